@@ -1,0 +1,77 @@
+# What every folder's CMakeLists.txt uses. A folder lists its own files; nothing is globbed, except
+# that a .def list and its folder must name the same files.
+
+set(TF_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
+    -Wdouble-promotion -Wformat=2 -Wvla -Werror -Wno-sign-conversion)
+
+# -ffp-contract=off: features are the same bits on every compiler and instruction set.
+add_compile_options(-fno-math-errno -ffp-contract=off -fno-omit-frame-pointer -g)
+add_compile_definitions(_GNU_SOURCE)
+
+if(TF_SANITIZE STREQUAL "asan")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+elseif(TF_SANITIZE STREQUAL "tsan")
+  # -Wno-tsan: stand-alone fences are invisible to TSan; bcast.h says why it is sound all the same.
+  add_compile_options(-fsanitize=thread -Wno-tsan)
+  add_link_options(-fsanitize=thread)
+endif()
+
+# tf_library(name SOURCES a.c b.c [DEPS lib...])
+function(tf_library name)
+  cmake_parse_arguments(L "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} STATIC ${L_SOURCES})
+  target_compile_options(${name} PRIVATE ${TF_WARNINGS})
+  target_include_directories(${name} PUBLIC
+    ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/engine
+    ${CMAKE_SOURCE_DIR}/kernels ${CMAKE_SOURCE_DIR}/adapters)
+  target_link_libraries(${name} PUBLIC ${L_DEPS})
+endfunction()
+
+# tf_test(path/test_name [LIBS lib...] [LABELS unit|stress|e2e|gpu...] [ARGS ...]): a cmocka program
+# beside the mirror of the tree; exit 77 is "skipped, with the reason printed".
+function(tf_test name)
+  cmake_parse_arguments(T "" "" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
+  if(NOT T_LABELS)
+    set(T_LABELS unit)
+  endif()
+  add_executable(${name} ${name}.c ${T_SOURCES})
+  target_compile_options(${name} PRIVATE ${TF_WARNINGS})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${T_LIBS} tf_core PkgConfig::CMOCKA m)
+  add_test(NAME ${name} COMMAND ${name} ${T_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT 120)
+endfunction()
+
+# tf_def_list(var list.def MACRO): reads MACRO(name) lines, sets var to "name.c ...", and stops the
+# configure step when a file has no line, a line no file, or the lines are not sorted. Files in
+# SHARED are the folder's own common code, not members.
+function(tf_def_list var def macro)
+  cmake_parse_arguments(D "" "" "SHARED" ${ARGN})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${def})
+  file(STRINGS ${def} lines REGEX "^${macro}\\([a-z0-9_]+\\)")
+  set(names "")
+  foreach(line ${lines})
+    string(REGEX REPLACE "^${macro}\\(([a-z0-9_]+)\\).*" "\\1" name "${line}")
+    list(APPEND names ${name})
+  endforeach()
+  set(sorted ${names})
+  list(SORT sorted)
+  if(NOT "${names}" STREQUAL "${sorted}")
+    message(FATAL_ERROR "${def}: lines are not in alphabetical order")
+  endif()
+  set(files "")
+  foreach(name ${names})
+    if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}.c)
+      message(FATAL_ERROR "${def}: ${macro}(${name}) has no file ${name}.c")
+    endif()
+    list(APPEND files ${name}.c)
+  endforeach()
+  file(GLOB present RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} CONFIGURE_DEPENDS *.c)
+  foreach(file ${present})
+    if(NOT file IN_LIST files AND NOT file IN_LIST D_SHARED)
+      message(FATAL_ERROR "${file} has no line in ${def}: add ${macro}(${file}) without the .c")
+    endif()
+  endforeach()
+  set(${var} ${files} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,69 @@
+/* Error codes: E_<DOMAIN>_<NAME>, negative, stable, never reused. A domain owns a hundred; a new
+ * code goes at the end of its domain. Operating errors only: programmer errors are TF_ASSERT, and
+ * full / empty / not-warm are small enums of the hot functions. The text, place and context of the
+ * last error of a thread are kept by engine/core/error.h. */
+#ifndef TF_ERR_H
+#define TF_ERR_H
+
+#include "tf/base.h"
+
+/* X(code, number, what it means) */
+#define TF_ERRORS(X)                                                                               \
+  X(E_CORE_NO_MEMORY, -101, "memory could not be had from the system")                             \
+  X(E_CORE_ARENA_FULL, -102, "an arena sized from the config is full")                             \
+  X(E_CORE_OVERFLOW, -103, "a size computed from outside input overflows")                         \
+  X(E_CORE_ARGUMENT, -104, "an argument is outside its documented range")                          \
+  X(E_CORE_SYSTEM, -105, "a system call failed")                                                   \
+  X(E_CORE_THREAD, -106, "a thread could not be started or pinned")                                \
+  X(E_CONFIG_FILE, -201, "the config file cannot be read")                                         \
+  X(E_CONFIG_SYNTAX, -202, "the config is not the YAML that tickfuse accepts")                     \
+  X(E_CONFIG_KEY, -203, "unknown or duplicate key")                                                \
+  X(E_CONFIG_VALUE, -204, "a value has the wrong type or is out of range")                         \
+  X(E_CONFIG_EXPR, -205, "a feature or rule expression is wrong")                                  \
+  X(E_CONFIG_CONFLICT, -206, "two keys contradict each other")                                     \
+  X(E_IO_UNAVAILABLE, -301, "the I/O backend is not available on this host")                       \
+  X(E_IO_SYSTEM, -302, "a socket call failed")                                                     \
+  X(E_IO_SEND_FULL, -303, "a connection's send buffer is full")                                    \
+  X(E_IO_LIMIT, -304, "more connections than the loop was sized for")                              \
+  X(E_WIRE_HTTP, -401, "malformed or refused HTTP")                                                \
+  X(E_WIRE_WS_PROTOCOL, -402, "websocket protocol violation (close 1002)")                         \
+  X(E_WIRE_WS_UTF8, -403, "websocket text is not UTF-8 (close 1007)")                              \
+  X(E_WIRE_WS_LIMIT, -404, "websocket message over its limit (close 1009)")                        \
+  X(E_WIRE_TLS, -405, "TLS failure")                                                               \
+  X(E_WIRE_TLS_VERIFY, -406, "the peer's certificate does not verify")                             \
+  X(E_WIRE_TLS_TRUNCATED, -407, "the TLS stream ended without close_notify")                       \
+  X(E_WIRE_INFLATE, -408, "compressed data is damaged or over its limit")                          \
+  X(E_FEED_DNS, -501, "the venue's name does not resolve")                                         \
+  X(E_FEED_CONNECT, -502, "the venue cannot be reached")                                           \
+  X(E_FEED_TIMEOUT, -503, "a phase of the connection took too long")                               \
+  X(E_FEED_CLOSED, -504, "the venue closed the connection")                                        \
+  X(E_FEED_REFUSED, -505, "the venue refused a subscription or request")                           \
+  X(E_FEED_LIMIT, -506, "more instruments or streams than configured")                             \
+  X(E_FILE_OPEN, -601, "a file cannot be opened")                                                  \
+  X(E_FILE_FORMAT, -602, "not a file of the expected format or version")                           \
+  X(E_FILE_DAMAGED, -603, "a file is damaged or cut short")                                        \
+  X(E_FILE_WRITE, -604, "a file cannot be written")                                                \
+  X(E_FILE_BUSY, -605, "a file or shared name is in use by another engine")                        \
+  X(E_MODEL_FORMAT, -701, "not a model file that tickfuse reads")                                  \
+  X(E_MODEL_UNSUPPORTED, -702, "a model uses an operation that is not supported")                  \
+  X(E_MODEL_SHAPE, -703, "shapes inside a model contradict each other")                            \
+  X(E_MODEL_WEIGHTS, -704, "a weight is NaN or infinite")                                          \
+  X(E_MODEL_SCHEMA, -705, "a model wants features that the config does not compute")               \
+  X(E_SINK_CONFIG, -801, "a sink cannot work as configured")                                       \
+  X(E_SINK_IO, -802, "a sink failed to deliver")                                                   \
+  X(E_SHM_OPEN, -901, "a shared-memory file cannot be mapped")                                     \
+  X(E_SHM_LAYOUT, -902, "a shared-memory file has another layout or version")                      \
+  X(E_BOOT_TOPOLOGY, -1001, "the stages cannot be placed as configured")                           \
+  X(E_BOOT_INPUT, -1002, "a replay input is missing or its venue unknown")                         \
+  X(E_HTTP_LISTEN, -1101, "the HTTP listener cannot be opened")
+
+typedef int tf_err_t; /* 0 or one of tf_err_codes_t */
+
+enum tf_err_codes {
+  TF_OK = 0,
+#define TF_ERR_ENUM_(code, number, text) code = number,
+  TF_ERRORS(TF_ERR_ENUM_)
+#undef TF_ERR_ENUM_
+};
+
+#endif

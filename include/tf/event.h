@@ -1,0 +1,100 @@
+/* The event: one thing that a venue said about one instrument. 64 bytes, one cache line, the only
+ * form in which market data crosses from acquire to a lane, to a tape, or to a reader.
+ *
+ * Numbers are decimals as sent: an int64 mantissa and a shared int8 exponent, so that
+ * "61837.63000000" is 6183763000000 at exponent -8, the venue's text can be rebuilt for its
+ * checksum, and nothing is rounded. Written by acquire; read-only after. */
+#ifndef TF_EVENT_H
+#define TF_EVENT_H
+
+#include "tf/base.h"
+
+#define TF_EVENT_VERSION 1
+
+typedef enum tf_event_kind {
+  TF_EVENT_TRADE  = 0,
+  TF_EVENT_QUOTE  = 1, /* best bid and offer as the venue's quote channel sends them */
+  TF_EVENT_BOOK   = 2, /* one price level, of a delta or (flag SNAPSHOT) of a snapshot */
+  TF_EVENT_TICKER = 3,
+  TF_EVENT_STATUS = 4, /* the book's or the feed's state changed */
+  TF_EVENT_KIND_CNT
+} tf_event_kind_t;
+
+/* Flags. SIDE is the aggressor of a trade and the side of a level: set = SELL / ask. */
+#define TF_FLAG_LAST     0x01u /* last event of its message for its instrument: this is the tick */
+#define TF_FLAG_SNAPSHOT 0x02u /* part of a whole-book snapshot; level_idx 0 starts a new book */
+#define TF_FLAG_BAD_BOOK 0x04u /* decoded while the instrument's book chain was broken */
+#define TF_FLAG_BAD_TS   0x08u /* ts_event is not to be trusted (unit jump, future, zero) */
+#define TF_FLAG_BACKFILL 0x10u /* older than the subscription: a venue's replay of recent trades */
+#define TF_FLAG_SIDE     0x20u
+
+/* What a decision can say of the book that it was made on. */
+typedef enum tf_book_state {
+  TF_BOOK_OK      = 0,
+  TF_BOOK_SYNCING = 1, /* no snapshot yet, or deltas not yet bridged to it */
+  TF_BOOK_GAP     = 2, /* the venue's sequence broke; a resync is under way */
+  TF_BOOK_STALE   = 3,
+  TF_BOOK_CROSSED = 4, /* best bid >= best ask */
+  TF_BOOK_NONE    = 5, /* no depth channel: quotes and trades only */
+  TF_BOOK_STATE_CNT
+} tf_book_state_t;
+
+typedef struct tf_event {
+  uint64_t ts_event_ns;   /* venue's time, ns since 1970; 0 where the venue sends none */
+  uint64_t ts_recv_ns;    /* ours, ns since 1970: when the bytes were received. Never ts_event */
+  uint64_t ingest_seq;    /* position in the lane's event stream, from 1; stamped by acquire */
+  uint32_t instrument_id; /* dense, from 0 (tf/instrument.h) */
+  uint8_t  kind;          /* tf_event_kind_t */
+  uint8_t  flags;         /* TF_FLAG_* */
+  int8_t   price_exp;
+  int8_t   qty_exp;
+  union {
+    struct {
+      int64_t  price, qty;
+      uint64_t id; /* the venue's trade id; its low 64 bits where the venue's is longer */
+      uint64_t reserved;
+    } trade;
+    struct {
+      int64_t  price, qty; /* qty is absolute; 0 deletes the level */
+      uint64_t venue_seq; /* the message's final update id (Binance u, a snapshot's lastUpdateId) */
+      uint32_t level_idx; /* of this level in its message, 0 .. level_cnt - 1 */
+      uint32_t level_cnt;
+    } level;
+    struct {
+      int64_t bid_price, bid_qty, ask_price, ask_qty;
+    } quote;
+    struct {
+      int64_t  last_price, volume; /* volume: base units over the venue's window */
+      uint64_t reserved[2];
+    } ticker;
+    struct {
+      uint64_t book_state; /* tf_book_state_t: what the book becomes */
+      uint64_t apply_from; /* OK after a snapshot: pending deltas with venue_seq >= this apply */
+      uint64_t gap_first;  /* GAP: first and last venue sequence that are missing */
+      uint64_t gap_last;
+    } status;
+    uint64_t word[4];
+  } u;
+} tf_event_t;
+
+TF_STATIC_ASSERT(sizeof(tf_event_t) == 64, "an event is one cache line");
+TF_STATIC_ASSERT(offsetof(tf_event_t, ingest_seq) == 16, "layout is part of the tape format");
+TF_STATIC_ASSERT(offsetof(tf_event_t, kind) == 28, "layout is part of the tape format");
+TF_STATIC_ASSERT(offsetof(tf_event_t, u) == 32, "layout is part of the tape format");
+
+/* +1 for a buy aggressor or a bid, -1 for a sell aggressor or an ask. */
+TF_INLINE int tf_event_sign(const tf_event_t *e) { return (e->flags & TF_FLAG_SIDE) ? -1 : 1; }
+
+/* mantissa * 10^exp as the nearest double: exact to the last bit of the venue's text for
+ * |mantissa| < 2^53 and -22 <= exp <= 22, because both operands are then exact and one IEEE
+ * division or multiplication rounds once. Outside that range the result may be one ulp off. */
+TF_INLINE double tf_decimal_to_double(int64_t mantissa, int exp) {
+  static const double pow10[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  if (exp <= 0 && exp >= -22) return (double)mantissa / pow10[-exp];
+  if (exp > 0 && exp <= 22) return (double)mantissa * pow10[exp];
+  return (double)mantissa * __builtin_pow(10.0, (double)exp);
+}
+
+#endif

@@ -1,0 +1,129 @@
+/* The contract of a venue's feed: one file adapters/feed/<venue>.c exporting tf_feed_<venue>, plus
+ * its line in feeds.def. A feed is a pure state machine: a frame in, events out. Sockets,
+ * reconnects and heartbeats belong to the session that all feeds share.
+ *
+ * Sequences are checked here, where they are decoded. Levels are published as they arrive, also
+ * those that came before the snapshot: when the snapshot comes, the feed says by a STATUS event from
+ * which venue sequence on the book must apply the levels it kept (event.h, u.status). So events stay
+ * in order of arrival and each is published once. */
+#ifndef TF_FEED_H
+#define TF_FEED_H
+
+#include "tf/err.h"
+#include "tf/event.h"
+#include "tf/instrument.h"
+
+/* Why a message was refused, a closed set: each has a counter and, rate limited, a sample. */
+#define TF_REJECTS(X)                                                                              \
+  X(SYNTAX, "syntax", "not JSON, or cut short")                                                    \
+  X(LIMIT, "limit", "over a size, depth or count limit")                                           \
+  X(SCHEMA, "schema", "a field is missing or has another type")                                    \
+  X(NUMBER, "number", "a price, quantity or id is not a decimal that fits")                        \
+  X(INSTRUMENT, "instrument", "names an instrument that was not asked for, or none")               \
+  X(UNKNOWN, "unknown", "a type that the venue's protocol does not know")                          \
+  X(ENCODING, "encoding", "a frame of the wrong kind (binary where text is due)")                  \
+  X(LINE, "line", "a recording's line without receive time or message")
+
+typedef enum tf_reject {
+#define TF_REJECT_ENUM_(id, name, text) TF_REJECT_##id,
+  TF_REJECTS(TF_REJECT_ENUM_)
+#undef TF_REJECT_ENUM_
+      TF_REJECT_CNT
+} tf_reject_t;
+
+typedef enum tf_verdict {
+  TF_VERDICT_DATA,    /* events (perhaps none: an empty delta) */
+  TF_VERDICT_CONTROL, /* acknowledgement, heartbeat, venue's own status */
+  TF_VERDICT_IGNORED, /* known to the protocol, not published: candles */
+  TF_VERDICT_REJECTED /* nothing published; counts->rejected says why */
+} tf_verdict_t;
+
+#define TF_IGNORED_TYPES_MAX   32
+#define TF_REJECT_SAMPLE_BYTES 64
+
+/* One writer: the thread that runs the feed. Monotone. */
+typedef struct tf_feed_counts {
+  uint64_t messages; /* frames handed in = data + control + sum(ignored) + sum(rejected) */
+  uint64_t msgs_data, msgs_control;
+  uint64_t events[TF_EVENT_KIND_CNT];
+  uint64_t rejected[TF_REJECT_CNT];
+  uint64_t gaps;               /* breaks in a venue sequence */
+  uint64_t duplicates;         /* messages whose venue sequence was already seen */
+  uint64_t bridged_out_levels; /* levels that bridging to a snapshot discarded */
+  uint64_t resyncs;            /* snapshots asked for again */
+  uint64_t ignored_type_cnt;
+  struct {
+    char     name[24];
+    uint64_t cnt;
+  } ignored[TF_IGNORED_TYPES_MAX]; /* the last row gathers all further names as "other" */
+  struct {
+    uint64_t cnt;
+    uint64_t offset; /* message number of the newest, from 1 */
+    uint32_t bytes_cnt;
+    uint8_t  bytes[TF_REJECT_SAMPLE_BYTES]; /* its first bytes */
+  } sample[TF_REJECT_CNT];
+} tf_feed_counts_t;
+
+typedef enum tf_frame_kind {
+  TF_FRAME_TEXT   = 0, /* a websocket text message */
+  TF_FRAME_BINARY = 1,
+  TF_FRAME_HTTP   = 2 /* the body of a REST answer; target says of what */
+} tf_frame_kind_t;
+
+typedef struct tf_frame {
+  const char *bytes; /* TF_BYTES_PAD readable bytes follow */
+  uint32_t    bytes_cnt;
+  uint8_t     kind; /* tf_frame_kind_t */
+  uint64_t    recv_ns;
+  const char *target; /* HTTP: the request's path and query, NUL-terminated; else NULL */
+} tf_frame_t;
+
+#define TF_RESYNC_MAX 16
+
+/* Where a feed puts what it decoded. events has room for the largest message (events_cap, from
+ * config); a message that would not fit is rejected as LIMIT before the first is written. */
+typedef struct tf_feed_out {
+  tf_event_t       *events;
+  uint32_t          event_cnt;
+  uint32_t          event_cap;
+  uint32_t          resync_cnt; /* instruments whose snapshot is wanted; the session clears it */
+  uint32_t          resync_ids[TF_RESYNC_MAX];
+  tf_feed_counts_t *counts;
+} tf_feed_out_t;
+
+#define TF_CHANNEL_TRADE 0x1u
+#define TF_CHANNEL_QUOTE 0x2u
+#define TF_CHANNEL_BOOK  0x4u
+
+typedef struct tf_feed_config {
+  tf_instruments_t  *instruments; /* shared table; the feed appends rows */
+  const char *const *symbols;     /* asked for, as in the config */
+  uint32_t           symbol_cnt;  /* 0: take every symbol that appears (replay only) */
+  uint32_t           channels;    /* TF_CHANNEL_* */
+  uint32_t           pending_cap; /* delta messages remembered while a snapshot is awaited */
+} tf_feed_config_t;
+
+typedef struct tf_feed {
+  const char *venue;  /* "binance-spot" */
+  const char *suffix; /* "BINANCE-SPOT" */
+
+  size_t (*state_bytes)(const tf_feed_config_t *config);
+  tf_err_t (*init)(void *state, const tf_feed_config_t *config);
+  /* Decodes one message. Never fails: what cannot be used is counted in out->counts. */
+  tf_verdict_t (*on_frame)(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
+  /* The connection is new or gone: sequences start over; emits STATUS events (SYNCING) for books. */
+  void (*on_connect)(void *state, uint64_t now_ns, tf_feed_out_t *out);
+
+  /* What the session asks when it is live. All write NUL-terminated text and return its length, 0
+   * when there is nothing (more), or the length needed if it is >= cap. */
+  const char *ws_host, *ws_port; /* defaults of the venue */
+  const char *rest_host, *rest_port;
+  size_t (*ws_target)(const void *state, char *buf, size_t cap);
+  size_t (*subscribe)(void *state, uint32_t message_idx, char *buf, size_t cap);
+  size_t (*snapshot_target)(const void *state, uint32_t instrument_id, char *buf, size_t cap);
+  uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
+  uint64_t session_life_ns_max;   /* the venue's own cut; 0 = none */
+  uint64_t silence_ns_max;        /* nothing at all from the venue for this long: reconnect */
+} tf_feed_t;
+
+#endif

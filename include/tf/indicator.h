@@ -1,0 +1,85 @@
+/* The contract of an indicator: one file kernels/indicator/<name>.c that exports one const
+ * descriptor tf_indicator_<name>, plus its line in indicators.def.
+ *
+ * Two kinds. A *market* indicator (series_cnt 0) reads tf_market_t: mid, imbalance, ofi. A *series*
+ * indicator (series_cnt 1..4) reads doubles that other expressions produce: ema(mid, 20).
+ *
+ * State is caller's memory of state_bytes, no pointers inside (a plan can be copied, snapshotted or
+ * sent to a device), any size beyond 2^20 elements refused by init. update and peek are the same
+ * function of (state, input); peek leaves the state's bytes unchanged. A rejected input (NaN or
+ * infinity) changes nothing. After init there is no allocation, no log, no error.
+ *
+ * Features must be the same bits on every compiler and instruction set: fixed summation order, no
+ * contraction (-ffp-contract=off), libm only for functions that are correctly rounded or not at
+ * all on the output path except where the header of the file says so (sqrt is fine). */
+#ifndef TF_INDICATOR_H
+#define TF_INDICATOR_H
+
+#include "tf/err.h"
+#include "tf/market.h"
+
+#define TF_INDICATOR_SERIES_MAX  4
+#define TF_INDICATOR_OUTPUTS_MAX 4
+#define TF_INDICATOR_PARAMS_MAX  6
+
+/* When update runs. A market indicator names the events it must see; most need TF_ON_TICK only.
+ * Within one message, event calls come in order, then one TF_ON_TICK call. Outputs are read after
+ * TF_ON_TICK. A series indicator has TF_ON_INPUT: each tick, or each close of the bar that its
+ * input comes from. */
+#define TF_ON_TRADE 0x01u
+#define TF_ON_QUOTE 0x02u
+#define TF_ON_BOOK  0x04u
+#define TF_ON_TICK  0x08u
+#define TF_ON_INPUT 0x10u
+
+typedef enum tf_indicator_result {
+  TF_INDICATOR_READY    = 0, /* outputs written */
+  TF_INDICATOR_WARMING  = 1, /* state advanced, outputs are NaN: lookback not yet filled */
+  TF_INDICATOR_REJECTED = 2  /* input was NaN or infinite: state and outputs unchanged */
+} tf_indicator_result_t;
+
+typedef enum tf_param_kind {
+  TF_PARAM_COUNT    = 0, /* whole number: a number of samples or levels */
+  TF_PARAM_REAL     = 1,
+  TF_PARAM_DURATION = 2, /* "1s", "250ms"; handed to init in ns */
+} tf_param_kind_t;
+
+typedef struct tf_param_spec {
+  const char     *name;
+  tf_param_kind_t kind;
+  double          dflt, min, max;
+  const char     *help; /* one line with the unit */
+} tf_param_spec_t;
+
+typedef struct tf_indicator_input {
+  uint32_t           on;                         /* the one TF_ON_* bit of this call */
+  const tf_market_t *market;                     /* NULL for a series indicator */
+  double             x[TF_INDICATOR_SERIES_MAX]; /* the series' newest values */
+} tf_indicator_input_t;
+
+typedef struct tf_indicator {
+  const char            *name;
+  const char            *help;   /* one line: what it measures, with the unit */
+  const char            *origin; /* formula's source: book, paper or de facto standard */
+  uint8_t                series_cnt;
+  uint8_t                output_cnt;
+  uint8_t                param_cnt;
+  uint32_t               on; /* TF_ON_* */
+  const char            *outputs[TF_INDICATOR_OUTPUTS_MAX];
+  const char            *series[TF_INDICATOR_SERIES_MAX]; /* default inputs by name, for listings */
+  const tf_param_spec_t *params;
+
+  /* params: param_cnt values in their order, already checked against min and max. */
+  size_t (*state_bytes)(const double *params);
+  uint64_t (*lookback)(const double *params); /* samples before the first output; 0 = none */
+  tf_err_t (*init)(void *state, const double *params);
+  tf_indicator_result_t (*update)(void *state, const tf_indicator_input_t *in, double *out);
+  tf_indicator_result_t (*peek)(const void *state, const tf_indicator_input_t *in, double *out);
+  void (*reset)(void *state); /* as after init, same params */
+
+  /* Series indicators only, for tests and `indicator eval`: n samples of each series, outputs
+   * out[o][i], NaN until ready. Written independently of update, and equal to it bit for bit. */
+  void (*batch)(const double *params, const double *const *series, size_t n, double *const *out);
+} tf_indicator_t;
+
+#endif

@@ -1,0 +1,73 @@
+/* The I/O seam, upper level: borrowed bytes. A loop owns sockets and calls back with bytes that are
+ * its own for the length of the call. engine/io implements it on io_uring, on epoll and on a
+ * simulator; adapters/feed and tools/sim use it and never see which.
+ *
+ * One thread per loop: every call and every callback on the thread that made it. */
+#ifndef TF_IO_H
+#define TF_IO_H
+
+#include "tf/err.h"
+
+/* Readable (not meaningful) bytes behind every borrowed buffer, so that scanners may load whole
+ * vectors past the end. */
+#define TF_BYTES_PAD 64
+
+typedef struct tf_io tf_io_t;
+typedef uint32_t     tf_io_conn_t; /* of one loop; UINT32_MAX is none */
+#define TF_IO_CONN_NONE UINT32_MAX
+
+typedef struct tf_io_handler {
+  void *self;
+  /* bytes: valid during the call only, TF_BYTES_PAD readable bytes follow. recv_ns: ns since 1970,
+   * read once per pass of the loop after the wait. */
+  void (*on_bytes)(void *self, tf_io_conn_t conn, const uint8_t *bytes, size_t bytes_cnt,
+                   uint64_t recv_ns);
+  /* The connection ended and its id is free again. sys_errno 0: the peer closed in order (FIN). Not called
+   * for tf_io_close by the owner. */
+  void (*on_closed)(void *self, tf_io_conn_t conn, int sys_errno);
+  /* Listeners only: a connected socket; the callee attaches or closes it. */
+  void (*on_accept)(void *self, int fd);
+} tf_io_handler_t;
+
+typedef struct tf_io_counts { /* written by the loop's thread, relaxed */
+  uint64_t passes, waits, rx_bytes, rx_calls, tx_bytes, tx_short, buffers_exhausted, rearmed,
+      audit_repairs, cq_overflow;
+} tf_io_counts_t;
+
+typedef struct tf_io_ops {
+  const char *name; /* "io_uring", "epoll" */
+  /* Takes fd over (non-blocking or not). On error fd is still the caller's. */
+  tf_err_t (*attach)(tf_io_t *io, int fd, const tf_io_handler_t *handler, tf_io_conn_t *conn);
+  tf_err_t (*listen)(tf_io_t *io, int fd, const tf_io_handler_t *handler, tf_io_conn_t *conn);
+  /* Copies bytes into the connection's send buffer; order kept, short sends are the loop's own
+   * affair. E_IO_SEND_FULL and nothing taken if all of it does not fit. */
+  tf_err_t (*send)(tf_io_t *io, tf_io_conn_t conn, const void *bytes, size_t bytes_cnt);
+  size_t (*send_pending_bytes)(const tf_io_t *io, tf_io_conn_t conn);
+  void (*close)(tf_io_t *io, tf_io_conn_t conn); /* pending sends are dropped */
+  /* One pass: what is ready is delivered. Waits at most wait_ns for the first completion when there
+   * is none; 0 only looks. Returns the number of completions handled, or tf_err_t when the loop
+   * itself is broken. */
+  int (*poll)(tf_io_t *io, uint64_t wait_ns);
+} tf_io_ops_t;
+
+struct tf_io {
+  const tf_io_ops_t *ops;
+  tf_io_counts_t     counts;
+};
+
+TF_INLINE tf_err_t tf_io_attach(tf_io_t *io, int fd, const tf_io_handler_t *h, tf_io_conn_t *conn) {
+  return io->ops->attach(io, fd, h, conn);
+}
+TF_INLINE tf_err_t tf_io_listen(tf_io_t *io, int fd, const tf_io_handler_t *h, tf_io_conn_t *conn) {
+  return io->ops->listen(io, fd, h, conn);
+}
+TF_INLINE tf_err_t tf_io_send(tf_io_t *io, tf_io_conn_t conn, const void *bytes, size_t cnt) {
+  return io->ops->send(io, conn, bytes, cnt);
+}
+TF_INLINE size_t tf_io_send_pending_bytes(const tf_io_t *io, tf_io_conn_t conn) {
+  return io->ops->send_pending_bytes(io, conn);
+}
+TF_INLINE void tf_io_close(tf_io_t *io, tf_io_conn_t conn) { io->ops->close(io, conn); }
+TF_INLINE int  tf_io_poll(tf_io_t *io, uint64_t wait_ns) { return io->ops->poll(io, wait_ns); }
+
+#endif

@@ -1,0 +1,34 @@
+/* A loaded model as the compute stage sees it. kernels/model loads and owns it; it is immutable
+ * after load, so lanes share it, each with a scratch of its own. */
+#ifndef TF_MODEL_H
+#define TF_MODEL_H
+
+#include "tf/err.h"
+
+#define TF_MODEL_INPUTS_MAX         1024
+#define TF_MODEL_OUTPUTS_MAX        16
+#define TF_MODEL_FEATURE_NAME_BYTES 64
+
+typedef struct tf_model tf_model_t;
+struct tf_model {
+  char     name[32];
+  uint32_t input_cnt;  /* features in a row */
+  uint32_t output_cnt; /* 1: score; 3: p10, p50, p90 */
+  uint64_t param_cnt;
+  uint32_t hash; /* first 4 bytes, little endian, of the file's SHA-256 */
+  char     sha256_hex[65];
+  char (*features)[TF_MODEL_FEATURE_NAME_BYTES]; /* input_cnt canonical feature expressions */
+  size_t scratch_bytes;                          /* 64-byte aligned, per lane */
+  /* One row in, output_cnt floats out. No allocation, no failure. The same bits for the same row
+   * whatever was run before. */
+  void (*run)(const tf_model_t *model, void *scratch, const float *row, float *out);
+  void *plan; /* kernels/model's own */
+};
+
+/* How boot gets one without knowing kernels/model. The error text names file, tensor or node. */
+typedef struct tf_model_loader {
+  tf_err_t (*load)(const char *path, tf_model_t **model);
+  void (*unload)(tf_model_t *model);
+} tf_model_loader_t;
+
+#endif
