@@ -1,0 +1,77 @@
+#include "stage/acquire.h"
+
+#include <string.h>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/log.h"
+
+/* Blocks while the ring is full: in replay that is the intended backpressure, live it leaves the
+ * bytes in the socket. Given up only when the engine stops. */
+static void push(tf_acquire_t *a, const tf_batch_t *batch) {
+  tf_ring_event_t record = {.origin_tsc = batch->origin_tsc, .decoded_tsc = batch->decoded_tsc};
+  for (uint32_t i = 0; i < batch->event_cnt; i++) {
+    record.event = batch->events[i];
+    while (TF_UNLIKELY(tf_ring_push(a->ring, &record, 1) == 0)) {
+      /* relaxed: a stop flag; nothing else is read on its word */
+      if (a->stopping && tf_load_relaxed_u32(a->stopping)) {
+        a->events_dropped += batch->event_cnt - i;
+        return;
+      }
+      a->ring_full_waits++;
+      tf_spin_pause();
+    }
+  }
+}
+
+static void publish(void *self, const tf_batch_t *batch) {
+  tf_acquire_t *a = self;
+  for (uint32_t i = 0; i < batch->event_cnt; i++) {
+    tf_event_t *e  = &batch->events[i];
+    e->ingest_seq  = ++a->ingest_seq;
+    a->events_hash = tf_hash_words(a->events_hash, e, sizeof *e / sizeof(uint64_t));
+  }
+  if (a->ring)
+    push(a, batch);
+  else
+    a->deliver(a->lane, batch->events, batch->event_cnt, batch->origin_tsc, batch->decoded_tsc);
+}
+
+TF_COLD static void source_broke(tf_acquire_t *a, tf_err_t err) {
+  if (a->failed) return;
+  a->failed = err;
+  snprintf(a->failed_text, sizeof a->failed_text, "%s", tf_error_text());
+  tf_log(TF_LOG_ERROR, "source_broken", "code=%s text=\"%s\"", tf_error_name(err), a->failed_text);
+}
+
+int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {
+  int work = 0;
+  if (a->io) {
+    int handled = tf_io_poll(a->io, wait_ns);
+    if (handled < 0)
+      source_broke(a, handled);
+    else
+      work += handled;
+  }
+  uint32_t open_cnt = 0;
+  for (uint32_t i = 0; i < a->source_cnt; i++) {
+    if (a->done[i]) continue;
+    int n = a->sources[i]->ops->poll(a->sources[i], now_ns);
+    if (TF_LIKELY(n >= 0)) {
+      work += n;
+      open_cnt++;
+      continue;
+    }
+    a->done[i] = true;
+    if (n != TF_SOURCE_DONE) source_broke(a, n);
+  }
+  return open_cnt == 0 || (a->failed && a->io) ? TF_SOURCE_DONE : work;
+}
+
+tf_err_t tf_acquire_add(tf_acquire_t *a, tf_source_t *source) {
+  if (a->source_cnt == TF_SOURCES_MAX)
+    return TF_ERR(E_CONFIG_VALUE, "more than %d feeds or inputs", TF_SOURCES_MAX);
+  source->publisher           = (tf_publisher_t){a, publish};
+  a->sources[a->source_cnt++] = source;
+  return TF_OK;
+}

@@ -1,0 +1,50 @@
+/* The acquire stage: polls its sources, numbers what they publish, and hands it on: to the lane on
+ * the same thread, in place, or into the event ring when the pipeline is cut here. First stage; the
+ * only writer of ingest_seq. */
+#ifndef TF_STAGE_ACQUIRE_H
+#define TF_STAGE_ACQUIRE_H
+
+#include "flow/ring.h"
+#include "tf/io.h"
+#include "tf/source.h"
+
+#define TF_SOURCES_MAX 8
+
+/* What crosses the event ring: the event, and the ticks that its latency is measured from. */
+typedef struct tf_ring_event {
+  tf_event_t event;
+  uint64_t   origin_tsc;
+  uint64_t   decoded_tsc;
+} tf_ring_event_t;
+
+TF_STATIC_ASSERT(sizeof(tf_ring_event_t) == 80, "record size of the event ring");
+
+/* Where a batch goes on the same thread. */
+typedef void (*tf_acquire_deliver_fn)(void *lane, const tf_event_t *events, uint32_t event_cnt,
+                                      uint64_t origin_tsc, uint64_t decoded_tsc);
+
+typedef struct tf_acquire {
+  tf_source_t          *sources[TF_SOURCES_MAX];
+  bool                  done[TF_SOURCES_MAX];
+  uint32_t              source_cnt;
+  tf_io_t              *io;   /* NULL in replay */
+  tf_ring_writer_t     *ring; /* NULL: deliver in place */
+  tf_acquire_deliver_fn deliver;
+  void                 *lane;
+  uint64_t              ingest_seq;
+  uint64_t              events_hash;
+  uint64_t              ring_full_waits; /* passes spent waiting for the lane */
+  uint64_t              events_dropped;  /* not published because the engine was told to stop */
+  const uint32_t       *stopping;        /* a full ring is given up when this is set */
+  tf_err_t              failed;          /* the first source that broke */
+  char                  failed_text[512];
+} tf_acquire_t;
+
+/* Adds a source and takes over its publisher. */
+tf_err_t tf_acquire_add(tf_acquire_t *acquire, tf_source_t *source);
+
+/* One pass over io and sources, waiting at most wait_ns for bytes. Returns the work done; 0 when
+ * idle; TF_SOURCE_DONE when every source is read to its end or broken. */
+int tf_acquire_poll(tf_acquire_t *acquire, uint64_t now_ns, uint64_t wait_ns);
+
+#endif

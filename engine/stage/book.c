@@ -1,0 +1,241 @@
+#include "stage/book.h"
+
+#include <string.h>
+
+enum { BID = 0, ASK = 1 };
+
+/* Number of levels strictly worse than price, which is also where price stands or belongs: worst
+ * first, so a bid side ascends and an ask side descends. The loop has no branch on the data: the
+ * compiler makes a conditional move of the base update. */
+static uint32_t rank_of(const tf_book_side_t *side, int64_t price, bool ask) {
+  const int64_t *base = side->price;
+  uint32_t       cnt  = side->cnt;
+  if (ask) {
+    while (cnt > 1) {
+      uint32_t half = cnt / 2;
+      base += base[half - 1] > price ? half : 0;
+      cnt -= half;
+    }
+    return (uint32_t)(base - side->price) + (cnt == 1 && *base > price);
+  }
+  while (cnt > 1) {
+    uint32_t half = cnt / 2;
+    base += base[half - 1] < price ? half : 0;
+    cnt -= half;
+  }
+  return (uint32_t)(base - side->price) + (cnt == 1 && *base < price);
+}
+
+static void centre(tf_book_keeper_t *k, tf_book_side_t *side, int which) {
+  int64_t *price = k->storage[which][0] + (2 * k->levels_max - side->cnt) / 2;
+  int64_t *qty   = k->storage[which][1] + (2 * k->levels_max - side->cnt) / 2;
+  memmove(price, side->price, side->cnt * sizeof *price);
+  memmove(qty, side->qty, side->cnt * sizeof *qty);
+  side->price = price;
+  side->qty   = qty;
+}
+
+static void remove_at(tf_book_side_t *side, uint32_t at) {
+  if (at < side->cnt / 2) { /* the worse part is shorter: move it up by one */
+    memmove(side->price + 1, side->price, at * sizeof *side->price);
+    memmove(side->qty + 1, side->qty, at * sizeof *side->qty);
+    side->price++;
+    side->qty++;
+  } else {
+    uint32_t behind = side->cnt - at - 1;
+    memmove(side->price + at, side->price + at + 1, behind * sizeof *side->price);
+    memmove(side->qty + at, side->qty + at + 1, behind * sizeof *side->qty);
+  }
+  side->cnt--;
+}
+
+static void insert_at(tf_book_keeper_t *k, int which, uint32_t at, int64_t price, int64_t qty) {
+  tf_book_side_t *side = which == ASK ? &k->book.ask : &k->book.bid;
+  if (side->cnt == k->levels_max) {
+    k->truncated_levels++;
+    if (at == 0) return; /* worse than all that is kept */
+    remove_at(side, 0);
+    at--;
+  }
+  bool down = at < side->cnt / 2;
+  if (down ? side->price == k->storage[which][0]
+           : side->price + side->cnt == k->storage[which][0] + 2 * k->levels_max)
+    centre(k, side, which);
+  if (down) {
+    side->price--;
+    side->qty--;
+    memmove(side->price, side->price + 1, at * sizeof *side->price);
+    memmove(side->qty, side->qty + 1, at * sizeof *side->qty);
+  } else {
+    uint32_t behind = side->cnt - at;
+    memmove(side->price + at + 1, side->price + at, behind * sizeof *side->price);
+    memmove(side->qty + at + 1, side->qty + at, behind * sizeof *side->qty);
+  }
+  side->price[at] = price;
+  side->qty[at]   = qty;
+  side->cnt++;
+}
+
+/* The value at exponent `to`; false if it is not a whole number there or leaves 63 bits. */
+static bool rescale(int64_t *value, int from, int to) {
+  for (; from > to; from--)
+    if (__builtin_mul_overflow(*value, 10, value)) return false;
+  for (; from < to; from++) {
+    if (*value % 10 != 0) return false;
+    *value /= 10;
+  }
+  return true;
+}
+
+/* A finer price or quantity than the book has seen: all kept values move to its exponent. */
+TF_COLD static bool refine(tf_book_keeper_t *k, int8_t price_exp, int8_t qty_exp) {
+  tf_book_t      *book     = &k->book;
+  tf_book_side_t *sides[2] = {&book->bid, &book->ask};
+  for (int s = 0; s < 2; s++) /* check all before changing any */
+    for (uint32_t i = 0; i < sides[s]->cnt; i++) {
+      int64_t price = sides[s]->price[i], qty = sides[s]->qty[i];
+      if (!rescale(&price, book->price_exp, price_exp) || !rescale(&qty, book->qty_exp, qty_exp))
+        return false;
+    }
+  for (int s = 0; s < 2; s++)
+    for (uint32_t i = 0; i < sides[s]->cnt; i++) {
+      rescale(&sides[s]->price[i], book->price_exp, price_exp);
+      rescale(&sides[s]->qty[i], book->qty_exp, qty_exp);
+    }
+  book->price_exp = price_exp;
+  book->qty_exp   = qty_exp;
+  return true;
+}
+
+/* Brings one level to the book's scale, or the book to the level's. */
+TF_COLD static bool align_scales(tf_book_keeper_t *k, const tf_book_pending_t *level,
+                                 int64_t *price, int64_t *qty) {
+  tf_book_t *book = &k->book;
+  if (!k->has_scale) {
+    book->price_exp = level->price_exp;
+    book->qty_exp   = level->qty_exp;
+    k->has_scale    = true;
+    return true;
+  }
+  if (rescale(price, level->price_exp, book->price_exp) &&
+      rescale(qty, level->qty_exp, book->qty_exp))
+    return true;
+  *price          = level->price;
+  *qty            = level->qty;
+  int8_t price_to = level->price_exp < book->price_exp ? level->price_exp : book->price_exp;
+  int8_t qty_to   = level->qty_exp < book->qty_exp ? level->qty_exp : book->qty_exp;
+  return refine(k, price_to, qty_to) && rescale(price, level->price_exp, price_to) &&
+         rescale(qty, level->qty_exp, qty_to);
+}
+
+static void apply(tf_book_keeper_t *k, const tf_book_pending_t *level) {
+  tf_book_t *book  = &k->book;
+  int64_t    price = level->price, qty = level->qty;
+  if (TF_UNLIKELY(!k->has_scale || level->price_exp != book->price_exp ||
+                  level->qty_exp != book->qty_exp) &&
+      !align_scales(k, level, &price, &qty)) {
+    k->unscalable_levels++;
+    return;
+  }
+  bool            ask  = level->side;
+  tf_book_side_t *side = ask ? &book->ask : &book->bid;
+  uint32_t        at   = rank_of(side, price, ask);
+  book->venue_seq      = level->venue_seq;
+  if (at < side->cnt && side->price[at] == price) {
+    if (qty == 0)
+      remove_at(side, at);
+    else
+      side->qty[at] = qty;
+  } else if (qty != 0) {
+    insert_at(k, ask ? ASK : BID, at, price, qty);
+  }
+}
+
+static void clear(tf_book_keeper_t *k) {
+  k->book.bid.cnt = k->book.ask.cnt = 0;
+  centre(k, &k->book.bid, BID);
+  centre(k, &k->book.ask, ASK);
+}
+
+static void collect_from_here(tf_book_keeper_t *k) {
+  k->collecting   = true;
+  k->pending_lost = false;
+  k->pending_cnt  = 0;
+}
+
+static void on_level(tf_book_keeper_t *k, const tf_event_t *e) {
+  tf_book_pending_t level = {.price     = e->u.level.price,
+                             .qty       = e->u.level.qty,
+                             .venue_seq = e->u.level.venue_seq,
+                             .price_exp = e->price_exp,
+                             .qty_exp   = e->qty_exp,
+                             .side      = (e->flags & TF_FLAG_SIDE) != 0};
+  if (e->flags & TF_FLAG_SNAPSHOT) {
+    if (e->u.level.level_idx == 0) clear(k);
+    apply(k, &level);
+    return;
+  }
+  if (TF_LIKELY(!k->collecting)) {
+    apply(k, &level);
+  } else if (k->pending_cnt < k->pending_max) {
+    k->pending[k->pending_cnt++] = level;
+  } else {
+    k->pending_lost = true;
+    k->pending_dropped++;
+  }
+}
+
+static void on_status(tf_book_keeper_t *k, const tf_event_t *e) {
+  k->book.state = (uint8_t)e->u.status.book_state;
+  if (k->book.state == TF_BOOK_STALE) return; /* quiet, not wrong: levels stay and apply */
+  if (k->book.state != TF_BOOK_OK) {
+    collect_from_here(k);
+    return;
+  }
+  if (k->pending_lost) { /* what follows the snapshot is not all here */
+    k->book.state = TF_BOOK_GAP;
+    collect_from_here(k);
+    return;
+  }
+  for (uint32_t i = 0; i < k->pending_cnt; i++)
+    if (k->pending[i].venue_seq >= e->u.status.apply_from) apply(k, &k->pending[i]);
+  k->pending_cnt = 0;
+  k->collecting  = false;
+}
+
+void tf_book_on_event(tf_book_keeper_t *k, const tf_event_t *e) {
+  if (e->kind == TF_EVENT_BOOK) {
+    if (TF_UNLIKELY(k->book.state == TF_BOOK_NONE)) k->book.state = TF_BOOK_SYNCING;
+    on_level(k, e);
+  } else if (e->kind == TF_EVENT_STATUS) {
+    on_status(k, e);
+  }
+}
+
+void tf_book_settle(tf_book_keeper_t *k) {
+  tf_book_t *book = &k->book;
+  if (book->state != TF_BOOK_OK && book->state != TF_BOOK_CROSSED) return;
+  bool crossed = book->bid.cnt && book->ask.cnt &&
+                 book->bid.price[book->bid.cnt - 1] >= book->ask.price[book->ask.cnt - 1];
+  book->state = crossed ? TF_BOOK_CROSSED : TF_BOOK_OK;
+}
+
+tf_err_t tf_book_init(tf_book_keeper_t *k, tf_arena_t *arena, uint32_t levels_max,
+                      uint32_t pending_max) {
+  memset(k, 0, sizeof *k);
+  k->levels_max  = levels_max;
+  k->pending_max = pending_max;
+  for (int s = 0; s < 2; s++)
+    for (int w = 0; w < 2; w++) {
+      k->storage[s][w] = tf_arena_take(arena, 2 * levels_max * sizeof(int64_t), TF_LINE_BYTES);
+      if (!k->storage[s][w]) return E_CORE_ARENA_FULL;
+    }
+  k->pending = tf_arena_take(arena, pending_max * sizeof *k->pending, TF_LINE_BYTES);
+  if (!k->pending) return E_CORE_ARENA_FULL;
+  k->book.bid = (tf_book_side_t){k->storage[BID][0], k->storage[BID][1], 0, levels_max};
+  k->book.ask = (tf_book_side_t){k->storage[ASK][0], k->storage[ASK][1], 0, levels_max};
+  clear(k);
+  k->book.state = TF_BOOK_NONE;
+  k->collecting = true;
+  return TF_OK;
+}

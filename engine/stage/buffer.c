@@ -1,0 +1,93 @@
+#include "stage/buffer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tf/indicator.h"
+
+static void set_bbo(tf_lane_instrument_t *in, int64_t bid_price, double bid_qty, int64_t ask_price,
+                    double ask_qty, int8_t price_exp) {
+  tf_market_t *m = &in->market;
+  if (TF_UNLIKELY(bid_price <= 0 || ask_price <= 0)) { /* a side is empty: there is no mid */
+    in->has_bbo = false;
+    m->bid = m->ask = m->bid_qty = m->ask_qty = (double)NAN;
+    return;
+  }
+  in->bid_price     = bid_price;
+  in->ask_price     = ask_price;
+  in->bbo_price_exp = price_exp;
+  in->has_bbo       = true;
+  m->bid            = tf_decimal_to_double(bid_price, price_exp);
+  m->ask            = tf_decimal_to_double(ask_price, price_exp);
+  m->bid_qty        = bid_qty;
+  m->ask_qty        = ask_qty;
+}
+
+static void on_quote(tf_lane_instrument_t *in, const tf_event_t *e) {
+  set_bbo(in, e->u.quote.bid_price, tf_decimal_to_double(e->u.quote.bid_qty, e->qty_exp),
+          e->u.quote.ask_price, tf_decimal_to_double(e->u.quote.ask_qty, e->qty_exp), e->price_exp);
+  in->market.has_quote = true;
+}
+
+/* A trade of a bar: the bars that it closed, one bit each. */
+static uint32_t on_trade(const tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e) {
+  tf_market_t *m      = &in->market;
+  in->trade_price     = e->u.trade.price;
+  in->trade_price_exp = e->price_exp;
+  in->has_trade       = true;
+  m->trade_price      = tf_decimal_to_double(e->u.trade.price, e->price_exp);
+  m->trade_qty        = tf_decimal_to_double(e->u.trade.qty, e->qty_exp);
+  m->trade_side       = tf_event_sign(e);
+  uint32_t closed     = 0;
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++)
+    if (tf_bar_on_trade(&in->bars[b], &buffer->bars[b], m->now_ns, m->trade_price, m->trade_qty,
+                        m->trade_side))
+      closed |= 1u << b;
+  return closed;
+}
+
+uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e,
+                            uint32_t *closed_bars) {
+  tf_market_t *m = &in->market;
+  m->event       = e;
+  if (TF_LIKELY(e->ts_recv_ns >= m->now_ns))
+    m->now_ns = e->ts_recv_ns;
+  else
+    buffer->late_events++; /* the event counts, at the time already reached */
+  uint32_t closed = 0;
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++)
+    if (tf_bar_on_time(&in->bars[b], &buffer->bars[b], m->now_ns)) closed |= 1u << b;
+  *closed_bars = closed;
+  switch (e->kind) {
+  case TF_EVENT_TRADE: *closed_bars |= on_trade(buffer, in, e); return TF_ON_TRADE;
+  case TF_EVENT_QUOTE: on_quote(in, e); return TF_ON_QUOTE;
+  case TF_EVENT_BOOK: tf_book_on_event(&in->keeper, e); return TF_ON_BOOK;
+  case TF_EVENT_STATUS: tf_book_on_event(&in->keeper, e); return 0;
+  default: return 0;
+  }
+}
+
+void tf_buffer_settle(tf_lane_instrument_t *in) {
+  tf_book_settle(&in->keeper);
+  const tf_book_t *book = &in->keeper.book;
+  if (in->market.has_quote || book->state != TF_BOOK_OK || !book->bid.cnt || !book->ask.cnt) return;
+  uint32_t bid = book->bid.cnt - 1, ask = book->ask.cnt - 1;
+  set_bbo(in, book->bid.price[bid], tf_decimal_to_double(book->bid.qty[bid], book->qty_exp),
+          book->ask.price[ask], tf_decimal_to_double(book->ask.qty[ask], book->qty_exp),
+          book->price_exp);
+}
+
+tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *in, tf_arena_t *arena,
+                                   uint32_t book_levels_max, uint32_t pending_levels_max) {
+  memset(in, 0, sizeof *in);
+  tf_err_t err = tf_book_init(&in->keeper, arena, book_levels_max, pending_levels_max);
+  if (err) return err;
+  in->market = (tf_market_t){.book        = &in->keeper.book,
+                             .bid         = (double)NAN,
+                             .ask         = (double)NAN,
+                             .bid_qty     = (double)NAN,
+                             .ask_qty     = (double)NAN,
+                             .trade_price = (double)NAN,
+                             .trade_qty   = (double)NAN};
+  return TF_OK;
+}

@@ -1,0 +1,27 @@
+/* The buffer stage: brings one instrument's book, best bid and offer, last trade and bars up to
+ * date with one event. First stage of a lane. */
+#ifndef TF_STAGE_BUFFER_H
+#define TF_STAGE_BUFFER_H
+
+#include "stage/lane.h"
+
+typedef struct tf_buffer {
+  tf_bar_spec_t bars[TF_BARS_MAX];
+  uint32_t      bar_cnt;
+  uint64_t      late_events; /* ts_recv before that of an earlier event of the instrument */
+} tf_buffer_t;
+
+/* Applies one event. Returns the TF_ON_* bit of its kind for the event-level features (0 for kinds
+ * that none can ask for), and in closed_bars one bit per bar that the event closed. */
+uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *instrument,
+                            const tf_event_t *event, uint32_t *closed_bars);
+
+/* After the last event of a message: settles the book's state, and takes the best bid and offer from
+ * its top for an instrument that has no quotes. */
+void tf_buffer_settle(tf_lane_instrument_t *instrument);
+
+/* Memory of one instrument from the arena. */
+tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *instrument, tf_arena_t *arena,
+                                   uint32_t book_levels_max, uint32_t pending_levels_max);
+
+#endif

@@ -1,0 +1,60 @@
+/* The compute stage: features, then models, once per tick. Reads what buffer keeps; writes the
+ * instrument's feature state and row, and the models' outputs. Second stage of a lane.
+ *
+ * A model runs when every feature it wants is ready and finite; else the inference is skipped and
+ * counted. A NaN never reaches a model, and an output that is not finite never reaches a rule. */
+#ifndef TF_STAGE_COMPUTE_H
+#define TF_STAGE_COMPUTE_H
+
+#include "stage/feature_plan.h"
+#include "stage/lane.h"
+#include "tf/model.h"
+
+typedef struct tf_compute_model {
+  const tf_model_t *model;
+  uint32_t         *feature_idx; /* (input_cnt) of the plan's row */
+  float            *row;         /* (input_cnt) */
+  void             *scratch;
+  float             out[TF_MODEL_OUTPUTS_MAX]; /* of the tick in hand */
+} tf_compute_model_t;
+
+typedef struct tf_compute_counts { /* one writer: the lane */
+  uint64_t ticks;
+  uint64_t requested; /* = done + skipped_warmup + skipped_output */
+  uint64_t done;
+  uint64_t skipped_warmup; /* a feature is not ready, NaN or infinite */
+  uint64_t skipped_output; /* the model's output is NaN or infinite */
+} tf_compute_counts_t;
+
+typedef struct tf_compute {
+  const tf_feature_plan_t *plan;
+  tf_compute_model_t       models[TF_MODELS_MAX];
+  uint32_t                 model_cnt;
+  tf_compute_counts_t      counts;
+} tf_compute_t;
+
+/* Event-level features and the bars that this event closed. */
+TF_INLINE void tf_compute_on_event(tf_compute_t *compute, tf_lane_instrument_t *in, uint32_t on,
+                                   uint32_t closed_bars) {
+  while (TF_UNLIKELY(closed_bars)) {
+    uint32_t bar = (uint32_t)__builtin_ctz(closed_bars);
+    closed_bars &= closed_bars - 1;
+    tf_feature_plan_on_bar(compute->plan, in->features, bar, &in->bars[bar].closed);
+  }
+  if (on) tf_feature_plan_on_event(compute->plan, in->features, &in->market, on);
+}
+
+/* The feature row of the tick. */
+TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *in) {
+  compute->counts.ticks++;
+  tf_feature_plan_on_tick(compute->plan, in->features, &in->market, in->row);
+}
+
+/* Runs the models on the row. Returns a bit per model whose out[] is good for this tick. */
+uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in);
+
+/* Resolves a model's feature names in the plan and takes its memory. E_MODEL_SCHEMA names the
+ * missing feature. */
+tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model, tf_arena_t *arena);
+
+#endif

@@ -1,0 +1,110 @@
+#include "stage/decide.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/hash.h"
+
+static const uint32_t quiet_nan_bits = 0x7fc00000u;
+
+static float absent(void) {
+  float nan;
+  memcpy(&nan, &quiet_nan_bits, sizeof nan);
+  return nan;
+}
+
+/* The price that a decision refers to: mid, as bid + ask in units of half a tick one decimal finer
+ * ((bid + ask) / 2 = (bid + ask) * 5 * 10^(exp - 1)), or the last trade. */
+static void set_ref_price(tf_decision_t *d, const tf_lane_instrument_t *in) {
+  int64_t sum;
+  if (in->has_bbo && !__builtin_add_overflow(in->bid_price, in->ask_price, &sum) &&
+      !__builtin_mul_overflow(sum, 5, &sum) && in->bbo_price_exp > INT8_MIN) {
+    d->ref_price     = sum;
+    d->ref_price_exp = (int8_t)(in->bbo_price_exp - 1);
+  } else if (in->has_trade) {
+    d->ref_price     = in->trade_price;
+    d->ref_price_exp = in->trade_price_exp;
+  }
+}
+
+static void set_scores(tf_decision_t *d, tf_policy_input_t *input, const tf_compute_model_t *m) {
+  d->score = d->p10 = d->p90 = d->confidence = absent();
+  input->score = input->p10 = input->p90 = (double)NAN;
+  if (!m) return;
+  d->model_hash = m->model->hash;
+  d->score      = m->out[0];
+  if (m->model->output_cnt == 3) { /* p10, p50, p90: the score is p50 */
+    d->score   = m->out[1];
+    d->p10     = m->out[0];
+    d->p90     = m->out[2];
+    input->p10 = (double)d->p10;
+    input->p90 = (double)d->p90;
+  }
+  input->score = (double)d->score;
+}
+
+static void seal_decision(tf_decide_t *decide, tf_decision_t *d) {
+  d->decision_seq = ++decide->decision_seq;
+  d->epoch        = decide->epoch;
+  d->version      = TF_DECISION_VERSION;
+  uint64_t *hash  = &decide->hashes[d->instrument_id];
+  *hash           = tf_hash_words(*hash, d, TF_LINE_BYTES / sizeof(uint64_t));
+  decide->counts.decisions++;
+}
+
+uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lane_instrument_t *in,
+                        uint32_t models_good, tf_decision_t *out) {
+  const tf_event_t *cause = in->market.event;
+  uint32_t          cnt   = 0;
+  for (uint32_t s = 0; s < decide->strategy_cnt; s++) {
+    const tf_strategy_t      *strategy = &decide->strategies[s];
+    const tf_compute_model_t *model    = NULL;
+    if (strategy->model_idx != TF_STRATEGY_NO_MODEL) {
+      if (!(models_good >> strategy->model_idx & 1)) continue; /* counted by compute */
+      model = &compute->models[strategy->model_idx];
+    }
+    tf_decision_t *d = &out[cnt];
+    memset(d, 0, sizeof *d);
+    tf_policy_input_t input = {
+        .features = in->row, .book_state = in->keeper.book.state, .now_ns = in->market.now_ns};
+    tf_policy_output_t output;
+    set_scores(d, &input, model);
+    strategy->policy->decide(in->policies[s], &input, &output);
+    decide->counts.actions[output.action]++;
+    if (output.action == TF_ACTION_HOLD) {
+      decide->counts.holds[output.hold_reason]++;
+      if (strategy->actions_only) continue;
+    }
+    d->ingest_seq    = cause->ingest_seq;
+    d->ts_event_ns   = cause->ts_event_ns;
+    d->ts_recv_ns    = cause->ts_recv_ns;
+    d->instrument_id = cause->instrument_id;
+    d->strategy_id   = (uint8_t)s;
+    d->action        = output.action;
+    d->hold_reason   = output.hold_reason;
+    d->book_state    = in->keeper.book.state;
+    set_ref_price(d, in);
+    seal_decision(decide, d);
+    cnt++;
+  }
+  return cnt;
+}
+
+tf_err_t tf_decide_init_instrument(tf_decide_t *decide, tf_lane_instrument_t *in,
+                                   tf_arena_t *arena) {
+  for (uint32_t s = 0; s < decide->strategy_cnt; s++) {
+    tf_strategy_t *strategy = &decide->strategies[s];
+    size_t         bytes    = strategy->policy->state_bytes(&strategy->config);
+    in->policies[s]         = tf_arena_take(arena, bytes, TF_LINE_BYTES);
+    if (!in->policies[s]) return E_CORE_ARENA_FULL;
+    tf_err_t err = strategy->policy->init(in->policies[s], &strategy->config);
+    if (err) return err;
+  }
+  return TF_OK;
+}
+
+uint64_t tf_decide_hash(const tf_decide_t *decide, uint32_t instrument_cnt) {
+  uint64_t hash = TF_HASH_SEED;
+  for (uint32_t i = 0; i < instrument_cnt; i++) hash = tf_hash_fold(hash, decide->hashes[i]);
+  return hash;
+}

@@ -1,0 +1,38 @@
+/* What a lane keeps of one instrument, and what of a tick travels between its stages. buffer,
+ * compute and decide of an instrument always share a thread, so these are plain private structs:
+ * the lane is owner and only writer of all of it.
+ *
+ * Cost of a tick's way through the lane: buffer touches the event (1 line), the book's bisection (about 12
+ * loads) and the market view (2 lines); compute touches the feature state and the row; decide
+ * writes the decision (2 lines). Nothing is copied between them. */
+#ifndef TF_STAGE_LANE_H
+#define TF_STAGE_LANE_H
+
+#include "stage/bar.h"
+#include "stage/book.h"
+#include "tf/decision.h"
+#include "tf/market.h"
+
+#define TF_MODELS_MAX     8
+#define TF_STRATEGIES_MAX 16
+
+/* One instrument in its lane. */
+typedef struct tf_lane_instrument {
+  tf_market_t      market;
+  tf_book_keeper_t keeper;
+  tf_bar_builder_t bars[TF_BARS_MAX];
+  int64_t          bid_price, ask_price; /* mantissas of market.bid and ask, at bbo_price_exp */
+  int64_t          trade_price;
+  int8_t           bbo_price_exp, trade_price_exp;
+  bool             has_bbo, has_trade;
+  void            *features; /* the feature plan's state and slots */
+  double          *row;      /* the feature row of the last tick */
+  void            *policies[TF_STRATEGIES_MAX];
+} tf_lane_instrument_t;
+
+/* Tick counts when each hop of the tick in hand was done; 0 = not measured on this tick. */
+typedef struct tf_tick_hops {
+  uint64_t origin, decoded, buffered, featured, modelled, decided;
+} tf_tick_hops_t;
+
+#endif

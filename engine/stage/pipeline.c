@@ -1,0 +1,104 @@
+#include "stage/pipeline.h"
+
+#include "core/clock.h"
+
+const char *const tf_hop_names[TF_HOP_CNT] = {"decode", "buffer", "features",        "model",
+                                              "decide", "emit",   "tick_to_decision"};
+
+static uint32_t hop_ns(uint64_t from_tsc, uint64_t to_tsc) {
+  if (to_tsc <= from_tsc || from_tsc == 0) return 0;
+  uint64_t ns = tf_clock_ticks_to_ns(to_tsc - from_tsc);
+  return ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+}
+
+static void record_hops(tf_lane_t *lane, const tf_tick_hops_t *hops) {
+  tf_hist_t     *h     = lane->hists;
+  const uint64_t tsc[] = {hops->origin,   hops->decoded,  hops->buffered,
+                          hops->featured, hops->modelled, hops->decided};
+  for (int i = 0; i < 5; i++) tf_hist_record(&h[TF_HOP_DECODE + i], hop_ns(tsc[i], tsc[i + 1]));
+}
+
+static void push_decisions(tf_lane_t *lane, const tf_decision_t *decisions, uint32_t cnt,
+                           const tf_tick_hops_t *hops) {
+  for (uint32_t i = 0; i < cnt; i++) {
+    tf_ring_decision_t record = {decisions[i], hops->origin, hops->decided};
+    while (TF_UNLIKELY(tf_ring_push(lane->ring, &record, 1) == 0)) {
+      /* relaxed: a stop flag; nothing else is read on its word */
+      if (lane->stopping && tf_load_relaxed_u32(lane->stopping)) {
+        lane->decisions_dropped += cnt - i;
+        return;
+      }
+      lane->ring_full_waits++;
+      tf_spin_pause();
+    }
+  }
+}
+
+static void emit_in_place(tf_lane_t *lane, tf_decision_t *decisions, uint32_t cnt,
+                          const tf_tick_hops_t *hops) {
+  uint64_t origins[TF_STRATEGIES_MAX];
+  for (uint32_t i = 0; i < cnt; i++) origins[i] = hops->origin;
+  tf_emit_offer(lane->emit, decisions, cnt, origins);
+  tf_hist_record(&lane->hists[TF_HOP_EMIT], hop_ns(hops->decided, tf_clock_ticks()));
+}
+
+static void stamp(tf_decision_t *decisions, uint32_t cnt, const tf_tick_hops_t *hops) {
+  uint64_t wall_ns = tf_clock_wall_of_ticks(hops->decided);
+  for (uint32_t i = 0; i < cnt; i++) {
+    tf_decision_t *d  = &decisions[i];
+    d->ts_decision_ns = wall_ns;
+    d->decide_ns      = hop_ns(hops->origin, hops->decided);
+    d->decode_ns      = hop_ns(hops->origin, hops->decoded);
+    d->buffer_ns      = hop_ns(hops->origin, hops->buffered);
+    d->features_ns    = hop_ns(hops->origin, hops->featured);
+    d->model_ns       = hop_ns(hops->origin, hops->modelled);
+  }
+}
+
+/* Features, models, strategies, once, on the event that completes a message. */
+static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
+  bool sampled = --lane->sample_left == 0;
+  if (sampled) {
+    lane->sample_left = lane->sample_every;
+    hops->buffered    = tf_clock_ticks();
+  }
+  tf_compute_features(&lane->compute, in);
+  if (sampled) hops->featured = tf_clock_ticks();
+  uint32_t models_good = tf_compute_models(&lane->compute, in);
+  if (sampled) hops->modelled = tf_clock_ticks();
+
+  tf_decision_t decisions[TF_STRATEGIES_MAX];
+  uint32_t      cnt = tf_decide_tick(&lane->decide, &lane->compute, in, models_good, decisions);
+  hops->decided     = tf_clock_ticks();
+  if (sampled) record_hops(lane, hops);
+  if (cnt == 0) return;
+  tf_hist_record(&lane->hists[TF_HOP_TICK_TO_DECISION], hop_ns(hops->origin, hops->decided));
+  stamp(decisions, cnt, hops);
+  if (lane->ring)
+    push_decisions(lane, decisions, cnt, hops);
+  else
+    emit_in_place(lane, decisions, cnt, hops);
+}
+
+void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
+                       uint64_t origin_tsc, uint64_t decoded_tsc) {
+  tf_lane_t *lane = self;
+  for (uint32_t i = 0; i < event_cnt; i++) {
+    const tf_event_t *e = &events[i];
+    lane->events++;
+    if (TF_UNLIKELY(e->instrument_id >= lane->instrument_cap)) {
+      lane->instruments_refused++;
+      continue;
+    }
+    tf_lane_instrument_t *in = &lane->instruments[e->instrument_id];
+    uint32_t              closed_bars;
+    uint32_t              on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
+    bool                  last = e->flags & TF_FLAG_LAST;
+    if (last) tf_buffer_settle(in);
+    tf_compute_on_event(&lane->compute, in, on, closed_bars);
+    if (last) {
+      tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
+      on_tick(lane, in, &hops);
+    }
+  }
+}

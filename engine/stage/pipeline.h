@@ -1,0 +1,57 @@
+/* The pipeline of one lane: buffer, compute, decide and, when they share a thread, emit. This is the
+ * path of a tick in one function, tf_lane_on_events; the runner only decides which thread calls it.
+ *
+ * Owner: the lane's thread. */
+#ifndef TF_STAGE_PIPELINE_H
+#define TF_STAGE_PIPELINE_H
+
+#include "core/hist.h"
+#include "flow/ring.h"
+#include "stage/buffer.h"
+#include "stage/compute.h"
+#include "stage/decide.h"
+#include "stage/emit.h"
+
+typedef enum tf_hop {
+  TF_HOP_DECODE,
+  TF_HOP_BUFFER,
+  TF_HOP_FEATURES,
+  TF_HOP_MODEL,
+  TF_HOP_DECIDE,
+  TF_HOP_EMIT,
+  TF_HOP_TICK_TO_DECISION,
+  TF_HOP_CNT
+} tf_hop_t;
+
+extern const char *const tf_hop_names[TF_HOP_CNT];
+
+/* What crosses the decision ring. */
+typedef struct tf_ring_decision {
+  tf_decision_t decision;
+  uint64_t      origin_tsc;
+  uint64_t      decided_tsc;
+} tf_ring_decision_t;
+
+typedef struct tf_lane {
+  tf_buffer_t           buffer;
+  tf_compute_t          compute;
+  tf_decide_t           decide;
+  tf_lane_instrument_t *instruments; /* (instruments_max) */
+  uint32_t              instrument_cap;
+  uint32_t              sample_every; /* hops inside the tick are measured on every Nth tick */
+  uint32_t              sample_left;
+  uint64_t              events;              /* consumed */
+  uint64_t              instruments_refused; /* events of ids beyond instrument_cap */
+  tf_ring_writer_t     *ring;                /* NULL: emit in place */
+  tf_emit_t            *emit;
+  uint64_t              ring_full_waits;
+  uint64_t              decisions_dropped; /* only when told to stop while the ring is full */
+  const uint32_t       *stopping;
+  tf_hist_t            *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
+} tf_lane_t;
+
+/* The path of a tick. events: of one message, in order (or one event from the ring). */
+void tf_lane_on_events(void *lane, const tf_event_t *events, uint32_t event_cnt,
+                       uint64_t origin_tsc, uint64_t decoded_tsc);
+
+#endif

@@ -1,0 +1,223 @@
+#include "cmocka_tf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "stage/book.h"
+
+#define LEVELS_MAX  64
+#define PENDING_MAX 128
+
+static tf_arena_t       arena;
+static tf_book_keeper_t keeper;
+
+static void fresh(void) {
+  tf_arena_fini(&arena);
+  assert_int_equal(tf_arena_init(&arena, "book", 1 << 20), TF_OK);
+  assert_int_equal(tf_book_init(&keeper, &arena, LEVELS_MAX, PENDING_MAX), TF_OK);
+}
+
+static void level(bool ask, int64_t price, int64_t qty, uint64_t seq, uint8_t flags, uint32_t idx) {
+  tf_event_t e        = {.kind      = TF_EVENT_BOOK,
+                         .flags     = (uint8_t)(flags | (ask ? TF_FLAG_SIDE : 0)),
+                         .price_exp = -2,
+                         .qty_exp   = -3};
+  e.u.level.price     = price;
+  e.u.level.qty       = qty;
+  e.u.level.venue_seq = seq;
+  e.u.level.level_idx = idx;
+  tf_book_on_event(&keeper, &e);
+}
+
+static void status(tf_book_state_t book_state, uint64_t apply_from) {
+  tf_event_t e          = {.kind = TF_EVENT_STATUS};
+  e.u.status.book_state = book_state;
+  e.u.status.apply_from = apply_from;
+  tf_book_on_event(&keeper, &e);
+}
+
+/* One level a side as snapshot, bridged. */
+static void synced(void) {
+  fresh();
+  level(false, 100, 10, 5, TF_FLAG_SNAPSHOT, 0);
+  level(true, 110, 10, 5, TF_FLAG_SNAPSHOT, 1);
+  status(TF_BOOK_OK, 6);
+}
+
+static int64_t best(bool ask) {
+  const tf_book_side_t *side = ask ? &keeper.book.ask : &keeper.book.bid;
+  return side->cnt ? side->price[side->cnt - 1] : -1;
+}
+
+static void deltas_before_the_snapshot_do_not_touch_the_book(void **state) {
+  (void)state;
+  fresh();
+  level(false, 100, 10, 1, 0, 0);
+  assert_int_equal(keeper.book.state, TF_BOOK_SYNCING);
+  assert_int_equal(keeper.book.bid.cnt, 0);
+}
+
+static void bridging_applies_exactly_the_levels_that_the_feed_named(void **state) {
+  (void)state;
+  fresh();
+  status(TF_BOOK_SYNCING, 0);
+  level(false, 90, 1, 1, 0, 0); /* older than the snapshot */
+  level(false, 95, 2, 2, 0, 0); /* bridges */
+  level(false, 100, 0, 3, 0, 0);
+  level(false, 100, 7, 2, TF_FLAG_SNAPSHOT, 0);
+  level(true, 110, 7, 2, TF_FLAG_SNAPSHOT, 1);
+  status(TF_BOOK_OK, 2);
+  assert_int_equal(keeper.book.state, TF_BOOK_OK);
+  assert_int_equal(keeper.book.bid.cnt, 1);
+  assert_int_equal(best(false), 95);
+  assert_int_equal(best(true), 110);
+}
+
+static void gap_freezes_the_book_until_the_next_snapshot_is_bridged(void **state) {
+  (void)state;
+  synced();
+  status(TF_BOOK_GAP, 0);
+  level(false, 101, 5, 20, TF_FLAG_BAD_BOOK, 0);
+  assert_int_equal(best(false), 100);
+  assert_int_equal(keeper.book.state, TF_BOOK_GAP);
+  level(false, 99, 1, 15, TF_FLAG_SNAPSHOT, 0);
+  assert_int_equal(keeper.book.bid.cnt, 1); /* replaced, never merged */
+  level(true, 111, 1, 15, TF_FLAG_SNAPSHOT, 1);
+  status(TF_BOOK_OK, 20);
+  assert_int_equal(best(false), 101);
+  assert_int_equal(keeper.book.bid.cnt, 2);
+}
+
+static void pending_overflow_never_yields_a_book_that_says_ok(void **state) {
+  (void)state;
+  fresh();
+  for (uint64_t i = 0; i < PENDING_MAX + 1; i++) level(false, 100, 1, i, 0, 0);
+  level(false, 99, 1, 3, TF_FLAG_SNAPSHOT, 0);
+  status(TF_BOOK_OK, 4);
+  assert_int_equal(keeper.book.state, TF_BOOK_GAP);
+  assert_int_equal(keeper.pending_dropped, 1);
+}
+
+static void crossed_book_says_so_and_heals(void **state) {
+  (void)state;
+  synced();
+  level(false, 110, 3, 6, 0, 0);
+  tf_book_settle(&keeper);
+  assert_int_equal(keeper.book.state, TF_BOOK_CROSSED);
+  level(false, 110, 0, 7, 0, 0);
+  tf_book_settle(&keeper);
+  assert_int_equal(keeper.book.state, TF_BOOK_OK);
+}
+
+static void deleting_an_unknown_level_changes_nothing(void **state) {
+  (void)state;
+  synced();
+  level(false, 42, 0, 6, 0, 0);
+  assert_int_equal(keeper.book.bid.cnt, 1);
+}
+
+static void finer_prices_refine_the_scale_without_losing_a_level(void **state) {
+  (void)state;
+  synced();
+  tf_event_t e    = {.kind = TF_EVENT_BOOK, .price_exp = -4, .qty_exp = -3};
+  e.u.level.price = 10001;
+  e.u.level.qty   = 5;
+  tf_book_on_event(&keeper, &e);
+  assert_int_equal(keeper.book.price_exp, -4);
+  assert_int_equal(best(false), 10001);
+  assert_int_equal(keeper.book.bid.price[0], 10000);
+  level(false, 100, 0, 9, 0, 0); /* the coarse spelling of 1.0000 still finds its level */
+  assert_int_equal(keeper.book.bid.cnt, 1);
+}
+
+static void price_that_cannot_be_scaled_is_counted_and_left_out(void **state) {
+  (void)state;
+  synced();
+  tf_event_t e    = {.kind = TF_EVENT_BOOK, .price_exp = 10, .qty_exp = -3};
+  e.u.level.price = INT64_MAX / 10;
+  e.u.level.qty   = 5;
+  tf_book_on_event(&keeper, &e);
+  assert_int_equal(keeper.unscalable_levels, 1);
+  assert_int_equal(keeper.book.bid.cnt, 1);
+}
+
+/* The oracle: an unordered list of levels. */
+typedef struct naive {
+  int64_t price[512], qty[512];
+  int     cnt;
+} naive_t;
+
+static void naive_set(naive_t *n, int64_t price, int64_t qty, bool ask) {
+  int at = 0;
+  while (at < n->cnt && n->price[at] != price) at++;
+  if (qty == 0) {
+    if (at < n->cnt) n->cnt--, n->price[at] = n->price[n->cnt], n->qty[at] = n->qty[n->cnt];
+    return;
+  }
+  n->price[at] = price;
+  n->qty[at]   = qty;
+  if (at == n->cnt) n->cnt++;
+  if (n->cnt <= LEVELS_MAX) return;
+  int worst = 0;
+  for (int i = 1; i < n->cnt; i++)
+    if (ask ? n->price[i] > n->price[worst] : n->price[i] < n->price[worst]) worst = i;
+  n->cnt--;
+  n->price[worst] = n->price[n->cnt];
+  n->qty[worst]   = n->qty[n->cnt];
+}
+
+static void assert_same(const naive_t *n, const tf_book_side_t *side, bool ask) {
+  assert_int_equal(side->cnt, n->cnt);
+  for (uint32_t i = 0; i < side->cnt; i++) {
+    if (i)
+      assert_true(ask ? side->price[i] < side->price[i - 1] : side->price[i] > side->price[i - 1]);
+    int at = 0;
+    while (at < n->cnt && n->price[at] != side->price[i]) at++;
+    assert_true(at < n->cnt);
+    assert_int_equal(side->qty[i], n->qty[at]);
+  }
+}
+
+static void random_deltas_agree_with_a_list_of_levels(void **state) {
+  (void)state;
+  static naive_t bid, ask;
+  uint64_t       x = 2463534242u;
+  synced();
+  naive_set(&bid, 100, 10, false);
+  naive_set(&ask, 110, 10, true);
+  for (int i = 0; i < 60000; i++) {
+    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+    bool    is_ask = x & 1;
+    int64_t centre = 1000 + i / 50; /* the market drifts: storage has to be centred again */
+    int64_t price  = centre + (is_ask ? 1 : -1) * (int64_t)(x >> 8 & 127);
+    int64_t qty    = (x >> 20 & 3) ? (int64_t)(x >> 24 & 0xffff) + 1 : 0;
+    level(is_ask, price, qty, (uint64_t)i + 6, 0, 0);
+    naive_set(is_ask ? &ask : &bid, price, qty, is_ask);
+    if (i % 16 == 0 || i > 59000) {
+      assert_same(&bid, &keeper.book.bid, false);
+      assert_same(&ask, &keeper.book.ask, true);
+    }
+  }
+  assert_true(keeper.truncated_levels > 0);
+}
+
+static int teardown(void **state) {
+  (void)state;
+  tf_arena_fini(&arena);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(deltas_before_the_snapshot_do_not_touch_the_book),
+      cmocka_unit_test(bridging_applies_exactly_the_levels_that_the_feed_named),
+      cmocka_unit_test(gap_freezes_the_book_until_the_next_snapshot_is_bridged),
+      cmocka_unit_test(pending_overflow_never_yields_a_book_that_says_ok),
+      cmocka_unit_test(crossed_book_says_so_and_heals),
+      cmocka_unit_test(deleting_an_unknown_level_changes_nothing),
+      cmocka_unit_test(finer_prices_refine_the_scale_without_losing_a_level),
+      cmocka_unit_test(price_that_cannot_be_scaled_is_counted_and_left_out),
+      cmocka_unit_test(random_deltas_agree_with_a_list_of_levels),
+  };
+  return cmocka_run_group_tests(tests, NULL, teardown);
+}
