@@ -1,0 +1,21 @@
+/* The tables that a binary joins engine, kernels and adapters with. Each row was one line in a .def
+ * list; engine/boot looks names up here at start and nowhere else. */
+#ifndef TF_REGISTRY_H
+#define TF_REGISTRY_H
+
+#include "tf/feed.h"
+#include "tf/indicator.h"
+#include "tf/model.h"
+#include "tf/policy.h"
+#include "tf/sink.h"
+
+typedef struct tf_registry {
+  const tf_feed_t *const      *feeds;
+  const tf_sink_t *const      *sinks;
+  const tf_indicator_t *const *indicators;
+  const tf_policy_t *const    *policies;
+  const tf_model_loader_t     *models;
+  uint32_t                     feed_cnt, sink_cnt, indicator_cnt, policy_cnt;
+} tf_registry_t;
+
+#endif

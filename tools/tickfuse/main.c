@@ -1,0 +1,58 @@
+/* The one binary: finds the command and hands over. Exit codes: 0 done, 1 failed, 2 bad usage or
+ * config, 3 data was bad. */
+#include <fcntl.h>
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "core/clock.h"
+
+static const struct {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *help;
+} commands[] = {
+#define C(name, help) {#name, tf_cmd_##name, help},
+#include "commands.def"
+#undef C
+};
+
+static void print_help(FILE *out) {
+  fprintf(out, "tickfuse %s: ticks in, decisions out\n\nusage: tickfuse COMMAND [arguments]; "
+               "every command has --help\n\n",
+          TF_VERSION);
+  for (size_t i = 0; i < TF_ARRAY_CNT(commands); i++)
+    fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].help);
+  fprintf(out, "\nexit codes: 0 done, 1 failed, 2 bad usage or config, 3 data was bad\n");
+}
+
+/* Descriptors 0-2 exist, so that no socket or journal can become one of them. */
+static void hold_stdio(void) {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0) _exit(1);
+}
+
+int main(int argc, char **argv) {
+  hold_stdio();
+  setlocale(LC_ALL, "C"); /* a decimal comma in the environment must not reach a number */
+  signal(SIGPIPE, SIG_IGN);
+  tf_clock_calibrate();
+  const char *name = argc > 1 ? argv[1] : "help";
+  if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
+    print_help(argc > 1 ? stdout : stderr);
+    return argc > 1 ? TF_EXIT_DONE : TF_EXIT_USAGE;
+  }
+  if (!strcmp(name, "--version")) {
+    printf("tickfuse %s\n", TF_VERSION);
+    return TF_EXIT_DONE;
+  }
+  const char *names[TF_ARRAY_CNT(commands)];
+  for (size_t i = 0; i < TF_ARRAY_CNT(commands); i++) {
+    names[i] = commands[i].name;
+    if (!strcmp(name, names[i])) return commands[i].run(argc - 1, argv + 1);
+  }
+  tf_cli_unknown("command", name, names, TF_ARRAY_CNT(names));
+  return TF_EXIT_USAGE;
+}
