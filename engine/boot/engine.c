@@ -1,0 +1,350 @@
+#include "boot/engine.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "boot/feature_compile.h"
+#include "boot/rule_compile.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/log.h"
+
+#define ARENA_SLACK_BYTES ((size_t)4 << 20) /* alignment of all that is taken, sources' small parts */
+#define PENDING_LEVELS_MAX 8192             /* of one instrument while its snapshot is awaited */
+
+/* ---- sizes ---- */
+
+/* A config that names its instruments needs memory for these only. */
+static uint32_t instrument_cap(const tf_config_t *config) {
+  uint32_t named = 0;
+  for (uint32_t i = 0; i < config->feed_cnt; i++) {
+    if (config->feeds[i].instruments.item_cnt == 0) return config->engine.instruments_max;
+    named += config->feeds[i].instruments.item_cnt;
+  }
+  return named && named < config->engine.instruments_max ? named : config->engine.instruments_max;
+}
+
+static size_t arena_bytes(const tf_engine_t *e) {
+  const tf_config_t *c            = e->config;
+  size_t             instruments  = e->instruments.cap;
+  size_t             policy_bytes = 0;
+  for (uint32_t i = 0; i < c->strategy_cnt; i++) policy_bytes += 65536;
+  size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + sizeof(uint64_t) +
+               8 * sizeof(int64_t) * c->engine.book_levels_max +
+               PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + tf_feature_plan_bytes(e->plan) +
+               sizeof(double) * tf_feature_plan_cnt(e->plan) + policy_bytes + 4096;
+  size_t total = instruments * one + TF_HOP_CNT * sizeof(tf_hist_t) + ARENA_SLACK_BYTES;
+  total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
+  total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
+  for (uint32_t i = 0; i < e->model_cnt; i++)
+    total += e->models[i]->scratch_bytes + e->models[i]->input_cnt * 8 + 4096;
+  return total + (size_t)TF_SINKS_MAX * (1 << 20);
+}
+
+/* ---- parts ---- */
+
+static tf_err_t load_models(tf_engine_t *e) {
+  const tf_config_t *c = e->config;
+  if (c->model_cnt > TF_MODELS_MAX)
+    return TF_ERR(E_CONFIG_VALUE, "%s: models: %u, at most %d", c->path, c->model_cnt, TF_MODELS_MAX);
+  for (uint32_t i = 0; i < c->model_cnt; i++) {
+    tf_err_t err = e->registry->models->load(c->models[i].file, &e->models[i]);
+    if (err) return tf_error_add(err, "loading models[%u] of %s", i, c->path);
+    snprintf(e->models[i]->name, sizeof e->models[i]->name, "%s", c->models[i].name);
+    e->model_cnt++;
+  }
+  return TF_OK;
+}
+
+static tf_err_t init_instruments(tf_engine_t *e) {
+  tf_lane_t *lane   = &e->runner.lane;
+  uint32_t   cap    = e->instruments.cap;
+  lane->instruments = tf_arena_take(&e->arena, cap * sizeof *lane->instruments, TF_LINE_PAIR_BYTES);
+  lane->decide.hashes = tf_arena_take(&e->arena, cap * sizeof(uint64_t), TF_LINE_BYTES);
+  e->instruments.rows = tf_arena_take(&e->arena, cap * sizeof(tf_instrument_t), TF_LINE_BYTES);
+  if (!lane->instruments || !lane->decide.hashes || !e->instruments.rows) return E_CORE_ARENA_FULL;
+  lane->instrument_cap = cap;
+  for (uint32_t i = 0; i < cap; i++) {
+    tf_lane_instrument_t *in = &lane->instruments[i];
+    lane->decide.hashes[i]   = TF_HASH_SEED;
+    tf_err_t err = tf_buffer_init_instrument(in, &e->arena, e->config->engine.book_levels_max,
+                                             PENDING_LEVELS_MAX);
+    if (err) return err;
+    in->features = tf_arena_take(&e->arena, tf_feature_plan_bytes(e->plan), TF_LINE_BYTES);
+    in->row      = tf_arena_take(&e->arena, sizeof(double) * (tf_feature_plan_cnt(e->plan) + 1),
+                                 TF_LINE_BYTES);
+    if (!in->features || !in->row) return E_CORE_ARENA_FULL;
+    err = tf_feature_plan_init_state(e->plan, in->features);
+    if (!err) err = tf_decide_init_instrument(&lane->decide, in, &e->arena);
+    if (err) return err;
+  }
+  return TF_OK;
+}
+
+static void set_bars(tf_engine_t *e) {
+  tf_buffer_t *buffer = &e->runner.lane.buffer;
+  for (uint32_t i = 0; i < e->config->bar_cnt; i++) {
+    const tf_config_bar_t *bar  = &e->config->bars[i];
+    tf_bar_spec_t         *spec = &buffer->bars[i];
+    snprintf(spec->name, sizeof spec->name, "%s", bar->name);
+    spec->kind    = (tf_bar_kind_t)bar->size.kind;
+    spec->amount  = bar->size.amount;
+    spec->span_ns = bar->size.interval_ns;
+  }
+  buffer->bar_cnt = e->config->bar_cnt;
+}
+
+TF_STATIC_ASSERT((int)TF_BAR_TIME == (int)TF_CONFIG_BAR_TIME &&
+                     (int)TF_BAR_NOTIONAL == (int)TF_CONFIG_BAR_NOTIONAL,
+                 "the config's bar kinds are the buffer's");
+
+static tf_err_t find_model(const tf_engine_t *e, const char *name, uint32_t *idx) {
+  *idx = TF_STRATEGY_NO_MODEL;
+  for (uint32_t i = 0; name && i < e->model_cnt; i++)
+    if (!strcmp(e->models[i]->name, name)) *idx = i;
+  if (name && *idx == TF_STRATEGY_NO_MODEL)
+    return TF_ERR(E_CONFIG_VALUE, "%s: no model is named \"%s\"", e->config->path, name);
+  return TF_OK;
+}
+
+static tf_err_t compile_rules(tf_engine_t *e, uint32_t i, tf_policy_config_t *out) {
+  const tf_config_strategy_t *s = &e->config->strategies[i];
+  const struct {
+    const char *key, *text;
+    tf_rule_t  *rule;
+  } rules[] = {{"buy", s->buy, &out->buy}, {"sell", s->sell, &out->sell}, {"flat", s->flat, &out->flat}};
+  for (size_t r = 0; r < TF_ARRAY_CNT(rules); r++) {
+    if (!rules[r].text) continue;
+    char path[64], where[256];
+    snprintf(path, sizeof path, "strategies[%u].%s", i, rules[r].key);
+    tf_err_t err = tf_rule_compile(rules[r].text, tf_config_where(e->config, path, where, sizeof where),
+                                   e->plan, rules[r].rule);
+    if (err) return err;
+  }
+  return TF_OK;
+}
+
+static tf_err_t add_strategies(tf_engine_t *e) {
+  tf_decide_t       *decide = &e->runner.lane.decide;
+  const tf_config_t *c      = e->config;
+  if (c->strategy_cnt > TF_STRATEGIES_MAX)
+    return TF_ERR(E_CONFIG_VALUE, "%s: strategies: %u, at most %d", c->path, c->strategy_cnt, TF_STRATEGIES_MAX);
+  for (uint32_t i = 0; i < c->strategy_cnt; i++) {
+    const tf_config_strategy_t *s        = &c->strategies[i];
+    tf_strategy_t              *strategy = &decide->strategies[i];
+    for (uint32_t p = 0; p < e->registry->policy_cnt; p++)
+      if (!strcmp(e->registry->policies[p]->name, s->policy)) strategy->policy = e->registry->policies[p];
+    if (!strategy->policy)
+      return TF_ERR(E_CONFIG_VALUE, "%s: no policy is named \"%s\"", c->path, s->policy);
+    strategy->config = (tf_policy_config_t){.cooldown_ns    = s->cooldown_ns,
+                                            .rate_cnt_max   = s->max_rate.cnt_max,
+                                            .rate_window_ns = s->max_rate.window_ns,
+                                            .book_states_ok = s->books};
+    strategy->actions_only = s->emit == TF_CONFIG_EMIT_ACTIONS;
+    tf_err_t err           = find_model(e, s->model, &strategy->model_idx);
+    if (!err) err = compile_rules(e, i, &strategy->config);
+    if (err) return err;
+    decide->strategy_cnt++;
+  }
+  decide->epoch = e->epoch;
+  return TF_OK;
+}
+
+/* ---- sinks ---- */
+
+static tf_overflow_t overflow_of(const tf_sink_t *sink, uint8_t policy) {
+  switch (policy) {
+  case TF_CONFIG_SINK_OVERRUN: return TF_OVERFLOW_OVERRUN;
+  case TF_CONFIG_SINK_DROP_NEWEST: return TF_OVERFLOW_DROP_NEWEST;
+  case TF_CONFIG_SINK_AUTO: return sink->reliable ? TF_OVERFLOW_BLOCK : TF_OVERFLOW_OVERRUN;
+  default: return TF_OVERFLOW_BLOCK;
+  }
+}
+
+static tf_err_t check_overflow(const tf_engine_t *e, const tf_sink_t *sink, uint8_t policy) {
+  bool ok = policy == TF_CONFIG_SINK_AUTO ||
+            (sink->reliable ? policy == TF_CONFIG_SINK_BLOCK || policy == TF_CONFIG_SINK_DROP_NEWEST
+                            : policy == TF_CONFIG_SINK_OVERRUN);
+  if (ok) return TF_OK;
+  return TF_ERR(E_CONFIG_VALUE, "%s: sink %s: its policy may be %s", e->config->path, sink->name,
+                sink->reliable ? "block or drop_newest" : "overrun: it is lossy by design");
+}
+
+static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uint32_t slots,
+                         uint8_t policy) {
+  const tf_sink_t *sink = NULL;
+  for (uint32_t i = 0; i < e->registry->sink_cnt; i++)
+    if (!strcmp(e->registry->sinks[i]->name, type)) sink = e->registry->sinks[i];
+  if (!sink) return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
+  tf_err_t err = check_overflow(e, sink, policy);
+  if (err) return err;
+  tf_emit_t       *emit  = &e->runner.emit;
+  char            *named = e->sink_paths[emit->sink_cnt];
+  tf_sink_config_t config = {.type        = type,
+                             .path        = path ? named : NULL,
+                             .slot_cnt    = slots,
+                             .epoch       = e->epoch,
+                             .instruments = &e->instruments};
+  snprintf(named, sizeof e->sink_paths[0], "%s", path ? path : "");
+  void *state = tf_arena_take(&e->arena, sink->state_bytes(&config), TF_LINE_PAIR_BYTES);
+  if (!state) return E_CORE_ARENA_FULL;
+  err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
+  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(type, "shm")) {
+    /* A replay is no service that readers wait for: beside a running one it takes another name. */
+    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", path, (int)getpid());
+    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", path, named);
+    err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
+  }
+  return err;
+}
+
+static tf_err_t add_sinks(tf_engine_t *e) {
+  const tf_config_t *c = e->config;
+  for (uint32_t i = 0; i < c->sink_cnt; i++) {
+    tf_err_t err = add_sink(e, c->sinks[i].type, c->sinks[i].path, c->sinks[i].slots, c->sinks[i].policy);
+    if (err) return err;
+  }
+  if (!e->options.decisions_path) return TF_OK;
+  return add_sink(e, "journal", e->options.decisions_path, 0, TF_CONFIG_SINK_AUTO);
+}
+
+/* ---- threads ---- */
+
+static tf_err_t place_stages(tf_engine_t *e) {
+  const tf_config_engine_t *c = &e->config->engine;
+  tf_runner_t              *r = &e->runner;
+  if (c->lane_cnt > TF_THREADS_MAX)
+    return TF_ERR(E_BOOT_TOPOLOGY, "%s: engine.lanes: %u threads; one set of stages takes at most %d",
+                  e->config->path, c->lane_cnt, TF_THREADS_MAX);
+  for (uint32_t i = 0; i < c->lane_cnt; i++) {
+    uint32_t stages         = c->lanes[i].stages;
+    r->threads[i].cpu       = c->lanes[i].cpu;
+    r->threads[i].stages    = (stages & TF_CONFIG_STAGE_ACQUIRE ? TF_STAGE_ACQUIRE : 0) |
+                           (stages & TF_CONFIG_STAGES_LANE ? TF_STAGE_LANE : 0) |
+                           (stages & TF_CONFIG_STAGE_EMIT ? TF_STAGE_EMIT : 0);
+  }
+  r->thread_cnt = c->lane_cnt;
+  r->idle       = (tf_idle_t)c->idle;
+  return tf_runner_check(r->threads, r->thread_cnt);
+}
+
+TF_STATIC_ASSERT((int)TF_IDLE_SPIN == (int)TF_CONFIG_IDLE_SPIN &&
+                     (int)TF_IDLE_SLEEP == (int)TF_CONFIG_IDLE_SLEEP,
+                 "the config's idle words are the runner's");
+
+static tf_ring_t *make_ring(tf_engine_t *e, uint32_t slots, uint32_t slot_bytes,
+                            tf_ring_writer_t *writer, tf_ring_reader_t *reader) {
+  void *mem = tf_arena_take(&e->arena, tf_ring_footprint(slots, slot_bytes), TF_LINE_PAIR_BYTES);
+  tf_ring_t *ring = mem ? tf_ring_new(mem, slots, slot_bytes) : NULL;
+  if (!ring) return NULL;
+  tf_ring_writer_init(writer, ring);
+  tf_ring_reader_init(reader, ring);
+  return ring;
+}
+
+static bool share_thread(const tf_runner_t *r, uint32_t stages) {
+  for (uint32_t i = 0; i < r->thread_cnt; i++)
+    if ((r->threads[i].stages & stages) == stages) return true;
+  return false;
+}
+
+static tf_err_t connect_stages(tf_engine_t *e) {
+  const tf_config_engine_t *c       = &e->config->engine;
+  tf_runner_t              *r       = &e->runner;
+  tf_acquire_t             *acquire = &r->acquire;
+  tf_lane_t                *lane    = &r->lane;
+  acquire->events_hash              = TF_HASH_SEED;
+  acquire->deliver                  = tf_lane_on_events;
+  acquire->lane                     = lane;
+  lane->emit                        = &r->emit;
+  lane->sample_every = lane->sample_left = c->latency_sample;
+  lane->hists = tf_arena_take(&e->arena, TF_HOP_CNT * sizeof(tf_hist_t), TF_LINE_PAIR_BYTES);
+  if (!lane->hists) return E_CORE_ARENA_FULL;
+  if (!share_thread(r, TF_STAGE_ACQUIRE | TF_STAGE_LANE)) {
+    e->event_ring = make_ring(e, c->event_ring_slots, sizeof(tf_ring_event_t), &e->event_writer,
+                              &e->event_reader);
+    if (!e->event_ring) return tf_error_code();
+    acquire->ring   = &e->event_writer;
+    r->event_reader = &e->event_reader;
+  }
+  if (!share_thread(r, TF_STAGE_LANE | TF_STAGE_EMIT)) {
+    e->decision_ring = make_ring(e, c->decision_ring_slots, sizeof(tf_ring_decision_t),
+                                 &e->decision_writer, &e->decision_reader);
+    if (!e->decision_ring) return tf_error_code();
+    lane->ring         = &e->decision_writer;
+    r->decision_reader = &e->decision_reader;
+  }
+  return TF_OK;
+}
+
+/* ---- lifetime ---- */
+
+tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_registry_t *registry,
+                        const tf_engine_options_t *options) {
+  memset(e, 0, sizeof *e);
+  e->config   = config;
+  e->registry = registry;
+  e->options  = *options;
+  e->epoch    = (uint32_t)(tf_clock_wall_ns() / TF_NS_PER_SEC);
+  if (config->bar_cnt > TF_BARS_MAX)
+    return TF_ERR(E_CONFIG_VALUE, "%s: bars: %u, at most %d", config->path, config->bar_cnt, TF_BARS_MAX);
+  set_bars(e);
+  tf_err_t err = place_stages(e);
+  if (!err) err = tf_feature_compile(config, registry->indicators, registry->indicator_cnt, &e->plan);
+  if (!err) err = load_models(e);
+  if (err) return err;
+  e->instruments.cap = instrument_cap(config);
+  err                = tf_arena_init(&e->arena, "engine", arena_bytes(e));
+  if (!err) err = add_strategies(e);
+  if (!err) err = init_instruments(e);
+  e->runner.lane.compute.plan = e->plan;
+  for (uint32_t i = 0; i < e->model_cnt && !err; i++)
+    err = tf_compute_add_model(&e->runner.lane.compute, e->models[i], &e->arena);
+  if (!err) err = connect_stages(e);
+  if (!err) err = add_sinks(e);
+  return err;
+}
+
+tf_err_t tf_engine_add_source(tf_engine_t *e, tf_source_t *source) {
+  return tf_acquire_add(&e->runner.acquire, source);
+}
+
+void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) { e->runner.acquire.io = io; }
+
+tf_err_t tf_engine_start(tf_engine_t *e) {
+  tf_arena_seal_all();
+  e->runner.seal = true;
+  e->started_ns  = tf_clock_monotonic_ns();
+  return tf_runner_start(&e->runner);
+}
+
+void tf_engine_stop(tf_engine_t *e) { tf_runner_stop(&e->runner); }
+bool tf_engine_is_running(const tf_engine_t *e) { return tf_runner_is_running(&e->runner); }
+
+tf_err_t tf_engine_join(tf_engine_t *e) {
+  tf_err_t err = tf_runner_join(&e->runner);
+  e->ended_ns  = tf_clock_monotonic_ns();
+  tf_arena_unseal_all();
+  return err;
+}
+
+void tf_engine_fini(tf_engine_t *e) {
+  tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
+  for (uint32_t i = 0; i < e->model_cnt; i++) e->registry->models->unload(e->models[i]);
+  tf_feature_plan_free(e->plan);
+  tf_arena_fini(&e->arena);
+}
+
+tf_err_t tf_engine_feed(const tf_registry_t *registry, const char *venue, const tf_feed_t **feed) {
+  char known[512] = "";
+  for (uint32_t i = 0; i < registry->feed_cnt; i++) {
+    if (!strcmp(registry->feeds[i]->venue, venue)) {
+      *feed = registry->feeds[i];
+      return TF_OK;
+    }
+    size_t used = strlen(known);
+    snprintf(known + used, sizeof known - used, " %s", registry->feeds[i]->venue);
+  }
+  return TF_ERR(E_BOOT_INPUT, "unknown venue \"%s\"; known:%s", venue, known);
+}

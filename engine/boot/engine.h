@@ -1,0 +1,59 @@
+/* An engine: what a config and the registry's tables become. Boot sizes all memory, compiles the
+ * features and rules, loads the models, opens the sinks, places the stages on threads; then the
+ * arenas are sealed and the runner runs. Sources are made by the caller (tools), since they belong
+ * to adapters: replay for recordings, sessions for live feeds.
+ *
+ *   init -> add_source... -> start -> (running) -> stop -> join -> fini
+ *
+ * Control plane: one thread, but for tf_engine_stop and what says otherwise. */
+#ifndef TF_BOOT_ENGINE_H
+#define TF_BOOT_ENGINE_H
+
+#include "boot/config.h"
+#include "core/arena.h"
+#include "core/metrics.h"
+#include "stage/runner.h"
+#include "tf/registry.h"
+
+typedef struct tf_engine_options {
+  bool        is_replay;      /* a busy shared-memory name gets this process's id appended */
+  const char *decisions_path; /* one more sink: a journal here; NULL for none */
+} tf_engine_options_t;
+
+typedef struct tf_engine {
+  const tf_config_t   *config;
+  const tf_registry_t *registry;
+  tf_engine_options_t  options;
+  uint32_t             epoch;
+  tf_arena_t           arena;
+  tf_instruments_t     instruments;
+  tf_feature_plan_t   *plan;
+  tf_model_t          *models[TF_MODELS_MAX];
+  uint32_t             model_cnt;
+  tf_ring_writer_t     event_writer, decision_writer;
+  tf_ring_reader_t     event_reader, decision_reader;
+  tf_ring_t           *event_ring, *decision_ring; /* NULL where the pipeline is not cut */
+  char                 sink_paths[TF_SINKS_MAX][128];
+  uint64_t             started_ns, ended_ns; /* monotonic */
+  tf_runner_t          runner;
+} tf_engine_t;
+
+/* Everything but sources and threads. On error the engine is to be fini'd all the same. */
+tf_err_t tf_engine_init(tf_engine_t *engine, const tf_config_t *config,
+                        const tf_registry_t *registry, const tf_engine_options_t *options);
+
+/* Before start. io: the loop that acquire polls for these sources; NULL in replay. */
+tf_err_t tf_engine_add_source(tf_engine_t *engine, tf_source_t *source);
+void     tf_engine_set_io(tf_engine_t *engine, tf_io_t *io);
+
+tf_err_t tf_engine_start(tf_engine_t *engine);
+void     tf_engine_stop(tf_engine_t *engine); /* any thread, and a signal handler */
+bool     tf_engine_is_running(const tf_engine_t *engine);
+/* Waits for the end; the first error of a source or sink. */
+tf_err_t tf_engine_join(tf_engine_t *engine);
+void     tf_engine_fini(tf_engine_t *engine);
+
+/* The feed of a venue, E_BOOT_INPUT with the known ones. */
+tf_err_t tf_engine_feed(const tf_registry_t *registry, const char *venue, const tf_feed_t **feed);
+
+#endif

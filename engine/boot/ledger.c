@@ -1,0 +1,52 @@
+#include "boot/ledger.h"
+
+#include <string.h>
+
+const char *const tf_ledger_names[TF_LEDGER_ROW_CNT] = {
+    "bytes", "messages", "events", "consumed", "inference", "decisions", "sinks"};
+
+static uint64_t sum(const uint64_t *words, uint32_t cnt) {
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < cnt; i++) total += words[i];
+  return total;
+}
+
+static void add_source(tf_ledger_t *l, const tf_source_t *s, uint64_t *decoded) {
+  const tf_feed_counts_t *c = &s->counts;
+  uint64_t ignored = 0;
+  for (uint64_t i = 0; i < c->ignored_type_cnt; i++) ignored += c->ignored[i].cnt;
+  l->residual[TF_LEDGER_BYTES] +=
+      (int64_t)(s->bytes_rx - s->bytes_framed - s->bytes_partial - s->bytes_rejected);
+  l->residual[TF_LEDGER_MESSAGES] += (int64_t)(c->messages - c->msgs_data - c->msgs_control -
+                                               ignored - sum(c->rejected, TF_REJECT_CNT));
+  *decoded += sum(c->events, TF_EVENT_KIND_CNT);
+}
+
+void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
+  memset(l, 0, sizeof *l);
+  const tf_acquire_t *a       = &engine->runner.acquire;
+  const tf_lane_t    *lane    = &engine->runner.lane;
+  const tf_emit_t    *emit    = &engine->runner.emit;
+  uint64_t            decoded = 0;
+  for (uint32_t i = 0; i < a->source_cnt; i++) add_source(l, a->sources[i], &decoded);
+  l->residual[TF_LEDGER_EVENTS] = (int64_t)(decoded - a->ingest_seq);
+
+  uint64_t event_lag = engine->event_ring ? tf_ring_fill_cnt(engine->event_ring) : 0;
+  l->residual[TF_LEDGER_CONSUMED] =
+      (int64_t)(a->ingest_seq - a->events_dropped - lane->events - event_lag);
+
+  const tf_compute_counts_t *inference = &lane->compute.counts;
+  l->residual[TF_LEDGER_INFERENCE]     = (int64_t)(inference->requested - inference->done -
+                                               inference->skipped_warmup - inference->skipped_output);
+
+  uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
+  l->residual[TF_LEDGER_DECISIONS] = (int64_t)(lane->decide.counts.decisions - emit->decisions -
+                                               lane->decisions_dropped - decision_lag);
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    const tf_emit_sink_t *s = &emit->sinks[i];
+    l->residual[TF_LEDGER_SINKS] +=
+        (int64_t)(emit->decisions - s->acked - s->dropped_full - s->dropped_broken);
+  }
+  for (uint32_t i = 0; i < TF_LEDGER_ROW_CNT; i++)
+    l->total += l->residual[i] < 0 ? -l->residual[i] : l->residual[i];
+}

@@ -1,0 +1,215 @@
+#include "summary.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "boot/ledger.h"
+#include "core/cpu.h"
+
+static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade", "quote", "book", "ticker", "status"};
+static const char *const reject_names[TF_REJECT_CNT]   = {
+#define NAME(id, name, text) name,
+    TF_REJECTS(NAME)
+#undef NAME
+};
+static const char *const action_names[TF_ACTION_CNT] = {"hold", "buy", "sell", "flat"};
+
+static void add_ignored(tf_feed_counts_t *sum, const char *name, uint64_t cnt) {
+  for (uint64_t i = 0; i < sum->ignored_type_cnt; i++) {
+    if (!strcmp(sum->ignored[i].name, name)) {
+      sum->ignored[i].cnt += cnt;
+      return;
+    }
+  }
+  if (sum->ignored_type_cnt == TF_IGNORED_TYPES_MAX) { /* the last row gathers the rest */
+    sum->ignored[TF_IGNORED_TYPES_MAX - 1].cnt += cnt;
+    return;
+  }
+  snprintf(sum->ignored[sum->ignored_type_cnt].name, sizeof sum->ignored[0].name, "%s", name);
+  sum->ignored[sum->ignored_type_cnt++].cnt = cnt;
+}
+
+void tf_summary_counts(const tf_engine_t *engine, tf_feed_counts_t *sum) {
+  memset(sum, 0, sizeof *sum);
+  const tf_acquire_t *a = &engine->runner.acquire;
+  for (uint32_t s = 0; s < a->source_cnt; s++) {
+    const tf_feed_counts_t *c = &a->sources[s]->counts;
+    sum->messages += c->messages;
+    sum->msgs_data += c->msgs_data;
+    sum->msgs_control += c->msgs_control;
+    sum->gaps += c->gaps;
+    sum->duplicates += c->duplicates;
+    sum->bridged_out_levels += c->bridged_out_levels;
+    sum->resyncs += c->resyncs;
+    for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++) sum->events[i] += c->events[i];
+    for (uint32_t i = 0; i < TF_REJECT_CNT; i++) sum->rejected[i] += c->rejected[i];
+    for (uint64_t i = 0; i < c->ignored_type_cnt; i++)
+      add_ignored(sum, c->ignored[i].name, c->ignored[i].cnt);
+  }
+}
+
+static uint64_t event_total(const tf_feed_counts_t *c) {
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++) total += c->events[i];
+  return total;
+}
+
+static double wall_seconds(const tf_engine_t *e) {
+  return (double)(e->ended_ns - e->started_ns) * 1e-9;
+}
+
+static json_t *integer(uint64_t value) { return json_integer((json_int_t)value); }
+
+static json_t *hash_text(uint64_t hash) {
+  char text[17];
+  snprintf(text, sizeof text, "%016" PRIx64, hash);
+  return json_string(text);
+}
+
+static json_t *latency_json(const tf_engine_t *e) {
+  json_t *latency = json_object();
+  for (uint32_t i = 0; i < TF_HOP_CNT; i++) {
+    const tf_hist_t *h = &e->runner.lane.hists[i];
+    json_object_set_new(latency, tf_hop_names[i],
+                        json_pack("{sIsIsIsIsI}", "count", (json_int_t)h->cnt, "p50",
+                                  (json_int_t)tf_hist_quantile(h, 0.5), "p99",
+                                  (json_int_t)tf_hist_quantile(h, 0.99), "p99_9",
+                                  (json_int_t)tf_hist_quantile(h, 0.999), "max", (json_int_t)h->max));
+  }
+  return latency;
+}
+
+static json_t *ledger_json(const tf_engine_t *e) {
+  tf_ledger_t ledger;
+  tf_ledger_close(&ledger, e);
+  json_t *rows = json_object();
+  for (uint32_t i = 0; i < TF_LEDGER_ROW_CNT; i++)
+    json_object_set_new(rows, tf_ledger_names[i], json_integer(ledger.residual[i]));
+  return json_pack("{sIso}", "residual", (json_int_t)ledger.total, "rows", rows);
+}
+
+static json_t *sinks_json(const tf_engine_t *e) {
+  json_t *sinks = json_array();
+  for (uint32_t i = 0; i < e->runner.emit.sink_cnt; i++) {
+    const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
+    json_array_append_new(
+        sinks, json_pack("{sssssIsIsIss*}", "type", s->sink->name, "path", e->sink_paths[i], "acked",
+                         (json_int_t)s->acked, "dropped_full", (json_int_t)s->dropped_full,
+                         "dropped_broken", (json_int_t)s->dropped_broken, "error",
+                         s->broken ? s->broken_text : NULL));
+  }
+  return sinks;
+}
+
+static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
+  json_t *events = json_object(), *rejected = json_object(), *ignored = json_object();
+  for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++)
+    json_object_set_new(events, kind_names[i], integer(c->events[i]));
+  json_object_set_new(events, "total", integer(event_total(c)));
+  for (uint32_t i = 0; i < TF_REJECT_CNT; i++)
+    if (c->rejected[i]) json_object_set_new(rejected, reject_names[i], integer(c->rejected[i]));
+  for (uint64_t i = 0; i < c->ignored_type_cnt; i++)
+    json_object_set_new(ignored, c->ignored[i].name, integer(c->ignored[i].cnt));
+  json_object_set_new(root, "messages", integer(c->messages));
+  json_object_set_new(root, "control", integer(c->msgs_control));
+  json_object_set_new(root, "events", events);
+  json_object_set_new(root, "rejected", rejected);
+  json_object_set_new(root, "ignored", ignored);
+  json_object_set_new(root, "gaps", integer(c->gaps));
+  json_object_set_new(root, "duplicates", integer(c->duplicates));
+  json_object_set_new(root, "bridged_out_levels", integer(c->bridged_out_levels));
+  json_object_set_new(root, "resyncs", integer(c->resyncs));
+  return root;
+}
+
+json_t *tf_summary_json(const tf_engine_t *e) {
+  tf_feed_counts_t c;
+  tf_summary_counts(e, &c);
+  const tf_decide_counts_t  *d = &e->runner.lane.decide.counts;
+  const tf_compute_counts_t *m = &e->runner.lane.compute.counts;
+  json_t *root = feed_json(&c, json_object()), *actions = json_object();
+  for (uint32_t i = 0; i < TF_ACTION_CNT; i++)
+    json_object_set_new(actions, action_names[i], integer(d->actions[i]));
+  json_object_set_new(root, "instruments", integer(e->instruments.cnt));
+  json_object_set_new(root, "ticks", integer(m->ticks));
+  json_object_set_new(root, "inference",
+                      json_pack("{sIsIsIsI}", "requested", (json_int_t)m->requested, "done",
+                                (json_int_t)m->done, "skipped_warmup", (json_int_t)m->skipped_warmup,
+                                "skipped_output", (json_int_t)m->skipped_output));
+  json_object_set_new(root, "decisions", integer(d->decisions));
+  json_object_set_new(root, "actions", actions);
+  json_object_set_new(root, "decisions_hash",
+                      hash_text(tf_decide_hash(&e->runner.lane.decide, e->instruments.cnt)));
+  json_object_set_new(root, "events_hash", hash_text(e->runner.acquire.events_hash));
+  json_object_set_new(root, "wall_seconds", json_real(wall_seconds(e)));
+  json_object_set_new(root, "events_per_second",
+                      json_real((double)event_total(&c) / (wall_seconds(e) + 1e-9)));
+  json_object_set_new(root, "latency_ns", latency_json(e));
+  json_object_set_new(root, "sinks", sinks_json(e));
+  json_object_set_new(root, "rss_bytes_max", integer(tf_cpu_rss_bytes_max()));
+  json_object_set_new(root, "ledger", ledger_json(e));
+  return root;
+}
+
+static void print_latency(const tf_engine_t *e, FILE *out) {
+  fprintf(out, "\n%-18s %10s %10s %10s %10s %10s\n", "latency, ns", "count", "p50", "p99", "p99.9", "max");
+  for (uint32_t i = 0; i < TF_HOP_CNT; i++) {
+    const tf_hist_t *h = &e->runner.lane.hists[i];
+    fprintf(out, "%-18s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n",
+            tf_hop_names[i], h->cnt, tf_hist_quantile(h, 0.5), tf_hist_quantile(h, 0.99),
+            tf_hist_quantile(h, 0.999), h->max);
+  }
+}
+
+void tf_summary_print(const tf_engine_t *e, FILE *out) {
+  tf_feed_counts_t c;
+  tf_summary_counts(e, &c);
+  tf_ledger_t ledger;
+  tf_ledger_close(&ledger, e);
+  const tf_decide_counts_t *d        = &e->runner.lane.decide.counts;
+  uint64_t                  rejected = 0;
+  for (uint32_t i = 0; i < TF_REJECT_CNT; i++) rejected += c.rejected[i];
+  fprintf(out, "messages   %" PRIu64 "  (control %" PRIu64 ", rejected %" PRIu64 ")\n", c.messages,
+          c.msgs_control, rejected);
+  fprintf(out, "events     %" PRIu64 "  (", event_total(&c));
+  for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++)
+    fprintf(out, "%s%s %" PRIu64, i ? ", " : "", kind_names[i], c.events[i]);
+  fprintf(out, ")\nbook       gaps %" PRIu64 ", duplicates %" PRIu64 ", snapshots asked for again %" PRIu64 "\n",
+          c.gaps, c.duplicates, c.resyncs);
+  fprintf(out, "ticks      %" PRIu64 "\ndecisions  %" PRIu64 "  (buy %" PRIu64 ", sell %" PRIu64
+               ", flat %" PRIu64 ", hold %" PRIu64 ")\n",
+          e->runner.lane.compute.counts.ticks, d->decisions, d->actions[TF_ACTION_BUY],
+          d->actions[TF_ACTION_SELL], d->actions[TF_ACTION_FLAT], d->actions[TF_ACTION_HOLD]);
+  fprintf(out, "hashes     events %016" PRIx64 ", decisions %016" PRIx64 "\n", e->runner.acquire.events_hash,
+          tf_decide_hash(&e->runner.lane.decide, e->instruments.cnt));
+  for (uint32_t i = 0; i < e->runner.emit.sink_cnt; i++) {
+    const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
+    fprintf(out, "sink       %s %s: %" PRIu64 " taken, %" PRIu64 " dropped\n", s->sink->name,
+            e->sink_paths[i], s->acked, s->dropped_full + s->dropped_broken);
+  }
+  fprintf(out, "ledger     residual %" PRId64 "\n", ledger.total);
+  for (uint32_t i = 0; i < TF_LEDGER_ROW_CNT; i++)
+    if (ledger.residual[i])
+      fprintf(out, "           %s %+" PRId64 "\n", tf_ledger_names[i], ledger.residual[i]);
+  fprintf(out, "time       %.3f s, %.0f events/s, %.1f MiB resident at most\n", wall_seconds(e),
+          (double)event_total(&c) / (wall_seconds(e) + 1e-9),
+          (double)tf_cpu_rss_bytes_max() / 1048576.0);
+  print_latency(e, out);
+}
+
+void tf_summary_print_rejects(const tf_engine_t *e) {
+  const tf_acquire_t *a = &e->runner.acquire;
+  for (uint32_t s = 0; s < a->source_cnt; s++) {
+    const tf_feed_counts_t *c = &a->sources[s]->counts;
+    for (uint32_t r = 0; r < TF_REJECT_CNT; r++) {
+      if (!c->rejected[r]) continue;
+      fprintf(stderr, "tickfuse: %" PRIu64 " messages rejected (%s), newest: message %" PRIu64 ": ",
+              c->rejected[r], reject_names[r], c->sample[r].offset);
+      for (uint32_t i = 0; i < c->sample[r].bytes_cnt; i++) {
+        uint8_t byte = c->sample[r].bytes[i];
+        fprintf(stderr, byte >= 0x20 && byte < 0x7f ? "%c" : "\\x%02x", byte);
+      }
+      fprintf(stderr, "\n");
+    }
+  }
+}
