@@ -7,8 +7,8 @@
  * caller's assembly memory. Either way the message is handed over with TF_BYTES_PAD readable bytes
  * behind it, so every borrowed buffer must have them too (tf/io.h promises it).
  *
- * Every rule is checked in the order in which its bytes arrive and before anything is copied, so the
- * outcome (callbacks, fault, counters at the end) does not depend on the segmentation. A violation
+ * Every rule is checked in the order in which its bytes arrive, every size before a byte of payload is
+ * copied, so the outcome (callbacks, fault, ledger) does not depend on the segmentation. A violation
  * is final: feed returns its code, the caller sends the close frame that tf_ws_write_close_answer
  * makes, drops the connection and reports.
  *
@@ -140,7 +140,7 @@ typedef struct tf_ws_random {
   uint32_t (*u32)(void *self);
 } tf_ws_random_t;
 
-/* getrandom(2) through a pool of 256 bytes a thread; aborts if the system gives none. */
+/* getrandom(2), one call each: client frames are rare. Aborts if the system gives none. */
 uint32_t tf_ws_random_system(void *self);
 
 typedef struct tf_ws_config {
@@ -162,6 +162,7 @@ typedef struct tf_ws {
   uint8_t         message_opcode; /* of the fragmented message under way; 0: none */
   bool            utf8_unchecked;
   bool            ping_pending; /* a ping came that no tf_ws_write_pong has answered */
+  bool            close_sent;   /* our close frame was written */
   tf_utf8_t       utf8;
   uint8_t         head_cnt;    /* bytes of a straddling header kept in head */
   uint8_t         frame_b0;    /* FIN and opcode of the frame under way */
