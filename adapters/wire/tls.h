@@ -73,7 +73,12 @@ typedef struct tf_tls {
   uint32_t       post_handshake_cnt; /* tickets and key updates received */
   uint64_t       rx_bytes, tx_bytes; /* ciphertext, since init */
   uint64_t       plain_rx_bytes, plain_tx_bytes;
-  char           host[256];
+  /* cold */
+  uint32_t handshake_rx_bytes;
+  int      verify_err, verify_depth; /* X509_V_ERR_* of the first certificate that did not verify */
+  char     verify_subject[256];      /* and whose it was */
+  char     host[256];
+  char     err_text[512];
 } tf_tls_t;
 
 /* Starts a stream. host: client: the name or address that the certificate must be for, also sent as

@@ -356,6 +356,11 @@ bool tf_ws_close_code_valid(uint32_t code) {
          (code >= 3000 && code <= 4999);
 }
 
+size_t tf_ws_frame_bytes(tf_ws_role_t role, size_t payload_cnt) {
+  const size_t length_bytes = payload_cnt < 126 ? 0 : payload_cnt <= UINT16_MAX ? 2 : 8;
+  return 2 + length_bytes + (role == TF_WS_CLIENT ? 4 : 0) + payload_cnt;
+}
+
 void tf_ws_mask(uint8_t *target, const uint8_t *source, size_t cnt, const uint8_t key[4],
                 size_t phase) {
   uint8_t  turned[8];

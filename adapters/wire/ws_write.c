@@ -2,11 +2,6 @@
 
 #include "wire/ws.h"
 
-size_t tf_ws_frame_bytes(tf_ws_role_t role, size_t payload_cnt) {
-  const size_t length_bytes = payload_cnt < 126 ? 0 : payload_cnt <= UINT16_MAX ? 2 : 8;
-  return 2 + length_bytes + (role == TF_WS_CLIENT ? 4 : 0) + payload_cnt;
-}
-
 size_t tf_ws_write_header(uint8_t *buf, tf_ws_opcode_t opcode, bool fin, uint64_t payload_cnt,
                           const uint8_t *mask_key) {
   const uint8_t mask_bit = mask_key ? 0x80 : 0;
