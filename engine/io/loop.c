@@ -74,7 +74,7 @@ static conn_t *conn_of_id(tf_loop_t *l, tf_io_conn_t id) {
   uint32_t idx = id & 0xFFFF;
   if (idx >= l->slot_cnt) return NULL;
   conn_t *c = &l->slots[idx];
-  if (c->generation != id >> 16 || (c->state != OPEN && c->state != LISTENING)) return NULL;
+  if (c->generation != id >> 16 || c->state == FREE || c->state == CLOSING) return NULL;
   return c;
 }
 
@@ -418,7 +418,7 @@ static void loop_close(tf_io_t *io, tf_io_conn_t id) {
   tf_loop_t *l = (tf_loop_t *)io;
   conn_t    *c = conn_of_id(l, id);
   if (!c) return;
-  c->state = CLOSING;
+  c->state = CLOSING; /* also from ENDING: its end is then not reported */
   l->conn_cnt--;
   tf_sendring_clear(&c->send);
   shutdown(c->fd, SHUT_RDWR);
