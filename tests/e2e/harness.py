@@ -1,0 +1,88 @@
+"""What the black-box tests share: running the binary, recordings, ports, processes that end."""
+import gzip
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TICKFUSE = os.environ.get("TICKFUSE", str(ROOT / "build/rel/tickfuse"))
+SANITIZED = os.environ.get("TF_SANITIZE", "")
+DATA = ROOT.parent / "shared" / "data"
+SMALL = ROOT / "tests" / "data"
+REPLAY_CONFIG = str(ROOT / "configs" / "replay-binance.yaml")
+
+
+def run(*args, timeout=300, expect=0):
+    """Runs the binary; returns (stdout, stderr). expect: the exit code, or None for any."""
+    done = subprocess.run([TICKFUSE, *map(str, args)], capture_output=True, text=True, timeout=timeout, cwd=ROOT)
+    if expect is not None and done.returncode != expect:
+        raise AssertionError(f"tickfuse {' '.join(map(str, args))}: exit {done.returncode}, expected {expect}\n"
+                             f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return done.stdout, done.stderr
+
+
+def shm_name():
+    """A name of this process and call: tests may run side by side."""
+    shm_name.count += 1
+    return f"test-{os.getpid()}-{shm_name.count}"
+
+
+shm_name.count = 0
+
+
+def replay(*inputs, sets=(), args=(), config=REPLAY_CONFIG, expect=0):
+    command = ["replay", config, "--json", "--set", f"sinks.0.path={shm_name()}"]
+    for item in inputs:
+        command += ["--input", item]
+    for item in sets:
+        command += ["--set", item]
+    out, err = run(*command, *args, expect=expect)
+    return json.loads(out), err
+
+
+class Background:
+    """The binary in the background; its stdout line by line; stopped at the end whatever happens."""
+
+    def __init__(self, *args, **kwargs):
+        self.process = subprocess.Popen([TICKFUSE, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, cwd=ROOT, **kwargs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def line(self):
+        return self.process.stdout.readline()
+
+    def stop(self, timeout=60):
+        """SIGINT, then the rest of its output and its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=timeout)
+        return out, err, self.process.returncode
+
+
+def wait_until(condition, seconds=30, what="condition"):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"timed out waiting for {what}")
+
+
+def main():
+    if not DATA.exists():
+        print(f"note: {DATA} is absent: tests over real recordings are skipped")
+    unittest.main(verbosity=2)
