@@ -1,0 +1,58 @@
+/* The sink that takes every decision and keeps none: for measuring the path before it, and for a
+ * config that wants no output. It says at close how many it dropped. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "tf/atomic.h"
+#include "tf/sink.h"
+
+typedef struct null_state {
+  uint64_t dropped_cnt;
+  uint64_t last_seq; /* decision_seq of the last one dropped */
+} null_state_t;
+
+static size_t null_state_bytes(const tf_sink_config_t *config) {
+  (void)config;
+  return sizeof(null_state_t);
+}
+
+static tf_err_t null_open(void *state, const tf_sink_config_t *config) {
+  (void)config;
+  memset(state, 0, sizeof(null_state_t));
+  return TF_OK;
+}
+
+static int null_offer(void *state, const tf_decision_t *decisions, uint32_t n) {
+  null_state_t *null = state;
+  TF_ASSERT(n <= INT32_MAX);
+  if (n == 0) return 0;
+  tf_count_add(&null->dropped_cnt, n);
+  /* relaxed: one writer, and nobody orders anything by it */
+  tf_store_relaxed(&null->last_seq, decisions[n - 1].decision_seq);
+  return (int)n;
+}
+
+static tf_err_t null_flush(void *state, uint64_t now_ns) {
+  (void)state, (void)now_ns;
+  return TF_OK;
+}
+
+static tf_err_t null_close(void *state) {
+  const null_state_t *null = state;
+  tf_log(TF_LOG_INFO, "sink_null_closed", "dropped=%" PRIu64 " last_decision_seq=%" PRIu64,
+         null->dropped_cnt, null->last_seq);
+  return TF_OK;
+}
+
+extern const tf_sink_t tf_sink_null;
+const tf_sink_t        tf_sink_null = {
+           .name        = "null",
+           .help        = "takes every decision and drops it, counted",
+           .reliable    = true,
+           .state_bytes = null_state_bytes,
+           .open        = null_open,
+           .offer       = null_offer,
+           .flush       = null_flush,
+           .close       = null_close,
+};
