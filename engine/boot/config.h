@@ -1,0 +1,231 @@
+/* The configuration: one plain struct that boot reads, made from defaults, a profile, a YAML file
+ * and --set arguments, in that order; the later wins.
+ *
+ * What keys there are is said once, in config_keys.def: each row there is a field here (the section
+ * engine is tf_config_engine_t, and so on), its check, its default and its documentation
+ * (`tickfuse schema`). Where a value came from is kept, so that every message about it, also one
+ * of a later stage, can name file:line:column.
+ *
+ * Control plane: loading mallocs. A loaded config is immutable; any thread may read it. All strings
+ * belong to it and end with tf_config_free. */
+#ifndef TF_BOOT_CONFIG_H
+#define TF_BOOT_CONFIG_H
+
+#include "boot/config_report.h"
+#include "core/log.h"
+#include "tf/err.h"
+#include "tf/event.h"
+#include "tf/feed.h"
+
+#define TF_CONFIG_SETS_MAX 64
+
+/* The words of WORD keys, in the order of config_keys.def; bits of WORDS keys likewise. */
+enum tf_config_profile {
+  TF_CONFIG_PROFILE_BASIC,
+  TF_CONFIG_PROFILE_STANDARD,
+  TF_CONFIG_PROFILE_AGGRESSIVE,
+  TF_CONFIG_PROFILE_MAXIMUM
+};
+enum tf_config_idle { TF_CONFIG_IDLE_SPIN, TF_CONFIG_IDLE_YIELD, TF_CONFIG_IDLE_SLEEP };
+enum tf_config_io { TF_CONFIG_IO_AUTO, TF_CONFIG_IO_URING, TF_CONFIG_IO_EPOLL };
+enum tf_config_stages {
+  TF_CONFIG_STAGE_ACQUIRE = 1,
+  TF_CONFIG_STAGE_BUFFER  = 2,
+  TF_CONFIG_STAGE_COMPUTE = 4,
+  TF_CONFIG_STAGE_DECIDE  = 8,
+  TF_CONFIG_STAGE_EMIT    = 16,
+  TF_CONFIG_STAGES_LANE   = 14, /* what one instrument never has on two threads */
+  TF_CONFIG_STAGES_ALL    = 31
+};
+enum tf_config_precision {
+  TF_CONFIG_PRECISION_AUTO,
+  TF_CONFIG_PRECISION_FP32,
+  TF_CONFIG_PRECISION_BF16,
+  TF_CONFIG_PRECISION_FP16,
+  TF_CONFIG_PRECISION_INT8
+};
+enum tf_config_backend { TF_CONFIG_BACKEND_AUTO, TF_CONFIG_BACKEND_CPU };
+enum tf_config_emit { TF_CONFIG_EMIT_EVERY, TF_CONFIG_EMIT_ACTIONS };
+enum tf_config_sink_policy {
+  TF_CONFIG_SINK_AUTO, /* overrun where the sink's descriptor is not reliable, else block */
+  TF_CONFIG_SINK_OVERRUN,
+  TF_CONFIG_SINK_BLOCK,
+  TF_CONFIG_SINK_DROP_NEWEST,
+  TF_CONFIG_SINK_DROP_OLDEST
+};
+
+enum tf_config_bar_kind {
+  TF_CONFIG_BAR_TIME,    /* interval_ns */
+  TF_CONFIG_BAR_TICKS,   /* amount trades */
+  TF_CONFIG_BAR_VOLUME,  /* amount base units */
+  TF_CONFIG_BAR_NOTIONAL /* amount quote units */
+};
+
+/* Value types that are more than one word. */
+typedef struct tf_config_texts {
+  const char *const *items;
+  uint32_t           item_cnt; /* instruments: 0 = all that appear */
+} tf_config_texts_t;
+
+typedef struct tf_config_rate {
+  uint32_t cnt_max; /* 0: no limit */
+  uint64_t window_ns;
+} tf_config_rate_t;
+
+typedef struct tf_config_url {
+  const char *host; /* NULL: not given. Without brackets */
+  uint16_t    port; /* the scheme's own where the text names none */
+  bool        tls;  /* wss, https */
+} tf_config_url_t;
+
+typedef struct tf_config_listen {
+  const char *host; /* a numeric address; NULL: off */
+  uint16_t    port; /* 0: a free one */
+} tf_config_listen_t;
+
+typedef struct tf_config_bar_size {
+  uint8_t  kind; /* enum tf_config_bar_kind */
+  uint64_t interval_ns;
+  double   amount;
+} tf_config_bar_size_t;
+
+/* C types of the rows' TYPE column. */
+#define TF_CONFIG_CTYPE_BOOL     bool
+#define TF_CONFIG_CTYPE_U32      uint32_t
+#define TF_CONFIG_CTYPE_POW2     uint32_t
+#define TF_CONFIG_CTYPE_CPU      int32_t
+#define TF_CONFIG_CTYPE_DURATION uint64_t
+#define TF_CONFIG_CTYPE_SIZE     uint64_t
+#define TF_CONFIG_CTYPE_RATE     tf_config_rate_t
+#define TF_CONFIG_CTYPE_WORD     uint8_t
+#define TF_CONFIG_CTYPE_WORDS    uint32_t
+#define TF_CONFIG_CTYPE_NAME     const char *
+#define TF_CONFIG_CTYPE_IDENT    const char *
+#define TF_CONFIG_CTYPE_TEXT     const char *
+#define TF_CONFIG_CTYPE_FILE     const char * /* resolved: relative to the config file, or as given */
+#define TF_CONFIG_CTYPE_TEXTS    tf_config_texts_t
+#define TF_CONFIG_CTYPE_URL      tf_config_url_t
+#define TF_CONFIG_CTYPE_LISTEN   tf_config_listen_t
+#define TF_CONFIG_CTYPE_BAR      tf_config_bar_size_t
+
+#define TF_CONFIG_FIELD_(key, type, field, ...) TF_CONFIG_CTYPE_##type field;
+#define TF_CONFIG_GROUP_(key, kind, section, field, cnt_field, cap, ...)                           \
+  TF_CONFIG_GROUP_##kind##_(section, field, cnt_field, cap)
+#define TF_CONFIG_GROUP_SECTION_(section, field, cnt_field, cap) tf_config_##section##_t field;
+#define TF_CONFIG_GROUP_LIST_(section, field, cnt_field, cap)                                      \
+  tf_config_##section##_t field[cap];                                                              \
+  uint32_t                cnt_field;
+#define TF_CONFIG_GROUP_MAP_   TF_CONFIG_GROUP_LIST_
+#define TF_CONFIG_GROUP_ITEMS_ TF_CONFIG_GROUP_LIST_
+
+typedef struct tf_config_lane {
+#define LANE_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_lane_t;
+
+typedef struct tf_config_engine { /* and lanes[lane_cnt] */
+#define ENGINE_KEY   TF_CONFIG_FIELD_
+#define ENGINE_GROUP TF_CONFIG_GROUP_
+#include "boot/config_keys.def"
+} tf_config_engine_t;
+
+typedef struct tf_config_feed {
+#define FEED_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_feed_t;
+
+typedef struct tf_config_bar {
+#define BAR_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_bar_t;
+
+typedef struct tf_config_feature {
+#define FEATURE_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_feature_t;
+
+typedef struct tf_config_model {
+#define MODEL_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_model_t;
+
+typedef struct tf_config_strategy {
+#define STRATEGY_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_strategy_t;
+
+typedef struct tf_config_sink {
+#define SINK_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_sink_t;
+
+typedef struct tf_config_http {
+#define HTTP_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_http_t;
+
+/* One effective value, in the table's order, as `check` prints it and as the hash covers it. */
+typedef struct tf_config_value tf_config_value_t;
+struct tf_config_value {
+  const char              *path;   /* "strategies[0].cooldown" */
+  const char              *text;   /* canonical: "250ms" */
+  uint32_t                 source; /* index of the config's sources */
+  uint32_t                 line, col;
+  const tf_config_value_t *next;
+};
+
+typedef enum tf_config_origin {
+  TF_CONFIG_ORIGIN_DEFAULT,
+  TF_CONFIG_ORIGIN_PROFILE,
+  TF_CONFIG_ORIGIN_FILE,
+  TF_CONFIG_ORIGIN_SET
+} tf_config_origin_t;
+
+typedef struct tf_config {
+  /* engine, feeds[feed_cnt], bars[bar_cnt], features[feature_cnt], models[model_cnt],
+   * strategies[strategy_cnt], sinks[sink_cnt], http */
+#define ROOT_GROUP TF_CONFIG_GROUP_
+#include "boot/config_keys.def"
+
+  const char              *path;       /* of the file, as given */
+  uint8_t                  sha256[32]; /* over "path=text\n" of all values */
+  uint64_t                 hash;       /* its first 8 bytes, little endian: the journal's */
+  const tf_config_value_t *values;
+  struct tf_config_store  *store; /* config.c's own */
+} tf_config_t;
+
+/* Names that the engine was built with, for checking with nearest name. A NULL list is not checked:
+ * whoever uses the name then reports it, with tf_config_where. */
+typedef struct tf_config_known {
+  const char *const *venues;
+  uint32_t           venue_cnt;
+  const char *const *sinks;
+  uint32_t           sink_cnt;
+  const char *const *policies;
+  uint32_t           policy_cnt;
+} tf_config_known_t;
+
+/* Loads path, applies sets[] ("engine.idle=spin", "feeds.0.url=ws://127.0.0.1:9001"; the value is
+ * YAML, collections in flow style), checks everything. known and errors may be NULL. On failure
+ * *config is NULL, all errors found are in errors, and the thread's error record carries the first:
+ * E_CONFIG_FILE, _SYNTAX, _KEY, _VALUE, _CONFLICT, E_CORE_NO_MEMORY. */
+tf_err_t tf_config_load(const char *path, const char *const *sets, uint32_t set_cnt,
+                        const tf_config_known_t *known, tf_config_errors_t *errors,
+                        tf_config_t **config);
+void     tf_config_free(tf_config_t *config); /* NULL is fine */
+
+/* The effective value at a path ("strategies[0].buy"), NULL when there is none. */
+const tf_config_value_t *tf_config_value_at(const tf_config_t *config, const char *path);
+
+tf_config_origin_t tf_config_origin_of(const tf_config_value_t *value);
+
+/* Where a value came from, for people: "configs/x.yaml:12:7", "--set engine.idle=spin", "profile
+ * basic" or "default". Writes to buf and returns it. */
+const char *tf_config_origin_text(const tf_config_t *config, const tf_config_value_t *value,
+                                  char *buf, size_t cap);
+
+/* "configs/x.yaml:12:7: strategies[0].buy", the head of a later stage's error about that value. For
+ * a path without a value of its own, the config file's name and the path. */
+const char *tf_config_where(const tf_config_t *config, const char *path, char *buf, size_t cap);
+
+#endif

@@ -1,0 +1,196 @@
+#include "boot/config_check.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "boot/config_value.h"
+#include "core/nearest.h"
+
+/* Reports at the value of a path, which is bound; where it has none, at its file. */
+static void report(tf_config_t *config, tf_err_t code, const char *path, const char *fmt, ...)
+    TF_PRINTF(4, 5);
+static void report(tf_config_t *config, tf_err_t code, const char *path, const char *fmt, ...) {
+  const tf_config_value_t *value = tf_config_value_at(config, path);
+  char                     text[TF_CONFIG_ERROR_TEXT_BYTES];
+  va_list                  args;
+  va_start(args, fmt);
+  vsnprintf(text, sizeof text, fmt, args);
+  va_end(args);
+  tf_config_store_report(config->store, code, value ? value->source : TF_CONFIG_SOURCE_FILE,
+                         value ? value->line : 0, value ? value->col : 0, path, "%s", text);
+}
+
+/* A name among others: unique within its section. */
+static void check_unique(tf_config_t *config, const char *section, const char *const *names,
+                         uint32_t cnt) {
+  for (uint32_t i = 1; i < cnt; i++) {
+    for (uint32_t j = 0; j < i; j++) {
+      if (!names[i] || !names[j] || strcmp(names[i], names[j]) != 0) continue;
+      char path[TF_CONFIG_PATH_BYTES];
+      snprintf(path, sizeof path, "%s[%u].name", section, i);
+      report(config, E_CONFIG_CONFLICT, path, "\"%s\" is already the name of %s[%u]", names[i],
+             section, j);
+      break;
+    }
+  }
+}
+
+static void check_known(tf_config_t *config, const char *path, const char *name, const char *what,
+                        const char *const *names, uint32_t cnt) {
+  char   allowed[400] = "";
+  size_t used         = 0;
+  for (uint32_t i = 0; i < cnt; i++)
+    if (strcmp(names[i], name) == 0) return;
+  for (uint32_t i = 0; i < cnt && used < sizeof allowed; i++)
+    used +=
+        (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s", i ? ", " : "", names[i]);
+  const char *near = tf_nearest_name(name, names, cnt);
+  report(config, E_CONFIG_VALUE, path, "no %s is named \"%s\";%s%s%s allowed: %s", what, name,
+         near ? " did you mean \"" : "", near ? near : "", near ? "\"?" : "",
+         cnt ? allowed : "none is defined");
+}
+
+#define NAMES_OF(config, list, cnt, names)                                                         \
+  const char *names[TF_ARRAY_CNT((config)->list)];                                                 \
+  for (uint32_t i = 0; i < (config)->cnt; i++) names[i] = (config)->list[i].name
+
+static void check_names(tf_config_t *config, const tf_config_known_t *known) {
+  char path[TF_CONFIG_PATH_BYTES];
+  NAMES_OF(config, feeds, feed_cnt, feeds);
+  NAMES_OF(config, features, feature_cnt, features);
+  NAMES_OF(config, models, model_cnt, models);
+  NAMES_OF(config, strategies, strategy_cnt, strategies);
+  check_unique(config, "feeds", feeds, config->feed_cnt);
+  check_unique(config, "features", features, config->feature_cnt);
+  check_unique(config, "models", models, config->model_cnt);
+  check_unique(config, "strategies", strategies, config->strategy_cnt);
+  for (uint32_t i = 0; known && known->venues && i < config->feed_cnt; i++) {
+    snprintf(path, sizeof path, "feeds[%u].venue", i);
+    check_known(config, path, config->feeds[i].venue, "venue", known->venues, known->venue_cnt);
+  }
+  for (uint32_t i = 0; i < config->strategy_cnt; i++) {
+    const tf_config_strategy_t *s = &config->strategies[i];
+    snprintf(path, sizeof path, "strategies[%u].model", i);
+    if (s->model) check_known(config, path, s->model, "model", models, config->model_cnt);
+    snprintf(path, sizeof path, "strategies[%u].policy", i);
+    if (known && known->policies)
+      check_known(config, path, s->policy, "policy", known->policies, known->policy_cnt);
+  }
+  for (uint32_t i = 0; known && known->sinks && i < config->sink_cnt; i++) {
+    snprintf(path, sizeof path, "sinks[%u].type", i);
+    check_known(config, path, config->sinks[i].type, "sink", known->sinks, known->sink_cnt);
+  }
+}
+
+/* A feature without a name goes by its expression: that must be unique too, and a name must not be
+ * another's expression. */
+static void check_features(tf_config_t *config) {
+  for (uint32_t i = 1; i < config->feature_cnt; i++) {
+    const tf_config_feature_t *a = &config->features[i];
+    for (uint32_t j = 0; j < i; j++) {
+      const tf_config_feature_t *b = &config->features[j];
+      if (a->name && b->name) continue;
+      if (strcmp(a->name ? a->name : a->expr, b->name ? b->name : b->expr) != 0) continue;
+      char path[TF_CONFIG_PATH_BYTES];
+      snprintf(path, sizeof path, "features[%u].%s", i, a->name ? "name" : "expr");
+      report(config, E_CONFIG_CONFLICT, path, "features[%u] already goes by that name", j);
+      break;
+    }
+  }
+}
+
+static void check_lane_stages(tf_config_t *config, uint32_t i) {
+  static const uint32_t legal[] = {
+      TF_CONFIG_STAGES_ALL,
+      TF_CONFIG_STAGE_ACQUIRE,
+      TF_CONFIG_STAGE_EMIT,
+      TF_CONFIG_STAGES_LANE,
+      TF_CONFIG_STAGE_ACQUIRE | TF_CONFIG_STAGES_LANE,
+      TF_CONFIG_STAGES_LANE | TF_CONFIG_STAGE_EMIT,
+  };
+  char path[TF_CONFIG_PATH_BYTES];
+  for (size_t k = 0; k < TF_ARRAY_CNT(legal); k++)
+    if (config->engine.lanes[i].stages == legal[k]) return;
+  snprintf(path, sizeof path, "engine.lanes[%u].stages", i);
+  report(config, E_CONFIG_CONFLICT, path,
+         "the pipeline may be cut after acquire and after decide only; allowed: all, [acquire], "
+         "[acquire, buffer, compute, decide], [buffer, compute, decide], "
+         "[buffer, compute, decide, emit], [emit]");
+}
+
+/* One decoder, one thread of sinks, and one or more lanes between them. Where there are several
+ * lanes, they all read the event ring and write their decision rings: acquire and emit then stand
+ * alone. */
+static void check_lanes(tf_config_t *config) {
+  static const struct {
+    uint32_t    stages;
+    const char *text;
+  } parts[] = {
+      {TF_CONFIG_STAGE_ACQUIRE, "acquire"                },
+      {TF_CONFIG_STAGES_LANE,   "buffer, compute, decide"},
+      {TF_CONFIG_STAGE_EMIT,    "emit"                   }
+  };
+  const tf_config_lane_t *lanes    = config->engine.lanes;
+  uint32_t                first[3] = {0}, cnt[3] = {0}, lane_cnt = config->engine.lane_cnt;
+  char                    path[TF_CONFIG_PATH_BYTES];
+  for (uint32_t i = 0; i < lane_cnt; i++) {
+    snprintf(path, sizeof path, "engine.lanes[%u].cpu", i);
+    for (uint32_t j = 0; j < i; j++)
+      if (lanes[i].cpu >= 0 && lanes[i].cpu == lanes[j].cpu)
+        report(config, E_CONFIG_CONFLICT, path,
+               "core %d is already engine.lanes[%u]'s; two threads on one core wait for each other",
+               lanes[i].cpu, j);
+    check_lane_stages(config, i);
+    for (uint32_t k = 0; k < 3; k++) {
+      if (!(lanes[i].stages & parts[k].stages)) continue;
+      if (cnt[k]++ == 0) first[k] = i;
+      snprintf(path, sizeof path, "engine.lanes[%u].stages", i);
+      if (k != 1 && cnt[k] > 1)
+        report(config, E_CONFIG_CONFLICT, path,
+               "%s is already on engine.lanes[%u]; one thread has it", parts[k].text, first[k]);
+    }
+  }
+  for (uint32_t k = 0; k < 3; k++)
+    if (cnt[k] == 0)
+      report(config, E_CONFIG_CONFLICT, "engine.lanes[0].stages", "no thread has %s",
+             parts[k].text);
+  for (uint32_t k = 0; k < 3; k += 2) {
+    snprintf(path, sizeof path, "engine.lanes[%u].stages", first[k]);
+    if (cnt[1] > 1 && cnt[k] == 1 && lanes[first[k]].stages != parts[k].stages)
+      report(config, E_CONFIG_CONFLICT, path,
+             "with several lanes %s stands on a thread of its own: [%s]", parts[k].text,
+             parts[k].text);
+  }
+}
+
+static void check_feed(tf_config_t *config, uint32_t i) {
+  const tf_config_feed_t *feed = &config->feeds[i];
+  char                    path[TF_CONFIG_PATH_BYTES];
+  if (feed->insecure && feed->ca_file) {
+    snprintf(path, sizeof path, "feeds[%u].ca_file", i);
+    report(config, E_CONFIG_CONFLICT, path,
+           "insecure: true verifies no certificate; leave one of the two out");
+  }
+  if (feed->instruments.item_cnt > config->engine.instruments_max) {
+    snprintf(path, sizeof path, "feeds[%u].instruments", i);
+    report(config, E_CONFIG_CONFLICT, path, "%u instruments, but engine.instruments_max is %u",
+           feed->instruments.item_cnt, config->engine.instruments_max);
+  }
+}
+
+static void check_strategy(tf_config_t *config, uint32_t i) {
+  const tf_config_strategy_t *s = &config->strategies[i];
+  char                        path[TF_CONFIG_PATH_BYTES];
+  if (s->buy || s->sell || s->flat || strcmp(s->policy, "rule") != 0) return;
+  snprintf(path, sizeof path, "strategies[%u].name", i);
+  report(config, E_CONFIG_CONFLICT, path,
+         "policy rule with neither buy, sell nor flat never acts; give it one");
+}
+
+void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
+  check_names(config, known);
+  check_features(config);
+  check_lanes(config);
+  for (uint32_t i = 0; i < config->feed_cnt; i++) check_feed(config, i);
+  for (uint32_t i = 0; i < config->strategy_cnt; i++) check_strategy(config, i);
+}

@@ -1,0 +1,540 @@
+#include "boot/config_value.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "boot/config_number.h"
+#include "core/nearest.h"
+
+#define WORDS_MAX 32
+
+static const char *refuse(char why[TF_CONFIG_WHY_BYTES], const char *fmt, ...) TF_PRINTF(2, 3);
+static const char *refuse(char why[TF_CONFIG_WHY_BYTES], const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(why, TF_CONFIG_WHY_BYTES, fmt, args);
+  va_end(args);
+  return NULL;
+}
+
+static const char *keep(const tf_config_value_in_t *in, char *why, const char *text) {
+  const char *kept = tf_config_pool_text(in->pool, text, strlen(text));
+  return kept ? kept : refuse(why, "no memory");
+}
+
+/* YAML 1.2's plain words for nothing and for booleans: where text is due they must be quoted, so
+ * that no two readers of the file disagree. yes, no, on, off are text. */
+static bool is_nothing(const tf_config_node_t *node) {
+  static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+  for (size_t i = 0; node->plain && i < TF_ARRAY_CNT(words); i++)
+    if (strcmp(node->text, words[i]) == 0) return true;
+  return false;
+}
+
+static bool is_boolean(const tf_config_node_t *node) {
+  static const char *const words[] = {"true", "True", "TRUE", "false", "False", "FALSE"};
+  for (size_t i = 0; node->plain && i < TF_ARRAY_CNT(words); i++)
+    if (strcmp(node->text, words[i]) == 0) return true;
+  return false;
+}
+
+const char *tf_config_value_found(const tf_config_node_t *node, char buf[TF_CONFIG_FOUND_BYTES]) {
+  if (node->kind == TF_CONFIG_LIST)
+    snprintf(buf, TF_CONFIG_FOUND_BYTES, node->child_cnt ? "a list" : "an empty list");
+  else if (node->kind == TF_CONFIG_MAP)
+    snprintf(buf, TF_CONFIG_FOUND_BYTES, "a mapping");
+  else if (is_nothing(node))
+    snprintf(buf, TF_CONFIG_FOUND_BYTES, "nothing");
+  else if (is_boolean(node))
+    snprintf(buf, TF_CONFIG_FOUND_BYTES, "%s, a boolean", node->text);
+  else {
+    char text[64];
+    bool number = node->plain && tf_config_number_is(node->text);
+    tf_config_report_escape(node->text, node->text_cnt, text, sizeof text);
+    snprintf(buf, TF_CONFIG_FOUND_BYTES, number ? "%s, a number" : "\"%s\"", text);
+  }
+  return buf;
+}
+
+const char *tf_config_value_duration_text(uint64_t ns, char buf[32]) {
+  return tf_config_number_unit_text(&tf_config_number_durations, ns, buf);
+}
+
+const char *tf_config_value_size_text(uint64_t bytes, char buf[32]) {
+  return tf_config_number_unit_text(&tf_config_number_sizes, bytes, buf);
+}
+
+const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, size_t cap) {
+  char least[32], most[32];
+  buf[0] = '\0';
+  switch (key->type) {
+  case TF_CONFIG_TYPE_U32:
+  case TF_CONFIG_TYPE_POW2:
+  case TF_CONFIG_TYPE_CPU:
+    snprintf(buf, cap, "%lld .. %lld%s%s", (long long)key->min, (long long)key->max,
+             *key->unit ? " " : "", key->unit);
+    break;
+  case TF_CONFIG_TYPE_DURATION:
+  case TF_CONFIG_TYPE_BAR:
+    snprintf(buf, cap, "%s .. %s", tf_config_value_duration_text((uint64_t)key->min, least),
+             tf_config_value_duration_text((uint64_t)key->max, most));
+    break;
+  case TF_CONFIG_TYPE_SIZE:
+    snprintf(buf, cap, "%s .. %s", tf_config_value_size_text((uint64_t)key->min, least),
+             tf_config_value_size_text((uint64_t)key->max, most));
+    break;
+  case TF_CONFIG_TYPE_RATE:
+    snprintf(buf, cap, "%lld .. %lld per window", (long long)key->min, (long long)key->max);
+    break;
+  case TF_CONFIG_TYPE_NAME:
+  case TF_CONFIG_TYPE_IDENT:
+  case TF_CONFIG_TYPE_TEXT:
+  case TF_CONFIG_TYPE_FILE:
+    snprintf(buf, cap, "%lld .. %lld bytes", (long long)key->min, (long long)key->max);
+    break;
+  case TF_CONFIG_TYPE_WORDS:
+  case TF_CONFIG_TYPE_TEXTS:
+    snprintf(buf, cap, "%lld .. %lld items", (long long)key->min, (long long)key->max);
+    break;
+  default: break;
+  }
+  return buf;
+}
+
+static const char *out_of_range(const tf_config_value_in_t *in, char *why) {
+  char range[96], found[64];
+  tf_config_report_escape(in->node->text, in->node->text_cnt, found, sizeof found);
+  return refuse(why, "%s is out of range; allowed: %s", found,
+                tf_config_value_range_text(in->key, range, sizeof range));
+}
+
+/* ---- numbers ---- */
+
+static const char *parse_bool(const tf_config_value_in_t *in, bool *field, char *why) {
+  char found[TF_CONFIG_FOUND_BYTES];
+  bool is_true = in->node->plain && strcmp(in->node->text, "true") == 0;
+  if (!is_true && !(in->node->plain && strcmp(in->node->text, "false") == 0))
+    return refuse(why, "found %s; expected true or false", tf_config_value_found(in->node, found));
+  *field = is_true;
+  return is_true ? "true" : "false";
+}
+
+static const char *parse_whole(const tf_config_value_in_t *in, int64_t *value, char *why) {
+  char             found[TF_CONFIG_FOUND_BYTES], range[96];
+  tf_number_read_t read =
+      in->node->plain ? tf_config_number_whole(in->node->text, value) : TF_NUMBER_BAD;
+  if (read == TF_NUMBER_BAD)
+    return refuse(why, "found %s; expected a whole number, %s",
+                  tf_config_value_found(in->node, found),
+                  tf_config_value_range_text(in->key, range, sizeof range));
+  if (read == TF_NUMBER_BIG || *value < in->key->min || *value > in->key->max)
+    return out_of_range(in, why);
+  return keep(in, why, in->node->text);
+}
+
+static const char *parse_u32(const tf_config_value_in_t *in, uint32_t *field, char *why) {
+  int64_t     value;
+  const char *text = parse_whole(in, &value, why);
+  if (text) *field = (uint32_t)value;
+  return text;
+}
+
+static const char *parse_pow2(const tf_config_value_in_t *in, uint32_t *field, char *why) {
+  int64_t     value;
+  const char *text = parse_whole(in, &value, why);
+  if (!text) return NULL;
+  if (!tf_is_pow2((uint64_t)value)) {
+    uint64_t below = UINT64_C(1) << (63 - __builtin_clzll((uint64_t)value));
+    if (below < (uint64_t)in->key->min) below = (uint64_t)in->key->min;
+    if (below * 2 > (uint64_t)in->key->max)
+      return refuse(why, "%lld is not a power of two; the nearest is %llu", (long long)value,
+                    (unsigned long long)below);
+    return refuse(why, "%lld is not a power of two; the nearest are %llu and %llu",
+                  (long long)value, (unsigned long long)below, (unsigned long long)below * 2);
+  }
+  *field = (uint32_t)value;
+  return text;
+}
+
+static const char *parse_cpu(const tf_config_value_in_t *in, int32_t *field, char *why) {
+  int64_t     value;
+  const char *text = parse_whole(in, &value, why);
+  if (text) *field = (int32_t)value;
+  return text;
+}
+
+/* ---- quantities with a unit ---- */
+
+static const char *parse_quantity(const tf_config_value_in_t *in, const tf_number_units_t *units,
+                                  uint64_t *field, char *why) {
+  char             found[TF_CONFIG_FOUND_BYTES], text[32];
+  uint64_t         value;
+  tf_number_read_t read = tf_config_number_quantity(units, in->node->text, &value);
+  tf_config_value_found(in->node, found);
+  if (read == TF_NUMBER_NO_UNIT)
+    return refuse(why, "found %s, without a unit; a %s carries one of %s (such as %s)",
+                  in->node->text, units->what, units->names, units->example);
+  if (read == TF_NUMBER_BAD)
+    return refuse(why, "found %s; expected a %s such as %s; units: %s", found, units->what,
+                  units->example, units->names);
+  if (read == TF_NUMBER_BIG || value < (uint64_t)in->key->min || value > (uint64_t)in->key->max)
+    return out_of_range(in, why);
+  *field = value;
+  return keep(in, why, tf_config_number_unit_text(units, value, text));
+}
+
+static const char *parse_rate(const tf_config_value_in_t *in, tf_config_rate_t *field, char *why) {
+  char        found[TF_CONFIG_FOUND_BYTES], head[32], unit[32], text[64];
+  const char *slash = strchr(in->node->text, '/');
+  int64_t     cnt;
+  uint64_t    window_ns;
+  if (!slash || slash - in->node->text > 20 || strlen(slash + 1) > 20)
+    return refuse(why, "found %s; expected a rate such as 50/s or 10/100ms",
+                  tf_config_value_found(in->node, found));
+  snprintf(head, sizeof head, "%.*s", (int)(slash - in->node->text), in->node->text);
+  snprintf(unit, sizeof unit, "%s%s", isdigit((unsigned char)slash[1]) ? "" : "1", slash + 1);
+  if (tf_config_number_whole(head, &cnt) != TF_NUMBER_OK ||
+      tf_config_number_quantity(&tf_config_number_durations, unit, &window_ns) != TF_NUMBER_OK)
+    return refuse(why, "found %s; expected a rate such as 50/s or 10/100ms",
+                  tf_config_value_found(in->node, found));
+  if (cnt < in->key->min || cnt > in->key->max) return out_of_range(in, why);
+  if (window_ns < TF_NS_PER_MS || window_ns > 24 * 3600 * TF_NS_PER_SEC)
+    return refuse(why, "%s has a window out of range; allowed: 1ms .. 24h", in->node->text);
+  field->cnt_max   = (uint32_t)cnt;
+  field->window_ns = window_ns;
+  tf_config_value_duration_text(window_ns, unit);
+  bool one = unit[0] == '1' && !isdigit((unsigned char)unit[1]);
+  snprintf(text, sizeof text, "%lld/%s", (long long)cnt, one ? unit + 1 : unit);
+  return keep(in, why, text);
+}
+
+static const char *parse_bar(const tf_config_value_in_t *in, tf_config_bar_size_t *field,
+                             char *why) {
+  static const char *const kinds[] = {"", "ticks", "volume", "notional"};
+  char                     found[TF_CONFIG_FOUND_BYTES], head[32];
+  tf_config_bar_size_t     size  = {.kind = TF_CONFIG_BAR_TIME};
+  const char              *space = strchr(in->node->text, ' ');
+  if (!space) {
+    const char *text = parse_quantity(in, &tf_config_number_durations, &size.interval_ns, why);
+    if (text) *field = size;
+    if (!text && !strstr(why, "out of range"))
+      refuse(why, "found %s; expected 1s, 100 ticks, 50 volume or 1000000 notional",
+             tf_config_value_found(in->node, found));
+    return text;
+  }
+  for (uint8_t kind = TF_CONFIG_BAR_TICKS; kind <= TF_CONFIG_BAR_NOTIONAL; kind++)
+    if (strcmp(space + 1, kinds[kind]) == 0) size.kind = kind;
+  snprintf(head, sizeof head, "%.*s", (int)(space - in->node->text), in->node->text);
+  if (size.kind == TF_CONFIG_BAR_TIME || space - in->node->text >= (int)sizeof head ||
+      tf_config_number_decimal(head, &size.amount) != TF_NUMBER_OK)
+    return refuse(why, "found %s; expected 1s, 100 ticks, 50 volume or 1000000 notional",
+                  tf_config_value_found(in->node, found));
+  if (!(size.amount > 0) || size.amount > 1e15)
+    return refuse(why, "%s is out of range; an amount is more than 0 and at most 1e15",
+                  in->node->text);
+  if (size.kind == TF_CONFIG_BAR_TICKS && size.amount != floor(size.amount))
+    return refuse(why, "%s is not a whole number of ticks", in->node->text);
+  *field = size;
+  return keep(in, why, in->node->text);
+}
+
+/* ---- words ---- */
+
+static const char *unknown_word(const tf_config_value_in_t *in, const tf_config_node_t *node,
+                                char *why) {
+  char        found[TF_CONFIG_FOUND_BYTES], list[256], copies[WORDS_MAX][32];
+  const char *names[WORDS_MAX];
+  uint32_t    cnt = tf_config_table_word_cnt(in->key->words);
+  for (uint32_t i = 0; i < cnt && i < WORDS_MAX; i++) {
+    size_t      bytes_cnt;
+    const char *word = tf_config_table_word(in->key->words, i, &bytes_cnt);
+    snprintf(copies[i], sizeof copies[i], "%.*s", (int)bytes_cnt, word);
+    names[i] = copies[i];
+  }
+  const char *near =
+      node->kind == TF_CONFIG_SCALAR ? tf_nearest_name(node->text, names, cnt) : NULL;
+  return refuse(why, "found %s; %s%s%sallowed: %s%s", tf_config_value_found(node, found),
+                near ? "did you mean \"" : "", near ? near : "", near ? "\"? " : "",
+                tf_config_table_words_text(in->key->words, list, sizeof list),
+                in->key->type == TF_CONFIG_TYPE_WORDS ? ", or all" : "");
+}
+
+static const char *parse_word(const tf_config_value_in_t *in, uint8_t *field, char *why) {
+  int idx = tf_config_table_word_find(in->key->words, in->node->text);
+  if (idx < 0) return unknown_word(in, in->node, why);
+  *field = (uint8_t)idx;
+  return keep(in, why, in->node->text);
+}
+
+static const char *parse_words(const tf_config_value_in_t *in, uint32_t *field, char *why) {
+  uint32_t word_cnt = tf_config_table_word_cnt(in->key->words), mask = 0;
+  char     text[256], found[TF_CONFIG_FOUND_BYTES];
+  TF_ASSERT(word_cnt < WORDS_MAX);
+  if (in->node->kind == TF_CONFIG_SCALAR && strcmp(in->node->text, "all") == 0) {
+    mask = (1u << word_cnt) - 1;
+  } else {
+    if (in->node->kind != TF_CONFIG_LIST)
+      return refuse(why, "found %s; expected a list of: %s, or all",
+                    tf_config_value_found(in->node, found),
+                    tf_config_table_words_text(in->key->words, text, sizeof text));
+    if (in->node->child_cnt == 0)
+      return refuse(why, "an empty list; leave the key out, or name one or more of: %s",
+                    tf_config_table_words_text(in->key->words, text, sizeof text));
+    for (const tf_config_node_t *item = in->node->first; item; item = item->next) {
+      int idx = item->kind == TF_CONFIG_SCALAR
+                    ? tf_config_table_word_find(in->key->words, item->text)
+                    : -1;
+      if (idx < 0) return unknown_word(in, item, why);
+      if (mask & 1u << idx) return refuse(why, "\"%s\" is given twice", item->text);
+      mask |= 1u << idx;
+    }
+  }
+  *field = mask;
+  if (mask == (1u << word_cnt) - 1) return "all";
+  size_t used = 0;
+  for (uint32_t i = 0; i < word_cnt; i++) {
+    size_t      bytes_cnt;
+    const char *word = tf_config_table_word(in->key->words, i, &bytes_cnt);
+    if (mask & 1u << i)
+      used += (size_t)snprintf(text + used, sizeof text - used, "%s%.*s", used ? ", " : "[",
+                               (int)bytes_cnt, word);
+  }
+  snprintf(text + used, sizeof text - used, "]");
+  return keep(in, why, text);
+}
+
+/* ---- text ---- */
+
+/* A scalar that is text: quoted, or plain and neither nothing, a boolean nor a number. */
+static bool is_text(const tf_config_node_t *node) {
+  return node->kind == TF_CONFIG_SCALAR && !is_nothing(node) && !is_boolean(node) &&
+         !(node->plain && tf_config_number_is(node->text));
+}
+
+static const char *check_text(const tf_config_node_t *node, int64_t min, int64_t max, char *why) {
+  char found[TF_CONFIG_FOUND_BYTES];
+  tf_config_value_found(node, found);
+  if (!is_text(node)) {
+    bool quotable = node->kind == TF_CONFIG_SCALAR && !is_nothing(node);
+    return refuse(why, "found %s; expected text%s", found,
+                  quotable ? ": put it in quotes if it is meant" : "");
+  }
+  if (node->text_cnt < min) return refuse(why, "empty text; leave the key out, or give it a value");
+  if (node->text_cnt > max)
+    return refuse(why, "%s is %u bytes long; at most %lld", found, node->text_cnt, (long long)max);
+  return node->text;
+}
+
+static bool is_name(const char *text, bool ident) {
+  if (!isalpha((unsigned char)text[0]) && text[0] != '_') return false;
+  for (; *text; text++)
+    if (!isalnum((unsigned char)*text) && *text != '_' && (ident || (*text != '-' && *text != '.')))
+      return false;
+  return true;
+}
+
+static const char *parse_text(const tf_config_value_in_t *in, const char **field, char *why) {
+  const char *text  = check_text(in->node, in->key->min, in->key->max, why);
+  bool        ident = in->key->type == TF_CONFIG_TYPE_IDENT;
+  if (!text) return NULL;
+  if ((ident || in->key->type == TF_CONFIG_TYPE_NAME) && !is_name(text, ident)) {
+    char found[TF_CONFIG_FOUND_BYTES];
+    return refuse(why, "found %s; a name begins with a letter or _ and has letters, digits, %s",
+                  tf_config_value_found(in->node, found), ident ? "_" : "_ - .");
+  }
+  *field = text;
+  return text;
+}
+
+static const char *parse_file(const tf_config_value_in_t *in, const char **field, char *why) {
+  const char *text = check_text(in->node, in->key->min, in->key->max, why);
+  if (!text) return NULL;
+  size_t bytes = strlen(in->dir) + strlen(text) + 1;
+  char  *path  = tf_config_pool_take(in->pool, bytes);
+  if (!path) return refuse(why, "no memory");
+  snprintf(path, bytes, "%s%s", text[0] == '/' ? "" : in->dir, text);
+  *field = access(path, F_OK) == 0 ? path : text;
+  return text;
+}
+
+/* Symbols go by thousands, so the text is sized first and built once. */
+static const char *texts_text(const tf_config_value_in_t *in, char *why) {
+  size_t bytes = 3;
+  for (const tf_config_node_t *item = in->node->first; item; item = item->next)
+    bytes += item->text_cnt + 2;
+  char *text = tf_config_pool_take(in->pool, bytes);
+  if (!text) return refuse(why, "no memory");
+  size_t used = 0;
+  for (const tf_config_node_t *item = in->node->first; item; item = item->next)
+    used += (size_t)snprintf(text + used, bytes - used, "%s%s", used ? ", " : "[", item->text);
+  snprintf(text + used, bytes - used, "]");
+  return text;
+}
+
+static const char *parse_texts(const tf_config_value_in_t *in, tf_config_texts_t *field,
+                               char *why) {
+  char found[TF_CONFIG_FOUND_BYTES];
+  if (in->node->kind != TF_CONFIG_LIST)
+    return refuse(why, "found %s; expected a list of texts",
+                  tf_config_value_found(in->node, found));
+  if (in->node->child_cnt < in->key->min)
+    return refuse(why, "an empty list; leave the key out, or [\"*\"] for all");
+  if (in->node->child_cnt > in->key->max)
+    return refuse(why, "%u items; at most %lld", in->node->child_cnt, (long long)in->key->max);
+  const char **items = tf_config_pool_take(in->pool, in->node->child_cnt * sizeof *items);
+  if (!items) return refuse(why, "no memory");
+  uint32_t cnt = 0;
+  for (const tf_config_node_t *item = in->node->first; item; item = item->next) {
+    if (item->kind == TF_CONFIG_POISON) return refuse(why, "has an item that was refused");
+    if (!check_text(item, 1, TF_SYMBOL_BYTES_MAX - 1, why)) return NULL;
+    if (strcmp(item->text, "*") == 0 && in->node->child_cnt > 1)
+      return refuse(why, "\"*\" means all and stands alone");
+    if (strpbrk(item->text, " ,[]"))
+      return refuse(why, "found %s; an item has no blanks, commas or brackets",
+                    tf_config_value_found(item, found));
+    for (uint32_t i = 0; i < cnt; i++)
+      if (strcmp(items[i], item->text) == 0)
+        return refuse(why, "%s is given twice", tf_config_value_found(item, found));
+    items[cnt++] = item->text;
+  }
+  field->items    = items;
+  field->item_cnt = strcmp(items[0], "*") == 0 ? 0 : cnt;
+  return texts_text(in, why);
+}
+
+/* ---- addresses ---- */
+
+/* host, host:port, [v6] or [v6]:port. port_text is "" where there is none. */
+static bool split_host(const char *text, char host[256], char port_text[8]) {
+  const char *host_end, *rest;
+  if (text[0] == '[') {
+    text++;
+    host_end = strchr(text, ']');
+    if (!host_end) return false;
+    rest = host_end + 1;
+  } else {
+    host_end = rest = text + strcspn(text, ":");
+  }
+  size_t host_cnt = (size_t)(host_end - text);
+  if (host_cnt == 0 || host_cnt > 253 || (*rest && *rest != ':') || strlen(rest) > 6) return false;
+  if (*rest == ':' && rest[1] == '\0') return false;
+  memcpy(host, text, host_cnt);
+  host[host_cnt] = '\0';
+  snprintf(port_text, 8, "%s", *rest ? rest + 1 : "");
+  return true;
+}
+
+static bool read_port(const char *text, int64_t min, uint16_t *port) {
+  int64_t value;
+  if (tf_config_number_whole(text, &value) != TF_NUMBER_OK || value < min || value > 65535)
+    return false;
+  *port = (uint16_t)value;
+  return true;
+}
+
+static bool is_host(const char *host, bool v6) {
+  unsigned char address[16];
+  if (v6) return inet_pton(AF_INET6, host, address) == 1;
+  for (const char *c = host; *c; c++)
+    if (!isalnum((unsigned char)*c) && *c != '.' && *c != '-' && *c != '_') return false;
+  return host[0] != '.' && host[0] != '-';
+}
+
+static const char *parse_url(const tf_config_value_in_t *in, tf_config_url_t *field, char *why) {
+  char        found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[300];
+  const char *plain  = strncmp(in->key->words, "ws", 2) == 0 ? "ws" : "http";
+  const char *scheme = in->node->text, *after = strstr(scheme, "://");
+  if (!check_text(in->node, 1, 290, why)) return NULL;
+  tf_config_value_found(in->node, found);
+  size_t plain_cnt = strlen(plain);
+  bool   is_plain =
+      after && (size_t)(after - scheme) == plain_cnt && memcmp(scheme, plain, plain_cnt) == 0;
+  bool tls = after && (size_t)(after - scheme) == plain_cnt + 1 &&
+             memcmp(scheme, plain, plain_cnt) == 0 && scheme[plain_cnt] == 's';
+  if (!is_plain && !tls)
+    return refuse(why, "found %s; expected %ss://host:port or %s://host:port", found, plain, plain);
+  if (strpbrk(after + 3, "/?#@"))
+    return refuse(why, "found %s; only scheme, host and port: the venue's own path is used", found);
+  uint16_t port = tls ? 443 : 80;
+  if (!split_host(after + 3, host, port_text) || !is_host(host, after[3] == '['))
+    return refuse(why, "found %s; expected %s%s://host:port", found, plain, tls ? "s" : "");
+  if (*port_text && !read_port(port_text, 1, &port))
+    return refuse(why, "found %s; a port is 1 .. 65535", found);
+  bool v6 = after[3] == '[';
+  snprintf(text, sizeof text, "%s%s://%s%s%s:%u", plain, tls ? "s" : "", v6 ? "[" : "", host,
+           v6 ? "]" : "", port);
+  const char *kept = keep(in, why, host);
+  if (!kept) return NULL;
+  *field = (tf_config_url_t){.host = kept, .port = port, .tls = tls};
+  return keep(in, why, text);
+}
+
+static const char *parse_listen(const tf_config_value_in_t *in, tf_config_listen_t *field,
+                                char *why) {
+  char                    found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[300];
+  const tf_config_node_t *node = in->node;
+  tf_config_listen_t      to   = {.host = "127.0.0.1"};
+  unsigned char           address[16];
+  tf_config_value_found(node, found);
+  if (strcmp(node->text, "off") == 0) {
+    *field = (tf_config_listen_t){0};
+    return "off";
+  }
+  bool v6 = node->text[0] == '[';
+  if (node->plain && tf_config_number_is(node->text)) {
+    if (!read_port(node->text, 0, &to.port))
+      return refuse(why, "found %s; a port is 0 .. 65535", found);
+  } else {
+    if (!is_text(node) || !split_host(node->text, host, port_text) || !*port_text)
+      return refuse(why, "found %s; expected address:port such as 127.0.0.1:8090, or off", found);
+    if (strcmp(host, "localhost") == 0) snprintf(host, sizeof host, "127.0.0.1");
+    if (inet_pton(v6 ? AF_INET6 : AF_INET, host, address) != 1)
+      return refuse(why, "found %s; the address must be numeric, such as 127.0.0.1 or [::1]",
+                    found);
+    if (!read_port(port_text, 0, &to.port))
+      return refuse(why, "found %s; a port is 0 .. 65535", found);
+    to.host = keep(in, why, host);
+    if (!to.host) return NULL;
+  }
+  *field = to;
+  snprintf(text, sizeof text, v6 ? "[%s]:%u" : "%s:%u", to.host, to.port);
+  return keep(in, why, text);
+}
+
+const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
+                                  char why[TF_CONFIG_WHY_BYTES]) {
+  bool takes_list = in->key->type == TF_CONFIG_TYPE_WORDS || in->key->type == TF_CONFIG_TYPE_TEXTS;
+  if (in->node->kind != TF_CONFIG_SCALAR && !takes_list) {
+    char found[TF_CONFIG_FOUND_BYTES];
+    if (in->key->words && in->key->type == TF_CONFIG_TYPE_WORD)
+      return unknown_word(in, in->node, why);
+    return refuse(why, "found %s; expected a %s", tf_config_value_found(in->node, found),
+                  tf_config_table_type_name(in->key->type));
+  }
+  switch ((tf_config_type_t)in->key->type) {
+  case TF_CONFIG_TYPE_BOOL: return parse_bool(in, field, why);
+  case TF_CONFIG_TYPE_U32: return parse_u32(in, field, why);
+  case TF_CONFIG_TYPE_POW2: return parse_pow2(in, field, why);
+  case TF_CONFIG_TYPE_CPU: return parse_cpu(in, field, why);
+  case TF_CONFIG_TYPE_DURATION: return parse_quantity(in, &tf_config_number_durations, field, why);
+  case TF_CONFIG_TYPE_SIZE: return parse_quantity(in, &tf_config_number_sizes, field, why);
+  case TF_CONFIG_TYPE_RATE: return parse_rate(in, field, why);
+  case TF_CONFIG_TYPE_WORD: return parse_word(in, field, why);
+  case TF_CONFIG_TYPE_WORDS: return parse_words(in, field, why);
+  case TF_CONFIG_TYPE_NAME:
+  case TF_CONFIG_TYPE_IDENT:
+  case TF_CONFIG_TYPE_TEXT: return parse_text(in, field, why);
+  case TF_CONFIG_TYPE_FILE: return parse_file(in, field, why);
+  case TF_CONFIG_TYPE_TEXTS: return parse_texts(in, field, why);
+  case TF_CONFIG_TYPE_URL: return parse_url(in, field, why);
+  case TF_CONFIG_TYPE_LISTEN: return parse_listen(in, field, why);
+  case TF_CONFIG_TYPE_BAR: return parse_bar(in, field, why);
+  case TF_CONFIG_TYPE_CNT: break;
+  }
+  TF_ASSERT(!"a type without a parser");
+  return NULL;
+}

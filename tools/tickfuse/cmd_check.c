@@ -1,0 +1,170 @@
+#include <jansson.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd_config.h"
+#include "core/error.h"
+
+static const tf_config_known_t *known_names;
+
+void tf_cmd_check_known(const tf_config_known_t *known) { known_names = known; }
+
+static const char help[] =
+    "usage: tickfuse check CONFIG [--set key=value]... [--json]\n"
+    "\n"
+    "Checks a config and prints each effective value with where it came from: the file's line and\n"
+    "column, a --set argument, the profile, or the default. All errors found are listed.\n"
+    "\n"
+    "  --set key=value  lay one value over the file, as in `run` (engine.idle=spin,\n"
+    "                   feeds.0.url=ws://127.0.0.1:9001); may be given several times\n"
+    "  --json           one object: file, ok, hash, values, notes; or file, ok, errors\n"
+    "\n"
+    "Exit status: 0 the config is good, 2 it is not. `tickfuse schema` lists every key.\n";
+
+typedef struct arguments {
+  const char *path;
+  const char *sets[TF_CONFIG_SETS_MAX];
+  uint32_t    set_cnt;
+  bool        json, help;
+} arguments_t;
+
+static bool usage(const char *what, const char *arg) {
+  fprintf(stderr, "check: %s%s%s; usage: tickfuse check CONFIG [--set key=value]... [--json]\n",
+          what, *arg ? ": " : "", arg);
+  return false;
+}
+
+static bool read_arguments(int argc, char **argv, arguments_t *args) {
+  for (int i = 1; i < argc; i++) {
+    const char *arg   = argv[i];
+    const char *value = NULL;
+    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
+      args->help = true;
+    } else if (strcmp(arg, "--json") == 0) {
+      args->json = true;
+    } else if (strcmp(arg, "--set") == 0 || strncmp(arg, "--set=", 6) == 0) {
+      value = arg[5] ? arg + 6 : ++i < argc ? argv[i] : NULL;
+      if (!value) return usage("--set wants key=value", "");
+      if (args->set_cnt == TF_CONFIG_SETS_MAX) return usage("more than 64 --set", "");
+      args->sets[args->set_cnt++] = value;
+    } else if (arg[0] == '-' && arg[1]) {
+      return usage("unknown option", arg);
+    } else if (args->path) {
+      return usage("one config at a time, and then", arg);
+    } else {
+      args->path = arg;
+    }
+  }
+  return args->path || args->help || usage("no config given", "");
+}
+
+/* A file that is named but not there is no error of the config: it may be made later. */
+static uint32_t missing_files(const tf_config_t *config, char notes[][TF_CONFIG_ERROR_TEXT_BYTES],
+                              uint32_t cap) {
+  uint32_t cnt = 0;
+  char     path[64], where[512];
+  for (uint32_t i = 0; i < config->model_cnt + config->feed_cnt && cnt < cap; i++) {
+    bool        is_model = i < config->model_cnt;
+    uint32_t    idx      = is_model ? i : i - config->model_cnt;
+    const char *file     = is_model ? config->models[idx].file : config->feeds[idx].ca_file;
+    if (!file || access(file, R_OK) == 0) continue;
+    snprintf(path, sizeof path, is_model ? "models[%u].file" : "feeds[%u].ca_file", idx);
+    tf_config_where(config, path, where, sizeof where);
+    snprintf(notes[cnt++], TF_CONFIG_ERROR_TEXT_BYTES, "%s: %.100s cannot be read here", where,
+             file);
+  }
+  return cnt;
+}
+
+static void print_text(const tf_config_t *config) {
+  char   notes[8][TF_CONFIG_ERROR_TEXT_BYTES], origin[512];
+  size_t path_width = 0, text_width = 0;
+  for (const tf_config_value_t *v = config->values; v; v = v->next) {
+    size_t text_cnt = strlen(v->text);
+    if (strlen(v->path) > path_width) path_width = strlen(v->path);
+    if (text_cnt > text_width && text_cnt <= 44) text_width = text_cnt;
+  }
+  for (const tf_config_value_t *v = config->values; v; v = v->next)
+    printf("%-*s  %-*s  # %s\n", (int)path_width, v->path, (int)text_width, v->text,
+           tf_config_origin_text(config, v, origin, sizeof origin));
+  uint32_t note_cnt = missing_files(config, notes, 8);
+  for (uint32_t i = 0; i < note_cnt; i++) printf("note: %s\n", notes[i]);
+  printf("%s: ok, hash %016llx\n", config->path, (unsigned long long)config->hash);
+}
+
+static json_t *text_of(const char *text) {
+  json_t *string = json_string(text);
+  return string ? string : json_string("?"); /* an argument that is not UTF-8 */
+}
+
+static json_t *json_of_config(const tf_config_t *config) {
+  static const char *const origins[] = {"default", "profile", "file", "set"};
+  char                     notes[8][TF_CONFIG_ERROR_TEXT_BYTES], origin[512], hash[17];
+  json_t                  *values = json_array(), *remarks = json_array();
+  for (const tf_config_value_t *v = config->values; v; v = v->next) {
+    json_t *value = json_object();
+    json_object_set_new(value, "path", text_of(v->path));
+    json_object_set_new(value, "value", text_of(v->text));
+    json_object_set_new(value, "origin", text_of(origins[tf_config_origin_of(v)]));
+    json_object_set_new(value, "where",
+                        text_of(tf_config_origin_text(config, v, origin, sizeof origin)));
+    json_array_append_new(values, value);
+  }
+  uint32_t note_cnt = missing_files(config, notes, 8);
+  for (uint32_t i = 0; i < note_cnt; i++) json_array_append_new(remarks, text_of(notes[i]));
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)config->hash);
+  json_t *object = json_object();
+  json_object_set_new(object, "file", text_of(config->path));
+  json_object_set_new(object, "ok", json_true());
+  json_object_set_new(object, "hash", text_of(hash));
+  json_object_set_new(object, "values", values);
+  json_object_set_new(object, "notes", remarks);
+  return object;
+}
+
+static json_t *json_of_errors(const char *path, const tf_config_errors_t *errors) {
+  json_t *list = json_array(), *object = json_object();
+  for (uint32_t i = 0; i < errors->error_cnt; i++) {
+    json_t *error = json_object();
+    json_object_set_new(error, "code", text_of(tf_error_name(errors->errors[i].code)));
+    json_object_set_new(error, "line", json_integer(errors->errors[i].line));
+    json_object_set_new(error, "column", json_integer(errors->errors[i].col));
+    json_object_set_new(error, "text", text_of(errors->errors[i].text));
+    json_array_append_new(list, error);
+  }
+  json_object_set_new(object, "file", text_of(path));
+  json_object_set_new(object, "ok", json_false());
+  json_object_set_new(object, "errors", list);
+  json_object_set_new(object, "more", json_integer(errors->more_cnt));
+  return object;
+}
+
+static void print_json(json_t *object) {
+  json_dumpf(object, stdout, JSON_INDENT(2));
+  putchar('\n');
+  json_decref(object);
+}
+
+int tf_cmd_check(int argc, char **argv) {
+  arguments_t        args = {0};
+  tf_config_errors_t errors;
+  tf_config_t       *config;
+  if (!read_arguments(argc, argv, &args)) return 2;
+  if (args.help) {
+    fputs(help, stdout);
+    return 0;
+  }
+  if (tf_config_load(args.path, args.sets, args.set_cnt, known_names, &errors, &config) != TF_OK) {
+    if (args.json)
+      print_json(json_of_errors(args.path, &errors));
+    else
+      tf_config_report_print(&errors, stderr);
+    return 2;
+  }
+  if (args.json)
+    print_json(json_of_config(config));
+  else
+    print_text(config);
+  tf_config_free(config);
+  return 0;
+}
