@@ -122,7 +122,7 @@ const tf_op_t tf_op_gemm = {
     .packed_cnt = packed_cnt,
     .pack       = pack,
     .run        = TF_LANES_TABLE,
-    .nmse_max   = 1e-11,
+    .nmse_max   = 2e-12,
     .flops      = flops,
     .bytes      = bytes,
 };

@@ -6,9 +6,9 @@
  * error). Greatest errors against libm in double, measured over all floats by tests/kernels/op
  * (TF_TEST_EXHAUSTIVE=1): see TF_LANES_*_ULP_MAX, which the test enforces. */
 #ifndef TF_LANES_EXP_ULP_MAX
-#define TF_LANES_EXP_ULP_MAX     2.0
-#define TF_LANES_TANH_ULP_MAX    2.5
-#define TF_LANES_SIGMOID_ULP_MAX 2.5
+#define TF_LANES_EXP_ULP_MAX     1.0
+#define TF_LANES_TANH_ULP_MAX    1.5
+#define TF_LANES_SIGMOID_ULP_MAX 3.0
 /* exp is held between exp(-this) and exp(this), both normal: no result is denormal or infinite. */
 #define TF_LANES_EXP_ARG_MAX 87.0f
 #endif
