@@ -1,0 +1,66 @@
+/* A model as written: a chain of ops with their weights, its feature schema, where it came from,
+ * and rows with known answers. The plan (plan.h) is what runs; the graph is what it is made from,
+ * and evaluates itself in double as the measure of the plan's error. Control plane only. */
+#ifndef TF_KERNELS_MODEL_GRAPH_H
+#define TF_KERNELS_MODEL_GRAPH_H
+
+#include "model/features.h"
+#include "op/op.h"
+
+#define TF_GRAPH_NODE_CNT_MAX   256u
+#define TF_GRAPH_NAME_BYTES     64u
+#define TF_GRAPH_SOURCE_BYTES   128u
+#define TF_GRAPH_CHECK_CNT_MAX  16u
+#define TF_GRAPH_PARAM_CNT_MAX  (UINT64_C(1) << 30)
+#define TF_GRAPH_TRAINING_BYTES 65536u
+
+typedef struct tf_graph_node {
+  const tf_op_t *op;
+  tf_op_params_t params;                    /* weight and bias are the next two */
+  float         *weight;                    /* owned */
+  float         *bias;                      /* owned; NULL for none */
+  char           name[TF_GRAPH_NAME_BYTES]; /* the source's name for it, for people */
+} tf_graph_node_t;
+
+typedef struct tf_graph {
+  char            name[32];
+  uint32_t        input_cnt;
+  uint32_t        output_cnt; /* of the last node so far */
+  uint32_t        width_max;  /* widest row between two nodes */
+  uint32_t        node_cnt;
+  uint64_t        param_cnt;
+  tf_graph_node_t nodes[TF_GRAPH_NODE_CNT_MAX];
+  tf_features_t   features; /* as many as input_cnt once complete */
+  char            producer[TF_GRAPH_SOURCE_BYTES];
+  char            source[TF_GRAPH_SOURCE_BYTES]; /* "onnx opset 13, pytorch 2.1" */
+  char            source_sha256_hex[65];
+  char           *training; /* a JSON object as text, or NULL; malloc'd */
+  uint32_t        check_cnt;
+  float          *check_inputs;  /* check_cnt rows of input_cnt; malloc'd */
+  float          *check_outputs; /* check_cnt rows of output_cnt; malloc'd */
+} tf_graph_t;
+
+/* An empty graph. E_MODEL_FORMAT for a name that is not 1 to 31 of A-Z a-z 0-9 _ - . ;
+ * E_MODEL_SHAPE for an input_cnt outside 1 .. TF_MODEL_INPUTS_MAX. */
+tf_err_t tf_graph_init(tf_graph_t *graph, const char *name, uint32_t input_cnt);
+void     tf_graph_fini(tf_graph_t *graph); /* accepts a zeroed or half-built one */
+
+/* Appends an op: its row width is the output of the one before, which params->in_cnt need not
+ * say. Takes over weight and bias (malloc'd, weight_cnt and bias_cnt in params), also on failure.
+ * E_MODEL_SHAPE, E_MODEL_WEIGHTS naming tensor and index for NaN, infinite or denormal weights,
+ * E_MODEL_UNSUPPORTED past the limits. */
+tf_err_t tf_graph_append(tf_graph_t *graph, const tf_op_t *op, const char *name,
+                         const tf_op_params_t *params, float *weight, float *bias);
+
+/* The file's name for a node's tensor: "3.gemm.weight". what is "weight" or "bias". */
+void tf_graph_tensor_name(char *target, size_t bytes, uint32_t node_idx, const char *op_name,
+                          const char *what);
+
+/* Evaluates one row in double, node by node, unfused. E_CORE_NO_MEMORY. */
+tf_err_t tf_graph_eval(const tf_graph_t *graph, const float *row, double *out);
+
+/* Fills the rows with known answers: reproducible inputs of several magnitudes, so that one of
+ * them meets the model where its activations do not saturate, and the outputs of tf_graph_eval. */
+tf_err_t tf_graph_make_checks(tf_graph_t *graph);
+
+#endif

@@ -1,0 +1,392 @@
+#include "model/graph_file.h"
+
+#include <float.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/error.h"
+
+/* Reading state: which tensors have been used. */
+typedef struct reader {
+  tf_graph_t             *graph;
+  const tf_safetensors_t *st;
+  const char             *label;
+  bool                    used[TF_SAFETENSORS_TENSOR_CNT_MAX];
+} reader_t;
+
+static tf_err_t meta_text(const reader_t *r, const char *key, const char **text) {
+  *text = tf_safetensors_meta(r->st, key);
+  if (*text) return TF_OK;
+  return TF_ERR(E_MODEL_FORMAT,
+                "%s: its metadata has no \"%s\": not a model that tickfuse model import wrote",
+                r->label, key);
+}
+
+static tf_err_t meta_json(const reader_t *r, const char *key, json_t **value) {
+  const char *text;
+  tf_err_t    err = meta_text(r, key, &text);
+  if (err) return err;
+  json_error_t at;
+  *value = json_loads(text, JSON_REJECT_DUPLICATES, &at);
+  if (*value) return TF_OK;
+  return TF_ERR(E_MODEL_FORMAT, "%s: metadata \"%s\" is not JSON: %s (byte %d)", r->label, key,
+                at.text, at.position);
+}
+
+/* A JSON number as a finite float. */
+static bool json_float(const json_t *value, float *number) {
+  if (!json_is_number(value)) return false;
+  double wide = json_number_value(value);
+  if (!(fabs(wide) <= (double)FLT_MAX * (1.0 + 0x1p-25))) return false;
+  *number = (float)wide;
+  return true;
+}
+
+static tf_err_t read_count(const reader_t *r, const json_t *graph, const char *key, uint32_t max,
+                           uint32_t *cnt) {
+  const json_t *value = json_object_get(graph, key);
+  json_int_t    wide  = json_is_integer(value) ? json_integer_value(value) : 0;
+  if (wide < 1 || wide > (json_int_t)max)
+    return TF_ERR(E_MODEL_FORMAT, "%s: graph: \"%s\" is not an integer of 1 to %u", r->label, key,
+                  max);
+  *cnt = (uint32_t)wide;
+  return TF_OK;
+}
+
+/* Copies a node's tensor out of the file. rows: 0 for rank 1. */
+static tf_err_t take_tensor(reader_t *r, const json_t *node, const char *key, bool matrix,
+                            uint32_t in_cnt, float **values, uint64_t *cnt) {
+  const char *name = json_string_value(json_object_get(node, key));
+  if (!name)
+    return TF_ERR(E_MODEL_FORMAT, "%s: a node has no \"%s\" naming its tensor", r->label, key);
+  const tf_safetensors_tensor_t *t = tf_safetensors_find(r->st, name);
+  if (!t) return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%.100s\" is not in it", r->label, name);
+  size_t idx = (size_t)(t - r->st->tensors);
+  if (r->used[idx])
+    return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%s\" is used twice", r->label, t->name);
+  if (t->dtype != TF_SAFETENSORS_F32)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: tensor \"%s\" is %s, F32 is what this build runs",
+                  r->label, t->name, tf_safetensors_dtype_name(t->dtype));
+  if (t->rank != (matrix ? 2u : 1u) || (matrix && t->shape[1] != in_cnt) || t->element_cnt == 0)
+    return TF_ERR(E_MODEL_SHAPE, "%s: tensor \"%s\" of rank %u: %s of %u columns is wanted",
+                  r->label, t->name, t->rank, matrix ? "a matrix" : "a vector, instead", in_cnt);
+  *values = malloc(t->end - t->begin);
+  if (!*values) return TF_ERR(E_CORE_NO_MEMORY, "%s: tensor \"%s\"", r->label, t->name);
+  memcpy(*values, r->st->data + t->begin, t->end - t->begin);
+  *cnt         = t->element_cnt;
+  r->used[idx] = true;
+  return TF_OK;
+}
+
+static tf_err_t check_node_keys(const reader_t *r, const tf_op_t *op, json_t *node) {
+  const char *key;
+  json_t     *ignored;
+  json_object_foreach(node, key, ignored) {
+    bool known = strcmp(key, "op") == 0 || strcmp(key, "name") == 0 ||
+                 (op->has_weight && strcmp(key, "weight") == 0) ||
+                 (op->has_bias && strcmp(key, "bias") == 0) ||
+                 (op->scalar_cnt > 0 && strcmp(key, "alpha") == 0) ||
+                 (op->scalar_cnt > 1 && strcmp(key, "beta") == 0);
+    if (!known)
+      return TF_ERR(E_MODEL_FORMAT, "%s: node %u: %s takes no \"%.32s\"", r->label,
+                    r->graph->node_cnt, op->name, key);
+  }
+  return TF_OK;
+}
+
+static tf_err_t read_scalars(const reader_t *r, const tf_op_t *op, const json_t *node,
+                             tf_op_params_t *params) {
+  float *const      targets[] = {&params->alpha, &params->beta};
+  const char *const keys[]    = {"alpha", "beta"};
+  for (uint32_t i = 0; i < op->scalar_cnt; i++)
+    if (!json_float(json_object_get(node, keys[i]), targets[i]))
+      return TF_ERR(E_MODEL_FORMAT, "%s: node %u: %s's \"%s\" is not a float", r->label,
+                    r->graph->node_cnt, op->name, keys[i]);
+  return TF_OK;
+}
+
+static tf_err_t read_node(reader_t *r, json_t *node) {
+  const char *name = json_string_value(json_object_get(node, "name"));
+  const char *kind = json_string_value(json_object_get(node, "op"));
+  if (!name || !kind)
+    return TF_ERR(E_MODEL_FORMAT, "%s: node %u has no op or name text", r->label,
+                  r->graph->node_cnt);
+  const tf_op_t *op = tf_registry_find(kind);
+  if (!op)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: node %u: op \"%.32s\" is not known to this build",
+                  r->label, r->graph->node_cnt, kind);
+  tf_op_params_t params = {0};
+  float         *weight = NULL, *bias = NULL;
+  tf_err_t       err = check_node_keys(r, op, node);
+  if (!err) err = read_scalars(r, op, node, &params);
+  if (!err && op->has_weight)
+    err = take_tensor(r, node, "weight", op->has_bias, r->graph->output_cnt, &weight,
+                      &params.weight_cnt);
+  if (!err && json_object_get(node, "bias"))
+    err = take_tensor(r, node, "bias", false, 0, &bias, &params.bias_cnt);
+  if (err) {
+    free(weight);
+    free(bias);
+    return err;
+  }
+  err = tf_graph_append(r->graph, op, name, &params, weight, bias);
+  return err ? tf_error_add(err, "reading %s", r->label) : TF_OK;
+}
+
+static tf_err_t read_nodes(reader_t *r, json_t *graph) {
+  uint32_t    input_cnt = 0, output_cnt = 0;
+  const char *name;
+  json_t     *nodes = json_object_get(graph, "nodes");
+  tf_err_t    err   = meta_text(r, "name", &name);
+  if (!err) err = read_count(r, graph, "input", TF_MODEL_INPUTS_MAX, &input_cnt);
+  if (!err) err = read_count(r, graph, "output", TF_MODEL_OUTPUTS_MAX, &output_cnt);
+  if (!err) err = tf_graph_init(r->graph, name, input_cnt);
+  if (err) return err;
+  if (json_object_size(graph) != 3 || !json_is_array(nodes) || json_array_size(nodes) == 0 ||
+      json_array_size(nodes) > TF_GRAPH_NODE_CNT_MAX)
+    return TF_ERR(E_MODEL_FORMAT, "%s: graph: input, output and 1 to %u nodes are wanted", r->label,
+                  TF_GRAPH_NODE_CNT_MAX);
+  for (size_t i = 0; i < json_array_size(nodes) && !err; i++)
+    err = read_node(r, json_array_get(nodes, i));
+  if (err) return err;
+  if (r->graph->output_cnt != output_cnt)
+    return TF_ERR(E_MODEL_SHAPE, "%s: graph: its last node is %u wide, \"output\" says %u",
+                  r->label, r->graph->output_cnt, output_cnt);
+  for (uint32_t i = 0; i < r->st->tensor_cnt; i++)
+    if (!r->used[i])
+      return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%s\" is used by no node", r->label,
+                    r->st->tensors[i].name);
+  return TF_OK;
+}
+
+static tf_err_t read_features(reader_t *r, json_t *list) {
+  if (!json_is_array(list) || json_array_size(list) != r->graph->input_cnt)
+    return TF_ERR(E_MODEL_SCHEMA, "%s: %zu features for a row of %u", r->label,
+                  json_array_size(list), r->graph->input_cnt);
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const char *text = json_string_value(json_array_get(list, i));
+    if (!text) return TF_ERR(E_MODEL_SCHEMA, "%s: feature %zu is not text", r->label, i + 1);
+    tf_err_t err = tf_features_append(&r->graph->features, text, strlen(text));
+    if (err) return tf_error_add(err, "reading %s", r->label);
+    if (strcmp(r->graph->features.names[i], text) != 0)
+      return TF_ERR(E_MODEL_SCHEMA, "%s: feature \"%.80s\" holds blanks; its canonical form is %s",
+                    r->label, text, r->graph->features.names[i]);
+  }
+  return TF_OK;
+}
+
+static tf_err_t read_rows(const reader_t *r, const json_t *check, const char *key, uint32_t width,
+                          uint32_t *row_cnt, float **target) {
+  const json_t *rows = json_object_get(check, key);
+  size_t        cnt  = json_array_size(rows);
+  if (cnt == 0 || cnt > TF_GRAPH_CHECK_CNT_MAX || (*row_cnt && cnt != *row_cnt))
+    return TF_ERR(E_MODEL_FORMAT,
+                  "%s: check: %zu rows of %s, 1 to %u are allowed, as many inputs "
+                  "as outputs",
+                  r->label, cnt, key, TF_GRAPH_CHECK_CNT_MAX);
+  *target = calloc(cnt * width, sizeof **target);
+  if (!*target) return TF_ERR(E_CORE_NO_MEMORY, "%s: check rows", r->label);
+  for (size_t i = 0; i < cnt; i++) {
+    const json_t *row = json_array_get(rows, i);
+    if (json_array_size(row) != width)
+      return TF_ERR(E_MODEL_FORMAT, "%s: check: row %zu of %s has %zu values, not %u", r->label, i,
+                    key, json_array_size(row), width);
+    for (uint32_t j = 0; j < width; j++)
+      if (!json_float(json_array_get(row, j), &(*target)[i * width + j]))
+        return TF_ERR(E_MODEL_FORMAT, "%s: check: row %zu of %s: value %u is not a float", r->label,
+                      i, key, j);
+  }
+  *row_cnt = (uint32_t)cnt;
+  return TF_OK;
+}
+
+static tf_err_t read_check(reader_t *r, json_t *check) {
+  tf_graph_t *g   = r->graph;
+  uint32_t    cnt = 0;
+  tf_err_t    err = read_rows(r, check, "inputs", g->input_cnt, &cnt, &g->check_inputs);
+  if (!err) err = read_rows(r, check, "outputs", g->output_cnt, &cnt, &g->check_outputs);
+  if (!err) g->check_cnt = cnt;
+  return err;
+}
+
+static tf_err_t read_origin(reader_t *r) {
+  const struct {
+    const char *key;
+    char       *target;
+    size_t      bytes;
+  } texts[] = {
+      {"producer",      r->graph->producer,          sizeof r->graph->producer         },
+      {"source",        r->graph->source,            sizeof r->graph->source           },
+      {"source_sha256", r->graph->source_sha256_hex, sizeof r->graph->source_sha256_hex},
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(texts); i++) {
+    const char *text;
+    tf_err_t    err = meta_text(r, texts[i].key, &text);
+    if (err) return err;
+    if (strlen(text) >= texts[i].bytes)
+      return TF_ERR(E_MODEL_FORMAT, "%s: \"%s\" is longer than %zu bytes", r->label, texts[i].key,
+                    texts[i].bytes - 1);
+    memcpy(texts[i].target, text, strlen(text) + 1);
+  }
+  const char *training = tf_safetensors_meta(r->st, "training");
+  if (!training) return TF_OK;
+  json_t  *parsed = NULL;
+  tf_err_t err    = meta_json(r, "training", &parsed);
+  if (!err && (!json_is_object(parsed) || strlen(training) >= TF_GRAPH_TRAINING_BYTES))
+    err = TF_ERR(E_MODEL_FORMAT, "%s: \"training\" is no object of at most %u bytes", r->label,
+                 TF_GRAPH_TRAINING_BYTES - 1);
+  json_decref(parsed);
+  if (!err && (r->graph->training = strdup(training)) == NULL)
+    err = TF_ERR(E_CORE_NO_MEMORY, "%s: its training text", r->label);
+  return err;
+}
+
+static tf_err_t read_format(const reader_t *r) {
+  const char *format, *version;
+  tf_err_t    err = meta_text(r, "format", &format);
+  if (!err) err = meta_text(r, "version", &version);
+  if (err) return err;
+  if (strcmp(format, TF_GRAPH_FILE_FORMAT) != 0)
+    return TF_ERR(E_MODEL_FORMAT,
+                  "%s: format \"%.32s\" is not \"%s\": export to ONNX, then tickfuse model import",
+                  r->label, format, TF_GRAPH_FILE_FORMAT);
+  if (strcmp(version, TF_GRAPH_FILE_VERSION) != 0)
+    return TF_ERR(E_MODEL_FORMAT, "%s: version \"%.32s\", this build reads %s: import it anew",
+                  r->label, version, TF_GRAPH_FILE_VERSION);
+  return TF_OK;
+}
+
+static tf_err_t read_all(reader_t *r) {
+  const struct {
+    const char *key;
+    tf_err_t (*read)(reader_t *, json_t *);
+  } parts[] = {
+      {"graph",    read_nodes   },
+      {"features", read_features},
+      {"check",    read_check   },
+  };
+  tf_err_t err = read_format(r);
+  for (size_t i = 0; i < TF_ARRAY_CNT(parts) && !err; i++) {
+    json_t *value = NULL;
+    err           = meta_json(r, parts[i].key, &value);
+    if (!err) err = parts[i].read(r, value);
+    json_decref(value);
+  }
+  return err ? err : read_origin(r);
+}
+
+tf_err_t tf_graph_file_read(tf_graph_t *graph, const tf_safetensors_t *st, const char *label) {
+  memset(graph, 0, sizeof *graph);
+  reader_t *r = calloc(1, sizeof *r);
+  if (!r) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", label);
+  *r           = (reader_t){.graph = graph, .st = st, .label = label};
+  tf_err_t err = read_all(r);
+  free(r);
+  if (err) tf_graph_fini(graph);
+  return err;
+}
+
+static json_t *rows_json(const float *values, uint32_t row_cnt, uint32_t width) {
+  json_t *rows = json_array();
+  for (uint32_t i = 0; i < row_cnt; i++) {
+    json_t *row = json_array();
+    for (uint32_t j = 0; j < width; j++)
+      json_array_append_new(row, json_real((double)values[(size_t)i * width + j]));
+    json_array_append_new(rows, row);
+  }
+  return rows;
+}
+
+static json_t *graph_json(const tf_graph_t *graph) {
+  json_t *nodes = json_array();
+  for (uint32_t i = 0; i < graph->node_cnt; i++) {
+    const tf_graph_node_t *n    = &graph->nodes[i];
+    json_t                *node = json_object();
+    char                   tensor[TF_GRAPH_NAME_BYTES];
+    json_object_set_new(node, "op", json_string(n->op->name));
+    json_object_set_new(node, "name", json_string(n->name));
+    if (n->weight) {
+      tf_graph_tensor_name(tensor, sizeof tensor, i, n->op->name, "weight");
+      json_object_set_new(node, "weight", json_string(tensor));
+    }
+    if (n->bias) {
+      tf_graph_tensor_name(tensor, sizeof tensor, i, n->op->name, "bias");
+      json_object_set_new(node, "bias", json_string(tensor));
+    }
+    if (n->op->scalar_cnt > 0)
+      json_object_set_new(node, "alpha", json_real((double)n->params.alpha));
+    if (n->op->scalar_cnt > 1) json_object_set_new(node, "beta", json_real((double)n->params.beta));
+    json_array_append_new(nodes, node);
+  }
+  return json_pack("{s:i, s:i, s:o}", "input", (int)graph->input_cnt, "output",
+                   (int)graph->output_cnt, "nodes", nodes);
+}
+
+/* Takes json over. 9 digits name a float exactly. NULL when out of memory. */
+static char *dump(json_t *json) {
+  char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+  json_decref(json);
+  return text;
+}
+
+static uint32_t list_sources(const tf_graph_t *graph, tf_safetensors_source_t *sources,
+                             char (*names)[TF_GRAPH_NAME_BYTES]) {
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < graph->node_cnt; i++) {
+    const tf_graph_node_t *n = &graph->nodes[i];
+    if (n->weight) {
+      tf_graph_tensor_name(names[cnt], sizeof names[cnt], i, n->op->name, "weight");
+      sources[cnt] = (tf_safetensors_source_t){.name = names[cnt], .values = n->weight};
+      if (n->op->has_bias) sources[cnt].shape[sources[cnt].rank++] = n->params.out_cnt;
+      sources[cnt].shape[sources[cnt].rank++] = n->params.in_cnt;
+      cnt++;
+    }
+    if (n->bias) {
+      tf_graph_tensor_name(names[cnt], sizeof names[cnt], i, n->op->name, "bias");
+      sources[cnt] = (tf_safetensors_source_t){
+          .name = names[cnt], .rank = 1, .shape = {n->params.out_cnt}, .values = n->bias};
+      cnt++;
+    }
+  }
+  return cnt;
+}
+
+tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
+  TF_ASSERT(graph->features.cnt == graph->input_cnt && graph->check_cnt > 0);
+  json_t *features = json_array();
+  for (uint32_t i = 0; i < graph->features.cnt; i++)
+    json_array_append_new(features, json_string(graph->features.names[i]));
+  char                    *graph_text    = dump(graph_json(graph));
+  char                    *features_text = dump(features);
+  char                    *check_text    = dump(json_pack(
+                            "{s:o, s:o}", "inputs", rows_json(graph->check_inputs, graph->check_cnt, graph->input_cnt),
+                            "outputs", rows_json(graph->check_outputs, graph->check_cnt, graph->output_cnt)));
+  tf_safetensors_source_t *sources       = calloc(2 * TF_GRAPH_NODE_CNT_MAX, sizeof *sources);
+  char(*names)[TF_GRAPH_NAME_BYTES]      = calloc(2 * TF_GRAPH_NODE_CNT_MAX, sizeof *names);
+  tf_err_t err;
+  if (graph_text && features_text && check_text && sources && names) {
+    const tf_safetensors_text_t texts[] = {
+        {"format",        TF_GRAPH_FILE_FORMAT    },
+        {"version",       TF_GRAPH_FILE_VERSION   },
+        {"name",          graph->name             },
+        {"producer",      graph->producer         },
+        {"source",        graph->source           },
+        {"source_sha256", graph->source_sha256_hex},
+        {"graph",         graph_text              },
+        {"features",      features_text           },
+        {"check",         check_text              },
+        {"training",      graph->training         },
+    };
+    uint32_t text_cnt = TF_ARRAY_CNT(texts) - (graph->training == NULL);
+    err = tf_safetensors_write(path, texts, text_cnt, sources, list_sources(graph, sources, names));
+  } else {
+    err = TF_ERR(E_CORE_NO_MEMORY, "%s: its metadata", path);
+  }
+  free(graph_text);
+  free(features_text);
+  free(check_text);
+  free(sources);
+  free(names);
+  return err;
+}

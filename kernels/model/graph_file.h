@@ -1,0 +1,32 @@
+/* A graph as a .safetensors file: the weights as F32 tensors, all else as texts of its metadata.
+ *
+ *   format    "tickfuse-model"
+ *   version   "1"
+ *   name      the model's name
+ *   producer  who wrote the file
+ *   source    what it was made from; source_sha256: the hash of that file
+ *   graph     {"input": 12, "output": 1, "nodes": [{"op": "gemm", "name": "dense1",
+ *              "weight": "0.gemm.weight", "bias": "0.gemm.bias"}, {"op": "relu", "name": "r1"},
+ *              {"op": "clip", "name": "c", "alpha": -1.0, "beta": 1.0}]}: a chain, in order
+ *   features  ["spread_bps", "imbalance(5)"]: as many as input
+ *   check     {"inputs": [[...]], "outputs": [[...]]}: rows with known answers
+ *   training  {"key": "text"}: what the source said about its making; may be missing
+ *
+ * A gemm's weight has the shape [outputs, inputs]; bias and constants are of rank 1. */
+#ifndef TF_KERNELS_MODEL_GRAPH_FILE_H
+#define TF_KERNELS_MODEL_GRAPH_FILE_H
+
+#include "model/graph.h"
+#include "model/safetensors.h"
+
+#define TF_GRAPH_FILE_FORMAT  "tickfuse-model"
+#define TF_GRAPH_FILE_VERSION "1"
+
+/* E_MODEL_FORMAT, E_MODEL_UNSUPPORTED (an op this build has not), E_MODEL_SHAPE, E_MODEL_WEIGHTS,
+ * E_MODEL_SCHEMA. A tensor that no node uses is refused. On failure graph is empty. */
+tf_err_t tf_graph_file_read(tf_graph_t *graph, const tf_safetensors_t *st, const char *label);
+
+/* E_FILE_WRITE, E_MODEL_FORMAT. The same graph gives the same bytes. */
+tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path);
+
+#endif

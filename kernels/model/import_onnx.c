@@ -1,0 +1,171 @@
+#include "model/import_onnx.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "model/onnx_ops.h"
+
+static tf_err_t find_opset(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
+  bool found = false;
+  for (size_t i = 0; i < model->n_opset_import; i++) {
+    const Onnx__OperatorSetIdProto *set = model->opset_import[i];
+    if (set->domain && set->domain[0] && strcmp(set->domain, "ai.onnx") != 0) continue;
+    if (found) return TF_ERR(E_MODEL_FORMAT, "%s: two operator sets", im->path);
+    found     = true;
+    im->opset = set->has_version ? set->version : 0;
+  }
+  if (im->opset >= TF_IMPORT_ONNX_OPSET_MIN && im->opset <= TF_IMPORT_ONNX_OPSET_MAX) return TF_OK;
+  return TF_ERR(E_MODEL_UNSUPPORTED,
+                "%s: operator set %lld; %d to %d are supported: export with opset_version=13",
+                im->path, (long long)im->opset, TF_IMPORT_ONNX_OPSET_MIN, TF_IMPORT_ONNX_OPSET_MAX);
+}
+
+/* The one input that no initialiser fills. */
+static tf_err_t find_input(const tf_onnx_ops_t *im, const Onnx__GraphProto *graph,
+                           const Onnx__ValueInfoProto **input) {
+  *input = NULL;
+  for (size_t i = 0; i < graph->n_input; i++) {
+    const Onnx__ValueInfoProto *value = graph->input[i];
+    if (!value->name || !value->name[0])
+      return TF_ERR(E_MODEL_FORMAT, "%s: an input without a name", im->path);
+    if (tf_onnx_tensor_find(&im->constants, value->name)) continue;
+    if (*input)
+      return TF_ERR(E_MODEL_UNSUPPORTED,
+                    "%s: two inputs, \"%.80s\" and \"%.80s\"; one row of features is wanted",
+                    im->path, (*input)->name, value->name);
+    *input = value;
+  }
+  return *input ? TF_OK : TF_ERR(E_MODEL_FORMAT, "%s: no input", im->path);
+}
+
+/* Width and layout of the input, against the number of features. */
+static tf_err_t read_input(tf_onnx_ops_t *im, const Onnx__ValueInfoProto *input,
+                           uint32_t feature_cnt) {
+  const Onnx__TypeProto__Tensor *type = NULL;
+  if (input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
+    type = input->type->tensor_type;
+  if (!type || !type->has_elem_type || type->elem_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: input \"%.80s\" is no tensor of FLOAT (float32)",
+                  im->path, input->name);
+  if (!type->shape || type->shape->n_dim != 2)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: input \"%.80s\" has rank %zu; [batch, %u] is wanted",
+                  im->path, input->name, type->shape ? type->shape->n_dim : 0, feature_cnt);
+  int64_t sizes[2] = {0, 0}; /* 0: open */
+  for (int i = 0; i < 2; i++) {
+    const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[i];
+    if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+      sizes[i] = dim->dim_value;
+  }
+  im->column    = sizes[1] == 1 && feature_cnt != 1 && sizes[0] == (int64_t)feature_cnt;
+  int64_t width = sizes[im->column ? 0 : 1];
+  if (width != 0 && width != (int64_t)feature_cnt)
+    return TF_ERR(
+        E_MODEL_SCHEMA,
+        "%s: input \"%.80s\" takes %lld values, %u feature%s given: name one for each, in "
+        "the order of training",
+        im->path, input->name, (long long)width, feature_cnt, feature_cnt == 1 ? " was" : "s were");
+  im->current = input->name;
+  return TF_OK;
+}
+
+static tf_err_t check_output(const tf_onnx_ops_t *im, const Onnx__GraphProto *graph) {
+  if (graph->n_output != 1 || !graph->output[0]->name)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: %zu outputs, one is wanted", im->path, graph->n_output);
+  if (strcmp(graph->output[0]->name, im->current) != 0)
+    return TF_ERR(E_MODEL_UNSUPPORTED,
+                  "%s: its output is \"%.80s\", its last node gives \"%.80s\": nodes after the "
+                  "output, or a branch",
+                  im->path, graph->output[0]->name, im->current);
+  if (im->graph->node_cnt == 0)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
+  if (im->graph->output_cnt != 1 && im->graph->output_cnt != 3)
+    return TF_ERR(E_MODEL_SHAPE,
+                  "%s: output \"%.80s\" is %u wide; 1 (a score) or 3 (p10, p50, p90) are allowed",
+                  im->path, graph->output[0]->name, im->graph->output_cnt);
+  return TF_OK;
+}
+
+/* "training": the texts that the exporter left, for inspect. */
+static tf_err_t keep_training(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
+  json_t *texts = json_object();
+  bool    good  = texts != NULL;
+  if (good && model->doc_string && model->doc_string[0])
+    good = json_object_set_new(texts, "doc", json_string(model->doc_string)) == 0;
+  for (size_t i = 0; i < model->n_metadata_props && good; i++) {
+    const Onnx__StringStringEntryProto *entry = model->metadata_props[i];
+    good                                      = entry->key && json_object_set_new(texts, entry->key,
+                                                                                  json_string(entry->value ? entry->value : "")) == 0;
+  }
+  tf_err_t err = TF_OK;
+  if (!good) err = TF_ERR(E_MODEL_FORMAT, "%s: its metadata_props are not UTF-8 text", im->path);
+  if (good && json_object_size(texts) > 0) {
+    im->graph->training = json_dumps(texts, JSON_COMPACT);
+    if (!im->graph->training)
+      err = TF_ERR(E_CORE_NO_MEMORY, "%s: its metadata", im->path);
+    else if (strlen(im->graph->training) >= TF_GRAPH_TRAINING_BYTES)
+      err = TF_ERR(E_MODEL_UNSUPPORTED, "%s: %zu bytes of metadata_props, at most %u are kept",
+                   im->path, strlen(im->graph->training), TF_GRAPH_TRAINING_BYTES - 1);
+  }
+  json_decref(texts);
+  return err;
+}
+
+static void keep_source(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
+  const char *producer =
+      model->producer_name && model->producer_name[0] ? model->producer_name : "unknown producer";
+  snprintf(im->graph->producer, sizeof im->graph->producer, "tickfuse model import");
+  snprintf(im->graph->source, sizeof im->graph->source, "onnx operator set %lld, %.60s %.24s",
+           (long long)im->opset, producer, model->producer_version ? model->producer_version : "");
+  for (char *c = im->graph->source; *c; c++)
+    if (*c < 0x20 || *c > 0x7e) *c = '?';
+  size_t length = strlen(im->graph->source);
+  while (length && im->graph->source[length - 1] == ' ') im->graph->source[--length] = 0;
+}
+
+static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model, const char *name,
+                             const tf_features_t *features) {
+  const Onnx__GraphProto *graph = model->graph;
+  if (!graph) return TF_ERR(E_MODEL_FORMAT, "%s: no ONNX file: it holds no graph", im->path);
+  if (graph->n_sparse_initializer)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: it holds sparse initialisers", im->path);
+  const Onnx__ValueInfoProto *input;
+  tf_err_t                    err = find_opset(im, model);
+  for (size_t i = 0; i < graph->n_initializer && !err; i++)
+    err = tf_onnx_tensor_add(&im->constants, graph->initializer[i]->name, graph->initializer[i]);
+  if (!err) err = find_input(im, graph, &input);
+  if (!err) err = read_input(im, input, features->cnt);
+  if (!err) err = tf_graph_init(im->graph, name, features->cnt);
+  for (size_t i = 0; i < graph->n_node && !err; i++) err = tf_onnx_ops_append(im, graph->node[i]);
+  if (!err) err = check_output(im, graph);
+  for (uint32_t i = 0; i < features->cnt && !err; i++)
+    err = tf_features_append(&im->graph->features, features->names[i], strlen(features->names[i]));
+  if (!err) err = keep_training(im, model);
+  if (!err) keep_source(im, model);
+  return err ? err : tf_graph_make_checks(im->graph);
+}
+
+tf_err_t tf_import_onnx(const char *path, const char *name, const tf_features_t *features,
+                        tf_graph_t *graph, tf_import_onnx_report_t *report) {
+  char              sha256_hex[65];
+  Onnx__ModelProto *model;
+  tf_onnx_ops_t     im = {.path = path, .graph = graph};
+  memset(graph, 0, sizeof *graph);
+  memset(report, 0, sizeof *report);
+  if (features->cnt == 0) return TF_ERR(E_MODEL_SCHEMA, "%s: no features were given", path);
+  tf_err_t err = tf_onnx_wire_read(path, &model, sha256_hex);
+  if (err) return err;
+  err = tf_onnx_tensor_init(&im.constants, path);
+  if (!err) err = import_model(&im, model, name, features);
+  if (!err) {
+    memcpy(graph->source_sha256_hex, sha256_hex, sizeof sha256_hex);
+    *report = (tf_import_onnx_report_t){.opset         = im.opset,
+                                        .onnx_node_cnt = (uint32_t)model->graph->n_node,
+                                        .denormal_cnt  = im.constants.denormal_cnt};
+  } else {
+    tf_graph_fini(graph);
+  }
+  tf_onnx_tensor_fini(&im.constants);
+  onnx__model_proto__free_unpacked(model, NULL);
+  return err;
+}

@@ -1,0 +1,45 @@
+/* What runs: a graph made ready for one instruction set. Ops are fused, weights packed in the order
+ * that they are read, all in one block of memory, on huge pages where it is large. Immutable once
+ * made, so any number of threads may run it, each with a scratch of its own.
+ *
+ * Fused are: mul before gemm (into the columns of its weights), mul and add behind gemm (into its
+ * rows and bias), and an activation behind gemm. An add before gemm (x - mean, say) is not folded
+ * into the bias, though it is linear: with a price of 1e5 of which only the last digits matter,
+ * W x + (b - W mean) would cancel away the five leading digits of a float, where W (x - mean) loses
+ * none. It costs one vector operation. */
+#ifndef TF_KERNELS_MODEL_PLAN_H
+#define TF_KERNELS_MODEL_PLAN_H
+
+#include "model/graph.h"
+
+typedef struct tf_plan_step {
+  tf_op_run_t    run;
+  tf_op_params_t params; /* packed */
+  const tf_op_t *op;
+  uint32_t       node_first; /* the graph's nodes that this step stands for */
+  uint32_t       node_last;
+} tf_plan_step_t;
+
+typedef struct tf_plan {
+  uint32_t       step_cnt;
+  uint32_t       input_cnt;
+  uint32_t       output_cnt;
+  uint32_t       row_floats; /* room for the widest row, padded */
+  tf_op_isa_t    isa;
+  bool           direct; /* the first step reads the caller's row in place */
+  size_t         scratch_bytes;
+  uint64_t       weight_bytes; /* as packed: what a run reads */
+  uint64_t       flops;
+  size_t         block_bytes; /* of this struct, its steps and the weights behind them */
+  tf_plan_step_t steps[];
+} tf_plan_t;
+
+/* Makes a plan for isa, which this CPU must support. E_CORE_NO_MEMORY, E_MODEL_SHAPE,
+ * E_CORE_ARGUMENT for an instruction set that the CPU has not. plan is the caller's to delete. */
+tf_err_t tf_plan_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_plan_t **plan);
+void     tf_plan_delete(tf_plan_t *plan); /* accepts NULL */
+
+/* "gemm 12->32 +relu" for people; always NUL-terminated. */
+void tf_plan_describe_step(const tf_plan_step_t *step, char *target, size_t bytes);
+
+#endif

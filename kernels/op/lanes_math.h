@@ -1,0 +1,94 @@
+/* Transcendental functions and activations in registers, written once over the vocabulary of
+ * lanes.h, which includes this file for each instruction set with TF_LANES_ISA and TF_LANES_INLINE
+ * defined; hence no include guard.
+ *
+ * The polynomials are minimax fits of our own (Lawson's iteration on Chebyshev nodes, relative
+ * error). Greatest errors against libm in double, measured over all floats by tests/kernels/op
+ * (TF_TEST_EXHAUSTIVE=1): see TF_LANES_*_ULP_MAX, which the test enforces. */
+#ifndef TF_LANES_EXP_ULP_MAX
+#define TF_LANES_EXP_ULP_MAX     1.0
+#define TF_LANES_TANH_ULP_MAX    1.5
+#define TF_LANES_SIGMOID_ULP_MAX 3.0
+/* exp is held between exp(-this) and exp(this), both normal: no result is denormal or infinite. */
+#define TF_LANES_EXP_ARG_MAX 87.0f
+#endif
+
+#define V_             TF_LANES_PASTE(TF_LANES_PASTE(tf_lanes_, TF_LANES_ISA), _t)
+#define L_(fn)         TF_LANES_PASTE(tf_lanes_##fn##_, TF_LANES_ISA)
+#define C_(x)          L_(set)(x)
+#define ADD_(a, b)     L_(add)(a, b)
+#define SUB_(a, b)     L_(sub)(a, b)
+#define MUL_(a, b)     L_(mul)(a, b)
+#define POLY_(p, x, c) ADD_(MUL_(p, x), C_(c))
+
+/* e^x: x = n ln 2 + r, |r| <= ln 2 / 2; e^r = 1 + r + r^2 P(r); times 2^n by the exponent. ln 2 is
+ * taken in two parts, the first with 9 bits so that n times it is exact. A NaN's payload would reach
+ * the exponent through n, so NaN takes the other side of the select. */
+TF_LANES_INLINE V_ L_(exp)(V_ x) {
+  x        = L_(max)(C_(-TF_LANES_EXP_ARG_MAX), L_(min)(C_(TF_LANES_EXP_ARG_MAX), x));
+  V_ magic = C_(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer, held in its low bits */
+  V_ n     = ADD_(MUL_(x, C_(1.44269504f)), magic);
+  V_ whole = SUB_(n, magic);
+  V_ r     = SUB_(x, MUL_(whole, C_(0.693359375f)));
+  r        = SUB_(r, MUL_(whole, C_(-2.12194440e-4f)));
+  V_ p     = C_(1.3814497e-3f);
+  p        = POLY_(p, r, 8.3687829e-3f);
+  p        = POLY_(p, r, 4.1668385e-2f);
+  p        = POLY_(p, r, 1.6666520e-1f);
+  p        = POLY_(p, r, 4.9999993e-1f);
+  p        = ADD_(ADD_(MUL_(MUL_(r, r), p), r), C_(1.0f));
+  return L_(select)(C_(-2.0f * TF_LANES_EXP_ARG_MAX), x, L_(scale)(p, n), x);
+}
+
+/* tanh x: below 0.625 x + x^3 P(x^2); above 1 - 2 / (e^2|x| + 1) with x's sign. From 9.1 on the
+ * second form is exactly 1. */
+TF_LANES_INLINE V_ L_(tanh)(V_ x) {
+  V_ mag   = L_(abs)(x);
+  V_ z     = MUL_(x, x);
+  V_ p     = C_(-5.7049900e-3f);
+  p        = POLY_(p, z, 2.0639092e-2f);
+  p        = POLY_(p, z, -5.3739706e-2f);
+  p        = POLY_(p, z, 1.3331442e-1f);
+  p        = POLY_(p, z, -3.3333282e-1f);
+  V_ small = ADD_(x, MUL_(MUL_(x, z), p));
+  V_ e     = L_(exp)(ADD_(mag, mag));
+  V_ large = SUB_(C_(1.0f), L_(div)(C_(2.0f), ADD_(e, C_(1.0f))));
+  return L_(select)(C_(0.625f), mag, L_(sign)(large, x), small);
+}
+
+/* 1 / (1 + e^-x), from e^-|x| so that nothing overflows and small results keep their digits. */
+TF_LANES_INLINE V_ L_(sigmoid)(V_ x) {
+  V_ t = L_(exp)(SUB_(C_(0.0f), L_(abs)(x)));
+  V_ r = L_(div)(C_(1.0f), ADD_(C_(1.0f), t));
+  return L_(select)(x, C_(0.0f), MUL_(t, r), r);
+}
+
+TF_LANES_INLINE V_ L_(relu)(V_ x) { return L_(max)(C_(0.0f), x); }
+
+TF_LANES_INLINE V_ L_(leaky_relu)(V_ x, float slope) {
+  return L_(select)(x, C_(0.0f), MUL_(x, C_(slope)), x);
+}
+
+TF_LANES_INLINE V_ L_(clip)(V_ x, float low, float high) {
+  return L_(max)(C_(low), L_(min)(C_(high), x));
+}
+
+/* What gemm applies to each vector of results. */
+TF_LANES_INLINE V_ L_(act)(V_ x, const tf_op_params_t *params) {
+  switch (params->act) {
+  case TF_OP_ACT_RELU: return L_(relu)(x);
+  case TF_OP_ACT_LEAKY_RELU: return L_(leaky_relu)(x, params->alpha);
+  case TF_OP_ACT_TANH: return L_(tanh)(x);
+  case TF_OP_ACT_SIGMOID: return L_(sigmoid)(x);
+  case TF_OP_ACT_CLIP: return L_(clip)(x, params->alpha, params->beta);
+  default: return x;
+  }
+}
+
+#undef V_
+#undef L_
+#undef C_
+#undef ADD_
+#undef SUB_
+#undef MUL_
+#undef POLY_

@@ -1,0 +1,115 @@
+/* Model operations: one file an op, one line in ops.def. An op is a descriptor: how shapes go
+ * through it, a plain C reference in double, and a run function for each instruction set. All
+ * values are one row of float: a batch is rows run one after another, so a row's bits cannot depend
+ * on its neighbours.
+ *
+ * The same bits everywhere. Every run function does the same IEEE additions, multiplications and
+ * divisions in the same order, whatever its vector width: lanes hold different outputs, never
+ * parts of one sum, and multiply and add are never contracted into FMA. So scalar, AVX2 and
+ * AVX-512 agree bit for bit (tests/kernels/op checks it), and a replay on a laptop gives the
+ * scores of the server. The price of doing without FMA is in bench/bench_model.c.
+ *
+ * Summation order of gemm: partial sum c (0..7) adds w[o][k] * x[k] for k = c, c+8, c+16, ...; then
+ * ((p0+p1)+(p2+p3)) + ((p4+p5)+(p6+p7)), then + bias. Softmax adds its terms in the same way.
+ *
+ * NaN goes through every op: a NaN in a row gives a NaN in the outputs that depend on it, which is
+ * what the output guard of the decide stage looks for. No op turns it into a number. */
+#ifndef TF_KERNELS_OP_H
+#define TF_KERNELS_OP_H
+
+#include "tf/err.h"
+
+/* Buffers of a row have room for the next multiple of this many floats, and start at a multiple of
+ * 64 bytes: run functions read and write whole vectors. What lies in the padding is nobody's. */
+#define TF_OP_PAD 16
+
+/* Widest row that a shape function lets through, and the most weights of one op: bounds for sizes
+ * that come from a file. */
+#define TF_OP_WIDTH_MAX  65536u
+#define TF_OP_WEIGHT_MAX (UINT64_C(1) << 28)
+
+typedef enum tf_op_isa {
+  TF_OP_ISA_SCALAR,
+  TF_OP_ISA_AVX2,
+  TF_OP_ISA_AVX512, /* AVX-512 F and DQ */
+  TF_OP_ISA_CNT
+} tf_op_isa_t;
+
+/* What gemm can apply to its result before it is stored. */
+typedef enum tf_op_act {
+  TF_OP_ACT_NONE,
+  TF_OP_ACT_RELU,
+  TF_OP_ACT_LEAKY_RELU, /* slope alpha below zero */
+  TF_OP_ACT_TANH,
+  TF_OP_ACT_SIGMOID,
+  TF_OP_ACT_CLIP, /* to alpha .. beta */
+  TF_OP_ACT_CNT
+} tf_op_act_t;
+
+/* One use of an op. shape, ref and pack read weight as written in the model file: for gemm out_cnt
+ * rows of in_cnt, for add and mul one constant an element. run reads what pack wrote instead.
+ * alpha and beta belong to act, or to the op itself where it is an activation. */
+typedef struct tf_op_params {
+  uint32_t     in_cnt;
+  uint32_t     out_cnt;
+  const float *weight;
+  const float *bias; /* gemm only; out_cnt, or NULL for none; once packed, padded and never NULL */
+  uint64_t     weight_cnt; /* floats in weight, as found in the file */
+  uint64_t     bias_cnt;
+  tf_op_act_t  act;
+  float        alpha;
+  float        beta;
+} tf_op_params_t;
+
+/* in and out may not overlap. Any thread; no state. */
+typedef void (*tf_op_run_t)(const tf_op_params_t *params, const float *in, float *out);
+
+typedef struct tf_op {
+  const char *name;
+  /* The same op as an activation that gemm can fuse; TF_OP_ACT_NONE if it is none. */
+  tf_op_act_t act;
+  bool        has_weight;
+  bool        has_bias;
+  uint8_t     scalar_cnt; /* how many of alpha, beta it takes */
+  /* Sets params->out_cnt from in_cnt and the weights; checks every size and that the scalars are
+   * finite and in order. E_MODEL_SHAPE, saying which size disagrees. */
+  tf_err_t (*shape)(tf_op_params_t *params);
+  /* The op in double, plainly. in and out may not overlap. */
+  void (*ref)(const tf_op_params_t *params, const double *in, double *out);
+  /* Floats that pack writes, a multiple of TF_OP_PAD; NULL for an op without weights. */
+  uint64_t (*packed_cnt)(const tf_op_params_t *params);
+  /* Writes weight, then bias, in the order that run[isa] reads them, and points packed's weight
+   * and bias at them. target is 64-byte aligned. */
+  void (*pack)(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
+               tf_op_params_t *packed);
+  tf_op_run_t run[TF_OP_ISA_CNT];
+  double      nmse_max; /* sum (run - ref)^2 / sum ref^2, at most, on rows of magnitude 1 */
+  uint64_t (*flops)(const tf_op_params_t *params);
+  uint64_t (*bytes)(const tf_op_params_t *params); /* read and written, each once */
+} tf_op_t;
+
+/* The op called name, or NULL. */
+const tf_op_t *tf_registry_find(const char *name);
+/* The idx-th op in alphabetical order, or NULL past the last. */
+const tf_op_t *tf_registry_at(uint32_t idx);
+/* The op that act stands for; NULL for TF_OP_ACT_NONE. */
+const tf_op_t *tf_registry_of_act(tf_op_act_t act);
+
+/* The widest instruction set that this CPU and its kernel support. */
+tf_op_isa_t tf_registry_isa_best(void);
+bool        tf_registry_isa_supported(tf_op_isa_t isa);
+const char *tf_registry_isa_name(tf_op_isa_t isa); /* "scalar", "avx2", "avx512" */
+bool        tf_registry_isa_parse(const char *name, tf_op_isa_t *isa);
+
+/* Shared by the ops' shape and cost functions. */
+tf_err_t tf_registry_shape_same(tf_op_params_t *params);
+uint64_t tf_registry_flops_elements(const tf_op_params_t *params);
+uint64_t tf_registry_bytes_elements(const tf_op_params_t *params);
+
+/* Checks, packing and size of the ops that hold one constant an element. */
+tf_err_t tf_registry_shape_constant(tf_op_params_t *params);
+uint64_t tf_registry_packed_cnt_constant(const tf_op_params_t *params);
+void     tf_registry_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
+                                   tf_op_params_t *packed);
+
+#endif
