@@ -1,0 +1,111 @@
+/* The journal's bytes on disk, version 1. Little endian; every size a multiple of 64.
+ *
+ *   file header (64)   magic, version, sizes, first epoch, hash of the config, CRC-32C
+ *   block (64 + n * 128), repeated to the end
+ *     header           kind, n, epoch, first decision_seq, CRC-32C of the payload,
+ *                      prev_hash: BLAKE2b-128 of the whole block before (of the file header for
+ *                      the first), CRC-32C of the header itself
+ *     payload          n records of 128 bytes
+ *
+ * A block of kind DECISIONS holds tf_decision_t as they are in memory. INSTRUMENTS names the ids
+ * that decisions after it use; each epoch writes its own before the first decision, so that a
+ * journal can be read without the engine that wrote it. Readers pass over kinds they do not know.
+ *
+ * The CRCs find every accident: any single flipped bit, any cut. The chain makes a block commit to
+ * all blocks before it: to replace one unnoticed, all that follow must be replaced too. */
+#ifndef ADAPTERS_FILE_JOURNAL_FORMAT_H
+#define ADAPTERS_FILE_JOURNAL_FORMAT_H
+
+#include <string.h>
+
+#include "file/blake2b.h"
+#include "file/crc32c.h"
+#include "tf/decision.h"
+#include "tf/instrument.h"
+
+/* \r\n: a transfer that changes line ends shows in the first eight bytes. */
+#define TF_JOURNAL_MAGIC        "TFJRNL\r\n"
+#define TF_JOURNAL_VERSION      1
+#define TF_JOURNAL_BLOCK_MAGIC  UINT32_C(0x424a4654) /* "TFJB" */
+#define TF_JOURNAL_HEADER_BYTES 64
+#define TF_JOURNAL_RECORD_BYTES 128
+#define TF_JOURNAL_HASH_BYTES   16
+
+/* A block fits in 64 KiB: one write, and what a torn one can lose. */
+#define TF_JOURNAL_BLOCK_BYTES_MAX 65536
+#define TF_JOURNAL_BLOCK_RECORDS_MAX                                                               \
+  ((TF_JOURNAL_BLOCK_BYTES_MAX - TF_JOURNAL_HEADER_BYTES) / TF_JOURNAL_RECORD_BYTES)
+
+typedef enum tf_journal_kind {
+  TF_JOURNAL_DECISIONS   = 1,
+  TF_JOURNAL_INSTRUMENTS = 2
+} tf_journal_kind_t;
+
+typedef struct tf_journal_file_header {
+  uint8_t  magic[8];
+  uint32_t version;
+  uint32_t header_bytes;
+  uint32_t record_bytes;
+  uint32_t decision_version;
+  uint32_t epoch; /* of the first start */
+  uint32_t reserved0;
+  uint64_t config_hash; /* of the first start */
+  uint64_t created_ns;  /* ns since 1970 */
+  uint8_t  reserved1[12];
+  uint32_t crc; /* of the 60 bytes before */
+} tf_journal_file_header_t;
+
+typedef struct tf_journal_block_header {
+  uint32_t magic;
+  uint32_t kind; /* tf_journal_kind_t */
+  uint32_t record_cnt;
+  uint32_t epoch;
+  uint64_t first_seq; /* DECISIONS: decision_seq of the first record; INSTRUMENTS: its id */
+  uint64_t config_hash;
+  uint64_t written_ns;
+  uint8_t  prev_hash[TF_JOURNAL_HASH_BYTES];
+  uint32_t payload_crc;
+  uint32_t header_crc; /* of the 60 bytes before */
+} tf_journal_block_header_t;
+
+typedef struct tf_journal_instrument {
+  uint32_t id;
+  int8_t   price_exp, qty_exp;
+  uint8_t  reserved[2];
+  int64_t  tick_size, lot_size;
+  char     name[TF_INSTRUMENT_NAME_BYTES]; /* NUL-terminated, as is symbol */
+  char     symbol[TF_SYMBOL_BYTES_MAX];
+} tf_journal_instrument_t;
+
+TF_STATIC_ASSERT(sizeof(tf_journal_file_header_t) == TF_JOURNAL_HEADER_BYTES, "format");
+TF_STATIC_ASSERT(offsetof(tf_journal_file_header_t, crc) == 60, "format");
+TF_STATIC_ASSERT(sizeof(tf_journal_block_header_t) == TF_JOURNAL_HEADER_BYTES, "format");
+TF_STATIC_ASSERT(offsetof(tf_journal_block_header_t, header_crc) == 60, "format");
+TF_STATIC_ASSERT(sizeof(tf_journal_instrument_t) == TF_JOURNAL_RECORD_BYTES, "format");
+TF_STATIC_ASSERT(sizeof(tf_decision_t) == TF_JOURNAL_RECORD_BYTES, "format");
+TF_STATIC_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structs are written as they lie");
+
+TF_INLINE uint32_t tf_journal_header_crc(const void *header) {
+  return tf_crc32c(0, header, TF_JOURNAL_HEADER_BYTES - 4);
+}
+
+TF_INLINE size_t tf_journal_payload_bytes(const tf_journal_block_header_t *header) {
+  return (size_t)header->record_cnt * TF_JOURNAL_RECORD_BYTES;
+}
+
+/* Magic, size and CRC of a block header; the payload may then be read. */
+TF_INLINE bool tf_journal_block_header_valid(const tf_journal_block_header_t *header) {
+  return header->magic == TF_JOURNAL_BLOCK_MAGIC && header->record_cnt >= 1 &&
+         header->record_cnt <= TF_JOURNAL_BLOCK_RECORDS_MAX &&
+         header->header_crc == tf_journal_header_crc(header);
+}
+
+/* The link that the next block carries. bytes: the file header, or a block with its payload. */
+TF_INLINE void tf_journal_hash(const void *bytes, size_t bytes_cnt, uint8_t *hash_bytes) {
+  tf_blake2b_t hash;
+  tf_blake2b_init(&hash, TF_JOURNAL_HASH_BYTES);
+  tf_blake2b_update(&hash, bytes, bytes_cnt);
+  tf_blake2b_final(&hash, hash_bytes);
+}
+
+#endif

@@ -1,0 +1,285 @@
+#include "file/replay.h"
+
+#include "core/clock.h"
+#include "core/error.h"
+
+/* Decompressed per idle poll of a paced replay: about 10 us of inflate, less than the p99 that a
+ * paced run is there to measure. */
+#define TOP_UP_STEP_BYTES UINT32_C(4096)
+/* Idle polls closer to the next record than this do not decompress. */
+#define TOP_UP_SLACK_NS UINT64_C(50000)
+
+/* ---- hot ----------------------------------------------------------------------------------------*/
+
+static bool within(const tf_replay_t *replay, uint64_t recv_ns) {
+  return recv_ns >= replay->from_ns && recv_ns < replay->to_ns;
+}
+
+/* The ledger's first row is kept by the recordings; the source shows its sum, once a poll. */
+static void ledger_update(tf_replay_t *replay) {
+  uint64_t read = 0, framed = 0, partial = 0, rejected = 0;
+  for (uint32_t i = 0; i < replay->track_cnt; i++) {
+    const tf_recording_counts_t *counts = &replay->tracks[i].recording.counts;
+    read += counts->bytes_read;
+    framed += counts->bytes_framed;
+    partial += counts->bytes_partial;
+    rejected += counts->bytes_rejected;
+  }
+  replay->source.bytes_rx       = read;
+  replay->source.bytes_framed   = framed;
+  replay->source.bytes_partial  = partial;
+  replay->source.bytes_rejected = rejected;
+}
+
+static TF_COLD void track_over(tf_replay_t *replay, tf_replay_track_t *track, bool damaged) {
+  track->over = true;
+  replay->tracks_over++;
+  replay->source.disconnects++;
+  if (damaged && replay->damaged_track < 0) replay->damaged_track = (int)(track - replay->tracks);
+}
+
+/* Sees to it that the track has a record, or is over. False: it needs another call. */
+static bool track_ready(tf_replay_t *replay, tf_replay_track_t *track) {
+  for (uint32_t skipped = 0; !track->has_record && !track->over; skipped++) {
+    /* Records before from_ns cost no message; a poll passes over a bounded number of them. */
+    if (skipped == 64 * TF_REPLAY_RECORDS_PER_POLL) return false;
+    tf_recording_result_t result = tf_recording_next(&track->recording, &track->record);
+    if (TF_UNLIKELY(result == TF_RECORDING_AGAIN)) return false;
+    if (TF_UNLIKELY(result != TF_RECORDING_RECORD)) {
+      track_over(replay, track, result == TF_RECORDING_DAMAGE);
+    } else if (TF_LIKELY(within(replay, track->record.recv_ns))) {
+      track->has_record = true;
+    } else if (track->record.recv_ns >= replay->to_ns &&
+               track->record.recv_ns - replay->to_ns >= TF_REPLAY_TO_SLACK_NS) {
+      track_over(replay, track, false);
+    }
+  }
+  return true;
+}
+
+/* The track whose record is next; NULL when all are over, or (*again) when one is not ready yet. */
+static tf_replay_track_t *track_next(tf_replay_t *replay, bool *again) {
+  tf_replay_track_t *first = NULL;
+  *again                   = false;
+  for (uint32_t i = 0; i < replay->track_cnt; i++) {
+    tf_replay_track_t *track = &replay->tracks[i];
+    if (!track->has_record && !track->over && !track_ready(replay, track)) {
+      *again = true;
+      return NULL;
+    }
+    if (!track->has_record) continue;
+    if (!first || track->record.recv_ns < first->record.recv_ns) first = track;
+  }
+  return first;
+}
+
+static TF_COLD void count_fault(tf_feed_counts_t *counts, const tf_record_t *record) {
+  tf_reject_t why = record->fault == TF_RECORD_TOO_LONG ? TF_REJECT_LIMIT : TF_REJECT_LINE;
+  counts->messages++;
+  counts->rejected[why]++;
+  counts->sample[why].cnt++;
+  counts->sample[why].offset = counts->messages;
+  counts->sample[why].bytes_cnt =
+      record->bytes_cnt < TF_REJECT_SAMPLE_BYTES ? record->bytes_cnt : TF_REJECT_SAMPLE_BYTES;
+  memcpy(counts->sample[why].bytes, record->bytes, counts->sample[why].bytes_cnt);
+}
+
+static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64_t origin_ticks) {
+  const tf_record_t *record = &track->record;
+  tf_feed_out_t     *out    = &replay->out;
+  track->has_record         = false;
+  if (TF_UNLIKELY(record->fault)) {
+    count_fault(&replay->source.counts, record);
+    return;
+  }
+  tf_frame_t frame = {.bytes     = record->bytes,
+                      .bytes_cnt = record->bytes_cnt,
+                      .kind      = record->kind,
+                      .recv_ns   = record->recv_ns,
+                      .target    = record->target};
+  out->event_cnt   = 0;
+  track->feed->on_frame(track->feed_state, &frame, out);
+  TF_ASSERT(out->event_cnt <= out->event_cap);
+  out->resync_cnt = 0;
+  if (out->event_cnt == 0) return;
+  tf_batch_t batch = {.events      = out->events,
+                      .event_cnt   = out->event_cnt,
+                      .origin_tsc  = origin_ticks,
+                      .decoded_tsc = tf_clock_ticks()};
+  replay->source.publisher.publish(replay->source.publisher.self, &batch);
+}
+
+/* When the record is due, in ticks. A line without time is due with what came before it. */
+static uint64_t due_ticks(tf_replay_t *replay, const tf_record_t *record) {
+  if (TF_UNLIKELY(!replay->started && !record->fault)) {
+    replay->started       = true;
+    replay->start_ticks   = tf_clock_ticks();
+    replay->first_recv_ns = record->recv_ns;
+  }
+  if (!replay->started || record->recv_ns <= replay->first_recv_ns) return replay->start_ticks;
+  uint64_t after_ns = record->recv_ns - replay->first_recv_ns;
+  return replay->start_ticks + (uint64_t)((double)after_ns * replay->ns_to_ticks);
+}
+
+static TF_COLD int finished(tf_replay_t *replay) {
+  replay->source.feed_state = TF_FEED_DOWN;
+  if (replay->damaged_track < 0 || replay->stopped) return TF_SOURCE_DONE;
+  return tf_recording_error(&replay->tracks[replay->damaged_track].recording);
+}
+
+static int records_replay(tf_replay_t *replay) {
+  int done = 0;
+  for (; done < TF_REPLAY_RECORDS_PER_POLL; done++) {
+    bool               again;
+    tf_replay_track_t *track = track_next(replay, &again);
+    if (TF_UNLIKELY(!track)) return again ? done + 1 : done ? done : finished(replay);
+    uint64_t now_ticks = tf_clock_ticks();
+    uint64_t origin    = now_ticks;
+    if (replay->ns_to_ticks != 0.0) {
+      origin = due_ticks(replay, &track->record);
+      /* Re-read: due_ticks may just have started the clock. */
+      if ((int64_t)(origin - now_ticks) > 0 && tf_clock_ticks() < origin) {
+        if (origin - now_ticks > tf_clock_ns_to_ticks(TOP_UP_SLACK_NS))
+          tf_recording_top_up(&track->recording, &track->record, TOP_UP_STEP_BYTES);
+        return done;
+      }
+    }
+    record_publish(replay, track, origin);
+  }
+  return done;
+}
+
+static int replay_poll(tf_source_t *source, uint64_t now_ns) {
+  (void)now_ns; /* a recording has its own time */
+  tf_replay_t *replay = (tf_replay_t *)source;
+  if (TF_UNLIKELY(replay->stopped)) return finished(replay);
+  int result = records_replay(replay);
+  ledger_update(replay);
+  return result;
+}
+
+static void replay_stop(tf_source_t *source) {
+  tf_replay_t *replay = (tf_replay_t *)source;
+  replay->stopped     = true;
+  source->feed_state  = TF_FEED_DOWN;
+}
+
+/* ---- lifetime -----------------------------------------------------------------------------------*/
+
+static const tf_source_ops_t replay_ops = {.poll = replay_poll, .stop = replay_stop};
+
+static tf_err_t config_check(const tf_replay_config_t *config) {
+  if (config->input_cnt < 1 || config->input_cnt > TF_REPLAY_INPUTS_MAX)
+    return TF_ERR(E_CORE_ARGUMENT, "%u replay inputs; 1 to %u are allowed", config->input_cnt,
+                  TF_REPLAY_INPUTS_MAX);
+  if (!(config->speed >= 0.0 && config->speed <= TF_REPLAY_SPEED_MAX) ||
+      (config->speed > 0.0 && config->speed < 1e-9))
+    return TF_ERR(E_CORE_ARGUMENT, "replay speed %g; 0 (max) or 1e-9 to 1e9 is allowed",
+                  config->speed);
+  if (config->to_ns && config->to_ns <= config->from_ns)
+    return TF_ERR(E_CORE_ARGUMENT, "replay to %llu ns is not after from %llu ns",
+                  (unsigned long long)config->to_ns, (unsigned long long)config->from_ns);
+  if (config->event_cap < 1) return TF_ERR(E_CORE_ARGUMENT, "event_cap is 0; at least 1 is needed");
+  for (uint32_t i = 0; i < config->input_cnt; i++) {
+    const tf_replay_input_t *input = &config->inputs[i];
+    TF_ASSERT(input->path && input->feed && input->feed_config);
+    if (input->continues == 0) continue;
+    if (input->continues > i)
+      return TF_ERR(E_CORE_ARGUMENT, "input %u (%s) continues input %u, which is not before it",
+                    i + 1, input->path, input->continues);
+    const tf_replay_input_t *from = &config->inputs[input->continues - 1];
+    if (from->feed != input->feed || from->feed_config != input->feed_config)
+      return TF_ERR(E_CORE_ARGUMENT, "input %u (%s) continues one of another feed", i + 1,
+                    input->path);
+  }
+  return 0;
+}
+
+static bool room_add(size_t *sum, size_t cnt, size_t bytes) {
+  size_t product, padded;
+  if (__builtin_mul_overflow(cnt, bytes, &product)) return false;
+  if (__builtin_add_overflow(product, TF_LINE_BYTES - 1, &padded)) return false;
+  return !__builtin_add_overflow(*sum, padded & ~(size_t)(TF_LINE_BYTES - 1), sum);
+}
+
+size_t tf_replay_footprint(const tf_replay_config_t *config) {
+  size_t sum = 0;
+  if (config_check(config)) return 0;
+  if (!room_add(&sum, config->input_cnt, sizeof(tf_replay_track_t))) return 0;
+  if (!room_add(&sum, config->event_cap, sizeof(tf_event_t))) return 0;
+  for (uint32_t i = 0; i < config->input_cnt; i++) {
+    const tf_replay_input_t *input = &config->inputs[i];
+    if (input->continues) continue;
+    if (!room_add(&sum, 1, input->feed->state_bytes(input->feed_config))) return 0;
+  }
+  return sum;
+}
+
+static uint8_t *room_take(uint8_t **memory, size_t bytes) {
+  uint8_t *p = *memory;
+  *memory += tf_align_up(bytes, TF_LINE_BYTES);
+  return p;
+}
+
+static tf_err_t track_init(tf_replay_t *replay, const tf_replay_input_t *input, uint8_t **memory) {
+  tf_replay_track_t *track = &replay->tracks[replay->track_cnt];
+  *track                   = (tf_replay_track_t){.feed = input->feed};
+  if (input->continues) {
+    track->feed_state = replay->tracks[input->continues - 1].feed_state;
+  } else {
+    track->feed_state = room_take(memory, input->feed->state_bytes(input->feed_config));
+    tf_err_t err      = input->feed->init(track->feed_state, input->feed_config);
+    if (err) return tf_error_add(err, "starting feed %s for %s", input->feed->venue, input->path);
+  }
+  tf_err_t err = tf_recording_init(&track->recording, input->path);
+  if (err) return err;
+  replay->track_cnt++;
+  replay->source.connects++;
+  return 0;
+}
+
+tf_err_t tf_replay_init(tf_replay_t *replay, const tf_replay_config_t *config, void *memory) {
+  *replay      = (tf_replay_t){.damaged_track = -1};
+  tf_err_t err = config_check(config);
+  if (err) return err;
+  TF_ASSERT(memory && (uintptr_t)memory % TF_LINE_BYTES == 0);
+  uint8_t *room = memory;
+  replay->tracks =
+      (tf_replay_track_t *)(void *)room_take(&room, config->input_cnt * sizeof(tf_replay_track_t));
+  replay->out.events =
+      (tf_event_t *)(void *)room_take(&room, (size_t)config->event_cap * sizeof(tf_event_t));
+  replay->out.event_cap     = config->event_cap;
+  replay->out.counts        = &replay->source.counts;
+  replay->source.ops        = &replay_ops;
+  replay->source.feed_state = TF_FEED_LIVE;
+  replay->from_ns           = config->from_ns;
+  replay->to_ns             = config->to_ns ? config->to_ns : UINT64_MAX;
+  if (config->speed > 0.0) {
+    TF_ASSERT(tf_clock_global.ns_per_tick > 0.0);
+    replay->ns_to_ticks = 1.0 / (tf_clock_global.ns_per_tick * config->speed);
+  }
+  for (uint32_t i = 0; i < config->input_cnt; i++) {
+    err = track_init(replay, &config->inputs[i], &room);
+    if (err) {
+      tf_replay_fini(replay);
+      return err;
+    }
+  }
+  return 0;
+}
+
+void tf_replay_fini(tf_replay_t *replay) {
+  for (uint32_t i = 0; i < replay->track_cnt; i++) tf_recording_fini(&replay->tracks[i].recording);
+  replay->tracks    = NULL;
+  replay->track_cnt = 0;
+}
+
+tf_recording_counts_t tf_replay_counts(const tf_replay_t *replay) {
+  tf_recording_counts_t sum = {0};
+  for (uint32_t i = 0; i < replay->track_cnt; i++) {
+    const uint64_t *from = (const uint64_t *)&replay->tracks[i].recording.counts;
+    uint64_t       *to   = (uint64_t *)&sum;
+    for (size_t k = 0; k < sizeof sum / sizeof *to; k++) to[k] += from[k];
+  }
+  return sum;
+}

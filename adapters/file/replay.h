@@ -1,0 +1,94 @@
+/* Replay: recordings as a source (tf/source.h), through the same feeds and stages as live data.
+ *
+ * Each input is a recording with its feed. Several inputs are merged by recv_ns; on equal times the
+ * input named first goes first. One record is one message: it is decoded by its feed and published
+ * as one batch before the next is looked at, so every message carries a time stamp of its own.
+ *
+ * Pace. At full speed (speed 0) a message's origin is the moment when its bytes were taken up,
+ * decompressed and found to be a record: reading the file is not the engine's latency, decoding is.
+ * Paced by a factor (1: as recorded), a record is due at
+ *     start + (recv_ns - recv_ns of the first record) / speed
+ * where start is the poll that found the first record; its origin is the due time, whether or not
+ * the engine was ready for it then, so that falling behind shows up as latency instead of
+ * stretching the recording (no coordinated omission). The waiting time is used to decompress ahead.
+ *
+ * Bounds: records with recv_ns in [from_ns, to_ns) are replayed. An input is not read further
+ * once its time is TF_REPLAY_TO_SLACK_NS past to_ns: clocks in recordings step back by less.
+ *
+ * What a recording cannot do: answer. Resync requests of the feeds are dropped (the feeds count
+ * them), and a book whose chain broke stays broken until a snapshot stands in the recording.
+ *
+ * The ledger: source.bytes_rx are the decompressed bytes read, = framed (understood, the recorder's
+ * own lines and records outside the bounds included) + partial (cut by damage) + rejected.
+ * counts.messages counts the records within the bounds, lines that could not be used included
+ * (rejected LINE, or LIMIT when longer than TF_RECORD_BYTES_MAX).
+ *
+ * Memory: the caller's, tf_replay_footprint bytes, plus what the recordings map at init. poll
+ * allocates nothing. One thread: that of acquire. */
+#ifndef ADAPTERS_FILE_REPLAY_H
+#define ADAPTERS_FILE_REPLAY_H
+
+#include "file/recording.h"
+#include "tf/source.h"
+
+#define TF_REPLAY_INPUTS_MAX 32
+/* At most so many records a poll: keeps the virtual call out of the per-record cost, and acquire's
+ * other duties at most this many messages away. */
+#define TF_REPLAY_RECORDS_PER_POLL 16
+#define TF_REPLAY_TO_SLACK_NS      (60 * TF_NS_PER_SEC)
+#define TF_REPLAY_SPEED_MAX        1e9
+
+typedef struct tf_replay_input {
+  const char             *path;
+  const tf_feed_t        *feed;
+  const tf_feed_config_t *feed_config; /* kept: it must live as long as the replay */
+  /* 0: the input has a feed state of its own. n: it continues inputs[n - 1], with that one's state:
+   * the next file of the same recording, so that books go on. Same feed and feed_config then. */
+  uint32_t continues;
+} tf_replay_input_t;
+
+typedef struct tf_replay_config {
+  const tf_replay_input_t *inputs;
+  uint32_t                 input_cnt; /* 1 .. TF_REPLAY_INPUTS_MAX */
+  double                   speed;     /* 0: as quickly as it goes; else up to TF_REPLAY_SPEED_MAX */
+  uint64_t                 from_ns;   /* 0: from the beginning */
+  uint64_t                 to_ns;     /* 0: to the end */
+  uint32_t                 event_cap; /* events of the largest message */
+} tf_replay_config_t;
+
+typedef struct tf_replay_track { /* one input and its feed */
+  tf_recording_t   recording;
+  tf_record_t      record; /* the one that waits, if has_record */
+  const tf_feed_t *feed;
+  void            *feed_state;
+  bool             has_record;
+  bool             over;
+} tf_replay_track_t;
+
+typedef struct tf_replay {
+  tf_source_t        source; /* first: a tf_source_t * of a replay is a tf_replay_t * */
+  tf_feed_out_t      out;
+  tf_replay_track_t *tracks;
+  uint32_t           track_cnt;
+  uint32_t           tracks_over;
+  double             ns_to_ticks; /* of recorded time: ticks per ns, divided by speed; 0 unpaced */
+  uint64_t           from_ns, to_ns;
+  uint64_t           start_ticks, first_recv_ns;
+  bool               started;
+  bool               stopped;
+  int                damaged_track; /* -1: none */
+} tf_replay_t;
+
+/* Bytes of memory for init, a multiple of 64; 0 when config is out of range or the sum overflows. */
+size_t tf_replay_footprint(const tf_replay_config_t *config);
+
+/* Opens all inputs and inits their feeds. memory: tf_replay_footprint bytes, 64-byte aligned, kept
+ * until fini. E_CORE_ARGUMENT, the errors of tf_recording_init and of the feeds' init. On error
+ * everything is closed again. tf_clock_calibrate must have run. */
+tf_err_t tf_replay_init(tf_replay_t *replay, const tf_replay_config_t *config, void *memory);
+void     tf_replay_fini(tf_replay_t *replay); /* accepts a zeroed or half-initialised one */
+
+/* What is in the recordings so far, summed over the inputs. */
+tf_recording_counts_t tf_replay_counts(const tf_replay_t *replay);
+
+#endif
