@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "boot/feature_compile.h"
-#include "boot/rule_compile.h"
+#include "boot/rule.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -32,9 +32,9 @@ static size_t arena_bytes(const tf_engine_t *e) {
   for (uint32_t i = 0; i < c->strategy_cnt; i++) policy_bytes += 65536;
   size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + sizeof(uint64_t) +
                8 * sizeof(int64_t) * c->engine.book_levels_max +
-               PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + tf_feature_plan_bytes(e->plan) +
-               sizeof(double) * tf_feature_plan_cnt(e->plan) + policy_bytes + 4096;
-  size_t total = instruments * one + TF_HOP_CNT * sizeof(tf_hist_t) + ARENA_SLACK_BYTES;
+               PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + e->plan.mem_bytes +
+               sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
+  size_t total = instruments * one + ARENA_SLACK_BYTES;
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
   for (uint32_t i = 0; i < e->model_cnt; i++)
@@ -71,11 +71,11 @@ static tf_err_t init_instruments(tf_engine_t *e) {
     tf_err_t err = tf_buffer_init_instrument(in, &e->arena, e->config->engine.book_levels_max,
                                              PENDING_LEVELS_MAX);
     if (err) return err;
-    in->features = tf_arena_take(&e->arena, tf_feature_plan_bytes(e->plan), TF_LINE_BYTES);
-    in->row      = tf_arena_take(&e->arena, sizeof(double) * (tf_feature_plan_cnt(e->plan) + 1),
+    in->features = tf_arena_take(&e->arena, e->plan.mem_bytes, TF_LINE_BYTES);
+    in->row      = tf_arena_take(&e->arena, sizeof(double) * (e->plan.feature_cnt + 1),
                                  TF_LINE_BYTES);
     if (!in->features || !in->row) return E_CORE_ARENA_FULL;
-    err = tf_feature_plan_init_state(e->plan, in->features);
+    err = tf_feature_plan_init_state(&e->plan, in->features);
     if (!err) err = tf_decide_init_instrument(&lane->decide, in, &e->arena);
     if (err) return err;
   }
@@ -108,21 +108,75 @@ static tf_err_t find_model(const tf_engine_t *e, const char *name, uint32_t *idx
   return TF_OK;
 }
 
-static tf_err_t compile_rules(tf_engine_t *e, uint32_t i, tf_policy_config_t *out) {
-  const tf_config_strategy_t *s = &e->config->strategies[i];
-  const struct {
-    const char *key, *text;
-    tf_rule_t  *rule;
-  } rules[] = {{"buy", s->buy, &out->buy}, {"sell", s->sell, &out->sell}, {"flat", s->flat, &out->flat}};
-  for (size_t r = 0; r < TF_ARRAY_CNT(rules); r++) {
-    if (!rules[r].text) continue;
-    char path[64], where[256];
-    snprintf(path, sizeof path, "strategies[%u].%s", i, rules[r].key);
-    tf_err_t err = tf_rule_compile(rules[r].text, tf_config_where(e->config, path, where, sizeof where),
-                                   e->plan, rules[r].rule);
+typedef struct rule_text {
+  const char *key, *text;
+  tf_rule_t  *rule;
+} rule_text_t;
+
+/* The rules of strategy i, their config keys and where each goes. */
+static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[3]) {
+  const tf_config_strategy_t *s   = &e->config->strategies[i];
+  tf_policy_config_t         *out = &e->runner.lane.decide.strategies[i].config;
+  rules[0]                        = (rule_text_t){"buy", s->buy, &out->buy};
+  rules[1]                        = (rule_text_t){"sell", s->sell, &out->sell};
+  rules[2]                        = (rule_text_t){"flat", s->flat, &out->flat};
+}
+
+/* Where the value at a config path stands, for the expression's error texts. */
+static tf_expr_origin_t origin_of(const tf_engine_t *e, const char *path) {
+  const tf_config_value_t *value = tf_config_value_at(e->config, path);
+  tf_expr_origin_t         at    = {e->config->path, 0, 0};
+  if (!value) return at;
+  if (tf_config_origin_of(e->config, value) != TF_CONFIG_ORIGIN_FILE) at.file = path;
+  at.line   = value->line ? value->line : 1;
+  at.column = value->col ? value->col : 1;
+  return at;
+}
+
+/* collect: what the rules name becomes features; else they are compiled. */
+static tf_err_t each_rule(tf_engine_t *e, tf_feature_compile_t *compile, bool collect) {
+  for (uint32_t i = 0; i < e->config->strategy_cnt; i++) {
+    rule_text_t rules[3];
+    list_rules(e, i, rules);
+    for (int r = 0; r < 3; r++) {
+      if (!rules[r].text) continue;
+      char path[64];
+      snprintf(path, sizeof path, "strategies[%u].%s", i, rules[r].key);
+      tf_expr_origin_t origin = origin_of(e, path);
+      tf_err_t err = collect ? tf_rule_collect(compile, &origin, rules[r].text)
+                             : tf_rule_compile(compile, &origin, rules[r].text, rules[r].rule);
+      if (err) return err;
+    }
+  }
+  return TF_OK;
+}
+
+static tf_err_t add_features(tf_engine_t *e, tf_feature_compile_t *compile) {
+  const tf_config_t *c = e->config;
+  for (uint32_t i = 0; i < c->feature_cnt; i++) {
+    char path[64], text[768];
+    snprintf(path, sizeof path, "features[%u]", i);
+    if (!tf_config_value_at(c, path)) snprintf(path, sizeof path, "features[%u].expr", i);
+    snprintf(text, sizeof text, "%s%s%s", c->features[i].name ? c->features[i].name : "",
+             c->features[i].name ? ": " : "", c->features[i].expr);
+    tf_expr_origin_t origin = origin_of(e, path);
+    tf_err_t         err    = tf_feature_compile_add(compile, &origin, text, NULL);
     if (err) return err;
   }
   return TF_OK;
+}
+
+/* Which places of the feature row a model reads. */
+static tf_err_t add_model(tf_engine_t *e, tf_feature_compile_t *compile, const tf_model_t *model) {
+  static uint32_t places[TF_MODEL_INPUTS_MAX];
+  for (uint32_t i = 0; i < model->input_cnt; i++) {
+    places[i] = tf_feature_compile_find(compile, model->features[i]);
+    if (places[i] == TF_FEATURE_COMPILE_NONE)
+      return TF_ERR(E_MODEL_SCHEMA,
+                    "%s: the model %s wants the feature \"%s\", which is not computed: add it under features",
+                    e->config->path, model->name, model->features[i]);
+  }
+  return tf_compute_add_model(&e->runner.lane.compute, model, places, &e->arena);
 }
 
 static tf_err_t add_strategies(tf_engine_t *e) {
@@ -143,7 +197,6 @@ static tf_err_t add_strategies(tf_engine_t *e) {
                                             .book_states_ok = s->books};
     strategy->actions_only = s->emit == TF_CONFIG_EMIT_ACTIONS;
     tf_err_t err           = find_model(e, s->model, &strategy->model_idx);
-    if (!err) err = compile_rules(e, i, &strategy->config);
     if (err) return err;
     decide->strategy_cnt++;
   }
@@ -196,7 +249,10 @@ static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uin
     tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", path, named);
     err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
   }
-  return err;
+  if (err) return err;
+  char name[TF_METRICS_NAME_BYTES];
+  snprintf(name, sizeof name, "%s:%.20s", type, named);
+  return tf_publish_add_sink(&e->publish, emit->sink_cnt - 1, name);
 }
 
 static tf_err_t add_sinks(tf_engine_t *e) {
@@ -259,8 +315,7 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->lane                     = lane;
   lane->emit                        = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
-  lane->hists = tf_arena_take(&e->arena, TF_HOP_CNT * sizeof(tf_hist_t), TF_LINE_PAIR_BYTES);
-  if (!lane->hists) return E_CORE_ARENA_FULL;
+  lane->hists                           = tf_publish_hists(&e->publish);
   if (!share_thread(r, TF_STAGE_ACQUIRE | TF_STAGE_LANE)) {
     e->event_ring = make_ring(e, c->event_ring_slots, sizeof(tf_ring_event_t), &e->event_writer,
                               &e->event_reader);
@@ -280,6 +335,35 @@ static tf_err_t connect_stages(tf_engine_t *e) {
 
 /* ---- lifetime ---- */
 
+static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
+  static const char *bar_names[TF_BARS_MAX]; /* the compiler borrows them until its end */
+  for (uint32_t i = 0; i < e->config->bar_cnt; i++) bar_names[i] = e->config->bars[i].name;
+  tf_feature_env_t env = {.indicators    = e->registry->indicators,
+                          .indicator_cnt = e->registry->indicator_cnt,
+                          .bar_names     = bar_names,
+                          .bar_cnt       = e->config->bar_cnt,
+                          .plain_bar     = TF_FEATURE_COMPILE_NONE};
+  *compile             = NULL;
+  return tf_feature_compile_begin(compile, &env);
+}
+
+/* From the plan on: all memory is known, taken and filled. */
+static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
+  tf_err_t err = add_features(e, compile);
+  if (!err) err = each_rule(e, compile, true);
+  if (!err) err = tf_feature_compile_finish(compile, &e->plan);
+  if (!err) err = each_rule(e, compile, false);
+  if (err) return err;
+  e->runner.lane.compute.plan = &e->plan;
+  e->instruments.cap          = instrument_cap(e->config);
+  err                         = tf_arena_init(&e->arena, "engine", arena_bytes(e));
+  if (!err) err = init_instruments(e);
+  for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
+  if (!err) err = connect_stages(e);
+  if (!err) err = add_sinks(e);
+  return err;
+}
+
 tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_registry_t *registry,
                         const tf_engine_options_t *options) {
   memset(e, 0, sizeof *e);
@@ -289,32 +373,31 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
   e->epoch    = (uint32_t)(tf_clock_wall_ns() / TF_NS_PER_SEC);
   if (config->bar_cnt > TF_BARS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "%s: bars: %u, at most %d", config->path, config->bar_cnt, TF_BARS_MAX);
-  set_bars(e);
   tf_err_t err = place_stages(e);
-  if (!err) err = tf_feature_compile(config, registry->indicators, registry->indicator_cnt, &e->plan);
+  if (!err) err = tf_publish_init(&e->publish, &e->runner, &e->instruments);
   if (!err) err = load_models(e);
-  if (err) return err;
-  e->instruments.cap = instrument_cap(config);
-  err                = tf_arena_init(&e->arena, "engine", arena_bytes(e));
   if (!err) err = add_strategies(e);
-  if (!err) err = init_instruments(e);
-  e->runner.lane.compute.plan = e->plan;
-  for (uint32_t i = 0; i < e->model_cnt && !err; i++)
-    err = tf_compute_add_model(&e->runner.lane.compute, e->models[i], &e->arena);
-  if (!err) err = connect_stages(e);
-  if (!err) err = add_sinks(e);
+  if (err) return err;
+  set_bars(e);
+  tf_feature_compile_t *compile;
+  err = begin_features(e, &compile);
+  if (!err) err = build(e, compile);
+  tf_feature_compile_end(compile);
   return err;
 }
 
-tf_err_t tf_engine_add_source(tf_engine_t *e, tf_source_t *source) {
-  return tf_acquire_add(&e->runner.acquire, source);
+tf_err_t tf_engine_add_source(tf_engine_t *e, tf_source_t *source, const char *name) {
+  tf_err_t err = tf_acquire_add(&e->runner.acquire, source);
+  return err ? err : tf_publish_add_feed(&e->publish, e->runner.acquire.source_cnt - 1, name);
 }
 
 void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) { e->runner.acquire.io = io; }
 
 tf_err_t tf_engine_start(tf_engine_t *e) {
+  e->runner.housekeep      = tf_publish_run;
+  e->runner.housekeep_self = &e->publish;
+  e->runner.seal           = true;
   tf_arena_seal_all();
-  e->runner.seal = true;
   e->started_ns  = tf_clock_monotonic_ns();
   return tf_runner_start(&e->runner);
 }
@@ -332,7 +415,8 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
   for (uint32_t i = 0; i < e->model_cnt; i++) e->registry->models->unload(e->models[i]);
-  tf_feature_plan_free(e->plan);
+  tf_feature_plan_fini(&e->plan);
+  tf_publish_fini(&e->publish);
   tf_arena_fini(&e->arena);
 }
 

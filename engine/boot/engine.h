@@ -10,8 +10,8 @@
 #define TF_BOOT_ENGINE_H
 
 #include "boot/config.h"
+#include "boot/publish.h"
 #include "core/arena.h"
-#include "core/metrics.h"
 #include "stage/runner.h"
 #include "tf/registry.h"
 
@@ -27,7 +27,8 @@ typedef struct tf_engine {
   uint32_t             epoch;
   tf_arena_t           arena;
   tf_instruments_t     instruments;
-  tf_feature_plan_t   *plan;
+  tf_feature_plan_t    plan;
+  tf_publish_t         publish;
   tf_model_t          *models[TF_MODELS_MAX];
   uint32_t             model_cnt;
   tf_ring_writer_t     event_writer, decision_writer;
@@ -42,8 +43,9 @@ typedef struct tf_engine {
 tf_err_t tf_engine_init(tf_engine_t *engine, const tf_config_t *config,
                         const tf_registry_t *registry, const tf_engine_options_t *options);
 
-/* Before start. io: the loop that acquire polls for these sources; NULL in replay. */
-tf_err_t tf_engine_add_source(tf_engine_t *engine, tf_source_t *source);
+/* Before start. name: the source's in the metrics. io: the loop that acquire polls for these sources;
+ * not set in replay. */
+tf_err_t tf_engine_add_source(tf_engine_t *engine, tf_source_t *source, const char *name);
 void     tf_engine_set_io(tf_engine_t *engine, tf_io_t *io);
 
 tf_err_t tf_engine_start(tf_engine_t *engine);

@@ -1,6 +1,5 @@
 #include "stage/compute.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -42,23 +41,8 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
   return good;
 }
 
-static tf_err_t resolve_feature(const tf_feature_plan_t *plan, const tf_model_t *model,
-                                const char *name, uint32_t *idx) {
-  uint32_t cnt = tf_feature_plan_cnt(plan);
-  for (uint32_t i = 0; i < cnt; i++) {
-    if (strcmp(tf_feature_plan_name(plan, i), name) == 0) {
-      *idx = i;
-      return TF_OK;
-    }
-  }
-  return TF_ERR(
-      E_MODEL_SCHEMA,
-      "model %s wants the feature \"%s\", which the config does not compute: add it under "
-      "features (the config computes %u)",
-      model->name, name, cnt);
-}
-
-tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model, tf_arena_t *arena) {
+tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
+                              const uint32_t *feature_idx, tf_arena_t *arena) {
   if (compute->model_cnt == TF_MODELS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "more than %d models", TF_MODELS_MAX);
   tf_compute_model_t *m = &compute->models[compute->model_cnt];
@@ -67,10 +51,7 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model, tf
   m->row                = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
   m->scratch            = tf_arena_take(arena, model->scratch_bytes, 64);
   if (!m->feature_idx || !m->row || !m->scratch) return E_CORE_ARENA_FULL;
-  for (uint32_t i = 0; i < model->input_cnt; i++) {
-    tf_err_t err = resolve_feature(compute->plan, model, model->features[i], &m->feature_idx[i]);
-    if (err) return err;
-  }
+  memcpy(m->feature_idx, feature_idx, model->input_cnt * sizeof *feature_idx);
   compute->model_cnt++;
   return TF_OK;
 }

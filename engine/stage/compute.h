@@ -53,8 +53,8 @@ TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *
 /* Runs the models on the row. Returns a bit per model whose out[] is good for this tick. */
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in);
 
-/* Resolves a model's feature names in the plan and takes its memory. E_MODEL_SCHEMA names the
- * missing feature. */
-tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model, tf_arena_t *arena);
+/* Adds a model that reads the row at feature_idx (input_cnt of them, copied), and takes its memory. */
+tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
+                              const uint32_t *feature_idx, tf_arena_t *arena);
 
 #endif

@@ -119,7 +119,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   void       *memory = bytes ? aligned_alloc(64, bytes) : NULL;
   if (!memory) return tf_cli_fail(TF_ERR(E_CORE_NO_MEMORY, "replay: %zu bytes", bytes));
   err = tf_replay_init(&replay, &replay_config, memory);
-  if (!err) err = tf_engine_add_source(&engine, &replay.source);
+  if (!err) err = tf_engine_add_source(&engine, &replay.source, "replay");
   if (!err) {
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);

@@ -1,0 +1,135 @@
+#include "boot/publish.h"
+
+#include <string.h>
+
+#include "core/error.h"
+
+TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_CNT &&
+                     (int)TF_HOP_TICK_TO_DECISION == (int)TF_METRIC_HIST_TICK_TO_DECISION,
+                 "hops and metric histograms are the same list");
+TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FLAT,
+                 "actions are counted in their own order");
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_CONFLICT == TF_METRIC_HOLDS_CONFLICT,
+                 "hold reasons are counted in their own order");
+
+static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
+                         const tf_instruments_t *instruments) {
+  const tf_feed_counts_t *c       = &s->counts;
+  uint64_t                ignored = 0;
+  for (uint64_t i = 0; i < c->ignored_type_cnt; i++) ignored += c->ignored[i].cnt;
+  tf_metrics_set(b, TF_METRIC_FEED_STATE, s->feed_state);
+  tf_metrics_set(b, TF_METRIC_FEED_RX_BYTES, s->bytes_rx);
+  tf_metrics_set(b, TF_METRIC_FEED_FRAMED_BYTES, s->bytes_framed);
+  tf_metrics_set(b, TF_METRIC_FEED_PARTIAL_BYTES, s->bytes_partial);
+  tf_metrics_set(b, TF_METRIC_FEED_REJECTED_BYTES, s->bytes_rejected);
+  tf_metrics_set(b, TF_METRIC_FEED_MESSAGES, c->messages);
+  tf_metrics_set(b, TF_METRIC_FEED_MSGS_DATA, c->msgs_data);
+  tf_metrics_set(b, TF_METRIC_FEED_MSGS_CONTROL, c->msgs_control);
+  tf_metrics_set(b, TF_METRIC_FEED_MSGS_IGNORED, ignored);
+  for (uint32_t i = 0; i < TF_REJECT_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_REJECTED_SYNTAX + i), c->rejected[i]);
+  for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_EVENTS_TRADE + i), c->events[i]);
+  tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
+  tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
+  tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
+  tf_metrics_set(b, TF_METRIC_FEED_RESYNCS, c->resyncs);
+  tf_metrics_set(b, TF_METRIC_FEED_CONNECTS, s->connects);
+  tf_metrics_set(b, TF_METRIC_FEED_DISCONNECTS, s->disconnects);
+  tf_metrics_set(b, TF_METRIC_FEED_RECONNECTS, s->connects ? s->connects - 1 : 0);
+  /* pairs with: tf_symbols_add. The table's count alone is read. */
+  tf_metrics_set(b, TF_METRIC_FEED_INSTRUMENTS, tf_load_acquire_u32(&instruments->cnt));
+}
+
+static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
+  const tf_compute_counts_t *m = &lane->compute.counts;
+  const tf_decide_counts_t  *d = &lane->decide.counts;
+  tf_metrics_set(b, TF_METRIC_EVENTS_CONSUMED, lane->events);
+  tf_metrics_set(b, TF_METRIC_DECISION_RING_FULL, lane->ring_full_waits);
+  tf_metrics_set(b, TF_METRIC_TICKS, m->ticks);
+  tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);
+  tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
+  tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED, m->skipped_warmup + m->skipped_output);
+  tf_metrics_set(b, TF_METRIC_DECISIONS, d->decisions);
+  for (uint32_t i = 0; i < TF_ACTION_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_ACTIONS_HOLD + i), d->actions[i]);
+  for (uint32_t i = 0; i < TF_HOLD_REASON_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_HOLDS_NONE + i), d->holds[i]);
+}
+
+static void publish_sinks(tf_publish_t *p, const tf_emit_t *emit) {
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    const tf_emit_sink_t *s = &emit->sinks[i];
+    if (!p->sinks[i]) continue;
+    tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ACKED, s->acked);
+    tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DROPPED, s->dropped_full + s->dropped_broken);
+    tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ERRORS, s->broken != 0);
+  }
+}
+
+void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
+  tf_publish_t      *p = self;
+  const tf_runner_t *r = p->runner;
+  for (uint32_t t = 0; t < r->thread_cnt; t++) {
+    if (r->threads[t].stages != stages) continue;
+    tf_metrics_block_t *b = p->threads[t];
+    tf_metrics_set(b, TF_METRIC_HEARTBEAT_NS, now_ns);
+    if (stages & TF_STAGE_ACQUIRE) {
+      tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
+      tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
+    }
+    if (stages & TF_STAGE_LANE) publish_lane(b, &r->lane);
+  }
+  if (stages & TF_STAGE_ACQUIRE)
+    for (uint32_t i = 0; i < r->acquire.source_cnt; i++)
+      if (p->feeds[i]) publish_feed(p->feeds[i], r->acquire.sources[i], p->instruments);
+  if (stages & TF_STAGE_EMIT) publish_sinks(p, &r->emit);
+}
+
+tf_hist_t *tf_publish_hists(tf_publish_t *p) {
+  for (uint32_t t = 0; t < p->runner->thread_cnt; t++)
+    if (p->runner->threads[t].stages & TF_STAGE_LANE)
+      return tf_metrics_hist(p->threads[t], TF_METRIC_HIST_DECODE);
+  return NULL;
+}
+
+static tf_err_t add_block(tf_publish_t *p, tf_metric_scope_t scope, const char *name, bool hists,
+                          tf_metrics_block_t **block) {
+  *block = tf_metrics_block_add(p->page, scope, name, hists);
+  return *block ? TF_OK : tf_error_code();
+}
+
+tf_err_t tf_publish_add_feed(tf_publish_t *p, uint32_t source_idx, const char *name) {
+  return add_block(p, TF_METRIC_FEED, name, false, &p->feeds[source_idx]);
+}
+
+tf_err_t tf_publish_add_sink(tf_publish_t *p, uint32_t sink_idx, const char *name) {
+  return add_block(p, TF_METRIC_SINK, name, false, &p->sinks[sink_idx]);
+}
+
+tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
+                         const tf_instruments_t *instruments) {
+  memset(p, 0, sizeof *p);
+  p->runner      = runner;
+  p->instruments = instruments;
+  size_t bytes   = tf_metrics_footprint(TF_THREADS_MAX + TF_SOURCES_MAX + TF_SINKS_MAX, TF_THREADS_MAX);
+  p->memory      = aligned_alloc(4096, tf_align_up(bytes, 4096));
+  if (!p->memory) return TF_ERR(E_CORE_NO_MEMORY, "metrics page: %zu bytes", bytes);
+  memset(p->memory, 0, tf_align_up(bytes, 4096));
+  p->page = tf_metrics_new(p->memory, bytes);
+  if (!p->page) return tf_error_code();
+  for (uint32_t t = 0; t < runner->thread_cnt; t++) {
+    uint32_t stages = runner->threads[t].stages;
+    char     name[32];
+    snprintf(name, sizeof name, "%s", stages & TF_STAGE_LANE ? "lane0" : stages & TF_STAGE_ACQUIRE ? "acquire" : "emit");
+    tf_err_t err = add_block(p, TF_METRIC_THREAD, name, stages & TF_STAGE_LANE, &p->threads[t]);
+    if (err) return err;
+  }
+  return TF_OK;
+}
+
+void tf_publish_fini(tf_publish_t *p) {
+  if (p->page) tf_metrics_delete(p->page);
+  free(p->memory);
+  memset(p, 0, sizeof *p);
+}

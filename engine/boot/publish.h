@@ -1,0 +1,34 @@
+/* Publishes the stages' own counters on the metrics page, about once a millisecond, each from the
+ * thread that counts: a stage's hot code adds to plain words of its own and never touches the page. */
+#ifndef TF_BOOT_PUBLISH_H
+#define TF_BOOT_PUBLISH_H
+
+#include "core/metrics.h"
+#include "stage/runner.h"
+
+typedef struct tf_publish {
+  const tf_runner_t      *runner;
+  const tf_instruments_t *instruments;
+  tf_metrics_t           *page;
+  void                   *memory; /* of the page; heap */
+  tf_metrics_block_t     *threads[TF_THREADS_MAX];
+  tf_metrics_block_t     *feeds[TF_SOURCES_MAX];
+  tf_metrics_block_t     *sinks[TF_SINKS_MAX];
+} tf_publish_t;
+
+/* Makes the page, before the runner's threads are placed on it. */
+tf_err_t tf_publish_init(tf_publish_t *publish, const tf_runner_t *runner,
+                         const tf_instruments_t *instruments);
+void     tf_publish_fini(tf_publish_t *publish);
+
+/* A block per source and sink; names as the config gives them. */
+tf_err_t tf_publish_add_feed(tf_publish_t *publish, uint32_t source_idx, const char *name);
+tf_err_t tf_publish_add_sink(tf_publish_t *publish, uint32_t sink_idx, const char *name);
+
+/* The runner's housekeep callback. */
+void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns);
+
+/* The lane's histograms (TF_HOP_CNT of them) lie in its thread's block. */
+tf_hist_t *tf_publish_hists(tf_publish_t *publish);
+
+#endif
