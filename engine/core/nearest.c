@@ -2,44 +2,48 @@
 
 #include <string.h>
 
-static int lower(unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
+static char lower(char c) { return (c >= 'A' && c <= 'Z') ? (char)(c + 32) : c; }
 
-static uint32_t min3(uint32_t a, uint32_t b, uint32_t c) {
-  uint32_t m = a < b ? a : b;
-  return m < c ? m : c;
-}
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* Optimal string alignment (Damerau-Levenshtein where no substring is edited twice), row by row:
- * a swap reaches back two rows, so three are kept. */
-static uint32_t distance(const char *a, size_t a_cnt, const char *b, size_t b_cnt) {
-  uint32_t rows[3][TF_NEAREST_BYTES_MAX + 1];
-  for (size_t j = 0; j <= b_cnt; j++) rows[0][j] = (uint32_t)j;
-  for (size_t i = 1; i <= a_cnt; i++) {
-    uint32_t       *row   = rows[i % 3];
-    const uint32_t *above = rows[(i + 2) % 3];
-    const uint32_t *two   = rows[(i + 1) % 3];
-    row[0]                = (uint32_t)i;
-    for (size_t j = 1; j <= b_cnt; j++) {
-      int ca = lower((unsigned char)a[i - 1]), cb = lower((unsigned char)b[j - 1]);
-      row[j] = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (ca != cb));
-      if (i > 1 && j > 1 && ca == lower((unsigned char)b[j - 2]) &&
-          cb == lower((unsigned char)a[i - 2]) && two[j - 2] + 1 < row[j])
-        row[j] = two[j - 2] + 1;
+uint32_t tf_nearest_distance(const char *a, const char *b) {
+  size_t a_len = strnlen(a, TF_NEAREST_CHARS_MAX + 1), b_len = strnlen(b, TF_NEAREST_CHARS_MAX + 1);
+  if (a_len > TF_NEAREST_CHARS_MAX || b_len > TF_NEAREST_CHARS_MAX) return UINT32_MAX;
+
+  /* Three rows of the table: this one, the last, and the one before it, which a swap looks at. */
+  uint32_t rows[3][TF_NEAREST_CHARS_MAX + 1];
+  for (size_t j = 0; j <= b_len; j++) rows[0][j] = (uint32_t)j;
+  for (size_t i = 1; i <= a_len; i++) {
+    uint32_t       *row    = rows[i % 3];
+    const uint32_t *above  = rows[(i + 2) % 3];
+    const uint32_t *above2 = rows[(i + 1) % 3];
+    row[0]                 = (uint32_t)i;
+    for (size_t j = 1; j <= b_len; j++) {
+      char     x = lower(a[i - 1]), y = lower(b[j - 1]);
+      uint32_t d = least(least(above[j], row[j - 1]) + 1, above[j - 1] + (x == y ? 0 : 1));
+      if (i > 1 && j > 1 && x == lower(b[j - 2]) && y == lower(a[i - 2])) {
+        d = least(d, above2[j - 2] + 1);
+      }
+      row[j] = d;
     }
   }
-  return rows[a_cnt % 3][b_cnt];
+  return rows[a_len % 3][b_len];
 }
 
-const char *tf_nearest_name(const char *wanted, const char *const *names, uint32_t name_cnt) {
-  size_t      wanted_cnt = strnlen(wanted, TF_NEAREST_BYTES_MAX);
-  uint32_t    best_max   = wanted_cnt / 3 > 1 ? (uint32_t)(wanted_cnt / 3) : 1;
-  const char *best       = NULL;
-  for (uint32_t i = 0; i < name_cnt; i++) {
-    if (!names[i]) continue;
-    uint32_t d = distance(wanted, wanted_cnt, names[i], strnlen(names[i], TF_NEAREST_BYTES_MAX));
-    if (d > best_max || (best && d == best_max)) continue;
-    best     = names[i];
-    best_max = d;
+const char *tf_nearest_name(const char *name, const char *const *known, size_t known_cnt) {
+  const char *best     = NULL;
+  uint32_t    best_far = UINT32_MAX;
+  size_t      name_len = strlen(name);
+  for (size_t i = 0; i < known_cnt; i++) {
+    if (!known[i]) continue;
+    size_t   known_len = strlen(known[i]);
+    size_t   longer    = name_len > known_len ? name_len : known_len;
+    uint32_t allowed   = longer < 3 ? 1 : (uint32_t)(longer / 3);
+    uint32_t far       = tf_nearest_distance(name, known[i]);
+    if (far <= allowed && far < best_far) {
+      best     = known[i];
+      best_far = far;
+    }
   }
   return best;
 }

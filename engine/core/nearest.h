@@ -1,15 +1,20 @@
-/* The nearest known name to a mistyped one, for error messages. Control plane only. */
+/* "Did you mean": the known name nearest to a misspelt one, for error texts. Distance is optimal
+ * string alignment (the restricted Damerau-Levenshtein distance: insert, delete, substitute, swap
+ * two neighbours; Damerau 1964, Levenshtein 1966). ASCII case is ignored. Control plane only. */
 #ifndef TF_CORE_NEAREST_H
 #define TF_CORE_NEAREST_H
 
 #include "tf/base.h"
 
-/* Names longer than this are compared by their first bytes only. */
-#define TF_NEAREST_BYTES_MAX 64
+/* Longer names are never near anything: bounds the work on hostile input. */
+#define TF_NEAREST_CHARS_MAX 64
 
-/* The name with the smallest edit distance to wanted (insert, delete, replace or swap two
- * neighbours, each 1; letters compare without case), the first of equals; NULL when none is within
- * max(1, strlen(wanted) / 3). NULL names are passed over. Any thread, no allocation. */
-const char *tf_nearest_name(const char *wanted, const char *const *names, uint32_t name_cnt);
+/* Edits from a to b; UINT32_MAX where either is longer than TF_NEAREST_CHARS_MAX. */
+uint32_t tf_nearest_distance(const char *a, const char *b);
+
+/* The entry of known[known_cnt] nearest to name, the first of equals; NULL where none is within a
+ * third of the longer one's length (at least one edit): a far-fetched guess helps nobody. NULL
+ * entries are skipped. */
+const char *tf_nearest_name(const char *name, const char *const *known, size_t known_cnt);
 
 #endif

@@ -1,0 +1,45 @@
+#include "boot/feature_plan.h"
+
+#include <string.h>
+
+const char *const tf_feature_plan_bar_fields[TF_FEATURE_BAR_FIELD_CNT] = {
+    [TF_FEATURE_BAR_OPEN]       = "open",
+    [TF_FEATURE_BAR_HIGH]       = "high",
+    [TF_FEATURE_BAR_LOW]        = "low",
+    [TF_FEATURE_BAR_CLOSE]      = "close",
+    [TF_FEATURE_BAR_VOLUME]     = "volume",
+    [TF_FEATURE_BAR_NOTIONAL]   = "notional",
+    [TF_FEATURE_BAR_BUY_VOLUME] = "buy_volume",
+    [TF_FEATURE_BAR_TRADE_CNT]  = "trade_cnt",
+};
+
+tf_err_t tf_feature_plan_init_state(const tf_feature_plan_t *plan, void *mem) {
+  double *slots = mem;
+  memset(mem, 0, plan->mem_bytes); /* the gaps between states too: equal states, equal bytes */
+  for (uint32_t i = 0; i < plan->slot_cnt; i++) slots[i] = __builtin_nan("");
+  for (uint32_t i = 0; i < plan->start_cnt; i++) {
+    const tf_feature_start_t *start = &plan->starts[i];
+    if (!start->indicator) {
+      slots[start->slot] = start->value;
+      continue;
+    }
+    tf_err_t err = start->indicator->init((uint8_t *)mem + start->state_offset, start->params);
+    if (err != TF_OK) return err;
+  }
+  return TF_OK;
+}
+
+void tf_feature_plan_fini(tf_feature_plan_t *plan) {
+  free(plan->block);
+  *plan = (tf_feature_plan_t){0};
+}
+
+const char *tf_feature_plan_name(const tf_feature_plan_t *plan, uint32_t i) {
+  TF_ASSERT(i < plan->feature_cnt);
+  return plan->names[i].name;
+}
+
+const char *tf_feature_plan_label(const tf_feature_plan_t *plan, uint32_t i) {
+  TF_ASSERT(i < plan->feature_cnt);
+  return plan->names[i].label;
+}

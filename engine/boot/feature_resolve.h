@@ -1,0 +1,74 @@
+/* Inside the feature compiler: from one syntax tree to nodes with canonical names. Private to
+ * feature_compile.c and feature_resolve.c.
+ *
+ * A node is a value source: a constant, a bar's field, an indicator with its inputs and parameters,
+ * or one arithmetic operation. Nodes are appended inputs first, so their order is a valid order of
+ * computation; equal canonical names are one node. */
+#ifndef TF_BOOT_FEATURE_RESOLVE_H
+#define TF_BOOT_FEATURE_RESOLVE_H
+
+#include "boot/feature_compile.h"
+
+#define TF_FEATURE_RESOLVE_NODES_MAX 16384
+
+/* When a node's value changes. Bars count from 0. */
+#define TF_FEATURE_CLOCK_NEVER UINT32_MAX       /* a constant */
+#define TF_FEATURE_CLOCK_TICK  (UINT32_MAX - 1) /* each tick */
+#define TF_FEATURE_CLOCK_MIXED (UINT32_MAX - 2) /* several bars: computed at ticks, no series */
+
+typedef enum tf_feature_node_kind {
+  TF_FEATURE_NODE_CONST,
+  TF_FEATURE_NODE_FIELD,
+  TF_FEATURE_NODE_MARKET,
+  TF_FEATURE_NODE_SERIES,
+  TF_FEATURE_NODE_ARITHMETIC
+} tf_feature_node_kind_t;
+
+typedef struct tf_feature_ref {
+  uint32_t node;
+  uint32_t output; /* which of the node's outputs */
+} tf_feature_ref_t;
+
+typedef struct tf_feature_node {
+  uint8_t          kind;
+  uint8_t          op; /* tf_feature_op_t */
+  uint8_t          in_cnt;
+  uint8_t          level; /* how tightly the name binds: 1 sum, 2 product, 3 sign, 4 the rest */
+  uint32_t         output_cnt;
+  uint32_t         clock;
+  uint32_t         field; /* tf_feature_bar_field_t of NODE_FIELD, whose bar is the clock */
+  tf_feature_ref_t in[TF_INDICATOR_SERIES_MAX];
+  const tf_indicator_t *indicator;
+  double                params[TF_INDICATOR_PARAMS_MAX];
+  double                value;
+  char                  name[TF_FEATURE_PLAN_NAME_BYTES];
+} tf_feature_node_t;
+
+typedef struct tf_feature_entry {
+  tf_feature_ref_t  ref;
+  char              alias[TF_EXPR_NAME_MAX + 1];
+  tf_feature_name_t text;
+} tf_feature_entry_t;
+
+struct tf_feature_compile {
+  tf_feature_env_t    env;
+  tf_feature_node_t  *nodes;
+  uint32_t            node_cnt, node_cap;
+  tf_feature_entry_t *entries; /* TF_FEATURE_PLAN_ROW_MAX */
+  uint32_t            entry_cnt;
+  uint32_t            listed_cnt;
+  bool                in_rule; /* the tree at hand is a rule's: for error texts */
+  tf_expr_t           expr;    /* of the call at hand */
+};
+
+/* Resolves a subtree. May append nodes also where it fails: the caller truncates node_cnt. */
+tf_err_t tf_feature_resolve(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
+                            tf_feature_ref_t *ref);
+
+/* The canonical name of one output, into buf of TF_FEATURE_PLAN_NAME_BYTES. */
+bool tf_feature_resolve_name(const tf_feature_compile_t *c, tf_feature_ref_t ref, char *buf);
+
+/* NULL, or what a name already is: "an indicator", "a bar", ... */
+const char *tf_feature_resolve_taken(const tf_feature_compile_t *c, const char *name);
+
+#endif

@@ -1,0 +1,36 @@
+/* mid = (bid + ask) / 2: the middle of the best bid and offer. Rejected while a side is missing. */
+#include "indicator/parts.h"
+
+static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
+  (void)state;
+  const tf_market_t *m = in->market;
+  if (!tf_parts_finite(m->bid) || !tf_parts_finite(m->ask)) return TF_INDICATOR_REJECTED;
+  return tf_parts_answer(out, (m->bid + m->ask) * 0.5);
+}
+
+static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
+  return peek(state, in, out);
+}
+
+static tf_err_t init(void *state, const double *params) {
+  (void)params;
+  memset(state, 0, sizeof(uint64_t));
+  return TF_OK;
+}
+
+static void reset(void *state) { (void)init(state, NULL); }
+
+const tf_indicator_t tf_indicator_mid = {
+    .name        = "mid",
+    .help        = "middle of the best bid and offer, in quote currency",
+    .origin      = "definition",
+    .output_cnt  = 1,
+    .on          = TF_ON_TICK,
+    .outputs     = {"mid"},
+    .state_bytes = tf_parts_stateless_bytes,
+    .lookback    = tf_parts_lookback_none,
+    .init        = init,
+    .update      = update,
+    .peek        = peek,
+    .reset       = reset,
+};

@@ -1,0 +1,117 @@
+/* rsi(x, n) = 100 * G / (G + L), G and L being the smoothed gains and losses between inputs: first
+ * their means over the first n changes, then G = (G * (n - 1) + gain) / n and L likewise. 0 where
+ * nothing has moved yet. First output at input n + 1.
+ *
+ * J. Welles Wilder, "New Concepts in Technical Trading Systems" (1978); seeding, order of operations
+ * and the answer for a flat series are those of TA-Lib's RSI. (TA-Lib takes G + L below 1e-14 for
+ * zero; here only 0 is.) */
+#include "indicator/parts.h"
+
+typedef struct rsi {
+  double   last;
+  double   gain, loss; /* while seeding: sums */
+  uint32_t n;
+  uint32_t cnt; /* inputs seen, up to n + 1 */
+} rsi_t;
+
+typedef struct next {
+  double gain, loss;
+} next_t;
+
+static next_t next_means(const rsi_t *s, double x) {
+  double change = x - s->last, n = (double)s->n;
+  double up = change > 0 ? change : 0.0, down = change < 0 ? -change : 0.0;
+  if (TF_LIKELY(s->cnt > s->n)) {
+    return (next_t){(s->gain * (n - 1) + up) / n, (s->loss * (n - 1) + down) / n};
+  }
+  next_t sums = {s->gain + up, s->loss + down};
+  return s->cnt == s->n ? (next_t){sums.gain / n, sums.loss / n} : sums;
+}
+
+static tf_indicator_result_t answer(next_t means, double *out) {
+  double total = means.gain + means.loss;
+  return tf_parts_answer(out, total == 0 ? 0.0 : 100.0 * (means.gain / total));
+}
+
+static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
+  rsi_t *s = state;
+  if (TF_UNLIKELY(!tf_parts_usable(in->x[0]))) return TF_INDICATOR_REJECTED;
+  if (TF_LIKELY(s->cnt > 0)) {
+    next_t next = next_means(s, in->x[0]);
+    s->gain     = next.gain;
+    s->loss     = next.loss;
+  }
+  s->last = in->x[0];
+  if (s->cnt <= s->n) s->cnt++;
+  return s->cnt <= s->n ? tf_parts_warming(out) : answer((next_t){s->gain, s->loss}, out);
+}
+
+static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
+  const rsi_t *s = state;
+  if (!tf_parts_usable(in->x[0])) return TF_INDICATOR_REJECTED;
+  if (s->cnt < s->n) return tf_parts_warming(out);
+  return answer(next_means(s, in->x[0]), out);
+}
+
+static size_t state_bytes(const double *params) {
+  (void)params;
+  return sizeof(rsi_t);
+}
+
+static tf_err_t init(void *state, const double *params) {
+  rsi_t *s = state;
+  memset(s, 0, sizeof *s);
+  return tf_parts_count(params[0], 1, &s->n);
+}
+
+static void reset(void *state) {
+  double n = ((rsi_t *)state)->n;
+  (void)init(state, &n);
+}
+
+static void batch(const double *params, const double *const *series, size_t len,
+                  double *const *out) {
+  const double *x = series[0];
+  size_t        n = (size_t)params[0];
+  double        g = 0, l = 0;
+  for (size_t i = 0; i < len && i <= n; i++) {
+    out[0][i] = __builtin_nan("");
+    if (i == 0) continue;
+    if (x[i] > x[i - 1]) g += x[i] - x[i - 1];
+    if (x[i] < x[i - 1]) l += x[i - 1] - x[i];
+  }
+  if (len <= n) return;
+  g /= params[0];
+  l /= params[0];
+  for (size_t i = n; i < len; i++) {
+    if (i > n) {
+      double d = x[i] - x[i - 1];
+      g        = (g * (params[0] - 1) + (d > 0 ? d : 0.0)) / params[0];
+      l        = (l * (params[0] - 1) + (d < 0 ? -d : 0.0)) / params[0];
+    }
+    double y  = g + l == 0 ? 0.0 : 100.0 * (g / (g + l));
+    out[0][i] = tf_parts_finite(y) ? y : __builtin_nan("");
+  }
+}
+
+static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 1, "period, in inputs")};
+
+const tf_indicator_t tf_indicator_rsi = {
+    .name        = "rsi",
+    .help        = "relative strength index, 0 to 100",
+    .origin      = "Wilder 1978, as TA-Lib RSI",
+    .series_cnt  = 1,
+    .output_cnt  = 1,
+    .param_cnt   = TF_ARRAY_CNT(PARAMS),
+    .on          = TF_ON_INPUT,
+    .outputs     = {"rsi"},
+    .series      = {"close"},
+    .params      = PARAMS,
+    .state_bytes = state_bytes,
+    .lookback    = tf_parts_lookback_n,
+    .init        = init,
+    .update      = update,
+    .peek        = peek,
+    .reset       = reset,
+    .batch       = batch,
+};

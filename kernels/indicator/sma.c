@@ -1,0 +1,117 @@
+/* sma(x, n): mean of the last n inputs; first output at the n-th. The sum is compensated (sum.h) and
+ * renewed once in n inputs without a pause: a second sum starts from zero whenever the ring wraps,
+ * takes only additions, and n inputs later is exactly the sum of the ring, so it takes over. Any
+ * residue is gone at most n inputs after its cause has left. */
+#include "indicator/parts.h"
+#include "indicator/sum.h"
+
+typedef struct sma {
+  tf_sum_t sum;   /* of the last n inputs */
+  tf_sum_t fresh; /* of ring[0 .. pos - 1] */
+  uint32_t n;
+  uint32_t pos;  /* where the next input goes */
+  uint32_t full; /* the ring has wrapped at least once */
+  uint32_t reserved;
+  double   ring[]; /* n */
+} sma_t;
+
+typedef struct next {
+  tf_sum_t sum, fresh;
+} next_t;
+
+/* The sums once x has replaced the oldest input. Before the ring is full the oldest is 0. */
+static next_t next_sums(const sma_t *s, double x) {
+  next_t next = {s->sum, s->fresh};
+  tf_sum_add(&next.fresh, x);
+  tf_sum_add(&next.sum, x);
+  tf_sum_add(&next.sum, -s->ring[s->pos]);
+  if (s->pos + 1 == s->n) {
+    next.sum   = next.fresh;
+    next.fresh = (tf_sum_t){0};
+  }
+  return next;
+}
+
+static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
+  sma_t *s = state;
+  double x = in->x[0];
+  if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
+  next_t next     = next_sums(s, x);
+  s->sum          = next.sum;
+  s->fresh        = next.fresh;
+  s->ring[s->pos] = x;
+  if (++s->pos == s->n) {
+    s->pos  = 0;
+    s->full = 1;
+  }
+  if (!s->full) return tf_parts_warming(out);
+  return tf_parts_answer(out, tf_sum_value(&s->sum) / (double)s->n);
+}
+
+static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
+  const sma_t *s = state;
+  if (!tf_parts_usable(in->x[0])) return TF_INDICATOR_REJECTED;
+  if (!s->full && s->pos + 1 < s->n) return tf_parts_warming(out);
+  next_t next = next_sums(s, in->x[0]);
+  return tf_parts_answer(out, tf_sum_value(&next.sum) / (double)s->n);
+}
+
+static size_t state_bytes(const double *params) {
+  return tf_parts_bytes(sizeof(sma_t), params[0], sizeof(double));
+}
+
+static tf_err_t init(void *state, const double *params) {
+  sma_t   *s = state;
+  uint32_t n;
+  tf_err_t err = tf_parts_count(params[0], 1, &n);
+  if (err != TF_OK) return err;
+  memset(s, 0, state_bytes(params));
+  s->n = n;
+  return TF_OK;
+}
+
+static void reset(void *state) {
+  double n = ((sma_t *)state)->n;
+  (void)init(state, &n);
+}
+
+/* Whole series at hand: no ring, and each block of n starts its own sum. */
+static void batch(const double *params, const double *const *series, size_t len,
+                  double *const *out) {
+  const double *x   = series[0];
+  size_t        n   = (size_t)params[0];
+  tf_sum_t      run = {0};
+  for (size_t block = 0; block < len; block += n) {
+    tf_sum_t own = {0};
+    for (size_t i = block; i < len && i < block + n; i++) {
+      tf_sum_add(&own, x[i]);
+      tf_sum_add(&run, x[i]);
+      tf_sum_add(&run, i >= n ? -x[i - n] : -0.0);
+      if (i == block + n - 1) run = own;
+      out[0][i] = i + 1 < n ? __builtin_nan("") : (run.hi + run.lo) / params[0];
+      if (!tf_parts_finite(out[0][i])) out[0][i] = __builtin_nan("");
+    }
+  }
+}
+
+static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "window, in inputs")};
+
+const tf_indicator_t tf_indicator_sma = {
+    .name        = "sma",
+    .help        = "mean of the last n inputs",
+    .origin      = "definition",
+    .series_cnt  = 1,
+    .output_cnt  = 1,
+    .param_cnt   = TF_ARRAY_CNT(PARAMS),
+    .on          = TF_ON_INPUT,
+    .outputs     = {"sma"},
+    .series      = {"close"},
+    .params      = PARAMS,
+    .state_bytes = state_bytes,
+    .lookback    = tf_parts_lookback_n_less_1,
+    .init        = init,
+    .update      = update,
+    .peek        = peek,
+    .reset       = reset,
+    .batch       = batch,
+};

@@ -1,0 +1,71 @@
+/* stddev(x, n): standard deviation of the last n inputs, of the population (divided by n), as TA-Lib's
+ * STDDEV and NumPy's std; first output at the n-th input. Accuracy and cost: moments.h. */
+#include "indicator/moments.h"
+
+static tf_indicator_result_t answer(const tf_moments_t *m, const tf_moments_sums_t *sums, double x,
+                                    double *out) {
+  (void)x;
+  return tf_parts_answer(out, __builtin_sqrt(sums->spread / (double)m->n));
+}
+
+static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
+  tf_moments_t *m = state;
+  double        x = in->x[0];
+  if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
+  tf_moments_sums_t next;
+  bool              renewed = tf_moments_step(m, x, &next);
+  tf_moments_keep(m, x, &next, renewed);
+  return m->cnt < m->n ? tf_parts_warming(out) : answer(m, &next, x, out);
+}
+
+static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
+  const tf_moments_t *m = state;
+  double              x = in->x[0];
+  if (!tf_parts_usable(x)) return TF_INDICATOR_REJECTED;
+  if (m->cnt + 1 < m->n) return tf_parts_warming(out);
+  tf_moments_sums_t next;
+  (void)tf_moments_step(m, x, &next);
+  return answer(m, &next, x, out);
+}
+
+static size_t state_bytes(const double *params) { return tf_moments_bytes(params); }
+
+static tf_err_t init(void *state, const double *params) { return tf_moments_init(state, params); }
+
+static void reset(void *state) {
+  double n = ((tf_moments_t *)state)->n;
+  (void)init(state, &n);
+}
+
+static void batch(const double *params, const double *const *series, size_t len,
+                  double *const *out) {
+  const double     *x = series[0];
+  size_t            n = (size_t)params[0];
+  tf_moments_scan_t scan;
+  for (size_t i = 0; i < len; i++) {
+    tf_moments_scan(x, i, n, &scan);
+    out[0][i] = i + 1 < n ? __builtin_nan("") : __builtin_sqrt(scan.spread / params[0]);
+  }
+}
+
+static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 2, "window, in inputs")};
+
+const tf_indicator_t tf_indicator_stddev = {
+    .name        = "stddev",
+    .help        = "population standard deviation of the last n inputs",
+    .origin      = "definition, as TA-Lib STDDEV",
+    .series_cnt  = 1,
+    .output_cnt  = 1,
+    .param_cnt   = TF_ARRAY_CNT(PARAMS),
+    .on          = TF_ON_INPUT,
+    .outputs     = {"stddev"},
+    .series      = {"close"},
+    .params      = PARAMS,
+    .state_bytes = state_bytes,
+    .lookback    = tf_parts_lookback_n_less_1,
+    .init        = init,
+    .update      = update,
+    .peek        = peek,
+    .reset       = reset,
+    .batch       = batch,
+};

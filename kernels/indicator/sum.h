@@ -1,0 +1,36 @@
+/* A sum that numbers can be added to and taken from again without drift: an unevaluated pair
+ * hi + lo, where hi is the rounded sum and lo collects what each rounding lost (the error-free
+ * transformation TwoSum: Knuth, The Art of Computer Programming vol. 2, 4.2.2; Neumaier 1974). About
+ * 106 bits, so that a sample removed leaves a residue of at most 2^-100 of the largest one.
+ *
+ * Only +, - in a fixed order: the same bits on every machine. */
+#ifndef TF_INDICATOR_SUM_H
+#define TF_INDICATOR_SUM_H
+
+#include "tf/base.h"
+
+typedef struct tf_sum {
+  double hi, lo;
+} tf_sum_t;
+
+/* a + b rounded; *error is exactly what was lost. */
+TF_INLINE double tf_sum_two(double a, double b, double *error) {
+  double sum  = a + b;
+  double from = sum - a;
+  *error      = (a - (sum - from)) + (b - from);
+  return sum;
+}
+
+TF_INLINE void tf_sum_add(tf_sum_t *sum, double x) {
+  double error;
+  sum->hi = tf_sum_two(sum->hi, x, &error);
+  sum->lo += error;
+}
+
+TF_INLINE double tf_sum_value(const tf_sum_t *sum) { return sum->hi + sum->lo; }
+
+/* Moves what lo has gathered into hi, so that lo stays below one unit in the last place of hi over
+ * any number of additions. */
+TF_INLINE void tf_sum_settle(tf_sum_t *sum) { sum->hi = tf_sum_two(sum->hi, sum->lo, &sum->lo); }
+
+#endif
