@@ -160,10 +160,9 @@ static void predecessor_read_tail(predecessor_t *p, const tf_stream_header_t *h)
       found         = tf_bcast_read(&ring, &last, TF_STREAM_WORD_CNT) == TF_BCAST_READ;
     }
     p->next_seq = found ? ring.next_seq : head;
-    if (found) {
-      p->last_seq     = p->next_seq - 1;
-      p->decision_seq = last.decision_seq;
-    }
+    /* A predecessor that wrote nothing hands on what it found itself. */
+    p->last_seq     = found ? p->next_seq - 1 : h->predecessor_last_seq;
+    p->decision_seq = found ? last.decision_seq : h->predecessor_decision_seq;
   }
   munmap(map, h->file_bytes);
 }

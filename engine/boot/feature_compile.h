@@ -31,7 +31,7 @@
 #define TF_BOOT_FEATURE_COMPILE_H
 
 #include "boot/expr.h"
-#include "boot/feature_plan.h"
+#include "stage/feature_plan.h"
 
 #define TF_FEATURE_COMPILE_NONE UINT32_MAX
 

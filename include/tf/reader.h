@@ -123,7 +123,7 @@ typedef struct tf_reader {
   uint32_t                  empty_cnt;     /* EMPTY results in a row */
   uint32_t                  instruments_cap;
   uint64_t                  instruments_offset;
-  char                      error[320]; /* what was wrong when a call failed */
+  char                      error[384]; /* what was wrong when a call failed */
 } tf_reader_t;
 
 #define TF_READER_DEAD_AFTER_NS (10 * TF_STREAM_HEARTBEAT_NS)
@@ -136,14 +136,14 @@ typedef struct tf_reader {
 
 /* Writes the file's path for NAME; false (path untouched) if NAME is not 1 .. 64 of A-Z a-z 0-9 . _ - */
 static inline bool tf_stream_path(const char *name, char path[TF_STREAM_PATH_BYTES]) {
-  size_t length = name == NULL ? 0 : strnlen(name, TF_STREAM_NAME_BYTES_MAX + 1);
-  if (length == 0 || length > TF_STREAM_NAME_BYTES_MAX) return false;
-  for (size_t i = 0; i < length; i++) {
-    char c  = name[i];
+  size_t length = 0;
+  for (; name != NULL && name[length] != 0; length++) {
+    char c  = name[length];
     bool ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
               c == '.' || c == '_' || c == '-';
-    if (!ok) return false;
+    if (!ok || length == TF_STREAM_NAME_BYTES_MAX) return false;
   }
+  if (length == 0) return false;
   memcpy(path, TF_STREAM_PREFIX, sizeof TF_STREAM_PREFIX - 1);
   memcpy(path + sizeof TF_STREAM_PREFIX - 1, name, length + 1);
   return true;

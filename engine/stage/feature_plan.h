@@ -18,8 +18,8 @@
  * and a stale number never stands in for a missing one.
  *
  * This file runs on a lane: no allocation, no failure, no log. One writer: the instrument's lane. */
-#ifndef TF_BOOT_FEATURE_PLAN_H
-#define TF_BOOT_FEATURE_PLAN_H
+#ifndef TF_STAGE_FEATURE_PLAN_H
+#define TF_STAGE_FEATURE_PLAN_H
 
 #include "tf/indicator.h"
 

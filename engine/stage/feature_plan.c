@@ -1,4 +1,4 @@
-#include "boot/feature_plan.h"
+#include "stage/feature_plan.h"
 
 #include <string.h>
 
