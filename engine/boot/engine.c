@@ -127,7 +127,7 @@ static tf_expr_origin_t origin_of(const tf_engine_t *e, const char *path) {
   const tf_config_value_t *value = tf_config_value_at(e->config, path);
   tf_expr_origin_t         at    = {e->config->path, 0, 0};
   if (!value) return at;
-  if (tf_config_origin_of(e->config, value) != TF_CONFIG_ORIGIN_FILE) at.file = path;
+  if (tf_config_origin_of(value) != TF_CONFIG_ORIGIN_FILE) at.file = path;
   at.line   = value->line ? value->line : 1;
   at.column = value->col ? value->col : 1;
   return at;

@@ -80,20 +80,27 @@ static uint32_t instrument_of(const sim_playback_t *p, uint32_t symbol) {
   return UINT32_MAX;
 }
 
+/* mantissa * 10^exp, exp <= 0, with all its decimals. */
+static int put_decimal(char *at, size_t cap, int64_t mantissa, int exp) {
+  char digits[24];
+  int  cnt      = snprintf(digits, sizeof digits, "%" PRId64, mantissa);
+  int  decimals = -exp;
+  int  padding  = decimals >= cnt ? decimals - cnt + 1 : 0; /* "5" at -3 is "0.005" */
+  char padded[48];
+  snprintf(padded, sizeof padded, "%.*s%s", padding < 22 ? padding : 22, "0000000000000000000000", digits);
+  size_t whole = strlen(padded) - (size_t)decimals;
+  return decimals > 0 ? snprintf(at, cap, "%.*s.%s", (int)whole, padded, padded + whole)
+                      : snprintf(at, cap, "%s", padded);
+}
+
 static char *put_side(char *at, const char *end, const tf_book_t *book, bool ask, uint32_t limit) {
   const tf_book_side_t *side = ask ? &book->ask : &book->bid;
   for (uint32_t i = 0; i < limit && i < side->cnt && end - at > 160; i++) {
-    int64_t values[2] = {side->price[side->cnt - 1 - i], side->qty[side->cnt - 1 - i]};
-    int     exps[2]   = {book->price_exp, book->qty_exp};
-    at += sprintf(at, i ? ",[" : "[");
-    for (int v = 0; v < 2; v++) {
-      int64_t unit = 1;
-      for (int e = exps[v]; e < 0; e++) unit *= 10;
-      at += exps[v] < 0 ? sprintf(at, "%s\"%" PRId64 ".%0*" PRId64 "\"", v ? "," : "", values[v] / unit,
-                                  -exps[v], values[v] % unit)
-                        : sprintf(at, "%s\"%" PRId64 "\"", v ? "," : "", values[v]);
-    }
-    at += sprintf(at, "]");
+    uint32_t level = side->cnt - 1 - i;
+    char     price[64], qty[64];
+    put_decimal(price, sizeof price, side->price[level], book->price_exp);
+    put_decimal(qty, sizeof qty, side->qty[level], book->qty_exp);
+    at += snprintf(at, (size_t)(end - at), "%s[\"%s\",\"%s\"]", i ? "," : "", price, qty);
   }
   return at;
 }

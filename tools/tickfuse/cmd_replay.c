@@ -74,7 +74,7 @@ static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *conf
   } else {
     return TF_ERR(E_BOOT_INPUT, "--input %s names no venue: write --input binance-spot:%s", text, text);
   }
-  tf_err_t err = tf_engine_feed(&tickfuse_registry, venue, &input->feed);
+  tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
   if (err) return tf_error_add(err, "reading --input %s", text);
   set_feed_config(config, input->feed, feed_config);
   input->feed_config = feed_config;
@@ -109,7 +109,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_engine_options_t options = {.is_replay      = true,
                                  .decisions_path = args->decisions_cnt ? args->decisions[0] : NULL};
-  tf_err_t            err     = tf_engine_init(&engine, config, &tickfuse_registry, &options);
+  tf_err_t            err     = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   for (uint32_t i = 0; i < args->input_cnt && !err; i++)
     err = resolve_input(args, config, args->inputs[i], &inputs[i], &feed_configs[i]);
   if (err) return tf_cli_fail(err);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/engine.h"
 #include "cli.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -133,7 +134,7 @@ static int start_and_serve(const sim_args_t *args, sim_run_t *run, sim_server_co
   if (!(speed > 0)) return tf_cli_fail(TF_ERR(E_CONFIG_VALUE, "--speed %s: a factor above 0", args->speed[0]));
   tf_err_t err;
   if (args->input_cnt) {
-    err = tf_engine_feed(&tickfuse_registry, venue, &feed);
+    err = tf_engine_feed(tickfuse_registry(), venue, &feed);
     if (!err)
       err = sim_playback_open(args->input[0], feed, futures, speed, &run->binance, &run->playback);
   } else {

@@ -1,31 +1,40 @@
 #include "registry.h"
 
 #include "cli.h"
-#include "feed/registry.h"
+#include "feed/feeds.h"
 #include "indicator/registry.h"
 #include "model/load.h"
 #include "policy/registry.h"
 #include "sink/registry.h"
 
-const tf_registry_t tickfuse_registry = {.feeds         = tf_feeds,
-                                         .feed_cnt      = TF_FEED_CNT,
-                                         .sinks         = tf_sinks,
-                                         .sink_cnt      = TF_SINK_CNT,
-                                         .indicators    = tf_indicators,
-                                         .indicator_cnt = TF_INDICATOR_CNT,
-                                         .policies      = tf_policies,
-                                         .policy_cnt    = TF_POLICY_CNT,
-                                         .models        = &tf_model_loader};
+#define NAMES_MAX 128
+
+const tf_registry_t *tickfuse_registry(void) {
+  static tf_registry_t registry;
+  if (registry.feeds) return &registry;
+  registry = (tf_registry_t){.feeds         = tf_feeds_all,
+                             .sinks         = tf_sinks,
+                             .sink_cnt      = tf_sink_cnt,
+                             .indicators    = tf_indicators,
+                             .indicator_cnt = tf_indicator_cnt,
+                             .policies      = tf_policies,
+                             .policy_cnt    = tf_policy_cnt,
+                             .models        = &tf_model_loader};
+  while (tf_feeds_all[registry.feed_cnt]) registry.feed_cnt++;
+  return &registry;
+}
 
 int tickfuse_load_config(const char *path, const char *const *sets, uint32_t set_cnt,
                          tf_config_t **config) {
-  const char *venues[64], *sinks[32], *policies[32];
-  for (uint32_t i = 0; i < TF_FEED_CNT; i++) venues[i] = tf_feeds[i]->venue;
-  for (uint32_t i = 0; i < TF_SINK_CNT; i++) sinks[i] = tf_sinks[i]->name;
-  for (uint32_t i = 0; i < TF_POLICY_CNT; i++) policies[i] = tf_policies[i]->name;
-  tf_config_known_t  known = {venues,  TF_FEED_CNT, sinks, TF_SINK_CNT, policies, TF_POLICY_CNT};
+  const tf_registry_t *r = tickfuse_registry();
+  const char          *venues[NAMES_MAX], *sinks[NAMES_MAX], *policies[NAMES_MAX];
+  TF_ASSERT(r->feed_cnt <= NAMES_MAX && r->sink_cnt <= NAMES_MAX && r->policy_cnt <= NAMES_MAX);
+  for (uint32_t i = 0; i < r->feed_cnt; i++) venues[i] = r->feeds[i]->venue;
+  for (uint32_t i = 0; i < r->sink_cnt; i++) sinks[i] = r->sinks[i]->name;
+  for (uint32_t i = 0; i < r->policy_cnt; i++) policies[i] = r->policies[i]->name;
+  tf_config_known_t  known = {venues, r->feed_cnt, sinks, r->sink_cnt, policies, r->policy_cnt};
   tf_config_errors_t errors;
   if (tf_config_load(path, sets, set_cnt, &known, &errors, config) == TF_OK) return TF_EXIT_DONE;
-  tf_config_errors_print(&errors, stderr);
+  tf_config_report_print(&errors, stderr);
   return TF_EXIT_USAGE;
 }

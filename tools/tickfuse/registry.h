@@ -5,7 +5,7 @@
 #include "boot/config.h"
 #include "tf/registry.h"
 
-extern const tf_registry_t tickfuse_registry;
+const tf_registry_t *tickfuse_registry(void);
 
 /* Loads a config against the names of the tables. On failure prints every error found and returns
  * the exit code; 0 otherwise. */
