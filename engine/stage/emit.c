@@ -51,7 +51,7 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns) {
   for (uint32_t i = 0; i < emit->sink_cnt; i++) {
     tf_emit_sink_t *s = &emit->sinks[i];
-    if (s->broken) continue;
+    if (s->broken || !s->is_open) continue;
     tf_err_t err = s->sink->flush(s->state, now_ns);
     if (err) sink_broke(s, err);
   }
