@@ -16,7 +16,8 @@
 /* ---- writing ------------------------------------------------------------------------------------*/
 
 static bool transient(int sys_errno) {
-  return sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EAGAIN || sys_errno == ENOMEM;
+  return sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG || sys_errno == EAGAIN ||
+         sys_errno == ENOMEM;
 }
 
 /* All of it at the journal's end, or nothing: then errno's value, and the file is as before. */
@@ -37,9 +38,10 @@ static int write_whole(tf_journal_t *journal, const void *bytes, size_t bytes_cn
   return 0;
 }
 
-static TF_COLD tf_err_t write_error(tf_journal_t *journal, int why) {
+static TF_COLD tf_err_t write_error(tf_journal_t *journal, int why, uint64_t now_ns) {
   tf_count_add(&journal->counts.write_errors, 1);
   if (!transient(why)) journal->failed_errno = why;
+  journal->retry_ns = now_ns + TF_JOURNAL_RETRY_NS;
   return TF_ERR(E_FILE_WRITE, "%s: journal write at byte %llu: %s; %s", journal->config.path,
                 (unsigned long long)journal->offset, strerror(why),
                 transient(why) ? "the block is kept and tried again" : "no more is written to it");
@@ -69,7 +71,8 @@ static tf_err_t block_write(tf_journal_t *journal, uint8_t *bytes, uint32_t kind
       tf_crc32c(0, bytes + TF_JOURNAL_HEADER_BYTES, bytes_cnt - TF_JOURNAL_HEADER_BYTES);
   header->header_crc = tf_journal_header_crc(header);
   int why            = write_whole(journal, bytes, bytes_cnt);
-  if (why) return write_error(journal, why);
+  if (why) return write_error(journal, why, now_ns);
+  journal->retry_ns = 0;
   tf_journal_hash(bytes, bytes_cnt, journal->chain);
   journal->offset += bytes_cnt;
   tf_count_add(&journal->counts.blocks, 1);
@@ -159,9 +162,11 @@ static tf_err_t pending_write(tf_journal_t *journal, uint64_t now_ns) {
 uint32_t tf_journal_append(tf_journal_t *journal, const tf_decision_t *decisions, uint32_t n,
                            uint64_t now_ns) {
   uint32_t taken = 0;
-  while (taken < n && !tf_journal_failed(journal)) {
-    if (journal->record_cnt == TF_JOURNAL_BLOCK_RECORDS_MAX && pending_write(journal, now_ns))
+  while (!tf_journal_failed(journal)) {
+    if (journal->record_cnt == TF_JOURNAL_BLOCK_RECORDS_MAX &&
+        (now_ns < journal->retry_ns || pending_write(journal, now_ns) != 0))
       break;
+    if (taken == n) break;
     uint32_t room = TF_JOURNAL_BLOCK_RECORDS_MAX - journal->record_cnt;
     uint32_t k    = n - taken < room ? n - taken : room;
     memcpy(journal->block + TF_JOURNAL_HEADER_BYTES +
@@ -322,6 +327,20 @@ static tf_err_t contents_init(tf_journal_t *journal, uint64_t size_bytes) {
   return 0;
 }
 
+/* Makes the new epoch last, before any decision carries it. */
+static tf_err_t start_write(tf_journal_t *journal) {
+  uint8_t            block[TF_JOURNAL_HEADER_BYTES + TF_JOURNAL_RECORD_BYTES] TF_ALIGNED(64);
+  uint64_t           now_ns = wall_ns();
+  tf_journal_start_t start  = {.epoch       = journal->epoch,
+                               .pid         = (uint32_t)getpid(),
+                               .started_ns  = now_ns,
+                               .config_hash = journal->config.config_hash};
+  memcpy(block + TF_JOURNAL_HEADER_BYTES, &start, sizeof start);
+  tf_err_t err = block_write(journal, block, TF_JOURNAL_START, 1, 0, now_ns);
+  if (err || journal->config.durable == TF_JOURNAL_DURABLE_NONE) return err;
+  return sync_now(journal, 0);
+}
+
 tf_err_t tf_journal_init(tf_journal_t *journal, const tf_journal_config_t *config) {
   memset(journal, 0, offsetof(tf_journal_t, block));
   journal->fd     = -1;
@@ -331,6 +350,7 @@ tf_err_t tf_journal_init(tf_journal_t *journal, const tf_journal_config_t *confi
   uint64_t size_bytes = 0;
   tf_err_t err        = file_open(journal, &size_bytes);
   if (!err) err = contents_init(journal, size_bytes);
+  if (!err) err = start_write(journal);
   if (err && journal->fd >= 0) {
     close(journal->fd);
     journal->fd = -1;

@@ -13,9 +13,9 @@
  *   interval  fdatasync when interval_ns has passed since the last one, at a flush or a full block.
  * The durable watermark is the last decision_seq that is known to be on disk.
  *
- * Failure. A full disk or quota is transient: the block stays in memory, what was half written is
- * cut off again, and each later flush tries once more; meanwhile append takes what the block still
- * holds and then nothing. Any other failed write, and any failed fdatasync, is for good: after a
+ * Failure. A full disk, quota or file-size limit is transient: the block stays in memory, what was
+ * half written is cut off again, and it is tried once more by each flush and, every
+ * TF_JOURNAL_RETRY_NS, by append; meanwhile append takes what the block still holds, then nothing. Any other failed write, and any failed fdatasync, is for good: after a
  * failed fdatasync the kernel may drop the pages and call the next one a success, so the same file
  * must not be asked again. The watermark never moves over a failure.
  *
@@ -31,6 +31,8 @@
 #include "file/journal_format.h"
 #include "tf/atomic.h"
 #include "tf/err.h"
+
+#define TF_JOURNAL_RETRY_NS (10 * TF_NS_PER_MS)
 
 typedef enum tf_journal_durable {
   TF_JOURNAL_DURABLE_NONE,
@@ -67,6 +69,7 @@ typedef struct tf_journal {
   uint64_t            last_seq;    /* decision_seq of the last record written by this object */
   uint64_t            durable_seq; /* release / acquire */
   uint64_t            synced_ns;   /* time of the last fdatasync */
+  uint64_t            retry_ns;    /* append does not try the disk before; 0 = it works */
   uint8_t             chain[TF_JOURNAL_HASH_BYTES];
   tf_journal_counts_t counts;
 

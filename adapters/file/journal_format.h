@@ -7,9 +7,10 @@
  *                      the first), CRC-32C of the header itself
  *     payload          n records of 128 bytes
  *
- * A block of kind DECISIONS holds tf_decision_t as they are in memory. INSTRUMENTS names the ids
- * that decisions after it use; each epoch writes its own before the first decision, so that a
- * journal can be read without the engine that wrote it. Readers pass over kinds they do not know.
+ * A block of kind DECISIONS holds tf_decision_t as they are in memory. START stands where an engine
+ * began to write: from there on its epoch holds. INSTRUMENTS names the ids that decisions after it
+ * use; each epoch writes its own before the first decision, so that a journal can be read without
+ * the engine that wrote it. Readers pass over kinds they do not know.
  *
  * The CRCs find every accident: any single flipped bit, any cut. The chain makes a block commit to
  * all blocks before it: to replace one unnoticed, all that follow must be replaced too. */
@@ -38,7 +39,8 @@
 
 typedef enum tf_journal_kind {
   TF_JOURNAL_DECISIONS   = 1,
-  TF_JOURNAL_INSTRUMENTS = 2
+  TF_JOURNAL_INSTRUMENTS = 2,
+  TF_JOURNAL_START       = 3
 } tf_journal_kind_t;
 
 typedef struct tf_journal_file_header {
@@ -60,7 +62,7 @@ typedef struct tf_journal_block_header {
   uint32_t kind; /* tf_journal_kind_t */
   uint32_t record_cnt;
   uint32_t epoch;
-  uint64_t first_seq; /* DECISIONS: decision_seq of the first record; INSTRUMENTS: its id */
+  uint64_t first_seq; /* DECISIONS: decision_seq of the first record; INSTRUMENTS: its id; else 0 */
   uint64_t config_hash;
   uint64_t written_ns;
   uint8_t  prev_hash[TF_JOURNAL_HASH_BYTES];
@@ -77,6 +79,15 @@ typedef struct tf_journal_instrument {
   char     symbol[TF_SYMBOL_BYTES_MAX];
 } tf_journal_instrument_t;
 
+typedef struct tf_journal_start {
+  uint32_t epoch;
+  uint32_t pid;
+  uint64_t started_ns;
+  uint64_t config_hash;
+  uint8_t  reserved[104];
+} tf_journal_start_t;
+
+TF_STATIC_ASSERT(sizeof(tf_journal_start_t) == TF_JOURNAL_RECORD_BYTES, "format");
 TF_STATIC_ASSERT(sizeof(tf_journal_file_header_t) == TF_JOURNAL_HEADER_BYTES, "format");
 TF_STATIC_ASSERT(offsetof(tf_journal_file_header_t, crc) == 60, "format");
 TF_STATIC_ASSERT(sizeof(tf_journal_block_header_t) == TF_JOURNAL_HEADER_BYTES, "format");

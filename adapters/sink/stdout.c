@@ -1,0 +1,111 @@
+/* Decisions as lines of JSON (sink/decision_json.h) on standard output, for people and pipes. Lines
+ * collect in a bounded buffer and leave by write(2) when it is full or emit is idle; a line is never
+ * cut by the engine, a decision counts as taken only when its whole line has room. A reader that
+ * goes away (`| head`) ends the sink: offer then says so, close is still in order. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/error.h"
+#include "sink/decision_json.h"
+#include "tf/sink.h"
+
+#define BUFFER_BYTES (UINT32_C(64) << 10)
+
+typedef struct state {
+  const tf_instruments_t *instruments;
+  size_t                  begin, end; /* not yet written: [begin, end) of buffer */
+  int                     ended_errno;
+  char                    buffer[BUFFER_BYTES];
+} state_t;
+
+static size_t stdout_state_bytes(const tf_sink_config_t *config) {
+  (void)config;
+  return sizeof(state_t);
+}
+
+static tf_err_t stdout_open(void *self, const tf_sink_config_t *config) {
+  state_t *s     = self;
+  s->instruments = config->instruments;
+  s->begin = s->end = 0;
+  s->ended_errno    = 0;
+  /* A closed pipe must come back as EPIPE: by default its signal ends the whole engine. A handler
+   * that someone has set stays. */
+  struct sigaction now;
+  if (sigaction(SIGPIPE, NULL, &now) == 0 && now.sa_handler == SIG_DFL) signal(SIGPIPE, SIG_IGN);
+  return 0;
+}
+
+static TF_COLD tf_err_t ended(const state_t *s) {
+  return TF_ERR(E_SINK_IO, "standard output: %s",
+                s->ended_errno == EPIPE ? "its reader has closed the pipe"
+                                        : strerror(s->ended_errno));
+}
+
+/* Writes what waits, as far as the other side takes it now. */
+static tf_err_t drain(state_t *s) {
+  while (s->begin < s->end && !s->ended_errno) {
+    ssize_t n = write(STDOUT_FILENO, s->buffer + s->begin, s->end - s->begin);
+    if (n >= 0)
+      s->begin += (size_t)n;
+    else if (errno == EAGAIN)
+      break;
+    else if (errno != EINTR)
+      s->ended_errno = errno;
+  }
+  if (s->ended_errno) s->begin = s->end; /* nobody will read it */
+  memmove(s->buffer, s->buffer + s->begin, s->end - s->begin);
+  s->end -= s->begin;
+  s->begin = 0;
+  return s->ended_errno ? ended(s) : 0;
+}
+
+static int stdout_offer(void *self, const tf_decision_t *decisions, uint32_t n) {
+  state_t *s = self;
+  if (TF_UNLIKELY(s->ended_errno)) return ended(s);
+  for (uint32_t i = 0; i < n; i++) {
+    if (BUFFER_BYTES - s->end < TF_DECISION_JSON_BYTES_MAX) {
+      tf_err_t err = drain(s);
+      if (err) return err;
+      if (BUFFER_BYTES - s->end < TF_DECISION_JSON_BYTES_MAX) return (int)i;
+    }
+    s->end += tf_decision_json_write(&decisions[i], s->instruments, s->buffer + s->end);
+  }
+  return (int)n;
+}
+
+static tf_err_t stdout_flush(void *self, uint64_t now_ns) {
+  (void)now_ns;
+  state_t *s = self;
+  return s->ended_errno ? 0 : drain(s);
+}
+
+static tf_err_t stdout_close(void *self) {
+  state_t *s = self;
+  if (s->ended_errno) return 0;
+  tf_err_t err = drain(s);
+  /* A non-blocking pipe may be full: its reader gets 100 ms at a time as long as it still reads. */
+  while (!err && s->end > 0) {
+    struct pollfd waiting = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    size_t        before  = s->end;
+    poll(&waiting, 1, 100);
+    err = drain(s);
+    if (!err && s->end == before)
+      return TF_ERR(E_SINK_IO, "standard output: its reader has stalled, %zu bytes are not written",
+                    s->end);
+  }
+  return s->ended_errno == EPIPE ? 0 : err;
+}
+
+const tf_sink_t tf_sink_stdout = {
+    .name        = "stdout",
+    .help        = "one JSON line per decision on standard output",
+    .reliable    = true,
+    .state_bytes = stdout_state_bytes,
+    .open        = stdout_open,
+    .offer       = stdout_offer,
+    .flush       = stdout_flush,
+    .close       = stdout_close,
+};
