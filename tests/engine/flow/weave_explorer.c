@@ -26,30 +26,37 @@ static bool                   done[2];
 static int                    current;
 static const weave_program_t *running;
 
-static void yield(const char *point) {
-  for (int i = 0; running->skipped[i] != NULL; i++)
-    if (strcmp(point, running->skipped[i]) == 0) return;
+static void stop(void) {
   FIBER_SWITCH(2);
   swapcontext(&side_context[current], &main_context);
 }
 
+static void yield(const char *point) {
+  for (int i = 0; running->skipped[i] != NULL; i++)
+    if (strcmp(point, running->skipped[i]) == 0) return;
+  stop();
+}
+
+/* Lives through all schedules: one run of its side for each. */
 static void side_entry(void) {
-  running->side[current]();
-  done[current] = true;
-  FIBER_SWITCH(2);
-  swapcontext(&side_context[current], &main_context);
+  for (;;) {
+    running->side[current]();
+    done[current] = true;
+    stop();
+  }
+}
+
+static void side_prepare(int i) {
+  getcontext(&side_context[i]);
+  side_context[i].uc_stack = (stack_t){.ss_sp = stacks[i], .ss_size = STACK_BYTES};
+  side_context[i].uc_link  = NULL;
+  makecontext(&side_context[i], side_entry, 0);
 }
 
 /* Follows choices up to prefix_cnt, then always takes the first side that can run; writes down what
  * it chose and where there was a choice at all. Returns the number of steps. */
 static int run_schedule(uint8_t *choices, bool *forks, int prefix_cnt) {
-  for (int i = 0; i < 2; i++) {
-    getcontext(&side_context[i]);
-    side_context[i].uc_stack = (stack_t){.ss_sp = stacks[i], .ss_size = STACK_BYTES};
-    side_context[i].uc_link  = NULL;
-    makecontext(&side_context[i], side_entry, 0);
-    done[i] = false;
-  }
+  done[0] = done[1] = false;
   running->reset();
   tf_weave_hook = yield;
   int step      = 0;
@@ -72,7 +79,8 @@ uint64_t weave_explore(const weave_program_t *program) {
   uint64_t schedule_cnt = 0;
   int      prefix_cnt   = 0;
   running               = program;
-  weave_failure         = NULL;
+  for (int i = 0; i < 2; i++) side_prepare(i);
+  weave_failure = NULL;
 #ifdef __SANITIZE_THREAD__
   for (int i = 0; i < 2; i++) fibers[i] = __tsan_create_fiber(0);
   fibers[2] = __tsan_get_current_fiber();
