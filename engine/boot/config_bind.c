@@ -65,6 +65,17 @@ static void check_keys(tf_config_t *config, const place_t *at) {
   }
 }
 
+/* Does an unknown key stand where a required one is missing? Then one error says both. */
+static bool is_misspelt(const place_t *at, const char *name) {
+  const char *names[NAMES_MAX];
+  uint32_t    cnt = key_names(at->section, names);
+  for (const tf_config_node_t *node = at->node->first; node; node = node->next) {
+    const char *near = tf_nearest_name(node->key, names, cnt);
+    if (near && strcmp(near, name) == 0 && strcmp(node->key, name) != 0) return true;
+  }
+  return false;
+}
+
 /* ---- one key ---- */
 
 /* The default as a node, as if it had been written. */
@@ -103,15 +114,19 @@ static void bind_key(tf_config_t *config, const tf_config_key_t *key, const tf_c
     if (!node) return;
   }
   if (node->kind == TF_CONFIG_POISON) return;
-  char                 why[TF_CONFIG_WHY_BYTES];
-  tf_config_value_in_t in = {
-      .pool = &config->store->pool, .key = key, .node = node, .dir = config->store->dir};
-  const char *text = tf_config_value_parse(&in, (char *)base + key->offset, why);
+  char                    why[TF_CONFIG_WHY_BYTES];
+  const tf_config_node_t *culprit = node;
+  tf_config_value_in_t    in      = {.pool    = &config->store->pool,
+                                     .key     = key,
+                                     .node    = node,
+                                     .dir     = config->store->dir,
+                                     .culprit = &culprit};
+  const char             *text    = tf_config_value_parse(&in, (char *)base + key->offset, why);
   if (text)
     add_value(config, node, path, text);
   else
-    tf_config_store_report(config->store, E_CONFIG_VALUE, node->source, node->line, node->col, path,
-                           "%s", why);
+    tf_config_store_report(config->store, E_CONFIG_VALUE, culprit->source, culprit->line,
+                           culprit->col, path, "%s", why);
 }
 
 static void bind_keys(tf_config_t *config, const place_t *at) {
@@ -122,7 +137,7 @@ static void bind_keys(tf_config_t *config, const place_t *at) {
     join_path(at->path, key->name, path);
     if (node || !tf_config_table_required(key))
       bind_key(config, key, node, at->base, path);
-    else
+    else if (!is_misspelt(at, key->name))
       tf_config_store_report(config->store, E_CONFIG_VALUE, at->node->source, at->node->line,
                              at->node->col, at->path, "\"%s\" is missing: %s", key->name,
                              key->help);

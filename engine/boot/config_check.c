@@ -6,11 +6,23 @@
 #include "boot/config_value.h"
 #include "core/nearest.h"
 
-/* Reports at the value of a path, which is bound; where it has none, at its file. */
+/* The value to point at for a path: its own where somebody wrote it, else what was written beside it
+ * in the same mapping, else NULL. */
+static const tf_config_value_t *written_near(const tf_config_t *config, const char *path) {
+  const tf_config_value_t *own = tf_config_value_at(config, path);
+  if (own && own->source != TF_CONFIG_SOURCE_DEFAULT) return own;
+  const char *dot        = strrchr(path, '.');
+  size_t      parent_cnt = dot ? (size_t)(dot - path) + 1 : 0;
+  for (const tf_config_value_t *value = config->values; parent_cnt && value; value = value->next)
+    if (strncmp(value->path, path, parent_cnt) == 0 && value->source >= TF_CONFIG_SOURCE_FILE)
+      return value;
+  return NULL;
+}
+
 static void report(tf_config_t *config, tf_err_t code, const char *path, const char *fmt, ...)
     TF_PRINTF(4, 5);
 static void report(tf_config_t *config, tf_err_t code, const char *path, const char *fmt, ...) {
-  const tf_config_value_t *value = tf_config_value_at(config, path);
+  const tf_config_value_t *value = written_near(config, path);
   char                     text[TF_CONFIG_ERROR_TEXT_BYTES];
   va_list                  args;
   va_start(args, fmt);
@@ -99,7 +111,7 @@ static void check_features(tf_config_t *config) {
   }
 }
 
-static void check_lane_stages(tf_config_t *config, uint32_t i) {
+static bool check_lane_stages(tf_config_t *config, uint32_t i) {
   static const uint32_t legal[] = {
       TF_CONFIG_STAGES_ALL,
       TF_CONFIG_STAGE_ACQUIRE,
@@ -110,12 +122,13 @@ static void check_lane_stages(tf_config_t *config, uint32_t i) {
   };
   char path[TF_CONFIG_PATH_BYTES];
   for (size_t k = 0; k < TF_ARRAY_CNT(legal); k++)
-    if (config->engine.lanes[i].stages == legal[k]) return;
+    if (config->engine.lanes[i].stages == legal[k]) return true;
   snprintf(path, sizeof path, "engine.lanes[%u].stages", i);
   report(config, E_CONFIG_CONFLICT, path,
          "the pipeline may be cut after acquire and after decide only; allowed: all, [acquire], "
          "[acquire, buffer, compute, decide], [buffer, compute, decide], "
          "[buffer, compute, decide, emit], [emit]");
+  return false;
 }
 
 /* One decoder, one thread of sinks, and one or more lanes between them. Where there are several
@@ -132,6 +145,7 @@ static void check_lanes(tf_config_t *config) {
   };
   const tf_config_lane_t *lanes    = config->engine.lanes;
   uint32_t                first[3] = {0}, cnt[3] = {0}, lane_cnt = config->engine.lane_cnt;
+  bool                    legal = true;
   char                    path[TF_CONFIG_PATH_BYTES];
   for (uint32_t i = 0; i < lane_cnt; i++) {
     snprintf(path, sizeof path, "engine.lanes[%u].cpu", i);
@@ -140,7 +154,7 @@ static void check_lanes(tf_config_t *config) {
         report(config, E_CONFIG_CONFLICT, path,
                "core %d is already engine.lanes[%u]'s; two threads on one core wait for each other",
                lanes[i].cpu, j);
-    check_lane_stages(config, i);
+    legal &= check_lane_stages(config, i);
     for (uint32_t k = 0; k < 3; k++) {
       if (!(lanes[i].stages & parts[k].stages)) continue;
       if (cnt[k]++ == 0) first[k] = i;
@@ -150,11 +164,11 @@ static void check_lanes(tf_config_t *config) {
                "%s is already on engine.lanes[%u]; one thread has it", parts[k].text, first[k]);
     }
   }
-  for (uint32_t k = 0; k < 3; k++)
+  for (uint32_t k = 0; legal && k < 3; k++)
     if (cnt[k] == 0)
       report(config, E_CONFIG_CONFLICT, "engine.lanes[0].stages", "no thread has %s",
              parts[k].text);
-  for (uint32_t k = 0; k < 3; k += 2) {
+  for (uint32_t k = 0; legal && k < 3; k += 2) {
     snprintf(path, sizeof path, "engine.lanes[%u].stages", first[k]);
     if (cnt[1] > 1 && cnt[k] == 1 && lanes[first[k]].stages != parts[k].stages)
       report(config, E_CONFIG_CONFLICT, path,

@@ -95,7 +95,7 @@ static bool find(tf_config_store_t *store, uint32_t source, tf_config_node_t *pa
   if (idx >= 0 && parent->kind == TF_CONFIG_LIST) {
     *found = item_at(parent, idx);
     if (idx <= parent->child_cnt) return true;
-    snprintf(text, sizeof text, "%s has %u items; an index is 0 .. %u", above, parent->child_cnt,
+    snprintf(text, sizeof text, "%s holds %u; an index is 0 .. %u", above, parent->child_cnt,
              parent->child_cnt);
   } else if (parent->kind == TF_CONFIG_LIST) {
     snprintf(text, sizeof text, "%s is a list; \"%s\" is no index, write %s.0", above, name, above);

@@ -204,7 +204,10 @@ static void parser_failed(builder_t *b, const yaml_parser_t *parser) {
     no_memory(b);
     return;
   }
-  if (parser->context && parser->context_mark.line != parser->problem_mark.line)
+  if (parser->context && strstr(parser->context, "alias"))
+    snprintf(text, sizeof text, "%s, %s; a text that begins with * goes in quotes", parser->problem,
+             parser->context);
+  else if (parser->context && parser->context_mark.line != parser->problem_mark.line)
     snprintf(text, sizeof text, "%s, %s begun at %zu:%zu", parser->problem, parser->context,
              parser->context_mark.line + 1, parser->context_mark.column + 1);
   else if (parser->context)

@@ -28,34 +28,43 @@ static const char *keep(const tf_config_value_in_t *in, char *why, const char *t
 
 /* YAML 1.2's plain words for nothing and for booleans: where text is due they must be quoted, so
  * that no two readers of the file disagree. yes, no, on, off are text. */
-static bool is_nothing(const tf_config_node_t *node) {
-  static const char *const words[] = {"", "~", "null", "Null", "NULL"};
-  for (size_t i = 0; node->plain && i < TF_ARRAY_CNT(words); i++)
-    if (strcmp(node->text, words[i]) == 0) return true;
+static bool is_among(const char *text, const char *const *words, size_t word_cnt) {
+  for (size_t i = 0; i < word_cnt; i++)
+    if (strcmp(text, words[i]) == 0) return true;
   return false;
 }
 
-static bool is_boolean(const tf_config_node_t *node) {
+static bool reads_boolean(const char *text) {
   static const char *const words[] = {"true", "True", "TRUE", "false", "False", "FALSE"};
-  for (size_t i = 0; node->plain && i < TF_ARRAY_CNT(words); i++)
-    if (strcmp(node->text, words[i]) == 0) return true;
-  return false;
+  return is_among(text, words, TF_ARRAY_CNT(words));
+}
+
+static bool is_nothing(const tf_config_node_t *node) {
+  static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+  return node->plain && is_among(node->text, words, TF_ARRAY_CNT(words));
+}
+
+static bool is_boolean(const tf_config_node_t *node) {
+  return node->plain && reads_boolean(node->text);
 }
 
 const char *tf_config_value_found(const tf_config_node_t *node, char buf[TF_CONFIG_FOUND_BYTES]) {
   if (node->kind == TF_CONFIG_LIST)
     snprintf(buf, TF_CONFIG_FOUND_BYTES, node->child_cnt ? "a list" : "an empty list");
   else if (node->kind == TF_CONFIG_MAP)
-    snprintf(buf, TF_CONFIG_FOUND_BYTES, "a mapping");
+    snprintf(buf, TF_CONFIG_FOUND_BYTES, node->child_cnt ? "a mapping" : "an empty mapping");
   else if (is_nothing(node))
     snprintf(buf, TF_CONFIG_FOUND_BYTES, "nothing");
   else if (is_boolean(node))
     snprintf(buf, TF_CONFIG_FOUND_BYTES, "%s, a boolean", node->text);
   else {
     char text[64];
-    bool number = node->plain && tf_config_number_is(node->text);
+    bool number = tf_config_number_is(node->text), mark = number || reads_boolean(node->text);
     tf_config_report_escape(node->text, node->text_cnt, text, sizeof text);
-    snprintf(buf, TF_CONFIG_FOUND_BYTES, number ? "%s, a number" : "\"%s\"", text);
+    if (node->plain && number)
+      snprintf(buf, TF_CONFIG_FOUND_BYTES, "%s, a number", text);
+    else
+      snprintf(buf, TF_CONFIG_FOUND_BYTES, "\"%s\"%s", text, mark ? ", in quotes" : "");
   }
   return buf;
 }
@@ -128,7 +137,7 @@ static const char *parse_whole(const tf_config_value_in_t *in, int64_t *value, c
   tf_number_read_t read =
       in->node->plain ? tf_config_number_whole(in->node->text, value) : TF_NUMBER_BAD;
   if (read == TF_NUMBER_BAD)
-    return refuse(why, "found %s; expected a whole number, %s",
+    return refuse(why, "found %s; expected a whole number in plain digits, %s",
                   tf_config_value_found(in->node, found),
                   tf_config_value_range_text(in->key, range, sizeof range));
   if (read == TF_NUMBER_BIG || *value < in->key->min || *value > in->key->max)
@@ -285,9 +294,10 @@ static const char *parse_words(const tf_config_value_in_t *in, uint32_t *field, 
       return refuse(why, "an empty list; leave the key out, or name one or more of: %s",
                     tf_config_table_words_text(in->key->words, text, sizeof text));
     for (const tf_config_node_t *item = in->node->first; item; item = item->next) {
-      int idx = item->kind == TF_CONFIG_SCALAR
-                    ? tf_config_table_word_find(in->key->words, item->text)
-                    : -1;
+      int idx      = item->kind == TF_CONFIG_SCALAR
+                         ? tf_config_table_word_find(in->key->words, item->text)
+                         : -1;
+      *in->culprit = item;
       if (idx < 0) return unknown_word(in, item, why);
       if (mask & 1u << idx) return refuse(why, "\"%s\" is given twice", item->text);
       mask |= 1u << idx;
@@ -389,6 +399,7 @@ static const char *parse_texts(const tf_config_value_in_t *in, tf_config_texts_t
   if (!items) return refuse(why, "no memory");
   uint32_t cnt = 0;
   for (const tf_config_node_t *item = in->node->first; item; item = item->next) {
+    *in->culprit = item;
     if (item->kind == TF_CONFIG_POISON) return refuse(why, "has an item that was refused");
     if (!check_text(item, 1, TF_SYMBOL_BYTES_MAX - 1, why)) return NULL;
     if (strcmp(item->text, "*") == 0 && in->node->child_cnt > 1)
@@ -512,7 +523,7 @@ const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
     char found[TF_CONFIG_FOUND_BYTES];
     if (in->key->words && in->key->type == TF_CONFIG_TYPE_WORD)
       return unknown_word(in, in->node, why);
-    return refuse(why, "found %s; expected a %s", tf_config_value_found(in->node, found),
+    return refuse(why, "found %s; expected %s", tf_config_value_found(in->node, found),
                   tf_config_table_type_name(in->key->type));
   }
   switch ((tf_config_type_t)in->key->type) {

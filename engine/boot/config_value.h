@@ -10,10 +10,11 @@
 #define TF_CONFIG_WHY_BYTES 512
 
 typedef struct tf_config_value_in {
-  tf_config_pool_t       *pool;
-  const tf_config_key_t  *key;
-  const tf_config_node_t *node; /* not POISON */
-  const char             *dir;  /* of the config file, with its slash; "" for the current one */
+  tf_config_pool_t        *pool;
+  const tf_config_key_t   *key;
+  const tf_config_node_t  *node;    /* not POISON */
+  const char              *dir;     /* of the config file, with its slash; "" for the current one */
+  const tf_config_node_t **culprit; /* out: the item of a list that was refused, else untouched */
 } tf_config_value_in_t;
 
 /* Writes *field (of the type's C type) and returns the canonical text. NULL: refused, nothing

@@ -1,0 +1,531 @@
+/* The config as a user meets it: files in, struct or errors out. Runs in a directory of its own. */
+#include "cmocka_tf.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boot/config.h"
+#include "boot/config_table.h"
+#include "core/error.h"
+
+#define ENGINE_KEYS                                                                                \
+  "profile, idle, io, instruments_max, book_levels_max, event_ring_slots, decision_ring_slots, "   \
+  "message_levels_max, latency_sample, log_level, lanes"
+#define FEED_KEYS                                                                                  \
+  "name, venue, channels, instruments, url, rest, ca_file, insecure, message_bytes_max"
+#define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
+#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, http"
+#define LEGAL_LANES                                                                                \
+  "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
+  "[buffer, compute, decide, emit], [emit]"
+#define NO_ALIASES "anchors and aliases are refused, write the value out"
+#define BAR_SIZES  "expected 1s, 100 ticks, 50 volume or 1000000 notional"
+#define NO_UNIT    "; a duration carries one of ns, us, ms, s, m, h (such as 250ms)"
+#define DURATIONS  "expected a duration such as 250ms; units: ns, us, ms, s, m, h"
+#define FEED       "feeds: [{name: a, venue: kraken}]\n"
+#define SETS(...)                                                                                  \
+  { __VA_ARGS__ }
+
+static const char *const       venues[]   = {"binance-spot", "binance-usdm", "kraken"};
+static const char *const       sinks[]    = {"journal", "shm"};
+static const char *const       policies[] = {"rule"};
+static const tf_config_known_t known      = {venues, 3, sinks, 2, policies, 1};
+
+static tf_config_errors_t errors;
+static char               source_dir[1024];
+
+static void write_file(const char *path, const void *bytes, size_t bytes_cnt) {
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(fwrite(bytes, 1, bytes_cnt, file), bytes_cnt);
+  assert_int_equal(fclose(file), 0);
+}
+
+static tf_config_t *load(const char *text, const char *const *sets, uint32_t set_cnt) {
+  tf_config_t *config;
+  write_file("t.yaml", text, strlen(text));
+  if (tf_config_load("t.yaml", sets, set_cnt, &known, &errors, &config) != TF_OK) {
+    tf_config_report_print(&errors, stderr);
+    fail_msg("refused: %s", text);
+  }
+  return config;
+}
+
+static const char *errors_text(void) {
+  static char buf[TF_CONFIG_ERRORS_MAX * TF_CONFIG_ERROR_TEXT_BYTES];
+  FILE       *out = fmemopen(buf, sizeof buf, "w");
+  tf_config_report_print(&errors, out);
+  fclose(out);
+  return buf;
+}
+
+static void each_bad_config_is_refused_with_every_error_at_its_place(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    size_t      text_cnt;
+    const char *expected;
+  } rows[] = {
+#define BAD(text, expected) {text, sizeof(text) - 1, expected},
+#include "config_bad.def"
+  };
+  uint32_t wrong = 0;
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    tf_config_t *config;
+    write_file("t.yaml", rows[i].text, rows[i].text_cnt);
+    tf_err_t err = tf_config_load("t.yaml", NULL, 0, &known, &errors, &config);
+    assert_null(config);
+    assert_true(err <= E_CONFIG_FILE && err >= E_CONFIG_CONFLICT);
+    if (strcmp(errors_text(), rows[i].expected) == 0) continue;
+    fprintf(stderr, "---\n%s\nexpected:\n%sfound:\n%s", rows[i].text, rows[i].expected,
+            errors_text());
+    wrong++;
+  }
+  assert_int_equal(wrong, 0);
+}
+
+static void each_bad_set_is_refused_under_its_own_text(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *sets[4], *expected;
+  } rows[] = {
+#define BAD_SET(text, sets, expected) {text, sets, expected},
+#include "config_bad_sets.def"
+  };
+  uint32_t wrong = 0;
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    tf_config_t *config;
+    uint32_t     cnt = 0;
+    while (cnt < 4 && rows[i].sets[cnt]) cnt++;
+    write_file("t.yaml", rows[i].text, strlen(rows[i].text));
+    assert_int_not_equal(tf_config_load("t.yaml", rows[i].sets, cnt, &known, &errors, &config), 0);
+    assert_null(config);
+    if (strcmp(errors_text(), rows[i].expected) == 0) continue;
+    fprintf(stderr, "---\nexpected:\n%sfound:\n%s", rows[i].expected, errors_text());
+    wrong++;
+  }
+  assert_int_equal(wrong, 0);
+}
+
+static void each_good_config_has_its_canonical_value(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *path, *value;
+  } rows[] = {
+#define GOOD(text, path, value) {text, path, value},
+#include "config_good.def"
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    tf_config_t             *config = load(rows[i].text, NULL, 0);
+    const tf_config_value_t *value  = tf_config_value_at(config, rows[i].path);
+    if (!value || strcmp(value->text, rows[i].value) != 0)
+      fail_msg("%s: %s is %s, expected %s", rows[i].text, rows[i].path,
+               value ? value->text : "absent", rows[i].value);
+    tf_config_free(config);
+  }
+}
+
+static void files_that_are_no_config_are_refused(void **state) {
+  (void)state;
+  tf_config_t *config;
+  assert_int_equal(tf_config_load("gone.yaml", NULL, 0, NULL, &errors, &config), E_CONFIG_FILE);
+  assert_string_equal(errors_text(), "gone.yaml: cannot be opened: No such file or directory\n");
+  assert_int_equal(tf_config_load(".", NULL, 0, NULL, &errors, &config), E_CONFIG_FILE);
+  assert_string_equal(errors_text(), ".: is a directory: name the YAML file in it\n");
+  assert_int_equal(mkfifo("fifo", 0600), 0);
+  assert_int_equal(tf_config_load("fifo", NULL, 0, NULL, &errors, &config), E_CONFIG_FILE);
+  assert_string_equal(errors_text(), "fifo: is not a regular file: a pipe or device is refused\n");
+  assert_int_equal(tf_config_load("/dev/zero", NULL, 0, NULL, NULL, &config), E_CONFIG_FILE);
+  assert_string_equal(tf_error_text(),
+                      "/dev/zero: is not a regular file: a pipe or device is refused");
+}
+
+static void one_mebibyte_is_the_most(void **state) {
+  (void)state;
+  size_t       cap  = 1024 * 1024 + 1;
+  char        *text = malloc(cap);
+  tf_config_t *config;
+  memset(text, '\n', cap);
+  memcpy(text, "engine: {idle: spin}", 20);
+  write_file("big.yaml", text, cap);
+  assert_int_equal(tf_config_load("big.yaml", NULL, 0, NULL, &errors, &config), E_CONFIG_FILE);
+  assert_string_equal(errors_text(), "big.yaml: is 1048577 bytes; at most 1048576 (1 MiB)\n");
+  write_file("big.yaml", text, cap - 1);
+  assert_int_equal(tf_config_load("big.yaml", NULL, 0, NULL, &errors, &config), TF_OK);
+  assert_int_equal(config->engine.idle, TF_CONFIG_IDLE_SPIN);
+  tf_config_free(config);
+  free(text);
+}
+
+static void twenty_errors_are_listed_and_the_rest_counted(void **state) {
+  (void)state;
+  char         text[1024] = "engine:\n";
+  tf_config_t *config;
+  for (int i = 0; i < 25; i++) snprintf(text + strlen(text), 32, "  wrong%02d: 1\n", i);
+  write_file("t.yaml", text, strlen(text));
+  assert_int_equal(tf_config_load("t.yaml", NULL, 0, NULL, &errors, &config), E_CONFIG_KEY);
+  assert_int_equal(errors.error_cnt, TF_CONFIG_ERRORS_MAX);
+  assert_int_equal(errors.more_cnt, 5);
+  assert_non_null(strstr(errors_text(), "\n... and 5 more\n"));
+  assert_non_null(strstr(tf_error_text(), "t.yaml:2:3: engine.wrong00: unknown key;"));
+  assert_non_null(strstr(tf_error_text(), " (and 24 more)"));
+}
+
+static void a_file_of_nothing_but_errors_ends_early(void **state) {
+  (void)state;
+  size_t       cap = 1000 * 1000, used = 0;
+  char        *text = malloc(cap);
+  tf_config_t *config;
+  while (used + 8 < cap) used += (size_t)snprintf(text + used, cap - used, "a: *b\n");
+  write_file("t.yaml", text, used);
+  assert_int_equal(tf_config_load("t.yaml", NULL, 0, NULL, &errors, &config), E_CONFIG_SYNTAX);
+  assert_true(errors.more_cnt <= 200);
+  used = 0;
+  while (used + 16 < cap) used += (size_t)snprintf(text + used, cap - used, "k%zu: 1\n", used);
+  write_file("t.yaml", text, used);
+  assert_int_equal(tf_config_load("t.yaml", NULL, 0, NULL, &errors, &config), E_CONFIG_SYNTAX);
+  assert_string_equal(errors_text(), "t.yaml:1025:1: more than 1024 keys in one mapping\n");
+  free(text);
+}
+
+static void lists_longer_than_their_bound_are_refused(void **state) {
+  (void)state;
+  char         text[4096] = "bars: {";
+  tf_config_t *config;
+  for (int i = 0; i < 65; i++) snprintf(text + strlen(text), 32, "b%d: 1s,", i);
+  snprintf(text + strlen(text), 8, "}\n");
+  write_file("t.yaml", text, strlen(text));
+  assert_int_equal(tf_config_load("t.yaml", NULL, 0, NULL, &errors, &config), E_CONFIG_VALUE);
+  assert_string_equal(errors_text(), "t.yaml:1:7: bars: 65 items; at most 64\n");
+}
+
+static void more_sets_than_the_bound_are_refused(void **state) {
+  (void)state;
+  const char  *sets[TF_CONFIG_SETS_MAX + 1];
+  tf_config_t *config;
+  for (size_t i = 0; i < TF_ARRAY_CNT(sets); i++) sets[i] = "engine.idle=spin";
+  write_file("t.yaml", FEED, strlen(FEED));
+  assert_int_equal(tf_config_load("t.yaml", sets, TF_CONFIG_SETS_MAX + 1, NULL, &errors, &config),
+                   E_CONFIG_KEY);
+  assert_string_equal(errors_text(), "--set: given 65 times; at most 64\n");
+  assert_int_equal(tf_config_load("t.yaml", sets, TF_CONFIG_SETS_MAX, NULL, &errors, &config), 0);
+  tf_config_free(config);
+}
+
+static const char all_keys[] =
+    "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
+    "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
+    "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
+    "latency_sample: 3, log_level: debug}\n"
+    "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
+    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, message_bytes_max: 64KiB}]\n"
+    "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
+    "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
+    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, backend: cpu, budget: "
+    "50us}]\n"
+    "strategies: [{name: fade, model: m, buy: a, sell: b, flat: c, cooldown: 250ms, max_rate: "
+    "10/100ms, books: [ok, crossed], emit: actions}]\n"
+    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true}]\n"
+    "http: {listen: \"[::1]:8090\"}\n";
+
+static void every_key_reaches_its_field(void **state) {
+  (void)state;
+  tf_config_t *c = load(all_keys, NULL, 0);
+  assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_MAXIMUM);
+  assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_SLEEP);
+  assert_int_equal(c->engine.io, TF_CONFIG_IO_EPOLL);
+  assert_int_equal(c->engine.instruments_max, 7);
+  assert_int_equal(c->engine.book_levels_max, 9);
+  assert_int_equal(c->engine.event_ring_slots, 128);
+  assert_int_equal(c->engine.decision_ring_slots, 256);
+  assert_int_equal(c->engine.message_levels_max, 99);
+  assert_int_equal(c->engine.latency_sample, 3);
+  assert_int_equal(c->engine.log_level, TF_LOG_DEBUG);
+  assert_int_equal(c->engine.lane_cnt, 3);
+  assert_int_equal(c->engine.lanes[1].cpu, 3);
+  assert_int_equal(c->engine.lanes[0].stages, TF_CONFIG_STAGE_ACQUIRE);
+  assert_int_equal(c->engine.lanes[1].stages, TF_CONFIG_STAGES_LANE);
+  assert_int_equal(c->engine.lanes[2].stages, TF_CONFIG_STAGE_EMIT);
+  assert_int_equal(c->engine.lanes[2].cpu, -1);
+  assert_int_equal(c->feed_cnt, 1);
+  assert_string_equal(c->feeds[0].name, "main");
+  assert_string_equal(c->feeds[0].venue, "kraken");
+  assert_int_equal(c->feeds[0].channels, TF_CHANNEL_TRADE | TF_CHANNEL_BOOK);
+  assert_int_equal(c->feeds[0].instruments.item_cnt, 2);
+  assert_string_equal(c->feeds[0].instruments.items[1], "B");
+  assert_string_equal(c->feeds[0].url.host, "::1");
+  assert_int_equal(c->feeds[0].url.port, 9);
+  assert_true(c->feeds[0].url.tls);
+  assert_string_equal(c->feeds[0].rest.host, "h");
+  assert_int_equal(c->feeds[0].rest.port, 8);
+  assert_false(c->feeds[0].rest.tls);
+  assert_string_equal(c->feeds[0].ca_file, "t.yaml");
+  assert_int_equal(c->feeds[0].message_bytes_max, 65536);
+  assert_int_equal(c->bar_cnt, 4);
+  assert_string_equal(c->bars[0].name, "s1");
+  assert_int_equal(c->bars[0].size.kind, TF_CONFIG_BAR_TIME);
+  assert_int_equal(c->bars[0].size.interval_ns, TF_NS_PER_SEC);
+  assert_int_equal(c->bars[1].size.kind, TF_CONFIG_BAR_TICKS);
+  assert_true(c->bars[1].size.amount == 100);
+  assert_int_equal(c->bars[2].size.kind, TF_CONFIG_BAR_VOLUME);
+  assert_true(c->bars[2].size.amount == 0.5);
+  assert_int_equal(c->bars[3].size.kind, TF_CONFIG_BAR_NOTIONAL);
+  assert_true(c->bars[3].size.amount == 1e6);
+  assert_int_equal(c->feature_cnt, 2);
+  assert_null(c->features[0].name);
+  assert_string_equal(c->features[0].expr, "mid");
+  assert_string_equal(c->features[1].name, "z");
+  assert_string_equal(c->models[0].file, "gone.safetensors");
+  assert_int_equal(c->models[0].window, 50);
+  assert_int_equal(c->models[0].precision, TF_CONFIG_PRECISION_INT8);
+  assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
+  assert_int_equal(c->models[0].budget_ns, 50000);
+  assert_string_equal(c->strategies[0].model, "m");
+  assert_string_equal(c->strategies[0].flat, "c");
+  assert_int_equal(c->strategies[0].cooldown_ns, 250 * TF_NS_PER_MS);
+  assert_int_equal(c->strategies[0].max_rate.cnt_max, 10);
+  assert_int_equal(c->strategies[0].max_rate.window_ns, 100 * TF_NS_PER_MS);
+  assert_int_equal(c->strategies[0].books, 1u << TF_BOOK_OK | 1u << TF_BOOK_CROSSED);
+  assert_int_equal(c->strategies[0].emit, TF_CONFIG_EMIT_ACTIONS);
+  assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
+  assert_int_equal(c->sinks[0].slots, 64);
+  assert_true(c->sinks[0].durable);
+  assert_string_equal(c->http.listen.host, "::1");
+  assert_int_equal(c->http.listen.port, 8090);
+  tf_config_free(c);
+}
+
+/* Every key of the table appears in all_keys, so a new row makes the test above incomplete aloud. */
+static void the_test_above_knows_every_key(void **state) {
+  (void)state;
+  for (uint32_t g = 0; g < tf_config_table_root.group_cnt; g++) {
+    const tf_config_group_t *group = &tf_config_table_root.groups[g];
+    for (uint32_t k = 0; k < group->section->key_cnt; k++) {
+      char key[64];
+      if (group->kind == TF_CONFIG_KIND_MAP) continue;
+      snprintf(key, sizeof key, "%s: ", group->section->keys[k].name);
+      bool is_default_only =
+          strcmp(key, "insecure: ") == 0 || strcmp(key, "policy: ") == 0; /* other tests' */
+      if (!strstr(all_keys, key) && !is_default_only) fail_msg("%s is not tested", key);
+    }
+  }
+}
+
+static void words_are_those_of_the_contracts(void **state) {
+  (void)state;
+  static const char *const levels[] = {"debug", "info", "notice", "warn", "error", "fatal"};
+  char                     text[64];
+  for (int i = 0; i < 6; i++) {
+    tf_log_level_t level;
+    snprintf(text, sizeof text, "engine: {log_level: %s}\n", levels[i]);
+    tf_config_t *c = load(text, NULL, 0);
+    assert_true(tf_log_level_parse(levels[i], &level));
+    assert_int_equal(c->engine.log_level, level);
+    tf_config_free(c);
+  }
+  tf_config_t *c = load("strategies: [{name: a, buy: x, books: [none]}]\n", NULL, 0);
+  assert_int_equal(c->strategies[0].books, 1u << TF_BOOK_NONE);
+  tf_config_free(c);
+  c = load("feeds: [{name: a, venue: kraken, channels: [quote]}]\n", NULL, 0);
+  assert_int_equal(c->feeds[0].channels, TF_CHANNEL_QUOTE);
+  assert_int_equal(c->feeds[0].instruments.item_cnt, 0);
+  tf_config_free(c);
+}
+
+static void origin_is(const tf_config_t *config, const char *path, const char *value,
+                      const char *origin) {
+  char                     buf[256];
+  const tf_config_value_t *v = tf_config_value_at(config, path);
+  if (!v) fail_msg("%s has no value", path);
+  assert_string_equal(v->text, value);
+  assert_string_equal(tf_config_origin_text(config, v, buf, sizeof buf), origin);
+}
+
+static void each_value_remembers_where_it_came_from(void **state) {
+  (void)state;
+  static const char *const sets[] = {"engine.io=epoll", "feeds.0.url=ws://127.0.0.1:9001",
+                                     "strategies[0].cooldown=1s", "engine.io=io_uring"};
+  tf_config_t             *c =
+      load("engine:\n  profile: aggressive\n  latency_sample: 2\nfeeds:\n  - {name: a, "
+           "venue: kraken, url: \"wss://x\"}\nstrategies: [{name: s, buy: x}]\n",
+           sets, 4);
+  char buf[256];
+  origin_is(c, "engine.profile", "aggressive", "t.yaml:2:12");
+  origin_is(c, "engine.latency_sample", "2", "t.yaml:3:19");
+  origin_is(c, "engine.idle", "spin", "profile aggressive");
+  origin_is(c, "engine.event_ring_slots", "262144", "profile aggressive");
+  origin_is(c, "engine.lanes[1].stages", "[emit]", "profile aggressive");
+  origin_is(c, "engine.lanes[1].cpu", "-1", "default");
+  origin_is(c, "engine.log_level", "notice", "default");
+  origin_is(c, "engine.io", "io_uring", "--set engine.io=io_uring");
+  origin_is(c, "feeds[0].url", "ws://127.0.0.1:9001", "--set feeds.0.url=ws://127.0.0.1:9001");
+  origin_is(c, "strategies[0].cooldown", "1s", "--set strategies[0].cooldown=1s");
+  assert_int_equal(tf_config_origin_of(tf_config_value_at(c, "engine.io")), TF_CONFIG_ORIGIN_SET);
+  assert_int_equal(tf_config_origin_of(tf_config_value_at(c, "engine.idle")),
+                   TF_CONFIG_ORIGIN_PROFILE);
+  assert_string_equal(tf_config_where(c, "strategies[0].buy", buf, sizeof buf),
+                      "t.yaml:6:29: strategies[0].buy");
+  assert_string_equal(tf_config_where(c, "strategies[0].sell", buf, sizeof buf),
+                      "t.yaml: strategies[0].sell");
+  tf_config_free(c);
+}
+
+static void a_profile_sets_its_keys_and_each_stays_overridable(void **state) {
+  (void)state;
+  static const char *const names[] = {"basic", "standard", "aggressive", "maximum"};
+  for (int i = 0; i < 4; i++) {
+    char text[64];
+    snprintf(text, sizeof text, "engine: {profile: %s}\n", names[i]);
+    tf_config_t *c = load(text, NULL, 0);
+    assert_int_equal(c->engine.profile, i);
+    for (uint32_t r = 0; r < tf_config_table_profile_cnt; r++) {
+      const tf_config_profile_row_t *row = &tf_config_table_profiles[r];
+      char                           path[64];
+      snprintf(path, sizeof path, "engine.%s%s", row->key,
+               strcmp(row->key, "lanes") == 0 ? "[0].stages" : "");
+      const tf_config_value_t *v = tf_config_value_at(c, path);
+      assert_non_null(v);
+      if (strcmp(row->profile, names[i]) == 0)
+        assert_int_equal(tf_config_origin_of(v), TF_CONFIG_ORIGIN_PROFILE);
+    }
+    tf_config_free(c);
+  }
+  static const char *const sets[] = {"engine.profile=basic"};
+  tf_config_t             *c      = load("engine: {profile: maximum, idle: yield}\n", sets, 1);
+  assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_BASIC);
+  assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_YIELD);
+  assert_int_equal(c->engine.instruments_max, 64);
+  assert_int_equal(c->engine.lane_cnt, 1);
+  tf_config_free(c);
+}
+
+static void sets_make_what_is_not_there(void **state) {
+  (void)state;
+  static const char *const sets[] = {"engine.lanes=[{cpu: 1}]",
+                                     "feeds.0={name: a, venue: kraken}",
+                                     "feeds.1.name=b",
+                                     "feeds.1.venue=kraken",
+                                     "bars.s1=5s",
+                                     "features=[mid, \"ret(mid,50)\"]",
+                                     "features.2=spread"};
+  tf_config_t             *c      = load("", sets, 7);
+  assert_int_equal(c->engine.lanes[0].cpu, 1);
+  assert_int_equal(c->feed_cnt, 2);
+  assert_string_equal(c->feeds[1].name, "b");
+  assert_int_equal(c->bars[0].size.interval_ns, 5 * TF_NS_PER_SEC);
+  assert_int_equal(c->feature_cnt, 3);
+  assert_string_equal(c->features[1].expr, "ret(mid,50)");
+  tf_config_free(c);
+}
+
+static void the_hash_covers_values_and_not_their_writing(void **state) {
+  (void)state;
+  static const char *const sets[] = {"strategies.0.cooldown=250ms"};
+  tf_config_t             *a = load("strategies: [{name: s, buy: x, cooldown: 250ms}]\n", NULL, 0);
+  tf_config_t             *b =
+      load("# other\nstrategies:\n  - cooldown: 0.25s\n    buy: \"x\"\n    name: s\n", NULL, 0);
+  tf_config_t *c = load("strategies: [{name: s, buy: x, cooldown: 251ms}]\n", NULL, 0);
+  tf_config_t *d = load("strategies: [{name: s, buy: x}]\n", sets, 1);
+  tf_config_t *e = load("strategies: [{name: s, sell: x, cooldown: 250ms}]\n", NULL, 0);
+  assert_true(a->hash == b->hash && a->hash == d->hash);
+  assert_memory_equal(a->sha256, b->sha256, 32);
+  assert_true(a->hash != c->hash && a->hash != e->hash);
+  tf_config_free(a);
+  tf_config_free(b);
+  tf_config_free(c);
+  tf_config_free(d);
+  tf_config_free(e);
+}
+
+static void files_are_looked_for_beside_the_config_first(void **state) {
+  (void)state;
+  tf_config_t *c;
+  assert_int_equal(mkdir("sub", 0700), 0);
+  write_file("sub/beside.bin", "x", 1);
+  write_file("here.bin", "x", 1);
+  const char *text = "models: [{name: a, file: beside.bin}, {name: b, file: here.bin}, {name: c, "
+                     "file: /abs.bin}]\n";
+  write_file("sub/t.yaml", text, strlen(text));
+  assert_int_equal(tf_config_load("sub/t.yaml", NULL, 0, NULL, &errors, &c), TF_OK);
+  assert_string_equal(c->models[0].file, "sub/beside.bin");
+  assert_string_equal(c->models[1].file, "here.bin");
+  assert_string_equal(c->models[2].file, "/abs.bin");
+  assert_string_equal(tf_config_value_at(c, "models[0].file")->text, "beside.bin");
+  tf_config_free(c);
+}
+
+static void the_shipped_configs_are_good(void **state) {
+  (void)state;
+  static const char *const names[]    = {"replay", "replay-binance", "binance", "demo"};
+  static const char *const features[] = {"spread_bps",
+                                         "imbalance(5)",
+                                         "ofi(1s)",
+                                         "trade_imbalance(1s)",
+                                         "zscore(mid,500)",
+                                         "realized_vol(mid,100)",
+                                         "ret(mid,50)",
+                                         "rsi(s1.close,14)",
+                                         "(microprice-mid)/spread",
+                                         "(ema(mid,20)-mid)/spread",
+                                         "(vwap(10s)-mid)/spread",
+                                         "trade_count(1s)",
+                                         "mid",
+                                         "spread",
+                                         "microprice"};
+  for (int i = 0; i < 4; i++) {
+    char         path[1200];
+    tf_config_t *c;
+    snprintf(path, sizeof path, "%s/configs/%s.yaml", source_dir, names[i]);
+    if (tf_config_load(path, NULL, 0, &known, &errors, &c) != TF_OK) fail_msg("%s", errors_text());
+    assert_int_equal(c->feature_cnt, TF_ARRAY_CNT(features));
+    for (size_t f = 0; f < TF_ARRAY_CNT(features); f++)
+      assert_string_equal(c->features[f].expr, features[f]);
+    assert_string_equal(c->models[0].name, "mlp");
+    assert_int_equal(c->bars[0].size.interval_ns, TF_NS_PER_SEC);
+    for (uint32_t f = 0; f < c->feed_cnt; f++) assert_false(c->feeds[f].insecure);
+    tf_config_free(c);
+  }
+}
+
+static int in_a_directory_of_its_own(void **state) {
+  (void)state;
+  static char dir[] = "/tmp/tf_config_XXXXXX";
+  if (!getcwd(source_dir, sizeof source_dir) || !mkdtemp(dir)) return -1;
+  return chdir(dir);
+}
+
+static int remove_the_directory(void **state) {
+  (void)state;
+  static const char *const left[] = {"t.yaml",     "big.yaml",       "fifo",
+                                     "sub/t.yaml", "sub/beside.bin", "here.bin"};
+  char                     dir[256];
+  if (!getcwd(dir, sizeof dir)) return -1;
+  for (size_t i = 0; i < TF_ARRAY_CNT(left); i++) unlink(left[i]);
+  rmdir("sub");
+  return rmdir(dir);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(each_bad_config_is_refused_with_every_error_at_its_place),
+      cmocka_unit_test(each_bad_set_is_refused_under_its_own_text),
+      cmocka_unit_test(files_that_are_no_config_are_refused),
+      cmocka_unit_test(one_mebibyte_is_the_most),
+      cmocka_unit_test(twenty_errors_are_listed_and_the_rest_counted),
+      cmocka_unit_test(a_file_of_nothing_but_errors_ends_early),
+      cmocka_unit_test(lists_longer_than_their_bound_are_refused),
+      cmocka_unit_test(more_sets_than_the_bound_are_refused),
+      cmocka_unit_test(each_good_config_has_its_canonical_value),
+      cmocka_unit_test(every_key_reaches_its_field),
+      cmocka_unit_test(the_test_above_knows_every_key),
+      cmocka_unit_test(words_are_those_of_the_contracts),
+      cmocka_unit_test(each_value_remembers_where_it_came_from),
+      cmocka_unit_test(a_profile_sets_its_keys_and_each_stays_overridable),
+      cmocka_unit_test(sets_make_what_is_not_there),
+      cmocka_unit_test(the_hash_covers_values_and_not_their_writing),
+      cmocka_unit_test(files_are_looked_for_beside_the_config_first),
+      cmocka_unit_test(the_shipped_configs_are_good),
+  };
+  return cmocka_run_group_tests(tests, in_a_directory_of_its_own, remove_the_directory);
+}
