@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "model/shapes.h"
 
 /* Magnitudes of the check rows. */
 static const float check_scales[] = {1.0f, 0.1f, 0.01f, 0.001f};
@@ -113,17 +114,9 @@ tf_err_t tf_graph_eval(const tf_graph_t *graph, const float *row, double *out) {
   return TF_OK;
 }
 
-/* -1 .. 1 from a position: splitmix64, https://prng.di.unimi.it/splitmix64.c */
-static float noise(uint64_t position) {
-  uint64_t z = (position + 1) * UINT64_C(0x9e3779b97f4a7c15);
-  z          = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z          = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  z ^= z >> 31;
-  return (float)(z >> 40) * 0x1p-23f - 1.0f;
-}
-
 tf_err_t tf_graph_make_checks(tf_graph_t *graph) {
-  const uint32_t cnt = TF_ARRAY_CNT(check_scales);
+  const uint32_t cnt  = TF_ARRAY_CNT(check_scales);
+  uint64_t       seed = 0;
   free(graph->check_inputs);
   free(graph->check_outputs);
   graph->check_cnt     = 0;
@@ -135,8 +128,8 @@ tf_err_t tf_graph_make_checks(tf_graph_t *graph) {
                              : TF_ERR(E_CORE_NO_MEMORY, "check rows");
   for (uint32_t r = 0; r < cnt && !err; r++) {
     float *row = graph->check_inputs + (size_t)r * graph->input_cnt;
-    for (uint32_t i = 0; i < graph->input_cnt; i++)
-      row[i] = check_scales[r] * noise((uint64_t)r * graph->input_cnt + i);
+    tf_shapes_noise(row, graph->input_cnt, &seed);
+    for (uint32_t i = 0; i < graph->input_cnt; i++) row[i] *= check_scales[r];
     err = tf_graph_eval(graph, row, out);
     for (uint32_t o = 0; o < graph->output_cnt && !err; o++) {
       if (!(fabs(out[o]) <= (double)FLT_MAX))
