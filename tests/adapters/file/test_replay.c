@@ -1,6 +1,7 @@
 #include "cmocka_tf.h"
 
 #include "adapters/file/made_file.h"
+#include "core/arena.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "file/replay.h"
@@ -342,6 +343,42 @@ static void a_paced_replay_of_a_large_file_delivers_every_record(void **state) {
   free(text);
 }
 
+/* In dev builds malloc aborts on a sealed lane: zlib, libzstd and we must have all we need. */
+static void polling_allocates_nothing(void **state) {
+  (void)state;
+  size_t cap = 2 << 20, at = 0, jsonl_at = 0;
+  char  *text = malloc(cap), *jsonl = malloc(cap);
+  for (int i = 0; i < 500; i++)
+    at += (size_t)sprintf(text + at, "%d [%d,%0*d]\n", i, i, 500 + i % 700, 7);
+  for (int i = 0; i < 500; i++)
+    jsonl_at += (size_t)sprintf(
+        jsonl + jsonl_at, "{\"t\":\"recv\",\"conn\":\"c%d\",\"ts\":0.%09d,\"data\":\"[%d]\"}\n",
+        i / 100, i % 100, i);
+  bytes_t           gz = made_gzip(text, at), zst = made_zstd(text, at, 100000);
+  bytes_t           gz2 = made_joined(gz, gz), zst2 = made_joined(zst, zst);
+  tf_replay_t       replay;
+  tf_replay_input_t in[3] = {input(0, ""), input(1, ""), input(2, "")};
+  made_file("in0", gz2.p, gz2.cnt - 3);
+  made_file("in1", zst2.p, zst2.cnt);
+  made_file("in2", jsonl, jsonl_at);
+  const tf_replay_config_t config = {.inputs = in, .input_cnt = 3, .event_cap = 1};
+  assert_int_equal(start(&replay, &config), 0);
+  tf_arena_seal_all();
+  tf_arena_lane_enter();
+  int result = run(&replay);
+  tf_arena_lane_leave();
+  tf_arena_unseal_all();
+  assert_int_equal(result, E_FILE_DAMAGED);
+  assert_int_equal(got_cnt, 2 * 1000 + 500);
+  end(&replay);
+  free(text);
+  free(jsonl);
+  free(gz.p);
+  free(zst.p);
+  free(gz2.p);
+  free(zst2.p);
+}
+
 static int setup(void **state) {
   tf_clock_calibrate();
   return made_dir_setup(state);
@@ -359,6 +396,7 @@ int main(void) {
       cmocka_unit_test(a_stopped_replay_is_done),
       cmocka_unit_test(a_paced_replay_publishes_when_due_and_dates_from_then),
       cmocka_unit_test(a_paced_replay_of_a_large_file_delivers_every_record),
+      cmocka_unit_test(polling_allocates_nothing),
   };
   return cmocka_run_group_tests(tests, setup, made_dir_teardown);
 }
