@@ -21,16 +21,35 @@ bool tf_log_level_parse(const char *text, tf_log_level_t *level) {
   return false;
 }
 
+typedef struct date {
+  int year, month, day;
+} date_t;
+
+/* Gregorian date of a time since 1970. gmtime_r would do, but it reads the time zone first, and that
+ * allocates. Days are counted in 400-year eras from 1 March of year 0, so that the leap day ends a
+ * year (Hinnant, "chrono-compatible low-level date algorithms"). */
+static date_t date_of(time_t seconds) {
+  long days    = seconds / 86400 + 719468;
+  long era     = days / 146097;
+  long in_era  = days % 146097;
+  long year    = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+  long in_year = in_era - (365 * year + year / 4 - year / 100);
+  long month   = (5 * in_year + 2) / 153; /* 0 is March */
+  return (date_t){.year  = (int)(year + era * 400 + (month >= 10)),
+                  .month = (int)(month < 10 ? month + 3 : month - 9),
+                  .day   = (int)(in_year - (153 * month + 2) / 5 + 1)};
+}
+
 void tf_log(tf_log_level_t level, const char *event, const char *fmt, ...) {
   if (level < level_min) return;
   struct timespec ts;
-  struct tm       tm;
   clock_gettime(CLOCK_REALTIME, &ts);
-  gmtime_r(&ts.tv_sec, &tm);
-  char    line[2048];
-  int     used = snprintf(line, sizeof line, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s ",
-                          tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                          tm.tm_sec, ts.tv_nsec / 1000000, level_names[level], event);
+  date_t date = date_of(ts.tv_sec);
+  char   line[2048];
+  int    used = snprintf(line, sizeof line, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s ", date.year,
+                         date.month, date.day, (int)(ts.tv_sec % 86400 / 3600),
+                         (int)(ts.tv_sec % 3600 / 60), (int)(ts.tv_sec % 60), ts.tv_nsec / 1000000,
+                         level_names[level], event);
   va_list args;
   va_start(args, fmt);
   int more = vsnprintf(line + used, sizeof line - (size_t)used - 1, fmt, args);

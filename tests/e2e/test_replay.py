@@ -142,14 +142,15 @@ class SmallRecordings(unittest.TestCase):
         self.assertEqual(got["events"]["book"], 10)
         self.assertEqual(got["ledger"]["residual"], 0)
 
-    def test_empty_recording_is_an_empty_run(self):
-        got, _ = replay(self.write())
-        self.assertEqual((got["messages"], got["decisions"], got["ledger"]["residual"]), (0, 0, 0))
+    def test_empty_file_is_no_recording(self):
+        _, err = run("replay", REPLAY_CONFIG, "--input", self.write(), "--set", f"sinks.0.path={shm_name()}", expect=3)
+        self.assertIn("r.txt: the file is empty", err)
 
     def test_journal_holds_the_decisions_that_the_summary_counts(self):
         source = self.write(*self.frames(800))
         journal = self.dir / "d.journal"
-        got, _ = replay(source, args=["--decisions", journal])
+        every = 'strategies=[{name: t, buy: "spread > 0.5", books: all}]'
+        got, _ = replay(source, sets=[every], args=["--decisions", journal])
         out, _ = run("tail", journal, "--json")
         records = [json.loads(line) for line in out.splitlines()]
         self.assertEqual(len(records), got["decisions"])

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "file/recording.h"
 #include "stage/book.h"
+#include "wire/decimal.h"
 
 #define EVENTS_MAX     65536
 #define SYMBOL_SCAN_RECORDS 20000 /* symbols that appear later are left out */
@@ -80,26 +81,13 @@ static uint32_t instrument_of(const sim_playback_t *p, uint32_t symbol) {
   return UINT32_MAX;
 }
 
-/* mantissa * 10^exp, exp <= 0, with all its decimals. */
-static int put_decimal(char *at, size_t cap, int64_t mantissa, int exp) {
-  char digits[24];
-  int  cnt      = snprintf(digits, sizeof digits, "%" PRId64, mantissa);
-  int  decimals = -exp;
-  int  padding  = decimals >= cnt ? decimals - cnt + 1 : 0; /* "5" at -3 is "0.005" */
-  char padded[48];
-  snprintf(padded, sizeof padded, "%.*s%s", padding < 22 ? padding : 22, "0000000000000000000000", digits);
-  size_t whole = strlen(padded) - (size_t)decimals;
-  return decimals > 0 ? snprintf(at, cap, "%.*s.%s", (int)whole, padded, padded + whole)
-                      : snprintf(at, cap, "%s", padded);
-}
-
 static char *put_side(char *at, const char *end, const tf_book_t *book, bool ask, uint32_t limit) {
   const tf_book_side_t *side = ask ? &book->ask : &book->bid;
-  for (uint32_t i = 0; i < limit && i < side->cnt && end - at > 160; i++) {
+  for (uint32_t i = 0; i < limit && i < side->cnt && end - at > 512; i++) {
     uint32_t level = side->cnt - 1 - i;
-    char     price[64], qty[64];
-    put_decimal(price, sizeof price, side->price[level], book->price_exp);
-    put_decimal(qty, sizeof qty, side->qty[level], book->qty_exp);
+    char     price[TF_DECIMAL_TEXT_BYTES], qty[TF_DECIMAL_TEXT_BYTES];
+    tf_decimal_format(side->price[level], book->price_exp, price);
+    tf_decimal_format(side->qty[level], book->qty_exp, qty);
     at += snprintf(at, (size_t)(end - at), "%s[\"%s\",\"%s\"]", i ? "," : "", price, qty);
   }
   return at;
@@ -109,7 +97,7 @@ static char *put_side(char *at, const char *end, const tf_book_t *book, bool ask
 static size_t render_snapshot(void *self, uint32_t symbol, uint32_t limit, char *buf, size_t cap) {
   sim_playback_t *p  = self;
   uint32_t        id = instrument_of(p, symbol);
-  if (id == UINT32_MAX || p->books[id].book.state != TF_BOOK_OK || cap < 4096) return 0;
+  if (id == UINT32_MAX || p->books[id].book.state != TF_BOOK_OK || cap < 8192) return 0;
   const tf_book_t *book = &p->books[id].book;
   const char      *end  = buf + cap - 64;
   char            *at   = buf + sprintf(buf, "{\"lastUpdateId\":%" PRIu64 ",\"bids\":[", book->venue_seq);

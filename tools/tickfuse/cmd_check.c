@@ -7,7 +7,26 @@
 
 static const tf_config_known_t *known_names;
 
+static tf_err_t (*deep_check)(const tf_config_t *config);
+
 void tf_cmd_check_known(const tf_config_known_t *known) { known_names = known; }
+
+void tf_cmd_check_deep(tf_err_t (*deep)(const tf_config_t *config)) { deep_check = deep; }
+
+/* The file's own grammar, then what the engine makes of it; the latter stops at its first error. */
+static tf_err_t check(const char *path, const char *const *sets, uint32_t set_cnt,
+                      tf_config_errors_t *errors, tf_config_t **config) {
+  tf_err_t err = tf_config_load(path, sets, set_cnt, known_names, errors, config);
+  if (err || !deep_check) return err;
+  err = deep_check(*config);
+  if (!err) return TF_OK;
+  memset(errors, 0, sizeof *errors);
+  errors->error_cnt      = 1;
+  errors->errors[0].code = err;
+  snprintf(errors->errors[0].text, sizeof errors->errors[0].text, "%s", tf_error_text());
+  tf_config_free(*config);
+  return err;
+}
 
 static const char help[] =
     "usage: tickfuse check CONFIG [--set key=value]... [--json]\n"
@@ -154,7 +173,7 @@ int tf_cmd_check(int argc, char **argv) {
     fputs(help, stdout);
     return 0;
   }
-  if (tf_config_load(args.path, args.sets, args.set_cnt, known_names, &errors, &config) != TF_OK) {
+  if (check(args.path, args.sets, args.set_cnt, &errors, &config) != TF_OK) {
     if (args.json)
       print_json(json_of_errors(args.path, &errors));
     else

@@ -9,6 +9,10 @@
  * object must outlive the commands. */
 void tf_cmd_check_known(const tf_config_known_t *known);
 
+/* What a config must pass beyond its own grammar: features, rules, models, topology. 0, or the error
+ * with its record set. NULL (the start): nothing more is checked. */
+void tf_cmd_check_deep(tf_err_t (*deep)(const tf_config_t *config));
+
 int tf_cmd_check(int argc, char **argv);
 int tf_cmd_schema(int argc, char **argv);
 

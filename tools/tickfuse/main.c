@@ -6,8 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/engine.h"
 #include "cli.h"
+#include "cmd_config.h"
 #include "core/clock.h"
+#include "registry.h"
 
 static const struct {
   const char *name;
@@ -34,11 +37,22 @@ static void hold_stdio(void) {
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0) _exit(1);
 }
 
+/* `check` goes as far as a run would before it opens anything. */
+static tf_err_t check_engine(const tf_config_t *config) {
+  static tf_engine_t        engine;
+  const tf_engine_options_t options = {.is_check = true};
+  tf_err_t                  err     = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  tf_engine_fini(&engine);
+  return err;
+}
+
 int main(int argc, char **argv) {
   hold_stdio();
   setlocale(LC_ALL, "C"); /* a decimal comma in the environment must not reach a number */
   signal(SIGPIPE, SIG_IGN);
   tf_clock_calibrate();
+  tf_cmd_check_known(tickfuse_known());
+  tf_cmd_check_deep(check_engine);
   const char *name = argc > 1 ? argv[1] : "help";
   if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
     print_help(argc > 1 ? stdout : stderr);

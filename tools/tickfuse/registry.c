@@ -24,17 +24,23 @@ const tf_registry_t *tickfuse_registry(void) {
   return &registry;
 }
 
-int tickfuse_load_config(const char *path, const char *const *sets, uint32_t set_cnt,
-                         tf_config_t **config) {
-  const tf_registry_t *r = tickfuse_registry();
-  const char          *venues[NAMES_MAX], *sinks[NAMES_MAX], *policies[NAMES_MAX];
+const tf_config_known_t *tickfuse_known(void) {
+  static const char       *venues[NAMES_MAX], *sinks[NAMES_MAX], *policies[NAMES_MAX];
+  static tf_config_known_t known;
+  const tf_registry_t     *r = tickfuse_registry();
   TF_ASSERT(r->feed_cnt <= NAMES_MAX && r->sink_cnt <= NAMES_MAX && r->policy_cnt <= NAMES_MAX);
   for (uint32_t i = 0; i < r->feed_cnt; i++) venues[i] = r->feeds[i]->venue;
   for (uint32_t i = 0; i < r->sink_cnt; i++) sinks[i] = r->sinks[i]->name;
   for (uint32_t i = 0; i < r->policy_cnt; i++) policies[i] = r->policies[i]->name;
-  tf_config_known_t  known = {venues, r->feed_cnt, sinks, r->sink_cnt, policies, r->policy_cnt};
+  known = (tf_config_known_t){venues, r->feed_cnt, sinks, r->sink_cnt, policies, r->policy_cnt};
+  return &known;
+}
+
+int tickfuse_load_config(const char *path, const char *const *sets, uint32_t set_cnt,
+                         tf_config_t **config) {
   tf_config_errors_t errors;
-  if (tf_config_load(path, sets, set_cnt, &known, &errors, config) == TF_OK) return TF_EXIT_DONE;
+  if (tf_config_load(path, sets, set_cnt, tickfuse_known(), &errors, config) == TF_OK)
+    return TF_EXIT_DONE;
   tf_config_report_print(&errors, stderr);
   return TF_EXIT_USAGE;
 }

@@ -5,7 +5,8 @@
 #include "boot/config.h"
 #include "tf/registry.h"
 
-const tf_registry_t *tickfuse_registry(void);
+const tf_registry_t     *tickfuse_registry(void);
+const tf_config_known_t *tickfuse_known(void); /* their names, for error texts */
 
 /* Loads a config against the names of the tables. On failure prints every error found and returns
  * the exit code; 0 otherwise. */
