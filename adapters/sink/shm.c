@@ -330,7 +330,7 @@ static tf_err_t shm_open_stream(void *state, const tf_sink_config_t *config) {
     }
   }
   if (err == TF_OK && predecessor.fd >= 0)
-    tf_log(TF_LOG_NOTICE, "shm_taken_over",
+    tf_log(TF_LOG_INFO, "shm_taken_over",
            "path=%s epoch=%u predecessor_epoch=%u last_seq=%" PRIu64 " last_decision_seq=%" PRIu64,
            path, shm->header->epoch, predecessor.epoch, predecessor.last_seq,
            predecessor.decision_seq);

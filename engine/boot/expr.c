@@ -253,9 +253,6 @@ static tf_err_t advance(parser_t *p) {
   if (*c == '\0') return TF_OK;
   if (is_digit(*c)) return scan_number(p);
   if (is_letter(*c)) return scan_name(p);
-  if (*c == '.' && is_digit(c[1])) {
-    return tf_expr_error(p->expr, p->pos, "found a number without a digit before \".\"; write 0.5");
-  }
   static const char       MARKS[] = "(),.:";
   static const tok_kind_t KINDS[] = {TOK_OPEN, TOK_CLOSE, TOK_COMMA, TOK_DOT, TOK_COLON};
   const char             *mark    = strchr(MARKS, *c);
@@ -407,6 +404,12 @@ static tf_err_t parse_primary(parser_t *p, uint32_t *node) {
     if (p->tok.kind != TOK_CLOSE) return unexpected(p, "\")\" or an operator");
     p->expr->nodes[*node].in_parens = true;
     return advance(p);
+  case TOK_DOT:
+    if (is_digit(p->expr->text[p->tok.at + 1])) {
+      return tf_expr_error(p->expr, p->tok.at,
+                           "found a number without a digit before \".\"; write 0.5");
+    }
+    return unexpected(p, "a name, a number or \"(\"");
   default: return unexpected(p, "a name, a number or \"(\"");
   }
 }

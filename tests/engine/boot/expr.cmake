@@ -1,0 +1,1 @@
+tf_test(test_expr LIBS tf_expr)

@@ -1,0 +1,159 @@
+#include "market_script.h"
+
+#include <string.h>
+
+uint64_t script_random(uint64_t *seed) {
+  *seed ^= *seed >> 12;
+  *seed ^= *seed << 25;
+  *seed ^= *seed >> 27;
+  return *seed * UINT64_C(2685821657736338717);
+}
+
+static uint64_t below(uint64_t *seed, uint64_t bound) {
+  return (script_random(seed) >> 11) % bound;
+}
+
+static void make_book(script_event_t *e, uint64_t *seed, int64_t mid) {
+  e->bid_cnt = (uint32_t)below(seed, SCRIPT_LEVELS + 1);
+  e->ask_cnt = (uint32_t)below(seed, SCRIPT_LEVELS + 1);
+  if (below(seed, 8) != 0) { /* mostly both sides are there */
+    e->bid_cnt += e->bid_cnt == 0;
+    e->ask_cnt += e->ask_cnt == 0;
+  }
+  int64_t bid = mid - (int64_t)below(seed, 5), ask = mid + 1 + (int64_t)below(seed, 5);
+  for (uint32_t i = 0; i < SCRIPT_LEVELS; i++) {
+    e->bid_price[i] = bid;
+    e->ask_price[i] = ask;
+    e->bid_size[i]  = 1 + (int64_t)below(seed, 90000);
+    e->ask_size[i]  = 1 + (int64_t)below(seed, 90000);
+    bid -= 1 + (int64_t)below(seed, 3);
+    ask += 1 + (int64_t)below(seed, 3);
+  }
+}
+
+void script_make(script_event_t *events, uint32_t cnt, uint64_t seed, uint64_t step_ns) {
+  uint64_t now = UINT64_C(1700000000000000000);
+  int64_t  mid = 6183763;
+  memset(events, 0, cnt * sizeof *events);
+  for (uint32_t i = 0; i < cnt; i++) {
+    script_event_t *e = &events[i];
+    switch (below(&seed, 10)) {
+    case 0: now += step_ns; break; /* exactly the window's length */
+    case 1: now += step_ns * 3; break;
+    case 2: now -= below(&seed, step_ns); break; /* a clock that steps back */
+    case 3:
+    case 4:
+    case 5: break; /* the same receive time */
+    default: now += below(&seed, step_ns / 4); break;
+    }
+    mid += (int64_t)below(&seed, 7) - 3;
+    e->now_ns = now;
+    e->last   = below(&seed, 3) != 0 || i + 1 == cnt;
+    switch (below(&seed, 20)) {
+    case 0:
+    case 1:
+    case 2:
+      e->kind    = 'Q';
+      e->bid     = mid - (int64_t)below(&seed, 3);
+      e->ask     = mid + 1 + (int64_t)below(&seed, 3);
+      e->bid_qty = (int64_t)below(&seed, 50000);
+      e->ask_qty = 1 + (int64_t)below(&seed, 50000);
+      break;
+    case 3:
+    case 4:
+    case 5:
+      e->kind = 'B';
+      make_book(e, &seed, mid);
+      break;
+    case 6: e->kind = 'V'; break;
+    default:
+      e->kind     = 'T';
+      e->price    = mid;
+      e->qty      = 1 + (int64_t)below(&seed, 4000);
+      e->side     = (int)below(&seed, 2) * 2 - 1;
+      e->backfill = below(&seed, 40) == 0;
+      break;
+    }
+  }
+}
+
+void script_market_init(script_market_t *m) {
+  memset(m, 0, sizeof *m);
+  m->book.bid       = (tf_book_side_t){m->prices[0], m->sizes[0], 0, SCRIPT_LEVELS};
+  m->book.ask       = (tf_book_side_t){m->prices[1], m->sizes[1], 0, SCRIPT_LEVELS};
+  m->book.price_exp = -2;
+  m->book.qty_exp   = -3;
+  m->book.state     = TF_BOOK_NONE;
+  double nan        = __builtin_nan("");
+  m->market         = (tf_market_t){.event       = &m->event,
+                                    .book        = &m->book,
+                                    .bid         = nan,
+                                    .ask         = nan,
+                                    .bid_qty     = nan,
+                                    .ask_qty     = nan,
+                                    .trade_price = nan,
+                                    .trade_qty   = nan};
+}
+
+static void set_side(tf_book_side_t *side, const int64_t *price, const int64_t *size,
+                     uint32_t cnt) {
+  side->cnt = cnt;
+  for (uint32_t i = 0; i < cnt; i++) { /* best last */
+    side->price[cnt - 1 - i] = price[i];
+    side->qty[cnt - 1 - i]   = size[i];
+  }
+}
+
+uint32_t script_market_apply(script_market_t *m, const script_event_t *e) {
+  tf_market_t *k = &m->market;
+  k->now_ns      = e->now_ns;
+  m->event =
+      (tf_event_t){.ts_recv_ns = e->now_ns, .flags = (uint8_t)(e->backfill ? TF_FLAG_BACKFILL : 0)};
+  switch (e->kind) {
+  case 'T':
+    m->event.kind  = TF_EVENT_TRADE;
+    k->trade_price = tf_decimal_to_double(e->price, -2);
+    k->trade_qty   = tf_decimal_to_double(e->qty, -3);
+    k->trade_side  = e->side;
+    return TF_ON_TRADE;
+  case 'Q':
+    m->event.kind = TF_EVENT_QUOTE;
+    k->bid        = tf_decimal_to_double(e->bid, -2);
+    k->ask        = tf_decimal_to_double(e->ask, -2);
+    k->bid_qty    = tf_decimal_to_double(e->bid_qty, -3);
+    k->ask_qty    = tf_decimal_to_double(e->ask_qty, -3);
+    k->has_quote  = true;
+    return TF_ON_QUOTE;
+  case 'V': m->book.state = TF_BOOK_NONE; return TF_ON_BOOK;
+  default:
+    m->event.kind = TF_EVENT_BOOK;
+    m->book.state = TF_BOOK_OK;
+    set_side(&m->book.bid, e->bid_price, e->bid_size, e->bid_cnt);
+    set_side(&m->book.ask, e->ask_price, e->ask_size, e->ask_cnt);
+    return TF_ON_BOOK;
+  }
+}
+
+void script_print(const script_event_t *events, uint32_t cnt, FILE *file) {
+  for (uint32_t i = 0; i < cnt; i++) {
+    const script_event_t *e = &events[i];
+    fprintf(file, "event %c %d %d %llu", e->kind, e->last, e->backfill,
+            (unsigned long long)e->now_ns);
+    if (e->kind == 'T')
+      fprintf(file, " %lld %lld %d", (long long)e->price, (long long)e->qty, e->side);
+    if (e->kind == 'Q') {
+      fprintf(file, " %lld %lld %lld %lld", (long long)e->bid, (long long)e->bid_qty,
+              (long long)e->ask, (long long)e->ask_qty);
+    }
+    if (e->kind == 'B') {
+      fprintf(file, " %u %u", e->bid_cnt, e->ask_cnt);
+      for (uint32_t k = 0; k < e->bid_cnt; k++) {
+        fprintf(file, " %lld %lld", (long long)e->bid_price[k], (long long)e->bid_size[k]);
+      }
+      for (uint32_t k = 0; k < e->ask_cnt; k++) {
+        fprintf(file, " %lld %lld", (long long)e->ask_price[k], (long long)e->ask_size[k]);
+      }
+    }
+    fputc('\n', file);
+  }
+}
