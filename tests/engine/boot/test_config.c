@@ -395,7 +395,7 @@ static void a_profile_sets_its_keys_and_each_stays_overridable(void **state) {
   tf_config_t             *c      = load("engine: {profile: maximum, idle: yield}\n", sets, 1);
   assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_BASIC);
   assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_YIELD);
-  assert_int_equal(c->engine.instruments_max, 64);
+  assert_int_equal(c->engine.instruments_max, 16);
   assert_int_equal(c->engine.lane_cnt, 1);
   tf_config_free(c);
 }
