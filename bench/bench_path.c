@@ -19,11 +19,11 @@
 #include "registry.h"
 #include "wire/ws.h"
 
-#define RECORDING   "../shared/data/binance-usdm/btcusdt_20240808.gz"
-#define FRAMES_MAX  100000u
-#define EVENTS_MAX  8192u
-#define LEVEL_NS    30.0
-#define DEPTH_NS    500.0
+#define RECORDING  "../shared/data/binance-usdm/btcusdt_20240808.gz"
+#define FRAMES_MAX 100000u
+#define EVENTS_MAX 8192u
+#define LEVEL_NS   30.0
+#define DEPTH_NS   500.0
 
 typedef enum class { CLASS_TRADE, CLASS_QUOTE, CLASS_DEPTH, CLASS_CNT } class_t;
 
@@ -46,9 +46,9 @@ typedef struct path_bench {
   tf_feed_out_t    out;
   uint64_t         recv_ns, begin_tsc;
   uint32_t         level_cnt;
-  class_t          class;
-  tf_hist_t        hist[CLASS_CNT];
-  tf_hist_t        depth_permille; /* of the depth budget, in thousandths */
+  class_t class;
+  tf_hist_t hist[CLASS_CNT];
+  tf_hist_t depth_permille; /* of the depth budget, in thousandths */
 } path_bench_t;
 
 static path_bench_t bench;
@@ -71,7 +71,8 @@ static bool load(path_bench_t *b, uint32_t frame_max) {
     f->http    = record.kind == TF_FRAME_HTTP;
     f->at      = (uint32_t)b->bytes_cnt;
     if (!f->http)
-      b->bytes_cnt += tf_ws_write_header(b->bytes + b->bytes_cnt, TF_WS_TEXT, true, record.bytes_cnt, NULL);
+      b->bytes_cnt +=
+          tf_ws_write_header(b->bytes + b->bytes_cnt, TF_WS_TEXT, true, record.bytes_cnt, NULL);
     memcpy(b->bytes + b->bytes_cnt, record.bytes, record.bytes_cnt);
     b->bytes_cnt += record.bytes_cnt;
     f->cnt = (uint32_t)(b->bytes_cnt - f->at);
@@ -89,9 +90,11 @@ static void decode(path_bench_t *b, const char *bytes, size_t cnt, uint8_t kind)
   b->feed->on_frame(b->feed_state, &frame, &b->out);
   if (b->out.event_cnt == 0) return;
   const tf_event_t *first = &b->out.events[0];
-  b->class     = first->kind == TF_EVENT_TRADE ? CLASS_TRADE : first->kind == TF_EVENT_QUOTE ? CLASS_QUOTE : CLASS_DEPTH;
-  b->level_cnt = b->out.event_cnt;
-  tf_batch_t batch = {b->out.events, b->out.event_cnt, b->begin_tsc, tf_clock_ticks()};
+  b->class                = first->kind == TF_EVENT_TRADE   ? CLASS_TRADE
+                            : first->kind == TF_EVENT_QUOTE ? CLASS_QUOTE
+                                                            : CLASS_DEPTH;
+  b->level_cnt            = b->out.event_cnt;
+  tf_batch_t batch        = {b->out.events, b->out.event_cnt, b->begin_tsc, tf_clock_ticks()};
   b->source.publisher.publish(b->source.publisher.self, &batch);
 }
 
@@ -122,7 +125,8 @@ static int poll_frame(tf_source_t *source, uint64_t now_ns) {
     if (b->level_cnt == 0) continue;
     tf_hist_record(&b->hist[b->class], ns);
     if (b->class == CLASS_DEPTH)
-      tf_hist_record(&b->depth_permille, (uint64_t)(1000.0 * (double)ns / (DEPTH_NS + LEVEL_NS * b->level_cnt)));
+      tf_hist_record(&b->depth_permille,
+                     (uint64_t)(1000.0 * (double)ns / (DEPTH_NS + LEVEL_NS * b->level_cnt)));
   }
   return 64;
 }
@@ -133,29 +137,33 @@ static const tf_source_ops_t source_ops = {poll_frame, stop_source};
 
 static tf_err_t open_source(path_bench_t *b) {
   static tf_feed_config_t config;
-  config = (tf_feed_config_t){.instruments = &engine.instruments,
-                              .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
-                              .pending_cap = 1024};
+  config       = (tf_feed_config_t){.instruments = &engine.instruments,
+                                    .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
+                                    .pending_cap = 1024};
   tf_err_t err = tf_engine_feed(tickfuse_registry(), "binance-usdm", &b->feed);
   if (err) return err;
-  b->feed_state = aligned_alloc(64, tf_align_up(b->feed->state_bytes(&config), 64));
-  b->out        = (tf_feed_out_t){.events = calloc(EVENTS_MAX, sizeof(tf_event_t)), .event_cap = EVENTS_MAX, .counts = &b->source.counts};
-  tf_ws_config_t  ws      = {.role = TF_WS_CLIENT, .utf8_unchecked = true, .random = {NULL, tf_ws_random_system}};
+  b->feed_state     = aligned_alloc(64, tf_align_up(b->feed->state_bytes(&config), 64));
+  b->out            = (tf_feed_out_t){.events    = calloc(EVENTS_MAX, sizeof(tf_event_t)),
+                                      .event_cap = EVENTS_MAX,
+                                      .counts    = &b->source.counts};
+  tf_ws_config_t ws = {
+      .role = TF_WS_CLIENT, .utf8_unchecked = true, .random = {NULL, tf_ws_random_system}
+  };
   tf_ws_handler_t handler = {b, on_message, on_control};
-  err = tf_ws_init(&b->ws, &ws, &handler, malloc(tf_ws_assembly_bytes(0)));
+  err                     = tf_ws_init(&b->ws, &ws, &handler, malloc(tf_ws_assembly_bytes(0)));
   if (!err) err = b->feed->init(b->feed_state, &config);
   b->source.ops = &source_ops;
   return err;
 }
 
 static tf_err_t run_once(void) {
-  char              shm[64];
+  char shm[64];
   snprintf(shm, sizeof shm, "sinks.0.path=bench-path-%d", (int)getpid());
   const char  *sets[] = {shm};
   tf_config_t *config;
   if (tickfuse_load_config("bench/path.yaml", sets, 1, &config) != 0) return E_CONFIG_FILE;
   const tf_engine_options_t options = {.is_replay = true};
-  tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (!err) err = open_source(&bench);
   if (!err) err = tf_engine_add_source(&engine, &bench.source, "bench");
   if (!err) err = tf_engine_start(&engine);
@@ -169,19 +177,22 @@ static tf_err_t run_once(void) {
 
 /* ticks and events a second of `tickfuse replay`, best of three: 0 when it cannot be run. */
 static void replay_rates(double *ticks_hz, double *events_hz) {
-  char self[900], command[2048];
+  char    self[900], command[2048];
   ssize_t cnt = readlink("/proc/self/exe", self, sizeof self - 1);
   if (cnt < 0) return;
   self[cnt] = '\0';
-  snprintf(command, sizeof command, "'%s/../tickfuse' replay bench/path.yaml --json --set sinks.0.path=bench-replay-%d "
-           "--input binance-usdm:" RECORDING, dirname(self), (int)getpid());
+  snprintf(command, sizeof command,
+           "'%s/../tickfuse' replay bench/path.yaml --json --set sinks.0.path=bench-replay-%d "
+           "--input binance-usdm:" RECORDING,
+           dirname(self), (int)getpid());
   for (int i = 0; i < 3; i++) {
     FILE   *pipe = popen(command, "r");
     json_t *root = pipe ? json_loadf(pipe, 0, NULL) : NULL;
     if (pipe) pclose(pipe);
-    double wall = json_real_value(json_object_get(root, "wall_seconds"));
+    double wall  = json_real_value(json_object_get(root, "wall_seconds"));
     double ticks = (double)json_integer_value(json_object_get(root, "ticks"));
-    double events = (double)json_integer_value(json_object_get(json_object_get(root, "events"), "total"));
+    double events =
+        (double)json_integer_value(json_object_get(json_object_get(root, "events"), "total"));
     if (wall > 0 && ticks / wall > *ticks_hz) {
       *ticks_hz  = ticks / wall;
       *events_hz = events / wall;
@@ -208,16 +219,40 @@ int main(int argc, char **argv) {
   }
   double ticks_hz = 0, events_hz = 0;
   if (!smoke) replay_rates(&ticks_hz, &events_hz);
-  const double p50 = 0.5, p99 = 0.99;
+  const double   p50 = 0.5, p99 = 0.99;
   tf_bench_row_t rows[] = {
-      {.name = "B6 trade p50", .ours = (double)tf_hist_quantile(&bench.hist[CLASS_TRADE], p50), .unit = "ns", .budget = 1000, .lower_is_better = true},
-      {.name = "B6 trade p99", .ours = (double)tf_hist_quantile(&bench.hist[CLASS_TRADE], p99), .unit = "ns", .budget = 2000, .lower_is_better = true},
-      {.name = "B6 quote p50", .ours = (double)tf_hist_quantile(&bench.hist[CLASS_QUOTE], p50), .unit = "ns", .budget = 1000, .lower_is_better = true},
-      {.name = "B6 quote p99", .ours = (double)tf_hist_quantile(&bench.hist[CLASS_QUOTE], p99), .unit = "ns", .budget = 2000, .lower_is_better = true},
-      {.name = "B6 depth p50 over 0.5 us + 30 ns a level", .ours = (double)tf_hist_quantile(&bench.depth_permille, p50) / 1000, .unit = "x", .budget = 1, .lower_is_better = true},
-      {.name = "B6 depth p99 over 0.5 us + 30 ns a level", .ours = (double)tf_hist_quantile(&bench.depth_permille, p99) / 1000, .unit = "x", .budget = 1, .lower_is_better = true},
-      {.name = "B7 replay ticks", .ours = ticks_hz, .unit = "1/s", .budget = 700e3},
-      {.name = "B7 replay events", .ours = events_hz, .unit = "1/s", .budget = 5e6},
+      {.name            = "B6 trade p50",
+       .ours            = (double)tf_hist_quantile(&bench.hist[CLASS_TRADE],       p50),
+       .unit            = "ns",
+       .budget          = 1000,
+       .lower_is_better = true},
+      {.name            = "B6 trade p99",
+       .ours            = (double)tf_hist_quantile(&bench.hist[CLASS_TRADE],                                                  p99),
+       .unit            = "ns",
+       .budget          = 2000,
+       .lower_is_better = true},
+      {.name            = "B6 quote p50",
+       .ours            = (double)tf_hist_quantile(&bench.hist[CLASS_QUOTE],                                                    p50),
+       .unit            = "ns",
+       .budget          = 1000,
+       .lower_is_better = true},
+      {.name            = "B6 quote p99",
+       .ours            = (double)tf_hist_quantile(&bench.hist[CLASS_QUOTE],p99),
+       .unit            = "ns",
+       .budget          = 2000,
+       .lower_is_better = true},
+      {.name            = "B6 depth p50 over 0.5 us + 30 ns a level",
+       .ours            = (double)tf_hist_quantile(&bench.depth_permille,                                        p50) / 1000,
+       .unit            = "x",
+       .budget          = 1,
+       .lower_is_better = true},
+      {.name            = "B6 depth p99 over 0.5 us + 30 ns a level",
+       .ours            = (double)tf_hist_quantile(&bench.depth_permille,                                                    p99) / 1000,
+       .unit            = "x",
+       .budget          = 1,
+       .lower_is_better = true},
+      {.name = "B7 replay ticks",                                                         .ours = ticks_hz,                                                     .unit = "1/s",                                                                                                              .budget = 700e3                                                                },
+      {.name = "B7 replay events",        .ours = events_hz,          .unit = "1/s", .budget = 5e6                                                                 },
   };
   tf_bench_print(rows, smoke ? 6 : 8, json);
   return 0;

@@ -9,11 +9,11 @@ typedef struct tf_bench_row {
   const char *name;
   double      ours;
   const char *unit;
-  const char *peer;       /* NULL: none was measured in this run */
+  const char *peer; /* NULL: none was measured in this run */
   double      peer_value;
-  double      budget;     /* 0: none */
+  double      budget; /* 0: none */
   bool        lower_is_better;
-  double      ratio_min;  /* against the peer, in our favour; 0: none */
+  double      ratio_min; /* against the peer, in our favour; 0: none */
 } tf_bench_row_t;
 
 /* ok: within the budget, and the ratio to the peer (how many times better we are) at least

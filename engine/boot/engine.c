@@ -10,8 +10,9 @@
 #include "core/hash.h"
 #include "core/log.h"
 
-#define ARENA_SLACK_BYTES ((size_t)4 << 20) /* alignment of all that is taken, sources' small parts */
-#define PENDING_LEVELS_MAX 8192             /* of one instrument while its snapshot is awaited */
+#define ARENA_SLACK_BYTES                                                                          \
+  ((size_t)4 << 20)             /* alignment of all that is taken, sources' small parts */
+#define PENDING_LEVELS_MAX 8192 /* of one instrument while its snapshot is awaited */
 
 /* ---- sizes ---- */
 
@@ -47,7 +48,8 @@ static size_t arena_bytes(const tf_engine_t *e) {
 static tf_err_t load_models(tf_engine_t *e) {
   const tf_config_t *c = e->config;
   if (c->model_cnt > TF_MODELS_MAX)
-    return TF_ERR(E_CONFIG_VALUE, "%s: models: %u, at most %d", c->path, c->model_cnt, TF_MODELS_MAX);
+    return TF_ERR(E_CONFIG_VALUE, "%s: models: %u, at most %d", c->path, c->model_cnt,
+                  TF_MODELS_MAX);
   for (uint32_t i = 0; i < c->model_cnt; i++) {
     if (e->options.is_check && access(c->models[i].file, R_OK) != 0) continue; /* check notes it */
     tf_err_t err = e->registry->models->load(c->models[i].file, &e->models[i]);
@@ -73,8 +75,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
                                              PENDING_LEVELS_MAX);
     if (err) return err;
     in->features = tf_arena_take(&e->arena, e->plan.mem_bytes, TF_LINE_BYTES);
-    in->row      = tf_arena_take(&e->arena, sizeof(double) * (e->plan.feature_cnt + 1),
-                                 TF_LINE_BYTES);
+    in->row = tf_arena_take(&e->arena, sizeof(double) * (e->plan.feature_cnt + 1), TF_LINE_BYTES);
     if (!in->features || !in->row) return E_CORE_ARENA_FULL;
     err = tf_feature_plan_init_state(&e->plan, in->features);
     if (!err) err = tf_decide_init_instrument(&lane->decide, in, &e->arena);
@@ -144,8 +145,8 @@ static tf_err_t each_rule(tf_engine_t *e, tf_feature_compile_t *compile, bool co
       char path[64];
       snprintf(path, sizeof path, "strategies[%u].%s", i, rules[r].key);
       tf_expr_origin_t origin = origin_of(e, path);
-      tf_err_t err = collect ? tf_rule_collect(compile, &origin, rules[r].text)
-                             : tf_rule_compile(compile, &origin, rules[r].text, rules[r].rule);
+      tf_err_t         err    = collect ? tf_rule_collect(compile, &origin, rules[r].text)
+                                        : tf_rule_compile(compile, &origin, rules[r].text, rules[r].rule);
       if (err) return err;
     }
   }
@@ -173,9 +174,10 @@ static tf_err_t add_model(tf_engine_t *e, tf_feature_compile_t *compile, const t
   for (uint32_t i = 0; i < model->input_cnt; i++) {
     places[i] = tf_feature_compile_find(compile, model->features[i]);
     if (places[i] == TF_FEATURE_COMPILE_NONE)
-      return TF_ERR(E_MODEL_SCHEMA,
-                    "%s: the model %s wants the feature \"%s\", which is not computed: add it under features",
-                    e->config->path, model->name, model->features[i]);
+      return TF_ERR(
+          E_MODEL_SCHEMA,
+          "%s: the model %s wants the feature \"%s\", which is not computed: add it under features",
+          e->config->path, model->name, model->features[i]);
   }
   return tf_compute_add_model(&e->runner.lane.compute, model, places, &e->arena);
 }
@@ -184,18 +186,20 @@ static tf_err_t add_strategies(tf_engine_t *e) {
   tf_decide_t       *decide = &e->runner.lane.decide;
   const tf_config_t *c      = e->config;
   if (c->strategy_cnt > TF_STRATEGIES_MAX)
-    return TF_ERR(E_CONFIG_VALUE, "%s: strategies: %u, at most %d", c->path, c->strategy_cnt, TF_STRATEGIES_MAX);
+    return TF_ERR(E_CONFIG_VALUE, "%s: strategies: %u, at most %d", c->path, c->strategy_cnt,
+                  TF_STRATEGIES_MAX);
   for (uint32_t i = 0; i < c->strategy_cnt; i++) {
     const tf_config_strategy_t *s        = &c->strategies[i];
     tf_strategy_t              *strategy = &decide->strategies[i];
     for (uint32_t p = 0; p < e->registry->policy_cnt; p++)
-      if (!strcmp(e->registry->policies[p]->name, s->policy)) strategy->policy = e->registry->policies[p];
+      if (!strcmp(e->registry->policies[p]->name, s->policy))
+        strategy->policy = e->registry->policies[p];
     if (!strategy->policy)
       return TF_ERR(E_CONFIG_VALUE, "%s: no policy is named \"%s\"", c->path, s->policy);
-    strategy->config = (tf_policy_config_t){.cooldown_ns    = s->cooldown_ns,
-                                            .rate_cnt_max   = s->max_rate.cnt_max,
-                                            .rate_window_ns = s->max_rate.window_ns,
-                                            .book_states_ok = s->books};
+    strategy->config       = (tf_policy_config_t){.cooldown_ns    = s->cooldown_ns,
+                                                  .rate_cnt_max   = s->max_rate.cnt_max,
+                                                  .rate_window_ns = s->max_rate.window_ns,
+                                                  .book_states_ok = s->books};
     strategy->actions_only = s->emit == TF_CONFIG_EMIT_ACTIONS;
     tf_err_t err           = find_model(e, s->model, &strategy->model_idx);
     if (err) return err;
@@ -233,8 +237,8 @@ static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uin
   if (!sink) return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
   tf_err_t err = check_overflow(e, sink, policy);
   if (err) return err;
-  tf_emit_t       *emit  = &e->runner.emit;
-  char            *named = e->sink_paths[emit->sink_cnt];
+  tf_emit_t       *emit   = &e->runner.emit;
+  char            *named  = e->sink_paths[emit->sink_cnt];
   tf_sink_config_t config = {.type        = type,
                              .path        = path ? named : NULL,
                              .slot_cnt    = slots,
@@ -259,7 +263,8 @@ static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uin
 static tf_err_t add_sinks(tf_engine_t *e) {
   const tf_config_t *c = e->config;
   for (uint32_t i = 0; i < c->sink_cnt; i++) {
-    tf_err_t err = add_sink(e, c->sinks[i].type, c->sinks[i].path, c->sinks[i].slots, c->sinks[i].policy);
+    tf_err_t err =
+        add_sink(e, c->sinks[i].type, c->sinks[i].path, c->sinks[i].slots, c->sinks[i].policy);
     if (err) return err;
   }
   if (!e->options.decisions_path) return TF_OK;
@@ -272,12 +277,13 @@ static tf_err_t place_stages(tf_engine_t *e) {
   const tf_config_engine_t *c = &e->config->engine;
   tf_runner_t              *r = &e->runner;
   if (c->lane_cnt > TF_THREADS_MAX)
-    return TF_ERR(E_BOOT_TOPOLOGY, "%s: engine.lanes: %u threads; one set of stages takes at most %d",
+    return TF_ERR(E_BOOT_TOPOLOGY,
+                  "%s: engine.lanes: %u threads; one set of stages takes at most %d",
                   e->config->path, c->lane_cnt, TF_THREADS_MAX);
   for (uint32_t i = 0; i < c->lane_cnt; i++) {
-    uint32_t stages         = c->lanes[i].stages;
-    r->threads[i].cpu       = c->lanes[i].cpu;
-    r->threads[i].stages    = (stages & TF_CONFIG_STAGE_ACQUIRE ? TF_STAGE_ACQUIRE : 0) |
+    uint32_t stages      = c->lanes[i].stages;
+    r->threads[i].cpu    = c->lanes[i].cpu;
+    r->threads[i].stages = (stages & TF_CONFIG_STAGE_ACQUIRE ? TF_STAGE_ACQUIRE : 0) |
                            (stages & TF_CONFIG_STAGES_LANE ? TF_STAGE_LANE : 0) |
                            (stages & TF_CONFIG_STAGE_EMIT ? TF_STAGE_EMIT : 0);
   }
@@ -316,7 +322,7 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->lane                     = lane;
   lane->emit                        = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
-  lane->hists                           = tf_publish_hists(&e->publish);
+  lane->hists                            = tf_publish_hists(&e->publish);
   if (!share_thread(r, TF_STAGE_ACQUIRE | TF_STAGE_LANE)) {
     e->event_ring = make_ring(e, c->event_ring_slots, sizeof(tf_ring_event_t), &e->event_writer,
                               &e->event_reader);
@@ -373,7 +379,8 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
   e->options  = *options;
   e->epoch    = (uint32_t)(tf_clock_wall_ns() / TF_NS_PER_SEC);
   if (config->bar_cnt > TF_BARS_MAX)
-    return TF_ERR(E_CONFIG_VALUE, "%s: bars: %u, at most %d", config->path, config->bar_cnt, TF_BARS_MAX);
+    return TF_ERR(E_CONFIG_VALUE, "%s: bars: %u, at most %d", config->path, config->bar_cnt,
+                  TF_BARS_MAX);
   tf_err_t err = place_stages(e);
   if (!err) err = tf_publish_init(&e->publish, &e->runner, &e->instruments);
   if (!err) err = load_models(e);
@@ -399,7 +406,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   e->runner.housekeep_self = &e->publish;
   e->runner.seal           = true;
   tf_arena_seal_all();
-  e->started_ns  = tf_clock_monotonic_ns();
+  e->started_ns = tf_clock_monotonic_ns();
   return tf_runner_start(&e->runner);
 }
 

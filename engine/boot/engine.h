@@ -16,8 +16,8 @@
 #include "tf/registry.h"
 
 typedef struct tf_engine_options {
-  bool        is_check;       /* nothing is opened: neither sinks nor models that are not there yet */
-  bool        is_replay;      /* a busy shared-memory name gets this process's id appended */
+  bool        is_check;  /* nothing is opened: neither sinks nor models that are not there yet */
+  bool        is_replay; /* a busy shared-memory name gets this process's id appended */
   const char *decisions_path; /* one more sink: a journal here; NULL for none */
 } tf_engine_options_t;
 

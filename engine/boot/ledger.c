@@ -12,8 +12,8 @@ static uint64_t sum(const uint64_t *words, uint32_t cnt) {
 }
 
 static void add_source(tf_ledger_t *l, const tf_source_t *s, uint64_t *decoded) {
-  const tf_feed_counts_t *c = &s->counts;
-  uint64_t ignored = 0;
+  const tf_feed_counts_t *c       = &s->counts;
+  uint64_t                ignored = 0;
   for (uint64_t i = 0; i < c->ignored_type_cnt; i++) ignored += c->ignored[i].cnt;
   l->residual[TF_LEDGER_BYTES] +=
       (int64_t)(s->bytes_rx - s->bytes_framed - s->bytes_partial - s->bytes_rejected);
@@ -36,8 +36,9 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
       (int64_t)(a->ingest_seq - a->events_dropped - lane->events - event_lag);
 
   const tf_compute_counts_t *inference = &lane->compute.counts;
-  l->residual[TF_LEDGER_INFERENCE]     = (int64_t)(inference->requested - inference->done -
-                                               inference->skipped_warmup - inference->skipped_output);
+  l->residual[TF_LEDGER_INFERENCE] =
+      (int64_t)(inference->requested - inference->done - inference->skipped_warmup -
+                inference->skipped_output);
 
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
   l->residual[TF_LEDGER_DECISIONS] = (int64_t)(lane->decide.counts.decisions - emit->decisions -

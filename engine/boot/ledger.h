@@ -6,13 +6,13 @@
 #include "boot/engine.h"
 
 typedef enum tf_ledger_row {
-  TF_LEDGER_BYTES,      /* rx = framed + partial + rejected */
-  TF_LEDGER_MESSAGES,   /* messages = data + control + ignored + rejected */
-  TF_LEDGER_EVENTS,     /* decoded = published */
-  TF_LEDGER_CONSUMED,   /* published = consumed by the lane + lag + dropped at stop */
-  TF_LEDGER_INFERENCE,  /* requested = done + skipped */
-  TF_LEDGER_DECISIONS,  /* decided = handed to emit + lag + dropped at stop */
-  TF_LEDGER_SINKS,      /* for each sink: handed to emit = acked + dropped */
+  TF_LEDGER_BYTES,     /* rx = framed + partial + rejected */
+  TF_LEDGER_MESSAGES,  /* messages = data + control + ignored + rejected */
+  TF_LEDGER_EVENTS,    /* decoded = published */
+  TF_LEDGER_CONSUMED,  /* published = consumed by the lane + lag + dropped at stop */
+  TF_LEDGER_INFERENCE, /* requested = done + skipped */
+  TF_LEDGER_DECISIONS, /* decided = handed to emit + lag + dropped at stop */
+  TF_LEDGER_SINKS,     /* for each sink: handed to emit = acked + dropped */
   TF_LEDGER_ROW_CNT
 } tf_ledger_row_t;
 

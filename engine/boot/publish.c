@@ -112,8 +112,9 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
   memset(p, 0, sizeof *p);
   p->runner      = runner;
   p->instruments = instruments;
-  size_t bytes   = tf_metrics_footprint(TF_THREADS_MAX + TF_SOURCES_MAX + TF_SINKS_MAX, TF_THREADS_MAX);
-  p->memory      = aligned_alloc(4096, tf_align_up(bytes, 4096));
+  size_t bytes =
+      tf_metrics_footprint(TF_THREADS_MAX + TF_SOURCES_MAX + TF_SINKS_MAX, TF_THREADS_MAX);
+  p->memory = aligned_alloc(4096, tf_align_up(bytes, 4096));
   if (!p->memory) return TF_ERR(E_CORE_NO_MEMORY, "metrics page: %zu bytes", bytes);
   memset(p->memory, 0, tf_align_up(bytes, 4096));
   p->page = tf_metrics_new(p->memory, bytes);
@@ -121,7 +122,10 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
   for (uint32_t t = 0; t < runner->thread_cnt; t++) {
     uint32_t stages = runner->threads[t].stages;
     char     name[32];
-    snprintf(name, sizeof name, "%s", stages & TF_STAGE_LANE ? "lane0" : stages & TF_STAGE_ACQUIRE ? "acquire" : "emit");
+    snprintf(name, sizeof name, "%s",
+             stages & TF_STAGE_LANE      ? "lane0"
+             : stages & TF_STAGE_ACQUIRE ? "acquire"
+                                         : "emit");
     tf_err_t err = add_block(p, TF_METRIC_THREAD, name, stages & TF_STAGE_LANE, &p->threads[t]);
     if (err) return err;
   }

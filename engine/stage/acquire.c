@@ -29,7 +29,7 @@ static void publish(void *self, const tf_batch_t *batch) {
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     tf_event_t *e  = &batch->events[i];
     e->ingest_seq  = ++a->ingest_seq;
-    a->events_hash = tf_hash_words(a->events_hash, e, sizeof *e / sizeof(uint64_t));
+    a->events_hash = tf_hash_line(a->events_hash, e);
   }
   if (a->ring)
     push(a, batch);

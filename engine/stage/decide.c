@@ -48,7 +48,7 @@ static void seal_decision(tf_decide_t *decide, tf_decision_t *d) {
   d->epoch        = decide->epoch;
   d->version      = TF_DECISION_VERSION;
   uint64_t *hash  = &decide->hashes[d->instrument_id];
-  *hash           = tf_hash_words(*hash, d, TF_LINE_BYTES / sizeof(uint64_t));
+  *hash           = tf_hash_line(*hash, d);
   decide->counts.decisions++;
 }
 

@@ -13,9 +13,13 @@ static const struct {
   int64_t     price_ticks; /* of 0.01 */
   int64_t     lot;         /* 1e-8 */
 } known_symbols[] = {
-    {"BTCUSDT", 6183763, 12000000}, {"ETHUSDT", 265012, 250000000}, {"SOLUSDT", 15233, 4000000000}};
+    {"BTCUSDT", 6183763, 12000000  },
+    {"ETHUSDT", 265012,  250000000 },
+    {"SOLUSDT", 15233,   4000000000}
+};
 
-static const char *const channel_suffixes[SIM_CHANNEL_CNT] = {"@trade", "@bookTicker", "@depth@100ms"};
+static const char *const channel_suffixes[SIM_CHANNEL_CNT] = {"@trade", "@bookTicker",
+                                                              "@depth@100ms"};
 
 /* ---- text ---- */
 
@@ -87,8 +91,9 @@ static void send_quote(sim_binance_t *b, sim_server_t *server, uint32_t symbol, 
   const sim_symbol_t *s = &b->symbols[symbol];
   const sim_market_t *m = &s->market;
   text_t              t = {b->text, sizeof b->text};
-  put(&t, b->futures ? "{\"e\":\"bookTicker\",\"u\":%" PRIu64 ",\"s\":\"%s\",\"b\":"
-                     : "{\"u\":%" PRIu64 ",\"s\":\"%s\",\"b\":",
+  put(&t,
+      b->futures ? "{\"e\":\"bookTicker\",\"u\":%" PRIu64 ",\"s\":\"%s\",\"b\":"
+                 : "{\"u\":%" PRIu64 ",\"s\":\"%s\",\"b\":",
       m->update_id, s->name);
   put_price(&t, b, sim_market_price(m, m->best_bid));
   put(&t, ",\"B\":");
@@ -118,7 +123,8 @@ void sim_binance_depth(sim_binance_t *b, sim_server_t *server, uint32_t symbol, 
   text_t t = {b->text, sizeof b->text};
   put(&t, "{\"e\":\"depthUpdate\",\"E\":%" PRIu64, wall_ms);
   if (b->futures) put(&t, ",\"T\":%" PRIu64, wall_ms);
-  put(&t, ",\"s\":\"%s\",\"U\":%" PRIu64 ",\"u\":%" PRIu64, s->name, m->depth_first_id, m->update_id);
+  put(&t, ",\"s\":\"%s\",\"U\":%" PRIu64 ",\"u\":%" PRIu64, s->name, m->depth_first_id,
+      m->update_id);
   if (b->futures) put(&t, ",\"pu\":%" PRIu64, s->depth_last_id);
   put(&t, ",\"b\":[");
   put_dirty(&t, b, m, false);
@@ -157,9 +163,13 @@ uint32_t sim_binance_stream(const sim_binance_t *b, const char *name, size_t cnt
   static const struct {
     const char *suffix;
     uint32_t    channel;
-  } suffixes[] = {{"@trade", SIM_CHANNEL_TRADE},       {"@bookTicker", SIM_CHANNEL_QUOTE},
-                  {"@depth@100ms", SIM_CHANNEL_DEPTH}, {"@depth", SIM_CHANNEL_DEPTH},
-                  {"@depth@0ms", SIM_CHANNEL_DEPTH}};
+  } suffixes[] = {
+      {"@trade",       SIM_CHANNEL_TRADE},
+      {"@bookTicker",  SIM_CHANNEL_QUOTE},
+      {"@depth@100ms", SIM_CHANNEL_DEPTH},
+      {"@depth",       SIM_CHANNEL_DEPTH},
+      {"@depth@0ms",   SIM_CHANNEL_DEPTH}
+  };
   for (size_t i = 0; i < TF_ARRAY_CNT(suffixes); i++)
     if (strlen(suffixes[i].suffix) == rest && !memcmp(suffixes[i].suffix, at, rest))
       return symbol * SIM_CHANNEL_CNT + suffixes[i].channel;
@@ -186,7 +196,7 @@ static bool on_upgrade(void *self, const char *target, sim_subscription_t *sub) 
     }
   }
   if (!strncmp(target, "/stream", 7)) {
-    sub->combined      = true;
+    sub->combined       = true;
     const char *streams = strstr(target, "streams=");
     if (streams) subscribe_list(self, streams + 8, sub);
     return target[7] == '\0' || target[7] == '?';
@@ -211,12 +221,15 @@ static size_t on_text(void *self, const char *text, size_t cnt, sim_subscription
     size_t  i;
     json_array_foreach(json_object_get(root, "params"), i, name) {
       const char *stream_name = json_string_value(name);
-      uint32_t stream = stream_name ? sim_binance_stream(b, stream_name, strlen(stream_name)) : UINT32_MAX;
+      uint32_t    stream =
+          stream_name ? sim_binance_stream(b, stream_name, strlen(stream_name)) : UINT32_MAX;
       if (stream != UINT32_MAX) sim_set_stream(sub, stream, method[0] == 'S');
     }
     put(&t, "{\"result\":null,\"id\":%" JSON_INTEGER_FORMAT "}", id);
   } else {
-    put(&t, "{\"code\":2,\"msg\":\"Invalid request: unknown method\",\"id\":%" JSON_INTEGER_FORMAT "}", id);
+    put(&t,
+        "{\"code\":2,\"msg\":\"Invalid request: unknown method\",\"id\":%" JSON_INTEGER_FORMAT "}",
+        id);
   }
   json_decref(root);
   return (size_t)(t.at - answer);
@@ -230,7 +243,8 @@ static void put_side(text_t *t, const sim_binance_t *b, const sim_market_t *m, b
     if (m->ladder[ask][at]) put_level(t, b, sent++ == 0, m->base_ticks + at, m->ladder[ask][at]);
 }
 
-static size_t put_snapshot(sim_binance_t *b, uint32_t symbol, uint32_t limit, char *buf, size_t cap) {
+static size_t put_snapshot(sim_binance_t *b, uint32_t symbol, uint32_t limit, char *buf,
+                           size_t cap) {
   const sim_market_t *m = &b->symbols[symbol].market;
   text_t              t = {buf, cap};
   put(&t, "{\"lastUpdateId\":%" PRIu64 ",\"bids\":[", m->update_id);
@@ -250,17 +264,17 @@ static int on_get(void *self, const char *target, char *answer, size_t cap, size
     *cnt = (size_t)(t.at - answer);
     return 404;
   }
-  const char *name  = strstr(target, "symbol=");
-  const char *limit = strstr(target, "limit=");
-  uint32_t symbol = name ? find_symbol(b, name + 7, strcspn(name + 7, "&"), false) : UINT32_MAX;
+  const char *name   = strstr(target, "symbol=");
+  const char *limit  = strstr(target, "limit=");
+  uint32_t    symbol = name ? find_symbol(b, name + 7, strcspn(name + 7, "&"), false) : UINT32_MAX;
   if (symbol == UINT32_MAX) {
     put(&t, "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}");
     *cnt = (size_t)(t.at - answer);
     return 400;
   }
   uint32_t limit_cnt = limit ? (uint32_t)strtoul(limit + 6, NULL, 10) : 100;
-  *cnt = b->snapshot ? b->snapshot(b->snapshot_self, symbol, limit_cnt, answer, cap)
-                     : put_snapshot(b, symbol, limit_cnt, answer, cap);
+  *cnt               = b->snapshot ? b->snapshot(b->snapshot_self, symbol, limit_cnt, answer, cap)
+                                   : put_snapshot(b, symbol, limit_cnt, answer, cap);
   return *cnt ? 200 : 503;
 }
 
@@ -270,11 +284,13 @@ sim_venue_t sim_binance_venue(sim_binance_t *b) {
 
 static tf_err_t add_symbol(sim_binance_t *b, const char *name, size_t cnt, uint64_t seed) {
   if (b->symbol_cnt == SIM_SYMBOLS_MAX || cnt == 0 || cnt >= sizeof b->symbols[0].name)
-    return TF_ERR(E_CORE_ARGUMENT, "sim: symbols \"%.*s\": at most %d of 1 to 31 characters", (int)cnt, name, SIM_SYMBOLS_MAX);
+    return TF_ERR(E_CORE_ARGUMENT, "sim: symbols \"%.*s\": at most %d of 1 to 31 characters",
+                  (int)cnt, name, SIM_SYMBOLS_MAX);
   sim_symbol_t *s = &b->symbols[b->symbol_cnt++];
   for (size_t i = 0; i < cnt; i++) {
     if (!isalnum((unsigned char)name[i]) && name[i] != '_')
-      return TF_ERR(E_CORE_ARGUMENT, "sim: symbol \"%.*s\": letters, digits and _ only", (int)cnt, name);
+      return TF_ERR(E_CORE_ARGUMENT, "sim: symbol \"%.*s\": letters, digits and _ only", (int)cnt,
+                    name);
     s->name[i]  = (char)toupper((unsigned char)name[i]);
     s->lower[i] = (char)tolower((unsigned char)name[i]);
   }
@@ -284,7 +300,8 @@ static tf_err_t add_symbol(sim_binance_t *b, const char *name, size_t cnt, uint6
       price_ticks = known_symbols[i].price_ticks;
       lot         = known_symbols[i].lot;
     }
-  sim_market_init(&s->market, seed + b->symbol_cnt * 7919, price_ticks, lot, b->futures ? 100000 : 1000);
+  sim_market_init(&s->market, seed + b->symbol_cnt * 7919, price_ticks, lot,
+                  b->futures ? 100000 : 1000);
   s->depth_last_id = s->market.update_id;
   return TF_OK;
 }

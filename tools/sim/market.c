@@ -12,12 +12,10 @@ uint64_t sim_random(uint64_t *state) {
   return x * UINT64_C(0x2545F4914F6CDD1D);
 }
 
-double sim_random_unit(uint64_t *state) {
-  return (double)(sim_random(state) >> 11) * 0x1.0p-53;
-}
+double sim_random_unit(uint64_t *state) { return (double)(sim_random(state) >> 11) * 0x1.0p-53; }
 
 static int64_t random_qty(sim_market_t *m) {
-  double u = sim_random_unit(&m->rng) + sim_random_unit(&m->rng) * sim_random_unit(&m->rng);
+  double  u   = sim_random_unit(&m->rng) + sim_random_unit(&m->rng) * sim_random_unit(&m->rng);
   int64_t qty = m->lot / 8 + (int64_t)((double)m->lot * 2.0 * u * u);
   return (qty / m->qty_step + 1) * m->qty_step;
 }
@@ -51,11 +49,11 @@ static void find_best(sim_market_t *m, bool ask) {
 }
 
 static sim_step_t trade(sim_market_t *m) {
-  bool     buy  = sim_random_unit(&m->rng) < 0.5 + 0.35 * m->lean;
-  bool     ask  = buy; /* a buyer takes from the asks */
-  int32_t  best = ask ? m->best_ask : m->best_bid;
-  int64_t  left = m->ladder[ask][best];
-  int64_t  qty  = random_qty(m);
+  bool    buy  = sim_random_unit(&m->rng) < 0.5 + 0.35 * m->lean;
+  bool    ask  = buy; /* a buyer takes from the asks */
+  int32_t best = ask ? m->best_ask : m->best_bid;
+  int64_t left = m->ladder[ask][best];
+  int64_t qty  = random_qty(m);
   if (qty > left) qty = left;
   m->trade_id++;
   set_level(m, ask, best, left - qty);

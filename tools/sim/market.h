@@ -17,14 +17,14 @@ typedef struct sim_level {
 
 typedef struct sim_market {
   uint64_t    rng;
-  int64_t     base_ticks; /* price of ladder[.][0] */
+  int64_t     base_ticks;         /* price of ladder[.][0] */
   int32_t     best_bid, best_ask; /* ladder indices */
   double      lean;               /* order flow's bias, -1 .. 1, mean reverting */
   int64_t     lot;                /* typical size, 1e-8 units */
   int64_t     qty_step;           /* sizes are multiples of it, 1e-8 units */
   uint64_t    update_id;          /* one a level change, as the venue counts */
   uint64_t    trade_id;
-  uint64_t    depth_first_id;     /* of the changes since the last depth message; 0: none */
+  uint64_t    depth_first_id; /* of the changes since the last depth message; 0: none */
   uint32_t    dirty_cnt;
   sim_level_t dirty[SIM_DIRTY_MAX];
   int64_t     ladder[2][SIM_LADDER_TICKS]; /* [0] bids, [1] asks: quantity at each tick */

@@ -8,7 +8,7 @@
 #include "stage/book.h"
 #include "wire/decimal.h"
 
-#define EVENTS_MAX     65536
+#define EVENTS_MAX          65536
 #define SYMBOL_SCAN_RECORDS 20000 /* symbols that appear later are left out */
 
 struct sim_playback {
@@ -32,7 +32,7 @@ struct sim_playback {
 static bool split_combined(const tf_record_t *r, const char **name, size_t *name_cnt,
                            const char **data, size_t *data_cnt) {
   static const char head[] = "{\"stream\":\"", middle[] = "\",\"data\":";
-  const char       *end    = r->bytes + r->bytes_cnt;
+  const char       *end = r->bytes + r->bytes_cnt;
   if (r->bytes_cnt < sizeof head || memcmp(r->bytes, head, sizeof head - 1) != 0) return false;
   *name             = r->bytes + sizeof head - 1;
   const char *quote = memchr(*name, '"', (size_t)(end - *name));
@@ -71,8 +71,10 @@ static tf_err_t find_symbols(const char *path, char *list, size_t cap) {
   }
   tf_recording_fini(&recording);
   return list[0] ? TF_OK
-                 : TF_ERR(E_FILE_FORMAT, "%s: no frame with a stream name in its first %d records: the "
-                                         "simulator plays combined-stream recordings", path, SYMBOL_SCAN_RECORDS);
+                 : TF_ERR(E_FILE_FORMAT,
+                          "%s: no frame with a stream name in its first %d records: the "
+                          "simulator plays combined-stream recordings",
+                          path, SYMBOL_SCAN_RECORDS);
 }
 
 static uint32_t instrument_of(const sim_playback_t *p, uint32_t symbol) {
@@ -100,8 +102,8 @@ static size_t render_snapshot(void *self, uint32_t symbol, uint32_t limit, char 
   if (id == UINT32_MAX || p->books[id].book.state != TF_BOOK_OK || cap < 8192) return 0;
   const tf_book_t *book = &p->books[id].book;
   const char      *end  = buf + cap - 64;
-  char            *at   = buf + sprintf(buf, "{\"lastUpdateId\":%" PRIu64 ",\"bids\":[", book->venue_seq);
-  at                    = put_side(at, end, book, false, limit);
+  char *at = buf + sprintf(buf, "{\"lastUpdateId\":%" PRIu64 ",\"bids\":[", book->venue_seq);
+  at       = put_side(at, end, book, false, limit);
   at += sprintf(at, "],\"asks\":[");
   at = put_side(at, end, book, true, limit);
   at += sprintf(at, "]}");
@@ -147,8 +149,9 @@ int sim_playback_poll(sim_playback_t *p, sim_server_t *server, uint64_t now_ns, 
         p->first_recv_ns = p->record.recv_ns;
       }
     }
-    uint64_t elapsed = p->record.recv_ns > p->first_recv_ns ? p->record.recv_ns - p->first_recv_ns : 0;
-    uint64_t due_ns  = p->start_ns + (uint64_t)((double)elapsed / p->speed);
+    uint64_t elapsed =
+        p->record.recv_ns > p->first_recv_ns ? p->record.recv_ns - p->first_recv_ns : 0;
+    uint64_t due_ns = p->start_ns + (uint64_t)((double)elapsed / p->speed);
     if (due_ns > now_ns) {
       *wait_ns = due_ns - now_ns;
       return 1;
@@ -161,19 +164,21 @@ int sim_playback_poll(sim_playback_t *p, sim_server_t *server, uint64_t now_ns, 
 
 static tf_err_t take_memory(sim_playback_t *p) {
   size_t   book_bytes = 8 * 8 * 4096 + 32 * 8192 + 4096;
-  tf_err_t err = tf_arena_init(&p->arena, "playback",
-                               EVENTS_MAX * sizeof(tf_event_t) + SIM_SYMBOLS_MAX * book_bytes + (8 << 20));
+  tf_err_t err =
+      tf_arena_init(&p->arena, "playback",
+                    EVENTS_MAX * sizeof(tf_event_t) + SIM_SYMBOLS_MAX * book_bytes + (8 << 20));
   if (err) return err;
   for (uint32_t i = 0; i < SIM_SYMBOLS_MAX && !err; i++)
     err = tf_book_init(&p->books[i], &p->arena, 4096, 8192);
-  p->instruments = (tf_instruments_t){.cap = SIM_SYMBOLS_MAX};
+  p->instruments      = (tf_instruments_t){.cap = SIM_SYMBOLS_MAX};
   p->instruments.rows = tf_arena_take(&p->arena, SIM_SYMBOLS_MAX * sizeof(tf_instrument_t), 64);
-  p->out = (tf_feed_out_t){.event_cap = EVENTS_MAX, .counts = &p->counts};
-  p->out.events  = tf_arena_take(&p->arena, EVENTS_MAX * sizeof(tf_event_t), 64);
-  p->feed_config = (tf_feed_config_t){.instruments = &p->instruments,
-                                      .channels = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
-                                      .pending_cap = 1024};
-  p->feed_state  = tf_arena_take(&p->arena, p->feed->state_bytes(&p->feed_config), 64);
+  p->out              = (tf_feed_out_t){.event_cap = EVENTS_MAX, .counts = &p->counts};
+  p->out.events       = tf_arena_take(&p->arena, EVENTS_MAX * sizeof(tf_event_t), 64);
+  p->feed_config =
+      (tf_feed_config_t){.instruments = &p->instruments,
+                         .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
+                         .pending_cap = 1024};
+  p->feed_state = tf_arena_take(&p->arena, p->feed->state_bytes(&p->feed_config), 64);
   if (err || !p->instruments.rows || !p->out.events || !p->feed_state) return E_CORE_ARENA_FULL;
   return p->feed->init(p->feed_state, &p->feed_config);
 }

@@ -22,15 +22,15 @@
 typedef enum client_phase { PHASE_FREE, PHASE_TLS, PHASE_HTTP, PHASE_WS } client_phase_t;
 
 typedef struct sim_client {
-  sim_server_t      *server;
-  tf_io_conn_t       conn;
-  client_phase_t     phase;
-  bool               doomed; /* closed at the end of the pass: never inside a callback of its parser */
-  uint64_t           since_ns;
-  tf_http_head_t     head;
-  tf_ws_t            ws;
-  tf_tls_t           tls;
-  uint8_t           *assembly, *tls_tx;
+  sim_server_t  *server;
+  tf_io_conn_t   conn;
+  client_phase_t phase;
+  bool           doomed; /* closed at the end of the pass: never inside a callback of its parser */
+  uint64_t       since_ns;
+  tf_http_head_t head;
+  tf_ws_t        ws;
+  tf_tls_t       tls;
+  uint8_t       *assembly, *tls_tx;
   sim_subscription_t sub;
 } sim_client_t;
 
@@ -99,8 +99,8 @@ static void on_message(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, 
   size_t answer_cnt = s->config.venue.on_text(s->config.venue.self, (const char *)bytes, cnt,
                                               &c->sub, s->answer, sizeof s->answer);
   if (answer_cnt == 0) return;
-  size_t frame_cnt = tf_ws_write_frame(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, true,
-                                       s->answer, answer_cnt);
+  size_t frame_cnt =
+      tf_ws_write_frame(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, true, s->answer, answer_cnt);
   send_bytes(c, s->frame, frame_cnt);
 }
 
@@ -225,7 +225,8 @@ static void on_accept(void *self, int fd) {
   c->phase    = is_tls(s) ? PHASE_TLS : PHASE_HTTP;
   tf_http_head_init(&c->head, TF_HTTP_REQUEST);
   tf_io_handler_t handler = {c, on_bytes, on_closed, NULL};
-  if ((is_tls(s) && tf_tls_init(&c->tls, &s->tls_ctx, NULL, c->tls_tx, TF_TLS_TX_BYTES_MIN) != TF_OK) ||
+  if ((is_tls(s) &&
+       tf_tls_init(&c->tls, &s->tls_ctx, NULL, c->tls_tx, TF_TLS_TX_BYTES_MIN) != TF_OK) ||
       tf_io_attach(s->io, fd, &handler, &c->conn) != TF_OK) {
     s->counts.refused++;
     close(fd);
@@ -238,10 +239,10 @@ static void on_accept(void *self, int fd) {
 /* ---- sending, with faults ---- */
 
 static void send_message(sim_client_t *c, const char *text, size_t cnt) {
-  sim_server_t *s         = c->server;
-  sim_faults_t *faults    = &s->config.faults;
-  size_t        frame_cnt = tf_ws_write_frame(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, true,
-                                              text, cnt);
+  sim_server_t *s      = c->server;
+  sim_faults_t *faults = &s->config.faults;
+  size_t        frame_cnt =
+      tf_ws_write_frame(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, true, text, cnt);
   if (frame_cnt == 0) return;
   if (faults->corrupt_p > 0 && sim_random_unit(&faults->rng) < faults->corrupt_p) {
     s->frame[frame_cnt - 1 - sim_random(&faults->rng) % cnt] ^= 0x15;
@@ -306,7 +307,8 @@ static tf_err_t listen_on(sim_server_t *s) {
   if (inet_pton(AF_INET, s->config.host, &addr.sin_addr) != 1)
     return TF_ERR(E_CORE_ARGUMENT, "sim: \"%s\" is not an IPv4 address", s->config.host);
   if (ntohl(addr.sin_addr.s_addr) >> 24 != 127)
-    return TF_ERR(E_CORE_ARGUMENT, "sim: %s is not a loopback address: the simulator serves this machine only",
+    return TF_ERR(E_CORE_ARGUMENT,
+                  "sim: %s is not a loopback address: the simulator serves this machine only",
                   s->config.host);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
   if (fd < 0) return TF_ERR(E_IO_SYSTEM, "sim: socket: %s", strerror(errno));
@@ -327,11 +329,12 @@ static tf_err_t listen_on(sim_server_t *s) {
 }
 
 static tf_err_t open_all(sim_server_t *s) {
-  tf_io_config_t io = tf_io_config_default();
-  io.conns_max      = SIM_CLIENTS_MAX + 2;
-  io.send_bytes     = SEND_BYTES;
-  size_t per_client = tf_ws_assembly_bytes(REQUEST_BYTES_MAX) + TF_TLS_TX_BYTES_MIN + 256;
-  tf_err_t err = tf_arena_init(&s->arena, "sim", tf_io_arena_bytes(&io) + SIM_CLIENTS_MAX * per_client);
+  tf_io_config_t io   = tf_io_config_default();
+  io.conns_max        = SIM_CLIENTS_MAX + 2;
+  io.send_bytes       = SEND_BYTES;
+  size_t   per_client = tf_ws_assembly_bytes(REQUEST_BYTES_MAX) + TF_TLS_TX_BYTES_MIN + 256;
+  tf_err_t err =
+      tf_arena_init(&s->arena, "sim", tf_io_arena_bytes(&io) + SIM_CLIENTS_MAX * per_client);
   if (err) return err;
   for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++) {
     s->clients[i].server   = s;
@@ -370,6 +373,6 @@ void sim_server_stop(sim_server_t *s) {
   free(s);
 }
 
-uint16_t sim_server_port(const sim_server_t *s) { return s->port; }
-uint32_t sim_server_client_cnt(const sim_server_t *s) { return s->ws_cnt; }
+uint16_t                   sim_server_port(const sim_server_t *s) { return s->port; }
+uint32_t                   sim_server_client_cnt(const sim_server_t *s) { return s->ws_cnt; }
 const sim_server_counts_t *sim_server_counts(const sim_server_t *s) { return &s->counts; }

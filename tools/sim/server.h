@@ -6,8 +6,8 @@
 #include "core/arena.h"
 #include "tf/io.h"
 
-#define SIM_CLIENTS_MAX     32
-#define SIM_STREAMS_MAX     192
+#define SIM_CLIENTS_MAX       32
+#define SIM_STREAMS_MAX       192
 #define SIM_MESSAGE_BYTES_MAX 262144
 
 typedef struct sim_server sim_server_t;
@@ -22,7 +22,7 @@ TF_INLINE bool sim_has_stream(const sim_subscription_t *s, uint32_t stream) {
   return s->streams[stream / 64] >> (stream % 64) & 1;
 }
 TF_INLINE void sim_set_stream(sim_subscription_t *s, uint32_t stream, bool on) {
-  uint64_t bit = UINT64_C(1) << (stream % 64);
+  uint64_t bit            = UINT64_C(1) << (stream % 64);
   s->streams[stream / 64] = on ? s->streams[stream / 64] | bit : s->streams[stream / 64] & ~bit;
 }
 
@@ -40,16 +40,17 @@ typedef struct sim_venue {
 } sim_venue_t;
 
 typedef struct sim_faults {
-  double   corrupt_p; /* a byte of a message is changed */
-  double   drop_p;    /* a depth message is not sent: a gap in the venue's sequence */
-  uint64_t close_ns;  /* every connection is cut, in the middle of a frame, after this time; 0: never */
-  uint64_t mute_ns;   /* a connection falls silent after this time; 0: never */
+  double corrupt_p; /* a byte of a message is changed */
+  double drop_p;    /* a depth message is not sent: a gap in the venue's sequence */
+  uint64_t
+      close_ns; /* every connection is cut, in the middle of a frame, after this time; 0: never */
+  uint64_t mute_ns; /* a connection falls silent after this time; 0: never */
   uint64_t rng;
 } sim_faults_t;
 
 typedef struct sim_server_config {
-  const char  *host; /* an address of this machine's loopback */
-  uint16_t     port; /* 0: any free one */
+  const char  *host;                 /* an address of this machine's loopback */
+  uint16_t     port;                 /* 0: any free one */
   const char  *cert_file, *key_file; /* NULL: plain ws and http */
   sim_venue_t  venue;
   sim_faults_t faults;

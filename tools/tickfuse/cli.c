@@ -51,8 +51,8 @@ int tf_cli_parse(const tf_cli_spec_t *spec, int argc, char **argv) {
       spec->positional[positional_cnt++] = argv[i];
       continue;
     }
-    const tf_cli_option_t *option = NULL;
-    const char            *equals = strchr(argv[i], '=');
+    const tf_cli_option_t *option   = NULL;
+    const char            *equals   = strchr(argv[i], '=');
     size_t                 name_cnt = equals ? (size_t)(equals - argv[i]) : strlen(argv[i]);
     for (uint32_t k = 0; k < spec->option_cnt && !option; k++)
       if (strlen(spec->options[k].name) == name_cnt &&
@@ -85,7 +85,14 @@ bool tf_cli_duration(const char *text, uint64_t *ns) {
   static const struct {
     const char *unit;
     double      ns;
-  } units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+  } units[] = {
+      {"ns", 1     },
+      {"us", 1e3   },
+      {"ms", 1e6   },
+      {"s",  1e9   },
+      {"m",  60e9  },
+      {"h",  3600e9}
+  };
   char  *end;
   double value = strtod(text, &end);
   if (end == text || !(value >= 0) || value > 1e9) return false;

@@ -17,11 +17,11 @@ enum { TF_EXIT_DONE = 0, TF_EXIT_FAILED = 1, TF_EXIT_USAGE = 2, TF_EXIT_DATA = 3
 
 /* One option of a command. A value option may be given several times, up to TF_CLI_VALUES_MAX. */
 typedef struct tf_cli_option {
-  const char  *name;    /* "--input" */
-  const char  *value;   /* what it takes, for the help: "VENUE:FILE"; NULL for a switch */
+  const char  *name;  /* "--input" */
+  const char  *value; /* what it takes, for the help: "VENUE:FILE"; NULL for a switch */
   const char  *help;
-  const char **values;  /* (TF_CLI_VALUES_MAX) for a value option */
-  uint32_t    *cnt;     /* how often it was given */
+  const char **values; /* (TF_CLI_VALUES_MAX) for a value option */
+  uint32_t    *cnt;    /* how often it was given */
 } tf_cli_option_t;
 
 typedef struct tf_cli_spec {

@@ -9,7 +9,7 @@
 
 #include "cli.h"
 
-#define BENCHES_MAX 32
+#define BENCHES_MAX      32
 #define OUTPUT_BYTES_MAX (1u << 20)
 
 static int by_name(const void *a, const void *b) {
@@ -34,9 +34,9 @@ static bool run_json(const char *path, bool smoke, json_t *all) {
   snprintf(command, sizeof command, "'%s' --json%s", path, smoke ? " --smoke" : "");
   FILE *pipe = popen(command, "r");
   if (!pipe) return false;
-  char  *text = malloc(OUTPUT_BYTES_MAX);
-  size_t cnt  = text ? fread(text, 1, OUTPUT_BYTES_MAX, pipe) : 0;
-  int    rc   = pclose(pipe);
+  char        *text = malloc(OUTPUT_BYTES_MAX);
+  size_t       cnt  = text ? fread(text, 1, OUTPUT_BYTES_MAX, pipe) : 0;
+  int          rc   = pclose(pipe);
   json_error_t error;
   json_t      *rows = json_loadb(text ? text : "", cnt, 0, &error);
   free(text);
@@ -55,13 +55,18 @@ int tf_cmd_bench(int argc, char **argv) {
   const char           *name = NULL;
   uint32_t              json = 0, smoke = 0;
   const tf_cli_option_t options[] = {
-      {"--json", NULL, "one list of {name, ours, unit, peer, peer_value, ratio, budget, ok}", NULL, &json},
-      {"--smoke", NULL, "a short run that only shows that each bench works", NULL, &smoke},
+      {"--json",  NULL, "one list of {name, ours, unit, peer, peer_value, ratio, budget, ok}", NULL,
+       &json                                                                                               },
+      {"--smoke", NULL, "a short run that only shows that each bench works",                   NULL, &smoke},
   };
   const tf_cli_spec_t spec = {"bench [NAME] [--json] [--smoke]",
-                              "Runs the benchmarks, each beside its peer in the same run.", options,
-                              TF_ARRAY_CNT(options), &name, 0, 1};
-  int code = tf_cli_parse(&spec, argc, argv);
+                              "Runs the benchmarks, each beside its peer in the same run.",
+                              options,
+                              TF_ARRAY_CNT(options),
+                              &name,
+                              0,
+                              1};
+  int                 code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
 
   char    dir[1000];

@@ -59,12 +59,14 @@ static void set_feed_config(const tf_config_t *config, const tf_feed_t *feed,
 }
 
 /* "venue:FILE", or FILE with --venue or a config that has one feed. */
-static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *config, const char *text,
-                              tf_replay_input_t *input, tf_feed_config_t *feed_config) {
+static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *config,
+                              const char *text, tf_replay_input_t *input,
+                              tf_feed_config_t *feed_config) {
   char        venue[64] = "";
   const char *colon     = strchr(text, ':');
   input->path           = text;
-  if (colon && !memchr(text, '/', (size_t)(colon - text)) && (size_t)(colon - text) < sizeof venue) {
+  if (colon && !memchr(text, '/', (size_t)(colon - text)) &&
+      (size_t)(colon - text) < sizeof venue) {
     memcpy(venue, text, (size_t)(colon - text));
     input->path = colon + 1;
   } else if (args->venue_cnt) {
@@ -72,7 +74,8 @@ static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *conf
   } else if (config->feed_cnt == 1) {
     snprintf(venue, sizeof venue, "%s", config->feeds[0].venue);
   } else {
-    return TF_ERR(E_BOOT_INPUT, "--input %s names no venue: write --input binance-spot:%s", text, text);
+    return TF_ERR(E_BOOT_INPUT, "--input %s names no venue: write --input binance-spot:%s", text,
+                  text);
   }
   tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
   if (err) return tf_error_add(err, "reading --input %s", text);
@@ -96,15 +99,18 @@ static void report(const replay_args_t *args) {
 static int run(const replay_args_t *args, const tf_config_t *config) {
   static tf_feed_config_t feed_configs[TF_CLI_VALUES_MAX];
   tf_replay_input_t       inputs[TF_CLI_VALUES_MAX] = {0};
-  tf_replay_config_t      replay_config             = {
-                          .inputs = inputs, .input_cnt = args->input_cnt, .event_cap = config->engine.message_levels_max};
+  tf_replay_config_t      replay_config             = {.inputs    = inputs,
+                                                       .input_cnt = args->input_cnt,
+                                                       .event_cap = config->engine.message_levels_max};
   if (args->speed_cnt && !parse_speed(args->speed[args->speed_cnt - 1], &replay_config.speed)) {
-    fprintf(stderr, "tickfuse: --speed %s: allowed are max, 1x, 2.5x and so on\n", args->speed[args->speed_cnt - 1]);
+    fprintf(stderr, "tickfuse: --speed %s: allowed are max, 1x, 2.5x and so on\n",
+            args->speed[args->speed_cnt - 1]);
     return TF_EXIT_USAGE;
   }
   if ((args->from_cnt && !parse_time(args->from[0], &replay_config.from_ns)) ||
       (args->to_cnt && !parse_time(args->to[0], &replay_config.to_ns))) {
-    fprintf(stderr, "tickfuse: --from and --to take nanoseconds since 1970, as the recording has them\n");
+    fprintf(stderr,
+            "tickfuse: --from and --to take nanoseconds since 1970, as the recording has them\n");
     return TF_EXIT_USAGE;
   }
   tf_engine_options_t options = {.is_replay      = true,
@@ -134,7 +140,8 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
     code = TF_EXIT_DONE;
     if (err) {
       const tf_acquire_t *a = &engine.runner.acquire;
-      fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err), a->failed ? a->failed_text : tf_error_text());
+      fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
+              a->failed ? a->failed_text : tf_error_text());
       code = err == E_FILE_DAMAGED || err == E_FILE_FORMAT ? TF_EXIT_DATA : TF_EXIT_FAILED;
     }
   }
@@ -146,21 +153,33 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
 int tf_cmd_replay(int argc, char **argv) {
   static replay_args_t  args;
   const tf_cli_option_t options[] = {
-      {"--input", "VENUE:FILE", "a recording, plain, .gz or .zst; several are merged by receive time", args.inputs, &args.input_cnt},
-      {"--venue", "V", "the venue of inputs that name none", args.venue, &args.venue_cnt},
-      {"--speed", "max|1x|Nx", "pace: as quickly as it goes (default), as recorded, or N times that", args.speed, &args.speed_cnt},
-      {"--decisions", "OUT", "also write the decisions to a journal", args.decisions, &args.decisions_cnt},
-      {"--from", "NS", "only messages received at or after, ns since 1970", args.from, &args.from_cnt},
-      {"--to", "NS", "only messages received before", args.to, &args.to_cnt},
-      {"--set", "KEY=VALUE", "override a config key, as in engine.idle=spin", args.sets, &args.set_cnt},
-      {"--json", NULL, "print one JSON object", NULL, &args.json},
+      {"--input",     "VENUE:FILE",
+       "a recording, plain, .gz or .zst; several are merged by receive time",            args.inputs,
+       &args.input_cnt                                                                                                  },
+      {"--venue",     "V",          "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
+      {"--speed",     "max|1x|Nx",
+       "pace: as quickly as it goes (default), as recorded, or N times that",            args.speed,
+       &args.speed_cnt                                                                                                  },
+      {"--decisions", "OUT",        "also write the decisions to a journal",             args.decisions,
+       &args.decisions_cnt                                                                                              },
+      {"--from",      "NS",         "only messages received at or after, ns since 1970", args.from,
+       &args.from_cnt                                                                                                   },
+      {"--to",        "NS",         "only messages received before",                     args.to,        &args.to_cnt   },
+      {"--set",       "KEY=VALUE",  "override a config key, as in engine.idle=spin",     args.sets,
+       &args.set_cnt                                                                                                    },
+      {"--json",      NULL,         "print one JSON object",                             NULL,           &args.json     },
   };
   const tf_cli_spec_t spec = {
-      "replay CONFIG --input VENUE:FILE [--input ...] [--speed max|1x|Nx] [--decisions OUT] [--set KEY=VALUE] [--json]",
+      "replay CONFIG --input VENUE:FILE [--input ...] [--speed max|1x|Nx] [--decisions OUT] [--set "
+      "KEY=VALUE] [--json]",
       "Runs recorded messages through the stages that run live, and prints what came of them.\n"
       "The same input and config give the same hashes at any speed and on any number of threads.\n"
       "Exit 3: an input is damaged; everything before the damage was replayed.",
-      options, TF_ARRAY_CNT(options), &args.config_path, 1, 1};
+      options,
+      TF_ARRAY_CNT(options),
+      &args.config_path,
+      1,
+      1};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
   if (args.input_cnt == 0) {

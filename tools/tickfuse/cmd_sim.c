@@ -14,8 +14,9 @@
 #include "wire/tls.h"
 
 #define DEPTH_INTERVAL_NS (100 * TF_NS_PER_MS)
-#define MESSAGES_PER_STEP 0.62 /* of the synthetic market: quotes and trades, measured over 10^6 steps */
-#define BURST_MAX         4096 /* steps between two looks at the sockets */
+#define MESSAGES_PER_STEP                                                                          \
+  0.62                 /* of the synthetic market: quotes and trades, measured over 10^6 steps */
+#define BURST_MAX 4096 /* steps between two looks at the sockets */
 
 typedef struct sim_args {
   const char *venue[TF_CLI_VALUES_MAX], *port[TF_CLI_VALUES_MAX], *input[TF_CLI_VALUES_MAX],
@@ -78,7 +79,8 @@ static void step_markets(sim_run_t *run, uint64_t now_ns) {
   uint64_t wall_ms = tf_clock_wall_ns() / TF_NS_PER_MS;
   run->steps_due += (double)(now_ns - run->last_ns) * 1e-9 * run->steps_hz;
   run->last_ns = now_ns;
-  if (run->steps_due > BURST_MAX) run->steps_due = BURST_MAX; /* a stopped process does not catch up */
+  if (run->steps_due > BURST_MAX)
+    run->steps_due = BURST_MAX; /* a stopped process does not catch up */
   for (; run->steps_due >= 1; run->steps_due -= 1) {
     static uint32_t turn;
     sim_binance_step(&run->binance, run->server, turn++ % run->binance.symbol_cnt, wall_ms);
@@ -121,7 +123,7 @@ static tf_err_t make_certificate(char *cert, char *key, size_t cap) {
 }
 
 static int start_and_serve(const sim_args_t *args, sim_run_t *run, sim_server_config_t *config) {
-  const char      *venue = last((const char **)args->venue, args->venue_cnt, "binance-spot");
+  const char      *venue   = last((const char **)args->venue, args->venue_cnt, "binance-spot");
   bool             futures = !strcmp(venue, "binance-usdm");
   const tf_feed_t *feed;
   double           speed = 1;
@@ -131,16 +133,18 @@ static int start_and_serve(const sim_args_t *args, sim_run_t *run, sim_server_co
     return TF_EXIT_USAGE;
   }
   if (args->speed_cnt) speed = strtod(args->speed[0], NULL);
-  if (!(speed > 0)) return tf_cli_fail(TF_ERR(E_CONFIG_VALUE, "--speed %s: a factor above 0", args->speed[0]));
+  if (!(speed > 0))
+    return tf_cli_fail(TF_ERR(E_CONFIG_VALUE, "--speed %s: a factor above 0", args->speed[0]));
   tf_err_t err;
   if (args->input_cnt) {
     err = tf_engine_feed(tickfuse_registry(), venue, &feed);
     if (!err)
       err = sim_playback_open(args->input[0], feed, futures, speed, &run->binance, &run->playback);
   } else {
-    err = sim_binance_init(&run->binance, futures,
-                           last((const char **)args->symbols, args->symbols_cnt, "BTCUSDT,ETHUSDT,SOLUSDT"),
-                           strtoull(last((const char **)args->seed, args->seed_cnt, "1"), NULL, 10));
+    err = sim_binance_init(
+        &run->binance, futures,
+        last((const char **)args->symbols, args->symbols_cnt, "BTCUSDT,ETHUSDT,SOLUSDT"),
+        strtoull(last((const char **)args->seed, args->seed_cnt, "1"), NULL, 10));
   }
   config->venue = sim_binance_venue(&run->binance);
   if (!err) err = sim_server_start(config, &run->server);
@@ -151,11 +155,14 @@ static int start_and_serve(const sim_args_t *args, sim_run_t *run, sim_server_co
   fflush(stdout);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
-  int code = serve(run);
-  const sim_server_counts_t *c = sim_server_counts(run->server);
-  fprintf(stderr, "sim messages=%llu frames=%llu clients=%llu rest=%llu gaps=%llu corrupted=%llu cut=%llu slow=%llu\n",
-          (unsigned long long)c->messages, (unsigned long long)c->frames, (unsigned long long)c->accepted,
-          (unsigned long long)c->rest, (unsigned long long)c->dropped, (unsigned long long)c->corrupted,
+  int                        code = serve(run);
+  const sim_server_counts_t *c    = sim_server_counts(run->server);
+  fprintf(stderr,
+          "sim messages=%llu frames=%llu clients=%llu rest=%llu gaps=%llu corrupted=%llu cut=%llu "
+          "slow=%llu\n",
+          (unsigned long long)c->messages, (unsigned long long)c->frames,
+          (unsigned long long)c->accepted, (unsigned long long)c->rest,
+          (unsigned long long)c->dropped, (unsigned long long)c->corrupted,
           (unsigned long long)c->cut, (unsigned long long)c->closed_slow);
   return code;
 }
@@ -163,25 +170,37 @@ static int start_and_serve(const sim_args_t *args, sim_run_t *run, sim_server_co
 int tf_cmd_sim(int argc, char **argv) {
   static sim_args_t     args;
   const tf_cli_option_t options[] = {
-      {"--venue", "V", "binance-spot (default) or binance-usdm", args.venue, &args.venue_cnt},
-      {"--port", "N", "0 (default) takes a free one; it is printed", args.port, &args.port_cnt},
-      {"--symbols", "A,B,C", "synthetic: instruments (BTCUSDT,ETHUSDT,SOLUSDT)", args.symbols, &args.symbols_cnt},
-      {"--rate", "N", "synthetic: messages a second, all instruments together (2000)", args.rate, &args.rate_cnt},
-      {"--seed", "N", "synthetic: another market (1)", args.seed, &args.seed_cnt},
-      {"--input", "FILE", "play this recording instead, from when the first client is there", args.input, &args.input_cnt},
-      {"--speed", "N", "of the recording: a factor of recorded time (1)", args.speed, &args.speed_cnt},
-      {"--tls", NULL, "wss and https, with a certificate made for this run", NULL, &args.tls},
-      {"--cert", "FILE", "certificate chain in PEM, instead", args.cert, &args.cert_cnt},
-      {"--key", "FILE", "its key", args.key, &args.key_cnt},
-      {"--faults", "LIST", "gap=P,corrupt=P (chance a message), close=T,mute=T (age of a connection)", args.faults, &args.faults_cnt},
-      {"--for", "T", "stop after this time", args.run_for, &args.run_for_cnt},
+      {"--venue",   "V",     "binance-spot (default) or binance-usdm",                           args.venue,   &args.venue_cnt  },
+      {"--port",    "N",     "0 (default) takes a free one; it is printed",                      args.port,    &args.port_cnt   },
+      {"--symbols", "A,B,C", "synthetic: instruments (BTCUSDT,ETHUSDT,SOLUSDT)",                 args.symbols,
+       &args.symbols_cnt                                                                                                        },
+      {"--rate",    "N",     "synthetic: messages a second, all instruments together (2000)",    args.rate,
+       &args.rate_cnt                                                                                                           },
+      {"--seed",    "N",     "synthetic: another market (1)",                                    args.seed,    &args.seed_cnt   },
+      {"--input",   "FILE",  "play this recording instead, from when the first client is there",
+       args.input,                                                                                             &args.input_cnt  },
+      {"--speed",   "N",     "of the recording: a factor of recorded time (1)",                  args.speed,
+       &args.speed_cnt                                                                                                          },
+      {"--tls",     NULL,    "wss and https, with a certificate made for this run",              NULL,         &args.tls        },
+      {"--cert",    "FILE",  "certificate chain in PEM, instead",                                args.cert,    &args.cert_cnt   },
+      {"--key",     "FILE",  "its key",                                                          args.key,     &args.key_cnt    },
+      {"--faults",  "LIST",
+       "gap=P,corrupt=P (chance a message), close=T,mute=T (age of a connection)",               args.faults,
+       &args.faults_cnt                                                                                                         },
+      {"--for",     "T",     "stop after this time",                                             args.run_for, &args.run_for_cnt},
   };
   const tf_cli_spec_t spec = {
       "sim [--venue V] [--port N] [--input FILE] [--tls] [--faults LIST] ...",
-      "An exchange on this machine's loopback: subscriptions, native messages and depth snapshots,\n"
+      "An exchange on this machine's loopback: subscriptions, native messages and depth "
+      "snapshots,\n"
       "of a synthetic market or a recording. Point a config's feed at it:\n"
-      "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set feeds.0.rest=http://127.0.0.1:PORT",
-      options, TF_ARRAY_CNT(options), NULL, 0, 0};
+      "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set "
+      "feeds.0.rest=http://127.0.0.1:PORT",
+      options,
+      TF_ARRAY_CNT(options),
+      NULL,
+      0,
+      0};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
 
@@ -192,16 +211,18 @@ int tf_cmd_sim(int argc, char **argv) {
   uint64_t            run_ns = 0;
   if (port > 65535 || !(rate > 0 && rate <= 1e7) ||
       (args.run_for_cnt && !tf_cli_duration(args.run_for[0], &run_ns)) ||
-      (args.faults_cnt && !parse_faults(args.faults[0], &config.faults)) || args.cert_cnt != args.key_cnt) {
-    fprintf(stderr, "tickfuse: sim: --port is 0 to 65535, --rate up to 1e7, --for like 10s, --faults like "
-                    "gap=0.001,close=10s, --cert and --key go together\n");
+      (args.faults_cnt && !parse_faults(args.faults[0], &config.faults)) ||
+      args.cert_cnt != args.key_cnt) {
+    fprintf(stderr,
+            "tickfuse: sim: --port is 0 to 65535, --rate up to 1e7, --for like 10s, --faults like "
+            "gap=0.001,close=10s, --cert and --key go together\n");
     return TF_EXIT_USAGE;
   }
-  config.port       = (uint16_t)port;
-  config.cert_file  = last(args.cert, args.cert_cnt, NULL);
-  config.key_file   = last(args.key, args.key_cnt, NULL);
-  run.steps_hz      = rate / MESSAGES_PER_STEP;
-  run.end_ns        = run_ns ? tf_clock_monotonic_ns() + run_ns : 0;
+  config.port      = (uint16_t)port;
+  config.cert_file = last(args.cert, args.cert_cnt, NULL);
+  config.key_file  = last(args.key, args.key_cnt, NULL);
+  run.steps_hz     = rate / MESSAGES_PER_STEP;
+  run.end_ns       = run_ns ? tf_clock_monotonic_ns() + run_ns : 0;
   char cert[64], key[64];
   if (args.tls && !config.cert_file) {
     if (make_certificate(cert, key, sizeof cert) != TF_OK) return tf_cli_fail(tf_error_code());

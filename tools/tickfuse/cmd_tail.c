@@ -99,12 +99,17 @@ static int tail_stream(tail_t *t, bool oldest) {
       break;
     case TF_READER_OVERRUN:
       fflush(stdout);
-      fprintf(stderr, "tickfuse: fell behind: decisions at %" PRIu64 " to %" PRIu64 " of the stream were overwritten (%" PRIu64 ")\n",
-              reader.ring.lost_from, reader.ring.lost_to, reader.ring.lost_to - reader.ring.lost_from + 1);
+      fprintf(stderr,
+              "tickfuse: fell behind: decisions at %" PRIu64 " to %" PRIu64
+              " of the stream were overwritten (%" PRIu64 ")\n",
+              reader.ring.lost_from, reader.ring.lost_to,
+              reader.ring.lost_to - reader.ring.lost_from + 1);
       break;
     case TF_READER_EMPTY: pause_briefly(); break;
     case TF_READER_DEAD:
-      if (!said_dead) fprintf(stderr, "tickfuse: %s: no sign of life from its writer (pid %u)\n", t->name, tf_reader_writer_pid(&reader));
+      if (!said_dead)
+        fprintf(stderr, "tickfuse: %s: no sign of life from its writer (pid %u)\n", t->name,
+                tf_reader_writer_pid(&reader));
       said_dead = true;
       if (!t->follow) stopped = 1;
       pause_briefly();
@@ -113,7 +118,8 @@ static int tail_stream(tail_t *t, bool oldest) {
     }
   }
   if (reader.ring.lost_cnt)
-    fprintf(stderr, "tickfuse: %" PRIu64 " read, %" PRIu64 " lost\n", reader.ring.read_cnt, reader.ring.lost_cnt);
+    fprintf(stderr, "tickfuse: %" PRIu64 " read, %" PRIu64 " lost\n", reader.ring.read_cnt,
+            reader.ring.lost_cnt);
   tf_reader_close(&reader);
   return code;
 }
@@ -126,7 +132,8 @@ static void take_block(tail_t *t, const tf_journal_reader_t *reader) {
     const tf_journal_instrument_t *rows = tf_journal_reader_instruments(reader);
     for (uint32_t i = 0; i < header->record_cnt; i++) {
       tf_instrument_t *row = row_of(t, rows[i].id);
-      if (row) snprintf(row->name, sizeof row->name, "%.*s", (int)sizeof rows[i].name, rows[i].name);
+      if (row)
+        snprintf(row->name, sizeof row->name, "%.*s", (int)sizeof rows[i].name, rows[i].name);
     }
     return;
   }
@@ -165,16 +172,23 @@ int tf_cmd_tail(int argc, char **argv) {
   static tail_t         t;
   uint32_t              json = 0, count_cnt = 0, oldest = 0, follow = 0, actions = 0;
   const tf_cli_option_t options[] = {
-      {"--json", NULL, "one JSON object a line", NULL, &json},
-      {"--actions", NULL, "leave HOLD out", NULL, &actions},
-      {"--count", "N", "stop after N decisions", counts, &count_cnt},
-      {"--oldest", NULL, "stream: begin with the oldest that is still there, not with the next", NULL, &oldest},
-      {"--follow", NULL, "journal: wait for more at its end; stream: wait for a new writer's life", NULL, &follow},
+      {"--json",    NULL, "one JSON object a line",                                                  NULL,   &json     },
+      {"--actions", NULL, "leave HOLD out",                                                          NULL,   &actions  },
+      {"--count",   "N",  "stop after N decisions",                                                  counts, &count_cnt},
+      {"--oldest",  NULL, "stream: begin with the oldest that is still there, not with the next",
+       NULL,                                                                                                 &oldest   },
+      {"--follow",  NULL, "journal: wait for more at its end; stream: wait for a new writer's life",
+       NULL,                                                                                                 &follow   },
   };
-  const tf_cli_spec_t spec = {"tail NAME|FILE [--json] [--actions] [--count N] [--oldest] [--follow]",
-                              "Prints decisions: of the shared-memory stream NAME as they come, or of the journal FILE.\n"
-                              "A stream that was faster than this reader is reported with exactly what was lost.",
-                              options, TF_ARRAY_CNT(options), &t.name, 1, 1};
+  const tf_cli_spec_t spec = {
+      "tail NAME|FILE [--json] [--actions] [--count N] [--oldest] [--follow]",
+      "Prints decisions: of the shared-memory stream NAME as they come, or of the journal FILE.\n"
+      "A stream that was faster than this reader is reported with exactly what was lost.",
+      options,
+      TF_ARRAY_CNT(options),
+      &t.name,
+      1,
+      1};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
   t.json         = json;

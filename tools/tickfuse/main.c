@@ -23,8 +23,9 @@ static const struct {
 };
 
 static void print_help(FILE *out) {
-  fprintf(out, "tickfuse %s: ticks in, decisions out\n\nusage: tickfuse COMMAND [arguments]; "
-               "every command has --help\n\n",
+  fprintf(out,
+          "tickfuse %s: ticks in, decisions out\n\nusage: tickfuse COMMAND [arguments]; "
+          "every command has --help\n\n",
           TF_VERSION);
   for (size_t i = 0; i < TF_ARRAY_CNT(commands); i++)
     fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].help);
@@ -41,7 +42,7 @@ static void hold_stdio(void) {
 static tf_err_t check_engine(const tf_config_t *config) {
   static tf_engine_t        engine;
   const tf_engine_options_t options = {.is_check = true};
-  tf_err_t                  err     = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   tf_engine_fini(&engine);
   return err;
 }

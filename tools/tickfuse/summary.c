@@ -6,7 +6,8 @@
 #include "boot/ledger.h"
 #include "core/cpu.h"
 
-static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade", "quote", "book", "ticker", "status"};
+static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade", "quote", "book", "ticker",
+                                                          "status"};
 static const char *const reject_names[TF_REJECT_CNT]   = {
 #define NAME(id, name, text) name,
     TF_REJECTS(NAME)
@@ -74,7 +75,8 @@ static json_t *latency_json(const tf_engine_t *e) {
                         json_pack("{sIsIsIsIsI}", "count", (json_int_t)h->cnt, "p50",
                                   (json_int_t)tf_hist_quantile(h, 0.5), "p99",
                                   (json_int_t)tf_hist_quantile(h, 0.99), "p99_9",
-                                  (json_int_t)tf_hist_quantile(h, 0.999), "max", (json_int_t)h->max));
+                                  (json_int_t)tf_hist_quantile(h, 0.999), "max",
+                                  (json_int_t)h->max));
   }
   return latency;
 }
@@ -92,11 +94,11 @@ static json_t *sinks_json(const tf_engine_t *e) {
   json_t *sinks = json_array();
   for (uint32_t i = 0; i < e->runner.emit.sink_cnt; i++) {
     const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
-    json_array_append_new(
-        sinks, json_pack("{sssssIsIsIss*}", "type", s->sink->name, "path", e->sink_paths[i], "acked",
-                         (json_int_t)s->acked, "dropped_full", (json_int_t)s->dropped_full,
-                         "dropped_broken", (json_int_t)s->dropped_broken, "error",
-                         s->broken ? s->broken_text : NULL));
+    json_array_append_new(sinks, json_pack("{sssssIsIsIss*}", "type", s->sink->name, "path",
+                                           e->sink_paths[i], "acked", (json_int_t)s->acked,
+                                           "dropped_full", (json_int_t)s->dropped_full,
+                                           "dropped_broken", (json_int_t)s->dropped_broken, "error",
+                                           s->broken ? s->broken_text : NULL));
   }
   return sinks;
 }
@@ -125,17 +127,18 @@ static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
 json_t *tf_summary_json(const tf_engine_t *e) {
   tf_feed_counts_t c;
   tf_summary_counts(e, &c);
-  const tf_decide_counts_t  *d = &e->runner.lane.decide.counts;
-  const tf_compute_counts_t *m = &e->runner.lane.compute.counts;
-  json_t *root = feed_json(&c, json_object()), *actions = json_object();
+  const tf_decide_counts_t  *d    = &e->runner.lane.decide.counts;
+  const tf_compute_counts_t *m    = &e->runner.lane.compute.counts;
+  json_t                    *root = feed_json(&c, json_object()), *actions = json_object();
   for (uint32_t i = 0; i < TF_ACTION_CNT; i++)
     json_object_set_new(actions, action_names[i], integer(d->actions[i]));
   json_object_set_new(root, "instruments", integer(e->instruments.cnt));
   json_object_set_new(root, "ticks", integer(m->ticks));
   json_object_set_new(root, "inference",
                       json_pack("{sIsIsIsI}", "requested", (json_int_t)m->requested, "done",
-                                (json_int_t)m->done, "skipped_warmup", (json_int_t)m->skipped_warmup,
-                                "skipped_output", (json_int_t)m->skipped_output));
+                                (json_int_t)m->done, "skipped_warmup",
+                                (json_int_t)m->skipped_warmup, "skipped_output",
+                                (json_int_t)m->skipped_output));
   json_object_set_new(root, "decisions", integer(d->decisions));
   json_object_set_new(root, "actions", actions);
   json_object_set_new(root, "decisions_hash",
@@ -152,7 +155,8 @@ json_t *tf_summary_json(const tf_engine_t *e) {
 }
 
 static void print_latency(const tf_engine_t *e, FILE *out) {
-  fprintf(out, "\n%-18s %10s %10s %10s %10s %10s\n", "latency, ns", "count", "p50", "p99", "p99.9", "max");
+  fprintf(out, "\n%-18s %10s %10s %10s %10s %10s\n", "latency, ns", "count", "p50", "p99", "p99.9",
+          "max");
   for (uint32_t i = 0; i < TF_HOP_CNT; i++) {
     const tf_hist_t *h = &e->runner.lane.hists[i];
     fprintf(out, "%-18s %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 "\n",
@@ -174,13 +178,17 @@ void tf_summary_print(const tf_engine_t *e, FILE *out) {
   fprintf(out, "events     %" PRIu64 "  (", event_total(&c));
   for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++)
     fprintf(out, "%s%s %" PRIu64, i ? ", " : "", kind_names[i], c.events[i]);
-  fprintf(out, ")\nbook       gaps %" PRIu64 ", duplicates %" PRIu64 ", snapshots asked for again %" PRIu64 "\n",
+  fprintf(out,
+          ")\nbook       gaps %" PRIu64 ", duplicates %" PRIu64
+          ", snapshots asked for again %" PRIu64 "\n",
           c.gaps, c.duplicates, c.resyncs);
-  fprintf(out, "ticks      %" PRIu64 "\ndecisions  %" PRIu64 "  (buy %" PRIu64 ", sell %" PRIu64
-               ", flat %" PRIu64 ", hold %" PRIu64 ")\n",
+  fprintf(out,
+          "ticks      %" PRIu64 "\ndecisions  %" PRIu64 "  (buy %" PRIu64 ", sell %" PRIu64
+          ", flat %" PRIu64 ", hold %" PRIu64 ")\n",
           e->runner.lane.compute.counts.ticks, d->decisions, d->actions[TF_ACTION_BUY],
           d->actions[TF_ACTION_SELL], d->actions[TF_ACTION_FLAT], d->actions[TF_ACTION_HOLD]);
-  fprintf(out, "hashes     events %016" PRIx64 ", decisions %016" PRIx64 "\n", e->runner.acquire.events_hash,
+  fprintf(out, "hashes     events %016" PRIx64 ", decisions %016" PRIx64 "\n",
+          e->runner.acquire.events_hash,
           tf_decide_hash(&e->runner.lane.decide, e->instruments.cnt));
   for (uint32_t i = 0; i < e->runner.emit.sink_cnt; i++) {
     const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
