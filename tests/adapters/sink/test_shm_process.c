@@ -3,6 +3,7 @@
 #include "cmocka_tf.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "core/error.h"
@@ -30,6 +31,17 @@ static void expect(int fd, char milestone) {
   char got = 0;
   assert_int_equal(read(fd, &got, 1), 1);
   assert_int_equal(got, milestone);
+}
+
+/* fork, but the child does not outlive a test that failed. */
+static pid_t child_start(void) {
+  pid_t parent = getpid(), pid = fork();
+  TF_ASSERT(pid >= 0);
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(9);
+  }
+  return pid;
 }
 
 /* Reads until the stream ends, telling 'o' when open, 'r' after every read_every decisions and 'l'
@@ -72,7 +84,7 @@ static void reader_process(int fd, uint64_t read_every) {
 
 static pid_t reader_start(pipes_t *pipes, uint64_t read_every) {
   assert_int_equal(pipe(pipes->from_child), 0);
-  pid_t pid = fork();
+  pid_t pid = child_start();
   if (pid == 0) reader_process(pipes->from_child[1], read_every);
   close(pipes->from_child[1]);
   expect(pipes->from_child[0], 'o');
@@ -195,7 +207,7 @@ static void a_writer_killed_at_any_step_leaves_no_torn_decision_and_no_lock(void
     tf_reader_t   reader;
     tf_decision_t decision;
     stream_init(&stream, "killed", 16);
-    pid_t pid = fork();
+    pid_t pid = child_start();
     if (pid == 0) writer_dying_at(step);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
@@ -242,7 +254,7 @@ static void a_writer_killed_in_full_flight_is_seen_dead_and_nothing_torn(void **
     tf_reader_t   reader;
     tf_decision_t decision;
     assert_int_equal(pipe(fds), 0);
-    pid_t pid = fork();
+    pid_t pid = child_start();
     if (pid == 0) {
       if (stream_open(&stream) != TF_OK) _exit(3);
       tell(fds[1], 'o');
@@ -293,7 +305,7 @@ static void two_engines_in_two_processes_do_not_share_a_name(void **state) {
   int fds[2];
   stream_init(&stream, "engines", 16);
   assert_int_equal(pipe(fds), 0);
-  pid_t pid = fork();
+  pid_t pid = child_start();
   if (pid == 0) {
     if (stream_open(&stream) != TF_OK) _exit(3);
     tell(fds[1], 'o');
@@ -313,41 +325,46 @@ static void two_engines_in_two_processes_do_not_share_a_name(void **state) {
   close(fds[1]);
 }
 
-/* Many engines start at once on a name that nobody has, and on one that a dead one had: one wins. */
+/* Opens when the start pipe is closed, tells how that went, and keeps the name until the done pipe is
+ * closed. */
+static void racing_engine(int start, int results, int done) {
+  char byte;
+  TF_ASSERT(read(start, &byte, 1) == 0);
+  tf_err_t err = stream_open(&stream);
+  tell(results, err == TF_OK ? 'w' : err == E_FILE_BUSY ? 'b' : '?');
+  TF_ASSERT(read(done, &byte, 1) == 0);
+  _exit(0);
+}
+
+/* Many engines start at once, on a name that nobody has and on one that a dead one had: one wins. */
 static void of_many_engines_that_start_together_one_gets_the_name(void **state) {
   (void)state;
   stream_init(&stream, "race", 16);
-  for (int round = 0; round < 10; round++) {
-    int   start[2], done[2], winners = 0, busy = 0, status;
-    pid_t pids[6];
-    assert_int_equal(pipe(start), 0);
-    assert_int_equal(pipe(done), 0);
-    for (int i = 0; i < 6; i++) {
-      pids[i] = fork();
-      if (pids[i] == 0) {
-        char go;
+  for (int round = 0; round < 20; round++) {
+    int start[2], results[2], done[2];
+    int winner_cnt = 0, busy_cnt = 0;
+    assert_int_equal(pipe(start) + pipe(results) + pipe(done), 0);
+    for (int i = 0; i < 6; i++)
+      if (child_start() == 0) {
         close(start[1]);
         close(done[1]);
-        if (read(start[0], &go, 1) != 0) _exit(9); /* released by the close of its other end */
-        tf_err_t err = stream_open(&stream);
-        if (err != TF_OK) _exit(err == E_FILE_BUSY ? 1 : 2);
-        if (read(done[0], &go, 1) != 0) _exit(9); /* holds the name until all have tried */
-        _exit(0);
+        racing_engine(start[0], results[1], done[0]);
       }
-    }
     close(start[0]);
     close(start[1]);
-    for (int i = 0; i < 5; i++) { /* the losers end by themselves */
-      assert_true(wait(&status) > 0);
-      assert_true(WIFEXITED(status));
-      busy += WEXITSTATUS(status) == 1;
+    for (int i = 0; i < 6; i++) {
+      char result = 0;
+      assert_int_equal(read(results[0], &result, 1), 1);
+      winner_cnt += result == 'w';
+      busy_cnt += result == 'b';
     }
+    close(results[0]);
+    close(results[1]);
     close(done[0]);
     close(done[1]);
-    assert_true(wait(&status) > 0);
-    winners += WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    assert_int_equal(busy, 5);
-    assert_int_equal(winners, 1);
+    for (int i = 0; i < 6; i++) assert_true(wait(NULL) > 0);
+    assert_int_equal(winner_cnt, 1);
+    assert_int_equal(busy_cnt, 5);
     if (round % 2) stream_remove(&stream);
   }
   stream_remove(&stream);

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "tf/reader.h"
@@ -70,6 +71,7 @@ static bot_t bot_start(int which, char *const argv[]) {
   bot.pid = fork();
   assert_true(bot.pid >= 0);
   if (bot.pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* it does not outlive a test that failed */
     dup2(fds[1], STDOUT_FILENO);
     close(fds[0]);
     close(fds[1]);
