@@ -55,7 +55,6 @@ static tf_err_t drain(state_t *s) {
     else if (errno != EINTR)
       s->ended_errno = errno;
   }
-  if (s->ended_errno) s->begin = s->end; /* nobody will read it */
   memmove(s->buffer, s->buffer + s->begin, s->end - s->begin);
   s->end -= s->begin;
   s->begin = 0;

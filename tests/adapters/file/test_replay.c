@@ -354,9 +354,11 @@ static void polling_allocates_nothing(void **state) {
     jsonl_at += (size_t)sprintf(
         jsonl + jsonl_at, "{\"t\":\"recv\",\"conn\":\"c%d\",\"ts\":0.%09d,\"data\":\"[%d]\"}\n",
         i / 100, i % 100, i);
-  bytes_t           gz = made_gzip(text, at), zst = made_zstd(text, at, 100000);
-  bytes_t           gz2 = made_joined(gz, gz), zst2 = made_joined(zst, zst);
-  tf_replay_t       replay;
+  /* The second frame has a larger window than the first, and begins after init. */
+  bytes_t     gz = made_gzip(text, at), gz2 = made_joined(gz, gz);
+  bytes_t     narrow = made_zstd_window(text, at, 9999, 10), zst = made_zstd(text, at, 100000);
+  bytes_t     zst2 = made_joined(narrow, zst);
+  tf_replay_t replay;
   tf_replay_input_t in[3] = {input(0, ""), input(1, ""), input(2, "")};
   made_file("in0", gz2.p, gz2.cnt - 3);
   made_file("in1", zst2.p, zst2.cnt);
@@ -377,6 +379,7 @@ static void polling_allocates_nothing(void **state) {
   free(zst.p);
   free(gz2.p);
   free(zst2.p);
+  free(narrow.p);
 }
 
 static int setup(void **state) {
