@@ -163,6 +163,7 @@ static void jsonl_http_gives_path_and_query(void **state) {
   r = JSONL("{\"t\":\"http\",\"ts\":1.25,\"data\":\"{}\",\"url\":\"https://api.x.com\"}",
             TF_RECORDED_MESSAGE);
   assert_string_equal(r.target, "/");
+  assert_in_range((uintptr_t)r.target, (uintptr_t)line, (uintptr_t)line + sizeof line);
   r = JSONL("{\"t\":\"http\",\"ts\":1.25,\"data\":\"{}\"}", TF_RECORDED_MESSAGE);
   assert_null(r.target);
 }
