@@ -1,6 +1,6 @@
 /* BLAKE2b (RFC 7693), unkeyed: the hash that chains the journal's blocks. CRCs find accidents; they
  * can be forged by anyone, so that a block could be replaced by another with the same CRC. Pure,
- * allocates nothing; about 1 GB/s. Private object, one thread. */
+ * allocates nothing; 0.8 GB/s on an EPYC (gcc 12 -O3, 2026-11). Private object, one thread. */
 #ifndef ADAPTERS_FILE_BLAKE2B_H
 #define ADAPTERS_FILE_BLAKE2B_H
 

@@ -23,7 +23,7 @@ struct tf_inflow_codec {
 
   ZSTD_DStream *zstd;
   size_t        zstd_hint; /* bytes the decoder asks for; 0 = a frame is over */
-  bool zstd_full; /* inside a frame, the last call filled its output: flush before feeding */
+  bool          zstd_full; /* the last call filled its output: flush before feeding */
 };
 
 /* ---- the file ---------------------------------------------------------------------------------*/
@@ -173,7 +173,7 @@ static void produce_zstd(tf_inflow_t *in, size_t room) {
     codec->zstd_hint = result;
     if (!more && !codec->zstd_full && feed.pos == 0 && out.pos == 0)
       damaged(in, "the zstd frame is cut short", NULL);
-    codec->zstd_full = room == 0 && result != 0;
+    codec->zstd_full = room == 0;
   }
 }
 

@@ -123,8 +123,8 @@ static tf_err_t sync_now(tf_journal_t *journal, uint64_t now_ns) {
   tf_count_add(&journal->counts.syncs, 1);
   tf_count_add(&journal->counts.records_durable,
                journal->counts.records_written - journal->counts.records_durable);
-  tf_store_release(&journal->durable_seq,
-                   journal->last_seq); /* pairs with: tf_journal_durable_seq */
+  /* pairs with: tf_journal_durable_seq */
+  tf_store_release(&journal->durable_seq, journal->last_seq);
   return 0;
 }
 
@@ -212,7 +212,11 @@ static tf_err_t file_open(tf_journal_t *journal, uint64_t *size_bytes) {
   struct stat st, named;
   if (fstat(journal->fd, &st) != 0 || !S_ISREG(st.st_mode))
     return TF_ERR(E_FILE_OPEN, "%s: is no regular file; a journal is one", path);
-  if (flock(journal->fd, LOCK_EX | LOCK_NB) != 0)
+  int why = flock(journal->fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+  if (why && why != EWOULDBLOCK)
+    return TF_ERR(E_FILE_OPEN, "%s: cannot be locked: %s; a journal needs flock", path,
+                  strerror(why));
+  if (why)
     return TF_ERR(E_FILE_BUSY,
                   "%s: another engine writes to it, pid %ld (0: unknown); stop that "
                   "one or name another file",
@@ -363,7 +367,11 @@ tf_err_t tf_journal_fini(tf_journal_t *journal) {
   tf_err_t err = tf_journal_flush(journal, journal->synced_ns);
   bool     due = journal->config.durable != TF_JOURNAL_DURABLE_NONE &&
              journal->counts.records_written > journal->counts.records_durable;
-  if (!err && due) err = sync_now(journal, journal->synced_ns);
+  /* A last block that found no room does not make those before it less worth keeping. */
+  if (due && !tf_journal_failed(journal)) {
+    tf_err_t sync_err = sync_now(journal, journal->synced_ns);
+    if (!err) err = sync_err;
+  }
   if (close(journal->fd) != 0 && !err)
     err = TF_ERR(E_FILE_WRITE, "%s: close: %s", journal->config.path, strerror(errno));
   journal->fd = -1;

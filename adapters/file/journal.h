@@ -75,7 +75,7 @@ typedef struct tf_journal {
 
   /* What init found. */
   struct {
-    uint64_t decision_cnt, last_seq; /* 0: a journal of its own */
+    uint64_t decision_cnt, last_seq; /* 0: it is new */
     uint32_t epoch;
     uint64_t cut_bytes; /* of a torn tail */
   } recovered;

@@ -287,12 +287,13 @@ static bool base64_decode(char *p, size_t cnt, size_t *out_cnt) {
   return true;
 }
 
-/* The path and query of a URL that has been NUL-terminated. */
-static const char *target_of(const char *url) {
-  const char *host = strstr(url, "://");
+/* The path and query of a URL that has been NUL-terminated; inside the URL in any case, so that it
+ * moves with its line. */
+static const char *target_of(char *url) {
+  char *host = strstr(url, "://");
   if (!host) return url;
-  const char *path = strchr(host + 3, '/');
-  return path ? path : "/";
+  char *path = strchr(host + 3, '/');
+  return path ? path : strcpy(url, "/");
 }
 
 static bool is_word(span_t s, const char *word) {

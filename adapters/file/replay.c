@@ -31,9 +31,12 @@ static void ledger_update(tf_replay_t *replay) {
   replay->source.bytes_rejected = rejected;
 }
 
+static bool far_beyond(const tf_replay_t *replay, uint64_t recv_ns) {
+  return recv_ns >= replay->to_ns && recv_ns - replay->to_ns >= TF_REPLAY_TO_SLACK_NS;
+}
+
 static TF_COLD void track_over(tf_replay_t *replay, tf_replay_track_t *track, bool damaged) {
   track->over = true;
-  replay->tracks_over++;
   replay->source.disconnects++;
   if (damaged && replay->damaged_track < 0) replay->damaged_track = (int)(track - replay->tracks);
 }
@@ -49,10 +52,11 @@ static bool track_ready(tf_replay_t *replay, tf_replay_track_t *track) {
       track_over(replay, track, result == TF_RECORDING_DAMAGE);
     } else if (TF_LIKELY(within(replay, track->record.recv_ns))) {
       track->has_record = true;
-    } else if (track->record.recv_ns >= replay->to_ns &&
-               track->record.recv_ns - replay->to_ns >= TF_REPLAY_TO_SLACK_NS) {
-      track_over(replay, track, false);
+    } else if (far_beyond(replay, track->record.recv_ns)) {
+      if (++track->beyond_cnt == TF_REPLAY_BEYOND_MAX) track_over(replay, track, false);
+      continue;
     }
+    track->beyond_cnt = 0;
   }
   return true;
 }
@@ -117,8 +121,10 @@ static uint64_t due_ticks(tf_replay_t *replay, const tf_record_t *record) {
     replay->first_recv_ns = record->recv_ns;
   }
   if (!replay->started || record->recv_ns <= replay->first_recv_ns) return replay->start_ticks;
-  uint64_t after_ns = record->recv_ns - replay->first_recv_ns;
-  return replay->start_ticks + (uint64_t)((double)after_ns * replay->ns_to_ticks);
+  double after_ticks = (double)(record->recv_ns - replay->first_recv_ns) * replay->ns_to_ticks;
+  /* A wild time at a slow pace: 2^62 ticks are half a century. */
+  if (after_ticks > 0x1p62) after_ticks = 0x1p62;
+  return replay->start_ticks + (uint64_t)after_ticks;
 }
 
 static TF_COLD int finished(tf_replay_t *replay) {

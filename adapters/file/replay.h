@@ -12,8 +12,9 @@
  * the engine was ready for it then, so that falling behind shows up as latency instead of
  * stretching the recording (no coordinated omission). The waiting time is used to decompress ahead.
  *
- * Bounds: records with recv_ns in [from_ns, to_ns) are replayed. An input is not read further
- * once its time is TF_REPLAY_TO_SLACK_NS past to_ns: clocks in recordings step back by less.
+ * Bounds: records with recv_ns in [from_ns, to_ns) are replayed. An input is not read further once
+ * TF_REPLAY_BEYOND_MAX records on end were TF_REPLAY_TO_SLACK_NS past to_ns: one wild time, or a
+ * clock that steps back, does not cut it off.
  *
  * What a recording cannot do: answer. Resync requests of the feeds are dropped (the feeds count
  * them), and a book whose chain broke stays broken until a snapshot stands in the recording.
@@ -36,6 +37,7 @@
  * other duties at most this many messages away. */
 #define TF_REPLAY_RECORDS_PER_POLL 16
 #define TF_REPLAY_TO_SLACK_NS      (60 * TF_NS_PER_SEC)
+#define TF_REPLAY_BEYOND_MAX       1000
 #define TF_REPLAY_SPEED_MAX        1e9
 
 typedef struct tf_replay_input {
@@ -61,6 +63,7 @@ typedef struct tf_replay_track { /* one input and its feed */
   tf_record_t      record; /* the one that waits, if has_record */
   const tf_feed_t *feed;
   void            *feed_state;
+  uint32_t         beyond_cnt; /* records on end that were far past to_ns */
   bool             has_record;
   bool             over;
 } tf_replay_track_t;
@@ -70,7 +73,6 @@ typedef struct tf_replay {
   tf_feed_out_t      out;
   tf_replay_track_t *tracks;
   uint32_t           track_cnt;
-  uint32_t           tracks_over;
   double             ns_to_ticks; /* of recorded time: ticks per ns, divided by speed; 0 unpaced */
   uint64_t           from_ns, to_ns;
   uint64_t           start_ticks, first_recv_ns;

@@ -36,8 +36,11 @@ static int journal_offer(void *state, const tf_decision_t *decisions, uint32_t n
 }
 
 static tf_err_t journal_flush(void *state, uint64_t now_ns) {
-  (void)now_ns;
-  return tf_journal_flush(state, tf_clock_wall_ns());
+  tf_journal_t *journal = state;
+  now_ns                = tf_clock_wall_ns();
+  /* An idle emit calls often: a full disk is not asked each time. The error text still stands. */
+  if (TF_UNLIKELY(now_ns < journal->retry_ns)) return E_FILE_WRITE;
+  return tf_journal_flush(journal, now_ns);
 }
 
 static tf_err_t journal_close(void *state) { return tf_journal_fini(state); }

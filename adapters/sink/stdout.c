@@ -1,7 +1,7 @@
 /* Decisions as lines of JSON (sink/decision_json.h) on standard output, for people and pipes. Lines
  * collect in a bounded buffer and leave by write(2) when it is full or emit is idle; a line is never
  * cut by the engine, a decision counts as taken only when its whole line has room. A reader that
- * goes away (`| head`) ends the sink: offer then says so, close is still in order. */
+ * stalls holds up emit, never a lane that has a thread of its own. A reader that goes away (`| head`) ends the sink: offer then says so, close is still in order. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -55,7 +55,6 @@ static tf_err_t drain(state_t *s) {
     else if (errno != EINTR)
       s->ended_errno = errno;
   }
-  if (s->ended_errno) s->begin = s->end; /* nobody will read it */
   memmove(s->buffer, s->buffer + s->begin, s->end - s->begin);
   s->end -= s->begin;
   s->begin = 0;

@@ -78,13 +78,16 @@ static inline bytes_t made_gzip(const void *bytes, size_t cnt) {
   return b;
 }
 
-/* A frame with checksum, flushed every block_bytes, so that it has many blocks. */
-static inline bytes_t made_zstd(const void *bytes, size_t cnt, size_t block_bytes) {
+/* A frame with checksum, flushed every block_bytes, so that it has many blocks; window_log 0: the
+ * library's default. */
+static inline bytes_t made_zstd_window(const void *bytes, size_t cnt, size_t block_bytes,
+                                       int window_log) {
   ZSTD_CCtx *c   = ZSTD_createCCtx();
   size_t     cap = ZSTD_compressBound(cnt) + 64 * (cnt / block_bytes + 2);
   bytes_t    b   = {malloc(cap), 0};
   if (!c || !b.p) abort();
   ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
+  ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log);
   ZSTD_outBuffer out = {b.p, cap, 0};
   for (size_t at = 0; at < cnt; at += block_bytes) {
     size_t        n  = cnt - at < block_bytes ? cnt - at : block_bytes;
@@ -96,6 +99,10 @@ static inline bytes_t made_zstd(const void *bytes, size_t cnt, size_t block_byte
   ZSTD_freeCCtx(c);
   b.cnt = out.pos;
   return b;
+}
+
+static inline bytes_t made_zstd(const void *bytes, size_t cnt, size_t block_bytes) {
+  return made_zstd_window(bytes, cnt, block_bytes, 0);
 }
 
 /* What can be decoded of a cut or damaged stream, by the plainest use of each library: the oracle

@@ -103,36 +103,42 @@ static void zstd_cut_at_every_length_delivers_all_before_the_cut(void **state) {
   free(both.p);
 }
 
-/* Blocks that fill the output exactly, and output room that ends inside a block: what was decoded
- * before a damaged block must not be lost with it. */
+/* libzstd gives nothing of a call that fails: what was decoded before the damaged place must come out
+ * all the same. Damage in the headers of blocks (a type that does not exist) and in their bytes. */
 static void zstd_blocks_before_a_damaged_one_are_delivered(void **state) {
   (void)state;
-  size_t   cnt = 700000, line_cnt = 0;
+  size_t   cnt = 700000, at = 0, headers[16], header_cnt = 0;
   char    *big = malloc(cnt + 64);
-  size_t   at  = 0;
   uint32_t x   = 1;
   while (at < cnt) {
     x *= 2654435761u;
     at += (size_t)sprintf(big + at, "%08x%08x\n", x, x ^ 0x5bd1e995u);
   }
-  bytes_t  frame = made_zstd(big, at, 100000);
-  uint8_t *out   = malloc(at);
-  for (size_t hit = frame.cnt / 2; hit < frame.cnt / 2 + 3; hit++) {
-    frame.p[hit] ^= 0xff;
-    size_t      decoded = made_unzstd_prefix(frame, out, at);
-    tf_inflow_t in;
-    assert_int_equal(tf_inflow_init(&in, made_file("hit.zst", frame.p, frame.cnt), 1000), 0);
+  bytes_t frame = made_zstd(big, at, 100000);
+  assert_int_equal(frame.p[4], 0x04); /* no content size, a window byte, a checksum: RFC 8878 */
+  for (size_t p = 6; header_cnt < 16;
+       p += 3 + (size_t)(frame.p[p] >> 3 | frame.p[p + 1] << 5 | frame.p[p + 2] << 13)) {
+    headers[header_cnt++] = p;
+    if (frame.p[p] & 1) break;
+  }
+  assert_in_range(header_cnt, 7, 15);
+  uint8_t *out = malloc(at);
+  for (size_t i = 0; i < 2 * header_cnt; i++) {
+    size_t  hit  = headers[i / 2] + (i % 2 ? 40 : 0);
+    uint8_t kept = frame.p[hit];
+    if (i % 2 && hit >= frame.cnt - 4) continue;
+    frame.p[hit]               = i % 2 ? (uint8_t)~kept : kept | 6;
+    size_t             decoded = made_unzstd_prefix(frame, out, at), line_cnt = 0, bytes;
+    tf_inflow_t        in;
     char              *line;
-    size_t             bytes;
     tf_inflow_result_t result;
-    line_cnt = 0;
+    assert_int_equal(tf_inflow_init(&in, made_file("hit.zst", frame.p, frame.cnt), 1000), 0);
     while ((result = tf_inflow_line(&in, &line, &bytes)) == TF_INFLOW_LINE) line_cnt++;
     assert_int_equal(result, TF_INFLOW_DAMAGE);
     assert_int_equal(in.out_bytes, decoded);
     assert_int_equal(line_cnt, lines_in(out, decoded));
-    assert_true(decoded >= 100000);
     tf_inflow_fini(&in);
-    frame.p[hit] ^= 0xff;
+    frame.p[hit] = kept;
   }
   free(frame.p);
   free(out);

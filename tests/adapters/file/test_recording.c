@@ -130,6 +130,26 @@ static void jsonl_is_unescaped_in_place(void **state) {
   assert_bytes(&r, "x");
 }
 
+static void seconds_are_read_to_the_nanosecond(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    uint64_t    want;
+  } cases[] = {
+      {"0: x",                      0                    },
+      {"7: x",                      7000000000           },
+      {"0.000000001: x",            1                    },
+      {"1633998512.123456789: x",   1633998512123456789  },
+      {"1633998512.12345678999: x", 1633998512123456789  },
+      {"18446744072.999999999: x",  18446744072999999999u}
+  };
+  char line[256] = {0};
+  for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++)
+    assert_int_equal(RAW(cases[i].text, TF_RECORDED_MESSAGE).recv_ns, cases[i].want);
+  RAW("18446744073.0: x", TF_RECORDED_FAULT); /* would not fit */
+  RAW("1.: x", TF_RECORDED_FAULT);
+}
+
 static void jsonl_http_gives_path_and_query(void **state) {
   (void)state;
   char        line[256] = {0};
@@ -143,6 +163,7 @@ static void jsonl_http_gives_path_and_query(void **state) {
   r = JSONL("{\"t\":\"http\",\"ts\":1.25,\"data\":\"{}\",\"url\":\"https://api.x.com\"}",
             TF_RECORDED_MESSAGE);
   assert_string_equal(r.target, "/");
+  assert_in_range((uintptr_t)r.target, (uintptr_t)line, (uintptr_t)line + sizeof line);
   r = JSONL("{\"t\":\"http\",\"ts\":1.25,\"data\":\"{}\"}", TF_RECORDED_MESSAGE);
   assert_null(r.target);
 }
@@ -421,6 +442,7 @@ int main(void) {
       cmocka_unit_test(a_line_gives_time_kind_and_bytes),
       cmocka_unit_test(every_number_of_digits_is_read_right),
       cmocka_unit_test(jsonl_is_unescaped_in_place),
+      cmocka_unit_test(seconds_are_read_to_the_nanosecond),
       cmocka_unit_test(jsonl_http_gives_path_and_query),
       cmocka_unit_test(jsonl_b64_is_a_binary_frame),
       cmocka_unit_test(the_recorders_own_lines_are_told_apart),

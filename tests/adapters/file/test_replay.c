@@ -233,7 +233,7 @@ static void an_input_that_continues_another_shares_its_feed_state(void **state) 
   end(&replay);
 }
 
-static void bounds_are_half_open_and_end_the_reading(void **state) {
+static void bounds_are_half_open_and_one_wild_time_does_not_end_the_reading(void **state) {
   (void)state;
   char text[512];
   snprintf(text, sizeof text,
@@ -246,12 +246,30 @@ static void bounds_are_half_open_and_end_the_reading(void **state) {
       .inputs = &in, .input_cnt = 1, .event_cap = 1, .from_ns = 20, .to_ns = 40};
   assert_int_equal(start(&replay, &config), 0);
   assert_int_equal(run(&replay), TF_SOURCE_DONE);
-  static const int64_t want[] = {2, 3, 6};
-  assert_int_equal(got_cnt, 3);
-  for (size_t i = 0; i < 3; i++) assert_int_equal(got[i].price, want[i]);
-  assert_int_equal(replay.source.counts.messages, 3);
-  assert_int_equal(tf_replay_counts(&replay).records, 7);
+  static const int64_t want[] = {2, 3, 6, 8};
+  assert_int_equal(got_cnt, 4);
+  for (size_t i = 0; i < 4; i++) assert_int_equal(got[i].price, want[i]);
+  assert_int_equal(replay.source.counts.messages, 4);
+  assert_int_equal(tf_replay_counts(&replay).records, 8);
   end(&replay);
+}
+
+static void the_reading_ends_far_beyond_the_bounds(void **state) {
+  (void)state;
+  char  *text = malloc(64 * 3000);
+  size_t at   = (size_t)sprintf(text, "10 [1]\n");
+  for (int i = 0; i < 2000; i++)
+    at +=
+        (size_t)sprintf(text + at, "%llu [2]\n", (unsigned long long)(20 + TF_REPLAY_TO_SLACK_NS));
+  tf_replay_t              replay;
+  const tf_replay_input_t  in     = input(0, text);
+  const tf_replay_config_t config = {.inputs = &in, .input_cnt = 1, .event_cap = 1, .to_ns = 20};
+  assert_int_equal(start(&replay, &config), 0);
+  assert_int_equal(run(&replay), TF_SOURCE_DONE);
+  assert_int_equal(got_cnt, 1);
+  assert_int_equal(tf_replay_counts(&replay).records, 1 + TF_REPLAY_BEYOND_MAX);
+  end(&replay);
+  free(text);
 }
 
 static void damage_is_reported_after_all_inputs_are_delivered(void **state) {
@@ -354,9 +372,11 @@ static void polling_allocates_nothing(void **state) {
     jsonl_at += (size_t)sprintf(
         jsonl + jsonl_at, "{\"t\":\"recv\",\"conn\":\"c%d\",\"ts\":0.%09d,\"data\":\"[%d]\"}\n",
         i / 100, i % 100, i);
-  bytes_t           gz = made_gzip(text, at), zst = made_zstd(text, at, 100000);
-  bytes_t           gz2 = made_joined(gz, gz), zst2 = made_joined(zst, zst);
-  tf_replay_t       replay;
+  /* The second frame has a larger window than the first, and begins after init. */
+  bytes_t     gz = made_gzip(text, at), gz2 = made_joined(gz, gz);
+  bytes_t     narrow = made_zstd_window(text, at, 9999, 10), zst = made_zstd(text, at, 100000);
+  bytes_t     zst2 = made_joined(narrow, zst);
+  tf_replay_t replay;
   tf_replay_input_t in[3] = {input(0, ""), input(1, ""), input(2, "")};
   made_file("in0", gz2.p, gz2.cnt - 3);
   made_file("in1", zst2.p, zst2.cnt);
@@ -377,6 +397,7 @@ static void polling_allocates_nothing(void **state) {
   free(zst.p);
   free(gz2.p);
   free(zst2.p);
+  free(narrow.p);
 }
 
 static int setup(void **state) {
@@ -391,7 +412,8 @@ int main(void) {
       cmocka_unit_test(each_record_is_published_with_a_stamp_of_its_own),
       cmocka_unit_test(inputs_are_merged_by_time_and_ties_go_by_input_order),
       cmocka_unit_test(an_input_that_continues_another_shares_its_feed_state),
-      cmocka_unit_test(bounds_are_half_open_and_end_the_reading),
+      cmocka_unit_test(bounds_are_half_open_and_one_wild_time_does_not_end_the_reading),
+      cmocka_unit_test(the_reading_ends_far_beyond_the_bounds),
       cmocka_unit_test(damage_is_reported_after_all_inputs_are_delivered),
       cmocka_unit_test(a_stopped_replay_is_done),
       cmocka_unit_test(a_paced_replay_publishes_when_due_and_dates_from_then),

@@ -75,6 +75,10 @@ static void a_full_disk_takes_fewer_and_goes_on_when_there_is_room(void **state)
   setrlimit(RLIMIT_FSIZE, &before);
   assert_int_equal(taken, TF_JOURNAL_BLOCK_RECORDS_MAX);
   assert_int_equal(again, 0);
+  uint64_t errors = state_memory.counts.write_errors;
+  assert_int_equal(tf_sink_journal.flush(&state_memory, 0), E_FILE_WRITE);
+  assert_int_equal(state_memory.counts.write_errors, errors); /* not asked so soon */
+  state_memory.retry_ns = 0;                                  /* 10 ms later */
   assert_int_equal(tf_sink_journal.flush(&state_memory, 0), 0);
   assert_int_equal(tf_sink_journal.offer(&state_memory, many + taken, n - (uint32_t)taken),
                    n - (uint32_t)taken);
