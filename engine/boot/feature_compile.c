@@ -17,10 +17,34 @@ static void check_descriptor(const tf_indicator_t *d) {
   TF_ASSERT(d->series_cnt ? d->on == TF_ON_INPUT : (d->on & TF_ON_TICK) != 0);
 }
 
+static tf_err_t check_bars(const tf_feature_compile_t *c) {
+  static const char NAME_BYTES[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  tf_feature_compile_t before = *c; /* with the bars up to, but without, the one at hand */
+  for (uint32_t b = 0; b < c->env.bar_cnt; b++) {
+    const char *name  = c->env.bar_names[b];
+    size_t      len   = strlen(name);
+    bool        sound = len > 0 && len <= TF_EXPR_NAME_MAX && !(name[0] >= '0' && name[0] <= '9');
+    if (!sound || strspn(name, NAME_BYTES) != len) {
+      return TF_ERR(E_CONFIG_CONFLICT,
+                    "bar \"%.60s\": a name is a letter or _, then letters, digits or _, at most %d "
+                    "in all",
+                    name, TF_EXPR_NAME_MAX);
+    }
+    before.env.bar_cnt   = b;
+    before.env.plain_bar = TF_FEATURE_COMPILE_NONE;
+    const char *taken    = tf_feature_resolve_taken(&before, name);
+    if (taken) {
+      return TF_ERR(E_CONFIG_CONFLICT, "bar \"%s\": that name is %s; choose another", name, taken);
+    }
+  }
+  return TF_OK;
+}
+
 tf_err_t tf_feature_compile_begin(tf_feature_compile_t **compile, const tf_feature_env_t *env) {
   *compile = NULL;
   if (env->bar_cnt > TF_FEATURE_PLAN_BARS_MAX) {
-    return TF_ERR(E_CORE_ARGUMENT, "%u bars; at most %d are allowed", env->bar_cnt,
+    return TF_ERR(E_CONFIG_CONFLICT, "%u bars; at most %d are allowed", env->bar_cnt,
                   TF_FEATURE_PLAN_BARS_MAX);
   }
   TF_ASSERT(env->plain_bar == TF_FEATURE_COMPILE_NONE || env->plain_bar < env->bar_cnt);
@@ -32,7 +56,12 @@ tf_err_t tf_feature_compile_begin(tf_feature_compile_t **compile, const tf_featu
     return TF_ERR(E_CORE_NO_MEMORY, "the feature compiler needs %zu bytes",
                   sizeof *c + TF_FEATURE_PLAN_ROW_MAX * sizeof(tf_feature_entry_t));
   }
-  c->env   = *env;
+  c->env       = *env;
+  tf_err_t err = check_bars(c);
+  if (err != TF_OK) {
+    tf_feature_compile_end(c);
+    return err;
+  }
   *compile = c;
   return TF_OK;
 }
@@ -100,10 +129,9 @@ static tf_err_t append_listed(tf_feature_compile_t *c, tf_feature_ref_t ref, uin
   const tf_expr_t *expr   = &c->expr;
   uint32_t         before = entry_of(c, ref);
   if (before != TF_FEATURE_COMPILE_NONE) {
-    (void)tf_expr_error(expr, expr->nodes[expr->root].at,
-                        "\"%s\" is listed twice, first as feature %u: remove one of them",
-                        c->entries[before].text.name, before + 1);
-    return TF_ERR(E_CONFIG_CONFLICT, "%.900s", tf_error_text());
+    return tf_expr_error(expr, expr->nodes[expr->root].at,
+                         "\"%s\" is listed twice, first as feature %u: remove one of them",
+                         c->entries[before].text.name, before + 1);
   }
   if (c->listed_cnt == TF_FEATURE_PLAN_LISTED_MAX) {
     return TF_ERR(E_CONFIG_CONFLICT, "more than %d features", TF_FEATURE_PLAN_LISTED_MAX);

@@ -46,13 +46,14 @@ typedef struct tf_feature_env {
 
 typedef struct tf_feature_compile tf_feature_compile_t; /* opaque; allocates */
 
-/* The env's arrays are borrowed until end. E_CORE_NO_MEMORY, or E_CORE_ARGUMENT for more bars than
- * TF_FEATURE_PLAN_BARS_MAX. A descriptor that breaks its contract is a programmer error. */
+/* The env's arrays are borrowed until end. E_CONFIG_CONFLICT for more bars than
+ * TF_FEATURE_PLAN_BARS_MAX, or a bar whose name no expression could write or means something else;
+ * E_CORE_NO_MEMORY. A descriptor that breaks its contract is a programmer error. */
 tf_err_t tf_feature_compile_begin(tf_feature_compile_t **compile, const tf_feature_env_t *env);
 void     tf_feature_compile_end(tf_feature_compile_t *compile); /* accepts NULL */
 
 /* Adds a listed feature; *idx (may be NULL) is its place in the row. A failed call changes nothing.
- * E_CONFIG_EXPR with file:line:column; E_CONFIG_CONFLICT for a feature listed twice or beyond
+ * E_CONFIG_EXPR with file:line:column, also for a feature listed twice; E_CONFIG_CONFLICT beyond
  * TF_FEATURE_PLAN_LISTED_MAX; E_CORE_ARGUMENT after the first rule-only one. */
 tf_err_t tf_feature_compile_add(tf_feature_compile_t *compile, const tf_expr_origin_t *origin,
                                 const char *text, uint32_t *idx);
@@ -69,7 +70,8 @@ tf_err_t tf_feature_compile_subtree(tf_feature_compile_t *compile, const tf_expr
                                     uint32_t node, bool add, uint32_t *idx);
 
 /* The feature with this alias or this expression, however spaced and whatever defaults it leaves
- * out; TF_FEATURE_COMPILE_NONE if there is none. Sets no error. For a model's feature names. */
+ * out; TF_FEATURE_COMPILE_NONE if there is none (the error record may then say why, it is no
+ * failure). For a model's feature names. */
 uint32_t tf_feature_compile_find(tf_feature_compile_t *compile, const char *text);
 
 /* The plan of all features so far; plan owns its memory (tf_feature_plan_fini). E_CORE_OVERFLOW

@@ -12,7 +12,8 @@
  * Brakes hold for FLAT as for the others. Only actions taken count for them: a held one neither
  * starts a cooldown nor fills the rate. The rate is exact, a sliding window over the times of the
  * last rate_cnt_max actions: an action at t counts while now - t < rate_window_ns, and a cooldown
- * ends when now - t == cooldown_ns. Time is ts_recv; where it steps back nothing has elapsed.
+ * ends when now - t == cooldown_ns. Time is ts_recv; where it steps back behind the last action it
+ * counts as that action's, so that the times kept never decrease.
  *
  * NaN. Any operation on NaN gives NaN, logic included ("or" does not look past one), and a rule that
  * ends in NaN does not fire. An infinite value read, or an infinite result, counts as NaN: a score
@@ -108,10 +109,6 @@ static uint8_t wanted_action(const tf_policy_config_t *config, const tf_policy_i
   return TF_ACTION_HOLD;
 }
 
-static uint64_t elapsed_ns(uint64_t now_ns, uint64_t then_ns) {
-  return now_ns > then_ns ? now_ns - then_ns : 0;
-}
-
 static void hold(tf_policy_output_t *out, uint8_t reason) {
   out->action      = TF_ACTION_HOLD;
   out->hold_reason = reason;
@@ -143,16 +140,17 @@ static void decide(void *state, const tf_policy_input_t *in, tf_policy_output_t 
     hold(out, reason);
     return;
   }
-  if (s->has_last && elapsed_ns(in->now_ns, s->last_ns) < c->cooldown_ns) {
+  uint64_t now_ns = s->has_last && in->now_ns < s->last_ns ? s->last_ns : in->now_ns;
+  if (s->has_last && now_ns - s->last_ns < c->cooldown_ns) {
     hold(out, TF_HOLD_COOLDOWN);
     return;
   }
   if (c->rate_cnt_max > 0 && s->cnt == c->rate_cnt_max &&
-      elapsed_ns(in->now_ns, s->times_ns[s->oldest]) < c->rate_window_ns) {
+      now_ns - s->times_ns[s->oldest] < c->rate_window_ns) {
     hold(out, TF_HOLD_RATE);
     return;
   }
-  record(s, in->now_ns);
+  record(s, now_ns);
   out->action      = action;
   out->hold_reason = TF_HOLD_NONE;
 }

@@ -151,7 +151,6 @@ static const row_t GOOD_RULES[] = {
     {"a != b",                         "a!=b"                      },
     {"abs(score) > max(p10, 0.1)",     "abs(score)>max(p10,0.1)"   },
     {"(score > 1)",                    "score>1"                   },
-    {"score>1or score<-1",             ""                          },
 };
 
 static void check_bad(const row_t *rows, size_t cnt, tf_expr_mode_t mode) {
