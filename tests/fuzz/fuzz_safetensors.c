@@ -1,5 +1,5 @@
 /* A model file from anywhere: container, graph, plan and known answers. Nothing may crash; what
- * loads must run. The first byte of the input chooses between .safetensors and .onnx. */
+ * loads must run. Input that begins as ONNX does goes to the importer, all else to the loader. */
 #include <string.h>
 
 #include "core/error.h"
@@ -20,7 +20,7 @@ static void run_graph(const tf_graph_t *graph) {
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t cnt) {
   static tf_graph_t graph;
   if (cnt == 0) return 0;
-  if (bytes[0] == 8) { /* an ONNX file begins with field 1, ir_version; no header is that long */
+  if (bytes[0] == 8) { /* field 1, ir_version */
     tf_features_t           features = {0};
     tf_import_onnx_report_t report;
     if (tf_features_parse(&features, "a,b,c,d,e,f,g,h,i,j,k,l") == TF_OK &&

@@ -159,7 +159,7 @@ class Net:
         return x
 
 
-def check(command, folder, label, net):
+def check(command, folder, label, net, isas):
     folder = pathlib.Path(folder)
     (folder / "m.onnx").write_bytes(net.model().SerializeToString())
     names = ",".join(f"f{i}" for i in range(net.input_width))
@@ -171,10 +171,10 @@ def check(command, folder, label, net):
     want = net.expected(wide(x))
     double = bool(net.random.randint(2))  # float64 files are read too
     np.save(folder / "x.npy", wide(x) if double else x)
-    bits = None
-    for isa in ("scalar", "avx2", "avx512"):
+    bits, worst = None, 0.0
+    for isa in isas:
         done = run("run", str(folder / "m.st"), "--input", str(folder / "x.npy"), "--out",
-                   str(folder / "y.npy"), "--isa", isa)
+                   str(folder / "y.npy"), *(() if isa == "best" else ("--isa", isa)))
         if done.returncode == 2 and "has no" in done.stderr:
             continue  # not on this CPU
         if done.returncode != 0:
@@ -188,7 +188,8 @@ def check(command, folder, label, net):
         if bits is not None and got.tobytes() != bits:
             sys.exit(f"{label}: {isa} gives other bits")
         bits = got.tobytes()
-    return error
+        worst = max(worst, error)
+    return worst
 
 
 def cases(random):
@@ -296,7 +297,9 @@ def main():
     worst, count = 0.0, 0
     with tempfile.TemporaryDirectory() as folder:
         for label, net in cases(random):
-            worst = max(worst, check(sys.argv[1], folder, label, net))
+            # a process each takes its time under sanitizers; test_op.c compares them all
+            isas = ("scalar", "avx2", "avx512") if count % 6 == 0 else (("best", "scalar")[count % 2],)
+            worst = max(worst, check(sys.argv[1], folder, label, net, isas))
             count += 1
     print(f"{count} graphs, seed {seed}: greatest relative error {worst:.2g}, {ERROR_MAX:g} allowed")
 
