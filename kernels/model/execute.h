@@ -5,7 +5,7 @@
 
 #include "model/plan.h"
 
-/* row: input_cnt floats, of any alignment; out: output_cnt floats; scratch: scratch_bytes, aligned
+/* row: input_cnt floats, aligned as floats are; out: output_cnt floats; scratch: scratch_bytes, aligned
  * to 64. None may overlap. */
 void tf_execute_row(const tf_plan_t *plan, void *scratch, const float *row, float *out);
 

@@ -141,8 +141,9 @@ static tf_err_t read_nodes(reader_t *r, json_t *graph) {
   tf_err_t    err   = meta_text(r, "name", &name);
   if (!err) err = read_count(r, graph, "input", TF_MODEL_INPUTS_MAX, &input_cnt);
   if (!err) err = read_count(r, graph, "output", TF_MODEL_OUTPUTS_MAX, &output_cnt);
-  if (!err) err = tf_graph_init(r->graph, name, input_cnt);
   if (err) return err;
+  err = tf_graph_init(r->graph, name, input_cnt);
+  if (err) return tf_error_add(err, "reading %s", r->label);
   if (json_object_size(graph) != 3 || !json_is_array(nodes) || json_array_size(nodes) == 0 ||
       json_array_size(nodes) > TF_GRAPH_NODE_CNT_MAX)
     return TF_ERR(E_MODEL_FORMAT, "%s: graph: input, output and 1 to %u nodes are wanted", r->label,

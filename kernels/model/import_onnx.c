@@ -135,7 +135,9 @@ static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model, c
     err = tf_onnx_tensor_add(&im->constants, graph->initializer[i]->name, graph->initializer[i]);
   if (!err) err = find_input(im, graph, &input);
   if (!err) err = read_input(im, input, features->cnt);
-  if (!err) err = tf_graph_init(im->graph, name, features->cnt);
+  if (err) return err;
+  err = tf_graph_init(im->graph, name, features->cnt);
+  if (err) return tf_error_add(err, "importing %s", im->path);
   for (size_t i = 0; i < graph->n_node && !err; i++) err = tf_onnx_ops_append(im, graph->node[i]);
   if (!err) err = check_output(im, graph);
   for (uint32_t i = 0; i < features->cnt && !err; i++)
@@ -145,27 +147,49 @@ static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model, c
   return err ? err : tf_graph_make_checks(im->graph);
 }
 
+static tf_err_t import_unpacked(const char *label, const Onnx__ModelProto *model, const char *name,
+                                const tf_features_t *features, tf_graph_t *graph,
+                                tf_import_onnx_report_t *report) {
+  tf_onnx_ops_t im  = {.path = label, .graph = graph};
+  tf_err_t      err = tf_onnx_tensor_init(&im.constants, label);
+  if (!err) err = import_model(&im, model, name, features);
+  if (!err)
+    *report = (tf_import_onnx_report_t){.opset         = im.opset,
+                                        .onnx_node_cnt = (uint32_t)model->graph->n_node,
+                                        .denormal_cnt  = im.constants.denormal_cnt};
+  else
+    tf_graph_fini(graph);
+  tf_onnx_tensor_fini(&im.constants);
+  return err;
+}
+
+static tf_err_t import_and_free(const char *label, Onnx__ModelProto *model, const char *sha256_hex,
+                                const char *name, const tf_features_t *features, tf_graph_t *graph,
+                                tf_import_onnx_report_t *report) {
+  tf_err_t err = features->cnt ? import_unpacked(label, model, name, features, graph, report)
+                               : TF_ERR(E_MODEL_SCHEMA, "%s: no features were given", label);
+  if (!err) memcpy(graph->source_sha256_hex, sha256_hex, sizeof graph->source_sha256_hex);
+  onnx__model_proto__free_unpacked(model, NULL);
+  return err;
+}
+
 tf_err_t tf_import_onnx(const char *path, const char *name, const tf_features_t *features,
                         tf_graph_t *graph, tf_import_onnx_report_t *report) {
   char              sha256_hex[65];
   Onnx__ModelProto *model;
-  tf_onnx_ops_t     im = {.path = path, .graph = graph};
   memset(graph, 0, sizeof *graph);
   memset(report, 0, sizeof *report);
-  if (features->cnt == 0) return TF_ERR(E_MODEL_SCHEMA, "%s: no features were given", path);
   tf_err_t err = tf_onnx_wire_read(path, &model, sha256_hex);
-  if (err) return err;
-  err = tf_onnx_tensor_init(&im.constants, path);
-  if (!err) err = import_model(&im, model, name, features);
-  if (!err) {
-    memcpy(graph->source_sha256_hex, sha256_hex, sizeof sha256_hex);
-    *report = (tf_import_onnx_report_t){.opset         = im.opset,
-                                        .onnx_node_cnt = (uint32_t)model->graph->n_node,
-                                        .denormal_cnt  = im.constants.denormal_cnt};
-  } else {
-    tf_graph_fini(graph);
-  }
-  tf_onnx_tensor_fini(&im.constants);
-  onnx__model_proto__free_unpacked(model, NULL);
-  return err;
+  return err ? err : import_and_free(path, model, sha256_hex, name, features, graph, report);
+}
+
+tf_err_t tf_import_onnx_parse(const char *label, const uint8_t *bytes, size_t bytes_cnt,
+                              const char *name, const tf_features_t *features, tf_graph_t *graph,
+                              tf_import_onnx_report_t *report) {
+  char              sha256_hex[65];
+  Onnx__ModelProto *model;
+  memset(graph, 0, sizeof *graph);
+  memset(report, 0, sizeof *report);
+  tf_err_t err = tf_onnx_wire_parse(label, bytes, bytes_cnt, &model, sha256_hex);
+  return err ? err : import_and_free(label, model, sha256_hex, name, features, graph, report);
 }

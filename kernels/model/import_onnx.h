@@ -30,4 +30,9 @@ typedef struct tf_import_onnx_report {
 tf_err_t tf_import_onnx(const char *path, const char *name, const tf_features_t *features,
                         tf_graph_t *graph, tf_import_onnx_report_t *report);
 
+/* The same from memory; label stands for the file in error texts. */
+tf_err_t tf_import_onnx_parse(const char *label, const uint8_t *bytes, size_t bytes_cnt,
+                              const char *name, const tf_features_t *features, tf_graph_t *graph,
+                              tf_import_onnx_report_t *report);
+
 #endif

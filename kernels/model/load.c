@@ -70,10 +70,11 @@ static tf_err_t check_outputs(const tf_graph_t *graph) {
 static tf_err_t load_graph(const tf_safetensors_t *st, const char *path, tf_op_isa_t isa,
                            tf_graph_t *graph, tf_plan_t **plan) {
   tf_err_t err = tf_graph_file_read(graph, st, path);
-  if (!err) err = check_outputs(graph);
+  if (err) return err; /* it names the file */
+  err = check_outputs(graph);
   if (!err) err = tf_plan_new(graph, isa, plan);
   if (!err) err = tf_load_check(graph, *plan, NULL);
-  return err;
+  return err ? tf_error_add(err, "loading %s", path) : TF_OK;
 }
 
 tf_err_t tf_load_model(const char *path, tf_op_isa_t isa, tf_model_t **model, tf_graph_t *graph) {
@@ -86,10 +87,7 @@ tf_err_t tf_load_model(const char *path, tf_op_isa_t isa, tf_model_t **model, tf
   tf_err_t err = tf_safetensors_read(&st, path);
   if (!err) err = load_graph(&st, path, isa, parsed, &plan);
   if (!err) err = wrap(&st, parsed, plan, model);
-  if (err) {
-    tf_plan_delete(plan);
-    tf_error_add(err, "loading %s", path);
-  }
+  if (err) tf_plan_delete(plan);
   if (!err && graph)
     *graph = *parsed; /* ownership moves */
   else

@@ -75,9 +75,13 @@ static tf_err_t scan_message(scan_t *s, const ProtobufCMessageDescriptor *messag
 }
 
 tf_err_t tf_onnx_wire_parse(const char *label, const uint8_t *bytes, size_t bytes_cnt,
-                            Onnx__ModelProto **model) {
+                            Onnx__ModelProto **model, char *sha256_hex) {
+  uint8_t digest[EVP_MAX_MD_SIZE];
   *model = NULL;
   if (bytes_cnt == 0) return TF_ERR(E_MODEL_FORMAT, "%s: empty", label);
+  if (EVP_Digest(bytes, bytes_cnt, digest, NULL, EVP_sha256(), NULL) != 1)
+    return TF_ERR(E_CORE_SYSTEM, "OpenSSL offers no SHA-256");
+  for (int i = 0; i < 32; i++) snprintf(sha256_hex + 2 * i, 3, "%02x", (unsigned)digest[i]);
   scan_t   s   = {.label = label, .start = bytes};
   tf_err_t err = scan_message(&s, &onnx__model_proto__descriptor, bytes, bytes + bytes_cnt, 1);
   if (err) return err;
@@ -107,13 +111,8 @@ static tf_err_t read_open(const char *path, int fd, Onnx__ModelProto **model, ch
   size_t   cnt   = (size_t)info.st_size;
   uint8_t *bytes = malloc(cnt ? cnt : 1);
   if (!bytes) return TF_ERR(E_CORE_NO_MEMORY, "%s: %zu bytes", path, cnt);
-  uint8_t  digest[EVP_MAX_MD_SIZE];
   tf_err_t err = read_whole(path, fd, bytes, cnt);
-  if (!err && EVP_Digest(bytes, cnt, digest, NULL, EVP_sha256(), NULL) != 1)
-    err = TF_ERR(E_CORE_SYSTEM, "OpenSSL offers no SHA-256");
-  if (!err)
-    for (int i = 0; i < 32; i++) snprintf(sha256_hex + 2 * i, 3, "%02x", (unsigned)digest[i]);
-  if (!err) err = tf_onnx_wire_parse(path, bytes, cnt, model);
+  if (!err) err = tf_onnx_wire_parse(path, bytes, cnt, model, sha256_hex);
   free(bytes);
   return err;
 }

@@ -17,6 +17,6 @@ tf_err_t tf_onnx_wire_read(const char *path, Onnx__ModelProto **model, char *sha
 
 /* The same from memory. */
 tf_err_t tf_onnx_wire_parse(const char *label, const uint8_t *bytes, size_t bytes_cnt,
-                            Onnx__ModelProto **model);
+                            Onnx__ModelProto **model, char *sha256_hex);
 
 #endif
