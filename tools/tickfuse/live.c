@@ -1,0 +1,227 @@
+#include "live.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "feed/session.h"
+#include "http/http.h"
+#include "io/io.h"
+#include "live_table.h"
+#include "registry.h"
+#include "summary.h"
+
+#define WAIT_NS      (20 * TF_NS_PER_MS)
+#define DRAIN_NS_MAX TF_NS_PER_SEC /* after a stop: what is in flight is emitted */
+#define PENDING_CAP  4096          /* depth messages remembered while a snapshot is awaited */
+
+typedef struct live_feed {
+  tf_source_t *source;
+  char         port[8], rest_port[8];
+} live_feed_t;
+
+typedef struct live {
+  tf_arena_t   arena;
+  tf_io_t     *io;
+  tf_dialer_t *dialer;
+  live_feed_t  feeds[TF_SOURCES_MAX];
+  uint32_t     feed_cnt;
+  tf_http_t   *http;
+} live_t;
+
+static tf_engine_t           engine;
+static live_t                live;
+static volatile sig_atomic_t signals;
+
+static void on_signal(int signo) {
+  (void)signo;
+  if (signals++) _exit(128 + signo); /* a second signal does not wait */
+  tf_engine_stop(&engine);
+}
+
+static const char *port_text(char buf[8], const tf_config_url_t *url) {
+  snprintf(buf, 8, "%u", url->port);
+  return buf;
+}
+
+static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_t *feed,
+                           tf_session_config_t *s) {
+  const tf_config_feed_t *f = &config->feeds[i];
+  *s                        = (tf_session_config_t){
+                             .feed              = feed,
+                             .feed_config       = {.instruments = &engine.instruments,
+                                                   .symbols     = f->instruments.items,
+                                                   .symbol_cnt  = f->instruments.item_cnt,
+                                                   .channels    = f->channels,
+                                                   .pending_cap = PENDING_CAP},
+                             .io                = live.io,
+                             .dialer            = live.dialer,
+                             .ca_file           = f->ca_file,
+                             .insecure          = f->insecure,
+                             .message_bytes_max = f->message_bytes_max,
+                             .events_cap        = config->engine.message_levels_max,
+                             .random            = {NULL,         tf_ws_random_system         }
+  };
+  if (f->url.host) {
+    s->host  = f->url.host;
+    s->port  = port_text(live.feeds[i].port, &f->url);
+    s->plain = !f->url.tls;
+  }
+  if (f->rest.host) {
+    s->rest_host  = f->rest.host;
+    s->rest_port  = port_text(live.feeds[i].rest_port, &f->rest);
+    s->rest_plain = !f->rest.tls;
+  }
+}
+
+static tf_err_t start_feed(const tf_config_t *config, uint32_t i) {
+  const tf_config_feed_t *f = &config->feeds[i];
+  const tf_feed_t        *feed;
+  tf_session_config_t     session;
+  if (f->instruments.item_cnt == 0)
+    return TF_ERR(E_CONFIG_VALUE, "%s: feeds[%u].instruments: a live feed must name them",
+                  config->path, i);
+  tf_err_t err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
+  if (err) return err;
+  session_config(config, i, feed, &session);
+  err = tf_session_init(&session, &live.arena, &live.feeds[i].source);
+  if (err) return tf_error_add(err, "preparing the feed %s", f->name);
+  live.feed_cnt = i + 1;
+  return tf_engine_add_source(&engine, live.feeds[i].source, f->name);
+}
+
+static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *io) {
+  size_t bytes = tf_io_arena_bytes(io) + (1 << 20);
+  for (uint32_t i = 0; i < config->feed_cnt && i < TF_SOURCES_MAX; i++) {
+    const tf_feed_t    *feed;
+    tf_session_config_t session;
+    if (tf_engine_feed(tickfuse_registry(), config->feeds[i].venue, &feed) != TF_OK) continue;
+    session_config(config, i, feed, &session);
+    bytes += tf_session_arena_bytes(&session);
+  }
+  return bytes;
+}
+
+static tf_err_t start_feeds(const tf_config_t *config) {
+  if (config->feed_cnt == 0 || config->feed_cnt > TF_SOURCES_MAX)
+    return TF_ERR(E_CONFIG_VALUE, "%s: feeds: 1 to %d are wanted for a live run", config->path,
+                  TF_SOURCES_MAX);
+  tf_io_config_t io  = tf_io_config_default();
+  tf_err_t       err = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
+  if (!err) err = tf_io_open((tf_io_kind_t)config->engine.io, &io, &live.arena, &live.io);
+  if (err) return err;
+  tf_log(TF_LOG_INFO, "io_open", "backend=%s fallback=\"%s\"", live.io->ops->name,
+         tf_io_fallback_reason());
+  tf_engine_set_io(&engine, live.io);
+  tf_dialer_config_t dialer = tf_dialer_config_default();
+  err                       = tf_dialer_start(&dialer, &live.dialer);
+  for (uint32_t i = 0; i < config->feed_cnt && !err; i++) err = start_feed(config, i);
+  return err;
+}
+
+TF_STATIC_ASSERT((int)TF_IO_AUTO == (int)TF_CONFIG_IO_AUTO &&
+                     (int)TF_IO_EPOLL == (int)TF_CONFIG_IO_EPOLL,
+                 "the config's io words are the loop's");
+
+static void stop_feeds(void) {
+  for (uint32_t i = 0; i < live.feed_cnt; i++) tf_session_fini(live.feeds[i].source);
+  tf_dialer_stop(live.dialer);
+  tf_io_fini(live.io);
+  tf_arena_fini(&live.arena);
+}
+
+/* /healthz: every feed LIVE or the reason why not. Reads the metrics page only: HTTP's own thread. */
+static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
+  (void)self;
+  for (uint32_t i = 0; i < live.feed_cnt; i++) {
+    uint64_t state = tf_metrics_get(engine.publish.feeds[i], TF_METRIC_FEED_STATE);
+    if (state == TF_FEED_LIVE) continue;
+    char name[TF_METRICS_NAME_BYTES];
+    snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s",
+             tf_metrics_block_name(engine.publish.feeds[i], name), tf_live_table_state(state));
+    return false;
+  }
+  return true;
+}
+
+static tf_err_t start_http(const tf_config_t *config) {
+  if (!config->http.listen.host) return TF_OK;
+  static char hash[17];
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)config->hash);
+  tf_http_config_t http = {.host        = config->http.listen.host,
+                           .port        = config->http.listen.port,
+                           .metrics     = engine.publish.page,
+                           .version     = TF_VERSION,
+                           .config_hash = hash,
+                           .healthy     = healthy};
+  tf_err_t         err  = tf_http_start(&http, &live.http);
+  if (!err)
+    tf_log(TF_LOG_NOTICE, "http_listening", "url=http://%s:%u/", config->http.listen.host,
+           tf_http_port(live.http));
+  return err;
+}
+
+/* Until a signal, the time, or the end of the engine by itself. */
+static void wait_for_end(const tf_live_options_t *options) {
+  uint64_t begin_ns = tf_clock_monotonic_ns(), drawn_ns = 0;
+  for (;;) {
+    uint64_t now_ns = tf_clock_monotonic_ns();
+    if (options->table && now_ns - drawn_ns >= TF_NS_PER_SEC) {
+      tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
+      drawn_ns = now_ns;
+    }
+    if (options->run_ns && now_ns - begin_ns >= options->run_ns) tf_engine_stop(&engine);
+    if (!tf_engine_is_running(&engine)) return;
+    nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
+  }
+}
+
+static void report_troubles(void) {
+  for (uint32_t i = 0; i < live.feed_cnt; i++) {
+    const char *trouble = tf_session_trouble(live.feeds[i].source);
+    if (trouble && *trouble) fprintf(stderr, "tickfuse: feed %u: last trouble: %s\n", i, trouble);
+  }
+}
+
+static int run(const tf_config_t *config, const tf_live_options_t *options) {
+  const tf_engine_options_t engine_options = {0};
+  tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
+  if (!err) err = start_feeds(config);
+  if (!err) err = start_http(config);
+  if (err) return tf_cli_fail(err);
+  signal(SIGINT, on_signal);
+  signal(SIGTERM, on_signal);
+  err = tf_engine_start(&engine);
+  if (err) return tf_cli_fail(err);
+  wait_for_end(options);
+  err = tf_engine_join(&engine);
+  if (options->json) {
+    json_t *json = tf_summary_json(&engine);
+    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    printf("\n");
+    json_decref(json);
+  } else {
+    printf("\n");
+    tf_summary_print(&engine, stdout);
+  }
+  tf_summary_print_rejects(&engine);
+  report_troubles();
+  if (!err) return TF_EXIT_DONE;
+  const tf_acquire_t *a = &engine.runner.acquire;
+  fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
+          a->failed ? a->failed_text : tf_error_text());
+  return TF_EXIT_FAILED;
+}
+
+int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
+  int code = run(config, options);
+  if (live.http) tf_http_stop(live.http);
+  stop_feeds();
+  tf_engine_fini(&engine);
+  return code;
+}

@@ -1,0 +1,17 @@
+/* What `run` and `demo` share: sessions for the config's feeds, the HTTP listener, and the wait with a
+ * live table. */
+#ifndef TICKFUSE_LIVE_H
+#define TICKFUSE_LIVE_H
+
+#include "boot/engine.h"
+
+typedef struct tf_live_options {
+  uint64_t run_ns; /* 0: until a signal */
+  bool     table;  /* a table on stdout while it runs */
+  bool     json;   /* the summary as JSON, nothing else on stdout */
+} tf_live_options_t;
+
+/* Runs the config live until it is over; prints the summary. Returns the exit code. */
+int tf_live_run(const tf_config_t *config, const tf_live_options_t *options);
+
+#endif
