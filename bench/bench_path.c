@@ -7,6 +7,7 @@
  * There is no peer for B6; B7's peers are Python packages, see bench/peers. */
 #include <jansson.h>
 #include <libgen.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -201,59 +202,36 @@ static void replay_rates(double *ticks_hz, double *events_hz) {
   }
 }
 
+static double quantile(const tf_hist_t *h, double q) { return (double)tf_hist_quantile(h, q); }
+
 int main(int argc, char **argv) {
-  bool json = false, smoke = false;
-  for (int i = 1; i < argc; i++) {
-    json |= !strcmp(argv[i], "--json");
-    smoke |= !strcmp(argv[i], "--smoke");
-  }
+  tf_bench_options_t options;
+  int code = tf_bench_options_parse(argc, argv, "B6, B7: a message's whole path, and replay", &options);
+  if (code >= 0) return code;
   tf_clock_calibrate();
-  if (access(RECORDING, R_OK) != 0 || !load(&bench, smoke ? 5000 : FRAMES_MAX)) {
+  if (access(RECORDING, R_OK) != 0 || !load(&bench, options.smoke ? 5000 : FRAMES_MAX)) {
     fprintf(stderr, "bench_path: skipped: %s is not there\n", RECORDING);
-    if (json) printf("[]\n");
-    return 0;
+    if (options.json) printf("[]\n");
+    return 77;
   }
   if (run_once() != TF_OK) {
     fprintf(stderr, "bench_path: %s\n", tf_error_text());
     return 1;
   }
   double ticks_hz = 0, events_hz = 0;
-  if (!smoke) replay_rates(&ticks_hz, &events_hz);
-  const double   p50 = 0.5, p99 = 0.99;
-  tf_bench_row_t rows[] = {
-      {.name            = "B6 trade p50",
-       .ours            = (double)tf_hist_quantile(&bench.hist[CLASS_TRADE],       p50),
-       .unit            = "ns",
-       .budget          = 1000,
-       .lower_is_better = true},
-      {.name            = "B6 trade p99",
-       .ours            = (double)tf_hist_quantile(&bench.hist[CLASS_TRADE],                                                  p99),
-       .unit            = "ns",
-       .budget          = 2000,
-       .lower_is_better = true},
-      {.name            = "B6 quote p50",
-       .ours            = (double)tf_hist_quantile(&bench.hist[CLASS_QUOTE],                                                    p50),
-       .unit            = "ns",
-       .budget          = 1000,
-       .lower_is_better = true},
-      {.name            = "B6 quote p99",
-       .ours            = (double)tf_hist_quantile(&bench.hist[CLASS_QUOTE],p99),
-       .unit            = "ns",
-       .budget          = 2000,
-       .lower_is_better = true},
-      {.name            = "B6 depth p50 over 0.5 us + 30 ns a level",
-       .ours            = (double)tf_hist_quantile(&bench.depth_permille,                                        p50) / 1000,
-       .unit            = "x",
-       .budget          = 1,
-       .lower_is_better = true},
-      {.name            = "B6 depth p99 over 0.5 us + 30 ns a level",
-       .ours            = (double)tf_hist_quantile(&bench.depth_permille,                                                    p99) / 1000,
-       .unit            = "x",
-       .budget          = 1,
-       .lower_is_better = true},
-      {.name = "B7 replay ticks",                                                         .ours = ticks_hz,                                                     .unit = "1/s",                                                                                                              .budget = 700e3                                                                },
-      {.name = "B7 replay events",        .ours = events_hz,          .unit = "1/s", .budget = 5e6                                                                 },
+  if (!options.smoke) replay_rates(&ticks_hz, &events_hz);
+  const tf_hist_t *trade = &bench.hist[CLASS_TRADE], *quote = &bench.hist[CLASS_QUOTE];
+  const double     none  = (double)NAN;
+  tf_bench_row_t   rows[] = {
+      {"path_trade_p50", quantile(trade, 0.5), "ns", NULL, none, 1000, true},
+      {"path_trade_p99", quantile(trade, 0.99), "ns", NULL, none, 2000, true},
+      {"path_quote_p50", quantile(quote, 0.5), "ns", NULL, none, 1000, true},
+      {"path_quote_p99", quantile(quote, 0.99), "ns", NULL, none, 2000, true},
+      {"path_depth_p50_of_500ns_30ns_a_level", quantile(&bench.depth_permille, 0.5) / 1e3, "x", NULL, none, 1, true},
+      {"path_depth_p99_of_500ns_30ns_a_level", quantile(&bench.depth_permille, 0.99) / 1e3, "x", NULL, none, 1, true},
+      {"replay_ticks", ticks_hz, "1/s", NULL, none, 700e3, false},
+      {"replay_events", events_hz, "1/s", NULL, none, 5e6, false},
   };
-  tf_bench_print(rows, smoke ? 6 : 8, json);
+  tf_bench_print(rows, options.smoke ? 6 : 8, options.json);
   return 0;
 }

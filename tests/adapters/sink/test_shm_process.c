@@ -170,6 +170,30 @@ static void received_and_lost_add_up_to_written_under_a_storm_of_stops(void **st
   stream_remove(&stream);
 }
 
+static void last_words(const char *point) {
+  if (strcmp(point, "bcast:stamp_loaded") != 0) return;
+  tf_weave_hook = NULL;
+  stream_write(&stream, 1);
+  stream_close(&stream);
+}
+
+/* The writer's last decision and its end come between the reader's look at the ring and its look at
+ * the writer: the decision must not be taken for the end. */
+static void the_last_decision_is_delivered_before_the_end_is_told(void **state) {
+  (void)state;
+  tf_reader_t   reader;
+  tf_decision_t decision;
+  stream_init(&stream, "last", 16);
+  assert_int_equal(stream_open(&stream), TF_OK);
+  assert_int_equal(tf_reader_open(stream.name, &reader), TF_OK);
+  tf_weave_hook = last_words; /* an open reader looks at the writer on its first EMPTY */
+  assert_int_equal(tf_reader_next(&reader, &decision), TF_READER_READ);
+  assert_true(stream_decision_whole(&decision));
+  assert_int_equal(tf_reader_next(&reader, &decision), TF_READER_CLOSED);
+  tf_reader_close(&reader);
+  stream_remove(&stream);
+}
+
 /* ---- writers that die ---- */
 
 static int kill_countdown;
@@ -375,6 +399,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_stopped_reader_is_told_exactly_what_it_missed_and_goes_on),
       cmocka_unit_test(received_and_lost_add_up_to_written_under_a_storm_of_stops),
+      cmocka_unit_test(the_last_decision_is_delivered_before_the_end_is_told),
       cmocka_unit_test(a_writer_killed_at_any_step_leaves_no_torn_decision_and_no_lock),
       cmocka_unit_test(a_writer_killed_in_full_flight_is_seen_dead_and_nothing_torn),
       cmocka_unit_test(two_engines_in_two_processes_do_not_share_a_name),

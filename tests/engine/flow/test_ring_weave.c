@@ -27,6 +27,7 @@ typedef struct record {
 
 static void reset(void) {
   ring = tf_ring_new_at(memory, depth, sizeof(record_t), first_seq);
+  TF_ASSERT(ring != NULL);
   tf_ring_writer_init(&writer, ring);
   tf_ring_reader_init(&reader, ring);
   pushed = popped = 0;
