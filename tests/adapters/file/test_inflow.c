@@ -4,7 +4,7 @@
 #include "core/error.h"
 #include "file/inflow.h"
 
-#define LINE_CNT 60
+#define LINE_CNT 30
 
 static char   text[LINE_CNT * 64];
 static size_t text_bytes;
