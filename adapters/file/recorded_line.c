@@ -1,6 +1,6 @@
 #include "file/recorded_line.h"
 
-/* ---- numbers ------------------------------------------------------------------------------------*/
+/* ---- numbers ---------------------------------------------------------------------------------*/
 
 /* Eight ASCII digits as a number, or UINT32_MAX if one of them is none: the usual SWAR, little
  * endian. */
