@@ -321,7 +321,8 @@ static tf_err_t open_regular(const char *path, int *fd) {
   return 0;
 }
 
-/* Reads the first bytes and tells the kind. A file shorter than a magic that it begins is damaged. */
+/* Reads the first bytes and tells the kind. A file shorter than the magic that it begins with is
+ * damaged. */
 static tf_err_t tell_kind(tf_inflow_t *in, uint8_t *first, size_t cap, size_t *first_cnt) {
   static const uint8_t gzip[] = {0x1f, 0x8b, 0x08}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
   size_t               cnt = 0;

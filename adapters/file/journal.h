@@ -89,8 +89,8 @@ typedef struct tf_journal {
  * plane: reads the whole file, logs. */
 tf_err_t tf_journal_init(tf_journal_t *journal, const tf_journal_config_t *config);
 
-/* Takes the first k <= n decisions and returns k. k < n only while the disk refuses (tf_journal_flush
- * says why). now_ns: any clock that does not step back, the same as flush's. */
+/* Takes the first k <= n decisions and returns k. k < n only while the disk refuses; flush says why.
+ * now_ns: any clock that does not step back, the same as flush's. */
 uint32_t tf_journal_append(tf_journal_t *journal, const tf_decision_t *decisions, uint32_t n,
                            uint64_t now_ns);
 
