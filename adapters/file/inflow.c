@@ -26,7 +26,7 @@ struct tf_inflow_codec {
   bool          zstd_full; /* the last call filled its output: flush before feeding */
 };
 
-/* ---- the file ---------------------------------------------------------------------------------*/
+/* ---- the file --------------------------------------------------------------------------------*/
 
 static TF_COLD void damaged(tf_inflow_t *in, const char *what, const char *detail) {
   in->state         = TF_INFLOW_DAMAGED;
@@ -60,7 +60,7 @@ static bool take_chunk(tf_inflow_t *in) {
   return true;
 }
 
-/* ---- producers: each appends at most room bytes at buf + end, and may change state --------------*/
+/* ---- producers: each appends at most room bytes at buf + end, and may change state -----------*/
 
 static void produce_plain(tf_inflow_t *in, size_t room) {
   if (in->in_begin < in->in_end) { /* the bytes that were read to tell the kind */
@@ -186,7 +186,7 @@ static void produce(tf_inflow_t *in, size_t room) {
   }
 }
 
-/* ---- lines ------------------------------------------------------------------------------------*/
+/* ---- lines -----------------------------------------------------------------------------------*/
 
 static size_t slide(tf_inflow_t *in, size_t from) {
   memmove(in->buf, in->buf + from, in->end - from);
@@ -284,7 +284,7 @@ tf_err_t tf_inflow_error(const tf_inflow_t *in) {
                 (unsigned long long)in->out_bytes);
 }
 
-/* ---- lifetime ---------------------------------------------------------------------------------*/
+/* ---- lifetime --------------------------------------------------------------------------------*/
 
 static void *zlib_take(void *self, uInt cnt, uInt size) {
   tf_inflow_codec_t *codec = self;
@@ -321,7 +321,8 @@ static tf_err_t open_regular(const char *path, int *fd) {
   return 0;
 }
 
-/* Reads the first bytes and tells the kind. A file shorter than a magic that it begins is damaged. */
+/* Reads the first bytes and tells the kind. A file shorter than the magic that it begins with is
+ * damaged. */
 static tf_err_t tell_kind(tf_inflow_t *in, uint8_t *first, size_t cap, size_t *first_cnt) {
   static const uint8_t gzip[] = {0x1f, 0x8b, 0x08}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd};
   size_t               cnt = 0;

@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "file/journal_reader.h"
 
-/* ---- writing ------------------------------------------------------------------------------------*/
+/* ---- writing ---------------------------------------------------------------------------------*/
 
 static bool transient(int sys_errno) {
   return sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG || sys_errno == EAGAIN ||
@@ -185,7 +185,7 @@ tf_err_t tf_journal_flush(tf_journal_t *journal, uint64_t now_ns) {
   return sync_due(journal, now_ns);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------*/
+/* ---- opening ---------------------------------------------------------------------------------*/
 
 /* Who holds the flock on this file, from /proc/locks; 0 if it does not say. */
 static long lock_owner(const struct stat *st) {

@@ -15,9 +15,10 @@
  *
  * Failure. A full disk, quota or file-size limit is transient: the block stays in memory, what was
  * half written is cut off again, and it is tried once more by each flush and, every
- * TF_JOURNAL_RETRY_NS, by append; meanwhile append takes what the block still holds, then nothing. Any other failed write, and any failed fdatasync, is for good: after a
- * failed fdatasync the kernel may drop the pages and call the next one a success, so the same file
- * must not be asked again. The watermark never moves over a failure.
+ * TF_JOURNAL_RETRY_NS, by append; meanwhile append takes what the block still holds, then nothing.
+ * Any other failed write, and any failed fdatasync, is for good: after a failed fdatasync the kernel
+ * may drop the pages and call the next one a success, so the same file must not be asked again. The
+ * watermark never moves over a failure.
  *
  * Restart. init takes an exclusive flock (a second engine is refused, with the owner's pid),
  * refuses foreign files and other versions, verifies everything, cuts off a torn tail so that
@@ -88,8 +89,8 @@ typedef struct tf_journal {
  * plane: reads the whole file, logs. */
 tf_err_t tf_journal_init(tf_journal_t *journal, const tf_journal_config_t *config);
 
-/* Takes the first k <= n decisions and returns k. k < n only while the disk refuses (tf_journal_flush
- * says why). now_ns: any clock that does not step back, the same as flush's. */
+/* Takes the first k <= n decisions and returns k. k < n only while the disk refuses; flush says why.
+ * now_ns: any clock that does not step back, the same as flush's. */
 uint32_t tf_journal_append(tf_journal_t *journal, const tf_decision_t *decisions, uint32_t n,
                            uint64_t now_ns);
 

@@ -131,7 +131,7 @@ tf_journal_read_t tf_journal_reader_next(tf_journal_reader_t *reader) {
   return TF_JOURNAL_READ_BLOCK;
 }
 
-/* ---- cold ---------------------------------------------------------------------------------------*/
+/* ---- cold ------------------------------------------------------------------------------------*/
 
 static tf_err_t file_header_check(const tf_journal_reader_t *reader, ssize_t have) {
   const tf_journal_file_header_t *file = &reader->file;

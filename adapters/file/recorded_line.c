@@ -1,6 +1,6 @@
 #include "file/recorded_line.h"
 
-/* ---- numbers ------------------------------------------------------------------------------------*/
+/* ---- numbers -------------------------------------------------------------------------------*/
 
 /* Eight ASCII digits as a number, or UINT32_MAX if one of them is none: the usual SWAR, little
  * endian. */
@@ -67,7 +67,7 @@ TF_COLD tf_recorded_kind_t tf_recorded_line_fault(char *line, size_t line_bytes,
   return TF_RECORDED_FAULT;
 }
 
-/* ---- `<recv_ns> <json>` -------------------------------------------------------------------------*/
+/* ---- `<recv_ns> <json>` --------------------------------------------------------------------*/
 
 #define BARE_SNAPSHOT       "{\"lastUpdateId\""
 #define BARE_SNAPSHOT_BYTES (sizeof BARE_SNAPSHOT - 1)
@@ -92,7 +92,7 @@ tf_recorded_kind_t tf_recorded_line_parse(char *line, size_t line_bytes, tf_reco
   return TF_RECORDED_MESSAGE;
 }
 
-/* ---- JSONL --------------------------------------------------------------------------------------*/
+/* ---- JSONL ---------------------------------------------------------------------------------*/
 
 typedef struct span {
   const char *p;
@@ -348,7 +348,7 @@ bool tf_recorded_line_peek_jsonl(const char *line, size_t line_bytes, uint64_t *
   return seconds_parse(f.ts.p, f.ts.p + f.ts.cnt, recv_ns) != 0;
 }
 
-/* ---- RAW ----------------------------------------------------------------------------------------*/
+/* ---- RAW -----------------------------------------------------------------------------------*/
 
 tf_recorded_kind_t tf_recorded_line_parse_raw(char *line, size_t line_bytes, tf_record_t *record) {
   char *end = line + line_bytes, *p = line;

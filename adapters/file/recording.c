@@ -15,7 +15,7 @@ struct tf_recording_run {
   bool                  damage_counted;
 };
 
-/* ---- hot ----------------------------------------------------------------------------------------*/
+/* ---- hot -------------------------------------------------------------------------------------*/
 
 static tf_recording_result_t run_over(tf_recording_t *rec, tf_recording_run_t *run,
                                       tf_inflow_result_t result) {
@@ -122,7 +122,7 @@ void tf_recording_top_up(tf_recording_t *rec, tf_record_t *record, size_t step_b
   if (record->target) record->target -= moved;
 }
 
-/* ---- cold: telling the format and the runs ------------------------------------------------------*/
+/* ---- cold: telling the format and the runs ---------------------------------------------------*/
 
 #define TELL_LINES 16 /* so many first lines may be broken before a file is called unknown */
 

@@ -9,7 +9,7 @@
 /* Idle polls closer to the next record than this do not decompress. */
 #define TOP_UP_SLACK_NS UINT64_C(50000)
 
-/* ---- hot ----------------------------------------------------------------------------------------*/
+/* ---- hot -------------------------------------------------------------------------------------*/
 
 static bool within(const tf_replay_t *replay, uint64_t recv_ns) {
   return recv_ns >= replay->from_ns && recv_ns < replay->to_ns;
@@ -170,7 +170,7 @@ static void replay_stop(tf_source_t *source) {
   source->feed_state  = TF_FEED_DOWN;
 }
 
-/* ---- lifetime -----------------------------------------------------------------------------------*/
+/* ---- lifetime --------------------------------------------------------------------------------*/
 
 static const tf_source_ops_t replay_ops = {.poll = replay_poll, .stop = replay_stop};
 

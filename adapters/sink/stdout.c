@@ -1,7 +1,8 @@
 /* Decisions as lines of JSON (sink/decision_json.h) on standard output, for people and pipes. Lines
  * collect in a bounded buffer and leave by write(2) when it is full or emit is idle; a line is never
  * cut by the engine, a decision counts as taken only when its whole line has room. A reader that
- * stalls holds up emit, never a lane that has a thread of its own. A reader that goes away (`| head`) ends the sink: offer then says so, close is still in order. */
+ * stalls holds up emit, never a lane that has a thread of its own. A reader that goes away
+ * (`| head`) ends the sink: offer then says so, close is still in order. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

@@ -331,7 +331,9 @@ static void a_disk_full_at_any_byte_loses_nothing_that_was_taken(void **state) {
   getrlimit(RLIMIT_FSIZE, &before);
   signal(SIGXFSZ, SIG_IGN);
   for (uint64_t full = START_END; full < START_END + 64 + 3 * 128 + 8; full++) {
-    tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_BLOCK);
+    bool                synced = full % 64 == 0; /* syncs are slow where /tmp is a disk */
+    tf_journal_config_t config =
+        config_of(synced ? TF_JOURNAL_DURABLE_BLOCK : TF_JOURNAL_DURABLE_NONE);
     fresh("full");
     assert_int_equal(tf_journal_init(&journal, &config), 0);
     append(1, 3, 5);
@@ -342,17 +344,17 @@ static void a_disk_full_at_any_byte_loses_nothing_that_was_taken(void **state) {
     setrlimit(RLIMIT_FSIZE, &before);
     assert_int_equal(err, fits ? 0 : E_FILE_WRITE);
     assert_int_equal(journal.counts.write_errors, !fits);
-    assert_int_equal(tf_journal_durable_seq(&journal), fits ? 3 : 0);
+    assert_int_equal(tf_journal_durable_seq(&journal), synced && fits ? 3 : 0);
     assert_false(tf_journal_failed(&journal));
     assert_int_equal(read_clean(), fits ? 3 : 0);
     /* Room again: what was kept is written, and more. */
     append(4, 1, 7);
     assert_int_equal(tf_journal_flush(&journal, 7), 0);
-    assert_int_equal(tf_journal_durable_seq(&journal), 4);
+    assert_int_equal(tf_journal_durable_seq(&journal), synced ? 4 : 0);
     const tf_journal_counts_t *n = &journal.counts;
     assert_int_equal(n->records_taken, 4);
     assert_int_equal(n->records_written, 4);
-    assert_int_equal(n->records_durable, 4);
+    assert_int_equal(n->records_durable, synced ? 4 : 0);
     assert_int_equal(tf_journal_fini(&journal), 0);
     assert_int_equal(read_clean(), 4);
   }
