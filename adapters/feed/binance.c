@@ -102,9 +102,14 @@ TF_COLD static tf_verdict_t refuse_trade(const tf_binance_message_t *m, tf_binan
 }
 
 /* The id of an aggTrade comes as a decimal, because a book's asks have the same key. */
-TF_INLINE bool trade_id(const tf_json_value_t *value, bool is_agg, uint64_t *id) {
-  *id = value->as.u64;
-  if (!is_agg) return value->made == TF_JSON_MADE_U64;
+TF_INLINE bool trade_id(const tf_json_t *json, const tf_json_value_t *value, bool is_agg,
+                        uint64_t *id) {
+  if (!is_agg) {
+    if (TF_UNLIKELY(value->made != TF_JSON_MADE_U64)) return false;
+    *id = tf_json_u64(json, value);
+    return true;
+  }
+  *id = (uint64_t)value->as.mantissa;
   return value->made == TF_JSON_MADE_DECIMAL && value->kind == TF_JSON_NUMBER && value->exp == 0 &&
          value->as.mantissa >= 0;
 }
@@ -122,7 +127,8 @@ TF_INLINE tf_verdict_t on_trade(tf_binance_state_t *st, tf_binance_message_t *m,
             (v[KEY(QTY)].made == TF_JSON_MADE_DECIMAL) & (v[KEY(SYMBOL)].kind == TF_JSON_STRING) &
             ((v[KEY(MAKER)].kind == TF_JSON_TRUE) | (v[KEY(MAKER)].kind == TF_JSON_FALSE)) &
             ((v[KEY(PRICE)].as.mantissa | v[KEY(QTY)].as.mantissa) >= 0);
-  if (TF_UNLIKELY(!ok || !trade_id(&v[id_key], is_agg, &id))) return refuse_trade(m, id_key);
+  if (TF_UNLIKELY(!ok || !trade_id(&m->json, &v[id_key], is_agg, &id)))
+    return refuse_trade(m, id_key);
   uint64_t ts_ns;
   uint8_t  flags = v[KEY(MAKER)].kind == TF_JSON_TRUE ? TF_FLAG_SIDE : 0;
   if (TF_UNLIKELY(!tf_binance_time(st, m, true, &ts_ns, &flags))) {
@@ -343,15 +349,7 @@ static bool is_depth_target(const char *target) {
 }
 
 tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
-  tf_binance_state_t *st = state;
-  tf_json_value_t     root_values[TF_BINANCE_KEY_CNT];
-  tf_json_value_t     data_values[TF_BINANCE_DATA_KEY_CNT];
-  tf_json_object_t    data_object = {
-         .shape = &data_shape, .orders = st->predict ? &st->data_orders : NULL, .values = data_values};
-  tf_json_object_t     root_object = {.shape  = &root_shape,
-                                      .orders = st->predict ? &st->root_orders : NULL,
-                                      .values = root_values,
-                                      .child  = &data_object};
+  tf_binance_state_t  *st = state;
   tf_binance_message_t m;
   out->counts->messages++;
   if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
@@ -365,30 +363,30 @@ tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   m.json.rows    = out->events + out->event_cnt;
   m.json.row_cap = out->event_cap - out->event_cnt;
   m.json.row_cap -= m.json.row_cap > 0;
-  tf_json_result_t result = tf_json_read(&m.json, frame->bytes, frame->bytes_cnt, &root_object);
+  tf_json_result_t result = tf_json_read(&m.json, frame->bytes, frame->bytes_cnt, &st->root);
   if (TF_UNLIKELY(result != TF_JSON_OK)) {
     return tf_feeds_reject(out->counts, frame,
                            result == TF_JSON_LIMIT ? TF_REJECT_LIMIT : TF_REJECT_SYNTAX);
   }
   m.frame  = frame;
   m.out    = out;
-  m.values = root_values;
-  m.seen   = root_object.seen;
+  m.values = st->root_values;
+  m.seen   = st->root.seen;
   m.stream = NULL;
   if (TF_UNLIKELY(m.json.root_kind != TF_JSON_OBJECT))
     return tf_binance_reject(&m, TF_REJECT_UNKNOWN);
   if (tf_binance_has(&m, BIT(STREAM) | BIT(DATA))) {
-    m.stream = &root_values[KEY(STREAM)];
+    m.stream = &st->root_values[KEY(STREAM)];
     if (TF_UNLIKELY(m.stream->kind != TF_JSON_STRING))
       return tf_binance_reject(&m, TF_REJECT_SCHEMA);
-    if (TF_UNLIKELY(root_values[KEY(DATA)].kind == TF_JSON_ARRAY)) { /* all markets at once */
+    if (TF_UNLIKELY(st->root_values[KEY(DATA)].kind == TF_JSON_ARRAY)) { /* all markets at once */
       return tf_feeds_ignore(out->counts, m.stream->bytes, m.stream->bytes_cnt);
     }
-    if (TF_UNLIKELY(root_values[KEY(DATA)].kind != TF_JSON_OBJECT)) {
+    if (TF_UNLIKELY(st->root_values[KEY(DATA)].kind != TF_JSON_OBJECT)) {
       return tf_binance_reject(&m, TF_REJECT_SCHEMA);
     }
-    m.values = data_values;
-    m.seen   = data_object.seen;
+    m.values = st->data_values;
+    m.seen   = st->data.seen;
   }
   return on_payload(st, &m);
 }
@@ -496,12 +494,15 @@ tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
   memset(st, 0, sizeof(*st));
   st->market   = market;
   st->channels = config->channels;
-  st->predict  = true;
   st->rows     = (tf_binance_row_t *)(void *)((uint8_t *)state + l.rows_at);
   memset(st->rows, 0, l.row_cap * sizeof(*st->rows));
   for (uint32_t i = 0; i < l.row_cap; i++) tf_binance_chain_init(&st->rows[i].chain);
   tf_json_orders_init(&st->root_orders);
   tf_json_orders_init(&st->data_orders);
+  st->data = (tf_json_object_t){.shape = &data_shape, .values = st->data_values};
+  st->root =
+      (tf_json_object_t){.shape = &root_shape, .values = st->root_values, .child = &st->data};
+  tf_binance_predict(st, true);
   tf_binance_chain_pool_init(&st->pool, (uint8_t *)state + l.pool_at, l.slab_cnt, l.pending_cap);
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, market->suffix);
@@ -519,4 +520,8 @@ void tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   if (st->channels & TF_CHANNEL_BOOK) tf_binance_book_restart(st, now_ns, out);
 }
 
-void tf_binance_predict(void *state, bool on) { ((tf_binance_state_t *)state)->predict = on; }
+void tf_binance_predict(void *state, bool on) {
+  tf_binance_state_t *st = state;
+  st->root.orders        = on ? &st->root_orders : NULL;
+  st->data.orders        = on ? &st->data_orders : NULL;
+}

@@ -133,15 +133,18 @@ static depth_form_t depth_form(const tf_json_value_t *stream) {
 static tf_verdict_t publish_snapshot(tf_binance_state_t *st, tf_binance_message_t *m, uint32_t idx,
                                      levels_t *levels, bool is_partial);
 
+typedef struct {
+  uint64_t U, u, pu; /* as the venue calls them */
+} ids_t;
+
 /* What a delta must have beside its levels. */
-static bool take_ids(const tf_binance_state_t *st, const tf_binance_message_t *m, uint64_t *pu,
+static bool take_ids(const tf_binance_state_t *st, const tf_binance_message_t *m, ids_t *delta,
                      tf_reject_t *why) {
   const tf_json_value_t *v       = m->values;
   bool                   pointer = st->market->rule == TF_BINANCE_POINTER;
   uint64_t bits = BIT(SYMBOL) | BIT(FIRST_ID) | BIT(LAST_ID) | (pointer ? BIT(PREVIOUS_ID) : 0);
   *why          = TF_REJECT_SCHEMA;
   if (!tf_binance_has(m, bits) || v[KEY(SYMBOL)].kind != TF_JSON_STRING) return false;
-  *pu                          = pointer ? v[KEY(PREVIOUS_ID)].as.u64 : 0;
   const tf_binance_key_t ids[] = {KEY(FIRST_ID), KEY(LAST_ID), KEY(PREVIOUS_ID)};
   for (uint32_t i = 0; i < 2u + pointer; i++) {
     if (v[ids[i]].made != TF_JSON_MADE_U64) {
@@ -149,17 +152,20 @@ static bool take_ids(const tf_binance_state_t *st, const tf_binance_message_t *m
       return false;
     }
   }
-  return v[KEY(FIRST_ID)].as.u64 <= v[KEY(LAST_ID)].as.u64;
+  delta->U  = tf_json_u64(&m->json, &v[KEY(FIRST_ID)]);
+  delta->u  = tf_json_u64(&m->json, &v[KEY(LAST_ID)]);
+  delta->pu = pointer ? tf_json_u64(&m->json, &v[KEY(PREVIOUS_ID)]) : 0;
+  return delta->U <= delta->u;
 }
 
 static tf_verdict_t publish_delta(tf_binance_state_t *st, tf_binance_message_t *m, uint32_t idx,
-                                  levels_t *levels, uint64_t pu) {
+                                  levels_t *levels, ids_t ids) {
   tf_feed_out_t          *out   = m->out;
   tf_binance_row_t       *row   = &st->rows[idx];
   uint32_t                first = out->event_cnt;
   tf_binance_delta_step_t step =
-      tf_binance_chain_delta(&row->chain, &st->pool, (tf_binance_rule_t)st->market->rule,
-                             m->values[KEY(FIRST_ID)].as.u64, levels->venue_seq, pu, levels->cnt);
+      tf_binance_chain_delta(&row->chain, &st->pool, (tf_binance_rule_t)st->market->rule, ids.U,
+                             ids.u, ids.pu, levels->cnt);
   if (TF_UNLIKELY(step.is_duplicate)) {
     out->counts->duplicates++;
     return data(m, first);
@@ -186,9 +192,9 @@ tf_verdict_t tf_binance_book_delta(tf_binance_state_t *st, tf_binance_message_t 
   depth_form_t form = depth_form(m->stream);
   if (TF_UNLIKELY(form == DEPTH_OTHER)) return TF_BINANCE_IGNORE(m, "other depth");
   tf_reject_t why;
-  uint64_t    pu;
+  ids_t       ids;
   levels_t    levels = {0};
-  if (TF_UNLIKELY(!take_ids(st, m, &pu, &why) || !take_levels(m, KEY(B), KEY(A), &levels, &why))) {
+  if (TF_UNLIKELY(!take_ids(st, m, &ids, &why) || !take_levels(m, KEY(B), KEY(A), &levels, &why))) {
     return tf_binance_reject(m, why);
   }
   if (TF_UNLIKELY(!tf_binance_time(st, m, true, &levels.ts_ns, &levels.flags))) {
@@ -200,9 +206,9 @@ tf_verdict_t tf_binance_book_delta(tf_binance_state_t *st, tf_binance_message_t 
   uint32_t idx = tf_binance_row_of(st, &m->values[KEY(SYMBOL)], &why);
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
   levels.instrument_id = st->symbols.rows[idx].instrument_id;
-  levels.venue_seq     = m->values[KEY(LAST_ID)].as.u64;
+  levels.venue_seq     = ids.u;
   if (TF_UNLIKELY(form == DEPTH_PARTIAL)) return publish_snapshot(st, m, idx, &levels, true);
-  return publish_delta(st, m, idx, &levels, pu);
+  return publish_delta(st, m, idx, &levels, ids);
 }
 
 /* ---- snapshots ---- */
@@ -302,7 +308,7 @@ tf_verdict_t tf_binance_book_snapshot(tf_binance_state_t *st, tf_binance_message
   uint32_t idx = row_of_snapshot(st, m, &why);
   if (idx == TF_SYMBOLS_NONE) return tf_binance_reject(m, why);
   levels.instrument_id = st->symbols.rows[idx].instrument_id;
-  levels.venue_seq     = m->values[KEY(SNAPSHOT_ID)].as.u64;
+  levels.venue_seq     = tf_json_u64(&m->json, &m->values[KEY(SNAPSHOT_ID)]);
   return publish_snapshot(st, m, idx, &levels, m->stream != NULL);
 }
 

@@ -73,9 +73,11 @@ typedef struct tf_binance_state {
   tf_symbols_t               symbols;
   tf_binance_pool_t          pool;
   uint32_t                   channels;
-  uint32_t                   asked_cnt; /* symbols that the config names: the first rows; 0: any */
-  uint64_t                   ts_unit;   /* ns in one, of the feed's first time; 0: none yet */
-  bool                       predict;
+  uint32_t                   asked_cnt;  /* symbols that the config names: the first rows; 0: any */
+  uint64_t                   ts_unit;    /* ns in one, of the feed's first time; 0: none yet */
+  tf_json_object_t           root, data; /* what a message is read into */
+  tf_json_value_t            root_values[TF_BINANCE_KEY_CNT + 1];
+  tf_json_value_t            data_values[TF_BINANCE_DATA_KEY_CNT + 1];
   tf_json_orders_t           root_orders, data_orders;
 } tf_binance_state_t;
 
@@ -111,7 +113,7 @@ TF_INLINE bool tf_binance_time(tf_binance_state_t *st, const tf_binance_message_
   *ns = 0;
   if (TF_UNLIKELY(!(m->seen >> key & 1))) return !is_due;
   if (TF_UNLIKELY(m->values[key].made != TF_JSON_MADE_U64)) return false;
-  uint64_t value = m->values[key].as.u64;
+  uint64_t value = tf_json_u64(&m->json, &m->values[key]);
   /* 1973 to 2554 in ms: what every message has */
   if (TF_LIKELY(st->ts_unit == TF_NS_PER_MS && value - 100000000000u < 18346744073709u)) {
     *ns = value * TF_NS_PER_MS;

@@ -63,13 +63,17 @@ typedef enum tf_json_made {
 typedef struct tf_json_value {
   const char *bytes; /* a string's without its quotes, escapes as sent. Not set for U64, DECIMAL */
   uint32_t    bytes_cnt;
-  uint8_t     kind;    /* tf_json_kind_t */
-  uint8_t     made;    /* tf_json_made_t */
-  uint8_t     escaped; /* the string has escapes: tf_json_unescape before comparing */
-  int8_t      exp;     /* DECIMAL */
   union {
-    uint64_t u64;
-    int64_t  mantissa;
+    struct {
+      uint8_t kind;    /* tf_json_kind_t */
+      uint8_t made;    /* tf_json_made_t */
+      uint8_t escaped; /* the string has escapes: tf_json_unescape before comparing */
+      int8_t  exp;     /* DECIMAL */
+    };
+    uint32_t what; /* all four, for one store */
+  };
+  union {
+    int64_t mantissa; /* DECIMAL */
     struct {
       uint32_t first, cnt; /* rows of tf_json_t.rows */
     } levels;
@@ -92,22 +96,27 @@ typedef struct tf_json_shape {
   uint32_t             key_cnt; /* <= TF_JSON_SHAPE_KEYS_MAX */
 } tf_json_shape_t;
 
-/* One predicted member: the bytes from the brace or comma up to the value. Longer ones than 16 bytes
- * are never predicted. */
+/* One predicted member: its bytes from the brace or comma up to the value, the opening quote of a
+ * string included. Members with more than 16 such bytes are never predicted. Private to json.c. */
 #define TF_JSON_STEP_BYTES 16
 #define TF_JSON_STEPS_MAX  23
 #define TF_JSON_ORDERS_MAX 16
 
 typedef struct tf_json_step {
   char     text[TF_JSON_STEP_BYTES];
-  uint32_t mask;       /* a bit for each byte that must match; bit 16 too: matches nothing */
-  uint8_t  text_bytes; /* including the punctuation */
-  uint8_t  key;        /* TF_JSON_KEY_NONE: not in the shape */
-  uint8_t  want;
-  uint8_t  reserved;
+  uint64_t seen;        /* the bits of the keys of this step and all before it */
+  uint32_t mask;        /* a bit for each byte that must match; bit 16: matches nothing */
+  uint16_t slot_at;     /* of its value, in bytes; the slot behind the last for what is skipped */
+  uint8_t  text_bytes;  /* how far the value is */
+  uint8_t  form;        /* of the value, json.c */
+  uint8_t  guess_bytes; /* length of the value last time, json.c */
+  uint8_t  key;         /* TF_JSON_KEY_NONE: not in the shape, or there before */
+  uint8_t  reserved[6];
 } tf_json_step_t;
 #define TF_JSON_KEY_NONE 255
 
+/* Invariant: no key stands in two steps. So keys that are read by prediction alone need no look at
+ * which were there before. */
 typedef struct tf_json_order {
   tf_json_step_t steps[TF_JSON_STEPS_MAX + 1]; /* the last matches nothing */
 } tf_json_order_t;
@@ -115,21 +124,25 @@ typedef struct tf_json_order {
 /* The predictions of one shape: an order for each form of message, told apart by its first seven
  * bytes (`{"e":"t`). Two forms that fall together only cost time. */
 typedef struct tf_json_orders {
-  tf_json_order_t orders[TF_JSON_ORDERS_MAX];
+  uint64_t         form; /* of the last message, and its order */
+  tf_json_order_t *order;
+  tf_json_order_t  orders[TF_JSON_ORDERS_MAX];
 } tf_json_orders_t;
 
 typedef struct tf_json_object {
   const tf_json_shape_t *shape;
   tf_json_orders_t      *orders; /* NULL: no prediction */
-  tf_json_value_t       *values; /* shape->key_cnt slots; slot i is valid if bit i of seen is set */
-  uint64_t               seen;
+  tf_json_value_t
+          *values; /* key_cnt + 1 slots; slot i holds if bit i of seen is set, the last never */
+  uint64_t seen;
   struct tf_json_object *child; /* of the keys that want an OBJECT; NULL: they are skipped */
 } tf_json_object_t;
 
 /* One message. rows: where LEVELS go; of each row only the price, quantity, their exponents and
  * nothing else is written. Levels that do not fit are LIMIT. */
 typedef struct tf_json {
-  const char *end; /* set by tf_json_read, with the counts below */
+  const char *floor; /* set by tf_json_read, with all below up to row_cnt: 16 behind the first */
+  const char *end;
   uint32_t    depth;
   uint32_t    element_cnt;
   uint32_t    duplicate_key_cnt; /* the first of a key's values counts, as FAULTS.md has it */
@@ -152,6 +165,22 @@ tf_json_result_t tf_json_read(tf_json_t *json, const char *bytes, size_t bytes_c
 /* Writes the string's text with its escapes resolved, as UTF-8 and without a NUL. Returns its length,
  * or SIZE_MAX if it does not fit cap or holds half a surrogate pair. */
 size_t tf_json_unescape(const char *bytes, size_t bytes_cnt, char *text, size_t cap);
+
+/* The number of a value that is MADE_U64. It is converted here and not while scanning, because of the
+ * many ids and times in a message only some are wanted. */
+TF_INLINE uint64_t tf_json_u64(const tf_json_t *json, const tf_json_value_t *value) {
+  uint64_t number;
+#if defined(__SSE2__)
+  if (TF_LIKELY(value->bytes_cnt <= 16 && value->bytes >= json->floor)) {
+    return tf_decimal_sixteen_(_mm_and_si128(tf_decimal_window_(value->bytes + value->bytes_cnt),
+                                             tf_decimal_tail_(value->bytes_cnt)));
+  }
+#endif
+  (void)json;
+  tf_decimal_result_t result;
+  tf_decimal_u64_scan(value->bytes, value->bytes + value->bytes_cnt, &number, &result);
+  return number;
+}
 
 /* True if the string value is exactly text. */
 TF_INLINE bool tf_json_text_is(const tf_json_value_t *value, const char *text, size_t text_bytes) {

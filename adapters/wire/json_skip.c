@@ -160,11 +160,11 @@ static const char *skip_nested(tf_json_t *json, const char *p) {
 
 const char *tf_json_skip_value(tf_json_t *json, const char *p, tf_json_value_t *value) {
   if (p >= json->end) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
-  const char *first = p;
-  value->made       = TF_JSON_MADE_NONE;
-  value->escaped    = false;
-  value->exp        = 0;
-  value->as.u64     = 0;
+  const char *first  = p;
+  value->made        = TF_JSON_MADE_NONE;
+  value->escaped     = false;
+  value->exp         = 0;
+  value->as.mantissa = 0;
   if (*p == '{' || *p == '[') {
     value->kind = *p == '{' ? TF_JSON_OBJECT : TF_JSON_ARRAY;
     p           = skip_nested(json, p);

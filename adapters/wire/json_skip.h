@@ -40,15 +40,4 @@ TF_INLINE uint32_t tf_json_skip_specials_(const char *p) {
 #endif
 }
 
-/* The usual string: no escape. Same as tf_json_skip_string. */
-TF_INLINE const char *tf_json_skip_string_hot(tf_json_t *json, const char *p, bool *escaped) {
-  uint32_t    specials = tf_json_skip_specials_(p);
-  const char *stop     = p + (specials ? __builtin_ctz(specials) : 0);
-  if (TF_LIKELY(specials != 0 && *stop == '"' && stop < json->end)) {
-    *escaped = false;
-    return stop;
-  }
-  return tf_json_skip_string(json, p, escaped);
-}
-
 #endif
