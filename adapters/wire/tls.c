@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "wire/tls_pool.h"
 
 /* Kept free of plaintext's use, for an alert or the answer to a KeyUpdate. */
 #define TX_RESERVE_BYTES 256
@@ -144,12 +145,15 @@ static int on_verify(int ok, X509_STORE_CTX *store) {
   return ok;
 }
 
-/* Called at each step of OpenSSL's handshake machine, so once the stream is open, for each message
- * that is not data. */
+/* Called at each step of OpenSSL's handshake machine, of which an open stream only sees these. */
 static void on_info(const SSL *ssl, int where, int ret) {
   (void)ret;
-  tf_tls_t *tls = SSL_get_app_data(ssl);
-  if (tls->state == TF_TLS_OPEN && (where & SSL_CB_LOOP)) tls->post_handshake_cnt++;
+  tf_tls_t                  *tls  = SSL_get_app_data(ssl);
+  const OSSL_HANDSHAKE_STATE step = SSL_get_state(ssl);
+  if (tls->state == TF_TLS_OPEN && (where & SSL_CB_LOOP) &&
+      (step == TLS_ST_CR_SESSION_TICKET || step == TLS_ST_CR_KEY_UPDATE ||
+       step == TLS_ST_SR_KEY_UPDATE))
+    tls->post_handshake_cnt++;
 }
 
 /* --- streams --- */
@@ -182,11 +186,13 @@ int tf_tls_read(tf_tls_t *tls, uint8_t *plain, size_t cap) {
   if (TF_UNLIKELY(tls->state == TF_TLS_FAILED)) return TF_ERR(tls->err, "%s", tls->err_text);
   if (TF_UNLIKELY(tls->state == TF_TLS_CLOSED)) return 0;
   if (cap > INT32_MAX) cap = INT32_MAX;
-  ERR_clear_error();
   if (TF_UNLIKELY(tls->state == TF_TLS_HANDSHAKE)) {
+    ERR_clear_error();
     const tf_err_t err = handshake(tls);
     if (err || tls->state == TF_TLS_HANDSHAKE) return err;
   }
+  tf_tls_pool_enter();
+  ERR_clear_error();
   while (at < cap) {
     size_t    cnt = 0;
     const int rc  = SSL_read_ex(tls->ssl, plain + at, cap - at, &cnt);
@@ -203,6 +209,7 @@ int tf_tls_read(tf_tls_t *tls, uint8_t *plain, size_t cap) {
     }
     break;
   }
+  tf_tls_pool_leave();
   tls->plain_rx_bytes += at;
   if (TF_UNLIKELY(floods(tls)) && tls->state == TF_TLS_OPEN)
     fail(tls, E_WIRE_TLS, "TLS stream with %s: %u tickets or key updates in %llu bytes",
@@ -229,8 +236,10 @@ tf_err_t tf_tls_write(tf_tls_t *tls, const void *plain, size_t plain_cnt) {
   if (plain_cnt > tf_tls_write_room(tls))
     return TF_ERR(E_IO_SEND_FULL, "%zu bytes for %s; there is room for %zu", plain_cnt,
                   peer_name(tls), tf_tls_write_room(tls));
+  tf_tls_pool_enter();
   ERR_clear_error();
   const int rc = SSL_write_ex(tls->ssl, plain, plain_cnt, &written);
+  tf_tls_pool_leave();
   if (rc != 1 || written != plain_cnt) return fail_ssl(tls, SSL_get_error(tls->ssl, rc));
   tls->plain_tx_bytes += plain_cnt;
   return 0;
@@ -250,9 +259,11 @@ void tf_tls_tx_sent(tf_tls_t *tls, size_t cnt) {
 void tf_tls_shutdown(tf_tls_t *tls) {
   if (tls->shutdown_sent || (tls->state != TF_TLS_OPEN && tls->state != TF_TLS_CLOSED)) return;
   tls->shutdown_sent = true;
+  tf_tls_pool_enter();
   ERR_clear_error();
   SSL_shutdown(tls->ssl); /* 0 or 1: queued, which is all that is wanted of it */
   ERR_clear_error();
+  tf_tls_pool_leave();
 }
 
 tf_err_t tf_tls_eof(tf_tls_t *tls) {
@@ -374,6 +385,7 @@ static SSL_CTX *new_ssl_ctx(const SSL_METHOD *method) {
 }
 
 tf_err_t tf_tls_ctx_init_client(tf_tls_ctx_t *ctx, const tf_tls_client_config_t *config) {
+  tf_tls_pool_install();
   ERR_clear_error();
   *ctx = (tf_tls_ctx_t){.role = TF_TLS_CLIENT, .insecure = config->insecure};
   if (config->ca_file && access(config->ca_file, R_OK) != 0)
@@ -395,6 +407,7 @@ tf_err_t tf_tls_ctx_init_client(tf_tls_ctx_t *ctx, const tf_tls_client_config_t 
 }
 
 tf_err_t tf_tls_ctx_init_server(tf_tls_ctx_t *ctx, const char *cert_file, const char *key_file) {
+  tf_tls_pool_install();
   ERR_clear_error();
   *ctx             = (tf_tls_ctx_t){.role = TF_TLS_SERVER};
   SSL_CTX *ssl_ctx = new_ssl_ctx(TLS_server_method());
