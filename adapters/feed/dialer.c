@@ -33,9 +33,9 @@ struct tf_dialer {
   pthread_t          thread;
   pthread_mutex_t    lock;
   pthread_cond_t     left;
-  bool               stopping;                     /* under lock */
+  bool               stopping;                       /* under lock */
   client_row_t       clients[TF_DIALER_CLIENTS_MAX]; /* under lock */
-  uint32_t           client_cnt;                   /* under lock */
+  uint32_t           client_cnt;                     /* under lock */
   /* the thread's own */
   tf_dialing_t        *dialings[TF_DIALER_DIALS_MAX];
   uint32_t             dialing_cnt;
@@ -170,8 +170,8 @@ static void begin(tf_dialer_t *dialer, tf_dialer_client_t *client, tf_dial_t *di
   tf_dialing_t *d = NULL;
   if (dialer->dialing_cnt < TF_DIALER_DIALS_MAX) d = calloc(1, sizeof *d);
   if (!d) {
-    refuse(client, dial, TF_ERR(E_FEED_LIMIT, "%u dials are under way, or memory is short",
-                                dialer->dialing_cnt));
+    refuse(client, dial,
+           TF_ERR(E_FEED_LIMIT, "%u dials are under way, or memory is short", dialer->dialing_cnt));
     return;
   }
   host_t *host = host_of(dialer, dial->endpoint, now_ns);
@@ -251,7 +251,8 @@ static void wait_and_serve(tf_dialer_t *dialer, uint64_t now_ns) {
   dialer->fds[0] = (struct pollfd){.fd = dialer->scratch.wake_fd, .events = POLLIN};
   for (uint32_t i = 0; i < cnt; i++) {
     const tf_dialing_t *d = dialer->dialings[i];
-    short events = d->phase == TF_DIAL_CONNECT ? POLLOUT : (short)(POLLIN | (d->want_write ? POLLOUT : 0));
+    short               events =
+        d->phase == TF_DIAL_CONNECT ? POLLOUT : (short)(POLLIN | (d->want_write ? POLLOUT : 0));
     dialer->fds[i + 1] = (struct pollfd){.fd = d->fd, .events = events};
   }
   int ready = poll(dialer->fds, cnt + 1, poll_timeout_ms(dialer, now_ns));

@@ -21,16 +21,16 @@
 #include "feed/resolver.h"
 #include "wire/tls.h"
 
-#define TF_DIAL_TARGET_BYTES    2048
-#define TF_DIAL_TEXT_BYTES      512
-#define TF_DIAL_LEFTOVER_BYTES  65536u /* more than one receive and one record can bring */
-#define TF_DIAL_BODY_BYTES_MAX  ((size_t)64 << 20)
-#define TF_DIALER_CLIENTS_MAX   64
-#define TF_DIALER_DIALS_MAX     128 /* under way at one time */
+#define TF_DIAL_TARGET_BYTES   2048
+#define TF_DIAL_TEXT_BYTES     512
+#define TF_DIAL_LEFTOVER_BYTES 65536u /* more than one receive and one record can bring */
+#define TF_DIAL_BODY_BYTES_MAX ((size_t)64 << 20)
+#define TF_DIALER_CLIENTS_MAX  64
+#define TF_DIALER_DIALS_MAX    128 /* under way at one time */
 
 /* What a dial is doing, and where it failed: names are stable (logs, health). */
 #define TF_DIAL_PHASES(X)                                                                          \
-  X(WAIT, "wait")       /* for its turn at this host */                                            \
+  X(WAIT, "wait") /* for its turn at this host */                                                  \
   X(DNS, "dns")                                                                                    \
   X(CONNECT, "connect")                                                                            \
   X(TLS, "tls")                                                                                    \

@@ -11,9 +11,9 @@
 
 #include "core/error.h"
 
-#define INTERIM_MAX        4
-#define CONNECT_SLICE_MIN  (250 * TF_NS_PER_MS) /* for one address while others wait */
-#define REFUSAL_CHARS      128                  /* of a refusal's body, in the error text */
+#define INTERIM_MAX       4
+#define CONNECT_SLICE_MIN (250 * TF_NS_PER_MS) /* for one address while others wait */
+#define REFUSAL_CHARS     128                  /* of a refusal's body, in the error text */
 
 static bool start_transport(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns);
 
@@ -49,8 +49,8 @@ static void enter_phase(tf_dialing_t *d, tf_dial_phase_t phase, uint64_t now_ns,
 static bool connect_next(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
   const tf_endpoint_t *to = d->dial->endpoint;
   while (d->address_idx < d->address_cnt) {
-    const tf_address_t *a    = &d->addresses[d->address_idx++];
-    uint64_t            left = d->deadline_ns > now_ns ? d->deadline_ns - now_ns : 0;
+    const tf_address_t *a     = &d->addresses[d->address_idx++];
+    uint64_t            left  = d->deadline_ns > now_ns ? d->deadline_ns - now_ns : 0;
     uint64_t            slice = left / (d->address_cnt - d->address_idx + 1);
     d->address_deadline_ns    = now_ns + (slice < CONNECT_SLICE_MIN ? CONNECT_SLICE_MIN : slice);
     if (d->fd >= 0) close(d->fd);
@@ -89,8 +89,7 @@ static bool resolved(tf_dialing_t *d, tf_dialing_scratch_t *s, int eai, uint64_t
 }
 
 static bool numeric_address(const tf_endpoint_t *to, tf_address_t *address) {
-  struct addrinfo  hints = {.ai_socktype = SOCK_STREAM,
-                            .ai_flags    = AI_NUMERICHOST | AI_NUMERICSERV};
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
   struct addrinfo *found = NULL;
   if (getaddrinfo(to->host, to->port, &hints, &found) != 0 || !found) return false;
   memcpy(&address->addr, found->ai_addr, found->ai_addrlen);
@@ -137,7 +136,7 @@ static bool request_make(tf_dialing_t *d, uint64_t now_ns) {
                                  .port    = port,
                                  .target  = dial->target,
                                  .headers = headers};
-    cnt = tf_http_request_write(d->request, sizeof d->request, &request);
+    cnt                       = tf_http_request_write(d->request, sizeof d->request, &request);
   }
   if (cnt < 0) return tf_dialing_fail(d, cnt);
   d->request_cnt = (uint32_t)cnt;
@@ -241,7 +240,7 @@ static bool take_head(tf_dialing_t *d, const uint8_t *bytes, size_t cnt, size_t 
     return tf_dialing_fail(d, TF_ERR(E_CORE_NO_MEMORY, "no memory for an answer of at most %zu MiB",
                                      d->config->body_bytes_max >> 20));
   d->phase = TF_DIAL_BODY;
-  step = tf_http_body_init(&d->u.get.body, head, "GET", dial->body, d->config->body_bytes_max);
+  step     = tf_http_body_init(&d->u.get.body, head, "GET", dial->body, d->config->body_bytes_max);
   if (step < 0) return tf_dialing_fail(d, step);
   return step == TF_HTTP_MORE;
 }
@@ -323,9 +322,8 @@ static bool receive(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
                                        d->dial->endpoint->host, d->dial->endpoint->port,
                                        strerror(errno), tf_dialer_phase_name(d->phase)));
     }
-    bool more = d->dial->endpoint->tls_ctx
-                    ? take_cipher(d, s, s->rx, (size_t)cnt, now_ns)
-                    : take_plain(d, s->rx, (size_t)cnt);
+    bool more = d->dial->endpoint->tls_ctx ? take_cipher(d, s, s->rx, (size_t)cnt, now_ns)
+                                           : take_plain(d, s->rx, (size_t)cnt);
     if (!more) return false;
     if (d->upgraded) return done(d); /* the rest of the stream is the lane's to read */
   }

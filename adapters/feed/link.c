@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/alloc_seal.h"
 #include "core/error.h"
 
 #define PLAIN_BYTES TF_TLS_RECORD_BYTES_MAX
@@ -27,11 +26,8 @@ static bool is_tls(const tf_link_t *link) { return link->dial.endpoint->tls_ctx 
 static bool send_frame(tf_link_t *link, size_t cnt) {
   if (cnt == 0) return false;
   if (!is_tls(link)) return tf_io_send(link->io, link->conn, link->frame, cnt) == TF_OK;
-  bool sealed          = tf_alloc_seal_thread;
-  tf_alloc_seal_thread = false;
-  tf_err_t err         = tf_tls_write(&link->dial.tls, link->frame, cnt);
+  tf_err_t err = tf_tls_write(&link->dial.tls, link->frame, cnt);
   tls_flush(link);
-  tf_alloc_seal_thread = sealed;
   return err == TF_OK;
 }
 
@@ -89,10 +85,7 @@ static void finish(tf_link_t *link, tf_link_end_t end, tf_err_t err, bool drain)
   link->state        = TF_LINK_DRAINING;
   link->drain_due_ns = link->now_ns + link->config.drain_ns;
   if (drain && is_tls(link)) {
-    bool sealed          = tf_alloc_seal_thread;
-    tf_alloc_seal_thread = false;
     tf_tls_shutdown(&link->dial.tls);
-    tf_alloc_seal_thread = sealed;
     tls_flush(link);
   }
   if (!drain) release(link);
@@ -157,13 +150,10 @@ static void tls_ended(tf_link_t *link, tf_err_t err) {
 }
 
 static void feed_cipher(tf_link_t *link, const uint8_t *bytes, size_t cnt) {
-  bool sealed          = tf_alloc_seal_thread;
-  tf_alloc_seal_thread = false;
-  tf_tls_t *tls        = &link->dial.tls;
+  tf_tls_t *tls = &link->dial.tls;
   if (cnt > 0) tf_tls_feed(tls, bytes, cnt);
   for (;;) {
-    int plain_cnt        = tf_tls_read(tls, link->plain, PLAIN_BYTES);
-    tf_alloc_seal_thread = sealed;
+    int plain_cnt = tf_tls_read(tls, link->plain, PLAIN_BYTES);
     if (plain_cnt > 0) {
       if (!feed(link, link->plain, (size_t)plain_cnt)) return;
     } else if (plain_cnt < 0) {
@@ -176,7 +166,6 @@ static void feed_cipher(tf_link_t *link, const uint8_t *bytes, size_t cnt) {
       tls_flush(link);
       return;
     }
-    tf_alloc_seal_thread = false;
   }
 }
 
@@ -204,10 +193,7 @@ static void on_closed(void *self, tf_io_conn_t conn, int sys_errno) {
   link->end_errno = sys_errno;
   tf_err_t err    = TF_OK;
   if (sys_errno == 0 && is_tls(link)) {
-    bool sealed          = tf_alloc_seal_thread;
-    tf_alloc_seal_thread = false;
-    err                  = tf_tls_eof(&link->dial.tls);
-    tf_alloc_seal_thread = sealed;
+    err = tf_tls_eof(&link->dial.tls);
   }
   tf_ws_eof(&link->ws);
   if (sys_errno != 0)
@@ -229,17 +215,17 @@ void tf_link_start(tf_link_t *link, uint64_t now_ns) {
   TF_ASSERT(err == TF_OK); /* the same config passed tf_link_init */
   link->state  = TF_LINK_UP;
   link->now_ns = link->up_ns = link->rx_ns = link->data_ns = now_ns;
-  link->end             = TF_LINK_END_NONE;
-  link->end_err         = TF_OK;
-  link->peer_close_code = 0;
-  link->ping_ns         = 0;
-  link->close_end       = TF_LINK_END_NONE;
-  link->send_due_ns     = 0;
-  link->pong_due_ns     = 0;
-  link->pings_sent      = 0;
-  link->message_cnt     = 0;
-  link->subscribe_idx   = 0;
-  link->subscribed      = false;
+  link->end                                                = TF_LINK_END_NONE;
+  link->end_err                                            = TF_OK;
+  link->peer_close_code                                    = 0;
+  link->ping_ns                                            = 0;
+  link->close_end                                          = TF_LINK_END_NONE;
+  link->send_due_ns                                        = 0;
+  link->pong_due_ns                                        = 0;
+  link->pings_sent                                         = 0;
+  link->message_cnt                                        = 0;
+  link->subscribe_idx                                      = 0;
+  link->subscribed                                         = false;
 
   tf_io_handler_t io_handler = {.self = link, .on_bytes = on_bytes, .on_closed = on_closed};
   err                        = tf_io_attach(link->io, link->dial.fd, &io_handler, &link->conn);
@@ -292,8 +278,7 @@ static tf_link_end_t silent_too_long(const tf_link_t *link) {
   if (link->ping_ns != 0 && link->ws.counts.pongs > 0 &&
       link->now_ns - link->ping_ns > c->pong_wait_ns)
     return TF_LINK_END_NO_PONG;
-  if (c->silence_ns != 0 && link->now_ns - link->rx_ns > c->silence_ns)
-    return TF_LINK_END_SILENCE;
+  if (c->silence_ns != 0 && link->now_ns - link->rx_ns > c->silence_ns) return TF_LINK_END_SILENCE;
   if (c->data_silence_ns != 0 && link->now_ns - link->data_ns > c->data_silence_ns)
     return TF_LINK_END_NO_DATA;
   return TF_LINK_END_NONE;

@@ -2,9 +2,8 @@
  * frame parser, the client's duties (answer pings, probe a silent peer, pace its own messages,
  * close in order). A session has two, so that a new connection can be up before the old one goes.
  *
- * All on the lane's thread. Nothing is allocated, but by OpenSSL: a session ticket, a key update or
- * an alert makes it call malloc (application records do not, tls.h), so the allocation seal is
- * lifted around its calls. */
+ * All on the lane's thread. Nothing is allocated: what OpenSSL wants for a record comes from its
+ * pool (wire/tls_pool.h), which the binary installs before OpenSSL is used. */
 #ifndef FEED_LINK_H
 #define FEED_LINK_H
 
@@ -94,12 +93,12 @@ struct tf_link {
   uint64_t          up_ns, rx_ns, data_ns; /* when it came up, last bytes, last message */
   uint64_t          ping_ns;               /* of the ping that is unanswered; 0 none */
   uint64_t          send_due_ns, pong_due_ns, drain_due_ns;
-  uint64_t          message_cnt;           /* of this connection */
-  uint32_t          subscribe_idx;         /* the session's: next message to send */
-  bool              subscribed;            /* the session's: all of them are out */
-  uint32_t          pings_sent;            /* on this connection */
-  bool              feeding;               /* inside the parser: a close waits for its return */
-  tf_link_end_t     close_end;             /* the close that waits */
+  uint64_t          message_cnt;   /* of this connection */
+  uint32_t          subscribe_idx; /* the session's: next message to send */
+  bool              subscribed;    /* the session's: all of them are out */
+  uint32_t          pings_sent;    /* on this connection */
+  bool              feeding;       /* inside the parser: a close waits for its return */
+  tf_link_end_t     close_end;     /* the close that waits */
   uint16_t          close_code;
   uint64_t          pings_rx, pongs_tx, pings_tx;
 };

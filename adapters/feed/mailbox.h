@@ -17,7 +17,7 @@ typedef struct tf_mailbox {
 #if defined(__SANITIZE_THREAD__)
   uint32_t head TF_ALIGNED(TF_LINE_PAIR_BYTES); /* consumer */
   uint32_t tail TF_ALIGNED(TF_LINE_PAIR_BYTES); /* producer */
-  void    *slots[TF_MAILBOX_SLOTS];
+  void         *slots[TF_MAILBOX_SLOTS];
 #else
   ck_ring_t        ring;
   ck_ring_buffer_t slots[TF_MAILBOX_SLOTS];

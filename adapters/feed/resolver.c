@@ -42,7 +42,8 @@ int tf_resolver_system(const char *host, const char *port, tf_address_t *address
   struct addrinfo *found = NULL;
   int              eai   = getaddrinfo(host, port, &hints, &found);
   uint32_t         cnt   = 0;
-  for (struct addrinfo *a = found; eai == 0 && a && cnt < TF_RESOLVE_ADDRESSES_MAX; a = a->ai_next) {
+  for (struct addrinfo *a = found; eai == 0 && a && cnt < TF_RESOLVE_ADDRESSES_MAX;
+       a                  = a->ai_next) {
     if (a->ai_addrlen > sizeof addresses[0].addr) continue;
     memcpy(&addresses[cnt].addr, a->ai_addr, a->ai_addrlen);
     addresses[cnt++].addr_cnt = a->ai_addrlen;

@@ -56,7 +56,7 @@ typedef struct tf_session {
 
 static tf_link_t *active_of(tf_session_t *s) { return &s->links[s->active]; }
 static tf_link_t *spare_of(tf_session_t *s) { return &s->links[1 - s->active]; }
-static uint32_t   random_u32(tf_session_t *s) { return s->config.random.u32(s->config.random.self); }
+static uint32_t random_u32(tf_session_t *s) { return s->config.random.u32(s->config.random.self); }
 
 /* ---- frames to events ---- */
 
@@ -91,7 +91,7 @@ static uint64_t origin_of(tf_session_t *s, uint64_t recv_ns) {
     s->origin_recv_ns = recv_ns;
     s->origin_ticks   = recv_ns >= tf_clock_global.anchor_wall_ns
                             ? tf_clock_global.anchor_ticks +
-                                  tf_clock_ns_to_ticks(recv_ns - tf_clock_global.anchor_wall_ns)
+                                tf_clock_ns_to_ticks(recv_ns - tf_clock_global.anchor_wall_ns)
                             : tf_clock_ticks();
   }
   return s->origin_ticks;
@@ -127,10 +127,10 @@ static void break_for_good(tf_session_t *s, tf_err_t err, const char *text) {
 }
 
 static void dial(tf_session_t *s, tf_link_t *link, const char *why) {
-  link->state          = TF_LINK_DIALING;
-  link->dial.kind      = TF_DIAL_WEBSOCKET;
-  link->dial.endpoint  = &s->endpoint;
-  link->dial.why       = why;
+  link->state         = TF_LINK_DIALING;
+  link->dial.kind     = TF_DIAL_WEBSOCKET;
+  link->dial.endpoint = &s->endpoint;
+  link->dial.why      = why;
   for (size_t i = 0; i < sizeof link->dial.nonce; i += sizeof(uint32_t)) {
     uint32_t word = random_u32(s);
     memcpy(link->dial.nonce + i, &word, sizeof word);
@@ -179,11 +179,11 @@ static again_t close_policy(uint16_t code) {
     again_t  again;
   } rows[] = {
       {1001, AGAIN_AT_ONCE}, /* going away */
-      {1008, AGAIN_LATE},    /* policy: mostly a rate limit */
+      {1008, AGAIN_LATE   }, /* policy: mostly a rate limit */
       {1012, AGAIN_AT_ONCE}, /* service restart */
-      {1013, AGAIN_LATE},    /* try again later */
-      {3000, NEVER},         /* unauthorized */
-      {3003, NEVER},         /* forbidden */
+      {1013, AGAIN_LATE   }, /* try again later */
+      {3000, NEVER        }, /* unauthorized */
+      {3003, NEVER        }, /* forbidden */
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++)
     if (rows[i].code == code) return rows[i].again;
@@ -371,8 +371,7 @@ static void session_stop(tf_source_t *source) {
   tf_session_t *s = (tf_session_t *)source;
   if (s->stopping) return;
   s->stopping = true;
-  for (int i = 0; i < 2; i++)
-    tf_link_close(&s->links[i], TF_LINK_END_STOPPED, TF_WS_CLOSE_NORMAL);
+  for (int i = 0; i < 2; i++) tf_link_close(&s->links[i], TF_LINK_END_STOPPED, TF_WS_CLOSE_NORMAL);
   s->source.feed_state = TF_FEED_DOWN;
 }
 
@@ -456,8 +455,9 @@ size_t tf_session_arena_bytes(const tf_session_config_t *given) {
 static tf_err_t endpoint_set(tf_endpoint_t *e, const char *host, const char *port,
                              const tf_tls_ctx_t *tls_ctx) {
   if (!host || !port || strlen(host) >= sizeof e->host || strlen(port) >= sizeof e->port)
-    return TF_ERR(E_CORE_ARGUMENT, "host \"%.80s\", port \"%.16s\": a name of at most %zu bytes and "
-                                   "a port number are needed",
+    return TF_ERR(E_CORE_ARGUMENT,
+                  "host \"%.80s\", port \"%.16s\": a name of at most %zu bytes and "
+                  "a port number are needed",
                   host ? host : "", port ? port : "", sizeof e->host - 1);
   snprintf(e->host, sizeof e->host, "%s", host);
   snprintf(e->port, sizeof e->port, "%s", port);
@@ -493,11 +493,11 @@ static tf_err_t target_init(tf_session_t *s) {
     cnt = (size_t)snprintf(target, cap, "%s", s->config.target);
   else
     cnt = s->feed->ws_target(s->feed_state, target, cap);
-  if (cnt == 0)
-    return tf_error_add(E_FEED_LIMIT, "asking feed %s for its target", s->feed->venue);
+  if (cnt == 0) return tf_error_add(E_FEED_LIMIT, "asking feed %s for its target", s->feed->venue);
   if (cnt >= cap)
-    return TF_ERR(E_FEED_LIMIT, "feed %s: a target of %zu bytes, %zu are allowed: spread the "
-                                "instruments over several feeds",
+    return TF_ERR(E_FEED_LIMIT,
+                  "feed %s: a target of %zu bytes, %zu are allowed: spread the "
+                  "instruments over several feeds",
                   s->feed->venue, cnt, cap - 1);
   memcpy(s->links[1].dial.target, target, cnt + 1);
   return TF_OK;
@@ -505,9 +505,9 @@ static tf_err_t target_init(tf_session_t *s) {
 
 static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   const tf_session_config_t *c = &s->config;
-  s->feed_state  = tf_arena_take(arena, c->feed->state_bytes(&c->feed_config), TF_LINE_PAIR_BYTES);
-  s->out.events  = tf_arena_take(arena, c->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
-  s->text        = tf_arena_take(arena, c->subscribe_bytes_max, TF_LINE_BYTES);
+  s->feed_state = tf_arena_take(arena, c->feed->state_bytes(&c->feed_config), TF_LINE_PAIR_BYTES);
+  s->out.events = tf_arena_take(arena, c->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
+  s->text       = tf_arena_take(arena, c->subscribe_bytes_max, TF_LINE_BYTES);
   if (!s->feed_state || !s->out.events || !s->text)
     return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c->feed->venue);
   s->out.event_cap = c->events_cap;
@@ -541,8 +541,9 @@ tf_err_t tf_session_init(const tf_session_config_t *given, tf_arena_t *arena,
   tf_session_config_t c = with_defaults(given);
   if (c.events_cap > EVENTS_CAP_MAX || c.snapshots_queued_max > SNAPSHOTS_MAX ||
       c.subscribe_bytes_max > (1u << 20))
-    return TF_ERR(E_CORE_ARGUMENT, "session of %s: events_cap %u (at most %u), "
-                                   "snapshots_queued_max %u (%u), subscribe_bytes_max %zu (1 MiB)",
+    return TF_ERR(E_CORE_ARGUMENT,
+                  "session of %s: events_cap %u (at most %u), "
+                  "snapshots_queued_max %u (%u), subscribe_bytes_max %zu (1 MiB)",
                   c.feed->venue, c.events_cap, EVENTS_CAP_MAX, c.snapshots_queued_max,
                   SNAPSHOTS_MAX, c.subscribe_bytes_max);
   tf_session_t *s = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);

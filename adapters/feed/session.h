@@ -7,8 +7,8 @@
  *   dialer  --open socket, snapshot body, error--> session
  *
  * One thread, the lane, calls poll and stop; init and fini belong to the control plane before the lane
- * starts and after it ended. The lane never blocks here and allocates nothing, OpenSSL apart (link.h).
- * It makes one small write(2) for each dial.
+ * starts and after it ended. The lane never blocks here and allocates nothing (OpenSSL draws on its
+ * pool, wire/tls_pool.h). It makes one small write(2) for each dial.
  *
  * Reconnecting (FAULTS A, B): full jitter up to 30 s, a series that starts over only after a session
  * of a minute, never more than 60 attempts in 5 minutes nor two in a second; Retry-After is
@@ -53,12 +53,12 @@ typedef struct tf_session_config {
   uint32_t snapshots_queued_max; /* 0: 1024 */
   size_t   subscribe_bytes_max;  /* the largest message of ours; 0: 64 KiB */
 
-  uint64_t ping_idle_ns;     /* 0: 750 ms; UINT64_MAX: no pings of ours */
-  uint64_t pong_wait_ns;     /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
-  uint64_t silence_ns;       /* 0: the feed's silence_ns_max */
-  uint64_t data_silence_ns;  /* alive without a message; 0: 5 x silence */
-  uint64_t rest_gap_ns;      /* between snapshot requests; 0: 500 ms */
-  uint64_t rollover_lead_ns; /* before the venue's cut; 0: a tenth of the life, at most 10 min */
+  uint64_t ping_idle_ns;       /* 0: 750 ms; UINT64_MAX: no pings of ours */
+  uint64_t pong_wait_ns;       /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
+  uint64_t silence_ns;         /* 0: the feed's silence_ns_max */
+  uint64_t data_silence_ns;    /* alive without a message; 0: 5 x silence */
+  uint64_t rest_gap_ns;        /* between snapshot requests; 0: 500 ms */
+  uint64_t rollover_lead_ns;   /* before the venue's cut; 0: a tenth of the life, at most 10 min */
   tf_backoff_config_t backoff; /* zero: the default */
 
   tf_ws_random_t   random; /* masks, jitter, nonces */

@@ -45,8 +45,8 @@ void tf_snapshots_forget(tf_snapshots_t *s) {
 
 int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns) {
   if (s->away || s->cnt == 0 || now_ns < s->due_ns) return 0;
-  uint32_t id   = s->ids[s->head];
-  s->head       = (s->head + 1) % s->cap;
+  uint32_t id = s->ids[s->head];
+  s->head     = (s->head + 1) % s->cap;
   s->cnt--;
   tf_dial_t *d    = &s->dial;
   size_t     need = s->feed->snapshot_target(s->feed_state, id, d->target, sizeof d->target);

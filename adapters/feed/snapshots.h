@@ -18,9 +18,9 @@ typedef struct tf_snapshots {
   const tf_endpoint_t *endpoint;
   uint64_t             gap_ns;
   tf_dial_t            dial;
-  bool                 away;       /* the dialer has the dial */
-  bool                 late;       /* it was asked for on a connection that is gone */
-  uint32_t             id;         /* whose snapshot is asked for */
+  bool                 away;        /* the dialer has the dial */
+  bool                 late;        /* it was asked for on a connection that is gone */
+  uint32_t             id;          /* whose snapshot is asked for */
   uint32_t             failure_cnt; /* in a row */
   uint64_t             due_ns;
   uint32_t            *ids; /* queue, a ring */

@@ -1,0 +1,527 @@
+#include "feed/binance.h"
+
+#include "core/error.h"
+#include "feed/binance_state.h"
+
+#define KEY(name) TF_BINANCE_KEY_##name
+#define BIT(name) TF_BINANCE_BIT(name)
+
+static const tf_json_key_t keys[] = {
+#define KEY_ROW(name, text, want) TF_JSON_KEY(text, TF_JSON_WANT_##want),
+    TF_BINANCE_KEYS(KEY_ROW)
+#undef KEY_ROW
+};
+static const tf_json_shape_t root_shape = {keys, TF_BINANCE_KEY_CNT};
+static const tf_json_shape_t data_shape = {keys, TF_BINANCE_DATA_KEY_CNT};
+TF_STATIC_ASSERT(TF_BINANCE_KEY_CNT <= TF_JSON_SHAPE_KEYS_MAX, "a bit of seen for each key");
+
+/* ---- one event ---- */
+
+TF_INLINE tf_event_t *put_event(const tf_binance_message_t *m, uint8_t kind, uint8_t flags,
+                                uint32_t instrument_id, uint64_t ts_event_ns, int8_t price_exp,
+                                int8_t qty_exp) {
+  tf_event_t *e    = &m->out->events[m->out->event_cnt++];
+  e->ts_event_ns   = ts_event_ns;
+  e->ts_recv_ns    = m->frame->recv_ns;
+  e->ingest_seq    = 0; /* acquire's */
+  e->instrument_id = instrument_id;
+  e->kind          = kind;
+  e->flags         = flags | TF_FLAG_LAST;
+  e->price_exp     = price_exp;
+  e->qty_exp       = qty_exp;
+  m->out->counts->events[kind]++;
+  return e;
+}
+
+TF_INLINE bool is_full(const tf_binance_message_t *m) {
+  return m->out->event_cnt >= m->out->event_cap;
+}
+
+static tf_verdict_t data(const tf_binance_message_t *m) {
+  m->out->counts->msgs_data++;
+  return TF_VERDICT_DATA;
+}
+
+/* ---- trades ---- */
+
+/* An id this far back is the venue starting over; nearer, it is a repeat. */
+#define IDS_RESTART UINT64_C(1000000)
+
+TF_COLD static bool is_repeated_id(tf_binance_ids_t *ids, uint64_t id) {
+  uint64_t back = ids->last - id;
+  if (back < 64) {
+    uint64_t bit = UINT64_C(1) << back;
+    if (ids->recent & bit) return true;
+    ids->recent |= bit; /* late, but not seen before */
+    return false;
+  }
+  if (back < IDS_RESTART) return true;
+  ids->last   = id;
+  ids->recent = 1;
+  return false;
+}
+
+/* True: the id was seen before. Counts the jump if ids are missing. */
+TF_INLINE bool step_ids(tf_binance_ids_t *ids, uint64_t id, tf_feed_counts_t *counts) {
+  uint64_t ahead = id - ids->last;
+  if (TF_UNLIKELY(!ids->is_known)) {
+    ids->recent = 0;
+    ahead       = 1;
+  } else if (TF_UNLIKELY(id <= ids->last)) {
+    return is_repeated_id(ids, id);
+  }
+  counts->gaps += ahead > 1 && ids->is_continued;
+  ids->recent       = ahead < 64 ? ids->recent << ahead | 1 : 1;
+  ids->last         = id;
+  ids->is_known     = true;
+  ids->is_continued = true;
+  return false;
+}
+
+/* A futures fill between the venue and an account: no trade of the book's. */
+TF_COLD static bool is_off_book(const tf_json_value_t *origin) {
+  return TF_JSON_TEXT_IS(origin, "NA") || TF_JSON_TEXT_IS(origin, "INSURANCE_FUND") ||
+         TF_JSON_TEXT_IS(origin, "ADL");
+}
+
+TF_COLD static tf_verdict_t refuse_trade(const tf_binance_message_t *m, tf_binance_key_t id_key) {
+  const tf_binance_key_t numbers[] = {KEY(PRICE), KEY(QTY), id_key};
+  uint64_t               bits      = BIT(SYMBOL) | BIT(MAKER);
+  if (!tf_binance_has(m, bits)) return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  for (size_t i = 0; i < TF_ARRAY_CNT(numbers); i++) {
+    if (!tf_binance_has(m, UINT64_C(1) << numbers[i])) {
+      return tf_binance_reject(m, TF_REJECT_SCHEMA);
+    }
+    uint8_t made = m->values[numbers[i]].made;
+    if (made == TF_JSON_MADE_BAD || (made == TF_JSON_MADE_DECIMAL && numbers[i] != id_key &&
+                                     m->values[numbers[i]].as.mantissa < 0)) {
+      return tf_binance_reject(m, TF_REJECT_NUMBER);
+    }
+  }
+  return tf_binance_reject(m, TF_REJECT_SCHEMA);
+}
+
+/* The id of an aggTrade comes as a decimal, because a book's asks have the same key. */
+TF_INLINE bool trade_id(const tf_json_t *json, const tf_json_value_t *value, bool is_agg,
+                        uint64_t *id) {
+  if (!is_agg) {
+    if (TF_UNLIKELY(value->made != TF_JSON_MADE_U64)) return false;
+    *id = tf_json_u64(json, value);
+    return true;
+  }
+  *id = (uint64_t)value->as.mantissa;
+  return value->made == TF_JSON_MADE_DECIMAL && value->kind == TF_JSON_NUMBER && value->exp == 0 &&
+         value->as.mantissa >= 0;
+}
+
+TF_INLINE tf_verdict_t on_trade(tf_binance_state_t *st, tf_binance_message_t *m, bool is_agg) {
+  const tf_json_value_t *v      = m->values;
+  tf_binance_key_t       id_key = is_agg ? KEY(A) : KEY(TRADE_ID);
+  if (TF_UNLIKELY(!(st->channels & TF_CHANNEL_TRADE))) {
+    return is_agg ? TF_BINANCE_IGNORE(m, "aggTrade") : TF_BINANCE_IGNORE(m, "trade");
+  }
+  uint64_t bits = BIT(SYMBOL) | BIT(PRICE) | BIT(QTY) | BIT(MAKER) | UINT64_C(1) << id_key;
+  uint64_t id;
+  if (TF_UNLIKELY(!tf_binance_has(m, bits))) return refuse_trade(m, id_key);
+  bool ok = (v[KEY(PRICE)].made == TF_JSON_MADE_DECIMAL) &
+            (v[KEY(QTY)].made == TF_JSON_MADE_DECIMAL) & (v[KEY(SYMBOL)].kind == TF_JSON_STRING) &
+            ((v[KEY(MAKER)].kind == TF_JSON_TRUE) | (v[KEY(MAKER)].kind == TF_JSON_FALSE)) &
+            ((v[KEY(PRICE)].as.mantissa | v[KEY(QTY)].as.mantissa) >= 0);
+  if (TF_UNLIKELY(!ok || !trade_id(&m->json, &v[id_key], is_agg, &id)))
+    return refuse_trade(m, id_key);
+  uint64_t ts_ns;
+  uint8_t  flags = v[KEY(MAKER)].kind == TF_JSON_TRUE ? TF_FLAG_SIDE : 0;
+  if (TF_UNLIKELY(!tf_binance_time(st, m, true, &ts_ns, &flags))) {
+    return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  }
+  if (TF_UNLIKELY(is_full(m))) return tf_binance_reject(m, TF_REJECT_LIMIT);
+  tf_reject_t why;
+  uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
+  if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
+
+  tf_binance_row_t *row = &st->rows[idx];
+  if (TF_UNLIKELY(step_ids(is_agg ? &row->agg_trades : &row->trades, id, m->out->counts))) {
+    m->out->counts->duplicates++;
+    return data(m);
+  }
+  if (tf_binance_has(m, BIT(ORIGIN)) && !TF_JSON_TEXT_IS(&v[KEY(ORIGIN)], "MARKET") &&
+      is_off_book(&v[KEY(ORIGIN)])) {
+    return TF_BINANCE_IGNORE(m, "trade off book");
+  }
+  tf_event_t *e    = put_event(m, TF_EVENT_TRADE, flags, st->symbols.rows[idx].instrument_id, ts_ns,
+                               v[KEY(PRICE)].exp, v[KEY(QTY)].exp);
+  e->u.trade.price = v[KEY(PRICE)].as.mantissa;
+  e->u.trade.qty   = v[KEY(QTY)].as.mantissa;
+  e->u.trade.id    = id;
+  e->u.trade.reserved = 0;
+  return data(m);
+}
+
+/* ---- quotes and tickers ---- */
+
+/* Brings a and b to one exponent, the smaller. False if one does not fit there. */
+TF_INLINE bool to_one_exponent(int64_t *a, int8_t a_exp, int64_t *b, int8_t b_exp, int8_t *exp) {
+  *exp = a_exp;
+  if (TF_LIKELY(a_exp == b_exp)) return true;
+  int      apart = a_exp > b_exp ? a_exp - b_exp : b_exp - a_exp;
+  int64_t *wide  = a_exp > b_exp ? a : b;
+  if (b_exp < a_exp) *exp = b_exp;
+  if (*wide == 0) return true;
+  return apart <= 18 && !__builtin_mul_overflow(*wide, (int64_t)tf_decimal_pow10[apart], wide);
+}
+
+TF_COLD static tf_verdict_t refuse_quote(const tf_binance_message_t *m) {
+  const tf_binance_key_t numbers[] = {KEY(B), KEY(BID_QTY), KEY(A), KEY(ASK_QTY)};
+  if (!tf_binance_has(m, BIT(SYMBOL) | BIT(B) | BIT(BID_QTY) | BIT(A) | BIT(ASK_QTY)) ||
+      m->values[KEY(SYMBOL)].kind != TF_JSON_STRING) {
+    return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  }
+  for (size_t i = 0; i < TF_ARRAY_CNT(numbers); i++) {
+    uint8_t made = m->values[numbers[i]].made;
+    if (made != TF_JSON_MADE_DECIMAL) return tf_binance_reject(m, tf_binance_why(m, numbers[i]));
+  }
+  return tf_binance_reject(m, TF_REJECT_NUMBER); /* negative, or too far apart for one exponent */
+}
+
+TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m) {
+  const tf_json_value_t *v = m->values;
+  if (TF_UNLIKELY(!(st->channels & TF_CHANNEL_QUOTE))) return TF_BINANCE_IGNORE(m, "bookTicker");
+  uint64_t bits = BIT(SYMBOL) | BIT(B) | BIT(BID_QTY) | BIT(A) | BIT(ASK_QTY);
+  if (TF_UNLIKELY(!tf_binance_has(m, bits))) return refuse_quote(m);
+  int64_t bid = v[KEY(B)].as.mantissa, bid_qty = v[KEY(BID_QTY)].as.mantissa;
+  int64_t ask = v[KEY(A)].as.mantissa, ask_qty = v[KEY(ASK_QTY)].as.mantissa;
+  int8_t  price_exp, qty_exp;
+  bool    ok = (v[KEY(B)].made == TF_JSON_MADE_DECIMAL) & (v[KEY(A)].made == TF_JSON_MADE_DECIMAL) &
+            (v[KEY(BID_QTY)].made == TF_JSON_MADE_DECIMAL) &
+            (v[KEY(ASK_QTY)].made == TF_JSON_MADE_DECIMAL) &
+            (v[KEY(SYMBOL)].kind == TF_JSON_STRING) & ((bid | bid_qty | ask | ask_qty) >= 0);
+  if (TF_UNLIKELY(!ok || !to_one_exponent(&bid, v[KEY(B)].exp, &ask, v[KEY(A)].exp, &price_exp) ||
+                  !to_one_exponent(&bid_qty, v[KEY(BID_QTY)].exp, &ask_qty, v[KEY(ASK_QTY)].exp,
+                                   &qty_exp))) {
+    return refuse_quote(m);
+  }
+  uint64_t ts_ns;
+  uint8_t  flags = 0;
+  if (TF_UNLIKELY(!tf_binance_time(st, m, false, &ts_ns, &flags))) {
+    return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  }
+  if (TF_UNLIKELY(is_full(m))) return tf_binance_reject(m, TF_REJECT_LIMIT);
+  tf_reject_t why;
+  uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
+  if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
+  tf_event_t *e = put_event(m, TF_EVENT_QUOTE, flags, st->symbols.rows[idx].instrument_id, ts_ns,
+                            price_exp, qty_exp);
+  e->u.quote.bid_price = bid;
+  e->u.quote.bid_qty   = bid_qty;
+  e->u.quote.ask_price = ask;
+  e->u.quote.ask_qty   = ask_qty;
+  return data(m);
+}
+
+static tf_verdict_t on_ticker(tf_binance_state_t *st, tf_binance_message_t *m) {
+  const tf_json_value_t *v = m->values;
+  if (!tf_binance_has(m, BIT(SYMBOL) | BIT(CLOSE) | BIT(VOLUME)) ||
+      v[KEY(SYMBOL)].kind != TF_JSON_STRING) {
+    return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  }
+  if (v[KEY(CLOSE)].made != TF_JSON_MADE_DECIMAL) {
+    return tf_binance_reject(m, tf_binance_why(m, KEY(CLOSE)));
+  }
+  if (v[KEY(VOLUME)].made != TF_JSON_MADE_DECIMAL) {
+    return tf_binance_reject(m, tf_binance_why(m, KEY(VOLUME)));
+  }
+  if ((v[KEY(CLOSE)].as.mantissa | v[KEY(VOLUME)].as.mantissa) < 0) {
+    return tf_binance_reject(m, TF_REJECT_NUMBER);
+  }
+  uint64_t ts_ns;
+  uint8_t  flags = 0;
+  if (!tf_binance_time(st, m, true, &ts_ns, &flags)) return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  if (is_full(m)) return tf_binance_reject(m, TF_REJECT_LIMIT);
+  tf_reject_t why;
+  uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
+  if (idx == TF_SYMBOLS_NONE) return tf_binance_reject(m, why);
+  tf_event_t *e = put_event(m, TF_EVENT_TICKER, flags, st->symbols.rows[idx].instrument_id, ts_ns,
+                            v[KEY(CLOSE)].exp, v[KEY(VOLUME)].exp);
+  memset(&e->u, 0, sizeof(e->u));
+  e->u.ticker.last_price = v[KEY(CLOSE)].as.mantissa;
+  e->u.ticker.volume     = v[KEY(VOLUME)].as.mantissa;
+  return data(m);
+}
+
+/* ---- everything else that is no market data ---- */
+
+static tf_verdict_t control(const tf_binance_message_t *m) {
+  m->out->counts->msgs_control++;
+  return TF_VERDICT_CONTROL;
+}
+
+/* {"code":..,"msg":..}, {"error":..}, {"result":null,"id":1}; anything else is unknown. */
+TF_COLD static tf_verdict_t on_control(tf_binance_state_t *st, const tf_binance_message_t *m) {
+  const tf_json_value_t *v = m->values;
+  if (tf_binance_has(m, BIT(CODE)) || tf_binance_has(m, BIT(ERROR)) ||
+      tf_binance_has(m, BIT(MSG))) {
+    char   text[sizeof(st->head.venue_error)];
+    size_t text_bytes = 0;
+    for (tf_binance_key_t key = KEY(CODE); key <= KEY(ERROR); key++) {
+      if (!(m->seen >> key & 1)) continue;
+      if (text_bytes > 0) text[text_bytes++] = ' ';
+      size_t room = sizeof(text) - 1 - text_bytes;
+      size_t n    = v[key].bytes_cnt < room ? v[key].bytes_cnt : room;
+      memcpy(text + text_bytes, v[key].bytes, n);
+      text_bytes += n;
+      if (text_bytes >= sizeof(text) - 1) break;
+    }
+    tf_feeds_note_error(&st->head, text, text_bytes);
+    return control(m);
+  }
+  if (tf_binance_has(m, BIT(RESULT)) || tf_binance_has(m, BIT(ID))) return control(m);
+  return tf_binance_reject(m, TF_REJECT_UNKNOWN);
+}
+
+/* Known to the protocol and not published. Sorted by market and page. */
+static const char *const ignored_types[] = {"kline",
+                                            "24hrMiniTicker",
+                                            "1hTicker",
+                                            "4hTicker",
+                                            "1dTicker",
+                                            "avgPrice",
+                                            "blockTrade",
+                                            "referencePrice",
+                                            "tradingSession",
+                                            "markPriceUpdate",
+                                            "indexPriceUpdate",
+                                            "continuous_kline",
+                                            "indexPrice_kline",
+                                            "markPrice_kline",
+                                            "forceOrder",
+                                            "compositeIndex",
+                                            "contractInfo",
+                                            "assetIndexUpdate",
+                                            "tradingStatus"};
+
+TF_COLD static tf_verdict_t on_other_type(tf_binance_state_t *st, tf_binance_message_t *m) {
+  const tf_json_value_t *type = &m->values[KEY(TYPE)];
+  if (type->kind != TF_JSON_STRING) return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  if (TF_JSON_TEXT_IS(type, "trade")) return on_trade(st, m, false);
+  if (TF_JSON_TEXT_IS(type, "aggTrade")) return on_trade(st, m, true);
+  if (TF_JSON_TEXT_IS(type, "bookTicker")) return on_quote(st, m);
+  if (TF_JSON_TEXT_IS(type, "depthUpdate")) return tf_binance_book_delta(st, m);
+  if (TF_JSON_TEXT_IS(type, "24hrTicker")) return on_ticker(st, m);
+  if (TF_JSON_TEXT_IS(type, "serverShutdown")) {
+    tf_feeds_note_error(&st->head, "serverShutdown", 14);
+    return control(m);
+  }
+  for (size_t i = 0; i < TF_ARRAY_CNT(ignored_types); i++) {
+    size_t n = strlen(ignored_types[i]);
+    if (tf_json_text_is(type, ignored_types[i], n)) {
+      return tf_feeds_ignore(m->out->counts, ignored_types[i], n);
+    }
+  }
+  return tf_binance_reject(m, TF_REJECT_UNKNOWN);
+}
+
+/* The usual types by length and first letter; on_other_type compares in full and takes the rest. */
+TF_INLINE tf_verdict_t on_type(tf_binance_state_t *st, tf_binance_message_t *m) {
+  const tf_json_value_t *type = &m->values[KEY(TYPE)];
+  if (TF_LIKELY(type->kind == TF_JSON_STRING && !type->escaped)) {
+    const char *p = type->bytes;
+    if (type->bytes_cnt == 5 && memcmp(p, "trade", 5) == 0) return on_trade(st, m, false);
+    if (type->bytes_cnt == 11 && memcmp(p, "depthUpdate", 11) == 0) {
+      return tf_binance_book_delta(st, m);
+    }
+    if (type->bytes_cnt == 10 && memcmp(p, "bookTicker", 10) == 0) return on_quote(st, m);
+    if (type->bytes_cnt == 8 && memcmp(p, "aggTrade", 8) == 0) return on_trade(st, m, true);
+  }
+  return on_other_type(st, m);
+}
+
+static tf_verdict_t on_payload(tf_binance_state_t *st, tf_binance_message_t *m) {
+  if (TF_LIKELY(tf_binance_has(m, BIT(TYPE)))) return on_type(st, m);
+  if (tf_binance_has(m, BIT(B) | BIT(A) | BIT(BID_QTY) | BIT(ASK_QTY))) return on_quote(st, m);
+  if (tf_binance_has(m, BIT(SNAPSHOT_ID))) return tf_binance_book_snapshot(st, m);
+  return on_control(st, m);
+}
+
+/* A REST answer of anything but a depth snapshot is nothing of ours, and may be many megabytes. */
+static bool is_depth_target(const char *target) {
+  size_t path_bytes = strcspn(target, "?#");
+  return path_bytes >= 6 && memcmp(target + path_bytes - 6, "/depth", 6) == 0;
+}
+
+tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
+  tf_binance_state_t  *st = state;
+  tf_binance_message_t m;
+  out->counts->messages++;
+  if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
+    if (frame->kind == TF_FRAME_BINARY)
+      return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
+    if (frame->target != NULL && !is_depth_target(frame->target)) {
+      return tf_feeds_ignore(out->counts, "rest", 4);
+    }
+  }
+  /* one event is kept for a STATUS beside the levels */
+  m.json.rows    = out->events + out->event_cnt;
+  m.json.row_cap = out->event_cap - out->event_cnt;
+  m.json.row_cap -= m.json.row_cap > 0;
+  tf_json_result_t result = tf_json_read(&m.json, frame->bytes, frame->bytes_cnt, &st->root);
+  if (TF_UNLIKELY(result != TF_JSON_OK)) {
+    return tf_feeds_reject(out->counts, frame,
+                           result == TF_JSON_LIMIT ? TF_REJECT_LIMIT : TF_REJECT_SYNTAX);
+  }
+  m.frame  = frame;
+  m.out    = out;
+  m.values = st->root_values;
+  m.seen   = st->root.seen;
+  m.stream = NULL;
+  if (TF_UNLIKELY(m.json.root_kind != TF_JSON_OBJECT))
+    return tf_binance_reject(&m, TF_REJECT_UNKNOWN);
+  if (tf_binance_has(&m, BIT(STREAM) | BIT(DATA))) {
+    m.stream = &st->root_values[KEY(STREAM)];
+    if (TF_UNLIKELY(m.stream->kind != TF_JSON_STRING))
+      return tf_binance_reject(&m, TF_REJECT_SCHEMA);
+    if (TF_UNLIKELY(st->root_values[KEY(DATA)].kind == TF_JSON_ARRAY)) { /* all markets at once */
+      return tf_feeds_ignore(out->counts, m.stream->bytes, m.stream->bytes_cnt);
+    }
+    if (TF_UNLIKELY(st->root_values[KEY(DATA)].kind != TF_JSON_OBJECT)) {
+      return tf_binance_reject(&m, TF_REJECT_SCHEMA);
+    }
+    m.values = st->data_values;
+    m.seen   = st->data.seen;
+  }
+  return on_payload(st, &m);
+}
+
+/* ---- times and symbols out of the ordinary ---- */
+
+uint64_t tf_binance_odd_time(tf_binance_state_t *st, uint64_t value, uint64_t recv_ns,
+                             uint8_t *flags) {
+  /* by size: each unit's range is 1973 to 5138 in that unit */
+  uint64_t unit = value < UINT64_C(100000000000000)      ? TF_NS_PER_MS
+                  : value < UINT64_C(100000000000000000) ? TF_NS_PER_US
+                                                         : 1;
+  uint64_t ns   = 0;
+  bool     fits = !__builtin_mul_overflow(value, unit, &ns);
+  bool     late = fits && ns > recv_ns && ns - recv_ns > 3600 * TF_NS_PER_SEC;
+  if (!fits) ns = 0;
+  if (st->ts_unit == 0 && fits && value >= UINT64_C(100000000000)) st->ts_unit = unit;
+  if (!fits || late || value < UINT64_C(100000000000) || unit != st->ts_unit) {
+    *flags |= TF_FLAG_BAD_TS;
+  }
+  return ns;
+}
+
+uint32_t tf_binance_other_row(tf_binance_state_t *st, const char *symbol, uint32_t symbol_bytes,
+                              bool escaped, tf_reject_t *why) {
+  char text[TF_SYMBOL_BYTES_MAX + 16] = {0}; /* 16: what tf_symbols_lookup may read */
+  *why                                = TF_REJECT_INSTRUMENT;
+  size_t text_bytes                   = symbol_bytes;
+  if (escaped) {
+    text_bytes = tf_json_unescape(symbol, symbol_bytes, text, TF_SYMBOL_BYTES_MAX);
+    if (text_bytes == SIZE_MAX) return TF_SYMBOLS_NONE;
+  } else {
+    if (symbol_bytes >= TF_SYMBOL_BYTES_MAX) return TF_SYMBOLS_NONE;
+    memcpy(text, symbol, symbol_bytes);
+  }
+  uint32_t idx = tf_symbols_lookup(&st->symbols, text, (uint32_t)text_bytes);
+  if (idx != TF_SYMBOLS_NONE || st->asked_cnt > 0) return idx;
+  tf_symbols_add_result_t result = tf_symbols_add(&st->symbols, text, (uint32_t)text_bytes, &idx);
+  if (result == TF_SYMBOLS_ADDED) return idx;
+  if (result == TF_SYMBOLS_FULL) *why = TF_REJECT_LIMIT;
+  return TF_SYMBOLS_NONE;
+}
+
+/* ---- lifetime ---- */
+
+typedef struct {
+  uint32_t row_cap, slab_cnt, pending_cap;
+  size_t   rows_at, symbols_at, pool_at, bytes;
+} layout_t;
+
+static layout_t layout_of(const tf_feed_config_t *config) {
+  layout_t l;
+  l.row_cap = config->symbol_cnt > 0 ? config->symbol_cnt : config->instruments->cap;
+  if (l.row_cap == 0) l.row_cap = 1;
+  if (l.row_cap > TF_SYMBOLS_CAP) l.row_cap = TF_SYMBOLS_CAP;
+  l.slab_cnt    = l.row_cap < TF_BINANCE_SLABS_MAX ? l.row_cap : TF_BINANCE_SLABS_MAX;
+  l.pending_cap = config->pending_cap > 0 ? config->pending_cap : TF_BINANCE_PENDING_DEFAULT;
+  l.rows_at     = tf_align_up(sizeof(tf_binance_state_t), TF_LINE_BYTES);
+  l.symbols_at  = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_binance_row_t), TF_LINE_BYTES);
+  l.pool_at     = l.symbols_at + tf_symbols_footprint(l.row_cap);
+  l.bytes       = l.pool_at + tf_binance_chain_pool_bytes(l.slab_cnt, l.pending_cap);
+  return l;
+}
+
+size_t tf_binance_state_bytes(const tf_feed_config_t *config) { return layout_of(config).bytes; }
+
+static tf_err_t add_asked(tf_binance_state_t *st, const tf_feed_config_t *config) {
+  for (uint32_t i = 0; i < config->symbol_cnt; i++) {
+    const char *asked                            = config->symbols[i];
+    char        symbol[TF_SYMBOL_BYTES_MAX + 16] = {0};
+    size_t      n                                = strlen(asked);
+    if (n >= TF_SYMBOL_BYTES_MAX) {
+      return TF_ERR(E_CONFIG_VALUE, "instrument \"%s\" is longer than %d bytes", asked,
+                    TF_SYMBOL_BYTES_MAX - 1);
+    }
+    for (size_t k = 0; k < n; k++) { /* payloads are in upper case, streams in lower */
+      bool is_lower = asked[k] >= 'a' && asked[k] <= 'z';
+      symbol[k]     = (char)(is_lower ? asked[k] - 32 : asked[k]);
+    }
+    uint32_t                idx;
+    tf_symbols_add_result_t result = tf_symbols_add(&st->symbols, symbol, (uint32_t)n, &idx);
+    if (result == TF_SYMBOLS_BAD) {
+      return TF_ERR(E_CONFIG_VALUE,
+                    "instrument \"%s\" is no symbol: 1 to %d bytes of UTF-8 "
+                    "without spaces, quotes and backslashes",
+                    asked, TF_SYMBOL_BYTES_MAX - 1);
+    }
+    if (result == TF_SYMBOLS_FULL) {
+      return TF_ERR(E_FEED_LIMIT, "no room for instrument \"%s\": the table holds %u", asked,
+                    config->instruments->cap);
+    }
+  }
+  st->asked_cnt = st->symbols.cnt;
+  return TF_OK;
+}
+
+tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
+                         const tf_binance_market_t *market) {
+  tf_binance_state_t *st = state;
+  if (config->symbol_cnt > TF_SYMBOLS_CAP || config->pending_cap > (1u << 20)) {
+    return TF_ERR(E_CORE_ARGUMENT, "%u instruments, %u pending deltas: %u of each are the most",
+                  config->symbol_cnt, config->pending_cap, 1u << 20);
+  }
+  layout_t l = layout_of(config);
+  memset(st, 0, sizeof(*st));
+  st->market   = market;
+  st->channels = config->channels;
+  st->rows     = (tf_binance_row_t *)(void *)((uint8_t *)state + l.rows_at);
+  memset(st->rows, 0, l.row_cap * sizeof(*st->rows));
+  for (uint32_t i = 0; i < l.row_cap; i++) tf_binance_chain_init(&st->rows[i].chain);
+  tf_json_orders_init(&st->root_orders);
+  tf_json_orders_init(&st->data_orders);
+  st->data = (tf_json_object_t){.shape = &data_shape, .values = st->data_values};
+  st->root =
+      (tf_json_object_t){.shape = &root_shape, .values = st->root_values, .child = &st->data};
+  tf_binance_predict(st, true);
+  tf_binance_chain_pool_init(&st->pool, (uint8_t *)state + l.pool_at, l.slab_cnt, l.pending_cap);
+  tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
+                                 config->instruments, market->suffix);
+  if (err != TF_OK) return err;
+  st->symbols.multiplier_of = market->multiplier_of;
+  return add_asked(st, config);
+}
+
+void tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
+  tf_binance_state_t *st = state;
+  for (uint32_t i = 0; i < st->symbols.cnt; i++) {
+    st->rows[i].trades.is_continued     = false;
+    st->rows[i].agg_trades.is_continued = false;
+  }
+  if (st->channels & TF_CHANNEL_BOOK) tf_binance_book_restart(st, now_ns, out);
+}
+
+void tf_binance_predict(void *state, bool on) {
+  tf_binance_state_t *st = state;
+  st->root.orders        = on ? &st->root_orders : NULL;
+  st->data.orders        = on ? &st->data_orders : NULL;
+}

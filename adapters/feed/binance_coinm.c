@@ -1,0 +1,41 @@
+/* Binance COIN-M futures: as USD-M, on a host without routes. Quantities are contracts: of 100 USD for
+ * BTC, of 10 USD for every other coin, which is the instrument's multiplier. */
+#include <string.h>
+
+#include "feed/binance.h"
+#include "feed/binance_chain.h"
+
+static double multiplier_of(const char *symbol) {
+  return strncmp(symbol, "BTCUSD", 6) == 0 ? 100.0 : 10.0;
+}
+
+static const tf_binance_market_t market = {.suffix         = "BINANCE-COINM",
+                                           .ws_path        = "/stream",
+                                           .rest_path      = "/dapi/v1/depth",
+                                           .book_stream    = "depth@0ms",
+                                           .snapshot_limit = 1000,
+                                           .rule           = TF_BINANCE_POINTER,
+                                           .multiplier_of  = multiplier_of};
+
+static tf_err_t init(void *state, const tf_feed_config_t *config) {
+  return tf_binance_init(state, config, &market);
+}
+
+const tf_feed_t tf_feed_binance_coinm = {
+    .venue                 = "binance-coinm",
+    .suffix                = "BINANCE-COINM",
+    .state_bytes           = tf_binance_state_bytes,
+    .init                  = init,
+    .on_frame              = tf_binance_on_frame,
+    .on_connect            = tf_binance_on_connect,
+    .ws_host               = "dstream.binance.com",
+    .ws_port               = "443",
+    .rest_host             = "dapi.binance.com",
+    .rest_port             = "443",
+    .ws_target             = tf_binance_live_ws_target,
+    .subscribe             = tf_binance_live_subscribe,
+    .snapshot_target       = tf_binance_live_snapshot_target,
+    .subscribe_rate_hz_max = 10,
+    .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
+    .silence_ns_max        = 400 * TF_NS_PER_SEC, /* two pings missed */
+};

@@ -1,0 +1,41 @@
+/* Binance USD-M futures. Update ids are shared by all symbols, so a delta names its predecessor (pu).
+ *
+ * Since 2026-04-23 the host routes by class of data and the path without a class carries book data at
+ * most: books, quotes and @trade are on /public, @aggTrade, mark prices, tickers and liquidations on
+ * /market (VENUES.md section 2; the classes as two independent clients have them). The three channels
+ * of tickfuse all lie on /public, so one connection serves; were @trade moved to /market, that
+ * connection would acknowledge it and stay silent, which the session's deadline for first data must
+ * catch. depth@0ms is not documented and in use since years (our recording has it); it is the only
+ * one that is not delayed. The venue pings every 3 minutes. */
+#include "feed/binance.h"
+#include "feed/binance_chain.h"
+
+static const tf_binance_market_t market = {.suffix         = "BINANCE-USDM",
+                                           .ws_path        = "/public/stream",
+                                           .rest_path      = "/fapi/v1/depth",
+                                           .book_stream    = "depth@0ms",
+                                           .snapshot_limit = 1000,
+                                           .rule           = TF_BINANCE_POINTER};
+
+static tf_err_t init(void *state, const tf_feed_config_t *config) {
+  return tf_binance_init(state, config, &market);
+}
+
+const tf_feed_t tf_feed_binance_usdm = {
+    .venue                 = "binance-usdm",
+    .suffix                = "BINANCE-USDM",
+    .state_bytes           = tf_binance_state_bytes,
+    .init                  = init,
+    .on_frame              = tf_binance_on_frame,
+    .on_connect            = tf_binance_on_connect,
+    .ws_host               = "fstream.binance.com",
+    .ws_port               = "443",
+    .rest_host             = "fapi.binance.com",
+    .rest_port             = "443",
+    .ws_target             = tf_binance_live_ws_target,
+    .subscribe             = tf_binance_live_subscribe,
+    .snapshot_target       = tf_binance_live_snapshot_target,
+    .subscribe_rate_hz_max = 10,
+    .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
+    .silence_ns_max        = 400 * TF_NS_PER_SEC, /* two pings missed */
+};

@@ -1,0 +1,68 @@
+#include "feed/feeds.h"
+
+#include <string.h>
+
+#define TF_FEED(name) extern const tf_feed_t tf_feed_##name;
+#include "feed/feeds.def"
+#undef TF_FEED
+
+const tf_feed_t *const tf_feeds_all[] = {
+#define TF_FEED(name) &tf_feed_##name,
+#include "feed/feeds.def"
+#undef TF_FEED
+    NULL};
+
+const tf_feed_t *tf_feeds_find(const char *venue) {
+  for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
+    if (strcmp(tf_feeds_all[i]->venue, venue) == 0) return tf_feeds_all[i];
+  }
+  return NULL;
+}
+
+tf_verdict_t tf_feeds_reject(tf_feed_counts_t *counts, const tf_frame_t *frame, tf_reject_t why) {
+  uint32_t bytes_cnt =
+      frame->bytes_cnt < TF_REJECT_SAMPLE_BYTES ? frame->bytes_cnt : TF_REJECT_SAMPLE_BYTES;
+  counts->rejected[why]++;
+  counts->sample[why].cnt++;
+  counts->sample[why].offset    = counts->messages;
+  counts->sample[why].bytes_cnt = bytes_cnt;
+  if (bytes_cnt > 0) memcpy(counts->sample[why].bytes, frame->bytes, bytes_cnt);
+  return TF_VERDICT_REJECTED;
+}
+
+tf_verdict_t tf_feeds_ignore(tf_feed_counts_t *counts, const char *name, size_t name_bytes) {
+  size_t cap = sizeof(counts->ignored[0].name) - 1;
+  if (name_bytes > cap) name_bytes = cap;
+  for (uint64_t i = 0;; i++) {
+    if (i == counts->ignored_type_cnt) { /* a name that is new here */
+      bool is_last = i == TF_IGNORED_TYPES_MAX - 1;
+      memset(counts->ignored[i].name, 0, cap + 1);
+      memcpy(counts->ignored[i].name, is_last ? "other" : name, is_last ? 5 : name_bytes);
+      counts->ignored_type_cnt++;
+    }
+    if (i == TF_IGNORED_TYPES_MAX - 1 || (strlen(counts->ignored[i].name) == name_bytes &&
+                                          memcmp(counts->ignored[i].name, name, name_bytes) == 0)) {
+      counts->ignored[i].cnt++;
+      return TF_VERDICT_IGNORED;
+    }
+  }
+}
+
+void tf_feeds_note_error(tf_feed_head_t *head, const char *text, size_t text_bytes) {
+  if (text_bytes > sizeof(head->venue_error) - 1) text_bytes = sizeof(head->venue_error) - 1;
+  for (size_t i = 0; i < text_bytes; i++) {
+    uint8_t c            = (uint8_t)text[i];
+    head->venue_error[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+  }
+  head->venue_error[text_bytes] = '\0';
+  head->venue_error_cnt++;
+}
+
+bool tf_feeds_want_snapshot(tf_feed_out_t *out, uint32_t instrument_id) {
+  for (uint32_t i = 0; i < out->resync_cnt; i++) {
+    if (out->resync_ids[i] == instrument_id) return true;
+  }
+  if (out->resync_cnt == TF_RESYNC_MAX) return false;
+  out->resync_ids[out->resync_cnt++] = instrument_id;
+  return true;
+}

@@ -1,0 +1,34 @@
+/* All venues that this build knows, from feeds.def, and what their decoders have in common. */
+#ifndef TF_FEED_FEEDS_H
+#define TF_FEED_FEEDS_H
+
+#include "tf/feed.h"
+
+/* The first member of every feed's state, so that the session can report what a venue complained of
+ * without knowing the venue. Written by the thread that runs the feed. */
+typedef struct tf_feed_head {
+  uint64_t venue_error_cnt;
+  char     venue_error[232]; /* the newest error message of the venue, NUL-terminated, printable */
+} tf_feed_head_t;
+
+/* NULL-terminated, sorted as in feeds.def. */
+extern const tf_feed_t *const tf_feeds_all[];
+
+/* "binance-spot" and so on; NULL if there is no such venue. */
+const tf_feed_t *tf_feeds_find(const char *venue);
+
+/* Counts a message as refused, with its first bytes as the sample. Every feed ends here. */
+TF_COLD tf_verdict_t tf_feeds_reject(tf_feed_counts_t *counts, const tf_frame_t *frame,
+                                     tf_reject_t why);
+
+/* Counts a message as known and not published, under name. */
+tf_verdict_t tf_feeds_ignore(tf_feed_counts_t *counts, const char *name, size_t name_bytes);
+
+/* Copies a venue's complaint into head, control characters replaced. */
+TF_COLD void tf_feeds_note_error(tf_feed_head_t *head, const char *text, size_t text_bytes);
+
+/* Asks for an instrument's snapshot; true also if it is asked for already, false when the list is
+ * full and the feed must try again with a later message. */
+bool tf_feeds_want_snapshot(tf_feed_out_t *out, uint32_t instrument_id);
+
+#endif

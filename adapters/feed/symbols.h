@@ -1,0 +1,82 @@
+/* From a venue's symbol to the instrument. One table a feed: a Concurrency Kit hash table over rows
+ * that lie in memory taken at start, with the last symbol kept in front, because messages come in
+ * runs: the common case is one comparison.
+ *
+ * A symbol that is added also gets a row in the instrument table shared by all feeds, under the name
+ * "SYMBOL.SUFFIX", unless another leg of the same venue has put it there already. Rows are never
+ * removed.
+ *
+ * One thread (the decoder's) calls everything here. Nothing allocates: the table is sized so that it
+ * never grows. */
+#ifndef TF_FEED_SYMBOLS_H
+#define TF_FEED_SYMBOLS_H
+
+#include <string.h>
+
+#include "tf/err.h"
+#include "tf/instrument.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define TF_SYMBOLS_NONE UINT32_MAX
+#define TF_SYMBOLS_CAP  (1u << 20) /* rows of one table */
+
+typedef struct tf_symbol {
+  char     text[TF_SYMBOL_BYTES_MAX]; /* zero-filled */
+  uint32_t text_bytes;
+  uint32_t instrument_id;
+} tf_symbol_t;
+
+typedef struct tf_symbols {
+  tf_symbol_t      *rows; /* index: the feed's own dense number of the symbol */
+  uint32_t          last_idx;
+  uint32_t          cnt, cap;
+  struct ck_ht     *table;
+  tf_instruments_t *instruments;
+  const char       *suffix;
+  double (*multiplier_of)(const char *symbol); /* set after init; NULL: 1 for all */
+} tf_symbols_t;
+
+typedef enum tf_symbols_add_result {
+  TF_SYMBOLS_ADDED = 0, /* or was there before */
+  TF_SYMBOLS_BAD,       /* empty, too long, not UTF-8, or with characters that no symbol has */
+  TF_SYMBOLS_FULL       /* this table or the instrument table */
+} tf_symbols_add_result_t;
+
+/* Bytes for cap (1 .. TF_SYMBOLS_CAP) rows, at a line's alignment. */
+size_t tf_symbols_footprint(uint32_t cap);
+
+/* suffix: borrowed, at most 16 bytes. E_CORE_ARGUMENT if cap is out of range. */
+tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
+                         tf_instruments_t *instruments, const char *suffix);
+
+/* The symbol's number, or TF_SYMBOLS_NONE. 16 bytes at text must be readable. */
+uint32_t tf_symbols_lookup(tf_symbols_t *symbols, const char *text, uint32_t text_bytes);
+
+/* Adds the symbol if it is not there. On TF_SYMBOLS_ADDED *idx is its number. */
+tf_symbols_add_result_t tf_symbols_add(tf_symbols_t *symbols, const char *text, uint32_t text_bytes,
+                                       uint32_t *idx);
+
+TF_INLINE bool tf_symbols_is_(const tf_symbol_t *row, const char *text, uint32_t text_bytes) {
+  if (row->text_bytes != text_bytes) return false;
+#if defined(__SSE2__)
+  if (TF_LIKELY(text_bytes <= 16)) {
+    __m128i a = _mm_loadu_si128((const __m128i *)(const void *)row->text);
+    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)text);
+    return (~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) & ((1u << text_bytes) - 1)) == 0;
+  }
+#endif
+  return memcmp(row->text, text, text_bytes) == 0;
+}
+
+/* The same as tf_symbols_lookup, the last symbol first. */
+TF_INLINE uint32_t tf_symbols_find(tf_symbols_t *symbols, const char *text, uint32_t text_bytes) {
+  if (TF_LIKELY(tf_symbols_is_(&symbols->rows[symbols->last_idx], text, text_bytes))) {
+    return symbols->last_idx;
+  }
+  return tf_symbols_lookup(symbols, text, text_bytes);
+}
+
+#endif

@@ -1,0 +1,202 @@
+/* A JSON scanner for messages whose shape is mostly known. A venue's decoder gives a table of the
+ * keys that it wants (a shape); the scanner reads one object against it and leaves each value, typed
+ * as the table asks, in a slot of its own. Keys may come in any order; unknown keys are validated
+ * and skipped; whitespace, escapes and nesting are as in RFC 8259.
+ *
+ * It predicts. For each form of message it remembers the keys in the order in which the last one of
+ * that form had them, and compares the next bytes with the predicted `,"key":` as they stand, 16 at
+ * a time. Where they match, the key is known without looking at it; where they do not, that one key
+ * is read the general way and learned for the next message. The prediction decides nothing else, so
+ * its state changes the time taken and never the result (test_json and fuzz_json hold it to that).
+ *
+ * Everything is validated, also what is skipped; UTF-8 is not (the websocket layer does, and nothing
+ * here depends on it). The limits below are refused as LIMIT. TF_BYTES_PAD bytes behind the message
+ * must be readable; what they hold never changes a result.
+ *
+ * No allocation; one thread per tf_json_orders_t. */
+#ifndef TF_WIRE_JSON_H
+#define TF_WIRE_JSON_H
+
+#include "tf/event.h"
+#include "wire/decimal.h"
+
+#define TF_JSON_DEPTH_MAX        32u
+#define TF_JSON_STRING_BYTES_MAX 65536u /* between the quotes, escapes as sent */
+#define TF_JSON_DIGITS_MAX       TF_DECIMAL_DIGITS_MAX
+#define TF_JSON_KEYS_MAX         256u    /* of one object */
+#define TF_JSON_ELEMENTS_MAX     100000u /* of all arrays of one message */
+#define TF_JSON_SHAPE_KEYS_MAX   64u
+
+typedef enum tf_json_result { TF_JSON_OK = 0, TF_JSON_SYNTAX, TF_JSON_LIMIT } tf_json_result_t;
+
+/* What a value was in the text. */
+typedef enum tf_json_kind {
+  TF_JSON_ABSENT = 0,
+  TF_JSON_NULL,
+  TF_JSON_FALSE,
+  TF_JSON_TRUE,
+  TF_JSON_NUMBER,
+  TF_JSON_STRING,
+  TF_JSON_ARRAY,
+  TF_JSON_OBJECT
+} tf_json_kind_t;
+
+/* What the table wants made of a key's value. A value of another kind than wanted is no error of the
+ * scanner's: it is validated, its kind and bytes are kept, and made stays TF_JSON_MADE_NONE. */
+typedef enum tf_json_want {
+  TF_JSON_WANT_BYTES = 0, /* kind and bytes only */
+  TF_JSON_WANT_TEXT,      /* a string, often: the same as BYTES but quickest for it */
+  TF_JSON_WANT_U64,       /* a number without sign, fraction or power */
+  TF_JSON_WANT_DECIMAL,   /* a number, or a string that holds one */
+  TF_JSON_WANT_LEVELS,    /* [[price, qty, ...], ...] of decimals; a DECIMAL is taken as one */
+  TF_JSON_WANT_OBJECT     /* read against the shape in tf_json_object_t.child */
+} tf_json_want_t;
+
+typedef enum tf_json_made {
+  TF_JSON_MADE_NONE = 0, /* another kind than wanted, or nothing was to be made */
+  TF_JSON_MADE_U64,
+  TF_JSON_MADE_DECIMAL,
+  TF_JSON_MADE_LEVELS,
+  TF_JSON_MADE_BAD /* the kind is right, a number in it is malformed or does not fit */
+} tf_json_made_t;
+
+typedef struct tf_json_value {
+  const char *bytes; /* a string's without its quotes, escapes as sent. Not set for U64, DECIMAL */
+  uint32_t    bytes_cnt;
+  union {
+    struct {
+      uint8_t kind;    /* tf_json_kind_t */
+      uint8_t made;    /* tf_json_made_t */
+      uint8_t escaped; /* the string has escapes: tf_json_unescape before comparing */
+      int8_t  exp;     /* DECIMAL */
+    };
+    uint32_t what; /* all four, for one store */
+  };
+  union {
+    int64_t mantissa; /* DECIMAL */
+    struct {
+      uint32_t first, cnt; /* rows of tf_json_t.rows */
+    } levels;
+  } as;
+} tf_json_value_t;
+TF_STATIC_ASSERT(sizeof(tf_json_value_t) == 24, "slots are written on the tick path");
+
+typedef struct tf_json_key {
+  const char *text;
+  uint8_t     text_bytes;
+  uint8_t     want; /* tf_json_want_t */
+} tf_json_key_t;
+
+#define TF_JSON_KEY(text, want)                                                                    \
+  { (text), sizeof(text) - 1, (want) }
+
+/* keys[i] is answered in slot i. */
+typedef struct tf_json_shape {
+  const tf_json_key_t *keys;
+  uint32_t             key_cnt; /* <= TF_JSON_SHAPE_KEYS_MAX */
+} tf_json_shape_t;
+
+/* One predicted member: its bytes from the brace or comma up to the value, the opening quote of a
+ * string included. Members with more than 16 such bytes are never predicted. Private to json.c. */
+#define TF_JSON_STEP_BYTES 16
+#define TF_JSON_STEPS_MAX  23
+#define TF_JSON_ORDERS_MAX 16
+
+typedef struct tf_json_step {
+  char     text[TF_JSON_STEP_BYTES];
+  uint64_t seen;        /* the bits of the keys of this step and all before it */
+  uint32_t mask;        /* a bit for each byte that must match; bit 16: matches nothing */
+  uint16_t slot_at;     /* of its value, in bytes; the slot behind the last for what is skipped */
+  uint8_t  text_bytes;  /* how far the value is */
+  uint8_t  form;        /* of the value, json.c */
+  uint8_t  guess_bytes; /* length of the value last time, json.c */
+  uint8_t  key;         /* TF_JSON_KEY_NONE: not in the shape, or there before */
+  uint8_t  reserved[6];
+} tf_json_step_t;
+#define TF_JSON_KEY_NONE 255
+
+/* Invariant: no key stands in two steps. So keys that are read by prediction alone need no look at
+ * which were there before. */
+typedef struct tf_json_order {
+  tf_json_step_t steps[TF_JSON_STEPS_MAX + 1]; /* the last matches nothing */
+} tf_json_order_t;
+
+/* The predictions of one shape: an order for each form of message, told apart by its first seven
+ * bytes (`{"e":"t`). Two forms that fall together only cost time. */
+typedef struct tf_json_orders {
+  uint64_t         form; /* of the last message, and its order */
+  tf_json_order_t *order;
+  tf_json_order_t  orders[TF_JSON_ORDERS_MAX];
+} tf_json_orders_t;
+
+typedef struct tf_json_object {
+  const tf_json_shape_t *shape;
+  tf_json_orders_t      *orders; /* NULL: no prediction */
+  tf_json_value_t
+          *values; /* key_cnt + 1 slots; slot i holds if bit i of seen is set, the last never */
+  uint64_t seen;
+  struct tf_json_object *child; /* of the keys that want an OBJECT; NULL: they are skipped */
+} tf_json_object_t;
+
+/* One message. rows: where LEVELS go; of each row only the price, quantity, their exponents and
+ * nothing else is written. Levels that do not fit are LIMIT. */
+typedef struct tf_json {
+  const char *floor; /* set by tf_json_read, with all below up to row_cnt: 16 behind the first */
+  const char *end;
+  uint32_t    depth;
+  uint32_t    element_cnt;
+  uint32_t    duplicate_key_cnt; /* the first of a key's values counts, as FAULTS.md has it */
+  uint32_t    row_cnt;
+  uint32_t    row_cap;
+  bool        any_negative; /* among the LEVELS */
+  uint8_t     result;       /* tf_json_result_t */
+  uint8_t     root_kind;    /* tf_json_kind_t; only an OBJECT is read into root */
+  tf_event_t *rows;
+} tf_json_t;
+
+/* Forgets all predictions; do it once before first use. */
+void tf_json_orders_init(tf_json_orders_t *orders);
+
+/* Reads the message [bytes, bytes + bytes_cnt), which must be one JSON value and whitespace. Sets
+ * root->seen and the child's. On SYNTAX or LIMIT slots and rows hold garbage. */
+tf_json_result_t tf_json_read(tf_json_t *json, const char *bytes, size_t bytes_cnt,
+                              tf_json_object_t *root);
+
+/* Writes the string's text with its escapes resolved, as UTF-8 and without a NUL. Returns its length,
+ * or SIZE_MAX if it does not fit cap or holds half a surrogate pair. */
+size_t tf_json_unescape(const char *bytes, size_t bytes_cnt, char *text, size_t cap);
+
+/* The number of a value that is MADE_U64. It is converted here and not while scanning, because of the
+ * many ids and times in a message only some are wanted. */
+TF_INLINE uint64_t tf_json_u64(const tf_json_t *json, const tf_json_value_t *value) {
+  uint64_t number;
+#if defined(__SSE2__)
+  if (TF_LIKELY(value->bytes_cnt <= 16 && value->bytes >= json->floor)) {
+    return tf_decimal_sixteen_(_mm_and_si128(tf_decimal_window_(value->bytes + value->bytes_cnt),
+                                             tf_decimal_tail_(value->bytes_cnt)));
+  }
+#endif
+  (void)json;
+  tf_decimal_result_t result;
+  tf_decimal_u64_scan(value->bytes, value->bytes + value->bytes_cnt, &number, &result);
+  return number;
+}
+
+/* True if the string value is exactly text. */
+TF_INLINE bool tf_json_text_is(const tf_json_value_t *value, const char *text, size_t text_bytes) {
+  if (value->kind != TF_JSON_STRING) return false;
+  if (TF_LIKELY(!value->escaped)) {
+    return value->bytes_cnt == text_bytes && memcmp(value->bytes, text, text_bytes) == 0;
+  }
+  char plain[64];
+  return text_bytes <= sizeof(plain) &&
+         tf_json_unescape(value->bytes, value->bytes_cnt, plain, sizeof(plain)) == text_bytes &&
+         memcmp(plain, text, text_bytes) == 0;
+}
+#define TF_JSON_TEXT_IS(value, literal) tf_json_text_is((value), (literal), sizeof(literal) - 1)
+
+TF_INLINE bool tf_json_seen(const tf_json_object_t *object, uint32_t key) {
+  return (object->seen >> key & 1) != 0;
+}
+
+#endif
