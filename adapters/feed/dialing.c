@@ -1,0 +1,384 @@
+#include "feed/dialing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/error.h"
+
+#define INTERIM_MAX       4
+#define CONNECT_SLICE_MIN (250 * TF_NS_PER_MS) /* for one address while others wait */
+#define REFUSAL_CHARS     128                  /* of a refusal's body, in the error text */
+
+static bool start_transport(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns);
+
+bool tf_dialing_fail(tf_dialing_t *d, tf_err_t err) {
+  tf_dial_t *dial = d->dial;
+  dial->err       = err;
+  dial->phase     = d->phase;
+  snprintf(dial->text, sizeof dial->text, "%s", tf_error_text());
+  return false;
+}
+
+static bool done(tf_dialing_t *d) {
+  tf_dial_t *dial = d->dial;
+  dial->err       = TF_OK;
+  dial->phase     = TF_DIAL_DONE;
+  dial->text[0]   = '\0';
+  if (dial->kind == TF_DIAL_WEBSOCKET) {
+    dial->fd = d->fd;
+    d->fd    = -1;
+  }
+  return false;
+}
+
+static void enter_phase(tf_dialing_t *d, tf_dial_phase_t phase, uint64_t now_ns,
+                        uint64_t limit_ns) {
+  d->phase = phase;
+  /* A REST request has one deadline for everything, set at its start. */
+  if (d->dial->kind == TF_DIAL_WEBSOCKET) d->deadline_ns = now_ns + limit_ns;
+}
+
+/* ---- addresses ---- */
+
+static bool connect_next(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
+  const tf_endpoint_t *to = d->dial->endpoint;
+  while (d->address_idx < d->address_cnt) {
+    const tf_address_t *a     = &d->addresses[d->address_idx++];
+    uint64_t            left  = d->deadline_ns > now_ns ? d->deadline_ns - now_ns : 0;
+    uint64_t            slice = left / (d->address_cnt - d->address_idx + 1);
+    d->address_deadline_ns    = now_ns + (slice < CONNECT_SLICE_MIN ? CONNECT_SLICE_MIN : slice);
+    if (d->fd >= 0) close(d->fd);
+    d->fd = socket(a->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (d->fd < 0) {
+      d->connect_errno = errno;
+      continue;
+    }
+    int one = 1;
+    setsockopt(d->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(d->fd, (const struct sockaddr *)&a->addr, a->addr_cnt) == 0)
+      return start_transport(d, s, now_ns);
+    if (errno == EINPROGRESS) {
+      d->want_write = true;
+      return true;
+    }
+    d->connect_errno = errno;
+  }
+  return tf_dialing_fail(d, TF_ERR(E_FEED_CONNECT, "%s:%s cannot be reached over %u addresses: %s",
+                                   to->host, to->port, d->address_cnt, strerror(d->connect_errno)));
+}
+
+static bool resolved(tf_dialing_t *d, tf_dialing_scratch_t *s, int eai, uint64_t now_ns) {
+  const tf_endpoint_t *to = d->dial->endpoint;
+  if (eai != 0 || d->address_cnt == 0) {
+    TF_ERR(E_FEED_DNS, "%s does not resolve: %s", to->host, gai_strerror(eai ? eai : EAI_NONAME));
+    if (d->last_good.addr_cnt == 0) return tf_dialing_fail(d, E_FEED_DNS);
+    d->addresses[0] = d->last_good;
+    d->address_cnt  = 1;
+  }
+  tf_resolver_end(d->resolve);
+  d->resolve     = NULL;
+  d->address_idx = 0;
+  enter_phase(d, TF_DIAL_CONNECT, now_ns, d->config->connect_ns);
+  return connect_next(d, s, now_ns);
+}
+
+static bool numeric_address(const tf_endpoint_t *to, tf_address_t *address) {
+  struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+  struct addrinfo *found = NULL;
+  if (getaddrinfo(to->host, to->port, &hints, &found) != 0 || !found) return false;
+  memcpy(&address->addr, found->ai_addr, found->ai_addrlen);
+  address->addr_cnt = found->ai_addrlen;
+  freeaddrinfo(found);
+  return true;
+}
+
+bool tf_dialing_begin(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
+  const tf_endpoint_t *to = d->dial->endpoint;
+  if (d->dial->kind == TF_DIAL_GET) d->deadline_ns = now_ns + d->config->get_ns;
+  enter_phase(d, TF_DIAL_DNS, now_ns, d->config->dns_ns);
+  if (numeric_address(to, &d->addresses[0])) {
+    d->address_cnt = 1;
+    return resolved(d, s, 0, now_ns);
+  }
+  d->resolve = tf_resolver_begin(d->config->resolve, to->host, to->port, s->wake_fd);
+  if (!d->resolve) return tf_dialing_fail(d, E_FEED_DNS);
+  return true;
+}
+
+/* ---- requests ---- */
+
+static bool request_make(tf_dialing_t *d, uint64_t now_ns) {
+  tf_dial_t           *dial = d->dial;
+  const tf_endpoint_t *to   = dial->endpoint;
+  const char          *port = strcmp(to->port, to->tls_ctx ? "443" : "80") == 0 ? NULL : to->port;
+  int                  cnt;
+  if (dial->kind == TF_DIAL_WEBSOCKET) {
+    enter_phase(d, TF_DIAL_UPGRADE, now_ns, d->config->upgrade_ns);
+    tf_err_t err = tf_http_ws_client_init(&d->u.upgrade, to->host, dial->nonce, NULL);
+    if (err != TF_OK) return tf_dialing_fail(d, err);
+    cnt = tf_http_ws_client_write(&d->u.upgrade, d->request, sizeof d->request, port, dial->target,
+                                  NULL);
+  } else {
+    char headers[256];
+    snprintf(headers, sizeof headers,
+             "User-Agent: %s\r\nAccept: application/json\r\nConnection: close\r\n",
+             d->config->user_agent);
+    enter_phase(d, TF_DIAL_REQUEST, now_ns, 0);
+    tf_http_head_init(&d->u.get.head, TF_HTTP_RESPONSE);
+    tf_http_request_t request = {.method  = "GET",
+                                 .host    = to->host,
+                                 .port    = port,
+                                 .target  = dial->target,
+                                 .headers = headers};
+    cnt                       = tf_http_request_write(d->request, sizeof d->request, &request);
+  }
+  if (cnt < 0) return tf_dialing_fail(d, cnt);
+  d->request_cnt = (uint32_t)cnt;
+  d->request_at  = 0;
+  if (!to->tls_ctx) return true;
+  tf_err_t err = tf_tls_write(&dial->tls, d->request, d->request_cnt);
+  if (err != TF_OK) return tf_dialing_fail(d, err);
+  d->request_at = d->request_cnt;
+  return true;
+}
+
+/* Sends what waits: ciphertext, or the rest of the request. False: the connection broke. */
+static bool flush(tf_dialing_t *d) {
+  tf_dial_t *dial = d->dial;
+  bool       tls  = dial->endpoint->tls_ctx != NULL;
+  for (;;) {
+    size_t         cnt   = d->request_cnt - d->request_at;
+    const uint8_t *bytes = (const uint8_t *)d->request + d->request_at;
+    if (tls) bytes = tf_tls_tx(&dial->tls, &cnt);
+    d->want_write = cnt > 0;
+    if (cnt == 0) return true;
+    ssize_t sent = send(d->fd, bytes, cnt, MSG_NOSIGNAL);
+    if (sent > 0) {
+      if (tls)
+        tf_tls_tx_sent(&dial->tls, (size_t)sent);
+      else
+        d->request_at += (uint32_t)sent;
+    } else if (errno == EAGAIN) {
+      return true;
+    } else if (errno != EINTR) {
+      return tf_dialing_fail(d, TF_ERR(E_FEED_CONNECT, "%s:%s: %s while sending in phase %s",
+                                       dial->endpoint->host, dial->endpoint->port, strerror(errno),
+                                       tf_dialer_phase_name(d->phase)));
+    }
+  }
+}
+
+static bool start_transport(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
+  (void)s;
+  tf_dial_t *dial = d->dial;
+  d->want_write   = false;
+  if (dial->endpoint->tls_ctx) {
+    enter_phase(d, TF_DIAL_TLS, now_ns, d->config->tls_ns);
+    tf_err_t err = tf_tls_init(&dial->tls, dial->endpoint->tls_ctx, dial->endpoint->host,
+                               dial->tls_tx, dial->tls_tx_cap);
+    if (err != TF_OK) return tf_dialing_fail(d, err);
+  } else if (!request_make(d, now_ns)) {
+    return false;
+  }
+  return flush(d);
+}
+
+/* ---- answers ---- */
+
+static bool leftover_add(tf_dialing_t *d, const uint8_t *bytes, size_t cnt) {
+  tf_dial_t *dial = d->dial;
+  if (cnt > TF_DIAL_LEFTOVER_BYTES - dial->leftover_cnt)
+    return tf_dialing_fail(d, TF_ERR(E_FEED_LIMIT, "%s: more than %u bytes behind the upgrade",
+                                     dial->endpoint->host, TF_DIAL_LEFTOVER_BYTES));
+  memcpy(dial->leftover + dial->leftover_cnt, bytes, cnt);
+  dial->leftover_cnt += cnt;
+  return true;
+}
+
+static bool take_upgrade(tf_dialing_t *d, const uint8_t *bytes, size_t cnt) {
+  if (d->upgraded) return leftover_add(d, bytes, cnt);
+  size_t used;
+  int    step            = tf_http_ws_client_feed(&d->u.upgrade, bytes, cnt, &used);
+  d->dial->http_status   = d->u.upgrade.head.status;
+  d->dial->retry_after_s = d->u.upgrade.retry_after_s;
+  if (step < 0) return tf_dialing_fail(d, step);
+  if (step != TF_HTTP_DONE) return true;
+  d->upgraded = true;
+  return leftover_add(d, bytes + used, cnt - used);
+}
+
+static bool take_head(tf_dialing_t *d, const uint8_t *bytes, size_t cnt, size_t *used) {
+  tf_dial_t      *dial = d->dial;
+  tf_http_head_t *head = &d->u.get.head;
+  int             step = tf_http_head_feed(head, bytes, cnt, used);
+  if (step < 0) return tf_dialing_fail(d, step);
+  if (step != TF_HTTP_DONE) return true;
+  if (head->status >= 100 && head->status < 200 && ++d->u.get.interim_cnt <= INTERIM_MAX) {
+    tf_http_head_init(head, TF_HTTP_RESPONSE);
+    return true;
+  }
+  dial->http_status   = head->status;
+  dial->retry_after_s = tf_http_head_retry_after_s(head);
+  if (head->status != 200) {
+    size_t left   = cnt - *used;
+    int    sample = (int)(left < REFUSAL_CHARS ? left : REFUSAL_CHARS);
+    return tf_dialing_fail(
+        d, TF_ERR(E_FEED_REFUSED, "%s answered http_status_%u %s to GET %s; its body begins: %.*s",
+                  dial->endpoint->host, head->status, head->reason, dial->target, sample,
+                  (const char *)bytes + *used));
+  }
+  /* All of it is taken at once: pages that stay untouched cost nothing, and what is too much is
+   * given back when the length is known. */
+  dial->body = malloc(d->config->body_bytes_max + TF_BYTES_PAD);
+  if (!dial->body)
+    return tf_dialing_fail(d, TF_ERR(E_CORE_NO_MEMORY, "no memory for an answer of at most %zu MiB",
+                                     d->config->body_bytes_max >> 20));
+  d->phase = TF_DIAL_BODY;
+  step     = tf_http_body_init(&d->u.get.body, head, "GET", dial->body, d->config->body_bytes_max);
+  if (step < 0) return tf_dialing_fail(d, step);
+  return step == TF_HTTP_MORE;
+}
+
+static bool body_complete(tf_dialing_t *d) {
+  tf_dial_t *dial = d->dial;
+  dial->body_cnt  = d->u.get.body.bytes_cnt;
+  uint8_t *fitted = realloc(dial->body, dial->body_cnt + TF_BYTES_PAD);
+  if (fitted) dial->body = fitted;
+  memset(dial->body + dial->body_cnt, 0, TF_BYTES_PAD);
+  return done(d);
+}
+
+static bool take_answer(tf_dialing_t *d, const uint8_t *bytes, size_t cnt) {
+  size_t at = 0;
+  while (d->phase == TF_DIAL_REQUEST && at < cnt) {
+    size_t used = 0;
+    if (!take_head(d, bytes + at, cnt - at, &used))
+      return d->dial->err == TF_OK && d->phase == TF_DIAL_BODY ? body_complete(d) : false;
+    at += used;
+  }
+  if (d->phase != TF_DIAL_BODY || at == cnt) return true;
+  size_t used;
+  int    step = tf_http_body_feed(&d->u.get.body, bytes + at, cnt - at, &used);
+  if (step < 0) return tf_dialing_fail(d, step);
+  return step == TF_HTTP_DONE ? body_complete(d) : true;
+}
+
+static bool take_plain(tf_dialing_t *d, const uint8_t *bytes, size_t cnt) {
+  return d->dial->kind == TF_DIAL_WEBSOCKET ? take_upgrade(d, bytes, cnt)
+                                            : take_answer(d, bytes, cnt);
+}
+
+/* Ciphertext to the end, since it is borrowed: also when the 101 is among it already. */
+static bool take_cipher(tf_dialing_t *d, tf_dialing_scratch_t *s, const uint8_t *bytes, size_t cnt,
+                        uint64_t now_ns) {
+  tf_tls_t *tls = &d->dial->tls;
+  tf_tls_feed(tls, bytes, cnt);
+  for (;;) {
+    int plain_cnt = tf_tls_read(tls, s->plain, sizeof s->plain);
+    if (plain_cnt < 0) {
+      tf_dialing_fail(d, plain_cnt);
+      tf_err_t err = d->dial->err;
+      flush(d); /* the alert, so that the peer's log says why too */
+      d->dial->err = err;
+      return false;
+    }
+    if (d->phase == TF_DIAL_TLS && tls->state == TF_TLS_OPEN && !request_make(d, now_ns))
+      return false;
+    if (plain_cnt == 0) return flush(d);
+    if (!take_plain(d, s->plain, (size_t)plain_cnt)) return false;
+  }
+}
+
+static bool ended(tf_dialing_t *d) {
+  tf_dial_t *dial = d->dial;
+  tf_err_t   err  = TF_OK;
+  if (dial->endpoint->tls_ctx) err = tf_tls_eof(&dial->tls);
+  if (err == TF_OK && d->phase == TF_DIAL_BODY) {
+    int step = tf_http_body_eof(&d->u.get.body);
+    if (step == TF_HTTP_DONE) return body_complete(d);
+    err = step;
+  }
+  if (err == TF_OK && d->phase == TF_DIAL_UPGRADE) err = tf_http_ws_client_eof(&d->u.upgrade);
+  if (err == TF_OK)
+    err = TF_ERR(E_FEED_CLOSED, "%s:%s closed the connection in phase %s", dial->endpoint->host,
+                 dial->endpoint->port, tf_dialer_phase_name(d->phase));
+  return tf_dialing_fail(d, err);
+}
+
+static bool receive(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
+  for (;;) {
+    ssize_t cnt = recv(d->fd, s->rx, sizeof s->rx, 0);
+    if (cnt == 0) return ended(d);
+    if (cnt < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) return true;
+      return tf_dialing_fail(d, TF_ERR(E_FEED_CONNECT, "%s:%s: %s in phase %s",
+                                       d->dial->endpoint->host, d->dial->endpoint->port,
+                                       strerror(errno), tf_dialer_phase_name(d->phase)));
+    }
+    bool more = d->dial->endpoint->tls_ctx ? take_cipher(d, s, s->rx, (size_t)cnt, now_ns)
+                                           : take_plain(d, s->rx, (size_t)cnt);
+    if (!more) return false;
+    if (d->upgraded) return done(d); /* the rest of the stream is the lane's to read */
+  }
+}
+
+bool tf_dialing_ready(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
+  if (d->phase == TF_DIAL_DNS) {
+    int eai;
+    if (!tf_resolver_poll(d->resolve, &eai, d->addresses, &d->address_cnt)) return true;
+    return resolved(d, s, eai, now_ns);
+  }
+  if (d->phase == TF_DIAL_CONNECT) {
+    int       err     = 0;
+    socklen_t err_cnt = sizeof err;
+    getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &err, &err_cnt);
+    if (err == 0) return start_transport(d, s, now_ns);
+    d->connect_errno = err;
+    return connect_next(d, s, now_ns);
+  }
+  if (!flush(d)) return false;
+  return receive(d, s, now_ns);
+}
+
+bool tf_dialing_tick(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
+  const tf_endpoint_t *to = d->dial->endpoint;
+  if (now_ns >= d->deadline_ns) {
+    if (d->phase == TF_DIAL_DNS && d->last_good.addr_cnt > 0) {
+      d->address_cnt = 0;
+      return resolved(d, s, EAI_AGAIN, now_ns);
+    }
+    return tf_dialing_fail(d, TF_ERR(E_FEED_TIMEOUT, "%s:%s: phase %s took too long", to->host,
+                                     to->port, tf_dialer_phase_name(d->phase)));
+  }
+  if (d->phase == TF_DIAL_CONNECT && now_ns >= d->address_deadline_ns) {
+    d->connect_errno = ETIMEDOUT;
+    return connect_next(d, s, now_ns);
+  }
+  return true;
+}
+
+uint64_t tf_dialing_due_ns(const tf_dialing_t *d) {
+  if (d->phase == TF_DIAL_WAIT) return d->start_ns;
+  if (d->phase == TF_DIAL_CONNECT && d->address_deadline_ns < d->deadline_ns)
+    return d->address_deadline_ns;
+  return d->deadline_ns;
+}
+
+void tf_dialing_fini(tf_dialing_t *d) {
+  tf_resolver_end(d->resolve);
+  d->resolve = NULL;
+  if (d->fd >= 0) close(d->fd);
+  d->fd = -1;
+  if (d->dial->err != TF_OK || d->dial->kind == TF_DIAL_GET) tf_tls_fini(&d->dial->tls);
+  if (d->dial->err == TF_OK) return;
+  free(d->dial->body);
+  d->dial->body     = NULL;
+  d->dial->body_cnt = 0;
+}

@@ -1,0 +1,94 @@
+/* A live venue as a source: a session keeps one connection to a venue up, subscribes, decodes what
+ * comes with any feed (tf/feed.h) and publishes it; it answers pings, notices silence, reconnects with
+ * backoff, fetches the snapshots that the feed asks for, and moves to a fresh connection before the
+ * venue cuts the old one.
+ *
+ *   tf_io_t --bytes--> link (TLS, websocket) --message--> feed->on_frame --events--> publisher
+ *   dialer  --open socket, snapshot body, error--> session
+ *
+ * One thread, the lane, calls poll and stop; init and fini belong to the control plane before the lane
+ * starts and after it ended. The lane never blocks here and allocates nothing (OpenSSL draws on its
+ * pool, wire/tls_pool.h). It makes one small write(2) for each dial.
+ *
+ * Reconnecting (FAULTS A, B): full jitter up to 30 s, a series that starts over only after a session
+ * of a minute, never more than 60 attempts in 5 minutes nor two in a second; Retry-After is
+ * honoured. An end that the venue announces (close 1001 or 1012) is answered at once, refused
+ * credentials (401, close 3000 or 3003) stop the session for good: poll then returns E_FEED_REFUSED.
+ *
+ * Before a venue's own cut (session_life_ns_max) a second connection is made, subscribed, and takes
+ * over with its first message behind the acknowledgements; only then the old one is closed. The feed
+ * is told that the connection is new, so books are synchronised again. */
+#ifndef FEED_SESSION_H
+#define FEED_SESSION_H
+
+#include "feed/backoff.h"
+#include "feed/link.h"
+#include "tf/source.h"
+
+/* Sees each frame before the feed does, websocket messages and REST answers: a recorder. */
+typedef struct tf_session_tap {
+  void *self;
+  void (*on_frame)(void *self, const tf_frame_t *frame);
+} tf_session_tap_t;
+
+typedef struct tf_session_config {
+  const tf_feed_t *feed;
+  tf_feed_config_t feed_config;
+  tf_io_t         *io;
+  tf_dialer_t     *dialer;
+  bool             polls_io;   /* poll drives the loop as well: for the loop's first session */
+  uint64_t         io_wait_ns; /* and waits in it so long when there is nothing; 0 spins */
+
+  const char *host, *port; /* NULL: the feed's */
+  const char *target;      /* NULL: the feed's */
+  bool        plain;       /* no TLS, for simulators on loopback */
+  const char *rest_host, *rest_port;
+  bool        rest_plain;
+  const char *ca_file; /* NULL: the system's store */
+  bool        insecure;
+
+  size_t   message_bytes_max;    /* 0: 4 MiB */
+  uint32_t fragments_max;        /* 0: 4096 */
+  uint32_t events_cap;           /* events of the largest message; 0: 65536 (4 MiB) */
+  uint32_t snapshots_queued_max; /* 0: 1024 */
+  size_t   subscribe_bytes_max;  /* the largest message of ours; 0: 64 KiB */
+
+  uint64_t ping_idle_ns;       /* 0: 750 ms; UINT64_MAX: no pings of ours */
+  uint64_t pong_wait_ns;       /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
+  uint64_t silence_ns;         /* 0: the feed's silence_ns_max */
+  uint64_t data_silence_ns;    /* alive without a message; 0: 5 x silence */
+  uint64_t rest_gap_ns;        /* between snapshot requests; 0: 500 ms */
+  uint64_t rollover_lead_ns;   /* before the venue's cut; 0: a tenth of the life, at most 10 min */
+  tf_backoff_config_t backoff; /* zero: the default */
+
+  tf_ws_random_t   random; /* masks, jitter, nonces */
+  tf_session_tap_t tap;    /* on_frame NULL: none */
+} tf_session_config_t;
+
+/* One writer, the lane. */
+typedef struct tf_session_counts {
+  uint64_t dials, dial_failures, ends[TF_LINK_END_CNT], rollovers;
+  uint64_t pings_rx, pongs_tx, pings_tx, subscribes_tx;
+  uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
+  uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
+  uint32_t resync_queued; /* now */
+} tf_session_counts_t;
+
+/* Arena bytes that init takes at most. */
+size_t tf_session_arena_bytes(const tf_session_config_t *config);
+
+/* Makes a session; the first poll dials. The strings and tables of the config must outlive it.
+ * E_CORE_ARGUMENT, E_CORE_ARENA_FULL, E_WIRE_TLS, E_FILE_OPEN (ca_file), E_FEED_LIMIT, or what the feed's
+ * init returns. */
+tf_err_t tf_session_init(const tf_session_config_t *config, tf_arena_t *arena,
+                         tf_source_t **source);
+/* Waits for the dialer to let go. Accepts NULL. */
+void tf_session_fini(tf_source_t *source);
+
+const tf_session_counts_t *tf_session_counts(const tf_source_t *source);
+/* Of the newest dial that failed or connection that ended: for health pages, from the lane's thread. */
+const char *tf_session_trouble(const tf_source_t *source);
+/* When the next attempt is due; 0 when none is waited for. */
+uint64_t tf_session_retry_due_ns(const tf_source_t *source);
+
+#endif
