@@ -57,7 +57,9 @@ static void check_known(tf_config_t *config, const char *path, const char *name,
     used +=
         (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s", i ? ", " : "", names[i]);
   const char *near = tf_nearest_name(name, names, cnt);
-  report(config, E_CONFIG_VALUE, path, "no %s is named \"%s\";%s%s%s allowed: %s", what, name,
+  char        found[TF_CONFIG_FOUND_BYTES];
+  tf_config_report_escape(name, strlen(name), found, sizeof found);
+  report(config, E_CONFIG_VALUE, path, "no %s is named \"%s\";%s%s%s allowed: %s", what, found,
          near ? " did you mean \"" : "", near ? near : "", near ? "\"?" : "",
          cnt ? allowed : "none is defined");
 }

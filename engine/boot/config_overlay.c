@@ -80,16 +80,18 @@ static void put(tf_config_node_t *parent, tf_config_node_t *old, tf_config_node_
 /* The child that segment i of path names: *found NULL where there is none yet. False: reported. */
 static bool find(tf_config_store_t *store, uint32_t source, tf_config_node_t *parent,
                  const set_path_t *path, uint32_t i, tf_config_node_t **found) {
-  const char *name = path->segments[i].name;
-  int64_t     idx  = path->segments[i].idx;
-  char        text[512], above[128] = "the config";
-  size_t      used = 0;
-  for (uint32_t k = 0; k < i && used < sizeof above; k++)
-    used += (size_t)snprintf(above + used, sizeof above - used, "%s%s", k ? "." : "",
+  int64_t idx = path->segments[i].idx;
+  char    text[512], above[128] = "the config", name[96], joined[SEGMENTS_MAX * SEGMENT_BYTES];
+  size_t  used = 0;
+  for (uint32_t k = 0; k < i; k++)
+    used += (size_t)snprintf(joined + used, sizeof joined - used, "%s%s", k ? "." : "",
                              path->segments[k].name);
+  if (used) tf_config_report_escape(joined, used, above, sizeof above);
+  tf_config_report_escape(path->segments[i].name, strlen(path->segments[i].name), name,
+                          sizeof name);
   if (parent->kind == TF_CONFIG_POISON) return false;
   if (idx < 0 && parent->kind == TF_CONFIG_MAP) {
-    *found = tf_config_tree_child(parent, name);
+    *found = tf_config_tree_child(parent, path->segments[i].name);
     return true;
   }
   if (idx >= 0 && parent->kind == TF_CONFIG_LIST) {

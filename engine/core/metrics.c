@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "tf/decision.h"
+#include "tf/source.h"
 
 const tf_metric_info_t tf_metrics_info[TF_METRIC_CNT] = {
 #define TF_METRIC(id, family, TYPE, SCOPE, UNIT, label_key, label_value, help)                     \
@@ -14,6 +16,13 @@ const tf_metric_hist_info_t tf_metrics_hist_info[TF_METRIC_HIST_CNT] = {
 #define TF_METRIC_HIST(id, stage, help) {stage, help},
 #include "core/metrics.def"
 };
+
+TF_STATIC_ASSERT(TF_FEED_CONNECTING == 0 && TF_FEED_LIVE == 2 && TF_FEED_DOWN == 5,
+                 "feed_state's words are those of tf_feed_state_t");
+TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_CNT == TF_METRIC_HOLDS_NONE,
+                 "actions are counted at ACTIONS_HOLD + action");
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_REASON_CNT == TF_METRIC_HEARTBEAT_NS,
+                 "holds are counted at HOLDS_NONE + reason");
 
 #define HISTS_BYTES tf_align_up(sizeof(tf_hist_t) * TF_METRIC_HIST_CNT, TF_LINE_PAIR_BYTES)
 

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -92,11 +93,9 @@ static void print_text_line(const line_t *line) {
 
 /* Text as a cell of a Markdown table. */
 static void print_cell(const char *text, bool code) {
-  printf(" ");
-  if (code && *text) printf("`");
-  for (; *text; text++) printf(*text == '|' ? "\\%c" : "%c", *text);
-  if (code && text[-1] != ' ') printf("`");
-  printf(" |");
+  printf(code ? " `" : " ");
+  for (; *text; text++) printf(*text == '|' || (*text == '<' && !code) ? "\\%c" : "%c", *text);
+  printf(code ? "` |" : " |");
 }
 
 static void print_markdown_line(const line_t *line) {
@@ -202,21 +201,25 @@ static void print_profiles(format_t format) {
 }
 
 static void print_markdown_head(void) {
-  printf(
-      "# Configuration\n\n"
-      "<!-- Written by `tickfuse schema --markdown`; a test compares. -->\n\n"
-      "A config is one YAML file. `tickfuse check FILE` checks it and prints where each value came "
-      "from;\n`--set key=value` lays values over it (`--set engine.idle=spin`, `--set "
-      "feeds.0.url=ws://127.0.0.1:9001`,\nlists and mappings in flow style: `--set "
-      "'feeds.0.channels=[trade]'`). What comes later wins: defaults,\nprofile, file, `--set`.\n\n"
-      "Accepted is the part of YAML that reads the same everywhere: mappings, lists and text in "
-      "one document.\nAnchors, aliases, tags, duplicate keys, unknown keys, empty lists and "
-      "several documents are errors, and all\nerrors found are reported at once with "
-      "file:line:column. Only `true` and `false` are booleans; where text is\ndue, a number or "
-      "boolean must be quoted. Durations and sizes carry units (`250ms`, `64MiB`). A file has at\n"
-      "most 1 MiB and 16 levels.\n\n"
-      "Relative `file` and `ca_file` paths are looked for beside the config file first, then in "
-      "the current directory.\n");
+  fputs("# Configuration\n\n"
+        "<!-- Written by `tickfuse schema --markdown`; a test compares. -->\n\n"
+        "A config is one YAML file. `tickfuse check FILE` checks it and prints where each value "
+        "came\n"
+        "from; `--set key=value` lays values over it (`--set engine.idle=spin`, `--set\n"
+        "feeds.0.url=ws://127.0.0.1:9001`; lists and mappings in flow style, `--set\n"
+        "'feeds.0.channels=[trade]'`). What comes later wins: defaults, profile, file, `--set`.\n\n"
+        "Accepted is the part of YAML that reads the same everywhere: mappings, lists and text in "
+        "one\n"
+        "document. Anchors, aliases, tags, duplicate keys, unknown keys, empty lists and several\n"
+        "documents are errors, and all errors found are reported at once with file:line:column. "
+        "Only\n"
+        "`true` and `false` are booleans; where text is due, a number or boolean must be quoted.\n"
+        "Durations and sizes carry units (`250ms`, `64MiB`). A file has at most 1 MiB and 16 "
+        "levels.\n\n"
+        "Relative `file` and `ca_file` paths are looked for beside the config file first, then in "
+        "the\n"
+        "current directory.\n",
+        stdout);
 }
 
 static void print_json(printer_t *printer) {

@@ -1,0 +1,367 @@
+#include "http/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libwebsockets.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/cpu.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "http/page.h"
+#include "http/prometheus.h"
+
+TF_STATIC_ASSERT(TF_REPLY_PRE_BYTES >= LWS_PRE, "libwebsockets may write this far before the body");
+
+#define WRITE_BYTES_MAX 16384 /* a call, so that one reader does not hold the thread */
+#define LOG_NS_BETWEEN  TF_NS_PER_SEC
+#define LISTEN_BACKLOG  64
+#define HOST_BYTES_MAX  280
+
+struct tf_http {
+  tf_http_config_t     config;
+  tf_prometheus_info_t info;
+  struct lws_context  *context;
+  struct lws_vhost    *vhost;
+  pthread_t            thread;
+  int                  listen_fd; /* libwebsockets' once adopted: then -1 */
+  int                  spare_fd;  /* given up for a moment to turn a caller away when fds run out */
+  uint16_t             port;
+  bool                 loopback;
+  uint32_t             stopping;       /* written by tf_http_stop */
+  uint32_t             connection_cnt; /* HTTP thread only */
+};
+
+/* One connection. */
+typedef struct session {
+  tf_reply_t reply;
+  size_t     sent_cnt;
+} session_t;
+
+/* ---- requests ---- */
+
+/* Is a Host header's value, without its port, a name of this machine's loopback? */
+static bool is_loopback_host(const char *host) {
+  static const char *const names[]  = {"localhost", "127.0.0.1", "[::1]"};
+  const char              *port     = host[0] == '[' ? strchr(host, ']') : host;
+  size_t                   host_cnt = strlen(host);
+  port                              = port ? strchr(port, ':') : NULL;
+  if (port) {
+    host_cnt = (size_t)(port - host);
+    if (strspn(port + 1, "0123456789") != strlen(port + 1)) return false;
+  }
+  for (size_t i = 0; i < TF_ARRAY_CNT(names); i++)
+    if (strlen(names[i]) == host_cnt && strncasecmp(host, names[i], host_cnt) == 0) return true;
+  return false;
+}
+
+/* 0, or the status of the refusal with its text. */
+static int refusal(const tf_http_t *http, struct lws *wsi, const char **text) {
+  char host[HOST_BYTES_MAX] = "";
+  int  uri_cnt =
+      lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) + lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI);
+  bool has_body = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 ||
+                  lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
+  if (uri_cnt == 0) {
+    *text = "only GET and HEAD are served here";
+    return 405;
+  }
+  if (has_body || lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST) <= 0) {
+    *text = has_body ? "a request here has no body" : "a Host header is needed";
+    return 400;
+  }
+  if (!http->loopback || is_loopback_host(host)) return 0;
+  *text = "this listener is on loopback and answers to localhost only";
+  return 421;
+}
+
+static void make_reply(tf_http_t *http, struct lws *wsi, const char *path, tf_reply_t *reply) {
+  const char *text                         = "";
+  char        reason[TF_HTTP_REASON_BYTES] = "";
+  int         status                       = refusal(http, wsi, &text);
+  if (status) {
+    tf_page_error(status, text, reply);
+  } else if (strcmp(path, "/metrics") == 0) {
+    tf_reply_init(reply, 200, TF_PROMETHEUS_TYPE);
+    tf_prometheus_write(http->config.metrics, &http->info, reply);
+  } else if (strcmp(path, "/healthz") == 0) {
+    bool healthy = !http->config.healthy || http->config.healthy(http->config.self, reason);
+    reason[sizeof reason - 1] = '\0';
+    tf_page_health(http->config.metrics, healthy, reason, reply);
+  } else if (strcmp(path, "/") == 0) {
+    tf_page_start(http->config.metrics, http->config.version, reply);
+  } else {
+    tf_page_error(404, "not here; there are /metrics, /healthz and /", reply);
+  }
+  if (reply->failed) {
+    tf_reply_fini(reply);
+    tf_page_error(500, "the reply did not fit into memory", reply);
+  }
+}
+
+static int add_header(struct lws *wsi, const char *name, const char *value, unsigned char **p,
+                      unsigned char *end) {
+  return lws_add_http_header_by_name(wsi, (const unsigned char *)name, (const unsigned char *)value,
+                                     (int)strlen(value), p, end);
+}
+
+static int write_headers(struct lws *wsi, const tf_reply_t *reply) {
+  unsigned char  buf[LWS_PRE + 1024], *begin = buf + LWS_PRE, *p = begin;
+  unsigned char *end = buf + sizeof buf - 1;
+  if (lws_add_http_common_headers(wsi, (unsigned)reply->status, reply->type, reply->body_cnt, &p,
+                                  end) ||
+      add_header(wsi, "connection:", "close", &p, end) ||
+      add_header(wsi, "cache-control:", "no-store", &p, end) ||
+      add_header(wsi, "x-content-type-options:", "nosniff", &p, end) ||
+      add_header(wsi, "referrer-policy:", "no-referrer", &p, end) ||
+      add_header(wsi, "content-security-policy:", "default-src 'none'; frame-ancestors 'none'", &p,
+                 end) ||
+      (reply->status == 405 && add_header(wsi, "allow:", "GET, HEAD", &p, end)))
+    return -1;
+  return lws_finalize_write_http_header(wsi, begin, &p, end);
+}
+
+static int on_request(tf_http_t *http, struct lws *wsi, session_t *session, const char *path,
+                      size_t path_cnt) {
+  if (session->reply.type) return -1;                 /* a second request on one connection */
+  if (strnlen(path, path_cnt) != path_cnt) path = ""; /* %00 in it: no page's name */
+  make_reply(http, wsi, path, &session->reply);
+  bool is_head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
+  lws_set_timer_usecs(wsi, (lws_usec_t)(TF_HTTP_REPLY_NS_MAX / TF_NS_PER_US));
+  if (write_headers(wsi, &session->reply) != 0 || is_head) return -1;
+  lws_callback_on_writable(wsi);
+  return 0;
+}
+
+/* Returns -1, which closes the connection in order, once everything is handed over. */
+static int on_writable(struct lws *wsi, session_t *session) {
+  const tf_reply_t *reply = &session->reply;
+  size_t            left  = reply->body_cnt - session->sent_cnt;
+  size_t            cnt   = left < WRITE_BYTES_MAX ? left : WRITE_BYTES_MAX;
+  if (!reply->type || left == 0) return -1;
+  int n = lws_write(wsi, (unsigned char *)tf_reply_body(reply) + session->sent_cnt, cnt,
+                    cnt == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP);
+  if (n < (int)cnt) return -1;
+  session->sent_cnt += cnt;
+  if (session->sent_cnt == reply->body_cnt) return -1;
+  lws_callback_on_writable(wsi);
+  return 0;
+}
+
+/* ---- connections ---- */
+
+static int take_connection(tf_http_t *http, int listen_fd) {
+  int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd >= 0 || (errno != EMFILE && errno != ENFILE) || http->spare_fd < 0) return fd;
+  /* Left in the queue it would be reported for ever, and this thread would spin. */
+  close(http->spare_fd);
+  fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+  if (fd >= 0) close(fd);
+  http->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  return -1;
+}
+
+static void on_listen_ready(tf_http_t *http, int listen_fd) {
+  int fd = take_connection(http, listen_fd);
+  if (fd < 0) return; /* gone already, or turned away */
+  if (http->connection_cnt >= TF_HTTP_CONNECTIONS_MAX) {
+    close(fd);
+    return;
+  }
+  struct lws *wsi = lws_adopt_socket_vhost(http->vhost, fd);
+  if (!wsi) return;                    /* fd is closed by the failed adoption */
+  lws_set_opaque_user_data(wsi, http); /* tells the counted connections from the listener */
+  http->connection_cnt++;
+  lws_set_timer_usecs(wsi, (lws_usec_t)(TF_HTTP_HEADER_NS_MAX / TF_NS_PER_US));
+}
+
+static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t in_cnt) {
+  tf_http_t *http    = lws_context_user(lws_get_context(wsi));
+  session_t *session = user;
+  switch (reason) {
+  case LWS_CALLBACK_RAW_RX_FILE: on_listen_ready(http, lws_get_socket_fd(wsi)); return 0;
+  case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return -1; /* neither websocket nor h2c is served */
+  case LWS_CALLBACK_HTTP: return on_request(http, wsi, session, in, in_cnt);
+  case LWS_CALLBACK_HTTP_WRITEABLE: return on_writable(wsi, session);
+  case LWS_CALLBACK_TIMER: return -1; /* too slow */
+  case LWS_CALLBACK_HTTP_DROP_PROTOCOL:
+  case LWS_CALLBACK_CLOSED_HTTP:
+    if (session) tf_reply_fini(&session->reply);
+    return 0;
+  case LWS_CALLBACK_WSI_DESTROY:
+    if (lws_get_opaque_user_data(wsi) == http) http->connection_cnt--;
+    return 0;
+  default: return 0;
+  }
+}
+
+/* ---- start and stop ---- */
+
+/* libwebsockets' own words, at most one line a second: a peer can provoke them at will. Its level is
+ * one of the process, and so is this. HTTP thread, and the thread that starts it before that. */
+static void on_log(int level, const char *line) {
+  static uint64_t last_ns, held_cnt;
+  uint64_t        now_ns = tf_clock_monotonic_ns();
+  if (last_ns && now_ns - last_ns < LOG_NS_BETWEEN) {
+    held_cnt++;
+    return;
+  }
+  tf_log(level == LLL_ERR ? TF_LOG_ERROR : TF_LOG_WARN, "libwebsockets", "held=%llu text=\"%.*s\"",
+         (unsigned long long)held_cnt, (int)strcspn(line, "\n"), line);
+  last_ns  = now_ns;
+  held_cnt = 0;
+}
+
+static tf_err_t listen_failed(const tf_http_config_t *config, const char *why) {
+  return TF_ERR(E_HTTP_LISTEN, "cannot listen on %s%s%s:%u: %s",
+                strchr(config->host, ':') ? "[" : "", config->host,
+                strchr(config->host, ':') ? "]" : "", config->port, why);
+}
+
+/* Reads a numeric address; tells loopback from the rest. */
+static bool read_address(const char *host, uint16_t port, struct sockaddr_storage *address,
+                         socklen_t *bytes, bool *loopback) {
+  struct sockaddr_in  *v4 = (struct sockaddr_in *)(void *)address;
+  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)address;
+  memset(address, 0, sizeof *address);
+  if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port   = htons(port);
+    *bytes         = sizeof *v4;
+    *loopback      = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    return true;
+  }
+  if (inet_pton(AF_INET6, host, &v6->sin6_addr) != 1) return false;
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port   = htons(port);
+  *bytes          = sizeof *v6;
+  *loopback       = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+  return true;
+}
+
+static tf_err_t open_listener(tf_http_t *http) {
+  const tf_http_config_t *config = &http->config;
+  struct sockaddr_storage address;
+  socklen_t               bytes;
+  int                     one = 1;
+  if (!read_address(config->host, config->port, &address, &bytes, &http->loopback))
+    return listen_failed(config, "not a numeric address such as 127.0.0.1 or ::1");
+  http->listen_fd =
+      socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+  if (http->listen_fd < 0) return listen_failed(config, strerror(errno));
+  if (setsockopt(http->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+      bind(http->listen_fd, (struct sockaddr *)&address, bytes) != 0 ||
+      listen(http->listen_fd, LISTEN_BACKLOG) != 0 ||
+      getsockname(http->listen_fd, (struct sockaddr *)&address, &bytes) != 0)
+    return listen_failed(config, errno == EADDRINUSE
+                                     ? "another program has that port; name another, or off"
+                                     : strerror(errno));
+  http->port =
+      ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&address)->sin_port
+                                         : ((struct sockaddr_in6 *)(void *)&address)->sin6_port);
+  return TF_OK;
+}
+
+static tf_err_t open_context(tf_http_t *http) {
+  static const struct lws_protocols protocols[] = {
+      {"http", on_event, sizeof(session_t), 0, 0, NULL, 0},
+      {NULL,   NULL,     0,                 0, 0, NULL, 0}
+  };
+  struct lws_context_creation_info info = {
+      .port                  = CONTEXT_PORT_NO_LISTEN_SERVER,
+      .protocols             = protocols,
+      .gid                   = (gid_t)-1,
+      .uid                   = (uid_t)-1,
+      .options               = LWS_SERVER_OPTION_EXPLICIT_VHOSTS,
+      .user                  = http,
+      .max_http_header_data2 = TF_HTTP_HEADER_BYTES_MAX,
+      .max_http_header_pool2 = TF_HTTP_CONNECTIONS_MAX,
+      .timeout_secs          = (unsigned)(TF_HTTP_REPLY_NS_MAX / TF_NS_PER_SEC),
+      .timeout_secs_ah_idle  = (unsigned)(TF_HTTP_HEADER_NS_MAX / TF_NS_PER_SEC),
+      .keepalive_timeout     = (int)(TF_HTTP_HEADER_NS_MAX / TF_NS_PER_SEC),
+      .fd_limit_per_thread   = TF_HTTP_CONNECTIONS_MAX + 16,
+  };
+  lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+  http->context = lws_create_context(&info);
+  if (!http->context) return TF_ERR(E_CORE_NO_MEMORY, "the HTTP listener's context cannot be made");
+  http->vhost = lws_create_vhost(http->context, &info);
+  if (!http->vhost) return TF_ERR(E_CORE_NO_MEMORY, "the HTTP listener's host cannot be made");
+  lws_sock_file_fd_type fd;
+  memset(&fd, 0, sizeof fd);
+  fd.filefd = http->listen_fd;
+  if (!lws_adopt_descriptor_vhost(http->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "http", NULL)) {
+    http->listen_fd = -1; /* closed by the failed adoption */
+    return TF_ERR(E_CORE_NO_MEMORY, "the HTTP listener's socket cannot be watched");
+  }
+  http->listen_fd = -1;
+  return TF_OK;
+}
+
+static void *run(void *self) {
+  tf_http_t *http = self;
+  tf_cpu_pin(-1, "tf-http");
+  /* pairs with: tf_http_stop */
+  while (!tf_load_acquire_u32(&http->stopping) && lws_service(http->context, 0) >= 0) {
+  }
+  return NULL;
+}
+
+static tf_err_t start_thread(tf_http_t *http) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
+  int err = pthread_create(&http->thread, NULL, run, http);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return err ? TF_ERR(E_CORE_THREAD, "the HTTP thread: %s", strerror(err)) : TF_OK;
+}
+
+static void release(tf_http_t *http) {
+  if (http->context) lws_context_destroy(http->context);
+  if (http->listen_fd >= 0) close(http->listen_fd);
+  if (http->spare_fd >= 0) close(http->spare_fd);
+  free(http);
+}
+
+tf_err_t tf_http_start(const tf_http_config_t *config, tf_http_t **started) {
+  *started        = NULL;
+  tf_http_t *http = calloc(1, sizeof *http);
+  if (!http) return TF_ERR(E_CORE_NO_MEMORY, "no memory for the HTTP listener");
+  http->config    = *config;
+  http->listen_fd = -1;
+  http->spare_fd  = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  http->info      = (tf_prometheus_info_t){.version     = config->version,
+                                           .commit      = config->commit,
+                                           .config_hash = config->config_hash,
+                                           .start_ns    = tf_clock_wall_ns()};
+  tf_err_t err    = open_listener(http);
+  if (!err) err = open_context(http);
+  if (!err) err = start_thread(http);
+  if (err) {
+    release(http);
+    return err;
+  }
+  if (!http->loopback)
+    tf_log(TF_LOG_WARN, "http_exposed",
+           "address=%s port=%u remedy=\"no authentication: bind to "
+           "127.0.0.1, or put a proxy in front\"",
+           config->host, http->port);
+  *started = http;
+  return TF_OK;
+}
+
+void tf_http_stop(tf_http_t *http) {
+  if (!http) return;
+  tf_store_release_u32(&http->stopping, 1); /* pairs with: run */
+  lws_cancel_service(http->context);
+  pthread_join(http->thread, NULL);
+  release(http);
+}
+
+uint16_t tf_http_port(const tf_http_t *http) { return http->port; }
