@@ -4,7 +4,8 @@
  * ln(x / y) = k ln 2 + 2 artanh((m - y) / (m + y)), where m = x / 2^k lies within a factor sqrt(2) of
  * y. For neighbouring prices k is 0 and x - y is exact (Sterbenz), so small returns keep all their
  * digits. artanh is its Taylor series in z = ((m - y) / (m + y))^2 <= 0.0295, 11 terms: the first one
- * left out is below 2^-60 of the result. Error below 3 units in the last place (2.1 measured over
+ * left out is below 2^-60 of the result. Returns below 0.2 % need two of
+ * them: what is left out is then below 2^-62. Error below 3 units in the last place (2.1 measured over
  * 200,000 ratios against long double, test_numeric). M. Abramowitz, I. Stegun, Handbook of
  * Mathematical Functions (1964), 4.1.27. */
 #ifndef TF_INDICATOR_LOG_RATIO_H
@@ -31,6 +32,7 @@ TF_INLINE double tf_log_ratio_split_(double x, int *k) {
 
 TF_INLINE double tf_log_ratio_artanh_twice_(double u) {
   double z = u * u;
+  if (TF_LIKELY(z < 1e-6)) return 2.0 * (u + u * (z * (1.0 / 3 + z * (1.0 / 5)))); /* up to 0.2 % */
   double p = 1.0 / 21;
   p        = p * z + 1.0 / 19;
   p        = p * z + 1.0 / 17;

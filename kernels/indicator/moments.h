@@ -31,6 +31,7 @@ typedef struct tf_moments_sums {
 
 typedef struct tf_moments {
   tf_moments_sums_t sums;
+  double            inv_n;     /* 1 / n */
   uint64_t          renew_cnt; /* times the sums were taken anew */
   uint32_t          n;
   uint32_t          pos; /* of the oldest input, where the next one goes */
@@ -40,53 +41,53 @@ typedef struct tf_moments {
 } tf_moments_t;
 
 /* The sums of a full window whose oldest input has been replaced by x. */
-TF_COLD __attribute__((unused)) static void tf_moments_renew_(const tf_moments_t *m, double x,
-                                                              tf_moments_sums_t *next) {
-  uint32_t first  = m->pos + 1 == m->n ? 0 : m->pos + 1; /* oldest that stays */
-  double   base   = m->ring[first];
-  tf_sum_t offset = {0};
+TF_COLD __attribute__((unused)) static tf_moments_sums_t tf_moments_renew_(const tf_moments_t *m,
+                                                                           double              x) {
+  tf_moments_sums_t sums   = {0};
+  tf_sum_t          offset = {0};
+  uint32_t          first  = m->pos + 1 == m->n ? 0 : m->pos + 1; /* oldest that stays */
+  double            base   = m->ring[first];
   for (uint32_t i = 0, at = first; i + 1 < m->n; i++, at = at + 1 == m->n ? 0 : at + 1) {
     tf_sum_add(&offset, m->ring[at] - base);
   }
   tf_sum_add(&offset, x - base);
-  next->centre = base + tf_sum_value(&offset) / (double)m->n; /* base itself if all are equal */
-  next->s1 = next->s2 = (tf_sum_t){0};
+  sums.centre = base + tf_sum_value(&offset) / (double)m->n; /* base itself if all are equal */
   for (uint32_t i = 0, at = first; i + 1 < m->n; i++, at = at + 1 == m->n ? 0 : at + 1) {
-    double d = m->ring[at] - next->centre;
-    tf_sum_add(&next->s1, d);
-    tf_sum_add(&next->s2, d * d);
+    double d = m->ring[at] - sums.centre;
+    tf_sum_add(&sums.s1, d);
+    tf_sum_add(&sums.s2, d * d);
   }
-  double d = x - next->centre;
-  tf_sum_add(&next->s1, d);
-  tf_sum_add(&next->s2, d * d);
-  double s1 = tf_sum_value(&next->s1), s2 = tf_sum_value(&next->s2);
-  next->peak   = s2;
-  next->spread = s2 - s1 * s1 / (double)m->n;
-  if (next->spread < 0) next->spread = 0;
+  double d = x - sums.centre;
+  tf_sum_add(&sums.s1, d);
+  tf_sum_add(&sums.s2, d * d);
+  double s1 = tf_sum_value(&sums.s1), s2 = tf_sum_value(&sums.s2);
+  sums.peak   = s2;
+  sums.spread = s2 - s1 * s1 * m->inv_n;
+  if (sums.spread < 0) sums.spread = 0;
+  return sums;
 }
 
 /* One input, computed into *next without touching m. Returns true if the sums were taken anew. */
 TF_INLINE bool tf_moments_step(const tf_moments_t *m, double x, tf_moments_sums_t *next) {
   *next = m->sums;
-  if (TF_UNLIKELY(m->cnt == 0)) next->centre = x;
-  double d = x - next->centre;
-  tf_sum_add(&next->s1, d);
-  tf_sum_add(&next->s2, d * d);
-  if (TF_LIKELY(m->cnt == m->n)) {
-    double gone = m->ring[m->pos] - next->centre;
-    tf_sum_add(&next->s1, -gone);
-    tf_sum_add(&next->s2, -(gone * gone));
-    tf_sum_settle(&next->s1);
-    tf_sum_settle(&next->s2);
+  if (TF_UNLIKELY(m->cnt < m->n)) { /* the window fills: nothing leaves */
+    if (m->cnt == 0) next->centre = x;
+    double d = x - next->centre;
+    tf_sum_add(&next->s1, d);
+    tf_sum_add(&next->s2, d * d);
+  } else {
+    double d = x - next->centre, gone = m->ring[m->pos] - next->centre;
+    tf_sum_exchange(&next->s1, d, gone);
+    tf_sum_exchange(&next->s2, d * d, gone * gone);
   }
   double s1 = tf_sum_value(&next->s1), s2 = tf_sum_value(&next->s2);
-  if (s2 > next->peak) next->peak = s2;
-  if (m->cnt + 1 < m->n) return false;
-  next->spread = s2 - s1 * s1 / (double)m->n;
-  if (TF_LIKELY(next->spread >= s2 * TF_MOMENTS_CANCEL && s2 >= next->peak * TF_MOMENTS_DECAY)) {
+  next->peak   = s2 > next->peak ? s2 : next->peak;
+  next->spread = s2 - s1 * s1 * m->inv_n;
+  if (TF_LIKELY(next->spread >= s2 * TF_MOMENTS_CANCEL && s2 >= next->peak * TF_MOMENTS_DECAY) ||
+      m->cnt + 1 < m->n) {
     return false;
   }
-  tf_moments_renew_(m, x, next);
+  *next = tf_moments_renew_(m, x);
   return true;
 }
 
@@ -108,7 +109,8 @@ TF_INLINE tf_err_t tf_moments_init(tf_moments_t *m, const double *params) {
   tf_err_t err = tf_parts_count(params[0], 2, &n);
   if (err != TF_OK) return err;
   memset(m, 0, tf_moments_bytes(params));
-  m->n = n;
+  m->n     = n;
+  m->inv_n = 1.0 / (double)n;
   return TF_OK;
 }
 
@@ -122,20 +124,19 @@ typedef struct tf_moments_scan {
 __attribute__((unused)) static void tf_moments_scan(const double *x, size_t i, size_t n,
                                                     tf_moments_scan_t *scan) {
   if (i == 0) *scan = (tf_moments_scan_t){.centre = x[0]};
-  double in = x[i] - scan->centre;
-  tf_sum_add(&scan->s1, in);
-  tf_sum_add(&scan->s2, in * in);
-  if (i >= n) {
+  double in = x[i] - scan->centre, inv_n = 1.0 / (double)n;
+  if (i < n) {
+    tf_sum_add(&scan->s1, in);
+    tf_sum_add(&scan->s2, in * in);
+  } else {
     double out = x[i - n] - scan->centre;
-    tf_sum_add(&scan->s1, -out);
-    tf_sum_add(&scan->s2, -(out * out));
-    tf_sum_settle(&scan->s1);
-    tf_sum_settle(&scan->s2);
+    tf_sum_exchange(&scan->s1, in, out);
+    tf_sum_exchange(&scan->s2, in * in, out * out);
   }
   double s1 = scan->s1.hi + scan->s1.lo, s2 = scan->s2.hi + scan->s2.lo;
   scan->peak = s2 > scan->peak ? s2 : scan->peak;
   if (i + 1 < n) return;
-  scan->spread = s2 - s1 * s1 / (double)n;
+  scan->spread = s2 - s1 * s1 * inv_n;
   if (scan->spread >= s2 * TF_MOMENTS_CANCEL && s2 >= scan->peak * TF_MOMENTS_DECAY) return;
 
   const double *first = &x[i + 1 - n];
@@ -150,7 +151,7 @@ __attribute__((unused)) static void tf_moments_scan(const double *x, size_t i, s
   }
   scan->peak   = scan->s2.hi + scan->s2.lo;
   double r     = scan->s1.hi + scan->s1.lo;
-  scan->spread = scan->peak - r * r / (double)n;
+  scan->spread = scan->peak - r * r * inv_n;
   if (scan->spread < 0) scan->spread = 0;
 }
 

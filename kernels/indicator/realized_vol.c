@@ -31,8 +31,7 @@ static next_t next_sums(const realized_vol_t *s, double x) {
   double r    = tf_log_ratio(x, s->last);
   next_t next = {r * r, s->sum, s->fresh};
   tf_sum_add(&next.fresh, next.square);
-  tf_sum_add(&next.sum, next.square);
-  tf_sum_add(&next.sum, -s->ring[s->pos]);
+  tf_sum_exchange(&next.sum, next.square, s->ring[s->pos]);
   if (s->pos + 1 == s->n) {
     next.sum   = next.fresh;
     next.fresh = (tf_sum_t){0};
@@ -99,13 +98,10 @@ static void batch(const double *params, const double *const *series, size_t len,
   tf_sum_t      run = {0}, own = {0};
   if (len > 0) out[0][0] = __builtin_nan("");
   for (size_t j = 0; j + 1 < len; j++) {
-    double r = tf_log_ratio(x[j + 1], x[j]);
+    double r    = tf_log_ratio(x[j + 1], x[j]);
+    double gone = j >= n ? tf_log_ratio(x[j + 1 - n], x[j - n]) : 0;
     tf_sum_add(&own, r * r);
-    tf_sum_add(&run, r * r);
-    if (j >= n) {
-      double gone = tf_log_ratio(x[j + 1 - n], x[j - n]);
-      tf_sum_add(&run, -(gone * gone));
-    }
+    tf_sum_exchange(&run, r * r, gone * gone);
     if ((j + 1) % n == 0) {
       run = own;
       own = (tf_sum_t){0};

@@ -1,15 +1,16 @@
 /* rsi(x, n) = 100 * G / (G + L), G and L being the smoothed gains and losses between inputs: first
- * their means over the first n changes, then G = (G * (n - 1) + gain) / n and L likewise. 0 where
+ * their means over the first n changes, then G += (gain - G) / n and L likewise. 0 where
  * nothing has moved yet. First output at input n + 1.
  *
- * J. Welles Wilder, "New Concepts in Technical Trading Systems" (1978); seeding, order of operations
- * and the answer for a flat series are those of TA-Lib's RSI. (TA-Lib takes G + L below 1e-14 for
- * zero; here only 0 is.) */
+ * J. Welles Wilder, "New Concepts in Technical Trading Systems" (1978); seeding and the answer
+ * for a flat series are those of TA-Lib's RSI. (TA-Lib takes G + L below 1e-14 for zero; here only 0
+ * is. The division by n is a multiplication here: about 1e-16 apart.) */
 #include "indicator/parts.h"
 
 typedef struct rsi {
   double   last;
   double   gain, loss; /* while seeding: sums */
+  double   step;       /* 1 / n */
   uint32_t n;
   uint32_t cnt; /* inputs seen, up to n + 1 */
 } rsi_t;
@@ -19,12 +20,13 @@ typedef struct next {
 } next_t;
 
 static next_t next_means(const rsi_t *s, double x) {
-  double change = x - s->last, n = (double)s->n;
+  double change = x - s->last;
   double up = change > 0 ? change : 0.0, down = change < 0 ? -change : 0.0;
   if (TF_LIKELY(s->cnt > s->n)) {
-    return (next_t){(s->gain * (n - 1) + up) / n, (s->loss * (n - 1) + down) / n};
+    return (next_t){(up - s->gain) * s->step + s->gain, (down - s->loss) * s->step + s->loss};
   }
   next_t sums = {s->gain + up, s->loss + down};
+  double n    = (double)s->n;
   return s->cnt == s->n ? (next_t){sums.gain / n, sums.loss / n} : sums;
 }
 
@@ -61,7 +63,10 @@ static size_t state_bytes(const double *params) {
 static tf_err_t init(void *state, const double *params) {
   rsi_t *s = state;
   memset(s, 0, sizeof *s);
-  return tf_parts_count(params[0], 1, &s->n);
+  tf_err_t err = tf_parts_count(params[0], 1, &s->n);
+  if (err != TF_OK) return err;
+  s->step = 1.0 / (double)s->n;
+  return TF_OK;
 }
 
 static void reset(void *state) {
@@ -86,8 +91,8 @@ static void batch(const double *params, const double *const *series, size_t len,
   for (size_t i = n; i < len; i++) {
     if (i > n) {
       double d = x[i] - x[i - 1];
-      g        = (g * (params[0] - 1) + (d > 0 ? d : 0.0)) / params[0];
-      l        = (l * (params[0] - 1) + (d < 0 ? -d : 0.0)) / params[0];
+      g        = ((d > 0 ? d : 0.0) - g) * (1.0 / params[0]) + g;
+      l        = ((d < 0 ? -d : 0.0) - l) * (1.0 / params[0]) + l;
     }
     double y  = g + l == 0 ? 0.0 : 100.0 * (g / (g + l));
     out[0][i] = tf_parts_finite(y) ? y : __builtin_nan("");

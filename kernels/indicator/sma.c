@@ -23,8 +23,7 @@ typedef struct next {
 static next_t next_sums(const sma_t *s, double x) {
   next_t next = {s->sum, s->fresh};
   tf_sum_add(&next.fresh, x);
-  tf_sum_add(&next.sum, x);
-  tf_sum_add(&next.sum, -s->ring[s->pos]);
+  tf_sum_exchange(&next.sum, x, s->ring[s->pos]);
   if (s->pos + 1 == s->n) {
     next.sum   = next.fresh;
     next.fresh = (tf_sum_t){0};
@@ -85,8 +84,7 @@ static void batch(const double *params, const double *const *series, size_t len,
     tf_sum_t own = {0};
     for (size_t i = block; i < len && i < block + n; i++) {
       tf_sum_add(&own, x[i]);
-      tf_sum_add(&run, x[i]);
-      tf_sum_add(&run, i >= n ? -x[i - n] : -0.0);
+      tf_sum_exchange(&run, x[i], i >= n ? x[i - n] : 0.0);
       if (i == block + n - 1) run = own;
       out[0][i] = i + 1 < n ? __builtin_nan("") : (run.hi + run.lo) / params[0];
       if (!tf_parts_finite(out[0][i])) out[0][i] = __builtin_nan("");

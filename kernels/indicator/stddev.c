@@ -5,7 +5,7 @@
 static tf_indicator_result_t answer(const tf_moments_t *m, const tf_moments_sums_t *sums, double x,
                                     double *out) {
   (void)x;
-  return tf_parts_answer(out, __builtin_sqrt(sums->spread / (double)m->n));
+  return tf_parts_answer(out, __builtin_sqrt(sums->spread * m->inv_n));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
@@ -44,7 +44,7 @@ static void batch(const double *params, const double *const *series, size_t len,
   tf_moments_scan_t scan;
   for (size_t i = 0; i < len; i++) {
     tf_moments_scan(x, i, n, &scan);
-    out[0][i] = i + 1 < n ? __builtin_nan("") : __builtin_sqrt(scan.spread / params[0]);
+    out[0][i] = i + 1 < n ? __builtin_nan("") : __builtin_sqrt(scan.spread * (1.0 / params[0]));
   }
 }
 

@@ -27,6 +27,15 @@ TF_INLINE void tf_sum_add(tf_sum_t *sum, double x) {
   sum->lo += error;
 }
 
+/* Adds in and takes out in one go. The exact difference of the two is formed first, apart from the
+ * sum, so that only one addition waits for the last one's result. */
+TF_INLINE void tf_sum_exchange(tf_sum_t *sum, double in, double out) {
+  double apart, error;
+  double change = tf_sum_two(in, -out, &apart);
+  sum->hi       = tf_sum_two(sum->hi, change, &error);
+  sum->lo += apart + error;
+}
+
 TF_INLINE double tf_sum_value(const tf_sum_t *sum) { return sum->hi + sum->lo; }
 
 /* Moves what lo has gathered into hi, so that lo stays below one unit in the last place of hi over

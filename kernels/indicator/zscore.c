@@ -6,9 +6,8 @@
 static tf_indicator_result_t answer(const tf_moments_t *m, const tf_moments_sums_t *sums, double x,
                                     double *out) {
   if (sums->spread == 0) return tf_parts_answer(out, 0.0);
-  double n    = (double)m->n;
-  double away = (x - sums->centre) - tf_sum_value(&sums->s1) / n;
-  return tf_parts_answer(out, away / __builtin_sqrt(sums->spread / n));
+  double away = (x - sums->centre) - tf_sum_value(&sums->s1) * m->inv_n;
+  return tf_parts_answer(out, away / __builtin_sqrt(sums->spread * m->inv_n));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
@@ -47,8 +46,8 @@ static void batch(const double *params, const double *const *series, size_t len,
   tf_moments_scan_t scan;
   for (size_t i = 0; i < len; i++) {
     tf_moments_scan(x, i, n, &scan);
-    double away = (x[i] - scan.centre) - (scan.s1.hi + scan.s1.lo) / params[0];
-    double dev  = __builtin_sqrt(scan.spread / params[0]);
+    double away = (x[i] - scan.centre) - (scan.s1.hi + scan.s1.lo) * (1.0 / params[0]);
+    double dev  = __builtin_sqrt(scan.spread * (1.0 / params[0]));
     out[0][i]   = i + 1 < n ? __builtin_nan("") : (scan.spread == 0 ? 0.0 : away / dev);
   }
 }

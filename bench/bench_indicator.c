@@ -1,0 +1,451 @@
+/* What indicators and feature plans cost a tick (PERF's row B5), on one warm core.
+ *
+ *   bench_indicator [--json] [--smoke]
+ *
+ * One row per series indicator: a streaming update through its descriptor, against the cost a bar of
+ * the textbook batch loop over an array, as Tulip Indicators writes them (`batch_*` below: ours, for
+ * the comparison; a running sum, a running sum of squares, a rescan only when the extreme leaves).
+ * Those loops have none of what streaming promises here: no protection against cancellation, no NaN
+ * check, no state that can stop after each value. Then market indicators, and whole plans: the budget
+ * rows. Each figure is the least of 9 runs, since the neighbours on a shared machine
+ * only ever add; the ratio is peer / ours, above 1 where ours is cheaper. */
+#include <string.h>
+
+#include "boot/feature_compile.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "indicator/registry.h"
+
+enum { LEN = 4096, RUNS = 9, TICKS = 4096, ROWS_MAX = 64, N = 20 };
+
+typedef struct row {
+  char        name[48];
+  double      ours;
+  const char *peer;
+  double      peer_value, budget; /* NaN: none */
+} row_t;
+
+static row_t    rows[ROWS_MAX];
+static uint32_t row_cnt;
+static bool     smoke;
+static double   sink; /* what keeps the loops from being optimised away; printed */
+
+static double   prices[LEN], outputs[LEN];
+static double   bids[TICKS], asks[TICKS], bid_qtys[TICKS], ask_qtys[TICKS], qtys[TICKS];
+static uint64_t times[TICKS];
+
+static double nan_value(void) { return __builtin_nan(""); }
+
+static double unit(uint64_t *seed) {
+  *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return (double)(*seed >> 11) * 0x1p-53;
+}
+
+static void make_market(void) {
+  uint64_t seed = 1, now = UINT64_C(1700000000000000000);
+  double   mid = 61837.63;
+  for (uint32_t i = 0; i < LEN; i++) prices[i] = mid += (unit(&seed) - 0.5);
+  for (uint32_t i = 0; i < TICKS; i++) {
+    mid += unit(&seed) - 0.5;
+    now += (uint64_t)(unit(&seed) * 2e6); /* 1 ms between ticks on average */
+    times[i]    = now;
+    bids[i]     = mid - 0.01 - unit(&seed) * 0.05;
+    asks[i]     = mid + 0.01 + unit(&seed) * 0.05;
+    bid_qtys[i] = unit(&seed) * 5;
+    ask_qtys[i] = unit(&seed) * 5;
+    qtys[i]     = unit(&seed);
+  }
+}
+
+static double least(const double *v, uint32_t cnt) {
+  double best = v[0];
+  for (uint32_t i = 1; i < cnt; i++) best = v[i] < best ? v[i] : best;
+  return best;
+}
+
+/* ---- the peers: one batch pass over prices, n = N ---- */
+
+static void batch_ema(void) {
+  double k = 2.0 / (N + 1), mean = prices[0];
+  for (uint32_t i = 0; i < LEN; i++) outputs[i] = mean = (prices[i] - mean) * k + mean;
+}
+static void batch_sma(void) {
+  double sum = 0, scale = 1.0 / N;
+  for (uint32_t i = 0; i < LEN; i++) {
+    sum += prices[i];
+    if (i >= N) sum -= prices[i - N];
+    outputs[i] = sum * scale;
+  }
+}
+static void batch_stddev(void) {
+  double sum = 0, sum2 = 0, scale = 1.0 / N;
+  for (uint32_t i = 0; i < LEN; i++) {
+    sum += prices[i];
+    sum2 += prices[i] * prices[i];
+    if (i >= N) {
+      sum -= prices[i - N];
+      sum2 -= prices[i - N] * prices[i - N];
+    }
+    double v   = sum2 * scale - sum * scale * (sum * scale);
+    outputs[i] = v > 0 ? __builtin_sqrt(v) : 0;
+  }
+}
+static void batch_zscore(void) {
+  batch_stddev();
+  double sum = 0, scale = 1.0 / N;
+  for (uint32_t i = 0; i < LEN; i++) {
+    sum += prices[i];
+    if (i >= N) sum -= prices[i - N];
+    outputs[i] = (prices[i] - sum * scale) / outputs[i];
+  }
+}
+static void batch_rsi(void) {
+  double up = 0, down = 0, k = 1.0 / N;
+  for (uint32_t i = 1; i < LEN; i++) {
+    double d   = prices[i] - prices[i - 1];
+    up         = ((d > 0 ? d : 0) - up) * k + up;
+    down       = ((d < 0 ? -d : 0) - down) * k + down;
+    outputs[i] = 100.0 * (up / (up + down));
+  }
+}
+static void batch_delta(void) {
+  for (uint32_t i = N; i < LEN; i++) outputs[i] = prices[i] - prices[i - N];
+}
+static void batch_ret(void) {
+  for (uint32_t i = N; i < LEN; i++) outputs[i] = prices[i] / prices[i - N] - 1;
+}
+static void batch_realized_vol(void) {
+  double        sum = 0;
+  static double squares[LEN];
+  for (uint32_t i = 1; i < LEN; i++) {
+    double r   = __builtin_log(prices[i] / prices[i - 1]);
+    squares[i] = r * r;
+    sum += squares[i];
+    if (i > N) sum -= squares[i - N];
+    outputs[i] = __builtin_sqrt(sum > 0 ? sum : 0);
+  }
+}
+static void batch_max(void) {
+  uint32_t best = 0;
+  for (uint32_t i = 0; i < LEN; i++) {
+    if (i >= N && best <= i - N) {
+      best = i - N + 1;
+      for (uint32_t k = best; k <= i; k++) best = prices[k] >= prices[best] ? k : best;
+    } else if (prices[i] >= prices[best]) {
+      best = i;
+    }
+    outputs[i] = prices[best];
+  }
+}
+static void batch_min(void) {
+  uint32_t best = 0;
+  for (uint32_t i = 0; i < LEN; i++) {
+    if (i >= N && best <= i - N) {
+      best = i - N + 1;
+      for (uint32_t k = best; k <= i; k++) best = prices[k] <= prices[best] ? k : best;
+    } else if (prices[i] <= prices[best]) {
+      best = i;
+    }
+    outputs[i] = prices[best];
+  }
+}
+
+typedef struct peer {
+  const char *name;
+  void (*run)(void);
+} peer_t;
+
+static const peer_t PEERS[] = {
+    {"delta",        batch_delta       },
+    {"ema",          batch_ema         },
+    {"max",          batch_max         },
+    {"min",          batch_min         },
+    {"realized_vol", batch_realized_vol},
+    {"ret",          batch_ret         },
+    {"rsi",          batch_rsi         },
+    {"sma",          batch_sma         },
+    {"stddev",       batch_stddev      },
+    {"zscore",       batch_zscore      }
+};
+
+static double time_peer(const char *name) {
+  double ns[RUNS];
+  for (size_t p = 0; p < TF_ARRAY_CNT(PEERS); p++) {
+    if (strcmp(PEERS[p].name, name) != 0) continue;
+    uint32_t passes = smoke ? 2 : 60;
+    for (uint32_t r = 0; r < RUNS; r++) {
+      uint64_t begin = tf_clock_ticks();
+      for (uint32_t k = 0; k < passes; k++) {
+        PEERS[p].run();
+        __asm__ volatile("" ::: "memory");
+      }
+      ns[r] = (double)tf_clock_ticks_to_ns(tf_clock_ticks() - begin) / (double)passes / LEN;
+    }
+    sink += outputs[LEN - 1];
+    return least(ns, RUNS);
+  }
+  return nan_value();
+}
+
+/* ---- ours ---- */
+
+static double time_series(const tf_indicator_t *d) {
+  double   params[TF_INDICATOR_PARAMS_MAX] = {N}, ns[RUNS], out[TF_INDICATOR_OUTPUTS_MAX];
+  uint8_t *state  = aligned_alloc(64, tf_align_up(d->state_bytes(params), 64));
+  uint32_t passes = smoke ? 2 : 60;
+  if (!state || d->init(state, params) != TF_OK) abort();
+  for (uint32_t r = 0; r < RUNS; r++) {
+    uint64_t begin = tf_clock_ticks();
+    for (uint32_t k = 0; k < passes; k++) {
+      for (uint32_t i = 0; i < LEN; i++) {
+        tf_indicator_input_t in = {.on = TF_ON_INPUT, .x = {prices[i]}};
+        d->update(state, &in, out);
+      }
+    }
+    ns[r] = (double)tf_clock_ticks_to_ns(tf_clock_ticks() - begin) / (double)passes / LEN;
+    sink += out[0];
+  }
+  free(state);
+  return least(ns, RUNS);
+}
+
+static int64_t   level_prices[2][32], level_qtys[2][32];
+static tf_book_t book;
+
+static void make_book(void) {
+  book.bid   = (tf_book_side_t){level_prices[0], level_qtys[0], 32, 32};
+  book.ask   = (tf_book_side_t){level_prices[1], level_qtys[1], 32, 32};
+  book.state = TF_BOOK_OK;
+  for (uint32_t i = 0; i < 32; i++) {
+    level_prices[0][i] = 1000 + i;
+    level_prices[1][i] = 1100 - i;
+    level_qtys[0][i] = level_qtys[1][31 - i] = 1 + i * 7;
+  }
+}
+
+/* A plan run over the scripted ticks: a quote, and on every second tick a trade before it. */
+typedef struct rig {
+  tf_feature_plan_t plan;
+  uint8_t          *mem; /* of instrument_cnt instruments */
+  uint32_t          instrument_cnt;
+} rig_t;
+
+static rig_t open_rig(const char *const *texts, uint32_t text_cnt, uint32_t instrument_cnt) {
+  static const char *const BARS[] = {"s1"};
+  tf_feature_env_t         env    = {.indicators    = tf_indicators,
+                                     .indicator_cnt = tf_indicator_cnt,
+                                     .bar_names     = BARS,
+                                     .bar_cnt       = 1,
+                                     .plain_bar     = TF_FEATURE_COMPILE_NONE};
+  rig_t                    rig    = {.instrument_cnt = instrument_cnt};
+  tf_feature_compile_t    *c;
+  tf_err_t                 err = tf_feature_compile_begin(&c, &env);
+  for (uint32_t i = 0; i < text_cnt && err == TF_OK; i++) {
+    err = tf_feature_compile_add(c, NULL, texts[i], NULL);
+  }
+  if (err == TF_OK) err = tf_feature_compile_finish(c, &rig.plan);
+  if (err != TF_OK) {
+    fprintf(stderr, "%s\n", tf_error_text());
+    exit(1);
+  }
+  tf_feature_compile_end(c);
+  rig.mem = aligned_alloc(64, rig.plan.mem_bytes * instrument_cnt);
+  if (!rig.mem) abort();
+  for (uint32_t i = 0; i < instrument_cnt; i++) {
+    if (tf_feature_plan_init_state(&rig.plan, rig.mem + i * rig.plan.mem_bytes) != TF_OK) abort();
+  }
+  return rig;
+}
+
+static double time_rig(rig_t *rig) {
+  static double row[TF_FEATURE_PLAN_ROW_MAX];
+  double        ns[RUNS];
+  tf_event_t    event  = {0};
+  uint32_t      passes = smoke ? 1 : 40;
+  uint64_t      base = 0, span = times[TICKS - 1] - times[0] + 1000;
+  for (uint32_t r = 0; r < RUNS; r++) {
+    uint64_t begin = tf_clock_ticks();
+    for (uint32_t k = 0; k < passes; k++, base += span) {
+      for (uint32_t i = 0; i < TICKS; i++) {
+        uint8_t    *mem    = rig->mem + (i % rig->instrument_cnt) * rig->plan.mem_bytes;
+        tf_market_t market = {.event       = &event,
+                              .now_ns      = times[i] + base,
+                              .book        = &book,
+                              .bid         = bids[i],
+                              .ask         = asks[i],
+                              .bid_qty     = bid_qtys[i],
+                              .ask_qty     = ask_qtys[i],
+                              .trade_price = bids[i],
+                              .trade_qty   = qtys[i],
+                              .trade_side  = i & 2 ? 1 : -1};
+        if (i & 1) tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_TRADE);
+        tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_QUOTE);
+        if (i % 1000 == 0) {
+          tf_bar_t bar = {.open = bids[i], .high = asks[i], .low = bids[i], .close = asks[i]};
+          tf_feature_plan_on_bar(&rig->plan, mem, 0, &bar);
+        }
+        (void)tf_feature_plan_on_tick(&rig->plan, mem, &market, row);
+      }
+    }
+    ns[r] = (double)tf_clock_ticks_to_ns(tf_clock_ticks() - begin) / (double)passes / TICKS;
+    sink += row[0];
+  }
+  return least(ns, RUNS);
+}
+
+static void close_rig(rig_t *rig) {
+  free(rig->mem);
+  tf_feature_plan_fini(&rig->plan);
+}
+
+static double time_texts(const char *const *texts, uint32_t text_cnt, uint32_t instrument_cnt) {
+  rig_t  rig = open_rig(texts, text_cnt, instrument_cnt);
+  double ns  = time_rig(&rig);
+  close_rig(&rig);
+  return ns;
+}
+
+static void add_row(const char *name, double ours, const char *peer, double peer_value,
+                    double budget) {
+  if (row_cnt == ROWS_MAX) abort();
+  row_t *row = &rows[row_cnt++];
+  snprintf(row->name, sizeof row->name, "%s", name);
+  row->ours       = ours;
+  row->peer       = peer;
+  row->peer_value = peer_value;
+  row->budget     = budget;
+}
+
+/* ---- rows ---- */
+
+static const char *const TWELVE[] = {"mid",          "spread",       "spread_bps",
+                                     "microprice",   "imbalance(5)", "ofi(1s)",
+                                     "volume(1s)",   "ema(mid, 20)", "rsi(s1.close, 14)",
+                                     "sma(mid, 50)", "ret(mid, 10)", "zscore(mid, 500)"};
+
+enum { WIDE = 64 };
+
+/* 64 features of constant cost: 6 of the market, 58 over 4 series, each indicator with several
+ * lengths, as a config that feeds an MLP has them. */
+static uint32_t make_wide(char (*texts)[64], const char **list) {
+  static const char *const MARKET[] = {"mid",        "spread",       "spread_bps",
+                                       "microprice", "imbalance(5)", "bid_qty"};
+  static const char *const SERIES[] = {"mid", "microprice", "spread", "imbalance(5)"};
+  static const char *const CALLS[]  = {"ema", "sma", "ret", "delta", "rsi", "max", "zscore", "ema"};
+  uint32_t                 cnt      = 0;
+  for (; cnt < TF_ARRAY_CNT(MARKET); cnt++) list[cnt] = MARKET[cnt];
+  for (uint32_t k = 0; cnt < WIDE; k++, cnt++) {
+    snprintf(texts[cnt], sizeof texts[cnt], "%s(%s, %u)", CALLS[k % 8], SERIES[k / 8 % 4],
+             5 + k / 2 * 3 + (k % 8 == 7 ? 100 : 0));
+    list[cnt] = texts[cnt];
+  }
+  return cnt;
+}
+
+static void run_rows(void) {
+  static char        texts[WIDE][64];
+  static const char *wide[WIDE];
+  double             peer_total = 0;
+  for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
+    const tf_indicator_t *d = tf_indicators[i];
+    if (d->series_cnt != 1) continue;
+    double peer = time_peer(d->name);
+    add_row(d->name, time_series(d), peer == peer ? "textbook batch loop, a bar" : NULL, peer,
+            strcmp(d->name, "realized_vol") == 0 ? nan_value() : 5);
+  }
+  static const char *const NOTHING[] = {"bid"};
+  double                   floor     = time_texts(NOTHING, 1, 1);
+  for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
+    const tf_indicator_t *d = tf_indicators[i];
+    if (d->series_cnt > 0 || strcmp(d->name, "bid") == 0) continue;
+    const char *pair[] = {"bid", d->name};
+    double      ns     = time_texts(pair, 2, 1) - floor; /* what it adds to a tick */
+    add_row(d->name, ns > 0 ? ns : 0, NULL, nan_value(), nan_value());
+  }
+  uint32_t wide_cnt = make_wide(texts, wide);
+  for (uint32_t i = 0; i < wide_cnt; i++) {
+    char        name[32];
+    const char *open = strchr(wide[i], '(');
+    snprintf(name, sizeof name, "%.*s", open ? (int)(open - wide[i]) : 0, wide[i]);
+    for (uint32_t r = 0; r < row_cnt; r++) {
+      if (strcmp(rows[r].name, name) == 0 && rows[r].peer) peer_total += rows[r].peer_value;
+    }
+  }
+  add_row("plan_12_features", time_texts(TWELVE, TF_ARRAY_CNT(TWELVE), 1), NULL, nan_value(), 100);
+  add_row("plan_64_features", time_texts(wide, wide_cnt, 1), "58 batch loops, a bar each",
+          peer_total, 350);
+  add_row("plan_64_features_64_instruments", time_texts(wide, wide_cnt, 64), NULL, nan_value(),
+          350);
+}
+
+static void print_number(double x) {
+  if (x == x) {
+    printf("%.3f", x);
+  } else {
+    fputs("null", stdout);
+  }
+}
+
+static void print_json(void) {
+  puts("[");
+  for (uint32_t i = 0; i < row_cnt; i++) {
+    const row_t *r = &rows[i];
+    printf(" {\"name\": \"indicator_%s\", \"ours\": %.3f, \"unit\": \"ns\", \"peer\": ", r->name,
+           r->ours);
+    if (r->peer) {
+      printf("\"%s\"", r->peer);
+    } else {
+      fputs("null", stdout);
+    }
+    fputs(", \"peer_value\": ", stdout);
+    print_number(r->peer_value);
+    fputs(", \"ratio\": ", stdout);
+    print_number(r->peer_value / r->ours);
+    fputs(", \"budget\": ", stdout);
+    print_number(r->budget);
+    printf(", \"ok\": %s}%s\n", r->budget == r->budget && r->ours > r->budget ? "false" : "true",
+           i + 1 < row_cnt ? "," : "");
+  }
+  puts("]");
+}
+
+static void print_table(void) {
+  printf("%-34s %9s %9s %7s %7s\n", "", "ours ns", "peer ns", "ratio", "budget");
+  for (uint32_t i = 0; i < row_cnt; i++) {
+    const row_t *r    = &rows[i];
+    bool         over = r->budget == r->budget && r->ours > r->budget;
+    printf("%-34s %9.2f", r->name, r->ours);
+    if (r->peer) {
+      printf(" %9.2f %7.2f", r->peer_value, r->peer_value / r->ours);
+    } else {
+      printf(" %9s %7s", "", "");
+    }
+    if (r->budget == r->budget) printf(" %7.0f%s", r->budget, over ? "  over" : "");
+    putchar('\n');
+  }
+  printf("(result %.6g)\n", sink);
+}
+
+int main(int argc, char **argv) {
+  bool json = false;
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--json") == 0) {
+      json = true;
+    } else if (strcmp(argv[i], "--smoke") == 0) {
+      smoke = true;
+    } else {
+      fprintf(stderr, "bench_indicator: found \"%s\"; allowed are --json and --smoke\n", argv[i]);
+      return 2;
+    }
+  }
+  tf_clock_calibrate();
+  make_market();
+  make_book();
+  run_rows();
+  if (json) {
+    print_json();
+  } else {
+    print_table();
+  }
+  return 0;
+}
