@@ -19,7 +19,7 @@
 #include "tf/event.h"
 
 #define SLOT_CNT   1024u
-#define ROUND_CNT  15
+#define ROUND_CNT  31 /* of 1 to 5 ms each: most fit between two ticks of a busy scheduler */
 #define BATCH_MAX  16u
 #define RING_BYTES (sizeof(tf_ring_t) + SLOT_CNT * sizeof(tf_event_t))
 
@@ -181,14 +181,14 @@ int main(int argc, char **argv) {
     return 1;
   }
 
-  static const uint64_t event_cnts[SHAPE_CNT] = {50000, 400000, 800000};
+  static const uint64_t event_cnts[SHAPE_CNT] = {10000, 100000, 200000};
   static double         values[SHAPE_CNT][CONTENDER_CNT][ROUND_CNT];
   int                   round_cnt = options.smoke ? 1 : ROUND_CNT;
   for (int round = 0; round < round_cnt; round++)
     for (int shape = 0; shape < SHAPE_CNT; shape++)
       for (int turn = 0; turn < CONTENDER_CNT; turn++) {
         int      contender = (turn + round) % CONTENDER_CNT; /* nobody always goes first */
-        uint64_t event_cnt = options.smoke ? event_cnts[shape] / 100 : event_cnts[shape];
+        uint64_t event_cnt = options.smoke ? event_cnts[shape] / 10 : event_cnts[shape];
         values[shape][contender][round] =
             measure((contender_t)contender, (shape_t)shape, event_cnt, cpus[1]);
       }
