@@ -3,8 +3,9 @@
  * defined; hence no include guard.
  *
  * The polynomials are minimax fits of our own (Lawson's iteration on Chebyshev nodes, relative
- * error). Greatest errors against libm in double, measured over all floats by tests/kernels/op
- * (TF_TEST_EXHAUSTIVE=1): see TF_LANES_*_ULP_MAX, which the test enforces. */
+ * error). Greatest errors against libm in double, over all floats whose result does not saturate
+ * (tests/kernels/op/test_activation.c with TF_TEST_EXHAUSTIVE=1, EPYC 9005, 2026-11): exp 0.99 units
+ * in the last place, tanh 1.33, sigmoid 2.83. The test enforces the bounds below. */
 #ifndef TF_LANES_EXP_ULP_MAX
 #define TF_LANES_EXP_ULP_MAX     1.0
 #define TF_LANES_TANH_ULP_MAX    1.5

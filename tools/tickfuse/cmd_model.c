@@ -3,10 +3,12 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/cpu.h"
 #include "core/error.h"
 #include "model/execute.h"
 #include "model/graph_file.h"
@@ -243,12 +245,14 @@ int tf_cmd_model(int argc, char **argv) {
   return EXIT_USAGE;
 }
 
-/* FILE.onnx's name without its folder and ending; what a model name may not hold becomes _. */
+/* FILE.onnx's name without its folder and ending, cut to what a model name may be; what it may not
+ * hold becomes _. */
 static void name_from_path(const char *path, char *name, size_t bytes) {
   const char *slash = strrchr(path, '/');
-  snprintf(name, bytes, "%s", slash ? slash + 1 : path);
-  char *dot = strrchr(name, '.');
-  if (dot && dot != name) *dot = 0;
+  const char *begin = slash ? slash + 1 : path;
+  const char *dot   = strrchr(begin, '.');
+  size_t      used  = dot && dot != begin ? (size_t)(dot - begin) : strlen(begin);
+  snprintf(name, bytes, "%.*s", (int)(used < bytes ? used : bytes - 1), begin);
   for (char *c = name; *c; c++)
     if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
           *c == '-' || *c == '.' || *c == '_'))
@@ -354,6 +358,14 @@ static int inspect_json(const arguments_t *args, const tf_model_t *model, const 
   return print_json(all);
 }
 
+/* Weights that the core's own cache cannot hold are fetched anew on each tick. */
+static void print_cache_note(const tf_plan_t *plan) {
+  long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (bytes > 0 && plan->weight_bytes > (uint64_t)bytes)
+    printf("note      packed weights of %llu KiB do not fit this core's L2 cache of %ld KiB\n",
+           (unsigned long long)plan->weight_bytes >> 10, bytes >> 10);
+}
+
 static void inspect_text(const arguments_t *args, const tf_model_t *model,
                          const tf_graph_t *graph) {
   const tf_plan_t *plan = model->plan;
@@ -364,6 +376,7 @@ static void inspect_text(const arguments_t *args, const tf_model_t *model,
   printf("precision fp32, %llu parameters, %.1f KiB packed for %s, %llu flops a row\n",
          (unsigned long long)model->param_cnt, (double)plan->weight_bytes / 1024.0,
          tf_registry_isa_name(plan->isa), (unsigned long long)plan->flops);
+  print_cache_note(plan);
   printf("outputs   %u (%s)\n", model->output_cnt,
          model->output_cnt == 1 ? "score" : "p10, p50, p90");
   if (graph->training) printf("training  %s\n", graph->training);
@@ -463,6 +476,7 @@ static int report_bench(const arguments_t *args, const tf_graph_t *graph, const 
   printf("  back to back: p50 %llu ns, p99 %llu; %.0f ticks a second\n",
          (unsigned long long)tf_hist_quantile(warm, 0.5),
          (unsigned long long)tf_hist_quantile(warm, 0.99), m->ticks_per_second);
+  print_cache_note(plan);
   printf("  error against double, %u random rows: at most %.2g\n", ERROR_ROWS, error_max);
   return 0;
 }
@@ -472,6 +486,7 @@ static int bench_plan(const arguments_t *args, const tf_graph_t *graph, const tf
   tf_measure_t *m         = malloc(sizeof *m);
   if (!m) return EXIT_FAILED;
   tf_clock_calibrate();
+  (void)tf_cpu_pin(sched_getcpu(), "model-bench"); /* stays where it is; unpinned is only noisier */
   tf_err_t err = tf_measure_error(graph, plan, ERROR_ROWS, &error_max);
   if (!err) err = tf_measure_time(plan, args->seconds, m);
   int code = err ? failed(args, err) : report_bench(args, graph, plan, m, error_max);
