@@ -28,7 +28,7 @@
 #define BEAT_INTERVAL_NS   (TF_STREAM_HEARTBEAT_NS / 10)
 #define BEAT_DECISIONS_MAX 256u
 
-#define TEMP_PATH_BYTES (TF_STREAM_PATH_BYTES + 16)
+#define TEMP_PATH_BYTES (TF_STREAM_PATH_BYTES + 40)
 
 typedef struct shm_state {
   tf_bcast_writer_t       writer;
@@ -237,8 +237,7 @@ static void header_fill(tf_stream_header_t *h, const tf_sink_config_t *config,
 static tf_err_t file_make(shm_state_t *shm, const char *temp_path,
                           const tf_stream_header_t *header) {
   int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  unlink(temp_path); /* of a predecessor with our pid that was killed in this function */
-  shm->fd = open(temp_path, flags, 0644);
+  shm->fd   = open(temp_path, flags, 0644);
   if (shm->fd < 0) return TF_ERR(E_SHM_OPEN, "%s cannot be made: %s", temp_path, strerror(errno));
   /* Readers of other users are meant to read; umask would take that away. */
   if (fchmod(shm->fd, 0644) != 0 || flock(shm->fd, LOCK_EX | LOCK_NB) != 0)
@@ -320,8 +319,10 @@ static tf_err_t shm_open_stream(void *state, const tf_sink_config_t *config) {
     tf_stream_header_t header;
     memset(&header, 0, sizeof header);
     header_fill(&header, config, &predecessor, slot_cnt);
-    /* '~' is in no stream's name, so no stream can be called like this. */
-    snprintf(temp_path, sizeof temp_path, "%s~%u", path, header.writer_pid);
+    /* '~' is in no stream's name, so no stream can be called like this; the start time keeps apart
+     * processes of one pid in two containers that share /dev/shm. */
+    snprintf(temp_path, sizeof temp_path, "%s~%u-%" PRIu64, path, header.writer_pid,
+             header.writer_start);
     err = file_make(shm, temp_path, &header);
     if (err == TF_OK) err = file_name(temp_path, path, &predecessor);
     if (err != TF_OK) {

@@ -31,7 +31,11 @@
  * Liveness: the writer stores CLOCK_MONOTONIC in heartbeat_ns at least every 100 ms, whether there
  * are decisions or not, so quiet and dead differ. A file whose writer is gone keeps its decisions
  * until an engine takes the name over: it puts a new file in the old one's place (readers of the old
- * one see DEAD or CLOSED and open again), with the epoch raised. */
+ * one see DEAD or CLOSED and open again), with the epoch raised.
+ *
+ * What is trusted: the user who runs the engine. Nobody else can write the file; one who can could
+ * cut it short under a reader's feet, which is SIGBUS for whoever maps a file, or fill it with
+ * decisions of his own. Damage is caught at open, and later moves no reader out of bounds. */
 #ifndef TF_READER_H
 #define TF_READER_H
 

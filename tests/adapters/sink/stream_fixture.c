@@ -6,10 +6,17 @@ void stream_skip_without_shm(void) {
   exit(77);
 }
 
+/* The file goes even if the test fails half-way; children leave by _exit and do not come here. */
+static char last_path[TF_STREAM_PATH_BYTES];
+static void last_path_remove(void) { unlink(last_path); }
+
 void stream_init(stream_t *stream, const char *name, uint64_t slot_cnt) {
   memset(stream, 0, sizeof *stream);
   snprintf(stream->name, sizeof stream->name, "test-%.40s.%d", name, (int)getpid());
   TF_ASSERT(tf_stream_path(stream->name, stream->path));
+  if (last_path[0] == 0) atexit(last_path_remove);
+  unlink(last_path);
+  memcpy(last_path, stream->path, sizeof last_path);
   unlink(stream->path);
   stream->config =
       (tf_sink_config_t){.type = "shm", .path = stream->name, .slot_cnt = slot_cnt, .epoch = 1};

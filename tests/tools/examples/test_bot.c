@@ -28,12 +28,14 @@ typedef struct engine {
   uint64_t         seq;
 } engine_t;
 
+static char engine_path[TF_STREAM_PATH_BYTES];
+static void engine_path_remove(void) { unlink(engine_path); }
+
 static void engine_open(engine_t *e, uint64_t slot_cnt) {
-  char path[TF_STREAM_PATH_BYTES];
   memset(e, 0, sizeof *e);
   snprintf(e->name, sizeof e->name, "test-bot.%d", (int)getpid());
-  assert_true(tf_stream_path(e->name, path));
-  unlink(path);
+  assert_true(tf_stream_path(e->name, engine_path));
+  engine_path_remove();
   snprintf(e->rows[0].name, sizeof e->rows[0].name, "BTCUSDT.BINANCE-SPOT");
   e->instruments = (tf_instruments_t){.rows = e->rows, .cap = 2, .cnt = 1};
   e->config      = (tf_sink_config_t){.type        = "shm",
@@ -45,10 +47,8 @@ static void engine_open(engine_t *e, uint64_t slot_cnt) {
 }
 
 static void engine_close(engine_t *e) {
-  char path[TF_STREAM_PATH_BYTES];
   assert_int_equal(tf_sink_shm.close(e->state), TF_OK);
-  assert_true(tf_stream_path(e->name, path));
-  unlink(path);
+  engine_path_remove();
 }
 
 static void engine_write(engine_t *e, uint32_t n) {
@@ -207,6 +207,7 @@ int main(int argc, char **argv) {
     return 77;
   }
   TF_ASSERT(argc == 3);
+  atexit(engine_path_remove); /* even if a test fails half-way */
   bot_paths                       = argv + 1;
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bad_arguments_and_missing_streams_end_with_their_codes),
