@@ -2,16 +2,6 @@
 
 #include "wire/json_skip.h"
 
-/* Matches nothing: what a scanner without prediction, or behind the last predicted member, sees. */
-#define STEP_NONE_MASK 0x10000u
-#define STEP_NONE                                                                                  \
-  { .mask = STEP_NONE_MASK, .key = TF_JSON_KEY_NONE }
-#define STEPS_NONE4 STEP_NONE, STEP_NONE, STEP_NONE, STEP_NONE
-static tf_json_order_t order_none = {
-    .steps = {STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4}
-};
-TF_STATIC_ASSERT(TF_JSON_STEPS_MAX + 1 == 24, "order_none has one for each");
-
 /* The place of every member depends on the lengths of all values before it: load, compare, count bits,
  * add, some 16 cycles a value one after the other. So the length of the last value at this place is
  * kept, and where it is right again the position is taken from there. The comparison is then a branch
@@ -21,13 +11,25 @@ TF_STATIC_ASSERT(TF_JSON_STEPS_MAX + 1 == 24, "order_none has one for each");
 TF_INLINE bool guess(uint32_t *bytes, uint8_t *guess_bytes) {
   uint32_t guessed = *guess_bytes;
   if (TF_UNLIKELY(guessed != *bytes)) {
+    if (*bytes == 0) return false; /* no number; and never a guess, or it would pass for one */
     *guess_bytes = (uint8_t)*bytes;
-    return *bytes != 0; /* 0: no hot reading */
+    return true;
   }
   __asm__("" : "+r"(guessed));
   *bytes = guessed;
   return true;
 }
+#define GUESS_NONE 255
+
+/* Matches nothing: what a scanner without prediction, or behind the last predicted member, sees. */
+#define STEP_NONE_MASK 0x10000u
+#define STEP_NONE                                                                                  \
+  { .mask = STEP_NONE_MASK, .key = TF_JSON_KEY_NONE, .guess_bytes = GUESS_NONE }
+#define STEPS_NONE4 STEP_NONE, STEP_NONE, STEP_NONE, STEP_NONE
+static tf_json_order_t order_none = {
+    .steps = {STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4}
+};
+TF_STATIC_ASSERT(TF_JSON_STEPS_MAX + 1 == 24, "order_none has one for each");
 
 TF_INLINE bool step_matches(const tf_json_step_t *step, const char *p) {
 #if defined(__SSE2__)
@@ -342,7 +344,7 @@ static void relink_steps(tf_json_order_t *order, uint32_t idx) {
  * steps behind it stand for keys that come after it. */
 static void learn_step(tf_json_order_t *order, uint32_t idx, const tf_json_object_t *object,
                        const member_t *member, uint32_t want, bool is_duplicate) {
-  tf_json_step_t step     = {.mask = STEP_NONE_MASK, .key = TF_JSON_KEY_NONE};
+  tf_json_step_t step     = STEP_NONE;
   size_t         bytes    = (size_t)(member->value - member->lead);
   uint32_t       slot     = object->shape->key_cnt;
   bool           is_known = member->key != TF_JSON_KEY_NONE && !is_duplicate;
@@ -395,7 +397,7 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
 TF_COLD static const char *read_member_any(tf_json_t *json, tf_json_object_t *object,
                                            tf_json_order_t *order, uint32_t member_idx,
                                            uint64_t *seen, const char *p, bool *is_end) {
-  member_t member;
+  member_t member = {0};
   if (!find_member(json, object->shape, member_idx, p, &member)) return NULL;
   *is_end = member.is_end;
   if (member.is_end) return member.value;
@@ -419,7 +421,7 @@ TF_COLD static const char *read_member_any(tf_json_t *json, tf_json_object_t *ob
 
 TF_INLINE const char *read_quoted(const tf_json_t *json, tf_json_step_t *step, const char *p,
                                   tf_json_value_t *value) {
-  int8_t   exp;
+  int8_t   exp   = 0;
   uint32_t bytes = tf_decimal_read(p, json->floor, &value->as.mantissa, &exp);
   if (TF_UNLIKELY(p[bytes] != '"' || !guess(&bytes, &step->guess_bytes))) return NULL;
   value_is(value, TF_JSON_STRING, TF_JSON_MADE_DECIMAL, exp);
@@ -428,7 +430,7 @@ TF_INLINE const char *read_quoted(const tf_json_t *json, tf_json_step_t *step, c
 
 TF_INLINE const char *read_decimal(const tf_json_t *json, tf_json_step_t *step, const char *p,
                                    tf_json_value_t *value) {
-  int8_t   exp;
+  int8_t   exp   = 0;
   uint32_t bytes = tf_decimal_read(p, json->floor, &value->as.mantissa, &exp);
   if (TF_UNLIKELY(!ends_number(p[bytes]) || !guess(&bytes, &step->guess_bytes))) return NULL;
   value_is(value, TF_JSON_NUMBER, TF_JSON_MADE_DECIMAL, exp);
@@ -454,7 +456,7 @@ TF_INLINE const char *read_text(tf_json_step_t *step, const char *p, tf_json_val
   value->bytes     = p;
   value->bytes_cnt = bytes;
   value_is(value, TF_JSON_STRING, TF_JSON_MADE_NONE, 0);
-  (void)guess(&bytes, &step->guess_bytes); /* 0 is a length like any other */
+  (void)guess(&bytes, &step->guess_bytes); /* an empty one is never guessed, and right */
   return p + bytes + 1;
 }
 

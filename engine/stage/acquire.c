@@ -12,7 +12,7 @@ static void push(tf_acquire_t *a, const tf_batch_t *batch) {
   tf_ring_event_t record = {.origin_tsc = batch->origin_tsc, .decoded_tsc = batch->decoded_tsc};
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     record.event = batch->events[i];
-    while (TF_UNLIKELY(tf_ring_push(a->ring, &record, 1) == 0)) {
+    while (TF_UNLIKELY(tf_ring_push_sized(a->ring, &record, 1, sizeof record) == 0)) {
       /* relaxed: a stop flag; nothing else is read on its word */
       if (a->stopping && tf_load_relaxed_u32(a->stopping)) {
         a->events_dropped += batch->event_cnt - i;

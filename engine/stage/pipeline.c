@@ -22,7 +22,7 @@ static void push_decisions(tf_lane_t *lane, const tf_decision_t *decisions, uint
                            const tf_tick_hops_t *hops) {
   for (uint32_t i = 0; i < cnt; i++) {
     tf_ring_decision_t record = {decisions[i], hops->origin, hops->decided};
-    while (TF_UNLIKELY(tf_ring_push(lane->ring, &record, 1) == 0)) {
+    while (TF_UNLIKELY(tf_ring_push_sized(lane->ring, &record, 1, sizeof record) == 0)) {
       /* relaxed: a stop flag; nothing else is read on its word */
       if (lane->stopping && tf_load_relaxed_u32(lane->stopping)) {
         lane->decisions_dropped += cnt - i;

@@ -71,7 +71,7 @@ static bool pass_lane(tf_runner_t *r, int *work) {
 static bool pass_emit(tf_runner_t *r, int *work) {
   uint32_t           done = tf_load_acquire_u32(&r->lane_done); /* pairs with: run_thread */
   tf_ring_decision_t records[EMIT_BURST];
-  uint32_t           cnt = tf_ring_pop(r->decision_reader, records, EMIT_BURST);
+  uint32_t cnt = tf_ring_pop_sized(r->decision_reader, records, EMIT_BURST, sizeof records[0]);
   for (uint32_t i = 0; i < cnt; i++) {
     tf_emit_offer(&r->emit, &records[i].decision, 1, &records[i].origin_tsc);
     tf_hist_record(&r->lane.hists[TF_HOP_EMIT],

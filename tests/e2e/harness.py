@@ -1,5 +1,6 @@
 """What the black-box tests share: running the binary, recordings, ports, processes that end."""
-import gzip
+import atexit
+import glob
 import json
 import os
 import pathlib
@@ -35,6 +36,13 @@ def shm_name():
 
 
 shm_name.count = 0
+
+
+@atexit.register
+def remove_streams():
+    """A stream's file outlives its engine by design; a test's should not."""
+    for path in glob.glob(f"/dev/shm/tickfuse.test-{os.getpid()}-*"):
+        os.unlink(path)
 
 
 def replay(*inputs, sets=(), args=(), config=REPLAY_CONFIG, expect=0):

@@ -184,7 +184,8 @@ static void wait_for_end(const tf_live_options_t *options) {
 static void report_troubles(void) {
   for (uint32_t i = 0; i < live.feed_cnt; i++) {
     const char *trouble = tf_session_trouble(live.feeds[i].source);
-    if (trouble && *trouble) fprintf(stderr, "tickfuse: feed %u: last trouble: %s\n", i, trouble);
+    if (trouble && *trouble && !strstr(trouble, "stopped")) /* our own stop is none */
+      fprintf(stderr, "tickfuse: feed %u: last trouble: %s\n", i, trouble);
   }
 }
 

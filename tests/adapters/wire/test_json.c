@@ -1,0 +1,430 @@
+#include "cmocka_tf.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "json_probe.h"
+
+static uint64_t rng_state = 0x2545f4914f6cdd1du;
+static uint64_t rng(void) {
+  rng_state ^= rng_state << 13;
+  rng_state ^= rng_state >> 7;
+  rng_state ^= rng_state << 17;
+  return rng_state;
+}
+
+static tf_json_orders_t orders[2];
+static probe_t          probe, other;
+
+/* Reads text with its pad; the message may hold NUL bytes. */
+static tf_json_result_t read_bytes(const char *text, size_t bytes, bool predict) {
+  static char buf[1 << 20];
+  assert_true(bytes + TF_BYTES_PAD <= sizeof(buf));
+  memcpy(buf, text, bytes);
+  memset(buf + bytes, 'x', TF_BYTES_PAD);
+  return probe_read(&probe, predict ? orders : NULL, buf, bytes);
+}
+static tf_json_result_t read_text(const char *text) { return read_bytes(text, strlen(text), true); }
+
+static void what_is_not_json_is_refused_as_syntax(void **state) {
+  (void)state;
+  static const char *const wrong[] = {"",
+                                      " ",
+                                      "{",
+                                      "}",
+                                      "{}}",
+                                      "{} x",
+                                      "\xef\xbb\xbf{}",
+                                      "{\"e\"}",
+                                      "{\"e\":}",
+                                      "{\"e\":1,}",
+                                      "{,\"e\":1}",
+                                      "{\"e\":1 \"m\":2}",
+                                      "{e:1}",
+                                      "{'e':1}",
+                                      "{\"e\":'x'}",
+                                      "{\"e\":tru}",
+                                      "{\"m\":truE}",
+                                      "{\"m\":nul}",
+                                      "{\"m\":falsy}",
+                                      "{\"E\":01}",
+                                      "{\"E\":-}",
+                                      "{\"E\":1.}",
+                                      "{\"E\":.1}",
+                                      "{\"E\":1e}",
+                                      "{\"E\":+1}",
+                                      "{\"E\":0x1}",
+                                      "{\"E\":1 2}",
+                                      "{\"E\":NaN}",
+                                      "{\"E\":12a}",
+                                      "{\"x\":[1,]}",
+                                      "{\"x\":[,1]}",
+                                      "{\"x\":[1 2]}",
+                                      "{\"x\":[1}",
+                                      "{\"x\":{\"y\":1]}",
+                                      "{\"x\":{\"y\"}}",
+                                      "{\"x\":[\"\\x\"]}",
+                                      "{\"x\":\"\\u12g4\"}",
+                                      "{\"x\":\"\\u123\"}",
+                                      "{\"x\":\"\t\"}",
+                                      "{\"x\":\"\n\"}",
+                                      "{\"x\":\"unended}",
+                                      "{\"x\":\"\\\"}",
+                                      "{\"b\":[[\"1\",\"2\"],]}",
+                                      "{\"b\":[[\"1\",\"2\"]",
+                                      "{\"b\":[[\"1\" \"2\"]]}",
+                                      "{\"b\":[[\"1\",\"2\"}]}",
+                                      "{\"b\":[\"1\",\"2\"",
+                                      "[1,2",
+                                      "nul",
+                                      "\"x",
+                                      "-"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(wrong); i++) {
+    /* after a message that taught what would come next */
+    read_text("{\"e\":\"x\",\"E\":1,\"m\":true,\"x\":[1]}");
+    assert_int_equal(read_text(wrong[i]), TF_JSON_SYNTAX);
+    assert_int_equal(read_bytes(wrong[i], strlen(wrong[i]), false), TF_JSON_SYNTAX);
+  }
+  assert_int_equal(read_bytes("{\"x\":\"a\0b\"}", 11, true), TF_JSON_SYNTAX);
+  assert_int_equal(read_bytes("{}\0", 3, true), TF_JSON_SYNTAX);
+}
+
+static void values_of_another_kind_than_wanted_are_kept_and_not_made(void **state) {
+  (void)state;
+  assert_int_equal(
+      read_text("{\"e\":null,\"E\":\"12\",\"p\":[1],\"b\":{\"x\":2},\"a\":true,\"data\":7}"),
+      TF_JSON_OK);
+  static const uint8_t kinds[] = {TF_JSON_NULL, TF_JSON_STRING, TF_JSON_ARRAY, TF_JSON_OBJECT,
+                                  TF_JSON_TRUE};
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(kinds); i++) {
+    assert_int_equal(probe.root_values[i].kind, kinds[i]);
+    assert_int_equal(probe.root_values[i].made, TF_JSON_MADE_NONE);
+  }
+  assert_int_equal(probe.root_values[PROBE_DATA].kind, TF_JSON_NUMBER);
+  assert_int_equal(probe.data.seen, 0);
+}
+
+static void numbers_that_do_not_fit_are_bad_and_not_a_syntax_error(void **state) {
+  (void)state;
+  static const char *const texts[] = {"{\"E\":1.5}",
+                                      "{\"E\":-1}",
+                                      "{\"E\":1e3}",
+                                      "{\"E\":18446744073709551616}",
+                                      "{\"p\":1e400}",
+                                      "{\"p\":\"1e400\"}",
+                                      "{\"p\":\"\"}",
+                                      "{\"p\":\"NaN\"}",
+                                      "{\"p\":\"+1\"}",
+                                      "{\"p\":\"1.\"}",
+                                      "{\"p\":\" 1\"}",
+                                      "{\"p\":\"92233720368547758.081\"}",
+                                      "{\"b\":[[\"1\",\"x\"]]}",
+                                      "{\"b\":[[\"1\",\"2\"],[1e400,\"1\"]]}"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(texts); i++) {
+    assert_int_equal(read_text(texts[i]), TF_JSON_OK);
+    uint32_t key = (uint32_t)__builtin_ctzll(probe.root.seen);
+    assert_int_equal(probe.root_values[key].made, TF_JSON_MADE_BAD);
+  }
+}
+
+static void a_level_without_two_numbers_is_not_made(void **state) {
+  (void)state;
+  static const char *const texts[] = {"{\"b\":[[]]}",
+                                      "{\"b\":[[\"1\"]]}",
+                                      "{\"b\":[1]}",
+                                      "{\"b\":[[\"1\",\"2\"],{}]}",
+                                      "{\"b\":[[\"1\",null]]}",
+                                      "{\"b\":[[[\"1\"],\"2\"]]}"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(texts); i++) {
+    assert_int_equal(read_text(texts[i]), TF_JSON_OK);
+    assert_int_equal(probe.root_values[PROBE_B].made, TF_JSON_MADE_NONE);
+  }
+}
+
+/* n of open, then n of close, inside {"x":..}. */
+static tf_json_result_t read_nested(char open, char close, size_t n) {
+  static char text[300000];
+  size_t      at = (size_t)sprintf(text, "{\"x\":");
+  for (size_t i = 0; i < n; i++) {
+    text[at++] = open;
+    if (open == '{') at += (size_t)sprintf(text + at, "\"k\":");
+  }
+  text[at++] = '1';
+  for (size_t i = 0; i < n; i++) text[at++] = close;
+  text[at++] = '}';
+  return read_bytes(text, at, true);
+}
+
+static void limits_hold_at_n_and_not_at_n_plus_one(void **state) {
+  (void)state;
+  char *text = malloc(600000);
+  /* depth: the root is 1 */
+  assert_int_equal(read_nested('[', ']', TF_JSON_DEPTH_MAX - 1), TF_JSON_OK);
+  assert_int_equal(read_nested('[', ']', TF_JSON_DEPTH_MAX), TF_JSON_LIMIT);
+  assert_int_equal(read_nested('{', '}', TF_JSON_DEPTH_MAX - 1), TF_JSON_OK);
+  assert_int_equal(read_nested('{', '}', TF_JSON_DEPTH_MAX), TF_JSON_LIMIT);
+  assert_int_equal(read_nested('[', ']', 100000), TF_JSON_LIMIT);
+  /* strings, as values and as keys */
+  for (size_t over = 0; over < 2; over++) {
+    size_t n  = TF_JSON_STRING_BYTES_MAX + over;
+    size_t at = (size_t)sprintf(text, "{\"e\":\"");
+    memset(text + at, 's', n);
+    strcpy(text + at + n, "\"}");
+    assert_int_equal(read_text(text), over ? TF_JSON_LIMIT : TF_JSON_OK);
+    memset(text + 2, 's', n);
+    strcpy(text + 2 + n, "\":1}");
+    assert_int_equal(read_text(text), over ? TF_JSON_LIMIT : TF_JSON_OK);
+  }
+  /* digits, skipped and wanted */
+  for (size_t over = 0; over < 2; over++) {
+    for (int wanted = 0; wanted < 2; wanted++) {
+      size_t at = (size_t)sprintf(text, "{\"%s\":", wanted ? "p" : "x");
+      memset(text + at, '1', TF_JSON_DIGITS_MAX + over);
+      strcpy(text + at + TF_JSON_DIGITS_MAX + over, "}");
+      assert_int_equal(read_text(text), over ? TF_JSON_LIMIT : TF_JSON_OK);
+    }
+  }
+  /* keys of one object, read and skipped */
+  for (size_t over = 0; over < 2; over++) {
+    for (int nested = 0; nested < 2; nested++) {
+      size_t at = (size_t)sprintf(text, "%s{", nested ? "{\"x\":" : "");
+      for (size_t i = 0; i < TF_JSON_KEYS_MAX + over; i++) {
+        at += (size_t)sprintf(text + at, "%s\"k%zu\":1", i ? "," : "", i);
+      }
+      strcpy(text + at, nested ? "}}" : "}");
+      assert_int_equal(read_text(text), over ? TF_JSON_LIMIT : TF_JSON_OK);
+      assert_int_equal(read_text(text), over ? TF_JSON_LIMIT : TF_JSON_OK);
+    }
+  }
+  /* elements */
+  for (size_t over = 0; over < 2; over++) {
+    size_t at = (size_t)sprintf(text, "{\"x\":[0");
+    for (size_t i = 1; i < TF_JSON_ELEMENTS_MAX + over; i++) {
+      text[at++] = ',';
+      text[at++] = '0';
+    }
+    strcpy(text + at, "]}");
+    assert_int_equal(read_text(text), over ? TF_JSON_LIMIT : TF_JSON_OK);
+  }
+  /* rows */
+  for (size_t over = 0; over < 2; over++) {
+    size_t at = (size_t)sprintf(text, "{\"b\":[[\"1\",\"2\"]");
+    for (size_t i = 1; i < PROBE_ROWS + over; i++)
+      at += (size_t)sprintf(text + at, ",[\"1\",\"2\"]");
+    strcpy(text + at, "]}");
+    assert_int_equal(read_text(text), over ? TF_JSON_LIMIT : TF_JSON_OK);
+    assert_int_equal(read_bytes(text, strlen(text), false), over ? TF_JSON_LIMIT : TF_JSON_OK);
+  }
+  free(text);
+}
+
+static void the_first_of_a_repeated_key_counts(void **state) {
+  (void)state;
+  for (int round = 0; round < 3; round++) { /* unlearned, learned */
+    assert_int_equal(read_text("{\"E\":1,\"p\":\"2\",\"E\":3,\"p\":[],\"E\":5}"), TF_JSON_OK);
+    assert_int_equal(tf_json_u64(&probe.json, &probe.root_values[PROBE_TIME]), 1);
+    assert_int_equal(probe.root_values[PROBE_P].as.mantissa, 2);
+    assert_int_equal(probe.json.duplicate_key_cnt, 3);
+  }
+  /* a message that ends in a key which the prediction has in an earlier place */
+  assert_int_equal(read_text("{\"E\":1,\"m\":true}"), TF_JSON_OK);
+  assert_int_equal(read_text("{\"E\":2, \"m\":true,\"E\":4}"), TF_JSON_OK);
+  assert_int_equal(read_text("{\"E\" :2,\"m\":true,\"E\":4}"), TF_JSON_OK);
+  assert_int_equal(tf_json_u64(&probe.json, &probe.root_values[PROBE_TIME]), 2);
+  assert_int_equal(probe.json.duplicate_key_cnt, 1);
+}
+
+static void escapes_are_resolved_and_half_pairs_are_not(void **state) {
+  (void)state;
+  char text[64];
+  assert_int_equal(read_text("{\"\\u0065\":\"a\\u00e9\\n\\ud83d\\ude00\\/\"}"), TF_JSON_OK);
+  const tf_json_value_t *v = &probe.root_values[PROBE_E];
+  assert_true(tf_json_seen(&probe.root, PROBE_E) && v->escaped);
+  size_t n = tf_json_unescape(v->bytes, v->bytes_cnt, text, sizeof(text));
+  assert_int_equal(n, 9);
+  assert_memory_equal(text, "a\xc3\xa9\n\xf0\x9f\x98\x80/", n);
+  assert_int_equal(tf_json_unescape(v->bytes, v->bytes_cnt, text, n), n);
+  assert_true(tf_json_unescape(v->bytes, v->bytes_cnt, text, n - 1) == SIZE_MAX);
+  static const char *const halves[] = {"\\ud83d", "\\ude00", "\\ud83dx", "\\ud83d\\u0041"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(halves); i++) {
+    assert_true(tf_json_unescape(halves[i], strlen(halves[i]), text, sizeof(text)) == SIZE_MAX);
+  }
+  assert_int_equal(read_text("{\"\\u0000\":1,\"e\\u0000\":2,\"p\":\"\\u0031\\u002e5\"}"),
+                   TF_JSON_OK);
+  assert_false(tf_json_seen(&probe.root, PROBE_E));
+  assert_int_equal(probe.root_values[PROBE_P].as.mantissa, 15);
+  assert_int_equal(probe.root_values[PROBE_P].exp, -1);
+  assert_int_equal(read_text("{\"e\":\"tr\\u0061de\"}"), TF_JSON_OK);
+  assert_true(TF_JSON_TEXT_IS(&probe.root_values[PROBE_E], "trade"));
+  assert_false(TF_JSON_TEXT_IS(&probe.root_values[PROBE_E], "trads"));
+}
+
+static void levels_are_read_in_any_layout(void **state) {
+  (void)state;
+  assert_int_equal(read_text("{\"b\":[[\"61837.63\",\"0.5\"],[1,2,\"x\",[3]] , [ \"1e2\" , \"0\" ],"
+                             "[\"\\u0037\",8]],\"a\":[]}"),
+                   TF_JSON_OK);
+  const tf_json_value_t *b = &probe.root_values[PROBE_B];
+  assert_int_equal(b->made, TF_JSON_MADE_LEVELS);
+  assert_int_equal(b->as.levels.cnt, 4);
+  static const int64_t prices[] = {6183763, 1, 1, 7}, qtys[] = {5, 2, 0, 8};
+  static const int8_t  exps[] = {-2, 0, 2, 0};
+  for (uint32_t i = 0; i < 4; i++) {
+    assert_int_equal(probe.rows[i].u.level.price, prices[i]);
+    assert_int_equal(probe.rows[i].u.level.qty, qtys[i]);
+    assert_int_equal(probe.rows[i].price_exp, exps[i]);
+  }
+  assert_int_equal(probe.root_values[PROBE_A].as.levels.cnt, 0);
+  assert_int_equal(probe.root_values[PROBE_A].as.levels.first, 4);
+  assert_false(probe.json.any_negative);
+  assert_int_equal(read_text("{\"b\":[[\"1\",\"-2\"]]}"), TF_JSON_OK);
+  assert_true(probe.json.any_negative);
+}
+
+static const char *const samples[] = {
+    "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\","
+    "\"p\":\"61837.63000000\",\"m\":true,\"M\":true}}",
+    "{\"e\":\"x\",\"E\":1,\"p\":-1.5e3,\"b\":[[\"1.5\",\"2\"],[\"3\",\"4.25\"]],\"a\":\"7\",\"m\":"
+    "false}",
+    "{\"a\":12345,\"x\":{\"y\":[1,2.5,{\"z\":null}]},\"lastUpdateIdOfAll\":77,\"E\":2}",
+    "{ \"p\" : \"0.00000001\" , \"b\" : [ ] , \"e\" : \"\\u0041\" , \"unknown\" : \"a\\\"b\" }",
+    "{\"E\":12,\"E\":13,\"data\":{\"E\":1234567890123456,\"b\":[[\"1\",\"2\"]],\"a\":[[1,2]]}}",
+    "{\"p\":123,\"E\":99999999999999999999,\"m\":\"text of some length here\",\"data\":[]}",
+    "[1,2,{\"e\":3}]",
+    "{\"lastUpdateId\":160,\"b\":[[\"0.0024\",\"10\"]],\"a\":[[\"0.0026\",\"100\"]]}"};
+
+/* A sample, or pieces of two, with a few bytes changed. */
+static size_t make_message(char *text) {
+  const char *first = samples[rng() % TF_ARRAY_CNT(samples)];
+  size_t      n     = strlen(first);
+  memcpy(text, first, n);
+  uint64_t kind = rng() % 8;
+  if (kind == 0) {
+    const char *second = samples[rng() % TF_ARRAY_CNT(samples)];
+    size_t      cut = rng() % (n + 1), from = rng() % strlen(second);
+    strcpy(text + cut, second + from);
+    n = strlen(text);
+  }
+  static const char any[] = "{}[]\",:\\eEpbam01.-+ \t\nutrfalsn";
+  for (uint64_t i = kind < 3 ? 0 : rng() % 4; i > 0; i--) {
+    size_t at = rng() % n;
+    switch (rng() % 3) {
+    case 0: text[at] = any[rng() % (sizeof(any) - 1)]; break;
+    case 1: /* insert */
+      memmove(text + at + 1, text + at, n - at);
+      text[at] = any[rng() % (sizeof(any) - 1)];
+      n++;
+      break;
+    default: /* delete */ memmove(text + at, text + at + 1, n - at - 1); n -= n > 1;
+    }
+  }
+  if (rng() % 16 == 0) n = rng() % (n + 1);
+  return n;
+}
+
+static void prediction_never_changes_what_is_read(void **state) {
+  (void)state;
+  static char text[2048], again[2048];
+  tf_json_orders_init(&orders[0]);
+  tf_json_orders_init(&orders[1]);
+  uint32_t ok_cnt = 0;
+  for (int round = 0; round < 300000; round++) {
+    size_t n = make_message(text);
+    memset(text + n, (int)rng(), TF_BYTES_PAD);
+    memcpy(again, text, n);
+    for (size_t i = 0; i < TF_BYTES_PAD; i++) again[n + i] = (char)rng();
+    probe_read(&probe, orders, text, n); /* with what all before have taught */
+    probe_read(&other, NULL, again, n);
+    if (!probe_same(&probe, &other)) fail_msg("differs: %.*s", (int)n, text);
+    ok_cnt += probe.json.result == TF_JSON_OK;
+  }
+  assert_true(ok_cnt > 50000 && ok_cnt < 290000);
+}
+
+/* Jansson as the judge of what is JSON. It refuses two things that we do not (numbers beyond a
+ * double, half surrogate pairs), which the samples cannot grow. */
+static void what_is_json_is_what_jansson_takes(void **state) {
+  (void)state;
+  static char text[2048];
+  for (int round = 0; round < 50000; round++) {
+    size_t n = make_message(text);
+    memset(text + n, 0, TF_BYTES_PAD);
+    bool taken = probe_read(&probe, orders, text, n) == TF_JSON_OK;
+    if (memmem(text, n, "\\u", 2) != NULL || memchr(text, 'e', n) == NULL) continue;
+    json_error_t error;
+    json_t      *judged =
+        json_loadb(text, n, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
+    bool overflow = judged == NULL && strstr(error.text, "overflow") != NULL;
+    if (!overflow && (judged != NULL) != taken) fail_msg("%d: %.*s", taken, (int)n, text);
+    json_decref(judged);
+  }
+}
+
+/* The message lies so that its pad ends at a page that cannot be read. */
+static void cut_short_anywhere_it_is_syntax_and_nothing_behind_the_pad_is_read(void **state) {
+  (void)state;
+  size_t page  = (size_t)sysconf(_SC_PAGESIZE);
+  char  *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_true(pages != MAP_FAILED);
+  assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+  for (size_t i = 0; i < TF_ARRAY_CNT(samples); i++) {
+    size_t whole = strlen(samples[i]);
+    for (size_t n = 0; n <= whole; n++) {
+      /* what follows in the pad is what the message would have gone on with */
+      char *text = pages + page - TF_BYTES_PAD - n;
+      memset(text + n, '0', TF_BYTES_PAD);
+      size_t behind = whole - n < TF_BYTES_PAD ? whole - n : TF_BYTES_PAD;
+      memcpy(text, samples[i], n + behind);
+      probe_read(&other, orders, samples[i], 0);
+      static char full[4096];
+      strcpy(full, samples[i]);
+      probe_read(&other, orders, full, whole); /* teaches */
+      tf_json_result_t result = probe_read(&probe, orders, text, n);
+      assert_int_equal(result, n == whole ? TF_JSON_OK : TF_JSON_SYNTAX);
+      assert_int_equal(probe_read(&probe, NULL, text, n), result);
+    }
+  }
+  munmap(pages, 2 * page);
+}
+
+static void learned_messages_take_the_predicted_way(void **state) {
+  (void)state;
+  tf_json_orders_init(&orders[0]);
+  tf_json_orders_init(&orders[1]);
+  assert_int_equal(read_text(samples[0]), TF_JSON_OK);
+  const tf_json_order_t   *order   = orders[1].order;
+  static const char *const texts[] = {"{\"e\":\"", ",\"E\":", ",\"s\":\"",
+                                      ",\"p\":\"", ",\"m\":", ",\"M\":"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(texts); i++) {
+    assert_int_equal(order->steps[i].text_bytes, strlen(texts[i]));
+    assert_memory_equal(order->steps[i].text, texts[i], strlen(texts[i]));
+  }
+  assert_int_equal(order->steps[6].text_bytes, 0);
+}
+
+static int set_up(void **state) {
+  (void)state;
+  tf_json_orders_init(&orders[0]);
+  tf_json_orders_init(&orders[1]);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_is_not_json_is_refused_as_syntax),
+      cmocka_unit_test(values_of_another_kind_than_wanted_are_kept_and_not_made),
+      cmocka_unit_test(numbers_that_do_not_fit_are_bad_and_not_a_syntax_error),
+      cmocka_unit_test(a_level_without_two_numbers_is_not_made),
+      cmocka_unit_test(limits_hold_at_n_and_not_at_n_plus_one),
+      cmocka_unit_test(the_first_of_a_repeated_key_counts),
+      cmocka_unit_test(escapes_are_resolved_and_half_pairs_are_not),
+      cmocka_unit_test(levels_are_read_in_any_layout),
+      cmocka_unit_test(prediction_never_changes_what_is_read),
+      cmocka_unit_test(what_is_json_is_what_jansson_takes),
+      cmocka_unit_test(cut_short_anywhere_it_is_syntax_and_nothing_behind_the_pad_is_read),
+      cmocka_unit_test(learned_messages_take_the_predicted_way),
+  };
+  return cmocka_run_group_tests(tests, set_up, NULL);
+}
