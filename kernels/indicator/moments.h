@@ -21,83 +21,88 @@
 #define TF_MOMENTS_CANCEL 0x1p-10
 #define TF_MOMENTS_DECAY  0x1p-40
 
-/* The part that a step computes and commits. */
+/* The part that a step computes and commits. The lanes of sum are S1 and S2. */
 typedef struct tf_moments_sums {
-  double   centre;
-  double   peak; /* largest S2 since the sums were last taken anew */
-  tf_sum_t s1, s2;
-  double   spread; /* n * variance, >= 0; only once the window is full */
+  double        centre;
+  double        peak; /* largest S2 since the sums were last taken anew */
+  tf_sum_pair_t sum;
 } tf_moments_sums_t;
 
+/* What is read off the sums of a full window. */
+typedef struct tf_moments_view {
+  double away;   /* mean - centre */
+  double spread; /* n * variance, >= 0 */
+} tf_moments_view_t;
+
 typedef struct tf_moments {
-  tf_moments_sums_t sums;
-  double            inv_n;     /* 1 / n */
-  uint64_t          renew_cnt; /* times the sums were taken anew */
-  uint32_t          n;
-  uint32_t          pos; /* of the oldest input, where the next one goes */
-  uint32_t          cnt; /* inputs seen, up to n */
-  uint32_t          reserved;
-  double            ring[]; /* n */
+  double   centre, peak;
+  double   hi[2], lo[2]; /* of the sums, unaligned: a state is aligned to 8 bytes only */
+  double   inv_n;        /* 1 / n */
+  uint64_t renew_cnt;    /* times the sums were taken anew */
+  uint32_t n;
+  uint32_t pos; /* of the oldest input, where the next one goes */
+  uint32_t cnt; /* inputs seen, up to n */
+  uint32_t reserved;
+  double   ring[]; /* n */
 } tf_moments_t;
 
-/* The sums of a full window whose oldest input has been replaced by x. */
-TF_COLD __attribute__((unused)) static tf_moments_sums_t tf_moments_renew_(const tf_moments_t *m,
-                                                                           double              x) {
-  tf_moments_sums_t sums   = {0};
-  tf_sum_t          offset = {0};
-  uint32_t          first  = m->pos + 1 == m->n ? 0 : m->pos + 1; /* oldest that stays */
-  double            base   = m->ring[first];
+TF_INLINE tf_sum_lanes_t tf_moments_lanes_(double x) { return (tf_sum_lanes_t){x, x * x}; }
+
+/* One input, computed without touching m. */
+TF_INLINE tf_moments_sums_t tf_moments_step(const tf_moments_t *m, double x) {
+  tf_moments_sums_t next = {.centre = m->centre, .peak = m->peak};
+  memcpy(&next.sum.hi, m->hi, sizeof m->hi);
+  memcpy(&next.sum.lo, m->lo, sizeof m->lo);
+  if (TF_UNLIKELY(m->cnt == 0)) next.centre = x;
+  /* While the window fills nothing leaves: centre - centre adds nothing, to the bit. */
+  double gone = TF_LIKELY(m->cnt == m->n) ? m->ring[m->pos] : next.centre;
+  tf_sum_pair_exchange(&next.sum, tf_moments_lanes_(x - next.centre),
+                       tf_moments_lanes_(gone - next.centre));
+  double s2 = next.sum.hi[1] + next.sum.lo[1];
+  next.peak = s2 > next.peak ? s2 : next.peak;
+  return next;
+}
+
+/* Reads the sums; false where they have lost too much and must be taken anew. */
+TF_INLINE bool tf_moments_read(const tf_moments_t *m, const tf_moments_sums_t *sums,
+                               tf_moments_view_t *view) {
+  tf_sum_lanes_t s = sums->sum.hi + sums->sum.lo;
+  view->away       = s[0] * m->inv_n;
+  view->spread     = s[1] - s[0] * s[0] * m->inv_n;
+  return view->spread >= s[1] * TF_MOMENTS_CANCEL && s[1] >= sums->peak * TF_MOMENTS_DECAY;
+}
+
+TF_INLINE void tf_moments_keep(tf_moments_t *m, double x, const tf_moments_sums_t *next) {
+  m->centre = next->centre;
+  m->peak   = next->peak;
+  memcpy(m->hi, &next->sum.hi, sizeof m->hi);
+  memcpy(m->lo, &next->sum.lo, sizeof m->lo);
+  m->ring[m->pos] = x;
+  m->pos          = m->pos + 1 == m->n ? 0 : m->pos + 1;
+  if (TF_UNLIKELY(m->cnt < m->n)) m->cnt++;
+}
+
+/* The sums of a full window whose oldest input has been replaced by x, around its own mean. */
+TF_COLD __attribute__((unused)) static void tf_moments_renew(const tf_moments_t *m, double x,
+                                                             tf_moments_sums_t *sums,
+                                                             tf_moments_view_t *view) {
+  tf_sum_t offset = {0};
+  uint32_t first  = m->pos + 1 == m->n ? 0 : m->pos + 1; /* oldest that stays */
+  double   base   = m->ring[first];
   for (uint32_t i = 0, at = first; i + 1 < m->n; i++, at = at + 1 == m->n ? 0 : at + 1) {
     tf_sum_add(&offset, m->ring[at] - base);
   }
   tf_sum_add(&offset, x - base);
-  sums.centre = base + tf_sum_value(&offset) / (double)m->n; /* base itself if all are equal */
+  *sums        = (tf_moments_sums_t){0};
+  sums->centre = base + tf_sum_value(&offset) / (double)m->n; /* base itself if all are equal */
+  const tf_sum_lanes_t nothing = {0, 0};
   for (uint32_t i = 0, at = first; i + 1 < m->n; i++, at = at + 1 == m->n ? 0 : at + 1) {
-    double d = m->ring[at] - sums.centre;
-    tf_sum_add(&sums.s1, d);
-    tf_sum_add(&sums.s2, d * d);
+    tf_sum_pair_exchange(&sums->sum, tf_moments_lanes_(m->ring[at] - sums->centre), nothing);
   }
-  double d = x - sums.centre;
-  tf_sum_add(&sums.s1, d);
-  tf_sum_add(&sums.s2, d * d);
-  double s1 = tf_sum_value(&sums.s1), s2 = tf_sum_value(&sums.s2);
-  sums.peak   = s2;
-  sums.spread = s2 - s1 * s1 * m->inv_n;
-  if (sums.spread < 0) sums.spread = 0;
-  return sums;
-}
-
-/* One input, computed into *next without touching m. Returns true if the sums were taken anew. */
-TF_INLINE bool tf_moments_step(const tf_moments_t *m, double x, tf_moments_sums_t *next) {
-  *next = m->sums;
-  if (TF_UNLIKELY(m->cnt < m->n)) { /* the window fills: nothing leaves */
-    if (m->cnt == 0) next->centre = x;
-    double d = x - next->centre;
-    tf_sum_add(&next->s1, d);
-    tf_sum_add(&next->s2, d * d);
-  } else {
-    double d = x - next->centre, gone = m->ring[m->pos] - next->centre;
-    tf_sum_exchange(&next->s1, d, gone);
-    tf_sum_exchange(&next->s2, d * d, gone * gone);
-  }
-  double s1 = tf_sum_value(&next->s1), s2 = tf_sum_value(&next->s2);
-  next->peak   = s2 > next->peak ? s2 : next->peak;
-  next->spread = s2 - s1 * s1 * m->inv_n;
-  if (TF_LIKELY(next->spread >= s2 * TF_MOMENTS_CANCEL && s2 >= next->peak * TF_MOMENTS_DECAY) ||
-      m->cnt + 1 < m->n) {
-    return false;
-  }
-  *next = tf_moments_renew_(m, x);
-  return true;
-}
-
-TF_INLINE void tf_moments_keep(tf_moments_t *m, double x, const tf_moments_sums_t *next,
-                               bool renewed) {
-  m->sums = *next;
-  m->renew_cnt += renewed ? 1 : 0;
-  m->ring[m->pos] = x;
-  m->pos          = m->pos + 1 == m->n ? 0 : m->pos + 1;
-  if (m->cnt < m->n) m->cnt++;
+  tf_sum_pair_exchange(&sums->sum, tf_moments_lanes_(x - sums->centre), nothing);
+  sums->peak = sums->sum.hi[1] + sums->sum.lo[1];
+  (void)tf_moments_read(m, sums, view);
+  if (view->spread < 0) view->spread = 0;
 }
 
 TF_INLINE size_t tf_moments_bytes(const double *params) {
@@ -114,28 +119,24 @@ TF_INLINE tf_err_t tf_moments_init(tf_moments_t *m, const double *params) {
   return TF_OK;
 }
 
-/* The same over a whole series at hand, for batch: sums of x[i - n + 1 .. i], straight from the
- * array. Shares no code with the step above except the pair arithmetic of sum.h. */
+/* The same over a whole series at hand, for batch: x[i - n + 1 .. i] straight from the array, the two
+ * sums one after the other. Shares no code with the step above except the arithmetic of sum.h. */
 typedef struct tf_moments_scan {
-  double   centre, peak, spread;
+  double   centre, peak, away, spread;
   tf_sum_t s1, s2;
 } tf_moments_scan_t;
 
 __attribute__((unused)) static void tf_moments_scan(const double *x, size_t i, size_t n,
                                                     tf_moments_scan_t *scan) {
   if (i == 0) *scan = (tf_moments_scan_t){.centre = x[0]};
-  double in = x[i] - scan->centre, inv_n = 1.0 / (double)n;
-  if (i < n) {
-    tf_sum_add(&scan->s1, in);
-    tf_sum_add(&scan->s2, in * in);
-  } else {
-    double out = x[i - n] - scan->centre;
-    tf_sum_exchange(&scan->s1, in, out);
-    tf_sum_exchange(&scan->s2, in * in, out * out);
-  }
+  double in = x[i] - scan->centre, out = i < n ? 0 : x[i - n] - scan->centre;
+  double inv_n = 1.0 / (double)n;
+  tf_sum_exchange(&scan->s1, in, out);
+  tf_sum_exchange(&scan->s2, in * in, out * out);
   double s1 = scan->s1.hi + scan->s1.lo, s2 = scan->s2.hi + scan->s2.lo;
   scan->peak = s2 > scan->peak ? s2 : scan->peak;
   if (i + 1 < n) return;
+  scan->away   = s1 * inv_n;
   scan->spread = s2 - s1 * s1 * inv_n;
   if (scan->spread >= s2 * TF_MOMENTS_CANCEL && s2 >= scan->peak * TF_MOMENTS_DECAY) return;
 
@@ -151,6 +152,7 @@ __attribute__((unused)) static void tf_moments_scan(const double *x, size_t i, s
   }
   scan->peak   = scan->s2.hi + scan->s2.lo;
   double r     = scan->s1.hi + scan->s1.lo;
+  scan->away   = r * inv_n;
   scan->spread = scan->peak - r * r * inv_n;
   if (scan->spread < 0) scan->spread = 0;
 }

@@ -2,20 +2,36 @@
  * STDDEV and NumPy's std; first output at the n-th input. Accuracy and cost: moments.h. */
 #include "indicator/moments.h"
 
-static tf_indicator_result_t answer(const tf_moments_t *m, const tf_moments_sums_t *sums, double x,
-                                    double *out) {
+static tf_indicator_result_t answer(const tf_moments_t *m, const tf_moments_sums_t *sums,
+                                    const tf_moments_view_t *view, double x, double *out) {
+  (void)sums;
   (void)x;
-  return tf_parts_answer(out, __builtin_sqrt(sums->spread * m->inv_n));
+  return tf_parts_answer(out, __builtin_sqrt(view->spread * m->inv_n));
+}
+
+TF_COLD static tf_indicator_result_t update_renewed(tf_moments_t *m, double x, double *out) {
+  tf_moments_sums_t sums;
+  tf_moments_view_t view;
+  tf_moments_renew(m, x, &sums, &view);
+  tf_moments_keep(m, x, &sums);
+  m->renew_cnt++;
+  return answer(m, &sums, &view, x, out);
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   tf_moments_t *m = state;
   double        x = in->x[0];
   if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
-  tf_moments_sums_t next;
-  bool              renewed = tf_moments_step(m, x, &next);
-  tf_moments_keep(m, x, &next, renewed);
-  return m->cnt < m->n ? tf_parts_warming(out) : answer(m, &next, x, out);
+  tf_moments_sums_t next = tf_moments_step(m, x);
+  tf_moments_view_t view;
+  bool              sound = tf_moments_read(m, &next, &view);
+  if (TF_UNLIKELY(m->cnt + 1 < m->n)) {
+    tf_moments_keep(m, x, &next);
+    return tf_parts_warming(out);
+  }
+  if (TF_UNLIKELY(!sound)) return update_renewed(m, x, out);
+  tf_moments_keep(m, x, &next);
+  return answer(m, &next, &view, x, out);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
@@ -23,9 +39,10 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
   double              x = in->x[0];
   if (!tf_parts_usable(x)) return TF_INDICATOR_REJECTED;
   if (m->cnt + 1 < m->n) return tf_parts_warming(out);
-  tf_moments_sums_t next;
-  (void)tf_moments_step(m, x, &next);
-  return answer(m, &next, x, out);
+  tf_moments_sums_t next = tf_moments_step(m, x);
+  tf_moments_view_t view;
+  if (!tf_moments_read(m, &next, &view)) tf_moments_renew(m, x, &next, &view);
+  return answer(m, &next, &view, x, out);
 }
 
 static size_t state_bytes(const double *params) { return tf_moments_bytes(params); }

@@ -36,6 +36,30 @@ TF_INLINE void tf_sum_exchange(tf_sum_t *sum, double in, double out) {
   sum->lo += apart + error;
 }
 
+/* Two sums side by side in one vector register; lane by lane the same operations, so the same bits.
+ * (The compiler makes scalar code of it where the machine has no such register.) */
+typedef double tf_sum_lanes_t __attribute__((vector_size(16)));
+
+TF_INLINE tf_sum_lanes_t tf_sum_two_lanes(tf_sum_lanes_t a, tf_sum_lanes_t b,
+                                          tf_sum_lanes_t *error) {
+  tf_sum_lanes_t sum  = a + b;
+  tf_sum_lanes_t from = sum - a;
+  *error              = (a - (sum - from)) + (b - from);
+  return sum;
+}
+
+typedef struct tf_sum_pair {
+  tf_sum_lanes_t hi, lo;
+} tf_sum_pair_t;
+
+/* tf_sum_exchange of both lanes. */
+TF_INLINE void tf_sum_pair_exchange(tf_sum_pair_t *sum, tf_sum_lanes_t in, tf_sum_lanes_t out) {
+  tf_sum_lanes_t apart, error;
+  tf_sum_lanes_t change = tf_sum_two_lanes(in, -out, &apart);
+  sum->hi               = tf_sum_two_lanes(sum->hi, change, &error);
+  sum->lo += apart + error;
+}
+
 TF_INLINE double tf_sum_value(const tf_sum_t *sum) { return sum->hi + sum->lo; }
 
 /* Moves what lo has gathered into hi, so that lo stays below one unit in the last place of hi over

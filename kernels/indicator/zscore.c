@@ -3,21 +3,36 @@
  * output at the n-th input. Accuracy and cost: moments.h. */
 #include "indicator/moments.h"
 
-static tf_indicator_result_t answer(const tf_moments_t *m, const tf_moments_sums_t *sums, double x,
-                                    double *out) {
-  if (sums->spread == 0) return tf_parts_answer(out, 0.0);
-  double away = (x - sums->centre) - tf_sum_value(&sums->s1) * m->inv_n;
-  return tf_parts_answer(out, away / __builtin_sqrt(sums->spread * m->inv_n));
+static tf_indicator_result_t answer(const tf_moments_t *m, const tf_moments_sums_t *sums,
+                                    const tf_moments_view_t *view, double x, double *out) {
+  if (TF_UNLIKELY(view->spread == 0)) return tf_parts_answer(out, 0.0);
+  double away = (x - sums->centre) - view->away;
+  return tf_parts_answer(out, away / __builtin_sqrt(view->spread * m->inv_n));
+}
+
+TF_COLD static tf_indicator_result_t update_renewed(tf_moments_t *m, double x, double *out) {
+  tf_moments_sums_t sums;
+  tf_moments_view_t view;
+  tf_moments_renew(m, x, &sums, &view);
+  tf_moments_keep(m, x, &sums);
+  m->renew_cnt++;
+  return answer(m, &sums, &view, x, out);
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   tf_moments_t *m = state;
   double        x = in->x[0];
   if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
-  tf_moments_sums_t next;
-  bool              renewed = tf_moments_step(m, x, &next);
-  tf_moments_keep(m, x, &next, renewed);
-  return m->cnt < m->n ? tf_parts_warming(out) : answer(m, &next, x, out);
+  tf_moments_sums_t next = tf_moments_step(m, x);
+  tf_moments_view_t view;
+  bool              sound = tf_moments_read(m, &next, &view);
+  if (TF_UNLIKELY(m->cnt + 1 < m->n)) {
+    tf_moments_keep(m, x, &next);
+    return tf_parts_warming(out);
+  }
+  if (TF_UNLIKELY(!sound)) return update_renewed(m, x, out);
+  tf_moments_keep(m, x, &next);
+  return answer(m, &next, &view, x, out);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
@@ -25,9 +40,10 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
   double              x = in->x[0];
   if (!tf_parts_usable(x)) return TF_INDICATOR_REJECTED;
   if (m->cnt + 1 < m->n) return tf_parts_warming(out);
-  tf_moments_sums_t next;
-  (void)tf_moments_step(m, x, &next);
-  return answer(m, &next, x, out);
+  tf_moments_sums_t next = tf_moments_step(m, x);
+  tf_moments_view_t view;
+  if (!tf_moments_read(m, &next, &view)) tf_moments_renew(m, x, &next, &view);
+  return answer(m, &next, &view, x, out);
 }
 
 static size_t state_bytes(const double *params) { return tf_moments_bytes(params); }
@@ -46,7 +62,7 @@ static void batch(const double *params, const double *const *series, size_t len,
   tf_moments_scan_t scan;
   for (size_t i = 0; i < len; i++) {
     tf_moments_scan(x, i, n, &scan);
-    double away = (x[i] - scan.centre) - (scan.s1.hi + scan.s1.lo) * (1.0 / params[0]);
+    double away = (x[i] - scan.centre) - scan.away;
     double dev  = __builtin_sqrt(scan.spread * (1.0 / params[0]));
     out[0][i]   = i + 1 < n ? __builtin_nan("") : (scan.spread == 0 ? 0.0 : away / dev);
   }
