@@ -154,7 +154,7 @@ static tf_err_t net_init(net_t *net, const char *name, const uint32_t *widths, u
   *net          = (net_t){.name = name, .graph = calloc(1, sizeof *net->graph)};
   TF_ASSERT(net->graph);
   tf_err_t err = tf_shapes_mlp(net->graph, "bench", widths, width_cnt, 7);
-  if (!err) err = tf_plan_new(net->graph, tf_registry_isa_best(), &net->plan);
+  if (!err) err = tf_plan_new(net->graph, tf_op_isa_best(), &net->plan);
   if (err) return err;
   for (uint32_t n = 0; n < net->graph->node_cnt; n++)
     if (net->graph->nodes[n].weight)
@@ -258,7 +258,7 @@ static int bench(bool json, bool smoke, const char *name, const uint32_t *widths
   const char *states[] = {"warm", "cold"};
   TF_ASSERT(hists);
 #if defined(__x86_64__)
-  if (tf_registry_isa_supported(TF_OP_ISA_AVX512)) forms[form_cnt++] = loop_fma;
+  if (tf_op_isa_supported(TF_OP_ISA_AVX512)) forms[form_cnt++] = loop_fma;
 #endif
   tf_err_t err = net_init(&net, name, widths, width_cnt);
   if (err) {
@@ -278,7 +278,7 @@ static int bench(bool json, bool smoke, const char *name, const uint32_t *widths
     char label[96];
     time_forms(&net, forms, form_cnt, cold != 0, run_cnt, hists);
     uint32_t peer = tf_hist_quantile(&hists[2], 0.5) < tf_hist_quantile(&hists[1], 0.5) ? 2 : 1;
-    snprintf(label, sizeof label, "model %s fp32 %s %s", name, tf_registry_isa_name(net.plan->isa),
+    snprintf(label, sizeof label, "model %s fp32 %s %s", name, tf_op_isa_name(net.plan->isa),
              states[cold]);
     const double quantiles[] = {0.5, 0.99};
     for (int q = 0; q < 2; q++)

@@ -89,27 +89,27 @@ typedef struct tf_op {
 } tf_op_t;
 
 /* The op called name, or NULL. */
-const tf_op_t *tf_registry_find(const char *name);
+const tf_op_t *tf_op_find(const char *name);
 /* The idx-th op in alphabetical order, or NULL past the last. */
-const tf_op_t *tf_registry_at(uint32_t idx);
+const tf_op_t *tf_op_at(uint32_t idx);
 /* The op that act stands for; NULL for TF_OP_ACT_NONE. */
-const tf_op_t *tf_registry_of_act(tf_op_act_t act);
+const tf_op_t *tf_op_of_act(tf_op_act_t act);
 
 /* The widest instruction set that this CPU and its kernel support. */
-tf_op_isa_t tf_registry_isa_best(void);
-bool        tf_registry_isa_supported(tf_op_isa_t isa);
-const char *tf_registry_isa_name(tf_op_isa_t isa); /* "scalar", "avx2", "avx512" */
-bool        tf_registry_isa_parse(const char *name, tf_op_isa_t *isa);
+tf_op_isa_t tf_op_isa_best(void);
+bool        tf_op_isa_supported(tf_op_isa_t isa);
+const char *tf_op_isa_name(tf_op_isa_t isa); /* "scalar", "avx2", "avx512" */
+bool        tf_op_isa_parse(const char *name, tf_op_isa_t *isa);
 
 /* Shared by the ops' shape and cost functions. */
-tf_err_t tf_registry_shape_same(tf_op_params_t *params);
-uint64_t tf_registry_flops_elements(const tf_op_params_t *params);
-uint64_t tf_registry_bytes_elements(const tf_op_params_t *params);
+tf_err_t tf_op_shape_same(tf_op_params_t *params);
+uint64_t tf_op_flops_elements(const tf_op_params_t *params);
+uint64_t tf_op_bytes_elements(const tf_op_params_t *params);
 
 /* Checks, packing and size of the ops that hold one constant an element. */
-tf_err_t tf_registry_shape_constant(tf_op_params_t *params);
-uint64_t tf_registry_packed_cnt_constant(const tf_op_params_t *params);
-void     tf_registry_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
-                                   tf_op_params_t *packed);
+tf_err_t tf_op_shape_constant(tf_op_params_t *params);
+uint64_t tf_op_packed_cnt_constant(const tf_op_params_t *params);
+void     tf_op_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
+                             tf_op_params_t *packed);
 
 #endif
