@@ -112,7 +112,7 @@ static tf_err_t read_node(reader_t *r, json_t *node) {
   if (!name || !kind)
     return TF_ERR(E_MODEL_FORMAT, "%s: node %u has no op or name text", r->label,
                   r->graph->node_cnt);
-  const tf_op_t *op = tf_registry_find(kind);
+  const tf_op_t *op = tf_op_find(kind);
   if (!op)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: node %u: op \"%.32s\" is not known to this build",
                   r->label, r->graph->node_cnt, kind);

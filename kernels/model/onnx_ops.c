@@ -77,7 +77,7 @@ static tf_err_t constant_floats(const tf_onnx_ops_t *im, const Onnx__NodeProto *
 
 static tf_err_t append(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const char *op_name,
                        const tf_op_params_t *params, float *weight, float *bias) {
-  const tf_op_t *op = tf_registry_find(op_name);
+  const tf_op_t *op = tf_op_find(op_name);
   TF_ASSERT(op);
   /* the name goes into JSON and terminals: printable ASCII only */
   char        name[TF_GRAPH_NAME_BYTES];

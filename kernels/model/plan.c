@@ -196,9 +196,9 @@ static tf_err_t build(const tf_graph_t *graph, tf_op_isa_t isa, draft_t *drafts,
 
 tf_err_t tf_plan_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_plan_t **plan) {
   *plan = NULL;
-  if (!tf_registry_isa_supported(isa))
-    return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_registry_isa_name(isa),
-                  tf_registry_isa_name(tf_registry_isa_best()));
+  if (!tf_op_isa_supported(isa))
+    return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_op_isa_name(isa),
+                  tf_op_isa_name(tf_op_isa_best()));
   if (graph->node_cnt == 0) return TF_ERR(E_MODEL_SHAPE, "model %s has no nodes", graph->name);
   draft_t *drafts = calloc(graph->node_cnt, sizeof *drafts);
   if (!drafts) return TF_ERR(E_CORE_NO_MEMORY, "model %s: its plan", graph->name);
@@ -212,7 +212,7 @@ tf_err_t tf_plan_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_plan_t **plan)
 void tf_plan_delete(tf_plan_t *plan) { free(plan); }
 
 void tf_plan_describe_step(const tf_plan_step_t *step, char *target, size_t bytes) {
-  const tf_op_t *act = tf_registry_of_act(step->params.act);
+  const tf_op_t *act = tf_op_of_act(step->params.act);
   snprintf(target, bytes, "%s %u->%u%s%s%s", step->op->name, step->params.in_cnt,
            step->params.out_cnt, step->params.bias_cnt ? " +bias" : "", act ? " +" : "",
            act ? act->name : "");

@@ -31,9 +31,9 @@ static tf_err_t append_layer(tf_graph_t *graph, uint32_t out_cnt, bool last, uin
   tf_shapes_noise(bias, out_cnt, seed);
   for (size_t i = 0; i < weight_cnt; i++) weight[i] *= scale;
   for (uint32_t i = 0; i < out_cnt; i++) bias[i] *= 0.1f;
-  tf_err_t err = tf_graph_append(graph, tf_registry_find("gemm"), "layer", &params, weight, bias);
+  tf_err_t err = tf_graph_append(graph, tf_op_find("gemm"), "layer", &params, weight, bias);
   if (err) return err;
-  const tf_op_t *act = tf_registry_find(last ? "tanh" : "relu");
+  const tf_op_t *act = tf_op_find(last ? "tanh" : "relu");
   return tf_graph_append(graph, act, "activation", &(tf_op_params_t){0}, NULL, NULL);
 }
 

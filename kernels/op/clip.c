@@ -9,7 +9,7 @@ static tf_err_t shape(tf_op_params_t *params) {
   if (params->alpha > params->beta)
     return TF_ERR(E_MODEL_SHAPE, "clip to %g .. %g: the lower bound is above the upper",
                   (double)params->alpha, (double)params->beta);
-  return tf_registry_shape_same(params);
+  return tf_op_shape_same(params);
 }
 
 static void ref(const tf_op_params_t *params, const double *in, double *out) {
@@ -26,6 +26,6 @@ const tf_op_t tf_op_clip = {
     .ref        = ref,
     .run        = TF_LANES_TABLE,
     .nmse_max   = 0.0,
-    .flops      = tf_registry_flops_elements,
-    .bytes      = tf_registry_bytes_elements,
+    .flops      = tf_op_flops_elements,
+    .bytes      = tf_op_bytes_elements,
 };

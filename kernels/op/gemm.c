@@ -75,7 +75,7 @@ static void ref(const tf_op_params_t *params, const double *in, double *out) {
     double sum = params->bias_cnt ? (double)params->bias[o] : 0.0;
     for (uint32_t k = 0; k < params->in_cnt; k++)
       sum += (double)params->weight[(size_t)o * params->in_cnt + k] * in[k];
-    const tf_op_t *act = tf_registry_of_act(params->act);
+    const tf_op_t *act = tf_op_of_act(params->act);
     if (act) {
       tf_op_params_t one = {.in_cnt = 1, .alpha = params->alpha, .beta = params->beta};
       act->ref(&one, &sum, &out[o]);

@@ -13,10 +13,10 @@ const tf_op_t tf_op_leaky_relu = {
     .name       = "leaky_relu",
     .act        = TF_OP_ACT_LEAKY_RELU,
     .scalar_cnt = 1,
-    .shape      = tf_registry_shape_same,
+    .shape      = tf_op_shape_same,
     .ref        = ref,
     .run        = TF_LANES_TABLE,
     .nmse_max   = 1e-14,
-    .flops      = tf_registry_flops_elements,
-    .bytes      = tf_registry_bytes_elements,
+    .flops      = tf_op_flops_elements,
+    .bytes      = tf_op_bytes_elements,
 };

@@ -11,12 +11,12 @@ static void ref(const tf_op_params_t *params, const double *in, double *out) {
 const tf_op_t tf_op_mul = {
     .name       = "mul",
     .has_weight = true,
-    .shape      = tf_registry_shape_constant,
+    .shape      = tf_op_shape_constant,
     .ref        = ref,
-    .packed_cnt = tf_registry_packed_cnt_constant,
-    .pack       = tf_registry_pack_constant,
+    .packed_cnt = tf_op_packed_cnt_constant,
+    .pack       = tf_op_pack_constant,
     .run        = TF_LANES_TABLE,
     .nmse_max   = 1e-14,
-    .flops      = tf_registry_flops_elements,
-    .bytes      = tf_registry_bytes_elements,
+    .flops      = tf_op_flops_elements,
+    .bytes      = tf_op_bytes_elements,
 };

@@ -7,7 +7,8 @@
  * divisions in the same order, whatever its vector width: lanes hold different outputs, never
  * parts of one sum, and multiply and add are never contracted into FMA. So scalar, AVX2 and
  * AVX-512 agree bit for bit (tests/kernels/op checks it), and a replay on a laptop gives the
- * scores of the server. The price of doing without FMA is in bench/bench_model.c.
+ * scores of the server. bench/bench_model.c measures what doing without FMA costs: nothing on an
+ * EPYC 9005 (2026-11), which multiplies and adds on separate ports; not measured elsewhere.
  *
  * Summation order of gemm: partial sum c (0..7) adds w[o][k] * x[k] for k = c, c+8, c+16, ...; then
  * ((p0+p1)+(p2+p3)) + ((p4+p5)+(p6+p7)), then + bias. Softmax adds its terms in the same way.
@@ -89,27 +90,27 @@ typedef struct tf_op {
 } tf_op_t;
 
 /* The op called name, or NULL. */
-const tf_op_t *tf_registry_find(const char *name);
+const tf_op_t *tf_op_find(const char *name);
 /* The idx-th op in alphabetical order, or NULL past the last. */
-const tf_op_t *tf_registry_at(uint32_t idx);
+const tf_op_t *tf_op_at(uint32_t idx);
 /* The op that act stands for; NULL for TF_OP_ACT_NONE. */
-const tf_op_t *tf_registry_of_act(tf_op_act_t act);
+const tf_op_t *tf_op_of_act(tf_op_act_t act);
 
 /* The widest instruction set that this CPU and its kernel support. */
-tf_op_isa_t tf_registry_isa_best(void);
-bool        tf_registry_isa_supported(tf_op_isa_t isa);
-const char *tf_registry_isa_name(tf_op_isa_t isa); /* "scalar", "avx2", "avx512" */
-bool        tf_registry_isa_parse(const char *name, tf_op_isa_t *isa);
+tf_op_isa_t tf_op_isa_best(void);
+bool        tf_op_isa_supported(tf_op_isa_t isa);
+const char *tf_op_isa_name(tf_op_isa_t isa); /* "scalar", "avx2", "avx512" */
+bool        tf_op_isa_parse(const char *name, tf_op_isa_t *isa);
 
 /* Shared by the ops' shape and cost functions. */
-tf_err_t tf_registry_shape_same(tf_op_params_t *params);
-uint64_t tf_registry_flops_elements(const tf_op_params_t *params);
-uint64_t tf_registry_bytes_elements(const tf_op_params_t *params);
+tf_err_t tf_op_shape_same(tf_op_params_t *params);
+uint64_t tf_op_flops_elements(const tf_op_params_t *params);
+uint64_t tf_op_bytes_elements(const tf_op_params_t *params);
 
 /* Checks, packing and size of the ops that hold one constant an element. */
-tf_err_t tf_registry_shape_constant(tf_op_params_t *params);
-uint64_t tf_registry_packed_cnt_constant(const tf_op_params_t *params);
-void     tf_registry_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
-                                   tf_op_params_t *packed);
+tf_err_t tf_op_shape_constant(tf_op_params_t *params);
+uint64_t tf_op_packed_cnt_constant(const tf_op_params_t *params);
+void     tf_op_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
+                             tf_op_params_t *packed);
 
 #endif

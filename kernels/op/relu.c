@@ -10,10 +10,10 @@ static void ref(const tf_op_params_t *params, const double *in, double *out) {
 const tf_op_t tf_op_relu = {
     .name     = "relu",
     .act      = TF_OP_ACT_RELU,
-    .shape    = tf_registry_shape_same,
+    .shape    = tf_op_shape_same,
     .ref      = ref,
     .run      = TF_LANES_TABLE,
     .nmse_max = 0.0,
-    .flops    = tf_registry_flops_elements,
-    .bytes    = tf_registry_bytes_elements,
+    .flops    = tf_op_flops_elements,
+    .bytes    = tf_op_bytes_elements,
 };

@@ -13,10 +13,10 @@ static uint64_t flops(const tf_op_params_t *params) { return UINT64_C(31) * para
 const tf_op_t tf_op_tanh = {
     .name     = "tanh",
     .act      = TF_OP_ACT_TANH,
-    .shape    = tf_registry_shape_same,
+    .shape    = tf_op_shape_same,
     .ref      = ref,
     .run      = TF_LANES_TABLE,
     .nmse_max = 1e-14,
     .flops    = flops,
-    .bytes    = tf_registry_bytes_elements,
+    .bytes    = tf_op_bytes_elements,
 };

@@ -6,14 +6,14 @@
 #include "model/execute.h"
 #include "model/graph_file.h"
 #include "model/import_onnx.h"
-#include "model/load.h"
+#include "model/loader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t cnt);
 
 static void run_graph(const tf_graph_t *graph) {
   tf_plan_t *plan = NULL;
-  if (tf_plan_new(graph, tf_registry_isa_best(), &plan) == TF_OK)
-    (void)tf_load_check(graph, plan, NULL);
+  if (tf_plan_new(graph, tf_op_isa_best(), &plan) == TF_OK)
+    (void)tf_loader_check(graph, plan, NULL);
   tf_plan_delete(plan);
 }
 

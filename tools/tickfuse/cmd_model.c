@@ -13,7 +13,7 @@
 #include "model/execute.h"
 #include "model/graph_file.h"
 #include "model/import_onnx.h"
-#include "model/load.h"
+#include "model/loader.h"
 #include "model/measure.h"
 #include "model/npy.h"
 #include "model/safetensors.h"
@@ -209,7 +209,7 @@ static int parse(const command_t *command, int argc, char **argv, arguments_t *a
                      SECONDS_MAX);
       break;
     case 'i':
-      if (!tf_registry_isa_parse(optarg, &args->isa))
+      if (!tf_op_isa_parse(optarg, &args->isa))
         return usage(command->name, "--isa %s is none of scalar, avx2, avx512", optarg);
       break;
     }
@@ -233,7 +233,7 @@ int tf_cmd_model(int argc, char **argv) {
     if (strcmp(argv[1], commands[i].name) != 0) continue;
     bool        help = false;
     arguments_t args = {
-        .command = commands[i].name, .seconds = SECONDS_PRESET, .isa = tf_registry_isa_best()};
+        .command = commands[i].name, .seconds = SECONDS_PRESET, .isa = tf_op_isa_best()};
     int code = parse(&commands[i], argc - 1, argv + 1, &args, &help);
     if (code) return code;
     if (!help) return commands[i].run(&args);
@@ -286,7 +286,7 @@ static int import_with(const arguments_t *args, const char *name, const tf_featu
   if (!graph) return EXIT_FAILED;
   tf_err_t err = tf_import_onnx(args->file, name, features, graph, &report);
   if (!err) err = tf_plan_new(graph, args->isa, &plan);
-  if (!err) err = tf_load_check(graph, plan, &error_max);
+  if (!err) err = tf_loader_check(graph, plan, &error_max);
   if (!err) err = tf_graph_file_write(graph, args->out);
   int code = err ? failed(args, err) : report_import(args, graph, plan, &report, error_max);
   tf_plan_delete(plan);
@@ -347,8 +347,8 @@ static int inspect_json(const arguments_t *args, const tf_model_t *model, const 
   json_t *all = json_pack(
       "{s:s, s:s, s:s, s:I, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o, s:o, s:o}",
       "file", args->file, "name", model->name, "sha256", model->sha256_hex, "hash",
-      (json_int_t)model->hash, "precision", "fp32", "isa", tf_registry_isa_name(plan->isa),
-      "inputs", (int)model->input_cnt, "outputs", (int)model->output_cnt, "params",
+      (json_int_t)model->hash, "precision", "fp32", "isa", tf_op_isa_name(plan->isa), "inputs",
+      (int)model->input_cnt, "outputs", (int)model->output_cnt, "params",
       (json_int_t)model->param_cnt, "weight_bytes", (json_int_t)plan->weight_bytes, "scratch_bytes",
       (json_int_t)model->scratch_bytes, "flops", (json_int_t)plan->flops, "producer",
       graph->producer, "source", graph->source, "source_sha256", graph->source_sha256_hex,
@@ -375,7 +375,7 @@ static void inspect_text(const arguments_t *args, const tf_model_t *model,
          graph->producer);
   printf("precision fp32, %llu parameters, %.1f KiB packed for %s, %llu flops a row\n",
          (unsigned long long)model->param_cnt, (double)plan->weight_bytes / 1024.0,
-         tf_registry_isa_name(plan->isa), (unsigned long long)plan->flops);
+         tf_op_isa_name(plan->isa), (unsigned long long)plan->flops);
   print_cache_note(plan);
   printf("outputs   %u (%s)\n", model->output_cnt,
          model->output_cnt == 1 ? "score" : "p10, p50, p90");
@@ -399,7 +399,7 @@ static int command_inspect(const arguments_t *args) {
   tf_model_t *model;
   tf_graph_t *graph = calloc(1, sizeof *graph);
   if (!graph) return EXIT_FAILED;
-  tf_err_t err  = tf_load_model(args->file, args->isa, &model, graph);
+  tf_err_t err  = tf_loader_load(args->file, args->isa, &model, graph);
   int      code = 0;
   if (err)
     code = failed(args, err);
@@ -407,7 +407,7 @@ static int command_inspect(const arguments_t *args) {
     code = inspect_json(args, model, graph);
   else
     inspect_text(args, model, graph);
-  tf_load_unload(model);
+  tf_loader_unload(model);
   tf_graph_fini(graph);
   free(graph);
   return code;
@@ -447,11 +447,11 @@ static int command_run(const arguments_t *args) {
   if (!args->out) return usage("run", "--out Y.npy is missing");
   tf_model_t *model;
   tf_npy_t    x   = {0};
-  tf_err_t    err = tf_load_model(args->file, args->isa, &model, NULL);
+  tf_err_t    err = tf_loader_load(args->file, args->isa, &model, NULL);
   if (!err) err = tf_npy_read(&x, args->input);
   int code = err ? failed(args, err) : run_rows(args, model, &x);
   tf_npy_fini(&x);
-  tf_load_unload(model);
+  tf_loader_unload(model);
   return code;
 }
 
@@ -463,12 +463,12 @@ static int report_bench(const arguments_t *args, const tf_graph_t *graph, const 
   if (args->json)
     return print_json(json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I}", "name", graph->name,
-        "backend", "cpu", "isa", tf_registry_isa_name(plan->isa), "precision", "fp32", "p50_ns",
+        "backend", "cpu", "isa", tf_op_isa_name(plan->isa), "precision", "fp32", "p50_ns",
         (json_int_t)p50, "p99_ns", (json_int_t)p99, "p99_9_ns", (json_int_t)p99_9, "max_ns",
         (json_int_t)cold->max, "warm_p50_ns", (json_int_t)tf_hist_quantile(warm, 0.5),
         "warm_p99_ns", (json_int_t)tf_hist_quantile(warm, 0.99), "ticks_per_second",
         m->ticks_per_second, "error_max", error_max, "params", (json_int_t)graph->param_cnt));
-  printf("model %s, fp32, cpu %s, %llu parameters\n", graph->name, tf_registry_isa_name(plan->isa),
+  printf("model %s, fp32, cpu %s, %llu parameters\n", graph->name, tf_op_isa_name(plan->isa),
          (unsigned long long)graph->param_cnt);
   printf("  after 512 KiB of other data: p50 %llu ns, p99 %llu, p99.9 %llu, max %llu\n",
          (unsigned long long)p50, (unsigned long long)p99, (unsigned long long)p99_9,
@@ -505,13 +505,13 @@ static int command_bench(const arguments_t *args) {
   tf_err_t    err;
   if (!graph) return EXIT_FAILED;
   if (args->file) {
-    err = tf_load_model(args->file, args->isa, &model, graph);
+    err = tf_loader_load(args->file, args->isa, &model, graph);
   } else {
     err = tf_shapes_mlp(graph, "mlp", mlp, TF_ARRAY_CNT(mlp), 1);
     if (!err) err = tf_plan_new(graph, args->isa, &plan);
   }
   int code = err ? failed(args, err) : bench_plan(args, graph, model ? model->plan : plan);
-  tf_load_unload(model);
+  tf_loader_unload(model);
   tf_plan_delete(plan);
   tf_graph_fini(graph);
   free(graph);
@@ -549,11 +549,11 @@ static tf_err_t verify_all(const tf_graph_t *graph, const tf_plan_t *best, verdi
   tf_err_t err = TF_OK;
   *v           = (verdict_t){.same_bits = true};
   for (int isa = 0; isa < TF_OP_ISA_CNT && !err; isa++) {
-    if (!tf_registry_isa_supported((tf_op_isa_t)isa)) continue;
+    if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
     tf_plan_t *plan        = NULL;
     double     check_error = 0.0, error = 0.0;
     err = tf_plan_new(graph, (tf_op_isa_t)isa, &plan);
-    if (!err) err = tf_load_check(graph, plan, &check_error);
+    if (!err) err = tf_loader_check(graph, plan, &check_error);
     if (!err) err = tf_measure_error(graph, plan, ERROR_ROWS, &error);
     if (!err) err = compare_bits(best, plan, &v->same_bits);
     v->check_error_max = fmax(v->check_error_max, check_error);
@@ -572,7 +572,7 @@ static int command_verify(const arguments_t *args) {
   int         code  = 0;
   tf_graph_t *graph = calloc(1, sizeof *graph);
   if (!graph) return EXIT_FAILED;
-  tf_err_t err = tf_load_model(args->file, args->isa, &model, graph);
+  tf_err_t err = tf_loader_load(args->file, args->isa, &model, graph);
   if (!err) err = verify_all(graph, model->plan, &v);
   if (err)
     code = failed(args, err);
@@ -586,7 +586,7 @@ static int command_verify(const arguments_t *args) {
            "double, the same bits on %u instruction sets\n",
            args->file, model->sha256_hex, graph->check_cnt, v.check_error_max, ERROR_ROWS,
            v.error_max, v.isa_cnt);
-  tf_load_unload(model);
+  tf_loader_unload(model);
   tf_graph_fini(graph);
   free(graph);
   return code;

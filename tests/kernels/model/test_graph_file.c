@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 #include "model/graph_file.h"
-#include "model/load.h"
+#include "model/loader.h"
 #include "model/shapes.h"
 
 static char path[64];
@@ -234,7 +234,7 @@ static void written_graph_is_read_back_alike(void **state) {
   tf_safetensors_t st;
   assert_int_equal(tf_shapes_mlp(graph, "mlp", (uint32_t[]){5, 9, 3}, 3, 4), TF_OK);
   tf_op_params_t clip = {.alpha = -0.1f, .beta = 3.4028234664e38f};
-  assert_int_equal(tf_graph_append(graph, tf_registry_find("clip"), "c", &clip, NULL, NULL), TF_OK);
+  assert_int_equal(tf_graph_append(graph, tf_op_find("clip"), "c", &clip, NULL, NULL), TF_OK);
   assert_int_equal(tf_graph_make_checks(graph), TF_OK);
   assert_int_equal(tf_graph_file_write(graph, path), TF_OK);
   assert_int_equal(tf_safetensors_read(&st, path), TF_OK);

@@ -6,7 +6,7 @@
 #include "core/arena.h"
 #include "core/error.h"
 #include "model/execute.h"
-#include "model/load.h"
+#include "model/loader.h"
 #include "model/measure.h"
 #include "model/shapes.h"
 
@@ -31,7 +31,7 @@ static tf_graph_t *graph_of(uint32_t input_cnt, const node_spec_t *specs, size_t
   assert_non_null(graph);
   assert_int_equal(tf_graph_init(graph, "test", input_cnt), TF_OK);
   for (size_t i = 0; i < cnt; i++) {
-    const tf_op_t *op     = tf_registry_find(specs[i].op);
+    const tf_op_t *op     = tf_op_find(specs[i].op);
     tf_op_params_t params = {.alpha = specs[i].alpha, .beta = specs[i].beta};
     float         *weight = NULL, *bias = NULL;
     if (op->has_bias) {
@@ -77,9 +77,8 @@ static void nodes_that_do_not_fit_are_refused_with_their_name(void **state) {
   },
                                    1);
   tf_op_params_t params = {.weight_cnt = 4};
-  assert_int_equal(
-      tf_graph_append(graph, tf_registry_find("add"), "shift", &params, noise(4), NULL),
-      E_MODEL_SHAPE);
+  assert_int_equal(tf_graph_append(graph, tf_op_find("add"), "shift", &params, noise(4), NULL),
+                   E_MODEL_SHAPE);
   assert_non_null(strstr(tf_error_text(), "add \"shift\""));
   assert_int_equal(graph->node_cnt, 1);
   static const float bad[] = {NAN, INFINITY, -INFINITY, 1e-40f};
@@ -87,9 +86,8 @@ static void nodes_that_do_not_fit_are_refused_with_their_name(void **state) {
     float *weight     = noise(3);
     weight[2]         = bad[i];
     params.weight_cnt = 3;
-    assert_int_equal(
-        tf_graph_append(graph, tf_registry_find("mul"), "scale", &params, weight, NULL),
-        E_MODEL_WEIGHTS);
+    assert_int_equal(tf_graph_append(graph, tf_op_find("mul"), "scale", &params, weight, NULL),
+                     E_MODEL_WEIGHTS);
     assert_non_null(strstr(tf_error_text(), "tensor 1.mul.weight: element 2 is"));
   }
   graph_delete(graph);
@@ -125,7 +123,7 @@ static void fusing_shortens_the_plan_and_keeps_the_answers(void **state) {
   (void)state;
   for (size_t i = 0; i < TF_ARRAY_CNT(fusions); i++)
     for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_registry_isa_supported((tf_op_isa_t)isa)) continue;
+      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
       tf_graph_t *graph     = graph_of_text(fusions[i][0]);
       tf_plan_t  *plan      = plan_of(graph, (tf_op_isa_t)isa);
       char        text[128] = "";
@@ -137,7 +135,7 @@ static void fusing_shortens_the_plan_and_keeps_the_answers(void **state) {
       assert_string_equal(text, fusions[i][1]);
       assert_int_equal(plan->steps[0].node_first, 0);
       assert_int_equal(plan->steps[plan->step_cnt - 1].node_last, graph->node_cnt - 1);
-      assert_int_equal(tf_load_check(graph, plan, NULL), TF_OK);
+      assert_int_equal(tf_loader_check(graph, plan, NULL), TF_OK);
       assert_int_equal(tf_measure_error(graph, plan, 50, &error_max), TF_OK);
       if (!(error_max < 1e-5)) fail_msg("%s: off by %g", fusions[i][0], error_max);
       tf_plan_delete(plan);
@@ -161,11 +159,11 @@ static void shift_of_a_large_input_loses_no_digits(void **state) {
   for (size_t i = 0; i < TF_ARRAY_CNT(nodes); i++) {
     float *weight = malloc(sizeof *weight);
     *weight       = nodes[i].value;
-    assert_int_equal(tf_graph_append(graph, tf_registry_find(nodes[i].op), "n",
+    assert_int_equal(tf_graph_append(graph, tf_op_find(nodes[i].op), "n",
                                      &(tf_op_params_t){.weight_cnt = 1}, weight, NULL),
                      TF_OK);
   }
-  tf_plan_t           *plan = plan_of(graph, tf_registry_isa_best());
+  tf_plan_t           *plan = plan_of(graph, tf_op_isa_best());
   TF_ALIGNED(64) float scratch[64];
   float                row = 100000.1171875f, out; /* exact in float */
   double               want;
@@ -184,10 +182,9 @@ static void folds_that_would_overflow_are_left_out(void **state) {
   assert_int_equal(tf_graph_init(graph, "wide", 1), TF_OK);
   *scale = 1e30f, *weight = 1e30f;
   tf_op_params_t one = {.weight_cnt = 1};
-  assert_int_equal(tf_graph_append(graph, tf_registry_find("mul"), "s", &one, scale, NULL), TF_OK);
-  assert_int_equal(tf_graph_append(graph, tf_registry_find("gemm"), "w", &one, weight, NULL),
-                   TF_OK);
-  tf_plan_t *plan = plan_of(graph, tf_registry_isa_best());
+  assert_int_equal(tf_graph_append(graph, tf_op_find("mul"), "s", &one, scale, NULL), TF_OK);
+  assert_int_equal(tf_graph_append(graph, tf_op_find("gemm"), "w", &one, weight, NULL), TF_OK);
+  tf_plan_t *plan = plan_of(graph, tf_op_isa_best());
   assert_int_equal(plan->step_cnt, 2);
   TF_ALIGNED(64) float scratch[64];
   float                row = 1e-35f, out;
@@ -207,7 +204,7 @@ static void same_row_gives_the_same_bits_whatever_ran_before(void **state) {
   float *rows = noise((size_t)ROWS * graph->input_cnt);
   float  first[ROWS][3], out[3];
   for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-    if (!tf_registry_isa_supported((tf_op_isa_t)isa)) continue;
+    if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
     tf_plan_t *plan    = plan_of(graph, (tf_op_isa_t)isa);
     float     *scratch = aligned_alloc(64, plan->scratch_bytes);
     /* scratch that holds NaN must not leak into a row */
@@ -234,7 +231,7 @@ static void rows_need_no_more_than_a_floats_alignment_and_exact_size(void **stat
   static const char *const texts[] = {"clip gemm", "gemm tanh", "sigmoid", "softmax"};
   for (size_t t = 0; t < TF_ARRAY_CNT(texts); t++) {
     tf_graph_t *graph   = graph_of_text(texts[t]);
-    tf_plan_t  *plan    = plan_of(graph, tf_registry_isa_best());
+    tf_plan_t  *plan    = plan_of(graph, tf_op_isa_best());
     float      *scratch = aligned_alloc(64, plan->scratch_bytes); /* asan guards its ends */
     float      *row     = malloc((plan->input_cnt + 1) * sizeof *row);
     float      *aligned = noise(plan->input_cnt);
@@ -256,7 +253,7 @@ static void rows_need_no_more_than_a_floats_alignment_and_exact_size(void **stat
 static void running_on_a_sealed_lane_allocates_nothing(void **state) {
   (void)state;
   tf_graph_t *graph   = graph_of_text("clip gemm relu softmax gemm tanh");
-  tf_plan_t  *plan    = plan_of(graph, tf_registry_isa_best());
+  tf_plan_t  *plan    = plan_of(graph, tf_op_isa_best());
   float      *scratch = aligned_alloc(64, plan->scratch_bytes);
   float      *row = noise(plan->input_cnt), *out = noise(plan->output_cnt);
   tf_arena_seal_all();
@@ -275,7 +272,7 @@ static void nan_in_a_row_comes_out(void **state) {
   (void)state;
   tf_graph_t *graph = calloc(1, sizeof *graph);
   assert_int_equal(tf_shapes_mlp(graph, "mlp", mlp_widths, 4, 9), TF_OK);
-  tf_plan_t *plan    = plan_of(graph, tf_registry_isa_best());
+  tf_plan_t *plan    = plan_of(graph, tf_op_isa_best());
   float     *scratch = aligned_alloc(64, plan->scratch_bytes);
   float     *row     = noise(graph->input_cnt), out[3];
   for (uint32_t i = 0; i < graph->input_cnt; i++) {

@@ -59,9 +59,9 @@ static void activations_stay_within_their_stated_ulps(void **state) {
   (void)state;
   for (size_t i = 0; i < TF_ARRAY_CNT(activations); i++) {
     const activation_t *a     = &activations[i];
-    const tf_op_t      *op    = tf_registry_find(a->name);
+    const tf_op_t      *op    = tf_op_find(a->name);
     float               at    = 0.0f;
-    double              worst = worst_of(a, op ? op->run[tf_registry_isa_best()] : map_exp, &at);
+    double              worst = worst_of(a, op ? op->run[tf_op_isa_best()] : map_exp, &at);
     print_message("%s: %.2f ulp at %.9g, at most %.2f allowed\n", a->name, worst, (double)at,
                   a->ulps_max);
     assert_true(worst <= a->ulps_max);
@@ -81,8 +81,8 @@ static void every_instruction_set_gives_the_same_bits_at_each_magnitude(void **s
     }
     for (size_t n = 0; n < TF_ARRAY_CNT(names); n++)
       for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-        if (!tf_registry_isa_supported((tf_op_isa_t)isa)) continue;
-        tf_registry_find(names[n])->run[isa](&params, in, out[isa]);
+        if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+        tf_op_find(names[n])->run[isa](&params, in, out[isa]);
         assert_memory_equal(out[isa], out[TF_OP_ISA_SCALAR], sizeof out[isa]);
       }
   }

@@ -77,7 +77,7 @@ static void check_case(const shape_case_t *c) {
     c->op->ref(&params, in_ref, out_ref);
     for (uint32_t o = 0; o < params.out_cnt; o++) power += out_ref[o] * out_ref[o];
     for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_registry_isa_supported((tf_op_isa_t)isa)) continue;
+      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
       run(c, &params, (tf_op_isa_t)isa);
       for (uint32_t o = 0; o < params.out_cnt; o++) {
         double diff = (double)out[isa][o] - out_ref[o];
@@ -85,20 +85,20 @@ static void check_case(const shape_case_t *c) {
       }
       if (memcmp(out[isa], out[TF_OP_ISA_SCALAR], params.out_cnt * sizeof(float)) != 0)
         fail_msg("%s %u -> %u: %s and scalar differ in bits", c->op->name, params.in_cnt,
-                 params.out_cnt, tf_registry_isa_name((tf_op_isa_t)isa));
+                 params.out_cnt, tf_op_isa_name((tf_op_isa_t)isa));
     }
   }
   for (int isa = 0; isa < TF_OP_ISA_CNT; isa++)
     if (!(error[isa] <= c->op->nmse_max * power))
       fail_msg("%s %u -> %u, act %d, on %s: NMSE %g, at most %g", c->op->name, params.in_cnt,
-               params.out_cnt, (int)c->act, tf_registry_isa_name((tf_op_isa_t)isa),
-               error[isa] / power, c->op->nmse_max);
+               params.out_cnt, (int)c->act, tf_op_isa_name((tf_op_isa_t)isa), error[isa] / power,
+               c->op->nmse_max);
 }
 
 static void each_case(void (*visit)(const shape_case_t *)) {
   fill();
   const tf_op_t *op;
-  for (uint32_t idx = 0; (op = tf_registry_at(idx)) != NULL; idx++)
+  for (uint32_t idx = 0; (op = tf_op_at(idx)) != NULL; idx++)
     for (size_t w = 0; w < TF_ARRAY_CNT(widths); w++) {
       shape_case_t c = {.op = op, .in_cnt = widths[w], .alpha = -0.25f, .beta = 0.75f};
       if (!op->has_bias) {
@@ -134,12 +134,12 @@ static void gemm_adds_in_the_documented_order(void **state) {
   (void)state;
   fill();
   for (size_t w = 0; w < TF_ARRAY_CNT(widths); w++) {
-    shape_case_t   c      = {tf_registry_find("gemm"), widths[w], 19, true, TF_OP_ACT_NONE, 0, 0};
+    shape_case_t   c      = {tf_op_find("gemm"), widths[w], 19, true, TF_OP_ACT_NONE, 0, 0};
     tf_op_params_t params = params_of(&c);
-    run(&c, &params, tf_registry_isa_best());
+    run(&c, &params, tf_op_isa_best());
     for (uint32_t o = 0; o < c.out_cnt; o++) {
       float want = in_documented_order(weight + (size_t)o * c.in_cnt, in, c.in_cnt, bias[o]);
-      assert_memory_equal(&out[tf_registry_isa_best()][o], &want, sizeof want);
+      assert_memory_equal(&out[tf_op_isa_best()][o], &want, sizeof want);
     }
   }
 }
@@ -153,13 +153,13 @@ static void check_nan(const shape_case_t *c) {
   for (size_t n = 0; n < TF_ARRAY_CNT(nan_bits); n++) {
     memcpy(&in[victim], &nan_bits[n], sizeof in[victim]);
     for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_registry_isa_supported((tf_op_isa_t)isa)) continue;
+      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
       run(c, &params, (tf_op_isa_t)isa);
       bool all = c->op->has_bias || strcmp(c->op->name, "softmax") == 0;
       for (uint32_t o = 0; o < params.out_cnt; o++)
         if ((all || o == victim) && !isnan(out[isa][o]))
           fail_msg("%s %u -> %u, act %d, on %s turned a NaN into %g", c->op->name, params.in_cnt,
-                   params.out_cnt, (int)c->act, tf_registry_isa_name((tf_op_isa_t)isa),
+                   params.out_cnt, (int)c->act, tf_op_isa_name((tf_op_isa_t)isa),
                    (double)out[isa][o]);
     }
   }
@@ -173,8 +173,8 @@ static void nan_in_a_row_reaches_the_outputs(void **state) {
 
 static void sizes_that_disagree_are_refused_by_name_of_the_size(void **state) {
   (void)state;
-  const tf_op_t *gemm = tf_registry_find("gemm"), *mul = tf_registry_find("mul");
-  const tf_op_t *clip = tf_registry_find("clip"), *relu = tf_registry_find("relu");
+  const tf_op_t *gemm = tf_op_find("gemm"), *mul = tf_op_find("mul");
+  const tf_op_t *clip = tf_op_find("clip"), *relu = tf_op_find("relu");
   const struct {
     const tf_op_t *op;
     tf_op_params_t params;
@@ -204,22 +204,22 @@ static void sizes_that_disagree_are_refused_by_name_of_the_size(void **state) {
 static void registry_is_complete_and_finds_by_name(void **state) {
   (void)state;
   const tf_op_t *op;
-  for (uint32_t idx = 0; (op = tf_registry_at(idx)) != NULL; idx++) {
-    assert_ptr_equal(tf_registry_find(op->name), op);
+  for (uint32_t idx = 0; (op = tf_op_at(idx)) != NULL; idx++) {
+    assert_ptr_equal(tf_op_find(op->name), op);
     assert_non_null(op->shape);
     assert_non_null(op->ref);
     assert_non_null(op->flops);
     assert_non_null(op->bytes);
     assert_int_equal(op->has_weight, op->pack != NULL);
     for (int isa = 0; isa < TF_OP_ISA_CNT; isa++)
-      if (tf_registry_isa_supported((tf_op_isa_t)isa)) assert_non_null(op->run[isa]);
+      if (tf_op_isa_supported((tf_op_isa_t)isa)) assert_non_null(op->run[isa]);
   }
-  assert_null(tf_registry_find("conv"));
+  assert_null(tf_op_find("conv"));
   for (int act = 1; act < TF_OP_ACT_CNT; act++) {
-    assert_non_null(tf_registry_of_act((tf_op_act_t)act));
-    assert_int_equal(tf_registry_of_act((tf_op_act_t)act)->act, act);
+    assert_non_null(tf_op_of_act((tf_op_act_t)act));
+    assert_int_equal(tf_op_of_act((tf_op_act_t)act)->act, act);
   }
-  assert_null(tf_registry_of_act(TF_OP_ACT_NONE));
+  assert_null(tf_op_of_act(TF_OP_ACT_NONE));
 }
 
 int main(void) {

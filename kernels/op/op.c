@@ -17,22 +17,22 @@ static const tf_op_t *const ops[] = {
 static const char *const isa_names[] = {"scalar", "avx2", "avx512"};
 TF_STATIC_ASSERT(TF_ARRAY_CNT(isa_names) == TF_OP_ISA_CNT, "a name for each instruction set");
 
-const tf_op_t *tf_registry_find(const char *name) {
+const tf_op_t *tf_op_find(const char *name) {
   for (size_t i = 0; i < TF_ARRAY_CNT(ops); i++)
     if (strcmp(ops[i]->name, name) == 0) return ops[i];
   return NULL;
 }
 
-const tf_op_t *tf_registry_at(uint32_t idx) { return idx < TF_ARRAY_CNT(ops) ? ops[idx] : NULL; }
+const tf_op_t *tf_op_at(uint32_t idx) { return idx < TF_ARRAY_CNT(ops) ? ops[idx] : NULL; }
 
-const tf_op_t *tf_registry_of_act(tf_op_act_t act) {
+const tf_op_t *tf_op_of_act(tf_op_act_t act) {
   if (act == TF_OP_ACT_NONE) return NULL;
   for (size_t i = 0; i < TF_ARRAY_CNT(ops); i++)
     if (ops[i]->act == act) return ops[i];
   return NULL;
 }
 
-bool tf_registry_isa_supported(tf_op_isa_t isa) {
+bool tf_op_isa_supported(tf_op_isa_t isa) {
   switch (isa) {
 #if defined(__x86_64__)
   case TF_OP_ISA_AVX2: return __builtin_cpu_supports("avx2");
@@ -44,18 +44,18 @@ bool tf_registry_isa_supported(tf_op_isa_t isa) {
   }
 }
 
-tf_op_isa_t tf_registry_isa_best(void) {
+tf_op_isa_t tf_op_isa_best(void) {
   for (int isa = TF_OP_ISA_CNT - 1; isa > TF_OP_ISA_SCALAR; isa--)
-    if (tf_registry_isa_supported((tf_op_isa_t)isa)) return (tf_op_isa_t)isa;
+    if (tf_op_isa_supported((tf_op_isa_t)isa)) return (tf_op_isa_t)isa;
   return TF_OP_ISA_SCALAR;
 }
 
-const char *tf_registry_isa_name(tf_op_isa_t isa) {
+const char *tf_op_isa_name(tf_op_isa_t isa) {
   TF_ASSERT(isa < TF_OP_ISA_CNT);
   return isa_names[isa];
 }
 
-bool tf_registry_isa_parse(const char *name, tf_op_isa_t *isa) {
+bool tf_op_isa_parse(const char *name, tf_op_isa_t *isa) {
   for (int i = 0; i < TF_OP_ISA_CNT; i++)
     if (strcmp(name, isa_names[i]) == 0) {
       *isa = (tf_op_isa_t)i;
@@ -64,7 +64,7 @@ bool tf_registry_isa_parse(const char *name, tf_op_isa_t *isa) {
   return false;
 }
 
-tf_err_t tf_registry_shape_same(tf_op_params_t *params) {
+tf_err_t tf_op_shape_same(tf_op_params_t *params) {
   if (params->in_cnt == 0 || params->in_cnt > TF_OP_WIDTH_MAX)
     return TF_ERR(E_MODEL_SHAPE, "a row of %u values, 1 to %u are allowed", params->in_cnt,
                   TF_OP_WIDTH_MAX);
@@ -75,28 +75,28 @@ tf_err_t tf_registry_shape_same(tf_op_params_t *params) {
   return TF_OK;
 }
 
-uint64_t tf_registry_flops_elements(const tf_op_params_t *params) { return params->in_cnt; }
+uint64_t tf_op_flops_elements(const tf_op_params_t *params) { return params->in_cnt; }
 
-uint64_t tf_registry_bytes_elements(const tf_op_params_t *params) {
+uint64_t tf_op_bytes_elements(const tf_op_params_t *params) {
   return sizeof(float) * (UINT64_C(2) * params->in_cnt + params->weight_cnt);
 }
 
-tf_err_t tf_registry_shape_constant(tf_op_params_t *params) {
+tf_err_t tf_op_shape_constant(tf_op_params_t *params) {
   if (params->weight_cnt != params->in_cnt)
     return TF_ERR(E_MODEL_SHAPE, "%llu constants for a row of %u values",
                   (unsigned long long)params->weight_cnt, params->in_cnt);
-  return tf_registry_shape_same(params);
+  return tf_op_shape_same(params);
 }
 
-uint64_t tf_registry_packed_cnt_constant(const tf_op_params_t *params) {
+uint64_t tf_op_packed_cnt_constant(const tf_op_params_t *params) {
   return tf_align_up(params->in_cnt, TF_OP_PAD);
 }
 
-void tf_registry_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
-                               tf_op_params_t *packed) {
+void tf_op_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
+                         tf_op_params_t *packed) {
   (void)isa;
   *packed = *params;
-  memset(target, 0, tf_registry_packed_cnt_constant(params) * sizeof *target);
+  memset(target, 0, tf_op_packed_cnt_constant(params) * sizeof *target);
   memcpy(target, params->weight, params->in_cnt * sizeof *target);
   packed->weight = target;
 }

@@ -1,4 +1,4 @@
-#include "model/load.h"
+#include "model/loader.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static void run(const tf_model_t *model, void *scratch, const float *row, float 
   tf_execute_row(model->plan, scratch, row, out);
 }
 
-tf_err_t tf_load_check(const tf_graph_t *graph, const tf_plan_t *plan, double *error_max) {
+tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_plan_t *plan, double *error_max) {
   float *scratch = aligned_alloc(TF_LINE_BYTES, plan->scratch_bytes);
   float *out     = malloc(plan->output_cnt * sizeof *out);
   if (error_max) *error_max = 0.0;
@@ -22,11 +22,11 @@ tf_err_t tf_load_check(const tf_graph_t *graph, const tf_plan_t *plan, double *e
       double want  = (double)graph->check_outputs[(size_t)r * graph->output_cnt + o];
       double error = fabs((double)out[o] - want) / fmax(1.0, fabs(want));
       if (error_max && !(error <= *error_max)) *error_max = error;
-      if (!(error <= TF_LOAD_CHECK_ERROR_MAX))
+      if (!(error <= TF_LOADER_CHECK_ERROR_MAX))
         err = TF_ERR(E_MODEL_CHECK,
                      "model %s: known answer %u, output %u: %.9g came out, %.9g was stored, a "
                      "relative error of %.1g, at most %.1g is allowed",
-                     graph->name, r, o, (double)out[o], want, error, TF_LOAD_CHECK_ERROR_MAX);
+                     graph->name, r, o, (double)out[o], want, error, TF_LOADER_CHECK_ERROR_MAX);
     }
   }
   free(scratch);
@@ -73,11 +73,11 @@ static tf_err_t load_graph(const tf_safetensors_t *st, const char *path, tf_op_i
   if (err) return err; /* it names the file */
   err = check_outputs(graph);
   if (!err) err = tf_plan_new(graph, isa, plan);
-  if (!err) err = tf_load_check(graph, *plan, NULL);
+  if (!err) err = tf_loader_check(graph, *plan, NULL);
   return err ? tf_error_add(err, "loading %s", path) : TF_OK;
 }
 
-tf_err_t tf_load_model(const char *path, tf_op_isa_t isa, tf_model_t **model, tf_graph_t *graph) {
+tf_err_t tf_loader_load(const char *path, tf_op_isa_t isa, tf_model_t **model, tf_graph_t *graph) {
   tf_safetensors_t st;
   tf_graph_t      *parsed = calloc(1, sizeof *parsed);
   tf_plan_t       *plan   = NULL;
@@ -97,7 +97,7 @@ tf_err_t tf_load_model(const char *path, tf_op_isa_t isa, tf_model_t **model, tf
   return err;
 }
 
-void tf_load_unload(tf_model_t *model) {
+void tf_loader_unload(tf_model_t *model) {
   if (!model) return;
   tf_plan_delete(model->plan);
   free(model->features);
@@ -105,7 +105,7 @@ void tf_load_unload(tf_model_t *model) {
 }
 
 static tf_err_t load_best(const char *path, tf_model_t **model) {
-  return tf_load_model(path, tf_registry_isa_best(), model, NULL);
+  return tf_loader_load(path, tf_op_isa_best(), model, NULL);
 }
 
-const tf_model_loader_t tf_model_loader = {.load = load_best, .unload = tf_load_unload};
+const tf_model_loader_t tf_model_loader = {.load = load_best, .unload = tf_loader_unload};
