@@ -129,7 +129,6 @@ static int write_headers(struct lws *wsi, const tf_reply_t *reply) {
 
 static int on_request(tf_http_t *http, struct lws *wsi, session_t *session, const char *path,
                       size_t path_cnt) {
-  if (session->reply.type) return -1;                 /* a second request on one connection */
   if (strnlen(path, path_cnt) != path_cnt) path = ""; /* %00 in it: no page's name */
   make_reply(http, wsi, path, &session->reply);
   bool is_head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
@@ -178,7 +177,6 @@ static void on_listen_ready(tf_http_t *http, int listen_fd) {
   if (!wsi) return;                    /* fd is closed by the failed adoption */
   lws_set_opaque_user_data(wsi, http); /* tells the counted connections from the listener */
   http->connection_cnt++;
-  lws_set_timer_usecs(wsi, (lws_usec_t)(TF_HTTP_HEADER_NS_MAX / TF_NS_PER_US));
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
