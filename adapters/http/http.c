@@ -129,7 +129,6 @@ static int write_headers(struct lws *wsi, const tf_reply_t *reply) {
 
 static int on_request(tf_http_t *http, struct lws *wsi, session_t *session, const char *path,
                       size_t path_cnt) {
-  if (session->reply.type) return -1;                 /* a second request on one connection */
   if (strnlen(path, path_cnt) != path_cnt) path = ""; /* %00 in it: no page's name */
   make_reply(http, wsi, path, &session->reply);
   bool is_head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
@@ -178,7 +177,6 @@ static void on_listen_ready(tf_http_t *http, int listen_fd) {
   if (!wsi) return;                    /* fd is closed by the failed adoption */
   lws_set_opaque_user_data(wsi, http); /* tells the counted connections from the listener */
   http->connection_cnt++;
-  lws_set_timer_usecs(wsi, (lws_usec_t)(TF_HTTP_HEADER_NS_MAX / TF_NS_PER_US));
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -204,19 +202,21 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* ---- start and stop ---- */
 
-/* libwebsockets' own words, at most one line a second: a peer can provoke them at will. Its level is
- * one of the process, and so is this. HTTP thread, and the thread that starts it before that. */
+/* libwebsockets' own words, at most one line a second: a peer can provoke them at will. The library
+ * has one log for the process, so any listener's thread may come here. */
 static void on_log(int level, const char *line) {
   static uint64_t last_ns, held_cnt;
-  uint64_t        now_ns = tf_clock_monotonic_ns();
-  if (last_ns && now_ns - last_ns < LOG_NS_BETWEEN) {
-    held_cnt++;
+  uint64_t        now_ns    = tf_clock_monotonic_ns();
+  uint64_t        before_ns = tf_load_relaxed(&last_ns); /* relaxed: a line too many is no harm */
+  if (before_ns && now_ns - before_ns < LOG_NS_BETWEEN) {
+    tf_count_add(&held_cnt, 1);
     return;
   }
   tf_log(level == LLL_ERR ? TF_LOG_ERROR : TF_LOG_WARN, "libwebsockets", "held=%llu text=\"%.*s\"",
-         (unsigned long long)held_cnt, (int)strcspn(line, "\n"), line);
-  last_ns  = now_ns;
-  held_cnt = 0;
+         (unsigned long long)tf_load_relaxed(&held_cnt), /* relaxed: as above */
+         (int)strcspn(line, "\n"), line);
+  tf_store_relaxed(&last_ns, now_ns); /* relaxed: as above */
+  tf_store_relaxed(&held_cnt, 0);     /* relaxed: as above */
 }
 
 static tf_err_t listen_failed(const tf_http_config_t *config, const char *why) {

@@ -4,9 +4,11 @@
  *
  * Limits (FAULTS.md section 3, HTTP dashboard): GET and HEAD only; one request a connection; at
  * most 64 connections, a further one is closed at once; headers of at most 8 KiB within 2 s; the
- * reply taken within 10 s. Bound to loopback, it answers only requests whose Host is loopback too, so
- * that a web page cannot read it through a name that it resolves to 127.0.0.1 (DNS rebinding). Bound
- * elsewhere it has no authentication: a proxy in front is the operator's. */
+ * reply taken within 10 s. Bound to loopback, it answers only requests whose Host is loopback too,
+ * so that a web page cannot read it through a name that it resolves to 127.0.0.1 (DNS rebinding).
+ * Bound elsewhere it has no authentication: a proxy in front is the operator's.
+ *
+ * libwebsockets ignores SIGPIPE for the whole process from tf_http_start on. */
 #ifndef TF_HTTP_HTTP_H
 #define TF_HTTP_HTTP_H
 

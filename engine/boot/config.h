@@ -102,7 +102,7 @@ typedef struct tf_config_bar_size {
 #define TF_CONFIG_CTYPE_NAME     const char *
 #define TF_CONFIG_CTYPE_IDENT    const char *
 #define TF_CONFIG_CTYPE_TEXT     const char *
-#define TF_CONFIG_CTYPE_FILE     const char * /* resolved: relative to the config file, or as given */
+#define TF_CONFIG_CTYPE_FILE     const char * /* resolved, see config_value.c */
 #define TF_CONFIG_CTYPE_TEXTS    tf_config_texts_t
 #define TF_CONFIG_CTYPE_URL      tf_config_url_t
 #define TF_CONFIG_CTYPE_LISTEN   tf_config_listen_t

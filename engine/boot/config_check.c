@@ -6,8 +6,8 @@
 #include "boot/config_value.h"
 #include "core/nearest.h"
 
-/* The value to point at for a path: its own where somebody wrote it, else what was written beside it
- * in the same mapping, else NULL. */
+/* The value to point at for a path: its own where somebody wrote it, else what was written beside
+ * it in the same mapping, else NULL. */
 static const tf_config_value_t *written_near(const tf_config_t *config, const char *path) {
   const tf_config_value_t *own = tf_config_value_at(config, path);
   if (own && own->source != TF_CONFIG_SOURCE_DEFAULT) return own;
@@ -59,9 +59,12 @@ static void check_known(tf_config_t *config, const char *path, const char *name,
   const char *near = tf_nearest_name(name, names, cnt);
   char        found[TF_CONFIG_FOUND_BYTES];
   tf_config_report_escape(name, strlen(name), found, sizeof found);
+  if (cnt == 0) {
+    report(config, E_CONFIG_VALUE, path, "no %s is named \"%s\": there is none", what, found);
+    return;
+  }
   report(config, E_CONFIG_VALUE, path, "no %s is named \"%s\";%s%s%s allowed: %s", what, found,
-         near ? " did you mean \"" : "", near ? near : "", near ? "\"?" : "",
-         cnt ? allowed : "none is defined");
+         near ? " did you mean \"" : "", near ? near : "", near ? "\"?" : "", allowed);
 }
 
 #define NAMES_OF(config, list, cnt, names)                                                         \

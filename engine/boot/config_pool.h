@@ -10,7 +10,8 @@ typedef struct tf_config_pool {
   struct tf_config_chunk *chunks; /* newest first */
 } tf_config_pool_t;
 
-/* bytes of zeroed memory, 16-byte aligned; NULL when the system has none. A zeroed pool is empty. */
+/* bytes of zeroed memory, 16-byte aligned; NULL when the system has none. A zeroed pool is
+ * empty. */
 void *tf_config_pool_take(tf_config_pool_t *pool, size_t bytes);
 /* text_cnt bytes of text and a NUL. NULL as above. */
 char *tf_config_pool_text(tf_config_pool_t *pool, const char *text, size_t text_cnt);

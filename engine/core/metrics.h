@@ -104,8 +104,8 @@ size_t tf_metrics_footprint(uint32_t block_cnt, uint32_t hist_block_cnt);
  * E_CORE_ARGUMENT recorded: memory NULL, misaligned or too small for the header. */
 tf_metrics_t *tf_metrics_new(void *memory, size_t bytes);
 
-/* A page that somebody else made, in memory of bytes bytes (a read-only mapping will do). NULL, with
- * E_SHM_LAYOUT recorded: not a page, another version or table, or larger than bytes. */
+/* A page that somebody else made, in memory of bytes bytes (a read-only mapping will do). NULL,
+ * with E_SHM_LAYOUT recorded: not a page, another version or table, or larger than bytes. */
 const tf_metrics_t *tf_metrics_join(const void *memory, size_t bytes);
 
 /* Ends a join: nothing to do but to unmap, which is the caller's. Returns the memory. */

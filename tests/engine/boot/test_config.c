@@ -296,7 +296,7 @@ static void every_key_reaches_its_field(void **state) {
   tf_config_free(c);
 }
 
-/* Every key of the table appears in all_keys, so a new row makes the test above incomplete aloud. */
+/* Every key of the table appears in all_keys: a new row must come into the test above. */
 static void the_test_above_knows_every_key(void **state) {
   (void)state;
   for (uint32_t g = 0; g < tf_config_table_root.group_cnt; g++) {

@@ -153,6 +153,10 @@ static void rows_of_a_family_stand_together_and_differ_in_their_label(void **sta
 static void *count(void *self) {
   tf_metrics_block_t *block = self;
   for (uint64_t i = 1; i <= COUNT_MAX; i++) {
+    /* A block that is added late is seen whole or not at all. */
+    if (i == COUNT_MAX / 2 && block == tf_metrics_block(metrics, 0))
+      tf_metrics_add(tf_metrics_block_add(metrics, TF_METRIC_THREAD, "late", false),
+                     TF_METRIC_TICKS, 1);
     tf_metrics_add(block, TF_METRIC_DECISIONS, 1);
     tf_metrics_set(block, TF_METRIC_EVENT_RING_LAG, i);
     tf_hist_record(tf_metrics_hist(block, TF_METRIC_HIST_EMIT), i & 1023);
@@ -166,14 +170,12 @@ static void a_reader_sees_counters_rise_while_threads_count(void **state) {
   tf_hist_t          *sum  = malloc(sizeof *sum);
   uint64_t            last = 0, last_cnt = 0, now = 0;
   tf_metrics_block_t *blocks[2];
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 2; i++)
     blocks[i] = tf_metrics_block_add(metrics, TF_METRIC_THREAD, "t", true);
+  for (int i = 0; i < 2; i++)
     assert_int_equal(pthread_create(&threads[i], NULL, count, blocks[i]), 0);
-  }
   const tf_metrics_t *reader = tf_metrics_join(page, page_bytes);
   assert_non_null(reader);
-  /* A block that is added late is seen whole or not at all. */
-  tf_metrics_block_t *late = NULL;
   while (now < 2 * COUNT_MAX) {
     now = tf_metrics_sum(reader, TF_METRIC_DECISIONS);
     assert_true(now >= last && now <= 2 * COUNT_MAX);
@@ -181,7 +183,11 @@ static void a_reader_sees_counters_rise_while_threads_count(void **state) {
     tf_metrics_hist_sum(reader, TF_METRIC_HIST_EMIT, sum);
     assert_true(sum->cnt >= last_cnt && sum->max <= 1023);
     last_cnt = sum->cnt;
-    if (!late) late = tf_metrics_block_add(metrics, TF_METRIC_SINK, "late", false);
+    for (uint32_t i = 0; i < tf_metrics_block_cnt(reader); i++) {
+      char name[TF_METRICS_NAME_BYTES];
+      tf_metrics_block_name(tf_metrics_block(reader, i), name);
+      assert_string_equal(name, i < 2 ? "t" : "late");
+    }
   }
   for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
   tf_metrics_hist_sum(reader, TF_METRIC_HIST_EMIT, sum);
