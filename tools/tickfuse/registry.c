@@ -3,7 +3,7 @@
 #include "cli.h"
 #include "feed/feeds.h"
 #include "indicator/registry.h"
-#include "model/load.h"
+#include "model/loader.h"
 #include "policy/registry.h"
 #include "sink/registry.h"
 
