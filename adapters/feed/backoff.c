@@ -24,11 +24,6 @@ void tf_backoff_attempt(tf_backoff_t *b, uint64_t now_ns) {
   b->attempt_cnt++;
 }
 
-/* bound x random / 2^32, without overflow for any bound. */
-static uint64_t draw(uint64_t bound_ns, uint32_t random) {
-  return (uint64_t)((unsigned __int128)bound_ns * random >> 32);
-}
-
 static uint64_t not_before(const tf_backoff_t *b, uint64_t due_ns) {
   if (b->attempt_cnt == 0) return due_ns;
   uint64_t newest   = b->attempts_ns[(b->attempt_cnt - 1) % TF_BACKOFF_ATTEMPTS_MAX];
@@ -49,7 +44,7 @@ uint64_t tf_backoff_ended(tf_backoff_t *b, uint64_t now_ns, uint64_t up_ns, uint
   for (uint32_t i = 0; i < doubling && bound < b->config.bound_ns; i++) bound *= 2;
   if (bound > b->config.bound_ns) bound = b->config.bound_ns;
   b->failure_cnt++;
-  uint64_t delay = draw(bound, random);
+  uint64_t delay = tf_backoff_draw(bound, random);
   return not_before(b, now_ns + (delay > hold_ns ? delay : hold_ns));
 }
 
@@ -58,5 +53,5 @@ uint64_t tf_backoff_at_once(tf_backoff_t *b, uint64_t now_ns, uint64_t up_ns, ui
   if (up_ns < b->config.lived_ns) return tf_backoff_ended(b, now_ns, up_ns, 0, random);
   b->failure_cnt  = 0;
   uint64_t jitter = b->config.base_ns < TF_NS_PER_SEC ? b->config.base_ns : TF_NS_PER_SEC;
-  return not_before(b, now_ns + draw(jitter, random));
+  return not_before(b, now_ns + tf_backoff_draw(jitter, random));
 }

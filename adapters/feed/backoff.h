@@ -30,6 +30,11 @@ typedef struct tf_backoff {
   uint64_t            attempts_ns[TF_BACKOFF_ATTEMPTS_MAX]; /* starts, a ring */
 } tf_backoff_t;
 
+/* bound x random / 2^32: uniform below the bound, without overflow for any bound. */
+TF_INLINE uint64_t tf_backoff_draw(uint64_t bound_ns, uint32_t random) {
+  return (bound_ns >> 32) * random + ((bound_ns & UINT32_MAX) * random >> 32);
+}
+
 void tf_backoff_init(tf_backoff_t *b, const tf_backoff_config_t *config);
 
 /* An attempt starts now. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "feed/backoff.h"
 
 #define RETRY_BASE_NS  (TF_NS_PER_SEC)
 #define RETRY_BOUND_NS (60 * TF_NS_PER_SEC)
@@ -69,7 +70,7 @@ int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns) {
 static void retry(tf_snapshots_t *s, uint64_t now_ns, uint64_t hold_ns) {
   uint64_t bound = RETRY_BASE_NS;
   for (uint32_t i = 0; i < s->failure_cnt && bound < RETRY_BOUND_NS; i++) bound *= 2;
-  uint64_t delay = (uint64_t)((unsigned __int128)bound * s->random.u32(s->random.self) >> 32);
+  uint64_t delay = tf_backoff_draw(bound, s->random.u32(s->random.self));
   if (delay < s->gap_ns) delay = s->gap_ns;
   if (delay < hold_ns) delay = hold_ns;
   s->due_ns = now_ns + delay;
