@@ -11,6 +11,7 @@
 #include "cmd_config.h"
 #include "core/clock.h"
 #include "registry.h"
+#include "wire/tls_pool.h"
 
 static const struct {
   const char *name;
@@ -51,6 +52,7 @@ int main(int argc, char **argv) {
   hold_stdio();
   setlocale(LC_ALL, "C"); /* a decimal comma in the environment must not reach a number */
   signal(SIGPIPE, SIG_IGN);
+  tf_tls_pool_install(); /* before OpenSSL is used: by the config hash already */
   tf_clock_calibrate();
   tf_cmd_check_known(tickfuse_known());
   tf_cmd_check_deep(check_engine);
