@@ -183,6 +183,7 @@ void tf_tls_feed(tf_tls_t *tls, const uint8_t *bytes, size_t bytes_cnt) {
 
 int tf_tls_read(tf_tls_t *tls, uint8_t *plain, size_t cap) {
   size_t at = 0;
+  TF_ASSERT(cap > 0); /* 0 would look like "all used up" */
   if (TF_UNLIKELY(tls->state == TF_TLS_FAILED)) return TF_ERR(tls->err, "%s", tls->err_text);
   if (TF_UNLIKELY(tls->state == TF_TLS_CLOSED)) return 0;
   if (cap > INT32_MAX) cap = INT32_MAX;

@@ -100,8 +100,9 @@ void tf_tls_fini(tf_tls_t *tls);
  *   ...send what tf_tls_tx has (handshake flights, alerts, key updates)...
  *
  * feed only notes the bytes; they must stay until a read has returned 0 or an error. read drives
- * the handshake, then decrypts as many records as fit into plain (in runs as large as possible;
- * cap >= TF_TLS_RECORD_BYTES_MAX avoids the split of a record). It returns the bytes of plaintext, 0
+ * the handshake, then decrypts as many records as fit into plain (in runs as large as possible; cap > 0,
+ * and cap >= TF_TLS_RECORD_BYTES_MAX avoids the split of a record). The plaintext of one buffer may be
+ * larger than the buffer, by a record whose beginning came before. It returns the bytes of plaintext, 0
  * when all the ciphertext is used up (see tls->state: OPEN once the handshake is done, CLOSED after
  * close_notify), or an error:
  *   E_WIRE_TLS_VERIFY  the certificate; the text has OpenSSL's reason, the host and the subject
