@@ -393,7 +393,9 @@ static void leaving_takes_back_a_dial_that_is_under_way(void **state) {
   endpoint.tls_ctx = NULL;
   dial.kind        = TF_DIAL_GET;
   dial.endpoint    = &endpoint;
+  snprintf(dial.target, sizeof dial.target, "/");
   assert_true(tf_dialer_submit(dialer, &client, &dial));
+  while (__atomic_load_n(&stub.conn_cnt, __ATOMIC_SEQ_CST) == 0) poll(NULL, 0, 1);
   uint64_t begin_ns = tf_clock_monotonic_ns();
   tf_dialer_leave(dialer, &client);
   assert_true(tf_clock_monotonic_ns() - begin_ns < 2 * TF_NS_PER_SEC);

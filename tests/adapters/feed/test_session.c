@@ -777,9 +777,13 @@ static void script_snapshots(stub_conn_t *c, const char *target, uint32_t idx) {
   }
   stub_upgrade(c, NULL, 0);
   if (!acks(c, 2)) return;
-  stub_text(c, "R 3");
-  stub_text(c, "R 3"); /* once more while it is wanted already */
-  stub_text(c, "R 4");
+  /* In one segment: the second comes while the first still waits for its turn. */
+  uint8_t frames[32];
+  size_t  cnt = stub_frame(frames, TF_WS_TEXT, "R 3", 3);
+  cnt += stub_frame(frames + cnt, TF_WS_TEXT, "R 3", 3);
+  cnt += stub_frame(frames + cnt, TF_WS_TEXT, "R 4", 3);
+  __atomic_fetch_add(&c->stub->ws_bytes, cnt, __ATOMIC_SEQ_CST);
+  stub_send(c, frames, cnt);
   trades(c, 3);
   stub_linger(c);
 }
