@@ -63,9 +63,9 @@ static void the_log_of_a_ratio_holds_at_the_ends_of_the_range(void **state) {
 
 /* A step as stddev takes it. */
 static double step(tf_moments_t *m, double x) {
-  tf_moments_sums_t next = tf_moments_step(m, x);
   tf_moments_view_t view;
-  if (!tf_moments_read(m, &next, &view) && m->cnt + 1 >= m->n) {
+  tf_moments_sums_t next = tf_moments_step(m, x, &view);
+  if (!view.sound && m->cnt + 1 >= m->n) {
     tf_moments_renew(m, x, &next, &view);
     m->renew_cnt++;
   }
