@@ -44,7 +44,7 @@ static void the_log_of_a_ratio_is_within_three_units_in_the_last_place(void **st
     long double near = log1pl(((long double)x - (long double)y) / (long double)y);
     if (fabsl(want) < 0.5L) want = near;
     if (want == 0) continue;
-    double ulp   = nextafter(fabs((double)want), INFINITY) - fabs((double)want);
+    double ulp   = nextafter(fabs((double)want), HUGE_VAL) - fabs((double)want);
     double error = (double)(fabsl(want - (long double)tf_log_ratio(x, y)) / (long double)ulp);
     if (error > worst) worst = error;
   }
