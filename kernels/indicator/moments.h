@@ -104,7 +104,6 @@ TF_COLD __attribute__((unused)) static void tf_moments_renew(const tf_moments_t 
   tf_sum_lanes_t totals = sums->sum.hi + sums->sum.lo;
   sums->peak            = totals[1];
   tf_moments_read_(m, totals, sums->peak, view);
-  if (view->spread < 0) view->spread = 0;
 }
 
 TF_INLINE size_t tf_moments_bytes(const double *params) {
@@ -155,7 +154,6 @@ __attribute__((unused)) static void tf_moments_scan(const double *x, size_t i, s
   double r     = scan->s1.hi + scan->s1.lo;
   scan->away   = r * inv_n;
   scan->spread = scan->peak - r * r * inv_n;
-  if (scan->spread < 0) scan->spread = 0;
 }
 
 #endif

@@ -254,6 +254,37 @@ static void series_nan_and_infinity_are_rejected_without_a_trace(void **state) {
   }
 }
 
+static void magnitudes_beyond_1e150_are_rejected_and_those_within_poison_nothing(void **state) {
+  (void)state;
+  static double x[LEN];
+  series_of(0, x);
+  for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
+    const tf_indicator_t *d = tf_indicators[i];
+    double                params[TF_INDICATOR_PARAMS_MAX];
+    if (d->series_cnt == 0) continue;
+    for (uint32_t v = 0; params_of(d, v, params); v++) {
+      box_t                b = box_of(d, params);
+      double               out[TF_INDICATOR_OUTPUTS_MAX];
+      tf_indicator_input_t beyond = {
+          .on = TF_ON_INPUT, .x = {1e151, 1e151, 1e151, 1e151}
+      };
+      tf_indicator_input_t huge = {
+          .on = TF_ON_INPUT, .x = {1e150, 1e150, 1e150, 1e150}
+      };
+      assert_int_equal(d->init(state_of(b), params), TF_OK);
+      for (uint32_t k = 0; k < LEN; k++) {
+        tf_indicator_input_t in = input_of(d, x, k);
+        assert_int_equal(d->update(state_of(b), &beyond, out), TF_INDICATOR_REJECTED);
+        assert_int_equal(d->peek(state_of(b), &beyond, out), TF_INDICATOR_REJECTED);
+        if (k < 100) d->update(state_of(b), k % 3 ? &huge : &in, out);
+        d->update(state_of(b), &in, out);
+      }
+      for (uint32_t o = 0; o < d->output_cnt; o++) assert_true(__builtin_isfinite(out[o]));
+      box_close(b);
+    }
+  }
+}
+
 static void series_first_output_comes_after_the_lookback(void **state) {
   (void)state;
   static double x[LEN];
@@ -476,6 +507,7 @@ int main(void) {
       cmocka_unit_test(every_descriptor_is_complete_and_in_range),
       cmocka_unit_test(absurd_sizes_are_refused_by_init),
       cmocka_unit_test(series_nan_and_infinity_are_rejected_without_a_trace),
+      cmocka_unit_test(magnitudes_beyond_1e150_are_rejected_and_those_within_poison_nothing),
       cmocka_unit_test(a_market_without_numbers_gives_no_value_and_leaves_no_trace),
       cmocka_unit_test(series_first_output_comes_after_the_lookback),
       cmocka_unit_test(series_update_equals_batch_at_every_chunk_size),
