@@ -1,6 +1,6 @@
 /* What indicators and feature plans cost a tick (PERF's row B5), on one warm core.
  *
- *   bench_indicator [--json] [--smoke]
+ *   bench_indicator [--json] [--smoke] [NAME]     NAME: only rows whose name begins so
  *
  * One row per series indicator: a streaming update through its descriptor (one of 8 states in turn, as
  * in a plan), against the cost a bar of
@@ -26,10 +26,11 @@ typedef struct row {
   double      peer_value, budget; /* NaN: none */
 } row_t;
 
-static row_t    rows[ROWS_MAX];
-static uint32_t row_cnt;
-static bool     smoke;
-static double   sink; /* what keeps the loops from being optimised away; printed */
+static row_t       rows[ROWS_MAX];
+static uint32_t    row_cnt;
+static bool        smoke;
+static const char *only = "";
+static double      sink; /* what keeps the loops from being optimised away; printed */
 
 static double   prices[LEN], outputs[LEN];
 static double   bids[TICKS], asks[TICKS], bid_qtys[TICKS], ask_qtys[TICKS], qtys[TICKS];
@@ -347,37 +348,47 @@ static uint32_t make_wide(char (*texts)[64], const char **list) {
   return cnt;
 }
 
-static void run_rows(void) {
-  static char        texts[WIDE][64];
-  static const char *wide[WIDE];
-  double             peer_total = 0;
+static bool wanted(const char *name) { return strncmp(name, only, strlen(only)) == 0; }
+
+static void run_series(void) {
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
     const tf_indicator_t *d = tf_indicators[i];
-    if (d->series_cnt != 1) continue;
+    if (d->series_cnt != 1 || !wanted(d->name)) continue;
     double peer = time_peer(d->name);
-    add_row(d->name, time_series(d), peer == peer ? "textbook batch loop, a bar" : NULL, peer,
-            strcmp(d->name, "realized_vol") == 0 ? nan_value() : 5);
+    add_row(d->name, time_series(d), peer == peer ? "textbook batch loop, a bar" : NULL, peer, 5);
   }
+}
+
+static void run_market(void) {
   static const char *const NOTHING[] = {"bid"};
   double                   floor     = time_texts(NOTHING, 1, 1);
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
     const tf_indicator_t *d = tf_indicators[i];
-    if (d->series_cnt > 0 || strcmp(d->name, "bid") == 0) continue;
+    if (d->series_cnt > 0 || strcmp(d->name, "bid") == 0 || !wanted(d->name)) continue;
     const char *pair[] = {"bid", d->name};
     double      ns     = time_texts(pair, 2, 1) - floor; /* what it adds to a tick */
     add_row(d->name, ns > 0 ? ns : 0, NULL, nan_value(), nan_value());
   }
-  uint32_t wide_cnt = make_wide(texts, wide);
-  for (uint32_t i = 0; i < wide_cnt; i++) {
-    char        name[32];
-    const char *open = strchr(wide[i], '(');
-    snprintf(name, sizeof name, "%.*s", open ? (int)(open - wide[i]) : 0, wide[i]);
-    for (uint32_t r = 0; r < row_cnt; r++) {
-      if (strcmp(rows[r].name, name) == 0 && rows[r].peer) peer_total += rows[r].peer_value;
+}
+
+static void run_plans(void) {
+  static char        texts[WIDE][64];
+  static const char *wide[WIDE];
+  uint32_t           wide_cnt   = make_wide(texts, wide);
+  double             peer_total = 0;
+  if (wanted("plan_12_features")) {
+    add_row("plan_12_features", time_texts(TWELVE, TF_ARRAY_CNT(TWELVE), 1), NULL, nan_value(),
+            100);
+  }
+  if (!wanted("plan_64_features")) return;
+  for (size_t p = 0; p < TF_ARRAY_CNT(PEERS); p++) {
+    double ns  = time_peer(PEERS[p].name);
+    size_t len = strlen(PEERS[p].name);
+    for (uint32_t i = 0; i < wide_cnt; i++) {
+      if (strncmp(wide[i], PEERS[p].name, len) == 0 && wide[i][len] == '(') peer_total += ns;
     }
   }
-  add_row("plan_12_features", time_texts(TWELVE, TF_ARRAY_CNT(TWELVE), 1), NULL, nan_value(), 100);
-  add_row("plan_64_features", time_texts(wide, wide_cnt, 1), "58 batch loops, a bar each",
+  add_row("plan_64_features", time_texts(wide, wide_cnt, 1), "58 textbook batch loops, a bar each",
           peer_total, 350);
   add_row("plan_64_features_64_instruments", time_texts(wide, wide_cnt, 64), NULL, nan_value(),
           350);
@@ -438,6 +449,8 @@ int main(int argc, char **argv) {
       json = true;
     } else if (strcmp(argv[i], "--smoke") == 0) {
       smoke = true;
+    } else if (argv[i][0] != '-') {
+      only = argv[i];
     } else {
       fprintf(stderr, "bench_indicator: found \"%s\"; allowed are --json and --smoke\n", argv[i]);
       return 2;
@@ -446,7 +459,9 @@ int main(int argc, char **argv) {
   tf_clock_calibrate();
   make_market();
   make_book();
-  run_rows();
+  run_series();
+  run_market();
+  run_plans();
   if (json) {
     print_json();
   } else {

@@ -1,4 +1,7 @@
 # The indicators and the feature plan (PERF's B5). The smoke run is a test, so that it cannot rot.
+if(NOT TF_BENCH)
+  return()
+endif()
 add_executable(bench_indicator bench_indicator.c)
 target_compile_options(bench_indicator PRIVATE ${TF_WARNINGS})
 target_link_libraries(bench_indicator PRIVATE tf_expr tf_indicator tf_core m)

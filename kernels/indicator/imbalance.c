@@ -21,7 +21,8 @@ static double side_total(const tf_book_side_t *side, uint32_t level_cnt) {
   uint32_t cnt   = side->cnt < level_cnt ? side->cnt : level_cnt;
   wide_t   total = 0;
   for (uint32_t i = 0; i < cnt; i++) total += side->qty[side->cnt - 1 - i];
-  return (double)total;
+  int64_t narrow = (int64_t)total; /* as a rule it fits, and converts in one instruction */
+  return narrow == total ? (double)narrow : (double)total;
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {

@@ -32,6 +32,7 @@ typedef struct tf_moments_sums {
 typedef struct tf_moments_view {
   double away;   /* mean - centre */
   double spread; /* n * variance, >= 0 */
+  bool   sound;  /* false: the sums have lost too much and must be taken anew */
 } tf_moments_view_t;
 
 typedef struct tf_moments {
@@ -48,28 +49,28 @@ typedef struct tf_moments {
 
 TF_INLINE tf_sum_lanes_t tf_moments_lanes_(double x) { return (tf_sum_lanes_t){x, x * x}; }
 
+TF_INLINE void tf_moments_read_(const tf_moments_t *m, tf_sum_lanes_t totals, double peak,
+                                tf_moments_view_t *view) {
+  view->away   = totals[0] * m->inv_n;
+  view->spread = totals[1] - totals[0] * totals[0] * m->inv_n;
+  view->sound =
+      view->spread >= totals[1] * TF_MOMENTS_CANCEL && totals[1] >= peak * TF_MOMENTS_DECAY;
+}
+
 /* One input, computed without touching m. */
-TF_INLINE tf_moments_sums_t tf_moments_step(const tf_moments_t *m, double x) {
+TF_INLINE tf_moments_sums_t tf_moments_step(const tf_moments_t *m, double x,
+                                            tf_moments_view_t *view) {
   tf_moments_sums_t next = {.centre = m->centre, .peak = m->peak};
   memcpy(&next.sum.hi, m->hi, sizeof m->hi);
   memcpy(&next.sum.lo, m->lo, sizeof m->lo);
   if (TF_UNLIKELY(m->cnt == 0)) next.centre = x;
-  /* While the window fills nothing leaves: centre - centre adds nothing, to the bit. */
-  double gone = TF_LIKELY(m->cnt == m->n) ? m->ring[m->pos] : next.centre;
-  tf_sum_pair_exchange(&next.sum, tf_moments_lanes_(x - next.centre),
-                       tf_moments_lanes_(gone - next.centre));
-  double s2 = next.sum.hi[1] + next.sum.lo[1];
-  next.peak = s2 > next.peak ? s2 : next.peak;
+  /* While the window fills nothing leaves: taking 0 out changes no bit. */
+  double         gone   = TF_LIKELY(m->cnt == m->n) ? m->ring[m->pos] : next.centre;
+  tf_sum_lanes_t totals = tf_sum_pair_replace(&next.sum, tf_moments_lanes_(gone - next.centre),
+                                              tf_moments_lanes_(x - next.centre));
+  next.peak             = totals[1] > next.peak ? totals[1] : next.peak;
+  tf_moments_read_(m, totals, next.peak, view);
   return next;
-}
-
-/* Reads the sums; false where they have lost too much and must be taken anew. */
-TF_INLINE bool tf_moments_read(const tf_moments_t *m, const tf_moments_sums_t *sums,
-                               tf_moments_view_t *view) {
-  tf_sum_lanes_t s = sums->sum.hi + sums->sum.lo;
-  view->away       = s[0] * m->inv_n;
-  view->spread     = s[1] - s[0] * s[0] * m->inv_n;
-  return view->spread >= s[1] * TF_MOMENTS_CANCEL && s[1] >= sums->peak * TF_MOMENTS_DECAY;
 }
 
 TF_INLINE void tf_moments_keep(tf_moments_t *m, double x, const tf_moments_sums_t *next) {
@@ -97,12 +98,12 @@ TF_COLD __attribute__((unused)) static void tf_moments_renew(const tf_moments_t 
   sums->centre = base + tf_sum_value(&offset) / (double)m->n; /* base itself if all are equal */
   const tf_sum_lanes_t nothing = {0, 0};
   for (uint32_t i = 0, at = first; i + 1 < m->n; i++, at = at + 1 == m->n ? 0 : at + 1) {
-    tf_sum_pair_exchange(&sums->sum, tf_moments_lanes_(m->ring[at] - sums->centre), nothing);
+    (void)tf_sum_pair_replace(&sums->sum, nothing, tf_moments_lanes_(m->ring[at] - sums->centre));
   }
-  tf_sum_pair_exchange(&sums->sum, tf_moments_lanes_(x - sums->centre), nothing);
-  sums->peak = sums->sum.hi[1] + sums->sum.lo[1];
-  (void)tf_moments_read(m, sums, view);
-  if (view->spread < 0) view->spread = 0;
+  (void)tf_sum_pair_replace(&sums->sum, nothing, tf_moments_lanes_(x - sums->centre));
+  tf_sum_lanes_t totals = sums->sum.hi + sums->sum.lo;
+  sums->peak            = totals[1];
+  tf_moments_read_(m, totals, sums->peak, view);
 }
 
 TF_INLINE size_t tf_moments_bytes(const double *params) {
@@ -131,10 +132,9 @@ __attribute__((unused)) static void tf_moments_scan(const double *x, size_t i, s
   if (i == 0) *scan = (tf_moments_scan_t){.centre = x[0]};
   double in = x[i] - scan->centre, out = i < n ? 0 : x[i - n] - scan->centre;
   double inv_n = 1.0 / (double)n;
-  tf_sum_exchange(&scan->s1, in, out);
-  tf_sum_exchange(&scan->s2, in * in, out * out);
-  double s1 = scan->s1.hi + scan->s1.lo, s2 = scan->s2.hi + scan->s2.lo;
-  scan->peak = s2 > scan->peak ? s2 : scan->peak;
+  double s1    = tf_sum_replace(&scan->s1, out, in);
+  double s2    = tf_sum_replace(&scan->s2, out * out, in * in);
+  scan->peak   = s2 > scan->peak ? s2 : scan->peak;
   if (i + 1 < n) return;
   scan->away   = s1 * inv_n;
   scan->spread = s2 - s1 * s1 * inv_n;
@@ -154,7 +154,6 @@ __attribute__((unused)) static void tf_moments_scan(const double *x, size_t i, s
   double r     = scan->s1.hi + scan->s1.lo;
   scan->away   = r * inv_n;
   scan->spread = scan->peak - r * r * inv_n;
-  if (scan->spread < 0) scan->spread = 0;
 }
 
 #endif

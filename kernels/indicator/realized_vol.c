@@ -21,27 +21,28 @@ typedef struct realized_vol {
 } realized_vol_t;
 
 typedef struct next {
-  double   square;
   tf_sum_t sum, fresh;
+  double   square;
+  double   total; /* sum, rounded */
 } next_t;
 
 static bool usable(double x) { return tf_parts_usable(x) && x > 0; }
 
 static next_t next_sums(const realized_vol_t *s, double x) {
   double r    = tf_log_ratio(x, s->last);
-  next_t next = {r * r, s->sum, s->fresh};
+  next_t next = {.sum = s->sum, .fresh = s->fresh, .square = r * r};
+  next.total  = tf_sum_replace(&next.sum, s->ring[s->pos], next.square);
   tf_sum_add(&next.fresh, next.square);
-  tf_sum_exchange(&next.sum, next.square, s->ring[s->pos]);
-  if (s->pos + 1 == s->n) {
+  if (TF_UNLIKELY(s->pos + 1 == s->n)) {
     next.sum   = next.fresh;
     next.fresh = (tf_sum_t){0};
+    next.total = tf_sum_value(&next.sum);
   }
   return next;
 }
 
 /* A residue of the removal may leave a sum of squares a hair below zero: no volatility. */
-static tf_indicator_result_t answer(const tf_sum_t *sum, double *out) {
-  double total = tf_sum_value(sum);
+static tf_indicator_result_t answer(double total, double *out) {
   return tf_parts_answer(out, total > 0 ? __builtin_sqrt(total) : 0.0);
 }
 
@@ -49,26 +50,27 @@ static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in,
   realized_vol_t *s = state;
   double          x = in->x[0];
   if (TF_UNLIKELY(!usable(x))) return TF_INDICATOR_REJECTED;
-  if (TF_LIKELY(s->last > 0)) {
-    next_t next     = next_sums(s, x);
-    s->sum          = next.sum;
-    s->fresh        = next.fresh;
-    s->ring[s->pos] = next.square;
-    if (++s->pos == s->n) {
-      s->pos  = 0;
-      s->full = 1;
-    }
+  if (TF_UNLIKELY(!(s->last > 0))) { /* the first input has no return */
+    s->last = x;
+    return tf_parts_warming(out);
   }
-  s->last = x;
-  return s->full ? answer(&s->sum, out) : tf_parts_warming(out);
+  next_t next     = next_sums(s, x);
+  s->last         = x;
+  s->sum          = next.sum;
+  s->fresh        = next.fresh;
+  s->ring[s->pos] = next.square;
+  if (++s->pos == s->n) {
+    s->pos  = 0;
+    s->full = 1;
+  }
+  return s->full ? answer(next.total, out) : tf_parts_warming(out);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
   const realized_vol_t *s = state;
   if (!usable(in->x[0])) return TF_INDICATOR_REJECTED;
   if (!(s->last > 0) || (!s->full && s->pos + 1 < s->n)) return tf_parts_warming(out);
-  next_t next = next_sums(s, in->x[0]);
-  return answer(&next.sum, out);
+  return answer(next_sums(s, in->x[0]).total, out);
 }
 
 static size_t state_bytes(const double *params) {
@@ -98,15 +100,15 @@ static void batch(const double *params, const double *const *series, size_t len,
   tf_sum_t      run = {0}, own = {0};
   if (len > 0) out[0][0] = __builtin_nan("");
   for (size_t j = 0; j + 1 < len; j++) {
-    double r    = tf_log_ratio(x[j + 1], x[j]);
-    double gone = j >= n ? tf_log_ratio(x[j + 1 - n], x[j - n]) : 0;
+    double r     = tf_log_ratio(x[j + 1], x[j]);
+    double gone  = j >= n ? tf_log_ratio(x[j + 1 - n], x[j - n]) : 0;
+    double total = tf_sum_replace(&run, gone * gone, r * r);
     tf_sum_add(&own, r * r);
-    tf_sum_exchange(&run, r * r, gone * gone);
     if ((j + 1) % n == 0) {
-      run = own;
-      own = (tf_sum_t){0};
+      run   = own;
+      own   = (tf_sum_t){0};
+      total = run.hi + run.lo;
     }
-    double total  = run.hi + run.lo;
     double vol    = total > 0 ? __builtin_sqrt(total) : 0.0;
     out[0][j + 1] = j + 1 < n ? __builtin_nan("") : vol;
   }

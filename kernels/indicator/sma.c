@@ -17,16 +17,18 @@ typedef struct sma {
 
 typedef struct next {
   tf_sum_t sum, fresh;
+  double   total; /* sum, rounded */
 } next_t;
 
 /* The sums once x has replaced the oldest input. Before the ring is full the oldest is 0. */
 static next_t next_sums(const sma_t *s, double x) {
-  next_t next = {s->sum, s->fresh};
+  next_t next = {.sum = s->sum, .fresh = s->fresh};
+  next.total  = tf_sum_replace(&next.sum, s->ring[s->pos], x);
   tf_sum_add(&next.fresh, x);
-  tf_sum_exchange(&next.sum, x, s->ring[s->pos]);
-  if (s->pos + 1 == s->n) {
+  if (TF_UNLIKELY(s->pos + 1 == s->n)) {
     next.sum   = next.fresh;
     next.fresh = (tf_sum_t){0};
+    next.total = tf_sum_value(&next.sum);
   }
   return next;
 }
@@ -43,16 +45,15 @@ static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in,
     s->pos  = 0;
     s->full = 1;
   }
-  if (!s->full) return tf_parts_warming(out);
-  return tf_parts_answer(out, tf_sum_value(&s->sum) / (double)s->n);
+  if (TF_UNLIKELY(!s->full)) return tf_parts_warming(out);
+  return tf_parts_answer(out, next.total / (double)s->n);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
   const sma_t *s = state;
   if (!tf_parts_usable(in->x[0])) return TF_INDICATOR_REJECTED;
   if (!s->full && s->pos + 1 < s->n) return tf_parts_warming(out);
-  next_t next = next_sums(s, in->x[0]);
-  return tf_parts_answer(out, tf_sum_value(&next.sum) / (double)s->n);
+  return tf_parts_answer(out, next_sums(s, in->x[0]).total / (double)s->n);
 }
 
 static size_t state_bytes(const double *params) {
@@ -83,11 +84,13 @@ static void batch(const double *params, const double *const *series, size_t len,
   for (size_t block = 0; block < len; block += n) {
     tf_sum_t own = {0};
     for (size_t i = block; i < len && i < block + n; i++) {
+      double total = tf_sum_replace(&run, i >= n ? x[i - n] : 0.0, x[i]);
       tf_sum_add(&own, x[i]);
-      tf_sum_exchange(&run, x[i], i >= n ? x[i - n] : 0.0);
-      if (i == block + n - 1) run = own;
-      out[0][i] = i + 1 < n ? __builtin_nan("") : (run.hi + run.lo) / params[0];
-      if (!tf_parts_finite(out[0][i])) out[0][i] = __builtin_nan("");
+      if (i == block + n - 1) {
+        run   = own;
+        total = own.hi + own.lo;
+      }
+      out[0][i] = i + 1 < n ? __builtin_nan("") : total / params[0];
     }
   }
 }

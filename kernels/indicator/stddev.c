@@ -22,14 +22,13 @@ static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in,
   tf_moments_t *m = state;
   double        x = in->x[0];
   if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
-  tf_moments_sums_t next = tf_moments_step(m, x);
   tf_moments_view_t view;
-  bool              sound = tf_moments_read(m, &next, &view);
+  tf_moments_sums_t next = tf_moments_step(m, x, &view);
   if (TF_UNLIKELY(m->cnt + 1 < m->n)) {
     tf_moments_keep(m, x, &next);
     return tf_parts_warming(out);
   }
-  if (TF_UNLIKELY(!sound)) return update_renewed(m, x, out);
+  if (TF_UNLIKELY(!view.sound)) return update_renewed(m, x, out);
   tf_moments_keep(m, x, &next);
   return answer(m, &next, &view, x, out);
 }
@@ -39,9 +38,9 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
   double              x = in->x[0];
   if (!tf_parts_usable(x)) return TF_INDICATOR_REJECTED;
   if (m->cnt + 1 < m->n) return tf_parts_warming(out);
-  tf_moments_sums_t next = tf_moments_step(m, x);
   tf_moments_view_t view;
-  if (!tf_moments_read(m, &next, &view)) tf_moments_renew(m, x, &next, &view);
+  tf_moments_sums_t next = tf_moments_step(m, x, &view);
+  if (!view.sound) tf_moments_renew(m, x, &next, &view);
   return answer(m, &next, &view, x, out);
 }
 

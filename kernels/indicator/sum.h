@@ -27,37 +27,42 @@ TF_INLINE void tf_sum_add(tf_sum_t *sum, double x) {
   sum->lo += error;
 }
 
-/* Adds in and takes out in one go. The exact difference of the two is formed first, apart from the
- * sum, so that only one addition waits for the last one's result. */
-TF_INLINE void tf_sum_exchange(tf_sum_t *sum, double in, double out) {
-  double apart, error;
-  double change = tf_sum_two(in, -out, &apart);
-  sum->hi       = tf_sum_two(sum->hi, change, &error);
-  sum->lo += apart + error;
+/* Takes out, then adds in; returns the new sum, within one unit in its last place. What leaves goes
+ * first because it is known before what enters: only two additions then wait for `in`. */
+TF_INLINE double tf_sum_replace(tf_sum_t *sum, double out, double in) {
+  double error, rest = tf_sum_two(sum->hi, -out, &error);
+  double lo    = sum->lo + error;
+  sum->hi      = tf_sum_two(rest, in, &error);
+  double total = sum->hi + lo;
+  sum->lo      = lo + error;
+  return total;
 }
 
 /* Two sums side by side in one vector register; lane by lane the same operations, so the same bits.
  * (The compiler makes scalar code of it where the machine has no such register.) */
 typedef double tf_sum_lanes_t __attribute__((vector_size(16)));
 
-TF_INLINE tf_sum_lanes_t tf_sum_two_lanes(tf_sum_lanes_t a, tf_sum_lanes_t b,
-                                          tf_sum_lanes_t *error) {
+typedef struct tf_sum_pair {
+  tf_sum_lanes_t hi, lo;
+} tf_sum_pair_t;
+
+TF_INLINE tf_sum_lanes_t tf_sum_two_lanes_(tf_sum_lanes_t a, tf_sum_lanes_t b,
+                                           tf_sum_lanes_t *error) {
   tf_sum_lanes_t sum  = a + b;
   tf_sum_lanes_t from = sum - a;
   *error              = (a - (sum - from)) + (b - from);
   return sum;
 }
 
-typedef struct tf_sum_pair {
-  tf_sum_lanes_t hi, lo;
-} tf_sum_pair_t;
-
-/* tf_sum_exchange of both lanes. */
-TF_INLINE void tf_sum_pair_exchange(tf_sum_pair_t *sum, tf_sum_lanes_t in, tf_sum_lanes_t out) {
-  tf_sum_lanes_t apart, error;
-  tf_sum_lanes_t change = tf_sum_two_lanes(in, -out, &apart);
-  sum->hi               = tf_sum_two_lanes(sum->hi, change, &error);
-  sum->lo += apart + error;
+/* tf_sum_replace of both lanes. */
+TF_INLINE tf_sum_lanes_t tf_sum_pair_replace(tf_sum_pair_t *sum, tf_sum_lanes_t out,
+                                             tf_sum_lanes_t in) {
+  tf_sum_lanes_t error, rest = tf_sum_two_lanes_(sum->hi, -out, &error);
+  tf_sum_lanes_t lo    = sum->lo + error;
+  sum->hi              = tf_sum_two_lanes_(rest, in, &error);
+  tf_sum_lanes_t total = sum->hi + lo;
+  sum->lo              = lo + error;
+  return total;
 }
 
 TF_INLINE double tf_sum_value(const tf_sum_t *sum) { return sum->hi + sum->lo; }

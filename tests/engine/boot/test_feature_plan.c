@@ -582,7 +582,7 @@ static void on_bars_alone_bare_names_take_the_bar_as_their_series(void **state) 
   assert_string_equal(tf_error_text(), "expr:1:1: mid needs ticks; there are only bars here");
   assert_int_equal(tf_feature_compile_add(c, NULL, "clsoe", NULL), E_CONFIG_EXPR);
   assert_string_equal(tf_error_text(), "expr:1:1: unknown name \"clsoe\", did you mean \"close\"?");
-  assert_int_equal(tf_feature_compile_add_outputs(c, NULL, "pair(high, low)", &first, &cnt),
+  assert_int_equal(tf_feature_compile_add_outputs(c, NULL, "pair(close, open)", &first, &cnt),
                    E_CONFIG_EXPR);
   rig_open(&r, c);
   assert_int_equal(r.plan.feature_cnt, 8);

@@ -254,6 +254,37 @@ static void series_nan_and_infinity_are_rejected_without_a_trace(void **state) {
   }
 }
 
+static void magnitudes_beyond_1e150_are_rejected_and_those_within_poison_nothing(void **state) {
+  (void)state;
+  static double x[LEN];
+  series_of(0, x);
+  for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
+    const tf_indicator_t *d = tf_indicators[i];
+    double                params[TF_INDICATOR_PARAMS_MAX];
+    if (d->series_cnt == 0) continue;
+    for (uint32_t v = 0; params_of(d, v, params); v++) {
+      box_t                b = box_of(d, params);
+      double               out[TF_INDICATOR_OUTPUTS_MAX];
+      tf_indicator_input_t beyond = {
+          .on = TF_ON_INPUT, .x = {1e151, 1e151, 1e151, 1e151}
+      };
+      tf_indicator_input_t huge = {
+          .on = TF_ON_INPUT, .x = {1e150, 1e150, 1e150, 1e150}
+      };
+      assert_int_equal(d->init(state_of(b), params), TF_OK);
+      for (uint32_t k = 0; k < LEN; k++) {
+        tf_indicator_input_t in = input_of(d, x, k);
+        assert_int_equal(d->update(state_of(b), &beyond, out), TF_INDICATOR_REJECTED);
+        assert_int_equal(d->peek(state_of(b), &beyond, out), TF_INDICATOR_REJECTED);
+        if (k < 100) d->update(state_of(b), k % 3 ? &huge : &in, out);
+        d->update(state_of(b), &in, out);
+      }
+      for (uint32_t o = 0; o < d->output_cnt; o++) assert_true(__builtin_isfinite(out[o]));
+      box_close(b);
+    }
+  }
+}
+
 static void series_first_output_comes_after_the_lookback(void **state) {
   (void)state;
   static double x[LEN];
@@ -387,17 +418,103 @@ static void a_market_without_numbers_gives_no_value_and_leaves_no_trace(void **s
   }
 }
 
+typedef struct pin {
+  const char *name;
+  uint64_t    hash;
+} pin_t;
+
+/* FNV-1a over the bits of all outputs, as gcc 12 and clang 14 give them at -O1 and -O3, with and
+ * without AVX-512 and FMA. A change of these is a change of every recorded feature. */
+static const pin_t PINS[] = {
+    {"ask",             UINT64_C(0x44abc8d5038f4881)},
+    {"ask_qty",         UINT64_C(0x69bb0b5a3fee159a)},
+    {"bid",             UINT64_C(0x7f1a10d774774391)},
+    {"bid_qty",         UINT64_C(0x2853ed9a56b23c13)},
+    {"delta",           UINT64_C(0x32446a1f42da3e50)},
+    {"ema",             UINT64_C(0x98ca2407043ecab7)},
+    {"imbalance",       UINT64_C(0x0c3555f17b73d5bc)},
+    {"last",            UINT64_C(0x68c3d989dd61c290)},
+    {"max",             UINT64_C(0x5d7c0ffc046f625d)},
+    {"microprice",      UINT64_C(0xd7ccfbd2774f2f67)},
+    {"mid",             UINT64_C(0x201c138c2bf5bf65)},
+    {"min",             UINT64_C(0xad3e874920245d0b)},
+    {"ofi",             UINT64_C(0xfb8ef7af8a6aa7ed)},
+    {"realized_vol",    UINT64_C(0xbc3daf5f3d255d11)},
+    {"ret",             UINT64_C(0x7611b3faf91a4902)},
+    {"rsi",             UINT64_C(0x4532555efea2997d)},
+    {"sma",             UINT64_C(0x1e0505d66daab63a)},
+    {"spread",          UINT64_C(0xdbed09423cfb7c65)},
+    {"spread_bps",      UINT64_C(0x6198f69e6c941758)},
+    {"stddev",          UINT64_C(0x482a1107f529a23e)},
+    {"trade_count",     UINT64_C(0x1cfa9ca65574eaa5)},
+    {"trade_imbalance", UINT64_C(0x020a7bc714be0847)},
+    {"volume",          UINT64_C(0x41861c5d001141e2)},
+    {"vwap",            UINT64_C(0x4398d613d5db97bf)},
+    {"zscore",          UINT64_C(0xc533eff743b8885b)},
+};
+
+static uint64_t hash_of(const tf_indicator_t *d) {
+  static double         x[LEN];
+  static script_event_t events[EVENTS];
+  double                params[TF_INDICATOR_PARAMS_MAX];
+  uint64_t              hash = UINT64_C(14695981039346656037);
+  script_make(events, EVENTS, 31, 80000000);
+  for (uint32_t v = 0; params_of(d, v, params); v++) {
+    for (uint32_t kind = 0; kind < SERIES_KINDS; kind++) {
+      box_t           b = box_of(d, params);
+      script_market_t m;
+      series_of(kind, x);
+      script_market_init(&m);
+      assert_int_equal(d->init(state_of(b), params), TF_OK);
+      for (uint32_t k = 0; k < LEN; k++) {
+        double               out[TF_INDICATOR_OUTPUTS_MAX] = {0};
+        tf_indicator_input_t in                            = input_of(d, x, k);
+        if (d->series_cnt == 0) {
+          in.on     = script_market_apply(&m, &events[k + kind * 50]);
+          in.market = &m.market;
+          if (d->on & in.on) d->update(state_of(b), &in, out);
+          in.on = TF_ON_TICK;
+        }
+        d->update(state_of(b), &in, out);
+        for (uint32_t o = 0; o < d->output_cnt; o++) {
+          hash = (hash ^ bits(out[o])) * UINT64_C(1099511628211);
+        }
+      }
+      box_close(b);
+    }
+  }
+  return hash;
+}
+
+static void outputs_are_the_same_bits_on_every_compiler_and_machine(void **state) {
+  (void)state;
+  uint32_t wrong = 0;
+  for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
+    uint64_t hash = hash_of(tf_indicators[i]), want = 0;
+    for (size_t p = 0; p < TF_ARRAY_CNT(PINS); p++) {
+      if (strcmp(PINS[p].name, tf_indicators[i]->name) == 0) want = PINS[p].hash;
+    }
+    if (hash == want) continue;
+    print_message("    {\"%s\", UINT64_C(0x%016llx)},%s\n", tf_indicators[i]->name,
+                  (unsigned long long)hash, want ? "" : " not pinned yet");
+    wrong += want != 0;
+  }
+  assert_int_equal(wrong, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_descriptor_is_complete_and_in_range),
       cmocka_unit_test(absurd_sizes_are_refused_by_init),
       cmocka_unit_test(series_nan_and_infinity_are_rejected_without_a_trace),
+      cmocka_unit_test(magnitudes_beyond_1e150_are_rejected_and_those_within_poison_nothing),
       cmocka_unit_test(a_market_without_numbers_gives_no_value_and_leaves_no_trace),
       cmocka_unit_test(series_first_output_comes_after_the_lookback),
       cmocka_unit_test(series_update_equals_batch_at_every_chunk_size),
       cmocka_unit_test(series_peek_changes_nothing_and_foretells_update),
       cmocka_unit_test(market_peek_foretells_update_and_states_move),
       cmocka_unit_test(reset_gives_the_bytes_of_init),
+      cmocka_unit_test(outputs_are_the_same_bits_on_every_compiler_and_machine),
   };
   return cmocka_run_group_tests_name("indicator", tests, NULL, NULL);
 }

@@ -158,8 +158,10 @@ static void check_eval(const tf_indicator_t *d, const double *params, uint32_t s
   uint32_t cnt = d->series_cnt ? LEN : EVENTS;
   for (uint32_t i = 0; i < cnt; i++) {
     double               out[TF_INDICATOR_OUTPUTS_MAX];
-    tf_indicator_input_t in = {.on = TF_ON_INPUT, .x = {series[series_idx][i]}};
-    if (d->series_cnt == 0) {
+    tf_indicator_input_t in = {.on = TF_ON_INPUT};
+    if (d->series_cnt > 0) {
+      in.x[0] = series[series_idx][i];
+    } else {
       uint32_t on = script_market_apply(&m, &events[i]);
       in          = (tf_indicator_input_t){.on = on, .market = &m.market};
       if (d->on & on) d->update(state, &in, out);

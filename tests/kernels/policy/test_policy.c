@@ -66,6 +66,13 @@ static void unsound_programs_and_absurd_rates_are_refused(void **state) {
     config = (tf_policy_config_t){.sell = BAD[i]};
     assert_int_equal(tf_policy_rule.init(memory, &config), E_CORE_ARGUMENT);
   }
+  for (uint32_t depth = TF_RULE_DEPTH_MAX; depth <= TF_RULE_DEPTH_MAX + 1; depth++) {
+    tf_rule_t deep = {.step_cnt = 2 * depth - 1}; /* constants, then as many operators less one */
+    for (uint32_t i = depth; i < deep.step_cnt; i++) deep.steps[i].op = TF_RULE_AND;
+    config = (tf_policy_config_t){.flat = deep};
+    assert_int_equal(tf_policy_rule.init(memory, &config),
+                     depth <= TF_RULE_DEPTH_MAX ? TF_OK : E_CORE_ARGUMENT);
+  }
   config = (tf_policy_config_t){.rate_cnt_max = UINT32_MAX};
   assert_true(tf_policy_rule.state_bytes(&config) < sizeof memory);
   assert_int_equal(tf_policy_rule.init(memory, &config), E_CORE_ARGUMENT);
