@@ -1,8 +1,12 @@
 #include "core/nearest.h"
 
-#include <string.h>
-
 static int lower(unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
+
+static size_t length(const char *text) {
+  size_t cnt = 0;
+  while (cnt < TF_NEAREST_BYTES_MAX && text[cnt]) cnt++;
+  return cnt;
+}
 
 static uint32_t min3(uint32_t a, uint32_t b, uint32_t c) {
   uint32_t m = a < b ? a : b;
@@ -31,12 +35,12 @@ static uint32_t distance(const char *a, size_t a_cnt, const char *b, size_t b_cn
 }
 
 const char *tf_nearest_name(const char *wanted, const char *const *names, uint32_t name_cnt) {
-  size_t      wanted_cnt = strnlen(wanted, TF_NEAREST_BYTES_MAX);
+  size_t      wanted_cnt = length(wanted);
   uint32_t    best_max   = wanted_cnt / 3 > 1 ? (uint32_t)(wanted_cnt / 3) : 1;
   const char *best       = NULL;
   for (uint32_t i = 0; i < name_cnt; i++) {
     if (!names[i]) continue;
-    uint32_t d = distance(wanted, wanted_cnt, names[i], strnlen(names[i], TF_NEAREST_BYTES_MAX));
+    uint32_t d = distance(wanted, wanted_cnt, names[i], length(names[i]));
     if (d > best_max || (best && d == best_max)) continue;
     best     = names[i];
     best_max = d;
