@@ -24,8 +24,10 @@ static void read_file(tf_config_t *config) {
   input.text =
       tf_config_text_read(&store->pool, store->errors, input.source, config->path, &input.text_cnt);
   if (!input.text) return;
-  if (tf_config_text_check(store->errors, input.source, input.label, true, input.text,
-                           input.text_cnt))
+  if (!store->dir)
+    tf_config_store_report(store, E_CORE_NO_MEMORY, input.source, 0, 0, "", "no memory to load it");
+  else if (tf_config_text_check(store->errors, input.source, input.label, true, input.text,
+                                input.text_cnt))
     store->root = tf_config_tree_parse(&store->pool, store->errors, &input);
 }
 
@@ -36,8 +38,12 @@ static void apply_sets(tf_config_t *config, const char *const *sets, uint32_t se
     char     shown[160], label[192];
     tf_config_report_escape(sets[i], strnlen(sets[i], 400), shown, sizeof shown);
     snprintf(label, sizeof label, "--set %s", shown);
-    store->labels[source] = tf_config_pool_text(&store->pool, label, strlen(label));
-    if (store->labels[source]) tf_config_overlay_set(store, source, sets[i]);
+    const char *kept      = tf_config_pool_text(&store->pool, label, strlen(label));
+    store->labels[source] = kept ? kept : "--set";
+    if (kept)
+      tf_config_overlay_set(store, source, sets[i]);
+    else
+      tf_config_store_report(store, E_CORE_NO_MEMORY, source, 0, 0, "", "no memory for it");
   }
 }
 

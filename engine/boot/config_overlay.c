@@ -167,7 +167,8 @@ void tf_config_overlay_profile(tf_config_store_t *store) {
   if (!chosen || engine->kind != TF_CONFIG_MAP || chosen->kind != TF_CONFIG_SCALAR) return;
   char label[64];
   snprintf(label, sizeof label, "profile %.40s", chosen->text);
-  store->labels[TF_CONFIG_SOURCE_PROFILE] = key_text(store, label);
+  const char *kept = key_text(store, label);
+  if (kept) store->labels[TF_CONFIG_SOURCE_PROFILE] = kept;
   for (uint32_t i = 0; i < tf_config_table_profile_cnt; i++) {
     const tf_config_profile_row_t *row = &tf_config_table_profiles[i];
     if (strcmp(row->profile, chosen->text) != 0 || tf_config_tree_child(engine, row->key)) continue;

@@ -112,7 +112,7 @@ static bool expects_key(const builder_t *b) {
   return b->depth > 0 && b->open[b->depth - 1]->kind == TF_CONFIG_MAP && !b->key;
 }
 
-/* Reports what YAML hangs onto a node. Quoted scalars carry the tag "!" implicitly: not refused. */
+/* Reports what YAML hangs onto a node. */
 static void refuse_properties(builder_t *b, const yaml_event_t *event, const yaml_char_t *anchor,
                               const yaml_char_t *tag) {
   if (anchor)

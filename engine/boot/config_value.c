@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -245,7 +244,7 @@ static const char *parse_bar(const tf_config_value_in_t *in, tf_config_bar_size_
   if (!(size.amount > 0) || size.amount > 1e15)
     return refuse(why, "%s is out of range; an amount is more than 0 and at most 1e15",
                   in->node->text);
-  if (size.kind == TF_CONFIG_BAR_TICKS && size.amount != floor(size.amount))
+  if (size.kind == TF_CONFIG_BAR_TICKS && size.amount != (double)(uint64_t)size.amount)
     return refuse(why, "%s is not a whole number of ticks", in->node->text);
   *field = size;
   return keep(in, why, in->node->text);
