@@ -197,7 +197,7 @@ static void on_bytes(void *self, tf_io_conn_t conn, const uint8_t *bytes, size_t
     return;
   }
   tf_tls_feed(&c->tls, bytes, cnt);
-  int n;
+  int n = 0;
   while (!c->doomed && (n = tf_tls_read(&c->tls, c->server->plain, TF_TLS_RECORD_BYTES_MAX)) > 0) {
     if (c->phase == PHASE_TLS) c->phase = PHASE_HTTP;
     on_plain(c, c->server->plain, (size_t)n);
