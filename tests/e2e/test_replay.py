@@ -25,7 +25,7 @@ THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]},
 
 
 def oracle(venue, path):
-    out = subprocess.run(["/usr/bin/python3", ORACLE, "--venue", venue, str(path)], capture_output=True, text=True,
+    out = subprocess.run(["/usr/bin/python3", ORACLE, "counts", venue, str(path)], capture_output=True, text=True,
                          check=True).stdout
     return json.loads(out)
 
