@@ -8,7 +8,10 @@ set(TF_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototyp
 add_compile_options(-fno-math-errno -ffp-contract=off -fno-omit-frame-pointer -g)
 add_compile_definitions(_GNU_SOURCE)
 
-if(TF_SANITIZE STREQUAL "asan")
+if(TF_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+elseif(TF_SANITIZE STREQUAL "asan")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
   add_link_options(-fsanitize=address,undefined)
 elseif(TF_SANITIZE STREQUAL "tsan")

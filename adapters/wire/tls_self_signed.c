@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "wire/tls.h"
+#include "wire/tls_pool.h"
 
 #define SAN_BYTES_MAX 4096
 
@@ -96,6 +97,7 @@ tf_err_t tf_tls_self_signed(const char *cert_path, const char *key_path, const c
   if (err) return err;
   if (days == 0 || days > 36500)
     return TF_ERR(E_CORE_ARGUMENT, "a certificate for %u days; allowed are 1 to 36500", days);
+  tf_tls_pool_install(); /* before OpenSSL's first allocation, which may be the next line's */
   ERR_clear_error();
   EVP_PKEY *key  = EVP_EC_gen("P-256");
   X509     *cert = X509_new();

@@ -123,6 +123,12 @@ static bool read_socket(pump_t *pump, size_t *cnt) {
 
 int pump_receive(pump_t *pump, const uint8_t **bytes) {
   size_t cnt;
+  if (pump->early_cnt) {
+    const int early_cnt = pump->early_cnt;
+    pump->early_cnt     = 0;
+    *bytes              = pump->plain;
+    return early_cnt;
+  }
   if (!read_socket(pump, &cnt)) return 0;
   *bytes = pump->over_tls ? pump->plain : pump->rx;
   if (!pump->over_tls) return (int)cnt;
@@ -142,8 +148,9 @@ tf_err_t pump_tls(pump_t *pump, const tf_tls_ctx_t *ctx, const char *host) {
   if (err) return err;
   flush_tls(pump);
   while (pump->tls.state == TF_TLS_HANDSHAKE && !pump->eof) {
-    /* No peer here sends data before we do, so none can be lost. */
-    if (pump_receive(pump, &bytes) < 0) return pump->err;
+    const int n = pump_receive(pump, &bytes);
+    if (n < 0) return pump->err;
+    pump->early_cnt = n; /* data right behind the handshake stays in plain */
   }
   return pump->err;
 }

@@ -21,6 +21,7 @@ typedef struct pump {
   tf_tls_t tls;
   tf_ws_t  ws;
   bool     eof;
+  int      early_cnt;
   /* what came last, and how much in all */
   tf_ws_opcode_t opcode;
   size_t         message_cnt, message_bytes, pong_cnt;
