@@ -132,8 +132,8 @@ static void report(const tf_dial_t *dial) {
     tf_log(TF_LOG_WARN, "dial_failed", "host=%s port=%s phase=%s error=%s text=\"%s\"", to->host,
            to->port, tf_dialer_phase_name(dial->phase), tf_error_name(dial->err), dial->text);
   else if (dial->kind == TF_DIAL_WEBSOCKET)
-    tf_log(TF_LOG_INFO, "dial_done", "host=%s port=%s target=%s after=%s", to->host, to->port,
-           dial->target, dial->why ? dial->why : "-");
+    tf_log(TF_LOG_INFO, "dial_done", "host=%s port=%s after=\"%s\"", to->host, to->port,
+           dial->why ? dial->why : "-"); /* not its target: some venues put a token there */
 }
 
 static void finish(tf_dialer_t *dialer, uint32_t idx, uint64_t now_ns) {

@@ -247,6 +247,18 @@ void tf_link_feed_leftover(tf_link_t *link, uint64_t recv_ns) {
   if (link->state == TF_LINK_UP) link->handler.on_received(link->handler.self, link);
 }
 
+void tf_link_discard(tf_link_t *link) {
+  if (link->dial.fd >= 0) close(link->dial.fd);
+  link->dial.fd = -1;
+}
+
+void tf_link_excuse(tf_link_t *link, uint64_t held_ns) {
+  if (link->state != TF_LINK_UP) return;
+  link->rx_ns += held_ns;
+  link->data_ns += held_ns;
+  if (link->ping_ns != 0) link->ping_ns += held_ns;
+}
+
 static int answer_ping(tf_link_t *link) {
   if (!link->ws.ping_pending || link->now_ns < link->pong_due_ns || !may_send(link)) return 0;
   if (!send_frame(link, tf_ws_write_pong(&link->ws, link->frame, link->frame_cap))) return 0;

@@ -116,6 +116,12 @@ void tf_link_start(tf_link_t *link, uint64_t now_ns);
  * feed of the new connection before the first message comes. */
 void tf_link_feed_leftover(tf_link_t *link, uint64_t recv_ns);
 
+/* A good dial that nobody needs: closes what it brought. */
+void tf_link_discard(tf_link_t *link);
+
+/* The lane was held up for so long: it does not count as the peer's silence. */
+void tf_link_excuse(tf_link_t *link, uint64_t held_ns);
+
 /* Timers, at least every few ms. Returns work done. */
 int tf_link_tick(tf_link_t *link, uint64_t now_ns);
 

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/log.h"
 #include "feed/snapshots.h"
 
 #define HOUSEKEEP_NS  TF_NS_PER_MS
@@ -13,6 +14,7 @@
 #define HOLD_BAN_NS   (120 * TF_NS_PER_SEC) /* 418, 429 without Retry-After */
 #define HOLD_DENY_NS  (30 * TF_NS_PER_SEC)  /* 403: a firewall's limit, mostly */
 #define LEAD_NS_MAX   (600 * TF_NS_PER_SEC)
+#define LISTEN_NS_MAX (100 * TF_NS_PER_MS) /* of silence counted from one poll to the next */
 #define TROUBLE_BYTES 640
 
 #define EVENTS_CAP_DEFAULT     65536u
@@ -49,7 +51,8 @@ typedef struct tf_session {
   const char         *why; /* of the next dial */
   int                 work;
   bool                was_live, stopping;
-  tf_err_t            broken; /* for good */
+  bool                rolling; /* the spare link is dialled to take over */
+  tf_err_t            broken;  /* for good */
   tf_session_counts_t counts;
   char                trouble[TROUBLE_BYTES];
 } tf_session_t;
@@ -141,14 +144,19 @@ static void dial(tf_session_t *s, tf_link_t *link, const char *why) {
   TF_ASSERT(posted); /* two links and the snapshot are all that can be out */
 }
 
+static void rollover_schedule(tf_session_t *s, const tf_link_t *link) {
+  uint64_t life      = s->feed->session_life_ns_max;
+  s->rollover_due_ns = life ? link->up_ns + life - s->config.rollover_lead_ns : 0;
+}
+
 /* A successor takes over from the link that the feed listened to until now. */
 static void take_over(tf_session_t *s, tf_link_t *successor) {
   tf_link_t *old = active_of(s);
   s->active      = (uint32_t)(successor - s->links);
+  s->rolling     = false;
   s->counts.rollovers++;
   connection_changed(s, true);
-  uint64_t life      = s->feed->session_life_ns_max;
-  s->rollover_due_ns = life ? successor->up_ns + life - s->config.rollover_lead_ns : 0;
+  rollover_schedule(s, successor);
   tf_link_close(old, TF_LINK_END_REPLACED, TF_WS_CLOSE_NORMAL);
 }
 
@@ -207,17 +215,22 @@ static void note_end(tf_session_t *s, const tf_link_t *link) {
 static void on_end(void *self, tf_link_t *link) {
   tf_session_t *s = self;
   s->counts.ends[link->end]++;
-  s->source.disconnects++;
+  tf_count_add(&s->source.disconnects, 1);
   if (link->end == TF_LINK_END_REPLACED) return;
   note_end(s, link);
   s->why         = tf_link_end_name(link->end);
   uint64_t up_ns = s->now_ns - link->up_ns;
   if (link != active_of(s)) {
+    s->rolling         = false;
     s->rollover_due_ns = tf_backoff_ended(&s->backoff, s->now_ns, up_ns, 0, random_u32(s));
     return;
   }
   bool spare_up = spare_of(s)->state == TF_LINK_UP;
-  if (spare_up) s->active = 1 - s->active;
+  if (spare_up) {
+    s->active  = 1 - s->active;
+    s->rolling = false;
+    rollover_schedule(s, active_of(s));
+  }
   connection_changed(s, spare_up);
   if (spare_up || s->stopping) return;
   again_t again = link->end == TF_LINK_END_PEER_CLOSE ? close_policy(link->peer_close_code) : AGAIN;
@@ -245,9 +258,10 @@ static void dial_failed(tf_session_t *s, tf_link_t *link) {
   else if (d->http_status == 403)
     hold = HOLD_DENY_NS;
   uint64_t due = tf_backoff_ended(&s->backoff, s->now_ns, 0, hold, random_u32(s));
-  if (link != active_of(s))
+  if (link != active_of(s)) {
+    s->rolling         = false;
     s->rollover_due_ns = due;
-  else if (d->http_status == 401)
+  } else if (d->http_status == 401)
     break_for_good(s, E_FEED_REFUSED, s->trouble);
   else
     s->retry_due_ns = due;
@@ -261,12 +275,23 @@ static void dial_returned(tf_session_t *s, tf_link_t *link) {
       dial_failed(s, link);
     return;
   }
+  /* The active link may have ended meanwhile: then the spare that comes up is the active one. Or it was
+   * replaced while its own dial was out: then nobody needs what comes. */
+  bool active_up = active_of(s)->state == TF_LINK_UP;
+  if (link != active_of(s) && active_up && !s->rolling) {
+    link->state = TF_LINK_IDLE;
+    tf_link_discard(link);
+    return;
+  }
+  if (!active_up) {
+    s->active  = (uint32_t)(link - s->links);
+    s->rolling = false;
+  }
   tf_link_start(link, s->now_ns);
   if (link->state != TF_LINK_UP) return;
-  s->source.connects++;
+  tf_count_add(&s->source.connects, 1);
   if (link == active_of(s)) {
-    uint64_t life      = s->feed->session_life_ns_max;
-    s->rollover_due_ns = life ? link->up_ns + life - s->config.rollover_lead_ns : 0;
+    rollover_schedule(s, link);
     connection_changed(s, true);
   }
   s->housekeep_due_ns = 0;
@@ -336,7 +361,8 @@ static void housekeep(tf_session_t *s) {
   }
   tf_link_t *active = active_of(s), *spare = spare_of(s);
   if (!s->stopping && s->broken == TF_OK) {
-    if (active->state == TF_LINK_IDLE && s->now_ns >= s->retry_due_ns) {
+    bool spare_coming = spare->state == TF_LINK_DIALING; /* it becomes the active one */
+    if (active->state == TF_LINK_IDLE && !spare_coming && s->now_ns >= s->retry_due_ns) {
       s->retry_due_ns = 0;
       s->was_live     = false;
       dial(s, active, s->why);
@@ -344,6 +370,7 @@ static void housekeep(tf_session_t *s) {
     if (active->state == TF_LINK_UP && s->rollover_due_ns && s->now_ns >= s->rollover_due_ns &&
         spare->state == TF_LINK_IDLE) {
       s->rollover_due_ns = 0;
+      s->rolling         = true;
       dial(s, spare, "rollover");
     }
     if (active->state == TF_LINK_UP) s->work += tf_snapshots_tick(&s->snapshots, s->now_ns);
@@ -353,6 +380,9 @@ static void housekeep(tf_session_t *s) {
 
 static int session_poll(tf_source_t *source, uint64_t now_ns) {
   tf_session_t *s = (tf_session_t *)source;
+  /* Silence is time in which we listened: a lane that was held up blames nobody for it. */
+  if (TF_UNLIKELY(s->now_ns != 0 && now_ns - s->now_ns > LISTEN_NS_MAX))
+    for (int i = 0; i < 2; i++) tf_link_excuse(&s->links[i], now_ns - s->now_ns - LISTEN_NS_MAX);
   s->now_ns = s->links[0].now_ns = s->links[1].now_ns = now_ns;
   s->work                                             = 0;
   if (s->config.polls_io) {
@@ -379,8 +409,8 @@ static const tf_source_ops_t session_ops = {.poll = session_poll, .stop = sessio
 
 /* ---- control plane ---- */
 
-const tf_session_counts_t *tf_session_counts(const tf_source_t *source) {
-  tf_session_t         *s = (tf_session_t *)(uintptr_t)source;
+const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
+  tf_session_t         *s = (tf_session_t *)source;
   tf_session_counts_t  *c = &s->counts;
   const tf_snapshots_t *n = &s->snapshots;
   c->pings_rx             = s->links[0].pings_rx + s->links[1].pings_rx;
@@ -476,6 +506,9 @@ static tf_err_t tls_init(tf_session_t *s) {
     tf_err_t err = tf_tls_ctx_init_client(&s->rest_tls_ctx, &config);
     if (err != TF_OK) return err;
   }
+  if (c->insecure && !(c->plain && c->rest_plain))
+    tf_log(TF_LOG_WARN, "tls_insecure", "venue=%s host=%s certificate=unverified", c->feed->venue,
+           c->host);
   tf_err_t err = endpoint_set(&s->endpoint, c->host, c->port, c->plain ? NULL : &s->tls_ctx);
   if (err != TF_OK) return err;
   return endpoint_set(&s->rest_endpoint, c->rest_host ? c->rest_host : c->host,
@@ -546,6 +579,10 @@ tf_err_t tf_session_init(const tf_session_config_t *given, tf_arena_t *arena,
                   "snapshots_queued_max %u (%u), subscribe_bytes_max %zu (1 MiB)",
                   c.feed->venue, c.events_cap, EVENTS_CAP_MAX, c.snapshots_queued_max,
                   SNAPSHOTS_MAX, c.subscribe_bytes_max);
+  if (c.feed->session_life_ns_max && c.rollover_lead_ns >= c.feed->session_life_ns_max)
+    return TF_ERR(E_CORE_ARGUMENT,
+                  "session of %s: rollover_lead_ns is not less than the life of %llu s",
+                  c.feed->venue, (unsigned long long)(c.feed->session_life_ns_max / TF_NS_PER_SEC));
   tf_session_t *s = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
   if (!s) return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c.feed->venue);
   s->config = c;

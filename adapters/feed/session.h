@@ -85,7 +85,8 @@ tf_err_t tf_session_init(const tf_session_config_t *config, tf_arena_t *arena,
 /* Waits for the dialer to let go. Accepts NULL. */
 void tf_session_fini(tf_source_t *source);
 
-const tf_session_counts_t *tf_session_counts(const tf_source_t *source);
+/* From the lane's thread, or after it ended. */
+const tf_session_counts_t *tf_session_counts(tf_source_t *source);
 /* Of the newest dial that failed or connection that ended: for health pages, from the lane's thread. */
 const char *tf_session_trouble(const tf_source_t *source);
 /* When the next attempt is due; 0 when none is waited for. */

@@ -75,6 +75,12 @@ size_t tf_symbols_footprint(uint32_t cap) {
          tf_align_up(map_bytes_of(cap), TF_LINE_BYTES);
 }
 
+/* A row without a symbol: no text has this length, so it is never found. */
+static void clear_row(tf_symbol_t *row) {
+  memset(row, 0, sizeof(*row));
+  row->text_bytes = UINT32_MAX;
+}
+
 tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
                          tf_instruments_t *instruments, const char *suffix) {
   if (cap == 0 || cap > TF_SYMBOLS_CAP) {
@@ -89,7 +95,7 @@ tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
   symbols->instruments   = instruments;
   symbols->suffix        = suffix;
   symbols->multiplier_of = NULL;
-  memset(symbols->rows, 0, rows_bytes_of(cap));
+  for (uint32_t i = 0; i < cap; i++) clear_row(&symbols->rows[i]);
   p += rows_bytes_of(cap);
   symbols->table = (struct ck_ht *)(void *)p;
   p += tf_align_up(sizeof(ck_ht_t), TF_LINE_BYTES);
@@ -185,7 +191,7 @@ tf_symbols_add_result_t tf_symbols_add(tf_symbols_t *symbols, const char *text, 
   memcpy(row->text, text, text_bytes);
   row->text_bytes = text_bytes;
   if (!find_or_append(symbols, row, &row->instrument_id)) {
-    memset(row, 0, sizeof(*row));
+    clear_row(row);
     return TF_SYMBOLS_FULL;
   }
   ck_ht_hash_t  hash;
@@ -193,7 +199,7 @@ tf_symbols_add_result_t tf_symbols_add(tf_symbols_t *symbols, const char *text, 
   ck_ht_hash(&hash, symbols->table, row->text, (uint16_t)text_bytes);
   ck_ht_entry_set(&entry, hash, row->text, (uint16_t)text_bytes, row);
   if (!ck_ht_put_spmc(symbols->table, hash, &entry)) {
-    memset(row, 0, sizeof(*row));
+    clear_row(row);
     return TF_SYMBOLS_FULL;
   }
   *idx              = symbols->cnt++;

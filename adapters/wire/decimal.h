@@ -196,7 +196,7 @@ TF_INLINE uint32_t tf_decimal_read(const char *p, const char *floor, int64_t *ma
 /* How many digits, at most 16, an unsigned integer at p has; its value is not made (tf_json_u64). */
 TF_INLINE uint32_t tf_decimal_u64_span(const char *p) {
   uint32_t cnt = (uint32_t)__builtin_ctz(tf_decimal_breaks_(p));
-  return (*p <= '0') & (cnt != 1) ? 0 : cnt;
+  return ((*p <= '0') & (cnt != 1)) ? 0 : cnt;
 }
 
 #endif

@@ -185,7 +185,7 @@ static tf_err_t scan_number(parser_t *p) {
   memcpy(number, text + p->tok.at, end - p->tok.at);
   number[end - p->tok.at] = '\0';
   p->tok.kind             = TOK_NUMBER;
-  p->tok.value            = strtod(number, NULL);
+  p->tok.value            = strtod(number, NULL); /* the process keeps the C locale */
   if (!__builtin_isfinite(p->tok.value)) {
     return tf_expr_error(p->expr, p->tok.at, "%s is beyond the range of a double", number);
   }

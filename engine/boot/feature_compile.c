@@ -4,8 +4,12 @@
 
 #include "boot/feature_resolve.h"
 #include "core/error.h"
+#include "tf/model.h"
 
 #define STATE_ALIGN 16
+
+TF_STATIC_ASSERT(TF_FEATURE_PLAN_LISTED_MAX == TF_MODEL_INPUTS_MAX,
+                 "a model can read every feature");
 
 static void check_descriptor(const tf_indicator_t *d) {
   TF_ASSERT(d && d->name && d->state_bytes && d->lookback);
@@ -207,12 +211,27 @@ uint32_t tf_feature_compile_find(tf_feature_compile_t *compile, const char *text
   uint32_t              node_cnt = c->node_cnt, idx = TF_FEATURE_COMPILE_NONE;
   tf_feature_ref_t      ref;
   c->in_rule = false;
+  /* A canonical name may nest deeper, aliases being written out, than a text is allowed to. */
+  for (uint32_t i = 0; i < c->entry_cnt; i++) {
+    if (strcmp(c->entries[i].text.name, text) == 0) return i;
+  }
   if (tf_expr_parse(&c->expr, TF_EXPR_FEATURE, NULL, text) == TF_OK && !c->expr.alias[0] &&
       tf_feature_resolve(c, &c->expr, c->expr.root, &ref) == TF_OK) {
     idx = entry_of(c, ref);
   }
   c->node_cnt = node_cnt;
   return idx;
+}
+
+bool tf_feature_compile_is_pointwise(const tf_expr_t *expr, uint32_t node) {
+  const tf_expr_node_t *n = &expr->nodes[node];
+  if (n->kind != TF_EXPR_CALL) return false;
+  if (strcmp(n->name, "abs") == 0) return true;
+  if (strcmp(n->name, "min") != 0 && strcmp(n->name, "max") != 0) return false;
+  if (n->child_cnt != 2) return false;
+  uint8_t first  = expr->nodes[n->first].kind,
+          second = expr->nodes[tf_expr_child(expr, node, 1)].kind;
+  return first == TF_EXPR_NUMBER || second != TF_EXPR_NUMBER;
 }
 
 /* ---- layout ---- */

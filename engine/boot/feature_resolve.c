@@ -179,17 +179,6 @@ static uint32_t join_clocks(uint32_t a, uint32_t b) {
 
 /* ---- constants ---- */
 
-bool tf_feature_compile_is_pointwise(const tf_expr_t *expr, uint32_t node) {
-  const tf_expr_node_t *n = &expr->nodes[node];
-  if (n->kind != TF_EXPR_CALL) return false;
-  if (strcmp(n->name, "abs") == 0) return true;
-  if (strcmp(n->name, "min") != 0 && strcmp(n->name, "max") != 0) return false;
-  if (n->child_cnt != 2) return false;
-  uint8_t first  = expr->nodes[n->first].kind,
-          second = expr->nodes[tf_expr_child(expr, node, 1)].kind;
-  return first == TF_EXPR_NUMBER || second != TF_EXPR_NUMBER;
-}
-
 static uint8_t op_of(const tf_expr_node_t *n) {
   switch (n->kind) {
   case TF_EXPR_NEG: return TF_FEATURE_NEG;

@@ -18,6 +18,9 @@
 #define AUDIT_NS_DEFAULT     (100 * TF_NS_PER_MS)
 /* Audits in a row that must find bytes nobody delivered before a receive counts as lost. */
 #define AUDIT_SUSPECT_CNT 2u
+/* At the end: 50 x 1 ms for the last operations to come back, which takes one pass as a rule. */
+#define DRAIN_PASSES_MAX 50
+#define DRAIN_WAIT_NS    TF_NS_PER_MS
 /* A slot whose last operation is still coming back is not free yet, so there are twice as many slots
  * as connections: a close may be followed by an attach at once. */
 #define SLOTS_A_CONN 2u
@@ -484,8 +487,20 @@ tf_err_t tf_loop_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t
   return TF_OK;
 }
 
+/* Operations under way read and write the arena: they are called back first. A thread that is not the
+ * loop's own cannot (the kernel lets only that one enter); then the ring's end has to do. */
+static void drain(tf_loop_t *l) {
+  for (uint32_t i = 0; i < l->slots_used_cnt; i++) {
+    conn_t *c = &l->slots[i];
+    if (c->state != FREE && c->state != CLOSING) loop_close(&l->io, id_of(c, (uint16_t)i));
+  }
+  for (int pass = 0; pass < DRAIN_PASSES_MAX && l->vacant_cnt < l->slot_cnt; pass++)
+    if (loop_poll(&l->io, DRAIN_WAIT_NS) < 0) return;
+}
+
 void tf_loop_fini(tf_io_t *io) {
   tf_loop_t *l = (tf_loop_t *)io;
+  drain(l);
   for (uint32_t i = 0; i < l->slots_used_cnt; i++)
     if (l->slots[i].fd >= 0) close(l->slots[i].fd);
   if (l->spare_fd >= 0) close(l->spare_fd);

@@ -6,7 +6,7 @@
  * digits. artanh is its Taylor series in z = ((m - y) / (m + y))^2 <= 0.0295, 11 terms: the first one
  * left out is below 2^-60 of the result. Returns below 0.2 % need two of
  * them: what is left out is then below 2^-62. Error below 3 units in the last place (2.1 measured over
- * 200,000 ratios against long double, test_numeric). M. Abramowitz, I. Stegun, Handbook of
+ * 200,000 ratios against long double, test_indicator_numeric). M. Abramowitz, I. Stegun, Handbook of
  * Mathematical Functions (1964), 4.1.27. */
 #ifndef TF_INDICATOR_LOG_RATIO_H
 #define TF_INDICATOR_LOG_RATIO_H

@@ -9,7 +9,8 @@
  * Each quote is a change; best bids and offers that come from a book are compared once per message
  * (tick), since the book is not whole between the levels of one message. Rejected while a side is
  * missing; the next whole best bid and offer is then compared with the last whole one. 0 while
- * nothing changed in the window. The window is described in time_window.h. */
+ * nothing changed in the window. A best bid and offer out of a book that has a gap or is syncing is
+ * no change either, nor is the first one after: what flowed in between is unknown. The window is described in time_window.h. */
 #include "indicator/time_window.h"
 
 enum { VALUE_CNT = 1 };
@@ -30,6 +31,12 @@ static bool read_bbo(const tf_market_t *m, bbo_t *now) {
          tf_parts_finite(m->ask_qty);
 }
 
+/* The book is broken and there is no quote to go by. */
+static bool is_blind(const tf_market_t *m) {
+  return !m->has_quote && m->book &&
+         (m->book->state == TF_BOOK_GAP || m->book->state == TF_BOOK_SYNCING);
+}
+
 static double flow(const bbo_t *last, const bbo_t *now) {
   double e = 0;
   if (now->bid >= last->bid) e += now->bid_qty;
@@ -44,7 +51,7 @@ static double flow(const bbo_t *last, const bbo_t *now) {
 static tf_indicator_result_t answer(const ofi_t *s, const tf_indicator_input_t *in, bbo_t *now,
                                     double *e, tf_time_window_view_t *view, double *out) {
   if (!read_bbo(in->market, now)) return TF_INDICATOR_REJECTED;
-  *e = s->has_last ? flow(&s->last, now) : 0;
+  *e = s->has_last && !is_blind(in->market) ? flow(&s->last, now) : 0;
   if (!tf_parts_finite(*e)) return TF_INDICATOR_REJECTED;
   tf_time_window_view(&s->window, in->market->now_ns, VALUE_CNT, view);
   if (in->on != TF_ON_TICK) return TF_INDICATOR_WARMING;
@@ -63,7 +70,7 @@ static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in,
   tf_time_window_keep(&s->window, &view, VALUE_CNT);
   if (e != 0) tf_time_window_add(&s->window, in->market->now_ns, &e, VALUE_CNT);
   s->last     = now;
-  s->has_last = 1;
+  s->has_last = is_blind(in->market) ? 0 : 1;
   return result;
 }
 

@@ -57,7 +57,7 @@ class Made:
         return dict(E=self.ms, T=self.ms - 1) if self.futures or happened else dict(E=self.ms)
 
     def trade(self, symbol="BTCUSDT", layout=0, step=1, **more):
-        number = self.trade_id.get(symbol, 1000) + step
+        number = self.trade_id.get(symbol, 5000000) + step
         self.trade_id[symbol] = max(number, self.trade_id.get(symbol, 0))
         data = dict(e="trade", E=self.ms, s=symbol, t=number, p=self.price(), q="0.02000000",
                     T=self.ms - 1, m=bool(self.rng.getrandbits(1)), M=True)

@@ -235,6 +235,21 @@ static void canonical_names_fill_defaults_and_write_aliases_out(void **state) {
   tf_feature_compile_end(c);
 }
 
+static void a_name_deeper_than_a_text_may_be_is_found_all_the_same(void **state) {
+  (void)state;
+  tf_feature_compile_t *c = begun();
+  tf_feature_plan_t     plan;
+  must_add(c, "z: ema(mid, 5)");
+  must_add(c, "y: ------------------------------z");
+  must_add(c, "------------------------------y");
+  assert_int_equal(tf_feature_compile_finish(c, &plan), TF_OK);
+  for (uint32_t i = 0; i < 3; i++) {
+    assert_int_equal(tf_feature_compile_find(c, tf_feature_plan_name(&plan, i)), i);
+  }
+  tf_feature_plan_fini(&plan);
+  tf_feature_compile_end(c);
+}
+
 static void a_feature_listed_twice_is_refused_however_it_is_written(void **state) {
   (void)state;
   tf_feature_compile_t *c = begun();
@@ -606,6 +621,7 @@ int main(void) {
       cmocka_unit_test(bars_without_a_usable_name_are_refused),
       cmocka_unit_test(too_many_features_or_too_much_memory_is_refused),
       cmocka_unit_test(canonical_names_fill_defaults_and_write_aliases_out),
+      cmocka_unit_test(a_name_deeper_than_a_text_may_be_is_found_all_the_same),
       cmocka_unit_test(equal_parts_are_computed_once),
       cmocka_unit_test(inputs_are_computed_before_what_reads_them),
       cmocka_unit_test(a_row_is_ready_once_every_feature_is),

@@ -1,0 +1,689 @@
+#include "cmocka_tf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "core/error.h"
+#include "feed/binance.h"
+#include "feed/feeds.h"
+#include "tf/io.h"
+
+#define EVENT_CAP 256u
+#define RECV_NS   UINT64_C(1723161255400000000)
+
+typedef struct {
+  const tf_feed_t *feed;
+  void            *state;
+  tf_instruments_t instruments;
+  tf_feed_counts_t counts;
+  tf_feed_out_t    out;
+  tf_event_t       events[EVENT_CAP];
+} rig_t;
+
+static rig_t rig, twin;
+
+static tf_err_t start_with(rig_t *r, const char *venue, const char *const *symbols, uint32_t cnt,
+                           uint32_t channels) {
+  memset(r, 0, sizeof(*r));
+  r->feed             = tf_feeds_find(venue);
+  r->instruments.cap  = 16;
+  r->instruments.rows = calloc(16, sizeof(tf_instrument_t));
+  r->out = (tf_feed_out_t){.events = r->events, .event_cap = EVENT_CAP, .counts = &r->counts};
+  tf_feed_config_t config = {.instruments = &r->instruments,
+                             .symbols     = symbols,
+                             .symbol_cnt  = cnt,
+                             .channels    = channels,
+                             .pending_cap = 8};
+  r->state                = aligned_alloc(64, tf_align_up(r->feed->state_bytes(&config), 64));
+  memset(r->state, 0xa5, r->feed->state_bytes(&config)); /* init must not count on zeros */
+  return r->feed->init(r->state, &config);
+}
+static void start(rig_t *r, const char *venue) {
+  assert_int_equal(start_with(r, venue, NULL, 0, 7), TF_OK);
+}
+static void stop(rig_t *r) {
+  free(r->state);
+  free(r->instruments.rows);
+}
+
+static tf_verdict_t feed_bytes(rig_t *r, const char *text, size_t n, uint8_t kind,
+                               const char *target) {
+  static char buf[1 << 18];
+  memcpy(buf, text, n);
+  memset(buf + n, 0, TF_BYTES_PAD);
+  r->out.event_cnt  = 0;
+  r->out.resync_cnt = 0;
+  tf_frame_t frame  = {
+       .bytes = buf, .bytes_cnt = (uint32_t)n, .kind = kind, .recv_ns = RECV_NS, .target = target};
+  return r->feed->on_frame(r->state, &frame, &r->out);
+}
+static tf_verdict_t feed_text(const char *text) {
+  return feed_bytes(&rig, text, strlen(text), TF_FRAME_TEXT, NULL);
+}
+static tf_verdict_t feed_rest(const char *target, const char *text) {
+  return feed_bytes(&rig, text, strlen(text), TF_FRAME_HTTP, target);
+}
+
+#define DELTA(U, u)                                                                                \
+  "{\"e\":\"depthUpdate\",\"E\":1723161255208,\"s\":\"BTCUSDT\",\"U\":" #U ",\"u\":" #u            \
+  ",\"b\":[[\"5.0\",\"1\"]],\"a\":[[\"6.0\",\"2\"],[\"7.0\",\"0\"]]}"
+#define SNAPSHOT(id)                                                                               \
+  "{\"lastUpdateId\":" #id ",\"bids\":[[\"4.0\",\"1\"]],\"asks\":[[\"8.0\",\"2\"]]}"
+#define TRADE(id)                                                                                  \
+  "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\",\"t\":" #id                              \
+  ",\"p\":\"61837.63000000\",\"q\":\"0.02\",\"T\":1723161255342,\"m\":true,\"M\":true}"
+
+static void check_ledger(const rig_t *r) {
+  const tf_feed_counts_t *c   = &r->counts;
+  uint64_t                sum = c->msgs_data + c->msgs_control;
+  for (int i = 0; i < TF_REJECT_CNT; i++) sum += c->rejected[i];
+  for (uint64_t i = 0; i < c->ignored_type_cnt; i++) sum += c->ignored[i].cnt;
+  assert_int_equal(sum, c->messages);
+}
+
+/* ---- refusals ---- */
+
+static void refused_messages_publish_nothing_and_say_why(void **state) {
+  (void)state;
+  static const struct {
+    tf_reject_t why;
+    const char *text;
+  } rows[] = {
+      {TF_REJECT_SYNTAX,     ""                                                               },
+      {TF_REJECT_SYNTAX,     "{\"e\":\"trade\""                                               },
+      {TF_REJECT_UNKNOWN,    "[1]"                                                            },
+      {TF_REJECT_UNKNOWN,    "{}"                                                             },
+      {TF_REJECT_UNKNOWN,    "{\"e\":\"surprise\"}"                                           },
+      {TF_REJECT_SCHEMA,     "{\"e\":5}"                                                      },
+      {TF_REJECT_SCHEMA,     "{\"stream\":1,\"data\":{}}"                                     },
+      {TF_REJECT_SCHEMA,     "{\"stream\":\"x\",\"data\":null}"                               },
+      {TF_REJECT_SCHEMA,     "{\"e\":\"trade\",\"s\":\"BTCUSDT\"}"                            },
+      {TF_REJECT_NUMBER,
+       "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"x\","
+       "\"q\":\"1\",\"m\":true}"                                                              },
+      {TF_REJECT_NUMBER,
+       "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"-1\","
+       "\"q\":\"1\",\"m\":true}"                                                              },
+      {TF_REJECT_SCHEMA,
+       "{\"e\":\"trade\",\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\",\"q\":\"1\",\"m\":true}"       },
+      {TF_REJECT_SCHEMA,
+       "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\",\"t\":1,\"p\":\"1\","
+       "\"q\":\"1\",\"m\":\"true\"}"                                                          },
+      {TF_REJECT_INSTRUMENT, "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTC USDT\",\"t\":1,"
+                             "\"p\":\"1\",\"q\":\"1\",\"m\":true}"},
+      {TF_REJECT_SCHEMA,
+       "{\"e\":\"depthUpdate\",\"E\":1723161255208,\"s\":\"BTCUSDT\",\"U\":1,\"u\":2,"
+       "\"b\":[]}"                                                                            },
+      {TF_REJECT_SCHEMA,
+       "{\"e\":\"depthUpdate\",\"E\":1723161255208,\"s\":\"BTCUSDT\",\"U\":3,\"u\":2,"
+       "\"b\":[],\"a\":[]}"                                                                   },
+      {TF_REJECT_NUMBER,
+       "{\"e\":\"depthUpdate\",\"E\":1723161255208,\"s\":\"BTCUSDT\",\"U\":1,\"u\":2,"
+       "\"b\":[[\"1\",\"1\"],[\"2\",\"-1\"]],\"a\":[]}"                                       },
+      {TF_REJECT_NUMBER,
+       "{\"u\":1,\"s\":\"BTCUSDT\",\"b\":\"1e-100\",\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}"     },
+      {TF_REJECT_SCHEMA,
+       "{\"u\":1,\"s\":\"BTCUSDT\",\"b\":[],\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}"             },
+      {TF_REJECT_INSTRUMENT, SNAPSHOT(5)                                                      }, /* whose? */
+      {TF_REJECT_SCHEMA,     "{\"lastUpdateId\":1,\"bids\":[],\"asks\":7}"                    },
+  };
+  start(&rig, "binance-spot");
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    uint64_t before = rig.counts.rejected[rows[i].why];
+    assert_int_equal(feed_text(rows[i].text), TF_VERDICT_REJECTED);
+    if (rig.counts.rejected[rows[i].why] != before + 1) fail_msg("%s", rows[i].text);
+    assert_int_equal(rig.out.event_cnt, 0);
+    assert_int_equal(rig.instruments.cnt, 0);
+    assert_int_equal(rig.counts.sample[rows[i].why].offset, i + 1);
+  }
+  assert_int_equal(feed_bytes(&rig, "{}", 2, TF_FRAME_BINARY, NULL), TF_VERDICT_REJECTED);
+  assert_int_equal(rig.counts.rejected[TF_REJECT_ENCODING], 1);
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+static void a_symbol_that_was_not_asked_for_is_refused(void **state) {
+  (void)state;
+  const char *symbols[] = {"ethusdt", "BNBUSDT"};
+  assert_int_equal(start_with(&rig, "binance-spot", symbols, 2, 7), TF_OK);
+  assert_int_equal(rig.instruments.cnt, 2);
+  assert_string_equal(rig.instruments.rows[0].name, "ETHUSDT.BINANCE-SPOT");
+  assert_int_equal(feed_text(TRADE(1)), TF_VERDICT_REJECTED);
+  assert_int_equal(rig.counts.rejected[TF_REJECT_INSTRUMENT], 1);
+  assert_int_equal(feed_rest("/api/v3/depth?symbol=BTCUSDT", SNAPSHOT(5)), TF_VERDICT_REJECTED);
+  assert_int_equal(feed_text(SNAPSHOT(5)), TF_VERDICT_REJECTED); /* one of two */
+  assert_int_equal(rig.counts.rejected[TF_REJECT_INSTRUMENT], 3);
+  assert_int_equal(feed_rest("/api/v3/depth?symbol=BNBUSDT", SNAPSHOT(5)), TF_VERDICT_DATA);
+  assert_int_equal(rig.events[0].instrument_id, 1);
+  stop(&rig);
+}
+
+static void a_config_that_cannot_be_met_is_an_error(void **state) {
+  (void)state;
+  const char *too_long[] = {"1234567890123456789012345678901234567890"}, *bad[] = {"BTC USDT"};
+  const char *many[17];
+  char        text[17][8];
+  for (int i = 0; i < 17; i++) {
+    snprintf(text[i], sizeof(text[i]), "S%d", i);
+    many[i] = text[i];
+  }
+  assert_int_equal(start_with(&rig, "binance-spot", too_long, 1, 7), E_CONFIG_VALUE);
+  stop(&rig);
+  assert_int_equal(start_with(&rig, "binance-spot", bad, 1, 7), E_CONFIG_VALUE);
+  stop(&rig);
+  assert_int_equal(start_with(&rig, "binance-spot", many, 17, 7), E_FEED_LIMIT);
+  stop(&rig);
+}
+
+static void a_message_with_more_levels_than_there_is_room_for_is_a_limit(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  static char text[65536];
+  for (uint32_t over = 0; over < 2; over++) {
+    int n = sprintf(text,
+                    "{\"e\":\"depthUpdate\",\"E\":1723161255208,\"s\":\"BTCUSDT\",\"U\":1,\"u\":2,"
+                    "\"a\":[],\"b\":[");
+    for (uint32_t i = 0; i < EVENT_CAP - 1 + over; i++) {
+      n += sprintf(text + n, "%s[\"5\",\"1\"]", i ? "," : "");
+    }
+    strcpy(text + n, "]}");
+    assert_int_equal(feed_text(text), over ? TF_VERDICT_REJECTED : TF_VERDICT_DATA);
+    assert_int_equal(rig.out.event_cnt, over ? 0 : EVENT_CAP); /* STATUS and levels */
+  }
+  assert_int_equal(rig.counts.rejected[TF_REJECT_LIMIT], 1);
+  rig.out.event_cap = 0;
+  assert_int_equal(feed_text(TRADE(1)), TF_VERDICT_REJECTED);
+  assert_int_equal(rig.counts.rejected[TF_REJECT_LIMIT], 2);
+  stop(&rig);
+}
+
+static void symbols_beyond_the_instrument_table_are_a_limit(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  for (int i = 0; i < 17; i++) {
+    char text[256];
+    snprintf(text, sizeof(text),
+             "{\"u\":1,\"s\":\"S%d\",\"b\":\"1\",\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}", i);
+    assert_int_equal(feed_text(text), i < 16 ? TF_VERDICT_DATA : TF_VERDICT_REJECTED);
+  }
+  assert_int_equal(rig.counts.rejected[TF_REJECT_LIMIT], 1);
+  stop(&rig);
+}
+
+/* ---- events ---- */
+
+static void a_trade_is_published_as_sent(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  assert_int_equal(feed_text("{\"stream\":\"btcusdt@trade\",\"data\":" TRADE(3735683259) "}"),
+                   TF_VERDICT_DATA);
+  assert_int_equal(rig.out.event_cnt, 1);
+  const tf_event_t *e = &rig.events[0];
+  assert_int_equal(e->kind, TF_EVENT_TRADE);
+  assert_int_equal(e->flags, TF_FLAG_LAST | TF_FLAG_SIDE); /* the buyer was the maker: SELL */
+  assert_true(e->ts_event_ns == UINT64_C(1723161255342000000));
+  assert_true(e->ts_recv_ns == RECV_NS);
+  assert_int_equal(e->ingest_seq, 0);
+  assert_int_equal(e->u.trade.price, 6183763000000);
+  assert_int_equal(e->price_exp, -8);
+  assert_int_equal(e->u.trade.qty, 2);
+  assert_int_equal(e->qty_exp, -2);
+  assert_int_equal(e->u.trade.id, 3735683259u);
+  stop(&rig);
+}
+
+static void a_quote_brings_both_sides_to_one_exponent(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  assert_int_equal(
+      feed_text("{\"u\":1,\"s\":\"BTCUSDT\",\"b\":\"10.5\",\"B\":\"3\",\"a\":\"10.625\",\"A\":"
+                "\"1.25\"}"),
+      TF_VERDICT_DATA);
+  const tf_event_t *e = &rig.events[0];
+  assert_int_equal(e->u.quote.bid_price, 10500);
+  assert_int_equal(e->u.quote.ask_price, 10625);
+  assert_int_equal(e->price_exp, -3);
+  assert_int_equal(e->u.quote.bid_qty, 300);
+  assert_int_equal(e->u.quote.ask_qty, 125);
+  assert_int_equal(e->ts_event_ns, 0);
+  assert_int_equal(e->flags, TF_FLAG_LAST); /* no time is no bad time */
+  stop(&rig);
+}
+
+static void a_first_delta_says_syncing_and_asks_for_a_snapshot_once(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  assert_int_equal(feed_text(DELTA(10, 12)), TF_VERDICT_DATA);
+  assert_int_equal(rig.out.event_cnt, 4);
+  assert_int_equal(rig.events[0].kind, TF_EVENT_STATUS);
+  assert_int_equal(rig.events[0].u.status.book_state, TF_BOOK_SYNCING);
+  assert_int_equal(rig.out.resync_cnt, 1);
+  for (uint32_t i = 1; i < 4; i++) {
+    const tf_event_t *e = &rig.events[i];
+    assert_int_equal(e->kind, TF_EVENT_BOOK);
+    assert_int_equal(e->flags, (i > 1 ? TF_FLAG_SIDE : 0) | (i == 3 ? TF_FLAG_LAST : 0));
+    assert_int_equal(e->u.level.level_idx, i - 1);
+    assert_int_equal(e->u.level.level_cnt, 3);
+    assert_int_equal(e->u.level.venue_seq, 12);
+  }
+  feed_text(DELTA(13, 14));
+  assert_int_equal(rig.out.event_cnt, 3);
+  assert_int_equal(rig.out.resync_cnt, 0);
+  assert_int_equal(rig.counts.resyncs, 0);
+  stop(&rig);
+}
+
+static void a_snapshot_is_published_before_the_status_that_makes_the_book_ok(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(DELTA(10, 12));
+  feed_text(DELTA(13, 14));
+  assert_int_equal(feed_rest("/api/v3/depth?symbol=BTCUSDT&limit=5000", SNAPSHOT(12)),
+                   TF_VERDICT_DATA);
+  assert_int_equal(rig.out.event_cnt, 3);
+  assert_int_equal(rig.events[0].flags, TF_FLAG_SNAPSHOT);
+  assert_int_equal(rig.events[1].flags, TF_FLAG_SNAPSHOT | TF_FLAG_SIDE);
+  assert_int_equal(rig.events[1].u.level.venue_seq, 12);
+  assert_int_equal(rig.events[2].kind, TF_EVENT_STATUS);
+  assert_int_equal(rig.events[2].flags, TF_FLAG_LAST);
+  assert_int_equal(rig.events[2].u.status.book_state, TF_BOOK_OK);
+  assert_int_equal(rig.events[2].u.status.apply_from, 14);
+  assert_int_equal(rig.counts.bridged_out_levels, 3);
+  stop(&rig);
+}
+
+static void a_gap_comes_before_its_levels_and_they_are_marked_until_resynced(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(DELTA(10, 12));
+  feed_text(SNAPSHOT(11));
+  feed_text(DELTA(15, 16));
+  assert_int_equal(rig.events[0].u.status.book_state, TF_BOOK_GAP);
+  assert_int_equal(rig.events[0].u.status.gap_first, 13);
+  assert_int_equal(rig.events[0].u.status.gap_last, 14);
+  assert_int_equal(rig.events[1].flags, TF_FLAG_BAD_BOOK);
+  assert_int_equal(rig.out.resync_cnt, 1);
+  assert_int_equal(rig.counts.gaps, 1);
+  assert_int_equal(rig.counts.resyncs, 1);
+  feed_text(DELTA(17, 17));
+  assert_int_equal(rig.events[0].flags, TF_FLAG_BAD_BOOK);
+  feed_text(SNAPSHOT(12)); /* still too old: published, marked, and asked for again */
+  assert_int_equal(rig.out.event_cnt, 2);
+  assert_int_equal(rig.events[0].flags, TF_FLAG_SNAPSHOT | TF_FLAG_BAD_BOOK);
+  assert_int_equal(rig.events[1].flags & TF_FLAG_LAST, TF_FLAG_LAST);
+  assert_int_equal(rig.out.resync_cnt, 1);
+  feed_text(SNAPSHOT(16));
+  assert_int_equal(rig.events[2].u.status.book_state, TF_BOOK_OK);
+  feed_text(DELTA(18, 18));
+  assert_int_equal(rig.events[0].flags, 0);
+  stop(&rig);
+}
+
+static void repeats_are_counted_and_not_published(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(DELTA(10, 12));
+  feed_text(SNAPSHOT(11));
+  assert_int_equal(feed_text(DELTA(10, 12)), TF_VERDICT_DATA);
+  assert_int_equal(rig.out.event_cnt, 0);
+  assert_int_equal(feed_text(SNAPSHOT(11)), TF_VERDICT_DATA);
+  assert_int_equal(rig.out.event_cnt, 0);
+  feed_text(TRADE(100));
+  assert_int_equal(feed_text(TRADE(100)), TF_VERDICT_DATA);
+  assert_int_equal(rig.out.event_cnt, 0);
+  assert_int_equal(rig.counts.duplicates, 3);
+  assert_int_equal(rig.counts.events[TF_EVENT_TRADE], 1);
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+static void ids_missed_during_a_reconnect_are_no_gap_and_repeats_still_are(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(TRADE(100));
+  feed_text(TRADE(103));
+  assert_int_equal(rig.counts.gaps, 1);
+  rig.feed->on_connect(rig.state, RECV_NS, &rig.out);
+  feed_text(TRADE(103)); /* the venue replays the last one */
+  assert_int_equal(rig.counts.duplicates, 1);
+  feed_text(TRADE(110));
+  assert_int_equal(rig.counts.gaps, 1);
+  feed_text(TRADE(112));
+  assert_int_equal(rig.counts.gaps, 2);
+  stop(&rig);
+}
+
+static void a_channel_that_was_not_asked_for_is_ignored(void **state) {
+  (void)state;
+  assert_int_equal(start_with(&rig, "binance-spot", NULL, 0, TF_CHANNEL_QUOTE), TF_OK);
+  assert_int_equal(feed_text(TRADE(1)), TF_VERDICT_IGNORED);
+  assert_int_equal(feed_text(DELTA(1, 2)), TF_VERDICT_IGNORED);
+  assert_int_equal(feed_rest("/api/v3/depth?symbol=A", SNAPSHOT(1)), TF_VERDICT_IGNORED);
+  assert_int_equal(rig.out.resync_cnt, 0);
+  rig.out.event_cnt = 0;
+  rig.feed->on_connect(rig.state, RECV_NS, &rig.out);
+  assert_int_equal(rig.out.event_cnt, 0); /* no books, no states of books */
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+static void what_the_venue_complains_of_is_kept_for_the_session(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  const tf_feed_head_t *head = rig.state;
+  assert_int_equal(feed_text("{\"result\":null,\"id\":1}"), TF_VERDICT_CONTROL);
+  assert_int_equal(head->venue_error_cnt, 0);
+  assert_int_equal(feed_text("{\"code\":2,\"msg\":\"Invalid\\nrequest\",\"id\":3}"),
+                   TF_VERDICT_CONTROL);
+  assert_int_equal(head->venue_error_cnt, 1);
+  assert_string_equal(head->venue_error, "2 Invalid\\nrequest");
+  assert_int_equal(feed_text("{\"error\":{\"code\":3,\"msg\":\"\xc3\xa9\"},\"id\":4}"),
+                   TF_VERDICT_CONTROL);
+  assert_string_equal(head->venue_error, "{\"code\":3,\"msg\":\"??\"}");
+  assert_int_equal(feed_text("{\"e\":\"serverShutdown\",\"E\":1770123456789}"), TF_VERDICT_CONTROL);
+  assert_string_equal(head->venue_error, "serverShutdown");
+  static char text[2000];
+  int         n = sprintf(text, "{\"msg\":\"");
+  memset(text + n, 'm', 1500);
+  strcpy(text + n + 1500, "\"}");
+  assert_int_equal(feed_text(text), TF_VERDICT_CONTROL);
+  assert_int_equal(strlen(head->venue_error), sizeof(head->venue_error) - 1);
+  assert_int_equal(rig.counts.msgs_control, 5);
+  stop(&rig);
+}
+
+static void ignored_types_beyond_the_table_gather_as_other(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  for (int i = 0; i < 40; i++) {
+    char text[64];
+    snprintf(text, sizeof(text), "{\"stream\":\"!all%d@arr\",\"data\":[]}", i);
+    assert_int_equal(feed_text(text), TF_VERDICT_IGNORED);
+  }
+  assert_int_equal(rig.counts.ignored_type_cnt, TF_IGNORED_TYPES_MAX);
+  assert_string_equal(rig.counts.ignored[TF_IGNORED_TYPES_MAX - 1].name, "other");
+  assert_int_equal(rig.counts.ignored[TF_IGNORED_TYPES_MAX - 1].cnt, 40 - TF_IGNORED_TYPES_MAX + 1);
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+static void a_connection_says_syncing_for_each_book_as_far_as_there_is_room(void **state) {
+  (void)state;
+  const char *symbols[] = {"A", "BTCUSDT", "C"};
+  assert_int_equal(start_with(&rig, "binance-spot", symbols, 3, 7), TF_OK);
+  rig.out.event_cap = 1;
+  rig.feed->on_connect(rig.state, RECV_NS, &rig.out);
+  assert_int_equal(rig.out.event_cnt, 1);
+  assert_int_equal(rig.events[0].flags, TF_FLAG_LAST);
+  assert_int_equal(rig.events[0].u.status.book_state, TF_BOOK_SYNCING);
+  assert_int_equal(rig.counts.events[TF_EVENT_STATUS], 1);
+  rig.out.event_cap = EVENT_CAP;
+  feed_text(DELTA(1, 2)); /* its first delta says what there was no room for */
+  assert_int_equal(rig.events[0].kind, TF_EVENT_STATUS);
+  stop(&rig);
+}
+
+static void a_list_of_wanted_snapshots_that_is_full_is_tried_again(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(DELTA(1, 2));
+  feed_text(SNAPSHOT(1));
+  rig.out.event_cnt = 0;
+  tf_frame_t frame  = {.recv_ns = RECV_NS};
+  char       text[512];
+  for (int i = 0; i < 2; i++) {
+    memset(text, 0, sizeof(text));
+    strcpy(text, i == 0 ? DELTA(9, 9) : DELTA(10, 10));
+    frame.bytes        = text;
+    frame.bytes_cnt    = (uint32_t)strlen(text);
+    rig.out.resync_cnt = i == 0 ? TF_RESYNC_MAX : 0;
+    memset(rig.out.resync_ids, 0xff, sizeof(rig.out.resync_ids));
+    rig.feed->on_frame(rig.state, &frame, &rig.out);
+    assert_int_equal(rig.out.resync_cnt, i == 0 ? TF_RESYNC_MAX : 1);
+    assert_int_equal(rig.counts.resyncs, i);
+  }
+  stop(&rig);
+}
+
+static void events_are_appended_behind_those_that_are_there(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(TRADE(1));
+  tf_event_t first     = rig.events[0];
+  char       text[512] = DELTA(1, 2);
+  tf_frame_t frame     = {.bytes = text, .bytes_cnt = (uint32_t)strlen(text), .recv_ns = RECV_NS};
+  rig.feed->on_frame(rig.state, &frame, &rig.out);
+  assert_int_equal(rig.out.event_cnt, 5);
+  assert_memory_equal(&rig.events[0], &first, sizeof(first));
+  stop(&rig);
+}
+
+static void asks_before_bids_and_levels_beside_data_come_out_in_order(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(DELTA(1, 2));
+  feed_text(SNAPSHOT(1));
+  feed_text("{\"b\":[[\"9\",\"9\"]],\"stream\":\"btcusdt@depth\",\"data\":{\"a\":[[\"3\",\"1\"],["
+            "\"4\",\"1\"]],"
+            "\"U\":3,\"u\":3,\"b\":[[\"1\",\"1\"],[\"2\",\"1\"],[\"1.5\",\"1\"]],\"e\":"
+            "\"depthUpdate\",\"E\":"
+            "1723161255208,\"s\":\"BTCUSDT\"}}");
+  static const int64_t prices[] = {1, 2, 15, 3, 4};
+  assert_int_equal(rig.out.event_cnt, 5);
+  for (uint32_t i = 0; i < 5; i++) {
+    assert_int_equal(rig.events[i].u.level.price, prices[i]);
+    assert_int_equal(rig.events[i].u.level.level_idx, i);
+    assert_int_equal(!!(rig.events[i].flags & TF_FLAG_SIDE), i >= 3);
+  }
+  stop(&rig);
+}
+
+static void coin_m_contracts_have_their_multiplier(void **state) {
+  (void)state;
+  start(&rig, "binance-coinm");
+  feed_text("{\"e\":\"bookTicker\",\"u\":1,\"s\":\"BTCUSD_PERP\",\"b\":\"1\",\"B\":\"1\",\"a\":"
+            "\"1\",\"A\":\"1\"}");
+  feed_text("{\"e\":\"bookTicker\",\"u\":1,\"s\":\"ETHUSD_PERP\",\"b\":\"1\",\"B\":\"1\",\"a\":"
+            "\"1\",\"A\":\"1\"}");
+  assert_true(rig.instruments.rows[0].multiplier == 100.0);
+  assert_true(rig.instruments.rows[1].multiplier == 10.0);
+  assert_string_equal(rig.instruments.rows[0].quote_currency, "USD");
+  stop(&rig);
+}
+
+/* ---- the recordings in the tree, with and without prediction, and damaged ---- */
+
+static uint64_t rng_state = 0x853c49e6748fea9bu;
+static uint64_t rng(void) {
+  rng_state ^= rng_state << 13;
+  rng_state ^= rng_state >> 7;
+  rng_state ^= rng_state << 17;
+  return rng_state;
+}
+
+static void replay_both(const char *venue, const char *path, bool damage) {
+  static char line[1 << 17];
+  start(&rig, venue);
+  start(&twin, venue);
+  tf_binance_predict(twin.state, false);
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  uint64_t published[TF_EVENT_KIND_CNT] = {0};
+  while (fgets(line, sizeof(line), file) != NULL) {
+    char  *json = strchr(line, ' ') + 1;
+    char   target[256], *space;
+    size_t n       = strcspn(json, "\r\n");
+    bool   is_rest = json[0] == '@';
+    if (is_rest) {
+      space = strchr(json, ' ');
+      snprintf(target, sizeof(target), "%.*s", (int)(space - json - 1), json + 1);
+      n -= (size_t)(space + 1 - json);
+      json = space + 1;
+    }
+    for (int round = damage ? 5 : 0; round >= 0; round--) {
+      if (round > 0 && n > 0) json[rng() % n] = "{}[]\",:x0e-. \\"[rng() % 14];
+      uint8_t kind = is_rest ? TF_FRAME_HTTP : TF_FRAME_TEXT;
+      assert_int_equal(feed_bytes(&rig, json, n, kind, is_rest ? target : NULL),
+                       feed_bytes(&twin, json, n, kind, is_rest ? target : NULL));
+      assert_int_equal(rig.out.event_cnt, twin.out.event_cnt);
+      assert_memory_equal(rig.events, twin.events, rig.out.event_cnt * sizeof(tf_event_t));
+      assert_int_equal(rig.out.resync_cnt, twin.out.resync_cnt);
+      for (uint32_t i = 0; i < rig.out.event_cnt; i++) {
+        published[rig.events[i].kind]++;
+        bool is_last = i + 1 == rig.out.event_cnt;
+        assert_int_equal(!!(rig.events[i].flags & TF_FLAG_LAST), is_last);
+      }
+    }
+  }
+  fclose(file);
+  assert_memory_equal(published, rig.counts.events, sizeof(published));
+  check_ledger(&rig);
+  check_ledger(&twin);
+  stop(&rig);
+  stop(&twin);
+}
+
+static void prediction_changes_no_event_of_a_recording(void **state) {
+  (void)state;
+  replay_both("binance-spot", "tests/data/binance_spot_made.txt", false);
+  replay_both("binance-usdm", "tests/data/binance_usdm_made.txt", false);
+}
+
+static void prediction_changes_no_event_of_a_damaged_recording(void **state) {
+  (void)state;
+  for (int i = 0; i < 10; i++) {
+    replay_both("binance-spot", "tests/data/binance_spot_made.txt", true);
+    replay_both("binance-coinm", "tests/data/binance_usdm_made.txt", true);
+  }
+}
+
+static void nothing_is_allocated_while_decoding(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  tf_arena_seal_all();
+  tf_arena_lane_enter();
+  feed_text(DELTA(1, 2));
+  feed_rest("/api/v3/depth?limit=5&symbol=%42TCUSDT", SNAPSHOT(1));
+  feed_text(TRADE(1));
+  feed_text("{\"e\":\"trade\"");
+  feed_text("{\"e\":\"kline\"}");
+  feed_text("{\"code\":1,\"msg\":\"m\"}");
+  feed_text("{\"u\":1,\"\\u0073\":\"NEW\\u0041\",\"b\":\"1\",\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}");
+  tf_arena_lane_leave();
+  tf_arena_unseal_all();
+  assert_int_equal(rig.instruments.cnt, 2);
+  assert_string_equal(rig.instruments.rows[1].symbol, "NEWA");
+  assert_int_equal(rig.counts.msgs_data, 4);
+  stop(&rig);
+}
+
+/* ---- live ---- */
+
+static void the_session_is_told_where_to_connect_and_what_to_send(void **state) {
+  (void)state;
+  const char *symbols[] = {"BTCUSDT", "\xe5\xb8\x81USDT"};
+  char        buf[512];
+  assert_int_equal(start_with(&rig, "binance-spot", symbols, 2, 7), TF_OK);
+  size_t n = rig.feed->ws_target(rig.state, buf, sizeof(buf));
+  assert_int_equal(n, strlen(buf));
+  assert_string_equal(buf, "/stream");
+  const char *expected =
+      "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@trade\",\"btcusdt@bookTicker\","
+      "\"btcusdt@depth@100ms\",\"\xe5\xb8\x81usdt@trade\",\"\xe5\xb8\x81usdt@bookTicker\","
+      "\"\xe5\xb8\x81usdt@depth@100ms\"],\"id\":1}";
+  n = rig.feed->subscribe(rig.state, 0, buf, sizeof(buf));
+  assert_string_equal(buf, expected);
+  assert_int_equal(n, strlen(expected));
+  assert_int_equal(rig.feed->subscribe(rig.state, 0, buf, 10), n); /* what it would need */
+  assert_int_equal(strlen(buf), 9);
+  assert_int_equal(rig.feed->subscribe(rig.state, 1, buf, sizeof(buf)), 0);
+  rig.feed->snapshot_target(rig.state, 1, buf, sizeof(buf));
+  assert_string_equal(buf, "/api/v3/depth?symbol=%E5%B8%81USDT&limit=5000");
+  /* and the answer to it finds the instrument again */
+  assert_int_equal(feed_rest(buf, SNAPSHOT(7)), TF_VERDICT_DATA);
+  assert_int_equal(rig.events[0].instrument_id, 1);
+  assert_int_equal(rig.feed->snapshot_target(rig.state, 2, buf, sizeof(buf)), 0);
+  stop(&rig);
+}
+
+static void subscriptions_go_in_batches_and_no_more_than_a_connection_takes(void **state) {
+  (void)state;
+  static char        text[400][8], buf[16384];
+  static const char *symbols[400];
+  for (int i = 0; i < 400; i++) {
+    snprintf(text[i], sizeof(text[i]), "S%d", i);
+    symbols[i] = text[i];
+  }
+  for (uint32_t cnt = 341; cnt <= 342; cnt++) { /* 1023 and 1026 streams */
+    memset(&rig, 0, sizeof(rig));
+    rig.feed                = tf_feeds_find("binance-usdm");
+    rig.instruments.cap     = 400;
+    rig.instruments.rows    = calloc(400, sizeof(tf_instrument_t));
+    tf_feed_config_t config = {
+        .instruments = &rig.instruments, .symbols = symbols, .symbol_cnt = cnt, .channels = 7};
+    rig.state = aligned_alloc(64, tf_align_up(rig.feed->state_bytes(&config), 64));
+    assert_int_equal(rig.feed->init(rig.state, &config), TF_OK);
+    size_t n = rig.feed->ws_target(rig.state, buf, sizeof(buf));
+    if (cnt == 342) {
+      assert_int_equal(n, 0);
+      assert_int_equal(tf_error_code(), E_FEED_LIMIT);
+    } else {
+      assert_string_equal(buf, "/public/stream");
+      uint32_t stream_cnt = 0;
+      for (uint32_t i = 0; rig.feed->subscribe(rig.state, i, buf, sizeof(buf)) > 0; i++) {
+        uint32_t in_message = 0;
+        for (const char *p = buf; (p = strchr(p, '@')) != NULL; p += 5) in_message += p[1] != '0';
+        assert_true(in_message <= TF_BINANCE_SUBSCRIBE_STREAMS);
+        stream_cnt += in_message;
+      }
+      assert_int_equal(stream_cnt, 1023);
+    }
+    stop(&rig);
+  }
+}
+
+static void every_feed_in_the_list_is_whole(void **state) {
+  (void)state;
+  for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
+    const tf_feed_t *f = tf_feeds_all[i];
+    assert_ptr_equal(tf_feeds_find(f->venue), f);
+    assert_true(f->suffix && f->state_bytes && f->init && f->on_frame && f->on_connect);
+    assert_true(f->ws_host && f->ws_port && f->ws_target && f->subscribe);
+    assert_true(f->subscribe_rate_hz_max > 0 && f->silence_ns_max > 0);
+  }
+  assert_null(tf_feeds_find("nowhere"));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(refused_messages_publish_nothing_and_say_why),
+      cmocka_unit_test(a_symbol_that_was_not_asked_for_is_refused),
+      cmocka_unit_test(a_config_that_cannot_be_met_is_an_error),
+      cmocka_unit_test(a_message_with_more_levels_than_there_is_room_for_is_a_limit),
+      cmocka_unit_test(symbols_beyond_the_instrument_table_are_a_limit),
+      cmocka_unit_test(a_trade_is_published_as_sent),
+      cmocka_unit_test(a_quote_brings_both_sides_to_one_exponent),
+      cmocka_unit_test(a_first_delta_says_syncing_and_asks_for_a_snapshot_once),
+      cmocka_unit_test(a_snapshot_is_published_before_the_status_that_makes_the_book_ok),
+      cmocka_unit_test(a_gap_comes_before_its_levels_and_they_are_marked_until_resynced),
+      cmocka_unit_test(repeats_are_counted_and_not_published),
+      cmocka_unit_test(ids_missed_during_a_reconnect_are_no_gap_and_repeats_still_are),
+      cmocka_unit_test(a_channel_that_was_not_asked_for_is_ignored),
+      cmocka_unit_test(what_the_venue_complains_of_is_kept_for_the_session),
+      cmocka_unit_test(ignored_types_beyond_the_table_gather_as_other),
+      cmocka_unit_test(a_connection_says_syncing_for_each_book_as_far_as_there_is_room),
+      cmocka_unit_test(a_list_of_wanted_snapshots_that_is_full_is_tried_again),
+      cmocka_unit_test(events_are_appended_behind_those_that_are_there),
+      cmocka_unit_test(asks_before_bids_and_levels_beside_data_come_out_in_order),
+      cmocka_unit_test(coin_m_contracts_have_their_multiplier),
+      cmocka_unit_test(prediction_changes_no_event_of_a_recording),
+      cmocka_unit_test(prediction_changes_no_event_of_a_damaged_recording),
+      cmocka_unit_test(nothing_is_allocated_while_decoding),
+      cmocka_unit_test(the_session_is_told_where_to_connect_and_what_to_send),
+      cmocka_unit_test(subscriptions_go_in_batches_and_no_more_than_a_connection_takes),
+      cmocka_unit_test(every_feed_in_the_list_is_whole),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

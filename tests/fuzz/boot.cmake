@@ -1,0 +1,2 @@
+tf_fuzz(fuzz_config LIBS tf_config)
+tf_fuzz(fuzz_expr LIBS tf_expr tf_indicator tf_policy)

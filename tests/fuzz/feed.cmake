@@ -1,0 +1,1 @@
+tf_fuzz(fuzz_binance LIBS tf_feed)

@@ -1,0 +1,1 @@
+tf_fuzz(fuzz_safetensors LIBS tf_model_import tf_model)

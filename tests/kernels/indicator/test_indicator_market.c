@@ -1,0 +1,193 @@
+/* Market indicators on cases worked out by hand. */
+#include "cmocka_tf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "indicator/registry.h"
+
+typedef struct rig {
+  const tf_indicator_t *d;
+  void                 *state;
+  tf_market_t           market;
+  tf_event_t            event;
+  tf_book_t             book;
+  int64_t               prices[2][8], qtys[2][8];
+} rig_t;
+
+static void open_rig(rig_t *r, const char *name, const double *params) {
+  double nan = __builtin_nan("");
+  *r         = (rig_t){.d = NULL};
+  for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
+    if (strcmp(tf_indicators[i]->name, name) == 0) r->d = tf_indicators[i];
+  }
+  assert_non_null(r->d);
+  r->state = malloc(r->d->state_bytes(params));
+  assert_int_equal(r->d->init(r->state, params), TF_OK);
+  r->book = (tf_book_t){
+      .bid   = {r->prices[0], r->qtys[0], 0, 8},
+      .ask   = {r->prices[1], r->qtys[1], 0, 8},
+      .state = TF_BOOK_NONE
+  };
+  r->market = (tf_market_t){.event       = &r->event,
+                            .book        = &r->book,
+                            .bid         = nan,
+                            .ask         = nan,
+                            .bid_qty     = nan,
+                            .ask_qty     = nan,
+                            .trade_price = nan,
+                            .trade_qty   = nan};
+}
+
+static double call(rig_t *r, uint32_t on) {
+  double                out[TF_INDICATOR_OUTPUTS_MAX] = {0};
+  tf_indicator_input_t  in                            = {.on = on, .market = &r->market};
+  tf_indicator_result_t result                        = r->d->update(r->state, &in, out);
+  return result == TF_INDICATOR_READY ? out[0] : __builtin_nan("");
+}
+
+static void bbo(rig_t *r, double bid, double bid_qty, double ask, double ask_qty) {
+  r->market.bid     = bid;
+  r->market.bid_qty = bid_qty;
+  r->market.ask     = ask;
+  r->market.ask_qty = ask_qty;
+}
+
+static double ofi_of(rig_t *r, double bid, double bid_qty, double ask, double ask_qty) {
+  r->market.now_ns++;
+  bbo(r, bid, bid_qty, ask, ask_qty);
+  return call(r, TF_ON_TICK);
+}
+
+static void ofi_adds_up_each_kind_of_change_of_the_paper(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1e9, 64};
+  static rig_t        r;
+  open_rig(&r, "ofi", PARAMS);
+  assert_true(ofi_of(&r, 100, 5, 101, 7) == 0);
+  assert_true(ofi_of(&r, 100, 8, 101, 7) == 3);   /* size joins the bid: +3 */
+  assert_true(ofi_of(&r, 100, 8, 101, 9) == 1);   /* size joins the offer: -2 */
+  assert_true(ofi_of(&r, 100.5, 2, 101, 9) == 3); /* a better bid: +its size */
+  assert_true(ofi_of(&r, 100, 8, 101, 9) == 1);   /* that bid goes: -its size */
+  assert_true(ofi_of(&r, 100, 8, 102, 4) == 10);  /* the offer is taken away: +its size */
+  assert_true(ofi_of(&r, 100, 8, 101.5, 6) == 4); /* a better offer: -its size */
+  assert_true(ofi_of(&r, 100, 8, 101.5, 6) == 4); /* nothing changes */
+  r.market.now_ns += 1000000000;
+  assert_true(call(&r, TF_ON_TICK) == 0); /* all of it one window ago */
+  free(r.state);
+}
+
+static void ofi_counts_every_quote_but_books_only_at_ticks(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1e9, 64};
+  static rig_t        r;
+  open_rig(&r, "ofi", PARAMS);
+  assert_true(r.d->on == (TF_ON_QUOTE | TF_ON_TICK));
+  r.market.has_quote = true;
+  bbo(&r, 100, 5, 101, 7);
+  (void)call(&r, TF_ON_QUOTE);
+  bbo(&r, 99, 1, 101, 7); /* -5, and */
+  (void)call(&r, TF_ON_QUOTE);
+  bbo(&r, 100, 5, 101, 7); /* +5: both seen, in one message */
+  (void)call(&r, TF_ON_QUOTE);
+  bbo(&r, 100, 6, 101, 7);
+  assert_true(call(&r, TF_ON_TICK) == 1);
+  free(r.state);
+}
+
+static void ofi_does_not_compare_across_a_gap_of_the_book(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1e9, 64};
+  static rig_t        r;
+  open_rig(&r, "ofi", PARAMS);
+  r.book.state = TF_BOOK_OK;
+  assert_true(ofi_of(&r, 100, 5, 101, 7) == 0);
+  assert_true(ofi_of(&r, 100, 6, 101, 7) == 1);
+  r.book.state = TF_BOOK_GAP;
+  assert_true(ofi_of(&r, 90, 1, 91, 1) == 1);
+  r.book.state = TF_BOOK_SYNCING;
+  assert_true(ofi_of(&r, 91, 1, 92, 1) == 1);
+  r.book.state = TF_BOOK_OK;
+  assert_true(ofi_of(&r, 120, 2, 121, 3) == 1);
+  assert_true(ofi_of(&r, 120, 4, 121, 3) == 3);
+  r.market.has_quote = true; /* quotes do not care about the book */
+  r.book.state       = TF_BOOK_GAP;
+  assert_true(ofi_of(&r, 120, 5, 121, 3) == 4);
+  free(r.state);
+}
+
+static void ofi_passes_over_a_missing_side(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1e9, 64};
+  static rig_t        r;
+  double              nan = __builtin_nan("");
+  open_rig(&r, "ofi", PARAMS);
+  assert_true(ofi_of(&r, 100, 5, 101, 7) == 0);
+  assert_true(ofi_of(&r, nan, nan, 101, 7) != 0);
+  assert_true(ofi_of(&r, 100, 9, 101, 7) == 4); /* against the last whole one */
+  free(r.state);
+}
+
+static void imbalance_takes_the_best_levels_and_the_bbo_without_a_book(void **state) {
+  (void)state;
+  static const double TWO[] = {2};
+  static rig_t        r;
+  open_rig(&r, "imbalance", TWO);
+  bbo(&r, 100, 30, 101, 10);
+  assert_true(call(&r, TF_ON_TICK) == 0.5);
+  r.market.book = NULL;
+  assert_true(call(&r, TF_ON_TICK) == 0.5);
+  r.market.book  = &r.book;
+  r.book.state   = TF_BOOK_OK;
+  r.book.bid.cnt = 3; /* best last */
+  r.book.ask.cnt = 1;
+  memcpy(r.qtys[0], (int64_t[]){1000, 2, 4}, 3 * sizeof(int64_t));
+  memcpy(r.qtys[1], (int64_t[]){2}, sizeof(int64_t));
+  assert_true(call(&r, TF_ON_TICK) == 0.5); /* (6 - 2) / (6 + 2) */
+  r.book.ask.cnt = 0;
+  assert_true(call(&r, TF_ON_TICK) != 0.5);
+  r.book.ask.cnt = 2; /* sums beyond 2^63 */
+  memcpy(r.qtys[0], (int64_t[]){0, INT64_MAX, INT64_MAX}, 3 * sizeof(int64_t));
+  memcpy(r.qtys[1], (int64_t[]){INT64_MAX, INT64_MAX}, 2 * sizeof(int64_t));
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  free(r.state);
+}
+
+static void microprice_leans_to_the_thin_side(void **state) {
+  (void)state;
+  static rig_t r;
+  open_rig(&r, "microprice", NULL);
+  bbo(&r, 100, 9, 110, 1);
+  assert_true(call(&r, TF_ON_TICK) == 109);
+  bbo(&r, 100, 0, 110, 0);
+  double none = call(&r, TF_ON_TICK);
+  assert_true(none != none);
+  free(r.state);
+}
+
+static void backfilled_trades_are_left_out_of_windows(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1e9, 64};
+  static rig_t        r;
+  open_rig(&r, "volume", PARAMS);
+  r.market.trade_price = 10;
+  r.market.trade_qty   = 2;
+  (void)call(&r, TF_ON_TRADE);
+  r.event.flags = TF_FLAG_BACKFILL;
+  (void)call(&r, TF_ON_TRADE);
+  assert_true(call(&r, TF_ON_TICK) == 2);
+  free(r.state);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(ofi_passes_over_a_missing_side),
+      cmocka_unit_test(ofi_does_not_compare_across_a_gap_of_the_book),
+      cmocka_unit_test(ofi_adds_up_each_kind_of_change_of_the_paper),
+      cmocka_unit_test(ofi_counts_every_quote_but_books_only_at_ticks),
+      cmocka_unit_test(imbalance_takes_the_best_levels_and_the_bbo_without_a_book),
+      cmocka_unit_test(microprice_leans_to_the_thin_side),
+      cmocka_unit_test(backfilled_trades_are_left_out_of_windows),
+  };
+  return cmocka_run_group_tests_name("indicator_market", tests, NULL, NULL);
+}
