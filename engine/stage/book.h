@@ -1,9 +1,12 @@
 /* The order book of one instrument: two sorted sides, absolute quantities, 0 deletes.
  *
- * A side is a pair of dense arrays, best level last, that float inside storage of twice their
- * capacity: an insertion moves whichever part is shorter, so that both the near and the far end
- * are cheap (a snapshot fills from the best outwards). Search is a branch-free bisection. Depth is
- * bounded: a level worse than the worst kept one is left out of a full side, and counted.
+ * A side is a pair of arrays, worst level first, best last, that float inside their storage. A deleted
+ * level leaves a hole (quantity 0): prices come and go at the same places, so most holes are filled
+ * again by the level that left them, and a new price moves only what lies between it and the nearest
+ * hole. On the USD-M recording 37 % of the changes insert or delete, and each used to move 5.8 KB.
+ * Holes are closed when they are a quarter of a side; the best entry never is one. Search gallops from
+ * the best price. Depth is bounded: a level worse than the worst kept one is left out of a full side,
+ * and counted.
  *
  * While the book is not in sync, deltas are kept, in order, and applied when the feed says from which
  * venue sequence on they follow the snapshot (tf/feed.h). Owner and only writer: the lane. */
@@ -23,8 +26,10 @@ typedef struct tf_book_pending {
 
 typedef struct tf_book_keeper {
   tf_book_t          book;          /* what indicators see */
-  int64_t           *storage[2][2]; /* [side][price or qty], 2 * levels_max words each */
-  uint32_t           levels_max;
+  int64_t           *storage[2][2]; /* [side][price or qty], storage_cnt words each */
+  uint32_t           storage_cnt;
+  uint32_t           levels_max;   /* of a side, holes not counted */
+  uint32_t           holes[2];     /* [side] */
   bool               collecting;   /* deltas go to pending, not to the book */
   bool               pending_lost; /* pending was too small: cannot be bridged */
   bool               has_scale;

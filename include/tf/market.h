@@ -17,13 +17,14 @@ typedef struct tf_bar {
   uint64_t trade_cnt;
 } tf_bar_t;
 
-/* One side of the book. Sorted so that the best level is LAST: price[cnt - 1]. Mantissas at the
- * instrument's scale. */
+/* One side of the book. Sorted so that the best level is LAST: price[cnt - 1]. An entry with quantity 0 is
+ * a hole that a deleted level left: readers pass over it. The last entry is never a hole. Mantissas at
+ * the book's scale. */
 typedef struct tf_book_side {
   int64_t *price;
   int64_t *qty;
-  uint32_t cnt;
-  uint32_t cap;
+  uint32_t cnt; /* entries, holes included */
+  uint32_t cap; /* levels that are kept at most */
 } tf_book_side_t;
 
 typedef struct tf_book {

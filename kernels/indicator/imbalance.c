@@ -18,9 +18,11 @@ typedef struct imbalance {
 __extension__ typedef __int128 wide_t;
 
 static double side_total(const tf_book_side_t *side, uint32_t level_cnt) {
-  uint32_t cnt   = side->cnt < level_cnt ? side->cnt : level_cnt;
-  wide_t   total = 0;
-  for (uint32_t i = 0; i < cnt; i++) total += side->qty[side->cnt - 1 - i];
+  wide_t total = 0;
+  for (uint32_t i = side->cnt; i-- > 0 && level_cnt > 0;) {
+    total += side->qty[i];
+    level_cnt -= side->qty[i] != 0; /* a hole is no level */
+  }
   int64_t narrow = (int64_t)total; /* as a rule it fits, and converts in one instruction */
   return narrow == total ? (double)narrow : (double)total;
 }

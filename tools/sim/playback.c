@@ -85,12 +85,13 @@ static uint32_t instrument_of(const sim_playback_t *p, uint32_t symbol) {
 
 static char *put_side(char *at, const char *end, const tf_book_t *book, bool ask, uint32_t limit) {
   const tf_book_side_t *side = ask ? &book->ask : &book->bid;
-  for (uint32_t i = 0; i < limit && i < side->cnt && end - at > 512; i++) {
-    uint32_t level = side->cnt - 1 - i;
-    char     price[TF_DECIMAL_TEXT_BYTES], qty[TF_DECIMAL_TEXT_BYTES];
+  uint32_t              sent = 0;
+  for (uint32_t level = side->cnt; level-- > 0 && sent < limit && end - at > 512;) {
+    if (side->qty[level] == 0) continue; /* a hole */
+    char price[TF_DECIMAL_TEXT_BYTES], qty[TF_DECIMAL_TEXT_BYTES];
     tf_decimal_format(side->price[level], book->price_exp, price);
     tf_decimal_format(side->qty[level], book->qty_exp, qty);
-    at += snprintf(at, (size_t)(end - at), "%s[\"%s\",\"%s\"]", i ? "," : "", price, qty);
+    at += snprintf(at, (size_t)(end - at), "%s[\"%s\",\"%s\"]", sent++ ? "," : "", price, qty);
   }
   return at;
 }

@@ -103,6 +103,21 @@ static json_t *sinks_json(const tf_engine_t *e) {
   return sinks;
 }
 
+/* What the lane left out or had to bend, summed over its instruments. */
+static json_t *lane_json(const tf_engine_t *e) {
+  const tf_lane_t *lane      = &e->runner.lane;
+  uint64_t         truncated = 0, pending = 0, unscalable = 0;
+  for (uint32_t i = 0; i < lane->instrument_cap; i++) {
+    truncated += lane->instruments[i].keeper.truncated_levels;
+    pending += lane->instruments[i].keeper.pending_dropped;
+    unscalable += lane->instruments[i].keeper.unscalable_levels;
+  }
+  return json_pack("{sIsIsIsIsI}", "levels_beyond_depth", (json_int_t)truncated,
+                   "levels_beyond_pending", (json_int_t)pending, "levels_unscalable",
+                   (json_int_t)unscalable, "events_late", (json_int_t)lane->buffer.late_events,
+                   "events_refused", (json_int_t)lane->instruments_refused);
+}
+
 static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
   json_t *events = json_object(), *rejected = json_object(), *ignored = json_object();
   for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++)
@@ -148,6 +163,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "events_per_second",
                       json_real((double)event_total(&c) / (wall_seconds(e) + 1e-9)));
   json_object_set_new(root, "latency_ns", latency_json(e));
+  json_object_set_new(root, "lane", lane_json(e));
   json_object_set_new(root, "sinks", sinks_json(e));
   json_object_set_new(root, "rss_bytes_max", integer(tf_cpu_rss_bytes_max()));
   json_object_set_new(root, "ledger", ledger_json(e));

@@ -127,7 +127,8 @@ static void finer_prices_refine_the_scale_without_losing_a_level(void **state) {
   assert_int_equal(best(false), 10001);
   assert_int_equal(keeper.book.bid.price[0], 10000);
   level(false, 100, 0, 9, 0, 0); /* the coarse spelling of 1.0000 still finds its level */
-  assert_int_equal(keeper.book.bid.cnt, 1);
+  assert_int_equal(keeper.book.bid.qty[0], 0);
+  assert_int_equal(best(false), 10001);
 }
 
 static void price_that_cannot_be_scaled_is_counted_and_left_out(void **state) {
@@ -167,10 +168,14 @@ static void naive_set(naive_t *n, int64_t price, int64_t qty, bool ask) {
 }
 
 static void assert_same(const naive_t *n, const tf_book_side_t *side, bool ask) {
-  assert_int_equal(side->cnt, n->cnt);
+  int levels = 0;
+  for (uint32_t i = 0; i < side->cnt; i++) levels += side->qty[i] != 0;
+  assert_int_equal(levels, n->cnt);
+  if (side->cnt) assert_int_not_equal(side->qty[side->cnt - 1], 0); /* the best is no hole */
   for (uint32_t i = 0; i < side->cnt; i++) {
     if (i)
       assert_true(ask ? side->price[i] < side->price[i - 1] : side->price[i] > side->price[i - 1]);
+    if (side->qty[i] == 0) continue;
     int at = 0;
     while (at < n->cnt && n->price[at] != side->price[i]) at++;
     assert_true(at < n->cnt);
@@ -201,6 +206,28 @@ static void random_deltas_agree_with_a_list_of_levels(void **state) {
   assert_true(keeper.truncated_levels > 0);
 }
 
+/* The same few prices over and over, which is what holes are for, at every size of a side. */
+static void flickering_levels_agree_with_a_list_of_levels(void **state) {
+  (void)state;
+  uint64_t x = 88172645463325252u;
+  for (int width = 2; width <= 96; width += 7) {
+    static naive_t bid, ask;
+    bid.cnt = ask.cnt = 0;
+    fresh();
+    status(TF_BOOK_OK, 0);
+    for (int i = 0; i < 4000; i++) {
+      x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+      bool    is_ask = x & 1;
+      int64_t price  = 5000 + (is_ask ? 200 : 0) + (int64_t)(x >> 8) % width;
+      int64_t qty    = (x >> 40 & 1) ? (int64_t)(x >> 44 & 0xfff) + 1 : 0;
+      level(is_ask, price, qty, (uint64_t)i, 0, 0);
+      naive_set(is_ask ? &ask : &bid, price, qty, is_ask);
+      assert_same(&bid, &keeper.book.bid, false);
+      assert_same(&ask, &keeper.book.ask, true);
+    }
+  }
+}
+
 static int teardown(void **state) {
   (void)state;
   tf_arena_fini(&arena);
@@ -218,6 +245,7 @@ int main(void) {
       cmocka_unit_test(finer_prices_refine_the_scale_without_losing_a_level),
       cmocka_unit_test(price_that_cannot_be_scaled_is_counted_and_left_out),
       cmocka_unit_test(random_deltas_agree_with_a_list_of_levels),
+      cmocka_unit_test(flickering_levels_agree_with_a_list_of_levels),
   };
   return cmocka_run_group_tests(tests, NULL, teardown);
 }
