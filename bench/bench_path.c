@@ -206,7 +206,8 @@ static double quantile(const tf_hist_t *h, double q) { return (double)tf_hist_qu
 
 int main(int argc, char **argv) {
   tf_bench_options_t options;
-  int code = tf_bench_options_parse(argc, argv, "B6, B7: a message's whole path, and replay", &options);
+  int                code =
+      tf_bench_options_parse(argc, argv, "B6, B7: a message's whole path, and replay", &options);
   if (code >= 0) return code;
   tf_clock_calibrate();
   if (access(RECORDING, R_OK) != 0 || !load(&bench, options.smoke ? 5000 : FRAMES_MAX)) {
@@ -221,16 +222,18 @@ int main(int argc, char **argv) {
   double ticks_hz = 0, events_hz = 0;
   if (!options.smoke) replay_rates(&ticks_hz, &events_hz);
   const tf_hist_t *trade = &bench.hist[CLASS_TRADE], *quote = &bench.hist[CLASS_QUOTE];
-  const double     none  = (double)NAN;
+  const double     none   = (double)NAN;
   tf_bench_row_t   rows[] = {
-      {"path_trade_p50", quantile(trade, 0.5), "ns", NULL, none, 1000, true},
-      {"path_trade_p99", quantile(trade, 0.99), "ns", NULL, none, 2000, true},
-      {"path_quote_p50", quantile(quote, 0.5), "ns", NULL, none, 1000, true},
-      {"path_quote_p99", quantile(quote, 0.99), "ns", NULL, none, 2000, true},
-      {"path_depth_p50_of_500ns_30ns_a_level", quantile(&bench.depth_permille, 0.5) / 1e3, "x", NULL, none, 1, true},
-      {"path_depth_p99_of_500ns_30ns_a_level", quantile(&bench.depth_permille, 0.99) / 1e3, "x", NULL, none, 1, true},
-      {"replay_ticks", ticks_hz, "1/s", NULL, none, 700e3, false},
-      {"replay_events", events_hz, "1/s", NULL, none, 5e6, false},
+        {"path_trade_p50", quantile(trade, 0.5),            "ns",                                      NULL,                                                                                 none,                                       1000,                                                                                                                                                              true},
+        {"path_trade_p99",                quantile(trade,               0.99), "ns",                       NULL,                                                                                                       none,                                                                                                                       2000,                                                                                                                                                                              true},
+        {"path_quote_p50",            quantile(quote,                          0.5),                          "ns",                                          NULL,                                                                                                 none,                                                                                                              1000,                                                     true},
+        {"path_quote_p99",            quantile(quote,                      0.99),                                     "ns",                                                               NULL,                                                                                                                          none,                             2000,                                                                                                  true},
+        {"path_depth_p50_of_500ns_30ns_a_level",            quantile(&bench.depth_permille,                      0.5) / 1e3,                                 "x",
+         NULL,none,1,      true},
+        {"path_depth_p99_of_500ns_30ns_a_level",             quantile(&bench.depth_permille,                       0.99) / 1e3,                                     "x",
+         NULL,                                                                                                                                                               none,                                                                                                                                                                                                1,                                                                                                                                                                                                                                                                                                                  true},
+        {"replay_ticks",             ticks_hz,                             "1/s",                                        NULL,                                                                                none,  700e3,false},
+        {"replay_events",           events_hz,"1/s",NULL,none,5e6,                                                                                                                                                                                              false                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 },
   };
   tf_bench_print(rows, options.smoke ? 6 : 8, options.json);
   return 0;

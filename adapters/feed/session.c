@@ -164,8 +164,10 @@ static void on_message(void *self, tf_link_t *link, tf_ws_opcode_t opcode, const
                        size_t cnt) {
   tf_session_t *s = self;
   if (TF_UNLIKELY(link != active_of(s))) {
-    /* Acknowledgements first, one a subscription, then data: that is when it is up to date. */
-    if (!link->subscribed || link->message_cnt <= link->subscribe_idx) {
+    /* Acknowledgements first, one a subscription, then data: that is when it is up to date. A venue
+     * that sends its snapshots in band may begin with one, of which no message may be missed. */
+    bool in_band = s->feed->snapshot_target == NULL;
+    if (!in_band && (!link->subscribed || link->message_cnt <= link->subscribe_idx)) {
       s->counts.messages_early++;
       return;
     }

@@ -16,8 +16,9 @@
  * credentials (401, close 3000 or 3003) stop the session for good: poll then returns E_FEED_REFUSED.
  *
  * Before a venue's own cut (session_life_ns_max) a second connection is made, subscribed, and takes
- * over with its first message behind the acknowledgements; only then the old one is closed. The feed
- * is told that the connection is new, so books are synchronised again. */
+ * over with its first message behind the acknowledgements (with its very first one where snapshots
+ * come in band, that is, the feed has no snapshot_target); only then the old one is closed. The feed is
+ * told that the connection is new, so books are synchronised again. */
 #ifndef FEED_SESSION_H
 #define FEED_SESSION_H
 

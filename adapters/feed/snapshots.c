@@ -50,7 +50,9 @@ int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns) {
   s->head     = (s->head + 1) % s->cap;
   s->cnt--;
   tf_dial_t *d    = &s->dial;
-  size_t     need = s->feed->snapshot_target(s->feed_state, id, d->target, sizeof d->target);
+  size_t     need = 0; /* a feed without REST snapshots has nobody to ask */
+  if (s->feed->snapshot_target)
+    need = s->feed->snapshot_target(s->feed_state, id, d->target, sizeof d->target);
   if (need == 0 || need >= sizeof d->target) {
     s->dropped_cnt++;
     return 1;

@@ -155,42 +155,69 @@ TF_INLINE __m128i tf_decimal_window_(const char *stop) {
  * decides. The caller must look at the byte behind: if it is none that may follow a number there, or
  * is a digit, '.', 'e' or 'E', the result means the same as 0. */
 
-/* At most 16 bytes, the point among them. The two parts lie around the point in the window that ends
- * with the number: the whole part is moved over it, and both are converted at once. */
-TF_INLINE uint32_t tf_decimal_read(const char *p, const char *floor, int64_t *mantissa,
-                                   int8_t *exp) {
-  uint32_t breaks = tf_decimal_breaks_(p);
-  uint32_t whole  = (uint32_t)__builtin_ctz(breaks);
-  uint32_t all    = (uint32_t)__builtin_ctz(breaks & (breaks - 1));
-  uint32_t part   = all - whole - 1;
-  /* a sign, a quote, a point, or a zero that must stand alone */
-  if (TF_UNLIKELY((*p <= '0') & (whole != 1))) return 0;
+/* Where the parts of a usual number are: at most 16 bytes, the point among them. */
+typedef struct tf_decimal_form {
+  uint32_t breaks; /* tf_decimal_breaks_ of it, up to the byte behind */
+  uint32_t mask;   /* and which of those bits that is */
+  uint8_t  bytes;  /* all of it */
+  uint8_t  part;   /* digits behind the point; 0: no point */
+} tf_decimal_form_t;
+
+/* False if the number at p, whose breaks are given, is not of a usual form. */
+TF_INLINE bool tf_decimal_form_of(const char *p, uint32_t breaks, tf_decimal_form_t *form) {
+  uint32_t whole = (uint32_t)__builtin_ctz(breaks);
+  uint32_t all   = (uint32_t)__builtin_ctz(breaks & (breaks - 1));
+  uint32_t part  = all - whole - 1;
   if (p[whole] != '.') {
     all  = whole;
     part = 0;
-  } else if (TF_UNLIKELY((part == 0) | (all > 16))) {
-    return 0;
+  } else if (TF_UNLIKELY(part == 0)) { /* or the point is the 17th byte */
+    return false;
   }
-  *exp = (int8_t) - (int32_t)part;
+  form->mask   = (2u << all) - 1;
+  form->breaks = breaks & form->mask;
+  form->bytes  = (uint8_t)all;
+  form->part   = (uint8_t)part;
+  return whole > 0;
+}
+
+/* What a form does not say: that there is a point in its place, and that a leading zero (and so
+ * anything below '0') stands alone. */
+TF_INLINE bool tf_decimal_has_form(const char *p, uint32_t bytes, uint32_t part) {
+  uint32_t whole = bytes - part - (part > 0);
+  return ((*p > '0') | (whole == 1)) & ((part == 0) | (p[whole] == '.'));
+}
+
+/* The mantissa of a number of that form. The window that ends with the number holds both its parts
+ * around the point: the whole part is moved over it, and both are converted at once. */
+TF_INLINE int64_t tf_decimal_of_form(const char *p, const char *floor, uint32_t bytes,
+                                     uint32_t part) {
 #if defined(__SSE2__)
   if (TF_LIKELY(p >= floor)) {
-    __m128i window = tf_decimal_window_(p + all);
-    __m128i number = _mm_and_si128(window, tf_decimal_tail_(all));
-    __m128i moved  = _mm_slli_si128(_mm_andnot_si128(tf_decimal_tail_(part + 1), number), 1);
-    __m128i behind = _mm_and_si128(number, tf_decimal_tail_(part));
-    *mantissa      = (int64_t)tf_decimal_sixteen_(part == 0 ? number : _mm_or_si128(moved, behind));
-    return all;
+    __m128i number = _mm_and_si128(tf_decimal_window_(p + bytes), tf_decimal_tail_(bytes));
+    if (part > 0) {
+      __m128i whole = _mm_slli_si128(_mm_andnot_si128(tf_decimal_tail_(part + 1), number), 1);
+      number        = _mm_or_si128(whole, _mm_and_si128(number, tf_decimal_tail_(part)));
+    }
+    return (int64_t)tf_decimal_sixteen_(number);
   }
 #else
   (void)floor;
 #endif
-  if (TF_UNLIKELY(whole == 0)) return 0;
-  uint64_t value = tf_decimal_digits_swar_(p, whole);
-  if (part > 0) {
-    value = value * tf_decimal_pow10[part] + tf_decimal_digits_swar_(p + whole + 1, part);
-  }
-  *mantissa = (int64_t)value;
-  return all;
+  if (part == 0) return (int64_t)tf_decimal_digits_swar_(p, bytes);
+  uint32_t whole = bytes - part - 1;
+  return (int64_t)(tf_decimal_digits_swar_(p, whole) * tf_decimal_pow10[part] +
+                   tf_decimal_digits_swar_(p + whole + 1, part));
+}
+
+TF_INLINE uint32_t tf_decimal_read(const char *p, const char *floor, int64_t *mantissa,
+                                   int8_t *exp) {
+  tf_decimal_form_t form;
+  if (TF_UNLIKELY(!tf_decimal_form_of(p, tf_decimal_breaks_(p), &form))) return 0;
+  if (TF_UNLIKELY((*p <= '0') & (form.bytes - form.part - (form.part > 0) != 1))) return 0;
+  *exp      = (int8_t)-form.part;
+  *mantissa = tf_decimal_of_form(p, floor, form.bytes, form.part);
+  return form.bytes;
 }
 
 /* How many digits, at most 16, an unsigned integer at p has; its value is not made (tf_json_u64). */

@@ -11,20 +11,26 @@
 TF_INLINE bool guess(uint32_t *bytes, uint8_t *guess_bytes) {
   uint32_t guessed = *guess_bytes;
   if (TF_UNLIKELY(guessed != *bytes)) {
-    if (*bytes == 0) return false; /* no number; and never a guess, or it would pass for one */
-    *guess_bytes = (uint8_t)*bytes;
-    return true;
+    *guess_bytes = (uint8_t)(*bytes - (*bytes == 0)); /* never 0, or no number passed for one */
+    return *bytes != 0;
   }
   __asm__("" : "+r"(guessed));
   *bytes = guessed;
   return true;
 }
 #define GUESS_NONE 255
+#define GUESS_NO_FORM                                                                              \
+  { .breaks = 1u << 31, .mask = 1u << 31 } /* breaks have 18 bits */
 
 /* Matches nothing: what a scanner without prediction, or behind the last predicted member, sees. */
 #define STEP_NONE_MASK 0x10000u
 #define STEP_NONE                                                                                  \
-  { .mask = STEP_NONE_MASK, .key = TF_JSON_KEY_NONE, .guess_bytes = GUESS_NONE }
+  {                                                                                                \
+    .mask = STEP_NONE_MASK, .key = TF_JSON_KEY_NONE, .guess_bytes = GUESS_NONE, .guess = {         \
+      .breaks = 1,                                                                                 \
+      .mask   = 1                                                                                  \
+    }                                                                                              \
+  }
 #define STEPS_NONE4 STEP_NONE, STEP_NONE, STEP_NONE, STEP_NONE
 static tf_json_order_t order_none = {
     .steps = {STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4}
@@ -419,22 +425,33 @@ TF_COLD static const char *read_member_any(tf_json_t *json, tf_json_object_t *ob
   return read_value_any(json, object, want, member.value, value);
 }
 
+/* The decimal at p if it is of a usual form: its length, else 0. As with guess(), where the form is
+ * that of last time nothing that follows waits for this number's bytes. */
+TF_INLINE uint32_t read_guessed(const tf_json_t *json, tf_json_step_t *step, const char *p,
+                                tf_json_value_t *value, uint8_t kind) {
+  uint32_t breaks = tf_decimal_breaks_(p);
+  if (TF_UNLIKELY(((breaks ^ step->guess.breaks) & step->guess.mask) != 0)) {
+    tf_decimal_form_t form;
+    if (!tf_decimal_form_of(p, breaks, &form)) return 0;
+    step->guess = form;
+  }
+  uint32_t bytes = step->guess.bytes, part = step->guess.part;
+  if (TF_UNLIKELY(!tf_decimal_has_form(p, bytes, part))) return 0;
+  value->as.mantissa = tf_decimal_of_form(p, json->floor, bytes, part);
+  value_is(value, kind, TF_JSON_MADE_DECIMAL, (int8_t)-part);
+  return bytes;
+}
+
 TF_INLINE const char *read_quoted(const tf_json_t *json, tf_json_step_t *step, const char *p,
                                   tf_json_value_t *value) {
-  int8_t   exp   = 0;
-  uint32_t bytes = tf_decimal_read(p, json->floor, &value->as.mantissa, &exp);
-  if (TF_UNLIKELY(p[bytes] != '"' || !guess(&bytes, &step->guess_bytes))) return NULL;
-  value_is(value, TF_JSON_STRING, TF_JSON_MADE_DECIMAL, exp);
-  return p + bytes + 1;
+  uint32_t bytes = read_guessed(json, step, p, value, TF_JSON_STRING);
+  return TF_LIKELY((bytes > 0) & (p[bytes] == '"')) ? p + bytes + 1 : NULL;
 }
 
 TF_INLINE const char *read_decimal(const tf_json_t *json, tf_json_step_t *step, const char *p,
                                    tf_json_value_t *value) {
-  int8_t   exp   = 0;
-  uint32_t bytes = tf_decimal_read(p, json->floor, &value->as.mantissa, &exp);
-  if (TF_UNLIKELY(!ends_number(p[bytes]) || !guess(&bytes, &step->guess_bytes))) return NULL;
-  value_is(value, TF_JSON_NUMBER, TF_JSON_MADE_DECIMAL, exp);
-  return p + bytes;
+  uint32_t bytes = read_guessed(json, step, p, value, TF_JSON_NUMBER);
+  return TF_LIKELY(bytes > 0 && ends_number(p[bytes])) ? p + bytes : NULL;
 }
 
 TF_INLINE const char *read_u64(tf_json_step_t *step, const char *p, tf_json_value_t *value) {
@@ -463,10 +480,11 @@ TF_INLINE const char *read_text(tf_json_step_t *step, const char *p, tf_json_val
 TF_INLINE const char *read_literal(const char *p, tf_json_value_t *value) {
   uint32_t is_true  = load4(p) == BYTES4('t', 'r', 'u', 'e');
   uint32_t is_false = (load4(p) == BYTES4('f', 'a', 'l', 's')) & (p[4] == 'e');
+  __asm__("" : "+r"(is_true), "+r"(is_false)); /* no branch: makers are as random as it gets */
   if (TF_UNLIKELY((is_true | is_false) == 0)) return NULL;
   value->bytes     = p;
   value->bytes_cnt = 4 + is_false;
-  value->what      = TF_JSON_FALSE + is_true; /* no branch: makers are as random as it gets */
+  value->what      = TF_JSON_FALSE + is_true;
   return p + 4 + is_false;
 }
 TF_STATIC_ASSERT(TF_JSON_TRUE == TF_JSON_FALSE + 1, "read_literal adds");

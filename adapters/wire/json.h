@@ -109,9 +109,10 @@ typedef struct tf_json_step {
   uint16_t slot_at;     /* of its value, in bytes; the slot behind the last for what is skipped */
   uint8_t  text_bytes;  /* how far the value is */
   uint8_t  form;        /* of the value, json.c */
-  uint8_t  guess_bytes; /* length of the value last time, json.c */
   uint8_t  key;         /* TF_JSON_KEY_NONE: not in the shape, or there before */
-  uint8_t  reserved[6];
+  uint8_t  guess_bytes; /* length of a string or integer last time, json.c */
+  uint8_t  reserved[2];
+  tf_decimal_form_t guess; /* form of a decimal last time */
 } tf_json_step_t;
 #define TF_JSON_KEY_NONE 255
 

@@ -545,6 +545,6 @@ const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
   case TF_CONFIG_TYPE_BAR: return parse_bar(in, field, why);
   case TF_CONFIG_TYPE_CNT: break;
   }
-  TF_ASSERT(!"a type without a parser");
+  TF_ASSERT(false && "a type without a parser");
   return NULL;
 }

@@ -143,6 +143,10 @@ static tf_err_t append_listed(tf_feature_compile_t *c, tf_feature_ref_t ref, uin
   tf_err_t err = append(c, expr, expr->root, ref, idx);
   if (err != TF_OK) return err;
   c->listed_cnt++;
+  if (expr->alias[0]) {
+    memcpy(c->entries[*idx].alias, expr->alias, sizeof expr->alias);
+    memcpy(c->entries[*idx].text.label, expr->alias, sizeof expr->alias);
+  }
   return TF_OK;
 }
 
@@ -157,10 +161,6 @@ tf_err_t tf_feature_compile_add(tf_feature_compile_t *compile, const tf_expr_ori
   if (err != TF_OK) {
     c->node_cnt = node_cnt;
     return err;
-  }
-  if (c->expr.alias[0]) {
-    memcpy(c->entries[at].alias, c->expr.alias, sizeof c->expr.alias);
-    memcpy(c->entries[at].text.label, c->expr.alias, sizeof c->expr.alias);
   }
   if (idx) *idx = at;
   return TF_OK;
@@ -180,8 +180,8 @@ tf_err_t tf_feature_compile_add_outputs(tf_feature_compile_t   *compile,
   for (uint32_t o = 0; err == TF_OK && o < output_cnt; o++) {
     if (output_cnt > 1) ref.output = o;
     err = append_listed(c, ref, &at);
-    if (err == TF_OK)
-      memcpy(c->entries[at].text.label, c->entries[at].text.name, TF_FEATURE_PLAN_NAME_BYTES);
+    if (err != TF_OK || output_cnt == 1) continue;
+    memcpy(c->entries[at].text.label, c->entries[at].text.name, TF_FEATURE_PLAN_NAME_BYTES);
   }
   if (err != TF_OK) {
     c->node_cnt  = node_cnt;

@@ -46,10 +46,10 @@ void tf_log(tf_log_level_t level, const char *event, const char *fmt, ...) {
   clock_gettime(CLOCK_REALTIME, &ts);
   date_t date = date_of(ts.tv_sec);
   char   line[2048];
-  int    used = snprintf(line, sizeof line, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s ", date.year,
-                         date.month, date.day, (int)(ts.tv_sec % 86400 / 3600),
-                         (int)(ts.tv_sec % 3600 / 60), (int)(ts.tv_sec % 60), ts.tv_nsec / 1000000,
-                         level_names[level], event);
+  int    used =
+      snprintf(line, sizeof line, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s %s ", date.year,
+               date.month, date.day, (int)(ts.tv_sec % 86400 / 3600), (int)(ts.tv_sec % 3600 / 60),
+               (int)(ts.tv_sec % 60), ts.tv_nsec / 1000000, level_names[level], event);
   va_list args;
   va_start(args, fmt);
   int more = vsnprintf(line + used, sizeof line - (size_t)used - 1, fmt, args);

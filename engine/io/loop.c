@@ -424,9 +424,9 @@ static void loop_close(tf_io_t *io, tf_io_conn_t id) {
   c->state = CLOSING; /* also from ENDING: its end is then not reported */
   l->conn_cnt--;
   tf_sendring_clear(&c->send);
+  /* The peer learns of it now. The descriptor is closed with the last operation: its number must not
+   * come back as another socket's while the port may still hold one that names it. */
   shutdown(c->fd, SHUT_RDWR);
-  close(c->fd);
-  c->fd = -1;
   if (release_if_idle(l, c)) return;
   c->cancel_wanted = c->armed;
   enqueue(l, c);

@@ -49,7 +49,7 @@
   X(E_MODEL_SHAPE, -703, "shapes inside a model contradict each other")                            \
   X(E_MODEL_WEIGHTS, -704, "a weight is NaN or infinite")                                          \
   X(E_MODEL_SCHEMA, -705, "a model wants features that the config does not compute")               \
-  X(E_MODEL_CHECK, -706, "a model does not reproduce the known answers that its file holds")         \
+  X(E_MODEL_CHECK, -706, "a model does not reproduce the known answers that its file holds")       \
   X(E_SINK_CONFIG, -801, "a sink cannot work as configured")                                       \
   X(E_SINK_IO, -802, "a sink failed to deliver")                                                   \
   X(E_SHM_OPEN, -901, "a shared-memory file cannot be mapped")                                     \

@@ -4,10 +4,10 @@
  * ln(x / y) = k ln 2 + 2 artanh((m - y) / (m + y)), where m = x / 2^k lies within a factor sqrt(2) of
  * y. For neighbouring prices k is 0 and x - y is exact (Sterbenz), so small returns keep all their
  * digits. artanh is its Taylor series in z = ((m - y) / (m + y))^2 <= 0.0295, 11 terms: the first one
- * left out is below 2^-60 of the result. Returns below 0.2 % need two of
- * them: what is left out is then below 2^-62. Error below 3 units in the last place (2.1 measured over
- * 200,000 ratios against long double, test_indicator_numeric). M. Abramowitz, I. Stegun, Handbook of
- * Mathematical Functions (1964), 4.1.27. */
+ * left out is below 2^-60 of the result. Returns below 0.2 % need two of them: what is left out is
+ * then below 2^-62. Error below 3 units in the last place (2.1 measured over 200,000 ratios against
+ * long double, test_indicator_numeric). M. Abramowitz, I. Stegun, Handbook of Mathematical Functions
+ * (1964), 4.1.27. */
 #ifndef TF_INDICATOR_LOG_RATIO_H
 #define TF_INDICATOR_LOG_RATIO_H
 

@@ -3,7 +3,8 @@
  *
  * With c a fixed centre and d = x - c (rounded once, the same when it enters and when it leaves),
  * it keeps S1 = sum d and S2 = sum d * d by adding and removing, compensated (sum.h), so both are
- * free of drift. Then n * variance = S2 - S1 * S1 / n. That subtraction cancels when the window has
+ * free of drift: hi may wander from the sum by what lo holds, about a unit in its last place times
+ * the root of the number of inputs, and hi + lo stays what it should be. Then n * variance = S2 - S1 * S1 / n. That subtraction cancels when the window has
  * wandered far from c, so it is watched: when it loses more than 10 bits, or S2 has fallen 40 bits
  * below its peak, both sums are taken anew around the window's own mean (T. Chan, G. Golub,
  * R. LeVeque, "Algorithms for computing the sample variance", 1983, on shifted data). The relative

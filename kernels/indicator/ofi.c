@@ -10,7 +10,8 @@
  * (tick), since the book is not whole between the levels of one message. Rejected while a side is
  * missing; the next whole best bid and offer is then compared with the last whole one. 0 while
  * nothing changed in the window. A best bid and offer out of a book that has a gap or is syncing is
- * no change either, nor is the first one after: what flowed in between is unknown. The window is described in time_window.h. */
+ * no change either, nor is the first one after: what flowed in between is unknown. The window is
+ * described in time_window.h. */
 #include "indicator/time_window.h"
 
 enum { VALUE_CNT = 1 };

@@ -164,7 +164,7 @@ static void a_config_that_cannot_be_met_is_an_error(void **state) {
   (void)state;
   const char *too_long[] = {"1234567890123456789012345678901234567890"}, *bad[] = {"BTC USDT"};
   const char *many[17];
-  char        text[17][8];
+  char        text[17][16];
   for (int i = 0; i < 17; i++) {
     snprintf(text[i], sizeof(text[i]), "S%d", i);
     many[i] = text[i];
@@ -610,7 +610,7 @@ static void the_session_is_told_where_to_connect_and_what_to_send(void **state) 
 
 static void subscriptions_go_in_batches_and_no_more_than_a_connection_takes(void **state) {
   (void)state;
-  static char        text[400][8], buf[16384];
+  static char        text[400][16], buf[16384];
   static const char *symbols[400];
   for (int i = 0; i < 400; i++) {
     snprintf(text[i], sizeof(text[i]), "S%d", i);

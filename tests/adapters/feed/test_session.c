@@ -954,6 +954,28 @@ static void fresh_connection_takes_over_before_the_old_one_is_cut(void **state) 
   assert_true(gap_ns < 100 * MS);
 }
 
+static void script_in_band(stub_conn_t *c, const char *target, uint32_t idx) {
+  (void)target;
+  (void)idx;
+  stub_upgrade(c, NULL, 0);
+  trades(c, 3); /* before any acknowledgement */
+  if (!acks(c, 2)) return;
+  stub_linger(c);
+}
+
+static void
+successor_of_a_venue_with_snapshots_in_band_is_heard_from_its_first_message(void **state) {
+  (void)state;
+  fake.session_life_ns_max = 4 * TF_NS_PER_SEC;
+  fake.snapshot_target     = NULL;
+  config.rollover_lead_ns  = 4 * TF_NS_PER_SEC - 30 * MS;
+  begin(script_in_band, false);
+  RUN_UNTIL(counts()->rollovers == 1);
+  fake.session_life_ns_max = 0;
+  RUN_UNTIL(seen.trades == 6);
+  assert_int_equal(counts()->messages_early, 0);
+}
+
 /* The first connection ends while its successor is being dialled; the successor's upgrade waits for
  * that. */
 static void script_cut_during_rollover(stub_conn_t *c, const char *target, uint32_t idx) {
@@ -1042,6 +1064,7 @@ int main(void) {
       T(certificate_of_another_host_is_refused),
       T(stream_cut_without_close_notify_is_a_loss),
       T(fresh_connection_takes_over_before_the_old_one_is_cut),
+      T(successor_of_a_venue_with_snapshots_in_band_is_heard_from_its_first_message),
       T(connection_that_dies_during_rollover_is_followed_by_the_successor),
       T(lane_that_was_held_up_does_not_blame_the_peer),
   };

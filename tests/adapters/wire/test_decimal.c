@@ -148,8 +148,9 @@ static void hot_reader_and_scan_agree_wherever_both_read(void **state) {
       assert_int_equal(mantissa[k], mantissa[0]);
       assert_int_equal(exp[k], exp[0]);
     }
-    bool usual = whole_text && n <= 16;
-    if (usual && memchr(text, 'e', n) == NULL && memchr(text, 'E', n) == NULL && text[0] != '-') {
+    bool usual = whole_text && n <= 16 && text[0] != '-' && memchr(text, 'e', n) == NULL &&
+                 memchr(text, 'E', n) == NULL;
+    if (usual) {
       assert_int_equal(tf_decimal_read(text, text, &mantissa[1], &exp[1]), n); /* it is hot */
     }
   }

@@ -330,7 +330,7 @@ static void prediction_never_changes_what_is_read(void **state) {
   tf_json_orders_init(&orders[0]);
   tf_json_orders_init(&orders[1]);
   uint32_t ok_cnt = 0;
-  for (int round = 0; round < 300000; round++) {
+  for (int round = 0; round < 150000; round++) {
     size_t n = make_message(text);
     memset(text + n, (int)rng(), TF_BYTES_PAD);
     memcpy(again, text, n);

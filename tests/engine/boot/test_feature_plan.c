@@ -590,7 +590,8 @@ static void on_bars_alone_bare_names_take_the_bar_as_their_series(void **state) 
   assert_int_equal(tf_feature_compile_add_outputs(c, NULL, "pair", &first, &cnt), TF_OK);
   assert_true(first == 1 && cnt == 3);
   must_add(c, "volume");
-  must_add(c, "rsi");
+  assert_int_equal(tf_feature_compile_add_outputs(c, NULL, "r: rsi", &first, &cnt), TF_OK);
+  assert_true(first == 5 && cnt == 1 && tf_feature_compile_find(c, "r") == 5);
   must_add(c, "close - open");
   must_add(c, "pair(close, open).diff");
   assert_int_equal(tf_feature_compile_add(c, NULL, "mid", NULL), E_CONFIG_EXPR);
