@@ -339,6 +339,24 @@ static void repeats_are_counted_and_not_published(void **state) {
   stop(&rig);
 }
 
+static void a_late_trade_is_published_once_if_it_is_among_the_last_64(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(TRADE(1000));
+  feed_text(TRADE(1064));
+  feed_text(TRADE(1001)); /* 63 back, never seen */
+  assert_int_equal(rig.out.event_cnt, 1);
+  feed_text(TRADE(1001));
+  assert_int_equal(rig.out.event_cnt, 0);
+  feed_text(TRADE(1000)); /* 64 back: beyond what is kept */
+  assert_int_equal(rig.out.event_cnt, 0);
+  assert_int_equal(rig.counts.duplicates, 2);
+  feed_text(TRADE(1200)); /* everything before is forgotten, not seen */
+  feed_text(TRADE(1199));
+  assert_int_equal(rig.out.event_cnt, 1);
+  stop(&rig);
+}
+
 static void ids_missed_during_a_reconnect_are_no_gap_and_repeats_still_are(void **state) {
   (void)state;
   start(&rig, "binance-spot");
@@ -669,6 +687,7 @@ int main(void) {
       cmocka_unit_test(a_snapshot_is_published_before_the_status_that_makes_the_book_ok),
       cmocka_unit_test(a_gap_comes_before_its_levels_and_they_are_marked_until_resynced),
       cmocka_unit_test(repeats_are_counted_and_not_published),
+      cmocka_unit_test(a_late_trade_is_published_once_if_it_is_among_the_last_64),
       cmocka_unit_test(ids_missed_during_a_reconnect_are_no_gap_and_repeats_still_are),
       cmocka_unit_test(a_channel_that_was_not_asked_for_is_ignored),
       cmocka_unit_test(what_the_venue_complains_of_is_kept_for_the_session),

@@ -129,6 +129,20 @@ static void numbers_that_do_not_fit_are_bad_and_not_a_syntax_error(void **state)
   }
 }
 
+static void the_first_prediction_of_a_number_may_meet_none(void **state) {
+  (void)state;
+  static const char *const texts[] = {"{\"p\":\"s\"}", "{\"p\":\"\"}", "{\"p\":\"\\u0041\"}"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(texts); i++) {
+    tf_json_orders_init(&orders[0]);
+    for (int round = 0; round < 3; round++) { /* learned as a quoted number that had no form yet */
+      assert_int_equal(read_text(texts[i]), TF_JSON_OK);
+      assert_int_equal(probe.root_values[PROBE_P].made, TF_JSON_MADE_BAD);
+    }
+    assert_int_equal(read_text("{\"p\":\"12.5\"}"), TF_JSON_OK);
+    assert_int_equal(probe.root_values[PROBE_P].as.mantissa, 125);
+  }
+}
+
 static void a_level_without_two_numbers_is_not_made(void **state) {
   (void)state;
   static const char *const texts[] = {"{\"b\":[[]]}",
@@ -416,6 +430,7 @@ int main(void) {
       cmocka_unit_test(what_is_not_json_is_refused_as_syntax),
       cmocka_unit_test(values_of_another_kind_than_wanted_are_kept_and_not_made),
       cmocka_unit_test(numbers_that_do_not_fit_are_bad_and_not_a_syntax_error),
+      cmocka_unit_test(the_first_prediction_of_a_number_may_meet_none),
       cmocka_unit_test(a_level_without_two_numbers_is_not_made),
       cmocka_unit_test(limits_hold_at_n_and_not_at_n_plus_one),
       cmocka_unit_test(the_first_of_a_repeated_key_counts),
