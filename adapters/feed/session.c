@@ -65,10 +65,13 @@ static uint32_t random_u32(tf_session_t *s) { return s->config.random.u32(s->con
 
 static void publish(tf_session_t *s, uint64_t origin_ticks) {
   if (s->out.event_cnt > 0) {
-    tf_batch_t batch = {.events      = s->out.events,
-                        .event_cnt   = s->out.event_cnt,
-                        .origin_tsc  = origin_ticks,
-                        .decoded_tsc = tf_clock_ticks()};
+    tf_batch_t        batch   = {.events      = s->out.events,
+                                 .event_cnt   = s->out.event_cnt,
+                                 .origin_tsc  = origin_ticks,
+                                 .decoded_tsc = tf_clock_ticks()};
+    const tf_event_t *newest  = &batch.events[batch.event_cnt - 1];
+    s->source.newest_recv_ns  = newest->ts_recv_ns;
+    s->source.newest_event_ns = newest->ts_event_ns;
     s->source.publisher.publish(s->source.publisher.self, &batch);
     s->out.event_cnt = 0;
   }

@@ -106,10 +106,13 @@ static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64
   TF_ASSERT(out->event_cnt <= out->event_cap);
   out->resync_cnt = 0;
   if (out->event_cnt == 0) return;
-  tf_batch_t batch = {.events      = out->events,
-                      .event_cnt   = out->event_cnt,
-                      .origin_tsc  = origin_ticks,
-                      .decoded_tsc = tf_clock_ticks()};
+  tf_batch_t        batch        = {.events      = out->events,
+                                    .event_cnt   = out->event_cnt,
+                                    .origin_tsc  = origin_ticks,
+                                    .decoded_tsc = tf_clock_ticks()};
+  const tf_event_t *newest       = &batch.events[batch.event_cnt - 1];
+  replay->source.newest_recv_ns  = newest->ts_recv_ns;
+  replay->source.newest_event_ns = newest->ts_event_ns;
   replay->source.publisher.publish(replay->source.publisher.self, &batch);
 }
 

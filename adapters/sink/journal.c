@@ -1,5 +1,5 @@
-/* The journal as a sink: every decision to a file (file/journal.h), synced to disk every 100 ms and
- * when the engine stops. On a full disk it takes nothing, and goes on when there is room again; a
+/* The journal as a sink: every decision to a file (file/journal.h), synced to disk every 100 ms (every
+ * block with `durable: true`) and when the engine stops. On a full disk it takes nothing, and goes on when there is room again; a
  * disk that fails ends it. The time is read here: emit may offer the same decisions again and again
  * while the disk is full, and the retries must not depend on what is in them. */
 #include "file/journal.h"
@@ -20,7 +20,8 @@ static tf_err_t journal_open(void *state, const tf_sink_config_t *config) {
   if (!config->path || !*config->path)
     return TF_ERR(E_SINK_CONFIG, "sink of type journal: no path; give `path:` of its file");
   tf_journal_config_t own = {.path        = config->path,
-                             .durable     = TF_JOURNAL_DURABLE_INTERVAL,
+                             .durable     = config->durable ? TF_JOURNAL_DURABLE_BLOCK
+                                                            : TF_JOURNAL_DURABLE_INTERVAL,
                              .interval_ns = SYNC_INTERVAL_NS,
                              .epoch_min   = config->epoch,
                              .instruments = config->instruments};

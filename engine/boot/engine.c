@@ -45,12 +45,31 @@ static size_t arena_bytes(const tf_engine_t *e) {
 
 /* ---- parts ---- */
 
+/* What the config may say of a model but this build cannot do: refused, never passed over. */
+static tf_err_t check_model(const tf_config_t *c, uint32_t i) {
+  char path[64], where[256];
+  if (c->models[i].precision != TF_CONFIG_PRECISION_AUTO &&
+      c->models[i].precision != TF_CONFIG_PRECISION_FP32) {
+    snprintf(path, sizeof path, "models[%u].precision", i);
+    return TF_ERR(E_CONFIG_VALUE, "%s: this build runs models in fp32 only: allowed are auto, fp32",
+                  tf_config_where(c, path, where, sizeof where));
+  }
+  if (c->models[i].window > 1) {
+    snprintf(path, sizeof path, "models[%u].window", i);
+    return TF_ERR(E_CONFIG_VALUE, "%s: this build runs models over one row: leave it out",
+                  tf_config_where(c, path, where, sizeof where));
+  }
+  return TF_OK;
+}
+
 static tf_err_t load_models(tf_engine_t *e) {
   const tf_config_t *c = e->config;
   if (c->model_cnt > TF_MODELS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "%s: models: %u, at most %d", c->path, c->model_cnt,
                   TF_MODELS_MAX);
   for (uint32_t i = 0; i < c->model_cnt; i++) {
+    tf_err_t refused = check_model(c, i);
+    if (refused) return refused;
     if (e->options.is_check && access(c->models[i].file, R_OK) != 0) continue; /* check notes it */
     tf_err_t err = e->registry->models->load(c->models[i].file, &e->models[i]);
     if (err) return tf_error_add(err, "loading models[%u] of %s", i, c->path);
@@ -229,19 +248,26 @@ static tf_err_t check_overflow(const tf_engine_t *e, const tf_sink_t *sink, uint
                 sink->reliable ? "block or drop_newest" : "overrun: it is lossy by design");
 }
 
+static tf_err_t find_sink(const tf_engine_t *e, const char *type, uint8_t policy,
+                          const tf_sink_t **sink) {
+  for (uint32_t i = 0; i < e->registry->sink_cnt; i++) {
+    *sink = e->registry->sinks[i];
+    if (!strcmp((*sink)->name, type)) return check_overflow(e, *sink, policy);
+  }
+  return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
+}
+
 static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uint32_t slots,
-                         uint8_t policy) {
+                         uint8_t policy, bool durable) {
   const tf_sink_t *sink = NULL;
-  for (uint32_t i = 0; i < e->registry->sink_cnt; i++)
-    if (!strcmp(e->registry->sinks[i]->name, type)) sink = e->registry->sinks[i];
-  if (!sink) return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
-  tf_err_t err = check_overflow(e, sink, policy);
-  if (err) return err;
+  tf_err_t         err = find_sink(e, type, policy, &sink);
+  if (err || e->options.is_check) return err;
   tf_emit_t       *emit   = &e->runner.emit;
   char            *named  = e->sink_paths[emit->sink_cnt];
   tf_sink_config_t config = {.type        = type,
                              .path        = path ? named : NULL,
                              .slot_cnt    = slots,
+                             .durable     = durable,
                              .epoch       = e->epoch,
                              .instruments = &e->instruments};
   snprintf(named, sizeof e->sink_paths[0], "%s", path ? path : "");
@@ -263,12 +289,12 @@ static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uin
 static tf_err_t add_sinks(tf_engine_t *e) {
   const tf_config_t *c = e->config;
   for (uint32_t i = 0; i < c->sink_cnt; i++) {
-    tf_err_t err =
-        add_sink(e, c->sinks[i].type, c->sinks[i].path, c->sinks[i].slots, c->sinks[i].policy);
+    const tf_config_sink_t *s   = &c->sinks[i];
+    tf_err_t                err = add_sink(e, s->type, s->path, s->slots, s->policy, s->durable);
     if (err) return err;
   }
   if (!e->options.decisions_path) return TF_OK;
-  return add_sink(e, "journal", e->options.decisions_path, 0, TF_CONFIG_SINK_AUTO);
+  return add_sink(e, "journal", e->options.decisions_path, 0, TF_CONFIG_SINK_AUTO, false);
 }
 
 /* ---- threads ---- */
@@ -322,7 +348,15 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->lane                     = lane;
   lane->emit                        = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
-  lane->hists                            = tf_publish_hists(&e->publish);
+  for (uint32_t i = 0; i < e->config->model_cnt; i++) /* models run one after the other */
+    lane->model_budget_ticks += tf_clock_ns_to_ticks(e->config->models[i].budget_ns);
+  /* A live lane never waits for a sink: in place not at all, on a thread of its own emit may for a
+   * while, and when the decision ring is full by then the newest are dropped and counted. */
+  lane->waits_for_emit = e->options.is_replay;
+  r->emit.block_ns_max = e->options.is_replay                             ? UINT64_MAX
+                         : share_thread(r, TF_STAGE_LANE | TF_STAGE_EMIT) ? 0
+                                                                          : TF_NS_PER_SEC;
+  lane->hists          = tf_publish_hists(&e->publish);
   if (!share_thread(r, TF_STAGE_ACQUIRE | TF_STAGE_LANE)) {
     e->event_ring = make_ring(e, c->event_ring_slots, sizeof(tf_ring_event_t), &e->event_writer,
                               &e->event_reader);
@@ -367,7 +401,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
   if (!err) err = connect_stages(e);
-  if (!err && !e->options.is_check) err = add_sinks(e);
+  if (!err) err = add_sinks(e);
   return err;
 }
 

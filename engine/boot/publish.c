@@ -34,6 +34,9 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
   tf_metrics_set(b, TF_METRIC_FEED_RESYNCS, c->resyncs);
+  bool has_lag = s->newest_event_ns && s->newest_recv_ns > s->newest_event_ns;
+  tf_metrics_set(b, TF_METRIC_FEED_LAG_NS, has_lag ? s->newest_recv_ns - s->newest_event_ns : 0);
+  tf_metrics_set(b, TF_METRIC_FEED_LAST_EVENT_NS, s->newest_recv_ns);
   tf_metrics_set(b, TF_METRIC_FEED_CONNECTS, s->connects);
   tf_metrics_set(b, TF_METRIC_FEED_DISCONNECTS, s->disconnects);
   tf_metrics_set(b, TF_METRIC_FEED_RECONNECTS, s->connects ? s->connects - 1 : 0);
@@ -45,7 +48,8 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   const tf_compute_counts_t *m = &lane->compute.counts;
   const tf_decide_counts_t  *d = &lane->decide.counts;
   tf_metrics_set(b, TF_METRIC_EVENTS_CONSUMED, lane->events);
-  tf_metrics_set(b, TF_METRIC_DECISION_RING_FULL, lane->ring_full_waits);
+  tf_metrics_set(b, TF_METRIC_DECISION_RING_FULL, lane->ring_full_waits + lane->decisions_dropped);
+  tf_metrics_set(b, TF_METRIC_INFERENCES_LATE, lane->late_inferences);
   tf_metrics_set(b, TF_METRIC_TICKS, m->ticks);
   tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
@@ -78,7 +82,11 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
       tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
       tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
     }
-    if (stages & TF_STAGE_LANE) publish_lane(b, &r->lane);
+    if (stages & TF_STAGE_LANE) {
+      publish_lane(b, &r->lane);
+      if (r->event_reader)
+        tf_metrics_set(b, TF_METRIC_EVENT_RING_LAG, tf_ring_fill_cnt(r->event_reader->ring));
+    }
   }
   if (stages & TF_STAGE_ACQUIRE)
     for (uint32_t i = 0; i < r->acquire.source_cnt; i++)

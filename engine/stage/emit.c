@@ -14,7 +14,8 @@ TF_COLD static void sink_broke(tf_emit_sink_t *s, tf_err_t err) {
 }
 
 static void offer(tf_emit_t *emit, tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
-  uint32_t taken = 0;
+  uint32_t taken     = 0;
+  uint64_t begin_tsc = 0; /* of the wait */
   while (taken < n && !s->broken) {
     int k = s->sink->offer(s->state, decisions + taken, n - taken);
     if (TF_UNLIKELY(k < 0)) {
@@ -27,6 +28,9 @@ static void offer(tf_emit_t *emit, tf_emit_sink_t *s, const tf_decision_t *decis
     /* relaxed: a stop flag; nothing else is read on its word */
     if (emit->stopping && tf_load_relaxed_u32(emit->stopping)) break;
     s->blocked_passes++;
+    uint64_t now_tsc = tf_clock_ticks();
+    if (!begin_tsc) begin_tsc = now_tsc;
+    if (tf_clock_ticks_to_ns(now_tsc - begin_tsc) >= emit->block_ns_max) break;
     tf_spin_pause();
   }
   s->acked += taken;
@@ -53,7 +57,10 @@ void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns) {
     tf_emit_sink_t *s = &emit->sinks[i];
     if (s->broken || !s->is_open) continue;
     tf_err_t err = s->sink->flush(s->state, now_ns);
-    if (err) sink_broke(s, err);
+    if (err &&
+        s->flush_failures++ == 0) /* a full disk may have room again; offer says if it is over */
+      tf_log(TF_LOG_WARN, "sink_flush_failed", "sink=%s code=%s text=\"%s\"", s->sink->name,
+             tf_error_name(err), tf_error_text());
   }
 }
 

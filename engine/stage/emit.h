@@ -13,7 +13,7 @@
 
 typedef enum tf_overflow {
   TF_OVERFLOW_OVERRUN,     /* lossy by design: the sink always takes, its readers detect loss */
-  TF_OVERFLOW_BLOCK,       /* wait for the sink */
+  TF_OVERFLOW_BLOCK,       /* wait for the sink, at most block_ns_max; then as DROP_NEWEST */
   TF_OVERFLOW_DROP_NEWEST, /* what the sink does not take now is dropped and counted */
 } tf_overflow_t;
 
@@ -24,7 +24,7 @@ typedef struct tf_emit_sink {
   bool             is_open;
   tf_err_t         broken; /* 0, or why the sink stopped taking for good */
   uint64_t         acked, dropped_full, dropped_broken; /* written by emit */
-  uint64_t         blocked_passes; /* offers repeated under TF_OVERFLOW_BLOCK */
+  uint64_t         blocked_passes, flush_failures; /* offers repeated under TF_OVERFLOW_BLOCK */
   char             broken_text[256];
 } tf_emit_sink_t;
 
@@ -32,7 +32,8 @@ typedef struct tf_emit {
   tf_emit_sink_t  sinks[TF_SINKS_MAX];
   uint32_t        sink_cnt;
   uint64_t        decisions; /* handed in */
-  const uint32_t *stopping;  /* a blocked sink is given up when this is set; may be NULL */
+  uint64_t        block_ns_max;
+  const uint32_t *stopping; /* a blocked sink is given up when this is set; may be NULL */
 } tf_emit_t;
 
 /* Sets ts_out and emit_ns of n decisions and offers them to every sink, in order. origin_tsc (n):

@@ -24,7 +24,7 @@ static void push_decisions(tf_lane_t *lane, const tf_decision_t *decisions, uint
     tf_ring_decision_t record = {decisions[i], hops->origin, hops->decided};
     while (TF_UNLIKELY(tf_ring_push_sized(lane->ring, &record, 1, sizeof record) == 0)) {
       /* relaxed: a stop flag; nothing else is read on its word */
-      if (lane->stopping && tf_load_relaxed_u32(lane->stopping)) {
+      if (!lane->waits_for_emit || (lane->stopping && tf_load_relaxed_u32(lane->stopping))) {
         lane->decisions_dropped += cnt - i;
         return;
       }
@@ -65,7 +65,11 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
   uint32_t models_good = tf_compute_models(&lane->compute, in);
-  if (sampled) hops->modelled = tf_clock_ticks();
+  if (sampled) {
+    hops->modelled = tf_clock_ticks();
+    if (lane->model_budget_ticks && hops->modelled - hops->featured > lane->model_budget_ticks)
+      lane->late_inferences++;
+  }
 
   tf_decision_t decisions[TF_STRATEGIES_MAX];
   uint32_t      cnt = tf_decide_tick(&lane->decide, &lane->compute, in, models_good, decisions);

@@ -45,7 +45,10 @@ typedef struct tf_lane {
   tf_ring_writer_t     *ring;                /* NULL: emit in place */
   tf_emit_t            *emit;
   uint64_t              ring_full_waits;
-  uint64_t              decisions_dropped; /* only when told to stop while the ring is full */
+  bool                  waits_for_emit; /* replay: backpressure; live: a full ring drops, counted */
+  uint64_t              model_budget_ticks; /* 0: none */
+  uint64_t              late_inferences;    /* of the sampled ticks: over the budget */
+  uint64_t              decisions_dropped;  /* live: the ring was full; or told to stop */
   const uint32_t       *stopping;
   tf_hist_t            *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;

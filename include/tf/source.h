@@ -47,6 +47,8 @@ struct tf_source {
   uint8_t                feed_state;                              /* tf_feed_state_t */
   uint64_t bytes_rx, bytes_framed, bytes_partial, bytes_rejected; /* the ledger's first row */
   uint64_t connects, disconnects;
+  uint64_t newest_recv_ns,
+      newest_event_ns; /* of the last event published; event 0 where not sent */
 };
 
 #endif
