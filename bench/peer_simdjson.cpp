@@ -33,8 +33,8 @@ static void     decimal(ondemand::value value, int64_t *mantissa, int8_t *exp) {
       if (p[whole] != '.') return;
   uint32_t part = digits_at(p + whole + 1);
       if (part - 1 > 7) return;
-  *mantissa =
-          *mantissa * (int64_t)tf_decimal_pow10[part] + (int64_t)tf_decimal_eight_(p + whole + 1, part);
+  *mantissa = *mantissa * (int64_t)tf_decimal_pow10[part] +
+                  (int64_t)tf_decimal_eight_(p + whole + 1, *part);
       *exp = (int8_t) - (int32_t)part;
 }
 
