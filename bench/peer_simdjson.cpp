@@ -1,9 +1,11 @@
 #include "peer_simdjson.h"
 
 #include <cstring>
-#include <emmintrin.h>
 #include <simdjson.h>
 #include <string_view>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "tf/base.h"
 
