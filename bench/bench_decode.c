@@ -198,6 +198,42 @@ static double peer_once(const market_t *market, class_t kind) {
 #endif
 }
 
+#ifdef BENCH_SIMDJSON
+static bool same_event(const tf_event_t *a, const tf_event_t *b) {
+  return a->kind == b->kind && a->flags == b->flags && a->ts_event_ns == b->ts_event_ns &&
+         a->price_exp == b->price_exp && a->qty_exp == b->qty_exp &&
+         memcmp(&a->u, &b->u, 3 * sizeof(uint64_t)) ==
+             0; /* the fourth word is padding in a trade */
+}
+
+/* Both decode to the same events, or the comparison means nothing. */
+static void check_same(const market_t *market, class_t kind) {
+  const tf_feed_t        *feed = tf_feeds_find(market->venue);
+  static tf_feed_counts_t counts;
+  static tf_event_t       theirs[EVENT_CAP];
+  tf_feed_config_t        config = {.instruments = &instruments, .channels = 7, .pending_cap = 64};
+  tf_feed_out_t           out    = {.events = events, .event_cap = EVENT_CAP, .counts = &counts};
+  const messages_t       *m      = &market->messages[kind];
+  void *state     = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
+  instruments.cnt = 0;
+  TF_ASSERT(feed->init(state, &config) == TF_OK);
+  uint32_t lead = kind == LEVEL ? market->lead_cnt : 1;
+  for (uint32_t i = 0; i < m->cnt; i++) {
+    out.event_cnt  = 0;
+    out.resync_cnt = 0;
+    feed->on_frame(state, &m->frames[i], &out);
+    if (i < lead) continue;
+    uint32_t cnt =
+        peer_simdjson_decode(m->frames[i].bytes, m->frames[i].bytes_cnt, m->frames[i].recv_ns,
+                             market->is_futures, theirs, EVENT_CAP);
+    uint32_t from = out.event_cnt > cnt ? out.event_cnt - cnt : 0; /* a STATUS stands before */
+    TF_ASSERT(out.event_cnt == cnt + from);
+    for (uint32_t k = 0; k < cnt; k++) TF_ASSERT(same_event(&events[from + k], &theirs[k]));
+  }
+  free(state);
+}
+#endif
+
 static int by_value(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
@@ -210,6 +246,9 @@ static double median(double *values, int cnt) {
 
 static bool print_row(const market_t *market, class_t kind, int round_cnt, bool json, bool first) {
   static double ours[ROUNDS_MAX], peer[ROUNDS_MAX];
+#ifdef BENCH_SIMDJSON
+  check_same(market, kind);
+#endif
   for (int i = 0; i < round_cnt; i++) {
     ours[i] = ours_once(market, kind);
     peer[i] = peer_once(market, kind);

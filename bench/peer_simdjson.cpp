@@ -1,9 +1,11 @@
 #include "peer_simdjson.h"
 
 #include <cstring>
-#include <emmintrin.h>
 #include <simdjson.h>
 #include <string_view>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "tf/base.h"
 
@@ -23,23 +25,25 @@ extern "C" const char *peer_simdjson_version(void) {
 
 /* Whole and fractional part each as one word of eight digits; measured quicker here than
  * tf_decimal_read, which wants its result's length known early (39 against 53 ns a level). */
-static uint32_t digits_at(const char *p) { return (uint32_t)__builtin_ctz(tf_decimal_breaks_(p)); }
-static void     decimal(ondemand::value value, int64_t *mantissa, int8_t *exp) {
-      const char *p     = value.get_raw_json_string().value().raw();
-      uint32_t    whole = digits_at(p);
-      if (whole - 1 > 7) return;
-  *mantissa = (int64_t)tf_decimal_eight_(p, whole);
-      *exp      = 0;
-      if (p[whole] != '.') return;
-  uint32_t part = digits_at(p + whole + 1);
-      if (part - 1 > 7) return;
-  *mantissa =
-          *mantissa * (int64_t)tf_decimal_pow10[part] + (int64_t)tf_decimal_eight_(p + whole + 1, part);
-      *exp = (int8_t) - (int32_t)part;
+static void decimal(ondemand::value value, int64_t *mantissa, int8_t *exp) {
+  const char *p     = value.get_raw_json_string().value().raw();
+  uint32_t    whole = (uint32_t)__builtin_ctz(tf_decimal_breaks_(p));
+  if (whole - 1 > 7) return;
+  uint64_t digits = tf_decimal_eight_(p, whole);
+  uint32_t part   = 0;
+  if (p[whole] == '.') {
+    p += whole + 1;
+    part = (uint32_t)__builtin_ctz(tf_decimal_breaks_(p));
+    if (part - 1 > 7) return;
+    digits = digits * tf_decimal_pow10[part] + tf_decimal_eight_(p, part);
+  }
+  *mantissa = (int64_t)digits;
+  *exp      = (int8_t)(0 - (int)part);
 }
 
 /* The symbol is one of those asked for: one comparison, as in ours. */
-static char     last_symbol[40];
+static char last_symbol[40];
+
 static uint32_t instrument_of(ondemand::value value) {
   std::string_view token = value.raw_json_token();
   const char      *end   = (const char *)memchr(token.data() + 1, '"', token.size() - 1);

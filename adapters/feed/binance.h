@@ -4,25 +4,25 @@
  * and the recordings.
  *
  * What becomes of a message, combined ({"stream":..,"data":..}) or raw:
- *   trade, aggTrade     TRADE. m (the buyer is the maker) set means that the aggressor SELLs. Ids are
- *                       consecutive on all three markets (33,356 recorded trades, no jump), so a jump
- *                       is a gap; an id that was seen is a duplicate and not published. aggTrade
- *                       counts its own ids. Futures trades whose X says that no order book was
- *                       involved (NA, INSURANCE_FUND, ADL) are ignored, as in the venue's aggTrade.
- *   bookTicker          QUOTE
- *   depthUpdate         BOOK, an event a level, bids first; ordered by binance_chain.h
- *   {"lastUpdateId"..}  BOOK with SNAPSHOT: a REST answer, or a partial book (<symbol>@depth20) whose
- *                       stream names it; futures send partial books as depthUpdate, told apart by the
- *                       stream alone, so subscribe to them combined. A partial book of an instrument
- *                       whose deltas are coming too is ignored: it would cut the book.
- *   24hrTicker          TICKER
+ *   trade, aggTrade   TRADE. m (the buyer is the maker) set means that the aggressor SELLs. Ids are
+ *                     consecutive on all three markets (33,356 recorded trades, no jump), so a jump
+ *                     is a gap; an id that was seen is a duplicate and not published. aggTrade has
+ *                     ids of its own. Futures trades whose X says that no order book was involved
+ *                     (NA, INSURANCE_FUND, ADL) are ignored: the venue's aggTrade has none either.
+ *   bookTicker        QUOTE
+ *   depthUpdate       BOOK, an event a level, bids first; ordered by binance_chain.h
+ *   lastUpdateId      BOOK with SNAPSHOT: a REST answer, or a partial book (<symbol>@depth20) whose
+ *                     stream names it. Futures send partial books as depthUpdate, told apart by the
+ *                     stream alone, so subscribe to them combined. A partial book of an instrument
+ *                     whose deltas are coming too is ignored: it would cut the book.
+ *   24hrTicker        TICKER
  *   kline, markPriceUpdate, forceOrder, ...   ignored, counted by type
- *   acknowledgements, errors, serverShutdown  CONTROL; errors are kept in the state's tf_feed_head_t
+ *   acknowledgements, errors, serverShutdown  CONTROL; errors are kept in the tf_feed_head_t
  *
- * ts_event is T (when it happened) where the message has it, else E (when it was sent), else 0 (spot's
- * bookTicker and snapshots). Milliseconds; microseconds (timeUnit=MICROSECOND) and nanoseconds are
- * told by their size. A time of 0, in another unit than the feed's first, or more than an hour ahead
- * of ts_recv, has BAD_TS. */
+ * ts_event is T (when it happened) where the message has it, else E (when it was sent), else 0
+ * (spot's bookTicker and snapshots). Milliseconds; microseconds (timeUnit=MICROSECOND) and
+ * nanoseconds are told by their size. A time of 0, in another unit than the feed's first, or more
+ * than an hour ahead of ts_recv, has BAD_TS. */
 #ifndef TF_FEED_BINANCE_H
 #define TF_FEED_BINANCE_H
 
@@ -38,14 +38,15 @@ typedef struct tf_binance_market {
   double (*multiplier_of)(const char *symbol); /* NULL: 1 for all */
 } tf_binance_market_t;
 
-/* Streams that one connection may carry (spot 1024, futures 1024, older pages 200), and streams in one
- * SUBSCRIBE: short enough for every limit on message size. */
+/* Streams that one connection may carry (spot 1024, futures 1024, older pages 200), and streams in
+ * one SUBSCRIBE: short enough for every limit on message size. */
 #define TF_BINANCE_STREAMS_MAX       1024u
 #define TF_BINANCE_SUBSCRIBE_STREAMS 200u
 
-/* Half a minute more than the busiest snapshot takes to come is remembered by this many deltas at 10
- * a second; used where the config says 0. */
-#define TF_BINANCE_PENDING_DEFAULT 512u
+/* Deltas remembered for an instrument that awaits its snapshot, where the config says 0: 26 s of
+ * the busiest recording's (COIN-M, 78 a second). A longer wait makes the snapshot too old, and
+ * another one is asked for. */
+#define TF_BINANCE_PENDING_DEFAULT 2048u
 
 /* The descriptors' functions, see tf/feed.h. init also takes the market's row. */
 size_t       tf_binance_state_bytes(const tf_feed_config_t *config);

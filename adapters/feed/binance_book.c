@@ -23,8 +23,8 @@ static void reverse_rows(tf_event_t *rows, uint32_t cnt) {
   }
 }
 
-/* Bids at first and asks behind them, whatever order the keys had, and whatever rows a payload beside
- * "data" has left in between. */
+/* Bids at first and asks behind them, whatever order the keys had, and whatever rows a payload
+ * beside "data" has left in between. */
 TF_COLD static void gather_rows(tf_event_t *rows, const tf_json_value_t *bids,
                                 const tf_json_value_t *asks) {
   bool                   asks_first = asks->as.levels.first < bids->as.levels.first;
@@ -118,8 +118,8 @@ static tf_verdict_t data(const tf_binance_message_t *m, uint32_t first_event) {
 
 typedef enum { DEPTH_DIFF, DEPTH_PARTIAL, DEPTH_OTHER } depth_form_t;
 
-/* "btcusdt@depth@100ms" is the book's stream; "btcusdt@depth20@100ms" a partial book; anything else,
- * "btcusdt@rpiDepth@500ms" say, another book. A raw message is taken for the book's. */
+/* "btcusdt@depth@100ms" is the book's stream; "btcusdt@depth20@100ms" a partial book; anything
+ * else, "btcusdt@rpiDepth@500ms" say, another book. A raw message is taken for the book's. */
 static depth_form_t depth_form(const tf_json_value_t *stream) {
   if (stream == NULL) return DEPTH_DIFF;
   const char *at = memchr(stream->bytes, '@', stream->bytes_cnt);
@@ -223,6 +223,12 @@ static uint32_t row_of_text(tf_binance_state_t *st, const char *text, size_t n, 
   return tf_binance_other_row(st, upper, (uint32_t)n, false, why);
 }
 
+static int hex_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* The value of symbol= in "/api/v3/depth?symbol=BTCUSDT&limit=5000" or a whole URL; %XX resolved,
  * because symbols may be outside ASCII. Its length, 0 if there is none. */
 static size_t symbol_of_target(const char *target, char *text, size_t cap) {
@@ -231,9 +237,11 @@ static size_t symbol_of_target(const char *target, char *text, size_t cap) {
   if (p == NULL) return 0;
   size_t n = 0;
   for (p += 8; *p != '\0' && *p != '&' && *p != '#'; p++) {
-    unsigned c = (uint8_t)*p;
+    int c = (uint8_t)*p;
     if (c == '%') {
-      if (sscanf(p, "%%%2x", &c) != 1 || p[2] == '\0') return 0;
+      int high = hex_of(p[1]), low = high < 0 ? -1 : hex_of(p[2]);
+      if (low < 0) return 0;
+      c = high * 16 + low;
       p += 2;
     }
     if (n == cap) return 0;
@@ -242,8 +250,8 @@ static size_t symbol_of_target(const char *target, char *text, size_t cap) {
   return n;
 }
 
-/* A snapshot does not say whose it is: the request does, or COIN-M's "symbol", or the stream, or there
- * is but one instrument. */
+/* A snapshot does not say whose it is: the request does, or COIN-M's "symbol", or the stream, or
+ * there is but one instrument. */
 static uint32_t row_of_snapshot(tf_binance_state_t *st, const tf_binance_message_t *m,
                                 tf_reject_t *why) {
   char text[TF_SYMBOL_BYTES_MAX];

@@ -47,8 +47,8 @@ static bool take_slab(tf_binance_chain_t *chain, tf_binance_pool_t *pool) {
   return true;
 }
 
-/* When the slab is full the oldest delta makes room: a snapshot that still needs it is then found too
- * old and asked for again. */
+/* When the slab is full the oldest delta makes room: a snapshot that still needs it is then found
+ * too old and asked for again. */
 static void remember(tf_binance_chain_t *chain, tf_binance_pool_t *pool, uint64_t U, uint64_t u,
                      uint32_t level_cnt) {
   if (chain->slab == TF_BINANCE_SLAB_NONE) {

@@ -1,5 +1,5 @@
-/* Binance COIN-M futures: as USD-M, on a host without routes. Quantities are contracts: of 100 USD for
- * BTC, of 10 USD for every other coin, which is the instrument's multiplier. */
+/* Binance COIN-M futures: as USD-M, on a host without routes. Quantities are contracts: of 100 USD
+ * for BTC, of 10 USD for every other coin, which is the instrument's multiplier. */
 #include <string.h>
 
 #include "feed/binance.h"

@@ -1,5 +1,5 @@
-/* Binance spot. Update ids are the symbol's own and consecutive, so deltas join by their ranges. The
- * venue pings every 20 s and takes 5 messages a second from us, pongs among them. */
+/* Binance spot. Update ids are the symbol's own and consecutive, so deltas join by their ranges.
+ * The venue pings every 20 s and takes 5 messages a second from us, pongs among them. */
 #include "feed/binance.h"
 #include "feed/binance_chain.h"
 

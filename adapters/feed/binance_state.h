@@ -104,8 +104,8 @@ TF_INLINE tf_reject_t tf_binance_why(const tf_binance_message_t *m, tf_binance_k
 TF_COLD uint64_t tf_binance_odd_time(tf_binance_state_t *st, uint64_t value, uint64_t recv_ns,
                                      uint8_t *flags);
 
-/* T or E in ns, and BAD_TS in *flags where it is not to be trusted. False: a time is there and is no
- * integer, or none is there and is_due. */
+/* T or E in ns, and BAD_TS in *flags where it is not to be trusted. False: a time is there and is
+ * no integer, or none is there and is_due. */
 TF_INLINE bool tf_binance_time(tf_binance_state_t *st, const tf_binance_message_t *m, bool is_due,
                                uint64_t *ns, uint8_t *flags) {
   tf_binance_key_t key =

@@ -1,12 +1,13 @@
-/* Binance USD-M futures. Update ids are shared by all symbols, so a delta names its predecessor (pu).
+/* Binance USD-M futures. Update ids are shared by all symbols, so a delta names its predecessor
+ * (pu).
  *
- * Since 2026-04-23 the host routes by class of data and the path without a class carries book data at
- * most: books, quotes and @trade are on /public, @aggTrade, mark prices, tickers and liquidations on
- * /market (VENUES.md section 2; the classes as two independent clients have them). The three channels
- * of tickfuse all lie on /public, so one connection serves; were @trade moved to /market, that
- * connection would acknowledge it and stay silent, which the session's deadline for first data must
- * catch. depth@0ms is not documented and in use since years (our recording has it); it is the only
- * one that is not delayed. The venue pings every 3 minutes. */
+ * Since 2026-04-23 the host routes by class of data and the path without a class carries book data
+ * at most: books, quotes and @trade are on /public, @aggTrade, mark prices, tickers and
+ * liquidations on /market (VENUES.md section 2; the classes as two independent clients have them).
+ * The three channels of tickfuse all lie on /public, so one connection serves; were @trade moved
+ * to /market, that connection would acknowledge it and stay silent, which the session's deadline
+ * for first data must catch. depth@0ms is not documented and in use since years (our recording has
+ * it); it is the only one that is not delayed. The venue pings every 3 minutes. */
 #include "feed/binance.h"
 #include "feed/binance_chain.h"
 

@@ -2,12 +2,12 @@
  * that lie in memory taken at start, with the last symbol kept in front, because messages come in
  * runs: the common case is one comparison.
  *
- * A symbol that is added also gets a row in the instrument table shared by all feeds, under the name
- * "SYMBOL.SUFFIX", unless another leg of the same venue has put it there already. Rows are never
- * removed.
+ * A symbol that is added also gets a row in the instrument table shared by all feeds, under the
+ * name "SYMBOL.SUFFIX", unless another leg of the same venue has put it there already. Rows are
+ * never removed.
  *
- * One thread (the decoder's) calls everything here. Nothing allocates: the table is sized so that it
- * never grows. */
+ * One thread (the decoder's) calls everything here. Nothing allocates: the table is sized so that
+ * it never grows. */
 #ifndef TF_FEED_SYMBOLS_H
 #define TF_FEED_SYMBOLS_H
 

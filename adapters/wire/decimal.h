@@ -1,11 +1,12 @@
 /* Decimal text to numbers and back, exactly: "61837.63000000" is the mantissa 6183763000000 at
- * exponent -8, nothing is rounded, and the venue's text can be rebuilt for its checksum. The grammar
- * is JSON's number grammar, inside strings too: no leading '+', no ".5", no "1.", no "01", no "NaN",
- * no blanks.
+ * exponent -8, nothing is rounded, and the venue's text can be rebuilt for its checksum. The
+ * grammar is JSON's number grammar, inside strings too: no leading '+', no ".5", no "1.", no "01",
+ * no "NaN", no blanks.
  *
- * Each number has a hot reader, which takes the usual forms (at most 16 bytes) 16 bytes at a time and
- * converts 16 digits in four multiplications (SSE2; elsewhere 8 digits a word), and a bounded scan,
- * which takes everything else and says what is wrong. They agree wherever both apply (test_decimal).
+ * Each number has a hot reader, which takes the usual forms (at most 16 bytes) 16 bytes at a time
+ * and converts 16 digits in four multiplications (SSE2; elsewhere 8 digits a word), and a bounded
+ * scan, which takes everything else and says what is wrong. They agree wherever both apply
+ * (test_decimal).
  *
  * Pure functions over bytes; any thread. */
 #ifndef TF_WIRE_DECIMAL_H
@@ -151,9 +152,9 @@ TF_INLINE __m128i tf_decimal_window_(const char *stop) {
  *
  * floor: where p is at or behind it, the 16 bytes before p are readable too (a message's first byte
  * plus 16). 40 bytes from p on must be readable in any case.
- * Each returns how many bytes the number takes, or 0 if it is not of a usual form, and then the scan
- * decides. The caller must look at the byte behind: if it is none that may follow a number there, or
- * is a digit, '.', 'e' or 'E', the result means the same as 0. */
+ * Each returns how many bytes the number takes, or 0 if it is not of a usual form, and then the
+ * scan decides. The caller must look at the byte behind: if it is none that may follow a number
+ * there, or is a digit, '.', 'e' or 'E', the result means the same as 0. */
 
 /* Where the parts of a usual number are: at most 16 bytes, the point among them. */
 typedef struct tf_decimal_form {
@@ -220,7 +221,8 @@ TF_INLINE uint32_t tf_decimal_read(const char *p, const char *floor, int64_t *ma
   return form.bytes;
 }
 
-/* How many digits, at most 16, an unsigned integer at p has; its value is not made (tf_json_u64). */
+/* How many digits, at most 16, an unsigned integer at p has; its value is not made
+ * (tf_json_u64). */
 TF_INLINE uint32_t tf_decimal_u64_span(const char *p) {
   uint32_t cnt = (uint32_t)__builtin_ctz(tf_decimal_breaks_(p));
   return ((*p <= '0') & (cnt != 1)) ? 0 : cnt;

@@ -2,13 +2,13 @@
 
 #include "wire/json_skip.h"
 
-/* The place of every member depends on the lengths of all values before it: load, compare, count bits,
- * add, some 16 cycles a value one after the other. So the length of the last value at this place is
- * kept, and where it is right again the position is taken from there. The comparison is then a branch
- * that the core predicts, not an operand that the next member waits for, and members overlap. The
- * empty asm keeps the compiler from seeing that the two are equal. (bench_decode, EPYC Zen 5, gcc 12:
- * a spot trade took 79 ns without any of this, 67 with the lengths of integers and strings, and takes
- * 40 with the forms of decimals too.) */
+/* The place of every member depends on the lengths of all values before it: load, compare, count
+ * bits, add, some 16 cycles a value one after the other. So the length of the last value at this
+ * place is kept, and where it is right again the position is taken from there. The comparison is
+ * then a branch that the core predicts, not an operand that the next member waits for, and members
+ * overlap. The empty asm keeps the compiler from seeing that the two are equal. (bench_decode,
+ * EPYC Zen 5, gcc 12: a spot trade took 79 ns without any of this, 67 with the lengths of integers
+ * and strings, and takes 40 with the forms of decimals too.) */
 TF_INLINE bool guess(uint32_t *bytes, uint8_t *guess_bytes) {
   uint32_t guessed = *guess_bytes;
   if (TF_UNLIKELY(guessed != *bytes)) {
@@ -27,8 +27,12 @@ TF_INLINE bool guess(uint32_t *bytes, uint8_t *guess_bytes) {
 #define STEP_NONE_MASK 0x10000u
 /* clang-format off */
 #define STEP_NONE \
-  {.mask = STEP_NONE_MASK, .key = TF_JSON_KEY_NONE, .guess_bytes = GUESS_NONE, .guess = GUESS_NO_FORM}
+  {.mask        = STEP_NONE_MASK, \
+   .key         = TF_JSON_KEY_NONE, \
+   .guess_bytes = GUESS_NONE, \
+   .guess       = GUESS_NO_FORM}
 #define STEPS_NONE4 STEP_NONE, STEP_NONE, STEP_NONE, STEP_NONE
+/* Never written: what it has never matches. */
 static tf_json_order_t order_none = {{
     STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4, STEPS_NONE4}};
 /* clang-format on */
@@ -417,8 +421,9 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
   return tf_json_skip_value(json, p, value);
 }
 
-/* One member in the general way, which is then learned; p as in find_member, idx the place in order.
- * Returns the first byte behind the value, or behind the object with *is_end set, or NULL. */
+/* One member in the general way, which is then learned; p as in find_member, idx the place in
+ * order. Returns the first byte behind the value, or behind the object with *is_end set, or
+ * NULL. */
 TF_COLD static const char *read_member_any(tf_json_t *json, tf_json_object_t *object,
                                            tf_json_order_t *order, uint32_t member_idx,
                                            uint64_t *seen, const char *p, bool *is_end) {
@@ -565,9 +570,9 @@ __attribute__((noinline)) static const char *read_object(tf_json_t *json, tf_jso
 
 TF_COLD static const char *read_root_any(tf_json_t *json, tf_json_object_t *root, const char *p) {
   tf_json_value_t value;
-  p = tf_json_skip_space(p, json->end);
-  if (p < json->end && *p == '{') return read_members(json, root, p);
-  json->depth     = 0;
+  p           = tf_json_skip_space(p, json->end);
+  json->depth = 0;
+  if (p < json->end && *p == '{') return read_object(json, root, p);
   p               = tf_json_skip_value(json, p, &value);
   json->root_kind = p == NULL ? TF_JSON_ABSENT : value.kind;
   return p;
@@ -599,77 +604,4 @@ void tf_json_orders_init(tf_json_orders_t *orders) {
   orders->form  = 0;
   orders->order = &orders->orders[0];
   for (uint32_t i = 0; i < TF_JSON_ORDERS_MAX; i++) orders->orders[i] = order_none;
-}
-
-/* ---- escapes ---- */
-
-static uint32_t hex4(const char *p) {
-  uint32_t v = 0;
-  for (int i = 0; i < 4; i++) {
-    char c = p[i];
-    v      = v << 4 | (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-  }
-  return v;
-}
-
-static size_t put_utf8(char *text, uint32_t rune) {
-  if (rune < 0x80) {
-    text[0] = (char)rune;
-    return 1;
-  }
-  if (rune < 0x800) {
-    text[0] = (char)(0xc0 | rune >> 6);
-    text[1] = (char)(0x80 | (rune & 0x3f));
-    return 2;
-  }
-  if (rune < 0x10000) {
-    text[0] = (char)(0xe0 | rune >> 12);
-    text[1] = (char)(0x80 | (rune >> 6 & 0x3f));
-    text[2] = (char)(0x80 | (rune & 0x3f));
-    return 3;
-  }
-  text[0] = (char)(0xf0 | rune >> 18);
-  text[1] = (char)(0x80 | (rune >> 12 & 0x3f));
-  text[2] = (char)(0x80 | (rune >> 6 & 0x3f));
-  text[3] = (char)(0x80 | (rune & 0x3f));
-  return 4;
-}
-
-/* p behind "\u" of a validated string; UINT32_MAX for half a pair. */
-static uint32_t take_rune(const char **p, const char *end) {
-  uint32_t rune = hex4(*p);
-  *p += 4;
-  if (rune < 0xd800 || rune > 0xdfff) return rune;
-  if (rune > 0xdbff || end - *p < 6 || (*p)[0] != '\\' || (*p)[1] != 'u') return UINT32_MAX;
-  uint32_t low = hex4(*p + 2);
-  if (low < 0xdc00 || low > 0xdfff) return UINT32_MAX;
-  *p += 6;
-  return 0x10000 + ((rune - 0xd800) << 10) + (low - 0xdc00);
-}
-
-size_t tf_json_unescape(const char *bytes, size_t bytes_cnt, char *text, size_t cap) {
-  static const char from[] = "\"\\/bfnrt";
-  static const char to[]   = "\"\\/\b\f\n\r\t";
-  const char       *end    = bytes + bytes_cnt;
-  size_t            n      = 0;
-  for (const char *p = bytes; p < end;) {
-    uint32_t rune = (uint8_t)*p++;
-    char     utf8[4];
-    size_t   utf8_bytes = 1;
-    utf8[0]             = (char)rune;
-    if (rune == '\\') {
-      char c = *p++;
-      if (c == 'u') {
-        rune = take_rune(&p, end);
-        if (rune == UINT32_MAX) return SIZE_MAX;
-        utf8_bytes = put_utf8(utf8, rune);
-      } else {
-        utf8[0] = to[strchr(from, c) - from];
-      }
-    }
-    if (utf8_bytes > cap - n) return SIZE_MAX;
-    memcpy(text + n, utf8, utf8_bytes);
-    n += utf8_bytes;
-  }
-  return n;
 }

@@ -1,7 +1,7 @@
 /* A JSON scanner for messages whose shape is mostly known. A venue's decoder gives a table of the
- * keys that it wants (a shape); the scanner reads one object against it and leaves each value, typed
- * as the table asks, in a slot of its own. Keys may come in any order; unknown keys are validated
- * and skipped; whitespace, escapes and nesting are as in RFC 8259.
+ * keys that it wants (a shape); the scanner reads one object against it and leaves each value,
+ * typed as the table asks, in a slot of its own. Keys may come in any order; unknown keys are
+ * validated and skipped; whitespace, escapes and nesting are as in RFC 8259.
  *
  * It predicts. For each form of message it remembers the keys in the order in which the last one of
  * that form had them, and compares the next bytes with the predicted `,"key":` as they stand, 16 at
@@ -9,9 +9,9 @@
  * is read the general way and learned for the next message. The prediction decides nothing else, so
  * its state changes the time taken and never the result (test_json and fuzz_json hold it to that).
  *
- * Everything is validated, also what is skipped; UTF-8 is not (the websocket layer does, and nothing
- * here depends on it). The limits below are refused as LIMIT. TF_BYTES_PAD bytes behind the message
- * must be readable; what they hold never changes a result.
+ * Everything is validated, also what is skipped; UTF-8 is not (the websocket layer does, and
+ * nothing here depends on it). The limits below are refused as LIMIT. TF_BYTES_PAD bytes behind
+ * the message must be readable; what they hold never changes a result.
  *
  * No allocation; one thread per tf_json_orders_t. */
 #ifndef TF_WIRE_JSON_H
@@ -41,8 +41,8 @@ typedef enum tf_json_kind {
   TF_JSON_OBJECT
 } tf_json_kind_t;
 
-/* What the table wants made of a key's value. A value of another kind than wanted is no error of the
- * scanner's: it is validated, its kind and bytes are kept, and made stays TF_JSON_MADE_NONE. */
+/* What the table wants made of a key's value. A value of another kind than wanted is no error of
+ * the scanner's: it is validated, its kind and bytes are kept, and made stays TF_JSON_MADE_NONE. */
 typedef enum tf_json_want {
   TF_JSON_WANT_BYTES = 0, /* kind and bytes only */
   TF_JSON_WANT_TEXT,      /* a string, often: the same as BYTES but quickest for it */
@@ -163,12 +163,12 @@ void tf_json_orders_init(tf_json_orders_t *orders);
 tf_json_result_t tf_json_read(tf_json_t *json, const char *bytes, size_t bytes_cnt,
                               tf_json_object_t *root);
 
-/* Writes the string's text with its escapes resolved, as UTF-8 and without a NUL. Returns its length,
- * or SIZE_MAX if it does not fit cap or holds half a surrogate pair. */
+/* Writes the string's text with its escapes resolved, as UTF-8 and without a NUL. Returns its
+ * length, or SIZE_MAX if it does not fit cap or holds half a surrogate pair. */
 size_t tf_json_unescape(const char *bytes, size_t bytes_cnt, char *text, size_t cap);
 
-/* The number of a value that is MADE_U64. It is converted here and not while scanning, because of the
- * many ids and times in a message only some are wanted. */
+/* The number of a value that is MADE_U64. It is converted here and not while scanning, because of
+ * the many ids and times in a message only some are wanted. */
 TF_INLINE uint64_t tf_json_u64(const tf_json_t *json, const tf_json_value_t *value) {
   uint64_t number;
 #if defined(__SSE2__)

@@ -1,6 +1,6 @@
 /* The general half of the scanner: validates any value and says where it ends. json.c calls it for
- * what no table wants and for everything that its hot readers do not take. All functions are bounded
- * by json->end; on failure they set json->result and return NULL. */
+ * what no table wants and for everything that its hot readers do not take. All functions are
+ * bounded by json->end; on failure they set json->result and return NULL. */
 #ifndef TF_WIRE_JSON_SKIP_H
 #define TF_WIRE_JSON_SKIP_H
 

@@ -1,6 +1,6 @@
-/* The JSON scanner: with predictions learned from earlier inputs and with none it must say the same of
- * every input, whatever the pad behind it holds; and every number text must come back. LIBS: tf_json
- * (include directories: tests/adapters/wire). */
+/* The JSON scanner: with predictions learned from earlier inputs and with none it must say the
+ * same of every input, whatever the pad behind it holds; and every number text must come back.
+ * LIBS: tf_json (include directories: tests/adapters/wire). */
 #include "json_probe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt);

@@ -1,6 +1,7 @@
-/* dump_feed VENUE FILE [SYMBOL,...]: every event that the feed makes of a recording, one a line, and
- * then the counts as JSON. tests/oracle/binance_decoder.py compares them with its own. A line that is
- * "#connect" calls on_connect; a target may stand before the message: "<recv_ns> @<target> <json>". */
+/* dump_feed VENUE FILE [SYMBOL,...]: every event that the feed makes of a recording, one a line,
+ * and then the counts as JSON. tests/oracle/binance_decoder.py compares them with its own. A line
+ * that is "#connect" calls on_connect; a target may stand before the message: "<recv_ns> @<target>
+ * <json>". */
 #include "recording.h"
 
 #include <stdio.h>
@@ -86,7 +87,8 @@ int main(int argc, char **argv) {
   }
   const char *symbols[16];
   uint32_t    symbol_cnt = 0;
-  for (char *s = argc > 3 ? strtok(argv[3], ",") : NULL; s != NULL; s = strtok(NULL, ",")) {
+  for (char *s = argc > 3 ? strtok(argv[3], ",") : NULL; s != NULL && symbol_cnt < 16;
+       s       = strtok(NULL, ",")) {
     symbols[symbol_cnt++] = s;
   }
   instruments.cap                = INSTRUMENT_CAP;
@@ -94,11 +96,11 @@ int main(int argc, char **argv) {
   tf_feed_config_t        config = {.instruments = &instruments,
                                     .symbols     = symbols,
                                     .symbol_cnt  = symbol_cnt,
-                                    .channels = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
+                                    .channels    = 7, /* all */
                                     .pending_cap = 64};
   static tf_feed_counts_t counts;
-  tf_feed_out_t           out = {
-                .events = malloc(EVENT_CAP * sizeof(tf_event_t)), .event_cap = EVENT_CAP, .counts = &counts};
+  tf_feed_out_t           out = {.event_cap = EVENT_CAP, .counts = &counts};
+  out.events                  = malloc(EVENT_CAP * sizeof(tf_event_t));
   void *state = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
   if (feed->init(state, &config) != TF_OK) return 1;
 

@@ -1,87 +1,6 @@
-#include "cmocka_tf.h"
+#include "binance_rig.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/arena.h"
 #include "core/error.h"
-#include "feed/binance.h"
-#include "feed/feeds.h"
-#include "tf/io.h"
-
-#define EVENT_CAP 256u
-#define RECV_NS   UINT64_C(1723161255400000000)
-
-typedef struct {
-  const tf_feed_t *feed;
-  void            *state;
-  tf_instruments_t instruments;
-  tf_feed_counts_t counts;
-  tf_feed_out_t    out;
-  tf_event_t       events[EVENT_CAP];
-} rig_t;
-
-static rig_t rig, twin;
-
-static tf_err_t start_with(rig_t *r, const char *venue, const char *const *symbols, uint32_t cnt,
-                           uint32_t channels) {
-  memset(r, 0, sizeof(*r));
-  r->feed             = tf_feeds_find(venue);
-  r->instruments.cap  = 16;
-  r->instruments.rows = calloc(16, sizeof(tf_instrument_t));
-  r->out = (tf_feed_out_t){.events = r->events, .event_cap = EVENT_CAP, .counts = &r->counts};
-  tf_feed_config_t config = {.instruments = &r->instruments,
-                             .symbols     = symbols,
-                             .symbol_cnt  = cnt,
-                             .channels    = channels,
-                             .pending_cap = 8};
-  r->state                = aligned_alloc(64, tf_align_up(r->feed->state_bytes(&config), 64));
-  memset(r->state, 0xa5, r->feed->state_bytes(&config)); /* init must not count on zeros */
-  return r->feed->init(r->state, &config);
-}
-static void start(rig_t *r, const char *venue) {
-  assert_int_equal(start_with(r, venue, NULL, 0, 7), TF_OK);
-}
-static void stop(rig_t *r) {
-  free(r->state);
-  free(r->instruments.rows);
-}
-
-static tf_verdict_t feed_bytes(rig_t *r, const char *text, size_t n, uint8_t kind,
-                               const char *target) {
-  static char buf[1 << 18];
-  memcpy(buf, text, n);
-  memset(buf + n, 0, TF_BYTES_PAD);
-  r->out.event_cnt  = 0;
-  r->out.resync_cnt = 0;
-  tf_frame_t frame  = {
-       .bytes = buf, .bytes_cnt = (uint32_t)n, .kind = kind, .recv_ns = RECV_NS, .target = target};
-  return r->feed->on_frame(r->state, &frame, &r->out);
-}
-static tf_verdict_t feed_text(const char *text) {
-  return feed_bytes(&rig, text, strlen(text), TF_FRAME_TEXT, NULL);
-}
-static tf_verdict_t feed_rest(const char *target, const char *text) {
-  return feed_bytes(&rig, text, strlen(text), TF_FRAME_HTTP, target);
-}
-
-#define DELTA(U, u)                                                                                \
-  "{\"e\":\"depthUpdate\",\"E\":1723161255208,\"s\":\"BTCUSDT\",\"U\":" #U ",\"u\":" #u            \
-  ",\"b\":[[\"5.0\",\"1\"]],\"a\":[[\"6.0\",\"2\"],[\"7.0\",\"0\"]]}"
-#define SNAPSHOT(id)                                                                               \
-  "{\"lastUpdateId\":" #id ",\"bids\":[[\"4.0\",\"1\"]],\"asks\":[[\"8.0\",\"2\"]]}"
-#define TRADE(id)                                                                                  \
-  "{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\",\"t\":" #id                              \
-  ",\"p\":\"61837.63000000\",\"q\":\"0.02\",\"T\":1723161255342,\"m\":true,\"M\":true}"
-
-static void check_ledger(const rig_t *r) {
-  const tf_feed_counts_t *c   = &r->counts;
-  uint64_t                sum = c->msgs_data + c->msgs_control;
-  for (int i = 0; i < TF_REJECT_CNT; i++) sum += c->rejected[i];
-  for (uint64_t i = 0; i < c->ignored_type_cnt; i++) sum += c->ignored[i].cnt;
-  assert_int_equal(sum, c->messages);
-}
 
 /* ---- refusals ---- */
 
@@ -126,7 +45,7 @@ static void refused_messages_publish_nothing_and_say_why(void **state) {
        "{\"u\":1,\"s\":\"BTCUSDT\",\"b\":\"1e-100\",\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}"     },
       {TF_REJECT_SCHEMA,
        "{\"u\":1,\"s\":\"BTCUSDT\",\"b\":[],\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}"             },
-      {TF_REJECT_INSTRUMENT, SNAPSHOT(5)                                                      }, /* whose? */
+      {TF_REJECT_INSTRUMENT, SNAPSHOT(5)                                                      },
       {TF_REJECT_SCHEMA,     "{\"lastUpdateId\":1,\"bids\":[],\"asks\":7}"                    },
   };
   start(&rig, "binance-spot");
@@ -511,169 +430,6 @@ static void coin_m_contracts_have_their_multiplier(void **state) {
   stop(&rig);
 }
 
-/* ---- the recordings in the tree, with and without prediction, and damaged ---- */
-
-static uint64_t rng_state = 0x853c49e6748fea9bu;
-static uint64_t rng(void) {
-  rng_state ^= rng_state << 13;
-  rng_state ^= rng_state >> 7;
-  rng_state ^= rng_state << 17;
-  return rng_state;
-}
-
-static void replay_both(const char *venue, const char *path, bool damage) {
-  static char line[1 << 17];
-  start(&rig, venue);
-  start(&twin, venue);
-  tf_binance_predict(twin.state, false);
-  FILE *file = fopen(path, "r");
-  assert_non_null(file);
-  uint64_t published[TF_EVENT_KIND_CNT] = {0};
-  while (fgets(line, sizeof(line), file) != NULL) {
-    char  *json = strchr(line, ' ') + 1;
-    char   target[256], *space;
-    size_t n       = strcspn(json, "\r\n");
-    bool   is_rest = json[0] == '@';
-    if (is_rest) {
-      space = strchr(json, ' ');
-      snprintf(target, sizeof(target), "%.*s", (int)(space - json - 1), json + 1);
-      n -= (size_t)(space + 1 - json);
-      json = space + 1;
-    }
-    for (int round = damage ? 5 : 0; round >= 0; round--) {
-      if (round > 0 && n > 0) json[rng() % n] = "{}[]\",:x0e-. \\"[rng() % 14];
-      uint8_t kind = is_rest ? TF_FRAME_HTTP : TF_FRAME_TEXT;
-      assert_int_equal(feed_bytes(&rig, json, n, kind, is_rest ? target : NULL),
-                       feed_bytes(&twin, json, n, kind, is_rest ? target : NULL));
-      assert_int_equal(rig.out.event_cnt, twin.out.event_cnt);
-      assert_memory_equal(rig.events, twin.events, rig.out.event_cnt * sizeof(tf_event_t));
-      assert_int_equal(rig.out.resync_cnt, twin.out.resync_cnt);
-      for (uint32_t i = 0; i < rig.out.event_cnt; i++) {
-        published[rig.events[i].kind]++;
-        bool is_last = i + 1 == rig.out.event_cnt;
-        assert_int_equal(!!(rig.events[i].flags & TF_FLAG_LAST), is_last);
-      }
-    }
-  }
-  fclose(file);
-  assert_memory_equal(published, rig.counts.events, sizeof(published));
-  check_ledger(&rig);
-  check_ledger(&twin);
-  stop(&rig);
-  stop(&twin);
-}
-
-static void prediction_changes_no_event_of_a_recording(void **state) {
-  (void)state;
-  replay_both("binance-spot", "tests/data/binance_spot_made.txt", false);
-  replay_both("binance-usdm", "tests/data/binance_usdm_made.txt", false);
-}
-
-static void prediction_changes_no_event_of_a_damaged_recording(void **state) {
-  (void)state;
-  for (int i = 0; i < 10; i++) {
-    replay_both("binance-spot", "tests/data/binance_spot_made.txt", true);
-    replay_both("binance-coinm", "tests/data/binance_usdm_made.txt", true);
-  }
-}
-
-static void nothing_is_allocated_while_decoding(void **state) {
-  (void)state;
-  start(&rig, "binance-spot");
-  tf_arena_seal_all();
-  tf_arena_lane_enter();
-  feed_text(DELTA(1, 2));
-  feed_rest("/api/v3/depth?limit=5&symbol=%42TCUSDT", SNAPSHOT(1));
-  feed_text(TRADE(1));
-  feed_text("{\"e\":\"trade\"");
-  feed_text("{\"e\":\"kline\"}");
-  feed_text("{\"code\":1,\"msg\":\"m\"}");
-  feed_text("{\"u\":1,\"\\u0073\":\"NEW\\u0041\",\"b\":\"1\",\"B\":\"1\",\"a\":\"1\",\"A\":\"1\"}");
-  tf_arena_lane_leave();
-  tf_arena_unseal_all();
-  assert_int_equal(rig.instruments.cnt, 2);
-  assert_string_equal(rig.instruments.rows[1].symbol, "NEWA");
-  assert_int_equal(rig.counts.msgs_data, 4);
-  stop(&rig);
-}
-
-/* ---- live ---- */
-
-static void the_session_is_told_where_to_connect_and_what_to_send(void **state) {
-  (void)state;
-  const char *symbols[] = {"BTCUSDT", "\xe5\xb8\x81USDT"};
-  char        buf[512];
-  assert_int_equal(start_with(&rig, "binance-spot", symbols, 2, 7), TF_OK);
-  size_t n = rig.feed->ws_target(rig.state, buf, sizeof(buf));
-  assert_int_equal(n, strlen(buf));
-  assert_string_equal(buf, "/stream");
-  const char *expected =
-      "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@trade\",\"btcusdt@bookTicker\","
-      "\"btcusdt@depth@100ms\",\"\xe5\xb8\x81usdt@trade\",\"\xe5\xb8\x81usdt@bookTicker\","
-      "\"\xe5\xb8\x81usdt@depth@100ms\"],\"id\":1}";
-  n = rig.feed->subscribe(rig.state, 0, buf, sizeof(buf));
-  assert_string_equal(buf, expected);
-  assert_int_equal(n, strlen(expected));
-  assert_int_equal(rig.feed->subscribe(rig.state, 0, buf, 10), n); /* what it would need */
-  assert_int_equal(strlen(buf), 9);
-  assert_int_equal(rig.feed->subscribe(rig.state, 1, buf, sizeof(buf)), 0);
-  rig.feed->snapshot_target(rig.state, 1, buf, sizeof(buf));
-  assert_string_equal(buf, "/api/v3/depth?symbol=%E5%B8%81USDT&limit=5000");
-  /* and the answer to it finds the instrument again */
-  assert_int_equal(feed_rest(buf, SNAPSHOT(7)), TF_VERDICT_DATA);
-  assert_int_equal(rig.events[0].instrument_id, 1);
-  assert_int_equal(rig.feed->snapshot_target(rig.state, 2, buf, sizeof(buf)), 0);
-  stop(&rig);
-}
-
-static void subscriptions_go_in_batches_and_no_more_than_a_connection_takes(void **state) {
-  (void)state;
-  static char        text[400][16], buf[16384];
-  static const char *symbols[400];
-  for (int i = 0; i < 400; i++) {
-    snprintf(text[i], sizeof(text[i]), "S%d", i);
-    symbols[i] = text[i];
-  }
-  for (uint32_t cnt = 341; cnt <= 342; cnt++) { /* 1023 and 1026 streams */
-    memset(&rig, 0, sizeof(rig));
-    rig.feed                = tf_feeds_find("binance-usdm");
-    rig.instruments.cap     = 400;
-    rig.instruments.rows    = calloc(400, sizeof(tf_instrument_t));
-    tf_feed_config_t config = {
-        .instruments = &rig.instruments, .symbols = symbols, .symbol_cnt = cnt, .channels = 7};
-    rig.state = aligned_alloc(64, tf_align_up(rig.feed->state_bytes(&config), 64));
-    assert_int_equal(rig.feed->init(rig.state, &config), TF_OK);
-    size_t n = rig.feed->ws_target(rig.state, buf, sizeof(buf));
-    if (cnt == 342) {
-      assert_int_equal(n, 0);
-      assert_int_equal(tf_error_code(), E_FEED_LIMIT);
-    } else {
-      assert_string_equal(buf, "/public/stream");
-      uint32_t stream_cnt = 0;
-      for (uint32_t i = 0; rig.feed->subscribe(rig.state, i, buf, sizeof(buf)) > 0; i++) {
-        uint32_t in_message = 0;
-        for (const char *p = buf; (p = strchr(p, '@')) != NULL; p += 5) in_message += p[1] != '0';
-        assert_true(in_message <= TF_BINANCE_SUBSCRIBE_STREAMS);
-        stream_cnt += in_message;
-      }
-      assert_int_equal(stream_cnt, 1023);
-    }
-    stop(&rig);
-  }
-}
-
-static void every_feed_in_the_list_is_whole(void **state) {
-  (void)state;
-  for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
-    const tf_feed_t *f = tf_feeds_all[i];
-    assert_ptr_equal(tf_feeds_find(f->venue), f);
-    assert_true(f->suffix && f->state_bytes && f->init && f->on_frame && f->on_connect);
-    assert_true(f->ws_host && f->ws_port && f->ws_target && f->subscribe);
-    assert_true(f->subscribe_rate_hz_max > 0 && f->silence_ns_max > 0);
-  }
-  assert_null(tf_feeds_find("nowhere"));
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refused_messages_publish_nothing_and_say_why),
@@ -697,12 +453,6 @@ int main(void) {
       cmocka_unit_test(events_are_appended_behind_those_that_are_there),
       cmocka_unit_test(asks_before_bids_and_levels_beside_data_come_out_in_order),
       cmocka_unit_test(coin_m_contracts_have_their_multiplier),
-      cmocka_unit_test(prediction_changes_no_event_of_a_recording),
-      cmocka_unit_test(prediction_changes_no_event_of_a_damaged_recording),
-      cmocka_unit_test(nothing_is_allocated_while_decoding),
-      cmocka_unit_test(the_session_is_told_where_to_connect_and_what_to_send),
-      cmocka_unit_test(subscriptions_go_in_batches_and_no_more_than_a_connection_takes),
-      cmocka_unit_test(every_feed_in_the_list_is_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

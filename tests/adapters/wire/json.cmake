@@ -4,7 +4,7 @@ tf_test(test_json LIBS tf_json PkgConfig::JANSSON LABELS unit)
 # The same two on the code for machines without SSE2.
 foreach(name test_decimal test_json)
   set(sources ${name}.c)
-  foreach(source decimal.c json.c json_skip.c)
+  foreach(source decimal.c json.c json_skip.c json_unescape.c)
     list(APPEND sources ${CMAKE_SOURCE_DIR}/adapters/wire/${source})
   endforeach()
   add_executable(${name}_swar ${sources})

@@ -44,11 +44,13 @@ static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orde
   memset(probe, 0, sizeof(*probe));
   probe->json.rows    = probe->rows;
   probe->json.row_cap = PROBE_ROWS;
-  probe->data         = (tf_json_object_t){.shape  = &probe_shape,
-                                           .orders = orders == NULL ? NULL : &orders[1],
-                                           .values = probe->data_values};
-  probe->root         = (tf_json_object_t){
-              .shape = &probe_shape, .orders = orders, .values = probe->root_values, .child = &probe->data};
+  probe->data.shape   = &probe_shape;
+  probe->data.orders  = orders == NULL ? NULL : &orders[1];
+  probe->data.values  = probe->data_values;
+  probe->root.shape   = &probe_shape;
+  probe->root.orders  = orders;
+  probe->root.values  = probe->root_values;
+  probe->root.child   = &probe->data;
   return tf_json_read(&probe->json, bytes, bytes_cnt, &probe->root);
 }
 
