@@ -281,6 +281,23 @@ static void a_flood_of_empty_records_ends(void **state) {
   }
 }
 
+static void empty_records_between_data_are_no_flood(void **state) {
+  (void)state;
+  static const uint8_t empty[] = {23}, one[] = {'x', 23};
+  sealer_t             s;
+  tf_tls_record_t      rec = {0};
+  size_t               at  = 0;
+  sealer_init(&s, 0x1301, secret);
+  for (int i = 0; i < 3 * TF_TLS_RECORD_EMPTY_MAX; i++) {
+    at += sealer_seal(&s, empty, 1, stream + at);
+    at += sealer_seal(&s, one, 2, stream + at);
+  }
+  assert_true(tf_tls_record_init(&rec, 0x1301, secret, 32));
+  assert_int_equal(read_all(&rec, at, at, 1000), TF_TLS_RECORD_MORE);
+  assert_int_equal(seen_cnt, 3 * TF_TLS_RECORD_EMPTY_MAX);
+  tf_tls_record_fini(&rec);
+}
+
 /* RFC 8448 section 3: the server's application traffic secret, key and IV. */
 static void keys_match_the_trace_of_rfc_8448(void **state) {
   (void)state;
@@ -319,6 +336,7 @@ int main(void) {
       cmocka_unit_test(every_flipped_bit_is_noticed_and_nothing_of_the_record_is_shown),
       cmocka_unit_test(replayed_dropped_and_swapped_records_are_noticed),
       cmocka_unit_test(a_flood_of_empty_records_ends),
+      cmocka_unit_test(empty_records_between_data_are_no_flood),
       cmocka_unit_test(other_suites_and_wrong_secrets_are_not_taken_over),
       cmocka_unit_test(sizes_hold_at_n_and_n_plus_1),
       cmocka_unit_test(records_mean_the_same_at_every_split_and_room),
