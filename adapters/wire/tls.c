@@ -30,7 +30,8 @@ static int tls_bio_read(BIO *bio, char *buf, int len) {
   tf_tls_t *tls = BIO_get_data(bio);
   size_t    cnt = tls->rx_cnt < (size_t)len ? tls->rx_cnt : (size_t)len;
   BIO_clear_retry_flags(bio);
-  if (cnt == 0) {
+  if (cnt == 0 ||
+      tls->record.cipher) { /* what comes is the record layer's, once that has taken over */
     BIO_set_retry_read(bio);
     return -1;
   }
@@ -156,12 +157,37 @@ static void on_info(const SSL *ssl, int where, int ret) {
     tls->post_handshake_cnt++;
 }
 
+/* Called with each secret of the handshake, as text: "SERVER_TRAFFIC_SECRET_0 <client random> <secret>" in
+ * hexadecimal. OpenSSL wipes the line. */
+static void on_key_log(const SSL *ssl, const char *line) {
+  static const char label[] = "SERVER_TRAFFIC_SECRET_0 ";
+  tf_tls_t         *tls     = SSL_get_app_data(ssl);
+  const char       *hex     = strrchr(line, ' ');
+  if (tls == NULL || strncmp(line, label, sizeof label - 1) != 0 || !hex) return;
+  size_t cnt = 0;
+  if (OPENSSL_hexstr2buf_ex(tls->rx_secret, sizeof tls->rx_secret, &cnt, hex + 1, '\0') == 1)
+    tls->rx_secret_cnt = (uint8_t)cnt;
+}
+
 /* --- streams --- */
+
+/* The stream is open: from its first record of data on, we receive by ourselves, where we can. OpenSSL
+ * reads record by record, so it holds no byte of what follows the handshake. */
+static void take_records_over(tf_tls_t *tls) {
+  const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
+  if (tls->rx_secret_cnt && cipher && SSL_version(tls->ssl) == TLS1_3_VERSION &&
+      !SSL_has_pending(tls->ssl))
+    tf_tls_record_init(&tls->record, SSL_CIPHER_get_protocol_id(cipher), tls->rx_secret,
+                       tls->rx_secret_cnt);
+  OPENSSL_cleanse(tls->rx_secret, sizeof tls->rx_secret);
+  tls->rx_secret_cnt = 0;
+}
 
 static tf_err_t handshake(tf_tls_t *tls) {
   const int rc = SSL_do_handshake(tls->ssl);
   if (rc == 1) {
     tls->state = TF_TLS_OPEN;
+    take_records_over(tls);
     return 0;
   }
   const int why = SSL_get_error(tls->ssl, rc);
@@ -171,6 +197,45 @@ static tf_err_t handshake(tf_tls_t *tls) {
 static bool floods(const tf_tls_t *tls) {
   return tls->post_handshake_cnt >
          POST_HANDSHAKE_FREE + tls->plain_rx_bytes / POST_HANDSHAKE_PER_BYTES;
+}
+
+/* Our key update, which the peer asked for by its own. */
+static TF_COLD void answer_key_update(tf_tls_t *tls) {
+  tls->record.update_requested = false;
+  ERR_clear_error();
+  if (SSL_key_update(tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1) {
+    const int rc = SSL_do_handshake(tls->ssl);
+    if (rc == 1) return;
+    fail_ssl(tls, SSL_get_error(tls->ssl, rc));
+  } else {
+    fail_ssl(tls, SSL_ERROR_SSL);
+  }
+}
+
+static TF_COLD void fail_if_flooded(tf_tls_t *tls) {
+  if (tls->state == TF_TLS_OPEN && floods(tls))
+    fail(tls, E_WIRE_TLS, "TLS stream with %s: %u tickets or key updates in %llu bytes",
+         peer_name(tls), tls->post_handshake_cnt, (unsigned long long)tls->plain_rx_bytes);
+}
+
+static int read_records(tf_tls_t *tls, uint8_t *plain, size_t cap) {
+  size_t cnt;
+  tf_tls_pool_enter();
+  const tf_tls_record_status_t status =
+      tf_tls_record_read(&tls->record, &tls->rx, &tls->rx_cnt, plain, cap, &cnt);
+  tls->plain_rx_bytes += cnt;
+  tls->post_handshake_cnt = tls->record.post_handshake_cnt;
+  if (TF_UNLIKELY(status == TF_TLS_RECORD_CLOSED)) {
+    tls->state  = TF_TLS_CLOSED;
+    tls->rx_cnt = 0;
+  } else if (TF_UNLIKELY(status == TF_TLS_RECORD_FAULT)) {
+    fail(tls, E_WIRE_TLS, "TLS stream with %s: %s", peer_name(tls), tls->record.fault);
+  } else if (TF_UNLIKELY(tls->record.update_requested)) {
+    answer_key_update(tls);
+  }
+  tf_tls_pool_leave();
+  fail_if_flooded(tls);
+  return cnt || tls->state != TF_TLS_FAILED ? (int)cnt : tls->err;
 }
 
 void tf_tls_feed(tf_tls_t *tls, const uint8_t *bytes, size_t bytes_cnt) {
@@ -192,6 +257,7 @@ int tf_tls_read(tf_tls_t *tls, uint8_t *plain, size_t cap) {
     const tf_err_t err = handshake(tls);
     if (err || tls->state == TF_TLS_HANDSHAKE) return err;
   }
+  if (TF_LIKELY(tls->record.cipher)) return read_records(tls, plain, cap);
   tf_tls_pool_enter();
   ERR_clear_error();
   while (at < cap) {
@@ -212,9 +278,7 @@ int tf_tls_read(tf_tls_t *tls, uint8_t *plain, size_t cap) {
   }
   tf_tls_pool_leave();
   tls->plain_rx_bytes += at;
-  if (TF_UNLIKELY(floods(tls)) && tls->state == TF_TLS_OPEN)
-    fail(tls, E_WIRE_TLS, "TLS stream with %s: %u tickets or key updates in %llu bytes",
-         peer_name(tls), tls->post_handshake_cnt, (unsigned long long)tls->plain_rx_bytes);
+  fail_if_flooded(tls);
   return at || tls->state != TF_TLS_FAILED ? (int)at : tls->err;
 }
 
@@ -262,6 +326,8 @@ void tf_tls_shutdown(tf_tls_t *tls) {
   tls->shutdown_sent = true;
   tf_tls_pool_enter();
   ERR_clear_error();
+  /* OpenSSL refuses to shut down while a key update waits for the next record to go out with. */
+  if (SSL_get_key_update_type(tls->ssl) != SSL_KEY_UPDATE_NONE) SSL_do_handshake(tls->ssl);
   SSL_shutdown(tls->ssl); /* 0 or 1: queued, which is all that is wanted of it */
   ERR_clear_error();
   tf_tls_pool_leave();
@@ -351,6 +417,8 @@ tf_err_t tf_tls_init(tf_tls_t *tls, const tf_tls_ctx_t *ctx, const char *host, u
 
 void tf_tls_fini(tf_tls_t *tls) {
   if (tls->ssl) SSL_free(tls->ssl);
+  tf_tls_record_fini(&tls->record);
+  OPENSSL_cleanse(tls->rx_secret, sizeof tls->rx_secret);
   tls->ssl    = NULL;
   tls->rx_cnt = 0;
 }
@@ -389,7 +457,9 @@ static SSL_CTX *new_ssl_ctx(const SSL_METHOD *method) {
 tf_err_t tf_tls_ctx_init_client(tf_tls_ctx_t *ctx, const tf_tls_client_config_t *config) {
   tf_tls_pool_install();
   ERR_clear_error();
-  *ctx = (tf_tls_ctx_t){.role = TF_TLS_CLIENT, .insecure = config->insecure};
+  *ctx = (tf_tls_ctx_t){.role            = TF_TLS_CLIENT,
+                        .insecure        = config->insecure,
+                        .openssl_records = config->openssl_records};
   if (config->ca_file && access(config->ca_file, R_OK) != 0)
     return TF_ERR(E_FILE_OPEN, "CA file %s: %s", config->ca_file, strerror(errno));
   SSL_CTX *ssl_ctx = new_ssl_ctx(TLS_client_method());
@@ -403,6 +473,7 @@ tf_err_t tf_tls_ctx_init_client(tf_tls_ctx_t *ctx, const tf_tls_client_config_t 
   }
   SSL_CTX_set_verify(ssl_ctx, config->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
                      config->insecure ? NULL : on_verify);
+  if (!config->openssl_records) SSL_CTX_set_keylog_callback(ssl_ctx, on_key_log);
   SSL_CTX_set_verify_depth(ssl_ctx, TF_TLS_CHAIN_DEPTH_MAX);
   ctx->ssl_ctx = ssl_ctx;
   return 0;

@@ -1,7 +1,8 @@
 /* TLS over memory: OpenSSL 3 as a pure state machine, ciphertext in, plaintext out and the other way
- * round. No socket; the owner moves the bytes. OpenSSL reads straight from the borrowed ciphertext
- * and writes straight into the caller's send memory through a BIO of our own, so the only copies
- * are OpenSSL's own record buffer and the plaintext.
+ * round. No socket; the owner moves the bytes. OpenSSL reads straight from the borrowed ciphertext and
+ * writes straight into the caller's send memory through a BIO of our own. Once a TLS 1.3 client stream is
+ * open, tls_record.h decrypts what it receives from the borrowed bytes into the caller's buffer, with
+ * OpenSSL's ciphers and OpenSSL's secret; TLS 1.2, servers, and all sending stay with OpenSSL.
  *
  * Clients verify: chain against the system's store or a configured CA file, host name or IP address,
  * dates, purpose, depth <= 8, security level 2 (no SHA-1 signatures, no RSA below 2048 bits), TLS 1.2
@@ -23,6 +24,7 @@
 #define WIRE_TLS_H
 
 #include "tf/err.h"
+#include "wire/tls_record.h"
 
 #define TF_TLS_HANDSHAKE_BYTES_MAX 65536 /* received before the handshake must be complete */
 #define TF_TLS_CHAIN_DEPTH_MAX     8
@@ -40,12 +42,13 @@ typedef enum tf_tls_role { TF_TLS_CLIENT, TF_TLS_SERVER } tf_tls_role_t;
 typedef struct tf_tls_ctx {
   struct ssl_ctx_st *ssl_ctx; /* NULL: not initialised */
   tf_tls_role_t      role;
-  bool               insecure;
+  bool               insecure, openssl_records;
 } tf_tls_ctx_t;
 
 typedef struct tf_tls_client_config {
-  const char *ca_file;  /* NULL: the system's store; else a PEM file that alone is trusted */
-  bool        insecure; /* no verification at all */
+  const char *ca_file;         /* NULL: the system's store; else a PEM file that alone is trusted */
+  bool        insecure;        /* no verification at all */
+  bool        openssl_records; /* receive through OpenSSL's record layer, not tls_record.h's */
 } tf_tls_client_config_t;
 
 /* E_WIRE_TLS with OpenSSL's text; E_FILE_OPEN for an unreadable CA file. */
@@ -63,19 +66,21 @@ typedef enum tf_tls_state {
 } tf_tls_state_t;
 
 typedef struct tf_tls {
-  struct ssl_st *ssl;
-  tf_tls_role_t  role;
-  tf_tls_state_t state; /* read-only for the owner */
-  tf_err_t       err;   /* of TF_TLS_FAILED */
-  const uint8_t *rx;    /* borrowed ciphertext not yet read */
-  size_t         rx_cnt;
-  uint8_t       *tx; /* the caller's send memory */
-  size_t         tx_cap, tx_at, tx_end;
-  bool           shutdown_sent;
-  uint32_t       post_handshake_cnt; /* tickets and key updates received */
-  uint64_t       rx_bytes, tx_bytes; /* ciphertext, since init */
-  uint64_t       plain_rx_bytes, plain_tx_bytes;
+  struct ssl_st  *ssl;
+  tf_tls_role_t   role;
+  tf_tls_state_t  state; /* read-only for the owner */
+  tf_err_t        err;   /* of TF_TLS_FAILED */
+  const uint8_t  *rx;    /* borrowed ciphertext not yet read */
+  size_t          rx_cnt;
+  uint8_t        *tx; /* the caller's send memory */
+  size_t          tx_cap, tx_at, tx_end;
+  bool            shutdown_sent;
+  uint32_t        post_handshake_cnt; /* tickets and key updates received */
+  uint64_t        rx_bytes, tx_bytes; /* ciphertext, since init */
+  uint64_t        plain_rx_bytes, plain_tx_bytes;
+  tf_tls_record_t record; /* receives, once a TLS 1.3 client is open */
   /* cold */
+  uint8_t  rx_secret[TF_TLS_RECORD_SECRET_MAX], rx_secret_cnt; /* until record has it */
   uint32_t handshake_rx_bytes;
   int      verify_err, verify_depth; /* X509_V_ERR_* of the first certificate that did not verify */
   char     verify_subject[256];      /* and whose it was */

@@ -152,7 +152,6 @@ static void begin_payload(tf_ws_t *ws) {
     ws->message_opcode = (uint8_t)opcode;
     ws->fragment_cnt   = 0;
     ws->assembly_at    = 0;
-    ws->utf8           = (tf_utf8_t){0};
   }
   if (ws->phase == PHASE_DATA) ws->fragment_cnt++;
 }

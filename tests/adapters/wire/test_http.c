@@ -85,6 +85,13 @@ static void malformed_heads_are_refused_at_every_split(void **state) {
   }
 }
 
+static void a_folded_header_is_named_in_the_error(void **state) {
+  (void)state;
+  size_t taken;
+  feed_head(TF_HTTP_RESPONSE, "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", 30, 30, &taken);
+  assert_non_null(strstr(tf_error_text(), "obs-fold"));
+}
+
 static void a_response_is_read_at_every_split_and_what_is_glued_behind_is_left(void **state) {
   (void)state;
   static const char text[] = "HTTP/1.1 101 Switching Protocols\r\nUPGRADE:websocket \r\n"
@@ -380,6 +387,7 @@ static void what_we_write_we_read_and_nothing_is_written_past_the_end(void **sta
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(malformed_heads_are_refused_at_every_split),
+      cmocka_unit_test(a_folded_header_is_named_in_the_error),
       cmocka_unit_test(head_limits_hold_at_n_and_n_plus_1),
       cmocka_unit_test(endless_chunk_extensions_and_trailers_are_refused),
       cmocka_unit_test(what_would_smuggle_headers_in_is_not_written),

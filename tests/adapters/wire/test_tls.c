@@ -29,6 +29,7 @@ typedef struct pair {
 } pair_t;
 
 static pair_t pair;
+static bool   openssl_records; /* which record layer the client receives through */
 
 /* Hands what from has ready to to, in pieces; reads all of it. */
 static void carry(tf_tls_t *from, tf_tls_t *to, size_t piece, uint8_t *plain, size_t *plain_cnt,
@@ -67,7 +68,8 @@ static void settle(pair_t *p, size_t piece) {
 
 static void start(pair_t *p, const char *host, const char *ca, bool insecure, const char *cert,
                   const char *key) {
-  const tf_tls_client_config_t config = {.ca_file = ca, .insecure = insecure};
+  const tf_tls_client_config_t config = {
+      .ca_file = ca, .insecure = insecure, .openssl_records = openssl_records};
   memset(p, 0, sizeof *p);
   assert_int_equal(tf_tls_ctx_init_client(&p->client_ctx, &config), 0);
   assert_int_equal(tf_tls_ctx_init_server(&p->server_ctx, cert, key), 0);
@@ -393,20 +395,24 @@ static void a_cut_stream_is_told_from_a_closed_one_at_every_byte(void **state) {
   settle(&pair, SIZE_MAX);
   assert_int_equal(tf_tls_eof(&pair.server), E_WIRE_TLS_TRUNCATED);
   stop(&pair);
-  size_t all = 1;
-  for (size_t cut = 0; cut <= all; cut++) {
-    start_good(&pair);
-    settle(&pair, SIZE_MAX);
-    tf_tls_write(&pair.client, "last words", 10);
-    tf_tls_shutdown(&pair.client);
-    all = waiting(&pair.client);
-    if (cut)
-      carry(&pair.client, &pair.server, cut, pair.to_server, &pair.to_server_cnt, &pair.server_err);
-    assert_int_equal(pair.server_err, 0);
-    assert_int_equal(tf_tls_eof(&pair.server), cut == all ? 0 : E_WIRE_TLS_TRUNCATED);
-    stop(&pair);
+  for (int to_client = 0; to_client < 2; to_client++) {
+    tf_tls_t *from = to_client ? &pair.server : &pair.client;
+    tf_tls_t *to   = to_client ? &pair.client : &pair.server;
+    size_t    all  = 1;
+    for (size_t cut = 0; cut <= all; cut++) {
+      start_good(&pair);
+      settle(&pair, SIZE_MAX);
+      tf_tls_write(from, "last words", 10);
+      tf_tls_shutdown(from);
+      all          = waiting(from);
+      tf_err_t err = 0;
+      if (cut) carry(from, to, cut, pair.to_client, &pair.to_client_cnt, &err);
+      assert_int_equal(err, 0);
+      assert_int_equal(tf_tls_eof(to), cut == all ? 0 : E_WIRE_TLS_TRUNCATED);
+      stop(&pair);
+    }
+    assert_true(all > 30);
   }
-  assert_true(all > 30);
 }
 
 static void an_end_during_the_handshake_is_an_error(void **state) {
@@ -417,25 +423,31 @@ static void an_end_during_the_handshake_is_an_error(void **state) {
   stop(&pair);
 }
 
+/* Both ways: to the server through OpenSSL's record layer, to the client through ours. */
 static void a_flipped_bit_in_any_byte_ends_the_stream(void **state) {
   (void)state;
-  size_t all = 1;
-  for (size_t at = 0; at < all; at++) {
-    start_good(&pair);
-    settle(&pair, SIZE_MAX);
-    tf_tls_write(&pair.client, "first", 5);
-    const size_t first = waiting(&pair.client);
-    tf_tls_write(&pair.client, "second", 6);
-    all = waiting(&pair.client) - first;
-    pair.client.tx[pair.client.tx_at + first + at] ^= 0x10;
-    settle(&pair, SIZE_MAX);
-    /* A flip in the length may make the record longer, then it never becomes whole. */
-    if (at == 3 || at == 4)
-      assert_true(pair.server_err == E_WIRE_TLS || tf_tls_eof(&pair.server) < 0);
-    else
-      assert_int_equal(pair.server_err, E_WIRE_TLS);
-    assert_int_equal(pair.to_server_cnt, 5); /* what came before is delivered, nothing else */
-    stop(&pair);
+  for (int to_client = 0; to_client < 2; to_client++) {
+    tf_tls_t *from = to_client ? &pair.server : &pair.client;
+    size_t    all  = 1;
+    for (size_t at = 0; at < all; at++) {
+      start_good(&pair);
+      settle(&pair, SIZE_MAX);
+      tf_tls_write(from, "first", 5);
+      const size_t first = waiting(from);
+      tf_tls_write(from, "second", 6);
+      all = waiting(from) - first;
+      from->tx[from->tx_at + first + at] ^= 0x10;
+      settle(&pair, SIZE_MAX);
+      const tf_err_t err = to_client ? pair.client_err : pair.server_err;
+      /* A flip in the length may make the record longer, then it never becomes whole. */
+      if (at == 3 || at == 4)
+        assert_true(err == E_WIRE_TLS || tf_tls_eof(to_client ? &pair.client : &pair.server) < 0);
+      else
+        assert_int_equal(err, E_WIRE_TLS);
+      /* What came before is delivered, nothing else. */
+      assert_int_equal(to_client ? pair.to_client_cnt : pair.to_server_cnt, 5);
+      stop(&pair);
+    }
   }
 }
 
@@ -470,6 +482,7 @@ static void a_full_send_buffer_takes_nothing(void **state) {
   assert_int_equal(tf_tls_write(&pair.client, text, 16384), E_IO_SEND_FULL);
   while (tf_tls_write_room(&pair.client) > 0)
     assert_int_equal(tf_tls_write(&pair.client, text, 1), 0);
+  assert_true(TX_BYTES - waiting(&pair.client) >= 256); /* for alerts and key updates */
   tf_tls_shutdown(&pair.client);
   settle(&pair, 1000);
   assert_true(pair.to_server_cnt >= room);
@@ -555,6 +568,46 @@ static void a_self_signed_certificate_is_for_its_hosts_and_its_key_is_private(vo
   stop(&pair);
 }
 
+static void both_record_layers_read_what_openssl_writes_in_each_suite(void **state) {
+  (void)state;
+  static const char *const names[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                      "TLS_CHACHA20_POLY1305_SHA256"};
+  static uint8_t           text[40000];
+  for (size_t i = 0; i < sizeof text; i++) text[i] = (uint8_t)(i * 7 >> 1);
+  for (int layer = 0; layer < 2; layer++) {
+    openssl_records = layer;
+    for (size_t i = 0; i < TF_ARRAY_CNT(names); i++) {
+      start_good(&pair);
+      SSL_set_ciphersuites(pair.server.ssl, names[i]);
+      settle(&pair, 1000);
+      assert_int_equal(pair.client.record.cipher != NULL, !layer);
+      char what[64];
+      tf_tls_describe(&pair.client, what, sizeof what);
+      assert_non_null(strstr(what, names[i]));
+      for (int update = 0; update < 4; update++) {
+        pair.to_client_cnt = pair.to_server_cnt = 0;
+        assert_int_equal(tf_tls_write(&pair.server, text, sizeof text), 0);
+        settle(&pair, 777);
+        assert_int_equal(pair.to_client_cnt, sizeof text);
+        assert_memory_equal(pair.to_client, text, sizeof text);
+        assert_int_equal(tf_tls_write(&pair.client, text, sizeof text), 0);
+        settle(&pair, 777);
+        assert_memory_equal(pair.to_server, text, sizeof text);
+        SSL_key_update(pair.server.ssl,
+                       update & 1 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED);
+      }
+      assert_int_equal(pair.client_err | pair.server_err, 0);
+      assert_int_equal(pair.client.post_handshake_cnt, 2 + 3);
+      assert_int_equal(pair.server.post_handshake_cnt, 1); /* the answer to the one that asked */
+      tf_tls_shutdown(&pair.server);
+      settle(&pair, 1);
+      assert_int_equal(pair.client.state, TF_TLS_CLOSED);
+      stop(&pair);
+    }
+  }
+  openssl_records = false;
+}
+
 static int set_up(void **state) {
   (void)state;
   static const char *const hosts[] = {"localhost", "127.0.0.1", "::1"};
@@ -587,6 +640,7 @@ int main(void) {
       cmocka_unit_test(a_full_send_buffer_takes_nothing),
       cmocka_unit_test(a_self_signed_certificate_is_for_its_hosts_and_its_key_is_private),
       cmocka_unit_test(any_segmentation_gives_the_same_stream),
+      cmocka_unit_test(both_record_layers_read_what_openssl_writes_in_each_suite),
       cmocka_unit_test(an_open_stream_calls_no_malloc),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
