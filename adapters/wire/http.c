@@ -172,8 +172,8 @@ bool tf_http_head_has_token(const tf_http_head_t *head, const char *name, const 
   return false;
 }
 
-/* Seconds since 1970 of "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7); -1: not one. Days from the
- * civil date by counting leap days since year 0 of the proleptic Gregorian calendar. */
+/* Seconds since 1970 of "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7); -1: not one. Days from
+ * the civil date by counting leap days since year 0 of the proleptic Gregorian calendar. */
 static int64_t parse_date_s(const char *text, int cnt) {
   static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
   static const int  before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};

@@ -3,11 +3,12 @@
  * machines: bytes in any segmentation in, meaning out; each feed says how many bytes it took, and
  * what is behind (frames glued to a 101 answer) is the next parser's.
  *
- * Strict on purpose: bare LF, obs-fold, NUL, space before a colon, more than one Content-Length, and
- * Content-Length together with Transfer-Encoding are refused, since two readers of one connection
- * must never disagree where a message ends. Content codings are not offered, so none is accepted.
+ * Strict on purpose: bare LF, obs-fold, NUL, space before a colon, more than one Content-Length,
+ * and Content-Length together with Transfer-Encoding are refused, since two readers of one
+ * connection must never disagree where a message ends. Content codings are not offered, so none is
+ * accepted.
  *
- * Control plane (dialer, simulator): errors set the thread's error record. One thread per object. */
+ * Control plane (dialer, simulator): errors set the thread's error record. One thread an object. */
 #ifndef WIRE_HTTP_H
 #define WIRE_HTTP_H
 
@@ -34,8 +35,8 @@ typedef struct tf_http_header {
 
 /* --- heads --- */
 
-/* A head, being read or read. About 17 KiB: place it in caller memory, not on a small stack. Private
- * fields end with an underscore. */
+/* A head, being read or read. About 17 KiB: place it in caller memory, not on a small stack.
+ * Private fields end with an underscore. */
 typedef struct tf_http_head {
   tf_http_kind_t   kind;
   uint16_t         status;        /* response */
@@ -64,8 +65,9 @@ int tf_http_head_get(const tf_http_head_t *head, const char *name, const char **
 /* A comma-separated list in all headers of that name holds the token, in any case. */
 bool tf_http_head_has_token(const tf_http_head_t *head, const char *name, const char *token);
 
-/* Seconds to wait by Retry-After: either its number, or its date less the answer's own Date (so that no
- * clock is asked). UINT32_MAX: there is none or it is not readable. At most a day is returned. */
+/* Seconds to wait by Retry-After: either its number, or its date less the answer's own Date (so
+ * that no clock is asked). UINT32_MAX: there is none or it is not readable. At most a day is
+ * returned. */
 uint32_t tf_http_head_retry_after_s(const tf_http_head_t *head);
 
 /* The connection may carry another message after this one and its body. */
@@ -96,8 +98,8 @@ int tf_http_body_feed(tf_http_body_t *body, const uint8_t *bytes, size_t bytes_c
 int tf_http_body_eof(tf_http_body_t *body);
 
 /* --- writing ---
- * Each writes to buf and returns the length, or E_WIRE_HTTP (does not fit in cap; a part holds CR, LF,
- * NUL or, in a target or host, a blank, which would smuggle in headers). Nothing is
+ * Each writes to buf and returns the length, or E_WIRE_HTTP (does not fit in cap; a part holds CR,
+ * LF, NUL or, in a target or host, a blank, which would smuggle in headers). Nothing is
  * NUL-terminated. */
 
 typedef struct tf_http_request {
@@ -113,8 +115,9 @@ typedef struct tf_http_request {
 int tf_http_request_write(char *buf, size_t cap, const tf_http_request_t *request);
 
 /* An answer with Content-Length and Connection: close unless keep_alive. */
-int         tf_http_answer_write(char *buf, size_t cap, int status, const char *content_type,
-                                 const char *headers, bool keep_alive, const void *body, size_t body_cnt);
+int tf_http_answer_write(char *buf, size_t cap, int status, const char *content_type,
+                         const char *headers, bool keep_alive, const void *body, size_t body_cnt);
+
 const char *tf_http_reason(int status); /* "Not Found"; "" if unknown */
 
 /* --- websocket upgrade, client side --- */

@@ -16,8 +16,8 @@
 
 /* Kept free of plaintext's use, for an alert or the answer to a KeyUpdate. */
 #define TX_RESERVE_BYTES 256
-/* Messages after the handshake that a peer may send: a few tickets, then one KeyUpdate per this many
- * bytes of plaintext. RFC 8446 5.5 asks for one per 2^24 records. */
+/* Messages after the handshake that a peer may send: a few tickets, then one KeyUpdate per this
+ * many bytes of plaintext. RFC 8446 5.5 asks for one per 2^24 records. */
 #define POST_HANDSHAKE_FREE      32
 #define POST_HANDSHAKE_PER_BYTES 65536
 
@@ -87,7 +87,7 @@ static void tls_bio_start(void) {
 
 /* --- errors --- */
 
-/* OpenSSL's oldest queued reason: the origin; the later ones are consequences. Empties the queue. */
+/* OpenSSL's oldest queued reason: the origin; later ones are consequences. Empties the queue. */
 static const char *openssl_reason(void) {
   const unsigned long code   = ERR_get_error();
   const char         *reason = code ? ERR_reason_error_string(code) : NULL;
@@ -157,8 +157,8 @@ static void on_info(const SSL *ssl, int where, int ret) {
     tls->post_handshake_cnt++;
 }
 
-/* Called with each secret of the handshake, as text: "SERVER_TRAFFIC_SECRET_0 <client random> <secret>" in
- * hexadecimal. OpenSSL wipes the line. */
+/* Called with each secret of the handshake, as text: "SERVER_TRAFFIC_SECRET_0 <client random>
+ * <secret>" in hexadecimal. OpenSSL wipes the line. */
 static void on_key_log(const SSL *ssl, const char *line) {
   static const char label[] = "SERVER_TRAFFIC_SECRET_0 ";
   tf_tls_t         *tls     = SSL_get_app_data(ssl);
@@ -171,8 +171,8 @@ static void on_key_log(const SSL *ssl, const char *line) {
 
 /* --- streams --- */
 
-/* The stream is open: from its first record of data on, we receive by ourselves, where we can. OpenSSL
- * reads record by record, so it holds no byte of what follows the handshake. */
+/* The stream is open: from its first record of data on, we receive by ourselves, where we can.
+ * OpenSSL reads record by record, so it holds no byte of what follows the handshake. */
 static void take_records_over(tf_tls_t *tls) {
   const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
   if (tls->rx_secret_cnt && cipher && SSL_version(tls->ssl) == TLS1_3_VERSION &&
@@ -445,8 +445,9 @@ static SSL_CTX *new_ssl_ctx(const SSL_METHOD *method) {
   SSL_CTX_set_security_level(ssl_ctx, 2);
   SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_OFF);
-  /* No read-ahead: with it OpenSSL 3.0 moves all that it holds once a record, to align it (64 records
-   * of 230 bytes: 39 M instructions against 20 M; bench_ws, 2026-11). Our BIO makes reads cheap. */
+  /* No read-ahead: with it OpenSSL 3.0 moves all that it holds once a record, to align it (64
+   * records of 230 bytes: 39 M instructions against 20 M; bench_ws, 2026-11). Our BIO makes reads
+   * cheap. */
   if (SSL_CTX_set_min_proto_version(ssl_ctx, TLS1_2_VERSION) == 1 &&
       SSL_CTX_set_cipher_list(ssl_ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1)
     return ssl_ctx;

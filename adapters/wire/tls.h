@@ -1,25 +1,26 @@
-/* TLS over memory: OpenSSL 3 as a pure state machine, ciphertext in, plaintext out and the other way
- * round. No socket; the owner moves the bytes. OpenSSL reads straight from the borrowed ciphertext and
- * writes straight into the caller's send memory through a BIO of our own. Once a TLS 1.3 client stream is
- * open, tls_record.h decrypts what it receives from the borrowed bytes into the caller's buffer, with
- * OpenSSL's ciphers and OpenSSL's secret; TLS 1.2, servers, and all sending stay with OpenSSL.
+/* TLS over memory: OpenSSL 3 as a pure state machine, ciphertext in, plaintext out and the other
+ * way round. No socket; the owner moves the bytes. OpenSSL reads straight from the borrowed
+ * ciphertext and writes straight into the caller's send memory through a BIO of our own. Once a TLS
+ * 1.3 client stream is open, tls_record.h decrypts what it receives from the borrowed bytes into
+ * the caller's buffer, with OpenSSL's ciphers and OpenSSL's secret; TLS 1.2, servers, and all
+ * sending stay with OpenSSL.
  *
- * Clients verify: chain against the system's store or a configured CA file, host name or IP address,
- * dates, purpose, depth <= 8, security level 2 (no SHA-1 signatures, no RSA below 2048 bits), TLS 1.2
- * or newer. `insecure` must be asked for explicitly and is meant for tests.
+ * Clients verify: chain against the system's store or a configured CA file, host name or IP
+ * address, dates, purpose, depth <= 8, security level 2 (no SHA-1 signatures, no RSA below 2048
+ * bits), TLS 1.2 or newer. `insecure` must be asked for explicitly and is meant for tests.
  *
  * A clean end (close_notify) and a cut transport are told apart: the latter is E_WIRE_TLS_TRUNCATED
  * and means that data may be missing.
  *
  * Memory: a context is some 100 KiB and a stream some 50 KiB of OpenSSL's heap, taken during the
  * handshake, so that belongs on a control thread. Once the stream is open, a record of data costs
- * OpenSSL 3.0 one block of 40 bytes when read and three when written, a session ticket or key update
- * some fifty of up to 22 KiB: tls_pool.h serves them all, and read, write and shutdown call no malloc
- * (test_tls runs them under the allocation seal). For that the pool must be OpenSSL's allocator:
- * tf_tls_pool_install.
+ * OpenSSL 3.0 one block of 40 bytes when read and three when written, a session ticket or key
+ * update some fifty of up to 22 KiB: tls_pool.h serves them all, and read, write and shutdown call
+ * no malloc (test_tls runs them under the allocation seal). For that the pool must be OpenSSL's
+ * allocator: tf_tls_pool_install.
  *
- * Contexts: set up by one thread, then shared by any number of streams on any threads. A stream: one
- * thread at a time. Errors set the thread's error record. */
+ * Contexts: set up by one thread, then shared by any number of streams on any threads. A stream:
+ * one thread at a time. Errors set the thread's error record. */
 #ifndef WIRE_TLS_H
 #define WIRE_TLS_H
 
@@ -29,7 +30,7 @@
 #define TF_TLS_HANDSHAKE_BYTES_MAX 65536 /* received before the handshake must be complete */
 #define TF_TLS_CHAIN_DEPTH_MAX     8
 #define TF_TLS_RECORD_BYTES_MAX    16384 /* plaintext of one record (RFC 8446 5.1) */
-/* More than any record adds: header 5, explicit nonce or IV 16, MAC 48, padding or inner type 16. */
+/* More than a record adds: header 5, explicit nonce or IV 16, MAC 48, padding or type 16. */
 #define TF_TLS_RECORD_OVERHEAD_BYTES_MAX 96
 /* Send memory that no handshake of ours outgrows. */
 #define TF_TLS_TX_BYTES_MIN 32768
@@ -105,19 +106,19 @@ void tf_tls_fini(tf_tls_t *tls);
  *   ...send what tf_tls_tx has (handshake flights, alerts, key updates)...
  *
  * feed only notes the bytes; they must stay until a read has returned 0 or an error. read drives
- * the handshake, then decrypts as many records as fit into plain (in runs as large as possible; cap > 0,
- * and cap >= TF_TLS_RECORD_BYTES_MAX avoids the split of a record). The plaintext of one buffer may be
- * larger than the buffer, by a record whose beginning came before. It returns the bytes of plaintext, 0
- * when all the ciphertext is used up (see tls->state: OPEN once the handshake is done, CLOSED after
- * close_notify), or an error:
+ * the handshake, then decrypts as many records as fit into plain (in runs as large as possible).
+ * cap must not be 0; from TF_TLS_RECORD_BYTES_MAX on no record is split. The plaintext of one
+ * buffer may be larger than the buffer, by a record whose beginning came before. read returns the
+ * bytes of plaintext, 0 when all the ciphertext is used up (see tls->state: OPEN once the handshake
+ * is done, CLOSED after close_notify), or an error:
  *   E_WIRE_TLS_VERIFY  the certificate; the text has OpenSSL's reason, the host and the subject
  *   E_WIRE_TLS         anything else: alert, bad record, limits
  * Plaintext that came before an error is returned first. */
 void tf_tls_feed(tf_tls_t *tls, const uint8_t *bytes, size_t bytes_cnt);
 int  tf_tls_read(tf_tls_t *tls, uint8_t *plain, size_t cap);
 
-/* Encrypts plaintext into the send memory, all of it or nothing: E_IO_SEND_FULL when it does not fit
- * now (tf_tls_write_room tells); E_WIRE_TLS before the handshake is done or after an end. */
+/* Encrypts plaintext into the send memory, all of it or nothing: E_IO_SEND_FULL when it does not
+ * fit now (tf_tls_write_room tells); E_WIRE_TLS before the handshake is done or after an end. */
 tf_err_t tf_tls_write(tf_tls_t *tls, const void *plain, size_t plain_cnt);
 /* Bytes of plaintext that tf_tls_write would take now. */
 size_t tf_tls_write_room(const tf_tls_t *tls);

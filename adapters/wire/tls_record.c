@@ -52,8 +52,9 @@ static const char *check_head(const uint8_t *head) {
   return NULL;
 }
 
-/* Finds the next whole record: in place, or put together from the pieces of two buffers. Returns its
- * head, with its ciphertext behind it, and moves *rx on; NULL when more is needed or *what is set. */
+/* Finds the next whole record: in place, or put together from the pieces of two buffers. Returns
+ * its head, with its ciphertext behind it, and moves *rx on; NULL when more is needed or *what is
+ * set. */
 static const uint8_t *next_record(tf_tls_record_t *rec, const uint8_t **rx, size_t *rx_cnt,
                                   const char **what) {
   *what = NULL;
@@ -214,7 +215,7 @@ tf_tls_record_status_t tf_tls_record_read(tf_tls_record_t *rec, const uint8_t **
   return TF_TLS_RECORD_FULL;
 }
 
-/* One block of HKDF-Expand (RFC 5869) is enough, since nothing asked for is longer than a digest. */
+/* One block of HKDF-Expand (RFC 5869) is enough: nothing asked for is longer than a digest. */
 bool tf_tls_record_expand(const EVP_MD *digest, const uint8_t *secret, size_t secret_cnt,
                           const char *label, uint8_t *out, size_t cnt) {
   uint8_t      info[64], block[EVP_MAX_MD_SIZE];

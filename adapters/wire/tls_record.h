@@ -1,12 +1,13 @@
 /* The receiving half of TLS 1.3's record protocol (RFC 8446 section 5) over OpenSSL's AEADs, for an
  * open client stream. OpenSSL does the handshake and everything sent; its own record reading costs
- * about 470 ns for a message of 230 bytes, this about half (bench_ws, EPYC, 2026-11), since it decrypts
- * from the borrowed ciphertext straight into the caller's buffer and calls nothing but the cipher.
+ * about 470 ns for a message of 230 bytes, this about half (bench_ws, EPYC, 2026-11), since it
+ * decrypts from the borrowed ciphertext straight into the caller's buffer and calls nothing but the
+ * cipher.
  *
- * Taken over are the secret of the peer's application traffic, at its first record, and all that may
- * still come: data, tickets (skipped), key updates, alerts. Whatever else comes is a fault, and so is
- * all that follows a fault. Plaintext is handed out only after its tag has verified; a record that
- * fails leaves zeros. No alert is sent for a fault here: the stream just ends.
+ * Taken over are the secret of the peer's application traffic, at its first record, and all that
+ * may still come: data, tickets (skipped), key updates, alerts. Whatever else comes is a fault, and
+ * so is all that follows a fault. Plaintext is handed out only after its tag has verified; a record
+ * that fails leaves zeros. No alert is sent for a fault here: the stream just ends.
  *
  * One thread at a time. Allocates in init only. */
 #ifndef WIRE_TLS_RECORD_H

@@ -67,8 +67,8 @@ static bool fill(X509 *cert, EVP_PKEY *key, const char *alt_names, unsigned days
          X509_sign(cert, key, EVP_sha256()) > 0;
 }
 
-/* A new file, or an old one of ours made empty; mode before content, so that a key is never readable
- * by others. */
+/* A new file, or an old one of ours made empty; mode before content, so that a key is never
+ * readable by others. */
 static FILE *open_pem(const char *path, mode_t mode) {
   const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
   if (fd < 0) return NULL;

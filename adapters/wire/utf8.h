@@ -1,6 +1,6 @@
-/* UTF-8 validation (RFC 3629; Unicode 15 table 3-7), whole or in pieces. A piece may end anywhere, also
- * inside a code point; a fault is found at the first byte that no valid text could have there, not
- * at the end of the text: that is what RFC 6455 calls failing fast. Runs of ASCII are skipped a
+/* UTF-8 validation (RFC 3629; Unicode 15 table 3-7), whole or in pieces. A piece may end anywhere,
+ * also inside a code point; a fault is found at the first byte that no valid text could have there,
+ * not at the end of the text: that is what RFC 6455 calls failing fast. Runs of ASCII are skipped a
  * vector at a time. Pure functions, any thread. */
 #ifndef WIRE_UTF8_H
 #define WIRE_UTF8_H

@@ -38,9 +38,9 @@ TF_INLINE uint64_t load_be64(const uint8_t *p) {
 
 TF_INLINE bool takes_no_more(const tf_ws_t *ws) { return ws->state >= TF_WS_CLOSE_RECEIVED; }
 
-/* Delivers the run of whole, unfragmented, unmasked data frames at p and returns what it stopped at:
- * the end, or a frame (or part of one) that feed_piece must take. It only ever stops before a
- * frame's first byte, and leaves every fault to feed_piece, so that rules are written once. Headers
+/* Delivers the run of whole, unfragmented, unmasked data frames at p and returns what it stopped
+ * at: the end, or a frame (or part of one) that the general path must take. It only stops before a
+ * frame's first byte, and leaves every fault to that path, so that rules are written once. Headers
  * are loaded without looking at end first: TF_BYTES_PAD bytes behind it are readable. */
 static const uint8_t *feed_in_place(tf_ws_t *ws, const uint8_t *bytes, const uint8_t *end) {
   const uint8_t *p           = bytes;

@@ -7,10 +7,10 @@
  * caller's assembly memory. Either way the message is handed over with TF_BYTES_PAD readable bytes
  * behind it, so every borrowed buffer must have them too (tf/io.h promises it).
  *
- * Every rule is checked in the order in which its bytes arrive, every size before a byte of payload is
- * copied, so the outcome (callbacks, fault, ledger) does not depend on the segmentation. A violation
- * is final: feed returns its code, the caller sends the close frame that tf_ws_write_close_answer
- * makes, drops the connection and reports.
+ * Every rule is checked in the order in which its bytes arrive, every size before a byte of payload
+ * is copied, so the outcome (callbacks, fault, ledger) does not depend on the segmentation. A
+ * violation is final: feed returns its code, the caller sends the close frame that
+ * tf_ws_write_close_answer makes, drops the connection and reports.
  *
  * No extension is supported: a set RSV bit is a violation.
  *
@@ -164,10 +164,9 @@ typedef struct tf_ws {
   bool            ping_pending; /* a ping came that no tf_ws_write_pong has answered */
   bool            close_sent;   /* our close frame was written */
   tf_utf8_t       utf8;
-  uint8_t         head_cnt;    /* bytes of a straddling header kept in head */
-  uint8_t         frame_b0;    /* FIN and opcode of the frame under way */
-  uint8_t         mask_key[4]; /* of the frame under way; zero when unmasked */
-  uint8_t         frame_head_bytes;
+  uint8_t         head_cnt;        /* bytes of a straddling header kept in head */
+  uint8_t         frame_b0;        /* FIN and opcode of the frame under way */
+  uint8_t         mask_key[4];     /* of the frame under way; zero when unmasked */
   uint8_t         fault;           /* tf_ws_fault_t: the first one */
   uint16_t        peer_close_code; /* from its close frame; 1005 if it had none; 0: none came */
   uint32_t        fragment_cnt;
@@ -187,10 +186,10 @@ typedef struct tf_ws {
 /* Bytes of assembly memory that a message limit needs (0 means the default limit). */
 size_t tf_ws_assembly_bytes(size_t message_bytes_max);
 
-/* Starts a stream right behind the upgrade. assembly: tf_ws_assembly_bytes(message_bytes_max) bytes,
- * the caller's until the stream is no longer fed; one per connection. Fails with E_CORE_ARGUMENT for
- * a limit out of range, a missing callback or, in the client role, a missing random. Nothing to
- * fini. To reconnect, init again; counts start at 0. */
+/* Starts a stream right behind the upgrade. assembly: tf_ws_assembly_bytes(message_bytes_max)
+ * bytes, the caller's until the stream is no longer fed; one per connection. Fails with
+ * E_CORE_ARGUMENT for a limit out of range, a missing callback or, in the client role, a missing
+ * random. Nothing to fini. To reconnect, init again; counts start at 0. */
 tf_err_t tf_ws_init(tf_ws_t *ws, const tf_ws_config_t *config, const tf_ws_handler_t *handler,
                     uint8_t *assembly);
 
@@ -205,7 +204,7 @@ tf_err_t tf_ws_feed(tf_ws_t *ws, const uint8_t *bytes, size_t bytes_cnt);
 void tf_ws_stop(tf_ws_t *ws);
 
 /* The transport ended. Returns 0 when the peer's close frame had come (or the stream was stopped),
- * otherwise E_WIRE_WS_PROTOCOL with fault set to one of the EOF_ faults, unless it was set before. */
+ * otherwise E_WIRE_WS_PROTOCOL with fault set to one of the EOF_ faults, unless set before. */
 tf_err_t tf_ws_eof(tf_ws_t *ws);
 
 /* Sets the thread's error record from ws->fault and returns its code; 0 without a fault. */
@@ -231,11 +230,11 @@ size_t tf_ws_write_header(uint8_t *buf, tf_ws_opcode_t opcode, bool fin, uint64_
 void tf_ws_mask(uint8_t *target, const uint8_t *source, size_t cnt, const uint8_t key[4],
                 size_t phase);
 
-/* Writes a whole frame (masked with a fresh key in the client role) to buf. Returns its length; 0 and
- * nothing written when it does not fit in cap, the opcode is a control one with more than 125 bytes
- * or without fin, the opcode is TF_WS_CLOSE (use tf_ws_write_close), or our close frame is out
- * already. Fragments: first TEXT or BINARY with fin false, then CONTINUATION; their order is the
- * caller's duty. payload may be NULL when payload_cnt is 0. */
+/* Writes a whole frame (masked with a fresh key in the client role) to buf. Returns its length; 0
+ * and nothing written when it does not fit in cap, the opcode is a control one with more than 125
+ * bytes or without fin, the opcode is TF_WS_CLOSE (use tf_ws_write_close), or our close frame is
+ * out already. Fragments: first TEXT or BINARY with fin false, then CONTINUATION; their order is
+ * the caller's duty. payload may be NULL when payload_cnt is 0. */
 size_t tf_ws_write_frame(tf_ws_t *ws, uint8_t *buf, size_t cap, tf_ws_opcode_t opcode, bool fin,
                          const void *payload, size_t payload_cnt);
 
@@ -244,8 +243,8 @@ size_t tf_ws_write_frame(tf_ws_t *ws, uint8_t *buf, size_t cap, tf_ws_opcode_t o
 size_t tf_ws_write_pong(tf_ws_t *ws, uint8_t *buf, size_t cap);
 
 /* Our close frame, once: 0 when it is out already, does not fit, or the code is not valid.
- * TF_WS_CLOSE_NO_STATUS writes one without payload. reason: UTF-8, cut at 123 bytes on a code point;
- * may be NULL. Moves the state to CLOSE_SENT, or CLOSED when the peer's has come. */
+ * TF_WS_CLOSE_NO_STATUS writes one without payload. reason: UTF-8, cut at 123 bytes on a code
+ * point; may be NULL. Moves the state to CLOSE_SENT, or CLOSED when the peer's has come. */
 size_t tf_ws_write_close(tf_ws_t *ws, uint8_t *buf, size_t cap, uint16_t code, const char *reason);
 
 /* The close frame that answers what happened: the fault's code after a violation, the peer's own

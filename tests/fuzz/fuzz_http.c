@@ -1,5 +1,5 @@
-/* Heads, bodies and upgrades. The first byte chooses what is read, the second the segmentation; read
- * whole and in pieces, the outcome must be the same. */
+/* Heads, bodies and upgrades. The first byte chooses what is read, the second the segmentation;
+ * read whole and in pieces, the outcome must be the same. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* The main of a fuzz target where there is no libFuzzer: runs each seed, each of its prefixes, and a
- * fixed set of mutations, every input in a heap block of its own size so that asan sees its end.
+/* The main of a fuzz target where there is no libFuzzer: runs each seed, each of its prefixes, and
+ * a fixed set of mutations, every input in a heap block of its own size so that asan sees its end.
  * Crashes on the input that crashes; its name and mutation are printed before. */
 #include <dirent.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
-/* TLS 1.3 records as an attacker without the key and as one with it: the input is a list of records,
- * some sealed properly around the fuzzer's inner content, some raw. Read whole into a large buffer and
- * in pieces into a small one, the plaintext and the end must be the same. */
+/* TLS 1.3 records as an attacker without the key and as one with it: the input is a list of
+ * records, some sealed properly around the fuzzer's inner content, some raw. Read whole into a
+ * large buffer and in pieces into a small one, the plaintext and the end must be the same. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* libwebsockets as the other side: an echo server, or a client that checks an echo server; each for a
- * forked child, from which it does not return. */
+/* libwebsockets as the other side: an echo server, or a client that checks an echo server; each for
+ * a forked child, from which it does not return. */
 #ifndef TESTS_LWS_PEER_H
 #define TESTS_LWS_PEER_H
 

@@ -1,5 +1,5 @@
-/* A blocking pump between a loopback socket and the state machines: TLS or not, upgrade, frames. For
- * tests against other implementations; every wait ends after PUMP_WAIT_S. */
+/* A blocking pump between a loopback socket and the state machines: TLS or not, upgrade, frames.
+ * For tests against other implementations; every wait ends after PUMP_WAIT_S. */
 #ifndef TESTS_PUMP_H
 #define TESTS_PUMP_H
 
@@ -47,8 +47,8 @@ tf_err_t pump_accept(pump_t *pump);
 
 /* Sends plaintext, through TLS where there is. */
 bool pump_send(pump_t *pump, const void *bytes, size_t cnt);
-/* Waits for bytes and returns their plaintext (in plain, or in rx without TLS); 0: nothing yet, or the
- * end (eof is set); < 0: TLS failed. */
+/* Waits for bytes and returns their plaintext (in plain, or in rx without TLS); 0: nothing yet, or
+ * the end (eof is set); < 0: TLS failed. */
 int pump_receive(pump_t *pump, const uint8_t **bytes);
 /* Waits for bytes and feeds the frames in them. false: the end, or an error in err. */
 bool pump_step(pump_t *pump);

@@ -38,35 +38,37 @@ static void wrong_answers_are_refused_with_their_reason_at_every_split(void **st
 #define SWITCH     "HTTP/1.1 101 Switching Protocols\r\n"
   static const struct {
     const char *text, *word;
+    /* clang-format off */
   } cases[] = {
-      {SWITCH CONNECTION ACCEPT "\r\n",                                                          "no Upgrade"                        },
-      {SWITCH UPGRADE ACCEPT "\r\n",                                                             "Connection"                        },
-      {SWITCH UPGRADE CONNECTION "\r\n",                                                         "no Sec-WebSocket-Accept"           },
-      {SWITCH UPGRADE UPGRADE CONNECTION ACCEPT "\r\n",                                          "more than one Upgrade"             },
-      {SWITCH UPGRADE CONNECTION ACCEPT ACCEPT "\r\n",                                           "more than one Sec-WebSocket-Accept"},
-      {SWITCH "Upgrade: h2c\r\n" CONNECTION ACCEPT "\r\n",                                       "not websocket"                     },
-      {SWITCH UPGRADE "Connection: keep-alive\r\n" ACCEPT "\r\n",                                "Connection"                        },
+      {SWITCH CONNECTION ACCEPT "\r\n", "no Upgrade"},
+      {SWITCH UPGRADE ACCEPT "\r\n", "Connection"},
+      {SWITCH UPGRADE CONNECTION "\r\n", "no Sec-WebSocket-Accept"},
+      {SWITCH UPGRADE UPGRADE CONNECTION ACCEPT "\r\n", "more than one Upgrade"},
+      {SWITCH UPGRADE CONNECTION ACCEPT ACCEPT "\r\n", "more than one Sec-WebSocket-Accept"},
+      {SWITCH "Upgrade: h2c\r\n" CONNECTION ACCEPT "\r\n", "not websocket"},
+      {SWITCH UPGRADE "Connection: keep-alive\r\n" ACCEPT "\r\n", "Connection"},
       {SWITCH UPGRADE CONNECTION "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-       "does not match"                                                                                                              },
-      {SWITCH UPGRADE CONNECTION "Sec-WebSocket-Accept: " RFC_ACCEPT "=\r\n\r\n",                "does not match"                    },
-      {GOOD "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",                              "extension"                         },
-      {GOOD "Sec-WebSocket-Extensions:\r\n\r\n",                                                 "extension"                         },
-      {GOOD "Sec-WebSocket-Protocol: chat\r\n\r\n",                                              "subprotocol"                       },
-      {GOOD "Content-Length: 5\r\n\r\n",                                                         "body"                              },
-      {GOOD "Transfer-Encoding: chunked\r\n\r\n",                                                "body"                              },
-      {"HTTP/1.0 101 Switching\r\n" UPGRADE CONNECTION ACCEPT "\r\n",                            "HTTP/1.0"                          },
-      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",                                         "status 200 OK: \"hi\""             },
+       "does not match"},
+      {SWITCH UPGRADE CONNECTION "Sec-WebSocket-Accept: " RFC_ACCEPT "=\r\n\r\n", "does not match"},
+      {GOOD "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", "extension"},
+      {GOOD "Sec-WebSocket-Extensions:\r\n\r\n", "extension"},
+      {GOOD "Sec-WebSocket-Protocol: chat\r\n\r\n", "subprotocol"},
+      {GOOD "Content-Length: 5\r\n\r\n", "body"},
+      {GOOD "Transfer-Encoding: chunked\r\n\r\n", "body"},
+      {"HTTP/1.0 101 Switching\r\n" UPGRADE CONNECTION ACCEPT "\r\n", "HTTP/1.0"},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "status 200 OK: \"hi\""},
       {"HTTP/1.1 301 Moved Permanently\r\nLocation: https://evil/\r\nContent-Length: 0\r\n\r\n",
-       "status 301"                                                                                                                  },
+       "status 301"},
       {"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 33\r\nContent-Length: 4\r\n\r\nwait",
-       "status 429 Too Many Requests, retry after 33 s: \"wait\""                                                                    },
-      {"HTTP/1.1 503 \r\nContent-Length: 3\r\n\r\n\x01\"\xff",                                   "status 503 : \"...\""              },
+       "status 429 Too Many Requests, retry after 33 s: \"wait\""},
+      {"HTTP/1.1 503 \r\nContent-Length: 3\r\n\r\n\x01\"\xff", "status 503 : \"...\""},
       {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-       "status 403"                                                                                                                  },
+       "status 403"},
       {"HTTP/1.1 100 a\r\n\r\nHTTP/1.1 102 b\r\n\r\nHTTP/1.1 103 c\r\n\r\nHTTP/1.1 100 d\r\n\r\n"
-       "HTTP/1.1 100 e\r\n\r\n",                                                          "interim"                           },
-      {"<html>captive portal</html>\r\n",                                                        "stream.example.com"                },
+       "HTTP/1.1 100 e\r\n\r\n", "interim"},
+      {"<html>captive portal</html>\r\n", "stream.example.com"},
   };
+  /* clang-format on */
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     for (size_t cut = 1; cut <= strlen(cases[i].text); cut++) {
       size_t    taken;
@@ -138,26 +140,28 @@ static void wrong_requests_are_answered_with_their_status(void **state) {
   static const struct {
     const char *text;
     int         status;
+    /* clang-format off */
   } cases[] = {
-      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "\r\n",                               0  },
-      {"POST / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "\r\n",                              405},
-      {"GET / HTTP/1.0\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "\r\n",                               400},
-      {"GET / HTTP/1.1\r\n" REQ_UP REQ_KEY REQ_VER "\r\n",                                        400},
-      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_HOST REQ_UP REQ_KEY REQ_VER "\r\n",                      400},
-      {"GET / HTTP/1.1\r\n" REQ_HOST CONNECTION REQ_KEY REQ_VER "\r\n",                           400},
-      {"GET / HTTP/1.1\r\n" REQ_HOST UPGRADE REQ_KEY REQ_VER "\r\n",                              400},
-      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_VER "\r\n",                                       400},
-      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_KEY REQ_VER "\r\n",                       400},
-      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP "Sec-WebSocket-Key: short\r\n" REQ_VER "\r\n",        400},
+      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "\r\n", 0},
+      {"POST / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "\r\n", 405},
+      {"GET / HTTP/1.0\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "\r\n", 400},
+      {"GET / HTTP/1.1\r\n" REQ_UP REQ_KEY REQ_VER "\r\n", 400},
+      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_HOST REQ_UP REQ_KEY REQ_VER "\r\n", 400},
+      {"GET / HTTP/1.1\r\n" REQ_HOST CONNECTION REQ_KEY REQ_VER "\r\n", 400},
+      {"GET / HTTP/1.1\r\n" REQ_HOST UPGRADE REQ_KEY REQ_VER "\r\n", 400},
+      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_VER "\r\n", 400},
+      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_KEY REQ_VER "\r\n", 400},
+      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP "Sec-WebSocket-Key: short\r\n" REQ_VER "\r\n", 400},
       {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP
        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZR==\r\n" REQ_VER "\r\n",
-       400                                                                                           },
-      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY "\r\n",                                       426},
-      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY "Sec-WebSocket-Version: 8\r\n\r\n",           426},
-      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "Content-Length: 3\r\n\r\n",          400},
+       400},
+      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY "\r\n", 426},
+      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY "Sec-WebSocket-Version: 8\r\n\r\n", 426},
+      {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "Content-Length: 3\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n" REQ_HOST REQ_UP REQ_KEY REQ_VER "Transfer-Encoding: chunked\r\n\r\n",
-       400                                                                                           },
+       400},
   };
+  /* clang-format on */
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     const char *why = NULL;
     assert_int_equal(check_request(cases[i].text, &why), cases[i].status);

@@ -139,46 +139,48 @@ static void certificates_that_do_not_verify_are_refused_with_their_reason(void *
     const char *what, *host, *word;
     cert_spec_t spec;
     bool        by_bounded;
+    /* clang-format off */
   } cases[] = {
       {"expired",
-       "a.test",                                    "expired",
+       "a.test", "expired",
        {.cn = "x", .san = "DNS:a.test", .from_s = -7200, .until_s = -3600},
-       false                                                                                                      },
+       false},
       {"not yet valid",
-       "a.test",                                    "not yet valid",
+       "a.test", "not yet valid",
        {.cn = "x", .san = "DNS:a.test", .from_s = 3600, .until_s = 7200},
-       false                                                                                                      },
-      {"wrong host",                      "b.test", "ostname mismatch",    {.cn = "x", .san = "DNS:a.test"}, false},
-      {"common name only",                "a.test", "ostname mismatch",    {.cn = "a.test"},                 false},
+       false},
+      {"wrong host", "b.test", "ostname mismatch", {.cn = "x", .san = "DNS:a.test"}, false},
+      {"common name only", "a.test", "ostname mismatch", {.cn = "a.test"}, false},
       {"parent of the name",
-       "a.b.test",                                  "ostname mismatch",
+       "a.b.test", "ostname mismatch",
        {.cn = "x", .san = "DNS:b.test"},
-       false                                                                                                      },
+       false},
       {"wildcard over two labels",
-       "a.b.c.test",                                "ostname mismatch",
+       "a.b.c.test", "ostname mismatch",
        {.cn = "x", .san = "DNS:*.c.test"},
-       false                                                                                                      },
+       false},
       {"partial wildcard",
-       "wss.c.test",                                "ostname mismatch",
+       "wss.c.test", "ostname mismatch",
        {.cn = "x", .san = "DNS:w*.c.test"},
-       false                                                                                                      },
+       false},
       {"address given as a name",
-       "127.0.0.1",                                 "IP address mismatch",
+       "127.0.0.1", "IP address mismatch",
        {.cn = "x", .san = "DNS:127.0.0.1"},
-       false                                                                                                      },
+       false},
       {"another address",
-       "127.0.0.1",                                 "IP address mismatch",
+       "127.0.0.1", "IP address mismatch",
        {.cn = "x", .san = "IP:127.0.0.2"},
-       false                                                                                                      },
+       false},
       {"for clients only",
-       "a.test",                                    "purpose",
+       "a.test", "purpose",
        {.cn = "x", .san = "DNS:a.test", .usage = "clientAuth"},
-       false                                                                                                      },
+       false},
       {"outside the issuer's constraint",
-       "a.test",                                    "subtree",
+       "a.test", "subtree",
        {.cn = "x", .san = "DNS:a.test"},
-       true                                                                                                       },
+       true},
   };
+  /* clang-format on */
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++)
     refuse_leaf(cases[i].what, &cases[i].spec, cases[i].by_bounded ? &bounded : &root,
                 cases[i].host, cases[i].word);
@@ -490,7 +492,8 @@ static void a_full_send_buffer_takes_nothing(void **state) {
   stop(&pair);
 }
 
-/* On a thread of its own, so that its first call, its tickets and a key update are under the seal. */
+/* On a thread of its own, so that its first call, its tickets and a key update are under the seal.
+ * */
 static void *read_and_write_sealed(void *arg) {
   static uint8_t text[230], plain[TF_TLS_RECORD_BYTES_MAX];
   (void)arg;

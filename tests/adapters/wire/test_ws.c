@@ -96,18 +96,20 @@ static void framing_carries_every_length_form(void **state) {
 
 static void pings_and_pongs_come_at_their_place(void **state) {
   (void)state;
+  /* clang-format off */
   static const ws_case_t cases[] = {
-      {"2.1 empty",             "P:",                                      NULL,  0,                          0},
-      {"2.2 text",              "P:hello",                                 NULL,  0,                          0},
-      {"2.3 not UTF-8",         "P:#00fffefdfcfb00ff",                     NULL,  0,                          0},
-      {"2.4 125 bytes",         "P:*125",                                  NULL,  0,                          0},
-      {"2.5 126 bytes",         "P:*126",                                  "",    TF_WS_FAULT_CONTROL_LENGTH, 0},
-      {"2.5 pong of 126 bytes", "T:a O:*126",                              "T:a", TF_WS_FAULT_CONTROL_LENGTH, 0},
-      {"2.7 pong",              "O:",                                      NULL,  0,                          0},
-      {"2.8 pong with payload", "O:unasked",                               NULL,  0,                          0},
-      {"2.9 pong then ping",    "O:unasked P:now",                         NULL,  0,                          0},
-      {"2.10 ten pings",        "P:0 P:1 P:2 P:3 P:4 P:5 P:6 P:7 P:8 P:9", NULL,  0,                          0},
+      {"2.1 empty", "P:", NULL, 0, 0},
+      {"2.2 text", "P:hello", NULL, 0, 0},
+      {"2.3 not UTF-8", "P:#00fffefdfcfb00ff", NULL, 0, 0},
+      {"2.4 125 bytes", "P:*125", NULL, 0, 0},
+      {"2.5 126 bytes", "P:*126", "", TF_WS_FAULT_CONTROL_LENGTH, 0},
+      {"2.5 pong of 126 bytes", "T:a O:*126", "T:a", TF_WS_FAULT_CONTROL_LENGTH, 0},
+      {"2.7 pong", "O:", NULL, 0, 0},
+      {"2.8 pong with payload", "O:unasked", NULL, 0, 0},
+      {"2.9 pong then ping", "O:unasked P:now", NULL, 0, 0},
+      {"2.10 ten pings", "P:0 P:1 P:2 P:3 P:4 P:5 P:6 P:7 P:8 P:9", NULL, 0, 0},
   };
+  /* clang-format on */
   RUN_TABLE(cases);
 }
 
@@ -139,49 +141,53 @@ static void reserved_opcodes_fail_the_stream(void **state) {
 
 static void fragments_make_one_message(void **state) {
   (void)state;
+  /* clang-format off */
   static const ws_case_t cases[] = {
-      {"5.1 fragmented ping",                 "p:frag C:ment",                      "",                       TF_WS_FAULT_CONTROL_FRAGMENTED, 0},
-      {"5.2 fragmented pong",                 "o:frag C:ment",                      "",                       TF_WS_FAULT_CONTROL_FRAGMENTED, 0},
-      {"fragmented close",                    "x: C:",                              "",                       TF_WS_FAULT_CONTROL_FRAGMENTED, 0},
-      {"5.3 two fragments",                   "t:frag C:ment",                      "T:fragment",             0,                              0},
-      {"5.6 ping between",                    "t:frag P:ping C:ment",               "P:ping T:fragment",      0,                              0},
-      {"5.9 continuation of nothing",         "C:x T:hello",                        "",                       TF_WS_FAULT_CONTINUATION,       0},
-      {"5.10 after a message",                "T:a C:x T:hello",                    "T:a",                    TF_WS_FAULT_CONTINUATION,       0},
-      {"5.12 unfinished continuation",        "c:x T:hello",                        "",                       TF_WS_FAULT_CONTINUATION,       0},
-      {"5.15 continuation behind the end",    "t:a C:b c:c T:d C:e",                "T:ab",                   TF_WS_FAULT_CONTINUATION,
-       0                                                                                                                                       },
-      {"5.16 repeated",                       "c:f t:f C:f",                        "",                       TF_WS_FAULT_CONTINUATION,       0},
-      {"5.18 two beginnings",                 "t:frag T:ment",                      "",                       TF_WS_FAULT_INTERLEAVED,        0},
-      {"binary within text",                  "t:frag B:ment",                      "",                       TF_WS_FAULT_INTERLEAVED,        0},
-      {"5.19 pings between five",             "t:f1 c:f2 P:p1 c:f3 c:f4 P:p2 C:f5", "P:p1 P:p2 T:f1f2f3f4f5", 0,
-       0                                                                                                                                       },
-      {"binary fragments",                    "b:#00 c:#ff c: C:#80 T:x",           "B:#00ff80 T:x",          0,                              0},
-      {"empty fragments",                     "t: c: C: b: C:",                     "T: B:",                  0,                              0},
-      {"10 auto-fragmentation",               "t:*1300 c:*1300 c:*1300 C:*7",       "T:*3907",                0,                              0},
-      {"control frames of all kinds between", "t:a P:1 O:2 c:b P: C:c",             "P:1 O:2 P: T:abc",       0,                              0},
+      {"5.1 fragmented ping", "p:frag C:ment", "", TF_WS_FAULT_CONTROL_FRAGMENTED, 0},
+      {"5.2 fragmented pong", "o:frag C:ment", "", TF_WS_FAULT_CONTROL_FRAGMENTED, 0},
+      {"fragmented close", "x: C:", "", TF_WS_FAULT_CONTROL_FRAGMENTED, 0},
+      {"5.3 two fragments", "t:frag C:ment", "T:fragment", 0, 0},
+      {"5.6 ping between", "t:frag P:ping C:ment", "P:ping T:fragment", 0, 0},
+      {"5.9 continuation of nothing", "C:x T:hello", "", TF_WS_FAULT_CONTINUATION, 0},
+      {"5.10 after a message", "T:a C:x T:hello", "T:a", TF_WS_FAULT_CONTINUATION, 0},
+      {"5.12 unfinished continuation", "c:x T:hello", "", TF_WS_FAULT_CONTINUATION, 0},
+      {"5.15 continuation behind the end", "t:a C:b c:c T:d C:e", "T:ab", TF_WS_FAULT_CONTINUATION,
+       0},
+      {"5.16 repeated", "c:f t:f C:f", "", TF_WS_FAULT_CONTINUATION, 0},
+      {"5.18 two beginnings", "t:frag T:ment", "", TF_WS_FAULT_INTERLEAVED, 0},
+      {"binary within text", "t:frag B:ment", "", TF_WS_FAULT_INTERLEAVED, 0},
+      {"5.19 pings between five", "t:f1 c:f2 P:p1 c:f3 c:f4 P:p2 C:f5", "P:p1 P:p2 T:f1f2f3f4f5", 0,
+       0},
+      {"binary fragments", "b:#00 c:#ff c: C:#80 T:x", "B:#00ff80 T:x", 0, 0},
+      {"empty fragments", "t: c: C: b: C:", "T: B:", 0, 0},
+      {"10 auto-fragmentation", "t:*1300 c:*1300 c:*1300 C:*7", "T:*3907", 0, 0},
+      {"control frames of all kinds between", "t:a P:1 O:2 c:b P: C:c", "P:1 O:2 P: T:abc", 0, 0},
   };
+  /* clang-format on */
   RUN_TABLE(cases);
 }
 
 static void text_must_be_utf8_even_across_fragments(void **state) {
   (void)state;
+  /* clang-format off */
   static const ws_case_t cases[] = {
-      {"6.1 empty fragments",                "t: c:middle C:",                              "T:middle",                  0,                0},
-      {"6.2 split inside a code point",      "t:#cebae1 c:#bdb9cf c:#83cebc C:#ceb5",       //
-       "T:#cebae1bdb9cf83cebcceb5", 0,                0},
-      {"6.2 between",                        "t:#cebae1bdb9cf83 C:#cebcceb5",               "T:#cebae1bdb9cf83cebcceb5", 0,                0},
-      {"6.3 invalid",                        "T:#cebae1bdb9cf83cebcceb5eda080656469746564", "",                          TF_WS_FAULT_UTF8, 0},
-      {"6.3 invalid in a fragment",          "t:#cebae1bdb9 c:#cf83cebcceb5eda080 C:#65",   "",
-       TF_WS_FAULT_UTF8,                                                                                                                   0},
-      {"6.4 overlong later",                 "t:#cebae1bdb9cf83cebcceb5 c:#f4908080 C:#65", "",                          TF_WS_FAULT_UTF8,
-       0                                                                                                                                    },
-      {"incomplete at the end",              "T:#e282 T:a",                                 "",                          TF_WS_FAULT_UTF8, 0},
-      {"incomplete at the end of fragments", "t:#e2 C:#82",                                 "",                          TF_WS_FAULT_UTF8, 0},
-      {"completed by a second message",      "T:#e282 T:#ac",                               "",                          TF_WS_FAULT_UTF8, 0},
-      {"a ping within a code point",         "t:#e2 P:#82 C:#82ac",                         "P:#82 T:#e282ac",           0,                0},
-      {"binary need not be",                 "B:#ff B:#c080 b:#ed C:#a080",                 "B:#ff B:#c080 B:#eda080",   0,                0},
-      {"after a long ASCII run",             "T:*300 T:#ff",                                "T:*300",                    TF_WS_FAULT_UTF8, 0},
+      {"6.1 empty fragments", "t: c:middle C:", "T:middle", 0, 0},
+      {"6.2 split inside a code point", "t:#cebae1 c:#bdb9cf c:#83cebc C:#ceb5", //
+       "T:#cebae1bdb9cf83cebcceb5", 0, 0},
+      {"6.2 between", "t:#cebae1bdb9cf83 C:#cebcceb5", "T:#cebae1bdb9cf83cebcceb5", 0, 0},
+      {"6.3 invalid", "T:#cebae1bdb9cf83cebcceb5eda080656469746564", "", TF_WS_FAULT_UTF8, 0},
+      {"6.3 invalid in a fragment", "t:#cebae1bdb9 c:#cf83cebcceb5eda080 C:#65", "",
+       TF_WS_FAULT_UTF8, 0},
+      {"6.4 overlong later", "t:#cebae1bdb9cf83cebcceb5 c:#f4908080 C:#65", "", TF_WS_FAULT_UTF8,
+       0},
+      {"incomplete at the end", "T:#e282 T:a", "", TF_WS_FAULT_UTF8, 0},
+      {"incomplete at the end of fragments", "t:#e2 C:#82", "", TF_WS_FAULT_UTF8, 0},
+      {"completed by a second message", "T:#e282 T:#ac", "", TF_WS_FAULT_UTF8, 0},
+      {"a ping within a code point", "t:#e2 P:#82 C:#82ac", "P:#82 T:#e282ac", 0, 0},
+      {"binary need not be", "B:#ff B:#c080 b:#ed C:#a080", "B:#ff B:#c080 B:#eda080", 0, 0},
+      {"after a long ASCII run", "T:*300 T:#ff", "T:*300", TF_WS_FAULT_UTF8, 0},
   };
+  /* clang-format on */
   RUN_TABLE(cases);
 }
 
@@ -285,26 +291,28 @@ static void bad_utf8_fails_before_its_frame_is_whole(void **state) {
 
 static void close_frames_are_checked_and_end_the_stream(void **state) {
   (void)state;
+  /* clang-format off */
   static const ws_case_t cases[] = {
-      {"7.1.1 data behind",                 "T:a X:#03e8 T:b",             "T:a X:#03e8", 0,                          0},
-      {"7.1.2 second close",                "X:#03e8 X:#03e8",             "X:#03e8",     0,                          0},
-      {"7.1.3 ping behind",                 "X:#03e8 P:",                  "X:#03e8",     0,                          0},
-      {"7.1.4 text behind",                 "X: T:b",                      "X:",          0,                          0},
-      {"7.1.5 within a fragmented message", "t:a X:#03e8 C:b",             "X:#03e8",     0,                          0},
-      {"garbage behind",                    "X:#03e8 R:ffffffff",          "X:#03e8",     0,                          0},
-      {"7.3.1 no payload",                  "X:",                          NULL,          0,                          0},
-      {"7.3.2 one byte",                    "X:a",                         "",            TF_WS_FAULT_CLOSE_PAYLOAD,  0},
-      {"7.3.3 two bytes",                   "X:#03e8",                     NULL,          0,                          0},
-      {"7.3.4 reason",                      "X:#03e848656c6c6f",           NULL,          0,                          0},
+      {"7.1.1 data behind", "T:a X:#03e8 T:b", "T:a X:#03e8", 0, 0},
+      {"7.1.2 second close", "X:#03e8 X:#03e8", "X:#03e8", 0, 0},
+      {"7.1.3 ping behind", "X:#03e8 P:", "X:#03e8", 0, 0},
+      {"7.1.4 text behind", "X: T:b", "X:", 0, 0},
+      {"7.1.5 within a fragmented message", "t:a X:#03e8 C:b", "X:#03e8", 0, 0},
+      {"garbage behind", "X:#03e8 R:ffffffff", "X:#03e8", 0, 0},
+      {"7.3.1 no payload", "X:", NULL, 0, 0},
+      {"7.3.2 one byte", "X:a", "", TF_WS_FAULT_CLOSE_PAYLOAD, 0},
+      {"7.3.3 two bytes", "X:#03e8", NULL, 0, 0},
+      {"7.3.4 reason", "X:#03e848656c6c6f", NULL, 0, 0},
       {"7.3.5 longest",
        "X:#" /* 2 + 123 bytes */
        "03e861616161616161616161616161616161616161616161616161616161616161616161616161616161616161"
        "616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161"
-       "6161616161616161616161616161616161616161616161616161616161616161", NULL,          0,                          0},
-      {"7.3.6 too long",                    "X:*126",                      "",            TF_WS_FAULT_CONTROL_LENGTH, 0},
-      {"7.5 reason not UTF-8",              "X:#03e8cebaedb080",           "",            TF_WS_FAULT_UTF8,           0},
-      {"reason cut inside a code point",    "X:#03e8e282",                 "",            TF_WS_FAULT_UTF8,           0},
+       "6161616161616161616161616161616161616161616161616161616161616161", NULL, 0, 0},
+      {"7.3.6 too long", "X:*126", "", TF_WS_FAULT_CONTROL_LENGTH, 0},
+      {"7.5 reason not UTF-8", "X:#03e8cebaedb080", "", TF_WS_FAULT_UTF8, 0},
+      {"reason cut inside a code point", "X:#03e8e282", "", TF_WS_FAULT_UTF8, 0},
   };
+  /* clang-format on */
   RUN_TABLE(cases);
   static const int valid[]   = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010,
                                 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999};
@@ -325,27 +333,29 @@ static void close_frames_are_checked_and_end_the_stream(void **state) {
 
 static void headers_that_the_suite_never_tests_fail_too(void **state) {
   (void)state;
+  /* clang-format off */
   static const ws_case_t cases[] = {
-      {"masked from a server",                      "T:a R:818000000000",           "T:a", TF_WS_FAULT_MASKED,         1},
-      {"masked ping from a server",                 "R:898000000000",               "",    TF_WS_FAULT_MASKED,         1},
-      {"masked and too long: the mask comes first", "R:89fe",                       "",    TF_WS_FAULT_MASKED,         1},
-      {"unmasked from a client",                    "T:a R:810161",                 "T:a", TF_WS_FAULT_UNMASKED,       2},
-      {"unmasked close from a client",              "R:8800",                       "",    TF_WS_FAULT_UNMASKED,       2},
-      {"16-bit length of 0",                        "R:817e0000",                   "",    TF_WS_FAULT_LENGTH_FORM,    1},
-      {"16-bit length of 125",                      "T:a R:827e007d T:b",           "T:a", TF_WS_FAULT_LENGTH_FORM,    1},
-      {"16-bit length of 125, masked",              "R:82fe007d",                   "",    TF_WS_FAULT_LENGTH_FORM,    2},
-      {"64-bit length of 0",                        "R:827f0000000000000000",       "",    TF_WS_FAULT_LENGTH_FORM,    1},
-      {"64-bit length of 65535",                    "R:827f000000000000ffff",       "",    TF_WS_FAULT_LENGTH_FORM,    1},
-      {"64-bit length of 65535, masked",            "R:82ff000000000000ffff",       "",    TF_WS_FAULT_LENGTH_FORM,    2},
-      {"top bit",                                   "R:827f8000000000000001",       "",    TF_WS_FAULT_LENGTH_TOP_BIT, 1},
-      {"top bit, masked",                           "R:82ff80",                     "",    TF_WS_FAULT_LENGTH_TOP_BIT, 2},
-      {"2^63 - 1",                                  "R:827f7fffffffffffffff",       "",    TF_WS_FAULT_MESSAGE_BYTES,  1},
-      {"2^64 - 14: header and length wrap",         "R:827ffffffffffffffff2",       "",
-       TF_WS_FAULT_LENGTH_TOP_BIT,                                                                                     1},
-      {"2^32 + 5",                                  "R:827f0000000100000005",       "",    TF_WS_FAULT_MESSAGE_BYTES,  1},
-      {"2^32 + 5 behind a fragment",                "t:abc R:807f0000000100000005", "",    TF_WS_FAULT_MESSAGE_BYTES,
-       1                                                                                                                },
+      {"masked from a server", "T:a R:818000000000", "T:a", TF_WS_FAULT_MASKED, 1},
+      {"masked ping from a server", "R:898000000000", "", TF_WS_FAULT_MASKED, 1},
+      {"masked and too long: the mask comes first", "R:89fe", "", TF_WS_FAULT_MASKED, 1},
+      {"unmasked from a client", "T:a R:810161", "T:a", TF_WS_FAULT_UNMASKED, 2},
+      {"unmasked close from a client", "R:8800", "", TF_WS_FAULT_UNMASKED, 2},
+      {"16-bit length of 0", "R:817e0000", "", TF_WS_FAULT_LENGTH_FORM, 1},
+      {"16-bit length of 125", "T:a R:827e007d T:b", "T:a", TF_WS_FAULT_LENGTH_FORM, 1},
+      {"16-bit length of 125, masked", "R:82fe007d", "", TF_WS_FAULT_LENGTH_FORM, 2},
+      {"64-bit length of 0", "R:827f0000000000000000", "", TF_WS_FAULT_LENGTH_FORM, 1},
+      {"64-bit length of 65535", "R:827f000000000000ffff", "", TF_WS_FAULT_LENGTH_FORM, 1},
+      {"64-bit length of 65535, masked", "R:82ff000000000000ffff", "", TF_WS_FAULT_LENGTH_FORM, 2},
+      {"top bit", "R:827f8000000000000001", "", TF_WS_FAULT_LENGTH_TOP_BIT, 1},
+      {"top bit, masked", "R:82ff80", "", TF_WS_FAULT_LENGTH_TOP_BIT, 2},
+      {"2^63 - 1", "R:827f7fffffffffffffff", "", TF_WS_FAULT_MESSAGE_BYTES, 1},
+      {"2^64 - 14: header and length wrap", "R:827ffffffffffffffff2", "",
+       TF_WS_FAULT_LENGTH_TOP_BIT, 1},
+      {"2^32 + 5", "R:827f0000000100000005", "", TF_WS_FAULT_MESSAGE_BYTES, 1},
+      {"2^32 + 5 behind a fragment", "t:abc R:807f0000000100000005", "", TF_WS_FAULT_MESSAGE_BYTES,
+       1},
   };
+  /* clang-format on */
   RUN_TABLE(cases);
 }
 

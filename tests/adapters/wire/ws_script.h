@@ -6,8 +6,8 @@
  *   P: O: X:          ping, pong, close                   p: o: x: without FIN
  *   R:hex             raw bytes, never masked
  *
- * A payload is text without blanks, "#hex", or "*n" for n bytes 'a'. Callbacks are logged in the same
- * language, normalised, so that an expectation is a script too. */
+ * A payload is text without blanks, "#hex", or "*n" for n bytes 'a'. Callbacks are logged in the
+ * same language, normalised, so that an expectation is a script too. */
 #ifndef TESTS_WS_SCRIPT_H
 #define TESTS_WS_SCRIPT_H
 
