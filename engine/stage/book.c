@@ -251,7 +251,7 @@ static void on_level(tf_book_keeper_t *k, const tf_event_t *e) {
     return;
   }
   if (TF_LIKELY(!k->collecting)) {
-    apply(k, &level);
+    if (TF_LIKELY(level.venue_seq >= k->apply_from)) apply(k, &level); /* else: in the snapshot */
   } else if (k->pending_cnt < k->pending_max) {
     k->pending[k->pending_cnt++] = level;
   } else {
@@ -276,6 +276,7 @@ static void on_status(tf_book_keeper_t *k, const tf_event_t *e) {
     if (k->pending[i].venue_seq >= e->u.status.apply_from) apply(k, &k->pending[i]);
   k->pending_cnt = 0;
   k->collecting  = false;
+  k->apply_from  = e->u.status.apply_from;
 }
 
 void tf_book_on_event(tf_book_keeper_t *k, const tf_event_t *e) {

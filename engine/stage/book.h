@@ -33,6 +33,7 @@ typedef struct tf_book_keeper {
   bool               collecting;   /* deltas go to pending, not to the book */
   bool               pending_lost; /* pending was too small: cannot be bridged */
   bool               has_scale;
+  uint64_t           apply_from; /* older deltas are part of the snapshot already */
   uint32_t           pending_cnt, pending_max;
   tf_book_pending_t *pending;
   uint64_t           truncated_levels;  /* left out of a full side */

@@ -69,7 +69,7 @@ typedef struct tf_event {
     } ticker;
     struct {
       uint64_t book_state; /* tf_book_state_t: what the book becomes */
-      uint64_t apply_from; /* OK after a snapshot: pending deltas with venue_seq >= this apply */
+      uint64_t apply_from; /* OK after a snapshot: deltas from this venue_seq on apply */
       uint64_t gap_first;  /* GAP: first and last venue sequence that are missing */
       uint64_t gap_last;
     } status;

@@ -73,6 +73,15 @@ static void bridging_applies_exactly_the_levels_that_the_feed_named(void **state
   assert_int_equal(best(true), 110);
 }
 
+static void deltas_that_come_late_but_are_in_the_snapshot_are_passed_over(void **state) {
+  (void)state;
+  synced(); /* apply_from 6 */
+  level(false, 105, 4, 5, 0, 0);
+  assert_int_equal(best(false), 100);
+  level(false, 104, 4, 6, 0, 0);
+  assert_int_equal(best(false), 104);
+}
+
 static void gap_freezes_the_book_until_the_next_snapshot_is_bridged(void **state) {
   (void)state;
   synced();
@@ -238,6 +247,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(deltas_before_the_snapshot_do_not_touch_the_book),
       cmocka_unit_test(bridging_applies_exactly_the_levels_that_the_feed_named),
+      cmocka_unit_test(deltas_that_come_late_but_are_in_the_snapshot_are_passed_over),
       cmocka_unit_test(gap_freezes_the_book_until_the_next_snapshot_is_bridged),
       cmocka_unit_test(pending_overflow_never_yields_a_book_that_says_ok),
       cmocka_unit_test(crossed_book_says_so_and_heals),
