@@ -128,9 +128,10 @@ static void deleting_an_unknown_level_changes_nothing(void **state) {
 static void finer_prices_refine_the_scale_without_losing_a_level(void **state) {
   (void)state;
   synced();
-  tf_event_t e    = {.kind = TF_EVENT_BOOK, .price_exp = -4, .qty_exp = -3};
-  e.u.level.price = 10001;
-  e.u.level.qty   = 5;
+  tf_event_t e        = {.kind = TF_EVENT_BOOK, .price_exp = -4, .qty_exp = -3};
+  e.u.level.price     = 10001;
+  e.u.level.qty       = 5;
+  e.u.level.venue_seq = 8;
   tf_book_on_event(&keeper, &e);
   assert_int_equal(keeper.book.price_exp, -4);
   assert_int_equal(best(false), 10001);
@@ -143,9 +144,10 @@ static void finer_prices_refine_the_scale_without_losing_a_level(void **state) {
 static void price_that_cannot_be_scaled_is_counted_and_left_out(void **state) {
   (void)state;
   synced();
-  tf_event_t e    = {.kind = TF_EVENT_BOOK, .price_exp = 10, .qty_exp = -3};
-  e.u.level.price = INT64_MAX / 10;
-  e.u.level.qty   = 5;
+  tf_event_t e        = {.kind = TF_EVENT_BOOK, .price_exp = 10, .qty_exp = -3};
+  e.u.level.price     = INT64_MAX / 10;
+  e.u.level.qty       = 5;
+  e.u.level.venue_seq = 8;
   tf_book_on_event(&keeper, &e);
   assert_int_equal(keeper.unscalable_levels, 1);
   assert_int_equal(keeper.book.bid.cnt, 1);
