@@ -169,14 +169,19 @@ static tf_err_t start_http(const tf_config_t *config) {
 /* Until a signal, the time, or the end of the engine by itself. */
 static void wait_for_end(const tf_live_options_t *options) {
   uint64_t begin_ns = tf_clock_monotonic_ns(), drawn_ns = 0;
-  for (;;) {
-    uint64_t now_ns = tf_clock_monotonic_ns();
-    if (options->table && now_ns - drawn_ns >= TF_NS_PER_SEC) {
+  bool     is_over = false;
+  while (tf_engine_is_running(&engine)) {
+    uint64_t now_ns  = tf_clock_monotonic_ns();
+    bool     is_due  = now_ns - drawn_ns >= TF_NS_PER_SEC;
+    bool     is_last = options->run_ns && now_ns - begin_ns >= options->run_ns;
+    if (options->table && !is_over && !signals && (is_due || is_last)) {
       tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
       drawn_ns = now_ns;
     }
-    if (options->run_ns && now_ns - begin_ns >= options->run_ns) tf_engine_stop(&engine);
-    if (!tf_engine_is_running(&engine)) return;
+    if (is_last && !is_over) {
+      is_over = true;
+      tf_engine_stop(&engine);
+    }
     nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
   }
 }
