@@ -260,7 +260,7 @@ static tf_err_t find_sink(const tf_engine_t *e, const char *type, uint8_t policy
 static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uint32_t slots,
                          uint8_t policy, bool durable) {
   const tf_sink_t *sink = NULL;
-  tf_err_t         err = find_sink(e, type, policy, &sink);
+  tf_err_t         err  = find_sink(e, type, policy, &sink);
   if (err || e->options.is_check) return err;
   tf_emit_t       *emit   = &e->runner.emit;
   char            *named  = e->sink_paths[emit->sink_cnt];

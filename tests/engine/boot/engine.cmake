@@ -1,0 +1,1 @@
+tf_test(test_ledger LIBS tf_boot LABELS unit)
