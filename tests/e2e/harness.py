@@ -67,8 +67,12 @@ class Background:
 
     def __exit__(self, *_):
         if self.process.poll() is None:
+            self.process.terminate()  # it tidies up after itself
+        try:
+            self.process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.communicate()
+            self.process.communicate()
 
     def line(self):
         return self.process.stdout.readline()

@@ -114,12 +114,25 @@ static int serve(sim_run_t *run) {
   }
 }
 
-/* A certificate made for this run, in files of this process beside one another under /tmp. */
-static tf_err_t make_certificate(char *cert, char *key, size_t cap) {
+/* A certificate made for this run, in a directory of its own that nobody else can write to. */
+typedef struct own_certificate {
+  char dir[32], cert[48], key[48];
+} own_certificate_t;
+
+static tf_err_t make_certificate(own_certificate_t *own) {
   static const char *const hosts[] = {"localhost", "127.0.0.1"};
-  snprintf(cert, cap, "/tmp/tickfuse-sim-%d-cert.pem", (int)getpid());
-  snprintf(key, cap, "/tmp/tickfuse-sim-%d-key.pem", (int)getpid());
-  return tf_tls_self_signed(cert, key, hosts, 2, 2);
+  snprintf(own->dir, sizeof own->dir, "/tmp/tickfuse-sim-XXXXXX");
+  if (!mkdtemp(own->dir)) return TF_ERR(E_FILE_WRITE, "sim: no directory can be made in /tmp");
+  snprintf(own->cert, sizeof own->cert, "%s/cert.pem", own->dir);
+  snprintf(own->key, sizeof own->key, "%s/key.pem", own->dir);
+  return tf_tls_self_signed(own->cert, own->key, hosts, 2, 2);
+}
+
+static void remove_certificate(const own_certificate_t *own) {
+  if (!own->dir[0]) return;
+  unlink(own->cert);
+  unlink(own->key);
+  rmdir(own->dir);
 }
 
 static int start_and_serve(const sim_args_t *args, sim_run_t *run, sim_server_config_t *config) {
@@ -223,19 +236,16 @@ int tf_cmd_sim(int argc, char **argv) {
   config.key_file  = last(args.key, args.key_cnt, NULL);
   run.steps_hz     = rate / MESSAGES_PER_STEP;
   run.end_ns       = run_ns ? tf_clock_monotonic_ns() + run_ns : 0;
-  char cert[64], key[64];
+  static own_certificate_t own;
   if (args.tls && !config.cert_file) {
-    if (make_certificate(cert, key, sizeof cert) != TF_OK) return tf_cli_fail(tf_error_code());
-    config.cert_file = cert;
-    config.key_file  = key;
+    if (make_certificate(&own) != TF_OK) return tf_cli_fail(tf_error_code());
+    config.cert_file = own.cert;
+    config.key_file  = own.key;
   }
   code = start_and_serve(&args, &run, &config);
   sim_server_stop(run.server);
   sim_playback_close(run.playback);
   sim_binance_fini(&run.binance);
-  if (args.tls && config.cert_file == cert) {
-    unlink(cert);
-    unlink(key);
-  }
+  remove_certificate(&own);
   return code;
 }
