@@ -94,6 +94,13 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
   if (stages & TF_STAGE_EMIT) publish_sinks(p, &r->emit);
 }
 
+void tf_publish_control(tf_publish_t *p, uint64_t heap_allocated_bytes,
+                        uint64_t heap_resident_bytes, uint64_t now_ns) {
+  tf_metrics_set(p->control, TF_METRIC_HEAP_ALLOCATED, heap_allocated_bytes);
+  tf_metrics_set(p->control, TF_METRIC_HEAP_RESIDENT, heap_resident_bytes);
+  tf_metrics_set(p->control, TF_METRIC_HEARTBEAT_NS, now_ns);
+}
+
 tf_hist_t *tf_publish_hists(tf_publish_t *p) {
   for (uint32_t t = 0; t < p->runner->thread_cnt; t++)
     if (p->runner->threads[t].stages & TF_STAGE_LANE)
@@ -121,12 +128,14 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
   p->runner      = runner;
   p->instruments = instruments;
   size_t bytes =
-      tf_metrics_footprint(TF_THREADS_MAX + TF_SOURCES_MAX + TF_SINKS_MAX, TF_THREADS_MAX);
+      tf_metrics_footprint(1 + TF_THREADS_MAX + TF_SOURCES_MAX + TF_SINKS_MAX, TF_THREADS_MAX);
   p->memory = aligned_alloc(4096, tf_align_up(bytes, 4096));
   if (!p->memory) return TF_ERR(E_CORE_NO_MEMORY, "metrics page: %zu bytes", bytes);
   memset(p->memory, 0, tf_align_up(bytes, 4096));
   p->page = tf_metrics_new(p->memory, bytes);
   if (!p->page) return tf_error_code();
+  tf_err_t added = add_block(p, TF_METRIC_THREAD, "control", false, &p->control);
+  if (added) return added;
   for (uint32_t t = 0; t < runner->thread_cnt; t++) {
     uint32_t stages = runner->threads[t].stages;
     char     name[32];

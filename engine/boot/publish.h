@@ -10,7 +10,8 @@ typedef struct tf_publish {
   const tf_runner_t      *runner;
   const tf_instruments_t *instruments;
   tf_metrics_t           *page;
-  void                   *memory; /* of the page; heap */
+  void                   *memory;  /* of the page; heap */
+  tf_metrics_block_t     *control; /* written by the thread that waits for the engine */
   tf_metrics_block_t     *threads[TF_THREADS_MAX];
   tf_metrics_block_t     *feeds[TF_SOURCES_MAX];
   tf_metrics_block_t     *sinks[TF_SINKS_MAX];
@@ -24,6 +25,10 @@ void     tf_publish_fini(tf_publish_t *publish);
 /* A block per source and sink; names as the config gives them. */
 tf_err_t tf_publish_add_feed(tf_publish_t *publish, uint32_t source_idx, const char *name);
 tf_err_t tf_publish_add_sink(tf_publish_t *publish, uint32_t sink_idx, const char *name);
+
+/* The control thread's own figures, once a second or so: of the allocator, 0 where it has none. */
+void tf_publish_control(tf_publish_t *publish, uint64_t heap_allocated_bytes,
+                        uint64_t heap_resident_bytes, uint64_t now_ns);
 
 /* The runner's housekeep callback. */
 void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns);

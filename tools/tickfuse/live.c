@@ -166,6 +166,23 @@ static tf_err_t start_http(const tf_config_t *config) {
   return err;
 }
 
+/* jemalloc's, in builds that have it. */
+extern int mallctl(const char *name, void *old, size_t *old_bytes, void *value, size_t value_bytes)
+    __attribute__((weak));
+
+static uint64_t heap_stat(const char *name) {
+  size_t value = 0, bytes = sizeof value;
+  return mallctl && mallctl(name, &value, &bytes, NULL, 0) == 0 ? value : 0;
+}
+
+static void publish_heap(void) {
+  uint64_t epoch = 1; /* jemalloc's figures stand still until it is told to look again */
+  size_t   bytes = sizeof epoch;
+  if (mallctl) mallctl("epoch", &epoch, &bytes, &epoch, bytes);
+  tf_publish_control(&engine.publish, heap_stat("stats.allocated"), heap_stat("stats.resident"),
+                     tf_clock_wall_ns());
+}
+
 /* Until a signal, the time, or the end of the engine by itself. */
 static void wait_for_end(const tf_live_options_t *options) {
   uint64_t begin_ns = tf_clock_monotonic_ns(), drawn_ns = 0;
@@ -174,8 +191,9 @@ static void wait_for_end(const tf_live_options_t *options) {
     uint64_t now_ns  = tf_clock_monotonic_ns();
     bool     is_due  = now_ns - drawn_ns >= TF_NS_PER_SEC;
     bool     is_last = options->run_ns && now_ns - begin_ns >= options->run_ns;
-    if (options->table && !is_over && !signals && (is_due || is_last)) {
-      tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
+    if (!is_over && !signals && (is_due || is_last)) {
+      publish_heap();
+      if (options->table) tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
       drawn_ns = now_ns;
     }
     if (is_last && !is_over) {
