@@ -95,10 +95,9 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
 }
 
 void tf_publish_control(tf_publish_t *p, uint64_t heap_allocated_bytes,
-                        uint64_t heap_resident_bytes, uint64_t now_ns) {
+                        uint64_t heap_resident_bytes) {
   tf_metrics_set(p->control, TF_METRIC_HEAP_ALLOCATED, heap_allocated_bytes);
   tf_metrics_set(p->control, TF_METRIC_HEAP_RESIDENT, heap_resident_bytes);
-  tf_metrics_set(p->control, TF_METRIC_HEARTBEAT_NS, now_ns);
 }
 
 tf_hist_t *tf_publish_hists(tf_publish_t *p) {
@@ -134,7 +133,7 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
   memset(p->memory, 0, tf_align_up(bytes, 4096));
   p->page = tf_metrics_new(p->memory, bytes);
   if (!p->page) return tf_error_code();
-  tf_err_t added = add_block(p, TF_METRIC_THREAD, "control", false, &p->control);
+  tf_err_t added = add_block(p, TF_METRIC_PROCESS, "engine", false, &p->control);
   if (added) return added;
   for (uint32_t t = 0; t < runner->thread_cnt; t++) {
     uint32_t stages = runner->threads[t].stages;

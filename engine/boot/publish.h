@@ -28,7 +28,7 @@ tf_err_t tf_publish_add_sink(tf_publish_t *publish, uint32_t sink_idx, const cha
 
 /* The control thread's own figures, once a second or so: of the allocator, 0 where it has none. */
 void tf_publish_control(tf_publish_t *publish, uint64_t heap_allocated_bytes,
-                        uint64_t heap_resident_bytes, uint64_t now_ns);
+                        uint64_t heap_resident_bytes);
 
 /* The runner's housekeep callback. */
 void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns);

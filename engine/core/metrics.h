@@ -46,6 +46,7 @@ typedef enum tf_metric_scope {
   TF_METRIC_THREAD,
   TF_METRIC_FEED,
   TF_METRIC_SINK,
+  TF_METRIC_PROCESS,
   TF_METRIC_SCOPE_CNT
 } tf_metric_scope_t;
 

@@ -141,7 +141,7 @@ class Operation(unittest.TestCase):
                 self.assertRegex(text, r'tickfuse_feed_messages_total\{[^}]*\} [1-9]')
                 self.assertRegex(text, r"tickfuse_decisions_total")
                 if os.environ.get("TF_BUILD") == "Release" and not SANITIZED:  # jemalloc is really linked
-                    wait_until(lambda: 'heap_allocated_bytes{thread="control"} 0' not in urllib.request.urlopen(
+                    wait_until(lambda: 'heap_allocated_bytes{process="engine"} 0' not in urllib.request.urlopen(
                         f"http://127.0.0.1:{port}/metrics", timeout=2).read().decode(), what="jemalloc's figures")
                 engine.stop()
                 self.assertEqual(engine.process.returncode, 0)

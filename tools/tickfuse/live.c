@@ -179,8 +179,7 @@ static void publish_heap(void) {
   uint64_t epoch = 1; /* jemalloc's figures stand still until it is told to look again */
   size_t   bytes = sizeof epoch;
   if (mallctl) mallctl("epoch", &epoch, &bytes, &epoch, bytes);
-  tf_publish_control(&engine.publish, heap_stat("stats.allocated"), heap_stat("stats.resident"),
-                     tf_clock_wall_ns());
+  tf_publish_control(&engine.publish, heap_stat("stats.allocated"), heap_stat("stats.resident"));
 }
 
 /* Until a signal, the time, or the end of the engine by itself. */
