@@ -14,9 +14,8 @@
 #include "wire/tls.h"
 
 #define DEPTH_INTERVAL_NS (100 * TF_NS_PER_MS)
-#define MESSAGES_PER_STEP                                                                          \
-  0.62                 /* of the synthetic market: quotes and trades, measured over 10^6 steps */
-#define BURST_MAX 4096 /* steps between two looks at the sockets */
+#define MESSAGES_PER_STEP 0.65 /* quotes and trades, from the message count of a 4 s run */
+#define BURST_MAX         4096 /* steps between two looks at the sockets */
 
 typedef struct sim_args {
   const char *venue[TF_CLI_VALUES_MAX], *port[TF_CLI_VALUES_MAX], *input[TF_CLI_VALUES_MAX],
