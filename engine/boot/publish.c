@@ -9,7 +9,7 @@ TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_CNT &&
                  "hops and metric histograms are the same list");
 TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FLAT,
                  "actions are counted in their own order");
-TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_CONFLICT == TF_METRIC_HOLDS_CONFLICT,
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_HALTED == TF_METRIC_HOLDS_HALTED,
                  "hold reasons are counted in their own order");
 
 static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,

@@ -12,13 +12,23 @@
 #define TF_EVENT_VERSION 1
 
 typedef enum tf_event_kind {
-  TF_EVENT_TRADE  = 0,
-  TF_EVENT_QUOTE  = 1, /* best bid and offer as the venue's quote channel sends them */
-  TF_EVENT_BOOK   = 2, /* one price level, of a delta or (flag SNAPSHOT) of a snapshot */
-  TF_EVENT_TICKER = 3,
-  TF_EVENT_STATUS = 4, /* the book's or the feed's state changed */
+  TF_EVENT_TRADE   = 0,
+  TF_EVENT_QUOTE   = 1, /* best bid and offer as the venue's quote channel sends them */
+  TF_EVENT_BOOK    = 2, /* one price level, of a delta or (flag SNAPSHOT) of a snapshot */
+  TF_EVENT_TICKER  = 3,
+  TF_EVENT_STATUS  = 4, /* the book's or the feed's state changed */
+  TF_EVENT_CONTROL = 5, /* an operator's command, at its place in the stream (u.control) */
   TF_EVENT_KIND_CNT
 } tf_event_kind_t;
+
+/* What an operator may tell a lane. It travels as an event, so that it has an ingest_seq, is in
+ * events_hash, crosses the event ring in order, and is obeyed by replay at the very same place. */
+typedef enum tf_control {
+  TF_CONTROL_HALT     = 1, /* every decision is HOLD (reason HALTED) until RESUME */
+  TF_CONTROL_RESUME   = 2,
+  TF_CONTROL_POSITION = 3, /* what is held of instrument_id: rules may read it as "position" */
+  TF_CONTROL_CNT
+} tf_control_t;
 
 /* Flags. SIDE is the aggressor of a trade and the side of a level: set = SELL / ask. */
 #define TF_FLAG_LAST     0x01u /* last event of its message for its instrument: this is the tick */
@@ -73,6 +83,11 @@ typedef struct tf_event {
       uint64_t gap_first;  /* GAP: first and last venue sequence that are missing */
       uint64_t gap_last;
     } status;
+    struct {
+      uint64_t command;  /* tf_control_t */
+      int64_t  position; /* POSITION: signed, base units or contracts, exponent qty_exp */
+      uint64_t reserved[2];
+    } control;
     uint64_t word[4];
   } u;
 } tf_event_t;

@@ -83,11 +83,13 @@ typedef struct tf_frame {
 /* Where a feed puts what it decoded. events has room for the largest message (events_cap, from
  * config); a message that would not fit is rejected as LIMIT before the first is written. */
 typedef struct tf_feed_out {
-  tf_event_t       *events;
-  uint32_t          event_cnt;
-  uint32_t          event_cap;
-  uint32_t          resync_cnt; /* instruments whose snapshot is wanted; the session clears it */
-  uint32_t          resync_ids[TF_RESYNC_MAX];
+  tf_event_t *events;
+  uint32_t    event_cnt;
+  uint32_t    event_cap;
+  uint32_t    resync_cnt; /* instruments whose snapshot is wanted; the session clears it */
+  uint32_t    resync_ids[TF_RESYNC_MAX];
+  bool
+      reconnect; /* the whole connection's sequence broke: only a new one helps; the session clears it */
   tf_feed_counts_t *counts;
 } tf_feed_out_t;
 
@@ -95,12 +97,22 @@ typedef struct tf_feed_out {
 #define TF_CHANNEL_QUOTE 0x2u
 #define TF_CHANNEL_BOOK  0x4u
 
+/* Credentials for channels that want them, read from a file of mode 0600. Text, NUL-terminated. */
+typedef struct tf_feed_key {
+  char id[128];
+  char secret[256]; /* base64 as the venue gives it, unless its feed says otherwise */
+  char passphrase[128];
+} tf_feed_key_t;
+
 typedef struct tf_feed_config {
   tf_instruments_t  *instruments; /* shared table; the feed appends rows */
   const char *const *symbols;     /* asked for, as in the config */
   uint32_t           symbol_cnt;  /* 0: take every symbol that appears (replay only) */
   uint32_t           channels;    /* TF_CHANNEL_* */
   uint32_t           pending_cap; /* delta messages remembered while a snapshot is awaited */
+  uint32_t
+      book_depth; /* levels a side to subscribe to where the venue lets one choose; 0: its default */
+  const tf_feed_key_t *key; /* NULL: public channels only */
 } tf_feed_config_t;
 
 typedef struct tf_feed {
@@ -120,7 +132,18 @@ typedef struct tf_feed {
   const char *rest_host, *rest_port;
   size_t (*ws_target)(const void *state, char *buf, size_t cap);
   size_t (*subscribe)(void *state, uint32_t message_idx, char *buf, size_t cap);
+  /* NULL: snapshots come in band. */
   size_t (*snapshot_target)(const void *state, uint32_t instrument_id, char *buf, size_t cap);
+  /* Where snapshots come in band: the message_idx-th text that makes the venue send this instrument's
+   * again (unsubscribe, subscribe), 0 when there is none more. NULL: only a new connection does. */
+  size_t (*resync)(const void *state, uint32_t instrument_id, uint32_t message_idx, char *buf,
+                   size_t cap);
+  /* The request_idx-th REST target that answers with tick sizes, lot sizes and multipliers, 0 when
+   * there is none more; the answers come to on_frame as HTTP frames. NULL: none, or in band. */
+  size_t (*metadata_target)(const void *state, uint32_t request_idx, char *buf, size_t cap);
+  /* A heartbeat of ours in the venue's own words, sent every heartbeat_ns. NULL: none. */
+  size_t (*heartbeat)(const void *state, char *buf, size_t cap);
+  uint64_t heartbeat_ns;
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
   uint64_t session_life_ns_max;   /* the venue's own cut; 0 = none */
   uint64_t silence_ns_max;        /* nothing at all from the venue for this long: reconnect */

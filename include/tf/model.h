@@ -22,6 +22,19 @@ struct tf_model {
   /* One row in, output_cnt floats out. No allocation, no failure. The same bits for the same row
    * whatever was run before. */
   void (*run)(const tf_model_t *model, void *scratch, const float *row, float *out);
+
+  /* A model over a sliding window of rows (window > 1) keeps a state an instrument, no pointers in it,
+   * and answers with step instead of run. The answer is that of the window's rows from a zero state,
+   * exactly, at the latency of one row: what the open windows have in common is advanced beforehand.
+   *   step     the timed path: the newest row completes the oldest open window
+   *   advance  the deferred work, after the decision has left; step does what is left of it first
+   * step returns false, and writes nothing, until window rows were seen. */
+  uint32_t window;      /* rows; 1 (or 0): each row by itself, run */
+  size_t   state_bytes; /* an instrument, 64-byte aligned; 0 where window <= 1 */
+  void (*reset)(const tf_model_t *model, void *state);
+  bool (*step)(const tf_model_t *model, void *state, void *scratch, const float *row, float *out);
+  void (*advance)(const tf_model_t *model, void *state, void *scratch);
+
   void *plan; /* kernels/model's own */
 };
 

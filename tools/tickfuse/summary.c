@@ -6,8 +6,8 @@
 #include "boot/ledger.h"
 #include "core/cpu.h"
 
-static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade", "quote", "book", "ticker",
-                                                          "status"};
+static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
+                                                          "ticker", "status", "control"};
 static const char *const reject_names[TF_REJECT_CNT]   = {
 #define NAME(id, name, text) name,
     TF_REJECTS(NAME)

@@ -64,7 +64,8 @@ static void print_counts(const tf_feed_counts_t *c) {
   };
   printf("= {\"messages\":%" PRIu64 ",\"data\":%" PRIu64 ",\"control\":%" PRIu64, c->messages,
          c->msgs_data, c->msgs_control);
-  for (int i = 0; i < TF_EVENT_KIND_CNT; i++) printf(",\"%s\":%" PRIu64, kinds[i], c->events[i]);
+  for (int i = 0; i < (int)TF_ARRAY_CNT(kinds); i++)
+    printf(",\"%s\":%" PRIu64, kinds[i], c->events[i]);
   printf(",\"rejected\":{");
   for (int i = 0, n = 0; i < TF_REJECT_CNT; i++) {
     if (c->rejected[i]) printf("%s\"%s\":%" PRIu64, n++ ? "," : "", reasons[i], c->rejected[i]);

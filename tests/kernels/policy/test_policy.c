@@ -184,7 +184,8 @@ static void random_ticks_agree_with_the_plain_model(void **state) {
     }
   }
   fclose(file);
-  for (uint32_t r = 0; r < TF_HOLD_REASON_CNT; r++) assert_true(counts[r] > 100);
+  for (uint32_t r = 0; r <= TF_HOLD_CONFLICT; r++) /* HALTED is the stage's own */
+    assert_true(counts[r] > 100);
   snprintf(command, sizeof command, "/usr/bin/python3 tests/oracle/rule_policy.py %s", path);
   FILE *model = popen(command, "r");
   assert_non_null(model);

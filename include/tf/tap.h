@@ -1,0 +1,33 @@
+/* The tap: everything that comes from outside passes here, in the order in which the engine takes it
+ * up: frames as received, REST answers, new connections, an operator's commands. A capture writes
+ * it down, and a replay that obeys such a record in the same order makes the same events and
+ * decisions (docs/ARCHITECTURE.md, determinism).
+ *
+ * Called on acquire's thread, before the feed sees the frame; it may not block or allocate. */
+#ifndef TF_TAP_H
+#define TF_TAP_H
+
+#include "tf/base.h"
+
+typedef enum tf_tap_kind {
+  TF_TAP_FRAME   = 1, /* handed to feed->on_frame */
+  TF_TAP_CONNECT = 2, /* feed->on_connect was called with recv_ns as its time */
+  TF_TAP_CONTROL = 3  /* bytes: the tf_event_t that was published */
+} tf_tap_kind_t;
+
+typedef struct tf_tap_record {
+  uint64_t    recv_ns;
+  uint32_t    source_idx; /* of the feed in the config; UINT32_MAX: none (control) */
+  uint8_t     kind;       /* tf_tap_kind_t */
+  uint8_t     frame_kind; /* FRAME: tf_frame_kind_t */
+  uint32_t    bytes_cnt;
+  const char *bytes;
+  const char *target; /* FRAME of kind HTTP: path and query, NUL-terminated; else NULL */
+} tf_tap_record_t;
+
+typedef struct tf_tap {
+  void *self;
+  void (*on_record)(void *self, const tf_tap_record_t *record); /* NULL: no tap */
+} tf_tap_t;
+
+#endif
