@@ -89,11 +89,11 @@ static void on_message(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, 
 
 /* 64 frames of 230 bytes in one receive, as B1 has them. */
 static uint64_t run_ws(void) {
-  static uint8_t  burst[64 * 240 + TF_BYTES_PAD], payload[230];
-  tf_ws_t         ws;
-  tf_ws_config_t  config  = {.role           = TF_WS_CLIENT,
-                             .utf8_unchecked = true,
-                             .random         = {NULL, tf_ws_random_system}};
+  static uint8_t burst[64 * 240 + TF_BYTES_PAD], payload[230];
+  tf_ws_t        ws;
+  tf_ws_config_t config = {
+      .role = TF_WS_CLIENT, .utf8_unchecked = true, .random = {NULL, tf_ws_random_system}
+  };
   tf_ws_handler_t handler = {NULL, on_message, on_message};
   if (tf_ws_init(&ws, &config, &handler, malloc(tf_ws_assembly_bytes(0)))) die("ws");
   size_t used = 0;
@@ -123,7 +123,7 @@ typedef struct decoder {
 static void decoder_init(decoder_t *d, tf_instruments_t *instruments) {
   static tf_feed_config_t config;
   config = (tf_feed_config_t){.instruments = instruments,
-                              .channels = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
+                              .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
                               .pending_cap = 64};
   if (tf_engine_feed(tickfuse_registry(), "binance-usdm", &d->feed)) die("feed");
   d->state = aligned_alloc(128, tf_align_up(d->feed->state_bytes(&config), 128));
@@ -160,7 +160,8 @@ static uint64_t run_decode(market_class_t class) {
     if (i == WARM_UP / 2) decode_next(&decoder, MARKET_SNAPSHOT, false);
     if (is_counted) ops += done;
   }
-  if (decoder.counts.msgs_data + decoder.counts.msgs_control < MESSAGES * 4) die("messages refused");
+  if (decoder.counts.msgs_data + decoder.counts.msgs_control < MESSAGES * 4)
+    die("messages refused");
   return ops;
 }
 
@@ -169,11 +170,11 @@ static uint64_t run_decode(market_class_t class) {
 static tf_engine_t engine;
 
 typedef struct path_source {
-  tf_source_t    source; /* first */
-  decoder_t      decoder;
+  tf_source_t source; /* first */
+  decoder_t   decoder;
   market_class_t class;
-  uint32_t       message_cnt;
-  uint64_t       ops;
+  uint32_t message_cnt;
+  uint64_t ops;
 } path_source_t;
 
 static void publish(path_source_t *p) {
@@ -186,9 +187,9 @@ static int path_poll(tf_source_t *source, uint64_t now_ns) {
   (void)now_ns;
   path_source_t *p = (path_source_t *)source;
   if (p->message_cnt == MESSAGES * 4) return TF_SOURCE_DONE;
-  market_class_t class      = mix[p->message_cnt % 4];
-  bool           is_counted = p->message_cnt >= WARM_UP && class == p->class;
-  uint32_t       levels     = decode_next(&p->decoder, class, is_counted);
+  market_class_t class = mix[p->message_cnt % 4];
+  bool     is_counted  = p->message_cnt >= WARM_UP && class == p->class;
+  uint32_t levels      = decode_next(&p->decoder, class, is_counted);
   if (is_counted) {
     p->ops += levels;
     CALLGRIND_TOGGLE_COLLECT;
@@ -209,7 +210,8 @@ static void path_stop(tf_source_t *source) { (void)source; }
 static uint64_t run_path(market_class_t class) {
   static const tf_source_ops_t ops = {path_poll, path_stop};
   static path_source_t         path;
-  const char                  *sets[] = {"sinks.0.type=\"null\"", "sinks.0.policy=auto", "engine.latency_sample=1000000"};
+  const char                  *sets[] = {"sinks.0.type=\"null\"", "sinks.0.policy=auto",
+                                         "engine.latency_sample=1000000"};
   tf_config_t                 *config;
   if (tickfuse_load_config("bench/path.yaml", sets, TF_ARRAY_CNT(sets), &config) != 0) exit(1);
   const tf_engine_options_t options = {.is_replay = true};
@@ -237,15 +239,15 @@ static const struct {
   const char *name;
   uint64_t (*run)(void);
 } cases[] = {
-    {"ring_event",   run_ring        },
-    {"bcast_decision", run_bcast     },
-    {"ws_message",   run_ws          },
-    {"decode_trade", run_decode_trade},
-    {"decode_quote", run_decode_quote},
-    {"decode_level", run_decode_level},
-    {"path_trade",   run_path_trade  },
-    {"path_quote",   run_path_quote  },
-    {"path_level",   run_path_level  },
+    {"ring_event",     run_ring        },
+    {"bcast_decision", run_bcast       },
+    {"ws_message",     run_ws          },
+    {"decode_trade",   run_decode_trade},
+    {"decode_quote",   run_decode_quote},
+    {"decode_level",   run_decode_level},
+    {"path_trade",     run_path_trade  },
+    {"path_quote",     run_path_quote  },
+    {"path_level",     run_path_level  },
 };
 
 int main(int argc, char **argv) {

@@ -44,8 +44,8 @@ static uint32_t print_changes(market_t *m, int side, char *text, uint32_t *level
     uint32_t at = r & 1 ? 1 + (uint32_t)(r >> 8) % (NEAR_TICKS - 1)
                         : NEAR_TICKS + (uint32_t)(r >> 8) % (MARKET_SIDE_TICKS - NEAR_TICKS);
     if (!changed[at]) {
-      bool gone       = m->qty[side][at] && roll(m) % 3 == 0;
-      changed[at]     = true;
+      bool gone        = m->qty[side][at] && roll(m) % 3 == 0;
+      changed[at]      = true;
       m->qty[side][at] = gone ? 0 : 1 + (uint32_t)(roll(m) % 9000);
     }
   }

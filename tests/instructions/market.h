@@ -10,11 +10,17 @@
 #define MARKET_MESSAGE_BYTES_MAX (1u << 20)
 #define MARKET_SIDE_TICKS        8192
 
-typedef enum market_class { MARKET_TRADE, MARKET_QUOTE, MARKET_DEPTH, MARKET_SNAPSHOT } market_class_t;
+typedef enum market_class {
+  MARKET_TRADE,
+  MARKET_QUOTE,
+  MARKET_DEPTH,
+  MARKET_SNAPSHOT
+} market_class_t;
 
 typedef struct market {
   uint64_t rng, now_ms, update_id, trade_id;
-  uint32_t qty[2][MARKET_SIDE_TICKS]; /* [0] bids, [1] asks, by distance from the best; 1e-3 units */
+  uint32_t qty[2]
+              [MARKET_SIDE_TICKS]; /* [0] bids, [1] asks, by distance from the best; 1e-3 units */
 } market_t;
 
 void market_init(market_t *market);
