@@ -103,19 +103,19 @@ static const struct {
   uint32_t    limit;
   const char *refusal;
 } cases[] = {
-    {"bytes of the file",   bytes,         TF_CONFIG_TEXT_BYTES_MAX, "at most 1048576 (1 MiB)"          },
-    {"levels of nesting",   depth,         TF_CONFIG_DEPTH_MAX,      "nested deeper than 16 levels"     },
-    {"keys of a mapping",   keys,          TF_CONFIG_MAP_KEYS_MAX,   "more than 1024 keys"              },
-    {"bars",                bars,          64,                       "65 items; at most 64"             },
-    {"features",            features,      1024,                     "1025 items; at most 1024"         },
-    {"instruments",         instruments,   4096,                     "4097 items"                       },
-    {"feeds",               feeds,         64,                       "65 items; at most 64"             },
-    {"strategies",          strategies,    64,                       "65 items; at most 64"             },
-    {"bytes of a name",     name,          31,                       "31"                               },
-    {"bytes of a rule",     rule,          511,                      "511"                              },
-    {"bytes of an expression", expression, 511,                      "511"                              },
-    {"bytes of a path",     path,          1023,                     "1023"                             },
-    {"message_bytes_max",   message_bytes, 16777216, "allowed"                         },
+    {"bytes of the file",      bytes,         TF_CONFIG_TEXT_BYTES_MAX, "at most 1048576 (1 MiB)"     },
+    {"levels of nesting",      depth,         TF_CONFIG_DEPTH_MAX,      "nested deeper than 16 levels"},
+    {"keys of a mapping",      keys,          TF_CONFIG_MAP_KEYS_MAX,   "more than 1024 keys"         },
+    {"bars",                   bars,          64,                       "65 items; at most 64"        },
+    {"features",               features,      1024,                     "1025 items; at most 1024"    },
+    {"instruments",            instruments,   4096,                     "4097 items"                  },
+    {"feeds",                  feeds,         64,                       "65 items; at most 64"        },
+    {"strategies",             strategies,    64,                       "65 items; at most 64"        },
+    {"bytes of a name",        name,          31,                       "31"                          },
+    {"bytes of a rule",        rule,          511,                      "511"                         },
+    {"bytes of an expression", expression,    511,                      "511"                         },
+    {"bytes of a path",        path,          1023,                     "1023"                        },
+    {"message_bytes_max",      message_bytes, 16777216,                 "allowed"                     },
 };
 
 static tf_err_t load(void) {
@@ -141,7 +141,7 @@ static void each_limit_holds_exactly(void **state) {
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++)
     for (uint32_t n = cases[i].limit - 1; n <= cases[i].limit + 1; n++) {
       cases[i].write(n);
-      tf_err_t err = load();
+      tf_err_t err       = load();
       bool     too_large = n > cases[i].limit;
       if (is_refused_for(cases[i].refusal) == too_large && (!too_large || err != TF_OK)) continue;
       fail_msg("%s: %u of %u: %s", cases[i].what, n, cases[i].limit,
