@@ -54,7 +54,8 @@ const char *tf_config_value_found(const tf_config_node_t *node, char buf[TF_CONF
   else if (node->kind == TF_CONFIG_MAP)
     snprintf(buf, TF_CONFIG_FOUND_BYTES, node->child_cnt ? "a mapping" : "an empty mapping");
   else if (is_nothing(node))
-    snprintf(buf, TF_CONFIG_FOUND_BYTES, "nothing");
+    snprintf(buf, TF_CONFIG_FOUND_BYTES, "nothing%s",
+             strlen(node->text) > 1 ? " (the word null wants quotes)" : "");
   else if (is_boolean(node))
     snprintf(buf, TF_CONFIG_FOUND_BYTES, "%s, a boolean", node->text);
   else {
