@@ -7,10 +7,10 @@
 
 #define BLOCK_ALIGN 16u
 /* zlib 1.2.13's own structures take 7160 and 5936 bytes; other versions a little more. */
-#define RX_STATE_BYTES 12288u
-#define TX_STATE_BYTES 12288u
+#define RX_STATE_BYTES     12288u
+#define TX_STATE_BYTES     12288u
 #define TX_WINDOW_BITS_MIN 9
-#define SYNC_BYTES     4u /* 00 00 FF FF: the end of an empty stored block */
+#define SYNC_BYTES         4u /* 00 00 FF FF: the end of an empty stored block */
 /* z_stream's data_type right behind a block; its lower bits count what is left of a byte. */
 #define BLOCK_ENDED 128
 
@@ -34,8 +34,7 @@ static void keep_block(void *self, void *block) {
 }
 
 tf_ws_deflate_config_t tf_ws_deflate_config_client(void) {
-  return (tf_ws_deflate_config_t){
-      .tx_window_bits_max = 12, .tx_mem_level = 4, .tx_level = 6};
+  return (tf_ws_deflate_config_t){.tx_window_bits_max = 12, .tx_mem_level = 4, .tx_level = 6};
 }
 
 static bool in_range(const tf_ws_deflate_config_t *c) {
@@ -57,10 +56,11 @@ tf_err_t tf_ws_deflate_init(tf_ws_deflate_t *d, const tf_ws_deflate_config_t *co
                             uint8_t *memory) {
   const size_t bytes = tf_ws_deflate_bytes(config);
   if (bytes == 0 || !memory)
-    return TF_ERR(E_CORE_ARGUMENT,
-                  "deflate window of %u bits, memory level %u, level %u; allowed are 9 to 15, 1 to 9, "
-                  "1 to 9",
-                  config->tx_window_bits_max, config->tx_mem_level, config->tx_level);
+    return TF_ERR(
+        E_CORE_ARGUMENT,
+        "deflate window of %u bits, memory level %u, level %u; allowed are 9 to 15, 1 to 9, "
+        "1 to 9",
+        config->tx_window_bits_max, config->tx_mem_level, config->tx_level);
   *d = (tf_ws_deflate_t){.config = *config, .memory = memory, .memory_bytes = bytes};
   return TF_OK;
 }
@@ -136,7 +136,7 @@ tf_ws_deflate_status_t tf_ws_deflate_take(tf_ws_deflate_t *d, const uint8_t *byt
 tf_ws_deflate_status_t tf_ws_deflate_end(tf_ws_deflate_t *d, uint8_t *out, size_t room,
                                          size_t *out_cnt) {
   static const uint8_t   sync[SYNC_BYTES] = {0x00, 0x00, 0xFF, 0xFF};
-  tf_ws_deflate_status_t status = run_inflate(d, sync, sizeof sync, out, room, out_cnt);
+  tf_ws_deflate_status_t status           = run_inflate(d, sync, sizeof sync, out, room, out_cnt);
   if (status != TF_WS_DEFLATE_OK) return status;
   if (d->rx->data_type != BLOCK_ENDED) return TF_WS_DEFLATE_BAD;
   if (d->rx_forgets) inflateReset(d->rx);

@@ -84,7 +84,8 @@ static const char *take_parameter(element_t *e, text_t name, bool has_value, tex
     return take_flag(&e->params.client_no_context_takeover, has_value);
   if (text_is(name, "server_max_window_bits"))
     return take_bits(&e->params.server_max_window_bits, value);
-  if (!text_is(name, "client_max_window_bits")) return "a parameter that permessage-deflate has not";
+  if (!text_is(name, "client_max_window_bits"))
+    return "a parameter that permessage-deflate has not";
   if (has_value || e->params.client_max_window_bits)
     return take_bits(&e->params.client_max_window_bits, value);
   e->client_bits_bare              = true;
@@ -136,10 +137,9 @@ static size_t put_bits(char *text, size_t at, const char *name, unsigned bits) {
 }
 
 static size_t put_flags(char *text, const tf_ws_deflate_params_t *params) {
-  return (size_t)snprintf(
-      text, TF_WS_EXTENSION_CHARS, "permessage-deflate%s%s",
-      params->server_no_context_takeover ? "; server_no_context_takeover" : "",
-      params->client_no_context_takeover ? "; client_no_context_takeover" : "");
+  return (size_t)snprintf(text, TF_WS_EXTENSION_CHARS, "permessage-deflate%s%s",
+                          params->server_no_context_takeover ? "; server_no_context_takeover" : "",
+                          params->client_no_context_takeover ? "; client_no_context_takeover" : "");
 }
 
 size_t tf_ws_extension_offer(const tf_ws_deflate_params_t *offer,
@@ -200,14 +200,16 @@ static bool take_offer(const element_t *e, const tf_ws_deflate_params_t *ours,
                        tf_ws_deflate_params_t *agreed, char *answer) {
   const tf_ws_deflate_params_t *p = &e->params;
   /* RFC 7692 7.1.2.2: only a client that named its window may be told to use a smaller one. */
-  if (e->fault || (!p->client_max_window_bits &&
-                   ours->client_max_window_bits < TF_WS_DEFLATE_WINDOW_BITS_MAX))
+  if (e->fault ||
+      (!p->client_max_window_bits && ours->client_max_window_bits < TF_WS_DEFLATE_WINDOW_BITS_MAX))
     return false;
   *agreed = (tf_ws_deflate_params_t){
-      .server_no_context_takeover = p->server_no_context_takeover || ours->server_no_context_takeover,
-      .client_no_context_takeover = p->client_no_context_takeover || ours->client_no_context_takeover,
-      .server_max_window_bits     = least(p->server_max_window_bits, ours->server_max_window_bits),
-      .client_max_window_bits     = least(p->client_max_window_bits, ours->client_max_window_bits),
+      .server_no_context_takeover =
+          p->server_no_context_takeover || ours->server_no_context_takeover,
+      .client_no_context_takeover =
+          p->client_no_context_takeover || ours->client_no_context_takeover,
+      .server_max_window_bits = least(p->server_max_window_bits, ours->server_max_window_bits),
+      .client_max_window_bits = least(p->client_max_window_bits, ours->client_max_window_bits),
   };
   size_t at = put_flags(answer, agreed);
   if (p->server_max_window_bits || agreed->server_max_window_bits < TF_WS_DEFLATE_WINDOW_BITS_MAX)

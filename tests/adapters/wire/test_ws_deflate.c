@@ -44,10 +44,12 @@ static void start(end_t *e, tf_ws_role_t role, const tf_ws_deflate_params_t *par
   e->log.ws   = &e->ws;
   assert_int_equal(tf_ws_deflate_init(&e->deflate, &largest, e->memory), 0);
   assert_int_equal(tf_ws_deflate_start(&e->deflate, role == TF_WS_SERVER, params), 0);
-  const tf_ws_config_t  config  = {.role              = role,
-                                   .message_bytes_max = max,
-                                   .deflate           = &e->deflate,
-                                   .random            = {&e->key_state, counting_key}};
+  const tf_ws_config_t config = {
+      .role              = role,
+      .message_bytes_max = max,
+      .deflate           = &e->deflate,
+      .random            = {&e->key_state, counting_key}
+  };
   const tf_ws_handler_t handler = script_handler(&e->log);
   assert_int_equal(tf_ws_init(&e->ws, &config, &handler, e->assembly), 0);
 }
@@ -80,7 +82,8 @@ static void put_frame(unsigned b0, const uint8_t *payload, size_t cnt, bool mask
 }
 
 /* zlib's own deflate of a message, without the tail; returns the bytes in out. */
-static size_t deflate_message(z_stream *z, const void *bytes, size_t cnt, uint8_t *out, size_t cap) {
+static size_t deflate_message(z_stream *z, const void *bytes, size_t cnt, uint8_t *out,
+                              size_t cap) {
   z->next_in   = (Bytef *)(uintptr_t)bytes;
   z->avail_in  = (unsigned)cnt;
   z->next_out  = out;
@@ -93,8 +96,8 @@ static size_t deflate_message(z_stream *z, const void *bytes, size_t cnt, uint8_
 /* --- vectors --- */
 
 typedef struct vector {
-  const char   *name, *frames; /* "c1 07 hex...": the first byte of a frame and its payload in hex */
-  const char   *seen;
+  const char *name, *frames; /* "c1 07 hex...": the first byte of a frame and its payload in hex */
+  const char *seen;
   tf_ws_fault_t fault;
 } vector_t;
 
@@ -177,7 +180,8 @@ static void vectors_mean_the_same_in_both_roles_at_every_split(void **state) {
       encode_vector(v->frames, role == TF_WS_SERVER);
       script_normalise(v->seen, expected, sizeof expected);
       for (size_t cut = 0; cut < stream_cnt; cut++)
-        check_stream(v->name, (tf_ws_role_t)role, &defaults, MESSAGE_MAX, expected, v->fault, cut, 0);
+        check_stream(v->name, (tf_ws_role_t)role, &defaults, MESSAGE_MAX, expected, v->fault, cut,
+                     0);
       check_stream(v->name, (tf_ws_role_t)role, &defaults, MESSAGE_MAX, expected, v->fault, 0, 1);
     }
   }
@@ -197,7 +201,8 @@ static size_t make_message(char *text, size_t max) {
   const size_t cnt = next_random() % max, period = 1 + next_random() % 40000;
   const int    kind = (int)(next_random() % 3);
   for (size_t i = 0; i < cnt; i++)
-    text[i] = i >= period && kind ? text[i - period] : (char)('a' + next_random() % (kind ? 26 : 3));
+    text[i] =
+        i >= period && kind ? text[i - period] : (char)('a' + next_random() % (kind ? 26 : 3));
   return cnt;
 }
 
@@ -212,8 +217,8 @@ static void messages_come_out_as_zlib_took_them_in(void **state) {
     const bool         forget = run & 16;
     z_stream           z      = {0};
     assert_int_equal(deflateInit2(&z, 1 + run % 9, Z_DEFLATED, bits == 8 ? -9 : -bits, 8, 0), Z_OK);
-    stream_cnt = 0;
-    size_t at  = 0;
+    stream_cnt  = 0;
+    size_t at   = 0;
     expected[0] = 0;
     for (int m = 0; m < 6; m++) {
       const size_t cnt = make_message(text, run % 5 ? 3000 : sizeof text);
@@ -351,8 +356,8 @@ static void the_ratio_is_held_once_a_message_is_long(void **state) {
 static void a_frame_too_long_to_deflate_from_is_refused_by_its_header(void **state) {
   (void)state;
   for (int over = -1; over <= 1; over++) {
-    const size_t cnt     = tf_ws_deflate_bound(1000) + (size_t)over;
-    stream_cnt           = 0;
+    const size_t cnt = tf_ws_deflate_bound(1000) + (size_t)over;
+    stream_cnt       = 0;
     static uint8_t zeros[2000];
     put_frame(0xC1, zeros, cnt, false);
     stream_cnt = 4; /* the header alone */
@@ -380,13 +385,12 @@ static void what_one_role_deflates_the_other_inflates(void **state) {
     size_t wire = 0, plain = 0;
     for (int m = 0; m < 12; m++) {
       end_t *from = m & 1 ? &client : &server, *to = m & 1 ? &server : &client;
-      size_t cnt                                    = make_message(text, m % 6 ? 2000 : sizeof text);
+      size_t cnt = make_message(text, m % 6 ? 2000 : sizeof text);
       if (m == 2) cnt = TF_WS_DEFLATE_MESSAGE_BYTES_MIN - 1;
       if (m == 3) cnt = TF_WS_DEFLATE_MESSAGE_BYTES_MIN;
       if (m == 4) cnt = 0;
       const size_t need = tf_ws_message_bytes(&from->ws, cnt);
-      assert_int_equal(
-          tf_ws_write_message(&from->ws, frame, need - 1, TF_WS_BINARY, text, cnt), 0);
+      assert_int_equal(tf_ws_write_message(&from->ws, frame, need - 1, TF_WS_BINARY, text, cnt), 0);
       memset(frame + need, 0xA5, 8);
       const size_t n = tf_ws_write_message(&from->ws, frame, need, TF_WS_BINARY, text, cnt);
       assert_true(n > 0 && n <= need);
@@ -437,14 +441,13 @@ static void *inflate_and_deflate_sealed(void *arg) {
   end_t *e = arg;
   tf_arena_lane_enter();
   const tf_ws_deflate_params_t params = defaults;
-  bool ok = tf_ws_deflate_start(&e->deflate, false, &params) == 0;
+  bool                         ok     = tf_ws_deflate_start(&e->deflate, false, &params) == 0;
   for (size_t at = 0; at < stream_cnt; at += 100)
     ok = ok && tf_ws_feed(&e->ws, stream + at, stream_cnt - at < 100 ? stream_cnt - at : 100) == 0;
   static uint8_t frame[90000];
   static char    text[60000];
   for (size_t i = 0; i < sizeof text; i++) text[i] = (char)('0' + i * i % 10);
-  ok = ok &&
-       tf_ws_write_message(&e->ws, frame, sizeof frame, TF_WS_TEXT, text, sizeof text) > 0;
+  ok = ok && tf_ws_write_message(&e->ws, frame, sizeof frame, TF_WS_TEXT, text, sizeof text) > 0;
   return ok ? e : NULL;
 }
 

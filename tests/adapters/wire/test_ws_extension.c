@@ -28,8 +28,7 @@ static void read_head(const char *lines) {
 static void a_client_takes_only_an_answer_to_its_offer(void **state) {
   (void)state;
 #define PMD "permessage-deflate"
-  static const tf_ws_deflate_params_t plain = {.client_max_window_bits = 15},
-                                      bare  = {0},
+  static const tf_ws_deflate_params_t plain = {.client_max_window_bits = 15}, bare = {0},
                                       small = {.server_max_window_bits     = 10,
                                                .client_max_window_bits     = 9,
                                                .server_no_context_takeover = true};
@@ -38,7 +37,7 @@ static void a_client_takes_only_an_answer_to_its_offer(void **state) {
     const tf_ws_deflate_params_t *offer;
     tf_ws_deflate_params_t        agreed;
   } cases[] = {
-      /* clang-format off */
+  /* clang-format off */
       {"", "", &plain, {0}},
       {PMD, NULL, &plain, {false, false, 15, 15}},
       {"Permessage-Deflate ; Server_No_Context_Takeover", NULL, &plain, {true, false, 15, 15}},
@@ -83,7 +82,7 @@ static void a_client_takes_only_an_answer_to_its_offer(void **state) {
       {PMD "; a=b c", "malformed", &plain, {0}},
       {"@", "malformed", &plain, {0}},
       {" \n" PMD, "malformed", &plain, {0}},
-      /* clang-format on */
+  /* clang-format on */
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     bool                   accepted;
@@ -106,14 +105,13 @@ static void a_client_takes_only_an_answer_to_its_offer(void **state) {
 
 static void a_server_takes_the_first_offer_that_fits(void **state) {
   (void)state;
-  static const tf_ws_deflate_params_t any   = {false, false, 15, 15},
-                                      small = {true, true, 10, 11};
+  static const tf_ws_deflate_params_t any = {false, false, 15, 15}, small = {true, true, 10, 11};
   static const struct {
     const char                   *offers;
     const tf_ws_deflate_params_t *ours;
     const char                   *answer; /* NULL: none; "!": malformed */
   } cases[] = {
-      /* clang-format off */
+  /* clang-format off */
       {"", &any, NULL},
       {PMD, &any, PMD},
       {PMD "; client_max_window_bits", &any, PMD},
@@ -133,15 +131,14 @@ static void a_server_takes_the_first_offer_that_fits(void **state) {
       {PMD "; x=", &any, "!"},
       {PMD ", ;", &any, "!"},
       {"\"quoted\"", &any, "!"},
-      /* clang-format on */
+  /* clang-format on */
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     bool                   accepted;
     tf_ws_deflate_params_t agreed;
     char                   answer[TF_WS_EXTENSION_CHARS] = "";
     read_head(cases[i].offers);
-    const char *fault =
-        tf_ws_extension_choose(&head, cases[i].ours, &accepted, &agreed, answer);
+    const char *fault    = tf_ws_extension_choose(&head, cases[i].ours, &accepted, &agreed, answer);
     const char *expected = cases[i].answer;
     if (expected && expected[0] == '!') {
       assert_non_null(fault);
@@ -174,7 +171,7 @@ static void an_offer_of_ours_is_an_offer_of_theirs(void **state) {
     char                         text[TF_WS_EXTENSION_CHARS], answer[TF_WS_EXTENSION_CHARS];
     bool                         accepted;
     tf_ws_deflate_params_t       agreed, read;
-    const size_t cnt = tf_ws_extension_offer(&offer, text);
+    const size_t                 cnt = tf_ws_extension_offer(&offer, text);
     assert_int_equal(cnt, strlen(text));
     read_head(text);
     assert_null(tf_ws_extension_choose(&head, &any, &accepted, &agreed, answer));
