@@ -66,6 +66,7 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                              .dialer            = live.dialer,
                              .ca_file           = f->ca_file,
                              .insecure          = f->insecure,
+                             .deflate           = f->deflate,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
                              .random            = {NULL,         tf_ws_random_system         }
