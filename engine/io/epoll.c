@@ -69,6 +69,7 @@ static void end(tf_epoll_t *e, conn_t *c, int sys_errno) {
   tf_io_conn_t    id      = id_of(e, c);
   tf_io_handler_t handler = c->handler;
   if (c->send_errno != 0) sys_errno = c->send_errno;
+  tf_count_add(sys_errno ? &e->io.counts.failed : &e->io.counts.ended, 1);
   release(e, c);
   if (handler.on_closed) handler.on_closed(handler.self, id, sys_errno);
 }
@@ -123,6 +124,7 @@ static void transmit(tf_epoll_t *e, conn_t *c) {
       tf_sendring_pop(&c->send, (size_t)sent);
       if ((size_t)sent < cnt) tf_count_add(&e->io.counts.tx_short, 1);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      tf_count_add(&e->io.counts.tx_again, 1);
       break;
     } else if (errno != EINTR) {
       c->send_errno = errno;

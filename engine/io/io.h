@@ -24,6 +24,15 @@ typedef enum tf_io_kind {
   TF_IO_EPOLL
 } tf_io_kind_t;
 
+/* Kernel features that a loop can be told to do without, as if the kernel had none: for a host where
+ * one is broken, and for tests. The first two are chosen by the best that is left; without one of
+ * the others there is no io_uring, and TF_IO_AUTO takes epoll. */
+#define TF_URING_DEFER_TASKRUN 0x1u
+#define TF_URING_COOP_TASKRUN  0x2u
+#define TF_URING_EXT_ARG       0x4u
+#define TF_URING_NODROP        0x8u
+#define TF_URING_MULTISHOT     0x10u
+
 typedef struct tf_io_config {
   uint32_t conns_max;    /* sockets and listeners attached at one time; 1..16384 */
   uint32_t buffer_cnt;   /* receive buffers, a power of two, 1..32768 (epoll needs but one) */
@@ -35,6 +44,7 @@ typedef struct tf_io_config {
    * no more sockets than this are attached (0: never). With one socket that saves a system call a
    * pass, which makes it the busy recv() that ingest latency is measured against. */
   uint32_t direct_conns_max;
+  uint32_t uring_without; /* TF_URING_* */
 } tf_io_config_t;
 
 /* 64 connections, 64 buffers of 16 KiB, 64 KiB to send each: 9 MiB. */

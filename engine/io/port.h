@@ -4,7 +4,11 @@
  *
  * An operation that is accepted (true) ends with exactly one completion without
  * TF_COMPLETION_MORE; a multishot one may have any number with it before. Operations refused
- * (false) have not happened: the loop tries again on its next pass. */
+ * (false) have not happened: the loop tries again on its next pass.
+ *
+ * Not used, and why: zero-copy sends (what is sent are subscriptions and pings of a few hundred bytes;
+ * a second completion each would cost more than the copy), SQPOLL (its thread sleeps, and a lane that
+ * spins enters the kernel anyway), linked and fixed-file operations. */
 #ifndef ENGINE_IO_PORT_H
 #define ENGINE_IO_PORT_H
 
@@ -56,6 +60,8 @@ struct tf_port {
   size_t               buffer_stride;
   uint64_t             overflow_cnt; /* times completions had to wait in the kernel for room */
   uint64_t             wait_cnt;     /* times reap waited */
+  uint64_t             retry_cnt;    /* times the kernel was too busy to be entered */
+  uint64_t             flush_cnt;    /* times queued operations had to be submitted for room */
 };
 
 /* io_uring, or E_IO_UNAVAILABLE with the step that the kernel refused. */

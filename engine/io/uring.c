@@ -39,11 +39,16 @@ typedef struct tf_uring {
   bool                      overflowed; /* the flag as last seen */
 } tf_uring_t;
 
+typedef struct uring_size {
+  uint32_t buffer_cnt, buffer_bytes, sq_entries, cq_entries;
+  uint32_t without; /* TF_URING_* */
+} uring_size_t;
+
 /* liburing 2.3 declares io_uring_enable_rings and io_uring_register_restrictions but does not export
  * them from its shared library: hence the bare register calls here and below. */
 static tf_err_t enable(tf_uring_t *u) {
   int err = io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-  if (err < 0) return TF_ERR(E_IO_SYSTEM, "io_uring cannot be enabled: %s", strerror(-err));
+  if (err < 0) return TF_ERR(E_IO_UNAVAILABLE, "io_uring cannot be enabled: %s", strerror(-err));
   u->enabled = true;
   /* Spares each enter the look-up of the descriptor. An older kernel does without. */
   u->ring_fd_registered = io_uring_register_ring_fd(&u->ring) == 1;
@@ -97,7 +102,11 @@ static tf_err_t enter(tf_uring_t *u, uint64_t wait_ns) {
   }
   /* Out of memory or out of room: completions that we take make room, so it is not the end. EBADR
    * is: the kernel dropped a completion, and no bookkeeping can say whose. */
-  if (err >= 0 || err == -ETIME || err == -EINTR || err == -EAGAIN || err == -EBUSY) return TF_OK;
+  if (err >= 0 || err == -ETIME) return TF_OK;
+  if (err == -EINTR || err == -EAGAIN || err == -EBUSY) {
+    u->port.retry_cnt++;
+    return TF_OK;
+  }
   return TF_ERR(E_IO_SYSTEM, "io_uring_enter failed: %s", strerror(-err));
 }
 
@@ -121,6 +130,7 @@ static int reap(tf_port_t *port, uint64_t wait_ns, tf_completion_t *out, uint32_
 static struct io_uring_sqe *sqe_get(tf_uring_t *u) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
   if (sqe || !u->enabled) return sqe;
+  u->port.flush_cnt++;
   io_uring_submit(&u->ring);
   return io_uring_get_sqe(&u->ring);
 }
@@ -184,19 +194,24 @@ static const tf_port_ops_t uring_ops = {
     .fini          = uring_fini,
 };
 
-static int ring_make(struct io_uring *ring, unsigned sq_entries, unsigned cq_entries) {
-  static const unsigned modes[] = {
-      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-      IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-      0,
+static int ring_make(struct io_uring *ring, const uring_size_t *size) {
+  static const struct {
+    unsigned flags, without;
+  } modes[] = {
+      {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+       TF_URING_DEFER_TASKRUN                                                                                    },
+      {IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,                               TF_URING_COOP_TASKRUN},
+      {0,                                                                                   0                    },
   };
   int err = -EINVAL;
   for (size_t i = 0; i < TF_ARRAY_CNT(modes) && err == -EINVAL; i++) {
+    if (size->without & modes[i].without) continue;
     struct io_uring_params params = {
-        .flags      = modes[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-        .cq_entries = cq_entries,
+        .flags =
+            modes[i].flags | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .cq_entries = size->cq_entries,
     };
-    err = io_uring_queue_init_params(sq_entries, ring, &params);
+    err = io_uring_queue_init_params(size->sq_entries, ring, &params);
   }
   return err;
 }
@@ -215,36 +230,43 @@ static int ring_restrict(struct io_uring *ring) {
                            TF_ARRAY_CNT(allowed));
 }
 
+TF_COLD static tf_err_t setup_refused(int sys_errno) {
+  const char *why = sys_errno == EPERM
+                        ? "sysctl kernel.io_uring_disabled or a seccomp filter forbids it"
+                    : sys_errno == ENOSYS ? "the kernel has none"
+                    : sys_errno == ENOMEM ? "raise RLIMIT_MEMLOCK (ulimit -l) or free memory"
+                    : sys_errno == EMFILE ? "raise RLIMIT_NOFILE (ulimit -n)"
+                                          : "a kernel of 6.0 is needed";
+  return TF_ERR(E_IO_UNAVAILABLE, "io_uring_setup: %s; %s", strerror(sys_errno), why);
+}
+
 /* Sets up an enabled-on-demand ring with its buffers in memory of the caller. */
-static tf_err_t uring_init(tf_uring_t *u, void *free_buffers, uint8_t *buffers, uint32_t buffer_cnt,
-                           uint32_t buffer_bytes, unsigned sq_entries, unsigned cq_entries) {
+static tf_err_t uring_init(tf_uring_t *u, void *free_buffers, uint8_t *buffers,
+                           const uring_size_t *size) {
   u->port.ops           = &uring_ops;
   u->port.net           = &tf_net_kernel;
   u->port.buffers       = buffers;
-  u->port.buffer_stride = tf_align_up(buffer_bytes + TF_BYTES_PAD, TF_LINE_BYTES);
+  u->port.buffer_stride = tf_align_up(size->buffer_bytes + TF_BYTES_PAD, TF_LINE_BYTES);
   u->free_buffers       = free_buffers;
-  u->buffer_bytes       = buffer_bytes;
-  u->buffer_mask        = io_uring_buf_ring_mask(buffer_cnt);
+  u->buffer_bytes       = size->buffer_bytes;
+  u->buffer_mask        = io_uring_buf_ring_mask(size->buffer_cnt);
 
-  int err = ring_make(&u->ring, sq_entries, cq_entries);
-  if (err < 0)
-    return TF_ERR(E_IO_UNAVAILABLE,
-                  "io_uring_setup: %s; sysctl kernel.io_uring_disabled or a seccomp filter forbids "
-                  "it, or the kernel is older than 6.0",
-                  strerror(-err));
+  int err = ring_make(&u->ring, size);
+  if (err < 0) return setup_refused(-err);
   u->ring_made = true;
-  if (!(u->ring.features & IORING_FEAT_EXT_ARG) || !(u->ring.features & IORING_FEAT_NODROP))
-    return TF_ERR(E_IO_UNAVAILABLE,
-                  "io_uring without EXT_ARG or NODROP: a kernel of 6.0 is needed");
+  if (!(u->ring.features & IORING_FEAT_EXT_ARG) || size->without & TF_URING_EXT_ARG)
+    return TF_ERR(E_IO_UNAVAILABLE, "io_uring without EXT_ARG: a kernel of 6.0 is needed");
+  if (!(u->ring.features & IORING_FEAT_NODROP) || size->without & TF_URING_NODROP)
+    return TF_ERR(E_IO_UNAVAILABLE, "io_uring without NODROP: a kernel of 6.0 is needed");
   struct io_uring_buf_reg reg = {
       .ring_addr    = (uint64_t)(uintptr_t)free_buffers,
-      .ring_entries = buffer_cnt,
+      .ring_entries = size->buffer_cnt,
       .bgid         = BUFFER_GROUP,
   };
   err = io_uring_register_buf_ring(&u->ring, &reg, 0);
   if (err < 0) return TF_ERR(E_IO_UNAVAILABLE, "io_uring provided buffer ring: %s", strerror(-err));
   io_uring_buf_ring_init(u->free_buffers);
-  for (uint32_t i = 0; i < buffer_cnt; i++) buffer_return(&u->port, (uint16_t)i);
+  for (uint32_t i = 0; i < size->buffer_cnt; i++) buffer_return(&u->port, (uint16_t)i);
   err = ring_restrict(&u->ring);
   if (err < 0) return TF_ERR(E_IO_UNAVAILABLE, "io_uring restrictions: %s", strerror(-err));
   return TF_OK;
@@ -252,7 +274,7 @@ static tf_err_t uring_init(tf_uring_t *u, void *free_buffers, uint8_t *buffers, 
 
 /* One byte through a socket pair and a throwaway ring, because whether multishot receive into
  * provided buffers works is told by no feature bit. */
-static tf_err_t probe_with(tf_uring_t *u, int fds[2]) {
+static tf_err_t probe_with(tf_uring_t *u, const uring_size_t *size, int fds[2]) {
   uint8_t         mark = PROBE_MARK;
   tf_completion_t done;
   if (!recv_arm(&u->port, fds[0], 1)) return TF_ERR(E_IO_UNAVAILABLE, "io_uring has no room");
@@ -261,6 +283,7 @@ static tf_err_t probe_with(tf_uring_t *u, int fds[2]) {
   for (int tries = 0; tries < 10 && cnt == 0; tries++)
     cnt = reap(&u->port, 100 * TF_NS_PER_MS, &done, 1);
   if (cnt < 0) return cnt;
+  if (size->without & TF_URING_MULTISHOT) done.flags = 0;
   if (cnt == 0 || done.res != 1 || !(done.flags & TF_COMPLETION_BUFFER) ||
       !(done.flags & TF_COMPLETION_MORE) || u->port.buffers[0] != PROBE_MARK)
     return TF_ERR(E_IO_UNAVAILABLE, "io_uring multishot receive does not work here: %s",
@@ -268,7 +291,9 @@ static tf_err_t probe_with(tf_uring_t *u, int fds[2]) {
   return TF_OK;
 }
 
-static tf_err_t probe(void) {
+static tf_err_t probe(uint32_t without) {
+  const uring_size_t size = {
+      .buffer_cnt = 1, .buffer_bytes = 128, .sq_entries = 8, .cq_entries = 16, .without = without};
   int fds[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
     return TF_ERR(E_IO_SYSTEM, "socketpair: %s", strerror(errno));
@@ -277,8 +302,8 @@ static tf_err_t probe(void) {
   tf_uring_t u   = {0};
   tf_err_t   err = memory == MAP_FAILED
                        ? TF_ERR(E_CORE_NO_MEMORY, "probing io_uring: %s", strerror(errno))
-                       : uring_init(&u, memory, memory + PAGE_BYTES, 1, 128, 8, 16);
-  if (err == TF_OK) err = probe_with(&u, fds);
+                       : uring_init(&u, memory, memory + PAGE_BYTES, &size);
+  if (err == TF_OK) err = probe_with(&u, &size, fds);
   uring_fini(&u.port);
   if (memory != MAP_FAILED) munmap(memory, 2 * PAGE_BYTES);
   close(fds[0]);
@@ -294,7 +319,7 @@ size_t tf_uring_arena_bytes(const tf_io_config_t *config) {
 
 tf_err_t tf_uring_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t **port) {
   *port        = NULL;
-  tf_err_t err = probe();
+  tf_err_t err = probe(config->uring_without);
   if (err != TF_OK) return err;
   size_t      stride = tf_align_up(config->buffer_bytes + TF_BYTES_PAD, TF_LINE_BYTES);
   tf_uring_t *u      = tf_arena_take(arena, sizeof *u, TF_LINE_PAIR_BYTES);
@@ -305,8 +330,14 @@ tf_err_t tf_uring_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_
   uint32_t cq = config->cq_entries ? config->cq_entries : 4 * config->buffer_cnt;
   if (!config->cq_entries && cq < CQ_ENTRIES_MIN) cq = CQ_ENTRIES_MIN;
   if (cq > CQ_ENTRIES_MAX) cq = CQ_ENTRIES_MAX;
-  uint32_t sq = cq < SQ_ENTRIES ? cq : SQ_ENTRIES;
-  err = uring_init(u, free_buffers, buffers, config->buffer_cnt, config->buffer_bytes, sq, cq);
+  const uring_size_t size = {
+      .buffer_cnt   = config->buffer_cnt,
+      .buffer_bytes = config->buffer_bytes,
+      .sq_entries   = cq < SQ_ENTRIES ? cq : SQ_ENTRIES,
+      .cq_entries   = cq,
+      .without      = config->uring_without,
+  };
+  err = uring_init(u, free_buffers, buffers, &size);
   if (err != TF_OK) {
     uring_fini(&u->port);
     return err;
