@@ -29,7 +29,7 @@ static void sleep_leaves_the_core_alone_and_wakes_with_the_first_byte(void **sta
     double share = run(kinds[i], TF_IDLE_SLEEP);
     print_message("sleep: %.1f %% of a core\n", 100 * share);
     assert_true(share < SLEEP_MAX);
-    /* Waits are the kernel's: half a millisecond each, so some 2,000 passes a second, not millions. */
+    /* Waits are the kernel's: a millisecond each, so some 1,000 passes a second, not millions. */
     assert_true(lane.wait_cnt > 0);
   }
 }
