@@ -76,6 +76,10 @@ static void publish_io(tf_metrics_block_t *b, const tf_io_counts_t *c) {
   tf_metrics_set(b, TF_METRIC_IO_ENTER_RETRIES, c->enter_retries);
   tf_metrics_set(b, TF_METRIC_IO_SQ_FLUSHES, c->sq_flushes);
   tf_metrics_set(b, TF_METRIC_IO_PORT_FULL, c->port_full);
+  tf_metrics_set(b, TF_METRIC_IO_STAMPS, c->stamps);
+  tf_metrics_set(b, TF_METRIC_IO_STAMPS_MISSING, c->stamps_missing);
+  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_NS, c->stamp_age_ns);
+  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_NS_MAX, c->stamp_age_ns_max);
   tf_metrics_set(b, TF_METRIC_IO_UNDER_WAY, c->ops_given - c->ops_done);
 }
 

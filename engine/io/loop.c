@@ -56,6 +56,8 @@ typedef struct tf_loop {
   uint16_t        *audit_slots;
   tf_completion_t *completions;
   uint64_t         audit_ticks, audit_due_ticks, audit_ns;
+  uint64_t         offset_of_ns, newest_recv_ns; /* with kernel timestamps: of which pass */
+  int64_t          offset_ns;
   uint32_t         slot_cnt, vacant_cnt, work_cnt, conn_cnt, conns_max;
   uint32_t         hungry_cnt;     /* in the work list, or more */
   uint32_t         slots_used_cnt; /* slots that were ever taken: the audit looks no further */
@@ -177,6 +179,16 @@ static void work_through(tf_loop_t *l) {
   l->work_cnt = kept;
 }
 
+/* The clocks are compared once a pass, at its first stamp. */
+static uint64_t stamped_ns(tf_loop_t *l, uint16_t buffer_idx, uint64_t recv_ns) {
+  if (l->offset_of_ns != recv_ns) {
+    l->offset_of_ns = recv_ns;
+    l->offset_ns    = tf_socket_clock_offset_ns();
+  }
+  return tf_socket_recv_ns(&l->io.counts, &l->newest_recv_ns,
+                           l->port->stamp_ns(l->port, buffer_idx), l->offset_ns, recv_ns);
+}
+
 static void on_recv(tf_loop_t *l, conn_t *c, const tf_completion_t *done, uint64_t recv_ns) {
   tf_io_counts_t *counts     = &l->io.counts;
   uint16_t        generation = c->generation;
@@ -184,7 +196,10 @@ static void on_recv(tf_loop_t *l, conn_t *c, const tf_completion_t *done, uint64
     c->fed = true;
     tf_count_add(&counts->rx_bytes, (uint64_t)done->res);
     tf_count_add(&counts->rx_calls, 1);
-    const uint8_t *bytes = l->port->buffers + done->buffer_idx * l->port->buffer_stride;
+    const tf_port_t *port = l->port;
+    if (TF_UNLIKELY(port->stamp_ns != NULL)) recv_ns = stamped_ns(l, done->buffer_idx, recv_ns);
+    const uint8_t *bytes =
+        port->buffers + done->buffer_idx * port->buffer_stride + port->payload_offset;
     c->handler.on_bytes(c->handler.self, id_of(c, idx_of(l, c)), bytes, (size_t)done->res, recv_ns);
     /* The handler may have closed it, and even attached another in its place. */
     if (c->generation != generation) return;
@@ -367,6 +382,7 @@ static int loop_poll(tf_io_t *io, uint64_t wait_ns) {
   tf_loop_t *l    = (tf_loop_t *)io;
   tf_port_t *port = l->port;
   if (l->work_cnt > 0) work_through(l);
+  if (TF_UNLIKELY(wait_ns < port->busy_poll_ns)) wait_ns = port->busy_poll_ns;
   if (l->work_cnt > 0) wait_ns = 0;
   if (wait_ns > l->audit_ns) wait_ns = l->audit_ns;
   int cnt = port->ops->reap(port, wait_ns, l->completions, PASS_COMPLETIONS_MAX);
@@ -391,7 +407,7 @@ static int loop_poll(tf_io_t *io, uint64_t wait_ns) {
 static tf_err_t take(tf_loop_t *l, int fd, const tf_io_handler_t *handler, uint8_t state,
                      tf_io_conn_t *id) {
   *id           = TF_IO_CONN_NONE;
-  int sys_errno = l->port->net->check(l->port, fd);
+  int sys_errno = l->port->net->admit(l->port, fd);
   if (sys_errno != 0)
     return TF_ERR(E_IO_SYSTEM, "fd %d cannot be attached: %s", fd, strerror(sys_errno));
   if (l->conn_cnt >= l->conns_max || l->vacant_cnt == 0)

@@ -25,6 +25,16 @@
 #define CQ_ENTRIES_MAX 65536u
 #define PAGE_BYTES     4096u
 #define PROBE_MARK     0x5A
+#define PROBE_BYTES    256u /* a stamp and a byte fit */
+
+/* What liburing 2.3 does not know yet (kernel 6.9). */
+#define REGISTER_NAPI 27
+typedef struct napi_request {
+  uint32_t busy_poll_us;
+  uint8_t  prefer_busy_poll;
+  uint8_t  pad[3];
+  uint64_t reserved;
+} napi_request_t;
 
 /* liburing 2.3 knows only some of the flags that the kernel reports here. */
 #define SQ_FLAGS_WORK (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)
@@ -37,11 +47,13 @@ typedef struct tf_uring {
   int                       buffer_mask;
   bool                      ring_made, enabled, ring_fd_registered;
   bool                      overflowed; /* the flag as last seen */
+  struct msghdr             stamped;    /* what a receive with a stamp asks for */
 } tf_uring_t;
 
 typedef struct uring_size {
-  uint32_t buffer_cnt, buffer_bytes, sq_entries, cq_entries;
-  uint32_t without; /* TF_URING_* */
+  uint32_t          buffer_cnt, buffer_bytes, sq_entries, cq_entries;
+  uint32_t          without; /* TF_URING_* */
+  tf_socket_wants_t wants;
 } uring_size_t;
 
 /* liburing 2.3 declares io_uring_enable_rings and io_uring_register_restrictions but does not export
@@ -66,6 +78,24 @@ static void note_overflow(tf_uring_t *u, uint32_t flags) {
   u->overflowed = overflowed;
 }
 
+/* A receive with a stamp puts a header and the control messages before its bytes. */
+static void unwrap(const tf_uring_t *u, tf_completion_t *done) {
+  const uint8_t              *buffer = u->port.buffers + done->buffer_idx * u->port.buffer_stride;
+  struct io_uring_recvmsg_out head;
+  memcpy(&head, buffer, sizeof head);
+  uint32_t brought = (uint32_t)done->res - u->port.payload_offset;
+  done->res        = (int32_t)(head.payloadlen < brought ? head.payloadlen : brought);
+}
+
+static uint64_t stamp_ns(const tf_port_t *port, uint16_t buffer_idx) {
+  const uint8_t              *buffer = port->buffers + buffer_idx * port->buffer_stride;
+  struct io_uring_recvmsg_out head;
+  memcpy(&head, buffer, sizeof head);
+  uint32_t cnt =
+      head.controllen < TF_STAMP_CONTROL_BYTES ? head.controllen : (uint32_t)TF_STAMP_CONTROL_BYTES;
+  return tf_socket_stamp_ns(buffer + sizeof head, cnt);
+}
+
 static uint32_t cq_take(tf_uring_t *u, tf_completion_t *out, uint32_t cap) {
   unsigned             head;
   struct io_uring_cqe *cqe;
@@ -75,12 +105,14 @@ static uint32_t cq_take(tf_uring_t *u, tf_completion_t *out, uint32_t cap) {
     uint16_t flags = 0;
     if (cqe->flags & IORING_CQE_F_MORE) flags |= TF_COMPLETION_MORE;
     if (cqe->flags & IORING_CQE_F_BUFFER) flags |= TF_COMPLETION_BUFFER;
-    out[cnt++] = (tf_completion_t){
+    out[cnt] = (tf_completion_t){
         .tag        = cqe->user_data,
         .res        = cqe->res,
         .flags      = flags,
         .buffer_idx = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT),
     };
+    if (TF_UNLIKELY(u->port.stamp_ns && flags & TF_COMPLETION_BUFFER)) unwrap(u, &out[cnt]);
+    cnt++;
   }
   io_uring_cq_advance(&u->ring, cnt);
   return cnt;
@@ -136,9 +168,13 @@ static struct io_uring_sqe *sqe_get(tf_uring_t *u) {
 }
 
 static bool recv_arm(tf_port_t *port, int fd, uint64_t tag) {
-  struct io_uring_sqe *sqe = sqe_get((tf_uring_t *)port);
+  tf_uring_t          *u   = (tf_uring_t *)port;
+  struct io_uring_sqe *sqe = sqe_get(u);
   if (!sqe) return false;
-  io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+  if (TF_UNLIKELY(port->stamp_ns != NULL))
+    io_uring_prep_recvmsg_multishot(sqe, fd, &u->stamped, 0);
+  else
+    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
   io_uring_sqe_set_flags(sqe, IOSQE_BUFFER_SELECT);
   sqe->buf_group = BUFFER_GROUP;
   io_uring_sqe_set_data64(sqe, tag);
@@ -216,15 +252,15 @@ static int ring_make(struct io_uring *ring, const uring_size_t *size) {
   return err;
 }
 
-static int ring_restrict(struct io_uring *ring) {
+static int ring_restrict(struct io_uring *ring, bool stamps) {
   struct io_uring_restriction allowed[] = {
-      {.opcode = IORING_RESTRICTION_SQE_OP,            .sqe_op = IORING_OP_RECV                 },
-      {.opcode = IORING_RESTRICTION_SQE_OP,            .sqe_op = IORING_OP_SEND                 },
-      {.opcode = IORING_RESTRICTION_SQE_OP,            .sqe_op = IORING_OP_ACCEPT               },
-      {.opcode = IORING_RESTRICTION_SQE_OP,            .sqe_op = IORING_OP_ASYNC_CANCEL         },
-      {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_BUFFER_SELECT         },
-      {.opcode = IORING_RESTRICTION_REGISTER_OP,       .register_op = IORING_REGISTER_RING_FDS  },
-      {.opcode = IORING_RESTRICTION_REGISTER_OP,       .register_op = IORING_UNREGISTER_RING_FDS},
+      {.opcode = IORING_RESTRICTION_SQE_OP,            .sqe_op = stamps ? IORING_OP_RECVMSG : IORING_OP_RECV},
+      {.opcode = IORING_RESTRICTION_SQE_OP,            .sqe_op = IORING_OP_SEND                             },
+      {.opcode = IORING_RESTRICTION_SQE_OP,            .sqe_op = IORING_OP_ACCEPT                           },
+      {.opcode = IORING_RESTRICTION_SQE_OP,            .sqe_op = IORING_OP_ASYNC_CANCEL                     },
+      {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_BUFFER_SELECT                     },
+      {.opcode = IORING_RESTRICTION_REGISTER_OP,       .register_op = IORING_REGISTER_RING_FDS              },
+      {.opcode = IORING_RESTRICTION_REGISTER_OP,       .register_op = IORING_UNREGISTER_RING_FDS            },
   };
   return io_uring_register((unsigned)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
                            TF_ARRAY_CNT(allowed));
@@ -240,17 +276,32 @@ TF_COLD static tf_err_t setup_refused(int sys_errno) {
   return TF_ERR(E_IO_UNAVAILABLE, "io_uring_setup: %s; %s", strerror(sys_errno), why);
 }
 
+/* Where the kernel has it, the ring polls the card of every socket it has; otherwise there is what
+ * the sockets were asked for one by one, and no pass waits longer for it. */
+static void napi_register(tf_uring_t *u, const uring_size_t *size) {
+  if (size->wants.busy_poll_us == 0) return;
+  napi_request_t napi = {.busy_poll_us = size->wants.busy_poll_us, .prefer_busy_poll = 1};
+  if (io_uring_register((unsigned)u->ring.ring_fd, REGISTER_NAPI, &napi, 1) == 0)
+    u->port.busy_poll_ns = size->wants.busy_poll_us * TF_NS_PER_US;
+}
+
 /* Sets up an enabled-on-demand ring with its buffers in memory of the caller. */
 static tf_err_t uring_init(tf_uring_t *u, void *free_buffers, uint8_t *buffers,
                            const uring_size_t *size) {
   u->port.ops           = &uring_ops;
   u->port.net           = &tf_net_kernel;
+  u->port.wants         = size->wants;
   u->port.buffers       = buffers;
   u->port.buffer_stride = tf_align_up(size->buffer_bytes + TF_BYTES_PAD, TF_LINE_BYTES);
   u->free_buffers       = free_buffers;
   u->buffer_bytes       = size->buffer_bytes;
   u->buffer_mask        = io_uring_buf_ring_mask(size->buffer_cnt);
 
+  if (size->wants.stamps) {
+    u->stamped.msg_controllen = TF_STAMP_CONTROL_BYTES;
+    u->port.stamp_ns          = stamp_ns;
+    u->port.payload_offset    = sizeof(struct io_uring_recvmsg_out) + TF_STAMP_CONTROL_BYTES;
+  }
   int err = ring_make(&u->ring, size);
   if (err < 0) return setup_refused(-err);
   u->ring_made = true;
@@ -267,7 +318,8 @@ static tf_err_t uring_init(tf_uring_t *u, void *free_buffers, uint8_t *buffers,
   if (err < 0) return TF_ERR(E_IO_UNAVAILABLE, "io_uring provided buffer ring: %s", strerror(-err));
   io_uring_buf_ring_init(u->free_buffers);
   for (uint32_t i = 0; i < size->buffer_cnt; i++) buffer_return(&u->port, (uint16_t)i);
-  err = ring_restrict(&u->ring);
+  napi_register(u, size);
+  err = ring_restrict(&u->ring, size->wants.stamps);
   if (err < 0) return TF_ERR(E_IO_UNAVAILABLE, "io_uring restrictions: %s", strerror(-err));
   return TF_OK;
 }
@@ -285,16 +337,20 @@ static tf_err_t probe_with(tf_uring_t *u, const uring_size_t *size, int fds[2]) 
   if (cnt < 0) return cnt;
   if (size->without & TF_URING_MULTISHOT) done.flags = 0;
   if (cnt == 0 || done.res != 1 || !(done.flags & TF_COMPLETION_BUFFER) ||
-      !(done.flags & TF_COMPLETION_MORE) || u->port.buffers[0] != PROBE_MARK)
+      !(done.flags & TF_COMPLETION_MORE) || u->port.buffers[u->port.payload_offset] != PROBE_MARK)
     return TF_ERR(E_IO_UNAVAILABLE, "io_uring multishot receive does not work here: %s",
                   cnt == 0 ? "nothing came" : strerror(done.res < 0 ? -done.res : ENOSYS));
   return TF_OK;
 }
 
-static tf_err_t probe(uint32_t without) {
-  const uring_size_t size = {
-      .buffer_cnt = 1, .buffer_bytes = 128, .sq_entries = 8, .cq_entries = 16, .without = without};
-  int fds[2];
+static tf_err_t probe(const tf_io_config_t *config) {
+  const uring_size_t size = {.buffer_cnt   = 1,
+                             .buffer_bytes = PROBE_BYTES,
+                             .sq_entries   = 8,
+                             .cq_entries   = 16,
+                             .without      = config->uring_without,
+                             .wants        = {.stamps = config->kernel_timestamps}};
+  int                fds[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
     return TF_ERR(E_IO_SYSTEM, "socketpair: %s", strerror(errno));
   uint8_t *memory =
@@ -319,7 +375,7 @@ size_t tf_uring_arena_bytes(const tf_io_config_t *config) {
 
 tf_err_t tf_uring_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t **port) {
   *port        = NULL;
-  tf_err_t err = probe(config->uring_without);
+  tf_err_t err = probe(config);
   if (err != TF_OK) return err;
   size_t      stride = tf_align_up(config->buffer_bytes + TF_BYTES_PAD, TF_LINE_BYTES);
   tf_uring_t *u      = tf_arena_take(arena, sizeof *u, TF_LINE_PAIR_BYTES);
@@ -336,6 +392,7 @@ tf_err_t tf_uring_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_
       .sq_entries   = cq < SQ_ENTRIES ? cq : SQ_ENTRIES,
       .cq_entries   = cq,
       .without      = config->uring_without,
+      .wants        = {.busy_poll_us = config->busy_poll_us, .stamps = config->kernel_timestamps},
   };
   err = uring_init(u, free_buffers, buffers, &size);
   if (err != TF_OK) {

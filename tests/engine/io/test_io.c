@@ -14,6 +14,7 @@
 
 static tf_io_kind_t kind;
 static uint32_t     direct_conns_max, uring_without;
+static bool         kernel_timestamps;
 static bool         simulated; /* then kind says nothing */
 static tf_arena_t   arena, sim_arena;
 static tf_io_t     *io;
@@ -85,8 +86,9 @@ static size_t arena_bytes_of(const tf_io_config_t *config) {
 }
 
 static tf_err_t open_backend(const tf_io_config_t *given) {
-  tf_io_config_t config = *given;
-  config.uring_without  = uring_without;
+  tf_io_config_t config    = *given;
+  config.uring_without     = uring_without;
+  config.kernel_timestamps = kernel_timestamps;
   return simulated ? tf_sim_open(peer_sim, &config, &arena, &io)
                    : tf_io_open(kind, &config, &arena, &io);
 }
@@ -712,11 +714,17 @@ int main(void) {
     failed += cmocka_run_group_tests_name("io_uring as of 5.19", contract, NULL, NULL);
     uring_without |= TF_URING_COOP_TASKRUN;
     failed += cmocka_run_group_tests_name("io_uring, plain", contract, NULL, NULL);
-    uring_without = 0;
+    uring_without     = 0;
+    kernel_timestamps = true;
+    failed += cmocka_run_group_tests_name("io_uring, kernel timestamps", contract, NULL, NULL);
+    kernel_timestamps = false;
   }
   kind = TF_IO_EPOLL;
   failed += cmocka_run_group_tests_name("epoll", contract, NULL, NULL);
-  direct_conns_max = 64;
+  kernel_timestamps = true;
+  failed += cmocka_run_group_tests_name("epoll, kernel timestamps", contract, NULL, NULL);
+  kernel_timestamps = false;
+  direct_conns_max  = 64;
   failed += cmocka_run_group_tests_name("epoll, direct", contract, NULL, NULL);
   simulated = true;
   failed += cmocka_run_group_tests_name("sim", contract, NULL, NULL);

@@ -1,24 +1,18 @@
 /* FAULTS F49, F51, F53 and F54 on the kernel itself. What a kernel refuses is refused by a seccomp
  * filter, each in a child process of its own: a filter stays for good. */
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/io_uring.h>
-#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cmocka_tf.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "engine/io/deny.h"
 #include "engine/io/peer.h"
 
-#define EXIT_NO_SECCOMP 9
-#define ANY             UINT32_MAX
 /* io_uring_register's operations that liburing 2.3 has under these numbers too. */
 #define REGISTER_RESTRICTIONS 11
 #define REGISTER_ENABLE_RINGS 12
@@ -75,52 +69,6 @@ static bool kernel_has_io_uring(void) {
   return has;
 }
 
-/* From here on the kernel answers call with sys_errno, if its second argument is arg1 (ANY: always). */
-static void deny(uint32_t call, uint32_t arg1, uint32_t sys_errno) {
-  struct sock_filter filter[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, arg1 == ANY ? 1 : 3),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arg1, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | sys_errno),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  if (arg1 == ANY) { /* the third and fourth line fall away */
-    memmove(&filter[2], &filter[4], 2 * sizeof filter[0]);
-  }
-  struct sock_fprog program = {.len = arg1 == ANY ? 4 : 6, .filter = filter};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-    _exit(EXIT_NO_SECCOMP);
-}
-
-/* Runs body in a child; its assertions fail there, and the child's exit tells. */
-static void in_child(void (*body)(void)) {
-  fflush(NULL);
-  pid_t child = fork();
-  if (child == 0) {
-    body();
-    _exit(0);
-  }
-  int status = 0;
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  if (WEXITSTATUS(status) == EXIT_NO_SECCOMP) {
-    print_message("seccomp filters are not available\n");
-    skip();
-  }
-  assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-#define CHILD_WANT(cond)                                                                           \
-  do {                                                                                             \
-    if (!(cond)) {                                                                                 \
-      fprintf(stderr, "%s:%d: %s; reason \"%s\", error \"%s\"\n", __FILE__, __LINE__, #cond,       \
-              tf_io_fallback_reason(), tf_error_text());                                           \
-      _exit(1);                                                                                    \
-    }                                                                                              \
-  } while (0)
-
 /* io_uring is refused with a text, AUTO takes epoll for that reason, and epoll carries bytes. */
 static void falls_back_because(const tf_io_config_t *config, const char *text) {
   CHILD_WANT(tf_arena_init(&arena, "io", tf_io_arena_bytes(config)) == TF_OK);
@@ -144,7 +92,7 @@ static void falls_back_because(const tf_io_config_t *config, const char *text) {
 #define F53_REFUSED(name, call, arg1, sys_errno, text)                                             \
   static void name##_body(void) {                                                                  \
     tf_io_config_t config = tf_io_config_default();                                                \
-    deny(call, arg1, sys_errno);                                                                   \
+    deny_call(call, arg1, sys_errno);                                                              \
     falls_back_because(&config, text);                                                             \
   }                                                                                                \
   static void name(void **state) {                                                                 \
@@ -152,12 +100,12 @@ static void falls_back_because(const tf_io_config_t *config, const char *text) {
     in_child(name##_body);                                                                         \
   }
 
-F53_REFUSED(f53_seccomp_filter_falls_back, __NR_io_uring_setup, ANY, EPERM, "seccomp")
-F53_REFUSED(f53_kernel_without_io_uring_falls_back, __NR_io_uring_setup, ANY, ENOSYS,
+F53_REFUSED(f53_seccomp_filter_falls_back, __NR_io_uring_setup, DENY_ANY, EPERM, "seccomp")
+F53_REFUSED(f53_kernel_without_io_uring_falls_back, __NR_io_uring_setup, DENY_ANY, ENOSYS,
             "the kernel has none")
-F53_REFUSED(f53_enomem_at_setup_falls_back, __NR_io_uring_setup, ANY, ENOMEM, "RLIMIT_MEMLOCK")
-F53_REFUSED(f53_emfile_at_setup_falls_back, __NR_io_uring_setup, ANY, EMFILE, "RLIMIT_NOFILE")
-F53_REFUSED(f53_setup_that_knows_no_flag_falls_back, __NR_io_uring_setup, ANY, EINVAL, "6.0")
+F53_REFUSED(f53_enomem_at_setup_falls_back, __NR_io_uring_setup, DENY_ANY, ENOMEM, "RLIMIT_MEMLOCK")
+F53_REFUSED(f53_emfile_at_setup_falls_back, __NR_io_uring_setup, DENY_ANY, EMFILE, "RLIMIT_NOFILE")
+F53_REFUSED(f53_setup_that_knows_no_flag_falls_back, __NR_io_uring_setup, DENY_ANY, EINVAL, "6.0")
 F53_REFUSED(f53_kernel_without_buffer_rings_falls_back, __NR_io_uring_register, REGISTER_PBUF_RING,
             EINVAL, "provided buffer ring")
 F53_REFUSED(f53_kernel_without_restrictions_falls_back, __NR_io_uring_register,
@@ -245,7 +193,7 @@ static void enter_fails_with(uint32_t sys_errno, tf_err_t wanted) {
   peer_pair(fds);
   attach(&s, fds[0]);
   CHILD_WANT(tf_io_poll(io, 0) >= 0);
-  deny(__NR_io_uring_enter, ANY, sys_errno);
+  deny_call(__NR_io_uring_enter, DENY_ANY, sys_errno);
   int cnt = tf_io_poll(io, TF_NS_PER_MS);
   CHILD_WANT(wanted == TF_OK ? cnt == 0 : cnt == wanted);
   if (wanted != TF_OK) CHILD_WANT(strstr(tf_error_text(), strerror((int)sys_errno)) != NULL);
