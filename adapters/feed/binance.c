@@ -106,7 +106,8 @@ TF_INLINE tf_verdict_t on_trade(tf_binance_state_t *st, tf_binance_message_t *m,
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
 
   tf_binance_row_t *row = &st->rows[idx];
-  if (TF_UNLIKELY(tf_trade_ids_step(is_agg ? &row->agg_trades : &row->trades, id, m->out->counts))) {
+  if (TF_UNLIKELY(
+          tf_trade_ids_step(is_agg ? &row->agg_trades : &row->trades, id, m->out->counts))) {
     m->out->counts->duplicates++;
     return data(m);
   }
@@ -385,9 +386,7 @@ typedef struct {
 
 static layout_t layout_of(const tf_feed_config_t *config) {
   layout_t l;
-  l.row_cap = config->symbol_cnt > 0 ? config->symbol_cnt : config->instruments->cap;
-  if (l.row_cap == 0) l.row_cap = 1;
-  if (l.row_cap > TF_SYMBOLS_CAP) l.row_cap = TF_SYMBOLS_CAP;
+  l.row_cap     = tf_symbols_cap_of(config);
   l.slab_cnt    = l.row_cap < TF_BINANCE_SLABS_MAX ? l.row_cap : TF_BINANCE_SLABS_MAX;
   l.pending_cap = config->pending_cap > 0 ? config->pending_cap : TF_BINANCE_PENDING_DEFAULT;
   l.rows_at     = tf_align_up(sizeof(tf_binance_state_t), TF_LINE_BYTES);

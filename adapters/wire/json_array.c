@@ -1,8 +1,8 @@
 #include "wire/json_array.h"
 
 void tf_json_array_init(tf_json_array_t *array, const char *bytes, size_t bytes_cnt) {
-  array->json = (tf_json_t){.end = bytes + bytes_cnt};
-  array->p    = NULL;
+  array->json   = (tf_json_t){.end = bytes + bytes_cnt};
+  array->p      = NULL;
   const char *p = tf_json_skip_space(bytes, array->json.end);
   if (p == array->json.end || *p != '[') return;
   p = tf_json_skip_space(p + 1, array->json.end);

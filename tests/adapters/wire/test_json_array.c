@@ -45,7 +45,8 @@ static void broken_element_ends_the_walk(void **state) {
 
 static void decimals_are_read_from_numbers_and_strings(void **state) {
   (void)state;
-  static char     text[] = "[1.50,\"0.0279\",\"x\",true,\"\\u0031\"]                                    ";
+  static char text[] =
+      "[1.50,\"0.0279\",\"x\",true,\"\\u0031\"]                                    ";
   tf_json_array_t array;
   tf_json_value_t e;
   int64_t         mantissa;

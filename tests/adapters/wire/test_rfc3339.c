@@ -5,7 +5,9 @@
 
 #include "wire/rfc3339.h"
 
-static bool parse(const char *text, uint64_t *ns) { return tf_rfc3339_parse(text, strlen(text), ns); }
+static bool parse(const char *text, uint64_t *ns) {
+  return tf_rfc3339_parse(text, strlen(text), ns);
+}
 
 static void what_is_no_time_is_refused_and_leaves_the_result(void **state) {
   (void)state;
@@ -45,16 +47,16 @@ static void fractions_of_any_length_are_exact(void **state) {
     const char *text;
     uint64_t    ns;
   } rows[] = {
-      {"1970-01-01T00:00:00Z",                0                             },
-      {"1970-01-01T00:00:00.000000001Z",      1                             },
-      {"2026-08-09T21:05:48.251397169Z",      UINT64_C(1786309548251397169) },
-      {"2026-08-09T21:05:48.50436Z",          UINT64_C(1786309548504360000) },
-      {"2021-04-17T16:43:30.244075Z",         UINT64_C(1618677810244075000) },
-      {"2026-08-09t21:05:48z",                UINT64_C(1786309548000000000) },
-      {"2026-08-09T23:35:48.5+02:30",         UINT64_C(1786309548500000000) },
-      {"2016-12-31T23:59:60Z",                UINT64_C(1483228800000000000) },
-      {"2553-12-31T23:59:59.999999999Z",      UINT64_C(18429292799999999999)},
-      {"2000-02-29T12:00:00Z",                UINT64_C(951825600000000000)  },
+      {"1970-01-01T00:00:00Z",           0                             },
+      {"1970-01-01T00:00:00.000000001Z", 1                             },
+      {"2026-08-09T21:05:48.251397169Z", UINT64_C(1786309548251397169) },
+      {"2026-08-09T21:05:48.50436Z",     UINT64_C(1786309548504360000) },
+      {"2021-04-17T16:43:30.244075Z",    UINT64_C(1618677810244075000) },
+      {"2026-08-09t21:05:48z",           UINT64_C(1786309548000000000) },
+      {"2026-08-09T23:35:48.5+02:30",    UINT64_C(1786309548500000000) },
+      {"2016-12-31T23:59:60Z",           UINT64_C(1483228800000000000) },
+      {"2553-12-31T23:59:59.999999999Z", UINT64_C(18429292799999999999)},
+      {"2000-02-29T12:00:00Z",           UINT64_C(951825600000000000)  },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     uint64_t ns = 7;
@@ -83,7 +85,8 @@ static void seconds_with_a_fraction_are_exact_too(void **state) {
   assert_int_equal(ns, UINT64_C(1618678142557535000));
   assert_true(tf_rfc3339_parse_seconds("12", 2, &ns));
   assert_int_equal(ns, UINT64_C(12000000000));
-  static const char *const wrong[] = {"", ".5", "1.", "1.1234567890", "1e3", "-1", "18446744074", "1 "};
+  static const char *const wrong[] = {"",    ".5", "1.",          "1.1234567890",
+                                      "1e3", "-1", "18446744074", "1 "};
   for (size_t i = 0; i < TF_ARRAY_CNT(wrong); i++)
     assert_false(tf_rfc3339_parse_seconds(wrong[i], strlen(wrong[i]), &ns));
 }
