@@ -36,10 +36,10 @@
 #include "feed/text_out.h"
 #include "wire/rfc3339.h"
 
-#define GROUPS_MAX         64u   /* elements of "events"; one was seen in every recorded message */
-#define SYMBOLS_A_MESSAGE  100u  /* of a subscription */
-#define SEQUENCE_BACK_MAX  1000u /* further back it is a new connection */
-#define TIME_TEXT_BYTES    40u
+#define GROUPS_MAX        64u   /* elements of "events"; one was seen in every recorded message */
+#define SYMBOLS_A_MESSAGE 100u  /* of a subscription */
+#define SEQUENCE_BACK_MAX 1000u /* further back it is a new connection */
+#define TIME_TEXT_BYTES   40u
 
 enum { CHANNEL, TIMESTAMP, SEQUENCE, EVENTS, TYPE, MESSAGE, REASON, ROOT_KEY_CNT };
 static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
@@ -196,17 +196,17 @@ static void park_product(const state_t *st, tf_event_t *row, const tf_json_value
 }
 
 static void on_trade(state_t *st, tf_json_object_t *item, tf_event_t *row) {
-  const tf_json_value_t *v = item->values;
-  bool ok = take_number(st, item, PRICE) & take_number(st, item, SIZE) &
+  const tf_json_value_t *v  = item->values;
+  bool                   ok = take_number(st, item, PRICE) & take_number(st, item, SIZE) &
             take_number(st, item, TRADE_ID) & take_text(st, item, PRODUCT) &
             take_text(st, item, SIDE) & take_text(st, item, TIME);
   if (!ok) return;
   bool maker_buys = TF_JSON_TEXT_IS(&v[SIDE], "BUY");
   if (!maker_buys && !TF_JSON_TEXT_IS(&v[SIDE], "SELL")) refuse(st, TF_REJECT_SCHEMA);
   if (v[TRADE_ID].exp != 0) refuse(st, TF_REJECT_NUMBER);
-  row->flags     = maker_buys ? TF_FLAG_SIDE : 0; /* the aggressor is on the other side */
-  row->price_exp = v[PRICE].exp;
-  row->qty_exp   = v[SIZE].exp;
+  row->flags            = maker_buys ? TF_FLAG_SIDE : 0; /* the aggressor is on the other side */
+  row->price_exp        = v[PRICE].exp;
+  row->qty_exp          = v[SIZE].exp;
   row->u.trade.price    = v[PRICE].as.mantissa;
   row->u.trade.qty      = v[SIZE].as.mantissa;
   row->u.trade.id       = (uint64_t)v[TRADE_ID].as.mantissa;
@@ -217,8 +217,8 @@ static void on_trade(state_t *st, tf_json_object_t *item, tf_event_t *row) {
 
 static void on_ticker(state_t *st, tf_json_object_t *item, tf_event_t *row) {
   const tf_json_value_t *v = item->values;
-  bool ok = take_number(st, item, PRICE) & take_number(st, item, VOLUME) &
-            take_text(st, item, PRODUCT);
+  bool                   ok =
+      take_number(st, item, PRICE) & take_number(st, item, VOLUME) & take_text(st, item, PRODUCT);
   if (!ok) return;
   memset(&row->u, 0, sizeof row->u);
   row->flags               = 0;
@@ -294,8 +294,7 @@ TF_COLD static void break_books(state_t *st, tf_draft_t *draft, tf_book_state_t 
   for (uint32_t i = 0; i < st->symbols.cnt && has_books(st); i++) {
     tf_feed_row_t *row = &st->rows[i];
     if (row->book_state == TF_BOOK_NONE) continue;
-    tf_event_t *e =
-        tf_draft_status(draft, row, st->symbols.rows[i].instrument_id, state, 0);
+    tf_event_t *e = tf_draft_status(draft, row, st->symbols.rows[i].instrument_id, state, 0);
     if (e == NULL) continue;
     e->u.status.gap_first = gap_first;
     e->u.status.gap_last  = gap_last;
@@ -396,7 +395,7 @@ static bool find_products(state_t *st, tf_draft_t *draft, tf_reject_t *why) {
                                .bytes_cnt = e->instrument_id};
     product.kind            = TF_JSON_STRING;
     product.escaped         = e->kind;
-    uint32_t idx = tf_symbols_of(&st->symbols, &product, st->asked_cnt == 0, why);
+    uint32_t idx            = tf_symbols_of(&st->symbols, &product, st->asked_cnt == 0, why);
     if (idx == TF_SYMBOLS_NONE) return false;
     e->ingest_seq = idx;
   }
@@ -521,12 +520,12 @@ static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
   if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
     return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
   }
-  tf_json_t json = {.rows    = out->events + out->event_cnt,
-                    .row_cap = out->event_cap - out->event_cnt};
-  st->frame      = frame;
-  st->group_cnt  = 0;
-  st->row_cnt    = 0;
-  st->is_bad     = false;
+  tf_json_t json          = {.rows    = out->events + out->event_cnt,
+                             .row_cap = out->event_cap - out->event_cnt};
+  st->frame               = frame;
+  st->group_cnt           = 0;
+  st->row_cnt             = 0;
+  st->is_bad              = false;
   tf_json_result_t result = tf_json_read(&json, frame->bytes, frame->bytes_cnt, &st->root);
   if (TF_UNLIKELY(result != TF_JSON_OK)) {
     return tf_feeds_reject(out->counts, frame,
@@ -628,21 +627,21 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   tf_json_orders_init(&st->root_orders);
   tf_json_orders_init(&st->group_orders);
   tf_json_orders_init(&st->item_orders);
-  st->item  = (tf_json_object_t){.shape   = &item_shape,
-                                 .orders  = &st->item_orders,
-                                 .values  = st->item_values,
-                                 .on_item = on_item,
-                                 .self    = st};
-  st->group = (tf_json_object_t){.shape   = &group_shape,
-                                 .orders  = &st->group_orders,
-                                 .values  = st->group_values,
-                                 .child   = &st->item,
-                                 .on_item = on_group,
-                                 .self    = st};
-  st->root  = (tf_json_object_t){.shape  = &root_shape,
-                                 .orders = &st->root_orders,
-                                 .values = st->root_values,
-                                 .child  = &st->group};
+  st->item     = (tf_json_object_t){.shape   = &item_shape,
+                                    .orders  = &st->item_orders,
+                                    .values  = st->item_values,
+                                    .on_item = on_item,
+                                    .self    = st};
+  st->group    = (tf_json_object_t){.shape   = &group_shape,
+                                    .orders  = &st->group_orders,
+                                    .values  = st->group_values,
+                                    .child   = &st->item,
+                                    .on_item = on_group,
+                                    .self    = st};
+  st->root     = (tf_json_object_t){.shape  = &root_shape,
+                                    .orders = &st->root_orders,
+                                    .values = st->root_values,
+                                    .child  = &st->group};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, "COINBASE");
   if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);

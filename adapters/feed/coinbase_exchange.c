@@ -80,8 +80,7 @@ typedef struct {
 static tf_verdict_t reject(const message_t *m, tf_reject_t why) {
   return tf_feeds_reject(m->draft.out->counts, m->draft.frame, why);
 }
-#define IGNORE(m, literal)                                                                         \
-  tf_feeds_ignore((m)->draft.out->counts, (literal), sizeof(literal) - 1)
+#define IGNORE(m, literal) tf_feeds_ignore((m)->draft.out->counts, (literal), sizeof(literal) - 1)
 
 TF_INLINE bool has(const state_t *st, uint64_t bits) { return (st->root.seen & bits) == bits; }
 
@@ -207,7 +206,8 @@ static tf_verdict_t on_update(state_t *st, message_t *m) {
   if (TF_UNLIKELY(!read_changes(st, m, &why))) return refuse_levels(st, m, why);
   if (TF_UNLIKELY(!take_time(st, m, true))) return refuse_levels(st, m, TF_REJECT_SCHEMA);
   tf_draft_levels_t levels = {.cnt = m->draft.end - m->draft.at, .ask_from = UINT32_MAX};
-  for (uint32_t i = m->draft.at; i < m->draft.end; i++) m->draft.out->events[i].flags |= m->ts_flags;
+  for (uint32_t i = m->draft.at; i < m->draft.end; i++)
+    m->draft.out->events[i].flags |= m->ts_flags;
   return put_levels(st, m, &levels);
 }
 
@@ -266,9 +266,9 @@ static tf_verdict_t on_match(state_t *st, message_t *m, bool is_last_match) {
     m->draft.out->counts->duplicates++;
     return tf_draft_finish(&m->draft);
   }
-  tf_event_t *e = tf_draft_open(&m->draft, m->draft.at, 1);
-  e->ts_event_ns   = m->ts_ns;
-  e->flags         = m->ts_flags | (maker_buys ? TF_FLAG_SIDE : 0) | /* the aggressor's side */
+  tf_event_t *e  = tf_draft_open(&m->draft, m->draft.at, 1);
+  e->ts_event_ns = m->ts_ns;
+  e->flags       = m->ts_flags | (maker_buys ? TF_FLAG_SIDE : 0) | /* the aggressor's side */
              (is_last_match ? TF_FLAG_BACKFILL : 0);
   e->price_exp     = v[PRICE].exp;
   e->qty_exp       = v[SIZE].exp;
@@ -302,8 +302,8 @@ static tf_verdict_t on_ticker(state_t *st, message_t *m) {
 
 TF_COLD static tf_verdict_t on_other_type(state_t *st, message_t *m) {
   const tf_json_value_t   *v         = st->values;
-  static const char *const ignored[] = {"received", "open", "done", "change", "activate", "status",
-                                        "auction"};
+  static const char *const ignored[] = {"received", "open",   "done",   "change",
+                                        "activate", "status", "auction"};
   if (TF_JSON_TEXT_IS(&v[TYPE], "error")) {
     uint32_t key = has(st, BIT(REASON)) ? REASON : MESSAGE;
     if (has(st, BIT(key))) tf_feeds_note_error(&st->head, v[key].bytes, v[key].bytes_cnt);
@@ -443,7 +443,7 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   st->rows     = (tf_feed_row_t *)(void *)((uint8_t *)state + l.rows_at);
   for (uint32_t i = 0; i < l.row_cap; i++) tf_feed_row_init(&st->rows[i]);
   tf_json_orders_init(&st->orders);
-  st->root = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
+  st->root     = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, "COINBASE-EXCHANGE");
   if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);

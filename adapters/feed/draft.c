@@ -99,19 +99,20 @@ void tf_draft_put_levels(tf_draft_t *draft, tf_feed_row_t *row, const tf_draft_l
   } else if (TF_UNLIKELY(row->book_state != TF_BOOK_OK)) {
     if (row->book_state == TF_BOOK_GAP) flags |= TF_FLAG_BAD_BOOK;
     tf_book_state_t state = row->book_state == TF_BOOK_GAP ? TF_BOOK_GAP : TF_BOOK_SYNCING;
-    if (!row->is_announced) tf_draft_status(draft, row, levels->instrument_id, state, levels->ts_ns);
+    if (!row->is_announced)
+      tf_draft_status(draft, row, levels->instrument_id, state, levels->ts_ns);
   }
   if (levels->cnt > 0) {
     complete_levels(draft, levels, flags);
-    draft->out->counts->events[TF_EVENT_BOOK] += levels->cnt;
+    draft->out->counts->events[TF_EVENT_BOOK] += levels->cnt - levels->derived_cnt;
+    draft->out->counts->derived += levels->derived_cnt;
     draft->at += levels->cnt;
     move_last(draft, row, draft->at - 1);
   } else if (levels->is_snapshot) {
     put_empty_snapshot(draft, row, levels);
   }
   if (!levels->is_snapshot) return;
-  tf_event_t *e =
-      tf_draft_status(draft, row, levels->instrument_id, TF_BOOK_OK, levels->ts_ns);
+  tf_event_t *e = tf_draft_status(draft, row, levels->instrument_id, TF_BOOK_OK, levels->ts_ns);
   TF_ASSERT(e != NULL); /* room for two was checked */
   e->u.status.apply_from = levels->venue_seq;
 }
@@ -125,7 +126,7 @@ void tf_draft_drop(tf_draft_t *draft) {
 #define DROPPED UINT8_MAX /* no kind */
 
 void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *self, tf_event_t *e),
-                           void *self) {
+                           void       *self) {
   tf_event_t       *rows   = draft->out->events + draft->at;
   uint32_t          cnt    = draft->end - draft->at;
   tf_feed_counts_t *counts = draft->out->counts;
@@ -145,6 +146,18 @@ void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *sel
     kept++;
   }
   draft->end = draft->at + kept;
+}
+
+bool tf_draft_set_quote(tf_event_t *row, const tf_json_value_t *bid, const tf_json_value_t *bid_qty,
+                        const tf_json_value_t *ask, const tf_json_value_t *ask_qty) {
+  row->u.quote.bid_price = bid->as.mantissa;
+  row->u.quote.bid_qty   = bid_qty->as.mantissa;
+  row->u.quote.ask_price = ask->as.mantissa;
+  row->u.quote.ask_qty   = ask_qty->as.mantissa;
+  return tf_draft_to_one_exponent(&row->u.quote.bid_price, bid->exp, &row->u.quote.ask_price,
+                                  ask->exp, &row->price_exp) &&
+         tf_draft_to_one_exponent(&row->u.quote.bid_qty, bid_qty->exp, &row->u.quote.ask_qty,
+                                  ask_qty->exp, &row->qty_exp);
 }
 
 void tf_draft_reverse(tf_event_t *rows, uint32_t cnt) {

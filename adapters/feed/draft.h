@@ -45,7 +45,8 @@ typedef struct tf_draft {
 typedef struct tf_draft_levels {
   uint32_t instrument_id;
   uint32_t cnt;
-  uint32_t ask_from; /* rows from here on are asks; UINT32_MAX: each row's SIDE is set already */
+  uint32_t derived_cnt; /* the last so many are DERIVED, and flagged so already */
+  uint32_t ask_from;    /* rows from here on are asks; UINT32_MAX: each row's SIDE is set already */
   bool     is_snapshot;
   bool     has_times; /* each row's ts_event_ns, and BAD_TS in its flags, are set already */
   uint8_t  flags;     /* BAD_TS, where has_times is false */
@@ -84,12 +85,17 @@ void tf_draft_drop(tf_draft_t *draft);
  * counts what is missing. row_of says whose a trade is. Order stays as sent; ids are looked at from
  * the oldest on, whichever end that is. */
 void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *self, tf_event_t *e),
-                           void *self);
+                           void       *self);
 
 /* The levels of two keys of one message (as.levels of both are set), at rows: bids to the front and asks
  * behind them, whatever order the keys had, and whatever rows stand between. */
 TF_COLD void tf_draft_gather_sides(tf_event_t *rows, const tf_json_value_t *bids,
                                    const tf_json_value_t *asks);
+
+/* The four numbers of a quote, decimals all, brought to one exponent for prices and one for quantities.
+ * False: one does not fit there. */
+bool tf_draft_set_quote(tf_event_t *row, const tf_json_value_t *bid, const tf_json_value_t *bid_qty,
+                        const tf_json_value_t *ask, const tf_json_value_t *ask_qty);
 
 void tf_draft_reverse(tf_event_t *rows, uint32_t cnt);
 
@@ -99,6 +105,18 @@ tf_verdict_t tf_draft_finish(tf_draft_t *draft);
 /* A new connection, outside of any message: SYNCING for a book. */
 void tf_draft_restart(tf_feed_out_t *out, tf_feed_row_t *row, uint32_t instrument_id,
                       uint64_t now_ns);
+
+/* Brings a and b to one exponent, the smaller. False if one does not fit there. */
+TF_INLINE bool tf_draft_to_one_exponent(int64_t *a, int8_t a_exp, int64_t *b, int8_t b_exp,
+                                        int8_t *exp) {
+  *exp = a_exp;
+  if (TF_LIKELY(a_exp == b_exp)) return true;
+  int      apart = a_exp > b_exp ? a_exp - b_exp : b_exp - a_exp;
+  int64_t *wide  = a_exp > b_exp ? a : b;
+  if (b_exp < a_exp) *exp = b_exp;
+  if (*wide == 0) return true;
+  return apart <= 18 && !__builtin_mul_overflow(*wide, (int64_t)tf_decimal_pow10[apart], wide);
+}
 
 /* BAD_TS for a time that is more than an hour ahead of ours. */
 TF_INLINE uint8_t tf_draft_time_flags(uint64_t ts_ns, uint64_t recv_ns) {

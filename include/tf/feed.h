@@ -48,10 +48,13 @@ typedef struct tf_feed_counts {
   uint64_t events[TF_EVENT_KIND_CNT]; /* as the venue sent them */
   uint64_t derived;                   /* published beside those: levels with TF_FLAG_DERIVED */
   uint64_t rejected[TF_REJECT_CNT];
-  uint64_t gaps;               /* breaks in a venue sequence */
-  uint64_t duplicates;         /* messages whose venue sequence was already seen */
-  uint64_t bridged_out_levels; /* levels that bridging to a snapshot discarded */
-  uint64_t resyncs;            /* snapshots asked for again */
+  uint64_t gaps;                           /* breaks in a venue sequence */
+  uint64_t duplicates;                     /* messages whose venue sequence was already seen */
+  uint64_t bridged_out_levels;             /* levels that bridging to a snapshot discarded */
+  uint64_t resyncs;                        /* snapshots asked for again */
+  uint64_t checksums, checksum_mismatches; /* of books: compared, and those that differed */
+  uint64_t
+      checksums_off; /* books whose checksums failed so often that they are no longer looked at */
   uint64_t ignored_type_cnt;
   struct {
     char     name[24];

@@ -125,7 +125,8 @@ class Decoder:
         self.messages = 0
         self.counts = dict.fromkeys(
             "messages data control trade quote book ticker status derived".split(), 0)
-        self.counts.update(rejected={}, ignored={}, gaps=0, duplicates=0, bridged_out=0, resyncs=0)
+        self.counts.update(rejected={}, ignored={}, gaps=0, duplicates=0, bridged_out=0, resyncs=0,
+                           checksums=0, mismatches=0)
         self.books = {}
         self.symbols = []
         self.ids = {}

@@ -19,7 +19,7 @@ import sys
 import zlib
 
 from binance_decoder import (BACKFILL, BAD_BOOK, BAD_TS, GAP, LAST, OK, SELL, SNAPSHOT, SYNCING, EventBook,
-                             Number, Reject, exact, parse, text_of, unsigned)
+                             Number, Reject, exact, one_exponent, parse, text_of, unsigned)
 
 DERIVED = 0x40
 NONE = 5
@@ -76,7 +76,8 @@ class Decoder:
     def __init__(self):
         self.rows, self.out, self.messages = {}, [], 0
         self.counts = dict.fromkeys("messages data control trade quote book ticker status derived".split(), 0)
-        self.counts.update(rejected={}, ignored={}, gaps=0, duplicates=0, bridged_out=0, resyncs=0)
+        self.counts.update(rejected={}, ignored={}, gaps=0, duplicates=0, bridged_out=0, resyncs=0, checksums=0,
+                           mismatches=0)
         self.touched = set()
         self.reconnects = 0
 
@@ -446,7 +447,236 @@ class CoinbaseExchange(Decoder):
         return "data"
 
 
-VENUES = {"coinbase": Coinbase, "coinbase-exchange": CoinbaseExchange}
+class Kraken(Decoder):
+    """v2 objects, and v1 arrays."""
+    IGNORED = "ohlc level3 executions balances".split()
+    DEPTHS = (10, 25, 100, 500, 1000)
+
+    def message(self, recv, text):
+        root = self.parse(text)
+        if isinstance(root, list):
+            return self.array(root, recv)
+        if not isinstance(root, dict):
+            raise Reject("unknown")
+        if "channel" not in root:
+            if "method" in root:
+                result = root.get("result")
+                if root.get("success") is not False and isinstance(result, dict) and \
+                        result.get("channel") == "book" and "depth" in result and "symbol" in result:
+                    row = self.row(result["symbol"])
+                    row.depth = min(int(result["depth"]), 1000)
+                return "control"
+            if "event" in root or "error" in root:
+                return "control"
+            raise Reject("unknown")
+        channel = text_in(root, "channel")
+        if channel in ("heartbeat", "status", "instrument"):
+            return "control"
+        if channel in self.IGNORED:
+            return channel
+        if channel not in ("book", "trade", "ticker"):
+            raise Reject("unknown")
+        data = root.get("data")
+        if not isinstance(data, list) or not all(isinstance(d, dict) for d in data):
+            raise Reject("schema")
+        if channel == "book":
+            return self.books(root, data, recv)
+        snapshot = self.kind(root)
+        return self.trades(data, recv, snapshot) if channel == "trade" else self.quotes(data, recv)
+
+    def kind(self, root):
+        kind = text_in(root, "type")
+        if kind not in ("snapshot", "update"):
+            raise Reject("schema")
+        return kind == "snapshot"
+
+    def books(self, root, data, recv):
+        try:
+            done = []
+            for item in data:
+                ts, flags = self.stamp(text_in(item, "timestamp"), recv) if "timestamp" in item else (0, 0)
+                levels = []
+                for side, key in enumerate(("bids", "asks")):
+                    rows = item.get(key, [])
+                    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+                        raise Reject("schema")
+                    levels += [(side, number_in(r, "price"), number_in(r, "qty"), ts, flags) for r in rows]
+                checksum = None
+                if "checksum" in item:
+                    checksum = unsigned(item["checksum"])
+                    if checksum >= 2**32:
+                        raise Reject("number")
+                done.append((item, levels, checksum, ts))
+            snapshot = self.kind(root)
+            named = [(text_in(item, "symbol"), levels, checksum, ts) for item, levels, checksum, ts in done]
+        except Reject:
+            for item in data:
+                symbol = item.get("symbol")
+                if isinstance(symbol, str) and symbol in self.rows and ("bids" in item or "asks" in item):
+                    self.lose(symbol, recv)
+            raise
+        for symbol, _, _, _ in named:
+            self.row(symbol)
+        for symbol, levels, checksum, ts in named:
+            self.book(symbol, recv, levels, snapshot, checksum, ts, None)
+        return "data"
+
+    def lose(self, symbol, recv, ts=0):
+        self.status(symbol, ts, recv, GAP)
+        self.counts["resyncs"] += 1
+        if [self.messages, "resync", symbol] not in self.out:
+            self.ask(symbol)
+
+    def book(self, symbol, recv, levels, snapshot, checksum, ts, depth):
+        row = self.row(symbol)
+        row.ordinal += 1
+        if depth is not None:
+            row.depth = min(depth, 1000)
+        kept = snapshot or row.state == OK
+        if snapshot and row.depth is None:
+            most = max(sum(1 for l in levels if l[0] == s) for s in (0, 1))
+            guessed = next((d for d in self.DEPTHS if d >= most), 1000)
+        if snapshot and row.depth is None:
+            row.guess = guessed
+        limit = row.depth if row.depth is not None else getattr(row, "guess", 1000)
+        evicted = []
+        if kept:
+            self.apply(row, levels, snapshot)
+            for side in (0, 1):
+                prices = sorted(row.sides[side], reverse=side == 1)  # worst first
+                for price in prices[:max(0, len(prices) - limit)]:
+                    text = row.sides[side].pop(price)
+                    evicted.append((side, text[0], text[1][1]))
+        self.levels(symbol, recv, levels, row.ordinal, snapshot, ts, evicted)
+        if not kept or checksum is None or getattr(row, "off", False):
+            return
+        self.counts["checksums"] += 1
+        if self.checksum(row) != checksum:
+            self.counts["mismatches"] += 1
+            if not row.mismatches or recv - row.mismatches[0] > 60 * 10**9:
+                row.mismatches = []
+            row.mismatches.append(recv)
+            row.off = len(row.mismatches) >= 3
+            self.lose(symbol, recv, ts)
+
+    def connect(self, recv):
+        super().connect(recv)
+        for row in self.rows.values():
+            row.off, row.mismatches = False, []
+
+    def checksum(self, row):
+        tokens = []
+        for side in (1, 0):
+            for price in sorted(row.sides[side], reverse=side == 0)[:10]:
+                for number in row.sides[side][price]:
+                    tokens.append(text_of(*number).replace(".", "").lstrip("0"))
+        return zlib.crc32("".join(tokens).encode())
+
+    def trades(self, data, recv, snapshot):
+        trades = []
+        for item in data:
+            price, qty = number_in(item, "price"), number_in(item, "qty")
+            side, symbol = text_in(item, "side"), text_in(item, "symbol")
+            if side not in ("buy", "sell") or "trade_id" not in item:
+                raise Reject("schema")
+            number = unsigned(item["trade_id"])
+            ts, flags = self.stamp(text_in(item, "timestamp"), recv)
+            trades.append((symbol, ts, recv, flags | (BACKFILL if snapshot else 0), price, qty, number, side == "sell"))
+        for trade in trades:
+            self.row(trade[0])
+        order = list(enumerate(trades))
+        if trades and trades[0][6] > trades[-1][6]:
+            order.reverse()
+        news = {i for i, trade in order if self.is_news(trade[0], trade[6])}
+        for i, trade in enumerate(trades):
+            if i in news:
+                self.trade(*trade)
+        return "data"
+
+    def quotes(self, data, recv):
+        quotes = []
+        for item in data:
+            numbers = [number_in(item, k) for k in ("bid", "bid_qty", "ask", "ask_qty")]
+            ts, flags = self.stamp(text_in(item, "timestamp"), recv) if "timestamp" in item else (0, 0)
+            quotes.append((text_in(item, "symbol"), ts, flags, numbers))
+        for symbol, ts, flags, numbers in quotes:
+            self.row(symbol)
+            self.quote(symbol, ts, recv, flags, *numbers)
+        return "data"
+
+    def quote(self, symbol, ts, recv, flags, bid, bid_qty, ask, ask_qty):
+        bid, ask = one_exponent(bid, ask)
+        bid_qty, ask_qty = one_exponent(bid_qty, ask_qty)
+        self.emit("Q", symbol, ts, recv, flags, "b=%s B=%s a=%s A=%s" % (
+            text_of(*bid), text_of(*bid_qty), text_of(*ask), text_of(*ask_qty)))
+
+    # ---- v1 ----
+
+    def seconds(self, text, recv):
+        if not isinstance(text, str) or isinstance(text, Number):
+            raise Reject("schema")
+        if not re.match(r"[0-9]+(\.[0-9]{1,9})?\Z", text):
+            return 0, BAD_TS
+        ns = int(decimal.Decimal(text) * 10**9)
+        return ns, BAD_TS if ns == 0 or ns > recv + HOUR_NS else 0
+
+    def array(self, root, recv):
+        if len(root) < 4:
+            raise Reject("unknown")
+        if not all(isinstance(x, str) and not isinstance(x, Number) for x in root[-2:]):
+            raise Reject("schema")
+        name, symbol = root[-2:]
+        if name.startswith("ohlc"):
+            return "ohlc"
+        if name.startswith("book"):
+            return self.v1_book(root, recv, name, symbol)
+        if name == "trade":
+            trades = []
+            for t in root[1]:
+                ts, flags = self.seconds(t[2], recv)
+                trades.append((symbol, ts, recv, flags, exact(t[0]), exact(t[1]), 0, t[3] == "s"))
+            self.row(symbol)
+            for trade in trades:
+                self.trade(*trade)
+            return "data"
+        if name == "spread":
+            ts, flags = self.seconds(root[1][2], recv)
+            bid, ask, _, bid_qty, ask_qty = root[1]
+            self.row(symbol)
+            self.quote(symbol, ts, recv, flags, exact(bid), exact(bid_qty), exact(ask), exact(ask_qty))
+            return "data"
+        if name == "ticker":
+            self.row(symbol)
+            self.ticker(symbol, 0, recv, 0, exact(root[1]["c"][0]), exact(root[1]["v"][1]))
+            return "data"
+        raise Reject("unknown")
+
+    def v1_book(self, root, recv, name, symbol):
+        self.row(symbol)
+        try:
+            parts = {}
+            for part in root[1:-2]:
+                if not isinstance(part, dict):
+                    raise Reject("schema")
+                for key, value in part.items():
+                    parts.setdefault(key, value)
+            snapshot = "as" in parts or "bs" in parts
+            levels = []
+            for side, key in enumerate(("bs", "as") if snapshot else ("b", "a")):
+                for level in parts.get(key, []):
+                    ts, flags = self.seconds(level[2], recv)
+                    levels.append((side, exact(level[0]), exact(level[1]), ts, flags))
+            checksum = exact(parts["c"])[0] if "c" in parts else None
+        except Reject:
+            self.lose(symbol, recv)
+            raise
+        ts = levels[-1][3] if levels else 0
+        depth = int(name[5:]) if name[5:].isdigit() else None
+        self.book(symbol, recv, levels, snapshot, checksum, ts, depth)
+        return "data"
+
+
+VENUES = {"coinbase": Coinbase, "coinbase-exchange": CoinbaseExchange, "kraken": Kraken}
 
 
 # ---- running ----

@@ -76,8 +76,10 @@ static void print_counts(const tf_feed_counts_t *c) {
     printf("%s\"%s\":%" PRIu64, i ? "," : "", c->ignored[i].name, c->ignored[i].cnt);
   }
   printf("},\"gaps\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"bridged_out\":%" PRIu64
-         ",\"resyncs\":%" PRIu64 ",\"instruments\":%" PRIu32 "}\n",
-         c->gaps, c->duplicates, c->bridged_out_levels, c->resyncs, instruments.cnt);
+         ",\"resyncs\":%" PRIu64 ",\"checksums\":%" PRIu64 ",\"mismatches\":%" PRIu64
+         ",\"instruments\":%" PRIu32 "}\n",
+         c->gaps, c->duplicates, c->bridged_out_levels, c->resyncs, c->checksums,
+         c->checksum_mismatches, instruments.cnt);
 }
 
 typedef struct {
