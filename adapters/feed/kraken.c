@@ -188,8 +188,8 @@ static void on_book(scan_t *scan, tf_json_t *json, const tf_json_object_t *item)
   const tf_json_value_t  empty = {.what = 0};
   scanned_book_t        *b     = &scan->books[scan->book_cnt++];
   bool has_bids = (item->seen & BIT(BIDS)) != 0, has_asks = (item->seen & BIT(ASKS)) != 0;
-  b->bids       = has_bids ? v[BIDS] : empty;
-  b->asks       = has_asks ? v[ASKS] : empty;
+  b->bids = has_bids ? v[BIDS] : empty;
+  b->asks = has_asks ? v[ASKS] : empty;
   if ((has_bids && b->bids.made != TF_JSON_MADE_ITEMS) ||
       (has_asks && b->asks.made != TF_JSON_MADE_ITEMS)) {
     refuse(scan, TF_REJECT_SCHEMA);
@@ -197,7 +197,7 @@ static void on_book(scan_t *scan, tf_json_t *json, const tf_json_object_t *item)
   b->row_cnt    = json->row_cnt - scan->row_cnt;
   b->has_symbol = (item->seen & BIT(SYMBOL)) && v[SYMBOL].kind == TF_JSON_STRING;
   b->symbol     = v[SYMBOL];
-  b->book       = (tf_kraken_book_t){.bid_cnt = b->bids.as.levels.cnt, .ask_cnt = b->asks.as.levels.cnt};
+  b->book = (tf_kraken_book_t){.bid_cnt = b->bids.as.levels.cnt, .ask_cnt = b->asks.as.levels.cnt};
   b->book.ts_ns = take_time(scan, item, false, &b->ts_flags);
   if (item->seen & BIT(CHECKSUM)) {
     uint64_t checksum = 0;
@@ -233,7 +233,7 @@ static void on_trade(scan_t *scan, tf_json_t *json, const tf_json_object_t *item
     refuse(scan, v[TRADE_ID].made == TF_JSON_MADE_NONE ? TF_REJECT_SCHEMA : TF_REJECT_NUMBER);
     return;
   }
-  row->ts_event_ns      = take_time(scan, item, true, &row->flags);
+  row->ts_event_ns = take_time(scan, item, true, &row->flags);
   row->flags |= is_buy ? 0 : TF_FLAG_SIDE;
   row->price_exp        = v[PRICE].exp;
   row->qty_exp          = v[QTY].exp;
@@ -498,7 +498,7 @@ static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
   scan->frame    = frame;
   scan->book_cnt = scan->trade_cnt = scan->quote_cnt = scan->other_cnt = scan->row_cnt = 0;
   scan->is_bad = scan->is_offline = false;
-  tf_json_result_t result         = tf_json_read(&json, frame->bytes, frame->bytes_cnt, &scan->root);
+  tf_json_result_t result = tf_json_read(&json, frame->bytes, frame->bytes_cnt, &scan->root);
   tf_draft_t       draft;
   tf_draft_begin(&draft, frame, out, json.row_cnt);
   tf_verdict_t verdict;
@@ -584,7 +584,8 @@ static layout_t layout_of(const tf_feed_config_t *config) {
   layout_t l;
   l.row_cap   = tf_symbols_cap_of(config);
   l.depth_max = config->book_depth > 0 ? config->book_depth : TF_KRAKEN_DEPTH_DEFAULT;
-  if (config->symbol_cnt == 0) l.depth_max = TF_KRAKEN_DEPTH_MAX; /* a recording has its own depth */
+  if (config->symbol_cnt == 0)
+    l.depth_max = TF_KRAKEN_DEPTH_MAX; /* a recording has its own depth */
   l.scan_at      = tf_align_up(sizeof(tf_kraken_state_t), TF_LINE_BYTES);
   l.rows_at      = l.scan_at + tf_align_up(sizeof(scan_t), TF_LINE_BYTES);
   l.symbols_at   = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_kraken_row_t), TF_LINE_BYTES);
@@ -654,10 +655,10 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
 static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   tf_kraken_state_t *st = state;
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
-    tf_kraken_row_t *row              = &st->rows[i];
-    row->feed.trades.is_continued     = false;
-    row->checksums_off                = false;
-    row->mismatch_cnt                 = 0;
+    tf_kraken_row_t *row          = &st->rows[i];
+    row->feed.trades.is_continued = false;
+    row->checksums_off            = false;
+    row->mismatch_cnt             = 0;
     if (tf_kraken_has_books(st)) {
       tf_draft_restart(out, &row->feed, st->symbols.rows[i].instrument_id, now_ns);
     }

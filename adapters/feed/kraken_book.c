@@ -84,7 +84,7 @@ void tf_kraken_put_book(tf_kraken_state_t *st, tf_draft_t *draft, uint32_t idx,
                         const tf_kraken_book_t *book) {
   tf_kraken_row_t *row      = &st->rows[idx];
   uint32_t         sent_cnt = book->bid_cnt + book->ask_cnt, fallen_cnt = 0;
-  bool             is_kept  = is_mirrored(row, book);
+  bool             is_kept = is_mirrored(row, book);
   set_depth(st, row, book);
   if (book->is_snapshot) tf_depth_mirror_clear(&row->mirror);
   if (is_kept) {

@@ -39,13 +39,13 @@ typedef struct tf_kraken_book {
 #define TF_KRAKEN_BOOKS_MAX 64u /* in one message */
 
 typedef struct tf_kraken_state {
-  tf_feed_head_t   head; /* first: feeds.h */
-  tf_kraken_row_t *rows;
-  tf_symbols_t     symbols;
-  uint32_t         channels, asked_cnt;
-  uint32_t         depth;     /* subscribed to */
-  uint32_t         depth_max; /* of the mirrors */
-  struct tf_kraken_scan *scan; /* kraken.c's own */
+  tf_feed_head_t         head; /* first: feeds.h */
+  tf_kraken_row_t       *rows;
+  tf_symbols_t           symbols;
+  uint32_t               channels, asked_cnt;
+  uint32_t               depth;     /* subscribed to */
+  uint32_t               depth_max; /* of the mirrors */
+  struct tf_kraken_scan *scan;      /* kraken.c's own */
 } tf_kraken_state_t;
 
 TF_INLINE bool tf_kraken_has_books(const tf_kraken_state_t *st) {

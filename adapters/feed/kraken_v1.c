@@ -258,7 +258,8 @@ tf_verdict_t tf_kraken_v1_on_array(tf_kraken_state_t *st, const tf_frame_t *fram
     m.parts[m.part_cnt++] = part;
   }
   if (m.part_cnt < 4) return reject(&m, TF_REJECT_UNKNOWN);
-  if (m.parts[m.part_cnt - 2].kind != TF_JSON_STRING || m.parts[m.part_cnt - 1].kind != TF_JSON_STRING)
+  if (m.parts[m.part_cnt - 2].kind != TF_JSON_STRING ||
+      m.parts[m.part_cnt - 1].kind != TF_JSON_STRING)
     return reject(&m, TF_REJECT_SCHEMA);
   return on_channel(&m);
 }
