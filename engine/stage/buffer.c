@@ -85,12 +85,13 @@ tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *in, tf_arena_t *arena,
   memset(in, 0, sizeof *in);
   tf_err_t err = tf_book_init(&in->keeper, arena, book_levels_max, pending_levels_max);
   if (err) return err;
-  in->market = (tf_market_t){.book        = &in->keeper.book,
-                             .bid         = (double)NAN,
-                             .ask         = (double)NAN,
-                             .bid_qty     = (double)NAN,
-                             .ask_qty     = (double)NAN,
-                             .trade_price = (double)NAN,
-                             .trade_qty   = (double)NAN};
+  in->market   = (tf_market_t){.book        = &in->keeper.book,
+                               .bid         = (double)NAN,
+                               .ask         = (double)NAN,
+                               .bid_qty     = (double)NAN,
+                               .ask_qty     = (double)NAN,
+                               .trade_price = (double)NAN,
+                               .trade_qty   = (double)NAN};
+  in->position = (double)NAN;
   return TF_OK;
 }

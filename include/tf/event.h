@@ -23,12 +23,12 @@ typedef enum tf_event_kind {
 
 /* What an operator may tell a lane. It travels as an event, so that it has an ingest_seq, is in
  * events_hash, crosses the event ring in order, and is obeyed by replay at the very same place. */
-typedef enum tf_control {
+typedef enum tf_event_command {
   TF_CONTROL_HALT     = 1, /* every decision is HOLD (reason HALTED) until RESUME */
   TF_CONTROL_RESUME   = 2,
   TF_CONTROL_POSITION = 3, /* what is held of instrument_id: rules may read it as "position" */
   TF_CONTROL_CNT
-} tf_control_t;
+} tf_event_command_t;
 
 /* Flags. SIDE is the aggressor of a trade and the side of a level: set = SELL / ask. */
 #define TF_FLAG_LAST     0x01u /* last event of its message for its instrument: this is the tick */
@@ -90,7 +90,7 @@ typedef struct tf_event {
       uint64_t gap_last;
     } status;
     struct {
-      uint64_t command;  /* tf_control_t */
+      uint64_t command;  /* tf_event_command_t */
       int64_t  position; /* POSITION: signed, base units or contracts, exponent qty_exp */
       uint64_t reserved[2];
     } control;

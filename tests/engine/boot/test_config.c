@@ -15,7 +15,7 @@
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, url, rest, ca_file, insecure, message_bytes_max"
 #define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
-#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, http"
+#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -227,6 +227,7 @@ static const char all_keys[] =
     "strategies: [{name: fade, model: m, buy: a, sell: b, flat: c, cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true}]\n"
+    "control: {path: /run/x/socket, token_file: t.yaml}\n"
     "http: {listen: \"[::1]:8090\"}\n";
 
 static void every_key_reaches_its_field(void **state) {
@@ -291,6 +292,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_string_equal(c->control.path, "/run/x/socket");
+  assert_string_equal(c->control.token_file, "t.yaml");
   assert_string_equal(c->http.listen.host, "::1");
   assert_int_equal(c->http.listen.port, 8090);
   tf_config_free(c);
