@@ -220,7 +220,7 @@ static uint32_t row_of_text(tf_binance_state_t *st, const char *text, size_t n, 
   for (size_t i = 0; i < n; i++) {
     upper[i] = (char)(text[i] >= 'a' && text[i] <= 'z' ? text[i] - 32 : text[i]);
   }
-  return tf_binance_other_row(st, upper, (uint32_t)n, false, why);
+  return tf_symbols_of_text(&st->symbols, upper, (uint32_t)n, st->asked_cnt == 0, why);
 }
 
 static int hex_of(char c) {

@@ -326,6 +326,6 @@ void tf_epoll_fini(tf_io_t *io) {
   tf_epoll_t *e = (tf_epoll_t *)io;
   for (uint32_t i = 0; i < e->conns_used_cnt; i++)
     if (e->conns[i].fd >= 0) close(e->conns[i].fd);
-  if (e->spare_fd >= 0) close(e->spare_fd);
+  tf_shed_fini(e->spare_fd);
   close(e->epoll_fd);
 }

@@ -25,7 +25,7 @@ tf_io_config_t tf_io_config_default(void) {
 
 const char *tf_io_fallback_reason(void) { return reason; }
 
-static tf_err_t config_check(const tf_io_config_t *c) {
+tf_err_t tf_io_config_check(const tf_io_config_t *c) {
   if (c->conns_max < 1 || c->conns_max > CONNS_MAX)
     return TF_ERR(E_CORE_ARGUMENT, "io: conns_max %u: 1 to %u", c->conns_max, CONNS_MAX);
   if (!tf_is_pow2(c->buffer_cnt) || c->buffer_cnt > BUFFERS_MAX)
@@ -58,7 +58,7 @@ tf_err_t tf_io_open(tf_io_kind_t kind, const tf_io_config_t *config, tf_arena_t 
                     tf_io_t **io) {
   *io          = NULL;
   reason[0]    = '\0';
-  tf_err_t err = config_check(config);
+  tf_err_t err = tf_io_config_check(config);
   if (err != TF_OK) return err;
   if (kind == TF_IO_EPOLL) return tf_epoll_open(config, arena, io);
 

@@ -7,6 +7,7 @@
  *   loop.c          tf_io_t over a completion port: connections, order of sends, re-arming, audit
  *   uring.c         the port on io_uring: multishot receive into provided buffers
  *   epoll.c         tf_io_t on epoll, for hosts where io_uring is switched off
+ *   sim.h           the loop on a simulated network, for tests
  *
  * Memory comes from the arena at open; nothing is allocated afterwards. The kernel maps io_uring's
  * own rings (about 40 bytes a completion entry) and charges them to RLIMIT_MEMLOCK on kernels

@@ -8,6 +8,8 @@
 #ifndef ENGINE_IO_PORT_H
 #define ENGINE_IO_PORT_H
 
+#include <poll.h>
+
 #include "io/io.h"
 
 #define TF_COMPLETION_MORE   1u /* the operation is still armed */
@@ -35,9 +37,22 @@ typedef struct tf_port_ops {
   void (*fini)(tf_port_t *port);
 } tf_port_ops_t;
 
+/* What the loop asks of a descriptor outside of operations. The kernel's own (tf_net_kernel) under
+ * every port but the simulator's, whose descriptors no kernel knows. */
+typedef struct tf_net_ops {
+  int (*check)(tf_port_t *port, int fd); /* 0, or why it is no socket: an errno */
+  void (*shutdown)(tf_port_t *port, int fd);
+  void (*close)(tf_port_t *port, int fd);
+  int (*readable)(tf_port_t *port, struct pollfd *fds, nfds_t cnt); /* poll(2) without a wait */
+  /* A listener without a descriptor to spare turns one peer away; gives the reserve anew. */
+  int (*shed)(tf_port_t *port, int spare_fd, int listen_fd);
+} tf_net_ops_t;
+
 struct tf_port {
   const tf_port_ops_t *ops;
-  uint8_t             *buffers; /* buffer_stride apart, TF_BYTES_PAD readable behind each */
+  const tf_net_ops_t  *net;
+  const uint64_t      *virtual_ns; /* wall clock of the simulator, NULL: the host's */
+  uint8_t             *buffers;    /* buffer_stride apart, TF_BYTES_PAD readable behind each */
   size_t               buffer_stride;
   uint64_t             overflow_cnt; /* times completions had to wait in the kernel for room */
   uint64_t             wait_cnt;     /* times reap waited */
@@ -52,13 +67,17 @@ tf_err_t tf_loop_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t
                       tf_io_t **io);
 size_t   tf_loop_arena_bytes(const tf_io_config_t *config);
 
+const tf_port_t *tf_loop_port(const tf_io_t *io);
+
+tf_err_t tf_io_config_check(const tf_io_config_t *config); /* E_CORE_ARGUMENT names the field */
+
 tf_err_t tf_epoll_open(const tf_io_config_t *config, tf_arena_t *arena, tf_io_t **io);
 size_t   tf_epoll_arena_bytes(const tf_io_config_t *config);
 
 void tf_loop_fini(tf_io_t *io);
 void tf_epoll_fini(tf_io_t *io);
 
-extern const tf_io_ops_t tf_loop_ops;
-extern const tf_io_ops_t tf_epoll_ops;
+extern const tf_io_ops_t  tf_epoll_ops;
+extern const tf_net_ops_t tf_net_kernel;
 
 #endif

@@ -219,6 +219,7 @@ static int ring_restrict(struct io_uring *ring) {
 static tf_err_t uring_init(tf_uring_t *u, void *free_buffers, uint8_t *buffers, uint32_t buffer_cnt,
                            uint32_t buffer_bytes, unsigned sq_entries, unsigned cq_entries) {
   u->port.ops           = &uring_ops;
+  u->port.net           = &tf_net_kernel;
   u->port.buffers       = buffers;
   u->port.buffer_stride = tf_align_up(buffer_bytes + TF_BYTES_PAD, TF_LINE_BYTES);
   u->free_buffers       = free_buffers;

@@ -109,6 +109,7 @@ static void on_closed(void *self, tf_io_conn_t id, int sys_errno) {
 static int setup_audited(uint64_t audit_ns) {
   script                    = (script_t){0};
   script.port.ops           = &script_ops;
+  script.port.net           = &tf_net_kernel;
   script.port.buffers       = buffers;
   script.port.buffer_stride = STRIDE;
   got_cnt                   = 0;

@@ -1,0 +1,2 @@
+tf_fuzz(fuzz_recording LIBS tf_file)
+tf_fuzz(fuzz_shm LIBS tf_sink)
