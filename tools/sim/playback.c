@@ -8,6 +8,8 @@
 #include "stage/book.h"
 #include "wire/decimal.h"
 
+#define BOOK_LEVELS_MAX     4096
+#define PENDING_LEVELS_MAX  8192
 #define EVENTS_MAX          65536
 #define SYMBOL_SCAN_RECORDS 20000 /* symbols that appear later are left out */
 
@@ -86,11 +88,11 @@ static uint32_t instrument_of(const sim_playback_t *p, uint32_t symbol) {
 static char *put_side(char *at, const char *end, const tf_book_t *book, bool ask, uint32_t limit) {
   const tf_book_side_t *side = ask ? &book->ask : &book->bid;
   uint32_t              sent = 0;
-  for (uint32_t level = side->cnt; level-- > 0 && sent < limit && end - at > 512;) {
-    if (side->qty[level] == 0) continue; /* a hole */
+  for (tf_book_cursor_t level = tf_book_best(side); level.qty != 0; tf_book_worse(&level)) {
+    if (sent == limit || end - at <= 512) break;
     char price[TF_DECIMAL_TEXT_BYTES], qty[TF_DECIMAL_TEXT_BYTES];
-    tf_decimal_format(side->price[level], book->price_exp, price);
-    tf_decimal_format(side->qty[level], book->qty_exp, qty);
+    tf_decimal_format(level.price, book->price_exp, price);
+    tf_decimal_format(level.qty, book->qty_exp, qty);
     at += snprintf(at, (size_t)(end - at), "%s[\"%s\",\"%s\"]", sent++ ? "," : "", price, qty);
   }
   return at;
@@ -164,13 +166,14 @@ int sim_playback_poll(sim_playback_t *p, sim_server_t *server, uint64_t now_ns, 
 }
 
 static tf_err_t take_memory(sim_playback_t *p) {
-  size_t   book_bytes = 8 * 8 * 4096 + 32 * 8192 + 4096;
+  size_t book_bytes =
+      TF_BOOK_BYTES(BOOK_LEVELS_MAX) + PENDING_LEVELS_MAX * sizeof(tf_book_pending_t);
   tf_err_t err =
       tf_arena_init(&p->arena, "playback",
                     EVENTS_MAX * sizeof(tf_event_t) + SIM_SYMBOLS_MAX * book_bytes + (8 << 20));
   if (err) return err;
   for (uint32_t i = 0; i < SIM_SYMBOLS_MAX && !err; i++)
-    err = tf_book_init(&p->books[i], &p->arena, 4096, 8192);
+    err = tf_book_init(&p->books[i], &p->arena, BOOK_LEVELS_MAX, PENDING_LEVELS_MAX);
   p->instruments      = (tf_instruments_t){.cap = SIM_SYMBOLS_MAX};
   p->instruments.rows = tf_arena_take(&p->arena, SIM_SYMBOLS_MAX * sizeof(tf_instrument_t), 64);
   p->out              = (tf_feed_out_t){.event_cap = EVENTS_MAX, .counts = &p->counts};
