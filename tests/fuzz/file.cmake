@@ -1,0 +1,1 @@
+tf_fuzz(fuzz_tape LIBS tf_file)
