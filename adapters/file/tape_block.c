@@ -18,16 +18,16 @@ typedef struct group {
 struct tf_tape_block {
   tf_tape_codec_t *codec;
   uint32_t         event_cap;
-  group_t         *groups;      /* (event_cap) */
-  uint64_t        *keys;        /* (event_cap) */
-  uint64_t        *run_columns; /* (RUN_COLUMNS x event_cap) */
-  uint64_t        *ts_event;    /* (event_cap) runs by kind and group */
-  uint64_t        *columns;     /* (EVENT_COLUMNS x event_cap) events by kind and group */
+  group_t         *groups;       /* (event_cap) */
+  uint64_t        *keys;         /* (event_cap) */
+  uint64_t        *run_columns;  /* (RUN_COLUMNS x event_cap) */
+  uint64_t        *ts_event;     /* (event_cap) runs by kind and group */
+  uint64_t        *columns;      /* (EVENT_COLUMNS x event_cap) events by kind and group */
   uint32_t         run, run_cnt; /* reading: the run that is next */
   uint32_t         run_done;     /* its events handed out already */
   uint64_t         seq;          /* of the next event, but for what its run adds */
-  uint32_t        *order;       /* writing: (event_cap) runs by group */
-  uint32_t        *run_at;      /* writing: (event_cap) first event of each run */
+  uint32_t        *order;        /* writing: (event_cap) runs by group */
+  uint32_t        *run_at;       /* writing: (event_cap) first event of each run */
 };
 
 static uint64_t *run_column(tf_tape_block_t *b, uint32_t c) {
@@ -91,8 +91,7 @@ static bool kind_take(tf_tape_block_t *b, uint32_t first, uint32_t end, cursor_t
     group_t *group  = &b->groups[g];
     group->ts_event = b->ts_event + run_at + run_cnt;
     group->flags    = event_column(b, 0) + event_at + event_cnt;
-    for (uint32_t w = 0; w < 4; w++)
-      group->word[w] = event_column(b, 1 + w) + event_at + event_cnt;
+    for (uint32_t w = 0; w < 4; w++) group->word[w] = event_column(b, 1 + w) + event_at + event_cnt;
     event_cnt += group->event_cnt;
     run_cnt += group->run_cnt;
   }
@@ -220,7 +219,7 @@ static uint32_t group_find(const tf_tape_block_t *b, uint32_t group_cnt, uint64_
 static void runs_find(tf_tape_block_t *b, const tf_event_t *events, uint32_t cnt,
                       tf_tape_block_header_t *header) {
   uint64_t *groups = run_column(b, 0), *lens = run_column(b, 1), *recv = run_column(b, 2),
-           *seqs    = run_column(b, 3);
+           *seqs   = run_column(b, 3);
   uint32_t run_cnt = 0;
   for (uint32_t i = 0; i < cnt; i++) {
     const tf_event_t *e = &events[i];

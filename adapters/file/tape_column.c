@@ -7,7 +7,7 @@
 
 #define EXCEPTION_BYTES (sizeof(uint32_t) + sizeof(uint64_t))
 #define CHUNK           512 /* values unpacked at a time: 4 KiB, so the passes over them stay in L1 */
-#define PARTS_MAX       10  /* bitmap, eight planes, exceptions */
+#define PARTS_MAX       10 /* bitmap, eight planes, exceptions */
 
 typedef size_t (*decode_fn)(tf_tape_codec_t *codec, const uint8_t *bytes, size_t bytes_cnt,
                             uint64_t *values, uint32_t cnt);
@@ -47,7 +47,7 @@ TF_INLINE uint64_t unzigzag(uint64_t r) { return r >> 1 ^ -(r & 1); }
 #define AT(p) ((uint64_t)planes[p][i] << 8 * (p))
 
 TF_INLINE void combine(uint64_t *restrict values, const uint8_t *const *restrict planes,
-                    uint32_t width, uint32_t cnt) {
+                       uint32_t width, uint32_t cnt) {
   switch (width) {
     COMBINE(1, AT(0))
     COMBINE(2, AT(0) | AT(1))
@@ -63,7 +63,7 @@ TF_INLINE void combine(uint64_t *restrict values, const uint8_t *const *restrict
 
 /* The transform undone in place; last is the value before the chunk. */
 TF_INLINE uint64_t restore(uint64_t *values, const tf_tape_column_header_t *column, uint32_t cnt,
-                        uint64_t last) {
+                           uint64_t last) {
   const uint64_t divisor = column->divisor, base = column->base;
   if (column->transform == TF_TAPE_ABSOLUTE) {
     for (uint32_t i = 0; i < cnt; i++) values[i] = values[i] * divisor + base;
@@ -91,7 +91,7 @@ TF_INLINE uint64_t exception_value(const uint8_t *exceptions, uint32_t cnt, uint
 
 /* False: an exception's place is none of the column, or not behind the one before. */
 TF_INLINE bool unpack(const tf_tape_column_header_t *column, const uint8_t *const *planes,
-                   const uint8_t *exceptions, uint64_t *values) {
+                      const uint8_t *exceptions, uint64_t *values) {
   uint64_t last = column->base;
   uint32_t e    = 0;
   for (uint32_t from = 0; from < column->value_cnt; from += CHUNK) {
@@ -113,7 +113,7 @@ TF_INLINE bool unpack(const tf_tape_column_header_t *column, const uint8_t *cons
 /* 64 values of a held column, or fewer at its end. dense: behind the value that holds now. Words with
  * few changes are filled from change to change; others go bit by bit, without a branch. */
 TF_INLINE const uint64_t *spread(uint64_t changes, const uint64_t *dense, uint64_t *values,
-                              uint32_t cnt) {
+                                 uint32_t cnt) {
   if (__builtin_popcountll(changes) > 6) {
     for (uint32_t i = 0; i < cnt; i++) {
       dense += changes >> i & 1;
@@ -157,7 +157,7 @@ TF_INLINE uint64_t padding(uint32_t cnt) {
 /* The bitmap of cnt bits in the codec's words, the bits behind them cleared. False: it does not say
  * what the column's header says. */
 TF_INLINE bool bitmap_open(tf_tape_codec_t *codec, const tf_tape_column_header_t *column,
-                        const uint8_t *bytes, uint32_t cnt) {
+                           const uint8_t *bytes, uint32_t cnt) {
   uint32_t word_cnt = words_of(cnt), set = 0;
   if (bytes != (const uint8_t *)codec->bitmap) memcpy(codec->bitmap, bytes, (cnt + 7) / 8);
   if (cnt % 64) {
@@ -171,8 +171,8 @@ TF_INLINE bool bitmap_open(tf_tape_codec_t *codec, const tf_tape_column_header_t
 }
 
 static bool header_valid(const tf_tape_column_header_t *column, size_t bytes_cnt, uint32_t cnt) {
-  return cnt >= 1 && column->transform <= TF_TAPE_DELTA &&
-         column->width <= 8 && column->is_held <= 1 && column->divisor != 0 &&
+  return cnt >= 1 && column->transform <= TF_TAPE_DELTA && column->width <= 8 &&
+         column->is_held <= 1 && column->divisor != 0 &&
          (column->is_held ? column->value_cnt >= 1 && column->value_cnt <= cnt
                           : column->value_cnt == cnt) &&
          column->exception_cnt <= column->value_cnt && column->bytes <= bytes_cnt;
@@ -324,8 +324,7 @@ static size_t part_write(tf_tape_codec_t *codec, const void *part, size_t cnt,
   const uint8_t *bytes = part;
   *header              = (tf_tape_part_header_t){.mode = TF_TAPE_SAME, .value = bytes[0]};
   if (memcmp(bytes, bytes + 1, cnt - 1) == 0) return 0;
-  size_t used =
-      ZSTD_compressCCtx(codec->compressor, out, cnt - cnt / 4, bytes, cnt, codec->level);
+  size_t used  = ZSTD_compressCCtx(codec->compressor, out, cnt - cnt / 4, bytes, cnt, codec->level);
   header->mode = TF_TAPE_ZSTD;
   *cost += COST(used, cnt);
   if (ZSTD_isError(used)) {
@@ -351,8 +350,8 @@ static void exceptions_gather(tf_tape_codec_t *codec, const tf_tape_column_heade
 }
 
 /* The column of the residues at out; cost: what it takes to store and to read. */
-static size_t column_write(tf_tape_codec_t *codec, tf_tape_column_header_t *column, uint32_t bit_cnt,
-                           uint8_t *out, size_t *cost) {
+static size_t column_write(tf_tape_codec_t *codec, tf_tape_column_header_t *column,
+                           uint32_t bit_cnt, uint8_t *out, size_t *cost) {
   const uint64_t *r = codec->residues;
   choose_width(r, column);
   uint32_t plane_end = column->is_held + column->width;
@@ -388,7 +387,7 @@ static uint32_t hold(tf_tape_codec_t *codec, const uint64_t *values, uint32_t cn
   uint32_t dense_cnt = 0;
   memset(codec->bitmap, 0, words_of(cnt) * sizeof *codec->bitmap);
   for (uint32_t i = 0; i < cnt; i++) {
-    bool changes = i == 0 || values[i] != values[i - 1];
+    bool changes            = i == 0 || values[i] != values[i - 1];
     codec->dense[dense_cnt] = values[i];
     dense_cnt += changes;
     codec->bitmap[i / 64] |= (uint64_t)changes << i % 64;
@@ -436,8 +435,8 @@ tf_err_t tf_tape_codec_start(tf_tape_codec_t **out, uint32_t value_cap, int leve
   codec->exceptions   = malloc(value_cap * EXCEPTION_BYTES);
   codec->bitmap       = malloc(words_of(value_cap) * sizeof *codec->bitmap);
   codec->dense        = malloc(value_cap * sizeof *codec->dense);
-  bool whole          = codec->decompressor && codec->planes && codec->exceptions &&
-               codec->bitmap && codec->dense;
+  bool whole =
+      codec->decompressor && codec->planes && codec->exceptions && codec->bitmap && codec->dense;
   if (level > 0) {
     codec->compressor = ZSTD_createCCtx();
     codec->residues   = malloc(value_cap * sizeof *codec->residues);

@@ -127,8 +127,8 @@ typedef struct tf_tape_trailer {
   uint64_t index_offset; /* of the first INDEX block */
   uint64_t event_cnt;
   uint64_t events_hash;
-  uint64_t file_bytes;  /* this trailer included */
-  uint64_t block_cnt;   /* entries of the index */
+  uint64_t file_bytes; /* this trailer included */
+  uint64_t block_cnt;  /* entries of the index */
   uint8_t  reserved[12];
   uint32_t crc; /* of the 60 bytes before */
 } tf_tape_trailer_t;

@@ -210,8 +210,8 @@ static tf_err_t blocks_find(tf_tape_reader_t *r) {
   }
   r->blocks = found.entries;
   r->others = calloc(found.cnt + 1, sizeof *r->others);
-  if (!r->others) return TF_ERR(E_CORE_NO_MEMORY, "%s: %llu blocks", r->path,
-                                (unsigned long long)found.cnt);
+  if (!r->others)
+    return TF_ERR(E_CORE_NO_MEMORY, "%s: %llu blocks", r->path, (unsigned long long)found.cnt);
   for (uint64_t i = 0; i < found.cnt && !err; i++) {
     tf_tape_entry_t *entry = &found.entries[i];
     if (entry->kind == TF_TAPE_EVENTS && entry->record_cnt <= TF_TAPE_BLOCK_EVENTS_MAX)
@@ -253,8 +253,8 @@ static tf_err_t rows_add(tf_tape_reader_t *r, const tf_tape_entry_t *entry) {
     memcpy(row->name, from.name, sizeof row->name);
     memcpy(row->symbol, from.symbol, sizeof row->symbol);
     memcpy(row->quote_currency, from.quote_currency, sizeof row->quote_currency);
-    row->name[sizeof row->name - 1]     = 0;
-    row->symbol[sizeof row->symbol - 1] = 0;
+    row->name[sizeof row->name - 1]                     = 0;
+    row->symbol[sizeof row->symbol - 1]                 = 0;
     row->quote_currency[sizeof row->quote_currency - 1] = 0;
   }
   return TF_OK;
@@ -292,15 +292,16 @@ static tf_err_t file_header_check(const tf_tape_reader_t *r, size_t have) {
   size_t                       magic_bytes = have < sizeof file->magic ? have : sizeof file->magic;
   if (have == 0) return TF_ERR(E_FILE_FORMAT, "%s: the file is empty, no tape", r->path);
   if (memcmp(file->magic, TF_TAPE_MAGIC, magic_bytes) != 0)
-    return TF_ERR(E_FILE_FORMAT, "%s: is no tickfuse tape; name another file, or `tickfuse tape "
-                                 "convert` it",
+    return TF_ERR(E_FILE_FORMAT,
+                  "%s: is no tickfuse tape; name another file, or `tickfuse tape "
+                  "convert` it",
                   r->path);
   if (have < sizeof *file)
     return TF_ERR(E_FILE_DAMAGED, "%s: cut short inside its header, at byte %zu; it holds nothing",
                   r->path, have);
   if (file->crc != tf_tape_crc(file, sizeof *file))
-    return TF_ERR(E_FILE_DAMAGED, "%s: the file header (bytes 0 to %zu) fails its checksum", r->path,
-                  sizeof *file - 1);
+    return TF_ERR(E_FILE_DAMAGED, "%s: the file header (bytes 0 to %zu) fails its checksum",
+                  r->path, sizeof *file - 1);
   if (file->version != TF_TAPE_VERSION || file->header_bytes != sizeof *file ||
       file->event_version != TF_EVENT_VERSION || file->event_bytes != sizeof(tf_event_t))
     return TF_ERR(E_FILE_FORMAT,

@@ -33,7 +33,7 @@ typedef struct tf_tape_reader {
   uint64_t              block_cnt; /* of them */
   tf_tape_entry_t      *others;    /* INSTRUMENTS and kinds of block not known here */
   uint64_t              other_cnt;
-  uint64_t              event_cnt; /* that the blocks' headers promise */
+  uint64_t              event_cnt;   /* that the blocks' headers promise */
   uint64_t              events_hash; /* the trailer's, or the last block's */
   uint64_t              recv_ns_min, recv_ns_max;
   tf_instrument_t      *rows; /* by id */

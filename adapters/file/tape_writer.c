@@ -14,8 +14,8 @@
 /* All of it at the tape's end, or the tape ends before it. */
 static tf_err_t write_whole(tf_tape_writer_t *w, const void *bytes, size_t bytes_cnt) {
   for (size_t have = 0; have < bytes_cnt;) {
-    ssize_t n = pwrite(w->fd, (const uint8_t *)bytes + have, bytes_cnt - have,
-                       (off_t)(w->offset + have));
+    ssize_t n =
+        pwrite(w->fd, (const uint8_t *)bytes + have, bytes_cnt - have, (off_t)(w->offset + have));
     if (n < 0 && errno == EINTR) continue;
     if (n > 0) {
       have += (size_t)n;
@@ -35,8 +35,9 @@ static tf_err_t index_add(tf_tape_writer_t *w, const tf_tape_block_header_t *hea
   if (w->index_cnt == w->index_cap) {
     uint64_t         cap   = w->index_cap ? 2 * w->index_cap : 64;
     tf_tape_entry_t *index = realloc(w->index, cap * sizeof *index);
-    if (!index) return TF_ERR(E_CORE_NO_MEMORY, "%s: index of %llu blocks", w->config.path,
-                              (unsigned long long)cap);
+    if (!index)
+      return TF_ERR(E_CORE_NO_MEMORY, "%s: index of %llu blocks", w->config.path,
+                    (unsigned long long)cap);
     w->index     = index;
     w->index_cap = cap;
   }
@@ -204,8 +205,8 @@ tf_err_t tf_tape_writer_init(tf_tape_writer_t *w, const tf_tape_writer_config_t 
 
 static tf_err_t index_write(tf_tape_writer_t *w) {
   for (uint64_t i = 0; i < w->index_cnt;) {
-    uint64_t n             = w->index_cnt - i < TF_TAPE_BLOCK_ENTRIES_MAX ? w->index_cnt - i
-                                                                          : TF_TAPE_BLOCK_ENTRIES_MAX;
+    uint64_t n =
+        w->index_cnt - i < TF_TAPE_BLOCK_ENTRIES_MAX ? w->index_cnt - i : TF_TAPE_BLOCK_ENTRIES_MAX;
     tf_tape_block_header_t header = {.kind          = TF_TAPE_INDEX,
                                      .record_cnt    = (uint32_t)n,
                                      .payload_bytes = (uint32_t)(n * sizeof(tf_tape_entry_t)),

@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
   header.payload_bytes = (uint32_t)(bytes_cnt - sizeof header);
   if (!tf_tape_block_open(reader, &header, bytes + sizeof header)) return 0;
   uint32_t cnt = 0;
-  for (uint32_t n; (n = tf_tape_block_next(reader, events + cnt, EVENT_CAP - cnt < 100 ? EVENT_CAP - cnt : 100));)
+  for (uint32_t n; (n = tf_tape_block_next(reader, events + cnt,
+                                           EVENT_CAP - cnt < 100 ? EVENT_CAP - cnt : 100));)
     cnt += n;
   if (cnt != header.record_cnt) abort();
   tf_tape_block_header_t own = {0};

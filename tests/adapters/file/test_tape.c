@@ -49,12 +49,12 @@ static void fill_market(tf_event_t *events, uint32_t cnt, uint64_t first_seq) {
   int64_t  price = 6183763, qty[2] = {1000, 2000};
   uint32_t i = 0;
   while (i < cnt) {
-    tf_event_t e = {.ts_event_ns   = now_ns / 1000000 * 1000000,
-                    .instrument_id = (uint32_t)(next_random() % 3),
-                    .ts_recv_ns    = now_ns += next_random() % 3000 * 1000,
-                    .price_exp     = -2,
-                    .qty_exp       = -3};
-    uint32_t levels = 1;
+    tf_event_t e      = {.ts_event_ns   = now_ns / 1000000 * 1000000,
+                         .instrument_id = (uint32_t)(next_random() % 3),
+                         .ts_recv_ns    = now_ns += next_random() % 3000 * 1000,
+                         .price_exp     = -2,
+                         .qty_exp       = -3};
+    uint32_t   levels = 1;
     switch (next_random() % 16) {
     case 0:
       e.kind     = TF_EVENT_STATUS;
@@ -74,9 +74,9 @@ static void fill_market(tf_event_t *events, uint32_t cnt, uint64_t first_seq) {
       e.u.trade = (typeof(e.u.trade)){price += (int64_t)(next_random() % 7) - 3, 125, id++, 0};
       break;
     default:
-      e.kind = TF_EVENT_QUOTE;
+      e.kind                 = TF_EVENT_QUOTE;
       qty[next_random() % 2] = (int64_t)(next_random() % 100000);
-      e.u.quote = (typeof(e.u.quote)){price, qty[0], price + 1, qty[1]};
+      e.u.quote              = (typeof(e.u.quote)){price, qty[0], price + 1, qty[1]};
     }
     for (uint32_t l = 0; l < levels && i < cnt; l++) {
       if (levels > 1) {
@@ -112,7 +112,8 @@ static uint32_t read_all(tf_tape_reader_t *r, tf_event_t *events, uint32_t cap) 
   uint32_t have = 0;
   for (uint64_t b = 0; b < r->block_cnt; b++) {
     if (tf_tape_reader_open(r, b) != 0) continue;
-    for (uint32_t n; (n = tf_tape_reader_next(r, events + have, cap - have > 37 ? 37 : cap - have));)
+    for (uint32_t n;
+         (n = tf_tape_reader_next(r, events + have, cap - have > 37 ? 37 : cap - have));)
       have += n;
   }
   return have;
@@ -167,14 +168,25 @@ static void market_data_comes_back_exactly_and_small(void **state) {
 
 static void columns_of_edge_values_come_back(void **state) {
   (void)state;
-  static const uint64_t edges[] = {0, 1, 255, 256, INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX, 65535,
-                                   65536, UINT64_C(1) << 56};
+  static const uint64_t edges[] = {
+      0, 1, 255, 256, INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX, 65535, 65536, UINT64_C(1) << 56};
   tf_tape_codec_t *codec;
   assert_int_equal(tf_tape_codec_start(&codec, TF_TAPE_BLOCK_EVENTS_MAX, 3), 0);
-  static uint64_t values[TF_TAPE_BLOCK_EVENTS_MAX], got[TF_TAPE_BLOCK_EVENTS_MAX];
-  static uint8_t  bytes[TF_TAPE_COLUMN_BYTES_MAX(TF_TAPE_BLOCK_EVENTS_MAX)];
-  static const uint32_t cnts[] = {1,   2,   63,  64,  65,   127,  128,
-                                  511, 512, 513, 1000, 4097, TF_TAPE_BLOCK_EVENTS_MAX - 1,
+  static uint64_t       values[TF_TAPE_BLOCK_EVENTS_MAX], got[TF_TAPE_BLOCK_EVENTS_MAX];
+  static uint8_t        bytes[TF_TAPE_COLUMN_BYTES_MAX(TF_TAPE_BLOCK_EVENTS_MAX)];
+  static const uint32_t cnts[] = {1,
+                                  2,
+                                  63,
+                                  64,
+                                  65,
+                                  127,
+                                  128,
+                                  511,
+                                  512,
+                                  513,
+                                  1000,
+                                  4097,
+                                  TF_TAPE_BLOCK_EVENTS_MAX - 1,
                                   TF_TAPE_BLOCK_EVENTS_MAX};
   for (int pattern = 0; pattern < 12; pattern++)
     for (size_t c = 0; c < TF_ARRAY_CNT(cnts); c++) {
