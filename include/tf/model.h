@@ -9,6 +9,14 @@
 #define TF_MODEL_OUTPUTS_MAX        16
 #define TF_MODEL_FEATURE_NAME_BYTES 64
 
+/* What weights and rows are multiplied in. Sums, states and activations are float throughout. */
+typedef enum tf_precision {
+  TF_PRECISION_FP32,
+  TF_PRECISION_BF16,
+  TF_PRECISION_INT8,
+  TF_PRECISION_CNT
+} tf_precision_t;
+
 typedef struct tf_model tf_model_t;
 struct tf_model {
   char     name[32];
