@@ -224,7 +224,8 @@ static const char all_keys[] =
     "64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
-    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, backend: cpu, budget: "
+    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
+    "backend: cpu, budget: "
     "50us}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, flat: c, cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
@@ -286,6 +287,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].window, 50);
   assert_int_equal(c->models[0].precision, TF_CONFIG_PRECISION_INT8);
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
+  assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
