@@ -183,7 +183,7 @@ bool tf_ladder_set(tf_ladder_t *l, int64_t price, int64_t qty) {
   int      more = (qty != 0) - (*at != 0);
   if (TF_UNLIKELY((more > 0) & (side->level_cnt == l->levels_max)) && !make_room(l, key))
     return true;
-  *at         = qty;
+  *at            = qty;
   uint32_t *used = &side->pages[page].used;
   *used          = (*used & ~(1u << slot)) | (uint32_t)(qty != 0) << slot;
   side->level_cnt += (uint32_t)more;

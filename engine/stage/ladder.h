@@ -23,8 +23,8 @@
 
 /* The hash table is a power of two of twice to four times the pages. */
 #define TF_LADDER_BYTES(levels_max)                                                                \
-  (TF_LADDER_PAGES(levels_max) * (sizeof(int64_t[TF_BOOK_PAGE_PRICES]) + sizeof(tf_book_page_t) +  \
-                                  5 * sizeof(uint32_t)) +                                          \
+  (TF_LADDER_PAGES(levels_max) *                                                                   \
+       (sizeof(int64_t[TF_BOOK_PAGE_PRICES]) + sizeof(tf_book_page_t) + 5 * sizeof(uint32_t)) +    \
    (size_t)(levels_max) * sizeof(tf_ladder_level_t) + 8 * TF_LINE_BYTES)
 
 typedef struct tf_ladder_level {
@@ -32,18 +32,18 @@ typedef struct tf_ladder_level {
 } tf_ladder_level_t;
 
 typedef struct tf_ladder {
-  tf_book_side_t *side;
-  uint32_t       *table; /* pages by number, open addressing */
-  uint32_t        table_mask, table_shift;
-  uint32_t        pages_max, levels_max;
-  uint32_t        order_cnt;    /* pages in use; behind them the order holds those that are free */
-  uint32_t        worst_idx;    /* in the order: the worst level's page */
-  int64_t         best_number;  /* of the page that holds the best level; INT64_MIN: empty */
-  int64_t         worst_number; /* of the one that holds the worst; INT64_MAX: empty */
-  uint32_t        step_shift;   /* exact division by the step: shift, then multiply by the */
-  uint64_t        step_inverse; /* odd part's inverse modulo 2^64 */
-  int64_t         key_max;      /* INT64_MAX / step */
-  uint64_t        truncated_levels;
+  tf_book_side_t    *side;
+  uint32_t          *table; /* pages by number, open addressing */
+  uint32_t           table_mask, table_shift;
+  uint32_t           pages_max, levels_max;
+  uint32_t           order_cnt; /* pages in use; behind them the order holds those that are free */
+  uint32_t           worst_idx; /* in the order: the worst level's page */
+  int64_t            best_number;  /* of the page that holds the best level; INT64_MIN: empty */
+  int64_t            worst_number; /* of the one that holds the worst; INT64_MAX: empty */
+  uint32_t           step_shift;   /* exact division by the step: shift, then multiply by the */
+  uint64_t           step_inverse; /* odd part's inverse modulo 2^64 */
+  int64_t            key_max;      /* INT64_MAX / step */
+  uint64_t           truncated_levels;
   tf_ladder_level_t *scratch; /* (levels_max) while the side is laid out anew */
 } tf_ladder_t;
 

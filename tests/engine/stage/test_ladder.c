@@ -30,9 +30,7 @@ static void fresh(bool is_ask) {
 
 static void model_set(int64_t price, int64_t qty) {
   int at = 0;
-  while (at < model.cnt &&
-         (model.is_ask ? model.price[at] < price : model.price[at] > price))
-    at++;
+  while (at < model.cnt && (model.is_ask ? model.price[at] < price : model.price[at] > price)) at++;
   bool found = at < model.cnt && model.price[at] == price;
   if (qty == 0 && !found) return;
   int behind = model.cnt - at;
@@ -81,20 +79,21 @@ static void any_prices_agree_with_a_sorted_array(void **state) {
   static const struct {
     int64_t base, step, width, drift;
   } MARKETS[] = {
-      {6183760,             10,   80,   0  },
-      {6183760,             10,   80,   10 },
-      {100,                 1,    40,   -1 },
-      {1000000,             1,    90000, 7 },
-      {5,                   25,   70,   0  },
-      {INT64_MAX / 4,       4096, 300,  -40},
-      {-(INT64_MAX / 4096), 1,    500,  3  },
+      {6183760,             10,   80,    0  },
+      {6183760,             10,   80,    10 },
+      {100,                 1,    40,    -1 },
+      {1000000,             1,    90000, 7  },
+      {5,                   25,   70,    0  },
+      {INT64_MAX / 4,       4096, 300,   -40},
+      {-(INT64_MAX / 4096), 1,    500,   3  },
   };
   uint64_t x = 88172645463325252u;
   for (size_t m = 0; m < TF_ARRAY_CNT(MARKETS); m++)
     for (int ask = 0; ask < 2; ask++) {
       fresh(ask);
       for (int i = 0; i < 6000; i++) {
-        int64_t ticks = (int64_t)(random_of(&x) % (uint64_t)MARKETS[m].width) + MARKETS[m].drift * i / 20;
+        int64_t ticks =
+            (int64_t)(random_of(&x) % (uint64_t)MARKETS[m].width) + MARKETS[m].drift * i / 20;
         if ((x >> 40 & 63) == 0) ticks *= 1000;
         int64_t qty = (random_of(&x) & 3) == 0 ? 0 : (int64_t)(x >> 50) + 1;
         set((MARKETS[m].base / MARKETS[m].step + ticks) * MARKETS[m].step, qty);
