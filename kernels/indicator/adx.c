@@ -16,7 +16,9 @@ typedef struct adx {
   tf_smooth_t range, plus, minus, dx;
 } adx_t;
 
-static double percent(double part, double whole) { return whole == 0 ? 0.0 : 100.0 * (part / whole); }
+static double percent(double part, double whole) {
+  return whole == 0 ? 0.0 : 100.0 * (part / whole);
+}
 
 static tf_indicator_result_t step(adx_t *s, const double *x, double *out) {
   if (TF_UNLIKELY(!tf_parts_all_usable(x, 3))) return TF_INDICATOR_REJECTED;
@@ -38,8 +40,8 @@ static tf_indicator_result_t step(adx_t *s, const double *x, double *out) {
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  adx_t               *s      = state;
-  adx_t                next   = *s;
+  adx_t                *s      = state;
+  adx_t                 next   = *s;
   tf_indicator_result_t result = step(&next, in->x, out);
   if (result != TF_INDICATOR_REJECTED) *s = next;
   return result;
@@ -74,7 +76,7 @@ static uint64_t lookback(const double *params) { return 2 * (uint64_t)params[0] 
 static void batch(const double *params, const double *const *series, size_t len,
                   double *const *out) {
   const double *h = series[0], *l = series[1], *c = series[2], k = 1.0 / params[0];
-  size_t        n = (size_t)params[0];
+  size_t        n       = (size_t)params[0];
   double        mean[4] = {0};
   for (size_t i = 0; i < len; i++) {
     out[0][i] = out[1][i] = out[2][i] = __builtin_nan("");
@@ -106,8 +108,8 @@ const tf_indicator_t tf_indicator_adx = {
     .output_cnt  = 3,
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
-    .outputs     = {"adx", "plus_di", "minus_di"},
-    .series      = {"high", "low", "close"},
+    .outputs     = {"adx",  "plus_di", "minus_di"},
+    .series      = {"high", "low",     "close"   },
     .params      = PARAMS,
     .state_bytes = state_bytes,
     .lookback    = lookback,

@@ -22,8 +22,8 @@ static tf_indicator_result_t step(atr_t *s, const double *x, double *out) {
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  atr_t               *s      = state;
-  atr_t                next   = *s;
+  atr_t                *s      = state;
+  atr_t                 next   = *s;
   tf_indicator_result_t result = step(&next, in->x, out);
   if (result != TF_INDICATOR_REJECTED) *s = next;
   return result;
@@ -74,8 +74,8 @@ const tf_indicator_t tf_indicator_atr = {
     .output_cnt  = 1,
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
-    .outputs     = {"atr"},
-    .series      = {"high", "low", "close"},
+    .outputs     = {"atr"   },
+    .series      = { "high", "low", "close"},
     .params      = PARAMS,
     .state_bytes = state_bytes,
     .lookback    = tf_parts_lookback_n_less_1,

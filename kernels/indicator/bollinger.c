@@ -26,8 +26,8 @@ static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in,
   double        x = in->x[0];
   if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
   tf_moments_view_t view;
-  tf_moments_sums_t next      = tf_moments_step(m, x, &view);
-  bool              is_warm   = m->cnt + 1 >= m->n;
+  tf_moments_sums_t next    = tf_moments_step(m, x, &view);
+  bool              is_warm = m->cnt + 1 >= m->n;
   if (TF_UNLIKELY(is_warm && !view.sound)) {
     tf_moments_renew(m, x, &next, &view);
     m->renew_cnt++;
@@ -78,7 +78,15 @@ static void batch(const double *params, const double *const *series, size_t len,
   }
 }
 
-static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 2, "window, in inputs"), {.name = "width", .kind = TF_PARAM_REAL, .dflt = 2, .min = 0, .max = 100, .help = "half width of the band, in standard deviations"}};
+static const tf_param_spec_t PARAMS[] = {
+    TF_PARTS_PARAM_N(20, 2, "window, in inputs"),
+    {.name = "width",
+                                  .kind = TF_PARAM_REAL,
+                                  .dflt = 2,
+                                  .min  = 0,
+                                  .max  = 100,
+                                  .help = "half width of the band, in standard deviations"}
+};
 
 const tf_indicator_t tf_indicator_bollinger = {
     .name        = "bollinger",
@@ -88,7 +96,7 @@ const tf_indicator_t tf_indicator_bollinger = {
     .output_cnt  = 3,
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
-    .outputs     = {"lower", "middle", "upper"},
+    .outputs     = {"lower",  "middle", "upper"},
     .series      = {"close"},
     .params      = PARAMS,
     .state_bytes = state_bytes,

@@ -14,7 +14,7 @@ typedef struct parts {
 } parts_t;
 
 typedef struct correlation {
-  parts_t  block; /* the current one's */
+  parts_t  block;                 /* the current one's */
   double   base[2], last_base[2]; /* its first inputs; the last ones of the last block */
   uint32_t n;
   uint32_t pos;
@@ -68,8 +68,7 @@ static void keep(correlation_t *s, const double *x) {
   parts_t end = {0};
   memcpy(s->last_base, x, sizeof s->last_base);
   for (uint32_t i = s->n; i-- > 0;) {
-    join(&end, s->ring[i].mean_x - x[0], s->ring[i].mean_y - x[1],
-         (double)(s->n - i));
+    join(&end, s->ring[i].mean_x - x[0], s->ring[i].mean_y - x[1], (double)(s->n - i));
     s->ring[i] = end;
   }
   s->block = (parts_t){0};
@@ -78,7 +77,7 @@ static void keep(correlation_t *s, const double *x) {
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   correlation_t *s = state;
   if (TF_UNLIKELY(!tf_parts_all_usable(in->x, 2))) return TF_INDICATOR_REJECTED;
-  correlation_t                next   = *s;
+  correlation_t         next   = *s;
   tf_indicator_result_t result = step(&next, s->ring, in->x, out);
   *s                           = next;
   keep(s, in->x);
@@ -98,8 +97,8 @@ static size_t state_bytes(const double *params) {
 
 static tf_err_t init(void *state, const double *params) {
   correlation_t *s = state;
-  uint32_t n;
-  tf_err_t err = tf_parts_count(params[0], 2, &n);
+  uint32_t       n;
+  tf_err_t       err = tf_parts_count(params[0], 2, &n);
   if (err != TF_OK) return err;
   memset(s, 0, state_bytes(params));
   s->n = n;
@@ -143,7 +142,7 @@ const tf_indicator_t tf_indicator_correlation = {
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
     .outputs     = {"correlation"},
-    .series      = {"close", "volume"},
+    .series      = { "close",     "volume"},
     .params      = PARAMS,
     .state_bytes = state_bytes,
     .lookback    = tf_parts_lookback_n_less_1,

@@ -36,12 +36,12 @@ static tf_err_t init(void *state, const double *params) {
 static void reset(void *state) { *(tf_sum_t *)state = (tf_sum_t){0}; }
 
 const tf_indicator_t tf_indicator_cvd = {
-    .name        = "cvd",
-    .help        = "quantity bought less quantity sold by aggressors since the start, in base units",
-    .origin      = "cumulative volume delta",
-    .output_cnt  = 1,
-    .on          = TF_ON_TRADE | TF_ON_TICK,
-    .outputs     = {"cvd"},
+    .name       = "cvd",
+    .help       = "quantity bought less quantity sold by aggressors since the start, in base units",
+    .origin     = "cumulative volume delta",
+    .output_cnt = 1,
+    .on         = TF_ON_TRADE | TF_ON_TICK,
+    .outputs    = {"cvd"},
     .state_bytes = state_bytes,
     .lookback    = tf_parts_lookback_none,
     .init        = init,

@@ -62,7 +62,8 @@ static void batch(const double *params, const double *const *series, size_t len,
   for (size_t i = 0; i < len; i++) {
     double value = series[0][i];
     for (size_t e = 0; e < LAYERS; e++) {
-      y[e]  = i < e * (n - 1) ? __builtin_nan("") : tf_smooth_scan(&mean[e], i - e * (n - 1), value, n, k);
+      y[e]  = i < e * (n - 1) ? __builtin_nan("")
+                              : tf_smooth_scan(&mean[e], i - e * (n - 1), value, n, k);
       value = y[e];
     }
     out[0][i] = 2.0 * y[0] - y[1];

@@ -23,11 +23,11 @@ static double within(const tf_book_t *book, const tf_book_side_t *side, double l
 }
 
 static void compute(const depth_t *s, const tf_book_t *book, double *values) {
-  double bid  = tf_decimal_to_double(tf_book_best(&book->bid).price, book->price_exp);
-  double ask  = tf_decimal_to_double(tf_book_best(&book->ask).price, book->price_exp);
-  double mid  = (bid + ask) * 0.5, reach = mid * (s->param * 1e-4);
-  values[0]   = within(book, &book->bid, mid - reach, __builtin_inf());
-  values[1]   = within(book, &book->ask, -__builtin_inf(), mid + reach);
+  double bid = tf_decimal_to_double(tf_book_best(&book->bid).price, book->price_exp);
+  double ask = tf_decimal_to_double(tf_book_best(&book->ask).price, book->price_exp);
+  double mid = (bid + ask) * 0.5, reach = mid * (s->param * 1e-4);
+  values[0] = within(book, &book->bid, mid - reach, __builtin_inf());
+  values[1] = within(book, &book->ask, -__builtin_inf(), mid + reach);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
@@ -67,7 +67,14 @@ static void reset(void *state) {
   (void)init(state, &param);
 }
 
-static const tf_param_spec_t PARAMS[] = {{.name = "bps", .kind = TF_PARAM_REAL, .dflt = 10, .min = 0.01, .max = 10000, .help = "distance from the mid, in basis points"}};
+static const tf_param_spec_t PARAMS[] = {
+    {.name = "bps",
+     .kind = TF_PARAM_REAL,
+     .dflt = 10,
+     .min  = 0.01,
+     .max  = 10000,
+     .help = "distance from the mid, in basis points"}
+};
 
 const tf_indicator_t tf_indicator_depth = {
     .name        = "depth",

@@ -25,8 +25,8 @@ static tf_indicator_result_t step(ewma_vol_t *s, const double *x, double *out) {
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  ewma_vol_t               *s      = state;
-  ewma_vol_t                next   = *s;
+  ewma_vol_t           *s      = state;
+  ewma_vol_t            next   = *s;
   tf_indicator_result_t result = step(&next, in->x, out);
   if (result != TF_INDICATOR_REJECTED) *s = next;
   return result;
@@ -69,7 +69,14 @@ static void batch(const double *params, const double *const *series, size_t len,
   }
 }
 
-static const tf_param_spec_t PARAMS[] = {{.name = "decay", .kind = TF_PARAM_REAL, .dflt = 0.94, .min = 0, .max = 0.999999, .help = "weight of the past, 0 to 1"}};
+static const tf_param_spec_t PARAMS[] = {
+    {.name = "decay",
+     .kind = TF_PARAM_REAL,
+     .dflt = 0.94,
+     .min  = 0,
+     .max  = 0.999999,
+     .help = "weight of the past, 0 to 1"}
+};
 
 const tf_indicator_t tf_indicator_ewma_vol = {
     .name        = "ewma_vol",

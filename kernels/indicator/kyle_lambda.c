@@ -9,7 +9,7 @@
 enum { VALUE_CNT = 2 };
 
 typedef struct kyle_lambda {
-  double           last; /* price of the trade before; 0: there was none */
+  double           last;   /* price of the trade before; 0: there was none */
   tf_time_window_t window; /* its entries follow: last member */
 } kyle_lambda_t;
 
@@ -36,7 +36,7 @@ static bool is_trade(const tf_market_t *m) {
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  kyle_lambda_t           *s = state;
+  kyle_lambda_t     *s = state;
   const tf_market_t *m = in->market;
   if (in->on == TF_ON_TRADE) {
     double values[VALUE_CNT];
@@ -66,13 +66,13 @@ static size_t state_bytes(const double *params) {
 
 static tf_err_t init(void *state, const double *params) {
   kyle_lambda_t *s = state;
-  s->last = 0;
+  s->last          = 0;
   return tf_time_window_init(&s->window, params[0], params[1], VALUE_CNT);
 }
 
 static void reset(void *state) {
   kyle_lambda_t *s = state;
-  s->last = 0;
+  s->last          = 0;
   tf_time_window_reset(&s->window, VALUE_CNT);
 }
 

@@ -9,11 +9,12 @@
 #include "indicator/block.h"
 
 typedef struct entry {
-  double sum, weighted; /* of the entries from here on; sum is the input itself in the current block */
+  double sum,
+      weighted; /* of the entries from here on; sum is the input itself in the current block */
 } entry_t;
 
 typedef struct linreg_slope {
-  double   sum, weighted;       /* of the current block less its reference */
+  double   sum, weighted; /* of the current block less its reference */
   double   reference, last_reference;
   uint32_t n;
   uint32_t pos;
@@ -59,7 +60,7 @@ static void keep(linreg_slope_t *s, const double *x) {
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   linreg_slope_t *s = state;
   if (TF_UNLIKELY(!tf_parts_usable(in->x[0]))) return TF_INDICATOR_REJECTED;
-  linreg_slope_t                next   = *s;
+  linreg_slope_t        next   = *s;
   tf_indicator_result_t result = step(&next, s->ring, in->x, out);
   *s                           = next;
   keep(s, in->x);
@@ -79,8 +80,8 @@ static size_t state_bytes(const double *params) {
 
 static tf_err_t init(void *state, const double *params) {
   linreg_slope_t *s = state;
-  uint32_t n;
-  tf_err_t err = tf_parts_count(params[0], 2, &n);
+  uint32_t        n;
+  tf_err_t        err = tf_parts_count(params[0], 2, &n);
   if (err != TF_OK) return err;
   memset(s, 0, state_bytes(params));
   s->n = n;
@@ -124,8 +125,9 @@ static void batch(const double *params, const double *const *series, size_t len,
 static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 2, "window, in inputs")};
 
 const tf_indicator_t tf_indicator_linreg_slope = {
-    .name        = "linreg_slope",
-    .help        = "slope of the least squares line through the last n inputs, in units of the input per input",
+    .name = "linreg_slope",
+    .help = "slope of the least squares line through the last n inputs, in units of the input per "
+            "input",
     .origin      = "least squares, as TA-Lib LINEARREG_SLOPE",
     .series_cnt  = 1,
     .output_cnt  = 1,

@@ -78,7 +78,26 @@ static void batch(const double *params, const double *const *series, size_t len,
   }
 }
 
-static const tf_param_spec_t PARAMS[] = {{.name = "fast", .kind = TF_PARAM_COUNT, .dflt = 12, .min = 1, .max = TF_PARTS_ELEMENTS_MAX, .help = "period of the fast average, in inputs"}, {.name = "slow", .kind = TF_PARAM_COUNT, .dflt = 26, .min = 1, .max = TF_PARTS_ELEMENTS_MAX, .help = "period of the slow average, in inputs"}, {.name = "signal", .kind = TF_PARAM_COUNT, .dflt = 9, .min = 1, .max = TF_PARTS_ELEMENTS_MAX, .help = "period of the signal, in inputs"}};
+static const tf_param_spec_t PARAMS[] = {
+    {.name = "fast",
+     .kind = TF_PARAM_COUNT,
+     .dflt = 12,
+     .min  = 1,
+     .max  = TF_PARTS_ELEMENTS_MAX,
+     .help = "period of the fast average, in inputs"},
+    {.name = "slow",
+     .kind = TF_PARAM_COUNT,
+     .dflt = 26,
+     .min  = 1,
+     .max  = TF_PARTS_ELEMENTS_MAX,
+     .help = "period of the slow average, in inputs"},
+    {.name = "signal",
+     .kind = TF_PARAM_COUNT,
+     .dflt = 9,
+     .min  = 1,
+     .max  = TF_PARTS_ELEMENTS_MAX,
+     .help = "period of the signal, in inputs"      }
+};
 
 const tf_indicator_t tf_indicator_macd = {
     .name        = "macd",
@@ -88,7 +107,7 @@ const tf_indicator_t tf_indicator_macd = {
     .output_cnt  = 3,
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
-    .outputs     = {"line", "signal", "histogram"},
+    .outputs     = {"line",       "signal", "histogram"},
     .series      = {"close"},
     .params      = PARAMS,
     .state_bytes = state_bytes,

@@ -60,7 +60,7 @@ static void keep(mfi_t *s, const double *x) {
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   mfi_t *s = state;
   if (TF_UNLIKELY(!tf_parts_all_usable(in->x, 4))) return TF_INDICATOR_REJECTED;
-  mfi_t                next   = *s;
+  mfi_t                 next   = *s;
   tf_indicator_result_t result = step(&next, s->ring, in->x, out);
   *s                           = next;
   keep(s, in->x);
@@ -79,7 +79,7 @@ static size_t state_bytes(const double *params) {
 }
 
 static tf_err_t init(void *state, const double *params) {
-  mfi_t *s = state;
+  mfi_t   *s = state;
   uint32_t n;
   tf_err_t err = tf_parts_count(params[0], 1, &n);
   if (err != TF_OK) return err;
@@ -131,8 +131,8 @@ const tf_indicator_t tf_indicator_mfi = {
     .output_cnt  = 1,
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
-    .outputs     = {"mfi"},
-    .series      = {"high", "low", "close", "volume"},
+    .outputs     = {"mfi"    },
+    .series      = { "high", "low", "close", "volume"},
     .params      = PARAMS,
     .state_bytes = state_bytes,
     .lookback    = tf_parts_lookback_n,

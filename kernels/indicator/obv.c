@@ -21,8 +21,8 @@ static tf_indicator_result_t step(obv_t *s, const double *x, double *out) {
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  obv_t               *s      = state;
-  obv_t                next   = *s;
+  obv_t                *s      = state;
+  obv_t                 next   = *s;
   tf_indicator_result_t result = step(&next, in->x, out);
   if (result != TF_INDICATOR_REJECTED) *s = next;
   return result;
@@ -64,8 +64,8 @@ const tf_indicator_t tf_indicator_obv = {
     .series_cnt  = 2,
     .output_cnt  = 1,
     .on          = TF_ON_INPUT,
-    .outputs     = {"obv"},
-    .series      = {"close", "volume"},
+    .outputs     = {"obv"    },
+    .series      = { "close", "volume"},
     .state_bytes = state_bytes,
     .lookback    = tf_parts_lookback_none,
     .init        = init,

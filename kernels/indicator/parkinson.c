@@ -44,7 +44,7 @@ static void keep(parkinson_t *s, const double *x) {
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   parkinson_t *s = state;
   if (TF_UNLIKELY(!usable(in->x))) return TF_INDICATOR_REJECTED;
-  parkinson_t                next   = *s;
+  parkinson_t           next   = *s;
   tf_indicator_result_t result = step(&next, s->ring, in->x, out);
   *s                           = next;
   keep(s, in->x);
@@ -64,8 +64,8 @@ static size_t state_bytes(const double *params) {
 
 static tf_err_t init(void *state, const double *params) {
   parkinson_t *s = state;
-  uint32_t n;
-  tf_err_t err = tf_parts_count(params[0], 1, &n);
+  uint32_t     n;
+  tf_err_t     err = tf_parts_count(params[0], 1, &n);
   if (err != TF_OK) return err;
   memset(s, 0, state_bytes(params));
   s->n = n;
@@ -83,8 +83,7 @@ static void batch(const double *params, const double *const *series, size_t len,
   for (size_t i = 0; i < len; i++) {
     size_t begin = i - i % n;
     double own = 0, end = 0;
-    for (size_t k = begin; k <= i; k++)
-      own += square_of((double[]){series[0][k], series[1][k]});
+    for (size_t k = begin; k <= i; k++) own += square_of((double[]){series[0][k], series[1][k]});
     for (size_t k = begin; i + 1 >= n && k-- > i + 1 - n;)
       end += square_of((double[]){series[0][k], series[1][k]});
     if (i + 1 - begin < n) own += end;
@@ -103,7 +102,7 @@ const tf_indicator_t tf_indicator_parkinson = {
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
     .outputs     = {"parkinson"},
-    .series      = {"high", "low"},
+    .series      = { "high",      "low"},
     .params      = PARAMS,
     .state_bytes = state_bytes,
     .lookback    = tf_parts_lookback_n_less_1,

@@ -125,7 +125,20 @@ static void batch(const double *params, const double *const *series, size_t len,
   }
 }
 
-static const tf_param_spec_t PARAMS[] = {{.name = "n", .kind = TF_PARAM_COUNT, .dflt = 50, .min = 1, .max = N_MAX, .help = "window, in inputs"}, {.name = "q", .kind = TF_PARAM_REAL, .dflt = 0.5, .min = 0, .max = 1, .help = "which quantile, 0 to 1"}};
+static const tf_param_spec_t PARAMS[] = {
+    {.name = "n",
+     .kind = TF_PARAM_COUNT,
+     .dflt = 50,
+     .min  = 1,
+     .max  = N_MAX,
+     .help = "window, in inputs"     },
+    {.name = "q",
+     .kind = TF_PARAM_REAL,
+     .dflt = 0.5,
+     .min  = 0,
+     .max  = 1,
+     .help = "which quantile, 0 to 1"}
+};
 
 const tf_indicator_t tf_indicator_quantile = {
     .name        = "quantile",

@@ -30,7 +30,7 @@ static tf_indicator_result_t answer(const stochastic_t *s, double k, double *out
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  stochastic_t *s = state;
+  stochastic_t *s    = state;
   tf_channel_t  view = {0};
   if (TF_UNLIKELY(!tf_parts_all_usable(in->x, 3))) return TF_INDICATOR_REJECTED;
   if (!tf_channel_update(s->channel, in->x[0], in->x[1], &view))
@@ -44,7 +44,7 @@ static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in,
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
-  const stochastic_t *s = state;
+  const stochastic_t *s    = state;
   tf_channel_t        view = {0};
   if (!tf_parts_all_usable(in->x, 3)) return TF_INDICATOR_REJECTED;
   if (!tf_channel_peek(s->channel, in->x[0], in->x[1], &view))
@@ -93,7 +93,15 @@ static void batch(const double *params, const double *const *series, size_t len,
   }
 }
 
-static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 1, "window, in bars"), {.name = "d", .kind = TF_PARAM_COUNT, .dflt = 3, .min = 1, .max = D_MAX, .help = "values of k that d is the mean of"}};
+static const tf_param_spec_t PARAMS[] = {
+    TF_PARTS_PARAM_N(14, 1, "window, in bars"),
+    {.name = "d",
+                                .kind = TF_PARAM_COUNT,
+                                .dflt = 3,
+                                .min  = 1,
+                                .max  = D_MAX,
+                                .help = "values of k that d is the mean of"}
+};
 
 const tf_indicator_t tf_indicator_stochastic = {
     .name        = "stochastic",
@@ -103,8 +111,8 @@ const tf_indicator_t tf_indicator_stochastic = {
     .output_cnt  = 2,
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
-    .outputs     = {"k", "d"},
-    .series      = {"high", "low", "close"},
+    .outputs     = {"k",    "d"    },
+    .series      = { "high", "low", "close"},
     .params      = PARAMS,
     .state_bytes = state_bytes,
     .lookback    = lookback,

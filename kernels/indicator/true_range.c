@@ -16,8 +16,8 @@ static tf_indicator_result_t step(true_range_t *s, const double *x, double *out)
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  true_range_t               *s      = state;
-  true_range_t                next   = *s;
+  true_range_t         *s      = state;
+  true_range_t          next   = *s;
   tf_indicator_result_t result = step(&next, in->x, out);
   if (result != TF_INDICATOR_REJECTED) *s = next;
   return result;
@@ -62,7 +62,7 @@ const tf_indicator_t tf_indicator_true_range = {
     .output_cnt  = 1,
     .on          = TF_ON_INPUT,
     .outputs     = {"true_range"},
-    .series      = {"high", "low", "close"},
+    .series      = { "high", "low", "close"},
     .state_bytes = state_bytes,
     .lookback    = tf_parts_lookback_none,
     .init        = init,

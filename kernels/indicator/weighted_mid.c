@@ -29,7 +29,7 @@ static side_t average(const tf_book_t *book, const tf_book_side_t *side, double 
 
 static void compute(const weighted_mid_t *s, const tf_book_t *book, double *values) {
   side_t bid = average(book, &book->bid, s->param), ask = average(book, &book->ask, s->param);
-  values[0]  = (bid.price * ask.size + ask.price * bid.size) / (bid.size + ask.size);
+  values[0] = (bid.price * ask.size + ask.price * bid.size) / (bid.size + ask.size);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
@@ -42,7 +42,7 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  weighted_mid_t         *s    = state;
+  weighted_mid_t  *s    = state;
   const tf_book_t *book = in->market->book;
   if (s->has_answer && book && book->state != TF_BOOK_NONE && s->change_cnt == book->change_cnt)
     return tf_parts_answers(out, s->answer, OUTPUTS);
@@ -61,7 +61,9 @@ static size_t state_bytes(const double *params) {
 
 static tf_err_t init(void *state, const double *params) {
   *(weighted_mid_t *)state = (weighted_mid_t){.param = params[0]};
-  return params[0] >= 1 && params[0] <= 5000 && params[0] == (double)(uint32_t)params[0] ? TF_OK : E_CORE_ARGUMENT;
+  return params[0] >= 1 && params[0] <= 5000 && params[0] == (double)(uint32_t)params[0]
+             ? TF_OK
+             : E_CORE_ARGUMENT;
 }
 
 static void reset(void *state) {
@@ -69,11 +71,19 @@ static void reset(void *state) {
   (void)init(state, &param);
 }
 
-static const tf_param_spec_t PARAMS[] = {{.name = "levels", .kind = TF_PARAM_COUNT, .dflt = 5, .min = 1, .max = 5000, .help = "price levels a side, from the best"}};
+static const tf_param_spec_t PARAMS[] = {
+    {.name = "levels",
+     .kind = TF_PARAM_COUNT,
+     .dflt = 5,
+     .min  = 1,
+     .max  = 5000,
+     .help = "price levels a side, from the best"}
+};
 
 const tf_indicator_t tf_indicator_weighted_mid = {
-    .name        = "weighted_mid",
-    .help        = "mid of the average prices of the best levels, weighted by the size opposite, in price units",
+    .name = "weighted_mid",
+    .help = "mid of the average prices of the best levels, weighted by the size opposite, in price "
+            "units",
     .origin      = "microprice over several levels; Stoikov 2018",
     .output_cnt  = 1,
     .param_cnt   = TF_ARRAY_CNT(PARAMS),

@@ -36,7 +36,7 @@ static void batch(const double *params, const double *const *series, size_t len,
                   double *const *out) {
   for (size_t i = 0; i < len; i++) {
     tf_channel_t view = {0};
-    out[0][i] = __builtin_nan("");
+    out[0][i]         = __builtin_nan("");
     if (!tf_channel_scan(series[0], series[1], i, (size_t)params[0], &view)) continue;
     double y = -100.0 * ((view.top - series[2][i]) / (view.top - view.bottom));
     if (tf_parts_finite(y)) out[0][i] = y;
@@ -54,7 +54,7 @@ const tf_indicator_t tf_indicator_williams_r = {
     .param_cnt   = TF_ARRAY_CNT(PARAMS),
     .on          = TF_ON_INPUT,
     .outputs     = {"williams_r"},
-    .series      = {"high", "low", "close"},
+    .series      = { "high", "low", "close"},
     .params      = PARAMS,
     .state_bytes = state_bytes,
     .lookback    = tf_parts_lookback_n_less_1,

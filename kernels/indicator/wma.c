@@ -6,7 +6,8 @@
 #include "indicator/block.h"
 
 typedef struct entry {
-  double sum, weighted; /* of the entries from here on; sum is the input itself in the current block */
+  double sum,
+      weighted; /* of the entries from here on; sum is the input itself in the current block */
 } entry_t;
 
 typedef struct wma {
@@ -43,7 +44,7 @@ static void keep(wma_t *s, const double *x) {
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   wma_t *s = state;
   if (TF_UNLIKELY(!tf_parts_usable(in->x[0]))) return TF_INDICATOR_REJECTED;
-  wma_t                next   = *s;
+  wma_t                 next   = *s;
   tf_indicator_result_t result = step(&next, s->ring, in->x, out);
   *s                           = next;
   keep(s, in->x);
@@ -62,7 +63,7 @@ static size_t state_bytes(const double *params) {
 }
 
 static tf_err_t init(void *state, const double *params) {
-  wma_t *s = state;
+  wma_t   *s = state;
   uint32_t n;
   tf_err_t err = tf_parts_count(params[0], 1, &n);
   if (err != TF_OK) return err;
