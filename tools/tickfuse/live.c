@@ -66,6 +66,7 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                              .dialer            = live.dialer,
                              .ca_file           = f->ca_file,
                              .insecure          = f->insecure,
+                             .deflate           = f->deflate,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
                              .random            = {NULL,         tf_ws_random_system         }
@@ -114,12 +115,15 @@ static tf_err_t start_feeds(const tf_config_t *config) {
   if (config->feed_cnt == 0 || config->feed_cnt > FEEDS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "%s: feeds: 1 to %d are wanted for a live run", config->path,
                   FEEDS_MAX);
-  tf_io_config_t io  = tf_io_config_default();
-  tf_err_t       err = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
+  tf_io_config_t io    = tf_io_config_default();
+  io.busy_poll_us      = (uint32_t)(config->engine.busy_poll_ns / TF_NS_PER_US);
+  io.kernel_timestamps = config->engine.kernel_timestamps;
+  tf_err_t err         = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
   if (!err) err = tf_io_open((tf_io_kind_t)config->engine.io, &io, &live.arena, &live.io);
   if (err) return err;
   tf_log(TF_LOG_INFO, "io_open", "backend=%s fallback=\"%s\"", live.io->ops->name,
          tf_io_fallback_reason());
+  if (tf_io_refusals()[0]) tf_log(TF_LOG_WARN, "io_refused", "text=\"%s\"", tf_io_refusals());
   tf_engine_set_io(&engine, live.io);
   tf_dialer_config_t dialer = tf_dialer_config_default();
   err                       = tf_dialer_start(&dialer, &live.dialer);
