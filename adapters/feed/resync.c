@@ -27,7 +27,8 @@ void tf_resync_want(tf_resync_t *resync, uint32_t instrument_id, uint64_t now_ns
   bool repeats    = row->asked_ns != 0 && now_ns - row->asked_ns < QUIET_NS;
   row->repeat_cnt = repeats ? row->repeat_cnt + 1 : 0;
   uint64_t late   = 0;
-  if (row->repeat_cnt > 0) late = row->repeat_cnt > 6 ? LATE_NS : TF_NS_PER_SEC << (row->repeat_cnt - 1);
+  if (row->repeat_cnt > 0)
+    late = row->repeat_cnt > 6 ? LATE_NS : TF_NS_PER_SEC << (row->repeat_cnt - 1);
   row->due_ns = now_ns + (late < LATE_NS ? late : LATE_NS);
   resync->wanted_cnt++;
 }
@@ -54,8 +55,7 @@ int tf_resync_tick(tf_resync_t *resync, tf_link_t *link, uint64_t now_ns, char *
     if (resync->id == resync->cap) return 0;
   }
   tf_resync_row_t *row = &resync->rows[resync->id];
-  size_t           cnt =
-      resync->feed->resync(resync->feed_state, resync->id, resync->message_idx, text, cap);
+  size_t cnt = resync->feed->resync(resync->feed_state, resync->id, resync->message_idx, text, cap);
   if (cnt >= cap)
     return TF_ERR(E_FEED_LIMIT, "a resync of %zu bytes, %zu are allowed", cnt, cap - 1);
   if (cnt == 0) { /* all said */

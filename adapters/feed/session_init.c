@@ -4,9 +4,9 @@
 #include "core/log.h"
 #include "feed/session_state.h"
 
-#define PONG_GAP_NS   (250 * TF_NS_PER_MS) /* FAULTS F19: at most 4 a second */
-#define DRAIN_NS      (500 * TF_NS_PER_MS)
-#define LEAD_NS_MAX   (600 * TF_NS_PER_SEC)
+#define PONG_GAP_NS            (250 * TF_NS_PER_MS) /* FAULTS F19: at most 4 a second */
+#define DRAIN_NS               (500 * TF_NS_PER_MS)
+#define LEAD_NS_MAX            (600 * TF_NS_PER_SEC)
 #define EVENTS_CAP_DEFAULT     65536u
 #define SNAPSHOTS_DEFAULT      1024u
 #define SUBSCRIBE_DEFAULT      65536u
@@ -159,9 +159,9 @@ static tf_err_t target_init(tf_session_t *s) {
 
 static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   const tf_session_config_t *c = &s->config;
-  s->feed_state = tf_arena_take(arena, c->feed->state_bytes(&c->feed_config), TF_LINE_PAIR_BYTES);
-  s->out.events = tf_arena_take(arena, c->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
-  s->text       = tf_arena_take(arena, c->subscribe_bytes_max, TF_LINE_BYTES);
+  s->feed_state  = tf_arena_take(arena, c->feed->state_bytes(&c->feed_config), TF_LINE_PAIR_BYTES);
+  s->out.events  = tf_arena_take(arena, c->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
+  s->text        = tf_arena_take(arena, c->subscribe_bytes_max, TF_LINE_BYTES);
   s->overlap.cap = c->overlap_bytes_max;
   if (c->overlap_bytes_max > 0)
     s->overlap.bytes = tf_arena_take(arena, c->overlap_bytes_max, TF_LINE_BYTES);
@@ -172,7 +172,7 @@ static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   tf_err_t err     = c->feed->init(s->feed_state, &c->feed_config);
 
   tf_link_handler_t handler     = tf_session_link_handler(s);
-  tf_link_config_t link_config = link_config_of(c);
+  tf_link_config_t  link_config = link_config_of(c);
   for (int i = 0; i < 2 && err == TF_OK; i++)
     err = tf_link_init(&s->links[i], &link_config, c->io, &handler, arena);
   if (err == TF_OK) err = tf_snapshots_init(&s->snapshots, c->snapshots_queued_max, arena);

@@ -17,7 +17,7 @@ typedef struct tf_session {
   void               *feed_state;
   tf_feed_out_t       out;
   tf_link_t           links[2];
-  uint32_t            active; /* the link whose messages the feed gets */
+  uint32_t            active;    /* the link whose messages the feed gets */
   tf_snapshots_t      snapshots; /* REST */
   tf_resync_t         resync;    /* in band */
   tf_first_data_t     first_data;
@@ -49,6 +49,8 @@ tf_link_handler_t            tf_session_link_handler(tf_session_t *s);
 
 /* Where snapshots come in band, a connection has books of its own; where they come by REST, sequences go
  * on from one connection to the next. */
-TF_INLINE bool tf_session_in_band(const tf_session_t *s) { return s->feed->snapshot_target == NULL; }
+TF_INLINE bool tf_session_in_band(const tf_session_t *s) {
+  return s->feed->snapshot_target == NULL;
+}
 
 #endif

@@ -273,7 +273,7 @@ static inline void run_for(uint64_t ns) {
 static inline const tf_session_counts_t *counts(void) { return tf_session_counts(source); }
 
 static inline uint64_t noted(int i) { return __atomic_load_n(&stub.note[i], __ATOMIC_SEQ_CST); }
-static inline void note(stub_conn_t *c, int i, uint64_t v) {
+static inline void     note(stub_conn_t *c, int i, uint64_t v) {
       __atomic_store_n(&c->stub->note[i], v, __ATOMIC_SEQ_CST);
 }
 static inline uint64_t requests(int kind) {

@@ -105,8 +105,10 @@ static void book_that_does_not_come_is_asked_for_again_and_at_last_given_up(void
   uint64_t base_ns = tf_clock_wall_ns();
   for (uint64_t round = 1; round <= 3; round++) {
     uint64_t begin_ns = tf_clock_monotonic_ns();
-    while (counts()->resyncs_asked < round && tf_clock_monotonic_ns() - begin_ns < 2 * TF_NS_PER_SEC)
-      source->ops->poll(source, base_ns + round * 70 * TF_NS_PER_SEC + tf_clock_monotonic_ns() - begin_ns);
+    while (counts()->resyncs_asked < round &&
+           tf_clock_monotonic_ns() - begin_ns < 2 * TF_NS_PER_SEC)
+      source->ops->poll(source,
+                        base_ns + round * 70 * TF_NS_PER_SEC + tf_clock_monotonic_ns() - begin_ns);
     assert_int_equal(counts()->resyncs_asked, round);
     assert_int_equal(counts()->silent_asked, round);
   }

@@ -32,8 +32,7 @@ static void script_stream(stub_conn_t *c, const char *target, uint32_t idx) {
     }
     usleep(300);
     size_t cnt;
-    if (c->rx_cnt > c->rx_at || recv(c->fd, payload, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
-    {
+    if (c->rx_cnt > c->rx_at || recv(c->fd, payload, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
       if (stub_recv(c, payload, &cnt) == TF_WS_CLOSE)
         note(c, 0, (uint64_t)payload[0] << 8 | payload[1]);
       return;
@@ -46,7 +45,7 @@ static void fresh_connection_takes_over_before_the_old_one_is_cut(void **state) 
   fake.session_life_ns_max = 150 * MS;
   config.rollover_lead_ns  = 100 * MS;
   config.overlap_ns        = 20 * MS;
-  stream_begin_ns = tf_clock_monotonic_ns();
+  stream_begin_ns          = tf_clock_monotonic_ns();
   begin(script_stream, false);
   RUN_UNTIL(seen.trades > 0);
   uint64_t begin_ns = tf_clock_monotonic_ns(), last_ns = begin_ns, gap_ns = 0, last = seen.trades;
@@ -155,7 +154,7 @@ static void overlap_without_room_is_over_at_once(void **state) {
   config.rollover_lead_ns  = 4 * TF_NS_PER_SEC - 30 * MS;
   config.overlap_ns        = 60 * TF_NS_PER_SEC;
   config.overlap_bytes_max = 8;
-  stream_begin_ns = tf_clock_monotonic_ns();
+  stream_begin_ns          = tf_clock_monotonic_ns();
   begin(script_stream, false);
   RUN_UNTIL(counts()->rollovers == 1);
   fake.session_life_ns_max = 0;
