@@ -56,6 +56,8 @@ typedef struct tf_loop {
   uint16_t        *audit_slots;
   tf_completion_t *completions;
   uint64_t         audit_ticks, audit_due_ticks, audit_ns;
+  uint64_t         offset_of_ns, newest_recv_ns; /* with kernel timestamps: of which pass */
+  int64_t          offset_ns;
   uint32_t         slot_cnt, vacant_cnt, work_cnt, conn_cnt, conns_max;
   uint32_t         hungry_cnt;     /* in the work list, or more */
   uint32_t         slots_used_cnt; /* slots that were ever taken: the audit looks no further */
@@ -108,6 +110,7 @@ static void end_if_idle(tf_loop_t *l, conn_t *c) {
   int             err     = c->end_errno;
   if (!release_if_idle(l, c)) return;
   l->conn_cnt--;
+  tf_count_add(err ? &l->io.counts.failed : &l->io.counts.ended, 1);
   if (handler.on_closed) handler.on_closed(handler.self, id, err);
 }
 
@@ -120,13 +123,20 @@ static void end(tf_loop_t *l, conn_t *c, int sys_errno) {
   end_if_idle(l, c);
 }
 
+/* Books an operation that the port took, or its refusal. */
+static bool given(tf_loop_t *l, bool taken) {
+  tf_count_add(taken ? &l->io.counts.ops_given : &l->io.counts.port_full, 1);
+  return taken;
+}
+
 /* Gives the port what a connection wants of it; false if the port had no room for all of it. */
 static bool work_on(tf_loop_t *l, conn_t *c) {
   tf_port_t *port = l->port;
   uint16_t   idx  = idx_of(l, c);
   if (c->cancel_wanted && c->armed) {
     uint32_t op = c->handler.on_accept ? OP_ACCEPT : OP_RECV;
-    if (!port->ops->cancel(port, tag_of(op, c, idx), tag_of(OP_CANCEL, c, idx))) return false;
+    if (!given(l, port->ops->cancel(port, tag_of(op, c, idx), tag_of(OP_CANCEL, c, idx))))
+      return false;
   }
   c->cancel_wanted = false;
   if (c->state != OPEN && c->state != LISTENING) return true;
@@ -134,7 +144,7 @@ static bool work_on(tf_loop_t *l, conn_t *c) {
     c->arm_seq = (c->arm_seq + 1) & 0x0FFFFFFF;
     bool armed = c->state == OPEN ? port->ops->recv_arm(port, c->fd, tag_of(OP_RECV, c, idx))
                                   : port->ops->accept_arm(port, c->fd, tag_of(OP_ACCEPT, c, idx));
-    if (!armed) return false;
+    if (!given(l, armed)) return false;
     c->armed     = true;
     c->fed       = false;
     c->hungry    = false;
@@ -144,7 +154,7 @@ static bool work_on(tf_loop_t *l, conn_t *c) {
   uint32_t       cnt;
   const uint8_t *bytes = tf_sendring_run(&c->send, &cnt);
   if (cnt == 0) return true;
-  if (!port->ops->send(port, c->fd, bytes, cnt, tag_of(OP_SEND, c, idx))) return false;
+  if (!given(l, port->ops->send(port, c->fd, bytes, cnt, tag_of(OP_SEND, c, idx)))) return false;
   c->sending  = true;
   c->send_cnt = cnt;
   return true;
@@ -169,6 +179,16 @@ static void work_through(tf_loop_t *l) {
   l->work_cnt = kept;
 }
 
+/* The clocks are compared once a pass, at its first stamp. */
+static uint64_t stamped_ns(tf_loop_t *l, uint16_t buffer_idx, uint64_t recv_ns) {
+  if (l->offset_of_ns != recv_ns) {
+    l->offset_of_ns = recv_ns;
+    l->offset_ns    = tf_socket_clock_offset_ns();
+  }
+  return tf_socket_recv_ns(&l->io.counts, &l->newest_recv_ns,
+                           l->port->stamp_ns(l->port, buffer_idx), l->offset_ns, recv_ns);
+}
+
 static void on_recv(tf_loop_t *l, conn_t *c, const tf_completion_t *done, uint64_t recv_ns) {
   tf_io_counts_t *counts     = &l->io.counts;
   uint16_t        generation = c->generation;
@@ -176,7 +196,10 @@ static void on_recv(tf_loop_t *l, conn_t *c, const tf_completion_t *done, uint64
     c->fed = true;
     tf_count_add(&counts->rx_bytes, (uint64_t)done->res);
     tf_count_add(&counts->rx_calls, 1);
-    const uint8_t *bytes = l->port->buffers + done->buffer_idx * l->port->buffer_stride;
+    const tf_port_t *port = l->port;
+    if (TF_UNLIKELY(port->stamp_ns != NULL)) recv_ns = stamped_ns(l, done->buffer_idx, recv_ns);
+    const uint8_t *bytes =
+        port->buffers + done->buffer_idx * port->buffer_stride + port->payload_offset;
     c->handler.on_bytes(c->handler.self, id_of(c, idx_of(l, c)), bytes, (size_t)done->res, recv_ns);
     /* The handler may have closed it, and even attached another in its place. */
     if (c->generation != generation) return;
@@ -255,6 +278,8 @@ static void on_sent(tf_loop_t *l, conn_t *c, const tf_completion_t *done) {
     tf_sendring_clear(&c->send);
     l->port->net->shutdown(l->port, c->fd);
     return;
+  } else {
+    tf_count_add(&counts->tx_again, 1);
   }
   if (tf_sendring_used(&c->send) > 0) enqueue(l, c);
 }
@@ -284,6 +309,7 @@ static void handle(tf_loop_t *l, const tf_completion_t *done, uint64_t recv_ns) 
   if ((op == OP_RECV || op == OP_ACCEPT) && (!of_arming || !c->armed)) c = NULL;
   if (op == OP_SEND && c && !c->sending) c = NULL;
 
+  if (!(done->flags & TF_COMPLETION_MORE)) tf_count_add(&l->io.counts.ops_done, 1);
   if (c && op != OP_CANCEL) {
     c->heard       = true;
     c->suspect_cnt = 0;
@@ -343,14 +369,27 @@ static void audit(tf_loop_t *l) {
   }
 }
 
+static void publish_port(tf_loop_t *l) {
+  tf_io_counts_t *counts = &l->io.counts;
+  /* relaxed: one writer, readers want each word untorn and nothing more */
+  tf_store_relaxed(&counts->cq_overflow, l->port->overflow_cnt);
+  tf_store_relaxed(&counts->waits, l->port->wait_cnt);          /* relaxed: as above */
+  tf_store_relaxed(&counts->enter_retries, l->port->retry_cnt); /* relaxed: as above */
+  tf_store_relaxed(&counts->sq_flushes, l->port->flush_cnt);    /* relaxed: as above */
+}
+
 static int loop_poll(tf_io_t *io, uint64_t wait_ns) {
   tf_loop_t *l    = (tf_loop_t *)io;
   tf_port_t *port = l->port;
   if (l->work_cnt > 0) work_through(l);
+  if (TF_UNLIKELY(wait_ns < port->busy_poll_ns)) wait_ns = port->busy_poll_ns;
   if (l->work_cnt > 0) wait_ns = 0;
   if (wait_ns > l->audit_ns) wait_ns = l->audit_ns;
   int cnt = port->ops->reap(port, wait_ns, l->completions, PASS_COMPLETIONS_MAX);
-  if (TF_UNLIKELY(cnt < 0)) return cnt;
+  if (TF_UNLIKELY(cnt < 0)) {
+    publish_port(l);
+    return cnt;
+  }
   tf_count_add(&io->counts.passes, 1);
   uint64_t now = now_ticks(port);
   if (cnt > 0) {
@@ -360,9 +399,7 @@ static int loop_poll(tf_io_t *io, uint64_t wait_ns) {
   if (TF_UNLIKELY(now >= l->audit_due_ticks)) {
     l->audit_due_ticks = now + l->audit_ticks;
     audit(l);
-    /* relaxed: one writer, readers want each word untorn and nothing more */
-    tf_store_relaxed(&io->counts.cq_overflow, port->overflow_cnt);
-    tf_store_relaxed(&io->counts.waits, port->wait_cnt); /* relaxed: as above */
+    publish_port(l);
   }
   return cnt;
 }
@@ -370,7 +407,7 @@ static int loop_poll(tf_io_t *io, uint64_t wait_ns) {
 static tf_err_t take(tf_loop_t *l, int fd, const tf_io_handler_t *handler, uint8_t state,
                      tf_io_conn_t *id) {
   *id           = TF_IO_CONN_NONE;
-  int sys_errno = l->port->net->check(l->port, fd);
+  int sys_errno = l->port->net->admit(l->port, fd);
   if (sys_errno != 0)
     return TF_ERR(E_IO_SYSTEM, "fd %d cannot be attached: %s", fd, strerror(sys_errno));
   if (l->conn_cnt >= l->conns_max || l->vacant_cnt == 0)

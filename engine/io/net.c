@@ -7,9 +7,10 @@
 #include "io/port.h"
 #include "io/shed.h"
 
-static int kernel_check(tf_port_t *port, int fd) {
-  (void)port;
-  return fcntl(fd, F_GETFL) < 0 ? errno : 0;
+static int kernel_admit(tf_port_t *port, int fd) {
+  if (fcntl(fd, F_GETFL) < 0) return errno;
+  tf_socket_prepare(fd, &port->wants);
+  return 0;
 }
 
 static void kernel_shutdown(tf_port_t *port, int fd) {
@@ -33,7 +34,7 @@ static int kernel_shed(tf_port_t *port, int spare_fd, int listen_fd) {
 }
 
 const tf_net_ops_t tf_net_kernel = {
-    .check    = kernel_check,
+    .admit    = kernel_admit,
     .shutdown = kernel_shutdown,
     .close    = kernel_close,
     .readable = kernel_readable,

@@ -248,7 +248,7 @@ static int reap(tf_port_t *port, uint64_t wait_ns, tf_completion_t *out, uint32_
 
 static tf_sim_t *sim_of(tf_port_t *port) { return ((sim_port_t *)port)->sim; }
 
-static int net_check(tf_port_t *port, int fd) {
+static int net_admit(tf_port_t *port, int fd) {
   return tf_sim_endpoint(sim_of(port), fd) ? 0 : EBADF;
 }
 
@@ -282,7 +282,7 @@ static int net_shed(tf_port_t *port, int spare_fd, int listen_fd) {
 }
 
 static const tf_net_ops_t sim_net_ops = {
-    .check    = net_check,
+    .admit    = net_admit,
     .shutdown = net_shutdown,
     .close    = net_close,
     .readable = net_readable,

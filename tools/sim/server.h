@@ -55,6 +55,7 @@ typedef struct sim_server_config {
   const char   *host;                 /* an address of this machine's loopback */
   uint16_t      port;                 /* 0: any free one */
   const char   *cert_file, *key_file; /* NULL: plain ws and http */
+  bool          deflate;              /* take permessage-deflate where it is offered */
   uint64_t      life_ns;              /* the venue closes each connection at this age; 0: never */
   uint32_t      send_bytes;           /* kept for a client that reads slowly, then it is cut */
   uint32_t      clients_max;          /* 1 .. SIM_CLIENTS_MAX */
@@ -63,7 +64,7 @@ typedef struct sim_server_config {
 } sim_server_config_t;
 
 typedef struct sim_server_counts {
-  uint64_t messages, frames, refused, accepted, rest, closed_slow, lives_ended;
+  uint64_t messages, frames, refused, accepted, rest, closed_slow, lives_ended, deflated;
 } sim_server_counts_t;
 
 tf_err_t sim_server_start(const sim_server_config_t *config, sim_server_t **server);

@@ -30,7 +30,7 @@ typedef struct sim_args {
       *faults[TF_CLI_VALUES_MAX], *life[TF_CLI_VALUES_MAX], *run_for[TF_CLI_VALUES_MAX],
       *speed[TF_CLI_VALUES_MAX];
   uint32_t venue_cnt, port_cnt, input_cnt, symbols_cnt, seed_cnt, rate_cnt, levels_cnt, cert_cnt,
-      key_cnt, faults_cnt, life_cnt, run_for_cnt, speed_cnt, tls;
+      key_cnt, faults_cnt, life_cnt, run_for_cnt, speed_cnt, tls, deflate;
 } sim_args_t;
 
 typedef struct sim_options {
@@ -147,10 +147,12 @@ static void size_clients(sim_server_config_t *config, const sim_options_t *optio
 
 static void print_summary(const sim_run_t *run) {
   const sim_server_counts_t *c = sim_server_counts(run->exchange.server);
-  fprintf(stderr, "sim messages=%llu frames=%llu clients=%llu rest=%llu slow=%llu lives=%llu",
+  fprintf(stderr,
+          "sim messages=%llu frames=%llu clients=%llu rest=%llu slow=%llu lives=%llu deflated=%llu",
           (unsigned long long)c->messages, (unsigned long long)c->frames,
           (unsigned long long)c->accepted, (unsigned long long)c->rest,
-          (unsigned long long)c->closed_slow, (unsigned long long)c->lives_ended);
+          (unsigned long long)c->closed_slow, (unsigned long long)c->lives_ended,
+          (unsigned long long)c->deflated);
   for (int i = 0; i < SIM_FAULT_CNT; i++)
     if (run->faults.done[i])
       fprintf(stderr, " %s=%llu", sim_fault_name((sim_fault_t)i),
@@ -221,6 +223,8 @@ int tf_cmd_sim(int argc, char **argv) {
       {"--tls",     NULL,    "wss and https, with a certificate made for this run",                NULL,         &args.tls        },
       {"--cert",    "FILE",  "certificate chain in PEM, instead",                                  args.cert,    &args.cert_cnt   },
       {"--key",     "FILE",  "its key",                                                            args.key,     &args.key_cnt    },
+      {"--deflate", NULL,    "compress messages for clients that offer permessage-deflate",        NULL,
+       &args.deflate                                                                                                              },
       {"--life",    "T",     "the venue closes each connection at this age, as Binance at 24 h",   args.life,
        &args.life_cnt                                                                                                             },
       {"--faults",  "LIST",  "what goes wrong, name=value,...: see below",                         args.faults,
@@ -256,10 +260,17 @@ int tf_cmd_sim(int argc, char **argv) {
     tf_err_t err = sim_faults_parse(&run.faults, args.faults[args.faults_cnt - 1]);
     if (err) return (void)tf_cli_fail(err), TF_EXIT_USAGE;
   }
+  if (args.deflate &&
+      (run.faults.chance[SIM_FAULT_DUP] > 0 || run.faults.chance[SIM_FAULT_REORDER] > 0)) {
+    fprintf(stderr, "tickfuse: sim: --deflate with dup or reorder: a compressed message depends on "
+                    "those before it, so neither can be had\n");
+    return TF_EXIT_USAGE;
+  }
   sim_server_config_t config = {.host      = "127.0.0.1",
                                 .port      = given.port,
                                 .cert_file = last(args.cert, args.cert_cnt, NULL),
                                 .key_file  = last(args.key, args.key_cnt, NULL),
+                                .deflate   = args.deflate,
                                 .life_ns   = given.life_ns,
                                 .faults    = &run.faults};
   run.steps_hz               = given.rate_hz / MESSAGES_PER_STEP;

@@ -1,14 +1,8 @@
 /* The contract of include/tf/io.h, run on every backend. Peers are of this thread. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "cmocka_tf.h"
 #include "core/clock.h"
@@ -19,7 +13,8 @@
 #define POLLS_MAX 200000
 
 static tf_io_kind_t kind;
-static uint32_t     direct_conns_max;
+static uint32_t     direct_conns_max, uring_without;
+static bool         kernel_timestamps;
 static bool         simulated; /* then kind says nothing */
 static tf_arena_t   arena, sim_arena;
 static tf_io_t     *io;
@@ -90,9 +85,12 @@ static size_t arena_bytes_of(const tf_io_config_t *config) {
   return simulated ? tf_sim_port_arena_bytes(config) : tf_io_arena_bytes(config);
 }
 
-static tf_err_t open_backend(const tf_io_config_t *config) {
-  return simulated ? tf_sim_open(peer_sim, config, &arena, &io)
-                   : tf_io_open(kind, config, &arena, &io);
+static tf_err_t open_backend(const tf_io_config_t *given) {
+  tf_io_config_t config    = *given;
+  config.uring_without     = uring_without;
+  config.kernel_timestamps = kernel_timestamps;
+  return simulated ? tf_sim_open(peer_sim, &config, &arena, &io)
+                   : tf_io_open(kind, &config, &arena, &io);
 }
 
 static void open_io(const tf_io_config_t *config) {
@@ -652,44 +650,6 @@ static void busy_socket_does_not_starve_its_neighbour(void **state) {
 
 /* ---- choosing a backend ---- */
 
-static int deny_io_uring(void) {
-  struct sock_filter filter[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), /* seccomp_data.nr */
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  struct sock_fprog program = {.len = TF_ARRAY_CNT(filter), .filter = filter};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
-  return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
-}
-
-static void host_without_io_uring_gets_epoll_and_the_reason(void **state) {
-  (void)state;
-  pid_t child = fork();
-  if (child == 0) {
-    tf_io_config_t config = tf_io_config_default();
-    int            code   = 0;
-    if (deny_io_uring() != 0) _exit(9);
-    if (tf_arena_init(&arena, "io", tf_io_arena_bytes(&config)) != TF_OK) _exit(8);
-    if (tf_io_open(TF_IO_URING, &config, &arena, &io) != E_IO_UNAVAILABLE) code |= 1;
-    if (tf_io_open(TF_IO_AUTO, &config, &arena, &io) != TF_OK) _exit(2);
-    if (strcmp(io->ops->name, "epoll") != 0) code |= 2;
-    if (!strstr(tf_io_fallback_reason(), "seccomp")) code |= 4;
-    tf_io_fini(io);
-    tf_arena_fini(&arena);
-    _exit(code);
-  }
-  int status = 0;
-  assert_int_equal(waitpid(child, &status, 0), child);
-  assert_true(WIFEXITED(status));
-  if (WEXITSTATUS(status) == 9) {
-    print_message("seccomp filters are not available\n");
-    skip();
-  }
-  assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 static void auto_takes_io_uring_where_it_works(void **state) {
   (void)state;
   tf_io_config_t config = tf_io_config_default();
@@ -727,7 +687,6 @@ static const struct CMUnitTest contract[] = {
 };
 
 static const struct CMUnitTest choice[] = {
-    T(host_without_io_uring_gets_epoll_and_the_reason),
     T(auto_takes_io_uring_where_it_works),
 };
 
@@ -751,10 +710,21 @@ int main(void) {
   if (uring_available()) {
     kind = TF_IO_URING;
     failed += cmocka_run_group_tests_name("io_uring", contract, NULL, NULL);
+    uring_without = TF_URING_DEFER_TASKRUN;
+    failed += cmocka_run_group_tests_name("io_uring as of 5.19", contract, NULL, NULL);
+    uring_without |= TF_URING_COOP_TASKRUN;
+    failed += cmocka_run_group_tests_name("io_uring, plain", contract, NULL, NULL);
+    uring_without     = 0;
+    kernel_timestamps = true;
+    failed += cmocka_run_group_tests_name("io_uring, kernel timestamps", contract, NULL, NULL);
+    kernel_timestamps = false;
   }
   kind = TF_IO_EPOLL;
   failed += cmocka_run_group_tests_name("epoll", contract, NULL, NULL);
-  direct_conns_max = 64;
+  kernel_timestamps = true;
+  failed += cmocka_run_group_tests_name("epoll, kernel timestamps", contract, NULL, NULL);
+  kernel_timestamps = false;
+  direct_conns_max  = 64;
   failed += cmocka_run_group_tests_name("epoll, direct", contract, NULL, NULL);
   simulated = true;
   failed += cmocka_run_group_tests_name("sim", contract, NULL, NULL);
