@@ -202,6 +202,7 @@ static bool writer_pass(tf_capture_t *c, bool is_last) {
   if (tf_capture_writer_failed(&c->writer)) return false;
   if (c->retry_ns && now_ns < c->retry_ns && !is_last) return false;
   bool any  = block_fill(c);
+  now_ns    = tf_clock_monotonic_ns(); /* not before the block was begun */
   bool full = c->block_bytes >= TF_CAPTURE_BLOCK_BYTES;
   bool old  = c->block_records > 0 && now_ns - c->block_begin_ns >= c->config.flush_ns;
   if (c->block_records > 0 && (full || old || (is_last && !any)) && !block_write(c, now_ns))

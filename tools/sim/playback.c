@@ -28,6 +28,11 @@ struct sim_playback {
   sim_binance_t   *binance;
 };
 
+/* Messages of one venue are what an exchange sends: of a capture those of its first feed. */
+static bool is_played(const tf_record_t *r) {
+  return r->fault == TF_RECORD_OK && r->tap == TF_TAP_FRAME && r->source_idx == 0;
+}
+
 /* {"stream":"NAME","data":DATA}: where NAME and DATA stand. */
 static bool split_combined(const tf_record_t *r, const char **name, size_t *name_cnt,
                            const char **data, size_t *data_cnt) {
@@ -57,7 +62,8 @@ static tf_err_t find_symbols(const char *path, char *list, size_t cap) {
     if (result != TF_RECORDING_RECORD) break;
     const char *name, *data;
     size_t      name_cnt, data_cnt;
-    if (!split_combined(&record, &name, &name_cnt, &data, &data_cnt)) continue;
+    if (!is_played(&record) || !split_combined(&record, &name, &name_cnt, &data, &data_cnt))
+      continue;
     char        symbol[40] = ",";
     const char *at         = memchr(name, '@', name_cnt);
     if (!at || (size_t)(at - name) > 30) continue;
@@ -143,7 +149,7 @@ int sim_playback_poll(sim_playback_t *p, sim_server_t *server, uint64_t now_ns, 
       if (result == TF_RECORDING_AGAIN) continue;
       if (result == TF_RECORDING_END) return 0;
       if (result == TF_RECORDING_DAMAGE) return tf_recording_error(&p->recording);
-      p->has_record = p->record.fault == TF_RECORD_OK;
+      p->has_record = is_played(&p->record);
       if (!p->has_record) continue;
       if (!p->start_ns) {
         p->start_ns      = now_ns;

@@ -58,10 +58,60 @@ static void set_feed_config(const tf_config_t *config, const tf_feed_t *feed,
   }
 }
 
+/* What a capture brings with it. */
+typedef struct capture_feeds {
+  tf_capture_reader_t reader; /* kept open for its texts */
+  tf_feed_config_t    configs[TF_CAPTURE_FEEDS_MAX];
+  tf_replay_feed_t    feeds[TF_CAPTURE_FEEDS_MAX];
+} capture_feeds_t;
+
+/* The feeds of a capture's header, as they were live. */
+static tf_err_t resolve_capture(const tf_config_t *config, const char *path,
+                                tf_replay_input_t *input, capture_feeds_t **made) {
+  capture_feeds_t *c = *made = calloc(1, sizeof *c);
+  if (!c) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes", sizeof *c);
+  tf_err_t err = tf_capture_reader_init(&c->reader, path);
+  if (err) return err;
+  for (uint32_t i = 0; i < c->reader.source_cnt; i++) {
+    const tf_capture_source_t *source = &c->reader.sources[i];
+    err = tf_engine_feed(tickfuse_registry(), source->venue, &c->feeds[i].feed);
+    if (err) return tf_error_add(err, "reading feed %u of the capture %s", i, path);
+    c->configs[i]      = (tf_feed_config_t){.instruments = &engine.instruments,
+                                            .symbols     = source->symbols,
+                                            .symbol_cnt  = source->symbol_cnt,
+                                            .channels    = source->channels,
+                                            .pending_cap = source->pending_cap,
+                                            .book_depth  = source->book_depth};
+    c->feeds[i].config = &c->configs[i];
+  }
+  if (c->reader.file.config_hash != config->hash)
+    tf_log(TF_LOG_NOTICE, "capture_of_another_config",
+           "path=%s its_hash=%016llx this_hash=%016llx events=same decisions=may_differ", path,
+           (unsigned long long)c->reader.file.config_hash, (unsigned long long)config->hash);
+  *input = (tf_replay_input_t){.path = path, .feeds = c->feeds, .feed_cnt = c->reader.source_cnt};
+  return TF_OK;
+}
+
+/* How a capture ends, where that is not in order. */
+static void report_tails(const tf_replay_t *replay) {
+  for (uint32_t i = 0; i < replay->track_cnt; i++) {
+    const tf_recording_t      *rec = &replay->tracks[i].recording;
+    const tf_capture_reader_t *c   = rec->capture;
+    if (!c || c->end != TF_CAPTURE_READ_END || c->tail == TF_CAPTURE_TAIL_CLOSED) continue;
+    fprintf(
+        stderr,
+        "tickfuse: %s was not closed in order (%s): a crash, or it is still being written; %llu "
+        "bytes behind the last whole block were dropped\n",
+        rec->path, tf_capture_tail_name((tf_capture_tail_t)c->tail),
+        (unsigned long long)c->counts.bytes_dropped);
+  }
+}
+
 /* "venue:FILE", or FILE with --venue or a config that has one feed. */
 static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *config,
                               const char *text, tf_replay_input_t *input,
-                              tf_feed_config_t *feed_config) {
+                              tf_feed_config_t *feed_config, capture_feeds_t **capture) {
+  if (tf_capture_is(text)) return resolve_capture(config, text, input, capture);
   char        venue[64] = "";
   const char *colon     = strchr(text, ':');
   input->path           = text;
@@ -98,6 +148,7 @@ static void report(const replay_args_t *args) {
 
 static int run(const replay_args_t *args, const tf_config_t *config) {
   static tf_feed_config_t feed_configs[TF_CLI_VALUES_MAX];
+  static capture_feeds_t *captures[TF_CLI_VALUES_MAX];
   tf_replay_input_t       inputs[TF_CLI_VALUES_MAX] = {0};
   tf_replay_config_t      replay_config             = {.inputs    = inputs,
                                                        .input_cnt = args->input_cnt,
@@ -115,9 +166,12 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_engine_options_t options = {.is_replay      = true,
                                  .decisions_path = args->decisions_cnt ? args->decisions[0] : NULL};
-  tf_err_t            err     = tf_engine_init(&engine, config, tickfuse_registry(), &options);
-  for (uint32_t i = 0; i < args->input_cnt && !err; i++)
-    err = resolve_input(args, config, args->inputs[i], &inputs[i], &feed_configs[i]);
+  tf_err_t            err     = TF_OK;
+  for (uint32_t i = 0; i < args->input_cnt && !err; i++) {
+    err = resolve_input(args, config, args->inputs[i], &inputs[i], &feed_configs[i], &captures[i]);
+    if (!err && captures[i]) options.instruments_min += captures[i]->reader.file.symbol_cnt;
+  }
+  if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (err) return tf_cli_fail(err);
 
   tf_replay_t replay = {0};
@@ -137,6 +191,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   } else {
     err = tf_engine_join(&engine);
     report(args);
+    report_tails(&replay);
     code = TF_EXIT_DONE;
     if (err) {
       const tf_acquire_t *a = &engine.runner.acquire;
@@ -147,27 +202,31 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_replay_fini(&replay);
   free(memory);
+  for (uint32_t i = 0; i < args->input_cnt; i++) {
+    if (captures[i]) tf_capture_reader_fini(&captures[i]->reader);
+    free(captures[i]);
+  }
   return code;
 }
 
 int tf_cmd_replay(int argc, char **argv) {
   static replay_args_t  args;
   const tf_cli_option_t options[] = {
-      {"--input",     "VENUE:FILE",
-       "a recording, plain, .gz or .zst; several are merged by receive time",            args.inputs,
-       &args.input_cnt                                                                                                  },
-      {"--venue",     "V",          "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
+      {"--input",     "[VENUE:]FILE",
+       "a capture (file or directory), or a recording, plain, .gz or .zst; several are merged by "
+       "time",                                                                             args.inputs,    &args.input_cnt},
+      {"--venue",     "V",            "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
       {"--speed",     "max|1x|Nx",
-       "pace: as quickly as it goes (default), as recorded, or N times that",            args.speed,
-       &args.speed_cnt                                                                                                  },
-      {"--decisions", "OUT",        "also write the decisions to a journal",             args.decisions,
-       &args.decisions_cnt                                                                                              },
-      {"--from",      "NS",         "only messages received at or after, ns since 1970", args.from,
-       &args.from_cnt                                                                                                   },
-      {"--to",        "NS",         "only messages received before",                     args.to,        &args.to_cnt   },
-      {"--set",       "KEY=VALUE",  "override a config key, as in engine.idle=spin",     args.sets,
-       &args.set_cnt                                                                                                    },
-      {"--json",      NULL,         "print one JSON object",                             NULL,           &args.json     },
+       "pace: as quickly as it goes (default), as recorded, or N times that",              args.speed,
+       &args.speed_cnt                                                                                                    },
+      {"--decisions", "OUT",          "also write the decisions to a journal",             args.decisions,
+       &args.decisions_cnt                                                                                                },
+      {"--from",      "NS",           "only messages received at or after, ns since 1970", args.from,
+       &args.from_cnt                                                                                                     },
+      {"--to",        "NS",           "only messages received before",                     args.to,        &args.to_cnt   },
+      {"--set",       "KEY=VALUE",    "override a config key, as in engine.idle=spin",     args.sets,
+       &args.set_cnt                                                                                                      },
+      {"--json",      NULL,           "print one JSON object",                             NULL,           &args.json     },
   };
   const tf_cli_spec_t spec = {
       "replay CONFIG --input VENUE:FILE [--input ...] [--speed max|1x|Nx] [--decisions OUT] [--set "

@@ -12,13 +12,13 @@
 #include "feed/session.h"
 #include "http/http.h"
 #include "io/io.h"
+#include "live_capture.h"
 #include "live_table.h"
 #include "registry.h"
 #include "summary.h"
 
 #define WAIT_NS      (20 * TF_NS_PER_MS)
 #define DRAIN_NS_MAX TF_NS_PER_SEC /* after a stop: what is in flight is emitted */
-#define PENDING_CAP  4096          /* depth messages remembered while a snapshot is awaited */
 
 typedef struct live_feed {
   tf_source_t *source;
@@ -32,6 +32,8 @@ typedef struct live {
   live_feed_t  feeds[TF_SOURCES_MAX];
   uint32_t     feed_cnt;
   tf_http_t   *http;
+
+  tf_live_capture_t capture;
 } live_t;
 
 static tf_engine_t           engine;
@@ -58,14 +60,16 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                                                    .symbols     = f->instruments.items,
                                                    .symbol_cnt  = f->instruments.item_cnt,
                                                    .channels    = f->channels,
-                                                   .pending_cap = PENDING_CAP},
+                                                   .pending_cap = TF_LIVE_PENDING_CAP},
                              .io                = live.io,
                              .dialer            = live.dialer,
                              .ca_file           = f->ca_file,
                              .insecure          = f->insecure,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
-                             .random            = {NULL,         tf_ws_random_system         }
+                             .random            = {NULL,         tf_ws_random_system },
+                             .tap               = tf_live_capture_tap(&live.capture),
+                             .tap_source_idx    = i
   };
   if (f->url.host) {
     s->host  = f->url.host;
@@ -182,6 +186,15 @@ static void publish_heap(void) {
   tf_publish_control(&engine.publish, heap_stat("stats.allocated"), heap_stat("stats.resident"));
 }
 
+/* On a terminal over itself, else not at all: a log wants the summary. */
+static void draw_progress(uint64_t elapsed_ns) {
+  if (!isatty(STDOUT_FILENO)) return;
+  printf("\r");
+  tf_live_capture_progress(&live.capture, elapsed_ns, stdout);
+  printf("\033[K");
+  fflush(stdout);
+}
+
 /* Until a signal, the time, or the end of the engine by itself. */
 static void wait_for_end(const tf_live_options_t *options) {
   uint64_t begin_ns = tf_clock_monotonic_ns(), drawn_ns = 0;
@@ -192,6 +205,8 @@ static void wait_for_end(const tf_live_options_t *options) {
     bool     is_last = options->run_ns && now_ns - begin_ns >= options->run_ns;
     if (!is_over && !signals && (is_due || is_last)) {
       publish_heap();
+      tf_live_capture_publish(&live.capture, &engine.publish);
+      if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       if (options->table) tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
       drawn_ns = now_ns;
     }
@@ -211,9 +226,26 @@ static void report_troubles(void) {
   }
 }
 
+static void report(const tf_live_options_t *options) {
+  if (options->json) {
+    json_t *json = tf_summary_json(&engine), *capture = tf_live_capture_json(&live.capture);
+    if (capture) json_object_set_new(json, "capture", capture);
+    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    printf("\n");
+    json_decref(json);
+  } else {
+    printf("\n");
+    tf_live_capture_print(&live.capture, stdout);
+    tf_summary_print(&engine, stdout);
+  }
+  tf_summary_print_rejects(&engine);
+}
+
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
   const tf_engine_options_t engine_options = {0};
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
+  if (!err)
+    err = tf_live_capture_start(&live.capture, config, options->capture, options->recording);
   if (!err) err = start_feeds(config);
   if (!err) err = start_http(config);
   if (err) return tf_cli_fail(err);
@@ -223,18 +255,12 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (err) return tf_cli_fail(err);
   wait_for_end(options);
   err = tf_engine_join(&engine);
-  if (options->json) {
-    json_t *json = tf_summary_json(&engine);
-    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    printf("\n");
-    json_decref(json);
-  } else {
-    printf("\n");
-    tf_summary_print(&engine, stdout);
-  }
-  tf_summary_print_rejects(&engine);
+  tf_live_capture_stop(&live.capture);
+  report(options);
   report_troubles();
-  if (!err) return TF_EXIT_DONE;
+  if (live.capture.err)
+    fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(live.capture.err), live.capture.err_text);
+  if (!err) return live.capture.err ? TF_EXIT_FAILED : TF_EXIT_DONE;
   const tf_acquire_t *a = &engine.runner.acquire;
   fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
           a->failed ? a->failed_text : tf_error_text());
@@ -244,6 +270,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
 int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
   int code = run(config, options);
   if (live.http) tf_http_stop(live.http);
+  tf_live_capture_stop(&live.capture);
   stop_feeds();
   tf_engine_fini(&engine);
   return code;

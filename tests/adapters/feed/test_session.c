@@ -112,7 +112,7 @@ static uint32_t            random_value;
 
 static struct {
   uint64_t events, trades, books, statuses, batches, last_id, wrong_order;
-  uint64_t taps, tap_bytes, tap_http;
+  uint64_t taps, tap_bytes, tap_http, tap_connects, tap_connect_ns;
 } seen;
 
 static uint32_t test_random(void *self) {
@@ -132,6 +132,7 @@ static void on_publish(void *self, const tf_batch_t *batch) {
     seen.trades += e->kind == TF_EVENT_TRADE;
     seen.books += e->kind == TF_EVENT_BOOK;
     seen.statuses += e->kind == TF_EVENT_STATUS;
+    if (e->kind == TF_EVENT_STATUS) assert_int_equal(e->ts_recv_ns, seen.tap_connect_ns);
     if (e->kind == TF_EVENT_TRADE) {
       seen.wrong_order += e->u.trade.id <= seen.last_id;
       seen.last_id = e->u.trade.id;
@@ -139,11 +140,20 @@ static void on_publish(void *self, const tf_batch_t *batch) {
   }
 }
 
-static void on_tap(void *self, const tf_frame_t *frame) {
+static void on_tap(void *self, const tf_tap_record_t *record) {
   (void)self;
+  assert_int_equal(record->source_idx, 3);
+  if (record->kind == TF_TAP_CONNECT) {
+    seen.tap_connects++;
+    assert_int_equal(seen.tap_connects, seen.statuses + 1); /* before the feed */
+    seen.tap_connect_ns = record->recv_ns;
+    return;
+  }
+  assert_int_equal(record->kind, TF_TAP_FRAME);
   seen.taps++;
-  seen.tap_bytes += frame->bytes_cnt;
-  seen.tap_http += frame->kind == TF_FRAME_HTTP;
+  seen.tap_bytes += record->bytes_cnt;
+  seen.tap_http += record->frame_kind == TF_FRAME_HTTP;
+  assert_int_equal(record->target != NULL, record->frame_kind == TF_FRAME_HTTP);
 }
 
 static int setup(void **state) {
@@ -179,7 +189,8 @@ static int setup(void **state) {
                                                .lived_ns  = 10 * TF_NS_PER_SEC,
                                                .window_ns = 100 * MS},
                          .random            = {.u32 = test_random      },
-                         .tap               = {.on_frame = on_tap},
+                         .tap               = {.on_record = on_tap},
+                         .tap_source_idx    = 3,
   };
   return 0;
 }
@@ -415,6 +426,7 @@ static void subscribes_and_publishes_what_comes(void **state) {
   assert_int_equal(source->bytes_rx, __atomic_load_n(&stub.ws_bytes, __ATOMIC_SEQ_CST));
   assert_int_equal(source->bytes_framed, source->bytes_rx);
   assert_int_equal(seen.taps, 102);
+  assert_int_equal(seen.tap_connects, 1);
 }
 
 static void script_glued(stub_conn_t *c, const char *target, uint32_t idx) {

@@ -478,6 +478,18 @@ static void capture_never_continues_another(void **state) {
 
 /* ---- the ring and its policy ---- */
 
+static void records_of_a_flush_interval_share_a_block(void **state) {
+  (void)state;
+  tf_capture_config_t config = config_of(fresh_dir());
+  begin(&config);
+  for (int i = 0; i < 50; i++) {
+    put(10);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  }
+  assert_int_equal(end(), 0);
+  assert_int_equal(rig.capture.writer.counts.blocks, 1);
+}
+
 static void records_up_to_the_limit_pass_and_one_byte_more_is_lost_and_told(void **state) {
   (void)state;
   tf_capture_config_t config = config_of(fresh_dir());
@@ -649,6 +661,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(only_captures_are_taken_for_captures),
       cmocka_unit_test(capture_never_continues_another),
       cmocka_unit_test(records_up_to_the_limit_pass_and_one_byte_more_is_lost_and_told),
+      cmocka_unit_test(records_of_a_flush_interval_share_a_block),
       cmocka_unit_test(full_ring_under_block_loses_nothing),
       cmocka_unit_test(full_ring_under_stop_ends_the_capture_with_an_exact_gap),
       cmocka_unit_test(full_disk_keeps_the_whole_blocks_before_it),
