@@ -637,18 +637,18 @@ static void killed_writer_leaves_an_exact_prefix(void **state) {
   }
 }
 
-/* For test_capture_format.py: a capture to read by the format's text alone. */
-static int make_for_oracle(const char *dir) {
+/* For test_capture_format.py, which reads it by the format's text alone; and the fuzz target's seeds. */
+static int make_for_oracle(const char *dir, const char *cnt) {
   tf_capture_config_t config = config_of(dir);
   config.writer.rotate_bytes = 30000;
   begin(&config);
-  put(9000);
+  put((uint32_t)atoi(cnt));
   return end() == TF_OK ? 0 : 1;
 }
 
 int main(int argc, char **argv) {
   tf_clock_calibrate();
-  if (argc == 3 && !strcmp(argv[1], "--make")) return make_for_oracle(argv[2]);
+  if (argc == 4 && !strcmp(argv[1], "--make")) return make_for_oracle(argv[2], argv[3]);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_was_tapped_comes_back_in_order),
       cmocka_unit_test(files_that_rotate_continue_one_another),

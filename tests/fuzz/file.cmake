@@ -1,0 +1,2 @@
+tf_fuzz(fuzz_capture LIBS tf_file)
+tf_fuzz(fuzz_journal LIBS tf_file)
