@@ -95,6 +95,8 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
   if (TF_UNLIKELY(record->tap == TF_TAP_CONTROL)) {
     memcpy(&out->events[0], record->bytes, sizeof(tf_event_t));
     out->event_cnt = 1;
+    out->counts->messages++; /* as the live source of commands counts it */
+    out->counts->msgs_control++;
     out->counts->events[TF_EVENT_CONTROL]++;
     return;
   }

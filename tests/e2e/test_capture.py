@@ -127,6 +127,28 @@ class LiveIsReplay(Scratch):
         self.check("--tls", "--faults", "gap=0.02,corrupt=0.01,close=1500ms", sets=[THREE], seconds="6s",
                    venues=("binance-spot", "binance-usdm"))
 
+    def test_an_operator_s_commands(self):
+        exchanges = [self.exchange()]
+        socket, journal, capture = self.dir / "control" / "socket", self.dir / "live.journal", self.dir / "capture"
+        args = ["run", DEMO, "--for", "60s", "--json", "--capture", capture]
+        for item in (*self.sets_of(exchanges, journal), f"control.path={socket}"):
+            args += ["--set", item]
+        with Background(*args) as engine:
+            wait_until(socket.exists, what="the control socket")
+            def ask(*words):
+                return json.loads(run("control", socket, *words, "--json")[0])
+            wait_until(lambda: ask("status")["decisions"] > 500, what="decisions")
+            ask("position", "BTCUSDT.BINANCE-SPOT", "2.5")
+            ask("halt")
+            time.sleep(1)
+            ask("resume")
+            time.sleep(0.5)
+            ask("drain")
+            live = json.loads(engine.process.communicate(timeout=60)[0])
+        self.assertEqual(live["events"]["control"], 3)
+        again, again_journal, _ = self.replay(exchanges, capture)
+        self.assert_same(live, again, journal, again_journal)
+
 
 class Record(Scratch):
     def test_recorded_alone_replays_as_if_it_had_been_decided_live(self):

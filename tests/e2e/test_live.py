@@ -72,6 +72,21 @@ class Live(unittest.TestCase):
             self.assertEqual(json.loads(out)["messages"], 0)
             self.assertRegex(err, "self-signed|self signed|unable to get local issuer|verify")
 
+    def test_compressed_messages_where_both_sides_ask_for_them(self):
+        for both in (True, False):
+            with Exchange("--tls", *(["--deflate"] if both else [])) as exchange:
+                got, _ = live(exchange, "feeds.0.deflate=true")
+                self.check_good(got)
+                _, err, _ = exchange.stop()
+                self.assertEqual(int(err.split("deflated=")[1].split()[0]) > 200, both, err)
+
+    def test_compressed_messages_that_are_corrupt_cost_a_connection_and_no_count(self):
+        with Exchange("--deflate", "--faults", "corrupt=0.002") as exchange:
+            got, err = live(exchange, "feeds.0.deflate=true", seconds="5s")
+            self.assertGreater(got["events"]["trade"], 20)
+            self.assertEqual(got["ledger"]["residual"], 0)
+            self.assertRegex(err, "inflate_|utf8|protocol|E_WIRE_INFLATE")
+
     def test_three_threads_live(self):
         with Exchange() as exchange:
             got, _ = live(exchange, "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]")

@@ -13,24 +13,28 @@
 #include "wire/http.h"
 #include "wire/tls.h"
 #include "wire/ws.h"
+#include "wire/ws_extension.h"
 
 #define REQUEST_BYTES_MAX 65536
 #define ANSWER_BYTES_MAX  (1u << 20)
 #define SEND_BYTES        (1u << 20) /* of a client that reads slowly, then it is cut */
-#define PLAIN_BYTES       (TF_TLS_RECORD_BYTES_MAX + TF_BYTES_PAD)
+/* A message that does not deflate grows by less than a quarter. */
+#define FRAME_BYTES_MAX (SIM_MESSAGE_BYTES_MAX / 4 * 5 + 256)
+#define PLAIN_BYTES     (TF_TLS_RECORD_BYTES_MAX + TF_BYTES_PAD)
 
 typedef enum client_phase { PHASE_FREE, PHASE_TLS, PHASE_HTTP, PHASE_WS } client_phase_t;
 
 typedef struct sim_client {
-  sim_server_t  *server;
-  tf_io_conn_t   conn;
-  client_phase_t phase;
-  bool           doomed; /* closed at the end of the pass: never inside a callback of its parser */
-  uint64_t       since_ns;
-  tf_http_head_t head;
-  tf_ws_t        ws;
-  tf_tls_t       tls;
-  uint8_t       *assembly, *tls_tx;
+  sim_server_t   *server;
+  tf_io_conn_t    conn;
+  client_phase_t  phase;
+  bool            doomed; /* closed at the end of the pass: never inside a callback of its parser */
+  uint64_t        since_ns;
+  tf_http_head_t  head;
+  tf_ws_t         ws;
+  tf_ws_deflate_t deflate;
+  tf_tls_t        tls;
+  uint8_t        *assembly, *tls_tx;
   sim_subscription_t sub;
 } sim_client_t;
 
@@ -46,7 +50,7 @@ struct sim_server {
   uint32_t            ws_cnt;
   sim_server_counts_t counts;
   uint8_t             plain[PLAIN_BYTES];
-  uint8_t             frame[SIM_MESSAGE_BYTES_MAX + 256];
+  uint8_t             frame[FRAME_BYTES_MAX];
   char                answer[ANSWER_BYTES_MAX], http[ANSWER_BYTES_MAX + 1024];
 };
 
@@ -100,7 +104,7 @@ static void on_message(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, 
                                               &c->sub, s->answer, sizeof s->answer);
   if (answer_cnt == 0) return;
   size_t frame_cnt =
-      tf_ws_write_frame(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, true, s->answer, answer_cnt);
+      tf_ws_write_message(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, s->answer, answer_cnt);
   send_bytes(c, s->frame, frame_cnt);
 }
 
@@ -136,16 +140,33 @@ static void answer_get(sim_client_t *c) {
     c->doomed = true;
 }
 
+/* Windows as large as a client likes, as venues have them. */
+static const tf_ws_deflate_params_t deflate_ours   = {.server_max_window_bits = 15,
+                                                      .client_max_window_bits = 15};
+static const tf_ws_deflate_config_t deflate_config = {
+    .tx_window_bits_max = 15, .tx_mem_level = 8, .tx_level = 6};
+
 static void upgrade(sim_client_t *c) {
-  sim_server_t *s      = c->server;
-  const char   *why    = "no such stream path";
-  int           status = tf_http_ws_request_check(&c->head, &why);
+  sim_server_t *s   = c->server;
+  const char   *why = "no such stream path", *wrong = NULL;
+  int           status  = tf_http_ws_request_check(&c->head, &why);
+  bool          deflate = false;
+  char          extensions[TF_WS_EXTENSION_CHARS];
+
+  tf_ws_deflate_params_t agreed;
+  if (!status && s->config.deflate)
+    wrong = tf_ws_extension_choose(&c->head, &deflate_ours, &deflate, &agreed, extensions);
+  if (wrong) {
+    why    = wrong;
+    status = 400;
+  }
   memset(&c->sub, 0, sizeof c->sub);
   if (!status && !s->config.venue.on_upgrade(s->config.venue.self, c->head.target, &c->sub))
     status = 404;
   char answer[512];
   int  cnt = status ? tf_http_ws_refuse_write(answer, sizeof answer, status, why)
-                    : tf_http_ws_accept_write(answer, sizeof answer, &c->head, NULL);
+                    : tf_http_ws_accept_write(answer, sizeof answer, &c->head, NULL,
+                                             deflate ? extensions : NULL);
   if (cnt > 0) send_bytes(c, answer, (size_t)cnt);
   if (status) {
     s->counts.refused++;
@@ -154,7 +175,9 @@ static void upgrade(sim_client_t *c) {
   }
   tf_ws_config_t  config  = {.role = TF_WS_SERVER, .message_bytes_max = REQUEST_BYTES_MAX};
   tf_ws_handler_t handler = {c, on_message, on_control};
-  if (tf_ws_init(&c->ws, &config, &handler, c->assembly) != TF_OK) {
+  if (deflate) config.deflate = &c->deflate;
+  if ((deflate && tf_ws_deflate_start(&c->deflate, true, &agreed) != TF_OK) ||
+      tf_ws_init(&c->ws, &config, &handler, c->assembly) != TF_OK) {
     c->doomed = true;
     return;
   }
@@ -241,11 +264,11 @@ static void on_accept(void *self, int fd) {
 static void send_message(sim_client_t *c, const char *text, size_t cnt) {
   sim_server_t *s      = c->server;
   sim_faults_t *faults = &s->config.faults;
-  size_t        frame_cnt =
-      tf_ws_write_frame(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, true, text, cnt);
+  size_t frame_cnt = tf_ws_write_message(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, text, cnt);
   if (frame_cnt == 0) return;
   if (faults->corrupt_p > 0 && sim_random_unit(&faults->rng) < faults->corrupt_p) {
-    s->frame[frame_cnt - 1 - sim_random(&faults->rng) % cnt] ^= 0x15;
+    const size_t payload_cnt = cnt < frame_cnt ? cnt : frame_cnt / 2; /* deflated: its later half */
+    s->frame[frame_cnt - 1 - sim_random(&faults->rng) % payload_cnt] ^= 0x15;
     s->counts.corrupted++;
   }
   if (faults->mute_ns && s->now_ns - c->since_ns > faults->mute_ns) {
@@ -262,6 +285,7 @@ static void send_message(sim_client_t *c, const char *text, size_t cnt) {
   send_bytes(c, s->frame, frame_cnt);
   c->doomed |= doomed;
   s->counts.frames++;
+  if (c->ws.deflate) s->counts.deflated++;
 }
 
 void sim_server_broadcast(sim_server_t *s, uint32_t stream, const char *stream_name,
@@ -329,10 +353,11 @@ static tf_err_t listen_on(sim_server_t *s) {
 }
 
 static tf_err_t open_all(sim_server_t *s) {
-  tf_io_config_t io   = tf_io_config_default();
-  io.conns_max        = SIM_CLIENTS_MAX + 2;
-  io.send_bytes       = SEND_BYTES;
-  size_t   per_client = tf_ws_assembly_bytes(REQUEST_BYTES_MAX) + TF_TLS_TX_BYTES_MIN + 256;
+  tf_io_config_t io = tf_io_config_default();
+  io.conns_max      = SIM_CLIENTS_MAX + 2;
+  io.send_bytes     = SEND_BYTES;
+  size_t deflate    = s->config.deflate ? tf_ws_deflate_bytes(&deflate_config) : 0;
+  size_t per_client = tf_ws_assembly_bytes(REQUEST_BYTES_MAX) + TF_TLS_TX_BYTES_MIN + deflate + 320;
   tf_err_t err =
       tf_arena_init(&s->arena, "sim", tf_io_arena_bytes(&io) + SIM_CLIENTS_MAX * per_client);
   if (err) return err;
@@ -341,6 +366,11 @@ static tf_err_t open_all(sim_server_t *s) {
     s->clients[i].assembly = tf_arena_take(&s->arena, tf_ws_assembly_bytes(REQUEST_BYTES_MAX), 64);
     s->clients[i].tls_tx   = tf_arena_take(&s->arena, TF_TLS_TX_BYTES_MIN, 64);
     if (!s->clients[i].assembly || !s->clients[i].tls_tx) return E_CORE_ARENA_FULL;
+    if (!s->config.deflate) continue;
+    uint8_t *memory = tf_arena_take(&s->arena, deflate, 64);
+    if (!memory) return E_CORE_ARENA_FULL;
+    err = tf_ws_deflate_init(&s->clients[i].deflate, &deflate_config, memory);
+    if (err) return err;
   }
   if (is_tls(s)) {
     err = tf_tls_ctx_init_server(&s->tls_ctx, s->config.cert_file, s->config.key_file);

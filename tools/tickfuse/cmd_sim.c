@@ -23,7 +23,7 @@ typedef struct sim_args {
       *cert[TF_CLI_VALUES_MAX], *key[TF_CLI_VALUES_MAX], *faults[TF_CLI_VALUES_MAX],
       *run_for[TF_CLI_VALUES_MAX], *speed[TF_CLI_VALUES_MAX];
   uint32_t venue_cnt, port_cnt, input_cnt, symbols_cnt, seed_cnt, rate_cnt, cert_cnt, key_cnt,
-      faults_cnt, run_for_cnt, speed_cnt, tls;
+      faults_cnt, run_for_cnt, speed_cnt, tls, deflate;
 } sim_args_t;
 
 typedef struct sim_run {
@@ -171,11 +171,12 @@ static int start_and_serve(const sim_args_t *args, sim_run_t *run, sim_server_co
   const sim_server_counts_t *c    = sim_server_counts(run->server);
   fprintf(stderr,
           "sim messages=%llu frames=%llu clients=%llu rest=%llu gaps=%llu corrupted=%llu cut=%llu "
-          "slow=%llu\n",
+          "slow=%llu deflated=%llu\n",
           (unsigned long long)c->messages, (unsigned long long)c->frames,
           (unsigned long long)c->accepted, (unsigned long long)c->rest,
           (unsigned long long)c->dropped, (unsigned long long)c->corrupted,
-          (unsigned long long)c->cut, (unsigned long long)c->closed_slow);
+          (unsigned long long)c->cut, (unsigned long long)c->closed_slow,
+          (unsigned long long)c->deflated);
   return code;
 }
 
@@ -194,6 +195,8 @@ int tf_cmd_sim(int argc, char **argv) {
       {"--speed",   "N",     "of the recording: a factor of recorded time (1)",                  args.speed,
        &args.speed_cnt                                                                                                          },
       {"--tls",     NULL,    "wss and https, with a certificate made for this run",              NULL,         &args.tls        },
+      {"--deflate", NULL,    "compress messages for clients that offer permessage-deflate",      NULL,
+       &args.deflate                                                                                                            },
       {"--cert",    "FILE",  "certificate chain in PEM, instead",                                args.cert,    &args.cert_cnt   },
       {"--key",     "FILE",  "its key",                                                          args.key,     &args.key_cnt    },
       {"--faults",  "LIST",
@@ -231,6 +234,7 @@ int tf_cmd_sim(int argc, char **argv) {
     return TF_EXIT_USAGE;
   }
   config.port      = (uint16_t)port;
+  config.deflate   = args.deflate;
   config.cert_file = last(args.cert, args.cert_cnt, NULL);
   config.key_file  = last(args.key, args.key_cnt, NULL);
   run.steps_hz     = rate / MESSAGES_PER_STEP;

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "boot/control.h"
 #include "cli.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -18,7 +19,8 @@
 #include "summary.h"
 
 #define WAIT_NS      (20 * TF_NS_PER_MS)
-#define DRAIN_NS_MAX TF_NS_PER_SEC /* after a stop: what is in flight is emitted */
+#define DRAIN_NS_MAX TF_NS_PER_SEC        /* after a stop: what is in flight is emitted */
+#define FEEDS_MAX    (TF_SOURCES_MAX - 1) /* beside the control commands */
 
 typedef struct live_feed {
   tf_source_t *source;
@@ -26,12 +28,13 @@ typedef struct live_feed {
 } live_feed_t;
 
 typedef struct live {
-  tf_arena_t   arena;
-  tf_io_t     *io;
-  tf_dialer_t *dialer;
-  live_feed_t  feeds[TF_SOURCES_MAX];
-  uint32_t     feed_cnt;
-  tf_http_t   *http;
+  tf_arena_t    arena;
+  tf_io_t      *io;
+  tf_dialer_t  *dialer;
+  live_feed_t   feeds[FEEDS_MAX];
+  uint32_t      feed_cnt;
+  tf_http_t    *http;
+  tf_control_t *control;
 
   tf_live_capture_t capture;
 } live_t;
@@ -65,6 +68,7 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                              .dialer            = live.dialer,
                              .ca_file           = f->ca_file,
                              .insecure          = f->insecure,
+                             .deflate           = f->deflate,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
                              .random            = {NULL,         tf_ws_random_system },
@@ -101,7 +105,7 @@ static tf_err_t start_feed(const tf_config_t *config, uint32_t i) {
 
 static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *io) {
   size_t bytes = tf_io_arena_bytes(io) + (1 << 20);
-  for (uint32_t i = 0; i < config->feed_cnt && i < TF_SOURCES_MAX; i++) {
+  for (uint32_t i = 0; i < config->feed_cnt && i < FEEDS_MAX; i++) {
     const tf_feed_t    *feed;
     tf_session_config_t session;
     if (tf_engine_feed(tickfuse_registry(), config->feeds[i].venue, &feed) != TF_OK) continue;
@@ -112,15 +116,18 @@ static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *
 }
 
 static tf_err_t start_feeds(const tf_config_t *config) {
-  if (config->feed_cnt == 0 || config->feed_cnt > TF_SOURCES_MAX)
+  if (config->feed_cnt == 0 || config->feed_cnt > FEEDS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "%s: feeds: 1 to %d are wanted for a live run", config->path,
-                  TF_SOURCES_MAX);
-  tf_io_config_t io  = tf_io_config_default();
-  tf_err_t       err = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
+                  FEEDS_MAX);
+  tf_io_config_t io    = tf_io_config_default();
+  io.busy_poll_us      = (uint32_t)(config->engine.busy_poll_ns / TF_NS_PER_US);
+  io.kernel_timestamps = config->engine.kernel_timestamps;
+  tf_err_t err         = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
   if (!err) err = tf_io_open((tf_io_kind_t)config->engine.io, &io, &live.arena, &live.io);
   if (err) return err;
   tf_log(TF_LOG_INFO, "io_open", "backend=%s fallback=\"%s\"", live.io->ops->name,
          tf_io_fallback_reason());
+  if (tf_io_refusals()[0]) tf_log(TF_LOG_WARN, "io_refused", "text=\"%s\"", tf_io_refusals());
   tf_engine_set_io(&engine, live.io);
   tf_dialer_config_t dialer = tf_dialer_config_default();
   err                       = tf_dialer_start(&dialer, &live.dialer);
@@ -167,6 +174,18 @@ static tf_err_t start_http(const tf_config_t *config) {
   if (!err)
     tf_log(TF_LOG_NOTICE, "http_listening", "url=http://%s:%u/", config->http.listen.host,
            tf_http_port(live.http));
+  return err;
+}
+
+static tf_err_t start_control(const tf_config_t *config) {
+  if (!config->control.path) return TF_OK;
+  tf_control_config_t control = {.engine     = &engine,
+                                 .version    = TF_VERSION,
+                                 .path       = config->control.path,
+                                 .token_file = config->control.token_file,
+                                 .tap        = tf_live_capture_tap(&live.capture)};
+  tf_err_t            err     = tf_control_start(&control, &live.control);
+  if (!err) tf_log(TF_LOG_NOTICE, "control_listening", "path=%s", config->control.path);
   return err;
 }
 
@@ -247,6 +266,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err)
     err = tf_live_capture_start(&live.capture, config, options->capture, options->recording);
   if (!err) err = start_feeds(config);
+  if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (err) return tf_cli_fail(err);
   signal(SIGINT, on_signal);
@@ -271,6 +291,7 @@ int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
   int code = run(config, options);
   if (live.http) tf_http_stop(live.http);
   tf_live_capture_stop(&live.capture);
+  tf_control_stop(live.control);
   stop_feeds();
   tf_engine_fini(&engine);
   return code;

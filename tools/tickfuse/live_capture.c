@@ -53,6 +53,9 @@ tf_err_t tf_live_capture_start(tf_live_capture_t *live, const tf_config_t *confi
   memset(live, 0, sizeof *live);
   if (!dir) dir = c->path;
   if (!dir) return TF_OK;
+  if (config->feed_cnt > TF_SOURCES_MAX)
+    return TF_ERR(E_CONFIG_VALUE, "%s: feeds: %u; a capture takes %d", config->path,
+                  config->feed_cnt, TF_SOURCES_MAX);
   tf_err_t err = feeds_of(config, feeds);
   if (err) return err;
   tf_capture_config_t capture = {
