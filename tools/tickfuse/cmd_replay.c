@@ -8,7 +8,7 @@
 #include "boot/engine.h"
 #include "cli.h"
 #include "core/error.h"
-#include "file/replay.h"
+#include "inputs.h"
 #include "registry.h"
 #include "summary.h"
 
@@ -43,97 +43,6 @@ static bool parse_time(const char *text, uint64_t *ns) {
   return end != text && *end == '\0' && errno == 0;
 }
 
-/* The feed config of a venue: what the config's feeds of that venue ask for, or everything. */
-static void set_feed_config(const tf_config_t *config, const tf_feed_t *feed,
-                            tf_feed_config_t *out) {
-  *out = (tf_feed_config_t){.instruments = &engine.instruments,
-                            .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
-                            .pending_cap = 1024};
-  for (uint32_t i = 0; i < config->feed_cnt; i++) {
-    const tf_config_feed_t *f = &config->feeds[i];
-    if (strcmp(f->venue, feed->venue) != 0) continue;
-    out->symbols    = f->instruments.items;
-    out->symbol_cnt = f->instruments.item_cnt;
-    out->channels   = f->channels;
-  }
-}
-
-/* What a capture brings with it. */
-typedef struct capture_feeds {
-  tf_capture_reader_t reader; /* kept open for its texts */
-  tf_feed_config_t    configs[TF_CAPTURE_FEEDS_MAX];
-  tf_replay_feed_t    feeds[TF_CAPTURE_FEEDS_MAX];
-} capture_feeds_t;
-
-/* The feeds of a capture's header, as they were live. */
-static tf_err_t resolve_capture(const tf_config_t *config, const char *path,
-                                tf_replay_input_t *input, capture_feeds_t **made) {
-  capture_feeds_t *c = *made = calloc(1, sizeof *c);
-  if (!c) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes", sizeof *c);
-  tf_err_t err = tf_capture_reader_init(&c->reader, path);
-  if (err) return err;
-  for (uint32_t i = 0; i < c->reader.source_cnt; i++) {
-    const tf_capture_source_t *source = &c->reader.sources[i];
-    err = tf_engine_feed(tickfuse_registry(), source->venue, &c->feeds[i].feed);
-    if (err) return tf_error_add(err, "reading feed %u of the capture %s", i, path);
-    c->configs[i]      = (tf_feed_config_t){.instruments = &engine.instruments,
-                                            .symbols     = source->symbols,
-                                            .symbol_cnt  = source->symbol_cnt,
-                                            .channels    = source->channels,
-                                            .pending_cap = source->pending_cap,
-                                            .book_depth  = source->book_depth};
-    c->feeds[i].config = &c->configs[i];
-  }
-  if (c->reader.file.config_hash != config->hash)
-    tf_log(TF_LOG_NOTICE, "capture_of_another_config",
-           "path=%s its_hash=%016llx this_hash=%016llx events=same decisions=may_differ", path,
-           (unsigned long long)c->reader.file.config_hash, (unsigned long long)config->hash);
-  *input = (tf_replay_input_t){.path = path, .feeds = c->feeds, .feed_cnt = c->reader.source_cnt};
-  return TF_OK;
-}
-
-/* How a capture ends, where that is not in order. */
-static void report_tails(const tf_replay_t *replay) {
-  for (uint32_t i = 0; i < replay->track_cnt; i++) {
-    const tf_recording_t      *rec = &replay->tracks[i].recording;
-    const tf_capture_reader_t *c   = rec->capture;
-    if (!c || c->end != TF_CAPTURE_READ_END || c->tail == TF_CAPTURE_TAIL_CLOSED) continue;
-    fprintf(
-        stderr,
-        "tickfuse: %s was not closed in order (%s): a crash, or it is still being written; %llu "
-        "bytes behind the last whole block were dropped\n",
-        rec->path, tf_capture_tail_name((tf_capture_tail_t)c->tail),
-        (unsigned long long)c->counts.bytes_dropped);
-  }
-}
-
-/* "venue:FILE", or FILE with --venue or a config that has one feed. */
-static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *config,
-                              const char *text, tf_replay_input_t *input,
-                              tf_feed_config_t *feed_config, capture_feeds_t **capture) {
-  if (tf_capture_is(text)) return resolve_capture(config, text, input, capture);
-  char        venue[64] = "";
-  const char *colon     = strchr(text, ':');
-  input->path           = text;
-  if (colon && !memchr(text, '/', (size_t)(colon - text)) &&
-      (size_t)(colon - text) < sizeof venue) {
-    memcpy(venue, text, (size_t)(colon - text));
-    input->path = colon + 1;
-  } else if (args->venue_cnt) {
-    snprintf(venue, sizeof venue, "%s", args->venue[args->venue_cnt - 1]);
-  } else if (config->feed_cnt == 1) {
-    snprintf(venue, sizeof venue, "%s", config->feeds[0].venue);
-  } else {
-    return TF_ERR(E_BOOT_INPUT, "--input %s names no venue: write --input binance-spot:%s", text,
-                  text);
-  }
-  tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
-  if (err) return tf_error_add(err, "reading --input %s", text);
-  set_feed_config(config, input->feed, feed_config);
-  input->feed_config = feed_config;
-  return TF_OK;
-}
-
 static void report(const replay_args_t *args) {
   tf_summary_print_rejects(&engine);
   if (!args->json) {
@@ -147,12 +56,10 @@ static void report(const replay_args_t *args) {
 }
 
 static int run(const replay_args_t *args, const tf_config_t *config) {
-  static tf_feed_config_t feed_configs[TF_CLI_VALUES_MAX];
-  static capture_feeds_t *captures[TF_CLI_VALUES_MAX];
-  tf_replay_input_t       inputs[TF_CLI_VALUES_MAX] = {0};
-  tf_replay_config_t      replay_config             = {.inputs    = inputs,
-                                                       .input_cnt = args->input_cnt,
-                                                       .event_cap = config->engine.message_levels_max};
+  static tf_inputs_t inputs;
+  tf_replay_config_t replay_config = {.inputs    = inputs.rows,
+                                      .input_cnt = args->input_cnt,
+                                      .event_cap = config->engine.message_levels_max};
   if (args->speed_cnt && !parse_speed(args->speed[args->speed_cnt - 1], &replay_config.speed)) {
     fprintf(stderr, "tickfuse: --speed %s: allowed are max, 1x, 2.5x and so on\n",
             args->speed[args->speed_cnt - 1]);
@@ -166,11 +73,9 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_engine_options_t options = {.is_replay      = true,
                                  .decisions_path = args->decisions_cnt ? args->decisions[0] : NULL};
-  tf_err_t            err     = TF_OK;
-  for (uint32_t i = 0; i < args->input_cnt && !err; i++) {
-    err = resolve_input(args, config, args->inputs[i], &inputs[i], &feed_configs[i], &captures[i]);
-    if (!err && captures[i]) options.instruments_min += captures[i]->reader.file.symbol_cnt;
-  }
+  const char         *venue   = args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL;
+  tf_err_t err = tf_inputs_resolve(&inputs, &engine, config, venue, args->inputs, args->input_cnt);
+  options.instruments_min = inputs.instruments_min;
   if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (err) return tf_cli_fail(err);
 
@@ -191,7 +96,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   } else {
     err = tf_engine_join(&engine);
     report(args);
-    report_tails(&replay);
+    tf_inputs_report_tails(&replay);
     code = TF_EXIT_DONE;
     if (err) {
       const tf_acquire_t *a = &engine.runner.acquire;
@@ -202,10 +107,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_replay_fini(&replay);
   free(memory);
-  for (uint32_t i = 0; i < args->input_cnt; i++) {
-    if (captures[i]) tf_capture_reader_fini(&captures[i]->reader);
-    free(captures[i]);
-  }
+  tf_inputs_fini(&inputs);
   return code;
 }
 
