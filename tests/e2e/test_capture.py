@@ -13,8 +13,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import ROOT, Background, main, run, shm_name, wait_until
-from test_live import DEMO, Exchange
+from harness import DEMO, Background, Exchange, main, run, wait_until
 
 SEEDS = int(os.environ.get("TF_SEEDS", "1"))
 THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"

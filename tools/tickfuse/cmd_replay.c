@@ -57,9 +57,10 @@ static void report(const replay_args_t *args) {
 
 static int run(const replay_args_t *args, const tf_config_t *config) {
   static tf_inputs_t inputs;
-  tf_replay_config_t replay_config = {.inputs    = inputs.rows,
-                                      .input_cnt = args->input_cnt,
-                                      .event_cap = config->engine.message_levels_max};
+  tf_replay_config_t replay_config = {.inputs      = inputs.rows,
+                                      .input_cnt   = args->input_cnt,
+                                      .event_cap   = config->engine.message_levels_max,
+                                      .instruments = &engine.instruments};
   if (args->speed_cnt && !parse_speed(args->speed[args->speed_cnt - 1], &replay_config.speed)) {
     fprintf(stderr, "tickfuse: --speed %s: allowed are max, 1x, 2.5x and so on\n",
             args->speed[args->speed_cnt - 1]);
@@ -74,7 +75,8 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   tf_engine_options_t options = {.is_replay      = true,
                                  .decisions_path = args->decisions_cnt ? args->decisions[0] : NULL};
   const char         *venue   = args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL;
-  tf_err_t err = tf_inputs_resolve(&inputs, &engine, config, venue, args->inputs, args->input_cnt);
+  tf_err_t            err =
+      tf_inputs_resolve(&inputs, &engine.instruments, config, venue, args->inputs, args->input_cnt);
   options.instruments_min = inputs.instruments_min;
   if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (err) return tf_cli_fail(err);

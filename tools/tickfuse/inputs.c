@@ -6,13 +6,15 @@
 #include "core/log.h"
 #include "registry.h"
 
+#define PENDING_CAP 4096 /* depth messages remembered while a snapshot is awaited */
+
 /* The feed config of a venue: what the config's feeds of that venue ask for, or everything. */
 static void set_feed_config(const tf_config_t *config, tf_instruments_t *instruments,
                             const tf_feed_t *feed, tf_feed_config_t *out) {
   *out = (tf_feed_config_t){.instruments = instruments,
                             .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
-                            .pending_cap = 1024};
-  for (uint32_t i = 0; i < config->feed_cnt; i++) {
+                            .pending_cap = PENDING_CAP};
+  for (uint32_t i = 0; config && i < config->feed_cnt; i++) {
     const tf_config_feed_t *f = &config->feeds[i];
     if (strcmp(f->venue, feed->venue) != 0) continue;
     out->symbols    = f->instruments.items;
@@ -41,7 +43,7 @@ static tf_err_t resolve_capture(const tf_config_t *config, tf_instruments_t *ins
                                             .book_depth  = source->book_depth};
     c->feeds[i].config = &c->configs[i];
   }
-  if (c->reader.file.config_hash != config->hash)
+  if (config && c->reader.file.config_hash != config->hash)
     tf_log(TF_LOG_NOTICE, "capture_of_another_config",
            "path=%s its_hash=%016llx this_hash=%016llx events=same decisions=may_differ", path,
            (unsigned long long)c->reader.file.config_hash, (unsigned long long)config->hash);
@@ -78,14 +80,17 @@ static tf_err_t resolve_input(tf_inputs_t *in, const tf_config_t *config,
       (size_t)(colon - text) < sizeof venue) {
     memcpy(venue, text, (size_t)(colon - text));
     input->path = colon + 1;
-  } else if (standard) {
-    snprintf(venue, sizeof venue, "%s", standard);
-  } else if (config->feed_cnt == 1) {
-    snprintf(venue, sizeof venue, "%s", config->feeds[0].venue);
-  } else {
-    return TF_ERR(E_BOOT_INPUT, "--input %s names no venue: write --input binance-spot:%s", text,
-                  text);
   }
+  if (tf_tape_reader_is_tape(input->path)) return TF_OK;
+  if (!venue[0] && standard)
+    snprintf(venue, sizeof venue, "%s", standard);
+  else if (!venue[0] && config && config->feed_cnt == 1)
+    snprintf(venue, sizeof venue, "%s", config->feeds[0].venue);
+  if (!venue[0])
+    return TF_ERR(E_BOOT_INPUT,
+                  "%s is neither capture nor tape, and names no venue: write "
+                  "binance-spot:%s",
+                  text, text);
   tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
   if (err) return tf_error_add(err, "reading --input %s", text);
   set_feed_config(config, instruments, input->feed, feed_config);
@@ -93,11 +98,12 @@ static tf_err_t resolve_input(tf_inputs_t *in, const tf_config_t *config,
   return TF_OK;
 }
 
-tf_err_t tf_inputs_resolve(tf_inputs_t *in, tf_engine_t *engine, const tf_config_t *config,
-                           const char *venue, const char *const *texts, uint32_t cnt) {
+tf_err_t tf_inputs_resolve(tf_inputs_t *in, tf_instruments_t *instruments,
+                           const tf_config_t *config, const char *venue, const char *const *texts,
+                           uint32_t cnt) {
   memset(in, 0, sizeof *in);
   for (; in->cnt < cnt; in->cnt++) {
-    tf_err_t err = resolve_input(in, config, &engine->instruments, venue, texts[in->cnt]);
+    tf_err_t err = resolve_input(in, config, instruments, venue, texts[in->cnt]);
     if (err) return err;
     if (in->captures[in->cnt]) in->instruments_min += in->captures[in->cnt]->reader.file.symbol_cnt;
   }

@@ -1,5 +1,5 @@
-/* From the texts of --input to what a replay takes: captures, which bring their feeds with them, and
- * recordings, whose venue is named. `replay` and `explain` share it. Control plane. */
+/* From the texts of --input to what a replay takes: captures, which bring their feeds with them, tapes,
+ * which need none, and recordings, whose venue is named. Control plane. */
 #ifndef TICKFUSE_INPUTS_H
 #define TICKFUSE_INPUTS_H
 
@@ -22,11 +22,12 @@ typedef struct tf_inputs {
   uint32_t             instruments_min; /* for tf_engine_options_t */
 } tf_inputs_t;
 
-/* Before tf_engine_init: only the place of the engine's instrument table is kept. venue: of inputs that
- * name none; NULL: a config with one feed names it. inputs must be zeroed; fini it on errors too.
+/* Before tf_engine_init: only the place of the instrument table is kept. config may be NULL: recordings
+ * then give every symbol. venue: of inputs that name none; NULL: a config with one feed names it. inputs must be zeroed; fini it on errors too.
  * E_BOOT_INPUT, errors of tf_capture_reader_init. */
-tf_err_t tf_inputs_resolve(tf_inputs_t *inputs, tf_engine_t *engine, const tf_config_t *config,
-                           const char *venue, const char *const *texts, uint32_t cnt);
+tf_err_t tf_inputs_resolve(tf_inputs_t *inputs, tf_instruments_t *instruments,
+                           const tf_config_t *config, const char *venue, const char *const *texts,
+                           uint32_t cnt);
 void     tf_inputs_fini(tf_inputs_t *inputs);
 
 /* After the replay: on stderr, how a capture ends where that is not in order. */
