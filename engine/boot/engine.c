@@ -416,7 +416,9 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (err) return err;
   e->runner.lane.compute.plan = &e->plan;
   e->instruments.cap          = instrument_cap(e->config);
-  err                         = tf_arena_init(&e->arena, "engine", arena_bytes(e));
+  if (e->instruments.cap < e->options.instruments_min)
+    e->instruments.cap = e->options.instruments_min;
+  err = tf_arena_init(&e->arena, "engine", arena_bytes(e));
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
   for (uint32_t i = 0; i < e->instruments.cap && !err; i++)

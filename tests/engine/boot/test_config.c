@@ -17,7 +17,7 @@
   "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, book_depth, "        \
   "message_bytes_max"
 #define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
-#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http"
+#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -232,7 +232,9 @@ static const char all_keys[] =
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true}]\n"
     "control: {path: /run/x/socket, token_file: t.yaml}\n"
-    "http: {listen: \"[::1]:8090\"}\n";
+    "http: {listen: \"[::1]:8090\"}\n"
+    "capture: {path: cap, policy: stop, ring: 48MiB, flush: 5ms, sync: 7s, rotate_size: 2MiB, "
+    "rotate_time: 3m, level: 9}\n";
 
 static void every_key_reaches_its_field(void **state) {
   (void)state;
@@ -305,6 +307,14 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->control.token_file, "t.yaml");
   assert_string_equal(c->http.listen.host, "::1");
   assert_int_equal(c->http.listen.port, 8090);
+  assert_string_equal(c->capture.path, "cap");
+  assert_int_equal(c->capture.policy, TF_CONFIG_CAPTURE_STOP);
+  assert_int_equal(c->capture.ring_bytes, 48 << 20);
+  assert_int_equal(c->capture.flush_ns, 5 * TF_NS_PER_MS);
+  assert_int_equal(c->capture.sync_ns, 7 * TF_NS_PER_SEC);
+  assert_int_equal(c->capture.rotate_bytes, 2 << 20);
+  assert_int_equal(c->capture.rotate_ns, 180 * TF_NS_PER_SEC);
+  assert_int_equal(c->capture.level, 9);
   tf_config_free(c);
 }
 

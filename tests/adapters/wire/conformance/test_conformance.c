@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../tls_certs.h"
 #include "conf_echo.h"
 #include "conf_judge.h"
 #include "core/error.h"
-#include "../tls_certs.h"
 
 #define MESSAGES_DEFAULT 6u
 
@@ -83,8 +83,8 @@ static unsigned run_table(const options_t *o, tf_ws_role_t role, bool tls) {
 }
 
 static bool set_up(void) {
-  static const char *const hosts[] = {"localhost"};
-  const char              *cert = cert_path("good.pem"), *key = cert_path("good.key");
+  static const char *const     hosts[] = {"localhost"};
+  const char                  *cert = cert_path("good.pem"), *key = cert_path("good.key");
   const tf_tls_client_config_t config = {.ca_file = cert};
   if (tf_tls_self_signed(cert, key, hosts, 1, 2) || tf_tls_ctx_init_client(&client_ctx, &config) ||
       tf_tls_ctx_init_server(&server_ctx, cert, key))
