@@ -16,10 +16,10 @@
 #include "core/log.h"
 #include "core/nearest.h"
 
-#define RING_SLOTS   16
-#define TOKEN_BYTES  128
-#define LOOK_NS      (200 * TF_NS_PER_US) /* between looks whether a command was taken */
-#define NEAREST_CAP  512
+#define RING_SLOTS  16
+#define TOKEN_BYTES 128
+#define LOOK_NS     (200 * TF_NS_PER_US) /* between looks whether a command was taken */
+#define NEAREST_CAP 512
 
 /* What crosses to acquire. */
 typedef struct command {
@@ -37,7 +37,7 @@ struct tf_control {
   tf_ring_reader_t     reader; /* acquire's */
   uint64_t             sent_cnt;
   uint64_t             started_ns;
-  uint32_t             stopping; /* by acquire: the engine ends */
+  uint32_t             stopping;                            /* by acquire: the engine ends */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t taken_ingest_seq; /* by acquire, before taken_cnt */
   uint64_t taken_cnt;                                       /* by acquire, with release */
 };
@@ -45,8 +45,8 @@ struct tf_control {
 /* ---- acquire's side ---- */
 
 static void publish(tf_control_t *c, command_t *command) {
-  tf_event_t *e = &command->event;
-  e->ts_recv_ns = tf_clock_wall_ns();
+  tf_event_t *e          = &command->event;
+  e->ts_recv_ns          = tf_clock_wall_ns();
   tf_tap_record_t record = {.recv_ns    = e->ts_recv_ns,
                             .source_idx = UINT32_MAX,
                             .kind       = TF_TAP_CONTROL,
@@ -85,8 +85,9 @@ static tf_err_t wait_for(tf_control_t *c, uint64_t number, uint64_t *ingest_seq)
   uint64_t due_ns = tf_clock_monotonic_ns() + TF_CONTROL_WAIT_NS_MAX;
   while (tf_load_acquire(&c->taken_cnt) < number) { /* pairs with: publish */
     if (tf_clock_monotonic_ns() > due_ns)
-      return TF_ERR(E_CONTROL_TIMEOUT,
-                    "the lane did not take the command within 1 s; it is queued and will be obeyed");
+      return TF_ERR(
+          E_CONTROL_TIMEOUT,
+          "the lane did not take the command within 1 s; it is queued and will be obeyed");
     nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
   }
   /* relaxed: ordered by the acquire above */
@@ -235,7 +236,8 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
   tf_err_t             err = tf_control_request_parse(line, line_cnt, &request);
   if (err) return err;
   if (*c->token && !same_token(c->token, request.token))
-    return TF_ERR(E_CONTROL_DENIED, "the token is missing or wrong: it stands in control.token_file");
+    return TF_ERR(E_CONTROL_DENIED,
+                  "the token is missing or wrong: it stands in control.token_file");
   const char *name = tf_control_command_name(request.command);
   json_object_set_new(answer, "command", json_string(name));
   if (request.command == TF_CONTROL_COMMAND_STATUS) {
@@ -250,7 +252,8 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
   return obey(c, &request, answer);
 }
 
-TF_STATIC_ASSERT(sizeof((tf_control_request_t){0}.token) == TOKEN_BYTES, "tokens are compared whole");
+TF_STATIC_ASSERT(sizeof((tf_control_request_t){0}.token) == TOKEN_BYTES,
+                 "tokens are compared whole");
 
 size_t tf_control_answer(void *self, const char *line, size_t line_cnt, char *answer, size_t cap) {
   json_t  *object = json_object();
@@ -263,8 +266,9 @@ size_t tf_control_answer(void *self, const char *line, size_t line_cnt, char *an
   size_t cnt = json_dumpb(object, answer, cap, JSON_COMPACT);
   json_decref(object);
   if (cnt > 0 && cnt <= cap) return cnt;
-  return (size_t)snprintf(answer, cap, "{\"ok\":false,\"code\":\"E_CONTROL_REQUEST\",\"error\":\"the "
-                                       "answer is too long\"}");
+  return (size_t)snprintf(answer, cap,
+                          "{\"ok\":false,\"code\":\"E_CONTROL_REQUEST\",\"error\":\"the "
+                          "answer is too long\"}");
 }
 
 /* ---- lifetime ---- */
@@ -286,8 +290,9 @@ static tf_err_t read_token(tf_control_t *c, const char *path) {
                   path, st.st_uid, st.st_mode & 07777);
   if (got > 0) c->token[strcspn(c->token, "\r\n")] = '\0';
   if (got <= 0 || strlen(c->token) < 16 || (size_t)got == sizeof c->token - 1)
-    return TF_ERR(E_CONTROL_DENIED, "control.token_file %s: a first line of 16 to %d characters is "
-                                    "wanted (openssl rand -hex 32)",
+    return TF_ERR(E_CONTROL_DENIED,
+                  "control.token_file %s: a first line of 16 to %d characters is "
+                  "wanted (openssl rand -hex 32)",
                   path, TOKEN_BYTES - 2);
   memset(c->token + strlen(c->token), 0, sizeof c->token - strlen(c->token));
   return TF_OK;
@@ -309,10 +314,10 @@ tf_err_t tf_control_start(const tf_control_config_t *config, tf_control_t **cont
   tf_control_t *c = aligned_alloc(TF_LINE_PAIR_BYTES, tf_align_up(sizeof *c, TF_LINE_PAIR_BYTES));
   if (!c) return TF_ERR(E_CORE_NO_MEMORY, "control: %zu bytes", sizeof *c);
   memset(c, 0, sizeof *c);
-  c->config            = *config;
-  c->source.ops        = &control_ops;
-  c->source.feed_state = TF_FEED_LIVE;
-  c->started_ns        = tf_clock_monotonic_ns();
+  c->config                    = *config;
+  c->source.ops                = &control_ops;
+  c->source.feed_state         = TF_FEED_LIVE;
+  c->started_ns                = tf_clock_monotonic_ns();
   tf_control_handler_t handler = {c, tf_control_answer};
   tf_err_t             err     = config->token_file ? read_token(c, config->token_file) : TF_OK;
   if (!err) err = make_ring(c);
@@ -331,13 +336,14 @@ void tf_control_stop(tf_control_t *c) {
   tf_control_socket_counts_t n = {0};
   if (c->socket) {
     tf_control_socket_stop(c->socket, &n);
-    tf_log(TF_LOG_INFO, "control_closed",
-           "clients=%llu requests=%llu refused_full=%llu refused_uid=%llu too_long=%llu too_slow=%llu "
-           "cut_short=%llu",
-           (unsigned long long)n.clients, (unsigned long long)n.requests,
-           (unsigned long long)n.refused_full, (unsigned long long)n.refused_uid,
-           (unsigned long long)n.too_long, (unsigned long long)n.too_slow,
-           (unsigned long long)n.cut_short);
+    tf_log(
+        TF_LOG_INFO, "control_closed",
+        "clients=%llu requests=%llu refused_full=%llu refused_uid=%llu too_long=%llu too_slow=%llu "
+        "cut_short=%llu",
+        (unsigned long long)n.clients, (unsigned long long)n.requests,
+        (unsigned long long)n.refused_full, (unsigned long long)n.refused_uid,
+        (unsigned long long)n.too_long, (unsigned long long)n.too_slow,
+        (unsigned long long)n.cut_short);
   }
   explicit_bzero(c->token, sizeof c->token);
   free(c->ring_memory);

@@ -36,6 +36,7 @@ void tf_control_stop(tf_control_t *control);
 
 /* Answers one request: one line in, one out, its length returned. Any thread, one at a time; waits at
  * most TF_CONTROL_WAIT_NS_MAX. cap >= 512. */
-size_t tf_control_answer(void *control, const char *line, size_t line_cnt, char *answer, size_t cap);
+size_t tf_control_answer(void *control, const char *line, size_t line_cnt, char *answer,
+                         size_t cap);
 
 #endif

@@ -94,7 +94,8 @@ tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_
   }
   json_object_foreach(root, key, value) if (!err) err = read_member(key, value, r);
   if (!err && !json_object_get(root, "command"))
-    err = TF_ERR(E_CONTROL_REQUEST, "\"command\" is missing: status, halt, resume, position or drain");
+    err = TF_ERR(E_CONTROL_REQUEST,
+                 "\"command\" is missing: status, halt, resume, position or drain");
   bool has_both = json_object_get(root, "instrument") && json_object_get(root, "position");
   if (!err && r->command == TF_CONTROL_COMMAND_POSITION && !has_both)
     err = TF_ERR(E_CONTROL_REQUEST, "position wants \"instrument\" and \"position\"");

@@ -63,12 +63,13 @@ static tf_err_t open_folder(tf_control_socket_t *s, const char *path) {
                       ? "is a symbolic link or no directory: name the directory itself"
                       : strerror(errno));
   if (st.st_uid != geteuid())
-    return TF_ERR(E_CONTROL_SOCKET, "control.path: the directory %s belongs to uid %u, not to us (%u)",
-                  folder, st.st_uid, geteuid());
+    return TF_ERR(E_CONTROL_SOCKET,
+                  "control.path: the directory %s belongs to uid %u, not to us (%u)", folder,
+                  st.st_uid, geteuid());
   if (st.st_mode & 077)
     return TF_ERR(E_CONTROL_SOCKET,
-                  "control.path: the directory %s has mode %04o, open to others: chmod 700 it", folder,
-                  st.st_mode & 07777);
+                  "control.path: the directory %s has mode %04o, open to others: chmod 700 it",
+                  folder, st.st_mode & 07777);
   return TF_OK;
 }
 
@@ -93,8 +94,10 @@ static tf_err_t clear_name(const tf_control_socket_t *s, const char *path,
   struct stat st;
   if (fstatat(s->folder, s->name, &st, AT_SYMLINK_NOFOLLOW) != 0) return TF_OK;
   if (!S_ISSOCK(st.st_mode))
-    return TF_ERR(E_CONTROL_SOCKET, "control.path %s: is there and is no socket: remove it or take "
-                                    "another name", path);
+    return TF_ERR(E_CONTROL_SOCKET,
+                  "control.path %s: is there and is no socket: remove it or take "
+                  "another name",
+                  path);
   if (somebody_answers(address))
     return TF_ERR(E_FILE_BUSY, "control.path %s: another engine answers there", path);
   unlinkat(s->folder, s->name, 0);
@@ -158,7 +161,7 @@ static void accept_client(tf_control_socket_t *s, uint64_t now_ns) {
 
 /* Whole, or the client is gone: it asked for this and waits for it. */
 static bool send_all(int fd, const char *bytes, size_t cnt) {
-  uint64_t      due_ns = tf_clock_monotonic_ns() + SEND_NS_MAX;
+  uint64_t      due_ns  = tf_clock_monotonic_ns() + SEND_NS_MAX;
   struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
   while (cnt > 0) {
     ssize_t sent = send(fd, bytes, cnt, MSG_NOSIGNAL);
@@ -176,7 +179,8 @@ static bool send_all(int fd, const char *bytes, size_t cnt) {
 static bool answer_line(tf_control_socket_t *s, client_t *c, size_t line_cnt) {
   c->line[line_cnt] = '\0';
   s->counts.requests++;
-  size_t cnt = s->handler.answer(s->handler.self, c->line, line_cnt, s->answer, sizeof s->answer - 1);
+  size_t cnt =
+      s->handler.answer(s->handler.self, c->line, line_cnt, s->answer, sizeof s->answer - 1);
   s->answer[cnt] = '\n';
   return send_all(c->fd, s->answer, cnt + 1);
 }
@@ -200,8 +204,9 @@ static bool read_client(tf_control_socket_t *s, client_t *c, uint64_t now_ns) {
     c->begun_ns = tf_clock_monotonic_ns();
   }
   if (c->used <= TF_CONTROL_REQUEST_BYTES_MAX) return true;
-  static const char too_long[] = "{\"ok\":false,\"code\":\"E_CONTROL_REQUEST\",\"error\":\"a request of "
-                                 "more than 65536 bytes\"}\n";
+  static const char too_long[] =
+      "{\"ok\":false,\"code\":\"E_CONTROL_REQUEST\",\"error\":\"a request of "
+      "more than 65536 bytes\"}\n";
   s->counts.too_long++;
   send_all(c->fd, too_long, sizeof too_long - 1);
   return false;

@@ -41,9 +41,8 @@ static void check_events(void) {
 }
 
 static void one_message(const tf_feed_t *feed, void *state, const char *text, size_t text_bytes) {
-  tf_frame_t frame = {.bytes     = text,
-                      .bytes_cnt = (uint32_t)text_bytes,
-                      .recv_ns   = UINT64_C(1786309548000000000)};
+  tf_frame_t frame = {
+      .bytes = text, .bytes_cnt = (uint32_t)text_bytes, .recv_ns = UINT64_C(1786309548000000000)};
   out.event_cnt  = 0;
   out.resync_cnt = 0;
   if (text_bytes == 8 && memcmp(text, "#connect", 8) == 0) {
@@ -62,9 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
   const tf_feed_t *feed = tf_feeds_find(venues[bytes[0] % 3]);
   memset(&counts, 0, sizeof counts);
   memset(published, 0, sizeof published);
-  derived                 = 0;
-  instruments             = (tf_instruments_t){.rows = rows, .cap = INSTRUMENT_CAP};
-  out                     = (tf_feed_out_t){.events = events, .event_cap = EVENT_CAP, .counts = &counts};
+  derived     = 0;
+  instruments = (tf_instruments_t){.rows = rows, .cap = INSTRUMENT_CAP};
+  out         = (tf_feed_out_t){.events = events, .event_cap = EVENT_CAP, .counts = &counts};
   tf_feed_config_t config = {.instruments = &instruments, .channels = 7};
   void            *state  = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
   TF_ASSERT(feed->init(state, &config) == TF_OK);

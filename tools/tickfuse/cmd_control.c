@@ -61,14 +61,14 @@ static void print_status(const json_t *answer) {
   const json_t *hist = json_object_get(answer, "tick_to_decision_ns");
   size_t        i;
   const json_t *row;
-#define INT_(object, key) (long long)json_integer_value(json_object_get(object, key))
+#define INT_(object, key)  (long long)json_integer_value(json_object_get(object, key))
 #define TEXT_(object, key) json_string_value(json_object_get(object, key))
   printf("engine   pid %lld, %s, up %.0f s%s\n", INT_(answer, "pid"), TEXT_(answer, "config"),
          json_real_value(json_object_get(answer, "uptime_seconds")),
          json_is_true(json_object_get(answer, "halted")) ? ", HALTED" : "");
   json_array_foreach(json_object_get(answer, "feeds"), i, row)
-    printf("feed     %-16s %-10s %10lld messages %6lld gaps %4lld connects\n", TEXT_(row, "name"),
-           TEXT_(row, "state"), INT_(row, "messages"), INT_(row, "gaps"), INT_(row, "connects"));
+      printf("feed     %-16s %-10s %10lld messages %6lld gaps %4lld connects\n", TEXT_(row, "name"),
+             TEXT_(row, "state"), INT_(row, "messages"), INT_(row, "gaps"), INT_(row, "connects"));
   printf("lane     %lld events, %lld ticks, %lld decisions, %lld waiting\n",
          INT_(answer, "events_consumed"), INT_(answer, "ticks"), INT_(answer, "decisions"),
          INT_(answer, "event_ring_lag"));
@@ -76,8 +76,8 @@ static void print_status(const json_t *answer) {
          (double)INT_(hist, "p50") / 1e3, (double)INT_(hist, "p99") / 1e3,
          (double)INT_(hist, "p99_9") / 1e3, (double)INT_(hist, "max") / 1e3);
   json_array_foreach(json_object_get(answer, "sinks"), i, row)
-    printf("sink     %-24s %10lld acked %6lld dropped\n", TEXT_(row, "name"), INT_(row, "acked"),
-           INT_(row, "dropped"));
+      printf("sink     %-24s %10lld acked %6lld dropped\n", TEXT_(row, "name"), INT_(row, "acked"),
+             INT_(row, "dropped"));
 #undef INT_
 #undef TEXT_
 }
@@ -110,14 +110,16 @@ int tf_cmd_control(int argc, char **argv) {
   const char           *words[4]       = {NULL};
   uint32_t              token_file_cnt = 0, json = 0;
   const tf_cli_option_t options[] = {
-      {"--token-file", "FILE", "the token that control.token_file asks for", token_file, &token_file_cnt},
-      {"--json",       NULL,   "the answer as the socket gives it",          NULL,       &json          },
+      {"--token-file", "FILE", "the token that control.token_file asks for", token_file,
+       &token_file_cnt                                                                        },
+      {"--json",       NULL,   "the answer as the socket gives it",          NULL,       &json},
   };
   const tf_cli_spec_t spec = {
       "control SOCKET status|halt|resume|drain [--token-file FILE] [--json]\n"
       "       tickfuse control SOCKET position INSTRUMENT QTY",
       "Asks a running engine for its state, holds its actions back (every decision is HOLD until\n"
-      "resume), tells it what is held of an instrument (negative: short), or ends it in order: feeds\n"
+      "resume), tells it what is held of an instrument (negative: short), or ends it in order: "
+      "feeds\n"
       "closed, what is in flight decided and delivered. SOCKET is the config's control.path.",
       options,
       TF_ARRAY_CNT(options),

@@ -23,7 +23,7 @@ static void start(uint32_t depth) {
 }
 
 static void put(bool is_ask, int64_t price, int8_t price_exp, int64_t qty) {
-  tf_event_t e = {.flags = is_ask ? TF_FLAG_SIDE : 0, .price_exp = price_exp, .qty_exp = -8};
+  tf_event_t e    = {.flags = is_ask ? TF_FLAG_SIDE : 0, .price_exp = price_exp, .qty_exp = -8};
   e.u.level.price = price;
   e.u.level.qty   = qty;
   tf_depth_mirror_apply(&mirror, &e);
@@ -34,9 +34,19 @@ static void checksum_of_the_venues_vector_is_its_own(void **state) {
   (void)state;
   static const struct {
     int64_t price, qty;
-  } asks[] = {{288, 3241638964164}, {289, 1883149589194}, {290, 174000000000}, {294, 174000000000},
-              {296, 174000000000},  {299, 184777578386},  {301, 174000000000}, {303, 174000000000},
-              {304, 184777578386},  {309, 184777578386}},
+  } asks[] =
+      {
+          {288, 3241638964164},
+          {289, 1883149589194},
+          {290, 174000000000 },
+          {294, 174000000000 },
+          {296, 174000000000 },
+          {299, 184777578386 },
+          {301, 174000000000 },
+          {303, 174000000000 },
+          {304, 184777578386 },
+          {309, 184777578386 }
+  },
     bids[] = {{286, 7419819125726}, {285, 1883149589194}, {280, 1292563811394}, {279, 147594222688},
               {276, 420774770000},  {273, 184646965000},  {271, 52546740467},   {270, 37037037037},
               {266, 53534461152},   {260, 54769871794}};
@@ -62,12 +72,12 @@ static void empty_book_has_the_checksum_of_nothing(void **state) {
 static void prices_of_other_exponents_fall_into_their_places(void **state) {
   (void)state;
   start(10);
-  put(false, 15, -1, 1);                   /* 1.5 */
-  put(false, 125, -2, 2);                  /* 1.25 */
-  put(false, 2, 0, 3);                     /* 2 */
-  put(false, 1500, -3, 4);                 /* 1.500 again */
-  put(false, 1, 30, 5);                    /* 10^30 */
-  put(false, INT64_MAX, -127, 6);          /* next to nothing */
+  put(false, 15, -1, 1);          /* 1.5 */
+  put(false, 125, -2, 2);         /* 1.25 */
+  put(false, 2, 0, 3);            /* 2 */
+  put(false, 1500, -3, 4);        /* 1.500 again */
+  put(false, 1, 30, 5);           /* 10^30 */
+  put(false, INT64_MAX, -127, 6); /* next to nothing */
   assert_int_equal(mirror.sides[0].cnt, 5);
   const int64_t qtys[] = {6, 2, 4, 3, 5};
   for (int i = 0; i < 5; i++) assert_int_equal(mirror.sides[0].levels[i].qty, qtys[i]);
@@ -85,7 +95,7 @@ static void mirror_is_what_a_plain_array_says(void **state) {
     for (int message = 0; message < 100; message++) {
       for (uint32_t i = rng(8); i > 0; i--) {
         bool    is_ask = rng(2);
-        int64_t price  = 1 + rng(PRICES - 1), qty = rng(3);
+        int64_t price = 1 + rng(PRICES - 1), qty = rng(3);
         qtys[is_ask][price] = qty;
         put(is_ask, price, -2, qty);
       }

@@ -9,7 +9,8 @@ static const tf_event_t *newest(void) {
 
 #define L2(seq, type, product, updates)                                                            \
   "{\"channel\":\"l2_data\",\"timestamp\":\"2024-08-08T23:54:15.2Z\",\"sequence_num\":" #seq       \
-  ",\"events\":[{\"type\":\"" type "\",\"product_id\":\"" product "\",\"updates\":[" updates "]}]}"
+  ",\"events\":[{\"type\":\"" type "\",\"product_id\":\"" product "\",\"updates\":[" updates       \
+  "]}]}"
 #define LEVEL(side, price, qty)                                                                    \
   "{\"side\":\"" side "\",\"event_time\":\"2024-08-08T23:54:15.170326Z\",\"price_level\":\"" price \
   "\",\"new_quantity\":\"" qty "\"}"
@@ -43,12 +44,13 @@ static void coinbase_gap_puts_every_book_in_gap_and_asks_for_a_new_connection(vo
 static void coinbase_trade_of_a_buying_maker_is_a_sell(void **state) {
   (void)state;
   start(&rig, "coinbase");
-  feed_text("{\"channel\":\"market_trades\",\"timestamp\":\"2024-08-08T23:54:15.2Z\",\"sequence_num\":0,"
-            "\"events\":[{\"type\":\"update\",\"trades\":["
-            "{\"product_id\":\"BTC-USD\",\"trade_id\":\"11\",\"price\":\"5.0\",\"size\":\"1\","
-            "\"time\":\"2024-08-08T23:54:15.2Z\",\"side\":\"BUY\"},"
-            "{\"product_id\":\"BTC-USD\",\"trade_id\":\"10\",\"price\":\"5.1\",\"size\":\"1\","
-            "\"time\":\"2024-08-08T23:54:15.1Z\",\"side\":\"SELL\"}]}]}");
+  feed_text(
+      "{\"channel\":\"market_trades\",\"timestamp\":\"2024-08-08T23:54:15.2Z\",\"sequence_num\":0,"
+      "\"events\":[{\"type\":\"update\",\"trades\":["
+      "{\"product_id\":\"BTC-USD\",\"trade_id\":\"11\",\"price\":\"5.0\",\"size\":\"1\","
+      "\"time\":\"2024-08-08T23:54:15.2Z\",\"side\":\"BUY\"},"
+      "{\"product_id\":\"BTC-USD\",\"trade_id\":\"10\",\"price\":\"5.1\",\"size\":\"1\","
+      "\"time\":\"2024-08-08T23:54:15.1Z\",\"side\":\"SELL\"}]}]}");
   assert_int_equal(rig.out.event_cnt, 2);
   assert_int_equal(rig.events[0].u.trade.id, 10); /* oldest first */
   assert_int_equal(tf_event_sign(&rig.events[0]), 1);
@@ -100,10 +102,13 @@ static void coinbase_subscribes_one_channel_a_message_heartbeats_first(void **st
   assert_int_equal(start_with(&rig, "coinbase", pairs, 2, 7), TF_OK);
   subscribe_all(all, sizeof all);
   assert_string_equal(
-      all, "{\"type\":\"subscribe\",\"channel\":\"heartbeats\"}\n"
-           "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"market_trades\"}\n"
-           "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"ticker\"}\n"
-           "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"level2\"}\n");
+      all,
+      "{\"type\":\"subscribe\",\"channel\":\"heartbeats\"}\n"
+      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"market_"
+      "trades\"}\n"
+      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"ticker\"}\n"
+      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"level2\"}"
+      "\n");
   resync_all(all, sizeof all, 1);
   assert_string_equal(
       all, "{\"type\":\"unsubscribe\",\"product_ids\":[\"ETH-USD\"],\"channel\":\"level2\"}\n"
@@ -116,25 +121,25 @@ static void coinbase_exchange_subscribes_in_one_message(void **state) {
   char all[8192];
   assert_int_equal(start_with(&rig, "coinbase-exchange", pairs, 2, 7), TF_OK);
   subscribe_all(all, sizeof all);
-  assert_string_equal(all,
-                      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channels\":"
-                      "[\"heartbeat\",\"level2_batch\",\"matches\",\"ticker\"]}\n");
+  assert_string_equal(
+      all, "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channels\":"
+           "[\"heartbeat\",\"level2_batch\",\"matches\",\"ticker\"]}\n");
   resync_all(all, sizeof all, 0);
   assert_string_equal(
-      all, "{\"type\":\"unsubscribe\",\"product_ids\":[\"BTC-USD\"],\"channels\":[\"level2_batch\"]}\n"
-           "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\"],\"channels\":[\"level2_batch\"]}\n");
+      all,
+      "{\"type\":\"unsubscribe\",\"product_ids\":[\"BTC-USD\"],\"channels\":[\"level2_batch\"]}\n"
+      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\"],\"channels\":[\"level2_batch\"]}\n");
   stop(&rig);
 }
 
 static void subscriptions_are_split_at_a_hundred_symbols(void **state) {
   (void)state;
-  static const char *const venues[] = {"coinbase", "coinbase-exchange", "kraken"};
+  static const char *const venues[]   = {"coinbase", "coinbase-exchange", "kraken"};
   static const uint32_t    channels[] = {3 + 1, 1, 3}; /* heartbeats apart; all in one; one each */
   for (size_t v = 0; v < TF_ARRAY_CNT(venues); v++) {
     for (uint32_t cnt = 99; cnt <= 101; cnt++) {
-      static char  names[101][8];
-      const char  *symbols[101];
-
+      static char names[101][8];
+      const char *symbols[101];
 
       for (uint32_t i = 0; i < cnt; i++) {
         snprintf(names[i], sizeof names[i], "S%u", i);
@@ -144,7 +149,7 @@ static void subscriptions_are_split_at_a_hundred_symbols(void **state) {
       tf_feed_config_t config = {
           .instruments = &table, .symbols = symbols, .symbol_cnt = cnt, .channels = 7};
       const tf_feed_t *feed = tf_feeds_find(venues[v]);
-      void *st = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
+      void            *st   = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
       assert_int_equal(feed->init(st, &config), TF_OK);
       char     text[8192];
       uint32_t idx = 0;
@@ -175,22 +180,27 @@ static void kraken_asks_for_the_depth_it_was_given(void **state) {
                                .symbol_cnt  = 1,
                                .channels    = 7,
                                .book_depth  = depth};
-    bool is_one = depth == 0 || depth == 10 || depth == 25 || depth == 100 || depth == 500 || depth == 1000;
-    r->state    = aligned_alloc(64, tf_align_up(r->feed->state_bytes(&config), 64));
+    bool             is_one =
+        depth == 0 || depth == 10 || depth == 25 || depth == 100 || depth == 500 || depth == 1000;
+    r->state = aligned_alloc(64, tf_align_up(r->feed->state_bytes(&config), 64));
     assert_int_equal(r->feed->init(r->state, &config), is_one ? TF_OK : E_CONFIG_VALUE);
     if (depth == 25) {
       subscribe_all(all, sizeof all);
       assert_string_equal(
-          all, "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"BTC/USD\"],\"snapshot\":true}}\n"
-               "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":[\"BTC/USD\"],"
-               "\"event_trigger\":\"bbo\",\"snapshot\":true}}\n"
-               "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\",\"symbol\":[\"BTC/USD\"],\"depth\":25,"
-               "\"snapshot\":true}}\n");
+          all,
+          "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"BTC/"
+          "USD\"],\"snapshot\":true}}\n"
+          "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":[\"BTC/USD\"],"
+          "\"event_trigger\":\"bbo\",\"snapshot\":true}}\n"
+          "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\",\"symbol\":[\"BTC/"
+          "USD\"],\"depth\":25,"
+          "\"snapshot\":true}}\n");
       resync_all(all, sizeof all, 0);
-      assert_string_equal(
-          all, "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\"book\",\"symbol\":[\"BTC/USD\"],\"depth\":25}}\n"
-               "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\",\"symbol\":[\"BTC/USD\"],\"depth\":25,"
-               "\"snapshot\":true}}\n");
+      assert_string_equal(all, "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\"book\","
+                               "\"symbol\":[\"BTC/USD\"],\"depth\":25}}\n"
+                               "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\","
+                               "\"symbol\":[\"BTC/USD\"],\"depth\":25,"
+                               "\"snapshot\":true}}\n");
     }
     free(r->state);
   }
@@ -200,7 +210,8 @@ static void kraken_asks_for_the_depth_it_was_given(void **state) {
 static void kraken_refusals_are_named(void **state) {
   (void)state;
   start(&rig, "kraken");
-  assert_int_equal(feed_text("{\"error\":\"Subscription depth not supported\",\"method\":\"subscribe\",\"success\":false}"),
+  assert_int_equal(feed_text("{\"error\":\"Subscription depth not "
+                             "supported\",\"method\":\"subscribe\",\"success\":false}"),
                    TF_VERDICT_CONTROL);
   const tf_feed_head_t *head = rig.state;
   assert_int_equal(head->venue_error_cnt, 1);
@@ -216,7 +227,8 @@ static void kraken_refusals_are_named(void **state) {
   "],\"asks\":[],\"checksum\":" checksum "}]}"
 
 /* 1330857165 is crc32("12"): the price and the quantity. */
-static void kraken_mismatch_asks_for_that_book_alone_and_the_third_stops_the_comparing(void **state) {
+static void
+kraken_mismatch_asks_for_that_book_alone_and_the_third_stops_the_comparing(void **state) {
   (void)state;
   start(&rig, "kraken");
   feed_text(KRAKEN("snapshot", "{\"price\":1,\"qty\":2}", "1330857165"));
@@ -243,14 +255,15 @@ static void kraken_mismatch_asks_for_that_book_alone_and_the_third_stops_the_com
 
 static void kraken_message_of_more_changes_than_the_mirror_takes_loses_the_book(void **state) {
   (void)state;
-  static char text[400000];
+  static char              text[400000];
   static const char *const symbols[] = {"A/B"};
   for (uint32_t over = 0; over < 2; over++) {
     assert_int_equal(start_with(&rig, "kraken", symbols, 1, 7), TF_OK); /* a depth of 100 */
     rig.out.events    = calloc(4096, sizeof(tf_event_t));
     rig.out.event_cap = 4096;
     feed_text(KRAKEN("snapshot", "{\"price\":1,\"qty\":2}", "1330857165"));
-    size_t at = (size_t)sprintf(text, "{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"A/B\",\"bids\":[");
+    size_t at = (size_t)sprintf(
+        text, "{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"A/B\",\"bids\":[");
     for (uint32_t i = 0; i < 256 + over; i++)
       at += (size_t)sprintf(text + at, "%s{\"price\":%u,\"qty\":1}", i ? "," : "", i + 2);
     sprintf(text + at, "],\"asks\":[]}]}");

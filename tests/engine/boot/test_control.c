@@ -36,8 +36,8 @@ static void requests_are_read(void **state) {
   assert_int_equal(r.command, TF_CONTROL_COMMAND_STATUS);
   assert_int_equal(parse("{\"token\":\"abc\",\"command\":\"drain\"}", &r), TF_OK);
   assert_string_equal(r.token, "abc");
-  assert_int_equal(parse("{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"-12.50\"}", &r),
-                   TF_OK);
+  assert_int_equal(
+      parse("{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"-12.50\"}", &r), TF_OK);
   assert_string_equal(r.instrument, "X");
   assert_int_equal(r.position, -1250);
   assert_int_equal(r.position_exp, -2);
@@ -48,23 +48,23 @@ static void wrong_requests_are_refused_with_the_place_and_the_remedy(void **stat
   static const struct {
     const char *line, *text;
   } cases[] = {
-      {"",                                                       "column 0"                                },
-      {"GET / HTTP/1.1",                                         "wanted: {\"command\":\"status\"}"        },
-      {"[]",                                                     "a JSON object is wanted"                 },
-      {"{}",                                                     "\"command\" is missing"                  },
-      {"{\"command\":1}",                                        "a text in quotes is wanted"              },
-      {"{\"command\":\"stats\"}",                                "did you mean \"status\"?"                },
-      {"{\"command\":\"halt\",\"force\":\"x\"}",                 "\"force\" is not a key"                  },
-      {"{\"command\":\"halt\",\"command\":\"status\"}",          "duplicate"                               },
-      {"{\"command\":\"position\",\"instrument\":\"X\"}",        "position wants"                          },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"\"}",     "is no decimal"            },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"-\"}",    "is no decimal"            },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"1.\"}",   "is no decimal"            },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\".5\"}",   "is no decimal"            },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"1e5\"}",  "is no decimal"            },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"nan\"}",  "is no decimal"            },
-      {"{\"command\":\"\\u001b[2J\"}",                           "\\u001B[2J"                              },
-      {"{\"command\":\"halt\"} x",                               "column"                                  },
+      {"",                                                                     "column 0"                        },
+      {"GET / HTTP/1.1",                                                       "wanted: {\"command\":\"status\"}"},
+      {"[]",                                                                   "a JSON object is wanted"         },
+      {"{}",                                                                   "\"command\" is missing"          },
+      {"{\"command\":1}",                                                      "a text in quotes is wanted"      },
+      {"{\"command\":\"stats\"}",                                              "did you mean \"status\"?"        },
+      {"{\"command\":\"halt\",\"force\":\"x\"}",                               "\"force\" is not a key"          },
+      {"{\"command\":\"halt\",\"command\":\"status\"}",                        "duplicate"                       },
+      {"{\"command\":\"position\",\"instrument\":\"X\"}",                      "position wants"                  },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"\"}",    "is no decimal"                   },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"-\"}",   "is no decimal"                   },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"1.\"}",  "is no decimal"                   },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\".5\"}",  "is no decimal"                   },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"1e5\"}", "is no decimal"                   },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"nan\"}", "is no decimal"                   },
+      {"{\"command\":\"\\u001b[2J\"}",                                         "\\u001B[2J"                      },
+      {"{\"command\":\"halt\"} x",                                             "column"                          },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     tf_control_request_t r;
@@ -81,8 +81,8 @@ static void sizes_of_a_request_hold_exactly(void **state) {
   for (uint32_t n = 17; n <= 19; n++) { /* digits of a position: 18 */
     memset(digits, '9', n);
     digits[n] = '\0';
-    snprintf(line, sizeof line, "{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"%s\"}",
-             digits);
+    snprintf(line, sizeof line,
+             "{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"%s\"}", digits);
     assert_int_equal(parse(line, &r), n <= 18 ? TF_OK : E_CONTROL_REQUEST);
   }
   for (uint32_t n = 62; n <= 64; n++) { /* bytes of an instrument: 63 */
@@ -255,12 +255,12 @@ static void descriptors_sent_along_are_not_kept(void **state) {
   for (int i = 0; i < 50; i++) {
     int           file = open("/dev/null", O_RDONLY), many[16];
     char          control[CMSG_SPACE(sizeof many)];
-    struct iovec  iov = {.iov_base = "fd\n", .iov_len = 3};
+    struct iovec  iov     = {.iov_base = "fd\n", .iov_len = 3};
     struct msghdr message = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     for (int k = 0; k < 16; k++) many[k] = file;
     struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-    *c = (struct cmsghdr){CMSG_LEN(sizeof many), SOL_SOCKET, SCM_RIGHTS};
+    *c                = (struct cmsghdr){CMSG_LEN(sizeof many), SOL_SOCKET, SCM_RIGHTS};
     memcpy(CMSG_DATA(c), many, sizeof many);
     assert_int_equal(sendmsg(fd, &message, 0), 3);
     close(file);
