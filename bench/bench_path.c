@@ -196,13 +196,13 @@ static void replay_rates(double *ticks_hz, double *events_hz) {
     FILE   *pipe = popen(command, "r");
     json_t *root = pipe ? json_loadf(pipe, 0, NULL) : NULL;
     if (pipe) pclose(pipe);
-    double wall  = json_real_value(json_object_get(root, "wall_seconds"));
+    double cpu_s = json_real_value(json_object_get(root, "cpu_seconds")); /* a core's rate */
     double ticks = (double)json_integer_value(json_object_get(root, "ticks"));
     double events =
         (double)json_integer_value(json_object_get(json_object_get(root, "events"), "total"));
-    if (wall > 0 && ticks / wall > *ticks_hz) {
-      *ticks_hz  = ticks / wall;
-      *events_hz = events / wall;
+    if (cpu_s > 0 && ticks / cpu_s > *ticks_hz) {
+      *ticks_hz  = ticks / cpu_s;
+      *events_hz = events / cpu_s;
     }
     json_decref(root);
   }

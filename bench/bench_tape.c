@@ -46,13 +46,14 @@ static void keep(void *self, const tf_batch_t *batch) {
 }
 
 static bool load(market_t *m) {
-  const tf_feed_config_t   feed   = {.instruments = &instruments, .channels = 7, .pending_cap = 1024};
-  const tf_replay_input_t  input  = {.path = m->path, .feed = tf_feeds_find(m->venue), .feed_config = &feed};
+  const tf_feed_config_t  feed  = {.instruments = &instruments, .channels = 7, .pending_cap = 1024};
+  const tf_replay_input_t input = {
+      .path = m->path, .feed = tf_feeds_find(m->venue), .feed_config = &feed};
   const tf_replay_config_t config = {.inputs = &input, .input_cnt = 1, .event_cap = 65536};
   tf_replay_t              replay;
-  void *memory = aligned_alloc(TF_LINE_BYTES, tf_replay_footprint(&config));
-  m->events    = aligned_alloc(TF_LINE_BYTES, m->event_max * sizeof *m->events);
-  m->hash      = TF_HASH_SEED;
+  void                    *memory = aligned_alloc(TF_LINE_BYTES, tf_replay_footprint(&config));
+  m->events                       = aligned_alloc(TF_LINE_BYTES, m->event_max * sizeof *m->events);
+  m->hash                         = TF_HASH_SEED;
   if (!memory || !m->events || tf_replay_init(&replay, &config, memory) != TF_OK) return false;
   replay.source.publisher = (tf_publisher_t){m, keep};
   while (m->event_cnt < m->event_max && replay.source.ops->poll(&replay.source, 0) >= 0) {
@@ -108,16 +109,18 @@ static bool read_tape(const market_t *m, const char *path, result_t *r, uint64_t
 static bool run_peer(const market_t *m, result_t *r, uint64_t *sum) {
   static tf_event_t out[TF_TAPE_BLOCK_EVENTS];
   uint32_t          piece_cnt = (m->event_cnt + TF_TAPE_BLOCK_EVENTS - 1) / TF_TAPE_BLOCK_EVENTS;
-  size_t            cap       = ZSTD_compressBound(sizeof out), used = 0;
-  uint8_t          *bytes     = malloc(cap * piece_cnt);
-  size_t           *sizes     = malloc(piece_cnt * sizeof *sizes);
-  ZSTD_CCtx        *c         = ZSTD_createCCtx();
-  ZSTD_DCtx        *d         = ZSTD_createDCtx();
-  uint64_t          begin     = cpu_ns();
+  size_t            cap = ZSTD_compressBound(sizeof out), used = 0;
+  uint8_t          *bytes = malloc(cap * piece_cnt);
+  size_t           *sizes = malloc(piece_cnt * sizeof *sizes);
+  ZSTD_CCtx        *c     = ZSTD_createCCtx();
+  ZSTD_DCtx        *d     = ZSTD_createDCtx();
+  uint64_t          begin = cpu_ns();
   for (uint32_t p = 0; p < piece_cnt; p++) {
     uint32_t first = p * TF_TAPE_BLOCK_EVENTS;
-    uint32_t n     = m->event_cnt - first < TF_TAPE_BLOCK_EVENTS ? m->event_cnt - first : TF_TAPE_BLOCK_EVENTS;
-    sizes[p] = ZSTD_compressCCtx(c, bytes + used, cap, m->events + first, n * sizeof *out, TF_TAPE_LEVEL);
+    uint32_t n =
+        m->event_cnt - first < TF_TAPE_BLOCK_EVENTS ? m->event_cnt - first : TF_TAPE_BLOCK_EVENTS;
+    sizes[p] =
+        ZSTD_compressCCtx(c, bytes + used, cap, m->events + first, n * sizeof *out, TF_TAPE_LEVEL);
     used += sizes[p];
   }
   best(&r->peer_write_hz, m->event_cnt, seconds_since(begin));
@@ -146,20 +149,23 @@ static bool measure(const market_t *m, uint32_t rounds, result_t *r) {
   }
   unlink(path);
   if (!good) fprintf(stderr, "bench_tape: %s: %s\n", m->path, tf_error_text());
-  fprintf(stderr, "# %s %s: %u events, sum %016llx\n", m->venue, m->levels ? "all" : "trades and quotes",
-          m->event_cnt, (unsigned long long)sum);
+  fprintf(stderr, "# %s %s: %u events, sum %016llx\n", m->venue,
+          m->levels ? "all" : "trades and quotes", m->event_cnt, (unsigned long long)sum);
   return good;
 }
 
 int main(int argc, char **argv) {
   tf_bench_options_t options;
-  int code = tf_bench_options_parse(argc, argv, "B14: a tape's size, and reading it back", &options);
+  int                code =
+      tf_bench_options_parse(argc, argv, "B14: a tape's size, and reading it back", &options);
   if (code >= 0) return code;
   tf_clock_calibrate();
   static market_t markets[] = {
-      {.venue = "binance-spot", .path = "../shared/data/binance-spot/btcusdt_20240808.gz"},
-      {.venue = "binance-usdm", .path = "../shared/data/binance-usdm/btcusdt_20240808.gz"},
-      {.venue = "binance-usdm", .path = "../shared/data/binance-usdm/btcusdt_20240808.gz", .levels = true},
+      {.venue = "binance-spot",                                    .path = "../shared/data/binance-spot/btcusdt_20240808.gz"},
+      {                        .venue = "binance-usdm", .path = "../shared/data/binance-usdm/btcusdt_20240808.gz"                                                         },
+      { .venue  = "binance-usdm",
+       .path   = "../shared/data/binance-usdm/btcusdt_20240808.gz",
+       .levels = true},
   };
   static const char *const names[] = {"spot_trades_quotes", "usdm_trades_quotes", "usdm_all"};
   static char              texts[9][48];
@@ -176,11 +182,14 @@ int main(int argc, char **argv) {
     }
     if (!load(&markets[i]) || !measure(&markets[i], options.smoke ? 1 : ROUNDS, &r)) return 1;
     for (int k = 0; k < 3; k++)
-      snprintf(texts[cnt + k], sizeof texts[0], "tape_%s_%s", (const char *[]){"bytes", "read", "write"}[k], names[i]);
+      snprintf(texts[cnt + k], sizeof texts[0], "tape_%s_%s",
+               (const char *[]){"bytes", "read", "write"}[k], names[i]);
     const char *peer = "zstd -3 on structs";
-    table[cnt]     = (tf_bench_row_t){texts[cnt], r.bytes, "bytes", peer, r.peer_bytes, 6, true};
-    table[cnt + 1] = (tf_bench_row_t){texts[cnt + 1], r.read_hz, "1/s", peer, r.peer_read_hz, 50e6, false};
-    table[cnt + 2] = (tf_bench_row_t){texts[cnt + 2], r.write_hz, "1/s", peer, r.peer_write_hz, none, false};
+    table[cnt]       = (tf_bench_row_t){texts[cnt], r.bytes, "bytes", peer, r.peer_bytes, 6, true};
+    table[cnt + 1] =
+        (tf_bench_row_t){texts[cnt + 1], r.read_hz, "1/s", peer, r.peer_read_hz, 50e6, false};
+    table[cnt + 2] =
+        (tf_bench_row_t){texts[cnt + 2], r.write_hz, "1/s", peer, r.peer_write_hz, none, false};
     cnt += 3;
     free(markets[i].events);
   }
