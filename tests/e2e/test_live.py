@@ -13,37 +13,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import DATA, ROOT, SANITIZED, Background, main, run, shm_name, wait_until
-
-DEMO = str(ROOT / "configs" / "demo.yaml")
-
-
-class Exchange(Background):
-    """`tickfuse sim`, listening."""
-
-    def __init__(self, *args):
-        super().__init__("sim", *args)
-        words = self.line().split()
-        assert words[:2] == ["listening", "on"], words
-        self.url = words[2]
-        self.sets = [f"feeds.0.url={self.url}",
-                     f"feeds.0.rest={self.url.replace('wss:', 'https:').replace('ws:', 'http:')}"]
-        self.ca = [w[len("ca_file="):] for w in words if w.startswith("ca_file=")]
-
-
-def engine_args(exchange, *sets, seconds="3s", trust=True):
-    args = ["run", DEMO, "--for", seconds, "--json"]
-    for item in (*exchange.sets, f"sinks.0.path={shm_name()}", "http.listen=off", *sets):
-        args += ["--set", item]
-    if exchange.ca and trust:
-        args += ["--set", f"feeds.0.ca_file={exchange.ca[0]}"]
-    return args
-
-
-def live(exchange, *sets, **kwargs):
-    out, err = run(*engine_args(exchange, *sets, **kwargs))
-    return json.loads(out), err
-
+from harness import DATA, SANITIZED, Background, Exchange, engine_args, live, main, run, shm_name, wait_until
 
 class Live(unittest.TestCase):
     def check_good(self, got):
