@@ -465,6 +465,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   e->runner.seal           = true;
   tf_arena_seal_all();
   e->started_ns = tf_clock_monotonic_ns();
+  e->cpu_ns     = tf_clock_process_cpu_ns();
   return tf_runner_start(&e->runner);
 }
 
@@ -474,6 +475,7 @@ bool tf_engine_is_running(const tf_engine_t *e) { return tf_runner_is_running(&e
 tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_err_t err = tf_runner_join(&e->runner);
   e->ended_ns  = tf_clock_monotonic_ns();
+  e->cpu_ns    = tf_clock_process_cpu_ns() - e->cpu_ns;
   tf_arena_unseal_all();
   return err;
 }
