@@ -8,7 +8,6 @@
 #include "feed/snapshots.h"
 
 #define HOUSEKEEP_NS  TF_NS_PER_MS
-#define PONG_GAP_NS   (250 * TF_NS_PER_MS) /* FAULTS F19: at most 4 a second */
 #define DRAIN_NS      (500 * TF_NS_PER_MS)
 #define HOLD_LATE_NS  (10 * TF_NS_PER_SEC)  /* 1008, 1013: the venue wants us to wait */
 #define HOLD_BAN_NS   (120 * TF_NS_PER_SEC) /* 418, 429 without Retry-After */
@@ -468,7 +467,7 @@ static tf_link_config_t link_config_of(const tf_session_config_t *c) {
   return (tf_link_config_t){.message_bytes_max = c->message_bytes_max,
                             .fragments_max     = c->fragments_max,
                             .client_gap_ns     = rate ? TF_NS_PER_SEC / rate : 0,
-                            .pong_gap_ns       = PONG_GAP_NS,
+                            .pong_gap_ns       = TF_SESSION_PONG_GAP_NS,
                             .ping_idle_ns      = c->ping_idle_ns,
                             .pong_wait_ns      = c->pong_wait_ns,
                             .silence_ns        = c->silence_ns,

@@ -26,6 +26,9 @@
 #include "feed/link.h"
 #include "tf/source.h"
 
+/* Between answers to pings: a flood of them costs at most four a second. */
+#define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
+
 /* Sees each frame before the feed does, websocket messages and REST answers: a recorder. */
 typedef struct tf_session_tap {
   void *self;
