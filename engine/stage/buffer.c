@@ -73,11 +73,11 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
 void tf_buffer_settle(tf_lane_instrument_t *in) {
   tf_book_settle(&in->keeper);
   const tf_book_t *book = &in->keeper.book;
-  if (in->market.has_quote || book->state != TF_BOOK_OK || !book->bid.cnt || !book->ask.cnt) return;
-  uint32_t bid = book->bid.cnt - 1, ask = book->ask.cnt - 1;
-  set_bbo(in, book->bid.price[bid], tf_decimal_to_double(book->bid.qty[bid], book->qty_exp),
-          book->ask.price[ask], tf_decimal_to_double(book->ask.qty[ask], book->qty_exp),
-          book->price_exp);
+  if (in->market.has_quote || book->state != TF_BOOK_OK) return;
+  if (!book->bid.level_cnt || !book->ask.level_cnt) return;
+  const tf_book_cursor_t bid = tf_book_best(&book->bid), ask = tf_book_best(&book->ask);
+  set_bbo(in, bid.price, tf_decimal_to_double(bid.qty, book->qty_exp), ask.price,
+          tf_decimal_to_double(ask.qty, book->qty_exp), book->price_exp);
 }
 
 tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *in, tf_arena_t *arena,

@@ -66,8 +66,8 @@ static uint32_t instrument_of(const sim_playback_t *p, uint32_t symbol) {
 
 static uint32_t view_side(const tf_book_side_t *side, uint32_t levels, sim_row_t *rows) {
   uint32_t cnt = 0;
-  for (uint32_t level = side->cnt; level-- > 0 && cnt < levels;)
-    if (side->qty[level]) rows[cnt++] = (sim_row_t){side->price[level], side->qty[level]};
+  for (tf_book_cursor_t at = tf_book_best(side); at.qty != 0 && cnt < levels; tf_book_worse(&at))
+    rows[cnt++] = (sim_row_t){at.price, at.qty};
   return cnt;
 }
 
@@ -142,8 +142,7 @@ int sim_playback_poll(sim_playback_t *p, uint64_t now_ns, uint64_t *wait_ns) {
 
 static tf_err_t take_memory(sim_playback_t *p) {
   uint32_t book_cnt = p->exchange->symbol_cnt;
-  size_t   book_bytes =
-      (size_t)BOOK_LEVELS * 2 * 32 + BOOK_PENDING * sizeof(tf_book_pending_t) + 4096;
+  size_t book_bytes = TF_BOOK_BYTES(BOOK_LEVELS) + BOOK_PENDING * sizeof(tf_book_pending_t) + 4096;
   p->feed_config =
       (tf_feed_config_t){.instruments = &p->instruments,
                          .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
