@@ -59,7 +59,7 @@ class Live(unittest.TestCase):
                 self.assertEqual(int(err.split("deflated=")[1].split()[0]) > 200, both, err)
 
     def test_compressed_messages_that_are_corrupt_cost_a_connection_and_no_count(self):
-        with Exchange("--deflate", "--faults", "corrupt=0.002") as exchange:
+        with Exchange("--deflate", "--faults", "corrupt=0.02") as exchange:
             got, err = live(exchange, "feeds.0.deflate=true", seconds="5s")
             self.assertGreater(got["events"]["trade"], 20)
             self.assertEqual(got["ledger"]["residual"], 0)
