@@ -141,11 +141,14 @@ def live(exchange, *sets, **kwargs):
 class LiveEngine(Background):
     """`tickfuse run` with its metrics: wait for what they should say, then finish()."""
 
-    def __init__(self, exchange, *sets, **kwargs):
+    def __init__(self, exchange, *sets, config=None):
+        """On an exchange; or as a config says, for as long as it is let."""
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        super().__init__(*engine_args(exchange, *sets, f"http.listen=127.0.0.1:{self.port}", seconds="300s"), **kwargs)
+        listen = f"http.listen=127.0.0.1:{self.port}"
+        super().__init__(*(["run", config, "--json", "--set", listen] if config else
+                           engine_args(exchange, *sets, listen, seconds="300s")))
 
     def metrics(self):
         """{name: sum over its labels}, and {(name, label value): value}."""
