@@ -36,7 +36,8 @@ static void depth_messages_rebuild_the_ladder(void **state) {
 
 static void best_bid_is_below_best_ask_and_each_quote_is_new(void **state) {
   (void)state;
-  sim_market_init(&market, 3, 618376, INT64_C(20000000000), 100000000, 400); /* few sizes: they recur */
+  sim_market_init(&market, 3, 618376, INT64_C(20000000000), 100000000,
+                  400); /* few sizes: they recur */
   for (int i = 0; i < STEPS; i++) {
     uint64_t   last_id = market.update_id;
     sim_step_t step    = sim_market_step(&market);
