@@ -156,6 +156,7 @@ static tf_expr_origin_t origin_of(const tf_engine_t *e, const char *path) {
 
 /* collect: what the rules name becomes features; else they are compiled. */
 static tf_err_t each_rule(tf_engine_t *e, tf_feature_compile_t *compile, bool collect) {
+  if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < e->config->strategy_cnt; i++) {
     rule_text_t rules[3];
     list_rules(e, i, rules);
@@ -288,6 +289,7 @@ static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uin
 
 static tf_err_t add_sinks(tf_engine_t *e) {
   const tf_config_t *c = e->config;
+  if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < c->sink_cnt; i++) {
     const tf_config_sink_t *s   = &c->sinks[i];
     tf_err_t                err = add_sink(e, s->type, s->path, s->slots, s->policy, s->durable);
@@ -417,8 +419,8 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
                   TF_BARS_MAX);
   tf_err_t err = place_stages(e);
   if (!err) err = tf_publish_init(&e->publish, &e->runner, &e->instruments);
-  if (!err) err = load_models(e);
-  if (!err) err = add_strategies(e);
+  if (!err && !options->features_only) err = load_models(e);
+  if (!err && !options->features_only) err = add_strategies(e);
   if (err) return err;
   set_bars(e);
   tf_feature_compile_t *compile;

@@ -8,7 +8,7 @@
 #include "boot/engine.h"
 #include "cli.h"
 #include "core/error.h"
-#include "file/replay.h"
+#include "input.h"
 #include "registry.h"
 #include "summary.h"
 
@@ -41,48 +41,6 @@ static bool parse_time(const char *text, uint64_t *ns) {
   errno = 0;
   *ns   = strtoull(text, &end, 10);
   return end != text && *end == '\0' && errno == 0;
-}
-
-/* The feed config of a venue: what the config's feeds of that venue ask for, or everything. */
-static void set_feed_config(const tf_config_t *config, const tf_feed_t *feed,
-                            tf_feed_config_t *out) {
-  *out = (tf_feed_config_t){.instruments = &engine.instruments,
-                            .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
-                            .pending_cap = 1024};
-  for (uint32_t i = 0; i < config->feed_cnt; i++) {
-    const tf_config_feed_t *f = &config->feeds[i];
-    if (strcmp(f->venue, feed->venue) != 0) continue;
-    out->symbols    = f->instruments.items;
-    out->symbol_cnt = f->instruments.item_cnt;
-    out->channels   = f->channels;
-  }
-}
-
-/* "venue:FILE", or FILE with --venue or a config that has one feed; a tape needs no venue. */
-static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *config,
-                              const char *text, tf_replay_input_t *input,
-                              tf_feed_config_t *feed_config) {
-  char        venue[64] = "";
-  const char *colon     = strchr(text, ':');
-  input->path           = text;
-  if (colon && !memchr(text, '/', (size_t)(colon - text)) &&
-      (size_t)(colon - text) < sizeof venue) {
-    memcpy(venue, text, (size_t)(colon - text));
-    input->path = colon + 1;
-  }
-  if (tf_tape_reader_is_tape(input->path)) return TF_OK;
-  if (!venue[0] && args->venue_cnt)
-    snprintf(venue, sizeof venue, "%s", args->venue[args->venue_cnt - 1]);
-  else if (!venue[0] && config->feed_cnt == 1)
-    snprintf(venue, sizeof venue, "%s", config->feeds[0].venue);
-  if (!venue[0])
-    return TF_ERR(E_BOOT_INPUT, "--input %s names no venue: write --input binance-spot:%s", text,
-                  text);
-  tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
-  if (err) return tf_error_add(err, "reading --input %s", text);
-  set_feed_config(config, input->feed, feed_config);
-  input->feed_config = feed_config;
-  return TF_OK;
 }
 
 static void report(const replay_args_t *args) {
@@ -119,7 +77,8 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
                                  .decisions_path = args->decisions_cnt ? args->decisions[0] : NULL};
   tf_err_t            err     = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   for (uint32_t i = 0; i < args->input_cnt && !err; i++)
-    err = resolve_input(args, config, args->inputs[i], &inputs[i], &feed_configs[i]);
+    err = tickfuse_input(args->inputs[i], args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL,
+                         config, &engine.instruments, &inputs[i], &feed_configs[i]);
   if (err) return tf_cli_fail(err);
 
   tf_replay_t replay = {0};

@@ -88,7 +88,7 @@ static bool ends_in(const char *text, const char *end) {
 
 /* What --format and the name say. False: it is no format, and that was said. */
 static bool read_format(const tf_tape_args_t *args, const char *out, bool *is_text, bool *is_csv) {
-  const char *format = args->format_cnt        ? args->format[0]
+  const char *format = args->format_cnt         ? args->format[0]
                        : ends_in(out, ".csv")   ? "csv"
                        : ends_in(out, ".jsonl") ? "json"
                                                 : "tape";
