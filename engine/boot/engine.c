@@ -134,13 +134,17 @@ typedef struct rule_text {
   tf_rule_t  *rule;
 } rule_text_t;
 
+#define RULES_MAX 5
+
 /* The rules of strategy i, their config keys and where each goes. */
-static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[3]) {
+static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[RULES_MAX]) {
   const tf_config_strategy_t *s   = &e->config->strategies[i];
   tf_policy_config_t         *out = &e->runner.lane.decide.strategies[i].config;
   rules[0]                        = (rule_text_t){"buy", s->buy, &out->buy};
   rules[1]                        = (rule_text_t){"sell", s->sell, &out->sell};
   rules[2]                        = (rule_text_t){"flat", s->flat, &out->flat};
+  rules[3]                        = (rule_text_t){"buy_until", s->buy_until, &out->buy_until};
+  rules[4]                        = (rule_text_t){"sell_until", s->sell_until, &out->sell_until};
 }
 
 /* Where the value at a config path stands, for the expression's error texts. */
@@ -158,9 +162,9 @@ static tf_expr_origin_t origin_of(const tf_engine_t *e, const char *path) {
 static tf_err_t each_rule(tf_engine_t *e, tf_feature_compile_t *compile, bool collect) {
   if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < e->config->strategy_cnt; i++) {
-    rule_text_t rules[3];
+    rule_text_t rules[RULES_MAX];
     list_rules(e, i, rules);
-    for (int r = 0; r < 3; r++) {
+    for (int r = 0; r < RULES_MAX; r++) {
       if (!rules[r].text) continue;
       char path[64];
       snprintf(path, sizeof path, "strategies[%u].%s", i, rules[r].key);

@@ -10,7 +10,8 @@
 
 enum { TS, OPEN, HIGH, LOW, CLOSE, VOLUME };
 
-static const char *const names[BARS_CSV_COLUMNS_MAX] = {"ts", "open", "high", "low", "close", "volume"};
+static const char *const names[BARS_CSV_COLUMNS_MAX] = {"ts",  "open",  "high",
+                                                        "low", "close", "volume"};
 
 #define SHOWN_BYTES 60 /* of a cell, in an error text */
 
@@ -18,8 +19,8 @@ static const char *const names[BARS_CSV_COLUMNS_MAX] = {"ts", "open", "high", "l
 static tf_err_t refuse(const bars_csv_t *csv, const char *at, const char *what, const char *found,
                        size_t found_cnt, const char *wanted) {
   char shown[SHOWN_BYTES];
-  return TF_ERR(E_FILE_FORMAT, "%s:%llu:%llu: %s\"%s\"%s", csv->path,
-                (unsigned long long)csv->line, (unsigned long long)(at - csv->text + 1), what,
+  return TF_ERR(E_FILE_FORMAT, "%s:%llu:%llu: %s\"%s\"%s", csv->path, (unsigned long long)csv->line,
+                (unsigned long long)(at - csv->text + 1), what,
                 tf_text_escape(found, found_cnt, shown, sizeof shown), wanted);
 }
 
@@ -55,20 +56,23 @@ static tf_err_t read_header(bars_csv_t *csv) {
   char    *at;
   tf_err_t err = read_line(csv, &at);
   if (err) return err;
-  if (!at) return TF_ERR(E_FILE_FORMAT, "%s: empty: a header among ts,open,high,low,close,volume is wanted", csv->path);
+  if (!at)
+    return TF_ERR(E_FILE_FORMAT,
+                  "%s: empty: a header among ts,open,high,low,close,volume is wanted", csv->path);
   while (at) {
     char    *cell = take_cell(&at);
     uint32_t c    = 0;
     while (c < BARS_CSV_COLUMNS_MAX && strcmp(names[c], cell) != 0) c++;
     if (c == BARS_CSV_COLUMNS_MAX) {
-      const char *near = strlen(cell) < SHOWN_BYTES ? tf_nearest_name(cell, names, BARS_CSV_COLUMNS_MAX) : NULL;
-      char        wanted[128];
+      const char *near =
+          strlen(cell) < SHOWN_BYTES ? tf_nearest_name(cell, names, BARS_CSV_COLUMNS_MAX) : NULL;
+      char wanted[128];
       snprintf(wanted, sizeof wanted, "%s%s%s; allowed are ts, open, high, low, close, volume",
                near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
       return refuse(csv, cell, "unknown column ", cell, strlen(cell), wanted);
     }
     if (csv->has[c]) return refuse(csv, cell, "a second column ", cell, strlen(cell), "");
-    csv->has[c]                      = true;
+    csv->has[c]                     = true;
     csv->columns[csv->column_cnt++] = (uint8_t)c;
   }
   return TF_OK;

@@ -28,7 +28,14 @@ static void print_value(char *text, size_t cap, tf_param_kind_t kind, double val
   static const struct {
     const char *unit;
     double      ns;
-  } units[] = {{"d", 86400e9}, {"h", 3600e9}, {"m", 60e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}};
+  } units[] = {
+      {"d",  86400e9},
+      {"h",  3600e9 },
+      {"m",  60e9   },
+      {"s",  1e9    },
+      {"ms", 1e6    },
+      {"us", 1e3    }
+  };
   if (kind == TF_PARAM_DURATION)
     for (size_t i = 0; i < TF_ARRAY_CNT(units); i++)
       if (value >= units[i].ns && __builtin_floor(value / units[i].ns) * units[i].ns == value) {
@@ -63,7 +70,8 @@ static void print_indicator(const tf_indicator_t *d) {
   char usage[512];
   print_usage(d, usage, sizeof usage);
   printf("  %s\n      %s\n      origin: %s", usage, d->help, d->origin);
-  if (d->series_cnt) printf("; first value after %llu inputs", 1 + (unsigned long long)default_lookback(d));
+  if (d->series_cnt)
+    printf("; first value after %llu inputs", 1 + (unsigned long long)default_lookback(d));
   printf("\n");
   if (d->output_cnt > 1) {
     printf("      outputs:");
@@ -76,7 +84,8 @@ static void print_indicator(const tf_indicator_t *d) {
     print_value(dflt, sizeof dflt, p->kind, p->dflt);
     print_value(min, sizeof min, p->kind, p->min);
     print_value(max, sizeof max, p->kind, p->max);
-    printf("      %s: %s, %s; %s to %s, default %s\n", p->name, kind_names[p->kind], p->help, min, max, dflt);
+    printf("      %s: %s, %s; %s to %s, default %s\n", p->name, kind_names[p->kind], p->help, min,
+           max, dflt);
   }
 }
 
@@ -132,13 +141,15 @@ static void print_json(const tf_registry_t *r) {
 
 static int list(int argc, char **argv) {
   uint32_t              json      = 0;
-  const tf_cli_option_t options[] = {{"--json", NULL, "print one JSON object", NULL, &json}};
-  const tf_cli_spec_t   spec      = {
-             .usage      = "features list [--json]",
-             .about      = "Every indicator and bar field: what it measures, its parameters with defaults and\n"
-                           "range, where its formula comes from.",
-             .options    = options,
-             .option_cnt = TF_ARRAY_CNT(options)};
+  const tf_cli_option_t options[] = {
+      {"--json", NULL, "print one JSON object", NULL, &json}
+  };
+  const tf_cli_spec_t spec = {
+      .usage = "features list [--json]",
+      .about = "Every indicator and bar field: what it measures, its parameters with defaults and\n"
+               "range, where its formula comes from.",
+      .options    = options,
+      .option_cnt = TF_ARRAY_CNT(options)};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
   if (json)
@@ -155,7 +166,7 @@ static const struct {
   int (*run)(int argc, char **argv);
   const char *usage;
 } subs[] = {
-    {"list", list,          "[--json]"                                    },
+    {"list", list,          "[--json]"                                     },
     {"eval", features_eval, "CONFIG --input VENUE:FILE [--out X.csv|X.npy]"},
 };
 

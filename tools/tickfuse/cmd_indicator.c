@@ -126,14 +126,17 @@ static int run(const indicator_args_t *args) {
 int tf_cmd_indicator(int argc, char **argv) {
   static indicator_args_t args;
   const tf_cli_option_t   options[] = {
-        {"--bars", "FILE", "CSV with a header among ts,open,high,low,close,volume", args.bars, &args.bars_cnt},
-        {"--json", NULL, "print one JSON object: columns, rows", NULL, &args.json},
+        {"--bars", "FILE", "CSV with a header among ts,open,high,low,close,volume", args.bars,
+         &args.bars_cnt                                                                                  },
+        {"--json", NULL,   "print one JSON object: columns, rows",                  NULL,      &args.json},
   };
   const tf_cli_spec_t spec = {
       .usage = "indicator eval EXPRESSION --bars FILE [--json]",
-      .about = "One expression over bars, as in 'rsi(close,14)' or 'macd' (a bare name takes its defaults).\n"
-               "Prints ts and one column per output, empty until ready. `tickfuse features list` names\n"
-               "what there is. Exit 2: the expression is wrong, 3: the file is.",
+      .about =
+          "One expression over bars, as in 'rsi(close,14)' or 'macd' (a bare name takes its "
+          "defaults).\n"
+          "Prints ts and one column per output, empty until ready. `tickfuse features list` names\n"
+          "what there is. Exit 2: the expression is wrong, 3: the file is.",
       .options        = options,
       .option_cnt     = TF_ARRAY_CNT(options),
       .positional     = args.positional,

@@ -53,7 +53,7 @@ static int run(const eval_args_t *args, const tf_config_t *config) {
                                                          .input_cnt   = args->input_cnt,
                                                          .event_cap   = config->engine.message_levels_max,
                                                          .instruments = &engine.instruments};
-  tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   for (uint32_t i = 0; i < args->input_cnt && !err; i++)
     err = tickfuse_input(args->inputs[i], args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL,
                          config, &engine.instruments, &inputs[i], &feed_configs[i]);
@@ -87,17 +87,23 @@ static int run(const eval_args_t *args, const tf_config_t *config) {
 int features_eval(int argc, char **argv) {
   static eval_args_t    args;
   const tf_cli_option_t options[] = {
-      {"--input", "VENUE:FILE", "a recording or tape; several are merged by receive time", args.inputs, &args.input_cnt},
-      {"--venue", "V", "the venue of inputs that name none", args.venue, &args.venue_cnt},
-      {"--out", "FILE", "X.csv, or X.npy (a structured array); CSV on stdout without it", args.out, &args.out_cnt},
-      {"--set", "KEY=VALUE", "override a config key, as in engine.book_levels_max=1000", args.sets, &args.set_cnt},
+      {"--input", "VENUE:FILE", "a recording or tape; several are merged by receive time",
+       args.inputs,                                                                                           &args.input_cnt},
+      {"--venue", "V",          "the venue of inputs that name none",                             args.venue, &args.venue_cnt},
+      {"--out",   "FILE",       "X.csv, or X.npy (a structured array); CSV on stdout without it", args.out,
+       &args.out_cnt                                                                                                         },
+      {"--set",   "KEY=VALUE",  "override a config key, as in engine.book_levels_max=1000",       args.sets,
+       &args.set_cnt                                                                                                         },
   };
   const tf_cli_spec_t spec = {
-      .usage = "features eval CONFIG --input VENUE:FILE [--input ...] [--venue V] [--out X.csv|X.npy] [--set KEY=VALUE]",
-      .about = "The feature rows that the engine computes on the input, one a tick, as models and rules\n"
-               "see them: ts_recv_ns, ingest_seq, instrument, then the config's features; not ready is\n"
-               "an empty cell (NaN in .npy). Neither models, strategies nor sinks of the config run.\n"
-               "Exit 3: an input is damaged; the rows before the damage were written.",
+      .usage = "features eval CONFIG --input VENUE:FILE [--input ...] [--venue V] [--out "
+               "X.csv|X.npy] [--set KEY=VALUE]",
+      .about =
+          "The feature rows that the engine computes on the input, one a tick, as models and "
+          "rules\n"
+          "see them: ts_recv_ns, ingest_seq, instrument, then the config's features; not ready is\n"
+          "an empty cell (NaN in .npy). Neither models, strategies nor sinks of the config run.\n"
+          "Exit 3: an input is damaged; the rows before the damage were written.",
       .options        = options,
       .option_cnt     = TF_ARRAY_CNT(options),
       .positional     = &args.config_path,

@@ -29,7 +29,7 @@ static void npy_header(row_file_t *r, const tf_feature_plan_t *plan) {
   static char text[TF_FEATURE_PLAN_ROW_MAX * (TF_FEATURE_PLAN_NAME_BYTES + 16) + 512];
   size_t      cnt = (size_t)snprintf(text, sizeof text,
                                      "{'descr': [('ts_recv_ns', '<u8'), ('ingest_seq', '<u8'), "
-                                     "('instrument', '|S%d')",
+                                          "('instrument', '|S%d')",
                                      TF_INSTRUMENT_NAME_BYTES);
   for (uint32_t i = 0; i < r->feature_cnt; i++)
     cnt += (size_t)snprintf(text + cnt, sizeof text - cnt, ", ('%s', '<f8')",
@@ -72,8 +72,8 @@ tf_err_t row_file_open(row_file_t *r, const char *path, const tf_feature_plan_t 
   return TF_OK;
 }
 
-void row_file_write(row_file_t *r, uint64_t ts_recv_ns, uint64_t ingest_seq,
-                    const char *instrument, const double *row) {
+void row_file_write(row_file_t *r, uint64_t ts_recv_ns, uint64_t ingest_seq, const char *instrument,
+                    const double *row) {
   r->row_cnt++;
   if (r->is_npy) {
     char name[TF_INSTRUMENT_NAME_BYTES] = "";
