@@ -114,7 +114,8 @@ static bool upgrade_answer(int fd) {
     done = tf_http_head_feed(&head, bytes, (size_t)cnt, &used);
   }
   char answer[1024];
-  int cnt = done == TF_HTTP_DONE ? tf_http_ws_accept_write(answer, sizeof answer, &head, NULL) : -1;
+  int  cnt =
+      done == TF_HTTP_DONE ? tf_http_ws_accept_write(answer, sizeof answer, &head, NULL, NULL) : -1;
   if (cnt < 0) return false;
   send_all(fd, (const uint8_t *)answer, (size_t)cnt);
   return true;

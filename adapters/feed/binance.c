@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "feed/binance_state.h"
+#include "feed/draft.h"
 
 #define KEY(name) TF_BINANCE_KEY_##name
 #define BIT(name) TF_BINANCE_BIT(name)
@@ -126,17 +127,6 @@ TF_INLINE tf_verdict_t on_trade(tf_binance_state_t *st, tf_binance_message_t *m,
 
 /* ---- quotes and tickers ---- */
 
-/* Brings a and b to one exponent, the smaller. False if one does not fit there. */
-TF_INLINE bool to_one_exponent(int64_t *a, int8_t a_exp, int64_t *b, int8_t b_exp, int8_t *exp) {
-  *exp = a_exp;
-  if (TF_LIKELY(a_exp == b_exp)) return true;
-  int      apart = a_exp > b_exp ? a_exp - b_exp : b_exp - a_exp;
-  int64_t *wide  = a_exp > b_exp ? a : b;
-  if (b_exp < a_exp) *exp = b_exp;
-  if (*wide == 0) return true;
-  return apart <= 18 && !__builtin_mul_overflow(*wide, (int64_t)tf_decimal_pow10[apart], wide);
-}
-
 TF_COLD static tf_verdict_t refuse_quote(const tf_binance_message_t *m) {
   const tf_binance_key_t numbers[] = {KEY(B), KEY(BID_QTY), KEY(A), KEY(ASK_QTY)};
   if (!tf_binance_has(m, BIT(SYMBOL) | BIT(B) | BIT(BID_QTY) | BIT(A) | BIT(ASK_QTY)) ||
@@ -162,9 +152,10 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
             (v[KEY(BID_QTY)].made == TF_JSON_MADE_DECIMAL) &
             (v[KEY(ASK_QTY)].made == TF_JSON_MADE_DECIMAL) &
             (v[KEY(SYMBOL)].kind == TF_JSON_STRING) & ((bid | bid_qty | ask | ask_qty) >= 0);
-  if (TF_UNLIKELY(!ok || !to_one_exponent(&bid, v[KEY(B)].exp, &ask, v[KEY(A)].exp, &price_exp) ||
-                  !to_one_exponent(&bid_qty, v[KEY(BID_QTY)].exp, &ask_qty, v[KEY(ASK_QTY)].exp,
-                                   &qty_exp))) {
+  if (TF_UNLIKELY(!ok ||
+                  !tf_draft_to_one_exponent(&bid, v[KEY(B)].exp, &ask, v[KEY(A)].exp, &price_exp) ||
+                  !tf_draft_to_one_exponent(&bid_qty, v[KEY(BID_QTY)].exp, &ask_qty,
+                                            v[KEY(ASK_QTY)].exp, &qty_exp))) {
     return refuse_quote(m);
   }
   uint64_t ts_ns;
@@ -386,9 +377,7 @@ typedef struct {
 
 static layout_t layout_of(const tf_feed_config_t *config) {
   layout_t l;
-  l.row_cap = config->symbol_cnt > 0 ? config->symbol_cnt : config->instruments->cap;
-  if (l.row_cap == 0) l.row_cap = 1;
-  if (l.row_cap > TF_SYMBOLS_CAP) l.row_cap = TF_SYMBOLS_CAP;
+  l.row_cap     = tf_symbols_cap_of(config);
   l.slab_cnt    = l.row_cap < TF_BINANCE_SLABS_MAX ? l.row_cap : TF_BINANCE_SLABS_MAX;
   l.pending_cap = config->pending_cap > 0 ? config->pending_cap : TF_BINANCE_PENDING_DEFAULT;
   l.rows_at     = tf_align_up(sizeof(tf_binance_state_t), TF_LINE_BYTES);

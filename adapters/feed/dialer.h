@@ -20,6 +20,7 @@
 #include "feed/mailbox.h"
 #include "feed/resolver.h"
 #include "wire/tls.h"
+#include "wire/ws_deflate.h"
 
 #define TF_DIAL_TARGET_BYTES   2048
 #define TF_DIAL_TEXT_BYTES     512
@@ -66,7 +67,8 @@ typedef struct tf_dial {
   const char          *why; /* for the log: a static text, "silence"; may be NULL */
   uint8_t              nonce[16];
   char                 target[TF_DIAL_TARGET_BYTES];
-  uint64_t             tag; /* the session's own */
+  uint64_t             tag;           /* the session's own */
+  bool                 deflate_offer; /* WEBSOCKET: offer permessage-deflate */
 
   /* result */
   tf_err_t        err; /* 0, or one of E_FEED_*, E_WIRE_* */
@@ -75,11 +77,13 @@ typedef struct tf_dial {
   uint32_t        retry_after_s; /* UINT32_MAX none */
   char            text[TF_DIAL_TEXT_BYTES];
 
-  int      fd; /* WEBSOCKET done: whoever has the dial owns it; else -1 */
-  tf_tls_t tls;
-  size_t   leftover_cnt; /* plaintext behind the 101 */
-  uint8_t *body;         /* GET done: body_cnt bytes and TF_BYTES_PAD readable behind */
-  size_t   body_cnt;
+  int                    fd; /* WEBSOCKET done: whoever has the dial owns it; else -1 */
+  tf_tls_t               tls;
+  bool                   deflate_agreed; /* WEBSOCKET done: on these terms */
+  tf_ws_deflate_params_t deflate;
+  size_t                 leftover_cnt; /* plaintext behind the 101 */
+  uint8_t               *body; /* GET done: body_cnt bytes and TF_BYTES_PAD readable behind */
+  size_t                 body_cnt;
 
   /* memory, the session's */
   uint8_t *tls_tx; /* TF_TLS_TX_BYTES_MIN bytes */

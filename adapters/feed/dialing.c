@@ -113,6 +113,10 @@ bool tf_dialing_begin(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns)
 
 /* ---- requests ---- */
 
+/* Any window of the server's is fine, and ours may be asked to be smaller. */
+static const tf_ws_deflate_params_t deflate_offer = {.client_max_window_bits =
+                                                         TF_WS_DEFLATE_WINDOW_BITS_MAX};
+
 static bool request_make(tf_dialing_t *d, uint64_t now_ns) {
   tf_dial_t           *dial = d->dial;
   const tf_endpoint_t *to   = dial->endpoint;
@@ -122,6 +126,7 @@ static bool request_make(tf_dialing_t *d, uint64_t now_ns) {
     enter_phase(d, TF_DIAL_UPGRADE, now_ns, d->config->upgrade_ns);
     tf_err_t err = tf_http_ws_client_init(&d->u.upgrade, to->host, dial->nonce, NULL);
     if (err != TF_OK) return tf_dialing_fail(d, err);
+    if (dial->deflate_offer) tf_http_ws_client_offer(&d->u.upgrade, &deflate_offer);
     cnt = tf_http_ws_client_write(&d->u.upgrade, d->request, sizeof d->request, port, dial->target,
                                   NULL);
   } else {
@@ -209,7 +214,9 @@ static bool take_upgrade(tf_dialing_t *d, const uint8_t *bytes, size_t cnt) {
   d->dial->retry_after_s = d->u.upgrade.retry_after_s;
   if (step < 0) return tf_dialing_fail(d, step);
   if (step != TF_HTTP_DONE) return true;
-  d->upgraded = true;
+  d->upgraded             = true;
+  d->dial->deflate_agreed = d->u.upgrade.deflate_agreed;
+  d->dial->deflate        = d->u.upgrade.deflate;
   return leftover_add(d, bytes + used, cnt - used);
 }
 

@@ -41,8 +41,8 @@ static void sent_one(tf_link_t *link) {
 
 bool tf_link_send_text(tf_link_t *link, const char *text, size_t cnt) {
   if (!may_send(link)) return false;
-  if (!send_frame(link, tf_ws_write_frame(&link->ws, link->frame, link->frame_cap, TF_WS_TEXT, true,
-                                          text, cnt)))
+  if (!send_frame(link, tf_ws_write_message(&link->ws, link->frame, link->frame_cap, TF_WS_TEXT,
+                                            text, cnt)))
     return false;
   sent_one(link);
   return true;
@@ -205,11 +205,16 @@ static void on_closed(void *self, tf_io_conn_t conn, int sys_errno) {
 /* ---- life ---- */
 
 void tf_link_start(tf_link_t *link, uint64_t now_ns) {
-  tf_ws_config_t  config  = {.role              = TF_WS_CLIENT,
-                             .message_bytes_max = link->config.message_bytes_max,
-                             .fragments_max     = link->config.fragments_max,
-                             .utf8_unchecked    = true, /* the feed's scanner checks it */
-                             .random            = link->config.random};
+  tf_ws_config_t config = {.role              = TF_WS_CLIENT,
+                           .message_bytes_max = link->config.message_bytes_max,
+                           .fragments_max     = link->config.fragments_max,
+                           .utf8_unchecked    = true, /* the feed's scanner checks it */
+                           .random            = link->config.random};
+  if (link->dial.deflate_agreed) {
+    tf_err_t started = tf_ws_deflate_start(&link->deflate, false, &link->dial.deflate);
+    TF_ASSERT(started == TF_OK); /* its memory holds every window that can be agreed on */
+    config.deflate = &link->deflate;
+  }
   tf_ws_handler_t handler = {.self = link, .on_message = on_message, .on_control = on_control};
   tf_err_t        err     = tf_ws_init(&link->ws, &config, &handler, link->assembly);
   TF_ASSERT(err == TF_OK); /* the same config passed tf_link_init */
@@ -318,10 +323,20 @@ int tf_link_tick(tf_link_t *link, uint64_t now_ns) {
   return answer_ping(link) + probe(link);
 }
 
+static size_t deflate_bytes(const tf_link_config_t *config) {
+  const tf_ws_deflate_config_t deflate = tf_ws_deflate_config_client();
+  return config->deflate ? tf_ws_deflate_bytes(&deflate) : 0;
+}
+
+static size_t frame_bytes(const tf_link_config_t *config) {
+  const size_t payload = config->send_bytes_max;
+  return (config->deflate ? tf_ws_deflate_bound(payload) : payload) + TF_WS_HEADER_BYTES_MAX;
+}
+
 size_t tf_link_arena_bytes(const tf_link_config_t *config) {
   return tf_ws_assembly_bytes(config->message_bytes_max) + PLAIN_BYTES + 2 * TF_BYTES_PAD +
-         TF_TLS_TX_BYTES_MIN + TF_DIAL_LEFTOVER_BYTES + config->send_bytes_max +
-         TF_WS_HEADER_BYTES_MAX + 6 * TF_LINE_BYTES;
+         TF_TLS_TX_BYTES_MIN + TF_DIAL_LEFTOVER_BYTES + frame_bytes(config) +
+         deflate_bytes(config) + 7 * TF_LINE_BYTES;
 }
 
 tf_err_t tf_link_init(tf_link_t *link, const tf_link_config_t *config, tf_io_t *io,
@@ -332,7 +347,7 @@ tf_err_t tf_link_init(tf_link_t *link, const tf_link_config_t *config, tf_io_t *
   link->config    = *config;
   link->io        = io;
   link->handler   = *handler;
-  link->frame_cap = config->send_bytes_max + TF_WS_HEADER_BYTES_MAX;
+  link->frame_cap = frame_bytes(config);
   size_t   align  = TF_LINE_BYTES;
   size_t   cap    = tf_ws_assembly_bytes(config->message_bytes_max);
   uint8_t *tls_tx = tf_arena_take(arena, TF_TLS_TX_BYTES_MIN, align);
@@ -343,6 +358,14 @@ tf_err_t tf_link_init(tf_link_t *link, const tf_link_config_t *config, tf_io_t *
   if (!tls_tx || !left || !link->assembly || !link->plain || !link->frame)
     return tf_error_add(E_CORE_ARENA_FULL, "making a feed's connection");
   tf_dial_init(&link->dial, tls_tx, TF_TLS_TX_BYTES_MIN, left);
+  link->dial.deflate_offer = config->deflate;
+  if (config->deflate) {
+    const tf_ws_deflate_config_t deflate = tf_ws_deflate_config_client();
+    uint8_t                     *memory  = tf_arena_take(arena, deflate_bytes(config), align);
+    if (!memory) return tf_error_add(E_CORE_ARENA_FULL, "making a feed's connection");
+    tf_err_t err = tf_ws_deflate_init(&link->deflate, &deflate, memory);
+    if (err != TF_OK) return err;
+  }
   tf_ws_config_t  ws_config  = {.role              = TF_WS_CLIENT,
                                 .message_bytes_max = config->message_bytes_max,
                                 .fragments_max     = config->fragments_max,

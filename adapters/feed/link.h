@@ -64,6 +64,7 @@ typedef struct tf_link_config {
   uint64_t       data_silence_ns; /* no message; 0: no limit */
   uint64_t       drain_ns;        /* for our last bytes to leave */
   size_t         send_bytes_max;  /* the largest message of ours */
+  bool           deflate;         /* offer permessage-deflate; its memory is taken at init */
   tf_ws_random_t random;
 } tf_link_config_t;
 
@@ -85,8 +86,9 @@ struct tf_link {
   tf_dial_t         dial;
   tf_ws_t           ws;
   uint8_t          *assembly;
-  uint8_t          *plain; /* decrypted bytes: a record with TF_BYTES_PAD behind */
-  uint8_t          *frame; /* a frame of ours being made */
+  uint8_t          *plain;   /* decrypted bytes: a record with TF_BYTES_PAD behind */
+  tf_ws_deflate_t   deflate; /* in use where the dial agreed on it */
+  uint8_t          *frame;   /* a frame of ours being made */
   size_t            frame_cap;
   tf_link_ledger_t  past; /* of connections that are over */
   uint64_t          now_ns, recv_ns;

@@ -475,6 +475,7 @@ static tf_link_config_t link_config_of(const tf_session_config_t *c) {
                             .data_silence_ns   = c->data_silence_ns,
                             .drain_ns          = DRAIN_NS,
                             .send_bytes_max    = c->subscribe_bytes_max,
+                            .deflate           = c->deflate,
                             .random            = c->random};
 }
 

@@ -47,6 +47,7 @@ typedef struct tf_session_config {
   bool        rest_plain;
   const char *ca_file; /* NULL: the system's store */
   bool        insecure;
+  bool        deflate; /* offer permessage-deflate */
 
   size_t   message_bytes_max;    /* 0: 4 MiB */
   uint32_t fragments_max;        /* 0: 4096 */

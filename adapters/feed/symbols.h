@@ -45,10 +45,17 @@ typedef enum tf_symbols_add_result {
   TF_SYMBOLS_FULL       /* this table or the instrument table */
 } tf_symbols_add_result_t;
 
+/* Rows that a feed with this config wants: one a symbol asked for, else one an instrument. */
+TF_INLINE uint32_t tf_symbols_cap_of(const tf_feed_config_t *config) {
+  uint32_t cap = config->symbol_cnt > 0 ? config->symbol_cnt : config->instruments->cap;
+  if (cap == 0) cap = 1;
+  return cap < TF_SYMBOLS_CAP ? cap : TF_SYMBOLS_CAP;
+}
+
 /* Bytes for cap (1 .. TF_SYMBOLS_CAP) rows, at a line's alignment. */
 size_t tf_symbols_footprint(uint32_t cap);
 
-/* suffix: borrowed, at most 16 bytes. E_CORE_ARGUMENT if cap is out of range. */
+/* suffix: borrowed, at most 23 bytes. E_CORE_ARGUMENT if cap is out of range. */
 tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
                          tf_instruments_t *instruments, const char *suffix);
 

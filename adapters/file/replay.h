@@ -1,6 +1,6 @@
-/* Replay: recordings as a source (tf/source.h), through the same feeds and stages as live data.
+/* Replay: recordings and tapes as a source (tf/source.h), through the same stages as live data.
  *
- * Each input is a recording with its feed. Several inputs are merged by recv_ns; on equal times the
+ * Each input is a recording with its feed, or a tape (file/tape_track.h). Several inputs are merged by recv_ns; on equal times the
  * input named first goes first. One record is one message: it is decoded by its feed and published
  * as one batch before the next is looked at, so every message carries a time stamp of its own.
  *
@@ -24,12 +24,17 @@
  * counts.messages counts the records within the bounds, lines that could not be used included
  * (rejected LINE, or LIMIT when longer than TF_RECORD_BYTES_MAX).
  *
- * Memory: the caller's, tf_replay_footprint bytes, plus what the recordings map at init. poll
+ * A tape's bytes_rx are those of its blocks that were read, = framed + rejected (damaged), and each of
+ * its messages counts as one; events of an instrument that the tape does not name are rejected
+ * INSTRUMENT.
+ *
+ * Memory: the caller's, tf_replay_footprint bytes, plus what recordings and tapes take at init. poll
  * allocates nothing. One thread: that of acquire. */
 #ifndef ADAPTERS_FILE_REPLAY_H
 #define ADAPTERS_FILE_REPLAY_H
 
 #include "file/recording.h"
+#include "file/tape_track.h"
 #include "tf/source.h"
 
 #define TF_REPLAY_INPUTS_MAX 32
@@ -42,7 +47,7 @@
 
 typedef struct tf_replay_input {
   const char             *path;
-  const tf_feed_t        *feed;
+  const tf_feed_t        *feed;        /* NULL: the file is a tape */
   const tf_feed_config_t *feed_config; /* kept: it must live as long as the replay */
   /* 0: the input has a feed state of its own. n: it continues inputs[n - 1], with that one's state:
    * the next file of the same recording, so that books go on. Same feed and feed_config then. */
@@ -56,12 +61,14 @@ typedef struct tf_replay_config {
   uint64_t                 from_ns;   /* 0: from the beginning */
   uint64_t                 to_ns;     /* 0: to the end */
   uint32_t                 event_cap; /* events of the largest message */
+  tf_instruments_t        *instruments; /* of tapes; the feeds of recordings have theirs */
 } tf_replay_config_t;
 
-typedef struct tf_replay_track { /* one input and its feed */
+typedef struct tf_replay_track { /* one input */
   tf_recording_t   recording;
   tf_record_t      record; /* the one that waits, if has_record */
-  const tf_feed_t *feed;
+  tf_tape_track_t *tape;   /* NULL: a recording */
+  const tf_feed_t *feed;   /* of a recording */
   void            *feed_state;
   uint32_t         beyond_cnt; /* records on end that were far past to_ns */
   bool             has_record;
@@ -79,13 +86,15 @@ typedef struct tf_replay {
   bool               started;
   bool               stopped;
   int                damaged_track; /* -1: none */
+  uint64_t           unknown_ids;   /* of tapes, as counted already */
 } tf_replay_t;
 
 /* Bytes of memory for init, a multiple of 64; 0 when config is out of range or the sum overflows. */
 size_t tf_replay_footprint(const tf_replay_config_t *config);
 
 /* Opens all inputs and inits their feeds. memory: tf_replay_footprint bytes, 64-byte aligned, kept
- * until fini. E_CORE_ARGUMENT, the errors of tf_recording_init and of the feeds' init. On error
+ * until fini. E_CORE_ARGUMENT, the errors of
+ * tf_recording_init, of tf_tape_track_init and of the feeds' init. On error
  * everything is closed again. tf_clock_calibrate must have run. */
 tf_err_t tf_replay_init(tf_replay_t *replay, const tf_replay_config_t *config, void *memory);
 void     tf_replay_fini(tf_replay_t *replay); /* accepts a zeroed or half-initialised one */

@@ -13,8 +13,7 @@ enum { AT_START_LINE = 0, AT_HEADERS, AT_END, AT_FAULT };
 #define TF_VERSION "0"
 #endif
 
-/* RFC 9110 section 5.6.2 */
-static bool is_token_char(uint8_t c) {
+bool tf_http_is_token_char(uint8_t c) {
   if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) return true;
   return c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL;
 }
@@ -58,7 +57,7 @@ static const char *parse_status_line(tf_http_head_t *head, char *line, size_t cn
 
 static const char *parse_request_line(tf_http_head_t *head, char *line, size_t cnt) {
   size_t at = 0;
-  while (at < cnt && is_token_char((uint8_t)line[at])) at++;
+  while (at < cnt && tf_http_is_token_char((uint8_t)line[at])) at++;
   if (at == 0 || at == cnt || line[at] != ' ') return "a method that is not a token";
   char *target = line + at + 1, *line_end = line + cnt;
   line[at] = '\0';
@@ -76,7 +75,7 @@ static const char *parse_header(tf_http_head_t *head, char *line, size_t cnt) {
   if (*line == ' ' || *line == '\t') return "a folded header (obs-fold)";
   if (head->header_cnt == TF_HTTP_HEADERS_MAX) return "more than 64 headers";
   size_t name_cnt = 0;
-  for (; name_cnt < cnt && is_token_char((uint8_t)line[name_cnt]); name_cnt++) {
+  for (; name_cnt < cnt && tf_http_is_token_char((uint8_t)line[name_cnt]); name_cnt++) {
     if (line[name_cnt] >= 'A' && line[name_cnt] <= 'Z') line[name_cnt] |= 0x20;
   }
   if (name_cnt == 0 || name_cnt == cnt || line[name_cnt] != ':')
@@ -144,15 +143,23 @@ static bool name_is(const tf_http_head_t *head, const tf_http_header_t *header, 
          memcmp(head->bytes + header->name_at, name, header->name_cnt) == 0;
 }
 
-int tf_http_head_get(const tf_http_head_t *head, const char *name, const char **value) {
-  int found = -1;
-  for (unsigned i = 0; i < head->header_cnt; i++) {
-    if (!name_is(head, &head->headers[i], name)) continue;
-    if (found != -1) return -2;
-    found  = head->headers[i].value_cnt;
-    *value = head->bytes + head->headers[i].value_at;
+int tf_http_head_next(const tf_http_head_t *head, const char *name, unsigned *idx,
+                      const char **value) {
+  while (*idx < head->header_cnt) {
+    const tf_http_header_t *header = &head->headers[(*idx)++];
+    if (!name_is(head, header, name)) continue;
+    *value = head->bytes + header->value_at;
+    return header->value_cnt;
   }
-  return found;
+  return -1;
+}
+
+int tf_http_head_get(const tf_http_head_t *head, const char *name, const char **value) {
+  unsigned    idx   = 0;
+  const char *other = NULL;
+  const int   cnt   = tf_http_head_next(head, name, &idx, value);
+  if (cnt < 0) return -1;
+  return tf_http_head_next(head, name, &idx, &other) < 0 ? cnt : -2;
 }
 
 bool tf_http_head_has_token(const tf_http_head_t *head, const char *name, const char *token) {
@@ -181,7 +188,7 @@ static int64_t parse_date_s(const char *text, int cnt) {
   if (cnt != (int)sizeof shape - 1) return -1;
   for (int i = 0; i < cnt; i++) {
     const bool fits = shape[i] == '0'   ? is_digit(text[i])
-                      : shape[i] == 'a' ? is_token_char((uint8_t)text[i])
+                      : shape[i] == 'a' ? tf_http_is_token_char((uint8_t)text[i])
                                         : text[i] == shape[i];
     if (!fits) return -1;
   }
@@ -266,7 +273,7 @@ static const char *check_lines(const char *lines, bool *has_agent) {
   static const char *const agent[] = {"user-agent"};
   for (const char *p = lines; *p;) {
     size_t name_cnt = 0;
-    while (is_token_char((uint8_t)p[name_cnt])) name_cnt++;
+    while (tf_http_is_token_char((uint8_t)p[name_cnt])) name_cnt++;
     if (name_cnt == 0 || p[name_cnt] != ':') return "an extra header without a name";
     if (name_in(p, name_cnt, ours, TF_ARRAY_CNT(ours))) return "an extra header that is set here";
     if (name_in(p, name_cnt, agent, 1)) *has_agent = true;
@@ -285,7 +292,7 @@ int tf_http_request_write(char *buf, size_t cap, const tf_http_request_t *reques
   bool        has_agent = false;
   const char *fault     = check_lines(lines, &has_agent);
   size_t      method_at = 0;
-  while (is_token_char((uint8_t)request->method[method_at])) method_at++;
+  while (tf_http_is_token_char((uint8_t)request->method[method_at])) method_at++;
   if (method_at == 0 || request->method[method_at]) fault = "a method that is not a token";
   if (request->target[0] != '/' || !all_visible(request->target))
     fault = "a target that does not begin with / or holds a blank or control character";

@@ -14,6 +14,7 @@
 
 #include "tf/err.h"
 #include "tf/io.h" /* TF_BYTES_PAD */
+#include "wire/ws_deflate.h"
 
 #define TF_HTTP_HEAD_BYTES_MAX         16384 /* start line and headers, with the blank line */
 #define TF_HTTP_HEADERS_MAX            64
@@ -61,6 +62,14 @@ int tf_http_head_feed(tf_http_head_t *head, const uint8_t *bytes, size_t bytes_c
 /* The value of the header of that (lower-case) name: its length, with *value set (not
  * NUL-terminated); -1 when there is none, -2 when there are several. */
 int tf_http_head_get(const tf_http_head_t *head, const char *name, const char **value);
+
+/* The next header of that name from *idx on (0 to begin): its length, with *value and *idx set; -1:
+ * no more. */
+int tf_http_head_next(const tf_http_head_t *head, const char *name, unsigned *idx,
+                      const char **value);
+
+/* RFC 9110 5.6.2 */
+bool tf_http_is_token_char(uint8_t c);
 
 /* A comma-separated list in all headers of that name holds the token, in any case. */
 bool tf_http_head_has_token(const tf_http_head_t *head, const char *name, const char *token);
@@ -126,22 +135,27 @@ const char *tf_http_reason(int status); /* "Not Found"; "" if unknown */
 #define TF_HTTP_WS_ACCEPT_CHARS 28
 
 typedef struct tf_http_ws_client {
-  char           key[TF_HTTP_WS_KEY_CHARS + 1];
-  char           accept[TF_HTTP_WS_ACCEPT_CHARS + 1]; /* that the server must answer */
-  char           protocol[64];                        /* offered; "" none */
-  char           host[256];                           /* for the error text */
-  uint32_t       retry_after_s;                       /* of a refusal; UINT32_MAX none */
-  uint8_t        interim_cnt;
-  bool           refused; /* the answer is not 101: its body's beginning is being read */
-  uint8_t        sample_cnt;
-  uint8_t        sample[TF_HTTP_SAMPLE_BYTES];
-  uint64_t       body_left;
-  tf_http_head_t head; /* the answer; status 0 until it is read */
+  char                   key[TF_HTTP_WS_KEY_CHARS + 1];
+  char                   accept[TF_HTTP_WS_ACCEPT_CHARS + 1]; /* that the server must answer */
+  char                   protocol[64];                        /* offered; "" none */
+  char                   host[256];                           /* for the error text */
+  uint32_t               retry_after_s;                       /* of a refusal; UINT32_MAX none */
+  uint8_t                interim_cnt;
+  bool                   deflate_offered, deflate_agreed;
+  tf_ws_deflate_params_t deflate; /* what was offered, then what was agreed on */
+  bool                   refused; /* the answer is not 101: its body's beginning is being read */
+  uint8_t                sample_cnt;
+  uint8_t                sample[TF_HTTP_SAMPLE_BYTES];
+  uint64_t               body_left;
+  tf_http_head_t         head; /* the answer; status 0 until it is read */
 } tf_http_ws_client_t;
 
 /* nonce: 16 random bytes (RFC 6455 4.1). protocol: one subprotocol to offer, or NULL. */
 tf_err_t tf_http_ws_client_init(tf_http_ws_client_t *up, const char *host, const uint8_t nonce[16],
                                 const char *protocol);
+/* Before write: offer permessage-deflate on these terms (wire/ws_extension.h). Whether the server took
+ * it stands in deflate_agreed, and how in deflate, once feed is DONE. */
+void tf_http_ws_client_offer(tf_http_ws_client_t *up, const tf_ws_deflate_params_t *offer);
 /* The request of the handshake; port and headers as in tf_http_request_t. */
 int tf_http_ws_client_write(const tf_http_ws_client_t *up, char *buf, size_t cap, const char *port,
                             const char *target, const char *headers);
@@ -164,9 +178,10 @@ bool tf_http_ws_is_upgrade(const tf_http_head_t *head);
  * version (the answer then carries Sec-WebSocket-Version: 13); *why says what was found. */
 int tf_http_ws_request_check(const tf_http_head_t *head, const char **why);
 
-/* The 101 answer of a checked request. protocol: chosen from the offered ones, or NULL. */
-int tf_http_ws_accept_write(char *buf, size_t cap, const tf_http_head_t *head,
-                            const char *protocol);
+/* The 101 answer of a checked request. protocol: chosen from the offered ones, or NULL. extensions:
+ * the answer of tf_ws_extension_choose, or NULL. */
+int tf_http_ws_accept_write(char *buf, size_t cap, const tf_http_head_t *head, const char *protocol,
+                            const char *extensions);
 /* A refusal with a text body. */
 int tf_http_ws_refuse_write(char *buf, size_t cap, int status, const char *why);
 

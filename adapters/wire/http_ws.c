@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "wire/http.h"
+#include "wire/ws_extension.h"
 
 void tf_http_ws_accept(const char *key, size_t key_cnt, char accept[TF_HTTP_WS_ACCEPT_CHARS + 1]) {
   static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
@@ -37,13 +38,18 @@ tf_err_t tf_http_ws_client_init(tf_http_ws_client_t *up, const char *host, const
   return 0;
 }
 
+void tf_http_ws_client_offer(tf_http_ws_client_t *up, const tf_ws_deflate_params_t *offer) {
+  up->deflate_offered = true;
+  up->deflate         = *offer;
+}
+
 int tf_http_ws_client_write(const tf_http_ws_client_t *up, char *buf, size_t cap, const char *port,
                             const char *target, const char *headers) {
   const tf_http_request_t request = {
       .method = "GET", .host = up->host, .port = port, .target = target, .headers = headers};
   static const char fixed[] = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
                               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ";
-  char              tail[256];
+  char              tail[256 + TF_WS_EXTENSION_CHARS], offer[TF_WS_EXTENSION_CHARS];
   if (headers && (strcasestr(headers, "connection:") || strcasestr(headers, "sec-websocket-")))
     return TF_ERR(E_WIRE_HTTP, "cannot write the upgrade: an extra header that is set here");
   for (const char *p = up->protocol; *p; p++) {
@@ -56,6 +62,11 @@ int tf_http_ws_client_write(const tf_http_ws_client_t *up, char *buf, size_t cap
   if (up->protocol[0])
     tail_cnt += snprintf(tail + tail_cnt, sizeof tail - (size_t)tail_cnt,
                          "Sec-WebSocket-Protocol: %s\r\n", up->protocol);
+  if (up->deflate_offered) {
+    tf_ws_extension_offer(&up->deflate, offer);
+    tail_cnt += snprintf(tail + tail_cnt, sizeof tail - (size_t)tail_cnt,
+                         "Sec-WebSocket-Extensions: %s\r\n", offer);
+  }
   /* The request ends in its blank line: the upgrade's own headers go before that. */
   if ((size_t)tail_cnt > cap - (size_t)cnt)
     return TF_ERR(E_WIRE_HTTP, "the request does not fit in %zu bytes", cap);
@@ -69,7 +80,7 @@ static bool value_is(const char *value, int cnt, const char *expected) {
 }
 
 /* RFC 6455 section 4.1, the client's checks in its order. */
-static const char *check_switch(const tf_http_ws_client_t *up) {
+static const char *check_switch(tf_http_ws_client_t *up) {
   const tf_http_head_t *head = &up->head;
   const char           *value;
   int                   cnt;
@@ -84,8 +95,10 @@ static const char *check_switch(const tf_http_ws_client_t *up) {
   if (cnt == -1) return "no Sec-WebSocket-Accept";
   if (cnt == -2) return "more than one Sec-WebSocket-Accept";
   if (!value_is(value, cnt, up->accept)) return "Sec-WebSocket-Accept does not match our key";
-  if (tf_http_head_get(head, "sec-websocket-extensions", &value) != -1)
-    return "an extension that was not offered";
+  const tf_ws_deflate_params_t offer = up->deflate;
+  const char *fault = tf_ws_extension_check(head, up->deflate_offered ? &offer : NULL,
+                                            &up->deflate_agreed, &up->deflate);
+  if (fault) return fault;
   cnt = tf_http_head_get(head, "sec-websocket-protocol", &value);
   if (cnt != -1 && (!up->protocol[0] || !value_is(value, cnt, up->protocol)))
     return "a subprotocol that was not offered";
@@ -210,8 +223,8 @@ int tf_http_ws_request_check(const tf_http_head_t *head, const char **why) {
   return 0;
 }
 
-int tf_http_ws_accept_write(char *buf, size_t cap, const tf_http_head_t *head,
-                            const char *protocol) {
+int tf_http_ws_accept_write(char *buf, size_t cap, const tf_http_head_t *head, const char *protocol,
+                            const char *extensions) {
   const char *key;
   char        accept[TF_HTTP_WS_ACCEPT_CHARS + 1];
   const int   key_cnt = tf_http_head_get(head, "sec-websocket-key", &key);
@@ -220,11 +233,13 @@ int tf_http_ws_accept_write(char *buf, size_t cap, const tf_http_head_t *head,
   if (protocol && !tf_http_head_has_token(head, "sec-websocket-protocol", protocol))
     return TF_ERR(E_WIRE_HTTP, "cannot accept an upgrade with a subprotocol that is not offered");
   tf_http_ws_accept(key, (size_t)key_cnt, accept);
-  const int cnt = snprintf(buf, cap,
-                           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                           "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s\r\n",
-                           accept, protocol ? "Sec-WebSocket-Protocol: " : "",
-                           protocol ? protocol : "", protocol ? "\r\n" : "");
+  const int cnt =
+      snprintf(buf, cap,
+               "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+               "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s%s%s%s%s%s\r\n",
+               accept, protocol ? "Sec-WebSocket-Protocol: " : "", protocol ? protocol : "",
+               protocol ? "\r\n" : "", extensions ? "Sec-WebSocket-Extensions: " : "",
+               extensions ? extensions : "", extensions ? "\r\n" : "");
   if (cnt < 0 || (size_t)cnt >= cap)
     return TF_ERR(E_WIRE_HTTP, "the answer does not fit in %zu bytes", cap);
   return cnt;

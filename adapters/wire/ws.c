@@ -7,13 +7,15 @@
 
 enum { PHASE_HEAD = 0, PHASE_DATA, PHASE_CONTROL };
 
-#define B0_FIN    0x80u
-#define B0_RSV    0x70u
-#define B0_OPCODE 0x0Fu
-#define B1_MASK   0x80u
-#define B1_LENGTH 0x7Fu
-#define LENGTH_16 126u
-#define LENGTH_64 127u
+#define B0_FIN       0x80u
+#define B0_RSV       0x70u
+#define B0_RSV1      0x40u /* permessage-deflate: the message is compressed */
+#define B0_OPCODE    0x0Fu
+#define B1_MASK      0x80u
+#define B1_LENGTH    0x7Fu
+#define LENGTH_16    126u
+#define LENGTH_64    127u
+#define UNMASK_BYTES 4096u /* of a masked frame, on the way to inflate */
 
 static const struct {
   const char *name, *text;
@@ -86,9 +88,16 @@ static TF_COLD void fail(tf_ws_t *ws, tf_ws_fault_t fault) {
   ws->state                = TF_WS_FAILED;
 }
 
+/* RFC 7692 6: RSV1 stands on the first frame of a message and nowhere else. */
+static bool rsv_allowed(const tf_ws_t *ws, unsigned b0) {
+  const unsigned opcode = b0 & B0_OPCODE;
+  return (b0 & B0_RSV) == 0 || ((b0 & B0_RSV) == B0_RSV1 && ws->deflate &&
+                                (opcode == TF_WS_TEXT || opcode == TF_WS_BINARY));
+}
+
 static tf_ws_fault_t check_first_byte(const tf_ws_t *ws, unsigned b0) {
   const unsigned opcode = b0 & B0_OPCODE;
-  if (b0 & B0_RSV) return TF_WS_FAULT_RSV;
+  if (!rsv_allowed(ws, b0)) return TF_WS_FAULT_RSV;
   switch (opcode) {
   case TF_WS_CONTINUATION:
     if (ws->message_opcode == 0) return TF_WS_FAULT_CONTINUATION;
@@ -107,6 +116,15 @@ static tf_ws_fault_t check_second_byte(const tf_ws_t *ws, unsigned b0, unsigned 
   if (ws->role == TF_WS_SERVER && !(b1 & B1_MASK)) return TF_WS_FAULT_UNMASKED;
   if ((b0 & 0x8u) && (b1 & B1_LENGTH) > TF_WS_CONTROL_BYTES_MAX) return TF_WS_FAULT_CONTROL_LENGTH;
   return TF_WS_FAULT_NONE;
+}
+
+/* Payload bytes that the data frame whose header is being read may have. */
+static uint64_t frame_room(const tf_ws_t *ws) {
+  const bool compressed = ws->message_opcode ? ws->compressed : (ws->head[0] & B0_RSV1) != 0;
+  if (compressed)
+    return tf_ws_deflate_bound(ws->message_bytes_max) -
+           (ws->message_opcode ? ws->deflated_bytes : 0);
+  return ws->message_bytes_max - (ws->message_opcode ? ws->assembly_at : 0);
 }
 
 /* Checks the header byte that came last, and once the length is whole, the length. */
@@ -131,8 +149,7 @@ static tf_ws_fault_t check_head(tf_ws_t *ws) {
     return TF_WS_FAULT_NONE;
   }
   if (head[0] & 0x8u) return TF_WS_FAULT_NONE;
-  const size_t room = ws->message_bytes_max - (ws->message_opcode ? ws->assembly_at : 0);
-  return ws->frame_bytes > room ? TF_WS_FAULT_MESSAGE_BYTES : TF_WS_FAULT_NONE;
+  return ws->frame_bytes > frame_room(ws) ? TF_WS_FAULT_MESSAGE_BYTES : TF_WS_FAULT_NONE;
 }
 
 TF_INLINE unsigned head_bytes(unsigned b1) {
@@ -152,8 +169,12 @@ static void begin_payload(tf_ws_t *ws) {
     ws->message_opcode = (uint8_t)opcode;
     ws->fragment_cnt   = 0;
     ws->assembly_at    = 0;
+    ws->deflated_bytes = 0;
+    ws->compressed     = (ws->frame_b0 & B0_RSV1) != 0;
   }
-  if (ws->phase == PHASE_DATA) ws->fragment_cnt++;
+  if (ws->phase != PHASE_DATA) return;
+  ws->fragment_cnt++;
+  if (ws->compressed) ws->deflated_bytes += ws->frame_bytes;
 }
 
 static const uint8_t *feed_head(tf_ws_t *ws, const uint8_t *p, const uint8_t *end) {
@@ -180,13 +201,70 @@ static void count_frame(tf_ws_t *ws, uint64_t *frames) {
   ws->phase                = PHASE_HEAD;
 }
 
+static bool is_checked_text(const tf_ws_t *ws) {
+  return ws->message_opcode == TF_WS_TEXT && !ws->utf8_unchecked;
+}
+
+/* How long the compressed message under way may become, by what its frames have declared: that does
+ * not depend on how much of them has arrived. */
+static size_t inflated_max(const tf_ws_t *ws) {
+  const uint64_t by_ratio = ws->deflated_bytes * TF_WS_DEFLATE_RATIO_MAX;
+  const uint64_t cap =
+      by_ratio > TF_WS_DEFLATE_RATIO_FREE_BYTES ? by_ratio : TF_WS_DEFLATE_RATIO_FREE_BYTES;
+  return cap < ws->message_bytes_max ? (size_t)cap : ws->message_bytes_max;
+}
+
+/* Inflates a piece of payload (NULL: what is behind the last) to where the assembly ends. The first
+ * thing wrong in the message is the one that counts, in whatever pieces it comes: so text is
+ * checked before what ended the piece. */
+static tf_ws_fault_t inflate_piece(tf_ws_t *ws, const uint8_t *bytes, size_t cnt) {
+  uint8_t     *target = ws->assembly + ws->assembly_at;
+  const size_t max    = inflated_max(ws);
+  size_t       made;
+
+  const tf_ws_deflate_status_t status =
+      bytes ? tf_ws_deflate_take(ws->deflate, bytes, cnt, target, max - ws->assembly_at, &made)
+            : tf_ws_deflate_end(ws->deflate, target, max - ws->assembly_at, &made);
+  ws->assembly_at += made;
+  if (is_checked_text(ws) && !tf_utf8_update(&ws->utf8, target, made)) return TF_WS_FAULT_UTF8;
+  switch (status) {
+  case TF_WS_DEFLATE_OK: return TF_WS_FAULT_NONE;
+  case TF_WS_DEFLATE_FULL:
+    return max == ws->message_bytes_max ? TF_WS_FAULT_MESSAGE_BYTES : TF_WS_FAULT_INFLATE_RATIO;
+  default: return bytes ? TF_WS_FAULT_INFLATE_DATA : TF_WS_FAULT_INFLATE_CUT;
+  }
+}
+
+/* Payload of a compressed message, unmasked on the way where we are the server. */
+static tf_ws_fault_t inflate_payload(tf_ws_t *ws, const uint8_t *bytes, size_t cnt) {
+  if (ws->role == TF_WS_CLIENT) return cnt ? inflate_piece(ws, bytes, cnt) : TF_WS_FAULT_NONE;
+  uint8_t       plain[UNMASK_BYTES];
+  tf_ws_fault_t fault = TF_WS_FAULT_NONE;
+  for (size_t at = 0; at < cnt && !fault;) {
+    const size_t n = cnt - at < sizeof plain ? cnt - at : sizeof plain;
+    tf_ws_mask(plain, bytes + at, n, ws->mask_key, (size_t)ws->frame_at + at);
+    fault = inflate_piece(ws, plain, n);
+    at += n;
+  }
+  return fault;
+}
+
 static void end_data_frame(tf_ws_t *ws) {
   if (!(ws->frame_b0 & B0_FIN)) {
     count_frame(ws, &ws->counts.frames_data);
     return;
   }
+  if (ws->compressed) {
+    const tf_ws_fault_t fault = inflate_piece(ws, NULL, 0);
+    if (fault) {
+      fail(ws, fault);
+      return;
+    }
+    ws->counts.messages_inflated++;
+    ws->counts.inflated_bytes += ws->assembly_at;
+  }
   const tf_ws_opcode_t opcode = (tf_ws_opcode_t)ws->message_opcode;
-  if (opcode == TF_WS_TEXT && !ws->utf8_unchecked && !tf_utf8_complete(&ws->utf8)) {
+  if (is_checked_text(ws) && !tf_utf8_complete(&ws->utf8)) {
     fail(ws, TF_WS_FAULT_UTF8);
     return;
   }
@@ -229,12 +307,24 @@ static void end_control_frame(tf_ws_t *ws) {
   ws->handler.on_control(ws->handler.self, opcode, ws->control, cnt);
 }
 
+static const uint8_t *feed_compressed(tf_ws_t *ws, const uint8_t *p, size_t cnt) {
+  const tf_ws_fault_t fault = inflate_payload(ws, p, cnt);
+  ws->frame_at += cnt;
+  ws->counts.bytes_partial += cnt;
+  if (fault)
+    fail(ws, fault);
+  else if (ws->frame_at == ws->frame_bytes)
+    end_data_frame(ws);
+  return p + cnt;
+}
+
 /* Takes what bytes hold of the payload under way, and ends the frame if that was all of it. */
 static const uint8_t *feed_payload(tf_ws_t *ws, const uint8_t *p, const uint8_t *end) {
   const uint64_t missing = ws->frame_bytes - ws->frame_at;
   const size_t   left    = (size_t)(end - p);
   const size_t   cnt     = missing < left ? (size_t)missing : left;
   const bool     data    = ws->phase == PHASE_DATA;
+  if (data && ws->compressed) return feed_compressed(ws, p, cnt);
   uint8_t *target = data ? ws->assembly + ws->assembly_at : ws->control + (size_t)ws->frame_at;
   if (ws->role == TF_WS_SERVER) {
     tf_ws_mask(target, p, cnt, ws->mask_key, (size_t)ws->frame_at);
@@ -245,8 +335,7 @@ static const uint8_t *feed_payload(tf_ws_t *ws, const uint8_t *p, const uint8_t 
   ws->counts.bytes_partial += cnt;
   if (data) {
     ws->assembly_at += cnt;
-    if (ws->message_opcode == TF_WS_TEXT && !ws->utf8_unchecked &&
-        !tf_utf8_update(&ws->utf8, target, cnt)) {
+    if (is_checked_text(ws) && !tf_utf8_update(&ws->utf8, target, cnt)) {
       fail(ws, TF_WS_FAULT_UTF8);
       return p + cnt;
     }
@@ -313,6 +402,7 @@ tf_err_t tf_ws_init(tf_ws_t *ws, const tf_ws_config_t *config, const tf_ws_handl
   ws->role           = (uint8_t)config->role;
   ws->utf8_unchecked = config->utf8_unchecked;
   ws->random         = config->random;
+  ws->deflate        = config->deflate;
   ws->assembly       = assembly;
   return 0;
 }

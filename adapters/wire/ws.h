@@ -12,7 +12,9 @@
  * violation is final: feed returns its code, the caller sends the close frame that
  * tf_ws_write_close_answer makes, drops the connection and reports.
  *
- * No extension is supported: a set RSV bit is a violation.
+ * permessage-deflate is the one extension (wire/ws_deflate.h): where it was negotiated, a message
+ * whose first frame has RSV1 set is inflated into the assembly memory piece by piece, under the same
+ * limits. Any other RSV bit is a violation.
  *
  * One thread at a time per tf_ws_t. Callbacks run inside tf_ws_feed; they may write frames and may
  * call tf_ws_stop, they must not call tf_ws_feed. */
@@ -22,6 +24,7 @@
 #include "tf/err.h"
 #include "tf/io.h" /* TF_BYTES_PAD */
 #include "wire/utf8.h"
+#include "wire/ws_deflate.h"
 
 #define TF_WS_HEADER_BYTES_MAX  14  /* 2 + 8 (length) + 4 (mask) */
 #define TF_WS_CONTROL_BYTES_MAX 125 /* RFC 6455 section 5.5 */
@@ -59,7 +62,8 @@ typedef enum tf_ws_opcode {
  * X(id, "name", error code, close code to send (0: none), what was found and what is allowed) */
 #define TF_WS_FAULTS(X)                                                                            \
   X(NONE, "none", 0, 0, "no fault")                                                                \
-  X(RSV, "rsv", E_WIRE_WS_PROTOCOL, 1002, "a reserved bit is set; no extension was negotiated")    \
+  X(RSV, "rsv", E_WIRE_WS_PROTOCOL, 1002,                                                          \
+    "a reserved bit is set that no extension gives a meaning")                                     \
   X(OPCODE, "opcode", E_WIRE_WS_PROTOCOL, 1002, "a reserved opcode (3-7 or 11-15)")                \
   X(CONTROL_FRAGMENTED, "control_fragmented", E_WIRE_WS_PROTOCOL, 1002,                            \
     "a control frame without FIN; control frames may not be fragmented")                           \
@@ -83,6 +87,12 @@ typedef enum tf_ws_opcode {
   X(UTF8, "utf8", E_WIRE_WS_UTF8, 1007, "text or a close reason is not UTF-8")                     \
   X(MESSAGE_BYTES, "message_bytes", E_WIRE_WS_LIMIT, 1009, "a message over its byte limit")        \
   X(FRAGMENTS, "fragments", E_WIRE_WS_LIMIT, 1008, "a message of more fragments than allowed")     \
+  X(INFLATE_DATA, "inflate_data", E_WIRE_INFLATE, 1007,                                            \
+    "a compressed message that is not DEFLATE, or reaches back too far")                           \
+  X(INFLATE_CUT, "inflate_cut", E_WIRE_INFLATE, 1007,                                              \
+    "a compressed message that ends inside a block")                                               \
+  X(INFLATE_RATIO, "inflate_ratio", E_WIRE_INFLATE, 1009,                                          \
+    "a message over 65536 bytes and over 200 times its compressed size")                           \
   X(AFTER_CLOSE, "after_close", 0, 0, "bytes behind the peer's close frame")                       \
   X(STOPPED, "stopped", 0, 0, "bytes behind the point where the owner stopped the stream")         \
   X(EOF_MID_FRAME, "eof_mid_frame", E_WIRE_WS_PROTOCOL, 0, "the transport ended inside a frame")   \
@@ -118,6 +128,8 @@ typedef struct tf_ws_counts {
   uint64_t frames_data, frames_control;
   uint64_t messages;           /* handed to on_message */
   uint64_t messages_assembled; /* of these, copied through the assembly memory */
+  uint64_t messages_inflated;  /* of these, sent compressed */
+  uint64_t inflated_bytes;     /* and what they became */
   uint64_t pings, pongs;
   uint64_t bytes_rejected[TF_WS_FAULT_CNT];
   uint64_t frames_rejected[TF_WS_FAULT_CNT];
@@ -144,43 +156,47 @@ typedef struct tf_ws_random {
 uint32_t tf_ws_random_system(void *self);
 
 typedef struct tf_ws_config {
-  tf_ws_role_t   role;
-  size_t         message_bytes_max; /* 0: default; at most ..._LIMIT */
-  uint32_t       fragments_max;     /* frames of one message; 0: default */
-  bool           utf8_unchecked;    /* text goes out unchecked: the JSON scanner checks it. Close
+  tf_ws_role_t     role;
+  size_t           message_bytes_max; /* 0: default; at most ..._LIMIT */
+  uint32_t         fragments_max;     /* frames of one message; 0: default */
+  bool             utf8_unchecked;    /* text goes out unchecked: the JSON scanner checks it. Close
                                        reasons are always checked. */
-  tf_ws_random_t random;            /* client role: required */
+  tf_ws_random_t   random;            /* client role: required */
+  tf_ws_deflate_t *deflate; /* started for this connection, the caller's; NULL: not negotiated */
 } tf_ws_config_t;
 
 typedef struct tf_ws {
   /* hot: read for each frame */
-  tf_ws_handler_t handler;
-  size_t          message_bytes_max;
-  uint8_t         role;           /* tf_ws_role_t */
-  uint8_t         state;          /* tf_ws_state_t; read-only for the owner */
-  uint8_t         phase;          /* private: where in a frame the stream stands */
-  uint8_t         message_opcode; /* of the fragmented message under way; 0: none */
-  bool            utf8_unchecked;
-  bool            ping_pending; /* a ping came that no tf_ws_write_pong has answered */
-  bool            close_sent;   /* our close frame was written */
-  tf_utf8_t       utf8;
-  uint8_t         head_cnt;        /* bytes of a straddling header kept in head */
-  uint8_t         frame_b0;        /* FIN and opcode of the frame under way */
-  uint8_t         mask_key[4];     /* of the frame under way; zero when unmasked */
-  uint8_t         fault;           /* tf_ws_fault_t: the first one */
-  uint16_t        peer_close_code; /* from its close frame; 1005 if it had none; 0: none came */
-  uint32_t        fragment_cnt;
-  uint32_t        fragments_max;
-  uint64_t        frame_bytes; /* payload length of the frame under way */
-  uint64_t        frame_at;    /* of which have arrived */
-  uint8_t        *assembly;
-  size_t          assembly_at; /* bytes of the message under way that lie in assembly */
-  tf_ws_random_t  random;
-  tf_ws_counts_t  counts;
-  uint8_t         head[TF_WS_HEADER_BYTES_MAX];
-  uint8_t         ping_cnt;
-  uint8_t         ping[TF_WS_CONTROL_BYTES_MAX]; /* the newest unanswered ping's payload */
-  uint8_t         control[TF_WS_CONTROL_BYTES_MAX + TF_BYTES_PAD];
+  tf_ws_handler_t  handler;
+  size_t           message_bytes_max;
+  uint8_t          role;           /* tf_ws_role_t */
+  uint8_t          state;          /* tf_ws_state_t; read-only for the owner */
+  uint8_t          phase;          /* private: where in a frame the stream stands */
+  uint8_t          message_opcode; /* of the fragmented message under way; 0: none */
+  bool             utf8_unchecked;
+  bool             ping_pending; /* a ping came that no tf_ws_write_pong has answered */
+  bool             close_sent;   /* our close frame was written */
+  bool             compressed;   /* the message under way is */
+  tf_utf8_t        utf8;
+  uint8_t          head_cnt;        /* bytes of a straddling header kept in head */
+  uint8_t          frame_b0;        /* FIN and opcode of the frame under way */
+  uint8_t          mask_key[4];     /* of the frame under way; zero when unmasked */
+  uint8_t          fault;           /* tf_ws_fault_t: the first one */
+  uint16_t         peer_close_code; /* from its close frame; 1005 if it had none; 0: none came */
+  uint32_t         fragment_cnt;
+  uint32_t         fragments_max;
+  uint64_t         frame_bytes; /* payload length of the frame under way */
+  uint64_t         frame_at;    /* of which have arrived */
+  uint8_t         *assembly;
+  size_t           assembly_at;    /* bytes of the message under way that lie in assembly */
+  tf_ws_deflate_t *deflate;        /* NULL: not negotiated */
+  uint64_t         deflated_bytes; /* that the frames of a compressed message have declared */
+  tf_ws_random_t   random;
+  tf_ws_counts_t   counts;
+  uint8_t          head[TF_WS_HEADER_BYTES_MAX];
+  uint8_t          ping_cnt;
+  uint8_t          ping[TF_WS_CONTROL_BYTES_MAX]; /* the newest unanswered ping's payload */
+  uint8_t          control[TF_WS_CONTROL_BYTES_MAX + TF_BYTES_PAD];
 } tf_ws_t;
 
 /* Bytes of assembly memory that a message limit needs (0 means the default limit). */
@@ -237,6 +253,15 @@ void tf_ws_mask(uint8_t *target, const uint8_t *source, size_t cnt, const uint8_
  * the caller's duty. payload may be NULL when payload_cnt is 0. */
 size_t tf_ws_write_frame(tf_ws_t *ws, uint8_t *buf, size_t cap, tf_ws_opcode_t opcode, bool fin,
                          const void *payload, size_t payload_cnt);
+
+/* Bytes that tf_ws_write_message may take for a payload. */
+size_t tf_ws_message_bytes(const tf_ws_t *ws, size_t payload_cnt);
+
+/* Writes a whole TEXT or BINARY message as one frame, deflated where that was negotiated and the
+ * message is not too short to gain. Returns its length; 0 and nothing written when cap is below
+ * tf_ws_message_bytes or our close frame is out already. */
+size_t tf_ws_write_message(tf_ws_t *ws, uint8_t *buf, size_t cap, tf_ws_opcode_t opcode,
+                           const void *payload, size_t payload_cnt);
 
 /* Answers the newest ping that is unanswered: 0 when there is none or it does not fit. RFC 6455
  * 5.5.3 allows to answer only the newest, so a session that limits its rate loses nothing. */

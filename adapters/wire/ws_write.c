@@ -2,6 +2,8 @@
 
 #include "wire/ws.h"
 
+#define RSV1 0x40u /* the message is compressed */
+
 size_t tf_ws_write_header(uint8_t *buf, tf_ws_opcode_t opcode, bool fin, uint64_t payload_cnt,
                           const uint8_t *mask_key) {
   const uint8_t mask_bit = mask_key ? 0x80 : 0;
@@ -27,13 +29,14 @@ size_t tf_ws_write_header(uint8_t *buf, tf_ws_opcode_t opcode, bool fin, uint64_
   return at;
 }
 
-/* The frame itself, whatever the state: what may be sent when is the callers' below. */
+/* The frame itself, whatever the state: what may be sent when is the callers' below. The payload may
+ * lie where it is to go. */
 static size_t put_frame(const tf_ws_t *ws, uint8_t *buf, size_t cap, tf_ws_opcode_t opcode,
                         bool fin, const void *payload, size_t payload_cnt) {
   if (payload_cnt > cap || tf_ws_frame_bytes((tf_ws_role_t)ws->role, payload_cnt) > cap) return 0;
   if (ws->role == TF_WS_SERVER) {
     const size_t at = tf_ws_write_header(buf, opcode, fin, payload_cnt, NULL);
-    if (payload_cnt) memcpy(buf + at, payload, payload_cnt);
+    if (payload_cnt && payload != buf + at) memcpy(buf + at, payload, payload_cnt);
     return at + payload_cnt;
   }
   const uint32_t random = ws->random.u32(ws->random.self);
@@ -51,6 +54,33 @@ size_t tf_ws_write_frame(tf_ws_t *ws, uint8_t *buf, size_t cap, tf_ws_opcode_t o
   if (ws->close_sent || (!control && !data)) return 0;
   if (control && (!fin || payload_cnt > TF_WS_CONTROL_BYTES_MAX)) return 0;
   return put_frame(ws, buf, cap, opcode, fin, payload, payload_cnt);
+}
+
+static bool deflates(const tf_ws_t *ws, size_t payload_cnt) {
+  return ws->deflate && payload_cnt >= TF_WS_DEFLATE_MESSAGE_BYTES_MIN;
+}
+
+size_t tf_ws_message_bytes(const tf_ws_t *ws, size_t payload_cnt) {
+  if (!deflates(ws, payload_cnt)) return tf_ws_frame_bytes((tf_ws_role_t)ws->role, payload_cnt);
+  return TF_WS_HEADER_BYTES_MAX + tf_ws_deflate_bound(payload_cnt);
+}
+
+size_t tf_ws_write_message(tf_ws_t *ws, uint8_t *buf, size_t cap, tf_ws_opcode_t opcode,
+                           const void *payload, size_t payload_cnt) {
+  if (!deflates(ws, payload_cnt))
+    return tf_ws_write_frame(ws, buf, cap, opcode, true, payload, payload_cnt);
+  if (ws->close_sent || (opcode != TF_WS_TEXT && opcode != TF_WS_BINARY) ||
+      cap < tf_ws_message_bytes(ws, payload_cnt))
+    return 0;
+  /* Deflated behind the longest header, since how long the header is depends on the outcome. */
+  uint8_t     *deflated = buf + TF_WS_HEADER_BYTES_MAX;
+  const size_t cnt =
+      tf_ws_deflate_put(ws->deflate, payload, payload_cnt, deflated, cap - TF_WS_HEADER_BYTES_MAX);
+  const size_t frame_cnt = tf_ws_frame_bytes((tf_ws_role_t)ws->role, cnt);
+  memmove(buf + (frame_cnt - cnt), deflated, cnt);
+  put_frame(ws, buf, cap, opcode, true, buf + (frame_cnt - cnt), cnt);
+  buf[0] |= RSV1;
+  return frame_cnt;
 }
 
 size_t tf_ws_write_pong(tf_ws_t *ws, uint8_t *buf, size_t cap) {

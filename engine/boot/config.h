@@ -159,6 +159,11 @@ typedef struct tf_config_sink {
 #include "boot/config_keys.def"
 } tf_config_sink_t;
 
+typedef struct tf_config_control {
+#define CONTROL_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_control_t;
+
 typedef struct tf_config_http {
 #define HTTP_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"
@@ -183,7 +188,7 @@ typedef enum tf_config_origin {
 
 typedef struct tf_config {
   /* engine, feeds[feed_cnt], bars[bar_cnt], features[feature_cnt], models[model_cnt],
-   * strategies[strategy_cnt], sinks[sink_cnt], http */
+   * strategies[strategy_cnt], sinks[sink_cnt], control, http */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

@@ -32,7 +32,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
   size_t             policy_bytes = 0;
   for (uint32_t i = 0; i < c->strategy_cnt; i++) policy_bytes += 65536;
   size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + sizeof(uint64_t) +
-               8 * sizeof(int64_t) * (c->engine.book_levels_max + 64) +
+               TF_BOOK_BYTES(c->engine.book_levels_max) +
                PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + e->plan.mem_bytes +
                sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;

@@ -55,6 +55,8 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
   tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED, m->skipped_warmup + m->skipped_output);
   tf_metrics_set(b, TF_METRIC_DECISIONS, d->decisions);
+  tf_metrics_set(b, TF_METRIC_HALTED, lane->decide.halted);
+  tf_metrics_set(b, TF_METRIC_COMMANDS, lane->commands);
   for (uint32_t i = 0; i < TF_ACTION_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_ACTIONS_HOLD + i), d->actions[i]);
   for (uint32_t i = 0; i < TF_HOLD_REASON_CNT; i++)

@@ -84,12 +84,34 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     emit_in_place(lane, decisions, cnt, hops);
 }
 
+/* An operator's command, at its place in the stream: so a replay obeys it at the same event. */
+TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
+  switch (e->u.control.command) {
+  case TF_CONTROL_HALT: lane->decide.halted = true; break;
+  case TF_CONTROL_RESUME: lane->decide.halted = false; break;
+  case TF_CONTROL_POSITION:
+    if (e->instrument_id >= lane->instrument_cap) {
+      lane->instruments_refused++;
+      return;
+    }
+    lane->instruments[e->instrument_id].position =
+        tf_decimal_to_double(e->u.control.position, e->qty_exp);
+    break;
+  default: return; /* of a version to come: passed over, counted as an event */
+  }
+  lane->commands++;
+}
+
 void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
                        uint64_t origin_tsc, uint64_t decoded_tsc) {
   tf_lane_t *lane = self;
   for (uint32_t i = 0; i < event_cnt; i++) {
     const tf_event_t *e = &events[i];
     lane->events++;
+    if (TF_UNLIKELY(e->kind == TF_EVENT_CONTROL)) {
+      on_control(lane, e);
+      continue;
+    }
     if (TF_UNLIKELY(e->instrument_id >= lane->instrument_cap)) {
       lane->instruments_refused++;
       continue;

@@ -42,6 +42,7 @@ typedef struct tf_lane {
   uint32_t              sample_left;
   uint64_t              events;              /* consumed */
   uint64_t              instruments_refused; /* events of ids beyond instrument_cap */
+  uint64_t              commands;            /* an operator's, obeyed */
   tf_ring_writer_t     *ring;                /* NULL: emit in place */
   tf_emit_t            *emit;
   uint64_t              ring_full_waits;

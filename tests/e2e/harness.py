@@ -17,6 +17,7 @@ TICKFUSE = os.environ.get("TICKFUSE", str(ROOT / "build/rel/tickfuse"))
 SANITIZED = os.environ.get("TF_SANITIZE", "")
 DATA = ROOT.parent / "shared" / "data"
 SMALL = ROOT / "tests" / "data"
+DEMO = str(ROOT / "configs" / "demo.yaml")
 REPLAY_CONFIG = str(ROOT / "configs" / "replay-binance.yaml")
 
 
@@ -82,6 +83,39 @@ class Background:
         self.process.send_signal(signal.SIGINT)
         out, err = self.process.communicate(timeout=timeout)
         return out, err, self.process.returncode
+
+
+class Exchange(Background):
+    """`tickfuse sim`, listening."""
+
+    def __init__(self, *args):
+        super().__init__("sim", *args)
+        words = self.line().split()
+        assert words[:2] == ["listening", "on"], (words, self.process.communicate(timeout=10))
+        self.url = words[2]
+        self.rest = self.url.replace("wss:", "https:").replace("ws:", "http:")
+        self.sets = [f"feeds.0.url={self.url}", f"feeds.0.rest={self.rest}"]
+        self.ca = [w[len("ca_file="):] for w in words if w.startswith("ca_file=")]
+
+    def summary(self):
+        """Stops it; what it says that it sent and did: {"messages": 12, "gap": 3, ...}."""
+        _, err, _ = self.stop()
+        words = [w.split("=") for line in err.splitlines() if line.startswith("sim ") for w in line.split()[1:]]
+        return {key: int(value) for key, value in words}
+
+
+def engine_args(exchange, *sets, seconds="3s", trust=True):
+    args = ["run", DEMO, "--for", seconds, "--json"]
+    for item in (*exchange.sets, f"sinks.0.path={shm_name()}", "http.listen=off", *sets):
+        args += ["--set", item]
+    if exchange.ca and trust:
+        args += ["--set", f"feeds.0.ca_file={exchange.ca[0]}"]
+    return args
+
+
+def live(exchange, *sets, **kwargs):
+    out, err = run(*engine_args(exchange, *sets, **kwargs))
+    return json.loads(out), err
 
 
 def wait_until(condition, seconds=30, what="condition"):

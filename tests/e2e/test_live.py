@@ -13,37 +13,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import DATA, ROOT, SANITIZED, Background, main, run, shm_name, wait_until
-
-DEMO = str(ROOT / "configs" / "demo.yaml")
-
-
-class Exchange(Background):
-    """`tickfuse sim`, listening."""
-
-    def __init__(self, *args):
-        super().__init__("sim", *args)
-        words = self.line().split()
-        assert words[:2] == ["listening", "on"], words
-        self.url = words[2]
-        self.sets = [f"feeds.0.url={self.url}",
-                     f"feeds.0.rest={self.url.replace('wss:', 'https:').replace('ws:', 'http:')}"]
-        self.ca = [w[len("ca_file="):] for w in words if w.startswith("ca_file=")]
-
-
-def engine_args(exchange, *sets, seconds="3s", trust=True):
-    args = ["run", DEMO, "--for", seconds, "--json"]
-    for item in (*exchange.sets, f"sinks.0.path={shm_name()}", "http.listen=off", *sets):
-        args += ["--set", item]
-    if exchange.ca and trust:
-        args += ["--set", f"feeds.0.ca_file={exchange.ca[0]}"]
-    return args
-
-
-def live(exchange, *sets, **kwargs):
-    out, err = run(*engine_args(exchange, *sets, **kwargs))
-    return json.loads(out), err
-
+from harness import DATA, SANITIZED, Background, Exchange, engine_args, live, main, run, shm_name, wait_until
 
 class Live(unittest.TestCase):
     def check_good(self, got):
@@ -71,6 +41,21 @@ class Live(unittest.TestCase):
             out, err = run(*engine_args(exchange, trust=False, seconds="2s"))
             self.assertEqual(json.loads(out)["messages"], 0)
             self.assertRegex(err, "self-signed|self signed|unable to get local issuer|verify")
+
+    def test_compressed_messages_where_both_sides_ask_for_them(self):
+        for both in (True, False):
+            with Exchange("--tls", *(["--deflate"] if both else [])) as exchange:
+                got, _ = live(exchange, "feeds.0.deflate=true")
+                self.check_good(got)
+                _, err, _ = exchange.stop()
+                self.assertEqual(int(err.split("deflated=")[1].split()[0]) > 200, both, err)
+
+    def test_compressed_messages_that_are_corrupt_cost_a_connection_and_no_count(self):
+        with Exchange("--deflate", "--faults", "corrupt=0.002") as exchange:
+            got, err = live(exchange, "feeds.0.deflate=true", seconds="5s")
+            self.assertGreater(got["events"]["trade"], 20)
+            self.assertEqual(got["ledger"]["residual"], 0)
+            self.assertRegex(err, "inflate_|utf8|protocol|E_WIRE_INFLATE")
 
     def test_three_threads_live(self):
         with Exchange() as exchange:

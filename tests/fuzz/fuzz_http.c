@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "wire/http.h"
+#include "wire/ws_extension.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt);
 
@@ -47,8 +48,14 @@ static void check_head(const tf_http_head_t *head) {
   tf_http_head_retry_after_s(head);
   tf_http_head_keep_alive(head);
   if (head->kind != TF_HTTP_REQUEST) return;
-  if (tf_http_ws_request_check(head, &why) == 0)
-    TF_ASSERT(tf_http_ws_accept_write(answer, sizeof answer, head, NULL) > 0);
+  if (tf_http_ws_request_check(head, &why) != 0) return;
+  const tf_ws_deflate_params_t ours = {.server_max_window_bits = 15, .client_max_window_bits = 15};
+  tf_ws_deflate_params_t       agreed;
+  char                         extensions[TF_WS_EXTENSION_CHARS];
+  bool                         deflate;
+  tf_ws_extension_choose(head, &ours, &deflate, &agreed, extensions);
+  TF_ASSERT(
+      tf_http_ws_accept_write(answer, sizeof answer, head, NULL, deflate ? extensions : NULL) > 0);
 }
 
 static void read_message(outcome_t *out, tf_http_kind_t kind, const char *method,
@@ -73,11 +80,13 @@ static void read_message(outcome_t *out, tf_http_kind_t kind, const char *method
 }
 
 static void upgrade(outcome_t *out, const uint8_t *bytes, size_t cnt, size_t piece) {
-  static const uint8_t       nonce[16] = "the sample nonce";
-  static tf_http_ws_client_t up;
-  size_t                     at = 0;
-  int                        rc = TF_HTTP_MORE;
+  static const uint8_t         nonce[16] = "the sample nonce";
+  static tf_http_ws_client_t   up;
+  size_t                       at    = 0;
+  int                          rc    = TF_HTTP_MORE;
+  const tf_ws_deflate_params_t offer = {.client_max_window_bits = 15};
   TF_ASSERT(tf_http_ws_client_init(&up, "h", nonce, "chat") == 0);
+  tf_http_ws_client_offer(&up, &offer);
   FEED(tf_http_ws_client_feed(&up, block, n, &used));
   if (rc == TF_HTTP_MORE) rc = tf_http_ws_client_eof(&up);
   out->rc            = rc;

@@ -16,6 +16,9 @@ typedef struct seen {
   uint32_t keys;
 } seen_t;
 
+static const tf_ws_deflate_config_t deflate_config = {
+    .tx_window_bits_max = 9, .tx_mem_level = 1, .tx_level = 1};
+
 static uint8_t assembly[MESSAGE_BYTES_MAX + TF_BYTES_PAD];
 
 static uint32_t next_key(void *self) { return ++((seen_t *)self)->keys; }
@@ -46,12 +49,30 @@ static void on_control(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, 
   }
 }
 
-static void feed(seen_t *seen, const tf_ws_config_t *config, const uint8_t *bytes, size_t cnt,
-                 size_t piece) {
-  const tf_ws_handler_t handler = {seen, on_message, on_control};
-  tf_ws_config_t        mine    = *config;
+/* The top bits of the first byte: whether messages may be compressed, and with what window. */
+static void start_deflate(tf_ws_deflate_t *deflate, unsigned mode, bool server) {
+  static _Alignas(16) uint8_t  memory[1 << 17];
+  const uint8_t                bits   = (uint8_t)(8 + (mode >> 4 & 7));
+  const tf_ws_deflate_params_t agreed = {.server_no_context_takeover = mode & 4,
+                                         .client_no_context_takeover = mode & 4,
+                                         .server_max_window_bits     = bits,
+                                         .client_max_window_bits     = bits};
+  TF_ASSERT(tf_ws_deflate_bytes(&deflate_config) <= sizeof memory);
+  TF_ASSERT(tf_ws_deflate_init(deflate, &deflate_config, memory) == 0);
+  TF_ASSERT(tf_ws_deflate_start(deflate, server, &agreed) == 0);
+}
+
+static void feed(seen_t *seen, const tf_ws_config_t *config, unsigned mode, const uint8_t *bytes,
+                 size_t cnt, size_t piece) {
+  static tf_ws_deflate_t deflate;
+  const tf_ws_handler_t  handler = {seen, on_message, on_control};
+  tf_ws_config_t         mine    = *config;
   memset(seen, 0, sizeof *seen);
   mine.random = (tf_ws_random_t){seen, next_key};
+  if (mode & 8) {
+    start_deflate(&deflate, mode, config->role == TF_WS_SERVER);
+    mine.deflate = &deflate;
+  }
   TF_ASSERT(tf_ws_init(&seen->ws, &mine, &handler, assembly) == 0);
   for (size_t at = 0; at < cnt;) {
     const size_t n     = cnt - at < piece ? cnt - at : piece;
@@ -79,8 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
         .message_bytes_max = limits[bytes[1] % 8] ? limits[bytes[1] % 8] : 1,
         .fragments_max     = 1 + bytes[1] / 8,
   };
-  feed(&whole, &config, bytes + 3, bytes_cnt - 3, SIZE_MAX);
-  feed(&pieces, &config, bytes + 3, bytes_cnt - 3, 1 + bytes[2]);
+  feed(&whole, &config, bytes[0], bytes + 3, bytes_cnt - 3, SIZE_MAX);
+  feed(&pieces, &config, bytes[0], bytes + 3, bytes_cnt - 3, 1 + bytes[2]);
   TF_ASSERT(whole.hash == pieces.hash);
   TF_ASSERT(whole.ws.fault == pieces.ws.fault && whole.ws.state == pieces.ws.state);
   TF_ASSERT(whole.ws.peer_close_code == pieces.ws.peer_close_code);

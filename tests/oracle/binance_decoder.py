@@ -20,7 +20,7 @@ import subprocess
 import sys
 from urllib.parse import unquote
 
-LAST, SNAPSHOT, BAD_BOOK, BAD_TS, SELL = 1, 2, 4, 8, 0x20
+LAST, SNAPSHOT, BAD_BOOK, BAD_TS, BACKFILL, SELL = 1, 2, 4, 8, 0x10, 0x20
 SYNCING, GAP, OK = 1, 2, 0
 HOUR_NS = 3600 * 10**9
 IGNORED = set("""kline 24hrMiniTicker 1hTicker 4hTicker 1dTicker avgPrice blockTrade referencePrice
@@ -124,8 +124,9 @@ class Decoder:
         self.out = []
         self.messages = 0
         self.counts = dict.fromkeys(
-            "messages data control trade quote book ticker status".split(), 0)
-        self.counts.update(rejected={}, ignored={}, gaps=0, duplicates=0, bridged_out=0, resyncs=0)
+            "messages data control trade quote book ticker status derived".split(), 0)
+        self.counts.update(rejected={}, ignored={}, gaps=0, duplicates=0, bridged_out=0, resyncs=0,
+                           checksums=0, mismatches=0)
         self.books = {}
         self.symbols = []
         self.ids = {}

@@ -1,9 +1,9 @@
-#include "market.h"
+#include "sim/market.h"
 
 #include <string.h>
 
-#define LEVELS_AT_START 400
-#define LEVEL_NEAR_CNT  24 /* changes happen within so many ticks of the best */
+#define FIRST_ID       UINT64_C(5000000000) /* above 32 bits, as venues' are */
+#define LEVEL_NEAR_CNT 24                   /* changes happen within so many ticks of the best */
 
 uint64_t sim_random(uint64_t *state) {
   uint64_t x = *state;
@@ -92,7 +92,8 @@ void sim_market_take_depth(sim_market_t *m) {
 }
 
 void sim_market_init(sim_market_t *m, uint64_t seed, int64_t price_ticks, int64_t lot,
-                     int64_t qty_step) {
+                     int64_t qty_step, uint32_t levels) {
+  TF_ASSERT(price_ticks >= SIM_LADDER_TICKS / 2 && levels >= 1 && levels <= SIM_LADDER_TICKS / 2);
   memset(m, 0, sizeof *m);
   m->rng        = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
   m->base_ticks = price_ticks - SIM_LADDER_TICKS / 2;
@@ -100,8 +101,9 @@ void sim_market_init(sim_market_t *m, uint64_t seed, int64_t price_ticks, int64_
   m->qty_step   = qty_step;
   m->best_bid   = SIM_LADDER_TICKS / 2 - 1;
   m->best_ask   = SIM_LADDER_TICKS / 2;
-  m->update_id  = 1000000 + seed % 1000;
-  for (int32_t i = 0; i < LEVELS_AT_START; i++) {
+  m->update_id  = FIRST_ID + seed % 1000;
+  m->trade_id   = FIRST_ID;
+  for (int32_t i = 0; i < (int32_t)levels; i++) {
     m->ladder[0][m->best_bid - i] = random_qty(m);
     m->ladder[1][m->best_ask + i] = random_qty(m);
   }

@@ -52,7 +52,8 @@ int tf_cli_parse(const tf_cli_spec_t *spec, int argc, char **argv) {
       print_help(spec);
       return TF_EXIT_DONE;
     }
-    if (argv[i][0] != '-' || argv[i][1] == '\0') {
+    bool is_number = argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9';
+    if (argv[i][0] != '-' || argv[i][1] == '\0' || is_number) {
       if (positional_cnt == spec->positional_max)
         return usage(spec, "one argument too many: ", argv[i]);
       spec->positional[positional_cnt++] = argv[i];

@@ -58,7 +58,7 @@ static void set_feed_config(const tf_config_t *config, const tf_feed_t *feed,
   }
 }
 
-/* "venue:FILE", or FILE with --venue or a config that has one feed. */
+/* "venue:FILE", or FILE with --venue or a config that has one feed; a tape needs no venue. */
 static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *config,
                               const char *text, tf_replay_input_t *input,
                               tf_feed_config_t *feed_config) {
@@ -69,14 +69,15 @@ static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *conf
       (size_t)(colon - text) < sizeof venue) {
     memcpy(venue, text, (size_t)(colon - text));
     input->path = colon + 1;
-  } else if (args->venue_cnt) {
+  }
+  if (tf_tape_reader_is_tape(input->path)) return TF_OK;
+  if (!venue[0] && args->venue_cnt)
     snprintf(venue, sizeof venue, "%s", args->venue[args->venue_cnt - 1]);
-  } else if (config->feed_cnt == 1) {
+  else if (!venue[0] && config->feed_cnt == 1)
     snprintf(venue, sizeof venue, "%s", config->feeds[0].venue);
-  } else {
+  if (!venue[0])
     return TF_ERR(E_BOOT_INPUT, "--input %s names no venue: write --input binance-spot:%s", text,
                   text);
-  }
   tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
   if (err) return tf_error_add(err, "reading --input %s", text);
   set_feed_config(config, input->feed, feed_config);
@@ -99,9 +100,10 @@ static void report(const replay_args_t *args) {
 static int run(const replay_args_t *args, const tf_config_t *config) {
   static tf_feed_config_t feed_configs[TF_CLI_VALUES_MAX];
   tf_replay_input_t       inputs[TF_CLI_VALUES_MAX] = {0};
-  tf_replay_config_t      replay_config             = {.inputs    = inputs,
-                                                       .input_cnt = args->input_cnt,
-                                                       .event_cap = config->engine.message_levels_max};
+  tf_replay_config_t      replay_config             = {.inputs      = inputs,
+                                                       .input_cnt   = args->input_cnt,
+                                                       .event_cap   = config->engine.message_levels_max,
+                                                       .instruments = &engine.instruments};
   if (args->speed_cnt && !parse_speed(args->speed[args->speed_cnt - 1], &replay_config.speed)) {
     fprintf(stderr, "tickfuse: --speed %s: allowed are max, 1x, 2.5x and so on\n",
             args->speed[args->speed_cnt - 1]);

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "boot/control.h"
 #include "cli.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -17,8 +18,9 @@
 #include "summary.h"
 
 #define WAIT_NS      (20 * TF_NS_PER_MS)
-#define DRAIN_NS_MAX TF_NS_PER_SEC /* after a stop: what is in flight is emitted */
-#define PENDING_CAP  4096          /* depth messages remembered while a snapshot is awaited */
+#define DRAIN_NS_MAX TF_NS_PER_SEC        /* after a stop: what is in flight is emitted */
+#define FEEDS_MAX    (TF_SOURCES_MAX - 1) /* beside the control commands */
+#define PENDING_CAP  4096 /* depth messages remembered while a snapshot is awaited */
 
 typedef struct live_feed {
   tf_source_t *source;
@@ -26,12 +28,13 @@ typedef struct live_feed {
 } live_feed_t;
 
 typedef struct live {
-  tf_arena_t   arena;
-  tf_io_t     *io;
-  tf_dialer_t *dialer;
-  live_feed_t  feeds[TF_SOURCES_MAX];
-  uint32_t     feed_cnt;
-  tf_http_t   *http;
+  tf_arena_t    arena;
+  tf_io_t      *io;
+  tf_dialer_t  *dialer;
+  live_feed_t   feeds[FEEDS_MAX];
+  uint32_t      feed_cnt;
+  tf_http_t    *http;
+  tf_control_t *control;
 } live_t;
 
 static tf_engine_t           engine;
@@ -63,6 +66,7 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                              .dialer            = live.dialer,
                              .ca_file           = f->ca_file,
                              .insecure          = f->insecure,
+                             .deflate           = f->deflate,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
                              .random            = {NULL,         tf_ws_random_system         }
@@ -97,7 +101,7 @@ static tf_err_t start_feed(const tf_config_t *config, uint32_t i) {
 
 static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *io) {
   size_t bytes = tf_io_arena_bytes(io) + (1 << 20);
-  for (uint32_t i = 0; i < config->feed_cnt && i < TF_SOURCES_MAX; i++) {
+  for (uint32_t i = 0; i < config->feed_cnt && i < FEEDS_MAX; i++) {
     const tf_feed_t    *feed;
     tf_session_config_t session;
     if (tf_engine_feed(tickfuse_registry(), config->feeds[i].venue, &feed) != TF_OK) continue;
@@ -108,9 +112,9 @@ static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *
 }
 
 static tf_err_t start_feeds(const tf_config_t *config) {
-  if (config->feed_cnt == 0 || config->feed_cnt > TF_SOURCES_MAX)
+  if (config->feed_cnt == 0 || config->feed_cnt > FEEDS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "%s: feeds: 1 to %d are wanted for a live run", config->path,
-                  TF_SOURCES_MAX);
+                  FEEDS_MAX);
   tf_io_config_t io    = tf_io_config_default();
   io.busy_poll_us      = (uint32_t)(config->engine.busy_poll_ns / TF_NS_PER_US);
   io.kernel_timestamps = config->engine.kernel_timestamps;
@@ -169,6 +173,17 @@ static tf_err_t start_http(const tf_config_t *config) {
   return err;
 }
 
+static tf_err_t start_control(const tf_config_t *config) {
+  if (!config->control.path) return TF_OK;
+  tf_control_config_t control = {.engine     = &engine,
+                                 .version    = TF_VERSION,
+                                 .path       = config->control.path,
+                                 .token_file = config->control.token_file};
+  tf_err_t            err     = tf_control_start(&control, &live.control);
+  if (!err) tf_log(TF_LOG_NOTICE, "control_listening", "path=%s", config->control.path);
+  return err;
+}
+
 /* jemalloc's, in builds that have it. */
 extern int mallctl(const char *name, void *old, size_t *old_bytes, void *value, size_t value_bytes)
     __attribute__((weak));
@@ -218,6 +233,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   const tf_engine_options_t engine_options = {0};
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err) err = start_feeds(config);
+  if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (err) return tf_cli_fail(err);
   signal(SIGINT, on_signal);
@@ -247,6 +263,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
 int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
   int code = run(config, options);
   if (live.http) tf_http_stop(live.http);
+  tf_control_stop(live.control);
   stop_feeds();
   tf_engine_fini(&engine);
   return code;

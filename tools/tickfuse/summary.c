@@ -108,7 +108,7 @@ static json_t *lane_json(const tf_engine_t *e) {
   const tf_lane_t *lane      = &e->runner.lane;
   uint64_t         truncated = 0, pending = 0, unscalable = 0;
   for (uint32_t i = 0; i < lane->instrument_cap; i++) {
-    truncated += lane->instruments[i].keeper.truncated_levels;
+    truncated += tf_book_truncated(&lane->instruments[i].keeper);
     pending += lane->instruments[i].keeper.pending_dropped;
     unscalable += lane->instruments[i].keeper.unscalable_levels;
   }

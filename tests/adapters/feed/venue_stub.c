@@ -107,7 +107,7 @@ static bool read_request(stub_conn_t *c) {
 
 void stub_upgrade(stub_conn_t *c, const void *glued, size_t glued_cnt) {
   static _Thread_local char answer[70000];
-  int                       cnt = tf_http_ws_accept_write(answer, sizeof answer, &c->head, NULL);
+  int cnt = tf_http_ws_accept_write(answer, sizeof answer, &c->head, NULL, NULL);
   if (cnt < 0 || glued_cnt > sizeof answer - (size_t)cnt) abort();
   if (glued_cnt > 0) memcpy(answer + cnt, glued, glued_cnt);
   add(&c->stub->ws_bytes, glued_cnt);

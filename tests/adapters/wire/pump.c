@@ -205,7 +205,7 @@ tf_err_t pump_accept(pump_t *pump) {
     if (rc == TF_HTTP_MORE) continue;
     const int status = tf_http_ws_request_check(&head, &why);
     const int cnt    = status ? tf_http_ws_refuse_write(answer, sizeof answer, status, why)
-                              : tf_http_ws_accept_write(answer, sizeof answer, &head, NULL);
+                              : tf_http_ws_accept_write(answer, sizeof answer, &head, NULL, NULL);
     if (cnt < 0 || !pump_send(pump, answer, (size_t)cnt)) return E_IO_SYSTEM;
     if (status) return TF_ERR(E_WIRE_HTTP, "%s", why);
     start_frames(pump, TF_WS_SERVER, bytes + used, (size_t)n - used);

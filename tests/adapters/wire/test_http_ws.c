@@ -192,9 +192,10 @@ static void both_sides_of_ours_shake_hands(void **state) {
     assert_int_equal(check_request(text, &why), 0);
     assert_true(tf_http_ws_is_upgrade(&request));
     assert_string_equal(request.target, "/ws?streams=a");
-    assert_int_equal(tf_http_ws_accept_write(answer, sizeof answer, &request, "v2.chat"),
+    assert_int_equal(tf_http_ws_accept_write(answer, sizeof answer, &request, "v2.chat", NULL),
                      E_WIRE_HTTP);
-    const int answer_cnt = tf_http_ws_accept_write(answer, sizeof answer, &request, protocols[i]);
+    const int answer_cnt =
+        tf_http_ws_accept_write(answer, sizeof answer, &request, protocols[i], NULL);
     assert_true(answer_cnt > 0);
     assert_int_equal(
         tf_http_ws_client_feed(&up, (const uint8_t *)answer, (size_t)answer_cnt, &used),
@@ -204,8 +205,9 @@ static void both_sides_of_ours_shake_hands(void **state) {
       assert_int_equal(
           tf_http_ws_client_write(&up, text, cap, "9001", "/ws?streams=a", "X-Token: t\r\n"),
           E_WIRE_HTTP);
-    assert_int_equal(tf_http_ws_accept_write(answer, (size_t)answer_cnt, &request, protocols[i]),
-                     E_WIRE_HTTP);
+    assert_int_equal(
+        tf_http_ws_accept_write(answer, (size_t)answer_cnt, &request, protocols[i], NULL),
+        E_WIRE_HTTP);
   }
   assert_int_equal(tf_http_ws_client_init(&up, "h", rfc_nonce, "a, b"), 0);
   char text[1024];

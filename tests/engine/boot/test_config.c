@@ -14,9 +14,9 @@
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, latency_sample, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, ca_file, insecure, message_bytes_max"
+  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, message_bytes_max"
 #define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
-#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, http"
+#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -220,7 +220,8 @@ static const char all_keys[] =
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "latency_sample: 3, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
-    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, message_bytes_max: 64KiB}]\n"
+    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, message_bytes_max: "
+    "64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
     "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, backend: cpu, budget: "
@@ -228,6 +229,7 @@ static const char all_keys[] =
     "strategies: [{name: fade, model: m, buy: a, sell: b, flat: c, cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true}]\n"
+    "control: {path: /run/x/socket, token_file: t.yaml}\n"
     "http: {listen: \"[::1]:8090\"}\n";
 
 static void every_key_reaches_its_field(void **state) {
@@ -264,6 +266,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].rest.port, 8);
   assert_false(c->feeds[0].rest.tls);
   assert_string_equal(c->feeds[0].ca_file, "t.yaml");
+  assert_true(c->feeds[0].deflate);
   assert_int_equal(c->feeds[0].message_bytes_max, 65536);
   assert_int_equal(c->bar_cnt, 4);
   assert_string_equal(c->bars[0].name, "s1");
@@ -294,6 +297,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_string_equal(c->control.path, "/run/x/socket");
+  assert_string_equal(c->control.token_file, "t.yaml");
   assert_string_equal(c->http.listen.host, "::1");
   assert_int_equal(c->http.listen.port, 8090);
   tf_config_free(c);

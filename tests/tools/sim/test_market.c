@@ -9,7 +9,7 @@
 static sim_market_t market, twin;
 
 static void start(sim_market_t *m, uint64_t seed) {
-  sim_market_init(m, seed, 6183763, 12000000, 1000);
+  sim_market_init(m, seed, 6183763, 12000000, 1000, 400);
 }
 
 /* A book kept from the depth messages alone is the market's own. */
