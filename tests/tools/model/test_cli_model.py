@@ -121,7 +121,7 @@ def rows(folder):
     expect(f"scores make sense: {neutral} {up} {down} {nan}",
            abs(neutral) < 0.05 and up > 0.2 and down < -0.2 and math.isnan(nan))
     npy(x, 2, 11, [0.0] * 22)
-    refused(3, "rows of 11 values, model example-mlp takes 12", "run", EXAMPLE, "--input", str(x),
+    refused(3, "is [2, 11], model example-mlp takes [n, 12]", "run", EXAMPLE, "--input", str(x),
             "--out", str(y))
     refused(1, "E_FILE_OPEN", "run", EXAMPLE, "--input", str(folder / "none"), "--out", str(y))
     refused(3, "not a .npy file", "run", EXAMPLE, "--input", EXAMPLE, "--out", str(y))
