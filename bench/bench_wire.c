@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench_market.h"
 #include "bench_print.h"
 #include "boot/engine.h"
 #include "core/clock.h"
@@ -36,13 +37,10 @@
 #define LEAD_IN         5000u /* messages that are not counted: features and caches warm up */
 #define LEAD_IN_STEP_NS (10 * TF_NS_PER_MS)
 #define BURST_MAX       64u /* messages in one send of a sender that is late */
-#define TEXT_BYTES_MAX  400u
-#define FRAME_BYTES_MAX (TEXT_BYTES_MAX + 14u)
-#define BOOK_LEVELS     100u /* a side, of the snapshot that the engine begins with */
+#define FRAME_BYTES_MAX (BENCH_TEXT_BYTES_MAX + 14u)
 #define EVENTS_MAX      1024u
 #define ENGINE_CPU      0
 #define SENDER_CPU      1
-#define FIRST_ID        UINT64_C(5123107839020)
 #define GIVE_UP_NS      (30 * TF_NS_PER_SEC)
 
 typedef enum backend { URING, EPOLL, BACKEND_CNT } backend_t;
@@ -76,38 +74,9 @@ static _Noreturn void die(const char *what) {
 
 /* ---- the sender ---- */
 
-/* Message n as the venue sends it: quote, trade, quote, depth of four levels. Prices and quantities
- * move a little, so that features have work. */
-static int text_write(char *text, uint64_t n) {
-  uint32_t move = (uint32_t)((n * 2654435761u >> 16) % 4), amount = 100 + 7 * move;
-  if (n % 4 == 3) {
-    uint64_t before = FIRST_ID + n / 4 * 10; /* the last update id of the depth message before */
-    return snprintf(text, TEXT_BYTES_MAX,
-                    "{\"stream\":\"btcusdt@depth@0ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":"
-                    "1723161256299,\"T\":1723161256298,\"s\":\"BTCUSDT\",\"U\":%llu,\"u\":%llu,"
-                    "\"pu\":%llu,\"b\":[[\"61799.%u0\",\"1.%u\"],[\"61798.%u0\",\"2.%u\"]],\"a\":"
-                    "[[\"61802.%u0\",\"1.%u\"],[\"61803.%u0\",\"2.%u\"]]}}",
-                    (unsigned long long)before + 1, (unsigned long long)before + 10,
-                    (unsigned long long)before, move, amount, move, amount, move, amount, move,
-                    amount);
-  }
-  if (n % 4 == 1)
-    return snprintf(text, TEXT_BYTES_MAX,
-                    "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161256313,"
-                    "\"T\":1723161256312,\"s\":\"BTCUSDT\",\"t\":%llu,\"p\":\"61800.%u0\",\"q\":"
-                    "\"0.%u\",\"X\":\"MARKET\",\"m\":%s}}",
-                    (unsigned long long)(5261700000 + n / 4), 5 + move, amount,
-                    move % 2 ? "true" : "false");
-  return snprintf(text, TEXT_BYTES_MAX,
-                  "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":%llu,"
-                  "\"s\":\"BTCUSDT\",\"b\":\"61800.%u0\",\"B\":\"2.%u\",\"a\":\"61801.%u0\",\"A\":"
-                  "\"1.%u\",\"T\":1723161256313,\"E\":1723161256313}}",
-                  (unsigned long long)(FIRST_ID + n), move, amount, move, amount);
-}
-
 static size_t frame_write(uint8_t *frame, uint64_t n) {
-  char     text[TEXT_BYTES_MAX];
-  uint64_t cnt  = (uint64_t)text_write(text, n);
+  char     text[BENCH_TEXT_BYTES_MAX];
+  uint64_t cnt  = (uint64_t)bench_text_write(text, n);
   size_t   head = tf_ws_write_header(frame, TF_WS_TEXT, true, cnt, NULL);
   memcpy(frame + head, text, cnt);
   return head + cnt;
@@ -181,23 +150,10 @@ static void decode(wire_t *w, const tf_frame_t *frame, uint64_t origin_ticks) {
   w->source.publisher.publish(w->source.publisher.self, &batch);
 }
 
-/* What the venue's REST answer would be. The first depth message bridges to it. */
 static void snapshot_take(wire_t *w) {
-  static char text[BOOK_LEVELS * 2 * 40 + 256 + TF_BYTES_PAD];
-  size_t      at = (size_t)snprintf(text, sizeof text,
-                                    "{\"lastUpdateId\":%llu,\"E\":1723161256501,"
-                                         "\"T\":1723161256493,\"bids\":[",
-                                    (unsigned long long)(FIRST_ID + 5));
-  for (uint32_t side = 0; side < 2; side++) {
-    for (uint32_t i = 0; i < BOOK_LEVELS; i++) {
-      uint32_t tenths = side == 0 ? 617990 - i : 618020 + i;
-      at += (size_t)snprintf(text + at, sizeof text - at, "%s[\"%u.%u0\",\"1.%03u\"]", i ? "," : "",
-                             tenths / 10, tenths % 10, 100 + i);
-    }
-    at += (size_t)snprintf(text + at, sizeof text - at, side == 0 ? "],\"asks\":[" : "]}");
-  }
-  tf_frame_t frame = {text, (uint32_t)at, TF_FRAME_HTTP, w->recv_ns,
-                      "/fapi/v1/depth?symbol=BTCUSDT"};
+  static char text[BENCH_SNAPSHOT_BYTES_MAX];
+  size_t      cnt   = bench_snapshot_write(text);
+  tf_frame_t  frame = {text, (uint32_t)cnt, TF_FRAME_HTTP, w->recv_ns, BENCH_SNAPSHOT_TARGET};
   decode(w, &frame, tf_clock_ticks());
 }
 
