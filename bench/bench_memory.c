@@ -25,7 +25,7 @@
 #define FLAT_MESSAGES   (UINT64_C(100000000) / BENCH_EVENTS_A_ROUND * 4)
 #define BARS            UINT64_C(1000000)
 #define SMOKE_MESSAGES  (WARM_UP + 40000)
-#define WARM_UP         UINT64_C(20000)     /* messages */
+#define WARM_UP         UINT64_C(400000)    /* messages: every ring has gone round */
 #define WARM_UP_STEP_NS (10 * TF_NS_PER_MS) /* so that bars of a second are there after it */
 #define MESSAGES_A_POLL 64
 #define EVENTS_MAX      1024u
@@ -73,14 +73,18 @@ void *realloc(void *p, size_t bytes) {
   return __libc_realloc(p, bytes);
 }
 
-/* By read(2): the C library's streams would allocate, and be counted. */
+/* Counted page by page: statm's figure is a sum over processors that is brought up to date now and
+ * then. By read(2): the C library's streams would allocate, and be counted. */
 static uint64_t rss_bytes(void) {
-  char     text[128] = {0};
-  uint64_t size = 0, resident = 0;
-  int      fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (fd >= 0 && read(fd, text, sizeof text - 1) > 0) sscanf(text, "%lu %lu", &size, &resident);
+  char     text[2048] = {0};
+  uint64_t kib        = 0;
+  int      fd         = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0 && read(fd, text, sizeof text - 1) > 0) {
+    const char *rss = strstr(text, "Rss:");
+    if (rss) kib = strtoull(rss + 4, NULL, 10);
+  }
   if (fd >= 0) close(fd);
-  return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+  return kib << 10;
 }
 
 /* ---- the source ---- */
