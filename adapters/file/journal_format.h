@@ -7,6 +7,9 @@
  *                      the first), CRC-32C of the header itself
  *     payload          n records of 128 bytes
  *
+ * A journal whose file failed goes on in another, its path with .1, .2 ... behind it, a file of the same
+ * form with a chain of its own.
+ *
  * A block of kind DECISIONS holds tf_decision_t as they are in memory. START stands where an engine
  * began to write: from there on its epoch holds. INSTRUMENTS names the ids that decisions after it
  * use; each epoch writes its own before the first decision, so that a journal can be read without
@@ -84,7 +87,10 @@ typedef struct tf_journal_start {
   uint32_t pid;
   uint64_t started_ns;
   uint64_t config_hash;
-  uint8_t  reserved[104];
+  uint64_t durable_seq; /* a segment behind a failed one: what the one before has after it counts as
+                           not written and stands here again; else 0 */
+  uint32_t segment;
+  uint8_t  reserved[92];
 } tf_journal_start_t;
 
 TF_STATIC_ASSERT(sizeof(tf_journal_start_t) == TF_JOURNAL_RECORD_BYTES, "format");

@@ -124,6 +124,10 @@ tf_journal_read_t tf_journal_reader_next(tf_journal_reader_t *reader) {
   reader->block_offset = reader->offset;
   reader->offset += block_bytes(reader);
   reader->last_epoch = header->epoch;
+  if (header->kind == TF_JOURNAL_START) {
+    const tf_journal_start_t *start = (const void *)(reader->block + TF_JOURNAL_HEADER_BYTES);
+    if (start->durable_seq > reader->last_seq) reader->last_seq = start->durable_seq;
+  }
   if (header->kind == TF_JOURNAL_DECISIONS) {
     reader->decision_cnt += header->record_cnt;
     reader->last_seq = tf_journal_reader_decisions(reader)[header->record_cnt - 1].decision_seq;

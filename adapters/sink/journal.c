@@ -1,7 +1,8 @@
 /* The journal as a sink: every decision to a file (file/journal.h), synced to disk every 100 ms (every
- * block with `durable: true`) and when the engine stops. On a full disk it takes nothing, and goes on when there is room again; a
- * disk that fails ends it. The time is read here: emit may offer the same decisions again and again
- * while the disk is full, and the retries must not depend on what is in them. */
+ * block with `durable: true`) and when the engine stops. On a full disk it takes nothing, and goes on
+ * when there is room again; a disk that fails makes it go on in a new segment, and ends it where there
+ * is none to be had. The time is read here: emit may offer the same decisions again and again while the
+ * disk is full, and the retries must not depend on what is in them. */
 #include "file/journal.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -44,6 +45,8 @@ static tf_err_t journal_flush(void *state, uint64_t now_ns) {
   return tf_journal_flush(journal, now_ns);
 }
 
+static uint64_t journal_durable_seq(const void *state) { return tf_journal_durable_seq(state); }
+
 static tf_err_t journal_close(void *state) { return tf_journal_fini(state); }
 
 const tf_sink_t tf_sink_journal = {
@@ -55,4 +58,5 @@ const tf_sink_t tf_sink_journal = {
     .offer       = journal_offer,
     .flush       = journal_flush,
     .close       = journal_close,
+    .durable_seq = journal_durable_seq,
 };

@@ -27,6 +27,8 @@ typedef struct tf_sink {
   int (*offer)(void *state, const tf_decision_t *decisions, uint32_t n);
   tf_err_t (*flush)(void *state, uint64_t now_ns); /* called when emit is idle, and before close */
   tf_err_t (*close)(void *state);
+  /* The last decision_seq that is known to outlive a crash of the machine; NULL: nothing is kept. */
+  uint64_t (*durable_seq)(const void *state);
 } tf_sink_t;
 
 #endif
