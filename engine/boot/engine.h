@@ -38,6 +38,7 @@ typedef struct tf_engine {
   tf_ring_t           *event_ring, *decision_ring; /* NULL where the pipeline is not cut */
   char                 sink_paths[TF_SINKS_MAX][128];
   uint64_t             started_ns, ended_ns; /* monotonic */
+  uint64_t             cpu_ns; /* of the process between them; until join: at the start */
   tf_runner_t          runner;
 } tf_engine_t;
 

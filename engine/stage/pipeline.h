@@ -20,6 +20,7 @@ typedef enum tf_hop {
   TF_HOP_DECIDE,
   TF_HOP_EMIT,
   TF_HOP_TICK_TO_DECISION,
+  TF_HOP_DEFERRED, /* a model's work for ticks to come, after the decision has left */
   TF_HOP_CNT
 } tf_hop_t;
 

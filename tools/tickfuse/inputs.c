@@ -4,16 +4,15 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "live_capture.h"
 #include "registry.h"
-
-#define PENDING_CAP 4096 /* depth messages remembered while a snapshot is awaited */
 
 /* The feed config of a venue: what the config's feeds of that venue ask for, or everything. */
 static void set_feed_config(const tf_config_t *config, tf_instruments_t *instruments,
                             const tf_feed_t *feed, tf_feed_config_t *out) {
   *out = (tf_feed_config_t){.instruments = instruments,
                             .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
-                            .pending_cap = PENDING_CAP};
+                            .pending_cap = TF_LIVE_PENDING_CAP};
   for (uint32_t i = 0; config && i < config->feed_cnt; i++) {
     const tf_config_feed_t *f = &config->feeds[i];
     if (strcmp(f->venue, feed->venue) != 0) continue;

@@ -30,7 +30,7 @@ static void print_help(FILE *out) {
           "every command has --help\n\n",
           TF_VERSION);
   for (size_t i = 0; i < TF_ARRAY_CNT(commands); i++)
-    fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].help);
+    fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
   fprintf(out, "\nexit codes: 0 done, 1 failed, 2 bad usage or config, 3 data was bad\n");
 }
 

@@ -14,7 +14,8 @@
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, latency_sample, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, message_bytes_max"
+  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, book_depth, "        \
+  "message_bytes_max"
 #define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
 #define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
@@ -220,11 +221,12 @@ static const char all_keys[] =
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "latency_sample: 3, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
-    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, message_bytes_max: "
-    "64KiB}]\n"
+    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, book_depth: 25, "
+    "message_bytes_max: 64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
-    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, backend: cpu, budget: "
+    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
+    "backend: cpu, budget: "
     "50us}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, flat: c, cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
@@ -269,6 +271,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_false(c->feeds[0].rest.tls);
   assert_string_equal(c->feeds[0].ca_file, "t.yaml");
   assert_true(c->feeds[0].deflate);
+  assert_int_equal(c->feeds[0].book_depth, 25);
   assert_int_equal(c->feeds[0].message_bytes_max, 65536);
   assert_int_equal(c->bar_cnt, 4);
   assert_string_equal(c->bars[0].name, "s1");
@@ -288,6 +291,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].window, 50);
   assert_int_equal(c->models[0].precision, TF_CONFIG_PRECISION_INT8);
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
+  assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
