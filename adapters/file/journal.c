@@ -74,15 +74,15 @@ static int block_put(tf_journal_t *journal, uint8_t *bytes, uint32_t kind, uint3
                                         .first_seq   = first_seq,
                                         .config_hash = journal->config.config_hash,
                                         .written_ns  = now_ns};
-  memcpy(header->prev_hash, journal->chain, sizeof header->prev_hash);
   header->payload_crc =
       tf_crc32c(0, bytes + TF_JOURNAL_HEADER_BYTES, bytes_cnt - TF_JOURNAL_HEADER_BYTES);
+  tf_journal_link(&journal->config.key, journal->chain, bytes, bytes_cnt, header->prev_hash);
   header->header_crc = tf_journal_header_crc(header);
   reserve(journal, bytes_cnt);
   int why = write_whole(journal, bytes, bytes_cnt);
   if (why) return why;
   journal->retry_ns = 0;
-  tf_journal_hash(bytes, bytes_cnt, journal->chain);
+  tf_journal_chain_next(&journal->config.key, bytes, bytes_cnt, journal->chain);
   journal->offset += bytes_cnt;
   tf_count_add(&journal->counts.blocks, 1);
   tf_count_add(&journal->counts.bytes, bytes_cnt);
@@ -333,8 +333,10 @@ static tf_err_t header_make(tf_journal_t *journal) {
                                      .record_bytes     = TF_JOURNAL_RECORD_BYTES,
                                      .decision_version = TF_DECISION_VERSION,
                                      .epoch            = journal->epoch,
-                                     .config_hash      = journal->config.config_hash,
-                                     .created_ns       = wall_ns()};
+                                     .flags =
+                                         journal->config.key.bytes_cnt ? TF_JOURNAL_FLAG_KEYED : 0,
+                                     .config_hash = journal->config.config_hash,
+                                     .created_ns  = wall_ns()};
   memcpy(header.magic, TF_JOURNAL_MAGIC, sizeof header.magic);
   header.crc = tf_journal_header_crc(&header);
   if (ftruncate(journal->fd, 0) != 0)
@@ -342,7 +344,7 @@ static tf_err_t header_make(tf_journal_t *journal) {
   int why = write_whole(journal, &header, sizeof header);
   if (why) return TF_ERR(E_FILE_WRITE, "%s: %s", journal->path, strerror(why));
   journal->offset = sizeof header;
-  tf_journal_hash(&header, sizeof header, journal->chain);
+  tf_journal_chain_begin(&journal->config.key, &header, journal->chain);
   if (journal->config.durable == TF_JOURNAL_DURABLE_NONE) return 0;
   if (fdatasync(journal->fd) != 0)
     return TF_ERR(E_FILE_WRITE, "%s: fdatasync: %s", journal->path, strerror(errno));
@@ -354,6 +356,11 @@ static tf_err_t recover(tf_journal_t *journal, tf_journal_reader_t *reader, uint
   const char *path = journal->path;
   tf_err_t    err  = tf_journal_reader_init_fd(reader, journal->fd, path);
   if (err) return err;
+  if (!(reader->file.flags & TF_JOURNAL_FLAG_KEYED) != !journal->config.key.bytes_cnt)
+    return TF_ERR(E_FILE_FORMAT,
+                  "%s: was begun %s a key; go on as it was begun, or name another file", path,
+                  journal->config.key.bytes_cnt ? "without" : "with");
+  tf_journal_reader_set_key(reader, &journal->config.key);
   tf_journal_read_t result;
   do result = tf_journal_reader_next(reader);
   while (result == TF_JOURNAL_READ_BLOCK);

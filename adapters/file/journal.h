@@ -27,7 +27,7 @@
  * early when it would be more.
  *
  * Restart. init goes to the newest segment, takes an exclusive flock (a second engine is refused, with the owner's pid),
- * refuses foreign files and other versions, verifies everything, cuts off a torn tail so that
+ * refuses foreign files, other versions, and a keyed file without its key or the other way round, verifies everything, cuts off a torn tail so that
  * exactly the intact blocks stay, and goes on with epoch + 1. A journal that is damaged in its
  * middle, with intact blocks behind, is refused: cutting would destroy good records.
  *
@@ -59,6 +59,7 @@ typedef struct tf_journal_config {
   uint64_t                config_hash; /* of the engine's config, for whoever reads; 0 = unknown */
   uint32_t                epoch_min;   /* the epoch is at least this */
   const tf_instruments_t *instruments; /* whose names are written too; NULL: none */
+  tf_journal_key_t        key;         /* blocks carry a MAC under it; bytes_cnt 0: none */
 } tf_journal_config_t;
 
 typedef struct tf_journal_counts { /* written by the journal's thread */

@@ -6,6 +6,7 @@
 #include "file/journal.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "file/journal_key.h"
 #include "tf/sink.h"
 
 #define SYNC_INTERVAL_NS (100 * TF_NS_PER_MS)
@@ -26,6 +27,10 @@ static tf_err_t journal_open(void *state, const tf_sink_config_t *config) {
                              .interval_ns = SYNC_INTERVAL_NS,
                              .epoch_min   = config->epoch,
                              .instruments = config->instruments};
+  if (config->key_file) {
+    tf_err_t err = tf_journal_key_load(&own.key, config->key_file);
+    if (err) return tf_error_add(err, "reading the journal's key");
+  }
   return tf_journal_init(journal, &own);
 }
 

@@ -13,6 +13,7 @@ typedef struct tf_sink_config {
   const char             *path;     /* file or shared-memory name; NULL if not given */
   uint64_t                slot_cnt; /* shm: ring size in decisions, a power of two */
   bool                    durable;  /* journal: a block counts as written when it is on disk */
+  const char             *key_file; /* journal: of the key of its MACs; NULL: none */
   uint32_t                epoch;
   const tf_instruments_t *instruments;
 } tf_sink_config_t;

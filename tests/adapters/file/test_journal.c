@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "file/journal.h"
+#include "file/journal_key.h"
 #include "file/journal_reader.h"
 
 static tf_journal_t        journal;
@@ -849,6 +850,110 @@ static void damage_anywhere_in_64_kib_is_detected(void **state) {
   free(b.p);
 }
 
+/* ---- keyed ---- */
+
+static uint64_t read_keyed(const tf_journal_key_t *key, tf_journal_read_t *result) {
+  uint64_t cnt;
+  assert_int_equal(tf_journal_reader_init(&reader, path), 0);
+  if (key) tf_journal_reader_set_key(&reader, key);
+  *result = read_prefix(&cnt);
+  tf_journal_reader_fini(&reader);
+  return cnt;
+}
+
+static void who_has_not_the_key_can_neither_make_nor_change_a_block(void **state) {
+  (void)state;
+  tf_journal_key_t    right = {.bytes = "0123456789abcdef", .bytes_cnt = 16}, wrong = right;
+  tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_BLOCK);
+  tf_journal_read_t   result;
+  wrong.bytes[15] ^= 1;
+  config.key = right;
+  fresh("keyed");
+  assert_int_equal(tf_journal_init(&journal, &config), 0);
+  for (uint64_t seq = 1; seq <= 9; seq += 3) {
+    append(seq, 3, 5);
+    assert_int_equal(tf_journal_flush(&journal, 5), 0);
+  }
+  int kept = journal.fd; /* the segment behind a failed file is keyed as well */
+  break_file(false);
+  append(10, 2, 6);
+  assert_int_equal(tf_journal_flush(&journal, 6), 0);
+  assert_int_equal(tf_journal_fini(&journal), 0);
+  close(kept);
+  assert_int_equal(read_keyed(&right, &result), 9);
+  assert_int_equal(result, TF_JOURNAL_READ_END);
+  assert_int_equal(read_keyed(NULL, &result), 9); /* by its CRCs */
+  assert_int_equal(result, TF_JOURNAL_READ_END);
+  assert_int_equal(read_keyed(&wrong, &result), 0);
+  assert_int_equal(result, TF_JOURNAL_READ_LOSS);
+
+  /* The last decision, changed by someone who knows the format: the CRCs are right. */
+  bytes_t                    b    = made_read(path);
+  tf_journal_block_header_t *last = (void *)(b.p + b.cnt - 3 * 128 - 64);
+  assert_int_equal(last->magic, TF_JOURNAL_BLOCK_MAGIC);
+  assert_int_equal(last->first_seq, 7);
+  b.p[b.cnt - 100] ^= 1;
+  last->payload_crc = tf_crc32c(0, last + 1, 3 * 128);
+  last->header_crc  = tf_journal_header_crc(last);
+  char *whole       = strdup(path);
+  made_file("forged", b.p, b.cnt);
+  fresh("forged2");
+  rename(made_path("forged"), path);
+  assert_int_equal(tf_journal_reader_init(&reader, path), 0);
+  tf_journal_reader_set_key(&reader, &right);
+  while ((result = tf_journal_reader_next(&reader)) == TF_JOURNAL_READ_BLOCK) {
+  }
+  assert_int_equal(result, TF_JOURNAL_READ_LOSS);
+  assert_int_equal(reader.loss.kind, TF_JOURNAL_LOSS_CHAIN);
+  assert_int_equal(reader.last_seq, 6);
+  tf_journal_reader_fini(&reader);
+  free(b.p);
+
+  /* It goes on with its key only, and no other journal goes on with one. */
+  snprintf(path, sizeof path, "%s.1", whole);
+  free(whole);
+  config.key.bytes_cnt = 0;
+  assert_int_equal(tf_journal_init(&journal, &config), E_FILE_FORMAT);
+  config.key = wrong;
+  assert_int_equal(tf_journal_init(&journal, &config), E_FILE_DAMAGED);
+  config.key = right;
+  assert_int_equal(tf_journal_init(&journal, &config), 0);
+  assert_int_equal(journal.recovered.last_seq, 11);
+  assert_int_equal(tf_journal_fini(&journal), 0);
+  fresh("plain");
+  config.key.bytes_cnt = 0;
+  assert_int_equal(tf_journal_init(&journal, &config), 0);
+  assert_int_equal(tf_journal_fini(&journal), 0);
+  config.key = right;
+  assert_int_equal(tf_journal_init(&journal, &config), E_FILE_FORMAT);
+}
+
+static void keys_are_read_from_files_that_nobody_else_reads(void **state) {
+  (void)state;
+  tf_journal_key_t key;
+  char             bytes[80], link_path[300];
+  memset(bytes, 'k', sizeof bytes);
+  for (size_t n = TF_JOURNAL_KEY_BYTES_MIN - 1; n <= TF_BLAKE2B_BYTES_MAX + 1; n++) {
+    bool fits = n >= TF_JOURNAL_KEY_BYTES_MIN && n <= TF_BLAKE2B_BYTES_MAX;
+    for (int newline = 0; newline < 2; newline++) {
+      bytes[n] = '\n';
+      assert_int_equal(tf_journal_key_load(&key, made_file("key", bytes, n + (size_t)newline)),
+                       fits ? 0 : E_FILE_FORMAT);
+      assert_int_equal(key.bytes_cnt, fits ? n : 0);
+      bytes[n] = 'k';
+    }
+  }
+  snprintf(path, sizeof path, "%s", made_file("key", bytes, 32));
+  assert_int_equal(chmod(path, 0640), 0);
+  assert_int_equal(tf_journal_key_load(&key, path), E_FILE_OPEN);
+  assert_int_equal(chmod(path, 0600), 0);
+  snprintf(link_path, sizeof link_path, "%s.link", path);
+  assert_int_equal(symlink(path, link_path), 0);
+  assert_int_equal(tf_journal_key_load(&key, link_path), E_FILE_OPEN);
+  assert_int_equal(tf_journal_key_load(&key, "/dev/zero"), E_FILE_OPEN);
+  assert_int_equal(tf_journal_key_load(&key, made_path("absent")), E_FILE_OPEN);
+}
+
 static void durable_words_are_parsed(void **state) {
   (void)state;
   tf_journal_durable_t durable;
@@ -885,6 +990,8 @@ int main(void) {
       cmocka_unit_test(crashes_inside_recovery_three_deep_leave_the_same_prefix),
       cmocka_unit_test(crashes_at_every_call_of_the_disk_keep_what_was_durable),
       cmocka_unit_test(damage_anywhere_in_64_kib_is_detected),
+      cmocka_unit_test(who_has_not_the_key_can_neither_make_nor_change_a_block),
+      cmocka_unit_test(keys_are_read_from_files_that_nobody_else_reads),
       cmocka_unit_test(durable_words_are_parsed),
   };
   return cmocka_run_group_tests(tests, made_dir_setup, made_dir_teardown);
