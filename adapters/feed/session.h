@@ -33,6 +33,9 @@
 #include "tf/source.h"
 #include "tf/tap.h"
 
+/* Between answers to pings: a flood of them costs at most four a second (FAULTS F19). */
+#define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
+
 typedef struct tf_session_config {
   const tf_feed_t *feed;
   tf_feed_config_t feed_config;

@@ -16,8 +16,15 @@
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, book_depth, "        \
   "message_bytes_max"
+<<<<<<< HEAD
 #define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
 #define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
+    == == ==
+    =
+#define STRATEGY_KEYS                                                                              \
+  "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
+#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http"
+        >>>>>>> compute
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -29,10 +36,10 @@
 #define SETS(...)                                                                                  \
   { __VA_ARGS__ }
 
-static const char *const       venues[]   = {"binance-spot", "binance-usdm", "kraken"};
-static const char *const       sinks[]    = {"journal", "shm"};
-static const char *const       policies[] = {"rule"};
-static const tf_config_known_t known      = {venues, 3, sinks, 2, policies, 1};
+        static const char *const venues[]   = {"binance-spot", "binance-usdm", "kraken"};
+static const char *const         sinks[]    = {"journal", "shm"};
+static const char *const         policies[] = {"rule"};
+static const tf_config_known_t   known      = {venues, 3, sinks, 2, policies, 1};
 
 static tf_config_errors_t errors;
 static char               source_dir[1024];
@@ -228,7 +235,8 @@ static const char all_keys[] =
     "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
     "backend: cpu, budget: "
     "50us}]\n"
-    "strategies: [{name: fade, model: m, buy: a, sell: b, flat: c, cooldown: 250ms, max_rate: "
+    "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
+    "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, key_file: "
     "k.txt}]\n"
@@ -296,6 +304,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].budget_ns, 50000);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
+  assert_string_equal(c->strategies[0].buy_until, "d");
+  assert_string_equal(c->strategies[0].sell_until, "e");
   assert_int_equal(c->strategies[0].cooldown_ns, 250 * TF_NS_PER_MS);
   assert_int_equal(c->strategies[0].max_rate.cnt_max, 10);
   assert_int_equal(c->strategies[0].max_rate.window_ns, 100 * TF_NS_PER_MS);

@@ -23,6 +23,8 @@ typedef struct conf_echo {
   uint32_t            key_state, fragments_max;
   bool                offers_deflate;
   conf_bytes_t        out; /* to the scripted side */
+  size_t              fed; /* bytes that came */
+  size_t              cut; /* where in them one piece ends and the next begins; 0: nowhere */
   size_t piece; /* bytes handed over are cut into such, each with the pad; 0: as they come */
 } conf_echo_t;
 
