@@ -204,8 +204,8 @@ static void to_row_fp32(const tf_mat_t *mat, const float *in, void *row) {
 
 /* The lanes of the vector at k that lie inside the row. */
 IN_TARGET __mmask16 lanes_at(const tf_mat_t *mat, uint32_t k) {
-  uint32_t left = mat->in_cnt - k;
-  return left >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
+  uint32_t left = mat->in_cnt - k, lanes = left < 16 ? left : 16;
+  return (__mmask16)(0xffffu >> (16 - lanes));
 }
 
 TARGET static void to_row_bf16(const tf_mat_t *mat, const float *in, void *row) {
