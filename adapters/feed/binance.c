@@ -140,6 +140,17 @@ TF_COLD static tf_verdict_t refuse_quote(const tf_binance_message_t *m) {
   return tf_binance_reject(m, TF_REJECT_NUMBER); /* negative, or too far apart for one exponent */
 }
 
+/* u orders the quotes of an instrument (113,265 recorded, all ascending): one that is not newer was sent
+ * by the other of two connections before. Far back, the venue has started over. */
+TF_INLINE bool is_old_quote(tf_binance_row_t *row, const tf_binance_message_t *m) {
+  const tf_json_value_t *u = &m->values[KEY(LAST_ID)];
+  if (TF_UNLIKELY(!tf_binance_has(m, BIT(LAST_ID)) || u->made != TF_JSON_MADE_U64)) return false;
+  uint64_t id     = tf_json_u64(&m->json, u);
+  bool     is_old = id <= row->quote_id && row->quote_id - id < TF_TRADE_IDS_RESTART;
+  if (TF_LIKELY(!is_old)) row->quote_id = id;
+  return is_old;
+}
+
 TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m) {
   const tf_json_value_t *v = m->values;
   if (TF_UNLIKELY(!(st->channels & TF_CHANNEL_QUOTE))) return TF_BINANCE_IGNORE(m, "bookTicker");
@@ -167,6 +178,10 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
   tf_reject_t why;
   uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
+  if (TF_UNLIKELY(is_old_quote(&st->rows[idx], m))) {
+    m->out->counts->duplicates++;
+    return data(m);
+  }
   tf_event_t *e = put_event(m, TF_EVENT_QUOTE, flags, st->symbols.rows[idx].instrument_id, ts_ns,
                             price_exp, qty_exp);
   e->u.quote.bid_price = bid;
@@ -266,6 +281,7 @@ TF_COLD static tf_verdict_t on_other_type(tf_binance_state_t *st, tf_binance_mes
   if (TF_JSON_TEXT_IS(type, "depthUpdate")) return tf_binance_book_delta(st, m);
   if (TF_JSON_TEXT_IS(type, "24hrTicker")) return on_ticker(st, m);
   if (TF_JSON_TEXT_IS(type, "serverShutdown")) {
+    m->out->leaving = true;
     tf_feeds_note_error(&st->head, "serverShutdown", 14);
     return control(m);
   }

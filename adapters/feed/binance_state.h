@@ -56,6 +56,7 @@ typedef enum tf_binance_key {
 typedef struct tf_binance_row {
   tf_binance_chain_t chain;
   tf_trade_ids_t     trades, agg_trades;
+  uint64_t           quote_id;     /* of the newest bookTicker */
   bool               asked_before; /* for a snapshot: the next time is a resync */
 } tf_binance_row_t;
 

@@ -172,8 +172,8 @@ TF_INLINE void put_time(state_t *st, tf_event_t *row, const tf_json_value_t *tex
 
 TF_INLINE void on_level(state_t *st, tf_json_object_t *item, tf_event_t *row) {
   const tf_json_value_t *v = item->values;
-  bool ok = take_number(st, item, PRICE_LEVEL) & take_number(st, item, NEW_QUANTITY) &
-            take_text(st, item, SIDE) & take_text(st, item, EVENT_TIME);
+  bool ok = take_number(st, item, PRICE_LEVEL) && take_number(st, item, NEW_QUANTITY) &&
+            take_text(st, item, SIDE) && take_text(st, item, EVENT_TIME);
   if (TF_UNLIKELY(!ok)) return;
   bool is_bid = TF_JSON_TEXT_IS(&v[SIDE], "bid");
   if (TF_UNLIKELY(!is_bid && !TF_JSON_TEXT_IS(&v[SIDE], "offer"))) {
@@ -197,9 +197,9 @@ static void park_product(const state_t *st, tf_event_t *row, const tf_json_value
 
 static void on_trade(state_t *st, tf_json_object_t *item, tf_event_t *row) {
   const tf_json_value_t *v  = item->values;
-  bool                   ok = take_number(st, item, PRICE) & take_number(st, item, SIZE) &
-            take_number(st, item, TRADE_ID) & take_text(st, item, PRODUCT) &
-            take_text(st, item, SIDE) & take_text(st, item, TIME);
+  bool                   ok = take_number(st, item, PRICE) && take_number(st, item, SIZE) &&
+            take_number(st, item, TRADE_ID) && take_text(st, item, PRODUCT) &&
+            take_text(st, item, SIDE) && take_text(st, item, TIME);
   if (!ok) return;
   bool maker_buys = TF_JSON_TEXT_IS(&v[SIDE], "BUY");
   if (!maker_buys && !TF_JSON_TEXT_IS(&v[SIDE], "SELL")) refuse(st, TF_REJECT_SCHEMA);
@@ -218,7 +218,7 @@ static void on_trade(state_t *st, tf_json_object_t *item, tf_event_t *row) {
 static void on_ticker(state_t *st, tf_json_object_t *item, tf_event_t *row) {
   const tf_json_value_t *v = item->values;
   bool                   ok =
-      take_number(st, item, PRICE) & take_number(st, item, VOLUME) & take_text(st, item, PRODUCT);
+      take_number(st, item, PRICE) && take_number(st, item, VOLUME) && take_text(st, item, PRODUCT);
   if (!ok) return;
   memset(&row->u, 0, sizeof row->u);
   row->flags               = 0;
@@ -304,9 +304,9 @@ TF_COLD static void break_books(state_t *st, tf_draft_t *draft, tf_book_state_t 
 TF_COLD static void on_sequence_break(state_t *st, tf_draft_t *draft, step_t step,
                                       uint64_t missing) {
   tf_feed_out_t *out = draft->out;
+  out->reconnect     = true; /* a count that starts again brings no snapshots either */
   if (step == SEQUENCE_GAP) {
     out->counts->gaps++;
-    out->reconnect = true;
     break_books(st, draft, TF_BOOK_GAP, missing, st->sequence - 1);
   } else {
     for (uint32_t i = 0; i < st->symbols.cnt; i++) st->rows[i].trades.is_continued = false;

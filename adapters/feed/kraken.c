@@ -170,7 +170,7 @@ static void on_level(tf_json_t *json, tf_json_object_t *level) {
   tf_event_t *row  = tf_json_put_row(json);
   if (TF_UNLIKELY(row == NULL)) return;
   const tf_json_value_t *v = level->values;
-  if (TF_UNLIKELY(!take_number(scan, level, LEVEL_PRICE) | !take_number(scan, level, LEVEL_QTY))) {
+  if (TF_UNLIKELY(!take_number(scan, level, LEVEL_PRICE) || !take_number(scan, level, LEVEL_QTY))) {
     return;
   }
   row->price_exp     = v[LEVEL_PRICE].exp;
@@ -248,8 +248,8 @@ static void on_quote(scan_t *scan, tf_json_t *json, const tf_json_object_t *item
   tf_event_t            *row = tf_json_put_row(json);
   scan->quote_cnt++;
   if (row == NULL) return;
-  bool ok = take_number(scan, item, BID) & take_number(scan, item, BID_QTY) &
-            take_number(scan, item, ASK) & take_number(scan, item, ASK_QTY);
+  bool ok = take_number(scan, item, BID) && take_number(scan, item, BID_QTY) &&
+            take_number(scan, item, ASK) && take_number(scan, item, ASK_QTY);
   if (!ok || !park_symbol(scan, row, item)) return;
   row->ts_event_ns = take_time(scan, item, false, &row->flags);
   if (!tf_draft_set_quote(row, &v[BID], &v[BID_QTY], &v[ASK], &v[ASK_QTY])) {

@@ -19,7 +19,7 @@ typedef struct tf_tape_track {
   uint32_t        *ids; /* (reader.row_cnt) of the engine's table, by the tape's */
   tf_event_t      *events;
   uint32_t         cap, begin, end; /* events[begin .. end) are read and not yet taken */
-  uint32_t         message_cnt;     /* events[begin ..) that are the next message; 0: none is ready */
+  uint32_t         message_cnt; /* events[begin ..) that are the next message; 0: none is ready */
   uint64_t         next_block;
   bool             is_block_open;
   uint64_t         from_ns, to_ns;

@@ -94,6 +94,7 @@ typedef struct tf_feed_out {
   uint32_t    resync_ids[TF_RESYNC_MAX];
   bool
       reconnect; /* the whole connection's sequence broke: only a new one helps; the session clears it */
+  bool leaving; /* the venue says that it will close: move while it lasts; the session clears it */
   tf_feed_counts_t *counts;
 } tf_feed_out_t;
 

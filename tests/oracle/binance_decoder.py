@@ -130,6 +130,7 @@ class Decoder:
         self.books = {}
         self.symbols = []
         self.ids = {}
+        self.quote_ids = {}
         self.unit = None
 
     # ---- events ----
@@ -315,6 +316,13 @@ class Decoder:
         bid, ask = one_exponent(exact(data["b"]), exact(data["a"]))
         bid_qty, ask_qty = one_exponent(exact(data["B"]), exact(data["A"]))
         ts, flags = self.time(data, recv, False)
+        self.symbol(symbol)
+        if isinstance(data.get("u"), Number) and data["u"].isdigit() and int(data["u"]) < 2**64:
+            number, last = int(data["u"]), self.quote_ids.get(symbol, 0)
+            if number <= last and last - number < 10**6:
+                self.counts["duplicates"] += 1
+                return "data"
+            self.quote_ids[symbol] = number
         self.emit("Q", self.symbol(symbol), ts, recv, flags | LAST, "b=%s B=%s a=%s A=%s" % (
             text_of(*bid), text_of(*bid_qty), text_of(*ask), text_of(*ask_qty)))
         return "data"

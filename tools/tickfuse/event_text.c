@@ -27,7 +27,9 @@ const char *const tf_event_text_csv_header =
     "ask_price,ask_qty,venue_seq,level_idx,level_cnt,last_price,volume,book_state,apply_from,"
     "gap_first,gap_last,command,position\n";
 
-const char *tf_event_text_kind(uint8_t kind) { return kind < TF_EVENT_KIND_CNT ? kinds[kind] : "?"; }
+const char *tf_event_text_kind(uint8_t kind) {
+  return kind < TF_EVENT_KIND_CNT ? kinds[kind] : "?";
+}
 
 uint8_t tf_event_text_kind_find(const char *word) {
   uint8_t kind = 0;

@@ -36,22 +36,22 @@ static json_t *rows_json(const tf_tape_reader_t *r) {
   json_t *rows = json_array();
   for (uint32_t i = 0; i < r->row_cnt; i++) {
     const tf_instrument_t *row = &r->rows[i];
-    json_t                *one = json_pack(
-        "{sissss*sIsIsf}", "id", (int)row->id, "name", row->name, "quote_currency",
-        row->quote_currency[0] ? row->quote_currency : NULL, "tick_size", (json_int_t)row->tick_size,
-        "lot_size", (json_int_t)row->lot_size, "multiplier", row->multiplier);
+    json_t                *one = json_pack("{sissss*sIsIsf}", "id", (int)row->id, "name", row->name,
+                                           "quote_currency", row->quote_currency[0] ? row->quote_currency : NULL,
+                                           "tick_size", (json_int_t)row->tick_size, "lot_size",
+                                           (json_int_t)row->lot_size, "multiplier", row->multiplier);
     if (one) json_array_append_new(rows, one);
   }
   return rows;
 }
 
 static json_t *info_json(const tf_tape_reader_t *r) {
-  json_t *root = json_pack(
-      "{sssisIsIsIsIsIsIsbsI}", "file", r->path, "version", (int)r->file.version, "bytes",
-      (json_int_t)r->file_bytes, "events", (json_int_t)r->event_cnt, "blocks",
-      (json_int_t)r->block_cnt, "recv_ns_min", (json_int_t)r->recv_ns_min, "recv_ns_max",
-      (json_int_t)r->recv_ns_max, "created_ns", (json_int_t)r->file.created_ns, "whole",
-      tf_tape_reader_is_whole(r), "lost_bytes", (json_int_t)r->lost_bytes);
+  json_t *root =
+      json_pack("{sssisIsIsIsIsIsIsbsI}", "file", r->path, "version", (int)r->file.version, "bytes",
+                (json_int_t)r->file_bytes, "events", (json_int_t)r->event_cnt, "blocks",
+                (json_int_t)r->block_cnt, "recv_ns_min", (json_int_t)r->recv_ns_min, "recv_ns_max",
+                (json_int_t)r->recv_ns_max, "created_ns", (json_int_t)r->file.created_ns, "whole",
+                tf_tape_reader_is_whole(r), "lost_bytes", (json_int_t)r->lost_bytes);
   char source[sizeof r->file.source + 1] = "";
   memcpy(source, r->file.source, sizeof r->file.source);
   json_object_set_new(root, "source", json_string(source));
@@ -67,8 +67,7 @@ static void info_print(const tf_tape_reader_t *r) {
   printf("%s: tape version %u, %" PRIu64 " bytes%s\n", r->path, r->file.version, r->file_bytes,
          tf_tape_reader_is_whole(r) ? "" : ", NOT WHOLE: see tickfuse tape verify");
   printf("events       %" PRIu64 " in %" PRIu64 " blocks, %.2f bytes each\n", r->event_cnt,
-         r->block_cnt,
-         r->event_cnt ? (double)r->file_bytes / (double)r->event_cnt : 0.0);
+         r->block_cnt, r->event_cnt ? (double)r->file_bytes / (double)r->event_cnt : 0.0);
   printf("received     %s\n             %s\n", time_text(r->recv_ns_min, first),
          time_text(r->recv_ns_max, last));
   printf("events_hash  %016" PRIx64 "\nmade of      %.*s\n", r->events_hash,
@@ -136,8 +135,8 @@ static void verify_block(tf_tape_reader_t *r, uint64_t block_idx, uint64_t *hash
   uint64_t               min = UINT64_MAX, max = 0;
   bool                   ids_known = true;
   if (tf_tape_reader_open(r, block_idx) != TF_OK) {
-    say_wrong(r, entry, r->loss_cnt <= TF_TAPE_LOSSES_MAX ? r->losses[r->loss_cnt - 1].what
-                                                          : "is damaged",
+    say_wrong(r, entry,
+              r->loss_cnt <= TF_TAPE_LOSSES_MAX ? r->losses[r->loss_cnt - 1].what : "is damaged",
               v);
     return;
   }
@@ -153,7 +152,8 @@ static void verify_block(tf_tape_reader_t *r, uint64_t block_idx, uint64_t *hash
       v->kinds[e->kind]++;
       v->event_cnt++;
     }
-  if (*hash != r->header.hash_after) say_wrong(r, entry, "events are not those that were hashed", v);
+  if (*hash != r->header.hash_after)
+    say_wrong(r, entry, "events are not those that were hashed", v);
   if (min != r->header.recv_ns_min || max != r->header.recv_ns_max)
     say_wrong(r, entry, "the block's times are not those of its events", v);
   if (!ids_known) say_wrong(r, entry, "events of an instrument that the tape does not name", v);
@@ -181,7 +181,8 @@ static json_t *verify_json(const tf_tape_reader_t *r, const verdict_t *v, bool i
   return root;
 }
 
-static tf_err_t verify_file(const tf_tape_args_t *args, const char *path, json_t *list, bool *good) {
+static tf_err_t verify_file(const tf_tape_args_t *args, const char *path, json_t *list,
+                            bool *good) {
   tf_tape_reader_t r;
   verdict_t        v    = {0};
   uint64_t         hash = TF_HASH_SEED;

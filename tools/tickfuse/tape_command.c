@@ -49,8 +49,8 @@ static bool read_kinds(const char *text, uint32_t *kinds) {
     snprintf(word, sizeof word, "%.*s", n < sizeof word ? (int)n : (int)sizeof word - 1, text);
     uint8_t kind = tf_event_text_kind_find(word);
     if (kind == TF_EVENT_KIND_CNT) {
-      fprintf(stderr, "tickfuse: --kind %s: known are trade, quote, book, ticker, status, control\n",
-              word);
+      fprintf(stderr,
+              "tickfuse: --kind %s: known are trade, quote, book, ticker, status, control\n", word);
       return false;
     }
     *kinds |= 1u << kind;
@@ -104,10 +104,9 @@ static bool block_next(tf_tape_walk_t *w, uint64_t from_ns, uint64_t to_ns) {
 
 const tf_event_t *tf_tape_walk_next(tf_tape_walk_t *w, uint64_t from_ns, uint64_t to_ns) {
   while (w->at == w->cnt) {
-    w->at  = 0;
-    w->cnt = w->next_block
-                 ? tf_tape_reader_next(&w->reader, w->events, TF_ARRAY_CNT(w->events))
-                 : 0;
+    w->at = 0;
+    w->cnt =
+        w->next_block ? tf_tape_reader_next(&w->reader, w->events, TF_ARRAY_CNT(w->events)) : 0;
     if (w->cnt == 0 && !block_next(w, from_ns, to_ns)) return NULL;
   }
   return &w->events[w->at++];

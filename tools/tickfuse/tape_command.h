@@ -34,9 +34,9 @@ bool tf_tape_number(const char *option, const char *text, uint64_t *value);
 
 /* What of a tape's events is wanted. */
 typedef struct tf_tape_choice {
-  uint32_t           kinds; /* bit per tf_event_kind_t */
+  uint32_t           kinds;                /* bit per tf_event_kind_t */
   uint64_t           from_ns, to_ns, left; /* left: events still wanted */
-  const char *const *names; /* of instruments; name_cnt 0: all */
+  const char *const *names;                /* of instruments; name_cnt 0: all */
   uint32_t           name_cnt;
 } tf_tape_choice_t;
 

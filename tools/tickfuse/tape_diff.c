@@ -12,8 +12,7 @@ typedef struct side {
 
 static void print_event(const side_t *s, const char *mark) {
   char text[TF_EVENT_TEXT_BYTES_MAX] = "(no more events)\n";
-  if (s->event)
-    tf_event_text_json(s->event, s->walk.reader.rows, s->walk.reader.row_cnt, text);
+  if (s->event) tf_event_text_json(s->event, s->walk.reader.rows, s->walk.reader.row_cnt, text);
   printf("%s %s", mark, text);
 }
 

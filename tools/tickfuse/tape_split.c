@@ -106,8 +106,9 @@ int tf_tape_split(const tf_tape_args_t *args) {
   if (args->events_cnt && !tf_tape_number("--events", args->events[0], &s.every_events))
     return TF_EXIT_USAGE;
   if (args->instrument_cnt && strcmp(args->instrument[0], "each") != 0) {
-    fprintf(stderr, "tickfuse: --instrument %s: split knows \"each\"; for one, `tickfuse tape "
-                    "convert --instrument`\n",
+    fprintf(stderr,
+            "tickfuse: --instrument %s: split knows \"each\"; for one, `tickfuse tape "
+            "convert --instrument`\n",
             args->instrument[0]);
     return TF_EXIT_USAGE;
   }
