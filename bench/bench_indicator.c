@@ -16,6 +16,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "indicator/registry.h"
+#include "stage/ladder.h"
 
 enum { INSTANCES = 8, LEN = 4096, RUNS = 9, TICKS = 4096, ROWS_MAX = 64, N = 20 };
 
@@ -215,18 +216,22 @@ static double time_series(const tf_indicator_t *d) {
   return least(ns, RUNS);
 }
 
-static int64_t   level_prices[2][32], level_qtys[2][32];
-static tf_book_t book;
+static tf_book_t   book;
+static tf_ladder_t ladders[2];
 
-static void make_book(void) {
-  book.bid   = (tf_book_side_t){level_prices[0], level_qtys[0], 32, 32};
-  book.ask   = (tf_book_side_t){level_prices[1], level_qtys[1], 32, 32};
-  book.state = TF_BOOK_OK;
-  for (uint32_t i = 0; i < 32; i++) {
-    level_prices[0][i] = 1000 + i;
-    level_prices[1][i] = 1100 - i;
-    level_qtys[0][i] = level_qtys[1][31 - i] = 1 + i * 7;
+/* 32 levels a side. */
+static bool make_book(void) {
+  static tf_arena_t arena;
+  if (tf_arena_init(&arena, "book", 2 * TF_LADDER_BYTES(32)) != TF_OK ||
+      tf_ladder_init(&ladders[0], &book.bid, &arena, 32, false) != TF_OK ||
+      tf_ladder_init(&ladders[1], &book.ask, &arena, 32, true) != TF_OK)
+    return false;
+  for (int i = 0; i < 32; i++) {
+    (void)tf_ladder_set(&ladders[0], 1000 + i, 1 + i * 7);
+    (void)tf_ladder_set(&ladders[1], 1100 - i, 1 + (31 - i) * 7);
   }
+  book.state = TF_BOOK_OK;
+  return true;
 }
 
 /* A plan run over the scripted ticks: a quote, and on every second tick a trade before it. */
@@ -458,7 +463,7 @@ int main(int argc, char **argv) {
   }
   tf_clock_calibrate();
   make_market();
-  make_book();
+  if (!make_book()) return 1;
   run_series();
   run_market();
   run_plans();

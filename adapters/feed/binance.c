@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "feed/binance_state.h"
+#include "feed/draft.h"
 
 #define KEY(name) TF_BINANCE_KEY_##name
 #define BIT(name) TF_BINANCE_BIT(name)
@@ -43,40 +44,6 @@ static tf_verdict_t data(const tf_binance_message_t *m) {
 }
 
 /* ---- trades ---- */
-
-/* An id this far back is the venue starting over; nearer, it is a repeat. */
-#define IDS_RESTART UINT64_C(1000000)
-
-TF_COLD static bool is_repeated_id(tf_binance_ids_t *ids, uint64_t id) {
-  uint64_t back = ids->last - id;
-  if (back < 64) {
-    uint64_t bit = UINT64_C(1) << back;
-    if (ids->recent & bit) return true;
-    ids->recent |= bit; /* late, but not seen before */
-    return false;
-  }
-  if (back < IDS_RESTART) return true;
-  ids->last   = id;
-  ids->recent = 1;
-  return false;
-}
-
-/* True: the id was seen before. Counts the jump if ids are missing. */
-TF_INLINE bool step_ids(tf_binance_ids_t *ids, uint64_t id, tf_feed_counts_t *counts) {
-  uint64_t ahead = id - ids->last;
-  if (TF_UNLIKELY(!ids->is_known)) {
-    ids->recent = 0;
-    ahead       = 1;
-  } else if (TF_UNLIKELY(id <= ids->last)) {
-    return is_repeated_id(ids, id);
-  }
-  counts->gaps += ahead > 1 && ids->is_continued;
-  ids->recent       = ahead < 64 ? ids->recent << ahead | 1 : 1;
-  ids->last         = id;
-  ids->is_known     = true;
-  ids->is_continued = true;
-  return false;
-}
 
 /* A futures fill between the venue and an account: no trade of the book's. */
 TF_COLD static bool is_off_book(const tf_json_value_t *origin) {
@@ -140,7 +107,8 @@ TF_INLINE tf_verdict_t on_trade(tf_binance_state_t *st, tf_binance_message_t *m,
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
 
   tf_binance_row_t *row = &st->rows[idx];
-  if (TF_UNLIKELY(step_ids(is_agg ? &row->agg_trades : &row->trades, id, m->out->counts))) {
+  if (TF_UNLIKELY(
+          tf_trade_ids_step(is_agg ? &row->agg_trades : &row->trades, id, m->out->counts))) {
     m->out->counts->duplicates++;
     return data(m);
   }
@@ -159,17 +127,6 @@ TF_INLINE tf_verdict_t on_trade(tf_binance_state_t *st, tf_binance_message_t *m,
 
 /* ---- quotes and tickers ---- */
 
-/* Brings a and b to one exponent, the smaller. False if one does not fit there. */
-TF_INLINE bool to_one_exponent(int64_t *a, int8_t a_exp, int64_t *b, int8_t b_exp, int8_t *exp) {
-  *exp = a_exp;
-  if (TF_LIKELY(a_exp == b_exp)) return true;
-  int      apart = a_exp > b_exp ? a_exp - b_exp : b_exp - a_exp;
-  int64_t *wide  = a_exp > b_exp ? a : b;
-  if (b_exp < a_exp) *exp = b_exp;
-  if (*wide == 0) return true;
-  return apart <= 18 && !__builtin_mul_overflow(*wide, (int64_t)tf_decimal_pow10[apart], wide);
-}
-
 TF_COLD static tf_verdict_t refuse_quote(const tf_binance_message_t *m) {
   const tf_binance_key_t numbers[] = {KEY(B), KEY(BID_QTY), KEY(A), KEY(ASK_QTY)};
   if (!tf_binance_has(m, BIT(SYMBOL) | BIT(B) | BIT(BID_QTY) | BIT(A) | BIT(ASK_QTY)) ||
@@ -181,6 +138,17 @@ TF_COLD static tf_verdict_t refuse_quote(const tf_binance_message_t *m) {
     if (made != TF_JSON_MADE_DECIMAL) return tf_binance_reject(m, tf_binance_why(m, numbers[i]));
   }
   return tf_binance_reject(m, TF_REJECT_NUMBER); /* negative, or too far apart for one exponent */
+}
+
+/* u orders the quotes of an instrument (113,265 recorded, all ascending): one that is not newer was sent
+ * by the other of two connections before. Far back, the venue has started over. */
+TF_INLINE bool is_old_quote(tf_binance_row_t *row, const tf_binance_message_t *m) {
+  const tf_json_value_t *u = &m->values[KEY(LAST_ID)];
+  if (TF_UNLIKELY(!tf_binance_has(m, BIT(LAST_ID)) || u->made != TF_JSON_MADE_U64)) return false;
+  uint64_t id     = tf_json_u64(&m->json, u);
+  bool     is_old = id <= row->quote_id && row->quote_id - id < TF_TRADE_IDS_RESTART;
+  if (TF_LIKELY(!is_old)) row->quote_id = id;
+  return is_old;
 }
 
 TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m) {
@@ -195,9 +163,10 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
             (v[KEY(BID_QTY)].made == TF_JSON_MADE_DECIMAL) &
             (v[KEY(ASK_QTY)].made == TF_JSON_MADE_DECIMAL) &
             (v[KEY(SYMBOL)].kind == TF_JSON_STRING) & ((bid | bid_qty | ask | ask_qty) >= 0);
-  if (TF_UNLIKELY(!ok || !to_one_exponent(&bid, v[KEY(B)].exp, &ask, v[KEY(A)].exp, &price_exp) ||
-                  !to_one_exponent(&bid_qty, v[KEY(BID_QTY)].exp, &ask_qty, v[KEY(ASK_QTY)].exp,
-                                   &qty_exp))) {
+  if (TF_UNLIKELY(!ok ||
+                  !tf_draft_to_one_exponent(&bid, v[KEY(B)].exp, &ask, v[KEY(A)].exp, &price_exp) ||
+                  !tf_draft_to_one_exponent(&bid_qty, v[KEY(BID_QTY)].exp, &ask_qty,
+                                            v[KEY(ASK_QTY)].exp, &qty_exp))) {
     return refuse_quote(m);
   }
   uint64_t ts_ns;
@@ -209,6 +178,10 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
   tf_reject_t why;
   uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
+  if (TF_UNLIKELY(is_old_quote(&st->rows[idx], m))) {
+    m->out->counts->duplicates++;
+    return data(m);
+  }
   tf_event_t *e = put_event(m, TF_EVENT_QUOTE, flags, st->symbols.rows[idx].instrument_id, ts_ns,
                             price_exp, qty_exp);
   e->u.quote.bid_price = bid;
@@ -308,6 +281,7 @@ TF_COLD static tf_verdict_t on_other_type(tf_binance_state_t *st, tf_binance_mes
   if (TF_JSON_TEXT_IS(type, "depthUpdate")) return tf_binance_book_delta(st, m);
   if (TF_JSON_TEXT_IS(type, "24hrTicker")) return on_ticker(st, m);
   if (TF_JSON_TEXT_IS(type, "serverShutdown")) {
+    m->out->leaving = true;
     tf_feeds_note_error(&st->head, "serverShutdown", 14);
     return control(m);
   }
@@ -391,7 +365,7 @@ tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   return on_payload(st, &m);
 }
 
-/* ---- times and symbols out of the ordinary ---- */
+/* ---- times out of the ordinary ---- */
 
 uint64_t tf_binance_odd_time(tf_binance_state_t *st, uint64_t value, uint64_t recv_ns,
                              uint8_t *flags) {
@@ -410,26 +384,6 @@ uint64_t tf_binance_odd_time(tf_binance_state_t *st, uint64_t value, uint64_t re
   return ns;
 }
 
-uint32_t tf_binance_other_row(tf_binance_state_t *st, const char *symbol, uint32_t symbol_bytes,
-                              bool escaped, tf_reject_t *why) {
-  char text[TF_SYMBOL_BYTES_MAX + 16] = {0}; /* 16: what tf_symbols_lookup may read */
-  *why                                = TF_REJECT_INSTRUMENT;
-  size_t text_bytes                   = symbol_bytes;
-  if (escaped) {
-    text_bytes = tf_json_unescape(symbol, symbol_bytes, text, TF_SYMBOL_BYTES_MAX);
-    if (text_bytes == SIZE_MAX) return TF_SYMBOLS_NONE;
-  } else {
-    if (symbol_bytes >= TF_SYMBOL_BYTES_MAX) return TF_SYMBOLS_NONE;
-    memcpy(text, symbol, symbol_bytes);
-  }
-  uint32_t idx = tf_symbols_lookup(&st->symbols, text, (uint32_t)text_bytes);
-  if (idx != TF_SYMBOLS_NONE || st->asked_cnt > 0) return idx;
-  tf_symbols_add_result_t result = tf_symbols_add(&st->symbols, text, (uint32_t)text_bytes, &idx);
-  if (result == TF_SYMBOLS_ADDED) return idx;
-  if (result == TF_SYMBOLS_FULL) *why = TF_REJECT_LIMIT;
-  return TF_SYMBOLS_NONE;
-}
-
 /* ---- lifetime ---- */
 
 typedef struct {
@@ -439,9 +393,7 @@ typedef struct {
 
 static layout_t layout_of(const tf_feed_config_t *config) {
   layout_t l;
-  l.row_cap = config->symbol_cnt > 0 ? config->symbol_cnt : config->instruments->cap;
-  if (l.row_cap == 0) l.row_cap = 1;
-  if (l.row_cap > TF_SYMBOLS_CAP) l.row_cap = TF_SYMBOLS_CAP;
+  l.row_cap     = tf_symbols_cap_of(config);
   l.slab_cnt    = l.row_cap < TF_BINANCE_SLABS_MAX ? l.row_cap : TF_BINANCE_SLABS_MAX;
   l.pending_cap = config->pending_cap > 0 ? config->pending_cap : TF_BINANCE_PENDING_DEFAULT;
   l.rows_at     = tf_align_up(sizeof(tf_binance_state_t), TF_LINE_BYTES);
@@ -452,36 +404,6 @@ static layout_t layout_of(const tf_feed_config_t *config) {
 }
 
 size_t tf_binance_state_bytes(const tf_feed_config_t *config) { return layout_of(config).bytes; }
-
-static tf_err_t add_asked(tf_binance_state_t *st, const tf_feed_config_t *config) {
-  for (uint32_t i = 0; i < config->symbol_cnt; i++) {
-    const char *asked                            = config->symbols[i];
-    char        symbol[TF_SYMBOL_BYTES_MAX + 16] = {0};
-    size_t      n                                = strlen(asked);
-    if (n >= TF_SYMBOL_BYTES_MAX) {
-      return TF_ERR(E_CONFIG_VALUE, "instrument \"%s\" is longer than %d bytes", asked,
-                    TF_SYMBOL_BYTES_MAX - 1);
-    }
-    for (size_t k = 0; k < n; k++) { /* payloads are in upper case, streams in lower */
-      bool is_lower = asked[k] >= 'a' && asked[k] <= 'z';
-      symbol[k]     = (char)(is_lower ? asked[k] - 32 : asked[k]);
-    }
-    uint32_t                idx;
-    tf_symbols_add_result_t result = tf_symbols_add(&st->symbols, symbol, (uint32_t)n, &idx);
-    if (result == TF_SYMBOLS_BAD) {
-      return TF_ERR(E_CONFIG_VALUE,
-                    "instrument \"%s\" is no symbol: 1 to %d bytes of UTF-8 "
-                    "without spaces, quotes and backslashes",
-                    asked, TF_SYMBOL_BYTES_MAX - 1);
-    }
-    if (result == TF_SYMBOLS_FULL) {
-      return TF_ERR(E_FEED_LIMIT, "no room for instrument \"%s\": the table holds %u", asked,
-                    config->instruments->cap);
-    }
-  }
-  st->asked_cnt = st->symbols.cnt;
-  return TF_OK;
-}
 
 tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
                          const tf_binance_market_t *market) {
@@ -508,7 +430,9 @@ tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
                                  config->instruments, market->suffix);
   if (err != TF_OK) return err;
   st->symbols.multiplier_of = market->multiplier_of;
-  return add_asked(st, config);
+  err                       = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
+  st->asked_cnt             = st->symbols.cnt;
+  return err;
 }
 
 void tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {

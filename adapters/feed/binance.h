@@ -9,7 +9,7 @@
  *                     is a gap; an id that was seen is a duplicate and not published. aggTrade has
  *                     ids of its own. Futures trades whose X says that no order book was involved
  *                     (NA, INSURANCE_FUND, ADL) are ignored: the venue's aggTrade has none either.
- *   bookTicker        QUOTE
+ *   bookTicker        QUOTE; one whose u is not newer than the last is a duplicate
  *   depthUpdate       BOOK, an event a level, bids first; ordered by binance_chain.h
  *   lastUpdateId      BOOK with SNAPSHOT: a REST answer, or a partial book (<symbol>@depth20) whose
  *                     stream names it. Futures send partial books as depthUpdate, told apart by the
@@ -17,7 +17,8 @@
  *                     whose deltas are coming too is ignored: it would cut the book.
  *   24hrTicker        TICKER
  *   kline, markPriceUpdate, forceOrder, ...   ignored, counted by type
- *   acknowledgements, errors, serverShutdown  CONTROL; errors are kept in the tf_feed_head_t
+ *   acknowledgements, errors, serverShutdown  CONTROL; errors are kept in the tf_feed_head_t, and a
+ *                     shutdown makes the session move to another connection (out->leaving)
  *
  * ts_event is T (when it happened) where the message has it, else E (when it was sent), else 0
  * (spot's bookTicker and snapshots). Milliseconds; microseconds (timeUnit=MICROSECOND) and

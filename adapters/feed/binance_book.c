@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "feed/binance_state.h"
+#include "feed/draft.h"
 
 #define KEY(name) TF_BINANCE_KEY_##name
 #define BIT(name) TF_BINANCE_BIT(name)
@@ -14,31 +15,6 @@ typedef struct {
   uint32_t    instrument_id;
   uint8_t     flags;
 } levels_t;
-
-static void reverse_rows(tf_event_t *rows, uint32_t cnt) {
-  for (uint32_t i = 0, k = cnt; i + 1 < k; i++) {
-    tf_event_t row = rows[i];
-    rows[i]        = rows[--k];
-    rows[k]        = row;
-  }
-}
-
-/* Bids at first and asks behind them, whatever order the keys had, and whatever rows a payload
- * beside "data" has left in between. */
-TF_COLD static void gather_rows(tf_event_t *rows, const tf_json_value_t *bids,
-                                const tf_json_value_t *asks) {
-  bool                   asks_first = asks->as.levels.first < bids->as.levels.first;
-  const tf_json_value_t *one        = asks_first ? asks : bids;
-  const tf_json_value_t *two        = asks_first ? bids : asks;
-  uint32_t               one_cnt = one->as.levels.cnt, two_cnt = two->as.levels.cnt;
-  memmove(rows, rows + one->as.levels.first, one_cnt * sizeof(*rows));
-  memmove(rows + one_cnt, rows + two->as.levels.first, two_cnt * sizeof(*rows));
-  if (asks_first) { /* a rotation is three reversals */
-    reverse_rows(rows, one_cnt);
-    reverse_rows(rows + one_cnt, two_cnt);
-    reverse_rows(rows, one_cnt + two_cnt);
-  }
-}
 
 /* Checks both sides and finds their rows. False: *why. */
 static bool take_levels(const tf_binance_message_t *m, tf_binance_key_t bids_key,
@@ -60,7 +36,7 @@ static bool take_levels(const tf_binance_message_t *m, tf_binance_key_t bids_key
   levels->bid_cnt = bids->as.levels.cnt;
   levels->cnt     = levels->bid_cnt + asks->as.levels.cnt;
   if (TF_UNLIKELY(bids->as.levels.first != 0 || asks->as.levels.first != levels->bid_cnt)) {
-    gather_rows(levels->rows, bids, asks);
+    tf_draft_gather_sides(levels->rows, bids, asks);
   }
   return true;
 }
@@ -220,7 +196,7 @@ static uint32_t row_of_text(tf_binance_state_t *st, const char *text, size_t n, 
   for (size_t i = 0; i < n; i++) {
     upper[i] = (char)(text[i] >= 'a' && text[i] <= 'z' ? text[i] - 32 : text[i]);
   }
-  return tf_binance_other_row(st, upper, (uint32_t)n, false, why);
+  return tf_symbols_of_text(&st->symbols, upper, (uint32_t)n, st->asked_cnt == 0, why);
 }
 
 static int hex_of(char c) {

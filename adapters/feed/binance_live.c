@@ -2,45 +2,7 @@
 
 #include "core/error.h"
 #include "feed/binance_state.h"
-
-/* Text into a buffer that may be too small: cnt goes on counting, so the caller learns the length
- * that is needed. Always NUL-terminated. */
-typedef struct {
-  char  *buf;
-  size_t cap, cnt;
-} text_t;
-
-static void put_char(text_t *t, char c) {
-  if (t->cnt + 1 < t->cap) t->buf[t->cnt] = c;
-  t->cnt++;
-}
-static void put_text(text_t *t, const char *s) {
-  while (*s != '\0') put_char(t, *s++);
-}
-static size_t finish(text_t *t) {
-  if (t->cap > 0) t->buf[t->cnt < t->cap ? t->cnt : t->cap - 1] = '\0';
-  return t->cnt;
-}
-
-/* Stream names spell the symbol in lower case; bytes outside ASCII stay. */
-static void put_lower(text_t *t, const char *s) {
-  for (; *s != '\0'; s++) put_char(t, (char)(*s >= 'A' && *s <= 'Z' ? *s + 32 : *s));
-}
-
-static void put_url_encoded(text_t *t, const char *s) {
-  for (; *s != '\0'; s++) {
-    uint8_t c     = (uint8_t)*s;
-    bool    plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                 c == '_' || c == '-' || c == '.';
-    if (plain) {
-      put_char(t, *s);
-    } else {
-      put_char(t, '%');
-      put_char(t, "0123456789ABCDEF"[c >> 4]);
-      put_char(t, "0123456789ABCDEF"[c & 15]);
-    }
-  }
-}
+#include "feed/text_out.h"
 
 /* The names of the streams that the channels ask for, at most three. */
 static uint32_t stream_names(const tf_binance_state_t *st, const char *names[3]) {
@@ -63,9 +25,9 @@ size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap) {
                  (unsigned long long)stream_cnt, st->market->suffix, TF_BINANCE_STREAMS_MAX);
     return 0;
   }
-  text_t t = {buf, cap, 0};
-  put_text(&t, st->market->ws_path);
-  return finish(&t);
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, st->market->ws_path);
+  return tf_text_out_finish(&t);
 }
 
 size_t tf_binance_live_subscribe(void *state, uint32_t message_idx, char *buf, size_t cap) {
@@ -77,19 +39,19 @@ size_t tf_binance_live_subscribe(void *state, uint32_t message_idx, char *buf, s
   uint64_t                  stop       = stream + TF_BINANCE_SUBSCRIBE_STREAMS;
   if (stop > stream_cnt) stop = stream_cnt;
   if (stream >= stop) return 0;
-  text_t t = {buf, cap, 0};
-  put_text(&t, "{\"method\":\"SUBSCRIBE\",\"params\":[");
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, "{\"method\":\"SUBSCRIBE\",\"params\":[");
   for (bool is_first = true; stream < stop; stream++, is_first = false) {
-    put_text(&t, is_first ? "\"" : ",\"");
-    put_lower(&t, st->symbols.rows[stream / name_cnt].text);
-    put_char(&t, '@');
-    put_text(&t, names[stream % name_cnt]);
-    put_char(&t, '"');
+    tf_text_out_put(&t, is_first ? "\"" : ",\"");
+    tf_text_out_lower(&t, st->symbols.rows[stream / name_cnt].text);
+    tf_text_out_char(&t, '@');
+    tf_text_out_put(&t, names[stream % name_cnt]);
+    tf_text_out_char(&t, '"');
   }
-  char id[40];
-  snprintf(id, sizeof(id), "],\"id\":%u}", message_idx + 1);
-  put_text(&t, id);
-  return finish(&t);
+  tf_text_out_put(&t, "],\"id\":");
+  tf_text_out_u64(&t, message_idx + 1);
+  tf_text_out_char(&t, '}');
+  return tf_text_out_finish(&t);
 }
 
 size_t tf_binance_live_snapshot_target(const void *state, uint32_t instrument_id, char *buf,
@@ -97,14 +59,13 @@ size_t tf_binance_live_snapshot_target(const void *state, uint32_t instrument_id
   const tf_binance_state_t *st = state;
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
     if (st->symbols.rows[i].instrument_id != instrument_id) continue;
-    text_t t = {buf, cap, 0};
-    char   limit[32];
-    put_text(&t, st->market->rest_path);
-    put_text(&t, "?symbol=");
-    put_url_encoded(&t, st->symbols.rows[i].text);
-    snprintf(limit, sizeof(limit), "&limit=%u", st->market->snapshot_limit);
-    put_text(&t, limit);
-    return finish(&t);
+    tf_text_out_t t = {buf, cap, 0};
+    tf_text_out_put(&t, st->market->rest_path);
+    tf_text_out_put(&t, "?symbol=");
+    tf_text_out_url(&t, st->symbols.rows[i].text);
+    tf_text_out_put(&t, "&limit=");
+    tf_text_out_u64(&t, st->market->snapshot_limit);
+    return tf_text_out_finish(&t);
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include "feed/binance_chain.h"
 #include "feed/feeds.h"
 #include "feed/symbols.h"
+#include "feed/trade_ids.h"
 #include "wire/json.h"
 
 /* The keys that anything is made of, with what is made of them. The payload's come first; the ones
@@ -51,18 +52,11 @@ typedef enum tf_binance_key {
 
 #define TF_BINANCE_BIT(name) (UINT64_C(1) << TF_BINANCE_KEY_##name)
 
-/* The ids of one trade stream that were seen last: bit k of recent is last - k. */
-typedef struct tf_binance_ids {
-  uint64_t last;
-  uint64_t recent;
-  bool     is_known;
-  bool     is_continued; /* false behind a reconnect: what was missed meanwhile is no gap */
-} tf_binance_ids_t;
-
 /* One instrument; index: its number in symbols. */
 typedef struct tf_binance_row {
   tf_binance_chain_t chain;
-  tf_binance_ids_t   trades, agg_trades;
+  tf_trade_ids_t     trades, agg_trades;
+  uint64_t           quote_id;     /* of the newest bookTicker */
   bool               asked_before; /* for a snapshot: the next time is a resync */
 } tf_binance_row_t;
 
@@ -125,16 +119,9 @@ TF_INLINE bool tf_binance_time(tf_binance_state_t *st, const tf_binance_message_
 
 /* The instrument of a symbol in the payload: adds one that is new if any is taken. On failure
  * TF_SYMBOLS_NONE, and *why. */
-TF_COLD uint32_t tf_binance_other_row(tf_binance_state_t *st, const char *symbol,
-                                      uint32_t symbol_bytes, bool escaped, tf_reject_t *why);
-
 TF_INLINE uint32_t tf_binance_row_of(tf_binance_state_t *st, const tf_json_value_t *symbol,
                                      tf_reject_t *why) {
-  if (TF_LIKELY(!symbol->escaped)) {
-    uint32_t idx = tf_symbols_find(&st->symbols, symbol->bytes, symbol->bytes_cnt);
-    if (TF_LIKELY(idx != TF_SYMBOLS_NONE)) return idx;
-  }
-  return tf_binance_other_row(st, symbol->bytes, symbol->bytes_cnt, symbol->escaped, why);
+  return tf_symbols_of(&st->symbols, symbol, st->asked_cnt == 0, why);
 }
 
 TF_INLINE tf_verdict_t tf_binance_reject(const tf_binance_message_t *m, tf_reject_t why) {

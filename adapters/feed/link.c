@@ -231,6 +231,7 @@ void tf_link_start(tf_link_t *link, uint64_t now_ns) {
   link->message_cnt                                        = 0;
   link->subscribe_idx                                      = 0;
   link->subscribed                                         = false;
+  link->heartbeat_due_ns                                   = 0;
 
   tf_io_handler_t io_handler = {.self = link, .on_bytes = on_bytes, .on_closed = on_closed};
   err                        = tf_io_attach(link->io, link->dial.fd, &io_handler, &link->conn);

@@ -23,6 +23,7 @@
   X(SILENCE, "silence")       /* nothing at all came for too long */                               \
   X(NO_PONG, "no_pong")       /* a peer that answers pings stopped to */                           \
   X(NO_DATA, "no_data")       /* alive, but no message for too long */                             \
+  X(SEQUENCE, "sequence")     /* its sequence broke: nothing on it can be trusted */               \
   X(REPLACED, "replaced")     /* by a newer connection */                                          \
   X(STOPPED, "stopped")       /* by us */                                                          \
   X(IO, "io")                 /* could not be attached */
@@ -95,12 +96,13 @@ struct tf_link {
   uint64_t          up_ns, rx_ns, data_ns; /* when it came up, last bytes, last message */
   uint64_t          ping_ns;               /* of the ping that is unanswered; 0 none */
   uint64_t          send_due_ns, pong_due_ns, drain_due_ns;
-  uint64_t          message_cnt;   /* of this connection */
-  uint32_t          subscribe_idx; /* the session's: next message to send */
-  bool              subscribed;    /* the session's: all of them are out */
-  uint32_t          pings_sent;    /* on this connection */
-  bool              feeding;       /* inside the parser: a close waits for its return */
-  tf_link_end_t     close_end;     /* the close that waits */
+  uint64_t          message_cnt;      /* of this connection */
+  uint32_t          subscribe_idx;    /* the session's: next message to send */
+  bool              subscribed;       /* the session's: all of them are out */
+  uint64_t          heartbeat_due_ns; /* the session's */
+  uint32_t          pings_sent;       /* on this connection */
+  bool              feeding;          /* inside the parser: a close waits for its return */
+  tf_link_end_t     close_end;        /* the close that waits */
   uint16_t          close_code;
   uint64_t          pings_rx, pongs_tx, pings_tx;
 };

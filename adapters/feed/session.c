@@ -1,66 +1,40 @@
-#include "feed/session.h"
+#include "feed/session_state.h"
 
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/log.h"
-#include "feed/snapshots.h"
 
 #define HOUSEKEEP_NS  TF_NS_PER_MS
-#define DRAIN_NS      (500 * TF_NS_PER_MS)
 #define HOLD_LATE_NS  (10 * TF_NS_PER_SEC)  /* 1008, 1013: the venue wants us to wait */
 #define HOLD_BAN_NS   (120 * TF_NS_PER_SEC) /* 418, 429 without Retry-After */
 #define HOLD_DENY_NS  (30 * TF_NS_PER_SEC)  /* 403: a firewall's limit, mostly */
-#define LEAD_NS_MAX   (600 * TF_NS_PER_SEC)
-#define LISTEN_NS_MAX (100 * TF_NS_PER_MS) /* of silence counted from one poll to the next */
-#define TROUBLE_BYTES 640
-
-#define EVENTS_CAP_DEFAULT     65536u
-#define SNAPSHOTS_DEFAULT      1024u
-#define SUBSCRIBE_DEFAULT      65536u
-#define PING_IDLE_DEFAULT      (750 * TF_NS_PER_MS)
-#define PONG_WAIT_DEFAULT      (1200 * TF_NS_PER_MS)
-#define REST_GAP_DEFAULT       (500 * TF_NS_PER_MS)
-#define DATA_SILENCE_A_SILENCE 5u
-#define EVENTS_CAP_MAX         (1u << 24)
-#define SNAPSHOTS_MAX          (1u << 20)
-
-typedef struct tf_session {
-  tf_source_t         source; /* first: the source is the session */
-  tf_session_config_t config;
-  const tf_feed_t    *feed;
-  void               *feed_state;
-  tf_feed_out_t       out;
-  tf_link_t           links[2];
-  uint32_t            active; /* the link whose messages the feed gets */
-  tf_snapshots_t      snapshots;
-  tf_dialer_client_t  client;
-  bool                joined;
-  tf_endpoint_t       endpoint, rest_endpoint;
-  tf_tls_ctx_t        tls_ctx, rest_tls_ctx;
-  tf_backoff_t        backoff;
-  char               *text; /* a message of ours being made */
-  uint64_t            now_ns, housekeep_due_ns;
-  uint64_t            retry_due_ns;    /* active link: when to dial; 0 no wait */
-  uint64_t            rollover_due_ns; /* spare link: when to dial; 0 never */
-  uint64_t            origin_recv_ns, origin_ticks;
-  uint64_t            msgs_data_before; /* of this connection */
-  uint64_t            http_bytes;
-  const char         *why; /* of the next dial */
-  int                 work;
-  bool                was_live, stopping;
-  bool                rolling; /* the spare link is dialled to take over */
-  tf_err_t            broken;  /* for good */
-  tf_session_counts_t counts;
-  char                trouble[TROUBLE_BYTES];
-} tf_session_t;
+#define LISTEN_NS_MAX (100 * TF_NS_PER_MS)  /* of silence counted from one poll to the next */
 
 static tf_link_t *active_of(tf_session_t *s) { return &s->links[s->active]; }
 static tf_link_t *spare_of(tf_session_t *s) { return &s->links[1 - s->active]; }
 static uint32_t random_u32(tf_session_t *s) { return s->config.random.u32(s->config.random.self); }
 
 /* ---- frames to events ---- */
+
+/* What the feed asked for: snapshots, another connection. */
+static void take_requests(tf_session_t *s) {
+  tf_feed_out_t *out = &s->out;
+  for (uint32_t i = 0; i < out->resync_cnt; i++) {
+    if (!tf_session_in_band(s))
+      tf_snapshots_want(&s->snapshots, out->resync_ids[i]);
+    else if (s->feed->resync != NULL)
+      tf_resync_want(&s->resync, out->resync_ids[i], s->now_ns);
+    else
+      out->reconnect = true;
+  }
+  if (out->resync_cnt > 0) s->housekeep_due_ns = 0;
+  out->resync_cnt = 0;
+  if (TF_UNLIKELY(out->leaving)) s->rollover_due_ns = s->now_ns;
+  if (TF_UNLIKELY(out->reconnect))
+    tf_link_close(active_of(s), TF_LINK_END_SEQUENCE, TF_WS_CLOSE_NORMAL);
+  out->leaving = out->reconnect = false;
+}
 
 static void publish(tf_session_t *s, uint64_t origin_ticks) {
   if (s->out.event_cnt > 0) {
@@ -72,18 +46,28 @@ static void publish(tf_session_t *s, uint64_t origin_ticks) {
     s->source.newest_recv_ns  = newest->ts_recv_ns;
     s->source.newest_event_ns = newest->ts_event_ns;
     s->source.publisher.publish(s->source.publisher.self, &batch);
+    tf_first_data_saw(&s->first_data, batch.events, batch.event_cnt);
     s->out.event_cnt = 0;
   }
-  if (s->out.resync_cnt > 0) {
-    for (uint32_t i = 0; i < s->out.resync_cnt; i++)
-      tf_snapshots_want(&s->snapshots, s->out.resync_ids[i]);
-    s->out.resync_cnt   = 0;
-    s->housekeep_due_ns = 0;
-  }
+  bool asks = (s->out.resync_cnt > 0) | s->out.reconnect | s->out.leaving;
+  if (TF_UNLIKELY(asks)) take_requests(s);
+}
+
+/* What the feed is about to see. All that it sees passes here and nothing else does: messages of a
+ * successor that has not taken over and snapshots that came too late change nothing, and what a feed
+ * asks for leaves no trace but the answers. */
+static void tap(tf_session_t *s, const tf_tap_record_t *record) {
+  if (s->config.tap.on_record) s->config.tap.on_record(s->config.tap.self, record);
 }
 
 static tf_verdict_t deliver(tf_session_t *s, const tf_frame_t *frame, uint64_t origin_ticks) {
-  if (s->config.tap.on_frame) s->config.tap.on_frame(s->config.tap.self, frame);
+  tap(s, &(tf_tap_record_t){.recv_ns    = frame->recv_ns,
+                            .source_idx = s->config.tap_source_idx,
+                            .kind       = TF_TAP_FRAME,
+                            .frame_kind = frame->kind,
+                            .bytes_cnt  = frame->bytes_cnt,
+                            .bytes      = frame->bytes,
+                            .target     = frame->target});
   tf_verdict_t verdict = s->feed->on_frame(s->feed_state, frame, &s->out);
   publish(s, origin_ticks);
   s->work++;
@@ -105,7 +89,12 @@ static uint64_t origin_of(tf_session_t *s, uint64_t recv_ns) {
 /* Tells the feed that its connection is gone or new. */
 static void connection_changed(tf_session_t *s, bool is_up) {
   tf_snapshots_forget(&s->snapshots);
-  s->feed->on_connect(s->feed_state, tf_clock_wall_ns(), &s->out);
+  tf_resync_forget(&s->resync);
+  tf_first_data_restart(&s->first_data);
+  uint64_t wall_ns = tf_clock_wall_ns();
+  tap(s, &(tf_tap_record_t){
+             .recv_ns = wall_ns, .source_idx = s->config.tap_source_idx, .kind = TF_TAP_CONNECT});
+  s->feed->on_connect(s->feed_state, wall_ns, &s->out);
   if (!is_up) s->out.resync_cnt = 0; /* nobody could answer: asked again when it is up */
   publish(s, tf_clock_ticks());
   s->msgs_data_before = s->source.counts.msgs_data;
@@ -151,35 +140,56 @@ static void rollover_schedule(tf_session_t *s, const tf_link_t *link) {
   s->rollover_due_ns = life ? link->up_ns + life - s->config.rollover_lead_ns : 0;
 }
 
-/* A successor takes over from the link that the feed listened to until now. */
-static void take_over(tf_session_t *s, tf_link_t *successor) {
-  tf_link_t *old = active_of(s);
-  s->active      = (uint32_t)(successor - s->links);
-  s->rolling     = false;
+/* The spare link is the active one from now on, and what it brought meanwhile goes to the feed. What the
+ * old link had brought too, the feed knows by its sequence or trade ids. */
+static void take_over(tf_session_t *s) {
+  s->active           = 1 - s->active;
+  s->rolling          = false;
+  s->take_over_due_ns = 0;
   s->counts.rollovers++;
-  connection_changed(s, true);
-  rollover_schedule(s, successor);
+  if (tf_session_in_band(s)) connection_changed(s, true);
+  rollover_schedule(s, active_of(s));
+  tf_frame_t frame;
+  for (size_t at = 0; tf_overlap_next(&s->overlap, &at, &frame);)
+    deliver(s, &frame, origin_of(s, frame.recv_ns));
+  tf_overlap_clear(&s->overlap);
+  if (active_of(s)->subscribed) tf_first_data_subscribed(&s->first_data, s->now_ns);
+}
+
+/* The same while the old link is still up: it has been heard long enough, and goes. */
+static void replace(tf_session_t *s) {
+  tf_link_t *old = active_of(s);
+  take_over(s);
   tf_link_close(old, TF_LINK_END_REPLACED, TF_WS_CLOSE_NORMAL);
+}
+
+/* A message of the link that is to take over. Its first ones answer the subscriptions, one each; until
+ * they are out the old link brings all there is. A venue that sends its snapshots in band may begin
+ * with one, of which no message may be missed. */
+static void on_spare_message(tf_session_t *s, tf_link_t *link, const tf_frame_t *frame) {
+  bool is_answer = !link->subscribed || link->message_cnt <= link->subscribe_idx;
+  if (is_answer && !tf_session_in_band(s)) {
+    s->counts.messages_early++;
+    return;
+  }
+  bool kept = tf_overlap_put(&s->overlap, frame);
+  if (kept && s->take_over_due_ns == 0) s->take_over_due_ns = s->now_ns + s->config.overlap_ns;
+  if (kept) return;
+  replace(s); /* there is no more room to wait in */
+  deliver(s, frame, origin_of(s, frame->recv_ns));
 }
 
 static void on_message(void *self, tf_link_t *link, tf_ws_opcode_t opcode, const uint8_t *bytes,
                        size_t cnt) {
-  tf_session_t *s = self;
-  if (TF_UNLIKELY(link != active_of(s))) {
-    /* Acknowledgements first, one a subscription, then data: that is when it is up to date. A venue
-     * that sends its snapshots in band may begin with one, of which no message may be missed. */
-    bool in_band = s->feed->snapshot_target == NULL;
-    if (!in_band && (!link->subscribed || link->message_cnt <= link->subscribe_idx)) {
-      s->counts.messages_early++;
-      return;
-    }
-    take_over(s, link);
-  }
-  tf_frame_t frame = {.bytes     = (const char *)bytes,
-                      .bytes_cnt = (uint32_t)cnt,
-                      .kind      = opcode == TF_WS_TEXT ? TF_FRAME_TEXT : TF_FRAME_BINARY,
-                      .recv_ns   = link->recv_ns};
-  deliver(s, &frame, origin_of(s, link->recv_ns));
+  tf_session_t *s     = self;
+  tf_frame_t    frame = {.bytes     = (const char *)bytes,
+                         .bytes_cnt = (uint32_t)cnt,
+                         .kind      = opcode == TF_WS_TEXT ? TF_FRAME_TEXT : TF_FRAME_BINARY,
+                         .recv_ns   = link->recv_ns};
+  if (TF_UNLIKELY(link != active_of(s)))
+    on_spare_message(s, link, &frame);
+  else
+    deliver(s, &frame, origin_of(s, link->recv_ns));
 }
 
 typedef enum again { AGAIN, AGAIN_AT_ONCE, AGAIN_LATE, NEVER } again_t;
@@ -225,18 +235,20 @@ static void on_end(void *self, tf_link_t *link) {
   s->why         = tf_link_end_name(link->end);
   uint64_t up_ns = s->now_ns - link->up_ns;
   if (link != active_of(s)) {
-    s->rolling         = false;
+    s->rolling          = false;
+    s->take_over_due_ns = 0;
+    tf_overlap_clear(&s->overlap);
     s->rollover_due_ns = tf_backoff_ended(&s->backoff, s->now_ns, up_ns, 0, random_u32(s));
     return;
   }
-  bool spare_up = spare_of(s)->state == TF_LINK_UP;
-  if (spare_up) {
-    s->active  = 1 - s->active;
-    s->rolling = false;
-    rollover_schedule(s, active_of(s));
+  if (spare_of(s)->state ==
+      TF_LINK_UP) { /* it has missed nothing but what it had not asked for yet */
+    if (!tf_session_in_band(s)) connection_changed(s, true);
+    take_over(s);
+    return;
   }
-  connection_changed(s, spare_up);
-  if (spare_up || s->stopping) return;
+  connection_changed(s, false);
+  if (s->stopping) return;
   again_t again = link->end == TF_LINK_END_PEER_CLOSE ? close_policy(link->peer_close_code) : AGAIN;
   if (again == NEVER)
     break_for_good(s, E_FEED_REFUSED, s->trouble);
@@ -334,11 +346,41 @@ static void subscribe(tf_session_t *s, tf_link_t *link) {
       return;
     }
     link->subscribed = cnt == 0;
+    if (cnt == 0 && link == active_of(s)) tf_first_data_subscribed(&s->first_data, s->now_ns);
     if (cnt == 0 || !tf_link_send_text(link, s->text, cnt)) return;
     link->subscribe_idx++;
     s->counts.subscribes_tx++;
     s->work++;
   }
+}
+
+/* A heartbeat of ours, for venues that want one. */
+static void send_heartbeat(tf_session_t *s, tf_link_t *link) {
+  if (s->feed->heartbeat == NULL || !link->subscribed || s->now_ns < link->heartbeat_due_ns) return;
+  size_t cnt = s->feed->heartbeat(s->feed_state, s->text, s->config.subscribe_bytes_max);
+  TF_ASSERT(cnt < s->config.subscribe_bytes_max);
+  if (cnt == 0 || !tf_link_send_text(link, s->text, cnt)) return;
+  link->heartbeat_due_ns = s->now_ns + s->feed->heartbeat_ns;
+  s->counts.heartbeats_tx++;
+  s->work++;
+}
+
+/* Books that did not come: asked for by whatever way the venue has. */
+static void ask_for_silent(tf_session_t *s) {
+  if (!tf_first_data_is_due(&s->first_data, s->now_ns)) return;
+  uint32_t silent_id = 0;
+  for (uint32_t i = 0; i < s->first_data.asked_cnt; i++) {
+    if (!tf_first_data_is_waiting(&s->first_data, i)) continue;
+    silent_id = s->first_data.asked[i];
+    if (!tf_session_in_band(s))
+      tf_snapshots_want(&s->snapshots, silent_id);
+    else if (s->feed->resync != NULL)
+      tf_resync_want(&s->resync, silent_id, s->now_ns);
+    s->counts.silent_asked++;
+  }
+  snprintf(s->trouble, sizeof s->trouble, "no book of %s and %u others came within %llu s",
+           s->config.feed_config.instruments->rows[silent_id].name, s->first_data.waiting_cnt - 1,
+           (unsigned long long)(TF_FIRST_DATA_NS / TF_NS_PER_SEC));
 }
 
 static uint8_t feed_state_of(tf_session_t *s) {
@@ -347,13 +389,22 @@ static uint8_t feed_state_of(tf_session_t *s) {
   if (link->state == TF_LINK_DIALING) return TF_FEED_CONNECTING;
   if (link->state != TF_LINK_UP) return TF_FEED_DOWN;
   bool data    = s->source.counts.msgs_data > s->msgs_data_before;
-  bool pending = tf_snapshots_pending(&s->snapshots);
+  bool pending = tf_snapshots_pending(&s->snapshots) || s->resync.wanted_cnt > 0;
   if (s->config.silence_ns && s->now_ns - link->data_ns > s->config.silence_ns)
     return TF_FEED_STALE;
-  if (!data) return TF_FEED_SYNCING;
+  if (!data || s->first_data.waiting_cnt > 0) return TF_FEED_SYNCING;
   if (pending) return s->was_live ? TF_FEED_RESYNC : TF_FEED_SYNCING;
   s->was_live = true;
   return TF_FEED_LIVE;
+}
+
+static void ask_for_snapshots(tf_session_t *s) {
+  ask_for_silent(s);
+  s->work += tf_snapshots_tick(&s->snapshots, s->now_ns);
+  int asked =
+      tf_resync_tick(&s->resync, active_of(s), s->now_ns, s->text, s->config.subscribe_bytes_max);
+  if (asked < 0) break_for_good(s, asked, "a resync is larger than subscribe_bytes_max");
+  s->work += asked > 0;
 }
 
 static void housekeep(tf_session_t *s) {
@@ -361,6 +412,7 @@ static void housekeep(tf_session_t *s) {
   for (int i = 0; i < 2; i++) {
     tf_link_t *link = &s->links[i];
     if (link->state == TF_LINK_UP && !link->subscribed) subscribe(s, link);
+    if (link->state == TF_LINK_UP) send_heartbeat(s, link);
     s->work += tf_link_tick(link, s->now_ns);
   }
   tf_link_t *active = active_of(s), *spare = spare_of(s);
@@ -377,7 +429,8 @@ static void housekeep(tf_session_t *s) {
       s->rolling         = true;
       dial(s, spare, "rollover");
     }
-    if (active->state == TF_LINK_UP) s->work += tf_snapshots_tick(&s->snapshots, s->now_ns);
+    if (s->take_over_due_ns && s->now_ns >= s->take_over_due_ns) replace(s);
+    if (active_of(s)->state == TF_LINK_UP) ask_for_snapshots(s);
   }
   s->source.feed_state = feed_state_of(s);
 }
@@ -409,215 +462,9 @@ static void session_stop(tf_source_t *source) {
   s->source.feed_state = TF_FEED_DOWN;
 }
 
-static const tf_source_ops_t session_ops = {.poll = session_poll, .stop = session_stop};
-
-/* ---- control plane ---- */
-
-const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
-  tf_session_t         *s = (tf_session_t *)source;
-  tf_session_counts_t  *c = &s->counts;
-  const tf_snapshots_t *n = &s->snapshots;
-  c->pings_rx             = s->links[0].pings_rx + s->links[1].pings_rx;
-  c->pongs_tx             = s->links[0].pongs_tx + s->links[1].pongs_tx;
-  c->pings_tx             = s->links[0].pings_tx + s->links[1].pings_tx;
-  c->snapshots_asked      = n->asked_cnt;
-  c->snapshots_taken      = n->taken_cnt;
-  c->snapshots_failed     = n->failed_cnt;
-  c->snapshots_late       = n->late_cnt;
-  c->snapshots_dropped    = n->dropped_cnt;
-  c->resync_queued        = n->cnt;
-  return c;
-}
-
-const char *tf_session_trouble(const tf_source_t *source) {
-  return ((const tf_session_t *)source)->trouble;
-}
-
-uint64_t tf_session_retry_due_ns(const tf_source_t *source) {
-  return ((const tf_session_t *)source)->retry_due_ns;
-}
-
-static tf_session_config_t with_defaults(const tf_session_config_t *given) {
-  tf_session_config_t c = *given;
-  const tf_feed_t    *f = c.feed;
-  if (!c.host) c.host = f->ws_host;
-  if (!c.port) c.port = f->ws_port;
-  if (!c.rest_host) c.rest_host = f->rest_host;
-  if (!c.rest_port) c.rest_port = f->rest_port;
-  if (!c.message_bytes_max) c.message_bytes_max = TF_WS_MESSAGE_BYTES_MAX_DEFAULT;
-  if (!c.events_cap) c.events_cap = EVENTS_CAP_DEFAULT;
-  if (!c.snapshots_queued_max) c.snapshots_queued_max = SNAPSHOTS_DEFAULT;
-  if (!c.subscribe_bytes_max) c.subscribe_bytes_max = SUBSCRIBE_DEFAULT;
-  if (!c.ping_idle_ns) c.ping_idle_ns = PING_IDLE_DEFAULT;
-  if (c.ping_idle_ns == UINT64_MAX) c.ping_idle_ns = 0;
-  if (!c.pong_wait_ns) c.pong_wait_ns = PONG_WAIT_DEFAULT;
-  if (!c.silence_ns) c.silence_ns = f->silence_ns_max;
-  if (!c.data_silence_ns) c.data_silence_ns = c.silence_ns * DATA_SILENCE_A_SILENCE;
-  if (!c.rest_gap_ns) c.rest_gap_ns = REST_GAP_DEFAULT;
-  if (!c.rollover_lead_ns) {
-    uint64_t tenth     = f->session_life_ns_max / 10;
-    c.rollover_lead_ns = tenth < LEAD_NS_MAX ? tenth : LEAD_NS_MAX;
-  }
-  if (!c.backoff.base_ns) c.backoff = tf_backoff_config_default();
-  return c;
-}
-
-static tf_link_config_t link_config_of(const tf_session_config_t *c) {
-  uint32_t rate = c->feed->subscribe_rate_hz_max;
-  return (tf_link_config_t){.message_bytes_max = c->message_bytes_max,
-                            .fragments_max     = c->fragments_max,
-                            .client_gap_ns     = rate ? TF_NS_PER_SEC / rate : 0,
-                            .pong_gap_ns       = TF_SESSION_PONG_GAP_NS,
-                            .ping_idle_ns      = c->ping_idle_ns,
-                            .pong_wait_ns      = c->pong_wait_ns,
-                            .silence_ns        = c->silence_ns,
-                            .data_silence_ns   = c->data_silence_ns,
-                            .drain_ns          = DRAIN_NS,
-                            .send_bytes_max    = c->subscribe_bytes_max,
-                            .deflate           = c->deflate,
-                            .random            = c->random};
-}
-
-size_t tf_session_arena_bytes(const tf_session_config_t *given) {
-  tf_session_config_t c           = with_defaults(given);
-  tf_link_config_t    link_config = link_config_of(&c);
-  return sizeof(tf_session_t) + c.feed->state_bytes(&c.feed_config) +
-         (size_t)c.events_cap * sizeof(tf_event_t) + c.subscribe_bytes_max +
-         2 * tf_link_arena_bytes(&link_config) + tf_snapshots_arena_bytes(c.snapshots_queued_max) +
-         8 * TF_LINE_PAIR_BYTES;
-}
-
-static tf_err_t endpoint_set(tf_endpoint_t *e, const char *host, const char *port,
-                             const tf_tls_ctx_t *tls_ctx) {
-  if (!host || !port || strlen(host) >= sizeof e->host || strlen(port) >= sizeof e->port)
-    return TF_ERR(E_CORE_ARGUMENT,
-                  "host \"%.80s\", port \"%.16s\": a name of at most %zu bytes and "
-                  "a port number are needed",
-                  host ? host : "", port ? port : "", sizeof e->host - 1);
-  snprintf(e->host, sizeof e->host, "%s", host);
-  snprintf(e->port, sizeof e->port, "%s", port);
-  e->tls_ctx = tls_ctx;
-  return TF_OK;
-}
-
-static tf_err_t tls_init(tf_session_t *s) {
-  const tf_session_config_t *c      = &s->config;
-  tf_tls_client_config_t     config = {.ca_file = c->ca_file, .insecure = c->insecure};
-  if (!c->plain) {
-    tf_err_t err = tf_tls_ctx_init_client(&s->tls_ctx, &config);
-    if (err != TF_OK) return err;
-  }
-  if (!c->rest_plain) {
-    tf_err_t err = tf_tls_ctx_init_client(&s->rest_tls_ctx, &config);
-    if (err != TF_OK) return err;
-  }
-  if (c->insecure && !(c->plain && c->rest_plain))
-    tf_log(TF_LOG_WARN, "tls_insecure", "venue=%s host=%s certificate=unverified", c->feed->venue,
-           c->host);
-  tf_err_t err = endpoint_set(&s->endpoint, c->host, c->port, c->plain ? NULL : &s->tls_ctx);
-  if (err != TF_OK) return err;
-  return endpoint_set(&s->rest_endpoint, c->rest_host ? c->rest_host : c->host,
-                      c->rest_port ? c->rest_port : c->port,
-                      c->rest_plain ? NULL : &s->rest_tls_ctx);
-}
-
-/* The venue's target does not change: asked for once, so that a config that cannot work is refused at
- * start. */
-static tf_err_t target_init(tf_session_t *s) {
-  char  *target = s->links[0].dial.target;
-  size_t cap    = sizeof s->links[0].dial.target;
-  size_t cnt;
-  if (s->config.target)
-    cnt = (size_t)snprintf(target, cap, "%s", s->config.target);
-  else
-    cnt = s->feed->ws_target(s->feed_state, target, cap);
-  if (cnt == 0) return tf_error_add(E_FEED_LIMIT, "asking feed %s for its target", s->feed->venue);
-  if (cnt >= cap)
-    return TF_ERR(E_FEED_LIMIT,
-                  "feed %s: a target of %zu bytes, %zu are allowed: spread the "
-                  "instruments over several feeds",
-                  s->feed->venue, cnt, cap - 1);
-  memcpy(s->links[1].dial.target, target, cnt + 1);
-  return TF_OK;
-}
-
-static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
-  const tf_session_config_t *c = &s->config;
-  s->feed_state = tf_arena_take(arena, c->feed->state_bytes(&c->feed_config), TF_LINE_PAIR_BYTES);
-  s->out.events = tf_arena_take(arena, c->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
-  s->text       = tf_arena_take(arena, c->subscribe_bytes_max, TF_LINE_BYTES);
-  if (!s->feed_state || !s->out.events || !s->text)
-    return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c->feed->venue);
-  s->out.event_cap = c->events_cap;
-  s->out.counts    = &s->source.counts;
-  tf_err_t err     = c->feed->init(s->feed_state, &c->feed_config);
-
-  tf_link_handler_t handler = {
+tf_link_handler_t tf_session_link_handler(tf_session_t *s) {
+  return (tf_link_handler_t){
       .self = s, .on_message = on_message, .on_received = on_received, .on_end = on_end};
-  tf_link_config_t link_config = link_config_of(c);
-  for (int i = 0; i < 2 && err == TF_OK; i++)
-    err = tf_link_init(&s->links[i], &link_config, c->io, &handler, arena);
-  if (err == TF_OK) err = tf_snapshots_init(&s->snapshots, c->snapshots_queued_max, arena);
-  if (err == TF_OK) err = tls_init(s);
-  if (err == TF_OK) err = target_init(s);
-  if (err != TF_OK) return err;
-  s->snapshots.dialer     = c->dialer;
-  s->snapshots.client     = &s->client;
-  s->snapshots.feed       = c->feed;
-  s->snapshots.feed_state = s->feed_state;
-  s->snapshots.endpoint   = &s->rest_endpoint;
-  s->snapshots.gap_ns     = c->rest_gap_ns;
-  s->snapshots.random     = c->random;
-  return tf_dialer_join(c->dialer, &s->client);
 }
 
-tf_err_t tf_session_init(const tf_session_config_t *given, tf_arena_t *arena,
-                         tf_source_t **source) {
-  *source = NULL;
-  if (!given->feed || !given->io || !given->dialer || !given->random.u32)
-    return TF_ERR(E_CORE_ARGUMENT, "a session needs a feed, a loop, a dialer and randomness");
-  tf_session_config_t c = with_defaults(given);
-  if (c.events_cap > EVENTS_CAP_MAX || c.snapshots_queued_max > SNAPSHOTS_MAX ||
-      c.subscribe_bytes_max > (1u << 20))
-    return TF_ERR(E_CORE_ARGUMENT,
-                  "session of %s: events_cap %u (at most %u), "
-                  "snapshots_queued_max %u (%u), subscribe_bytes_max %zu (1 MiB)",
-                  c.feed->venue, c.events_cap, EVENTS_CAP_MAX, c.snapshots_queued_max,
-                  SNAPSHOTS_MAX, c.subscribe_bytes_max);
-  if (c.feed->session_life_ns_max && c.rollover_lead_ns >= c.feed->session_life_ns_max)
-    return TF_ERR(E_CORE_ARGUMENT,
-                  "session of %s: rollover_lead_ns is not less than the life of %llu s",
-                  c.feed->venue, (unsigned long long)(c.feed->session_life_ns_max / TF_NS_PER_SEC));
-  tf_session_t *s = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
-  if (!s) return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c.feed->venue);
-  s->config = c;
-  s->feed   = c.feed;
-  for (int i = 0; i < 2; i++) {
-    s->links[i].dial.fd = -1;
-    s->links[i].conn    = TF_IO_CONN_NONE;
-  }
-  s->snapshots.dial.fd = -1;
-  tf_backoff_init(&s->backoff, &c.backoff);
-  s->source.ops        = &session_ops;
-  s->source.feed_state = TF_FEED_CONNECTING;
-  s->why               = "start";
-  tf_err_t err         = parts_init(s, arena);
-  if (err != TF_OK) {
-    tf_session_fini(&s->source);
-    return err;
-  }
-  s->joined = true;
-  *source   = &s->source;
-  return TF_OK;
-}
-
-void tf_session_fini(tf_source_t *source) {
-  if (!source) return;
-  tf_session_t *s = (tf_session_t *)source;
-  if (s->joined) tf_dialer_leave(s->config.dialer, &s->client);
-  s->joined = false;
-  for (int i = 0; i < 2; i++) tf_link_fini(&s->links[i]);
-  tf_snapshots_fini(&s->snapshots);
-  tf_tls_ctx_fini(&s->tls_ctx);
-  tf_tls_ctx_fini(&s->rest_tls_ctx);
-}
+const tf_source_ops_t tf_session_ops = {.poll = session_poll, .stop = session_stop};

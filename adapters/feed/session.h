@@ -15,25 +15,26 @@
  * honoured. An end that the venue announces (close 1001 or 1012) is answered at once, refused
  * credentials (401, close 3000 or 3003) stop the session for good: poll then returns E_FEED_REFUSED.
  *
- * Before a venue's own cut (session_life_ns_max) a second connection is made, subscribed, and takes
- * over with its first message behind the acknowledgements (with its very first one where snapshots
- * come in band, that is, the feed has no snapshot_target); only then the old one is closed. The feed is
- * told that the connection is new, so books are synchronised again. */
+ * Before a venue's own cut (session_life_ns_max), or when it says that it will close (tf_feed_out_t.
+ * leaving), a second connection is made and subscribed while the old one goes on. What the new one
+ * brings is kept (overlap.h); overlap_ns later the old one is closed, and the kept messages follow what
+ * it had brought. So no trade is missed and none published twice, whichever connection was the faster.
+ * Where sequences are the venue's own (snapshots by REST) books go on through this; where they are the
+ * connection's (in band, no snapshot_target) the feed is told, and the kept messages begin with the
+ * snapshots.
+ *
+ * A book that is not in order some time after the last subscription is asked for again, three times
+ * (first_data.h): an acknowledgement is not data. */
 #ifndef FEED_SESSION_H
 #define FEED_SESSION_H
 
 #include "feed/backoff.h"
 #include "feed/link.h"
 #include "tf/source.h"
+#include "tf/tap.h"
 
-/* Between answers to pings: a flood of them costs at most four a second. */
+/* Between answers to pings: a flood of them costs at most four a second (FAULTS F19). */
 #define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
-
-/* Sees each frame before the feed does, websocket messages and REST answers: a recorder. */
-typedef struct tf_session_tap {
-  void *self;
-  void (*on_frame)(void *self, const tf_frame_t *frame);
-} tf_session_tap_t;
 
 typedef struct tf_session_config {
   const tf_feed_t *feed;
@@ -52,7 +53,7 @@ typedef struct tf_session_config {
   bool        insecure;
   bool        deflate; /* offer permessage-deflate */
 
-  size_t   message_bytes_max;    /* 0: 4 MiB */
+  size_t   message_bytes_max;    /* 0: the feed's, or 4 MiB */
   uint32_t fragments_max;        /* 0: 4096 */
   uint32_t events_cap;           /* events of the largest message; 0: 65536 (4 MiB) */
   uint32_t snapshots_queued_max; /* 0: 1024 */
@@ -63,11 +64,14 @@ typedef struct tf_session_config {
   uint64_t silence_ns;         /* 0: the feed's silence_ns_max */
   uint64_t data_silence_ns;    /* alive without a message; 0: 5 x silence */
   uint64_t rest_gap_ns;        /* between snapshot requests; 0: 500 ms */
+  uint64_t overlap_ns;         /* 0: 1 s: more than two connections to a venue differ */
+  size_t   overlap_bytes_max;  /* 0: twice message_bytes_max */
   uint64_t rollover_lead_ns;   /* before the venue's cut; 0: a tenth of the life, at most 10 min */
   tf_backoff_config_t backoff; /* zero: the default */
 
-  tf_ws_random_t   random; /* masks, jitter, nonces */
-  tf_session_tap_t tap;    /* on_frame NULL: none */
+  tf_ws_random_t random; /* masks, jitter, nonces */
+  tf_tap_t       tap;    /* sees each frame and connection just before the feed does */
+  uint32_t       tap_source_idx;
 } tf_session_config_t;
 
 /* One writer, the lane. */
@@ -76,6 +80,10 @@ typedef struct tf_session_counts {
   uint64_t pings_rx, pongs_tx, pings_tx, subscribes_tx;
   uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
+  uint64_t heartbeats_tx;
+  uint64_t resyncs_asked; /* in band, all texts out */
+  uint64_t silent_asked;  /* books that had not come in time, each time */
+  uint64_t silent;        /* and never did */
   uint32_t resync_queued; /* now */
 } tf_session_counts_t;
 

@@ -206,3 +206,56 @@ tf_symbols_add_result_t tf_symbols_add(tf_symbols_t *symbols, const char *text, 
   symbols->last_idx = *idx;
   return TF_SYMBOLS_ADDED;
 }
+
+uint32_t tf_symbols_of_text(tf_symbols_t *symbols, const char *text, uint32_t text_bytes,
+                            bool may_add, tf_reject_t *why) {
+  char padded[TF_SYMBOL_BYTES_MAX + 16] = {0}; /* 16: what a lookup may read */
+  *why                                  = TF_REJECT_INSTRUMENT;
+  if (text_bytes >= TF_SYMBOL_BYTES_MAX) return TF_SYMBOLS_NONE;
+  memcpy(padded, text, text_bytes);
+  uint32_t idx = tf_symbols_lookup(symbols, padded, text_bytes);
+  if (idx != TF_SYMBOLS_NONE || !may_add) return idx;
+  tf_symbols_add_result_t result = tf_symbols_add(symbols, padded, text_bytes, &idx);
+  if (result == TF_SYMBOLS_ADDED) return idx;
+  if (result == TF_SYMBOLS_FULL) *why = TF_REJECT_LIMIT;
+  return TF_SYMBOLS_NONE;
+}
+
+uint32_t tf_symbols_of_odd(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
+                           tf_reject_t *why) {
+  if (!symbol->escaped)
+    return tf_symbols_of_text(symbols, symbol->bytes, symbol->bytes_cnt, may_add, why);
+  char   text[TF_SYMBOL_BYTES_MAX];
+  size_t bytes = tf_json_unescape(symbol->bytes, symbol->bytes_cnt, text, sizeof(text));
+  *why         = TF_REJECT_INSTRUMENT;
+  if (bytes == SIZE_MAX) return TF_SYMBOLS_NONE;
+  return tf_symbols_of_text(symbols, text, (uint32_t)bytes, may_add, why);
+}
+
+tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt) {
+  for (uint32_t i = 0; i < asked_cnt; i++) {
+    char   symbol[TF_SYMBOL_BYTES_MAX + 16] = {0};
+    size_t n                                = strlen(asked[i]);
+    if (n >= TF_SYMBOL_BYTES_MAX) {
+      return TF_ERR(E_CONFIG_VALUE, "instrument \"%s\" is longer than %d bytes", asked[i],
+                    TF_SYMBOL_BYTES_MAX - 1);
+    }
+    for (size_t k = 0; k < n; k++) {
+      bool is_lower = asked[i][k] >= 'a' && asked[i][k] <= 'z';
+      symbol[k]     = (char)(is_lower ? asked[i][k] - 32 : asked[i][k]);
+    }
+    uint32_t                idx;
+    tf_symbols_add_result_t result = tf_symbols_add(symbols, symbol, (uint32_t)n, &idx);
+    if (result == TF_SYMBOLS_BAD) {
+      return TF_ERR(E_CONFIG_VALUE,
+                    "instrument \"%s\" is no symbol: 1 to %d bytes of UTF-8 "
+                    "without spaces, quotes and backslashes",
+                    asked[i], TF_SYMBOL_BYTES_MAX - 1);
+    }
+    if (result == TF_SYMBOLS_FULL) {
+      return TF_ERR(E_FEED_LIMIT, "no room for instrument \"%s\": the table holds %u", asked[i],
+                    symbols->instruments->cap);
+    }
+  }
+  return TF_OK;
+}

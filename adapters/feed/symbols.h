@@ -13,8 +13,8 @@
 
 #include <string.h>
 
-#include "tf/err.h"
-#include "tf/instrument.h"
+#include "tf/feed.h"
+#include "wire/json.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -45,10 +45,17 @@ typedef enum tf_symbols_add_result {
   TF_SYMBOLS_FULL       /* this table or the instrument table */
 } tf_symbols_add_result_t;
 
+/* Rows that a feed with this config wants: one a symbol asked for, else one an instrument. */
+TF_INLINE uint32_t tf_symbols_cap_of(const tf_feed_config_t *config) {
+  uint32_t cap = config->symbol_cnt > 0 ? config->symbol_cnt : config->instruments->cap;
+  if (cap == 0) cap = 1;
+  return cap < TF_SYMBOLS_CAP ? cap : TF_SYMBOLS_CAP;
+}
+
 /* Bytes for cap (1 .. TF_SYMBOLS_CAP) rows, at a line's alignment. */
 size_t tf_symbols_footprint(uint32_t cap);
 
-/* suffix: borrowed, at most 16 bytes. E_CORE_ARGUMENT if cap is out of range. */
+/* suffix: borrowed, at most 23 bytes. E_CORE_ARGUMENT if cap is out of range. */
 tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
                          tf_instruments_t *instruments, const char *suffix);
 
@@ -78,5 +85,25 @@ TF_INLINE uint32_t tf_symbols_find(tf_symbols_t *symbols, const char *text, uint
   }
   return tf_symbols_lookup(symbols, text, text_bytes);
 }
+
+/* The row of a text of at most TF_SYMBOL_BYTES_MAX - 1 bytes, added if it is new and may_add. On
+ * failure TF_SYMBOLS_NONE and *why: INSTRUMENT, or LIMIT where a table is full. */
+TF_COLD uint32_t tf_symbols_of_text(tf_symbols_t *symbols, const char *text, uint32_t text_bytes,
+                                    bool may_add, tf_reject_t *why);
+/* The same of a string as the scanner found it, escapes and all. */
+TF_COLD uint32_t tf_symbols_of_odd(tf_symbols_t *symbols, const tf_json_value_t *symbol,
+                                   bool may_add, tf_reject_t *why);
+
+TF_INLINE uint32_t tf_symbols_of(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
+                                 tf_reject_t *why) {
+  if (TF_LIKELY(!symbol->escaped)) {
+    uint32_t idx = tf_symbols_find(symbols, symbol->bytes, symbol->bytes_cnt);
+    if (TF_LIKELY(idx != TF_SYMBOLS_NONE)) return idx;
+  }
+  return tf_symbols_of_odd(symbols, symbol, may_add, why);
+}
+
+/* Adds what a config asks for, in upper case as payloads spell it. E_CONFIG_VALUE, E_FEED_LIMIT. */
+tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt);
 
 #endif

@@ -17,14 +17,24 @@ static bool within(const tf_replay_t *replay, uint64_t recv_ns) {
 
 /* The ledger's first row is kept by the recordings; the source shows its sum, once a poll. */
 static void ledger_update(tf_replay_t *replay) {
-  uint64_t read = 0, framed = 0, partial = 0, rejected = 0;
+  uint64_t read = 0, framed = 0, partial = 0, rejected = 0, unknown_ids = 0;
   for (uint32_t i = 0; i < replay->track_cnt; i++) {
     const tf_recording_counts_t *counts = &replay->tracks[i].recording.counts;
     read += counts->bytes_read;
     framed += counts->bytes_framed;
     partial += counts->bytes_partial;
     rejected += counts->bytes_rejected;
+    const tf_tape_track_t *tape = replay->tracks[i].tape;
+    if (!tape) continue;
+    unknown_ids += tape->unknown_ids;
+    read += tape->bytes_framed + tape->bytes_rejected;
+    framed += tape->bytes_framed;
+    rejected += tape->bytes_rejected;
   }
+  tf_feed_counts_t *total = &replay->source.counts;
+  total->messages += unknown_ids - replay->unknown_ids;
+  total->rejected[TF_REJECT_INSTRUMENT] += unknown_ids - replay->unknown_ids;
+  replay->unknown_ids           = unknown_ids;
   replay->source.bytes_rx       = read;
   replay->source.bytes_framed   = framed;
   replay->source.bytes_partial  = partial;
@@ -41,8 +51,19 @@ static TF_COLD void track_over(tf_replay_t *replay, tf_replay_track_t *track, bo
   if (damaged && replay->damaged_track < 0) replay->damaged_track = (int)(track - replay->tracks);
 }
 
+static bool tape_ready(tf_replay_t *replay, tf_replay_track_t *track) {
+  tf_tape_track_t *tape = track->tape;
+  track->has_record     = tf_tape_track_ready(tape);
+  if (TF_LIKELY(track->has_record))
+    track->record.recv_ns = tape->events[tape->begin].ts_recv_ns;
+  else
+    track_over(replay, track, !tf_tape_reader_is_whole(&tape->reader));
+  return true;
+}
+
 /* Sees to it that the track has a record, or is over. False: it needs another call. */
 static bool track_ready(tf_replay_t *replay, tf_replay_track_t *track) {
+  if (track->tape) return tape_ready(replay, track);
   for (uint32_t skipped = 0; !track->has_record && !track->over; skipped++) {
     /* Records before from_ns cost no message; a poll passes over a bounded number of them. */
     if (skipped == 64 * TF_REPLAY_RECORDS_PER_POLL) return false;
@@ -88,12 +109,43 @@ static TF_COLD void count_fault(tf_feed_counts_t *counts, const tf_record_t *rec
   memcpy(counts->sample[why].bytes, record->bytes, counts->sample[why].bytes_cnt);
 }
 
-static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64_t origin_ticks) {
+static void publish(tf_replay_t *replay, tf_event_t *events, uint32_t event_cnt,
+                    uint64_t origin_ticks) {
+  tf_batch_t batch               = {.events      = events,
+                                    .event_cnt   = event_cnt,
+                                    .origin_tsc  = origin_ticks,
+                                    .decoded_tsc = tf_clock_ticks()};
+  replay->source.newest_recv_ns  = events[event_cnt - 1].ts_recv_ns;
+  replay->source.newest_event_ns = events[event_cnt - 1].ts_event_ns;
+  replay->source.publisher.publish(replay->source.publisher.self, &batch);
+}
+
+static void tape_publish(tf_replay_t *replay, tf_tape_track_t *tape, uint64_t origin_ticks) {
+  tf_feed_counts_t *counts = &replay->source.counts;
+  tf_event_t       *events = tape->events + tape->begin;
+  uint32_t          cnt    = tape->message_cnt;
+  counts->messages++;
+  counts->msgs_data++;
+  for (uint32_t i = 0; i < cnt; i++) counts->events[events[i].kind]++;
+  tf_tape_track_take(tape);
+  publish(replay, events, cnt, origin_ticks);
+}
+
+/* What the record does to its feed, or to the stream itself. */
+static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
   const tf_record_t *record = &track->record;
   tf_feed_out_t     *out    = &replay->out;
-  track->has_record         = false;
-  if (TF_UNLIKELY(record->fault)) {
-    count_fault(&replay->source.counts, record);
+  if (TF_UNLIKELY(record->tap == TF_TAP_CONTROL)) {
+    memcpy(&out->events[0], record->bytes, sizeof(tf_event_t));
+    out->event_cnt = 1;
+    out->counts->messages++; /* as the live source of commands counts it */
+    out->counts->msgs_control++;
+    out->counts->events[TF_EVENT_CONTROL]++;
+    return;
+  }
+  const tf_replay_decoder_t *decoder = &track->decoders[record->source_idx];
+  if (TF_UNLIKELY(record->tap == TF_TAP_CONNECT)) {
+    decoder->feed->on_connect(decoder->state, record->recv_ns, out);
     return;
   }
   tf_frame_t frame = {.bytes     = record->bytes,
@@ -101,19 +153,27 @@ static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64
                       .kind      = record->kind,
                       .recv_ns   = record->recv_ns,
                       .target    = record->target};
-  out->event_cnt   = 0;
-  track->feed->on_frame(track->feed_state, &frame, out);
+  decoder->feed->on_frame(decoder->state, &frame, out);
+}
+
+static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64_t origin_ticks) {
+  tf_feed_out_t *out = &replay->out;
+  track->has_record  = false;
+  replay->current    = track;
+  if (track->tape) {
+    tape_publish(replay, track->tape, origin_ticks);
+    return;
+  }
+  if (TF_UNLIKELY(track->record.fault)) {
+    count_fault(&replay->source.counts, &track->record);
+    return;
+  }
+  out->event_cnt = 0;
+  record_obey(replay, track);
   TF_ASSERT(out->event_cnt <= out->event_cap);
   out->resync_cnt = 0;
-  if (out->event_cnt == 0) return;
-  tf_batch_t        batch        = {.events      = out->events,
-                                    .event_cnt   = out->event_cnt,
-                                    .origin_tsc  = origin_ticks,
-                                    .decoded_tsc = tf_clock_ticks()};
-  const tf_event_t *newest       = &batch.events[batch.event_cnt - 1];
-  replay->source.newest_recv_ns  = newest->ts_recv_ns;
-  replay->source.newest_event_ns = newest->ts_event_ns;
-  replay->source.publisher.publish(replay->source.publisher.self, &batch);
+  out->reconnect  = false;
+  if (out->event_cnt) publish(replay, out->events, out->event_cnt, origin_ticks);
 }
 
 /* When the record is due, in ticks. A line without time is due with what came before it. */
@@ -133,7 +193,9 @@ static uint64_t due_ticks(tf_replay_t *replay, const tf_record_t *record) {
 static TF_COLD int finished(tf_replay_t *replay) {
   replay->source.feed_state = TF_FEED_DOWN;
   if (replay->damaged_track < 0 || replay->stopped) return TF_SOURCE_DONE;
-  return tf_recording_error(&replay->tracks[replay->damaged_track].recording);
+  const tf_replay_track_t *track = &replay->tracks[replay->damaged_track];
+  return track->tape ? tf_tape_reader_error(&track->tape->reader)
+                     : tf_recording_error(&track->recording);
 }
 
 static int records_replay(tf_replay_t *replay) {
@@ -191,13 +253,16 @@ static tf_err_t config_check(const tf_replay_config_t *config) {
   if (config->event_cap < 1) return TF_ERR(E_CORE_ARGUMENT, "event_cap is 0; at least 1 is needed");
   for (uint32_t i = 0; i < config->input_cnt; i++) {
     const tf_replay_input_t *input = &config->inputs[i];
-    TF_ASSERT(input->path && input->feed && input->feed_config);
+    TF_ASSERT(input->path && (input->feed_cnt ? input->feeds != NULL
+                              : input->feed   ? input->feed_config != NULL
+                                              : config->instruments != NULL));
     if (input->continues == 0) continue;
     if (input->continues > i)
       return TF_ERR(E_CORE_ARGUMENT, "input %u (%s) continues input %u, which is not before it",
                     i + 1, input->path, input->continues);
     const tf_replay_input_t *from = &config->inputs[input->continues - 1];
-    if (from->feed != input->feed || from->feed_config != input->feed_config)
+    if (input->feed_cnt || from->feed_cnt || from->feed != input->feed ||
+        from->feed_config != input->feed_config)
       return TF_ERR(E_CORE_ARGUMENT, "input %u (%s) continues one of another feed", i + 1,
                     input->path);
   }
@@ -211,6 +276,18 @@ static bool room_add(size_t *sum, size_t cnt, size_t bytes) {
   return !__builtin_add_overflow(*sum, padded & ~(size_t)(TF_LINE_BYTES - 1), sum);
 }
 
+static bool is_tape(const tf_replay_input_t *input) { return !input->feed && !input->feed_cnt; }
+
+/* An input's feeds: a capture's, or the one that was named. */
+static tf_replay_feed_t feed_at(const tf_replay_input_t *input, uint32_t i) {
+  return input->feed_cnt ? input->feeds[i]
+                         : (tf_replay_feed_t){.feed = input->feed, .config = input->feed_config};
+}
+
+static uint32_t feed_cnt(const tf_replay_input_t *input) {
+  return input->feed_cnt ? input->feed_cnt : 1;
+}
+
 size_t tf_replay_footprint(const tf_replay_config_t *config) {
   size_t sum = 0;
   if (config_check(config)) return 0;
@@ -218,8 +295,12 @@ size_t tf_replay_footprint(const tf_replay_config_t *config) {
   if (!room_add(&sum, config->event_cap, sizeof(tf_event_t))) return 0;
   for (uint32_t i = 0; i < config->input_cnt; i++) {
     const tf_replay_input_t *input = &config->inputs[i];
-    if (input->continues) continue;
-    if (!room_add(&sum, 1, input->feed->state_bytes(input->feed_config))) return 0;
+    if (input->continues || is_tape(input)) continue;
+    if (!room_add(&sum, feed_cnt(input), sizeof(tf_replay_decoder_t))) return 0;
+    for (uint32_t k = 0; k < feed_cnt(input); k++) {
+      tf_replay_feed_t feed = feed_at(input, k);
+      if (!room_add(&sum, 1, feed.feed->state_bytes(feed.config))) return 0;
+    }
   }
   return sum;
 }
@@ -230,19 +311,57 @@ static uint8_t *room_take(uint8_t **memory, size_t bytes) {
   return p;
 }
 
-static tf_err_t track_init(tf_replay_t *replay, const tf_replay_input_t *input, uint8_t **memory) {
+static tf_err_t tape_init(tf_replay_t *replay, tf_replay_track_t *track, const char *path,
+                          const tf_replay_config_t *config) {
+  track->tape = malloc(sizeof *track->tape);
+  if (!track->tape) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes", sizeof *track->tape);
+  tf_err_t err = tf_tape_track_init(track->tape, path, config->instruments, config->event_cap,
+                                    replay->from_ns, replay->to_ns);
+  if (err) {
+    free(track->tape);
+    return err;
+  }
+  replay->track_cnt++;
+  replay->source.connects++;
+  return TF_OK;
+}
+
+static tf_err_t decoders_init(tf_replay_track_t *track, const tf_replay_input_t *input,
+                              uint8_t **memory) {
+  uint32_t cnt       = feed_cnt(input);
+  track->decoder_cnt = cnt;
+  track->decoders = (tf_replay_decoder_t *)(void *)room_take(memory, cnt * sizeof *track->decoders);
+  for (uint32_t i = 0; i < cnt; i++) {
+    tf_replay_feed_t     feed    = feed_at(input, i);
+    tf_replay_decoder_t *decoder = &track->decoders[i];
+    decoder->feed                = feed.feed;
+    decoder->state               = room_take(memory, feed.feed->state_bytes(feed.config));
+    tf_err_t err                 = feed.feed->init(decoder->state, feed.config);
+    if (err) return tf_error_add(err, "starting feed %s for %s", feed.feed->venue, input->path);
+  }
+  return 0;
+}
+
+static tf_err_t track_init(tf_replay_t *replay, const tf_replay_input_t *input,
+                           const tf_replay_config_t *config, uint8_t **memory) {
   tf_replay_track_t *track = &replay->tracks[replay->track_cnt];
-  *track                   = (tf_replay_track_t){.feed = input->feed};
+  *track                   = (tf_replay_track_t){0};
+  if (is_tape(input)) return tape_init(replay, track, input->path, config);
   if (input->continues) {
-    track->feed_state = replay->tracks[input->continues - 1].feed_state;
+    track->decoders    = replay->tracks[input->continues - 1].decoders;
+    track->decoder_cnt = replay->tracks[input->continues - 1].decoder_cnt;
   } else {
-    track->feed_state = room_take(memory, input->feed->state_bytes(input->feed_config));
-    tf_err_t err      = input->feed->init(track->feed_state, input->feed_config);
-    if (err) return tf_error_add(err, "starting feed %s for %s", input->feed->venue, input->path);
+    tf_err_t err = decoders_init(track, input, memory);
+    if (err) return err;
   }
   tf_err_t err = tf_recording_init(&track->recording, input->path);
   if (err) return err;
   replay->track_cnt++;
+  const tf_capture_reader_t *capture = track->recording.capture;
+  if (capture && capture->source_cnt != track->decoder_cnt)
+    return TF_ERR(E_FILE_FORMAT, "%s: a capture of %u feeds; %u were prepared", input->path,
+                  capture->source_cnt, track->decoder_cnt);
+  if (replay->from_ns) tf_recording_seek(&track->recording, replay->from_ns);
   replay->source.connects++;
   return 0;
 }
@@ -268,7 +387,7 @@ tf_err_t tf_replay_init(tf_replay_t *replay, const tf_replay_config_t *config, v
     replay->ns_to_ticks = 1.0 / (tf_clock_global.ns_per_tick * config->speed);
   }
   for (uint32_t i = 0; i < config->input_cnt; i++) {
-    err = track_init(replay, &config->inputs[i], &room);
+    err = track_init(replay, &config->inputs[i], config, &room);
     if (err) {
       tf_replay_fini(replay);
       return err;
@@ -278,7 +397,11 @@ tf_err_t tf_replay_init(tf_replay_t *replay, const tf_replay_config_t *config, v
 }
 
 void tf_replay_fini(tf_replay_t *replay) {
-  for (uint32_t i = 0; i < replay->track_cnt; i++) tf_recording_fini(&replay->tracks[i].recording);
+  for (uint32_t i = 0; i < replay->track_cnt; i++) {
+    tf_recording_fini(&replay->tracks[i].recording);
+    if (replay->tracks[i].tape) tf_tape_track_fini(replay->tracks[i].tape);
+    free(replay->tracks[i].tape);
+  }
   replay->tracks    = NULL;
   replay->track_cnt = 0;
 }

@@ -260,7 +260,9 @@ typedef enum {
   FORM_U64,
   FORM_LITERAL, /* true or false */
   FORM_LEVELS,
-  FORM_OBJECT
+  FORM_OBJECT,
+  FORM_ITEMS,
+  FORM_LONG /* the key's last bytes are in step->more, the value is of step->more_form */
 } form_t;
 
 static form_t form_of(const tf_json_object_t *object, uint32_t want, bool is_skipped, char c) {
@@ -274,6 +276,7 @@ static form_t form_of(const tf_json_object_t *object, uint32_t want, bool is_ski
   }
   if (is_plain && (c == 't' || c == 'f')) return FORM_LITERAL;
   if (want == TF_JSON_WANT_LEVELS && c == '[') return FORM_LEVELS;
+  if (want == TF_JSON_WANT_ITEMS && c == '[' && object->child != NULL) return FORM_ITEMS;
   return want == TF_JSON_WANT_OBJECT && c == '{' && object->child != NULL ? FORM_OBJECT : FORM_ANY;
 }
 
@@ -383,12 +386,16 @@ static void learn_step(tf_json_order_t *order, uint32_t idx, const tf_json_objec
     step.key = (uint8_t)member->key;
     slot     = member->key;
   }
-  if (!is_duplicate && member->is_plain && bytes <= TF_JSON_STEP_BYTES) {
-    memcpy(step.text, member->lead, bytes);
-    step.mask       = (1u << bytes) - 1;
+  if (!is_duplicate && member->is_plain && bytes <= TF_JSON_STEP_BYTES + TF_JSON_MORE_BYTES) {
+    size_t front = bytes < TF_JSON_STEP_BYTES ? bytes : TF_JSON_STEP_BYTES;
+    memcpy(step.text, member->lead, front);
+    memcpy(step.more, member->lead + front, bytes - front);
+    step.mask       = (1u << front) - 1;
     step.slot_at    = (uint16_t)(slot * sizeof(tf_json_value_t));
-    step.text_bytes = (uint8_t)bytes;
-    step.form       = (uint8_t)form;
+    step.text_bytes = (uint8_t)front;
+    step.more_bytes = (uint8_t)(bytes - front);
+    step.more_form  = (uint8_t)form;
+    step.form       = bytes > front ? FORM_LONG : (uint8_t)form;
   }
   order->steps[idx] = step;
   relink_steps(order, idx);
@@ -405,6 +412,40 @@ static const char *read_child(tf_json_t *json, tf_json_object_t *object, const c
   return p;
 }
 
+/* p at '['. An element that is no object is validated, and nothing was made then. */
+static const char *read_items(tf_json_t *json, tf_json_object_t *item, const char *p,
+                              tf_json_value_t *value) {
+  const char *end = json->end;
+  value->bytes    = p;
+  value_is(value, TF_JSON_ARRAY, TF_JSON_MADE_ITEMS, 0);
+  value->as.levels.first = json->row_cnt;
+  if (++json->depth > TF_JSON_DEPTH_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
+  p = tf_json_skip_space(p + 1, end);
+  for (bool is_empty = p < end && *p == ']'; !is_empty;) {
+    if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
+    if (TF_UNLIKELY(p >= end)) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
+    if (TF_LIKELY(*p == '{')) {
+      p = read_object(json, item, p);
+      if (TF_UNLIKELY(p == NULL)) return NULL;
+      item->on_item(json, item);
+      if (TF_UNLIKELY(json->result != TF_JSON_OK)) return NULL;
+    } else {
+      tf_json_value_t other;
+      value->made = TF_JSON_MADE_NONE;
+      p           = tf_json_skip_value(json, p, &other);
+      if (p == NULL) return NULL;
+    }
+    p = tf_json_skip_space(p, end);
+    if (p >= end || (*p != ',' && *p != ']')) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
+    if (*p == ']') break;
+    p = tf_json_skip_space(p + 1, end);
+  }
+  json->depth--;
+  value->bytes_cnt     = (uint32_t)(p + 1 - value->bytes);
+  value->as.levels.cnt = json->row_cnt - value->as.levels.first;
+  return p + 1;
+}
+
 static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uint32_t want,
                                   const char *p, tf_json_value_t *value) {
   switch ((tf_json_want_t)want) {
@@ -414,6 +455,9 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
     return *p == '[' ? read_levels(json, p, value) : read_decimal_any(json, p, value);
   case TF_JSON_WANT_OBJECT:
     if (*p == '{' && object->child != NULL) return read_child(json, object, p, value);
+    return tf_json_skip_value(json, p, value);
+  case TF_JSON_WANT_ITEMS:
+    if (*p == '[' && object->child != NULL) return read_items(json, object->child, p, value);
     return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_BYTES:
   case TF_JSON_WANT_TEXT: break;
@@ -502,6 +546,20 @@ TF_INLINE const char *read_literal(const char *p, tf_json_value_t *value) {
 }
 TF_STATIC_ASSERT(TF_JSON_TRUE == TF_JSON_FALSE + 1, "read_literal adds");
 
+/* Behind the first 16 bytes of a long key. */
+TF_INLINE const char *read_long(const tf_json_t *json, tf_json_step_t *step, const char *p,
+                                tf_json_value_t *value) {
+  uint32_t mask = UINT32_MAX >> (32 - 8 * step->more_bytes); /* 1 to 4 bytes */
+  if (TF_UNLIKELY(((load4(p) ^ load4(step->more)) & mask) != 0)) return NULL;
+  p += step->more_bytes;
+  switch ((form_t)step->more_form) {
+  case FORM_QUOTED: return read_quoted(json, step, p, value);
+  case FORM_TEXT: return read_text(step, p, value);
+  case FORM_U64: return read_u64(step, p, value);
+  default: return NULL;
+  }
+}
+
 /* The value of a matched step; p is behind the step's text. NULL: it does not have the step's form
  * after all (nothing was done), or it failed and json->result is set. The usual forms are asked for
  * one by one: a switch over all took six instructions more a member. */
@@ -517,6 +575,8 @@ TF_INLINE const char *read_value(tf_json_t *json, tf_json_object_t *object, tf_j
   case FORM_LEVELS: return *p == '[' ? read_levels(json, p, value) : NULL;
   case FORM_OBJECT: return *p == '{' ? read_child(json, object, p, value) : NULL;
   case FORM_DECIMAL: return read_decimal(json, step, p, value);
+  case FORM_ITEMS: return *p == '[' ? read_items(json, object->child, p, value) : NULL;
+  case FORM_LONG: return read_long(json, step, p, value);
   default: return NULL;
   }
 }

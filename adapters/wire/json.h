@@ -23,9 +23,10 @@
 #define TF_JSON_DEPTH_MAX        32u
 #define TF_JSON_STRING_BYTES_MAX 65536u /* between the quotes, escapes as sent */
 #define TF_JSON_DIGITS_MAX       TF_DECIMAL_DIGITS_MAX
-#define TF_JSON_KEYS_MAX         256u    /* of one object */
-#define TF_JSON_ELEMENTS_MAX     100000u /* of all arrays of one message */
-#define TF_JSON_SHAPE_KEYS_MAX   64u
+#define TF_JSON_KEYS_MAX         256u /* of one object */
+/* Of all arrays of one message. Coinbase sends a book of 40,000 levels, three elements each, in one. */
+#define TF_JSON_ELEMENTS_MAX   1000000u
+#define TF_JSON_SHAPE_KEYS_MAX 64u
 
 typedef enum tf_json_result { TF_JSON_OK = 0, TF_JSON_SYNTAX, TF_JSON_LIMIT } tf_json_result_t;
 
@@ -49,7 +50,8 @@ typedef enum tf_json_want {
   TF_JSON_WANT_U64,       /* a number without sign, fraction or power */
   TF_JSON_WANT_DECIMAL,   /* a number, or a string that holds one */
   TF_JSON_WANT_LEVELS,    /* [[price, qty, ...], ...] of decimals; a DECIMAL is taken as one */
-  TF_JSON_WANT_OBJECT     /* read against the shape in tf_json_object_t.child */
+  TF_JSON_WANT_OBJECT,    /* read against the shape in tf_json_object_t.child */
+  TF_JSON_WANT_ITEMS      /* [{..}, ..]: each read so, then handed to the child's on_item */
 } tf_json_want_t;
 
 typedef enum tf_json_made {
@@ -57,7 +59,8 @@ typedef enum tf_json_made {
   TF_JSON_MADE_U64,
   TF_JSON_MADE_DECIMAL,
   TF_JSON_MADE_LEVELS,
-  TF_JSON_MADE_BAD /* the kind is right, a number in it is malformed or does not fit */
+  TF_JSON_MADE_ITEMS, /* every element is an object */
+  TF_JSON_MADE_BAD    /* the kind is right, a number in it is malformed or does not fit */
 } tf_json_made_t;
 
 typedef struct tf_json_value {
@@ -75,7 +78,7 @@ typedef struct tf_json_value {
   union {
     int64_t mantissa; /* DECIMAL */
     struct {
-      uint32_t first, cnt; /* rows of tf_json_t.rows */
+      uint32_t first, cnt; /* rows of tf_json_t.rows; of ITEMS those that on_item put */
     } levels;
   } as;
 } tf_json_value_t;
@@ -97,8 +100,10 @@ typedef struct tf_json_shape {
 } tf_json_shape_t;
 
 /* One predicted member: its bytes from the brace or comma up to the value, the opening quote of a
- * string included. Members with more than 16 such bytes are never predicted. Private to json.c. */
+ * string included. Members with more than 20 such bytes are never predicted; the four behind the
+ * first 16 are compared apart. Private to json.c. */
 #define TF_JSON_STEP_BYTES 16
+#define TF_JSON_MORE_BYTES 4
 #define TF_JSON_STEPS_MAX  23
 #define TF_JSON_ORDERS_MAX 16
 
@@ -111,7 +116,9 @@ typedef struct tf_json_step {
   uint8_t  form;        /* of the value, json.c */
   uint8_t  key;         /* TF_JSON_KEY_NONE: not in the shape, or there before */
   uint8_t  guess_bytes; /* length of a string or integer last time, json.c */
-  uint8_t  reserved[2];
+  uint8_t  more_bytes;  /* of more; then form is FORM_LONG */
+  uint8_t  more_form;   /* and this the value's */
+  char     more[TF_JSON_MORE_BYTES];
   tf_decimal_form_t guess; /* form of a decimal last time */
 } tf_json_step_t;
 #define TF_JSON_KEY_NONE 255
@@ -130,18 +137,25 @@ typedef struct tf_json_orders {
   tf_json_order_t  orders[TF_JSON_ORDERS_MAX];
 } tf_json_orders_t;
 
+typedef struct tf_json tf_json_t;
+
 typedef struct tf_json_object {
   const tf_json_shape_t *shape;
   tf_json_orders_t      *orders; /* NULL: no prediction */
   tf_json_value_t
           *values; /* key_cnt + 1 slots; slot i holds if bit i of seen is set, the last never */
   uint64_t seen;
-  struct tf_json_object *child; /* of the keys that want an OBJECT; NULL: they are skipped */
+  struct tf_json_object
+      *child; /* of the keys that want an OBJECT or ITEMS; NULL: they are skipped */
+  /* Of a child: called behind each element of ITEMS, while its slots hold; may put rows
+   * (tf_json_put_row). */
+  void (*on_item)(tf_json_t *json, struct tf_json_object *item);
+  void *self; /* on_item's own */
 } tf_json_object_t;
 
 /* One message. rows: where LEVELS go; of each row only the price, quantity, their exponents and
  * nothing else is written. Levels that do not fit are LIMIT. */
-typedef struct tf_json {
+struct tf_json {
   const char *floor; /* set by tf_json_read, with all below up to row_cnt: 16 behind the first */
   const char *end;
   uint32_t    depth;
@@ -153,7 +167,14 @@ typedef struct tf_json {
   uint8_t     result;       /* tf_json_result_t */
   uint8_t     root_kind;    /* tf_json_kind_t; only an OBJECT is read into root */
   tf_event_t *rows;
-} tf_json_t;
+};
+
+/* A row for on_item to fill, or NULL where they are full: then the message is LIMIT. */
+TF_INLINE tf_event_t *tf_json_put_row(tf_json_t *json) {
+  if (TF_LIKELY(json->row_cnt < json->row_cap)) return &json->rows[json->row_cnt++];
+  if (json->result == TF_JSON_OK) json->result = TF_JSON_LIMIT;
+  return NULL;
+}
 
 /* Forgets all predictions; do it once before first use. */
 void tf_json_orders_init(tf_json_orders_t *orders);

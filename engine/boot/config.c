@@ -9,6 +9,7 @@
 #include "boot/config_store.h"
 #include "boot/config_text.h"
 #include "core/error.h"
+#include "core/text.h"
 
 static bool has_errors(const tf_config_t *config) { return config->store->errors->error_cnt > 0; }
 
@@ -36,7 +37,7 @@ static void apply_sets(tf_config_t *config, const char *const *sets, uint32_t se
   for (uint32_t i = 0; i < set_cnt; i++) {
     uint32_t source = TF_CONFIG_SOURCE_SETS + i;
     char     shown[160], label[192];
-    tf_config_report_escape(sets[i], strnlen(sets[i], 400), shown, sizeof shown);
+    tf_text_escape(sets[i], strnlen(sets[i], 400), shown, sizeof shown);
     snprintf(label, sizeof label, "--set %s", shown);
     const char *kept      = tf_config_pool_text(&store->pool, label, strlen(label));
     store->labels[source] = kept ? kept : "--set";

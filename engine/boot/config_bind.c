@@ -5,6 +5,7 @@
 #include "boot/config_table.h"
 #include "boot/config_value.h"
 #include "core/nearest.h"
+#include "core/text.h"
 
 #define NAMES_MAX 32
 
@@ -48,7 +49,7 @@ static void report_unknown(tf_config_t *config, const place_t *at, const tf_conf
   for (uint32_t i = 0; i < cnt && used < sizeof allowed; i++)
     used +=
         (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s", i ? ", " : "", names[i]);
-  tf_config_report_escape(node->key, strlen(node->key), key, sizeof key);
+  tf_text_escape(node->key, strlen(node->key), key, sizeof key);
   join_path(at->path, *key ? key : "\"\"", path);
   tf_config_store_report(config->store, E_CONFIG_KEY, node->source, node->key_line, node->key_col,
                          path, "unknown key;%s%s%s allowed: %s", near ? " did you mean \"" : "",
@@ -206,7 +207,7 @@ static void bind_elements(tf_config_t *config, const tf_config_group_t *group,
   for (const tf_config_node_t *child = node->first; child; child = child->next) {
     char name[64], sub_path[TF_CONFIG_PATH_BYTES];
     if (is_map)
-      tf_config_report_escape(child->key, strlen(child->key), name, sizeof name);
+      tf_text_escape(child->key, strlen(child->key), name, sizeof name);
     else
       snprintf(name, sizeof name, "[%u]", cnt);
     join_path(path, name, sub_path);

@@ -5,6 +5,7 @@
 
 #include "boot/config_value.h"
 #include "core/nearest.h"
+#include "core/text.h"
 
 /* The value to point at for a path: its own where somebody wrote it, else what was written beside
  * it in the same mapping, else NULL. */
@@ -58,7 +59,7 @@ static void check_known(tf_config_t *config, const char *path, const char *name,
         (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s", i ? ", " : "", names[i]);
   const char *near = tf_nearest_name(name, names, cnt);
   char        found[TF_CONFIG_FOUND_BYTES];
-  tf_config_report_escape(name, strlen(name), found, sizeof found);
+  tf_text_escape(name, strlen(name), found, sizeof found);
   if (cnt == 0) {
     report(config, E_CONFIG_VALUE, path, "no %s is named \"%s\": there is none", what, found);
     return;
@@ -200,6 +201,11 @@ static void check_feed(tf_config_t *config, uint32_t i) {
 static void check_strategy(tf_config_t *config, uint32_t i) {
   const tf_config_strategy_t *s = &config->strategies[i];
   char                        path[TF_CONFIG_PATH_BYTES];
+  if ((s->buy_until && !s->buy) || (s->sell_until && !s->sell)) {
+    const char *side = s->buy_until && !s->buy ? "buy" : "sell";
+    snprintf(path, sizeof path, "strategies[%u].%s_until", i, side);
+    report(config, E_CONFIG_CONFLICT, path, "there is no %s that it could end; give one", side);
+  }
   if (s->buy || s->sell || s->flat || strcmp(s->policy, "rule") != 0) return;
   snprintf(path, sizeof path, "strategies[%u].name", i);
   report(config, E_CONFIG_CONFLICT, path,

@@ -1,4 +1,5 @@
 #include "boot/config_overlay.h"
+#include "core/text.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -86,9 +87,8 @@ static bool find(tf_config_store_t *store, uint32_t source, tf_config_node_t *pa
   for (uint32_t k = 0; k < i; k++)
     used += (size_t)snprintf(joined + used, sizeof joined - used, "%s%s", k ? "." : "",
                              path->segments[k].name);
-  if (used) tf_config_report_escape(joined, used, above, sizeof above);
-  tf_config_report_escape(path->segments[i].name, strlen(path->segments[i].name), name,
-                          sizeof name);
+  if (used) tf_text_escape(joined, used, above, sizeof above);
+  tf_text_escape(path->segments[i].name, strlen(path->segments[i].name), name, sizeof name);
   if (parent->kind == TF_CONFIG_POISON) return false;
   if (idx < 0 && parent->kind == TF_CONFIG_MAP) {
     *found = tf_config_tree_child(parent, path->segments[i].name);

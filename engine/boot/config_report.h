@@ -33,9 +33,4 @@ void tf_config_report_sort(tf_config_errors_t *errors);
 /* One line an error, and "... and N more" where the bound was met. */
 void tf_config_report_print(const tf_config_errors_t *errors, FILE *out);
 
-/* Writes text from outside into buf so that a terminal shows exactly what it is: quotes, control
- * bytes and everything beyond ASCII are escaped (\u0435 is not e), long text is cut with "...".
- * Returns buf. */
-const char *tf_config_report_escape(const char *text, size_t text_cnt, char *buf, size_t cap);
-
 #endif

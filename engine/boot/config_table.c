@@ -88,11 +88,23 @@ static const tf_config_key_t sink_keys[] = {
 };
 SECTION_(sink, sink_keys, NULL, 0);
 
+static const tf_config_key_t control_keys[] = {
+#define CONTROL_KEY(...) KEY_(tf_config_control_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(control, control_keys, NULL, 0);
+
 static const tf_config_key_t http_keys[] = {
 #define HTTP_KEY(...) KEY_(tf_config_http_t, __VA_ARGS__)
 #include "boot/config_keys.def"
 };
 SECTION_(http, http_keys, NULL, 0);
+
+static const tf_config_key_t capture_keys[] = {
+#define CAPTURE_KEY(...) KEY_(tf_config_capture_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(capture, capture_keys, NULL, 0);
 
 static const tf_config_group_t root_groups[] = {
 #define ROOT_GROUP(...) GROUP_(tf_config_t, __VA_ARGS__)

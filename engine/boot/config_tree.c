@@ -1,4 +1,5 @@
 #include "boot/config_tree.h"
+#include "core/text.h"
 
 #include <string.h>
 #include <yaml.h>
@@ -95,7 +96,7 @@ static void take_key(builder_t *b, const yaml_event_t *event) {
   tf_config_node_t       *parent = b->open[b->depth - 1];
   const tf_config_node_t *other  = tf_config_tree_child(parent, b->key);
   b->key_twice                   = other != NULL;
-  tf_config_report_escape(name, name_cnt, found, sizeof found);
+  tf_text_escape(name, name_cnt, found, sizeof found);
   if (strlen(b->key) != name_cnt) {
     fail(b, E_CONFIG_SYNTAX, event->start_mark, "a key with a NUL in it");
   } else if (parent->child_cnt == TF_CONFIG_MAP_KEYS_MAX) {

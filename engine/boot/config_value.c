@@ -8,6 +8,7 @@
 
 #include "boot/config_number.h"
 #include "core/nearest.h"
+#include "core/text.h"
 
 #define WORDS_MAX 32
 
@@ -53,13 +54,14 @@ const char *tf_config_value_found(const tf_config_node_t *node, char buf[TF_CONF
   else if (node->kind == TF_CONFIG_MAP)
     snprintf(buf, TF_CONFIG_FOUND_BYTES, node->child_cnt ? "a mapping" : "an empty mapping");
   else if (is_nothing(node))
-    snprintf(buf, TF_CONFIG_FOUND_BYTES, "nothing");
+    snprintf(buf, TF_CONFIG_FOUND_BYTES, "nothing%s",
+             strlen(node->text) > 1 ? " (the word null wants quotes)" : "");
   else if (is_boolean(node))
     snprintf(buf, TF_CONFIG_FOUND_BYTES, "%s, a boolean", node->text);
   else {
     char text[64];
     bool number = tf_config_number_is(node->text), mark = number || reads_boolean(node->text);
-    tf_config_report_escape(node->text, node->text_cnt, text, sizeof text);
+    tf_text_escape(node->text, node->text_cnt, text, sizeof text);
     if (node->plain && number)
       snprintf(buf, TF_CONFIG_FOUND_BYTES, "%s, a number", text);
     else
@@ -115,7 +117,7 @@ const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, si
 
 static const char *out_of_range(const tf_config_value_in_t *in, char *why) {
   char range[96], found[64];
-  tf_config_report_escape(in->node->text, in->node->text_cnt, found, sizeof found);
+  tf_text_escape(in->node->text, in->node->text_cnt, found, sizeof found);
   return refuse(why, "%s is out of range; allowed: %s", found,
                 tf_config_value_range_text(in->key, range, sizeof range));
 }

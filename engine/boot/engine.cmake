@@ -1,3 +1,3 @@
 tf_library(tf_boot
-  SOURCES engine.c ledger.c publish.c
-  DEPS tf_config tf_expr tf_stage tf_io)
+  SOURCES control.c control_request.c control_socket.c engine.c ledger.c publish.c
+  DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

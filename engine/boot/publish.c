@@ -55,10 +55,34 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
   tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED, m->skipped_warmup + m->skipped_output);
   tf_metrics_set(b, TF_METRIC_DECISIONS, d->decisions);
+  tf_metrics_set(b, TF_METRIC_HALTED, lane->decide.halted);
+  tf_metrics_set(b, TF_METRIC_COMMANDS, lane->commands);
   for (uint32_t i = 0; i < TF_ACTION_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_ACTIONS_HOLD + i), d->actions[i]);
   for (uint32_t i = 0; i < TF_HOLD_REASON_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_HOLDS_NONE + i), d->holds[i]);
+}
+
+static void publish_io(tf_metrics_block_t *b, const tf_io_counts_t *c) {
+  tf_metrics_set(b, TF_METRIC_IO_PASSES, c->passes);
+  tf_metrics_set(b, TF_METRIC_IO_WAITS, c->waits);
+  tf_metrics_set(b, TF_METRIC_IO_RX_CALLS, c->rx_calls);
+  tf_metrics_set(b, TF_METRIC_IO_TX_SHORT, c->tx_short);
+  tf_metrics_set(b, TF_METRIC_IO_TX_AGAIN, c->tx_again);
+  tf_metrics_set(b, TF_METRIC_IO_BUFFERS_EXHAUSTED, c->buffers_exhausted);
+  tf_metrics_set(b, TF_METRIC_IO_REARMED, c->rearmed);
+  tf_metrics_set(b, TF_METRIC_IO_AUDIT_REPAIRS, c->audit_repairs);
+  tf_metrics_set(b, TF_METRIC_IO_CONNS_ENDED, c->ended);
+  tf_metrics_set(b, TF_METRIC_IO_CONNS_FAILED, c->failed);
+  tf_metrics_set(b, TF_METRIC_IO_CQ_OVERFLOW, c->cq_overflow);
+  tf_metrics_set(b, TF_METRIC_IO_ENTER_RETRIES, c->enter_retries);
+  tf_metrics_set(b, TF_METRIC_IO_SQ_FLUSHES, c->sq_flushes);
+  tf_metrics_set(b, TF_METRIC_IO_PORT_FULL, c->port_full);
+  tf_metrics_set(b, TF_METRIC_IO_STAMPS, c->stamps);
+  tf_metrics_set(b, TF_METRIC_IO_STAMPS_MISSING, c->stamps_missing);
+  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_NS, c->stamp_age_ns);
+  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_NS_MAX, c->stamp_age_ns_max);
+  tf_metrics_set(b, TF_METRIC_IO_UNDER_WAY, c->ops_given - c->ops_done);
 }
 
 static void publish_sinks(tf_publish_t *p, const tf_emit_t *emit) {
@@ -81,6 +105,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     if (stages & TF_STAGE_ACQUIRE) {
       tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
       tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
+      if (r->acquire.io) publish_io(b, &r->acquire.io->counts);
     }
     if (stages & TF_STAGE_LANE) {
       publish_lane(b, &r->lane);
@@ -98,6 +123,11 @@ void tf_publish_control(tf_publish_t *p, uint64_t heap_allocated_bytes,
                         uint64_t heap_resident_bytes) {
   tf_metrics_set(p->control, TF_METRIC_HEAP_ALLOCATED, heap_allocated_bytes);
   tf_metrics_set(p->control, TF_METRIC_HEAP_RESIDENT, heap_resident_bytes);
+}
+
+void tf_publish_process(tf_publish_t *p, tf_metric_t metric, uint64_t value) {
+  TF_ASSERT(tf_metrics_info[metric].scope == TF_METRIC_PROCESS);
+  tf_metrics_set(p->control, metric, value);
 }
 
 tf_hist_t *tf_publish_hists(tf_publish_t *p) {

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "core/text.h"
+
 typedef struct tf_error_record {
   tf_err_t    code;
   const char *file;
@@ -21,6 +23,7 @@ tf_err_t tf_error_set(tf_err_t code, const char *file, int line, const char *fmt
   record.line = line;
   vsnprintf(record.text, sizeof record.text, fmt, args);
   va_end(args);
+  tf_text_flatten(record.text);
   return code;
 }
 
@@ -33,6 +36,7 @@ tf_err_t tf_error_add(tf_err_t code, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(record.text + used, sizeof record.text - used, fmt, args);
   va_end(args);
+  tf_text_flatten(record.text);
   return code;
 }
 

@@ -21,7 +21,7 @@ TF_STATIC_ASSERT(TF_FEED_CONNECTING == 0 && TF_FEED_LIVE == 2 && TF_FEED_DOWN ==
                  "feed_state's words are those of tf_feed_state_t");
 TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_CNT == TF_METRIC_HOLDS_NONE,
                  "actions are counted at ACTIONS_HOLD + action");
-TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_REASON_CNT == TF_METRIC_HEARTBEAT_NS,
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_REASON_CNT == TF_METRIC_HALTED,
                  "holds are counted at HOLDS_NONE + reason");
 
 #define HISTS_BYTES tf_align_up(sizeof(tf_hist_t) * TF_METRIC_HIST_CNT, TF_LINE_PAIR_BYTES)

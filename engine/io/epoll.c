@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "io/port.h"
 #include "io/sendring.h"
 #include "io/shed.h"
+#include "io/socket.h"
 #include "tf/atomic.h"
 
 #define PASS_EVENTS_MAX 256
@@ -42,7 +44,19 @@ typedef struct tf_epoll {
   uint32_t            buffer_bytes;
   uint32_t            conns_max, vacant_cnt, conns_used_cnt, direct_conns_max, listener_cnt;
   int                 epoll_fd, spare_fd;
+  tf_socket_wants_t   wants;
+  uint64_t            newest_recv_ns; /* with kernel timestamps */
 } tf_epoll_t;
+
+/* What glibc's <sys/epoll.h> does not know yet (kernel 6.9): busy polling by the epoll descriptor. */
+typedef struct busy_params {
+  uint32_t busy_poll_us;
+  uint16_t busy_poll_budget;
+  uint8_t  prefer_busy_poll;
+  uint8_t  pad;
+} busy_params_t;
+#define EPOLL_SET_BUSY_PARAMS _IOW(0x8A, 0x01, busy_params_t)
+#define BUSY_POLL_BUDGET      8 /* packets a poll: the kernel's own default */
 
 static conn_t *conn_of_id(tf_epoll_t *e, tf_io_conn_t id) {
   uint32_t idx = id & 0xFFFF;
@@ -69,16 +83,34 @@ static void end(tf_epoll_t *e, conn_t *c, int sys_errno) {
   tf_io_conn_t    id      = id_of(e, c);
   tf_io_handler_t handler = c->handler;
   if (c->send_errno != 0) sys_errno = c->send_errno;
+  tf_count_add(sys_errno ? &e->io.counts.failed : &e->io.counts.ended, 1);
   release(e, c);
   if (handler.on_closed) handler.on_closed(handler.self, id, sys_errno);
 }
 
+/* recv, with the time of the last segment; recv_ns becomes that of these bytes. */
+TF_COLD static ssize_t recv_stamped(tf_epoll_t *e, const conn_t *c, uint64_t *recv_ns) {
+  _Alignas(struct cmsghdr) uint8_t control[TF_STAMP_CONTROL_BYTES];
+  struct iovec                     bytes = {.iov_base = e->buffer, .iov_len = e->buffer_bytes};
+  struct msghdr                    msg   = {
+                           .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  ssize_t got = recvmsg(c->fd, &msg, MSG_DONTWAIT);
+  if (got > 0)
+    *recv_ns = tf_socket_recv_ns(&e->io.counts, &e->newest_recv_ns,
+                                 tf_socket_stamp_ns(control, msg.msg_controllen),
+                                 tf_socket_clock_offset_ns(), *recv_ns);
+  return got;
+}
+
 /* One turn of one socket. Returns the receives made; the connection may be gone afterwards. */
-static int receive(tf_epoll_t *e, conn_t *c, uint64_t recv_ns) {
+static int receive(tf_epoll_t *e, conn_t *c, uint64_t pass_ns) {
   uint16_t generation = c->generation;
   int      cnt        = 0;
   while (cnt < TURN_RECVS_MAX) {
-    ssize_t got = recv(c->fd, e->buffer, e->buffer_bytes, MSG_DONTWAIT);
+    uint64_t recv_ns = pass_ns;
+    ssize_t  got     = TF_UNLIKELY(e->wants.stamps)
+                           ? recv_stamped(e, c, &recv_ns)
+                           : recv(c->fd, e->buffer, e->buffer_bytes, MSG_DONTWAIT);
     if (got > 0) {
       cnt++;
       tf_count_add(&e->io.counts.rx_bytes, (uint64_t)got);
@@ -123,6 +155,7 @@ static void transmit(tf_epoll_t *e, conn_t *c) {
       tf_sendring_pop(&c->send, (size_t)sent);
       if ((size_t)sent < cnt) tf_count_add(&e->io.counts.tx_short, 1);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      tf_count_add(&e->io.counts.tx_again, 1);
       break;
     } else if (errno != EINTR) {
       c->send_errno = errno;
@@ -229,6 +262,7 @@ static tf_err_t take(tf_epoll_t *e, int fd, const tf_io_handler_t *handler, uint
   if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
       epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0)
     return TF_ERR(E_IO_SYSTEM, "fd %d cannot be attached: %s", fd, strerror(errno));
+  tf_socket_prepare(fd, &e->wants);
   e->vacant_cnt--;
   c->handler         = *handler;
   c->fd              = fd;
@@ -307,7 +341,14 @@ tf_err_t tf_epoll_open(const tf_io_config_t *config, tf_arena_t *arena, tf_io_t 
     return tf_error_add(E_CORE_ARENA_FULL, "opening the I/O loop");
   e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (e->epoll_fd < 0) return TF_ERR(E_IO_SYSTEM, "epoll_create1: %s", strerror(errno));
-  e->io.ops           = &tf_epoll_ops;
+  e->io.ops          = &tf_epoll_ops;
+  e->wants           = (tf_socket_wants_t){.busy_poll_us = config->busy_poll_us,
+                                           .stamps       = config->kernel_timestamps};
+  busy_params_t busy = {.busy_poll_us     = config->busy_poll_us,
+                        .busy_poll_budget = BUSY_POLL_BUDGET,
+                        .prefer_busy_poll = 1};
+  /* A kernel without it polls for the sockets one by one, as they were asked to. */
+  if (config->busy_poll_us > 0) ioctl(e->epoll_fd, EPOLL_SET_BUSY_PARAMS, &busy);
   e->conns_max        = conns;
   e->buffer_bytes     = config->buffer_bytes;
   e->direct_conns_max = config->direct_conns_max;
@@ -326,6 +367,6 @@ void tf_epoll_fini(tf_io_t *io) {
   tf_epoll_t *e = (tf_epoll_t *)io;
   for (uint32_t i = 0; i < e->conns_used_cnt; i++)
     if (e->conns[i].fd >= 0) close(e->conns[i].fd);
-  if (e->spare_fd >= 0) close(e->spare_fd);
+  tf_shed_fini(e->spare_fd);
   close(e->epoll_fd);
 }

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "io/port.h"
+#include "io/socket.h"
 
 #define CONNS_MAX        16384u
 #define BUFFERS_MAX      32768u
@@ -12,7 +13,10 @@
 #define SEND_BYTES_MIN   256u
 #define SEND_BYTES_MAX   (64u << 20)
 
+#define BUSY_POLL_US_MAX 1000000u
+
 static _Thread_local char reason[TF_ERROR_TEXT_BYTES];
+static _Thread_local char refusals[TF_ERROR_TEXT_BYTES];
 
 tf_io_config_t tf_io_config_default(void) {
   return (tf_io_config_t){
@@ -24,8 +28,9 @@ tf_io_config_t tf_io_config_default(void) {
 }
 
 const char *tf_io_fallback_reason(void) { return reason; }
+const char *tf_io_refusals(void) { return refusals; }
 
-static tf_err_t config_check(const tf_io_config_t *c) {
+tf_err_t tf_io_config_check(const tf_io_config_t *c) {
   if (c->conns_max < 1 || c->conns_max > CONNS_MAX)
     return TF_ERR(E_CORE_ARGUMENT, "io: conns_max %u: 1 to %u", c->conns_max, CONNS_MAX);
   if (!tf_is_pow2(c->buffer_cnt) || c->buffer_cnt > BUFFERS_MAX)
@@ -38,6 +43,9 @@ static tf_err_t config_check(const tf_io_config_t *c) {
       c->send_bytes > SEND_BYTES_MAX)
     return TF_ERR(E_CORE_ARGUMENT, "io: send_bytes %u: a power of two, %u to %u", c->send_bytes,
                   SEND_BYTES_MIN, SEND_BYTES_MAX);
+  if (c->busy_poll_us > BUSY_POLL_US_MAX)
+    return TF_ERR(E_CORE_ARGUMENT, "io: busy_poll_us %u: at most %u", c->busy_poll_us,
+                  BUSY_POLL_US_MAX);
   return TF_OK;
 }
 
@@ -54,12 +62,19 @@ static tf_err_t open_uring(const tf_io_config_t *config, tf_arena_t *arena, tf_i
   return tf_loop_open(config, arena, port, io);
 }
 
-tf_err_t tf_io_open(tf_io_kind_t kind, const tf_io_config_t *config, tf_arena_t *arena,
+tf_err_t tf_io_open(tf_io_kind_t kind, const tf_io_config_t *given, tf_arena_t *arena,
                     tf_io_t **io) {
-  *io          = NULL;
-  reason[0]    = '\0';
-  tf_err_t err = config_check(config);
+  *io                          = NULL;
+  reason[0]                    = '\0';
+  refusals[0]                  = '\0';
+  tf_io_config_t        copy   = *given;
+  const tf_io_config_t *config = &copy;
+  tf_err_t              err    = tf_io_config_check(config);
   if (err != TF_OK) return err;
+  tf_socket_wants_t wants = {.busy_poll_us = copy.busy_poll_us, .stamps = copy.kernel_timestamps};
+  tf_socket_probe(&wants, refusals, sizeof refusals);
+  copy.busy_poll_us      = wants.busy_poll_us;
+  copy.kernel_timestamps = wants.stamps;
   if (kind == TF_IO_EPOLL) return tf_epoll_open(config, arena, io);
 
   size_t mark = arena->used_bytes;

@@ -7,6 +7,8 @@
  *   loop.c          tf_io_t over a completion port: connections, order of sends, re-arming, audit
  *   uring.c         the port on io_uring: multishot receive into provided buffers
  *   epoll.c         tf_io_t on epoll, for hosts where io_uring is switched off
+ *   socket.h        busy polling and kernel timestamps, for either
+ *   sim.h           the loop on a simulated network, for tests
  *
  * Memory comes from the arena at open; nothing is allocated afterwards. The kernel maps io_uring's
  * own rings (about 40 bytes a completion entry) and charges them to RLIMIT_MEMLOCK on kernels
@@ -23,6 +25,15 @@ typedef enum tf_io_kind {
   TF_IO_EPOLL
 } tf_io_kind_t;
 
+/* Kernel features that a loop can be told to do without, as if the kernel had none: for a host where
+ * one is broken, and for tests. The first two are chosen by the best that is left; without one of
+ * the others there is no io_uring, and TF_IO_AUTO takes epoll. */
+#define TF_URING_DEFER_TASKRUN 0x1u
+#define TF_URING_COOP_TASKRUN  0x2u
+#define TF_URING_EXT_ARG       0x4u
+#define TF_URING_NODROP        0x8u
+#define TF_URING_MULTISHOT     0x10u
+
 typedef struct tf_io_config {
   uint32_t conns_max;    /* sockets and listeners attached at one time; 1..16384 */
   uint32_t buffer_cnt;   /* receive buffers, a power of two, 1..32768 (epoll needs but one) */
@@ -34,6 +45,11 @@ typedef struct tf_io_config {
    * no more sockets than this are attached (0: never). With one socket that saves a system call a
    * pass, which makes it the busy recv() that ingest latency is measured against. */
   uint32_t direct_conns_max;
+  uint32_t uring_without; /* TF_URING_* */
+  /* The kernel polls the network card itself so long for our sockets (0: never): on io_uring each
+   * pass then waits at least so long in the kernel, which is what drives the card. */
+  uint32_t busy_poll_us;
+  bool     kernel_timestamps; /* recv_ns is the kernel's: io/socket.h */
 } tf_io_config_t;
 
 /* 64 connections, 64 buffers of 16 KiB, 64 KiB to send each: 9 MiB. */
@@ -51,6 +67,10 @@ tf_err_t tf_io_open(tf_io_kind_t kind, const tf_io_config_t *config, tf_arena_t 
 /* Why TF_IO_AUTO took epoll, for the log; "" when it did not. Of the newest tf_io_open of this
  * thread. */
 const char *tf_io_fallback_reason(void);
+
+/* What the config asked for and this host refuses, each with its reason, for the log; "" for nothing.
+ * Of the newest tf_io_open of this thread. */
+const char *tf_io_refusals(void);
 
 /* Closes every socket that is attached (on_closed is not called) and the loop. NULL is accepted. */
 void tf_io_fini(tf_io_t *io);

@@ -1,11 +1,7 @@
 /* tf_io_t over a completion port. The invariant that everything here serves: an open socket has
  * exactly one receive with the port, or stands in the work list to get one. */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/error.h"
@@ -51,6 +47,7 @@ typedef struct conn {
 
 typedef struct tf_loop {
   tf_io_t          io;
+  tf_io_ops_t      ops; /* loop_ops under the port's name */
   tf_port_t       *port;
   conn_t          *slots;
   uint16_t        *vacant; /* a stack */
@@ -59,6 +56,8 @@ typedef struct tf_loop {
   uint16_t        *audit_slots;
   tf_completion_t *completions;
   uint64_t         audit_ticks, audit_due_ticks, audit_ns;
+  uint64_t         offset_of_ns, newest_recv_ns; /* with kernel timestamps: of which pass */
+  int64_t          offset_ns;
   uint32_t         slot_cnt, vacant_cnt, work_cnt, conn_cnt, conns_max;
   uint32_t         hungry_cnt;     /* in the work list, or more */
   uint32_t         slots_used_cnt; /* slots that were ever taken: the audit looks no further */
@@ -81,6 +80,10 @@ static conn_t *conn_of_id(tf_loop_t *l, tf_io_conn_t id) {
   return c;
 }
 
+static uint64_t now_ticks(const tf_port_t *port) {
+  return TF_UNLIKELY(port->virtual_ns != NULL) ? *port->virtual_ns : tf_clock_ticks();
+}
+
 static uint16_t idx_of(const tf_loop_t *l, const conn_t *c) { return (uint16_t)(c - l->slots); }
 
 static void enqueue(tf_loop_t *l, conn_t *c) {
@@ -92,7 +95,7 @@ static void enqueue(tf_loop_t *l, conn_t *c) {
 /* Frees the slot once the last of its operations has come back. */
 static bool release_if_idle(tf_loop_t *l, conn_t *c) {
   if (c->armed || c->sending) return false;
-  if (c->fd >= 0) close(c->fd);
+  if (c->fd >= 0) l->port->net->close(l->port, c->fd);
   c->fd    = -1;
   c->state = FREE;
   c->generation++;
@@ -107,6 +110,7 @@ static void end_if_idle(tf_loop_t *l, conn_t *c) {
   int             err     = c->end_errno;
   if (!release_if_idle(l, c)) return;
   l->conn_cnt--;
+  tf_count_add(err ? &l->io.counts.failed : &l->io.counts.ended, 1);
   if (handler.on_closed) handler.on_closed(handler.self, id, err);
 }
 
@@ -114,8 +118,15 @@ static void end(tf_loop_t *l, conn_t *c, int sys_errno) {
   if (c->end_errno == 0) c->end_errno = sys_errno;
   c->state = ENDING;
   tf_sendring_clear(&c->send);
-  if (c->sending) shutdown(c->fd, SHUT_RDWR); /* so that a send that waits for room comes back */
+  if (c->sending)
+    l->port->net->shutdown(l->port, c->fd); /* so that a send that waits for room comes back */
   end_if_idle(l, c);
+}
+
+/* Books an operation that the port took, or its refusal. */
+static bool given(tf_loop_t *l, bool taken) {
+  tf_count_add(taken ? &l->io.counts.ops_given : &l->io.counts.port_full, 1);
+  return taken;
 }
 
 /* Gives the port what a connection wants of it; false if the port had no room for all of it. */
@@ -124,7 +135,8 @@ static bool work_on(tf_loop_t *l, conn_t *c) {
   uint16_t   idx  = idx_of(l, c);
   if (c->cancel_wanted && c->armed) {
     uint32_t op = c->handler.on_accept ? OP_ACCEPT : OP_RECV;
-    if (!port->ops->cancel(port, tag_of(op, c, idx), tag_of(OP_CANCEL, c, idx))) return false;
+    if (!given(l, port->ops->cancel(port, tag_of(op, c, idx), tag_of(OP_CANCEL, c, idx))))
+      return false;
   }
   c->cancel_wanted = false;
   if (c->state != OPEN && c->state != LISTENING) return true;
@@ -132,16 +144,17 @@ static bool work_on(tf_loop_t *l, conn_t *c) {
     c->arm_seq = (c->arm_seq + 1) & 0x0FFFFFFF;
     bool armed = c->state == OPEN ? port->ops->recv_arm(port, c->fd, tag_of(OP_RECV, c, idx))
                                   : port->ops->accept_arm(port, c->fd, tag_of(OP_ACCEPT, c, idx));
-    if (!armed) return false;
-    c->armed  = true;
-    c->fed    = false;
-    c->hungry = false;
+    if (!given(l, armed)) return false;
+    c->armed     = true;
+    c->fed       = false;
+    c->hungry    = false;
+    c->repairing = false;
   }
   if (c->sending || c->state != OPEN || c->end_errno != 0) return true;
   uint32_t       cnt;
   const uint8_t *bytes = tf_sendring_run(&c->send, &cnt);
   if (cnt == 0) return true;
-  if (!port->ops->send(port, c->fd, bytes, cnt, tag_of(OP_SEND, c, idx))) return false;
+  if (!given(l, port->ops->send(port, c->fd, bytes, cnt, tag_of(OP_SEND, c, idx)))) return false;
   c->sending  = true;
   c->send_cnt = cnt;
   return true;
@@ -166,6 +179,16 @@ static void work_through(tf_loop_t *l) {
   l->work_cnt = kept;
 }
 
+/* The clocks are compared once a pass, at its first stamp. */
+static uint64_t stamped_ns(tf_loop_t *l, uint16_t buffer_idx, uint64_t recv_ns) {
+  if (l->offset_of_ns != recv_ns) {
+    l->offset_of_ns = recv_ns;
+    l->offset_ns    = tf_socket_clock_offset_ns();
+  }
+  return tf_socket_recv_ns(&l->io.counts, &l->newest_recv_ns,
+                           l->port->stamp_ns(l->port, buffer_idx), l->offset_ns, recv_ns);
+}
+
 static void on_recv(tf_loop_t *l, conn_t *c, const tf_completion_t *done, uint64_t recv_ns) {
   tf_io_counts_t *counts     = &l->io.counts;
   uint16_t        generation = c->generation;
@@ -173,7 +196,10 @@ static void on_recv(tf_loop_t *l, conn_t *c, const tf_completion_t *done, uint64
     c->fed = true;
     tf_count_add(&counts->rx_bytes, (uint64_t)done->res);
     tf_count_add(&counts->rx_calls, 1);
-    const uint8_t *bytes = l->port->buffers + done->buffer_idx * l->port->buffer_stride;
+    const tf_port_t *port = l->port;
+    if (TF_UNLIKELY(port->stamp_ns != NULL)) recv_ns = stamped_ns(l, done->buffer_idx, recv_ns);
+    const uint8_t *bytes =
+        port->buffers + done->buffer_idx * port->buffer_stride + port->payload_offset;
     c->handler.on_bytes(c->handler.self, id_of(c, idx_of(l, c)), bytes, (size_t)done->res, recv_ns);
     /* The handler may have closed it, and even attached another in its place. */
     if (c->generation != generation) return;
@@ -208,14 +234,14 @@ static void on_accepted(tf_loop_t *l, conn_t *c, const tf_completion_t *done) {
     if (c->state == LISTENING)
       c->handler.on_accept(c->handler.self, done->res);
     else
-      close(done->res);
+      l->port->net->close(l->port, done->res);
     if (c->generation != generation) return;
   }
   if (done->flags & TF_COMPLETION_MORE) return;
   if (c->state == CLOSING) {
     release_if_idle(l, c);
   } else if (done->res == -EMFILE || done->res == -ENFILE) {
-    l->spare_fd = tf_shed_one(l->spare_fd, c->fd);
+    l->spare_fd = l->port->net->shed(l->port, l->spare_fd, c->fd);
     c->starved  = true;
   } else if (done->res == -EBADF || done->res == -EINVAL || done->res == -ENOTSOCK ||
              done->res == -EOPNOTSUPP) {
@@ -250,14 +276,17 @@ static void on_sent(tf_loop_t *l, conn_t *c, const tf_completion_t *done) {
      * reports the end, which shutdown makes certain. */
     c->end_errno = -done->res;
     tf_sendring_clear(&c->send);
-    shutdown(c->fd, SHUT_RDWR);
+    l->port->net->shutdown(l->port, c->fd);
     return;
+  } else {
+    tf_count_add(&counts->tx_again, 1);
   }
   if (tf_sendring_used(&c->send) > 0) enqueue(l, c);
 }
 
 /* A cancel that found nothing: either its receive has ended by itself, or it was lost. */
 static void on_cancelled(tf_loop_t *l, conn_t *c, const tf_completion_t *done) {
+  if (done->res == -EALREADY) c->repairing = false; /* it is about to come back by itself */
   if (done->res != -ENOENT || !c->armed) return;
   c->armed = false;
   if (c->state == CLOSING) {
@@ -280,6 +309,7 @@ static void handle(tf_loop_t *l, const tf_completion_t *done, uint64_t recv_ns) 
   if ((op == OP_RECV || op == OP_ACCEPT) && (!of_arming || !c->armed)) c = NULL;
   if (op == OP_SEND && c && !c->sending) c = NULL;
 
+  if (!(done->flags & TF_COMPLETION_MORE)) tf_count_add(&l->io.counts.ops_done, 1);
   if (c && op != OP_CANCEL) {
     c->heard       = true;
     c->suspect_cnt = 0;
@@ -294,7 +324,7 @@ static void handle(tf_loop_t *l, const tf_completion_t *done, uint64_t recv_ns) 
     if (c)
       on_accepted(l, c, done);
     else if (done->res >= 0)
-      close(done->res);
+      l->port->net->close(l->port, done->res);
     break;
   case OP_SEND:
     if (c) on_sent(l, c, done);
@@ -325,7 +355,7 @@ static void audit(tf_loop_t *l) {
     }
     c->heard = false;
   }
-  if (cnt == 0 || poll(l->audit_fds, cnt, 0) < 0) return;
+  if (cnt == 0 || l->port->net->readable(l->port, l->audit_fds, cnt) < 0) return;
   for (nfds_t i = 0; i < cnt; i++) {
     conn_t *c = &l->slots[l->audit_slots[i]];
     if (l->audit_fds[i].revents == 0) {
@@ -339,35 +369,47 @@ static void audit(tf_loop_t *l) {
   }
 }
 
+static void publish_port(tf_loop_t *l) {
+  tf_io_counts_t *counts = &l->io.counts;
+  /* relaxed: one writer, readers want each word untorn and nothing more */
+  tf_store_relaxed(&counts->cq_overflow, l->port->overflow_cnt);
+  tf_store_relaxed(&counts->waits, l->port->wait_cnt);          /* relaxed: as above */
+  tf_store_relaxed(&counts->enter_retries, l->port->retry_cnt); /* relaxed: as above */
+  tf_store_relaxed(&counts->sq_flushes, l->port->flush_cnt);    /* relaxed: as above */
+}
+
 static int loop_poll(tf_io_t *io, uint64_t wait_ns) {
   tf_loop_t *l    = (tf_loop_t *)io;
   tf_port_t *port = l->port;
   if (l->work_cnt > 0) work_through(l);
+  if (TF_UNLIKELY(wait_ns < port->busy_poll_ns)) wait_ns = port->busy_poll_ns;
   if (l->work_cnt > 0) wait_ns = 0;
   if (wait_ns > l->audit_ns) wait_ns = l->audit_ns;
   int cnt = port->ops->reap(port, wait_ns, l->completions, PASS_COMPLETIONS_MAX);
-  if (TF_UNLIKELY(cnt < 0)) return cnt;
+  if (TF_UNLIKELY(cnt < 0)) {
+    publish_port(l);
+    return cnt;
+  }
   tf_count_add(&io->counts.passes, 1);
-  uint64_t now_ticks = tf_clock_ticks();
+  uint64_t now = now_ticks(port);
   if (cnt > 0) {
-    uint64_t recv_ns = tf_clock_wall_of_ticks(now_ticks);
+    uint64_t recv_ns = TF_UNLIKELY(port->virtual_ns != NULL) ? now : tf_clock_wall_of_ticks(now);
     for (int i = 0; i < cnt; i++) handle(l, &l->completions[i], recv_ns);
   }
-  if (TF_UNLIKELY(now_ticks >= l->audit_due_ticks)) {
-    l->audit_due_ticks = now_ticks + l->audit_ticks;
+  if (TF_UNLIKELY(now >= l->audit_due_ticks)) {
+    l->audit_due_ticks = now + l->audit_ticks;
     audit(l);
-    /* relaxed: one writer, readers want each word untorn and nothing more */
-    tf_store_relaxed(&io->counts.cq_overflow, port->overflow_cnt);
-    tf_store_relaxed(&io->counts.waits, port->wait_cnt); /* relaxed: as above */
+    publish_port(l);
   }
   return cnt;
 }
 
 static tf_err_t take(tf_loop_t *l, int fd, const tf_io_handler_t *handler, uint8_t state,
                      tf_io_conn_t *id) {
-  *id = TF_IO_CONN_NONE;
-  if (fcntl(fd, F_GETFL) < 0)
-    return TF_ERR(E_IO_SYSTEM, "fd %d cannot be attached: %s", fd, strerror(errno));
+  *id           = TF_IO_CONN_NONE;
+  int sys_errno = l->port->net->admit(l->port, fd);
+  if (sys_errno != 0)
+    return TF_ERR(E_IO_SYSTEM, "fd %d cannot be attached: %s", fd, strerror(sys_errno));
   if (l->conn_cnt >= l->conns_max || l->vacant_cnt == 0)
     return TF_ERR(E_IO_LIMIT, "%u connections are attached, %u allowed: raise conns_max",
                   l->conn_cnt, l->conns_max);
@@ -426,14 +468,13 @@ static void loop_close(tf_io_t *io, tf_io_conn_t id) {
   tf_sendring_clear(&c->send);
   /* The peer learns of it now. The descriptor is closed with the last operation: its number must not
    * come back as another socket's while the port may still hold one that names it. */
-  shutdown(c->fd, SHUT_RDWR);
+  l->port->net->shutdown(l->port, c->fd);
   if (release_if_idle(l, c)) return;
   c->cancel_wanted = c->armed;
   enqueue(l, c);
 }
 
-const tf_io_ops_t tf_loop_ops = {
-    .name               = "io_uring",
+static const tf_io_ops_t loop_ops = {
     .attach             = loop_attach,
     .listen             = loop_listen,
     .send               = loop_send,
@@ -469,7 +510,9 @@ tf_err_t tf_loop_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t
     port->ops->fini(port);
     return tf_error_add(E_CORE_ARENA_FULL, "opening the I/O loop");
   }
-  l->io.ops    = &tf_loop_ops;
+  l->ops       = loop_ops;
+  l->ops.name  = port->ops->name;
+  l->io.ops    = &l->ops;
   l->port      = port;
   l->conns_max = config->conns_max;
   l->slot_cnt  = slots;
@@ -480,12 +523,14 @@ tf_err_t tf_loop_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t
     l->vacant[l->vacant_cnt++] = (uint16_t)(slots - 1 - i);
   }
   l->audit_ns        = config->audit_ns ? config->audit_ns : AUDIT_NS_DEFAULT;
-  l->audit_ticks     = tf_clock_ns_to_ticks(l->audit_ns);
-  l->audit_due_ticks = tf_clock_ticks() + l->audit_ticks;
+  l->audit_ticks     = port->virtual_ns ? l->audit_ns : tf_clock_ns_to_ticks(l->audit_ns);
+  l->audit_due_ticks = now_ticks(port) + l->audit_ticks;
   l->spare_fd        = tf_shed_open();
   *io                = &l->io;
   return TF_OK;
 }
+
+const tf_port_t *tf_loop_port(const tf_io_t *io) { return ((const tf_loop_t *)io)->port; }
 
 /* Operations under way read and write the arena: they are called back first. A thread that is not the
  * loop's own cannot (the kernel lets only that one enter); then the ring's end has to do. */
@@ -502,7 +547,7 @@ void tf_loop_fini(tf_io_t *io) {
   tf_loop_t *l = (tf_loop_t *)io;
   drain(l);
   for (uint32_t i = 0; i < l->slots_used_cnt; i++)
-    if (l->slots[i].fd >= 0) close(l->slots[i].fd);
-  if (l->spare_fd >= 0) close(l->spare_fd);
+    if (l->slots[i].fd >= 0) l->port->net->close(l->port, l->slots[i].fd);
+  tf_shed_fini(l->spare_fd);
   l->port->ops->fini(l->port);
 }

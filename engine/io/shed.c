@@ -16,3 +16,7 @@ int tf_shed_one(int spare_fd, int listen_fd) {
   }
   return tf_shed_open();
 }
+
+void tf_shed_fini(int spare_fd) {
+  if (spare_fd >= 0) close(spare_fd);
+}

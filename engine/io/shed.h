@@ -8,5 +8,7 @@
 int tf_shed_open(void);
 /* Accepts one pending connection of listen_fd and closes it. Returns the reserve anew. */
 int tf_shed_one(int spare_fd, int listen_fd);
+/* Closes the reserve; -1 is accepted. */
+void tf_shed_fini(int spare_fd);
 
 #endif

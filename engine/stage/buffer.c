@@ -59,7 +59,10 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
     if (tf_bar_on_time(&in->bars[b], &buffer->bars[b], m->now_ns)) closed |= 1u << b;
   *closed_bars = closed;
   switch (e->kind) {
-  case TF_EVENT_TRADE: *closed_bars |= on_trade(buffer, in, e); return TF_ON_TRADE;
+  case TF_EVENT_TRADE:
+    if (TF_UNLIKELY(e->flags & TF_FLAG_BACKFILL)) return 0; /* it happened before this window */
+    *closed_bars |= on_trade(buffer, in, e);
+    return TF_ON_TRADE;
   case TF_EVENT_QUOTE: on_quote(in, e); return TF_ON_QUOTE;
   case TF_EVENT_BOOK: tf_book_on_event(&in->keeper, e); return TF_ON_BOOK;
   case TF_EVENT_STATUS: tf_book_on_event(&in->keeper, e); return 0;
@@ -70,11 +73,11 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
 void tf_buffer_settle(tf_lane_instrument_t *in) {
   tf_book_settle(&in->keeper);
   const tf_book_t *book = &in->keeper.book;
-  if (in->market.has_quote || book->state != TF_BOOK_OK || !book->bid.cnt || !book->ask.cnt) return;
-  uint32_t bid = book->bid.cnt - 1, ask = book->ask.cnt - 1;
-  set_bbo(in, book->bid.price[bid], tf_decimal_to_double(book->bid.qty[bid], book->qty_exp),
-          book->ask.price[ask], tf_decimal_to_double(book->ask.qty[ask], book->qty_exp),
-          book->price_exp);
+  if (in->market.has_quote || book->state != TF_BOOK_OK) return;
+  if (!book->bid.level_cnt || !book->ask.level_cnt) return;
+  const tf_book_cursor_t bid = tf_book_best(&book->bid), ask = tf_book_best(&book->ask);
+  set_bbo(in, bid.price, tf_decimal_to_double(bid.qty, book->qty_exp), ask.price,
+          tf_decimal_to_double(ask.qty, book->qty_exp), book->price_exp);
 }
 
 tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *in, tf_arena_t *arena,
@@ -82,12 +85,13 @@ tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *in, tf_arena_t *arena,
   memset(in, 0, sizeof *in);
   tf_err_t err = tf_book_init(&in->keeper, arena, book_levels_max, pending_levels_max);
   if (err) return err;
-  in->market = (tf_market_t){.book        = &in->keeper.book,
-                             .bid         = (double)NAN,
-                             .ask         = (double)NAN,
-                             .bid_qty     = (double)NAN,
-                             .ask_qty     = (double)NAN,
-                             .trade_price = (double)NAN,
-                             .trade_qty   = (double)NAN};
+  in->market   = (tf_market_t){.book        = &in->keeper.book,
+                               .bid         = (double)NAN,
+                               .ask         = (double)NAN,
+                               .bid_qty     = (double)NAN,
+                               .ask_qty     = (double)NAN,
+                               .trade_price = (double)NAN,
+                               .trade_qty   = (double)NAN};
+  in->position = (double)NAN;
   return TF_OK;
 }

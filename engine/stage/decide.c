@@ -65,11 +65,16 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     }
     tf_decision_t *d = &out[cnt];
     memset(d, 0, sizeof *d);
-    tf_policy_input_t input = {
-        .features = in->row, .book_state = in->keeper.book.state, .now_ns = in->market.now_ns};
+    tf_policy_input_t  input = {.position   = in->position,
+                                .features   = in->row,
+                                .book_state = in->keeper.book.state,
+                                .now_ns     = in->market.now_ns};
     tf_policy_output_t output;
     set_scores(d, &input, model);
-    strategy->policy->decide(in->policies[s], &input, &output);
+    if (TF_UNLIKELY(decide->halted))
+      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_HALTED};
+    else
+      strategy->policy->decide(in->policies[s], &input, &output);
     decide->counts.actions[output.action]++;
     if (output.action == TF_ACTION_HOLD) {
       decide->counts.holds[output.hold_reason]++;

@@ -26,6 +26,7 @@ typedef struct tf_decide {
   tf_strategy_t      strategies[TF_STRATEGIES_MAX];
   uint32_t           strategy_cnt;
   uint32_t           epoch;
+  bool               halted; /* an operator's: every action is HOLD, and rules stand still */
   uint64_t           decision_seq;
   uint64_t          *hashes; /* (instruments_max) running hash of each instrument's first lines */
   tf_decide_counts_t counts;

@@ -25,9 +25,11 @@ typedef struct tf_lane_instrument {
   int64_t          trade_price;
   int8_t           bbo_price_exp, trade_price_exp;
   bool             has_bbo, has_trade;
-  void            *features; /* the feature plan's state and slots */
-  double          *row;      /* the feature row of the last tick */
-  void            *policies[TF_STRATEGIES_MAX];
+  double  position; /* what the operator says is held: base units or contracts; NaN untold */
+  void   *features; /* the feature plan's state and slots */
+  double *row;      /* the feature row of the last tick */
+  void   *policies[TF_STRATEGIES_MAX];
+  void   *windows[TF_MODELS_MAX]; /* states of models over a window; NULL for the others */
 } tf_lane_instrument_t;
 
 /* Tick counts when each hop of the tick in hand was done; 0 = not measured on this tick. */

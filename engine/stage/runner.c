@@ -13,8 +13,8 @@
 #include "core/log.h"
 
 #define HOUSEKEEPING_NS (1 * TF_NS_PER_MS)
-#define IDLE_SLEEP_NS   (50 * TF_NS_PER_US)  /* ring consumers under idle: sleep */
-#define IDLE_WAIT_NS    (500 * TF_NS_PER_US) /* acquire's wait for bytes under idle: sleep */
+#define IDLE_SLEEP_NS   (50 * TF_NS_PER_US) /* ring consumers under idle: sleep */
+#define IDLE_WAIT_NS    HOUSEKEEPING_NS     /* acquire waits for bytes under idle: sleep */
 #define LANE_BURST      256 /* events taken before the stop flag is looked at again */
 #define EMIT_BURST      32
 

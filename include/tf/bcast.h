@@ -239,11 +239,13 @@ __attribute__((cold)) static inline tf_bcast_result_t tf_bcast_miss_(tf_bcast_re
   const uint64_t want  = r->next_seq;
   const uint64_t mask  = r->slot_cnt - 1;
   uint64_t       begun = (stamp & mask) == (want & mask) ? stamp : stamp ^ 1;
-  if ((int64_t)(begun - want) <= 0) return TF_BCAST_EMPTY;
-  /* Record begun is a lap or more ahead of ours, in our slot. The head may not be visible to us as
+  /* In our slot a later record is a whole number of laps ahead; anything nearer was never written by
+   * our writer, and moving by it could take us backwards. */
+  if ((int64_t)(begun - want) < (int64_t)r->slot_cnt) return TF_BCAST_EMPTY;
+  /* Record begun is a lap or more ahead of ours. The head may not be visible to us as
    * far as the stamp was: take the later. */
   uint64_t newest = tf_load_acquire(&r->bcast->head_seq); /* pairs with: tf_bcast_write */
-  if ((int64_t)(begun - newest) > 0) newest = begun;
+  if ((int64_t)(begun - want) > (int64_t)(newest - want)) newest = begun;
   /* newest's own slot may be busy, so the oldest record that is left is this one. */
   uint64_t oldest = newest - r->slot_cnt + 1;
   r->lost_from    = want;

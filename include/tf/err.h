@@ -56,7 +56,11 @@
   X(E_SHM_LAYOUT, -902, "a shared-memory file has another layout or version")                      \
   X(E_BOOT_TOPOLOGY, -1001, "the stages cannot be placed as configured")                           \
   X(E_BOOT_INPUT, -1002, "a replay input is missing or its venue unknown")                         \
-  X(E_HTTP_LISTEN, -1101, "the HTTP listener cannot be opened")
+  X(E_HTTP_LISTEN, -1101, "the HTTP listener cannot be opened")                                    \
+  X(E_CONTROL_SOCKET, -1201, "the control socket cannot be made where the config says")            \
+  X(E_CONTROL_DENIED, -1202, "the caller may not use the control socket")                          \
+  X(E_CONTROL_REQUEST, -1203, "a request on the control socket is wrong")                          \
+  X(E_CONTROL_TIMEOUT, -1204, "the lane did not take a command in time")
 
 typedef int tf_err_t; /* 0 or one of tf_err_codes_t */
 

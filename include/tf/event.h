@@ -23,12 +23,12 @@ typedef enum tf_event_kind {
 
 /* What an operator may tell a lane. It travels as an event, so that it has an ingest_seq, is in
  * events_hash, crosses the event ring in order, and is obeyed by replay at the very same place. */
-typedef enum tf_control {
+typedef enum tf_event_command {
   TF_CONTROL_HALT     = 1, /* every decision is HOLD (reason HALTED) until RESUME */
   TF_CONTROL_RESUME   = 2,
   TF_CONTROL_POSITION = 3, /* what is held of instrument_id: rules may read it as "position" */
   TF_CONTROL_CNT
-} tf_control_t;
+} tf_event_command_t;
 
 /* Flags. SIDE is the aggressor of a trade and the side of a level: set = SELL / ask. */
 #define TF_FLAG_LAST     0x01u /* last event of its message for its instrument: this is the tick */
@@ -37,6 +37,10 @@ typedef enum tf_control {
 #define TF_FLAG_BAD_TS   0x08u /* ts_event is not to be trusted (unit jump, future, zero) */
 #define TF_FLAG_BACKFILL 0x10u /* older than the subscription: a venue's replay of recent trades */
 #define TF_FLAG_SIDE     0x20u
+/* Not sent by the venue: the feed says what its rules mean. A level that fell out of the depth that
+ * the venue keeps for us (it sends no delete), or the one level without quantity that stands for an
+ * empty snapshot. Books apply it as any other; `events` counts leave it out. */
+#define TF_FLAG_DERIVED 0x40u
 
 /* What a decision can say of the book that it was made on. */
 typedef enum tf_book_state {
@@ -65,8 +69,10 @@ typedef struct tf_event {
       uint64_t reserved;
     } trade;
     struct {
-      int64_t  price, qty; /* qty is absolute; 0 deletes the level */
-      uint64_t venue_seq; /* the message's final update id (Binance u, a snapshot's lastUpdateId) */
+      int64_t price, qty; /* qty is absolute; 0 deletes the level */
+      /* the message's final update id (Binance u, a snapshot's lastUpdateId); where the venue numbers
+       * nothing, an ordinal of the feed's own for the instrument and connection, from 1 */
+      uint64_t venue_seq;
       uint32_t level_idx; /* of this level in its message, 0 .. level_cnt - 1 */
       uint32_t level_cnt;
     } level;
@@ -84,7 +90,7 @@ typedef struct tf_event {
       uint64_t gap_last;
     } status;
     struct {
-      uint64_t command;  /* tf_control_t */
+      uint64_t command;  /* tf_event_command_t */
       int64_t  position; /* POSITION: signed, base units or contracts, exponent qty_exp */
       uint64_t reserved[2];
     } control;

@@ -45,12 +45,16 @@ typedef enum tf_verdict {
 typedef struct tf_feed_counts {
   uint64_t messages; /* frames handed in = data + control + sum(ignored) + sum(rejected) */
   uint64_t msgs_data, msgs_control;
-  uint64_t events[TF_EVENT_KIND_CNT];
+  uint64_t events[TF_EVENT_KIND_CNT]; /* as the venue sent them */
+  uint64_t derived;                   /* published beside those: levels with TF_FLAG_DERIVED */
   uint64_t rejected[TF_REJECT_CNT];
-  uint64_t gaps;               /* breaks in a venue sequence */
-  uint64_t duplicates;         /* messages whose venue sequence was already seen */
-  uint64_t bridged_out_levels; /* levels that bridging to a snapshot discarded */
-  uint64_t resyncs;            /* snapshots asked for again */
+  uint64_t gaps;                           /* breaks in a venue sequence */
+  uint64_t duplicates;                     /* messages whose venue sequence was already seen */
+  uint64_t bridged_out_levels;             /* levels that bridging to a snapshot discarded */
+  uint64_t resyncs;                        /* snapshots asked for again */
+  uint64_t checksums, checksum_mismatches; /* of books: compared, and those that differed */
+  uint64_t
+      checksums_off; /* books whose checksums failed so often that they are no longer looked at */
   uint64_t ignored_type_cnt;
   struct {
     char     name[24];
@@ -90,6 +94,7 @@ typedef struct tf_feed_out {
   uint32_t    resync_ids[TF_RESYNC_MAX];
   bool
       reconnect; /* the whole connection's sequence broke: only a new one helps; the session clears it */
+  bool leaving; /* the venue says that it will close: move while it lasts; the session clears it */
   tf_feed_counts_t *counts;
 } tf_feed_out_t;
 
@@ -147,6 +152,7 @@ typedef struct tf_feed {
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
   uint64_t session_life_ns_max;   /* the venue's own cut; 0 = none */
   uint64_t silence_ns_max;        /* nothing at all from the venue for this long: reconnect */
+  uint64_t message_bytes_max;     /* the largest message to be ready for; 0: 4 MiB will do */
 } tf_feed_t;
 
 #endif

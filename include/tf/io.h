@@ -19,7 +19,8 @@ typedef uint32_t     tf_io_conn_t; /* of one loop; UINT32_MAX is none */
 typedef struct tf_io_handler {
   void *self;
   /* bytes: valid during the call only, TF_BYTES_PAD readable bytes follow. recv_ns: ns since 1970,
-   * read once per pass of the loop after the wait. */
+   * read once per pass of the loop after the wait; with kernel timestamps (engine/io/socket.h) when
+   * the kernel had them, never before what an earlier call was told. */
   void (*on_bytes)(void *self, tf_io_conn_t conn, const uint8_t *bytes, size_t bytes_cnt,
                    uint64_t recv_ns);
   /* The connection ended and its id is free again. sys_errno 0: the peer closed in order (FIN). Not called
@@ -30,8 +31,25 @@ typedef struct tf_io_handler {
 } tf_io_handler_t;
 
 typedef struct tf_io_counts { /* written by the loop's thread, relaxed */
-  uint64_t passes, waits, rx_bytes, rx_calls, tx_bytes, tx_short, buffers_exhausted, rearmed,
-      audit_repairs, cq_overflow;
+  uint64_t passes, waits;
+  uint64_t rx_bytes, rx_calls;
+  uint64_t tx_bytes;
+  uint64_t tx_short;          /* sends that took a part */
+  uint64_t tx_again;          /* sends that took nothing: EAGAIN, EINTR */
+  uint64_t buffers_exhausted; /* receives that ended because no buffer was free */
+  uint64_t rearmed;           /* receives and accepts armed again after they ended by themselves */
+  uint64_t audit_repairs;     /* sockets that nobody listened to, put right by the audit */
+  uint64_t ended, failed;     /* connections: by the peer's FIN; by an error */
+  uint64_t cq_overflow;       /* times completions waited in the kernel for room */
+  uint64_t enter_retries;     /* io_uring_enter: EBUSY, EAGAIN, EINTR */
+  uint64_t sq_flushes;        /* submissions before the end of a pass: the ring was full */
+  uint64_t port_full;         /* operations refused for want of room, tried again a pass later */
+  uint64_t stamps;            /* receives whose time is the kernel's, where that is asked for */
+  uint64_t stamps_missing;    /* and those that came without */
+  uint64_t stamp_age_ns;      /* from the kernel's stamp to our pass, summed */
+  uint64_t stamp_age_ns_max;  /* and the longest */
+  uint64_t ops_given;         /* operations that the port took */
+  uint64_t ops_done;          /* and that came back: the difference is under way */
 } tf_io_counts_t;
 
 typedef struct tf_io_ops {

@@ -17,22 +17,73 @@ typedef struct tf_bar {
   uint64_t trade_cnt;
 } tf_bar_t;
 
-/* One side of the book. Sorted so that the best level is LAST: price[cnt - 1]. An entry with quantity 0 is
- * a hole that a deleted level left: readers pass over it. The last entry is never a hole. Mantissas at
- * the book's scale. */
+/* One side of the book. Prices are whole multiples of the side's step; eight neighbouring ones make a
+ * page, one cache line of quantities. Pages lie anywhere, an array keeps their order. A price's key is
+ * price / step, and its complement on an ask side: so keys ascend from the worst price to the best on
+ * both sides, and page `number` holds the keys from 8 * number on. Readers walk from the best level
+ * down:
+ *
+ *   for (tf_book_cursor_t at = tf_book_best(side); at.qty != 0; tf_book_worse(&at)) ... at.price ...
+ *
+ * Mantissas are at the book's scale. */
+#define TF_BOOK_PAGE_BITS   3
+#define TF_BOOK_PAGE_PRICES (1 << TF_BOOK_PAGE_BITS)
+
+typedef struct tf_book_page {
+  int64_t  number;
+  uint32_t used; /* a bit for each key that has a level; 0: an empty page, passed over */
+  uint32_t reserved;
+} tf_book_page_t;
+
 typedef struct tf_book_side {
-  int64_t *price;
-  int64_t *qty;
-  uint32_t cnt; /* entries, holes included */
-  uint32_t cap; /* levels that are kept at most */
+  int64_t (*qtys)[TF_BOOK_PAGE_PRICES]; /* of each page, by key */
+  tf_book_page_t *pages;
+  uint32_t       *order;     /* pages, worst first */
+  uint32_t        page_cnt;  /* of order: the last of them is not empty */
+  uint32_t        level_cnt; /* 0: the side is empty, and so is page_cnt */
+  int64_t         step;      /* > 0 */
+  int64_t         flip;      /* 0 of a bid side, -1 of an ask side: key = price / step ^ flip */
 } tf_book_side_t;
+
+typedef struct tf_book_cursor {
+  int64_t               price, qty; /* of the level; qty 0: there are no more */
+  const tf_book_side_t *side;
+  uint32_t              page_cnt; /* pages of the order not yet begun */
+  uint32_t              used;     /* levels of the page not yet seen */
+  uint32_t              page;
+} tf_book_cursor_t;
+
+/* The next worse level. */
+TF_INLINE void tf_book_worse(tf_book_cursor_t *at) {
+  const tf_book_side_t *side = at->side;
+  while (at->used == 0) {
+    if (at->page_cnt == 0) {
+      at->qty = 0;
+      return;
+    }
+    at->page = side->order[--at->page_cnt];
+    at->used = side->pages[at->page].used;
+  }
+  uint32_t slot = 31 - (uint32_t)__builtin_clz(at->used);
+  at->used ^= 1u << slot;
+  at->qty = side->qtys[at->page][slot];
+  at->price =
+      ((side->pages[at->page].number * TF_BOOK_PAGE_PRICES + slot) ^ side->flip) * side->step;
+}
+
+TF_INLINE tf_book_cursor_t tf_book_best(const tf_book_side_t *side) {
+  tf_book_cursor_t at = {.side = side, .page_cnt = side->page_cnt};
+  tf_book_worse(&at);
+  return at;
+}
 
 typedef struct tf_book {
   tf_book_side_t bid, ask;
   int8_t         price_exp, qty_exp;
   uint8_t        state; /* tf_book_state_t */
   uint8_t        reserved[5];
-  uint64_t       venue_seq; /* of the last level applied */
+  uint64_t       venue_seq;  /* of the last level applied */
+  uint64_t       change_cnt; /* grows with every level and status: equal counts, equal levels */
 } tf_book_t;
 
 /* What an indicator, and the gate, may look at during one event. */

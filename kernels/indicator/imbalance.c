@@ -4,6 +4,9 @@
  * sizes of the best bid and offer stand in, whatever `levels` says. Rejected while a side is
  * missing; no value where both are 0.
  *
+ * Most ticks leave the book alone (84 % of them on the USD-M recording): the last answer is kept with
+ * the book's count of changes, and given again.
+ *
  * Sizes are added as integer mantissas of one scale, which is exact; one rounding each to double,
  * and one division. See R. Cont, A. Kukanov, S. Stoikov, "The price impact of order book events",
  * J. Financial Econometrics 12 (2014) 47-88, for queue imbalance as a predictor. */
@@ -11,7 +14,9 @@
 
 typedef struct imbalance {
   uint32_t level_cnt;
-  uint32_t reserved;
+  uint32_t has_answer;
+  uint64_t change_cnt; /* of the book that the answer is of */
+  double   answer;
 } imbalance_t;
 
 /* Hundreds of levels of int64 sizes may pass 2^63: the sum is kept in 128 bits. */
@@ -19,9 +24,9 @@ __extension__ typedef __int128 wide_t;
 
 static double side_total(const tf_book_side_t *side, uint32_t level_cnt) {
   wide_t total = 0;
-  for (uint32_t i = side->cnt; i-- > 0 && level_cnt > 0;) {
-    total += side->qty[i];
-    level_cnt -= side->qty[i] != 0; /* a hole is no level */
+  for (tf_book_cursor_t at = tf_book_best(side); at.qty != 0 && level_cnt > 0; tf_book_worse(&at)) {
+    total += at.qty;
+    level_cnt--;
   }
   int64_t narrow = (int64_t)total; /* as a rule it fits, and converts in one instruction */
   return narrow == total ? (double)narrow : (double)total;
@@ -36,7 +41,7 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
     ask = in->market->ask_qty;
     if (!tf_parts_finite(bid) || !tf_parts_finite(ask)) return TF_INDICATOR_REJECTED;
   } else {
-    if (book->bid.cnt == 0 || book->ask.cnt == 0) return TF_INDICATOR_REJECTED;
+    if (book->bid.level_cnt == 0 || book->ask.level_cnt == 0) return TF_INDICATOR_REJECTED;
     bid = side_total(&book->bid, s->level_cnt);
     ask = side_total(&book->ask, s->level_cnt);
   }
@@ -44,7 +49,17 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  return peek(state, in, out);
+  imbalance_t     *s         = state;
+  const tf_book_t *book      = in->market->book;
+  bool             has_depth = book && book->state != TF_BOOK_NONE;
+  if (has_depth && s->has_answer && s->change_cnt == book->change_cnt) {
+    *out = s->answer;
+    return TF_INDICATOR_READY;
+  }
+  tf_indicator_result_t result = peek(state, in, out);
+  if (has_depth && result == TF_INDICATOR_READY)
+    *s = (imbalance_t){s->level_cnt, 1, book->change_cnt, *out};
+  return result;
 }
 
 static size_t state_bytes(const double *params) {
@@ -58,7 +73,10 @@ static tf_err_t init(void *state, const double *params) {
   return tf_parts_count(params[0], 1, &s->level_cnt);
 }
 
-static void reset(void *state) { (void)state; } /* the parameter is all there is */
+static void reset(void *state) {
+  imbalance_t *s = state;
+  *s             = (imbalance_t){.level_cnt = s->level_cnt};
+}
 
 static const tf_param_spec_t PARAMS[] = {
     {.name = "levels",

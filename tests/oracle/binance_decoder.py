@@ -20,7 +20,7 @@ import subprocess
 import sys
 from urllib.parse import unquote
 
-LAST, SNAPSHOT, BAD_BOOK, BAD_TS, SELL = 1, 2, 4, 8, 0x20
+LAST, SNAPSHOT, BAD_BOOK, BAD_TS, BACKFILL, SELL = 1, 2, 4, 8, 0x10, 0x20
 SYNCING, GAP, OK = 1, 2, 0
 HOUR_NS = 3600 * 10**9
 IGNORED = set("""kline 24hrMiniTicker 1hTicker 4hTicker 1dTicker avgPrice blockTrade referencePrice
@@ -124,11 +124,13 @@ class Decoder:
         self.out = []
         self.messages = 0
         self.counts = dict.fromkeys(
-            "messages data control trade quote book ticker status".split(), 0)
-        self.counts.update(rejected={}, ignored={}, gaps=0, duplicates=0, bridged_out=0, resyncs=0)
+            "messages data control trade quote book ticker status derived".split(), 0)
+        self.counts.update(rejected={}, ignored={}, gaps=0, duplicates=0, bridged_out=0, resyncs=0,
+                           checksums=0, mismatches=0)
         self.books = {}
         self.symbols = []
         self.ids = {}
+        self.quote_ids = {}
         self.unit = None
 
     # ---- events ----
@@ -314,6 +316,13 @@ class Decoder:
         bid, ask = one_exponent(exact(data["b"]), exact(data["a"]))
         bid_qty, ask_qty = one_exponent(exact(data["B"]), exact(data["A"]))
         ts, flags = self.time(data, recv, False)
+        self.symbol(symbol)
+        if isinstance(data.get("u"), Number) and data["u"].isdigit() and int(data["u"]) < 2**64:
+            number, last = int(data["u"]), self.quote_ids.get(symbol, 0)
+            if number <= last and last - number < 10**6:
+                self.counts["duplicates"] += 1
+                return "data"
+            self.quote_ids[symbol] = number
         self.emit("Q", self.symbol(symbol), ts, recv, flags | LAST, "b=%s B=%s a=%s A=%s" % (
             text_of(*bid), text_of(*bid_qty), text_of(*ask), text_of(*ask_qty)))
         return "data"

@@ -71,4 +71,5 @@ def main():
         print(time, kind, len(message), zlib.crc32(message), target)
 
 
-main()
+if __name__ == "__main__":
+    main()

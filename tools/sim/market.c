@@ -1,9 +1,9 @@
-#include "market.h"
+#include "sim/market.h"
 
 #include <string.h>
 
-#define LEVELS_AT_START 400
-#define LEVEL_NEAR_CNT  24 /* changes happen within so many ticks of the best */
+#define FIRST_ID       UINT64_C(5000000000) /* above 32 bits, as venues' are */
+#define LEVEL_NEAR_CNT 24                   /* changes happen within so many ticks of the best */
 
 uint64_t sim_random(uint64_t *state) {
   uint64_t x = *state;
@@ -72,11 +72,13 @@ static sim_step_t order(sim_market_t *m) {
   int32_t best   = ask ? m->best_ask : m->best_bid;
   int32_t away   = (int32_t)(sim_random_unit(&m->rng) * sim_random_unit(&m->rng) * LEVEL_NEAR_CNT);
   if (spread > 1 && sim_random_unit(&m->rng) < 0.4) away = -1; /* improve the price */
-  int32_t at     = ask ? best + away : best - away;
-  bool    cancel = away > 0 && sim_random_unit(&m->rng) < 0.3;
+  int32_t  at      = ask ? best + away : best - away;
+  bool     cancel  = away > 0 && sim_random_unit(&m->rng) < 0.3;
+  uint64_t last_id = m->update_id;
   set_level(m, ask, at, cancel ? 0 : random_qty(m));
   if (away < 0) *(ask ? &m->best_ask : &m->best_bid) = at;
-  return (sim_step_t){.quote_changed = away <= 0};
+  return (sim_step_t){.quote_changed =
+                          away <= 0 && m->update_id != last_id}; /* or the same again */
 }
 
 sim_step_t sim_market_step(sim_market_t *m) {
@@ -92,7 +94,8 @@ void sim_market_take_depth(sim_market_t *m) {
 }
 
 void sim_market_init(sim_market_t *m, uint64_t seed, int64_t price_ticks, int64_t lot,
-                     int64_t qty_step) {
+                     int64_t qty_step, uint32_t levels) {
+  TF_ASSERT(price_ticks >= SIM_LADDER_TICKS / 2 && levels >= 1 && levels <= SIM_LADDER_TICKS / 2);
   memset(m, 0, sizeof *m);
   m->rng        = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
   m->base_ticks = price_ticks - SIM_LADDER_TICKS / 2;
@@ -100,8 +103,9 @@ void sim_market_init(sim_market_t *m, uint64_t seed, int64_t price_ticks, int64_
   m->qty_step   = qty_step;
   m->best_bid   = SIM_LADDER_TICKS / 2 - 1;
   m->best_ask   = SIM_LADDER_TICKS / 2;
-  m->update_id  = 1000000 + seed % 1000;
-  for (int32_t i = 0; i < LEVELS_AT_START; i++) {
+  m->update_id  = FIRST_ID + seed % 1000;
+  m->trade_id   = FIRST_ID;
+  for (int32_t i = 0; i < (int32_t)levels; i++) {
     m->ladder[0][m->best_bid - i] = random_qty(m);
     m->ladder[1][m->best_ask + i] = random_qty(m);
   }

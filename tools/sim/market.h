@@ -1,6 +1,7 @@
-/* A seeded synthetic market for one instrument: a ladder of price levels, an order flow that leans
- * one way for a while and then the other, trades that eat the best level. The same seed gives the same
- * steps. No clock and no text in here: venue_binance.c turns what changed into messages. */
+/* A seeded synthetic market for one instrument: a ladder of price levels, an order flow that
+ * leans one way for a while and then the other, trades that eat the best level. The same seed
+ * gives the same steps. No clock and no text in here: the venues (sim/venue_*.c) turn what
+ * changed into messages. */
 #ifndef SIM_MARKET_H
 #define SIM_MARKET_H
 
@@ -36,9 +37,10 @@ typedef struct sim_step {
   int64_t trade_price_ticks, trade_qty;
 } sim_step_t;
 
-/* price_ticks: where the market starts, at least SIM_LADDER_TICKS / 2. */
+/* price_ticks: where the market starts, at least SIM_LADDER_TICKS / 2. levels: of each side at
+ * the start, 1 to SIM_LADDER_TICKS / 2. */
 void sim_market_init(sim_market_t *market, uint64_t seed, int64_t price_ticks, int64_t lot,
-                     int64_t qty_step);
+                     int64_t qty_step, uint32_t levels);
 
 /* One action of somebody. Changed levels are noted in dirty; the caller empties it with
  * sim_market_take_depth before it is full (a step adds at most 4). */

@@ -4,6 +4,9 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "core/text.h"
+
+#define SHOWN_BYTES 200 /* of an argument, in an error text */
 
 static void print_help(const tf_cli_spec_t *spec) {
   printf("usage: tickfuse %s\n\n%s\n", spec->usage, spec->about);
@@ -17,8 +20,10 @@ static void print_help(const tf_cli_spec_t *spec) {
 }
 
 void tf_cli_unknown(const char *what, const char *name, const char *const *names, uint32_t cnt) {
-  const char *near = tf_nearest_name(name, names, cnt);
-  fprintf(stderr, "tickfuse: unknown %s \"%s\"", what, name);
+  char        shown[SHOWN_BYTES];
+  const char *near = strlen(name) < SHOWN_BYTES ? tf_nearest_name(name, names, cnt) : NULL;
+  fprintf(stderr, "tickfuse: unknown %s \"%s\"", what,
+          tf_text_escape(name, strlen(name), shown, sizeof shown));
   if (near) fprintf(stderr, ", did you mean \"%s\"?", near);
   fprintf(stderr, "%s known:", near ? "" : ";");
   for (uint32_t i = 0; i < cnt; i++) fprintf(stderr, " %s", names[i]);
@@ -34,7 +39,9 @@ static int unknown_option(const tf_cli_spec_t *spec, const char *name) {
 }
 
 static int usage(const tf_cli_spec_t *spec, const char *text, const char *what) {
-  fprintf(stderr, "tickfuse: %s%s\nusage: tickfuse %s\n", text, what, spec->usage);
+  char shown[SHOWN_BYTES];
+  fprintf(stderr, "tickfuse: %s%s\nusage: tickfuse %s\n", text,
+          tf_text_escape(what, strlen(what), shown, sizeof shown), spec->usage);
   return TF_EXIT_USAGE;
 }
 
@@ -45,7 +52,8 @@ int tf_cli_parse(const tf_cli_spec_t *spec, int argc, char **argv) {
       print_help(spec);
       return TF_EXIT_DONE;
     }
-    if (argv[i][0] != '-' || argv[i][1] == '\0') {
+    bool is_number = argv[i][0] == '-' && argv[i][1] >= '0' && argv[i][1] <= '9';
+    if (argv[i][0] != '-' || argv[i][1] == '\0' || is_number) {
       if (positional_cnt == spec->positional_max)
         return usage(spec, "one argument too many: ", argv[i]);
       spec->positional[positional_cnt++] = argv[i];

@@ -13,7 +13,7 @@ enum { TF_EXIT_DONE = 0, TF_EXIT_FAILED = 1, TF_EXIT_USAGE = 2, TF_EXIT_DATA = 3
 #include "commands.def"
 #undef C
 
-#define TF_CLI_VALUES_MAX 32
+#define TF_CLI_VALUES_MAX 64 /* as many --set as a config takes (TF_CONFIG_SETS_MAX) */
 
 /* One option of a command. A value option may be given several times, up to TF_CLI_VALUES_MAX. */
 typedef struct tf_cli_option {

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "cmd_config.h"
 #include "core/error.h"
 
@@ -12,6 +13,14 @@ static tf_err_t (*deep_check)(const tf_config_t *config);
 void tf_cmd_check_known(const tf_config_known_t *known) { known_names = known; }
 
 void tf_cmd_check_deep(tf_err_t (*deep)(const tf_config_t *config)) { deep_check = deep; }
+
+typedef struct arguments {
+  const char *path;
+  const char *sets[TF_CLI_VALUES_MAX];
+  uint32_t    set_cnt, json;
+} arguments_t;
+
+TF_STATIC_ASSERT(TF_CLI_VALUES_MAX == TF_CONFIG_SETS_MAX, "every --set that a config takes");
 
 /* The file's own grammar, then what the engine makes of it; the latter stops at its first error. */
 static tf_err_t check(const char *path, const char *const *sets, uint32_t set_cnt,
@@ -28,53 +37,27 @@ static tf_err_t check(const char *path, const char *const *sets, uint32_t set_cn
   return err;
 }
 
-static const char help[] =
-    "usage: tickfuse check CONFIG [--set key=value]... [--json]\n"
-    "\n"
-    "Checks a config and prints each effective value with where it came from: the file's line and\n"
-    "column, a --set argument, the profile, or the default. All errors found are listed.\n"
-    "\n"
-    "  --set key=value  lay one value over the file, as in `run` (engine.idle=spin,\n"
-    "                   feeds.0.url=ws://127.0.0.1:9001); may be given several times\n"
-    "  --json           one object: file, ok, hash, values, notes; or file, ok, errors\n"
-    "\n"
-    "Exit status: 0 the config is good, 2 it is not. `tickfuse schema` lists every key.\n";
-
-typedef struct arguments {
-  const char *path;
-  const char *sets[TF_CONFIG_SETS_MAX];
-  uint32_t    set_cnt;
-  bool        json, help;
-} arguments_t;
-
-static bool usage(const char *what, const char *arg) {
-  fprintf(stderr, "check: %s%s%s; usage: tickfuse check CONFIG [--set key=value]... [--json]\n",
-          what, *arg ? ": " : "", arg);
-  return false;
-}
-
-static bool read_arguments(int argc, char **argv, arguments_t *args) {
-  for (int i = 1; i < argc; i++) {
-    const char *arg   = argv[i];
-    const char *value = NULL;
-    if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-      args->help = true;
-    } else if (strcmp(arg, "--json") == 0) {
-      args->json = true;
-    } else if (strcmp(arg, "--set") == 0 || strncmp(arg, "--set=", 6) == 0) {
-      value = arg[5] ? arg + 6 : ++i < argc ? argv[i] : NULL;
-      if (!value) return usage("--set wants key=value", "");
-      if (args->set_cnt == TF_CONFIG_SETS_MAX) return usage("more than 64 --set", "");
-      args->sets[args->set_cnt++] = value;
-    } else if (arg[0] == '-' && arg[1]) {
-      return usage("unknown option", arg);
-    } else if (args->path) {
-      return usage("one config at a time, and then", arg);
-    } else {
-      args->path = arg;
-    }
-  }
-  return args->path || args->help || usage("no config given", "");
+static int read_arguments(int argc, char **argv, arguments_t *args) {
+  const tf_cli_option_t options[] = {
+      {"--set",  "key=value",
+       "lay one value over the file, as in `run` (engine.idle=spin,\n"
+       "                             feeds.0.url=ws://127.0.0.1:9001); may be given several times", args->sets, &args->set_cnt},
+      {"--json", NULL,        "one object: file, ok, hash, values, notes; or file, ok, errors",     NULL,
+       &args->json                                                                                                            },
+  };
+  const tf_cli_spec_t spec = {
+      .usage = "check CONFIG [--set key=value]... [--json]",
+      .about =
+          "Checks a config and prints each effective value with where it came from: the file's "
+          "line and\n"
+          "column, a --set argument, the profile, or the default. All errors found are listed.\n"
+          "Exit status: 0 the config is good, 2 it is not. `tickfuse schema` lists every key.",
+      .options        = options,
+      .option_cnt     = TF_ARRAY_CNT(options),
+      .positional     = &args->path,
+      .positional_min = 1,
+      .positional_max = 1};
+  return tf_cli_parse(&spec, argc, argv);
 }
 
 /* A file that is named but not there is no error of the config: it may be made later. */
@@ -168,22 +151,19 @@ int tf_cmd_check(int argc, char **argv) {
   arguments_t        args = {0};
   tf_config_errors_t errors;
   tf_config_t       *config;
-  if (!read_arguments(argc, argv, &args)) return 2;
-  if (args.help) {
-    fputs(help, stdout);
-    return 0;
-  }
+  int                code = read_arguments(argc, argv, &args);
+  if (code >= 0) return code;
   if (check(args.path, args.sets, args.set_cnt, &errors, &config) != TF_OK) {
     if (args.json)
       print_json(json_of_errors(args.path, &errors));
     else
       tf_config_report_print(&errors, stderr);
-    return 2;
+    return TF_EXIT_USAGE;
   }
   if (args.json)
     print_json(json_of_config(config));
   else
     print_text(config);
   tf_config_free(config);
-  return 0;
+  return TF_EXIT_DONE;
 }

@@ -13,7 +13,4 @@ void tf_cmd_check_known(const tf_config_known_t *known);
  * with its record set. NULL (the start): nothing more is checked. */
 void tf_cmd_check_deep(tf_err_t (*deep)(const tf_config_t *config));
 
-int tf_cmd_check(int argc, char **argv);
-int tf_cmd_schema(int argc, char **argv);
-
 #endif

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "live.h"
 #include "registry.h"
+#include "sim_venue.h"
 
 #define CONFIG "configs/demo.yaml"
 
@@ -68,14 +69,24 @@ static void stop_exchange(const exchange_t *ex) {
   waitpid(ex->pid, NULL, 0);
 }
 
-static int run(const exchange_t *ex, const char **user_sets, uint32_t user_set_cnt,
-               const tf_live_options_t *live) {
-  char url[128], rest[128], ca_file[192];
+/* "feeds.0.instruments=[BTC-USD,ETH-USD,SOL-USD]": the venue's own of the simulator. */
+static void put_instruments(const sim_venue_t *venue, char *buf, size_t cap) {
+  size_t cnt = (size_t)snprintf(buf, cap, "feeds.0.instruments=[");
+  for (const sim_pair_t *p = venue->pairs; p->name && cnt < cap; p++)
+    cnt += (size_t)snprintf(buf + cnt, cap - cnt, "%s%s", p == venue->pairs ? "" : ",", p->name);
+  if (cnt < cap) snprintf(buf + cnt, cap - cnt, "]");
+}
+
+static int run(const exchange_t *ex, const sim_venue_t *sim, const char **user_sets,
+               uint32_t user_set_cnt, const tf_live_options_t *live) {
+  char url[128], rest[128], ca_file[192], venue[64], instruments[256];
+  snprintf(venue, sizeof venue, "feeds.0.venue=%s", sim->name);
+  put_instruments(sim, instruments, sizeof instruments);
   snprintf(url, sizeof url, "feeds.0.url=%s", ex->url);
   snprintf(rest, sizeof rest, "feeds.0.rest=%s", ex->rest);
   snprintf(ca_file, sizeof ca_file, "feeds.0.ca_file=%s", ex->ca_file);
-  const char *sets[TF_CLI_VALUES_MAX + 3] = {url, rest};
-  uint32_t    set_cnt                     = 2;
+  const char *sets[TF_CLI_VALUES_MAX + 5] = {venue, instruments, url, rest};
+  uint32_t    set_cnt                     = 4;
   if (*ex->ca_file) sets[set_cnt++] = ca_file;
   for (uint32_t i = 0; i < user_set_cnt; i++) sets[set_cnt++] = user_sets[i];
   tf_config_t *config;
@@ -95,10 +106,11 @@ static int run(const exchange_t *ex, const char **user_sets, uint32_t user_set_c
 int tf_cmd_demo(int argc, char **argv) {
   static const char *run_for[TF_CLI_VALUES_MAX], *sets[TF_CLI_VALUES_MAX],
       *input[TF_CLI_VALUES_MAX], *rate[TF_CLI_VALUES_MAX], *seed[TF_CLI_VALUES_MAX],
-      *faults[TF_CLI_VALUES_MAX];
+      *faults[TF_CLI_VALUES_MAX], *venue[TF_CLI_VALUES_MAX];
   uint32_t run_for_cnt = 0, set_cnt = 0, input_cnt = 0, rate_cnt = 0, seed_cnt = 0, faults_cnt = 0,
-           json = 0, tls = 0;
+           venue_cnt = 0, json = 0, tls = 0;
   const tf_cli_option_t options[] = {
+      {"--venue",  "V",         "whose protocol, as in tickfuse sim (binance-spot)",                   venue,   &venue_cnt  },
       {"--for",    "T",         "how long (30s)",                                                      run_for, &run_for_cnt},
       {"--tls",    NULL,        "wss and https instead of ws and http, certificate and host verified", NULL,
        &tls                                                                                                                 },
@@ -107,13 +119,13 @@ int tf_cmd_demo(int argc, char **argv) {
       {"--rate",   "N",         "messages a second of the synthetic market",                           rate,    &rate_cnt   },
       {"--seed",   "N",         "another synthetic market",                                            seed,    &seed_cnt   },
       {"--faults", "LIST",
-       "what the exchange does wrong: gap=0.001,corrupt=0.001,close=10s,mute=20s",                     faults,
+       "what the exchange does wrong: gap=0.001,close=10s,... (tickfuse sim --help)",                  faults,
        &faults_cnt                                                                                                          },
       {"--set",    "KEY=VALUE", "override a key of " CONFIG,                                           sets,    &set_cnt    },
       {"--json",   NULL,        "the summary as JSON, no table",                                       NULL,    &json       },
   };
   const tf_cli_spec_t spec = {
-      "demo [--for T] [--tls] [--input FILE] [--rate N] [--faults LIST]",
+      "demo [--venue V] [--for T] [--tls] [--input FILE] [--rate N] [--faults LIST]",
       "A simulated exchange on loopback, the engine connected to it, and a table of what it does.",
       options,
       TF_ARRAY_CNT(options),
@@ -128,6 +140,8 @@ int tf_cmd_demo(int argc, char **argv) {
             run_for[run_for_cnt - 1]);
     return TF_EXIT_USAGE;
   }
+  const sim_venue_t *sim = tickfuse_sim_venue(venue_cnt ? venue[venue_cnt - 1] : "binance-spot");
+  if (!sim) return TF_EXIT_USAGE;
   if (!find_root()) {
     fprintf(stderr,
             "tickfuse: demo: " CONFIG " is neither here nor beside the binary's build folder\n");
@@ -140,6 +154,7 @@ int tf_cmd_demo(int argc, char **argv) {
     const char *name, **values;
     uint32_t    cnt;
   } passed[] = {
+      {"--venue",  venue,  venue_cnt },
       {"--input",  input,  input_cnt },
       {"--rate",   rate,   rate_cnt  },
       {"--seed",   seed,   seed_cnt  },
@@ -152,7 +167,7 @@ int tf_cmd_demo(int argc, char **argv) {
   }
   exchange_t ex  = {0};
   tf_err_t   err = start_exchange(&ex, args, arg_cnt);
-  code           = err ? tf_cli_fail(err) : run(&ex, sets, set_cnt, &live);
+  code           = err ? tf_cli_fail(err) : run(&ex, sim, sets, set_cnt, &live);
   stop_exchange(&ex);
   return code;
 }

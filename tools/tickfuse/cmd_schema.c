@@ -4,15 +4,8 @@
 
 #include "boot/config_table.h"
 #include "boot/config_value.h"
+#include "cli.h"
 #include "cmd_config.h"
-
-static const char help[] =
-    "usage: tickfuse schema [--json | --markdown]\n"
-    "\n"
-    "Prints every key of the config: path, type, unit, default, allowed range or words, meaning.\n"
-    "\n"
-    "  --json      {\"keys\": [...], \"profiles\": {...}}\n"
-    "  --markdown  the text of docs/config.md\n";
 
 typedef enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_MARKDOWN } format_t;
 
@@ -243,28 +236,25 @@ static void print_json(printer_t *printer) {
 }
 
 int tf_cmd_schema(int argc, char **argv) {
-  printer_t printer = {.format = FORMAT_TEXT};
-  for (int i = 1; i < argc; i++) {
-    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-      fputs(help, stdout);
-      return 0;
-    }
-    if (strcmp(argv[i], "--json") == 0)
-      printer.format = FORMAT_JSON;
-    else if (strcmp(argv[i], "--markdown") == 0)
-      printer.format = FORMAT_MARKDOWN;
-    else {
-      fprintf(stderr, "schema: unknown option: %s; usage: tickfuse schema [--json | --markdown]\n",
-              argv[i]);
-      return 2;
-    }
-  }
-  printer.keys = printer.format == FORMAT_JSON ? json_array() : NULL;
+  uint32_t              json = 0, markdown = 0;
+  const tf_cli_option_t options[] = {
+      {"--json",     NULL, "{\"keys\": [...], \"profiles\": {...}}", NULL, &json    },
+      {"--markdown", NULL, "the text of docs/config.md",             NULL, &markdown},
+  };
+  const tf_cli_spec_t spec = {.usage = "schema [--json | --markdown]",
+                              .about = "Prints every key of the config: path, type, unit, default, "
+                                       "allowed range or words, meaning.",
+                              .options    = options,
+                              .option_cnt = TF_ARRAY_CNT(options)};
+  int                 code = tf_cli_parse(&spec, argc, argv);
+  if (code >= 0) return code;
+  printer_t printer = {.format = json ? FORMAT_JSON : markdown ? FORMAT_MARKDOWN : FORMAT_TEXT};
+  printer.keys      = json ? json_array() : NULL;
   if (printer.format == FORMAT_MARKDOWN) print_markdown_head();
   walk(&printer, &tf_config_table_root, "", 0);
-  if (printer.format == FORMAT_JSON)
+  if (json)
     print_json(&printer);
   else
     print_profiles(printer.format);
-  return 0;
+  return TF_EXIT_DONE;
 }

@@ -1,6 +1,7 @@
-/* `tickfuse sim`: an exchange on loopback. Prints where it listens on its first line of output, then
- * serves until it is stopped. */
+/* `tickfuse sim`: an exchange on loopback. Prints where it listens on its first line of
+ * output, then serves until it is stopped. */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,30 +10,47 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "registry.h"
-#include "sim/binance.h"
+#include "sim/exchange.h"
 #include "sim/playback.h"
+#include "sim_venue.h"
 #include "wire/tls.h"
 
-#define DEPTH_INTERVAL_NS (100 * TF_NS_PER_MS)
 #define MESSAGES_PER_STEP 0.65 /* quotes and trades, from the message count of a 4 s run */
 #define BURST_MAX         4096 /* steps between two looks at the sockets */
+#define STORM_FACTOR      50
+#define RATE_MAX          1e7
+#define LEVELS_DEFAULT    400
+#define LEVEL_BYTES       160 /* of a snapshot's text, the longest of the venues' */
+#define SEND_BYTES        (1u << 20)
+#define WIDE_CLIENTS_MAX  8 /* snapshots of many MB: fewer clients, each with more memory */
 
 typedef struct sim_args {
   const char *venue[TF_CLI_VALUES_MAX], *port[TF_CLI_VALUES_MAX], *input[TF_CLI_VALUES_MAX],
       *symbols[TF_CLI_VALUES_MAX], *seed[TF_CLI_VALUES_MAX], *rate[TF_CLI_VALUES_MAX],
-      *cert[TF_CLI_VALUES_MAX], *key[TF_CLI_VALUES_MAX], *faults[TF_CLI_VALUES_MAX],
-      *run_for[TF_CLI_VALUES_MAX], *speed[TF_CLI_VALUES_MAX];
-  uint32_t venue_cnt, port_cnt, input_cnt, symbols_cnt, seed_cnt, rate_cnt, cert_cnt, key_cnt,
-      faults_cnt, run_for_cnt, speed_cnt, tls, deflate;
+      *levels[TF_CLI_VALUES_MAX], *cert[TF_CLI_VALUES_MAX], *key[TF_CLI_VALUES_MAX],
+      *faults[TF_CLI_VALUES_MAX], *life[TF_CLI_VALUES_MAX], *run_for[TF_CLI_VALUES_MAX],
+      *speed[TF_CLI_VALUES_MAX];
+  uint32_t venue_cnt, port_cnt, input_cnt, symbols_cnt, seed_cnt, rate_cnt, levels_cnt, cert_cnt,
+      key_cnt, faults_cnt, life_cnt, run_for_cnt, speed_cnt, tls, deflate;
 } sim_args_t;
 
+typedef struct sim_options {
+  uint64_t seed, life_ns, run_ns;
+  uint32_t levels;
+  uint16_t port;
+  double   rate_hz, speed;
+} sim_options_t;
+
 typedef struct sim_run {
-  sim_server_t   *server;
-  sim_binance_t   binance;
+  sim_exchange_t  exchange;
+  sim_faults_t    faults;
   sim_playback_t *playback; /* NULL: synthetic */
   double          steps_hz; /* all symbols together */
   double          steps_due;
+  uint32_t        turn; /* whose market steps next */
   uint64_t        last_ns, end_ns;
+  uint64_t        weather_due_ns; /* when it is drawn whether the next second storms */
+  bool            storms;
 } sim_run_t;
 
 static volatile sig_atomic_t stopped;
@@ -46,69 +64,41 @@ static const char *last(const char **values, uint32_t cnt, const char *dflt) {
   return cnt ? values[cnt - 1] : dflt;
 }
 
-static bool parse_chance(const char *text, double *p) {
-  char *end;
-  *p = strtod(text, &end);
-  return end != text && *end == '\0' && *p >= 0 && *p <= 1;
-}
-
-/* "gap=0.001,corrupt=0.001,close=10s,mute=20s" */
-static bool parse_faults(const char *text, sim_faults_t *faults) {
-  for (size_t cnt; *text; text += cnt + (text[cnt] == ',')) {
-    char item[64];
-    cnt = strcspn(text, ",");
-    if (cnt >= sizeof item) return false;
-    memcpy(item, text, cnt);
-    item[cnt]   = '\0';
-    char *value = strchr(item, '=');
-    if (!value) return false;
-    *value++ = '\0';
-    bool ok  = !strcmp(item, "gap")       ? parse_chance(value, &faults->drop_p)
-               : !strcmp(item, "corrupt") ? parse_chance(value, &faults->corrupt_p)
-               : !strcmp(item, "close")   ? tf_cli_duration(value, &faults->close_ns)
-               : !strcmp(item, "mute")    ? tf_cli_duration(value, &faults->mute_ns)
-                                          : false;
-    if (!ok) return false;
-  }
-  return true;
-}
-
 /* As many steps as are due since the last pass, spread over the symbols in turn. */
 static void step_markets(sim_run_t *run, uint64_t now_ns) {
-  uint64_t wall_ms = tf_clock_wall_ns() / TF_NS_PER_MS;
-  run->steps_due += (double)(now_ns - run->last_ns) * 1e-9 * run->steps_hz;
+  if (now_ns >= run->weather_due_ns) {
+    run->weather_due_ns = now_ns + TF_NS_PER_SEC;
+    run->storms         = sim_fault_hits(&run->faults, SIM_FAULT_STORM);
+  }
+  double steps = (double)(now_ns - run->last_ns) * 1e-9 * run->steps_hz;
+  run->steps_due += run->storms ? STORM_FACTOR * steps : steps;
   run->last_ns = now_ns;
   if (run->steps_due > BURST_MAX)
     run->steps_due = BURST_MAX; /* a stopped process does not catch up */
-  for (; run->steps_due >= 1; run->steps_due -= 1) {
-    static uint32_t turn;
-    sim_binance_step(&run->binance, run->server, turn++ % run->binance.symbol_cnt, wall_ms);
-  }
-  for (uint32_t i = 0; i < run->binance.symbol_cnt; i++) {
-    sim_symbol_t *s = &run->binance.symbols[i];
-    if (now_ns < s->depth_due_ns) continue;
-    s->depth_due_ns = now_ns + DEPTH_INTERVAL_NS;
-    sim_binance_depth(&run->binance, run->server, i, wall_ms);
-  }
+  for (; run->steps_due >= 1; run->steps_due -= 1)
+    sim_exchange_step(&run->exchange, run->turn++ % run->exchange.symbol_cnt);
+  sim_exchange_depth(&run->exchange);
 }
 
 static int serve(sim_run_t *run) {
-  run->last_ns = tf_clock_monotonic_ns();
+  sim_exchange_t *x = &run->exchange;
+  run->last_ns      = tf_clock_monotonic_ns();
   for (;;) {
     uint64_t now_ns  = tf_clock_monotonic_ns();
     uint64_t wait_ns = TF_NS_PER_MS;
     if (stopped || (run->end_ns && now_ns >= run->end_ns)) return TF_EXIT_DONE;
+    sim_exchange_tick(x, now_ns, tf_clock_wall_ns());
     if (!run->playback) {
       step_markets(run, now_ns);
-    } else if (sim_server_client_cnt(run->server)) { /* a recording starts when somebody listens */
-      int more = sim_playback_poll(run->playback, run->server, now_ns, &wait_ns);
+    } else if (x->subscribed_cnt) { /* a recording starts when somebody listens */
+      int more = sim_playback_poll(run->playback, now_ns, &wait_ns);
       if (more <= 0) {
-        sim_server_poll(run->server, now_ns, 50 * TF_NS_PER_MS); /* what is under way goes out */
+        sim_server_poll(x->server, now_ns, 50 * TF_NS_PER_MS); /* what is under way goes out */
         return more == 0 ? TF_EXIT_DONE : tf_cli_fail(more);
       }
     }
     if (wait_ns > TF_NS_PER_MS) wait_ns = TF_NS_PER_MS;
-    tf_err_t err = sim_server_poll(run->server, now_ns, wait_ns);
+    tf_err_t err = sim_server_poll(x->server, now_ns, wait_ns);
     if (err) return tf_cli_fail(err);
   }
 }
@@ -134,83 +124,127 @@ static void remove_certificate(const own_certificate_t *own) {
   rmdir(own->dir);
 }
 
-static int start_and_serve(const sim_args_t *args, sim_run_t *run, sim_server_config_t *config) {
-  const char      *venue   = last((const char **)args->venue, args->venue_cnt, "binance-spot");
-  bool             futures = !strcmp(venue, "binance-usdm");
+static tf_err_t open_market(sim_args_t *args, const sim_options_t *options,
+                            const sim_venue_t *venue, sim_run_t *run) {
+  if (!args->input_cnt)
+    return sim_exchange_init(&run->exchange, venue, last(args->symbols, args->symbols_cnt, NULL),
+                             options->seed, options->levels, &run->faults);
   const tf_feed_t *feed;
-  double           speed = 1;
-  if (!futures && strcmp(venue, "binance-spot") != 0) {
-    static const char *const known[] = {"binance-spot", "binance-usdm"};
-    tf_cli_unknown("venue for sim", venue, known, 2);
-    return TF_EXIT_USAGE;
-  }
-  if (args->speed_cnt) speed = strtod(args->speed[0], NULL);
-  if (!(speed > 0))
-    return tf_cli_fail(TF_ERR(E_CONFIG_VALUE, "--speed %s: a factor above 0", args->speed[0]));
-  tf_err_t err;
-  if (args->input_cnt) {
-    err = tf_engine_feed(tickfuse_registry(), venue, &feed);
-    if (!err)
-      err = sim_playback_open(args->input[0], feed, futures, speed, &run->binance, &run->playback);
-  } else {
-    err = sim_binance_init(
-        &run->binance, futures,
-        last((const char **)args->symbols, args->symbols_cnt, "BTCUSDT,ETHUSDT,SOLUSDT"),
-        strtoull(last((const char **)args->seed, args->seed_cnt, "1"), NULL, 10));
-  }
-  config->venue = sim_binance_venue(&run->binance);
-  if (!err) err = sim_server_start(config, &run->server);
-  if (err) return tf_cli_fail(err);
+  tf_err_t         err = tf_engine_feed(tickfuse_registry(), venue->name, &feed);
+  return err ? err
+             : sim_playback_open(args->input[0], venue, feed, options->speed, &run->faults,
+                                 &run->exchange, &run->playback);
+}
+
+/* Memory for the largest snapshot twice; the loop wants a power of two. */
+static void size_clients(sim_server_config_t *config, const sim_options_t *options,
+                         bool is_recording) {
+  uint32_t snapshot_bytes =
+      is_recording ? SIM_MESSAGE_BYTES_MAX : options->levels * 2 * LEVEL_BYTES;
+  config->send_bytes = SEND_BYTES;
+  while (config->send_bytes < snapshot_bytes * 2) config->send_bytes *= 2;
+  config->clients_max = config->send_bytes > SEND_BYTES ? WIDE_CLIENTS_MAX : SIM_CLIENTS_MAX;
+}
+
+static void print_summary(const sim_run_t *run) {
+  const sim_server_counts_t *c = sim_server_counts(run->exchange.server);
+  fprintf(stderr,
+          "sim messages=%llu frames=%llu clients=%llu rest=%llu slow=%llu lives=%llu deflated=%llu",
+          (unsigned long long)c->messages, (unsigned long long)c->frames,
+          (unsigned long long)c->accepted, (unsigned long long)c->rest,
+          (unsigned long long)c->closed_slow, (unsigned long long)c->lives_ended,
+          (unsigned long long)c->deflated);
+  for (int i = 0; i < SIM_FAULT_CNT; i++)
+    if (run->faults.done[i])
+      fprintf(stderr, " %s=%llu", sim_fault_name((sim_fault_t)i),
+              (unsigned long long)run->faults.done[i]);
+  fprintf(stderr, "\n");
+}
+
+static int start_and_serve(sim_args_t *args, const sim_options_t *options, sim_run_t *run,
+                           sim_server_config_t *config) {
+  const sim_venue_t *venue = tickfuse_sim_venue(last(args->venue, args->venue_cnt, "binance-spot"));
+  if (!venue) return TF_EXIT_USAGE;
+  tf_err_t err    = open_market(args, options, venue, run);
+  config->service = sim_exchange_service(&run->exchange);
+  size_clients(config, options, args->input_cnt > 0);
+  if (!err) err = sim_server_start(config, &run->exchange.server);
+  if (err) return err == E_CORE_ARGUMENT ? (tf_cli_fail(err), TF_EXIT_USAGE) : tf_cli_fail(err);
   printf("listening on %s://127.0.0.1:%u venue=%s%s%s\n", config->cert_file ? "wss" : "ws",
-         sim_server_port(run->server), venue, config->cert_file ? " ca_file=" : "",
+         sim_server_port(run->exchange.server), venue->name, config->cert_file ? " ca_file=" : "",
          config->cert_file ? config->cert_file : "");
   fflush(stdout);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
-  int                        code = serve(run);
-  const sim_server_counts_t *c    = sim_server_counts(run->server);
-  fprintf(stderr,
-          "sim messages=%llu frames=%llu clients=%llu rest=%llu gaps=%llu corrupted=%llu cut=%llu "
-          "slow=%llu deflated=%llu\n",
-          (unsigned long long)c->messages, (unsigned long long)c->frames,
-          (unsigned long long)c->accepted, (unsigned long long)c->rest,
-          (unsigned long long)c->dropped, (unsigned long long)c->corrupted,
-          (unsigned long long)c->cut, (unsigned long long)c->closed_slow,
-          (unsigned long long)c->deflated);
+  int code = serve(run);
+  print_summary(run);
   return code;
+}
+
+static bool read_options(sim_args_t *args, sim_options_t *o) {
+  unsigned long port   = strtoul(last(args->port, args->port_cnt, "0"), NULL, 10);
+  unsigned long levels = LEVELS_DEFAULT;
+  if (args->levels_cnt) levels = strtoul(args->levels[0], NULL, 10);
+  *o = (sim_options_t){
+      .port    = (uint16_t)port,
+      .levels  = (uint32_t)levels,
+      .seed    = strtoull(last(args->seed, args->seed_cnt, "1"), NULL, 10),
+      .rate_hz = strtod(last(args->rate, args->rate_cnt, "2000"), NULL),
+      .speed   = strtod(last(args->speed, args->speed_cnt, "1"), NULL),
+  };
+  bool ok = port <= 65535 && levels >= 1 && levels <= SIM_LEVELS_MAX && o->rate_hz > 0 &&
+            o->rate_hz <= RATE_MAX && o->speed > 0 && args->cert_cnt == args->key_cnt &&
+            (!args->run_for_cnt || tf_cli_duration(args->run_for[0], &o->run_ns)) &&
+            (!args->life_cnt || tf_cli_duration(args->life[0], &o->life_ns));
+  if (!ok)
+    fprintf(stderr,
+            "tickfuse: sim: --port is 0 to 65535, --rate up to 1e7, --levels 1 to %d, --speed a "
+            "factor above 0, --for and --life like 10s, --cert and --key go together\n",
+            SIM_LEVELS_MAX);
+  return ok;
 }
 
 int tf_cmd_sim(int argc, char **argv) {
   static sim_args_t     args;
   const tf_cli_option_t options[] = {
-      {"--venue",   "V",     "binance-spot (default) or binance-usdm",                           args.venue,   &args.venue_cnt  },
-      {"--port",    "N",     "0 (default) takes a free one; it is printed",                      args.port,    &args.port_cnt   },
-      {"--symbols", "A,B,C", "synthetic: instruments (BTCUSDT,ETHUSDT,SOLUSDT)",                 args.symbols,
-       &args.symbols_cnt                                                                                                        },
-      {"--rate",    "N",     "synthetic: messages a second, all instruments together (2000)",    args.rate,
-       &args.rate_cnt                                                                                                           },
-      {"--seed",    "N",     "synthetic: another market (1)",                                    args.seed,    &args.seed_cnt   },
-      {"--input",   "FILE",  "play this recording instead, from when the first client is there",
-       args.input,                                                                                             &args.input_cnt  },
-      {"--speed",   "N",     "of the recording: a factor of recorded time (1)",                  args.speed,
-       &args.speed_cnt                                                                                                          },
-      {"--tls",     NULL,    "wss and https, with a certificate made for this run",              NULL,         &args.tls        },
-      {"--deflate", NULL,    "compress messages for clients that offer permessage-deflate",      NULL,
-       &args.deflate                                                                                                            },
-      {"--cert",    "FILE",  "certificate chain in PEM, instead",                                args.cert,    &args.cert_cnt   },
-      {"--key",     "FILE",  "its key",                                                          args.key,     &args.key_cnt    },
-      {"--faults",  "LIST",
-       "gap=P,corrupt=P (chance a message), close=T,mute=T (age of a connection)",               args.faults,
-       &args.faults_cnt                                                                                                         },
-      {"--for",     "T",     "stop after this time",                                             args.run_for, &args.run_for_cnt},
+      {"--venue",   "V",
+       "binance-spot (default), binance-usdm, binance-coinm, coinbase, coinbase-exchange, kraken", args.venue,   &args.venue_cnt  },
+      {"--port",    "N",     "0 (default) takes a free one; it is printed",                        args.port,    &args.port_cnt   },
+      {"--symbols", "A,B,C", "synthetic: instruments as the venue writes them (three of its own)",
+       args.symbols,                                                                                             &args.symbols_cnt},
+      {"--rate",    "N",     "synthetic: messages a second, all instruments together (2000)",      args.rate,
+       &args.rate_cnt                                                                                                             },
+      {"--levels",  "N",     "synthetic: levels a side at the start, up to 10000 (400)",           args.levels,
+       &args.levels_cnt                                                                                                           },
+      {"--seed",    "N",     "another market and other faults (1)",                                args.seed,    &args.seed_cnt   },
+      {"--input",   "FILE",  "play this recording instead, from when the first client listens",
+       args.input,                                                                                               &args.input_cnt  },
+      {"--speed",   "N",     "of the recording: a factor of recorded time (1)",                    args.speed,
+       &args.speed_cnt                                                                                                            },
+      {"--tls",     NULL,    "wss and https, with a certificate made for this run",                NULL,         &args.tls        },
+      {"--cert",    "FILE",  "certificate chain in PEM, instead",                                  args.cert,    &args.cert_cnt   },
+      {"--key",     "FILE",  "its key",                                                            args.key,     &args.key_cnt    },
+      {"--deflate", NULL,    "compress messages for clients that offer permessage-deflate",        NULL,
+       &args.deflate                                                                                                              },
+      {"--life",    "T",     "the venue closes each connection at this age, as Binance at 24 h",   args.life,
+       &args.life_cnt                                                                                                             },
+      {"--faults",  "LIST",  "what goes wrong, name=value,...: see below",                         args.faults,
+       &args.faults_cnt                                                                                                           },
+      {"--for",     "T",     "stop after this time",                                               args.run_for, &args.run_for_cnt},
   };
+  char about[1024 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES];
+  sim_faults_help(faults_help, sizeof faults_help);
+  snprintf(about, sizeof about,
+           "An exchange on this machine's loopback: subscriptions, native messages and depth "
+           "snapshots,\n"
+           "of a synthetic market or a recording. Point a config's feed at it:\n"
+           "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set "
+           "feeds.0.rest=http://127.0.0.1:PORT\n"
+           "Faults, by seed (P: chance from 0 to 1 at each occasion, T: time):\n%s",
+           faults_help);
   const tf_cli_spec_t spec = {
       "sim [--venue V] [--port N] [--input FILE] [--tls] [--faults LIST] ...",
-      "An exchange on this machine's loopback: subscriptions, native messages and depth "
-      "snapshots,\n"
-      "of a synthetic market or a recording. Point a config's feed at it:\n"
-      "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set "
-      "feeds.0.rest=http://127.0.0.1:PORT",
+      about,
       options,
       TF_ARRAY_CNT(options),
       NULL,
@@ -219,36 +253,39 @@ int tf_cmd_sim(int argc, char **argv) {
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
 
-  static sim_run_t    run;
-  sim_server_config_t config = {.host = "127.0.0.1"};
-  unsigned long       port   = strtoul(last(args.port, args.port_cnt, "0"), NULL, 10);
-  double              rate   = strtod(last(args.rate, args.rate_cnt, "2000"), NULL);
-  uint64_t            run_ns = 0;
-  if (port > 65535 || !(rate > 0 && rate <= 1e7) ||
-      (args.run_for_cnt && !tf_cli_duration(args.run_for[0], &run_ns)) ||
-      (args.faults_cnt && !parse_faults(args.faults[0], &config.faults)) ||
-      args.cert_cnt != args.key_cnt) {
-    fprintf(stderr,
-            "tickfuse: sim: --port is 0 to 65535, --rate up to 1e7, --for like 10s, --faults like "
-            "gap=0.001,close=10s, --cert and --key go together\n");
+  static sim_run_t run;
+  sim_options_t    given;
+  if (!read_options(&args, &given)) return TF_EXIT_USAGE;
+  run.faults.rng = given.seed * UINT64_C(0x9E3779B97F4A7C15) + 0x1234567;
+  if (args.faults_cnt) {
+    tf_err_t err = sim_faults_parse(&run.faults, args.faults[args.faults_cnt - 1]);
+    if (err) return (void)tf_cli_fail(err), TF_EXIT_USAGE;
+  }
+  if (args.deflate &&
+      (run.faults.chance[SIM_FAULT_DUP] > 0 || run.faults.chance[SIM_FAULT_REORDER] > 0)) {
+    fprintf(stderr, "tickfuse: sim: --deflate with dup or reorder: a compressed message depends on "
+                    "those before it, so neither can be had\n");
     return TF_EXIT_USAGE;
   }
-  config.port      = (uint16_t)port;
-  config.deflate   = args.deflate;
-  config.cert_file = last(args.cert, args.cert_cnt, NULL);
-  config.key_file  = last(args.key, args.key_cnt, NULL);
-  run.steps_hz     = rate / MESSAGES_PER_STEP;
-  run.end_ns       = run_ns ? tf_clock_monotonic_ns() + run_ns : 0;
+  sim_server_config_t config = {.host      = "127.0.0.1",
+                                .port      = given.port,
+                                .cert_file = last(args.cert, args.cert_cnt, NULL),
+                                .key_file  = last(args.key, args.key_cnt, NULL),
+                                .deflate   = args.deflate,
+                                .life_ns   = given.life_ns,
+                                .faults    = &run.faults};
+  run.steps_hz               = given.rate_hz / MESSAGES_PER_STEP;
+  run.end_ns                 = given.run_ns ? tf_clock_monotonic_ns() + given.run_ns : 0;
   static own_certificate_t own;
   if (args.tls && !config.cert_file) {
     if (make_certificate(&own) != TF_OK) return tf_cli_fail(tf_error_code());
     config.cert_file = own.cert;
     config.key_file  = own.key;
   }
-  code = start_and_serve(&args, &run, &config);
-  sim_server_stop(run.server);
+  code = start_and_serve(&args, &given, &run, &config);
+  sim_server_stop(run.exchange.server);
   sim_playback_close(run.playback);
-  sim_binance_fini(&run.binance);
+  sim_exchange_fini(&run.exchange);
   remove_certificate(&own);
   return code;
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "boot/control.h"
 #include "cli.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -12,13 +13,14 @@
 #include "feed/session.h"
 #include "http/http.h"
 #include "io/io.h"
+#include "live_capture.h"
 #include "live_table.h"
 #include "registry.h"
 #include "summary.h"
 
 #define WAIT_NS      (20 * TF_NS_PER_MS)
-#define DRAIN_NS_MAX TF_NS_PER_SEC /* after a stop: what is in flight is emitted */
-#define PENDING_CAP  4096          /* depth messages remembered while a snapshot is awaited */
+#define DRAIN_NS_MAX TF_NS_PER_SEC        /* after a stop: what is in flight is emitted */
+#define FEEDS_MAX    (TF_SOURCES_MAX - 1) /* beside the control commands */
 
 typedef struct live_feed {
   tf_source_t *source;
@@ -26,12 +28,15 @@ typedef struct live_feed {
 } live_feed_t;
 
 typedef struct live {
-  tf_arena_t   arena;
-  tf_io_t     *io;
-  tf_dialer_t *dialer;
-  live_feed_t  feeds[TF_SOURCES_MAX];
-  uint32_t     feed_cnt;
-  tf_http_t   *http;
+  tf_arena_t    arena;
+  tf_io_t      *io;
+  tf_dialer_t  *dialer;
+  live_feed_t   feeds[FEEDS_MAX];
+  uint32_t      feed_cnt;
+  tf_http_t    *http;
+  tf_control_t *control;
+
+  tf_live_capture_t capture;
 } live_t;
 
 static tf_engine_t           engine;
@@ -58,7 +63,8 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                                                    .symbols     = f->instruments.items,
                                                    .symbol_cnt  = f->instruments.item_cnt,
                                                    .channels    = f->channels,
-                                                   .pending_cap = PENDING_CAP},
+                                                   .pending_cap = TF_LIVE_PENDING_CAP,
+                                                   .book_depth  = f->book_depth},
                              .io                = live.io,
                              .dialer            = live.dialer,
                              .ca_file           = f->ca_file,
@@ -66,7 +72,9 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                              .deflate           = f->deflate,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
-                             .random            = {NULL,         tf_ws_random_system         }
+                             .random            = {NULL,         tf_ws_random_system },
+                             .tap               = tf_live_capture_tap(&live.capture),
+                             .tap_source_idx    = i
   };
   if (f->url.host) {
     s->host  = f->url.host;
@@ -98,7 +106,7 @@ static tf_err_t start_feed(const tf_config_t *config, uint32_t i) {
 
 static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *io) {
   size_t bytes = tf_io_arena_bytes(io) + (1 << 20);
-  for (uint32_t i = 0; i < config->feed_cnt && i < TF_SOURCES_MAX; i++) {
+  for (uint32_t i = 0; i < config->feed_cnt && i < FEEDS_MAX; i++) {
     const tf_feed_t    *feed;
     tf_session_config_t session;
     if (tf_engine_feed(tickfuse_registry(), config->feeds[i].venue, &feed) != TF_OK) continue;
@@ -109,15 +117,18 @@ static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *
 }
 
 static tf_err_t start_feeds(const tf_config_t *config) {
-  if (config->feed_cnt == 0 || config->feed_cnt > TF_SOURCES_MAX)
+  if (config->feed_cnt == 0 || config->feed_cnt > FEEDS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "%s: feeds: 1 to %d are wanted for a live run", config->path,
-                  TF_SOURCES_MAX);
-  tf_io_config_t io  = tf_io_config_default();
-  tf_err_t       err = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
+                  FEEDS_MAX);
+  tf_io_config_t io    = tf_io_config_default();
+  io.busy_poll_us      = (uint32_t)(config->engine.busy_poll_ns / TF_NS_PER_US);
+  io.kernel_timestamps = config->engine.kernel_timestamps;
+  tf_err_t err         = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
   if (!err) err = tf_io_open((tf_io_kind_t)config->engine.io, &io, &live.arena, &live.io);
   if (err) return err;
   tf_log(TF_LOG_INFO, "io_open", "backend=%s fallback=\"%s\"", live.io->ops->name,
          tf_io_fallback_reason());
+  if (tf_io_refusals()[0]) tf_log(TF_LOG_WARN, "io_refused", "text=\"%s\"", tf_io_refusals());
   tf_engine_set_io(&engine, live.io);
   tf_dialer_config_t dialer = tf_dialer_config_default();
   err                       = tf_dialer_start(&dialer, &live.dialer);
@@ -167,6 +178,18 @@ static tf_err_t start_http(const tf_config_t *config) {
   return err;
 }
 
+static tf_err_t start_control(const tf_config_t *config) {
+  if (!config->control.path) return TF_OK;
+  tf_control_config_t control = {.engine     = &engine,
+                                 .version    = TF_VERSION,
+                                 .path       = config->control.path,
+                                 .token_file = config->control.token_file,
+                                 .tap        = tf_live_capture_tap(&live.capture)};
+  tf_err_t            err     = tf_control_start(&control, &live.control);
+  if (!err) tf_log(TF_LOG_NOTICE, "control_listening", "path=%s", config->control.path);
+  return err;
+}
+
 /* jemalloc's, in builds that have it. */
 extern int mallctl(const char *name, void *old, size_t *old_bytes, void *value, size_t value_bytes)
     __attribute__((weak));
@@ -183,6 +206,15 @@ static void publish_heap(void) {
   tf_publish_control(&engine.publish, heap_stat("stats.allocated"), heap_stat("stats.resident"));
 }
 
+/* On a terminal over itself, else not at all: a log wants the summary. */
+static void draw_progress(uint64_t elapsed_ns) {
+  if (!isatty(STDOUT_FILENO)) return;
+  printf("\r");
+  tf_live_capture_progress(&live.capture, elapsed_ns, stdout);
+  printf("\033[K");
+  fflush(stdout);
+}
+
 /* Until a signal, the time, or the end of the engine by itself. */
 static void wait_for_end(const tf_live_options_t *options) {
   uint64_t begin_ns = tf_clock_monotonic_ns(), drawn_ns = 0;
@@ -193,6 +225,8 @@ static void wait_for_end(const tf_live_options_t *options) {
     bool     is_last = options->run_ns && now_ns - begin_ns >= options->run_ns;
     if (!is_over && !signals && (is_due || is_last)) {
       publish_heap();
+      tf_live_capture_publish(&live.capture, &engine.publish);
+      if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       if (options->table) tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
       drawn_ns = now_ns;
     }
@@ -212,10 +246,28 @@ static void report_troubles(void) {
   }
 }
 
+static void report(const tf_live_options_t *options) {
+  if (options->json) {
+    json_t *json = tf_summary_json(&engine), *capture = tf_live_capture_json(&live.capture);
+    if (capture) json_object_set_new(json, "capture", capture);
+    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    printf("\n");
+    json_decref(json);
+  } else {
+    printf("\n");
+    tf_live_capture_print(&live.capture, stdout);
+    tf_summary_print(&engine, stdout);
+  }
+  tf_summary_print_rejects(&engine);
+}
+
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
   const tf_engine_options_t engine_options = {0};
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
+  if (!err)
+    err = tf_live_capture_start(&live.capture, config, options->capture, options->recording);
   if (!err) err = start_feeds(config);
+  if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (err) return tf_cli_fail(err);
   signal(SIGINT, on_signal);
@@ -224,18 +276,12 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (err) return tf_cli_fail(err);
   wait_for_end(options);
   err = tf_engine_join(&engine);
-  if (options->json) {
-    json_t *json = tf_summary_json(&engine);
-    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    printf("\n");
-    json_decref(json);
-  } else {
-    printf("\n");
-    tf_summary_print(&engine, stdout);
-  }
-  tf_summary_print_rejects(&engine);
+  tf_live_capture_stop(&live.capture);
+  report(options);
   report_troubles();
-  if (!err) return TF_EXIT_DONE;
+  if (live.capture.err)
+    fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(live.capture.err), live.capture.err_text);
+  if (!err) return live.capture.err ? TF_EXIT_FAILED : TF_EXIT_DONE;
   const tf_acquire_t *a = &engine.runner.acquire;
   fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
           a->failed ? a->failed_text : tf_error_text());
@@ -245,6 +291,8 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
 int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
   int code = run(config, options);
   if (live.http) tf_http_stop(live.http);
+  tf_live_capture_stop(&live.capture);
+  tf_control_stop(live.control);
   stop_feeds();
   tf_engine_fini(&engine);
   return code;

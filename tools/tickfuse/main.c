@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "boot/engine.h"
@@ -30,7 +31,7 @@ static void print_help(FILE *out) {
           "every command has --help\n\n",
           TF_VERSION);
   for (size_t i = 0; i < TF_ARRAY_CNT(commands); i++)
-    fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].help);
+    fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
   fprintf(out, "\n  --limits [--json]  what each input may be at most; --version\n");
   fprintf(out, "\nexit codes: 0 done, 1 failed, 2 bad usage or config, 3 data was bad\n");
 }
@@ -40,6 +41,9 @@ static void hold_stdio(void) {
   for (int fd = 0; fd <= 2; fd++)
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0) _exit(1);
 }
+
+/* With another's rights the environment (LD_PRELOAD, files named in configs) would be a way to them. */
+static bool has_borrowed_rights(void) { return getauxval(AT_SECURE) != 0; }
 
 /* `check` goes as far as a run would before it opens anything. */
 static tf_err_t check_engine(const tf_config_t *config) {
@@ -52,6 +56,12 @@ static tf_err_t check_engine(const tf_config_t *config) {
 
 int main(int argc, char **argv) {
   hold_stdio();
+  if (has_borrowed_rights()) {
+    fprintf(stderr,
+            "tickfuse: refuses to run setuid, setgid or with file capabilities: take them off "
+            "the binary (chmod ug-s, setcap -r)\n");
+    return TF_EXIT_USAGE;
+  }
   setlocale(LC_ALL, "C"); /* a decimal comma in the environment must not reach a number */
   signal(SIGPIPE, SIG_IGN);
   tf_tls_pool_install(); /* before OpenSSL is used: by the config hash already */

@@ -1,5 +1,5 @@
 /* dump_feed VENUE FILE [SYMBOL,...]: every event that the feed makes of a recording, one a line,
- * and then the counts as JSON. tests/oracle/binance_decoder.py compares them with its own. A line
+ * and then the counts as JSON. tests/oracle compares them with its own. A line
  * that is "#connect" calls on_connect; a target may stand before the message: "<recv_ns> @<target>
  * <json>". */
 #include "recording.h"
@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "feed/feeds.h"
+#include "file/recording.h"
 #include "wire/decimal.h"
 
 #define EVENT_CAP      65536u
@@ -66,7 +67,7 @@ static void print_counts(const tf_feed_counts_t *c) {
          c->msgs_data, c->msgs_control);
   for (int i = 0; i < (int)TF_ARRAY_CNT(kinds); i++)
     printf(",\"%s\":%" PRIu64, kinds[i], c->events[i]);
-  printf(",\"rejected\":{");
+  printf(",\"derived\":%" PRIu64 ",\"rejected\":{", c->derived);
   for (int i = 0, n = 0; i < TF_REJECT_CNT; i++) {
     if (c->rejected[i]) printf("%s\"%s\":%" PRIu64, n++ ? "," : "", reasons[i], c->rejected[i]);
   }
@@ -75,14 +76,88 @@ static void print_counts(const tf_feed_counts_t *c) {
     printf("%s\"%s\":%" PRIu64, i ? "," : "", c->ignored[i].name, c->ignored[i].cnt);
   }
   printf("},\"gaps\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"bridged_out\":%" PRIu64
-         ",\"resyncs\":%" PRIu64 ",\"instruments\":%" PRIu32 "}\n",
-         c->gaps, c->duplicates, c->bridged_out_levels, c->resyncs, instruments.cnt);
+         ",\"resyncs\":%" PRIu64 ",\"checksums\":%" PRIu64 ",\"mismatches\":%" PRIu64
+         ",\"instruments\":%" PRIu32 "}\n",
+         c->gaps, c->duplicates, c->bridged_out_levels, c->resyncs, c->checksums,
+         c->checksum_mismatches, instruments.cnt);
+}
+
+typedef struct {
+  const tf_feed_t *feed;
+  void            *state;
+  tf_feed_counts_t counts;
+  tf_feed_out_t    out;
+} dump_t;
+
+static dump_t dump;
+
+static void print_new(void) {
+  for (uint32_t i = 0; i < dump.out.event_cnt; i++)
+    print_event(&dump.out.events[i], dump.counts.messages);
+  for (uint32_t i = 0; i < dump.out.resync_cnt; i++) {
+    printf("%" PRIu64 " resync %s\n", dump.counts.messages,
+           instruments.rows[dump.out.resync_ids[i]].symbol);
+  }
+  dump.out.event_cnt  = 0;
+  dump.out.resync_cnt = 0;
+}
+
+static void on_frame(const tf_frame_t *frame) {
+  dump.feed->on_frame(dump.state, frame, &dump.out);
+  print_new();
+}
+
+/* `<recv_ns> <json>` lines, with the two extensions above. */
+static bool dump_lines(const char *path) {
+  recording_t recording;
+  char        target[256];
+  if (!recording_open(&recording, path)) return false;
+  while (recording_next(&recording)) {
+    tf_frame_t frame = {
+        .bytes = recording.json, .bytes_cnt = recording.json_bytes, .recv_ns = recording.recv_ns};
+    if (strcmp(recording.json, "#connect") == 0) {
+      dump.feed->on_connect(dump.state, recording.recv_ns, &dump.out);
+      print_new();
+      continue;
+    }
+    char *space = recording.json[0] == '@' ? strchr(recording.json, ' ') : NULL;
+    if (space != NULL) {
+      snprintf(target, sizeof(target), "%.*s", (int)(space - recording.json - 1),
+               recording.json + 1);
+      frame.kind   = TF_FRAME_HTTP;
+      frame.target = target;
+      frame.bytes  = space + 1;
+      frame.bytes_cnt -= (uint32_t)(frame.bytes - recording.json);
+    }
+    on_frame(&frame);
+  }
+  recording_close(&recording);
+  return true;
+}
+
+/* Any other recording. */
+static bool dump_recording(const char *path) {
+  tf_recording_t recording = {0};
+  tf_record_t    record;
+  if (tf_recording_init(&recording, path) != TF_OK) return false;
+  for (;;) {
+    tf_recording_result_t result = tf_recording_next(&recording, &record);
+    if (result == TF_RECORDING_AGAIN) continue;
+    if (result != TF_RECORDING_RECORD) break;
+    tf_frame_t frame = {.bytes     = record.bytes,
+                        .bytes_cnt = record.bytes_cnt,
+                        .kind      = record.kind,
+                        .recv_ns   = record.recv_ns,
+                        .target    = record.target};
+    on_frame(&frame);
+  }
+  tf_recording_fini(&recording);
+  return true;
 }
 
 int main(int argc, char **argv) {
-  const tf_feed_t *feed = argc > 2 ? tf_feeds_find(argv[1]) : NULL;
-  recording_t      recording;
-  if (feed == NULL || !recording_open(&recording, argv[2])) {
+  dump.feed = argc > 2 ? tf_feeds_find(argv[1]) : NULL;
+  if (dump.feed == NULL) {
     fprintf(stderr, "usage: dump_feed VENUE FILE [SYMBOL,...]\n");
     return 2;
   }
@@ -92,49 +167,25 @@ int main(int argc, char **argv) {
        s       = strtok(NULL, ",")) {
     symbols[symbol_cnt++] = s;
   }
-  instruments.cap                = INSTRUMENT_CAP;
-  instruments.rows               = calloc(INSTRUMENT_CAP, sizeof(*instruments.rows));
-  tf_feed_config_t        config = {.instruments = &instruments,
-                                    .symbols     = symbols,
-                                    .symbol_cnt  = symbol_cnt,
-                                    .channels    = 7, /* all */
-                                    .pending_cap = 64};
-  static tf_feed_counts_t counts;
-  tf_feed_out_t           out = {.event_cap = EVENT_CAP, .counts = &counts};
-  out.events                  = malloc(EVENT_CAP * sizeof(tf_event_t));
-  void *state = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
-  if (feed->init(state, &config) != TF_OK) return 1;
-
-  while (recording_next(&recording)) {
-    out.event_cnt  = 0;
-    out.resync_cnt = 0;
-    char target[256];
-    if (strcmp(recording.json, "#connect") == 0) {
-      feed->on_connect(state, recording.recv_ns, &out);
-    } else {
-      tf_frame_t frame = {
-          .bytes = recording.json, .bytes_cnt = recording.json_bytes, .recv_ns = recording.recv_ns};
-      char *space = recording.json[0] == '@' ? strchr(recording.json, ' ') : NULL;
-      if (space != NULL) {
-        snprintf(target, sizeof(target), "%.*s", (int)(space - recording.json - 1),
-                 recording.json + 1);
-        frame.kind   = TF_FRAME_HTTP;
-        frame.target = target;
-        frame.bytes  = space + 1;
-        frame.bytes_cnt -= (uint32_t)(frame.bytes - recording.json);
-      }
-      feed->on_frame(state, &frame, &out);
-    }
-    for (uint32_t i = 0; i < out.event_cnt; i++) print_event(&out.events[i], counts.messages);
-    for (uint32_t i = 0; i < out.resync_cnt; i++) {
-      printf("%" PRIu64 " resync %s\n", counts.messages,
-             instruments.rows[out.resync_ids[i]].symbol);
-    }
-  }
-  print_counts(&counts);
-  recording_close(&recording);
-  free(state);
-  free(out.events);
+  instruments.cap         = INSTRUMENT_CAP;
+  instruments.rows        = calloc(INSTRUMENT_CAP, sizeof(*instruments.rows));
+  tf_feed_config_t config = {.instruments = &instruments,
+                             .symbols     = symbols,
+                             .symbol_cnt  = symbol_cnt,
+                             .channels    = 7, /* all */
+                             .pending_cap = 64};
+  dump.out                = (tf_feed_out_t){.event_cap = EVENT_CAP,
+                                            .counts    = &dump.counts,
+                                            .events    = malloc(EVENT_CAP * sizeof(tf_event_t))};
+  dump.state = aligned_alloc(64, tf_align_up(dump.feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
+  if (dump.feed->init(dump.state, &config) != TF_OK) return 1;
+  const char *end = strrchr(argv[2], '.');
+  bool        done =
+      end != NULL && strcmp(end, ".zst") == 0 ? dump_recording(argv[2]) : dump_lines(argv[2]);
+  if (!done) return 1;
+  print_counts(&dump.counts);
+  free(dump.state);
+  free(dump.out.events);
   free(instruments.rows);
   return 0;
 }

@@ -1,4 +1,4 @@
-#include "binance_rig.h"
+#include "feed_rig.h"
 
 #include "core/arena.h"
 #include "core/error.h"

@@ -17,6 +17,8 @@ enum {
   PROBE_M,
   PROBE_LONG,
   PROBE_DATA,
+  PROBE_ITEMS,
+  PROBE_QTY,
   PROBE_KEYS
 };
 #define PROBE_ROWS 512u
@@ -29,7 +31,9 @@ static const tf_json_key_t probe_keys[PROBE_KEYS] = {
     TF_JSON_KEY("a", TF_JSON_WANT_LEVELS),
     TF_JSON_KEY("m", TF_JSON_WANT_BYTES),
     TF_JSON_KEY("lastUpdateIdOfAll", TF_JSON_WANT_U64),
-    TF_JSON_KEY("data", TF_JSON_WANT_OBJECT)};
+    TF_JSON_KEY("data", TF_JSON_WANT_OBJECT),
+    TF_JSON_KEY("items", TF_JSON_WANT_ITEMS),
+    TF_JSON_KEY("new_quantity", TF_JSON_WANT_DECIMAL)};
 static const tf_json_shape_t probe_shape = {probe_keys, PROBE_KEYS};
 
 typedef struct probe {
@@ -39,6 +43,21 @@ typedef struct probe {
   tf_event_t       rows[PROBE_ROWS];
 } probe_t;
 
+/* Each item leaves a row: what it had of p and new_quantity. */
+static inline void probe_on_item(tf_json_t *json, tf_json_object_t *item) {
+  tf_event_t *row = tf_json_put_row(json);
+  if (row == NULL) return;
+  const tf_json_value_t *p = &item->values[PROBE_P], *qty = &item->values[PROBE_QTY];
+  if (tf_json_seen(item, PROBE_P) && p->made == TF_JSON_MADE_DECIMAL) {
+    row->u.level.price = p->as.mantissa;
+    row->price_exp     = p->exp;
+  }
+  if (tf_json_seen(item, PROBE_QTY) && qty->made == TF_JSON_MADE_DECIMAL) {
+    row->u.level.qty = qty->as.mantissa;
+    row->qty_exp     = qty->exp;
+  }
+}
+
 static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orders,
                                           const char *bytes, size_t bytes_cnt) {
   memset(probe, 0, sizeof(*probe));
@@ -47,6 +66,7 @@ static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orde
   probe->data.shape   = &probe_shape;
   probe->data.orders  = orders == NULL ? NULL : &orders[1];
   probe->data.values  = probe->data_values;
+  probe->data.on_item = probe_on_item;
   probe->root.shape   = &probe_shape;
   probe->root.orders  = orders;
   probe->root.values  = probe->root_values;
@@ -60,6 +80,7 @@ static inline bool probe_same_value(const probe_t *x, const probe_t *y, const tf
   switch ((tf_json_made_t)a->made) {
   case TF_JSON_MADE_DECIMAL: return a->as.mantissa == b->as.mantissa && a->exp == b->exp;
   case TF_JSON_MADE_U64: return tf_json_u64(&x->json, a) == tf_json_u64(&y->json, b);
+  case TF_JSON_MADE_ITEMS:
   case TF_JSON_MADE_LEVELS:
     if (a->as.levels.first != b->as.levels.first || a->as.levels.cnt != b->as.levels.cnt) {
       return false;

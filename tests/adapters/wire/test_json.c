@@ -20,7 +20,7 @@ static probe_t          probe, other;
 
 /* Reads text with its pad; the message may hold NUL bytes. */
 static tf_json_result_t read_bytes(const char *text, size_t bytes, bool predict) {
-  static char buf[1 << 20];
+  static char buf[4 << 20];
   assert_true(bytes + TF_BYTES_PAD <= sizeof(buf));
   memcpy(buf, text, bytes);
   memset(buf + bytes, 'x', TF_BYTES_PAD);
@@ -173,7 +173,7 @@ static tf_json_result_t read_nested(char open, char close, size_t n) {
 
 static void limits_hold_at_n_and_not_at_n_plus_one(void **state) {
   (void)state;
-  char *text = malloc(600000);
+  char *text = malloc(2 * TF_JSON_ELEMENTS_MAX + 64);
   /* depth: the root is 1 */
   assert_int_equal(read_nested('[', ']', TF_JSON_DEPTH_MAX - 1), TF_JSON_OK);
   assert_int_equal(read_nested('[', ']', TF_JSON_DEPTH_MAX), TF_JSON_LIMIT);
@@ -418,6 +418,56 @@ static void learned_messages_take_the_predicted_way(void **state) {
   assert_int_equal(order->steps[6].text_bytes, 0);
 }
 
+static void items_are_read_one_by_one_and_leave_rows(void **state) {
+  (void)state;
+  static const char text[] = "{\"items\":[{\"p\":\"1.5\",\"new_quantity\":\"20\"},"
+                             "{\"p\":\"2.5\",\"new_quantity\":\"0.30\"} , {}],\"E\":7}";
+  for (int round = 0; round < 3; round++) { /* unlearned, learned */
+    assert_int_equal(read_text(text), TF_JSON_OK);
+    const tf_json_value_t *items = &probe.root_values[PROBE_ITEMS];
+    assert_int_equal(items->made, TF_JSON_MADE_ITEMS);
+    assert_int_equal(items->as.levels.first, 0);
+    assert_int_equal(items->as.levels.cnt, 3);
+    assert_int_equal(probe.rows[1].u.level.price, 25);
+    assert_int_equal(probe.rows[1].u.level.qty, 30);
+    assert_int_equal(probe.rows[1].qty_exp, -2);
+    assert_int_equal(probe.rows[2].u.level.price, 0);
+    assert_int_equal(tf_json_u64(&probe.json, &probe.root_values[PROBE_TIME]), 7);
+  }
+  assert_int_equal(read_text("{\"items\":[{},1,{}]}"), TF_JSON_OK);
+  assert_int_equal(probe.root_values[PROBE_ITEMS].made, TF_JSON_MADE_NONE);
+  assert_int_equal(read_text("{\"items\":[]}"), TF_JSON_OK);
+  assert_int_equal(probe.root_values[PROBE_ITEMS].made, TF_JSON_MADE_ITEMS);
+  static const char *const wrong[] = {"{\"items\":[{},]}", "{\"items\":[{} {}]}", "{\"items\":[{}",
+                                      "{\"items\":[{}}",   "{\"items\":[,{}]}",   "{\"items\":["};
+  for (size_t i = 0; i < TF_ARRAY_CNT(wrong); i++)
+    assert_int_equal(read_text(wrong[i]), TF_JSON_SYNTAX);
+}
+
+/* A key of 17 to 20 bytes is predicted too: its place in the order has the rest. */
+static void long_key_is_predicted_by_its_rest(void **state) {
+  (void)state;
+  tf_json_orders_init(&orders[1]);
+  assert_int_equal(read_text("{\"items\":[{\"p\":\"1\",\"new_quantity\":\"2\"}]}"), TF_JSON_OK);
+  assert_int_equal(orders[1].order->steps[1].text_bytes, 16);
+  assert_int_equal(orders[1].order->steps[1].more_bytes, 1);
+  assert_int_equal(orders[1].order->steps[1].more[0], '"');
+  assert_int_equal(read_text("{\"items\":[{\"p\":\"1\",\"new_quantity\":2}]}"), TF_JSON_OK);
+  assert_int_equal(probe.rows[0].u.level.qty, 2);
+}
+
+static void items_fill_rows_up_to_their_cap(void **state) {
+  (void)state;
+  char *text = malloc(PROBE_ROWS * 4 + 64);
+  for (size_t over = 0; over < 2; over++) {
+    size_t at = (size_t)sprintf(text, "{\"items\":[{}");
+    for (size_t i = 1; i < PROBE_ROWS + over; i++) at += (size_t)sprintf(text + at, ",{}");
+    strcpy(text + at, "]}");
+    assert_int_equal(read_text(text), over ? TF_JSON_LIMIT : TF_JSON_OK);
+  }
+  free(text);
+}
+
 static int set_up(void **state) {
   (void)state;
   tf_json_orders_init(&orders[0]);
@@ -440,6 +490,9 @@ int main(void) {
       cmocka_unit_test(what_is_json_is_what_jansson_takes),
       cmocka_unit_test(cut_short_anywhere_it_is_syntax_and_nothing_behind_the_pad_is_read),
       cmocka_unit_test(learned_messages_take_the_predicted_way),
+      cmocka_unit_test(items_are_read_one_by_one_and_leave_rows),
+      cmocka_unit_test(long_key_is_predicted_by_its_rest),
+      cmocka_unit_test(items_fill_rows_up_to_their_cap),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -1,1 +1,2 @@
 tf_test(test_ledger LIBS tf_boot LABELS unit)
+tf_test(test_control LIBS tf_boot LABELS unit stress)

@@ -10,12 +10,21 @@
 #include "core/error.h"
 
 #define ENGINE_KEYS                                                                                \
-  "profile, idle, io, instruments_max, book_levels_max, event_ring_slots, decision_ring_slots, "   \
+  "profile, idle, io, busy_poll, kernel_timestamps, instruments_max, book_levels_max, "            \
+  "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, latency_sample, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, message_bytes_max"
+  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, book_depth, "        \
+  "message_bytes_max"
+<<<<<<< HEAD
 #define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
-#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, http"
+#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
+    == == ==
+    =
+#define STRATEGY_KEYS                                                                              \
+  "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
+#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http"
+        >>>>>>> compute
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -27,10 +36,10 @@
 #define SETS(...)                                                                                  \
   { __VA_ARGS__ }
 
-static const char *const       venues[]   = {"binance-spot", "binance-usdm", "kraken"};
-static const char *const       sinks[]    = {"journal", "shm"};
-static const char *const       policies[] = {"rule"};
-static const tf_config_known_t known      = {venues, 3, sinks, 2, policies, 1};
+        static const char *const venues[]   = {"binance-spot", "binance-usdm", "kraken"};
+static const char *const         sinks[]    = {"journal", "shm"};
+static const char *const         policies[] = {"rule"};
+static const tf_config_known_t   known      = {venues, 3, sinks, 2, policies, 1};
 
 static tf_config_errors_t errors;
 static char               source_dir[1024];
@@ -217,18 +226,23 @@ static const char all_keys[] =
     "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
-    "latency_sample: 3, log_level: debug}\n"
+    "latency_sample: 3, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
-    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, message_bytes_max: "
-    "64KiB}]\n"
+    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, book_depth: 25, "
+    "message_bytes_max: 64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
-    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, backend: cpu, budget: "
+    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
+    "backend: cpu, budget: "
     "50us}]\n"
-    "strategies: [{name: fade, model: m, buy: a, sell: b, flat: c, cooldown: 250ms, max_rate: "
+    "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
+    "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true}]\n"
-    "http: {listen: \"[::1]:8090\"}\n";
+    "control: {path: /run/x/socket, token_file: t.yaml}\n"
+    "http: {listen: \"[::1]:8090\"}\n"
+    "capture: {path: cap, policy: stop, ring: 48MiB, flush: 5ms, sync: 7s, rotate_size: 2MiB, "
+    "rotate_time: 3m, level: 9}\n";
 
 static void every_key_reaches_its_field(void **state) {
   (void)state;
@@ -236,6 +250,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_MAXIMUM);
   assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_SLEEP);
   assert_int_equal(c->engine.io, TF_CONFIG_IO_EPOLL);
+  assert_int_equal(c->engine.busy_poll_ns, 50 * TF_NS_PER_US);
+  assert_true(c->engine.kernel_timestamps);
   assert_int_equal(c->engine.instruments_max, 7);
   assert_int_equal(c->engine.book_levels_max, 9);
   assert_int_equal(c->engine.event_ring_slots, 128);
@@ -263,6 +279,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_false(c->feeds[0].rest.tls);
   assert_string_equal(c->feeds[0].ca_file, "t.yaml");
   assert_true(c->feeds[0].deflate);
+  assert_int_equal(c->feeds[0].book_depth, 25);
   assert_int_equal(c->feeds[0].message_bytes_max, 65536);
   assert_int_equal(c->bar_cnt, 4);
   assert_string_equal(c->bars[0].name, "s1");
@@ -282,9 +299,12 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].window, 50);
   assert_int_equal(c->models[0].precision, TF_CONFIG_PRECISION_INT8);
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
+  assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
+  assert_string_equal(c->strategies[0].buy_until, "d");
+  assert_string_equal(c->strategies[0].sell_until, "e");
   assert_int_equal(c->strategies[0].cooldown_ns, 250 * TF_NS_PER_MS);
   assert_int_equal(c->strategies[0].max_rate.cnt_max, 10);
   assert_int_equal(c->strategies[0].max_rate.window_ns, 100 * TF_NS_PER_MS);
@@ -293,8 +313,18 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_string_equal(c->control.path, "/run/x/socket");
+  assert_string_equal(c->control.token_file, "t.yaml");
   assert_string_equal(c->http.listen.host, "::1");
   assert_int_equal(c->http.listen.port, 8090);
+  assert_string_equal(c->capture.path, "cap");
+  assert_int_equal(c->capture.policy, TF_CONFIG_CAPTURE_STOP);
+  assert_int_equal(c->capture.ring_bytes, 48 << 20);
+  assert_int_equal(c->capture.flush_ns, 5 * TF_NS_PER_MS);
+  assert_int_equal(c->capture.sync_ns, 7 * TF_NS_PER_SEC);
+  assert_int_equal(c->capture.rotate_bytes, 2 << 20);
+  assert_int_equal(c->capture.rotate_ns, 180 * TF_NS_PER_SEC);
+  assert_int_equal(c->capture.level, 9);
   tf_config_free(c);
 }
 

@@ -6,166 +6,7 @@
 
 #include "cmocka_tf.h"
 #include "core/clock.h"
-#include "io/port.h"
-
-#define OPS_MAX    64
-#define BUFFER_CNT 4
-#define STRIDE     128
-
-typedef enum kind { RECV, ACCEPT, SEND, CANCEL } kind_t;
-
-typedef struct op {
-  kind_t   kind;
-  int      fd;
-  uint64_t tag, target;
-  uint8_t  bytes[256];
-  uint32_t bytes_cnt;
-} op_t;
-
-/* Keeps what it is given and answers what the test says. */
-typedef struct script {
-  tf_port_t       port;
-  op_t            ops[OPS_MAX]; /* not completed yet */
-  uint32_t        op_cnt;
-  tf_completion_t done[OPS_MAX];
-  uint32_t        done_cnt;
-  bool            refuse;
-  uint32_t        returned[BUFFER_CNT];
-} script_t;
-
-static script_t        script;
-static uint8_t         buffers[BUFFER_CNT * STRIDE + TF_BYTES_PAD];
-static tf_arena_t      arena;
-static tf_io_t        *io;
-static int             pair[2];
-static tf_io_conn_t    conn;
-static char            got[4096];
-static size_t          got_cnt;
-static int             closed_cnt, closed_errno;
-static tf_io_handler_t handler;
-
-static bool put(kind_t kind, int fd, uint64_t tag, uint64_t target, const void *bytes,
-                uint32_t cnt) {
-  if (script.refuse) return false;
-  assert_true(script.op_cnt < OPS_MAX);
-  op_t *op = &script.ops[script.op_cnt++];
-  *op      = (op_t){.kind = kind, .fd = fd, .tag = tag, .target = target, .bytes_cnt = cnt};
-  assert_true(cnt <= sizeof op->bytes);
-  if (cnt > 0) memcpy(op->bytes, bytes, cnt);
-  return true;
-}
-
-static bool recv_arm(tf_port_t *p, int fd, uint64_t tag) {
-  (void)p;
-  return put(RECV, fd, tag, 0, NULL, 0);
-}
-static bool accept_arm(tf_port_t *p, int fd, uint64_t tag) {
-  (void)p;
-  return put(ACCEPT, fd, tag, 0, NULL, 0);
-}
-static bool send_bytes(tf_port_t *p, int fd, const void *bytes, uint32_t cnt, uint64_t tag) {
-  (void)p;
-  return put(SEND, fd, tag, 0, bytes, cnt);
-}
-static bool cancel(tf_port_t *p, uint64_t target, uint64_t tag) {
-  (void)p;
-  return put(CANCEL, -1, tag, target, NULL, 0);
-}
-static int reap(tf_port_t *p, uint64_t wait_ns, tf_completion_t *out, uint32_t cap) {
-  (void)p;
-  (void)wait_ns;
-  assert_true(script.done_cnt <= cap);
-  memcpy(out, script.done, script.done_cnt * sizeof *out);
-  int cnt         = (int)script.done_cnt;
-  script.done_cnt = 0;
-  return cnt;
-}
-static void buffer_return(tf_port_t *p, uint16_t idx) {
-  (void)p;
-  script.returned[idx]++;
-}
-static void fini(tf_port_t *p) { (void)p; }
-
-static const tf_port_ops_t script_ops = {"script", recv_arm, accept_arm,    send_bytes,
-                                         cancel,   reap,     buffer_return, fini};
-
-static void on_bytes(void *self, tf_io_conn_t id, const uint8_t *bytes, size_t cnt,
-                     uint64_t recv_ns) {
-  (void)self;
-  (void)recv_ns;
-  assert_int_equal(id, conn);
-  assert_true(got_cnt + cnt <= sizeof got);
-  memcpy(got + got_cnt, bytes, cnt);
-  got_cnt += cnt;
-}
-
-static void on_closed(void *self, tf_io_conn_t id, int sys_errno) {
-  (void)self;
-  assert_int_equal(id, conn);
-  closed_cnt++;
-  closed_errno = sys_errno;
-}
-
-static int setup_audited(uint64_t audit_ns) {
-  script                    = (script_t){0};
-  script.port.ops           = &script_ops;
-  script.port.buffers       = buffers;
-  script.port.buffer_stride = STRIDE;
-  got_cnt                   = 0;
-  closed_cnt = closed_errno = 0;
-  handler                   = (tf_io_handler_t){.on_bytes = on_bytes, .on_closed = on_closed};
-  tf_io_config_t config     = {.conns_max = 2, .send_bytes = 256, .audit_ns = audit_ns};
-  assert_int_equal(tf_arena_init(&arena, "loop", tf_loop_arena_bytes(&config)), TF_OK);
-  assert_int_equal(tf_loop_open(&config, &arena, &script.port, &io), TF_OK);
-  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-  assert_int_equal(tf_io_attach(io, pair[0], &handler, &conn), TF_OK);
-  assert_int_equal(tf_io_poll(io, 0), 0);
-  return 0;
-}
-
-static int setup(void **state) {
-  (void)state;
-  return setup_audited(3600 * TF_NS_PER_SEC);
-}
-
-static int teardown(void **state) {
-  (void)state;
-  close(pair[1]);
-  tf_io_fini(io);
-  tf_arena_fini(&arena);
-  return 0;
-}
-
-static uint32_t under_way(kind_t kind) {
-  uint32_t cnt = 0;
-  for (uint32_t i = 0; i < script.op_cnt; i++) cnt += script.ops[i].kind == kind;
-  return cnt;
-}
-
-static op_t *first(kind_t kind) {
-  for (uint32_t i = 0; i < script.op_cnt; i++)
-    if (script.ops[i].kind == kind) return &script.ops[i];
-  fail_msg("no such operation under way");
-  return NULL;
-}
-
-static void complete_tag(uint64_t tag, int32_t res, uint16_t flags, uint16_t buffer_idx) {
-  script.done[script.done_cnt++] =
-      (tf_completion_t){.tag = tag, .res = res, .flags = flags, .buffer_idx = buffer_idx};
-}
-
-/* Completes an operation; one without MORE leaves the list. */
-static void complete(op_t *op, int32_t res, uint16_t flags, uint16_t buffer_idx) {
-  complete_tag(op->tag, res, flags, buffer_idx);
-  if (!(flags & TF_COMPLETION_MORE)) *op = script.ops[--script.op_cnt];
-}
-
-static void pass(void) { assert_true(tf_io_poll(io, 0) >= 0); }
-
-static void receive(const char *text, uint16_t flags) {
-  memcpy(buffers, text, strlen(text));
-  complete(first(RECV), (int32_t)strlen(text), (uint16_t)(flags | TF_COMPLETION_BUFFER), 0);
-}
+#include "engine/io/script.h"
 
 static void receive_that_ends_is_armed_again_exactly_once(void **state) {
   (void)state;
@@ -266,7 +107,7 @@ static void slot_is_not_given_away_while_a_send_reads_its_memory(void **state) {
   pass();
 }
 
-static void short_send_of_every_length_keeps_the_order(void **state) {
+static void f52_short_send_of_every_length_keeps_the_order(void **state) {
   (void)state;
   char sent[512];
   char text[101];
@@ -352,10 +193,10 @@ static void port_without_room_is_asked_again(void **state) {
   assert_int_equal(under_way(SEND), 1);
 }
 
-static void receive_that_got_lost_is_found_by_the_audit(void **state) {
+static void f50_receive_that_got_lost_is_found_by_the_audit(void **state) {
   (void)state;
-  teardown(NULL);
-  setup_audited(1);
+  script_close();
+  script_open(1);
   for (int i = 0; i < 5; i++) pass();
   assert_int_equal(under_way(CANCEL), 0); /* nothing to read: silence is no fault */
   assert_int_equal(write(pair[1], "x", 1), 1);
@@ -458,6 +299,18 @@ static void random_completions_keep_the_invariants(void **state) {
   assert_int_equal(returned, buffers_given);
 }
 
+static int setup(void **state) {
+  (void)state;
+  script_open(3600 * TF_NS_PER_SEC);
+  return 0;
+}
+
+static int teardown(void **state) {
+  (void)state;
+  script_close();
+  return 0;
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -468,12 +321,12 @@ int main(void) {
       T(repeated_and_stale_completions_are_ignored_and_their_buffers_returned),
       T(bytes_that_come_after_close_are_dropped_and_their_buffers_returned),
       T(slot_is_not_given_away_while_a_send_reads_its_memory),
-      T(short_send_of_every_length_keeps_the_order),
+      T(f52_short_send_of_every_length_keeps_the_order),
       T(failed_send_reports_the_end_after_the_bytes_that_came_before),
       T(end_is_not_reported_to_an_owner_that_closes_before_it),
       T(end_waits_for_the_send_under_way),
       T(port_without_room_is_asked_again),
-      T(receive_that_got_lost_is_found_by_the_audit),
+      T(f50_receive_that_got_lost_is_found_by_the_audit),
       T(random_completions_keep_the_invariants),
   };
   return cmocka_run_group_tests_name("loop", tests, NULL, NULL);

@@ -79,8 +79,8 @@ void script_make(script_event_t *events, uint32_t cnt, uint64_t seed, uint64_t s
 
 void script_market_init(script_market_t *m) {
   memset(m, 0, sizeof *m);
-  m->book.bid       = (tf_book_side_t){m->prices[0], m->sizes[0], 0, SCRIPT_LEVELS};
-  m->book.ask       = (tf_book_side_t){m->prices[1], m->sizes[1], 0, SCRIPT_LEVELS};
+  m->book.bid       = (tf_book_side_t){m->qtys[0], m->pages[0], m->order[0], 0, 0, 1, 0};
+  m->book.ask       = (tf_book_side_t){m->qtys[1], m->pages[1], m->order[1], 0, 0, 1, -1};
   m->book.price_exp = -2;
   m->book.qty_exp   = -3;
   m->book.state     = TF_BOOK_NONE;
@@ -95,12 +95,19 @@ void script_market_init(script_market_t *m) {
                                     .trade_qty   = nan};
 }
 
-static void set_side(tf_book_side_t *side, const int64_t *price, const int64_t *size,
+void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *size,
                      uint32_t cnt) {
-  side->cnt = cnt;
-  for (uint32_t i = 0; i < cnt; i++) { /* best last */
-    side->price[cnt - 1 - i] = price[i];
-    side->qty[cnt - 1 - i]   = size[i];
+  side->page_cnt  = 0;
+  side->level_cnt = cnt;
+  for (uint32_t i = cnt; i-- > 0;) { /* worst first */
+    int64_t key = price[i] ^ side->flip, number = key >> TF_BOOK_PAGE_BITS;
+    if (side->page_cnt == 0 || side->pages[side->page_cnt - 1].number != number) {
+      side->order[side->page_cnt]   = side->page_cnt;
+      side->pages[side->page_cnt++] = (tf_book_page_t){.number = number};
+    }
+    uint32_t page = side->page_cnt - 1, slot = (uint32_t)key & (TF_BOOK_PAGE_PRICES - 1);
+    side->pages[page].used |= 1u << slot;
+    side->qtys[page][slot] = size[i];
   }
 }
 
@@ -109,6 +116,7 @@ uint32_t script_market_apply(script_market_t *m, const script_event_t *e) {
   k->now_ns      = e->now_ns;
   m->event =
       (tf_event_t){.ts_recv_ns = e->now_ns, .flags = (uint8_t)(e->backfill ? TF_FLAG_BACKFILL : 0)};
+  m->book.change_cnt += e->kind == 'B' || e->kind == 'V';
   switch (e->kind) {
   case 'T':
     m->event.kind  = TF_EVENT_TRADE;
@@ -128,8 +136,8 @@ uint32_t script_market_apply(script_market_t *m, const script_event_t *e) {
   default:
     m->event.kind = TF_EVENT_BOOK;
     m->book.state = TF_BOOK_OK;
-    set_side(&m->book.bid, e->bid_price, e->bid_size, e->bid_cnt);
-    set_side(&m->book.ask, e->ask_price, e->ask_size, e->ask_cnt);
+    script_set_side(&m->book.bid, e->bid_price, e->bid_size, e->bid_cnt);
+    script_set_side(&m->book.ask, e->ask_price, e->ask_size, e->ask_cnt);
     return TF_ON_BOOK;
   }
 }

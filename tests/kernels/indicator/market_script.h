@@ -23,10 +23,12 @@ typedef struct script_event {
 } script_event_t;
 
 typedef struct script_market {
-  tf_market_t market;
-  tf_event_t  event;
-  tf_book_t   book;
-  int64_t     prices[2][SCRIPT_LEVELS], sizes[2][SCRIPT_LEVELS];
+  tf_market_t    market;
+  tf_event_t     event;
+  tf_book_t      book;
+  int64_t        qtys[2][SCRIPT_LEVELS][TF_BOOK_PAGE_PRICES];
+  tf_book_page_t pages[2][SCRIPT_LEVELS];
+  uint32_t       order[2][SCRIPT_LEVELS];
 } script_market_t;
 
 /* xorshift64*: the tests' only randomness. */
@@ -35,6 +37,9 @@ uint64_t script_random(uint64_t *seed);
 /* cnt events from a seed: bursts at one receive time, quiet spells, one-sided books, a time that
  * steps back, gaps exactly as long as step_ns. */
 void script_make(script_event_t *events, uint32_t cnt, uint64_t seed, uint64_t step_ns);
+
+/* The side becomes cnt levels, given best first. */
+void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *size, uint32_t cnt);
 
 void script_market_init(script_market_t *m);
 /* Applies an event; the TF_ON_* bit that indicators see. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "indicator/registry.h"
+#include "market_script.h"
 
 typedef struct rig {
   const tf_indicator_t *d;
@@ -12,7 +13,9 @@ typedef struct rig {
   tf_market_t           market;
   tf_event_t            event;
   tf_book_t             book;
-  int64_t               prices[2][8], qtys[2][8];
+  int64_t               qtys[2][8][TF_BOOK_PAGE_PRICES];
+  tf_book_page_t        pages[2][8];
+  uint32_t              order[2][8];
 } rig_t;
 
 static void open_rig(rig_t *r, const char *name, const double *params) {
@@ -25,8 +28,8 @@ static void open_rig(rig_t *r, const char *name, const double *params) {
   r->state = malloc(r->d->state_bytes(params));
   assert_int_equal(r->d->init(r->state, params), TF_OK);
   r->book = (tf_book_t){
-      .bid   = {r->prices[0], r->qtys[0], 0, 8},
-      .ask   = {r->prices[1], r->qtys[1], 0, 8},
+      .bid   = {r->qtys[0], r->pages[0], r->order[0], 0, 0, 1, 0 },
+      .ask   = {r->qtys[1], r->pages[1], r->order[1], 0, 0, 1, -1},
       .state = TF_BOOK_NONE
   };
   r->market = (tf_market_t){.event       = &r->event,
@@ -137,18 +140,38 @@ static void imbalance_takes_the_best_levels_and_the_bbo_without_a_book(void **st
   assert_true(call(&r, TF_ON_TICK) == 0.5);
   r.market.book = NULL;
   assert_true(call(&r, TF_ON_TICK) == 0.5);
-  r.market.book  = &r.book;
-  r.book.state   = TF_BOOK_OK;
-  r.book.bid.cnt = 3; /* best last */
-  r.book.ask.cnt = 1;
-  memcpy(r.qtys[0], (int64_t[]){1000, 2, 4}, 3 * sizeof(int64_t));
-  memcpy(r.qtys[1], (int64_t[]){2}, sizeof(int64_t));
+  r.market.book = &r.book;
+  r.book.state  = TF_BOOK_OK;
+  script_set_side(&r.book.bid, (int64_t[]){103, 102, 101}, (int64_t[]){4, 2, 1000}, 3);
+  script_set_side(&r.book.ask, (int64_t[]){104}, (int64_t[]){2}, 1);
   assert_true(call(&r, TF_ON_TICK) == 0.5); /* (6 - 2) / (6 + 2) */
-  r.book.ask.cnt = 0;
+  r.book.change_cnt++;
+  script_set_side(&r.book.ask, NULL, NULL, 0);
   assert_true(call(&r, TF_ON_TICK) != 0.5);
-  r.book.ask.cnt = 2; /* sums beyond 2^63 */
-  memcpy(r.qtys[0], (int64_t[]){0, INT64_MAX, INT64_MAX}, 3 * sizeof(int64_t));
-  memcpy(r.qtys[1], (int64_t[]){INT64_MAX, INT64_MAX}, 2 * sizeof(int64_t));
+  r.book.change_cnt++;
+  script_set_side(&r.book.bid, (int64_t[]){103, 102}, (int64_t[]){INT64_MAX, INT64_MAX}, 2);
+  script_set_side(&r.book.ask, (int64_t[]){104, 105}, (int64_t[]){INT64_MAX, INT64_MAX}, 2);
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  free(r.state);
+}
+
+static void imbalance_of_an_unchanged_book_is_not_added_up_again(void **state) {
+  (void)state;
+  static const double TWO[] = {2};
+  static rig_t        r;
+  open_rig(&r, "imbalance", TWO);
+  r.book.state = TF_BOOK_OK;
+  script_set_side(&r.book.bid, (int64_t[]){103}, (int64_t[]){3}, 1);
+  script_set_side(&r.book.ask, (int64_t[]){104}, (int64_t[]){1}, 1);
+  assert_true(call(&r, TF_ON_TICK) == 0.5);
+  script_set_side(&r.book.ask, (int64_t[]){104}, (int64_t[]){3}, 1); /* behind its back */
+  assert_true(call(&r, TF_ON_TICK) == 0.5);
+  r.book.change_cnt++;
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  r.book.state = TF_BOOK_NONE; /* no depth: nothing of it is kept */
+  bbo(&r, 100, 30, 101, 10);
+  assert_true(call(&r, TF_ON_TICK) == 0.5);
+  r.book.state = TF_BOOK_OK;
   assert_true(call(&r, TF_ON_TICK) == 0);
   free(r.state);
 }
@@ -186,6 +209,7 @@ int main(void) {
       cmocka_unit_test(ofi_adds_up_each_kind_of_change_of_the_paper),
       cmocka_unit_test(ofi_counts_every_quote_but_books_only_at_ticks),
       cmocka_unit_test(imbalance_takes_the_best_levels_and_the_bbo_without_a_book),
+      cmocka_unit_test(imbalance_of_an_unchanged_book_is_not_added_up_again),
       cmocka_unit_test(microprice_leans_to_the_thin_side),
       cmocka_unit_test(backfilled_trades_are_left_out_of_windows),
   };

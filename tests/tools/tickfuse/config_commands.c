@@ -1,6 +1,7 @@
 /* The two commands behind a main of two lines, so that they are tested without the whole binary. */
 #include <string.h>
 
+#include "cli.h"
 #include "cmd_config.h"
 
 int main(int argc, char **argv) {

@@ -1,6 +1,6 @@
-/* A feed with its counts and events around it, for the tests of binance.c. */
-#ifndef TESTS_FEED_BINANCE_RIG_H
-#define TESTS_FEED_BINANCE_RIG_H
+/* A feed with its counts and events around it, for the feeds' tests. */
+#ifndef TESTS_FEED_RIG_H
+#define TESTS_FEED_RIG_H
 
 #include "cmocka_tf.h"
 

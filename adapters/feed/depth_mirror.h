@@ -1,0 +1,58 @@
+/* The feed's own copy of a book that the venue keeps to a depth for us, for venues that send no delete
+ * for what is pushed out of it (Kraken): says which levels fell out, and gives the best levels for
+ * the venue's checksum, digits as sent.
+ *
+ * A side is an array, worst level first, best last: most changes are near the best, so little moves.
+ * It holds more than the depth, because only a whole message is cut to it: within one, a level may
+ * come before another goes. A level costs 24 bytes; a change a bisection and a memmove behind it.
+ *
+ * One writer: the thread that runs the feed. Memory is the caller's. */
+#ifndef TF_FEED_DEPTH_MIRROR_H
+#define TF_FEED_DEPTH_MIRROR_H
+
+#include "tf/event.h"
+
+typedef struct tf_depth_level {
+  int64_t price, qty;
+  int8_t  price_exp, qty_exp;
+} tf_depth_level_t;
+
+typedef struct tf_depth_side {
+  tf_depth_level_t *levels; /* worst first */
+  uint32_t          cnt;
+} tf_depth_side_t;
+
+typedef struct tf_depth_mirror {
+  tf_depth_side_t sides[2]; /* bids, asks */
+  uint32_t        cap;      /* of a side */
+  uint32_t        depth;    /* what the venue keeps now */
+} tf_depth_mirror_t;
+
+#define TF_DEPTH_MIRROR_CHECKSUM_LEVELS 10u
+
+/* Changes of a side that one message may hold; the caller refuses a larger one. */
+TF_INLINE uint32_t tf_depth_mirror_message_max(uint32_t depth_max) {
+  return depth_max > 256 ? depth_max : 256;
+}
+
+size_t tf_depth_mirror_bytes(uint32_t depth_max);
+void   tf_depth_mirror_init(tf_depth_mirror_t *mirror, void *memory, uint32_t depth_max);
+void   tf_depth_mirror_clear(tf_depth_mirror_t *mirror);
+
+/* One level of a message: its side, price, quantity and exponents. At most
+ * tf_depth_mirror_message_max of a side between two cuts. */
+void tf_depth_mirror_apply(tf_depth_mirror_t *mirror, const tf_event_t *level);
+
+/* Levels of a side that are beyond the depth; they are the first of its array. */
+TF_INLINE uint32_t tf_depth_mirror_excess(const tf_depth_mirror_t *mirror, int side) {
+  uint32_t cnt = mirror->sides[side].cnt;
+  return cnt > mirror->depth ? cnt - mirror->depth : 0;
+}
+/* Forgets them. */
+void tf_depth_mirror_cut(tf_depth_mirror_t *mirror);
+
+/* Kraken's: CRC-32 (IEEE) over the ten best asks, then the ten best bids, of each the price's digits
+ * and the quantity's without point and leading zeros. */
+uint32_t tf_depth_mirror_checksum(const tf_depth_mirror_t *mirror);
+
+#endif

@@ -1,0 +1,245 @@
+#include <string.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "feed/session_state.h"
+
+#define DRAIN_NS               (500 * TF_NS_PER_MS)
+#define LEAD_NS_MAX            (600 * TF_NS_PER_SEC)
+#define EVENTS_CAP_DEFAULT     65536u
+#define SNAPSHOTS_DEFAULT      1024u
+#define SUBSCRIBE_DEFAULT      65536u
+#define PING_IDLE_DEFAULT      (750 * TF_NS_PER_MS)
+#define PONG_WAIT_DEFAULT      (1200 * TF_NS_PER_MS)
+#define OVERLAP_DEFAULT        (1000 * TF_NS_PER_MS)
+#define REST_GAP_DEFAULT       (500 * TF_NS_PER_MS)
+#define DATA_SILENCE_A_SILENCE 5u
+#define EVENTS_CAP_MAX         (1u << 24)
+#define SNAPSHOTS_MAX          (1u << 20)
+
+const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
+  tf_session_t         *s = (tf_session_t *)source;
+  tf_session_counts_t  *c = &s->counts;
+  const tf_snapshots_t *n = &s->snapshots;
+  c->pings_rx             = s->links[0].pings_rx + s->links[1].pings_rx;
+  c->pongs_tx             = s->links[0].pongs_tx + s->links[1].pongs_tx;
+  c->pings_tx             = s->links[0].pings_tx + s->links[1].pings_tx;
+  c->snapshots_asked      = n->asked_cnt;
+  c->snapshots_taken      = n->taken_cnt;
+  c->snapshots_failed     = n->failed_cnt;
+  c->snapshots_late       = n->late_cnt;
+  c->snapshots_dropped    = n->dropped_cnt;
+  c->resync_queued        = n->cnt + s->resync.wanted_cnt;
+  c->resyncs_asked        = s->resync.asked_cnt;
+  c->silent               = s->first_data.silent_cnt;
+  return c;
+}
+
+const char *tf_session_trouble(const tf_source_t *source) {
+  return ((const tf_session_t *)source)->trouble;
+}
+
+uint64_t tf_session_retry_due_ns(const tf_source_t *source) {
+  return ((const tf_session_t *)source)->retry_due_ns;
+}
+
+static tf_session_config_t with_defaults(const tf_session_config_t *given) {
+  tf_session_config_t c = *given;
+  const tf_feed_t    *f = c.feed;
+  if (!c.host) c.host = f->ws_host;
+  if (!c.port) c.port = f->ws_port;
+  if (!c.rest_host) c.rest_host = f->rest_host;
+  if (!c.rest_port) c.rest_port = f->rest_port;
+  if (!c.message_bytes_max) c.message_bytes_max = f->message_bytes_max;
+  if (!c.message_bytes_max) c.message_bytes_max = TF_WS_MESSAGE_BYTES_MAX_DEFAULT;
+  if (!c.overlap_ns) c.overlap_ns = OVERLAP_DEFAULT;
+  if (!c.overlap_bytes_max) c.overlap_bytes_max = 2 * c.message_bytes_max;
+  if (!f->session_life_ns_max) c.overlap_bytes_max = 0; /* nothing to roll over for */
+  if (!c.events_cap) c.events_cap = EVENTS_CAP_DEFAULT;
+  if (!c.snapshots_queued_max) c.snapshots_queued_max = SNAPSHOTS_DEFAULT;
+  if (!c.subscribe_bytes_max) c.subscribe_bytes_max = SUBSCRIBE_DEFAULT;
+  if (!c.ping_idle_ns) c.ping_idle_ns = PING_IDLE_DEFAULT;
+  if (c.ping_idle_ns == UINT64_MAX) c.ping_idle_ns = 0;
+  if (!c.pong_wait_ns) c.pong_wait_ns = PONG_WAIT_DEFAULT;
+  if (!c.silence_ns) c.silence_ns = f->silence_ns_max;
+  if (!c.data_silence_ns) c.data_silence_ns = c.silence_ns * DATA_SILENCE_A_SILENCE;
+  if (!c.rest_gap_ns) c.rest_gap_ns = REST_GAP_DEFAULT;
+  if (!c.rollover_lead_ns) {
+    uint64_t tenth     = f->session_life_ns_max / 10;
+    c.rollover_lead_ns = tenth < LEAD_NS_MAX ? tenth : LEAD_NS_MAX;
+  }
+  if (!c.backoff.base_ns) c.backoff = tf_backoff_config_default();
+  return c;
+}
+
+static tf_link_config_t link_config_of(const tf_session_config_t *c) {
+  uint32_t rate = c->feed->subscribe_rate_hz_max;
+  return (tf_link_config_t){.message_bytes_max = c->message_bytes_max,
+                            .fragments_max     = c->fragments_max,
+                            .client_gap_ns     = rate ? TF_NS_PER_SEC / rate : 0,
+                            .pong_gap_ns       = TF_SESSION_PONG_GAP_NS,
+                            .ping_idle_ns      = c->ping_idle_ns,
+                            .pong_wait_ns      = c->pong_wait_ns,
+                            .silence_ns        = c->silence_ns,
+                            .data_silence_ns   = c->data_silence_ns,
+                            .drain_ns          = DRAIN_NS,
+                            .send_bytes_max    = c->subscribe_bytes_max,
+                            .deflate           = c->deflate,
+                            .random            = c->random};
+}
+
+static uint32_t instrument_cap_of(const tf_session_config_t *c) {
+  return c->feed_config.instruments ? c->feed_config.instruments->cap : 1;
+}
+
+size_t tf_session_arena_bytes(const tf_session_config_t *given) {
+  tf_session_config_t c           = with_defaults(given);
+  tf_link_config_t    link_config = link_config_of(&c);
+  return sizeof(tf_session_t) + c.feed->state_bytes(&c.feed_config) +
+         (size_t)c.events_cap * sizeof(tf_event_t) + c.subscribe_bytes_max +
+         2 * tf_link_arena_bytes(&link_config) + tf_snapshots_arena_bytes(c.snapshots_queued_max) +
+         tf_resync_arena_bytes(instrument_cap_of(&c)) + tf_first_data_arena_bytes(&c.feed_config) +
+         c.overlap_bytes_max + 9 * TF_LINE_PAIR_BYTES;
+}
+
+static tf_err_t endpoint_set(tf_endpoint_t *e, const char *host, const char *port,
+                             const tf_tls_ctx_t *tls_ctx) {
+  if (!host || !port || strlen(host) >= sizeof e->host || strlen(port) >= sizeof e->port)
+    return TF_ERR(E_CORE_ARGUMENT,
+                  "host \"%.80s\", port \"%.16s\": a name of at most %zu bytes and "
+                  "a port number are needed",
+                  host ? host : "", port ? port : "", sizeof e->host - 1);
+  snprintf(e->host, sizeof e->host, "%s", host);
+  snprintf(e->port, sizeof e->port, "%s", port);
+  e->tls_ctx = tls_ctx;
+  return TF_OK;
+}
+
+static tf_err_t tls_init(tf_session_t *s) {
+  const tf_session_config_t *c      = &s->config;
+  tf_tls_client_config_t     config = {.ca_file = c->ca_file, .insecure = c->insecure};
+  if (!c->plain) {
+    tf_err_t err = tf_tls_ctx_init_client(&s->tls_ctx, &config);
+    if (err != TF_OK) return err;
+  }
+  if (!c->rest_plain) {
+    tf_err_t err = tf_tls_ctx_init_client(&s->rest_tls_ctx, &config);
+    if (err != TF_OK) return err;
+  }
+  if (c->insecure && !(c->plain && c->rest_plain))
+    tf_log(TF_LOG_WARN, "tls_insecure", "venue=%s host=%s certificate=unverified", c->feed->venue,
+           c->host);
+  tf_err_t err = endpoint_set(&s->endpoint, c->host, c->port, c->plain ? NULL : &s->tls_ctx);
+  if (err != TF_OK) return err;
+  return endpoint_set(&s->rest_endpoint, c->rest_host ? c->rest_host : c->host,
+                      c->rest_port ? c->rest_port : c->port,
+                      c->rest_plain ? NULL : &s->rest_tls_ctx);
+}
+
+/* The venue's target does not change: asked for once, so that a config that cannot work is refused at
+ * start. */
+static tf_err_t target_init(tf_session_t *s) {
+  char  *target = s->links[0].dial.target;
+  size_t cap    = sizeof s->links[0].dial.target;
+  size_t cnt;
+  if (s->config.target)
+    cnt = (size_t)snprintf(target, cap, "%s", s->config.target);
+  else
+    cnt = s->feed->ws_target(s->feed_state, target, cap);
+  if (cnt == 0) return tf_error_add(E_FEED_LIMIT, "asking feed %s for its target", s->feed->venue);
+  if (cnt >= cap)
+    return TF_ERR(E_FEED_LIMIT,
+                  "feed %s: a target of %zu bytes, %zu are allowed: spread the "
+                  "instruments over several feeds",
+                  s->feed->venue, cnt, cap - 1);
+  memcpy(s->links[1].dial.target, target, cnt + 1);
+  return TF_OK;
+}
+
+static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
+  const tf_session_config_t *c = &s->config;
+  s->feed_state  = tf_arena_take(arena, c->feed->state_bytes(&c->feed_config), TF_LINE_PAIR_BYTES);
+  s->out.events  = tf_arena_take(arena, c->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
+  s->text        = tf_arena_take(arena, c->subscribe_bytes_max, TF_LINE_BYTES);
+  s->overlap.cap = c->overlap_bytes_max;
+  if (c->overlap_bytes_max > 0)
+    s->overlap.bytes = tf_arena_take(arena, c->overlap_bytes_max, TF_LINE_BYTES);
+  if (!s->feed_state || !s->out.events || !s->text || (s->overlap.cap && !s->overlap.bytes))
+    return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c->feed->venue);
+  s->out.event_cap = c->events_cap;
+  s->out.counts    = &s->source.counts;
+  tf_err_t err     = c->feed->init(s->feed_state, &c->feed_config);
+
+  tf_link_handler_t handler     = tf_session_link_handler(s);
+  tf_link_config_t  link_config = link_config_of(c);
+  for (int i = 0; i < 2 && err == TF_OK; i++)
+    err = tf_link_init(&s->links[i], &link_config, c->io, &handler, arena);
+  if (err == TF_OK) err = tf_snapshots_init(&s->snapshots, c->snapshots_queued_max, arena);
+  if (err == TF_OK) err = tf_resync_init(&s->resync, instrument_cap_of(c), arena);
+  if (err == TF_OK)
+    err = tf_first_data_init(&s->first_data, &c->feed_config, c->feed->suffix, arena);
+  if (err == TF_OK) err = tls_init(s);
+  if (err == TF_OK) err = target_init(s);
+  if (err != TF_OK) return err;
+  s->resync.feed          = c->feed;
+  s->resync.feed_state    = s->feed_state;
+  s->snapshots.dialer     = c->dialer;
+  s->snapshots.client     = &s->client;
+  s->snapshots.feed       = c->feed;
+  s->snapshots.feed_state = s->feed_state;
+  s->snapshots.endpoint   = &s->rest_endpoint;
+  s->snapshots.gap_ns     = c->rest_gap_ns;
+  s->snapshots.random     = c->random;
+  return tf_dialer_join(c->dialer, &s->client);
+}
+
+tf_err_t tf_session_init(const tf_session_config_t *given, tf_arena_t *arena,
+                         tf_source_t **source) {
+  *source = NULL;
+  if (!given->feed || !given->io || !given->dialer || !given->random.u32)
+    return TF_ERR(E_CORE_ARGUMENT, "a session needs a feed, a loop, a dialer and randomness");
+  tf_session_config_t c = with_defaults(given);
+  if (c.events_cap > EVENTS_CAP_MAX || c.snapshots_queued_max > SNAPSHOTS_MAX ||
+      c.subscribe_bytes_max > (1u << 20))
+    return TF_ERR(E_CORE_ARGUMENT,
+                  "session of %s: events_cap %u (at most %u), "
+                  "snapshots_queued_max %u (%u), subscribe_bytes_max %zu (1 MiB)",
+                  c.feed->venue, c.events_cap, EVENTS_CAP_MAX, c.snapshots_queued_max,
+                  SNAPSHOTS_MAX, c.subscribe_bytes_max);
+  if (c.feed->session_life_ns_max && c.rollover_lead_ns >= c.feed->session_life_ns_max)
+    return TF_ERR(E_CORE_ARGUMENT,
+                  "session of %s: rollover_lead_ns is not less than the life of %llu s",
+                  c.feed->venue, (unsigned long long)(c.feed->session_life_ns_max / TF_NS_PER_SEC));
+  tf_session_t *s = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
+  if (!s) return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c.feed->venue);
+  s->config = c;
+  s->feed   = c.feed;
+  for (int i = 0; i < 2; i++) {
+    s->links[i].dial.fd = -1;
+    s->links[i].conn    = TF_IO_CONN_NONE;
+  }
+  s->snapshots.dial.fd = -1;
+  tf_backoff_init(&s->backoff, &c.backoff);
+  s->source.ops        = &tf_session_ops;
+  s->source.feed_state = TF_FEED_CONNECTING;
+  s->why               = "start";
+  tf_err_t err         = parts_init(s, arena);
+  if (err != TF_OK) {
+    tf_session_fini(&s->source);
+    return err;
+  }
+  s->joined = true;
+  *source   = &s->source;
+  return TF_OK;
+}
+
+void tf_session_fini(tf_source_t *source) {
+  if (!source) return;
+  tf_session_t *s = (tf_session_t *)source;
+  if (s->joined) tf_dialer_leave(s->config.dialer, &s->client);
+  s->joined = false;
+  for (int i = 0; i < 2; i++) tf_link_fini(&s->links[i]);
+  tf_snapshots_fini(&s->snapshots);
+  tf_tls_ctx_fini(&s->tls_ctx);
+  tf_tls_ctx_fini(&s->rest_tls_ctx);
+}

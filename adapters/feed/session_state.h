@@ -1,0 +1,56 @@
+/* What session.c (the lane's part) and session_init.c (the control plane's) share. Private to them. */
+#ifndef FEED_SESSION_STATE_H
+#define FEED_SESSION_STATE_H
+
+#include "feed/first_data.h"
+#include "feed/overlap.h"
+#include "feed/resync.h"
+#include "feed/session.h"
+#include "feed/snapshots.h"
+
+#define TF_SESSION_TROUBLE_BYTES 640
+
+typedef struct tf_session {
+  tf_source_t         source; /* first: the source is the session */
+  tf_session_config_t config;
+  const tf_feed_t    *feed;
+  void               *feed_state;
+  tf_feed_out_t       out;
+  tf_link_t           links[2];
+  uint32_t            active;    /* the link whose messages the feed gets */
+  tf_snapshots_t      snapshots; /* REST */
+  tf_resync_t         resync;    /* in band */
+  tf_first_data_t     first_data;
+  tf_overlap_t        overlap; /* of the spare link, before it takes over */
+  uint64_t            take_over_due_ns;
+  tf_dialer_client_t  client;
+  bool                joined;
+  tf_endpoint_t       endpoint, rest_endpoint;
+  tf_tls_ctx_t        tls_ctx, rest_tls_ctx;
+  tf_backoff_t        backoff;
+  char               *text; /* a message of ours being made */
+  uint64_t            now_ns, housekeep_due_ns;
+  uint64_t            retry_due_ns;    /* active link: when to dial; 0 no wait */
+  uint64_t            rollover_due_ns; /* spare link: when to dial; 0 never */
+  uint64_t            origin_recv_ns, origin_ticks;
+  uint64_t            msgs_data_before; /* of this connection */
+  uint64_t            http_bytes;
+  const char         *why; /* of the next dial */
+  int                 work;
+  bool                was_live, stopping;
+  bool                rolling; /* the spare link is dialled to take over */
+  tf_err_t            broken;  /* for good */
+  tf_session_counts_t counts;
+  char                trouble[TF_SESSION_TROUBLE_BYTES];
+} tf_session_t;
+
+extern const tf_source_ops_t tf_session_ops;
+tf_link_handler_t            tf_session_link_handler(tf_session_t *s);
+
+/* Where snapshots come in band, a connection has books of its own; where they come by REST, sequences go
+ * on from one connection to the next. */
+TF_INLINE bool tf_session_in_band(const tf_session_t *s) {
+  return s->feed->snapshot_target == NULL;
+}
+
+#endif

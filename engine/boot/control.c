@@ -1,0 +1,351 @@
+#include "boot/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "boot/control_request.h"
+#include "boot/control_socket.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "core/nearest.h"
+
+#define RING_SLOTS  16
+#define TOKEN_BYTES 128
+#define LOOK_NS     (200 * TF_NS_PER_US) /* between looks whether a command was taken */
+#define NEAREST_CAP 512
+
+/* What crosses to acquire. */
+typedef struct command {
+  uint64_t   number; /* from 1 */
+  tf_event_t event;
+} command_t;
+
+struct tf_control {
+  tf_source_t          source; /* first: polled by acquire */
+  tf_control_config_t  config;
+  tf_control_socket_t *socket;
+  char                 token[TOKEN_BYTES];
+  void                *ring_memory;
+  tf_ring_writer_t     writer; /* the socket's thread */
+  tf_ring_reader_t     reader; /* acquire's */
+  uint64_t             sent_cnt;
+  uint64_t             started_ns;
+  uint32_t             stopping;                            /* by acquire: the engine ends */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t taken_ingest_seq; /* by acquire, before taken_cnt */
+  uint64_t taken_cnt;                                       /* by acquire, with release */
+};
+
+/* ---- acquire's side ---- */
+
+static void publish(tf_control_t *c, command_t *command) {
+  tf_event_t *e          = &command->event;
+  e->ts_recv_ns          = tf_clock_wall_ns();
+  tf_tap_record_t record = {.recv_ns    = e->ts_recv_ns,
+                            .source_idx = UINT32_MAX,
+                            .kind       = TF_TAP_CONTROL,
+                            .bytes_cnt  = sizeof *e,
+                            .bytes      = (const char *)e};
+  if (c->config.tap.on_record) c->config.tap.on_record(c->config.tap.self, &record);
+  tf_count_add(&c->source.counts.messages, 1);
+  tf_count_add(&c->source.counts.msgs_control, 1);
+  tf_count_add(&c->source.counts.events[TF_EVENT_CONTROL], 1);
+  uint64_t   now_tsc = tf_clock_ticks();
+  tf_batch_t batch   = {e, 1, now_tsc, now_tsc};
+  c->source.publisher.publish(c->source.publisher.self, &batch);
+  c->source.newest_recv_ns = e->ts_recv_ns;
+  /* relaxed: the release below carries it */
+  tf_store_relaxed(&c->taken_ingest_seq, e->ingest_seq);
+  tf_store_release(&c->taken_cnt, command->number); /* pairs with: wait_for */
+}
+
+static int control_poll(tf_source_t *source, uint64_t now_ns) {
+  (void)now_ns;
+  tf_control_t *c = (tf_control_t *)source;
+  command_t     command;
+  if (TF_UNLIKELY(c->stopping)) return TF_SOURCE_DONE;
+  if (TF_LIKELY(tf_ring_pop_sized(&c->reader, &command, 1, sizeof command) == 0)) return 0;
+  publish(c, &command);
+  return 1;
+}
+
+static void control_stop(tf_source_t *source) { ((tf_control_t *)source)->stopping = 1; }
+
+static const tf_source_ops_t control_ops = {control_poll, control_stop};
+
+/* ---- the operator's side ---- */
+
+static tf_err_t wait_for(tf_control_t *c, uint64_t number, uint64_t *ingest_seq) {
+  uint64_t due_ns = tf_clock_monotonic_ns() + TF_CONTROL_WAIT_NS_MAX;
+  while (tf_load_acquire(&c->taken_cnt) < number) { /* pairs with: publish */
+    if (tf_clock_monotonic_ns() > due_ns)
+      return TF_ERR(
+          E_CONTROL_TIMEOUT,
+          "the lane did not take the command within 1 s; it is queued and will be obeyed");
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+  }
+  /* relaxed: ordered by the acquire above */
+  *ingest_seq = tf_load_relaxed(&c->taken_ingest_seq);
+  return TF_OK;
+}
+
+static tf_err_t send_event(tf_control_t *c, const tf_event_t *event, uint64_t *ingest_seq) {
+  command_t command = {c->sent_cnt + 1, *event};
+  if (tf_ring_push_sized(&c->writer, &command, 1, sizeof command) == 0)
+    return TF_ERR(E_CONTROL_TIMEOUT, "%d commands wait already: the engine does not take any",
+                  RING_SLOTS);
+  c->sent_cnt++;
+  return wait_for(c, command.number, ingest_seq);
+}
+
+static tf_err_t find_instrument(const tf_control_t *c, const char *name, uint32_t *id) {
+  const tf_instruments_t *table = &c->config.engine->instruments;
+  uint32_t                cnt   = tf_load_acquire_u32(&table->cnt); /* pairs with: tf_symbols_add */
+  const char             *names[NEAREST_CAP];
+  for (*id = 0; *id < cnt; ++*id)
+    if (!strcmp(table->rows[*id].name, name)) return TF_OK;
+  uint32_t shown = cnt < NEAREST_CAP ? cnt : NEAREST_CAP;
+  for (uint32_t i = 0; i < shown; i++) names[i] = table->rows[i].name;
+  const char *near = tf_nearest_name(name, names, shown);
+  return TF_ERR(E_CONTROL_REQUEST, "no instrument is called %.64s%s%s%s", name,
+                near ? ", did you mean " : "; names are as in BTCUSDT.BINANCE-SPOT",
+                near ? near : "", near ? "?" : "");
+}
+
+static tf_err_t obey(tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
+  static const uint64_t commands[] = {[TF_CONTROL_COMMAND_HALT]     = TF_CONTROL_HALT,
+                                      [TF_CONTROL_COMMAND_RESUME]   = TF_CONTROL_RESUME,
+                                      [TF_CONTROL_COMMAND_POSITION] = TF_CONTROL_POSITION};
+  tf_event_t            event      = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  uint64_t              ingest_seq = 0;
+  event.u.control.command          = commands[r->command];
+  if (r->command == TF_CONTROL_COMMAND_POSITION) {
+    tf_err_t err = find_instrument(c, r->instrument, &event.instrument_id);
+    if (err) return err;
+    event.u.control.position = r->position;
+    event.qty_exp            = r->position_exp;
+  }
+  tf_err_t err = send_event(c, &event, &ingest_seq);
+  if (!err) json_object_set_new(answer, "ingest_seq", json_integer((json_int_t)ingest_seq));
+  return err;
+}
+
+/* ---- status ---- */
+
+static json_t *number_of(const tf_metrics_block_t *block, tf_metric_t metric) {
+  return json_integer((json_int_t)tf_metrics_get(block, metric));
+}
+
+static json_t *status_feeds(const tf_engine_t *e) {
+  static const char *const states[] = {"CONNECTING", "SYNCING", "LIVE", "STALE", "RESYNC", "DOWN"};
+  json_t                  *list     = json_array();
+  for (uint32_t i = 0; i < TF_SOURCES_MAX; i++) {
+    const tf_metrics_block_t *b = e->publish.feeds[i];
+    if (!b) continue;
+    char     name[TF_METRICS_NAME_BYTES];
+    uint64_t state = tf_metrics_get(b, TF_METRIC_FEED_STATE);
+    json_t  *feed  = json_object();
+    json_object_set_new(feed, "name", json_string(tf_metrics_block_name(b, name)));
+    json_object_set_new(feed, "state",
+                        json_string(state < TF_ARRAY_CNT(states) ? states[state] : "?"));
+    json_object_set_new(feed, "messages", number_of(b, TF_METRIC_FEED_MESSAGES));
+    json_object_set_new(feed, "gaps", number_of(b, TF_METRIC_FEED_GAPS));
+    json_object_set_new(feed, "connects", number_of(b, TF_METRIC_FEED_CONNECTS));
+    json_object_set_new(feed, "lag_ns", number_of(b, TF_METRIC_FEED_LAG_NS));
+    json_array_append_new(list, feed);
+  }
+  return list;
+}
+
+static json_t *status_sinks(const tf_engine_t *e) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < TF_SINKS_MAX; i++) {
+    const tf_metrics_block_t *b = e->publish.sinks[i];
+    if (!b) continue;
+    char    name[TF_METRICS_NAME_BYTES];
+    json_t *sink = json_object();
+    json_object_set_new(sink, "name", json_string(tf_metrics_block_name(b, name)));
+    json_object_set_new(sink, "acked", number_of(b, TF_METRIC_SINK_ACKED));
+    json_object_set_new(sink, "dropped", number_of(b, TF_METRIC_SINK_DROPPED));
+    json_object_set_new(sink, "pending", number_of(b, TF_METRIC_SINK_PENDING));
+    json_array_append_new(list, sink);
+  }
+  return list;
+}
+
+static json_t *status_latency(const tf_metrics_t *page) {
+  tf_hist_t hist;
+  tf_metrics_hist_sum(page, TF_METRIC_HIST_TICK_TO_DECISION, &hist);
+  json_t *object = json_object();
+  json_object_set_new(object, "p50", json_integer((json_int_t)tf_hist_quantile(&hist, 0.5)));
+  json_object_set_new(object, "p99", json_integer((json_int_t)tf_hist_quantile(&hist, 0.99)));
+  json_object_set_new(object, "p99_9", json_integer((json_int_t)tf_hist_quantile(&hist, 0.999)));
+  json_object_set_new(object, "max", json_integer((json_int_t)hist.max));
+  return object;
+}
+
+static void status(const tf_control_t *c, json_t *answer) {
+  const tf_engine_t  *e    = c->config.engine;
+  const tf_metrics_t *page = e->publish.page;
+  char                hash[17];
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)e->config->hash);
+  json_object_set_new(answer, "version", json_string(c->config.version));
+  json_object_set_new(answer, "pid", json_integer(getpid()));
+  json_object_set_new(answer, "config", json_string(e->config->path));
+  json_object_set_new(answer, "config_hash", json_string(hash));
+  json_object_set_new(answer, "uptime_seconds",
+                      json_real((double)(tf_clock_monotonic_ns() - c->started_ns) * 1e-9));
+  json_object_set_new(answer, "halted", json_boolean(tf_metrics_sum(page, TF_METRIC_HALTED) != 0));
+  static const struct {
+    const char *key;
+    tf_metric_t metric;
+  } sums[] = {
+      {"events_published",   TF_METRIC_EVENTS_PUBLISHED  },
+      {"events_consumed",    TF_METRIC_EVENTS_CONSUMED   },
+      {"event_ring_lag",     TF_METRIC_EVENT_RING_LAG    },
+      {"ticks",              TF_METRIC_TICKS             },
+      {"inferences_skipped", TF_METRIC_INFERENCES_SKIPPED},
+      {"decisions",          TF_METRIC_DECISIONS         },
+      {"commands",           TF_METRIC_COMMANDS          },
+  };
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(sums); i++)
+    json_object_set_new(answer, sums[i].key,
+                        json_integer((json_int_t)tf_metrics_sum(page, sums[i].metric)));
+  json_object_set_new(answer, "tick_to_decision_ns", status_latency(page));
+  json_object_set_new(answer, "feeds", status_feeds(e));
+  json_object_set_new(answer, "sinks", status_sinks(e));
+}
+
+/* ---- requests ---- */
+
+/* As long as the longer of both, whatever they are: time tells nothing of the token. */
+static bool same_token(const char *a, const char *b) {
+  unsigned difference = 0;
+  for (uint32_t i = 0; i < TOKEN_BYTES; i++) difference |= (unsigned char)(a[i] ^ b[i]);
+  return difference == 0;
+}
+
+static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cnt, json_t *answer) {
+  tf_control_request_t request;
+  tf_err_t             err = tf_control_request_parse(line, line_cnt, &request);
+  if (err) return err;
+  if (*c->token && !same_token(c->token, request.token))
+    return TF_ERR(E_CONTROL_DENIED,
+                  "the token is missing or wrong: it stands in control.token_file");
+  const char *name = tf_control_command_name(request.command);
+  json_object_set_new(answer, "command", json_string(name));
+  if (request.command == TF_CONTROL_COMMAND_STATUS) {
+    status(c, answer);
+    return TF_OK;
+  }
+  tf_log(TF_LOG_NOTICE, "control", "command=%s instrument=%s", name, request.instrument);
+  if (request.command == TF_CONTROL_COMMAND_DRAIN) {
+    tf_engine_stop(c->config.engine);
+    return TF_OK;
+  }
+  return obey(c, &request, answer);
+}
+
+TF_STATIC_ASSERT(sizeof((tf_control_request_t){0}.token) == TOKEN_BYTES,
+                 "tokens are compared whole");
+
+size_t tf_control_answer(void *self, const char *line, size_t line_cnt, char *answer, size_t cap) {
+  json_t  *object = json_object();
+  tf_err_t err    = answer_request(self, line, line_cnt, object);
+  json_object_set_new(object, "ok", json_boolean(err == TF_OK));
+  if (err) {
+    json_object_set_new(object, "code", json_string(tf_error_name(err)));
+    json_object_set_new(object, "error", json_string(tf_error_text()));
+  }
+  size_t cnt = json_dumpb(object, answer, cap, JSON_COMPACT);
+  json_decref(object);
+  if (cnt > 0 && cnt <= cap) return cnt;
+  return (size_t)snprintf(answer, cap,
+                          "{\"ok\":false,\"code\":\"E_CONTROL_REQUEST\",\"error\":\"the "
+                          "answer is too long\"}");
+}
+
+/* ---- lifetime ---- */
+
+static tf_err_t read_token(tf_control_t *c, const char *path) {
+  struct stat st;
+  int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0 || fstat(fd, &st) != 0) {
+    tf_err_t err = TF_ERR(E_FILE_OPEN, "control.token_file %s: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+    return err;
+  }
+  ssize_t got = S_ISREG(st.st_mode) ? read(fd, c->token, sizeof c->token - 1) : -1;
+  close(fd);
+  if (st.st_uid != geteuid() || (st.st_mode & 077))
+    return TF_ERR(E_CONTROL_DENIED,
+                  "control.token_file %s: others may read it (owner %u, mode %04o): chown it to "
+                  "yourself and chmod 600 it",
+                  path, st.st_uid, st.st_mode & 07777);
+  if (got > 0) c->token[strcspn(c->token, "\r\n")] = '\0';
+  if (got <= 0 || strlen(c->token) < 16 || (size_t)got == sizeof c->token - 1)
+    return TF_ERR(E_CONTROL_DENIED,
+                  "control.token_file %s: a first line of 16 to %d characters is "
+                  "wanted (openssl rand -hex 32)",
+                  path, TOKEN_BYTES - 2);
+  memset(c->token + strlen(c->token), 0, sizeof c->token - strlen(c->token));
+  return TF_OK;
+}
+
+static tf_err_t make_ring(tf_control_t *c) {
+  size_t bytes   = tf_ring_footprint(RING_SLOTS, sizeof(command_t));
+  c->ring_memory = aligned_alloc(TF_LINE_PAIR_BYTES, bytes);
+  if (!c->ring_memory) return TF_ERR(E_CORE_NO_MEMORY, "control: %zu bytes", bytes);
+  tf_ring_t *ring = tf_ring_new(c->ring_memory, RING_SLOTS, sizeof(command_t));
+  if (!ring) return tf_error_code();
+  tf_ring_writer_init(&c->writer, ring);
+  tf_ring_reader_init(&c->reader, ring);
+  return TF_OK;
+}
+
+tf_err_t tf_control_start(const tf_control_config_t *config, tf_control_t **control) {
+  *control        = NULL;
+  tf_control_t *c = aligned_alloc(TF_LINE_PAIR_BYTES, tf_align_up(sizeof *c, TF_LINE_PAIR_BYTES));
+  if (!c) return TF_ERR(E_CORE_NO_MEMORY, "control: %zu bytes", sizeof *c);
+  memset(c, 0, sizeof *c);
+  c->config                    = *config;
+  c->source.ops                = &control_ops;
+  c->source.feed_state         = TF_FEED_LIVE;
+  c->started_ns                = tf_clock_monotonic_ns();
+  tf_control_handler_t handler = {c, tf_control_answer};
+  tf_err_t             err     = config->token_file ? read_token(c, config->token_file) : TF_OK;
+  if (!err) err = make_ring(c);
+  if (!err) err = tf_engine_add_source(config->engine, &c->source, "control");
+  if (!err && config->path) err = tf_control_socket_start(config->path, &handler, &c->socket);
+  if (err) {
+    tf_control_stop(c);
+    return err;
+  }
+  *control = c;
+  return TF_OK;
+}
+
+void tf_control_stop(tf_control_t *c) {
+  if (!c) return;
+  tf_control_socket_counts_t n = {0};
+  if (c->socket) {
+    tf_control_socket_stop(c->socket, &n);
+    tf_log(
+        TF_LOG_INFO, "control_closed",
+        "clients=%llu requests=%llu refused_full=%llu refused_uid=%llu too_long=%llu too_slow=%llu "
+        "cut_short=%llu",
+        (unsigned long long)n.clients, (unsigned long long)n.requests,
+        (unsigned long long)n.refused_full, (unsigned long long)n.refused_uid,
+        (unsigned long long)n.too_long, (unsigned long long)n.too_slow,
+        (unsigned long long)n.cut_short);
+  }
+  explicit_bzero(c->token, sizeof c->token);
+  free(c->ring_memory);
+  free(c);
+}

@@ -1,0 +1,104 @@
+#include "boot/control_request.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/nearest.h"
+#include "core/text.h"
+
+#define DIGITS_MAX 18 /* any of so many fits an int64 */
+
+static const char *const names[TF_CONTROL_COMMAND_CNT] = {
+#define NAME_(id, name) name,
+    TF_CONTROL_COMMANDS(NAME_)
+#undef NAME_
+};
+
+const char *tf_control_command_name(tf_control_command_t command) { return names[command]; }
+
+static const char *shown(const char *text) {
+  static _Thread_local char buf[80];
+  return tf_text_escape(text, strlen(text), buf, sizeof buf);
+}
+
+/* -12.50 is -1250 at exponent -2. */
+static bool parse_decimal(const char *text, int64_t *mantissa, int8_t *exp) {
+  bool        is_negative = *text == '-';
+  const char *at          = text + is_negative;
+  int         digits = 0, behind = -1;
+  for (*mantissa = 0; *at; at++) {
+    if (*at == '.' && behind < 0 && digits > 0) {
+      behind = 0;
+      continue;
+    }
+    if (*at < '0' || *at > '9' || ++digits > DIGITS_MAX) return false;
+    *mantissa = *mantissa * 10 + (*at - '0');
+    if (behind >= 0) behind++;
+  }
+  if (is_negative) *mantissa = -*mantissa;
+  *exp = (int8_t)(behind > 0 ? -behind : 0);
+  return digits > 0 && behind != 0;
+}
+
+static tf_err_t read_command(const char *text, tf_control_request_t *r) {
+  for (uint32_t i = 0; i < TF_CONTROL_COMMAND_CNT; i++)
+    if (!strcmp(text, names[i])) {
+      r->command = (tf_control_command_t)i;
+      return TF_OK;
+    }
+  const char *near = tf_nearest_name(text, names, TF_CONTROL_COMMAND_CNT);
+  return TF_ERR(E_CONTROL_REQUEST,
+                "command \"%s\" is not known%s%s%s; known: status halt resume position drain",
+                shown(text), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+static tf_err_t copy_text(const char *key, const char *text, char *to, size_t cap) {
+  if (strlen(text) >= cap)
+    return TF_ERR(E_CONTROL_REQUEST, "%s: %zu bytes; at most %zu", key, strlen(text), cap - 1);
+  memcpy(to, text, strlen(text) + 1);
+  return TF_OK;
+}
+
+static tf_err_t read_member(const char *key, const json_t *value, tf_control_request_t *r) {
+  const char *text = json_string_value(value);
+  if (!text) return TF_ERR(E_CONTROL_REQUEST, "\"%s\": a text in quotes is wanted", shown(key));
+  if (!strcmp(key, "command")) return read_command(text, r);
+  if (!strcmp(key, "token")) return copy_text(key, text, r->token, sizeof r->token);
+  if (!strcmp(key, "instrument")) return copy_text(key, text, r->instrument, sizeof r->instrument);
+  if (strcmp(key, "position") != 0)
+    return TF_ERR(E_CONTROL_REQUEST,
+                  "\"%s\" is not a key of a request; known: command instrument position token",
+                  shown(key));
+  if (parse_decimal(text, &r->position, &r->position_exp)) return TF_OK;
+  return TF_ERR(E_CONTROL_REQUEST,
+                "position \"%s\" is no decimal such as -1.5 with at most %d digits", shown(text),
+                DIGITS_MAX);
+}
+
+tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_request_t *r) {
+  json_error_t error;
+  json_t      *root = json_loadb(line, line_cnt, JSON_REJECT_DUPLICATES, &error);
+  tf_err_t     err  = TF_OK;
+  const char  *key;
+  json_t      *value;
+  memset(r, 0, sizeof *r);
+  if (!json_is_object(root)) {
+    if (root)
+      err = TF_ERR(E_CONTROL_REQUEST, "a JSON object is wanted: {\"command\":\"status\"}");
+    else
+      err = TF_ERR(E_CONTROL_REQUEST, "column %d: %s; wanted: {\"command\":\"status\"}",
+                   error.position, error.text);
+    json_decref(root);
+    return err;
+  }
+  json_object_foreach(root, key, value) if (!err) err = read_member(key, value, r);
+  if (!err && !json_object_get(root, "command"))
+    err = TF_ERR(E_CONTROL_REQUEST,
+                 "\"command\" is missing: status, halt, resume, position or drain");
+  bool has_both = json_object_get(root, "instrument") && json_object_get(root, "position");
+  if (!err && r->command == TF_CONTROL_COMMAND_POSITION && !has_both)
+    err = TF_ERR(E_CONTROL_REQUEST, "position wants \"instrument\" and \"position\"");
+  json_decref(root);
+  return err;
+}

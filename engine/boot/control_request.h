@@ -1,0 +1,36 @@
+/* A request on the control socket: strict JSON, one object a line.
+ *   {"command":"position","instrument":"BTCUSDT.BINANCE-SPOT","position":"-1.5","token":"..."}
+ * Pure: text in, struct out; allocates (jansson). */
+#ifndef TF_BOOT_CONTROL_REQUEST_H
+#define TF_BOOT_CONTROL_REQUEST_H
+
+#include "tf/err.h"
+
+#define TF_CONTROL_COMMANDS(X)                                                                     \
+  X(STATUS, "status")                                                                              \
+  X(HALT, "halt")                                                                                  \
+  X(RESUME, "resume")                                                                              \
+  X(POSITION, "position")                                                                          \
+  X(DRAIN, "drain")
+
+typedef enum tf_control_command {
+#define TF_CONTROL_COMMAND_(id, name) TF_CONTROL_COMMAND_##id,
+  TF_CONTROL_COMMANDS(TF_CONTROL_COMMAND_)
+#undef TF_CONTROL_COMMAND_
+      TF_CONTROL_COMMAND_CNT
+} tf_control_command_t;
+
+typedef struct tf_control_request {
+  tf_control_command_t command;
+  char                 instrument[64];
+  int64_t              position; /* mantissa */
+  int8_t               position_exp;
+  char                 token[128];
+} tf_control_request_t;
+
+/* E_CONTROL_REQUEST says what was found and what is allowed. */
+tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_request_t *request);
+
+const char *tf_control_command_name(tf_control_command_t command);
+
+#endif

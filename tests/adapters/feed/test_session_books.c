@@ -1,0 +1,135 @@
+/* What a session does for books whose snapshots come in band, and for silent subscriptions. */
+#include "session_rig.h"
+
+/* Sends what note[7] picks behind the acknowledgements; then notes each text of the client's: how many
+ * came (note 0), when the first and the last (1, 2). */
+static const char *first_texts[4];
+
+static void script_listen(stub_conn_t *c, const char *target, uint32_t idx) {
+  (void)target;
+  static _Thread_local uint8_t payload[65536];
+  stub_upgrade(c, NULL, 0);
+  if (!acks(c, 2)) return;
+  for (int i = 0; i < 4 && first_texts[i] && idx == 0; i++) stub_text(c, first_texts[i]);
+  for (;;) {
+    size_t cnt;
+    int    op = stub_recv(c, payload, &cnt);
+    if (op < 0 || op == TF_WS_CLOSE) return;
+    if (op != TF_WS_TEXT) continue;
+    uint64_t now_ns = tf_clock_monotonic_ns();
+    note(c, 0, noted(0) + 1);
+    if (noted(1) == 0) note(c, 1, now_ns);
+    note(c, 2, now_ns);
+    note(c, 3, cnt == 6 && memcmp(payload, "RE 3 1", 6) == 0);
+  }
+}
+
+static int setup_in_band(void **state) {
+  setup(state);
+  memset(first_texts, 0, sizeof first_texts);
+  fake.snapshot_target = NULL;
+  fake.resync          = fake_resync;
+  return 0;
+}
+
+static tf_instrument_t  rows[4];
+static tf_instruments_t table = {.rows = rows, .cap = 4, .cnt = 4};
+
+static void with_table(void) {
+  for (uint32_t i = 0; i < 4; i++) snprintf(rows[i].name, sizeof rows[i].name, "S%u.FAKE", i);
+  config.feed_config.instruments = &table;
+}
+
+static void resync_in_band_sends_the_feeds_texts_at_the_venues_pace(void **state) {
+  (void)state;
+  with_table();
+  fake.subscribe_rate_hz_max = 20;
+  first_texts[0]             = "T 1";
+  first_texts[1]             = "R 3";
+  first_texts[2]             = "R 3"; /* wanted already */
+  begin(script_listen, false);
+  RUN_UNTIL(noted(0) == 2);
+  assert_true(noted(2) - noted(1) >= 45 * MS);
+  assert_int_equal(noted(3), 1);
+  run_for(100 * MS);
+  assert_int_equal(noted(0), 2);
+  assert_int_equal(counts()->resyncs_asked, 1);
+  assert_int_equal(source->disconnects, 0);
+}
+
+static void resync_of_a_feed_without_that_verb_is_another_connection(void **state) {
+  (void)state;
+  with_table();
+  fake.resync    = NULL;
+  first_texts[0] = "R 3";
+  begin(script_listen, false);
+  RUN_UNTIL(counts()->ends[TF_LINK_END_SEQUENCE] == 1);
+  RUN_UNTIL(source->connects == 2);
+}
+
+static void broken_sequence_of_a_connection_is_another_connection(void **state) {
+  (void)state;
+  first_texts[0] = "G";
+  begin(script_listen, false);
+  RUN_UNTIL(counts()->ends[TF_LINK_END_SEQUENCE] == 1);
+  RUN_UNTIL(source->connects == 2);
+  run_for(50 * MS);
+  assert_int_equal(source->disconnects, 1);
+}
+
+static void heartbeats_in_the_venues_words_keep_their_time(void **state) {
+  (void)state;
+  fake.heartbeat    = fake_heartbeat;
+  fake.heartbeat_ns = 40 * MS;
+  begin(script_listen, false);
+  RUN_UNTIL(noted(0) == 4);
+  assert_true(noted(2) - noted(1) >= 110 * MS);
+  assert_true(counts()->heartbeats_tx >= 4);
+}
+
+/* The deadline is of time that the session is told: it is told of half a minute at once. */
+static void book_that_does_not_come_is_asked_for_again_and_at_last_given_up(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"s1", "S2"};
+  with_table();
+  config.feed_config.symbols    = symbols;
+  config.feed_config.symbol_cnt = 2;
+  config.feed_config.channels   = TF_CHANNEL_BOOK;
+  config.silence_ns             = 3600 * TF_NS_PER_SEC;
+  first_texts[0]                = "B 1"; /* the other is acknowledged and silent */
+  begin(script_listen, false);
+  RUN_UNTIL(source->counts.msgs_data == 1);
+  run_for(5 * MS);
+  assert_int_equal(source->feed_state, TF_FEED_SYNCING);
+  assert_int_equal(counts()->silent_asked, 0);
+  uint64_t base_ns = tf_clock_wall_ns();
+  for (uint64_t round = 1; round <= 3; round++) {
+    uint64_t begin_ns = tf_clock_monotonic_ns();
+    while (counts()->resyncs_asked < round &&
+           tf_clock_monotonic_ns() - begin_ns < 2 * TF_NS_PER_SEC)
+      source->ops->poll(source,
+                        base_ns + round * 70 * TF_NS_PER_SEC + tf_clock_monotonic_ns() - begin_ns);
+    assert_int_equal(counts()->resyncs_asked, round);
+    assert_int_equal(counts()->silent_asked, round);
+  }
+  assert_non_null(strstr(tf_session_trouble(source), "S2.FAKE"));
+  assert_int_equal(source->feed_state, TF_FEED_SYNCING);
+  for (int i = 0; i < 5; i++)
+    source->ops->poll(source, base_ns + 400 * TF_NS_PER_SEC + (uint64_t)i * 10 * MS);
+  assert_int_equal(counts()->silent, 1);
+  assert_int_equal(source->feed_state, TF_FEED_LIVE);
+}
+
+#define B(name) cmocka_unit_test_setup_teardown(name, setup_in_band, teardown)
+
+int main(void) {
+  if (!session_rig_start()) return 1;
+  const struct CMUnitTest tests[] = {
+      B(resync_in_band_sends_the_feeds_texts_at_the_venues_pace),
+      B(resync_of_a_feed_without_that_verb_is_another_connection),
+      B(broken_sequence_of_a_connection_is_another_connection),
+      B(heartbeats_in_the_venues_words_keep_their_time),
+      B(book_that_does_not_come_is_asked_for_again_and_at_last_given_up),
+  };
+  return session_rig_stop(RUN_SESSION_TESTS(TF_IO_AUTO, "session, books", tests));
+}

@@ -1,0 +1,215 @@
+"""Each fault of the simulator, seen by an independent client, and the seed that fixes its course."""
+import pathlib
+import re
+import socket
+import sys
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import websockets
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from sim_client import Broken, CoinbaseBook, Exchange, KrakenBook, get, parse, run, talk
+
+SPOT = {"method": "SUBSCRIBE", "params": ["btcusdt@trade", "btcusdt@bookTicker", "btcusdt@depth@100ms"], "id": 1}
+RATE = ("--rate", "2000", "--symbols", "BTCUSDT")
+KRAKEN = {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 10}}
+LEVEL2 = {"type": "subscribe", "product_ids": ["BTC-USD"], "channel": "level2"}
+DEPTH = "/api/v3/depth?symbol=BTCUSDT&limit=5"
+
+
+def depths(texts):
+    return [m for m in map(parse, texts) if m.get("e") == "depthUpdate"]
+
+
+class Messages(unittest.TestCase):
+    def spot(self, faults, seconds=1.5, **kwargs):
+        with Exchange(*RATE, "--faults", faults) as exchange:
+            got, end = talk(exchange, "/ws", SPOT, seconds=seconds, **kwargs)
+            return got, end, exchange.summary()
+
+    def test_gap_breaks_the_chain_as_often_as_it_says(self):
+        got, _, summary = self.spot("gap=0.4", seconds=3)
+        rows = depths(got)
+        breaks = sum(int(b["U"]) != int(a["u"]) + 1 for a, b in zip(rows, rows[1:]))
+        self.assertGreater(breaks, 2)
+        self.assertLessEqual(breaks, summary["gap"])
+
+    def test_gap_of_a_connection_wide_sequence_shows_in_it(self):
+        with Exchange("--venue", "coinbase", "--faults", "gap=0.3") as exchange:
+            got, _ = talk(exchange, "/", LEVEL2)
+        numbers = [int(parse(t)["sequence_num"]) for t in got]
+        self.assertNotEqual(numbers, list(range(len(numbers))))
+        self.assertEqual(numbers, sorted(set(numbers)))
+
+    def test_gap_on_kraken_breaks_the_checksum(self):
+        with Exchange("--venue", "kraken", "--faults", "gap=0.3") as exchange:
+            self.assertBroken(exchange)
+
+    def test_checksum_is_wrong(self):
+        with Exchange("--venue", "kraken", "--faults", "checksum=0.3") as exchange:
+            self.assertBroken(exchange)
+
+    def assertBroken(self, exchange):
+        book = KrakenBook(10)
+        got, _ = talk(exchange, "/v2", KRAKEN)
+        with self.assertRaises(Broken):
+            for m in map(parse, got):
+                for data in m["data"] if m.get("channel") == "book" else ():
+                    book.apply(m["type"], data)
+
+    def test_corrupt_dup_and_reorder(self):
+        got, _, summary = self.spot("corrupt=0.05", on_message=lambda text: None)
+        self.assertGreater(summary["corrupt"], 0)
+        got, _, summary = self.spot("dup=0.1")
+        self.assertGreater(sum(a == b for a, b in zip(got, got[1:])), 3)
+        got, _, summary = self.spot("reorder=0.1")
+        ids = [int(m["u"]) for m in map(parse, got) if "u" in m and "e" not in m]
+        self.assertNotEqual(ids, sorted(ids))
+        self.assertGreater(summary["reorder"], 3)
+
+    def test_jumpback_starts_the_ids_again_far_lower(self):
+        got, _, summary = self.spot("jumpback=0.2", seconds=2.5)
+        rows = depths(got)
+        jumps = [int(a["u"]) - int(b["u"]) for a, b in zip(rows, rows[1:]) if int(b["u"]) < int(a["u"])]
+        self.assertTrue(jumps and all(9 * 10**8 < j <= 10**9 for j in jumps), jumps)
+        self.assertGreater(summary["jumpback"], 0)
+
+    def test_storm_sends_many_times_the_messages(self):
+        calm, _, _ = self.spot("gap=0.000001", seconds=2)
+        wild, _, summary = self.spot("storm=1", seconds=2)
+        self.assertGreater(summary["storm"], 0)
+        self.assertGreater(len(wild), 3 * len(calm))
+
+    def test_the_same_seed_refuses_the_same_subscriptions_and_another_seed_others(self):
+        def course(seed):
+            with Exchange("--venue", "kraken", "--seed", seed, "--faults", "ack_error=0.5", "--rate", "1") as exchange:
+                once = lambda on: {"method": "subscribe" if on else "unsubscribe",  # noqa: E731
+                                   "params": {"channel": "trade", "symbol": ["BTC/USD"]}}
+                got, _ = talk(exchange, "/v2", *(once(i % 2 == 0) for i in range(24)), seconds=0.7)
+                return [parse(t).get("success") for t in got if '"success"' in t]
+
+        first = course(5)
+        self.assertEqual(first, course(5))
+        self.assertNotEqual(first, course(6))
+
+
+class Connections(unittest.TestCase):
+    def ends(self, faults, *args, **kwargs):
+        with Exchange(*RATE, *args, *(("--faults", faults) if faults else ())) as exchange:
+            start = time.monotonic()
+            got, end = talk(exchange, "/ws", SPOT, seconds=4, **kwargs)
+            return got, end, time.monotonic() - start
+
+    def test_close_cuts_in_the_middle_of_a_frame(self):
+        got, end, after = self.ends("close=500ms")
+        self.assertIsInstance(end, websockets.ConnectionClosedError)
+        self.assertIsNone(end.rcvd)  # no close frame came
+        self.assertLess(after, 3)
+
+    def test_reset_is_a_reset(self):
+        _, end, _ = self.ends("reset=500ms")
+        self.assertIsInstance(end, websockets.ConnectionClosedError)
+        self.assertIsInstance(end.__cause__, ConnectionResetError)
+
+    def test_mute_keeps_the_connection_and_says_nothing(self):
+        got, end, after = self.ends("mute=700ms")
+        self.assertGreater(len(got), 10)
+        self.assertNotIsInstance(end, websockets.ConnectionClosed)
+        self.assertGreater(after, 3.5)
+
+    def test_shutdown_announces_itself_and_then_closes_in_order(self):
+        got, end, _ = self.ends("shutdown=500ms")
+        self.assertTrue(any('"serverShutdown"' in t for t in got[10:]))
+        self.assertEqual(end.rcvd.code, 1001)
+
+    def test_life_ends_each_connection_in_order(self):
+        got, end, after = self.ends("", "--life", "800ms")
+        self.assertEqual(end.rcvd.code, 1001)
+        self.assertTrue(0.5 < after < 3.5, after)
+
+    def test_acknowledgement_missing_or_an_error(self):
+        got, _, _ = self.ends("ack_missing=1", messages_max=20)
+        self.assertFalse(any('"result"' in t for t in got))
+        self.assertGreater(len(got), 10)
+        got, _, _ = self.ends("ack_error=1")
+        self.assertEqual([parse(t)["code"] for t in got], ["2"])
+
+    def test_late_snapshot_in_band_comes_before_any_update(self):
+        with Exchange("--venue", "coinbase", "--faults", "late_snapshot=700ms") as exchange:
+            start, seen, book = time.monotonic(), [], CoinbaseBook()
+
+            def on_message(text):
+                m = parse(text)
+                if m["channel"] == "l2_data":
+                    seen.append(time.monotonic() - start)
+                    for event in m["events"]:
+                        book.apply(event)
+
+            talk(exchange, "/", LEVEL2, seconds=3, on_message=on_message)
+            self.assertGreater(seen[0], 0.6)
+            self.assertEqual(book.snapshots, 1)
+            self.assertGreater(book.applied, 3)
+
+
+class Rest(unittest.TestCase):
+    def test_late_snapshot_is_old_when_it_comes(self):
+        with Exchange(*RATE, "--faults", "late_snapshot=800ms") as exchange:
+            start = time.monotonic()
+            first = get(exchange, DEPTH)
+            self.assertGreater(time.monotonic() - start, 0.7)
+            self.assertLess(first["lastUpdateId"] + 20, get(exchange, DEPTH)["lastUpdateId"])
+
+    def test_slow_and_dripping_answers_are_whole_in_the_end(self):
+        for fault, least in (("slow_rest=600ms", 0.5), ("drip=2ms", 0.3)):
+            with self.subTest(fault), Exchange(*RATE, "--faults", fault) as exchange:
+                start = time.monotonic()
+                self.assertEqual(len(get(exchange, DEPTH)["bids"]), 5)
+                self.assertGreater(time.monotonic() - start, least)
+
+    def status(self, fault, target=DEPTH):
+        with Exchange(*RATE, "--faults", fault) as exchange:
+            host, port = re.fullmatch(r"http://([0-9.]+):(\d+)", exchange.rest).groups()
+            with socket.create_connection((host, int(port)), timeout=5) as s:
+                s.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                text = b""
+                while chunk := s.recv(65536):
+                    text += chunk
+            return text.decode()
+
+    def test_429_says_when_to_come_back(self):
+        self.assertRegex(self.status("http_429=1"), r"^HTTP/1.1 429 (.|\r|\n)*Retry-After: 1\r\n")
+
+    def test_portal_and_redirect(self):
+        self.assertRegex(self.status("portal=1"), r"^HTTP/1.1 200 (.|\r|\n)*text/html(.|\r|\n)*<html>")
+        self.assertRegex(self.status("redirect=1"), r"^HTTP/1.1 302 (.|\r|\n)*Location: http://portal")
+
+
+class Usage(unittest.TestCase):
+    def test_errors_name_the_item_and_the_remedy(self):
+        for faults, text in (("gab=1", 'did you mean "gap"'), ("gap", "has no value"), ("gap=1.5", "0 to 1"),
+                             ("close=10", "with its unit"), ("close=0s", "above 0"), ("checksum=1", "kraken does"),
+                             ("x" * 100 + "=1", "is no fault")):
+            with self.subTest(faults):
+                _, err = run("sim", "--faults", faults, expect=2)
+                self.assertIn(text, err)
+
+    def test_limits_of_levels(self):
+        for levels, code in (("0", 2), ("1", 0), ("10000", 0), ("10001", 2)):
+            run("sim", "--levels", levels, "--for", "10ms", expect=code)
+
+    def test_symbols_that_cannot_be(self):
+        for symbols in ("", "A,,B", "BTC USD", "A" * 32, ",".join(f"S{i}" for i in range(33))):
+            run("sim", "--symbols", symbols, "--for", "10ms", expect=2)
+        run("sim", "--symbols", ",".join(["A" * 31] + [f"S{i}" for i in range(31)]), "--for", "10ms")
+
+    def test_help_lists_every_fault(self):
+        out, _ = run("sim", "--help")
+        for name in ("gap=P", "close=T", "late_snapshot=T", "http_429=P", "storm=P", "drip=T"):
+            self.assertIn(name, out)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

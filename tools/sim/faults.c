@@ -1,0 +1,114 @@
+#include "sim/faults.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+#include "core/nearest.h"
+#include "sim/market.h"
+
+#define ITEM_BYTES_MAX 64
+
+typedef enum { CHANCE, TIME } kind_t;
+
+static const char *const names[] = {
+#define F(id, name, kind, text) name,
+#include "sim/faults.def"
+#undef F
+};
+
+static const kind_t kinds[] = {
+#define F(id, name, kind, text) kind,
+#include "sim/faults.def"
+#undef F
+};
+
+static const char *const texts[] = {
+#define F(id, name, kind, text) text,
+#include "sim/faults.def"
+#undef F
+};
+
+const char *sim_fault_name(sim_fault_t fault) { return names[fault]; }
+
+void sim_faults_help(char *buf, size_t cap) {
+  size_t cnt = 0;
+  buf[0]     = '\0';
+  for (int i = 0; i < SIM_FAULT_CNT && cnt < cap; i++)
+    cnt += (size_t)snprintf(buf + cnt, cap - cnt, "    %s=%s %s\n", names[i],
+                            kinds[i] == CHANCE ? "P" : "T", texts[i]);
+}
+
+static bool read_chance(const char *text, double *p) {
+  char *end;
+  *p = strtod(text, &end);
+  return end != text && *end == '\0' && *p >= 0 && *p <= 1;
+}
+
+static bool read_time(const char *text, uint64_t *ns) {
+  static const struct {
+    const char *unit;
+    double      ns;
+  } units[] = {
+      {"us", 1e3 },
+      {"ms", 1e6 },
+      {"s",  1e9 },
+      {"m",  60e9}
+  };
+  char  *end;
+  double value = strtod(text, &end);
+  if (end == text || !(value > 0) || value > 1e6) return false;
+  for (size_t i = 0; i < TF_ARRAY_CNT(units); i++) {
+    if (strcmp(end, units[i].unit) != 0) continue;
+    *ns = (uint64_t)(value * units[i].ns);
+    return true;
+  }
+  return false;
+}
+
+static tf_err_t parse_item(sim_faults_t *faults, char *item) {
+  char *value = strchr(item, '=');
+  if (!value)
+    return TF_ERR(E_CORE_ARGUMENT, "--faults: \"%s\" has no value: gap=0.01, say, or close=10s",
+                  item);
+  *value++ = '\0';
+  for (uint32_t i = 0; i < SIM_FAULT_CNT; i++) {
+    if (strcmp(item, names[i]) != 0) continue;
+    if (kinds[i] == CHANCE && !read_chance(value, &faults->chance[i]))
+      return TF_ERR(E_CORE_ARGUMENT, "--faults: %s=%s: a chance, from 0 to 1", item, value);
+    if (kinds[i] == TIME && !read_time(value, &faults->ns[i]))
+      return TF_ERR(E_CORE_ARGUMENT,
+                    "--faults: %s=%s: a time above 0 with its unit: us, ms, s or m", item, value);
+    return TF_OK;
+  }
+  const char *near = tf_nearest_name(item, names, SIM_FAULT_CNT);
+  return TF_ERR(E_CORE_ARGUMENT,
+                "--faults: unknown fault \"%s\"%s%s%s (`tickfuse sim --help` has the list)", item,
+                near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+tf_err_t sim_faults_parse(sim_faults_t *faults, const char *list) {
+  for (size_t cnt; *list; list += cnt + (list[cnt] == ',')) {
+    char item[ITEM_BYTES_MAX];
+    cnt = strcspn(list, ",");
+    if (cnt >= sizeof item)
+      return TF_ERR(E_CORE_ARGUMENT, "--faults: \"%.20s...\" is no fault: name=value", list);
+    memcpy(item, list, cnt);
+    item[cnt]    = '\0';
+    tf_err_t err = parse_item(faults, item);
+    if (err) return err;
+  }
+  return TF_OK;
+}
+
+bool sim_fault_hits(sim_faults_t *faults, sim_fault_t fault) {
+  if (faults->chance[fault] <= 0 || sim_random_unit(&faults->rng) >= faults->chance[fault])
+    return false;
+  faults->done[fault]++;
+  return true;
+}
+
+bool sim_fault_is_due(const sim_faults_t *faults, sim_fault_t fault, uint64_t age_ns) {
+  return faults->ns[fault] && age_ns > faults->ns[fault];
+}

@@ -1,0 +1,38 @@
+/* What the simulated exchange does wrong, by seed: one table (faults.def), one parser, one
+ * source of chance. Owner and only writer: the simulator's thread. */
+#ifndef SIM_FAULTS_H
+#define SIM_FAULTS_H
+
+#include "tf/err.h"
+
+typedef enum sim_fault {
+#define F(id, name, kind, text) SIM_FAULT_##id,
+#include "sim/faults.def"
+#undef F
+  SIM_FAULT_CNT
+} sim_fault_t;
+
+#define SIM_FAULTS_HELP_BYTES 2048
+
+typedef struct sim_faults {
+  uint64_t rng;
+  double   chance[SIM_FAULT_CNT]; /* of the CHANCE ones, 0: never */
+  uint64_t ns[SIM_FAULT_CNT];     /* of the TIME ones, 0: never */
+  uint64_t done[SIM_FAULT_CNT];   /* how often it was done */
+} sim_faults_t;
+
+/* "gap=0.001,close=10s". E_CORE_ARGUMENT says what is wrong with which item, what it may be,
+ * and the nearest known name. faults: zeroed, but for rng, by the caller. */
+tf_err_t sim_faults_parse(sim_faults_t *faults, const char *list);
+
+const char *sim_fault_name(sim_fault_t fault);
+/* All names with their meaning, a line each, for --help. */
+void sim_faults_help(char *buf, size_t cap);
+
+/* Draws: true with the fault's chance, and counts it. No draw is made of a fault that is off,
+ * so that a seed gives the same course whatever else is off. */
+bool sim_fault_hits(sim_faults_t *faults, sim_fault_t fault);
+/* The connection is older than the fault's time. */
+bool sim_fault_is_due(const sim_faults_t *faults, sim_fault_t fault, uint64_t age_ns);
+
+#endif
