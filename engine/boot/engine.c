@@ -281,32 +281,32 @@ static tf_err_t find_sink(const tf_engine_t *e, const char *type, uint8_t policy
   return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
 }
 
-static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uint32_t slots,
-                         uint8_t policy, bool durable) {
+static tf_err_t add_sink(tf_engine_t *e, const tf_config_sink_t *s) {
   const tf_sink_t *sink = NULL;
-  tf_err_t         err  = find_sink(e, type, policy, &sink);
+  tf_err_t         err  = find_sink(e, s->type, s->policy, &sink);
   if (err || e->options.is_check) return err;
   tf_emit_t       *emit   = &e->runner.emit;
   char            *named  = e->sink_paths[emit->sink_cnt];
-  tf_sink_config_t config = {.type        = type,
-                             .path        = path ? named : NULL,
-                             .slot_cnt    = slots,
-                             .durable     = durable,
+  tf_sink_config_t config = {.type        = s->type,
+                             .path        = s->path ? named : NULL,
+                             .slot_cnt    = s->slots,
+                             .durable     = s->durable,
+                             .key_file    = s->key_file,
                              .epoch       = e->epoch,
                              .instruments = &e->instruments};
-  snprintf(named, sizeof e->sink_paths[0], "%s", path ? path : "");
+  snprintf(named, sizeof e->sink_paths[0], "%s", s->path ? s->path : "");
   void *state = tf_arena_take(&e->arena, sink->state_bytes(&config), TF_LINE_PAIR_BYTES);
   if (!state) return E_CORE_ARENA_FULL;
-  err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
-  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(type, "shm")) {
+  err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
+  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(s->type, "shm")) {
     /* A replay is no service that readers wait for: beside a running one it takes another name. */
-    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", path, (int)getpid());
-    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", path, named);
-    err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
+    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", s->path, (int)getpid());
+    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", s->path, named);
+    err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
   }
   if (err) return err;
   char name[TF_METRICS_NAME_BYTES];
-  snprintf(name, sizeof name, "%s:%.20s", type, named);
+  snprintf(name, sizeof name, "%s:%.20s", s->type, named);
   return tf_publish_add_sink(&e->publish, emit->sink_cnt - 1, name);
 }
 
@@ -314,12 +314,13 @@ static tf_err_t add_sinks(tf_engine_t *e) {
   const tf_config_t *c = e->config;
   if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < c->sink_cnt; i++) {
-    const tf_config_sink_t *s   = &c->sinks[i];
-    tf_err_t                err = add_sink(e, s->type, s->path, s->slots, s->policy, s->durable);
+    tf_err_t err = add_sink(e, &c->sinks[i]);
     if (err) return err;
   }
   if (!e->options.decisions_path) return TF_OK;
-  return add_sink(e, "journal", e->options.decisions_path, 0, TF_CONFIG_SINK_AUTO, false);
+  tf_config_sink_t journal = {
+      .type = "journal", .path = e->options.decisions_path, .policy = TF_CONFIG_SINK_AUTO};
+  return add_sink(e, &journal);
 }
 
 /* ---- threads ---- */

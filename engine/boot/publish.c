@@ -91,6 +91,8 @@ static void publish_sinks(tf_publish_t *p, const tf_emit_t *emit) {
     if (!p->sinks[i]) continue;
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ACKED, s->acked);
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DROPPED, s->dropped_full + s->dropped_broken);
+    if (s->is_open && s->sink->durable_seq)
+      tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DURABLE_SEQ, s->sink->durable_seq(s->state));
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ERRORS, s->broken != 0);
   }
 }

@@ -232,7 +232,8 @@ static const char all_keys[] =
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
-    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true}]\n"
+    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, "
+    "key_file: k.txt}]\n"
     "control: {path: /run/x/socket, token_file: t.yaml}\n"
     "http: {listen: \"[::1]:8090\"}\n"
     "capture: {path: cap, policy: stop, ring: 48MiB, flush: 5ms, sync: 7s, rotate_size: 2MiB, "
@@ -307,6 +308,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_string_equal(c->sinks[0].key_file, "k.txt");
   assert_string_equal(c->control.path, "/run/x/socket");
   assert_string_equal(c->control.token_file, "t.yaml");
   assert_string_equal(c->http.listen.host, "::1");
