@@ -291,7 +291,7 @@ static figures_t run_loop(tf_io_t *io, const job_t *job, bool spin, tf_hist_t *l
 
 static figures_t run_lws(const job_t *job) {
   job_ask(job);
-  peer_lws_t *peer = peer_lws_open(port);
+  peer_lws_t *peer = peer_lws_open(port, NULL);
   if (!peer) die("libwebsockets cannot connect");
   job_tell();
   uint64_t cpu     = thread_cpu_ns();
