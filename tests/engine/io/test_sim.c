@@ -95,7 +95,7 @@ static uint64_t draw(uint64_t *state, uint64_t bound) {
   return (*state >> 33) % bound;
 }
 
-static void world_open(uint64_t seed, bool faults) {
+static void world_make(uint64_t seed, bool faults, uint32_t direct_conns_max) {
   uint64_t        r      = seed * UINT64_C(0x9E3779B97F4A7C15);
   tf_sim_config_t config = tf_sim_config_default();
   config.seed            = seed;
@@ -108,17 +108,20 @@ static void world_open(uint64_t seed, bool faults) {
   config.chance_ppm[TF_SIM_RESET] /= 8;
   config.chance_ppm[TF_SIM_RECV_ECANCELED] /= 8;
   config.chance_ppm[TF_SIM_SEND_EPIPE] /= 8;
-  tf_io_config_t loop = tf_io_config_default();
-  loop.conns_max      = 2 * CONNS_MAX;
-  loop.buffer_cnt     = 1u << draw(&r, 5);
-  loop.buffer_bytes   = 512u << draw(&r, 3);
-  loop.send_bytes     = 2048u << draw(&r, 3);
-  loop.cq_entries     = 4u << draw(&r, 6);
-  loop.audit_ns       = TF_NS_PER_MS;
-  if (draw(&r, 3) == 0) loop.direct_conns_max = (uint32_t)draw(&r, 2 * CONNS_MAX + 1);
-  buffer_cnt      = loop.buffer_cnt;
-  closes_by_owner = 0;
-  size_t bytes    = tf_sim_arena_bytes(&config) + tf_sim_port_arena_bytes(&loop);
+  tf_io_config_t loop   = tf_io_config_default();
+  loop.conns_max        = 2 * CONNS_MAX;
+  loop.buffer_cnt       = 1u << draw(&r, 5);
+  loop.buffer_bytes     = 512u << draw(&r, 3);
+  loop.send_bytes       = 2048u << draw(&r, 3);
+  loop.cq_entries       = 4u << draw(&r, 6);
+  loop.audit_ns         = TF_NS_PER_MS;
+  bool direct           = draw(&r, 3) == 0;
+  loop.direct_conns_max = direct_conns_max ? direct_conns_max
+                          : direct         ? (uint32_t)draw(&r, 2 * CONNS_MAX + 1)
+                                           : 0;
+  buffer_cnt            = loop.buffer_cnt;
+  closes_by_owner       = 0;
+  size_t bytes          = tf_sim_arena_bytes(&config) + tf_sim_port_arena_bytes(&loop);
   if (arena.cap_bytes < bytes) {
     tf_arena_fini(&arena);
     assert_int_equal(tf_arena_init(&arena, "sim", bytes), TF_OK);
@@ -127,6 +130,13 @@ static void world_open(uint64_t seed, bool faults) {
   arena.used_bytes = 0;
   assert_int_equal(tf_sim_init(&config, &arena, &sim), TF_OK);
   assert_int_equal(tf_sim_open(sim, &loop, &arena, &io), TF_OK);
+}
+
+static void world_open(uint64_t seed, bool faults) { world_make(seed, faults, 0); }
+
+/* Without faults; so many sockets are read directly. */
+static void world_open_direct(uint64_t seed, uint32_t direct_conns_max) {
+  world_make(seed, false, direct_conns_max);
 }
 
 static void attach(side_t *s) {
@@ -306,6 +316,29 @@ static void port_that_dropped_a_completion_stays_broken_and_says_so(void **state
   tf_io_fini(io);
 }
 
+static void loop_that_never_waits_reads_its_sockets_itself_and_still_sends(void **state) {
+  (void)state;
+  side_t a, b;
+  world_open_direct(13, 2);
+  join(&a, &b, 0);
+  for (int i = 0; i < 3000; i++) {
+    if (i % 50 == 0) send_frame(i % 100 ? &a : &b, 200);
+    assert_int_equal(tf_sim_armed_cnt(io, a.fd) + tf_sim_armed_cnt(io, b.fd), 0);
+    assert_true(tf_io_poll(io, 0) >= 0);
+  }
+  assert_true(a.got_seq > 20 && b.got_seq > 20);
+  /* The first wait gives them their receives, and nothing is lost over it. */
+  send_frame(&a, 1000);
+  for (int i = 0; i < QUIET_PASSES_MAX && a.sent_bytes != b.got_bytes; i++)
+    assert_true(tf_io_poll(io, TF_NS_PER_MS) >= 0);
+  assert_int_equal(b.got_bytes, a.sent_bytes);
+  assert_int_equal(tf_sim_armed_cnt(io, a.fd), 1);
+  assert_int_equal(tf_sim_armed_cnt(io, b.fd), 1);
+  assert_false(a.wrong || b.wrong);
+  assert_int_equal(io->counts.audit_repairs, 0);
+  tf_io_fini(io);
+}
+
 typedef struct acceptor {
   int fds[64];
   int cnt;
@@ -404,6 +437,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(same_seed_gives_the_same_trace_and_another_gives_another),
       cmocka_unit_test(every_lost_receive_is_repaired_by_the_audit),
       cmocka_unit_test(port_that_dropped_a_completion_stays_broken_and_says_so),
+      cmocka_unit_test(loop_that_never_waits_reads_its_sockets_itself_and_still_sends),
       cmocka_unit_test(accept_goes_on_after_connections_that_came_to_nothing),
       cmocka_unit_test(streams_arrive_whole_or_are_reported_closed_under_every_seed),
   };
