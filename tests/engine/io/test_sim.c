@@ -21,6 +21,7 @@ static tf_arena_t arena;
 static tf_sim_t  *sim;
 static tf_io_t   *io;
 static uint32_t   buffer_cnt, closes_by_owner;
+static bool       reads_directly;
 static uint64_t   seed_cnt = SEEDS_DEFAULT, seed_first = 1;
 static uint64_t   injected_total[TF_SIM_FAULT_CNT], frames_total;
 
@@ -69,7 +70,7 @@ static void on_bytes(void *self, tf_io_conn_t conn, const uint8_t *bytes, size_t
                      uint64_t recv_ns) {
   side_t *s = self;
   assert_int_equal(conn, s->conn);
-  assert_true(recv_ns == tf_sim_now_ns(sim));
+  assert_true(recv_ns <= tf_sim_now_ns(sim) && tf_sim_now_ns(sim) - recv_ns < TF_NS_PER_US * 10);
   s->got_bytes += cnt;
   for (size_t i = 0; i < cnt; i++) {
     uint32_t want            = 0;
@@ -128,6 +129,7 @@ static void world_make(uint64_t seed, bool faults, uint32_t direct_conns_max) {
   }
   memset(arena.base, 0, arena.used_bytes); /* as a fresh one: taken memory is zero */
   arena.used_bytes = 0;
+  reads_directly   = loop.direct_conns_max > 0;
   assert_int_equal(tf_sim_init(&config, &arena, &sim), TF_OK);
   assert_int_equal(tf_sim_open(sim, &loop, &arena, &io), TF_OK);
 }
@@ -218,7 +220,10 @@ static uint64_t live_through(uint64_t seed, bool faults) {
       closes_by_owner++;
     }
     send_frame(s, (uint32_t)draw(&r, FRAME_BYTES_MAX + 1));
-    assert_true(tf_io_poll(io, waits[draw(&r, TF_ARRAY_CNT(waits))]) >= 0);
+    /* A loop that reads directly goes on so until it waits: time passes by itself meanwhile. */
+    bool no_wait = reads_directly && i < ACTIONS / 2;
+    if (no_wait) tf_sim_advance(sim, draw(&r, 20 * TF_NS_PER_US));
+    assert_true(tf_io_poll(io, no_wait ? 0 : waits[draw(&r, TF_ARRAY_CNT(waits))]) >= 0);
   }
   set_all_chances(0);
   for (int i = 0; i < QUIET_PASSES_MAX && !settled(sides, cnt); i++)
