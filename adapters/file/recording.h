@@ -8,6 +8,8 @@
  *           message in data (text) or b64 (a binary frame): cryptofeed's sample data.
  *   RAW     `ts: text` received, `URL -> ts: text` REST answer, `URL <- ts: text` sent,
  *           `URL <-> ts` connected: cryptofeed's raw capture.
+ *   CASES   `{"case":"trade::spot","raw":<json>}`: single messages, as crypto-msg-parser's tests
+ *           keep them. They have no time: line n counts as received at n ns.
  *
  * Order. Records come in the file's order, with one exception. JSONL files hold one block of lines
  * per connection, REST answers first, so the file as a whole is far from the order of time (by
@@ -35,7 +37,8 @@ typedef enum tf_recording_format {
   TF_RECORDING_NONE, /* a valid file without any line */
   TF_RECORDING_LINES,
   TF_RECORDING_JSONL,
-  TF_RECORDING_RAW
+  TF_RECORDING_RAW,
+  TF_RECORDING_CASES
 } tf_recording_format_t;
 
 typedef enum tf_record_fault {
