@@ -153,13 +153,17 @@ typedef struct rule_text {
   tf_rule_t  *rule;
 } rule_text_t;
 
+#define RULES_MAX 5
+
 /* The rules of strategy i, their config keys and where each goes. */
-static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[3]) {
+static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[RULES_MAX]) {
   const tf_config_strategy_t *s   = &e->config->strategies[i];
   tf_policy_config_t         *out = &e->runner.lane.decide.strategies[i].config;
   rules[0]                        = (rule_text_t){"buy", s->buy, &out->buy};
   rules[1]                        = (rule_text_t){"sell", s->sell, &out->sell};
   rules[2]                        = (rule_text_t){"flat", s->flat, &out->flat};
+  rules[3]                        = (rule_text_t){"buy_until", s->buy_until, &out->buy_until};
+  rules[4]                        = (rule_text_t){"sell_until", s->sell_until, &out->sell_until};
 }
 
 /* Where the value at a config path stands, for the expression's error texts. */
@@ -175,10 +179,11 @@ static tf_expr_origin_t origin_of(const tf_engine_t *e, const char *path) {
 
 /* collect: what the rules name becomes features; else they are compiled. */
 static tf_err_t each_rule(tf_engine_t *e, tf_feature_compile_t *compile, bool collect) {
+  if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < e->config->strategy_cnt; i++) {
-    rule_text_t rules[3];
+    rule_text_t rules[RULES_MAX];
     list_rules(e, i, rules);
-    for (int r = 0; r < 3; r++) {
+    for (int r = 0; r < RULES_MAX; r++) {
       if (!rules[r].text) continue;
       char path[64];
       snprintf(path, sizeof path, "strategies[%u].%s", i, rules[r].key);
@@ -307,6 +312,7 @@ static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uin
 
 static tf_err_t add_sinks(tf_engine_t *e) {
   const tf_config_t *c = e->config;
+  if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < c->sink_cnt; i++) {
     const tf_config_sink_t *s   = &c->sinks[i];
     tf_err_t                err = add_sink(e, s->type, s->path, s->slots, s->policy, s->durable);
@@ -416,7 +422,9 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (err) return err;
   e->runner.lane.compute.plan = &e->plan;
   e->instruments.cap          = instrument_cap(e->config);
-  err                         = tf_arena_init(&e->arena, "engine", arena_bytes(e));
+  if (e->instruments.cap < e->options.instruments_min)
+    e->instruments.cap = e->options.instruments_min;
+  err = tf_arena_init(&e->arena, "engine", arena_bytes(e));
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
   for (uint32_t i = 0; i < e->instruments.cap && !err; i++)
@@ -439,8 +447,8 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
                   TF_BARS_MAX);
   tf_err_t err = place_stages(e);
   if (!err) err = tf_publish_init(&e->publish, &e->runner, &e->instruments);
-  if (!err) err = load_models(e);
-  if (!err) err = add_strategies(e);
+  if (!err && !options->features_only) err = load_models(e);
+  if (!err && !options->features_only) err = add_strategies(e);
   if (err) return err;
   set_bars(e);
   tf_feature_compile_t *compile;

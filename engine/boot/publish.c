@@ -125,6 +125,11 @@ void tf_publish_control(tf_publish_t *p, uint64_t heap_allocated_bytes,
   tf_metrics_set(p->control, TF_METRIC_HEAP_RESIDENT, heap_resident_bytes);
 }
 
+void tf_publish_process(tf_publish_t *p, tf_metric_t metric, uint64_t value) {
+  TF_ASSERT(tf_metrics_info[metric].scope == TF_METRIC_PROCESS);
+  tf_metrics_set(p->control, metric, value);
+}
+
 tf_hist_t *tf_publish_hists(tf_publish_t *p) {
   for (uint32_t t = 0; t < p->runner->thread_cnt; t++)
     if (p->runner->threads[t].stages & TF_STAGE_LANE)

@@ -75,6 +75,7 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   }
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
+  if (TF_UNLIKELY(lane->watch.on_row)) lane->watch.on_row(lane->watch.self, in);
   uint32_t models_good = tf_compute_models(&lane->compute, in);
   if (sampled) {
     hops->modelled = tf_clock_ticks();

@@ -33,6 +33,13 @@ typedef struct tf_ring_decision {
   uint64_t      decided_tsc;
 } tf_ring_decision_t;
 
+/* Who looks at every feature row, for tools: called on the lane at each tick, before the models. row is
+ * instrument->row, market.event the cause. on_row NULL: nobody. */
+typedef struct tf_row_watch {
+  void *self;
+  void (*on_row)(void *self, const tf_lane_instrument_t *instrument);
+} tf_row_watch_t;
+
 typedef struct tf_lane {
   tf_buffer_t           buffer;
   tf_compute_t          compute;
@@ -52,6 +59,7 @@ typedef struct tf_lane {
   uint64_t              late_inferences;    /* of the sampled ticks: over the budget */
   uint64_t              decisions_dropped;  /* live: the ring was full; or told to stop */
   const uint32_t       *stopping;
+  tf_row_watch_t        watch;
   tf_hist_t            *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 
