@@ -36,7 +36,7 @@ typedef enum conf_roles { CONF_BOTH, CONF_CLIENT, CONF_SERVER } conf_roles_t; /*
 
 /* Of permessage-deflate, as the scripted side asks for it; windows 0: nothing is said. */
 typedef struct conf_deflate {
-  bool    on, no_context_takeover, fallback; /* fallback: an offer that cannot be taken goes first */
+  bool on, no_context_takeover, fallback; /* fallback: an offer that cannot be taken goes first */
   uint8_t window_bits;
 } conf_deflate_t;
 
