@@ -125,6 +125,14 @@ void tf_book_on_event(tf_book_keeper_t *k, const tf_event_t *e) {
   }
 }
 
+void tf_book_forget(tf_book_keeper_t *k) {
+  clear(k);
+  k->book.state = TF_BOOK_NONE;
+  k->book.change_cnt++;
+  k->apply_from = 0;
+  collect_from_here(k);
+}
+
 void tf_book_settle(tf_book_keeper_t *k) {
   tf_book_t *book = &k->book;
   if (book->state != TF_BOOK_OK && book->state != TF_BOOK_CROSSED) return;

@@ -40,6 +40,9 @@ typedef struct tf_book_keeper {
 tf_err_t tf_book_init(tf_book_keeper_t *keeper, tf_arena_t *arena, uint32_t levels_max,
                       uint32_t pending_max);
 
+/* An empty book that knows nothing, as after init; counters and change_cnt go on. */
+void tf_book_forget(tf_book_keeper_t *keeper);
+
 /* Levels left out of a full side. */
 uint64_t tf_book_truncated(const tf_book_keeper_t *keeper);
 

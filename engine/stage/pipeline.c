@@ -77,6 +77,10 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   if (sampled) hops->featured = tf_clock_ticks();
   if (TF_UNLIKELY(lane->watch.on_row)) lane->watch.on_row(lane->watch.self, in);
   uint32_t models_good = tf_compute_models(&lane->compute, in);
+  if (TF_UNLIKELY(lane->warming)) {
+    (void)tf_compute_deferred(&lane->compute, in);
+    return;
+  }
   if (sampled) {
     hops->modelled = tf_clock_ticks();
     if (lane->model_budget_ticks && hops->modelled - hops->featured > lane->model_budget_ticks)
@@ -129,6 +133,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     uint32_t              closed_bars;
     uint32_t              on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
     bool                  last = e->flags & TF_FLAG_LAST;
+    lane->in_message           = !last;
     if (last) tf_buffer_settle(in);
     tf_compute_on_event(&lane->compute, in, on, closed_bars);
     if (last) {

@@ -85,6 +85,9 @@ typedef struct tf_policy {
   const char *help;
   size_t (*state_bytes)(const tf_policy_config_t *config);
   tf_err_t (*init)(void *state, const tf_policy_config_t *config); /* keeps the pointer to config */
+  /* The state's bytes were copied, or read from a snapshot: config is where it is now. NULL takes the pointer
+   * out, so that equal states are equal bytes. */
+  void (*attach)(void *state, const tf_policy_config_t *config);
   void (*decide)(void *state, const tf_policy_input_t *in, tf_policy_output_t *out);
 } tf_policy_t;
 

@@ -223,10 +223,15 @@ static tf_err_t init(void *state, const tf_policy_config_t *config) {
   return TF_OK;
 }
 
+static void attach(void *state, const tf_policy_config_t *config) {
+  ((rule_t *)state)->config = config;
+}
+
 const tf_policy_t tf_policy_rule = {
     .name = "rule",
     .help = "buy, sell and flat conditions with hysteresis, a book gate, cooldown and rate limit",
     .state_bytes = state_bytes,
     .init        = init,
+    .attach      = attach,
     .decide      = decide,
 };

@@ -11,6 +11,7 @@
 #include "inputs.h"
 #include "registry.h"
 #include "summary.h"
+#include "warm.h"
 
 typedef struct replay_args {
   const char *config_path;
@@ -87,6 +88,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   if (!memory) return tf_cli_fail(TF_ERR(E_CORE_NO_MEMORY, "replay: %zu bytes", bytes));
   err = tf_replay_init(&replay, &replay_config, memory);
   if (!err) err = tf_engine_add_source(&engine, &replay.source, "replay");
+  if (!err) err = tickfuse_warm_begin(&engine, false);
   if (!err) {
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
@@ -99,6 +101,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
     err = tf_engine_join(&engine);
     report(args);
     tf_inputs_report_tails(&replay);
+    if (!err) err = tickfuse_warm_end(&engine);
     code = TF_EXIT_DONE;
     if (err) {
       const tf_acquire_t *a = &engine.runner.acquire;

@@ -19,6 +19,7 @@
 #include "live_table.h"
 #include "registry.h"
 #include "summary.h"
+#include "warm.h"
 
 #define WAIT_NS      (20 * TF_NS_PER_MS)
 #define DRAIN_NS_MAX TF_NS_PER_SEC        /* after a stop: what is in flight is emitted */
@@ -288,13 +289,18 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = start_feeds(config);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
+  if (!err) err = tickfuse_warm_begin(&engine, true);
   if (err) return tf_cli_fail(err);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
   err = tf_engine_start(&engine);
   if (err) return tf_cli_fail(err);
   wait_for_end(options);
-  err = tf_engine_join(&engine);
+  err           = tf_engine_join(&engine);
+  tf_err_t kept = tickfuse_warm_end(&engine);
+  if (kept)
+    tf_log(TF_LOG_ERROR, "snapshot_not_written", "code=%s text=\"%s\"", tf_error_name(kept),
+           tf_error_text());
   tf_live_capture_stop(&live.capture);
   report(options);
   report_troubles();

@@ -12,7 +12,8 @@
 #define ENGINE_KEYS                                                                                \
   "profile, idle, io, busy_poll, kernel_timestamps, instruments_max, book_levels_max, "            \
   "event_ring_slots, decision_ring_slots, "                                                        \
-  "message_levels_max, cache_dir, latency_sample, log_level, lanes"
+  "message_levels_max, cache_dir, latency_sample, "                                                \
+  "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, key_file, "          \
   "instruments_file, book_depth, message_bytes_max"
@@ -220,8 +221,8 @@ static const char all_keys[] =
     "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
-    "cache_dir: /tmp/c, latency_sample: 3, log_level: debug, busy_poll: 50us, kernel_timestamps: "
-    "true}\n"
+    "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
+    "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
@@ -256,6 +257,9 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.message_levels_max, 99);
   assert_int_equal(c->engine.latency_sample, 3);
   assert_int_equal(c->engine.log_level, TF_LOG_DEBUG);
+  assert_string_equal(c->engine.warm_start, "kraken:w");
+  assert_string_equal(c->engine.snapshot, "s.snap");
+  assert_int_equal(c->engine.snapshot_age_max_ns, 420 * TF_NS_PER_SEC);
   assert_int_equal(c->engine.lane_cnt, 3);
   assert_int_equal(c->engine.lanes[1].cpu, 3);
   assert_int_equal(c->engine.lanes[0].stages, TF_CONFIG_STAGE_ACQUIRE);

@@ -279,7 +279,7 @@ static void the_table_holds_every_policy_by_name(void **state) {
   (void)state;
   for (uint32_t i = 0; i < tf_policy_cnt; i++) {
     const tf_policy_t *p = tf_policies[i];
-    assert_true(p->name && p->help && p->state_bytes && p->init && p->decide);
+    assert_true(p->name && p->help && p->state_bytes && p->init && p->attach && p->decide);
     assert_true(i == 0 || strcmp(tf_policies[i - 1]->name, p->name) < 0);
   }
 }
