@@ -306,9 +306,9 @@ TF_COLD static void break_books(state_t *st, tf_draft_t *draft, tf_book_state_t 
 TF_COLD static void on_sequence_break(state_t *st, tf_draft_t *draft, step_t step,
                                       uint64_t missing) {
   tf_feed_out_t *out = draft->out;
+  out->reconnect     = true; /* a count that starts again brings no snapshots either */
   if (step == SEQUENCE_GAP) {
     out->counts->gaps++;
-    out->reconnect = true;
     break_books(st, draft, TF_BOOK_GAP, missing, st->sequence - 1);
   } else {
     for (uint32_t i = 0; i < st->symbols.cnt; i++) st->rows[i].trades.is_continued = false;

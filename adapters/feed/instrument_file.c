@@ -56,9 +56,9 @@ static tf_instrument_t *find(const reader_t *r, span_t symbol) {
 
 /* One instrument's texts; cnt 0: not given. */
 static tf_err_t take_row(reader_t *r, const span_t fields[COLUMN_CNT]) {
-  tf_instrument_t to = {.multiplier = 1.0};
-  int64_t         mantissa;
-  int8_t          exp;
+  tf_instrument_t   to = {.multiplier = 1.0};
+  int64_t           mantissa;
+  int8_t            exp;
   static const char size_allowed[] = "a plain decimal above 0, such as 0.01";
   if (fields[SYMBOL].cnt == 0) return refuse(r, SYMBOL, fields[SYMBOL], "the venue's symbol");
   if (!take_size(fields[TICK_SIZE], &to.tick_size, &to.price_exp))
@@ -115,9 +115,9 @@ static tf_err_t read_header(const reader_t *r, span_t line, header_t *header) {
   span_t      field;
   const char *begin = line.p;
   while (next_field(&line, &field)) {
-    int         column = column_of(field);
-    char        word[48];
-    unsigned    at = (unsigned)(field.p - begin) + 1;
+    int      column = column_of(field);
+    char     word[48];
+    unsigned at = (unsigned)(field.p - begin) + 1;
     snprintf(word, sizeof word, "%.*s", (int)field.cnt, field.p);
     if (column < 0) {
       const char *near = tf_nearest_name(word, names, COLUMN_CNT);
@@ -237,14 +237,14 @@ static tf_err_t read_file(const char *path, char **text, size_t *cnt) {
 
 tf_err_t tf_instrument_file_load(const char *path, tf_instruments_t *table, const char *suffix,
                                  tf_metadata_t from, uint32_t *set_cnt) {
-  reader_t r = {.path = path, .suffix = suffix, .table = table, .from = from};
+  reader_t r    = {.path = path, .suffix = suffix, .table = table, .from = from};
   char    *text = NULL;
   size_t   cnt  = 0;
-  *set_cnt     = 0;
-  tf_err_t err = read_file(path, &text, &cnt);
+  *set_cnt      = 0;
+  tf_err_t err  = read_file(path, &text, &cnt);
   if (err != TF_OK) return err;
   const char *first = tf_json_skip_space(text, text + cnt);
-  err               = *first == '[' || *first == '{' ? read_json(&r, text, cnt) : read_csv(&r, text, cnt);
+  err = *first == '[' || *first == '{' ? read_json(&r, text, cnt) : read_csv(&r, text, cnt);
   free(text);
   *set_cnt = r.set_cnt;
   return err;

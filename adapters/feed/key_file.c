@@ -56,7 +56,8 @@ static tf_err_t take_line(const char *line, size_t n, field_t fields[3], const c
     const char *value = line + name_bytes + 1;
     size_t      bytes = n - name_bytes - 1;
     for (; bytes > 0 && (*value == ' ' || *value == '\t'); bytes--) value++;
-    if (fields[i].has) return TF_ERR(E_FEED_KEY, "%s:%u: %s is given twice", path, line_no, names[i]);
+    if (fields[i].has)
+      return TF_ERR(E_FEED_KEY, "%s:%u: %s is given twice", path, line_no, names[i]);
     if (bytes == 0 || bytes >= fields[i].cap)
       return TF_ERR(E_FEED_KEY, "%s:%u: %s has %zu bytes; 1 to %zu are allowed", path, line_no,
                     names[i], bytes, fields[i].cap - 1);
@@ -73,10 +74,12 @@ static tf_err_t take_line(const char *line, size_t n, field_t fields[3], const c
 
 static tf_err_t parse(secret_t *secret, size_t cnt, const char *path) {
   tf_feed_key_t *k         = &secret->key;
-  field_t        fields[3] = {{k->id, sizeof k->id, false},
-                              {k->secret, sizeof k->secret, false},
-                              {k->passphrase, sizeof k->passphrase, false}};
-  unsigned       line_no   = 0;
+  field_t        fields[3] = {
+             {k->id,         sizeof k->id,         false},
+             {k->secret,     sizeof k->secret,     false},
+             {k->passphrase, sizeof k->passphrase, false}
+  };
+  unsigned line_no = 0;
   for (size_t at = 0; at < cnt;) {
     const char *line = secret->text + at;
     const char *end  = memchr(line, '\n', cnt - at);
@@ -100,8 +103,7 @@ tf_err_t tf_key_file_load(const char *path, tf_feed_key_t **key) {
   tf_err_t  err    = check_file(fd, path);
   secret_t *secret = MAP_FAILED;
   if (err == TF_OK) {
-    secret =
-        mmap(NULL, sizeof *secret, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    secret = mmap(NULL, sizeof *secret, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (secret == MAP_FAILED) err = TF_ERR(E_CORE_NO_MEMORY, "for the key of %s", path);
   }
   if (err == TF_OK && mlock(secret, sizeof *secret) != 0)

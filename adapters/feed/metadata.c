@@ -103,18 +103,17 @@ static void on_item(tf_json_t *json, tf_json_object_t *item) {
   const tf_json_value_t *quote  = pick(item, QUOTE_ASSET, QUOTE, NULL);
   const tf_json_value_t *size   = pick(item, CONTRACT_SIZE, CONTRACT_SIZE, NULL);
   tf_instrument_t        to     = {.multiplier = 1.0};
-  bool                   has    = take_size(pick(item, PRICE_INCREMENT, QUOTE_INCREMENT, &r->tick),
-                                            &to.tick_size, &to.price_exp) &&
-             take_size(pick(item, BASE_INCREMENT, QTY_INCREMENT, &r->step), &to.lot_size,
-                       &to.qty_exp);
+  bool                   has =
+      take_size(pick(item, PRICE_INCREMENT, QUOTE_INCREMENT, &r->tick), &to.tick_size,
+                &to.price_exp) &&
+      take_size(pick(item, BASE_INCREMENT, QTY_INCREMENT, &r->step), &to.lot_size, &to.qty_exp);
   r->tick.made = r->step.made = TF_JSON_MADE_NONE;
   if (!has || symbol == NULL || symbol->kind != TF_JSON_STRING) return;
   r->item_cnt++;
   tf_reject_t unused;
   uint32_t    idx = tf_symbols_of(r->symbols, symbol, false, &unused);
   if (idx == TF_SYMBOLS_NONE) return;
-  if (quote != NULL && quote->kind == TF_JSON_STRING &&
-      quote->bytes_cnt < sizeof to.quote_currency)
+  if (quote != NULL && quote->kind == TF_JSON_STRING && quote->bytes_cnt < sizeof to.quote_currency)
     memcpy(to.quote_currency, quote->bytes, quote->bytes_cnt);
   if (size != NULL && size->made == TF_JSON_MADE_DECIMAL && size->as.mantissa > 0)
     to.multiplier = tf_decimal_to_double(size->as.mantissa, size->exp);
@@ -133,8 +132,7 @@ static void reader_init(reader_t *r, tf_symbols_t *symbols) {
                                .child   = &r->filter,
                                .on_item = on_item,
                                .self    = r};
-  r->list =
-      (tf_json_object_t){.shape = &list_shape, .values = r->list_values, .child = &r->item};
+  r->list = (tf_json_object_t){.shape = &list_shape, .values = r->list_values, .child = &r->item};
 }
 
 /* One instrument that is a message of its own. */

@@ -53,8 +53,21 @@ static void publish(tf_session_t *s, uint64_t origin_ticks) {
   if (TF_UNLIKELY(asks)) take_requests(s);
 }
 
+/* What the feed is about to see. All that it sees passes here and nothing else does: messages of a
+ * successor that has not taken over and snapshots that came too late change nothing, and what a feed
+ * asks for leaves no trace but the answers. */
+static void tap(tf_session_t *s, const tf_tap_record_t *record) {
+  if (s->config.tap.on_record) s->config.tap.on_record(s->config.tap.self, record);
+}
+
 static tf_verdict_t deliver(tf_session_t *s, const tf_frame_t *frame, uint64_t origin_ticks) {
-  if (s->config.tap.on_frame) s->config.tap.on_frame(s->config.tap.self, frame);
+  tap(s, &(tf_tap_record_t){.recv_ns    = frame->recv_ns,
+                            .source_idx = s->config.tap_source_idx,
+                            .kind       = TF_TAP_FRAME,
+                            .frame_kind = frame->kind,
+                            .bytes_cnt  = frame->bytes_cnt,
+                            .bytes      = frame->bytes,
+                            .target     = frame->target});
   tf_verdict_t verdict = s->feed->on_frame(s->feed_state, frame, &s->out);
   publish(s, origin_ticks);
   s->work++;
@@ -78,7 +91,10 @@ static void connection_changed(tf_session_t *s, bool is_up) {
   tf_snapshots_forget(&s->snapshots);
   tf_resync_forget(&s->resync);
   tf_first_data_restart(&s->first_data);
-  s->feed->on_connect(s->feed_state, tf_clock_wall_ns(), &s->out);
+  uint64_t wall_ns = tf_clock_wall_ns();
+  tap(s, &(tf_tap_record_t){
+             .recv_ns = wall_ns, .source_idx = s->config.tap_source_idx, .kind = TF_TAP_CONNECT});
+  s->feed->on_connect(s->feed_state, wall_ns, &s->out);
   if (!is_up) s->out.resync_cnt = 0; /* nobody could answer: asked again when it is up */
   publish(s, tf_clock_ticks());
   s->msgs_data_before = s->source.counts.msgs_data;

@@ -31,12 +31,10 @@
 #include "feed/backoff.h"
 #include "feed/link.h"
 #include "tf/source.h"
+#include "tf/tap.h"
 
-/* Sees each frame before the feed does, websocket messages and REST answers: a recorder. */
-typedef struct tf_session_tap {
-  void *self;
-  void (*on_frame)(void *self, const tf_frame_t *frame);
-} tf_session_tap_t;
+/* Between answers to pings: a flood of them costs at most four a second (FAULTS F19). */
+#define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
 
 typedef struct tf_session_config {
   const tf_feed_t *feed;
@@ -75,8 +73,9 @@ typedef struct tf_session_config {
   uint64_t rollover_lead_ns;   /* before the venue's cut; 0: a tenth of the life, at most 10 min */
   tf_backoff_config_t backoff; /* zero: the default */
 
-  tf_ws_random_t   random; /* masks, jitter, nonces */
-  tf_session_tap_t tap;    /* on_frame NULL: none */
+  tf_ws_random_t random; /* masks, jitter, nonces */
+  tf_tap_t       tap;    /* sees each frame and connection just before the feed does */
+  uint32_t       tap_source_idx;
 } tf_session_config_t;
 
 /* One writer, the lane. */

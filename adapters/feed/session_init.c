@@ -4,7 +4,6 @@
 #include "core/log.h"
 #include "feed/session_state.h"
 
-#define PONG_GAP_NS            (250 * TF_NS_PER_MS) /* FAULTS F19: at most 4 a second */
 #define DRAIN_NS               (500 * TF_NS_PER_MS)
 #define LEAD_NS_MAX            (600 * TF_NS_PER_SEC)
 #define EVENTS_CAP_DEFAULT     65536u
@@ -79,7 +78,7 @@ static tf_link_config_t link_config_of(const tf_session_config_t *c) {
   return (tf_link_config_t){.message_bytes_max = c->message_bytes_max,
                             .fragments_max     = c->fragments_max,
                             .client_gap_ns     = rate ? TF_NS_PER_SEC / rate : 0,
-                            .pong_gap_ns       = PONG_GAP_NS,
+                            .pong_gap_ns       = TF_SESSION_PONG_GAP_NS,
                             .ping_idle_ns      = c->ping_idle_ns,
                             .pong_wait_ns      = c->pong_wait_ns,
                             .silence_ns        = c->silence_ns,

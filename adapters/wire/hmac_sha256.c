@@ -122,15 +122,17 @@ size_t tf_base64_decode(const char *text, size_t text_bytes, uint8_t *bytes, siz
   for (size_t i = 0; i < text_bytes; i += 4) {
     uint32_t v = 0;
     for (size_t k = 0; k < 4; k++) {
-      const char *at      = memchr(letters, text[i + k], sizeof letters - 1);
-      bool        is_pad  = i + k >= text_bytes - pad;
+      const char *at     = memchr(letters, text[i + k], sizeof letters - 1);
+      bool        is_pad = i + k >= text_bytes - pad;
       if (is_pad ? text[i + k] != '=' : at == NULL) return SIZE_MAX;
       v = v << 6 | (is_pad ? 0 : (uint32_t)(at - letters));
     }
     for (size_t k = 0; k < 3; k++) {
       size_t at = i / 4 * 3 + k;
-      if (at < cnt) bytes[at] = (uint8_t)(v >> (16 - 8 * k));
-      else if ((v >> (16 - 8 * k) & 0xff) != 0) return SIZE_MAX; /* bits that mean nothing */
+      if (at < cnt)
+        bytes[at] = (uint8_t)(v >> (16 - 8 * k));
+      else if ((v >> (16 - 8 * k) & 0xff) != 0)
+        return SIZE_MAX; /* bits that mean nothing */
     }
   }
   return cnt;

@@ -201,6 +201,11 @@ static void check_feed(tf_config_t *config, uint32_t i) {
 static void check_strategy(tf_config_t *config, uint32_t i) {
   const tf_config_strategy_t *s = &config->strategies[i];
   char                        path[TF_CONFIG_PATH_BYTES];
+  if ((s->buy_until && !s->buy) || (s->sell_until && !s->sell)) {
+    const char *side = s->buy_until && !s->buy ? "buy" : "sell";
+    snprintf(path, sizeof path, "strategies[%u].%s_until", i, side);
+    report(config, E_CONFIG_CONFLICT, path, "there is no %s that it could end; give one", side);
+  }
   if (s->buy || s->sell || s->flat || strcmp(s->policy, "rule") != 0) return;
   snprintf(path, sizeof path, "strategies[%u].name", i);
   report(config, E_CONFIG_CONFLICT, path,

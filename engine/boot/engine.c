@@ -39,27 +39,43 @@ static size_t arena_bytes(const tf_engine_t *e) {
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
   for (uint32_t i = 0; i < e->model_cnt; i++)
-    total += e->models[i]->scratch_bytes + e->models[i]->input_cnt * 8 + 4096;
+    total += e->models[i]->scratch_bytes + e->models[i]->input_cnt * 8 + 4096 +
+             instruments * (e->models[i]->state_bytes + TF_LINE_PAIR_BYTES);
   return total + (size_t)TF_SINKS_MAX * (1 << 20);
 }
 
 /* ---- parts ---- */
 
-/* What the config may say of a model but this build cannot do: refused, never passed over. */
-static tf_err_t check_model(const tf_config_t *c, uint32_t i) {
+/* How the config wants a model; what it may say but this build cannot do is refused, never passed
+ * over. A model file holds fp32, which is what auto takes. */
+static tf_err_t model_options(const tf_config_t *c, uint32_t i, tf_model_options_t *options) {
   char path[64], where[256];
-  if (c->models[i].precision != TF_CONFIG_PRECISION_AUTO &&
-      c->models[i].precision != TF_CONFIG_PRECISION_FP32) {
+  *options = (tf_model_options_t){.error_max = (double)c->models[i].error_max_ppm * 1e-6};
+  switch (c->models[i].precision) {
+  case TF_CONFIG_PRECISION_BF16: options->precision = TF_PRECISION_BF16; break;
+  case TF_CONFIG_PRECISION_INT8: options->precision = TF_PRECISION_INT8; break;
+  case TF_CONFIG_PRECISION_FP16:
     snprintf(path, sizeof path, "models[%u].precision", i);
-    return TF_ERR(E_CONFIG_VALUE, "%s: this build runs models in fp32 only: allowed are auto, fp32",
-                  tf_config_where(c, path, where, sizeof where));
-  }
-  if (c->models[i].window > 1) {
-    snprintf(path, sizeof path, "models[%u].window", i);
-    return TF_ERR(E_CONFIG_VALUE, "%s: this build runs models over one row: leave it out",
-                  tf_config_where(c, path, where, sizeof where));
+    return TF_ERR(
+        E_CONFIG_VALUE,
+        "%s: found fp16, which the cpu backend has no kernels for: allowed are auto, fp32, "
+        "bf16, int8",
+        tf_config_where(c, path, where, sizeof where));
+  default: options->precision = TF_PRECISION_FP32; break;
   }
   return TF_OK;
+}
+
+/* The config's window, where it says one, is that of the file. */
+static tf_err_t check_window(const tf_config_t *c, uint32_t i, const tf_model_t *model) {
+  char     path[64], where[256];
+  uint32_t rows = model->window ? model->window : 1;
+  if (c->models[i].window == 0 || c->models[i].window == rows) return TF_OK;
+  snprintf(path, sizeof path, "models[%u].window", i);
+  return TF_ERR(E_CONFIG_VALUE,
+                "%s: found %u; %s was trained on windows of %u row%s: say %u, or leave it out",
+                tf_config_where(c, path, where, sizeof where), c->models[i].window,
+                c->models[i].file, rows, rows == 1 ? "" : "s", rows);
 }
 
 static tf_err_t load_models(tf_engine_t *e) {
@@ -68,13 +84,16 @@ static tf_err_t load_models(tf_engine_t *e) {
     return TF_ERR(E_CONFIG_VALUE, "%s: models: %u, at most %d", c->path, c->model_cnt,
                   TF_MODELS_MAX);
   for (uint32_t i = 0; i < c->model_cnt; i++) {
-    tf_err_t refused = check_model(c, i);
-    if (refused) return refused;
+    tf_model_options_t options;
+    tf_err_t           err = model_options(c, i, &options);
+    if (err) return err;
     if (e->options.is_check && access(c->models[i].file, R_OK) != 0) continue; /* check notes it */
-    tf_err_t err = e->registry->models->load(c->models[i].file, &e->models[i]);
+    err = e->registry->models->load(c->models[i].file, &options, &e->models[i]);
     if (err) return tf_error_add(err, "loading models[%u] of %s", i, c->path);
     snprintf(e->models[i]->name, sizeof e->models[i]->name, "%s", c->models[i].name);
     e->model_cnt++;
+    err = check_window(c, i, e->models[i]);
+    if (err) return err;
   }
   return TF_OK;
 }
@@ -134,13 +153,17 @@ typedef struct rule_text {
   tf_rule_t  *rule;
 } rule_text_t;
 
+#define RULES_MAX 5
+
 /* The rules of strategy i, their config keys and where each goes. */
-static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[3]) {
+static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[RULES_MAX]) {
   const tf_config_strategy_t *s   = &e->config->strategies[i];
   tf_policy_config_t         *out = &e->runner.lane.decide.strategies[i].config;
   rules[0]                        = (rule_text_t){"buy", s->buy, &out->buy};
   rules[1]                        = (rule_text_t){"sell", s->sell, &out->sell};
   rules[2]                        = (rule_text_t){"flat", s->flat, &out->flat};
+  rules[3]                        = (rule_text_t){"buy_until", s->buy_until, &out->buy_until};
+  rules[4]                        = (rule_text_t){"sell_until", s->sell_until, &out->sell_until};
 }
 
 /* Where the value at a config path stands, for the expression's error texts. */
@@ -156,10 +179,11 @@ static tf_expr_origin_t origin_of(const tf_engine_t *e, const char *path) {
 
 /* collect: what the rules name becomes features; else they are compiled. */
 static tf_err_t each_rule(tf_engine_t *e, tf_feature_compile_t *compile, bool collect) {
+  if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < e->config->strategy_cnt; i++) {
-    rule_text_t rules[3];
+    rule_text_t rules[RULES_MAX];
     list_rules(e, i, rules);
-    for (int r = 0; r < 3; r++) {
+    for (int r = 0; r < RULES_MAX; r++) {
       if (!rules[r].text) continue;
       char path[64];
       snprintf(path, sizeof path, "strategies[%u].%s", i, rules[r].key);
@@ -257,44 +281,46 @@ static tf_err_t find_sink(const tf_engine_t *e, const char *type, uint8_t policy
   return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
 }
 
-static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uint32_t slots,
-                         uint8_t policy, bool durable) {
+static tf_err_t add_sink(tf_engine_t *e, const tf_config_sink_t *s) {
   const tf_sink_t *sink = NULL;
-  tf_err_t         err  = find_sink(e, type, policy, &sink);
+  tf_err_t         err  = find_sink(e, s->type, s->policy, &sink);
   if (err || e->options.is_check) return err;
   tf_emit_t       *emit   = &e->runner.emit;
   char            *named  = e->sink_paths[emit->sink_cnt];
-  tf_sink_config_t config = {.type        = type,
-                             .path        = path ? named : NULL,
-                             .slot_cnt    = slots,
-                             .durable     = durable,
+  tf_sink_config_t config = {.type        = s->type,
+                             .path        = s->path ? named : NULL,
+                             .slot_cnt    = s->slots,
+                             .durable     = s->durable,
+                             .key_file    = s->key_file,
                              .epoch       = e->epoch,
                              .instruments = &e->instruments};
-  snprintf(named, sizeof e->sink_paths[0], "%s", path ? path : "");
+  snprintf(named, sizeof e->sink_paths[0], "%s", s->path ? s->path : "");
   void *state = tf_arena_take(&e->arena, sink->state_bytes(&config), TF_LINE_PAIR_BYTES);
   if (!state) return E_CORE_ARENA_FULL;
-  err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
-  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(type, "shm")) {
+  err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
+  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(s->type, "shm")) {
     /* A replay is no service that readers wait for: beside a running one it takes another name. */
-    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", path, (int)getpid());
-    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", path, named);
-    err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
+    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", s->path, (int)getpid());
+    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", s->path, named);
+    err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
   }
   if (err) return err;
   char name[TF_METRICS_NAME_BYTES];
-  snprintf(name, sizeof name, "%s:%.20s", type, named);
+  snprintf(name, sizeof name, "%s:%.20s", s->type, named);
   return tf_publish_add_sink(&e->publish, emit->sink_cnt - 1, name);
 }
 
 static tf_err_t add_sinks(tf_engine_t *e) {
   const tf_config_t *c = e->config;
+  if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < c->sink_cnt; i++) {
-    const tf_config_sink_t *s   = &c->sinks[i];
-    tf_err_t                err = add_sink(e, s->type, s->path, s->slots, s->policy, s->durable);
+    tf_err_t err = add_sink(e, &c->sinks[i]);
     if (err) return err;
   }
   if (!e->options.decisions_path) return TF_OK;
-  return add_sink(e, "journal", e->options.decisions_path, 0, TF_CONFIG_SINK_AUTO, false);
+  tf_config_sink_t journal = {
+      .type = "journal", .path = e->options.decisions_path, .policy = TF_CONFIG_SINK_AUTO};
+  return add_sink(e, &journal);
 }
 
 /* ---- threads ---- */
@@ -397,9 +423,14 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (err) return err;
   e->runner.lane.compute.plan = &e->plan;
   e->instruments.cap          = instrument_cap(e->config);
-  err                         = tf_arena_init(&e->arena, "engine", arena_bytes(e));
+  if (e->instruments.cap < e->options.instruments_min)
+    e->instruments.cap = e->options.instruments_min;
+  err = tf_arena_init(&e->arena, "engine", arena_bytes(e));
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
+  for (uint32_t i = 0; i < e->instruments.cap && !err; i++)
+    err = tf_compute_init_instrument(&e->runner.lane.compute, &e->runner.lane.instruments[i],
+                                     &e->arena);
   if (!err) err = connect_stages(e);
   if (!err) err = add_sinks(e);
   return err;
@@ -417,8 +448,8 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
                   TF_BARS_MAX);
   tf_err_t err = place_stages(e);
   if (!err) err = tf_publish_init(&e->publish, &e->runner, &e->instruments);
-  if (!err) err = load_models(e);
-  if (!err) err = add_strategies(e);
+  if (!err && !options->features_only) err = load_models(e);
+  if (!err && !options->features_only) err = add_strategies(e);
   if (err) return err;
   set_bars(e);
   tf_feature_compile_t *compile;
@@ -441,6 +472,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   e->runner.seal           = true;
   tf_arena_seal_all();
   e->started_ns = tf_clock_monotonic_ns();
+  e->cpu_ns     = tf_clock_process_cpu_ns();
   return tf_runner_start(&e->runner);
 }
 
@@ -450,6 +482,7 @@ bool tf_engine_is_running(const tf_engine_t *e) { return tf_runner_is_running(&e
 tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_err_t err = tf_runner_join(&e->runner);
   e->ended_ns  = tf_clock_monotonic_ns();
+  e->cpu_ns    = tf_clock_process_cpu_ns() - e->cpu_ns;
   tf_arena_unseal_all();
   return err;
 }

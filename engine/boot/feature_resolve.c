@@ -10,7 +10,7 @@ enum { LEVEL_SUM = 1, LEVEL_PRODUCT, LEVEL_SIGN, LEVEL_WHOLE };
 
 #define KNOWN_MAX 512 /* names offered to "did you mean" */
 
-static const char *const RULE_WORDS[]  = {"score", "p10", "p90"};
+static const char *const RULE_WORDS[]  = {"score", "p10", "p90", "position"};
 static const char *const FUNCTIONS[]   = {"abs", "min", "max"};
 static const char *const LOGIC_WORDS[] = {"and", "or", "not"};
 

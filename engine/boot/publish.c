@@ -96,6 +96,8 @@ static void publish_sinks(tf_publish_t *p, const tf_emit_t *emit) {
     if (!p->sinks[i]) continue;
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ACKED, s->acked);
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DROPPED, s->dropped_full + s->dropped_broken);
+    if (s->is_open && s->sink->durable_seq)
+      tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DURABLE_SEQ, s->sink->durable_seq(s->state));
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ERRORS, s->broken != 0);
   }
 }
@@ -128,6 +130,11 @@ void tf_publish_control(tf_publish_t *p, uint64_t heap_allocated_bytes,
                         uint64_t heap_resident_bytes) {
   tf_metrics_set(p->control, TF_METRIC_HEAP_ALLOCATED, heap_allocated_bytes);
   tf_metrics_set(p->control, TF_METRIC_HEAP_RESIDENT, heap_resident_bytes);
+}
+
+void tf_publish_process(tf_publish_t *p, tf_metric_t metric, uint64_t value) {
+  TF_ASSERT(tf_metrics_info[metric].scope == TF_METRIC_PROCESS);
+  tf_metrics_set(p->control, metric, value);
 }
 
 tf_hist_t *tf_publish_hists(tf_publish_t *p) {

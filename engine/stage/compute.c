@@ -21,16 +21,32 @@ static bool is_finite(const float *out, uint32_t cnt) {
   return bad == 0.0f;
 }
 
+/* The row through the model; false while its window is not full. */
+static bool answer(tf_compute_model_t *m, void *window) {
+  const tf_model_t *model = m->model;
+  if (!window) {
+    model->run(model, m->scratch, m->row, m->out);
+    return true;
+  }
+  m->has_deferred = true;
+  return model->step(model, window, m->scratch, m->row, m->out);
+}
+
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   uint32_t good = 0;
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    tf_compute_model_t *m = &compute->models[i];
+    tf_compute_model_t *m      = &compute->models[i];
+    void               *window = in->windows[i];
     compute->counts.requested++;
     if (!gather(m, in->row)) {
+      if (window) m->model->reset(m->model, window);
       compute->counts.skipped_warmup++;
       continue;
     }
-    m->model->run(m->model, m->scratch, m->row, m->out);
+    if (!answer(m, window)) {
+      compute->counts.skipped_warmup++;
+      continue;
+    }
     if (!is_finite(m->out, m->model->output_cnt)) {
       compute->counts.skipped_output++;
       continue;
@@ -39,6 +55,30 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     good |= 1u << i;
   }
   return good;
+}
+
+bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
+  bool any = false;
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    tf_compute_model_t *m = &compute->models[i];
+    if (!m->has_deferred) continue;
+    m->model->advance(m->model, in->windows[i], m->scratch);
+    m->has_deferred = false;
+    any             = true;
+  }
+  return any;
+}
+
+tf_err_t tf_compute_init_instrument(const tf_compute_t *compute, tf_lane_instrument_t *in,
+                                    tf_arena_t *arena) {
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    const tf_model_t *model = compute->models[i].model;
+    if (model->window <= 1) continue;
+    in->windows[i] = tf_arena_take(arena, model->state_bytes, TF_LINE_PAIR_BYTES);
+    if (!in->windows[i]) return E_CORE_ARENA_FULL;
+    model->reset(model, in->windows[i]);
+  }
+  return TF_OK;
 }
 
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,

@@ -65,8 +65,10 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     }
     tf_decision_t *d = &out[cnt];
     memset(d, 0, sizeof *d);
-    tf_policy_input_t input = {
-        .features = in->row, .book_state = in->keeper.book.state, .now_ns = in->market.now_ns};
+    tf_policy_input_t  input = {.position   = in->position,
+                                .features   = in->row,
+                                .book_state = in->keeper.book.state,
+                                .now_ns     = in->market.now_ns};
     tf_policy_output_t output;
     set_scores(d, &input, model);
     if (TF_UNLIKELY(decide->halted))

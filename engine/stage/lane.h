@@ -29,6 +29,7 @@ typedef struct tf_lane_instrument {
   void   *features; /* the feature plan's state and slots */
   double *row;      /* the feature row of the last tick */
   void   *policies[TF_STRATEGIES_MAX];
+  void   *windows[TF_MODELS_MAX]; /* states of models over a window; NULL for the others */
 } tf_lane_instrument_t;
 
 /* Tick counts when each hop of the tick in hand was done; 0 = not measured on this tick. */

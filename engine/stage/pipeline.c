@@ -2,8 +2,8 @@
 
 #include "core/clock.h"
 
-const char *const tf_hop_names[TF_HOP_CNT] = {"decode", "buffer", "features",        "model",
-                                              "decide", "emit",   "tick_to_decision"};
+const char *const tf_hop_names[TF_HOP_CNT] = {"decode", "buffer", "features",         "model",
+                                              "decide", "emit",   "tick_to_decision", "deferred"};
 
 static uint32_t hop_ns(uint64_t from_tsc, uint64_t to_tsc) {
   if (to_tsc <= from_tsc || from_tsc == 0) return 0;
@@ -55,7 +55,18 @@ static void stamp(tf_decision_t *decisions, uint32_t cnt, const tf_tick_hops_t *
   }
 }
 
-/* Features, models, strategies, once, on the event that completes a message. */
+static void send_decisions(tf_lane_t *lane, tf_decision_t *decisions, uint32_t cnt,
+                           const tf_tick_hops_t *hops) {
+  tf_hist_record(&lane->hists[TF_HOP_TICK_TO_DECISION], hop_ns(hops->origin, hops->decided));
+  stamp(decisions, cnt, hops);
+  if (lane->ring)
+    push_decisions(lane, decisions, cnt, hops);
+  else
+    emit_in_place(lane, decisions, cnt, hops);
+}
+
+/* Features, models, strategies, once, on the event that completes a message; then, with the decision
+ * gone, what the models do for the next one. */
 static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
   bool sampled = --lane->sample_left == 0;
   if (sampled) {
@@ -64,6 +75,7 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   }
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
+  if (TF_UNLIKELY(lane->watch.on_row)) lane->watch.on_row(lane->watch.self, in);
   uint32_t models_good = tf_compute_models(&lane->compute, in);
   if (sampled) {
     hops->modelled = tf_clock_ticks();
@@ -75,13 +87,10 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   uint32_t      cnt = tf_decide_tick(&lane->decide, &lane->compute, in, models_good, decisions);
   hops->decided     = tf_clock_ticks();
   if (sampled) record_hops(lane, hops);
-  if (cnt == 0) return;
-  tf_hist_record(&lane->hists[TF_HOP_TICK_TO_DECISION], hop_ns(hops->origin, hops->decided));
-  stamp(decisions, cnt, hops);
-  if (lane->ring)
-    push_decisions(lane, decisions, cnt, hops);
-  else
-    emit_in_place(lane, decisions, cnt, hops);
+  if (cnt > 0) send_decisions(lane, decisions, cnt, hops);
+  uint64_t sent = sampled ? tf_clock_ticks() : 0;
+  if (tf_compute_deferred(&lane->compute, in) && sampled)
+    tf_hist_record(&lane->hists[TF_HOP_DEFERRED], hop_ns(sent, tf_clock_ticks()));
 }
 
 /* An operator's command, at its place in the stream: so a replay obeys it at the same event. */

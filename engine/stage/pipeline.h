@@ -20,6 +20,7 @@ typedef enum tf_hop {
   TF_HOP_DECIDE,
   TF_HOP_EMIT,
   TF_HOP_TICK_TO_DECISION,
+  TF_HOP_DEFERRED, /* a model's work for ticks to come, after the decision has left */
   TF_HOP_CNT
 } tf_hop_t;
 
@@ -31,6 +32,13 @@ typedef struct tf_ring_decision {
   uint64_t      origin_tsc;
   uint64_t      decided_tsc;
 } tf_ring_decision_t;
+
+/* Who looks at every feature row, for tools: called on the lane at each tick, before the models. row is
+ * instrument->row, market.event the cause. on_row NULL: nobody. */
+typedef struct tf_row_watch {
+  void *self;
+  void (*on_row)(void *self, const tf_lane_instrument_t *instrument);
+} tf_row_watch_t;
 
 typedef struct tf_lane {
   tf_buffer_t           buffer;
@@ -51,6 +59,7 @@ typedef struct tf_lane {
   uint64_t              late_inferences;    /* of the sampled ticks: over the budget */
   uint64_t              decisions_dropped;  /* live: the ring was full; or told to stop */
   const uint32_t       *stopping;
+  tf_row_watch_t        watch;
   tf_hist_t            *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 

@@ -9,14 +9,23 @@
 #define TF_MODEL_OUTPUTS_MAX        16
 #define TF_MODEL_FEATURE_NAME_BYTES 64
 
+/* What weights and rows are multiplied in. Sums, states and activations are float throughout. */
+typedef enum tf_precision {
+  TF_PRECISION_FP32,
+  TF_PRECISION_BF16,
+  TF_PRECISION_INT8,
+  TF_PRECISION_CNT
+} tf_precision_t;
+
 typedef struct tf_model tf_model_t;
 struct tf_model {
-  char     name[32];
-  uint32_t input_cnt;  /* features in a row */
-  uint32_t output_cnt; /* 1: score; 3: p10, p50, p90 */
-  uint64_t param_cnt;
-  uint32_t hash; /* first 4 bytes, little endian, of the file's SHA-256 */
-  char     sha256_hex[65];
+  char           name[32];
+  uint32_t       input_cnt;  /* features in a row */
+  uint32_t       output_cnt; /* 1: score; 3: p10, p50, p90 */
+  uint64_t       param_cnt;
+  tf_precision_t precision;
+  uint32_t       hash; /* first 4 bytes, little endian, of the file's SHA-256 */
+  char           sha256_hex[65];
   char (*features)[TF_MODEL_FEATURE_NAME_BYTES]; /* input_cnt canonical feature expressions */
   size_t scratch_bytes;                          /* 64-byte aligned, per lane */
   /* One row in, output_cnt floats out. No allocation, no failure. The same bits for the same row
@@ -38,9 +47,15 @@ struct tf_model {
   void *plan; /* kernels/model's own */
 };
 
+/* How a model is to be loaded. */
+typedef struct tf_model_options {
+  tf_precision_t precision;
+  double         error_max; /* of the file's known answers; 0: what the precision usually allows */
+} tf_model_options_t;
+
 /* How boot gets one without knowing kernels/model. The error text names file, tensor or node. */
 typedef struct tf_model_loader {
-  tf_err_t (*load)(const char *path, tf_model_t **model);
+  tf_err_t (*load)(const char *path, const tf_model_options_t *options, tf_model_t **model);
   void (*unload)(tf_model_t *model);
 } tf_model_loader_t;
 

@@ -16,7 +16,7 @@
  * compare its way into an order). */
 typedef enum tf_rule_op {
   TF_RULE_CONST, /* push value */
-  TF_RULE_LOAD,  /* push slot[idx]: 0 score, 1 p10, 2 p90, 3 + i feature i */
+  TF_RULE_LOAD,  /* push slot[idx]: 0 score, 1 p10, 2 p90, 3 position, 4 + i feature i */
   TF_RULE_NEG,
   TF_RULE_NOT,
   TF_RULE_ABS,
@@ -42,7 +42,8 @@ typedef enum tf_rule_op {
 #define TF_RULE_SLOT_SCORE    0
 #define TF_RULE_SLOT_P10      1
 #define TF_RULE_SLOT_P90      2
-#define TF_RULE_SLOT_FEATURES 3
+#define TF_RULE_SLOT_POSITION 3
+#define TF_RULE_SLOT_FEATURES 4
 
 typedef struct tf_rule_step {
   uint8_t  op; /* tf_rule_op_t */
@@ -59,14 +60,16 @@ typedef struct tf_rule {
 
 typedef struct tf_policy_config {
   tf_rule_t buy, sell, flat;
-  uint64_t  cooldown_ns;  /* after a BUY/SELL/FLAT, hold for this long */
-  uint32_t  rate_cnt_max; /* at most this many actions per rate_window_ns; 0 = no limit */
+  tf_rule_t buy_until, sell_until; /* when what buy, or sell, opened is to be closed; none: never */
+  uint64_t  cooldown_ns;           /* after a BUY/SELL/FLAT, hold for this long */
+  uint32_t  rate_cnt_max;          /* at most this many actions per rate_window_ns; 0 = no limit */
   uint64_t  rate_window_ns;
   uint32_t  book_states_ok; /* bit per tf_book_state_t on which an action may be taken */
 } tf_policy_config_t;
 
 typedef struct tf_policy_input {
   double        score, p10, p90; /* NaN where the model gives none */
+  double        position;        /* what an operator says is held; NaN until then */
   const double *features;
   uint8_t       book_state;
   uint64_t      now_ns; /* the cause's ts_recv_ns */

@@ -35,6 +35,25 @@ TF_INLINE tf_indicator_result_t tf_parts_answer(double *out, double value) {
   return TF_INDICATOR_READY;
 }
 
+/* The same for several outputs: all of them or none. */
+TF_INLINE tf_indicator_result_t tf_parts_answers(double *out, const double *values, uint32_t cnt) {
+  bool finite = true;
+  for (uint32_t o = 0; o < cnt; o++) finite = finite && tf_parts_finite(values[o]);
+  for (uint32_t o = 0; o < cnt; o++) out[o] = finite ? values[o] : __builtin_nan("");
+  return finite ? TF_INDICATOR_READY : TF_INDICATOR_WARMING;
+}
+
+TF_INLINE tf_indicator_result_t tf_parts_warming_all(double *out, uint32_t cnt) {
+  for (uint32_t o = 0; o < cnt; o++) out[o] = __builtin_nan("");
+  return TF_INDICATOR_WARMING;
+}
+
+TF_INLINE bool tf_parts_all_usable(const double *x, uint32_t cnt) {
+  bool usable = true;
+  for (uint32_t i = 0; i < cnt; i++) usable = usable && tf_parts_usable(x[i]);
+  return usable;
+}
+
 /* For init: how a count parameter becomes a size. The spec's min and max were checked before; this
  * is the last line of defence against a caller that did not. */
 TF_INLINE tf_err_t tf_parts_count(double param, uint32_t min, uint32_t *count) {

@@ -1,5 +1,7 @@
 /* A model as written: a chain of ops with their weights, its feature schema, where it came from,
- * and rows with known answers. The plan (plan.h) is what runs; the graph is what it is made from,
+ * and windows with known answers. What goes through the chain is a window of rows, often of one:
+ * ops of kind row map each row, recurrent ones carry a state along them, last and flatten make one
+ * row of them (op/op.h). The plan (plan.h) is what runs; the graph is what it is made from,
  * and evaluates itself in double as the measure of the plan's error. Control plane only. */
 #ifndef TF_KERNELS_MODEL_GRAPH_H
 #define TF_KERNELS_MODEL_GRAPH_H
@@ -7,7 +9,10 @@
 #include "model/features.h"
 #include "op/op.h"
 
-#define TF_GRAPH_NODE_CNT_MAX   256u
+#define TF_GRAPH_NODE_CNT_MAX 256u
+#define TF_GRAPH_WINDOW_MAX   4096u
+/* Values between two nodes: rows of the window times the widest row. */
+#define TF_GRAPH_VALUE_CNT_MAX  (UINT64_C(1) << 24)
 #define TF_GRAPH_NAME_BYTES     64u
 #define TF_GRAPH_SOURCE_BYTES   128u
 #define TF_GRAPH_CHECK_CNT_MAX  16u
@@ -25,7 +30,9 @@ typedef struct tf_graph_node {
 typedef struct tf_graph {
   char            name[32];
   uint32_t        input_cnt;
+  uint32_t        window;     /* rows that make one answer */
   uint32_t        output_cnt; /* of the last node so far */
+  uint32_t        row_cnt;    /* the same: window, or 1 from last or flatten on */
   uint32_t        width_max;  /* widest row between two nodes */
   uint32_t        node_cnt;
   uint64_t        param_cnt;
@@ -36,13 +43,16 @@ typedef struct tf_graph {
   char            source_sha256_hex[65];
   char           *training; /* a JSON object as text, or NULL; malloc'd */
   uint32_t        check_cnt;
-  float          *check_inputs;  /* check_cnt rows of input_cnt; malloc'd */
+  float          *check_inputs;  /* check_cnt windows of window rows of input_cnt; malloc'd */
   float          *check_outputs; /* check_cnt rows of output_cnt; malloc'd */
 } tf_graph_t;
 
 /* An empty graph. E_MODEL_FORMAT for a name that is not 1 to 31 of A-Z a-z 0-9 _ - . ;
  * E_MODEL_SHAPE for an input_cnt outside 1 .. TF_MODEL_INPUTS_MAX. */
 tf_err_t tf_graph_init(tf_graph_t *graph, const char *name, uint32_t input_cnt);
+/* Before the first node that is not of kind row: the model answers to windows of this many rows.
+ * E_MODEL_SHAPE outside 1 .. TF_GRAPH_WINDOW_MAX. */
+tf_err_t tf_graph_set_window(tf_graph_t *graph, uint32_t window);
 void     tf_graph_fini(tf_graph_t *graph); /* accepts a zeroed or half-built one */
 
 /* Appends an op: its row width is the output of the one before, which params->in_cnt need not
@@ -56,10 +66,15 @@ tf_err_t tf_graph_append(tf_graph_t *graph, const tf_op_t *op, const char *name,
 void tf_graph_tensor_name(char *target, size_t bytes, uint32_t node_idx, const char *op_name,
                           const char *what);
 
-/* Evaluates one row in double, node by node, unfused. E_CORE_NO_MEMORY. */
-tf_err_t tf_graph_eval(const tf_graph_t *graph, const float *row, double *out);
+/* E_MODEL_SHAPE unless the chain ends in one row. */
+tf_err_t tf_graph_check_end(const tf_graph_t *graph);
 
-/* Fills the rows with known answers: reproducible inputs of several magnitudes, so that one of
+/* Evaluates one window (window rows of input_cnt, the oldest first) in double, from a zero state,
+ * node by node, unfused: the measure of everything that runs faster. The graph ends in one row.
+ * E_CORE_NO_MEMORY. */
+tf_err_t tf_graph_eval(const tf_graph_t *graph, const float *rows, double *out);
+
+/* Fills the windows with known answers: reproducible inputs of several magnitudes, so that one of
  * them meets the model where its activations do not saturate, and the outputs of tf_graph_eval. */
 tf_err_t tf_graph_make_checks(tf_graph_t *graph);
 

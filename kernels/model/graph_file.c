@@ -12,6 +12,7 @@ typedef struct reader {
   tf_graph_t             *graph;
   const tf_safetensors_t *st;
   const char             *label;
+  bool                    windowed; /* version 2 */
   bool                    used[TF_SAFETENSORS_TENSOR_CNT_MAX];
 } reader_t;
 
@@ -54,12 +55,9 @@ static tf_err_t read_count(const reader_t *r, const json_t *graph, const char *k
   return TF_OK;
 }
 
-/* Copies a node's tensor out of the file. rows: 0 for rank 1. */
-static tf_err_t take_tensor(reader_t *r, const json_t *node, const char *key, bool matrix,
-                            uint32_t in_cnt, float **values, uint64_t *cnt) {
-  const char *name = json_string_value(json_object_get(node, key));
-  if (!name)
-    return TF_ERR(E_MODEL_FORMAT, "%s: a node has no \"%s\" naming its tensor", r->label, key);
+/* Copies a tensor out of the file, each once. */
+static tf_err_t copy_tensor(reader_t *r, const char *name, const tf_safetensors_tensor_t **found,
+                            float **values) {
   const tf_safetensors_tensor_t *t = tf_safetensors_find(r->st, name);
   if (!t) return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%.100s\" is not in it", r->label, name);
   size_t idx = (size_t)(t - r->st->tensors);
@@ -68,14 +66,30 @@ static tf_err_t take_tensor(reader_t *r, const json_t *node, const char *key, bo
   if (t->dtype != TF_SAFETENSORS_F32)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: tensor \"%s\" is %s, F32 is what this build runs",
                   r->label, t->name, tf_safetensors_dtype_name(t->dtype));
-  if (t->rank != (matrix ? 2u : 1u) || (matrix && t->shape[1] != in_cnt) || t->element_cnt == 0)
-    return TF_ERR(E_MODEL_SHAPE, "%s: tensor \"%s\" of rank %u: %s of %u columns is wanted",
-                  r->label, t->name, t->rank, matrix ? "a matrix" : "a vector, instead", in_cnt);
+  if (t->element_cnt == 0)
+    return TF_ERR(E_MODEL_SHAPE, "%s: tensor \"%s\" is empty", r->label, t->name);
   *values = malloc(t->end - t->begin);
   if (!*values) return TF_ERR(E_CORE_NO_MEMORY, "%s: tensor \"%s\"", r->label, t->name);
   memcpy(*values, r->st->data + t->begin, t->end - t->begin);
-  *cnt         = t->element_cnt;
   r->used[idx] = true;
+  *found       = t;
+  return TF_OK;
+}
+
+/* A node's tensor. columns: 0 for a vector. *values is the caller's to free, also on failure. */
+static tf_err_t take_tensor(reader_t *r, const json_t *node, const char *key, uint64_t columns,
+                            float **values, uint64_t *cnt) {
+  const char *name = json_string_value(json_object_get(node, key));
+  if (!name)
+    return TF_ERR(E_MODEL_FORMAT, "%s: a node has no \"%s\" naming its tensor", r->label, key);
+  const tf_safetensors_tensor_t *t;
+  tf_err_t                       err = copy_tensor(r, name, &t, values);
+  if (err) return err;
+  if (t->rank != (columns ? 2u : 1u) || (columns && t->shape[1] != columns))
+    return TF_ERR(E_MODEL_SHAPE, "%s: tensor \"%s\" of rank %u: %s of %llu columns is wanted",
+                  r->label, t->name, t->rank, columns ? "a matrix" : "a vector, instead",
+                  (unsigned long long)columns);
+  *cnt = t->element_cnt;
   return TF_OK;
 }
 
@@ -106,6 +120,22 @@ static tf_err_t read_scalars(const reader_t *r, const tf_op_t *op, const json_t 
   return TF_OK;
 }
 
+/* A recurrent op's bias comes first: it says how many units there are, and so how wide the weights
+ * are. */
+static tf_err_t read_weights(reader_t *r, const tf_op_t *op, const json_t *node,
+                             tf_op_params_t *params, float **weight, float **bias) {
+  bool     recurrent = op->kind == TF_OP_KIND_RECURRENT;
+  tf_err_t err       = TF_OK;
+  if (recurrent) err = take_tensor(r, node, "bias", 0, bias, &params->bias_cnt);
+  if (!err && op->has_weight) {
+    uint64_t columns = tf_op_weight_columns(op, r->graph->output_cnt, params->bias_cnt);
+    err              = take_tensor(r, node, "weight", columns, weight, &params->weight_cnt);
+  }
+  if (!err && !recurrent && json_object_get(node, "bias"))
+    err = take_tensor(r, node, "bias", 0, bias, &params->bias_cnt);
+  return err;
+}
+
 static tf_err_t read_node(reader_t *r, json_t *node) {
   const char *name = json_string_value(json_object_get(node, "name"));
   const char *kind = json_string_value(json_object_get(node, "op"));
@@ -120,11 +150,7 @@ static tf_err_t read_node(reader_t *r, json_t *node) {
   float         *weight = NULL, *bias = NULL;
   tf_err_t       err = check_node_keys(r, op, node);
   if (!err) err = read_scalars(r, op, node, &params);
-  if (!err && op->has_weight)
-    err = take_tensor(r, node, "weight", op->has_bias, r->graph->output_cnt, &weight,
-                      &params.weight_cnt);
-  if (!err && json_object_get(node, "bias"))
-    err = take_tensor(r, node, "bias", false, 0, &bias, &params.bias_cnt);
+  if (!err) err = read_weights(r, op, node, &params, &weight, &bias);
   if (err) {
     free(weight);
     free(bias);
@@ -135,17 +161,19 @@ static tf_err_t read_node(reader_t *r, json_t *node) {
 }
 
 static tf_err_t read_nodes(reader_t *r, json_t *graph) {
-  uint32_t    input_cnt = 0, output_cnt = 0;
+  uint32_t    input_cnt = 0, output_cnt = 0, window = 1;
   const char *name;
   json_t     *nodes = json_object_get(graph, "nodes");
   tf_err_t    err   = meta_text(r, "name", &name);
   if (!err) err = read_count(r, graph, "input", TF_MODEL_INPUTS_MAX, &input_cnt);
   if (!err) err = read_count(r, graph, "output", TF_MODEL_OUTPUTS_MAX, &output_cnt);
+  if (!err && r->windowed) err = read_count(r, graph, "window", TF_GRAPH_WINDOW_MAX, &window);
   if (err) return err;
   err = tf_graph_init(r->graph, name, input_cnt);
+  if (!err) err = tf_graph_set_window(r->graph, window);
   if (err) return tf_error_add(err, "reading %s", r->label);
-  if (json_object_size(graph) != 3 || !json_is_array(nodes) || json_array_size(nodes) == 0 ||
-      json_array_size(nodes) > TF_GRAPH_NODE_CNT_MAX)
+  if (json_object_size(graph) != (r->windowed ? 4 : 3) || !json_is_array(nodes) ||
+      json_array_size(nodes) == 0 || json_array_size(nodes) > TF_GRAPH_NODE_CNT_MAX)
     return TF_ERR(E_MODEL_FORMAT, "%s: graph: input, output and 1 to %u nodes are wanted", r->label,
                   TF_GRAPH_NODE_CNT_MAX);
   for (size_t i = 0; i < json_array_size(nodes) && !err; i++)
@@ -154,6 +182,11 @@ static tf_err_t read_nodes(reader_t *r, json_t *graph) {
   if (r->graph->output_cnt != output_cnt)
     return TF_ERR(E_MODEL_SHAPE, "%s: graph: its last node is %u wide, \"output\" says %u",
                   r->label, r->graph->output_cnt, output_cnt);
+  err = tf_graph_check_end(r->graph);
+  return err ? tf_error_add(err, "reading %s", r->label) : TF_OK;
+}
+
+static tf_err_t check_all_used(const reader_t *r) {
   for (uint32_t i = 0; i < r->st->tensor_cnt; i++)
     if (!r->used[i])
       return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%s\" is used by no node", r->label,
@@ -202,6 +235,36 @@ static tf_err_t read_rows(const reader_t *r, const json_t *check, const char *ke
   return TF_OK;
 }
 
+static tf_err_t check_finite(const reader_t *r, const char *name, const float *values,
+                             uint64_t cnt) {
+  for (uint64_t i = 0; i < cnt; i++)
+    if (!isfinite(values[i]))
+      return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%s\": element %llu is not finite", r->label, name,
+                    (unsigned long long)i);
+  return TF_OK;
+}
+
+/* Version 2: known answers as tensors. */
+static tf_err_t read_check_tensors(reader_t *r) {
+  tf_graph_t                    *g = r->graph;
+  const tf_safetensors_tensor_t *in, *out;
+  tf_err_t err = copy_tensor(r, TF_GRAPH_FILE_CHECK_INPUTS, &in, &g->check_inputs);
+  if (!err) err = copy_tensor(r, TF_GRAPH_FILE_CHECK_OUTPUTS, &out, &g->check_outputs);
+  if (err) return err;
+  uint64_t cnt = in->shape[0];
+  if (in->rank != 3 || cnt > TF_GRAPH_CHECK_CNT_MAX || in->shape[1] != g->window ||
+      in->shape[2] != g->input_cnt || out->rank != 2 || out->shape[0] != cnt ||
+      out->shape[1] != g->output_cnt)
+    return TF_ERR(E_MODEL_SHAPE,
+                  "%s: tensors \"%s\" and \"%s\": [n, %u, %u] and [n, %u] are wanted, n of 1 to %u",
+                  r->label, in->name, out->name, g->window, g->input_cnt, g->output_cnt,
+                  TF_GRAPH_CHECK_CNT_MAX);
+  err = check_finite(r, in->name, g->check_inputs, in->element_cnt);
+  if (!err) err = check_finite(r, out->name, g->check_outputs, out->element_cnt);
+  if (!err) g->check_cnt = (uint32_t)cnt;
+  return err;
+}
+
 static tf_err_t read_check(reader_t *r, json_t *check) {
   tf_graph_t *g   = r->graph;
   uint32_t    cnt = 0;
@@ -243,7 +306,7 @@ static tf_err_t read_origin(reader_t *r) {
   return err;
 }
 
-static tf_err_t read_format(const reader_t *r) {
+static tf_err_t read_format(reader_t *r) {
   const char *format, *version;
   tf_err_t    err = meta_text(r, "format", &format);
   if (!err) err = meta_text(r, "version", &version);
@@ -252,9 +315,11 @@ static tf_err_t read_format(const reader_t *r) {
     return TF_ERR(E_MODEL_FORMAT,
                   "%s: format \"%.32s\" is not \"%s\": export to ONNX, then tickfuse model import",
                   r->label, format, TF_GRAPH_FILE_FORMAT);
-  if (strcmp(version, TF_GRAPH_FILE_VERSION) != 0)
-    return TF_ERR(E_MODEL_FORMAT, "%s: version \"%.32s\", this build reads %s: import it anew",
-                  r->label, version, TF_GRAPH_FILE_VERSION);
+  r->windowed = strcmp(version, TF_GRAPH_FILE_VERSION_WINDOW) == 0;
+  if (!r->windowed && strcmp(version, TF_GRAPH_FILE_VERSION) != 0)
+    return TF_ERR(E_MODEL_FORMAT,
+                  "%s: version \"%.32s\", this build reads %s and %s: import it anew", r->label,
+                  version, TF_GRAPH_FILE_VERSION, TF_GRAPH_FILE_VERSION_WINDOW);
   return TF_OK;
 }
 
@@ -268,12 +333,14 @@ static tf_err_t read_all(reader_t *r) {
       {"check",    read_check   },
   };
   tf_err_t err = read_format(r);
-  for (size_t i = 0; i < TF_ARRAY_CNT(parts) && !err; i++) {
+  for (size_t i = 0; i < TF_ARRAY_CNT(parts) - r->windowed && !err; i++) {
     json_t *value = NULL;
     err           = meta_json(r, parts[i].key, &value);
     if (!err) err = parts[i].read(r, value);
     json_decref(value);
   }
+  if (!err && r->windowed) err = read_check_tensors(r);
+  if (!err) err = check_all_used(r);
   return err ? err : read_origin(r);
 }
 
@@ -320,8 +387,11 @@ static json_t *graph_json(const tf_graph_t *graph) {
     if (n->op->scalar_cnt > 1) json_object_set_new(node, "beta", json_real((double)n->params.beta));
     json_array_append_new(nodes, node);
   }
-  return json_pack("{s:i, s:i, s:o}", "input", (int)graph->input_cnt, "output",
-                   (int)graph->output_cnt, "nodes", nodes);
+  json_t *all = json_pack("{s:i, s:i, s:o}", "input", (int)graph->input_cnt, "output",
+                          (int)graph->output_cnt, "nodes", nodes);
+  if (all && graph->window > 1)
+    json_object_set_new(all, "window", json_integer((int)graph->window));
+  return all;
 }
 
 /* Takes json over. 9 digits name a float exactly. NULL when out of memory. */
@@ -338,20 +408,45 @@ static uint32_t list_sources(const tf_graph_t *graph, tf_safetensors_source_t *s
     const tf_graph_node_t *n = &graph->nodes[i];
     if (n->weight) {
       tf_graph_tensor_name(names[cnt], sizeof names[cnt], i, n->op->name, "weight");
-      sources[cnt] = (tf_safetensors_source_t){.name = names[cnt], .values = n->weight};
-      if (n->op->has_bias) sources[cnt].shape[sources[cnt].rank++] = n->params.out_cnt;
-      sources[cnt].shape[sources[cnt].rank++] = n->params.in_cnt;
+      sources[cnt]     = (tf_safetensors_source_t){.name = names[cnt], .values = n->weight};
+      uint64_t columns = tf_op_weight_columns(n->op, n->params.in_cnt, n->params.bias_cnt);
+      if (columns) sources[cnt].shape[sources[cnt].rank++] = n->params.weight_cnt / columns;
+      sources[cnt].shape[sources[cnt].rank++] = columns ? columns : n->params.in_cnt;
       cnt++;
     }
     if (n->bias) {
       tf_graph_tensor_name(names[cnt], sizeof names[cnt], i, n->op->name, "bias");
       sources[cnt] = (tf_safetensors_source_t){
-          .name = names[cnt], .rank = 1, .shape = {n->params.out_cnt}, .values = n->bias};
+          .name = names[cnt], .rank = 1, .shape = {n->params.bias_cnt}, .values = n->bias};
       cnt++;
     }
   }
+  if (graph->window == 1) return cnt;
+  sources[cnt++] = (tf_safetensors_source_t){
+      .name   = TF_GRAPH_FILE_CHECK_INPUTS,
+      .rank   = 3,
+      .shape  = {graph->check_cnt, graph->window, graph->input_cnt},
+      .values = graph->check_inputs
+  };
+  sources[cnt++] = (tf_safetensors_source_t){
+      .name   = TF_GRAPH_FILE_CHECK_OUTPUTS,
+      .rank   = 2,
+      .shape  = {graph->check_cnt, graph->output_cnt},
+      .values = graph->check_outputs
+  };
   return cnt;
 }
+
+/* The known answers of a model over one row; over a window they are tensors. */
+static json_t *check_json(const tf_graph_t *graph) {
+  if (graph->window > 1) return json_object();
+  return json_pack("{s:o, s:o}", "inputs",
+                   rows_json(graph->check_inputs, graph->check_cnt, graph->input_cnt), "outputs",
+                   rows_json(graph->check_outputs, graph->check_cnt, graph->output_cnt));
+}
+
+/* Room for a weight and a bias a node, and the known answers. */
+#define SOURCE_CNT_MAX (2 * TF_GRAPH_NODE_CNT_MAX + 2)
 
 tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
   TF_ASSERT(graph->features.cnt == graph->input_cnt && graph->check_cnt > 0);
@@ -360,26 +455,25 @@ tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
     json_array_append_new(features, json_string(graph->features.names[i]));
   char                    *graph_text    = dump(graph_json(graph));
   char                    *features_text = dump(features);
-  char                    *check_text    = dump(json_pack(
-                            "{s:o, s:o}", "inputs", rows_json(graph->check_inputs, graph->check_cnt, graph->input_cnt),
-                            "outputs", rows_json(graph->check_outputs, graph->check_cnt, graph->output_cnt)));
-  tf_safetensors_source_t *sources       = calloc(2 * TF_GRAPH_NODE_CNT_MAX, sizeof *sources);
-  char(*names)[TF_GRAPH_NAME_BYTES]      = calloc(2 * TF_GRAPH_NODE_CNT_MAX, sizeof *names);
-  tf_err_t err;
+  char                    *check_text    = dump(check_json(graph));
+  tf_safetensors_source_t *sources       = calloc(SOURCE_CNT_MAX, sizeof *sources);
+  char(*names)[TF_GRAPH_NAME_BYTES]      = calloc(SOURCE_CNT_MAX, sizeof *names);
+  const char *version = graph->window > 1 ? TF_GRAPH_FILE_VERSION_WINDOW : TF_GRAPH_FILE_VERSION;
+  tf_err_t    err;
   if (graph_text && features_text && check_text && sources && names) {
-    const tf_safetensors_text_t texts[] = {
+    tf_safetensors_text_t texts[10] = {
         {"format",        TF_GRAPH_FILE_FORMAT    },
-        {"version",       TF_GRAPH_FILE_VERSION   },
+        {"version",       version                 },
         {"name",          graph->name             },
         {"producer",      graph->producer         },
         {"source",        graph->source           },
         {"source_sha256", graph->source_sha256_hex},
         {"graph",         graph_text              },
         {"features",      features_text           },
-        {"check",         check_text              },
-        {"training",      graph->training         },
     };
-    uint32_t text_cnt = TF_ARRAY_CNT(texts) - (graph->training == NULL);
+    uint32_t text_cnt = 8;
+    if (graph->window == 1) texts[text_cnt++] = (tf_safetensors_text_t){"check", check_text};
+    if (graph->training) texts[text_cnt++] = (tf_safetensors_text_t){"training", graph->training};
     err = tf_safetensors_write(path, texts, text_cnt, sources, list_sources(graph, sources, names));
   } else {
     err = TF_ERR(E_CORE_NO_MEMORY, "%s: its metadata", path);

@@ -12,15 +12,23 @@
  *   check     {"inputs": [[...]], "outputs": [[...]]}: rows with known answers
  *   training  {"key": "text"}: what the source said about its making; may be missing
  *
- * A gemm's weight has the shape [outputs, inputs]; bias and constants are of rank 1. */
+ * A gemm's weight has the shape [outputs, inputs], a recurrent op's [gates * units, inputs + units]; bias
+ * and constants are of rank 1.
+ *
+ * A model over a window of more than one row has version "2": its graph also says {"window": 50}, and
+ * its known answers are tensors, "check.inputs" [n, window, inputs] and "check.outputs" [n, outputs],
+ * since as text they could outgrow the header. */
 #ifndef TF_KERNELS_MODEL_GRAPH_FILE_H
 #define TF_KERNELS_MODEL_GRAPH_FILE_H
 
 #include "model/graph.h"
 #include "model/safetensors.h"
 
-#define TF_GRAPH_FILE_FORMAT  "tickfuse-model"
-#define TF_GRAPH_FILE_VERSION "1"
+#define TF_GRAPH_FILE_FORMAT         "tickfuse-model"
+#define TF_GRAPH_FILE_VERSION        "1"
+#define TF_GRAPH_FILE_VERSION_WINDOW "2"
+#define TF_GRAPH_FILE_CHECK_INPUTS   "check.inputs"
+#define TF_GRAPH_FILE_CHECK_OUTPUTS  "check.outputs"
 
 /* E_MODEL_FORMAT, E_MODEL_UNSUPPORTED (an op this build has not), E_MODEL_SHAPE, E_MODEL_WEIGHTS,
  * E_MODEL_SCHEMA. A tensor that no node uses is refused. On failure graph is empty. */

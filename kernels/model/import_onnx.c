@@ -48,17 +48,23 @@ static tf_err_t read_input(tf_onnx_ops_t *im, const Onnx__ValueInfoProto *input,
   if (!type || !type->has_elem_type || type->elem_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: input \"%.80s\" is no tensor of FLOAT (float32)",
                   im->path, input->name);
-  if (!type->shape || type->shape->n_dim != 2)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: input \"%.80s\" has rank %zu; [batch, %u] is wanted",
-                  im->path, input->name, type->shape ? type->shape->n_dim : 0, feature_cnt);
-  int64_t sizes[2] = {0, 0}; /* 0: open */
-  for (int i = 0; i < 2; i++) {
+  size_t rank = type->shape ? type->shape->n_dim : 0;
+  if (rank != 2 && rank != 3)
+    return TF_ERR(
+        E_MODEL_UNSUPPORTED,
+        "%s: input \"%.80s\" has rank %zu; [batch, %u] is wanted, or [batch, rows, %u] for "
+        "a window",
+        im->path, input->name, rank, feature_cnt, feature_cnt);
+  int64_t sizes[3] = {0, 0, 0}; /* 0: open */
+  for (size_t i = 0; i < rank; i++) {
     const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[i];
     if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
       sizes[i] = dim->dim_value;
   }
-  im->column    = sizes[1] == 1 && feature_cnt != 1 && sizes[0] == (int64_t)feature_cnt;
-  int64_t width = sizes[im->column ? 0 : 1];
+  im->column = rank == 2 && sizes[1] == 1 && feature_cnt != 1 && sizes[0] == (int64_t)feature_cnt;
+  snprintf(im->axes, sizeof im->axes, rank == 2 ? "BF" : "?\?F");
+  memcpy(im->sizes, sizes, sizeof im->sizes);
+  int64_t width = sizes[im->column ? 0 : rank - 1];
   if (width != 0 && width != (int64_t)feature_cnt)
     return TF_ERR(
         E_MODEL_SCHEMA,
@@ -79,6 +85,15 @@ static tf_err_t check_output(const tf_onnx_ops_t *im, const Onnx__GraphProto *gr
                   im->path, graph->output[0]->name, im->current);
   if (im->graph->node_cnt == 0)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
+  if (strcmp(im->axes, "BF") != 0)
+    return TF_ERR(
+        E_MODEL_UNSUPPORTED,
+        "%s: output \"%.80s\" has the axes %s (B batch, T rows, F values, D directions); one "
+        "row is wanted: take the last",
+        im->path, graph->output[0]->name, im->axes);
+  if (im->window && im->window != im->graph->window)
+    return TF_ERR(E_MODEL_SHAPE, "%s: a window of %u rows was asked for, it takes single rows",
+                  im->path, im->window);
   if (im->graph->output_cnt != 1 && im->graph->output_cnt != 3)
     return TF_ERR(E_MODEL_SHAPE,
                   "%s: output \"%.80s\" is %u wide; 1 (a score) or 3 (p10, p50, p90) are allowed",
@@ -123,9 +138,10 @@ static void keep_source(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
   while (length && im->graph->source[length - 1] == ' ') im->graph->source[--length] = 0;
 }
 
-static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model, const char *name,
-                             const tf_features_t *features) {
-  const Onnx__GraphProto *graph = model->graph;
+static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model,
+                             const tf_import_onnx_spec_t *spec) {
+  const tf_features_t    *features = spec->features;
+  const Onnx__GraphProto *graph    = model->graph;
   if (!graph) return TF_ERR(E_MODEL_FORMAT, "%s: no ONNX file: it holds no graph", im->path);
   if (graph->n_sparse_initializer)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: it holds sparse initialisers", im->path);
@@ -136,7 +152,7 @@ static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model, c
   if (!err) err = find_input(im, graph, &input);
   if (!err) err = read_input(im, input, features->cnt);
   if (err) return err;
-  err = tf_graph_init(im->graph, name, features->cnt);
+  err = tf_graph_init(im->graph, spec->name, features->cnt);
   if (err) return tf_error_add(err, "importing %s", im->path);
   for (size_t i = 0; i < graph->n_node && !err; i++) err = tf_onnx_ops_append(im, graph->node[i]);
   if (!err) err = check_output(im, graph);
@@ -147,12 +163,12 @@ static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model, c
   return err ? err : tf_graph_make_checks(im->graph);
 }
 
-static tf_err_t import_unpacked(const char *label, const Onnx__ModelProto *model, const char *name,
-                                const tf_features_t *features, tf_graph_t *graph,
+static tf_err_t import_unpacked(const char *label, const Onnx__ModelProto *model,
+                                const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
                                 tf_import_onnx_report_t *report) {
-  tf_onnx_ops_t im  = {.path = label, .graph = graph};
+  tf_onnx_ops_t im  = {.path = label, .graph = graph, .window = spec->window};
   tf_err_t      err = tf_onnx_tensor_init(&im.constants, label);
-  if (!err) err = import_model(&im, model, name, features);
+  if (!err) err = import_model(&im, model, spec);
   if (!err)
     *report = (tf_import_onnx_report_t){.opset         = im.opset,
                                         .onnx_node_cnt = (uint32_t)model->graph->n_node,
@@ -164,32 +180,32 @@ static tf_err_t import_unpacked(const char *label, const Onnx__ModelProto *model
 }
 
 static tf_err_t import_and_free(const char *label, Onnx__ModelProto *model, const char *sha256_hex,
-                                const char *name, const tf_features_t *features, tf_graph_t *graph,
+                                const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
                                 tf_import_onnx_report_t *report) {
-  tf_err_t err = features->cnt ? import_unpacked(label, model, name, features, graph, report)
-                               : TF_ERR(E_MODEL_SCHEMA, "%s: no features were given", label);
+  tf_err_t err = spec->features->cnt ? import_unpacked(label, model, spec, graph, report)
+                                     : TF_ERR(E_MODEL_SCHEMA, "%s: no features were given", label);
   if (!err) memcpy(graph->source_sha256_hex, sha256_hex, sizeof graph->source_sha256_hex);
   onnx__model_proto__free_unpacked(model, NULL);
   return err;
 }
 
-tf_err_t tf_import_onnx(const char *path, const char *name, const tf_features_t *features,
-                        tf_graph_t *graph, tf_import_onnx_report_t *report) {
+tf_err_t tf_import_onnx(const char *path, const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
+                        tf_import_onnx_report_t *report) {
   char              sha256_hex[65];
   Onnx__ModelProto *model;
   memset(graph, 0, sizeof *graph);
   memset(report, 0, sizeof *report);
   tf_err_t err = tf_onnx_wire_read(path, &model, sha256_hex);
-  return err ? err : import_and_free(path, model, sha256_hex, name, features, graph, report);
+  return err ? err : import_and_free(path, model, sha256_hex, spec, graph, report);
 }
 
 tf_err_t tf_import_onnx_parse(const char *label, const uint8_t *bytes, size_t bytes_cnt,
-                              const char *name, const tf_features_t *features, tf_graph_t *graph,
+                              const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
                               tf_import_onnx_report_t *report) {
   char              sha256_hex[65];
   Onnx__ModelProto *model;
   memset(graph, 0, sizeof *graph);
   memset(report, 0, sizeof *report);
   tf_err_t err = tf_onnx_wire_parse(label, bytes, bytes_cnt, &model, sha256_hex);
-  return err ? err : import_and_free(label, model, sha256_hex, name, features, graph, report);
+  return err ? err : import_and_free(label, model, sha256_hex, spec, graph, report);
 }

@@ -1,8 +1,11 @@
 /* ONNX to graph, offline. What is accepted is a chain: one float input of rank 2 (a batch of rows,
- * or one column), one op behind the other, one output 1 or 3 wide.
+ * or one column) or 3 (a window of rows, batch first or second), one op behind the other, one output 1
+ * or 3 wide.
  *
  *   Gemm (alpha, beta, transA, transB), MatMul, Add, Sub, Mul, Div with a constant
  *   Relu, LeakyRelu, Tanh, Sigmoid, Softmax, Clip
+ *   LSTM, GRU (linear_before_reset 1): forward, from a zero state, the usual activations
+ *   Transpose, Squeeze, Reshape of a window's axes; Gather or Slice of its last row; Flatten of all
  *   Identity, Cast to FLOAT, Flatten, Reshape that leaves the row as it is
  *   Constant, initialisers of FLOAT, DOUBLE and INT64
  *
@@ -23,16 +26,21 @@ typedef struct tf_import_onnx_report {
   uint64_t denormal_cnt; /* weights that were denormal, and are 0 now */
 } tf_import_onnx_report_t;
 
-/* Reads path into graph, called name, with the features (copied) as its schema and its known
- * answers computed. E_FILE_OPEN; E_MODEL_FORMAT; E_MODEL_UNSUPPORTED naming node and op;
+typedef struct tf_import_onnx_spec {
+  const char          *name;
+  const tf_features_t *features; /* copied: the schema */
+  uint32_t             window;   /* rows; 0: as the file says */
+} tf_import_onnx_spec_t;
+
+/* Reads path into graph and computes its known answers. E_FILE_OPEN; E_MODEL_FORMAT; E_MODEL_UNSUPPORTED naming node and op;
  * E_MODEL_SHAPE; E_MODEL_WEIGHTS; E_MODEL_SCHEMA where there is not one feature for each input.
  * On failure graph is empty. */
-tf_err_t tf_import_onnx(const char *path, const char *name, const tf_features_t *features,
-                        tf_graph_t *graph, tf_import_onnx_report_t *report);
+tf_err_t tf_import_onnx(const char *path, const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
+                        tf_import_onnx_report_t *report);
 
 /* The same from memory; label stands for the file in error texts. */
 tf_err_t tf_import_onnx_parse(const char *label, const uint8_t *bytes, size_t bytes_cnt,
-                              const char *name, const tf_features_t *features, tf_graph_t *graph,
+                              const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
                               tf_import_onnx_report_t *report);
 
 #endif

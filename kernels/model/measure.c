@@ -5,19 +5,22 @@
 
 #include "core/clock.h"
 #include "core/error.h"
-#include "model/execute.h"
 #include "model/shapes.h"
 
-#define ROW_CNT       64u
-#define RUN_CNT_MIN   100u
-#define RUNS_PER_LOOK 64u /* at the clock, for the end of a measurement */
+#define ROW_CNT        64u
+#define RUN_CNT_MIN    100u
+#define RUNS_PER_LOOK  64u /* at the clock, for the end of a measurement */
+#define ERROR_CNT_MAX  1024u
+#define ERROR_CNT_MIN  2u
+#define ERROR_MACS_MAX 2e9 /* of the evaluations in double */
 
 typedef struct bench {
-  const tf_plan_t *plan;
-  float           *rows;
-  float           *out;
-  void            *scratch;
-  uint8_t         *other;
+  const tf_model_t   *model;
+  tf_loader_session_t session;
+  float              *rows;
+  float              *out;
+  uint8_t            *other;
+  uint64_t            next; /* row */
 } bench_t;
 
 /* All that came before has happened, nothing that follows has begun. */
@@ -39,80 +42,134 @@ static void touch(uint8_t *bytes, size_t cnt) {
   }
 }
 
-static void time_each(const bench_t *b, uint64_t ns, bool cold, tf_hist_t *hist) {
+TF_INLINE void timed_path(bench_t *b) {
+  const tf_model_t *m   = b->model;
+  const float      *row = b->rows + (b->next++ % ROW_CNT) * m->input_cnt;
+  if (m->window > 1)
+    (void)m->step(m, b->session.state, b->session.scratch, row, b->out);
+  else
+    m->run(m, b->session.scratch, row, b->out);
+}
+
+TF_INLINE void deferred_work(bench_t *b) {
+  if (b->model->window > 1) b->model->advance(b->model, b->session.state, b->session.scratch);
+}
+
+static uint64_t time_of(bench_t *b, void (*part)(bench_t *)) {
+  uint64_t begin = fenced_ticks();
+  part(b);
+  return tf_clock_ticks_to_ns(fenced_ticks() - begin);
+}
+
+static void timed(bench_t *b) { timed_path(b); }
+static void deferred(bench_t *b) { deferred_work(b); }
+
+static void time_each(bench_t *b, uint64_t ns, bool cold, tf_hist_t *hist, tf_hist_t *deferred_ns) {
   tf_hist_reset(hist);
   uint64_t end = tf_clock_monotonic_ns() + ns;
   for (uint64_t i = 0; i < RUN_CNT_MIN || i % RUNS_PER_LOOK || tf_clock_monotonic_ns() < end; i++) {
-    const float *row = b->rows + (i % ROW_CNT) * b->plan->input_cnt;
     if (cold) touch(b->other, TF_MEASURE_OTHER_BYTES);
-    uint64_t begin = fenced_ticks();
-    tf_execute_row(b->plan, b->scratch, row, b->out);
-    tf_hist_record(hist, tf_clock_ticks_to_ns(fenced_ticks() - begin));
+    tf_hist_record(hist, time_of(b, timed));
+    uint64_t after_ns = time_of(b, deferred);
+    if (deferred_ns) tf_hist_record(deferred_ns, after_ns);
   }
 }
 
-static double rate(const bench_t *b, uint64_t ns) {
+/* Two ticks without deferred work between them: the second one's time. */
+static void time_late(bench_t *b, tf_hist_t *hist) {
+  for (uint32_t i = 0; i < RUN_CNT_MIN; i++) {
+    timed_path(b);
+    tf_hist_record(hist, time_of(b, timed));
+    deferred_work(b);
+  }
+}
+
+static double rate(bench_t *b, uint64_t ns) {
   uint64_t begin = tf_clock_monotonic_ns(), now = begin, cnt = 0;
   while (cnt < RUN_CNT_MIN || now - begin < ns) {
-    for (uint32_t i = 0; i < RUNS_PER_LOOK; i++, cnt++)
-      tf_execute_row(b->plan, b->scratch, b->rows + (cnt % ROW_CNT) * b->plan->input_cnt, b->out);
+    for (uint32_t i = 0; i < RUNS_PER_LOOK; i++, cnt++) {
+      timed_path(b);
+      deferred_work(b);
+    }
     now = tf_clock_monotonic_ns();
   }
   return (double)cnt * 1e9 / (double)(now - begin);
 }
 
-static tf_err_t init(bench_t *b, const tf_plan_t *plan) {
+static tf_err_t init(bench_t *b, const tf_model_t *model) {
   uint64_t seed = 1;
-  *b            = (bench_t){.plan    = plan,
-                            .rows    = malloc(ROW_CNT * plan->input_cnt * sizeof(float)),
-                            .out     = malloc(plan->output_cnt * sizeof(float)),
-                            .scratch = aligned_alloc(TF_LINE_BYTES, plan->scratch_bytes),
-                            .other   = calloc(1, TF_MEASURE_OTHER_BYTES)};
-  if (!b->rows || !b->out || !b->scratch || !b->other)
+  *b            = (bench_t){.model = model,
+                            .rows  = malloc(ROW_CNT * model->input_cnt * sizeof(float)),
+                            .out   = malloc(model->output_cnt * sizeof(float)),
+                            .other = calloc(1, TF_MEASURE_OTHER_BYTES)};
+  if (!b->rows || !b->out || !b->other)
     return TF_ERR(E_CORE_NO_MEMORY, "rows and scratch of a measurement");
-  tf_shapes_noise(b->rows, ROW_CNT * plan->input_cnt, &seed);
-  return TF_OK;
+  tf_shapes_noise(b->rows, ROW_CNT * model->input_cnt, &seed);
+  return tf_loader_session_init(&b->session, model);
 }
 
 static void fini(bench_t *b) {
+  tf_loader_session_fini(&b->session);
   free(b->rows);
   free(b->out);
-  free(b->scratch);
   free(b->other);
 }
 
-tf_err_t tf_measure_time(const tf_plan_t *plan, double seconds, tf_measure_t *measure) {
+/* Until a window is full, step answers nothing. */
+static void fill_window(bench_t *b) {
+  for (uint32_t i = 0; i < b->model->window; i++) {
+    timed_path(b);
+    deferred_work(b);
+  }
+}
+
+tf_err_t tf_measure_time(const tf_model_t *model, double seconds, tf_measure_t *measure) {
   bench_t  b;
-  tf_err_t err = init(&b, plan);
+  tf_err_t err = init(&b, model);
   uint64_t ns  = (uint64_t)(seconds * 1e9 / 3.0);
+  tf_hist_reset(&measure->deferred_ns);
+  tf_hist_reset(&measure->late_ns);
   if (!err) {
+    fill_window(&b);
     (void)rate(&b, ns / 8); /* warms clock speed and caches */
-    time_each(&b, ns, true, &measure->cold_ns);
-    time_each(&b, ns, false, &measure->warm_ns);
+    time_each(&b, ns, true, &measure->cold_ns, NULL);
+    time_each(&b, ns, false, &measure->warm_ns, model->window > 1 ? &measure->deferred_ns : NULL);
+    if (model->window > 1) time_late(&b, &measure->late_ns);
     measure->ticks_per_second = rate(&b, ns);
   }
   fini(&b);
   return err;
 }
 
-tf_err_t tf_measure_error(const tf_graph_t *graph, const tf_plan_t *plan, uint32_t row_cnt,
-                          double *error_max) {
-  bench_t  b;
-  uint64_t seed = 2;
-  double  *want = malloc(plan->output_cnt * sizeof *want);
-  tf_err_t err  = init(&b, plan);
-  if (!err && !want) err = TF_ERR(E_CORE_NO_MEMORY, "outputs of a measurement");
+static uint32_t error_cnt(const tf_graph_t *graph) {
+  double cnt = ERROR_MACS_MAX / ((double)graph->param_cnt * graph->window);
+  return cnt < ERROR_CNT_MIN ? ERROR_CNT_MIN : cnt < ERROR_CNT_MAX ? (uint32_t)cnt : ERROR_CNT_MAX;
+}
+
+tf_err_t tf_measure_error(const tf_graph_t *graph, const tf_model_t *model, double *error_max,
+                          uint32_t *cnt) {
+  const size_t        each = (size_t)graph->window * graph->input_cnt;
+  tf_loader_session_t session;
+  uint64_t            seed = 2;
+  float              *rows = malloc(each * sizeof *rows);
+  float              *out  = malloc(graph->output_cnt * sizeof *out);
+  double             *want = malloc(graph->output_cnt * sizeof *want);
+  tf_err_t            err  = tf_loader_session_init(&session, model);
+  if (!err && (!rows || !out || !want)) err = TF_ERR(E_CORE_NO_MEMORY, "rows of a measurement");
+  *cnt       = error_cnt(graph);
   *error_max = 0.0;
-  for (uint32_t r = 0; r < row_cnt && !err; r++) {
-    tf_shapes_noise(b.rows, plan->input_cnt, &seed);
-    tf_execute_row(plan, b.scratch, b.rows, b.out);
-    err = tf_graph_eval(graph, b.rows, want);
-    for (uint32_t o = 0; o < plan->output_cnt && !err; o++) {
-      double error = fabs((double)b.out[o] - want[o]);
+  for (uint32_t r = 0; r < *cnt && !err; r++) {
+    tf_shapes_noise(rows, each, &seed);
+    tf_loader_answer(&session, rows, out);
+    err = tf_graph_eval(graph, rows, want);
+    for (uint32_t o = 0; o < graph->output_cnt && !err; o++) {
+      double error = fabs((double)out[o] - want[o]);
       if (!(error <= *error_max)) *error_max = error;
     }
   }
-  fini(&b);
+  tf_loader_session_fini(&session);
+  free(rows);
+  free(out);
   free(want);
   return err;
 }

@@ -1,27 +1,32 @@
-/* Timing a plan, and its error. Times are of single runs between two serialised reads of the TSC
+/* Timing a model, and its error. Times are of single runs between two serialised reads of the TSC
  * (their own cost, about 20 ns, is in them), on the thread that calls; pin it first. */
 #ifndef TF_KERNELS_MODEL_MEASURE_H
 #define TF_KERNELS_MODEL_MEASURE_H
 
 #include "core/hist.h"
-#include "model/plan.h"
+#include "model/loader.h"
 
 /* What a tick's other work leaves of the caches: this much other data is written between two
  * runs. */
 #define TF_MEASURE_OTHER_BYTES (512u << 10)
 
+/* The timed path is what a decision waits for: run, or step. A model over a window does its deferred work
+ * (advance) after each, outside of the times but for deferred_ns and ticks_per_second. */
 typedef struct tf_measure {
-  tf_hist_t cold_ns;          /* after TF_MEASURE_OTHER_BYTES of other data were touched */
-  tf_hist_t warm_ns;          /* back to back */
-  double    ticks_per_second; /* back to back, without reading the clock in between */
+  tf_hist_t cold_ns;     /* after the deferred work, then TF_MEASURE_OTHER_BYTES of other data */
+  tf_hist_t warm_ns;     /* after the deferred work */
+  tf_hist_t deferred_ns; /* the deferred work; empty without a window */
+  tf_hist_t late_ns;     /* a tick that came before the deferred work of one before it */
+  double    ticks_per_second; /* all of it, back to back, without reading the clock in between */
 } tf_measure_t;
 
 /* Runs about a third of seconds for each figure, at least 100 runs. tf_clock_calibrate() first.
  * E_CORE_NO_MEMORY. */
-tf_err_t tf_measure_time(const tf_plan_t *plan, double seconds, tf_measure_t *measure);
+tf_err_t tf_measure_time(const tf_model_t *model, double seconds, tf_measure_t *measure);
 
-/* The greatest |plan - graph in double| over row_cnt random rows. */
-tf_err_t tf_measure_error(const tf_graph_t *graph, const tf_plan_t *plan, uint32_t row_cnt,
-                          double *error_max);
+/* The greatest |model - graph in double| over random windows: 1024 of them, fewer where the double
+ * evaluation would take more than a few seconds, never less than 2. *cnt is how many. */
+tf_err_t tf_measure_error(const tf_graph_t *graph, const tf_model_t *model, double *error_max,
+                          uint32_t *cnt);
 
 #endif

@@ -12,7 +12,9 @@ static const char magic[6] = {(char)0x93, 'N', 'U', 'M', 'P', 'Y'};
 /* What a header says. */
 typedef struct header {
   uint32_t value_bytes;
-  uint64_t row_cnt;
+  uint32_t rank;
+  uint64_t row_cnt; /* all but the columns, multiplied */
+  uint64_t middle_cnt;
   uint64_t column_cnt;
 } header_t;
 
@@ -44,19 +46,24 @@ static bool accept_number(cursor_t *c, uint64_t *number) {
   return true;
 }
 
-/* (3, 12), (12,) */
+/* (5, 3, 12), (3, 12), (12,) */
 static tf_err_t read_shape(const char *path, cursor_t *c, header_t *h) {
-  uint64_t dims[2];
+  uint64_t dims[3];
   uint32_t rank = 0;
   if (!accept(c, "(")) return TF_ERR(E_FILE_FORMAT, "%s: its shape is no tuple", path);
   while (!accept(c, ")")) {
-    if (rank == 2) return TF_ERR(E_FILE_FORMAT, "%s: rank 3 or more; rows of values wanted", path);
+    if (rank == 3)
+      return TF_ERR(E_FILE_FORMAT, "%s: rank 4 or more; rows or windows of values wanted", path);
     if (!accept_number(c, &dims[rank++]) || (!accept(c, ",") && *c->at != ')'))
       return TF_ERR(E_FILE_FORMAT, "%s: its shape is not a tuple of sizes", path);
   }
   if (rank == 0) return TF_ERR(E_FILE_FORMAT, "%s: a single number; rows of values wanted", path);
-  h->row_cnt    = rank == 2 ? dims[0] : 1;
+  h->rank       = rank;
+  h->middle_cnt = rank == 3 ? dims[1] : 1;
   h->column_cnt = dims[rank - 1];
+  h->row_cnt    = rank == 1 ? 1 : dims[0];
+  if (__builtin_mul_overflow(h->row_cnt, h->middle_cnt, &h->row_cnt))
+    return TF_ERR(E_FILE_FORMAT, "%s: its shape is too large", path);
   return TF_OK;
 }
 
@@ -145,7 +152,9 @@ static tf_err_t read_values(tf_npy_t *npy, const char *path, FILE *file, const h
   if ((uint64_t)info.st_size != (uint64_t)at + bytes)
     return TF_ERR(E_FILE_DAMAGED, "%s: %lld bytes, its header makes it %llu", path,
                   (long long)info.st_size, (unsigned long long)((uint64_t)at + bytes));
+  npy->rank       = h->rank;
   npy->row_cnt    = h->row_cnt;
+  npy->middle_cnt = h->middle_cnt;
   npy->column_cnt = h->column_cnt;
   npy->values     = malloc(cnt ? cnt * sizeof(float) : 1);
   if (!npy->values)

@@ -1,5 +1,5 @@
 /* NumPy's array file, version 1.0 and 2.0, as far as rows of numbers go: little-endian float32 or
- * float64, C order, rank 1 or 2. Format: numpy.lib.format's documentation. Strict: the header is
+ * float64, C order, rank 1 to 3. Format: numpy.lib.format's documentation. Strict: the header is
  * the dictionary that NumPy writes, the file ends where the data end. Control plane only. */
 #ifndef TF_KERNELS_MODEL_NPY_H
 #define TF_KERNELS_MODEL_NPY_H
@@ -10,7 +10,9 @@
 #define TF_NPY_FILE_BYTES_MAX   (UINT64_C(4) << 30)
 
 typedef struct tf_npy {
-  uint64_t row_cnt;
+  uint32_t rank;
+  uint64_t row_cnt;    /* of rank 3: of all windows together */
+  uint64_t middle_cnt; /* rank 3: rows in a window; else 1 */
   uint64_t column_cnt; /* rank 1 of n values is one row of n */
   float   *values;     /* malloc'd; float64 is rounded */
 } tf_npy_t;

@@ -5,25 +5,23 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "model/onnx_sequence.h"
 
 #define SUPPORTED                                                                                  \
-  "Gemm, MatMul, Add, Sub, Mul, Div, Relu, LeakyRelu, Tanh, Sigmoid, Softmax, Clip, Identity, "    \
-  "Flatten, Reshape, Constant and Cast to FLOAT are supported"
+  "Gemm, MatMul, Add, Sub, Mul, Div, Relu, LeakyRelu, Tanh, Sigmoid, Softmax, Clip, LSTM, GRU, "   \
+  "Transpose, Gather, Slice, Squeeze, Flatten, Reshape, Identity, Constant, Cast to FLOAT, and "   \
+  "Shape, Unsqueeze, Concat, Expand, ConstantOfShape for zero states are supported"
 
-static const char *node_label(const Onnx__NodeProto *node) {
+#define REFUSE TF_ONNX_REFUSE
+
+const char *tf_onnx_ops_label(const Onnx__NodeProto *node) {
   if (node->name && node->name[0]) return node->name;
   return node->n_output && node->output[0] ? node->output[0] : "without a name";
 }
 
-/* Every refusal of a node: "model.onnx: node \"fc1\" (Gemm): ...". */
-#define REFUSE(im, node, code, fmt, ...)                                                           \
-  TF_ERR(code, "%s: node \"%.80s\" (%.32s): " fmt, (im)->path, node_label(node),                   \
-         (node)->op_type ? (node)->op_type : "no op", __VA_ARGS__)
-
-/* An attribute of that name and type; *found stays NULL where the node has none. */
-static tf_err_t attribute(const tf_onnx_ops_t *im, const Onnx__NodeProto *node, const char *name,
-                          Onnx__AttributeProto__AttributeType type,
-                          const Onnx__AttributeProto        **found) {
+tf_err_t tf_onnx_ops_attribute(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
+                               const char *name, Onnx__AttributeProto__AttributeType type,
+                               const Onnx__AttributeProto **found) {
   *found = NULL;
   for (size_t i = 0; i < node->n_attribute; i++) {
     const Onnx__AttributeProto *a = node->attribute[i];
@@ -36,26 +34,27 @@ static tf_err_t attribute(const tf_onnx_ops_t *im, const Onnx__NodeProto *node, 
   return TF_OK;
 }
 
-static tf_err_t attribute_int(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
-                              const char *name, int64_t preset, int64_t *value) {
+tf_err_t tf_onnx_ops_attribute_int(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
+                                   const char *name, int64_t preset, int64_t *value) {
   const Onnx__AttributeProto *a;
-  tf_err_t err = attribute(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, &a);
-  *value       = a ? a->i : preset;
+  tf_err_t                    err =
+      tf_onnx_ops_attribute(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, &a);
+  *value = a ? a->i : preset;
   return err;
 }
 
 static tf_err_t attribute_float(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
                                 const char *name, float preset, float *value) {
   const Onnx__AttributeProto *a;
-  tf_err_t err = attribute(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT, &a);
-  *value       = a ? a->f : preset;
+  tf_err_t                    err =
+      tf_onnx_ops_attribute(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT, &a);
+  *value = a ? a->f : preset;
   if (!err && !isfinite(*value))
     err = REFUSE(im, node, E_MODEL_WEIGHTS, "attribute %s is %g", name, (double)*value);
   return err;
 }
 
-/* input idx, or NULL where it is left out. */
-static const char *input_name(const Onnx__NodeProto *node, size_t idx) {
+const char *tf_onnx_ops_input(const Onnx__NodeProto *node, size_t idx) {
   return idx < node->n_input && node->input[idx] && node->input[idx][0] ? node->input[idx] : NULL;
 }
 
@@ -75,13 +74,13 @@ static tf_err_t constant_floats(const tf_onnx_ops_t *im, const Onnx__NodeProto *
                 name, im->current);
 }
 
-static tf_err_t append(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const char *op_name,
-                       const tf_op_params_t *params, float *weight, float *bias) {
+tf_err_t tf_onnx_ops_add(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const char *op_name,
+                         const tf_op_params_t *params, float *weight, float *bias) {
   const tf_op_t *op = tf_op_find(op_name);
   TF_ASSERT(op);
   /* the name goes into JSON and terminals: printable ASCII only */
   char        name[TF_GRAPH_NAME_BYTES];
-  const char *label = node_label(node);
+  const char *label = tf_onnx_ops_label(node);
   size_t      i     = 0;
   for (; label[i] && i + 1 < sizeof name; i++)
     name[i] = label[i] >= 0x20 && label[i] < 0x7f ? label[i] : '?';
@@ -92,17 +91,18 @@ static tf_err_t append(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const cha
   return TF_OK;
 }
 
-/* One value an element of the current row, out of a constant that broadcasts along the batch only:
- * [], [1], [w], [1, w], or [w, 1] for a column. times: a factor. */
+/* One value an element of the current row, out of a constant that broadcasts along the batch and the
+ * rows of the window only: [], [1], [w], [1, w], [1, 1, w], or [w, 1] for a column. times: a factor. */
 static tf_err_t spread(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
                        const tf_onnx_tensor_t *t, uint32_t width, bool column, float times,
                        float **values) {
-  bool fits = t->cnt == 1 && t->rank <= 2;
+  const uint32_t rank = (uint32_t)strlen(im->axes);
+  bool           fits = t->cnt == 1 && t->rank <= rank;
   if (column)
     fits = fits || (t->rank == 2 && t->dims[0] == width && t->dims[1] == 1);
-  else
-    fits = fits || (t->rank == 1 && t->dims[0] == width) ||
-           (t->rank == 2 && t->dims[0] == 1 && t->dims[1] == width);
+  else /* as many values as a row has, all along the last axis, which is a row's */
+    fits = fits || (t->rank >= 1 && t->rank <= rank && t->cnt == width &&
+                    t->dims[t->rank - 1] == width && im->axes[rank - 1] == 'F');
   if (!fits)
     return REFUSE(im, node, E_MODEL_SHAPE,
                   "constant \"%.80s\" of rank %u with %llu values does not fit a %s of %u", t->name,
@@ -151,19 +151,25 @@ typedef struct product {
   bool  trans_b;
   float alpha;
   float beta;
+  bool  is_gemm;
 } product_t;
 
 /* A' B' + beta C with the chain's value as A or B. A row on the left or a column on the right of a
  * matrix is a linear layer; anything else would mix the rows of a batch. */
 static tf_err_t import_product(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const product_t *p) {
-  const char *a = input_name(node, 0), *b = input_name(node, 1), *c = input_name(node, 2);
+  const char *a = tf_onnx_ops_input(node, 0), *b = tf_onnx_ops_input(node, 1),
+             *c = tf_onnx_ops_input(node, 2);
   if (!a || !b) return REFUSE(im, node, E_MODEL_FORMAT, "has %zu inputs", node->n_input);
   bool left = is_current(im, a);
   if (left && is_current(im, b))
     return REFUSE(im, node, E_MODEL_UNSUPPORTED, "multiplies \"%.80s\" by itself", a);
   const tf_onnx_tensor_t *bias_of = NULL;
-  matrix_t                m   = {.by_input = left ? !p->trans_b : p->trans_a, .alpha = p->alpha};
-  tf_err_t                err = constant_floats(im, node, left ? b : a, &m.t);
+  matrix_t                m = {.by_input = left ? !p->trans_b : p->trans_a, .alpha = p->alpha};
+  if (strlen(im->axes) > 2 && (p->is_gemm || !left || im->axes[strlen(im->axes) - 1] != 'F'))
+    return REFUSE(im, node, E_MODEL_UNSUPPORTED,
+                  "over a window only MatMul with a matrix [%u, n] on the right is supported",
+                  im->graph->output_cnt);
+  tf_err_t err = constant_floats(im, node, left ? b : a, &m.t);
   if (!err && !left && !is_current(im, b)) err = constant_floats(im, node, b, &bias_of);
   if (!err && !left && !is_current(im, b))
     err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "has %s inputs only", "constant");
@@ -189,7 +195,7 @@ static tf_err_t import_product(tf_onnx_ops_t *im, const Onnx__NodeProto *node, c
     free(weight);
     return err;
   }
-  err        = append(im, node, "gemm", &params, weight, bias);
+  err        = tf_onnx_ops_add(im, node, "gemm", &params, weight, bias);
   im->column = !left;
   return err;
 }
@@ -197,13 +203,14 @@ static tf_err_t import_product(tf_onnx_ops_t *im, const Onnx__NodeProto *node, c
 static tf_err_t import_gemm(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   product_t p;
   int64_t   trans_a, trans_b;
-  tf_err_t  err = attribute_int(im, node, "transA", 0, &trans_a);
-  if (!err) err = attribute_int(im, node, "transB", 0, &trans_b);
+  tf_err_t  err = tf_onnx_ops_attribute_int(im, node, "transA", 0, &trans_a);
+  if (!err) err = tf_onnx_ops_attribute_int(im, node, "transB", 0, &trans_b);
   if (!err) err = attribute_float(im, node, "alpha", 1.0f, &p.alpha);
   if (!err) err = attribute_float(im, node, "beta", 1.0f, &p.beta);
   if (err) return err;
   p.trans_a = trans_a != 0;
   p.trans_b = trans_b != 0;
+  p.is_gemm = true;
   return import_product(im, node, &p);
 }
 
@@ -215,7 +222,7 @@ static tf_err_t import_matmul(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 static tf_err_t append_constant(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const char *op_name,
                                 float *values) {
   tf_op_params_t params = {.weight_cnt = im->graph->output_cnt};
-  return append(im, node, op_name, &params, values, NULL);
+  return tf_onnx_ops_add(im, node, op_name, &params, values, NULL);
 }
 
 static tf_err_t reciprocals(const tf_onnx_ops_t *im, const Onnx__NodeProto *node, float *values) {
@@ -228,7 +235,7 @@ static tf_err_t reciprocals(const tf_onnx_ops_t *im, const Onnx__NodeProto *node
 }
 
 static tf_err_t import_binary(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char *a = input_name(node, 0), *b = input_name(node, 1);
+  const char *a = tf_onnx_ops_input(node, 0), *b = tf_onnx_ops_input(node, 1);
   if (!a || !b) return REFUSE(im, node, E_MODEL_FORMAT, "has %zu inputs", node->n_input);
   bool left = is_current(im, a);
   if (left && is_current(im, b))
@@ -262,7 +269,7 @@ static tf_err_t import_binary(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 /* The node's first input must be the chain's value. */
 static tf_err_t want_current(const tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char             *name = input_name(node, 0);
+  const char             *name = tf_onnx_ops_input(node, 0);
   const tf_onnx_tensor_t *t;
   if (is_current(im, name)) return TF_OK;
   if (!name) return REFUSE(im, node, E_MODEL_FORMAT, "has no %s", "input");
@@ -284,20 +291,23 @@ static tf_err_t import_activation(tf_onnx_ops_t *im, const Onnx__NodeProto *node
     if (strcmp(node->op_type, names[i][0]) == 0) name = names[i][1];
   if (!err && strcmp(node->op_type, "LeakyRelu") == 0)
     err = attribute_float(im, node, "alpha", 0.01f, &params.alpha);
-  return err ? err : append(im, node, name, &params, NULL, NULL);
+  return err ? err : tf_onnx_ops_add(im, node, name, &params, NULL, NULL);
 }
 
 static tf_err_t import_softmax(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   int64_t  axis;
   tf_err_t err = want_current(im, node);
-  if (!err) err = attribute_int(im, node, "axis", im->opset < 13 ? 1 : -1, &axis);
+  if (!err) err = tf_onnx_ops_attribute_int(im, node, "axis", im->opset < 13 ? 1 : -1, &axis);
   if (err) return err;
-  if (axis != (im->column ? 0 : 1) && axis != (im->column ? -2 : -1))
+  int64_t rank = (int64_t)strlen(im->axes);
+  if (rank > 2 && (im->opset < 13 || im->axes[rank - 1] != 'F'))
+    return REFUSE(im, node, E_MODEL_UNSUPPORTED, "over a window whose axes are %s", im->axes);
+  if (axis != (im->column ? 0 : rank - 1) && axis != (im->column ? -2 : -1))
     return REFUSE(im, node, E_MODEL_UNSUPPORTED, "axis %lld runs across the rows of a batch",
                   (long long)axis);
   if (im->column && im->opset < 13)
     return REFUSE(im, node, E_MODEL_UNSUPPORTED, "of a %s below operator set 13", "column");
-  return append(im, node, "softmax", &(tf_op_params_t){0}, NULL, NULL);
+  return tf_onnx_ops_add(im, node, "softmax", &(tf_op_params_t){0}, NULL, NULL);
 }
 
 /* Bounds are attributes below set 11, inputs from there on. */
@@ -308,7 +318,7 @@ static tf_err_t import_clip(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   tf_err_t          err        = want_current(im, node);
   for (size_t i = 0; i < 2 && !err; i++) {
     const tf_onnx_tensor_t *t;
-    const char             *name = input_name(node, i + 1);
+    const char             *name = tf_onnx_ops_input(node, i + 1);
     if (im->opset < 11) {
       err = attribute_float(im, node, names[i], *targets[i], targets[i]);
       if (!err && node->n_input > 1)
@@ -327,12 +337,12 @@ static tf_err_t import_clip(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
                    (unsigned long long)t->cnt);
     if (!err) *targets[i] = t->values[0];
   }
-  return err ? err : append(im, node, "clip", &params, NULL, NULL);
+  return err ? err : tf_onnx_ops_add(im, node, "clip", &params, NULL, NULL);
 }
 
 /* Nodes that hand on their input: the chain's value, or a constant under a second name. */
 static tf_err_t pass_on(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char             *name = input_name(node, 0);
+  const char             *name = tf_onnx_ops_input(node, 0);
   const tf_onnx_tensor_t *t    = name ? tf_onnx_tensor_find(&im->constants, name) : NULL;
   if (t && t->values) return tf_onnx_tensor_add_alias(&im->constants, node->output[0], t);
   tf_err_t err = want_current(im, node);
@@ -342,7 +352,7 @@ static tf_err_t pass_on(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 static tf_err_t import_cast(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   int64_t  to;
-  tf_err_t err = attribute_int(im, node, "to", 0, &to);
+  tf_err_t err = tf_onnx_ops_attribute_int(im, node, "to", 0, &to);
   if (!err && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
     err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "casts to type %lld; FLOAT (1) is supported",
                  (long long)to);
@@ -351,8 +361,9 @@ static tf_err_t import_cast(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 static tf_err_t import_flatten(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   int64_t  axis;
-  tf_err_t err = attribute_int(im, node, "axis", 1, &axis);
+  tf_err_t err = tf_onnx_ops_attribute_int(im, node, "axis", 1, &axis);
   if (!err) err = want_current(im, node);
+  if (!err && strlen(im->axes) > 2) return tf_onnx_sequence_flatten(im, node, axis);
   if (!err && (im->column || (axis != 1 && axis != -1)))
     err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "axis %lld would change the rows", (long long)axis);
   return err ? err : pass_on(im, node);
@@ -360,12 +371,13 @@ static tf_err_t import_flatten(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 /* [-1, w], [0, w], [1, w], [0, -1] and the like: rows stay rows. */
 static tf_err_t import_reshape(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char             *name = input_name(node, 1);
+  const char             *name = tf_onnx_ops_input(node, 1);
   const tf_onnx_tensor_t *t    = name ? tf_onnx_tensor_find(&im->constants, name) : NULL;
   int64_t                 allow_zero;
   tf_err_t                err = want_current(im, node);
-  if (!err) err = attribute_int(im, node, "allowzero", 0, &allow_zero);
+  if (!err) err = tf_onnx_ops_attribute_int(im, node, "allowzero", 0, &allow_zero);
   if (err) return err;
+  if (strlen(im->axes) > 2) return tf_onnx_sequence_reshape(im, node, t);
   if (!t || !t->ints)
     return REFUSE(im, node, E_MODEL_UNSUPPORTED, "its shape is no %s", "INT64 constant");
   bool same = !im->column && t->rank == 1 && t->cnt == 2;
@@ -410,24 +422,38 @@ typedef struct onnx_op {
   const char *attributes; /* names, each between blanks */
 } onnx_op_t;
 
+#define RECURRENT_ATTRIBUTES                                                                       \
+  " hidden_size direction layout activations input_forget linear_before_reset "
+
 static const onnx_op_t onnx_ops[] = {
-    {"Add",       import_binary,     2, ""                                                     },
-    {"Cast",      import_cast,       1, " to saturate "                                        },
-    {"Clip",      import_clip,       3, " min max "                                            },
-    {"Constant",  import_constant,   0, " value value_float value_floats value_int value_ints "},
-    {"Div",       import_binary,     2, ""                                                     },
-    {"Flatten",   import_flatten,    1, " axis "                                               },
-    {"Gemm",      import_gemm,       3, " alpha beta transA transB "                           },
-    {"Identity",  pass_on,           1, ""                                                     },
-    {"LeakyRelu", import_activation, 1, " alpha "                                              },
-    {"MatMul",    import_matmul,     2, ""                                                     },
-    {"Mul",       import_binary,     2, ""                                                     },
-    {"Relu",      import_activation, 1, ""                                                     },
-    {"Reshape",   import_reshape,    2, " allowzero "                                          },
-    {"Sigmoid",   import_activation, 1, ""                                                     },
-    {"Softmax",   import_softmax,    1, " axis "                                               },
-    {"Sub",       import_binary,     2, ""                                                     },
-    {"Tanh",      import_activation, 1, ""                                                     },
+    {"Add",             import_binary,              2,                           ""                                                     },
+    {"Cast",            import_cast,                1,                           " to saturate "                                        },
+    {"Clip",            import_clip,                3,                           " min max "                                            },
+    {"Concat",          tf_onnx_sequence_concat,    TF_ONNX_SEQUENCE_CONCAT_MAX, " axis "                                               },
+    {"Constant",        import_constant,            0,                           " value value_float value_floats value_int value_ints "},
+    {"ConstantOfShape", tf_onnx_sequence_aside,     1,                           " value "                                              },
+    {"Div",             import_binary,              2,                           ""                                                     },
+    {"Expand",          tf_onnx_sequence_aside,     2,                           ""                                                     },
+    {"Flatten",         import_flatten,             1,                           " axis "                                               },
+    {"GRU",             tf_onnx_sequence_recurrent, 6,                           RECURRENT_ATTRIBUTES                                   },
+    {"Gather",          tf_onnx_sequence_gather,    2,                           " axis "                                               },
+    {"Gemm",            import_gemm,                3,                           " alpha beta transA transB "                           },
+    {"Identity",        pass_on,                    1,                           ""                                                     },
+    {"LSTM",            tf_onnx_sequence_recurrent, 8,                           RECURRENT_ATTRIBUTES                                   },
+    {"LeakyRelu",       import_activation,          1,                           " alpha "                                              },
+    {"MatMul",          import_matmul,              2,                           ""                                                     },
+    {"Mul",             import_binary,              2,                           ""                                                     },
+    {"Relu",            import_activation,          1,                           ""                                                     },
+    {"Reshape",         import_reshape,             2,                           " allowzero "                                          },
+    {"Shape",           tf_onnx_sequence_aside,     1,                           " start end "                                          },
+    {"Sigmoid",         import_activation,          1,                           ""                                                     },
+    {"Slice",           tf_onnx_sequence_slice,     5,                           ""                                                     },
+    {"Softmax",         import_softmax,             1,                           " axis "                                               },
+    {"Squeeze",         tf_onnx_sequence_squeeze,   2,                           " axes "                                               },
+    {"Sub",             import_binary,              2,                           ""                                                     },
+    {"Tanh",            import_activation,          1,                           ""                                                     },
+    {"Transpose",       tf_onnx_sequence_transpose, 1,                           " perm "                                               },
+    {"Unsqueeze",       tf_onnx_sequence_aside,     2,                           " axes "                                               },
 };
 
 static tf_err_t check_attributes(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
@@ -453,15 +479,21 @@ tf_err_t tf_onnx_ops_append(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   if (!op || !standard)
     return REFUSE(im, node, E_MODEL_UNSUPPORTED, "is not supported%s%.40s; " SUPPORTED,
                   standard ? "" : " in domain ", standard ? "" : node->domain);
-  if (node->n_output != 1 || !node->output[0] || !node->output[0][0])
+  size_t output_cnt_max = op->import == tf_onnx_sequence_recurrent ? 3 : 1;
+  if (node->n_output == 0 || node->n_output > output_cnt_max || !node->output[0] ||
+      (!node->output[0][0] && output_cnt_max == 1))
     return REFUSE(im, node, E_MODEL_FORMAT, "has %zu outputs, one with a name is wanted",
                   node->n_output);
   if (node->n_input > op->input_cnt_max)
     return REFUSE(im, node, E_MODEL_FORMAT, "has %zu inputs, at most %zu are defined",
                   node->n_input, op->input_cnt_max);
-  if (tf_onnx_tensor_find(&im->constants, node->output[0]) || is_current(im, node->output[0]))
-    return REFUSE(im, node, E_MODEL_FORMAT, "gives \"%.80s\", which is there already",
-                  node->output[0]);
+  for (size_t i = 0; i < node->n_output; i++)
+    if (tf_onnx_tensor_find(&im->constants, node->output[i]) || is_current(im, node->output[i]))
+      return REFUSE(im, node, E_MODEL_FORMAT, "gives \"%.80s\", which is there already",
+                    node->output[i]);
   tf_err_t err = check_attributes(im, node, op);
+  if (err) return err;
+  if (tf_onnx_sequence_is_aside(im, node)) return tf_onnx_sequence_aside(im, node);
+  err = tf_onnx_sequence_enter(im, node);
   return err ? err : op->import(im, node);
 }

@@ -2,13 +2,9 @@
 
 #include <math.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "core/error.h"
-
-#define HUGE_PAGE_BYTES (UINT64_C(2) << 20)
-/* Below this a block shares ordinary pages. */
-#define HUGE_BLOCK_BYTES (UINT64_C(1) << 20)
+#include "model/block.h"
 
 /* A node on its way to becoming a step: weights that fusing may change. */
 typedef struct draft {
@@ -113,9 +109,11 @@ static bool fuse(draft_t *last, draft_t *next) {
   return fused;
 }
 
-static tf_err_t draft_all(const tf_graph_t *graph, draft_t *drafts, uint32_t *draft_cnt) {
+static tf_err_t draft_all(const tf_graph_t *graph, const tf_plan_spec_t *spec, draft_t *drafts,
+                          uint32_t *draft_cnt) {
   *draft_cnt = 0;
-  for (uint32_t i = 0; i < graph->node_cnt; i++) {
+  for (uint32_t i = spec->node_first; i < spec->node_first + spec->node_cnt; i++) {
+    if (graph->nodes[i].op->kind != TF_OP_KIND_ROW) continue;
     draft_t *next = &drafts[*draft_cnt];
     tf_err_t err  = draft_init(next, &graph->nodes[i], i);
     *draft_cnt += 1;
@@ -129,27 +127,46 @@ static tf_err_t draft_all(const tf_graph_t *graph, draft_t *drafts, uint32_t *dr
   return TF_OK;
 }
 
-static void *map_block(size_t *bytes) {
-  if (*bytes < HUGE_BLOCK_BYTES) {
-    *bytes      = tf_align_up(*bytes, TF_LINE_PAIR_BYTES);
-    void *block = aligned_alloc(TF_LINE_PAIR_BYTES, *bytes);
-    if (block) memset(block, 0, *bytes);
-    return block;
-  }
-  *bytes      = tf_align_up(*bytes, HUGE_PAGE_BYTES);
-  void *block = aligned_alloc(HUGE_PAGE_BYTES, *bytes);
-  if (!block) return NULL;
-  madvise(block, *bytes, MADV_HUGEPAGE); /* a wish: the host may have none */
-  memset(block, 0, *bytes);              /* touched now: no page fault on a lane */
-  return block;
-}
-
 static size_t plan_header_bytes(uint32_t step_cnt) {
   return tf_align_up(sizeof(tf_plan_t) + step_cnt * sizeof(tf_plan_step_t), TF_LINE_PAIR_BYTES);
 }
 
+static tf_mat_source_t mat_source(const draft_t *d, tf_precision_t precision) {
+  return (tf_mat_source_t){.weight     = d->weight,
+                           .row_floats = d->params.in_cnt,
+                           .in_cnt     = d->params.in_cnt,
+                           .out_cnt    = d->params.out_cnt,
+                           .precision  = precision};
+}
+
+/* Whether a draft's product is a packed matrix of mat.h: what is below fp32. */
+static bool is_mat(const draft_t *d, tf_precision_t precision) {
+  return precision != TF_PRECISION_FP32 && is(d, "gemm");
+}
+
+static size_t packed_bytes(const draft_t *d, tf_precision_t precision) {
+  if (is_mat(d, precision)) {
+    tf_mat_source_t source = mat_source(d, precision);
+    return tf_mat_bytes(&source) + tf_align_up(d->params.out_cnt, TF_MAT_BLOCK) * sizeof(float);
+  }
+  return d->op->packed_cnt ? d->op->packed_cnt(&d->params) * sizeof(float) : 0;
+}
+
+/* The bias lies in front of the weights, padded like the outputs. */
+static void pack_mat(tf_plan_t *plan, tf_plan_step_t *step, const draft_t *d, float *at) {
+  tf_mat_source_t source = mat_source(d, plan->precision);
+  const tf_op_t  *act    = tf_op_of_act(d->params.act);
+  for (uint64_t o = 0; o < d->params.bias_cnt; o++) at[o] = d->bias[o];
+  tf_mat_pack(&step->mat, &source, plan->isa, at + tf_align_up(d->params.out_cnt, TF_MAT_BLOCK));
+  step->params        = d->params;
+  step->params.bias   = at;
+  step->params.weight = NULL;
+  step->run           = act ? act->run[plan->isa] : NULL;
+  if (plan->ready_bytes < step->mat.row_bytes) plan->ready_bytes = step->mat.row_bytes;
+}
+
 static void fill_steps(tf_plan_t *plan, const draft_t *drafts) {
-  float *at = (float *)((uint8_t *)plan + plan_header_bytes(plan->step_cnt));
+  uint8_t *at = (uint8_t *)plan + plan_header_bytes(plan->step_cnt);
   for (uint32_t i = 0; i < plan->step_cnt; i++) {
     const draft_t  *d    = &drafts[i];
     tf_plan_step_t *step = &plan->steps[i];
@@ -158,55 +175,60 @@ static void fill_steps(tf_plan_t *plan, const draft_t *drafts) {
                                             .op         = d->op,
                                             .node_first = d->node_first,
                                             .node_last  = d->node_last};
-    if (d->op->pack) {
-      d->op->pack(&d->params, plan->isa, at, &step->params);
-      uint64_t cnt = d->op->packed_cnt(&d->params);
-      plan->weight_bytes += cnt * sizeof *at;
-      at += cnt;
-    }
+    if (is_mat(d, plan->precision))
+      pack_mat(plan, step, d, (float *)(void *)at);
+    else if (d->op->pack)
+      d->op->pack(&d->params, plan->isa, (float *)(void *)at, &step->params);
+    size_t bytes = packed_bytes(d, plan->precision);
+    plan->weight_bytes += bytes;
+    at += bytes;
     plan->flops += d->op->flops(&d->params);
     uint32_t width = d->params.in_cnt > d->params.out_cnt ? d->params.in_cnt : d->params.out_cnt;
     if (plan->row_floats < width) plan->row_floats = width;
   }
   plan->row_floats    = (uint32_t)tf_align_up(plan->row_floats, TF_OP_PAD);
-  plan->scratch_bytes = 2 * (size_t)plan->row_floats * sizeof(float);
+  plan->scratch_bytes = 2 * (size_t)plan->row_floats * sizeof(float) + plan->ready_bytes;
   /* gemm reads in_cnt floats one by one; every other op reads whole vectors past the row's end */
   plan->direct = is(&drafts[0], "gemm");
 }
 
-static tf_err_t build(const tf_graph_t *graph, tf_op_isa_t isa, draft_t *drafts,
+static tf_err_t build(const tf_graph_t *graph, const tf_plan_spec_t *spec, draft_t *drafts,
                       uint32_t *draft_cnt, tf_plan_t **plan) {
-  tf_err_t err = draft_all(graph, drafts, draft_cnt);
+  tf_err_t err = draft_all(graph, spec, drafts, draft_cnt);
   if (err) return err;
+  if (*draft_cnt == 0) return TF_ERR(E_MODEL_SHAPE, "model %s has no nodes", graph->name);
   size_t bytes = plan_header_bytes(*draft_cnt);
-  for (uint32_t i = 0; i < *draft_cnt; i++)
-    if (drafts[i].op->packed_cnt)
-      bytes += drafts[i].op->packed_cnt(&drafts[i].params) * sizeof(float);
-  *plan = map_block(&bytes);
+  for (uint32_t i = 0; i < *draft_cnt; i++) bytes += packed_bytes(&drafts[i], spec->precision);
+  *plan = tf_block_new(&bytes);
   if (!*plan)
     return TF_ERR(E_CORE_NO_MEMORY, "model %s: %zu bytes of packed weights", graph->name, bytes);
   (*plan)->step_cnt    = *draft_cnt;
-  (*plan)->input_cnt   = graph->input_cnt;
-  (*plan)->output_cnt  = graph->output_cnt;
-  (*plan)->isa         = isa;
+  (*plan)->input_cnt   = drafts[0].params.in_cnt;
+  (*plan)->output_cnt  = drafts[*draft_cnt - 1].params.out_cnt;
+  (*plan)->isa         = spec->isa;
+  (*plan)->precision   = spec->precision;
   (*plan)->block_bytes = bytes;
   fill_steps(*plan, drafts);
   return TF_OK;
 }
 
-tf_err_t tf_plan_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_plan_t **plan) {
+tf_err_t tf_plan_new_part(const tf_graph_t *graph, const tf_plan_spec_t *spec, tf_plan_t **plan) {
   *plan = NULL;
-  if (!tf_op_isa_supported(isa))
-    return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_op_isa_name(isa),
+  if (!tf_op_isa_supported(spec->isa))
+    return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_op_isa_name(spec->isa),
                   tf_op_isa_name(tf_op_isa_best()));
-  if (graph->node_cnt == 0) return TF_ERR(E_MODEL_SHAPE, "model %s has no nodes", graph->name);
-  draft_t *drafts = calloc(graph->node_cnt, sizeof *drafts);
+  draft_t *drafts = calloc((size_t)spec->node_cnt + 1, sizeof *drafts);
   if (!drafts) return TF_ERR(E_CORE_NO_MEMORY, "model %s: its plan", graph->name);
   uint32_t draft_cnt = 0;
-  tf_err_t err       = build(graph, isa, drafts, &draft_cnt, plan);
+  tf_err_t err       = build(graph, spec, drafts, &draft_cnt, plan);
   for (uint32_t i = 0; i < draft_cnt; i++) draft_fini(&drafts[i]);
   free(drafts);
   return err;
+}
+
+tf_err_t tf_plan_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_plan_t **plan) {
+  tf_plan_spec_t spec = {.isa = isa, .node_cnt = graph->node_cnt};
+  return tf_plan_new_part(graph, &spec, plan);
 }
 
 void tf_plan_delete(tf_plan_t *plan) { free(plan); }

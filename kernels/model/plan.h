@@ -11,10 +11,12 @@
 #define TF_KERNELS_MODEL_PLAN_H
 
 #include "model/graph.h"
+#include "op/mat.h"
 
 typedef struct tf_plan_step {
-  tf_op_run_t    run;
+  tf_op_run_t    run;    /* below fp32 a gemm is mat instead, and run its activation or NULL */
   tf_op_params_t params; /* packed */
+  tf_mat_t       mat;    /* mat.mul is NULL where run does it all */
   const tf_op_t *op;
   uint32_t       node_first; /* the graph's nodes that this step stands for */
   uint32_t       node_last;
@@ -24,8 +26,10 @@ typedef struct tf_plan {
   uint32_t       step_cnt;
   uint32_t       input_cnt;
   uint32_t       output_cnt;
-  uint32_t       row_floats; /* room for the widest row, padded */
+  uint32_t       row_floats;  /* room for the widest row, padded */
+  size_t         ready_bytes; /* room for the widest row made ready for mat */
   tf_op_isa_t    isa;
+  tf_precision_t precision;
   bool           direct; /* the first step reads the caller's row in place */
   size_t         scratch_bytes;
   uint64_t       weight_bytes; /* as packed: what a run reads */
@@ -34,7 +38,20 @@ typedef struct tf_plan {
   tf_plan_step_t steps[];
 } tf_plan_t;
 
-/* Makes a plan for isa, which this CPU must support. E_CORE_NO_MEMORY, E_MODEL_SHAPE,
+/* A part of a graph: node_cnt nodes from node_first on. Of these only ops of kind row are planned; the
+ * others concern the window. */
+typedef struct tf_plan_spec {
+  tf_op_isa_t    isa;
+  tf_precision_t precision; /* of gemm */
+  uint32_t       node_first;
+  uint32_t       node_cnt;
+} tf_plan_spec_t;
+
+/* E_CORE_NO_MEMORY, E_MODEL_SHAPE for a part without an op, E_CORE_ARGUMENT for an instruction set that
+ * the CPU has not. plan is the caller's to delete. */
+tf_err_t tf_plan_new_part(const tf_graph_t *graph, const tf_plan_spec_t *spec, tf_plan_t **plan);
+
+/* The whole of a graph over one row, in fp32. Makes a plan for isa, which this CPU must support. E_CORE_NO_MEMORY, E_MODEL_SHAPE,
  * E_CORE_ARGUMENT for an instruction set that the CPU has not. plan is the caller's to delete. */
 tf_err_t tf_plan_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_plan_t **plan);
 void     tf_plan_delete(tf_plan_t *plan); /* accepts NULL */

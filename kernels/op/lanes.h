@@ -4,7 +4,8 @@
  * expression and TF_LANES_MAP makes a run function of it for each instruction set.
  *
  * min(a, b) and max(a, b) answer b when either is NaN, as MINPS does: with the value as b, NaN goes
- * through. */
+ * through. loadu and storeu take any address; lookup takes the entry that the low 5 bits of n's
+ * representation name. */
 #ifndef TF_KERNELS_OP_LANES_H
 #define TF_KERNELS_OP_LANES_H
 
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "op/op.h"
+#include "op/tanh_table.h"
 
 #define TF_LANES_PASTE_(a, b) a##b
 #define TF_LANES_PASTE(a, b)  TF_LANES_PASTE_(a, b)
@@ -22,6 +24,7 @@
 typedef float tf_lanes_scalar_t;
 
 TF_INLINE float tf_lanes_load_scalar(const float *p) { return *p; }
+TF_INLINE float tf_lanes_loadu_scalar(const float *p) { return *p; }
 TF_INLINE void  tf_lanes_store_scalar(float *p, float x) { *p = x; }
 TF_INLINE float tf_lanes_set_scalar(float x) { return x; }
 TF_INLINE float tf_lanes_add_scalar(float a, float b) { return a + b; }
@@ -46,6 +49,12 @@ TF_INLINE float tf_lanes_scale_scalar(float x, float n) {
   return x;
 }
 
+TF_INLINE float tf_lanes_lookup_scalar(const float table[TF_TANH_SEGMENTS], float n) {
+  uint32_t bits;
+  memcpy(&bits, &n, sizeof bits);
+  return table[bits % TF_TANH_SEGMENTS];
+}
+
 #define TF_LANES_ISA    scalar
 #define TF_LANES_INLINE TF_INLINE
 #include "op/lanes_math.h"
@@ -62,6 +71,7 @@ typedef __m256 tf_lanes_avx2_t;
 #define TF_LANES_AVX2_ static inline __attribute__((always_inline, target("avx2")))
 
 TF_LANES_AVX2_ __m256 tf_lanes_load_avx2(const float *p) { return _mm256_load_ps(p); }
+TF_LANES_AVX2_ __m256 tf_lanes_loadu_avx2(const float *p) { return _mm256_loadu_ps(p); }
 TF_LANES_AVX2_ void   tf_lanes_store_avx2(float *p, __m256 x) { _mm256_store_ps(p, x); }
 TF_LANES_AVX2_ __m256 tf_lanes_set_avx2(float x) { return _mm256_set1_ps(x); }
 TF_LANES_AVX2_ __m256 tf_lanes_add_avx2(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
@@ -84,6 +94,11 @@ TF_LANES_AVX2_ __m256 tf_lanes_scale_avx2(__m256 x, __m256 n) {
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exp));
 }
 
+TF_LANES_AVX2_ __m256 tf_lanes_lookup_avx2(const float table[TF_TANH_SEGMENTS], __m256 n) {
+  __m256i idx = _mm256_and_si256(_mm256_castps_si256(n), _mm256_set1_epi32(TF_TANH_SEGMENTS - 1));
+  return _mm256_i32gather_ps(table, idx, sizeof *table);
+}
+
 #define TF_LANES_ISA    avx2
 #define TF_LANES_INLINE TF_LANES_AVX2_
 #include "op/lanes_math.h"
@@ -97,6 +112,7 @@ typedef __m512 tf_lanes_avx512_t;
 #define TF_LANES_AVX512_ static inline __attribute__((always_inline, target("avx512f,avx512dq")))
 
 TF_LANES_AVX512_ __m512 tf_lanes_load_avx512(const float *p) { return _mm512_load_ps(p); }
+TF_LANES_AVX512_ __m512 tf_lanes_loadu_avx512(const float *p) { return _mm512_loadu_ps(p); }
 TF_LANES_AVX512_ void   tf_lanes_store_avx512(float *p, __m512 x) { _mm512_store_ps(p, x); }
 TF_LANES_AVX512_ __m512 tf_lanes_set_avx512(float x) { return _mm512_set1_ps(x); }
 TF_LANES_AVX512_ __m512 tf_lanes_add_avx512(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
@@ -119,6 +135,11 @@ TF_LANES_AVX512_ __m512 tf_lanes_scale_avx512(__m512 x, __m512 n) {
   return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), exp));
 }
 
+TF_LANES_AVX512_ __m512 tf_lanes_lookup_avx512(const float table[TF_TANH_SEGMENTS], __m512 n) {
+  return _mm512_permutex2var_ps(_mm512_load_ps(table), _mm512_castps_si512(n),
+                                _mm512_load_ps(table + 16));
+}
+
 #define TF_LANES_ISA    avx512
 #define TF_LANES_INLINE TF_LANES_AVX512_
 #include "op/lanes_math.h"
@@ -127,13 +148,14 @@ TF_LANES_AVX512_ __m512 tf_lanes_scale_avx512(__m512 x, __m512 n) {
 
 /* Instantiates MACRO(isa) for each instruction set of this build, and the table of what came. */
 #define TF_LANES_EACH(MACRO) MACRO(scalar) MACRO(avx2) MACRO(avx512)
-#define TF_LANES_TABLE                                                                             \
-  { run_scalar, run_avx2, run_avx512 }
+#define TF_LANES_TABLE_OF(fn)                                                                      \
+  { fn##_scalar, fn##_avx2, fn##_avx512 }
 #else
 #define TF_LANES_EACH(MACRO) MACRO(scalar)
-#define TF_LANES_TABLE                                                                             \
-  { run_scalar, NULL, NULL }
+#define TF_LANES_TABLE_OF(fn)                                                                      \
+  { fn##_scalar, NULL, NULL }
 #endif
+#define TF_LANES_TABLE TF_LANES_TABLE_OF(run)
 
 /* run_<isa>: out = expr of `x` for each element; expr may use `params` and the index `i`. */
 #define TF_LANES_MAP(isa, expr)                                                                    \

@@ -1,7 +1,8 @@
 /* Model operations: one file an op, one line in ops.def. An op is a descriptor: how shapes go
  * through it, a plain C reference in double, and a run function for each instruction set. All
  * values are one row of float: a batch is rows run one after another, so a row's bits cannot depend
- * on its neighbours.
+ * on its neighbours. Over a window of rows an op of kind row answers row by row; the other kinds
+ * carry a state from row to row, or make one row of the window.
  *
  * The same bits everywhere. Every run function does the same IEEE additions, multiplications and
  * divisions in the same order, whatever its vector width: lanes hold different outputs, never
@@ -28,6 +29,9 @@
  * that come from a file. */
 #define TF_OP_WIDTH_MAX  65536u
 #define TF_OP_WEIGHT_MAX (UINT64_C(1) << 28)
+/* Recurrent ops. */
+#define TF_OP_UNITS_MAX     8192u
+#define TF_OP_BIASES_A_UNIT 4u
 
 typedef enum tf_op_isa {
   TF_OP_ISA_SCALAR,
@@ -65,8 +69,30 @@ typedef struct tf_op_params {
 /* in and out may not overlap. Any thread; no state. */
 typedef void (*tf_op_run_t)(const tf_op_params_t *params, const float *in, float *out);
 
+typedef enum tf_op_kind {
+  TF_OP_KIND_ROW,       /* each row by itself: run */
+  TF_OP_KIND_RECURRENT, /* a row and what the rows before left: cell */
+  TF_OP_KIND_LAST,      /* the window's last row */
+  TF_OP_KIND_FLATTEN    /* the window's rows one behind the other, as one row */
+} tf_op_kind_t;
+
+/* How a cell takes its sigmoid and tanh. */
+typedef enum tf_op_curve {
+  TF_OP_CURVE_EXACT, /* to a few units in the last place (lanes_math.h) */
+  TF_OP_CURVE_CUBIC, /* to an absolute error, without divisions: for bf16 and int8 */
+  TF_OP_CURVE_CNT
+} tf_op_curve_t;
+
+/* One unit's new output from its gates, for units units. Both gate rows are gate after gate, in the
+ * order of the weights: from_h is U h + b of the rows before, from_x is W x of this one. carry is
+ * what goes from row to row beside h. All may be read up to a vector past their end; carry and h
+ * are written to the next multiple of TF_OP_PAD and 64-byte aligned. */
+typedef void (*tf_op_cell_t)(uint32_t units, const float *from_h, const float *from_x, float *carry,
+                             float *h);
+
 typedef struct tf_op {
-  const char *name;
+  const char  *name;
+  tf_op_kind_t kind;
   /* The same op as an activation that gemm can fuse; TF_OP_ACT_NONE if it is none. */
   tf_op_act_t act;
   bool        has_weight;
@@ -84,7 +110,13 @@ typedef struct tf_op {
   void (*pack)(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
                tf_op_params_t *packed);
   tf_op_run_t run[TF_OP_ISA_CNT];
-  double      nmse_max; /* sum (run - ref)^2 / sum ref^2, at most, on rows of magnitude 1 */
+  /* Recurrent ops: gates a unit; biases too are TF_OP_BIASES_A_UNIT a unit, which says how many
+   * units there are. weight has a row for each gate of each unit: W's in_cnt values, then U's.
+   * ref_step: one row in double; carry (2 a unit) and h (1 a unit) begin as zeros. */
+  uint8_t      gate_cnt;
+  tf_op_cell_t cell[TF_OP_CURVE_CNT][TF_OP_ISA_CNT];
+  void (*ref_step)(const tf_op_params_t *params, const double *in, double *carry, double *h);
+  double nmse_max; /* sum (run - ref)^2 / sum ref^2, at most, on rows of magnitude 1 */
   uint64_t (*flops)(const tf_op_params_t *params);
   uint64_t (*bytes)(const tf_op_params_t *params); /* read and written, each once */
 } tf_op_t;
@@ -106,6 +138,15 @@ bool        tf_op_isa_parse(const char *name, tf_op_isa_t *isa);
 tf_err_t tf_op_shape_same(tf_op_params_t *params);
 uint64_t tf_op_flops_elements(const tf_op_params_t *params);
 uint64_t tf_op_bytes_elements(const tf_op_params_t *params);
+
+/* The same for recurrent ops of gate_cnt gates. */
+tf_err_t tf_op_shape_recurrent(tf_op_params_t *params, uint32_t gate_cnt);
+uint64_t tf_op_flops_recurrent(const tf_op_params_t *params);
+uint64_t tf_op_bytes_recurrent(const tf_op_params_t *params);
+/* Sum of w[k] x[k] in double, for references: in four parts, which quarters its time. */
+double tf_op_dot(const float *w, const double *x, uint32_t cnt);
+/* Columns of an op's weight as a matrix; 0 for a vector. */
+uint64_t tf_op_weight_columns(const tf_op_t *op, uint64_t in_cnt, uint64_t bias_cnt);
 
 /* Checks, packing and size of the ops that hold one constant an element. */
 tf_err_t tf_op_shape_constant(tf_op_params_t *params);

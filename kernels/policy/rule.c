@@ -3,11 +3,22 @@
  *
  *   1. the book's state is not among book_states_ok        HOLD, BOOK
  *   2. flat fires                                          FLAT: getting out beats any entry
+ *      open by a buy that has a buy_until, and that fires  FLAT; the same for sell
  *      buy and sell both fire                              HOLD, CONFLICT
- *      buy or sell fires                                   BUY or SELL
+ *      buy or sell fires, and is not what is open          BUY or SELL
  *      none fires                                          HOLD, RULE
  *   3. less than cooldown_ns since the last action         HOLD, COOLDOWN
  *   4. rate_cnt_max actions within rate_window_ns already  HOLD, RATE
+ *
+ * Hysteresis. A BUY of a strategy with a buy_until opens it, a SELL of one with a sell_until opens it
+ * the other way, a FLAT closes it; an action without an until opens nothing. While a side is open its own
+ * condition is not asked again, so a score that wavers around the threshold makes one BUY, not many:
+ *
+ *        buy                    sell
+ *   .----------- closed -----------.
+ *   v   buy_until, flat: FLAT      v      what is held back by 3. or 4. changes nothing:
+ *   bought ------- sell -------> sold     the condition is asked again at the next tick
+ *          <------ buy ---------
  *
  * Brakes hold for FLAT as for the others. Only actions taken count for them: a held one neither
  * starts a cooldown nor fills the rate. The rate is exact, a sliding window over the times of the
@@ -18,9 +29,9 @@
  * NaN. Any operation on NaN gives NaN, logic included ("or" does not look past one), and a rule that
  * ends in NaN does not fire. An infinite value read, or an infinite result, counts as NaN: a score
  * that overflowed must not compare its way into an order. */
-#include <string.h>
+#include "policy/rule.h"
 
-#include "tf/policy.h"
+#include <string.h>
 
 #define RATE_CNT_MAX (1u << 20) /* times kept; the same bound as an indicator's state */
 
@@ -30,8 +41,8 @@ typedef struct rule {
   uint32_t                  has_last;
   uint32_t                  oldest; /* index of the oldest of the times kept */
   uint32_t                  cnt;    /* times kept, up to rate_cnt_max */
-  uint32_t                  reserved;
-  uint64_t                  times_ns[]; /* rate_cnt_max */
+  uint32_t open;       /* tf_action_t: BUY or SELL where its until is awaited, else HOLD */
+  uint64_t times_ns[]; /* rate_cnt_max */
 } rule_t;
 
 static double finite_or_nan(double x) { return __builtin_isfinite(x) ? x : __builtin_nan(""); }
@@ -41,6 +52,7 @@ static double load(const tf_policy_input_t *in, uint32_t slot_idx) {
   case TF_RULE_SLOT_SCORE: return finite_or_nan(in->score);
   case TF_RULE_SLOT_P10: return finite_or_nan(in->p10);
   case TF_RULE_SLOT_P90: return finite_or_nan(in->p90);
+  case TF_RULE_SLOT_POSITION: return finite_or_nan(in->position);
   default: return finite_or_nan(in->features[slot_idx - TF_RULE_SLOT_FEATURES]);
   }
 }
@@ -74,38 +86,61 @@ static double compute_two(uint8_t op, double a, double b) {
   }
 }
 
-/* init has checked that the program keeps to the stack and ends with one value. */
+/* One step; top is the number of values on the stack. init has checked that the program keeps to the
+ * stack and ends with one value. */
+static void run_step(const tf_rule_step_t *s, const tf_policy_input_t *in, double *stack,
+                     uint32_t *top) {
+  if (s->op == TF_RULE_CONST) {
+    stack[(*top)++] = s->value;
+  } else if (s->op == TF_RULE_LOAD) {
+    stack[(*top)++] = load(in, s->slot_idx);
+  } else if (s->op <= TF_RULE_ABS) {
+    stack[*top - 1] = compute_one(s->op, stack[*top - 1]);
+  } else {
+    --*top;
+    stack[*top - 1] = compute_two(s->op, stack[*top - 1], stack[*top]);
+  }
+}
+
 static bool fires(const tf_rule_t *rule, const tf_policy_input_t *in) {
   double   stack[TF_RULE_DEPTH_MAX];
   uint32_t top = 0;
   if (rule->step_cnt == 0) return false;
-  for (uint32_t i = 0; i < rule->step_cnt; i++) {
-    const tf_rule_step_t *s = &rule->steps[i];
-    if (s->op == TF_RULE_CONST) {
-      stack[top++] = s->value;
-    } else if (s->op == TF_RULE_LOAD) {
-      stack[top++] = load(in, s->slot_idx);
-    } else if (s->op <= TF_RULE_ABS) {
-      stack[top - 1] = compute_one(s->op, stack[top - 1]);
-    } else {
-      top--;
-      stack[top - 1] = compute_two(s->op, stack[top - 1], stack[top]);
-    }
-  }
+  for (uint32_t i = 0; i < rule->step_cnt; i++) run_step(&rule->steps[i], in, stack, &top);
   return stack[0] == stack[0] && stack[0] != 0;
+}
+
+bool tf_rule_trace(const tf_rule_t *rule, const tf_policy_input_t *in, double *values) {
+  double   stack[TF_RULE_DEPTH_MAX];
+  uint32_t top = 0;
+  for (uint32_t i = 0; i < rule->step_cnt; i++) {
+    run_step(&rule->steps[i], in, stack, &top);
+    values[i] = stack[top - 1];
+  }
+  return fires(rule, in);
 }
 
 TF_STATIC_ASSERT(TF_RULE_LOAD < TF_RULE_NEG && TF_RULE_ABS == TF_RULE_NOT + 1 &&
                      TF_RULE_ADD == TF_RULE_ABS + 1,
                  "fires tells pushes, one-operand and two-operand steps apart by their order");
 
-static uint8_t wanted_action(const tf_policy_config_t *config, const tf_policy_input_t *in,
-                             uint8_t *hold_reason) {
+static uint8_t wanted_action(const tf_policy_config_t *config, uint32_t open,
+                             const tf_policy_input_t *in, uint8_t *hold_reason) {
   *hold_reason = TF_HOLD_NONE;
   if (fires(&config->flat, in)) return TF_ACTION_FLAT;
-  bool buy = fires(&config->buy, in), sell = fires(&config->sell, in);
+  if (open == TF_ACTION_BUY && fires(&config->buy_until, in)) return TF_ACTION_FLAT;
+  if (open == TF_ACTION_SELL && fires(&config->sell_until, in)) return TF_ACTION_FLAT;
+  bool buy  = open != TF_ACTION_BUY && fires(&config->buy, in);
+  bool sell = open != TF_ACTION_SELL && fires(&config->sell, in);
   if (buy != sell) return buy ? TF_ACTION_BUY : TF_ACTION_SELL;
   *hold_reason = buy ? TF_HOLD_CONFLICT : TF_HOLD_RULE;
+  return TF_ACTION_HOLD;
+}
+
+/* What is open after an action. */
+static uint32_t opened_by(const tf_policy_config_t *config, uint8_t action) {
+  if (action == TF_ACTION_BUY && config->buy_until.step_cnt) return TF_ACTION_BUY;
+  if (action == TF_ACTION_SELL && config->sell_until.step_cnt) return TF_ACTION_SELL;
   return TF_ACTION_HOLD;
 }
 
@@ -135,7 +170,7 @@ static void decide(void *state, const tf_policy_input_t *in, tf_policy_output_t 
     hold(out, TF_HOLD_BOOK);
     return;
   }
-  uint8_t action = wanted_action(c, in, &reason);
+  uint8_t action = wanted_action(c, s->open, in, &reason);
   if (action == TF_ACTION_HOLD) {
     hold(out, reason);
     return;
@@ -151,6 +186,7 @@ static void decide(void *state, const tf_policy_input_t *in, tf_policy_output_t 
     return;
   }
   record(s, now_ns);
+  s->open          = opened_by(c, action);
   out->action      = action;
   out->hold_reason = TF_HOLD_NONE;
 }
@@ -178,9 +214,9 @@ static size_t state_bytes(const tf_policy_config_t *config) {
 
 static tf_err_t init(void *state, const tf_policy_config_t *config) {
   if (config->rate_cnt_max > RATE_CNT_MAX) return E_CORE_ARGUMENT;
-  if (!is_sound(&config->buy) || !is_sound(&config->sell) || !is_sound(&config->flat)) {
+  if (!is_sound(&config->buy) || !is_sound(&config->sell) || !is_sound(&config->flat) ||
+      !is_sound(&config->buy_until) || !is_sound(&config->sell_until))
     return E_CORE_ARGUMENT;
-  }
   rule_t *s = state;
   memset(s, 0, state_bytes(config));
   s->config = config;
@@ -188,8 +224,8 @@ static tf_err_t init(void *state, const tf_policy_config_t *config) {
 }
 
 const tf_policy_t tf_policy_rule = {
-    .name        = "rule",
-    .help        = "buy, sell and flat conditions with a book gate, cooldown and rate limit",
+    .name = "rule",
+    .help = "buy, sell and flat conditions with hysteresis, a book gate, cooldown and rate limit",
     .state_bytes = state_bytes,
     .init        = init,
     .decide      = decide,

@@ -5,8 +5,8 @@ Reads a request file and prints one line per `eval`: the values as hexadecimal f
 
   series NAME hex...             a series of doubles
   event KIND LAST BACKFILL T ... one event of the scripted market (tests/kernels/indicator)
-  eval NAME SERIES PARAM...      a series indicator over a series: one value per input
-  eval NAME market PARAM...      a market indicator over the events: one value per tick
+  eval NAME S,S.. PARAM...       a series indicator over its series: its outputs for each input
+  eval NAME market PARAM...      a market indicator over the events: its outputs for each tick
   list                           the names that this model knows
 
 Nothing is shared with the C code: no running sums, no rings; every window is cut out and computed
@@ -128,6 +128,204 @@ SERIES = {"ema": ema, "sma": sma, "stddev": stddev, "zscore": zscore, "rsi": rsi
           "realized_vol": realized_vol, "ret": ret, "delta": delta, "min": rolling_min,
           "max": rolling_max}
 
+# The rest take all their series and parameters, and give a tuple of outputs for each input.
+
+def seeded(x, n, step):
+    """mean += (x - mean) * step from the mean of the first n on; None before, and where x is None."""
+    out, head, mean = [], [], None
+    for v in x:
+        if v is not None and mean is not None:
+            mean += (v - mean) * step
+        elif v is not None:
+            head.append(v)
+            if len(head) == n:
+                mean = sum(head) / n
+        out.append(mean if v is not None else None)
+    return out
+
+
+def ema_of(x, n):
+    return seeded(x, n, Decimal(2) / (n + 1))
+
+
+def wilder(x, n):
+    return seeded(x, n, Decimal(1) / n)
+
+
+def dec(x):
+    return [Decimal(v) for v in x]
+
+
+def single(values):
+    return [(NAN if v is None else float(v),) for v in values]
+
+
+def together(*outputs):
+    """All outputs of an input, or none of them."""
+    return [tuple(NAN for _ in row) if None in row else tuple(map(float, row))
+            for row in zip(*outputs)]
+
+
+def dema(xs, n):
+    e1 = ema_of(dec(xs[0]), n)
+    e2 = ema_of(e1, n)
+    return single([None if b is None else 2 * a - b for a, b in zip(e1, e2)])
+
+
+def tema(xs, n):
+    e1 = ema_of(dec(xs[0]), n)
+    e2 = ema_of(e1, n)
+    e3 = ema_of(e2, n)
+    return single([None if c is None else 3 * a - 3 * b + c for a, b, c in zip(e1, e2, e3)])
+
+
+def macd(xs, fast, slow, signal):
+    pairs = zip(ema_of(dec(xs[0]), fast), ema_of(dec(xs[0]), slow))
+    line = [None if a is None or b is None else a - b for a, b in pairs]
+    smooth = ema_of(line, signal)
+    return together(line, smooth, [None if b is None else a - b for a, b in zip(line, smooth)])
+
+
+def ranges(xs):
+    h, l, c = map(dec, xs[:3])
+    return [h[0] - l[0]] + [max(h[i] - l[i], abs(h[i] - c[i - 1]), abs(l[i] - c[i - 1]))
+                            for i in range(1, len(h))]
+
+
+def adx(xs, n):
+    h, l = dec(xs[0]), dec(xs[1])
+    up = [None] + [b - a for a, b in zip(h, h[1:])]
+    down = [None] + [a - b for a, b in zip(l, l[1:])]
+    plus = [None] + [u if u > d and u > 0 else Decimal(0) for u, d in zip(up[1:], down[1:])]
+    minus = [None] + [d if d > u and d > 0 else Decimal(0) for u, d in zip(up[1:], down[1:])]
+    tr, p, m = wilder([None] + ranges(xs)[1:], n), wilder(plus, n), wilder(minus, n)
+    di = [[None if t is None else 100 * v / t if t else Decimal(0) for v, t in zip(s, tr)]
+          for s in (p, m)]
+    dx = [None if a is None else 100 * abs(a - b) / (a + b) if a + b else Decimal(0)
+          for a, b in zip(*di)]
+    smooth = wilder(dx, n)
+    return together(smooth, *[[None if s is None else v for v, s in zip(d, smooth)] for d in di])
+
+
+def ewma_vol(xs, decay):
+    x, v, out, d = dec(xs[0]), None, [None], Decimal(decay)
+    for a, b in zip(x, x[1:]):
+        r2 = (b / a).ln() ** 2
+        v = r2 if v is None else d * v + (1 - d) * r2
+        out.append(v.sqrt())
+    return single(out)
+
+
+def obv(xs):
+    out, total = [Decimal(0)], Decimal(0)
+    for i in range(1, len(xs[0])):
+        total += Decimal(xs[1][i]) * ((xs[0][i] > xs[0][i - 1]) - (xs[0][i] < xs[0][i - 1]))
+        out.append(total)
+    return single(out)
+
+
+def bollinger(xs, n, width):
+    out = []
+    for _, m, v in moments(xs[0], n):
+        half = None if m is None else width * sqrt(v)
+        out.append((NAN,) * 3 if m is None else (float(m) - half, float(m), float(m) + half))
+    return out
+
+
+def channel(xs, n):
+    for i in range(len(xs[0])):
+        if i + 1 < n:
+            yield i, None, None
+        else:
+            yield i, max(xs[0][i + 1 - n:i + 1]), min(xs[1][i + 1 - n:i + 1])
+
+
+def williams_r(xs, n):
+    return [(NAN if top is None or top == low else
+             float(-100 * (Fraction(top) - Fraction(xs[2][i])) / (Fraction(top) - Fraction(low))),)
+            for i, top, low in channel(xs, n)]
+
+
+def stochastic(xs, n, d):
+    k = [None if top is None else Fraction(50) if top == low else
+         100 * (Fraction(xs[2][i]) - Fraction(low)) / (Fraction(top) - Fraction(low))
+         for i, top, low in channel(xs, n)]
+    mean = [None if i + 2 < n + d else sum(k[i + 1 - d:i + 1]) / d for i in range(len(k))]
+    return together([None if m is None else v for v, m in zip(k, mean)], mean)
+
+
+def rolling(x, n):
+    """Sums of the last n, by differences of 60-digit prefix sums; None before."""
+    sums = [Decimal(0)]
+    for v in x:
+        sums.append(sums[-1] + v)
+    return [None if i + 1 < n else sums[i + 1] - sums[i + 1 - n] for i in range(len(x))]
+
+
+def weighted(x, n):
+    """(sum of x, sum of rank times x) of the last n, ranks from 1 for the oldest."""
+    pairs = zip(rolling(x, n), rolling([i * v for i, v in enumerate(x)], n))
+    return [None if s is None else (s, w - (i - n) * s) for i, (s, w) in enumerate(pairs)]
+
+
+def wma(xs, n):
+    below = Decimal(n) * (n + 1) / 2
+    return single([None if p is None else p[1] / below for p in weighted(dec(xs[0]), n)])
+
+
+def linreg_slope(xs, n):
+    middle = Decimal(n + 1) / 2
+    below = sum((i + 1 - middle) ** 2 for i in range(n))
+    return single([None if p is None else (p[1] - middle * p[0]) / below
+                   for p in weighted(dec(xs[0]), n)])
+
+
+def correlation(xs, n):
+    x, y, out = dec(xs[0]), dec(xs[1]), []
+    sums = zip(*[rolling(v, n) for v in (x, y, [a * a for a in x], [b * b for b in y],
+                                         [a * b for a, b in zip(x, y)])])
+    for i, (sx, sy, xx, yy, xy) in enumerate(sums):
+        flat = sx is None or any(len(set(v[i + 1 - n:i + 1])) == 1 for v in xs)
+        below = Decimal(1) if flat else (xx - sx * sx / n) * (yy - sy * sy / n)
+        out.append(None if flat else (xy - sx * sy / n) / below.sqrt())
+    return single(out)
+
+
+def parkinson(xs, n):
+    squares = [(a / b).ln() ** 2 for a, b in zip(dec(xs[0]), dec(xs[1]))]
+    below = 4 * n * Decimal(2).ln()
+    return single([None if w is None else (w / below).sqrt() for w in rolling(squares, n)])
+
+
+def mfi(xs, n):
+    # the very comparison of typical prices is rounded: the flow's sign follows the doubles
+    typical = [(h + l + c) / 3.0 for h, l, c in zip(*xs[:3])]
+    flow = [Decimal(p) * Decimal(v) for p, v in zip(typical, xs[3])]
+    up = [f if b > a else 0 for a, b, f in zip(typical, typical[1:], flow[1:])]
+    down = [f if b < a else 0 for a, b, f in zip(typical, typical[1:], flow[1:])]
+    pairs = zip(rolling(up, n), rolling(down, n))
+    return single([None] + [None if u is None else 100 * u / (u + d) if u + d else 0
+                            for u, d in pairs])
+
+
+def quantile(xs, n, q):
+    out, h = [], Fraction(q) * (n - 1)
+    for w in windows(xs[0], n):
+        if w is None:
+            out.append(None)
+            continue
+        s, k = sorted(map(Fraction, w)), int(h)
+        out.append(s[k] + (h - k) * (s[min(k + 1, n - 1)] - s[k]))
+    return single(out)
+
+
+MULTI = {"dema": dema, "tema": tema, "macd": macd, "adx": adx, "ewma_vol": ewma_vol, "obv": obv,
+         "true_range": lambda xs: single(ranges(xs)),
+         "atr": lambda xs, n: single(wilder(ranges(xs), n)), "bollinger": bollinger,
+         "williams_r": williams_r, "stochastic": stochastic, "wma": wma,
+         "linreg_slope": linreg_slope, "correlation": correlation, "parkinson": parkinson,
+         "mfi": mfi, "quantile": quantile}
+
 
 class Market:
     """What a venue said so far: quotes give the best bid and offer, books the levels."""
@@ -137,6 +335,8 @@ class Market:
         self.flow_now = 0   # its own samples' and the ticks'; an earlier one counts as that
         self.bbo = None     # (bid, bid_qty, ask, ask_qty) as exact fractions
         self.book = None    # (bid sizes, ask sizes), best first; None: no depth channel
+        self.levels = None  # ((price, size) of the bids, of the asks), best first, exact
+        self.pairs = []     # (time, last price, price, qty, side) of each trade but the first
         self.trades = []    # (time, price, qty, side), backfilled ones left out
         self.last = None
         self.flow = []      # (time, e) of each change of the best bid and offer
@@ -154,17 +354,21 @@ class Market:
             price, qty = Fraction(args[0], 100), Fraction(args[1], 1000)
             self.last = price
             if not backfill:
+                if self.trades:
+                    self.pairs.append((self.trade_now, self.trades[-1][1], price, qty, args[2]))
                 self.trades.append((self.trade_now, price, qty, args[2]))
         elif kind == "Q":
             self.bbo = (Fraction(args[0], 100), Fraction(args[1], 1000),
                         Fraction(args[2], 100), Fraction(args[3], 1000))
             self.compare()
         elif kind == "V":
-            self.book = None
+            self.book = self.levels = None
         else:
             bids, asks = args[0], args[1]
             sizes = args[3::2]
             self.book = (sizes[:bids], sizes[bids:bids + asks])
+            levels = [(Fraction(p, 100), Fraction(q, 1000)) for p, q in zip(args[2::2], sizes)]
+            self.levels = (levels[:bids], levels[bids:bids + asks])
 
     def compare(self):
         """Cont, Kukanov, Stoikov (2014), equation (4)."""
@@ -178,6 +382,9 @@ class Market:
 
     def traded(self, window):
         return [s for s in self.trades if self.trade_now - s[0] < window]
+
+    def paired(self, window):
+        return [s for s in self.pairs if self.trade_now - s[0] < window]
 
     def flowed(self, window):
         return [s for s in self.flow if self.flow_now - s[0] < window]
@@ -210,6 +417,34 @@ def trade_imbalance(m, p):
     return sum(s[2] * s[3] for s in t) / total if total else 0
 
 
+def kyle_lambda(m, p):
+    t = m.paired(p[0])
+    below = sum((q * side) ** 2 for _, _, _, q, side in t)
+    return sum((b - a) * q * side for _, a, b, q, side in t) / below if below else NAN
+
+
+def amihud(m, p):
+    t = m.paired(p[0])
+    return sum(abs(b / a - 1) / (b * q) for _, a, b, q, _ in t) / len(t) if t else NAN
+
+
+def depth(m, p):
+    if m.levels is None or not m.levels[0] or not m.levels[1]:
+        return NAN, NAN
+    mid = (m.levels[0][0][0] + m.levels[1][0][0]) / 2
+    reach = mid * Fraction(p[0]) / 10000
+    return tuple(sum(q for price, q in side if abs(price - mid) <= reach) for side in m.levels)
+
+
+def weighted_mid(m, p):
+    if m.levels is None or not m.levels[0] or not m.levels[1]:
+        return NAN
+    sides = [side[:int(p[0])] for side in m.levels]
+    b, a = (sum(q for _, q in side) for side in sides)
+    pb, pa = (sum(price * q for price, q in side) / size for side, size in zip(sides, (b, a)))
+    return (pb * a + pa * b) / (a + b)
+
+
 MARKET = {
     "bid": need_bbo(lambda b, bq, a, aq: b),
     "ask": need_bbo(lambda b, bq, a, aq: a),
@@ -225,6 +460,11 @@ MARKET = {
     "volume": lambda m, p: sum(s[2] for s in m.traded(p[0])),
     "trade_count": lambda m, p: len(m.traded(p[0])),
     "trade_imbalance": trade_imbalance,
+    "cvd": lambda m, p: sum(s[2] * s[3] for s in m.trades),
+    "kyle_lambda": kyle_lambda,
+    "amihud": amihud,
+    "depth": depth,
+    "weighted_mid": weighted_mid,
     "ofi": lambda m, p: NAN if m.bbo is None else sum(s[1] for s in m.flowed(p[0])),
 }
 
@@ -234,7 +474,8 @@ def run_market(events, name, params):
     for f in events:
         m.apply(f)
         if f[2] == "1":
-            out.append(float(MARKET[name](m, params)))
+            row = MARKET[name](m, params)
+            out.extend(map(float, row if isinstance(row, tuple) else (row,)))
     return out
 
 
@@ -248,10 +489,14 @@ def main():
             elif f[0] == "event":
                 events.append(f)
             elif f[0] == "list":
-                print(" ".join(sorted(list(SERIES) + list(MARKET))))
+                print(" ".join(sorted(list(SERIES) + list(MULTI) + list(MARKET))))
             elif f[2] == "market":
                 out = run_market(events, f[1], [float(v) for v in f[3:]])
                 print(" ".join(v.hex() for v in out))
+            elif f[1] in MULTI:
+                params = [int(float(v)) if float(v).is_integer() else float(v) for v in f[3:]]
+                rows = MULTI[f[1]]([series[name] for name in f[2].split(",")], *params)
+                print(" ".join(v.hex() for row in rows for v in row))
             else:
                 out = SERIES[f[1]](series[f[2]], *[int(float(v)) for v in f[3:]])
                 print(" ".join(v.hex() for v in out))

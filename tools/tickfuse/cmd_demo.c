@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "live.h"
 #include "registry.h"
+#include "sim_venue.h"
 
 #define CONFIG "configs/demo.yaml"
 

@@ -10,7 +10,6 @@
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "core/error.h"
-#include "model/execute.h"
 #include "model/graph_file.h"
 #include "model/import_onnx.h"
 #include "model/loader.h"
@@ -22,24 +21,27 @@
 #define EXIT_FAILED    1
 #define EXIT_USAGE     2
 #define EXIT_DATA      3
-#define ERROR_ROWS     1024u
+#define BIT_ROWS       1024u
 #define SECONDS_PRESET 3.0
 #define SECONDS_MAX    3600.0
+#define ERROR_MAX_MAX  1e6
 
 int tf_cmd_model(int argc, char **argv);
 
 typedef struct arguments {
-  const char *command;
-  const char *file;
-  const char *features;
-  const char *features_file;
-  const char *out;
-  const char *name;
-  const char *input;
-  const char *shape;
-  double      seconds;
-  tf_op_isa_t isa;
-  bool        json;
+  const char         *command;
+  const char         *file;
+  const char         *features;
+  const char         *features_file;
+  const char         *out;
+  const char         *name;
+  const char         *input;
+  const char         *shape;
+  const char         *backend;
+  double              seconds;
+  uint32_t            window; /* 0: not given */
+  bool                json;
+  tf_loader_options_t options;
 } arguments_t;
 
 typedef struct command {
@@ -56,59 +58,82 @@ static int command_bench(const arguments_t *args);
 static int command_verify(const arguments_t *args);
 
 static const command_t commands[] = {
-    {"import",  command_import,  "fFonjh",
+    {"import",  command_import,  "fFonwpejh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out FILE.safetensors\n"
      "\n"
      "Turns an ONNX model into the file that the engine loads. The ONNX graph must be a chain "
      "with\n"
-     "one float input [batch, n] and one output, 1 (a score) or 3 (p10, p50, p90) wide.\n"
+     "one float input, [batch, n] or a window of rows [batch, rows, n] or [rows, batch, n], and "
+     "one\n"
+     "output, 1 (a score) or 3 (p10, p50, p90) wide.\n"
      "\n"
      "  --features LIST       the n feature expressions, in the order of training, with commas\n"
      "  --features-file FILE  the same, one a line; # begins a comment\n"
      "  --out FILE            what to write; replaced whole or not at all\n"
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
+     "  --window N            rows in a window, where the ONNX file leaves it open\n"
+     "  --precision P         also measure the error in bf16 or int8; the file holds fp32\n"
+     "  --error-max X         refuse the model when a known answer is further off in that "
+     "precision\n"
      "  --json                the report as one JSON object\n"},
-    {"inspect", command_inspect, "ijh",
-     "usage: tickfuse model inspect FILE.safetensors [--json]\n"
+    {"inspect", command_inspect, "ipejh",
+     "usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
      "\n"
-     "Shows a model's features, graph, plan, parameters, precision, origin and hash.\n"
+     "Shows a model's features, graph, plan, window, parameters, precision, bytes, what a decision "
+     "waits for\n"
+     "and what is done after it, origin and hash.\n"
      "\n"
-     "  --isa ISA  plan for scalar, avx2 or avx512 (default: the best of this CPU)\n"
-     "  --json     one JSON object\n"                         },
-    {"run",     command_run,     "Ioijh",
+     "  --precision P  plan in fp32, bf16 or int8 (default: fp32)\n"
+     "  --isa ISA      plan for scalar, avx2 or avx512 (default: the best of this CPU)\n"
+     "  --json         one JSON object\n"                     },
+    {"run",     command_run,     "Ioipejh",
      "usage: tickfuse model run FILE.safetensors --input X.npy --out Y.npy\n"
      "\n"
-     "Runs each row of X through the model. X: float32 or float64, C order, rows of as many "
-     "values\n"
-     "as the model has features. Y: float32, a row of outputs for each. A NaN in a row of X gives\n"
-     "NaN in that row of Y.\n"
+     "Runs each row of X through the model, or each window of rows, from a zero state. X: float32 "
+     "or\n"
+     "float64, C order, [n, features], or [n, window, features] for a model over a window; there\n"
+     "[rows, features] means every window of rows that follow one another. Y: float32, a row of\n"
+     "outputs for each. A NaN in X gives NaN in that row of Y.\n"
      "\n"
-     "  --input FILE  rows of features, .npy\n"
-     "  --out FILE    rows of outputs, .npy\n"
-     "  --isa ISA     scalar, avx2 or avx512 (default: the best of this CPU); the bits are the "
-     "same\n"
-     "  --json        the report as one JSON object\n"        },
-    {"bench",   command_bench,   "sSijh",
-     "usage: tickfuse model bench FILE.safetensors | --shape mlp [--seconds N] [--json]\n"
+     "  --input FILE   rows of features, .npy\n"
+     "  --out FILE     rows of outputs, .npy\n"
+     "  --precision P  fp32, bf16 or int8 (default: fp32)\n"
+     "  --isa ISA      scalar, avx2 or avx512 (default: the best of this CPU)\n"
+     "  --json         the report as one JSON object\n"       },
+    {"bench",   command_bench,   "sSipbejh",
+     "usage: tickfuse model bench FILE.safetensors | --shape SHAPE [--precision P] [--seconds N] "
+     "[--json]\n"
      "\n"
-     "Times one row through the model on this core: single runs with 512 KiB of other data "
-     "touched\n"
-     "before each (p50_ns .. max_ns), the same back to back (warm_*), and how many rows a second "
-     "it\n"
-     "holds for good. error_max is against an evaluation in double.\n"
+     "Times what a decision waits for, on this core: single ticks after the model's own deferred "
+     "work and\n"
+     "with 512 KiB of other data touched before each (p50_ns .. max_ns), without touching "
+     "(warm_*), the\n"
+     "deferred work (deferred_*), a tick that comes before it (late_*), and how many ticks a "
+     "second it\n"
+     "holds for good, all work included. error_max is against an evaluation in double.\n"
      "\n"
-     "  --shape mlp  a 256-384-384-128 perceptron with random weights instead of a file\n"
-     "  --seconds N  how long to measure, above 0 to 3600 (default 3)\n"
-     "  --isa ISA    scalar, avx2 or avx512 (default: the best of this CPU)\n"
-     "  --json       one JSON object\n"                       },
-    {"verify",  command_verify,  "jh",
-     "usage: tickfuse model verify FILE.safetensors [--json]\n"
+     "  --shape SHAPE    random weights instead of a file: mlp (256-384-384-128), lstm_a (50 rows "
+     "of 100,\n"
+     "                   2 layers of 100), lstm_b (100 of 250, 3 of 200), lstm_c (100 of 500, 4 of "
+     "1000)\n"
+     "  --precision P    fp32, bf16 or int8 (default: fp32)\n"
+     "  --backend B      cpu, or auto, which is the same in this build\n"
+     "  --seconds N      how long to measure, above 0 to 3600 (default 3)\n"
+     "  --isa ISA        scalar, avx2 or avx512 (default: the best of this CPU)\n"
+     "  --json           one JSON object\n"                   },
+    {"verify",  command_verify,  "pejh",
+     "usage: tickfuse model verify FILE.safetensors [--precision P] [--error-max X] [--json]\n"
      "\n"
      "Checks the container, the graph, the weights and the schema, then runs the known answers of\n"
-     "the file and 1024 random rows on each instruction set of this CPU: all must agree bit for\n"
-     "bit, and with an evaluation in double. Exit 3 when anything is wrong with the file.\n"
+     "the file and random windows on each instruction set of this CPU, against an evaluation in "
+     "double\n"
+     "and against one another: bit for bit in fp32 and int8, within the allowed error in bf16. "
+     "Exit 3\n"
+     "when anything is wrong with the file, or the precision is too coarse for the model.\n"
      "\n"
-     "  --json  one JSON object\n"                            },
+     "  --precision P  fp32, bf16 or int8 (default: fp32)\n"
+     "  --error-max X  how far a known answer may be off (default: 1e-5, 0.05, 0.15)\n"
+     "  --json         one JSON object\n"                     },
 };
 
 static const struct option long_options[] = {
@@ -120,6 +145,10 @@ static const struct option long_options[] = {
     {"shape",         required_argument, NULL, 's'},
     {"seconds",       required_argument, NULL, 'S'},
     {"isa",           required_argument, NULL, 'i'},
+    {"window",        required_argument, NULL, 'w'},
+    {"precision",     required_argument, NULL, 'p'},
+    {"backend",       required_argument, NULL, 'b'},
+    {"error-max",     required_argument, NULL, 'e'},
     {"json",          no_argument,       NULL, 'j'},
     {"help",          no_argument,       NULL, 'h'},
     {NULL,            0,                 NULL, 0  },
@@ -180,6 +209,60 @@ static bool parse_seconds(const char *text, double *seconds) {
   return end != text && *end == 0 && *seconds > 0.0 && *seconds <= SECONDS_MAX;
 }
 
+static bool parse_window(const char *text, uint32_t *window) {
+  char *end;
+  long  value = strtol(text, &end, 10);
+  if (end == text || *end || value < 1 || value > (long)TF_GRAPH_WINDOW_MAX) return false;
+  *window = (uint32_t)value;
+  return true;
+}
+
+static bool parse_error_max(const char *text, double *error_max) {
+  char *end;
+  *error_max = strtod(text, &end);
+  return end != text && *end == 0 && *error_max > 0.0 && *error_max <= ERROR_MAX_MAX;
+}
+
+/* One option's value; 0, or the exit code. */
+static int parse_value(const char *command, int letter, const char *value, arguments_t *args) {
+  switch (letter) {
+  case 'f': args->features = value; break;
+  case 'F': args->features_file = value; break;
+  case 'o': args->out = value; break;
+  case 'n': args->name = value; break;
+  case 'I': args->input = value; break;
+  case 's': args->shape = value; break;
+  case 'j': args->json = true; break;
+  case 'b':
+    if (strcmp(value, "cpu") != 0 && strcmp(value, "auto") != 0)
+      return usage(command, "--backend %s: this build has cpu, and auto for it", value);
+    args->backend = value;
+    break;
+  case 'S':
+    if (!parse_seconds(value, &args->seconds))
+      return usage(command, "--seconds %s is not a number above 0, up to %g", value, SECONDS_MAX);
+    break;
+  case 'i':
+    if (!tf_op_isa_parse(value, &args->options.isa))
+      return usage(command, "--isa %s is none of scalar, avx2, avx512", value);
+    break;
+  case 'p':
+    if (!tf_precision_parse(value, &args->options.model.precision))
+      return usage(command, "--precision %s is none of fp32, bf16, int8", value);
+    break;
+  case 'w':
+    if (!parse_window(value, &args->window))
+      return usage(command, "--window %s is not an integer of 1 to %u", value, TF_GRAPH_WINDOW_MAX);
+    break;
+  case 'e':
+    if (!parse_error_max(value, &args->options.model.error_max))
+      return usage(command, "--error-max %s is not a number above 0, up to %g", value,
+                   ERROR_MAX_MAX);
+    break;
+  }
+  return 0;
+}
+
 /* 0, or the exit code; *help where --help was asked for. */
 static int parse(const command_t *command, int argc, char **argv, arguments_t *args, bool *help) {
   int letter;
@@ -194,25 +277,12 @@ static int parse(const command_t *command, int argc, char **argv, arguments_t *a
       while (o->val != letter) o++;
       return usage(command->name, "it takes no --%s", o->name);
     }
-    switch (letter) {
-    case 'f': args->features = optarg; break;
-    case 'F': args->features_file = optarg; break;
-    case 'o': args->out = optarg; break;
-    case 'n': args->name = optarg; break;
-    case 'I': args->input = optarg; break;
-    case 's': args->shape = optarg; break;
-    case 'j': args->json = true; break;
-    case 'h': *help = true; return 0;
-    case 'S':
-      if (!parse_seconds(optarg, &args->seconds))
-        return usage(command->name, "--seconds %s is not a number above 0, up to %g", optarg,
-                     SECONDS_MAX);
-      break;
-    case 'i':
-      if (!tf_op_isa_parse(optarg, &args->isa))
-        return usage(command->name, "--isa %s is none of scalar, avx2, avx512", optarg);
-      break;
+    if (letter == 'h') {
+      *help = true;
+      return 0;
     }
+    int code = parse_value(command->name, letter, optarg, args);
+    if (code) return code;
   }
   if (argc - optind > 1) return usage(command->name, "one file, not \"%s\" too", argv[optind + 1]);
   args->file = optind < argc ? argv[optind] : NULL;
@@ -233,7 +303,7 @@ int tf_cmd_model(int argc, char **argv) {
     if (strcmp(argv[1], commands[i].name) != 0) continue;
     bool        help = false;
     arguments_t args = {
-        .command = commands[i].name, .seconds = SECONDS_PRESET, .isa = tf_op_isa_best()};
+        .command = commands[i].name, .seconds = SECONDS_PRESET, .options = tf_loader_preset()};
     int code = parse(&commands[i], argc - 1, argv + 1, &args, &help);
     if (code) return code;
     if (!help) return commands[i].run(&args);
@@ -260,19 +330,34 @@ static void name_from_path(const char *path, char *name, size_t bytes) {
   if (name[0] == '.') name[0] = '_';
 }
 
-static int report_import(const arguments_t *args, const tf_graph_t *graph, const tf_plan_t *plan,
+static const char *precision_of(const arguments_t *args) {
+  return tf_precision_name(args->options.model.precision);
+}
+
+/* Steps of a row's plan, or layers and steps around a window. */
+static uint32_t step_cnt(const tf_model_t *model) {
+  const tf_window_t *w = tf_loader_window(model);
+  if (!w) return tf_loader_plan(model)->step_cnt;
+  return (w->before ? w->before->step_cnt : 0) + (w->layer_cnt ? w->layer_cnt : 1) +
+         (w->after ? w->after->step_cnt : 0);
+}
+
+static int report_import(const arguments_t *args, const tf_graph_t *graph, const tf_model_t *model,
                          const tf_import_onnx_report_t *report, double error_max) {
   if (args->json)
-    return print_json(
-        json_pack("{s:s, s:s, s:i, s:i, s:I, s:I, s:i, s:i, s:I, s:f}", "file", args->out, "name",
-                  graph->name, "inputs", (int)graph->input_cnt, "outputs", (int)graph->output_cnt,
-                  "params", (json_int_t)graph->param_cnt, "opset", (json_int_t)report->opset,
-                  "onnx_nodes", (int)report->onnx_node_cnt, "steps", (int)plan->step_cnt,
-                  "denormals", (json_int_t)report->denormal_cnt, "error_max", error_max));
+    return print_json(json_pack(
+        "{s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:i, s:i, s:I, s:s, s:f}", "file", args->out, "name",
+        graph->name, "inputs", (int)graph->input_cnt, "outputs", (int)graph->output_cnt, "window",
+        (int)graph->window, "params", (json_int_t)graph->param_cnt, "opset",
+        (json_int_t)report->opset, "onnx_nodes", (int)report->onnx_node_cnt, "steps",
+        (int)step_cnt(model), "denormals", (json_int_t)report->denormal_cnt, "precision",
+        precision_of(args), "error_max", error_max));
   printf("%s: model %s, %u features in, %u out, %llu parameters\n", args->out, graph->name,
          graph->input_cnt, graph->output_cnt, (unsigned long long)graph->param_cnt);
-  printf("  %u ONNX nodes of operator set %lld, %u steps; known answers within %.1g\n",
-         report->onnx_node_cnt, (long long)report->opset, plan->step_cnt, error_max);
+  if (graph->window > 1) printf("  over a window of %u rows\n", graph->window);
+  printf("  %u ONNX nodes of operator set %lld, %u steps; known answers within %.1g in %s\n",
+         report->onnx_node_cnt, (long long)report->opset, step_cnt(model), error_max,
+         precision_of(args));
   if (report->denormal_cnt)
     printf("  %llu denormal weights were made 0\n", (unsigned long long)report->denormal_cnt);
   return 0;
@@ -280,16 +365,17 @@ static int report_import(const arguments_t *args, const tf_graph_t *graph, const
 
 static int import_with(const arguments_t *args, const char *name, const tf_features_t *features) {
   tf_import_onnx_report_t report;
-  tf_plan_t              *plan      = NULL;
+  tf_import_onnx_spec_t   spec      = {.name = name, .features = features, .window = args->window};
+  tf_model_t             *model     = NULL;
   double                  error_max = 0.0;
   tf_graph_t             *graph     = calloc(1, sizeof *graph);
   if (!graph) return EXIT_FAILED;
-  tf_err_t err = tf_import_onnx(args->file, name, features, graph, &report);
-  if (!err) err = tf_plan_new(graph, args->isa, &plan);
-  if (!err) err = tf_loader_check(graph, plan, &error_max);
+  tf_err_t err = tf_import_onnx(args->file, &spec, graph, &report);
+  if (!err) err = tf_loader_make(graph, &args->options, &model);
+  if (!err) err = tf_loader_check(graph, model, &args->options.model, &error_max);
   if (!err) err = tf_graph_file_write(graph, args->out);
-  int code = err ? failed(args, err) : report_import(args, graph, plan, &report, error_max);
-  tf_plan_delete(plan);
+  int code = err ? failed(args, err) : report_import(args, graph, model, &report, error_max);
+  tf_loader_unload(model);
   tf_graph_fini(graph);
   free(graph);
   return code;
@@ -327,56 +413,115 @@ static json_t *inspect_nodes(const tf_graph_t *graph) {
   return nodes;
 }
 
-static json_t *inspect_steps(const tf_plan_t *plan) {
-  json_t *steps = json_array();
-  for (uint32_t i = 0; i < plan->step_cnt; i++) {
+static void describe_layer(const tf_window_t *w, uint32_t layer, char *target, size_t bytes) {
+  if (w->layer_cnt)
+    snprintf(target, bytes, "%s %u->%u over %u rows", w->layers[layer].op->name,
+             w->layers[layer].w.in_cnt, w->layers[layer].units, w->window);
+  else
+    snprintf(target, bytes, "gemm %u x %u->%u, row by row", w->window, w->parts[0].in_cnt,
+             w->parts[0].out_cnt);
+}
+
+/* Calls visit with each step of the plan, in words. */
+static void each_plan_step(const tf_plan_t *plan, void (*visit)(void *, const char *), void *self) {
+  for (uint32_t i = 0; plan && i < plan->step_cnt; i++) {
     char text[80];
     tf_plan_describe_step(&plan->steps[i], text, sizeof text);
-    json_array_append_new(steps, json_pack("{s:s, s:i, s:i}", "step", text, "node_first",
-                                           (int)plan->steps[i].node_first, "node_last",
-                                           (int)plan->steps[i].node_last));
+    visit(self, text);
   }
-  return steps;
+}
+
+static void each_step(const tf_model_t *model, void (*visit)(void *, const char *), void *self) {
+  const tf_window_t *w = tf_loader_window(model);
+  each_plan_step(w ? w->before : tf_loader_plan(model), visit, self);
+  for (uint32_t i = 0; w && i < (w->layer_cnt ? w->layer_cnt : 1); i++) {
+    char text[80];
+    describe_layer(w, i, text, sizeof text);
+    visit(self, text);
+  }
+  if (w) each_plan_step(w->after, visit, self);
+}
+
+static void append_text(void *list, const char *text) {
+  json_array_append_new(list, json_string(text));
+}
+
+static void print_text(void *cnt, const char *text) {
+  printf("  %4u  %s\n", (*(uint32_t *)cnt)++, text);
+}
+
+/* What a tick costs, whichever kind of plan it is. */
+typedef struct costs {
+  uint64_t    weight_bytes, timed_bytes, timed_flops, deferred_flops;
+  const char *isa;
+} costs_t;
+
+static costs_t costs_of(const tf_model_t *model) {
+  const tf_window_t *w = tf_loader_window(model);
+  const tf_plan_t   *p = tf_loader_plan(model);
+  if (w)
+    return (costs_t){w->weight_bytes, w->timed_bytes, w->timed_flops, w->deferred_flops,
+                     tf_op_isa_name(w->isa)};
+  return (costs_t){p->weight_bytes, p->weight_bytes, p->flops, 0, tf_op_isa_name(p->isa)};
 }
 
 static int inspect_json(const arguments_t *args, const tf_model_t *model, const tf_graph_t *graph) {
-  const tf_plan_t *plan     = model->plan;
-  json_t          *features = json_array();
+  const costs_t c        = costs_of(model);
+  json_t       *features = json_array(), *plan = json_array();
   for (uint32_t i = 0; i < model->input_cnt; i++)
     json_array_append_new(features, json_string(model->features[i]));
+  each_step(model, append_text, plan);
   json_t *all = json_pack(
-      "{s:s, s:s, s:s, s:I, s:s, s:s, s:i, s:i, s:I, s:I, s:I, s:I, s:s, s:s, s:s, s:o, s:o, s:o}",
+      "{s:s, s:s, s:s, s:I, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s, "
+      "s:s, "
+      "s:o, s:o, s:o}",
       "file", args->file, "name", model->name, "sha256", model->sha256_hex, "hash",
-      (json_int_t)model->hash, "precision", "fp32", "isa", tf_op_isa_name(plan->isa), "inputs",
-      (int)model->input_cnt, "outputs", (int)model->output_cnt, "params",
-      (json_int_t)model->param_cnt, "weight_bytes", (json_int_t)plan->weight_bytes, "scratch_bytes",
-      (json_int_t)model->scratch_bytes, "flops", (json_int_t)plan->flops, "producer",
-      graph->producer, "source", graph->source, "source_sha256", graph->source_sha256_hex,
-      "features", features, "graph", inspect_nodes(graph), "plan", inspect_steps(plan));
+      (json_int_t)model->hash, "precision", precision_of(args), "isa", c.isa, "inputs",
+      (int)model->input_cnt, "window", (int)model->window, "outputs", (int)model->output_cnt,
+      "params", (json_int_t)model->param_cnt, "weight_bytes", (json_int_t)c.weight_bytes,
+      "timed_bytes", (json_int_t)c.timed_bytes, "state_bytes", (json_int_t)model->state_bytes,
+      "scratch_bytes", (json_int_t)model->scratch_bytes, "flops", (json_int_t)c.timed_flops,
+      "deferred_flops", (json_int_t)c.deferred_flops, "producer", graph->producer, "source",
+      graph->source, "source_sha256", graph->source_sha256_hex, "features", features, "graph",
+      inspect_nodes(graph), "plan", plan);
   json_t *training = graph->training ? json_loads(graph->training, 0, NULL) : NULL;
   if (training) json_object_set_new(all, "training", training);
   return print_json(all);
 }
 
 /* Weights that the core's own cache cannot hold are fetched anew on each tick. */
-static void print_cache_note(const tf_plan_t *plan) {
-  long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  if (bytes > 0 && plan->weight_bytes > (uint64_t)bytes)
-    printf("note      packed weights of %llu KiB do not fit this core's L2 cache of %ld KiB\n",
-           (unsigned long long)plan->weight_bytes >> 10, bytes >> 10);
+static void print_cache_note(const tf_model_t *model) {
+  long     bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  uint64_t timed = costs_of(model).timed_bytes;
+  if (bytes > 0 && timed > (uint64_t)bytes)
+    printf("note      %llu KiB of weights on the timed path do not fit this core's L2 cache of %ld "
+           "KiB\n",
+           (unsigned long long)timed >> 10, bytes >> 10);
+}
+
+static void print_costs(const arguments_t *args, const tf_model_t *model) {
+  const costs_t c = costs_of(model);
+  printf("precision %s, %llu parameters, %.1f KiB packed for %s\n", precision_of(args),
+         (unsigned long long)model->param_cnt, (double)c.weight_bytes / 1024.0, c.isa);
+  if (model->window > 1)
+    printf("window    %u rows; %.1f KiB of state an instrument\n", model->window,
+           (double)model->state_bytes / 1024.0);
+  printf("tick      %llu flops, %.1f KiB of weights", (unsigned long long)c.timed_flops,
+         (double)c.timed_bytes / 1024.0);
+  if (model->window > 1)
+    printf("; after the decision %llu flops", (unsigned long long)c.deferred_flops);
+  putchar('\n');
+  print_cache_note(model);
 }
 
 static void inspect_text(const arguments_t *args, const tf_model_t *model,
                          const tf_graph_t *graph) {
-  const tf_plan_t *plan = model->plan;
+  uint32_t cnt = 0;
   printf("model     %s\nfile      %s\nsha256    %s\nhash      %u (0x%08x)\n", model->name,
          args->file, model->sha256_hex, model->hash, model->hash);
   printf("source    %s, sha256 %.16s...\nproducer  %s\n", graph->source, graph->source_sha256_hex,
          graph->producer);
-  printf("precision fp32, %llu parameters, %.1f KiB packed for %s, %llu flops a row\n",
-         (unsigned long long)model->param_cnt, (double)plan->weight_bytes / 1024.0,
-         tf_op_isa_name(plan->isa), (unsigned long long)plan->flops);
-  print_cache_note(plan);
+  print_costs(args, model);
   printf("outputs   %u (%s)\n", model->output_cnt,
          model->output_cnt == 1 ? "score" : "p10, p50, p90");
   if (graph->training) printf("training  %s\n", graph->training);
@@ -386,20 +531,15 @@ static void inspect_text(const arguments_t *args, const tf_model_t *model,
   for (uint32_t i = 0; i < graph->node_cnt; i++)
     printf("  %4u  %-10s %u -> %u  %s\n", i, graph->nodes[i].op->name,
            graph->nodes[i].params.in_cnt, graph->nodes[i].params.out_cnt, graph->nodes[i].name);
-  printf("plan      %u steps\n", plan->step_cnt);
-  for (uint32_t i = 0; i < plan->step_cnt; i++) {
-    char text[80];
-    tf_plan_describe_step(&plan->steps[i], text, sizeof text);
-    printf("  %4u  %s  (nodes %u to %u)\n", i, text, plan->steps[i].node_first,
-           plan->steps[i].node_last);
-  }
+  printf("plan      %u steps\n", step_cnt(model));
+  each_step(model, print_text, &cnt);
 }
 
 static int command_inspect(const arguments_t *args) {
   tf_model_t *model;
   tf_graph_t *graph = calloc(1, sizeof *graph);
   if (!graph) return EXIT_FAILED;
-  tf_err_t err  = tf_loader_load(args->file, args->isa, &model, graph);
+  tf_err_t err  = tf_loader_load(args->file, &args->options, &model, graph);
   int      code = 0;
   if (err)
     code = failed(args, err);
@@ -413,30 +553,52 @@ static int command_inspect(const arguments_t *args) {
   return code;
 }
 
+/* How many windows x holds, and how far apart they begin; 0 where it does not fit the model. */
+static uint64_t window_cnt(const tf_model_t *model, const tf_npy_t *x, size_t *stride) {
+  size_t row = model->input_cnt, whole = row * model->window;
+  *stride = whole;
+  if (x->column_cnt != row || (x->rank == 3 && x->middle_cnt != model->window)) return 0;
+  if (model->window == 1 || x->rank == 3) return x->row_cnt / model->window;
+  *stride = row; /* rows that follow one another: each window of them */
+  return x->row_cnt < model->window ? 0 : x->row_cnt - model->window + 1;
+}
+
+static int refuse_shape(const arguments_t *args, const tf_model_t *model, const tf_npy_t *x) {
+  char middle[24] = "", wanted[24] = "";
+  if (x->rank == 3) snprintf(middle, sizeof middle, "%llu, ", (unsigned long long)x->middle_cnt);
+  if (model->window > 1) snprintf(wanted, sizeof wanted, "%u, ", model->window);
+  fprintf(stderr, "tickfuse model run: %s is [%llu, %s%llu], model %s takes [n, %s%u]%s\n",
+          args->input,
+          (unsigned long long)(x->rank == 3 ? x->row_cnt / (x->middle_cnt ? x->middle_cnt : 1)
+                                            : x->row_cnt),
+          middle, (unsigned long long)x->column_cnt, model->name, wanted, model->input_cnt,
+          model->window > 1 ? " or at least so many rows" : "");
+  return EXIT_DATA;
+}
+
 static int run_rows(const arguments_t *args, const tf_model_t *model, const tf_npy_t *x) {
-  if (x->column_cnt != model->input_cnt) {
-    fprintf(stderr, "tickfuse model run: %s has rows of %llu values, model %s takes %u features\n",
-            args->input, (unsigned long long)x->column_cnt, model->name, model->input_cnt);
-    return EXIT_DATA;
-  }
-  uint64_t nan_cnt = 0;
-  float   *out     = malloc(x->row_cnt ? x->row_cnt * model->output_cnt * sizeof *out : 1);
-  void    *scratch = aligned_alloc(TF_LINE_BYTES, model->scratch_bytes);
-  tf_err_t err = out && scratch ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "%s: its outputs", args->out);
-  for (uint64_t r = 0; r < x->row_cnt && !err; r++) {
+  size_t   stride;
+  uint64_t nan_cnt = 0, cnt = window_cnt(model, x, &stride);
+  if (cnt == 0 && (x->row_cnt > 0 || x->column_cnt != model->input_cnt))
+    return refuse_shape(args, model, x);
+  tf_loader_session_t session;
+  float              *out = malloc(cnt ? cnt * model->output_cnt * sizeof *out : 1);
+  tf_err_t            err = tf_loader_session_init(&session, model);
+  if (!err && !out) err = TF_ERR(E_CORE_NO_MEMORY, "%s: its outputs", args->out);
+  for (uint64_t r = 0; r < cnt && !err; r++) {
     float *y = out + r * model->output_cnt;
-    model->run(model, scratch, x->values + r * x->column_cnt, y);
+    tf_loader_answer(&session, x->values + r * stride, y);
     nan_cnt += isnan(y[0]) != 0;
   }
-  if (!err) err = tf_npy_write(args->out, x->row_cnt, model->output_cnt, out);
+  if (!err) err = tf_npy_write(args->out, cnt, model->output_cnt, out);
   free(out);
-  free(scratch);
+  tf_loader_session_fini(&session);
   if (err) return failed(args, err);
   if (args->json)
-    return print_json(json_pack("{s:s, s:I, s:i, s:I}", "file", args->out, "rows",
-                                (json_int_t)x->row_cnt, "outputs", (int)model->output_cnt,
-                                "nan_rows", (json_int_t)nan_cnt));
-  printf("%s: %llu rows of %u", args->out, (unsigned long long)x->row_cnt, model->output_cnt);
+    return print_json(json_pack("{s:s, s:I, s:i, s:I}", "file", args->out, "rows", (json_int_t)cnt,
+                                "outputs", (int)model->output_cnt, "nan_rows",
+                                (json_int_t)nan_cnt));
+  printf("%s: %llu rows of %u", args->out, (unsigned long long)cnt, model->output_cnt);
   if (nan_cnt) printf(", %llu of them NaN", (unsigned long long)nan_cnt);
   putchar('\n');
   return 0;
@@ -447,7 +609,7 @@ static int command_run(const arguments_t *args) {
   if (!args->out) return usage("run", "--out Y.npy is missing");
   tf_model_t *model;
   tf_npy_t    x   = {0};
-  tf_err_t    err = tf_loader_load(args->file, args->isa, &model, NULL);
+  tf_err_t    err = tf_loader_load(args->file, &args->options, &model, NULL);
   if (!err) err = tf_npy_read(&x, args->input);
   int code = err ? failed(args, err) : run_rows(args, model, &x);
   tf_npy_fini(&x);
@@ -455,137 +617,193 @@ static int command_run(const arguments_t *args) {
   return code;
 }
 
-static int report_bench(const arguments_t *args, const tf_graph_t *graph, const tf_plan_t *plan,
-                        const tf_measure_t *m, double error_max) {
-  const tf_hist_t *cold = &m->cold_ns, *warm = &m->warm_ns;
-  const uint64_t   p50 = tf_hist_quantile(cold, 0.5), p99 = tf_hist_quantile(cold, 0.99);
-  const uint64_t   p99_9 = tf_hist_quantile(cold, 0.999);
-  if (args->json)
-    return print_json(json_pack(
-        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I}", "name", graph->name,
-        "backend", "cpu", "isa", tf_op_isa_name(plan->isa), "precision", "fp32", "p50_ns",
-        (json_int_t)p50, "p99_ns", (json_int_t)p99, "p99_9_ns", (json_int_t)p99_9, "max_ns",
-        (json_int_t)cold->max, "warm_p50_ns", (json_int_t)tf_hist_quantile(warm, 0.5),
-        "warm_p99_ns", (json_int_t)tf_hist_quantile(warm, 0.99), "ticks_per_second",
-        m->ticks_per_second, "error_max", error_max, "params", (json_int_t)graph->param_cnt));
-  printf("model %s, fp32, cpu %s, %llu parameters\n", graph->name, tf_op_isa_name(plan->isa),
-         (unsigned long long)graph->param_cnt);
-  printf("  after 512 KiB of other data: p50 %llu ns, p99 %llu, p99.9 %llu, max %llu\n",
-         (unsigned long long)p50, (unsigned long long)p99, (unsigned long long)p99_9,
-         (unsigned long long)cold->max);
-  printf("  back to back: p50 %llu ns, p99 %llu; %.0f ticks a second\n",
-         (unsigned long long)tf_hist_quantile(warm, 0.5),
-         (unsigned long long)tf_hist_quantile(warm, 0.99), m->ticks_per_second);
-  print_cache_note(plan);
-  printf("  error against double, %u random rows: at most %.2g\n", ERROR_ROWS, error_max);
+/* p50, p99, p99.9 and max of hist under prefix. */
+static void add_quantiles(json_t *all, const char *prefix, const tf_hist_t *hist) {
+  static const struct {
+    const char *name;
+    double      quantile;
+  } rows[] = {
+      {"p50_ns",   0.5  },
+      {"p99_ns",   0.99 },
+      {"p99_9_ns", 0.999}
+  };
+  char key[40];
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    snprintf(key, sizeof key, "%s%s", prefix, rows[i].name);
+    json_object_set_new(all, key,
+                        json_integer((json_int_t)tf_hist_quantile(hist, rows[i].quantile)));
+  }
+  snprintf(key, sizeof key, "%smax_ns", prefix);
+  json_object_set_new(all, key, json_integer((json_int_t)hist->max));
+}
+
+static void print_quantiles(const char *what, const tf_hist_t *hist) {
+  printf("  %s: p50 %llu ns, p99 %llu, p99.9 %llu, max %llu\n", what,
+         (unsigned long long)tf_hist_quantile(hist, 0.5),
+         (unsigned long long)tf_hist_quantile(hist, 0.99),
+         (unsigned long long)tf_hist_quantile(hist, 0.999), (unsigned long long)hist->max);
+}
+
+static int report_bench_json(const arguments_t *args, const tf_model_t *model,
+                             const tf_measure_t *m, double error_max) {
+  json_t *all =
+      json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", model->name, "backend", "cpu", "isa",
+                costs_of(model).isa, "precision", precision_of(args), "window", (int)model->window);
+  add_quantiles(all, "", &m->cold_ns);
+  add_quantiles(all, "warm_", &m->warm_ns);
+  if (model->window > 1) {
+    add_quantiles(all, "deferred_", &m->deferred_ns);
+    add_quantiles(all, "late_", &m->late_ns);
+  }
+  json_object_set_new(all, "ticks_per_second", json_real(m->ticks_per_second));
+  json_object_set_new(all, "error_max", json_real(error_max));
+  json_object_set_new(all, "params", json_integer((json_int_t)model->param_cnt));
+  return print_json(all);
+}
+
+static int report_bench(const arguments_t *args, const tf_model_t *model, const tf_measure_t *m,
+                        double error_max, uint32_t error_cnt) {
+  if (args->json) return report_bench_json(args, model, m, error_max);
+  printf("model %s, %s, cpu %s, %llu parameters\n", model->name, precision_of(args),
+         costs_of(model).isa, (unsigned long long)model->param_cnt);
+  print_quantiles("after 512 KiB of other data", &m->cold_ns);
+  print_quantiles("back to back", &m->warm_ns);
+  if (model->window > 1) {
+    print_quantiles("deferred work", &m->deferred_ns);
+    print_quantiles("a tick before the deferred work", &m->late_ns);
+  }
+  printf("  %.0f ticks a second\n", m->ticks_per_second);
+  print_cache_note(model);
+  printf("  error against double, %u random %s: at most %.2g\n", error_cnt,
+         model->window > 1 ? "windows" : "rows", error_max);
   return 0;
 }
 
-static int bench_plan(const arguments_t *args, const tf_graph_t *graph, const tf_plan_t *plan) {
+static int bench_model(const arguments_t *args, const tf_graph_t *graph, const tf_model_t *model) {
   double        error_max = 0.0;
+  uint32_t      error_cnt = 0;
   tf_measure_t *m         = malloc(sizeof *m);
   if (!m) return EXIT_FAILED;
   tf_clock_calibrate();
   (void)tf_cpu_pin(sched_getcpu(), "model-bench"); /* stays where it is; unpinned is only noisier */
-  tf_err_t err = tf_measure_error(graph, plan, ERROR_ROWS, &error_max);
-  if (!err) err = tf_measure_time(plan, args->seconds, m);
-  int code = err ? failed(args, err) : report_bench(args, graph, plan, m, error_max);
+  tf_err_t err = tf_measure_error(graph, model, &error_max, &error_cnt);
+  if (!err) err = tf_measure_time(model, args->seconds, m);
+  int code = err ? failed(args, err) : report_bench(args, model, m, error_max, error_cnt);
   free(m);
   return code;
 }
 
 static int command_bench(const arguments_t *args) {
-  static const uint32_t mlp[] = {256, 384, 384, 128};
   if (args->file && args->shape) return usage("bench", "a file or --shape, not both");
-  if (args->shape && strcmp(args->shape, "mlp") != 0)
-    return usage("bench", "--shape %s: this build has mlp", args->shape);
   tf_graph_t *graph = calloc(1, sizeof *graph);
   tf_model_t *model = NULL;
-  tf_plan_t  *plan  = NULL;
-  tf_err_t    err;
   if (!graph) return EXIT_FAILED;
-  if (args->file) {
-    err = tf_loader_load(args->file, args->isa, &model, graph);
-  } else {
-    err = tf_shapes_mlp(graph, "mlp", mlp, TF_ARRAY_CNT(mlp), 1);
-    if (!err) err = tf_plan_new(graph, args->isa, &plan);
-  }
-  int code = err ? failed(args, err) : bench_plan(args, graph, model ? model->plan : plan);
+  tf_err_t err = args->file ? tf_loader_load(args->file, &args->options, &model, graph)
+                            : tf_shapes_make(graph, args->shape, 1);
+  if (!err && args->shape) err = tf_loader_make(graph, &args->options, &model);
+  int code = err ? failed(args, err) : bench_model(args, graph, model);
   tf_loader_unload(model);
-  tf_plan_delete(plan);
   tf_graph_fini(graph);
   free(graph);
   return code;
 }
 
-/* Rows on each instruction set: known answers, errors, and the same bits as on the first. */
+/* Windows on each instruction set: known answers, errors, and how far they are apart. */
 typedef struct verdict {
   double   check_error_max;
   double   error_max;
+  double   apart_max; /* between two instruction sets */
+  uint32_t error_cnt;
   uint32_t isa_cnt;
   bool     same_bits;
 } verdict_t;
 
-static tf_err_t compare_bits(const tf_plan_t *a, const tf_plan_t *b, bool *same) {
-  const uint32_t width   = a->input_cnt;
-  uint64_t       seed    = 3;
-  float         *row     = malloc(width * sizeof *row);
-  float         *out     = malloc(2 * a->output_cnt * sizeof *out);
-  float         *scratch = aligned_alloc(TF_LINE_BYTES, a->scratch_bytes + b->scratch_bytes);
-  tf_err_t       err     = row && out && scratch ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "test rows");
-  for (uint32_t r = 0; r < ERROR_ROWS && !err; r++) {
-    tf_shapes_noise(row, width, &seed);
-    tf_execute_row(a, scratch, row, out);
-    tf_execute_row(b, scratch, row, out + a->output_cnt);
-    if (memcmp(out, out + a->output_cnt, a->output_cnt * sizeof *out) != 0) *same = false;
+static tf_err_t compare(const tf_model_t *a, const tf_model_t *b, verdict_t *v) {
+  const size_t        each = (size_t)a->input_cnt * a->window;
+  uint64_t            seed = 3;
+  float              *rows = malloc(each * sizeof *rows);
+  float              *out = malloc(2 * a->output_cnt * sizeof *out), *other = out + a->output_cnt;
+  tf_loader_session_t sa = {0}, sb = {0};
+  tf_err_t            err = rows && out ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "test rows");
+  if (!err) err = tf_loader_session_init(&sa, a);
+  if (!err) err = tf_loader_session_init(&sb, b);
+  for (uint32_t r = 0; r < BIT_ROWS / a->window + 1 && !err; r++) {
+    tf_shapes_noise(rows, each, &seed);
+    tf_loader_answer(&sa, rows, out);
+    tf_loader_answer(&sb, rows, other);
+    if (memcmp(out, other, a->output_cnt * sizeof *out) != 0) v->same_bits = false;
+    for (uint32_t o = 0; o < a->output_cnt; o++)
+      v->apart_max = fmax(v->apart_max, fabs((double)out[o] - (double)other[o]));
   }
-  free(row);
+  tf_loader_session_fini(&sa);
+  tf_loader_session_fini(&sb);
+  free(rows);
   free(out);
-  free(scratch);
   return err;
 }
 
-static tf_err_t verify_all(const tf_graph_t *graph, const tf_plan_t *best, verdict_t *v) {
-  tf_err_t err = TF_OK;
-  *v           = (verdict_t){.same_bits = true};
-  for (int isa = 0; isa < TF_OP_ISA_CNT && !err; isa++) {
-    if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
-    tf_plan_t *plan        = NULL;
-    double     check_error = 0.0, error = 0.0;
-    err = tf_plan_new(graph, (tf_op_isa_t)isa, &plan);
-    if (!err) err = tf_loader_check(graph, plan, &check_error);
-    if (!err) err = tf_measure_error(graph, plan, ERROR_ROWS, &error);
-    if (!err) err = compare_bits(best, plan, &v->same_bits);
-    v->check_error_max = fmax(v->check_error_max, check_error);
-    v->error_max       = fmax(v->error_max, error);
-    v->isa_cnt += 1;
-    tf_plan_delete(plan);
-  }
-  if (!err && !v->same_bits)
-    err = TF_ERR(E_MODEL_CHECK, "model %s: instruction sets disagree in bits", graph->name);
+static tf_err_t verify_isa(const tf_graph_t *graph, const tf_model_t *best,
+                           const tf_loader_options_t *options, verdict_t *v) {
+  tf_model_t *model       = NULL;
+  double      check_error = 0.0, error = 0.0;
+  tf_err_t    err = tf_loader_make(graph, options, &model);
+  if (!err) err = tf_loader_check(graph, model, &options->model, &check_error);
+  if (!err) err = tf_measure_error(graph, model, &error, &v->error_cnt);
+  if (!err) err = compare(best, model, v);
+  v->check_error_max = fmax(v->check_error_max, check_error);
+  v->error_max       = fmax(v->error_max, error);
+  v->isa_cnt += 1;
+  tf_loader_unload(model);
   return err;
+}
+
+static tf_err_t verify_all(const arguments_t *args, const tf_graph_t *graph, const tf_model_t *best,
+                           verdict_t *v) {
+  tf_loader_options_t options = args->options;
+  tf_err_t            err     = TF_OK;
+  *v                          = (verdict_t){.same_bits = true};
+  for (int isa = 0; isa < TF_OP_ISA_CNT && !err; isa++) {
+    options.isa = (tf_op_isa_t)isa;
+    if (tf_op_isa_supported(options.isa)) err = verify_isa(graph, best, &options, v);
+  }
+  bool   exact = options.model.precision != TF_PRECISION_BF16;
+  double bound = tf_loader_error_max(&options.model);
+  if (!err && exact && !v->same_bits)
+    err = TF_ERR(E_MODEL_CHECK, "model %s: instruction sets disagree in bits", graph->name);
+  if (!err && !(v->apart_max <= bound))
+    err =
+        TF_ERR(E_MODEL_CHECK, "model %s: instruction sets are %.2g apart, at most %.2g is allowed",
+               graph->name, v->apart_max, bound);
+  return err;
+}
+
+static int report_verify(const arguments_t *args, const tf_graph_t *graph, const tf_model_t *model,
+                         const verdict_t *v) {
+  if (args->json)
+    return print_json(json_pack(
+        "{s:s, s:b, s:s, s:s, s:i, s:f, s:f, s:i, s:b, s:f}", "file", args->file, "ok", 1, "sha256",
+        model->sha256_hex, "precision", precision_of(args), "known_answers", (int)graph->check_cnt,
+        "check_error_max", v->check_error_max, "error_max", v->error_max, "instruction_sets",
+        (int)v->isa_cnt, "same_bits", (int)v->same_bits, "apart_max", v->apart_max));
+  printf("%s: good. sha256 %s; in %s %u known answers within %.1g, %u random %s within %.1g of "
+         "double, ",
+         args->file, model->sha256_hex, precision_of(args), graph->check_cnt, v->check_error_max,
+         v->error_cnt, model->window > 1 ? "windows" : "rows", v->error_max);
+  if (v->same_bits)
+    printf("the same bits on %u instruction sets\n", v->isa_cnt);
+  else
+    printf("%u instruction sets within %.1g\n", v->isa_cnt, v->apart_max);
+  return 0;
 }
 
 static int command_verify(const arguments_t *args) {
   tf_model_t *model;
   verdict_t   v;
-  int         code  = 0;
   tf_graph_t *graph = calloc(1, sizeof *graph);
   if (!graph) return EXIT_FAILED;
-  tf_err_t err = tf_loader_load(args->file, args->isa, &model, graph);
-  if (!err) err = verify_all(graph, model->plan, &v);
-  if (err)
-    code = failed(args, err);
-  else if (args->json)
-    code = print_json(json_pack("{s:s, s:b, s:s, s:i, s:f, s:f, s:i}", "file", args->file, "ok", 1,
-                                "sha256", model->sha256_hex, "known_answers", (int)graph->check_cnt,
-                                "check_error_max", v.check_error_max, "error_max", v.error_max,
-                                "instruction_sets", (int)v.isa_cnt));
-  else
-    printf("%s: good. sha256 %s; %u known answers within %.1g, %u random rows within %.1g of "
-           "double, the same bits on %u instruction sets\n",
-           args->file, model->sha256_hex, graph->check_cnt, v.check_error_max, ERROR_ROWS,
-           v.error_max, v.isa_cnt);
+  tf_err_t err = tf_loader_load(args->file, &args->options, &model, graph);
+  if (!err) err = verify_all(args, graph, model, &v);
+  int code = err ? failed(args, err) : report_verify(args, graph, model, &v);
   tf_loader_unload(model);
   tf_graph_fini(graph);
   free(graph);

@@ -8,7 +8,7 @@
 #include "boot/engine.h"
 #include "cli.h"
 #include "core/error.h"
-#include "file/replay.h"
+#include "inputs.h"
 #include "registry.h"
 #include "summary.h"
 
@@ -43,48 +43,6 @@ static bool parse_time(const char *text, uint64_t *ns) {
   return end != text && *end == '\0' && errno == 0;
 }
 
-/* The feed config of a venue: what the config's feeds of that venue ask for, or everything. */
-static void set_feed_config(const tf_config_t *config, const tf_feed_t *feed,
-                            tf_feed_config_t *out) {
-  *out = (tf_feed_config_t){.instruments = &engine.instruments,
-                            .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
-                            .pending_cap = 1024};
-  for (uint32_t i = 0; i < config->feed_cnt; i++) {
-    const tf_config_feed_t *f = &config->feeds[i];
-    if (strcmp(f->venue, feed->venue) != 0) continue;
-    out->symbols    = f->instruments.items;
-    out->symbol_cnt = f->instruments.item_cnt;
-    out->channels   = f->channels;
-  }
-}
-
-/* "venue:FILE", or FILE with --venue or a config that has one feed; a tape needs no venue. */
-static tf_err_t resolve_input(const replay_args_t *args, const tf_config_t *config,
-                              const char *text, tf_replay_input_t *input,
-                              tf_feed_config_t *feed_config) {
-  char        venue[64] = "";
-  const char *colon     = strchr(text, ':');
-  input->path           = text;
-  if (colon && !memchr(text, '/', (size_t)(colon - text)) &&
-      (size_t)(colon - text) < sizeof venue) {
-    memcpy(venue, text, (size_t)(colon - text));
-    input->path = colon + 1;
-  }
-  if (tf_tape_reader_is_tape(input->path)) return TF_OK;
-  if (!venue[0] && args->venue_cnt)
-    snprintf(venue, sizeof venue, "%s", args->venue[args->venue_cnt - 1]);
-  else if (!venue[0] && config->feed_cnt == 1)
-    snprintf(venue, sizeof venue, "%s", config->feeds[0].venue);
-  if (!venue[0])
-    return TF_ERR(E_BOOT_INPUT, "--input %s names no venue: write --input binance-spot:%s", text,
-                  text);
-  tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
-  if (err) return tf_error_add(err, "reading --input %s", text);
-  set_feed_config(config, input->feed, feed_config);
-  input->feed_config = feed_config;
-  return TF_OK;
-}
-
 static void report(const replay_args_t *args) {
   tf_summary_print_rejects(&engine);
   if (!args->json) {
@@ -98,12 +56,11 @@ static void report(const replay_args_t *args) {
 }
 
 static int run(const replay_args_t *args, const tf_config_t *config) {
-  static tf_feed_config_t feed_configs[TF_CLI_VALUES_MAX];
-  tf_replay_input_t       inputs[TF_CLI_VALUES_MAX] = {0};
-  tf_replay_config_t      replay_config             = {.inputs      = inputs,
-                                                       .input_cnt   = args->input_cnt,
-                                                       .event_cap   = config->engine.message_levels_max,
-                                                       .instruments = &engine.instruments};
+  static tf_inputs_t inputs;
+  tf_replay_config_t replay_config = {.inputs      = inputs.rows,
+                                      .input_cnt   = args->input_cnt,
+                                      .event_cap   = config->engine.message_levels_max,
+                                      .instruments = &engine.instruments};
   if (args->speed_cnt && !parse_speed(args->speed[args->speed_cnt - 1], &replay_config.speed)) {
     fprintf(stderr, "tickfuse: --speed %s: allowed are max, 1x, 2.5x and so on\n",
             args->speed[args->speed_cnt - 1]);
@@ -117,9 +74,11 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_engine_options_t options = {.is_replay      = true,
                                  .decisions_path = args->decisions_cnt ? args->decisions[0] : NULL};
-  tf_err_t            err     = tf_engine_init(&engine, config, tickfuse_registry(), &options);
-  for (uint32_t i = 0; i < args->input_cnt && !err; i++)
-    err = resolve_input(args, config, args->inputs[i], &inputs[i], &feed_configs[i]);
+  const char         *venue   = args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL;
+  tf_err_t            err =
+      tf_inputs_resolve(&inputs, &engine.instruments, config, venue, args->inputs, args->input_cnt);
+  options.instruments_min = inputs.instruments_min;
+  if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (err) return tf_cli_fail(err);
 
   tf_replay_t replay = {0};
@@ -139,6 +98,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   } else {
     err = tf_engine_join(&engine);
     report(args);
+    tf_inputs_report_tails(&replay);
     code = TF_EXIT_DONE;
     if (err) {
       const tf_acquire_t *a = &engine.runner.acquire;
@@ -149,27 +109,28 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_replay_fini(&replay);
   free(memory);
+  tf_inputs_fini(&inputs);
   return code;
 }
 
 int tf_cmd_replay(int argc, char **argv) {
   static replay_args_t  args;
   const tf_cli_option_t options[] = {
-      {"--input",     "VENUE:FILE",
-       "a recording, plain, .gz or .zst; several are merged by receive time",            args.inputs,
-       &args.input_cnt                                                                                                  },
-      {"--venue",     "V",          "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
+      {"--input",     "[VENUE:]FILE",
+       "a capture (file or directory), or a recording, plain, .gz or .zst; several are merged by "
+       "time",                                                                             args.inputs,    &args.input_cnt},
+      {"--venue",     "V",            "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
       {"--speed",     "max|1x|Nx",
-       "pace: as quickly as it goes (default), as recorded, or N times that",            args.speed,
-       &args.speed_cnt                                                                                                  },
-      {"--decisions", "OUT",        "also write the decisions to a journal",             args.decisions,
-       &args.decisions_cnt                                                                                              },
-      {"--from",      "NS",         "only messages received at or after, ns since 1970", args.from,
-       &args.from_cnt                                                                                                   },
-      {"--to",        "NS",         "only messages received before",                     args.to,        &args.to_cnt   },
-      {"--set",       "KEY=VALUE",  "override a config key, as in engine.idle=spin",     args.sets,
-       &args.set_cnt                                                                                                    },
-      {"--json",      NULL,         "print one JSON object",                             NULL,           &args.json     },
+       "pace: as quickly as it goes (default), as recorded, or N times that",              args.speed,
+       &args.speed_cnt                                                                                                    },
+      {"--decisions", "OUT",          "also write the decisions to a journal",             args.decisions,
+       &args.decisions_cnt                                                                                                },
+      {"--from",      "NS",           "only messages received at or after, ns since 1970", args.from,
+       &args.from_cnt                                                                                                     },
+      {"--to",        "NS",           "only messages received before",                     args.to,        &args.to_cnt   },
+      {"--set",       "KEY=VALUE",    "override a config key, as in engine.idle=spin",     args.sets,
+       &args.set_cnt                                                                                                      },
+      {"--json",      NULL,           "print one JSON object",                             NULL,           &args.json     },
   };
   const tf_cli_spec_t spec = {
       "replay CONFIG --input VENUE:FILE [--input ...] [--speed max|1x|Nx] [--decisions OUT] [--set "

@@ -12,6 +12,7 @@
 #include "registry.h"
 #include "sim/exchange.h"
 #include "sim/playback.h"
+#include "sim_venue.h"
 #include "wire/tls.h"
 
 #define MESSAGES_PER_STEP 0.65 /* quotes and trades, from the message count of a 4 s run */

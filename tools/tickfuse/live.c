@@ -14,6 +14,7 @@
 #include "feed/session.h"
 #include "http/http.h"
 #include "io/io.h"
+#include "live_capture.h"
 #include "live_metadata.h"
 #include "live_table.h"
 #include "registry.h"
@@ -22,7 +23,6 @@
 #define WAIT_NS      (20 * TF_NS_PER_MS)
 #define DRAIN_NS_MAX TF_NS_PER_SEC        /* after a stop: what is in flight is emitted */
 #define FEEDS_MAX    (TF_SOURCES_MAX - 1) /* beside the control commands */
-#define PENDING_CAP  4096 /* depth messages remembered while a snapshot is awaited */
 
 typedef struct live_feed {
   tf_source_t       *source;
@@ -39,6 +39,8 @@ typedef struct live {
   uint32_t      feed_cnt;
   tf_http_t    *http;
   tf_control_t *control;
+
+  tf_live_capture_t capture;
 } live_t;
 
 static tf_engine_t           engine;
@@ -65,7 +67,7 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                                                    .symbols     = f->instruments.items,
                                                    .symbol_cnt  = f->instruments.item_cnt,
                                                    .channels    = f->channels,
-                                                   .pending_cap = PENDING_CAP,
+                                                   .pending_cap = TF_LIVE_PENDING_CAP,
                                                    .book_depth  = f->book_depth,
                                                    .key         = live.feeds[i].key},
                              .io                = live.io,
@@ -77,7 +79,9 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                              .deflate           = f->deflate,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
-                             .random            = {NULL,         tf_ws_random_system         }
+                             .random            = {NULL,         tf_ws_random_system },
+                             .tap               = tf_live_capture_tap(&live.capture),
+                             .tap_source_idx    = i
   };
   if (f->url.host) {
     s->host  = f->url.host;
@@ -196,7 +200,8 @@ static tf_err_t start_control(const tf_config_t *config) {
   tf_control_config_t control = {.engine     = &engine,
                                  .version    = TF_VERSION,
                                  .path       = config->control.path,
-                                 .token_file = config->control.token_file};
+                                 .token_file = config->control.token_file,
+                                 .tap        = tf_live_capture_tap(&live.capture)};
   tf_err_t            err     = tf_control_start(&control, &live.control);
   if (!err) tf_log(TF_LOG_NOTICE, "control_listening", "path=%s", config->control.path);
   return err;
@@ -218,6 +223,15 @@ static void publish_heap(void) {
   tf_publish_control(&engine.publish, heap_stat("stats.allocated"), heap_stat("stats.resident"));
 }
 
+/* On a terminal over itself, else not at all: a log wants the summary. */
+static void draw_progress(uint64_t elapsed_ns) {
+  if (!isatty(STDOUT_FILENO)) return;
+  printf("\r");
+  tf_live_capture_progress(&live.capture, elapsed_ns, stdout);
+  printf("\033[K");
+  fflush(stdout);
+}
+
 /* Until a signal, the time, or the end of the engine by itself. */
 static void wait_for_end(const tf_live_options_t *options) {
   uint64_t begin_ns = tf_clock_monotonic_ns(), drawn_ns = 0;
@@ -228,6 +242,8 @@ static void wait_for_end(const tf_live_options_t *options) {
     bool     is_last = options->run_ns && now_ns - begin_ns >= options->run_ns;
     if (!is_over && !signals && (is_due || is_last)) {
       publish_heap();
+      tf_live_capture_publish(&live.capture, &engine.publish);
+      if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       for (uint32_t i = 0; i < live.feed_cnt; i++)
         tf_live_metadata_tick(&live.feeds[i].metadata, &engine.instruments);
       if (options->table) tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
@@ -249,9 +265,26 @@ static void report_troubles(void) {
   }
 }
 
+static void report(const tf_live_options_t *options) {
+  if (options->json) {
+    json_t *json = tf_summary_json(&engine), *capture = tf_live_capture_json(&live.capture);
+    if (capture) json_object_set_new(json, "capture", capture);
+    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    printf("\n");
+    json_decref(json);
+  } else {
+    printf("\n");
+    tf_live_capture_print(&live.capture, stdout);
+    tf_summary_print(&engine, stdout);
+  }
+  tf_summary_print_rejects(&engine);
+}
+
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
   const tf_engine_options_t engine_options = {0};
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
+  if (!err)
+    err = tf_live_capture_start(&live.capture, config, options->capture, options->recording);
   if (!err) err = start_feeds(config);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
@@ -262,18 +295,12 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (err) return tf_cli_fail(err);
   wait_for_end(options);
   err = tf_engine_join(&engine);
-  if (options->json) {
-    json_t *json = tf_summary_json(&engine);
-    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    printf("\n");
-    json_decref(json);
-  } else {
-    printf("\n");
-    tf_summary_print(&engine, stdout);
-  }
-  tf_summary_print_rejects(&engine);
+  tf_live_capture_stop(&live.capture);
+  report(options);
   report_troubles();
-  if (!err) return TF_EXIT_DONE;
+  if (live.capture.err)
+    fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(live.capture.err), live.capture.err_text);
+  if (!err) return live.capture.err ? TF_EXIT_FAILED : TF_EXIT_DONE;
   const tf_acquire_t *a = &engine.runner.acquire;
   fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
           a->failed ? a->failed_text : tf_error_text());
@@ -283,6 +310,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
 int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
   int code = run(config, options);
   if (live.http) tf_http_stop(live.http);
+  tf_live_capture_stop(&live.capture);
   tf_control_stop(live.control);
   stop_feeds();
   tf_engine_fini(&engine);

@@ -14,7 +14,7 @@
  * is none, and nothing is cached. */
 static bool cache_dir(const tf_config_t *config, char *dir, size_t cap) {
   const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-  int         n   = -1;
+  int         n = -1;
   if (config->engine.cache_dir)
     n = snprintf(dir, cap, "%s", config->engine.cache_dir);
   else if (xdg && *xdg == '/')
@@ -24,8 +24,8 @@ static bool cache_dir(const tf_config_t *config, char *dir, size_t cap) {
   if (n < 0 || (size_t)n >= cap) return false;
   for (char *p = dir + 1;; p++) {
     if (*p != '/' && *p != '\0') continue;
-    char end = *p;
-    *p       = '\0';
+    char end  = *p;
+    *p        = '\0';
     bool made = mkdir(dir, 0755) == 0 || errno == EEXIST;
     *p        = end;
     if (!made) return false;
@@ -78,11 +78,11 @@ tf_err_t tf_live_metadata_load(tf_live_metadata_t *m, const tf_config_feed_t *fe
 
 static uint32_t count(const tf_live_metadata_t *m, const tf_instruments_t *table,
                       tf_metadata_t from) {
-  uint32_t cnt  = tf_load_acquire_u32(&table->cnt), found = 0; /* pairs with: tf_symbols_add */
+  uint32_t cnt = tf_load_acquire_u32(&table->cnt), found = 0; /* pairs with: tf_symbols_add */
   for (uint32_t i = 0; i < cnt; i++) {
     const char *dot = strrchr(table->rows[i].name, '.');
-    found += dot && strcmp(dot + 1, m->suffix) == 0 &&
-             tf_instrument_metadata(&table->rows[i]) == from;
+    found +=
+        dot && strcmp(dot + 1, m->suffix) == 0 && tf_instrument_metadata(&table->rows[i]) == from;
   }
   return found;
 }

@@ -3,7 +3,6 @@
 #define TICKFUSE_REGISTRY_H
 
 #include "boot/config.h"
-#include "sim/exchange.h"
 #include "tf/registry.h"
 
 const tf_registry_t     *tickfuse_registry(void);
@@ -13,9 +12,5 @@ const tf_config_known_t *tickfuse_known(void); /* their names, for error texts *
  * the exit code; 0 otherwise. */
 int tickfuse_load_config(const char *path, const char *const *sets, uint32_t set_cnt,
                          tf_config_t **config);
-
-/* The simulator's venue of that name; NULL, with the nearest one said on stderr, where there
- * is none. */
-const sim_venue_t *tickfuse_sim_venue(const char *name);
 
 #endif

@@ -65,13 +65,13 @@ static void broken_key_is_named_by_line_and_never_shown(void **state) {
   static const struct {
     const char *text, *where;
   } rows[] = {
-      {"id: HUSH\n",                              "secret"},
-      {"secret: HUSH\n",                          "id:"   },
-      {"id: a\nHUSH\n",                           ":2:"   },
-      {"id: a\n\nsecret: HU SH\n",                ":3:"   },
-      {"id: a\nid: HUSH\nsecret: x\n",            ":2:"   },
-      {"id: a\nsecret:\n",                        ":2:"   },
-      {"id: a\nsecret: HUSH\"\n",                 ":2:"   },
+      {"id: HUSH\n",                   "secret"},
+      {"secret: HUSH\n",               "id:"   },
+      {"id: a\nHUSH\n",                ":2:"   },
+      {"id: a\n\nsecret: HU SH\n",     ":3:"   },
+      {"id: a\nid: HUSH\nsecret: x\n", ":2:"   },
+      {"id: a\nsecret:\n",             ":2:"   },
+      {"id: a\nsecret: HUSH\"\n",      ":2:"   },
   };
   tf_feed_key_t *key;
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
@@ -150,14 +150,19 @@ static void csv_and_json_say_the_same(void **state) {
   assert_int_equal(cnt, 1);
   check_btc();
   assert_string_equal(rows_[0].quote_currency, "USD");
-  assert_int_equal(load("quote_currency,lot_size,multiplier,symbol,tick_size\r\n EUR, 0.001, 100, BTC, 0.05\r\n\r\n"
-                        "EUR,1,,ETH,2", &cnt), TF_OK);
+  assert_int_equal(load("quote_currency,lot_size,multiplier,symbol,tick_size\r\n EUR, 0.001, 100, "
+                        "BTC, 0.05\r\n\r\n"
+                        "EUR,1,,ETH,2",
+                        &cnt),
+                   TF_OK);
   assert_int_equal(cnt, 2);
   check_btc();
   assert_true(rows_[0].multiplier == 100.0 && rows_[1].multiplier == 1.0);
   assert_string_equal(rows_[0].quote_currency, "EUR");
-  assert_int_equal(load(" [{\"symbol\":\"BTC\",\"tick_size\":\"0.05\",\"lot_size\":0.001,\"multiplier\":2}]", &cnt),
-                   TF_OK);
+  assert_int_equal(
+      load(" [{\"symbol\":\"BTC\",\"tick_size\":\"0.05\",\"lot_size\":0.001,\"multiplier\":2}]",
+           &cnt),
+      TF_OK);
   check_btc();
   assert_true(rows_[0].multiplier == 2.0);
 }
@@ -167,25 +172,27 @@ static void mistakes_are_named_by_their_place(void **state) {
   static const struct {
     const char *text, *where;
   } rows[] = {
-      {"",                                                          "empty"        },
-      {"symbol,tick_size\n",                                        ":1: the header lacks column \"lot_size\""},
-      {"symbol,tick_sise,lot_size\n",                               ":1:8: unknown column \"tick_sise\"; nearest is \"tick_size\""},
-      {"symbol,symbol,lot_size\n",                                  ":1:8: column \"symbol\" is given twice"},
-      {"symbol,tick_size,lot_size\nBTC,1\n",                        ":2: found fewer"},
-      {"symbol,tick_size,lot_size\nBTC,1,1,1\n",                    ":2: found more"},
-      {"symbol,tick_size,lot_size\nETH,1,1\nBTC,0,1\n",             ":3:5: tick_size: found \"0\""},
-      {"symbol,tick_size,lot_size\nBTC,1,-1\n",                     ":2:7: lot_size: found \"-1\""},
-      {"symbol,tick_size,lot_size\n,1,1\n",                         ":2:1: symbol"},
-      {"symbol,tick_size,lot_size,quote_currency\nBTC,1,1,LONGERTHAN\n", ":2:9: quote_currency"},
-      {"[{\"symbol\":\"BTC\"}]",                                    ":1:2: tick_size"},
-      {"[\n 5]",                                                    ":2:2: expected an object"},
-      {"{\"symbol\":1}",                                            "not a JSON array"},
-      {"[{]",                                                       "not a JSON array"},
+      {"",                                                               "empty"                                   },
+      {"symbol,tick_size\n",                                             ":1: the header lacks column \"lot_size\""},
+      {"symbol,tick_sise,lot_size\n",
+       ":1:8: unknown column \"tick_sise\"; nearest is \"tick_size\""                                              },
+      {"symbol,symbol,lot_size\n",                                       ":1:8: column \"symbol\" is given twice"  },
+      {"symbol,tick_size,lot_size\nBTC,1\n",                             ":2: found fewer"                         },
+      {"symbol,tick_size,lot_size\nBTC,1,1,1\n",                         ":2: found more"                          },
+      {"symbol,tick_size,lot_size\nETH,1,1\nBTC,0,1\n",                  ":3:5: tick_size: found \"0\""            },
+      {"symbol,tick_size,lot_size\nBTC,1,-1\n",                          ":2:7: lot_size: found \"-1\""            },
+      {"symbol,tick_size,lot_size\n,1,1\n",                              ":2:1: symbol"                            },
+      {"symbol,tick_size,lot_size,quote_currency\nBTC,1,1,LONGERTHAN\n", ":2:9: quote_currency"                    },
+      {"[{\"symbol\":\"BTC\"}]",                                         ":1:2: tick_size"                         },
+      {"[\n 5]",                                                         ":2:2: expected an object"                },
+      {"{\"symbol\":1}",                                                 "not a JSON array"                        },
+      {"[{]",                                                            "not a JSON array"                        },
   };
   uint32_t cnt;
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     assert_int_equal(load(rows[i].text, &cnt), E_FILE_FORMAT);
-    if (strstr(tf_error_text(), rows[i].where) == NULL) fail_msg("%s: %s", rows[i].text, tf_error_text());
+    if (strstr(tf_error_text(), rows[i].where) == NULL)
+      fail_msg("%s: %s", rows[i].text, tf_error_text());
   }
   unlink(path);
   assert_int_equal(tf_instrument_file_load(path, &table, "V", TF_METADATA_FILE, &cnt), E_FILE_OPEN);

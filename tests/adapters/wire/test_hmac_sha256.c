@@ -53,8 +53,9 @@ static void base64_goes_there_and_back(void **state) {
 
 static void what_is_no_base64_is_refused(void **state) {
   (void)state;
-  static const char *const wrong[] = {"A", "AA", "AAA", "A===", "AB==", "AAB=", "A=AA", "AA A", "AA=A", "====", "AA-_"};
-  uint8_t                  bytes[16];
+  static const char *const wrong[] = {
+      "A", "AA", "AAA", "A===", "AB==", "AAB=", "A=AA", "AA A", "AA=A", "====", "AA-_"};
+  uint8_t bytes[16];
   for (size_t i = 0; i < TF_ARRAY_CNT(wrong); i++)
     if (tf_base64_decode(wrong[i], strlen(wrong[i]), bytes, sizeof bytes) != SIZE_MAX)
       fail_msg("%s was taken", wrong[i]);

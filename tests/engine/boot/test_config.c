@@ -16,8 +16,9 @@
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, key_file, "          \
   "instruments_file, book_depth, message_bytes_max"
-#define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
-#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http"
+#define STRATEGY_KEYS                                                                              \
+  "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
+#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -227,13 +228,18 @@ static const char all_keys[] =
     "message_bytes_max: 64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
-    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, backend: cpu, budget: "
+    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
+    "backend: cpu, budget: "
     "50us}]\n"
-    "strategies: [{name: fade, model: m, buy: a, sell: b, flat: c, cooldown: 250ms, max_rate: "
+    "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
+    "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
-    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true}]\n"
+    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, "
+    "key_file: k.txt}]\n"
     "control: {path: /run/x/socket, token_file: t.yaml}\n"
-    "http: {listen: \"[::1]:8090\"}\n";
+    "http: {listen: \"[::1]:8090\"}\n"
+    "capture: {path: cap, policy: stop, ring: 48MiB, flush: 5ms, sync: 7s, rotate_size: 2MiB, "
+    "rotate_time: 3m, level: 9}\n";
 
 static void every_key_reaches_its_field(void **state) {
   (void)state;
@@ -290,9 +296,12 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].window, 50);
   assert_int_equal(c->models[0].precision, TF_CONFIG_PRECISION_INT8);
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
+  assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
+  assert_string_equal(c->strategies[0].buy_until, "d");
+  assert_string_equal(c->strategies[0].sell_until, "e");
   assert_int_equal(c->strategies[0].cooldown_ns, 250 * TF_NS_PER_MS);
   assert_int_equal(c->strategies[0].max_rate.cnt_max, 10);
   assert_int_equal(c->strategies[0].max_rate.window_ns, 100 * TF_NS_PER_MS);
@@ -301,10 +310,19 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_string_equal(c->sinks[0].key_file, "k.txt");
   assert_string_equal(c->control.path, "/run/x/socket");
   assert_string_equal(c->control.token_file, "t.yaml");
   assert_string_equal(c->http.listen.host, "::1");
   assert_int_equal(c->http.listen.port, 8090);
+  assert_string_equal(c->capture.path, "cap");
+  assert_int_equal(c->capture.policy, TF_CONFIG_CAPTURE_STOP);
+  assert_int_equal(c->capture.ring_bytes, 48 << 20);
+  assert_int_equal(c->capture.flush_ns, 5 * TF_NS_PER_MS);
+  assert_int_equal(c->capture.sync_ns, 7 * TF_NS_PER_SEC);
+  assert_int_equal(c->capture.rotate_bytes, 2 << 20);
+  assert_int_equal(c->capture.rotate_ns, 180 * TF_NS_PER_SEC);
+  assert_int_equal(c->capture.level, 9);
   tf_config_free(c);
 }
 

@@ -54,8 +54,9 @@ static void for_each_eval(const tf_indicator_t *d, each_t *each, void *ctx) {
   }
   for (uint32_t s = 0; s < SERIES_KINDS; s++) {
     for (uint32_t c = 0; c < TF_ARRAY_CNT(COUNTS); c++) {
-      params[0] = COUNTS[c];
-      each(d, params, s, ctx);
+      bool has_count = d->param_cnt > 0 && d->params[0].kind == TF_PARAM_COUNT;
+      if (has_count) params[0] = COUNTS[c];
+      if (has_count || c == 0) each(d, params, s, ctx);
     }
   }
 }
@@ -72,12 +73,14 @@ static void print_eval(const tf_indicator_t *d, const double *params, uint32_t s
                        void *ctx) {
   FILE *file = ctx;
   if (d->series_cnt) {
-    fprintf(file, "eval %s s%u %g\n", d->name, series_idx, params[0]);
+    fprintf(file, "eval %s s%u", d->name, series_idx);
+    for (uint32_t s = 1; s < d->series_cnt; s++)
+      fprintf(file, ",s%u", (series_idx + s) % SERIES_KINDS);
   } else {
     fprintf(file, "eval %s market", d->name);
-    for (uint32_t p = 0; p < d->param_cnt; p++) fprintf(file, " %.17g", params[p]);
-    fputc('\n', file);
   }
+  for (uint32_t p = 0; p < d->param_cnt; p++) fprintf(file, " %.17g", params[p]);
+  fputc('\n', file);
 }
 
 static FILE *oracle(void) {
@@ -110,11 +113,20 @@ typedef struct check {
 } check_t;
 
 /* Relative to the value; where a value is a small difference of large ones (an average of signed
- * steps, a score near zero) to what it is made of. */
-static double scale_of(const tf_indicator_t *d, double want) {
-  double scale = __builtin_fabs(want);
+ * steps, a score near zero) to what it is made of: its inputs, the largest of which so far is input_max. */
+static double scale_of(const tf_indicator_t *d, double want, double input_max) {
+  static const char *const OF_INPUTS[] = {"bollinger", "dema", "linreg_slope",
+                                          "macd",      "obv",  "tema"};
+  double                   scale       = __builtin_fabs(want);
+  for (size_t i = 0; i < TF_ARRAY_CNT(OF_INPUTS); i++)
+    if (strcmp(d->name, OF_INPUTS[i]) == 0) return scale > input_max ? scale : input_max;
+  if (strcmp(d->name, "correlation") == 0) return 1;
+  if (strcmp(d->name, "adx") == 0 || strcmp(d->name, "mfi") == 0) return 100;
+  if (strcmp(d->name, "stochastic") == 0 || strcmp(d->name, "williams_r") == 0)
+    return scale > 100 ? scale : 100;
   if (strcmp(d->name, "zscore") == 0) return scale > 1 ? scale : 1;
   if (strcmp(d->name, "ofi") == 0) return scale > 1e-3 ? scale : 1e-3;
+  if (strcmp(d->name, "kyle_lambda") == 0) return scale > 1e-2 ? scale : 1e-2;
   if (strcmp(d->name, "imbalance") == 0 || strcmp(d->name, "trade_imbalance") == 0) return 1;
   if (strcmp(d->name, "spread") == 0 || strcmp(d->name, "spread_bps") == 0) return 1e4;
   if (strcmp(d->name, "rsi") == 0) return 100;
@@ -122,23 +134,28 @@ static double scale_of(const tf_indicator_t *d, double want) {
 }
 
 static void compare(check_t *c, const tf_indicator_t *d, const double *params, uint32_t series_idx,
-                    uint32_t i, double want, double found) {
+                    uint32_t i, double want, double found, double input_max) {
   c->value_cnt++;
   if (want != want || found != found) {
     if ((want != want) == (found != found)) return;
     fail_msg("%s(%g) series %u value %u: oracle %.17g, found %.17g", d->name, params[0], series_idx,
              i, want, found);
   }
-  double error = __builtin_fabs(want - found), scale = scale_of(d, want);
+  double error = __builtin_fabs(want - found), scale = scale_of(d, want, input_max);
   if (error == 0) return;
   double relative = error / scale;
   if (relative > c->error_max) {
     c->error_max = relative;
     snprintf(c->worst, sizeof c->worst, "%s(%g) series %u", d->name, params[0], series_idx);
   }
-  /* Recursive ones; and a sum whose largest part, 10^20 times the rest, has just left (sma.c). */
-  bool accumulates = strcmp(d->name, "ema") == 0 || strcmp(d->name, "rsi") == 0 ||
-                     strcmp(d->name, "realized_vol") == 0;
+  /* Recursive ones; a sum whose largest part, 10^20 times the rest, has just left (sma.c); and changes
+   * from price to price, whose doubles are not the decimals that the oracle subtracts. */
+  static const char *const LOOSE[]     = {"adx", "amihud",       "atr",         "dema",
+                                          "ema", "ewma_vol",     "kyle_lambda", "macd",
+                                          "rsi", "realized_vol", "tema"};
+  bool                     accumulates = false;
+  for (size_t r = 0; r < TF_ARRAY_CNT(LOOSE); r++)
+    accumulates = accumulates || strcmp(d->name, LOOSE[r]) == 0;
   if (!(relative <= (accumulates ? 1e-9 : 1e-12))) {
     fail_msg("%s(%g) series %u value %u: oracle %.17g, found %.17g, error %.3g", d->name, params[0],
              series_idx, i, want, found, relative);
@@ -155,12 +172,16 @@ static void check_eval(const tf_indicator_t *d, const double *params, uint32_t s
   char           *at = line;
   script_market_t m;
   script_market_init(&m);
-  uint32_t cnt = d->series_cnt ? LEN : EVENTS;
+  uint32_t cnt       = d->series_cnt ? LEN : EVENTS;
+  double   input_max = 0;
   for (uint32_t i = 0; i < cnt; i++) {
     double               out[TF_INDICATOR_OUTPUTS_MAX];
     tf_indicator_input_t in = {.on = TF_ON_INPUT};
     if (d->series_cnt > 0) {
-      in.x[0] = series[series_idx][i];
+      for (uint32_t s = 0; s < d->series_cnt; s++) {
+        in.x[s] = series[(series_idx + s) % SERIES_KINDS][i];
+        if (__builtin_fabs(in.x[s]) > input_max) input_max = __builtin_fabs(in.x[s]);
+      }
     } else {
       uint32_t on = script_market_apply(&m, &events[i]);
       in          = (tf_indicator_input_t){.on = on, .market = &m.market};
@@ -168,12 +189,14 @@ static void check_eval(const tf_indicator_t *d, const double *params, uint32_t s
       in.on = TF_ON_TICK;
       if (!events[i].last) continue;
     }
-    if (d->update(state, &in, out) == TF_INDICATOR_REJECTED) out[0] = __builtin_nan("");
-    char  *end;
-    double want = strtod(at, &end);
-    assert_true(end != at);
-    at = end;
-    compare(c, d, params, series_idx, i, want, out[0]);
+    bool rejected = d->update(state, &in, out) == TF_INDICATOR_REJECTED;
+    for (uint32_t o = 0; o < d->output_cnt; o++) {
+      char  *end;
+      double want = strtod(at, &end);
+      assert_true(end != at);
+      at = end;
+      compare(c, d, params, series_idx, i, want, rejected ? __builtin_nan("") : out[o], input_max);
+    }
   }
   free(state);
 }

@@ -11,6 +11,8 @@
 #include "model/loader.h"
 #include "model/shapes.h"
 
+static const tf_model_options_t as_the_file_says = {0};
+
 static char path[64];
 
 #define NODES                                                                                      \
@@ -53,7 +55,7 @@ static tf_err_t load_with(const char *key, const char *value,
   if (key && !hit) texts[cnt++] = (tf_safetensors_text_t){key, value};
   assert_int_equal(tf_safetensors_write(path, texts, cnt, sources, source_cnt), TF_OK);
   tf_model_t *model;
-  tf_err_t    err = tf_model_loader.load(path, &model);
+  tf_err_t    err = tf_model_loader.load(path, &as_the_file_says, &model);
   assert_true((err == TF_OK) == (model != NULL));
   tf_model_loader.unload(model);
   return err;
@@ -86,7 +88,8 @@ static void metadata_that_is_wrong_is_refused_by_key(void **state) {
   } cases[] = {
       {"format",   NULL,                                                                   E_MODEL_FORMAT,      "no \"format\""  },
       {"format",   "pt",                                                                   E_MODEL_FORMAT,      "\"pt\" is not"  },
-      {"version",  "2",                                                                    E_MODEL_FORMAT,      "version \"2\""  },
+      {"version",  "3",                                                                    E_MODEL_FORMAT,      "version \"3\""  },
+      {"version",  "2",                                                                    E_MODEL_FORMAT,      "window"         },
       {"name",     NULL,                                                                   E_MODEL_FORMAT,      "no \"name\""    },
       {"name",     "",                                                                     E_MODEL_FORMAT,      "name of 0 bytes"},
       {"name",     "a/b",                                                                  E_MODEL_FORMAT,      "\"a/b\""        },
@@ -178,7 +181,7 @@ static void two_outputs_are_no_model(void **state) {
   tf_model_t *model;
   assert_int_equal(tf_shapes_mlp(graph, "two", (uint32_t[]){2, 2}, 2, 1), TF_OK);
   assert_int_equal(tf_graph_file_write(graph, path), TF_OK);
-  assert_int_equal(tf_model_loader.load(path, &model), E_MODEL_SHAPE);
+  assert_int_equal(tf_model_loader.load(path, &as_the_file_says, &model), E_MODEL_SHAPE);
   assert_non_null(strstr(tf_error_text(), "2 outputs"));
   tf_graph_fini(graph);
   free(graph);
@@ -199,7 +202,7 @@ static void every_truncation_is_refused(void **state) {
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, i, file), i);
     fclose(file);
-    assert_int_equal(tf_model_loader.load(path, &model), E_MODEL_FORMAT);
+    assert_int_equal(tf_model_loader.load(path, &as_the_file_says, &model), E_MODEL_FORMAT);
     assert_null(model);
   }
 }
@@ -208,7 +211,7 @@ static void good_file_runs_and_describes_itself(void **state) {
   (void)state;
   tf_model_t *model;
   assert_int_equal(load_with("training", "{\"note\":\"by hand\"}", good_sources, 2), TF_OK);
-  assert_int_equal(tf_model_loader.load(path, &model), TF_OK);
+  assert_int_equal(tf_model_loader.load(path, &as_the_file_says, &model), TF_OK);
   assert_string_equal(model->name, "small");
   assert_int_equal(model->input_cnt, 2);
   assert_int_equal(model->output_cnt, 1);
@@ -264,7 +267,8 @@ static void written_graph_is_read_back_alike(void **state) {
 static void committed_example_loads(void **state) {
   (void)state;
   tf_model_t *model;
-  assert_int_equal(tf_model_loader.load("models/example-mlp.safetensors", &model), TF_OK);
+  assert_int_equal(
+      tf_model_loader.load("models/example-mlp.safetensors", &as_the_file_says, &model), TF_OK);
   assert_string_equal(model->name, "example-mlp");
   assert_int_equal(model->input_cnt, 12);
   assert_string_equal(model->features[0], "spread_bps");

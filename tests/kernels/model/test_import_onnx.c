@@ -136,7 +136,8 @@ static tf_err_t import_bytes(const uint8_t *bytes, size_t cnt, const char *featu
                              tf_graph_t *graph, tf_import_onnx_report_t *report) {
   tf_features_t list = {0};
   assert_int_equal(tf_features_parse(&list, features), TF_OK);
-  tf_err_t err = tf_import_onnx_parse("m.onnx", bytes, cnt, "model", &list, graph, report);
+  tf_import_onnx_spec_t spec = {.name = "model", .features = &list};
+  tf_err_t              err  = tf_import_onnx_parse("m.onnx", bytes, cnt, &spec, graph, report);
   tf_features_fini(&list);
   return err;
 }
@@ -459,8 +460,8 @@ static void committed_example_is_imported_to_the_committed_bytes(void **state) {
   tf_features_t           list  = {0};
   tf_import_onnx_report_t report;
   assert_int_equal(tf_features_read(&list, "models/example-mlp.features"), TF_OK);
-  assert_int_equal(tf_import_onnx("models/example-mlp.onnx", "example-mlp", &list, graph, &report),
-                   TF_OK);
+  tf_import_onnx_spec_t spec = {.name = "example-mlp", .features = &list};
+  assert_int_equal(tf_import_onnx("models/example-mlp.onnx", &spec, graph, &report), TF_OK);
   snprintf(out, sizeof out, "/tmp/tickfuse_import_%d.safetensors", (int)getpid());
   assert_int_equal(tf_graph_file_write(graph, out), TF_OK);
   tf_features_fini(&list);

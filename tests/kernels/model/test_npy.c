@@ -52,22 +52,22 @@ static void other_files_are_refused_by_what_is_wrong(void **state) {
       {HEADER("<i4",          "False",                        "(2, 3)"),                                          24,E_FILE_FORMAT, "'<i4'"},
       {HEADER(">f4",                           "False",                            "(2, 3)"),         24,E_FILE_FORMAT, "'>f4'"},
       {HEADER("|O","False","(2, 3)"),24,E_FILE_FORMAT, "'|O'"},
-      {HEADER("<f4",                             "False",                                 "(2, 3, 1)"),                                                            24,E_FILE_FORMAT, "rank 3"},
+      {HEADER("<f4",                             "False",                                 "(2, 3, 1, 1)"),                                                            24,E_FILE_FORMAT, "rank 4"},
       {HEADER("<f4",                "False",                        "()"),                                                     4,                                              E_FILE_FORMAT, "single number"},
-      {HEADER("<f4",                 "False","(2, -3)"),24,E_FILE_FORMAT, "tuple of sizes"},
+      {HEADER("<f4",              "False","(2, -3)"),24,E_FILE_FORMAT, "tuple of sizes"},
       {HEADER("<f4",                  "False",          "(2 3)"),           24,E_FILE_FORMAT, "tuple of sizes"},
       {HEADER("<f4",              "False",                            "[2, 3]"),                                              24,E_FILE_FORMAT, "no tuple"},
-      {HEADER("<f4",                           "False",                            "(18446744073709551616, 3)"),                                                                                        24,                                                                                                                                     E_FILE_FORMAT, "tuple of sizes"},
+      {HEADER("<f4",                           "False",                            "(18446744073709551616, 3)"),                                                                                           24,                                                                                                                                        E_FILE_FORMAT, "tuple of sizes"},
       {HEADER("<f4",     "False",  "(4294967296, 4294967296)"),                   24,                                                 E_FILE_FORMAT, "more than"},
       {HEADER("<f4",                             "False",                                "(1073741825, 1)"),                                         24,E_FILE_FORMAT, "more than"},
-      {HEADER("<f4",                "False",                    "(2, 3)"),                                                 23,                E_FILE_DAMAGED, "makes it"},
+      {HEADER("<f4",                "False",                    "(2, 3)"),                                                 23,             E_FILE_DAMAGED, "makes it"},
       {HEADER("<f4", "False","(2, 2)"),24,E_FILE_DAMAGED, "makes it"},
       {"{'descr': '<f4', 'shape': (2, 3)}",                  24,                     E_FILE_FORMAT,                      "wants descr"},
       {"{'descr': '<f4', 'descr': '<f4', 'shape': (6,)}",                  24,                                E_FILE_FORMAT,                                                  "repeated key"},
       {"{'descr': '<f4', 'x': 1}",                           24,                            E_FILE_FORMAT,      "unknown" },
       {HEADER("<f4",       "False","(6,)") "import os",24,E_FILE_FORMAT, "no more"},
       {"x",                             0,                                E_FILE_FORMAT,                                                      "no dictionary"},
-      {"",               0,                   E_FILE_FORMAT,                                                "no dictionary"                                                                                                                                                                                                                                                       },
+      {"",               0,                   E_FILE_FORMAT,                                                "no dictionary"                                                                                                                                                                                                                                                             },
   };
   tf_npy_t npy;
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
@@ -108,6 +108,12 @@ static void both_versions_widths_and_ranks_are_read(void **state) {
   assert_int_equal(read_image(&npy, 1, HEADER("<f8", "False", "(1,)"), doubles, 8), TF_OK);
   assert_int_equal(npy.row_cnt, 1);
   assert_true(npy.values[0] == 0.1f);
+  tf_npy_fini(&npy);
+  assert_int_equal(read_image(&npy, 1, HEADER("<f4", "False", "(3, 1, 2)"), floats, 24), TF_OK);
+  assert_int_equal(npy.rank, 3);
+  assert_int_equal(npy.row_cnt, 3);
+  assert_int_equal(npy.middle_cnt, 1);
+  assert_int_equal(npy.column_cnt, 2);
   tf_npy_fini(&npy);
   assert_int_equal(read_image(&npy, 1, HEADER("<f4", "False", "(0, 3)"), floats, 0), TF_OK);
   assert_int_equal(npy.row_cnt, 0);

@@ -88,6 +88,50 @@ static void every_instruction_set_gives_the_same_bits_at_each_magnitude(void **s
   }
 }
 
+#define RUN_CUBIC(isa)                                                                             \
+  TF_LANES_TARGET_##isa static void tanh_cubic_##isa(const float *in, float *out) {                \
+    for (uint32_t i = 0; i < BATCH; i += TF_LANES_WIDTH_##isa)                                     \
+      tf_lanes_store_##isa(out + i, tf_lanes_tanh_cubic_##isa(tf_lanes_load_##isa(in + i)));       \
+  }                                                                                                \
+  TF_LANES_TARGET_##isa static void sigmoid_cubic_##isa(const float *in, float *out) {             \
+    for (uint32_t i = 0; i < BATCH; i += TF_LANES_WIDTH_##isa)                                     \
+      tf_lanes_store_##isa(out + i, tf_lanes_sigmoid_cubic_##isa(tf_lanes_load_##isa(in + i)));    \
+  }
+TF_LANES_EACH(RUN_CUBIC)
+
+typedef void (*cubic_t)(const float *in, float *out);
+
+static void cubics_stay_within_their_absolute_errors_on_every_instruction_set(void **state) {
+  (void)state;
+  static TF_ALIGNED(64) float in[BATCH], out[TF_OP_ISA_CNT][BATCH];
+  const cubic_t               runs[2][TF_OP_ISA_CNT] = {TF_LANES_TABLE_OF(tanh_cubic),
+                                                        TF_LANES_TABLE_OF(sigmoid_cubic)};
+  double (*const exact[2])(double)                   = {tanh, exact_sigmoid};
+  const double bounds[2] = {TF_LANES_TANH_CUBIC_ERROR_MAX, TF_LANES_SIGMOID_CUBIC_ERROR_MAX};
+  double       worst[2]  = {0.0, 0.0};
+  for (uint64_t bits = 0; bits < UINT64_C(0x100000000);) {
+    for (uint32_t i = 0; i < BATCH; i++, bits += stride()) {
+      uint32_t word = (uint32_t)bits;
+      memcpy(&in[i], &word, sizeof word);
+    }
+    for (int n = 0; n < 2; n++)
+      for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
+        if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+        runs[n][isa](in, out[isa]);
+        for (uint32_t i = 0; i < BATCH; i++) {
+          if (isnan(in[i]) != isnan(out[isa][i]))
+            fail_msg("%g became %g", (double)in[i], (double)out[isa][i]);
+          if (isnan(in[i])) continue;
+          worst[n] = fmax(worst[n], fabs((double)out[isa][i] - exact[n]((double)in[i])));
+          if (memcmp(&out[isa][i], &out[TF_OP_ISA_SCALAR][i], sizeof(float)) != 0)
+            fail_msg("%g: other bits on %s", (double)in[i], tf_op_isa_name((tf_op_isa_t)isa));
+        }
+      }
+  }
+  print_message("cubic tanh within %.2g, sigmoid within %.2g\n", worst[0], worst[1]);
+  for (int n = 0; n < 2; n++) assert_true(worst[n] <= bounds[n]);
+}
+
 static void results_saturate_without_infinity(void **state) {
   (void)state;
   const float large[] = {88.0f, 1e10f, 3e38f, INFINITY};
@@ -104,6 +148,7 @@ static void results_saturate_without_infinity(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(results_saturate_without_infinity),
+      cmocka_unit_test(cubics_stay_within_their_absolute_errors_on_every_instruction_set),
       cmocka_unit_test(every_instruction_set_gives_the_same_bits_at_each_magnitude),
       cmocka_unit_test(activations_stay_within_their_stated_ulps),
   };

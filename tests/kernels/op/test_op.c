@@ -99,7 +99,7 @@ static void each_case(void (*visit)(const shape_case_t *)) {
   fill();
   const tf_op_t *op;
   for (uint32_t idx = 0; (op = tf_op_at(idx)) != NULL; idx++)
-    for (size_t w = 0; w < TF_ARRAY_CNT(widths); w++) {
+    for (size_t w = 0; op->kind == TF_OP_KIND_ROW && w < TF_ARRAY_CNT(widths); w++) {
       shape_case_t c = {.op = op, .in_cnt = widths[w], .alpha = -0.25f, .beta = 0.75f};
       if (!op->has_bias) {
         visit(&c);
@@ -207,12 +207,17 @@ static void registry_is_complete_and_finds_by_name(void **state) {
   for (uint32_t idx = 0; (op = tf_op_at(idx)) != NULL; idx++) {
     assert_ptr_equal(tf_op_find(op->name), op);
     assert_non_null(op->shape);
-    assert_non_null(op->ref);
     assert_non_null(op->flops);
     assert_non_null(op->bytes);
-    assert_int_equal(op->has_weight, op->pack != NULL);
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++)
-      if (tf_op_isa_supported((tf_op_isa_t)isa)) assert_non_null(op->run[isa]);
+    assert_int_equal(op->kind == TF_OP_KIND_ROW, op->ref != NULL);
+    assert_int_equal(op->kind == TF_OP_KIND_ROW && op->has_weight, op->pack != NULL);
+    assert_int_equal(op->kind == TF_OP_KIND_RECURRENT, op->ref_step != NULL);
+    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
+      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+      assert_int_equal(op->kind == TF_OP_KIND_ROW, op->run[isa] != NULL);
+      for (int curve = 0; curve < TF_OP_CURVE_CNT; curve++)
+        assert_int_equal(op->kind == TF_OP_KIND_RECURRENT, op->cell[curve][isa] != NULL);
+    }
   }
   assert_null(tf_op_find("conv"));
   for (int act = 1; act < TF_OP_ACT_CNT; act++) {

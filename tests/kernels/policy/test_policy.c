@@ -116,6 +116,77 @@ static void a_nan_never_fires(void **state) {
   expect(decide(1, 0, nan, 1, nan), TF_ACTION_SELL, TF_HOLD_NONE);
 }
 
+static tf_policy_output_t decide_all(uint64_t now_ns, uint8_t book, const double fire[5]) {
+  tf_policy_input_t  in  = {.features = fire, .book_state = book, .now_ns = now_ns};
+  tf_policy_output_t out = {.action = 99, .hold_reason = 99};
+  tf_policy_rule.decide(memory, &in, &out);
+  return out;
+}
+
+static void open_with_untils(uint64_t cooldown_ns, uint32_t rate_cnt, uint64_t rate_window_ns,
+                             bool buy_until, bool sell_until) {
+  open_policy(cooldown_ns, rate_cnt, rate_window_ns);
+  if (buy_until) config.buy_until = feature_is_positive(3);
+  if (sell_until) config.sell_until = feature_is_positive(4);
+  assert_int_equal(tf_policy_rule.init(memory, &config), TF_OK);
+}
+
+static void bought_is_not_bought_again_until_its_until_fires(void **state) {
+  (void)state;
+  open_with_untils(0, 0, 0, true, false);
+  expect(decide_all(1, 0, (double[]){0, 0, 0, 1, 0}), TF_ACTION_HOLD, TF_HOLD_RULE); /* none open */
+  expect(decide_all(2, 0, (double[]){1, 0, 0, 1, 0}), TF_ACTION_BUY, TF_HOLD_NONE);
+  expect(decide_all(3, 0, (double[]){1, 0, 0, 0, 0}), TF_ACTION_HOLD, TF_HOLD_RULE);
+  expect(decide_all(4, 0, (double[]){1, 0, 0, 1, 0}), TF_ACTION_FLAT, TF_HOLD_NONE);
+  expect(decide_all(5, 0, (double[]){1, 0, 0, 0, 0}), TF_ACTION_BUY, TF_HOLD_NONE);
+  expect(decide_all(6, 0, (double[]){1, 1, 0, 0, 0}), TF_ACTION_SELL, TF_HOLD_NONE); /* turns */
+  expect(decide_all(7, 0, (double[]){0, 1, 0, 0, 0}), TF_ACTION_SELL, TF_HOLD_NONE); /* no until */
+  expect(decide_all(8, 0, (double[]){1, 0, 0, 0, 0}), TF_ACTION_BUY, TF_HOLD_NONE);
+  expect(decide_all(9, 0, (double[]){0, 0, 1, 0, 0}), TF_ACTION_FLAT, TF_HOLD_NONE);
+  expect(decide_all(10, 0, (double[]){0, 0, 0, 1, 0}), TF_ACTION_HOLD, TF_HOLD_RULE);
+}
+
+static void held_back_exit_is_asked_for_again(void **state) {
+  (void)state;
+  open_with_untils(1000, 0, 0, true, true);
+  expect(decide_all(0, 0, (double[]){0, 1, 0, 0, 0}), TF_ACTION_SELL, TF_HOLD_NONE);
+  expect(decide_all(999, 0, (double[]){0, 0, 0, 0, 1}), TF_ACTION_HOLD, TF_HOLD_COOLDOWN);
+  expect(decide_all(1000, TF_BOOK_GAP, (double[]){0, 0, 0, 0, 1}), TF_ACTION_HOLD, TF_HOLD_BOOK);
+  expect(decide_all(1000, 0, (double[]){0, 0, 0, 1, 0}), TF_ACTION_HOLD, TF_HOLD_RULE);
+  expect(decide_all(1000, 0, (double[]){0, 0, 0, 0, 1}), TF_ACTION_FLAT, TF_HOLD_NONE);
+}
+
+static void position_is_a_slot_and_unknown_until_told(void **state) {
+  (void)state;
+  config     = (tf_policy_config_t){.book_states_ok = 1};
+  config.buy = (tf_rule_t){
+      .step_cnt = 3,
+      .depth    = 2,
+      .steps    = {{.op = TF_RULE_LOAD, .slot_idx = TF_RULE_SLOT_POSITION},
+                   {.op = TF_RULE_CONST, .value = 2},
+                   {.op = TF_RULE_LT}}
+  };
+  assert_int_equal(tf_policy_rule.init(memory, &config), TF_OK);
+  static const struct {
+    double  position;
+    uint8_t action;
+  } CASES[] = {
+      {1.5, TF_ACTION_BUY },
+      {2,   TF_ACTION_HOLD},
+      {-7,  TF_ACTION_BUY },
+      {3,   TF_ACTION_HOLD}
+  };
+  tf_policy_input_t  in = {.position = __builtin_nan(""), .now_ns = 1};
+  tf_policy_output_t out;
+  tf_policy_rule.decide(memory, &in, &out);
+  expect(out, TF_ACTION_HOLD, TF_HOLD_RULE);
+  for (size_t i = 0; i < TF_ARRAY_CNT(CASES); i++) {
+    in.position = CASES[i].position;
+    tf_policy_rule.decide(memory, &in, &out);
+    assert_int_equal(out.action, CASES[i].action);
+  }
+}
+
 static void a_cooldown_ends_exactly_when_it_has_elapsed(void **state) {
   (void)state;
   open_policy(1000, 0, 0);
@@ -161,24 +232,25 @@ static void random_ticks_agree_with_the_plain_model(void **state) {
   uint32_t                  counts[TF_HOLD_REASON_CNT] = {0};
   for (uint32_t c = 0; c < CONFIGS; c++) {
     uint64_t cooldown = random_next(&seed) % 3 * 40, window = 50 + random_next(&seed) % 400;
-    uint32_t rate = (uint32_t)(random_next(&seed) % 7);
-    uint64_t now  = UINT64_C(1700000000000000000);
-    open_policy(cooldown, rate, window);
-    fprintf(file, "config %llu %u %llu %u\n", (unsigned long long)cooldown, rate,
-            (unsigned long long)window, config.book_states_ok);
+    uint32_t rate      = (uint32_t)(random_next(&seed) % 7);
+    uint64_t now       = UINT64_C(1700000000000000000);
+    bool     buy_until = c & 1, sell_until = c & 2;
+    open_with_untils(cooldown, rate, window, buy_until, sell_until);
+    fprintf(file, "config %llu %u %llu %u %d %d\n", (unsigned long long)cooldown, rate,
+            (unsigned long long)window, config.book_states_ok, buy_until, sell_until);
     for (uint32_t i = 0; i < TICKS; i++) {
       static const double VALUES[] = {0, 0, 1, -1};
-      double              fire[3];
+      double              fire[5];
       now += random_next(&seed) % 30;
       if (random_next(&seed) % 50 == 0) now -= random_next(&seed) % 100;
       uint8_t book = random_next(&seed) % 10 ? TF_BOOK_OK : (uint8_t)(random_next(&seed) % 6);
-      for (int k = 0; k < 3; k++) {
+      for (int k = 0; k < 5; k++) {
         fire[k] = random_next(&seed) % 20 == 0 ? __builtin_nan("") : VALUES[random_next(&seed) % 4];
       }
-      out[c][i] = decide(now, book, fire[0], fire[1], fire[2]);
+      out[c][i] = decide_all(now, book, fire);
       counts[out[c][i].hold_reason]++;
       fprintf(file, "tick %llu %u", (unsigned long long)now, book);
-      for (int k = 0; k < 3; k++)
+      for (int k = 0; k < 5; k++)
         fprintf(file, " %s", fire[k] > 0 ? "1" : fire[k] == fire[k] ? "0" : "nan");
       fputc('\n', file);
     }
@@ -219,6 +291,9 @@ int main(void) {
       cmocka_unit_test(the_book_gate_comes_before_everything),
       cmocka_unit_test(opposite_rules_conflict_and_flat_beats_both),
       cmocka_unit_test(a_nan_never_fires),
+      cmocka_unit_test(bought_is_not_bought_again_until_its_until_fires),
+      cmocka_unit_test(held_back_exit_is_asked_for_again),
+      cmocka_unit_test(position_is_a_slot_and_unknown_until_told),
       cmocka_unit_test(a_cooldown_ends_exactly_when_it_has_elapsed),
       cmocka_unit_test(the_rate_is_an_exact_sliding_window_of_actions_taken),
       cmocka_unit_test(random_ticks_agree_with_the_plain_model),

@@ -54,7 +54,7 @@ def usage():
     refused(2, "--input X.npy is missing", "run", EXAMPLE, "--out", "y")
     refused(2, "--out Y.npy is missing", "run", EXAMPLE, "--input", "x")
     refused(2, "not both", "bench", EXAMPLE, "--shape", "mlp")
-    refused(2, "this build has mlp", "bench", "--shape", "lstm_a")
+    refused(2, "none of mlp, lstm_a, lstm_b, lstm_c", "bench", "--shape", "lstm_d")
     for seconds in ("0", "-1", "nan", "inf", "1e9", "1s", ""):
         refused(2, "not a number above 0", "bench", EXAMPLE, "--seconds", seconds)
     for command in ((), ("import",), ("inspect",), ("run",), ("bench",), ("verify",)):
@@ -121,7 +121,7 @@ def rows(folder):
     expect(f"scores make sense: {neutral} {up} {down} {nan}",
            abs(neutral) < 0.05 and up > 0.2 and down < -0.2 and math.isnan(nan))
     npy(x, 2, 11, [0.0] * 22)
-    refused(3, "rows of 11 values, model example-mlp takes 12", "run", EXAMPLE, "--input", str(x),
+    refused(3, "is [2, 11], model example-mlp takes [n, 12]", "run", EXAMPLE, "--input", str(x),
             "--out", str(y))
     refused(1, "E_FILE_OPEN", "run", EXAMPLE, "--input", str(folder / "none"), "--out", str(y))
     refused(3, "not a .npy file", "run", EXAMPLE, "--input", EXAMPLE, "--out", str(y))

@@ -1,0 +1,202 @@
+"""features and indicator, from the outside: rows against an independent model, formats against each other,
+wrong input with its place."""
+import csv
+import io
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import DATA, REPLAY_CONFIG, ROOT, SMALL, main, replay, run
+
+SMALL_INPUT = f"binance-usdm:{SMALL / 'binance_usdm_made.txt'}"
+RECORDING = DATA / "binance-usdm" / "btcusdt_20240808.gz"
+
+
+def evaluate(*inputs, config=REPLAY_CONFIG, args=(), expect=0):
+    command = ["features", "eval", config]
+    for item in inputs:
+        command += ["--input", item]
+    return run(*command, *args, expect=expect)
+
+
+def rows_of(text):
+    lines = list(csv.reader(io.StringIO(text)))
+    return lines[0], lines[1:]
+
+
+class Eval(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.tmp = pathlib.Path(self.folder.name)
+
+    def config(self, text):
+        path = self.tmp / "config.yaml"
+        path.write_text(text)
+        return path
+
+    def test_there_is_a_row_for_each_tick_of_a_replay(self):
+        head, rows = rows_of(evaluate(SMALL_INPUT)[0])
+        report, _ = replay(SMALL_INPUT)
+        self.assertEqual(len(rows), report["ticks"])
+        self.assertEqual(head[:3], ["ts_recv_ns", "ingest_seq", "instrument"])
+        self.assertTrue(all(len(r) == len(head) for r in rows))
+        causes = [int(r[1]) for r in rows]
+        self.assertEqual(causes, sorted(set(causes)))
+
+    def test_npy_and_csv_hold_the_same_bits(self):
+        head, rows = rows_of(evaluate(SMALL_INPUT)[0])
+        evaluate(SMALL_INPUT, args=["--out", self.tmp / "x.npy"])
+        array = np.load(self.tmp / "x.npy")
+        self.assertEqual(list(array.dtype.names), head)
+        self.assertEqual(len(array), len(rows))
+        for i, name in enumerate(head):
+            if name == "instrument":
+                self.assertEqual([v.decode() for v in array[name]], [r[i] for r in rows])
+                continue
+            for value, row in zip(array[name], rows):
+                self.assertTrue(math.isnan(value) if row[i] == "" else float(row[i]) == value, (name, value, row[i]))
+
+    def test_rows_are_the_same_on_any_threads(self):
+        one, _ = evaluate(SMALL_INPUT)
+        two, _ = evaluate(SMALL_INPUT, args=["--set", "engine.lanes=[{stages: [acquire]}, "
+                                             "{stages: [buffer, compute, decide, emit]}]"])
+        self.assertEqual(one, two)
+
+    def test_model_of_the_config_need_not_exist(self):
+        config = self.config("features: [mid]\nmodels: [{name: m, file: not-there.safetensors}]\n"
+                             "strategies: [{name: s, model: m, buy: 'score > 0'}]\n"
+                             "sinks: [{type: shm, path: never-made}]\n")
+        head, rows = rows_of(evaluate(SMALL_INPUT, config=config)[0])
+        self.assertEqual(head[3:], ["mid"])
+        self.assertFalse(pathlib.Path("/dev/shm/tickfuse.never-made").exists())
+
+    def test_wrong_use_says_so(self):
+        self.assertIn("--input", run("features", "eval", REPLAY_CONFIG, expect=2)[1])
+        config = self.config("features: [mid, 'ema(mad, 3)']\n")
+        self.assertIn(f"{config}:1:21: unknown name \"mad\"", evaluate(SMALL_INPUT, config=config, expect=2)[1])
+        self.assertIn("lists no features",
+                      evaluate(SMALL_INPUT, config=self.config("bars: {s1: 1s}\n"), expect=2)[1])
+        self.assertIn("did you mean \"eval\"", run("features", "evl", expect=2)[1])
+
+    def test_rows_of_a_real_recording_agree_with_a_model_of_their_definitions(self):
+        if not RECORDING.exists():
+            self.skipTest(f"{RECORDING} is not there")
+        config = self.config("features: [mid, bid, 'ema(mid,20)', 'wma(mid,50)', 'quantile(mid,31,0.5)', "
+                             "'linreg_slope(mid,40)', 'bollinger(mid,20).upper', 'cvd', 'depth(5).bid']\n")
+        out = self.tmp / "x.npy"
+        evaluate(f"binance-usdm:{RECORDING}", config=config, args=["--out", out])
+        rows = np.load(out)
+        self.assertGreater(len(rows), 90000)
+        mid = rows["mid"]
+        first = int(np.argmax(~np.isnan(mid)))
+        mid = mid[first:]
+        self.assertFalse(np.isnan(mid).any())
+        windows = np.lib.stride_tricks.sliding_window_view
+        wma = windows(mid, 50) @ np.arange(1, 51) / (50 * 51 / 2)
+        np.testing.assert_allclose(rows["wma(mid,50)"][first + 49:], wma, rtol=1e-12)
+        np.testing.assert_array_equal(rows["quantile(mid,31,0.5)"][first + 30:], np.median(windows(mid, 31), axis=1))
+        t = np.arange(40) - 19.5
+        centred = windows(mid, 40) - windows(mid, 40)[:, :1]
+        np.testing.assert_allclose(rows["linreg_slope(mid,40)"][first + 39:], centred @ t / (t @ t), atol=1e-9)
+        band = windows(mid, 20).mean(axis=1) + 2 * windows(mid, 20).std(axis=1)
+        np.testing.assert_allclose(rows["bollinger(mid,20).upper"][first + 19:], band, rtol=1e-9)
+        depth = rows["depth(5).bid"]
+        self.assertTrue((depth[~np.isnan(depth)] > 0).all())
+        self.assertGreater(np.count_nonzero(~np.isnan(depth)), 80000)
+
+
+class Indicator(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = pathlib.Path(self.folder.name) / "bars.csv"
+
+    def eval(self, expression, text, expect=0, args=()):
+        self.path.write_bytes(text.encode())
+        return run("indicator", "eval", expression, "--bars", self.path, *args, expect=expect)
+
+    def column(self, expression, text):
+        return [r[1] for r in rows_of(self.eval(expression, text)[0])[1]]
+
+    def test_values_are_those_of_the_definition(self):
+        closes = [10, 11, 12.5, 12, 13, 9, 9.5]
+        text = "ts,close\n" + "".join(f"t{i},{c}\n" for i, c in enumerate(closes))
+        found = self.column("sma(close, 3)", text)
+        self.assertEqual(found[:2], ["", ""])
+        self.assertEqual([float(v) for v in found[2:]], [sum(closes[i - 2:i + 1]) / 3 for i in range(2, 7)])
+        self.assertEqual(self.column("close - 1", text), [f"{c - 1:.15g}" for c in closes])
+
+    def test_bare_name_takes_its_defaults_and_every_output_has_a_column(self):
+        text = "high,low,close,volume,open,ts\n" + "".join(f"{i + 3},{i + 1},{i + 2},5,1,{i}\n" for i in range(40))
+        for name in json.loads(run("features", "list", "--json")[0])["indicators"]:
+            if name["kind"] != "series":
+                continue
+            head, rows = rows_of(self.eval(name["name"], text)[0])
+            self.assertEqual(len(head), 1 + len(name["outputs"]), name["name"])
+            self.assertEqual(len(rows), 40)
+            ready = [i for i, r in enumerate(rows) if r[1] != ""]
+            if name["lookback"] < 40 and name["name"] != "correlation":
+                self.assertEqual(ready[0], name["lookback"], name["name"])
+
+    def test_json_says_the_same(self):
+        text = "ts,close\na,1\nb,2\nc,4\n"
+        found = json.loads(self.eval("sma(close,2)", text, args=["--json"])[0])
+        self.assertEqual(found, {"columns": ["ts", "sma(close,2)"], "rows": [["a", None], ["b", 1.5], ["c", 3.0]]})
+
+    def test_missing_values_comments_blank_lines_and_crlf_are_taken(self):
+        self.assertEqual(self.column("sma(close,2)", "# made\r\nts, close \r\n\r\n1, 2\r\n2,\r\n3,4\r\n"),
+                         ["", "", "3"])
+        self.assertEqual(rows_of(self.eval("close", "close\n7")[0])[1], [["0", "7"]])
+
+    def test_bad_files_are_refused_at_their_place(self):
+        for text, want in (("", "empty: a header"), ("ts,clse\n", "1:4: unknown column \"clse\", did you mean \"close\"?"),
+                           ("close,close\n", "1:7: a second column"), ("ts,close\n1,x\n", "2:3: found \"x\""),
+                           ("ts,close\n1,2\n1\n", "3: found 1 cells, the header has 2"),
+                           ("ts,close\n1,2,3\n", "2:5: found \"3\" beyond"), ("close\ninf\n", "2:1: found \"inf\""),
+                           ("close\n0x10\n", "found \"0x10\""), ("close\n1e999\n", "found \"1e999\""),
+                           ("ts,open\n1,2\n", "no column \"close\", which the expression reads")):
+            with self.subTest(text):
+                err = self.eval("sma(close,1)", text, expect=3)[1]
+                self.assertIn("E_FILE_FORMAT", err)
+                self.assertIn(want, err)
+
+    def test_longest_line_is_taken_and_one_byte_more_is_not(self):
+        limit = 4096
+        for extra, expect in ((-1, 0), (0, 0), (1, 3)):
+            line = "1".rjust(limit - 1 + extra) + "\n"
+            self.eval("close", "close\n" + line, expect=expect)
+
+    def test_wrong_expressions_say_the_column(self):
+        for text, want in (("rsi(clse)", "expr:1:5: unknown name"), ("mid", "expr:1:1"), ("rsi(close,", "expr:1:"),
+                           ("", "expr:1:1")):
+            self.assertIn(want, self.eval(text, "close\n1\n", expect=2)[1])
+        self.assertIn("--bars", run("indicator", "eval", "rsi", expect=2)[1])
+        self.assertIn("nothing.csv", run("indicator", "eval", "rsi", "--bars", "nothing.csv", expect=1)[1])
+
+
+class List(unittest.TestCase):
+    def test_every_indicator_and_bar_field_is_described(self):
+        found = json.loads(run("features", "list", "--json")[0])
+        text, _ = run("features", "list")
+        names = [i["name"] for i in found["indicators"]]
+        self.assertGreater(len(names), 40)
+        self.assertEqual(names, sorted(names))
+        for i in found["indicators"]:
+            self.assertTrue(i["help"] and i["origin"] and i["usage"].startswith(i["name"]) and i["outputs"], i)
+            self.assertIn(i["help"], text)
+            for p in i["params"]:
+                self.assertLessEqual(p["min"], p["default"])
+                self.assertLessEqual(p["default"], p["max"])
+        self.assertEqual(len(found["bar_fields"]), 8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+/* The compute stage and models over a window: what a model is asked, when, and what is counted. The
+ * model here answers with the sum of its window's rows, and notes what it was asked. */
+#include "cmocka_tf.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "stage/compute.h"
+
+#define WINDOW 3
+
+typedef struct window {
+  float    rows[WINDOW];
+  uint32_t cnt;
+  uint32_t pending; /* steps since the last advance */
+} window_t;
+
+static char asked[256]; /* s, a, r: step, advance, reset */
+
+static void note(const char *what) { strcat(asked, what); }
+
+static void reset(const tf_model_t *model, void *state) {
+  (void)model;
+  memset(state, 0, sizeof(window_t));
+  note("r");
+}
+
+static bool step(const tf_model_t *model, void *state, void *scratch, const float *row,
+                 float *out) {
+  window_t *w = state;
+  (void)model;
+  (void)scratch;
+  memmove(w->rows, w->rows + 1, (WINDOW - 1) * sizeof *w->rows);
+  w->rows[WINDOW - 1] = row[0];
+  w->cnt++;
+  w->pending++;
+  note("s");
+  if (w->cnt < WINDOW) return false;
+  out[0] = w->rows[0] + w->rows[1] + w->rows[2];
+  return true;
+}
+
+static void advance(const tf_model_t *model, void *state, void *scratch) {
+  (void)model;
+  (void)scratch;
+  ((window_t *)state)->pending = 0;
+  note("a");
+}
+
+static void run(const tf_model_t *model, void *scratch, const float *row, float *out) {
+  (void)model;
+  (void)scratch;
+  out[0] = row[0];
+}
+
+static const tf_model_t over_window = {.name          = "window",
+                                       .input_cnt     = 1,
+                                       .output_cnt    = 1,
+                                       .window        = WINDOW,
+                                       .state_bytes   = sizeof(window_t),
+                                       .scratch_bytes = 64,
+                                       .reset         = reset,
+                                       .step          = step,
+                                       .advance       = advance};
+static const tf_model_t over_row    = {
+       .name = "row", .input_cnt = 1, .output_cnt = 1, .scratch_bytes = 64, .run = run};
+
+typedef struct fixture {
+  tf_arena_t           arena;
+  tf_compute_t         compute;
+  tf_lane_instrument_t instruments[2];
+  double               rows[2];
+} fixture_t;
+
+static int set_up(void **state) {
+  static fixture_t f;
+  memset(&f, 0, sizeof f);
+  const uint32_t first = 0;
+  assert_int_equal(tf_arena_init(&f.arena, "test", 1 << 20), TF_OK);
+  assert_int_equal(tf_compute_add_model(&f.compute, &over_row, &first, &f.arena), TF_OK);
+  assert_int_equal(tf_compute_add_model(&f.compute, &over_window, &first, &f.arena), TF_OK);
+  for (int i = 0; i < 2; i++) {
+    f.instruments[i].row = &f.rows[i];
+    assert_int_equal(tf_compute_init_instrument(&f.compute, &f.instruments[i], &f.arena), TF_OK);
+    assert_null(f.instruments[i].windows[0]);
+    assert_non_null(f.instruments[i].windows[1]);
+  }
+  asked[0] = 0;
+  *state   = &f;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  tf_arena_fini(&((fixture_t *)*state)->arena);
+  return 0;
+}
+
+static uint32_t tick(fixture_t *f, int instrument, double value) {
+  f->rows[instrument] = value;
+  return tf_compute_models(&f->compute, &f->instruments[instrument]);
+}
+
+static void window_answers_from_its_last_row_on_and_warm_up_is_counted(void **state) {
+  fixture_t *f = *state;
+  assert_int_equal(tick(f, 0, 1.0), 1); /* the model over a row alone */
+  assert_int_equal(tick(f, 0, 2.0), 1);
+  assert_int_equal(f->compute.counts.skipped_warmup, 2);
+  assert_int_equal(tick(f, 0, 3.0), 3);
+  assert_true(f->compute.models[1].out[0] == 6.0f);
+  assert_int_equal(tick(f, 0, 4.0), 3);
+  assert_true(f->compute.models[1].out[0] == 9.0f);
+  const tf_compute_counts_t *c = &f->compute.counts;
+  assert_int_equal(c->requested, 8);
+  assert_int_equal(c->requested, c->done + c->skipped_warmup + c->skipped_output);
+}
+
+static void instruments_have_windows_of_their_own(void **state) {
+  fixture_t *f = *state;
+  for (int i = 0; i < 2; i++) assert_int_equal(tick(f, i, 1.0), 1);
+  for (int i = 0; i < 2; i++) assert_int_equal(tick(f, i, 10.0 * (i + 1)), 1);
+  assert_int_equal(tick(f, 0, 1.0), 3);
+  assert_true(f->compute.models[1].out[0] == 12.0f);
+  assert_int_equal(tick(f, 1, 1.0), 3);
+  assert_true(f->compute.models[1].out[0] == 22.0f);
+}
+
+static void row_that_is_not_finite_begins_the_window_anew(void **state) {
+  fixture_t   *f     = *state;
+  const double bad[] = {NAN, INFINITY, -INFINITY, 1e300};
+  for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++) {
+    for (int n = 0; n < WINDOW; n++) tick(f, 0, 1.0);
+    asked[0] = 0;
+    assert_int_equal(tick(f, 0, bad[i]), 0);
+    assert_string_equal(asked, "r"); /* the row never reached it */
+    assert_int_equal(tick(f, 0, 5.0), 1);
+    assert_int_equal(tick(f, 0, 5.0), 1);
+    assert_int_equal(tick(f, 0, 5.0), 3);
+    assert_true(f->compute.models[1].out[0] == 15.0f);
+  }
+  const tf_compute_counts_t *c = &f->compute.counts;
+  assert_int_equal(c->requested, c->done + c->skipped_warmup + c->skipped_output);
+}
+
+static void deferred_work_is_done_once_and_only_where_a_row_was_taken(void **state) {
+  fixture_t *f = *state;
+  assert_false(tf_compute_deferred(&f->compute, &f->instruments[0]));
+  tick(f, 0, 1.0);
+  assert_true(tf_compute_deferred(&f->compute, &f->instruments[0]));
+  assert_false(tf_compute_deferred(&f->compute, &f->instruments[0]));
+  tick(f, 0, NAN);
+  assert_false(tf_compute_deferred(&f->compute, &f->instruments[0]));
+  assert_string_equal(asked, "sar");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(row_that_is_not_finite_begins_the_window_anew, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(window_answers_from_its_last_row_on_and_warm_up_is_counted,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(instruments_have_windows_of_their_own, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(deferred_work_is_done_once_and_only_where_a_row_was_taken,
+                                      set_up, tear_down),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

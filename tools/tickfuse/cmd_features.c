@@ -1,0 +1,191 @@
+/* `tickfuse features`: what a config may list under features, and the rows that it computes. */
+#include <jansson.h>
+#include <string.h>
+
+#include "cli.h"
+#include "features_eval.h"
+#include "registry.h"
+#include "stage/feature_plan.h"
+
+/* ---- list ---- */
+
+static const char *const field_help[TF_FEATURE_BAR_FIELD_CNT] = {
+    [TF_FEATURE_BAR_OPEN]       = "price of the bar's first trade",
+    [TF_FEATURE_BAR_HIGH]       = "its highest price",
+    [TF_FEATURE_BAR_LOW]        = "its lowest price",
+    [TF_FEATURE_BAR_CLOSE]      = "price of its last trade",
+    [TF_FEATURE_BAR_VOLUME]     = "quantity traded, base units",
+    [TF_FEATURE_BAR_NOTIONAL]   = "sum of price * quantity",
+    [TF_FEATURE_BAR_BUY_VOLUME] = "quantity that buy aggressors traded, base units",
+    [TF_FEATURE_BAR_TRADE_CNT]  = "number of trades",
+};
+
+static const char *const kind_names[] = {
+    [TF_PARAM_COUNT] = "count", [TF_PARAM_REAL] = "number", [TF_PARAM_DURATION] = "duration"};
+
+/* A duration in the unit that leaves it shortest, as configs spell it. */
+static void print_value(char *text, size_t cap, tf_param_kind_t kind, double value) {
+  static const struct {
+    const char *unit;
+    double      ns;
+  } units[] = {
+      {"d",  86400e9},
+      {"h",  3600e9 },
+      {"m",  60e9   },
+      {"s",  1e9    },
+      {"ms", 1e6    },
+      {"us", 1e3    }
+  };
+  if (kind == TF_PARAM_DURATION)
+    for (size_t i = 0; i < TF_ARRAY_CNT(units); i++)
+      if (value >= units[i].ns && __builtin_floor(value / units[i].ns) * units[i].ns == value) {
+        snprintf(text, cap, "%.0f%s", value / units[i].ns, units[i].unit);
+        return;
+      }
+  snprintf(text, cap, "%.9g%s", value, kind == TF_PARAM_DURATION ? "ns" : "");
+}
+
+/* "ema(x, n=20)": how it is written, with the defaults. */
+static void print_usage(const tf_indicator_t *d, char *text, size_t cap) {
+  size_t cnt = (size_t)snprintf(text, cap, "%s", d->name);
+  if (d->series_cnt + d->param_cnt == 0) return;
+  for (uint32_t i = 0; i < d->series_cnt; i++)
+    cnt += (size_t)snprintf(text + cnt, cap - cnt, "%s%s", i ? ", " : "(", d->series[i]);
+  for (uint32_t i = 0; i < d->param_cnt; i++) {
+    char value[32];
+    print_value(value, sizeof value, d->params[i].kind, d->params[i].dflt);
+    cnt += (size_t)snprintf(text + cnt, cap - cnt, "%s%s=%s", i || d->series_cnt ? ", " : "(",
+                            d->params[i].name, value);
+  }
+  snprintf(text + cnt, cap - cnt, ")");
+}
+
+static uint64_t default_lookback(const tf_indicator_t *d) {
+  double params[TF_INDICATOR_PARAMS_MAX];
+  for (uint32_t i = 0; i < d->param_cnt; i++) params[i] = d->params[i].dflt;
+  return d->lookback(params);
+}
+
+static void print_indicator(const tf_indicator_t *d) {
+  char usage[512];
+  print_usage(d, usage, sizeof usage);
+  printf("  %s\n      %s\n      origin: %s", usage, d->help, d->origin);
+  if (d->series_cnt)
+    printf("; first value after %llu inputs", 1 + (unsigned long long)default_lookback(d));
+  printf("\n");
+  if (d->output_cnt > 1) {
+    printf("      outputs:");
+    for (uint32_t i = 0; i < d->output_cnt; i++) printf(" .%s", d->outputs[i]);
+    printf("\n");
+  }
+  for (uint32_t i = 0; i < d->param_cnt; i++) {
+    const tf_param_spec_t *p = &d->params[i];
+    char                   dflt[32], min[32], max[32];
+    print_value(dflt, sizeof dflt, p->kind, p->dflt);
+    print_value(min, sizeof min, p->kind, p->min);
+    print_value(max, sizeof max, p->kind, p->max);
+    printf("      %s: %s, %s; %s to %s, default %s\n", p->name, kind_names[p->kind], p->help, min,
+           max, dflt);
+  }
+}
+
+static void print_text(const tf_registry_t *r) {
+  printf("of the market, at each tick\n");
+  for (uint32_t i = 0; i < r->indicator_cnt; i++)
+    if (r->indicators[i]->series_cnt == 0) print_indicator(r->indicators[i]);
+  printf("\nof a bar that the config lists under bars, as in s1.close\n");
+  for (uint32_t i = 0; i < TF_FEATURE_BAR_FIELD_CNT; i++)
+    printf("  %-12s %s\n", tf_feature_plan_bar_fields[i], field_help[i]);
+  printf("\nof one or more series, at each tick or at each close of the bar that they come from\n");
+  for (uint32_t i = 0; i < r->indicator_cnt; i++)
+    if (r->indicators[i]->series_cnt) print_indicator(r->indicators[i]);
+  printf("\nalso + - * / ( ), abs(a), min(a, b), max(a, b)\n");
+}
+
+static json_t *names_of(const char *const *names, uint32_t cnt) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < cnt; i++) json_array_append_new(list, json_string(names[i]));
+  return list;
+}
+
+static json_t *json_of_indicator(const tf_indicator_t *d) {
+  char    usage[512];
+  json_t *params = json_array();
+  print_usage(d, usage, sizeof usage);
+  for (uint32_t i = 0; i < d->param_cnt; i++) {
+    const tf_param_spec_t *p = &d->params[i];
+    json_array_append_new(
+        params, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:s}", "name", p->name, "kind",
+                          kind_names[p->kind], "unit", p->kind == TF_PARAM_DURATION ? "ns" : "",
+                          "default", p->dflt, "min", p->min, "max", p->max, "help", p->help));
+  }
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "name", d->name, "kind",
+                   d->series_cnt ? "series" : "market", "usage", usage, "help", d->help, "origin",
+                   d->origin, "series", names_of(d->series, d->series_cnt), "outputs",
+                   names_of(d->outputs, d->output_cnt), "params", params, "lookback",
+                   (json_int_t)default_lookback(d));
+}
+
+static void print_json(const tf_registry_t *r) {
+  json_t *indicators = json_array(), *fields = json_array();
+  for (uint32_t i = 0; i < r->indicator_cnt; i++)
+    json_array_append_new(indicators, json_of_indicator(r->indicators[i]));
+  for (uint32_t i = 0; i < TF_FEATURE_BAR_FIELD_CNT; i++)
+    json_array_append_new(fields, json_pack("{s:s, s:s}", "name", tf_feature_plan_bar_fields[i],
+                                            "help", field_help[i]));
+  json_t *root = json_pack("{s:o, s:o}", "indicators", indicators, "bar_fields", fields);
+  json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+  printf("\n");
+  json_decref(root);
+}
+
+static int list(int argc, char **argv) {
+  uint32_t              json      = 0;
+  const tf_cli_option_t options[] = {
+      {"--json", NULL, "print one JSON object", NULL, &json}
+  };
+  const tf_cli_spec_t spec = {
+      .usage = "features list [--json]",
+      .about = "Every indicator and bar field: what it measures, its parameters with defaults and\n"
+               "range, where its formula comes from.",
+      .options    = options,
+      .option_cnt = TF_ARRAY_CNT(options)};
+  int code = tf_cli_parse(&spec, argc, argv);
+  if (code >= 0) return code;
+  if (json)
+    print_json(tickfuse_registry());
+  else
+    print_text(tickfuse_registry());
+  return TF_EXIT_DONE;
+}
+
+/* ---- the command ---- */
+
+static const struct {
+  const char *name;
+  int (*run)(int argc, char **argv);
+  const char *usage;
+} subs[] = {
+    {"list", list,          "[--json]"                                     },
+    {"eval", features_eval, "CONFIG --input VENUE:FILE [--out X.csv|X.npy]"},
+};
+
+static int usage(FILE *out) {
+  fprintf(out, "usage: tickfuse features list|eval ...\n\n"
+               "What features there are, and the rows that a config computes.\n\n");
+  for (size_t i = 0; i < TF_ARRAY_CNT(subs); i++)
+    fprintf(out, "  %-5s %s\n", subs[i].name, subs[i].usage);
+  return out == stdout ? TF_EXIT_DONE : TF_EXIT_USAGE;
+}
+
+int tf_cmd_features(int argc, char **argv) {
+  const char *names[TF_ARRAY_CNT(subs)];
+  if (argc < 2) return usage(stderr);
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) return usage(stdout);
+  for (size_t i = 0; i < TF_ARRAY_CNT(subs); i++) {
+    names[i] = subs[i].name;
+    if (!strcmp(argv[1], names[i])) return subs[i].run(argc - 1, argv + 1);
+  }
+  tf_cli_unknown("features command", argv[1], names, TF_ARRAY_CNT(names));
+  return TF_EXIT_USAGE;
+}
