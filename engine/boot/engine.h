@@ -18,13 +18,9 @@
 typedef struct tf_engine_options {
   bool        is_check;  /* nothing is opened: neither sinks nor models that are not there yet */
   bool        is_replay; /* a busy shared-memory name gets this process's id appended */
-<<<<<<< HEAD
   uint32_t    instruments_min; /* room for as many, whatever the config names: a capture's */
+  bool        features_only;   /* neither models, strategies nor sinks: what features eval runs */
   const char *decisions_path;  /* one more sink: a journal here; NULL for none */
-=======
-  bool        features_only;  /* neither models, strategies nor sinks: what features eval runs */
-  const char *decisions_path; /* one more sink: a journal here; NULL for none */
->>>>>>> compute
 } tf_engine_options_t;
 
 typedef struct tf_engine {

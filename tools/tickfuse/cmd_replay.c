@@ -8,16 +8,11 @@
 #include "boot/engine.h"
 #include "cli.h"
 #include "core/error.h"
-<<<<<<< HEAD
 #include "inputs.h"
-    == == ==
-    =
-#include "input.h"
-        >>>>>>> compute
 #include "registry.h"
 #include "summary.h"
 
-        typedef struct replay_args {
+typedef struct replay_args {
   const char *config_path;
   const char *inputs[TF_CLI_VALUES_MAX], *sets[TF_CLI_VALUES_MAX], *venue[TF_CLI_VALUES_MAX],
       *speed[TF_CLI_VALUES_MAX], *decisions[TF_CLI_VALUES_MAX], *from[TF_CLI_VALUES_MAX],
@@ -79,18 +74,11 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_engine_options_t options = {.is_replay      = true,
                                  .decisions_path = args->decisions_cnt ? args->decisions[0] : NULL};
-<<<<<<< HEAD
   const char         *venue   = args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL;
   tf_err_t            err =
       tf_inputs_resolve(&inputs, &engine.instruments, config, venue, args->inputs, args->input_cnt);
   options.instruments_min = inputs.instruments_min;
   if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
-=======
-  tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
-  for (uint32_t i = 0; i < args->input_cnt && !err; i++)
-    err = tickfuse_input(args->inputs[i], args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL,
-                         config, &engine.instruments, &inputs[i], &feed_configs[i]);
->>>>>>> compute
   if (err) return tf_cli_fail(err);
 
   tf_replay_t replay = {0};

@@ -16,15 +16,9 @@
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, book_depth, "        \
   "message_bytes_max"
-<<<<<<< HEAD
-#define STRATEGY_KEYS "name, model, policy, buy, sell, flat, cooldown, max_rate, books, emit"
-#define ROOT_KEYS     "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
-    == == ==
-    =
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
-#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http"
-        >>>>>>> compute
+#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -36,10 +30,10 @@
 #define SETS(...)                                                                                  \
   { __VA_ARGS__ }
 
-        static const char *const venues[]   = {"binance-spot", "binance-usdm", "kraken"};
-static const char *const         sinks[]    = {"journal", "shm"};
-static const char *const         policies[] = {"rule"};
-static const tf_config_known_t   known      = {venues, 3, sinks, 2, policies, 1};
+static const char *const       venues[]   = {"binance-spot", "binance-usdm", "kraken"};
+static const char *const       sinks[]    = {"journal", "shm"};
+static const char *const       policies[] = {"rule"};
+static const tf_config_known_t known      = {venues, 3, sinks, 2, policies, 1};
 
 static tf_config_errors_t errors;
 static char               source_dir[1024];
@@ -238,8 +232,7 @@ static const char all_keys[] =
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
-    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, key_file: "
-    "k.txt}]\n"
+    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, key_file: k.txt}]\n"
     "control: {path: /run/x/socket, token_file: t.yaml}\n"
     "http: {listen: \"[::1]:8090\"}\n"
     "capture: {path: cap, policy: stop, ring: 48MiB, flush: 5ms, sync: 7s, rotate_size: 2MiB, "
