@@ -10,12 +10,24 @@
 #include <immintrin.h>
 #include <string.h>
 
-#define TARGET    __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx512vnni")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx512bf16,avx512vnni")))
+/* Sums stay in registers only where each tile is a function of its own, its loops unrolled. With a
+ * sanitizer's checks that takes the compiler minutes, and one function does for all tiles. */
+#if defined(__has_feature)
+#define CLANG_SANITIZES (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define CLANG_SANITIZES 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || CLANG_SANITIZES
+#define IN_TARGET static TARGET __attribute__((noinline))
+#define UNROLL
+#else
 #define IN_TARGET static inline TARGET __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 #endif
 
 #define TILE_ROWS   6u
@@ -192,8 +204,8 @@ static void to_row_fp32(const tf_mat_t *mat, const float *in, void *row) {
 
 /* The lanes of the vector at k that lie inside the row. */
 IN_TARGET __mmask16 lanes_at(const tf_mat_t *mat, uint32_t k) {
-  uint32_t left = mat->in_cnt - k;
-  return left >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
+  uint32_t left = mat->in_cnt - k, lanes = left < 16 ? left : 16;
+  return (__mmask16)(0xffffu >> (16 - lanes));
 }
 
 TARGET static void to_row_bf16(const tf_mat_t *mat, const float *in, void *row) {
