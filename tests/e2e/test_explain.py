@@ -12,7 +12,7 @@ from harness import REPLAY_CONFIG, SMALL, main, run, shm_name
 
 INPUT = f"binance-spot:{SMALL / 'binance_spot_made.txt'}"
 STRATEGIES = ('strategies=[{name: flow, buy: "ofi(1s) > 0 and not (spread > 5)", sell: "ofi(1s) < 0 or max(mid, 1) < 2", '
-              'flat: "spread_bps > 40", books: [ok, gap, none], cooldown: 10ms, max_rate: 3/s}]')
+              'flat: "spread_bps > 40", buy_until: "ofi(1s) < -500", books: [ok, gap, none], cooldown: 10ms, max_rate: 3/s}]')
 
 
 def evaluate(rule, features):
@@ -55,7 +55,10 @@ class Explain(unittest.TestCase):
         fires = {r["name"]: r["fires"] for r in got["rules"]}
         for rule in got["rules"]:
             self.assertEqual(rule["fires"], evaluate(rule, features), rule)
-        wanted = "FLAT" if fires["flat"] else "HOLD" if fires["buy"] == fires["sell"] else "BUY" if fires["buy"] else "SELL"
+        opened = decision["open"]
+        closes = fires["flat"] or opened == "bought" and fires["buy_until"]
+        fires["buy"] = fires["buy"] and opened != "bought"
+        wanted = "FLAT" if closes else "HOLD" if fires["buy"] == fires["sell"] else "BUY" if fires["buy"] else "SELL"
         if not gates["book"]:
             self.assertEqual(decision["hold_reason"], "book")
         elif wanted == "HOLD":

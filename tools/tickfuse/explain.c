@@ -32,7 +32,10 @@ static void copy_brakes(tf_explain_t *x) {
   for (uint64_t i = 0; i < kept; i++) {
     const tf_explain_action_t *a = &x->actions[(x->action_cnt - 1 - i) % TF_EXPLAIN_ACTIONS_MAX];
     if (a->instrument_id != d->instrument_id || a->strategy_id != d->strategy_id) continue;
-    if (!x->last_action_ns) x->last_action_ns = a->now_ns;
+    if (!x->last_action_ns) {
+      x->last_action_ns = a->now_ns;
+      x->last_action    = a->action;
+    }
     uint64_t now_ns = x->market.now_ns > x->last_action_ns ? x->market.now_ns : x->last_action_ns;
     if (!c->rate_cnt_max || now_ns - a->now_ns >= c->rate_window_ns) break;
     x->rate_cnt++;
@@ -72,7 +75,7 @@ static int probe_offer(void *state, const tf_decision_t *decisions, uint32_t n) 
     } else if (d->action != TF_ACTION_HOLD) {
       x->actions[x->action_cnt++ % TF_EXPLAIN_ACTIONS_MAX] =
           (tf_explain_action_t){x->engine->runner.lane.instruments[d->instrument_id].market.now_ns,
-                                d->instrument_id, d->strategy_id};
+                                d->instrument_id, d->strategy_id, d->action};
     }
   }
   return (int)n;
@@ -144,6 +147,15 @@ TF_STATIC_ASSERT(TF_ARRAY_CNT(action_words) == TF_ACTION_CNT &&
 static json_t *integer(uint64_t value) { return json_integer((json_int_t)value); }
 static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
+/* Which side hysteresis keeps open: of a side with an until, by its last action. */
+static const char *open_word(const tf_explain_t *x) {
+  const tf_policy_config_t *c =
+      &x->engine->runner.lane.decide.strategies[x->decision.strategy_id].config;
+  if (x->last_action == TF_ACTION_BUY && c->buy_until.step_cnt) return "bought";
+  if (x->last_action == TF_ACTION_SELL && c->sell_until.step_cnt) return "sold";
+  return "none";
+}
+
 static json_t *decision_json(const tf_explain_t *x) {
   const tf_decision_t   *d    = &x->decision;
   const tf_instrument_t *row  = &x->engine->instruments.rows[d->instrument_id];
@@ -158,6 +170,7 @@ static json_t *decision_json(const tf_explain_t *x) {
                       json_string(x->engine->config->strategies[d->strategy_id].name));
   json_object_set_new(root, "ref_price", json_string(price));
   json_object_set_new(root, "position", number(x->position));
+  json_object_set_new(root, "open", json_string(open_word(x)));
   return root;
 }
 
@@ -276,6 +289,7 @@ static const char *slot_name(const tf_explain_t *x, uint32_t slot_idx) {
   case TF_RULE_SLOT_SCORE: return "score";
   case TF_RULE_SLOT_P10: return "p10";
   case TF_RULE_SLOT_P90: return "p90";
+  case TF_RULE_SLOT_POSITION: return "position";
   default: return tf_feature_plan_label(&x->engine->plan, slot_idx - TF_RULE_SLOT_FEATURES);
   }
 }
@@ -359,6 +373,7 @@ static json_t *rules_json(const tf_explain_t *x) {
   tf_policy_input_t           in = {.score      = (double)d->score,
                                     .p10        = (double)d->p10,
                                     .p90        = (double)d->p90,
+                                    .position   = x->position,
                                     .features   = x->row,
                                     .book_state = d->book_state,
                                     .now_ns     = x->market.now_ns};
@@ -366,6 +381,10 @@ static json_t *rules_json(const tf_explain_t *x) {
   if (s->flat) json_array_append_new(list, rule_json(x, "flat", s->flat, &c->flat, &in));
   if (s->buy) json_array_append_new(list, rule_json(x, "buy", s->buy, &c->buy, &in));
   if (s->sell) json_array_append_new(list, rule_json(x, "sell", s->sell, &c->sell, &in));
+  if (s->buy_until)
+    json_array_append_new(list, rule_json(x, "buy_until", s->buy_until, &c->buy_until, &in));
+  if (s->sell_until)
+    json_array_append_new(list, rule_json(x, "sell_until", s->sell_until, &c->sell_until, &in));
   return list;
 }
 
@@ -484,6 +503,9 @@ void tf_explain_print(const json_t *json, FILE *out) {
           strcmp(text_of(d, "hold_reason"), "none") ? ", held by " : "",
           strcmp(text_of(d, "hold_reason"), "none") ? text_of(d, "hold_reason") : "",
           text_of(d, "instrument"), text_of(d, "strategy"), text_of(d, "ref_price"));
+  if (strcmp(text_of(d, "open"), "none"))
+    fprintf(out, "open       %s: its own condition is not asked until it is closed\n",
+            text_of(d, "open"));
   print_event(json_object_get(cause, "event"), out);
   if (message)
     fprintf(

@@ -19,7 +19,7 @@
 typedef struct tf_explain_action {
   uint64_t now_ns;
   uint32_t instrument_id;
-  uint32_t strategy_id;
+  uint8_t  strategy_id, action;
 } tf_explain_action_t;
 
 typedef struct tf_explain {
@@ -42,6 +42,7 @@ typedef struct tf_explain {
   float         model_out[TF_MODEL_OUTPUTS_MAX];
   bool          halted;
   uint64_t      last_action_ns; /* of this strategy on this instrument, before; 0: none */
+  uint8_t       last_action;    /* tf_action_t */
   uint32_t      rate_cnt;       /* of its actions within the rate's window, before */
   uint8_t       message_tap;    /* tf_tap_kind_t; 0: a tape, which has no messages */
   uint8_t       message_kind;   /* tf_frame_kind_t */

@@ -30,6 +30,7 @@ static tf_err_t feeds_of(const tf_config_t *config, tf_capture_feed_config_t *fe
                                           .url         = urls[i],
                                           .channels    = f->channels,
                                           .pending_cap = TF_LIVE_PENDING_CAP,
+                                          .book_depth  = f->book_depth,
                                           .symbols     = f->instruments.items,
                                           .symbol_cnt  = f->instruments.item_cnt};
   }
