@@ -398,9 +398,25 @@ static uint8_t feed_state_of(tf_session_t *s) {
   return TF_FEED_LIVE;
 }
 
+/* What the venue did not tell is what it told an earlier run. */
+TF_COLD static void use_cache(tf_session_t *s) {
+  const tf_instruments_t *cached = s->config.cached;
+  tf_instruments_t       *table  = s->config.feed_config.instruments;
+  s->cache_used                  = true;
+  for (uint32_t i = 0; cached != NULL && i < cached->cnt; i++) {
+    /* relaxed: the control plane made it before this thread began */
+    if (tf_load_relaxed_u32(&cached->rows[i].metadata) == TF_METADATA_NONE) continue;
+    for (uint32_t k = 0; k < table->cnt; k++)
+      if (strcmp(table->rows[k].name, cached->rows[i].name) == 0)
+        s->source.counts.metadata_cached +=
+            tf_instrument_set_metadata(&table->rows[k], &cached->rows[i], TF_METADATA_CACHE);
+  }
+}
+
 static void ask_for_snapshots(tf_session_t *s) {
   ask_for_silent(s);
-  s->work += tf_snapshots_tick(&s->snapshots, s->now_ns);
+  if (TF_UNLIKELY(s->snapshots.metadata_given_up && !s->cache_used)) use_cache(s);
+  s->work += tf_snapshots_tick(&s->snapshots, s->now_ns, s->first_data.waiting_cnt == 0);
   int asked =
       tf_resync_tick(&s->resync, active_of(s), s->now_ns, s->text, s->config.subscribe_bytes_max);
   if (asked < 0) break_for_good(s, asked, "a resync is larger than subscribe_bytes_max");

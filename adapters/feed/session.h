@@ -49,9 +49,13 @@ typedef struct tf_session_config {
   bool        plain;       /* no TLS, for simulators on loopback */
   const char *rest_host, *rest_port;
   bool        rest_plain;
-  const char *ca_file; /* NULL: the system's store */
-  bool        insecure;
-  bool        deflate; /* offer permessage-deflate */
+  bool        metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
+  /* What an earlier run was told: rows of the same names, used when the venue does not answer. NULL:
+   * nothing. */
+  const tf_instruments_t *cached;
+  const char             *ca_file; /* NULL: the system's store */
+  bool                    insecure;
+  bool                    deflate; /* offer permessage-deflate */
 
   size_t   message_bytes_max;    /* 0: the feed's, or 4 MiB */
   uint32_t fragments_max;        /* 0: 4096 */
@@ -81,10 +85,11 @@ typedef struct tf_session_counts {
   uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
   uint64_t heartbeats_tx;
-  uint64_t resyncs_asked; /* in band, all texts out */
-  uint64_t silent_asked;  /* books that had not come in time, each time */
-  uint64_t silent;        /* and never did */
-  uint32_t resync_queued; /* now */
+  uint64_t resyncs_asked;     /* in band, all texts out */
+  uint64_t silent_asked;      /* books that had not come in time, each time */
+  uint64_t silent;            /* and never did */
+  bool     metadata_given_up; /* the venue did not answer for its instruments */
+  uint32_t resync_queued;     /* now */
 } tf_session_counts_t;
 
 /* Arena bytes that init takes at most. */

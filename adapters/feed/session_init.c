@@ -32,6 +32,7 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   c->resync_queued        = n->cnt + s->resync.wanted_cnt;
   c->resyncs_asked        = s->resync.asked_cnt;
   c->silent               = s->first_data.silent_cnt;
+  c->metadata_given_up    = n->metadata_given_up;
   return c;
 }
 
@@ -181,15 +182,16 @@ static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   if (err == TF_OK) err = tls_init(s);
   if (err == TF_OK) err = target_init(s);
   if (err != TF_OK) return err;
-  s->resync.feed          = c->feed;
-  s->resync.feed_state    = s->feed_state;
-  s->snapshots.dialer     = c->dialer;
-  s->snapshots.client     = &s->client;
-  s->snapshots.feed       = c->feed;
-  s->snapshots.feed_state = s->feed_state;
-  s->snapshots.endpoint   = &s->rest_endpoint;
-  s->snapshots.gap_ns     = c->rest_gap_ns;
-  s->snapshots.random     = c->random;
+  s->resync.feed           = c->feed;
+  s->resync.feed_state     = s->feed_state;
+  s->snapshots.metadata_on = c->metadata && c->feed->metadata_target != NULL;
+  s->snapshots.dialer      = c->dialer;
+  s->snapshots.client      = &s->client;
+  s->snapshots.feed        = c->feed;
+  s->snapshots.feed_state  = s->feed_state;
+  s->snapshots.endpoint    = &s->rest_endpoint;
+  s->snapshots.gap_ns      = c->rest_gap_ns;
+  s->snapshots.random      = c->random;
   return tf_dialer_join(c->dialer, &s->client);
 }
 

@@ -9,6 +9,8 @@
  *           message in data (text) or b64 (a binary frame): cryptofeed's sample data.
  *   RAW     `ts: text` received, `URL -> ts: text` REST answer, `URL <- ts: text` sent,
  *           `URL <-> ts` connected: cryptofeed's raw capture.
+ *   CASES   `{"case":"trade::spot","raw":<json>}`: single messages, as crypto-msg-parser's tests
+ *           keep them. They have no time: line n counts as received at n ns.
  *
  * A capture may hold several feeds and, beside messages, new connections and an operator's commands: tap
  * and source_idx of the record say which. Text recordings hold messages of one feed.
@@ -41,6 +43,7 @@ typedef enum tf_recording_format {
   TF_RECORDING_LINES,
   TF_RECORDING_JSONL,
   TF_RECORDING_RAW,
+  TF_RECORDING_CASES,
   TF_RECORDING_CAPTURE
 } tf_recording_format_t;
 

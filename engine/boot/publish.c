@@ -34,6 +34,11 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
   tf_metrics_set(b, TF_METRIC_FEED_RESYNCS, c->resyncs);
+  tf_metrics_set(b, TF_METRIC_FEED_DERIVED, c->derived);
+  tf_metrics_set(b, TF_METRIC_FEED_CHECKSUMS, c->checksums);
+  tf_metrics_set(b, TF_METRIC_FEED_CHECKSUM_MISMATCHES, c->checksum_mismatches);
+  tf_metrics_set(b, TF_METRIC_FEED_CHECKSUMS_OFF, c->checksums_off);
+  tf_metrics_set(b, TF_METRIC_FEED_INSTRUMENTS_CACHED, c->metadata_cached);
   bool has_lag = s->newest_event_ns && s->newest_recv_ns > s->newest_event_ns;
   tf_metrics_set(b, TF_METRIC_FEED_LAG_NS, has_lag ? s->newest_recv_ns - s->newest_event_ns : 0);
   tf_metrics_set(b, TF_METRIC_FEED_LAST_EVENT_NS, s->newest_recv_ns);

@@ -10,10 +10,12 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "feed/key_file.h"
 #include "feed/session.h"
 #include "http/http.h"
 #include "io/io.h"
 #include "live_capture.h"
+#include "live_metadata.h"
 #include "live_table.h"
 #include "registry.h"
 #include "summary.h"
@@ -23,8 +25,10 @@
 #define FEEDS_MAX    (TF_SOURCES_MAX - 1) /* beside the control commands */
 
 typedef struct live_feed {
-  tf_source_t *source;
-  char         port[8], rest_port[8];
+  tf_source_t       *source;
+  char               port[8], rest_port[8];
+  tf_feed_key_t     *key;
+  tf_live_metadata_t metadata;
 } live_feed_t;
 
 typedef struct live {
@@ -64,11 +68,14 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                                                    .symbol_cnt  = f->instruments.item_cnt,
                                                    .channels    = f->channels,
                                                    .pending_cap = TF_LIVE_PENDING_CAP,
-                                                   .book_depth  = f->book_depth},
+                                                   .book_depth  = f->book_depth,
+                                                   .key         = live.feeds[i].key},
                              .io                = live.io,
                              .dialer            = live.dialer,
                              .ca_file           = f->ca_file,
                              .insecure          = f->insecure,
+                             .metadata          = f->instruments_file == NULL,
+                             .cached            = &live.feeds[i].metadata.cached,
                              .deflate           = f->deflate,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
@@ -97,8 +104,14 @@ static tf_err_t start_feed(const tf_config_t *config, uint32_t i) {
                   config->path, i);
   tf_err_t err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
   if (err) return err;
-  session_config(config, i, feed, &session);
-  err = tf_session_init(&session, &live.arena, &live.feeds[i].source);
+  live_feed_t *l = &live.feeds[i];
+  if (f->key_file) err = tf_key_file_load(f->key_file, &l->key);
+  if (!err) err = tf_live_metadata_init(&l->metadata, config, f, feed);
+  if (!err) {
+    session_config(config, i, feed, &session);
+    err = tf_session_init(&session, &live.arena, &l->source);
+  }
+  if (!err) err = tf_live_metadata_load(&l->metadata, f, &engine.instruments);
   if (err) return tf_error_add(err, "preparing the feed %s", f->name);
   live.feed_cnt = i + 1;
   return tf_engine_add_source(&engine, live.feeds[i].source, f->name);
@@ -141,7 +154,11 @@ TF_STATIC_ASSERT((int)TF_IO_AUTO == (int)TF_CONFIG_IO_AUTO &&
                  "the config's io words are the loop's");
 
 static void stop_feeds(void) {
-  for (uint32_t i = 0; i < live.feed_cnt; i++) tf_session_fini(live.feeds[i].source);
+  for (uint32_t i = 0; i < FEEDS_MAX; i++) {
+    tf_session_fini(live.feeds[i].source);
+    tf_live_metadata_fini(&live.feeds[i].metadata);
+    tf_key_file_release(live.feeds[i].key);
+  }
   tf_dialer_stop(live.dialer);
   tf_io_fini(live.io);
   tf_arena_fini(&live.arena);
@@ -227,6 +244,8 @@ static void wait_for_end(const tf_live_options_t *options) {
       publish_heap();
       tf_live_capture_publish(&live.capture, &engine.publish);
       if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
+      for (uint32_t i = 0; i < live.feed_cnt; i++)
+        tf_live_metadata_tick(&live.feeds[i].metadata, &engine.instruments);
       if (options->table) tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
       drawn_ns = now_ns;
     }

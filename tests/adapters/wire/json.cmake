@@ -1,4 +1,5 @@
 tf_test(test_decimal LIBS tf_json LABELS unit)
+tf_test(test_hmac_sha256 LIBS tf_json PkgConfig::OPENSSL LABELS unit)
 tf_test(test_rfc3339 LIBS tf_json LABELS unit)
 tf_test(test_json_array LIBS tf_json LABELS unit)
 tf_test(test_json LIBS tf_json PkgConfig::JANSSON LABELS unit)

@@ -12,10 +12,10 @@
 #define ENGINE_KEYS                                                                                \
   "profile, idle, io, busy_poll, kernel_timestamps, instruments_max, book_levels_max, "            \
   "event_ring_slots, decision_ring_slots, "                                                        \
-  "message_levels_max, latency_sample, log_level, lanes"
+  "message_levels_max, cache_dir, latency_sample, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, book_depth, "        \
-  "message_bytes_max"
+  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, key_file, "          \
+  "instruments_file, book_depth, message_bytes_max"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
 #define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
@@ -220,9 +220,11 @@ static const char all_keys[] =
     "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
-    "latency_sample: 3, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
+    "cache_dir: /tmp/c, latency_sample: 3, log_level: debug, busy_poll: 50us, kernel_timestamps: "
+    "true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
-    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, book_depth: 25, "
+    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
+    "instruments_file: t.yaml, book_depth: 25, "
     "message_bytes_max: 64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
