@@ -134,7 +134,10 @@ class Soak:
                 name=v, venue=v, symbols=", ".join(VENUES[v]), url=s.url, rest=s.rest) for v, s in zip(FEEDS, sims))))
             config.flush()
             with LiveEngine(None, config=config.name) as engine:
-                wait_until(lambda: os.path.exists(f"/dev/shm/tickfuse.{self.stream}"), what="the stream")
+                wait_until(lambda: engine.process.poll() is not None or os.path.exists(f"/dev/shm/tickfuse.{self.stream}"),
+                           seconds=120, what="the stream")
+                if engine.process.poll() is not None:
+                    raise Wrong("the engine did not start: " + engine.process.stderr.read()[-2000:])
                 self.start_consumers()
                 started, number = time.monotonic(), 0
                 while time.monotonic() - started < seconds or number < 2:
