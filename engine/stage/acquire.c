@@ -43,6 +43,11 @@ static void publish(void *self, const tf_batch_t *batch) {
     e->ingest_seq  = ++a->ingest_seq;
     a->events_hash = tf_hash_line(a->events_hash, e);
   }
+  if (a->beside) {
+    uint32_t taken =
+        tf_ring_push_sized(a->beside, batch->events, batch->event_cnt, sizeof(tf_event_t));
+    a->beside_lost += batch->event_cnt - taken;
+  }
   if (a->ring)
     push(a, batch);
   else

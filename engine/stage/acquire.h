@@ -27,8 +27,10 @@ typedef struct tf_acquire {
   tf_source_t          *sources[TF_SOURCES_MAX];
   bool                  done[TF_SOURCES_MAX];
   uint32_t              source_cnt;
-  tf_io_t              *io;   /* NULL in replay */
-  tf_ring_writer_t     *ring; /* NULL: deliver in place */
+  tf_io_t              *io;          /* NULL in replay */
+  tf_ring_writer_t     *ring;        /* NULL: deliver in place */
+  tf_ring_writer_t     *beside;      /* of tf_event_t: a copy for a tape's thread; NULL: none */
+  uint64_t              beside_lost; /* copies that found it full: acquire does not wait for it */
   tf_acquire_deliver_fn deliver;
   void                 *lane;
   uint64_t              ingest_seq;

@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import DATA, DEMO, SMALL, Exchange, main, replay, run, shm_name
+from harness import DATA, DEMO, SMALL, Background, Exchange, main, replay, run, shm_name, wait_until
 
 RECORDINGS = {
     "binance-spot": DATA / "binance-spot" / "btcusdt_20240808.gz",
@@ -81,15 +81,46 @@ class Tape(unittest.TestCase):
     def test_a_tape_of_a_capture_holds_the_live_run(self):
         out = self.dir / "capture"
         with Exchange() as exchange:
-            args = ["record", DEMO, "--for", "2s", "--json", "--out", out, "--set", "http.listen=off"]
+            written = self.dir / "live.tape"
+            args = ["record", DEMO, "--for", "2s", "--json", "--out", out, "--tape", written, "--set", "http.listen=off"]
             for item in exchange.sets:
                 args += ["--set", item]
             live = json.loads(run(*args)[0])
         tape = self.convert(out)
+        self.assertEqual(live["tape"], {"path": str(written), "events": live["events"]["total"], "lost": 0})
+        run("tape", "verify", written)
+        run("tape", "diff", written, tape)
         self.assertEqual(json.loads(run("tape", "info", tape, "--json")[0])["events_hash"], live["events_hash"])
         got, _ = replay(tape)
         self.assertEqual(got["events_hash"], live["events_hash"])
         self.assertEqual(got["ledger"]["residual"], 0)
+
+    def test_a_tape_written_live_replays_to_the_live_decisions(self):
+        for lanes in ("[{stages: all}]", "[{stages: [acquire]}, {stages: [buffer, compute, decide, emit]}]"):
+            tape, sets = self.dir / f"run{len(lanes)}.tape", ["http.listen=off", f"engine.lanes={lanes}"]
+            with Exchange() as exchange:
+                args = ["run", DEMO, "--for", "2s", "--json", "--tape", tape]
+                for item in (*exchange.sets, *sets, f"sinks.0.path={shm_name()}"):
+                    args += ["--set", item]
+                live = json.loads(run(*args)[0])
+            self.assertEqual(live["tape"]["events"], live["events"]["total"])
+            got, _ = replay(tape, config=DEMO, sets=sets)
+            self.assertEqual({k: got[k] for k in SAME}, {k: live[k] for k in SAME})
+
+    def test_what_was_taped_before_a_kill_is_read(self):
+        tape = self.dir / "killed.tape"
+        with Exchange() as exchange:
+            args = ["run", DEMO, "--tape", tape, "--set", f"sinks.0.path={shm_name()}", "--set", "http.listen=off"]
+            for item in exchange.sets:
+                args += ["--set", item]
+            with Background(*args) as engine:
+                wait_until(lambda: tape.exists() and tape.stat().st_size > 20000, what="some of a tape")
+                engine.process.kill()
+                engine.process.wait()
+        report = json.loads(run("tape", "verify", tape, "--json", expect=3)[0])
+        self.assertFalse(report["whole"])
+        self.assertEqual(report["events_read"], report["events"])
+        self.assertGreater(report["events_read"], 1000)
 
     def test_from_and_to_take_the_same_events_of_a_tape(self):
         source = f"binance-spot:{MADE['binance-spot']}"

@@ -11,17 +11,19 @@ static void only_feeds(tf_config_t *config) {
 
 int tf_cmd_record(int argc, char **argv) {
   static const char *out[TF_CLI_VALUES_MAX], *run_for[TF_CLI_VALUES_MAX], *sets[TF_CLI_VALUES_MAX],
-      *path;
-  uint32_t              out_cnt = 0, run_for_cnt = 0, set_cnt = 0, json = 0;
+      *tape[TF_CLI_VALUES_MAX], *path;
+  uint32_t              out_cnt = 0, run_for_cnt = 0, tape_cnt = 0, set_cnt = 0, json = 0;
   const tf_cli_option_t options[] = {
-      {"--out",  "DIR",       "where to: a directory that holds no capture yet",                  out,     &out_cnt},
-      {"--for",  "T",         "stop after this time, as in 8h; without it, at SIGINT or SIGTERM", run_for,
-       &run_for_cnt                                                                                                },
-      {"--set",  "KEY=VALUE", "override a config key, as in capture.level=9",                     sets,    &set_cnt},
-      {"--json", NULL,        "print the summary as one JSON object",                             NULL,    &json   },
+      {"--out",  "DIR",       "where to: a directory that holds no capture yet",                   out,     &out_cnt},
+      {"--tape", "FILE",      "also write the decoded events to a tape, which must not exist yet", tape,
+       &tape_cnt                                                                                                    },
+      {"--for",  "T",         "stop after this time, as in 8h; without it, at SIGINT or SIGTERM",  run_for,
+       &run_for_cnt                                                                                                 },
+      {"--set",  "KEY=VALUE", "override a config key, as in capture.level=9",                      sets,    &set_cnt},
+      {"--json", NULL,        "print the summary as one JSON object",                              NULL,    &json   },
   };
   const tf_cli_spec_t spec = {
-      "record CONFIG --out DIR [--for T] [--set KEY=VALUE] [--json]",
+      "record CONFIG --out DIR [--tape FILE] [--for T] [--set KEY=VALUE] [--json]",
       "Connects to the config's feeds and writes down everything that comes, in order: frames as\n"
       "received, REST answers, connections. Neither models nor strategies run. Replay reads it:\n"
       "  tickfuse replay CONFIG --input DIR\n"
@@ -33,8 +35,10 @@ int tf_cmd_record(int argc, char **argv) {
       1};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
-  tf_live_options_t live = {
-      .json = json, .recording = true, .capture = out_cnt ? out[out_cnt - 1] : NULL};
+  tf_live_options_t live = {.json      = json,
+                            .recording = true,
+                            .capture   = out_cnt ? out[out_cnt - 1] : NULL,
+                            .tape      = tape_cnt ? tape[tape_cnt - 1] : NULL};
   if (run_for_cnt && !tf_cli_duration(run_for[run_for_cnt - 1], &live.run_ns)) {
     fprintf(stderr, "tickfuse: --for %s: a time with its unit, as in 10s or 8h\n",
             run_for[run_for_cnt - 1]);

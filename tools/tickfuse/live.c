@@ -17,6 +17,7 @@
 #include "live_capture.h"
 #include "live_metadata.h"
 #include "live_table.h"
+#include "live_tape.h"
 #include "registry.h"
 #include "summary.h"
 #include "warm.h"
@@ -42,6 +43,7 @@ typedef struct live {
   tf_control_t *control;
 
   tf_live_capture_t capture;
+  tf_live_tape_t    tape;
 } live_t;
 
 static tf_engine_t           engine;
@@ -269,13 +271,16 @@ static void report_troubles(void) {
 static void report(const tf_live_options_t *options) {
   if (options->json) {
     json_t *json = tf_summary_json(&engine), *capture = tf_live_capture_json(&live.capture);
+    json_t *tape = tf_live_tape_json(&live.tape);
     if (capture) json_object_set_new(json, "capture", capture);
+    if (tape) json_object_set_new(json, "tape", tape);
     json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     printf("\n");
     json_decref(json);
   } else {
     printf("\n");
     tf_live_capture_print(&live.capture, stdout);
+    tf_live_tape_print(&live.tape, stdout);
     tf_summary_print(&engine, stdout);
   }
   tf_summary_print_rejects(&engine);
@@ -286,6 +291,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err)
     err = tf_live_capture_start(&live.capture, config, options->capture, options->recording);
+  if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
   if (!err) err = start_feeds(config);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
@@ -302,11 +308,14 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
     tf_log(TF_LOG_ERROR, "snapshot_not_written", "code=%s text=\"%s\"", tf_error_name(kept),
            tf_error_text());
   tf_live_capture_stop(&live.capture);
+  tf_live_tape_stop(&live.tape);
   report(options);
   report_troubles();
   if (live.capture.err)
     fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(live.capture.err), live.capture.err_text);
-  if (!err) return live.capture.err ? TF_EXIT_FAILED : TF_EXIT_DONE;
+  if (live.tape.err)
+    fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(live.tape.err), live.tape.err_text);
+  if (!err) return live.capture.err || live.tape.err ? TF_EXIT_FAILED : TF_EXIT_DONE;
   const tf_acquire_t *a = &engine.runner.acquire;
   fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
           a->failed ? a->failed_text : tf_error_text());
@@ -317,6 +326,7 @@ int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
   int code = run(config, options);
   if (live.http) tf_http_stop(live.http);
   tf_live_capture_stop(&live.capture);
+  tf_live_tape_stop(&live.tape);
   tf_control_stop(live.control);
   stop_feeds();
   tf_engine_fini(&engine);
