@@ -38,7 +38,7 @@ static const struct lws_protocols protocols[] = {
     {NULL,    NULL,     0, 0,        0, NULL, 0},
 };
 
-peer_lws_t *peer_lws_open(uint16_t port) {
+peer_lws_t *peer_lws_open(uint16_t port, const char *ca_file) {
   lws_set_log_level(0, NULL);
   peer_lws_t *peer = calloc(1, sizeof *peer);
   if (!peer) return NULL;
@@ -48,17 +48,22 @@ peer_lws_t *peer_lws_open(uint16_t port) {
                                            .gid              = -1,
                                            .uid              = -1,
                                            .pt_serv_buf_size = RX_BYTES};
-  peer->context                         = lws_create_context(&info);
+  if (ca_file) {
+    info.options                = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.client_ssl_ca_filepath = ca_file;
+  }
+  peer->context = lws_create_context(&info);
   if (!peer->context) {
     free(peer);
     return NULL;
   }
-  struct lws_client_connect_info connect_info = {.context                   = peer->context,
-                                                 .address                   = "127.0.0.1",
-                                                 .host                      = "127.0.0.1",
-                                                 .origin                    = "127.0.0.1",
-                                                 .path                      = "/",
-                                                 .port                      = port,
+  struct lws_client_connect_info connect_info = {.context        = peer->context,
+                                                 .address        = "127.0.0.1",
+                                                 .host           = "127.0.0.1",
+                                                 .origin         = "127.0.0.1",
+                                                 .path           = "/",
+                                                 .port           = port,
+                                                 .ssl_connection = ca_file ? LCCSCF_USE_SSL : 0,
                                                  .ietf_version_or_minus_one = -1};
   peer->wsi                                   = lws_client_connect_via_info(&connect_info);
   uint64_t begin                              = tf_clock_monotonic_ns();

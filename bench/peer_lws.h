@@ -7,8 +7,8 @@
 
 typedef struct peer_lws peer_lws_t;
 
-/* Connects and upgrades; NULL when that fails within 5 s. */
-peer_lws_t *peer_lws_open(uint16_t port);
+/* Connects and upgrades; NULL when that fails within 5 s. ca_file: TLS, trusting that; NULL: plain. */
+peer_lws_t *peer_lws_open(uint16_t port, const char *ca_file);
 /* Serves until message_cnt messages in all have come; false after 20 s without that. */
 bool peer_lws_receive(peer_lws_t *peer, uint64_t message_cnt);
 /* Bytes of payload so far: shows that all of them were seen. */

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "feed/binance_state.h"
 #include "feed/draft.h"
+#include "feed/metadata.h"
 
 #define KEY(name) TF_BINANCE_KEY_##name
 #define BIT(name) TF_BINANCE_BIT(name)
@@ -316,10 +317,9 @@ static tf_verdict_t on_payload(tf_binance_state_t *st, tf_binance_message_t *m) 
   return on_control(st, m);
 }
 
-/* A REST answer of anything but a depth snapshot is nothing of ours, and may be many megabytes. */
-static bool is_depth_target(const char *target) {
+static bool is_target(const char *target, const char *end, size_t end_bytes) {
   size_t path_bytes = strcspn(target, "?#");
-  return path_bytes >= 6 && memcmp(target + path_bytes - 6, "/depth", 6) == 0;
+  return path_bytes >= end_bytes && memcmp(target + path_bytes - end_bytes, end, end_bytes) == 0;
 }
 
 tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
@@ -329,7 +329,10 @@ tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
     if (frame->kind == TF_FRAME_BINARY)
       return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
-    if (frame->target != NULL && !is_depth_target(frame->target)) {
+    if (frame->target != NULL && is_target(frame->target, "/exchangeInfo", 13)) {
+      return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+    }
+    if (frame->target != NULL && !is_target(frame->target, "/depth", 6)) {
       return tf_feeds_ignore(out->counts, "rest", 4);
     }
   }

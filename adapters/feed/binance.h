@@ -33,6 +33,8 @@ typedef struct tf_binance_market {
   const char *suffix;
   const char *ws_path;        /* of combined streams */
   const char *rest_path;      /* of the depth snapshot */
+  const char *info_path;      /* of the instruments' metadata */
+  bool        info_of_some;   /* it takes the symbols that it is to answer for */
   const char *book_stream;    /* behind "<symbol>@" */
   uint32_t    snapshot_limit; /* levels a side; the event buffer must hold twice that and one */
   uint8_t     rule;           /* tf_binance_rule_t */
@@ -43,6 +45,9 @@ typedef struct tf_binance_market {
  * one SUBSCRIBE: short enough for every limit on message size. */
 #define TF_BINANCE_STREAMS_MAX       1024u
 #define TF_BINANCE_SUBSCRIBE_STREAMS 200u
+
+/* Symbols in one request for metadata: its target has to fit a dial. */
+#define TF_BINANCE_INFO_SYMBOLS 40u
 
 /* Deltas remembered for an instrument that awaits its snapshot, where the config says 0: 26 s of
  * the busiest recording's (COIN-M, 78 a second). A longer wait makes the snapshot too old, and
@@ -59,6 +64,9 @@ void         tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *
 size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap);
 size_t tf_binance_live_subscribe(void *state, uint32_t message_idx, char *buf, size_t cap);
 size_t tf_binance_live_snapshot_target(const void *state, uint32_t instrument_id, char *buf,
+                                       size_t cap);
+
+size_t tf_binance_live_metadata_target(const void *state, uint32_t request_idx, char *buf,
                                        size_t cap);
 
 /* Switches the scanner's prediction off (on after init): for tests, which compare the two. */

@@ -12,6 +12,7 @@ static double multiplier_of(const char *symbol) {
 static const tf_binance_market_t market = {.suffix         = "BINANCE-COINM",
                                            .ws_path        = "/stream",
                                            .rest_path      = "/dapi/v1/depth",
+                                           .info_path      = "/dapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
                                            .snapshot_limit = 1000,
                                            .rule           = TF_BINANCE_POINTER,
@@ -35,6 +36,7 @@ const tf_feed_t tf_feed_binance_coinm = {
     .ws_target             = tf_binance_live_ws_target,
     .subscribe             = tf_binance_live_subscribe,
     .snapshot_target       = tf_binance_live_snapshot_target,
+    .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 10,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 400 * TF_NS_PER_SEC, /* two pings missed */

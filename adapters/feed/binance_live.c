@@ -54,6 +54,25 @@ size_t tf_binance_live_subscribe(void *state, uint32_t message_idx, char *buf, s
   return tf_text_out_finish(&t);
 }
 
+/* "/api/v3/exchangeInfo?symbols=["BTCUSDT","ETHUSDT"]", encoded. */
+size_t tf_binance_live_metadata_target(const void *state, uint32_t request_idx, char *buf,
+                                       size_t cap) {
+  const tf_binance_state_t *st   = state;
+  uint64_t                  from = (uint64_t)request_idx * TF_BINANCE_INFO_SYMBOLS;
+  uint64_t                  stop = from + TF_BINANCE_INFO_SYMBOLS;
+  if (!st->market->info_of_some) stop = from = request_idx;
+  if (stop > st->asked_cnt) stop = st->asked_cnt;
+  if (st->asked_cnt == 0 || (st->market->info_of_some ? from >= stop : request_idx > 0)) return 0;
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, st->market->info_path);
+  for (uint64_t i = from; i < stop; i++) {
+    tf_text_out_put(&t, i == from ? "?symbols=%5B%22" : "%22,%22");
+    tf_text_out_url(&t, st->symbols.rows[i].text);
+  }
+  if (stop > from) tf_text_out_put(&t, "%22%5D");
+  return tf_text_out_finish(&t);
+}
+
 size_t tf_binance_live_snapshot_target(const void *state, uint32_t instrument_id, char *buf,
                                        size_t cap) {
   const tf_binance_state_t *st = state;

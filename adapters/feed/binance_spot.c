@@ -6,6 +6,8 @@
 static const tf_binance_market_t market = {.suffix         = "BINANCE-SPOT",
                                            .ws_path        = "/stream",
                                            .rest_path      = "/api/v3/depth",
+                                           .info_path      = "/api/v3/exchangeInfo",
+                                           .info_of_some   = true,
                                            .book_stream    = "depth@100ms",
                                            .snapshot_limit = 5000,
                                            .rule           = TF_BINANCE_RANGE};
@@ -28,6 +30,7 @@ const tf_feed_t tf_feed_binance_spot = {
     .ws_target             = tf_binance_live_ws_target,
     .subscribe             = tf_binance_live_subscribe,
     .snapshot_target       = tf_binance_live_snapshot_target,
+    .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 5,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 60 * TF_NS_PER_SEC, /* three pings missed */

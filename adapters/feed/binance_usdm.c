@@ -14,6 +14,7 @@
 static const tf_binance_market_t market = {.suffix         = "BINANCE-USDM",
                                            .ws_path        = "/public/stream",
                                            .rest_path      = "/fapi/v1/depth",
+                                           .info_path      = "/fapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
                                            .snapshot_limit = 1000,
                                            .rule           = TF_BINANCE_POINTER};
@@ -36,6 +37,7 @@ const tf_feed_t tf_feed_binance_usdm = {
     .ws_target             = tf_binance_live_ws_target,
     .subscribe             = tf_binance_live_subscribe,
     .snapshot_target       = tf_binance_live_snapshot_target,
+    .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 10,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 400 * TF_NS_PER_SEC, /* two pings missed */

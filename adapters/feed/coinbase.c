@@ -32,12 +32,14 @@
 #include "core/error.h"
 #include "feed/draft.h"
 #include "feed/feeds.h"
+#include "feed/metadata.h"
 #include "feed/symbols.h"
 #include "feed/text_out.h"
 #include "wire/rfc3339.h"
 
-#define GROUPS_MAX        64u   /* elements of "events"; one was seen in every recorded message */
-#define SYMBOLS_A_MESSAGE 100u  /* of a subscription */
+#define GROUPS_MAX        64u /* elements of "events"; one was seen in every recorded message */
+#define PRODUCTS          "/api/v3/brokerage/market/products" /* REST: metadata */
+#define SYMBOLS_A_MESSAGE 100u                                /* of a subscription */
 #define SEQUENCE_BACK_MAX 1000u /* further back it is a new connection */
 #define TIME_TEXT_BYTES   40u
 
@@ -304,9 +306,9 @@ TF_COLD static void break_books(state_t *st, tf_draft_t *draft, tf_book_state_t 
 TF_COLD static void on_sequence_break(state_t *st, tf_draft_t *draft, step_t step,
                                       uint64_t missing) {
   tf_feed_out_t *out = draft->out;
+  out->reconnect     = true; /* a count that starts again brings no snapshots either */
   if (step == SEQUENCE_GAP) {
     out->counts->gaps++;
-    out->reconnect = true;
     break_books(st, draft, TF_BOOK_GAP, missing, st->sequence - 1);
   } else {
     for (uint32_t i = 0; i < st->symbols.cnt; i++) st->rows[i].trades.is_continued = false;
@@ -516,7 +518,11 @@ static tf_verdict_t on_sequenced(state_t *st, tf_draft_t *draft, const tf_json_t
 static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
   state_t *st = state;
   out->counts->messages++;
-  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP)) return tf_feeds_ignore(out->counts, "rest", 4);
+  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP)) {
+    bool is_ours = frame->target != NULL && strncmp(frame->target, PRODUCTS, strlen(PRODUCTS)) == 0;
+    if (!is_ours) return tf_feeds_ignore(out->counts, "rest", 4);
+    return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+  }
   if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
     return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
   }
@@ -599,6 +605,15 @@ static size_t resync(const void *state, uint32_t instrument_id, uint32_t message
   return 0;
 }
 
+static size_t metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
+  const state_t *st = state;
+  if (request_idx >= st->asked_cnt) return 0;
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, PRODUCTS "/");
+  tf_text_out_url(&t, st->symbols.rows[request_idx].text);
+  return tf_text_out_finish(&t);
+}
+
 /* ---- lifetime ---- */
 
 typedef struct {
@@ -674,6 +689,7 @@ const tf_feed_t tf_feed_coinbase = {
     .ws_target             = ws_target,
     .subscribe             = subscribe,
     .resync                = resync,
+    .metadata_target       = metadata_target,
     .subscribe_rate_hz_max = 8,
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
     .message_bytes_max     = (uint64_t)16 << 20, /* a whole book: 46,000 levels took 5.1 MB */

@@ -17,12 +17,15 @@
 #include "core/error.h"
 #include "feed/draft.h"
 #include "feed/feeds.h"
+#include "feed/metadata.h"
 #include "feed/symbols.h"
 #include "feed/text_out.h"
+#include "wire/hmac_sha256.h"
 #include "wire/json_array.h"
 #include "wire/rfc3339.h"
 
-#define SYMBOLS_A_MESSAGE 100u /* of a subscription */
+#define PRODUCTS          "/products" /* REST: metadata */
+#define SYMBOLS_A_MESSAGE 100u        /* of a subscription */
 
 enum {
   TYPE,
@@ -60,13 +63,15 @@ static const tf_json_shape_t shape = {keys, KEY_CNT};
 #define BIT(key) (UINT64_C(1) << (key))
 
 typedef struct {
-  tf_feed_head_t   head; /* first: feeds.h */
-  tf_feed_row_t   *rows; /* index: the symbol's number */
-  tf_symbols_t     symbols;
-  uint32_t         channels, asked_cnt;
-  tf_json_object_t root;
-  tf_json_value_t  values[KEY_CNT + 1];
-  tf_json_orders_t orders;
+  tf_feed_head_t       head; /* first: feeds.h */
+  tf_feed_row_t       *rows; /* index: the symbol's number */
+  tf_symbols_t         symbols;
+  uint32_t             channels, asked_cnt;
+  const tf_feed_key_t *key;       /* NULL: public channels only */
+  uint64_t             connect_s; /* when the connection was made: the signature's time */
+  tf_json_object_t     root;
+  tf_json_value_t      values[KEY_CNT + 1];
+  tf_json_orders_t     orders;
 } state_t;
 
 /* One message while it is worked on. */
@@ -346,7 +351,11 @@ static tf_verdict_t on_message(state_t *st, message_t *m) {
 static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
   state_t *st = state;
   out->counts->messages++;
-  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP)) return tf_feeds_ignore(out->counts, "rest", 4);
+  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP)) {
+    bool is_ours = frame->target != NULL && strncmp(frame->target, PRODUCTS, strlen(PRODUCTS)) == 0;
+    if (!is_ours) return tf_feeds_ignore(out->counts, "rest", 4);
+    return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+  }
   if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
     return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
   }
@@ -388,6 +397,47 @@ static void put_products(tf_text_out_t *t, const state_t *st, const char *type, 
   tf_text_out_put(t, "],\"channels\":[");
 }
 
+static void put_member(tf_text_out_t *t, const char *name, const char *value) {
+  tf_text_out_put(t, ",\"");
+  tf_text_out_put(t, name);
+  tf_text_out_put(t, "\":\"");
+  tf_text_out_put(t, value);
+  tf_text_out_char(t, '"');
+}
+
+/* The venue's: base64 of HMAC-SHA-256, under the decoded secret, of time, method and path. */
+static void put_signature(tf_text_out_t *t, const state_t *st) {
+  uint8_t       secret[sizeof st->key->secret], mac[TF_SHA256_BYTES];
+  char          signature[2 * TF_SHA256_BYTES], seconds[24], text[64];
+  tf_text_out_t s = {seconds, sizeof seconds, 0}, signed_text = {text, sizeof text, 0};
+  tf_text_out_u64(&s, st->connect_s);
+  tf_text_out_finish(&s);
+  tf_text_out_put(&signed_text, seconds);
+  tf_text_out_put(&signed_text, "GET/users/self/verify");
+  size_t secret_bytes =
+      tf_base64_decode(st->key->secret, strlen(st->key->secret), secret, sizeof secret);
+  TF_ASSERT(secret_bytes != SIZE_MAX); /* init has looked */
+  tf_hmac_sha256(secret, secret_bytes, text, tf_text_out_finish(&signed_text), mac);
+  explicit_bzero(secret, sizeof secret);
+  tf_base64_encode(mac, sizeof mac, signature, sizeof signature);
+  put_member(t, "signature", signature);
+  put_member(t, "key", st->key->id);
+  put_member(t, "passphrase", st->key->passphrase);
+  put_member(t, "timestamp", seconds);
+}
+
+/* Closes the list of channels, and the message, signed where there is a key. */
+static size_t finish_request(tf_text_out_t *t, const state_t *st) {
+  tf_text_out_char(t, ']');
+  if (st->key != NULL) put_signature(t, st);
+  tf_text_out_char(t, '}');
+  return tf_text_out_finish(t);
+}
+
+static const char *book_channel(const state_t *st) {
+  return st->key != NULL ? "level2" : "level2_batch";
+}
+
 static size_t subscribe(void *state, uint32_t message_idx, char *buf, size_t cap) {
   const state_t *st   = state;
   uint64_t       from = (uint64_t)message_idx * SYMBOLS_A_MESSAGE, stop = from + SYMBOLS_A_MESSAGE;
@@ -396,11 +446,10 @@ static size_t subscribe(void *state, uint32_t message_idx, char *buf, size_t cap
   tf_text_out_t t = {buf, cap, 0};
   put_products(&t, st, "subscribe", (uint32_t)from, (uint32_t)stop);
   put_list(&t, "heartbeat", true);
-  if (has_books(st)) put_list(&t, "level2_batch", false);
+  if (has_books(st)) put_list(&t, book_channel(st), false);
   if (st->channels & TF_CHANNEL_TRADE) put_list(&t, "matches", false);
   if (st->channels & TF_CHANNEL_QUOTE) put_list(&t, "ticker", false);
-  tf_text_out_put(&t, "]}");
-  return tf_text_out_finish(&t);
+  return finish_request(&t, st);
 }
 
 static size_t resync(const void *state, uint32_t instrument_id, uint32_t message_idx, char *buf,
@@ -410,11 +459,19 @@ static size_t resync(const void *state, uint32_t instrument_id, uint32_t message
     if (st->symbols.rows[i].instrument_id != instrument_id) continue;
     tf_text_out_t t = {buf, cap, 0};
     put_products(&t, st, message_idx == 0 ? "unsubscribe" : "subscribe", i, i + 1);
-    put_list(&t, "level2_batch", true);
-    tf_text_out_put(&t, "]}");
-    return tf_text_out_finish(&t);
+    put_list(&t, book_channel(st), true);
+    return finish_request(&t, st);
   }
   return 0;
+}
+
+static size_t metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
+  const state_t *st = state;
+  if (request_idx >= st->asked_cnt) return 0;
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, PRODUCTS "/");
+  tf_text_out_url(&t, st->symbols.rows[request_idx].text);
+  return tf_text_out_finish(&t);
 }
 
 /* ---- lifetime ---- */
@@ -435,11 +492,24 @@ static layout_t layout_of(const tf_feed_config_t *config) {
 
 static size_t state_bytes(const tf_feed_config_t *config) { return layout_of(config).bytes; }
 
+static tf_err_t check_key(const tf_feed_key_t *key) {
+  uint8_t secret[sizeof key->secret];
+  if (key == NULL) return TF_OK;
+  size_t bytes = tf_base64_decode(key->secret, strlen(key->secret), secret, sizeof secret);
+  explicit_bzero(secret, sizeof secret);
+  if (bytes == SIZE_MAX)
+    return TF_ERR(E_FEED_KEY, "coinbase-exchange: the key's secret is not base64");
+  if (key->passphrase[0] == '\0')
+    return TF_ERR(E_FEED_KEY, "coinbase-exchange: the key has no passphrase");
+  return TF_OK;
+}
+
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
   state_t *st = state;
   layout_t l  = layout_of(config);
   memset(st, 0, sizeof *st);
   st->channels = config->channels;
+  st->key      = config->key;
   st->rows     = (tf_feed_row_t *)(void *)((uint8_t *)state + l.rows_at);
   for (uint32_t i = 0; i < l.row_cap; i++) tf_feed_row_init(&st->rows[i]);
   tf_json_orders_init(&st->orders);
@@ -448,11 +518,13 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
                                  config->instruments, "COINBASE-EXCHANGE");
   if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
   st->asked_cnt = st->symbols.cnt;
+  if (err == TF_OK) err = check_key(config->key);
   return err;
 }
 
 static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
-  state_t *st = state;
+  state_t *st   = state;
+  st->connect_s = now_ns / TF_NS_PER_SEC;
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
     st->rows[i].trades.is_continued = false;
     if (has_books(st)) {
@@ -475,6 +547,7 @@ const tf_feed_t tf_feed_coinbase_exchange = {
     .ws_target             = ws_target,
     .subscribe             = subscribe,
     .resync                = resync,
+    .metadata_target       = metadata_target,
     .subscribe_rate_hz_max = 8,
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second and product */
     .message_bytes_max     = (uint64_t)16 << 20, /* a whole book */

@@ -46,11 +46,11 @@ struct tf_dialer {
 
 tf_dialer_config_t tf_dialer_config_default(void) {
   return (tf_dialer_config_t){
-      .dns_ns         = 5 * TF_NS_PER_SEC,
-      .connect_ns     = 2 * TF_NS_PER_SEC,
-      .tls_ns         = 3 * TF_NS_PER_SEC,
-      .upgrade_ns     = 3 * TF_NS_PER_SEC,
-      .get_ns         = 10 * TF_NS_PER_SEC,
+      .dns_ns         = TF_DIAL_DNS_NS,
+      .connect_ns     = TF_DIAL_CONNECT_NS,
+      .tls_ns         = TF_DIAL_TLS_NS,
+      .upgrade_ns     = TF_DIAL_UPGRADE_NS,
+      .get_ns         = TF_DIAL_GET_NS,
       .host_gap_ns    = TF_NS_PER_SEC,
       .body_bytes_max = TF_DIAL_BODY_BYTES_MAX,
       .resolve        = tf_resolver_system,

@@ -27,7 +27,13 @@
 #define TF_DIAL_LEFTOVER_BYTES 65536u /* more than one receive and one record can bring */
 #define TF_DIAL_BODY_BYTES_MAX ((size_t)64 << 20)
 #define TF_DIALER_CLIENTS_MAX  64
-#define TF_DIALER_DIALS_MAX    128 /* under way at one time */
+/* Deadlines of the phases. */
+#define TF_DIAL_DNS_NS      (5 * TF_NS_PER_SEC)
+#define TF_DIAL_CONNECT_NS  (2 * TF_NS_PER_SEC) /* over all addresses */
+#define TF_DIAL_TLS_NS      (3 * TF_NS_PER_SEC)
+#define TF_DIAL_UPGRADE_NS  (3 * TF_NS_PER_SEC)
+#define TF_DIAL_GET_NS      (10 * TF_NS_PER_SEC) /* a whole REST request */
+#define TF_DIALER_DIALS_MAX 128                  /* under way at one time */
 
 /* What a dial is doing, and where it failed: names are stable (logs, health). */
 #define TF_DIAL_PHASES(X)                                                                          \

@@ -11,9 +11,7 @@
 
 #include "core/error.h"
 
-#define INTERIM_MAX       4
 #define CONNECT_SLICE_MIN (250 * TF_NS_PER_MS) /* for one address while others wait */
-#define REFUSAL_CHARS     128                  /* of a refusal's body, in the error text */
 
 static bool start_transport(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns);
 
@@ -226,7 +224,7 @@ static bool take_head(tf_dialing_t *d, const uint8_t *bytes, size_t cnt, size_t 
   int             step = tf_http_head_feed(head, bytes, cnt, used);
   if (step < 0) return tf_dialing_fail(d, step);
   if (step != TF_HTTP_DONE) return true;
-  if (head->status >= 100 && head->status < 200 && ++d->u.get.interim_cnt <= INTERIM_MAX) {
+  if (head->status >= 100 && head->status < 200 && ++d->u.get.interim_cnt <= TF_HTTP_INTERIM_MAX) {
     tf_http_head_init(head, TF_HTTP_RESPONSE);
     return true;
   }
@@ -234,7 +232,7 @@ static bool take_head(tf_dialing_t *d, const uint8_t *bytes, size_t cnt, size_t 
   dial->retry_after_s = tf_http_head_retry_after_s(head);
   if (head->status != 200) {
     size_t left   = cnt - *used;
-    int    sample = (int)(left < REFUSAL_CHARS ? left : REFUSAL_CHARS);
+    int    sample = (int)(left < TF_HTTP_SAMPLE_BYTES ? left : TF_HTTP_SAMPLE_BYTES);
     return tf_dialing_fail(
         d, TF_ERR(E_FEED_REFUSED, "%s answered http_status_%u %s to GET %s; its body begins: %.*s",
                   dial->endpoint->host, head->status, head->reason, dial->target, sample,

@@ -13,7 +13,7 @@
  *   ticker       QUOTE: it is asked for with event_trigger bbo
  *   heartbeat, status, pong, acknowledgements   CONTROL; of a refusal ("success":false), and of a system
  *                that is not online, the text is kept in the tf_feed_head_t
- *   instrument   CONTROL
+ *   instrument   CONTROL; its pairs are the instruments' metadata
  *   ohlc, level3, executions, balances          ignored, by channel
  *
  * Numbers are JSON numbers whose digits count (trailing zeros are part of the checksum), times RFC 3339.
@@ -21,6 +21,7 @@
  * the size of the snapshot. */
 #include "core/error.h"
 #include "feed/kraken_state.h"
+#include "feed/metadata.h"
 #include "feed/text_out.h"
 #include "wire/rfc3339.h"
 
@@ -451,6 +452,10 @@ TF_COLD static tf_verdict_t on_other_channel(tf_kraken_state_t *st, tf_draft_t *
     static const char what[] = "the venue's system is not online";
     tf_feeds_note_error(&st->head, what, sizeof what - 1);
   }
+  if (TF_JSON_TEXT_IS(channel, "instrument") && (st->scan->root.seen & BIT(DATA))) {
+    const tf_json_value_t *data = &st->scan->root_values[DATA];
+    tf_metadata_read(&st->symbols, data->bytes, data->bytes_cnt);
+  }
   if (TF_JSON_TEXT_IS(channel, "heartbeat") || TF_JSON_TEXT_IS(channel, "status") ||
       TF_JSON_TEXT_IS(channel, "instrument")) {
     return control(draft);
@@ -556,7 +561,13 @@ static size_t subscribe(void *state, uint32_t message_idx, char *buf, size_t cap
   if (st->channels & TF_CHANNEL_QUOTE) channels[channel_cnt++] = "ticker";
   if (st->channels & TF_CHANNEL_BOOK) channels[channel_cnt++] = "book";
   uint32_t chunk_cnt = (st->asked_cnt + SYMBOLS_A_MESSAGE - 1) / SYMBOLS_A_MESSAGE;
-  if (chunk_cnt == 0 || message_idx >= channel_cnt * chunk_cnt) return 0;
+  if (chunk_cnt > 0 && message_idx == channel_cnt * chunk_cnt) { /* of all its instruments */
+    tf_text_out_t t = {buf, cap, 0};
+    tf_text_out_put(
+        &t, "{\"method\":\"subscribe\",\"params\":{\"channel\":\"instrument\",\"snapshot\":true}}");
+    return tf_text_out_finish(&t);
+  }
+  if (chunk_cnt == 0 || message_idx > channel_cnt * chunk_cnt) return 0;
   uint32_t from = message_idx % chunk_cnt * SYMBOLS_A_MESSAGE, stop = from + SYMBOLS_A_MESSAGE;
   if (stop > st->asked_cnt) stop = st->asked_cnt;
   return put_request(buf, cap, "subscribe", channels[message_idx / chunk_cnt], st, from, stop);

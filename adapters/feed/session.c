@@ -53,8 +53,21 @@ static void publish(tf_session_t *s, uint64_t origin_ticks) {
   if (TF_UNLIKELY(asks)) take_requests(s);
 }
 
+/* What the feed is about to see. All that it sees passes here and nothing else does: messages of a
+ * successor that has not taken over and snapshots that came too late change nothing, and what a feed
+ * asks for leaves no trace but the answers. */
+static void tap(tf_session_t *s, const tf_tap_record_t *record) {
+  if (s->config.tap.on_record) s->config.tap.on_record(s->config.tap.self, record);
+}
+
 static tf_verdict_t deliver(tf_session_t *s, const tf_frame_t *frame, uint64_t origin_ticks) {
-  if (s->config.tap.on_frame) s->config.tap.on_frame(s->config.tap.self, frame);
+  tap(s, &(tf_tap_record_t){.recv_ns    = frame->recv_ns,
+                            .source_idx = s->config.tap_source_idx,
+                            .kind       = TF_TAP_FRAME,
+                            .frame_kind = frame->kind,
+                            .bytes_cnt  = frame->bytes_cnt,
+                            .bytes      = frame->bytes,
+                            .target     = frame->target});
   tf_verdict_t verdict = s->feed->on_frame(s->feed_state, frame, &s->out);
   publish(s, origin_ticks);
   s->work++;
@@ -78,7 +91,10 @@ static void connection_changed(tf_session_t *s, bool is_up) {
   tf_snapshots_forget(&s->snapshots);
   tf_resync_forget(&s->resync);
   tf_first_data_restart(&s->first_data);
-  s->feed->on_connect(s->feed_state, tf_clock_wall_ns(), &s->out);
+  uint64_t wall_ns = tf_clock_wall_ns();
+  tap(s, &(tf_tap_record_t){
+             .recv_ns = wall_ns, .source_idx = s->config.tap_source_idx, .kind = TF_TAP_CONNECT});
+  s->feed->on_connect(s->feed_state, wall_ns, &s->out);
   if (!is_up) s->out.resync_cnt = 0; /* nobody could answer: asked again when it is up */
   publish(s, tf_clock_ticks());
   s->msgs_data_before = s->source.counts.msgs_data;
@@ -382,9 +398,25 @@ static uint8_t feed_state_of(tf_session_t *s) {
   return TF_FEED_LIVE;
 }
 
+/* What the venue did not tell is what it told an earlier run. */
+TF_COLD static void use_cache(tf_session_t *s) {
+  const tf_instruments_t *cached = s->config.cached;
+  tf_instruments_t       *table  = s->config.feed_config.instruments;
+  s->cache_used                  = true;
+  for (uint32_t i = 0; cached != NULL && i < cached->cnt; i++) {
+    /* relaxed: the control plane made it before this thread began */
+    if (tf_load_relaxed_u32(&cached->rows[i].metadata) == TF_METADATA_NONE) continue;
+    for (uint32_t k = 0; k < table->cnt; k++)
+      if (strcmp(table->rows[k].name, cached->rows[i].name) == 0)
+        s->source.counts.metadata_cached +=
+            tf_instrument_set_metadata(&table->rows[k], &cached->rows[i], TF_METADATA_CACHE);
+  }
+}
+
 static void ask_for_snapshots(tf_session_t *s) {
   ask_for_silent(s);
-  s->work += tf_snapshots_tick(&s->snapshots, s->now_ns);
+  if (TF_UNLIKELY(s->snapshots.metadata_given_up && !s->cache_used)) use_cache(s);
+  s->work += tf_snapshots_tick(&s->snapshots, s->now_ns, s->first_data.waiting_cnt == 0);
   int asked =
       tf_resync_tick(&s->resync, active_of(s), s->now_ns, s->text, s->config.subscribe_bytes_max);
   if (asked < 0) break_for_good(s, asked, "a resync is larger than subscribe_bytes_max");

@@ -31,12 +31,10 @@
 #include "feed/backoff.h"
 #include "feed/link.h"
 #include "tf/source.h"
+#include "tf/tap.h"
 
-/* Sees each frame before the feed does, websocket messages and REST answers: a recorder. */
-typedef struct tf_session_tap {
-  void *self;
-  void (*on_frame)(void *self, const tf_frame_t *frame);
-} tf_session_tap_t;
+/* Between answers to pings: a flood of them costs at most four a second (FAULTS F19). */
+#define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
 
 typedef struct tf_session_config {
   const tf_feed_t *feed;
@@ -51,9 +49,13 @@ typedef struct tf_session_config {
   bool        plain;       /* no TLS, for simulators on loopback */
   const char *rest_host, *rest_port;
   bool        rest_plain;
-  const char *ca_file; /* NULL: the system's store */
-  bool        insecure;
-  bool        deflate; /* offer permessage-deflate */
+  bool        metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
+  /* What an earlier run was told: rows of the same names, used when the venue does not answer. NULL:
+   * nothing. */
+  const tf_instruments_t *cached;
+  const char             *ca_file; /* NULL: the system's store */
+  bool                    insecure;
+  bool                    deflate; /* offer permessage-deflate */
 
   size_t   message_bytes_max;    /* 0: the feed's, or 4 MiB */
   uint32_t fragments_max;        /* 0: 4096 */
@@ -71,8 +73,9 @@ typedef struct tf_session_config {
   uint64_t rollover_lead_ns;   /* before the venue's cut; 0: a tenth of the life, at most 10 min */
   tf_backoff_config_t backoff; /* zero: the default */
 
-  tf_ws_random_t   random; /* masks, jitter, nonces */
-  tf_session_tap_t tap;    /* on_frame NULL: none */
+  tf_ws_random_t random; /* masks, jitter, nonces */
+  tf_tap_t       tap;    /* sees each frame and connection just before the feed does */
+  uint32_t       tap_source_idx;
 } tf_session_config_t;
 
 /* One writer, the lane. */
@@ -82,10 +85,11 @@ typedef struct tf_session_counts {
   uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
   uint64_t heartbeats_tx;
-  uint64_t resyncs_asked; /* in band, all texts out */
-  uint64_t silent_asked;  /* books that had not come in time, each time */
-  uint64_t silent;        /* and never did */
-  uint32_t resync_queued; /* now */
+  uint64_t resyncs_asked;     /* in band, all texts out */
+  uint64_t silent_asked;      /* books that had not come in time, each time */
+  uint64_t silent;            /* and never did */
+  bool     metadata_given_up; /* the venue did not answer for its instruments */
+  uint32_t resync_queued;     /* now */
 } tf_session_counts_t;
 
 /* Arena bytes that init takes at most. */

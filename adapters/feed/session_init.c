@@ -4,7 +4,6 @@
 #include "core/log.h"
 #include "feed/session_state.h"
 
-#define PONG_GAP_NS            (250 * TF_NS_PER_MS) /* FAULTS F19: at most 4 a second */
 #define DRAIN_NS               (500 * TF_NS_PER_MS)
 #define LEAD_NS_MAX            (600 * TF_NS_PER_SEC)
 #define EVENTS_CAP_DEFAULT     65536u
@@ -33,6 +32,7 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   c->resync_queued        = n->cnt + s->resync.wanted_cnt;
   c->resyncs_asked        = s->resync.asked_cnt;
   c->silent               = s->first_data.silent_cnt;
+  c->metadata_given_up    = n->metadata_given_up;
   return c;
 }
 
@@ -78,7 +78,7 @@ static tf_link_config_t link_config_of(const tf_session_config_t *c) {
   return (tf_link_config_t){.message_bytes_max = c->message_bytes_max,
                             .fragments_max     = c->fragments_max,
                             .client_gap_ns     = rate ? TF_NS_PER_SEC / rate : 0,
-                            .pong_gap_ns       = PONG_GAP_NS,
+                            .pong_gap_ns       = TF_SESSION_PONG_GAP_NS,
                             .ping_idle_ns      = c->ping_idle_ns,
                             .pong_wait_ns      = c->pong_wait_ns,
                             .silence_ns        = c->silence_ns,
@@ -182,15 +182,16 @@ static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   if (err == TF_OK) err = tls_init(s);
   if (err == TF_OK) err = target_init(s);
   if (err != TF_OK) return err;
-  s->resync.feed          = c->feed;
-  s->resync.feed_state    = s->feed_state;
-  s->snapshots.dialer     = c->dialer;
-  s->snapshots.client     = &s->client;
-  s->snapshots.feed       = c->feed;
-  s->snapshots.feed_state = s->feed_state;
-  s->snapshots.endpoint   = &s->rest_endpoint;
-  s->snapshots.gap_ns     = c->rest_gap_ns;
-  s->snapshots.random     = c->random;
+  s->resync.feed           = c->feed;
+  s->resync.feed_state     = s->feed_state;
+  s->snapshots.metadata_on = c->metadata && c->feed->metadata_target != NULL;
+  s->snapshots.dialer      = c->dialer;
+  s->snapshots.client      = &s->client;
+  s->snapshots.feed        = c->feed;
+  s->snapshots.feed_state  = s->feed_state;
+  s->snapshots.endpoint    = &s->rest_endpoint;
+  s->snapshots.gap_ns      = c->rest_gap_ns;
+  s->snapshots.random      = c->random;
   return tf_dialer_join(c->dialer, &s->client);
 }
 

@@ -38,6 +38,7 @@ typedef struct tf_session {
   const char         *why; /* of the next dial */
   int                 work;
   bool                was_live, stopping;
+  bool                cache_used;
   bool                rolling; /* the spare link is dialled to take over */
   tf_err_t            broken;  /* for good */
   tf_session_counts_t counts;

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "feed/backoff.h"
 
+#define METADATA_TRIES 3
 #define RETRY_BASE_NS  (TF_NS_PER_SEC)
 #define RETRY_BOUND_NS (60 * TF_NS_PER_SEC)
 /* 418 and 429 without Retry-After: Binance's shortest ban is two minutes. */
@@ -27,7 +28,9 @@ tf_err_t tf_snapshots_init(tf_snapshots_t *s, uint32_t cap, tf_arena_t *arena) {
 
 void tf_snapshots_fini(tf_snapshots_t *s) { tf_dial_fini(&s->dial); }
 
-bool tf_snapshots_pending(const tf_snapshots_t *s) { return s->cnt > 0 || (s->away && !s->late); }
+bool tf_snapshots_pending(const tf_snapshots_t *s) {
+  return s->cnt > 0 || (s->away && !s->late && !s->is_metadata);
+}
 
 void tf_snapshots_want(tf_snapshots_t *s, uint32_t instrument_id) {
   for (uint32_t i = 0; i < s->cnt; i++)
@@ -41,11 +44,32 @@ void tf_snapshots_want(tf_snapshots_t *s, uint32_t instrument_id) {
 
 void tf_snapshots_forget(tf_snapshots_t *s) {
   s->cnt  = 0;
-  s->late = s->away;
+  s->late = s->away && !s->is_metadata;
 }
 
-int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns) {
-  if (s->away || s->cnt == 0 || now_ns < s->due_ns) return 0;
+static void submit(tf_snapshots_t *s, const char *why, bool is_metadata) {
+  s->dial.kind     = TF_DIAL_GET;
+  s->dial.endpoint = s->endpoint;
+  s->dial.why      = why;
+  s->is_metadata   = is_metadata;
+  s->late          = false;
+  s->away          = tf_dialer_submit(s->dialer, s->client, &s->dial);
+  TF_ASSERT(s->away); /* one at a time */
+}
+
+static int metadata_tick(tf_snapshots_t *s) {
+  if (!s->metadata_on) return 0;
+  tf_dial_t *d = &s->dial;
+  size_t     need =
+      s->feed->metadata_target(s->feed_state, s->metadata_idx, d->target, sizeof d->target);
+  s->metadata_on = need > 0 && need < sizeof d->target;
+  if (s->metadata_on) submit(s, "metadata", true);
+  return 1;
+}
+
+int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns, bool books_done) {
+  if (s->away || now_ns < s->due_ns) return 0;
+  if (s->cnt == 0) return books_done ? metadata_tick(s) : 0;
   uint32_t id = s->ids[s->head];
   s->head     = (s->head + 1) % s->cap;
   s->cnt--;
@@ -57,13 +81,8 @@ int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns) {
     s->dropped_cnt++;
     return 1;
   }
-  d->kind     = TF_DIAL_GET;
-  d->endpoint = s->endpoint;
-  d->why      = "snapshot";
-  s->id       = id;
-  s->late     = false;
-  s->away     = tf_dialer_submit(s->dialer, s->client, d);
-  TF_ASSERT(s->away); /* one at a time */
+  s->id = id;
+  submit(s, "snapshot", false);
   s->asked_cnt++;
   return 1;
 }
@@ -78,7 +97,12 @@ static void retry(tf_snapshots_t *s, uint64_t now_ns, uint64_t hold_ns) {
   s->due_ns = now_ns + delay;
   s->failure_cnt++;
   s->failed_cnt++;
-  tf_snapshots_want(s, s->id);
+  if (!s->is_metadata) {
+    tf_snapshots_want(s, s->id);
+  } else if (++s->metadata_failure_cnt == METADATA_TRIES) {
+    s->metadata_on       = false;
+    s->metadata_given_up = true;
+  }
 }
 
 static void give_back(tf_snapshots_t *s) {
@@ -119,7 +143,8 @@ void tf_snapshots_settle(tf_snapshots_t *s, uint64_t now_ns, tf_verdict_t verdic
   if (verdict == TF_VERDICT_REJECTED) {
     retry(s, now_ns, 0);
   } else {
-    s->taken_cnt++;
+    s->taken_cnt += !s->is_metadata;
+    s->metadata_idx += s->is_metadata;
     s->failure_cnt = 0;
     s->due_ns      = now_ns + s->gap_ns;
   }

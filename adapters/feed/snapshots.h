@@ -1,5 +1,6 @@
 /* The snapshots that a feed asks for: a queue of instruments, one REST request at a time through the
- * dialer, a gap between them, backoff and Retry-After when the venue refuses. One thread, the
+ * dialer, a gap between them, backoff and Retry-After when the venue refuses. When nothing is in the
+ * queue, the feed's metadata targets, once; after three failures they are given up. One thread, the
  * lane. */
 #ifndef FEED_SNAPSHOTS_H
 #define FEED_SNAPSHOTS_H
@@ -25,6 +26,10 @@ typedef struct tf_snapshots {
   uint64_t             due_ns;
   uint32_t            *ids; /* queue, a ring */
   uint32_t             cap, head, cnt;
+  bool                 metadata_on; /* the feed's metadata targets are asked for, behind the rest */
+  bool                 is_metadata; /* the dial is one of them */
+  bool                 metadata_given_up; /* the venue did not answer */
+  uint32_t             metadata_idx, metadata_failure_cnt;
   uint64_t             asked_cnt, taken_cnt, failed_cnt, late_cnt, dropped_cnt;
 } tf_snapshots_t;
 
@@ -39,8 +44,8 @@ void tf_snapshots_want(tf_snapshots_t *s, uint32_t instrument_id);
 /* The connection is gone or new: what was wanted is forgotten, what is under way comes too late. */
 void tf_snapshots_forget(tf_snapshots_t *s);
 
-/* Asks for the next one if it is due. Returns work done. */
-int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns);
+/* Asks for the next one if it is due; books_done: for metadata too. Returns work done. */
+int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns, bool books_done);
 
 /* Its dial is back. True: the frame is for the feed, then call tf_snapshots_settle. False: nothing
  * to do. */

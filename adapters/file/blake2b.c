@@ -64,6 +64,15 @@ void tf_blake2b_init(tf_blake2b_t *hash, uint32_t digest_bytes) {
   hash->h[0] ^= 0x01010000 ^ digest_bytes;
 }
 
+void tf_blake2b_init_keyed(tf_blake2b_t *hash, uint32_t digest_bytes, const void *key,
+                           uint32_t key_bytes) {
+  TF_ASSERT(key_bytes >= 1 && key_bytes <= TF_BLAKE2B_BYTES_MAX);
+  tf_blake2b_init(hash, digest_bytes);
+  hash->h[0] ^= (uint64_t)key_bytes << 8;
+  memcpy(hash->block, key, key_bytes); /* the first block: the key, padded with zeros */
+  hash->block_bytes = sizeof hash->block;
+}
+
 void tf_blake2b_update(tf_blake2b_t *hash, const void *bytes, size_t bytes_cnt) {
   const uint8_t *p = bytes;
   while (bytes_cnt > 0) {

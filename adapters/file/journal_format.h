@@ -7,10 +7,18 @@
  *                      the first), CRC-32C of the header itself
  *     payload          n records of 128 bytes
  *
+ * A journal whose file failed goes on in another, its path with .1, .2 ... behind it, a file of the same
+ * form with a chain of its own.
+ *
  * A block of kind DECISIONS holds tf_decision_t as they are in memory. START stands where an engine
  * began to write: from there on its epoch holds. INSTRUMENTS names the ids that decisions after it
  * use; each epoch writes its own before the first decision, so that a journal can be read without
  * the engine that wrote it. Readers pass over kinds they do not know.
+ *
+ * Keyed (flag KEYED of the file header): prev_hash is instead the block's own MAC, BLAKE2b-128 under the
+ * key over the MAC of the block before (of the file header for the first), this header with prev_hash
+ * and its CRC zero, and the payload. Who has not got the key can then neither make nor change a block,
+ * the last one included; what nobody can see is a tail that was cut off at a block's end.
  *
  * The CRCs find every accident: any single flipped bit, any cut. The chain makes a block commit to
  * all blocks before it: to replace one unnoticed, all that follow must be replaced too. */
@@ -37,6 +45,15 @@
 #define TF_JOURNAL_BLOCK_RECORDS_MAX                                                               \
   ((TF_JOURNAL_BLOCK_BYTES_MAX - TF_JOURNAL_HEADER_BYTES) / TF_JOURNAL_RECORD_BYTES)
 
+#define TF_JOURNAL_FLAG_KEYED 0x1u
+
+#define TF_JOURNAL_KEY_BYTES_MIN 16
+
+typedef struct tf_journal_key {
+  uint8_t  bytes[TF_BLAKE2B_BYTES_MAX];
+  uint32_t bytes_cnt; /* 0: none */
+} tf_journal_key_t;
+
 typedef enum tf_journal_kind {
   TF_JOURNAL_DECISIONS   = 1,
   TF_JOURNAL_INSTRUMENTS = 2,
@@ -49,8 +66,8 @@ typedef struct tf_journal_file_header {
   uint32_t header_bytes;
   uint32_t record_bytes;
   uint32_t decision_version;
-  uint32_t epoch; /* of the first start */
-  uint32_t reserved0;
+  uint32_t epoch;       /* of the first start */
+  uint32_t flags;       /* TF_JOURNAL_FLAG_* */
   uint64_t config_hash; /* of the first start */
   uint64_t created_ns;  /* ns since 1970 */
   uint8_t  reserved1[12];
@@ -84,7 +101,10 @@ typedef struct tf_journal_start {
   uint32_t pid;
   uint64_t started_ns;
   uint64_t config_hash;
-  uint8_t  reserved[104];
+  uint64_t durable_seq; /* a segment behind a failed one: what the one before has after it counts as
+                           not written and stands here again; else 0 */
+  uint32_t segment;
+  uint8_t  reserved[92];
 } tf_journal_start_t;
 
 TF_STATIC_ASSERT(sizeof(tf_journal_start_t) == TF_JOURNAL_RECORD_BYTES, "format");
@@ -117,6 +137,52 @@ TF_INLINE void tf_journal_hash(const void *bytes, size_t bytes_cnt, uint8_t *has
   tf_blake2b_init(&hash, TF_JOURNAL_HASH_BYTES);
   tf_blake2b_update(&hash, bytes, bytes_cnt);
   tf_blake2b_final(&hash, hash_bytes);
+}
+
+/* Where a chain begins: at the file header. */
+TF_INLINE void tf_journal_chain_begin(const tf_journal_key_t         *key,
+                                      const tf_journal_file_header_t *file, uint8_t *chain) {
+  if (key->bytes_cnt == 0) {
+    tf_journal_hash(file, sizeof *file, chain);
+    return;
+  }
+  tf_blake2b_t mac;
+  tf_blake2b_init_keyed(&mac, TF_JOURNAL_HASH_BYTES, key->bytes, key->bytes_cnt);
+  tf_blake2b_update(&mac, file, sizeof *file);
+  tf_blake2b_final(&mac, chain);
+}
+
+/* The MAC of a block whose header says everything but prev_hash and header_crc. */
+TF_INLINE void tf_journal_mac(const tf_journal_key_t *key, const uint8_t *chain,
+                              const uint8_t *block, size_t bytes_cnt, uint8_t *mac_bytes) {
+  tf_journal_block_header_t header;
+  tf_blake2b_t              mac;
+  memcpy(&header, block, sizeof header);
+  memset(header.prev_hash, 0, sizeof header.prev_hash);
+  header.header_crc = 0;
+  tf_blake2b_init_keyed(&mac, TF_JOURNAL_HASH_BYTES, key->bytes, key->bytes_cnt);
+  tf_blake2b_update(&mac, chain, TF_JOURNAL_HASH_BYTES);
+  tf_blake2b_update(&mac, &header, sizeof header);
+  tf_blake2b_update(&mac, block + sizeof header, bytes_cnt - sizeof header);
+  tf_blake2b_final(&mac, mac_bytes);
+}
+
+/* The prev_hash that a block must carry, and the chain behind it, of a block that carries it. */
+TF_INLINE void tf_journal_link(const tf_journal_key_t *key, const uint8_t *chain,
+                               const uint8_t *block, size_t bytes_cnt, uint8_t *link) {
+  if (key->bytes_cnt)
+    tf_journal_mac(key, chain, block, bytes_cnt, link);
+  else
+    memcpy(link, chain, TF_JOURNAL_HASH_BYTES);
+}
+
+TF_INLINE void tf_journal_chain_next(const tf_journal_key_t *key, const uint8_t *block,
+                                     size_t bytes_cnt, uint8_t *chain) {
+  if (key->bytes_cnt)
+    memcpy(chain, ((const tf_journal_block_header_t *)(const void *)block)->prev_hash,
+           TF_JOURNAL_HASH_BYTES);
+  else
+    tf_journal_hash(block, bytes_cnt, chain);
 }
 
 #endif

@@ -102,14 +102,32 @@ static TF_COLD tf_journal_read_t lost(tf_journal_reader_t *reader, uint8_t kind)
   return TF_JOURNAL_READ_LOSS;
 }
 
+static const tf_journal_key_t no_key;
+
+/* A keyed file's chain is in its blocks, with the key at hand or not. */
+static const tf_journal_key_t *chain_key(const tf_journal_reader_t *reader) {
+  static const tf_journal_key_t unknown = {.bytes_cnt = 1};
+  bool                          keyed   = reader->file.flags & TF_JOURNAL_FLAG_KEYED;
+  return !keyed ? &no_key : reader->key ? reader->key : &unknown;
+}
+
+static bool block_follows(const tf_journal_reader_t       *reader,
+                          const tf_journal_block_header_t *header) {
+  uint8_t link[TF_JOURNAL_HASH_BYTES];
+  bool    keyed = reader->file.flags & TF_JOURNAL_FLAG_KEYED;
+  if (keyed && !reader->key) return true; /* not to be known */
+  tf_journal_link(chain_key(reader), reader->chain, reader->block, block_bytes(reader), link);
+  return memcmp(header->prev_hash, link, sizeof link) == 0;
+}
+
 tf_journal_read_t tf_journal_reader_next(tf_journal_reader_t *reader) {
   uint8_t kind  = 0;
   int     found = block_read(reader, reader->offset, &kind);
   if (found == -1) return TF_JOURNAL_READ_ERROR;
   if (found == -2) return TF_JOURNAL_READ_END;
   if (found == 0) return lost(reader, kind);
-  const tf_journal_block_header_t *header = tf_journal_reader_header(reader);
-  bool follows = memcmp(header->prev_hash, reader->chain, sizeof reader->chain) == 0;
+  const tf_journal_block_header_t *header  = tf_journal_reader_header(reader);
+  bool                             follows = block_follows(reader, header);
   if (reader->chain_known && !follows && !reader->chain_broken_here) {
     reader->loss              = (tf_journal_loss_t){.kind       = TF_JOURNAL_LOSS_CHAIN,
                                                     .offset     = reader->offset,
@@ -120,10 +138,14 @@ tf_journal_read_t tf_journal_reader_next(tf_journal_reader_t *reader) {
   }
   reader->chain_broken_here = false;
   reader->chain_known       = true;
-  tf_journal_hash(reader->block, block_bytes(reader), reader->chain);
+  tf_journal_chain_next(chain_key(reader), reader->block, block_bytes(reader), reader->chain);
   reader->block_offset = reader->offset;
   reader->offset += block_bytes(reader);
   reader->last_epoch = header->epoch;
+  if (header->kind == TF_JOURNAL_START) {
+    const tf_journal_start_t *start = (const void *)(reader->block + TF_JOURNAL_HEADER_BYTES);
+    if (start->durable_seq > reader->last_seq) reader->last_seq = start->durable_seq;
+  }
   if (header->kind == TF_JOURNAL_DECISIONS) {
     reader->decision_cnt += header->record_cnt;
     reader->last_seq = tf_journal_reader_decisions(reader)[header->record_cnt - 1].decision_seq;
@@ -169,8 +191,14 @@ tf_err_t tf_journal_reader_init_fd(tf_journal_reader_t *reader, int fd, const ch
   if (err) return err;
   reader->offset      = TF_JOURNAL_HEADER_BYTES;
   reader->chain_known = true;
-  tf_journal_hash(&reader->file, sizeof reader->file, reader->chain);
+  tf_journal_chain_begin(&no_key, &reader->file, reader->chain);
   return 0;
+}
+
+void tf_journal_reader_set_key(tf_journal_reader_t *reader, const tf_journal_key_t *key) {
+  if (!(reader->file.flags & TF_JOURNAL_FLAG_KEYED) || key->bytes_cnt == 0) return;
+  reader->key = key;
+  tf_journal_chain_begin(key, &reader->file, reader->chain);
 }
 
 tf_err_t tf_journal_reader_init(tf_journal_reader_t *reader, const char *path) {

@@ -35,12 +35,13 @@ typedef struct tf_journal_loss {
 } tf_journal_loss_t;
 
 typedef struct tf_journal_reader {
-  int         fd;
-  bool        owns_fd;
-  bool        chain_known; /* false right after lost bytes */
-  const char *path;
-  uint64_t    offset; /* of the block to be read next */
-  uint8_t     chain[TF_JOURNAL_HASH_BYTES];
+  int                     fd;
+  bool                    owns_fd;
+  bool                    chain_known; /* false right after lost bytes */
+  const tf_journal_key_t *key;
+  const char             *path;
+  uint64_t                offset; /* of the block to be read next */
+  uint8_t                 chain[TF_JOURNAL_HASH_BYTES];
 
   tf_journal_file_header_t file;
   tf_journal_loss_t        loss;
@@ -57,6 +58,9 @@ typedef struct tf_journal_reader {
 /* Opens path (kept). E_FILE_OPEN; E_FILE_FORMAT: empty, foreign, or another version or record size;
  * E_FILE_DAMAGED: the file header is. On error nothing stays open. */
 tf_err_t tf_journal_reader_init(tf_journal_reader_t *reader, const char *path);
+/* Of a keyed journal, right after init: MACs are verified under key (kept), and an intact block whose MAC
+ * is another is a loss of kind CHAIN. Without it a keyed journal is read by its CRCs alone. */
+void tf_journal_reader_set_key(tf_journal_reader_t *reader, const tf_journal_key_t *key);
 /* The same on an open file, which stays the caller's. */
 tf_err_t tf_journal_reader_init_fd(tf_journal_reader_t *reader, int fd, const char *path);
 void     tf_journal_reader_fini(tf_journal_reader_t *reader); /* accepts a zeroed one */

@@ -92,6 +92,31 @@ tf_recorded_kind_t tf_recorded_line_parse(char *line, size_t line_bytes, tf_reco
   return TF_RECORDED_MESSAGE;
 }
 
+/* ---- `{"case":"trade::spot","raw":{...}}` -----------------------------------------------------*/
+
+#define CASE_BEGIN "{\"case\":\""
+#define CASE_RAW   "\",\"raw\":"
+
+tf_recorded_kind_t tf_recorded_line_parse_case(char *line, size_t line_bytes, tf_record_t *record) {
+  static const size_t begin_bytes = sizeof CASE_BEGIN - 1, raw_bytes = sizeof CASE_RAW - 1;
+  char               *end = line + line_bytes;
+  while (end > line && (end[-1] == '\r' || end[-1] == ' ')) end--;
+  size_t cnt   = (size_t)(end - line);
+  bool   whole = cnt > begin_bytes && memcmp(line, CASE_BEGIN, begin_bytes) == 0 && end[-1] == '}';
+  char  *raw   = whole ? memmem(line + begin_bytes, cnt - begin_bytes, CASE_RAW, raw_bytes) : NULL;
+  if (!raw) return tf_recorded_line_fault(line, line_bytes, record, TF_RECORD_BAD_LINE);
+  raw += raw_bytes;
+  end--;
+  if (raw >= end) return tf_recorded_line_fault(line, line_bytes, record, TF_RECORD_NO_MESSAGE);
+  record->bytes     = raw;
+  record->bytes_cnt = (uint32_t)(end - raw);
+  record->kind      = TF_FRAME_TEXT;
+  record->fault     = TF_RECORD_OK;
+  record->recv_ns   = record->line_no;
+  record->target    = NULL;
+  return TF_RECORDED_MESSAGE;
+}
+
 /* ---- JSONL ---------------------------------------------------------------------------------*/
 
 typedef struct span {

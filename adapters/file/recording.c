@@ -43,6 +43,8 @@ static tf_recording_result_t run_next(tf_recording_t *rec, tf_recording_run_t *r
                                       tf_record_t *record) {
   for (;;) {
     if (run->line_no >= run->line_end) return TF_RECORDING_END;
+    record->tap        = TF_TAP_FRAME;
+    record->source_idx = 0;
     char              *line;
     size_t             line_bytes;
     tf_inflow_result_t result = tf_inflow_line(&run->inflow, &line, &line_bytes);
@@ -60,6 +62,8 @@ static tf_recording_result_t run_next(tf_recording_t *rec, tf_recording_run_t *r
       kind = tf_recorded_line_parse(line, line_bytes, record);
     } else if (rec->format == TF_RECORDING_JSONL) {
       kind = tf_recorded_line_parse_jsonl(line, line_bytes, record);
+    } else if (rec->format == TF_RECORDING_CASES) {
+      kind = tf_recorded_line_parse_case(line, line_bytes, record);
     } else {
       kind = tf_recorded_line_parse_raw(line, line_bytes, record);
     }
@@ -108,7 +112,41 @@ static tf_recording_result_t merged_next(tf_recording_t *rec, tf_record_t *recor
   return TF_RECORDING_RECORD;
 }
 
+static tf_recording_result_t capture_next(tf_recording_t *rec, tf_record_t *record) {
+  tf_capture_item_t      item;
+  const tf_tap_record_t *tap = &item.tap;
+  for (;;) {
+    tf_capture_read_t result = tf_capture_reader_next(rec->capture, &item);
+    if (TF_UNLIKELY(result != TF_CAPTURE_READ_RECORD))
+      return result == TF_CAPTURE_READ_END && rec->counts.gaps == 0 ? TF_RECORDING_END
+                                                                    : TF_RECORDING_DAMAGE;
+    uint64_t bytes = sizeof(tf_capture_record_t) + tap->bytes_cnt +
+                     (tap->target ? (uint64_t)(tap->bytes - tap->target) : 0);
+    rec->counts.bytes_read += bytes;
+    rec->counts.bytes_framed += bytes;
+    if (TF_LIKELY(tap->kind != TF_CAPTURE_GAP)) break;
+    rec->counts.gaps++;
+  }
+  *record = (tf_record_t){.bytes      = tap->bytes,
+                          .bytes_cnt  = tap->bytes_cnt,
+                          .kind       = tap->frame_kind,
+                          .tap        = tap->kind,
+                          .source_idx = tap->source_idx,
+                          .recv_ns    = tap->recv_ns,
+                          .target     = tap->target,
+                          .line_no    = item.record_seq};
+  rec->counts.connects += tap->kind == TF_TAP_CONNECT;
+  rec->counts.controls += tap->kind == TF_TAP_CONTROL;
+  if (TF_LIKELY(tap->kind == TF_TAP_FRAME)) count_record(rec, record);
+  return TF_RECORDING_RECORD;
+}
+
+void tf_recording_seek(tf_recording_t *rec, uint64_t from_ns) {
+  if (rec->capture) tf_capture_reader_seek(rec->capture, from_ns);
+}
+
 tf_recording_result_t tf_recording_next(tf_recording_t *rec, tf_record_t *record) {
+  if (rec->capture) return capture_next(rec, record);
   tf_recording_result_t result = TF_LIKELY(rec->run_cnt == 1) ? run_next(rec, &rec->runs[0], record)
                                                               : merged_next(rec, record);
   if (TF_LIKELY(result == TF_RECORDING_RECORD)) count_record(rec, record);
@@ -133,6 +171,7 @@ static tf_recording_format_t format_of_line(const char *line, size_t cnt) {
   if (digits > 0 && digits < cnt && line[digits] == '.') return TF_RECORDING_RAW;
   if (digits > 0 && digits < cnt && line[digits] == ':') return TF_RECORDING_RAW;
   if (cnt > 5 && memcmp(line, "{\"t\":", 5) == 0) return TF_RECORDING_JSONL;
+  if (cnt > 8 && memcmp(line, "{\"case\":", 8) == 0) return TF_RECORDING_CASES;
   const char *space = memchr(line, ' ', cnt);
   size_t      rest  = space ? cnt - (size_t)(space - line) : 0;
   bool        url   = space && memmem(line, (size_t)(space - line), "://", 3);
@@ -161,7 +200,7 @@ static tf_err_t tell_format(tf_recording_t *rec, tf_inflow_t *inflow) {
   tf_recorded_line_show(bytes, inflow->end - inflow->begin, shown, sizeof shown);
   return TF_ERR(E_FILE_FORMAT,
                 "%s: begins with \"%s\"; a recording's lines are `<recv_ns> <json>`, cryptofeed's "
-                "{\"t\":...} objects or `<seconds>: <text>`",
+                "{\"t\":...} objects, `<seconds>: <text>` or {\"case\":..,\"raw\":..}",
                 rec->path, shown);
 }
 
@@ -240,8 +279,18 @@ static tf_err_t open_runs(tf_recording_t *rec, const plan_t *plan) {
   return 0;
 }
 
+static tf_err_t capture_init(tf_recording_t *rec) {
+  rec->format  = TF_RECORDING_CAPTURE;
+  rec->capture = malloc(sizeof *rec->capture);
+  if (!rec->capture) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes", sizeof *rec->capture);
+  tf_err_t err = tf_capture_reader_init(rec->capture, rec->path);
+  if (err) tf_recording_fini(rec);
+  return err;
+}
+
 tf_err_t tf_recording_init(tf_recording_t *rec, const char *path) {
-  *rec      = (tf_recording_t){.path = path};
+  *rec = (tf_recording_t){.path = path};
+  if (tf_capture_is(path)) return capture_init(rec);
   rec->runs = calloc(1, sizeof *rec->runs);
   if (!rec->runs) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes", sizeof *rec->runs);
   rec->run_cnt           = 1;
@@ -269,9 +318,23 @@ void tf_recording_fini(tf_recording_t *rec) {
   free(rec->runs);
   rec->runs    = NULL;
   rec->run_cnt = 0;
+  if (rec->capture) tf_capture_reader_fini(rec->capture);
+  free(rec->capture);
+  rec->capture = NULL;
+}
+
+static tf_err_t capture_error(const tf_recording_t *rec) {
+  const tf_capture_reader_t *c = rec->capture;
+  if (c->end == TF_CAPTURE_READ_DAMAGE) return tf_capture_reader_error(c);
+  return TF_ERR(
+      E_FILE_DAMAGED,
+      "%s: says itself that %llu records are missing, in %llu places: from the first on it "
+      "is not what the live engine saw",
+      rec->path, (unsigned long long)c->counts.records_missed, (unsigned long long)c->counts.gaps);
 }
 
 tf_err_t tf_recording_error(const tf_recording_t *rec) {
+  if (rec->capture) return capture_error(rec);
   for (uint32_t i = 0; i < rec->run_cnt; i++) {
     if (rec->runs[i].inflow.state != TF_INFLOW_DAMAGED) continue;
     if (rec->runs[i].line_end != UINT64_MAX) continue; /* it never got as far as the damage */
@@ -282,6 +345,6 @@ tf_err_t tf_recording_error(const tf_recording_t *rec) {
 }
 
 const char *tf_recording_format_name(tf_recording_format_t format) {
-  static const char *const names[] = {"none", "lines", "jsonl", "raw"};
+  static const char *const names[] = {"none", "lines", "jsonl", "raw", "cases", "capture"};
   return (size_t)format < TF_ARRAY_CNT(names) ? names[format] : "unknown";
 }

@@ -1,5 +1,6 @@
 /* A recording: the messages that someone received from a venue, with the time at which they were
- * received. This reads the text formats, told apart by their first lines, compressed or not
+ * received. This reads our own captures (file/capture_format.h; a file, or a directory of them), told by
+ * their magic, and the text formats, told apart by their first lines, compressed or not
  * (file/inflow.h):
  *
  *   LINES   `<recv_ns> <json>`: hftbacktest's recorder. A bare object that begins with
@@ -8,6 +9,11 @@
  *           message in data (text) or b64 (a binary frame): cryptofeed's sample data.
  *   RAW     `ts: text` received, `URL -> ts: text` REST answer, `URL <- ts: text` sent,
  *           `URL <-> ts` connected: cryptofeed's raw capture.
+ *   CASES   `{"case":"trade::spot","raw":<json>}`: single messages, as crypto-msg-parser's tests
+ *           keep them. They have no time: line n counts as received at n ns.
+ *
+ * A capture may hold several feeds and, beside messages, new connections and an operator's commands: tap
+ * and source_idx of the record say which. Text recordings hold messages of one feed.
  *
  * Order. Records come in the file's order, with one exception. JSONL files hold one block of lines
  * per connection, REST answers first, so the file as a whole is far from the order of time (by
@@ -26,6 +32,7 @@
 #ifndef ADAPTERS_FILE_RECORDING_H
 #define ADAPTERS_FILE_RECORDING_H
 
+#include "file/capture_reader.h"
 #include "file/inflow.h"
 #include "tf/feed.h"
 
@@ -35,7 +42,9 @@ typedef enum tf_recording_format {
   TF_RECORDING_NONE, /* a valid file without any line */
   TF_RECORDING_LINES,
   TF_RECORDING_JSONL,
-  TF_RECORDING_RAW
+  TF_RECORDING_RAW,
+  TF_RECORDING_CASES,
+  TF_RECORDING_CAPTURE
 } tf_recording_format_t;
 
 typedef enum tf_record_fault {
@@ -53,11 +62,13 @@ typedef enum tf_record_fault {
 typedef struct tf_record {
   const char *bytes;
   uint32_t    bytes_cnt;
-  uint8_t     kind;  /* tf_frame_kind_t */
-  uint8_t     fault; /* tf_record_fault_t */
+  uint8_t     kind;       /* tf_frame_kind_t */
+  uint8_t     fault;      /* tf_record_fault_t */
+  uint8_t     tap;        /* tf_tap_kind_t */
+  uint32_t    source_idx; /* of the feed in a capture's header; else 0 */
   uint64_t    recv_ns;
   const char *target;  /* HTTP: path and query of the request; NULL: not recorded */
-  uint64_t    line_no; /* from 1 */
+  uint64_t    line_no; /* from 1; in a capture the number of the record */
 } tf_record_t;
 
 typedef enum tf_recording_result {
@@ -74,6 +85,9 @@ typedef struct tf_recording_counts {
   uint64_t backward;                                      /* recv_ns below the record's before */
   uint64_t skipped_header, skipped_connect, skipped_send; /* JSONL and RAW: the recorder's own */
   uint64_t skipped_blank;                                 /* RAW only: its recorder writes them */
+  uint64_t connects, controls;                            /* captures only; not in records */
+  uint64_t gaps; /* captures only: places where it says that
+                                                             records are missing */
   /* Decompressed bytes, newlines included: read = framed + partial + rejected, at the end. */
   uint64_t bytes_read, bytes_framed, bytes_partial, bytes_rejected;
 } tf_recording_counts_t;
@@ -83,19 +97,24 @@ typedef struct tf_recording_run tf_recording_run_t;
 typedef struct tf_recording {
   tf_recording_run_t   *runs;
   uint32_t              run_cnt;
-  uint8_t               format; /* tf_recording_format_t */
+  tf_capture_reader_t  *capture; /* NULL: text */
+  uint8_t               format;  /* tf_recording_format_t */
   uint64_t              last_ns;
   uint64_t              line_no; /* of the record handed out last */
   tf_recording_counts_t counts;
   const char           *path;
 } tf_recording_t;
 
-/* Opens path (kept, not copied). Errors of tf_inflow_init, and E_FILE_FORMAT when none of the first
+/* Opens path (kept, not copied). Errors of tf_inflow_init or tf_capture_reader_init, and E_FILE_FORMAT when none of the first
  * lines is of a known format. Damage is not an error here: next delivers what comes before it. */
 tf_err_t tf_recording_init(tf_recording_t *rec, const char *path);
 void     tf_recording_fini(tf_recording_t *rec); /* accepts a zeroed or half-initialised one */
 
-/* The next record in the order described above. */
+/* Before the first next: passes over what lies before from_ns where that costs nothing (captures). */
+void tf_recording_seek(tf_recording_t *rec, uint64_t from_ns);
+
+/* The next record in the order described above. A capture with a gap is read on behind it, and ends as
+ * DAMAGE: what follows a gap is not what a live engine saw. */
 tf_recording_result_t tf_recording_next(tf_recording_t *rec, tf_record_t *record);
 
 /* Uses waiting time: decompresses up to step_bytes ahead. record is the one handed out last: its

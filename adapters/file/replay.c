@@ -131,16 +131,21 @@ static void tape_publish(tf_replay_t *replay, tf_tape_track_t *tape, uint64_t or
   publish(replay, events, cnt, origin_ticks);
 }
 
-static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64_t origin_ticks) {
+/* What the record does to its feed, or to the stream itself. */
+static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
   const tf_record_t *record = &track->record;
   tf_feed_out_t     *out    = &replay->out;
-  track->has_record         = false;
-  if (track->tape) {
-    tape_publish(replay, track->tape, origin_ticks);
+  if (TF_UNLIKELY(record->tap == TF_TAP_CONTROL)) {
+    memcpy(&out->events[0], record->bytes, sizeof(tf_event_t));
+    out->event_cnt = 1;
+    out->counts->messages++; /* as the live source of commands counts it */
+    out->counts->msgs_control++;
+    out->counts->events[TF_EVENT_CONTROL]++;
     return;
   }
-  if (TF_UNLIKELY(record->fault)) {
-    count_fault(&replay->source.counts, record);
+  const tf_replay_decoder_t *decoder = &track->decoders[record->source_idx];
+  if (TF_UNLIKELY(record->tap == TF_TAP_CONNECT)) {
+    decoder->feed->on_connect(decoder->state, record->recv_ns, out);
     return;
   }
   tf_frame_t frame = {.bytes     = record->bytes,
@@ -148,10 +153,26 @@ static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64
                       .kind      = record->kind,
                       .recv_ns   = record->recv_ns,
                       .target    = record->target};
-  out->event_cnt   = 0;
-  track->feed->on_frame(track->feed_state, &frame, out);
+  decoder->feed->on_frame(decoder->state, &frame, out);
+}
+
+static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64_t origin_ticks) {
+  tf_feed_out_t *out = &replay->out;
+  track->has_record  = false;
+  replay->current    = track;
+  if (track->tape) {
+    tape_publish(replay, track->tape, origin_ticks);
+    return;
+  }
+  if (TF_UNLIKELY(track->record.fault)) {
+    count_fault(&replay->source.counts, &track->record);
+    return;
+  }
+  out->event_cnt = 0;
+  record_obey(replay, track);
   TF_ASSERT(out->event_cnt <= out->event_cap);
   out->resync_cnt = 0;
+  out->reconnect  = false;
   if (out->event_cnt) publish(replay, out->events, out->event_cnt, origin_ticks);
 }
 
@@ -232,14 +253,16 @@ static tf_err_t config_check(const tf_replay_config_t *config) {
   if (config->event_cap < 1) return TF_ERR(E_CORE_ARGUMENT, "event_cap is 0; at least 1 is needed");
   for (uint32_t i = 0; i < config->input_cnt; i++) {
     const tf_replay_input_t *input = &config->inputs[i];
-    TF_ASSERT(input->path &&
-              (input->feed ? input->feed_config != NULL : config->instruments != NULL));
+    TF_ASSERT(input->path && (input->feed_cnt ? input->feeds != NULL
+                              : input->feed   ? input->feed_config != NULL
+                                              : config->instruments != NULL));
     if (input->continues == 0) continue;
     if (input->continues > i)
       return TF_ERR(E_CORE_ARGUMENT, "input %u (%s) continues input %u, which is not before it",
                     i + 1, input->path, input->continues);
     const tf_replay_input_t *from = &config->inputs[input->continues - 1];
-    if (from->feed != input->feed || from->feed_config != input->feed_config)
+    if (input->feed_cnt || from->feed_cnt || from->feed != input->feed ||
+        from->feed_config != input->feed_config)
       return TF_ERR(E_CORE_ARGUMENT, "input %u (%s) continues one of another feed", i + 1,
                     input->path);
   }
@@ -253,6 +276,18 @@ static bool room_add(size_t *sum, size_t cnt, size_t bytes) {
   return !__builtin_add_overflow(*sum, padded & ~(size_t)(TF_LINE_BYTES - 1), sum);
 }
 
+static bool is_tape(const tf_replay_input_t *input) { return !input->feed && !input->feed_cnt; }
+
+/* An input's feeds: a capture's, or the one that was named. */
+static tf_replay_feed_t feed_at(const tf_replay_input_t *input, uint32_t i) {
+  return input->feed_cnt ? input->feeds[i]
+                         : (tf_replay_feed_t){.feed = input->feed, .config = input->feed_config};
+}
+
+static uint32_t feed_cnt(const tf_replay_input_t *input) {
+  return input->feed_cnt ? input->feed_cnt : 1;
+}
+
 size_t tf_replay_footprint(const tf_replay_config_t *config) {
   size_t sum = 0;
   if (config_check(config)) return 0;
@@ -260,8 +295,12 @@ size_t tf_replay_footprint(const tf_replay_config_t *config) {
   if (!room_add(&sum, config->event_cap, sizeof(tf_event_t))) return 0;
   for (uint32_t i = 0; i < config->input_cnt; i++) {
     const tf_replay_input_t *input = &config->inputs[i];
-    if (input->continues || !input->feed) continue;
-    if (!room_add(&sum, 1, input->feed->state_bytes(input->feed_config))) return 0;
+    if (input->continues || is_tape(input)) continue;
+    if (!room_add(&sum, feed_cnt(input), sizeof(tf_replay_decoder_t))) return 0;
+    for (uint32_t k = 0; k < feed_cnt(input); k++) {
+      tf_replay_feed_t feed = feed_at(input, k);
+      if (!room_add(&sum, 1, feed.feed->state_bytes(feed.config))) return 0;
+    }
   }
   return sum;
 }
@@ -287,21 +326,42 @@ static tf_err_t tape_init(tf_replay_t *replay, tf_replay_track_t *track, const c
   return TF_OK;
 }
 
+static tf_err_t decoders_init(tf_replay_track_t *track, const tf_replay_input_t *input,
+                              uint8_t **memory) {
+  uint32_t cnt       = feed_cnt(input);
+  track->decoder_cnt = cnt;
+  track->decoders = (tf_replay_decoder_t *)(void *)room_take(memory, cnt * sizeof *track->decoders);
+  for (uint32_t i = 0; i < cnt; i++) {
+    tf_replay_feed_t     feed    = feed_at(input, i);
+    tf_replay_decoder_t *decoder = &track->decoders[i];
+    decoder->feed                = feed.feed;
+    decoder->state               = room_take(memory, feed.feed->state_bytes(feed.config));
+    tf_err_t err                 = feed.feed->init(decoder->state, feed.config);
+    if (err) return tf_error_add(err, "starting feed %s for %s", feed.feed->venue, input->path);
+  }
+  return 0;
+}
+
 static tf_err_t track_init(tf_replay_t *replay, const tf_replay_input_t *input,
                            const tf_replay_config_t *config, uint8_t **memory) {
   tf_replay_track_t *track = &replay->tracks[replay->track_cnt];
-  *track                   = (tf_replay_track_t){.feed = input->feed};
-  if (!input->feed) return tape_init(replay, track, input->path, config);
+  *track                   = (tf_replay_track_t){0};
+  if (is_tape(input)) return tape_init(replay, track, input->path, config);
   if (input->continues) {
-    track->feed_state = replay->tracks[input->continues - 1].feed_state;
+    track->decoders    = replay->tracks[input->continues - 1].decoders;
+    track->decoder_cnt = replay->tracks[input->continues - 1].decoder_cnt;
   } else {
-    track->feed_state = room_take(memory, input->feed->state_bytes(input->feed_config));
-    tf_err_t err      = input->feed->init(track->feed_state, input->feed_config);
-    if (err) return tf_error_add(err, "starting feed %s for %s", input->feed->venue, input->path);
+    tf_err_t err = decoders_init(track, input, memory);
+    if (err) return err;
   }
   tf_err_t err = tf_recording_init(&track->recording, input->path);
   if (err) return err;
   replay->track_cnt++;
+  const tf_capture_reader_t *capture = track->recording.capture;
+  if (capture && capture->source_cnt != track->decoder_cnt)
+    return TF_ERR(E_FILE_FORMAT, "%s: a capture of %u feeds; %u were prepared", input->path,
+                  capture->source_cnt, track->decoder_cnt);
+  if (replay->from_ns) tf_recording_seek(&track->recording, replay->from_ns);
   replay->source.connects++;
   return 0;
 }

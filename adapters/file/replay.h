@@ -4,6 +4,11 @@
  * input named first goes first. One record is one message: it is decoded by its feed and published
  * as one batch before the next is looked at, so every message carries a time stamp of its own.
  *
+ * A capture (file/capture_format.h) brings its feeds with it. Its records are obeyed in its own order,
+ * which is that of the live acquire: a frame goes to its feed, a connection calls the feed's on_connect
+ * with the time that it was called with, a command is published as the event that it was. So a replay
+ * publishes the same events in the same order as the live run did, bit for bit.
+ *
  * Pace. At full speed (speed 0) a message's origin is the moment when its bytes were taken up,
  * decompressed and found to be a record: reading the file is not the engine's latency, decoding is.
  * Paced by a factor (1: as recorded), a record is due at
@@ -45,10 +50,17 @@
 #define TF_REPLAY_BEYOND_MAX       1000
 #define TF_REPLAY_SPEED_MAX        1e9
 
+typedef struct tf_replay_feed {
+  const tf_feed_t        *feed;
+  const tf_feed_config_t *config; /* kept: it must live as long as the replay */
+} tf_replay_feed_t;
+
 typedef struct tf_replay_input {
   const char             *path;
-  const tf_feed_t        *feed;        /* NULL: the file is a tape */
-  const tf_feed_config_t *feed_config; /* kept: it must live as long as the replay */
+  const tf_feed_t        *feed;        /* NULL, and no feeds either: the file is a tape */
+  const tf_feed_config_t *feed_config; /* kept, as above */
+  const tf_replay_feed_t *feeds;       /* a capture: those of its header, in their order, instead */
+  uint32_t                feed_cnt;
   /* 0: the input has a feed state of its own. n: it continues inputs[n - 1], with that one's state:
    * the next file of the same recording, so that books go on. Same feed and feed_config then. */
   uint32_t continues;
@@ -64,15 +76,20 @@ typedef struct tf_replay_config {
   tf_instruments_t        *instruments; /* of tapes; the feeds of recordings have theirs */
 } tf_replay_config_t;
 
-typedef struct tf_replay_track { /* one input */
-  tf_recording_t   recording;
-  tf_record_t      record; /* the one that waits, if has_record */
-  tf_tape_track_t *tape;   /* NULL: a recording */
-  const tf_feed_t *feed;   /* of a recording */
-  void            *feed_state;
-  uint32_t         beyond_cnt; /* records on end that were far past to_ns */
-  bool             has_record;
-  bool             over;
+typedef struct tf_replay_decoder { /* a feed with its state */
+  const tf_feed_t *feed;
+  void            *state;
+} tf_replay_decoder_t;
+
+typedef struct tf_replay_track { /* one input and its feeds */
+  tf_recording_t       recording;
+  tf_record_t          record;   /* the one that waits, if has_record; else the one taken last */
+  tf_tape_track_t     *tape;     /* NULL: a recording */
+  tf_replay_decoder_t *decoders; /* (decoder_cnt), by the record's source_idx */
+  uint32_t             decoder_cnt;
+  uint32_t             beyond_cnt; /* records on end that were far past to_ns */
+  bool                 has_record;
+  bool                 over;
 } tf_replay_track_t;
 
 typedef struct tf_replay {
@@ -86,6 +103,7 @@ typedef struct tf_replay {
   bool               started;
   bool               stopped;
   int                damaged_track; /* -1: none */
+  tf_replay_track_t *current;       /* whose record is being published */
   uint64_t           unknown_ids;   /* of tapes, as counted already */
 } tf_replay_t;
 
@@ -101,5 +119,10 @@ void     tf_replay_fini(tf_replay_t *replay); /* accepts a zeroed or half-initia
 
 /* What is in the recordings so far, summed over the inputs. */
 tf_recording_counts_t tf_replay_counts(const tf_replay_t *replay);
+
+/* The record that is being published: from within publish only. */
+TF_INLINE const tf_record_t *tf_replay_current(const tf_replay_t *replay) {
+  return &replay->current->record;
+}
 
 #endif

@@ -8,11 +8,12 @@
 #define EVENT_COLUMNS 6
 #define RUN_COLUMNS   4 /* group, len, ts_recv, seq */
 
-/* A group in the block, and where its next values stand in the columns of its kind. */
+/* A group in the block. at and run_at: where its next event and run stand in the columns, in which
+ * the kinds lie one behind the other. */
 typedef struct group {
-  uint64_t        key;
-  uint32_t        event_cnt, run_cnt;
-  const uint64_t *ts_event, *flags, *word[4];
+  uint64_t same; /* of the event's fourth word: all but the flags */
+  uint32_t event_cnt, run_cnt;
+  uint32_t at, run_at;
 } group_t;
 
 struct tf_tape_block {
@@ -45,6 +46,19 @@ static uint64_t key_of(const tf_event_t *e) {
 
 static uint32_t kind_of(uint64_t key) { return (uint32_t)(key >> 48); }
 
+/* The event's fourth word: all that tells groups apart, and the flags. */
+#define FLAGS_SHIFT 40
+
+static uint64_t fourth_word(uint64_t key) {
+  return (key >> 16 & UINT32_MAX) | (key >> 48) << 32 | (key >> 8 & 0xff) << 48 |
+         (key & 0xff) << 56;
+}
+
+TF_STATIC_ASSERT(offsetof(tf_event_t, instrument_id) == 24 && offsetof(tf_event_t, kind) == 28 &&
+                     offsetof(tf_event_t, flags) == 29 && offsetof(tf_event_t, price_exp) == 30 &&
+                     offsetof(tf_event_t, qty_exp) == 31,
+                 "fourth_word");
+
 /* ---- reading ---------------------------------------------------------------------------------*/
 
 typedef struct cursor { /* over a payload that is not trusted */
@@ -67,7 +81,7 @@ static bool runs_take(tf_tape_block_t *b, const tf_tape_block_header_t *header, 
   for (uint32_t g = 0; g < group_cnt; g++) {
     if ((g > 0 && b->keys[g] <= b->keys[g - 1]) || kind_of(b->keys[g]) >= TF_EVENT_KIND_CNT)
       return false;
-    b->groups[g] = (group_t){.key = b->keys[g]};
+    b->groups[g] = (group_t){.same = fourth_word(b->keys[g])};
   }
   for (uint32_t c = 0; c < RUN_COLUMNS; c++)
     if (!take(from, run_column(b, c), run_cnt)) return false;
@@ -83,20 +97,19 @@ static bool runs_take(tf_tape_block_t *b, const tf_tape_block_header_t *header, 
   return event_cnt == header->record_cnt;
 }
 
-/* The columns of one kind, whose groups are [first, end); the groups' pointers are set. */
+/* The columns of one kind, whose groups are [first, end); the groups' places are set. */
 static bool kind_take(tf_tape_block_t *b, uint32_t first, uint32_t end, cursor_t *from,
                       uint32_t event_at, uint32_t run_at) {
   uint32_t event_cnt = 0, run_cnt = 0;
   for (uint32_t g = first; g < end; g++) {
-    group_t *group  = &b->groups[g];
-    group->ts_event = b->ts_event + run_at + run_cnt;
-    group->flags    = event_column(b, 0) + event_at + event_cnt;
-    for (uint32_t w = 0; w < 4; w++) group->word[w] = event_column(b, 1 + w) + event_at + event_cnt;
+    group_t *group = &b->groups[g];
+    group->at      = event_at + event_cnt;
+    group->run_at  = run_at + run_cnt;
     event_cnt += group->event_cnt;
     run_cnt += group->run_cnt;
   }
   if (!take(from, b->ts_event + run_at, run_cnt)) return false;
-  uint32_t column_cnt = kind_of(b->groups[first].key) == TF_EVENT_BOOK ? 6 : 5;
+  uint32_t column_cnt = kind_of(b->keys[first]) == TF_EVENT_BOOK ? 6 : 5;
   for (uint32_t c = 0; c < column_cnt; c++)
     if (!take(from, event_column(b, c) + event_at, event_cnt)) return false;
   if (column_cnt == 5) return true;
@@ -119,63 +132,45 @@ static bool kinds_take(tf_tape_block_t *b, uint32_t group_cnt, cursor_t *from) {
   return from->left == 0;
 }
 
-/* The event's fourth word: all that tells groups apart, and the flags. */
-#define FLAGS_SHIFT 40
-
-static uint64_t fourth_word(uint64_t key) {
-  return (key >> 16 & UINT32_MAX) | (key >> 48) << 32 | (key >> 8 & 0xff) << 48 |
-         (key & 0xff) << 56;
-}
-
 /* An event is written word by word: gathered in an array first, it would be read back by wider loads
  * than it was stored by, which stalls (half of all time here, perf, 2026-11-21). */
 TF_INLINE void put(uint8_t *out, uint32_t word, uint64_t value) {
   memcpy(out + word * sizeof value, &value, sizeof value);
 }
 
-/* cnt events of one run. */
-TF_INLINE void run_put(const group_t *group, uint64_t recv_ns, uint64_t seq, uint32_t cnt,
-                       uint8_t *out) {
-  const uint64_t *flags = group->flags, *word0 = group->word[0], *word1 = group->word[1],
-                 *word2 = group->word[2], *word3 = group->word[3];
-  const uint64_t same = fourth_word(group->key), ts_event = *group->ts_event;
-  for (uint32_t i = 0; i < cnt; i++, out += sizeof(tf_event_t)) {
-    put(out, 0, ts_event);
-    put(out, 1, recv_ns);
-    put(out, 2, seq + i);
-    put(out, 3, same | (flags[i] & UINT8_MAX) << FLAGS_SHIFT);
-    put(out, 4, word0[i]);
-    put(out, 5, word1[i]);
-    put(out, 6, word2[i]);
-    put(out, 7, word3[i]);
-  }
-}
-
 uint32_t tf_tape_block_next(tf_tape_block_t *b, tf_event_t *events, uint32_t cap) {
   const uint64_t *groups = run_column(b, 0), *lens = run_column(b, 1), *recv = run_column(b, 2),
-                 *seqs = run_column(b, 3);
-  uint32_t have        = 0;
-  for (; b->run < b->run_cnt && have < cap; b->run++) {
-    group_t *group = &b->groups[groups[b->run]];
-    uint32_t cnt   = (uint32_t)lens[b->run] + 1 - b->run_done;
-    bool     cut   = cnt > cap - have;
-    if (cut) cnt = cap - have;
-    run_put(group, recv[b->run], b->seq + seqs[b->run], cnt, (uint8_t *)(events + have));
-    have += cnt;
+                 *seqs  = run_column(b, 3);
+  const uint64_t *flags = event_column(b, 0), *word0 = event_column(b, 1),
+                 *word1 = event_column(b, 2), *word2 = event_column(b, 3),
+                 *word3 = event_column(b, 4);
+  uint8_t *out = (uint8_t *)events, *end = (uint8_t *)(events + cap);
+  for (; b->run < b->run_cnt && out < end; b->run++) {
+    group_t *group    = &b->groups[groups[b->run]];
+    uint64_t ts_event = b->ts_event[group->run_at], ts_recv = recv[b->run], same = group->same;
+    uint64_t seq = b->seq + seqs[b->run];
+    uint32_t cnt = (uint32_t)lens[b->run] + 1 - b->run_done, at = group->at;
+    uint32_t room = (uint32_t)((size_t)(end - out) / sizeof *events);
+    bool     cut  = cnt > room;
+    if (cut) cnt = room;
+    for (uint32_t last = at + cnt; at < last; at++, out += sizeof *events) {
+      put(out, 0, ts_event);
+      put(out, 1, ts_recv);
+      put(out, 2, seq++);
+      put(out, 3, same | (flags[at] & UINT8_MAX) << FLAGS_SHIFT);
+      put(out, 4, word0[at]);
+      put(out, 5, word1[at]);
+      put(out, 6, word2[at]);
+      put(out, 7, word3[at]);
+    }
+    group->at = at;
     b->seq += cnt;
-    group->flags += cnt;
-    for (uint32_t w = 0; w < 4; w++) group->word[w] += cnt;
     b->run_done = cut ? b->run_done + cnt : 0;
     if (cut) break;
-    group->ts_event++;
+    group->run_at++;
   }
-  return have;
+  return (uint32_t)((size_t)(out - (uint8_t *)events) / sizeof *events);
 }
-
-TF_STATIC_ASSERT(offsetof(tf_event_t, instrument_id) == 24 && offsetof(tf_event_t, kind) == 28 &&
-                     offsetof(tf_event_t, flags) == 29 && offsetof(tf_event_t, price_exp) == 30 &&
-                     offsetof(tf_event_t, qty_exp) == 31,
-                 "fourth_word");
 
 bool tf_tape_block_open(tf_tape_block_t *b, const tf_tape_block_header_t *header,
                         const uint8_t *payload) {
@@ -249,7 +244,7 @@ static void runs_find(tf_tape_block_t *b, const tf_event_t *events, uint32_t cnt
 /* order = the runs by group, in each by time: a counting sort. */
 static void runs_order(tf_tape_block_t *b, const tf_tape_block_header_t *header) {
   const uint64_t *groups = run_column(b, 0);
-  for (uint32_t g = 0; g < header->group_cnt; g++) b->groups[g] = (group_t){.key = b->keys[g]};
+  for (uint32_t g = 0; g < header->group_cnt; g++) b->groups[g] = (group_t){0};
   for (uint32_t r = 0; r < header->run_cnt; r++) b->groups[groups[r]].run_cnt++;
   uint32_t at = 0;
   for (uint32_t g = 0; g < header->group_cnt; g++) {

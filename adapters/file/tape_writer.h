@@ -9,9 +9,9 @@
 
 #include "file/tape_block.h"
 
-/* Events of one block: what a crash loses, what a look into the middle decodes, and small enough
- * for a reader's columns to stay in the L2 cache. */
-#define TF_TAPE_BLOCK_EVENTS 16384
+/* Events of one block: what a look into the middle decodes, and at most what a crash loses. Blocks of
+ * 16384 took 3 % more bytes and 15 % more time to read: Huffman tables are built for each part. */
+#define TF_TAPE_BLOCK_EVENTS 32768
 #define TF_TAPE_LEVEL        3 /* of zstd */
 
 typedef struct tf_tape_writer_config {

@@ -1,10 +1,12 @@
 /* The journal as a sink: every decision to a file (file/journal.h), synced to disk every 100 ms (every
- * block with `durable: true`) and when the engine stops. On a full disk it takes nothing, and goes on when there is room again; a
- * disk that fails ends it. The time is read here: emit may offer the same decisions again and again
- * while the disk is full, and the retries must not depend on what is in them. */
+ * block with `durable: true`) and when the engine stops. On a full disk it takes nothing, and goes on
+ * when there is room again; a disk that fails makes it go on in a new segment, and ends it where there
+ * is none to be had. The time is read here: emit may offer the same decisions again and again while the
+ * disk is full, and the retries must not depend on what is in them. */
 #include "file/journal.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "file/journal_key.h"
 #include "tf/sink.h"
 
 #define SYNC_INTERVAL_NS (100 * TF_NS_PER_MS)
@@ -25,6 +27,10 @@ static tf_err_t journal_open(void *state, const tf_sink_config_t *config) {
                              .interval_ns = SYNC_INTERVAL_NS,
                              .epoch_min   = config->epoch,
                              .instruments = config->instruments};
+  if (config->key_file) {
+    tf_err_t err = tf_journal_key_load(&own.key, config->key_file);
+    if (err) return tf_error_add(err, "reading the journal's key");
+  }
   return tf_journal_init(journal, &own);
 }
 
@@ -44,6 +50,8 @@ static tf_err_t journal_flush(void *state, uint64_t now_ns) {
   return tf_journal_flush(journal, now_ns);
 }
 
+static uint64_t journal_durable_seq(const void *state) { return tf_journal_durable_seq(state); }
+
 static tf_err_t journal_close(void *state) { return tf_journal_fini(state); }
 
 const tf_sink_t tf_sink_journal = {
@@ -55,4 +63,5 @@ const tf_sink_t tf_sink_journal = {
     .offer       = journal_offer,
     .flush       = journal_flush,
     .close       = journal_close,
+    .durable_seq = journal_durable_seq,
 };

@@ -16,11 +16,6 @@
 
 /* Kept free of plaintext's use, for an alert or the answer to a KeyUpdate. */
 #define TX_RESERVE_BYTES 256
-/* Messages after the handshake that a peer may send: a few tickets, then one KeyUpdate per this
- * many bytes of plaintext. RFC 8446 5.5 asks for one per 2^24 records. */
-#define POST_HANDSHAKE_FREE      32
-#define POST_HANDSHAKE_PER_BYTES 65536
-
 /* --- the BIO: borrowed ciphertext in, send memory out --- */
 
 static pthread_once_t tls_bio_once = PTHREAD_ONCE_INIT;
@@ -196,7 +191,7 @@ static tf_err_t handshake(tf_tls_t *tls) {
 
 static bool floods(const tf_tls_t *tls) {
   return tls->post_handshake_cnt >
-         POST_HANDSHAKE_FREE + tls->plain_rx_bytes / POST_HANDSHAKE_PER_BYTES;
+         TF_TLS_POST_HANDSHAKE_FREE + tls->plain_rx_bytes / TF_TLS_POST_HANDSHAKE_PER_BYTES;
 }
 
 /* Our key update, which the peer asked for by its own. */

@@ -29,7 +29,11 @@
 
 #define TF_TLS_HANDSHAKE_BYTES_MAX 65536 /* received before the handshake must be complete */
 #define TF_TLS_CHAIN_DEPTH_MAX     8
-#define TF_TLS_RECORD_BYTES_MAX    16384 /* plaintext of one record (RFC 8446 5.1) */
+/* Messages after the handshake that a peer may send: a few tickets, then one KeyUpdate per this
+ * many bytes of plaintext. RFC 8446 5.5 asks for one per 2^24 records. */
+#define TF_TLS_POST_HANDSHAKE_FREE      32
+#define TF_TLS_POST_HANDSHAKE_PER_BYTES 65536
+#define TF_TLS_RECORD_BYTES_MAX         16384 /* plaintext of one record (RFC 8446 5.1) */
 /* More than a record adds: header 5, explicit nonce or IV 16, MAC 48, padding or type 16. */
 #define TF_TLS_RECORD_OVERHEAD_BYTES_MAX 96
 /* Send memory that no handshake of ours outgrows. */

@@ -28,14 +28,17 @@ def main(directory, rounds, as_json):
     events = sum(ours[0]["events"][kind] for kind in ("book", "trade", "quote"))
     ticks = ours[0]["ticks"]
     wall = [r["wall_seconds"] for r in ours]
-    cpu = [sum(map(float, (directory / f"ours-{i}.cpu").read_text().split())) for i in range(1, rounds + 1)]
-    bare = [r["wall_seconds"] for r in load(directory, "bare", rounds)]
+    cpu = [r["cpu_seconds"] for r in ours]
+    zipped, bare, plain = ([r["wall_seconds"] for r in load(directory, n, rounds)] for n in ("gzip", "bare", "plain"))
+    cpu_of = {n: statistics.median(r["cpu_seconds"] for r in load(directory, n, rounds)) for n in ("gzip", "bare", "plain")}
     rows, best = [], set()
     info = [f"{events} events ({ours[0]['events']['book']} levels, {ours[0]['events']['quote']} quotes, "
             f"{ours[0]['events']['trade']} trades) in {ticks} messages; {rounds} rounds, interleaved",
-            "tickfuse replay: gzip, JSON, book, 64 features, MLP 64-32-1, decisions to shared memory",
-            f"  events/s             {spread(wall, events)}   a CPU second, start-up included: {events / statistics.median(cpu):,.0f}",
-            f"  bare, uncompressed   {spread(bare, events)}   JSON and book only, not in the rows"]
+            "tickfuse replay: a tape, book, 64 features, MLP 64-32-1, decisions to shared memory",
+            f"  events/s             {spread(wall, events)}   a CPU second: {events / statistics.median(cpu):,.0f}, best {events / min(cpu):,.0f}",
+            f"  from the recording   {spread(zipped, events)}   a CPU second: {events / cpu_of['gzip']:,.0f}; gzip and JSON instead of the tape, not in the rows",
+            f"  tape and book alone  {spread(bare, events)}   a CPU second: {events / cpu_of['bare']:,.0f}; not in the rows",
+            f"  JSON and book alone  {spread(plain, events)}   a CPU second: {events / cpu_of['plain']:,.0f}; uncompressed, not in the rows"]
     for name in ("hftbacktest", "nautilus"):
         runs = load(directory, name, rounds)
         for run in runs:
@@ -53,7 +56,7 @@ def main(directory, rounds, as_json):
             info.append(f"  counting its own rows instead (two a quote): {runs[0]['rows'] / statistics.median(seconds[quickest]):,.0f} rows/s")
         whole_s = convert_s + load_s + statistics.median(seconds[quickest])
         info.append(f"  not in the rows: conversion {convert_s:.2f} s once, load {load_s:.2f} s; from the recording "
-                    f"{events / whole_s:,.0f} events/s, tickfuse {whole_s / statistics.median(wall):.1f}x that")
+                    f"{events / whole_s:,.0f} events/s, tickfuse {whole_s / statistics.median(zipped):.1f}x that")
         for what, cnt in (("events", events), ("ticks", ticks)):
             mine, theirs = cnt / statistics.median(wall), cnt / statistics.median(seconds[quickest])
             rows.append({"name": f"replay_{what}_vs_{name}", "ours": mine, "unit": "1/s",

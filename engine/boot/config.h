@@ -53,6 +53,11 @@ enum tf_config_sink_policy {
   TF_CONFIG_SINK_DROP_NEWEST,
   TF_CONFIG_SINK_DROP_OLDEST
 };
+enum tf_config_capture_policy {
+  TF_CONFIG_CAPTURE_AUTO, /* stop beside an engine, block without */
+  TF_CONFIG_CAPTURE_BLOCK,
+  TF_CONFIG_CAPTURE_STOP
+};
 
 enum tf_config_bar_kind {
   TF_CONFIG_BAR_TIME,    /* interval_ns */
@@ -169,6 +174,11 @@ typedef struct tf_config_http {
 #include "boot/config_keys.def"
 } tf_config_http_t;
 
+typedef struct tf_config_capture {
+#define CAPTURE_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_capture_t;
+
 /* One effective value, in the table's order, as `check` prints it and as the hash covers it. */
 typedef struct tf_config_value tf_config_value_t;
 struct tf_config_value {
@@ -188,7 +198,7 @@ typedef enum tf_config_origin {
 
 typedef struct tf_config {
   /* engine, feeds[feed_cnt], bars[bar_cnt], features[feature_cnt], models[model_cnt],
-   * strategies[strategy_cnt], sinks[sink_cnt], control, http */
+   * strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

@@ -100,6 +100,12 @@ static const tf_config_key_t http_keys[] = {
 };
 SECTION_(http, http_keys, NULL, 0);
 
+static const tf_config_key_t capture_keys[] = {
+#define CAPTURE_KEY(...) KEY_(tf_config_capture_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(capture, capture_keys, NULL, 0);
+
 static const tf_config_group_t root_groups[] = {
 #define ROOT_GROUP(...) GROUP_(tf_config_t, __VA_ARGS__)
 #include "boot/config_keys.def"

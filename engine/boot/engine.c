@@ -281,32 +281,32 @@ static tf_err_t find_sink(const tf_engine_t *e, const char *type, uint8_t policy
   return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
 }
 
-static tf_err_t add_sink(tf_engine_t *e, const char *type, const char *path, uint32_t slots,
-                         uint8_t policy, bool durable) {
+static tf_err_t add_sink(tf_engine_t *e, const tf_config_sink_t *s) {
   const tf_sink_t *sink = NULL;
-  tf_err_t         err  = find_sink(e, type, policy, &sink);
+  tf_err_t         err  = find_sink(e, s->type, s->policy, &sink);
   if (err || e->options.is_check) return err;
   tf_emit_t       *emit   = &e->runner.emit;
   char            *named  = e->sink_paths[emit->sink_cnt];
-  tf_sink_config_t config = {.type        = type,
-                             .path        = path ? named : NULL,
-                             .slot_cnt    = slots,
-                             .durable     = durable,
+  tf_sink_config_t config = {.type        = s->type,
+                             .path        = s->path ? named : NULL,
+                             .slot_cnt    = s->slots,
+                             .durable     = s->durable,
+                             .key_file    = s->key_file,
                              .epoch       = e->epoch,
                              .instruments = &e->instruments};
-  snprintf(named, sizeof e->sink_paths[0], "%s", path ? path : "");
+  snprintf(named, sizeof e->sink_paths[0], "%s", s->path ? s->path : "");
   void *state = tf_arena_take(&e->arena, sink->state_bytes(&config), TF_LINE_PAIR_BYTES);
   if (!state) return E_CORE_ARENA_FULL;
-  err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
-  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(type, "shm")) {
+  err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
+  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(s->type, "shm")) {
     /* A replay is no service that readers wait for: beside a running one it takes another name. */
-    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", path, (int)getpid());
-    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", path, named);
-    err = tf_emit_add(emit, sink, state, overflow_of(sink, policy), &config);
+    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", s->path, (int)getpid());
+    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", s->path, named);
+    err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
   }
   if (err) return err;
   char name[TF_METRICS_NAME_BYTES];
-  snprintf(name, sizeof name, "%s:%.20s", type, named);
+  snprintf(name, sizeof name, "%s:%.20s", s->type, named);
   return tf_publish_add_sink(&e->publish, emit->sink_cnt - 1, name);
 }
 
@@ -314,12 +314,13 @@ static tf_err_t add_sinks(tf_engine_t *e) {
   const tf_config_t *c = e->config;
   if (e->options.features_only) return TF_OK;
   for (uint32_t i = 0; i < c->sink_cnt; i++) {
-    const tf_config_sink_t *s   = &c->sinks[i];
-    tf_err_t                err = add_sink(e, s->type, s->path, s->slots, s->policy, s->durable);
+    tf_err_t err = add_sink(e, &c->sinks[i]);
     if (err) return err;
   }
   if (!e->options.decisions_path) return TF_OK;
-  return add_sink(e, "journal", e->options.decisions_path, 0, TF_CONFIG_SINK_AUTO, false);
+  tf_config_sink_t journal = {
+      .type = "journal", .path = e->options.decisions_path, .policy = TF_CONFIG_SINK_AUTO};
+  return add_sink(e, &journal);
 }
 
 /* ---- threads ---- */
@@ -422,7 +423,9 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (err) return err;
   e->runner.lane.compute.plan = &e->plan;
   e->instruments.cap          = instrument_cap(e->config);
-  err                         = tf_arena_init(&e->arena, "engine", arena_bytes(e));
+  if (e->instruments.cap < e->options.instruments_min)
+    e->instruments.cap = e->options.instruments_min;
+  err = tf_arena_init(&e->arena, "engine", arena_bytes(e));
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
   for (uint32_t i = 0; i < e->instruments.cap && !err; i++)
@@ -469,6 +472,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   e->runner.seal           = true;
   tf_arena_seal_all();
   e->started_ns = tf_clock_monotonic_ns();
+  e->cpu_ns     = tf_clock_process_cpu_ns();
   return tf_runner_start(&e->runner);
 }
 
@@ -478,6 +482,7 @@ bool tf_engine_is_running(const tf_engine_t *e) { return tf_runner_is_running(&e
 tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_err_t err = tf_runner_join(&e->runner);
   e->ended_ns  = tf_clock_monotonic_ns();
+  e->cpu_ns    = tf_clock_process_cpu_ns() - e->cpu_ns;
   tf_arena_unseal_all();
   return err;
 }

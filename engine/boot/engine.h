@@ -18,8 +18,9 @@
 typedef struct tf_engine_options {
   bool        is_check;  /* nothing is opened: neither sinks nor models that are not there yet */
   bool        is_replay; /* a busy shared-memory name gets this process's id appended */
-  bool        features_only;  /* neither models, strategies nor sinks: what features eval runs */
-  const char *decisions_path; /* one more sink: a journal here; NULL for none */
+  uint32_t    instruments_min; /* room for as many, whatever the config names: a capture's */
+  bool        features_only;   /* neither models, strategies nor sinks: what features eval runs */
+  const char *decisions_path;  /* one more sink: a journal here; NULL for none */
 } tf_engine_options_t;
 
 typedef struct tf_engine {
@@ -38,6 +39,7 @@ typedef struct tf_engine {
   tf_ring_t           *event_ring, *decision_ring; /* NULL where the pipeline is not cut */
   char                 sink_paths[TF_SINKS_MAX][128];
   uint64_t             started_ns, ended_ns; /* monotonic */
+  uint64_t             cpu_ns; /* of the process between them; until join: at the start */
   tf_runner_t          runner;
 } tf_engine_t;
 

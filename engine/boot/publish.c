@@ -34,6 +34,11 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
   tf_metrics_set(b, TF_METRIC_FEED_RESYNCS, c->resyncs);
+  tf_metrics_set(b, TF_METRIC_FEED_DERIVED, c->derived);
+  tf_metrics_set(b, TF_METRIC_FEED_CHECKSUMS, c->checksums);
+  tf_metrics_set(b, TF_METRIC_FEED_CHECKSUM_MISMATCHES, c->checksum_mismatches);
+  tf_metrics_set(b, TF_METRIC_FEED_CHECKSUMS_OFF, c->checksums_off);
+  tf_metrics_set(b, TF_METRIC_FEED_INSTRUMENTS_CACHED, c->metadata_cached);
   bool has_lag = s->newest_event_ns && s->newest_recv_ns > s->newest_event_ns;
   tf_metrics_set(b, TF_METRIC_FEED_LAG_NS, has_lag ? s->newest_recv_ns - s->newest_event_ns : 0);
   tf_metrics_set(b, TF_METRIC_FEED_LAST_EVENT_NS, s->newest_recv_ns);
@@ -91,6 +96,8 @@ static void publish_sinks(tf_publish_t *p, const tf_emit_t *emit) {
     if (!p->sinks[i]) continue;
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ACKED, s->acked);
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DROPPED, s->dropped_full + s->dropped_broken);
+    if (s->is_open && s->sink->durable_seq)
+      tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DURABLE_SEQ, s->sink->durable_seq(s->state));
     tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ERRORS, s->broken != 0);
   }
 }
@@ -123,6 +130,11 @@ void tf_publish_control(tf_publish_t *p, uint64_t heap_allocated_bytes,
                         uint64_t heap_resident_bytes) {
   tf_metrics_set(p->control, TF_METRIC_HEAP_ALLOCATED, heap_allocated_bytes);
   tf_metrics_set(p->control, TF_METRIC_HEAP_RESIDENT, heap_resident_bytes);
+}
+
+void tf_publish_process(tf_publish_t *p, tf_metric_t metric, uint64_t value) {
+  TF_ASSERT(tf_metrics_info[metric].scope == TF_METRIC_PROCESS);
+  tf_metrics_set(p->control, metric, value);
 }
 
 tf_hist_t *tf_publish_hists(tf_publish_t *p) {

@@ -30,6 +30,9 @@ tf_err_t tf_publish_add_sink(tf_publish_t *publish, uint32_t sink_idx, const cha
 void tf_publish_control(tf_publish_t *publish, uint64_t heap_allocated_bytes,
                         uint64_t heap_resident_bytes);
 
+/* One figure of the process, from the control thread. */
+void tf_publish_process(tf_publish_t *publish, tf_metric_t metric, uint64_t value);
+
 /* The runner's housekeep callback. */
 void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns);
 

@@ -11,6 +11,7 @@ static uint64_t read_ns(clockid_t id) {
 }
 
 uint64_t tf_clock_monotonic_ns(void) { return read_ns(CLOCK_MONOTONIC_RAW); }
+uint64_t tf_clock_process_cpu_ns(void) { return read_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 /* A pair (ticks, ns) read as close together as this machine allows: of 16 tries the one with the
  * least time between its two tick reads, so that a preemption does not become a rate error. */

@@ -24,6 +24,9 @@ extern tf_clock_t tf_clock_global; /* written by tf_clock_calibrate only */
 
 uint64_t tf_clock_monotonic_ns(void);
 
+/* CPU time of all threads of this process: what work cost, whoever else had the cores. */
+uint64_t tf_clock_process_cpu_ns(void);
+
 /* Unserialised: may be executed some ns early or late relative to its neighbours. */
 TF_INLINE uint64_t tf_clock_ticks(void) {
 #if defined(__x86_64__)

@@ -41,9 +41,9 @@ typedef struct tf_io_config {
   uint32_t send_bytes;   /* a connection's send buffer, a power of two; 256..64 MiB */
   uint32_t cq_entries;   /* completions the kernel may have under way; 0: 4 x buffer_cnt, >= 1024 */
   uint64_t audit_ns;     /* time between liveness audits; 0: 100 ms */
-  /* epoll: a poll that does not wait reads each socket itself, without asking epoll first, while
-   * no more sockets than this are attached (0: never). With one socket that saves a system call a
-   * pass, which makes it the busy recv() that ingest latency is measured against. */
+  /* A poll that does not wait reads each socket itself, without asking epoll or io_uring first, while
+   * no more sockets than this are attached, no listener, and nobody has waited (0: never). With one
+   * socket that makes the loop the busy recv() that ingest latency is measured against. */
   uint32_t direct_conns_max;
   uint32_t uring_without; /* TF_URING_* */
   /* The kernel polls the network card itself so long for our sockets (0: never): on io_uring each

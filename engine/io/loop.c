@@ -11,7 +11,9 @@
 #include "tf/atomic.h"
 
 #define PASS_COMPLETIONS_MAX 256u
-#define AUDIT_NS_DEFAULT     (100 * TF_NS_PER_MS)
+/* Direct receives from one socket in one pass, so that it starves no neighbour. */
+#define TURN_RECVS_MAX   16
+#define AUDIT_NS_DEFAULT (100 * TF_NS_PER_MS)
 /* Audits in a row that must find bytes nobody delivered before a receive counts as lost. */
 #define AUDIT_SUSPECT_CNT 2u
 /* At the end: 50 x 1 ms for the last operations to come back, which takes one pass as a rule. */
@@ -61,7 +63,14 @@ typedef struct tf_loop {
   uint32_t         slot_cnt, vacant_cnt, work_cnt, conn_cnt, conns_max;
   uint32_t         hungry_cnt;     /* in the work list, or more */
   uint32_t         slots_used_cnt; /* slots that were ever taken: the audit looks no further */
-  int              spare_fd;
+  uint32_t         listener_cnt;
+  /* Sockets are read by ourselves and have no receive with the port. Ends with the first wait, listener
+   * or socket too many, and begins again with the next first socket. */
+  bool     direct;
+  uint32_t direct_conns_max;
+  uint8_t *direct_buffer;
+  uint32_t direct_bytes;
+  int      spare_fd;
 } tf_loop_t;
 
 static uint64_t tag_of(uint32_t op, const conn_t *c, uint16_t idx) {
@@ -96,6 +105,7 @@ static void enqueue(tf_loop_t *l, conn_t *c) {
 static bool release_if_idle(tf_loop_t *l, conn_t *c) {
   if (c->armed || c->sending) return false;
   if (c->fd >= 0) l->port->net->close(l->port, c->fd);
+  if (c->handler.on_accept) l->listener_cnt--;
   c->fd    = -1;
   c->state = FREE;
   c->generation++;
@@ -140,7 +150,7 @@ static bool work_on(tf_loop_t *l, conn_t *c) {
   }
   c->cancel_wanted = false;
   if (c->state != OPEN && c->state != LISTENING) return true;
-  if (!c->armed && !c->starved) {
+  if (!c->armed && !c->starved && !l->direct) {
     c->arm_seq = (c->arm_seq + 1) & 0x0FFFFFFF;
     bool armed = c->state == OPEN ? port->ops->recv_arm(port, c->fd, tag_of(OP_RECV, c, idx))
                                   : port->ops->accept_arm(port, c->fd, tag_of(OP_ACCEPT, c, idx));
@@ -346,7 +356,7 @@ static void audit(tf_loop_t *l) {
     if (c->starved) {
       c->starved = false;
       enqueue(l, c);
-    } else if (!c->armed && !c->queued) {
+    } else if (!c->armed && !c->queued && !l->direct) {
       tf_count_add(&l->io.counts.audit_repairs, 1);
       enqueue(l, c);
     } else if (c->armed && !c->heard && !c->repairing) {
@@ -378,9 +388,61 @@ static void publish_port(tf_loop_t *l) {
   tf_store_relaxed(&counts->sq_flushes, l->port->flush_cnt);    /* relaxed: as above */
 }
 
+/* One turn of one socket. Returns the receives made; the connection may be gone afterwards. */
+static int turn(tf_loop_t *l, conn_t *c, uint64_t recv_ns) {
+  tf_io_counts_t *counts     = &l->io.counts;
+  uint16_t        generation = c->generation;
+  int             cnt        = 0;
+  while (cnt < TURN_RECVS_MAX) {
+    int got = l->port->net->recv(l->port, c->fd, l->direct_buffer, l->direct_bytes);
+    if (got == -EAGAIN || got == -EINTR) break;
+    cnt++;
+    if (got <= 0) {
+      end(l, c, -got);
+      break;
+    }
+    tf_count_add(&counts->rx_bytes, (uint64_t)got);
+    tf_count_add(&counts->rx_calls, 1);
+    c->handler.on_bytes(c->handler.self, id_of(c, idx_of(l, c)), l->direct_buffer, (size_t)got,
+                        recv_ns);
+    if (c->generation != generation || c->state != OPEN) break;
+    if ((uint32_t)got < l->direct_bytes) break; /* less than asked for: there was no more */
+  }
+  return cnt;
+}
+
+/* Whether this pass reads the sockets itself. If not, they get their receives, once for all. */
+static bool direct_pass(tf_loop_t *l, uint64_t wait_ns) {
+  if (wait_ns == 0 && l->conn_cnt <= l->direct_conns_max && l->listener_cnt == 0) return true;
+  l->direct = false;
+  for (uint32_t i = 0; i < l->slots_used_cnt; i++)
+    if (l->slots[i].state == OPEN || l->slots[i].state == LISTENING) enqueue(l, &l->slots[i]);
+  return false;
+}
+
+static int poll_direct(tf_loop_t *l) {
+  const tf_io_counts_t *counts  = &l->io.counts;
+  uint64_t              now     = now_ticks(l->port);
+  uint64_t              recv_ns = l->port->virtual_ns ? now : tf_clock_wall_of_ticks(now);
+  int                   cnt     = 0;
+  tf_count_add(&l->io.counts.passes, 1);
+  if (counts->ops_given != counts->ops_done) { /* sends, and what a close has called back */
+    cnt = l->port->ops->reap(l->port, 0, l->completions, PASS_COMPLETIONS_MAX);
+    if (TF_UNLIKELY(cnt < 0)) return cnt;
+    for (int i = 0; i < cnt; i++) handle(l, &l->completions[i], recv_ns);
+  }
+  for (uint32_t i = 0; i < l->slots_used_cnt; i++)
+    if (l->slots[i].state == OPEN) cnt += turn(l, &l->slots[i], recv_ns);
+  return cnt;
+}
+
 static int loop_poll(tf_io_t *io, uint64_t wait_ns) {
   tf_loop_t *l    = (tf_loop_t *)io;
   tf_port_t *port = l->port;
+  if (l->direct && direct_pass(l, wait_ns)) {
+    if (l->work_cnt > 0) work_through(l);
+    return poll_direct(l);
+  }
   if (l->work_cnt > 0) work_through(l);
   if (TF_UNLIKELY(wait_ns < port->busy_poll_ns)) wait_ns = port->busy_poll_ns;
   if (l->work_cnt > 0) wait_ns = 0;
@@ -427,7 +489,8 @@ static tf_err_t take(tf_loop_t *l, int fd, const tf_io_handler_t *handler, uint8
                                    .queued     = queued,
                                    .heard      = true};
   if (idx >= l->slots_used_cnt) l->slots_used_cnt = idx + 1u;
-  l->conn_cnt++;
+  if (l->conn_cnt++ == 0) l->direct = l->direct_conns_max > 0;
+  if (state == LISTENING) l->listener_cnt++;
   enqueue(l, c);
   *id = id_of(c, idx);
   return TF_OK;
@@ -488,7 +551,7 @@ size_t tf_loop_arena_bytes(const tf_io_config_t *config) {
   return sizeof(tf_loop_t) + PASS_COMPLETIONS_MAX * sizeof(tf_completion_t) +
          slots *
              (sizeof(conn_t) + 3 * sizeof(uint16_t) + sizeof(struct pollfd) + config->send_bytes) +
-         8 * TF_LINE_PAIR_BYTES;
+         config->buffer_bytes + TF_BYTES_PAD + 9 * TF_LINE_PAIR_BYTES;
 }
 
 tf_err_t tf_loop_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t *port,
@@ -497,16 +560,17 @@ tf_err_t tf_loop_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t
   tf_loop_t *l     = tf_arena_take(arena, sizeof *l, TF_LINE_PAIR_BYTES);
   size_t     align = TF_LINE_PAIR_BYTES;
   if (l) {
-    l->slots       = tf_arena_take(arena, slots * sizeof *l->slots, align);
-    l->vacant      = tf_arena_take(arena, slots * sizeof *l->vacant, align);
-    l->work        = tf_arena_take(arena, slots * sizeof *l->work, align);
-    l->audit_fds   = tf_arena_take(arena, slots * sizeof *l->audit_fds, align);
-    l->audit_slots = tf_arena_take(arena, slots * sizeof *l->audit_slots, align);
-    l->completions = tf_arena_take(arena, PASS_COMPLETIONS_MAX * sizeof *l->completions, align);
+    l->slots         = tf_arena_take(arena, slots * sizeof *l->slots, align);
+    l->vacant        = tf_arena_take(arena, slots * sizeof *l->vacant, align);
+    l->work          = tf_arena_take(arena, slots * sizeof *l->work, align);
+    l->audit_fds     = tf_arena_take(arena, slots * sizeof *l->audit_fds, align);
+    l->audit_slots   = tf_arena_take(arena, slots * sizeof *l->audit_slots, align);
+    l->completions   = tf_arena_take(arena, PASS_COMPLETIONS_MAX * sizeof *l->completions, align);
+    l->direct_buffer = tf_arena_take(arena, config->buffer_bytes + TF_BYTES_PAD, align);
   }
   uint8_t *send = tf_arena_take(arena, (size_t)slots * config->send_bytes, align);
   if (!l || !l->slots || !l->vacant || !l->work || !l->audit_fds || !l->audit_slots ||
-      !l->completions || !send) {
+      !l->completions || !l->direct_buffer || !send) {
     port->ops->fini(port);
     return tf_error_add(E_CORE_ARENA_FULL, "opening the I/O loop");
   }
@@ -515,7 +579,10 @@ tf_err_t tf_loop_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t
   l->io.ops    = &l->ops;
   l->port      = port;
   l->conns_max = config->conns_max;
-  l->slot_cnt  = slots;
+  /* A stamp comes with a receive of the port's alone. */
+  l->direct_conns_max = port->stamp_ns ? 0 : config->direct_conns_max;
+  l->direct_bytes     = config->buffer_bytes;
+  l->slot_cnt         = slots;
   for (uint32_t i = 0; i < slots; i++) {
     l->slots[i].fd             = -1;
     l->slots[i].send.bytes     = send + (size_t)i * config->send_bytes;

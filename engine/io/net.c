@@ -13,6 +13,12 @@ static int kernel_admit(tf_port_t *port, int fd) {
   return 0;
 }
 
+static int kernel_recv(tf_port_t *port, int fd, void *bytes, size_t cnt) {
+  (void)port;
+  ssize_t got = recv(fd, bytes, cnt, MSG_DONTWAIT);
+  return got < 0 ? -errno : (int)got;
+}
+
 static void kernel_shutdown(tf_port_t *port, int fd) {
   (void)port;
   shutdown(fd, SHUT_RDWR);
@@ -35,6 +41,7 @@ static int kernel_shed(tf_port_t *port, int spare_fd, int listen_fd) {
 
 const tf_net_ops_t tf_net_kernel = {
     .admit    = kernel_admit,
+    .recv     = kernel_recv,
     .shutdown = kernel_shutdown,
     .close    = kernel_close,
     .readable = kernel_readable,

@@ -46,6 +46,8 @@ typedef struct tf_port_ops {
  * every port but the simulator's, whose descriptors no kernel knows. */
 typedef struct tf_net_ops {
   int (*admit)(tf_port_t *port, int fd); /* 0, or why it is no socket: an errno */
+  /* What has arrived, without a wait: bytes, 0 at the end, or -errno. */
+  int (*recv)(tf_port_t *port, int fd, void *bytes, size_t cnt);
   void (*shutdown)(tf_port_t *port, int fd);
   void (*close)(tf_port_t *port, int fd);
   int (*readable)(tf_port_t *port, struct pollfd *fds, nfds_t cnt); /* poll(2) without a wait */

@@ -252,6 +252,16 @@ static int net_admit(tf_port_t *port, int fd) {
   return tf_sim_endpoint(sim_of(port), fd) ? 0 : EBADF;
 }
 
+/* A read by the loop itself fails as one by the kernel does, where that is no end. */
+static int net_recv(tf_port_t *port, int fd, void *bytes, size_t cnt) {
+  tf_sim_t *sim = sim_of(port);
+  sim->now_ns += LOOK_NS_MIN;
+  if (tf_sim_strikes(sim, TF_SIM_RECV_EINTR)) return -EINTR;
+  if (tf_sim_strikes(sim, TF_SIM_RECV_EAGAIN)) return -EAGAIN;
+  if (cnt > 1 && tf_sim_strikes(sim, TF_SIM_RECV_SHORT)) cnt = 1 + tf_sim_random(sim, cnt - 1);
+  return tf_sim_recv(sim, fd, bytes, cnt);
+}
+
 static void net_shutdown(tf_port_t *port, int fd) {
   tf_sim_endpoint_t *e = tf_sim_endpoint(sim_of(port), fd);
   if (e && e->state == TF_SIM_LISTENING) e->reads_no_more = true;
@@ -283,6 +293,7 @@ static int net_shed(tf_port_t *port, int spare_fd, int listen_fd) {
 
 static const tf_net_ops_t sim_net_ops = {
     .admit    = net_admit,
+    .recv     = net_recv,
     .shutdown = net_shutdown,
     .close    = net_close,
     .readable = net_readable,

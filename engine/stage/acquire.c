@@ -2,19 +2,31 @@
 
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/log.h"
 
+#define DRAIN_NS_MAX TF_NS_PER_SEC
+
+/* Whether the engine stops and the lane, which waits for nobody then, has not made room for long: it is
+ * not there. Until then events that were published reach the lane, as they do in a replay. */
+static TF_COLD bool is_given_up(tf_acquire_t *a) {
+  /* relaxed: a stop flag; nothing else is read on its word */
+  if (!a->stopping || !tf_load_relaxed_u32(a->stopping)) return false;
+  uint64_t now_ns = tf_clock_monotonic_ns();
+  if (!a->stopping_ns) a->stopping_ns = now_ns;
+  return now_ns - a->stopping_ns >= DRAIN_NS_MAX;
+}
+
 /* Blocks while the ring is full: in replay that is the intended backpressure, live it leaves the
- * bytes in the socket. Given up only when the engine stops. */
+ * bytes in the socket. */
 static void push(tf_acquire_t *a, const tf_batch_t *batch) {
   tf_ring_event_t record = {.origin_tsc = batch->origin_tsc, .decoded_tsc = batch->decoded_tsc};
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     record.event = batch->events[i];
     while (TF_UNLIKELY(tf_ring_push_sized(a->ring, &record, 1, sizeof record) == 0)) {
-      /* relaxed: a stop flag; nothing else is read on its word */
-      if (a->stopping && tf_load_relaxed_u32(a->stopping)) {
+      if (is_given_up(a)) {
         a->events_dropped += batch->event_cnt - i;
         return;
       }

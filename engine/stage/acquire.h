@@ -34,9 +34,10 @@ typedef struct tf_acquire {
   uint64_t              ingest_seq;
   uint64_t              events_hash;
   uint64_t              ring_full_waits; /* passes spent waiting for the lane */
-  uint64_t              events_dropped;  /* not published because the engine was told to stop */
-  const uint32_t       *stopping;        /* a full ring is given up when this is set */
-  tf_err_t              failed;          /* the first source that broke */
+  uint64_t              events_dropped; /* not published: the engine stops and no lane takes them */
+  const uint32_t       *stopping;       /* a full ring is given up a second after this is set */
+  uint64_t              stopping_ns;    /* monotonic, when that was first seen at a full ring */
+  tf_err_t              failed;         /* the first source that broke */
   char                  failed_text[512];
 } tf_acquire_t;
 

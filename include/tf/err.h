@@ -39,6 +39,7 @@
   X(E_FEED_CLOSED, -504, "the venue closed the connection")                                        \
   X(E_FEED_REFUSED, -505, "the venue refused a subscription or request")                           \
   X(E_FEED_LIMIT, -506, "more instruments or streams than configured")                             \
+  X(E_FEED_KEY, -507, "a key file cannot be used, or others may read it")                          \
   X(E_FILE_OPEN, -601, "a file cannot be opened")                                                  \
   X(E_FILE_FORMAT, -602, "not a file of the expected format or version")                           \
   X(E_FILE_DAMAGED, -603, "a file is damaged or cut short")                                        \

@@ -53,8 +53,8 @@ typedef struct tf_feed_counts {
   uint64_t bridged_out_levels;             /* levels that bridging to a snapshot discarded */
   uint64_t resyncs;                        /* snapshots asked for again */
   uint64_t checksums, checksum_mismatches; /* of books: compared, and those that differed */
-  uint64_t
-      checksums_off; /* books whose checksums failed so often that they are no longer looked at */
+  uint64_t checksums_off;   /* books whose checksums failed too often to be compared any longer */
+  uint64_t metadata_cached; /* instruments whose metadata is an earlier run's (instrument.h) */
   uint64_t ignored_type_cnt;
   struct {
     char     name[24];

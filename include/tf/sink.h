@@ -13,6 +13,7 @@ typedef struct tf_sink_config {
   const char             *path;     /* file or shared-memory name; NULL if not given */
   uint64_t                slot_cnt; /* shm: ring size in decisions, a power of two */
   bool                    durable;  /* journal: a block counts as written when it is on disk */
+  const char             *key_file; /* journal: of the key of its MACs; NULL: none */
   uint32_t                epoch;
   const tf_instruments_t *instruments;
 } tf_sink_config_t;
@@ -27,6 +28,8 @@ typedef struct tf_sink {
   int (*offer)(void *state, const tf_decision_t *decisions, uint32_t n);
   tf_err_t (*flush)(void *state, uint64_t now_ns); /* called when emit is idle, and before close */
   tf_err_t (*close)(void *state);
+  /* The last decision_seq that is known to outlive a crash of the machine; NULL: nothing is kept. */
+  uint64_t (*durable_seq)(const void *state);
 } tf_sink_t;
 
 #endif

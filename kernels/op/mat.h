@@ -10,8 +10,8 @@
  *
  * A row's bits do not depend on the rows it is multiplied with, nor on how many they are: each
  * output of each row is one sum in one order. fp32 and int8 are the same bits on every instruction
- * set. bf16 is the same on scalar and AVX2, and differs where the CPU has vdpbf16ps, which fuses
- * and flushes denormals (docs/adr/0012-precision-of-models.md).
+ * set. bf16 is the same on scalar and AVX2; vdpbf16ps takes denormals for 0, and otherwise gave the same
+ * bits where it was tried (docs/adr/0012-precision-of-models.md).
  *
  * Layout, the same for all instruction sets: panels of up to 4 blocks of 16 outputs; in a panel, for
  * each group of inputs (1 of fp32, 2 of bf16, 4 of int8: 32 bits) one line of 64 bytes a block, so

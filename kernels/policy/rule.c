@@ -29,9 +29,9 @@
  * NaN. Any operation on NaN gives NaN, logic included ("or" does not look past one), and a rule that
  * ends in NaN does not fire. An infinite value read, or an infinite result, counts as NaN: a score
  * that overflowed must not compare its way into an order. */
-#include <string.h>
+#include "policy/rule.h"
 
-#include "tf/policy.h"
+#include <string.h>
 
 #define RATE_CNT_MAX (1u << 20) /* times kept; the same bound as an indicator's state */
 
@@ -86,25 +86,38 @@ static double compute_two(uint8_t op, double a, double b) {
   }
 }
 
-/* init has checked that the program keeps to the stack and ends with one value. */
+/* One step; top is the number of values on the stack. init has checked that the program keeps to the
+ * stack and ends with one value. */
+static void run_step(const tf_rule_step_t *s, const tf_policy_input_t *in, double *stack,
+                     uint32_t *top) {
+  if (s->op == TF_RULE_CONST) {
+    stack[(*top)++] = s->value;
+  } else if (s->op == TF_RULE_LOAD) {
+    stack[(*top)++] = load(in, s->slot_idx);
+  } else if (s->op <= TF_RULE_ABS) {
+    stack[*top - 1] = compute_one(s->op, stack[*top - 1]);
+  } else {
+    --*top;
+    stack[*top - 1] = compute_two(s->op, stack[*top - 1], stack[*top]);
+  }
+}
+
 static bool fires(const tf_rule_t *rule, const tf_policy_input_t *in) {
   double   stack[TF_RULE_DEPTH_MAX];
   uint32_t top = 0;
   if (rule->step_cnt == 0) return false;
-  for (uint32_t i = 0; i < rule->step_cnt; i++) {
-    const tf_rule_step_t *s = &rule->steps[i];
-    if (s->op == TF_RULE_CONST) {
-      stack[top++] = s->value;
-    } else if (s->op == TF_RULE_LOAD) {
-      stack[top++] = load(in, s->slot_idx);
-    } else if (s->op <= TF_RULE_ABS) {
-      stack[top - 1] = compute_one(s->op, stack[top - 1]);
-    } else {
-      top--;
-      stack[top - 1] = compute_two(s->op, stack[top - 1], stack[top]);
-    }
-  }
+  for (uint32_t i = 0; i < rule->step_cnt; i++) run_step(&rule->steps[i], in, stack, &top);
   return stack[0] == stack[0] && stack[0] != 0;
+}
+
+bool tf_rule_trace(const tf_rule_t *rule, const tf_policy_input_t *in, double *values) {
+  double   stack[TF_RULE_DEPTH_MAX];
+  uint32_t top = 0;
+  for (uint32_t i = 0; i < rule->step_cnt; i++) {
+    run_step(&rule->steps[i], in, stack, &top);
+    values[i] = stack[top - 1];
+  }
+  return fires(rule, in);
 }
 
 TF_STATIC_ASSERT(TF_RULE_LOAD < TF_RULE_NEG && TF_RULE_ABS == TF_RULE_NOT + 1 &&

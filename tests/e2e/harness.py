@@ -1,20 +1,25 @@
 """What the black-box tests share: running the binary, recordings, ports, processes that end."""
 import atexit
+import concurrent.futures
 import glob
+import itertools
 import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TICKFUSE = os.environ.get("TICKFUSE", str(ROOT / "build/rel/tickfuse"))
 SANITIZED = os.environ.get("TF_SANITIZE", "")
+AT_ONCE = 2 if SANITIZED else 4
 DATA = ROOT.parent / "shared" / "data"
 SMALL = ROOT / "tests" / "data"
 DEMO = str(ROOT / "configs" / "demo.yaml")
@@ -32,11 +37,10 @@ def run(*args, timeout=300, expect=0):
 
 def shm_name():
     """A name of this process and call: tests may run side by side."""
-    shm_name.count += 1
-    return f"test-{os.getpid()}-{shm_name.count}"
+    return f"test-{os.getpid()}-{next(shm_name.numbers)}"
 
 
-shm_name.count = 0
+shm_name.numbers = itertools.count(1)
 
 
 @atexit.register
@@ -85,6 +89,20 @@ class Background:
         return out, err, self.process.returncode
 
 
+VENUES = {  # and the instruments that the simulator has of each
+    "binance-spot": ["BTCUSDT", "ETHUSDT", "SOLUSDT"],
+    "binance-usdm": ["BTCUSDT", "ETHUSDT", "SOLUSDT"],
+    "binance-coinm": ["BTCUSD_PERP", "ETHUSD_PERP", "SOLUSD_PERP"],
+    "coinbase": ["BTC-USD", "ETH-USD", "SOL-USD"],
+    "coinbase-exchange": ["BTC-USD", "ETH-USD", "SOL-USD"],
+    "kraken": ["BTC/USD", "ETH/USD", "SOL/USD"],
+}
+
+
+def venue_sets(venue):
+    return [f"feeds.0.venue={venue}", f"feeds.0.instruments=[{','.join(VENUES[venue])}]"]
+
+
 class Exchange(Background):
     """`tickfuse sim`, listening."""
 
@@ -104,9 +122,11 @@ class Exchange(Background):
         return {key: int(value) for key, value in words}
 
 
-def engine_args(exchange, *sets, seconds="3s", trust=True):
+def engine_args(exchange, *sets, seconds="3s", trust=True, sink=True):
+    """sink: the config's own, under a name of this call; False: sets has another."""
     args = ["run", DEMO, "--for", seconds, "--json"]
-    for item in (*exchange.sets, f"sinks.0.path={shm_name()}", "http.listen=off", *sets):
+    own = [f"sinks.0.path={shm_name()}"] if sink else []
+    for item in (*exchange.sets, *own, "http.listen=off", *sets):
         args += ["--set", item]
     if exchange.ca and trust:
         args += ["--set", f"feeds.0.ca_file={exchange.ca[0]}"]
@@ -116,6 +136,66 @@ def engine_args(exchange, *sets, seconds="3s", trust=True):
 def live(exchange, *sets, **kwargs):
     out, err = run(*engine_args(exchange, *sets, **kwargs))
     return json.loads(out), err
+
+
+class LiveEngine(Background):
+    """`tickfuse run` with its metrics: wait for what they should say, then finish()."""
+
+    def __init__(self, exchange, *sets, config=None):
+        """On an exchange; or as a config says, for as long as it is let."""
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        listen = f"http.listen=127.0.0.1:{self.port}"
+        super().__init__(*(["run", config, "--json", "--set", listen] if config else
+                           engine_args(exchange, *sets, listen, seconds="300s")))
+
+    def metrics(self):
+        """{name: sum over its labels}, and {(name, label value): value}."""
+        try:
+            text = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5).read().decode()
+        except OSError:
+            return {}
+        out = {}
+        for line in text.splitlines():
+            if line.startswith("#"):
+                continue
+            name, value = line.rsplit(" ", 1)
+            name, _, labels = name.partition("{")
+            value = float(value)
+            out[name] = out.get(name, 0) + value
+            for label in re.findall(r'="([^"]*)"', labels):
+                out[name, label] = out.get((name, label), 0) + value
+        return out
+
+    def count(self, name, label=None):
+        return self.metrics().get((name, label) if label else name, 0)
+
+    def is_live(self):
+        return self.count("tickfuse_feed_state", "live") >= 1
+
+    def finish(self):
+        out, err, code = self.stop()
+        if code != 0:
+            raise AssertionError(f"engine: exit {code}\n{err[-2000:]}")
+        return json.loads(out), err
+
+
+def side_by_side(test, cases, do):
+    """do(*case) for each case, several at once: what they mostly do is wait. Every failure is reported with its case."""
+    def one(case):
+        try:
+            do(*case)
+        except unittest.SkipTest:
+            raise
+        except Exception as failed:  # noqa: BLE001
+            return f"{case}: {type(failed).__name__}: {failed}"
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        failures = [f for f in pool.map(one, cases) if f]
+    if failures:
+        test.fail("\n\n".join(failures))
 
 
 def wait_until(condition, seconds=30, what="condition"):

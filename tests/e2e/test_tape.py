@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import DATA, SMALL, main, replay, run, shm_name
+from harness import DATA, DEMO, SMALL, Exchange, main, replay, run, shm_name
 
 RECORDINGS = {
     "binance-spot": DATA / "binance-spot" / "btcusdt_20240808.gz",
@@ -77,6 +77,19 @@ class Tape(unittest.TestCase):
         # Instruments are numbered as they are first named, and the hash covers the numbers.
         self.assertEqual(runs[0]["events_hash"], runs[1]["events_hash"])
         self.assertEqual(runs[2]["events_hash"], runs[3]["events_hash"])
+
+    def test_a_tape_of_a_capture_holds_the_live_run(self):
+        out = self.dir / "capture"
+        with Exchange() as exchange:
+            args = ["record", DEMO, "--for", "2s", "--json", "--out", out, "--set", "http.listen=off"]
+            for item in exchange.sets:
+                args += ["--set", item]
+            live = json.loads(run(*args)[0])
+        tape = self.convert(out)
+        self.assertEqual(json.loads(run("tape", "info", tape, "--json")[0])["events_hash"], live["events_hash"])
+        got, _ = replay(tape)
+        self.assertEqual(got["events_hash"], live["events_hash"])
+        self.assertEqual(got["ledger"]["residual"], 0)
 
     def test_from_and_to_take_the_same_events_of_a_tape(self):
         source = f"binance-spot:{MADE['binance-spot']}"

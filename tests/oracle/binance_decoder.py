@@ -230,6 +230,8 @@ class Decoder:
             self.counts["ignored"][verdict] = self.counts["ignored"].get(verdict, 0) + 1
 
     def message(self, recv, text, target):
+        if target is not None and re.split(r"[?#]", target)[0].endswith("/exchangeInfo"):
+            return "control"
         if target is not None and not re.split(r"[?#]", target)[0].endswith("/depth"):
             return "rest"
         try:

@@ -6,20 +6,22 @@ order, so that the double is the same bit for bit; windows are cut out and summe
 TOLERANCE says for each feature how far the engine's may be: 0 is bit for bit.
 """
 import collections
+import decimal
 import math
 
 NAN = float("nan")
 SECOND = 10**9
+SCALE = 2**120
 NONE, SYNCING, GAP, STALE, CROSSED, OK = 5, 1, 2, 3, 4, 0
-SELL, SNAPSHOT, LAST = 0x20, 2, 1
+SELL, BACKFILL, SNAPSHOT, LAST = 0x20, 0x10, 2, 1
 
 FEATURES = ["spread_bps", "imbalance(5)", "ofi(1s)", "trade_imbalance(1s)", "zscore(mid,500)", "realized_vol(mid,100)",
             "ret(mid,50)", "rsi(s1.close,14)", "(microprice-mid)/spread", "(ema(mid,20)-mid)/spread",
             "(vwap(10s)-mid)/spread", "trade_count(1s)", "mid", "spread", "microprice"]
 # Absolute and relative. The vwap is a quotient of sums: one unit in the last place of a price of 6e4 (7e-12) over a
-# spread of 0.01. A z-score's variance is good to 1e-13 (kernels/indicator/moments.h), its numerator to that of a mean.
+# spread of 0.01.
 TOLERANCE = dict.fromkeys(FEATURES, 0.0)
-TOLERANCE.update({"ofi(1s)": 1e-12, "trade_imbalance(1s)": 1e-12, "zscore(mid,500)": 1e-9, "realized_vol(mid,100)": 1e-12,
+TOLERANCE.update({"ofi(1s)": 1e-12, "trade_imbalance(1s)": 1e-12, "zscore(mid,500)": 1e-12, "realized_vol(mid,100)": 1e-12,
                   "rsi(s1.close,14)": 1e-12, "(vwap(10s)-mid)/spread": 4e-9})
 
 
@@ -53,6 +55,7 @@ class Book:
     def __init__(self):
         self.state, self.collecting, self.pending, self.apply_from = NONE, True, [], 0
         self.sides = (Side(False), Side(True))
+        self.digits = 0  # of the finest price ever told
         self.cache = None
 
     def level(self, flags, price, qty, seq, is_first):
@@ -131,9 +134,10 @@ class Market:
             self.set_bbo(fields["b"], fields["B"], fields["a"], fields["A"])
             self.change_of_bbo()
         elif kind == "T":
-            self.trade(float(fields["p"]), float(fields["q"]), bool(flags & SELL))
+            self.trade(float(fields["p"]), float(fields["q"]), bool(flags & SELL), bool(flags & BACKFILL))
             self.last_text = fields["p"]
         elif kind == "B":
+            self.book.digits = max(self.book.digits, len(fields["p"].partition(".")[2]))
             self.book.level(flags, units(fields["p"]), units(fields["q"]), int(fields["u"]), fields["i"].startswith("0/"))
         elif kind == "S":
             self.book.status(int(fields["state"]), int(fields["from"]))
@@ -155,6 +159,8 @@ class Market:
         bids, asks = self.book.best()
         if bids and asks:
             self.set_bbo(*(text(x) for x in (*bids[0], *asks[0])))
+            cut = self.book.digits - UNIT_DIGITS or None
+            self.bbo_text = tuple(t[:cut] for t in self.bbo_text)
 
     def change_of_bbo(self):
         """Cont, Kukanov, Stoikov (2014), equation (4)."""
@@ -176,8 +182,9 @@ class Market:
                 self.flow.add(self.now, e)
         self.flow_last = None if blind else self.bbo
 
-    def trade(self, price, qty, is_sell):
-        for window in (self.trades_1s, self.trades_10s):
+    def trade(self, price, qty, is_sell, is_backfill):
+        """A trade that is older than the subscription is in no window: when it came is not when it was."""
+        for window in () if is_backfill else (self.trades_1s, self.trades_10s):
             window.add(self.now, price * qty, qty, is_sell)
         if self.bar is None:
             self.bar = [self.now - self.now % SECOND + SECOND, price]
@@ -188,6 +195,8 @@ UNIT_DIGITS = 12
 
 
 def units(number):
+    if "e" in number:
+        return int(decimal.Decimal(number).scaleb(UNIT_DIGITS))
     whole, _, part = number.partition(".")
     return int(whole + part.ljust(UNIT_DIGITS, "0"))
 
@@ -203,7 +212,7 @@ class Rows:
     def __init__(self, market):
         self.m = market
         self.mids = collections.deque(maxlen=501)
-        self.sum1 = self.sum2 = 0  # of the last 500 mids, exactly, in 2^-60
+        self.sum1 = self.sum2 = 0  # of the last 500 mids, exactly, in 2^-120
         self.ema, self.ema_cnt = 0.0, 0
         self.squares = collections.deque(maxlen=100)
         self.gain = self.loss = 0.0
@@ -253,12 +262,12 @@ class Rows:
         else:
             self.ema = (mid - self.ema) * (2.0 / 21.0) + self.ema
         self.mids.append(mid)
-        exact = int(mid * 2**60)  # a mid above 2^-7 has no bit below 2^-60
-        assert exact == mid * 2**60
+        exact = int(mid * SCALE)  # a mid above 2^-67 has no bit below that
+        assert exact == mid * SCALE
         self.sum1, self.sum2 = self.sum1 + exact, self.sum2 + exact * exact
         n = len(self.mids)
         if n == 501:
-            old = int(self.mids[0] * 2**60)
+            old = int(self.mids[0] * SCALE)
             self.sum1, self.sum2 = self.sum1 - old, self.sum2 - old * old
         z = NAN
         if n >= 500:

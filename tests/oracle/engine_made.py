@@ -15,6 +15,7 @@ class Made:
         self.digits = {"binance-spot": (8, 8), "binance-usdm": (2, 3), "binance-coinm": (1, 0)}[venue]
         self.tick = 10 if venue == "binance-coinm" else 1  # of 0.01
         self.now, self.mid, self.u, self.trade = 1723161255 * 10**9, 6183000, 10**9, 700
+        self.depth_u = self.u  # of the last depth message
         self.sides = ({}, {})
         self.changes = ({}, {})
         for i in range(1, 200):
@@ -38,6 +39,7 @@ class Made:
         else:
             self.sides[side].pop(price, None)
         self.changes[side][price] = qty
+        self.u += 1
 
     def best(self):
         return max(self.sides[0]), min(self.sides[1])
@@ -58,8 +60,9 @@ class Made:
         return "[" + ",".join(f'["{self.price_text(p)}","{self.qty_text(q)}"]' for p, q in rows) + "]"
 
     def depth(self, lose=False):
-        first, last = self.u + 1, self.u + self.rng.randrange(1, 9)
-        before, self.u = self.u, last
+        before, first = self.depth_u, self.depth_u + 1
+        self.u = max(self.u, first)
+        last = self.depth_u = self.u
         changes, self.changes = self.changes, ({}, {})
         chain = "" if self.spot else f',"pu":{before}'
         ms = self.now // 10**6

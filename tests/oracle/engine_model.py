@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A black-box model of tickfuse: from a raw Binance recording and configs/replay-binance.yaml alone it works out every
+"""A black-box model of tickfuse: from a raw recording and configs/replay-binance.yaml alone it works out every
 event, the book, the feature rows, the model's score and the decisions, and then compares them with what
 `tickfuse replay` wrote. Plain Python; nothing of tickfuse's is read but to be compared.
 
@@ -24,7 +24,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from binance_decoder import Decoder, records
+import binance_decoder
+import in_band_decoder
 from engine_features import FEATURES, LAST, TOLERANCE, Market, Rows
 from engine_made import Made
 
@@ -108,42 +109,51 @@ def reference(market):
     return str(((bid + ask) / 2).quantize(decimal.Decimal(1).scaleb(-digits - 1)))
 
 
-def fields_of(words):
-    return dict(w.split("=", 1) for w in words.split(" ") if "=" in w)
+def messages(venue, path):
+    """A decoder after each message of the recording; what it made of it is in its out."""
+    module = binance_decoder if venue.startswith("binance") else in_band_decoder
+    yield from module.decode(venue, path)
+
+
+class Instrument:
+    def __init__(self):
+        self.market, self.policy = Market(), Policy()
+        self.rows = Rows(self.market)
 
 
 class Oracle:
     def __init__(self, venue, path):
         self.venue, self.path, self.ingest_seq = venue, path, 0
-        self.mlp, self.policy = Mlp(MODEL), Policy()
+        self.mlp, self.instruments = Mlp(MODEL), {}
         assert self.mlp.features == FEATURES[:len(self.mlp.features)]
 
     def ticks(self):
-        """(ingest_seq, ts_event, ts_recv, market, row) at each tick."""
-        decoder = Decoder(self.venue)
-        market = Market()
-        rows = Rows(market)
-        for recv, text, target in records(self.path):
-            decoder.frame(recv, text, target)
-            out, decoder.out = decoder.out, []
-            for row in out:
-                if row[1] == "resync":
-                    continue
-                _, kind, _, ts, at, flags, words = row
+        """(ingest_seq, ts_event, ts_recv, symbol, row) at each tick."""
+        for decoder in messages(self.venue, self.path):
+            for line in decoder.lines():
+                words = line.split(" ")
+                if len(words) < 6:
+                    continue  # what the feed asks of the session: no event
+                kind, symbol = words[1:3]
+                ts, recv, flags = int(words[3][3:]), int(words[4][3:]), int(words[5][2:], 16)
                 self.ingest_seq += 1
-                market.event(kind, at, flags, fields_of(words))
+                instrument = self.instruments.setdefault(symbol, None) or Instrument()
+                self.instruments[symbol] = instrument
+                instrument.market.event(kind, recv, flags, dict(w.split("=", 1) for w in words[6:] if "=" in w))
                 if flags & LAST:
-                    yield self.ingest_seq, ts, at, market, rows.row()
-        assert len(decoder.symbols) == 1, "one instrument a recording"
+                    yield self.ingest_seq, ts, recv, symbol, instrument.rows.row()
 
     def decisions(self, keep_rows):
-        for seq, ts, recv, market, row in self.ticks():
+        for seq, ts, recv, symbol, row in self.ticks():
             keep_rows(seq, recv, row)
             inputs = row[:len(self.mlp.features)]
             if all(map(math.isfinite, inputs)):
                 score = self.mlp.run(list(map(as_float, inputs)))
+                instrument = self.instruments[symbol]
+                market = instrument.market
                 yield {"ingest_seq": seq, "ts_event_ns": ts, "ts_recv_ns": recv, "score": score,
-                       "ref_price": reference(market), "book_state": BOOKS[market.book.state]}, market, row
+                       "instrument": f"{symbol}.{self.venue.upper()}", "ref_price": reference(market),
+                       "book_state": BOOKS[market.book.state]}, instrument, row
 
 
 class Mismatch(Exception):
@@ -155,9 +165,10 @@ def same(what, ours, theirs, where):
         raise Mismatch(f"{where}: {what} is {theirs}, the model says {ours}")
 
 
-def compare_decision(number, want, got, market, row, policy):
+def compare_decision(number, want, got, instrument, row):
     """True where the score is so near a threshold that either action is right: then the engine's counts."""
     where = f"decision {number}, ingest_seq {want['ingest_seq']}"
+    market, policy = instrument.market, instrument.policy
     for key in ("ingest_seq", "ts_event_ns", "ts_recv_ns", "book_state", "ref_price"):
         same(key, want[key], got[key], where)
     same("decision_seq", number, got["decision_seq"], where)
@@ -244,11 +255,11 @@ def check(tickfuse, venue, path):
         rows = RowCheck(evaluated(tickfuse, venue, path, tmp))
         got = replayed(tickfuse, venue, path, tmp)
         oracle, actions, edges, worst, count = Oracle(venue, path), {}, 0, 0.0, 0
-        for count, (want, market, row) in enumerate(oracle.decisions(rows), 1):
+        for count, (want, instrument, row) in enumerate(oracle.decisions(rows), 1):
             theirs = next(got, None)
             if theirs is None:
                 raise Mismatch(f"the journal ends at decision {count - 1}, the model goes on at ingest_seq {want['ingest_seq']}")
-            edges += compare_decision(count, want, theirs, market, row, oracle.policy)
+            edges += compare_decision(count, want, theirs, instrument, row)
             worst = max(worst, abs(want["score"] - theirs["score"]))
             key = theirs["action"] if theirs["action"] != "HOLD" else "HOLD " + theirs["hold_reason"]
             actions[key] = actions.get(key, 0) + 1

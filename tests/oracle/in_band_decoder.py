@@ -199,8 +199,11 @@ class Decoder:
         else:
             self.counts["ignored"][verdict] = self.counts["ignored"].get(verdict, 0) + 1
 
+    PRODUCTS = None
+
     def rest(self, text, target):
-        return "rest"
+        """The venue's products are control; nothing is published of them."""
+        return "control" if self.PRODUCTS and target.startswith(self.PRODUCTS) else "rest"
 
     def parse(self, text):
         try:
@@ -225,6 +228,7 @@ class Decoder:
 
 
 class Coinbase(Decoder):
+    PRODUCTS = "/api/v3/brokerage/market/products"
     IGNORED = "candles status ticker_batch user futures_balance_summary".split()
 
     def __init__(self):
@@ -368,6 +372,7 @@ class Coinbase(Decoder):
 
 
 class CoinbaseExchange(Decoder):
+    PRODUCTS = "/products"
     IGNORED = "received open done change activate status auction".split()
 
     def message(self, recv, text):

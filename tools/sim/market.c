@@ -72,11 +72,13 @@ static sim_step_t order(sim_market_t *m) {
   int32_t best   = ask ? m->best_ask : m->best_bid;
   int32_t away   = (int32_t)(sim_random_unit(&m->rng) * sim_random_unit(&m->rng) * LEVEL_NEAR_CNT);
   if (spread > 1 && sim_random_unit(&m->rng) < 0.4) away = -1; /* improve the price */
-  int32_t at     = ask ? best + away : best - away;
-  bool    cancel = away > 0 && sim_random_unit(&m->rng) < 0.3;
+  int32_t  at      = ask ? best + away : best - away;
+  bool     cancel  = away > 0 && sim_random_unit(&m->rng) < 0.3;
+  uint64_t last_id = m->update_id;
   set_level(m, ask, at, cancel ? 0 : random_qty(m));
   if (away < 0) *(ask ? &m->best_ask : &m->best_bid) = at;
-  return (sim_step_t){.quote_changed = away <= 0};
+  return (sim_step_t){.quote_changed =
+                          away <= 0 && m->update_id != last_id}; /* or the same again */
 }
 
 sim_step_t sim_market_step(sim_market_t *m) {

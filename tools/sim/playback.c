@@ -29,6 +29,11 @@ struct sim_playback {
   sim_exchange_t  *exchange;
 };
 
+/* Messages of one venue are what an exchange sends: of a capture those of its first feed. */
+static bool is_played(const tf_record_t *r) {
+  return r->fault == TF_RECORD_OK && r->tap == TF_TAP_FRAME && r->source_idx == 0;
+}
+
 static tf_err_t find_symbols(const char *path, const sim_venue_t *venue, char *list, size_t cap) {
   static tf_recording_t recording;
   tf_err_t              err = tf_recording_init(&recording, path);
@@ -40,7 +45,7 @@ static tf_err_t find_symbols(const char *path, const sim_venue_t *venue, char *l
     if (result == TF_RECORDING_AGAIN) continue;
     if (result != TF_RECORDING_RECORD) break;
     sim_route_t r;
-    if (record.fault != TF_RECORD_OK || record.kind != TF_FRAME_TEXT ||
+    if (!is_played(&record) || record.kind != TF_FRAME_TEXT ||
         !venue->route(record.bytes, record.bytes_cnt, &r) || r.name_cnt == 0 || r.name_cnt > 30)
       continue;
     char wanted[40], have[1400];
@@ -120,7 +125,7 @@ int sim_playback_poll(sim_playback_t *p, uint64_t now_ns, uint64_t *wait_ns) {
       if (result == TF_RECORDING_AGAIN) continue;
       if (result == TF_RECORDING_END) return 0;
       if (result == TF_RECORDING_DAMAGE) return tf_recording_error(&p->recording);
-      p->has_record = p->record.fault == TF_RECORD_OK;
+      p->has_record = is_played(&p->record);
       if (!p->has_record) continue;
       if (!p->start_ns) {
         p->start_ns      = now_ns;

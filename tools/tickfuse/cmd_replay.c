@@ -8,7 +8,7 @@
 #include "boot/engine.h"
 #include "cli.h"
 #include "core/error.h"
-#include "input.h"
+#include "inputs.h"
 #include "registry.h"
 #include "summary.h"
 #include "warm.h"
@@ -57,12 +57,11 @@ static void report(const replay_args_t *args) {
 }
 
 static int run(const replay_args_t *args, const tf_config_t *config) {
-  static tf_feed_config_t feed_configs[TF_CLI_VALUES_MAX];
-  tf_replay_input_t       inputs[TF_CLI_VALUES_MAX] = {0};
-  tf_replay_config_t      replay_config             = {.inputs      = inputs,
-                                                       .input_cnt   = args->input_cnt,
-                                                       .event_cap   = config->engine.message_levels_max,
-                                                       .instruments = &engine.instruments};
+  static tf_inputs_t inputs;
+  tf_replay_config_t replay_config = {.inputs      = inputs.rows,
+                                      .input_cnt   = args->input_cnt,
+                                      .event_cap   = config->engine.message_levels_max,
+                                      .instruments = &engine.instruments};
   if (args->speed_cnt && !parse_speed(args->speed[args->speed_cnt - 1], &replay_config.speed)) {
     fprintf(stderr, "tickfuse: --speed %s: allowed are max, 1x, 2.5x and so on\n",
             args->speed[args->speed_cnt - 1]);
@@ -76,10 +75,11 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_engine_options_t options = {.is_replay      = true,
                                  .decisions_path = args->decisions_cnt ? args->decisions[0] : NULL};
-  tf_err_t            err     = tf_engine_init(&engine, config, tickfuse_registry(), &options);
-  for (uint32_t i = 0; i < args->input_cnt && !err; i++)
-    err = tickfuse_input(args->inputs[i], args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL,
-                         config, &engine.instruments, &inputs[i], &feed_configs[i]);
+  const char         *venue   = args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL;
+  tf_err_t            err =
+      tf_inputs_resolve(&inputs, &engine.instruments, config, venue, args->inputs, args->input_cnt);
+  options.instruments_min = inputs.instruments_min;
+  if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (err) return tf_cli_fail(err);
 
   tf_replay_t replay = {0};
@@ -100,6 +100,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   } else {
     err = tf_engine_join(&engine);
     report(args);
+    tf_inputs_report_tails(&replay);
     if (!err) err = tickfuse_warm_end(&engine);
     code = TF_EXIT_DONE;
     if (err) {
@@ -111,27 +112,28 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   }
   tf_replay_fini(&replay);
   free(memory);
+  tf_inputs_fini(&inputs);
   return code;
 }
 
 int tf_cmd_replay(int argc, char **argv) {
   static replay_args_t  args;
   const tf_cli_option_t options[] = {
-      {"--input",     "VENUE:FILE",
-       "a recording, plain, .gz or .zst; several are merged by receive time",            args.inputs,
-       &args.input_cnt                                                                                                  },
-      {"--venue",     "V",          "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
+      {"--input",     "[VENUE:]FILE",
+       "a capture (file or directory), or a recording, plain, .gz or .zst; several are merged by "
+       "time",                                                                             args.inputs,    &args.input_cnt},
+      {"--venue",     "V",            "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
       {"--speed",     "max|1x|Nx",
-       "pace: as quickly as it goes (default), as recorded, or N times that",            args.speed,
-       &args.speed_cnt                                                                                                  },
-      {"--decisions", "OUT",        "also write the decisions to a journal",             args.decisions,
-       &args.decisions_cnt                                                                                              },
-      {"--from",      "NS",         "only messages received at or after, ns since 1970", args.from,
-       &args.from_cnt                                                                                                   },
-      {"--to",        "NS",         "only messages received before",                     args.to,        &args.to_cnt   },
-      {"--set",       "KEY=VALUE",  "override a config key, as in engine.idle=spin",     args.sets,
-       &args.set_cnt                                                                                                    },
-      {"--json",      NULL,         "print one JSON object",                             NULL,           &args.json     },
+       "pace: as quickly as it goes (default), as recorded, or N times that",              args.speed,
+       &args.speed_cnt                                                                                                    },
+      {"--decisions", "OUT",          "also write the decisions to a journal",             args.decisions,
+       &args.decisions_cnt                                                                                                },
+      {"--from",      "NS",           "only messages received at or after, ns since 1970", args.from,
+       &args.from_cnt                                                                                                     },
+      {"--to",        "NS",           "only messages received before",                     args.to,        &args.to_cnt   },
+      {"--set",       "KEY=VALUE",    "override a config key, as in engine.idle=spin",     args.sets,
+       &args.set_cnt                                                                                                      },
+      {"--json",      NULL,           "print one JSON object",                             NULL,           &args.json     },
   };
   const tf_cli_spec_t spec = {
       "replay CONFIG --input VENUE:FILE [--input ...] [--speed max|1x|Nx] [--decisions OUT] [--set "

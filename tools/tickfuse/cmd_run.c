@@ -5,20 +5,18 @@
 
 int tf_cmd_run(int argc, char **argv) {
   static const char *run_for[TF_CLI_VALUES_MAX], *sets[TF_CLI_VALUES_MAX + 1],
-      *warm[TF_CLI_VALUES_MAX], *path;
-  uint32_t              run_for_cnt = 0, set_cnt = 0, warm_cnt = 0, json = 0, table = 0;
+      *capture[TF_CLI_VALUES_MAX], *warm[TF_CLI_VALUES_MAX], *path;
+  uint32_t              run_for_cnt = 0, set_cnt = 0, capture_cnt = 0, warm_cnt = 0, json = 0, table = 0;
   const tf_cli_option_t options[] = {
-      {"--for",        "T",          "stop after this time, as in 10s; without it, at SIGINT or SIGTERM", run_for,
-       &run_for_cnt                                                                                                         },
-      {"--set",        "KEY=VALUE",  "override a config key, as in feeds.0.url=wss://host:port",          sets,
-       &set_cnt                                                                                                             },
-      {"--warm-start", "VENUE:FILE",
-       "run a recording or tape first, without deciding, as engine.warm_start",                           warm,    &warm_cnt},
-      {"--table",      NULL,         "draw a live table once a second",                                   NULL,    &table   },
-      {"--json",       NULL,         "print the summary as one JSON object",                              NULL,    &json    },
+      {"--for",        "T",          "stop after this time, as in 10s; without it, at SIGINT or SIGTERM", run_for, &run_for_cnt},
+      {"--set",        "KEY=VALUE",  "override a config key, as in feeds.0.url=wss://host:port", sets, &set_cnt},
+      {"--capture",    "DIR",        "also record everything that comes from outside, for an exact replay", capture, &capture_cnt},
+      {"--warm-start", "VENUE:FILE", "run a recording or tape first, without deciding, as engine.warm_start", warm, &warm_cnt},
+      {"--table",      NULL,         "draw a live table once a second", NULL, &table},
+      {"--json",       NULL,         "print the summary as one JSON object", NULL, &json},
   };
   const tf_cli_spec_t spec = {
-      "run CONFIG [--for T] [--set KEY=VALUE] [--warm-start VENUE:FILE] [--table] [--json]",
+      "run CONFIG [--for T] [--set KEY=VALUE] [--capture DIR] [--warm-start VENUE:FILE] [--table] [--json]",
       "Connects to the config's feeds and decides on each tick until it is stopped; then prints\n"
       "what came of it. A first SIGINT drains and reports, a second ends at once.",
       options,
@@ -28,7 +26,9 @@ int tf_cmd_run(int argc, char **argv) {
       1};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
-  tf_live_options_t live = {.table = table && !json, .json = json};
+  tf_live_options_t live = {.table   = table && !json,
+                            .json    = json,
+                            .capture = capture_cnt ? capture[capture_cnt - 1] : NULL};
   if (run_for_cnt && !tf_cli_duration(run_for[run_for_cnt - 1], &live.run_ns)) {
     fprintf(stderr, "tickfuse: --for %s: a time with its unit, as in 10s or 500ms\n",
             run_for[run_for_cnt - 1]);

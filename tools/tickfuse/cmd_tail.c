@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "core/error.h"
+#include "file/journal_key.h"
 #include "file/journal_reader.h"
 #include "sink/decision_json.h"
 #include "tf/reader.h"
@@ -20,6 +21,7 @@ typedef struct tail {
   uint64_t         left; /* decisions still to print; UINT64_MAX: all */
   bool             json, follow, actions_only;
   tf_instruments_t instruments; /* names, as the stream gives them */
+  const char      *key_file;    /* journal; NULL: MACs are not verified */
 } tail_t;
 
 static volatile sig_atomic_t stopped;
@@ -146,8 +148,16 @@ static void take_block(tail_t *t, const tf_journal_reader_t *reader) {
 
 static int tail_journal(tail_t *t) {
   static tf_journal_reader_t reader;
-  tf_err_t                   err = tf_journal_reader_init(&reader, t->name);
+  static tf_journal_key_t    key;
+  tf_err_t                   err = t->key_file ? tf_journal_key_load(&key, t->key_file) : TF_OK;
+  if (!err) err = tf_journal_reader_init(&reader, t->name);
   if (err) return tf_cli_fail(err);
+  if (t->key_file && !(reader.file.flags & TF_JOURNAL_FLAG_KEYED)) {
+    fprintf(stderr, "tickfuse: %s has no MACs that a key could verify\n", t->name);
+    tf_journal_reader_fini(&reader);
+    return TF_EXIT_DATA;
+  }
+  tf_journal_reader_set_key(&reader, &key);
   int code = TF_EXIT_DONE;
   while (!stopped && t->left) {
     tf_journal_read_t read = tf_journal_reader_next(&reader);
@@ -170,20 +180,22 @@ static int tail_journal(tail_t *t) {
 }
 
 int tf_cmd_tail(int argc, char **argv) {
-  static const char    *counts[TF_CLI_VALUES_MAX];
+  static const char    *counts[TF_CLI_VALUES_MAX], *keys[TF_CLI_VALUES_MAX];
   static tail_t         t;
-  uint32_t              json = 0, count_cnt = 0, oldest = 0, follow = 0, actions = 0;
+  uint32_t              json = 0, count_cnt = 0, oldest = 0, follow = 0, actions = 0, key_cnt = 0;
   const tf_cli_option_t options[] = {
-      {"--json",    NULL, "one JSON object a line",                                                  NULL,   &json     },
-      {"--actions", NULL, "leave HOLD out",                                                          NULL,   &actions  },
-      {"--count",   "N",  "stop after N decisions",                                                  counts, &count_cnt},
-      {"--oldest",  NULL, "stream: begin with the oldest that is still there, not with the next",
-       NULL,                                                                                                 &oldest   },
-      {"--follow",  NULL, "journal: wait for more at its end; stream: wait for a new writer's life",
-       NULL,                                                                                                 &follow   },
+      {"--json",    NULL,   "one JSON object a line",                                                  NULL,   &json     },
+      {"--actions", NULL,   "leave HOLD out",                                                          NULL,   &actions  },
+      {"--count",   "N",    "stop after N decisions",                                                  counts, &count_cnt},
+      {"--key",     "FILE", "journal: also verify its MACs, under the key of its sink's key_file",     keys,
+       &key_cnt                                                                                                          },
+      {"--oldest",  NULL,   "stream: begin with the oldest that is still there, not with the next",
+       NULL,                                                                                                   &oldest   },
+      {"--follow",  NULL,   "journal: wait for more at its end; stream: wait for a new writer's life",
+       NULL,                                                                                                   &follow   },
   };
   const tf_cli_spec_t spec = {
-      "tail NAME|FILE [--json] [--actions] [--count N] [--oldest] [--follow]",
+      "tail NAME|FILE [--json] [--actions] [--count N] [--key FILE] [--oldest] [--follow]",
       "Prints decisions: of the shared-memory stream NAME as they come, or of the journal FILE.\n"
       "A stream that was faster than this reader is reported with exactly what was lost.",
       options,
@@ -197,6 +209,7 @@ int tf_cmd_tail(int argc, char **argv) {
   t.follow       = follow;
   t.actions_only = actions;
   t.left         = UINT64_MAX;
+  t.key_file     = key_cnt ? keys[key_cnt - 1] : NULL;
   if (count_cnt) {
     char *end;
     t.left = strtoull(counts[0], &end, 10);

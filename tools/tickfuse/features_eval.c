@@ -6,7 +6,7 @@
 #include "boot/engine.h"
 #include "cli.h"
 #include "core/error.h"
-#include "input.h"
+#include "inputs.h"
 #include "registry.h"
 #include "row_file.h"
 
@@ -46,17 +46,17 @@ static int finish(tf_err_t err) {
 }
 
 static int run(const eval_args_t *args, const tf_config_t *config) {
-  static tf_feed_config_t   feed_configs[TF_CLI_VALUES_MAX];
-  tf_replay_input_t         inputs[TF_CLI_VALUES_MAX] = {0};
-  const tf_engine_options_t options                   = {.is_replay = true, .features_only = true};
-  tf_replay_config_t        replay_config             = {.inputs      = inputs,
-                                                         .input_cnt   = args->input_cnt,
-                                                         .event_cap   = config->engine.message_levels_max,
-                                                         .instruments = &engine.instruments};
-  tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
-  for (uint32_t i = 0; i < args->input_cnt && !err; i++)
-    err = tickfuse_input(args->inputs[i], args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL,
-                         config, &engine.instruments, &inputs[i], &feed_configs[i]);
+  static tf_inputs_t  inputs;
+  tf_engine_options_t options       = {.is_replay = true, .features_only = true};
+  tf_replay_config_t  replay_config = {.inputs      = inputs.rows,
+                                       .input_cnt   = args->input_cnt,
+                                       .event_cap   = config->engine.message_levels_max,
+                                       .instruments = &engine.instruments};
+  const char         *venue         = args->venue_cnt ? args->venue[args->venue_cnt - 1] : NULL;
+  tf_err_t            err =
+      tf_inputs_resolve(&inputs, &engine.instruments, config, venue, args->inputs, args->input_cnt);
+  options.instruments_min = inputs.instruments_min;
+  if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (err) return tf_cli_fail(err);
   if (engine.plan.listed_cnt == 0) {
     fprintf(stderr, "tickfuse: %s lists no features\n", args->config_path);
@@ -78,22 +78,24 @@ static int run(const eval_args_t *args, const tf_config_t *config) {
     err = tf_engine_start(&engine);
   }
   if (!err) err = tf_engine_join(&engine);
+  tf_inputs_report_tails(&replay);
   int code = finish(err);
   tf_replay_fini(&replay);
   free(memory);
+  tf_inputs_fini(&inputs);
   return code;
 }
 
 int features_eval(int argc, char **argv) {
   static eval_args_t    args;
   const tf_cli_option_t options[] = {
-      {"--input", "VENUE:FILE", "a recording or tape; several are merged by receive time",
-       args.inputs,                                                                                           &args.input_cnt},
-      {"--venue", "V",          "the venue of inputs that name none",                             args.venue, &args.venue_cnt},
-      {"--out",   "FILE",       "X.csv, or X.npy (a structured array); CSV on stdout without it", args.out,
-       &args.out_cnt                                                                                                         },
-      {"--set",   "KEY=VALUE",  "override a config key, as in engine.book_levels_max=1000",       args.sets,
-       &args.set_cnt                                                                                                         },
+      {"--input", "VENUE:FILE", "a capture, tape or recording; several are merged by receive time",
+       args.inputs,                                                                                             &args.input_cnt},
+      {"--venue", "V",          "the venue of inputs that name none",                               args.venue, &args.venue_cnt},
+      {"--out",   "FILE",       "X.csv, or X.npy (a structured array); CSV on stdout without it",   args.out,
+       &args.out_cnt                                                                                                           },
+      {"--set",   "KEY=VALUE",  "override a config key, as in engine.book_levels_max=1000",         args.sets,
+       &args.set_cnt                                                                                                           },
   };
   const tf_cli_spec_t spec = {
       .usage = "features eval CONFIG --input VENUE:FILE [--input ...] [--venue V] [--out "

@@ -10,9 +10,12 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "feed/key_file.h"
 #include "feed/session.h"
 #include "http/http.h"
 #include "io/io.h"
+#include "live_capture.h"
+#include "live_metadata.h"
 #include "live_table.h"
 #include "registry.h"
 #include "summary.h"
@@ -21,11 +24,12 @@
 #define WAIT_NS      (20 * TF_NS_PER_MS)
 #define DRAIN_NS_MAX TF_NS_PER_SEC        /* after a stop: what is in flight is emitted */
 #define FEEDS_MAX    (TF_SOURCES_MAX - 1) /* beside the control commands */
-#define PENDING_CAP  4096 /* depth messages remembered while a snapshot is awaited */
 
 typedef struct live_feed {
-  tf_source_t *source;
-  char         port[8], rest_port[8];
+  tf_source_t       *source;
+  char               port[8], rest_port[8];
+  tf_feed_key_t     *key;
+  tf_live_metadata_t metadata;
 } live_feed_t;
 
 typedef struct live {
@@ -36,6 +40,8 @@ typedef struct live {
   uint32_t      feed_cnt;
   tf_http_t    *http;
   tf_control_t *control;
+
+  tf_live_capture_t capture;
 } live_t;
 
 static tf_engine_t           engine;
@@ -62,16 +68,21 @@ static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_
                                                    .symbols     = f->instruments.items,
                                                    .symbol_cnt  = f->instruments.item_cnt,
                                                    .channels    = f->channels,
-                                                   .pending_cap = PENDING_CAP,
-                                                   .book_depth  = f->book_depth},
+                                                   .pending_cap = TF_LIVE_PENDING_CAP,
+                                                   .book_depth  = f->book_depth,
+                                                   .key         = live.feeds[i].key},
                              .io                = live.io,
                              .dialer            = live.dialer,
                              .ca_file           = f->ca_file,
                              .insecure          = f->insecure,
+                             .metadata          = f->instruments_file == NULL,
+                             .cached            = &live.feeds[i].metadata.cached,
                              .deflate           = f->deflate,
                              .message_bytes_max = f->message_bytes_max,
                              .events_cap        = config->engine.message_levels_max,
-                             .random            = {NULL,         tf_ws_random_system         }
+                             .random            = {NULL,         tf_ws_random_system },
+                             .tap               = tf_live_capture_tap(&live.capture),
+                             .tap_source_idx    = i
   };
   if (f->url.host) {
     s->host  = f->url.host;
@@ -94,8 +105,14 @@ static tf_err_t start_feed(const tf_config_t *config, uint32_t i) {
                   config->path, i);
   tf_err_t err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
   if (err) return err;
-  session_config(config, i, feed, &session);
-  err = tf_session_init(&session, &live.arena, &live.feeds[i].source);
+  live_feed_t *l = &live.feeds[i];
+  if (f->key_file) err = tf_key_file_load(f->key_file, &l->key);
+  if (!err) err = tf_live_metadata_init(&l->metadata, config, f, feed);
+  if (!err) {
+    session_config(config, i, feed, &session);
+    err = tf_session_init(&session, &live.arena, &l->source);
+  }
+  if (!err) err = tf_live_metadata_load(&l->metadata, f, &engine.instruments);
   if (err) return tf_error_add(err, "preparing the feed %s", f->name);
   live.feed_cnt = i + 1;
   return tf_engine_add_source(&engine, live.feeds[i].source, f->name);
@@ -138,7 +155,11 @@ TF_STATIC_ASSERT((int)TF_IO_AUTO == (int)TF_CONFIG_IO_AUTO &&
                  "the config's io words are the loop's");
 
 static void stop_feeds(void) {
-  for (uint32_t i = 0; i < live.feed_cnt; i++) tf_session_fini(live.feeds[i].source);
+  for (uint32_t i = 0; i < FEEDS_MAX; i++) {
+    tf_session_fini(live.feeds[i].source);
+    tf_live_metadata_fini(&live.feeds[i].metadata);
+    tf_key_file_release(live.feeds[i].key);
+  }
   tf_dialer_stop(live.dialer);
   tf_io_fini(live.io);
   tf_arena_fini(&live.arena);
@@ -180,7 +201,8 @@ static tf_err_t start_control(const tf_config_t *config) {
   tf_control_config_t control = {.engine     = &engine,
                                  .version    = TF_VERSION,
                                  .path       = config->control.path,
-                                 .token_file = config->control.token_file};
+                                 .token_file = config->control.token_file,
+                                 .tap        = tf_live_capture_tap(&live.capture)};
   tf_err_t            err     = tf_control_start(&control, &live.control);
   if (!err) tf_log(TF_LOG_NOTICE, "control_listening", "path=%s", config->control.path);
   return err;
@@ -202,6 +224,15 @@ static void publish_heap(void) {
   tf_publish_control(&engine.publish, heap_stat("stats.allocated"), heap_stat("stats.resident"));
 }
 
+/* On a terminal over itself, else not at all: a log wants the summary. */
+static void draw_progress(uint64_t elapsed_ns) {
+  if (!isatty(STDOUT_FILENO)) return;
+  printf("\r");
+  tf_live_capture_progress(&live.capture, elapsed_ns, stdout);
+  printf("\033[K");
+  fflush(stdout);
+}
+
 /* Until a signal, the time, or the end of the engine by itself. */
 static void wait_for_end(const tf_live_options_t *options) {
   uint64_t begin_ns = tf_clock_monotonic_ns(), drawn_ns = 0;
@@ -212,6 +243,10 @@ static void wait_for_end(const tf_live_options_t *options) {
     bool     is_last = options->run_ns && now_ns - begin_ns >= options->run_ns;
     if (!is_over && !signals && (is_due || is_last)) {
       publish_heap();
+      tf_live_capture_publish(&live.capture, &engine.publish);
+      if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
+      for (uint32_t i = 0; i < live.feed_cnt; i++)
+        tf_live_metadata_tick(&live.feeds[i].metadata, &engine.instruments);
       if (options->table) tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
       drawn_ns = now_ns;
     }
@@ -231,9 +266,26 @@ static void report_troubles(void) {
   }
 }
 
+static void report(const tf_live_options_t *options) {
+  if (options->json) {
+    json_t *json = tf_summary_json(&engine), *capture = tf_live_capture_json(&live.capture);
+    if (capture) json_object_set_new(json, "capture", capture);
+    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    printf("\n");
+    json_decref(json);
+  } else {
+    printf("\n");
+    tf_live_capture_print(&live.capture, stdout);
+    tf_summary_print(&engine, stdout);
+  }
+  tf_summary_print_rejects(&engine);
+}
+
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
   const tf_engine_options_t engine_options = {0};
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
+  if (!err)
+    err = tf_live_capture_start(&live.capture, config, options->capture, options->recording);
   if (!err) err = start_feeds(config);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
@@ -249,18 +301,12 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (kept)
     tf_log(TF_LOG_ERROR, "snapshot_not_written", "code=%s text=\"%s\"", tf_error_name(kept),
            tf_error_text());
-  if (options->json) {
-    json_t *json = tf_summary_json(&engine);
-    json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    printf("\n");
-    json_decref(json);
-  } else {
-    printf("\n");
-    tf_summary_print(&engine, stdout);
-  }
-  tf_summary_print_rejects(&engine);
+  tf_live_capture_stop(&live.capture);
+  report(options);
   report_troubles();
-  if (!err) return TF_EXIT_DONE;
+  if (live.capture.err)
+    fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(live.capture.err), live.capture.err_text);
+  if (!err) return live.capture.err ? TF_EXIT_FAILED : TF_EXIT_DONE;
   const tf_acquire_t *a = &engine.runner.acquire;
   fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
           a->failed ? a->failed_text : tf_error_text());
@@ -270,6 +316,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
 int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
   int code = run(config, options);
   if (live.http) tf_http_stop(live.http);
+  tf_live_capture_stop(&live.capture);
   tf_control_stop(live.control);
   stop_feeds();
   tf_engine_fini(&engine);

@@ -1,4 +1,4 @@
-/* What `run` and `demo` share: sessions for the config's feeds, the HTTP listener, and the wait with a
+/* What `run`, `record` and `demo` share: sessions for the config's feeds, the HTTP listener, and the wait with a
  * live table. */
 #ifndef TICKFUSE_LIVE_H
 #define TICKFUSE_LIVE_H
@@ -6,9 +6,11 @@
 #include "boot/engine.h"
 
 typedef struct tf_live_options {
-  uint64_t run_ns; /* 0: until a signal */
-  bool     table;  /* a table on stdout while it runs */
-  bool     json;   /* the summary as JSON, nothing else on stdout */
+  uint64_t    run_ns;    /* 0: until a signal */
+  bool        table;     /* a table on stdout while it runs */
+  bool        json;      /* the summary as JSON, nothing else on stdout */
+  const char *capture;   /* directory of a capture; NULL: the config's, if it names one */
+  bool        recording; /* the capture is the purpose: a line about it while it runs */
 } tf_live_options_t;
 
 /* Runs the config live until it is over; prints the summary. Returns the exit code. */

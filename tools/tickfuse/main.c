@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "cmd_config.h"
 #include "core/clock.h"
+#include "limit_table.h"
 #include "registry.h"
 #include "wire/tls_pool.h"
 
@@ -31,6 +32,7 @@ static void print_help(FILE *out) {
           TF_VERSION);
   for (size_t i = 0; i < TF_ARRAY_CNT(commands); i++)
     fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+  fprintf(out, "\n  --limits [--json]  what each input may be at most; --version\n");
   fprintf(out, "\nexit codes: 0 done, 1 failed, 2 bad usage or config, 3 data was bad\n");
 }
 
@@ -73,6 +75,10 @@ int main(int argc, char **argv) {
   }
   if (!strcmp(name, "--version")) {
     printf("tickfuse %s\n", TF_VERSION);
+    return TF_EXIT_DONE;
+  }
+  if (!strcmp(name, "--limits")) {
+    tickfuse_print_limits(stdout, argc > 2 && !strcmp(argv[2], "--json"));
     return TF_EXIT_DONE;
   }
   const char *names[TF_ARRAY_CNT(commands)];

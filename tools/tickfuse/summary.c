@@ -162,6 +162,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
                       hash_text(tf_decide_hash(&e->runner.lane.decide, e->instruments.cnt)));
   json_object_set_new(root, "events_hash", hash_text(e->runner.acquire.events_hash));
   json_object_set_new(root, "wall_seconds", json_real(wall_seconds(e)));
+  json_object_set_new(root, "cpu_seconds", json_real((double)e->cpu_ns * 1e-9));
   json_object_set_new(root, "events_per_second",
                       json_real((double)event_total(&c) / (wall_seconds(e) + 1e-9)));
   json_object_set_new(root, "latency_ns", latency_json(e));

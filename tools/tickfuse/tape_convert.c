@@ -10,18 +10,15 @@
 #include "boot/engine.h"
 #include "core/error.h"
 #include "event_text.h"
-#include "file/replay.h"
 #include "file/tape_writer.h"
-#include "registry.h"
+#include "inputs.h"
 #include "tape_command.h"
 
 #define INSTRUMENTS_MAX 4096
 #define EVENTS_MAX      1048576 /* of one message */
-#define PENDING_CAP     4096
 
 typedef struct convert {
   tf_instruments_t instruments;
-  tf_feed_config_t feed_configs[TF_TAPE_FILES_MAX];
   tf_tape_choice_t choice;
   tf_tape_writer_t tape;
   FILE            *text; /* NULL: a tape is written */
@@ -54,31 +51,6 @@ static void on_batch(void *self, const tf_batch_t *batch) {
     if (fwrite(text, 1, cnt, c->text) != cnt)
       c->err = TF_ERR(E_FILE_WRITE, "writing events: %s", strerror(errno));
   }
-}
-
-static tf_err_t input_open(convert_t *c, const tf_tape_args_t *args, uint32_t i,
-                           tf_replay_input_t *input) {
-  char        venue[64] = "";
-  const char *text = args->files[i], *colon = strchr(text, ':');
-  input->path = text;
-  if (colon && !memchr(text, '/', (size_t)(colon - text)) &&
-      (size_t)(colon - text) < sizeof venue) {
-    memcpy(venue, text, (size_t)(colon - text));
-    input->path = colon + 1;
-  }
-  if (tf_tape_reader_is_tape(input->path)) return TF_OK;
-  if (!venue[0] && args->venue_cnt) snprintf(venue, sizeof venue, "%s", args->venue[0]);
-  if (!venue[0])
-    return TF_ERR(E_BOOT_INPUT, "%s is no tape, and names no venue: write binance-spot:%s", text,
-                  text);
-  tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
-  if (err) return tf_error_add(err, "reading %s", text);
-  c->feed_configs[i] =
-      (tf_feed_config_t){.instruments = &c->instruments,
-                         .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
-                         .pending_cap = PENDING_CAP};
-  input->feed_config = &c->feed_configs[i];
-  return TF_OK;
 }
 
 static bool ends_in(const char *text, const char *end) {
@@ -142,15 +114,16 @@ static void report(const tf_tape_args_t *args, const convert_t *c, const tf_sour
 }
 
 static tf_err_t convert(convert_t *c, const tf_tape_args_t *args, const char *out, bool is_text) {
-  tf_replay_input_t        inputs[TF_TAPE_FILES_MAX] = {0};
-  const tf_replay_config_t config                    = {.inputs      = inputs,
-                                                        .input_cnt   = args->file_cnt,
-                                                        .from_ns     = c->choice.from_ns,
-                                                        .to_ns       = args->to_cnt ? c->choice.to_ns : 0,
-                                                        .event_cap   = EVENTS_MAX,
-                                                        .instruments = &c->instruments};
-  tf_err_t                 err                       = TF_OK;
-  for (uint32_t i = 0; i < args->file_cnt && !err; i++) err = input_open(c, args, i, &inputs[i]);
+  static tf_inputs_t       inputs;
+  const tf_replay_config_t config = {.inputs      = inputs.rows,
+                                     .input_cnt   = args->file_cnt,
+                                     .from_ns     = c->choice.from_ns,
+                                     .to_ns       = args->to_cnt ? c->choice.to_ns : 0,
+                                     .event_cap   = EVENTS_MAX,
+                                     .instruments = &c->instruments};
+  tf_err_t                 err =
+      tf_inputs_resolve(&inputs, &c->instruments, NULL, args->venue_cnt ? args->venue[0] : NULL,
+                        args->files, args->file_cnt);
   size_t bytes  = err ? 0 : tf_replay_footprint(&config);
   void  *memory = bytes ? aligned_alloc(TF_LINE_BYTES, bytes) : NULL;
   if (!err && !memory) err = bytes ? TF_ERR(E_CORE_NO_MEMORY, "%zu bytes", bytes) : tf_error_code();
@@ -167,6 +140,7 @@ static tf_err_t convert(convert_t *c, const tf_tape_args_t *args, const char *ou
     if (!c->err) report(args, c, &replay.source);
   }
   tf_replay_fini(&replay);
+  tf_inputs_fini(&inputs);
   free(memory);
   return err;
 }

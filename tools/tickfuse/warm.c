@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "file/replay.h"
 #include "file/sealed.h"
-#include "input.h"
+#include "inputs.h"
 
 static const tf_sealed_kind_t KIND = {"TFSNAPSH", TF_SNAPSHOT_VERSION};
 
@@ -35,23 +35,23 @@ static bool load_snapshot(tf_engine_t *e, const char *path, bool is_live) {
 }
 
 static tf_err_t run_recording(tf_engine_t *e, const char *text) {
-  static tf_feed_config_t feed_config;
-  tf_replay_input_t       input  = {0};
-  tf_replay_t             replay = {0};
-  uint64_t                events = 0;
-  tf_replay_config_t      config = {.inputs      = &input,
-                                    .input_cnt   = 1,
-                                    .event_cap   = e->config->engine.message_levels_max,
-                                    .instruments = &e->instruments};
-  tf_err_t err = tickfuse_input(text, NULL, e->config, &e->instruments, &input, &feed_config);
+  static tf_inputs_t inputs;
+  tf_replay_t        replay = {0};
+  uint64_t           events = 0;
+  tf_replay_config_t config = {.inputs      = inputs.rows,
+                               .input_cnt   = 1,
+                               .event_cap   = e->config->engine.message_levels_max,
+                               .instruments = &e->instruments};
+  tf_err_t err = tf_inputs_resolve(&inputs, &e->instruments, e->config, NULL, &text, 1);
   if (err) return tf_error_add(err, "reading engine.warm_start");
   size_t bytes  = tf_replay_footprint(&config);
   void  *memory = bytes ? aligned_alloc(64, bytes) : NULL;
-  if (!memory) return TF_ERR(E_CORE_NO_MEMORY, "warm start: %zu bytes", bytes);
-  err = tf_replay_init(&replay, &config, memory);
+  err = memory ? tf_replay_init(&replay, &config, memory)
+               : TF_ERR(E_CORE_NO_MEMORY, "warm start: %zu bytes", bytes);
   if (!err) err = tf_snapshot_warm(e, &replay.source, &events);
   tf_replay_fini(&replay);
   free(memory);
+  tf_inputs_fini(&inputs);
   if (err) return tf_error_add(err, "warm start from %s", text);
   tf_log(TF_LOG_NOTICE, "warm_start_done", "input=%s events=%llu", text,
          (unsigned long long)events);

@@ -142,7 +142,7 @@ static uint32_t            random_value;
 
 static struct {
   uint64_t events, trades, books, statuses, batches, first_id, last_id, wrong_order;
-  uint64_t taps, tap_bytes, tap_http;
+  uint64_t taps, tap_bytes, tap_http, tap_connects, tap_connect_ns;
 } seen;
 
 static inline uint32_t test_random(void *self) {
@@ -161,7 +161,9 @@ static inline void on_publish(void *self, const tf_batch_t *batch) {
     seen.events++;
     seen.trades += e->kind == TF_EVENT_TRADE;
     seen.books += e->kind == TF_EVENT_BOOK;
-    seen.statuses += e->kind == TF_EVENT_STATUS;
+    bool is_connect = e->kind == TF_EVENT_STATUS && e->instrument_id == 0; /* "B" has others */
+    seen.statuses += is_connect;
+    if (is_connect) assert_int_equal(e->ts_recv_ns, seen.tap_connect_ns);
     if (e->kind == TF_EVENT_TRADE) {
       seen.wrong_order += e->u.trade.id <= seen.last_id;
       seen.last_id = e->u.trade.id;
@@ -170,11 +172,20 @@ static inline void on_publish(void *self, const tf_batch_t *batch) {
   }
 }
 
-static inline void on_tap(void *self, const tf_frame_t *frame) {
+static inline void on_tap(void *self, const tf_tap_record_t *record) {
   (void)self;
+  assert_int_equal(record->source_idx, 3);
+  if (record->kind == TF_TAP_CONNECT) {
+    seen.tap_connects++;
+    assert_int_equal(seen.tap_connects, seen.statuses + 1); /* before the feed */
+    seen.tap_connect_ns = record->recv_ns;
+    return;
+  }
+  assert_int_equal(record->kind, TF_TAP_FRAME);
   seen.taps++;
-  seen.tap_bytes += frame->bytes_cnt;
-  seen.tap_http += frame->kind == TF_FRAME_HTTP;
+  seen.tap_bytes += record->bytes_cnt;
+  seen.tap_http += record->frame_kind == TF_FRAME_HTTP;
+  assert_int_equal(record->target != NULL, record->frame_kind == TF_FRAME_HTTP);
 }
 
 static inline int setup(void **state) {
@@ -210,7 +221,8 @@ static inline int setup(void **state) {
                                                .lived_ns  = 10 * TF_NS_PER_SEC,
                                                .window_ns = 100 * MS},
                          .random            = {.u32 = test_random      },
-                         .tap               = {.on_frame = on_tap},
+                         .tap               = {.on_record = on_tap},
+                         .tap_source_idx    = 3,
   };
   return 0;
 }

@@ -103,6 +103,7 @@ static void subscribes_and_publishes_what_comes(void **state) {
   assert_int_equal(source->bytes_rx, __atomic_load_n(&stub.ws_bytes, __ATOMIC_SEQ_CST));
   assert_int_equal(source->bytes_framed, source->bytes_rx);
   assert_int_equal(seen.taps, 102);
+  assert_int_equal(seen.tap_connects, 1);
 }
 
 static void script_glued(stub_conn_t *c, const char *target, uint32_t idx) {

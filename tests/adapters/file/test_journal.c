@@ -3,18 +3,46 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+
+#include <sys/syscall.h>
 
 #include "adapters/file/made_file.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "file/journal.h"
+#include "file/journal_key.h"
 #include "file/journal_reader.h"
 
 static tf_journal_t        journal;
 static tf_journal_reader_t reader;
-static char                path[128];
+static char                path[256];
+
+/* The journal's calls of the disk come here first: the process dies at the call that crash_in counts down
+ * to, a write having been done by half. */
+static int crash_in = -1; /* calls until then; -1: never */
+
+static bool crash_due(void) { return crash_in >= 0 && crash_in-- == 0; }
+
+ssize_t pwrite(int fd, const void *bytes, size_t cnt, off_t offset) {
+  if (crash_due()) {
+    syscall(SYS_pwrite64, fd, bytes, cnt / 2, offset);
+    _exit(9);
+  }
+  return syscall(SYS_pwrite64, fd, bytes, cnt, offset);
+}
+
+int ftruncate(int fd, off_t bytes) {
+  if (crash_due()) _exit(9);
+  return (int)syscall(SYS_ftruncate, fd, bytes);
+}
+
+int fdatasync(int fd) {
+  if (crash_due()) _exit(9);
+  return (int)syscall(SYS_fdatasync, fd);
+}
 
 static tf_decision_t decision(uint64_t seq) {
   return (tf_decision_t){.decision_seq  = seq,
@@ -386,15 +414,119 @@ static void a_full_disk_holds_append_back_until_the_retry(void **state) {
   assert_int_equal(read_clean(), n);
 }
 
-static void a_write_error_of_another_kind_ends_the_journal(void **state) {
+/* The journal's file from now on: every write fails (EBADF), or every fdatasync (EINVAL, of a pipe). */
+static void break_file(bool sync_only) {
+  static int pipes[2];
+  if (!sync_only) {
+    journal.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return;
+  }
+  assert_int_equal(pipe(pipes), 0);
+  close(pipes[1]);
+  journal.fd = pipes[0];
+}
+
+static uint64_t read_segment(uint32_t segment, uint64_t first, uint64_t *durable_seq) {
+  char base[288];
+  snprintf(base, sizeof base, "%s.%u", path, segment);
+  assert_int_equal(tf_journal_reader_init(&reader, base), 0);
+  uint64_t          cnt = 0;
+  tf_journal_read_t result;
+  while ((result = tf_journal_reader_next(&reader)) == TF_JOURNAL_READ_BLOCK) {
+    const tf_journal_block_header_t *header = tf_journal_reader_header(&reader);
+    if (header->kind == TF_JOURNAL_START) {
+      const tf_journal_start_t *start = (const void *)(reader.block + TF_JOURNAL_HEADER_BYTES);
+      *durable_seq                    = start->durable_seq;
+      assert_int_equal(start->segment, segment);
+    }
+    if (header->kind != TF_JOURNAL_DECISIONS) continue;
+    for (uint32_t i = 0; i < header->record_cnt; i++) {
+      tf_decision_t want = decision(first + cnt++);
+      assert_memory_equal(&tf_journal_reader_decisions(&reader)[i], &want, sizeof want);
+    }
+  }
+  assert_int_equal(result, TF_JOURNAL_READ_END);
+  tf_journal_reader_fini(&reader);
+  return cnt;
+}
+
+static void remove_segments(void) {
+  char command[288];
+  snprintf(command, sizeof command, "rm -f '%s'.*", path);
+  assert_int_equal(system(command), 0);
+}
+
+/* F56: 5 decisions are durable, 3 written, 2 in the block; then the file fails, at the write or at the
+ * sync, and later the new one as well. */
+static void a_failed_file_is_left_and_what_was_not_durable_is_written_again(void **state) {
   (void)state;
+  for (int sync_only = 0; sync_only < 2; sync_only++) {
+    tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_INTERVAL);
+    uint64_t            durable;
+    fresh(sync_only ? "sync" : "write");
+    remove_segments();
+    assert_int_equal(tf_journal_init(&journal, &config), 0);
+    append(1, 5, 1000);
+    assert_int_equal(tf_journal_flush(&journal, 2000), 0);
+    assert_int_equal(tf_journal_durable_seq(&journal), 5);
+    append(6, 3, 2001);
+    assert_int_equal(tf_journal_flush(&journal, 2001), 0);
+    append(9, 2, 2002);
+    int kept = journal.fd;
+    break_file(sync_only);
+    if (sync_only) { /* blocks go where they are read back from: only the sync fails */
+      int broken = journal.fd;
+      journal.fd = kept;
+      assert_int_equal(tf_journal_flush(&journal, 2003), 0);
+      journal.fd = broken;
+    }
+    assert_int_equal(tf_journal_flush(&journal, 9000), 0);
+    assert_int_equal(journal.counts.segments, 1);
+    assert_int_equal(journal.segment, 1);
+    assert_int_equal(tf_journal_durable_seq(&journal), sync_only ? 10 : 8);
+    assert_int_equal(journal.counts.sync_errors, sync_only);
+    assert_false(tf_journal_failed(&journal));
+    assert_int_equal(tf_journal_flush(&journal, 20000), 0);
+    assert_int_equal(tf_journal_durable_seq(&journal), 10);
+    /* The second engine is still refused, and the new segment fails in its turn. */
+    break_file(false);
+    append(11, 1, 30000);
+    assert_int_equal(tf_journal_flush(&journal, 30000), 0);
+    assert_int_equal(journal.segment, 2);
+    assert_int_equal(tf_journal_fini(&journal), 0);
+    close(kept);
+    const tf_journal_counts_t *n = &journal.counts;
+    assert_int_equal(n->records_taken, 11);
+    assert_int_equal(n->records_written, 11);
+    assert_int_equal(n->records_durable, 11);
+    assert_int_equal(read_segment(1, 6, &durable), 5);
+    assert_int_equal(durable, 5);
+    assert_int_equal(read_segment(2, 11, &durable), 1);
+    assert_int_equal(durable, 10);
+    /* A restart goes on in the newest. */
+    assert_int_equal(tf_journal_init(&journal, &config), 0);
+    assert_int_equal(journal.segment, 2);
+    assert_int_equal(journal.recovered.last_seq, 11);
+    append(12, 1, 40000);
+    assert_int_equal(tf_journal_fini(&journal), 0);
+    assert_int_equal(read_segment(2, 11, &durable), 2);
+  }
+}
+
+static void journal_without_any_place_to_go_ends(void **state) {
+  (void)state;
+  char                dir[128], away[140];
   tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_BLOCK);
-  fresh("ended");
+  snprintf(dir, sizeof dir, "%s", made_path("gone"));
+  assert_int_equal(mkdir(dir, 0700), 0);
+  snprintf(path, sizeof path, "%s/journal", dir);
+  snprintf(away, sizeof away, "%s.away", dir);
   assert_int_equal(tf_journal_init(&journal, &config), 0);
   append(1, 2, 5);
   assert_int_equal(tf_journal_flush(&journal, 5), 0);
-  int kept   = journal.fd;
-  journal.fd = open(path, O_RDONLY | O_CLOEXEC); /* EBADF for every write */
+  assert_int_equal(rename(dir, away), 0);
+  int kept = journal.fd;
+  break_file(false);
   append(3, 1, 6);
   assert_int_equal(tf_journal_flush(&journal, 6), E_FILE_WRITE);
   assert_true(tf_journal_failed(&journal));
@@ -404,31 +536,26 @@ static void a_write_error_of_another_kind_ends_the_journal(void **state) {
   assert_int_equal(tf_journal_durable_seq(&journal), 2);
   assert_int_equal(tf_journal_fini(&journal), E_FILE_WRITE);
   close(kept);
+  snprintf(path, sizeof path, "%s/journal", away);
   assert_int_equal(read_clean(), 2);
 }
 
-static void a_failed_sync_is_never_tried_again(void **state) {
+/* More than is kept for a rewrite waits for a sync: then the sync comes early. */
+static void what_waits_for_a_sync_is_bounded(void **state) {
   (void)state;
-  int                 ends[2];
   tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_INTERVAL);
-  fresh("sync");
+  config.interval_ns         = UINT64_MAX;
+  fresh("bounded");
   assert_int_equal(tf_journal_init(&journal, &config), 0);
-  append(1, 2, 5);
-  assert_int_equal(tf_journal_flush(&journal, 10), 0);
-  assert_int_equal(tf_journal_durable_seq(&journal), 0);
-  assert_int_equal(pipe(ends), 0); /* fdatasync of a pipe fails: EINVAL */
-  int kept   = journal.fd;
-  journal.fd = ends[0];
-  assert_int_equal(tf_journal_flush(&journal, 1000), E_FILE_WRITE);
-  assert_int_equal(journal.counts.sync_errors, 1);
-  journal.fd = kept;
-  assert_int_equal(tf_journal_flush(&journal, 9000), E_FILE_WRITE);
-  assert_non_null(strstr(tf_error_text(), "fdatasync"));
-  assert_int_equal(journal.counts.sync_errors, 1);
-  assert_int_equal(tf_journal_durable_seq(&journal), 0);
-  assert_int_equal(tf_journal_fini(&journal), E_FILE_WRITE);
-  close(ends[0]);
-  close(ends[1]);
+  uint64_t syncs = journal.counts.syncs, seq = 1;
+  for (; journal.counts.syncs == syncs; seq += 100) {
+    append(seq, 100, 5);
+    assert_int_equal(tf_journal_flush(&journal, 5), 0);
+    assert_true(seq < 10000);
+  }
+  assert_true(tf_journal_durable_seq(&journal) > 3000);
+  assert_int_equal(tf_journal_fini(&journal), 0);
+  assert_int_equal(read_clean(), seq - 1);
 }
 
 static void the_watermark_follows_the_policy(void **state) {
@@ -551,8 +678,14 @@ static void killed_at_any_write_the_journal_is_an_exact_prefix(void **state) {
   (void)state;
   tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_NONE);
   fresh("killed");
-  uint64_t have = 0;
-  for (int round = 0; round < 12; round++) {
+  uint64_t    have   = 0;
+  const char *asked  = getenv("TF_CRASHES"); /* nightly: 100,000 */
+  int         rounds = asked ? atoi(asked) : 12;
+  for (int round = 0; round < rounds; round++) {
+    if (round % 100 == 99) { /* what recovery has to read stays small */
+      fresh("killed");
+      have = 0;
+    }
     int ends[2];
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
@@ -567,7 +700,7 @@ static void killed_at_any_write_the_journal_is_an_exact_prefix(void **state) {
     }
     close(ends[1]);
     uint64_t told = 0, seq;
-    for (int i = 0; i < 20 + round * 7 && read(ends[0], &seq, 8) == 8; i++) told = seq;
+    for (int i = 0; i < 20 + round % 12 * 7 && read(ends[0], &seq, 8) == 8; i++) told = seq;
     kill(child, SIGKILL);
     while (read(ends[0], &seq, 8) == 8) told = seq;
     assert_int_equal(waitpid(child, NULL, 0), child);
@@ -578,6 +711,247 @@ static void killed_at_any_write_the_journal_is_an_exact_prefix(void **state) {
     assert_int_equal(tf_journal_fini(&journal), 0);
     assert_int_equal(read_clean(), have);
   }
+}
+
+/* In a child: opens the journal and dies at its n-th call of the disk. True if it came through alive. */
+static bool opens_with_crash_in(int n) {
+  pid_t child = fork();
+  if (child == 0) {
+    tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_BLOCK);
+    crash_in                   = n;
+    _exit(tf_journal_init(&journal, &config) != 0);
+  }
+  int status;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 9));
+  return WEXITSTATUS(status) == 0;
+}
+
+/* F61: a crash at each step of the recovery, in the recovery of that, and in the recovery of that. */
+static void crashes_inside_recovery_three_deep_leave_the_same_prefix(void **state) {
+  (void)state;
+  uint64_t            ends[BLOCKS], seqs[BLOCKS];
+  bytes_t             all     = small_journal(ends, seqs, BLOCKS);
+  size_t              torn    = ends[BLOCKS - 1] - 100;
+  uint64_t            want    = seqs[BLOCKS - 2];
+  tf_journal_config_t config  = config_of(TF_JOURNAL_DURABLE_BLOCK);
+  int                 crashed = 0, depth_max = 0;
+  for (int a = 0, more_a = 1; more_a; a++)
+    for (int b = 0, more_b = 1; more_b; b++)
+      for (int c = 0, more_c = 1; more_c; c++) {
+        made_file("small", all.p, torn);
+        more_a = !opens_with_crash_in(a);
+        more_b = more_a && !opens_with_crash_in(b);
+        more_c = more_b && !opens_with_crash_in(c);
+        crashed++;
+        if (more_c) depth_max = 3;
+        assert_int_equal(tf_journal_init(&journal, &config), 0);
+        assert_int_equal(journal.recovered.last_seq, want);
+        assert_int_equal(journal.recovered.decision_cnt, want);
+        append(want + 1, 2, 9);
+        assert_int_equal(tf_journal_fini(&journal), 0);
+        assert_int_equal(read_clean(), want + 2);
+      }
+  assert_true(crashed > 30);
+  assert_int_equal(depth_max, 3);
+  free(all.p);
+}
+
+/* The same script, dying at its n-th call of the disk, for every n: what is told to be durable is there. */
+static void crashes_at_every_call_of_the_disk_keep_what_was_durable(void **state) {
+  (void)state;
+  uint64_t *durable = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  for (int n = 0, alive = 0; !alive; n++) {
+    fresh("script");
+    *durable    = 0;
+    pid_t child = fork();
+    if (child == 0) {
+      tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_BLOCK);
+      crash_in                   = n;
+      if (tf_journal_init(&journal, &config)) _exit(1);
+      for (uint64_t seq = 1; seq <= 30; seq++) {
+        tf_decision_t d = decision(seq);
+        tf_journal_append(&journal, &d, 1, 5);
+        if (seq % 3 == 0) tf_journal_flush(&journal, 5);
+        *durable = tf_journal_durable_seq(&journal);
+      }
+      _exit(tf_journal_fini(&journal) != 0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    alive                      = WEXITSTATUS(status) == 0;
+    tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_NONE);
+    assert_int_equal(tf_journal_init(&journal, &config), 0);
+    assert_true(journal.recovered.last_seq >= *durable);
+    assert_int_equal(journal.recovered.last_seq % 3, 0);
+    assert_int_equal(tf_journal_fini(&journal), 0);
+    assert_int_equal(read_clean(), journal.recovered.last_seq);
+    assert_true(n < 200);
+    if (alive) assert_int_equal(*durable, 30);
+  }
+  munmap(durable, 4096);
+}
+
+/* F59 on 64 KiB: every bit and every cut with TF_EXHAUSTIVE=1 (minutes: nightly), else a sample. */
+static void damage_anywhere_in_64_kib_is_detected(void **state) {
+  (void)state;
+  tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_NONE);
+  bool                all    = getenv("TF_EXHAUSTIVE") != NULL;
+  uint64_t            seq    = 1, cnt;
+  fresh("large");
+  assert_int_equal(tf_journal_init(&journal, &config), 0);
+  while (journal.offset < 65536 - 3 * 1024) {
+    uint32_t n = 1 + (uint32_t)(seq * 7 % 19);
+    append(seq, n, 5);
+    seq += n;
+    assert_int_equal(tf_journal_flush(&journal, 5), 0);
+  }
+  assert_int_equal(tf_journal_fini(&journal), 0);
+  bytes_t b = made_read(path);
+  assert_int_equal(read_clean(), seq - 1);
+  int      fd = open(path, O_RDWR | O_CLOEXEC);
+  uint32_t x  = 1;
+  for (size_t bit = 0; bit < 8 * b.cnt; bit += all ? 1 : 1 + (x = x * 1664525 + 1013904223) % 400) {
+    size_t  at  = bit / 8;
+    uint8_t bad = b.p[at] ^ (uint8_t)(1u << bit % 8);
+    assert_int_equal(syscall(SYS_pwrite64, fd, &bad, 1, (off_t)at), 1);
+    tf_err_t err = tf_journal_reader_init(&reader, path);
+    if (err == 0) {
+      uint64_t total = 0, losses = 0;
+      assert_int_equal(read_prefix(&total), TF_JOURNAL_READ_LOSS);
+      tf_journal_read_t result = TF_JOURNAL_READ_LOSS;
+      for (; result != TF_JOURNAL_READ_END; result = tf_journal_reader_next(&reader)) {
+        losses += result == TF_JOURNAL_READ_LOSS;
+        if (result == TF_JOURNAL_READ_BLOCK &&
+            tf_journal_reader_header(&reader)->kind == TF_JOURNAL_DECISIONS)
+          total += tf_journal_reader_header(&reader)->record_cnt;
+      }
+      assert_int_equal(losses, 1);
+      assert_true(total >= seq - 1 - 19 && total <= seq - 1);
+      tf_journal_reader_fini(&reader);
+    } else {
+      assert_true(at < 64);
+    }
+    assert_int_equal(syscall(SYS_pwrite64, fd, &b.p[at], 1, (off_t)at), 1);
+  }
+  for (size_t cut = b.cnt; cut-- > 0;
+       cut -= all || cut < 300 ? 0 : (x = x * 1664525 + 1013904223) % 200) {
+    assert_int_equal(syscall(SYS_ftruncate, fd, (off_t)cut), 0);
+    if (tf_journal_reader_init(&reader, path)) {
+      assert_true(cut < 64);
+      continue;
+    }
+    tf_journal_read_t result = read_prefix(&cnt); /* which asserts that it is a prefix */
+    assert_true(result == TF_JOURNAL_READ_END || reader.loss.kind == TF_JOURNAL_LOSS_TORN);
+    assert_true(cnt < seq);
+    tf_journal_reader_fini(&reader);
+  }
+  close(fd);
+  free(b.p);
+}
+
+/* ---- keyed ---- */
+
+static uint64_t read_keyed(const tf_journal_key_t *key, tf_journal_read_t *result) {
+  uint64_t cnt;
+  assert_int_equal(tf_journal_reader_init(&reader, path), 0);
+  if (key) tf_journal_reader_set_key(&reader, key);
+  *result = read_prefix(&cnt);
+  tf_journal_reader_fini(&reader);
+  return cnt;
+}
+
+static void who_has_not_the_key_can_neither_make_nor_change_a_block(void **state) {
+  (void)state;
+  tf_journal_key_t    right = {.bytes = "0123456789abcdef", .bytes_cnt = 16}, wrong = right;
+  tf_journal_config_t config = config_of(TF_JOURNAL_DURABLE_BLOCK);
+  tf_journal_read_t   result;
+  wrong.bytes[15] ^= 1;
+  config.key = right;
+  fresh("keyed");
+  assert_int_equal(tf_journal_init(&journal, &config), 0);
+  for (uint64_t seq = 1; seq <= 9; seq += 3) {
+    append(seq, 3, 5);
+    assert_int_equal(tf_journal_flush(&journal, 5), 0);
+  }
+  int kept = journal.fd; /* the segment behind a failed file is keyed as well */
+  break_file(false);
+  append(10, 2, 6);
+  assert_int_equal(tf_journal_flush(&journal, 6), 0);
+  assert_int_equal(tf_journal_fini(&journal), 0);
+  close(kept);
+  assert_int_equal(read_keyed(&right, &result), 9);
+  assert_int_equal(result, TF_JOURNAL_READ_END);
+  assert_int_equal(read_keyed(NULL, &result), 9); /* by its CRCs */
+  assert_int_equal(result, TF_JOURNAL_READ_END);
+  assert_int_equal(read_keyed(&wrong, &result), 0);
+  assert_int_equal(result, TF_JOURNAL_READ_LOSS);
+
+  /* The last decision, changed by someone who knows the format: the CRCs are right. */
+  bytes_t                    b    = made_read(path);
+  tf_journal_block_header_t *last = (void *)(b.p + b.cnt - 3 * 128 - 64);
+  assert_int_equal(last->magic, TF_JOURNAL_BLOCK_MAGIC);
+  assert_int_equal(last->first_seq, 7);
+  b.p[b.cnt - 100] ^= 1;
+  last->payload_crc = tf_crc32c(0, last + 1, 3 * 128);
+  last->header_crc  = tf_journal_header_crc(last);
+  char *whole       = strdup(path);
+  made_file("forged", b.p, b.cnt);
+  fresh("forged2");
+  rename(made_path("forged"), path);
+  assert_int_equal(tf_journal_reader_init(&reader, path), 0);
+  tf_journal_reader_set_key(&reader, &right);
+  while ((result = tf_journal_reader_next(&reader)) == TF_JOURNAL_READ_BLOCK) {
+  }
+  assert_int_equal(result, TF_JOURNAL_READ_LOSS);
+  assert_int_equal(reader.loss.kind, TF_JOURNAL_LOSS_CHAIN);
+  assert_int_equal(reader.last_seq, 6);
+  tf_journal_reader_fini(&reader);
+  free(b.p);
+
+  /* It goes on with its key only, and no other journal goes on with one. */
+  snprintf(path, sizeof path, "%s.1", whole);
+  free(whole);
+  config.key.bytes_cnt = 0;
+  assert_int_equal(tf_journal_init(&journal, &config), E_FILE_FORMAT);
+  config.key = wrong;
+  assert_int_equal(tf_journal_init(&journal, &config), E_FILE_DAMAGED);
+  config.key = right;
+  assert_int_equal(tf_journal_init(&journal, &config), 0);
+  assert_int_equal(journal.recovered.last_seq, 11);
+  assert_int_equal(tf_journal_fini(&journal), 0);
+  fresh("plain");
+  config.key.bytes_cnt = 0;
+  assert_int_equal(tf_journal_init(&journal, &config), 0);
+  assert_int_equal(tf_journal_fini(&journal), 0);
+  config.key = right;
+  assert_int_equal(tf_journal_init(&journal, &config), E_FILE_FORMAT);
+}
+
+static void keys_are_read_from_files_that_nobody_else_reads(void **state) {
+  (void)state;
+  tf_journal_key_t key;
+  char             bytes[80], link_path[300];
+  memset(bytes, 'k', sizeof bytes);
+  for (size_t n = TF_JOURNAL_KEY_BYTES_MIN - 1; n <= TF_BLAKE2B_BYTES_MAX + 1; n++) {
+    bool fits = n >= TF_JOURNAL_KEY_BYTES_MIN && n <= TF_BLAKE2B_BYTES_MAX;
+    for (int newline = 0; newline < 2; newline++) {
+      bytes[n] = '\n';
+      assert_int_equal(tf_journal_key_load(&key, made_file("key", bytes, n + (size_t)newline)),
+                       fits ? 0 : E_FILE_FORMAT);
+      assert_int_equal(key.bytes_cnt, fits ? n : 0);
+      bytes[n] = 'k';
+    }
+  }
+  snprintf(path, sizeof path, "%s", made_file("key", bytes, 32));
+  assert_int_equal(chmod(path, 0640), 0);
+  assert_int_equal(tf_journal_key_load(&key, path), E_FILE_OPEN);
+  assert_int_equal(chmod(path, 0600), 0);
+  snprintf(link_path, sizeof link_path, "%s.link", path);
+  assert_int_equal(symlink(path, link_path), 0);
+  assert_int_equal(tf_journal_key_load(&key, link_path), E_FILE_OPEN);
+  assert_int_equal(tf_journal_key_load(&key, "/dev/zero"), E_FILE_OPEN);
+  assert_int_equal(tf_journal_key_load(&key, made_path("absent")), E_FILE_OPEN);
 }
 
 static void durable_words_are_parsed(void **state) {
@@ -604,14 +978,20 @@ int main(void) {
       cmocka_unit_test(any_bytes_behind_the_header_are_read_without_harm),
       cmocka_unit_test(a_disk_full_at_any_byte_loses_nothing_that_was_taken),
       cmocka_unit_test(a_full_disk_holds_append_back_until_the_retry),
-      cmocka_unit_test(a_write_error_of_another_kind_ends_the_journal),
-      cmocka_unit_test(a_failed_sync_is_never_tried_again),
+      cmocka_unit_test(a_failed_file_is_left_and_what_was_not_durable_is_written_again),
+      cmocka_unit_test(journal_without_any_place_to_go_ends),
+      cmocka_unit_test(what_waits_for_a_sync_is_bounded),
       cmocka_unit_test(the_watermark_follows_the_policy),
       cmocka_unit_test(a_full_block_is_written_without_flush),
       cmocka_unit_test(each_start_has_an_epoch_of_its_own),
       cmocka_unit_test(instruments_are_named_before_decisions_on_them),
       cmocka_unit_test(a_journal_is_read_while_it_is_written),
       cmocka_unit_test(killed_at_any_write_the_journal_is_an_exact_prefix),
+      cmocka_unit_test(crashes_inside_recovery_three_deep_leave_the_same_prefix),
+      cmocka_unit_test(crashes_at_every_call_of_the_disk_keep_what_was_durable),
+      cmocka_unit_test(damage_anywhere_in_64_kib_is_detected),
+      cmocka_unit_test(who_has_not_the_key_can_neither_make_nor_change_a_block),
+      cmocka_unit_test(keys_are_read_from_files_that_nobody_else_reads),
       cmocka_unit_test(durable_words_are_parsed),
   };
   return cmocka_run_group_tests(tests, made_dir_setup, made_dir_teardown);

@@ -73,6 +73,41 @@ static void every_other_recording_is_read_as_the_oracle_reads_it(void **state) {
   compare("../shared/data/hyperliquid/btcusd_20250126.gz");
 }
 
+/* Each message is the line's text behind its case, which Python cuts out. */
+static void single_messages_are_those_of_their_lines(void **state) {
+  (void)state;
+  static char line[1 << 16];
+  glob_t      found;
+  uint32_t    cnt = 0;
+  assert_int_equal(glob("../shared/data/messages/*.jsonl", 0, NULL, &found), 0);
+  for (size_t i = 0; i < found.gl_pathc; i++) {
+    char           command[1024];
+    tf_recording_t rec;
+    tf_record_t    record;
+    snprintf(
+        command, sizeof command,
+        "/usr/bin/python3 -c \"import json,sys\nfor line in open(sys.argv[1]): print(line[len('"
+        "{\\\"case\\\":' + json.dumps(json.loads(line)['case']) + "
+        "',\\\"raw\\\":'):].strip()[:-1])\" %s",
+        found.gl_pathv[i]);
+    FILE *oracle = popen(command, "r");
+    assert_non_null(oracle);
+    assert_int_equal(tf_recording_init(&rec, found.gl_pathv[i]), 0);
+    for (; tf_recording_next(&rec, &record) == TF_RECORDING_RECORD; cnt++) {
+      assert_int_equal(record.fault, TF_RECORD_OK);
+      assert_non_null(fgets(line, sizeof line, oracle));
+      line[strcspn(line, "\n")] = 0;
+      assert_int_equal(record.bytes_cnt, strlen(line));
+      assert_memory_equal(record.bytes, line, record.bytes_cnt);
+    }
+    assert_null(fgets(line, sizeof line, oracle));
+    assert_int_equal(pclose(oracle), 0);
+    tf_recording_fini(&rec);
+  }
+  globfree(&found);
+  assert_int_equal(cnt, 385); /* wc -l */
+}
+
 int main(void) {
   if (access("../shared/data/INDEX.md", R_OK) != 0) {
     puts("skipped: no recordings at ../shared/data");
@@ -85,6 +120,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(binance_recordings_hold_as_many_records_as_lines),
       cmocka_unit_test(every_other_recording_is_read_as_the_oracle_reads_it),
+      cmocka_unit_test(single_messages_are_those_of_their_lines),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   return failed ? failed : skipped ? 77 : 0;

@@ -212,6 +212,43 @@ static void raw_gives_time_text_and_target(void **state) {
   assert_bytes(&r, "{}");
 }
 
+static void cases_give_their_message_and_their_line_as_time(void **state) {
+  (void)state;
+  char        text[256];
+  tf_record_t record;
+  const char *file = "{\"case\":\"trade::spot\",\"raw\":{\"p\":\"1\",\"raw\":{}}}\n"
+                     "{\"case\":\"l2\",\"raw\":[1,[2,3]]}\r\n"
+                     "{\"case\":\"empty\",\"raw\":}\n"
+                     "{\"case\":\"cut\",\"raw\":{\"p\"\n"
+                     "{\"raw\":1}\n"
+                     "{\"case\":\"last\",\"raw\":7}";
+  static const struct {
+    const char *bytes;
+    uint8_t     fault;
+    uint64_t    ns;
+  } want[] = {
+      {"{\"p\":\"1\",\"raw\":{}}",         TF_RECORD_OK,         1},
+      {"[1,[2,3]]",                        TF_RECORD_OK,         2},
+      {"{\"case\":\"empty\",\"raw\":}",    TF_RECORD_NO_MESSAGE, 2},
+      {"{\"case\":\"cut\",\"raw\":{\"p\"", TF_RECORD_BAD_LINE,   2},
+      {"{\"raw\":1}",                      TF_RECORD_BAD_LINE,   2},
+      {"7",                                TF_RECORD_OK,         6}
+  };
+  tf_recording_t rec;
+  assert_int_equal(tf_recording_init(&rec, made_file("cases", file, strlen(file))), 0);
+  assert_string_equal(tf_recording_format_name(rec.format), "cases");
+  for (size_t i = 0; i < TF_ARRAY_CNT(want); i++) {
+    assert_int_equal(tf_recording_next(&rec, &record), TF_RECORDING_RECORD);
+    snprintf(text, sizeof text, "%.*s", (int)record.bytes_cnt, record.bytes);
+    assert_string_equal(text, want[i].bytes);
+    assert_int_equal(record.fault, want[i].fault);
+    assert_int_equal(record.recv_ns, want[i].ns);
+  }
+  assert_int_equal(tf_recording_next(&rec, &record), TF_RECORDING_END);
+  assert_int_equal(rec.counts.bytes_read, rec.counts.bytes_framed + rec.counts.bytes_rejected);
+  tf_recording_fini(&rec);
+}
+
 /* Reads a whole recording; the times in order, ends with the last result. */
 static tf_recording_result_t read_all(const char *path, tf_recording_t *rec, uint64_t *times,
                                       size_t cap, size_t *cnt) {
@@ -233,10 +270,10 @@ static tf_recording_result_t read_all(const char *path, tf_recording_t *rec, uin
 static void unknown_formats_are_refused_with_what_was_found(void **state) {
   (void)state;
   tf_recording_t rec;
-  const char    *other = "{\"case\":\"x\",\"raw\":\"y\"}\n";
+  const char    *other = "{\"kind\":\"x\",\"raw\":\"y\"}\n";
   assert_int_equal(tf_recording_init(&rec, made_file("other", other, strlen(other))),
                    E_FILE_FORMAT);
-  assert_non_null(strstr(tf_error_text(), "{\"case\":"));
+  assert_non_null(strstr(tf_error_text(), "{\"kind\":"));
   assert_int_equal(tf_recording_init(&rec, made_file("other", "\0\1\2\3", 4)), E_FILE_FORMAT);
   assert_int_equal(tf_recording_init(&rec, made_path("absent")), E_FILE_OPEN);
 }
@@ -447,6 +484,7 @@ int main(void) {
       cmocka_unit_test(jsonl_b64_is_a_binary_frame),
       cmocka_unit_test(the_recorders_own_lines_are_told_apart),
       cmocka_unit_test(raw_gives_time_text_and_target),
+      cmocka_unit_test(cases_give_their_message_and_their_line_as_time),
       cmocka_unit_test(unknown_formats_are_refused_with_what_was_found),
       cmocka_unit_test(broken_lines_are_delivered_as_faults_and_counted),
       cmocka_unit_test(times_going_backwards_stay_and_are_counted),

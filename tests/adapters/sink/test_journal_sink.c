@@ -86,13 +86,36 @@ static void a_full_disk_takes_fewer_and_goes_on_when_there_is_room(void **state)
   assert_int_equal(decisions_in_file(), n);
 }
 
-static void a_failed_disk_ends_the_sink(void **state) {
+static void a_failed_file_is_followed_by_another(void **state) {
   (void)state;
   tf_decision_t d = {.decision_seq = 1};
   fresh("failed");
   assert_int_equal(tf_sink_journal.open(&state_memory, &config), 0);
   int kept        = state_memory.fd;
-  state_memory.fd = open(path, O_RDONLY | O_CLOEXEC);
+  state_memory.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  assert_int_equal(tf_sink_journal.offer(&state_memory, &d, 1), 1);
+  assert_int_equal(tf_sink_journal.flush(&state_memory, 0), 0);
+  assert_int_equal(tf_sink_journal.durable_seq(&state_memory), 0);
+  assert_int_equal(tf_sink_journal.close(&state_memory), 0);
+  assert_int_equal(tf_sink_journal.durable_seq(&state_memory), 1);
+  close(kept);
+  assert_int_equal(decisions_in_file(), 0);
+  strcat(path, ".1");
+  assert_int_equal(decisions_in_file(), 1);
+}
+
+static void a_disk_that_has_no_place_any_more_ends_the_sink(void **state) {
+  (void)state;
+  tf_decision_t d = {.decision_seq = 1};
+  char          dir[128], away[140];
+  snprintf(dir, sizeof dir, "%s", made_path("dir"));
+  snprintf(away, sizeof away, "%s.away", dir);
+  assert_int_equal(mkdir(dir, 0700), 0);
+  fresh("dir/journal");
+  assert_int_equal(tf_sink_journal.open(&state_memory, &config), 0);
+  assert_int_equal(rename(dir, away), 0);
+  int kept        = state_memory.fd;
+  state_memory.fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   assert_int_equal(tf_sink_journal.offer(&state_memory, &d, 1), 1);
   assert_int_equal(tf_sink_journal.flush(&state_memory, 0), E_FILE_WRITE);
   assert_int_equal(tf_sink_journal.offer(&state_memory, &d, 1), E_FILE_WRITE);
@@ -111,7 +134,8 @@ int main(void) {
       cmocka_unit_test(a_journal_without_path_is_refused_and_closes_all_the_same),
       cmocka_unit_test(what_is_offered_is_in_the_file_after_close),
       cmocka_unit_test(a_full_disk_takes_fewer_and_goes_on_when_there_is_room),
-      cmocka_unit_test(a_failed_disk_ends_the_sink),
+      cmocka_unit_test(a_failed_file_is_followed_by_another),
+      cmocka_unit_test(a_disk_that_has_no_place_any_more_ends_the_sink),
   };
   return cmocka_run_group_tests(tests, setup, made_dir_teardown);
 }

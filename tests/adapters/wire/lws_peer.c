@@ -107,6 +107,12 @@ static int on_client(struct lws *wsi, enum lws_callback_reasons reason, void *us
   return failed ? -1 : 0;
 }
 
+/* Taken where a client offers it. */
+static const struct lws_extension extensions[] = {
+    {"permessage-deflate", lws_extension_callback_pm_deflate, "permessage-deflate"},
+    {NULL,                 NULL,                              NULL                }
+};
+
 void lws_peer_serve(int port_fd, const char *cert, const char *key) {
   static const struct lws_protocols protocols[] = {
       {"echo", on_server, sizeof(session_t), 65536, 0, NULL, 0},
@@ -115,9 +121,10 @@ void lws_peer_serve(int port_fd, const char *cert, const char *key) {
   struct lws_context_creation_info info;
   memset(&info, 0, sizeof info);
   lws_set_log_level(0, NULL);
-  info.iface     = "127.0.0.1";
-  info.protocols = protocols;
-  info.options   = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+  info.iface      = "127.0.0.1";
+  info.protocols  = protocols;
+  info.extensions = extensions;
+  info.options    = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_VALIDATE_UTF8;
   if (cert) info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
   info.ssl_cert_filepath        = cert;
   info.ssl_private_key_filepath = key;

@@ -21,6 +21,12 @@ typedef struct cert_spec {
   long          from_s, until_s; /* relative to now; both 0: an hour ago to tomorrow */
   int           rsa_bits;        /* 0: EC P-256 */
   bool          ca;
+  bool          cn_nul;           /* a NUL and more behind the common name */
+  const char   *san_nul;          /* a DNS name with a NUL and ".evil.test" behind it */
+  const char   *excluded;         /* name constraints of a CA, the other way */
+  const char   *basic;            /* basic constraints; NULL: by ca */
+  const char   *key_usage;        /* NULL: none */
+  bool          unknown_critical; /* an extension that nobody knows, critical */
 } cert_spec_t;
 
 /* issuer NULL: self-signed. Aborts the test on failure. */

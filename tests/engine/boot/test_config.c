@@ -12,14 +12,14 @@
 #define ENGINE_KEYS                                                                                \
   "profile, idle, io, busy_poll, kernel_timestamps, instruments_max, book_levels_max, "            \
   "event_ring_slots, decision_ring_slots, "                                                        \
-  "message_levels_max, latency_sample, "                                                           \
+  "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, book_depth, "        \
-  "message_bytes_max"
+  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, key_file, "          \
+  "instruments_file, book_depth, message_bytes_max"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
-#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http"
+#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -221,10 +221,11 @@ static const char all_keys[] =
     "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
-    "latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, snapshot_age_max: 7m, "
-    "log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
+    "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
+    "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
-    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, book_depth: 25, "
+    "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
+    "instruments_file: t.yaml, book_depth: 25, "
     "message_bytes_max: 64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
@@ -234,9 +235,12 @@ static const char all_keys[] =
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions}]\n"
-    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true}]\n"
+    "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, "
+    "key_file: k.txt}]\n"
     "control: {path: /run/x/socket, token_file: t.yaml}\n"
-    "http: {listen: \"[::1]:8090\"}\n";
+    "http: {listen: \"[::1]:8090\"}\n"
+    "capture: {path: cap, policy: stop, ring: 48MiB, flush: 5ms, sync: 7s, rotate_size: 2MiB, "
+    "rotate_time: 3m, level: 9}\n";
 
 static void every_key_reaches_its_field(void **state) {
   (void)state;
@@ -310,10 +314,19 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_string_equal(c->sinks[0].key_file, "k.txt");
   assert_string_equal(c->control.path, "/run/x/socket");
   assert_string_equal(c->control.token_file, "t.yaml");
   assert_string_equal(c->http.listen.host, "::1");
   assert_int_equal(c->http.listen.port, 8090);
+  assert_string_equal(c->capture.path, "cap");
+  assert_int_equal(c->capture.policy, TF_CONFIG_CAPTURE_STOP);
+  assert_int_equal(c->capture.ring_bytes, 48 << 20);
+  assert_int_equal(c->capture.flush_ns, 5 * TF_NS_PER_MS);
+  assert_int_equal(c->capture.sync_ns, 7 * TF_NS_PER_SEC);
+  assert_int_equal(c->capture.rotate_bytes, 2 << 20);
+  assert_int_equal(c->capture.rotate_ns, 180 * TF_NS_PER_SEC);
+  assert_int_equal(c->capture.level, 9);
   tf_config_free(c);
 }
 

@@ -718,6 +718,9 @@ int main(void) {
     kernel_timestamps = true;
     failed += cmocka_run_group_tests_name("io_uring, kernel timestamps", contract, NULL, NULL);
     kernel_timestamps = false;
+    direct_conns_max  = 64;
+    failed += cmocka_run_group_tests_name("io_uring, direct", contract, NULL, NULL);
+    direct_conns_max = 0;
   }
   kind = TF_IO_EPOLL;
   failed += cmocka_run_group_tests_name("epoll", contract, NULL, NULL);
@@ -727,6 +730,8 @@ int main(void) {
   direct_conns_max  = 64;
   failed += cmocka_run_group_tests_name("epoll, direct", contract, NULL, NULL);
   simulated = true;
+  failed += cmocka_run_group_tests_name("sim, direct", contract, NULL, NULL);
+  direct_conns_max = 0;
   failed += cmocka_run_group_tests_name("sim", contract, NULL, NULL);
   simulated = false;
   failed += cmocka_run_group_tests_name("choice", choice, NULL, NULL);

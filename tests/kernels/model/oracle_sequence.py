@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Models over windows as exporters write them (PyTorch's both, with their detours for a zero state; plain ones),
 made by python3-onnx and evaluated here in plain numpy (float64): `model import` and `model run` must agree, in each
-precision and on each instruction set within its bound. Then what must be refused, and why.
+precision within its bound, on instruction sets by turns. Then what must be refused, and why.
 Usage: oracle_sequence.py PATH_OF_MODEL_COMMAND [SEED]"""
 import pathlib
 import subprocess
@@ -16,7 +16,7 @@ except ImportError as missing:
     sys.exit(77)
 
 ERROR_MAX = {"fp32": 1e-6, "bf16": 0.03, "int8": 0.06}
-WINDOWS = 6
+WINDOWS = 4
 GATES = {"LSTM": 4, "GRU": 3}
 
 
@@ -304,8 +304,8 @@ def check_good(binary, folder, text, net, random):
     want = np.array([net.answer(w) for w in x])
     np.save(folder / "x.npy", x)
     np.save(folder / "rows.npy", x.reshape(-1, net.input_width))
-    for precision, bound in ERROR_MAX.items():
-        for isa in ("scalar", "avx2", "avx512"):
+    for number, (precision, bound) in enumerate(ERROR_MAX.items()):
+        for isa in (("scalar", "avx2", "avx512")[(net.window + number) % 3], "avx512"):
             done = command(binary, "run", folder / "m.safetensors", "--input", folder / "x.npy", "--out", folder / "y.npy",
                            "--precision", precision, "--isa", isa)
             if "this CPU has no" in done.stderr:
@@ -320,10 +320,12 @@ def check_good(binary, folder, text, net, random):
     every = np.load(folder / "all.npy")
     if done.returncode or not np.abs(every[::net.window] - want).max() <= 1e-6 or len(every) != (WINDOWS - 1) * net.window + 1:
         failures.append(f"{text}: rows that follow one another: {done.stderr}")
-    for precision in ERROR_MAX:
-        done = command(binary, "verify", folder / "m.safetensors", "--precision", precision)
-        if done.returncode != 0:
-            failures.append(f"{text}: verify {precision}: {done.stderr}")
+    if net.window % 2:
+        return failures
+    precision = list(ERROR_MAX)[net.window // 2 % len(ERROR_MAX)]
+    done = command(binary, "verify", folder / "m.safetensors", "--precision", precision)
+    if done.returncode != 0:
+        failures.append(f"{text}: verify {precision}: {done.stderr}")
     return failures
 
 

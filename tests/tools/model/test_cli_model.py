@@ -54,7 +54,7 @@ def usage():
     refused(2, "--input X.npy is missing", "run", EXAMPLE, "--out", "y")
     refused(2, "--out Y.npy is missing", "run", EXAMPLE, "--input", "x")
     refused(2, "not both", "bench", EXAMPLE, "--shape", "mlp")
-    refused(2, "this build has mlp", "bench", "--shape", "lstm_a")
+    refused(2, "none of mlp, lstm_a, lstm_b, lstm_c", "bench", "--shape", "lstm_d")
     for seconds in ("0", "-1", "nan", "inf", "1e9", "1s", ""):
         refused(2, "not a number above 0", "bench", EXAMPLE, "--seconds", seconds)
     for command in ((), ("import",), ("inspect",), ("run",), ("bench",), ("verify",)):

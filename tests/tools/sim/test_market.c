@@ -34,12 +34,15 @@ static void depth_messages_rebuild_the_ladder(void **state) {
   }
 }
 
-static void best_bid_is_below_best_ask_and_both_have_size(void **state) {
+static void best_bid_is_below_best_ask_and_each_quote_is_new(void **state) {
   (void)state;
-  start(&market, 3);
+  sim_market_init(&market, 3, 618376, INT64_C(20000000000), 100000000,
+                  400); /* few sizes: they recur */
   for (int i = 0; i < STEPS; i++) {
-    sim_step_t step = sim_market_step(&market);
+    uint64_t   last_id = market.update_id;
+    sim_step_t step    = sim_market_step(&market);
     if (market.dirty_cnt > SIM_DIRTY_MAX - 8) sim_market_take_depth(&market);
+    if (step.quote_changed) assert_true(market.update_id > last_id); /* each quote has its own id */
     assert_true(market.best_bid < market.best_ask);
     assert_true(market.ladder[0][market.best_bid] > 0 && market.ladder[1][market.best_ask] > 0);
     if (step.traded) assert_true(step.trade_qty > 0);
@@ -68,7 +71,7 @@ static void same_seed_gives_the_same_market_and_another_seed_another(void **stat
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(depth_messages_rebuild_the_ladder),
-      cmocka_unit_test(best_bid_is_below_best_ask_and_both_have_size),
+      cmocka_unit_test(best_bid_is_below_best_ask_and_each_quote_is_new),
       cmocka_unit_test(same_seed_gives_the_same_market_and_another_seed_another),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,16 +49,15 @@ static conf_case_t *add_bulk(const char *group, unsigned number, const char *wha
   char id[16];
   snprintf(id, sizeof id, "%s.%u", group, number);
   conf_case_t *c = add(id, what);
-  c->bulk        = (conf_bulk_t){
-             .letter = letter, .count = count, .bytes = bytes, .fragment = fragment};
+  c->bulk = (conf_bulk_t){.letter = letter, .count = count, .bytes = bytes, .fragment = fragment};
   return c;
 }
 
 /* 9: limits and performance. */
 static void add_sizes(void) {
   static const size_t sizes[]  = {64 * KIB, 256 * KIB, MIB, 4 * MIB, 8 * MIB, 16 * MIB};
-  static const size_t pieces[] = {64,       256,       KIB,       4 * KIB, 16 * KIB,
-                                  64 * KIB, 256 * KIB, MIB,       4 * MIB};
+  static const size_t pieces[] = {64,       256,       KIB, 4 * KIB, 16 * KIB,
+                                  64 * KIB, 256 * KIB, MIB, 4 * MIB};
   static const size_t chops[]  = {64, 128, 256, 512, KIB, 2 * KIB};
   static const size_t trips[]  = {0, 16, 64, 256, KIB, 4 * KIB};
   for (unsigned i = 0; i < 12; i++)
@@ -77,6 +76,7 @@ static void add_sizes(void) {
 
 /* 12: five sets of data in 18 forms; 13: one of them under seven sets of parameters. */
 static void add_deflate(void) {
+  /* clang-format off */
   static const struct {
     size_t bytes, fragment;
   } forms[] = {
@@ -94,6 +94,7 @@ static void add_deflate(void) {
       {.on = true, .no_context_takeover = true, .window_bits = 15},
       {.on = true, .no_context_takeover = true, .window_bits = 9, .fallback = true},
   };
+  /* clang-format on */
   char group[16];
   for (unsigned set = 0; set < 5 + 7; set++) {
     snprintf(group, sizeof group, "%u.%u", set < 5 ? 12u : 13u, set < 5 ? set + 1 : set - 4);
@@ -126,8 +127,10 @@ static void add_autobahn(void) {
 #define REQUEST                                                                                    \
   "GET /echo HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"         \
   "Sec-WebSocket-Key: %K\r\nSec-WebSocket-Version: 13\r\n"
-#define DEFLATE         {.on = true}
-#define DEFLATE_FORGETS {.on = true, .no_context_takeover = true}
+#define DEFLATE                                                                                    \
+  { .on = true }
+#define DEFLATE_FORGETS                                                                            \
+  { .on = true, .no_context_takeover = true }
 
 /* What a row leaves out: no script, and an end by 1000. */
 #define OURS(id_, what_, ...)                                                                      \
@@ -141,7 +144,7 @@ static void add_autobahn(void) {
     *c = as;                                                                                       \
   }
 
-static void add_ours(void) {
+static void add_ours(void){
 #include "conf_ours.def"
 }
 
@@ -162,16 +165,19 @@ const char *conf_group(const conf_case_t *c, char group[8]) {
 /* What resembles a feed, a picture, prose, a page of markup, and an archive: text but for the
  * picture and the archive, so that any cut of it is UTF-8. */
 static uint8_t data_at(unsigned set, size_t at) {
-  static const char feed[]  = "{\"e\":\"depthUpdate\",\"E\":1700000000123,\"s\":\"BTCUSDT\",\"b\":[[\"64000."
-                              "10\",\"0.41200000\"],[\"63999.90\",\"1.00000000\"]]},";
-  static const char prose[] = "It was a bright cold day in the market, and the clocks were striking "
-                              "thirteen nanoseconds past the hour of the auction. ";
-  static const char page[]  = "<tr class=\"row\"><td>price</td><td align=\"right\">1.0</td></tr>\n";
-  const uint64_t    noise   = (at / 97 + 1) * 0x9E3779B97F4A7C15u >> 40;
+  static const char feed[] =
+      "{\"e\":\"depthUpdate\",\"E\":1700000000123,\"s\":\"BTCUSDT\",\"b\":[[\"64000."
+      "10\",\"0.41200000\"],[\"63999.90\",\"1.00000000\"]]},";
+  static const char prose[] =
+      "It was a bright cold day in the market, and the clocks were striking "
+      "thirteen nanoseconds past the hour of the auction. ";
+  static const char page[] = "<tr class=\"row\"><td>price</td><td align=\"right\">1.0</td></tr>\n";
+  const uint64_t    noise  = (at / 97 + 1) * 0x9E3779B97F4A7C15u >> 40;
   switch (set) {
   case 0: return (uint8_t)(at % 31 == 7 ? '0' + noise % 10 : (uint8_t)feed[at % (sizeof feed - 1)]);
   case 1: return (uint8_t)((at % 512) / 2 + (at / 512) / 3 + noise % 3);
-  case 2: return (uint8_t)(at % 53 == 5 ? 'a' + noise % 26 : (uint8_t)prose[at % (sizeof prose - 1)]);
+  case 2:
+    return (uint8_t)(at % 53 == 5 ? 'a' + noise % 26 : (uint8_t)prose[at % (sizeof prose - 1)]);
   case 3: return (uint8_t)(at % 71 == 1 ? '0' + noise % 10 : (uint8_t)page[at % (sizeof page - 1)]);
   default: return (uint8_t)((at + 1) * 0x9E3779B97F4A7C15u >> 56);
   }

@@ -211,14 +211,16 @@ void conf_echo_feed(conf_echo_t *e, const uint8_t *bytes, size_t cnt) {
   static uint8_t lent[FEED_BYTES + TF_BYTES_PAD];
   const size_t   most = e->piece && e->piece < FEED_BYTES ? e->piece : FEED_BYTES;
   for (size_t at = 0; at < cnt && !e->ended;) {
-    const size_t n = cnt - at < most ? cnt - at : most;
+    size_t n = cnt - at < most ? cnt - at : most;
+    if (e->fed < e->cut && e->cut - e->fed < n) n = e->cut - e->fed;
     memcpy(lent, bytes + at, n);
     memset(lent + n, 0x81, TF_BYTES_PAD);
+    e->fed += n;
+    at += n;
     if (e->over_tls)
       feed_cipher(e, lent, n);
     else
       feed_plain(e, lent, n);
-    at += n;
   }
 }
 

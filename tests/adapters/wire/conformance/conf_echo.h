@@ -9,12 +9,12 @@
 #include "wire/ws.h"
 
 typedef struct conf_echo {
-  tf_ws_role_t        role;
-  bool                over_tls, upgraded, ended;
-  const char         *refusal; /* of the handshake: our error text, or the status that we answered */
-  char                refusal_text[1024];
-  tf_tls_t            tls;
-  tf_http_head_t      head;
+  tf_ws_role_t   role;
+  bool           over_tls, upgraded, ended;
+  const char    *refusal; /* of the handshake: our error text, or the status that we answered */
+  char           refusal_text[1024];
+  tf_tls_t       tls;
+  tf_http_head_t head;
   tf_http_ws_client_t up;
   tf_ws_t             ws;
   tf_ws_deflate_t     deflate;
@@ -23,7 +23,9 @@ typedef struct conf_echo {
   uint32_t            key_state, fragments_max;
   bool                offers_deflate;
   conf_bytes_t        out; /* to the scripted side */
-  size_t              piece; /* bytes handed over are cut into such, each with the pad; 0: as they come */
+  size_t              fed; /* bytes that came */
+  size_t              cut; /* where in them one piece ends and the next begins; 0: nowhere */
+  size_t piece; /* bytes handed over are cut into such, each with the pad; 0: as they come */
 } conf_echo_t;
 
 /* tls NULL: plain. A client has its first bytes in out at once. */

@@ -181,9 +181,9 @@ static bool ended_well(const conf_side_t *s, const conf_case_t *c) {
 conf_verdict_t conf_play(conf_side_t *s, const conf_case_t *c, uint32_t messages_max, int wait_ms,
                          char why[256]) {
   conf_event_t expected[EVENTS_MAX];
-  player_t     p = {.side         = s,
-                    .wait_ms      = wait_ms,
-                    .expected_cnt = conf_script_events(c->ok, expected, EVENTS_MAX)};
+  player_t     p  = {.side         = s,
+                     .wait_ms      = wait_ms,
+                     .expected_cnt = conf_script_events(c->ok, expected, EVENTS_MAX)};
   bool         ok = true;
   if (c->bulk.letter)
     ok = play_bulk(&p, c, bulk_count(&c->bulk, messages_max), why);

@@ -4,7 +4,12 @@
 
 #include "conf_side.h"
 
-typedef enum conf_verdict { CONF_OK, CONF_NON_STRICT, CONF_INFORMATIONAL, CONF_FAILED } conf_verdict_t;
+typedef enum conf_verdict {
+  CONF_OK,
+  CONF_NON_STRICT,
+  CONF_INFORMATIONAL,
+  CONF_FAILED
+} conf_verdict_t;
 
 const char *conf_verdict_name(conf_verdict_t verdict);
 

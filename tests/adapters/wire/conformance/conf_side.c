@@ -68,9 +68,9 @@ void conf_side_fini(conf_side_t *s) {
 /* --- transport --- */
 
 static void flush_tls(conf_side_t *s) {
-  char  *bytes;
-  BIO   *bio = SSL_get_wbio(s->ssl);
-  long   cnt = BIO_get_mem_data(bio, &bytes);
+  char *bytes;
+  BIO  *bio = SSL_get_wbio(s->ssl);
+  long  cnt = BIO_get_mem_data(bio, &bytes);
   if (cnt > 0 && !s->link.send(s->link.self, (const uint8_t *)bytes, (size_t)cnt)) s->ended = true;
   (void)BIO_reset(bio);
 }
@@ -107,10 +107,10 @@ static void break_rule(conf_side_t *s, const char *what) {
 
 static void inflate_message(conf_side_t *s) {
   conf_put(&s->message, "\0\0\xff\xff", 4);
-  s->scratch.cnt  = 0;
-  s->rx.next_in   = s->message.bytes;
-  s->rx.avail_in  = (unsigned)s->message.cnt;
-  int rc          = Z_OK;
+  s->scratch.cnt = 0;
+  s->rx.next_in  = s->message.bytes;
+  s->rx.avail_in = (unsigned)s->message.cnt;
+  int rc         = Z_OK;
   do {
     uint8_t out[CHUNK_BYTES];
     s->rx.next_out  = out;
@@ -436,10 +436,10 @@ static void put_frame(bool masked, unsigned b0, const uint8_t *payload, size_t c
 void conf_side_frame(const conf_side_t *s, const char *token, size_t cnt, conf_bytes_t *out) {
   static const char letters[] = "CTB.....XPO";
   bool              masked    = !s->server;
-  unsigned          rsv = 0, opcode;
-  int               form = 0;
-  conf_bytes_t      payload = {0};
-  const char       *end     = token + cnt;
+  unsigned          rsv       = 0, opcode;
+  int               form      = 0;
+  conf_bytes_t      payload   = {0};
+  const char       *end       = token + cnt;
   for (; *token == 'r' || *token == 'm' || *token == 'l' || *token == 'L'; token++) {
     if (*token == 'r') rsv = (unsigned)(*++token - '0');
     if (*token == 'm') masked = !masked;
@@ -473,9 +473,9 @@ void conf_side_message(conf_side_t *s, const conf_bulk_t *bulk, const uint8_t *b
   size_t         cnt     = bulk->bytes;
   unsigned       b0      = bulk->letter == 'T' ? 1 : 2;
   if (s->deflate) {
-    s->scratch.cnt  = 0;
-    s->tx.next_in   = (Bytef *)(uintptr_t)bytes;
-    s->tx.avail_in  = (unsigned)cnt;
+    s->scratch.cnt = 0;
+    s->tx.next_in  = (Bytef *)(uintptr_t)bytes;
+    s->tx.avail_in = (unsigned)cnt;
     do {
       uint8_t piece[CHUNK_BYTES];
       s->tx.next_out  = piece;
@@ -506,9 +506,8 @@ size_t conf_script_events(const char *script, conf_event_t *events, size_t cap) 
     if (n) {
       TF_ASSERT(cnt < cap && script[1] == ':');
       payload_of(script + 2, n - 2, &payload);
-      events[cnt++] = (conf_event_t){.letter = script[0],
-                                     .cnt    = payload.cnt,
-                                     .hash   = conf_hash(payload.bytes, payload.cnt)};
+      events[cnt++] = (conf_event_t){
+          .letter = script[0], .cnt = payload.cnt, .hash = conf_hash(payload.bytes, payload.cnt)};
     }
     script += n + (script[n] == ' ');
   }

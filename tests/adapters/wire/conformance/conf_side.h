@@ -39,7 +39,7 @@ typedef struct conf_side {
   conf_link_t link;
   SSL        *ssl; /* NULL: plain */
   bool        ended;
-  const char *fault; /* what the endpoint did that no endpoint may */
+  const char *fault;            /* what the endpoint did that no endpoint may */
   char        handshake[20000]; /* the answer or request that came, NUL-terminated */
 
   bool     deflate, tx_forgets, rx_forgets;

@@ -1,0 +1,26 @@
+/* What a venue says of its instruments: tick size, lot size, multiplier, quote currency. One reader for
+ * all venues, because their answers have one form with other names:
+ *
+ *   Binance            {"symbols":[{"symbol":..,"quoteAsset":..,"contractSize":..,"filters":[
+ *                        {"filterType":"PRICE_FILTER","tickSize":..},{"filterType":"LOT_SIZE","stepSize":..}]}]}
+ *   Coinbase           {"products":[{"product_id":..,"price_increment":..,"base_increment":..,
+ *                        "quote_currency_id":..}]}, or one of them alone
+ *   Coinbase Exchange  [{"id":..,"quote_increment":..,"base_increment":..,"quote_currency":..}], or one alone
+ *   Kraken             {"pairs":[{"symbol":..,"price_increment":..,"qty_increment":..,"quote":..}]}
+ *
+ * Sets the rows (tf/instrument.h) of the symbols that the feed knows; others are passed over. A row
+ * without a tick or lot size that is more than 0 is passed over too. Runs where the feed does, at
+ * start, over an answer of up to a few MB (no futures venue answers for one symbol): allocates nothing. */
+#ifndef TF_FEED_METADATA_H
+#define TF_FEED_METADATA_H
+
+#include "feed/symbols.h"
+
+/* The instruments that got their metadata by this; UINT32_MAX where it is not such an answer. */
+uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt);
+
+/* The same as the verdict of a REST answer's frame: CONTROL, or REJECTED with SCHEMA. */
+tf_verdict_t tf_metadata_on_frame(tf_symbols_t *symbols, const tf_frame_t *frame,
+                                  tf_feed_counts_t *counts);
+
+#endif

@@ -1,0 +1,155 @@
+#include "feed_rig.h"
+
+#include "feed/metadata.h"
+
+static const tf_instrument_t *row(uint32_t id) { return &rig.instruments.rows[id]; }
+
+static void check(uint32_t id, int64_t tick, int8_t price_exp, int64_t lot, int8_t qty_exp,
+                  double multiplier, const char *quote) {
+  assert_int_equal(tf_instrument_metadata(row(id)), TF_METADATA_VENUE);
+  assert_int_equal(row(id)->tick_size, tick);
+  assert_int_equal(row(id)->price_exp, price_exp);
+  assert_int_equal(row(id)->lot_size, lot);
+  assert_int_equal(row(id)->qty_exp, qty_exp);
+  assert_true(row(id)->multiplier == multiplier);
+  assert_string_equal(row(id)->quote_currency, quote);
+}
+
+#define FILTERS(tick, step)                                                                        \
+  "\"filters\":[{\"filterType\":\"PERCENT\",\"tickSize\":\"9\"},{\"filterType\":\"PRICE_FILTER\"," \
+  "\"minPrice\":\"0.01\",\"tickSize\":\"" tick                                                     \
+  "\"},{\"filterType\":\"LOT_SIZE\",\"stepSize\":\"" step "\"}]"
+
+static void binance_answers_for_its_symbols(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTCUSDT", "ETHUSDT", "XRPUSDT"};
+  assert_int_equal(start_with(&rig, "binance-spot", symbols, 3, 7), TF_OK);
+  assert_int_equal(tf_instrument_metadata(row(0)), TF_METADATA_NONE);
+  assert_int_equal(
+      feed_rest(
+          "/api/v3/exchangeInfo?symbols=x",
+          "{\"timezone\":\"UTC\",\"symbols\":["
+          "{\"symbol\":\"BTCUSDT\",\"quoteAsset\":\"USDT\"," FILTERS(
+              "0.01000000",
+              "0.00001000") "},"
+                            "{\"symbol\":\"OTHER\",\"quoteAsset\":\"USDT\"," FILTERS(
+                                "1",
+                                "1") "},"
+                                     "{\"symbol\":\"XRPUSDT\",\"quoteAsset\":\"USDT\"," FILTERS(
+                                         "0", "1") "},"
+                                                   "{\"symbol\":\"ETHUSDT\",\"quoteAsset\":"
+                                                   "\"USDT\"," FILTERS("0.10", "10") "}]}"),
+      TF_VERDICT_CONTROL);
+  check(0, 1, -2, 1, -5, 1.0, "USDT");
+  check(1, 1, -1, 10, 0, 1.0, "USDT");
+  assert_int_equal(tf_instrument_metadata(row(2)), TF_METADATA_NONE); /* 0 is no tick */
+  /* a row that has its metadata never changes again */
+  feed_rest(
+      "/api/v3/exchangeInfo",
+      "{\"symbols\":[{\"symbol\":\"BTCUSDT\",\"quoteAsset\":\"EUR\"," FILTERS("5", "5") "}]}");
+  check(0, 1, -2, 1, -5, 1.0, "USDT");
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+static void contract_size_is_the_multiplier(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTCUSD_PERP"};
+  assert_int_equal(start_with(&rig, "binance-coinm", symbols, 1, 7), TF_OK);
+  feed_rest("/dapi/v1/exchangeInfo", "{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractSize\":"
+                                     "100,\"quoteAsset\":\"USD\"," FILTERS("0.1", "1") "}]}");
+  check(0, 1, -1, 1, 0, 100.0, "USD");
+  stop(&rig);
+}
+
+static void coinbase_answers_for_one_or_all(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTC-USD", "ETH-USD"};
+  assert_int_equal(start_with(&rig, "coinbase", symbols, 2, 7), TF_OK);
+  feed_rest("/api/v3/brokerage/market/products/BTC-USD",
+            "{\"product_id\":\"BTC-USD\",\"quote_increment\":\"0.05\",\"base_increment\":"
+            "\"0.00000001\",\"price_increment\":\"0.01\",\"quote_currency_id\":\"USD\"}");
+  check(0, 1, -2, 1, -8, 1.0, "USD");
+  feed_rest(
+      "/api/v3/brokerage/market/products",
+      "{\"products\":[{\"product_id\":\"ETH-USD\",\"base_increment\":\"0.001\",\"price_increment\":"
+      "\"0.1\",\"quote_currency_id\":\"USD\"}]}");
+  check(1, 1, -1, 1, -3, 1.0, "USD");
+  assert_int_equal(feed_rest("/api/v3/brokerage/market/products/X", "{\"error\":\"NOT_FOUND\"}"),
+                   TF_VERDICT_REJECTED);
+  assert_int_equal(feed_rest("/api/v3/brokerage/market/products/X", "{"), TF_VERDICT_REJECTED);
+  stop(&rig);
+  assert_int_equal(start_with(&rig, "coinbase-exchange", symbols, 2, 7), TF_OK);
+  feed_rest("/products",
+            "[{\"id\":\"ETH-USD\",\"base_increment\":\"0.00000001\",\"quote_increment\":"
+            "\"0.01\",\"quote_currency\":\"USD\"},{\"id\":\"BTC-USD\",\"base_increment\":"
+            "\"0.1\",\"quote_increment\":\"5\",\"quote_currency\":\"USD\"}]");
+  check(0, 5, 0, 1, -1, 1.0, "USD");
+  check(1, 1, -2, 1, -8, 1.0, "USD");
+  stop(&rig);
+}
+
+static void kraken_tells_in_band_with_exponents(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTC/USD"};
+  assert_int_equal(start_with(&rig, "kraken", symbols, 1, 7), TF_OK);
+  assert_int_equal(
+      feed_text("{\"channel\":\"instrument\",\"type\":\"snapshot\",\"data\":{\"assets\":[],"
+                "\"pairs\":[{\"symbol\":\"BTC/USD\",\"quote\":\"USD\",\"price_increment\":0.1,"
+                "\"qty_increment\":1e-08}]}}"),
+      TF_VERDICT_CONTROL);
+  check(0, 1, -1, 1, -8, 1.0, "USD");
+  stop(&rig);
+}
+
+static void requests_name_every_symbol_once(void **state) {
+  (void)state;
+  static char      names[95][12];
+  const char      *symbols[95];
+  char             text[2048];
+  tf_instruments_t table = {.rows = calloc(128, sizeof(tf_instrument_t)), .cap = 128};
+  for (uint32_t i = 0; i < 95; i++) {
+    snprintf(names[i], sizeof names[i], "SYM%uUSDT", i);
+    symbols[i] = names[i];
+  }
+  static const struct {
+    const char *venue;
+    uint32_t    cnt;
+  } venues[] = {
+      {"binance-spot",      3 },
+      {"binance-usdm",      1 },
+      {"coinbase",          95},
+      {"coinbase-exchange", 95}
+  };
+  for (size_t v = 0; v < TF_ARRAY_CNT(venues); v++) {
+    tf_feed_config_t config = {
+        .instruments = &table, .symbols = symbols, .symbol_cnt = 95, .channels = 7};
+    const tf_feed_t *feed = tf_feeds_find(venues[v].venue);
+    void            *st   = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
+    memset(table.rows, 0, 128 * sizeof(tf_instrument_t));
+    table.cnt = 0;
+    assert_int_equal(feed->init(st, &config), TF_OK);
+    uint32_t cnt = 0, found = 0;
+    for (size_t n; (n = feed->metadata_target(st, cnt, text, sizeof text)) > 0; cnt++) {
+      assert_true(n < sizeof text);
+      for (uint32_t i = 0; i < 95; i++) {
+        found += strstr(text, names[i]) != NULL;
+      }
+    }
+    assert_int_equal(cnt, venues[v].cnt);
+    assert_int_equal(found, v == 1 ? 0 : 95);
+    free(st);
+  }
+  free(table.rows);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(binance_answers_for_its_symbols),
+      cmocka_unit_test(contract_size_is_the_multiplier),
+      cmocka_unit_test(coinbase_answers_for_one_or_all),
+      cmocka_unit_test(kraken_tells_in_band_with_exponents),
+      cmocka_unit_test(requests_name_every_symbol_once),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,139 @@
+"""The venues with snapshots in band, from the outside: the simulator and the engine over sockets, faults
+included; recordings through replay; metadata from venue, file and cache; and no secret in any output."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import DATA, ROOT, SMALL, TICKFUSE, Exchange, main, replay, run, shm_name  # noqa: E402
+
+CONFIGS = {"coinbase": "coinbase.yaml", "coinbase-exchange": "coinbase-exchange.yaml", "kraken": "kraken.yaml"}
+REPLAY = str(ROOT / "configs" / "replay.yaml")
+
+
+def live(exchange, venue, *sets, seconds="3s", expect=0, cache=None):
+    args = ["run", ROOT / "configs" / CONFIGS[venue], "--for", seconds, "--json"]
+    with tempfile.TemporaryDirectory() as empty:
+        for item in (*exchange.sets, f"sinks.0.path={shm_name()}", "http.listen=off",
+                     f"engine.cache_dir={cache or empty}", *sets):
+            args += ["--set", item]
+        out, err = run(*args, expect=expect)
+    return (json.loads(out) if expect == 0 else out), err
+
+
+class Live(unittest.TestCase):
+    def test_every_message_of_the_simulator_is_understood(self):
+        for venue in CONFIGS:
+            with self.subTest(venue), Exchange("--venue", venue) as exchange:
+                summary, _ = live(exchange, venue)
+                self.assertEqual(summary["rejected"], {})
+                self.assertEqual(summary["gaps"], 0)
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertEqual(summary["instruments"], 2)
+                for kind in ("trade", "book"):
+                    self.assertGreater(summary["events"][kind], 100)
+
+    def test_wrong_checksum_resyncs_one_book_and_keeps_the_connection(self):
+        with Exchange("--venue", "kraken", "--faults", "checksum=0.01") as exchange:
+            summary, _ = live(exchange, "kraken")
+            sent = exchange.summary()
+        self.assertEqual(summary["ledger"]["residual"], 0)
+        self.assertGreater(sent["checksum"], 0)
+        self.assertGreater(summary["events"]["status"], 6)
+        self.assertEqual(summary["gaps"], 0)
+
+    def test_gap_of_a_connection_makes_another(self):
+        with Exchange("--venue", "coinbase", "--faults", "gap=0.05") as exchange:
+            summary, _ = live(exchange, "coinbase", seconds="4s")
+            sent = exchange.summary()
+        self.assertEqual(summary["ledger"]["residual"], 0)
+        self.assertGreater(sent["gap"], 0)
+        self.assertGreater(summary["gaps"], 0)
+
+
+class Recorded(unittest.TestCase):
+    EXPECTED = {  # counted by tests/oracle/in_band_decoder.py
+        "coinbase": ("coinbase/coinbase.jsonl.zst", 1031, dict(trade=279, book=74193, ticker=160)),
+        "coinbase-exchange": ("coinbase-exchange/coinbase.ws.raw.zst", 9946, dict(trade=107, book=18081, ticker=107)),
+        "kraken": ("kraken/kraken.jsonl.zst", 4431, dict(trade=10, book=11745, ticker=18)),
+    }
+
+    def test_recordings_replay_without_loss_and_twice_the_same(self):
+        for venue, (path, messages, events) in self.EXPECTED.items():
+            with self.subTest(venue):
+                if not (DATA / path).exists():
+                    self.skipTest(f"{DATA / path} is not here")
+                runs = [replay(f"{venue}:{DATA / path}", config=REPLAY)[0] for _ in range(2)]
+                self.assertEqual(runs[0]["messages"], messages)
+                for kind, cnt in events.items():
+                    self.assertEqual(runs[0]["events"][kind], cnt)
+                self.assertEqual((runs[0]["rejected"], runs[0]["gaps"]), ({}, 0))
+                self.assertEqual(runs[0]["ledger"]["residual"], 0)
+                for key in ("events_hash", "decisions_hash"):
+                    self.assertEqual(runs[0][key], runs[1][key])
+
+    def test_made_recording_replays_with_its_refusals_counted(self):
+        summary, _ = replay(f"coinbase-exchange:{SMALL / 'coinbase_exchange_made.txt'}", config=REPLAY)
+        self.assertEqual(summary["ledger"]["residual"], 0)
+        self.assertGreater(sum(summary["rejected"].values()), 10)
+
+
+class Metadata(unittest.TestCase):
+    def test_what_the_venue_told_is_there_when_it_does_not_answer(self):
+        with tempfile.TemporaryDirectory() as cache, Exchange("--venue", "coinbase-exchange") as exchange:
+            live(exchange, "coinbase-exchange", cache=cache)
+            path = pathlib.Path(cache) / "instruments-coinbase-exchange.csv"
+            text = path.read_text()
+            self.assertIn("BTC-USD,0.01,0.00000001,1,USD", text)
+            path.write_text(text.replace("BTC-USD,0.01", "BTC-USD,0.05"))
+            _, err = live(exchange, "coinbase-exchange", "feeds.0.rest=http://127.0.0.1:1", seconds="12s", cache=cache)
+            self.assertIn("metadata_from_cache", err)
+            self.assertIn("BTC-USD,0.05", path.read_text())  # it is not written over
+
+    def test_mistake_in_the_file_is_named(self):
+        with tempfile.TemporaryDirectory() as folder, Exchange("--venue", "kraken") as exchange:
+            path = pathlib.Path(folder) / "instruments.csv"
+            path.write_text("symbol,tick_size,lot_size\nBTC/USD,zero,1\n")
+            _, err = live(exchange, "kraken", f"feeds.0.instruments_file={path}", expect=None)
+        self.assertIn(f"{path}:2:9: tick_size: found \"zero\"", err)
+
+
+class Secrets(unittest.TestCase):
+    ID, SECRET, PASSPHRASE = "kq7id8zz41", "c2VjcmV0LXNlY3JldC1zZWNyZXQ=", "px93phrase"
+
+    def key(self, folder, mode=0o600):
+        path = pathlib.Path(folder) / "key"
+        path.write_text(f"id: {self.ID}\nsecret: {self.SECRET}\npassphrase: {self.PASSPHRASE}\n")
+        os.chmod(path, mode)
+        return path
+
+    def silent(self, *texts):
+        for text in texts:
+            for secret in (self.ID, self.SECRET, self.PASSPHRASE, "secret-secret"):
+                self.assertNotIn(secret, text)
+
+    def test_no_output_has_any_of_it(self):
+        with tempfile.TemporaryDirectory() as folder, Exchange("--venue", "coinbase-exchange") as exchange:
+            config = str(ROOT / "configs" / "coinbase-exchange.yaml")
+            sets = ["--set", f"feeds.0.key_file={self.key(folder)}", "--set", "engine.log_level=debug"]
+            for args in (["check", config, *sets], ["check", config, "--json", *sets], ["schema"]):
+                done = subprocess.run([TICKFUSE, *args], capture_output=True, text=True, cwd=ROOT)
+                self.silent(done.stdout, done.stderr)
+            summary, err = live(exchange, "coinbase-exchange", sets[1], sets[3])
+            self.silent(json.dumps(summary), err)
+            self.assertGreater(summary["messages"], 0)
+
+    def test_key_that_others_may_read_is_refused_with_the_remedy(self):
+        with tempfile.TemporaryDirectory() as folder, Exchange("--venue", "coinbase-exchange") as exchange:
+            path = self.key(folder, 0o644)
+            out, err = live(exchange, "coinbase-exchange", f"feeds.0.key_file={path}", expect=None)
+            self.assertIn(f"chmod 600 {path}", err)
+            self.silent(out if isinstance(out, str) else json.dumps(out), err)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+#include "inputs.h"
+
+#include <string.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "live_capture.h"
+#include "registry.h"
+
+/* The feed config of a venue: what the config's feeds of that venue ask for, or everything. */
+static void set_feed_config(const tf_config_t *config, tf_instruments_t *instruments,
+                            const tf_feed_t *feed, tf_feed_config_t *out) {
+  *out = (tf_feed_config_t){.instruments = instruments,
+                            .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
+                            .pending_cap = TF_LIVE_PENDING_CAP};
+  for (uint32_t i = 0; config && i < config->feed_cnt; i++) {
+    const tf_config_feed_t *f = &config->feeds[i];
+    if (strcmp(f->venue, feed->venue) != 0) continue;
+    out->symbols    = f->instruments.items;
+    out->symbol_cnt = f->instruments.item_cnt;
+    out->channels   = f->channels;
+  }
+}
+
+/* The feeds of a capture's header, as they were live. */
+static tf_err_t resolve_capture(const tf_config_t *config, tf_instruments_t *instruments,
+                                const char *path, tf_replay_input_t *input,
+                                tf_inputs_capture_t **made) {
+  tf_inputs_capture_t *c = *made = calloc(1, sizeof *c);
+  if (!c) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes", sizeof *c);
+  tf_err_t err = tf_capture_reader_init(&c->reader, path);
+  if (err) return err;
+  for (uint32_t i = 0; i < c->reader.source_cnt; i++) {
+    const tf_capture_source_t *source = &c->reader.sources[i];
+    err = tf_engine_feed(tickfuse_registry(), source->venue, &c->feeds[i].feed);
+    if (err) return tf_error_add(err, "reading feed %u of the capture %s", i, path);
+    c->configs[i]      = (tf_feed_config_t){.instruments = instruments,
+                                            .symbols     = source->symbols,
+                                            .symbol_cnt  = source->symbol_cnt,
+                                            .channels    = source->channels,
+                                            .pending_cap = source->pending_cap,
+                                            .book_depth  = source->book_depth};
+    c->feeds[i].config = &c->configs[i];
+  }
+  if (config && c->reader.file.config_hash != config->hash)
+    tf_log(TF_LOG_NOTICE, "capture_of_another_config",
+           "path=%s its_hash=%016llx this_hash=%016llx events=same decisions=may_differ", path,
+           (unsigned long long)c->reader.file.config_hash, (unsigned long long)config->hash);
+  *input = (tf_replay_input_t){.path = path, .feeds = c->feeds, .feed_cnt = c->reader.source_cnt};
+  return TF_OK;
+}
+
+void tf_inputs_report_tails(const tf_replay_t *replay) {
+  for (uint32_t i = 0; i < replay->track_cnt; i++) {
+    const tf_recording_t      *rec = &replay->tracks[i].recording;
+    const tf_capture_reader_t *c   = rec->capture;
+    if (!c || c->end != TF_CAPTURE_READ_END || c->tail == TF_CAPTURE_TAIL_CLOSED) continue;
+    fprintf(
+        stderr,
+        "tickfuse: %s was not closed in order (%s): a crash, or it is still being written; %llu "
+        "bytes behind the last whole block were dropped\n",
+        rec->path, tf_capture_tail_name((tf_capture_tail_t)c->tail),
+        (unsigned long long)c->counts.bytes_dropped);
+  }
+}
+
+/* "venue:FILE", or FILE with --venue or a config that has one feed. */
+static tf_err_t resolve_input(tf_inputs_t *in, const tf_config_t *config,
+                              tf_instruments_t *instruments, const char *standard,
+                              const char *text) {
+  tf_replay_input_t *input       = &in->rows[in->cnt];
+  tf_feed_config_t  *feed_config = &in->feed_configs[in->cnt];
+  if (tf_capture_is(text))
+    return resolve_capture(config, instruments, text, input, &in->captures[in->cnt]);
+  char        venue[64] = "";
+  const char *colon     = strchr(text, ':');
+  input->path           = text;
+  if (colon && !memchr(text, '/', (size_t)(colon - text)) &&
+      (size_t)(colon - text) < sizeof venue) {
+    memcpy(venue, text, (size_t)(colon - text));
+    input->path = colon + 1;
+  }
+  if (tf_tape_reader_is_tape(input->path)) return TF_OK;
+  if (!venue[0] && standard)
+    snprintf(venue, sizeof venue, "%s", standard);
+  else if (!venue[0] && config && config->feed_cnt == 1)
+    snprintf(venue, sizeof venue, "%s", config->feeds[0].venue);
+  if (!venue[0])
+    return TF_ERR(E_BOOT_INPUT,
+                  "%s is neither capture nor tape, and names no venue: write "
+                  "binance-spot:%s",
+                  text, text);
+  tf_err_t err = tf_engine_feed(tickfuse_registry(), venue, &input->feed);
+  if (err) return tf_error_add(err, "reading --input %s", text);
+  set_feed_config(config, instruments, input->feed, feed_config);
+  input->feed_config = feed_config;
+  return TF_OK;
+}
+
+tf_err_t tf_inputs_resolve(tf_inputs_t *in, tf_instruments_t *instruments,
+                           const tf_config_t *config, const char *venue, const char *const *texts,
+                           uint32_t cnt) {
+  memset(in, 0, sizeof *in);
+  for (; in->cnt < cnt; in->cnt++) {
+    tf_err_t err = resolve_input(in, config, instruments, venue, texts[in->cnt]);
+    if (err) return err;
+    if (in->captures[in->cnt]) in->instruments_min += in->captures[in->cnt]->reader.file.symbol_cnt;
+  }
+  return TF_OK;
+}
+
+void tf_inputs_fini(tf_inputs_t *in) {
+  for (uint32_t i = 0; i < TF_CLI_VALUES_MAX; i++) {
+    if (in->captures[i]) tf_capture_reader_fini(&in->captures[i]->reader);
+    free(in->captures[i]);
+  }
+  memset(in, 0, sizeof *in);
+}
