@@ -301,7 +301,6 @@ tf_err_t tf_snapshot_warm(tf_engine_t *e, tf_source_t *source, uint64_t *event_c
   lane->warming              = true;
   while (n >= 0) n = source->ops->poll(source, tf_clock_wall_ns());
   lane->warming        = false;
-  lane->in_message     = false;
   lane->compute.counts = counts;
   lane->events = lane->instruments_refused = lane->commands = lane->late_inferences = 0;
   lane->buffer.late_events                                                          = 0;

@@ -7,8 +7,7 @@
  * meaning (features, bars, strategies, models): a snapshot fits an engine whose schema is the same. The
  * file around it, with its checksum: adapters/file/sealed.h.
  *
- * While the engine runs, take is the lane's (tf_snapshot_poll_lane); before start and after join anyone's.
- * restore: before start. */
+ * Control plane, one thread: take before start or after join, restore and warm before start. */
 #ifndef TF_BOOT_SNAPSHOT_H
 #define TF_BOOT_SNAPSHOT_H
 

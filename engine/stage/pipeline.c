@@ -133,7 +133,6 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     uint32_t              closed_bars;
     uint32_t              on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
     bool                  last = e->flags & TF_FLAG_LAST;
-    lane->in_message           = !last;
     if (last) tf_buffer_settle(in);
     tf_compute_on_event(&lane->compute, in, on, closed_bars);
     if (last) {

@@ -59,8 +59,7 @@ typedef struct tf_lane {
   uint64_t              late_inferences;    /* of the sampled ticks: over the budget */
   uint64_t              decisions_dropped;  /* live: the ring was full; or told to stop */
   const uint32_t       *stopping;
-  bool                  warming;    /* features and models run, nothing is decided: a warm start */
-  bool                  in_message; /* the last event was not the last of its message */
+  bool                  warming; /* features and models run, nothing is decided: a warm start */
   tf_row_watch_t        watch;
   tf_hist_t            *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
