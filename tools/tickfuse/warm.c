@@ -42,12 +42,12 @@ static tf_err_t run_recording(tf_engine_t *e, const char *text) {
                                .input_cnt   = 1,
                                .event_cap   = e->config->engine.message_levels_max,
                                .instruments = &e->instruments};
-  tf_err_t err = tf_inputs_resolve(&inputs, &e->instruments, e->config, NULL, &text, 1);
+  tf_err_t           err = tf_inputs_resolve(&inputs, &e->instruments, e->config, NULL, &text, 1);
   if (err) return tf_error_add(err, "reading engine.warm_start");
   size_t bytes  = tf_replay_footprint(&config);
   void  *memory = bytes ? aligned_alloc(64, bytes) : NULL;
-  err = memory ? tf_replay_init(&replay, &config, memory)
-               : TF_ERR(E_CORE_NO_MEMORY, "warm start: %zu bytes", bytes);
+  err           = memory ? tf_replay_init(&replay, &config, memory)
+                         : TF_ERR(E_CORE_NO_MEMORY, "warm start: %zu bytes", bytes);
   if (!err) err = tf_snapshot_warm(e, &replay.source, &events);
   tf_replay_fini(&replay);
   free(memory);
