@@ -161,9 +161,12 @@ static inline void on_publish(void *self, const tf_batch_t *batch) {
     seen.events++;
     seen.trades += e->kind == TF_EVENT_TRADE;
     seen.books += e->kind == TF_EVENT_BOOK;
-    bool is_connect = e->kind == TF_EVENT_STATUS && e->instrument_id == 0; /* "B" has others */
-    seen.statuses += is_connect;
-    if (is_connect) assert_int_equal(e->ts_recv_ns, seen.tap_connect_ns);
+    seen.statuses += e->kind == TF_EVENT_STATUS && e->instrument_id == 0; /* "B" has others */
+    if (seen.tap_connect_ns) { /* the feed was told with the time that the tap saw, and next */
+      assert_int_equal(e->kind, TF_EVENT_STATUS);
+      assert_int_equal(e->ts_recv_ns, seen.tap_connect_ns);
+      seen.tap_connect_ns = 0;
+    }
     if (e->kind == TF_EVENT_TRADE) {
       seen.wrong_order += e->u.trade.id <= seen.last_id;
       seen.last_id = e->u.trade.id;
