@@ -31,6 +31,16 @@ function(tf_library name)
   target_link_libraries(${name} PUBLIC ${L_DEPS})
 endfunction()
 
+# Test programs of other labels are not built by default: ./dev test links none in the release build that
+# it will not run there.
+set(TF_TEST_LABELS "." CACHE STRING "regular expression: the labels of the tests that are wanted")
+
+function(tf_only_if_wanted name labels)
+  if(NOT "${labels}" MATCHES "${TF_TEST_LABELS}")
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+  endif()
+endfunction()
+
 # tf_test(path/test_name [LIBS lib...] [LABELS unit|stress|e2e|gpu...] [ARGS ...]): a cmocka program
 # beside the mirror of the tree; exit 77 is "skipped, with the reason printed".
 function(tf_test name)
@@ -44,6 +54,7 @@ function(tf_test name)
   target_link_libraries(${name} PRIVATE ${T_LIBS} tf_core PkgConfig::CMOCKA m)
   add_test(NAME ${name} COMMAND ${name} ${T_ARGS} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" SKIP_RETURN_CODE 77 TIMEOUT 120)
+  tf_only_if_wanted(${name} "${T_LABELS}")
 endfunction()
 
 # tf_def_list(var list.def MACRO): reads MACRO(name) lines, sets var to "name.c ...", and stops the
