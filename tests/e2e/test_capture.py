@@ -48,7 +48,8 @@ class Scratch(unittest.TestCase):
                           f'{f"ca_file: {e.ca[0]}, " if e.ca else ""}'
                           f'channels: [trade, quote, book], instruments: [BTCUSDT, ETHUSDT]}}'
                           for i, (e, venue) in enumerate(exchanges))
-        return [f"feeds=[{feeds}]", STRATEGIES, f"sinks=[{{type: journal, path: {journal}}}]", "http.listen=off"]
+        return [f"feeds=[{feeds}]", STRATEGIES, f"sinks=[{{type: journal, path: {journal}}}]", "http.listen=off",
+                "engine.decision_ring_slots=65536"]  # live, a full ring drops: a loaded machine must not make it full
 
     def live(self, exchanges, *sets, seconds="3s", expect=0):
         self.runs += 1
