@@ -9,8 +9,8 @@
  *   received, open, done, change, activate, status, auction   the full channel: ignored, by type
  *
  * Depth has neither sequence nor checksum at this venue, so a level's venue_seq is an ordinal of our own
- * and nothing can show that a message is missing; a book that is crossed or whose message was refused is
- * made anew by another subscription. level2_batch (every 50 ms) is public; with a key the feed signs its
+ * and nothing can show that a message is missing; a book whose message was refused is made anew by another
+ * subscription (one that is crossed is flagged by the lane, and stays as the venue sent it). level2_batch (every 50 ms) is public; with a key the feed signs its
  * subscription and takes level2. */
 #include <string.h>
 

@@ -75,6 +75,21 @@ class Control(unittest.TestCase):
         self.check_halt("engine.lanes=[{cpu: -1, stages: [acquire]}, {cpu: -1, stages: [buffer, compute, decide]},"
                         " {cpu: -1, stages: [emit]}]")
 
+    def test_rules_see_the_position_from_the_place_where_it_was_told(self):
+        with Exchange() as exchange, Engine(exchange, self.folder.name,
+                                            "strategies=[{name: cover, buy: 'position < 0'}]") as engine:
+            wait_until(lambda: engine.ask("status")["decisions"] > 500, what="decisions")
+            short_at = engine.ask("position", INSTRUMENT, "-1.5")["ingest_seq"]
+            time.sleep(0.5)
+            flat_at = engine.ask("position", INSTRUMENT, "0")["ingest_seq"]
+            time.sleep(0.5)
+            engine.ask("drain")
+            engine.end()
+        for d in engine.decisions():
+            is_short = d["instrument"] == INSTRUMENT and short_at < d["ingest_seq"] < flat_at
+            self.assertEqual(d["action"] == "BUY", is_short and d["book_state"] == "OK", d)
+        self.assertTrue(any(d["action"] == "BUY" for d in engine.decisions()))
+
     def test_strangers_without_the_token_are_denied(self):
         token = pathlib.Path(self.folder.name) / "token"
         token.write_text("0123456789abcdef0123\n")
