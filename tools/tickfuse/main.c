@@ -31,7 +31,7 @@ static void print_help(FILE *out) {
           "every command has --help\n\n",
           TF_VERSION);
   for (size_t i = 0; i < TF_ARRAY_CNT(commands); i++)
-    fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+    fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
   fprintf(out, "\n  --limits [--json]  what each input may be at most; --version\n");
   fprintf(out, "\nexit codes: 0 done, 1 failed, 2 bad usage or config, 3 data was bad\n");
 }
