@@ -18,7 +18,7 @@
 #include "indicator/registry.h"
 #include "stage/ladder.h"
 
-enum { INSTANCES = 8, LEN = 4096, RUNS = 9, TICKS = 4096, ROWS_MAX = 64, N = 20 };
+enum { INSTANCES = 8, LEN = 4096, RUNS = 9, TICKS = 4096, ROWS_MAX = 256, N = 20 };
 
 typedef struct row {
   char        name[48];

@@ -19,6 +19,7 @@ void market_init(market_t *m) {
   *m = (market_t){.rng       = UINT64_C(88172645463325252),
                   .now_ms    = FIRST_MS,
                   .update_id = UINT64_C(5123107839020),
+                  .depth_id  = UINT64_C(5123107839020),
                   .trade_id  = UINT64_C(5266583935)};
   for (int side = 0; side < 2; side++)
     for (uint32_t i = 0; i < MARKET_SIDE_TICKS; i++)
@@ -61,14 +62,14 @@ static uint32_t print_changes(market_t *m, int side, char *text, uint32_t *level
 }
 
 static uint32_t print_depth(market_t *m, char *text, uint32_t *levels) {
-  uint64_t before = m->update_id, ms = m->now_ms;
-  m->update_id += 3000;
+  uint64_t before = m->depth_id, ms = m->now_ms;
+  m->depth_id   = m->update_id += 3000;
   uint32_t used = (uint32_t)sprintf(
       text,
       "{\"stream\":\"btcusdt@depth@0ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":%" PRIu64
       ",\"T\":%" PRIu64 ",\"s\":\"BTCUSDT\",\"U\":%" PRIu64 ",\"u\":%" PRIu64 ",\"pu\":%" PRIu64
       ",\"b\":[",
-      ms, ms - 1, before + 5, m->update_id, before);
+      ms, ms - 1, before + 5, m->depth_id, before);
   used += print_changes(m, 0, text + used, levels);
   used += (uint32_t)sprintf(text + used, "],\"a\":[");
   used += print_changes(m, 1, text + used, levels);
@@ -112,8 +113,8 @@ uint32_t market_message(market_t *m, market_class_t class, char *text, uint32_t 
         "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":%" PRIu64
         ",\"s\":\"BTCUSDT\",\"b\":\"%u.%u0\",\"B\":\"%u.%03u\",\"a\":\"%u.%u0\",\"A\":\"1.546\","
         "\"T\":%" PRIu64 ",\"E\":%" PRIu64 "}}",
-        m->update_id, BID_TICKS / 10, BID_TICKS % 10, qty / 1000, qty % 1000, (BID_TICKS + 1) / 10,
-        (BID_TICKS + 1) % 10, ms - 1, ms);
+        ++m->update_id, BID_TICKS / 10, BID_TICKS % 10, qty / 1000, qty % 1000,
+        (BID_TICKS + 1) / 10, (BID_TICKS + 1) % 10, ms - 1, ms);
   case MARKET_DEPTH: return print_depth(m, text, levels);
   default: return print_snapshot(m, text, levels);
   }

@@ -18,7 +18,8 @@ typedef enum market_class {
 } market_class_t;
 
 typedef struct market {
-  uint64_t rng, now_ms, update_id, trade_id;
+  uint64_t rng, now_ms, trade_id;
+  uint64_t update_id, depth_id; /* the newest of all, and of a depth message: the next one's pu */
   uint32_t qty[2]
               [MARKET_SIDE_TICKS]; /* [0] bids, [1] asks, by distance from the best; 1e-3 units */
 } market_t;

@@ -47,7 +47,8 @@ static void what_is_no_number_is_refused(void **state) {
   int64_t                  mantissa;
   int8_t                   exp;
   for (size_t i = 0; i < TF_ARRAY_CNT(texts); i++)
-    assert_int_equal(tf_decimal_parse(texts[i], strlen(texts[i]), &mantissa, &exp), TF_DECIMAL_GRAMMAR);
+    assert_int_equal(tf_decimal_parse(texts[i], strlen(texts[i]), &mantissa, &exp),
+                     TF_DECIMAL_GRAMMAR);
 }
 
 int main(void) {
