@@ -192,13 +192,20 @@ static double time_peer(const char *name) {
 
 /* ---- ours ---- */
 
+/* Its defaults; where one count is all there is, that of the batch loops. */
+static void choose_params(const tf_indicator_t *d, double params[TF_INDICATOR_PARAMS_MAX]) {
+  for (uint32_t i = 0; i < d->param_cnt; i++) params[i] = d->params[i].dflt;
+  if (d->param_cnt == 1 && d->params[0].kind == TF_PARAM_COUNT) params[0] = N;
+}
+
 /* One of INSTANCES states in turn, as in a plan: one state's next input comes after the others', so
  * this is the cost an update adds to a tick, not how long it waits for its own last result. */
 static double time_series(const tf_indicator_t *d) {
-  double   params[TF_INDICATOR_PARAMS_MAX] = {N}, ns[RUNS], out[TF_INDICATOR_OUTPUTS_MAX];
-  size_t   bytes                           = tf_align_up(d->state_bytes(params), 64);
-  uint8_t *states                          = aligned_alloc(64, bytes * INSTANCES);
-  uint32_t passes                          = smoke ? 2 : 20;
+  double params[TF_INDICATOR_PARAMS_MAX] = {0}, ns[RUNS], out[TF_INDICATOR_OUTPUTS_MAX];
+  choose_params(d, params);
+  size_t   bytes  = tf_align_up(d->state_bytes(params), 64);
+  uint8_t *states = aligned_alloc(64, bytes * INSTANCES);
+  uint32_t passes = smoke ? 2 : 20;
   for (uint32_t k = 0; k < INSTANCES; k++) {
     if (!states || d->init(states + k * bytes, params) != TF_OK) abort();
   }
