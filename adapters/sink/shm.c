@@ -89,7 +89,9 @@ static void instruments_refresh(shm_state_t *shm, bool reprice) {
       memcpy(target->name, source->name, sizeof target->name);
       target->name[sizeof target->name - 1] = 0;
     }
-    int8_t price_exp = source->price_exp;
+    /* Before its metadata is published the row's scale is the decoder's alone to read. */
+    int8_t price_exp =
+        tf_instrument_metadata(source) == TF_METADATA_NONE ? INT8_MIN : source->price_exp;
     if (price_exp == INT8_MIN) shm->unpriced_cnt++;
     /* relaxed: one word, complete by itself */
     tf_store_relaxed_u32(&target->price_exp, (uint32_t)(int32_t)price_exp);

@@ -287,8 +287,8 @@ static void a_quiet_writer_lives_and_one_without_heartbeat_is_dead_until_it_beat
 static void instruments_appear_by_name_as_they_are_added(void **state) {
   (void)state;
   tf_instrument_t rows[4] = {
-      {.name = "BTCUSDT.BINANCE-SPOT", .id = 0, .price_exp = -2      },
-      {.name = "ETHUSDT.BINANCE-SPOT", .id = 1, .price_exp = INT8_MIN}
+      {.name = "BTCUSDT.BINANCE-SPOT", .id = 0, .price_exp = -2,               .metadata = TF_METADATA_VENUE},
+      {.name = "ETHUSDT.BINANCE-SPOT",                              .id = 1,        .price_exp = INT8_MIN}
   };
   tf_instruments_t instruments = {.rows = rows, .cap = 4, .cnt = 1};
   tf_reader_t      reader;
@@ -308,7 +308,8 @@ static void instruments_appear_by_name_as_they_are_added(void **state) {
   assert_int_equal(tf_reader_instrument_price_exp(&reader, 1), INT8_MIN);
   assert_int_equal(tf_reader_instrument_price_exp(&reader, 2), INT8_MIN);
 
-  rows[1].price_exp = -8; /* known later: with the next heartbeat, and at close */
+  rows[1].price_exp = -8;
+  rows[1].metadata  = TF_METADATA_VENUE; /* known later: with the next heartbeat, and at close */
   stream_close(&stream);
   assert_int_equal(tf_reader_instrument_price_exp(&reader, 1), -8);
   assert_null(tf_reader_instrument_name(&reader, 2));
