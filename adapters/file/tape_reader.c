@@ -253,6 +253,8 @@ static tf_err_t rows_add(tf_tape_reader_t *r, const tf_tape_entry_t *entry) {
     memcpy(row->name, from.name, sizeof row->name);
     memcpy(row->symbol, from.symbol, sizeof row->symbol);
     memcpy(row->quote_currency, from.quote_currency, sizeof row->quote_currency);
+    /* relaxed: the row is published with the table's count */
+    if (from.price_exp != INT8_MIN) tf_store_relaxed_u32(&row->metadata, TF_METADATA_FILE);
     row->name[sizeof row->name - 1]                     = 0;
     row->symbol[sizeof row->symbol - 1]                 = 0;
     row->quote_currency[sizeof row->quote_currency - 1] = 0;

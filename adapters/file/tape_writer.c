@@ -69,13 +69,16 @@ static tf_err_t names_write(tf_tape_writer_t *w, uint32_t cnt) {
                                                                     : TF_TAPE_BLOCK_INSTRUMENTS_MAX;
     for (uint32_t i = 0; i < n; i++) {
       const tf_instrument_t *row  = &w->config.instruments->rows[w->named_cnt + i];
-      tf_tape_instrument_t   name = {.id         = row->id,
-                                     .price_exp  = row->price_exp,
-                                     .qty_exp    = row->qty_exp,
-                                     .tick_size  = row->tick_size,
-                                     .lot_size   = row->lot_size,
-                                     .multiplier = row->multiplier};
-      memcpy(name.quote_currency, row->quote_currency, sizeof name.quote_currency);
+      tf_tape_instrument_t   name = {
+            .id = row->id, .price_exp = INT8_MIN, .qty_exp = INT8_MIN, .multiplier = 1.0};
+      if (tf_instrument_metadata(row) != TF_METADATA_NONE) { /* until then the decoder's alone */
+        name.price_exp  = row->price_exp;
+        name.qty_exp    = row->qty_exp;
+        name.tick_size  = row->tick_size;
+        name.lot_size   = row->lot_size;
+        name.multiplier = row->multiplier;
+        memcpy(name.quote_currency, row->quote_currency, sizeof name.quote_currency);
+      }
       memcpy(name.name, row->name, sizeof name.name);
       memcpy(name.symbol, row->symbol, sizeof name.symbol);
       memcpy(w->bytes + sizeof(tf_tape_block_header_t) + i * sizeof name, &name, sizeof name);

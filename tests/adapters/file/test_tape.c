@@ -24,7 +24,8 @@ static void name_instruments(uint32_t cnt) {
                                 .qty_exp    = INT8_MIN,
                                 .tick_size  = 1,
                                 .lot_size   = INT64_MAX,
-                                .multiplier = 0.1};
+                                .multiplier = 0.1,
+                                .metadata   = TF_METADATA_FILE};
     snprintf(rows[i].name, sizeof rows[i].name, "S%u.VENUE", i);
     snprintf(rows[i].symbol, sizeof rows[i].symbol, "S%u", i);
     memcpy(rows[i].quote_currency, "USDT", 5);
