@@ -22,9 +22,8 @@
 #include "summary.h"
 #include "warm.h"
 
-#define WAIT_NS      (20 * TF_NS_PER_MS)
-#define DRAIN_NS_MAX TF_NS_PER_SEC        /* after a stop: what is in flight is emitted */
-#define FEEDS_MAX    (TF_SOURCES_MAX - 1) /* beside the control commands */
+#define WAIT_NS   (20 * TF_NS_PER_MS)
+#define FEEDS_MAX (TF_SOURCES_MAX - 1) /* beside the control commands */
 
 typedef struct live_feed {
   tf_source_t       *source;
