@@ -25,6 +25,20 @@ def live(exchange, venue, *sets, seconds="3s", expect=0, cache=None):
     return (json.loads(out) if expect == 0 else out), err
 
 
+class Depth(unittest.TestCase):
+    SYMBOLS = "WAVES/EUR,XMR/USD,KSM/XBT,GRT/ETH,SC/EUR,ETH/CHF,OCEAN/XBT,OMG/USD,XBT/CHF,ADA/XBT"
+
+    def test_a_recording_is_replayed_with_the_depth_that_the_config_subscribes_to(self):
+        path = DATA / "kraken" / "kraken.jsonl.zst"
+        if not path.exists():
+            self.skipTest(f"{path} is absent")
+        feeds = f"feeds=[{{name: k, venue: kraken, instruments: [{self.SYMBOLS}], book_depth: 1000}}]"
+        got, _ = replay(f"kraken:{path}", sets=[feeds], config=REPLAY)
+        self.assertEqual(got["rejected"], {})
+        self.assertEqual(got["resyncs"], 0)
+        self.assertEqual(got["ledger"]["residual"], 0)
+
+
 class Live(unittest.TestCase):
     def test_every_message_of_the_simulator_is_understood(self):
         for venue in CONFIGS:

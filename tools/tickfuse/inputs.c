@@ -19,6 +19,7 @@ static void set_feed_config(const tf_config_t *config, tf_instruments_t *instrum
     out->symbols    = f->instruments.items;
     out->symbol_cnt = f->instruments.item_cnt;
     out->channels   = f->channels;
+    out->book_depth = f->book_depth;
   }
 }
 
