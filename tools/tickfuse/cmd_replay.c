@@ -120,7 +120,8 @@ int tf_cmd_replay(int argc, char **argv) {
   static replay_args_t  args;
   const tf_cli_option_t options[] = {
       {"--input",     "[VENUE:]FILE",
-       "a capture (file or directory), or a recording, plain, .gz or .zst; several are merged by "
+       "a capture (file or directory), a tape, or a recording, plain, .gz or .zst; several are "
+       "merged by "
        "time",                                                                             args.inputs,    &args.input_cnt},
       {"--venue",     "V",            "the venue of inputs that name none",                args.venue,     &args.venue_cnt},
       {"--speed",     "max|1x|Nx",
