@@ -9,6 +9,9 @@
  *                   each data block of the file, not compressed
  *   trailer         tf_capture_trailer_t (32), the last bytes of a file that was closed in order
  *
+ * An index with the flag CONTINUES closes a file for rotation: another file follows. Where none does,
+ * the writer died between the two, or the last files were lost.
+ *
  * The payload of a data block, once decompressed (flag ZSTD; one zstd frame), is record_cnt records:
  *
  *   tf_capture_record_t (24)   sizes, kind, source_idx, recv_ns
@@ -90,7 +93,8 @@ typedef enum tf_capture_block_kind {
   TF_CAPTURE_INDEX = 2
 } tf_capture_block_kind_t;
 
-#define TF_CAPTURE_FLAG_ZSTD 0x1u
+#define TF_CAPTURE_FLAG_ZSTD      0x1u /* DATA */
+#define TF_CAPTURE_FLAG_CONTINUES 0x2u /* INDEX */
 
 typedef struct tf_capture_block_header {
   uint32_t magic;
@@ -177,7 +181,8 @@ TF_INLINE uint32_t tf_capture_trailer_crc(const tf_capture_trailer_t *trailer) {
 TF_INLINE bool tf_capture_block_valid(const tf_capture_block_header_t *h) {
   if (h->magic != TF_CAPTURE_BLOCK_MAGIC || h->header_crc != tf_capture_block_crc(h)) return false;
   if (h->kind == TF_CAPTURE_INDEX)
-    return h->record_cnt <= TF_CAPTURE_INDEX_BLOCKS_MAX && h->flags == 0 &&
+    return h->record_cnt <= TF_CAPTURE_INDEX_BLOCKS_MAX &&
+           (h->flags & ~TF_CAPTURE_FLAG_CONTINUES) == 0 &&
            h->raw_bytes == h->record_cnt * sizeof(tf_capture_index_t) &&
            h->stored_bytes == h->raw_bytes;
   return h->kind == TF_CAPTURE_DATA && h->record_cnt >= 1 &&

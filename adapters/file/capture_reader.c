@@ -108,7 +108,9 @@ static TF_COLD bool header_unfinished(tf_capture_reader_t *r, uint32_t path_idx)
 
 static tf_capture_read_t file_next(tf_capture_reader_t *r) {
   if (r->path_idx + 1 == r->path_cnt) {
-    r->tail = r->closed ? TF_CAPTURE_TAIL_CLOSED : TF_CAPTURE_TAIL_OPEN;
+    r->tail = !r->closed     ? TF_CAPTURE_TAIL_OPEN
+              : r->continued ? TF_CAPTURE_TAIL_CONTINUED
+                             : TF_CAPTURE_TAIL_CLOSED;
     r->end  = TF_CAPTURE_READ_END;
     return TF_CAPTURE_READ_END;
   }
@@ -283,8 +285,8 @@ static tf_err_t header_check(const char *path, const tf_capture_file_header_t *h
   return TF_OK;
 }
 
-/* Where the blocks of a file that was closed in order end; 0: it was not. */
-static uint64_t closed_bytes(int fd, uint64_t size, uint32_t header_bytes) {
+/* Where the blocks of a file that was closed in order end; 0: it was not. *continued: for rotation. */
+static uint64_t closed_bytes(int fd, uint64_t size, uint32_t header_bytes, bool *continued) {
   tf_capture_trailer_t      t;
   tf_capture_block_header_t index;
   if (size < header_bytes + sizeof index + sizeof t) return 0;
@@ -296,6 +298,7 @@ static uint64_t closed_bytes(int fd, uint64_t size, uint32_t header_bytes) {
   if (read_at(fd, &index, sizeof index, t.index_offset) != sizeof index) return 0;
   bool fits = tf_capture_block_valid(&index) && index.kind == TF_CAPTURE_INDEX &&
               t.index_offset + sizeof index + index.stored_bytes == size - sizeof t;
+  *continued = fits && index.flags & TF_CAPTURE_FLAG_CONTINUES;
   return fits ? t.index_offset : 0;
 }
 
@@ -318,7 +321,8 @@ static tf_err_t file_open(tf_capture_reader_t *r, uint32_t path_idx) {
       r->file.crc != tf_capture_header_crc(r->head_bytes, bytes))
     return TF_ERR(E_FILE_DAMAGED, "%s: the file header (bytes 0 to %zu) fails its checksum", path,
                   bytes - 1);
-  uint64_t blocks_end = closed_bytes(r->fd, size, r->file.header_bytes);
+  r->continued        = false;
+  uint64_t blocks_end = closed_bytes(r->fd, size, r->file.header_bytes, &r->continued);
   r->closed           = blocks_end != 0;
   r->file_bytes       = r->closed ? blocks_end : size;
   r->offset           = bytes;
@@ -493,6 +497,6 @@ tf_err_t tf_capture_reader_error(const tf_capture_reader_t *r) {
 }
 
 const char *tf_capture_tail_name(tf_capture_tail_t tail) {
-  static const char *const names[] = {"closed", "open", "torn"};
+  static const char *const names[] = {"closed", "open", "torn", "continued"};
   return (size_t)tail < TF_ARRAY_CNT(names) ? names[tail] : "unknown";
 }

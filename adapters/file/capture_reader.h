@@ -4,7 +4,7 @@
  *
  * Three ends. END: everything was delivered; tail says whether the last file was closed in order, ends
  * without its index (a crash, or still being written), or in a torn block, which was dropped: then
- * exactly the whole blocks before it were delivered. DAMAGE: a block is bad although more follows, or
+ * exactly the whole blocks before it were delivered; or names a file after it that is not there. DAMAGE: a block is bad although more follows, or
  * the file's index knows of more; everything before it was delivered, tf_capture_reader_error says
  * where it is.
  *
@@ -25,7 +25,8 @@ typedef enum tf_capture_read {
 typedef enum tf_capture_tail {
   TF_CAPTURE_TAIL_CLOSED, /* index and trailer are there */
   TF_CAPTURE_TAIL_OPEN,   /* they are missing; the last block is whole */
-  TF_CAPTURE_TAIL_TORN    /* they are missing, and bytes behind the last whole block were dropped */
+  TF_CAPTURE_TAIL_TORN,   /* they are missing, and bytes behind the last whole block were dropped */
+  TF_CAPTURE_TAIL_CONTINUED, /* they are there and say that another file follows; none does */
 } tf_capture_tail_t;
 
 /* One feed, as the capture's header names it. */
@@ -55,7 +56,8 @@ typedef struct tf_capture_reader {
   int      fd;
   uint64_t file_bytes; /* when it was opened, without index and trailer where they are there */
   uint64_t offset;     /* of the block that is read next */
-  bool     closed;     /* the file in hand has its trailer */
+  bool     closed;     /* the file in hand has its trailer, */
+  bool     continued;  /* and its index says that another follows */
   bool     seek_pending;
   uint64_t seek_ns; /* blocks that end before it are passed over */
 

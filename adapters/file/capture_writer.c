@@ -98,12 +98,14 @@ static tf_err_t file_begin(tf_capture_writer_t *w, uint64_t now_ns) {
   return TF_OK;
 }
 
-/* Index and trailer in one write: with them the file says that it is whole. */
-static tf_err_t file_end(tf_capture_writer_t *w) {
+/* Index and trailer in one write: with them the file says that it is whole, and with the flag
+ * CONTINUES that the capture is not. */
+static tf_err_t file_end(tf_capture_writer_t *w, uint16_t flags) {
   tf_capture_block_header_t *h     = (tf_capture_block_header_t *)(void *)w->index_block;
   size_t                     bytes = w->index_cnt * sizeof *w->index;
   *h                               = (tf_capture_block_header_t){.magic            = TF_CAPTURE_BLOCK_MAGIC,
                                                                  .kind             = TF_CAPTURE_INDEX,
+                                                                 .flags            = flags,
                                                                  .block_seq        = w->block_seq,
                                                                  .first_record_seq = w->record_seq,
                                                                  .record_cnt       = w->index_cnt,
@@ -167,7 +169,8 @@ tf_err_t tf_capture_writer_append(tf_capture_writer_t *w, const tf_capture_block
                                   uint64_t now_ns) {
   TF_ASSERT(b->record_cnt >= 1 && b->bytes_cnt <= TF_CAPTURE_RAW_BYTES_MAX);
   if (tf_capture_writer_failed(w)) return TF_ERR(E_FILE_WRITE, "%s", w->error);
-  tf_err_t err = w->is_open && file_full(w, now_ns) ? file_end(w) : TF_OK;
+  tf_err_t err =
+      w->is_open && file_full(w, now_ns) ? file_end(w, TF_CAPTURE_FLAG_CONTINUES) : TF_OK;
   if (!err && !w->is_open) err = file_begin(w, now_ns);
   if (err) return err;
   uint64_t offset = w->offset;
@@ -329,7 +332,7 @@ tf_err_t tf_capture_writer_fini(tf_capture_writer_t *w) {
   if (tf_capture_writer_failed(w)) {
     err = TF_ERR(E_FILE_WRITE, "%s", w->error);
   } else if (w->is_open) {
-    err = file_end(w);
+    err = file_end(w, 0);
   }
   if (w->is_open) close(w->fd);
   close(w->dir_fd);

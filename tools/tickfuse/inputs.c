@@ -56,6 +56,13 @@ void tf_inputs_report_tails(const tf_replay_t *replay) {
     const tf_recording_t      *rec = &replay->tracks[i].recording;
     const tf_capture_reader_t *c   = rec->capture;
     if (!c || c->end != TF_CAPTURE_READ_END || c->tail == TF_CAPTURE_TAIL_CLOSED) continue;
+    if (c->tail == TF_CAPTURE_TAIL_CONTINUED) {
+      fprintf(stderr,
+              "tickfuse: %s ends where its next file would begin: name the directory to read all "
+              "files; where there is none, the recorder died between the two\n",
+              rec->path);
+      continue;
+    }
     fprintf(
         stderr,
         "tickfuse: %s was not closed in order (%s): a crash, or it is still being written; %llu "

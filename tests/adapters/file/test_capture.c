@@ -168,6 +168,19 @@ static void what_was_tapped_comes_back_in_order(void **state) {
   tf_capture_reader_fini(&reader);
 }
 
+/* How what lies at path ends, all of it read. */
+static tf_capture_tail_t reader_tail(const char *path) {
+  tf_capture_reader_t reader;
+  tf_capture_item_t   item;
+  assert_int_equal(tf_capture_reader_init(&reader, path), 0);
+  while (tf_capture_reader_next(&reader, &item) == TF_CAPTURE_READ_RECORD) {
+  }
+  assert_int_equal(reader.end, TF_CAPTURE_READ_END);
+  tf_capture_tail_t tail = (tf_capture_tail_t)reader.tail;
+  tf_capture_reader_fini(&reader);
+  return tail;
+}
+
 static void files_that_rotate_continue_one_another(void **state) {
   (void)state;
   tf_capture_config_t config = config_of(fresh_dir());
@@ -186,12 +199,17 @@ static void files_that_rotate_continue_one_another(void **state) {
   assert_int_equal(reader.path_cnt, counts.files);
   tf_capture_reader_fini(&reader);
 
+  assert_int_equal(reader_tail(dir_path), TF_CAPTURE_TAIL_CLOSED);
+
   /* A file alone reads too; without one in between the rest does not follow. */
+  assert_int_equal(reader_tail(file_path(2)), TF_CAPTURE_TAIL_CONTINUED);
   tf_capture_item_t item;
   assert_int_equal(tf_capture_reader_init(&reader, file_path(2)), 0);
   assert_int_equal(tf_capture_reader_next(&reader, &item), TF_CAPTURE_READ_RECORD);
   assert_item(&item, (uint32_t)item.record_seq - 1);
   tf_capture_reader_fini(&reader);
+  assert_int_equal(unlink(file_path((uint32_t)counts.files)), 0); /* as a crash between two files */
+  assert_int_equal(reader_tail(dir_path), TF_CAPTURE_TAIL_CONTINUED);
   assert_int_equal(unlink(file_path(2)), 0);
   assert_int_equal(tf_capture_reader_init(&reader, dir_path), 0);
   assert_int_equal(read_all(&reader, &cnt), TF_CAPTURE_READ_DAMAGE);

@@ -49,7 +49,7 @@ def made(i):
 
 
 class Format(unittest.TestCase):
-    def read_file(self, data, chain):
+    def read_file(self, data, chain, is_last):
         magic, version, header_bytes, tickfuse, config_hash, _, started, _, first_block, first_record, idx, prev, \
             feed_cnt, symbol_cnt = struct.unpack_from("<8sII16sQQQQQQIIII", data)
         self.assertEqual((magic, version, config_hash), (b"TFCAPT\r\n", 1, 0x1122334455667788))
@@ -71,6 +71,7 @@ class Format(unittest.TestCase):
             payload = data[at + 64:at + 64 + stored]
             self.assertEqual(payload_crc, crc32c(payload))
             if kind == 2:
+                self.assertEqual(flags, 0 if is_last else 2)
                 break
             payload = decompress(payload, raw) if flags & 1 else payload
             index.append((at, first, first_ns, last_ns, cnt, 0))
@@ -98,7 +99,7 @@ class Format(unittest.TestCase):
             self.assertGreater(len(files), 1)
             records, chain = [], (1, 1, 1, 0)
             for file in files:
-                more, chain = self.read_file(file.read_bytes(), chain)
+                more, chain = self.read_file(file.read_bytes(), chain, file == files[-1])
                 records += more
             self.assertEqual(len(records), COUNT)
             for i, record in enumerate(records):
