@@ -217,8 +217,9 @@ static tf_verdict_t on_ticker(tf_binance_state_t *st, tf_binance_message_t *m) {
   tf_event_t *e = put_event(m, TF_EVENT_TICKER, flags, st->symbols.rows[idx].instrument_id, ts_ns,
                             v[KEY(CLOSE)].exp, v[KEY(VOLUME)].exp);
   memset(&e->u, 0, sizeof(e->u));
-  e->u.ticker.last_price = v[KEY(CLOSE)].as.mantissa;
-  e->u.ticker.volume     = v[KEY(VOLUME)].as.mantissa;
+  e->u.ticker.last_price   = v[KEY(CLOSE)].as.mantissa;
+  e->u.ticker.volume       = v[KEY(VOLUME)].as.mantissa;
+  e->u.ticker.funding_rate = TF_FUNDING_NONE;
   return data(m);
 }
 

@@ -223,11 +223,12 @@ static void on_ticker(state_t *st, tf_json_object_t *item, tf_event_t *row) {
       take_number(st, item, PRICE) && take_number(st, item, VOLUME) && take_text(st, item, PRODUCT);
   if (!ok) return;
   memset(&row->u, 0, sizeof row->u);
-  row->flags               = 0;
-  row->price_exp           = v[PRICE].exp;
-  row->qty_exp             = v[VOLUME].exp;
-  row->u.ticker.last_price = v[PRICE].as.mantissa;
-  row->u.ticker.volume     = v[VOLUME].as.mantissa;
+  row->flags                 = 0;
+  row->price_exp             = v[PRICE].exp;
+  row->qty_exp               = v[VOLUME].exp;
+  row->u.ticker.last_price   = v[PRICE].as.mantissa;
+  row->u.ticker.volume       = v[VOLUME].as.mantissa;
+  row->u.ticker.funding_rate = TF_FUNDING_NONE;
   park_product(st, row, &v[PRODUCT]);
 }
 

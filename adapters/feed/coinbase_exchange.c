@@ -292,13 +292,14 @@ static tf_verdict_t on_ticker(state_t *st, message_t *m) {
   if (!tf_draft_has_room(&m->draft, 1)) return reject(m, TF_REJECT_LIMIT);
   uint32_t idx = product_of(st, &why);
   if (idx == TF_SYMBOLS_NONE) return reject(m, why);
-  tf_event_t *e          = tf_draft_open(&m->draft, m->draft.at, 1);
-  e->ts_event_ns         = m->ts_ns;
-  e->flags               = m->ts_flags;
-  e->price_exp           = v[PRICE].exp;
-  e->qty_exp             = v[VOLUME].exp;
-  e->u.ticker.last_price = v[PRICE].as.mantissa;
-  e->u.ticker.volume     = v[VOLUME].as.mantissa;
+  tf_event_t *e            = tf_draft_open(&m->draft, m->draft.at, 1);
+  e->ts_event_ns           = m->ts_ns;
+  e->flags                 = m->ts_flags;
+  e->price_exp             = v[PRICE].exp;
+  e->qty_exp               = v[VOLUME].exp;
+  e->u.ticker.last_price   = v[PRICE].as.mantissa;
+  e->u.ticker.volume       = v[VOLUME].as.mantissa;
+  e->u.ticker.funding_rate = TF_FUNDING_NONE;
   tf_draft_put(&m->draft, &st->rows[idx], TF_EVENT_TICKER, st->symbols.rows[idx].instrument_id);
   return tf_draft_finish(&m->draft);
 }

@@ -210,6 +210,7 @@ static bool read_ticker(message_t *m) {
       !take_elements(m, &o.values[V], volume, 2))
     return false;
   tf_event_t *e = add_row(m);
+  if (e != NULL) e->u.ticker.funding_rate = TF_FUNDING_NONE;
   return e != NULL && take_number(m, &last[0], &e->u.ticker.last_price, &e->price_exp) &&
          take_number(m, &volume[1], &e->u.ticker.volume, &e->qty_exp);
 }

@@ -42,6 +42,9 @@ typedef enum tf_event_command {
  * empty snapshot. Books apply it as any other; `events` counts leave it out. */
 #define TF_FLAG_DERIVED 0x40u
 
+#define TF_FUNDING_EXP  (-12)
+#define TF_FUNDING_NONE INT64_MIN
+
 /* What a decision can say of the book that it was made on. */
 typedef enum tf_book_state {
   TF_BOOK_OK      = 0,
@@ -80,8 +83,10 @@ typedef struct tf_event {
       int64_t bid_price, bid_qty, ask_price, ask_qty;
     } quote;
     struct {
-      int64_t  last_price, volume; /* volume: base units over the venue's window */
-      uint64_t reserved[2];
+      int64_t last_price, volume; /* volume: base units over the venue's window; 0: not sent */
+      int64_t mark_price;         /* at price_exp; 0: not sent */
+      int64_t funding_rate; /* of the current period, at exponent TF_FUNDING_EXP, digits beyond cut;
+                                     TF_FUNDING_NONE: not sent */
     } ticker;
     struct {
       uint64_t book_state; /* tf_book_state_t: what the book becomes */

@@ -84,6 +84,35 @@ typedef struct tf_frame {
 
 #define TF_RESYNC_MAX 16
 
+#define TF_CHANNEL_TRADE  0x1u
+#define TF_CHANNEL_QUOTE  0x2u
+#define TF_CHANNEL_BOOK   0x4u
+#define TF_CHANNEL_TICKER 0x8u /* last price, mark price, funding rate (event.h, u.ticker) */
+#define TF_CHANNEL_CNT    4
+
+/* What the session wants said to the venue: one message about a run of the feed's symbols and one
+ * channel. The session owns the plan (which streams, when, at what pace); the feed only knows how the
+ * venue spells it. */
+typedef struct tf_feed_request {
+  bool            unsubscribe;
+  uint32_t        channel; /* one TF_CHANNEL_* bit */
+  const uint32_t *symbols; /* (symbol_cnt), the feed's own numbers: order of the config's symbols */
+  uint32_t        symbol_cnt; /* at least 1, at most tf_feed_t.symbols_per_request_max */
+  uint64_t        id; /* of this message: not 0, ascending on a connection; an answer repeats it */
+} tf_feed_request_t;
+
+/* What a venue answered to a request. What is not known is UINT32_MAX, 0, 0: an answer with nothing known
+ * belongs to the oldest request without one. The text of a refusal is the feed's venue_error. */
+typedef struct tf_feed_answer {
+  uint64_t request_id;
+  uint32_t instrument_id;
+  uint32_t channel; /* TF_CHANNEL_* bits */
+  bool     is_refusal;
+} tf_feed_answer_t;
+
+#define TF_ANSWERS_MAX      64
+#define TF_FEED_REPLY_BYTES 256
+
 /* Where a feed puts what it decoded. events has room for the largest message (events_cap, from
  * config); a message that would not fit is rejected as LIMIT before the first is written. */
 typedef struct tf_feed_out {
@@ -95,12 +124,15 @@ typedef struct tf_feed_out {
   bool
       reconnect; /* the whole connection's sequence broke: only a new one helps; the session clears it */
   bool leaving; /* the venue says that it will close: move while it lasts; the session clears it */
+  uint32_t
+      answer_cnt; /* to our requests; beyond TF_ANSWERS_MAX they are dropped; the session clears it */
+  tf_feed_answer_t answers[TF_ANSWERS_MAX];
+  /* A text that the venue wants back at once (its heartbeat's echo); 0: none. The session sends it on the
+   * connection that the message came from, and clears it. */
+  uint32_t          reply_bytes_cnt;
+  char              reply[TF_FEED_REPLY_BYTES];
   tf_feed_counts_t *counts;
 } tf_feed_out_t;
-
-#define TF_CHANNEL_TRADE 0x1u
-#define TF_CHANNEL_QUOTE 0x2u
-#define TF_CHANNEL_BOOK  0x4u
 
 /* Credentials for channels that want them, read from a file of mode 0600. Text, NUL-terminated. */
 typedef struct tf_feed_key {
@@ -137,6 +169,15 @@ typedef struct tf_feed {
   const char *rest_host, *rest_port;
   size_t (*ws_target)(const void *state, char *buf, size_t cap);
   size_t (*subscribe)(void *state, uint32_t message_idx, char *buf, size_t cap);
+  /* The message_idx-th text that the venue wants before any subscription, or beside them for no symbol
+   * in particular; 0 when there is none (more). NULL: none. */
+  size_t (*hello)(const void *state, uint32_t message_idx, char *buf, size_t cap);
+  /* The message that asks for, or ends, these streams. 0: this channel needs none (another brings it). */
+  size_t (*request)(const void *state, const tf_feed_request_t *request, char *buf, size_t cap);
+  /* This instrument's book is not to be trusted, whoever found out (crossed too long, a leg that is gone):
+   * GAP is published and a snapshot asked for, as after a break in its sequence. An instrument without a
+   * book: nothing. */
+  void (*lose_book)(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
   /* NULL: snapshots come in band. */
   size_t (*snapshot_target)(const void *state, uint32_t instrument_id, char *buf, size_t cap);
   /* Where snapshots come in band: the message_idx-th text that makes the venue send this instrument's
@@ -150,9 +191,15 @@ typedef struct tf_feed {
   size_t (*heartbeat)(const void *state, char *buf, size_t cap);
   uint64_t heartbeat_ns;
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
-  uint64_t session_life_ns_max;   /* the venue's own cut; 0 = none */
-  uint64_t silence_ns_max;        /* nothing at all from the venue for this long: reconnect */
-  uint64_t message_bytes_max;     /* the largest message to be ready for; 0: 4 MiB will do */
+  uint32_t streams_max; /* symbol times channel, of one connection; 0: no limit is known */
+  uint32_t symbols_per_request_max; /* 0: 1 */
+  uint32_t connects_per_5min_max;   /* of one address; 0: the session's own bound */
+  /* Venue sequences and trade ids are the instrument's, the same on every connection: one decoder takes
+   * the messages of several connections, and drops what it saw. False: sequences are a connection's own. */
+  bool     sequences_are_shared;
+  uint64_t session_life_ns_max; /* the venue's own cut; 0 = none */
+  uint64_t silence_ns_max;      /* nothing at all from the venue for this long: reconnect */
+  uint64_t message_bytes_max;   /* the largest message to be ready for; 0: 4 MiB will do */
 } tf_feed_t;
 
 #endif

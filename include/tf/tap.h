@@ -12,7 +12,9 @@
 typedef enum tf_tap_kind {
   TF_TAP_FRAME   = 1, /* handed to feed->on_frame */
   TF_TAP_CONNECT = 2, /* feed->on_connect was called with recv_ns as its time */
-  TF_TAP_CONTROL = 3  /* bytes: the tf_event_t that was published */
+  TF_TAP_CONTROL = 3, /* bytes: the tf_event_t that was published */
+  TF_TAP_LOSE    = 4, /* feed->lose_book was called; bytes: the instrument's id, a uint32_t */
+  TF_TAP_STATUS  = 5 /* bytes: the STATUS tf_event_t that the session published of itself (STALE) */
 } tf_tap_kind_t;
 
 typedef struct tf_tap_record {
@@ -20,6 +22,7 @@ typedef struct tf_tap_record {
   uint32_t    source_idx; /* of the feed in the config; UINT32_MAX: none (control) */
   uint8_t     kind;       /* tf_tap_kind_t */
   uint8_t     frame_kind; /* FRAME: tf_frame_kind_t */
+  uint8_t     leg;        /* FRAME, CONNECT: of the feed's connections, the one that it came by */
   uint32_t    bytes_cnt;
   const char *bytes;
   const char *target; /* FRAME of kind HTTP: path and query, NUL-terminated; else NULL */
