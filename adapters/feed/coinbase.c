@@ -405,8 +405,9 @@ static bool find_products(state_t *st, tf_draft_t *draft, tf_reject_t *why) {
   return true;
 }
 
-static tf_feed_row_t *row_of(void *self, tf_event_t *e) {
-  return &((state_t *)self)->rows[e->ingest_seq];
+static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
+  state_t *st = self;
+  return tf_trade_ids_step(&st->rows[trade->ingest_seq].trades, trade->u.trade.id, counts);
 }
 
 static void put_all(state_t *st, tf_draft_t *draft, tf_event_kind_t kind) {
@@ -432,7 +433,7 @@ static tf_verdict_t on_trades(state_t *st, tf_draft_t *draft) {
   for (uint32_t i = 0; i < st->group_cnt; rows += st->groups[i++].row_cnt) {
     order_trades(rows, st->groups[i].row_cnt, is_snapshot(&st->groups[i]));
   }
-  tf_draft_drop_repeats(draft, row_of, st);
+  tf_draft_drop_repeats(draft, is_repeat, st);
   put_all(st, draft, TF_EVENT_TRADE);
   return tf_draft_finish(draft);
 }
@@ -660,7 +661,8 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
                                     .child  = &st->group};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, "COINBASE");
-  if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
+  if (err == TF_OK)
+    err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
   return err;
 }

@@ -517,7 +517,8 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   st->root     = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, "COINBASE-EXCHANGE");
-  if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
+  if (err == TF_OK)
+    err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
   if (err == TF_OK) err = check_key(config->key);
   return err;

@@ -125,8 +125,7 @@ void tf_draft_drop(tf_draft_t *draft) {
 
 #define DROPPED UINT8_MAX /* no kind */
 
-void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *self, tf_event_t *e),
-                           void       *self) {
+void tf_draft_drop_repeats(tf_draft_t *draft, tf_draft_is_repeat_t is_repeat, void *self) {
   tf_event_t       *rows   = draft->out->events + draft->at;
   uint32_t          cnt    = draft->end - draft->at;
   tf_feed_counts_t *counts = draft->out->counts;
@@ -135,7 +134,7 @@ void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *sel
   for (uint32_t i = 0; i < cnt; i++) {
     tf_event_t *e = &rows[newest_first ? cnt - 1 - i : i];
     e->kind       = TF_EVENT_TRADE;
-    if (!tf_trade_ids_step(&row_of(self, e)->trades, e->u.trade.id, counts)) continue;
+    if (!is_repeat(self, e, counts)) continue;
     counts->duplicates++;
     e->kind = DROPPED;
   }

@@ -82,10 +82,10 @@ tf_event_t *tf_draft_open(tf_draft_t *draft, uint32_t to, uint32_t cnt);
 void tf_draft_drop(tf_draft_t *draft);
 
 /* The rows from `at` to stop are trades with their ids: forgets those that were seen before, and
- * counts what is missing. row_of says whose a trade is. Order stays as sent; ids are looked at from
- * the oldest on, whichever end that is. */
-void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *self, tf_event_t *e),
-                           void       *self);
+ * counts them. is_repeat says which, and remembers. Order stays as sent; ids are looked at from the
+ * oldest on, whichever end that is. */
+typedef bool (*tf_draft_is_repeat_t)(void *self, const tf_event_t *trade, tf_feed_counts_t *counts);
+void tf_draft_drop_repeats(tf_draft_t *draft, tf_draft_is_repeat_t is_repeat, void *self);
 
 /* The levels of two keys of one message (as.levels of both are set), at rows: bids to the front and asks
  * behind them, whatever order the keys had, and whatever rows stand between. */

@@ -232,7 +232,14 @@ uint32_t tf_symbols_of_odd(tf_symbols_t *symbols, const tf_json_value_t *symbol,
   return tf_symbols_of_text(symbols, text, (uint32_t)bytes, may_add, why);
 }
 
-tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt) {
+static char spelled(char c, tf_symbols_spelling_t spelling) {
+  if (spelling == TF_SYMBOLS_UPPER && c >= 'a' && c <= 'z') return (char)(c - 32);
+  if (spelling == TF_SYMBOLS_LOWER && c >= 'A' && c <= 'Z') return (char)(c + 32);
+  return c;
+}
+
+tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt,
+                        tf_symbols_spelling_t spelling) {
   for (uint32_t i = 0; i < asked_cnt; i++) {
     char   symbol[TF_SYMBOL_BYTES_MAX + 16] = {0};
     size_t n                                = strlen(asked[i]);
@@ -240,10 +247,7 @@ tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_
       return TF_ERR(E_CONFIG_VALUE, "instrument \"%s\" is longer than %d bytes", asked[i],
                     TF_SYMBOL_BYTES_MAX - 1);
     }
-    for (size_t k = 0; k < n; k++) {
-      bool is_lower = asked[i][k] >= 'a' && asked[i][k] <= 'z';
-      symbol[k]     = (char)(is_lower ? asked[i][k] - 32 : asked[i][k]);
-    }
+    for (size_t k = 0; k < n; k++) symbol[k] = spelled(asked[i][k], spelling);
     uint32_t                idx;
     tf_symbols_add_result_t result = tf_symbols_add(symbols, symbol, (uint32_t)n, &idx);
     if (result == TF_SYMBOLS_BAD) {

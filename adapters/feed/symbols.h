@@ -103,7 +103,15 @@ TF_INLINE uint32_t tf_symbols_of(tf_symbols_t *symbols, const tf_json_value_t *s
   return tf_symbols_of_odd(symbols, symbol, may_add, why);
 }
 
-/* Adds what a config asks for, in upper case as payloads spell it. E_CONFIG_VALUE, E_FEED_LIMIT. */
-tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt);
+/* How a venue's payloads spell symbols. */
+typedef enum tf_symbols_spelling {
+  TF_SYMBOLS_UPPER = 0,
+  TF_SYMBOLS_LOWER,
+  TF_SYMBOLS_AS_IS /* both cases mean something */
+} tf_symbols_spelling_t;
+
+/* Adds what a config asks for, as payloads spell it. E_CONFIG_VALUE, E_FEED_LIMIT. */
+tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt,
+                        tf_symbols_spelling_t spelling);
 
 #endif
