@@ -341,7 +341,7 @@ static bool groups_are(state_t *st, items_t items) {
   return !st->is_bad;
 }
 
-static void lose_book(state_t *st, tf_draft_t *draft, uint32_t idx) {
+static void lose_levels(state_t *st, tf_draft_t *draft, uint32_t idx) {
   uint32_t id = st->symbols.rows[idx].instrument_id;
   tf_draft_status(draft, &st->rows[idx], id, TF_BOOK_GAP, 0);
   if (tf_feeds_want_snapshot(draft->out, id)) draft->out->counts->resyncs++;
@@ -356,10 +356,10 @@ TF_COLD static tf_verdict_t refuse_levels(state_t *st, tf_draft_t *draft, tf_rej
     tf_reject_t unused;
     named    = tf_symbols_of(&st->symbols, &st->groups[i].product, false, &unused);
     is_named = true;
-    if (named != TF_SYMBOLS_NONE) lose_book(st, draft, named);
+    if (named != TF_SYMBOLS_NONE) lose_levels(st, draft, named);
   }
   for (uint32_t i = 0; i < st->symbols.cnt && !is_named; i++) {
-    if (st->rows[i].book_state != TF_BOOK_NONE) lose_book(st, draft, i);
+    if (st->rows[i].book_state != TF_BOOK_NONE) lose_levels(st, draft, i);
   }
   return reject(draft, why);
 }
@@ -678,6 +678,12 @@ static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   }
 }
 
+static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out) {
+  state_t *st  = state;
+  uint32_t idx = tf_symbols_of_instrument(&st->symbols, instrument_id);
+  if (idx != TF_SYMBOLS_NONE) tf_draft_lose_book(out, &st->rows[idx], instrument_id, now_ns);
+}
+
 const tf_feed_t tf_feed_coinbase = {
     .venue                 = "coinbase",
     .suffix                = "COINBASE",
@@ -692,6 +698,7 @@ const tf_feed_t tf_feed_coinbase = {
     .ws_target             = ws_target,
     .subscribe             = subscribe,
     .resync                = resync,
+    .lose_book             = lose_book,
     .metadata_target       = metadata_target,
     .subscribe_rate_hz_max = 8,
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */

@@ -120,6 +120,15 @@ uint32_t tf_symbols_lookup(tf_symbols_t *symbols, const char *text, uint32_t tex
   return symbols->last_idx;
 }
 
+uint32_t tf_symbols_of_instrument(const tf_symbols_t *symbols, uint32_t instrument_id) {
+  if (symbols->cnt == 0) return TF_SYMBOLS_NONE;
+  uint32_t guess = instrument_id - symbols->rows[0].instrument_id;
+  if (guess < symbols->cnt && symbols->rows[guess].instrument_id == instrument_id) return guess;
+  for (uint32_t i = 0; i < symbols->cnt; i++)
+    if (symbols->rows[i].instrument_id == instrument_id) return i;
+  return TF_SYMBOLS_NONE;
+}
+
 /* What a symbol must not hold because it ends up in logs, file names and labels. */
 static bool is_usable(const char *text, uint32_t text_bytes) {
   if (text_bytes == 0 || text_bytes >= TF_SYMBOL_BYTES_MAX) return false;

@@ -78,6 +78,9 @@ TF_INLINE bool tf_symbols_is_(const tf_symbol_t *row, const char *text, uint32_t
   return memcmp(row->text, text, text_bytes) == 0;
 }
 
+/* The number of an instrument's symbol; TF_SYMBOLS_NONE. Rows mostly have ids that follow one another. */
+uint32_t tf_symbols_of_instrument(const tf_symbols_t *symbols, uint32_t instrument_id);
+
 /* The same as tf_symbols_lookup, the last symbol first. */
 TF_INLINE uint32_t tf_symbols_find(tf_symbols_t *symbols, const char *text, uint32_t text_bytes) {
   if (TF_LIKELY(tf_symbols_is_(&symbols->rows[symbols->last_idx], text, text_bytes))) {
