@@ -62,8 +62,8 @@ tf_verdict_t tf_bridge_delta(tf_bridge_row_t *row, tf_chain_pool_t *pool, tf_cha
                              const tf_frame_t *frame, tf_feed_out_t *out,
                              tf_bridge_levels_t *levels, tf_bridge_ids_t ids) {
   uint32_t              first = out->event_cnt;
-  tf_chain_delta_step_t step  = tf_chain_delta(&row->chain, pool, rule, ids.first,
-                                               levels->venue_seq, ids.previous, levels->cnt);
+  tf_chain_delta_step_t step = tf_chain_delta(&row->chain, pool, rule, ids.first, levels->venue_seq,
+                                              ids.previous, levels->cnt);
   if (TF_UNLIKELY(step.is_duplicate)) {
     out->counts->duplicates++;
     return data(out, first);
