@@ -60,6 +60,7 @@ tf_err_t     tf_binance_init(void *state, const tf_feed_config_t *config,
                              const tf_binance_market_t *market);
 tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
+void tf_binance_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
 
 size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap);
 size_t tf_binance_live_subscribe(void *state, uint32_t message_idx, char *buf, size_t cap);

@@ -296,7 +296,7 @@ tf_verdict_t tf_binance_book_snapshot(tf_binance_state_t *st, tf_binance_message
   return publish_snapshot(st, m, idx, &levels, m->stream != NULL);
 }
 
-/* ---- a new connection ---- */
+/* ---- a new connection, a lost book ---- */
 
 void tf_binance_book_restart(tf_binance_state_t *st, uint64_t now_ns, tf_feed_out_t *out) {
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
@@ -308,4 +308,16 @@ void tf_binance_book_restart(tf_binance_state_t *st, uint64_t now_ns, tf_feed_ou
                TF_FLAG_LAST, TF_BOOK_SYNCING);
     chain->is_announced = true;
   }
+}
+
+void tf_binance_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns,
+                          tf_feed_out_t *out) {
+  tf_binance_state_t *st  = state;
+  uint32_t            idx = tf_symbols_of_instrument(&st->symbols, instrument_id);
+  if (idx == TF_SYMBOLS_NONE || out->event_cnt >= out->event_cap) return;
+  tf_binance_row_t *row = &st->rows[idx];
+  if (!tf_binance_chain_lose(&row->chain, &st->pool)) return;
+  put_status(out, &out->events[out->event_cnt], 0, now_ns, instrument_id, TF_FLAG_LAST,
+             TF_BOOK_GAP);
+  want_snapshot(row, instrument_id, out);
 }

@@ -203,6 +203,15 @@ tf_binance_snapshot_step_t tf_binance_chain_snapshot(tf_binance_chain_t *chain,
   return arm(chain, pool, rule, last_update_id, 0);
 }
 
+bool tf_binance_chain_lose(tf_binance_chain_t *chain, tf_binance_pool_t *pool) {
+  if (chain->state != TF_BINANCE_LIVE && chain->state != TF_BINANCE_ARMED) return false;
+  take_slab(chain, pool);
+  chain->state           = TF_BINANCE_GAP;
+  chain->is_announced    = false;
+  chain->snapshot_wanted = true;
+  return true;
+}
+
 bool tf_binance_chain_restart(tf_binance_chain_t *chain, tf_binance_pool_t *pool) {
   if (chain->state == TF_BINANCE_ARMED && !chain->has_delta) return false;
   bool is_announced = chain->is_announced;

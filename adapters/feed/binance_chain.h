@@ -17,6 +17,7 @@
  *     |  snapshot first      v                                       | first kept delta
  *     '-------------------> ARMED -----------------------------------'
  *   any state, a delta that does not follow: GAP, which is SYNCING from that delta on
+ *   ARMED, LIVE, a book that is lost: GAP, as if the next delta did not follow
  *
  * One writer: the feed's thread. */
 #ifndef TF_FEED_BINANCE_CHAIN_H
@@ -104,6 +105,10 @@ void tf_binance_chain_init(tf_binance_chain_t *chain);
 /* The connection is new: forgets the deltas and the book, but keeps a snapshot that no delta has
  * followed yet, because bridging goes by ids. True if the book's state fell back to SYNCING. */
 bool tf_binance_chain_restart(tf_binance_chain_t *chain, tf_binance_pool_t *pool);
+
+/* The book is not to be trusted, though its sequence may go on: GAP from the next delta on. False: it
+ * stands on no snapshot, so there is nothing to lose. */
+bool tf_binance_chain_lose(tf_binance_chain_t *chain, tf_binance_pool_t *pool);
 
 /* U <= u. pu is read under the POINTER rule only. */
 tf_binance_delta_step_t tf_binance_chain_delta(tf_binance_chain_t *chain, tf_binance_pool_t *pool,
