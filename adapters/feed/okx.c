@@ -243,4 +243,6 @@ const tf_feed_t tf_feed_okx = {
     .request                 = request,
     .symbols_per_request_max = 100,
     .sequences_are_shared    = true,
+    .subscribe_rate_hz_max   = 3, /* 480 an hour, which the batches keep far below */
+    .silence_ns_max          = 30 * TF_NS_PER_SEC,
 };
