@@ -221,11 +221,11 @@ class Chained(Decoder):
             t.last, t.mark = one_exponent(t.last, t.mark)
         mark = t.mark or (0, 0)
         last = t.last or (0, mark[1])
-        text = "c=%s v=%s" % (text_of(*last), text_of(*(t.volume or (0, 0))))
-        if mark[0]:
-            text += " m=" + text_of(*mark)
+        rate = "-"
         if t.rate is not None:
-            text += " f=%d" % t.rate
+            rate = ("-" if t.rate < 0 else "") + text_of(abs(t.rate), -FUNDING_DIGITS)
+        text = "c=%s v=%s m=%s r=%s" % (
+            text_of(*last), text_of(*(t.volume or (0, 0))), text_of(mark[0], last[1]), rate)
         self.row(symbol)
         self.emit("K", symbol, ts, recv, flags, text)
 

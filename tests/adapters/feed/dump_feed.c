@@ -44,11 +44,11 @@ static void print_event(const tf_event_t *e, uint64_t message) {
            e->u.level.level_cnt);
     break;
   case TF_EVENT_TICKER:
-    printf(" c=%s v=%s", text_of(e->u.ticker.last_price, e->price_exp),
-           text_of(e->u.ticker.volume, e->qty_exp));
-    if (e->u.ticker.mark_price != 0) printf(" m=%s", text_of(e->u.ticker.mark_price, e->price_exp));
-    if (e->u.ticker.funding_rate != TF_FUNDING_NONE) printf(" f=%" PRId64, e->u.ticker.funding_rate);
-    printf("\n");
+    printf(" c=%s v=%s m=%s r=%s\n", text_of(e->u.ticker.last_price, e->price_exp),
+           text_of(e->u.ticker.volume, e->qty_exp), text_of(e->u.ticker.mark_price, e->price_exp),
+           e->u.ticker.funding_rate == TF_FUNDING_NONE
+               ? "-"
+               : text_of(e->u.ticker.funding_rate, TF_FUNDING_EXP));
     break;
   case TF_EVENT_STATUS:
     printf(" state=%" PRIu64 " from=%" PRIu64 " gap=%" PRIu64 "..%" PRIu64 "\n",
