@@ -6,7 +6,7 @@
 
 #include "sim/exchange.h"
 
-#define SIM_SHOWN_LEVELS_MAX 400
+#define SIM_SHOWN_LEVELS_MAX 500
 
 typedef struct sim_shown {
   uint64_t  seq; /* of the message that showed it */

@@ -13,26 +13,41 @@
 enum { TRADE, BOOKS1, BOOKS, TICKER, CHANNEL_CNT };
 static const char *const channels[CHANNEL_CNT] = {"trade", "books1", "books", "ticker"};
 
-static const sim_pair_t spot_pairs[] = {
-    {"BTCUSDT", 6183763, 2, 2, 6, 12000000,   100  },
-    {"ETHUSDT", 265012,  2, 2, 4, 250000000,  10000},
-    {NULL,      100000,  2, 2, 4, 1000000000, 10000}
-};
-static const sim_pair_t futures_pairs[] = {
-    {"BTCUSDT", 618376, 1, 1, 4, 12000000,   10000  },
-    {"ETHUSDT", 265012, 2, 2, 2, 250000000,  1000000},
-    {"BTCUSD",  618380, 1, 1, 4, 12000000,   10000  },
-    {NULL,      100000, 2, 2, 4, 1000000000, 10000  }
+/* A symbol of a future has FUTURES behind what the venue calls it. */
+#define FUTURES "-FUTURES"
+
+static const sim_pair_t pairs[] = {
+    {"BTCUSDT",         6183763, 2, 2, 6, 12000000,   100    },
+    {"ETHUSDT",         265012,  2, 2, 4, 250000000,  10000  },
+    {"BTCUSDT" FUTURES, 618376,  1, 1, 4, 12000000,   10000  },
+    {NULL,              100000,  2, 2, 4, 1000000000, 10000  }
 };
 
-static bool is_spot(const sim_exchange_t *x) { return x->venue == &sim_venue_bitget; }
+/* Bytes of the venue's own name for it. */
+static int bare_cnt(const sim_symbol_t *s) {
+  const char *family = strstr(s->name, FUTURES);
+  return (int)(family ? (size_t)(family - s->name) : strlen(s->name));
+}
+
+static bool is_spot(const sim_symbol_t *s) { return !s->name[bare_cnt(s)]; }
+
+static bool ends_in(const sim_symbol_t *s, const char *end) {
+  int cnt = bare_cnt(s), end_cnt = (int)strlen(end);
+  return cnt > end_cnt && !strncmp(s->name + cnt - end_cnt, end, (size_t)end_cnt);
+}
 
 /* Which of the futures a symbol is one of is in its name. */
-static const char *type_of(const sim_exchange_t *x, const sim_symbol_t *s) {
-  size_t cnt = strlen(s->name);
-  if (is_spot(x)) return "SPOT";
-  if (cnt > 4 && !strcmp(s->name + cnt - 4, "USDT")) return "USDT-FUTURES";
-  return cnt > 4 && !strcmp(s->name + cnt - 4, "PERP") ? "USDC-FUTURES" : "COIN-FUTURES";
+static const char *type_of(const sim_symbol_t *s) {
+  if (is_spot(s)) return "SPOT";
+  return ends_in(s, "USDT") ? "USDT-FUTURES" : ends_in(s, "PERP") ? "USDC-FUTURES" : "COIN-FUTURES";
+}
+
+/* A family that the venue does not have is taken for spot, so that its silence can be heard. */
+static uint32_t find(const sim_exchange_t *x, const char *type, const char *name) {
+  char full[64];
+  bool is_future = strcasestr(type, "FUTURES") != NULL;
+  int  cnt       = snprintf(full, sizeof full, "%s%s", name, is_future ? FUTURES : "");
+  return cnt > 0 && (size_t)cnt < sizeof full ? sim_find_symbol(x, full, (size_t)cnt) : UINT32_MAX;
 }
 
 /* ---- pieces of messages ---- */
@@ -60,16 +75,15 @@ static void put_level(sim_text_t *t, const sim_view_t *view, bool is_first, sim_
   sim_put(t, "\"]");
 }
 
-static void put_arg(sim_text_t *t, const sim_exchange_t *x, const sim_symbol_t *s,
-                    uint32_t channel) {
-  sim_put(t, "\"arg\":{\"instType\":\"%s\",\"channel\":\"%s\",\"instId\":\"%s\"}", type_of(x, s),
-          channels[channel], s->name);
+static void put_arg(sim_text_t *t, const sim_symbol_t *s, uint32_t channel) {
+  sim_put(t, "\"arg\":{\"instType\":\"%s\",\"channel\":\"%s\",\"instId\":\"%.*s\"}", type_of(s),
+          channels[channel], bare_cnt(s), s->name);
 }
 
 static void begin(sim_text_t *t, const sim_exchange_t *x, uint32_t symbol, uint32_t channel,
                   bool is_snapshot) {
   sim_put(t, "{\"action\":\"%s\",", is_snapshot ? "snapshot" : "update");
-  put_arg(t, x, &x->symbols[symbol], channel);
+  put_arg(t, &x->symbols[symbol], channel);
   sim_put(t, ",\"data\":[");
 }
 
@@ -167,14 +181,14 @@ static sim_text_t ticker_text(sim_exchange_t *x, uint32_t symbol, const sim_tick
   const sim_symbol_t *s = &x->symbols[symbol];
   sim_text_t          t = sim_message(x);
   begin(&t, x, symbol, TICKER, true);
-  sim_put(&t, "{\"instId\":\"%s\"", s->name);
+  sim_put(&t, "{\"instId\":\"%.*s\"", bare_cnt(s), s->name);
   put_text_price(&t, s, "lastPr", k->last_ticks);
   put_text_price(&t, s, "bidPr", k->bid_ticks);
   put_text_price(&t, s, "askPr", k->ask_ticks);
   put_text_qty(&t, s, "bidSz", k->bid_qty);
   put_text_qty(&t, s, "askSz", k->ask_qty);
   put_text_qty(&t, s, "baseVolume", k->volume);
-  if (!is_spot(x)) {
+  if (!is_spot(s)) {
     put_text_price(&t, s, "markPrice", k->mark_ticks);
     put_text_price(&t, s, "indexPrice", k->index_ticks);
     sim_put(&t, ",\"fundingRate\":\"");
@@ -263,7 +277,7 @@ static void over_limit(sim_exchange_t *x, sim_peer_t *peer, sim_limit_t limit) {
 static void set_stream(sim_exchange_t *x, sim_peer_t *peer, const json_t *arg, bool on) {
   const char *type = text_in(arg, "instType"), *channel = text_in(arg, "channel");
   const char *name   = text_in(arg, "instId");
-  uint32_t    symbol = name ? sim_find_symbol(x, name, strlen(name)) : UINT32_MAX, c = 0;
+  uint32_t    symbol = type && name ? find(x, type, name) : UINT32_MAX, c = 0;
   while (channel && c < CHANNEL_CNT && strcmp(channels[c], channel) != 0) c++;
   bool      is_known = type && channel && c < CHANNEL_CNT && symbol != UINT32_MAX;
   sim_ack_t ack      = on && is_known ? sim_ack(x) : SIM_ACK_SENT;
@@ -278,9 +292,9 @@ static void set_stream(sim_exchange_t *x, sim_peer_t *peer, const json_t *arg, b
   sim_text_t t = sim_message(x);
   sim_put(&t, "{\"event\":\"%s\",\"arg\":{", on ? "subscribe" : "unsubscribe");
   sim_put(&t, "\"instType\":\"%.16s\",\"channel\":\"%s\",\"instId\":\"%s\"}}", type, channels[c],
-          x->symbols[symbol].name);
+          name);
   sim_reply_ack(x, peer, symbol, &t, ack);
-  if (strcasecmp(type, type_of(x, &x->symbols[symbol])) != 0) return; /* and nothing ever comes */
+  if (strcasecmp(type, type_of(&x->symbols[symbol])) != 0) return; /* and nothing ever comes */
   if (on)
     sim_subscribe(x, peer, sim_stream(symbol, c));
   else
@@ -320,20 +334,19 @@ static int on_get(sim_exchange_t *x, const char *target, sim_text_t *t, bool *is
   static const char spot[]    = "/api/v2/spot/public/symbols";
   static const char futures[] = "/api/v2/mix/market/contracts?productType=";
   (void)is_snapshot;
-  bool is_path = is_spot(x) ? !strcmp(target, spot) : !strncmp(target, futures, sizeof futures - 1);
-  bool first   = true;
-  if (!is_path) {
+  bool        wants_spot = !strcmp(target, spot), first = true;
+  const char *type       = wants_spot ? "SPOT" : target + sizeof futures - 1;
+  if (!wants_spot && strncmp(target, futures, sizeof futures - 1) != 0) {
     sim_put(t, "{\"code\":\"40404\",\"msg\":\"Request URL NOT FOUND\"}");
     return 404;
   }
   sim_put(t, "{\"code\":\"00000\",\"msg\":\"success\",\"data\":[");
   for (uint32_t i = 0; i < x->symbol_cnt; i++) {
-    const sim_symbol_t *s   = &x->symbols[i];
-    size_t              cnt = strlen(s->name), quote = cnt > 4 && s->name[cnt - 1] == 'T' ? 4 : 3;
-    if (!is_spot(x) && strcasecmp(target + sizeof futures - 1, type_of(x, s)) != 0) continue;
-    sim_put(t, "%s{\"symbol\":\"%s\",", first ? "" : ",", s->name);
-    (is_spot(x) ? put_product : put_contract)(t, s);
-    sim_put(t, "\"quoteCoin\":\"%s\"}", cnt > quote ? s->name + cnt - quote : "");
+    const sim_symbol_t *s = &x->symbols[i];
+    if (strcasecmp(type, type_of(s)) != 0) continue;
+    sim_put(t, "%s{\"symbol\":\"%.*s\",", first ? "" : ",", bare_cnt(s), s->name);
+    (wants_spot ? put_product : put_contract)(t, s);
+    sim_put(t, "\"quoteCoin\":\"%s\"}", ends_in(s, "USDT") ? "USDT" : "USD");
     first = false;
   }
   sim_put(t, "]}");
@@ -355,21 +368,29 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
   return r->channels && r->name;
 }
 
-#define BITGET(venue_name, venue_pairs)                                                            \
-  {                                                                                                \
-    .name = (venue_name), .pairs = (venue_pairs), .symbol_bytes = sizeof(sim_shown_t),             \
-    .depth_interval_ns = 20 * TF_NS_PER_MS, .ticker_interval_ns = 100 * TF_NS_PER_MS,              \
-    .text_ping = "ping", .text_pong = "pong",                                                      \
-    .limits = {[SIM_LIMIT_STREAMS]       = {.max = 1000},                                          \
-               [SIM_LIMIT_MESSAGES]      = {.max = 10, .ns = TF_NS_PER_SEC, .close_code = 1008},   \
-               [SIM_LIMIT_SUBSCRIBES]    = {.max = 240, .ns = 3600 * TF_NS_PER_SEC},               \
-               [SIM_LIMIT_REQUEST_BYTES] = {.max = 4096, .close_code = 1009},                      \
-               [SIM_LIMIT_CONNECTS]      = {.max = 300, .ns = 300 * TF_NS_PER_SEC},                \
-               [SIM_LIMIT_UNPINGED] = {.ns = 120 * TF_NS_PER_SEC, .close_code = SIM_CLOSE_CUT}},   \
-    .over_limit = over_limit, .on_upgrade = on_upgrade, .on_request = on_request,                  \
-    .on_get = on_get, .trade = trade, .quote = quote, .depth = depth, .ticker = ticker,            \
-    .snapshot = snapshot, .snapshot_channels = (1u << CHANNEL_CNT) - 1, .route = route             \
-  }
-
-const sim_venue_t sim_venue_bitget         = BITGET("bitget", spot_pairs);
-const sim_venue_t sim_venue_bitget_futures = BITGET("bitget-futures", futures_pairs);
+const sim_venue_t sim_venue_bitget = {
+    .name               = "bitget",
+    .pairs              = pairs,
+    .symbol_bytes       = sizeof(sim_shown_t),
+    .depth_interval_ns  = 20 * TF_NS_PER_MS, /* the venue's are 150: more to see */
+    .ticker_interval_ns = 100 * TF_NS_PER_MS,
+    .text_ping          = "ping",
+    .text_pong          = "pong",
+    .limits = {[SIM_LIMIT_STREAMS]       = {.max = 1000},
+               [SIM_LIMIT_MESSAGES]      = {.max = 10, .ns = TF_NS_PER_SEC, .close_code = 1008},
+               [SIM_LIMIT_SUBSCRIBES]    = {.max = 240, .ns = 3600 * TF_NS_PER_SEC},
+               [SIM_LIMIT_REQUEST_BYTES] = {.max = 4096, .close_code = 1009},
+               [SIM_LIMIT_CONNECTS]      = {.max = 300, .ns = 300 * TF_NS_PER_SEC},
+               [SIM_LIMIT_UNPINGED] = {.ns = 120 * TF_NS_PER_SEC, .close_code = SIM_CLOSE_CUT}},
+    .over_limit         = over_limit,
+    .on_upgrade         = on_upgrade,
+    .on_request         = on_request,
+    .on_get             = on_get,
+    .trade              = trade,
+    .quote              = quote,
+    .depth              = depth,
+    .ticker             = ticker,
+    .snapshot           = snapshot,
+    .snapshot_channels  = (1u << CHANNEL_CNT) - 1,
+    .route              = route,
+};
