@@ -45,11 +45,11 @@ typedef struct tf_book_row {
   tf_feed_row_t     feed;
   tf_depth_mirror_t mirror; /* cap 0: none is kept */
   uint64_t          last_seq;
-  bool              has_seq; /* last_seq is of this book */
+  bool              has_seq;            /* last_seq is of this book */
   bool              for_checksums_only; /* the mirror: only of a book whose snapshot had one */
   bool              is_mirrored;        /* the book is in the mirror */
   bool              depth_known;        /* an acknowledgement or a channel's name said it */
-  bool              checksums_off; /* on this connection */
+  bool              checksums_off;      /* on this connection */
   uint32_t          mismatch_cnt;
   uint64_t          mismatch_ns; /* of the first of them */
 } tf_book_row_t;

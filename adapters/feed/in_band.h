@@ -101,8 +101,8 @@ typedef struct tf_in_band_spec {
   uint32_t                   item_cnt;
   uint8_t                    ids;           /* tf_in_band_ids_t */
   bool                       side_is_maker; /* a trade's side is the maker's: turned round */
-  bool    trades_come_newest_first;         /* of one message: published oldest first */
-  uint8_t spelling;                         /* tf_symbols_spelling_t: of the venue's payloads */
+  bool                       trades_come_newest_first; /* of one message: published oldest first */
+  uint8_t                    spelling; /* tf_symbols_spelling_t: of the venue's payloads */
   const char *buy, *sell; /* words of a trade's side, compared without regard to case */
 
   bool
@@ -175,6 +175,12 @@ uint64_t tf_in_band_time(const tf_in_band_t *in, uint32_t object, uint32_t key,
 bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_band_time_t form,
                           const tf_json_value_t *price, const tf_json_value_t *qty,
                           const tf_json_value_t *side, uint64_t id);
+
+/* A ticker of the route's symbol that no form of item can tell: a mark price or a funding rate (NULL: not
+ * said), its time a key of one of the objects. One that is bad leads to the message's refusal. */
+void tf_in_band_put_ticker(tf_in_band_t *in, const tf_json_value_t *mark,
+                           const tf_json_value_t *funding, uint32_t object, uint32_t time,
+                           tf_in_band_time_t form);
 
 /* What a venue complains of: kept for people. */
 void tf_in_band_complain(tf_in_band_t *in, uint32_t object, uint32_t key);

@@ -7,11 +7,11 @@
 
 enum { SYMBOLS, PRODUCTS, PAIRS, DATA, LIST, INSTRUMENTS, RESULT, LIST_KEY_CNT };
 static const tf_json_key_t list_keys[LIST_KEY_CNT] = {
-    [SYMBOLS]  = TF_JSON_KEY("symbols", TF_JSON_WANT_ITEMS),
-    [PRODUCTS] = TF_JSON_KEY("products", TF_JSON_WANT_ITEMS),
-    [PAIRS]    = TF_JSON_KEY("pairs", TF_JSON_WANT_ITEMS),
-    [DATA]     = TF_JSON_KEY("data", TF_JSON_WANT_ITEMS),
-    [LIST]     = TF_JSON_KEY("list", TF_JSON_WANT_ITEMS),
+    [SYMBOLS]     = TF_JSON_KEY("symbols", TF_JSON_WANT_ITEMS),
+    [PRODUCTS]    = TF_JSON_KEY("products", TF_JSON_WANT_ITEMS),
+    [PAIRS]       = TF_JSON_KEY("pairs", TF_JSON_WANT_ITEMS),
+    [DATA]        = TF_JSON_KEY("data", TF_JSON_WANT_ITEMS),
+    [LIST]        = TF_JSON_KEY("list", TF_JSON_WANT_ITEMS),
     [INSTRUMENTS] = TF_JSON_KEY("instruments", TF_JSON_WANT_ITEMS),
     [RESULT]      = TF_JSON_KEY("result", TF_JSON_WANT_SECOND),
 };
@@ -89,9 +89,9 @@ static const tf_json_shape_t item_shape = {item_keys, ITEM_KEY_CNT};
 
 enum { FILTER_TYPE, TICK_SIZE, STEP_SIZE, QTY_STEP, BASE_PRECISION, FILTER_KEY_CNT };
 static const tf_json_key_t filter_keys[FILTER_KEY_CNT] = {
-    [FILTER_TYPE] = TF_JSON_KEY("filterType", TF_JSON_WANT_TEXT),
-    [TICK_SIZE]   = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
-    [STEP_SIZE]   = TF_JSON_KEY("stepSize", TF_JSON_WANT_DECIMAL),
+    [FILTER_TYPE]    = TF_JSON_KEY("filterType", TF_JSON_WANT_TEXT),
+    [TICK_SIZE]      = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
+    [STEP_SIZE]      = TF_JSON_KEY("stepSize", TF_JSON_WANT_DECIMAL),
     [QTY_STEP]       = TF_JSON_KEY("qtyStep", TF_JSON_WANT_DECIMAL),
     [BASE_PRECISION] = TF_JSON_KEY("basePrecision", TF_JSON_WANT_DECIMAL),
 };
@@ -128,9 +128,9 @@ static const tf_json_value_t *pick(const tf_json_object_t *item, uint32_t from, 
                                    const tf_json_value_t *other) {
   for (uint32_t key = from; key <= to; key++) {
     if (!tf_json_seen(item, key)) continue;
-    const tf_json_value_t *v        = &item->values[key];
-    bool                   is_empty = v->kind == TF_JSON_STRING && v->bytes_cnt == 0 &&
-                    v->made != TF_JSON_MADE_DECIMAL;
+    const tf_json_value_t *v = &item->values[key];
+    bool                   is_empty =
+        v->kind == TF_JSON_STRING && v->bytes_cnt == 0 && v->made != TF_JSON_MADE_DECIMAL;
     if (!is_empty) return v;
   }
   return other;
@@ -144,8 +144,8 @@ static const tf_json_value_t *size_of_digits(const tf_json_value_t *digits,
   if (digits == NULL || digits->made != TF_JSON_MADE_DECIMAL || digits->exp != 0 ||
       digits->as.mantissa < 0 || digits->as.mantissa > DIGITS_MAX)
     return NULL;
-  bool has_step = step != NULL && step->made == TF_JSON_MADE_DECIMAL && step->exp == 0;
-  *size         = (tf_json_value_t){.made = TF_JSON_MADE_DECIMAL};
+  bool has_step     = step != NULL && step->made == TF_JSON_MADE_DECIMAL && step->exp == 0;
+  *size             = (tf_json_value_t){.made = TF_JSON_MADE_DECIMAL};
   size->exp         = (int8_t)-digits->as.mantissa;
   size->as.mantissa = has_step ? step->as.mantissa : 1;
   return size;
@@ -207,10 +207,8 @@ static void reader_init(reader_t *r, tf_symbols_t *symbols) {
                                .self    = r};
   r->result =
       (tf_json_object_t){.shape = &list_shape, .values = r->result_values, .child = &r->item};
-  r->list = (tf_json_object_t){.shape  = &list_shape,
-                               .values = r->list_values,
-                               .child  = &r->item,
-                               .second = &r->result};
+  r->list = (tf_json_object_t){
+      .shape = &list_shape, .values = r->list_values, .child = &r->item, .second = &r->result};
 }
 
 /* One instrument that is a message of its own. */

@@ -202,20 +202,20 @@ static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route
 static const uint32_t depths[] = {DEPTH_TOP, DEPTH_BOOKS, 0};
 
 static const tf_in_band_spec_t spec = {
-    .suffix        = "OKX",
-    .objects       = objects,
-    .object_cnt    = OBJECT_CNT,
-    .items         = items,
-    .item_cnt      = TF_ARRAY_CNT(items),
-    .ids           = TF_IN_BAND_IDS_ASCENDING,
-    .buy           = "buy",
-    .sell          = "sell",
-    .route         = route,
-    .on_other      = on_other,
-    .depth_default = DEPTH_BOOKS,
-    .depth_max     = DEPTH_BOOKS,
-    .depths        = depths,
-    .checksum      = checksum_of,
+    .suffix                 = "OKX",
+    .objects                = objects,
+    .object_cnt             = OBJECT_CNT,
+    .items                  = items,
+    .item_cnt               = TF_ARRAY_CNT(items),
+    .ids                    = TF_IN_BAND_IDS_ASCENDING,
+    .buy                    = "buy",
+    .sell                   = "sell",
+    .route                  = route,
+    .on_other               = on_other,
+    .depth_default          = DEPTH_BOOKS,
+    .depth_max              = DEPTH_BOOKS,
+    .depths                 = depths,
+    .checksum               = checksum_of,
     .deletes_what_falls_out = true,
 };
 
@@ -320,7 +320,7 @@ const tf_feed_t tf_feed_okx = {
     .heartbeat_ns            = 20 * TF_NS_PER_SEC, /* it cuts after 30 s in which it sent nothing */
     .silence_ns_max          = 45 * TF_NS_PER_SEC, /* two heartbeats were not answered */
     .subscribe_rate_hz_max   = 2,                  /* 480 requests an hour of a connection */
-    .symbols_per_request_max = 50, /* far below 64 KB, also where each has three channels */
+    .symbols_per_request_max = 50,  /* far below 64 KB, also where each has three channels */
     .connects_per_5min_max   = 100, /* of 3 a second: nobody needs more */
     .sequences_are_shared    = true,
 };

@@ -13,7 +13,8 @@ static bool is_better(bool ask, int64_t a, int64_t b) { return ask ? a < b : a >
 bool sim_shown_is_same(const sim_shown_t *shown, const sim_view_t *view, uint32_t depth) {
   for (int ask = 0; ask < 2; ask++) {
     uint32_t cnt = cnt_of(view, depth, ask);
-    if (cnt != shown->cnt[ask] || memcmp(view->rows[ask], shown->rows[ask], cnt * sizeof(sim_row_t)))
+    if (cnt != shown->cnt[ask] ||
+        memcmp(view->rows[ask], shown->rows[ask], cnt * sizeof(sim_row_t)))
       return false;
   }
   return true;

@@ -17,10 +17,10 @@ static const char *const channels[CHANNEL_CNT] = {"trade", "books1", "books", "t
 #define FUTURES "-FUTURES"
 
 static const sim_pair_t pairs[] = {
-    {"BTCUSDT",         6183763, 2, 2, 6, 12000000,   100    },
-    {"ETHUSDT",         265012,  2, 2, 4, 250000000,  10000  },
-    {"BTCUSDT" FUTURES, 618376,  1, 1, 4, 12000000,   10000  },
-    {NULL,              100000,  2, 2, 4, 1000000000, 10000  }
+    {"BTCUSDT",         6183763, 2, 2, 6, 12000000,   100  },
+    {"ETHUSDT",         265012,  2, 2, 4, 250000000,  10000},
+    {"BTCUSDT" FUTURES, 618376,  1, 1, 4, 12000000,   10000},
+    {NULL,              100000,  2, 2, 4, 1000000000, 10000}
 };
 
 /* Bytes of the venue's own name for it. */
@@ -208,11 +208,10 @@ static void ticker(sim_exchange_t *x, uint32_t symbol, const sim_ticker_t *k) {
 
 /* The trades before the subscription: the venue sends many, newest first. */
 static void send_last_trades(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol) {
-  const sim_market_t *m    = &x->symbols[symbol].market;
-  int64_t             ask  = sim_market_price(m, m->best_ask);
-  sim_step_t          step = {.trade_price_ticks = m->last_ticks ? m->last_ticks : ask,
-                              .trade_qty         = m->lot};
-  sim_text_t          t    = sim_message(x);
+  const sim_market_t *m   = &x->symbols[symbol].market;
+  int64_t             ask = sim_market_price(m, m->best_ask);
+  sim_step_t step = {.trade_price_ticks = m->last_ticks ? m->last_ticks : ask, .trade_qty = m->lot};
+  sim_text_t t    = sim_message(x);
   begin(&t, x, symbol, TRADE, true);
   put_trade(&t, x, &x->symbols[symbol], &step);
   end(&t, x);
@@ -335,7 +334,7 @@ static int on_get(sim_exchange_t *x, const char *target, sim_text_t *t, bool *is
   static const char futures[] = "/api/v2/mix/market/contracts?productType=";
   (void)is_snapshot;
   bool        wants_spot = !strcmp(target, spot), first = true;
-  const char *type       = wants_spot ? "SPOT" : target + sizeof futures - 1;
+  const char *type = wants_spot ? "SPOT" : target + sizeof futures - 1;
   if (!wants_spot && strncmp(target, futures, sizeof futures - 1) != 0) {
     sim_put(t, "{\"code\":\"40404\",\"msg\":\"Request URL NOT FOUND\"}");
     return 404;
@@ -376,12 +375,12 @@ const sim_venue_t sim_venue_bitget = {
     .ticker_interval_ns = 100 * TF_NS_PER_MS,
     .text_ping          = "ping",
     .text_pong          = "pong",
-    .limits = {[SIM_LIMIT_STREAMS]       = {.max = 1000},
-               [SIM_LIMIT_MESSAGES]      = {.max = 10, .ns = TF_NS_PER_SEC, .close_code = 1008},
-               [SIM_LIMIT_SUBSCRIBES]    = {.max = 240, .ns = 3600 * TF_NS_PER_SEC},
-               [SIM_LIMIT_REQUEST_BYTES] = {.max = 4096, .close_code = 1009},
-               [SIM_LIMIT_CONNECTS]      = {.max = 300, .ns = 300 * TF_NS_PER_SEC},
-               [SIM_LIMIT_UNPINGED] = {.ns = 120 * TF_NS_PER_SEC, .close_code = SIM_CLOSE_CUT}},
+    .limits             = {[SIM_LIMIT_STREAMS]       = {.max = 1000},
+                           [SIM_LIMIT_MESSAGES]      = {.max = 10, .ns = TF_NS_PER_SEC, .close_code = 1008},
+                           [SIM_LIMIT_SUBSCRIBES]    = {.max = 240, .ns = 3600 * TF_NS_PER_SEC},
+                           [SIM_LIMIT_REQUEST_BYTES] = {.max = 4096, .close_code = 1009},
+                           [SIM_LIMIT_CONNECTS]      = {.max = 300, .ns = 300 * TF_NS_PER_SEC},
+                           [SIM_LIMIT_UNPINGED] = {.ns = 120 * TF_NS_PER_SEC, .close_code = SIM_CLOSE_CUT}},
     .over_limit         = over_limit,
     .on_upgrade         = on_upgrade,
     .on_request         = on_request,

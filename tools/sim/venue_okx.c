@@ -15,10 +15,10 @@ static const char *const channels[CHANNEL_CNT] = {
 };
 
 static const sim_pair_t pairs[] = {
-    {"BTC-USDT",      618376, 1, 1, 8, 12000000,     1        },
-    {"ETH-USDT",      265012, 2, 2, 6, 250000000,    100      },
-    {"BTC-USDT-SWAP", 618390, 1, 1, 2, 100000000,    1000000  },
-    {NULL,            100000, 2, 2, 4, 100000000000, 10000    }
+    {"BTC-USDT",      618376, 1, 1, 8, 12000000,     1      },
+    {"ETH-USDT",      265012, 2, 2, 6, 250000000,    100    },
+    {"BTC-USDT-SWAP", 618390, 1, 1, 2, 100000000,    1000000},
+    {NULL,            100000, 2, 2, 4, 100000000000, 10000  }
 };
 
 static bool is_swap(const sim_symbol_t *s) { return strstr(s->name, "-SWAP") != NULL; }
@@ -241,8 +241,8 @@ static void refuse(sim_exchange_t *x, sim_peer_t *peer, const char *code, const 
   sim_text_t t = sim_message(x);
   sim_put(&t, "{");
   put_id(&t, x);
-  sim_put(&t, "\"event\":\"error\",\"code\":\"%s\",\"msg\":\"%s\",\"connId\":\"" CONN_ID "\"}", code,
-          why);
+  sim_put(&t, "\"event\":\"error\",\"code\":\"%s\",\"msg\":\"%s\",\"connId\":\"" CONN_ID "\"}",
+          code, why);
   sim_reply(x, peer, &t);
 }
 
@@ -254,7 +254,7 @@ static void over_limit(sim_exchange_t *x, sim_peer_t *peer, sim_limit_t limit) {
 static void set_stream(sim_exchange_t *x, sim_peer_t *peer, const json_t *arg, bool on) {
   const char *channel = json_string_value(json_object_get(arg, "channel"));
   const char *name    = json_string_value(json_object_get(arg, "instId"));
-  uint32_t    symbol  = name ? sim_find_symbol(x, name, strlen(name)) : UINT32_MAX, c = 0;
+  uint32_t    symbol = name ? sim_find_symbol(x, name, strlen(name)) : UINT32_MAX, c = 0;
   while (channel && c < CHANNEL_CNT && strcmp(channels[c], channel) != 0) c++;
   bool is_known = channel && c < CHANNEL_CNT && symbol != UINT32_MAX &&
                   (c < MARK || is_swap(&x->symbols[symbol]));
@@ -303,8 +303,9 @@ static bool on_upgrade(sim_exchange_t *x, sim_peer_t *peer, const char *target) 
 
 static void on_shutdown(sim_exchange_t *x, sim_peer_t *peer) {
   sim_text_t t = sim_message(x);
-  sim_put(&t, "{\"event\":\"notice\",\"code\":\"64008\",\"msg\":\"The connection will soon be closed "
-              "for a service upgrade. Please reconnect.\",\"connId\":\"" CONN_ID "\"}");
+  sim_put(&t,
+          "{\"event\":\"notice\",\"code\":\"64008\",\"msg\":\"The connection will soon be closed "
+          "for a service upgrade. Please reconnect.\",\"connId\":\"" CONN_ID "\"}");
   sim_reply(x, peer, &t);
 }
 
@@ -359,11 +360,12 @@ const sim_venue_t sim_venue_okx = {
     .ticker_interval_ns = 100 * TF_NS_PER_MS,
     .text_ping          = "ping",
     .text_pong          = "pong",
-    .limits = {[SIM_LIMIT_SUBSCRIBES]    = {.max = 480, .ns = 3600 * TF_NS_PER_SEC},
-               [SIM_LIMIT_REQUEST_BYTES] = {.max = 65536},
-               [SIM_LIMIT_CONNECTS]      = {.max = 3, .ns = TF_NS_PER_SEC},
-               [SIM_LIMIT_QUIET]         = {.ns = 30 * TF_NS_PER_SEC, .close_code = 4004,
-                                            .reason = "No data received in 30s."}},
+    .limits             = {[SIM_LIMIT_SUBSCRIBES]    = {.max = 480, .ns = 3600 * TF_NS_PER_SEC},
+                           [SIM_LIMIT_REQUEST_BYTES] = {.max = 65536},
+                           [SIM_LIMIT_CONNECTS]      = {.max = 3, .ns = TF_NS_PER_SEC},
+                           [SIM_LIMIT_QUIET]         = {.ns         = 30 * TF_NS_PER_SEC,
+                                                        .close_code = 4004,
+                                                        .reason     = "No data received in 30s."}},
     .over_limit         = over_limit,
     .on_upgrade         = on_upgrade,
     .on_request         = on_request,
