@@ -143,7 +143,7 @@ typedef struct tf_feed_answer {
   bool     is_refusal;
 } tf_feed_answer_t;
 
-#define TF_ANSWERS_MAX      64
+#define TF_ANSWERS_MAX      256
 #define TF_FEED_REPLY_BYTES 256
 
 /* Where a feed puts what it decoded. events has room for the largest message (events_cap, from
@@ -226,7 +226,10 @@ typedef struct tf_feed {
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
   uint32_t streams_max; /* symbol times channel, of one connection; 0: no limit is known */
   uint32_t symbols_per_request_max; /* 0: 1 */
-  uint32_t connects_per_5min_max;   /* of one address; 0: the session's own bound */
+  /* Channels whose present state the venue sends by itself behind a subscription, so that silence is a
+   * fault: TF_CHANNEL_* bits. Books are among them without being named. */
+  uint32_t snapshot_channels;
+  uint32_t connects_per_5min_max; /* of one address; 0: the session's own bound */
   /* Venue sequences and trade ids are the instrument's, the same on every connection: one decoder takes
    * the messages of several connections, and drops what it saw. False: sequences are a connection's own. */
   bool                     sequences_are_shared;
