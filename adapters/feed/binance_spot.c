@@ -32,6 +32,8 @@ const tf_feed_t tf_feed_binance_spot = {
     .snapshot_target       = tf_binance_live_snapshot_target,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 5,
+    .streams_max           = TF_BINANCE_STREAMS_MAX,
+    .connects_per_5min_max = 300,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 60 * TF_NS_PER_SEC, /* three pings missed */
 };
