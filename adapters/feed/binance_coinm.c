@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/chain.h"
 
 static double multiplier_of(const char *symbol) {
   return strncmp(symbol, "BTCUSD", 6) == 0 ? 100.0 : 10.0;
@@ -15,7 +15,7 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-COINM",
                                            .info_path      = "/dapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
                                            .snapshot_limit = 1000,
-                                           .rule           = TF_BINANCE_POINTER,
+                                           .rule           = TF_CHAIN_POINTER,
                                            .multiplier_of  = multiplier_of};
 
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
@@ -29,6 +29,7 @@ const tf_feed_t tf_feed_binance_coinm = {
     .init                  = init,
     .on_frame              = tf_binance_on_frame,
     .on_connect            = tf_binance_on_connect,
+    .lose_book             = tf_binance_lose_book,
     .ws_host               = "dstream.binance.com",
     .ws_port               = "443",
     .rest_host             = "dapi.binance.com",

@@ -9,7 +9,7 @@
  * the session's deadline for first data must catch. depth@0ms is not documented and in use since years
  * (our recording has it); it is the only one that is not delayed. The venue pings every 3 minutes. */
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/chain.h"
 
 static const tf_binance_market_t market = {.suffix         = "BINANCE-USDM",
                                            .ws_path        = "/public/stream",
@@ -18,7 +18,7 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-USDM",
                                            .info_path      = "/fapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
                                            .snapshot_limit = 1000,
-                                           .rule           = TF_BINANCE_POINTER};
+                                           .rule           = TF_CHAIN_POINTER};
 
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_binance_init(state, config, &market);
@@ -31,6 +31,7 @@ const tf_feed_t tf_feed_binance_usdm = {
     .init                  = init,
     .on_frame              = tf_binance_on_frame,
     .on_connect            = tf_binance_on_connect,
+    .lose_book             = tf_binance_lose_book,
     .ws_host               = "fstream.binance.com",
     .ws_port               = "443",
     .rest_host             = "fapi.binance.com",
