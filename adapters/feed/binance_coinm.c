@@ -47,6 +47,7 @@ const tf_feed_t tf_feed_binance_coinm = {
     .snapshot_target       = tf_binance_live_snapshot_target,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 10,
+    .streams_max           = TF_BINANCE_STREAMS_MAX,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 400 * TF_NS_PER_SEC, /* two pings missed */
     .channels              = feed_channels,

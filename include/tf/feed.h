@@ -225,6 +225,9 @@ typedef struct tf_feed {
   uint64_t heartbeat_ns;
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
   uint32_t streams_max; /* symbol times channel, of one connection; 0: no limit is known */
+  /* Channels that the venue serves on connections of their own, each entry a mask; what is in none shares
+   * connections. ws_target knows by the channels of its state's config which it is. All 0: one for all. */
+  uint32_t channel_groups[TF_CHANNEL_CNT];
   uint32_t symbols_per_request_max; /* 0: 1 */
   /* Channels whose present state the venue sends by itself behind a subscription, so that silence is a
    * fault: TF_CHANNEL_* bits. Books are among them without being named. */

@@ -1,4 +1,5 @@
 tf_test(test_backoff LIBS tf_live)
+tf_test(test_shard LIBS tf_live)
 tf_test(test_feed_files LIBS tf_live)
 tf_test(test_streams LIBS tf_live LABELS unit)
 tf_test(test_dialer SOURCES venue_stub.c LIBS tf_live)
