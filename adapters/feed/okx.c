@@ -301,6 +301,14 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_in_band_init(state, config, &spec);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trades",                            TF_FEED_CHECK(IDS_ASCENDING)                              },
+    {TF_CHANNEL_QUOTE,  "bbo-tbt",                           TF_FEED_CHECK(WHOLE)                                      },
+    {TF_CHANNEL_BOOK,   "books",                             TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(CHECKSUM)},
+    {TF_CHANNEL_TICKER, "tickers, mark-price, funding-rate", 0                                                         },
+    {0,                 NULL,                                0                                                         },
+};
+
 const tf_feed_t tf_feed_okx = {
     .venue                   = "okx",
     .suffix                  = "OKX",
@@ -323,4 +331,5 @@ const tf_feed_t tf_feed_okx = {
     .symbols_per_request_max = 50,  /* far below 64 KB, also where each has three channels */
     .connects_per_5min_max   = 100, /* of 3 a second: nobody needs more */
     .sequences_are_shared    = true,
+    .channels                = feed_channels,
 };
