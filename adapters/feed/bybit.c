@@ -72,8 +72,8 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [FUNDING]       = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT] = {root_keys, ROOT_KEY_CNT, .child = ITEM},
-    [ITEM] = {item_keys, ITEM_KEY_CNT, 0, 0},
+    [ROOT] = {root_keys,     ROOT_KEY_CNT, .child = ITEM},
+    [ITEM] = { item_keys, ITEM_KEY_CNT,            0,             0},
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
@@ -83,8 +83,8 @@ static const tf_in_band_item_t items[] = {
      .symbol   = BOOK_SYMBOL,
      .bids     = BIDS,
      .asks     = ASKS,
-     .last_seq = UPDATE     },
-    {.object = ITEM,
+     .last_seq = UPDATE},
+    { .object = ITEM,
      .kind   = TF_EVENT_TRADE,
      .marks  = BIT(ID) | BIT(PRICE),
      .symbol = BOOK_SYMBOL,
@@ -92,15 +92,15 @@ static const tf_in_band_item_t items[] = {
      .price  = PRICE,
      .qty    = QTY,
      .side   = SIDE,
-     .id     = ID              },
-    {.object  = ITEM,
+     .id     = ID},
+    {         .object  = ITEM,
      .kind    = TF_EVENT_TICKER,
      .marks   = BIT(TICKER_SYMBOL),
      .symbol  = TICKER_SYMBOL,
      .last    = LAST,
      .volume  = VOLUME,
      .mark    = MARK,
-     .funding = FUNDING     },
+     .funding = FUNDING},
 };
 
 /* ---- families ---- */
@@ -122,7 +122,8 @@ typedef struct {
 
 static bool has_family(const tf_symbol_t *symbol, const product_t *product) {
   size_t n = strlen(product->family);
-  return symbol->text_bytes > n && memcmp(symbol->text + symbol->text_bytes - n, product->family, n) == 0;
+  return symbol->text_bytes > n &&
+         memcmp(symbol->text + symbol->text_bytes - n, product->family, n) == 0;
 }
 
 static const product_t *product_of(const tf_symbol_t *symbol) {
@@ -136,7 +137,8 @@ static const product_t *product_of_target(const char *target) {
   for (size_t i = 0; i < TF_ARRAY_CNT(products); i++) {
     const char *at  = strstr(target, products[i].product);
     char        end = at != NULL ? at[strlen(products[i].product)] : 'x';
-    if (at != NULL && at > target && (at[-1] == '/' || at[-1] == '=') && (end == '\0' || end == '&'))
+    if (at != NULL && at > target && (at[-1] == '/' || at[-1] == '=') &&
+        (end == '\0' || end == '&'))
       return &products[i];
   }
   return NULL;
@@ -170,11 +172,11 @@ TF_COLD static void on_answer(tf_in_band_t *in, tf_in_band_route_t *r) {
 }
 
 static void on_orderbook(tf_in_band_t *in, const tf_json_value_t *topic, tf_in_band_route_t *r) {
-  tf_json_value_t depth  = tf_in_band_part(topic, '.', 1, false);
-  uint64_t        update = 0;
+  tf_json_value_t depth    = tf_in_band_part(topic, '.', 1, false);
+  uint64_t        update   = 0;
   bool            is_delta = tf_in_band_is(in, ROOT, TYPE, "delta");
-  r->is_quote            = part_is(&depth, "1");
-  r->channels            = r->is_quote ? TF_CHANNEL_QUOTE : TF_CHANNEL_BOOK;
+  r->is_quote              = part_is(&depth, "1");
+  r->channels              = r->is_quote ? TF_CHANNEL_QUOTE : TF_CHANNEL_BOOK;
   tf_in_band_u64(in, ITEM, UPDATE, &update);
   r->is_restart  = update == 1;
   r->is_snapshot = !is_delta || r->is_restart;
@@ -295,10 +297,11 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   own->product = in->asked_cnt > 0 ? product_of(&in->symbols.rows[0]) : &products[0];
   for (uint32_t i = 1; i < in->asked_cnt; i++) {
     if (product_of(&in->symbols.rows[i]) == own->product) continue;
-    return TF_ERR(E_CONFIG_VALUE,
-                  "instruments %s and %s: bybit has an address a product (-LINEAR, -INVERSE, -OPTION, "
-                  "spot without): a feed for each",
-                  in->symbols.rows[0].text, in->symbols.rows[i].text);
+    return TF_ERR(
+        E_CONFIG_VALUE,
+        "instruments %s and %s: bybit has an address a product (-LINEAR, -INVERSE, -OPTION, "
+        "spot without): a feed for each",
+        in->symbols.rows[0].text, in->symbols.rows[i].text);
   }
   return TF_OK;
 }
@@ -322,8 +325,8 @@ const tf_feed_t tf_feed_bybit = {
     .heartbeat_ns            = 20 * TF_NS_PER_SEC,
     .silence_ns_max          = 50 * TF_NS_PER_SEC, /* two heartbeats were not answered */
     .subscribe_rate_hz_max   = 5,                  /* the venue publishes none: as its neighbours */
-    .streams_max             = 600,                /* 21,000 characters of topics, 35 at most each */
-    .symbols_per_request_max = 10,                 /* of spot; one bad one fails them all */
+    .streams_max             = 600, /* 21,000 characters of topics, 35 at most each */
+    .symbols_per_request_max = 10,  /* of spot; one bad one fails them all */
     .connects_per_5min_max   = 500,
     .sequences_are_shared    = true,
 };
