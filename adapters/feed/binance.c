@@ -434,8 +434,8 @@ tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
                                  config->instruments, market->suffix);
   if (err != TF_OK) return err;
   st->symbols.multiplier_of = market->multiplier_of;
-  err                       = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
-  st->asked_cnt             = st->symbols.cnt;
+  err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
+  st->asked_cnt = st->symbols.cnt;
   return err;
 }
 

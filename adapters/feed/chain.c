@@ -208,12 +208,13 @@ void tf_chain_stand(tf_chain_t *chain, tf_chain_pool_t *pool, uint64_t id) {
   chain->snapshot_wanted = false;
 }
 
-void tf_chain_lose(tf_chain_t *chain, tf_chain_pool_t *pool) {
-  forget_pending(chain);
+bool tf_chain_lose(tf_chain_t *chain, tf_chain_pool_t *pool) {
+  if (chain->state != TF_CHAIN_LIVE && chain->state != TF_CHAIN_ARMED) return false;
   take_slab(chain, pool);
   chain->state           = TF_CHAIN_GAP;
   chain->is_announced    = false;
   chain->snapshot_wanted = true;
+  return true;
 }
 
 bool tf_chain_restart(tf_chain_t *chain, tf_chain_pool_t *pool) {

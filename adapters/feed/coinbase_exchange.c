@@ -517,7 +517,8 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   st->root     = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, "COINBASE-EXCHANGE");
-  if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
+  if (err == TF_OK)
+    err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
   if (err == TF_OK) err = check_key(config->key);
   return err;
@@ -534,6 +535,12 @@ static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   }
 }
 
+static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out) {
+  state_t *st  = state;
+  uint32_t idx = tf_symbols_of_instrument(&st->symbols, instrument_id);
+  if (idx != TF_SYMBOLS_NONE) tf_draft_lose_book(out, &st->rows[idx], instrument_id, now_ns);
+}
+
 const tf_feed_t tf_feed_coinbase_exchange = {
     .venue                 = "coinbase-exchange",
     .suffix                = "COINBASE-EXCHANGE",
@@ -548,6 +555,7 @@ const tf_feed_t tf_feed_coinbase_exchange = {
     .ws_target             = ws_target,
     .subscribe             = subscribe,
     .resync                = resync,
+    .lose_book             = lose_book,
     .metadata_target       = metadata_target,
     .subscribe_rate_hz_max = 8,
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second and product */

@@ -79,7 +79,9 @@ typedef struct tf_frame {
   uint32_t    bytes_cnt;
   uint8_t     kind; /* tf_frame_kind_t */
   uint64_t    recv_ns;
-  const char *target; /* HTTP: the request's path and query, NUL-terminated; else NULL */
+  /* NUL-terminated. HTTP: the request's path and query. Else the path of the address that the connection
+   * was made to, where a recording of several says it: a venue may have one a product. NULL: not known. */
+  const char *target;
 } tf_frame_t;
 
 #define TF_RESYNC_MAX 16

@@ -20,6 +20,8 @@ import subprocess
 import sys
 from urllib.parse import unquote
 
+from trade_ids import TradeIds
+
 LAST, SNAPSHOT, BAD_BOOK, BAD_TS, BACKFILL, SELL = 1, 2, 4, 8, 0x10, 0x20
 SYNCING, GAP, OK = 1, 2, 0
 HOUR_NS = 3600 * 10**9
@@ -285,22 +287,13 @@ class Decoder:
             raise Reject("schema")
         ts, flags = self.time(data, recv, True)
         symbol = self.symbol(symbol)
-        seen = self.ids.setdefault((symbol, id_key), {"ids": set(), "last": None, "new": True})
-        last = seen["last"]
-        if last is not None and number <= last:
-            back = last - number
-            if back < 10**6 and (back >= 64 or number in seen["ids"]):
-                self.counts["duplicates"] += 1
-                return "data"
-            if back >= 10**6:
-                seen["ids"] = set()
-                seen["last"] = number
-        else:
-            if last is not None and number > last + 1 and not seen["new"]:
-                self.counts["gaps"] += 1
-            seen["last"] = number
+        seen = self.ids.setdefault((symbol, id_key), {"ids": TradeIds(), "new": True})
+        if not seen["ids"].is_news(number):
+            self.counts["duplicates"] += 1
+            return "data"
+        self.counts["gaps"] += seen["ids"].jumped and not seen["new"]
+        if seen["ids"].last == number:
             seen["new"] = False
-        seen["ids"].add(number)
         if data.get("X") in ("NA", "INSURANCE_FUND", "ADL"):
             return "trade off book"
         side = SELL if data["m"] else 0

@@ -21,6 +21,7 @@ import zlib
 
 from binance_decoder import (BACKFILL, BAD_BOOK, BAD_TS, GAP, LAST, OK, SELL, SNAPSHOT, SYNCING, EventBook,
                              Number, Reject, exact, one_exponent, parse, text_of, unsigned)
+from trade_ids import TradeIds
 
 DERIVED = 0x40
 NONE = 5
@@ -67,7 +68,7 @@ class Row:
     def __init__(self):
         self.state, self.announced, self.ordinal = NONE, False, 0
         self.sides = ({}, {})  # price -> (qty text, price text)
-        self.ids, self.last_id, self.fresh = set(), None, True
+        self.ids, self.fresh = TradeIds(), True
         self.depth, self.mismatches = None, []
 
 
@@ -140,21 +141,14 @@ class Decoder:
     def is_news(self, symbol, number):
         """Whether a trade's id was not seen yet; counts the jump."""
         row = self.rows[symbol]
-        last = row.last_id
-        if last is not None and number <= last:
-            back = last - number
-            if back >= 10**6:
-                row.ids, row.last_id = {number}, number
-                return True
-            if back >= 64 or number in row.ids:
-                self.counts["duplicates"] += 1
-                return False
-        else:
-            if last is not None and number > last + 1 and not row.fresh:
-                self.counts["gaps"] += 1
-            row.last_id, row.fresh = number, False
-        row.ids.add(number)
-        return True
+        news = row.ids.is_news(number)
+        if not news:
+            self.counts["duplicates"] += 1
+        elif row.ids.jumped:
+            self.counts["gaps"] += not row.fresh
+        if row.ids.last == number:
+            row.fresh = False
+        return news
 
     def trade(self, symbol, ts, recv, flags, price, qty, number, sell):
         self.emit("T", symbol, ts, recv, flags | (SELL if sell else 0), "p=%s q=%s id=%d %s" % (

@@ -79,8 +79,7 @@ static void what_is_no_whole_member_is_bad_wherever_it_breaks(void **state) {
   (void)state;
   static const char text[] = "{\"ping\":1618678073643}";
   size_t            out_cnt, cnt = pack(text, sizeof text - 1, 6);
-  for (size_t cut = 0; cut < cnt; cut++)
-    assert_int_equal(take(cut, ROOM, &out_cnt), TF_GZIP_BAD);
+  for (size_t cut = 0; cut < cnt; cut++) assert_int_equal(take(cut, ROOM, &out_cnt), TF_GZIP_BAD);
   assert_int_equal(take(cnt + 1, ROOM, &out_cnt), TF_GZIP_BAD); /* a byte behind it */
   for (size_t at = cnt - 8; at < cnt; at++) {                   /* checksum and length */
     packed[at] ^= 1;
