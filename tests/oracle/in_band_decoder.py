@@ -20,7 +20,7 @@ import sys
 import zlib
 
 from binance_decoder import (BACKFILL, BAD_BOOK, BAD_TS, GAP, LAST, OK, SELL, SNAPSHOT, SYNCING, EventBook,
-                             Number, Reject, exact, one_exponent, parse, text_of, unsigned)
+                             Number, Reject, exact, one_exponent, parse, text_of, ticker_text, unsigned)
 from trade_ids import TradeIds
 
 DERIVED = 0x40
@@ -154,8 +154,8 @@ class Decoder:
         self.emit("T", symbol, ts, recv, flags | (SELL if sell else 0), "p=%s q=%s id=%d %s" % (
             text_of(*price), text_of(*qty), number, "SELL" if sell else "BUY"))
 
-    def ticker(self, symbol, ts, recv, flags, last, volume):
-        self.emit("K", symbol, ts, recv, flags, "c=%s v=%s" % (text_of(*last), text_of(*volume)))
+    def ticker(self, symbol, ts, recv, flags, last=None, volume=None, mark=None, funding=None):
+        self.emit("K", symbol, ts, recv, flags, ticker_text(last, volume, mark, funding))
 
     def stamp(self, text, recv):
         ns = time_ns(text)
