@@ -157,7 +157,7 @@ tf_verdict_t tf_binance_book_snapshot(tf_binance_state_t *st, tf_binance_message
   return publish_snapshot(st, m, idx, &levels, m->stream != NULL);
 }
 
-/* ---- a new connection, a lost book ---- */
+/* ---- a new connection ---- */
 
 void tf_binance_book_restart(tf_binance_state_t *st, uint64_t now_ns, tf_feed_out_t *out) {
   for (uint32_t i = 0; i < st->symbols.cnt; i++)
@@ -166,8 +166,9 @@ void tf_binance_book_restart(tf_binance_state_t *st, uint64_t now_ns, tf_feed_ou
 
 void tf_binance_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns,
                           tf_feed_out_t *out) {
-  tf_binance_state_t *st  = state;
-  uint32_t            idx = tf_symbols_of_instrument(&st->symbols, instrument_id);
-  if (idx != TF_SYMBOLS_NONE)
-    tf_bridge_lose(&st->rows[idx].book, &st->pool, instrument_id, now_ns, out);
+  tf_binance_state_t *st = state;
+  for (uint32_t i = 0; i < st->symbols.cnt && (st->channels & TF_CHANNEL_BOOK); i++) {
+    if (st->symbols.rows[i].instrument_id == instrument_id)
+      tf_bridge_lose(&st->rows[i].book, &st->pool, instrument_id, now_ns, out);
+  }
 }

@@ -31,7 +31,6 @@ const tf_feed_t tf_feed_binance_spot = {
     .ws_target             = tf_binance_live_ws_target,
     .subscribe             = tf_binance_live_subscribe,
     .snapshot_target       = tf_binance_live_snapshot_target,
-    .sequences_are_shared  = true,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 5,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,

@@ -38,7 +38,6 @@ const tf_feed_t tf_feed_binance_usdm = {
     .ws_target             = tf_binance_live_ws_target,
     .subscribe             = tf_binance_live_subscribe,
     .snapshot_target       = tf_binance_live_snapshot_target,
-    .sequences_are_shared  = true,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 10,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,

@@ -137,9 +137,10 @@ tf_verdict_t tf_bridge_whole(tf_bridge_row_t *row, tf_chain_pool_t *pool, const 
 
 void tf_bridge_lose(tf_bridge_row_t *row, tf_chain_pool_t *pool, uint32_t instrument_id,
                     uint64_t now_ns, tf_feed_out_t *out) {
-  if (out->event_cnt >= out->event_cap || !tf_chain_lose(&row->chain, pool)) return;
-  put_status(out, &out->events[out->event_cnt], 0, now_ns, instrument_id, TF_FLAG_LAST,
-             TF_BOOK_GAP);
+  if (!tf_chain_lose(&row->chain, pool)) return;
+  if (out->event_cnt < out->event_cap)
+    put_status(out, &out->events[out->event_cnt], 0, now_ns, instrument_id, TF_FLAG_LAST,
+               TF_BOOK_GAP);
   tf_bridge_want_snapshot(row, instrument_id, out);
 }
 

@@ -210,6 +210,7 @@ void tf_chain_stand(tf_chain_t *chain, tf_chain_pool_t *pool, uint64_t id) {
 
 bool tf_chain_lose(tf_chain_t *chain, tf_chain_pool_t *pool) {
   if (chain->state != TF_CHAIN_LIVE && chain->state != TF_CHAIN_ARMED) return false;
+  forget_pending(chain);
   take_slab(chain, pool);
   chain->state           = TF_CHAIN_GAP;
   chain->is_announced    = false;

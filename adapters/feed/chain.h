@@ -17,7 +17,6 @@
  *     |  snapshot first      v                                       | first kept delta
  *     '-------------------> ARMED -----------------------------------'
  *   any state, a delta that does not follow: GAP, which is SYNCING from that delta on
- *   ARMED, LIVE, a book that is lost: GAP, as if the next delta did not follow
  *
  * One writer: the feed's thread. */
 #ifndef TF_FEED_CHAIN_H
@@ -106,16 +105,16 @@ void tf_chain_init(tf_chain_t *chain);
  * followed yet, because bridging goes by ids. True if the book's state fell back to SYNCING. */
 bool tf_chain_restart(tf_chain_t *chain, tf_chain_pool_t *pool);
 
-/* The book is not to be trusted, though its sequence may go on: GAP from the next delta on. False: it
- * stands on no snapshot, so there is nothing to lose. */
-bool tf_chain_lose(tf_chain_t *chain, tf_chain_pool_t *pool);
-
 /* U <= u. pu is read under the POINTER rule only. */
 tf_chain_delta_step_t tf_chain_delta(tf_chain_t *chain, tf_chain_pool_t *pool, tf_chain_rule_t rule,
                                      uint64_t U, uint64_t u, uint64_t pu, uint32_t level_cnt);
 
 /* A snapshot that stands in the order of the deltas: LIVE, and the next delta must follow id. */
 void tf_chain_stand(tf_chain_t *chain, tf_chain_pool_t *pool, uint64_t id);
+
+/* What was known is not to be trusted, though its sequence may go on: GAP, until a snapshot that is newer
+ * than all that was seen. False: it stands on no snapshot, so there is nothing to lose. */
+bool tf_chain_lose(tf_chain_t *chain, tf_chain_pool_t *pool);
 
 tf_chain_snapshot_step_t tf_chain_snapshot(tf_chain_t *chain, tf_chain_pool_t *pool,
                                            tf_chain_rule_t rule, uint64_t last_update_id);

@@ -795,8 +795,8 @@ tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n
 
 bool tf_in_band_is_target(const tf_in_band_t *in, const char *path) {
   const char *target = in->frame->target;
-  size_t      n      = strlen(path);
-  return target != NULL && strcspn(target, "?#") == n && memcmp(target, path, n) == 0;
+  size_t      n = strlen(path), target_bytes = target != NULL ? strcspn(target, "?#") : 0;
+  return target_bytes >= n && memcmp(target + target_bytes - n, path, n) == 0;
 }
 
 void tf_in_band_symbol_of_target(tf_in_band_t *in, const char *key, tf_in_band_route_t *route) {

@@ -51,7 +51,7 @@ typedef struct tf_in_band_item {
   uint8_t  object; /* place in the table of objects */
   uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER, or TF_IN_BAND_LEVEL */
   uint8_t  time_form;
-  uint64_t marks;                /* keys of it that tell it */
+  uint64_t marks, lacks;         /* keys of it that tell it, and those that it must not have */
   uint8_t  symbol, time;         /* 0: the route's */
   uint8_t  price, qty, side, id; /* side 0: the sign of qty says it, below 0 is a sale */
   uint8_t  sides;                /* the object that holds bids and asks; 0: this one */
@@ -188,7 +188,7 @@ void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
  * asked for with `to_end` holds all that follows. */
 tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n, bool to_end);
 
-/* Of a REST answer: the request's path is this; and whose it is, as the query says it under that key: the
+/* Of a REST answer: the request's path, or URL, ends so; and whose it is, as the query says it under that key: the
  * route's symbol. */
 bool tf_in_band_is_target(const tf_in_band_t *in, const char *path);
 void tf_in_band_symbol_of_target(tf_in_band_t *in, const char *key, tf_in_band_route_t *route);

@@ -3,8 +3,6 @@
 #include "feed/feeds.h"
 #include "wire/json_array.h"
 
-#define NOT_METADATA UINT32_MAX
-
 enum { SYMBOLS, PRODUCTS, PAIRS, LIST_KEY_CNT };
 static const tf_json_key_t list_keys[LIST_KEY_CNT] = {
     [SYMBOLS]  = TF_JSON_KEY("symbols", TF_JSON_WANT_ITEMS),
@@ -148,7 +146,7 @@ uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes
   reader_t  r;
   tf_json_t json = {0};
   reader_init(&r, symbols);
-  if (tf_json_read(&json, bytes, bytes_cnt, &r.list) != TF_JSON_OK) return NOT_METADATA;
+  if (tf_json_read(&json, bytes, bytes_cnt, &r.list) != TF_JSON_OK) return TF_METADATA_NOT_READ;
   if (json.root_kind == TF_JSON_ARRAY) {
     tf_json_array_t array;
     tf_json_value_t element;
@@ -158,12 +156,12 @@ uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes
     read_one(&r, bytes, bytes_cnt);
   }
   bool is_list = json.root_kind == TF_JSON_OBJECT && r.list.seen != 0; /* an empty one too */
-  return is_list || r.item_cnt > 0 ? r.set_cnt : NOT_METADATA;
+  return is_list || r.item_cnt > 0 ? r.set_cnt : TF_METADATA_NOT_READ;
 }
 
 tf_verdict_t tf_metadata_on_frame(tf_symbols_t *symbols, const tf_frame_t *frame,
                                   tf_feed_counts_t *counts) {
-  if (tf_metadata_read(symbols, frame->bytes, frame->bytes_cnt) == NOT_METADATA)
+  if (tf_metadata_read(symbols, frame->bytes, frame->bytes_cnt) == TF_METADATA_NOT_READ)
     return tf_feeds_reject(counts, frame, TF_REJECT_SCHEMA);
   counts->msgs_control++;
   return TF_VERDICT_CONTROL;
