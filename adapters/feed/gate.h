@@ -17,14 +17,12 @@ typedef struct tf_gate_market {
 
 extern const tf_in_band_spec_t tf_gate_spot_spec, tf_gate_futures_spec;
 
-size_t       tf_gate_state_bytes(const tf_feed_config_t *config, const tf_gate_market_t *market);
-tf_err_t     tf_gate_init(void *state, const tf_feed_config_t *config,
-                          const tf_gate_market_t *market);
+size_t   tf_gate_state_bytes(const tf_feed_config_t *config, const tf_gate_market_t *market);
+tf_err_t tf_gate_init(void *state, const tf_feed_config_t *config, const tf_gate_market_t *market);
 tf_verdict_t tf_gate_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_gate_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 size_t       tf_gate_ws_target(const void *state, char *buf, size_t cap);
-size_t       tf_gate_request(const void *state, const tf_feed_request_t *request, char *buf,
-                             size_t cap);
+size_t tf_gate_request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap);
 size_t tf_gate_snapshot_target(const void *state, uint32_t instrument_id, char *buf, size_t cap);
 size_t tf_gate_metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap);
 size_t tf_gate_heartbeat(const void *state, char *buf, size_t cap);

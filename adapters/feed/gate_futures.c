@@ -18,6 +18,15 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_gate_init(state, config, &market);
 }
 
+static const tf_feed_channel_t channels[] = {
+    {TF_CHANNEL_TRADE,  "futures.trades",            TF_FEED_CHECK(IDS_ASCENDING)},
+    {TF_CHANNEL_QUOTE,  "futures.book_ticker",       0                           },
+    {TF_CHANNEL_BOOK,   "futures.order_book_update",
+     TF_FEED_CHECK(SEQUENCE_RANGE) | TF_FEED_CHECK(BRIDGE)                       },
+    {TF_CHANNEL_TICKER, "futures.tickers",           0                           },
+    {0,                 NULL,                        0                           },
+};
+
 const tf_feed_t tf_feed_gate_futures = {
     .venue                   = "gate-futures",
     .suffix                  = "GATE-FUTURES",
@@ -40,4 +49,5 @@ const tf_feed_t tf_feed_gate_futures = {
     .symbols_per_request_max = 1,
     .sequences_are_shared    = true,
     .silence_ns_max          = 30 * TF_NS_PER_SEC, /* three pongs missed */
+    .channels                = channels,
 };

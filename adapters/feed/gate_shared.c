@@ -1,6 +1,4 @@
-#include "core/error.h"
 #include "feed/gate.h"
-#include "feed/metadata.h"
 #include "feed/text_out.h"
 
 #define BIT          TF_IN_BAND_BIT
@@ -52,29 +50,27 @@ enum {
 };
 #define RESULT_KEYS(levels)                                                                        \
   {                                                                                                \
-    TF_IN_BAND_NO_KEY, [TRADE_ID] = TF_JSON_KEY("id", TF_JSON_WANT_U64),                           \
-                       [CREATED_MS]     = TF_JSON_KEY("create_time_ms", TF_JSON_WANT_DECIMAL),     \
-                       [SIDE]           = TF_JSON_KEY("side", TF_JSON_WANT_TEXT),                  \
-                       [PAIR]           = TF_JSON_KEY("currency_pair", TF_JSON_WANT_TEXT),         \
-                       [CONTRACT]       = TF_JSON_KEY("contract", TF_JSON_WANT_TEXT),              \
-                       [AMOUNT]         = TF_JSON_KEY("amount", TF_JSON_WANT_DECIMAL),             \
-                       [SIZE]           = TF_JSON_KEY("size", TF_JSON_WANT_DECIMAL),               \
-                       [PRICE]          = TF_JSON_KEY("price", TF_JSON_WANT_DECIMAL),              \
-                       [SYMBOL]         = TF_JSON_KEY("s", TF_JSON_WANT_TEXT),                     \
-                       [B]              = TF_JSON_KEY("b", levels),                                \
-                       [B_QTY]          = TF_JSON_KEY("B", TF_JSON_WANT_DECIMAL),                  \
-                       [A]              = TF_JSON_KEY("a", levels),                                \
-                       [A_QTY]          = TF_JSON_KEY("A", TF_JSON_WANT_DECIMAL),                  \
-                       [T]              = TF_JSON_KEY("t", TF_JSON_WANT_DECIMAL),                  \
-                       [FIRST]          = TF_JSON_KEY("U", TF_JSON_WANT_U64),                      \
-                       [LAST]           = TF_JSON_KEY("u", TF_JSON_WANT_U64),                      \
-                       [FULL]           = TF_JSON_KEY("full", TF_JSON_WANT_BYTES),                 \
-                       [LAST_PRICE]     = TF_JSON_KEY("last", TF_JSON_WANT_DECIMAL),               \
-                       [BASE_VOLUME]    = TF_JSON_KEY("base_volume", TF_JSON_WANT_DECIMAL),        \
-                       [FUTURES_VOLUME] = TF_JSON_KEY("volume_24h_base", TF_JSON_WANT_DECIMAL),    \
-                       [MARK]           = TF_JSON_KEY("mark_price", TF_JSON_WANT_DECIMAL),         \
-                       [FUNDING]        = TF_JSON_KEY("funding_rate", TF_JSON_WANT_DECIMAL),       \
-                       [STATUS]         = TF_JSON_KEY("status", TF_JSON_WANT_TEXT),                \
+    TF_IN_BAND_NO_KEY,                                                                             \
+        [TRADE_ID]   = TF_JSON_KEY("id", TF_JSON_WANT_U64),                                        \
+        [CREATED_MS] = TF_JSON_KEY("create_time_ms", TF_JSON_WANT_DECIMAL),                        \
+        [SIDE]       = TF_JSON_KEY("side", TF_JSON_WANT_TEXT),                                     \
+        [PAIR]       = TF_JSON_KEY("currency_pair", TF_JSON_WANT_TEXT),                            \
+        [CONTRACT]   = TF_JSON_KEY("contract", TF_JSON_WANT_TEXT),                                 \
+        [AMOUNT]     = TF_JSON_KEY("amount", TF_JSON_WANT_DECIMAL),                                \
+        [SIZE]       = TF_JSON_KEY("size", TF_JSON_WANT_DECIMAL),                                  \
+        [PRICE]      = TF_JSON_KEY("price", TF_JSON_WANT_DECIMAL),                                 \
+        [SYMBOL] = TF_JSON_KEY("s", TF_JSON_WANT_TEXT), [B] = TF_JSON_KEY("b", levels),            \
+        [B_QTY] = TF_JSON_KEY("B", TF_JSON_WANT_DECIMAL), [A] = TF_JSON_KEY("a", levels),          \
+        [A_QTY] = TF_JSON_KEY("A", TF_JSON_WANT_DECIMAL),                                          \
+        [T]     = TF_JSON_KEY("t", TF_JSON_WANT_DECIMAL),                                          \
+        [FIRST] = TF_JSON_KEY("U", TF_JSON_WANT_U64), [LAST] = TF_JSON_KEY("u", TF_JSON_WANT_U64), \
+        [FULL]           = TF_JSON_KEY("full", TF_JSON_WANT_BYTES),                                \
+        [LAST_PRICE]     = TF_JSON_KEY("last", TF_JSON_WANT_DECIMAL),                              \
+        [BASE_VOLUME]    = TF_JSON_KEY("base_volume", TF_JSON_WANT_DECIMAL),                       \
+        [FUTURES_VOLUME] = TF_JSON_KEY("volume_24h_base", TF_JSON_WANT_DECIMAL),                   \
+        [MARK]           = TF_JSON_KEY("mark_price", TF_JSON_WANT_DECIMAL),                        \
+        [FUNDING]        = TF_JSON_KEY("funding_rate", TF_JSON_WANT_DECIMAL),                      \
+        [STATUS]         = TF_JSON_KEY("status", TF_JSON_WANT_TEXT),                               \
   }
 static const tf_json_key_t spot_result_keys[RESULT_KEY_CNT]    = RESULT_KEYS(TF_JSON_WANT_LEVELS);
 static const tf_json_key_t futures_result_keys[RESULT_KEY_CNT] = RESULT_KEYS(TF_JSON_WANT_ITEMS);
@@ -90,18 +86,16 @@ enum { REST_ID = 1, UPDATED, BIDS, ASKS, REST_KEY_CNT };
   {                                                                                                \
     TF_IN_BAND_NO_KEY, [REST_ID] = TF_JSON_KEY("id", TF_JSON_WANT_U64),                            \
                        [UPDATED] = TF_JSON_KEY("update", TF_JSON_WANT_DECIMAL),                    \
-                       [BIDS]    = TF_JSON_KEY("bids", levels),                                    \
-                       [ASKS]    = TF_JSON_KEY("asks", levels),                                    \
+                       [BIDS] = TF_JSON_KEY("bids", levels), [ASKS] = TF_JSON_KEY("asks", levels), \
   }
 static const tf_json_key_t spot_rest_keys[REST_KEY_CNT]    = REST_KEYS(TF_JSON_WANT_LEVELS);
 static const tf_json_key_t futures_rest_keys[REST_KEY_CNT] = REST_KEYS(TF_JSON_WANT_ITEMS);
 
 #define OBJECTS(result_keys, rest_keys)                                                            \
   {                                                                                                \
-    [ROOT]         = {root_keys, ROOT_KEY_CNT, .child = RESULT, .second = ERROR_OBJECT},           \
-    [RESULT]       = {result_keys, RESULT_KEY_CNT, .child = LEVEL},                                \
-    [LEVEL]        = {level_keys, LEVEL_KEY_CNT},                                                  \
-    [REST]         = {rest_keys, REST_KEY_CNT, .child = LEVEL},                                    \
+    [ROOT]   = {root_keys, ROOT_KEY_CNT, .child = RESULT, .second = ERROR_OBJECT},                 \
+    [RESULT] = {result_keys, RESULT_KEY_CNT, .child = LEVEL},                                      \
+    [LEVEL] = {level_keys, LEVEL_KEY_CNT}, [REST] = {rest_keys, REST_KEY_CNT, .child = LEVEL},     \
     [ERROR_OBJECT] = {error_keys, ERROR_KEY_CNT},                                                  \
   }
 static const tf_in_band_object_t spot_objects[OBJECT_CNT] =
@@ -112,64 +106,64 @@ static const tf_in_band_object_t futures_objects[OBJECT_CNT] =
 /* Of both markets: each has the keys of its own. */
 #define ITEMS(updated_form)                                                                        \
   {                                                                                                \
-    {.object   = RESULT,                                                                           \
-     .kind     = TF_EVENT_BOOK,                                                                    \
-     .marks    = BIT(SYMBOL) | BIT(LAST),                                                          \
-     .lacks    = BIT(B_QTY),                                                                       \
-     .time     = T,                                                                                \
-     .bids     = B,                                                                                \
-     .asks     = A,                                                                                \
-     .first_seq = FIRST,                                                                           \
-     .last_seq = LAST},                                                                            \
-    {.object  = RESULT,                                                                            \
-     .kind    = TF_EVENT_QUOTE,                                                                    \
-     .marks   = BIT(B) | BIT(A) | BIT(B_QTY) | BIT(A_QTY),                                         \
-     .symbol  = SYMBOL,                                                                            \
-     .time    = T,                                                                                 \
-     .bid     = B,                                                                                 \
-     .bid_qty = B_QTY,                                                                             \
-     .ask     = A,                                                                                 \
-     .ask_qty = A_QTY},                                                                            \
-    {.object = RESULT,                                                                             \
-     .kind   = TF_EVENT_TRADE,                                                                     \
-     .marks  = BIT(PRICE) | BIT(AMOUNT),                                                           \
-     .symbol = PAIR,                                                                               \
-     .time   = CREATED_MS,                                                                         \
-     .price  = PRICE,                                                                              \
-     .qty    = AMOUNT,                                                                             \
-     .side   = SIDE,                                                                               \
-     .id     = TRADE_ID},                                                                          \
-    {.object = RESULT,                                                                             \
-     .kind   = TF_EVENT_TRADE,                                                                     \
-     .marks  = BIT(PRICE) | BIT(SIZE),                                                             \
-     .symbol = CONTRACT,                                                                           \
-     .time   = CREATED_MS,                                                                         \
-     .price  = PRICE,                                                                              \
-     .qty    = SIZE,                                                                               \
-     .id     = TRADE_ID},                                                                          \
-    {.object = RESULT,                                                                             \
-     .kind   = TF_EVENT_TICKER,                                                                    \
-     .marks  = BIT(LAST_PRICE) | BIT(PAIR),                                                        \
-     .symbol = PAIR,                                                                               \
-     .last   = LAST_PRICE,                                                                         \
-     .volume = BASE_VOLUME},                                                                       \
-    {.object  = RESULT,                                                                            \
-     .kind    = TF_EVENT_TICKER,                                                                   \
-     .marks   = BIT(LAST_PRICE) | BIT(CONTRACT),                                                   \
-     .symbol  = CONTRACT,                                                                          \
-     .last    = LAST_PRICE,                                                                        \
-     .volume  = FUTURES_VOLUME,                                                                    \
-     .mark    = MARK,                                                                              \
-     .funding = FUNDING},                                                                          \
-    {.object = LEVEL, .kind = TF_IN_BAND_LEVEL, .price = LEVEL_PRICE, .qty = LEVEL_QTY},           \
-    {.object    = REST,                                                                            \
+    {.object    = RESULT,                                                                          \
      .kind      = TF_EVENT_BOOK,                                                                   \
-     .marks     = BIT(BIDS) | BIT(ASKS),                                                           \
-     .time      = UPDATED,                                                                         \
-     .time_form = (updated_form),                                                                  \
-     .bids      = BIDS,                                                                            \
-     .asks      = ASKS,                                                                            \
-     .last_seq  = REST_ID},                                                                        \
+     .marks     = BIT(SYMBOL) | BIT(LAST),                                                         \
+     .lacks     = BIT(B_QTY),                                                                      \
+     .time      = T,                                                                               \
+     .bids      = B,                                                                               \
+     .asks      = A,                                                                               \
+     .first_seq = FIRST,                                                                           \
+     .last_seq  = LAST},                                                                            \
+        {.object  = RESULT,                                                                        \
+         .kind    = TF_EVENT_QUOTE,                                                                \
+         .marks   = BIT(B) | BIT(A) | BIT(B_QTY) | BIT(A_QTY),                                     \
+         .symbol  = SYMBOL,                                                                        \
+         .time    = T,                                                                             \
+         .bid     = B,                                                                             \
+         .bid_qty = B_QTY,                                                                         \
+         .ask     = A,                                                                             \
+         .ask_qty = A_QTY},                                                                        \
+        {.object = RESULT,                                                                         \
+         .kind   = TF_EVENT_TRADE,                                                                 \
+         .marks  = BIT(PRICE) | BIT(AMOUNT),                                                       \
+         .symbol = PAIR,                                                                           \
+         .time   = CREATED_MS,                                                                     \
+         .price  = PRICE,                                                                          \
+         .qty    = AMOUNT,                                                                         \
+         .side   = SIDE,                                                                           \
+         .id     = TRADE_ID},                                                                          \
+        {.object = RESULT,                                                                         \
+         .kind   = TF_EVENT_TRADE,                                                                 \
+         .marks  = BIT(PRICE) | BIT(SIZE),                                                         \
+         .symbol = CONTRACT,                                                                       \
+         .time   = CREATED_MS,                                                                     \
+         .price  = PRICE,                                                                          \
+         .qty    = SIZE,                                                                           \
+         .id     = TRADE_ID},                                                                          \
+        {.object = RESULT,                                                                         \
+         .kind   = TF_EVENT_TICKER,                                                                \
+         .marks  = BIT(LAST_PRICE) | BIT(PAIR),                                                    \
+         .symbol = PAIR,                                                                           \
+         .last   = LAST_PRICE,                                                                     \
+         .volume = BASE_VOLUME},                                                                   \
+        {.object  = RESULT,                                                                        \
+         .kind    = TF_EVENT_TICKER,                                                               \
+         .marks   = BIT(LAST_PRICE) | BIT(CONTRACT),                                               \
+         .symbol  = CONTRACT,                                                                      \
+         .last    = LAST_PRICE,                                                                    \
+         .volume  = FUTURES_VOLUME,                                                                \
+         .mark    = MARK,                                                                          \
+         .funding = FUNDING},                                                                      \
+        {.object = LEVEL, .kind = TF_IN_BAND_LEVEL, .price = LEVEL_PRICE, .qty = LEVEL_QTY},       \
+        {.object    = REST,                                                                        \
+         .kind      = TF_EVENT_BOOK,                                                               \
+         .marks     = BIT(BIDS) | BIT(ASKS),                                                       \
+         .time      = UPDATED,                                                                     \
+         .time_form = (updated_form),                                                              \
+         .bids      = BIDS,                                                                        \
+         .asks      = ASKS,                                                                        \
+         .last_seq  = REST_ID},                                                                     \
   }
 static const tf_in_band_item_t spot_items[]    = ITEMS(TF_IN_BAND_MS);
 static const tf_in_band_item_t futures_items[] = ITEMS(TF_IN_BAND_S);
@@ -183,43 +177,53 @@ static own_t       *own_of(const tf_in_band_t *in) { return in->own; }
 static const own_t *own_in(const void *state) { return ((const tf_in_band_t *)state)->own; }
 
 /* What stands behind the market's prefix in a channel's name. */
-typedef enum { IS_TRADES, IS_QUOTES, IS_DELTAS, IS_OBU, IS_TICKERS, IS_CONTROL, IS_QUIET } meaning_t;
+typedef enum {
+  IS_TRADES,
+  IS_QUOTES,
+  IS_DELTAS,
+  IS_OBU,
+  IS_TICKERS,
+  IS_CONTROL,
+  IS_QUIET
+} meaning_t;
 static const struct {
   const char *name;
   meaning_t   meaning;
   uint32_t    channel;
 } channels[] = {
-    {"order_book_update",  IS_DELTAS,  TF_CHANNEL_BOOK  },
-    {"obu",                IS_OBU,     TF_CHANNEL_BOOK  },
-    {"book_ticker",        IS_QUOTES,  TF_CHANNEL_QUOTE },
-    {"trades",             IS_TRADES,  TF_CHANNEL_TRADE },
-    {"tickers",            IS_TICKERS, TF_CHANNEL_TICKER},
-    {"pong",               IS_CONTROL, 0                },
-    {"system",             IS_CONTROL, 0                },
-    {"candlesticks",       IS_QUIET,   0                },
-    {"order_book",         IS_QUIET,   0                },
-    {"public_liquidates",  IS_QUIET,   0                },
-    {"contract_stats",     IS_QUIET,   0                },
+    {"order_book_update", IS_DELTAS,  TF_CHANNEL_BOOK  },
+    {"obu",               IS_OBU,     TF_CHANNEL_BOOK  },
+    {"book_ticker",       IS_QUOTES,  TF_CHANNEL_QUOTE },
+    {"trades",            IS_TRADES,  TF_CHANNEL_TRADE },
+    {"tickers",           IS_TICKERS, TF_CHANNEL_TICKER},
+    {"pong",              IS_CONTROL, 0                },
+    {"system",            IS_CONTROL, 0                },
+    {"candlesticks",      IS_QUIET,   0                },
+    {"order_book",        IS_QUIET,   0                },
+    {"public_liquidates", IS_QUIET,   0                },
+    {"contract_stats",    IS_QUIET,   0                },
 };
 
+static bool takes_rest(const tf_in_band_t *in) {
+  return tf_in_band_is_target(in, ((const own_t *)in->own)->market->book_path);
+}
+
+/* Snapshots that were asked for. */
 static void route_rest(tf_in_band_t *in, tf_in_band_route_t *r) {
-  const tf_gate_market_t *market = own_of(in)->market;
-  r->what                        = TF_IN_BAND_IGNORED;
-  r->name                        = "rest";
-  r->name_bytes                  = 4;
-  if (!tf_in_band_is_target(in, market->book_path)) return;
   r->what        = TF_IN_BAND_DATA;
   r->channels    = TF_CHANNEL_BOOK;
   r->is_snapshot = r->is_requested = true;
-  tf_in_band_symbol_of_target(in, market->symbol_key, r);
+  r->name                          = "snapshot";
+  r->name_bytes                    = 8;
+  tf_in_band_symbol_of_target(in, own_of(in)->market->symbol_key, r);
 }
 
 /* An answer to a request: {"event":"subscribe","error":null|{..},"result":{"status":"success"}}. */
 static void route_answer(tf_in_band_t *in, tf_in_band_route_t *r, uint32_t channel) {
   const tf_json_value_t *error = tf_in_band_value(in, ROOT, ERROR);
   uint64_t               id    = 0;
-  bool is_refusal = (error != NULL && error->kind != TF_JSON_NULL) ||
-                    tf_in_band_is(in, RESULT, STATUS, "fail");
+  bool                   is_refusal =
+      (error != NULL && error->kind != TF_JSON_NULL) || tf_in_band_is(in, RESULT, STATUS, "fail");
   if (is_refusal) tf_in_band_complain(in, ERROR_OBJECT, MESSAGE);
   tf_in_band_u64(in, ROOT, ID, &id);
   if (tf_in_band_is(in, ROOT, EVENT, "subscribe"))
@@ -256,7 +260,8 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     r->name       = name->bytes;
     r->name_bytes = name->bytes_cnt;
     r->channels   = channels[i].channel;
-    bool is_data  = tf_in_band_is(in, ROOT, EVENT, "update") || tf_in_band_is(in, ROOT, EVENT, "all");
+    bool is_data =
+        tf_in_band_is(in, ROOT, EVENT, "update") || tf_in_band_is(in, ROOT, EVENT, "all");
     if (channels[i].meaning == IS_CONTROL) {
       in->out->leaving |= strcmp(channels[i].name, "system") == 0; /* it is about to be upgraded */
       r->what = TF_IN_BAND_CONTROL;
@@ -271,22 +276,11 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
 }
 
-/* The instruments are a list, and a pong may be one day. */
-static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *r) {
-  if (frame->kind != TF_FRAME_HTTP || !tf_in_band_is_target(in, own_of(in)->market->info_path))
-    return false;
-  bool is_read =
-      tf_metadata_read(&in->symbols, frame->bytes, frame->bytes_cnt) != TF_METADATA_NOT_READ;
-  r->what = is_read ? TF_IN_BAND_CONTROL : TF_IN_BAND_REFUSED;
-  r->why  = TF_REJECT_SCHEMA;
-  return true;
-}
-
 #define SPEC(name, its_objects, its_items)                                                         \
   {                                                                                                \
     .suffix = (name), .objects = (its_objects), .object_cnt = OBJECT_CNT, .rest_object = REST,     \
     .items = (its_items), .item_cnt = TF_ARRAY_CNT(its_items), .ids = TF_IN_BAND_IDS_ASCENDING,    \
-    .buy = "buy", .sell = "sell", .bridges = true, .route = route, .on_other = on_other,           \
+    .buy = "buy", .sell = "sell", .bridges = true, .takes_rest = takes_rest, .route = route,       \
     .own_bytes = sizeof(own_t)                                                                     \
   }
 const tf_in_band_spec_t tf_gate_spot_spec    = SPEC("GATE", spot_objects, spot_items);
@@ -319,10 +313,10 @@ size_t tf_gate_request(const void *state, const tf_feed_request_t *request, char
   const own_t        *own     = own_in(state);
   bool                is_book = request->channel == TF_CHANNEL_BOOK;
   bool                is_obu  = is_book && strcmp(own->market->book_channel, "obu") == 0;
-  const char         *name    = is_book                                    ? own->market->book_channel
-                                : request->channel == TF_CHANNEL_TRADE     ? "trades"
-                                : request->channel == TF_CHANNEL_QUOTE     ? "book_ticker"
-                                                                           : "tickers";
+  const char         *name    = is_book                                ? own->market->book_channel
+                                : request->channel == TF_CHANNEL_TRADE ? "trades"
+                                : request->channel == TF_CHANNEL_QUOTE ? "book_ticker"
+                                                                       : "tickers";
   tf_text_out_t       t       = {buf, cap, 0};
   put_head(&t, own, request->id, name);
   tf_text_out_put(&t, ",\"event\":\"");

@@ -703,15 +703,16 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   scan->is_bad                                      = false;
   for (uint32_t i = 0; i < in->spec->object_cnt; i++) scan->objects[i].seen = 0;
   tf_draft_t draft;
-  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP) && (!in->spec->takes_rest)) return on_rest(in);
+  bool       is_rest = frame->kind == TF_FRAME_HTTP;
+  if (TF_UNLIKELY(is_rest) && (in->spec->takes_rest == NULL || !in->spec->takes_rest(in)))
+    return on_rest(in);
   if (TF_UNLIKELY(frame->bytes_cnt == 0 || frame->bytes[0] != '{')) {
     tf_draft_begin(&draft, frame, out, 0);
     if (in->spec->on_other && in->spec->on_other(in, frame, &route))
       return settle(in, &draft, &route);
   }
-  bool              is_rest = frame->kind == TF_FRAME_HTTP;
-  tf_json_object_t *root    = &scan->objects[is_rest ? in->spec->rest_object : 0];
-  tf_json_result_t  result  = tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, root);
+  tf_json_object_t *root   = &scan->objects[is_rest ? in->spec->rest_object : 0];
+  tf_json_result_t  result = tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, root);
   if (is_rest && result == TF_JSON_OK) on_item(&in->json, root);
   tf_draft_begin(&draft, frame, out, in->json.row_cnt);
   tf_verdict_t verdict;

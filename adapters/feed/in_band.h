@@ -111,8 +111,9 @@ typedef struct tf_in_band_spec {
   uint8_t     spelling;   /* tf_symbols_spelling_t: of the venue's payloads */
   const char *buy, *sell; /* words of a trade's side, compared without regard to case */
 
-  bool
-      takes_rest; /* REST answers are messages as others: the route tells them by the frame's target */
+  /* A REST answer that is a message as others, told by its target: the route says of what. NULL: none. Any
+   * other may be the instruments' metadata. */
+  bool (*takes_rest)(const tf_in_band_t *in);
   /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). */
   void (*route)(tf_in_band_t *in, tf_in_band_route_t *route);
   /* A whole message that is no JSON object: text heartbeats ("pong"), arrays. NULL: SYNTAX, UNKNOWN. */
