@@ -23,7 +23,8 @@
 
 #include "feed/symbols.h"
 
-/* The instruments that got their metadata by this; UINT32_MAX where it is not such an answer. */
+#define TF_METADATA_NOT_READ UINT32_MAX
+/* The instruments that got their metadata by this; TF_METADATA_NOT_READ where it is not such an answer. */
 uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt);
 
 /* The same as the verdict of a REST answer's frame: CONTROL, or REJECTED with SCHEMA. */
