@@ -611,6 +611,7 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   uint64_t          id  = trade->u.trade.id;
   if (TF_UNLIKELY(id == 0)) return false; /* it has none */
   if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, counts);
+  ids->is_continued = true;
   if (in->spec->ids == TF_IN_BAND_IDS_OPAQUE) {
     if (is_remembered(row, id)) return true;
   } else if (TF_LIKELY(!ids->is_known || id > ids->last)) {
@@ -619,7 +620,6 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   } else if (is_late_repeat(row, id)) {
     return true;
   }
-  ids->is_continued                                     = true;
   row->recent[row->recent_at++ % TF_IN_BAND_RECENT_IDS] = id;
   return false;
 }
@@ -670,7 +670,7 @@ static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ban
     return reject(in, TF_REJECT_SCHEMA);
   if (TF_UNLIKELY(scan->is_bad)) return reject(in, scan->why);
   if (TF_UNLIKELY(!find_symbols(in, draft, route, &why))) return reject(in, why);
-  if (in->spec->newest_first)
+  if (in->spec->newest_first && scan->kinds == 1u << TF_EVENT_TRADE)
     tf_draft_reverse(draft->out->events + draft->at, draft->end - draft->at);
   if (scan->kinds & 1u << TF_EVENT_TRADE) tf_draft_drop_repeats(draft, is_repeat, in);
   while (draft->at < draft->end) {
