@@ -72,8 +72,8 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [FUNDING]       = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT] = {root_keys,     ROOT_KEY_CNT, .child = ITEM},
-    [ITEM] = { item_keys, ITEM_KEY_CNT,            0,             0},
+    [ROOT] = {root_keys, ROOT_KEY_CNT, ITEM, 0},
+    [ITEM] = {item_keys, ITEM_KEY_CNT, 0,    0},
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
