@@ -56,6 +56,7 @@ typedef struct tf_in_band_item {
   uint8_t  price, qty, side, id; /* side 0: the sign of qty says it, below 0 is a sale */
   uint8_t  sides;                /* the object that holds bids and asks; 0: this one */
   bool     sides_by_place;       /* bids wants SIDES: asks are in the slot behind it */
+  uint8_t  change;               /* a text "price,side,qty": the book's only level */
   uint8_t  bids, asks, first_seq, last_seq, previous, checksum;
   uint8_t  bid, bid_qty, ask, ask_qty;
   uint8_t  last, volume, mark, funding;
