@@ -6,7 +6,19 @@
 #define TOKEN_BYTES 512
 
 enum { ROOT, DATA, CHANGES, SNAPSHOT, OBJECT_CNT };
-enum { ID = 1, TYPE, TOPIC, SUBJECT, DATA_KEY, OBU, OBU_KIND, OBU_DATA, RESULT, SESSION, ROOT_KEY_CNT };
+enum {
+  ID = 1,
+  TYPE,
+  TOPIC,
+  SUBJECT,
+  DATA_KEY,
+  OBU,
+  OBU_KIND,
+  OBU_DATA,
+  RESULT,
+  SESSION,
+  ROOT_KEY_CNT
+};
 static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     TF_IN_BAND_NO_KEY,
     [ID]       = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
@@ -102,10 +114,10 @@ static const tf_json_key_t snapshot_keys[SNAPSHOT_KEY_CNT] = {
     [TRADED_VOLUME] = TF_JSON_KEY("vol", TF_JSON_WANT_DECIMAL),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]     = {root_keys, ROOT_KEY_CNT, .child = DATA},
-    [DATA]     = {data_keys, DATA_KEY_CNT, .child = SNAPSHOT, .second = CHANGES},
-    [CHANGES]  = {changes_keys, CHANGES_KEY_CNT, 0, 0},
-    [SNAPSHOT] = {snapshot_keys, SNAPSHOT_KEY_CNT, 0, 0},
+    [ROOT]     = {root_keys,         ROOT_KEY_CNT,      .child = DATA    },
+    [DATA]     = { data_keys,     DATA_KEY_CNT, .child = SNAPSHOT, .second = CHANGES},
+    [CHANGES]  = { changes_keys,  CHANGES_KEY_CNT,                 0,                 0},
+    [SNAPSHOT] = { snapshot_keys, SNAPSHOT_KEY_CNT,                 0,                 0},
 };
 
 static const tf_in_band_item_t items[] = {
@@ -199,23 +211,19 @@ static const tf_in_band_item_t items[] = {
      .time_form = TF_IN_BAND_NS,
      .last      = LAST_PRICE,
      .volume    = VOLUME},
-    {.object = DATA,
-     .kind   = TF_EVENT_TICKER,
-     .marks  = BIT(MARK),
-     .time   = TIMESTAMP,
-     .mark   = MARK},
+    {.object = DATA,                                       .kind = TF_EVENT_TICKER,                                 .marks = BIT(MARK),                 .time = TIMESTAMP,            .mark = MARK                                             },
     {.object  = DATA,
      .kind    = TF_EVENT_TICKER,
      .marks   = BIT(FUNDING),
      .time    = TIMESTAMP,
-     .funding = FUNDING},
+     .funding = FUNDING                     },
 };
 
 /* ---- routes ---- */
 
 typedef struct {
   const tf_kucoin_market_t *market;
-  char                      token[TOKEN_BYTES]; /* of the next connection; NUL-terminated, "" none */
+  char token[TOKEN_BYTES]; /* of the next connection; NUL-terminated, "" none */
 } own_t;
 
 static const own_t *own_of(const void *state) { return ((const tf_in_band_t *)state)->own; }
@@ -230,8 +238,8 @@ static void route_rest(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->what        = TF_IN_BAND_DATA;
   r->channels    = TF_CHANNEL_BOOK;
   r->is_snapshot = r->is_requested = true;
-  r->name        = "snapshot";
-  r->name_bytes  = 8;
+  r->name                          = "snapshot";
+  r->name_bytes                    = 8;
   tf_in_band_symbol_of_target(in, "symbol", r);
 }
 
@@ -289,7 +297,8 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     r->symbol = *tf_in_band_value(in, ROOT, SUBJECT);
   for (const tf_kucoin_topic_t *t = own_of(in)->market->topics; t->name != NULL; t++) {
     if (!tf_json_text_is(&name, t->name, strlen(t->name))) continue;
-    bool is_other = t->channel == TF_CHANNEL_TICKER && TF_JSON_TEXT_IS(&name, "/contract/instrument") &&
+    bool is_other = t->channel == TF_CHANNEL_TICKER &&
+                    TF_JSON_TEXT_IS(&name, "/contract/instrument") &&
                     tf_in_band_value(in, DATA, MARK) == NULL &&
                     tf_in_band_value(in, DATA, FUNDING) == NULL; /* premium.index and its kin */
     r->what     = t->channel != 0 && !is_other ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
@@ -312,20 +321,20 @@ const tf_in_band_spec_t tf_kucoin_futures_spec = SPEC("KUCOIN-FUTURES");
 /* {"code":"200000","data":{"token":"..","instanceServers":[..]}} */
 static bool read_token(const tf_frame_t *frame, char token[TOKEN_BYTES]) {
   enum { TOKEN_DATA, TOKEN_KEY_CNT };
-  static const tf_json_key_t keys[]       = {TF_JSON_KEY("data", TF_JSON_WANT_OBJECT)};
-  static const tf_json_key_t inner_keys[] = {TF_JSON_KEY("token", TF_JSON_WANT_TEXT)};
+  static const tf_json_key_t   keys[]       = {TF_JSON_KEY("data", TF_JSON_WANT_OBJECT)};
+  static const tf_json_key_t   inner_keys[] = {TF_JSON_KEY("token", TF_JSON_WANT_TEXT)};
   static const tf_json_shape_t shape = {keys, 1}, inner_shape = {inner_keys, 1};
   tf_json_value_t              values[2], inner_values[2];
   tf_json_object_t             inner = {.shape = &inner_shape, .values = inner_values};
-  tf_json_object_t root = {.shape = &shape, .values = values, .child = &inner};
-  tf_json_t        json = {0};
+  tf_json_object_t             root  = {.shape = &shape, .values = values, .child = &inner};
+  tf_json_t                    json  = {0};
   if (tf_json_read(&json, frame->bytes, frame->bytes_cnt, &root) != TF_JSON_OK ||
       json.root_kind != TF_JSON_OBJECT || !tf_json_seen(&root, TOKEN_DATA) ||
       values[TOKEN_DATA].kind != TF_JSON_OBJECT || !tf_json_seen(&inner, 0) ||
       inner_values[0].kind != TF_JSON_STRING || inner_values[0].bytes_cnt == 0)
     return false;
-  size_t cnt = tf_json_unescape(inner_values[0].bytes, inner_values[0].bytes_cnt, token,
-                                TOKEN_BYTES - 1);
+  size_t cnt =
+      tf_json_unescape(inner_values[0].bytes, inner_values[0].bytes_cnt, token, TOKEN_BYTES - 1);
   if (cnt == SIZE_MAX) return false;
   token[cnt] = '\0';
   return true;
