@@ -160,7 +160,7 @@ static void venues_name_the_same_things_by_words_of_their_own(void **state) {
        "\"precision\":9,\"trade_status\":\"tradable\"}]",                                    1, -9, 1, -1, 1.0,    "ETH" },
       {"gate-futures",   "BTC_USDT", "/api/v4/futures/usdt/contracts",
        "[{\"name\":\"BTC_USDT\",\"order_price_round\":\"0.1\",\"order_size_min\":1,"
-       "\"quanto_multiplier\":\"0.0001\",\"in_delisting\":false}]",                          1, -1, 1, 0,  0.0001, "USDT"},
+       "\"quanto_multiplier\":\"0.0001\",\"in_delisting\":false}]",                          1, -1, 1, 0,  0.0001, ""    },
       {"kucoin",         "REQ-ETH",  "/api/v2/symbols",
        "{\"code\":\"200000\",\"data\":[{\"symbol\":\"REQ-ETH\",\"name\":\"REQ-ETH\","
        "\"quoteCurrency\":\"ETH\",\"baseIncrement\":\"0.0001\",\"quoteIncrement\":\"0.01\","
