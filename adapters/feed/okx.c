@@ -241,6 +241,7 @@ const tf_feed_t tf_feed_okx = {
     .ws_port                 = "8443",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .symbols_per_request_max = 100,
     .sequences_are_shared    = true,
     .subscribe_rate_hz_max   = 3, /* 480 an hour, which the batches keep far below */

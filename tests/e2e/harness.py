@@ -100,7 +100,8 @@ VENUES = {  # and the instruments that the simulator has of each
 
 
 def venue_sets(venue):
-    return [f"feeds.0.venue={venue}", f"feeds.0.instruments=[{','.join(VENUES[venue])}]"]
+    return [f"feeds.0.venue={venue}", f"feeds.0.instruments=[{','.join(VENUES[venue])}]",
+            "feeds.0.channels=[trade,quote,book,ticker]"]
 
 
 class Exchange(Background):
