@@ -4,12 +4,11 @@
 #include "feed/binance_state.h"
 #include "feed/text_out.h"
 
-/* NULL: the venue has no such stream, or the feed asks for none. */
 static const char *stream_name(const tf_binance_state_t *st, uint32_t channel) {
   return channel == TF_CHANNEL_TRADE   ? "trade"
          : channel == TF_CHANNEL_QUOTE ? "bookTicker"
          : channel == TF_CHANNEL_BOOK  ? st->market->book_stream
-                                       : NULL;
+                                       : "ticker";
 }
 
 /* 0, with the error record set, where one connection cannot carry the streams. */
@@ -17,7 +16,7 @@ size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap) {
   const tf_binance_state_t *st         = state;
   uint64_t                  stream_cnt = 0;
   for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
-    if ((st->channels & 1u << c) && stream_name(st, 1u << c) != NULL) stream_cnt += st->asked_cnt;
+    if (st->channels & 1u << c) stream_cnt += st->asked_cnt;
   if (stream_cnt == 0 || stream_cnt > TF_BINANCE_STREAMS_MAX) {
     tf_error_set(E_FEED_LIMIT, __FILE__, __LINE__,
                  "%llu streams for one connection to %s, allowed are 1 to %u: spread the "
@@ -25,8 +24,9 @@ size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap) {
                  (unsigned long long)stream_cnt, st->market->suffix, TF_BINANCE_STREAMS_MAX);
     return 0;
   }
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, st->market->ws_path);
+  tf_text_out_t t        = {buf, cap, 0};
+  bool          is_apart = st->market->ticker_path != NULL && st->channels == TF_CHANNEL_TICKER;
+  tf_text_out_put(&t, is_apart ? st->market->ticker_path : st->market->ws_path);
   return tf_text_out_finish(&t);
 }
 
@@ -34,8 +34,7 @@ size_t tf_binance_live_request(const void *state, const tf_feed_request_t *reque
                                size_t cap) {
   const tf_binance_state_t *st   = state;
   const char               *name = stream_name(st, request->channel);
-  if (name == NULL) return 0;
-  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_t             t    = {buf, cap, 0};
   tf_text_out_put(&t, request->unsubscribe ? "{\"method\":\"UNSUBSCRIBE\",\"params\":["
                                            : "{\"method\":\"SUBSCRIBE\",\"params\":[");
   for (uint32_t i = 0; i < request->symbol_cnt; i++) {

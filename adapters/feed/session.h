@@ -30,7 +30,9 @@
 
 #include "feed/backoff.h"
 #include "feed/link.h"
+#include "feed/staleness.h"
 #include "feed/streams.h"
+#include "tf/lost_books.h"
 #include "tf/source.h"
 #include "tf/tap.h"
 
@@ -45,12 +47,13 @@ typedef struct tf_session_config {
   bool             polls_io;   /* poll drives the loop as well: for the loop's first session */
   uint64_t         io_wait_ns; /* and waits in it so long when there is nothing; 0 spins */
 
-  const char *host, *port; /* NULL: the feed's */
-  const char *target;      /* NULL: the feed's */
-  bool        plain;       /* no TLS, for simulators on loopback */
-  const char *rest_host, *rest_port;
-  bool        rest_plain;
-  bool        metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
+  const char  *host, *port; /* NULL: the feed's */
+  const char  *target;      /* NULL: the feed's */
+  bool         plain;       /* no TLS, for simulators on loopback */
+  tf_budget_t *budget; /* of the venue's connections, shared with its other sessions; NULL: none */
+  const char  *rest_host, *rest_port;
+  bool         rest_plain;
+  bool         metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
   /* What an earlier run was told: rows of the same names, used when the venue does not answer. NULL:
    * nothing. */
   const tf_instruments_t *cached;
@@ -64,12 +67,16 @@ typedef struct tf_session_config {
   uint32_t snapshots_queued_max; /* 0: 1024 */
   size_t   subscribe_bytes_max;  /* the largest message of ours; 0: 64 KiB */
 
-  uint64_t ping_idle_ns;       /* 0: 750 ms; UINT64_MAX: no pings of ours */
-  uint64_t pong_wait_ns;       /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
-  uint64_t silence_ns;         /* 0: the feed's silence_ns_max */
-  uint64_t data_silence_ns;    /* alive without a message; 0: 5 x silence */
-  uint64_t rest_gap_ns;        /* between snapshot requests; 0: 500 ms */
-  uint64_t overlap_ns;         /* 0: 1 s: more than two connections to a venue differ */
+  uint64_t ping_idle_ns;             /* 0: 750 ms; UINT64_MAX: no pings of ours */
+  uint64_t pong_wait_ns;             /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
+  uint64_t silence_ns;               /* 0: the feed's silence_ns_max */
+  uint64_t data_silence_ns;          /* alive without a message; 0: 5 x silence */
+  const tf_lost_books_t *lost_books; /* the lane's doubts; NULL: none are looked at */
+  uint64_t crossed_after_ns; /* a doubt that lasted so long costs the book a resync; 0: 500 ms */
+  uint64_t
+      stale_after_ns;   /* a book or quote stream so quiet is stale; 0: learned; TF_STALENESS_OFF */
+  uint64_t rest_gap_ns; /* between snapshot requests; 0: 500 ms */
+  uint64_t overlap_ns;  /* 0: 1 s: more than two connections to a venue differ */
   size_t   overlap_bytes_max;  /* 0: twice message_bytes_max */
   uint64_t rollover_lead_ns;   /* before the venue's cut; 0: a tenth of the life, at most 10 min */
   tf_backoff_config_t backoff; /* zero: the default */
@@ -86,6 +93,9 @@ typedef struct tf_session_counts {
   uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
   uint64_t heartbeats_tx;
+  uint64_t books_lost; /* given up because the lane did not believe them */
+  uint64_t stale;      /* streams that passed their deadline, each time */
+  uint32_t stale_now;  /* instruments that are told STALE */
   tf_stream_counts_t streams;
   bool               metadata_given_up; /* the venue did not answer for its instruments */
   uint32_t           resync_queued;     /* now */

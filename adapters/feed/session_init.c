@@ -14,6 +14,7 @@
 #define PONG_WAIT_DEFAULT      (1200 * TF_NS_PER_MS)
 #define OVERLAP_DEFAULT        (1000 * TF_NS_PER_MS)
 #define REST_GAP_DEFAULT       (500 * TF_NS_PER_MS)
+#define CROSSED_AFTER_DEFAULT  (500 * TF_NS_PER_MS)
 #define DATA_SILENCE_A_SILENCE 5u
 #define EVENTS_CAP_MAX         (1u << 24)
 #define SNAPSHOTS_MAX          (1u << 20)
@@ -32,6 +33,9 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   c->snapshots_dropped    = n->dropped_cnt;
   c->resync_queued        = n->cnt + s->streams[s->active].resyncing_cnt;
   c->streams              = tf_streams_sum(&s->streams[0], &s->streams[1]);
+  c->books_lost           = s->book_watch.lost_cnt;
+  c->stale                = s->book_watch.stale_cnt;
+  c->stale_now            = s->book_watch.stale_now_cnt;
   c->metadata_given_up    = n->metadata_given_up;
   return c;
 }
@@ -64,6 +68,7 @@ static tf_session_config_t with_defaults(const tf_session_config_t *given) {
   if (!c.pong_wait_ns) c.pong_wait_ns = PONG_WAIT_DEFAULT;
   if (!c.silence_ns) c.silence_ns = f->silence_ns_max;
   if (!c.data_silence_ns) c.data_silence_ns = c.silence_ns * DATA_SILENCE_A_SILENCE;
+  if (!c.crossed_after_ns) c.crossed_after_ns = CROSSED_AFTER_DEFAULT;
   if (!c.rest_gap_ns) c.rest_gap_ns = REST_GAP_DEFAULT;
   if (!c.rollover_lead_ns) {
     uint64_t tenth     = f->session_life_ns_max / 10;
@@ -104,7 +109,8 @@ size_t tf_session_arena_bytes(const tf_session_config_t *given) {
   return sizeof(tf_session_t) + c.feed->state_bytes(&c.feed_config) +
          (size_t)c.events_cap * sizeof(tf_event_t) + c.subscribe_bytes_max +
          2 * tf_link_arena_bytes(&link_config) + tf_snapshots_arena_bytes(c.snapshots_queued_max) +
-         2 * tf_streams_arena_bytes(&streams) + c.overlap_bytes_max + 9 * TF_LINE_PAIR_BYTES;
+         2 * tf_streams_arena_bytes(&streams) + tf_book_watch_arena_bytes(streams.instrument_cap) +
+         c.overlap_bytes_max + 9 * TF_LINE_PAIR_BYTES;
 }
 
 static tf_err_t endpoint_set(tf_endpoint_t *e, const char *host, const char *port,
@@ -136,6 +142,7 @@ static tf_err_t tls_init(tf_session_t *s) {
            c->host);
   tf_err_t err = endpoint_set(&s->endpoint, c->host, c->port, c->plain ? NULL : &s->tls_ctx);
   if (err != TF_OK) return err;
+  s->endpoint.budget = c->budget;
   return endpoint_set(&s->rest_endpoint, c->rest_host ? c->rest_host : c->host,
                       c->rest_port ? c->rest_port : c->port,
                       c->rest_plain ? NULL : &s->rest_tls_ctx);
@@ -214,6 +221,11 @@ static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
     err = tf_link_init(&s->links[i], &link_config, c->io, &handler, arena);
   if (err == TF_OK) err = tf_snapshots_init(&s->snapshots, c->snapshots_queued_max, arena);
   if (err == TF_OK) err = streams_init(s, arena);
+  tf_book_watch_config_t watch = {.lost_books       = c->lost_books,
+                                  .crossed_after_ns = c->crossed_after_ns,
+                                  .stale_after_ns   = c->stale_after_ns};
+  if (err == TF_OK)
+    err = tf_book_watch_init(&s->book_watch, &watch, streams_config_of(c).instrument_cap, arena);
   if (err == TF_OK) err = tls_init(s);
   if (err == TF_OK) err = target_init(s);
   if (err != TF_OK) return err;

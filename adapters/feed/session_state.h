@@ -2,6 +2,7 @@
 #ifndef FEED_SESSION_STATE_H
 #define FEED_SESSION_STATE_H
 
+#include "feed/book_watch.h"
 #include "feed/overlap.h"
 #include "feed/session.h"
 #include "feed/snapshots.h"
@@ -19,7 +20,8 @@ typedef struct tf_session {
   uint32_t            active;     /* the link whose messages the feed gets */
   tf_snapshots_t      snapshots;  /* REST */
   tf_streams_t        streams[2]; /* of each link */
-  tf_overlap_t        overlap;    /* of the spare link, before it takes over */
+  tf_book_watch_t     book_watch;
+  tf_overlap_t        overlap; /* of the spare link, before it takes over */
   uint64_t            take_over_due_ns;
   tf_dialer_client_t  client;
   bool                joined;
@@ -45,6 +47,14 @@ typedef struct tf_session {
 
 extern const tf_source_ops_t tf_session_ops;
 tf_link_handler_t            tf_session_link_handler(tf_session_t *s);
+
+/* Publishes what stands in s->out, and takes up what the feed asked for. */
+void tf_session_publish(tf_session_t *s, uint64_t origin_ticks);
+void tf_session_tap(tf_session_t *s, const tf_tap_record_t *record);
+
+/* session_watch.c. Now and then, while the connection is up; and behind a message that made streams fresh. */
+void         tf_session_watch_books(tf_session_t *s);
+TF_COLD void tf_session_watch_fresh(tf_session_t *s);
 
 /* Where snapshots come in band, a connection has books of its own; where they come by REST, sequences go
  * on from one connection to the next. */
