@@ -5,7 +5,8 @@
 #include <string.h>
 
 bool tf_address_is(const tf_address_t *a, const tf_address_t *b) {
-  return a->addr_cnt > 0 && a->addr_cnt == b->addr_cnt && memcmp(&a->addr, &b->addr, a->addr_cnt) == 0;
+  return a->addr_cnt > 0 && a->addr_cnt == b->addr_cnt &&
+         memcmp(&a->addr, &b->addr, a->addr_cnt) == 0;
 }
 
 /* Moves the address at from to the place to before it; those between make room. */
@@ -51,7 +52,6 @@ const char *tf_address_text(const tf_address_t *address, char text[TF_ADDRESS_TE
   if (address->addr.ss_family == AF_INET6)
     bytes = &((const struct sockaddr_in6 *)&address->addr)->sin6_addr;
   text[0] = '\0';
-  if (address->addr_cnt > 0)
-    inet_ntop(address->addr.ss_family, bytes, text, TF_ADDRESS_TEXT_MAX);
+  if (address->addr_cnt > 0) inet_ntop(address->addr.ss_family, bytes, text, TF_ADDRESS_TEXT_MAX);
   return text;
 }

@@ -191,7 +191,7 @@ static void begin(tf_dialer_t *dialer, tf_dialer_client_t *client, tf_dial_t *di
                       .client         = client,
                       .config         = &dialer->config,
                       .fd             = -1,
-                      .race           = {.won_fd = -1},
+                      .attempts       = {.won_fd = -1},
                       .last_good      = first_hop_of(dialer, dial->endpoint, now_ns)->last_good,
                       .phase_begin_ns = now_ns,
                       .start_ns       = now_ns};

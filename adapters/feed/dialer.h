@@ -11,7 +11,7 @@
  *   submit(dial) --post, eventfd-->  client.requests   --take-->      resolve connect tls upgrade
  *   take() <-----------------------  client.results    <--post--      done or failed
  *
- * All addresses of a name are tried, IPv6 and IPv4 in turn (race.h); where the endpoint has a proxy, it is
+ * All addresses of a name are tried, IPv6 and IPv4 in turn (attempts.h); where the endpoint has a proxy, it is
  * the proxy that is looked up and connected to, and asked for a tunnel (CONNECT) before TLS begins: it
  * sees ciphertext only, and the venue's name.
  *

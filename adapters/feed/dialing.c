@@ -64,39 +64,39 @@ static const char *hop_port(const tf_dialing_t *d) {
 
 /* ---- addresses ---- */
 
-static bool raced(tf_dialing_t *d, tf_race_step_t step, uint64_t now_ns) {
-  tf_race_t *race = &d->race;
-  if (step == TF_RACE_ON) return true;
-  if (step == TF_RACE_LOST)
+static bool raced(tf_dialing_t *d, tf_attempts_step_t step, uint64_t now_ns) {
+  tf_attempts_t *all = &d->attempts;
+  if (step == TF_ATTEMPTS_ON) return true;
+  if (step == TF_ATTEMPTS_LOST)
     return tf_dialing_fail(
         d, TF_ERR(E_FEED_CONNECT, "%s:%s cannot be reached over %u addresses: %s%s", hop_host(d),
-                  hop_port(d), race->address_cnt, race->what, strerror(race->last_errno)));
-  d->fd         = race->won_fd;
-  race->won_fd  = -1;
-  d->dial->peer = race->addresses[race->won_idx];
+                  hop_port(d), all->address_cnt, all->what, strerror(all->last_errno)));
+  d->fd         = all->won_fd;
+  all->won_fd   = -1;
+  d->dial->peer = all->addresses[all->won_idx];
   return connected(d, now_ns);
 }
 
 static bool resolved(tf_dialing_t *d, int eai, uint64_t now_ns) {
-  tf_race_t      *race = &d->race;
+  tf_attempts_t  *all  = &d->attempts;
   const tf_via_t *via  = d->dial->endpoint->via;
   int             only = via && via->source.addr_cnt > 0 ? via->source.addr.ss_family : AF_UNSPEC;
-  if (eai != 0 || race->address_cnt == 0) {
+  if (eai != 0 || all->address_cnt == 0) {
     TF_ERR(E_FEED_DNS, "%s does not resolve: %s", hop_host(d),
            gai_strerror(eai ? eai : EAI_NONAME));
     if (d->last_good.addr_cnt == 0) return tf_dialing_fail(d, E_FEED_DNS);
-    race->addresses[0] = d->last_good;
-    race->address_cnt  = 1;
+    all->addresses[0] = d->last_good;
+    all->address_cnt  = 1;
   }
   tf_resolver_end(d->resolve);
-  d->resolve        = NULL;
-  race->address_cnt = tf_addresses_order(race->addresses, race->address_cnt, only, &d->last_good);
+  d->resolve       = NULL;
+  all->address_cnt = tf_addresses_order(all->addresses, all->address_cnt, only, &d->last_good);
   enter_phase(d, TF_DIAL_CONNECT, now_ns, d->config->connect_ns);
-  if (race->address_cnt == 0)
+  if (all->address_cnt == 0)
     return tf_dialing_fail(d, TF_ERR(E_FEED_CONNECT,
                                      "%s has no address of source_address's family, %s",
                                      hop_host(d), only == AF_INET ? "IPv4" : "IPv6"));
-  return raced(d, tf_race_start(race, via, d->config->connect_ns, now_ns), now_ns);
+  return raced(d, tf_attempts_start(race, via, d->config->connect_ns, now_ns), now_ns);
 }
 
 static bool numeric_address(const char *host, const char *port, tf_address_t *address) {
@@ -113,8 +113,8 @@ bool tf_dialing_begin(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns)
   const char *host = hop_host(d), *port = hop_port(d);
   if (d->dial->kind == TF_DIAL_GET) d->deadline_ns = now_ns + d->config->get_ns;
   enter_phase(d, TF_DIAL_DNS, now_ns, d->config->dns_ns);
-  if (numeric_address(host, port, &d->race.addresses[0])) {
-    d->race.address_cnt = 1;
+  if (numeric_address(host, port, &d->attempts.addresses[0])) {
+    d->attempts.address_cnt = 1;
     return resolved(d, 0, now_ns);
   }
   d->resolve = tf_resolver_begin(d->config->resolve, host, port, s->wake_fd);
@@ -414,9 +414,9 @@ static bool receive(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
 
 uint32_t tf_dialing_poll_fds(const tf_dialing_t *d, struct pollfd *fds) {
   if (d->phase == TF_DIAL_CONNECT) {
-    for (uint32_t i = 0; i < d->race.runner_cnt; i++)
-      fds[i] = (struct pollfd){.fd = d->race.runners[i].fd, .events = POLLOUT};
-    return d->race.runner_cnt;
+    for (uint32_t i = 0; i < d->attempts.open_cnt; i++)
+      fds[i] = (struct pollfd){.fd = d->attempts.open[i].fd, .events = POLLOUT};
+    return d->attempts.open_cnt;
   }
   if (d->fd < 0) return 0;
   fds[0] = (struct pollfd){.fd = d->fd, .events = (short)(POLLIN | (d->want_write ? POLLOUT : 0))};
@@ -426,10 +426,12 @@ uint32_t tf_dialing_poll_fds(const tf_dialing_t *d, struct pollfd *fds) {
 bool tf_dialing_ready(tf_dialing_t *d, tf_dialing_scratch_t *s, uint32_t fd_idx, uint64_t now_ns) {
   if (d->phase == TF_DIAL_DNS) {
     int eai;
-    if (!tf_resolver_poll(d->resolve, &eai, d->race.addresses, &d->race.address_cnt)) return true;
+    if (!tf_resolver_poll(d->resolve, &eai, d->attempts.addresses, &d->attempts.address_cnt))
+      return true;
     return resolved(d, eai, now_ns);
   }
-  if (d->phase == TF_DIAL_CONNECT) return raced(d, tf_race_ready(&d->race, fd_idx, now_ns), now_ns);
+  if (d->phase == TF_DIAL_CONNECT)
+    return raced(d, tf_attempts_ready(&d->attempts, fd_idx, now_ns), now_ns);
   if (!flush(d)) return false;
   return receive(d, s, now_ns);
 }
@@ -438,26 +440,27 @@ bool tf_dialing_tick(tf_dialing_t *d, uint64_t now_ns) {
   const tf_endpoint_t *to = d->dial->endpoint;
   if (now_ns >= d->deadline_ns) {
     if (d->phase == TF_DIAL_DNS && d->last_good.addr_cnt > 0) {
-      d->race.address_cnt = 0;
+      d->attempts.address_cnt = 0;
       return resolved(d, EAI_AGAIN, now_ns);
     }
     return tf_dialing_fail(d, TF_ERR(E_FEED_TIMEOUT, "%s:%s: phase %s took too long", to->host,
                                      to->port, tf_dialer_phase_name(d->phase)));
   }
-  if (d->phase == TF_DIAL_CONNECT) return raced(d, tf_race_tick(&d->race, now_ns), now_ns);
+  if (d->phase == TF_DIAL_CONNECT) return raced(d, tf_attempts_tick(&d->attempts, now_ns), now_ns);
   return true;
 }
 
 uint64_t tf_dialing_due_ns(const tf_dialing_t *d) {
   if (d->phase == TF_DIAL_WAIT) return d->start_ns;
-  uint64_t race_due_ns = d->phase == TF_DIAL_CONNECT ? tf_race_due_ns(&d->race) : UINT64_MAX;
-  return race_due_ns < d->deadline_ns ? race_due_ns : d->deadline_ns;
+  uint64_t next_due_ns =
+      d->phase == TF_DIAL_CONNECT ? tf_attempts_due_ns(&d->attempts) : UINT64_MAX;
+  return next_due_ns < d->deadline_ns ? next_due_ns : d->deadline_ns;
 }
 
 void tf_dialing_fini(tf_dialing_t *d) {
   tf_resolver_end(d->resolve);
   d->resolve = NULL;
-  tf_race_end(&d->race);
+  tf_attempts_end(&d->attempts);
   if (d->fd >= 0) close(d->fd);
   d->fd = -1;
   if (d->dial->err != TF_OK || d->dial->kind == TF_DIAL_GET) tf_tls_fini(&d->dial->tls);

@@ -5,8 +5,8 @@
 
 #include <poll.h>
 
+#include "feed/attempts.h"
 #include "feed/dialer.h"
-#include "feed/race.h"
 #include "wire/http.h"
 
 #define TF_DIALING_REQUEST_BYTES 4096
@@ -24,7 +24,7 @@ typedef struct tf_dialing {
   bool                      want_write;
   tf_resolve_t             *resolve;
   tf_address_t              last_good; /* addr_cnt 0: none is known */
-  tf_race_t                 race;
+  tf_attempts_t             attempts;
   uint32_t                  request_cnt, request_at;
   bool                      upgraded;
   char                      request[TF_DIALING_REQUEST_BYTES];

@@ -30,11 +30,18 @@
 
 #include "feed/backoff.h"
 #include "feed/link.h"
+#include "feed/ranking.h"
 #include "tf/source.h"
 #include "tf/tap.h"
 
 /* Between answers to pings: a flood of them costs at most four a second (FAULTS F19). */
 #define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
+
+/* A websocket host. */
+typedef struct tf_session_host {
+  const char *host, *port;
+  bool        plain; /* no TLS, for simulators on loopback */
+} tf_session_host_t;
 
 typedef struct tf_session_config {
   const tf_feed_t *feed;
@@ -101,6 +108,9 @@ size_t tf_session_arena_bytes(const tf_session_config_t *config);
  * init returns. */
 tf_err_t tf_session_init(const tf_session_config_t *config, tf_arena_t *arena,
                          tf_source_t **source);
+/* What its connections are made with, for whoever measures endpoints: kept until fini. */
+const tf_endpoint_t *tf_session_endpoints(const tf_source_t *source, uint32_t *endpoint_cnt);
+const char          *tf_session_target(const tf_source_t *source);
 /* Waits for the dialer to let go. Accepts NULL. */
 void tf_session_fini(tf_source_t *source);
 

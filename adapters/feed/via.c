@@ -27,7 +27,8 @@ static void base64_write(const uint8_t *bytes, size_t cnt, char *text) {
 tf_err_t tf_via_authorize(tf_via_t *via, const tf_feed_key_t *key) {
   char both[sizeof key->id + sizeof key->secret];
   if (strchr(key->id, ':'))
-    return TF_ERR(E_FEED_KEY, "the proxy's key file: an id with a colon; Basic credentials end it there");
+    return TF_ERR(E_FEED_KEY,
+                  "the proxy's key file: an id with a colon; Basic credentials end it there");
   int cnt = snprintf(both, sizeof both, "%s:%s", key->id, key->secret);
   base64_write((const uint8_t *)both, (size_t)cnt, via->proxy_authorization);
   explicit_bzero(both, sizeof both);
