@@ -96,7 +96,7 @@ static bool resolved(tf_dialing_t *d, int eai, uint64_t now_ns) {
     return tf_dialing_fail(d, TF_ERR(E_FEED_CONNECT,
                                      "%s has no address of source_address's family, %s",
                                      hop_host(d), only == AF_INET ? "IPv4" : "IPv6"));
-  return raced(d, tf_attempts_start(race, via, d->config->connect_ns, now_ns), now_ns);
+  return raced(d, tf_attempts_start(all, via, d->config->connect_ns, now_ns), now_ns);
 }
 
 static bool numeric_address(const char *host, const char *port, tf_address_t *address) {

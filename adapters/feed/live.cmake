@@ -4,6 +4,7 @@ tf_library(tf_live
     addresses.c
     attempts.c
     backoff.c
+    book_watch.c
     budget.c
     dialer.c
     dialing.c
@@ -18,8 +19,10 @@ tf_library(tf_live
     resync.c
     session.c
     session_init.c
+    session_watch.c
     shard.c
     snapshots.c
+    staleness.c
     streams.c
     via.c
   DEPS tf_wire tf_json tf_core ${CK_LIBRARY})

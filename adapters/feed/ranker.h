@@ -16,11 +16,12 @@
 #define TF_RANKER_PING_WAIT_NS TF_NS_PER_SEC
 
 typedef struct tf_ranker_config {
-  tf_dialer_t         *dialer;
-  const tf_endpoint_t *endpoints; /* (endpoint_cnt); not used by a dial of the caller's own making */
-  uint32_t             endpoint_cnt;
-  const char          *target; /* of the websocket upgrade */
-  tf_ws_random_t       random;
+  tf_dialer_t *dialer;
+  const tf_endpoint_t
+                *endpoints; /* (endpoint_cnt); not used by a dial of the caller's own making */
+  uint32_t       endpoint_cnt;
+  const char    *target; /* of the websocket upgrade */
+  tf_ws_random_t random;
 } tf_ranker_config_t;
 
 typedef struct tf_ranker_row {

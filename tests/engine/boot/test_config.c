@@ -19,7 +19,8 @@
   "endpoints, rank_every, proxy, proxy_key_file, source_address, interface, fallback_after, "      \
   "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
-  "instruments_file, book_depth, message_bytes_max, fallback"
+  "instruments_file, book_depth, crossed_after, stale_after, "                                     \
+  "message_bytes_max, fallback"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
 #define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
@@ -229,7 +230,8 @@ static const char all_keys[] =
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
-    "path: /ws?a=b, streams_per_connection: 17, rank_every: 3m, proxy: \"http://p:3128\", "
+    "crossed_after: 2s, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, rank_every: "
+    "3m, proxy: \"http://p:3128\", "
     "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
     "fallback_back: 9s, fallback: [{url: \"wss://b:1\", rest: \"http://b:2\"}, {venue: kraken, "
     "instruments: [A=X, B=Y]}, {tape: t.tape}], "
@@ -294,6 +296,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->feeds[0].ca_file, "t.yaml");
   assert_true(c->feeds[0].deflate);
   assert_int_equal(c->feeds[0].book_depth, 25);
+  assert_int_equal(c->feeds[0].crossed_after_ns, 2 * TF_NS_PER_SEC);
+  assert_int_equal(c->feeds[0].stale_after_ns, 90 * TF_NS_PER_SEC);
   assert_string_equal(c->feeds[0].path, "/ws?a=b");
   assert_int_equal(c->feeds[0].streams_per_connection, 17);
   assert_int_equal(c->feeds[0].rank_every_ns, 180 * TF_NS_PER_SEC);
