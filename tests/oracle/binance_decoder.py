@@ -74,6 +74,8 @@ def exact(value):
 
 
 def text_of(mantissa, exponent):
+    if mantissa < 0:
+        return "-" + text_of(-mantissa, exponent)
     if exponent > 0:
         return "%de%d" % (mantissa, exponent) if mantissa else "0"
     digits = str(mantissa).rjust(-exponent + 1, "0")
@@ -89,6 +91,16 @@ def one_exponent(a, b):
             raise Reject("number")
         out.append((mantissa, low))
     return out
+
+
+def ticker_text(last=None, volume=None, mark=None, funding=None):
+    """What the venue did not send is None: 0 in the event, for the funding rate a value of its own."""
+    zero = (0, (last or mark or (0, 0))[1])
+    last, mark = one_exponent(last or (0, (mark or zero)[1]), mark or zero)
+    rate = "-"
+    if funding is not None:  # 12 digits, those beyond are cut
+        rate = text_of(int(decimal.Decimal(funding[0]).scaleb(funding[1] + 12)), -12)
+    return "c=%s v=%s m=%s r=%s" % (text_of(*last), text_of(*(volume or (0, 0))), text_of(*mark), rate)
 
 
 def unsigned(value):
@@ -326,8 +338,7 @@ class Decoder:
         symbol = self.text(data, "s")
         last, volume = exact(self.need(data, "c")), exact(self.need(data, "v"))
         ts, flags = self.time(data, recv, True)
-        self.emit("K", self.symbol(symbol), ts, recv, flags | LAST,
-                  "c=%s v=%s" % (text_of(*last), text_of(*volume)))
+        self.emit("K", self.symbol(symbol), ts, recv, flags | LAST, ticker_text(last, volume))
         return "data"
 
     def put_levels(self, symbol, ts, recv, flags, levels, seq):

@@ -11,6 +11,7 @@ or one of cryptofeed's recordings (recording.py reads it). compare exits 77 when
 """
 import calendar
 import decimal
+import gzip
 import json
 import os
 import re
@@ -19,7 +20,7 @@ import sys
 import zlib
 
 from binance_decoder import (BACKFILL, BAD_BOOK, BAD_TS, GAP, LAST, OK, SELL, SNAPSHOT, SYNCING, EventBook,
-                             Number, Reject, exact, one_exponent, parse, text_of, unsigned)
+                             Number, Reject, exact, one_exponent, parse, text_of, ticker_text, unsigned)
 from trade_ids import TradeIds
 
 DERIVED = 0x40
@@ -153,8 +154,8 @@ class Decoder:
         self.emit("T", symbol, ts, recv, flags | (SELL if sell else 0), "p=%s q=%s id=%d %s" % (
             text_of(*price), text_of(*qty), number, "SELL" if sell else "BUY"))
 
-    def ticker(self, symbol, ts, recv, flags, last, volume):
-        self.emit("K", symbol, ts, recv, flags, "c=%s v=%s" % (text_of(*last), text_of(*volume)))
+    def ticker(self, symbol, ts, recv, flags, last=None, volume=None, mark=None, funding=None):
+        self.emit("K", symbol, ts, recv, flags, ticker_text(last, volume, mark, funding))
 
     def stamp(self, text, recv):
         ns = time_ns(text)
@@ -695,9 +696,11 @@ def records(path):
         else:
             rows = [r for r in map(recording.of_raw, lines) if r]
         for recv, kind, message, target in rows:
-            yield recv, message.decode("utf-8"), target if kind == recording.HTTP else None
+            text = message if kind == recording.BINARY else message.decode("utf-8")
+            yield recv, text, target if kind == recording.HTTP else None
         return
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    opener = gzip.open if head[:2] == b"\x1f\x8b" else open
+    with opener(path, "rt", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             recv, _, text = line.rstrip("\n").partition(" ")
             target = None
