@@ -35,7 +35,7 @@ static uint64_t key_of_frame(const tf_frame_t *frame) {
 
 /* Else what it says: without what is ours or the connection's (times of receipt, sequences). */
 static uint64_t key_of_event(uint64_t hash, const tf_event_t *e) {
-  const uint8_t flags = e->flags & (TF_FLAG_SIDE | TF_FLAG_SNAPSHOT);
+  const uint8_t flags   = e->flags & (TF_FLAG_SIDE | TF_FLAG_SNAPSHOT);
   const uint8_t head[8] = {e->kind, flags, (uint8_t)e->price_exp, (uint8_t)e->qty_exp};
   uint64_t      word;
   memcpy(&word, head, sizeof word);
@@ -121,8 +121,8 @@ static void filter(tf_legs_t *legs, uint32_t leg) {
   if (TF_UNLIKELY(legs->retiring_cnt > 0)) move_books(legs, leg);
   for (uint32_t i = 0; i < cnt; i++) {
     const tf_event_t *e = &out->events[i];
-    bool is_news = e->kind == TF_EVENT_TRADE ? !tf_trade_set_is_repeat(&legs->trades, e)
-                                             : is_owners(legs, leg, e);
+    bool is_news        = e->kind == TF_EVENT_TRADE ? !tf_trade_set_is_repeat(&legs->trades, e)
+                                                    : is_owners(legs, leg, e);
     if (TF_UNLIKELY(!is_news)) continue;
     if (TF_UNLIKELY(kept != i)) out->events[kept] = *e;
     kept++;
@@ -193,8 +193,7 @@ static bool has_status_of(const tf_feed_out_t *out, uint32_t instrument_id) {
 static void lose(tf_legs_t *legs, uint32_t leg, uint32_t instrument_id, uint64_t now_ns,
                  bool must_say) {
   tf_feed_out_t *out = legs->out;
-  if (legs->feed->lose_book)
-    legs->feed->lose_book(state_of(legs, leg), instrument_id, now_ns, out);
+  if (legs->feed->lose_book) legs->feed->lose_book(state_of(legs, leg), instrument_id, now_ns, out);
   if (must_say && !has_status_of(out, instrument_id) && out->event_cnt < out->event_cap) {
     tf_event_t *e          = &out->events[out->event_cnt++];
     *e                     = (tf_event_t){.ts_recv_ns    = now_ns,
@@ -262,14 +261,14 @@ typedef struct layout {
 static bool room_add(size_t *sum, size_t cnt, size_t bytes) {
   size_t all;
   return !__builtin_mul_overflow(cnt, bytes, &all) && all <= SIZE_MAX / 2 &&
-         !__builtin_add_overflow(*sum, tf_align_up(all, TF_LINE_PAIR_BYTES), sum);
+         !__builtin_add_overflow(*sum, tf_align_up(all, TF_LINE_BYTES), sum);
 }
 
 static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
   bool is_own = !config->feed->sequences_are_shared && config->leg_cnt > 1;
   memset(l, 0, sizeof *l);
   l->decoder_cnt = is_own ? config->leg_cnt : 1;
-  l->state_bytes = tf_align_up(config->feed->state_bytes(config->feed_config), TF_LINE_PAIR_BYTES);
+  l->state_bytes = tf_align_up(config->feed->state_bytes(config->feed_config), TF_LINE_BYTES);
   l->race_cnt    = config->races && config->leg_cnt > 1 ? TF_LEGS_RACES : 0;
   if (is_own) {
     const tf_instruments_t *table = config->feed_config->instruments;
@@ -299,6 +298,7 @@ tf_err_t tf_legs_init(tf_legs_t *legs, const tf_legs_config_t *config, tf_feed_o
   if (config->leg_cnt == 0 || config->leg_cnt > TF_LEGS_MAX || !layout_of(config, &l))
     return TF_ERR(E_CORE_ARGUMENT, "feed %s: %u connections, 1 to %u are possible",
                   config->feed->venue, config->leg_cnt, TF_LEGS_MAX);
+  memset(bytes + l.rows_at, 0, l.bytes - l.rows_at);
   legs->feed           = config->feed;
   legs->out            = out;
   legs->handler        = *handler;

@@ -30,8 +30,9 @@
 #include "feed/race.h"
 #include "feed/trade_set.h"
 #include "tf/feed.h"
+#include "tf/tap.h"
 
-#define TF_LEGS_MAX  5u /* four wanted, and one that comes before another goes */
+#define TF_LEGS_MAX  TF_TAP_LEGS_MAX /* four wanted, and one that comes before another goes */
 #define TF_LEGS_NONE UINT8_MAX
 
 /* Trades that are told apart (trade_set.h); with several legs wanted one may lag, so more. */
@@ -85,7 +86,7 @@ typedef struct tf_legs {
 /* Bytes of memory for init, a multiple of 64; 0 when they overflow. */
 size_t tf_legs_footprint(const tf_legs_config_t *config);
 
-/* Makes the decoders. memory: tf_legs_footprint bytes, aligned to a line pair, zeroed. out: where decoders
+/* Makes the decoders. memory: tf_legs_footprint bytes, aligned to a line. out: where decoders
  * put events; out->counts must be set. E_CORE_ARGUMENT, or what the feed's init returns. */
 tf_err_t tf_legs_init(tf_legs_t *legs, const tf_legs_config_t *config, tf_feed_out_t *out,
                       const tf_legs_handler_t *handler, void *memory);

@@ -10,7 +10,7 @@ static layout_t layout_of(uint32_t trade_cnt, uint32_t instrument_cap) {
   layout_t l;
   l.oldest_at = tf_align_up((size_t)trade_cnt * sizeof(tf_trade_set_entry_t), TF_LINE_BYTES);
   l.floors_at = l.oldest_at + tf_align_up(trade_cnt / TF_TRADE_SET_WAYS, TF_LINE_BYTES);
-  l.bytes = l.floors_at + tf_align_up((size_t)instrument_cap * sizeof(uint64_t), TF_LINE_BYTES);
+  l.bytes     = l.floors_at + tf_align_up((size_t)instrument_cap * sizeof(uint64_t), TF_LINE_BYTES);
   return l;
 }
 
@@ -37,8 +37,8 @@ static uint64_t trusted_ns(const tf_event_t *trade) {
 
 bool tf_trade_set_is_repeat(tf_trade_set_t *set, const tf_event_t *trade) {
   TF_ASSERT(trade->kind == TF_EVENT_TRADE && trade->instrument_id < set->instrument_cap);
-  uint64_t hash   = tf_hash_fold(tf_hash_fold(TF_HASH_SEED, trade->u.trade.id), trade->instrument_id);
-  uint32_t bucket = (uint32_t)(hash >> 32) & set->bucket_mask;
+  uint64_t hash = tf_hash_fold(tf_hash_fold(TF_HASH_SEED, trade->u.trade.id), trade->instrument_id);
+  uint32_t bucket            = (uint32_t)(hash >> 32) & set->bucket_mask;
   tf_trade_set_entry_t *ways = set->entries + (size_t)bucket * TF_TRADE_SET_WAYS;
   for (uint32_t i = 0; i < TF_TRADE_SET_WAYS; i++)
     if (ways[i].id == trade->u.trade.id && ways[i].instrument_id == trade->instrument_id &&

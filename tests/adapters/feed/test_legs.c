@@ -50,7 +50,7 @@ static tf_event_t *emit(tf_feed_out_t *out, uint8_t kind, uint32_t id, uint64_t 
 
 static void emit_state(tf_feed_out_t *out, toy_t *toy, uint32_t id, uint8_t book_state,
                        uint64_t recv_ns) {
-  toy->state[id] = book_state;
+  toy->state[id]                                               = book_state;
   emit(out, TF_EVENT_STATUS, id, recv_ns)->u.status.book_state = book_state;
 }
 
@@ -76,8 +76,8 @@ static void toy_level(toy_t *toy, char kind, uint32_t id, uint64_t seq, uint64_t
     emit_state(out, toy, id, TF_BOOK_GAP, recv_ns);
     out->resync_ids[out->resync_cnt++] = id;
   }
-  toy->seq[id]  = seq;
-  tf_event_t *e = emit(out, TF_EVENT_BOOK, id, recv_ns);
+  toy->seq[id]   = seq;
+  tf_event_t *e  = emit(out, TF_EVENT_BOOK, id, recv_ns);
   e->u.level.qty = (int64_t)value;
   if (kind != 'S') return;
   e->flags |= TF_FLAG_SNAPSHOT;
@@ -188,9 +188,9 @@ static const char *said(void) {
   size_t                   at       = 0;
   text[0]                           = '\0';
   for (uint32_t i = 0; i < seen.cnt; i++) {
-    const tf_event_t *e = &seen.events[i];
+    const tf_event_t *e    = &seen.events[i];
     const char       *last = e->flags & TF_FLAG_LAST ? "" : "!";
-    at += (size_t)sprintf(text + at, "%s%c%u=", i ? " " : "", "TQBKS"[e->kind], e->instrument_id);
+    at += (size_t)sprintf(text + at, "%s%c%u=", i ? " " : "", "TQBKS"[e->kind], e -> instrument_id);
     if (e->kind == TF_EVENT_STATUS)
       at += (size_t)sprintf(text + at, "%s%s", states[e->u.status.book_state], last);
     else
@@ -513,10 +513,10 @@ static void any_course_of_deaths_loses_and_doubles_no_trade(void **state) {
   for (int is_shared = 0; is_shared < 2; is_shared++) {
     for (uint32_t run = 0; run < 60; run++) {
       start(2 + run % 4, is_shared);
-      course_t        c     = {.rng = 0x9e3779b97f4a7c15u * (run + 1), .head = 100};
-      static uint8_t  trades[20000];
-      uint64_t        book = UINT64_MAX, dead_cnt = 0, published = 0;
-      bool            is_ok = false;
+      course_t       c = {.rng = 0x9e3779b97f4a7c15u * (run + 1), .head = 100};
+      static uint8_t trades[20000];
+      uint64_t       book = UINT64_MAX, dead_cnt = 0, published = 0;
+      bool           is_ok = false;
       memset(trades, 0, sizeof trades);
       for (uint32_t i = 0; i < legs.leg_cnt; i++) course_up(&c, i, is_shared);
       while (c.head < 2000) {
@@ -524,8 +524,7 @@ static void any_course_of_deaths_loses_and_doubles_no_trade(void **state) {
         for (uint32_t i = 0; i < legs.leg_cnt; i++) {
           if (!legs.legs[i].is_up && draw(&c, 20) == 0) course_up(&c, i, is_shared);
           if (legs.legs[i].is_up && is_covered(&c, i) && draw(&c, 60) == 0) down(i), dead_cnt++;
-          while (legs.legs[i].is_up && c.at[i] + c.late[i] < c.head)
-            course_bring(&c, i, is_shared);
+          while (legs.legs[i].is_up && c.at[i] + c.late[i] < c.head) course_bring(&c, i, is_shared);
           if (seen.asked_cnt > 0) { /* the venue answers on that leg, at once */
             c.needs_snapshot[seen.asked_leg] = true;
             seen.asked_cnt                   = 0;
@@ -536,8 +535,7 @@ static void any_course_of_deaths_loses_and_doubles_no_trade(void **state) {
           const tf_event_t *e = &seen.events[i];
           if (e->kind == TF_EVENT_STATUS) is_ok = e->u.status.book_state == TF_BOOK_OK;
           if (e->kind == TF_EVENT_BOOK) { /* in order it goes on by one, or begins anew */
-            if (is_ok && !(e->flags & TF_FLAG_SNAPSHOT))
-              assert_int_equal(e->u.level.qty, book + 1);
+            if (is_ok && !(e->flags & TF_FLAG_SNAPSHOT)) assert_int_equal(e->u.level.qty, book + 1);
             book = (uint64_t)e->u.level.qty;
           }
           if (e->kind != TF_EVENT_TRADE) continue;

@@ -28,10 +28,8 @@ static int teardown(void **state) {
 }
 
 static bool is_repeat(uint32_t instrument_id, uint64_t id, uint64_t ts_ns, uint8_t flags) {
-  tf_event_t e = {.kind          = TF_EVENT_TRADE,
-                  .flags         = flags,
-                  .instrument_id = instrument_id,
-                  .ts_event_ns   = ts_ns};
+  tf_event_t e = {
+      .kind = TF_EVENT_TRADE, .flags = flags, .instrument_id = instrument_id, .ts_event_ns = ts_ns};
   e.u.trade.id = id;
   return tf_trade_set_is_repeat(&set, &e);
 }
