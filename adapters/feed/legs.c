@@ -241,6 +241,7 @@ void tf_legs_retire(tf_legs_t *legs, uint32_t leg) {
 }
 
 void tf_legs_lose(tf_legs_t *legs, uint32_t instrument_id, uint64_t now_ns) {
+  if (legs->rows && instrument_id >= legs->instrument_cap) return;
   uint8_t leg = legs->rows ? legs->rows[instrument_id].owner : (uint8_t)tf_legs_first_up(legs);
   if (leg != TF_LEGS_NONE) lose(legs, leg, instrument_id, now_ns, false);
 }

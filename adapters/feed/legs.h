@@ -104,7 +104,7 @@ void tf_legs_down(tf_legs_t *legs, uint32_t leg, uint64_t now_ns);
 /* It will go soon: what it owns moves where that costs no gap. */
 void tf_legs_retire(tf_legs_t *legs, uint32_t leg);
 
-/* This instrument's book is not to be trusted: the decoder that it comes from loses it. */
+/* This instrument's book is not to be trusted: the decoder that it comes from loses it. Any id will do. */
 void tf_legs_lose(tf_legs_t *legs, uint32_t instrument_id, uint64_t now_ns);
 
 /* The leg to which a REST answer belongs that is of no leg: the first that is up, else the first. */

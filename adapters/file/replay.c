@@ -154,8 +154,20 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
     on_out(replay, 0, out);
     return;
   }
+  if (TF_UNLIKELY(record->tap == TF_TAP_STATUS)) {
+    memcpy(&out->events[0], record->bytes, sizeof(tf_event_t));
+    out->event_cnt = 1;
+    out->counts->events[TF_EVENT_STATUS]++;
+    on_out(replay, 0, out);
+    return;
+  }
   tf_legs_t *feed = &track->feeds[record->source_idx];
+  uint32_t   instrument_id;
   switch (record->tap) {
+  case TF_TAP_LOSE:
+    memcpy(&instrument_id, record->bytes, sizeof instrument_id);
+    tf_legs_lose(feed, instrument_id, record->recv_ns);
+    return;
   case TF_TAP_CONNECT: tf_legs_up(feed, record->leg, record->recv_ns); return;
   case TF_TAP_DISCONNECT: tf_legs_down(feed, record->leg, record->recv_ns); return;
   case TF_TAP_RETIRE: tf_legs_retire(feed, record->leg); return;
