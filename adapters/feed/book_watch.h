@@ -17,8 +17,9 @@
 #include "feed/staleness.h"
 #include "tf/lost_books.h"
 
-#define TF_BOOK_WATCH_ROWS        16u
-#define TF_BOOK_WATCH_FRESH_MAX   16u /* found again in one message; further ones at their next look */
+#define TF_BOOK_WATCH_ROWS 16u
+#define TF_BOOK_WATCH_FRESH_MAX                                                                    \
+  16u /* found again in one message; further ones at their next look */
 #define TF_BOOK_WATCH_LOSE_NS_MAX (60 * TF_NS_PER_SEC)
 
 typedef enum tf_book_watch_verdict {
@@ -49,10 +50,10 @@ typedef struct tf_book_watch {
   tf_book_watch_row_t   *rows; /* (cap), by instrument_id */
   uint32_t               cap;
   uint32_t               at; /* the row that next looks at */
-  uint32_t               fresh_cnt; /* instruments that the newest message made FRESH: the session empties it */
-  uint32_t               fresh_ids[TF_BOOK_WATCH_FRESH_MAX];
-  uint64_t               lost_cnt, stale_cnt; /* verdicts so far */
-  uint32_t               stale_now_cnt;       /* instruments that are told STALE */
+  uint32_t fresh_cnt; /* instruments that the newest message made FRESH: the session empties it */
+  uint32_t fresh_ids[TF_BOOK_WATCH_FRESH_MAX];
+  uint64_t lost_cnt, stale_cnt; /* verdicts so far */
+  uint32_t stale_now_cnt;       /* instruments that are told STALE */
 } tf_book_watch_t;
 
 size_t   tf_book_watch_arena_bytes(uint32_t instrument_cap);
@@ -64,8 +65,8 @@ void tf_book_watch_saw(tf_book_watch_t *watch, const tf_event_t *events, uint32_
                        uint64_t now_ns);
 
 /* What is due, one instrument at a time; NOTHING ends a call's look. row_cnt: of the instrument table now. */
-tf_book_watch_verdict_t tf_book_watch_next(tf_book_watch_t *watch, uint32_t row_cnt, uint64_t now_ns,
-                                           uint32_t *instrument_id);
+tf_book_watch_verdict_t tf_book_watch_next(tf_book_watch_t *watch, uint32_t row_cnt,
+                                           uint64_t now_ns, uint32_t *instrument_id);
 
 /* What FRESH makes of the instrument's book. */
 TF_INLINE tf_book_state_t tf_book_watch_before(const tf_book_watch_t *watch,

@@ -4,7 +4,8 @@
 #include "core/clock.h"
 #include "feed/session_state.h"
 
-#define VERDICTS_A_PASS_MAX 16u /* a thousand streams that fall silent at once are told within 63 passes */
+#define VERDICTS_A_PASS_MAX                                                                        \
+  16u /* a thousand streams that fall silent at once are told within 63 passes */
 
 static void lose(tf_session_t *s, uint32_t instrument_id) {
   if (!s->feed->lose_book) return;
@@ -46,7 +47,7 @@ void tf_session_watch_fresh(tf_session_t *s) {
 
 void tf_session_watch_books(tf_session_t *s) {
   const tf_instruments_t *table = s->config.feed_config.instruments;
-  if (!table) return; /* a feed that names none */
+  if (!table) return;                                  /* a feed that names none */
   uint32_t row_cnt = tf_load_relaxed_u32(&table->cnt); /* relaxed: only this thread appends */
   for (uint32_t i = 0; i < VERDICTS_A_PASS_MAX; i++) {
     uint32_t id;

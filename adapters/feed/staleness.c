@@ -39,8 +39,8 @@ static void learn(tf_staleness_row_t *row) {
   uint32_t longer = row->interval_cnt / 1000, idx = TF_STALENESS_CLASSES - 1;
   while (row->counts[idx] <= longer && idx > 0) longer -= row->counts[idx--];
   uint64_t deadline_ns = TF_STALENESS_FACTOR * class_end_ns(idx);
-  row->deadline_ns = deadline_ns > TF_STALENESS_FLOOR_NS ? deadline_ns : TF_STALENESS_FLOOR_NS;
-  row->learned_cnt = row->interval_cnt;
+  row->deadline_ns     = deadline_ns > TF_STALENESS_FLOOR_NS ? deadline_ns : TF_STALENESS_FLOOR_NS;
+  row->learned_cnt     = row->interval_cnt;
 }
 
 void tf_staleness_saw(tf_staleness_t *s, uint32_t instrument_id, tf_staleness_stream_t stream,
@@ -63,8 +63,8 @@ static bool is_due(const tf_staleness_t *s, tf_staleness_row_t *row, uint64_t no
   uint64_t deadline_ns = s->fixed_ns;
   if (deadline_ns == 0) {
     if (row->interval_cnt < TF_STALENESS_INTERVALS_MIN) return false;
-    bool is_old = row->learned_cnt == 0 ||
-                  row->interval_cnt - row->learned_cnt > row->learned_cnt / 8;
+    bool is_old =
+        row->learned_cnt == 0 || row->interval_cnt - row->learned_cnt > row->learned_cnt / 8;
     if (is_old) learn(row);
     deadline_ns = row->deadline_ns;
   }

@@ -97,7 +97,7 @@ static void script_texts_on_demand(stub_conn_t *c, const char *target, uint32_t 
 static uint64_t sent_cnt;
 
 static void say(const char *text) {
-  uint64_t before = source->counts.messages;
+  uint64_t before          = source->counts.messages;
   script_texts[sent_cnt++] = text;
   __atomic_store_n(&stub.note[0], sent_cnt, __ATOMIC_SEQ_CST);
   RUN_UNTIL(source->counts.messages > before);

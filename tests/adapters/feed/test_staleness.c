@@ -43,7 +43,7 @@ static uint64_t deadline(void) {
 static void stream_is_not_judged_before_it_has_shown_its_habit(void **state) {
   (void)state;
   begin(0);
-  assert_int_equal(deadline(), 0); /* quiet from the start */
+  assert_int_equal(deadline(), 0);                  /* quiet from the start */
   data_every(100 * MS, TF_STALENESS_INTERVALS_MIN); /* one interval less than data */
   assert_int_equal(deadline(), 0);
   data_every(100 * MS, 1);
