@@ -157,6 +157,7 @@ static tf_verdict_t publish_delta(tf_binance_state_t *st, tf_binance_message_t *
     out->counts->gaps += step.is_gap;
   }
   if (TF_UNLIKELY(step.is_bad)) levels->flags |= TF_FLAG_BAD_BOOK;
+  levels->flags |= tf_binance_outrun(ids.u, row->quote_id);
   if (TF_UNLIKELY(step.is_bridged_out)) out->counts->bridged_out_levels += levels->cnt;
   put_levels(m, levels);
   if (TF_UNLIKELY(row->chain.snapshot_wanted)) want_snapshot(row, levels->instrument_id, out);
