@@ -10,7 +10,7 @@
  *                     ids of its own. Futures trades whose X says that no order book was involved
  *                     (NA, INSURANCE_FUND, ADL) are ignored: the venue's aggTrade has none either.
  *   bookTicker        QUOTE; one whose u is not newer than the last is a duplicate
- *   depthUpdate       BOOK, an event a level, bids first; ordered by binance_chain.h
+ *   depthUpdate       BOOK, an event a level, bids first; ordered by chain.h
  *   lastUpdateId      BOOK with SNAPSHOT: a REST answer, or a partial book (<symbol>@depth20) whose
  *                     stream names it. Futures send partial books as depthUpdate, told apart by the
  *                     stream alone, so subscribe to them combined. A partial book of an instrument
@@ -32,12 +32,13 @@
 typedef struct tf_binance_market {
   const char *suffix;
   const char *ws_path;        /* of combined streams */
+  const char *ticker_path;    /* where tickers are served apart; NULL: with the rest */
   const char *rest_path;      /* of the depth snapshot */
   const char *info_path;      /* of the instruments' metadata */
   bool        info_of_some;   /* it takes the symbols that it is to answer for */
   const char *book_stream;    /* behind "<symbol>@" */
   uint32_t    snapshot_limit; /* levels a side; the event buffer must hold twice that and one */
-  uint8_t     rule;           /* tf_binance_rule_t */
+  uint8_t     rule;           /* tf_chain_rule_t */
   double (*multiplier_of)(const char *symbol); /* NULL: 1 for all */
 } tf_binance_market_t;
 
@@ -60,6 +61,7 @@ tf_err_t     tf_binance_init(void *state, const tf_feed_config_t *config,
                              const tf_binance_market_t *market);
 tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
+void tf_binance_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
 
 size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap);
 size_t tf_binance_live_subscribe(void *state, uint32_t message_idx, char *buf, size_t cap);

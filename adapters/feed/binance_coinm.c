@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/chain.h"
 
 static double multiplier_of(const char *symbol) {
   return strncmp(symbol, "BTCUSD", 6) == 0 ? 100.0 : 10.0;
@@ -15,12 +15,20 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-COINM",
                                            .info_path      = "/dapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
                                            .snapshot_limit = 1000,
-                                           .rule           = TF_BINANCE_POINTER,
+                                           .rule           = TF_CHAIN_POINTER,
                                            .multiplier_of  = multiplier_of};
 
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_binance_init(state, config, &market);
 }
+
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade, aggTrade", TF_FEED_CHECK(IDS_CONSECUTIVE)                          },
+    {TF_CHANNEL_QUOTE,  "bookTicker",      TF_FEED_CHECK(SEQUENCE_ORDER)                           },
+    {TF_CHANNEL_BOOK,   "depth@0ms",       TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(BRIDGE)},
+    {TF_CHANNEL_TICKER, "24hrTicker",      0                                                       },
+    {0,                 NULL,              0                                                       },
+};
 
 const tf_feed_t tf_feed_binance_coinm = {
     .venue                 = "binance-coinm",
@@ -29,6 +37,7 @@ const tf_feed_t tf_feed_binance_coinm = {
     .init                  = init,
     .on_frame              = tf_binance_on_frame,
     .on_connect            = tf_binance_on_connect,
+    .lose_book             = tf_binance_lose_book,
     .ws_host               = "dstream.binance.com",
     .ws_port               = "443",
     .rest_host             = "dapi.binance.com",
@@ -38,6 +47,9 @@ const tf_feed_t tf_feed_binance_coinm = {
     .snapshot_target       = tf_binance_live_snapshot_target,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 10,
+    .streams_max           = TF_BINANCE_STREAMS_MAX,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 400 * TF_NS_PER_SEC, /* two pings missed */
+    .channels              = feed_channels,
+    .sequences_are_shared  = true,
 };

@@ -1,7 +1,7 @@
 /* Binance spot. Update ids are the symbol's own and consecutive, so deltas join by their ranges.
  * The venue pings every 20 s and takes 5 messages a second from us, pongs among them. */
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/chain.h"
 
 static const tf_binance_market_t market = {.suffix         = "BINANCE-SPOT",
                                            .ws_path        = "/stream",
@@ -10,11 +10,19 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-SPOT",
                                            .info_of_some   = true,
                                            .book_stream    = "depth@100ms",
                                            .snapshot_limit = 5000,
-                                           .rule           = TF_BINANCE_RANGE};
+                                           .rule           = TF_CHAIN_RANGE};
 
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_binance_init(state, config, &market);
 }
+
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade, aggTrade", TF_FEED_CHECK(IDS_CONSECUTIVE)                       },
+    {TF_CHANNEL_QUOTE,  "bookTicker",      TF_FEED_CHECK(SEQUENCE_ORDER)                        },
+    {TF_CHANNEL_BOOK,   "depth@100ms",     TF_FEED_CHECK(SEQUENCE_RANGE) | TF_FEED_CHECK(BRIDGE)},
+    {TF_CHANNEL_TICKER, "24hrTicker",      0                                                    },
+    {0,                 NULL,              0                                                    },
+};
 
 const tf_feed_t tf_feed_binance_spot = {
     .venue                 = "binance-spot",
@@ -23,6 +31,7 @@ const tf_feed_t tf_feed_binance_spot = {
     .init                  = init,
     .on_frame              = tf_binance_on_frame,
     .on_connect            = tf_binance_on_connect,
+    .lose_book             = tf_binance_lose_book,
     .ws_host               = "stream.binance.com",
     .ws_port               = "9443",
     .rest_host             = "api.binance.com",
@@ -32,6 +41,10 @@ const tf_feed_t tf_feed_binance_spot = {
     .snapshot_target       = tf_binance_live_snapshot_target,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 5,
+    .streams_max           = TF_BINANCE_STREAMS_MAX,
+    .connects_per_5min_max = 300,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 60 * TF_NS_PER_SEC, /* three pings missed */
+    .channels              = feed_channels,
+    .sequences_are_shared  = true,
 };

@@ -3,7 +3,7 @@
 #define TF_FEED_BINANCE_STATE_H
 
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/bridge.h"
 #include "feed/feeds.h"
 #include "feed/symbols.h"
 #include "feed/trade_ids.h"
@@ -54,10 +54,9 @@ typedef enum tf_binance_key {
 
 /* One instrument; index: its number in symbols. */
 typedef struct tf_binance_row {
-  tf_binance_chain_t chain;
-  tf_trade_ids_t     trades, agg_trades;
-  uint64_t           quote_id;     /* of the newest bookTicker */
-  bool               asked_before; /* for a snapshot: the next time is a resync */
+  tf_bridge_row_t book;
+  tf_trade_ids_t  trades, agg_trades;
+  uint64_t        quote_id; /* of the newest bookTicker */
 } tf_binance_row_t;
 
 typedef struct tf_binance_state {
@@ -65,7 +64,7 @@ typedef struct tf_binance_state {
   const tf_binance_market_t *market;
   tf_binance_row_t          *rows;
   tf_symbols_t               symbols;
-  tf_binance_pool_t          pool;
+  tf_chain_pool_t            pool;
   uint32_t                   channels;
   uint32_t                   asked_cnt;  /* symbols that the config names: the first rows; 0: any */
   uint64_t                   ts_unit;    /* ns in one, of the feed's first time; 0: none yet */
@@ -98,7 +97,7 @@ TF_INLINE tf_reject_t tf_binance_why(const tf_binance_message_t *m, tf_binance_k
 /* Quotes and books have their ids from one numbering (USD-M, COIN-M: 118,623 recorded messages of both; where
  * transaction times differ at all, they say the same). OUTRUN where the other channel's newest id is larger. */
 TF_INLINE uint8_t tf_binance_outrun(uint64_t id, uint64_t others_id) {
-  return id < others_id && others_id - id < TF_BINANCE_SEQ_RESTART ? TF_FLAG_OUTRUN : 0;
+  return id < others_id && others_id - id < TF_CHAIN_SEQ_RESTART ? TF_FLAG_OUTRUN : 0;
 }
 
 TF_COLD uint64_t tf_binance_odd_time(tf_binance_state_t *st, uint64_t value, uint64_t recv_ns,

@@ -341,7 +341,7 @@ static bool groups_are(state_t *st, items_t items) {
   return !st->is_bad;
 }
 
-static void lose_book(state_t *st, tf_draft_t *draft, uint32_t idx) {
+static void lose_levels(state_t *st, tf_draft_t *draft, uint32_t idx) {
   uint32_t id = st->symbols.rows[idx].instrument_id;
   tf_draft_status(draft, &st->rows[idx], id, TF_BOOK_GAP, 0);
   if (tf_feeds_want_snapshot(draft->out, id)) draft->out->counts->resyncs++;
@@ -356,10 +356,10 @@ TF_COLD static tf_verdict_t refuse_levels(state_t *st, tf_draft_t *draft, tf_rej
     tf_reject_t unused;
     named    = tf_symbols_of(&st->symbols, &st->groups[i].product, false, &unused);
     is_named = true;
-    if (named != TF_SYMBOLS_NONE) lose_book(st, draft, named);
+    if (named != TF_SYMBOLS_NONE) lose_levels(st, draft, named);
   }
   for (uint32_t i = 0; i < st->symbols.cnt && !is_named; i++) {
-    if (st->rows[i].book_state != TF_BOOK_NONE) lose_book(st, draft, i);
+    if (st->rows[i].book_state != TF_BOOK_NONE) lose_levels(st, draft, i);
   }
   return reject(draft, why);
 }
@@ -405,8 +405,9 @@ static bool find_products(state_t *st, tf_draft_t *draft, tf_reject_t *why) {
   return true;
 }
 
-static tf_feed_row_t *row_of(void *self, tf_event_t *e) {
-  return &((state_t *)self)->rows[e->ingest_seq];
+static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
+  state_t *st = self;
+  return tf_trade_ids_step(&st->rows[trade->ingest_seq].trades, trade->u.trade.id, counts);
 }
 
 static void put_all(state_t *st, tf_draft_t *draft, tf_event_kind_t kind) {
@@ -432,7 +433,7 @@ static tf_verdict_t on_trades(state_t *st, tf_draft_t *draft) {
   for (uint32_t i = 0; i < st->group_cnt; rows += st->groups[i++].row_cnt) {
     order_trades(rows, st->groups[i].row_cnt, is_snapshot(&st->groups[i]));
   }
-  tf_draft_drop_repeats(draft, row_of, st);
+  tf_draft_drop_repeats(draft, is_repeat, st);
   put_all(st, draft, TF_EVENT_TRADE);
   return tf_draft_finish(draft);
 }
@@ -660,7 +661,8 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
                                     .child  = &st->group};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, "COINBASE");
-  if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
+  if (err == TF_OK)
+    err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
   return err;
 }
@@ -676,6 +678,21 @@ static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   }
 }
 
+static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out) {
+  state_t *st  = state;
+  uint32_t idx = tf_symbols_of_instrument(&st->symbols, instrument_id);
+  if (idx != TF_SYMBOLS_NONE) tf_draft_lose_book(out, &st->rows[idx], instrument_id, now_ns);
+}
+
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "market_trades",
+     TF_FEED_CHECK(SEQUENCE_CONNECTION) | TF_FEED_CHECK(IDS_CONSECUTIVE)   },
+    {TF_CHANNEL_QUOTE,  "ticker",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
+    {TF_CHANNEL_BOOK,   "level2",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
+    {TF_CHANNEL_TICKER, "ticker",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
+    {0,                 NULL,            0                                 },
+};
+
 const tf_feed_t tf_feed_coinbase = {
     .venue                 = "coinbase",
     .suffix                = "COINBASE",
@@ -690,8 +707,10 @@ const tf_feed_t tf_feed_coinbase = {
     .ws_target             = ws_target,
     .subscribe             = subscribe,
     .resync                = resync,
+    .lose_book             = lose_book,
     .metadata_target       = metadata_target,
     .subscribe_rate_hz_max = 8,
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
     .message_bytes_max     = (uint64_t)16 << 20, /* a whole book: 46,000 levels took 5.1 MB */
+    .channels              = feed_channels,
 };

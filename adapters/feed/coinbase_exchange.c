@@ -517,7 +517,8 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   st->root     = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, "COINBASE-EXCHANGE");
-  if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
+  if (err == TF_OK)
+    err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
   if (err == TF_OK) err = check_key(config->key);
   return err;
@@ -534,6 +535,20 @@ static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   }
 }
 
+static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out) {
+  state_t *st  = state;
+  uint32_t idx = tf_symbols_of_instrument(&st->symbols, instrument_id);
+  if (idx != TF_SYMBOLS_NONE) tf_draft_lose_book(out, &st->rows[idx], instrument_id, now_ns);
+}
+
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "matches",      TF_FEED_CHECK(IDS_CONSECUTIVE)},
+    {TF_CHANNEL_QUOTE,  "ticker",       0                             },
+    {TF_CHANNEL_BOOK,   "level2_batch", 0                             },
+    {TF_CHANNEL_TICKER, "ticker",       0                             },
+    {0,                 NULL,           0                             },
+};
+
 const tf_feed_t tf_feed_coinbase_exchange = {
     .venue                 = "coinbase-exchange",
     .suffix                = "COINBASE-EXCHANGE",
@@ -548,8 +563,10 @@ const tf_feed_t tf_feed_coinbase_exchange = {
     .ws_target             = ws_target,
     .subscribe             = subscribe,
     .resync                = resync,
+    .lose_book             = lose_book,
     .metadata_target       = metadata_target,
     .subscribe_rate_hz_max = 8,
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second and product */
     .message_bytes_max     = (uint64_t)16 << 20, /* a whole book */
+    .channels              = feed_channels,
 };

@@ -19,6 +19,7 @@ void tf_depth_mirror_init(tf_depth_mirror_t *mirror, void *memory, uint32_t dept
   tf_depth_level_t *levels = memory;
   mirror->cap              = cap_of(depth_max);
   mirror->depth            = depth_max;
+  mirror->depth_max        = depth_max;
   mirror->sides[0]         = (tf_depth_side_t){levels, 0};
   mirror->sides[1]         = (tf_depth_side_t){levels + mirror->cap, 0};
 }
@@ -112,6 +113,42 @@ uint32_t tf_depth_mirror_checksum(const tf_depth_mirror_t *mirror) {
       const tf_depth_level_t *level = &side->levels[side->cnt - 1 - i];
       p                             = put_digits(p, level->price);
       p                             = put_digits(p, level->qty);
+    }
+  }
+  return (uint32_t)crc32_z(crc32_z(0, NULL, 0), (const uint8_t *)text, (size_t)(p - text));
+}
+
+/* The text of a decimal as it was sent: without a power, with its zeros. */
+static char *put_decimal(char *p, int64_t mantissa, int exp) {
+  char     digits[DIGITS_MAX];
+  uint32_t cnt = 0, point = exp < 0 ? (uint32_t)-exp : 0;
+  for (uint64_t v = (uint64_t)mantissa; v != 0; v /= 10) digits[cnt++] = (char)('0' + v % 10);
+  if (cnt <= point) {
+    *p++ = '0';
+    if (point > 0) *p++ = '.';
+    for (uint32_t zeros = point - cnt; zeros > 0; zeros--) *p++ = '0';
+  }
+  while (cnt > 0) {
+    *p++ = digits[--cnt];
+    if (cnt == point && point > 0) *p++ = '.';
+  }
+  for (; exp > 0; exp--) *p++ = '0';
+  return p;
+}
+#define DECIMAL_BYTES_MAX (DIGITS_MAX + 2 + 128) /* exponents are an int8 */
+
+uint32_t tf_depth_mirror_checksum_pairs(const tf_depth_mirror_t *mirror, uint32_t level_cnt) {
+  char  text[2 * TF_DEPTH_MIRROR_PAIRS_MAX * 2 * (DECIMAL_BYTES_MAX + 1)];
+  char *p = text;
+  for (uint32_t i = 0; i < level_cnt; i++) {
+    for (int s = 0; s < 2; s++) {
+      const tf_depth_side_t *side = &mirror->sides[s];
+      if (i >= side->cnt) continue;
+      const tf_depth_level_t *level = &side->levels[side->cnt - 1 - i];
+      if (p != text) *p++ = ':';
+      p    = put_decimal(p, level->price, level->price_exp);
+      *p++ = ':';
+      p    = put_decimal(p, level->qty, level->qty_exp);
     }
   }
   return (uint32_t)crc32_z(crc32_z(0, NULL, 0), (const uint8_t *)text, (size_t)(p - text));

@@ -23,9 +23,10 @@ typedef struct tf_depth_side {
 } tf_depth_side_t;
 
 typedef struct tf_depth_mirror {
-  tf_depth_side_t sides[2]; /* bids, asks */
-  uint32_t        cap;      /* of a side */
-  uint32_t        depth;    /* what the venue keeps now */
+  tf_depth_side_t sides[2];  /* bids, asks */
+  uint32_t        cap;       /* of a side */
+  uint32_t        depth_max; /* what it was made for */
+  uint32_t        depth;     /* what the venue keeps now */
 } tf_depth_mirror_t;
 
 #define TF_DEPTH_MIRROR_CHECKSUM_LEVELS 10u
@@ -54,5 +55,11 @@ void tf_depth_mirror_cut(tf_depth_mirror_t *mirror);
 /* Kraken's: CRC-32 (IEEE) over the ten best asks, then the ten best bids, of each the price's digits
  * and the quantity's without point and leading zeros. */
 uint32_t tf_depth_mirror_checksum(const tf_depth_mirror_t *mirror);
+
+/* OKX's and Bitget's: CRC-32 (IEEE) over the best levels of both sides by turns, bid first, of each the
+ * price's text, a colon and the quantity's, a colon between levels; a side that has no more is left out.
+ * The venues send it with a sign. level_cnt: at most TF_DEPTH_MIRROR_PAIRS_MAX. */
+#define TF_DEPTH_MIRROR_PAIRS_MAX 25u
+uint32_t tf_depth_mirror_checksum_pairs(const tf_depth_mirror_t *mirror, uint32_t level_cnt);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "feed/feeds.h"
+
 void tf_feed_row_init(tf_feed_row_t *row) {
   memset(row, 0, sizeof *row);
   row->book_state = TF_BOOK_NONE;
@@ -125,8 +127,7 @@ void tf_draft_drop(tf_draft_t *draft) {
 
 #define DROPPED UINT8_MAX /* no kind */
 
-void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *self, tf_event_t *e),
-                           void       *self) {
+void tf_draft_drop_repeats(tf_draft_t *draft, tf_draft_is_repeat_t is_repeat, void *self) {
   tf_event_t       *rows   = draft->out->events + draft->at;
   uint32_t          cnt    = draft->end - draft->at;
   tf_feed_counts_t *counts = draft->out->counts;
@@ -135,7 +136,7 @@ void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *sel
   for (uint32_t i = 0; i < cnt; i++) {
     tf_event_t *e = &rows[newest_first ? cnt - 1 - i : i];
     e->kind       = TF_EVENT_TRADE;
-    if (!tf_trade_ids_step(&row_of(self, e)->trades, e->u.trade.id, counts)) continue;
+    if (!is_repeat(self, e, counts)) continue;
     counts->duplicates++;
     e->kind = DROPPED;
   }
@@ -190,20 +191,33 @@ tf_verdict_t tf_draft_finish(tf_draft_t *draft) {
   return TF_VERDICT_DATA;
 }
 
+/* Where there is no room, the book's next level says it. */
+static void put_status(tf_feed_out_t *out, tf_feed_row_t *row, uint32_t instrument_id,
+                       uint64_t now_ns) {
+  row->is_announced = out->event_cnt < out->event_cap;
+  if (!row->is_announced) return;
+  tf_event_t *e          = &out->events[out->event_cnt++];
+  *e                     = (tf_event_t){.ts_recv_ns    = now_ns,
+                                        .instrument_id = instrument_id,
+                                        .kind          = TF_EVENT_STATUS,
+                                        .flags         = TF_FLAG_LAST};
+  e->u.status.book_state = row->book_state;
+  out->counts->events[TF_EVENT_STATUS]++;
+}
+
 void tf_draft_restart(tf_feed_out_t *out, tf_feed_row_t *row, uint32_t instrument_id,
                       uint64_t now_ns) {
   row->trades.is_continued = false;
   row->ordinal             = 0;
   bool was_announced       = row->is_announced && row->book_state == TF_BOOK_SYNCING;
   row->book_state          = TF_BOOK_SYNCING;
-  row->is_announced        = was_announced;
-  if (was_announced || out->event_cnt >= out->event_cap) return; /* or its first level says it */
-  tf_event_t *e          = &out->events[out->event_cnt++];
-  *e                     = (tf_event_t){.ts_recv_ns    = now_ns,
-                                        .instrument_id = instrument_id,
-                                        .kind          = TF_EVENT_STATUS,
-                                        .flags         = TF_FLAG_LAST};
-  e->u.status.book_state = TF_BOOK_SYNCING;
-  row->is_announced      = true;
-  out->counts->events[TF_EVENT_STATUS]++;
+  if (!was_announced) put_status(out, row, instrument_id, now_ns);
+}
+
+void tf_draft_lose_book(tf_feed_out_t *out, tf_feed_row_t *row, uint32_t instrument_id,
+                        uint64_t now_ns) {
+  if (row->book_state == TF_BOOK_NONE) return;
+  row->book_state = TF_BOOK_GAP;
+  put_status(out, row, instrument_id, now_ns);
+  if (tf_feeds_want_snapshot(out, instrument_id)) out->counts->resyncs++;
 }

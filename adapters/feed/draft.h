@@ -11,6 +11,7 @@
  * A book's life here (tf_feed_row_t.book_state), all of it told by STATUS events (tf/feed.h):
  *   NONE --delta--> SYNCING --snapshot--> OK --sequence broke--> GAP --snapshot--> OK
  *   any --new connection--> SYNCING
+ *   any but NONE --lose_book--> GAP
  * Each level carries a venue sequence, so that a book knows which deltas its snapshot holds already:
  * the connection's where it numbers messages, else an ordinal of the row's own (tf/event.h).
  *
@@ -82,10 +83,10 @@ tf_event_t *tf_draft_open(tf_draft_t *draft, uint32_t to, uint32_t cnt);
 void tf_draft_drop(tf_draft_t *draft);
 
 /* The rows from `at` to stop are trades with their ids: forgets those that were seen before, and
- * counts what is missing. row_of says whose a trade is. Order stays as sent; ids are looked at from
- * the oldest on, whichever end that is. */
-void tf_draft_drop_repeats(tf_draft_t *draft, tf_feed_row_t *(*row_of)(void *self, tf_event_t *e),
-                           void       *self);
+ * counts them. is_repeat says which, and remembers. Order stays as sent; ids are looked at from the
+ * oldest on, whichever end that is. */
+typedef bool (*tf_draft_is_repeat_t)(void *self, const tf_event_t *trade, tf_feed_counts_t *counts);
+void tf_draft_drop_repeats(tf_draft_t *draft, tf_draft_is_repeat_t is_repeat, void *self);
 
 /* The levels of two keys of one message (as.levels of both are set), at rows: bids to the front and asks
  * behind them, whatever order the keys had, and whatever rows stand between. */
@@ -105,6 +106,11 @@ tf_verdict_t tf_draft_finish(tf_draft_t *draft);
 /* A new connection, outside of any message: SYNCING for a book. */
 void tf_draft_restart(tf_feed_out_t *out, tf_feed_row_t *row, uint32_t instrument_id,
                       uint64_t now_ns);
+
+/* A feed's lose_book, outside of any message: GAP, and a snapshot is wanted. Nothing where the
+ * instrument has no book. */
+void tf_draft_lose_book(tf_feed_out_t *out, tf_feed_row_t *row, uint32_t instrument_id,
+                        uint64_t now_ns);
 
 /* Brings a and b to one exponent, the smaller. False if one does not fit there. */
 TF_INLINE bool tf_draft_to_one_exponent(int64_t *a, int8_t a_exp, int64_t *b, int8_t b_exp,

@@ -27,6 +27,8 @@
 
 #define SYMBOLS_A_MESSAGE 100u /* of a subscription */
 
+const uint32_t tf_kraken_depths[] = {10, 25, 100, 500, 1000, 0};
+
 enum {
   CHANNEL,
   TYPE,
@@ -107,11 +109,11 @@ typedef enum { ITEM_NONE, ITEM_BOOK, ITEM_TRADE, ITEM_QUOTE, ITEM_SYSTEM } item_
 
 /* A book in the message that is being read. Its rows stand behind each other. */
 typedef struct {
-  tf_json_value_t  symbol, bids, asks;
-  bool             has_symbol;
-  uint32_t         row_cnt;
-  uint8_t          ts_flags;
-  tf_kraken_book_t book;
+  tf_json_value_t   symbol, bids, asks;
+  bool              has_symbol;
+  uint32_t          row_cnt;
+  uint8_t           ts_flags;
+  tf_book_message_t book;
 } scanned_book_t;
 
 typedef struct tf_kraken_scan {
@@ -198,7 +200,7 @@ static void on_book(scan_t *scan, tf_json_t *json, const tf_json_object_t *item)
   b->row_cnt    = json->row_cnt - scan->row_cnt;
   b->has_symbol = (item->seen & BIT(SYMBOL)) && v[SYMBOL].kind == TF_JSON_STRING;
   b->symbol     = v[SYMBOL];
-  b->book = (tf_kraken_book_t){.bid_cnt = b->bids.as.levels.cnt, .ask_cnt = b->asks.as.levels.cnt};
+  b->book = (tf_book_message_t){.bid_cnt = b->bids.as.levels.cnt, .ask_cnt = b->asks.as.levels.cnt};
   b->book.ts_ns = take_time(scan, item, false, &b->ts_flags);
   if (item->seen & BIT(CHECKSUM)) {
     uint64_t checksum = 0;
@@ -328,16 +330,17 @@ static tf_verdict_t on_books(tf_kraken_state_t *st, tf_draft_t *draft) {
   bool        is_snapshot;
   if (scan->trade_cnt + scan->quote_cnt + scan->other_cnt > 0) refuse(scan, TF_REJECT_SCHEMA);
   if (!take_type(scan, &is_snapshot)) return refuse_books(st, draft, scan->why);
-  tf_kraken_book_t sum = {0};
+  uint32_t room = 0;
   for (uint32_t i = 0; i < scan->book_cnt; i++) {
     scanned_book_t *b = &scan->books[i];
     if (!b->has_symbol) return refuse_books(st, draft, TF_REJECT_SCHEMA);
     idx[i] = tf_symbols_of(&st->symbols, &b->symbol, st->asked_cnt == 0, &why);
     if (idx[i] == TF_SYMBOLS_NONE) return reject(draft, why);
-    sum.bid_cnt += b->book.bid_cnt;
-    sum.ask_cnt += b->book.ask_cnt + 3; /* and the STATUS events of each */
+    if (!tf_book_row_takes(&st->rows[idx[i]], &b->book))
+      return refuse_books(st, draft, TF_REJECT_LIMIT);
+    room += tf_book_row_room(&st->rows[idx[i]], b->row_cnt);
   }
-  if (!tf_kraken_book_fits(st, draft, &sum)) return refuse_books(st, draft, TF_REJECT_LIMIT);
+  if (!tf_draft_has_room(draft, room)) return refuse_books(st, draft, TF_REJECT_LIMIT);
   uint32_t rows_before = 0;
   for (uint32_t i = 0; i < scan->book_cnt; rows_before += scan->books[i++].row_cnt) {
     complete_rows(draft, &scan->books[i], rows_before);
@@ -362,8 +365,9 @@ static bool find_symbols(tf_kraken_state_t *st, tf_draft_t *draft, tf_reject_t *
   return true;
 }
 
-static tf_feed_row_t *row_of(void *self, tf_event_t *e) {
-  return &((tf_kraken_state_t *)self)->rows[e->ingest_seq].feed;
+static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
+  tf_book_row_t *row = &((tf_kraken_state_t *)self)->rows[trade->ingest_seq];
+  return tf_trade_ids_step(&row->feed.trades, trade->u.trade.id, counts);
 }
 
 static tf_verdict_t put_all(tf_kraken_state_t *st, tf_draft_t *draft, tf_event_kind_t kind) {
@@ -384,7 +388,7 @@ static tf_verdict_t on_trades(tf_kraken_state_t *st, tf_draft_t *draft) {
   for (uint32_t i = draft->at; i < draft->end && is_replay; i++) {
     draft->out->events[i].flags |= TF_FLAG_BACKFILL;
   }
-  tf_draft_drop_repeats(draft, row_of, st);
+  tf_draft_drop_repeats(draft, is_repeat, st);
   return put_all(st, draft, TF_EVENT_TRADE);
 }
 
@@ -599,7 +603,7 @@ static layout_t layout_of(const tf_feed_config_t *config) {
     l.depth_max = TF_KRAKEN_DEPTH_MAX; /* a recording has its own depth */
   l.scan_at      = tf_align_up(sizeof(tf_kraken_state_t), TF_LINE_BYTES);
   l.rows_at      = l.scan_at + tf_align_up(sizeof(scan_t), TF_LINE_BYTES);
-  l.symbols_at   = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_kraken_row_t), TF_LINE_BYTES);
+  l.symbols_at   = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_book_row_t), TF_LINE_BYTES);
   l.mirrors_at   = l.symbols_at + tf_symbols_footprint(l.row_cap);
   l.mirror_bytes = tf_align_up(tf_depth_mirror_bytes(l.depth_max), TF_LINE_BYTES);
   l.bytes        = l.mirrors_at + l.row_cap * l.mirror_bytes;
@@ -647,10 +651,10 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   st->depth     = config->book_depth > 0 ? config->book_depth : TF_KRAKEN_DEPTH_DEFAULT;
   st->depth_max = l.depth_max;
   st->scan      = (scan_t *)(void *)(memory + l.scan_at);
-  st->rows      = (tf_kraken_row_t *)(void *)(memory + l.rows_at);
+  st->rows      = (tf_book_row_t *)(void *)(memory + l.rows_at);
   scan_init(st->scan);
   for (uint32_t i = 0; i < l.row_cap; i++) {
-    tf_kraken_row_t *row = &st->rows[i];
+    tf_book_row_t *row = &st->rows[i];
     memset(row, 0, sizeof *row);
     tf_feed_row_init(&row->feed);
     tf_depth_mirror_init(&row->mirror, memory + l.mirrors_at + i * l.mirror_bytes, l.depth_max);
@@ -658,7 +662,8 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   }
   err = tf_symbols_init(&st->symbols, memory + l.symbols_at, l.row_cap, config->instruments,
                         "KRAKEN");
-  if (err == TF_OK) err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt);
+  if (err == TF_OK)
+    err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
   return err;
 }
@@ -666,15 +671,25 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
 static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   tf_kraken_state_t *st = state;
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
-    tf_kraken_row_t *row          = &st->rows[i];
-    row->feed.trades.is_continued = false;
-    row->checksums_off            = false;
-    row->mismatch_cnt             = 0;
-    if (tf_kraken_has_books(st)) {
-      tf_draft_restart(out, &row->feed, st->symbols.rows[i].instrument_id, now_ns);
-    }
+    st->rows[i].feed.trades.is_continued = false;
+    if (tf_kraken_has_books(st))
+      tf_book_row_restart(&st->rows[i], out, st->symbols.rows[i].instrument_id, now_ns);
   }
 }
+
+static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out) {
+  tf_kraken_state_t *st  = state;
+  uint32_t           idx = tf_symbols_of_instrument(&st->symbols, instrument_id);
+  if (idx != TF_SYMBOLS_NONE) tf_draft_lose_book(out, &st->rows[idx].feed, instrument_id, now_ns);
+}
+
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade",        TF_FEED_CHECK(IDS_CONSECUTIVE)},
+    {TF_CHANNEL_QUOTE,  "ticker (bbo)", 0                             },
+    {TF_CHANNEL_BOOK,   "book",         TF_FEED_CHECK(CHECKSUM)       },
+    {TF_CHANNEL_TICKER, "ticker",       0                             },
+    {0,                 NULL,           0                             },
+};
 
 const tf_feed_t tf_feed_kraken = {
     .venue                 = "kraken",
@@ -688,6 +703,8 @@ const tf_feed_t tf_feed_kraken = {
     .ws_target             = ws_target,
     .subscribe             = subscribe,
     .resync                = resync,
+    .lose_book             = lose_book,
     .subscribe_rate_hz_max = 5,                  /* the venue publishes none: as its neighbours */
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
+    .channels              = feed_channels,
 };

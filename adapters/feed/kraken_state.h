@@ -2,45 +2,20 @@
 #ifndef TF_FEED_KRAKEN_STATE_H
 #define TF_FEED_KRAKEN_STATE_H
 
-#include "feed/depth_mirror.h"
-#include "feed/draft.h"
-#include "feed/feeds.h"
+#include "feed/book_row.h"
 #include "feed/symbols.h"
-
-/* FAULTS F30: so many mismatches of one book within so long, and its checksums are no longer compared
- * until the next connection: the venue's are wrong then, or our reading of them. */
-#define TF_KRAKEN_MISMATCHES_MAX 3u
-#define TF_KRAKEN_MISMATCH_NS    (60 * TF_NS_PER_SEC)
 
 #define TF_KRAKEN_DEPTH_DEFAULT 100u
 #define TF_KRAKEN_DEPTH_MAX     1000u
 
-/* One instrument; index: its number in symbols. */
-typedef struct tf_kraken_row {
-  tf_feed_row_t     feed;
-  tf_depth_mirror_t mirror;
-  bool              depth_known;   /* an acknowledgement or a channel's name said it */
-  bool              checksums_off; /* on this connection */
-  uint32_t          mismatch_cnt;
-  uint64_t          mismatch_ns; /* of the first of them */
-} tf_kraken_row_t;
-
-/* The book of one instrument in a message: its rows stand at the draft's `at`, bids first, each with
- * its SIDE and time. */
-typedef struct tf_kraken_book {
-  uint32_t bid_cnt, ask_cnt;
-  uint32_t depth; /* as the channel's name says; 0: it does not */
-  bool     is_snapshot;
-  bool     has_checksum;
-  uint32_t checksum;
-  uint64_t ts_ns; /* of the message, for STATUS events */
-} tf_kraken_book_t;
+/* The venue has these depths. */
+extern const uint32_t tf_kraken_depths[];
 
 #define TF_KRAKEN_BOOKS_MAX 64u /* in one message */
 
 typedef struct tf_kraken_state {
   tf_feed_head_t         head; /* first: feeds.h */
-  tf_kraken_row_t       *rows;
+  tf_book_row_t         *rows; /* index: number in symbols */
   tf_symbols_t           symbols;
   uint32_t               channels, asked_cnt;
   uint32_t               depth;     /* subscribed to */
@@ -52,17 +27,26 @@ TF_INLINE bool tf_kraken_has_books(const tf_kraken_state_t *st) {
   return (st->channels & TF_CHANNEL_BOOK) != 0;
 }
 
-/* Whether the mirrors can take it and there is room for all that may be said of it. */
-bool tf_kraken_book_fits(const tf_kraken_state_t *st, const tf_draft_t *draft,
-                         const tf_kraken_book_t *book);
+/* Whether the mirror can take it and there is room for all that may be said of it. */
+TF_INLINE bool tf_kraken_book_fits(const tf_book_row_t *row, const tf_draft_t *draft,
+                                   const tf_book_message_t *book) {
+  return tf_book_row_takes(row, book) &&
+         tf_draft_has_room(draft, tf_book_row_room(row, book->bid_cnt + book->ask_cnt));
+}
 
-/* Publishes it: levels, the levels that fell out, STATUS; compares the checksum. */
-void tf_kraken_put_book(tf_kraken_state_t *st, tf_draft_t *draft, uint32_t idx,
-                        const tf_kraken_book_t *book);
+/* Publishes the book whose rows stand at the draft's `at`. */
+TF_INLINE void tf_kraken_put_book(tf_kraken_state_t *st, tf_draft_t *draft, uint32_t idx,
+                                  tf_book_message_t *book) {
+  book->instrument_id = st->symbols.rows[idx].instrument_id;
+  tf_book_row_put(&st->rows[idx], draft, book, tf_kraken_depths, tf_depth_mirror_checksum,
+                  &st->head);
+}
 
 /* A depth message that was refused: its book is in GAP and asked for again. Where a message does not
  * even say whose it is, the next checksum of its book will. */
-void tf_kraken_lose_book(tf_kraken_state_t *st, tf_draft_t *draft, uint32_t idx);
+TF_INLINE void tf_kraken_lose_book(tf_kraken_state_t *st, tf_draft_t *draft, uint32_t idx) {
+  tf_book_row_lose(&st->rows[idx], draft, st->symbols.rows[idx].instrument_id, 0);
+}
 
 /* kraken_v1.c: a message that is an array. */
 tf_verdict_t tf_kraken_v1_on_array(tf_kraken_state_t *st, const tf_frame_t *frame,

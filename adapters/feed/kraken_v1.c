@@ -127,7 +127,7 @@ static uint32_t depth_of(const tf_json_value_t *name) {
   return depth <= TF_KRAKEN_DEPTH_MAX ? (uint32_t)depth : TF_KRAKEN_DEPTH_MAX;
 }
 
-static bool take_checksum(message_t *m, const tf_json_value_t *c, tf_kraken_book_t *book) {
+static bool take_checksum(message_t *m, const tf_json_value_t *c, tf_book_message_t *book) {
   int64_t value;
   int8_t  exp;
   if (c->kind == TF_JSON_ABSENT) return true;
@@ -138,7 +138,7 @@ static bool take_checksum(message_t *m, const tf_json_value_t *c, tf_kraken_book
   return true;
 }
 
-static bool read_book(message_t *m, tf_kraken_book_t *book) {
+static bool read_book(message_t *m, tf_book_message_t *book) {
   object_t o;
   if (!take_object(m, &o)) return false;
   book->is_snapshot = o.values[AS].kind != TF_JSON_ABSENT || o.values[BS].kind != TF_JSON_ABSENT;
@@ -150,7 +150,6 @@ static bool read_book(message_t *m, tf_kraken_book_t *book) {
     return false;
   if (m->draft.end > m->draft.at) /* of the newest level */
     book->ts_ns = m->draft.out->events[m->draft.end - 1].ts_event_ns;
-  if (!tf_kraken_book_fits(m->st, &m->draft, book)) return fail(m, TF_REJECT_LIMIT);
   return true;
 }
 
@@ -160,8 +159,11 @@ static tf_verdict_t reject(message_t *m, tf_reject_t why) {
 }
 
 static tf_verdict_t on_book(message_t *m, uint32_t idx) {
-  tf_kraken_book_t book = {0};
-  if (!read_book(m, &book)) {
+  tf_book_message_t book    = {0};
+  bool              is_good = read_book(m, &book);
+  if (is_good && !tf_kraken_book_fits(&m->st->rows[idx], &m->draft, &book))
+    is_good = fail(m, TF_REJECT_LIMIT);
+  if (!is_good) {
     tf_kraken_lose_book(m->st, &m->draft, idx);
     return reject(m, m->why);
   }

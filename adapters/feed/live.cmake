@@ -1,5 +1,23 @@
 # What all live feeds share: the dialer's thread, a connection, a session as a source.
 tf_library(tf_live
-  SOURCES backoff.c book_watch.c dialer.c dialing.c first_data.c instrument_file.c key_file.c link.c overlap.c resolver.c resync.c session.c
-    session_init.c session_watch.c snapshots.c staleness.c
+  SOURCES
+    backoff.c
+    book_watch.c
+    budget.c
+    dialer.c
+    dialing.c
+    first_data.c
+    instrument_file.c
+    key_file.c
+    link.c
+    overlap.c
+    resolver.c
+    resync.c
+    session.c
+    session_init.c
+    session_watch.c
+    shard.c
+    snapshots.c
+    staleness.c
+    streams.c
   DEPS tf_wire tf_json tf_core ${CK_LIBRARY})

@@ -95,6 +95,8 @@ tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
   symbols->instruments   = instruments;
   symbols->suffix        = suffix;
   symbols->multiplier_of = NULL;
+  symbols->family        = NULL;
+  symbols->family_bytes  = 0;
   for (uint32_t i = 0; i < cap; i++) clear_row(&symbols->rows[i]);
   p += rows_bytes_of(cap);
   symbols->table = (struct ck_ht *)(void *)p;
@@ -118,6 +120,15 @@ uint32_t tf_symbols_lookup(tf_symbols_t *symbols, const char *text, uint32_t tex
   const tf_symbol_t *row = ck_ht_entry_value(&entry);
   symbols->last_idx      = (uint32_t)(row - symbols->rows);
   return symbols->last_idx;
+}
+
+uint32_t tf_symbols_of_instrument(const tf_symbols_t *symbols, uint32_t instrument_id) {
+  if (symbols->cnt == 0) return TF_SYMBOLS_NONE;
+  uint32_t guess = instrument_id - symbols->rows[0].instrument_id;
+  if (guess < symbols->cnt && symbols->rows[guess].instrument_id == instrument_id) return guess;
+  for (uint32_t i = 0; i < symbols->cnt; i++)
+    if (symbols->rows[i].instrument_id == instrument_id) return i;
+  return TF_SYMBOLS_NONE;
 }
 
 /* What a symbol must not hold because it ends up in logs, file names and labels. */
@@ -232,7 +243,33 @@ uint32_t tf_symbols_of_odd(tf_symbols_t *symbols, const tf_json_value_t *symbol,
   return tf_symbols_of_text(symbols, text, (uint32_t)bytes, may_add, why);
 }
 
-tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt) {
+uint32_t tf_symbols_of_family(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
+                              tf_reject_t *why) {
+  char     text[TF_SYMBOL_BYTES_MAX + 16] = {0}; /* 16: what a comparison may read */
+  uint32_t bytes                          = symbol->bytes_cnt;
+  *why                                    = TF_REJECT_INSTRUMENT;
+  if (bytes == 0 || bytes + symbols->family_bytes >= TF_SYMBOL_BYTES_MAX) return TF_SYMBOLS_NONE;
+  if (TF_UNLIKELY(symbol->escaped)) {
+    size_t plain = tf_json_unescape(symbol->bytes, bytes, text, TF_SYMBOL_BYTES_MAX);
+    if (plain == SIZE_MAX) return TF_SYMBOLS_NONE;
+    bytes = (uint32_t)plain;
+  } else {
+    memcpy(text, symbol->bytes, bytes);
+  }
+  memcpy(text + bytes, symbols->family, symbols->family_bytes);
+  bytes += symbols->family_bytes;
+  uint32_t idx = tf_symbols_find(symbols, text, bytes);
+  return idx != TF_SYMBOLS_NONE ? idx : tf_symbols_of_text(symbols, text, bytes, may_add, why);
+}
+
+static char spelled(char c, tf_symbols_spelling_t spelling) {
+  if (spelling == TF_SYMBOLS_UPPER && c >= 'a' && c <= 'z') return (char)(c - 32);
+  if (spelling == TF_SYMBOLS_LOWER && c >= 'A' && c <= 'Z') return (char)(c + 32);
+  return c;
+}
+
+tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt,
+                        tf_symbols_spelling_t spelling) {
   for (uint32_t i = 0; i < asked_cnt; i++) {
     char   symbol[TF_SYMBOL_BYTES_MAX + 16] = {0};
     size_t n                                = strlen(asked[i]);
@@ -240,10 +277,7 @@ tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_
       return TF_ERR(E_CONFIG_VALUE, "instrument \"%s\" is longer than %d bytes", asked[i],
                     TF_SYMBOL_BYTES_MAX - 1);
     }
-    for (size_t k = 0; k < n; k++) {
-      bool is_lower = asked[i][k] >= 'a' && asked[i][k] <= 'z';
-      symbol[k]     = (char)(is_lower ? asked[i][k] - 32 : asked[i][k]);
-    }
+    for (size_t k = 0; k < n; k++) symbol[k] = spelled(asked[i][k], spelling);
     uint32_t                idx;
     tf_symbols_add_result_t result = tf_symbols_add(symbols, symbol, (uint32_t)n, &idx);
     if (result == TF_SYMBOLS_BAD) {

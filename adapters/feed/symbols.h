@@ -37,6 +37,10 @@ typedef struct tf_symbols {
   tf_instruments_t *instruments;
   const char       *suffix;
   double (*multiplier_of)(const char *symbol); /* set after init; NULL: 1 for all */
+  /* Where a venue has several of one name (BTCUSDT spot and linear), what is put behind those that a
+   * message names: "-LINEAR". Borrowed; the feed sets it for each message. family_bytes 0: nothing. */
+  const char *family;
+  uint32_t    family_bytes;
 } tf_symbols_t;
 
 typedef enum tf_symbols_add_result {
@@ -78,6 +82,9 @@ TF_INLINE bool tf_symbols_is_(const tf_symbol_t *row, const char *text, uint32_t
   return memcmp(row->text, text, text_bytes) == 0;
 }
 
+/* The number of an instrument's symbol; TF_SYMBOLS_NONE. Rows mostly have ids that follow one another. */
+uint32_t tf_symbols_of_instrument(const tf_symbols_t *symbols, uint32_t instrument_id);
+
 /* The same as tf_symbols_lookup, the last symbol first. */
 TF_INLINE uint32_t tf_symbols_find(tf_symbols_t *symbols, const char *text, uint32_t text_bytes) {
   if (TF_LIKELY(tf_symbols_is_(&symbols->rows[symbols->last_idx], text, text_bytes))) {
@@ -94,8 +101,13 @@ TF_COLD uint32_t tf_symbols_of_text(tf_symbols_t *symbols, const char *text, uin
 TF_COLD uint32_t tf_symbols_of_odd(tf_symbols_t *symbols, const tf_json_value_t *symbol,
                                    bool may_add, tf_reject_t *why);
 
+/* The same with the family behind it. */
+uint32_t tf_symbols_of_family(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
+                              tf_reject_t *why);
+
 TF_INLINE uint32_t tf_symbols_of(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
                                  tf_reject_t *why) {
+  if (symbols->family_bytes > 0) return tf_symbols_of_family(symbols, symbol, may_add, why);
   if (TF_LIKELY(!symbol->escaped)) {
     uint32_t idx = tf_symbols_find(symbols, symbol->bytes, symbol->bytes_cnt);
     if (TF_LIKELY(idx != TF_SYMBOLS_NONE)) return idx;
@@ -103,7 +115,15 @@ TF_INLINE uint32_t tf_symbols_of(tf_symbols_t *symbols, const tf_json_value_t *s
   return tf_symbols_of_odd(symbols, symbol, may_add, why);
 }
 
-/* Adds what a config asks for, in upper case as payloads spell it. E_CONFIG_VALUE, E_FEED_LIMIT. */
-tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt);
+/* How a venue's payloads spell symbols. */
+typedef enum tf_symbols_spelling {
+  TF_SYMBOLS_UPPER = 0,
+  TF_SYMBOLS_LOWER,
+  TF_SYMBOLS_AS_IS /* both cases mean something */
+} tf_symbols_spelling_t;
+
+/* Adds what a config asks for, as payloads spell it. E_CONFIG_VALUE, E_FEED_LIMIT. */
+tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt,
+                        tf_symbols_spelling_t spelling);
 
 #endif

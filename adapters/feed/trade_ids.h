@@ -1,37 +1,46 @@
-/* The ids of one instrument's trades, where a venue numbers them one by one: tells repeats (a venue's
- * replay behind a reconnect, two connections that overlap) from news, and counts jumps as gaps.
+/* The ids of one instrument's trades, where a venue gives them in ascending order: tells repeats (a
+ * venue's replay behind a reconnect, what two connections both brought) from news, and counts jumps as
+ * gaps.
+ *
+ * What a jump left out is remembered as a hole: a trade that comes late falls into one and is news,
+ * however far back it is (the slower of two connections brings what the other missed). Of an instrument
+ * the newest TF_TRADE_IDS_HOLES are kept; what falls into none is a repeat.
+ *
+ * Where ids ascend with jumps between them (a venue's one counter for all its instruments) each jump is
+ * a hole, so that trades late by up to that many are told apart.
+ *
  * One writer: the feed. */
 #ifndef TF_FEED_TRADE_IDS_H
 #define TF_FEED_TRADE_IDS_H
 
 #include "tf/feed.h"
 
-/* An id this far back is the venue starting over; nearer, it is a repeat. */
+#define TF_TRADE_IDS_HOLES 8u
+/* Before the first id that is seen at all, so many are held to be unseen: two trades may change places. */
+#define TF_TRADE_IDS_EARLY 63u
+/* An id this far back, in no hole, is the venue starting over; nearer, it is a repeat. */
 #define TF_TRADE_IDS_RESTART UINT64_C(1000000)
 
-/* The ids that were seen last: bit k of recent is last - k. Zeroed: none yet. */
+typedef struct tf_trade_ids_hole {
+  uint64_t first, last; /* none of these was seen */
+} tf_trade_ids_hole_t;
+
+/* Zeroed: none seen yet. */
 typedef struct tf_trade_ids {
-  uint64_t last;
-  uint64_t recent;
-  bool     is_known;
-  bool     is_continued; /* false behind a reconnect: what was missed meanwhile is no gap */
+  uint64_t            last;                      /* the largest that was seen */
+  tf_trade_ids_hole_t holes[TF_TRADE_IDS_HOLES]; /* (hole_cnt), ascending, all below last */
+  uint32_t            hole_cnt;
+  bool                is_known;
+  bool is_continued; /* false behind a reconnect: what was missed meanwhile is no gap */
 } tf_trade_ids_t;
 
-TF_COLD bool tf_trade_ids_is_repeat(tf_trade_ids_t *ids, uint64_t id);
+/* The id is not the one behind the last. */
+TF_COLD bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, tf_feed_counts_t *counts);
 
 /* True: the id was seen before. Counts a gap where ids are missing. */
 TF_INLINE bool tf_trade_ids_step(tf_trade_ids_t *ids, uint64_t id, tf_feed_counts_t *counts) {
-  uint64_t ahead = id - ids->last;
-  if (TF_UNLIKELY(!ids->is_known)) {
-    ids->recent = 0;
-    ahead       = 1;
-  } else if (TF_UNLIKELY(id <= ids->last)) {
-    return tf_trade_ids_is_repeat(ids, id);
-  }
-  counts->gaps += ahead > 1 && ids->is_continued;
-  ids->recent       = ahead < 64 ? ids->recent << ahead | 1 : 1;
+  if (TF_UNLIKELY(!ids->is_known || id != ids->last + 1)) return tf_trade_ids_jump(ids, id, counts);
   ids->last         = id;
-  ids->is_known     = true;
   ids->is_continued = true;
   return false;
 }

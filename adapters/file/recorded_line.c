@@ -64,6 +64,7 @@ TF_COLD tf_recorded_kind_t tf_recorded_line_fault(char *line, size_t line_bytes,
   record->kind      = TF_FRAME_TEXT;
   record->fault     = (uint8_t)why;
   record->target    = NULL;
+  record->conn      = NULL;
   return TF_RECORDED_FAULT;
 }
 
@@ -85,6 +86,7 @@ tf_recorded_kind_t tf_recorded_line_parse(char *line, size_t line_bytes, tf_reco
   record->bytes_cnt = (uint32_t)(end - text);
   record->fault     = TF_RECORD_OK;
   record->target    = NULL;
+  record->conn      = NULL;
   record->kind      = record->bytes_cnt > BARE_SNAPSHOT_BYTES &&
                          memcmp(text, BARE_SNAPSHOT, BARE_SNAPSHOT_BYTES) == 0
                           ? TF_FRAME_HTTP
@@ -114,6 +116,7 @@ tf_recorded_kind_t tf_recorded_line_parse_case(char *line, size_t line_bytes, tf
   record->fault     = TF_RECORD_OK;
   record->recv_ns   = record->line_no;
   record->target    = NULL;
+  record->conn      = NULL;
   return TF_RECORDED_MESSAGE;
 }
 
@@ -125,7 +128,7 @@ typedef struct span {
 } span_t;
 
 typedef struct fields { /* p is NULL where the line has none; strings without their quotes */
-  span_t t, conn, ts, url, data, b64;
+  span_t t, conn, addr, ts, url, data, b64;
 } fields_t;
 
 static const char *space_skip(const char *p, const char *end) {
@@ -166,6 +169,7 @@ static span_t *field_of(fields_t *f, span_t key) {
   } known[] = {
       {"t",    offsetof(fields_t, t)   },
       {"conn", offsetof(fields_t, conn)},
+      {"addr", offsetof(fields_t, addr)},
       {"ts",   offsetof(fields_t, ts)  },
       {"url",  offsetof(fields_t, url) },
       {"data", offsetof(fields_t, data)},
@@ -349,12 +353,17 @@ tf_recorded_kind_t tf_recorded_line_parse_jsonl(char *line, size_t line_bytes,
   if (!(plain ? unescape(text, body.cnt, &cnt) : base64_decode(text, body.cnt, &cnt)))
     return tf_recorded_line_fault(line, line_bytes, record, TF_RECORD_BAD_LINE);
   record->target = NULL;
+  record->conn   = NULL;
   if (http && f.url.p) {
     char *url = line + (f.url.p - line);
     if (!unescape(url, f.url.cnt, &url_cnt) || memchr(url, 0, url_cnt))
       return tf_recorded_line_fault(line, line_bytes, record, TF_RECORD_BAD_LINE);
     url[url_cnt]   = 0;
     record->target = target_of(url);
+  }
+  if (f.conn.p) {
+    record->conn                                  = f.conn.p;
+    line[f.conn.p - line + (ptrdiff_t)f.conn.cnt] = 0; /* its closing quote */
   }
   record->bytes     = text;
   record->bytes_cnt = (uint32_t)cnt;
@@ -373,6 +382,25 @@ bool tf_recorded_line_peek_jsonl(const char *line, size_t line_bytes, uint64_t *
   return seconds_parse(f.ts.p, f.ts.p + f.ts.cnt, recv_ns) != 0;
 }
 
+static void keep_name(char *name, const char *p, size_t cnt) {
+  if (cnt > TF_RECORDED_NAME_BYTES - 1) cnt = TF_RECORDED_NAME_BYTES - 1;
+  memcpy(name, p, cnt);
+  name[cnt] = 0;
+}
+
+bool tf_recorded_line_peek_connect(const char *line, size_t line_bytes, char *conn, char *path) {
+  fields_t f;
+  if (!fields_find(line, line + line_bytes, &f) || !is_word(f.t, "connect")) return false;
+  if (!f.conn.p || !f.addr.p) return false;
+  const char *end  = f.addr.p + f.addr.cnt;
+  const char *host = memmem(f.addr.p, f.addr.cnt, "://", 3);
+  const char *at   = host ? memchr(host + 3, '/', (size_t)(end - host - 3)) : NULL;
+  keep_name(conn, f.conn.p, f.conn.cnt);
+  const char *query = at ? memchr(at, '?', (size_t)(end - at)) : NULL;
+  keep_name(path, at ? at : "/", at ? (size_t)((query ? query : end) - at) : 1);
+  return true;
+}
+
 /* ---- RAW -----------------------------------------------------------------------------------*/
 
 tf_recorded_kind_t tf_recorded_line_parse_raw(char *line, size_t line_bytes, tf_record_t *record) {
@@ -380,6 +408,7 @@ tf_recorded_kind_t tf_recorded_line_parse_raw(char *line, size_t line_bytes, tf_
   if (end > line && end[-1] == '\r') end--;
   if (p == end) return TF_RECORDED_BLANK;
   record->target = NULL;
+  record->conn   = NULL;
   record->kind   = TF_FRAME_TEXT;
   if (*p < '0' || *p > '9') {
     char  *space = memchr(p, ' ', (size_t)(end - p));

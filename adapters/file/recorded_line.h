@@ -33,6 +33,12 @@ tf_recorded_kind_t tf_recorded_line_fault(char *line, size_t line_bytes, tf_reco
 bool tf_recorded_line_peek_jsonl(const char *line, size_t line_bytes, uint64_t *recv_ns, char *conn,
                                  size_t conn_cap);
 
+/* A JSONL line that says where a connection goes: its name, and the path of its address
+ * without its query. Both are cut to
+ * TF_RECORDED_NAME_BYTES with their NUL. False for any other line. */
+#define TF_RECORDED_NAME_BYTES 64
+bool tf_recorded_line_peek_connect(const char *line, size_t line_bytes, char *conn, char *path);
+
 /* The first bytes of what was found, fit for an error text. */
 void tf_recorded_line_show(const char *bytes, size_t bytes_cnt, char *text, size_t text_cap);
 

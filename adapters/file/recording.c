@@ -15,6 +15,15 @@ struct tf_recording_run {
   bool                  damage_counted;
 };
 
+/* Where the connections of a JSONL file go. Written by the first reading; more than fit are not known. */
+#define CONNS_MAX 64
+struct tf_recording_conns {
+  uint32_t cnt;
+  struct {
+    char conn[TF_RECORDED_NAME_BYTES], path[TF_RECORDED_NAME_BYTES];
+  } rows[CONNS_MAX];
+};
+
 /* ---- hot -------------------------------------------------------------------------------------*/
 
 static tf_recording_result_t run_over(tf_recording_t *rec, tf_recording_run_t *run,
@@ -27,6 +36,13 @@ static tf_recording_result_t run_over(tf_recording_t *rec, tf_recording_run_t *r
     run->damage_counted = true;
   }
   return TF_RECORDING_DAMAGE;
+}
+
+static const char *path_of(const tf_recording_conns_t *conns, const char *conn) {
+  for (uint32_t i = 0; i < conns->cnt; i++)
+    if (strncmp(conns->rows[i].conn, conn, TF_RECORDED_NAME_BYTES - 1) == 0)
+      return conns->rows[i].path;
+  return NULL;
 }
 
 static TF_COLD void count_skipped(tf_recording_t *rec, tf_recorded_kind_t kind) {
@@ -78,6 +94,8 @@ static tf_recording_result_t run_next(tf_recording_t *rec, tf_recording_run_t *r
       continue;
     }
     run->last_ns = record->recv_ns;
+    if (record->conn && record->kind != TF_FRAME_HTTP)
+      record->target = path_of(rec->conns, record->conn);
     return TF_RECORDING_RECORD;
   }
 }
@@ -157,7 +175,8 @@ void tf_recording_top_up(tf_recording_t *rec, tf_record_t *record, size_t step_b
   if (rec->run_cnt != 1) return;
   size_t moved = tf_inflow_top_up(&rec->runs[0].inflow, step_bytes);
   record->bytes -= moved;
-  if (record->target) record->target -= moved;
+  if (record->target && record->kind == TF_FRAME_HTTP) record->target -= moved;
+  if (record->conn) record->conn -= moved;
 }
 
 /* ---- cold: telling the format and the runs ---------------------------------------------------*/
@@ -213,8 +232,20 @@ typedef struct run_plan {
 typedef struct plan {
   run_plan_t runs[TF_RECORDING_RUNS_MAX];
   uint32_t   run_cnt;
-  char       conn[64];
+  char       conn[TF_RECORDED_NAME_BYTES];
+
+  tf_recording_conns_t *conns;
 } plan_t;
+
+/* The newest address of a name counts. */
+static void plan_connect(tf_recording_conns_t *conns, const char *conn, const char *path) {
+  uint32_t i = 0;
+  while (i < conns->cnt && strcmp(conns->rows[i].conn, conn) != 0) i++;
+  if (i == CONNS_MAX) return;
+  if (i == conns->cnt) conns->cnt++;
+  memcpy(conns->rows[i].conn, conn, TF_RECORDED_NAME_BYTES);
+  memcpy(conns->rows[i].path, path, TF_RECORDED_NAME_BYTES);
+}
 
 static void plan_line(plan_t *plan, const char *line, size_t line_bytes, uint64_t offset,
                       uint64_t line_no) {
@@ -230,6 +261,10 @@ static void plan_line(plan_t *plan, const char *line, size_t line_bytes, uint64_
       *run          = (run_plan_t){.offset = offset, .line_first = line_no};
     }
     run->last_ns = recv_ns;
+  } else {
+    char path[TF_RECORDED_NAME_BYTES] = "";
+    if (tf_recorded_line_peek_connect(line, line_bytes, conn, path))
+      plan_connect(plan->conns, conn, path);
   }
   run->line_end = UINT64_MAX;
   if (line_bytes > run->line_bytes_max) run->line_bytes_max = line_bytes;
@@ -241,7 +276,7 @@ static void plan_runs(plan_t *plan, tf_inflow_t *inflow) {
   char              *line;
   size_t             line_bytes;
   tf_inflow_result_t result;
-  *plan         = (plan_t){.run_cnt = 1};
+  *plan         = (plan_t){.run_cnt = 1, .conns = plan->conns};
   plan->runs[0] = (run_plan_t){.line_first = 1, .line_end = UINT64_MAX};
   while ((result = tf_inflow_line(inflow, &line, &line_bytes)) <= TF_INFLOW_AGAIN) {
     if (result == TF_INFLOW_AGAIN) continue;
@@ -300,7 +335,9 @@ tf_err_t tf_recording_init(tf_recording_t *rec, const char *path) {
   if (!err) err = tell_format(rec, &rec->runs[0].inflow);
   if (!err && rec->format == TF_RECORDING_JSONL) {
     plan_t *plan = calloc(1, sizeof *plan);
-    if (plan) {
+    rec->conns   = calloc(1, sizeof *rec->conns);
+    if (plan && rec->conns) {
+      plan->conns = rec->conns;
       plan_runs(plan, &rec->runs[0].inflow);
       tf_inflow_fini(&rec->runs[0].inflow);
       err = open_runs(rec, plan);
@@ -316,7 +353,9 @@ tf_err_t tf_recording_init(tf_recording_t *rec, const char *path) {
 void tf_recording_fini(tf_recording_t *rec) {
   for (uint32_t i = 0; i < rec->run_cnt; i++) tf_inflow_fini(&rec->runs[i].inflow);
   free(rec->runs);
+  free(rec->conns);
   rec->runs    = NULL;
+  rec->conns   = NULL;
   rec->run_cnt = 0;
   if (rec->capture) tf_capture_reader_fini(rec->capture);
   free(rec->capture);

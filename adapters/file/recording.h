@@ -55,7 +55,7 @@ typedef enum tf_record_fault {
   TF_RECORD_TOO_LONG    /* over TF_RECORD_BYTES_MAX */
 } tf_record_fault_t;
 
-/* bytes, and target where it is not NULL, are valid until the next call on the recording;
+/* bytes, and target and conn where they are not NULL, are valid until the next call on the recording;
  * TF_BYTES_PAD readable bytes follow. With a fault, bytes are the line (of a
  * TOO_LONG one its first TF_INFLOW_SAMPLE_BYTES; of a JSONL one perhaps unescaped in part), and
  * recv_ns is that of the run's record before, 0 if there was none. */
@@ -67,7 +67,9 @@ typedef struct tf_record {
   uint8_t     tap;        /* tf_tap_kind_t */
   uint32_t    source_idx; /* of the feed in a capture's header; else 0 */
   uint64_t    recv_ns;
-  const char *target;  /* HTTP: path and query of the request; NULL: not recorded */
+  /* HTTP: path and query of the request. Else the path of the connection's address. NULL: not recorded */
+  const char *target;
+  const char *conn;    /* JSONL: the connection's name; NULL: not recorded */
   uint64_t    line_no; /* from 1; in a capture the number of the record */
 } tf_record_t;
 
@@ -92,11 +94,13 @@ typedef struct tf_recording_counts {
   uint64_t bytes_read, bytes_framed, bytes_partial, bytes_rejected;
 } tf_recording_counts_t;
 
-typedef struct tf_recording_run tf_recording_run_t;
+typedef struct tf_recording_run   tf_recording_run_t;
+typedef struct tf_recording_conns tf_recording_conns_t;
 
 typedef struct tf_recording {
   tf_recording_run_t   *runs;
   uint32_t              run_cnt;
+  tf_recording_conns_t *conns;   /* where connections go; NULL: no JSONL */
   tf_capture_reader_t  *capture; /* NULL: text */
   uint8_t               format;  /* tf_recording_format_t */
   uint64_t              last_ns;

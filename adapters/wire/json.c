@@ -262,6 +262,8 @@ typedef enum {
   FORM_LEVELS,
   FORM_OBJECT,
   FORM_ITEMS,
+  FORM_ITEM, /* one alone */
+  FORM_SECOND,
   FORM_LONG /* the key's last bytes are in step->more, the value is of step->more_form */
 } form_t;
 
@@ -276,7 +278,10 @@ static form_t form_of(const tf_json_object_t *object, uint32_t want, bool is_ski
   }
   if (is_plain && (c == 't' || c == 'f')) return FORM_LITERAL;
   if (want == TF_JSON_WANT_LEVELS && c == '[') return FORM_LEVELS;
-  if (want == TF_JSON_WANT_ITEMS && c == '[' && object->child != NULL) return FORM_ITEMS;
+  bool is_items = want == TF_JSON_WANT_ITEMS || want == TF_JSON_WANT_ITEM;
+  if (is_items && c == '[' && object->child != NULL) return FORM_ITEMS;
+  if (want == TF_JSON_WANT_ITEM && c == '{' && object->child != NULL) return FORM_ITEM;
+  if (want == TF_JSON_WANT_SECOND && c == '{' && object->second != NULL) return FORM_SECOND;
   return want == TF_JSON_WANT_OBJECT && c == '{' && object->child != NULL ? FORM_OBJECT : FORM_ANY;
 }
 
@@ -403,12 +408,26 @@ static void learn_step(tf_json_order_t *order, uint32_t idx, const tf_json_objec
 
 static const char *read_object(tf_json_t *json, tf_json_object_t *object, const char *p);
 
-static const char *read_child(tf_json_t *json, tf_json_object_t *object, const char *p,
+static const char *read_child(tf_json_t *json, tf_json_object_t *child, const char *p,
                               tf_json_value_t *value) {
   value->bytes = p;
   value_is(value, TF_JSON_OBJECT, TF_JSON_MADE_NONE, 0);
-  p = read_object(json, object->child, p);
+  p = read_object(json, child, p);
   if (p != NULL) value->bytes_cnt = (uint32_t)(p - value->bytes);
+  return p;
+}
+
+/* p at '{': an item that stands alone. */
+static const char *read_item(tf_json_t *json, tf_json_object_t *item, const char *p,
+                             tf_json_value_t *value) {
+  uint32_t first = json->row_cnt;
+  p              = read_child(json, item, p, value);
+  if (TF_UNLIKELY(p == NULL)) return NULL;
+  item->on_item(json, item);
+  if (TF_UNLIKELY(json->result != TF_JSON_OK)) return NULL;
+  value_is(value, TF_JSON_OBJECT, TF_JSON_MADE_ITEMS, 0);
+  value->as.levels.first = first;
+  value->as.levels.cnt   = json->row_cnt - first;
   return p;
 }
 
@@ -454,8 +473,14 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
   case TF_JSON_WANT_LEVELS:
     return *p == '[' ? read_levels(json, p, value) : read_decimal_any(json, p, value);
   case TF_JSON_WANT_OBJECT:
-    if (*p == '{' && object->child != NULL) return read_child(json, object, p, value);
+    if (*p == '{' && object->child != NULL) return read_child(json, object->child, p, value);
     return tf_json_skip_value(json, p, value);
+  case TF_JSON_WANT_SECOND:
+    if (*p == '{' && object->second != NULL) return read_child(json, object->second, p, value);
+    return tf_json_skip_value(json, p, value);
+  case TF_JSON_WANT_ITEM:
+    if (*p == '{' && object->child != NULL) return read_item(json, object->child, p, value);
+    __attribute__((fallthrough));
   case TF_JSON_WANT_ITEMS:
     if (*p == '[' && object->child != NULL) return read_items(json, object->child, p, value);
     return tf_json_skip_value(json, p, value);
@@ -573,7 +598,9 @@ TF_INLINE const char *read_value(tf_json_t *json, tf_json_object_t *object, tf_j
   switch ((form_t)form) {
   case FORM_LITERAL: return read_literal(p, value);
   case FORM_LEVELS: return *p == '[' ? read_levels(json, p, value) : NULL;
-  case FORM_OBJECT: return *p == '{' ? read_child(json, object, p, value) : NULL;
+  case FORM_OBJECT: return *p == '{' ? read_child(json, object->child, p, value) : NULL;
+  case FORM_SECOND: return *p == '{' ? read_child(json, object->second, p, value) : NULL;
+  case FORM_ITEM: return *p == '{' ? read_item(json, object->child, p, value) : NULL;
   case FORM_DECIMAL: return read_decimal(json, step, p, value);
   case FORM_ITEMS: return *p == '[' ? read_items(json, object->child, p, value) : NULL;
   case FORM_LONG: return read_long(json, step, p, value);

@@ -51,7 +51,9 @@ typedef enum tf_json_want {
   TF_JSON_WANT_DECIMAL,   /* a number, or a string that holds one */
   TF_JSON_WANT_LEVELS,    /* [[price, qty, ...], ...] of decimals; a DECIMAL is taken as one */
   TF_JSON_WANT_OBJECT,    /* read against the shape in tf_json_object_t.child */
-  TF_JSON_WANT_ITEMS      /* [{..}, ..]: each read so, then handed to the child's on_item */
+  TF_JSON_WANT_ITEMS,     /* [{..}, ..]: each read so, then handed to the child's on_item */
+  TF_JSON_WANT_ITEM,      /* the same, where one may stand alone: {..} or [{..}, ..] */
+  TF_JSON_WANT_SECOND     /* an OBJECT that is read against tf_json_object_t.second */
 } tf_json_want_t;
 
 typedef enum tf_json_made {
@@ -146,7 +148,8 @@ typedef struct tf_json_object {
           *values; /* key_cnt + 1 slots; slot i holds if bit i of seen is set, the last never */
   uint64_t seen;
   struct tf_json_object
-      *child; /* of the keys that want an OBJECT or ITEMS; NULL: they are skipped */
+      *child; /* of the keys that want an OBJECT, ITEMS or ITEM; NULL: they are skipped */
+  struct tf_json_object *second; /* of those that want SECOND; NULL: as above */
   /* Of a child: called behind each element of ITEMS, while its slots hold; may put rows
    * (tf_json_put_row). */
   void (*on_item)(tf_json_t *json, struct tf_json_object *item);

@@ -60,6 +60,9 @@ static void one_message(const tf_feed_t *feed, const char *text, size_t text_byt
     if (text_bytes == 7 && memcmp(text, "connect", 7) == 0) {
       feed->on_connect(rig->state, frame.recv_ns, &rig->out);
       verdicts[i] = TF_VERDICT_DATA;
+    } else if (text_bytes == 4 && memcmp(text, "lose", 4) == 0) {
+      feed->lose_book(rig->state, 0, frame.recv_ns, &rig->out);
+      verdicts[i] = TF_VERDICT_DATA;
     } else {
       verdicts[i] = feed->on_frame(rig->state, &frame, &rig->out);
       if (rig->out.event_cnt > 0) {

@@ -47,6 +47,8 @@ static void one_message(const tf_feed_t *feed, void *state, const char *text, si
   out.resync_cnt = 0;
   if (text_bytes == 8 && memcmp(text, "#connect", 8) == 0) {
     feed->on_connect(state, frame.recv_ns, &out);
+  } else if (text_bytes == 5 && memcmp(text, "#lose", 5) == 0) {
+    feed->lose_book(state, 0, frame.recv_ns, &out);
   } else {
     tf_verdict_t verdict = feed->on_frame(state, &frame, &out);
     TF_ASSERT(verdict <= TF_VERDICT_REJECTED);

@@ -20,6 +20,8 @@ import subprocess
 import sys
 from urllib.parse import unquote
 
+from trade_ids import TradeIds
+
 LAST, SNAPSHOT, BAD_BOOK, BAD_TS, BACKFILL, SELL, OUTRUN = 1, 2, 4, 8, 0x10, 0x20, 0x80
 SYNCING, GAP, OK = 1, 2, 0
 HOUR_NS = 3600 * 10**9
@@ -72,6 +74,8 @@ def exact(value):
 
 
 def text_of(mantissa, exponent):
+    if mantissa < 0:
+        return "-" + text_of(-mantissa, exponent)
     if exponent > 0:
         return "%de%d" % (mantissa, exponent) if mantissa else "0"
     digits = str(mantissa).rjust(-exponent + 1, "0")
@@ -87,6 +91,16 @@ def one_exponent(a, b):
             raise Reject("number")
         out.append((mantissa, low))
     return out
+
+
+def ticker_text(last=None, volume=None, mark=None, funding=None):
+    """What the venue did not send is None: 0 in the event, for the funding rate a value of its own."""
+    zero = (0, (last or mark or (0, 0))[1])
+    last, mark = one_exponent(last or (0, (mark or zero)[1]), mark or zero)
+    rate = "-"
+    if funding is not None:  # 12 digits, those beyond are cut
+        rate = text_of(int(decimal.Decimal(funding[0]).scaleb(funding[1] + 12)), -12)
+    return "c=%s v=%s m=%s r=%s" % (text_of(*last), text_of(*(volume or (0, 0))), text_of(*mark), rate)
 
 
 def unsigned(value):
@@ -290,22 +304,13 @@ class Decoder:
             raise Reject("schema")
         ts, flags = self.time(data, recv, True)
         symbol = self.symbol(symbol)
-        seen = self.ids.setdefault((symbol, id_key), {"ids": set(), "last": None, "new": True})
-        last = seen["last"]
-        if last is not None and number <= last:
-            back = last - number
-            if back < 10**6 and (back >= 64 or number in seen["ids"]):
-                self.counts["duplicates"] += 1
-                return "data"
-            if back >= 10**6:
-                seen["ids"] = set()
-                seen["last"] = number
-        else:
-            if last is not None and number > last + 1 and not seen["new"]:
-                self.counts["gaps"] += 1
-            seen["last"] = number
+        seen = self.ids.setdefault((symbol, id_key), {"ids": TradeIds(), "new": True})
+        if not seen["ids"].is_news(number):
+            self.counts["duplicates"] += 1
+            return "data"
+        self.counts["gaps"] += seen["ids"].jumped and not seen["new"]
+        if seen["ids"].last == number:
             seen["new"] = False
-        seen["ids"].add(number)
         if data.get("X") in ("NA", "INSURANCE_FUND", "ADL"):
             return "trade off book"
         side = SELL if data["m"] else 0
@@ -341,8 +346,7 @@ class Decoder:
         symbol = self.text(data, "s")
         last, volume = exact(self.need(data, "c")), exact(self.need(data, "v"))
         ts, flags = self.time(data, recv, True)
-        self.emit("K", self.symbol(symbol), ts, recv, flags | LAST,
-                  "c=%s v=%s" % (text_of(*last), text_of(*volume)))
+        self.emit("K", self.symbol(symbol), ts, recv, flags | LAST, ticker_text(last, volume))
         return "data"
 
     def put_levels(self, symbol, ts, recv, flags, levels, seq):

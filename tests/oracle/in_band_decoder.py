@@ -11,6 +11,7 @@ or one of cryptofeed's recordings (recording.py reads it). compare exits 77 when
 """
 import calendar
 import decimal
+import gzip
 import json
 import os
 import re
@@ -19,7 +20,8 @@ import sys
 import zlib
 
 from binance_decoder import (BACKFILL, BAD_BOOK, BAD_TS, GAP, LAST, OK, SELL, SNAPSHOT, SYNCING, EventBook,
-                             Number, Reject, exact, one_exponent, parse, text_of, unsigned)
+                             Number, Reject, exact, one_exponent, parse, text_of, ticker_text, unsigned)
+from trade_ids import TradeIds
 
 DERIVED = 0x40
 NONE = 5
@@ -66,7 +68,7 @@ class Row:
     def __init__(self):
         self.state, self.announced, self.ordinal = NONE, False, 0
         self.sides = ({}, {})  # price -> (qty text, price text)
-        self.ids, self.last_id, self.fresh = set(), None, True
+        self.ids, self.fresh = TradeIds(), True
         self.depth, self.mismatches = None, []
 
 
@@ -139,28 +141,21 @@ class Decoder:
     def is_news(self, symbol, number):
         """Whether a trade's id was not seen yet; counts the jump."""
         row = self.rows[symbol]
-        last = row.last_id
-        if last is not None and number <= last:
-            back = last - number
-            if back >= 10**6:
-                row.ids, row.last_id = {number}, number
-                return True
-            if back >= 64 or number in row.ids:
-                self.counts["duplicates"] += 1
-                return False
-        else:
-            if last is not None and number > last + 1 and not row.fresh:
-                self.counts["gaps"] += 1
-            row.last_id, row.fresh = number, False
-        row.ids.add(number)
-        return True
+        news = row.ids.is_news(number)
+        if not news:
+            self.counts["duplicates"] += 1
+        elif row.ids.jumped:
+            self.counts["gaps"] += not row.fresh
+        if row.ids.last == number:
+            row.fresh = False
+        return news
 
     def trade(self, symbol, ts, recv, flags, price, qty, number, sell):
         self.emit("T", symbol, ts, recv, flags | (SELL if sell else 0), "p=%s q=%s id=%d %s" % (
             text_of(*price), text_of(*qty), number, "SELL" if sell else "BUY"))
 
-    def ticker(self, symbol, ts, recv, flags, last, volume):
-        self.emit("K", symbol, ts, recv, flags, "c=%s v=%s" % (text_of(*last), text_of(*volume)))
+    def ticker(self, symbol, ts, recv, flags, last=None, volume=None, mark=None, funding=None):
+        self.emit("K", symbol, ts, recv, flags, ticker_text(last, volume, mark, funding))
 
     def stamp(self, text, recv):
         ns = time_ns(text)
@@ -701,9 +696,11 @@ def records(path):
         else:
             rows = [r for r in map(recording.of_raw, lines) if r]
         for recv, kind, message, target in rows:
-            yield recv, message.decode("utf-8"), target if kind == recording.HTTP else None
+            text = message if kind == recording.BINARY else message.decode("utf-8")
+            yield recv, text, target if kind == recording.HTTP else None
         return
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    opener = gzip.open if head[:2] == b"\x1f\x8b" else open
+    with opener(path, "rt", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             recv, _, text = line.rstrip("\n").partition(" ")
             target = None

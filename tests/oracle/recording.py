@@ -14,6 +14,7 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 TEXT, BINARY, HTTP = 0, 1, 2
+CONNS = {}  # path of each connection's newest address, by its name
 
 
 def lines_of(path):
@@ -46,11 +47,14 @@ def of_lines(line):
 
 def of_jsonl(line):
     row = json.loads(line, parse_float=Decimal)
+    if row["t"] == "connect":
+        CONNS[row["conn"]] = urlsplit(row["addr"]).path or "/"
     if row["t"] not in ("http", "recv"):
         return None
     kind = HTTP if row["t"] == "http" else BINARY if "b64" in row else TEXT
     message = base64.b64decode(row["b64"]) if "b64" in row else row["data"].encode()
-    return int(row["ts"] * 1000000000), kind, message, target_of(row["url"]) if "url" in row else "-"
+    target = target_of(row["url"]) if "url" in row else CONNS.get(row.get("conn"), "-")
+    return int(row["ts"] * 1000000000), kind, message, target
 
 
 def of_raw(line):

@@ -44,8 +44,11 @@ static void print_event(const tf_event_t *e, uint64_t message) {
            e->u.level.level_cnt);
     break;
   case TF_EVENT_TICKER:
-    printf(" c=%s v=%s\n", text_of(e->u.ticker.last_price, e->price_exp),
-           text_of(e->u.ticker.volume, e->qty_exp));
+    printf(" c=%s v=%s m=%s r=%s\n", text_of(e->u.ticker.last_price, e->price_exp),
+           text_of(e->u.ticker.volume, e->qty_exp), text_of(e->u.ticker.mark_price, e->price_exp),
+           e->u.ticker.funding_rate == TF_FUNDING_NONE
+               ? "-"
+               : text_of(e->u.ticker.funding_rate, TF_FUNDING_EXP));
     break;
   case TF_EVENT_STATUS:
     printf(" state=%" PRIu64 " from=%" PRIu64 " gap=%" PRIu64 "..%" PRIu64 "\n",
@@ -172,7 +175,7 @@ int main(int argc, char **argv) {
   tf_feed_config_t config = {.instruments = &instruments,
                              .symbols     = symbols,
                              .symbol_cnt  = symbol_cnt,
-                             .channels    = 7, /* all */
+                             .channels    = (1u << TF_CHANNEL_CNT) - 1,
                              .pending_cap = 64};
   dump.out                = (tf_feed_out_t){.event_cap = EVENT_CAP,
                                             .counts    = &dump.counts,

@@ -292,6 +292,32 @@ static void ids_missed_during_a_reconnect_are_no_gap_and_repeats_still_are(void 
   stop(&rig);
 }
 
+static void book_that_is_lost_from_outside_is_bridged_to_a_snapshot_anew(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(DELTA(1, 2));
+  rig.feed->lose_book(rig.state, 0, RECV_NS, &rig.out); /* it has no snapshot: nothing to lose */
+  assert_int_equal(rig.out.event_cnt, 4);
+  feed_rest("/api/v3/depth?symbol=BTCUSDT", SNAPSHOT(1));
+  feed_text(DELTA(3, 4));
+  assert_int_equal(rig.events[0].flags & TF_FLAG_BAD_BOOK, 0);
+  rig.out.event_cnt = rig.out.resync_cnt = 0;
+  rig.feed->lose_book(rig.state, 0, RECV_NS, &rig.out);
+  assert_int_equal(rig.out.event_cnt, 1);
+  assert_int_equal(rig.events[0].u.status.book_state, TF_BOOK_GAP);
+  assert_int_equal(rig.out.resync_cnt, 1);
+  feed_rest("/api/v3/depth?symbol=BTCUSDT", SNAPSHOT(3)); /* older than what was lost */
+  assert_int_equal(rig.out.resync_cnt, 1);
+  feed_text(DELTA(5, 6));
+  assert_true(rig.events[0].flags & TF_FLAG_BAD_BOOK);
+  assert_int_equal(rig.counts.gaps, 0); /* its sequence goes on */
+  feed_rest("/api/v3/depth?symbol=BTCUSDT", SNAPSHOT(4));
+  assert_int_equal(rig.events[rig.out.event_cnt - 1].u.status.book_state, TF_BOOK_OK);
+  assert_int_equal(rig.events[rig.out.event_cnt - 1].u.status.apply_from, 6);
+  check_ledger(&rig);
+  stop(&rig);
+}
+
 static void a_channel_that_was_not_asked_for_is_ignored(void **state) {
   (void)state;
   assert_int_equal(start_with(&rig, "binance-spot", NULL, 0, TF_CHANNEL_QUOTE), TF_OK);
@@ -417,6 +443,27 @@ static void asks_before_bids_and_levels_beside_data_come_out_in_order(void **sta
   stop(&rig);
 }
 
+static void a_book_that_somebody_distrusts_is_in_gap_and_asked_for_again(void **state) {
+  (void)state;
+  start(&rig, "binance-spot");
+  feed_text(DELTA(1, 2));
+  feed_text(SNAPSHOT(1));
+  rig.out.event_cnt = rig.out.resync_cnt = 0;
+  rig.feed->lose_book(rig.state, 7, RECV_NS, &rig.out); /* not one of ours */
+  assert_int_equal(rig.out.event_cnt, 0);
+  rig.feed->lose_book(rig.state, 0, RECV_NS, &rig.out);
+  assert_int_equal(rig.out.event_cnt, 1);
+  assert_int_equal(rig.events[0].u.status.book_state, TF_BOOK_GAP);
+  assert_int_equal(rig.out.resync_cnt, 1);
+  assert_int_equal(rig.counts.resyncs, 1);
+  feed_text(DELTA(3, 4));
+  assert_true(rig.events[0].flags & TF_FLAG_BAD_BOOK);
+  feed_text(SNAPSHOT(2));
+  assert_int_equal(rig.events[rig.out.event_cnt - 1].u.status.book_state, TF_BOOK_OK);
+  assert_int_equal(rig.events[rig.out.event_cnt - 1].u.status.apply_from, 4);
+  stop(&rig);
+}
+
 static void coin_m_contracts_have_their_multiplier(void **state) {
   (void)state;
   start(&rig, "binance-coinm");
@@ -445,6 +492,7 @@ int main(void) {
       cmocka_unit_test(repeats_are_counted_and_not_published),
       cmocka_unit_test(a_late_trade_is_published_once_if_it_is_among_the_last_64),
       cmocka_unit_test(ids_missed_during_a_reconnect_are_no_gap_and_repeats_still_are),
+      cmocka_unit_test(book_that_is_lost_from_outside_is_bridged_to_a_snapshot_anew),
       cmocka_unit_test(a_channel_that_was_not_asked_for_is_ignored),
       cmocka_unit_test(what_the_venue_complains_of_is_kept_for_the_session),
       cmocka_unit_test(ignored_types_beyond_the_table_gather_as_other),
@@ -452,6 +500,7 @@ int main(void) {
       cmocka_unit_test(a_list_of_wanted_snapshots_that_is_full_is_tried_again),
       cmocka_unit_test(events_are_appended_behind_those_that_are_there),
       cmocka_unit_test(asks_before_bids_and_levels_beside_data_come_out_in_order),
+      cmocka_unit_test(a_book_that_somebody_distrusts_is_in_gap_and_asked_for_again),
       cmocka_unit_test(coin_m_contracts_have_their_multiplier),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

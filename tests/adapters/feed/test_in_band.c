@@ -299,6 +299,38 @@ static void new_connection_says_once_that_books_are_synchronised_again(void **st
   }
 }
 
+static void book_that_is_lost_from_outside_is_in_gap_until_its_next_snapshot(void **state) {
+  (void)state;
+  static const char *const venues[] = {"coinbase", "coinbase-exchange", "kraken"};
+  for (size_t v = 0; v < TF_ARRAY_CNT(venues); v++) {
+    assert_int_equal(start_with(&rig, venues[v], pairs, 2, 7), TF_OK);
+    rig.feed->lose_book(rig.state, 1, RECV_NS, &rig.out); /* no connection yet, no book */
+    assert_int_equal(rig.out.event_cnt, 0);
+    rig.feed->on_connect(rig.state, RECV_NS, &rig.out);
+    rig.out.event_cnt = 0;
+    rig.feed->lose_book(rig.state, 7, RECV_NS, &rig.out);
+    assert_int_equal(rig.out.event_cnt, 0);
+    for (uint32_t i = 0; i < 2; i++) { /* said each time: who asks may not have heard the first */
+      rig.feed->lose_book(rig.state, 1, RECV_NS + i, &rig.out);
+      assert_int_equal(rig.out.event_cnt, i + 1);
+      assert_int_equal(newest()->instrument_id, 1);
+      assert_int_equal(newest()->u.status.book_state, TF_BOOK_GAP);
+      assert_int_equal(newest()->ts_recv_ns, RECV_NS + i);
+    }
+    assert_int_equal(rig.out.resync_cnt, 1);
+    assert_int_equal(rig.out.resync_ids[0], 1);
+    stop(&rig);
+  }
+  start(&rig, "kraken");
+  feed_text(KRAKEN("snapshot", "{\"price\":1,\"qty\":2}", "1330857165"));
+  rig.feed->lose_book(rig.state, 0, RECV_NS, &rig.out);
+  feed_text(KRAKEN("update", "{\"price\":1,\"qty\":2}", "1330857165"));
+  assert_true(rig.events[0].flags & TF_FLAG_BAD_BOOK);
+  feed_text(KRAKEN("snapshot", "{\"price\":1,\"qty\":2}", "1330857165"));
+  assert_int_equal(newest()->u.status.book_state, TF_BOOK_OK);
+  stop(&rig);
+}
+
 static void symbols_that_were_not_asked_for_are_refused(void **state) {
   (void)state;
   assert_int_equal(start_with(&rig, "coinbase", pairs, 2, 7), TF_OK);
@@ -321,6 +353,7 @@ int main(void) {
       cmocka_unit_test(kraken_mismatch_asks_for_that_book_alone_and_the_third_stops_the_comparing),
       cmocka_unit_test(kraken_message_of_more_changes_than_the_mirror_takes_loses_the_book),
       cmocka_unit_test(new_connection_says_once_that_books_are_synchronised_again),
+      cmocka_unit_test(book_that_is_lost_from_outside_is_in_gap_until_its_next_snapshot),
       cmocka_unit_test(symbols_that_were_not_asked_for_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -321,7 +321,7 @@ static void connection_blocks_are_merged_by_time(void **state) {
   ADD("{\"t\":\"header\",\"format\":2}\n");
   ADD("{\"t\":\"http\",\"conn\":\"h\",\"ts\":5.0,\"url\":\"http://x/y\",\"data\":\"H5\"}\n");
   ADD("{\"t\":\"http\",\"conn\":\"h\",\"ts\":9.0,\"url\":\"http://x/z\",\"data\":\"H9\"}\n");
-  ADD("{\"t\":\"connect\",\"conn\":\"a\",\"ts\":0.5}\n");
+  ADD("{\"t\":\"connect\",\"conn\":\"a\",\"ts\":0.5,\"addr\":\"wss://x/v5/spot\"}\n");
   for (int i = 1; i <= 9; i += 2)
     ADD("{\"t\":\"recv\",\"conn\":\"a\",\"ts\":%d.0,\"data\":\"A%d\"}\n", i, i);
   ADD("{\"t\":\"recv\",\"conn\":\"a\",\"ts\":8.5,\"data\":\"A8\"}\n");
@@ -343,6 +343,8 @@ static void connection_blocks_are_merged_by_time(void **state) {
       assert_int_equal(tf_recording_next(&rec, &record), TF_RECORDING_RECORD);
       assert_bytes(&record, want[i]);
       if (want[i][0] == 'H') assert_string_equal(record.target, i < 8 ? "/y" : "/z");
+      if (want[i][0] == 'A') assert_string_equal(record.target, "/v5/spot");
+      if (want[i][0] == 'B') assert_null(record.target); /* nobody said where b goes */
       if (i == 0) assert_int_equal(record.line_no, 5);
     }
     assert_int_equal(tf_recording_next(&rec, &record), TF_RECORDING_END);

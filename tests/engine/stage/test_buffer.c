@@ -15,7 +15,9 @@ static int setup(void **state) {
   (void)state;
   tf_arena_fini(&arena);
   memset(words, 0, sizeof words);
-  buffer  = (tf_buffer_t){.lost_books = {.since_ns = words, .cap = 2}};
+  buffer = (tf_buffer_t){
+      .lost_books = {.since_ns = words, .cap = 2}
+  };
   recv_ns = 1000, seq = 10;
   if (tf_arena_init(&arena, "buffer", 1 << 20)) return -1;
   return tf_buffer_init_instrument(&in, &arena, 64, 16);
@@ -31,20 +33,18 @@ static void take(tf_event_t e) {
 }
 
 static void quote(int64_t bid, uint64_t ts_ns, uint8_t flags) {
-  tf_event_t e        = {.kind        = TF_EVENT_QUOTE,
-                         .flags       = flags | TF_FLAG_LAST,
-                         .ts_event_ns = ts_ns,
-                         .price_exp   = -1};
+  tf_event_t e = {
+      .kind = TF_EVENT_QUOTE, .flags = flags | TF_FLAG_LAST, .ts_event_ns = ts_ns, .price_exp = -1};
   e.u.quote.bid_price = bid, e.u.quote.ask_price = bid + 10;
   e.u.quote.bid_qty = e.u.quote.ask_qty = 7;
   take(e);
 }
 
 static void level(bool ask, int64_t price, int64_t qty, uint64_t ts_ns, uint8_t flags) {
-  tf_event_t e  = {.kind        = TF_EVENT_BOOK,
-                   .flags       = (uint8_t)(flags | (ask ? TF_FLAG_SIDE : 0)),
-                   .ts_event_ns = ts_ns,
-                   .price_exp   = -1};
+  tf_event_t e    = {.kind        = TF_EVENT_BOOK,
+                     .flags       = (uint8_t)(flags | (ask ? TF_FLAG_SIDE : 0)),
+                     .ts_event_ns = ts_ns,
+                     .price_exp   = -1};
   e.u.level.price = price, e.u.level.qty = qty, e.u.level.venue_seq = ++seq;
   e.u.level.level_idx = ask;
   take(e);

@@ -1,0 +1,194 @@
+/* The shared body of feeds whose venue speaks JSON objects and sends its snapshots in band (or whole books
+ * each time): a venue is a table of keys, a route, and the texts it wants to hear; the rest is here.
+ *
+ *   frame --scanner--> items --on_item--> rows --route--> BOOK, TRADE, QUOTE, TICKER, STATUS events
+ *
+ * The message is read once, against up to TF_IN_BAND_OBJECTS_MAX nested objects (tf_in_band_object_t).
+ * Whatever the order of its keys, an object's own are complete when the scanner calls on_item: then each
+ * form of item (tf_in_band_item_t) whose marks were seen puts its row, in place, numbers converted.
+ * Behind the root the venue's route says what the message was: a channel, an answer, a heartbeat. Rows
+ * of another kind than its channels are a SCHEMA fault; of channels that nobody asked for, ignored.
+ *
+ * Slot 0 of every shape is TF_IN_BAND_NO_KEY, so that 0 in an item's row means: the venue has no such key.
+ *
+ * One writer: the thread that runs the feed. Nothing allocates after init; nothing fails: what cannot
+ * be used is counted with its reason. */
+#ifndef TF_FEED_IN_BAND_H
+#define TF_FEED_IN_BAND_H
+
+#include "feed/book_row.h"
+#include "feed/symbols.h"
+
+#define TF_IN_BAND_OBJECTS_MAX 5
+#define TF_IN_BAND_KEYS_MAX    32 /* of one object, with slot 0 */
+#define TF_IN_BAND_BOOKS_MAX   64 /* in one message */
+#define TF_IN_BAND_NO_KEY                                                                          \
+  { "", 255, TF_JSON_WANT_BYTES }
+#define TF_IN_BAND_BIT(key) (UINT64_C(1) << (key))
+
+/* One object of a message; the first row of the table is the root. */
+typedef struct tf_in_band_object {
+  const tf_json_key_t *keys; /* slot 0: TF_IN_BAND_NO_KEY */
+  uint32_t             key_cnt;
+  /* The objects that its keys lead to (tf_json.h): places in the table; 0: none. */
+  uint8_t child, second;
+} tf_in_band_object_t;
+
+/* How a time is written. All but RFC3339 may be a number or a string that holds one, with a fraction. */
+typedef enum tf_in_band_time {
+  TF_IN_BAND_MS = 0,
+  TF_IN_BAND_S,
+  TF_IN_BAND_US,
+  TF_IN_BAND_NS,
+  TF_IN_BAND_RFC3339 /* want TEXT */
+} tf_in_band_time_t;
+
+/* A form of item: an object that makes a row. Several forms may match one object (a ticker with the best
+ * bid and offer in it makes a QUOTE and a TICKER). Numbers want DECIMAL, sequences and checksums U64 (strings
+ * of digits: TEXT), ids TEXT or BYTES, bids and asks LEVELS. */
+typedef struct tf_in_band_item {
+  uint8_t  object; /* place in the table of objects */
+  uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER */
+  uint8_t  time_form;
+  uint64_t marks;        /* keys of it that tell it */
+  uint8_t  symbol, time; /* 0: the route's */
+  uint8_t  price, qty, side, id;
+  uint8_t  sides; /* the object that holds bids and asks; 0: this one */
+  uint8_t  bids, asks, first_seq, last_seq, previous, checksum;
+  uint8_t  bid, bid_qty, ask, ask_qty;
+  uint8_t  last, volume, mark, funding;
+} tf_in_band_item_t;
+
+typedef enum tf_in_band_what {
+  TF_IN_BAND_DATA,
+  TF_IN_BAND_CONTROL, /* answers, heartbeats */
+  TF_IN_BAND_IGNORED, /* known, not published: name says which */
+  TF_IN_BAND_REFUSED  /* why says how */
+} tf_in_band_what_t;
+
+typedef struct tf_in_band_route {
+  uint8_t         what;        /* tf_in_band_what_t */
+  uint8_t         why;         /* REFUSED: tf_reject_t */
+  uint8_t         rule;        /* DATA with books: tf_book_rule_t */
+  bool            is_snapshot; /* of books */
+  bool            is_backfill; /* trades from before the subscription */
+  bool            is_quote;    /* its book is one level a side: a QUOTE */
+  bool            no_checksum; /* what stands there is none */
+  bool            is_restart;  /* of a snapshot: the venue counts anew, whatever its sequence was */
+  uint32_t        channels;    /* DATA: TF_CHANNEL_* bits that its rows may be of */
+  uint32_t        depth;       /* of the book's channel, where its name says it */
+  tf_json_value_t symbol;      /* whose items name no symbol; kind TF_JSON_STRING */
+  uint64_t        ts_ns;       /* for items without a time */
+  const char     *name;        /* IGNORED, or a channel that nobody asked for */
+  uint32_t        name_bytes;
+} tf_in_band_route_t;
+
+/* How trade ids tell repeats. */
+typedef enum tf_in_band_ids {
+  TF_IN_BAND_IDS_ASCENDING = 0, /* numbers that grow, not one by one */
+  TF_IN_BAND_IDS_CONSECUTIVE,   /* one by one for an instrument: a jump is a gap */
+  TF_IN_BAND_IDS_OPAQUE         /* no order: the last ones are remembered */
+} tf_in_band_ids_t;
+
+typedef struct tf_in_band tf_in_band_t;
+
+/* A venue: const, in its file. */
+typedef struct tf_in_band_spec {
+  const char                *suffix; /* of instruments: "OKX" */
+  const tf_in_band_object_t *objects;
+  uint32_t                   object_cnt;
+  const tf_in_band_item_t   *items;
+  uint32_t                   item_cnt;
+  uint8_t                    ids;           /* tf_in_band_ids_t */
+  bool                       side_is_maker; /* a trade's side is the maker's: turned round */
+  bool                       trades_come_newest_first; /* of one message: published oldest first */
+  uint8_t                    spelling; /* tf_symbols_spelling_t: of the venue's payloads */
+  const char *buy, *sell; /* words of a trade's side, compared without regard to case */
+
+  bool
+      takes_rest; /* REST answers are messages as others: the route tells them by the frame's target */
+  /* Called before a message is looked at: which family its symbols are of (symbols.h). NULL: none. */
+  void (*family)(tf_in_band_t *in, const tf_frame_t *frame);
+  /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). It may put rows of items
+   * that are no objects (tf_in_band_put_trade). */
+  void (*route)(tf_in_band_t *in, tf_in_band_route_t *route);
+  /* A whole message that is no JSON object: text heartbeats ("pong"), arrays. NULL: SYNTAX, UNKNOWN. */
+  bool (*on_other)(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *route);
+
+  /* Books. depth_max 0: no mirror is kept. */
+  uint32_t depth_default, depth_max;
+  const uint32_t
+      *depths; /* that the venue has, ascending, 0 at the end; NULL: any up to depth_max */
+  tf_book_checksum_t checksum;
+  /* The venue deletes what falls out of its depth: a mirror is kept of a book whose snapshot had a checksum,
+   * for nothing but that. */
+  bool   deletes_what_falls_out;
+  size_t own_bytes; /* of the venue's own state, zeroed, behind this one: tf_in_band_own */
+} tf_in_band_spec_t;
+
+#define TF_IN_BAND_RECENT_IDS 64
+
+typedef struct tf_in_band_row {
+  tf_book_row_t book;
+  tf_event_t    ticker; /* the last one: venues send only what changed */
+  bool          has_ticker;
+  uint64_t     *recent; /* OPAQUE: TF_IN_BAND_RECENT_IDS hashes; else NULL */
+  uint32_t      recent_at;
+} tf_in_band_row_t;
+
+struct tf_in_band {
+  tf_feed_head_t           head; /* first: feeds.h */
+  const tf_in_band_spec_t *spec;
+  tf_in_band_row_t        *rows; /* index: number in symbols */
+  tf_symbols_t             symbols;
+  uint32_t                 channels, asked_cnt;
+  uint32_t                 depth; /* subscribed to */
+  void                    *own;
+  struct tf_in_band_scan  *scan;
+  tf_json_t                json;  /* of the message being read, */
+  const tf_frame_t        *frame; /* and the message */
+  tf_feed_out_t           *out;
+};
+
+/* tf_feed_t's functions: a venue wraps these two, because only it knows its spec, and names the others. */
+size_t       tf_in_band_state_bytes(const tf_feed_config_t *config, const tf_in_band_spec_t *spec);
+tf_err_t     tf_in_band_init(void *state, const tf_feed_config_t *config,
+                             const tf_in_band_spec_t *spec);
+tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
+void         tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
+void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
+
+/* ---- for routes ---- */
+
+/* The slot of a key of one of the message's objects; NULL: it was not there. */
+const tf_json_value_t *tf_in_band_value(const tf_in_band_t *in, uint32_t object, uint32_t key);
+/* It is there and a string of exactly this text. */
+bool tf_in_band_is(const tf_in_band_t *in, uint32_t object, uint32_t key, const char *text);
+/* A number without sign, or a string of digits. */
+bool tf_in_band_u64(const tf_in_band_t *in, uint32_t object, uint32_t key, uint64_t *number);
+/* A time in ns since 1970; 0: not there, or none. */
+uint64_t tf_in_band_time(const tf_in_band_t *in, uint32_t object, uint32_t key,
+                         tf_in_band_time_t form);
+
+/* A trade of the route's symbol that stands in no object. Its side is one of the spec's words. False: there
+ * is no room, or one of it is bad; then the message will be refused. */
+bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_band_time_t form,
+                          const tf_json_value_t *price, const tf_json_value_t *qty,
+                          const tf_json_value_t *side, uint64_t id);
+
+/* What a venue complains of: kept for people. */
+void tf_in_band_complain(tf_in_band_t *in, uint32_t object, uint32_t key);
+/* The text that goes back at once. False: it does not fit. */
+bool tf_in_band_reply(tf_in_band_t *in, const char *text, size_t text_bytes);
+/* An answer to a request. symbol: NULL where it names none. */
+void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
+                       const tf_json_value_t *symbol, bool is_refusal);
+
+/* The n-th part of a text that `by` separates, from 0 on; empty where there are less. The last part that is
+ * asked for with `to_end` holds all that follows. */
+tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n, bool to_end);
+
+/* The number of the instrument in symbols, TF_SYMBOLS_NONE. */
+uint32_t tf_in_band_row_idx(const tf_in_band_t *in, uint32_t instrument_id);
+
+#endif
