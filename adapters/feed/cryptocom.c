@@ -234,18 +234,18 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
 static const uint32_t depths[] = {10, DEPTH_DEFAULT, DEPTH_SNAPSHOTS, 0};
 
 static const tf_in_band_spec_t spec = {
-    .suffix        = "CRYPTOCOM",
-    .objects       = objects,
-    .object_cnt    = OBJECT_CNT,
-    .items         = items,
-    .item_cnt      = TF_ARRAY_CNT(items),
-    .ids           = TF_IN_BAND_IDS_ASCENDING,
-    .newest_first  = true,
-    .buy           = "BUY",
-    .sell          = "SELL",
-    .route         = route,
-    .depth_default = DEPTH_DEFAULT,
-    .depths        = depths,
+    .suffix                   = "CRYPTOCOM",
+    .objects                  = objects,
+    .object_cnt               = OBJECT_CNT,
+    .items                    = items,
+    .item_cnt                 = TF_ARRAY_CNT(items),
+    .ids                      = TF_IN_BAND_IDS_ASCENDING,
+    .trades_come_newest_first = true,
+    .buy                      = "BUY",
+    .sell                     = "SELL",
+    .route                    = route,
+    .depth_default            = DEPTH_DEFAULT,
+    .depths                   = depths,
 };
 
 /* ---- live ---- */

@@ -315,6 +315,32 @@ static void put_level(tf_in_band_t *in, const tf_in_band_item_t *form,
   row->u.level.qty   = v[form->qty].as.mantissa;
 }
 
+static bool is_word(const tf_json_value_t *text, const char *word) {
+  size_t n = strlen(word);
+  return text->bytes_cnt == n && strncasecmp(text->bytes, word, n) == 0;
+}
+
+/* "83614,buy,12" as the only level of its side. */
+static void put_change(tf_in_band_t *in, const tf_json_value_t *change, tf_json_value_t *bids,
+                       tf_json_value_t *asks) {
+  tf_json_value_t part[3], empty = {.made = TF_JSON_MADE_LEVELS};
+  for (uint32_t i = 0; i < 3; i++) part[i] = tf_in_band_part(change, ',', i, i == 2);
+  empty.as.levels.first = in->json.row_cnt;
+  *bids = *asks      = empty;
+  tf_event_t *row    = tf_json_put_row(&in->json);
+  bool        is_buy = is_word(&part[1], in->spec->buy);
+  if (row == NULL) return;
+  if (change->kind != TF_JSON_STRING || (!is_buy && !is_word(&part[1], in->spec->sell)))
+    refuse(in->scan, TF_REJECT_SCHEMA);
+  else if (tf_decimal_parse(part[0].bytes, part[0].bytes_cnt, &row->u.level.price,
+                            &row->price_exp) != TF_DECIMAL_OK ||
+           tf_decimal_parse(part[2].bytes, part[2].bytes_cnt, &row->u.level.qty, &row->qty_exp) !=
+               TF_DECIMAL_OK ||
+           row->u.level.price < 0 || row->u.level.qty < 0)
+    refuse(in->scan, TF_REJECT_NUMBER);
+  (is_buy ? bids : asks)->as.levels.cnt = 1;
+}
+
 static bool are_levels(const tf_json_value_t *side) {
   return side->made == TF_JSON_MADE_LEVELS || side->made == TF_JSON_MADE_ITEMS;
 }
@@ -334,6 +360,7 @@ static void put_book(tf_in_band_t *in, const tf_in_band_item_t *form,
        has_asks = form->sides_by_place ? has_bids : has(sides, form->asks);
   b->bids       = has_bids ? sides->values[form->bids] : empty;
   b->asks       = has_asks ? sides->values[form->asks] : empty;
+  if (form->change != 0) put_change(in, &object->values[form->change], &b->bids, &b->asks);
   if ((has_bids && !are_levels(&b->bids)) || (has_asks && !are_levels(&b->asks))) {
     bool is_number = b->bids.made == TF_JSON_MADE_BAD || b->asks.made == TF_JSON_MADE_BAD;
     refuse(scan, is_number ? TF_REJECT_NUMBER : TF_REJECT_SCHEMA);
@@ -670,9 +697,11 @@ static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ban
     return reject(in, TF_REJECT_SCHEMA);
   if (TF_UNLIKELY(scan->is_bad)) return reject(in, scan->why);
   if (TF_UNLIKELY(!find_symbols(in, draft, route, &why))) return reject(in, why);
-  if (in->spec->newest_first && scan->kinds == 1u << TF_EVENT_TRADE)
-    tf_draft_reverse(draft->out->events + draft->at, draft->end - draft->at);
-  if (scan->kinds & 1u << TF_EVENT_TRADE) tf_draft_drop_repeats(draft, is_repeat, in);
+  if (scan->kinds & 1u << TF_EVENT_TRADE) {
+    if (in->spec->trades_come_newest_first)
+      tf_draft_reverse(draft->out->events + draft->at, draft->end - draft->at);
+    tf_draft_drop_repeats(draft, is_repeat, in);
+  }
   while (draft->at < draft->end) {
     tf_event_t       *e   = &draft->out->events[draft->at];
     uint32_t          idx = (uint32_t)e->ingest_seq;
@@ -926,6 +955,11 @@ void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns,
   tf_draft_begin(&draft, &frame, out, 0);
   tf_book_row_lose(&in->rows[idx].book, &draft, instrument_id, 0);
   out->event_cnt = draft.at;
+}
+
+tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
+                           uint32_t *instrument_id) {
+  return tf_symbols_ask_one(&((tf_in_band_t *)state)->symbols, text, symbol, instrument_id);
 }
 
 typedef struct {

@@ -56,6 +56,7 @@ typedef struct tf_in_band_item {
   uint8_t  price, qty, side, id; /* side 0: the sign of qty says it, below 0 is a sale */
   uint8_t  sides;                /* the object that holds bids and asks; 0: this one */
   bool     sides_by_place;       /* bids wants SIDES: asks are in the slot behind it */
+  uint8_t  change;               /* a text "price,side,qty": the book's only level */
   uint8_t  bids, asks, first_seq, last_seq, previous, checksum;
   uint8_t  bid, bid_qty, ask, ask_qty;
   uint8_t  last, volume, mark, funding;
@@ -105,7 +106,7 @@ typedef struct tf_in_band_spec {
   uint32_t                   item_cnt;
   uint8_t                    ids;           /* tf_in_band_ids_t */
   bool                       side_is_maker; /* a trade's side is the maker's: turned round */
-  bool newest_first; /* trades of one message come so: published oldest first */
+  bool                       trades_come_newest_first; /* of one message: published oldest first */
   /* Deltas say which ids they cover, and snapshots are asked for: books go by bridge.h, no mirror is kept,
    * and a route's rule says nothing. A level at price 0 is none. */
   bool        bridges;
@@ -171,6 +172,9 @@ tf_err_t     tf_in_band_init(void *state, const tf_feed_config_t *config,
 tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
+
+tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
+                           uint32_t *instrument_id);
 
 /* ---- for routes ---- */
 
