@@ -328,6 +328,14 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_in_band_init(state, config, &spec);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade",                 TF_FEED_CHECK(IDS_ASCENDING)    },
+    {TF_CHANNEL_QUOTE,  "ticker",                0                               },
+    {TF_CHANNEL_BOOK,   "book",                  TF_FEED_CHECK(SEQUENCE_PREVIOUS)},
+    {TF_CHANNEL_TICKER, "ticker, mark, funding", 0                               },
+    {0,                 NULL,                    0                               },
+};
+
 const tf_feed_t tf_feed_cryptocom = {
     .venue                   = "cryptocom",
     .suffix                  = "CRYPTOCOM",
@@ -342,10 +350,13 @@ const tf_feed_t tf_feed_cryptocom = {
     .rest_port               = "443",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
     .subscribe_rate_hz_max   = 5, /* 100, but counted from the connection's first second on */
     .streams_max             = 400,
     .symbols_per_request_max = 50,
     .silence_ns_max          = 45 * TF_NS_PER_SEC, /* of a heartbeat every 30 s */
     .sequences_are_shared    = true,
+    .channels                = feed_channels,
+    .snapshot_channels       = TF_CHANNEL_QUOTE,
 };

@@ -333,4 +333,5 @@ const tf_feed_t tf_feed_okx = {
     .connects_per_5min_max   = 100, /* of 3 a second: nobody needs more */
     .sequences_are_shared    = true,
     .channels                = feed_channels,
+    .snapshot_channels       = TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER,
 };
