@@ -240,11 +240,7 @@ static const tf_in_band_spec_t spec = {
     .items                    = items,
     .item_cnt                 = TF_ARRAY_CNT(items),
     .ids                      = TF_IN_BAND_IDS_ASCENDING,
-<<<<<<< HEAD
     .trades_come_newest_first = true,
-=======
-    .trades_come_newest_first             = true,
->>>>>>> main
     .buy                      = "BUY",
     .sell                     = "SELL",
     .route                    = route,
