@@ -12,6 +12,7 @@ tf_library(tf_live
     overlap.c
     resolver.c
     session.c
+    session_command.c
     session_init.c
     session_watch.c
     shard.c

@@ -71,7 +71,8 @@ static bool track_ready(tf_replay_t *replay, tf_replay_track_t *track) {
     if (TF_UNLIKELY(result == TF_RECORDING_AGAIN)) return false;
     if (TF_UNLIKELY(result != TF_RECORDING_RECORD)) {
       track_over(replay, track, result == TF_RECORDING_DAMAGE);
-    } else if (TF_LIKELY(within(replay, track->record.recv_ns))) {
+    } else if (TF_LIKELY(within(replay, track->record.recv_ns)) ||
+               track->record.tap == TF_TAP_SYMBOL) { /* later records count on it */
       track->has_record = true;
     } else if (far_beyond(replay, track->record.recv_ns)) {
       if (++track->beyond_cnt == TF_REPLAY_BEYOND_MAX) track_over(replay, track, false);
@@ -131,6 +132,16 @@ static void tape_publish(tf_replay_t *replay, tf_tape_track_t *tape, uint64_t or
   publish(replay, events, cnt, origin_ticks);
 }
 
+/* A symbol that came later: it gets the number that it had, or none, as it had none. */
+static TF_COLD void symbol_obey(const tf_replay_decoder_t *decoder, const tf_record_t *record) {
+  char     text[TF_SYMBOL_BYTES_MAX];
+  uint32_t symbol, instrument_id;
+  if (decoder->feed->symbol == NULL) return;
+  memcpy(text, record->bytes, record->bytes_cnt); /* the reader has looked at its length */
+  text[record->bytes_cnt] = '\0';
+  decoder->feed->symbol(decoder->state, text, &symbol, &instrument_id);
+}
+
 /* What the record does to its feed, or to the stream itself. */
 static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
   const tf_record_t *record = &track->record;
@@ -150,6 +161,10 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
     return;
   }
   const tf_replay_decoder_t *decoder = &track->decoders[record->source_idx];
+  if (TF_UNLIKELY(record->tap == TF_TAP_SYMBOL)) {
+    symbol_obey(decoder, record);
+    return;
+  }
   if (TF_UNLIKELY(record->tap == TF_TAP_LOSE)) {
     uint32_t instrument_id;
     memcpy(&instrument_id, record->bytes, sizeof instrument_id);

@@ -14,7 +14,9 @@ typedef enum tf_tap_kind {
   TF_TAP_CONNECT = 2, /* feed->on_connect was called with recv_ns as its time */
   TF_TAP_CONTROL = 3, /* bytes: the tf_event_t that was published */
   TF_TAP_LOSE    = 4, /* feed->lose_book was called; bytes: the instrument's id, a uint32_t */
-  TF_TAP_STATUS  = 5 /* bytes: the STATUS tf_event_t that the session published of itself (STALE) */
+  TF_TAP_STATUS = 5, /* bytes: the STATUS tf_event_t that the session published of itself (STALE) */
+  TF_TAP_SYMBOL =
+      6 /* feed->symbol was called for one that came later; bytes: its text, without NUL */
 } tf_tap_kind_t;
 
 typedef struct tf_tap_record {
