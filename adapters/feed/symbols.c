@@ -295,6 +295,32 @@ tf_err_t tf_symbols_ask_one(tf_symbols_t *symbols, const char *asked, uint32_t *
   return TF_OK;
 }
 
+static int hex_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+size_t tf_symbols_in_target(const char *target, const char *key, char *text, size_t cap) {
+  size_t      key_bytes = strlen(key), n = 0;
+  const char *p = strchr(target, '?');
+  while (p != NULL && (strncmp(p + 1, key, key_bytes) != 0 || p[1 + key_bytes] != '='))
+    p = strchr(p + 1, '&');
+  if (p == NULL) return 0;
+  for (p += 2 + key_bytes; *p != '\0' && *p != '&' && *p != '#'; p++) {
+    int c = (uint8_t)*p;
+    if (c == '%') {
+      int high = hex_of(p[1]), low = high < 0 ? -1 : hex_of(p[2]);
+      if (low < 0) return 0;
+      c = high * 16 + low;
+      p += 2;
+    }
+    if (n == cap) return 0;
+    text[n++] = (char)c;
+  }
+  return n;
+}
+
 tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt,
                         tf_symbols_spelling_t spelling) {
   tf_err_t err      = TF_OK;

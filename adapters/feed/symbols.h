@@ -117,6 +117,10 @@ TF_INLINE uint32_t tf_symbols_of(tf_symbols_t *symbols, const tf_json_value_t *s
   return tf_symbols_of_odd(symbols, symbol, may_add, why);
 }
 
+/* The value of key= in the query of "/api/v3/depth?symbol=BTCUSDT&limit=5000" or a whole URL; %XX resolved,
+ * because symbols may be outside ASCII. Its length, 0 if there is none or it does not fit cap. */
+size_t tf_symbols_in_target(const char *target, const char *key, char *text, size_t cap);
+
 /* How a venue's payloads spell symbols. */
 typedef enum tf_symbols_spelling {
   TF_SYMBOLS_UPPER = 0,
