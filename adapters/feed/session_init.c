@@ -32,9 +32,6 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   c->snapshots_dropped    = n->dropped_cnt;
   c->resync_queued        = n->cnt + s->resync.wanted_cnt;
   c->resyncs_asked        = s->resync.asked_cnt;
-  c->books_lost           = s->book_watch.lost_cnt;
-  c->stale                = s->book_watch.stale_cnt;
-  c->stale_now            = s->book_watch.stale_now_cnt;
   c->silent               = s->first_data.silent_cnt;
   c->metadata_given_up    = n->metadata_given_up;
   return c;
