@@ -23,20 +23,28 @@
  * connection's (in band, no snapshot_target) the feed is told, and the kept messages begin with the
  * snapshots.
  *
- * A book that is not in order some time after the last subscription is asked for again, three times
- * (first_data.h): an acknowledgement is not data. */
+ * What is asked of the venue, what it answers, and whether data came is kept by stream (streams.h): an
+ * acknowledgement is not data. */
 #ifndef FEED_SESSION_H
 #define FEED_SESSION_H
 
 #include "feed/backoff.h"
 #include "feed/link.h"
+#include "feed/ranking.h"
 #include "feed/staleness.h"
+#include "feed/streams.h"
 #include "tf/lost_books.h"
 #include "tf/source.h"
 #include "tf/tap.h"
 
 /* Between answers to pings: a flood of them costs at most four a second (FAULTS F19). */
 #define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
+
+/* A websocket host. */
+typedef struct tf_session_host {
+  const char *host, *port;
+  bool        plain; /* no TLS, for simulators on loopback */
+} tf_session_host_t;
 
 typedef struct tf_session_config {
   const tf_feed_t *feed;
@@ -46,9 +54,14 @@ typedef struct tf_session_config {
   bool             polls_io;   /* poll drives the loop as well: for the loop's first session */
   uint64_t         io_wait_ns; /* and waits in it so long when there is nothing; 0 spins */
 
-  const char  *host, *port; /* NULL: the feed's */
-  const char  *target;      /* NULL: the feed's */
-  bool         plain;       /* no TLS, for simulators on loopback */
+  const char *host, *port; /* NULL: the feed's */
+  const char *target;      /* NULL: the feed's */
+  bool        plain;       /* no TLS, for simulators on loopback */
+  /* Several hosts to choose from, instead of host, port and plain; ranking says which is next. */
+  const tf_session_host_t *hosts; /* (host_cnt), at most TF_ENDPOINTS_MAX */
+  uint32_t                 host_cnt;
+  tf_ranking_t            *ranking; /* NULL: always the first */
+  const tf_via_t          *via;     /* how connections leave this host; NULL: as they come */
   tf_budget_t *budget; /* of the venue's connections, shared with its other sessions; NULL: none */
   const char  *rest_host, *rest_port;
   bool         rest_plain;
@@ -92,14 +105,12 @@ typedef struct tf_session_counts {
   uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
   uint64_t heartbeats_tx;
-  uint64_t books_lost;        /* given up because the lane did not believe them */
-  uint64_t stale;             /* streams that passed their deadline, each time */
-  uint32_t stale_now;         /* instruments that are told STALE */
-  uint64_t resyncs_asked;     /* in band, all texts out */
-  uint64_t silent_asked;      /* books that had not come in time, each time */
-  uint64_t silent;            /* and never did */
-  bool     metadata_given_up; /* the venue did not answer for its instruments */
-  uint32_t resync_queued;     /* now */
+  uint64_t books_lost; /* given up because the lane did not believe them */
+  uint64_t stale;      /* streams that passed their deadline, each time */
+  uint32_t stale_now;  /* instruments that are told STALE */
+  tf_stream_counts_t streams;
+  bool               metadata_given_up; /* the venue did not answer for its instruments */
+  uint32_t           resync_queued;     /* now */
 } tf_session_counts_t;
 
 /* Arena bytes that init takes at most. */
@@ -110,6 +121,9 @@ size_t tf_session_arena_bytes(const tf_session_config_t *config);
  * init returns. */
 tf_err_t tf_session_init(const tf_session_config_t *config, tf_arena_t *arena,
                          tf_source_t **source);
+/* What its connections are made with, for whoever measures endpoints: kept until fini. */
+const tf_endpoint_t *tf_session_endpoints(const tf_source_t *source, uint32_t *endpoint_cnt);
+const char          *tf_session_target(const tf_source_t *source);
 /* Waits for the dialer to let go. Accepts NULL. */
 void tf_session_fini(tf_source_t *source);
 

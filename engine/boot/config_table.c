@@ -52,11 +52,21 @@ static const tf_config_group_t engine_groups[] = {
 };
 SECTION_(engine, engine_keys, engine_groups, TF_ARRAY_CNT(engine_groups));
 
+static const tf_config_key_t fallback_keys[] = {
+#define FALLBACK_KEY(...) KEY_(tf_config_fallback_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(fallback, fallback_keys, NULL, 0);
+
 static const tf_config_key_t feed_keys[] = {
 #define FEED_KEY(...) KEY_(tf_config_feed_t, __VA_ARGS__)
 #include "boot/config_keys.def"
 };
-SECTION_(feed, feed_keys, NULL, 0);
+static const tf_config_group_t feed_groups[] = {
+#define FEED_GROUP(...) GROUP_(tf_config_feed_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(feed, feed_keys, feed_groups, TF_ARRAY_CNT(feed_groups));
 
 static const tf_config_key_t bar_keys[] = {
 #define BAR_KEY(...) KEY_(tf_config_bar_t, __VA_ARGS__)
@@ -120,8 +130,9 @@ const tf_config_profile_row_t tf_config_table_profiles[] = {
 const uint32_t tf_config_table_profile_cnt = TF_ARRAY_CNT(tf_config_table_profiles);
 
 /* The bits of channels and books are those of the contracts; tests compare the words. */
-TF_STATIC_ASSERT(TF_CHANNEL_TRADE == 1 && TF_CHANNEL_QUOTE == 2 && TF_CHANNEL_BOOK == 4,
-                 "feeds[].channels is trade|quote|book");
+TF_STATIC_ASSERT(TF_CHANNEL_TRADE == 1 && TF_CHANNEL_QUOTE == 2 && TF_CHANNEL_BOOK == 4 &&
+                     TF_CHANNEL_TICKER == 8,
+                 "feeds[].channels is trade|quote|book|ticker");
 TF_STATIC_ASSERT(TF_BOOK_OK == 0 && TF_BOOK_NONE == 5 && TF_BOOK_STATE_CNT == 6,
                  "strategies[].books is ok|syncing|gap|stale|crossed|none");
 TF_STATIC_ASSERT(TF_LOG_DEBUG == 0 && TF_LOG_FATAL == 5, "engine.log_level is debug .. fatal");
@@ -143,6 +154,7 @@ const char *tf_config_table_type_name(uint8_t type) {
       [TF_CONFIG_TYPE_FILE]     = "file",
       [TF_CONFIG_TYPE_TEXTS]    = "list of texts",
       [TF_CONFIG_TYPE_URL]      = "url",
+      [TF_CONFIG_TYPE_URLS]     = "list of urls",
       [TF_CONFIG_TYPE_LISTEN]   = "address",
       [TF_CONFIG_TYPE_BAR]      = "bar size",
   };
