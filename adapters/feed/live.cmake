@@ -8,7 +8,6 @@ tf_library(tf_live
     budget.c
     dialer.c
     dialing.c
-    first_data.c
     instrument_file.c
     key_file.c
     link.c
@@ -16,7 +15,6 @@ tf_library(tf_live
     ranker.c
     ranking.c
     resolver.c
-    resync.c
     session.c
     session_init.c
     session_watch.c
