@@ -633,7 +633,6 @@ static void bybit_half_a_quote_is_refused(void **state) {
   "{\"topic\":\"orderbook.1.BTCUSDT\",\"ts\":1723161255102,\"type\":\"" type                       \
   "\",\"data\":{\"s\":\"BTCUSDT\",\"b\":[[\"9.4\",\"2\"]],\"a\":[[\"9.50\",\"1\"]],\"u\":7,"       \
   "\"seq\":7}}"
-  start(&rig, "bybit");
   assert_int_equal(start_with(&rig, "bybit", NULL, 0, ALL), TF_OK);
   assert_int_equal(feed_text(BEST("delta")), TF_VERDICT_REJECTED);
   assert_int_equal(rig.counts.rejected[TF_REJECT_SCHEMA], 1);
