@@ -191,6 +191,10 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
                           const tf_json_value_t *price, const tf_json_value_t *qty,
                           const tf_json_value_t *side, uint64_t id);
 
+/* The same of a quote whose sides are texts of the form "[price, qty, ..]"; ts_ns 0: the route's. */
+bool tf_in_band_put_quote(tf_in_band_t *in, uint64_t ts_ns, const tf_json_value_t *bid,
+                          const tf_json_value_t *ask);
+
 /* What a venue complains of: kept for people. */
 void tf_in_band_complain(tf_in_band_t *in, uint32_t object, uint32_t key);
 /* The text that goes back at once. False: it does not fit. */

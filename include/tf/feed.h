@@ -201,6 +201,11 @@ typedef struct tf_feed {
   const char *ws_host, *ws_port; /* defaults of the venue */
   const char *rest_host, *rest_port;
   size_t (*ws_target)(const void *state, char *buf, size_t cap);
+  /* What the venue must have said before each connection (a token, its instruments): the target of a REST
+   * POST, whose answer comes to on_frame as an HTTP frame; ws_target is asked behind it. A connection is
+   * not tried without. NULL: nothing. */
+  size_t (*ticket_target)(const void *state, char *buf, size_t cap);
+  const char *ticket_body; /* of that POST, JSON; NULL: empty */
   size_t (*subscribe)(void *state, uint32_t message_idx, char *buf, size_t cap);
   /* The message_idx-th text that the venue wants before any subscription, or beside them for no symbol
    * in particular; 0 when there is none (more). NULL: none. */
