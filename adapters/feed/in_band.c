@@ -968,6 +968,11 @@ void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns,
   out->event_cnt = draft.at;
 }
 
+tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
+                           uint32_t *instrument_id) {
+  return tf_symbols_ask_one(&((tf_in_band_t *)state)->symbols, text, symbol, instrument_id);
+}
+
 typedef struct {
   uint32_t row_cap, depth_max, slab_cnt, pending_cap;
   size_t scan_at, rows_at, recent_at, symbols_at, mirrors_at, mirror_bytes, pool_at, own_at, bytes;

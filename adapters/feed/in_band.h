@@ -173,6 +173,9 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
 void         tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
 
+tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
+                           uint32_t *instrument_id);
+
 /* ---- for routes ---- */
 
 /* The slot of a key of one of the message's objects; NULL: it was not there. */
