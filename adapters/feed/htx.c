@@ -34,11 +34,11 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
 }
 
 static const tf_feed_channel_t channels[] = {
-    {TF_CHANNEL_TRADE, "trade.detail", TF_FEED_CHECK(IDS_CONSECUTIVE)},
-    {TF_CHANNEL_QUOTE, "bbo", 0},
-    {TF_CHANNEL_BOOK, "mbp.150", TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(BRIDGE)},
-    {TF_CHANNEL_TICKER, "detail", 0},
-    {0, NULL, 0},
+    {TF_CHANNEL_TRADE,  "trade.detail", TF_FEED_CHECK(IDS_CONSECUTIVE)                          },
+    {TF_CHANNEL_QUOTE,  "bbo",          0                                                       },
+    {TF_CHANNEL_BOOK,   "mbp.150",      TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(BRIDGE)},
+    {TF_CHANNEL_TICKER, "detail",       0                                                       },
+    {0,                 NULL,           0                                                       },
 };
 
 const tf_feed_t tf_feed_htx = {
@@ -55,6 +55,7 @@ const tf_feed_t tf_feed_htx = {
     .rest_port               = "443",
     .ws_target               = tf_htx_ws_target,
     .request                 = tf_htx_request,
+    .symbol                  = tf_in_band_symbol,
     .metadata_target         = tf_htx_metadata_target,
     .subscribe_rate_hz_max   = 10, /* the venue publishes none: as its neighbours */
     .symbols_per_request_max = 1,

@@ -22,15 +22,12 @@ typedef struct tf_htx_market {
 
 extern const tf_in_band_spec_t tf_htx_spot_spec, tf_htx_swap_spec;
 
-size_t       tf_htx_state_bytes(const tf_feed_config_t *config, const tf_htx_market_t *market);
-tf_err_t     tf_htx_init(void *state, const tf_feed_config_t *config,
-                         const tf_htx_market_t *market);
+size_t   tf_htx_state_bytes(const tf_feed_config_t *config, const tf_htx_market_t *market);
+tf_err_t tf_htx_init(void *state, const tf_feed_config_t *config, const tf_htx_market_t *market);
 tf_verdict_t tf_htx_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
-void         tf_htx_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns,
-                              tf_feed_out_t *out);
-size_t       tf_htx_ws_target(const void *state, char *buf, size_t cap);
-size_t       tf_htx_request(const void *state, const tf_feed_request_t *request, char *buf,
-                            size_t cap);
-size_t       tf_htx_metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap);
+void   tf_htx_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
+size_t tf_htx_ws_target(const void *state, char *buf, size_t cap);
+size_t tf_htx_request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap);
+size_t tf_htx_metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap);
 
 #endif

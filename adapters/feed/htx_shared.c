@@ -91,9 +91,9 @@ static const tf_json_key_t trade_keys[TRADE_KEY_CNT] = {
     [DIRECTION]     = TF_JSON_KEY("direction", TF_JSON_WANT_TEXT),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]  = {root_keys, ROOT_KEY_CNT, .child = TICK},
-    [TICK]  = {tick_keys, TICK_KEY_CNT, .child = TRADE},
-    [TRADE] = {trade_keys, TRADE_KEY_CNT, 0, 0},
+    [ROOT]  = {root_keys,     ROOT_KEY_CNT,   .child = TICK},
+    [TICK]  = {          tick_keys, TICK_KEY_CNT, .child = TRADE             },
+    [TRADE] = { trade_keys,            TRADE_KEY_CNT,                         0,              0},
 };
 
 #define ITEMS(trade_id)                                                                            \
@@ -105,46 +105,46 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
      .asks     = ASKS,                                                                             \
      .last_seq = SEQ,                                                                              \
      .previous = PREVIOUS},                                                                        \
-    {.object   = TICK, /* depth.size_N.high_freq */                                                \
-     .kind     = TF_EVENT_BOOK,                                                                    \
-     .marks    = BIT(EVENT) | BIT(VERSION),                                                        \
-     .time     = TICK_TS,                                                                          \
-     .bids     = BIDS,                                                                             \
-     .asks     = ASKS,                                                                             \
-     .last_seq = VERSION},                                                                         \
-    {.object = TICK, /* depth.stepN */                                                             \
-     .kind   = TF_EVENT_BOOK,                                                                      \
-     .marks  = BIT(VERSION) | BIT(TICK_TS),                                                        \
-     .lacks  = BIT(EVENT) | BIT(SEQ) | BIT(BID) | BIT(ASK),                                        \
-     .time   = TICK_TS,                                                                            \
-     .bids   = BIDS,                                                                               \
-     .asks   = ASKS},                                                                              \
-    {.object  = TICK, /* of swaps the sides are lists: tf_in_band_put_quote */                     \
-     .kind    = TF_EVENT_QUOTE,                                                                    \
-     .marks   = BIT(BID_SIZE) | BIT(ASK_SIZE),                                                     \
-     .time    = QUOTE_TIME,                                                                        \
-     .bid     = BID,                                                                               \
-     .bid_qty = BID_SIZE,                                                                          \
-     .ask     = ASK,                                                                               \
-     .ask_qty = ASK_SIZE},                                                                         \
-    {.object = TICK,                                                                               \
-     .kind   = TF_EVENT_TICKER,                                                                    \
-     .marks  = BIT(CLOSE) | BIT(VOLUME),                                                           \
-     .last   = CLOSE,                                                                              \
-     .volume = VOLUME},                                                                            \
-    {.object  = TICK,                                                                              \
-     .kind    = TF_EVENT_TICKER,                                                                   \
-     .marks   = BIT(CONTRACT) | BIT(FUNDING),                                                      \
-     .symbol  = CONTRACT,                                                                          \
-     .funding = FUNDING},                                                                          \
-    {.object = TRADE,                                                                              \
-     .kind   = TF_EVENT_TRADE,                                                                     \
-     .marks  = BIT(PRICE) | BIT(DIRECTION),                                                        \
-     .time   = TRADE_TS,                                                                           \
-     .price  = PRICE,                                                                              \
-     .qty    = AMOUNT,                                                                             \
-     .side   = DIRECTION,                                                                          \
-     .id     = (trade_id)},                                                                        \
+        {.object   = TICK, /* depth.size_N.high_freq */                                            \
+         .kind     = TF_EVENT_BOOK,                                                                \
+         .marks    = BIT(EVENT) | BIT(VERSION),                                                    \
+         .time     = TICK_TS,                                                                      \
+         .bids     = BIDS,                                                                         \
+         .asks     = ASKS,                                                                         \
+         .last_seq = VERSION},                                                                     \
+        {.object = TICK, /* depth.stepN */                                                         \
+         .kind   = TF_EVENT_BOOK,                                                                  \
+         .marks  = BIT(VERSION) | BIT(TICK_TS),                                                    \
+         .lacks  = BIT(EVENT) | BIT(SEQ) | BIT(BID) | BIT(ASK),                                    \
+         .time   = TICK_TS,                                                                        \
+         .bids   = BIDS,                                                                           \
+         .asks   = ASKS},                                                                            \
+        {.object  = TICK, /* of swaps the sides are lists: tf_in_band_put_quote */                 \
+         .kind    = TF_EVENT_QUOTE,                                                                \
+         .marks   = BIT(BID_SIZE) | BIT(ASK_SIZE),                                                 \
+         .time    = QUOTE_TIME,                                                                    \
+         .bid     = BID,                                                                           \
+         .bid_qty = BID_SIZE,                                                                      \
+         .ask     = ASK,                                                                           \
+         .ask_qty = ASK_SIZE},                                                                     \
+        {.object = TICK,                                                                           \
+         .kind   = TF_EVENT_TICKER,                                                                \
+         .marks  = BIT(CLOSE) | BIT(VOLUME),                                                       \
+         .last   = CLOSE,                                                                          \
+         .volume = VOLUME},                                                                        \
+        {.object  = TICK,                                                                          \
+         .kind    = TF_EVENT_TICKER,                                                               \
+         .marks   = BIT(CONTRACT) | BIT(FUNDING),                                                  \
+         .symbol  = CONTRACT,                                                                      \
+         .funding = FUNDING},                                                                      \
+        {.object = TRADE,                                                                          \
+         .kind   = TF_EVENT_TRADE,                                                                 \
+         .marks  = BIT(PRICE) | BIT(DIRECTION),                                                    \
+         .time   = TRADE_TS,                                                                       \
+         .price  = PRICE,                                                                          \
+         .qty    = AMOUNT,                                                                         \
+         .side   = DIRECTION,                                                                      \
+         .id     = (trade_id)},                                                                        \
   }
 static const tf_in_band_item_t spot_items[] = ITEMS(TRADE_ID);
 static const tf_in_band_item_t swap_items[] = ITEMS(TRADE_LONG_ID);
@@ -221,7 +221,7 @@ static void put_quote(tf_in_band_t *in) {
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   const tf_json_value_t *ping = tf_in_band_value(in, ROOT, PING),
                         *ch   = tf_in_band_value(in, ROOT, CH);
-  bool                   is_op = tf_in_band_value(in, ROOT, OP) != NULL, is_asked = false;
+  bool is_op = tf_in_band_value(in, ROOT, OP) != NULL, is_asked = false;
   if (ping != NULL || tf_in_band_is(in, ROOT, OP, "ping")) {
     route_ping(in, r, ping != NULL ? ping : tf_in_band_value(in, ROOT, TS), ping == NULL);
     return;
@@ -286,10 +286,10 @@ static const uint32_t spot_depths[] = {5, 20, 150, 400, 0}, swap_depths[] = {20,
 #define OWN_ALIGN        16u
 #define GZIP_BYTES_MAX   65536u
 #define OWN_MEMORY_BYTES (OWN_ALIGN + GZIP_BYTES_MAX + TF_HTX_MESSAGE_BYTES_MAX + TF_BYTES_PAD)
-const tf_in_band_spec_t tf_htx_spot_spec = SPEC("HTX", spot_items, TF_IN_BAND_IDS_CONSECUTIVE,
-                                                TF_SYMBOLS_LOWER, true, spot_depths);
-const tf_in_band_spec_t tf_htx_swap_spec = SPEC("HTX-SWAP", swap_items, TF_IN_BAND_IDS_ASCENDING,
-                                                TF_SYMBOLS_UPPER, false, swap_depths);
+const tf_in_band_spec_t tf_htx_spot_spec =
+    SPEC("HTX", spot_items, TF_IN_BAND_IDS_CONSECUTIVE, TF_SYMBOLS_LOWER, true, spot_depths);
+const tf_in_band_spec_t tf_htx_swap_spec =
+    SPEC("HTX-SWAP", swap_items, TF_IN_BAND_IDS_ASCENDING, TF_SYMBOLS_UPPER, false, swap_depths);
 
 /* ---- frames ---- */
 
@@ -315,7 +315,7 @@ static bool inflate_frame(own_t *own, const tf_frame_t *frame, tf_frame_t *text,
   size_t           cnt;
   tf_gzip_status_t status = tf_gzip_take(&own->gzip, frame->bytes, frame->bytes_cnt, own->text,
                                          TF_HTX_MESSAGE_BYTES_MAX, &cnt);
-  *why = status == TF_GZIP_FULL ? TF_REJECT_LIMIT : TF_REJECT_ENCODING;
+  *why                    = status == TF_GZIP_FULL ? TF_REJECT_LIMIT : TF_REJECT_ENCODING;
   if (status != TF_GZIP_OK) return false;
   memset(own->text + cnt, 0, TF_BYTES_PAD);
   *text           = *frame;
@@ -350,7 +350,7 @@ void tf_htx_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
   uint32_t      wanted_cnt = out->resync_cnt;
   tf_in_band_lose_book(state, instrument_id, now_ns, out);
   if (!own_of(state)->market->asks_books || out->resync_cnt == wanted_cnt) return;
-  out->resync_cnt                             = wanted_cnt;
+  out->resync_cnt                            = wanted_cnt;
   in->rows[idx].bridge.chain.snapshot_wanted = true;
 }
 

@@ -27,11 +27,11 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
 }
 
 static const tf_feed_channel_t channels[] = {
-    {TF_CHANNEL_TRADE, "trade.detail", TF_FEED_CHECK(IDS_ASCENDING)},
-    {TF_CHANNEL_QUOTE, "bbo", 0},
-    {TF_CHANNEL_BOOK, "depth.size_150.high_freq", TF_FEED_CHECK(SEQUENCE_NEXT)},
-    {TF_CHANNEL_TICKER, "detail", 0},
-    {0, NULL, 0},
+    {TF_CHANNEL_TRADE,  "trade.detail",             TF_FEED_CHECK(IDS_ASCENDING)},
+    {TF_CHANNEL_QUOTE,  "bbo",                      0                           },
+    {TF_CHANNEL_BOOK,   "depth.size_150.high_freq", TF_FEED_CHECK(SEQUENCE_NEXT)},
+    {TF_CHANNEL_TICKER, "detail",                   0                           },
+    {0,                 NULL,                       0                           },
 };
 
 const tf_feed_t tf_feed_htx_swap = {
@@ -46,6 +46,7 @@ const tf_feed_t tf_feed_htx_swap = {
     .ws_port                 = "443",
     .ws_target               = tf_htx_ws_target,
     .request                 = tf_htx_request,
+    .symbol                  = tf_in_band_symbol,
     .subscribe_rate_hz_max   = 30, /* 40 subscriptions */
     .symbols_per_request_max = 1,
     .silence_ns_max          = 20 * TF_NS_PER_SEC, /* of one ping in 5 s */

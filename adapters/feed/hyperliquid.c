@@ -19,9 +19,9 @@
 #include "feed/text_out.h"
 #include "wire/json_array.h"
 
-#define BIT         TF_IN_BAND_BIT
-#define NAMES_PATH  "/info"
-#define NAME_CHARS  "@/:"
+#define BIT        TF_IN_BAND_BIT
+#define NAMES_PATH "/info"
+#define NAME_CHARS "@/:"
 
 enum { ROOT, DATA, INNER, OBJECT_CNT };
 enum { CHANNEL = 1, DATA_KEY, ROOT_KEY_CNT };
@@ -30,7 +30,21 @@ static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     [CHANNEL]  = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
     [DATA_KEY] = TF_JSON_KEY("data", TF_JSON_WANT_ITEM),
 };
-enum { COIN = 1, TIME, SIDE, PRICE, SIZE, TRADE_ID, LEVELS, ASKS, BBO, BBO_ASK, CTX, METHOD, DATA_KEY_CNT };
+enum {
+  COIN = 1,
+  TIME,
+  SIDE,
+  PRICE,
+  SIZE,
+  TRADE_ID,
+  LEVELS,
+  ASKS,
+  BBO,
+  BBO_ASK,
+  CTX,
+  METHOD,
+  DATA_KEY_CNT
+};
 static const tf_json_key_t data_keys[DATA_KEY_CNT] = {
     TF_IN_BAND_NO_KEY,
     [COIN]     = TF_JSON_KEY("coin", TF_JSON_WANT_TEXT),
@@ -57,9 +71,9 @@ static const tf_json_key_t inner_keys[INNER_KEY_CNT] = {
     [VOLUME]      = TF_JSON_KEY("dayBaseVlm", TF_JSON_WANT_DECIMAL),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]  = {root_keys, ROOT_KEY_CNT, .child = DATA},
-    [DATA]  = {data_keys, DATA_KEY_CNT, .child = INNER},
-    [INNER] = {inner_keys, INNER_KEY_CNT, 0, 0},
+    [ROOT]  = {root_keys,     ROOT_KEY_CNT,   .child = DATA},
+    [DATA]  = {          data_keys, DATA_KEY_CNT, .child = INNER             },
+    [INNER] = { inner_keys,            INNER_KEY_CNT,                         0,              0},
 };
 static const tf_in_band_item_t items[] = {
     {.object         = DATA,
@@ -91,20 +105,20 @@ static const tf_in_band_item_t items[] = {
      .kind   = TF_IN_BAND_LEVEL,
      .marks  = BIT(LEVEL_PRICE),
      .price  = LEVEL_PRICE,
-     .qty    = LEVEL_QTY},
+     .qty    = LEVEL_QTY                            },
     {.object  = INNER,
      .kind    = TF_EVENT_TICKER,
      .marks   = BIT(MARK),
      .mark    = MARK,
      .funding = FUNDING,
-     .volume  = VOLUME},
+     .volume  = VOLUME      },
 };
 
 #define SYMBOLS_MAX 1000u /* subscriptions of one address: the venue's limit */
 
 typedef struct {
-  uint64_t since_ns;     /* the connection, or the recording's first message */
-  bool     knows_names;  /* the venue's coins were told, */
+  uint64_t since_ns;                       /* the connection, or the recording's first message */
+  bool     knows_names;                    /* the venue's coins were told, */
   uint64_t known[(SYMBOLS_MAX + 63) / 64]; /* and those of our symbols that are among them */
 } own_t;
 
@@ -116,17 +130,17 @@ static const struct {
   const char *name;
   uint32_t    channel;
 } channels[] = {
-    {"l2Book",               TF_CHANNEL_BOOK  },
-    {"bbo",                  TF_CHANNEL_QUOTE },
-    {"trades",               TF_CHANNEL_TRADE },
-    {"activeAssetCtx",       TF_CHANNEL_TICKER},
-    {"activeSpotAssetCtx",   TF_CHANNEL_TICKER},
-    {"allMids",              0                },
-    {"candle",               0                },
-    {"notification",         0                },
-    {"webData2",             0                },
-    {"user",                 0                },
-    {"activeAssetData",      0                },
+    {"l2Book",             TF_CHANNEL_BOOK  },
+    {"bbo",                TF_CHANNEL_QUOTE },
+    {"trades",             TF_CHANNEL_TRADE },
+    {"activeAssetCtx",     TF_CHANNEL_TICKER},
+    {"activeSpotAssetCtx", TF_CHANNEL_TICKER},
+    {"allMids",            0                },
+    {"candle",             0                },
+    {"notification",       0                },
+    {"webData2",           0                },
+    {"user",               0                },
+    {"activeAssetData",    0                },
 };
 
 /* "Already subscribed: ..", a request that could not be read. Answers carry no id. */
@@ -156,10 +170,10 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     r->name                     = name->bytes;
     r->name_bytes               = name->bytes_cnt;
     r->channels                 = channels[i].channel;
-    r->what        = channels[i].channel != 0 ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
-    r->rule        = TF_BOOK_RULE_WHOLE;
-    r->is_snapshot = channels[i].channel == TF_CHANNEL_BOOK;
-    r->is_quote    = channels[i].channel == TF_CHANNEL_QUOTE;
+    r->what                     = channels[i].channel != 0 ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
+    r->rule                     = TF_BOOK_RULE_WHOLE;
+    r->is_snapshot              = channels[i].channel == TF_CHANNEL_BOOK;
+    r->is_quote                 = channels[i].channel == TF_CHANNEL_QUOTE;
     r->is_backfill = time < own_of(in)->since_ns; /* of the newest: the last one was read last */
     if (coin != NULL) r->symbol = *coin;
     return;
@@ -266,7 +280,8 @@ static size_t request(const void *state, const tf_feed_request_t *request, char 
   bool                is_odd = strpbrk(coin, NAME_CHARS) != NULL;
   if (own->knows_names && !is_odd && !is_known(own, symbol)) return 0;
   tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, request->unsubscribe ? "{\"method\":\"unsubscribe\"" : "{\"method\":\"subscribe\"");
+  tf_text_out_put(&t, request->unsubscribe ? "{\"method\":\"unsubscribe\""
+                                           : "{\"method\":\"subscribe\"");
   tf_text_out_put(&t, ",\"subscription\":{\"type\":\"");
   tf_text_out_put(&t, request->channel == TF_CHANNEL_TRADE   ? "trades"
                       : request->channel == TF_CHANNEL_QUOTE ? "bbo"
@@ -290,17 +305,18 @@ static size_t state_bytes(const tf_feed_config_t *config) {
 }
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
   if (config->symbol_cnt > SYMBOLS_MAX)
-    return TF_ERR(E_FEED_LIMIT, "%u instruments: %u subscriptions are the most that one address has",
+    return TF_ERR(E_FEED_LIMIT,
+                  "%u instruments: %u subscriptions are the most that one address has",
                   config->symbol_cnt, SYMBOLS_MAX);
   return tf_in_band_init(state, config, &spec);
 }
 
 static const tf_feed_channel_t feed_channels[] = {
-    {TF_CHANNEL_TRADE, "trades", TF_FEED_CHECK(IDS_OPAQUE)},
-    {TF_CHANNEL_QUOTE, "bbo", TF_FEED_CHECK(WHOLE)},
-    {TF_CHANNEL_BOOK, "l2Book", TF_FEED_CHECK(WHOLE)},
-    {TF_CHANNEL_TICKER, "activeAssetCtx", TF_FEED_CHECK(WHOLE)},
-    {0, NULL, 0},
+    {TF_CHANNEL_TRADE,  "trades",         TF_FEED_CHECK(IDS_OPAQUE)},
+    {TF_CHANNEL_QUOTE,  "bbo",            TF_FEED_CHECK(WHOLE)     },
+    {TF_CHANNEL_BOOK,   "l2Book",         TF_FEED_CHECK(WHOLE)     },
+    {TF_CHANNEL_TICKER, "activeAssetCtx", TF_FEED_CHECK(WHOLE)     },
+    {0,                 NULL,             0                        },
 };
 
 const tf_feed_t tf_feed_hyperliquid = {
@@ -319,6 +335,7 @@ const tf_feed_t tf_feed_hyperliquid = {
     .ticket_body             = "{\"type\":\"meta\"}",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .heartbeat               = heartbeat,
     .heartbeat_ns            = 20 * TF_NS_PER_SEC,
     .subscribe_rate_hz_max   = 20, /* 2,000 messages a minute of one address */

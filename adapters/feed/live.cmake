@@ -18,4 +18,5 @@ tf_library(tf_live
     snapshots.c
     staleness.c
     streams.c
+    ticket.c
   DEPS tf_wire tf_json tf_core ${CK_LIBRARY})
