@@ -18,8 +18,8 @@ static const char *const channels[CHANNEL_CNT] = {
 };
 
 static const sim_pair_t spot_pairs[] = {
-    {"BTC_USDT", 618376, 1, 1, 8, 12000000,   1   },
-    {"ETH_USDT", 265012, 2, 2, 6, 250000000,  100 },
+    {"BTC_USDT", 618376, 1, 1, 8, 12000000,   1    },
+    {"ETH_USDT", 265012, 2, 2, 6, 250000000,  100  },
     {"SOL_USDT", 18233,  2, 2, 4, 4000000000, 10000},
     {NULL,       100000, 2, 2, 4, 1000000000, 10000}
 };
@@ -71,8 +71,8 @@ static void trade(sim_exchange_t *x, uint32_t symbol, const sim_step_t *step) {
     sim_put(&t,
             ",\"create_time_ms\":\"%" PRIu64 ".%06" PRIu64
             "\",\"side\":\"%s\",\"currency_pair\":\"%s\",\"amount\":\"",
-            x->wall_ns / TF_NS_PER_MS, x->wall_ns % TF_NS_PER_MS, step->seller_took ? "sell" : "buy",
-            s->name);
+            x->wall_ns / TF_NS_PER_MS, x->wall_ns % TF_NS_PER_MS,
+            step->seller_took ? "sell" : "buy", s->name);
     sim_put_qty(&t, s, step->trade_qty);
     sim_put(&t, "\"");
   }
@@ -286,8 +286,8 @@ static int get_book(sim_exchange_t *x, const char *query, sim_text_t *t) {
   uint64_t ms = x->wall_ns / TF_NS_PER_MS;
   sim_put(t, "{\"id\":%" PRIu64, x->view->venue_seq);
   if (is_futures(x))
-    sim_put(t, ",\"current\":%" PRIu64 ".%03" PRIu64 ",\"update\":%" PRIu64 ".%03" PRIu64, ms / 1000,
-            ms % 1000, ms / 1000, ms % 1000);
+    sim_put(t, ",\"current\":%" PRIu64 ".%03" PRIu64 ",\"update\":%" PRIu64 ".%03" PRIu64,
+            ms / 1000, ms % 1000, ms / 1000, ms % 1000);
   else
     sim_put(t, ",\"current\":%" PRIu64 ",\"update\":%" PRIu64, ms, ms);
   sim_put(t, ",\"asks\":[");
@@ -355,14 +355,17 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
   return r->channels && r->name;
 }
 
+/* Whoever hears nothing is closed. */
+#define LIMITS                                                                                     \
+  {                                                                                                \
+    [SIM_LIMIT_UNSUBSCRIBED] = {.ns = 30 * TF_NS_PER_SEC, .close_code = SIM_CLOSE_CUT }            \
+  }
 #define GATE(venue_name, venue_pairs)                                                              \
   {                                                                                                \
     .name = venue_name, .pairs = venue_pairs, .depth_interval_ns = 100 * TF_NS_PER_MS,             \
-    .ticker_interval_ns = 100 * TF_NS_PER_MS,                                                      \
-    .limits = {[SIM_LIMIT_UNSUBSCRIBED] = {.ns = 30 * TF_NS_PER_SEC, .close_code = SIM_CLOSE_CUT}}, \
-    .on_upgrade = on_upgrade, .on_request = on_request, .on_get = on_get,                          \
-    .on_shutdown = on_shutdown, .trade = trade, .quote = quote, .depth = depth, .ticker = ticker,  \
-    .route = route                                                                                 \
+    .ticker_interval_ns = 100 * TF_NS_PER_MS, .limits = LIMITS, .on_upgrade = on_upgrade,          \
+    .on_request = on_request, .on_get = on_get, .on_shutdown = on_shutdown, .trade = trade,        \
+    .quote = quote, .depth = depth, .ticker = ticker, .route = route                               \
   }
 const sim_venue_t sim_venue_gate         = GATE("gate", spot_pairs);
 const sim_venue_t sim_venue_gate_futures = GATE("gate-futures", futures_pairs);

@@ -15,10 +15,10 @@ static const char *const swap_topics[CHANNEL_CNT] = {"trade.detail", "bbo",
                                                      "depth.size_150.high_freq", "detail"};
 
 static const sim_pair_t spot_pairs[] = {
-    {"BTCUSDT",  6183763, 2, 2, 6, 12000000,      100  },
-    {"ETHUSDT",  265012,  2, 2, 4, 250000000,     10000},
+    {"BTCUSDT",  6183763, 2, 2, 6, 12000000,      100    },
+    {"ETHUSDT",  265012,  2, 2, 4, 250000000,     10000  },
     {"SHIBUSDT", 91210,   9, 9, 2, 9000000000000, 1000000},
-    {NULL,       100000,  4, 4, 4, 1000000000,    10000}
+    {NULL,       100000,  4, 4, 4, 1000000000,    10000  }
 };
 static const sim_pair_t swap_pairs[] = {
     {"BTC-USDT", 618390, 1, 1, 0, 20000000000, 100000000}, /* quantities are contracts */
@@ -78,7 +78,7 @@ static void trade(sim_exchange_t *x, uint32_t symbol, const sim_step_t *step) {
     sim_put(&t, "\"quantity\":0.0031859832031779545255059460801016711,\"id\":%" PRIu64 "0000",
             s->market.trade_id);
   else /* 27 digits */
-    sim_put(&t, "\"id\":%012" PRIu64 "255757567432481,\"tradeId\":%" PRIu64, s->market.trade_id,
+    sim_put(&t, "\"id\":1%011" PRIu64 "255757567432481,\"tradeId\":%" PRIu64, s->market.trade_id,
             s->market.trade_id);
   sim_put(&t, ",\"ts\":%" PRIu64 ",\"amount\":", wall_ms(x));
   put_qty(&t, s, step->trade_qty);
@@ -350,15 +350,19 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
   return r->channels != 0;
 }
 
+#define LIMITS                                                                                     \
+  {                                                                                                \
+    [SIM_LIMIT_SUBSCRIBES] = {.max = 40, .ns = TF_NS_PER_SEC}, [SIM_LIMIT_UNANSWERED] = {          \
+      .max        = 2,                                                                             \
+      .ns         = 5 * TF_NS_PER_SEC,                                                             \
+      .close_code = SIM_CLOSE_CUT                                                                  \
+    }                                                                                              \
+  }
 #define HTX(venue_name, venue_pairs, snapshots)                                                    \
   {                                                                                                \
     .name = venue_name, .pairs = venue_pairs, .peer_bytes = sizeof(peer_state_t),                  \
     .peer_symbol_bytes = sizeof(uint64_t), .depth_interval_ns = 50 * TF_NS_PER_MS,                 \
-    .ticker_interval_ns = 100 * TF_NS_PER_MS, .framing = SIM_FRAMING_GZIP,                         \
-    .limits = {[SIM_LIMIT_SUBSCRIBES] = {.max = 40, .ns = TF_NS_PER_SEC},                          \
-               [SIM_LIMIT_UNANSWERED] = {.max        = 2,                                          \
-                                         .ns         = 5 * TF_NS_PER_SEC,                          \
-                                         .close_code = SIM_CLOSE_CUT}},                            \
+    .ticker_interval_ns = 100 * TF_NS_PER_MS, .framing = SIM_FRAMING_GZIP, .limits = LIMITS,       \
     .ping = ping, .on_upgrade = on_upgrade, .on_request = on_request, .on_get = on_get,            \
     .wrap = wrap, .trade = trade, .quote = quote, .depth = depth, .ticker = ticker,                \
     .snapshot = snapshot, .snapshot_channels = (snapshots), .route = route                         \

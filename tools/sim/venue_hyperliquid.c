@@ -13,10 +13,10 @@ enum { TRADES, QUOTES, BOOK, CTX, CHANNEL_CNT };
 static const char *const channels[CHANNEL_CNT] = {"trades", "bbo", "l2Book", "activeAssetCtx"};
 
 static const sim_pair_t pairs[] = {
-    {"BTC",   105055, 0, 1, 5, 12000000,      1000    },
-    {"ETH",   33012,  1, 1, 4, 250000000,     10000   },
+    {"BTC",   105055, 0, 1, 5, 12000000,      1000     },
+    {"ETH",   33012,  1, 1, 4, 250000000,     10000    },
     {"kPEPE", 171230, 7, 7, 0, 5000000000000, 100000000},
-    {NULL,    100000, 2, 2, 2, 1000000000,    1000000 }
+    {NULL,    100000, 2, 2, 2, 1000000000,    1000000  }
 };
 
 /* ---- pieces of messages ---- */
@@ -40,7 +40,8 @@ static uint64_t hash_of(uint64_t id) {
 
 static void put_trade(sim_text_t *t, const sim_symbol_t *s, int64_t ticks, int64_t qty, bool sold,
                       uint64_t id, uint64_t ms) {
-  sim_put(t, "{\"coin\":\"%s\",\"side\":\"%s\",\"px\":", s->name, sold ? "A" : "B"); /* the taker's */
+  sim_put(t, "{\"coin\":\"%s\",\"side\":\"%s\",\"px\":", s->name,
+          sold ? "A" : "B"); /* the taker's */
   put_price(t, s, ticks);
   sim_put(t, ",\"sz\":");
   put_qty(t, s, qty);
@@ -72,8 +73,8 @@ static void replay_trades(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol) 
   sim_put(&t, "{\"channel\":\"trades\",\"data\":[");
   for (uint32_t i = 0; i < REPLAY_CNT; i++) {
     if (i) sim_put(&t, ",");
-    put_trade(&t, s, sim_market_price(m, m->best_bid), s->pair.lot, i % 2, m->trade_id - REPLAY_CNT + i,
-              ms + i);
+    put_trade(&t, s, sim_market_price(m, m->best_bid), s->pair.lot, i % 2,
+              m->trade_id - REPLAY_CNT + i, ms + i);
   }
   sim_put(&t, "]}");
   sim_reply(x, peer, &t);
@@ -283,8 +284,7 @@ const sim_venue_t sim_venue_hyperliquid = {
     .limits             = {[SIM_LIMIT_STREAMS]  = {.max = 1000},
                            [SIM_LIMIT_MESSAGES] = {.max = 2000, .ns = 60 * TF_NS_PER_SEC},
                            [SIM_LIMIT_CONNECTS] = {.max = 30, .ns = 60 * TF_NS_PER_SEC},
-                           [SIM_LIMIT_QUIET]    = {.ns         = 60 * TF_NS_PER_SEC,
-                                                   .close_code = TF_WS_CLOSE_NORMAL}},
+                           [SIM_LIMIT_QUIET]    = {.ns = 60 * TF_NS_PER_SEC, .close_code = TF_WS_CLOSE_NORMAL}},
     .on_upgrade         = on_upgrade,
     .on_request         = on_request,
     .on_get             = on_get,

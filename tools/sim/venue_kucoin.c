@@ -17,10 +17,10 @@ static const char *const subjects[CHANNEL_CNT] = {"trade.l2update", "trade.ticke
                                                   "trade.snapshot"};
 
 static const sim_pair_t pairs[] = {
-    {"BTC-USDT", 618376, 1, 1, 8, 12000000,   1     },
-    {"ETH-USDT", 265012, 2, 2, 7, 250000000,  10    },
-    {"SOL-USDT", 182330, 3, 3, 4, 4000000000, 10000 },
-    {NULL,       100000, 2, 2, 4, 1000000000, 10000 }
+    {"BTC-USDT", 618376, 1, 1, 8, 12000000,   1    },
+    {"ETH-USDT", 265012, 2, 2, 7, 250000000,  10   },
+    {"SOL-USDT", 182330, 3, 3, 4, 4000000000, 10000},
+    {NULL,       100000, 2, 2, 4, 1000000000, 10000}
 };
 
 /* ---- pieces of messages ---- */
@@ -38,8 +38,8 @@ static void put_qty(sim_text_t *t, const sim_symbol_t *s, int64_t qty) {
 }
 
 static void put_head(sim_text_t *t, const sim_symbol_t *s, uint32_t channel) {
-  sim_put(t, "{\"type\":\"message\",\"topic\":\"%s:%s\",\"subject\":\"%s\",\"data\":{", topics[channel],
-          s->name, subjects[channel]);
+  sim_put(t, "{\"type\":\"message\",\"topic\":\"%s:%s\",\"subject\":\"%s\",\"data\":{",
+          topics[channel], s->name, subjects[channel]);
 }
 
 /* ---- the market ---- */
@@ -146,8 +146,10 @@ static void refuse(sim_exchange_t *x, sim_peer_t *peer, int code, const char *wh
 }
 
 static void over_limit(sim_exchange_t *x, sim_peer_t *peer, sim_limit_t limit) {
-  if (limit == SIM_LIMIT_STREAMS) refuse(x, peer, 509, "exceed max subscription count limitation of 300 per session");
-  if (limit == SIM_LIMIT_REQUEST_ARGS) refuse(x, peer, 509, "exceed max topics count of 100 per time");
+  if (limit == SIM_LIMIT_STREAMS)
+    refuse(x, peer, 509, "exceed max subscription count limitation of 300 per session");
+  if (limit == SIM_LIMIT_REQUEST_ARGS)
+    refuse(x, peer, 509, "exceed max topics count of 100 per time");
   if (limit == SIM_LIMIT_MESSAGES) refuse(x, peer, 509, "exceed max message count of 100 in 10s");
 }
 
@@ -246,8 +248,9 @@ static int get_book(sim_exchange_t *x, const char *name, sim_text_t *t) {
     sim_put(t, "{\"code\":\"500000\",\"msg\":\"the recording has no book yet\"}");
     return 503;
   }
-  sim_put(t, "{\"code\":\"200000\",\"data\":{\"time\":%" PRIu64 ",\"sequence\":\"%" PRIu64
-             "\",\"bids\":[",
+  sim_put(t,
+          "{\"code\":\"200000\",\"data\":{\"time\":%" PRIu64 ",\"sequence\":\"%" PRIu64
+          "\",\"bids\":[",
           x->wall_ns / TF_NS_PER_MS, x->view->venue_seq);
   put_side(t, x->view, false);
   sim_put(t, "],\"asks\":[");
@@ -261,11 +264,12 @@ static int get_symbols(sim_exchange_t *x, sim_text_t *t) {
   for (uint32_t i = 0; i < x->symbol_cnt; i++) {
     const sim_symbol_t *s        = &x->symbols[i];
     size_t              base_cnt = strcspn(s->name, "-");
-    sim_put(t,
-            "%s{\"symbol\":\"%s\",\"name\":\"%s\",\"baseCurrency\":\"%.*s\",\"quoteCurrency\":\"%s\","
-            "\"baseIncrement\":\"",
-            i ? "," : "", s->name, s->name, (int)base_cnt, s->name,
-            s->name[base_cnt] ? s->name + base_cnt + 1 : "");
+    sim_put(
+        t,
+        "%s{\"symbol\":\"%s\",\"name\":\"%s\",\"baseCurrency\":\"%.*s\",\"quoteCurrency\":\"%s\","
+        "\"baseIncrement\":\"",
+        i ? "," : "", s->name, s->name, (int)base_cnt, s->name,
+        s->name[base_cnt] ? s->name + base_cnt + 1 : "");
     sim_put_decimal(t, 1, s->pair.qty_digits);
     sim_put(t, "\",\"priceIncrement\":\"");
     sim_put_decimal(t, 1, s->pair.tick_digits);
@@ -312,8 +316,7 @@ const sim_venue_t sim_venue_kucoin = {
     .limits             = {[SIM_LIMIT_STREAMS]      = {.max = 300},
                            [SIM_LIMIT_REQUEST_ARGS] = {.max = 100},
                            [SIM_LIMIT_MESSAGES]     = {.max = 100, .ns = 10 * TF_NS_PER_SEC},
-                           [SIM_LIMIT_UNPINGED]     = {.ns         = 60 * TF_NS_PER_SEC,
-                                                       .close_code = TF_WS_CLOSE_NORMAL}},
+                           [SIM_LIMIT_UNPINGED] = {.ns = 60 * TF_NS_PER_SEC, .close_code = TF_WS_CLOSE_NORMAL}},
     .over_limit         = over_limit,
     .on_upgrade         = on_upgrade,
     .on_open            = on_open,
