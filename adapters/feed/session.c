@@ -148,12 +148,22 @@ static void break_for_good(tf_session_t *s, tf_err_t err, const char *text) {
   snprintf(s->trouble, sizeof s->trouble, "%s", tf_error_text());
 }
 
+/* The best there is; where this link's last one failed, that goes behind the others first. */
+static const tf_endpoint_t *endpoint_of(tf_session_t *s, const tf_link_t *link) {
+  tf_ranking_t *ranking = s->config.ranking;
+  if (ranking == NULL) return &s->endpoints[0];
+  bool has_ended = link->end != TF_LINK_END_NONE && link->end != TF_LINK_END_REPLACED;
+  if (link->dial.endpoint != NULL && (link->dial.err != TF_OK || has_ended))
+    tf_ranking_demote(ranking, (uint32_t)(link->dial.endpoint - s->endpoints));
+  return &s->endpoints[tf_ranking_at(ranking, 0)];
+}
+
 static void dial(tf_session_t *s, tf_link_t *link, const char *why) {
   link->state    = TF_LINK_DIALING;
   link->dial.why = why;
   if (!tf_ticket_ask(&link->dial, s->feed, s->feed_state, &s->rest_endpoint)) {
     link->dial.kind     = TF_DIAL_WEBSOCKET;
-    link->dial.endpoint = &s->endpoint;
+    link->dial.endpoint = endpoint_of(s, link);
   }
   for (size_t i = 0; i < sizeof link->dial.nonce; i += sizeof(uint32_t)) {
     uint32_t word = random_u32(s);
@@ -321,7 +331,7 @@ static void take_ticket(tf_session_t *s, tf_link_t *link) {
   s->http_bytes += frame.bytes_cnt;
   tf_verdict_t verdict = deliver(s, &frame, tf_clock_ticks());
   on_received(s, NULL);
-  if (tf_ticket_use(&link->dial, verdict, s->feed, s->feed_state, &s->endpoint, s->config.target) ==
+  if (tf_ticket_use(&link->dial, verdict, s->feed, s->feed_state, endpoint_of(s, link), s->config.target) ==
       TF_OK) {
     bool posted = tf_dialer_submit(s->config.dialer, &s->client, &link->dial);
     TF_ASSERT(posted); /* the one that has just come back */
