@@ -331,8 +331,8 @@ static void take_ticket(tf_session_t *s, tf_link_t *link) {
   s->http_bytes += frame.bytes_cnt;
   tf_verdict_t verdict = deliver(s, &frame, tf_clock_ticks());
   on_received(s, NULL);
-  if (tf_ticket_use(&link->dial, verdict, s->feed, s->feed_state, endpoint_of(s, link), s->config.target) ==
-      TF_OK) {
+  if (tf_ticket_use(&link->dial, verdict, s->feed, s->feed_state, endpoint_of(s, link),
+                    s->config.target) == TF_OK) {
     bool posted = tf_dialer_submit(s->config.dialer, &s->client, &link->dial);
     TF_ASSERT(posted); /* the one that has just come back */
   } else {
