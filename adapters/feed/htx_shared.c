@@ -27,7 +27,7 @@ static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     TF_IN_BAND_NO_KEY,
     [CH]       = TF_JSON_KEY("ch", TF_JSON_WANT_TEXT),
     [REP]      = TF_JSON_KEY("rep", TF_JSON_WANT_TEXT),
-    [TS]       = TF_JSON_KEY("ts", TF_JSON_WANT_BYTES),
+    [TS]       = TF_JSON_KEY("ts", TF_JSON_WANT_U64),
     [TICK_KEY] = TF_JSON_KEY("tick", TF_JSON_WANT_ITEM),
     [DATA]     = TF_JSON_KEY("data", TF_JSON_WANT_ITEM),
     [PING]     = TF_JSON_KEY("ping", TF_JSON_WANT_BYTES),
