@@ -273,8 +273,7 @@ class Htx(Maker):
 
     def trade(self, s):
         trades = []
-        for _ in range(self.random.randrange(1, 4)):
-            number = self.id(s)
+        for number in sorted({self.id(s) for _ in range(self.random.randrange(1, 4))}):
             trades.insert(0, '{"id":%d255757567432481,"ts":%d,"tradeId":%d,"amount":%s,"price":%s,"direction":"%s"}' % (
                 10**11 + number, self.ms, number, self.size(), self.price(), self.random.choice(("buy", "sell"))))
         self.message("trade.detail", s, '{"id":1,"ts":1,"data":[%s]}' % ",".join(trades))
