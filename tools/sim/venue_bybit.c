@@ -35,6 +35,7 @@ enum { LAST, MARK, INDEX, BID, BID_QTY, ASK, ASK_QTY, VOLUME, FUNDING, TICKER_KE
 typedef struct books {
   sim_shown_t shown[BOOK_CNT]; /* seq: the book's u */
   int64_t     ticker[TICKER_KEY_CNT];
+  uint64_t    update_id; /* the market's, of the newest depth message */
 } books_t;
 
 static const sim_pair_t pairs[] = {
@@ -116,21 +117,27 @@ static sim_text_t book_text(sim_exchange_t *x, uint32_t symbol, uint32_t b, bool
   return t;
 }
 
-/* The next message of a book; what it is the difference to is kept behind it. */
+/* The next message of a book; what it is the difference to is kept behind it. The first of a count that
+ * starts again is whole. */
 static void send_book(sim_exchange_t *x, uint32_t symbol, uint32_t b) {
   books_t     *books  = x->symbols[symbol].state;
   sim_shown_t *shown  = &books->shown[b];
   uint32_t     stream = sim_stream(symbol, BOOK + b);
   if (!sim_has_listener(x, stream) || sim_shown_is_same(shown, x->view, depths[b])) return;
   shown->seq++;
-  bool       is_whole = depths[b] == 1;
+  bool       is_whole = depths[b] == 1 || shown->seq == 1;
   sim_text_t t        = book_text(x, symbol, b, is_whole);
   sim_shown_keep(shown, x->view, depths[b]);
   sim_broadcast(x, stream, &t, is_whole ? SIM_MESSAGE_DATA : SIM_MESSAGE_BOOK);
 }
 
 static void depth(sim_exchange_t *x, uint32_t symbol) {
-  sim_market_take_depth(&x->symbols[symbol].market); /* what was shown says what changed */
+  sim_symbol_t *s     = &x->symbols[symbol];
+  books_t      *books = s->state;
+  for (uint32_t b = 0; b < BOOK_CNT && s->market.update_id < books->update_id; b++)
+    books->shown[b].seq = 0; /* the venue's service was restarted */
+  books->update_id = s->market.update_id;
+  sim_market_take_depth(&s->market); /* what was shown says what changed */
   if (!sim_view(x, symbol, depths[BOOK_CNT - 1], x->view)) return;
   for (uint32_t b = 1; b < BOOK_CNT; b++) send_book(x, symbol, b);
 }

@@ -11,8 +11,11 @@
 static char urls[TF_LIVE_CONNECTIONS_MAX][sizeof((tf_capture_feed_t *)0)->url];
 
 static void url_text(const tf_config_feed_t *f, const tf_feed_t *feed, char *text, size_t cap) {
-  if (f->url.host)
-    snprintf(text, cap, "%s://%s:%u", f->url.tls ? "wss" : "ws", f->url.host, f->url.port);
+  const tf_config_url_t *url = f->endpoints.item_cnt > 0 ? &f->endpoints.items[0] : &f->url;
+  bool                   v6  = url->host && strchr(url->host, ':');
+  if (url->host)
+    snprintf(text, cap, "%s://%s%s%s:%u", url->tls ? "wss" : "ws", v6 ? "[" : "", url->host,
+             v6 ? "]" : "", url->port);
   else
     snprintf(text, cap, "wss://%s:%s", feed->ws_host, feed->ws_port);
 }
@@ -33,6 +36,15 @@ static void feeds_of(const tf_config_t *config, const tf_live_plan_t *plan,
                                           .symbols     = row->symbols,
                                           .symbol_cnt  = row->symbol_cnt};
   }
+}
+
+/* The most that a feed of the config leaves. */
+static uint32_t symbol_room(const tf_config_t *config) {
+  uint32_t most = 0;
+  for (uint32_t i = 0; i < config->feed_cnt; i++)
+    if (tf_config_feed_room(&config->feeds[i]) > most)
+      most = tf_config_feed_room(&config->feeds[i]);
+  return most;
 }
 
 static size_t pow2_from(uint64_t bytes) {
@@ -58,6 +70,7 @@ tf_err_t tf_live_capture_start(tf_live_capture_t *live, const tf_config_t *confi
                  .tickfuse_version = TF_VERSION,
                  .config_hash      = config->hash,
                  .started_ns       = tf_clock_wall_ns(),
+                 .symbol_room      = symbol_room(config),
                  .feeds            = feeds,
                  .feed_cnt         = plan->cnt,
                  .rotate_bytes     = c->rotate_bytes,
