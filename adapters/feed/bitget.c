@@ -251,23 +251,23 @@ static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route
 static const uint32_t depths[] = {5, 15, DEPTH_BOOKS, 0};
 
 static const tf_in_band_spec_t spec = {
-    .suffix                 = "BITGET",
-    .objects                = objects,
-    .object_cnt             = OBJECT_CNT,
-    .items                  = items,
-    .item_cnt               = TF_ARRAY_CNT(items),
-    .ids                    = TF_IN_BAND_IDS_ASCENDING,
-    .newest_first           = true,
-    .buy                    = "buy",
-    .sell                   = "sell",
-    .family                 = family,
-    .route                  = route,
-    .on_other               = on_other,
-    .depth_default          = DEPTH_BOOKS,
-    .depth_max              = DEPTH_BOOKS,
-    .depths                 = depths,
-    .checksum               = checksum_of,
-    .deletes_what_falls_out = true,
+    .suffix                   = "BITGET",
+    .objects                  = objects,
+    .object_cnt               = OBJECT_CNT,
+    .items                    = items,
+    .item_cnt                 = TF_ARRAY_CNT(items),
+    .ids                      = TF_IN_BAND_IDS_ASCENDING,
+    .trades_come_newest_first = true,
+    .buy                      = "buy",
+    .sell                     = "sell",
+    .family                   = family,
+    .route                    = route,
+    .on_other                 = on_other,
+    .depth_default            = DEPTH_BOOKS,
+    .depth_max                = DEPTH_BOOKS,
+    .depths                   = depths,
+    .checksum                 = checksum_of,
+    .deletes_what_falls_out   = true,
 };
 
 /* ---- live ---- */
@@ -358,6 +358,14 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_in_band_init(state, config, &spec);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade",  TF_FEED_CHECK(IDS_ASCENDING)                              },
+    {TF_CHANNEL_QUOTE,  "books1", TF_FEED_CHECK(WHOLE)                                      },
+    {TF_CHANNEL_BOOK,   "books",  TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(CHECKSUM)},
+    {TF_CHANNEL_TICKER, "ticker", 0                                                         },
+    {0,                 NULL,     0                                                         },
+};
+
 const tf_feed_t tf_feed_bitget = {
     .venue                   = "bitget",
     .suffix                  = "BITGET",
@@ -372,6 +380,7 @@ const tf_feed_t tf_feed_bitget = {
     .rest_port               = "443",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
     .heartbeat               = heartbeat,
     .heartbeat_ns            = 25 * TF_NS_PER_SEC, /* the venue wants one in 30 s */
@@ -381,4 +390,6 @@ const tf_feed_t tf_feed_bitget = {
     .symbols_per_request_max = 40, /* 4096 bytes of a request */
     .connects_per_5min_max   = 300,
     .sequences_are_shared    = true,
+    .channels                = feed_channels,
+    .snapshot_channels       = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER,
 };
