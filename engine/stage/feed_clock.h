@@ -26,9 +26,9 @@
 #define TF_FEED_CLOCK_PART_NS (10 * TF_NS_PER_SEC)
 
 typedef struct tf_feed_clock_kind {
-  int64_t   offset_ns;                    /* the least of the minima; valid if delays.cnt > 0 */
-  int64_t   minima[TF_FEED_CLOCK_PARTS];  /* INT64_MAX: no message in that part */
-  uint64_t  part_end_ns;                  /* of the part that is being filled */
+  int64_t   offset_ns;                   /* the least of the minima; valid if delays.cnt > 0 */
+  int64_t   minima[TF_FEED_CLOCK_PARTS]; /* INT64_MAX: no message in that part */
+  uint64_t  part_end_ns;                 /* of the part that is being filled */
   uint32_t  part;
   tf_hist_t delays;
 } tf_feed_clock_kind_t;

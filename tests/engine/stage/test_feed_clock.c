@@ -75,8 +75,7 @@ static void what_has_no_time_of_its_sending_is_left_out(void **state) {
   saw(9 * SEC, MS, TF_EVENT_BOOK, TF_FLAG_SNAPSHOT);
   saw(9 * SEC, MS, TF_EVENT_STATUS, 0);
   saw(9 * SEC, MS, TF_EVENT_CONTROL, 0);
-  for (int i = 0; i < TF_FEED_CLOCK_KINDS; i++)
-    assert_int_equal(clock_of.kinds[i].delays.cnt, 0);
+  for (int i = 0; i < TF_FEED_CLOCK_KINDS; i++) assert_int_equal(clock_of.kinds[i].delays.cnt, 0);
 }
 
 static void silence_of_hours_and_clocks_that_were_set_are_survived(void **state) {
@@ -84,7 +83,7 @@ static void silence_of_hours_and_clocks_that_were_set_are_survived(void **state)
   tf_feed_clock_init(&clock_of);
   const tf_feed_clock_kind_t *k = saw(1000 * SEC, 3 * MS, TF_EVENT_BOOK, 0);
   k                             = saw(90000 * SEC, 7 * MS, TF_EVENT_BOOK, 0);
-  assert_true(k->offset_ns == 7 * MS); /* the old minute is forgotten */
+  assert_true(k->offset_ns == 7 * MS);            /* the old minute is forgotten */
   k = saw(89000 * SEC, 6 * MS, TF_EVENT_BOOK, 0); /* our clock steps back */
   assert_true(k->offset_ns == 6 * MS);
   k = saw(90001 * SEC, -3600 * SEC, TF_EVENT_BOOK, 0); /* the venue's clock goes an hour ahead */
