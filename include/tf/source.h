@@ -111,6 +111,9 @@ struct tf_source {
   uint8_t                feed_state;                              /* tf_feed_state_t */
   uint64_t bytes_rx, bytes_framed, bytes_partial, bytes_rejected; /* the ledger's first row */
   uint64_t connects, disconnects;
+  uint64_t books_lost; /* books given up because the lane did not believe them */
+  uint64_t stale;      /* silences of book and quote streams beyond their habit */
+  uint64_t stale_now;  /* instruments in one */
   tf_source_streams_t streams;
   uint64_t            newest_recv_ns,
       newest_event_ns; /* of the last event published; event 0 where not sent */
