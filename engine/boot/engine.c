@@ -25,6 +25,8 @@ static uint32_t instrument_cap(const tf_config_t *config) {
   for (uint32_t i = 0; i < config->feed_cnt; i++) {
     if (config->feeds[i].instruments.item_cnt == 0) return config->engine.instruments_max;
     named += config->feeds[i].instruments.item_cnt + tf_config_feed_room(&config->feeds[i]);
+    for (uint32_t k = 0; k < config->feeds[i].fallback_cnt; k++)
+      named += config->feeds[i].fallbacks[k].instruments.item_cnt;
   }
   return named && named < config->engine.instruments_max ? named : config->engine.instruments_max;
 }

@@ -9,7 +9,7 @@
 #include "tf/io.h"
 #include "tf/source.h"
 
-#define TF_SOURCES_MAX 66 /* 64 connections or inputs, the operator's commands, the routes */
+#define TF_SOURCES_MAX 129 /* 64 connections or inputs, a chain of routes each, the operator */
 
 /* What crosses the event ring: the event, and the ticks that its latency is measured from. */
 typedef struct tf_ring_event {

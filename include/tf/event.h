@@ -27,6 +27,7 @@ typedef enum tf_event_command {
   TF_CONTROL_HALT     = 1, /* every decision is HOLD (reason HALTED) until RESUME */
   TF_CONTROL_RESUME   = 2,
   TF_CONTROL_POSITION = 3, /* what is held of instrument_id: rules may read it as "position" */
+  TF_CONTROL_ROUTE    = 4, /* instrument_id's events come by another route from here on (route.h) */
   TF_CONTROL_CNT
 } tf_event_command_t;
 
