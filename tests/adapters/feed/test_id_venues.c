@@ -2,8 +2,8 @@
  * reason, what is sent and answered, tokens and names, limits. */
 #include <zlib.h>
 
-#include "feed_rig.h"
 #include "feed/htx.h"
+#include "feed_rig.h"
 
 static const tf_event_t *newest(void) {
   assert_true(rig.out.event_cnt > 0);
@@ -36,68 +36,73 @@ static void refused_messages_publish_nothing_and_say_why(void **state) {
     tf_reject_t why;
     const char *text;
   } rows[] = {
-      {"gate", TF_REJECT_SYNTAX, "{\"time\":1,"},
-      {"gate", TF_REJECT_UNKNOWN, "[]"},
-      {"gate", TF_REJECT_UNKNOWN, "{\"time\":1}"},
-      {"gate", TF_REJECT_UNKNOWN, "{\"method\":\"trades.update\",\"params\":[]}"}, /* version 3 */
-      {"gate", TF_REJECT_UNKNOWN, "{\"channel\":\"futures.trades\",\"event\":\"update\"}"},
-      {"gate", TF_REJECT_UNKNOWN, "{\"channel\":\"spot.nothing\",\"event\":\"update\"}"},
-      {"gate", TF_REJECT_SCHEMA, GATE_BOOK(9, 8)},
-      {"gate", TF_REJECT_SCHEMA, GATE_BOOK(0, 8)},
-      {"gate", TF_REJECT_SCHEMA,
+      {"gate",                                                             TF_REJECT_SYNTAX,         "{\"time\":1,"                                              },
+      {"gate",                                                             TF_REJECT_UNKNOWN,        "[]"                                                        },
+      {"gate",                                                             TF_REJECT_UNKNOWN,        "{\"time\":1}"                                              },
+      {"gate",                                                             TF_REJECT_UNKNOWN,        "{\"method\":\"trades.update\",\"params\":[]}"              }, /* version 3 */
+      {"gate",                                                             TF_REJECT_UNKNOWN,        "{\"channel\":\"futures.trades\",\"event\":\"update\"}"     },
+      {"gate",                                                             TF_REJECT_UNKNOWN,        "{\"channel\":\"spot.nothing\",\"event\":\"update\"}"       },
+      {"gate",                                                             TF_REJECT_SCHEMA,         GATE_BOOK(9,                                                  8)},
+      {"gate",                                                                  TF_REJECT_SCHEMA,                                                                                     GATE_BOOK(0,                                                                8)},
+      {"gate",                                                                TF_REJECT_SCHEMA,
        "{\"channel\":\"spot.trades\",\"event\":\"update\",\"result\":{\"id\":1,\"side\":\"hold\","
-       "\"currency_pair\":\"A_B\",\"amount\":\"1\",\"price\":\"1\"}}"},
-      {"gate", TF_REJECT_NUMBER,
+       "\"currency_pair\":\"A_B\",\"amount\":\"1\",\"price\":\"1\"}}"                                                                               },
+      {"gate",     TF_REJECT_NUMBER,
        "{\"channel\":\"spot.trades\",\"event\":\"update\",\"result\":{\"id\":1,\"side\":\"buy\","
-       "\"currency_pair\":\"A_B\",\"amount\":\"-1\",\"price\":\"1\"}}"},
-      {"gate", TF_REJECT_NUMBER,
+       "\"currency_pair\":\"A_B\",\"amount\":\"-1\",\"price\":\"1\"}}"    },
+      {"gate",    TF_REJECT_NUMBER,
        "{\"channel\":\"spot.trades\",\"event\":\"update\",\"result\":{\"id\":1,\"side\":\"buy\","
-       "\"currency_pair\":\"A_B\",\"amount\":\"1e400\",\"price\":\"1\"}}"},
+       "\"currency_pair\":\"A_B\",\"amount\":\"1e400\",\"price\":\"1\"}}"                                                                              },
       {"gate-futures", TF_REJECT_SCHEMA,
        "{\"channel\":\"futures.trades\",\"event\":\"update\",\"result\":[{\"id\":1,\"size\":[],"
        "\"contract\":\"A_B\",\"price\":\"1\"}]}"},
-      {"gate-futures", TF_REJECT_NUMBER,
+      {"gate-futures",                          TF_REJECT_NUMBER,
        "{\"channel\":\"futures.order_book_update\",\"event\":\"update\",\"result\":{\"s\":\"A_B\","
-       "\"U\":1,\"u\":1,\"b\":[{\"p\":\"-1\",\"s\":3}],\"a\":[]}}"},
-      {"gate-futures", TF_REJECT_SCHEMA,
+       "\"U\":1,\"u\":1,\"b\":[{\"p\":\"-1\",\"s\":3}],\"a\":[]}}"                                                                                                       },
+      {"gate-futures",        TF_REJECT_SCHEMA,
        "{\"channel\":\"futures.order_book_update\",\"event\":\"update\",\"result\":{\"s\":\"A_B\","
        "\"U\":1,\"u\":1,\"b\":[[\"1\",3]],\"a\":[]}}"},
-      {"kucoin", TF_REJECT_UNKNOWN, "{\"type\":\"message\",\"topic\":\"/market/news:A-B\"}"},
-      {"kucoin", TF_REJECT_UNKNOWN, "{\"T\":\"kline.SPOT\",\"d\":{}}"},
-      {"kucoin", TF_REJECT_SCHEMA, KUCOIN_BOOK(7, 6)},
-      {"kucoin", TF_REJECT_NUMBER, KUCOIN_BOOK(7, 18446744073709551616)},
-      {"kucoin", TF_REJECT_INSTRUMENT,
-       "{\"type\":\"message\",\"topic\":\"/market/match:\",\"subject\":\"x\",\"data\":{\"price\":\"1\","
-       "\"size\":\"1\",\"side\":\"buy\",\"tradeId\":\"7\",\"time\":\"1\"}}"},
-      {"kucoin-futures", TF_REJECT_NUMBER,
+      {"kucoin",                     TF_REJECT_UNKNOWN,                                             "{\"type\":\"message\",\"topic\":\"/market/news:A-B\"}"                                                                                                                          },
+      {"kucoin",           TF_REJECT_UNKNOWN,"{\"T\":\"kline.SPOT\",\"d\":{}}"},
+      {"kucoin",                                 TF_REJECT_SCHEMA,                                                                   KUCOIN_BOOK(7,                                                                                                                                                                                                       6)},
+      {"kucoin",                                                     TF_REJECT_NUMBER,         KUCOIN_BOOK(7,18446744073709551616)},
+      {"kucoin",TF_REJECT_INSTRUMENT,
+       "{\"type\":\"message\",\"topic\":\"/market/"
+       "match:\",\"subject\":\"x\",\"data\":{\"price\":\"1\","
+       "\"size\":\"1\",\"side\":\"buy\",\"tradeId\":\"7\",\"time\":\"1\"}}"                                                                                                                                                                         },
+      {"kucoin-futures",                                                           TF_REJECT_NUMBER,
        "{\"type\":\"message\",\"topic\":\"/contractMarket/level2:X\",\"data\":{\"sequence\":1,"
-       "\"change\":\"1.5.5,buy,1\",\"timestamp\":1}}"},
-      {"kucoin-futures", TF_REJECT_SCHEMA,
+       "\"change\":\"1.5.5,buy,1\",\"timestamp\":1}}"                                                                                      },
+      {"kucoin-futures",                                                   TF_REJECT_SCHEMA,
        "{\"type\":\"message\",\"topic\":\"/contractMarket/level2:X\",\"data\":{\"sequence\":1,"
-       "\"change\":\"1.5,hold,1\",\"timestamp\":1}}"},
-      {"kucoin-futures", TF_REJECT_SCHEMA,
+       "\"change\":\"1.5,hold,1\",\"timestamp\":1}}"                                                                                                            },
+      {"kucoin-futures",                                                   TF_REJECT_SCHEMA,
        "{\"type\":\"message\",\"topic\":\"/contractMarket/level2:X\",\"data\":{\"sequence\":1,"
-       "\"change\":\"\",\"timestamp\":1}}"},
-      {"htx", TF_REJECT_UNKNOWN, "{\"ts\":1}"},
-      {"htx", TF_REJECT_UNKNOWN, "{\"ch\":\"market.btcusdt.weather\",\"tick\":{}}"},
-      {"htx", TF_REJECT_UNKNOWN, "{\"op\":\"notify\",\"topic\":\"public.X.liquidation\",\"data\":[]}"},
-      {"htx", TF_REJECT_SCHEMA, HTX_BOOK(8, 7)},
-      {"htx-swap", TF_REJECT_SCHEMA,
-       "{\"ch\":\"market.X.bbo\",\"tick\":{\"bid\":[1],\"ask\":[2,3],\"ts\":1}}"},
-      {"htx-swap", TF_REJECT_NUMBER,
-       "{\"ch\":\"market.X.bbo\",\"tick\":{\"bid\":[-1,1],\"ask\":[2,3],\"ts\":1}}"},
-      {"hyperliquid", TF_REJECT_UNKNOWN, "{\"channel\":\"weather\"}"},
-      {"hyperliquid", TF_REJECT_SCHEMA,
+       "\"change\":\"\",\"timestamp\":1}}"                                                                                                             },
+      {"htx",                                                   TF_REJECT_UNKNOWN,         "{\"ts\":1}"                                                                                                                       },
+      {"htx",                                                              TF_REJECT_UNKNOWN,                   "{\"ch\":\"market.btcusdt.weather\",\"tick\":{}}"                                                          },
+      {"htx",                                                              TF_REJECT_UNKNOWN,
+       "{\"op\":\"notify\",\"topic\":\"public.X.liquidation\",\"data\":[]}"},
+      {"htx",                                                              TF_REJECT_SCHEMA,        HTX_BOOK(8,                                                                                       7)},
+      {"htx-swap",                                                              TF_REJECT_SCHEMA,
+       "{\"ch\":\"market.X.bbo\",\"tick\":{\"bid\":[1],\"ask\":[2,3],\"ts\":1}}"                                                   },
+      {"htx-swap",                                                                  TF_REJECT_NUMBER,
+       "{\"ch\":\"market.X.bbo\",\"tick\":{\"bid\":[-1,1],\"ask\":[2,3],\"ts\":1}}"                                                               },
+      {"hyperliquid",                                                                  TF_REJECT_UNKNOWN,                                                                                 "{\"channel\":\"weather\"}"        },
+      {"hyperliquid",                                                                  TF_REJECT_SCHEMA,
        "{\"channel\":\"l2Book\",\"data\":{\"coin\":\"BTC\",\"time\":1,\"levels\":[[],[],[]]}}"},
-      {"hyperliquid", TF_REJECT_SCHEMA,
-       "{\"channel\":\"l2Book\",\"data\":{\"coin\":\"BTC\",\"time\":1,\"levels\":[[]]}}"},
-      {"hyperliquid", TF_REJECT_SCHEMA,
-       "{\"channel\":\"l2Book\",\"data\":{\"coin\":\"BTC\",\"time\":1,\"levels\":[[{\"px\":\"1\"}],[]]}}"},
-      {"hyperliquid", TF_REJECT_SCHEMA,
-       "{\"channel\":\"bbo\",\"data\":{\"coin\":\"BTC\",\"time\":1,\"bbo\":[[{\"px\":\"1\",\"sz\":\"1\"},"
-       "{\"px\":\"2\",\"sz\":\"1\"}],null]}}"},
-      {"hyperliquid", TF_REJECT_SCHEMA,
-       "{\"channel\":\"trades\",\"data\":[{\"coin\":\"BTC\",\"side\":\"C\",\"px\":\"1\",\"sz\":\"1\","
+      {"hyperliquid",                                                                  TF_REJECT_SCHEMA,
+       "{\"channel\":\"l2Book\",\"data\":{\"coin\":\"BTC\",\"time\":1,\"levels\":[[]]}}"                                                },
+      {"hyperliquid",                                                                  TF_REJECT_SCHEMA,
+       "{\"channel\":\"l2Book\",\"data\":{\"coin\":\"BTC\",\"time\":1,\"levels\":[[{\"px\":\"1\"}],"
+       "[]]}}"                                                                },
+      {"hyperliquid",                                                                  TF_REJECT_SCHEMA,
+       "{\"channel\":\"bbo\",\"data\":{\"coin\":\"BTC\",\"time\":1,\"bbo\":[[{\"px\":\"1\",\"sz\":"
+       "\"1\"},"
+       "{\"px\":\"2\",\"sz\":\"1\"}],null]}}"        },
+      {"hyperliquid",                                                                  TF_REJECT_SCHEMA,
+       "{\"channel\":\"trades\",\"data\":[{\"coin\":\"BTC\",\"side\":\"C\",\"px\":\"1\",\"sz\":"
+       "\"1\","
        "\"time\":1,\"tid\":1}]}"},
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
@@ -117,36 +122,42 @@ static void refused_messages_publish_nothing_and_say_why(void **state) {
 
 static void requests_are_spelled_as_the_venue_wants_them(void **state) {
   (void)state;
-  static const char *const pairs[][2] = {{"BTC_USDT", "ETH_USDT"}, {"btc-usdt", "eth-usdt"},
-                                         {"BTCUSDT", "ETHUSDT"},   {"BTC-USDT", "ETH-USDT"},
-                                         {"kPEPE", "BTC"}};
+  static const char *const pairs[][2] = {
+      {"BTC_USDT", "ETH_USDT"},
+      {"btc-usdt", "eth-usdt"},
+      {"BTCUSDT",  "ETHUSDT" },
+      {"BTC-USDT", "ETH-USDT"},
+      {"kPEPE",    "BTC"     }
+  };
   static const struct {
     const char *venue;
     uint32_t    pair, channel;
     const char *text;
   } rows[] = {
-      {"gate", 0, TF_CHANNEL_BOOK,
-       "{\"time\":1723161255,\"id\":7,\"channel\":\"spot.order_book_update\",\"event\":\"subscribe\","
-       "\"payload\":[\"BTC_USDT\",\"100ms\"]}"},
-      {"gate", 0, TF_CHANNEL_QUOTE,
+      {"gate",           0, TF_CHANNEL_BOOK,
+       "{\"time\":1723161255,\"id\":7,\"channel\":\"spot.order_book_update\",\"event\":"
+       "\"subscribe\","
+       "\"payload\":[\"BTC_USDT\",\"100ms\"]}"                                                         },
+      {"gate",           0, TF_CHANNEL_QUOTE,
        "{\"time\":1723161255,\"id\":7,\"channel\":\"spot.book_ticker\",\"event\":\"subscribe\","
-       "\"payload\":[\"BTC_USDT\"]}"},
-      {"gate-futures", 0, TF_CHANNEL_BOOK,
+       "\"payload\":[\"BTC_USDT\"]}"                                                                   },
+      {"gate-futures",   0, TF_CHANNEL_BOOK,
        "{\"time\":1723161255,\"id\":7,\"channel\":\"futures.order_book_update\",\"event\":"
-       "\"subscribe\",\"payload\":[\"BTC_USDT\",\"100ms\",\"100\"]}"},
-      {"kucoin", 1, TF_CHANNEL_TRADE,
+       "\"subscribe\",\"payload\":[\"BTC_USDT\",\"100ms\",\"100\"]}"                                   },
+      {"kucoin",         1, TF_CHANNEL_TRADE,
        "{\"id\":\"7\",\"type\":\"subscribe\",\"topic\":\"/market/match:BTC-USDT,ETH-USDT\","
-       "\"privateChannel\":false,\"response\":true}"},
+       "\"privateChannel\":false,\"response\":true}"                                                   },
       {"kucoin-futures", 1, TF_CHANNEL_TICKER,
        "{\"id\":\"7\",\"type\":\"subscribe\",\"topic\":\"/contract/instrument:BTC-USDT,ETH-USDT\","
-       "\"privateChannel\":false,\"response\":true}"},
-      {"htx", 2, TF_CHANNEL_BOOK, "{\"sub\":\"market.btcusdt.mbp.150\",\"id\":\"7\"}"},
-      {"htx", 2, TF_CHANNEL_TRADE, "{\"sub\":\"market.btcusdt.trade.detail\",\"id\":\"7\"}"},
-      {"htx-swap", 3, TF_CHANNEL_BOOK,
+       "\"privateChannel\":false,\"response\":true}"                                                   },
+      {"htx",            2, TF_CHANNEL_BOOK,   "{\"sub\":\"market.btcusdt.mbp.150\",\"id\":\"7\"}"     },
+      {"htx",            2, TF_CHANNEL_TRADE,  "{\"sub\":\"market.btcusdt.trade.detail\",\"id\":\"7\"}"},
+      {"htx-swap",       3, TF_CHANNEL_BOOK,
        "{\"sub\":\"market.BTC-USDT.depth.size_150.high_freq\",\"data_type\":\"incremental\","
-       "\"id\":\"7\"}"},
-      {"hyperliquid", 4, TF_CHANNEL_TICKER,
-       "{\"method\":\"subscribe\",\"subscription\":{\"type\":\"activeAssetCtx\",\"coin\":\"kPEPE\"}}"},
+       "\"id\":\"7\"}"                                                                                 },
+      {"hyperliquid",    4, TF_CHANNEL_TICKER,
+       "{\"method\":\"subscribe\",\"subscription\":{\"type\":\"activeAssetCtx\",\"coin\":\"kPEPE\"}"
+       "}"                                                                                             },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     uint32_t symbols[2] = {0, 1};
@@ -175,22 +186,23 @@ static void answers_name_the_request_and_keep_the_complaint(void **state) {
   } rows[] = {
       {"gate",
        "{\"time\":1,\"id\":9,\"channel\":\"spot.trades\",\"event\":\"subscribe\",\"error\":null,"
-       "\"result\":{\"status\":\"success\"}}", NULL, 9},
+       "\"result\":{\"status\":\"success\"}}",                                                          NULL,            9},
       {"gate",
        "{\"time\":1,\"channel\":\"spot.trades\",\"event\":\"subscribe\",\"error\":{\"code\":2,"
-       "\"message\":\"unknown pair\"},\"result\":{\"status\":\"fail\"}}", "unknown pair", 0},
-      {"kucoin", "{\"id\":\"9\",\"type\":\"ack\"}", NULL, 9},
-      {"kucoin", "{\"id\":\"9\",\"type\":\"error\",\"code\":404,\"data\":\"topic is not found\"}",
-       "topic is not found", 9},
-      {"htx", "{\"id\":\"9\",\"status\":\"ok\",\"subbed\":\"market.btcusdt.bbo\",\"ts\":1}", NULL, 9},
+       "\"message\":\"unknown pair\"},\"result\":{\"status\":\"fail\"}}",                               "unknown pair",  0},
+      {"kucoin",      "{\"id\":\"9\",\"type\":\"ack\"}",                                                NULL,            9},
+      {"kucoin",      "{\"id\":\"9\",\"type\":\"error\",\"code\":404,\"data\":\"topic is not found\"}",
+       "topic is not found",                                                                                             9},
+      {"htx",         "{\"id\":\"9\",\"status\":\"ok\",\"subbed\":\"market.btcusdt.bbo\",\"ts\":1}",    NULL,
+       9                                                                                                                  },
       {"htx",
-       "{\"status\":\"error\",\"id\":\"9\",\"err-code\":\"bad-request\",\"err-msg\":\"invalid topic\"}",
-       "invalid topic", 9},
+       "{\"status\":\"error\",\"id\":\"9\",\"err-code\":\"bad-request\",\"err-msg\":\"invalid "
+       "topic\"}",                                                                                      "invalid topic", 9},
       {"hyperliquid",
-       "{\"channel\":\"subscriptionResponse\",\"data\":{\"method\":\"subscribe\",\"subscription\":{}}}",
-       NULL, 0},
+       "{\"channel\":\"subscriptionResponse\",\"data\":{\"method\":\"subscribe\",\"subscription\":{"
+       "}}}",                                                                                           NULL,            0},
       {"hyperliquid", "{\"channel\":\"error\",\"data\":\"Already subscribed: x\"}",
-       "Already subscribed: x", 0},
+       "Already subscribed: x",                                                                                          0},
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     start_all(rows[i].venue);
@@ -217,8 +229,8 @@ static void kucoin_connects_with_the_token_that_it_was_given(void **state) {
                    TF_VERDICT_CONTROL);
   rig.feed->ws_target(rig.state, text, sizeof text);
   assert_string_equal(text, "/?token=a%2Bb%2Fc%3D%21");
-  static const char *const bad[] = {"{}", "{\"data\":{}}", "{\"data\":{\"token\":7}}", "[]", "",
-                                    "{\"data\":{\"token\":\"\"}}"};
+  static const char *const bad[] = {
+      "{}", "{\"data\":{}}", "{\"data\":{\"token\":7}}", "[]", "", "{\"data\":{\"token\":\"\"}}"};
   for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++)
     assert_int_equal(feed_rest("/api/v1/bullet-public", bad[i]), TF_VERDICT_REJECTED);
   check_ledger(&rig);
@@ -244,9 +256,10 @@ static void kucoin_price_of_zero_only_uses_up_a_number(void **state) {
   (void)state;
   start_all("kucoin");
   feed_text(KUCOIN_BOOK(10, 10));
-  feed_text("{\"type\":\"message\",\"topic\":\"/market/level2:BTC-USDT\",\"subject\":\"x\",\"data\":{"
-            "\"sequenceStart\":11,\"sequenceEnd\":11,\"changes\":{\"asks\":[[\"0\",\"0\",\"11\"]],"
-            "\"bids\":[]}}}");
+  feed_text(
+      "{\"type\":\"message\",\"topic\":\"/market/level2:BTC-USDT\",\"subject\":\"x\",\"data\":{"
+      "\"sequenceStart\":11,\"sequenceEnd\":11,\"changes\":{\"asks\":[[\"0\",\"0\",\"11\"]],"
+      "\"bids\":[]}}}");
   assert_int_equal(rig.out.event_cnt, 0);
   feed_text(KUCOIN_BOOK(12, 12));
   assert_int_equal(rig.counts.gaps, 0);
@@ -291,7 +304,8 @@ static void htx_frames_that_are_no_gzip_or_too_much_are_refused(void **state) {
   memset(text, ' ', sizeof text);
   memcpy(text, "{\"ping\":1}", 10);
   start_all("htx");
-  assert_int_equal(feed_bytes(&rig, "{\"ping\":1}", 10, TF_FRAME_BINARY, NULL), TF_VERDICT_REJECTED);
+  assert_int_equal(feed_bytes(&rig, "{\"ping\":1}", 10, TF_FRAME_BINARY, NULL),
+                   TF_VERDICT_REJECTED);
   assert_int_equal(rig.counts.rejected[TF_REJECT_ENCODING], 1);
   assert_int_equal(feed_packed(text, sizeof text - 2), TF_VERDICT_CONTROL);
   assert_int_equal(feed_packed(text, sizeof text - 1), TF_VERDICT_CONTROL);
@@ -309,8 +323,9 @@ static void htx_asks_for_a_book_on_the_socket_and_not_by_the_session(void **stat
   assert_string_equal(rig.out.reply, ask);
   assert_int_equal(rig.out.resync_cnt, 0);
   rig.out.reply_bytes_cnt = 0;
-  feed_text("{\"rep\":\"market.btcusdt.mbp.150\",\"status\":\"ok\",\"data\":{\"seqNum\":10,\"bids\":["
-            "[4,1]],\"asks\":[[8,1]]}}");
+  feed_text(
+      "{\"rep\":\"market.btcusdt.mbp.150\",\"status\":\"ok\",\"data\":{\"seqNum\":10,\"bids\":["
+      "[4,1]],\"asks\":[[8,1]]}}");
   assert_int_equal(newest()->u.status.book_state, TF_BOOK_OK);
   assert_int_equal(newest()->u.status.apply_from, 12);
   assert_int_equal(rig.out.reply_bytes_cnt, 0);
@@ -422,7 +437,7 @@ static void hyperliquid_takes_no_more_instruments_than_one_address_may_have(void
     tf_instruments_t instruments = {.rows = rows, .cap = 1001};
     tf_feed_config_t config      = {
              .instruments = &instruments, .symbols = symbols, .symbol_cnt = cnt, .channels = 15};
-    const tf_feed_t *feed  = tf_feeds_find("hyperliquid");
+    const tf_feed_t *feed     = tf_feeds_find("hyperliquid");
     void            *state_of = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
     assert_int_equal(feed->init(state_of, &config), cnt <= 1000 ? TF_OK : E_FEED_LIMIT);
     free(state_of);
