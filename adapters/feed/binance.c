@@ -398,12 +398,12 @@ typedef struct {
 static layout_t layout_of(const tf_feed_config_t *config) {
   layout_t l;
   l.row_cap     = tf_symbols_cap_of(config);
-  l.slab_cnt    = l.row_cap < TF_BINANCE_SLABS_MAX ? l.row_cap : TF_BINANCE_SLABS_MAX;
+  l.slab_cnt    = l.row_cap < TF_CHAIN_SLABS_MAX ? l.row_cap : TF_CHAIN_SLABS_MAX;
   l.pending_cap = config->pending_cap > 0 ? config->pending_cap : TF_BINANCE_PENDING_DEFAULT;
   l.rows_at     = tf_align_up(sizeof(tf_binance_state_t), TF_LINE_BYTES);
   l.symbols_at  = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_binance_row_t), TF_LINE_BYTES);
   l.pool_at     = l.symbols_at + tf_symbols_footprint(l.row_cap);
-  l.bytes       = l.pool_at + tf_binance_chain_pool_bytes(l.slab_cnt, l.pending_cap);
+  l.bytes       = l.pool_at + tf_chain_pool_bytes(l.slab_cnt, l.pending_cap);
   return l;
 }
 
@@ -422,14 +422,14 @@ tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
   st->channels = config->channels;
   st->rows     = (tf_binance_row_t *)(void *)((uint8_t *)state + l.rows_at);
   memset(st->rows, 0, l.row_cap * sizeof(*st->rows));
-  for (uint32_t i = 0; i < l.row_cap; i++) tf_binance_chain_init(&st->rows[i].chain);
+  for (uint32_t i = 0; i < l.row_cap; i++) tf_bridge_row_init(&st->rows[i].book);
   tf_json_orders_init(&st->root_orders);
   tf_json_orders_init(&st->data_orders);
   st->data = (tf_json_object_t){.shape = &data_shape, .values = st->data_values};
   st->root =
       (tf_json_object_t){.shape = &root_shape, .values = st->root_values, .child = &st->data};
   tf_binance_predict(st, true);
-  tf_binance_chain_pool_init(&st->pool, (uint8_t *)state + l.pool_at, l.slab_cnt, l.pending_cap);
+  tf_chain_pool_init(&st->pool, (uint8_t *)state + l.pool_at, l.slab_cnt, l.pending_cap);
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
                                  config->instruments, market->suffix);
   if (err != TF_OK) return err;

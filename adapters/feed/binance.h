@@ -10,7 +10,7 @@
  *                     ids of its own. Futures trades whose X says that no order book was involved
  *                     (NA, INSURANCE_FUND, ADL) are ignored: the venue's aggTrade has none either.
  *   bookTicker        QUOTE; one whose u is not newer than the last is a duplicate
- *   depthUpdate       BOOK, an event a level, bids first; ordered by binance_chain.h
+ *   depthUpdate       BOOK, an event a level, bids first; ordered by chain.h
  *   lastUpdateId      BOOK with SNAPSHOT: a REST answer, or a partial book (<symbol>@depth20) whose
  *                     stream names it. Futures send partial books as depthUpdate, told apart by the
  *                     stream alone, so subscribe to them combined. A partial book of an instrument
@@ -37,7 +37,7 @@ typedef struct tf_binance_market {
   bool        info_of_some;   /* it takes the symbols that it is to answer for */
   const char *book_stream;    /* behind "<symbol>@" */
   uint32_t    snapshot_limit; /* levels a side; the event buffer must hold twice that and one */
-  uint8_t     rule;           /* tf_binance_rule_t */
+  uint8_t     rule;           /* tf_chain_rule_t */
   double (*multiplier_of)(const char *symbol); /* NULL: 1 for all */
 } tf_binance_market_t;
 

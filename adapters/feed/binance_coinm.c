@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/chain.h"
 
 static double multiplier_of(const char *symbol) {
   return strncmp(symbol, "BTCUSD", 6) == 0 ? 100.0 : 10.0;
@@ -15,7 +15,7 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-COINM",
                                            .info_path      = "/dapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
                                            .snapshot_limit = 1000,
-                                           .rule           = TF_BINANCE_POINTER,
+                                           .rule           = TF_CHAIN_POINTER,
                                            .multiplier_of  = multiplier_of};
 
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
@@ -29,6 +29,7 @@ const tf_feed_t tf_feed_binance_coinm = {
     .init                  = init,
     .on_frame              = tf_binance_on_frame,
     .on_connect            = tf_binance_on_connect,
+    .lose_book             = tf_binance_lose_book,
     .ws_host               = "dstream.binance.com",
     .ws_port               = "443",
     .rest_host             = "dapi.binance.com",
@@ -36,8 +37,6 @@ const tf_feed_t tf_feed_binance_coinm = {
     .ws_target             = tf_binance_live_ws_target,
     .subscribe             = tf_binance_live_subscribe,
     .snapshot_target       = tf_binance_live_snapshot_target,
-    .lose_book             = tf_binance_lose_book,
-    .sequences_are_shared  = true,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 10,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,

@@ -1,7 +1,7 @@
 /* Binance spot. Update ids are the symbol's own and consecutive, so deltas join by their ranges.
  * The venue pings every 20 s and takes 5 messages a second from us, pongs among them. */
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/chain.h"
 
 static const tf_binance_market_t market = {.suffix         = "BINANCE-SPOT",
                                            .ws_path        = "/stream",
@@ -10,7 +10,7 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-SPOT",
                                            .info_of_some   = true,
                                            .book_stream    = "depth@100ms",
                                            .snapshot_limit = 5000,
-                                           .rule           = TF_BINANCE_RANGE};
+                                           .rule           = TF_CHAIN_RANGE};
 
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_binance_init(state, config, &market);
@@ -23,6 +23,7 @@ const tf_feed_t tf_feed_binance_spot = {
     .init                  = init,
     .on_frame              = tf_binance_on_frame,
     .on_connect            = tf_binance_on_connect,
+    .lose_book             = tf_binance_lose_book,
     .ws_host               = "stream.binance.com",
     .ws_port               = "9443",
     .rest_host             = "api.binance.com",
@@ -30,8 +31,6 @@ const tf_feed_t tf_feed_binance_spot = {
     .ws_target             = tf_binance_live_ws_target,
     .subscribe             = tf_binance_live_subscribe,
     .snapshot_target       = tf_binance_live_snapshot_target,
-    .lose_book             = tf_binance_lose_book,
-    .sequences_are_shared  = true,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 5,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,

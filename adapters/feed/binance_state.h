@@ -3,7 +3,7 @@
 #define TF_FEED_BINANCE_STATE_H
 
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/bridge.h"
 #include "feed/feeds.h"
 #include "feed/symbols.h"
 #include "feed/trade_ids.h"
@@ -54,10 +54,9 @@ typedef enum tf_binance_key {
 
 /* One instrument; index: its number in symbols. */
 typedef struct tf_binance_row {
-  tf_binance_chain_t chain;
-  tf_trade_ids_t     trades, agg_trades;
-  uint64_t           quote_id;     /* of the newest bookTicker */
-  bool               asked_before; /* for a snapshot: the next time is a resync */
+  tf_bridge_row_t book;
+  tf_trade_ids_t  trades, agg_trades;
+  uint64_t        quote_id; /* of the newest bookTicker */
 } tf_binance_row_t;
 
 typedef struct tf_binance_state {
@@ -65,7 +64,7 @@ typedef struct tf_binance_state {
   const tf_binance_market_t *market;
   tf_binance_row_t          *rows;
   tf_symbols_t               symbols;
-  tf_binance_pool_t          pool;
+  tf_chain_pool_t            pool;
   uint32_t                   channels;
   uint32_t                   asked_cnt;  /* symbols that the config names: the first rows; 0: any */
   uint64_t                   ts_unit;    /* ns in one, of the feed's first time; 0: none yet */

@@ -9,7 +9,7 @@
  * for first data must catch. depth@0ms is not documented and in use since years (our recording has
  * it); it is the only one that is not delayed. The venue pings every 3 minutes. */
 #include "feed/binance.h"
-#include "feed/binance_chain.h"
+#include "feed/chain.h"
 
 static const tf_binance_market_t market = {.suffix         = "BINANCE-USDM",
                                            .ws_path        = "/public/stream",
@@ -17,7 +17,7 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-USDM",
                                            .info_path      = "/fapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
                                            .snapshot_limit = 1000,
-                                           .rule           = TF_BINANCE_POINTER};
+                                           .rule           = TF_CHAIN_POINTER};
 
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_binance_init(state, config, &market);
@@ -30,6 +30,7 @@ const tf_feed_t tf_feed_binance_usdm = {
     .init                  = init,
     .on_frame              = tf_binance_on_frame,
     .on_connect            = tf_binance_on_connect,
+    .lose_book             = tf_binance_lose_book,
     .ws_host               = "fstream.binance.com",
     .ws_port               = "443",
     .rest_host             = "fapi.binance.com",
@@ -37,8 +38,6 @@ const tf_feed_t tf_feed_binance_usdm = {
     .ws_target             = tf_binance_live_ws_target,
     .subscribe             = tf_binance_live_subscribe,
     .snapshot_target       = tf_binance_live_snapshot_target,
-    .lose_book             = tf_binance_lose_book,
-    .sequences_are_shared  = true,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 10,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,

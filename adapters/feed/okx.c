@@ -187,6 +187,41 @@ static const tf_in_band_spec_t spec = {
     .checksum      = checksum_of,
 };
 
+/* ---- live ---- */
+
+static size_t ws_target(const void *state, char *buf, size_t cap) {
+  (void)state;
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, "/ws/v5/public");
+  return tf_text_out_finish(&t);
+}
+
+/* One message names many streams: {"id":"7","op":"subscribe","args":[{"channel":..,"instId":..},..]}. */
+static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
+  const tf_in_band_t *in   = state;
+  const char         *name = request->channel == TF_CHANNEL_TRADE   ? "trades"
+                             : request->channel == TF_CHANNEL_QUOTE ? "bbo-tbt"
+                             : request->channel == TF_CHANNEL_BOOK  ? "books"
+                                                                    : "tickers";
+  tf_text_out_t       t    = {buf, cap, 0};
+  tf_text_out_put(&t, "{\"id\":\"");
+  tf_text_out_u64(&t, request->id);
+  tf_text_out_put(&t, "\",\"op\":\"");
+  tf_text_out_put(&t, request->unsubscribe ? "unsubscribe" : "subscribe");
+  tf_text_out_put(&t, "\",\"args\":[");
+  for (uint32_t i = 0; i < request->symbol_cnt; i++) {
+    tf_text_out_put(&t, i == 0 ? "{\"channel\":\"" : ",{\"channel\":\"");
+    tf_text_out_put(&t, name);
+    tf_text_out_put(&t, "\",\"instId\":\"");
+    tf_text_out_put(&t, in->symbols.rows[request->symbols[i]].text);
+    tf_text_out_put(&t, "\"}");
+  }
+  tf_text_out_put(&t, "]}");
+  return tf_text_out_finish(&t);
+}
+
+/* ---- lifetime ---- */
+
 static size_t state_bytes(const tf_feed_config_t *config) {
   return tf_in_band_state_bytes(config, &spec);
 }
@@ -195,13 +230,19 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
 }
 
 const tf_feed_t tf_feed_okx = {
-    .venue       = "okx",
-    .suffix      = "OKX",
-    .state_bytes = state_bytes,
-    .init        = init,
-    .on_frame    = tf_in_band_on_frame,
-    .on_connect  = tf_in_band_on_connect,
-    .lose_book   = tf_in_band_lose_book,
-    .ws_host     = "ws.okx.com",
-    .ws_port     = "8443",
+    .venue                   = "okx",
+    .suffix                  = "OKX",
+    .state_bytes             = state_bytes,
+    .init                    = init,
+    .on_frame                = tf_in_band_on_frame,
+    .on_connect              = tf_in_band_on_connect,
+    .lose_book               = tf_in_band_lose_book,
+    .ws_host                 = "ws.okx.com",
+    .ws_port                 = "8443",
+    .ws_target               = ws_target,
+    .request                 = request,
+    .symbols_per_request_max = 100,
+    .sequences_are_shared    = true,
+    .subscribe_rate_hz_max   = 3, /* 480 an hour, which the batches keep far below */
+    .silence_ns_max          = 30 * TF_NS_PER_SEC,
 };

@@ -11,6 +11,7 @@ or one of cryptofeed's recordings (recording.py reads it). compare exits 77 when
 """
 import calendar
 import decimal
+import gzip
 import json
 import os
 import re
@@ -695,9 +696,11 @@ def records(path):
         else:
             rows = [r for r in map(recording.of_raw, lines) if r]
         for recv, kind, message, target in rows:
-            yield recv, message.decode("utf-8"), target if kind == recording.HTTP else None
+            text = message if kind == recording.BINARY else message.decode("utf-8")
+            yield recv, text, target if kind == recording.HTTP else None
         return
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    opener = gzip.open if head[:2] == b"\x1f\x8b" else open
+    with opener(path, "rt", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             recv, _, text = line.rstrip("\n").partition(" ")
             target = None

@@ -3,10 +3,16 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "core/error.h"
 
-#define DIRTY_ROOM 8 /* a step changes at most 4 levels */
+#define DIRTY_ROOM        8    /* a step changes at most 4 levels */
+#define ACK_BYTES_MAX     4096 /* of one that names another symbol */
+#define SIM_CADENCE_NS    (3600 * TF_NS_PER_SEC)
+#define FUNDING_PERIOD_NS (8 * 3600 * TF_NS_PER_SEC)
+#define FUNDING_MAX       0.00075
+#define FUNDING_BASE      10000 /* 0.01 %, in 1e-8 units */
 
 const sim_venue_t *const sim_venues[] = {
 #define V(name) &sim_venue_##name,
@@ -70,16 +76,36 @@ const char *sim_find_text(const char *text, size_t cnt, const char *key, size_t 
   return at;
 }
 
+void sim_put_url(sim_text_t *t, const sim_exchange_t *x) { sim_put(t, "%s", x->url); }
+
+uint32_t sim_crc(const char *text, size_t cnt) {
+  return (uint32_t)crc32(0, (const Bytef *)text, (uInt)cnt);
+}
+
+uint32_t sim_checksum(sim_exchange_t *x, uint32_t crc) {
+  return sim_fault_hits(x->faults, SIM_FAULT_CHECKSUM) ? crc ^ 1 : crc;
+}
+
 /* ---- subscriptions ---- */
+
+void sim_flush_depth(sim_exchange_t *x, uint32_t symbol) {
+  if (!x->recorded_view) x->venue->depth(x, symbol);
+}
 
 static void deliver_snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t stream) {
   uint32_t symbol = sim_stream_symbol(stream);
-  if (!x->recorded_view) x->venue->depth(x, symbol); /* what the snapshot holds is sent to others */
+  sim_flush_depth(x, symbol); /* what the snapshot holds is sent to others */
   x->venue->snapshot(x, peer, symbol, sim_stream_channel(stream));
   sim_bit_set(peer->streams, stream, true);
 }
 
+bool sim_hears(const sim_peer_t *peer, uint32_t stream) {
+  return sim_bit(peer->streams, stream) || sim_bit(peer->waiting, stream);
+}
+
 void sim_subscribe(sim_exchange_t *x, sim_peer_t *peer, uint32_t stream) {
+  if (sim_hears(peer, stream) || !sim_admit(x, peer, SIM_LIMIT_STREAMS, 1)) return;
+  peer->stream_cnt++;
   x->subscribed_cnt++;
   bool has_snapshot = x->venue->snapshot_channels >> sim_stream_channel(stream) & 1;
   if (!has_snapshot) {
@@ -97,27 +123,90 @@ void sim_subscribe(sim_exchange_t *x, sim_peer_t *peer, uint32_t stream) {
 }
 
 void sim_unsubscribe(sim_peer_t *peer, uint32_t stream) {
+  if (sim_hears(peer, stream)) peer->stream_cnt--;
   sim_bit_set(peer->streams, stream, false);
   sim_bit_set(peer->waiting, stream, false);
 }
 
-bool sim_has_listener(sim_exchange_t *x, uint32_t stream) {
-  sim_peer_t *peer;
-  for (uint32_t i = 0; (peer = sim_server_peer(x->server, i)) != NULL; i++)
-    if (sim_bit(peer->streams, stream)) return true;
-  return false;
+bool sim_has_listener(const sim_exchange_t *x, uint32_t stream) {
+  return sim_server_is_heard(x->server, stream);
+}
+
+void sim_reply_snapshot(sim_exchange_t *x, sim_peer_t *peer, const sim_text_t *t) {
+  uint64_t late_ns = x->faults->ns[SIM_FAULT_LATE_SNAPSHOT];
+  if (!late_ns) {
+    sim_reply(x, peer, t);
+  } else if (!t->full) {
+    x->faults->done[SIM_FAULT_LATE_SNAPSHOT]++;
+    sim_server_send_later(x->server, peer, t->bytes, t->cnt, x->now_ns + late_ns);
+  }
 }
 
 sim_ack_t sim_ack(sim_exchange_t *x) {
-  if (sim_fault_hits(x->faults, SIM_FAULT_ACK_ERROR)) return SIM_ACK_ERROR;
-  return sim_fault_hits(x->faults, SIM_FAULT_ACK_MISSING) ? SIM_ACK_MISSING : SIM_ACK_SENT;
+  static const struct {
+    sim_fault_t fault;
+    sim_ack_t   ack;
+  } faults[] = {
+      {SIM_FAULT_ACK_ERROR,   SIM_ACK_ERROR  },
+      {SIM_FAULT_ACK_MISSING, SIM_ACK_MISSING},
+      {SIM_FAULT_ACK_OTHER,   SIM_ACK_OTHER  },
+      {SIM_FAULT_ACK_PARTIAL, SIM_ACK_SKIPPED}
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(faults); i++)
+    if (sim_fault_hits(x->faults, faults[i].fault)) return faults[i].ack;
+  return SIM_ACK_SENT;
+}
+
+/* The text with each mention of the symbol turned into another's name, or one that nobody has. */
+static size_t name_another(const sim_exchange_t *x, uint32_t symbol, const sim_text_t *t, char *out,
+                           size_t cap) {
+  const char *name     = x->symbols[symbol].name;
+  const char *other    = x->symbol_cnt > 1 ? x->symbols[(symbol + 1) % x->symbol_cnt].name : "X-Y";
+  const char *lower    = x->symbols[symbol].lower;
+  size_t      name_cnt = strlen(name);
+  sim_text_t  changed  = sim_text(out, cap);
+  for (size_t at = 0; at < t->cnt;) {
+    bool is_it = t->cnt - at >= name_cnt && (!memcmp(t->bytes + at, name, name_cnt) ||
+                                             !memcmp(t->bytes + at, lower, name_cnt));
+    if (is_it)
+      sim_put_bytes(&changed, other, strlen(other));
+    else
+      sim_put_bytes(&changed, t->bytes + at, 1);
+    at += is_it ? name_cnt : 1;
+  }
+  return changed.full ? 0 : changed.cnt;
+}
+
+void sim_reply_ack(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, const sim_text_t *t,
+                   sim_ack_t ack) {
+  char        text[ACK_BYTES_MAX];
+  const char *bytes = t->bytes;
+  size_t      cnt   = t->cnt;
+  if (t->full || ack == SIM_ACK_MISSING) return;
+  if (ack == SIM_ACK_OTHER && symbol != UINT32_MAX) {
+    cnt   = name_another(x, symbol, t, text, sizeof text);
+    bytes = text;
+  }
+  uint64_t late_ns = x->faults->ns[SIM_FAULT_ACK_LATE];
+  if (!late_ns) {
+    sim_server_send(x->server, peer, SIM_STREAM_NONE, bytes, cnt, SIM_MESSAGE_ANSWER);
+  } else {
+    x->faults->done[SIM_FAULT_ACK_LATE]++;
+    sim_server_send_later(x->server, peer, bytes, cnt, x->now_ns + late_ns);
+  }
+}
+
+void *sim_peer_symbol(const sim_exchange_t *x, const sim_peer_t *peer, uint32_t symbol) {
+  return (char *)peer->state + x->venue->peer_bytes + symbol * x->venue->peer_symbol_bytes;
 }
 
 /* ---- the service that the server calls ---- */
 
-static bool on_upgrade(void *self, sim_peer_t *peer, const char *target) {
+static int on_upgrade(void *self, sim_peer_t *peer, const char *target) {
   sim_exchange_t *x = self;
-  return x->venue->on_upgrade(x, peer, target);
+  sim_limits_open(x, peer);
+  if (!sim_admit(x, peer, SIM_LIMIT_CONNECTS, 1)) return 429;
+  return x->venue->on_upgrade(x, peer, target) ? 0 : 404;
 }
 
 static void on_open(void *self, sim_peer_t *peer) {
@@ -126,18 +215,39 @@ static void on_open(void *self, sim_peer_t *peer) {
 }
 
 static void on_text(void *self, sim_peer_t *peer, const char *text, size_t cnt) {
-  sim_exchange_t *x       = self;
-  json_t         *request = json_loadb(text, cnt, 0, NULL);
-  x->venue->on_request(x, peer, request);
+  sim_exchange_t    *x     = self;
+  const sim_venue_t *venue = x->venue;
+  if (!sim_admit(x, peer, SIM_LIMIT_MESSAGES, 1)) return;
+  if (venue->text_ping && strlen(venue->text_ping) == cnt && !memcmp(venue->text_ping, text, cnt)) {
+    sim_text_t pong = sim_message(x);
+    sim_put(&pong, "%s", venue->text_pong);
+    sim_pinged(x, peer);
+    sim_reply(x, peer, &pong);
+    return;
+  }
+  json_t *request = json_loadb(text, cnt, 0, NULL);
+  x->request      = request;
+  if (sim_admit(x, peer, SIM_LIMIT_REQUEST_BYTES, cnt)) venue->on_request(x, peer, request);
+  x->request = NULL;
   json_decref(request);
 }
 
-static int on_get(void *self, const char *target, char *bytes, size_t cap, size_t *cnt,
-                  bool *is_snapshot) {
+static void on_ping(void *self, sim_peer_t *peer, bool is_pong) {
+  sim_exchange_t *x = self;
+  sim_admit(x, peer, SIM_LIMIT_MESSAGES, 1);
+  if (is_pong && !x->venue->ping) sim_ponged(peer);
+}
+
+static int on_rest(void *self, const char *method, const char *target, char *bytes, size_t cap,
+                   size_t *cnt, bool *is_snapshot) {
   sim_exchange_t *x      = self;
   sim_text_t      answer = sim_text(bytes, cap);
-  int             status = x->venue->on_get(x, target, &answer, is_snapshot);
-  *cnt                   = answer.cnt;
+  int             status = 405;
+  if (!strcmp(method, "GET"))
+    status = x->venue->on_get(x, target, &answer, is_snapshot);
+  else if (!strcmp(method, "POST") && x->venue->on_post)
+    status = x->venue->on_post(x, target, &answer);
+  *cnt = answer.cnt;
   return answer.full ? 500 : status;
 }
 
@@ -153,7 +263,11 @@ static size_t wrap(void *self, sim_peer_t *peer, uint32_t stream, const char *te
 }
 
 sim_service_t sim_exchange_service(sim_exchange_t *x) {
-  return (sim_service_t){x, on_upgrade, on_open, on_text, on_get, on_shutdown, wrap};
+  return (sim_service_t){x, on_upgrade, on_open, on_text, on_ping, on_rest, on_shutdown, wrap};
+}
+
+size_t sim_exchange_peer_bytes(const sim_exchange_t *x) {
+  return x->venue->peer_bytes + x->symbol_cnt * x->venue->peer_symbol_bytes;
 }
 
 /* ---- the synthetic market ---- */
@@ -183,13 +297,56 @@ void sim_exchange_step(sim_exchange_t *x, uint32_t symbol) {
   if (step.quote_changed && x->venue->quote) x->venue->quote(x, symbol);
 }
 
+/* How many symbols' turn it is; at most each one's once. */
+static uint32_t due_cnt(const sim_exchange_t *x, sim_cadence_t *c, uint64_t interval_ns) {
+  if (!c->since_ns || x->now_ns - c->since_ns > SIM_CADENCE_NS)
+    *c = (sim_cadence_t){.since_ns = x->now_ns,
+                         .turn     = c->turn}; /* counted anew before it overflows */
+  uint64_t due = (x->now_ns - c->since_ns) * x->symbol_cnt / interval_ns - c->done_cnt;
+  c->done_cnt += due;
+  return due < x->symbol_cnt ? (uint32_t)due : x->symbol_cnt;
+}
+
+static uint32_t next_turn(const sim_exchange_t *x, sim_cadence_t *c) {
+  uint32_t symbol = c->turn;
+  c->turn         = symbol + 1 == x->symbol_cnt ? 0 : symbol + 1;
+  return symbol;
+}
+
 void sim_exchange_depth(sim_exchange_t *x) {
-  for (uint32_t i = 0; i < x->symbol_cnt; i++) {
-    sim_symbol_t *s = &x->symbols[i];
-    if (x->now_ns < s->depth_due_ns) continue;
-    s->depth_due_ns = x->now_ns + x->venue->depth_interval_ns;
-    send_depth(x, i);
+  for (uint32_t n = due_cnt(x, &x->depths, x->venue->depth_interval_ns); n; n--)
+    send_depth(x, next_turn(x, &x->depths));
+  if (!x->venue->ticker || !x->venue->ticker_interval_ns) return;
+  for (uint32_t n = due_cnt(x, &x->tickers, x->venue->ticker_interval_ns); n; n--) {
+    uint32_t     symbol = next_turn(x, &x->tickers);
+    sim_ticker_t ticker = sim_ticker(x, symbol);
+    x->venue->ticker(x, symbol, &ticker);
   }
+}
+
+sim_ticker_t sim_ticker(sim_exchange_t *x, uint32_t symbol) {
+  sim_symbol_t       *s   = &x->symbols[symbol];
+  const sim_market_t *m   = &s->market;
+  int64_t             bid = sim_market_price(m, m->best_bid);
+  int64_t             ask = sim_market_price(m, m->best_ask);
+  double              mid = (double)(bid + ask) / 2;
+  s->index_ticks          = s->index_ticks > 0 ? s->index_ticks + (mid - s->index_ticks) / 16 : mid;
+  double   premium        = (mid - s->index_ticks) / s->index_ticks;
+  double   funding        = premium > FUNDING_MAX    ? FUNDING_MAX
+                            : premium < -FUNDING_MAX ? -FUNDING_MAX
+                                                     : premium;
+  uint64_t period_ms      = FUNDING_PERIOD_NS / TF_NS_PER_MS;
+  return (sim_ticker_t){.last_ticks    = m->last_ticks ? m->last_ticks : bid,
+                        .mark_ticks    = (int64_t)((mid + s->index_ticks) / 2),
+                        .index_ticks   = (int64_t)s->index_ticks,
+                        .bid_ticks     = bid,
+                        .ask_ticks     = ask,
+                        .bid_qty       = m->ladder[0][m->best_bid],
+                        .ask_qty       = m->ladder[1][m->best_ask],
+                        .funding_rate  = FUNDING_BASE + (int64_t)(funding * 1e8),
+                        .funding_at_ms = (x->wall_ns / TF_NS_PER_MS / period_ms + 1) * period_ms,
+                        .volume        = m->traded_qty,
+                        .open_interest = m->lot * 1000};
 }
 
 void sim_exchange_tick(sim_exchange_t *x, uint64_t now_ns, uint64_t wall_ns) {
@@ -197,6 +354,7 @@ void sim_exchange_tick(sim_exchange_t *x, uint64_t now_ns, uint64_t wall_ns) {
   x->wall_ns = wall_ns;
   sim_peer_t *peer;
   for (uint32_t i = 0; (peer = sim_server_peer(x->server, i)) != NULL; i++) {
+    sim_limits_tick(x, peer);
     if (!peer->waiting_due_ns || now_ns < peer->waiting_due_ns) continue;
     peer->waiting_due_ns = 0;
     for (uint32_t stream = 0; stream < SIM_STREAMS_MAX; stream++) {
@@ -250,20 +408,21 @@ uint32_t sim_find_lower(const sim_exchange_t *x, const char *name, size_t cnt) {
 
 static tf_err_t add_symbol(sim_exchange_t *x, const char *name, size_t cnt, uint64_t seed,
                            uint32_t levels) {
-  if (x->symbol_cnt == SIM_SYMBOLS_MAX || cnt == 0 || cnt >= sizeof x->symbols[0].name)
+  if (x->symbol_cnt == x->symbol_cap || cnt == 0 || cnt >= sizeof x->symbols[0].name)
     return TF_ERR(E_CORE_ARGUMENT, "sim: symbols \"%.*s\": at most %d of 1 to 31 characters",
                   (int)cnt, name, SIM_SYMBOLS_MAX);
   sim_symbol_t *s = &x->symbols[x->symbol_cnt++];
   for (size_t i = 0; i < cnt; i++) {
-    if (!isalnum((unsigned char)name[i]) && !strchr("_-/", name[i]))
-      return TF_ERR(E_CORE_ARGUMENT, "sim: symbol \"%.*s\": letters, digits, _ - and / only",
+    if (!isalnum((unsigned char)name[i]) && !strchr("_-/:@", name[i]))
+      return TF_ERR(E_CORE_ARGUMENT, "sim: symbol \"%.*s\": letters, digits, _ - / : and @ only",
                     (int)cnt, name);
-    s->name[i]  = (char)toupper((unsigned char)name[i]);
+    s->name[i]  = x->venue->keeps_case ? name[i] : (char)toupper((unsigned char)name[i]);
     s->lower[i] = (char)tolower((unsigned char)name[i]);
   }
   const sim_pair_t *pair = x->venue->pairs;
   while (pair->name && strcmp(pair->name, s->name) != 0) pair++;
-  s->pair = *pair;
+  s->pair  = *pair;
+  s->state = (char *)x->symbol_states + (x->symbol_cnt - 1) * x->venue->symbol_bytes;
   sim_market_init(&s->market, seed + x->symbol_cnt * 7919, pair->price_ticks, pair->lot,
                   pair->qty_step, levels);
   s->depth_last_id = s->market.update_id;
@@ -285,22 +444,33 @@ static tf_err_t add_symbols(sim_exchange_t *x, const char *names, uint64_t seed,
   }
 }
 
+/* As many as are named. */
+static uint32_t symbol_cap(const sim_venue_t *venue, const char *names) {
+  uint32_t cnt = names ? 1 : 0;
+  for (const char *at = names; at && (at = strchr(at, ',')) != NULL; at++) cnt++;
+  for (const sim_pair_t *p = venue->pairs; !names && p->name; p++) cnt++;
+  return cnt < SIM_SYMBOLS_MAX ? cnt : SIM_SYMBOLS_MAX;
+}
+
 tf_err_t sim_exchange_init(sim_exchange_t *x, const sim_venue_t *venue, const char *symbols,
                            uint64_t seed, uint32_t levels, sim_faults_t *faults) {
-  *x         = (sim_exchange_t){.venue = venue, .faults = faults, .rng = seed * 2 + 1};
-  x->symbols = calloc(SIM_SYMBOLS_MAX, sizeof *x->symbols);
-  x->view    = calloc(1, sizeof *x->view);
-  x->text    = malloc(SIM_MESSAGE_BYTES_MAX);
-  x->state   = calloc(1, venue->state_bytes + 1);
-  if (!x->symbols || !x->view || !x->text || !x->state)
+  *x = (sim_exchange_t){.venue = venue, .faults = faults, .rng = seed * 2 + 1, .hurry = 1};
+  x->symbol_cap    = symbol_cap(venue, symbols);
+  x->symbols       = calloc(x->symbol_cap, sizeof *x->symbols);
+  x->symbol_states = calloc(x->symbol_cap, venue->symbol_bytes + 1);
+  x->view          = calloc(1, sizeof *x->view);
+  x->text          = malloc(SIM_MESSAGE_BYTES_MAX);
+  x->state         = calloc(1, venue->state_bytes + 1);
+  if (!x->symbols || !x->symbol_states || !x->view || !x->text || !x->state)
     return TF_ERR(E_CORE_NO_MEMORY, "sim: exchange");
-  if (faults->chance[SIM_FAULT_CHECKSUM] > 0 && strcmp(venue->name, "kraken") != 0)
-    return TF_ERR(E_CORE_ARGUMENT, "--faults: checksum: %s sends none, kraken does", venue->name);
+  if (faults->chance[SIM_FAULT_CHECKSUM] > 0 && !venue->has_checksum)
+    return TF_ERR(E_CORE_ARGUMENT, "--faults: checksum: %s sends none", venue->name);
   return add_symbols(x, symbols, seed, levels);
 }
 
 void sim_exchange_fini(sim_exchange_t *x) {
   free(x->symbols);
+  free(x->symbol_states);
   free(x->view);
   free(x->text);
   free(x->state);

@@ -56,6 +56,8 @@ static sim_step_t trade(sim_market_t *m) {
   int64_t qty  = random_qty(m);
   if (qty > left) qty = left;
   m->trade_id++;
+  m->last_ticks = m->base_ticks + best;
+  m->traded_qty += qty;
   set_level(m, ask, best, left - qty);
   find_best(m, ask);
   return (sim_step_t){.traded            = true,
@@ -96,7 +98,6 @@ void sim_market_take_depth(sim_market_t *m) {
 void sim_market_init(sim_market_t *m, uint64_t seed, int64_t price_ticks, int64_t lot,
                      int64_t qty_step, uint32_t levels) {
   TF_ASSERT(price_ticks >= SIM_LADDER_TICKS / 2 && levels >= 1 && levels <= SIM_LADDER_TICKS / 2);
-  memset(m, 0, sizeof *m);
   m->rng        = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
   m->base_ticks = price_ticks - SIM_LADDER_TICKS / 2;
   m->lot        = lot;

@@ -23,6 +23,8 @@ typedef struct sim_market {
   double      lean;               /* order flow's bias, -1 .. 1, mean reverting */
   int64_t     lot;                /* typical size, 1e-8 units */
   int64_t     qty_step;           /* sizes are multiples of it, 1e-8 units */
+  int64_t     last_ticks;         /* the last trade's price; 0: none yet */
+  int64_t     traded_qty;         /* since the start */
   uint64_t    update_id;          /* one a level change, as the venue counts */
   uint64_t    trade_id;
   uint64_t    depth_first_id; /* of the changes since the last depth message; 0: none */
@@ -37,8 +39,9 @@ typedef struct sim_step {
   int64_t trade_price_ticks, trade_qty;
 } sim_step_t;
 
-/* price_ticks: where the market starts, at least SIM_LADDER_TICKS / 2. levels: of each side at
- * the start, 1 to SIM_LADDER_TICKS / 2. */
+/* market: zeroed memory, so that the ladder's far ends cost none. price_ticks: where the market
+ * starts, at least SIM_LADDER_TICKS / 2. levels: of each side at the start, 1 to
+ * SIM_LADDER_TICKS / 2. */
 void sim_market_init(sim_market_t *market, uint64_t seed, int64_t price_ticks, int64_t lot,
                      int64_t qty_step, uint32_t levels);
 

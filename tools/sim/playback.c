@@ -7,10 +7,11 @@
 #include "file/recording.h"
 #include "stage/book.h"
 
-#define EVENTS_MAX          131072 /* a recorded snapshot of Coinbase has 40,000 levels and more */
-#define BOOK_LEVELS         16384
-#define BOOK_PENDING        8192
-#define SYMBOL_SCAN_RECORDS 20000 /* symbols that appear later are left out */
+#define EVENTS_MAX           131072 /* a recorded snapshot of Coinbase has 40,000 levels and more */
+#define BOOK_LEVELS          16384
+#define BOOK_PENDING         8192
+#define RECORDED_SYMBOLS_MAX 64
+#define SYMBOL_SCAN_RECORDS  20000 /* symbols that appear later are left out */
 
 struct sim_playback {
   tf_recording_t   recording;
@@ -25,7 +26,7 @@ struct sim_playback {
   tf_feed_config_t feed_config;
   tf_instruments_t instruments;
   tf_arena_t       arena;
-  tf_book_keeper_t books[SIM_SYMBOLS_MAX]; /* by instrument id */
+  tf_book_keeper_t books[RECORDED_SYMBOLS_MAX]; /* by instrument id */
   sim_exchange_t  *exchange;
 };
 
@@ -40,12 +41,12 @@ static tf_err_t find_symbols(const char *path, const sim_venue_t *venue, char *l
   if (err) return err;
   list[0] = '\0';
   tf_record_t record;
-  for (int i = 0; i < SYMBOL_SCAN_RECORDS; i++) {
+  for (int i = 0, found = 0; i < SYMBOL_SCAN_RECORDS && found < RECORDED_SYMBOLS_MAX; i++) {
     tf_recording_result_t result = tf_recording_next(&recording, &record);
     if (result == TF_RECORDING_AGAIN) continue;
     if (result != TF_RECORDING_RECORD) break;
     sim_route_t r;
-    if (!is_played(&record) || record.kind != TF_FRAME_TEXT ||
+    if (!is_played(&record) || record.kind == TF_FRAME_HTTP ||
         !venue->route(record.bytes, record.bytes_cnt, &r) || r.name_cnt == 0 || r.name_cnt > 30)
       continue;
     char wanted[40], have[1400];
@@ -54,6 +55,7 @@ static tf_err_t find_symbols(const char *path, const sim_venue_t *venue, char *l
     size_t cnt = strlen(list);
     if (strstr(have, wanted) || cnt + r.name_cnt + 2 > cap) continue;
     snprintf(list + cnt, cap - cnt, "%s%.*s", cnt ? "," : "", (int)r.name_cnt, r.name);
+    found++;
   }
   tf_recording_fini(&recording);
   return list[0] ? TF_OK
@@ -106,7 +108,7 @@ static void play(sim_playback_t *p) {
   sim_exchange_t    *x      = p->exchange;
   sim_route_t        r;
   keep_book(p, record);
-  if (record->kind != TF_FRAME_TEXT || !x->venue->route(record->bytes, record->bytes_cnt, &r))
+  if (record->kind == TF_FRAME_HTTP || !x->venue->route(record->bytes, record->bytes_cnt, &r))
     return;
   uint32_t symbol = sim_find_symbol(x, r.name, r.name_cnt);
   if (symbol == UINT32_MAX) symbol = sim_find_lower(x, r.name, r.name_cnt);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -22,7 +23,13 @@
 #define LINGER_NS       TF_NS_PER_SEC /* for what is still to be sent when a client is closed */
 #define NOTICE_NS       TF_NS_PER_SEC /* between a shutdown's notice and the close */
 
-typedef enum client_phase { PHASE_FREE, PHASE_TLS, PHASE_HTTP, PHASE_WS } client_phase_t;
+typedef enum client_phase {
+  PHASE_FREE,
+  PHASE_TLS,
+  PHASE_HTTP,
+  PHASE_BODY, /* of a REST request */
+  PHASE_WS
+} client_phase_t;
 
 /* Bytes that a fault keeps back, on the heap. */
 typedef struct held {
@@ -30,6 +37,14 @@ typedef struct held {
   size_t   cnt, sent_cnt;
   uint64_t due_ns, drip_ns; /* drip_ns: one byte in this time; 0: all at once */
 } held_t;
+
+/* A message that is sent later, on the heap. */
+typedef struct later {
+  struct later *next;
+  uint64_t      due_ns;
+  size_t        cnt;
+  char          text[];
+} later_t;
 
 typedef struct sim_client {
   sim_peer_t      peer; /* first: a peer is its client */
@@ -42,12 +57,14 @@ typedef struct sim_client {
   uint64_t        doomed_ns; /* since when */
   uint64_t        since_ns;
   tf_http_head_t  head;
+  tf_http_body_t  body;
   tf_ws_t         ws;
   tf_ws_deflate_t deflate;
   tf_tls_t        tls;
   uint8_t        *assembly, *tls_tx;
   held_t          answer; /* REST, slowed down */
   held_t          frame;  /* to go after the next one */
+  later_t        *later;  /* in the order in which they were given */
 } sim_client_t;
 
 struct sim_server {
@@ -62,7 +79,8 @@ struct sim_server {
   uint32_t            ws_cnt;
   sim_server_counts_t counts;
   uint8_t             plain[PLAIN_BYTES];
-  uint8_t             frame[FRAME_BYTES_MAX];
+  uint8_t             frame[FRAME_BYTES_MAX], gzipped[FRAME_BYTES_MAX];
+  z_stream            gzip;
   char                wrapped[SIM_MESSAGE_BYTES_MAX];
   char                answer[SIM_MESSAGE_BYTES_MAX], http[SIM_MESSAGE_BYTES_MAX + 1024];
 };
@@ -94,6 +112,11 @@ static void drop_client(sim_client_t *c) {
   memset(&c->tls, 0, sizeof c->tls);
   drop_held(&c->answer);
   drop_held(&c->frame);
+  while (c->later) {
+    later_t *next = c->later->next;
+    free(c->later);
+    c->later = next;
+  }
   c->phase  = PHASE_FREE;
   c->doomed = c->noticed = false;
 }
@@ -146,9 +169,11 @@ static void on_message(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, 
 
 static void on_control(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, size_t cnt) {
   (void)bytes, (void)cnt;
-  sim_client_t *c = self;
-  uint8_t       frame[256];
-  size_t        frame_cnt = 0;
+  sim_client_t        *c       = self;
+  const sim_service_t *service = &c->server->config.service;
+  uint8_t              frame[256];
+  size_t               frame_cnt = 0;
+  if (opcode != TF_WS_CLOSE) service->on_ping(service->self, &c->peer, opcode == TF_WS_PONG);
   if (opcode == TF_WS_PING) frame_cnt = tf_ws_write_pong(&c->ws, frame, sizeof frame);
   if (opcode == TF_WS_CLOSE) {
     frame_cnt = tf_ws_write_close_answer(&c->ws, frame, sizeof frame);
@@ -195,16 +220,15 @@ static void answer_done(sim_client_t *c) {
     doom(c);
 }
 
-static void answer_get(sim_client_t *c) {
-  sim_server_t *s           = c->server;
-  size_t        cnt         = 0;
-  int           status      = 405;
-  bool          is_snapshot = false;
+static void answer_rest(sim_client_t *c) {
+  sim_server_t        *s           = c->server;
+  const sim_service_t *service     = &s->config.service;
+  size_t               cnt         = 0;
+  bool                 is_snapshot = false;
   s->counts.rest++;
   if (answer_by_fault(c, false)) return;
-  if (!strcmp(c->head.method, "GET"))
-    status = s->config.service.on_get(s->config.service.self, c->head.target, s->answer,
-                                      sizeof s->answer, &cnt, &is_snapshot);
+  int status   = service->on_rest(service->self, c->head.method, c->head.target, s->answer,
+                                  sizeof s->answer, &cnt, &is_snapshot);
   int http_cnt = tf_http_answer_write(s->http, sizeof s->http, status, "application/json", NULL,
                                       tf_http_head_keep_alive(&c->head), s->answer, cnt);
   if (http_cnt <= 0) {
@@ -218,6 +242,29 @@ static void answer_get(sim_client_t *c) {
     return;
   send_bytes(c, s->http, (size_t)http_cnt);
   answer_done(c);
+}
+
+/* A REST request is answered once its body has come; no venue's public requests say anything in it. */
+static void begin_rest(sim_client_t *c) {
+  int rc = tf_http_body_init(&c->body, &c->head, NULL, c->assembly, REQUEST_BYTES_MAX);
+  if (rc == TF_HTTP_DONE)
+    answer_rest(c);
+  else if (rc == TF_HTTP_MORE)
+    c->phase = PHASE_BODY;
+  else
+    doom(c);
+}
+
+static size_t take_body(sim_client_t *c, const uint8_t *bytes, size_t cnt) {
+  size_t used;
+  int    rc = tf_http_body_feed(&c->body, bytes, cnt, &used);
+  if (rc == TF_HTTP_MORE) return used;
+  c->phase = PHASE_HTTP;
+  if (rc == TF_HTTP_DONE)
+    answer_rest(c);
+  else
+    doom(c);
+  return used;
 }
 
 /* What of a held answer is due. */
@@ -252,7 +299,10 @@ static void upgrade(sim_client_t *c) {
   bool                   deflate = false;
   char                   extensions[TF_WS_EXTENSION_CHARS];
   tf_ws_deflate_params_t agreed;
+  void                  *state = c->peer.state;
   memset(&c->peer, 0, sizeof c->peer);
+  memset(state, 0, s->config.peer_bytes);
+  c->peer.state = state;
   if (!status && answer_by_fault(c, true)) return;
   if (!status && s->config.deflate)
     wrong = tf_ws_extension_choose(&c->head, &deflate_ours, &deflate, &agreed, extensions);
@@ -260,7 +310,7 @@ static void upgrade(sim_client_t *c) {
     why    = wrong;
     status = 400;
   }
-  if (!status && !service->on_upgrade(service->self, &c->peer, c->head.target)) status = 404;
+  if (!status) status = service->on_upgrade(service->self, &c->peer, c->head.target);
   char answer[512];
   int  cnt = status ? tf_http_ws_refuse_write(answer, sizeof answer, status, why)
                     : tf_http_ws_accept_write(answer, sizeof answer, &c->head, NULL,
@@ -296,7 +346,13 @@ static void on_plain(sim_client_t *c, const uint8_t *bytes, size_t cnt) {
       return;
     }
     size_t used;
-    int    rc = tf_http_head_feed(&c->head, bytes, cnt, &used);
+    if (c->phase == PHASE_BODY) {
+      used = take_body(c, bytes, cnt);
+      bytes += used;
+      cnt -= used;
+      continue;
+    }
+    int rc = tf_http_head_feed(&c->head, bytes, cnt, &used);
     bytes += used;
     cnt -= used;
     if (rc == TF_HTTP_MORE) return;
@@ -305,7 +361,7 @@ static void on_plain(sim_client_t *c, const uint8_t *bytes, size_t cnt) {
     else if (tf_http_ws_is_upgrade(&c->head))
       upgrade(c);
     else
-      answer_get(c);
+      begin_rest(c);
   }
 }
 
@@ -372,16 +428,36 @@ static void send_frame(sim_client_t *c, const uint8_t *bytes, size_t cnt) {
   }
   bool is_cut = sim_fault_is_due(faults, SIM_FAULT_CLOSE, age_ns);
   send_bytes(c, bytes, is_cut ? cnt / 2 : cnt);
+  c->peer.sent_ns = s->now_ns;
   s->counts.frames++;
   if (!is_cut) return;
   faults->done[SIM_FAULT_CLOSE]++;
   doom(c);
 }
 
+/* The message as a frame in s->frame; its length, 0 where it cannot be sent any more. */
+static size_t write_frame(sim_client_t *c, const char *text, size_t cnt) {
+  sim_server_t *s = c->server;
+  if (s->config.framing == SIM_FRAMING_TEXT)
+    return tf_ws_write_message(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, text, cnt);
+  const void *bytes = text;
+  if (s->config.framing == SIM_FRAMING_GZIP) {
+    deflateReset(&s->gzip);
+    s->gzip.next_in   = (z_const Bytef *)(uintptr_t)text;
+    s->gzip.avail_in  = (uInt)cnt;
+    s->gzip.next_out  = s->gzipped;
+    s->gzip.avail_out = sizeof s->gzipped;
+    if (deflate(&s->gzip, Z_FINISH) != Z_STREAM_END) return 0;
+    bytes = s->gzipped;
+    cnt   = sizeof s->gzipped - s->gzip.avail_out;
+  }
+  return tf_ws_write_message(&c->ws, s->frame, sizeof s->frame, TF_WS_BINARY, bytes, cnt);
+}
+
 static void send_message(sim_client_t *c, const char *text, size_t cnt, sim_message_kind_t kind) {
   sim_server_t *s = c->server;
   if (kind == SIM_MESSAGE_BOOK && hits(s, SIM_FAULT_GAP)) return;
-  size_t frame_cnt = tf_ws_write_message(&c->ws, s->frame, sizeof s->frame, TF_WS_TEXT, text, cnt);
+  size_t frame_cnt = write_frame(c, text, cnt);
   if (frame_cnt == 0) return;
   if (c->ws.deflate) s->counts.deflated++;
   if (kind == SIM_MESSAGE_ANSWER) {
@@ -413,6 +489,32 @@ void sim_server_send(sim_server_t *s, sim_peer_t *peer, uint32_t stream, const c
   send_message(c, wrapped_cnt ? s->wrapped : text, wrapped_cnt ? wrapped_cnt : cnt, kind);
 }
 
+void sim_server_send_later(sim_server_t *s, sim_peer_t *peer, const char *text, size_t cnt,
+                           uint64_t due_ns) {
+  (void)s;
+  later_t **at    = &((sim_client_t *)peer)->later;
+  later_t  *later = malloc(sizeof *later + cnt);
+  if (!later) return;
+  *later = (later_t){.due_ns = due_ns, .cnt = cnt};
+  memcpy(later->text, text, cnt);
+  while (*at) at = &(*at)->next;
+  *at = later;
+}
+
+static void send_what_waited(sim_client_t *c) {
+  for (later_t **at = &c->later; *at && !c->doomed;) {
+    later_t *later = *at;
+    if (c->server->now_ns < later->due_ns) {
+      at = &later->next;
+      continue;
+    }
+    sim_server_send(c->server, &c->peer, SIM_STREAM_NONE, later->text, later->cnt,
+                    SIM_MESSAGE_ANSWER);
+    *at = later->next;
+    free(later);
+  }
+}
+
 void sim_server_broadcast(sim_server_t *s, uint32_t stream, const char *text, size_t cnt,
                           sim_message_kind_t kind) {
   s->counts.messages++;
@@ -428,13 +530,40 @@ sim_peer_t *sim_server_peer(sim_server_t *s, uint32_t idx) {
   return NULL;
 }
 
+bool sim_server_is_heard(const sim_server_t *s, uint32_t stream) {
+  for (uint32_t i = 0; i < s->config.clients_max && s->ws_cnt; i++)
+    if (s->clients[i].phase == PHASE_WS && sim_bit(s->clients[i].peer.streams, stream)) return true;
+  return false;
+}
+
+void sim_server_close(sim_server_t *s, sim_peer_t *peer, uint16_t code, const char *reason) {
+  sim_client_t *c = (sim_client_t *)peer;
+  uint8_t       frame[TF_WS_CONTROL_BYTES_MAX + TF_WS_HEADER_BYTES_MAX];
+  (void)s;
+  if (c->phase != PHASE_WS || c->doomed) return;
+  if (code != SIM_CLOSE_CUT) {
+    size_t cnt = tf_ws_write_close(&c->ws, frame, sizeof frame, code, reason);
+    send_bytes(c, frame, cnt);
+  }
+  doom(c);
+}
+
+void sim_server_ping(sim_server_t *s, sim_peer_t *peer) {
+  sim_client_t *c = (sim_client_t *)peer;
+  uint8_t       frame[TF_WS_HEADER_BYTES_MAX + 24];
+  char          payload[24]; /* the time in ms, as venues send it */
+  if (c->phase != PHASE_WS || c->doomed) return;
+  int payload_cnt =
+      snprintf(payload, sizeof payload, "%llu", (unsigned long long)(s->now_ns / TF_NS_PER_MS));
+  size_t cnt = tf_ws_write_frame(&c->ws, frame, sizeof frame, TF_WS_PING, true, payload,
+                                 (size_t)payload_cnt);
+  if (cnt) send_frame(c, frame, cnt);
+}
+
 /* ---- what a connection's age brings ---- */
 
 static void close_politely(sim_client_t *c, const char *reason) {
-  uint8_t frame[TF_WS_CONTROL_BYTES_MAX + TF_WS_HEADER_BYTES_MAX];
-  size_t  cnt = tf_ws_write_close(&c->ws, frame, sizeof frame, TF_WS_CLOSE_GOING_AWAY, reason);
-  send_bytes(c, frame, cnt);
-  doom(c);
+  sim_server_close(c->server, &c->peer, TF_WS_CLOSE_GOING_AWAY, reason);
 }
 
 /* RST instead of FIN. */
@@ -479,6 +608,7 @@ tf_err_t sim_server_poll(sim_server_t *s, uint64_t now_ns, uint64_t wait_ns) {
   for (uint32_t i = 0; i < s->config.clients_max; i++) {
     sim_client_t *c = &s->clients[i];
     if (c->phase == PHASE_WS && !c->doomed) age(c);
+    if (c->phase == PHASE_WS && !c->doomed) send_what_waited(c);
     if (c->phase != PHASE_FREE && !c->doomed) send_held_answer(c);
     if (c->phase != PHASE_FREE && c->doomed) close_doomed(c);
   }
@@ -518,7 +648,8 @@ static tf_err_t open_all(sim_server_t *s) {
   io.conns_max      = s->config.clients_max + 2;
   io.send_bytes     = s->config.send_bytes;
   size_t deflate    = s->config.deflate ? tf_ws_deflate_bytes(&deflate_config) : 0;
-  size_t per_client = tf_ws_assembly_bytes(REQUEST_BYTES_MAX) + TF_TLS_TX_BYTES_MIN + deflate + 320;
+  size_t per_client = tf_ws_assembly_bytes(REQUEST_BYTES_MAX) + TF_TLS_TX_BYTES_MIN + deflate +
+                      s->config.peer_bytes + 384;
   tf_err_t err =
       tf_arena_init(&s->arena, "sim", tf_io_arena_bytes(&io) + s->config.clients_max * per_client);
   if (err) return err;
@@ -526,7 +657,9 @@ static tf_err_t open_all(sim_server_t *s) {
     s->clients[i].server   = s;
     s->clients[i].assembly = tf_arena_take(&s->arena, tf_ws_assembly_bytes(REQUEST_BYTES_MAX), 64);
     s->clients[i].tls_tx   = tf_arena_take(&s->arena, TF_TLS_TX_BYTES_MIN, 64);
-    if (!s->clients[i].assembly || !s->clients[i].tls_tx) return E_CORE_ARENA_FULL;
+    s->clients[i].peer.state = tf_arena_take(&s->arena, s->config.peer_bytes + 1, 64);
+    if (!s->clients[i].assembly || !s->clients[i].tls_tx || !s->clients[i].peer.state)
+      return E_CORE_ARENA_FULL;
     if (!s->config.deflate) continue;
     uint8_t *memory = tf_arena_take(&s->arena, deflate, 64);
     if (!memory) return E_CORE_ARENA_FULL;
@@ -546,6 +679,10 @@ tf_err_t sim_server_start(const sim_server_config_t *config, sim_server_t **serv
   if (!s) return TF_ERR(E_CORE_NO_MEMORY, "sim: %zu bytes", sizeof *s);
   s->config    = *config;
   tf_err_t err = open_all(s);
+  if (!err && config->framing == SIM_FRAMING_GZIP &&
+      deflateInit2(&s->gzip, Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + 16, MAX_MEM_LEVEL,
+                   Z_DEFAULT_STRATEGY) != Z_OK)
+    err = TF_ERR(E_CORE_NO_MEMORY, "sim: gzip");
   if (err) {
     sim_server_stop(s);
     return err;
@@ -559,6 +696,7 @@ void sim_server_stop(sim_server_t *s) {
   for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++) drop_client(&s->clients[i]);
   tf_io_fini(s->io);
   tf_tls_ctx_fini(&s->tls_ctx);
+  deflateEnd(&s->gzip);
   tf_arena_fini(&s->arena);
   free(s);
 }

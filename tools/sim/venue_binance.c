@@ -251,14 +251,17 @@ static void on_request(sim_exchange_t *x, sim_peer_t *peer, const json_t *reques
     sim_put(&t, "],\"id\":%" JSON_INTEGER_FORMAT "}", id);
   } else if (!strcmp(method, "SUBSCRIBE") || !strcmp(method, "UNSUBSCRIBE")) {
     sim_ack_t ack = sim_ack(x);
+    if (ack == SIM_ACK_SKIPPED) return;
     if (ack == SIM_ACK_ERROR) {
       sim_put(&t,
               "{\"code\":2,\"msg\":\"Invalid request: refused\",\"id\":%" JSON_INTEGER_FORMAT "}",
               id);
     } else {
       set_streams(x, peer, params, method[0] == 'S');
-      if (ack == SIM_ACK_MISSING) return;
+      t.cnt = 0; /* the limit's words may have been there */
       sim_put(&t, "{\"result\":null,\"id\":%" JSON_INTEGER_FORMAT "}", id);
+      sim_reply_ack(x, peer, UINT32_MAX, &t, ack);
+      return;
     }
   } else {
     sim_put(&t,
@@ -391,14 +394,26 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
   return true;
 }
 
-#define BINANCE(venue_name, venue_pairs)                                                           \
+/* clang-format off */
+/* A client's messages a second; the venue's pings and how long it waits for a pong, in seconds. */
+#define LIMITS(messages_max, ping_s, pong_s)                                                       \
+  {                                                                                                \
+    [SIM_LIMIT_STREAMS]    = {1024, 0, TF_WS_CLOSE_POLICY, "Too many streams"},                    \
+    [SIM_LIMIT_MESSAGES]   = {messages_max, TF_NS_PER_SEC, TF_WS_CLOSE_POLICY, "Too many requests"}, \
+    [SIM_LIMIT_CONNECTS]   = {300, 300 * TF_NS_PER_SEC, 0, NULL},                                  \
+    [SIM_LIMIT_UNANSWERED] = {(pong_s) / (ping_s), (ping_s) * TF_NS_PER_SEC, TF_WS_CLOSE_POLICY,   \
+                              "Pong timeout"}                                                      \
+  }
+
+#define BINANCE(venue_name, venue_pairs, ...)                                                      \
   {                                                                                                \
     .name = venue_name, .pairs = venue_pairs, .depth_interval_ns = 100 * TF_NS_PER_MS,             \
     .on_upgrade = on_upgrade, .on_request = on_request, .on_get = on_get,                          \
     .on_shutdown = on_shutdown, .wrap = wrap, .trade = trade, .quote = quote, .depth = depth,      \
-    .route = route                                                                                 \
+    .route = route, .limits = LIMITS(__VA_ARGS__)                                                  \
   }
+/* clang-format on */
 
-const sim_venue_t sim_venue_binance_spot  = BINANCE("binance-spot", spot_pairs);
-const sim_venue_t sim_venue_binance_usdm  = BINANCE("binance-usdm", usdm_pairs);
-const sim_venue_t sim_venue_binance_coinm = BINANCE("binance-coinm", coinm_pairs);
+const sim_venue_t sim_venue_binance_spot  = BINANCE("binance-spot", spot_pairs, 5, 20, 60);
+const sim_venue_t sim_venue_binance_usdm  = BINANCE("binance-usdm", usdm_pairs, 10, 180, 600);
+const sim_venue_t sim_venue_binance_coinm = BINANCE("binance-coinm", coinm_pairs, 10, 180, 600);

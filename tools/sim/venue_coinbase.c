@@ -97,7 +97,7 @@ static void remember(recent_t *recent, const sim_step_t *step, uint64_t id, uint
 
 static void trade(sim_exchange_t *x, uint32_t symbol, const sim_step_t *step) {
   const sim_symbol_t *s = &x->symbols[symbol];
-  remember((recent_t *)x->state + symbol, step, s->market.trade_id, x->wall_ns);
+  remember(s->state, step, s->market.trade_id, x->wall_ns);
   sim_text_t t = message(x, "market_trades");
   sim_put(&t, "{\"type\":\"update\",\"trades\":[");
   put_trade(&t, s, step, s->market.trade_id, x->wall_ns);
@@ -163,7 +163,7 @@ static void snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, uint3
     book_snapshot(x, peer, symbol);
     return;
   }
-  const recent_t *recent = (const recent_t *)x->state + symbol;
+  const recent_t *recent = x->symbols[symbol].state;
   sim_text_t      t      = message(x, "market_trades");
   sim_put(&t, "{\"type\":\"snapshot\",\"trades\":[");
   for (uint32_t i = 0; i < recent->cnt; i++) {
@@ -193,7 +193,7 @@ static void second(sim_exchange_t *x) {
 /* ---- requests ---- */
 
 /* All that the connection is subscribed to, by channel. */
-static void acknowledge(sim_exchange_t *x, sim_peer_t *peer) {
+static void acknowledge(sim_exchange_t *x, sim_peer_t *peer, sim_ack_t ack) {
   sim_text_t  t         = message(x, "subscriptions");
   const char *separator = "";
   sim_put(&t, "{\"subscriptions\":{");
@@ -201,7 +201,7 @@ static void acknowledge(sim_exchange_t *x, sim_peer_t *peer) {
     bool any = false;
     for (uint32_t i = 0; i < x->symbol_cnt; i++) {
       uint32_t stream = sim_stream(i, channel);
-      if (!sim_bit(peer->streams, stream) && !sim_bit(peer->waiting, stream)) continue;
+      if (!sim_hears(peer, stream)) continue;
       if (any)
         sim_put(&t, ",\"%s\"", x->symbols[i].name);
       else
@@ -214,13 +214,17 @@ static void acknowledge(sim_exchange_t *x, sim_peer_t *peer) {
   }
   if (peer->heartbeats) sim_put(&t, "%s\"heartbeats\":[\"heartbeats\"]", separator);
   sim_put(&t, "}}]}");
-  sim_reply(x, peer, &t);
+  sim_reply_ack(x, peer, 0, &t, ack);
 }
 
 static void refuse(sim_exchange_t *x, sim_peer_t *peer, const char *what, const char *name) {
   sim_text_t t = sim_message(x);
   sim_put(&t, "{\"type\":\"error\",\"message\":\"%s%.60s\"}", what, name);
   sim_reply(x, peer, &t);
+}
+
+static void over_limit(sim_exchange_t *x, sim_peer_t *peer, sim_limit_t limit) {
+  if (limit == SIM_LIMIT_MESSAGES) refuse(x, peer, "rate limit exceeded", "");
 }
 
 static uint32_t channel_of(const char *name) {
@@ -266,6 +270,7 @@ static void on_request(sim_exchange_t *x, sim_peer_t *peer, const json_t *reques
     refuse(x, peer, "channel: ", name ? "subscription failed" : "missing");
     return;
   }
+  if (ack == SIM_ACK_SKIPPED) return;
   uint32_t channel = channel_of(name);
   if (!strcmp(name, "heartbeats")) {
     peer->heartbeats = on;
@@ -275,7 +280,7 @@ static void on_request(sim_exchange_t *x, sim_peer_t *peer, const json_t *reques
   } else if (!set_products(x, peer, products, channel, on)) {
     return;
   }
-  if (ack == SIM_ACK_SENT) acknowledge(x, peer);
+  acknowledge(x, peer, ack);
 }
 
 static bool on_upgrade(sim_exchange_t *x, sim_peer_t *peer, const char *target) {
@@ -343,17 +348,23 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
   return r->name != NULL;
 }
 
-const sim_venue_t sim_venue_coinbase = {.name              = "coinbase",
-                                        .pairs             = pairs,
-                                        .state_bytes       = SIM_SYMBOLS_MAX * sizeof(recent_t),
-                                        .depth_interval_ns = 50 * TF_NS_PER_MS,
-                                        .on_upgrade        = on_upgrade,
-                                        .on_request        = on_request,
-                                        .on_get            = on_get,
-                                        .wrap              = wrap,
-                                        .trade             = trade,
-                                        .depth             = depth,
-                                        .second            = second,
-                                        .snapshot          = snapshot,
-                                        .snapshot_channels = 1u << LEVEL2 | 1u << MARKET_TRADES,
-                                        .route             = route};
+const sim_venue_t sim_venue_coinbase = {
+    .name              = "coinbase",
+    .pairs             = pairs,
+    .symbol_bytes      = sizeof(recent_t),
+    .depth_interval_ns = 50 * TF_NS_PER_MS,
+    .on_upgrade        = on_upgrade,
+    .on_request        = on_request,
+    .on_get            = on_get,
+    .wrap              = wrap,
+    .trade             = trade,
+    .depth             = depth,
+    .second            = second,
+    .snapshot          = snapshot,
+    .snapshot_channels = 1u << LEVEL2 | 1u << MARKET_TRADES,
+    .over_limit        = over_limit,
+    .limits            = {[SIM_LIMIT_MESSAGES]     = {8, TF_NS_PER_SEC, 0, NULL},
+                          [SIM_LIMIT_UNSUBSCRIBED] = {0, 5 * TF_NS_PER_SEC, TF_WS_CLOSE_POLICY,
+                                                      "no subscription"}},
+    .route             = route
+};

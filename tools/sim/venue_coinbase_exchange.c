@@ -73,7 +73,7 @@ static sim_text_t ticker(sim_exchange_t *x, uint32_t symbol, const last_trade_t 
 }
 
 static void trade(sim_exchange_t *x, uint32_t symbol, const sim_step_t *step) {
-  last_trade_t *last = (last_trade_t *)x->state + symbol;
+  last_trade_t *last = x->symbols[symbol].state;
   *last              = (last_trade_t){*step, x->symbols[symbol].market.trade_id, x->wall_ns};
   sim_text_t t       = match(x, "match", symbol, last);
   sim_broadcast(x, sim_stream(symbol, MATCHES), &t, SIM_MESSAGE_DATA);
@@ -115,7 +115,7 @@ static void put_side(sim_text_t *t, const sim_view_t *view, const char *key, boo
 }
 
 static void snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, uint32_t channel) {
-  const last_trade_t *last = (const last_trade_t *)x->state + symbol;
+  const last_trade_t *last = x->symbols[symbol].state;
   sim_text_t          t;
   if (channel == MATCHES || channel == TICKER) {
     if (!last->step.traded) return;
@@ -135,7 +135,7 @@ static void snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, uint3
 
 static void second(sim_exchange_t *x) {
   for (uint32_t i = 0; i < x->symbol_cnt; i++) {
-    const last_trade_t *last = (const last_trade_t *)x->state + i;
+    const last_trade_t *last = x->symbols[i].state;
     sim_text_t          t    = sim_message(x);
     sim_put(&t,
             "{\"type\":\"heartbeat\",\"last_trade_id\":%" PRIu64
@@ -149,7 +149,7 @@ static void second(sim_exchange_t *x) {
 
 /* ---- requests ---- */
 
-static void acknowledge(sim_exchange_t *x, sim_peer_t *peer) {
+static void acknowledge(sim_exchange_t *x, sim_peer_t *peer, sim_ack_t ack) {
   sim_text_t  t         = sim_message(x);
   const char *separator = "";
   sim_put(&t, "{\"type\":\"subscriptions\",\"channels\":[");
@@ -157,7 +157,7 @@ static void acknowledge(sim_exchange_t *x, sim_peer_t *peer) {
     bool any = false;
     for (uint32_t i = 0; i < x->symbol_cnt; i++) {
       uint32_t stream = sim_stream(i, channel);
-      if (!sim_bit(peer->streams, stream) && !sim_bit(peer->waiting, stream)) continue;
+      if (!sim_hears(peer, stream)) continue;
       if (any)
         sim_put(&t, ",\"%s\"", x->symbols[i].name);
       else
@@ -170,7 +170,7 @@ static void acknowledge(sim_exchange_t *x, sim_peer_t *peer) {
     separator = ",";
   }
   sim_put(&t, "]}");
-  sim_reply(x, peer, &t);
+  sim_reply_ack(x, peer, 0, &t, ack);
 }
 
 static void refuse(sim_exchange_t *x, sim_peer_t *peer, const char *name, const char *reason) {
@@ -178,6 +178,10 @@ static void refuse(sim_exchange_t *x, sim_peer_t *peer, const char *name, const 
   sim_put(&t, "{\"type\":\"error\",\"message\":\"Failed to subscribe\",\"reason\":\"%.60s%s\"}",
           name, reason);
   sim_reply(x, peer, &t);
+}
+
+static void over_limit(sim_exchange_t *x, sim_peer_t *peer, sim_limit_t limit) {
+  if (limit == SIM_LIMIT_MESSAGES) refuse(x, peer, "", "rate limit exceeded");
 }
 
 static uint32_t channel_of(const char *name) {
@@ -224,6 +228,7 @@ static void on_request(sim_exchange_t *x, sim_peer_t *peer, const json_t *reques
     return;
   }
   sim_ack_t ack = sim_ack(x);
+  if (ack == SIM_ACK_SKIPPED) return;
   if (ack == SIM_ACK_ERROR) {
     refuse(x, peer, "", "internal error");
     return;
@@ -236,11 +241,11 @@ static void on_request(sim_exchange_t *x, sim_peer_t *peer, const json_t *reques
   }
   for (uint32_t stream = 0; stream < SIM_STREAMS_MAX && !on; stream++)
     if (sim_bit(wanted.streams, stream)) sim_unsubscribe(peer, stream);
-  if (ack == SIM_ACK_SENT && !on) acknowledge(x, peer);
+  if (!on) acknowledge(x, peer, ack);
   if (!on) return;
   sim_peer_t after = *peer; /* the acknowledgement comes before the first data */
   for (uint32_t w = 0; w < TF_ARRAY_CNT(wanted.streams); w++) peer->waiting[w] |= wanted.streams[w];
-  if (ack == SIM_ACK_SENT) acknowledge(x, peer);
+  acknowledge(x, peer, ack);
   memcpy(peer->waiting, after.waiting, sizeof peer->waiting);
   for (uint32_t stream = 0; stream < SIM_STREAMS_MAX; stream++)
     if (sim_bit(wanted.streams, stream)) sim_subscribe(x, peer, stream);
@@ -316,7 +321,7 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
 const sim_venue_t sim_venue_coinbase_exchange = {
     .name              = "coinbase-exchange",
     .pairs             = pairs,
-    .state_bytes       = SIM_SYMBOLS_MAX * sizeof(last_trade_t),
+    .symbol_bytes      = sizeof(last_trade_t),
     .depth_interval_ns = 50 * TF_NS_PER_MS,
     .on_upgrade        = on_upgrade,
     .on_request        = on_request,
@@ -326,4 +331,9 @@ const sim_venue_t sim_venue_coinbase_exchange = {
     .second            = second,
     .snapshot          = snapshot,
     .snapshot_channels = BOOK_CHANNELS | 1u << MATCHES | 1u << TICKER,
-    .route             = route};
+    .over_limit        = over_limit,
+    .limits            = {[SIM_LIMIT_MESSAGES]     = {100, TF_NS_PER_SEC, 0, NULL},
+                          [SIM_LIMIT_UNSUBSCRIBED] = {0, 5 * TF_NS_PER_SEC, TF_WS_CLOSE_POLICY,
+                                                      "no subscription"}},
+    .route             = route
+};

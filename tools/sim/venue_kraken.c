@@ -24,8 +24,8 @@ typedef struct window {
   sim_row_t rows[2][DEPTH_MAX];
 } window_t;
 
-typedef struct state {
-  window_t windows[SIM_SYMBOLS_MAX][DEPTH_CNT]; /* as the subscribers of that depth have them */
+typedef struct state {         /* of a symbol */
+  window_t windows[DEPTH_CNT]; /* as the subscribers of that depth have them */
 } state_t;
 
 static const sim_pair_t pairs[] = {
@@ -118,7 +118,7 @@ static void keep(const sim_view_t *view, window_t *window, uint32_t depth) {
 static void put_book(sim_text_t *t, sim_exchange_t *x, uint32_t symbol, const window_t *was,
                      uint32_t depth, bool is_snapshot) {
   uint32_t crc = checksum(x->view);
-  if (!is_snapshot && sim_fault_hits(x->faults, SIM_FAULT_CHECKSUM)) crc ^= 1;
+  if (!is_snapshot) crc = sim_checksum(x, crc);
   sim_put(t, "{\"channel\":\"book\",\"type\":\"%s\",\"data\":[{\"symbol\":\"%s\",\"bids\":[",
           is_snapshot ? "snapshot" : "update", x->symbols[symbol].name);
   put_difference(t, x->view, was, false, depth);
@@ -134,14 +134,14 @@ static void put_book(sim_text_t *t, sim_exchange_t *x, uint32_t symbol, const wi
 }
 
 static void depth(sim_exchange_t *x, uint32_t symbol) {
-  state_t *state = x->state;
+  state_t *state = x->symbols[symbol].state;
   sim_market_take_depth(&x->symbols[symbol].market); /* the windows say what changed */
   uint32_t deepest = DEPTH_CNT;
   while (deepest && !sim_has_listener(x, sim_stream(symbol, BOOK + deepest - 1))) deepest--;
   if (!deepest || !sim_view(x, symbol, depths[deepest - 1], x->view)) return;
   for (uint32_t d = 0; d < deepest; d++) {
     uint32_t  stream = sim_stream(symbol, BOOK + d);
-    window_t *window = &state->windows[symbol][d];
+    window_t *window = &state->windows[d];
     if (!sim_has_listener(x, stream) || is_same(x->view, window, depths[d])) continue;
     sim_text_t t = sim_message(x);
     put_book(&t, x, symbol, window, depths[d], false);
@@ -152,11 +152,11 @@ static void depth(sim_exchange_t *x, uint32_t symbol) {
 
 static void book_snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, uint32_t d) {
   static const window_t empty;
-  state_t              *state = x->state;
+  state_t              *state = x->symbols[symbol].state;
   if (!sim_view(x, symbol, depths[d], x->view)) return; /* the recording's own will come */
   sim_text_t t = sim_message(x);
   put_book(&t, x, symbol, &empty, depths[d], true);
-  keep(x->view, &state->windows[symbol][d], depths[d]); /* others just got the difference */
+  keep(x->view, &state->windows[d], depths[d]); /* others just got the difference */
   sim_reply(x, peer, &t);
 }
 
@@ -304,9 +304,10 @@ typedef struct wanted {
   bool          on;
 } wanted_t;
 
-static void acknowledge(sim_exchange_t *x, sim_peer_t *peer, const wanted_t *w,
-                        const char *symbol) {
-  sim_text_t t = sim_message(x);
+static void acknowledge(sim_exchange_t *x, sim_peer_t *peer, const wanted_t *w, uint32_t idx,
+                        sim_ack_t ack) {
+  const char *symbol = idx == UINT32_MAX ? NULL : x->symbols[idx].name;
+  sim_text_t  t      = sim_message(x);
   sim_put(&t, "{\"method\":\"%s\",\"result\":{\"channel\":\"%s\"",
           w->on ? "subscribe" : "unsubscribe", w->channel);
   if (w->idx >= BOOK) sim_put(&t, ",\"depth\":%u", depths[w->idx - BOOK]);
@@ -316,15 +317,13 @@ static void acknowledge(sim_exchange_t *x, sim_peer_t *peer, const wanted_t *w,
   put_req_id(&t, w->request);
   put_times(&t, x);
   sim_put(&t, "}");
-  sim_reply(x, peer, &t);
+  sim_reply_ack(x, peer, idx, &t, ack);
 }
 
 /* A connection has one book a symbol, whatever its depth. */
 static bool has_book(const sim_peer_t *peer, uint32_t symbol) {
-  for (uint32_t d = 0; d < DEPTH_CNT; d++) {
-    uint32_t stream = sim_stream(symbol, BOOK + d);
-    if (sim_bit(peer->streams, stream) || sim_bit(peer->waiting, stream)) return true;
-  }
+  for (uint32_t d = 0; d < DEPTH_CNT; d++)
+    if (sim_hears(peer, sim_stream(symbol, BOOK + d))) return true;
   return false;
 }
 
@@ -335,9 +334,7 @@ static void set_symbol(sim_exchange_t *x, sim_peer_t *peer, const wanted_t *w, c
     return;
   }
   uint32_t stream = sim_stream(symbol, w->idx);
-  bool     has    = w->idx >= BOOK && w->on
-                        ? has_book(peer, symbol)
-                        : sim_bit(peer->streams, stream) || sim_bit(peer->waiting, stream);
+  bool     has    = w->idx >= BOOK && w->on ? has_book(peer, symbol) : sim_hears(peer, stream);
   if (has == w->on) {
     refuse(x, peer, w->request, name,
            w->on ? "Already subscribed to one or more requested channels"
@@ -349,7 +346,8 @@ static void set_symbol(sim_exchange_t *x, sim_peer_t *peer, const wanted_t *w, c
     refuse(x, peer, w->request, name, "Internal error");
     return;
   }
-  if (ack == SIM_ACK_SENT) acknowledge(x, peer, w, name);
+  if (ack == SIM_ACK_SKIPPED) return;
+  acknowledge(x, peer, w, symbol, ack);
   if (w->on)
     sim_subscribe(x, peer, stream);
   else
@@ -405,7 +403,7 @@ static void on_request(sim_exchange_t *x, sim_peer_t *peer, const json_t *reques
   if (!read_channel(x, peer, &w)) return;
   peer->heartbeats = true;
   if (w.idx == INSTRUMENT) {
-    acknowledge(x, peer, &w, NULL);
+    acknowledge(x, peer, &w, UINT32_MAX, SIM_ACK_SENT);
     if (w.on) send_instruments(x, peer);
     return;
   }
@@ -468,19 +466,24 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
   return r->channels && r->name;
 }
 
-const sim_venue_t sim_venue_kraken = {.name              = "kraken",
-                                      .pairs             = pairs,
-                                      .state_bytes       = sizeof(state_t),
-                                      .depth_interval_ns = 20 * TF_NS_PER_MS,
-                                      .on_upgrade        = on_upgrade,
-                                      .on_open           = on_open,
-                                      .on_request        = on_request,
-                                      .on_get            = on_get,
-                                      .on_shutdown       = on_shutdown,
-                                      .trade             = trade,
-                                      .quote             = quote,
-                                      .depth             = depth,
-                                      .second            = second,
-                                      .snapshot          = snapshot,
-                                      .snapshot_channels = BOOK_CHANNELS | 1u << TICKER,
-                                      .route             = route};
+const sim_venue_t sim_venue_kraken = {
+    .name              = "kraken",
+    .pairs             = pairs,
+    .symbol_bytes      = sizeof(state_t),
+    .depth_interval_ns = 20 * TF_NS_PER_MS,
+    .has_checksum      = true,
+    .limits            = {[SIM_LIMIT_CONNECTS] = {.max = 150, .ns = 600 * TF_NS_PER_SEC},
+                          [SIM_LIMIT_QUIET]    = {.ns = 60 * TF_NS_PER_SEC, .close_code = SIM_CLOSE_CUT}},
+    .on_upgrade        = on_upgrade,
+    .on_open           = on_open,
+    .on_request        = on_request,
+    .on_get            = on_get,
+    .on_shutdown       = on_shutdown,
+    .trade             = trade,
+    .quote             = quote,
+    .depth             = depth,
+    .second            = second,
+    .snapshot          = snapshot,
+    .snapshot_channels = BOOK_CHANNELS | 1u << TICKER,
+    .route             = route
+};

@@ -20,6 +20,7 @@
 #define STORM_FACTOR      50
 #define RATE_MAX          1e7
 #define LEVELS_DEFAULT    400
+#define HURRY_MAX         1000
 #define LEVEL_BYTES       160 /* of a snapshot's text, the longest of the venues' */
 #define SEND_BYTES        (1u << 20)
 #define WIDE_CLIENTS_MAX  8 /* snapshots of many MB: fewer clients, each with more memory */
@@ -29,14 +30,14 @@ typedef struct sim_args {
       *symbols[TF_CLI_VALUES_MAX], *seed[TF_CLI_VALUES_MAX], *rate[TF_CLI_VALUES_MAX],
       *levels[TF_CLI_VALUES_MAX], *cert[TF_CLI_VALUES_MAX], *key[TF_CLI_VALUES_MAX],
       *faults[TF_CLI_VALUES_MAX], *life[TF_CLI_VALUES_MAX], *run_for[TF_CLI_VALUES_MAX],
-      *speed[TF_CLI_VALUES_MAX];
+      *speed[TF_CLI_VALUES_MAX], *hurry[TF_CLI_VALUES_MAX];
   uint32_t venue_cnt, port_cnt, input_cnt, symbols_cnt, seed_cnt, rate_cnt, levels_cnt, cert_cnt,
-      key_cnt, faults_cnt, life_cnt, run_for_cnt, speed_cnt, tls, deflate;
+      key_cnt, faults_cnt, life_cnt, run_for_cnt, speed_cnt, hurry_cnt, tls, deflate;
 } sim_args_t;
 
 typedef struct sim_options {
   uint64_t seed, life_ns, run_ns;
-  uint32_t levels;
+  uint32_t levels, hurry;
   uint16_t port;
   double   rate_hz, speed;
 } sim_options_t;
@@ -158,6 +159,10 @@ static void print_summary(const sim_run_t *run) {
     if (run->faults.done[i])
       fprintf(stderr, " %s=%llu", sim_fault_name((sim_fault_t)i),
               (unsigned long long)run->faults.done[i]);
+  for (int i = 0; i < SIM_LIMIT_CNT; i++)
+    if (run->exchange.limits_passed[i])
+      fprintf(stderr, " %s=%llu", sim_limit_name((sim_limit_t)i),
+              (unsigned long long)run->exchange.limits_passed[i]);
   fprintf(stderr, "\n");
 }
 
@@ -165,14 +170,19 @@ static int start_and_serve(sim_args_t *args, const sim_options_t *options, sim_r
                            sim_server_config_t *config) {
   const sim_venue_t *venue = tickfuse_sim_venue(last(args->venue, args->venue_cnt, "binance-spot"));
   if (!venue) return TF_EXIT_USAGE;
-  tf_err_t err    = open_market(args, options, venue, run);
-  config->service = sim_exchange_service(&run->exchange);
+  sim_exchange_t *x   = &run->exchange;
+  tf_err_t        err = open_market(args, options, venue, run);
+  config->service     = sim_exchange_service(x);
+  config->framing     = venue->framing;
+  config->peer_bytes  = sim_exchange_peer_bytes(x);
   size_clients(config, options, args->input_cnt > 0);
-  if (!err) err = sim_server_start(config, &run->exchange.server);
+  if (!err) err = sim_server_start(config, &x->server);
   if (err) return err == E_CORE_ARGUMENT ? (tf_cli_fail(err), TF_EXIT_USAGE) : tf_cli_fail(err);
-  printf("listening on %s://127.0.0.1:%u venue=%s%s%s\n", config->cert_file ? "wss" : "ws",
-         sim_server_port(run->exchange.server), venue->name, config->cert_file ? " ca_file=" : "",
-         config->cert_file ? config->cert_file : "");
+  x->hurry = options->hurry;
+  snprintf(x->url, sizeof x->url, "%s://127.0.0.1:%u", config->cert_file ? "wss" : "ws",
+           sim_server_port(x->server));
+  printf("listening on %s venue=%s%s%s\n", x->url, venue->name,
+         config->cert_file ? " ca_file=" : "", config->cert_file ? config->cert_file : "");
   fflush(stdout);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
@@ -184,23 +194,27 @@ static int start_and_serve(sim_args_t *args, const sim_options_t *options, sim_r
 static bool read_options(sim_args_t *args, sim_options_t *o) {
   unsigned long port   = strtoul(last(args->port, args->port_cnt, "0"), NULL, 10);
   unsigned long levels = LEVELS_DEFAULT;
+  unsigned long hurry  = strtoul(last(args->hurry, args->hurry_cnt, "1"), NULL, 10);
   if (args->levels_cnt) levels = strtoul(args->levels[0], NULL, 10);
   *o = (sim_options_t){
       .port    = (uint16_t)port,
       .levels  = (uint32_t)levels,
+      .hurry   = (uint32_t)hurry,
       .seed    = strtoull(last(args->seed, args->seed_cnt, "1"), NULL, 10),
       .rate_hz = strtod(last(args->rate, args->rate_cnt, "2000"), NULL),
       .speed   = strtod(last(args->speed, args->speed_cnt, "1"), NULL),
   };
-  bool ok = port <= 65535 && levels >= 1 && levels <= SIM_LEVELS_MAX && o->rate_hz > 0 &&
-            o->rate_hz <= RATE_MAX && o->speed > 0 && args->cert_cnt == args->key_cnt &&
+  bool ok = port <= 65535 && levels >= 1 && levels <= SIM_LEVELS_MAX && hurry >= 1 &&
+            hurry <= HURRY_MAX && o->rate_hz > 0 && o->rate_hz <= RATE_MAX && o->speed > 0 &&
+            args->cert_cnt == args->key_cnt &&
             (!args->run_for_cnt || tf_cli_duration(args->run_for[0], &o->run_ns)) &&
             (!args->life_cnt || tf_cli_duration(args->life[0], &o->life_ns));
   if (!ok)
     fprintf(stderr,
             "tickfuse: sim: --port is 0 to 65535, --rate up to 1e7, --levels 1 to %d, --speed a "
-            "factor above 0, --for and --life like 10s, --cert and --key go together\n",
-            SIM_LEVELS_MAX);
+            "factor above 0, --hurry 1 to %d, --for and --life like 10s, --cert and --key go "
+            "together\n",
+            SIM_LEVELS_MAX, HURRY_MAX);
   return ok;
 }
 
@@ -208,29 +222,31 @@ int tf_cmd_sim(int argc, char **argv) {
   static sim_args_t     args;
   const tf_cli_option_t options[] = {
       {"--venue",   "V",
-       "binance-spot (default), binance-usdm, binance-coinm, coinbase, coinbase-exchange, kraken", args.venue,   &args.venue_cnt  },
-      {"--port",    "N",     "0 (default) takes a free one; it is printed",                        args.port,    &args.port_cnt   },
+       "binance-spot (default), binance-usdm, binance-coinm, coinbase, coinbase-exchange, kraken",    args.venue,   &args.venue_cnt  },
+      {"--port",    "N",     "0 (default) takes a free one; it is printed",                           args.port,    &args.port_cnt   },
       {"--symbols", "A,B,C", "synthetic: instruments as the venue writes them (three of its own)",
-       args.symbols,                                                                                             &args.symbols_cnt},
-      {"--rate",    "N",     "synthetic: messages a second, all instruments together (2000)",      args.rate,
-       &args.rate_cnt                                                                                                             },
-      {"--levels",  "N",     "synthetic: levels a side at the start, up to 10000 (400)",           args.levels,
-       &args.levels_cnt                                                                                                           },
-      {"--seed",    "N",     "another market and other faults (1)",                                args.seed,    &args.seed_cnt   },
+       args.symbols,                                                                                                &args.symbols_cnt},
+      {"--rate",    "N",     "synthetic: messages a second, all instruments together (2000)",         args.rate,
+       &args.rate_cnt                                                                                                                },
+      {"--levels",  "N",     "synthetic: levels a side at the start, up to 10000 (400)",              args.levels,
+       &args.levels_cnt                                                                                                              },
+      {"--seed",    "N",     "another market and other faults (1)",                                   args.seed,    &args.seed_cnt   },
       {"--input",   "FILE",  "play this recording instead, from when the first client listens",
-       args.input,                                                                                               &args.input_cnt  },
-      {"--speed",   "N",     "of the recording: a factor of recorded time (1)",                    args.speed,
-       &args.speed_cnt                                                                                                            },
-      {"--tls",     NULL,    "wss and https, with a certificate made for this run",                NULL,         &args.tls        },
-      {"--cert",    "FILE",  "certificate chain in PEM, instead",                                  args.cert,    &args.cert_cnt   },
-      {"--key",     "FILE",  "its key",                                                            args.key,     &args.key_cnt    },
-      {"--deflate", NULL,    "compress messages for clients that offer permessage-deflate",        NULL,
-       &args.deflate                                                                                                              },
-      {"--life",    "T",     "the venue closes each connection at this age, as Binance at 24 h",   args.life,
-       &args.life_cnt                                                                                                             },
-      {"--faults",  "LIST",  "what goes wrong, name=value,...: see below",                         args.faults,
-       &args.faults_cnt                                                                                                           },
-      {"--for",     "T",     "stop after this time",                                               args.run_for, &args.run_for_cnt},
+       args.input,                                                                                                  &args.input_cnt  },
+      {"--speed",   "N",     "of the recording: a factor of recorded time (1)",                       args.speed,
+       &args.speed_cnt                                                                                                               },
+      {"--tls",     NULL,    "wss and https, with a certificate made for this run",                   NULL,         &args.tls        },
+      {"--cert",    "FILE",  "certificate chain in PEM, instead",                                     args.cert,    &args.cert_cnt   },
+      {"--key",     "FILE",  "its key",                                                               args.key,     &args.key_cnt    },
+      {"--deflate", NULL,    "compress messages for clients that offer permessage-deflate",           NULL,
+       &args.deflate                                                                                                                 },
+      {"--life",    "T",     "the venue closes each connection at this age, as Binance at 24 h",      args.life,
+       &args.life_cnt                                                                                                                },
+      {"--hurry",   "N",     "the venue's patience with silent clients is so many times shorter (1)",
+       args.hurry,                                                                                                  &args.hurry_cnt  },
+      {"--faults",  "LIST",  "what goes wrong, name=value,...: see below",                            args.faults,
+       &args.faults_cnt                                                                                                              },
+      {"--for",     "T",     "stop after this time",                                                  args.run_for, &args.run_for_cnt},
   };
   char about[1024 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES];
   sim_faults_help(faults_help, sizeof faults_help);

@@ -3,6 +3,7 @@ tf_test(test_decimal_floats LIBS tf_json LABELS unit)
 if(DEFINED ENV{TF_NIGHTLY}) # all 2^32 of them
   set_tests_properties(test_decimal_floats PROPERTIES TIMEOUT 7200)
 endif()
+tf_test(test_gzip LIBS tf_gzip PkgConfig::ZLIB LABELS unit)
 tf_test(test_hmac_sha256 LIBS tf_json PkgConfig::OPENSSL LABELS unit)
 tf_test(test_rfc3339 LIBS tf_json LABELS unit)
 tf_test(test_json_array LIBS tf_json LABELS unit)

@@ -9,6 +9,7 @@
 static sim_market_t market, twin;
 
 static void start(sim_market_t *m, uint64_t seed) {
+  memset(m, 0, sizeof *m);
   sim_market_init(m, seed, 6183763, 12000000, 1000, 400);
 }
 
@@ -36,6 +37,7 @@ static void depth_messages_rebuild_the_ladder(void **state) {
 
 static void best_bid_is_below_best_ask_and_each_quote_is_new(void **state) {
   (void)state;
+  memset(&market, 0, sizeof market);
   sim_market_init(&market, 3, 618376, INT64_C(20000000000), 100000000,
                   400); /* few sizes: they recur */
   for (int i = 0; i < STEPS; i++) {
