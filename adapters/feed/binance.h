@@ -32,6 +32,7 @@
 typedef struct tf_binance_market {
   const char *suffix;
   const char *ws_path;        /* of combined streams */
+  const char *ticker_path;    /* where tickers are served apart; NULL: with the rest */
   const char *rest_path;      /* of the depth snapshot */
   const char *info_path;      /* of the instruments' metadata */
   bool        info_of_some;   /* it takes the symbols that it is to answer for */

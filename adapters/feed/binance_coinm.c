@@ -22,6 +22,14 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_binance_init(state, config, &market);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade, aggTrade", TF_FEED_CHECK(IDS_CONSECUTIVE)                          },
+    {TF_CHANNEL_QUOTE,  "bookTicker",      TF_FEED_CHECK(SEQUENCE_ORDER)                           },
+    {TF_CHANNEL_BOOK,   "depth@0ms",       TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(BRIDGE)},
+    {TF_CHANNEL_TICKER, "24hrTicker",      0                                                       },
+    {0,                 NULL,              0                                                       },
+};
+
 const tf_feed_t tf_feed_binance_coinm = {
     .venue                 = "binance-coinm",
     .suffix                = "BINANCE-COINM",
@@ -39,6 +47,10 @@ const tf_feed_t tf_feed_binance_coinm = {
     .snapshot_target       = tf_binance_live_snapshot_target,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 10,
+    .streams_max           = TF_BINANCE_STREAMS_MAX,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 400 * TF_NS_PER_SEC, /* two pings missed */
+    .channels              = feed_channels,
+    .sequences_are_shared  = true,
+    .streams_max           = 1024,
 };

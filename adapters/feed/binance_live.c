@@ -25,8 +25,9 @@ size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap) {
                  (unsigned long long)stream_cnt, st->market->suffix, TF_BINANCE_STREAMS_MAX);
     return 0;
   }
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, st->market->ws_path);
+  tf_text_out_t t        = {buf, cap, 0};
+  bool          is_apart = st->market->ticker_path != NULL && st->channels == TF_CHANNEL_TICKER;
+  tf_text_out_put(&t, is_apart ? st->market->ticker_path : st->market->ws_path);
   return tf_text_out_finish(&t);
 }
 

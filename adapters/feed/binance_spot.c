@@ -16,6 +16,14 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_binance_init(state, config, &market);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade, aggTrade", TF_FEED_CHECK(IDS_CONSECUTIVE)                       },
+    {TF_CHANNEL_QUOTE,  "bookTicker",      TF_FEED_CHECK(SEQUENCE_ORDER)                        },
+    {TF_CHANNEL_BOOK,   "depth@100ms",     TF_FEED_CHECK(SEQUENCE_RANGE) | TF_FEED_CHECK(BRIDGE)},
+    {TF_CHANNEL_TICKER, "24hrTicker",      0                                                    },
+    {0,                 NULL,              0                                                    },
+};
+
 const tf_feed_t tf_feed_binance_spot = {
     .venue                 = "binance-spot",
     .suffix                = "BINANCE-SPOT",
@@ -33,6 +41,11 @@ const tf_feed_t tf_feed_binance_spot = {
     .snapshot_target       = tf_binance_live_snapshot_target,
     .metadata_target       = tf_binance_live_metadata_target,
     .subscribe_rate_hz_max = 5,
+    .streams_max           = TF_BINANCE_STREAMS_MAX,
+    .connects_per_5min_max = 300,
     .session_life_ns_max   = 24 * 3600 * TF_NS_PER_SEC,
     .silence_ns_max        = 60 * TF_NS_PER_SEC, /* three pings missed */
+    .channels              = feed_channels,
+    .sequences_are_shared  = true,
+    .streams_max           = 1024,
 };

@@ -684,6 +684,15 @@ static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
   if (idx != TF_SYMBOLS_NONE) tf_draft_lose_book(out, &st->rows[idx], instrument_id, now_ns);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "market_trades",
+     TF_FEED_CHECK(SEQUENCE_CONNECTION) | TF_FEED_CHECK(IDS_CONSECUTIVE)   },
+    {TF_CHANNEL_QUOTE,  "ticker",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
+    {TF_CHANNEL_BOOK,   "level2",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
+    {TF_CHANNEL_TICKER, "ticker",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
+    {0,                 NULL,            0                                 },
+};
+
 const tf_feed_t tf_feed_coinbase = {
     .venue                 = "coinbase",
     .suffix                = "COINBASE",
@@ -703,4 +712,5 @@ const tf_feed_t tf_feed_coinbase = {
     .subscribe_rate_hz_max = 8,
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
     .message_bytes_max     = (uint64_t)16 << 20, /* a whole book: 46,000 levels took 5.1 MB */
+    .channels              = feed_channels,
 };

@@ -541,6 +541,14 @@ static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
   if (idx != TF_SYMBOLS_NONE) tf_draft_lose_book(out, &st->rows[idx], instrument_id, now_ns);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "matches",      TF_FEED_CHECK(IDS_CONSECUTIVE)},
+    {TF_CHANNEL_QUOTE,  "ticker",       0                             },
+    {TF_CHANNEL_BOOK,   "level2_batch", 0                             },
+    {TF_CHANNEL_TICKER, "ticker",       0                             },
+    {0,                 NULL,           0                             },
+};
+
 const tf_feed_t tf_feed_coinbase_exchange = {
     .venue                 = "coinbase-exchange",
     .suffix                = "COINBASE-EXCHANGE",
@@ -560,4 +568,5 @@ const tf_feed_t tf_feed_coinbase_exchange = {
     .subscribe_rate_hz_max = 8,
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second and product */
     .message_bytes_max     = (uint64_t)16 << 20, /* a whole book */
+    .channels              = feed_channels,
 };

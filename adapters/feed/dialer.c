@@ -183,6 +183,7 @@ static void begin(tf_dialer_t *dialer, tf_dialer_client_t *client, tf_dial_t *di
                                 .start_ns  = now_ns};
   if (dial->kind == TF_DIAL_WEBSOCKET) {
     if (d->start_ns < host->start_ns) d->start_ns = host->start_ns;
+    if (dial->endpoint->budget) d->start_ns = tf_budget_book(dial->endpoint->budget, d->start_ns);
     host->start_ns = d->start_ns + dialer->config.host_gap_ns;
   }
   dialer->dialings[dialer->dialing_cnt++] = d;

@@ -12,11 +12,13 @@
  *   take() <-----------------------  client.results    <--post--      done or failed
  *
  * Deadlines: look-up 5 s, connect 2 s over all addresses, TLS 3 s, upgrade 3 s, a whole REST request
- * 10 s. Two dials to one host and port start at least a second apart. The last address that worked
+ * 10 s. Two dials to one host and port start at least a second apart, and no more in five minutes than
+ * the venue allows (budget.h). The last address that worked
  * is remembered and serves when the look-up fails. */
 #ifndef FEED_DIALER_H
 #define FEED_DIALER_H
 
+#include "feed/budget.h"
 #include "feed/mailbox.h"
 #include "feed/resolver.h"
 #include "wire/tls.h"
@@ -26,7 +28,7 @@
 #define TF_DIAL_TEXT_BYTES     512
 #define TF_DIAL_LEFTOVER_BYTES 65536u /* more than one receive and one record can bring */
 #define TF_DIAL_BODY_BYTES_MAX ((size_t)64 << 20)
-#define TF_DIALER_CLIENTS_MAX  64
+#define TF_DIALER_CLIENTS_MAX  72 /* 64 connections, and who measures endpoints */
 /* Deadlines of the phases. */
 #define TF_DIAL_DNS_NS      (5 * TF_NS_PER_SEC)
 #define TF_DIAL_CONNECT_NS  (2 * TF_NS_PER_SEC) /* over all addresses */
@@ -64,6 +66,7 @@ typedef struct tf_endpoint {
   char                host[256];
   char                port[8];
   const tf_tls_ctx_t *tls_ctx; /* NULL: plain TCP */
+  tf_budget_t *budget; /* of the venue's websocket dials, the dialer's to book; NULL: no bound */
 } tf_endpoint_t;
 
 typedef struct tf_dial {

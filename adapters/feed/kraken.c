@@ -683,6 +683,14 @@ static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
   if (idx != TF_SYMBOLS_NONE) tf_draft_lose_book(out, &st->rows[idx].feed, instrument_id, now_ns);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade",        TF_FEED_CHECK(IDS_CONSECUTIVE)},
+    {TF_CHANNEL_QUOTE,  "ticker (bbo)", 0                             },
+    {TF_CHANNEL_BOOK,   "book",         TF_FEED_CHECK(CHECKSUM)       },
+    {TF_CHANNEL_TICKER, "ticker",       0                             },
+    {0,                 NULL,           0                             },
+};
+
 const tf_feed_t tf_feed_kraken = {
     .venue                 = "kraken",
     .suffix                = "KRAKEN",
@@ -698,4 +706,5 @@ const tf_feed_t tf_feed_kraken = {
     .lose_book             = lose_book,
     .subscribe_rate_hz_max = 5,                  /* the venue publishes none: as its neighbours */
     .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
+    .channels              = feed_channels,
 };

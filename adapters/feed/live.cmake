@@ -1,5 +1,20 @@
 # What all live feeds share: the dialer's thread, a connection, a session as a source.
 tf_library(tf_live
-  SOURCES backoff.c dialer.c dialing.c first_data.c instrument_file.c key_file.c link.c overlap.c resolver.c resync.c session.c
-    session_init.c snapshots.c
+  SOURCES
+    backoff.c
+    budget.c
+    dialer.c
+    dialing.c
+    first_data.c
+    instrument_file.c
+    key_file.c
+    link.c
+    overlap.c
+    resolver.c
+    resync.c
+    session.c
+    session_init.c
+    shard.c
+    snapshots.c
+    streams.c
   DEPS tf_wire tf_json tf_core ${CK_LIBRARY})

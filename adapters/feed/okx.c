@@ -229,6 +229,14 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_in_band_init(state, config, &spec);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trades",                            TF_FEED_CHECK(IDS_ASCENDING)                              },
+    {TF_CHANNEL_QUOTE,  "bbo-tbt",                           TF_FEED_CHECK(WHOLE)                                      },
+    {TF_CHANNEL_BOOK,   "books",                             TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(CHECKSUM)},
+    {TF_CHANNEL_TICKER, "tickers, mark-price, funding-rate", 0                                                         },
+    {0,                 NULL,                                0                                                         },
+};
+
 const tf_feed_t tf_feed_okx = {
     .venue                   = "okx",
     .suffix                  = "OKX",
@@ -245,4 +253,5 @@ const tf_feed_t tf_feed_okx = {
     .sequences_are_shared    = true,
     .subscribe_rate_hz_max   = 3, /* 480 an hour, which the batches keep far below */
     .silence_ns_max          = 30 * TF_NS_PER_SEC,
+    .channels                = feed_channels,
 };

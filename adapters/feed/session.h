@@ -44,12 +44,13 @@ typedef struct tf_session_config {
   bool             polls_io;   /* poll drives the loop as well: for the loop's first session */
   uint64_t         io_wait_ns; /* and waits in it so long when there is nothing; 0 spins */
 
-  const char *host, *port; /* NULL: the feed's */
-  const char *target;      /* NULL: the feed's */
-  bool        plain;       /* no TLS, for simulators on loopback */
-  const char *rest_host, *rest_port;
-  bool        rest_plain;
-  bool        metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
+  const char  *host, *port; /* NULL: the feed's */
+  const char  *target;      /* NULL: the feed's */
+  bool         plain;       /* no TLS, for simulators on loopback */
+  tf_budget_t *budget; /* of the venue's connections, shared with its other sessions; NULL: none */
+  const char  *rest_host, *rest_port;
+  bool         rest_plain;
+  bool         metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
   /* What an earlier run was told: rows of the same names, used when the venue does not answer. NULL:
    * nothing. */
   const tf_instruments_t *cached;

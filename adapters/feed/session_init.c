@@ -132,6 +132,7 @@ static tf_err_t tls_init(tf_session_t *s) {
            c->host);
   tf_err_t err = endpoint_set(&s->endpoint, c->host, c->port, c->plain ? NULL : &s->tls_ctx);
   if (err != TF_OK) return err;
+  s->endpoint.budget = c->budget;
   return endpoint_set(&s->rest_endpoint, c->rest_host ? c->rest_host : c->host,
                       c->rest_port ? c->rest_port : c->port,
                       c->rest_plain ? NULL : &s->rest_tls_ctx);

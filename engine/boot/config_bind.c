@@ -7,7 +7,7 @@
 #include "core/nearest.h"
 #include "core/text.h"
 
-#define NAMES_MAX 32
+#define NAMES_MAX 64
 
 typedef struct place {
   const tf_config_section_t *section;
@@ -42,7 +42,7 @@ static uint32_t key_names(const tf_config_section_t *section, const char *names[
 
 static void report_unknown(tf_config_t *config, const place_t *at, const tf_config_node_t *node) {
   const char *names[NAMES_MAX];
-  char        key[64], path[TF_CONFIG_PATH_BYTES], allowed[320];
+  char        key[64], path[TF_CONFIG_PATH_BYTES], allowed[480];
   uint32_t    cnt  = key_names(at->section, names);
   const char *near = tf_nearest_name(node->key, names, cnt);
   size_t      used = 0;
@@ -234,7 +234,7 @@ static void bind_group(tf_config_t *config, const tf_config_group_t *group, cons
 
 static void bind_section(tf_config_t *config, const place_t *at) {
   if (at->node->kind != TF_CONFIG_MAP) {
-    char        expected[400] = "a mapping with the keys ";
+    char        expected[560] = "a mapping with the keys ";
     size_t      used          = strlen(expected);
     const char *names[NAMES_MAX];
     uint32_t    cnt = key_names(at->section, names);

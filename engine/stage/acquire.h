@@ -8,7 +8,7 @@
 #include "tf/io.h"
 #include "tf/source.h"
 
-#define TF_SOURCES_MAX 9 /* 8 feeds or inputs, and the operator's commands */
+#define TF_SOURCES_MAX 66 /* 64 connections or inputs, the operator's commands, the routes */
 
 /* What crosses the event ring: the event, and the ticks that its latency is measured from. */
 typedef struct tf_ring_event {

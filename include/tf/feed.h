@@ -92,6 +92,37 @@ typedef struct tf_frame {
 #define TF_CHANNEL_TICKER 0x8u /* last price, mark price, funding rate (event.h, u.ticker) */
 #define TF_CHANNEL_CNT    4
 
+/* How what a channel brings is checked where it is decoded, a closed set. X(id, words for people) */
+#define TF_FEED_CHECKS(X)                                                                          \
+  X(IDS_CONSECUTIVE, "trade ids one by one: repeats dropped, jumps counted as gaps")               \
+  X(IDS_ASCENDING, "trade ids ascend: repeats dropped")                                            \
+  X(IDS_OPAQUE, "newest trade ids remembered: repeats dropped")                                    \
+  X(SEQUENCE_RANGE, "range of ids follows the last: first = last + 1")                             \
+  X(SEQUENCE_PREVIOUS, "names its predecessor: previous = last")                                   \
+  X(SEQUENCE_NEXT, "sequence + 1")                                                                 \
+  X(SEQUENCE_CONNECTION, "the connection's one sequence, + 1 over all channels")                   \
+  X(SEQUENCE_ORDER, "update ids ascend: older ones dropped")                                       \
+  X(WHOLE, "whole state each time")                                                                \
+  X(ROW_IDS, "each row's id is known, or new")                                                     \
+  X(CHECKSUM, "checksum of the best levels")                                                       \
+  X(BRIDGE, "bridged to a snapshot that is asked for")
+
+typedef enum tf_feed_check {
+#define TF_FEED_CHECK_ENUM_(id, words) TF_FEED_CHECK_INDEX_##id,
+  TF_FEED_CHECKS(TF_FEED_CHECK_ENUM_)
+#undef TF_FEED_CHECK_ENUM_
+      TF_FEED_CHECK_CNT
+} tf_feed_check_t;
+#define TF_FEED_CHECK(id) (1u << TF_FEED_CHECK_INDEX_##id)
+
+/* One of a venue's channels, for people (`tickfuse venues`, docs/venues.md) and for the tests that hold
+ * a feed to what it says here. */
+typedef struct tf_feed_channel {
+  uint32_t    channel; /* one TF_CHANNEL_* bit */
+  const char *names;   /* the venue's own, comma between several; NULL: the table's end */
+  uint32_t    checks;  /* TF_FEED_CHECK bits; 0: numbers and types only */
+} tf_feed_channel_t;
+
 /* What the session wants said to the venue: one message about a run of the feed's symbols and one
  * channel. The session owns the plan (which streams, when, at what pace); the feed only knows how the
  * venue spells it. */
@@ -112,7 +143,7 @@ typedef struct tf_feed_answer {
   bool     is_refusal;
 } tf_feed_answer_t;
 
-#define TF_ANSWERS_MAX      64
+#define TF_ANSWERS_MAX      256
 #define TF_FEED_REPLY_BYTES 256
 
 /* Where a feed puts what it decoded. events has room for the largest message (events_cap, from
@@ -194,14 +225,21 @@ typedef struct tf_feed {
   uint64_t heartbeat_ns;
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
   uint32_t streams_max; /* symbol times channel, of one connection; 0: no limit is known */
+  /* Channels that the venue serves on connections of their own, each entry a mask; what is in none shares
+   * connections. ws_target knows by the channels of its state's config which it is. All 0: one for all. */
+  uint32_t channel_groups[TF_CHANNEL_CNT];
   uint32_t symbols_per_request_max; /* 0: 1 */
-  uint32_t connects_per_5min_max;   /* of one address; 0: the session's own bound */
+  /* Channels whose present state the venue sends by itself behind a subscription, so that silence is a
+   * fault: TF_CHANNEL_* bits. Books are among them without being named. */
+  uint32_t snapshot_channels;
+  uint32_t connects_per_5min_max; /* of one address; 0: the session's own bound */
   /* Venue sequences and trade ids are the instrument's, the same on every connection: one decoder takes
    * the messages of several connections, and drops what it saw. False: sequences are a connection's own. */
-  bool     sequences_are_shared;
-  uint64_t session_life_ns_max; /* the venue's own cut; 0 = none */
-  uint64_t silence_ns_max;      /* nothing at all from the venue for this long: reconnect */
-  uint64_t message_bytes_max;   /* the largest message to be ready for; 0: 4 MiB will do */
+  bool                     sequences_are_shared;
+  const tf_feed_channel_t *channels;            /* up to the row without names */
+  uint64_t                 session_life_ns_max; /* the venue's own cut; 0 = none */
+  uint64_t silence_ns_max;    /* nothing at all from the venue for this long: reconnect */
+  uint64_t message_bytes_max; /* the largest message to be ready for; 0: 4 MiB will do */
 } tf_feed_t;
 
 #endif

@@ -199,6 +199,10 @@ class Files(unittest.TestCase):
         self.assertEqual((ROOT / "docs" / "config.md").read_text(), tickfuse("schema", "--markdown"),
                          "write it anew: tickfuse schema --markdown > docs/config.md")
 
+    def test_venues_md_is_what_venues_prints(self):
+        self.assertEqual((ROOT / "docs" / "venues.md").read_text(), tickfuse("venues", "--markdown"),
+                         "write it anew: tickfuse venues --markdown > docs/venues.md")
+
     def test_relative_links_lead_somewhere(self):
         broken = []
         for path in markdown.files():

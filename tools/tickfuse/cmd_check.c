@@ -8,11 +8,11 @@
 
 static const tf_config_known_t *known_names;
 
-static tf_err_t (*deep_check)(const tf_config_t *config);
+static const tf_cmd_check_deep_t *deep_check;
 
 void tf_cmd_check_known(const tf_config_known_t *known) { known_names = known; }
 
-void tf_cmd_check_deep(tf_err_t (*deep)(const tf_config_t *config)) { deep_check = deep; }
+void tf_cmd_check_deep(const tf_cmd_check_deep_t *deep) { deep_check = deep; }
 
 typedef struct arguments {
   const char *path;
@@ -27,7 +27,7 @@ static tf_err_t check(const char *path, const char *const *sets, uint32_t set_cn
                       tf_config_errors_t *errors, tf_config_t **config) {
   tf_err_t err = tf_config_load(path, sets, set_cnt, known_names, errors, config);
   if (err || !deep_check) return err;
-  err = deep_check(*config);
+  err = deep_check->check(*config);
   if (!err) return TF_OK;
   memset(errors, 0, sizeof *errors);
   errors->error_cnt      = 1;
@@ -42,15 +42,18 @@ static int read_arguments(int argc, char **argv, arguments_t *args) {
       {"--set",  "key=value",
        "lay one value over the file, as in `run` (engine.idle=spin,\n"
        "                             feeds.0.url=ws://127.0.0.1:9001); may be given several times", args->sets, &args->set_cnt},
-      {"--json", NULL,        "one object: file, ok, hash, values, notes; or file, ok, errors",     NULL,
-       &args->json                                                                                                            },
+      {"--json", NULL,
+       "one object: file, ok, hash, values, notes, connections;\n"
+       "                             or file, ok, errors",                                          NULL,       &args->json   },
   };
   const tf_cli_spec_t spec = {
       .usage = "check CONFIG [--set key=value]... [--json]",
       .about =
           "Checks a config and prints each effective value with where it came from: the file's "
           "line and\n"
-          "column, a --set argument, the profile, or the default. All errors found are listed.\n"
+          "column, a --set argument, the profile, or the default; then the connections that a "
+          "live\n"
+          "run would make and what each carries. All errors found are listed.\n"
           "Exit status: 0 the config is good, 2 it is not. `tickfuse schema` lists every key.",
       .options        = options,
       .option_cnt     = TF_ARRAY_CNT(options),
@@ -89,6 +92,7 @@ static void print_text(const tf_config_t *config) {
   for (const tf_config_value_t *v = config->values; v; v = v->next)
     printf("%-*s  %-*s  # %s\n", (int)path_width, v->path, (int)text_width, v->text,
            tf_config_origin_text(config, v, origin, sizeof origin));
+  if (deep_check) deep_check->print(config, stdout);
   uint32_t note_cnt = missing_files(config, notes, 8);
   for (uint32_t i = 0; i < note_cnt; i++) printf("note: %s\n", notes[i]);
   printf("%s: ok, hash %016llx\n", config->path, (unsigned long long)config->hash);
@@ -121,6 +125,7 @@ static json_t *json_of_config(const tf_config_t *config) {
   json_object_set_new(object, "hash", text_of(hash));
   json_object_set_new(object, "values", values);
   json_object_set_new(object, "notes", remarks);
+  if (deep_check) json_object_set_new(object, "connections", deep_check->json(config));
   return object;
 }
 

@@ -16,6 +16,7 @@
 #include "io/io.h"
 #include "live_capture.h"
 #include "live_metadata.h"
+#include "live_plan.h"
 #include "live_table.h"
 #include "live_tape.h"
 #include "registry.h"
@@ -23,21 +24,29 @@
 #include "warm.h"
 
 #define WAIT_NS   (20 * TF_NS_PER_MS)
-#define FEEDS_MAX (TF_SOURCES_MAX - 1) /* beside the control commands */
+#define FEEDS_MAX TF_ARRAY_CNT(((tf_config_t *)0)->feeds)
 
+/* What the connections of one feed of the config share. */
 typedef struct live_feed {
-  tf_source_t       *source;
+  const tf_feed_t   *feed;
   char               port[8], rest_port[8];
   tf_feed_key_t     *key;
+  tf_budget_t       *budget; /* the venue's */
   tf_live_metadata_t metadata;
 } live_feed_t;
 
 typedef struct live {
-  tf_arena_t    arena;
-  tf_io_t      *io;
-  tf_dialer_t  *dialer;
-  live_feed_t   feeds[FEEDS_MAX];
-  uint32_t      feed_cnt;
+  tf_arena_t   arena;
+  tf_io_t     *io;
+  tf_dialer_t *dialer;
+  live_feed_t  feeds[FEEDS_MAX];
+  uint32_t     feed_cnt;
+  tf_budget_t  budgets[FEEDS_MAX]; /* of the venues, at their first feed's place */
+
+  tf_live_plan_t plan;
+  tf_source_t   *sources[TF_LIVE_CONNECTIONS_MAX]; /* of the plan's rows */
+  uint32_t       source_cnt;
+
   tf_http_t    *http;
   tf_control_t *control;
 
@@ -60,85 +69,108 @@ static const char *port_text(char buf[8], const tf_config_url_t *url) {
   return buf;
 }
 
-static void session_config(const tf_config_t *config, uint32_t i, const tf_feed_t *feed,
-                           tf_session_config_t *s) {
-  const tf_config_feed_t *f = &config->feeds[i];
-  *s                        = (tf_session_config_t){
-                             .feed              = feed,
-                             .feed_config       = {.instruments = &engine.instruments,
-                                                   .symbols     = f->instruments.items,
-                                                   .symbol_cnt  = f->instruments.item_cnt,
-                                                   .channels    = f->channels,
-                                                   .pending_cap = TF_LIVE_PENDING_CAP,
-                                                   .book_depth  = f->book_depth,
-                                                   .key         = live.feeds[i].key},
-                             .io                = live.io,
-                             .dialer            = live.dialer,
-                             .ca_file           = f->ca_file,
-                             .insecure          = f->insecure,
-                             .metadata          = f->instruments_file == NULL,
-                             .cached            = &live.feeds[i].metadata.cached,
-                             .deflate           = f->deflate,
-                             .message_bytes_max = f->message_bytes_max,
-                             .events_cap        = config->engine.message_levels_max,
-                             .random            = {NULL,         tf_ws_random_system },
-                             .tap               = tf_live_capture_tap(&live.capture),
-                             .tap_source_idx    = i
+static void session_config(const tf_config_t *config, uint32_t row_idx, tf_session_config_t *s) {
+  const tf_live_connection_t *row = &live.plan.rows[row_idx];
+  const tf_config_feed_t     *f   = &config->feeds[row->feed_idx];
+  live_feed_t                *l   = &live.feeds[row->feed_idx];
+  *s                              = (tf_session_config_t){
+                                   .feed              = row->feed,
+                                   .feed_config       = {.instruments = &engine.instruments,
+                                                         .symbols     = row->symbols,
+                                                         .symbol_cnt  = row->symbol_cnt,
+                                                         .channels    = row->channels,
+                                                         .pending_cap = TF_LIVE_PENDING_CAP,
+                                                         .book_depth  = f->book_depth,
+                                                         .key         = l->key},
+                                   .io                = live.io,
+                                   .dialer            = live.dialer,
+                                   .budget            = l->budget,
+                                   .target            = f->path,
+                                   .ca_file           = f->ca_file,
+                                   .insecure          = f->insecure,
+                                   .metadata          = f->instruments_file == NULL && row->asks_metadata,
+                                   .cached            = &l->metadata.cached,
+                                   .deflate           = f->deflate,
+                                   .message_bytes_max = f->message_bytes_max,
+                                   .events_cap        = config->engine.message_levels_max,
+                                   .random            = {NULL,       tf_ws_random_system},
+                                   .tap               = tf_live_capture_tap(&live.capture),
+                                   .tap_source_idx    = row_idx
   };
   if (f->url.host) {
     s->host  = f->url.host;
-    s->port  = port_text(live.feeds[i].port, &f->url);
+    s->port  = port_text(l->port, &f->url);
     s->plain = !f->url.tls;
   }
   if (f->rest.host) {
     s->rest_host  = f->rest.host;
-    s->rest_port  = port_text(live.feeds[i].rest_port, &f->rest);
+    s->rest_port  = port_text(l->rest_port, &f->rest);
     s->rest_plain = !f->rest.tls;
   }
 }
 
-static tf_err_t start_feed(const tf_config_t *config, uint32_t i) {
+/* The budget of the feed's venue: the first feed of it has it. */
+static tf_budget_t *budget_of(const tf_config_t *config, uint32_t feed_idx, const tf_feed_t *feed) {
+  for (uint32_t i = 0; i < feed_idx; i++)
+    if (strcmp(config->feeds[i].venue, feed->venue) == 0) return live.feeds[i].budget;
+  tf_budget_init(&live.budgets[feed_idx], feed->connects_per_5min_max);
+  return &live.budgets[feed_idx];
+}
+
+/* What its connections will share: key, budget, what is known of its instruments. */
+static tf_err_t prepare_feed(const tf_config_t *config, uint32_t i) {
   const tf_config_feed_t *f = &config->feeds[i];
-  const tf_feed_t        *feed;
-  tf_session_config_t     session;
+  live_feed_t            *l = &live.feeds[i];
   if (f->instruments.item_cnt == 0)
     return TF_ERR(E_CONFIG_VALUE, "%s: feeds[%u].instruments: a live feed must name them",
                   config->path, i);
-  tf_err_t err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
-  if (err) return err;
-  live_feed_t *l = &live.feeds[i];
-  if (f->key_file) err = tf_key_file_load(f->key_file, &l->key);
-  if (!err) err = tf_live_metadata_init(&l->metadata, config, f, feed);
-  if (!err) {
-    session_config(config, i, feed, &session);
-    err = tf_session_init(&session, &live.arena, &l->source);
-  }
-  if (!err) err = tf_live_metadata_load(&l->metadata, f, &engine.instruments);
-  if (err) return tf_error_add(err, "preparing the feed %s", f->name);
+  tf_err_t err  = tf_engine_feed(tickfuse_registry(), f->venue, &l->feed);
   live.feed_cnt = i + 1;
-  return tf_engine_add_source(&engine, live.feeds[i].source, f->name);
+  if (!err) l->budget = budget_of(config, i, l->feed);
+  if (!err && f->key_file) err = tf_key_file_load(f->key_file, &l->key);
+  if (!err) err = tf_live_metadata_init(&l->metadata, config, f, l->feed);
+  return err ? tf_error_add(err, "preparing the feed %s", f->name) : TF_OK;
+}
+
+static tf_err_t start_connection(const tf_config_t *config, uint32_t i) {
+  const tf_live_connection_t *row = &live.plan.rows[i];
+  tf_session_config_t         session;
+  session_config(config, i, &session);
+  tf_err_t err = tf_session_init(&session, &live.arena, &live.sources[i]);
+  if (err) return tf_error_add(err, "preparing the connection %s", row->name);
+  live.source_cnt = i + 1;
+  return tf_engine_add_source(&engine, live.sources[i], row->name);
 }
 
 static size_t live_arena_bytes(const tf_config_t *config, const tf_io_config_t *io) {
   size_t bytes = tf_io_arena_bytes(io) + (1 << 20);
-  for (uint32_t i = 0; i < config->feed_cnt && i < FEEDS_MAX; i++) {
-    const tf_feed_t    *feed;
+  for (uint32_t i = 0; i < live.plan.cnt; i++) {
     tf_session_config_t session;
-    if (tf_engine_feed(tickfuse_registry(), config->feeds[i].venue, &feed) != TF_OK) continue;
-    session_config(config, i, feed, &session);
+    session_config(config, i, &session);
     bytes += tf_session_arena_bytes(&session);
   }
   return bytes;
 }
 
-static tf_err_t start_feeds(const tf_config_t *config) {
-  if (config->feed_cnt == 0 || config->feed_cnt > FEEDS_MAX)
-    return TF_ERR(E_CONFIG_VALUE, "%s: feeds: 1 to %d are wanted for a live run", config->path,
-                  FEEDS_MAX);
+static uint32_t pow2_from(uint32_t least) {
+  uint32_t value = 64;
+  while (value < least) value *= 2;
+  return value;
+}
+
+/* Room for each connection, its successor, and as many that are being closed. */
+static tf_io_config_t io_config(const tf_config_t *config) {
   tf_io_config_t io    = tf_io_config_default();
+  io.conns_max         = pow2_from(4 * live.plan.cnt);
+  io.buffer_cnt        = pow2_from(4 * live.plan.cnt);
   io.busy_poll_us      = (uint32_t)(config->engine.busy_poll_ns / TF_NS_PER_US);
   io.kernel_timestamps = config->engine.kernel_timestamps;
-  tf_err_t err         = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
+  return io;
+}
+
+static tf_err_t start_io(const tf_config_t *config) {
+  tf_io_config_t io  = io_config(config);
+  tf_err_t       err = tf_arena_init(&live.arena, "feeds", live_arena_bytes(config, &io));
   if (!err) err = tf_io_open((tf_io_kind_t)config->engine.io, &io, &live.arena, &live.io);
   if (err) return err;
   tf_log(TF_LOG_INFO, "io_open", "backend=%s fallback=\"%s\"", live.io->ops->name,
@@ -146,8 +178,18 @@ static tf_err_t start_feeds(const tf_config_t *config) {
   if (tf_io_refusals()[0]) tf_log(TF_LOG_WARN, "io_refused", "text=\"%s\"", tf_io_refusals());
   tf_engine_set_io(&engine, live.io);
   tf_dialer_config_t dialer = tf_dialer_config_default();
-  err                       = tf_dialer_start(&dialer, &live.dialer);
-  for (uint32_t i = 0; i < config->feed_cnt && !err; i++) err = start_feed(config, i);
+  return tf_dialer_start(&dialer, &live.dialer);
+}
+
+static tf_err_t start_feeds(const tf_config_t *config) {
+  if (config->feed_cnt == 0)
+    return TF_ERR(E_CONFIG_VALUE, "%s: feeds: at least one is wanted for a live run", config->path);
+  tf_err_t err = TF_OK;
+  for (uint32_t i = 0; i < config->feed_cnt && !err; i++) err = prepare_feed(config, i);
+  if (!err) err = start_io(config);
+  for (uint32_t i = 0; i < live.plan.cnt && !err; i++) err = start_connection(config, i);
+  for (uint32_t i = 0; i < config->feed_cnt && !err; i++)
+    err = tf_live_metadata_load(&live.feeds[i].metadata, &config->feeds[i], &engine.instruments);
   return err;
 }
 
@@ -156,8 +198,8 @@ TF_STATIC_ASSERT((int)TF_IO_AUTO == (int)TF_CONFIG_IO_AUTO &&
                  "the config's io words are the loop's");
 
 static void stop_feeds(void) {
-  for (uint32_t i = 0; i < FEEDS_MAX; i++) {
-    tf_session_fini(live.feeds[i].source);
+  for (uint32_t i = 0; i < live.source_cnt; i++) tf_session_fini(live.sources[i]);
+  for (uint32_t i = 0; i < live.feed_cnt; i++) {
     tf_live_metadata_fini(&live.feeds[i].metadata);
     tf_key_file_release(live.feeds[i].key);
   }
@@ -166,10 +208,10 @@ static void stop_feeds(void) {
   tf_arena_fini(&live.arena);
 }
 
-/* /healthz: every feed LIVE or the reason why not. Reads the metrics page only: HTTP's own thread. */
+/* /healthz: every connection LIVE or the reason why not. Reads the metrics page only: HTTP's own thread. */
 static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
   (void)self;
-  for (uint32_t i = 0; i < live.feed_cnt; i++) {
+  for (uint32_t i = 0; i < live.source_cnt; i++) {
     uint64_t state = tf_metrics_get(engine.publish.feeds[i], TF_METRIC_FEED_STATE);
     if (state == TF_FEED_LIVE) continue;
     char name[TF_METRICS_NAME_BYTES];
@@ -248,7 +290,7 @@ static void wait_for_end(const tf_live_options_t *options) {
       if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       for (uint32_t i = 0; i < live.feed_cnt; i++)
         tf_live_metadata_tick(&live.feeds[i].metadata, &engine.instruments);
-      if (options->table) tf_live_table_draw(&engine, live.feed_cnt, now_ns - begin_ns);
+      if (options->table) tf_live_table_draw(&engine, live.source_cnt, now_ns - begin_ns);
       drawn_ns = now_ns;
     }
     if (is_last && !is_over) {
@@ -260,10 +302,10 @@ static void wait_for_end(const tf_live_options_t *options) {
 }
 
 static void report_troubles(void) {
-  for (uint32_t i = 0; i < live.feed_cnt; i++) {
-    const char *trouble = tf_session_trouble(live.feeds[i].source);
+  for (uint32_t i = 0; i < live.source_cnt; i++) {
+    const char *trouble = tf_session_trouble(live.sources[i]);
     if (trouble && *trouble && !strstr(trouble, "stopped")) /* our own stop is none */
-      fprintf(stderr, "tickfuse: feed %u: last trouble: %s\n", i, trouble);
+      fprintf(stderr, "tickfuse: feed %s: last trouble: %s\n", live.plan.rows[i].name, trouble);
   }
 }
 
@@ -288,8 +330,10 @@ static void report(const tf_live_options_t *options) {
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
   const tf_engine_options_t engine_options = {0};
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
+  if (!err) err = tf_live_plan_make(&live.plan, config);
   if (!err)
-    err = tf_live_capture_start(&live.capture, config, options->capture, options->recording);
+    err = tf_live_capture_start(&live.capture, config, &live.plan, options->capture,
+                                options->recording);
   if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
   if (!err) err = start_feeds(config);
   if (!err) err = start_control(config);

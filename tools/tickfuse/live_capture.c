@@ -6,10 +6,9 @@
 #include "cli.h"
 #include "core/clock.h"
 #include "core/error.h"
-#include "registry.h"
 
 /* Texts of the header that the config has in other forms. */
-static char urls[TF_SOURCES_MAX][sizeof((tf_capture_feed_t *)0)->url];
+static char urls[TF_LIVE_CONNECTIONS_MAX][sizeof((tf_capture_feed_t *)0)->url];
 
 static void url_text(const tf_config_feed_t *f, const tf_feed_t *feed, char *text, size_t cap) {
   if (f->url.host)
@@ -18,23 +17,22 @@ static void url_text(const tf_config_feed_t *f, const tf_feed_t *feed, char *tex
     snprintf(text, cap, "wss://%s:%s", feed->ws_host, feed->ws_port);
 }
 
-static tf_err_t feeds_of(const tf_config_t *config, tf_capture_feed_config_t *feeds) {
-  for (uint32_t i = 0; i < config->feed_cnt; i++) {
-    const tf_config_feed_t *f = &config->feeds[i];
-    const tf_feed_t        *feed;
-    tf_err_t                err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
-    if (err) return err;
-    url_text(f, feed, urls[i], sizeof urls[i]);
-    feeds[i] = (tf_capture_feed_config_t){.name        = f->name,
-                                          .venue       = f->venue,
+/* Each connection is a feed of the header, with the symbols and channels that it has. */
+static void feeds_of(const tf_config_t *config, const tf_live_plan_t *plan,
+                     tf_capture_feed_config_t *feeds) {
+  for (uint32_t i = 0; i < plan->cnt; i++) {
+    const tf_live_connection_t *row = &plan->rows[i];
+    const tf_config_feed_t     *f   = &config->feeds[row->feed_idx];
+    url_text(f, row->feed, urls[i], sizeof urls[i]);
+    feeds[i] = (tf_capture_feed_config_t){.name        = row->name,
+                                          .venue       = row->feed->venue,
                                           .url         = urls[i],
-                                          .channels    = f->channels,
+                                          .channels    = row->channels,
                                           .pending_cap = TF_LIVE_PENDING_CAP,
                                           .book_depth  = f->book_depth,
-                                          .symbols     = f->instruments.items,
-                                          .symbol_cnt  = f->instruments.item_cnt};
+                                          .symbols     = row->symbols,
+                                          .symbol_cnt  = row->symbol_cnt};
   }
-  return TF_OK;
 }
 
 static size_t pow2_from(uint64_t bytes) {
@@ -47,25 +45,21 @@ TF_STATIC_ASSERT(TF_CONFIG_CAPTURE_BLOCK == 1 + TF_CAPTURE_BLOCK &&
                      TF_CONFIG_CAPTURE_STOP == 1 + TF_CAPTURE_STOP,
                  "the config's policies are auto, then the capture's");
 
-tf_err_t tf_live_capture_start(tf_live_capture_t *live, const tf_config_t *config, const char *dir,
-                               bool alone) {
+tf_err_t tf_live_capture_start(tf_live_capture_t *live, const tf_config_t *config,
+                               const tf_live_plan_t *plan, const char *dir, bool alone) {
   const tf_config_capture_t *c = &config->capture;
-  tf_capture_feed_config_t   feeds[TF_SOURCES_MAX];
+  tf_capture_feed_config_t   feeds[TF_LIVE_CONNECTIONS_MAX];
   memset(live, 0, sizeof *live);
   if (!dir) dir = c->path;
   if (!dir) return TF_OK;
-  if (config->feed_cnt > TF_SOURCES_MAX)
-    return TF_ERR(E_CONFIG_VALUE, "%s: feeds: %u; a capture takes %d", config->path,
-                  config->feed_cnt, TF_SOURCES_MAX);
-  tf_err_t err = feeds_of(config, feeds);
-  if (err) return err;
+  feeds_of(config, plan, feeds);
   tf_capture_config_t capture = {
       .writer = {.dir              = dir,
                  .tickfuse_version = TF_VERSION,
                  .config_hash      = config->hash,
                  .started_ns       = tf_clock_wall_ns(),
                  .feeds            = feeds,
-                 .feed_cnt         = config->feed_cnt,
+                 .feed_cnt         = plan->cnt,
                  .rotate_bytes     = c->rotate_bytes,
                  .rotate_ns        = c->rotate_ns,
                  .level            = (int)c->level},
@@ -75,7 +69,7 @@ tf_err_t tf_live_capture_start(tf_live_capture_t *live, const tf_config_t *confi
       .flush_ns   = c->flush_ns,
       .sync_ns    = c->sync_ns
   };
-  err = tf_arena_init(&live->arena, "capture", tf_capture_arena_bytes(&capture) + 65536);
+  tf_err_t err = tf_arena_init(&live->arena, "capture", tf_capture_arena_bytes(&capture) + 65536);
   if (!err) err = tf_capture_start(&live->capture, &capture, &live->arena);
   if (err) {
     tf_arena_fini(&live->arena);

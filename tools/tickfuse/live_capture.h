@@ -5,8 +5,8 @@
 
 #include <jansson.h>
 
-#include "boot/engine.h"
 #include "file/capture.h"
+#include "live_plan.h"
 
 #define TF_LIVE_PENDING_CAP 4096 /* depth messages remembered while a snapshot is awaited */
 
@@ -20,8 +20,8 @@ typedef struct tf_live_capture {
 
 /* dir NULL: the config's capture.path; if that names none either, nothing is captured. alone: no engine
  * decides beside it, so the feeds may wait for the disk (policy auto). */
-tf_err_t tf_live_capture_start(tf_live_capture_t *live, const tf_config_t *config, const char *dir,
-                               bool alone);
+tf_err_t tf_live_capture_start(tf_live_capture_t *live, const tf_config_t *config,
+                               const tf_live_plan_t *plan, const char *dir, bool alone);
 
 /* For the sessions; none when nothing is captured. */
 tf_tap_t tf_live_capture_tap(tf_live_capture_t *live);

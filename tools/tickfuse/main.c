@@ -12,6 +12,7 @@
 #include "cmd_config.h"
 #include "core/clock.h"
 #include "limit_table.h"
+#include "live_plan.h"
 #include "registry.h"
 #include "wire/tls_pool.h"
 
@@ -46,13 +47,24 @@ static void hold_stdio(void) {
 static bool has_borrowed_rights(void) { return getauxval(AT_SECURE) != 0; }
 
 /* `check` goes as far as a run would before it opens anything. */
+static tf_live_plan_t plan;
+
 static tf_err_t check_engine(const tf_config_t *config) {
   static tf_engine_t        engine;
   const tf_engine_options_t options = {.is_check = true};
   tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   tf_engine_fini(&engine);
-  return err;
+  return err ? err : tf_live_plan_make(&plan, config);
 }
+
+static void print_plan(const tf_config_t *config, FILE *out) {
+  (void)config;
+  tf_live_plan_print(&plan, out);
+}
+
+static json_t *json_of_plan(const tf_config_t *config) { return tf_live_plan_json(&plan, config); }
+
+static const tf_cmd_check_deep_t deep = {check_engine, print_plan, json_of_plan};
 
 int main(int argc, char **argv) {
   hold_stdio();
@@ -67,7 +79,7 @@ int main(int argc, char **argv) {
   tf_tls_pool_install(); /* before OpenSSL is used: by the config hash already */
   tf_clock_calibrate();
   tf_cmd_check_known(tickfuse_known());
-  tf_cmd_check_deep(check_engine);
+  tf_cmd_check_deep(&deep);
   const char *name = argc > 1 ? argv[1] : "help";
   if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
     print_help(argc > 1 ? stdout : stderr);

@@ -15,7 +15,8 @@
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, ca_file, insecure, deflate, key_file, "          \
+  "name, venue, channels, instruments, url, rest, path, streams_per_connection, "                  \
+  "ca_file, insecure, deflate, key_file, "                                                         \
   "instruments_file, book_depth, message_bytes_max"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
@@ -226,6 +227,7 @@ static const char all_keys[] =
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
+    "path: /ws?a=b, streams_per_connection: 17, "
     "message_bytes_max: 64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
@@ -281,6 +283,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->feeds[0].ca_file, "t.yaml");
   assert_true(c->feeds[0].deflate);
   assert_int_equal(c->feeds[0].book_depth, 25);
+  assert_string_equal(c->feeds[0].path, "/ws?a=b");
+  assert_int_equal(c->feeds[0].streams_per_connection, 17);
   assert_int_equal(c->feeds[0].message_bytes_max, 65536);
   assert_int_equal(c->bar_cnt, 4);
   assert_string_equal(c->bars[0].name, "s1");

@@ -1,0 +1,83 @@
+#include "live_plan.h"
+
+#include "core/error.h"
+#include "registry.h"
+
+static const char *const channel_names[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
+
+static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32_t feed_idx) {
+  const tf_config_feed_t *f = &config->feeds[feed_idx];
+  const tf_feed_t        *feed;
+  tf_shard_t              shards[TF_SHARDS_MAX];
+  uint32_t                cnt;
+  tf_err_t                err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
+  if (!err)
+    err = tf_shard_plan(feed, f->channels, f->instruments.item_cnt,
+                        tf_shard_streams_max(feed, f->streams_per_connection), f->path == NULL,
+                        shards, &cnt);
+  if (err) return err;
+  if (cnt > TF_LIVE_CONNECTIONS_MAX - plan->cnt)
+    return TF_ERR(E_FEED_LIMIT, "%u connections beside %u of other feeds; at most %u in one run",
+                  cnt, plan->cnt, TF_LIVE_CONNECTIONS_MAX);
+  for (uint32_t i = 0; i < cnt; i++) {
+    tf_live_connection_t *row = &plan->rows[plan->cnt++];
+    *row = (tf_live_connection_t){.feed_idx      = feed_idx,
+                                  .feed          = feed,
+                                  .channels      = shards[i].channels,
+                                  .symbols       = f->instruments.items + shards[i].symbol_first,
+                                  .symbol_cnt    = shards[i].symbol_cnt,
+                                  .asks_metadata = shards[i].channels == shards[0].channels};
+    tf_shard_name(f->name, i, cnt, row->name, sizeof row->name);
+  }
+  return TF_OK;
+}
+
+tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config) {
+  char path[64], where[512], text[512];
+  plan->cnt = 0;
+  for (uint32_t i = 0; i < config->feed_cnt; i++) {
+    tf_err_t err = add_feed(plan, config, i);
+    if (err == TF_OK) continue;
+    bool is_bound = config->feeds[i].streams_per_connection != 0;
+    snprintf(path, sizeof path, "feeds[%u].%s", i,
+             is_bound ? "streams_per_connection" : "instruments");
+    snprintf(text, sizeof text, "%s", tf_error_text());
+    return TF_ERR(err, "%s: %s", tf_config_where(config, path, where, sizeof where), text);
+  }
+  return TF_OK;
+}
+
+static uint32_t stream_cnt(const tf_live_connection_t *row) {
+  return row->symbol_cnt * (uint32_t)__builtin_popcount(row->channels);
+}
+
+void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {
+  for (uint32_t i = 0; i < plan->cnt; i++) {
+    const tf_live_connection_t *row = &plan->rows[i];
+    fprintf(out, "connection %s: %s,", row->name, row->feed->venue);
+    for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
+      if (row->channels & 1u << c) fprintf(out, " %s", channel_names[c]);
+    fprintf(out, " of %u instruments, %s .. %s: %u streams", row->symbol_cnt, row->symbols[0],
+            row->symbols[row->symbol_cnt - 1], stream_cnt(row));
+    if (row->feed->streams_max)
+      fprintf(out, " of the %u that the venue takes", row->feed->streams_max);
+    fputc('\n', out);
+  }
+}
+
+json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < plan->cnt; i++) {
+    const tf_live_connection_t *row      = &plan->rows[i];
+    json_t                     *channels = json_array(), *symbols = json_array();
+    for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
+      if (row->channels & 1u << c) json_array_append_new(channels, json_string(channel_names[c]));
+    for (uint32_t k = 0; k < row->symbol_cnt; k++)
+      json_array_append_new(symbols, json_string(row->symbols[k]));
+    json_array_append_new(list, json_pack("{sssssssososI}", "name", row->name, "feed",
+                                          config->feeds[row->feed_idx].name, "venue",
+                                          row->feed->venue, "channels", channels, "instruments",
+                                          symbols, "streams", (json_int_t)stream_cnt(row)));
+  }
+  return list;
+}

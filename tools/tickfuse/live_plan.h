@@ -1,0 +1,40 @@
+/* The connections of a live run: what `run` makes, a capture's header names, and `check` prints, from one
+ * place. A row is a session, and so a source of the engine and a feed of the capture, in this order.
+ * Control plane. */
+#ifndef TICKFUSE_LIVE_PLAN_H
+#define TICKFUSE_LIVE_PLAN_H
+
+#include <jansson.h>
+
+#include "boot/engine.h"
+#include "feed/shard.h"
+
+#define TF_LIVE_CONNECTIONS_MAX 64u /* of a run; a source each, and the dialer's client */
+
+typedef struct tf_live_connection {
+  uint32_t           feed_idx; /* of the config's feeds */
+  const tf_feed_t   *feed;
+  char               name[TF_METRICS_NAME_BYTES]; /* "main", or "main/0" where there are several */
+  uint32_t           channels;
+  const char *const *symbols;
+  uint32_t           symbol_cnt;
+  bool               asks_metadata; /* of these symbols: another channel's connection does not */
+} tf_live_connection_t;
+
+typedef struct tf_live_plan {
+  tf_live_connection_t rows[TF_LIVE_CONNECTIONS_MAX];
+  uint32_t             cnt;
+} tf_live_plan_t;
+
+TF_STATIC_ASSERT(TF_LIVE_CONNECTIONS_MAX + 2 == TF_SOURCES_MAX, "and the commands, and the routes");
+
+/* Feeds without named instruments (replay only) have no row. E_FEED_LIMIT with the place in the config. */
+tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config);
+
+/* "connection main/0: binance-spot, trade quote book of 341 instruments, 1023 streams", a line each. */
+void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out);
+
+/* [{"name", "feed", "venue", "channels", "instruments", "streams"}] */
+json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config);
+
+#endif
