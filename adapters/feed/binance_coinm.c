@@ -52,5 +52,4 @@ const tf_feed_t tf_feed_binance_coinm = {
     .silence_ns_max        = 400 * TF_NS_PER_SEC, /* two pings missed */
     .channels              = feed_channels,
     .sequences_are_shared  = true,
-    .streams_max           = 1024,
 };

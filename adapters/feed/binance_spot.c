@@ -47,5 +47,4 @@ const tf_feed_t tf_feed_binance_spot = {
     .silence_ns_max        = 60 * TF_NS_PER_SEC, /* three pings missed */
     .channels              = feed_channels,
     .sequences_are_shared  = true,
-    .streams_max           = 1024,
 };

@@ -17,8 +17,8 @@ uint64_t tf_budget_book(tf_budget_t *b, uint64_t wanted_ns) {
     if (start_ns < newest_ns) start_ns = newest_ns;
   }
   if (b->start_cnt >= b->connect_max) {
-    uint64_t free_ns = b->starts_ns[(b->start_cnt - b->connect_max) % TF_BUDGET_CONNECT_MAX] +
-                       TF_BUDGET_WINDOW_NS;
+    uint64_t free_ns =
+        b->starts_ns[(b->start_cnt - b->connect_max) % TF_BUDGET_CONNECT_MAX] + TF_BUDGET_WINDOW_NS;
     if (start_ns < free_ns) start_ns = free_ns;
   }
   b->starts_ns[b->start_cnt++ % TF_BUDGET_CONNECT_MAX] = start_ns;

@@ -2,6 +2,7 @@
 tf_library(tf_live
   SOURCES
     backoff.c
+    book_watch.c
     budget.c
     dialer.c
     dialing.c
@@ -14,7 +15,9 @@ tf_library(tf_live
     resync.c
     session.c
     session_init.c
+    session_watch.c
     shard.c
     snapshots.c
+    staleness.c
     streams.c
   DEPS tf_wire tf_json tf_core ${CK_LIBRARY})

@@ -36,7 +36,7 @@ static void take_requests(tf_session_t *s) {
   out->leaving = out->reconnect = false;
 }
 
-static void publish(tf_session_t *s, uint64_t origin_ticks) {
+void tf_session_publish(tf_session_t *s, uint64_t origin_ticks) {
   if (s->out.event_cnt > 0) {
     tf_batch_t        batch   = {.events      = s->out.events,
                                  .event_cnt   = s->out.event_cnt,
@@ -47,29 +47,31 @@ static void publish(tf_session_t *s, uint64_t origin_ticks) {
     s->source.newest_event_ns = newest->ts_event_ns;
     s->source.publisher.publish(s->source.publisher.self, &batch);
     tf_first_data_saw(&s->first_data, batch.events, batch.event_cnt);
+    tf_book_watch_saw(&s->book_watch, batch.events, batch.event_cnt, s->now_ns);
     s->out.event_cnt = 0;
   }
   bool asks = (s->out.resync_cnt > 0) | s->out.reconnect | s->out.leaving;
   if (TF_UNLIKELY(asks)) take_requests(s);
+  if (TF_UNLIKELY(s->book_watch.fresh_cnt > 0)) tf_session_watch_fresh(s);
 }
 
 /* What the feed is about to see. All that it sees passes here and nothing else does: messages of a
  * successor that has not taken over and snapshots that came too late change nothing, and what a feed
  * asks for leaves no trace but the answers. */
-static void tap(tf_session_t *s, const tf_tap_record_t *record) {
+void tf_session_tap(tf_session_t *s, const tf_tap_record_t *record) {
   if (s->config.tap.on_record) s->config.tap.on_record(s->config.tap.self, record);
 }
 
 static tf_verdict_t deliver(tf_session_t *s, const tf_frame_t *frame, uint64_t origin_ticks) {
-  tap(s, &(tf_tap_record_t){.recv_ns    = frame->recv_ns,
-                            .source_idx = s->config.tap_source_idx,
-                            .kind       = TF_TAP_FRAME,
-                            .frame_kind = frame->kind,
-                            .bytes_cnt  = frame->bytes_cnt,
-                            .bytes      = frame->bytes,
-                            .target     = frame->target});
+  tf_session_tap(s, &(tf_tap_record_t){.recv_ns    = frame->recv_ns,
+                                       .source_idx = s->config.tap_source_idx,
+                                       .kind       = TF_TAP_FRAME,
+                                       .frame_kind = frame->kind,
+                                       .bytes_cnt  = frame->bytes_cnt,
+                                       .bytes      = frame->bytes,
+                                       .target     = frame->target});
   tf_verdict_t verdict = s->feed->on_frame(s->feed_state, frame, &s->out);
-  publish(s, origin_ticks);
+  tf_session_publish(s, origin_ticks);
   s->work++;
   return verdict;
 }
@@ -91,12 +93,14 @@ static void connection_changed(tf_session_t *s, bool is_up) {
   tf_snapshots_forget(&s->snapshots);
   tf_resync_forget(&s->resync);
   tf_first_data_restart(&s->first_data);
+  tf_staleness_reconnected(&s->book_watch.staleness);
   uint64_t wall_ns = tf_clock_wall_ns();
-  tap(s, &(tf_tap_record_t){
-             .recv_ns = wall_ns, .source_idx = s->config.tap_source_idx, .kind = TF_TAP_CONNECT});
+  tf_session_tap(s, &(tf_tap_record_t){.recv_ns    = wall_ns,
+                                       .source_idx = s->config.tap_source_idx,
+                                       .kind       = TF_TAP_CONNECT});
   s->feed->on_connect(s->feed_state, wall_ns, &s->out);
   if (!is_up) s->out.resync_cnt = 0; /* nobody could answer: asked again when it is up */
-  publish(s, tf_clock_ticks());
+  tf_session_publish(s, tf_clock_ticks());
   s->msgs_data_before = s->source.counts.msgs_data;
 }
 
@@ -446,16 +450,22 @@ static void housekeep(tf_session_t *s) {
       dial(s, spare, "rollover");
     }
     if (s->take_over_due_ns && s->now_ns >= s->take_over_due_ns) replace(s);
+    if (active_of(s)->state == TF_LINK_UP) tf_session_watch_books(s);
     if (active_of(s)->state == TF_LINK_UP) ask_for_snapshots(s);
   }
   s->source.feed_state = feed_state_of(s);
 }
 
+/* Silence is time in which we listened: a lane that was held up blames nobody for it. */
+TF_COLD static void hold_up(tf_session_t *s, uint64_t held_ns) {
+  for (int i = 0; i < 2; i++) tf_link_excuse(&s->links[i], held_ns);
+  tf_staleness_unheard(&s->book_watch.staleness, held_ns);
+}
+
 static int session_poll(tf_source_t *source, uint64_t now_ns) {
   tf_session_t *s = (tf_session_t *)source;
-  /* Silence is time in which we listened: a lane that was held up blames nobody for it. */
   if (TF_UNLIKELY(s->now_ns != 0 && now_ns - s->now_ns > LISTEN_NS_MAX))
-    for (int i = 0; i < 2; i++) tf_link_excuse(&s->links[i], now_ns - s->now_ns - LISTEN_NS_MAX);
+    hold_up(s, now_ns - s->now_ns - LISTEN_NS_MAX);
   s->now_ns = s->links[0].now_ns = s->links[1].now_ns = now_ns;
   s->work                                             = 0;
   if (s->config.polls_io) {

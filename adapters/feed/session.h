@@ -30,6 +30,8 @@
 
 #include "feed/backoff.h"
 #include "feed/link.h"
+#include "feed/staleness.h"
+#include "tf/lost_books.h"
 #include "tf/source.h"
 #include "tf/tap.h"
 
@@ -64,12 +66,16 @@ typedef struct tf_session_config {
   uint32_t snapshots_queued_max; /* 0: 1024 */
   size_t   subscribe_bytes_max;  /* the largest message of ours; 0: 64 KiB */
 
-  uint64_t ping_idle_ns;       /* 0: 750 ms; UINT64_MAX: no pings of ours */
-  uint64_t pong_wait_ns;       /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
-  uint64_t silence_ns;         /* 0: the feed's silence_ns_max */
-  uint64_t data_silence_ns;    /* alive without a message; 0: 5 x silence */
-  uint64_t rest_gap_ns;        /* between snapshot requests; 0: 500 ms */
-  uint64_t overlap_ns;         /* 0: 1 s: more than two connections to a venue differ */
+  uint64_t ping_idle_ns;             /* 0: 750 ms; UINT64_MAX: no pings of ours */
+  uint64_t pong_wait_ns;             /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
+  uint64_t silence_ns;               /* 0: the feed's silence_ns_max */
+  uint64_t data_silence_ns;          /* alive without a message; 0: 5 x silence */
+  const tf_lost_books_t *lost_books; /* the lane's doubts; NULL: none are looked at */
+  uint64_t crossed_after_ns; /* a doubt that lasted so long costs the book a resync; 0: 500 ms */
+  uint64_t
+      stale_after_ns;   /* a book or quote stream so quiet is stale; 0: learned; TF_STALENESS_OFF */
+  uint64_t rest_gap_ns; /* between snapshot requests; 0: 500 ms */
+  uint64_t overlap_ns;  /* 0: 1 s: more than two connections to a venue differ */
   size_t   overlap_bytes_max;  /* 0: twice message_bytes_max */
   uint64_t rollover_lead_ns;   /* before the venue's cut; 0: a tenth of the life, at most 10 min */
   tf_backoff_config_t backoff; /* zero: the default */
@@ -86,6 +92,9 @@ typedef struct tf_session_counts {
   uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
   uint64_t heartbeats_tx;
+  uint64_t books_lost;        /* given up because the lane did not believe them */
+  uint64_t stale;             /* streams that passed their deadline, each time */
+  uint32_t stale_now;         /* instruments that are told STALE */
   uint64_t resyncs_asked;     /* in band, all texts out */
   uint64_t silent_asked;      /* books that had not come in time, each time */
   uint64_t silent;            /* and never did */

@@ -13,6 +13,7 @@
 #define PONG_WAIT_DEFAULT      (1200 * TF_NS_PER_MS)
 #define OVERLAP_DEFAULT        (1000 * TF_NS_PER_MS)
 #define REST_GAP_DEFAULT       (500 * TF_NS_PER_MS)
+#define CROSSED_AFTER_DEFAULT  (500 * TF_NS_PER_MS)
 #define DATA_SILENCE_A_SILENCE 5u
 #define EVENTS_CAP_MAX         (1u << 24)
 #define SNAPSHOTS_MAX          (1u << 20)
@@ -31,6 +32,9 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   c->snapshots_dropped    = n->dropped_cnt;
   c->resync_queued        = n->cnt + s->resync.wanted_cnt;
   c->resyncs_asked        = s->resync.asked_cnt;
+  c->books_lost           = s->book_watch.lost_cnt;
+  c->stale                = s->book_watch.stale_cnt;
+  c->stale_now            = s->book_watch.stale_now_cnt;
   c->silent               = s->first_data.silent_cnt;
   c->metadata_given_up    = n->metadata_given_up;
   return c;
@@ -64,6 +68,7 @@ static tf_session_config_t with_defaults(const tf_session_config_t *given) {
   if (!c.pong_wait_ns) c.pong_wait_ns = PONG_WAIT_DEFAULT;
   if (!c.silence_ns) c.silence_ns = f->silence_ns_max;
   if (!c.data_silence_ns) c.data_silence_ns = c.silence_ns * DATA_SILENCE_A_SILENCE;
+  if (!c.crossed_after_ns) c.crossed_after_ns = CROSSED_AFTER_DEFAULT;
   if (!c.rest_gap_ns) c.rest_gap_ns = REST_GAP_DEFAULT;
   if (!c.rollover_lead_ns) {
     uint64_t tenth     = f->session_life_ns_max / 10;
@@ -100,7 +105,8 @@ size_t tf_session_arena_bytes(const tf_session_config_t *given) {
          (size_t)c.events_cap * sizeof(tf_event_t) + c.subscribe_bytes_max +
          2 * tf_link_arena_bytes(&link_config) + tf_snapshots_arena_bytes(c.snapshots_queued_max) +
          tf_resync_arena_bytes(instrument_cap_of(&c)) + tf_first_data_arena_bytes(&c.feed_config) +
-         c.overlap_bytes_max + 9 * TF_LINE_PAIR_BYTES;
+         tf_book_watch_arena_bytes(instrument_cap_of(&c)) + c.overlap_bytes_max +
+         9 * TF_LINE_PAIR_BYTES;
 }
 
 static tf_err_t endpoint_set(tf_endpoint_t *e, const char *host, const char *port,
@@ -180,6 +186,10 @@ static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   if (err == TF_OK) err = tf_resync_init(&s->resync, instrument_cap_of(c), arena);
   if (err == TF_OK)
     err = tf_first_data_init(&s->first_data, &c->feed_config, c->feed->suffix, arena);
+  tf_book_watch_config_t watch = {.lost_books       = c->lost_books,
+                                  .crossed_after_ns = c->crossed_after_ns,
+                                  .stale_after_ns   = c->stale_after_ns};
+  if (err == TF_OK) err = tf_book_watch_init(&s->book_watch, &watch, instrument_cap_of(c), arena);
   if (err == TF_OK) err = tls_init(s);
   if (err == TF_OK) err = target_init(s);
   if (err != TF_OK) return err;

@@ -2,6 +2,7 @@
 #ifndef FEED_SESSION_STATE_H
 #define FEED_SESSION_STATE_H
 
+#include "feed/book_watch.h"
 #include "feed/first_data.h"
 #include "feed/overlap.h"
 #include "feed/resync.h"
@@ -21,6 +22,7 @@ typedef struct tf_session {
   tf_snapshots_t      snapshots; /* REST */
   tf_resync_t         resync;    /* in band */
   tf_first_data_t     first_data;
+  tf_book_watch_t     book_watch;
   tf_overlap_t        overlap; /* of the spare link, before it takes over */
   uint64_t            take_over_due_ns;
   tf_dialer_client_t  client;
@@ -47,6 +49,14 @@ typedef struct tf_session {
 
 extern const tf_source_ops_t tf_session_ops;
 tf_link_handler_t            tf_session_link_handler(tf_session_t *s);
+
+/* Publishes what stands in s->out, and takes up what the feed asked for. */
+void tf_session_publish(tf_session_t *s, uint64_t origin_ticks);
+void tf_session_tap(tf_session_t *s, const tf_tap_record_t *record);
+
+/* session_watch.c. Now and then, while the connection is up; and behind a message that made streams fresh. */
+void         tf_session_watch_books(tf_session_t *s);
+TF_COLD void tf_session_watch_fresh(tf_session_t *s);
 
 /* Where snapshots come in band, a connection has books of its own; where they come by REST, sequences go
  * on from one connection to the next. */

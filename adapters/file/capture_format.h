@@ -17,7 +17,8 @@
  *   tf_capture_record_t (24)   sizes, kind, source_idx, recv_ns
  *   target_bytes of text       path and query of a REST request with its NUL; 0 bytes where none
  *   bytes_cnt bytes            FRAME: as handed to the feed; CONNECT: none; CONTROL: the tf_event_t
- *                              (64) as published; GAP: tf_capture_gap_t
+ *                              (64) as published; LOSE: the instrument's id, a uint32_t; STATUS: the
+ *                              tf_event_t that the session published of itself; GAP: tf_capture_gap_t
  *
  * Blocks are whole or absent: each is written by one write behind the last, headers and payloads
  * carry a CRC-32C, and each header the header CRC of the block before (prev_crc), also across files,
@@ -27,7 +28,7 @@
  *
  * What is not here. The session's own doings leave no trace because replay needs none: what it sent,
  * pings, handshakes, a successor's early messages that no feed saw, snapshot answers that came too
- * late for their connection, feed states (STALE, DOWN: shown to people, no event is made of them).
+ * late for their connection, feed states (SYNCING, DOWN: shown to people, no event is made of them).
  * What the feed saw is here, and in one order over all feeds. */
 #ifndef ADAPTERS_FILE_CAPTURE_FORMAT_H
 #define ADAPTERS_FILE_CAPTURE_FORMAT_H

@@ -182,9 +182,15 @@ static tf_capture_read_t block_next(tf_capture_reader_t *r) {
 
 /* ---- records ---------------------------------------------------------------------------------*/
 
+static bool is_status(const tf_capture_record_t *rec, const uint8_t *bytes) {
+  return rec->bytes_cnt == sizeof(tf_event_t) &&
+         bytes[offsetof(tf_event_t, kind)] == TF_EVENT_STATUS;
+}
+
 static const char *record_fault(const tf_capture_reader_t *r, const tf_capture_record_t *rec,
                                 const uint8_t *target) {
-  bool has_feed = rec->kind == TF_TAP_FRAME || rec->kind == TF_TAP_CONNECT;
+  bool has_feed = rec->kind == TF_TAP_FRAME || rec->kind == TF_TAP_CONNECT ||
+                  rec->kind == TF_TAP_LOSE || rec->kind == TF_TAP_STATUS;
   if (has_feed ? rec->source_idx >= r->source_cnt : rec->source_idx != UINT32_MAX)
     return "a record names a feed that is not in the header";
   if (rec->target_bytes && target[rec->target_bytes - 1] != 0)
@@ -195,6 +201,10 @@ static const char *record_fault(const tf_capture_reader_t *r, const tf_capture_r
   case TF_TAP_CONNECT: return rec->bytes_cnt == 0 ? NULL : "a connect record has bytes";
   case TF_TAP_CONTROL:
     return rec->bytes_cnt == sizeof(tf_event_t) ? NULL : "a control record is no event";
+  case TF_TAP_LOSE:
+    return rec->bytes_cnt == sizeof(uint32_t) ? NULL : "a lose record is no instrument's id";
+  case TF_TAP_STATUS:
+    return is_status(rec, target + rec->target_bytes) ? NULL : "a status record is no status event";
   case TF_CAPTURE_GAP:
     return rec->bytes_cnt == sizeof(tf_capture_gap_t) ? NULL : "a gap record is none";
   default: return "a record is of an unknown kind";

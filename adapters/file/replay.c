@@ -143,7 +143,20 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
     out->counts->events[TF_EVENT_CONTROL]++;
     return;
   }
+  if (TF_UNLIKELY(record->tap == TF_TAP_STATUS)) {
+    memcpy(&out->events[0], record->bytes, sizeof(tf_event_t));
+    out->event_cnt = 1;
+    out->counts->events[TF_EVENT_STATUS]++;
+    return;
+  }
   const tf_replay_decoder_t *decoder = &track->decoders[record->source_idx];
+  if (TF_UNLIKELY(record->tap == TF_TAP_LOSE)) {
+    uint32_t instrument_id;
+    memcpy(&instrument_id, record->bytes, sizeof instrument_id);
+    if (decoder->feed->lose_book)
+      decoder->feed->lose_book(decoder->state, instrument_id, record->recv_ns, out);
+    return;
+  }
   if (TF_UNLIKELY(record->tap == TF_TAP_CONNECT)) {
     decoder->feed->on_connect(decoder->state, record->recv_ns, out);
     return;

@@ -90,7 +90,8 @@ const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, si
     break;
   case TF_CONFIG_TYPE_DURATION:
   case TF_CONFIG_TYPE_BAR:
-    snprintf(buf, cap, "%s .. %s", tf_config_value_duration_text((uint64_t)key->min, least),
+    snprintf(buf, cap, "%s%s%s .. %s", key->words ? key->words : "", key->words ? ", or " : "",
+             tf_config_value_duration_text((uint64_t)key->min, least),
              tf_config_value_duration_text((uint64_t)key->max, most));
     break;
   case TF_CONFIG_TYPE_SIZE:
@@ -517,6 +518,15 @@ static const char *parse_listen(const tf_config_value_in_t *in, tf_config_listen
   return keep(in, why, text);
 }
 
+/* A duration, or the key's word for "none": 0. */
+static const char *parse_duration(const tf_config_value_in_t *in, uint64_t *field, char *why) {
+  if (in->key->words && strcmp(in->node->text, in->key->words) == 0) {
+    *field = 0;
+    return in->key->words;
+  }
+  return parse_quantity(in, &tf_config_number_durations, field, why);
+}
+
 const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
                                   char why[TF_CONFIG_WHY_BYTES]) {
   bool takes_list = in->key->type == TF_CONFIG_TYPE_WORDS || in->key->type == TF_CONFIG_TYPE_TEXTS;
@@ -532,7 +542,7 @@ const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
   case TF_CONFIG_TYPE_U32: return parse_u32(in, field, why);
   case TF_CONFIG_TYPE_POW2: return parse_pow2(in, field, why);
   case TF_CONFIG_TYPE_CPU: return parse_cpu(in, field, why);
-  case TF_CONFIG_TYPE_DURATION: return parse_quantity(in, &tf_config_number_durations, field, why);
+  case TF_CONFIG_TYPE_DURATION: return parse_duration(in, field, why);
   case TF_CONFIG_TYPE_SIZE: return parse_quantity(in, &tf_config_number_sizes, field, why);
   case TF_CONFIG_TYPE_RATE: return parse_rate(in, field, why);
   case TF_CONFIG_TYPE_WORD: return parse_word(in, field, why);

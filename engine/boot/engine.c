@@ -31,7 +31,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
   size_t             instruments  = e->instruments.cap;
   size_t             policy_bytes = 0;
   for (uint32_t i = 0; i < c->strategy_cnt; i++) policy_bytes += 65536;
-  size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + sizeof(uint64_t) +
+  size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + 2 * sizeof(uint64_t) +
                TF_BOOK_BYTES(c->engine.book_levels_max) +
                PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + e->plan.mem_bytes +
                sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
@@ -104,8 +104,12 @@ static tf_err_t init_instruments(tf_engine_t *e) {
   lane->instruments = tf_arena_take(&e->arena, cap * sizeof *lane->instruments, TF_LINE_PAIR_BYTES);
   lane->decide.hashes = tf_arena_take(&e->arena, cap * sizeof(uint64_t), TF_LINE_BYTES);
   e->instruments.rows = tf_arena_take(&e->arena, cap * sizeof(tf_instrument_t), TF_LINE_BYTES);
-  if (!lane->instruments || !lane->decide.hashes || !e->instruments.rows) return E_CORE_ARENA_FULL;
-  lane->instrument_cap = cap;
+  e->lost_books       = (tf_lost_books_t){
+            .since_ns = tf_arena_take(&e->arena, cap * sizeof(uint64_t), TF_LINE_PAIR_BYTES), .cap = cap};
+  if (!lane->instruments || !lane->decide.hashes || !e->instruments.rows || !e->lost_books.since_ns)
+    return E_CORE_ARENA_FULL;
+  lane->buffer.lost_books = e->lost_books;
+  lane->instrument_cap    = cap;
   for (uint32_t i = 0; i < cap; i++) {
     tf_lane_instrument_t *in = &lane->instruments[i];
     lane->decide.hashes[i]   = TF_HASH_SEED;

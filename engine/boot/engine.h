@@ -34,6 +34,7 @@ typedef struct tf_engine {
   tf_publish_t         publish;
   tf_model_t          *models[TF_MODELS_MAX];
   uint32_t             model_cnt;
+  tf_lost_books_t      lost_books; /* written by the lane, for live sessions; a replay has none */
   tf_ring_writer_t     event_writer, decision_writer;
   tf_ring_reader_t     event_reader, decision_reader;
   tf_ring_t           *event_ring, *decision_ring; /* NULL where the pipeline is not cut */

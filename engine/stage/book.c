@@ -96,16 +96,35 @@ static void on_level(tf_book_keeper_t *k, const tf_event_t *e) {
   }
 }
 
+/* STALE, and the OK or NONE that ends it: the session's word on its streams. No level is touched, and a book
+ * that broke here stays so. False: it is the feed's word on the book. */
+TF_COLD static bool is_of_silence(tf_book_keeper_t *k, const tf_event_t *e) {
+  const uint8_t state = (uint8_t)e->u.status.book_state;
+  bool is_end = (state == TF_BOOK_NONE || state == TF_BOOK_OK) && e->u.status.apply_from == 0 &&
+                (k->book.state == TF_BOOK_STALE || k->broken_since_ns != 0);
+  if (state != TF_BOOK_STALE && !is_end) return false;
+  if (k->broken_since_ns == 0) k->book.state = state;
+  return true;
+}
+
+/* The lane's own GAP: what follows the snapshot is not all here. */
+TF_COLD static void break_off(tf_book_keeper_t *k, uint64_t now_ns) {
+  collect_from_here(k);
+  k->book.state      = TF_BOOK_GAP;
+  k->broken_since_ns = now_ns;
+}
+
 static void on_status(tf_book_keeper_t *k, const tf_event_t *e) {
-  k->book.state = (uint8_t)e->u.status.book_state;
-  if (k->book.state == TF_BOOK_STALE) return; /* quiet, not wrong: levels stay and apply */
-  if (k->book.state != TF_BOOK_OK) {
+  if (is_of_silence(k, e)) return;
+  const uint8_t state = (uint8_t)e->u.status.book_state;
+  k->broken_since_ns  = 0;
+  k->book.state       = state;
+  if (state != TF_BOOK_OK) {
     collect_from_here(k);
     return;
   }
-  if (k->pending_lost) { /* what follows the snapshot is not all here */
-    k->book.state = TF_BOOK_GAP;
-    collect_from_here(k);
+  if (k->pending_lost) {
+    break_off(k, e->ts_recv_ns);
     return;
   }
   for (uint32_t i = 0; i < k->pending_cnt; i++)
@@ -129,16 +148,36 @@ void tf_book_forget(tf_book_keeper_t *k) {
   clear(k);
   k->book.state = TF_BOOK_NONE;
   k->book.change_cnt++;
-  k->apply_from = 0;
+  k->apply_from      = 0;
+  k->crossed_cnt     = 0;
+  k->broken_since_ns = k->doubtful_since_ns = 0;
   collect_from_here(k);
 }
 
-void tf_book_settle(tf_book_keeper_t *k) {
+/* A message left the book crossed. */
+TF_COLD static void count_crossed(tf_book_keeper_t *k, uint64_t now_ns) {
+  if (k->crossed_cnt == 0) k->crossed_since_ns = now_ns;
+  k->crossed_cnt++;
+  k->book.state = TF_BOOK_CROSSED;
+  if (k->crossed_cnt > TF_BOOK_CROSSED_MESSAGES_MAX) k->doubtful_since_ns = k->crossed_since_ns;
+}
+
+bool tf_book_settle(tf_book_keeper_t *k, uint64_t now_ns) {
   tf_book_t *book = &k->book;
-  if (book->state != TF_BOOK_OK && book->state != TF_BOOK_CROSSED) return;
-  bool crossed = book->bid.level_cnt && book->ask.level_cnt &&
-                 tf_book_best(&book->bid).price >= tf_book_best(&book->ask).price;
-  book->state = crossed ? TF_BOOK_CROSSED : TF_BOOK_OK;
+  if (book->change_cnt == k->settled_change_cnt) return false;
+  k->settled_change_cnt = book->change_cnt;
+  const bool follows    = book->state == TF_BOOK_OK || book->state == TF_BOOK_CROSSED;
+  if (TF_LIKELY(follows)) {
+    const tf_book_cursor_t bid = tf_book_best(&book->bid), ask = tf_book_best(&book->ask);
+    if (TF_UNLIKELY((bid.qty != 0) & (ask.qty != 0) & (bid.price > ask.price))) {
+      count_crossed(k, now_ns);
+      return true;
+    }
+    book->state = TF_BOOK_OK;
+  }
+  k->crossed_cnt       = 0;
+  k->doubtful_since_ns = k->broken_since_ns;
+  return true;
 }
 
 uint64_t tf_book_truncated(const tf_book_keeper_t *k) {

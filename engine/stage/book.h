@@ -20,6 +20,10 @@ typedef struct tf_book_pending {
   uint8_t  reserved[5];
 } tf_book_pending_t;
 
+/* A book that so many messages in a row left crossed may be the venue's own haste: orders of one match come
+ * in several messages. The next such message makes it doubtful (tf/lost_books.h). */
+#define TF_BOOK_CROSSED_MESSAGES_MAX 5u
+
 /* Memory of both sides. */
 #define TF_BOOK_BYTES(levels_max) (2 * TF_LADDER_BYTES(levels_max))
 
@@ -31,6 +35,11 @@ typedef struct tf_book_keeper {
   bool               has_scale;
   uint64_t           apply_from; /* older deltas are part of the snapshot already */
   uint32_t           pending_cnt, pending_max;
+  uint32_t           crossed_cnt;        /* messages in a row that left the book crossed, */
+  uint64_t           crossed_since_ns;   /* and the receive time of the first of them */
+  uint64_t           broken_since_ns;    /* not 0: GAP, and the feed does not know it */
+  uint64_t           doubtful_since_ns;  /* 0: the book is believed, or said to be broken already */
+  uint64_t           settled_change_cnt; /* of the book, as settle left it */
   tf_book_pending_t *pending;
   uint64_t           pending_dropped;   /* levels that did not fit into pending */
   uint64_t           unscalable_levels; /* price does not fit the book's scale in 63 bits */
@@ -49,7 +58,9 @@ uint64_t tf_book_truncated(const tf_book_keeper_t *keeper);
 /* One BOOK or STATUS event, in ingest order. */
 void tf_book_on_event(tf_book_keeper_t *keeper, const tf_event_t *event);
 
-/* After the last event of a message: OK becomes CROSSED and back as the sides say. */
-void tf_book_settle(tf_book_keeper_t *keeper);
+/* After the last event of a message, received at now_ns: OK becomes CROSSED (best bid above best ask; equal
+ * ones are a locked book, which is in order) and back as the sides say; doubtful_since_ns is brought up to
+ * date. False, at the cost of one comparison: the message did not touch the book. */
+bool tf_book_settle(tf_book_keeper_t *keeper, uint64_t now_ns);
 
 #endif

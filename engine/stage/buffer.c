@@ -70,8 +70,12 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
   }
 }
 
-void tf_buffer_settle(tf_lane_instrument_t *in) {
-  tf_book_settle(&in->keeper);
+void tf_buffer_settle(const tf_buffer_t *buffer, tf_lane_instrument_t *in) {
+  const uint64_t doubtful_since_ns = in->keeper.doubtful_since_ns;
+  if (!tf_book_settle(&in->keeper, in->market.now_ns)) return;
+  if (TF_UNLIKELY(in->keeper.doubtful_since_ns != doubtful_since_ns))
+    tf_lost_books_set(&buffer->lost_books, in->market.event->instrument_id,
+                      in->keeper.doubtful_since_ns);
   const tf_book_t *book = &in->keeper.book;
   if (in->market.has_quote || book->state != TF_BOOK_OK) return;
   if (!book->bid.level_cnt || !book->ask.level_cnt) return;

@@ -133,7 +133,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     uint32_t              closed_bars;
     uint32_t              on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
     bool                  last = e->flags & TF_FLAG_LAST;
-    if (last) tf_buffer_settle(in);
+    if (last) tf_buffer_settle(&lane->buffer, in);
     tf_compute_on_event(&lane->compute, in, on, closed_bars);
     if (last) {
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};

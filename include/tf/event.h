@@ -50,8 +50,8 @@ typedef enum tf_book_state {
   TF_BOOK_OK      = 0,
   TF_BOOK_SYNCING = 1, /* no snapshot yet, or deltas not yet bridged to it */
   TF_BOOK_GAP     = 2, /* the venue's sequence broke; a resync is under way */
-  TF_BOOK_STALE   = 3,
-  TF_BOOK_CROSSED = 4, /* best bid >= best ask */
+  TF_BOOK_STALE   = 3, /* a stream of it is quiet for longer than it ever is; not wrong, but old */
+  TF_BOOK_CROSSED = 4, /* best bid above best ask; equal ones, a locked book, are OK */
   TF_BOOK_NONE    = 5, /* no depth channel: quotes and trades only */
   TF_BOOK_STATE_CNT
 } tf_book_state_t;
@@ -90,8 +90,10 @@ typedef struct tf_event {
     } ticker;
     struct {
       uint64_t book_state; /* tf_book_state_t: what the book becomes */
-      uint64_t apply_from; /* OK after a snapshot: deltas from this venue_seq on apply */
-      uint64_t gap_first;  /* GAP: first and last venue sequence that are missing */
+      uint64_t
+          apply_from; /* OK after a snapshot: deltas from this venue_seq on apply, never 0; OK with
+                              0: a silence (STALE) is over, the book goes on as it was */
+      uint64_t gap_first; /* GAP: first and last venue sequence that are missing */
       uint64_t gap_last;
     } status;
     struct {

@@ -75,6 +75,9 @@ class Book:
 
     def status(self, state, apply_from):
         self.cache = None
+        if state == STALE or (self.state == STALE and state in (OK, NONE) and apply_from == 0):
+            self.state = state  # a silence and its end: no level is touched
+            return
         self.state = state
         if state == OK:
             for seq, ask, price, qty in self.pending:
@@ -94,7 +97,7 @@ class Book:
     def settle(self):
         if self.state in (OK, CROSSED):
             bids, asks = self.best()
-            self.state = CROSSED if bids and asks and bids[0][0] >= asks[0][0] else OK
+            self.state = CROSSED if bids and asks and bids[0][0] > asks[0][0] else OK
 
 
 class Window:

@@ -107,6 +107,10 @@ void sim_subscribe(sim_exchange_t *x, sim_peer_t *peer, uint32_t stream) {
   if (sim_hears(peer, stream) || !sim_admit(x, peer, SIM_LIMIT_STREAMS, 1)) return;
   peer->stream_cnt++;
   x->subscribed_cnt++;
+  if (sim_fault_hits(x->faults, SIM_FAULT_ACK_SILENT)) {
+    sim_bit_set(peer->waiting, stream, true); /* for ever */
+    return;
+  }
   bool has_snapshot = x->venue->snapshot_channels >> sim_stream_channel(stream) & 1;
   if (!has_snapshot) {
     sim_bit_set(peer->streams, stream, true);
@@ -256,6 +260,11 @@ static void on_shutdown(void *self, sim_peer_t *peer) {
   if (x->venue->on_shutdown) x->venue->on_shutdown(x, peer);
 }
 
+static const char *symbol_name(void *self, uint32_t stream) {
+  const sim_exchange_t *x = self;
+  return x->symbols[sim_stream_symbol(stream)].name;
+}
+
 static size_t wrap(void *self, sim_peer_t *peer, uint32_t stream, const char *text, size_t cnt,
                    char *out, size_t cap) {
   sim_exchange_t *x = self;
@@ -263,7 +272,8 @@ static size_t wrap(void *self, sim_peer_t *peer, uint32_t stream, const char *te
 }
 
 sim_service_t sim_exchange_service(sim_exchange_t *x) {
-  return (sim_service_t){x, on_upgrade, on_open, on_text, on_ping, on_rest, on_shutdown, wrap};
+  return (sim_service_t){x,       on_upgrade,  on_open,     on_text, on_ping,
+                         on_rest, on_shutdown, symbol_name, wrap};
 }
 
 size_t sim_exchange_peer_bytes(const sim_exchange_t *x) {
@@ -285,12 +295,14 @@ static void jump_back(sim_exchange_t *x, sim_symbol_t *s) {
 
 static void send_depth(sim_exchange_t *x, uint32_t symbol) {
   sim_symbol_t *s = &x->symbols[symbol];
+  if (!sim_is_trading(x, symbol)) return;
   x->venue->depth(x, symbol);
   jump_back(x, s);
 }
 
 void sim_exchange_step(sim_exchange_t *x, uint32_t symbol) {
   sim_market_t *m = &x->symbols[symbol].market;
+  if (!sim_is_trading(x, symbol)) return;
   if (m->dirty_cnt > SIM_DIRTY_MAX - DIRTY_ROOM) send_depth(x, symbol);
   sim_step_t step = sim_market_step(m);
   if (step.traded) x->venue->trade(x, symbol, &step);
@@ -318,7 +330,8 @@ void sim_exchange_depth(sim_exchange_t *x) {
     send_depth(x, next_turn(x, &x->depths));
   if (!x->venue->ticker || !x->venue->ticker_interval_ns) return;
   for (uint32_t n = due_cnt(x, &x->tickers, x->venue->ticker_interval_ns); n; n--) {
-    uint32_t     symbol = next_turn(x, &x->tickers);
+    uint32_t symbol = next_turn(x, &x->tickers);
+    if (!sim_is_trading(x, symbol)) continue;
     sim_ticker_t ticker = sim_ticker(x, symbol);
     x->venue->ticker(x, symbol, &ticker);
   }
@@ -350,8 +363,9 @@ sim_ticker_t sim_ticker(sim_exchange_t *x, uint32_t symbol) {
 }
 
 void sim_exchange_tick(sim_exchange_t *x, uint64_t now_ns, uint64_t wall_ns) {
-  x->now_ns  = now_ns;
-  x->wall_ns = wall_ns;
+  x->now_ns = now_ns;
+  sim_weather_tick(x, now_ns);
+  x->wall_ns = wall_ns + (uint64_t)x->weather.clock_ahead_ns;
   sim_peer_t *peer;
   for (uint32_t i = 0; (peer = sim_server_peer(x->server, i)) != NULL; i++) {
     sim_limits_tick(x, peer);
@@ -396,13 +410,15 @@ bool sim_view(sim_exchange_t *x, uint32_t symbol, uint32_t levels, sim_view_t *v
 
 uint32_t sim_find_symbol(const sim_exchange_t *x, const char *name, size_t cnt) {
   for (uint32_t i = 0; i < x->symbol_cnt; i++)
-    if (strlen(x->symbols[i].name) == cnt && !memcmp(x->symbols[i].name, name, cnt)) return i;
+    if (strlen(x->symbols[i].name) == cnt && !memcmp(x->symbols[i].name, name, cnt))
+      return sim_is_listed(x, i) ? i : UINT32_MAX;
   return UINT32_MAX;
 }
 
 uint32_t sim_find_lower(const sim_exchange_t *x, const char *name, size_t cnt) {
   for (uint32_t i = 0; i < x->symbol_cnt; i++)
-    if (strlen(x->symbols[i].lower) == cnt && !memcmp(x->symbols[i].lower, name, cnt)) return i;
+    if (strlen(x->symbols[i].lower) == cnt && !memcmp(x->symbols[i].lower, name, cnt))
+      return sim_is_listed(x, i) ? i : UINT32_MAX;
   return UINT32_MAX;
 }
 

@@ -41,6 +41,7 @@
 #include "sim/market.h"
 #include "sim/server.h"
 #include "sim/text.h"
+#include "sim/weather.h"
 #include "wire/ws.h" /* close codes */
 
 #define SIM_SYMBOLS_MAX  1200
@@ -80,8 +81,9 @@ typedef struct sim_symbol {
   sim_pair_t   pair;
   sim_market_t market;
   uint64_t     depth_last_id; /* the last id of the last depth message */
-  double       index_ticks;   /* the index price: follows the market slowly */
-  void        *state;         /* the venue's own: symbol_bytes, zeroed */
+  uint64_t     halted_until_ns;
+  double       index_ticks; /* the index price: follows the market slowly */
+  void        *state;       /* the venue's own: symbol_bytes, zeroed */
 } sim_symbol_t;
 
 /* What a ticker says, of the synthetic market. */
@@ -175,6 +177,7 @@ struct sim_exchange {
   sim_window_t  connects;
   uint64_t      limits_passed[SIM_LIMIT_CNT];
   sim_cadence_t depths, tickers;
+  sim_weather_t weather;
   uint64_t      wall_ns, now_ns;
   uint64_t      second_due_ns;
   uint64_t      rng;            /* for what is neither market nor fault: ids of orders */
@@ -214,7 +217,7 @@ TF_INLINE uint32_t sim_stream(uint32_t symbol, uint32_t channel) {
 TF_INLINE uint32_t sim_stream_symbol(uint32_t stream) { return stream / SIM_CHANNELS_MAX; }
 TF_INLINE uint32_t sim_stream_channel(uint32_t stream) { return stream % SIM_CHANNELS_MAX; }
 
-/* UINT32_MAX: not one of ours. */
+/* UINT32_MAX: not one of ours, or not listed (faults list, delist). */
 uint32_t sim_find_symbol(const sim_exchange_t *x, const char *name, size_t cnt);
 uint32_t sim_find_lower(const sim_exchange_t *x, const char *name, size_t cnt);
 

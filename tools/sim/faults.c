@@ -9,8 +9,9 @@
 #include "sim/market.h"
 
 #define ITEM_BYTES_MAX 64
+#define COUNT_MAX      65536
 
-typedef enum { CHANCE, TIME } kind_t;
+typedef enum { CHANCE, TIME, COUNT } kind_t;
 
 static const char *const names[] = {
 #define F(id, name, kind, text) name,
@@ -33,11 +34,12 @@ static const char *const texts[] = {
 const char *sim_fault_name(sim_fault_t fault) { return names[fault]; }
 
 void sim_faults_help(char *buf, size_t cap) {
-  size_t cnt = 0;
-  buf[0]     = '\0';
+  static const char *const letters[] = {[CHANCE] = "P", [TIME] = "T", [COUNT] = "N"};
+  size_t                   cnt       = 0;
+  buf[0]                             = '\0';
   for (int i = 0; i < SIM_FAULT_CNT && cnt < cap; i++)
-    cnt += (size_t)snprintf(buf + cnt, cap - cnt, "    %s=%s %s\n", names[i],
-                            kinds[i] == CHANCE ? "P" : "T", texts[i]);
+    cnt += (size_t)snprintf(buf + cnt, cap - cnt, "    %s=%s %s\n", names[i], letters[kinds[i]],
+                            texts[i]);
 }
 
 static bool read_chance(const char *text, double *p) {
@@ -67,6 +69,12 @@ static bool read_time(const char *text, uint64_t *ns) {
   return false;
 }
 
+static bool read_count(const char *text, uint64_t *cnt) {
+  char *end;
+  *cnt = strtoull(text, &end, 10);
+  return end != text && *end == '\0' && *text != '-' && *cnt >= 1 && *cnt <= COUNT_MAX;
+}
+
 static tf_err_t parse_item(sim_faults_t *faults, char *item) {
   char *value = strchr(item, '=');
   if (!value)
@@ -80,12 +88,15 @@ static tf_err_t parse_item(sim_faults_t *faults, char *item) {
     if (kinds[i] == TIME && !read_time(value, &faults->ns[i]))
       return TF_ERR(E_CORE_ARGUMENT,
                     "--faults: %s=%s: a time above 0 with its unit: us, ms, s or m", item, value);
+    if (kinds[i] == COUNT && !read_count(value, &faults->cnt[i]))
+      return TF_ERR(E_CORE_ARGUMENT, "--faults: %s=%s: a count, from 1 to %d", item, value,
+                    COUNT_MAX);
     return TF_OK;
   }
   const char *near = tf_nearest_name(item, names, SIM_FAULT_CNT);
   return TF_ERR(E_CORE_ARGUMENT,
-                "--faults: unknown fault \"%s\"%s%s%s (`tickfuse sim --help` has the list)", item,
-                near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+                "--faults: unknown fault \"%s\"%s%s%s (`tickfuse sim --faults help` has the list)",
+                item, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 tf_err_t sim_faults_parse(sim_faults_t *faults, const char *list) {

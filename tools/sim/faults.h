@@ -12,12 +12,13 @@ typedef enum sim_fault {
   SIM_FAULT_CNT
 } sim_fault_t;
 
-#define SIM_FAULTS_HELP_BYTES 2048
+#define SIM_FAULTS_HELP_BYTES 4096
 
 typedef struct sim_faults {
   uint64_t rng;
   double   chance[SIM_FAULT_CNT]; /* of the CHANCE ones, 0: never */
   uint64_t ns[SIM_FAULT_CNT];     /* of the TIME ones, 0: never */
+  uint64_t cnt[SIM_FAULT_CNT];    /* of the COUNT ones, 0: never */
   uint64_t done[SIM_FAULT_CNT];   /* how often it was done */
 } sim_faults_t;
 
@@ -26,7 +27,7 @@ typedef struct sim_faults {
 tf_err_t sim_faults_parse(sim_faults_t *faults, const char *list);
 
 const char *sim_fault_name(sim_fault_t fault);
-/* All names with their meaning, a line each, for --help. */
+/* All names with their meaning, a line each, for --help and --faults help. */
 void sim_faults_help(char *buf, size_t cap);
 
 /* Draws: true with the fault's chance, and counts it. No draw is made of a fault that is off,

@@ -64,6 +64,8 @@ typedef struct sim_service {
                  size_t *cnt, bool *is_snapshot);
   /* The connection is about to be closed by the venue: its notice, if it has one. */
   void (*on_shutdown)(void *self, sim_peer_t *peer);
+  /* The instrument of a stream, as its messages name it; NULL: of none. */
+  const char *(*symbol_name)(void *self, uint32_t stream);
   /* text as this peer is to get it, 0 where it goes out as it is. */
   size_t (*wrap)(void *self, sim_peer_t *peer, uint32_t stream, const char *text, size_t cnt,
                  char *out, size_t cap);
@@ -106,6 +108,7 @@ void sim_server_ping(sim_server_t *server, sim_peer_t *peer);
 
 typedef enum sim_message_kind {
   SIM_MESSAGE_ANSWER, /* to one client's request: no message fault touches it but the age's */
+  SIM_MESSAGE_BEAT,   /* a heartbeat that a stream or a connection hears whatever the market does */
   SIM_MESSAGE_DATA,
   SIM_MESSAGE_BOOK /* a book's change: gap may leave it out */
 } sim_message_kind_t;

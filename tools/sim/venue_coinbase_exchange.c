@@ -143,7 +143,7 @@ static void second(sim_exchange_t *x) {
             last->id, x->symbols[i].name, x->symbols[i].market.update_id);
     sim_put_time(&t, x->wall_ns, 6);
     sim_put(&t, "\"}");
-    sim_broadcast(x, sim_stream(i, HEARTBEAT), &t, SIM_MESSAGE_DATA);
+    sim_broadcast(x, sim_stream(i, HEARTBEAT), &t, SIM_MESSAGE_BEAT);
   }
 }
 

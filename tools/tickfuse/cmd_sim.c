@@ -50,8 +50,6 @@ typedef struct sim_run {
   double          steps_due;
   uint32_t        turn; /* whose market steps next */
   uint64_t        last_ns, end_ns;
-  uint64_t        weather_due_ns; /* when it is drawn whether the next second storms */
-  bool            storms;
 } sim_run_t;
 
 static volatile sig_atomic_t stopped;
@@ -67,12 +65,8 @@ static const char *last(const char **values, uint32_t cnt, const char *dflt) {
 
 /* As many steps as are due since the last pass, spread over the symbols in turn. */
 static void step_markets(sim_run_t *run, uint64_t now_ns) {
-  if (now_ns >= run->weather_due_ns) {
-    run->weather_due_ns = now_ns + TF_NS_PER_SEC;
-    run->storms         = sim_fault_hits(&run->faults, SIM_FAULT_STORM);
-  }
   double steps = (double)(now_ns - run->last_ns) * 1e-9 * run->steps_hz;
-  run->steps_due += run->storms ? STORM_FACTOR * steps : steps;
+  run->steps_due += run->exchange.weather.storms ? STORM_FACTOR * steps : steps;
   run->last_ns = now_ns;
   if (run->steps_due > BURST_MAX)
     run->steps_due = BURST_MAX; /* a stopped process does not catch up */
@@ -244,8 +238,8 @@ int tf_cmd_sim(int argc, char **argv) {
        &args.life_cnt                                                                                                                },
       {"--hurry",   "N",     "the venue's patience with silent clients is so many times shorter (1)",
        args.hurry,                                                                                                  &args.hurry_cnt  },
-      {"--faults",  "LIST",  "what goes wrong, name=value,...: see below",                            args.faults,
-       &args.faults_cnt                                                                                                              },
+      {"--faults",  "LIST",  "what goes wrong, name=value,...: see below, or --faults help",
+       args.faults,                                                                                                 &args.faults_cnt },
       {"--for",     "T",     "stop after this time",                                                  args.run_for, &args.run_for_cnt},
   };
   char about[1024 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES];
@@ -256,7 +250,7 @@ int tf_cmd_sim(int argc, char **argv) {
            "of a synthetic market or a recording. Point a config's feed at it:\n"
            "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set "
            "feeds.0.rest=http://127.0.0.1:PORT\n"
-           "Faults, by seed (P: chance from 0 to 1 at each occasion, T: time):\n%s",
+           "Faults, by seed (P: chance from 0 to 1 at each occasion, T: time, N: count):\n%s",
            faults_help);
   const tf_cli_spec_t spec = {
       "sim [--venue V] [--port N] [--input FILE] [--tls] [--faults LIST] ...",
@@ -273,6 +267,10 @@ int tf_cmd_sim(int argc, char **argv) {
   sim_options_t    given;
   if (!read_options(&args, &given)) return TF_EXIT_USAGE;
   run.faults.rng = given.seed * UINT64_C(0x9E3779B97F4A7C15) + 0x1234567;
+  if (args.faults_cnt && !strcmp(args.faults[args.faults_cnt - 1], "help")) {
+    fputs(faults_help, stdout);
+    return TF_EXIT_DONE;
+  }
   if (args.faults_cnt) {
     tf_err_t err = sim_faults_parse(&run.faults, args.faults[args.faults_cnt - 1]);
     if (err) return (void)tf_cli_fail(err), TF_EXIT_USAGE;

@@ -56,8 +56,8 @@ static void print_text(void) {
   char checks[512], limits[128], beat[64];
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
     const tf_feed_t *f = tf_feeds_all[i];
-    printf("%s%s (wss://%s:%s; %s; heartbeat %s)\n", i ? "\n" : "", f->venue, f->ws_host, f->ws_port,
-           limits_text(f, limits, sizeof limits), heartbeat_text(f, beat, sizeof beat));
+    printf("%s%s (wss://%s:%s; %s; heartbeat %s)\n", i ? "\n" : "", f->venue, f->ws_host,
+           f->ws_port, limits_text(f, limits, sizeof limits), heartbeat_text(f, beat, sizeof beat));
     for (const tf_feed_channel_t *c = f->channels; c->names; c++)
       printf("  %-7s %-34s %s\n", channel_name(c->channel), c->names,
              checks_text(c->checks, checks, sizeof checks));
@@ -67,12 +67,14 @@ static void print_text(void) {
 static const char markdown_head[] =
     "# Venues\n\n"
     "What each venue's feed takes, and how what it takes is checked where it is decoded. Made by\n"
-    "`tickfuse venues --markdown` from the tables in `adapters/feed/<venue>.c`; a test compares.\n\n"
+    "`tickfuse venues --markdown` from the tables in `adapters/feed/<venue>.c`; a test "
+    "compares.\n\n"
     "| venue | channel | the venue's channels | how it is validated | snapshot |\n"
     "|---|---|---|---|---|\n";
-static const char markdown_limits[] = "\n## Connections\n\n"
-                                      "| venue | host | legs share a decoder | heartbeat | limits kept |\n"
-                                      "|---|---|---|---|---|\n";
+static const char markdown_limits[] =
+    "\n## Connections\n\n"
+    "| venue | host | legs share a decoder | heartbeat | limits kept |\n"
+    "|---|---|---|---|---|\n";
 
 static void print_markdown(void) {
   char checks[512], limits[128], beat[64];
@@ -80,8 +82,9 @@ static void print_markdown(void) {
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
     const tf_feed_t *f = tf_feeds_all[i];
     for (const tf_feed_channel_t *c = f->channels; c->names; c++)
-      printf("| %s | %s | %s | %s | %s |\n", c == f->channels ? f->venue : "", channel_name(c->channel),
-             c->names, checks_text(c->checks, checks, sizeof checks), snapshot_text(f, c));
+      printf("| %s | %s | %s | %s | %s |\n", c == f->channels ? f->venue : "",
+             channel_name(c->channel), c->names, checks_text(c->checks, checks, sizeof checks),
+             snapshot_text(f, c));
   }
   fputs(markdown_limits, stdout);
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
@@ -103,15 +106,16 @@ static void print_json(void) {
       for (uint32_t k = 0; k < TF_FEED_CHECK_CNT; k++)
         if (c->checks >> k & 1) json_array_append_new(checks, json_string(check_words[k]));
       json_array_append_new(channels, json_pack("{s:s, s:s, s:o, s:s}", "channel",
-                                                channel_name(c->channel), "names", c->names, "checks",
-                                                checks, "snapshot", snapshot_text(f, c)));
+                                                channel_name(c->channel), "names", c->names,
+                                                "checks", checks, "snapshot", snapshot_text(f, c)));
     }
     json_array_append_new(
-        venues, json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:o}", "venue", f->venue, "suffix",
-                          f->suffix, "host", f->ws_host, "port", f->ws_port, "legs_share_a_decoder",
-                          f->sequences_are_shared, "streams_max", (json_int_t)f->streams_max,
-                          "subscribe_rate_hz_max", (json_int_t)f->subscribe_rate_hz_max, "limits",
-                          limits_text(f, limits, sizeof limits), "channels", channels));
+        venues,
+        json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:o}", "venue", f->venue, "suffix",
+                  f->suffix, "host", f->ws_host, "port", f->ws_port, "legs_share_a_decoder",
+                  f->sequences_are_shared, "streams_max", (json_int_t)f->streams_max,
+                  "subscribe_rate_hz_max", (json_int_t)f->subscribe_rate_hz_max, "limits",
+                  limits_text(f, limits, sizeof limits), "channels", channels));
   }
   json_dumpf(venues, stdout, JSON_INDENT(2));
   putchar('\n');
@@ -122,14 +126,15 @@ int tf_cmd_venues(int argc, char **argv) {
   uint32_t              json = 0, markdown = 0;
   const tf_cli_option_t options[] = {
       {"--json",     NULL, "a list of {\"venue\": .., \"channels\": [..]}", NULL, &json    },
-      {"--markdown", NULL, "the text of docs/venues.md",                  NULL, &markdown},
+      {"--markdown", NULL, "the text of docs/venues.md",                    NULL, &markdown},
   };
-  const tf_cli_spec_t spec = {.usage = "venues [--json | --markdown]",
-                              .about = "Every venue that this build speaks to: its channels, how what they "
-                                       "bring is checked, heartbeat,\nthe limits that are kept.",
-                              .options    = options,
-                              .option_cnt = TF_ARRAY_CNT(options)};
-  int                 code = tf_cli_parse(&spec, argc, argv);
+  const tf_cli_spec_t spec = {
+      .usage      = "venues [--json | --markdown]",
+      .about      = "Every venue that this build speaks to: its channels, how what they "
+                    "bring is checked, heartbeat,\nthe limits that are kept.",
+      .options    = options,
+      .option_cnt = TF_ARRAY_CNT(options)};
+  int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
   if (json)
     print_json();

@@ -21,12 +21,12 @@ static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32
                   cnt, plan->cnt, TF_LIVE_CONNECTIONS_MAX);
   for (uint32_t i = 0; i < cnt; i++) {
     tf_live_connection_t *row = &plan->rows[plan->cnt++];
-    *row = (tf_live_connection_t){.feed_idx      = feed_idx,
-                                  .feed          = feed,
-                                  .channels      = shards[i].channels,
-                                  .symbols       = f->instruments.items + shards[i].symbol_first,
-                                  .symbol_cnt    = shards[i].symbol_cnt,
-                                  .asks_metadata = shards[i].channels == shards[0].channels};
+    *row                      = (tf_live_connection_t){.feed_idx      = feed_idx,
+                                                       .feed          = feed,
+                                                       .channels      = shards[i].channels,
+                                                       .symbols       = f->instruments.items + shards[i].symbol_first,
+                                                       .symbol_cnt    = shards[i].symbol_cnt,
+                                                       .asks_metadata = shards[i].channels == shards[0].channels};
     tf_shard_name(f->name, i, cnt, row->name, sizeof row->name);
   }
   return TF_OK;

@@ -369,7 +369,7 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   struct {
     tf_capture_record_t rec;
     const char         *what;
-  } lies[12];
+  } lies[14];
   for (size_t i = 0; i < TF_ARRAY_CNT(lies); i++) lies[i].rec = good;
   lies[0].what          = NULL;
   lies[1].rec.bytes_cnt = 5, lies[1].what = "longer";
@@ -379,11 +379,15 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   lies[5].rec.target_bytes = 1, lies[5].what = "does not end";
   lies[6].rec.source_idx = 2, lies[6].what = "names a feed";
   lies[7].rec.kind = 0, lies[7].rec.source_idx = UINT32_MAX, lies[7].what = "unknown kind";
-  lies[8].rec.kind = 4, lies[8].rec.source_idx = UINT32_MAX, lies[8].what = "unknown kind";
+  lies[8].rec.kind = TF_TAP_STATUS + 1, lies[8].rec.source_idx = UINT32_MAX,
+  lies[8].what           = "unknown kind";
   lies[9].rec.frame_kind = 3, lies[9].what = "kind of frame";
   lies[10].rec.kind = TF_TAP_CONNECT, lies[10].what = "connect record";
   lies[11].rec.kind = TF_TAP_CONTROL, lies[11].rec.source_idx = UINT32_MAX,
-  lies[11].what = "no event";
+  lies[11].what     = "no event";
+  lies[12].rec.kind = TF_TAP_LOSE, lies[12].rec.target_bytes = 0, lies[12].rec.bytes_cnt = 6,
+  lies[12].what     = "no instrument's id";
+  lies[13].rec.kind = TF_TAP_STATUS, lies[13].what = "no status event";
   for (size_t i = 0; i < TF_ARRAY_CNT(lies); i++) {
     memcpy(bytes, b.p, file.header_bytes);
     uint8_t                  *at = bytes + file.header_bytes;

@@ -15,9 +15,12 @@
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, path, streams_per_connection, "                  \
+  "name, venue, channels, instruments, url, rest, path, "                                          \
+  "streams_per_connection, "                                                                       \
   "ca_file, insecure, deflate, key_file, "                                                         \
-  "instruments_file, book_depth, message_bytes_max"
+  "instruments_file, book_depth, "                                                                 \
+  "crossed_after, stale_after, "                                                                   \
+  "message_bytes_max"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
 #define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
@@ -228,6 +231,7 @@ static const char all_keys[] =
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
     "path: /ws?a=b, streams_per_connection: 17, "
+    "crossed_after: 2s, stale_after: 90s, "
     "message_bytes_max: 64KiB}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
@@ -286,6 +290,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->feeds[0].path, "/ws?a=b");
   assert_int_equal(c->feeds[0].streams_per_connection, 17);
   assert_int_equal(c->feeds[0].message_bytes_max, 65536);
+  assert_int_equal(c->feeds[0].crossed_after_ns, 2 * TF_NS_PER_SEC);
+  assert_int_equal(c->feeds[0].stale_after_ns, 90 * TF_NS_PER_SEC);
   assert_int_equal(c->bar_cnt, 4);
   assert_string_equal(c->bars[0].name, "s1");
   assert_int_equal(c->bars[0].size.kind, TF_CONFIG_BAR_TIME);

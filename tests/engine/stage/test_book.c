@@ -30,7 +30,7 @@ static void level(bool ask, int64_t price, int64_t qty, uint64_t seq, uint8_t fl
 }
 
 static void status(tf_book_state_t book_state, uint64_t apply_from) {
-  tf_event_t e          = {.kind = TF_EVENT_STATUS};
+  tf_event_t e          = {.kind = TF_EVENT_STATUS, .ts_recv_ns = 40};
   e.u.status.book_state = book_state;
   e.u.status.apply_from = apply_from;
   tf_book_on_event(&keeper, &e);
@@ -110,12 +110,103 @@ static void pending_overflow_never_yields_a_book_that_says_ok(void **state) {
 static void crossed_book_says_so_and_heals(void **state) {
   (void)state;
   synced();
-  level(false, 110, 3, 6, 0, 0);
-  tf_book_settle(&keeper);
+  level(false, 111, 3, 6, 0, 0);
+  tf_book_settle(&keeper, 1);
   assert_int_equal(keeper.book.state, TF_BOOK_CROSSED);
-  level(false, 110, 0, 7, 0, 0);
-  tf_book_settle(&keeper);
+  level(false, 111, 0, 7, 0, 0);
+  tf_book_settle(&keeper, 2);
   assert_int_equal(keeper.book.state, TF_BOOK_OK);
+}
+
+static void locked_book_is_in_order(void **state) {
+  (void)state;
+  synced();
+  level(false, 110, 3, 6, 0, 0);
+  assert_true(tf_book_settle(&keeper, 1));
+  assert_int_equal(keeper.book.state, TF_BOOK_OK);
+}
+
+/* A message of one level, received at now_ns. */
+static void message(bool ask, int64_t price, int64_t qty, uint64_t now_ns) {
+  static uint64_t seq = 1000;
+  level(ask, price, qty, seq++, 0, 0);
+  tf_book_settle(&keeper, now_ns);
+}
+
+static void book_is_doubtful_from_the_sixth_message_that_leaves_it_crossed(void **state) {
+  (void)state;
+  synced();
+  for (uint64_t i = 0; i < TF_BOOK_CROSSED_MESSAGES_MAX; i++) {
+    message(false, 111, 1 + (int64_t)i, 100 + i);
+    assert_int_equal(keeper.doubtful_since_ns, 0);
+    assert_false(tf_book_settle(&keeper, 900 + i)); /* a trade: the book was not touched */
+  }
+  message(false, 111, 9, 200);
+  assert_int_equal(keeper.book.state, TF_BOOK_CROSSED);
+  assert_int_equal(keeper.doubtful_since_ns, 100); /* since the first of them */
+  message(false, 111, 0, 201);
+  assert_int_equal(keeper.book.state, TF_BOOK_OK);
+  assert_int_equal(keeper.doubtful_since_ns, 0);
+  for (uint64_t i = 0; i < TF_BOOK_CROSSED_MESSAGES_MAX; i++) message(false, 111, 1, 300 + i);
+  assert_int_equal(keeper.doubtful_since_ns, 0); /* counted anew */
+}
+
+static void gap_ends_the_doubt(void **state) {
+  (void)state;
+  synced();
+  for (uint64_t i = 0; i < 7; i++) message(false, 111, 1 + (int64_t)i, 100 + i);
+  assert_int_equal(keeper.doubtful_since_ns, 100);
+  status(TF_BOOK_GAP, 0);
+  tf_book_settle(&keeper, 300);
+  assert_int_equal(keeper.book.state, TF_BOOK_GAP);
+  assert_int_equal(keeper.doubtful_since_ns, 0);
+}
+
+static void book_that_broke_here_is_doubtful_until_the_feed_gives_it_up(void **state) {
+  (void)state;
+  fresh();
+  for (uint64_t i = 0; i < PENDING_MAX + 1; i++) level(false, 100, 1, i, 0, 0);
+  level(false, 99, 1, 3, TF_FLAG_SNAPSHOT, 0);
+  status(TF_BOOK_OK, 4);
+  tf_book_settle(&keeper, 50);
+  assert_int_equal(keeper.book.state, TF_BOOK_GAP);
+  assert_int_not_equal(keeper.doubtful_since_ns, 0);
+  status(TF_BOOK_STALE, 0); /* the session thinks that it was OK */
+  assert_int_equal(keeper.book.state, TF_BOOK_GAP);
+  status(TF_BOOK_OK, 0);
+  tf_book_settle(&keeper, 51);
+  assert_int_equal(keeper.book.state, TF_BOOK_GAP);
+  assert_int_not_equal(keeper.doubtful_since_ns, 0);
+  status(TF_BOOK_GAP, 0);
+  level(false, 98, 1, 9, TF_FLAG_SNAPSHOT, 0);
+  status(TF_BOOK_OK, 9);
+  tf_book_settle(&keeper, 52);
+  assert_int_equal(keeper.book.state, TF_BOOK_OK);
+  assert_int_equal(keeper.doubtful_since_ns, 0);
+}
+
+static void silence_touches_no_level_and_its_end_brings_back_what_was(void **state) {
+  (void)state;
+  synced(); /* apply_from 6 */
+  status(TF_BOOK_STALE, 0);
+  assert_int_equal(keeper.book.state, TF_BOOK_STALE);
+  level(false, 104, 4, 7, 0, 0);
+  assert_int_equal(best(false), 104); /* applies: old is not wrong */
+  tf_book_settle(&keeper, 1);
+  assert_int_equal(keeper.book.state, TF_BOOK_STALE);
+  status(TF_BOOK_OK, 0);
+  assert_int_equal(keeper.book.state, TF_BOOK_OK);
+  level(false, 105, 4, 5, 0, 0); /* in the snapshot, still */
+  assert_int_equal(best(false), 104);
+  status(TF_BOOK_STALE, 0);
+  status(TF_BOOK_OK, 20); /* a snapshot that came by itself */
+  level(false, 106, 4, 19, 0, 0);
+  assert_int_equal(best(false), 104);
+  fresh(); /* quotes only */
+  status(TF_BOOK_STALE, 0);
+  assert_int_equal(keeper.book.state, TF_BOOK_STALE);
+  status(TF_BOOK_NONE, 0);
+  assert_int_equal(keeper.book.state, TF_BOOK_NONE);
 }
 
 static void deleting_an_unknown_level_changes_nothing(void **state) {
@@ -257,6 +348,11 @@ int main(void) {
       cmocka_unit_test(gap_freezes_the_book_until_the_next_snapshot_is_bridged),
       cmocka_unit_test(pending_overflow_never_yields_a_book_that_says_ok),
       cmocka_unit_test(crossed_book_says_so_and_heals),
+      cmocka_unit_test(locked_book_is_in_order),
+      cmocka_unit_test(book_is_doubtful_from_the_sixth_message_that_leaves_it_crossed),
+      cmocka_unit_test(gap_ends_the_doubt),
+      cmocka_unit_test(book_that_broke_here_is_doubtful_until_the_feed_gives_it_up),
+      cmocka_unit_test(silence_touches_no_level_and_its_end_brings_back_what_was),
       cmocka_unit_test(deleting_an_unknown_level_changes_nothing),
       cmocka_unit_test(finer_prices_refine_the_scale_without_losing_a_level),
       cmocka_unit_test(price_that_cannot_be_scaled_is_counted_and_left_out),

@@ -154,6 +154,161 @@ class Connections(unittest.TestCase):
             self.assertGreater(book.applied, 3)
 
 
+class Acknowledgements(unittest.TestCase):
+    """On Kraken, which sends one a symbol."""
+
+    def rows(self, faults, cnt=3, seconds=1.5):
+        names = ["BTC/USD", "ETH/USD", "SOL/USD"][:cnt]
+        ask = {"method": "subscribe", "params": {"channel": "trade", "symbol": names}}
+        with Exchange("--venue", "kraken", "--rate", "2000", "--faults", faults) as exchange:
+            got, _ = talk(exchange, "/v2", ask, seconds=seconds)
+            return [parse(t) for t in got], exchange.summary()
+
+    @staticmethod
+    def acked(rows):
+        return [r["result"]["symbol"] for r in rows if r.get("success")]
+
+    @staticmethod
+    def heard(rows):
+        return {d["symbol"] for r in rows if r.get("channel") == "trade" for d in r["data"]}
+
+    def test_acknowledged_streams_may_stay_silent(self):
+        rows, summary = self.rows("ack_silent=1")
+        self.assertEqual((len(self.acked(rows)), self.heard(rows), summary["ack_silent"]), (3, set(), 3))
+
+    def test_an_acknowledgement_names_another_instrument(self):
+        rows, _ = self.rows("ack_other=1")
+        self.assertEqual(self.acked(rows), ["ETH/USD", "SOL/USD", "BTC/USD"])
+        self.assertEqual(len(self.heard(rows)), 3)
+
+    def test_overlooked_subscriptions_have_neither_acknowledgement_nor_data(self):
+        rows, _ = self.rows("ack_partial=0.5")
+        acked = set(self.acked(rows))
+        self.assertEqual(self.heard(rows), acked)
+        self.assertTrue(0 < len(acked) < 3 or self.rows("ack_partial=1")[1]["ack_partial"] == 3)
+
+    def test_late_acknowledgement_comes_behind_its_data(self):
+        rows, _ = self.rows("ack_late=500ms")
+        first = next(i for i, r in enumerate(rows) if r.get("success"))
+        self.assertTrue(any(r.get("channel") == "trade" for r in rows[:first]))
+        self.assertEqual(len(self.acked(rows)), 3)
+
+
+class Line(unittest.TestCase):
+    """Faults of the line that leave every message whole."""
+
+    def rows(self, faults, *args, seconds=2.5, streams=("trade", "depth"), cnt=3):
+        names = ["BTCUSDT", "ETHUSDT", "SOLUSDT"][:cnt]
+        ask = {"method": "SUBSCRIBE", "params": [f"{n.lower()}@{s}" for n in names for s in streams], "id": 1}
+        stamps = []
+        with Exchange("--rate", "1000", "--symbols", ",".join(names), "--faults", faults, *args) as exchange:
+            got, end = talk(exchange, "/ws", ask, seconds=seconds, on_message=lambda t: stamps.append(time.monotonic()))
+            return [parse(t) for t in got], stamps, end, exchange.summary()
+
+    def assertChained(self, rows, names=("BTCUSDT", "ETHUSDT", "SOLUSDT")):
+        for name in names:
+            mine = [r for r in rows if r.get("e") == "depthUpdate" and r["s"] == name]
+            self.assertGreater(len(mine), 3)
+            for a, b in zip(mine, mine[1:]):
+                self.assertEqual(int(b["U"]), int(a["u"]) + 1)
+
+    def test_split_messages_are_the_same_messages(self):
+        for pieces in ("1", "7", "997"):
+            rows, _, _, summary = self.rows(f"split={pieces}", seconds=1.5)
+            self.assertChained(rows)
+            self.assertGreater(summary["split"], 10)
+
+    def test_a_stalled_connection_gets_everything_in_the_end(self):
+        rows, stamps, _, summary = self.rows("stall=700ms")
+        self.assertGreater(max(b - a for a, b in zip(stamps, stamps[1:])), 0.5)
+        self.assertChained(rows)
+        self.assertGreater(summary["stall"], 10)
+
+    def test_one_stream_falls_silent_and_the_others_go_on(self):
+        rows, _, _, summary = self.rows("mute_stream=500ms")
+        kinds = lambda part: {(r["e"], r["s"]) for r in part if "e" in r}  # noqa: E731
+        self.assertEqual(len(kinds(rows[:len(rows) // 4])), 6)
+        self.assertEqual(len(kinds(rows[len(rows) // 2:])), 5)
+        self.assertGreater(summary["mute_stream"], 3)
+
+    def test_data_fall_silent_and_heartbeats_go_on(self):
+        with Exchange("--venue", "kraken", "--faults", "mute_data=500ms") as exchange:
+            got, _ = talk(exchange, "/v2", KRAKEN, seconds=4)
+        rows = [parse(t) for t in got]
+        self.assertGreaterEqual(sum(r.get("channel") == "heartbeat" for r in rows[-3:]), 2)
+
+
+class Market(unittest.TestCase):
+    """What befalls a whole exchange."""
+    rows = Line.rows
+
+    def test_the_clock_jumps_and_time_goes_on_from_there(self):
+        rows, _, _, summary = self.rows("clock_jump=0.7", seconds=5)
+        times = [int(r["E"]) for r in rows if "E" in r]
+        self.assertGreater(max(abs(b - a) for a, b in zip(times, times[1:])), 10000)
+        self.assertGreater(summary["clock_jump"], 0)
+
+    def test_a_halted_instrument_is_silent_for_two_seconds_and_goes_on_where_it_was(self):
+        rows, stamps, _, summary = self.rows("halt=0.4", seconds=8)
+        Line.assertChained(self, rows)
+        self.assertGreater(summary["halt"], 0)
+        pauses = []
+        for name in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
+            mine = [at for r, at in zip(rows, stamps) if r.get("s") == name]
+            pauses += [b - a for a, b in zip(mine, mine[1:])]
+        self.assertGreater(max(pauses), 1.8)
+
+    def test_the_last_instrument_is_listed_and_delisted(self):
+        rows, stamps, _, _ = self.rows("delist=1s")
+        self.assertGreater(stamps[-1] - max(at for r, at in zip(rows, stamps) if r.get("s") == "SOLUSDT"), 0.5)
+        with Exchange("--venue", "kraken", "--faults", "list=2s") as exchange:
+            ask = {"method": "subscribe", "params": {"channel": "trade", "symbol": ["SOL/USD"]}}
+            got, _ = talk(exchange, "/v2", ask, seconds=0.5)
+            self.assertTrue(any("Currency pair not supported SOL/USD" in t for t in got))
+            time.sleep(1.5)
+            got, _ = talk(exchange, "/v2", ask, seconds=1)
+            self.assertTrue(any(parse(t).get("success") for t in got))
+
+    def test_prices_of_the_last_instrument_gain_a_digit(self):
+        rows, _, _, summary = self.rows("tick_size=1s")
+        digits = lambda name: [len(r["p"].split(".")[1]) for r in rows if r.get("e") == "trade" and r["s"] == name]  # noqa: E731
+        self.assertEqual(set(digits("BTCUSDT")), {8})
+        self.assertEqual(sorted(set(digits("SOLUSDT"))), [8, 9])
+        self.assertEqual(digits("SOLUSDT"), sorted(digits("SOLUSDT")))
+
+
+class Mutations(unittest.TestCase):
+    """Messages that are not what was agreed, wherever the venue's schema has a place for it."""
+
+    def test_each_mutation_shows(self):
+        def shows(fault, test):
+            with Exchange(*RATE, "--faults", f"{fault}=0.3") as exchange:
+                got, _ = talk(exchange, "/ws", SPOT, seconds=1.2)
+                summary = exchange.summary()
+            self.assertGreater(summary[fault], 5, fault)
+            self.assertTrue(any(test(t) for t in got), fault)
+
+        keys = lambda t: set(parse(t))  # noqa: E731
+        trade = {"e", "E", "s", "t", "p", "q", "T", "m", "M"}
+        shows("field_new", lambda t: "zz_new" in keys(t))
+        shows("field_missing", lambda t: len(keys(t)) == 8 and keys(t) < trade)
+        shows("field_renamed", lambda t: any(k.endswith("_zz") for k in keys(t)))
+        shows("field_null", lambda t: ":null" in t)
+        shows("field_type", lambda t: '"s":7' in t or re.search(r'"E":"1', t))
+        shows("type_unknown", lambda t: '"e":"zz_unheard_of"' in t)
+        shows("number", lambda t: '"NaN"' in t)
+        shows("time", lambda t: re.search(r'"[ET]":0[,}]', t))
+        shows("symbol", lambda t: "BTCUSD\u03a9" in t)
+
+    def test_the_same_seed_has_the_same_course(self):
+        def first(seed):
+            with Exchange(*RATE, "--seed", seed, "--faults", "ack_error=0.3,ack_other=0.3,ack_silent=0.3") as exchange:
+                got, _ = talk(exchange, "/ws", *[{"method": "SUBSCRIBE", "params": [], "id": i} for i in range(5)], seconds=0.5)
+                return got
+
+        self.assertEqual(first(3), first(3))
+
+
 class Rest(unittest.TestCase):
     def test_late_snapshot_is_old_when_it_comes(self):
         with Exchange(*RATE, "--faults", "late_snapshot=800ms") as exchange:
@@ -179,6 +334,12 @@ class Rest(unittest.TestCase):
                     text += chunk
             return text.decode()
 
+    def test_418_says_when_the_ban_ends(self):
+        with Exchange("--faults", "http_418=1") as exchange:
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(exchange.rest + DEPTH, timeout=5)
+            self.assertEqual((refused.exception.code, refused.exception.headers["Retry-After"]), (418, "2"))
+
     def test_429_says_when_to_come_back(self):
         self.assertRegex(self.status("http_429=1"), r"^HTTP/1.1 429 (.|\r|\n)*Retry-After: 1\r\n")
 
@@ -190,7 +351,7 @@ class Rest(unittest.TestCase):
 class Usage(unittest.TestCase):
     def test_errors_name_the_item_and_the_remedy(self):
         for faults, text in (("gab=1", 'did you mean "gap"'), ("gap", "has no value"), ("gap=1.5", "0 to 1"),
-                             ("close=10", "with its unit"), ("close=0s", "above 0"), ("checksum=1", "sends none"),
+                             ("close=10", "with its unit"), ("close=0s", "above 0"), ("split=0", "from 1 to 65536"), ("split=65537", "from 1 to 65536"), ("checksum=1", "sends none"),
                              ("x" * 100 + "=1", "is no fault")):
             with self.subTest(faults):
                 _, err = run("sim", "--faults", faults, expect=2)
@@ -205,10 +366,17 @@ class Usage(unittest.TestCase):
             run("sim", "--symbols", symbols, "--for", "10ms", expect=2)
         run("sim", "--symbols", ",".join(["A" * 31] + [f"S{i}" for i in range(1199)]), "--for", "10ms")
 
-    def test_help_lists_every_fault(self):
-        out, _ = run("sim", "--help")
-        for name in ("gap=P", "close=T", "late_snapshot=T", "http_429=P", "storm=P", "drip=T"):
-            self.assertIn(name, out)
+    def test_faults_help_and_the_manual_list_every_fault_of_the_table(self):
+        root = pathlib.Path(__file__).resolve().parents[3]
+        rows = re.findall(r'^F\(\w+, "(\w+)", (\w+), "(.+)"\)$', (root / "tools/sim/faults.def").read_text(), re.M)
+        self.assertGreater(len(rows), 35)
+        self.assertEqual([r[0] for r in rows], sorted(r[0] for r in rows))
+        listed, _ = run("sim", "--faults", "help")
+        manual = (root / "docs/man/tickfuse-sim.1").read_text()
+        letters = {"CHANCE": "P", "TIME": "T", "COUNT": "N"}
+        for name, kind, text in rows:
+            self.assertIn(f"{name}={letters[kind]} {text}", listed)
+            self.assertIn(f".It Li {name}= Ns Ar {letters[kind]}", manual)
 
 
 if __name__ == "__main__":
