@@ -232,7 +232,8 @@ static void put_ticker(tf_in_band_t *in, const tf_in_band_item_t *form,
       !tf_draft_to_one_exponent(&row->u.ticker.last_price, row->price_exp,
                                 &row->u.ticker.mark_price, mark_exp, &row->price_exp))
     refuse(scan, TF_REJECT_NUMBER);
-  take_price(scan, object, form->volume, &row->u.ticker.volume, &row->qty_exp);
+  take_price(scan, form->stats ? &scan->objects[form->stats] : object, form->volume,
+             &row->u.ticker.volume, &row->qty_exp);
   row->u.ticker.funding_rate = TF_FUNDING_NONE;
   if (has(object, form->funding) && object->values[form->funding].made == TF_JSON_MADE_DECIMAL)
     row->u.ticker.funding_rate = funding_of(&object->values[form->funding]);
@@ -307,7 +308,8 @@ static void on_item(tf_json_t *json, tf_json_object_t *object) {
   const tf_in_band_spec_t *spec  = in->spec;
   for (uint32_t i = 0; i < spec->item_cnt; i++) {
     const tf_in_band_item_t *form = &spec->items[i];
-    if (form->object != place || (object->seen & form->marks) != form->marks) continue;
+    if (form->object != place || (object->seen & (form->marks | form->without)) != form->marks)
+      continue;
     switch (form->kind) {
     case TF_EVENT_TRADE: put_trade(in, form, object); break;
     case TF_EVENT_QUOTE: put_quote(in, form, object); break;

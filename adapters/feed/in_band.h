@@ -50,13 +50,15 @@ typedef struct tf_in_band_item {
   uint8_t  object; /* place in the table of objects */
   uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER */
   uint8_t  time_form;
-  uint64_t marks;        /* keys of it that tell it */
+  uint64_t marks;        /* keys of it that tell it, */
+  uint64_t without;      /* and keys that it has not */
   uint8_t  symbol, time; /* 0: the route's */
   uint8_t  price, qty, side, id;
   uint8_t  sides; /* the object that holds bids and asks; 0: this one */
   uint8_t  bids, asks, first_seq, last_seq, previous, checksum;
   uint8_t  bid, bid_qty, ask, ask_qty;
   uint8_t  last, volume, mark, funding;
+  uint8_t  stats; /* the object that holds the volume; 0: this one */
 } tf_in_band_item_t;
 
 typedef enum tf_in_band_what {

@@ -18,32 +18,44 @@ enum {
   SYMBOL,
   PRODUCT_ID,
   ID,
+  INSTRUMENT_NAME,
   PRICE_INCREMENT,
   QUOTE_INCREMENT,
+  TICK_SIZE_TOO,
+  TICK_SIZE_ALONE,
   BASE_INCREMENT,
   QTY_INCREMENT,
+  MIN_TRADE_AMOUNT,
+  LOT_SIZE,
   QUOTE_ASSET,
   QUOTE_CURRENCY_ID,
   QUOTE_CURRENCY,
+  QUOTE_CURRENCY_TOO,
   QUOTE,
   CONTRACT_SIZE,
   FILTERS,
   ITEM_KEY_CNT
 };
 static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
-    [SYMBOL]            = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
-    [PRODUCT_ID]        = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
-    [ID]                = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
-    [PRICE_INCREMENT]   = TF_JSON_KEY("price_increment", TF_JSON_WANT_DECIMAL),
-    [QUOTE_INCREMENT]   = TF_JSON_KEY("quote_increment", TF_JSON_WANT_DECIMAL),
-    [BASE_INCREMENT]    = TF_JSON_KEY("base_increment", TF_JSON_WANT_DECIMAL),
-    [QTY_INCREMENT]     = TF_JSON_KEY("qty_increment", TF_JSON_WANT_DECIMAL),
-    [QUOTE_ASSET]       = TF_JSON_KEY("quoteAsset", TF_JSON_WANT_TEXT),
-    [QUOTE_CURRENCY_ID] = TF_JSON_KEY("quote_currency_id", TF_JSON_WANT_TEXT),
-    [QUOTE_CURRENCY]    = TF_JSON_KEY("quote_currency", TF_JSON_WANT_TEXT),
-    [QUOTE]             = TF_JSON_KEY("quote", TF_JSON_WANT_TEXT),
-    [CONTRACT_SIZE]     = TF_JSON_KEY("contractSize", TF_JSON_WANT_DECIMAL),
-    [FILTERS]           = TF_JSON_KEY("filters", TF_JSON_WANT_ITEMS),
+    [SYMBOL]             = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
+    [PRODUCT_ID]         = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
+    [ID]                 = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
+    [INSTRUMENT_NAME]    = TF_JSON_KEY("instrument_name", TF_JSON_WANT_TEXT),
+    [TICK_SIZE_TOO]      = TF_JSON_KEY("tick_size", TF_JSON_WANT_DECIMAL),
+    [TICK_SIZE_ALONE]    = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
+    [MIN_TRADE_AMOUNT]   = TF_JSON_KEY("min_trade_amount", TF_JSON_WANT_DECIMAL),
+    [LOT_SIZE]           = TF_JSON_KEY("lotSize", TF_JSON_WANT_DECIMAL),
+    [QUOTE_CURRENCY_TOO] = TF_JSON_KEY("quoteCurrency", TF_JSON_WANT_TEXT),
+    [PRICE_INCREMENT]    = TF_JSON_KEY("price_increment", TF_JSON_WANT_DECIMAL),
+    [QUOTE_INCREMENT]    = TF_JSON_KEY("quote_increment", TF_JSON_WANT_DECIMAL),
+    [BASE_INCREMENT]     = TF_JSON_KEY("base_increment", TF_JSON_WANT_DECIMAL),
+    [QTY_INCREMENT]      = TF_JSON_KEY("qty_increment", TF_JSON_WANT_DECIMAL),
+    [QUOTE_ASSET]        = TF_JSON_KEY("quoteAsset", TF_JSON_WANT_TEXT),
+    [QUOTE_CURRENCY_ID]  = TF_JSON_KEY("quote_currency_id", TF_JSON_WANT_TEXT),
+    [QUOTE_CURRENCY]     = TF_JSON_KEY("quote_currency", TF_JSON_WANT_TEXT),
+    [QUOTE]              = TF_JSON_KEY("quote", TF_JSON_WANT_TEXT),
+    [CONTRACT_SIZE]      = TF_JSON_KEY("contractSize", TF_JSON_WANT_DECIMAL),
+    [FILTERS]            = TF_JSON_KEY("filters", TF_JSON_WANT_ITEMS),
 };
 static const tf_json_shape_t item_shape = {item_keys, ITEM_KEY_CNT};
 
@@ -99,14 +111,13 @@ static bool take_size(const tf_json_value_t *v, int64_t *size, int8_t *exp) {
 static void on_item(tf_json_t *json, tf_json_object_t *item) {
   (void)json;
   reader_t              *r      = item->self;
-  const tf_json_value_t *symbol = pick(item, SYMBOL, ID, NULL);
+  const tf_json_value_t *symbol = pick(item, SYMBOL, INSTRUMENT_NAME, NULL);
   const tf_json_value_t *quote  = pick(item, QUOTE_ASSET, QUOTE, NULL);
   const tf_json_value_t *size   = pick(item, CONTRACT_SIZE, CONTRACT_SIZE, NULL);
   tf_instrument_t        to     = {.multiplier = 1.0};
-  bool                   has =
-      take_size(pick(item, PRICE_INCREMENT, QUOTE_INCREMENT, &r->tick), &to.tick_size,
-                &to.price_exp) &&
-      take_size(pick(item, BASE_INCREMENT, QTY_INCREMENT, &r->step), &to.lot_size, &to.qty_exp);
+  bool has = take_size(pick(item, PRICE_INCREMENT, TICK_SIZE_ALONE, &r->tick), &to.tick_size,
+                       &to.price_exp) &&
+             take_size(pick(item, BASE_INCREMENT, LOT_SIZE, &r->step), &to.lot_size, &to.qty_exp);
   r->tick.made = r->step.made = TF_JSON_MADE_NONE;
   if (!has || symbol == NULL || symbol->kind != TF_JSON_STRING) return;
   r->item_cnt++;

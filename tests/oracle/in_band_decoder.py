@@ -166,7 +166,7 @@ class Decoder:
     # ---- frames ----
 
     def lines(self):
-        out, self.out = self.out, []
+        out, self.out = sorted(self.out, key=lambda event: event[1] == "resync"), []
         last = {}
         for i, event in enumerate(out):
             if event[1] in self.counted:

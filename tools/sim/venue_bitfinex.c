@@ -215,8 +215,7 @@ static void send_side(sim_exchange_t *x, uint32_t stream, const window_t *was, b
 /* What is gone from both sides first, so that no book is crossed in between. */
 static void send_difference(sim_exchange_t *x, uint32_t stream, const window_t *was,
                             uint32_t length) {
-  for (int step = 0; step < 4; step++)
-    send_side(x, stream, was, step % 2 == 1, length, step < 2);
+  for (int step = 0; step < 4; step++) send_side(x, stream, was, step % 2 == 1, length, step < 2);
 }
 
 static void keep(const sim_view_t *view, window_t *window, uint32_t length) {

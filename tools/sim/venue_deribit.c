@@ -18,10 +18,10 @@ typedef struct own {
 } own_t;
 
 static const sim_pair_t pairs[] = {
-    {"BTC-PERPETUAL",       123674, 1, 1, 1, 500000000000,  1000000000},
-    {"ETH-PERPETUAL",       53002,  2, 2, 1, 300000000000,  100000000 },
-    {"BTC-25DEC26-60000-C", 16384,  4, 4, 1, 1000000000,    10000000  },
-    {NULL,                  100000, 2, 2, 1, 100000000000,  100000000 }
+    {"BTC-PERPETUAL",       123674, 1, 1, 1, 500000000000, 1000000000},
+    {"ETH-PERPETUAL",       53002,  2, 2, 1, 300000000000, 100000000 },
+    {"BTC-25DEC26-60000-C", 16384,  4, 4, 1, 1000000000,   10000000  },
+    {NULL,                  100000, 2, 2, 1, 100000000000, 100000000 }
 };
 
 /* ---- numbers ---- */
@@ -55,7 +55,9 @@ static void put_amount(sim_text_t *t, const sim_symbol_t *s, int64_t qty) {
 /* ---- messages ---- */
 
 static void put_head(sim_text_t *t, uint32_t channel, const sim_symbol_t *s) {
-  sim_put(t, "{\"jsonrpc\":\"2.0\",\"method\":\"subscription\",\"params\":{\"channel\":\"%s.%s%s\",\"data\":",
+  sim_put(t,
+          "{\"jsonrpc\":\"2.0\",\"method\":\"subscription\",\"params\":{\"channel\":\"%s.%s%s\","
+          "\"data\":",
           names[channel], s->name, channel == QUOTE ? "" : ".100ms");
 }
 
@@ -65,8 +67,9 @@ static void trade(sim_exchange_t *x, uint32_t symbol, const sim_step_t *step) {
   sim_ticker_t  now = sim_ticker(x, symbol);
   sim_text_t    t   = sim_message(x);
   put_head(&t, TRADES, s);
-  sim_put(&t, "[{\"trade_seq\":%" PRIu64 ",\"trade_id\":\"%.3s-%" PRIu64 "\",\"timestamp\":%" PRIu64
-              ",\"tick_direction\":1,\"price\":",
+  sim_put(&t,
+          "[{\"trade_seq\":%" PRIu64 ",\"trade_id\":\"%.3s-%" PRIu64 "\",\"timestamp\":%" PRIu64
+          ",\"tick_direction\":1,\"price\":",
           ++own->trade_seq, s->name, s->market.trade_id, x->wall_ns / TF_NS_PER_MS);
   put_price(&t, s, step->trade_price_ticks);
   sim_put(&t, ",\"mark_price\":");
@@ -115,7 +118,8 @@ static sim_text_t ticker_text(sim_exchange_t *x, uint32_t symbol, const sim_tick
   sim_put(&t, "{\"timestamp\":%" PRIu64 ",\"stats\":{\"volume_usd\":1.0e6,\"volume\":",
           x->wall_ns / TF_NS_PER_MS);
   put_amount(&t, s, now->volume);
-  sim_put(&t, ",\"price_change\":-0.0285,\"low\":null,\"high\":null},\"state\":\"open\",\"open_interest\":");
+  sim_put(&t, ",\"price_change\":-0.0285,\"low\":null,\"high\":null},\"state\":\"open\",\"open_"
+              "interest\":");
   put_amount(&t, s, now->open_interest);
   sim_put(&t, ",\"mark_price\":");
   put_price(&t, s, now->mark_ticks);
@@ -159,8 +163,9 @@ static void depth(sim_exchange_t *x, uint32_t symbol) {
   if (s->market.dirty_cnt == 0) return;
   sim_text_t t = sim_message(x);
   put_head(&t, BOOK, s);
-  sim_put(&t, "{\"type\":\"change\",\"timestamp\":%" PRIu64 ",\"prev_change_id\":%" PRIu64
-              ",\"instrument_name\":\"%s\",\"change_id\":%" PRIu64,
+  sim_put(&t,
+          "{\"type\":\"change\",\"timestamp\":%" PRIu64 ",\"prev_change_id\":%" PRIu64
+          ",\"instrument_name\":\"%s\",\"change_id\":%" PRIu64,
           x->wall_ns / TF_NS_PER_MS, s->depth_last_id, s->name, s->market.update_id);
   put_changes(&t, s, "bids", false);
   put_changes(&t, s, "asks", true);
@@ -190,8 +195,11 @@ static void snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, uint3
     if (!sim_view(x, symbol, SIM_LEVELS_MAX, x->view)) return; /* the recording's own will come */
     t = sim_message(x);
     put_head(&t, BOOK, s);
-    sim_put(&t, "{\"type\":\"snapshot\",\"timestamp\":%" PRIu64 ",\"instrument_name\":\"%s\",\"change_id\":"
-                "%" PRIu64, x->wall_ns / TF_NS_PER_MS, s->name, x->view->venue_seq);
+    sim_put(&t,
+            "{\"type\":\"snapshot\",\"timestamp\":%" PRIu64
+            ",\"instrument_name\":\"%s\",\"change_id\":"
+            "%" PRIu64,
+            x->wall_ns / TF_NS_PER_MS, s->name, x->view->venue_seq);
     put_side(x, &t, "bids", false);
     put_side(x, &t, "asks", true);
     sim_put(&t, "}}}");
@@ -204,8 +212,10 @@ static void snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, uint3
 }
 
 static void ping(sim_exchange_t *x, sim_peer_t *peer) {
-  static const char beat[] = "{\"params\":{\"type\":\"heartbeat\"},\"method\":\"heartbeat\",\"jsonrpc\":\"2.0\"}";
-  static const char test[] = "{\"params\":{\"type\":\"test_request\"},\"method\":\"heartbeat\",\"jsonrpc\":\"2.0\"}";
+  static const char beat[] =
+      "{\"params\":{\"type\":\"heartbeat\"},\"method\":\"heartbeat\",\"jsonrpc\":\"2.0\"}";
+  static const char test[] =
+      "{\"params\":{\"type\":\"test_request\"},\"method\":\"heartbeat\",\"jsonrpc\":\"2.0\"}";
   if (!peer->heartbeats) { /* it asked for none */
     sim_ponged(peer);
     return;
@@ -228,7 +238,8 @@ static void put_answer(sim_exchange_t *x, sim_text_t *t) {
 
 static void put_times(sim_exchange_t *x, sim_text_t *t) {
   uint64_t us = x->wall_ns / 1000;
-  sim_put(t, ",\"usIn\":%" PRIu64 ",\"usOut\":%" PRIu64 ",\"usDiff\":151,\"testnet\":false}", us, us + 151);
+  sim_put(t, ",\"usIn\":%" PRIu64 ",\"usOut\":%" PRIu64 ",\"usDiff\":151,\"testnet\":false}", us,
+          us + 151);
 }
 
 static void refuse(sim_exchange_t *x, sim_peer_t *peer, int code, const char *message) {
@@ -253,7 +264,7 @@ static uint32_t stream_of(const sim_exchange_t *x, const char *name, bool *is_ra
   uint32_t    idx      = sim_find_symbol(x, symbol, cnt);
   for (uint32_t channel = 0; channel < CHANNEL_CNT && idx != UINT32_MAX; channel++) {
     if (strlen(names[channel]) != kind_cnt || memcmp(names[channel], name, kind_cnt) != 0) continue;
-    *is_raw = !strcmp(interval, ".raw");
+    *is_raw       = !strcmp(interval, ".raw");
     bool is_known = *is_raw || !strcmp(interval, channel == QUOTE ? "" : ".100ms");
     return is_known ? sim_stream(idx, channel) : UINT32_MAX;
   }
@@ -271,13 +282,15 @@ static void set_channels(sim_exchange_t *x, sim_peer_t *peer, const json_t *chan
     return;
   sim_ack_t first = SIM_ACK_SENT;
   json_array_foreach(channels, i, name) {
-    bool     raw    = false;
-    uint32_t stream = json_is_string(name) ? stream_of(x, json_string_value(name), &raw) : UINT32_MAX;
-    sim_ack_t ack   = stream != UINT32_MAX && on ? sim_ack(x) : SIM_ACK_SENT;
+    bool     raw = false;
+    uint32_t stream =
+        json_is_string(name) ? stream_of(x, json_string_value(name), &raw) : UINT32_MAX;
+    sim_ack_t ack = stream != UINT32_MAX && on ? sim_ack(x) : SIM_ACK_SENT;
     is_raw |= raw;
     is_other |= ack == SIM_ACK_OTHER;
     if (ack == SIM_ACK_ERROR || ack == SIM_ACK_MISSING) first = ack;
-    if (stream == UINT32_MAX || ack == SIM_ACK_SKIPPED) continue; /* not in the answer, no word of it */
+    if (stream == UINT32_MAX || ack == SIM_ACK_SKIPPED)
+      continue; /* not in the answer, no word of it */
     streams[cnt++] = stream;
   }
   if (is_raw || first == SIM_ACK_ERROR) {
@@ -290,7 +303,8 @@ static void set_channels(sim_exchange_t *x, sim_peer_t *peer, const json_t *chan
   for (uint32_t k = cnt; k-- > 0;) { /* in another order than asked */
     const sim_symbol_t *s       = &x->symbols[sim_stream_symbol(streams[k])];
     uint32_t            channel = sim_stream_channel(streams[k]);
-    sim_put(&t, "\"%s.%s%s\"%s", names[channel], s->name, channel == QUOTE ? "" : ".100ms", k ? "," : "");
+    sim_put(&t, "\"%s.%s%s\"%s", names[channel], s->name, channel == QUOTE ? "" : ".100ms",
+            k ? "," : "");
   }
   sim_put(&t, "]");
   put_times(x, &t);
@@ -345,7 +359,9 @@ static void put_instrument(sim_text_t *t, const sim_symbol_t *s) {
   put_price(t, s, 1);
   sim_put(t, ",\"quote_currency\":\"USD\",\"min_trade_amount\":");
   put_amount(t, s, s->pair.qty_step);
-  sim_put(t, ",\"kind\":\"future\",\"is_active\":true,\"instrument_name\":\"%s\",\"contract_size\":", s->name);
+  sim_put(t,
+          ",\"kind\":\"future\",\"is_active\":true,\"instrument_name\":\"%s\",\"contract_size\":",
+          s->name);
   put_amount(t, s, s->pair.qty_step);
   sim_put(t, ",\"base_currency\":\"%.3s\"}", s->name);
 }
@@ -404,4 +420,5 @@ const sim_venue_t sim_venue_deribit = {
     .ticker             = ticker,
     .snapshot           = snapshot,
     .snapshot_channels  = 1u << BOOK | 1u << QUOTE | 1u << TICKER,
-    .route              = route};
+    .route              = route
+};

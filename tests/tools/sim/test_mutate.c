@@ -8,12 +8,15 @@
 #define DRAWS 400
 
 static const char *const texts[] = {
-    "{\"e\":\"trade\",\"E\":1672515782136,\"s\":\"BTCUSDT\",\"t\":12345,\"p\":\"0.001\",\"q\":\"100.5\",\"m\":"
+    "{\"e\":\"trade\",\"E\":1672515782136,\"s\":\"BTCUSDT\",\"t\":12345,\"p\":\"0.001\",\"q\":"
+    "\"100.5\",\"m\":"
     "true}",
-    "{\"stream\":\"btcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":1672515782136,\"u\":160,\"b\":[[\"0.0024\","
+    "{\"stream\":\"btcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":1672515782136,\"u\":160,"
+    "\"b\":[[\"0.0024\","
     "\"10.0\"]],\"a\":[]}}",
     "{\"channel\":\"book\",\"type\":\"update\",\"data\":[{\"symbol\":\"BTC/"
-    "USD\",\"bids\":[{\"price\":61837.6,\"qty\":0.10000000}],\"asks\":[],\"checksum\":1234,\"timestamp\":"
+    "USD\",\"bids\":[{\"price\":61837.6,\"qty\":0.10000000}],\"asks\":[],\"checksum\":1234,"
+    "\"timestamp\":"
     "\"2026-08-09T21:05:48.251397Z\"}]}",
     "[17,[[61837.1,1,0.5],[61838.2,1,-0.25]],42]",
     "{ \"a\" : { \"quote\\\"d\" : \"x\" } , \"list\" : [ 1.5 , \"two\" ] }"};
@@ -69,7 +72,7 @@ static void fields_come_and_go_one_at_a_time(void **state) {
 /* Over many draws each kind of garbage is there, and only decimals are touched. */
 static void numbers_become_each_kind_of_garbage(void **state) {
   (void)state;
-  static const char *const wanted[] = {"\"NaN\"", "\"1e400\"", "\"\"",     "\"-1\"",
+  static const char *const wanted[] = {"\"NaN\"", "\"1e400\"",  "\"\"",    "\"-1\"",
                                        "\"0\"",   "\"1e-400\"", "000000.", "67890\""};
   uint64_t                 rng      = 3;
   for (size_t w = 0; w < TF_ARRAY_CNT(wanted); w++) {
@@ -87,8 +90,8 @@ static void numbers_become_each_kind_of_garbage(void **state) {
 
 static void times_change_their_unit_and_nothing_else_does(void **state) {
   (void)state;
-  uint64_t rng    = 3;
-  bool     zero   = false, micros = false;
+  uint64_t rng  = 3;
+  bool     zero = false, micros = false;
   for (int n = 0; n < DRAWS; n++) {
     size_t  cnt;
     json_t *is = mutated(SIM_MUTATE_TIME, &rng, texts[0], &cnt);
@@ -122,7 +125,8 @@ static void names_become_greek_or_64_kib_long(void **state) {
   assert_non_null(memmem(out, cnt, "\"BTCUSD\xCE\xA9\"", 10));
   cnt = sim_mutate_name("BTCUSDT", true, texts[0], strlen(texts[0]), out, sizeof out);
   assert_int_equal(cnt, strlen(texts[0]) - 1 + 65536);
-  assert_int_equal(sim_mutate_name("ETHUSDT", false, texts[0], strlen(texts[0]), out, sizeof out), 0);
+  assert_int_equal(sim_mutate_name("ETHUSDT", false, texts[0], strlen(texts[0]), out, sizeof out),
+                   0);
 }
 
 int main(void) {
