@@ -39,10 +39,13 @@ static bool follows(const tf_book_row_t *row, const tf_book_message_t *m) {
 static step_t step_of(const tf_book_row_t *row, const tf_book_message_t *m) {
   if (m->rule == TF_BOOK_RULE_NONE || !m->has_seq || !row->has_seq) return TAKE;
   if (row->feed.book_state != TF_BOOK_OK) return TAKE; /* BAD_BOOK or SYNCING, until a snapshot */
+  bool starts_over = m->rule == TF_BOOK_RULE_PREVIOUS && m->has_previous && !m->is_snapshot &&
+                     m->previous > m->last_seq;
+  if (TF_UNLIKELY(starts_over)) return BREAK;
   if (TF_LIKELY(m->last_seq > row->last_seq))
     return m->is_snapshot || follows(row, m) ? TAKE : BREAK;
   /* A venue may say that nothing happened: an empty message that repeats the sequence. */
-  bool is_far = row->last_seq - m->last_seq >= TF_BOOK_ROW_RESTART;
+  bool is_far = m->is_restart || row->last_seq - m->last_seq >= TF_BOOK_ROW_RESTART;
   return is_far ? (m->is_snapshot ? TAKE : BREAK) : REPEAT;
 }
 
@@ -142,7 +145,9 @@ void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_messag
     return;
   }
   if (TF_UNLIKELY(step == BREAK)) put_gap(row, draft, m);
-  bool is_kept = row->mirror.cap > 0 && (m->is_snapshot || row->feed.book_state == TF_BOOK_OK);
+  if (m->is_snapshot) row->is_mirrored = !row->for_checksums_only || m->has_checksum;
+  bool is_kept = row->mirror.cap > 0 && row->is_mirrored &&
+                 (m->is_snapshot || row->feed.book_state == TF_BOOK_OK);
   if (is_kept) {
     set_depth(row, m, depths);
     if (m->is_snapshot) tf_depth_mirror_clear(&row->mirror);

@@ -11,9 +11,9 @@
  *   NEXT      last == last before + 1
  *   NONE      nothing to check: venue_seq is an ordinal of our own
  * A message that is not newer than the book is a duplicate, whichever connection brought it, and makes
- * no events; so several connections may feed one row. One that is far older (TF_BOOK_ROW_RESTART) is the
- * venue starting over: GAP, and a new snapshot. A snapshot that is not newer than a book in order is a
- * duplicate too.
+ * no events; so several connections may feed one row. A PREVIOUS that is beyond its
+ * message's own sequence, and a message that is far older (TF_BOOK_ROW_RESTART), are the venue starting
+ * over: GAP, and a new snapshot. A snapshot that is not newer than a book in order is a duplicate too.
  *
  * One writer: the thread that runs the feed. */
 #ifndef TF_FEED_BOOK_ROW_H
@@ -45,9 +45,11 @@ typedef struct tf_book_row {
   tf_feed_row_t     feed;
   tf_depth_mirror_t mirror; /* cap 0: none is kept */
   uint64_t          last_seq;
-  bool              has_seq;       /* last_seq is of this book */
-  bool              depth_known;   /* an acknowledgement or a channel's name said it */
-  bool              checksums_off; /* on this connection */
+  bool              has_seq;            /* last_seq is of this book */
+  bool              for_checksums_only; /* the mirror: only of a book whose snapshot had one */
+  bool              is_mirrored;        /* the book is in the mirror */
+  bool              depth_known;        /* an acknowledgement or a channel's name said it */
+  bool              checksums_off;      /* on this connection */
   uint32_t          mismatch_cnt;
   uint64_t          mismatch_ns; /* of the first of them */
 } tf_book_row_t;
@@ -59,6 +61,7 @@ typedef struct tf_book_message {
   uint32_t bid_cnt, ask_cnt;
   uint32_t depth; /* as the channel's name says; 0: it does not */
   bool     is_snapshot;
+  bool     is_restart; /* of a snapshot: taken whatever the sequence was */
   bool     has_checksum;
   uint32_t checksum;
   uint8_t  rule;                          /* tf_book_rule_t */

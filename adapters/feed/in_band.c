@@ -124,12 +124,38 @@ static void park(tf_in_band_t *in, const tf_in_band_item_t *form, const tf_json_
   in->scan->kinds |= 1u << form->kind;
 }
 
-/* FNV-1a (64 bit): the id of a trade that the venue gives a name instead of a number. */
-static uint64_t id_of_text(const tf_json_value_t *v) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-  for (uint32_t i = 0; i < v->bytes_cnt; i++)
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The id of a trade that the venue may give a name instead of a number: of a UUID (8-4-4-4-12 hexadecimal
+ * digits, one number) the low 64 bits, of any other text its FNV-1a (64 bit). */
+static uint64_t id_of_text(const tf_in_band_t *in, const tf_json_value_t *v) {
+  uint64_t hash = UINT64_C(0xcbf29ce484222325), number = 0;
+  bool     is_uuid = v->bytes_cnt == 36;
+  if (digits_of(in, v, &number)) return number;
+  for (uint32_t i = 0; i < v->bytes_cnt; i++) {
+    int digit = hex_digit(v->bytes[i]);
+    if (i == 8 || i == 13 || i == 18 || i == 23)
+      is_uuid &= v->bytes[i] == '-';
+    else
+      is_uuid &= digit >= 0;
+    if (digit >= 0) number = number << 4 | (uint64_t)digit;
     hash = (hash ^ (uint8_t)v->bytes[i]) * UINT64_C(0x100000001b3);
-  return hash;
+  }
+  return is_uuid ? number : hash;
+}
+
+/* A trade's side in the spec's words: 1 a buy, -1 a sell, 0 neither. */
+static int side_of(const tf_in_band_spec_t *spec, const tf_json_value_t *side) {
+  if (side->kind != TF_JSON_STRING || side->escaped) return 0;
+  size_t buy = strlen(spec->buy), sell = strlen(spec->sell);
+  int    taker = 0;
+  if (side->bytes_cnt == buy && strncasecmp(side->bytes, spec->buy, buy) == 0) taker = 1;
+  if (side->bytes_cnt == sell && strncasecmp(side->bytes, spec->sell, sell) == 0) taker = -1;
+  return spec->side_is_maker ? -taker : taker;
 }
 
 static void put_trade(tf_in_band_t *in, const tf_in_band_item_t *form,
@@ -140,24 +166,18 @@ static void put_trade(tf_in_band_t *in, const tf_in_band_item_t *form,
   if (row == NULL || !take_number(scan, object, form->price) ||
       !take_number(scan, object, form->qty))
     return;
-  const tf_json_value_t *side = &v[form->side];
-  bool   is_text = has(object, form->side) && side->kind == TF_JSON_STRING && !side->escaped;
-  size_t buy = strlen(in->spec->buy), sell = strlen(in->spec->sell);
-  bool   is_buy =
-      is_text && side->bytes_cnt == buy && strncasecmp(side->bytes, in->spec->buy, buy) == 0;
-  bool is_sell =
-      is_text && side->bytes_cnt == sell && strncasecmp(side->bytes, in->spec->sell, sell) == 0;
-  if (!is_buy && !is_sell) refuse(scan, TF_REJECT_SCHEMA);
+  int side = has(object, form->side) ? side_of(in->spec, &v[form->side]) : 0;
+  if (side == 0) refuse(scan, TF_REJECT_SCHEMA);
   uint64_t id = 0;
   if (!has(object, form->id)) {
     refuse(scan, TF_REJECT_SCHEMA);
   } else if (in->spec->ids == TF_IN_BAND_IDS_OPAQUE) {
-    id = id_of_text(&v[form->id]);
+    id = id_of_text(in, &v[form->id]);
   } else if (!digits_of(in, &v[form->id], &id)) {
     refuse(scan, TF_REJECT_NUMBER);
   }
   row->ts_event_ns = take_time(in, form, object, &row->flags);
-  if (is_sell != in->spec->side_is_maker) row->flags |= TF_FLAG_SIDE;
+  if (side < 0) row->flags |= TF_FLAG_SIDE;
   row->price_exp        = v[form->price].exp;
   row->qty_exp          = v[form->qty].exp;
   row->u.trade.price    = v[form->price].as.mantissa;
@@ -397,6 +417,7 @@ static tf_verdict_t on_books(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ba
     b->message.depth         = route->depth;
     b->message.rule          = route->rule;
     b->message.is_snapshot   = route->is_snapshot;
+    b->message.is_restart    = route->is_restart;
     b->message.has_checksum  = b->message.has_checksum && !route->no_checksum;
     tf_book_row_put(&in->rows[idx[i]].book, draft, &b->message, in->spec->depths,
                     in->spec->checksum, &in->head);
@@ -513,29 +534,30 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   return false;
 }
 
+/* One price of a ticker that is not said is as it was; both stand at one exponent. */
+static void keep_price(int64_t *price, int64_t was, int8_t was_exp, int64_t *other, int8_t *exp) {
+  if (*price != 0 || was == 0) return;
+  int64_t kept = was, beside = *other;
+  int8_t  both = was_exp;
+  if (beside != 0 && !tf_draft_to_one_exponent(&kept, was_exp, &beside, *exp, &both)) return;
+  *price = kept;
+  *other = beside;
+  *exp   = both;
+}
+
 /* What a ticker does not say is as it was. */
 static void merge_ticker(tf_in_band_row_t *row, tf_event_t *e) {
-  const tf_event_t *was  = &row->ticker;
-  int64_t           last = was->u.ticker.last_price, mark = was->u.ticker.mark_price;
+  const tf_event_t *was = &row->ticker;
   if (row->has_ticker) {
-    int8_t exp;
-    bool   needs = e->u.ticker.last_price == 0 || e->u.ticker.mark_price == 0;
-    if (needs && (last != 0 || mark != 0)) {
-      bool no_price = e->u.ticker.last_price == 0 && e->u.ticker.mark_price == 0;
-      if (no_price) e->price_exp = was->price_exp;
-      int64_t *mine =
-          e->u.ticker.last_price == 0 ? &e->u.ticker.mark_price : &e->u.ticker.last_price;
-      int64_t other = e->u.ticker.last_price == 0 ? last : mark;
-      if (no_price) {
-        e->u.ticker.last_price = last;
-        e->u.ticker.mark_price = mark;
-      } else if (tf_draft_to_one_exponent(mine, e->price_exp, &other, was->price_exp, &exp)) {
-        if (e->u.ticker.last_price == 0)
-          e->u.ticker.last_price = other;
-        else
-          e->u.ticker.mark_price = other;
-        e->price_exp = exp;
-      }
+    bool no_price = e->u.ticker.last_price == 0 && e->u.ticker.mark_price == 0;
+    keep_price(&e->u.ticker.last_price, was->u.ticker.last_price, was->price_exp,
+               &e->u.ticker.mark_price, &e->price_exp);
+    if (no_price) {
+      e->u.ticker.mark_price = was->u.ticker.mark_price;
+      e->price_exp           = was->price_exp;
+    } else {
+      keep_price(&e->u.ticker.mark_price, was->u.ticker.mark_price, was->price_exp,
+                 &e->u.ticker.last_price, &e->price_exp);
     }
     if (e->u.ticker.volume == 0) {
       e->u.ticker.volume = was->u.ticker.volume;
@@ -558,7 +580,11 @@ static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ban
     return reject(in, TF_REJECT_SCHEMA);
   if (TF_UNLIKELY(scan->is_bad)) return reject(in, scan->why);
   if (TF_UNLIKELY(!find_symbols(in, draft, route, &why))) return reject(in, why);
-  if (scan->kinds & 1u << TF_EVENT_TRADE) tf_draft_drop_repeats(draft, is_repeat, in);
+  if (scan->kinds & 1u << TF_EVENT_TRADE) {
+    if (in->spec->trades_come_newest_first)
+      tf_draft_reverse(draft->out->events + draft->at, draft->end - draft->at);
+    tf_draft_drop_repeats(draft, is_repeat, in);
+  }
   while (draft->at < draft->end) {
     tf_event_t       *e   = &draft->out->events[draft->at];
     uint32_t          idx = (uint32_t)e->ingest_seq;
@@ -607,6 +633,7 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   scan->book_cnt = scan->book_row_cnt = scan->kinds = 0;
   scan->is_bad                                      = false;
   for (uint32_t i = 0; i < in->spec->object_cnt; i++) scan->objects[i].seen = 0;
+  if (in->spec->family) in->spec->family(in, frame);
   tf_draft_t draft;
   if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP) && (!in->spec->takes_rest)) return on_rest(in);
   if (TF_UNLIKELY(frame->bytes_cnt == 0 || frame->bytes[0] != '{')) {
@@ -616,7 +643,7 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   }
   tf_json_result_t result =
       tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, &scan->objects[0]);
-  tf_draft_begin(&draft, frame, out, in->json.row_cnt);
+  tf_draft_begin(&draft, frame, out, 0);
   tf_verdict_t verdict;
   if (TF_UNLIKELY(result != TF_JSON_OK)) {
     verdict = reject(in, result == TF_JSON_LIMIT ? TF_REJECT_LIMIT : TF_REJECT_SYNTAX);
@@ -624,6 +651,7 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
     verdict = reject(in, TF_REJECT_UNKNOWN);
   } else {
     in->spec->route(in, &route);
+    tf_draft_begin(&draft, frame, out, in->json.row_cnt);
     verdict = settle(in, &draft, &route);
   }
   if (verdict != TF_VERDICT_DATA) out->event_cnt = draft.at; /* statuses of a refusal stand */
@@ -631,6 +659,33 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
 }
 
 /* ---- for routes ---- */
+
+bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_band_time_t form,
+                          const tf_json_value_t *price, const tf_json_value_t *qty,
+                          const tf_json_value_t *side, uint64_t id) {
+  scan_t     *scan  = in->scan;
+  tf_event_t *row   = tf_json_put_row(&in->json);
+  int         taker = side_of(in->spec, side);
+  scan->kinds |= 1u << TF_EVENT_TRADE;
+  if (row == NULL) refuse(scan, TF_REJECT_LIMIT);
+  if (taker == 0) refuse(scan, TF_REJECT_SCHEMA);
+  if (row == NULL || taker == 0) return false;
+  tf_decimal_result_t price_is =
+      tf_decimal_parse(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
+  tf_decimal_result_t qty_is =
+      tf_decimal_parse(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
+  bool is_good = price_is == TF_DECIMAL_OK && qty_is == TF_DECIMAL_OK && row->u.trade.price >= 0 &&
+                 row->u.trade.qty >= 0;
+  if (!is_good) refuse(scan, TF_REJECT_NUMBER);
+  row->ts_event_ns = time_of(in, time, form);
+  row->flags       = tf_draft_time_flags(row->ts_event_ns, in->frame->recv_ns);
+  if (taker < 0) row->flags |= TF_FLAG_SIDE;
+  row->u.trade.id       = id;
+  row->u.trade.reserved = 0;
+  row->ingest_seq       = UINT64_MAX;
+  row->kind             = TF_EVENT_TRADE;
+  return is_good;
+}
 
 const tf_json_value_t *tf_in_band_value(const tf_in_band_t *in, uint32_t object, uint32_t key) {
   const tf_json_object_t *o = &in->scan->objects[object];
@@ -815,7 +870,8 @@ tf_err_t tf_in_band_init(void *state, const tf_feed_config_t *config,
     if (l.mirror_bytes > 0)
       tf_depth_mirror_init(&row->book.mirror, memory + l.mirrors_at + i * l.mirror_bytes,
                            l.depth_max);
-    row->book.depth_known = config->symbol_cnt > 0;
+    row->book.depth_known        = config->symbol_cnt > 0;
+    row->book.for_checksums_only = spec->deletes_what_falls_out;
     if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = recent + i * TF_IN_BAND_RECENT_IDS;
   }
   err = tf_symbols_init(&in->symbols, memory + l.symbols_at, l.row_cap, config->instruments,

@@ -76,6 +76,7 @@ typedef struct tf_in_band_route {
   bool            is_backfill; /* trades from before the subscription */
   bool            is_quote;    /* its book is one level a side: a QUOTE */
   bool            no_checksum; /* what stands there is none */
+  bool            is_restart;  /* of a snapshot: the venue counts anew, whatever its sequence was */
   uint32_t        channels;    /* DATA: TF_CHANNEL_* bits that its rows may be of */
   uint32_t        depth;       /* of the book's channel, where its name says it */
   tf_json_value_t symbol;      /* whose items name no symbol; kind TF_JSON_STRING */
@@ -102,12 +103,16 @@ typedef struct tf_in_band_spec {
   uint32_t                   item_cnt;
   uint8_t                    ids;           /* tf_in_band_ids_t */
   bool                       side_is_maker; /* a trade's side is the maker's: turned round */
-  uint8_t                    spelling;      /* tf_symbols_spelling_t: of the venue's payloads */
+  bool                       trades_come_newest_first; /* of one message: published oldest first */
+  uint8_t                    spelling; /* tf_symbols_spelling_t: of the venue's payloads */
   const char *buy, *sell; /* words of a trade's side, compared without regard to case */
 
   bool
       takes_rest; /* REST answers are messages as others: the route tells them by the frame's target */
-  /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). */
+  /* Called before a message is looked at: which family its symbols are of (symbols.h). NULL: none. */
+  void (*family)(tf_in_band_t *in, const tf_frame_t *frame);
+  /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). It may put rows of items
+   * that are no objects (tf_in_band_put_trade). */
   void (*route)(tf_in_band_t *in, tf_in_band_route_t *route);
   /* A whole message that is no JSON object: text heartbeats ("pong"), arrays. NULL: SYNTAX, UNKNOWN. */
   bool (*on_other)(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *route);
@@ -117,6 +122,9 @@ typedef struct tf_in_band_spec {
   const uint32_t
       *depths; /* that the venue has, ascending, 0 at the end; NULL: any up to depth_max */
   tf_book_checksum_t checksum;
+  /* The venue deletes what falls out of its depth: a mirror is kept of a book whose snapshot had a checksum,
+   * for nothing but that. */
+  bool   deletes_what_falls_out;
   size_t own_bytes; /* of the venue's own state, zeroed, behind this one: tf_in_band_own */
 } tf_in_band_spec_t;
 
@@ -163,6 +171,12 @@ bool tf_in_band_u64(const tf_in_band_t *in, uint32_t object, uint32_t key, uint6
 /* A time in ns since 1970; 0: not there, or none. */
 uint64_t tf_in_band_time(const tf_in_band_t *in, uint32_t object, uint32_t key,
                          tf_in_band_time_t form);
+
+/* A trade of the route's symbol that stands in no object. Its side is one of the spec's words. False: there
+ * is no room, or one of it is bad; then the message will be refused. */
+bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_band_time_t form,
+                          const tf_json_value_t *price, const tf_json_value_t *qty,
+                          const tf_json_value_t *side, uint64_t id);
 
 /* What a venue complains of: kept for people. */
 void tf_in_band_complain(tf_in_band_t *in, uint32_t object, uint32_t key);

@@ -5,11 +5,15 @@
 
 #define NOT_METADATA UINT32_MAX
 
-enum { SYMBOLS, PRODUCTS, PAIRS, LIST_KEY_CNT };
+enum { SYMBOLS, PRODUCTS, PAIRS, DATA, LIST, INSTRUMENTS, RESULT, LIST_KEY_CNT };
 static const tf_json_key_t list_keys[LIST_KEY_CNT] = {
-    [SYMBOLS]  = TF_JSON_KEY("symbols", TF_JSON_WANT_ITEMS),
-    [PRODUCTS] = TF_JSON_KEY("products", TF_JSON_WANT_ITEMS),
-    [PAIRS]    = TF_JSON_KEY("pairs", TF_JSON_WANT_ITEMS),
+    [SYMBOLS]     = TF_JSON_KEY("symbols", TF_JSON_WANT_ITEMS),
+    [PRODUCTS]    = TF_JSON_KEY("products", TF_JSON_WANT_ITEMS),
+    [PAIRS]       = TF_JSON_KEY("pairs", TF_JSON_WANT_ITEMS),
+    [DATA]        = TF_JSON_KEY("data", TF_JSON_WANT_ITEMS),
+    [LIST]        = TF_JSON_KEY("list", TF_JSON_WANT_ITEMS),
+    [INSTRUMENTS] = TF_JSON_KEY("instruments", TF_JSON_WANT_ITEMS),
+    [RESULT]      = TF_JSON_KEY("result", TF_JSON_WANT_SECOND),
 };
 static const tf_json_shape_t list_shape = {list_keys, LIST_KEY_CNT};
 
@@ -18,34 +22,70 @@ enum {
   SYMBOL,
   PRODUCT_ID,
   ID,
+  INST_ID,
   INSTRUMENT_NAME,
   PRICE_INCREMENT,
   QUOTE_INCREMENT,
+  TICK_SZ,
+  PRICE_TICK_SIZE,
   TICK_SIZE_TOO,
   TICK_SIZE_ALONE,
   BASE_INCREMENT,
   QTY_INCREMENT,
+  LOT_SZ,
+  QTY_TICK_SIZE,
   MIN_TRADE_AMOUNT,
   LOT_SIZE,
   QUOTE_ASSET,
   QUOTE_CURRENCY_ID,
   QUOTE_CURRENCY,
-  QUOTE_CURRENCY_TOO,
   QUOTE,
+  QUOTE_CCY,
+  QUOTE_COIN,
+  QUOTE_CCY_TOO,
+  QUOTE_CURRENCY_TOO,
+  SETTLE_CCY,
   CONTRACT_SIZE,
+  CT_VAL,
+  CONTRACT_SIZE_TOO,
+  PRICE_DIGITS, /* digits behind the point */
+  PRICE_DIGITS_TOO,
+  PRICE_END_STEP, /* so many of the last digit */
+  QTY_DIGITS,
+  QTY_DIGITS_TOO,
   FILTERS,
+  PRICE_FILTER,
+  LOT_FILTER,
   ITEM_KEY_CNT
 };
 static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [SYMBOL]             = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
     [PRODUCT_ID]         = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
     [ID]                 = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
+    [INST_ID]            = TF_JSON_KEY("instId", TF_JSON_WANT_TEXT),
     [INSTRUMENT_NAME]    = TF_JSON_KEY("instrument_name", TF_JSON_WANT_TEXT),
     [TICK_SIZE_TOO]      = TF_JSON_KEY("tick_size", TF_JSON_WANT_DECIMAL),
     [TICK_SIZE_ALONE]    = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
     [MIN_TRADE_AMOUNT]   = TF_JSON_KEY("min_trade_amount", TF_JSON_WANT_DECIMAL),
     [LOT_SIZE]           = TF_JSON_KEY("lotSize", TF_JSON_WANT_DECIMAL),
     [QUOTE_CURRENCY_TOO] = TF_JSON_KEY("quoteCurrency", TF_JSON_WANT_TEXT),
+    [TICK_SZ]            = TF_JSON_KEY("tickSz", TF_JSON_WANT_DECIMAL),
+    [PRICE_TICK_SIZE]    = TF_JSON_KEY("price_tick_size", TF_JSON_WANT_DECIMAL),
+    [LOT_SZ]             = TF_JSON_KEY("lotSz", TF_JSON_WANT_DECIMAL),
+    [QTY_TICK_SIZE]      = TF_JSON_KEY("qty_tick_size", TF_JSON_WANT_DECIMAL),
+    [QUOTE_CCY]          = TF_JSON_KEY("quoteCcy", TF_JSON_WANT_TEXT),
+    [QUOTE_COIN]         = TF_JSON_KEY("quoteCoin", TF_JSON_WANT_TEXT),
+    [QUOTE_CCY_TOO]      = TF_JSON_KEY("quote_ccy", TF_JSON_WANT_TEXT),
+    [SETTLE_CCY]         = TF_JSON_KEY("settleCcy", TF_JSON_WANT_TEXT),
+    [CT_VAL]             = TF_JSON_KEY("ctVal", TF_JSON_WANT_DECIMAL),
+    [CONTRACT_SIZE_TOO]  = TF_JSON_KEY("contract_size", TF_JSON_WANT_DECIMAL),
+    [PRICE_DIGITS]       = TF_JSON_KEY("pricePrecision", TF_JSON_WANT_DECIMAL),
+    [PRICE_DIGITS_TOO]   = TF_JSON_KEY("pricePlace", TF_JSON_WANT_DECIMAL),
+    [PRICE_END_STEP]     = TF_JSON_KEY("priceEndStep", TF_JSON_WANT_DECIMAL),
+    [QTY_DIGITS]         = TF_JSON_KEY("quantityPrecision", TF_JSON_WANT_DECIMAL),
+    [QTY_DIGITS_TOO]     = TF_JSON_KEY("volumePlace", TF_JSON_WANT_DECIMAL),
+    [PRICE_FILTER]       = TF_JSON_KEY("priceFilter", TF_JSON_WANT_ITEM),
+    [LOT_FILTER]         = TF_JSON_KEY("lotSizeFilter", TF_JSON_WANT_ITEM),
     [PRICE_INCREMENT]    = TF_JSON_KEY("price_increment", TF_JSON_WANT_DECIMAL),
     [QUOTE_INCREMENT]    = TF_JSON_KEY("quote_increment", TF_JSON_WANT_DECIMAL),
     [BASE_INCREMENT]     = TF_JSON_KEY("base_increment", TF_JSON_WANT_DECIMAL),
@@ -59,18 +99,20 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
 };
 static const tf_json_shape_t item_shape = {item_keys, ITEM_KEY_CNT};
 
-enum { FILTER_TYPE, TICK_SIZE, STEP_SIZE, FILTER_KEY_CNT };
+enum { FILTER_TYPE, TICK_SIZE, STEP_SIZE, QTY_STEP, BASE_PRECISION, FILTER_KEY_CNT };
 static const tf_json_key_t filter_keys[FILTER_KEY_CNT] = {
-    [FILTER_TYPE] = TF_JSON_KEY("filterType", TF_JSON_WANT_TEXT),
-    [TICK_SIZE]   = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
-    [STEP_SIZE]   = TF_JSON_KEY("stepSize", TF_JSON_WANT_DECIMAL),
+    [FILTER_TYPE]    = TF_JSON_KEY("filterType", TF_JSON_WANT_TEXT),
+    [TICK_SIZE]      = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
+    [STEP_SIZE]      = TF_JSON_KEY("stepSize", TF_JSON_WANT_DECIMAL),
+    [QTY_STEP]       = TF_JSON_KEY("qtyStep", TF_JSON_WANT_DECIMAL),
+    [BASE_PRECISION] = TF_JSON_KEY("basePrecision", TF_JSON_WANT_DECIMAL),
 };
 static const tf_json_shape_t filter_shape = {filter_keys, FILTER_KEY_CNT};
 
 typedef struct {
   tf_symbols_t    *symbols;
-  tf_json_object_t list, item, filter;
-  tf_json_value_t  list_values[LIST_KEY_CNT + 1];
+  tf_json_object_t list, result, item, filter; /* result: a list within the list's object */
+  tf_json_value_t  list_values[LIST_KEY_CNT + 1], result_values[LIST_KEY_CNT + 1];
   tf_json_value_t  item_values[ITEM_KEY_CNT + 1];
   tf_json_value_t  filter_values[FILTER_KEY_CNT + 1];
   tf_json_value_t  tick, step; /* of the filters of the item being read; made NONE: none */
@@ -81,19 +123,44 @@ static void on_filter(tf_json_t *json, tf_json_object_t *filter) {
   (void)json;
   reader_t              *r = filter->self;
   const tf_json_value_t *v = filter->values;
-  if (!tf_json_seen(filter, FILTER_TYPE)) return;
+  if (!tf_json_seen(filter, FILTER_TYPE)) { /* Bybit's stand alone, each under a key of its own */
+    if (tf_json_seen(filter, TICK_SIZE)) r->tick = v[TICK_SIZE];
+    for (uint32_t key = QTY_STEP; key <= BASE_PRECISION; key++)
+      if (tf_json_seen(filter, key)) r->step = v[key];
+    return;
+  }
   if (TF_JSON_TEXT_IS(&v[FILTER_TYPE], "PRICE_FILTER") && tf_json_seen(filter, TICK_SIZE))
     r->tick = v[TICK_SIZE];
   if (TF_JSON_TEXT_IS(&v[FILTER_TYPE], "LOT_SIZE") && tf_json_seen(filter, STEP_SIZE))
     r->step = v[STEP_SIZE];
 }
 
-/* The first of the keys from..to that the item has, else other. */
+/* The first of the keys from..to that the item has and that is not "", else other. */
 static const tf_json_value_t *pick(const tf_json_object_t *item, uint32_t from, uint32_t to,
                                    const tf_json_value_t *other) {
-  for (uint32_t key = from; key <= to; key++)
-    if (tf_json_seen(item, key)) return &item->values[key];
+  for (uint32_t key = from; key <= to; key++) {
+    if (!tf_json_seen(item, key)) continue;
+    const tf_json_value_t *v = &item->values[key];
+    bool                   is_empty =
+        v->kind == TF_JSON_STRING && v->bytes_cnt == 0 && v->made != TF_JSON_MADE_DECIMAL;
+    if (!is_empty) return v;
+  }
   return other;
+}
+
+#define DIGITS_MAX 30
+
+/* Digits behind the point as the size that they allow, step of the last one. */
+static const tf_json_value_t *size_of_digits(const tf_json_value_t *digits,
+                                             const tf_json_value_t *step, tf_json_value_t *size) {
+  if (digits == NULL || digits->made != TF_JSON_MADE_DECIMAL || digits->exp != 0 ||
+      digits->as.mantissa < 0 || digits->as.mantissa > DIGITS_MAX)
+    return NULL;
+  bool has_step     = step != NULL && step->made == TF_JSON_MADE_DECIMAL && step->exp == 0;
+  *size             = (tf_json_value_t){.made = TF_JSON_MADE_DECIMAL};
+  size->exp         = (int8_t)-digits->as.mantissa;
+  size->as.mantissa = has_step ? step->as.mantissa : 1;
+  return size;
 }
 
 /* "0.01000000" as 1 at -2. False: it is no number, or none above 0. */
@@ -112,13 +179,21 @@ static void on_item(tf_json_t *json, tf_json_object_t *item) {
   (void)json;
   reader_t              *r      = item->self;
   const tf_json_value_t *symbol = pick(item, SYMBOL, INSTRUMENT_NAME, NULL);
-  const tf_json_value_t *quote  = pick(item, QUOTE_ASSET, QUOTE, NULL);
-  const tf_json_value_t *size   = pick(item, CONTRACT_SIZE, CONTRACT_SIZE, NULL);
+  const tf_json_value_t *quote  = pick(item, QUOTE_ASSET, SETTLE_CCY, NULL);
+  const tf_json_value_t *size   = pick(item, CONTRACT_SIZE, CONTRACT_SIZE_TOO, NULL);
+  const tf_json_value_t *step   = pick(item, PRICE_END_STEP, PRICE_END_STEP, NULL);
+  const tf_json_value_t *tick   = pick(item, PRICE_INCREMENT, TICK_SIZE_ALONE, NULL);
+  const tf_json_value_t *lot    = pick(item, BASE_INCREMENT, LOT_SIZE, NULL);
   tf_instrument_t        to     = {.multiplier = 1.0};
-  bool has = take_size(pick(item, PRICE_INCREMENT, TICK_SIZE_ALONE, &r->tick), &to.tick_size,
-                       &to.price_exp) &&
-             take_size(pick(item, BASE_INCREMENT, LOT_SIZE, &r->step), &to.lot_size, &to.qty_exp);
+  tf_json_value_t        made[2];
+  if (tick == NULL)
+    tick = size_of_digits(pick(item, PRICE_DIGITS, PRICE_DIGITS_TOO, NULL), step, &made[0]);
+  if (lot == NULL)
+    lot = size_of_digits(pick(item, QTY_DIGITS, QTY_DIGITS_TOO, NULL), NULL, &made[1]);
+  bool has = take_size(tick != NULL ? tick : &r->tick, &to.tick_size, &to.price_exp) &&
+             take_size(lot != NULL ? lot : &r->step, &to.lot_size, &to.qty_exp);
   r->tick.made = r->step.made = TF_JSON_MADE_NONE;
+  if (tf_json_seen(item, MIN_TRADE_AMOUNT)) size = NULL; /* Deribit counts amounts, not contracts */
   if (!has || symbol == NULL || symbol->kind != TF_JSON_STRING) return;
   r->item_cnt++;
   tf_reject_t unused;
@@ -143,7 +218,10 @@ static void reader_init(reader_t *r, tf_symbols_t *symbols) {
                                .child   = &r->filter,
                                .on_item = on_item,
                                .self    = r};
-  r->list = (tf_json_object_t){.shape = &list_shape, .values = r->list_values, .child = &r->item};
+  r->result =
+      (tf_json_object_t){.shape = &list_shape, .values = r->result_values, .child = &r->item};
+  r->list = (tf_json_object_t){
+      .shape = &list_shape, .values = r->list_values, .child = &r->item, .second = &r->result};
 }
 
 /* One instrument that is a message of its own. */
@@ -153,6 +231,13 @@ static bool read_one(reader_t *r, const char *bytes, size_t bytes_cnt) {
   if (json.root_kind != TF_JSON_OBJECT) return false;
   on_item(&json, &r->item);
   return true;
+}
+
+/* One of its keys is a list of objects, an empty one too. */
+static bool has_list(const tf_json_object_t *object) {
+  for (uint32_t key = 0; key < RESULT; key++)
+    if (tf_json_seen(object, key) && object->values[key].made == TF_JSON_MADE_ITEMS) return true;
+  return false;
 }
 
 uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt) {
@@ -168,7 +253,7 @@ uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes
   } else if (json.root_kind == TF_JSON_OBJECT && r.list.seen == 0) {
     read_one(&r, bytes, bytes_cnt);
   }
-  bool is_list = json.root_kind == TF_JSON_OBJECT && r.list.seen != 0; /* an empty one too */
+  bool is_list = json.root_kind == TF_JSON_OBJECT && (has_list(&r.list) || has_list(&r.result));
   return is_list || r.item_cnt > 0 ? r.set_cnt : NOT_METADATA;
 }
 

@@ -10,6 +10,13 @@
  *   Deribit            (of "result") [{"instrument_name":..,"tick_size":..,"min_trade_amount":..,
  *                        "quote_currency":..}], or one alone
  *   Kraken             {"pairs":[{"symbol":..,"price_increment":..,"qty_increment":..,"quote":..}]}
+ *   OKX                {"data":[{"instId":..,"tickSz":..,"lotSz":..,"ctVal":..,"quoteCcy":..|"settleCcy":..}]}
+ *   Bitget             {"data":[{"symbol":..,"pricePrecision":"2","quantityPrecision":"6","quoteCoin":..}]}, of
+ *                        futures "pricePlace","priceEndStep","volumePlace": digits behind the point
+ *   Bybit              {"result":{"list":[{"symbol":..,"quoteCoin":..,"priceFilter":{"tickSize":..},
+ *                        "lotSizeFilter":{"qtyStep":..|"basePrecision":..}}]}}
+ *   Crypto.com         {"result":{"data":[{"symbol":..,"price_tick_size":..,"qty_tick_size":..,
+ *                        "quote_ccy":..,"contract_size":..}]}}
  *
  * Sets the rows (tf/instrument.h) of the symbols that the feed knows; others are passed over. A row
  * without a tick or lot size that is more than 0 is passed over too. Runs where the feed does, at

@@ -8,10 +8,14 @@
  *   books, books5, books50-l2-tbt, books-l2-tbt   BOOK. prevSeqId is the message before; recordings from
  *                before there was one have a checksum over 25 levels instead. Since 2026 the field is 0 and
  *                means nothing. books5 is whole each time.
- *   tickers, mark-price, funding-rate   TICKER
+ *   tickers, mark-price, funding-rate   TICKER; volume is vol24h: of derivatives in contracts, as all quantities
+ *   pong, subscribe, error, notice      CONTROL; code 64008 says that the connection will be closed
  *   candle*, index-tickers, ..          ignored, by channel */
 #include "feed/in_band.h"
 #include "feed/text_out.h"
+
+#define DEPTH_TOP   5u
+#define DEPTH_BOOKS 400u
 
 enum { ROOT, ARG, ITEM, OBJECT_CNT };
 enum { EVENT = 1, ACTION, ARG_KEY, DATA, CODE, MSG, ID, ROOT_KEY_CNT };
@@ -118,73 +122,101 @@ static const struct {
   const char *name;
   uint32_t    channel;
   bool        is_quote, is_whole;
+  uint32_t    depth;
 } channels[] = {
-    {"books",          TF_CHANNEL_BOOK,   false, false},
-    {"books-l2-tbt",   TF_CHANNEL_BOOK,   false, false},
-    {"books50-l2-tbt", TF_CHANNEL_BOOK,   false, false},
-    {"books5",         TF_CHANNEL_BOOK,   false, true },
-    {"bbo-tbt",        TF_CHANNEL_QUOTE,  true,  false},
-    {"trades",         TF_CHANNEL_TRADE,  false, false},
-    {"trades-all",     TF_CHANNEL_TRADE,  false, false},
-    {"tickers",        TF_CHANNEL_TICKER, false, false},
-    {"mark-price",     TF_CHANNEL_TICKER, false, false},
-    {"funding-rate",   TF_CHANNEL_TICKER, false, false},
+    {"books",          TF_CHANNEL_BOOK,   false, false, DEPTH_BOOKS},
+    {"books-l2-tbt",   TF_CHANNEL_BOOK,   false, false, DEPTH_BOOKS},
+    {"books50-l2-tbt", TF_CHANNEL_BOOK,   false, false, 50         },
+    {"books5",         TF_CHANNEL_BOOK,   false, true,  DEPTH_TOP  },
+    {"bbo-tbt",        TF_CHANNEL_QUOTE,  true,  false, 0          },
+    {"trades",         TF_CHANNEL_TRADE,  false, false, 0          },
+    {"trades-all",     TF_CHANNEL_TRADE,  false, false, 0          },
+    {"tickers",        TF_CHANNEL_TICKER, false, false, 0          },
+    {"mark-price",     TF_CHANNEL_TICKER, false, false, 0          },
+    {"funding-rate",   TF_CHANNEL_TICKER, false, false, 0          },
 };
+
+static uint32_t channel_idx(const tf_json_value_t *name) {
+  uint32_t i = 0;
+  while (i < TF_ARRAY_CNT(channels) &&
+         !tf_json_text_is(name, channels[i].name, strlen(channels[i].name)))
+    i++;
+  return i;
+}
 
 /* Signed in the messages; compared as bits. */
 static uint32_t checksum_of(const tf_depth_mirror_t *mirror) {
   return tf_depth_mirror_checksum_pairs(mirror, 25);
 }
 
+/* {"event":"subscribe","id":..,"arg":{..}}, one a stream; {"event":"error","id":..,"code":..,"msg":..}. */
+TF_COLD static void on_event(tf_in_band_t *in) {
+  const tf_json_value_t *name     = tf_in_band_value(in, ARG, CHANNEL);
+  uint32_t               i        = name != NULL ? channel_idx(name) : TF_ARRAY_CNT(channels);
+  bool                   is_error = tf_in_band_is(in, ROOT, EVENT, "error");
+  uint64_t               id       = 0;
+  if (is_error) tf_in_band_complain(in, ROOT, MSG);
+  in->out->leaving |=
+      tf_in_band_is(in, ROOT, EVENT, "notice") && tf_in_band_is(in, ROOT, CODE, "64008");
+  if (!is_error && !tf_in_band_is(in, ROOT, EVENT, "subscribe") &&
+      !tf_in_band_is(in, ROOT, EVENT, "unsubscribe"))
+    return;
+  tf_in_band_u64(in, ROOT, ID, &id);
+  tf_in_band_answer(in, id, i < TF_ARRAY_CNT(channels) ? channels[i].channel : 0,
+                    tf_in_band_value(in, ARG, ARG_SYMBOL), is_error);
+}
+
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   const tf_json_value_t *name   = tf_in_band_value(in, ARG, CHANNEL),
                         *symbol = tf_in_band_value(in, ARG, ARG_SYMBOL);
   if (tf_in_band_value(in, ROOT, EVENT) != NULL) {
-    uint64_t id       = 0;
-    bool     is_error = tf_in_band_is(in, ROOT, EVENT, "error");
-    r->what           = TF_IN_BAND_CONTROL;
-    if (is_error) tf_in_band_complain(in, ROOT, MSG);
-    if (is_error || tf_in_band_is(in, ROOT, EVENT, "subscribe")) {
-      tf_in_band_u64(in, ROOT, ID, &id);
-      tf_in_band_answer(in, id, 0, symbol, is_error);
-    }
-    in->out->leaving |=
-        tf_in_band_is(in, ROOT, EVENT, "notice") && tf_in_band_is(in, ROOT, CODE, "64008");
+    r->what = TF_IN_BAND_CONTROL;
+    on_event(in);
     return;
   }
-  if (name == NULL || symbol == NULL || tf_in_band_value(in, ROOT, DATA) == NULL) return;
+  if (name == NULL || name->kind != TF_JSON_STRING) return;
+  uint32_t i    = channel_idx(name);
   r->what       = TF_IN_BAND_IGNORED;
   r->name       = name->bytes;
   r->name_bytes = name->bytes_cnt;
-  r->symbol     = *symbol;
-  for (size_t i = 0; i < TF_ARRAY_CNT(channels); i++) {
-    if (!tf_json_text_is(name, channels[i].name, strlen(channels[i].name))) continue;
-    const tf_json_value_t *checksum = tf_in_band_value(in, ITEM, CHECKSUM);
-    r->what                         = TF_IN_BAND_DATA;
-    r->channels                     = channels[i].channel;
-    r->is_quote                     = channels[i].is_quote;
-    r->is_snapshot = channels[i].is_whole || tf_in_band_is(in, ROOT, ACTION, "snapshot");
-    r->rule        = channels[i].is_whole                      ? TF_BOOK_RULE_WHOLE
-                     : tf_in_band_value(in, ITEM, SEQ) != NULL ? TF_BOOK_RULE_PREVIOUS
-                                                               : TF_BOOK_RULE_NONE;
-    r->no_checksum = checksum == NULL || checksum->as.mantissa == 0;
-    return;
-  }
+  if (i == TF_ARRAY_CNT(channels)) return;
+  const tf_json_value_t *checksum = tf_in_band_value(in, ITEM, CHECKSUM);
+  r->what                         = TF_IN_BAND_DATA;
+  r->channels                     = channels[i].channel;
+  r->is_quote                     = channels[i].is_quote;
+  r->depth                        = channels[i].depth;
+  r->is_snapshot = channels[i].is_whole || tf_in_band_is(in, ROOT, ACTION, "snapshot");
+  r->rule        = channels[i].is_whole                      ? TF_BOOK_RULE_WHOLE
+                   : tf_in_band_value(in, ITEM, SEQ) != NULL ? TF_BOOK_RULE_PREVIOUS
+                                                             : TF_BOOK_RULE_NONE;
+  r->no_checksum = checksum == NULL || checksum->as.mantissa == 0;
+  if (symbol != NULL) r->symbol = *symbol;
 }
 
+static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *r) {
+  (void)in;
+  r->what = TF_IN_BAND_CONTROL;
+  return frame->bytes_cnt == 4 && memcmp(frame->bytes, "pong", 4) == 0;
+}
+
+static const uint32_t depths[] = {DEPTH_TOP, DEPTH_BOOKS, 0};
+
 static const tf_in_band_spec_t spec = {
-    .suffix        = "OKX",
-    .objects       = objects,
-    .object_cnt    = OBJECT_CNT,
-    .items         = items,
-    .item_cnt      = TF_ARRAY_CNT(items),
-    .ids           = TF_IN_BAND_IDS_ASCENDING,
-    .buy           = "buy",
-    .sell          = "sell",
-    .route         = route,
-    .depth_default = 400,
-    .depth_max     = 400,
-    .checksum      = checksum_of,
+    .suffix                 = "OKX",
+    .objects                = objects,
+    .object_cnt             = OBJECT_CNT,
+    .items                  = items,
+    .item_cnt               = TF_ARRAY_CNT(items),
+    .ids                    = TF_IN_BAND_IDS_ASCENDING,
+    .buy                    = "buy",
+    .sell                   = "sell",
+    .route                  = route,
+    .on_other               = on_other,
+    .depth_default          = DEPTH_BOOKS,
+    .depth_max              = DEPTH_BOOKS,
+    .depths                 = depths,
+    .checksum               = checksum_of,
+    .deletes_what_falls_out = true,
 };
 
 /* ---- live ---- */
@@ -196,31 +228,71 @@ static size_t ws_target(const void *state, char *buf, size_t cap) {
   return tf_text_out_finish(&t);
 }
 
-/* One message names many streams: {"id":"7","op":"subscribe","args":[{"channel":..,"instId":..},..]}. */
-static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
-  const tf_in_band_t *in   = state;
-  const char         *name = request->channel == TF_CHANNEL_TRADE   ? "trades"
-                             : request->channel == TF_CHANNEL_QUOTE ? "bbo-tbt"
-                             : request->channel == TF_CHANNEL_BOOK  ? "books"
-                                                                    : "tickers";
-  tf_text_out_t       t    = {buf, cap, 0};
+/* BTC-USDT is spot, BTC-USDT-SWAP, BTC-USD-220527 and BTC-USD-220304-32000-P are not. */
+typedef enum { SPOT, SWAP, FUTURES, OPTION, TYPE_CNT } type_t;
+static type_t type_of(const char *symbol) {
+  const char *last = strrchr(symbol, '-');
+  uint32_t    cnt  = 0;
+  for (const char *c = symbol; *c != '\0'; c++) cnt += *c == '-';
+  if (cnt < 2) return SPOT;
+  if (strcmp(last, "-SWAP") == 0) return SWAP;
+  return cnt == 2 ? FUTURES : OPTION;
+}
+
+static void put_arg(tf_text_out_t *t, bool is_first, const char *channel, const char *symbol) {
+  tf_text_out_put(t, is_first ? "{\"channel\":\"" : ",{\"channel\":\"");
+  tf_text_out_put(t, channel);
+  tf_text_out_put(t, "\",\"instId\":\"");
+  tf_text_out_put(t, symbol);
+  tf_text_out_put(t, "\"}");
+}
+
+static size_t request(const void *state, const tf_feed_request_t *r, char *buf, size_t cap) {
+  const tf_in_band_t *in      = state;
+  const char         *channel = r->channel == TF_CHANNEL_TRADE    ? "trades"
+                                : r->channel == TF_CHANNEL_QUOTE  ? "bbo-tbt"
+                                : r->channel == TF_CHANNEL_TICKER ? "tickers"
+                                : in->depth == DEPTH_TOP          ? "books5"
+                                                                  : "books";
+  tf_text_out_t       t       = {buf, cap, 0};
   tf_text_out_put(&t, "{\"id\":\"");
-  tf_text_out_u64(&t, request->id);
-  tf_text_out_put(&t, "\",\"op\":\"");
-  tf_text_out_put(&t, request->unsubscribe ? "unsubscribe" : "subscribe");
-  tf_text_out_put(&t, "\",\"args\":[");
-  for (uint32_t i = 0; i < request->symbol_cnt; i++) {
-    tf_text_out_put(&t, i == 0 ? "{\"channel\":\"" : ",{\"channel\":\"");
-    tf_text_out_put(&t, name);
-    tf_text_out_put(&t, "\",\"instId\":\"");
-    tf_text_out_put(&t, in->symbols.rows[request->symbols[i]].text);
-    tf_text_out_put(&t, "\"}");
+  tf_text_out_u64(&t, r->id);
+  tf_text_out_put(&t, r->unsubscribe ? "\",\"op\":\"unsubscribe\",\"args\":["
+                                     : "\",\"op\":\"subscribe\",\"args\":[");
+  for (uint32_t i = 0; i < r->symbol_cnt; i++) {
+    const char *symbol = in->symbols.rows[r->symbols[i]].text;
+    put_arg(&t, i == 0, channel, symbol);
+    if (r->channel != TF_CHANNEL_TICKER || type_of(symbol) == SPOT) continue;
+    put_arg(&t, false, "mark-price", symbol);
+    if (type_of(symbol) == SWAP) put_arg(&t, false, "funding-rate", symbol);
   }
   tf_text_out_put(&t, "]}");
   return tf_text_out_finish(&t);
 }
 
-/* ---- lifetime ---- */
+/* One target for each type of instrument that was asked for. Options want their family named, too: they
+ * have none. */
+static size_t metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
+  static const char *const names[TYPE_CNT] = {"SPOT", "SWAP", "FUTURES", NULL};
+  const tf_in_band_t      *in              = state;
+  bool                     has[TYPE_CNT]   = {false};
+  for (uint32_t i = 0; i < in->asked_cnt; i++) has[type_of(in->symbols.rows[i].text)] = true;
+  for (uint32_t type = 0; type < TYPE_CNT; type++) {
+    if (!has[type] || names[type] == NULL || request_idx-- > 0) continue;
+    tf_text_out_t t = {buf, cap, 0};
+    tf_text_out_put(&t, "/api/v5/public/instruments?instType=");
+    tf_text_out_put(&t, names[type]);
+    return tf_text_out_finish(&t);
+  }
+  return 0;
+}
+
+static size_t heartbeat(const void *state, char *buf, size_t cap) {
+  (void)state;
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, "ping");
+  return tf_text_out_finish(&t);
+}
 
 static size_t state_bytes(const tf_feed_config_t *config) {
   return tf_in_band_state_bytes(config, &spec);
@@ -247,11 +319,17 @@ const tf_feed_t tf_feed_okx = {
     .lose_book               = tf_in_band_lose_book,
     .ws_host                 = "ws.okx.com",
     .ws_port                 = "8443",
+    .rest_host               = "www.okx.com",
+    .rest_port               = "443",
     .ws_target               = ws_target,
     .request                 = request,
-    .symbols_per_request_max = 100,
+    .metadata_target         = metadata_target,
+    .heartbeat               = heartbeat,
+    .heartbeat_ns            = 20 * TF_NS_PER_SEC, /* it cuts after 30 s in which it sent nothing */
+    .silence_ns_max          = 45 * TF_NS_PER_SEC, /* two heartbeats were not answered */
+    .subscribe_rate_hz_max   = 2,                  /* 480 requests an hour of a connection */
+    .symbols_per_request_max = 50,  /* far below 64 KB, also where each has three channels */
+    .connects_per_5min_max   = 100, /* of 3 a second: nobody needs more */
     .sequences_are_shared    = true,
-    .subscribe_rate_hz_max   = 3, /* 480 an hour, which the batches keep far below */
-    .silence_ns_max          = 30 * TF_NS_PER_SEC,
     .channels                = feed_channels,
 };

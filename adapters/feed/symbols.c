@@ -95,6 +95,8 @@ tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
   symbols->instruments   = instruments;
   symbols->suffix        = suffix;
   symbols->multiplier_of = NULL;
+  symbols->family        = NULL;
+  symbols->family_bytes  = 0;
   for (uint32_t i = 0; i < cap; i++) clear_row(&symbols->rows[i]);
   p += rows_bytes_of(cap);
   symbols->table = (struct ck_ht *)(void *)p;
@@ -239,6 +241,25 @@ uint32_t tf_symbols_of_odd(tf_symbols_t *symbols, const tf_json_value_t *symbol,
   *why         = TF_REJECT_INSTRUMENT;
   if (bytes == SIZE_MAX) return TF_SYMBOLS_NONE;
   return tf_symbols_of_text(symbols, text, (uint32_t)bytes, may_add, why);
+}
+
+uint32_t tf_symbols_of_family(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
+                              tf_reject_t *why) {
+  char     text[TF_SYMBOL_BYTES_MAX + 16] = {0}; /* 16: what a comparison may read */
+  uint32_t bytes                          = symbol->bytes_cnt;
+  *why                                    = TF_REJECT_INSTRUMENT;
+  if (bytes == 0 || bytes + symbols->family_bytes >= TF_SYMBOL_BYTES_MAX) return TF_SYMBOLS_NONE;
+  if (TF_UNLIKELY(symbol->escaped)) {
+    size_t plain = tf_json_unescape(symbol->bytes, bytes, text, TF_SYMBOL_BYTES_MAX);
+    if (plain == SIZE_MAX) return TF_SYMBOLS_NONE;
+    bytes = (uint32_t)plain;
+  } else {
+    memcpy(text, symbol->bytes, bytes);
+  }
+  memcpy(text + bytes, symbols->family, symbols->family_bytes);
+  bytes += symbols->family_bytes;
+  uint32_t idx = tf_symbols_find(symbols, text, bytes);
+  return idx != TF_SYMBOLS_NONE ? idx : tf_symbols_of_text(symbols, text, bytes, may_add, why);
 }
 
 static char spelled(char c, tf_symbols_spelling_t spelling) {

@@ -37,6 +37,10 @@ typedef struct tf_symbols {
   tf_instruments_t *instruments;
   const char       *suffix;
   double (*multiplier_of)(const char *symbol); /* set after init; NULL: 1 for all */
+  /* Where a venue has several of one name (BTCUSDT spot and linear), what is put behind those that a
+   * message names: "-LINEAR". Borrowed; the feed sets it for each message. family_bytes 0: nothing. */
+  const char *family;
+  uint32_t    family_bytes;
 } tf_symbols_t;
 
 typedef enum tf_symbols_add_result {
@@ -97,8 +101,13 @@ TF_COLD uint32_t tf_symbols_of_text(tf_symbols_t *symbols, const char *text, uin
 TF_COLD uint32_t tf_symbols_of_odd(tf_symbols_t *symbols, const tf_json_value_t *symbol,
                                    bool may_add, tf_reject_t *why);
 
+/* The same with the family behind it. */
+uint32_t tf_symbols_of_family(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
+                              tf_reject_t *why);
+
 TF_INLINE uint32_t tf_symbols_of(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
                                  tf_reject_t *why) {
+  if (symbols->family_bytes > 0) return tf_symbols_of_family(symbols, symbol, may_add, why);
   if (TF_LIKELY(!symbol->escaped)) {
     uint32_t idx = tf_symbols_find(symbols, symbol->bytes, symbol->bytes_cnt);
     if (TF_LIKELY(idx != TF_SYMBOLS_NONE)) return idx;

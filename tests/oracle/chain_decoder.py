@@ -89,8 +89,9 @@ class Chained(Decoder):
 
     def __init__(self):
         super().__init__()
+        self.checked = {}
         self.path = None  # of the connection that a frame came by
-        self.chains, self.tickers, self.off, self.greeted = {}, {}, {}, set()
+        self.chains, self.tickers, self.seen, self.greeted = {}, {}, {}, set()
 
     def connect(self, recv):
         super().connect(recv)
@@ -117,28 +118,40 @@ class Chained(Decoder):
         if [self.messages, "resync", symbol] not in self.out:
             self.ask(symbol)
 
-    def book(self, symbol, recv, levels, snapshot, ts, flags, seq=None, prev=None):
+    def book(self, symbol, recv, levels, snapshot, ts, flags, seq=None, prev=None, restart=False):
         """prev: what the message says that it follows; seq without it: one more than the last. Neither: nothing
-        is numbered. False: it was seen before."""
+        is numbered. restart: of a snapshot, that the venue counts anew. False: it was seen before."""
         row = self.row(symbol)
         levels = [(side, price, qty, ts, flags) for side, price, qty in levels]
         if seq is None:
             row.ordinal += 1
         last = self.chains.get(symbol)
-        if not snapshot and seq is not None and row.state == OK and last is not None:
-            follows = prev == last if prev is not None else seq == last + 1
-            if not follows and seq <= last:
-                self.counts["duplicates"] += 1
+        if seq is not None and row.state == OK and last is not None:
+            starts_over = not snapshot and prev is not None and prev > seq or last - seq >= 10**8
+            if seq <= last and not starts_over and not restart:
+                self.counts["duplicates"] += bool(levels)
                 return False
-            if not follows:
+            if not snapshot and (starts_over or (prev != last if prev is not None else seq != last + 1)):
                 self.counts["gaps"] += 1
-                self.lose(symbol, recv, ts, (last + 1, prev if prev is not None else seq - 1))
-        if seq is not None:
+                gap = (last + 1, prev if prev is not None else seq - 1) if seq > last else (0, 0)
+                self.lose(symbol, recv, ts, gap)
+        if seq is not None and (snapshot or row.state == OK):
             self.chains[symbol] = seq
         if snapshot or row.state == OK:
             self.apply(row, levels, snapshot)
         self.levels(symbol, recv, levels, row.ordinal if seq is None else seq, snapshot, ts)
         return True
+
+    def check(self, symbol, recv, ts, snapshot, text):
+        """text: False, of a message that was seen before; 0: there is none. Compared is a book whose snapshot
+        had a checksum."""
+        if text is False:
+            return
+        checksum = signed(text)[0]
+        if snapshot:
+            self.checked[symbol] = checksum != 0
+        if checksum and self.checked.get(symbol):
+            self.compare(symbol, recv, ts, checksum)
 
     def compare(self, symbol, recv, ts, checksum):
         row = self.rows[symbol]
@@ -165,12 +178,20 @@ class Chained(Decoder):
         crc = zlib.crc32(":".join(tokens).encode())
         return crc - 2**32 if crc >= 2**31 else crc
 
-    def put_trades(self, trades, recv, has_ids=True):
-        """trades: (symbol, ts, flags, price, qty, id, sells). Published oldest first, unless it is a replay."""
-        if has_ids and len(trades) > 1 and trades[0][5] > trades[-1][5] and not trades[0][2] & BACKFILL:
+    NEWEST_FIRST = False
+
+    def put_trades(self, trades, recv):
+        """trades: (symbol, ts, flags, price, qty, id, sells). Published oldest first, each id once; id 0: none."""
+        if self.NEWEST_FIRST:
             trades.reverse()
         for symbol, ts, flags, price, qty, number, sells in trades:
             self.row(symbol)
+            seen = self.seen.setdefault(symbol, set())
+            if number in seen:
+                self.counts["duplicates"] += 1
+                continue
+            if number:
+                seen.add(number)
             self.trade(symbol, ts, recv, flags, price, qty, number, sells)
 
     def side_of(self, text):
@@ -186,21 +207,25 @@ class Chained(Decoder):
             text_of(*bid), text_of(*bid_qty), text_of(*ask), text_of(*ask_qty)))
 
     def best(self, symbol, ts, recv, flags, levels):
-        """A quote of a book that has one level a side; a side without one is 0 of 0."""
+        """A quote of a book that has one level a side; a side without one is 0 of 0. Nobody: nothing."""
+        if not levels:
+            self.row(symbol)
+            return
         sides = [next(((p, q) for s, p, q in levels if s == side), ((0, 0), (0, 0))) for side in (0, 1)]
         self.quote(symbol, ts, recv, flags, *sides[0], *sides[1])
 
     def put_ticker(self, symbol, ts, recv, flags):
-        """One that has no price yet is nothing that could be published."""
+        """What was not said, now or before, is 0. Both prices stand at one exponent, and keep it."""
         t = self.tickers[symbol]
-        if t.last is None and t.mark is None:
-            return
-        last, mark = one_exponent(t.last or (0, (t.mark or (0, 0))[1]), t.mark or (0, (t.last or (0, 0))[1]))
-        text = "c=%s v=%s" % (text_of(*last), text_of(*(t.volume or (0, 0))))
-        if mark[0]:
-            text += " m=" + text_of(*mark)
+        if t.last and t.mark:
+            t.last, t.mark = one_exponent(t.last, t.mark)
+        mark = t.mark or (0, 0)
+        last = t.last or (0, mark[1])
+        rate = "-"
         if t.rate is not None:
-            text += " f=%d" % t.rate
+            rate = ("-" if t.rate < 0 else "") + text_of(abs(t.rate), -FUNDING_DIGITS)
+        text = "c=%s v=%s m=%s r=%s" % (
+            text_of(*last), text_of(*(t.volume or (0, 0))), text_of(mark[0], last[1]), rate)
         self.row(symbol)
         self.emit("K", symbol, ts, recv, flags, text)
 
@@ -217,9 +242,6 @@ class Okx(Chained):
     TICKERS = {"tickers": (("last", "last"), ("volume", "vol24h")), "mark-price": (("mark", "markPx"),),
                "funding-rate": (("rate", "fundingRate"),)}
     EVENTS = "subscribe unsubscribe error notice channel-conn-count channel-conn-count-error login".split()
-    IGNORED = """index-tickers open-interest price-limit estimated-price liquidation-orders opt-summary
-        instruments status adl-warning option-trades call-auction-details economic-calendar block-tickers
-        public-block-trades public-struc-block-trades books-rpi""".split()
 
     def message(self, recv, text):
         if text == "pong":
@@ -231,16 +253,12 @@ class Okx(Chained):
             if text_in(root, "event") not in self.EVENTS:
                 raise Reject("unknown")
             return "control"
-        if not isinstance(root.get("arg"), dict):
+        if not isinstance(root.get("arg"), dict) or not is_text(root["arg"].get("channel")):
             raise Reject("unknown")
         channel = text_in(root["arg"], "channel")
         return self.channel(channel, root["arg"], root, recv)
 
     def channel(self, channel, arg, root, recv):
-        if "candle" in channel:
-            return "candles"
-        if channel in self.IGNORED:
-            return channel
         symbol = text_in(arg, "instId") if "instId" in arg else None
         if channel in self.BOOKS:
             return self.books(symbol, root, recv, channel != "books5")
@@ -259,14 +277,17 @@ class Okx(Chained):
                 self.merge(name, item, self.TICKERS[channel])
                 self.put_ticker(name, ts, recv, flags)
             return "data"
-        raise Reject("unknown")
+        return channel[:23]
 
     def merge(self, symbol, item, keys):
         t = self.tickers.setdefault(symbol, Ticker())
         for field, key in keys:
             value = item.get(key)
-            if is_text(value) and value != "":
-                setattr(t, field, rate_of(value) if field == "rate" else exact(value))
+            if not isinstance(value, str) or value == "":
+                continue
+            number = rate_of(value) if field == "rate" else exact(value)
+            if field == "rate" or number[0] or getattr(t, field) is None and field == "volume":
+                setattr(t, field, number)
 
     def trades(self, root, recv):
         trades = []
@@ -290,8 +311,7 @@ class Okx(Chained):
             seq = unsigned(item["seqId"]) if "seqId" in item else None
             prev = None if snapshot or seq is None else unsigned(item["prevSeqId"])
             is_new = self.book(symbol, recv, levels, snapshot, ts, flags, seq, prev)
-            if is_new and seq is None and item.get("checksum", "0") != "0":
-                self.compare(symbol, recv, ts, signed(item["checksum"])[0])
+            self.check(symbol, recv, ts, snapshot, is_new and item.get("checksum", "0"))
         return "data"
 
 
@@ -300,16 +320,13 @@ class Bitget(Okx):
     PRODUCTS = ("/api/spot/v1/public/products", "/api/mix/v1/market/contracts", "/api/v2/spot/public/symbols",
                 "/api/v2/mix/market/contracts")
     EVENTS = "subscribe unsubscribe error login".split()
-    IGNORED = []
     TICKER = (("last", ("lastPr", "last")), ("volume", ("baseVolume",)), ("mark", ("markPrice",)),
               ("rate", ("fundingRate", "capitalRate")))
 
     def channel(self, channel, arg, root, recv):
-        if channel.startswith("candle"):
-            return "candles"
         symbol = text_in(arg, "instId")
         if text_in(arg, "instType").lower() not in ("sp", "spot"):
-            symbol += ".BITGET-FUTURES"
+            symbol += "-FUTURES"
         if channel == "books":
             return self.bitget_books(symbol, root, recv, False)
         if channel in ("books5", "books15"):
@@ -329,7 +346,7 @@ class Bitget(Okx):
                 self.merge(symbol, item, [(f, k) for f, keys in self.TICKER for k in keys])
                 self.put_ticker(symbol, ts, recv, flags)
             return "data"
-        raise Reject("unknown")
+        return channel[:23]
 
     def action(self, root):
         action = text_in(root, "action")
@@ -344,24 +361,22 @@ class Bitget(Okx):
             ts, flags = self.millis(item.get("ts"), recv)
             seq = unsigned(item["seq"]) if "seq" in item else None
             prev = None if snapshot or seq is None or "pseq" not in item else unsigned(item["pseq"])
-            is_new = self.book(symbol, recv, levels, snapshot or prev == 0, ts, flags, seq, prev)
-            if is_new and seq is None and "checksum" in item:
-                self.compare(symbol, recv, ts, signed(item["checksum"])[0])
+            is_new = self.book(symbol, recv, levels, snapshot, ts, flags, seq, prev)
+            self.check(symbol, recv, ts, snapshot, is_new and item.get("checksum", "0") if seq is None else "0")
         return "data"
 
     def bitget_trades(self, symbol, root, recv):
         replay = BACKFILL if self.action(root) else 0
-        trades, has_ids = [], False
+        trades = []
         for item in list_in(root, "data"):
             if isinstance(item, list):  # v1: no id
                 ts, flags = self.millis(item[0], recv)
                 trades.append((symbol, ts, flags | replay, exact(item[1]), exact(item[2]), 0, self.side_of(item[3])))
             else:
-                has_ids = True
                 ts, flags = self.millis(item.get("ts"), recv)
                 trades.append((symbol, ts, flags | replay, number_in(item, "price"), number_in(item, "size"),
                                id_of(item.get("tradeId")), self.side_of(text_in(item, "side"))))
-        self.put_trades(trades, recv, has_ids)
+        self.put_trades(trades, recv)
         return "data"
 
 
@@ -370,10 +385,10 @@ class Bybit(Chained):
     SIDES = {"Buy": False, "Sell": True}
     IGNORED = "kline liquidation allLiquidation kline_lt tickers_lt lt priceLimit adlAlert insurance".split()
     TICKER = (("last", "lastPrice"), ("volume", "volume24h"), ("mark", "markPrice"), ("rate", "fundingRate"))
-    SUFFIXES = {"linear": ".BYBIT-LINEAR", "inverse": ".BYBIT-INVERSE", "option": ".BYBIT-OPTION"}
 
     def name(self, symbol):
-        return symbol + self.SUFFIXES.get((self.path or "").rsplit("/", 1)[-1], "")
+        family = (self.path or "").rsplit("/", 1)[-1]
+        return symbol + "-" + family.upper() if family in ("linear", "inverse", "option") else symbol
 
     def message(self, recv, text):
         root = self.parse(text)
@@ -394,10 +409,7 @@ class Bybit(Chained):
                 ts, flags = self.millis(item.get("T"), recv)
                 trades.append((self.name(text_in(item, "s")), ts, flags, number_in(item, "p"), number_in(item, "v"),
                                id_of(item.get("i")), self.side_of(text_in(item, "S"))))
-            for trade in trades:
-                self.row(trade[0])
-                symbol, ts, flags, price, qty, number, sells = trade
-                self.trade(symbol, ts, recv, flags, price, qty, number, sells)
+            self.put_trades(trades, recv)
             return "data"
         if topic[0] == "tickers":
             item = root.get("data")
@@ -426,13 +438,14 @@ class Bybit(Chained):
             self.best(symbol, ts, recv, flags, levels)
             return "data"
         seq = unsigned(data.get("u"))
-        self.book(symbol, recv, levels, kind == "snapshot" or seq == 1, ts, flags, seq)
+        self.book(symbol, recv, levels, kind == "snapshot" or seq == 1, ts, flags, seq, restart=seq == 1)
         return "data"
 
 
 class Cryptocom(Chained):
     PRODUCTS = ("/v2/public/get-instruments", "/exchange/v1/public/get-instruments")
     SIDES = {"BUY": False, "SELL": True, "buy": False, "sell": True}
+    NEWEST_FIRST = True
     IGNORED = "candlestick mark index settlement estimatedfunding otc_book".split()
 
     def message(self, recv, text):
