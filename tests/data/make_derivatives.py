@@ -168,5 +168,166 @@ def deribit():
     m.write("deribit_made.txt")
 
 
+def bitmex():
+    m = Made(32)
+    state = {"id": {}, "next": 8_796_000_000}
+    names = ["XBTUSD", "ETHUSD", "UNIUSDT"]
+
+    def table(name, action, data, layout=0, **more):
+        m.send(dict({"table": name, "action": action, "data": data}, **more), layout)
+
+    def level(symbol, **more):
+        state["next"] += m.rng.randint(1, 900)
+        side = m.rng.choice(["Buy", "Sell"])
+        price = Raw(m.rng.choice(["%d", "%d.5", "%de-1"]) % m.rng.randint(30000, 31000))
+        state["id"].setdefault(symbol, {})[state["next"]] = side
+        row = {"symbol": symbol, "id": state["next"], "side": side, "size": m.rng.randint(1, 10**6), "price": price}
+        if m.rng.random() < 0.5:
+            row["timestamp"] = m.time(3)
+        return dict(row, **more)
+
+    def known(symbol, action, **more):
+        ids = state["id"][symbol]
+        number = m.rng.choice(sorted(ids))
+        row = {"symbol": symbol, "id": number, "side": ids[number]}
+        if action == "delete":
+            del ids[number]
+        else:
+            row["size"] = m.rng.randint(0, 10**6)
+        return dict(row, **more)
+
+    def book(of=names[0], action="update", cnt=2, layout=0, name="orderBookL2", **bad):
+        if action == "partial":
+            state["id"][of] = {}
+        rows = [level(of) if action in ("partial", "insert") else known(of, action) for _ in range(cnt)]
+        if bad:
+            rows[-1] = {k: v for k, v in dict(rows[-1], **bad).items() if v is not None}
+        table(name, action, rows, layout, **({"keys": ["symbol", "id", "side"], "types": {"symbol": "symbol"},
+                                              "filter": {"symbol": of}} if action == "partial" else {}))
+
+    def trade(of=names[0], action="insert", cnt=1, layout=0, ids=None, **bad):
+        rows = [{k: v for k, v in dict(
+            {"timestamp": m.time(3), "symbol": of, "side": m.rng.choice(["Buy", "Sell"]), "size": 900,
+             "price": Raw("56927.5"), "tickDirection": "MinusTick",
+             "trdMatchID": ids or str(uuid.UUID(int=m.rng.getrandbits(128))), "grossValue": 1581300,
+             "homeNotional": Raw("0.015813")}, **bad).items() if v is not None} for _ in range(cnt)]
+        table("trade", action, rows, layout)
+
+    def quote(of=names[0], cnt=1, layout=0, action="insert", **bad):
+        table("quote", action, [{k: v for k, v in dict(
+            {"timestamp": m.time(3), "symbol": of, "bidSize": 2100, "bidPrice": Raw("19917.5"),
+             "askPrice": Raw("1.9918e4"), "askSize": 3600}, **bad).items() if v is not None} for _ in range(cnt)], layout)
+
+    def instrument(action="update", layout=0, **fields):
+        table("instrument", action, [dict({"symbol": "XBTUSD", "timestamp": m.time(3)}, **fields)], layout)
+
+    m.raw('{"info":"Welcome to the BitMEX Realtime API.","version":"2.0","timestamp":"2021-07-22T22:36:07.865Z"}')
+    m.raw('{"success":true,"subscribe":"trade:XBTUSD","request":{"op":"subscribe","args":["trade:XBTUSD"]}}')
+    m.raw('{"success":true,"unsubscribe":"trade:XBTUSD","request":{"op":"unsubscribe","args":["trade:XBTUSD"]}}')
+    m.raw('{"status":400,"error":"Unknown or expired symbol.","meta":{},"request":{"op":"subscribe","args":["trade:NO"]}}')
+    m.raw('{"status":429,"error":"Rate limit exceeded, retry in 1 seconds.","meta":{"retryAfter":1}}')
+    m.raw("pong")
+    state["id"]["XBTUSD"] = {1: "Buy", 2: "Sell", 3: "Buy"}
+    book()  # before its partial
+    book(action="delete", cnt=1)
+    for name in names:
+        book(name, "partial", 30)
+    book(names[2], "partial", 10, name="orderBookL2_25")
+    trade(action="partial", cnt=3)
+    quote(action="partial")
+    for i in range(80):
+        name, layout = m.rng.choice(names), m.rng.choice([0, 0, 0, 1, 2, 4])
+        book(name, m.rng.choice(["insert", "update", "update", "delete"]), m.rng.randint(1, 3), layout)
+        if i % 4 == 0:
+            trade(name, cnt=m.rng.randint(1, 4), layout=layout)
+        if i % 5 == 0:
+            quote(name, m.rng.randint(1, 3), layout)
+    book(names[1], "partial", 0)  # nobody there
+    book(names[1], "insert", 2)
+    # several instruments in one message, one of them by an unknown id
+    table("orderBookL2", "update", [known("XBTUSD", "update"), known("XBTUSD", "update"), known("ETHUSD", "update"),
+                                    known("UNIUSDT", "update"), known("XBTUSD", "update")])
+    table("orderBookL2", "update", [known("XBTUSD", "update"), known("ETHUSD", "update", id=5),
+                                    known("UNIUSDT", "update")])
+    book(names[1], "insert", 1)  # lost until its partial
+    book(names[1], "partial", 5)
+    table("orderBookL2", "partial", [level("ETHUSD"), level("ETHUSD"), level("XBTUSD"), level("UNIUSDT")])
+    for name in names:
+        book(name, "partial", 8)
+    # what shows a lost message
+    for action, bad in (("insert", {"id": sorted(state["id"]["XBTUSD"])[0]}), ("update", {"id": 7}), ("delete", {"id": 7}),
+                        ("update", {"side": "Sell"}), ("update", {"side": "Buy"})):
+        book(action=action, cnt=1, **bad)
+        book(action="partial", cnt=6)
+    again = level("XBTUSD")
+    table("orderBookL2", "insert", [again, again])
+    book(action="partial", cnt=6)
+    # trades: seen, a settlement, a mixed message, names that are no UUIDs
+    trade(ids="cea62111-3db1-2f9a-e03e-f0b6ae16695f")
+    trade(ids="cea62111-3db1-2f9a-e03e-f0b6ae16695f")
+    trade(side=None, trdType="Settlement")
+    table("trade", "insert", [{"timestamp": m.time(3), "symbol": "XBTUSD", "side": "Sell", "size": 1, "price": 2,
+                               "trdMatchID": "CEA62111-3DB1-2F9A-E03E-F0B6AE166950"},
+                              {"timestamp": m.time(3), "symbol": "XBTUSD", "size": 1, "price": 2,
+                               "trdMatchID": "cea62111-3db1-2f9a-e03e-f0b6ae16695e"}])
+    trade(ids="98765432109876543210987654321")
+    trade(ids="not-a-uuid")
+    trade(ids="")
+    table("trade", "insert", [])
+    quote(bidPrice=Raw("null"), bidSize=Raw("null"))
+    quote(bidPrice=None, bidSize=None)
+    quote(bidPrice=None, bidSize=None, askPrice=None, askSize=None)
+    instrument("partial", lastPrice=Raw("56000.5"), markPrice=Raw("56001.23"), fundingRate=Raw("0.0001"),
+               volume24h=1234, tickSize=Raw("0.5"), bidPrice=Raw("56000"), askPrice=Raw("56000.5"), midPrice=Raw("56000.25"))
+    instrument(markPrice=Raw("56002.5"))
+    instrument(lastPrice=Raw("56002"), layout=1)
+    instrument(fundingRate=Raw("-0.000375"))
+    instrument(fundingRate=Raw("1e-15"))
+    instrument(openInterest=5)
+    instrument(lastPrice=Raw("null"), markPrice=Raw("null"))
+    instrument(volume24h=0)
+    instrument("delete", lastPrice=1)
+    m.raw("#connect")
+    m.raw("#connect")
+    trade(action="partial", ids="cea62111-3db1-2f9a-e03e-f0b6ae16695f")
+    instrument(fundingRate=Raw("0.0002"))
+    state["id"]["XBTUSD"] = {1: "Buy"}
+    book(cnt=1)
+    book(action="partial", cnt=4)
+    book()
+    for name in ("funding", "orderBook10", "tradeBin1m", "settlement", "chat"):
+        table(name, "insert", [{"timestamp": m.time(3), "symbol": "XBTUSD", "fundingRate": Raw("0.000817"),
+                                "bids": [[31530, 1800]], "id": 3, "side": "Buy"}])
+    # refusals
+    for action, bad in (("insert", {"price": None}), ("insert", {"size": None}), ("insert", {"price": "x"}),
+                        ("insert", {"price": Raw("-1")}), ("update", {"size": None}), ("update", {"size": Raw("-1")}),
+                        ("update", {"id": "x"}), ("update", {"id": Raw("null")}), ("update", {"side": "Both"}),
+                        ("update", {"side": None}), ("update", {"symbol": 5}), ("delete", {"id": Raw("1.5")}),
+                        ("update", {"symbol": None}), ("update", {"symbol": ""}), ("insert", {"price": Raw("1e200")})):
+        book(action=action, **bad)
+        book(action="partial", cnt=3)
+    book(timestamp="yesterday")
+    for bad in ({"price": None}, {"price": "x"}, {"size": Raw("-1")}, {"side": "Both"}, {"symbol": None}, {"symbol": ""},
+                {"trdMatchID": Raw("null")}, {"timestamp": "x"}, {"timestamp": None}):
+        trade(**bad)
+    trade(action="update")
+    quote(action="delete")
+    quote(askPrice="x")
+    quote(symbol=None)
+    instrument(markPrice=Raw("-5"))
+    instrument("upsert", markPrice=Raw("5"))
+    table("nothing", "insert", [])
+    table("trade", "insert", {})
+    table("trade", "insert", [5])
+    table("orderBookL2", "insert", None)
+    table(5, "insert", [])
+    for text in ("", "{", "[]", "5", "{}", "ping", '{"table":"trade"}', '{"table":"orderBookL2","data":[]}'):
+        m.raw(text)
+    m.raw('@/api/v1/instrument?symbol=XBTUSD [{"symbol":"XBTUSD","tickSize":0.5,"lotSize":100,"quoteCurrency":"USD"}]')
+    m.raw('@/api/v1/announcement [{"id":3,"title":"x"}]')
+    m.write("bitmex_made.txt")
+
+
 if __name__ == "__main__":
+    bitmex()
     deribit()
