@@ -230,6 +230,18 @@ static tf_verdict_t control(const tf_binance_message_t *m) {
   return TF_VERDICT_CONTROL;
 }
 
+/* Of the request that a message answers; 0: it names none. */
+static uint64_t answer_id(const tf_binance_message_t *m) {
+  const tf_json_value_t *id     = &m->values[KEY(ID)];
+  uint64_t               number = 0;
+  if (!tf_binance_has(m, BIT(ID)) || id->kind != TF_JSON_NUMBER || id->bytes_cnt > 18) return 0;
+  for (uint32_t i = 0; i < id->bytes_cnt; i++) {
+    if (id->bytes[i] < '0' || id->bytes[i] > '9') return 0;
+    number = 10 * number + (uint64_t)(id->bytes[i] - '0');
+  }
+  return number;
+}
+
 /* {"code":..,"msg":..}, {"error":..}, {"result":null,"id":1}; anything else is unknown. */
 TF_COLD static tf_verdict_t on_control(tf_binance_state_t *st, const tf_binance_message_t *m) {
   const tf_json_value_t *v = m->values;
@@ -247,9 +259,13 @@ TF_COLD static tf_verdict_t on_control(tf_binance_state_t *st, const tf_binance_
       if (text_bytes >= sizeof(text) - 1) break;
     }
     tf_feeds_note_error(&st->head, text, text_bytes);
+    tf_feeds_answer(m->out, answer_id(m), UINT32_MAX, 0, true);
     return control(m);
   }
-  if (tf_binance_has(m, BIT(RESULT)) || tf_binance_has(m, BIT(ID))) return control(m);
+  if (tf_binance_has(m, BIT(RESULT)) || tf_binance_has(m, BIT(ID))) {
+    tf_feeds_answer(m->out, answer_id(m), UINT32_MAX, 0, false);
+    return control(m);
+  }
   return tf_binance_reject(m, TF_REJECT_UNKNOWN);
 }
 

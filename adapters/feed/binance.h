@@ -63,10 +63,13 @@ tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
 void         tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 void tf_binance_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
 
-size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap);
-size_t tf_binance_live_subscribe(void *state, uint32_t message_idx, char *buf, size_t cap);
-size_t tf_binance_live_snapshot_target(const void *state, uint32_t instrument_id, char *buf,
-                                       size_t cap);
+size_t   tf_binance_live_ws_target(const void *state, char *buf, size_t cap);
+size_t   tf_binance_live_request(const void *state, const tf_feed_request_t *request, char *buf,
+                                 size_t cap);
+tf_err_t tf_binance_symbol(void *state, const char *text, uint32_t *symbol,
+                           uint32_t *instrument_id);
+size_t   tf_binance_live_snapshot_target(const void *state, uint32_t instrument_id, char *buf,
+                                         size_t cap);
 
 size_t tf_binance_live_metadata_target(const void *state, uint32_t request_idx, char *buf,
                                        size_t cap);

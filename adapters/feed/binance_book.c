@@ -108,40 +108,13 @@ static uint32_t row_of_text(tf_binance_state_t *st, const char *text, size_t n, 
   return tf_symbols_of_text(&st->symbols, upper, (uint32_t)n, st->asked_cnt == 0, why);
 }
 
-static int hex_of(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The value of symbol= in "/api/v3/depth?symbol=BTCUSDT&limit=5000" or a whole URL; %XX resolved,
- * because symbols may be outside ASCII. Its length, 0 if there is none. */
-static size_t symbol_of_target(const char *target, char *text, size_t cap) {
-  const char *p = strchr(target, '?');
-  while (p != NULL && strncmp(p + 1, "symbol=", 7) != 0) p = strchr(p + 1, '&');
-  if (p == NULL) return 0;
-  size_t n = 0;
-  for (p += 8; *p != '\0' && *p != '&' && *p != '#'; p++) {
-    int c = (uint8_t)*p;
-    if (c == '%') {
-      int high = hex_of(p[1]), low = high < 0 ? -1 : hex_of(p[2]);
-      if (low < 0) return 0;
-      c = high * 16 + low;
-      p += 2;
-    }
-    if (n == cap) return 0;
-    text[n++] = (char)c;
-  }
-  return n;
-}
-
 /* A snapshot does not say whose it is: the request does, or COIN-M's "symbol", or the stream, or
  * there is but one instrument. */
 static uint32_t row_of_snapshot(tf_binance_state_t *st, const tf_binance_message_t *m,
                                 tf_reject_t *why) {
   char text[TF_SYMBOL_BYTES_MAX];
   if (m->frame->kind == TF_FRAME_HTTP && m->frame->target != NULL) {
-    size_t n = symbol_of_target(m->frame->target, text, sizeof(text));
+    size_t n = tf_symbols_in_target(m->frame->target, "symbol", text, sizeof text);
     if (n > 0) return row_of_text(st, text, n, why);
   }
   if (tf_binance_has(m, BIT(LONG_SYMBOL)) && m->values[KEY(LONG_SYMBOL)].kind == TF_JSON_STRING) {

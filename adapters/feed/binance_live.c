@@ -4,20 +4,19 @@
 #include "feed/binance_state.h"
 #include "feed/text_out.h"
 
-/* The names of the streams that the channels ask for, at most three. */
-static uint32_t stream_names(const tf_binance_state_t *st, const char *names[3]) {
-  uint32_t cnt = 0;
-  if (st->channels & TF_CHANNEL_TRADE) names[cnt++] = "trade";
-  if (st->channels & TF_CHANNEL_QUOTE) names[cnt++] = "bookTicker";
-  if (st->channels & TF_CHANNEL_BOOK) names[cnt++] = st->market->book_stream;
-  return cnt;
+static const char *stream_name(const tf_binance_state_t *st, uint32_t channel) {
+  return channel == TF_CHANNEL_TRADE   ? "trade"
+         : channel == TF_CHANNEL_QUOTE ? "bookTicker"
+         : channel == TF_CHANNEL_BOOK  ? st->market->book_stream
+                                       : "ticker";
 }
 
 /* 0, with the error record set, where one connection cannot carry the streams. */
 size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap) {
-  const tf_binance_state_t *st = state;
-  const char               *names[3];
-  uint64_t                  stream_cnt = (uint64_t)stream_names(st, names) * st->asked_cnt;
+  const tf_binance_state_t *st         = state;
+  uint64_t                  stream_cnt = 0;
+  for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
+    if (st->channels & 1u << c) stream_cnt += st->asked_cnt;
   if (stream_cnt == 0 || stream_cnt > TF_BINANCE_STREAMS_MAX) {
     tf_error_set(E_FEED_LIMIT, __FILE__, __LINE__,
                  "%llu streams for one connection to %s, allowed are 1 to %u: spread the "
@@ -31,28 +30,29 @@ size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap) {
   return tf_text_out_finish(&t);
 }
 
-size_t tf_binance_live_subscribe(void *state, uint32_t message_idx, char *buf, size_t cap) {
-  const tf_binance_state_t *st = state;
-  const char               *names[3];
-  uint32_t                  name_cnt   = stream_names(st, names);
-  uint64_t                  stream_cnt = (uint64_t)name_cnt * st->asked_cnt;
-  uint64_t                  stream     = (uint64_t)message_idx * TF_BINANCE_SUBSCRIBE_STREAMS;
-  uint64_t                  stop       = stream + TF_BINANCE_SUBSCRIBE_STREAMS;
-  if (stop > stream_cnt) stop = stream_cnt;
-  if (stream >= stop) return 0;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "{\"method\":\"SUBSCRIBE\",\"params\":[");
-  for (bool is_first = true; stream < stop; stream++, is_first = false) {
-    tf_text_out_put(&t, is_first ? "\"" : ",\"");
-    tf_text_out_lower(&t, st->symbols.rows[stream / name_cnt].text);
+size_t tf_binance_live_request(const void *state, const tf_feed_request_t *request, char *buf,
+                               size_t cap) {
+  const tf_binance_state_t *st   = state;
+  const char               *name = stream_name(st, request->channel);
+  tf_text_out_t             t    = {buf, cap, 0};
+  tf_text_out_put(&t, request->unsubscribe ? "{\"method\":\"UNSUBSCRIBE\",\"params\":["
+                                           : "{\"method\":\"SUBSCRIBE\",\"params\":[");
+  for (uint32_t i = 0; i < request->symbol_cnt; i++) {
+    tf_text_out_put(&t, i == 0 ? "\"" : ",\"");
+    tf_text_out_lower(&t, st->symbols.rows[request->symbols[i]].text);
     tf_text_out_char(&t, '@');
-    tf_text_out_put(&t, names[stream % name_cnt]);
+    tf_text_out_put(&t, name);
     tf_text_out_char(&t, '"');
   }
   tf_text_out_put(&t, "],\"id\":");
-  tf_text_out_u64(&t, message_idx + 1);
+  tf_text_out_u64(&t, request->id);
   tf_text_out_char(&t, '}');
   return tf_text_out_finish(&t);
+}
+
+tf_err_t tf_binance_symbol(void *state, const char *text, uint32_t *symbol,
+                           uint32_t *instrument_id) {
+  return tf_symbols_ask_one(&((tf_binance_state_t *)state)->symbols, text, symbol, instrument_id);
 }
 
 /* "/api/v3/exchangeInfo?symbols=["BTCUSDT","ETHUSDT"]", encoded. */
@@ -62,7 +62,7 @@ size_t tf_binance_live_metadata_target(const void *state, uint32_t request_idx, 
   uint64_t                  from = (uint64_t)request_idx * TF_BINANCE_INFO_SYMBOLS;
   uint64_t                  stop = from + TF_BINANCE_INFO_SYMBOLS;
   if (!st->market->info_of_some) stop = from = request_idx;
-  if (stop > st->asked_cnt) stop = st->asked_cnt;
+  if (stop > st->symbols.cnt) stop = st->symbols.cnt;
   if (st->asked_cnt == 0 || (st->market->info_of_some ? from >= stop : request_idx > 0)) return 0;
   tf_text_out_t t = {buf, cap, 0};
   tf_text_out_put(&t, st->market->info_path);

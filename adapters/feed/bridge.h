@@ -53,7 +53,8 @@ tf_verdict_t tf_bridge_whole(tf_bridge_row_t *row, tf_chain_pool_t *pool, const 
  * message of another kind. */
 void tf_bridge_want_snapshot(tf_bridge_row_t *row, uint32_t instrument_id, tf_feed_out_t *out);
 
-/* Levels of this book were lost, whoever says so: GAP, and a snapshot is wanted. */
+/* This book is not to be trusted, whoever says so: GAP, and a snapshot is wanted. Nothing happens where it
+ * stands on no snapshot, or out has no room to say it. */
 void tf_bridge_lose(tf_bridge_row_t *row, tf_chain_pool_t *pool, uint32_t instrument_id,
                     uint64_t now_ns, tf_feed_out_t *out);
 

@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "feed/acks.h"
 #include "feed/draft.h"
 #include "feed/feeds.h"
 #include "feed/metadata.h"
@@ -55,15 +56,25 @@ static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
 };
 static const tf_json_shape_t root_shape = {root_keys, ROOT_KEY_CNT};
 
-enum { GROUP_TYPE, GROUP_PRODUCT, UPDATES, TRADES, TICKERS, GROUP_KEY_CNT };
+enum { GROUP_TYPE, GROUP_PRODUCT, UPDATES, TRADES, TICKERS, SUBSCRIPTIONS, GROUP_KEY_CNT };
 static const tf_json_key_t group_keys[GROUP_KEY_CNT] = {
     [GROUP_TYPE]    = TF_JSON_KEY("type", TF_JSON_WANT_TEXT),
     [GROUP_PRODUCT] = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
     [UPDATES]       = TF_JSON_KEY("updates", TF_JSON_WANT_ITEMS),
     [TRADES]        = TF_JSON_KEY("trades", TF_JSON_WANT_ITEMS),
     [TICKERS]       = TF_JSON_KEY("tickers", TF_JSON_WANT_ITEMS),
+    [SUBSCRIPTIONS] = TF_JSON_KEY("subscriptions", TF_JSON_WANT_BYTES),
 };
 static const tf_json_shape_t group_shape = {group_keys, GROUP_KEY_CNT};
+
+/* Inside of "subscriptions": a list of products each. */
+enum { LIST_LEVEL2, LIST_TRADES, LIST_TICKER, LIST_KEY_CNT };
+static const tf_json_key_t list_keys[LIST_KEY_CNT] = {
+    [LIST_LEVEL2] = TF_JSON_KEY("level2", TF_JSON_WANT_BYTES),
+    [LIST_TRADES] = TF_JSON_KEY("market_trades", TF_JSON_WANT_BYTES),
+    [LIST_TICKER] = TF_JSON_KEY("ticker", TF_JSON_WANT_BYTES),
+};
+static const tf_json_shape_t list_shape = {list_keys, LIST_KEY_CNT};
 
 enum {
   SIDE,
@@ -97,8 +108,8 @@ static const tf_json_shape_t item_shape = {item_keys, ITEM_KEY_CNT};
 typedef enum { ITEMS_NONE, ITEMS_LEVELS, ITEMS_TRADES, ITEMS_TICKERS } items_t;
 
 typedef struct {
-  tf_json_value_t type, product;
-  bool            has_type, has_product;
+  tf_json_value_t type, product, subscriptions;
+  bool            has_type, has_product, has_subscriptions;
   items_t         items;
   uint32_t        row_cnt;
 } group_t;
@@ -107,6 +118,7 @@ typedef struct {
   tf_feed_head_t    head; /* first: feeds.h */
   tf_feed_row_t    *rows; /* index: the symbol's number */
   tf_symbols_t      symbols;
+  tf_acks_t         acks;
   uint32_t          channels, asked_cnt;
   uint64_t          sequence; /* of the newest message */
   bool              has_sequence;
@@ -256,9 +268,11 @@ static void on_group(tf_json_t *json, tf_json_object_t *object) {
   group->product     = object->values[GROUP_PRODUCT];
   group->has_type    = (object->seen & BIT(GROUP_TYPE)) && group->type.kind == TF_JSON_STRING;
   group->has_product = (object->seen & BIT(GROUP_PRODUCT)) && group->product.kind == TF_JSON_STRING;
-  group->items       = ITEMS_NONE;
-  group->row_cnt     = json->row_cnt - st->row_cnt;
-  st->row_cnt        = json->row_cnt;
+  group->has_subscriptions = (object->seen & BIT(SUBSCRIPTIONS)) != 0;
+  group->subscriptions     = object->values[SUBSCRIPTIONS];
+  group->items             = ITEMS_NONE;
+  group->row_cnt           = json->row_cnt - st->row_cnt;
+  st->row_cnt              = json->row_cnt;
   for (uint32_t key = UPDATES; key <= TICKERS; key++) {
     if (!(object->seen & BIT(key))) continue;
     if (object->values[key].made != TF_JSON_MADE_ITEMS || group->items != ITEMS_NONE) {
@@ -465,6 +479,32 @@ TF_COLD static tf_verdict_t on_error(state_t *st, tf_draft_t *draft) {
   }
   uint32_t key = st->root.seen & BIT(REASON) ? REASON : MESSAGE;
   if (st->root.seen & BIT(key)) tf_feeds_note_error(&st->head, v[key].bytes, v[key].bytes_cnt);
+  tf_feeds_answer(draft->out, 0, UINT32_MAX, 0, true);
+  return control(draft);
+}
+
+/* Where quotes come from is level2: the venue has no channel of quotes. */
+static uint32_t level2_channel(const state_t *st) {
+  return (st->channels & TF_CHANNEL_BOOK) != 0 ? TF_CHANNEL_BOOK : TF_CHANNEL_QUOTE;
+}
+
+/* The acknowledgement: all that is subscribed on this connection now. */
+TF_COLD static tf_verdict_t on_subscriptions(state_t *st, tf_draft_t *draft) {
+  const uint32_t channels[LIST_KEY_CNT] = {[LIST_LEVEL2] = level2_channel(st),
+                                           [LIST_TRADES] = TF_CHANNEL_TRADE,
+                                           [LIST_TICKER] = TF_CHANNEL_TICKER};
+  for (uint32_t i = 0; i < st->group_cnt; i++) {
+    const tf_json_value_t *list = &st->groups[i].subscriptions;
+    tf_json_value_t        values[LIST_KEY_CNT + 1];
+    tf_json_object_t       object = {.shape = &list_shape, .values = values};
+    tf_json_t              json   = {0};
+    if (!st->groups[i].has_subscriptions || list->kind != TF_JSON_OBJECT) continue;
+    if (tf_json_read(&json, list->bytes, list->bytes_cnt, &object) != TF_JSON_OK) continue;
+    for (uint32_t key = 0; key < LIST_KEY_CNT; key++)
+      if (object.seen & BIT(key))
+        tf_acks_list(&st->acks, &st->symbols, channels[key], &values[key]);
+  }
+  tf_acks_finish(&st->acks, &st->symbols, draft->out);
   return control(draft);
 }
 
@@ -472,9 +512,8 @@ TF_COLD static tf_verdict_t on_other_channel(state_t *st, tf_draft_t *draft) {
   const tf_json_value_t   *channel   = &st->root_values[CHANNEL];
   static const char *const ignored[] = {"candles", "status", "ticker_batch", "user",
                                         "futures_balance_summary"};
-  if (TF_JSON_TEXT_IS(channel, "heartbeats") || TF_JSON_TEXT_IS(channel, "subscriptions")) {
-    return control(draft);
-  }
+  if (TF_JSON_TEXT_IS(channel, "subscriptions")) return on_subscriptions(st, draft);
+  if (TF_JSON_TEXT_IS(channel, "heartbeats")) return control(draft);
   for (size_t i = 0; i < TF_ARRAY_CNT(ignored); i++) {
     size_t n = strlen(ignored[i]);
     if (tf_json_text_is(channel, ignored[i], n)) {
@@ -556,60 +595,43 @@ static size_t ws_target(const void *state, char *buf, size_t cap) {
   return tf_text_out_finish(&t);
 }
 
-static void put_products(tf_text_out_t *t, const state_t *st, uint32_t from, uint32_t stop) {
-  tf_text_out_put(t, "\"product_ids\":[");
-  for (uint32_t i = from; i < stop; i++) {
-    tf_text_out_put(t, i == from ? "\"" : ",\"");
-    tf_text_out_put(t, st->symbols.rows[i].text);
-    tf_text_out_char(t, '"');
-  }
-  tf_text_out_put(t, "],");
+/* Heartbeats first: without them the venue closes quiet channels. */
+static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t cap) {
+  (void)state;
+  if (message_idx > 0) return 0;
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, "{\"type\":\"subscribe\",\"channel\":\"heartbeats\"}");
+  return tf_text_out_finish(&t);
 }
 
-static size_t put_request(char *buf, size_t cap, const char *type, const char *channel,
-                          const state_t *st, uint32_t from, uint32_t stop) {
+static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
+  const state_t *st      = state;
+  const char    *channel = request->channel == TF_CHANNEL_TRADE     ? "market_trades"
+                           : request->channel == TF_CHANNEL_TICKER  ? "ticker"
+                           : request->channel == level2_channel(st) ? "level2"
+                                                                    : NULL;
+  if (channel == NULL) return 0;
   tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "{\"type\":\"");
-  tf_text_out_put(&t, type);
-  tf_text_out_put(&t, "\",");
-  if (stop > from) put_products(&t, st, from, stop);
-  tf_text_out_put(&t, "\"channel\":\"");
+  tf_text_out_put(&t, request->unsubscribe ? "{\"type\":\"unsubscribe\",\"product_ids\":["
+                                           : "{\"type\":\"subscribe\",\"product_ids\":[");
+  for (uint32_t i = 0; i < request->symbol_cnt; i++) {
+    tf_text_out_put(&t, i == 0 ? "\"" : ",\"");
+    tf_text_out_put(&t, st->symbols.rows[request->symbols[i]].text);
+    tf_text_out_char(&t, '"');
+  }
+  tf_text_out_put(&t, "],\"channel\":\"");
   tf_text_out_put(&t, channel);
   tf_text_out_put(&t, "\"}");
   return tf_text_out_finish(&t);
 }
 
-/* One channel a message. Heartbeats first: without them the venue closes quiet channels. */
-static size_t subscribe(void *state, uint32_t message_idx, char *buf, size_t cap) {
-  const state_t *st = state;
-  const char    *channels[3];
-  uint32_t       channel_cnt = 0;
-  if (message_idx == 0) return put_request(buf, cap, "subscribe", "heartbeats", st, 0, 0);
-  if (st->channels & TF_CHANNEL_TRADE) channels[channel_cnt++] = "market_trades";
-  if (st->channels & TF_CHANNEL_QUOTE) channels[channel_cnt++] = "ticker";
-  if (has_books(st)) channels[channel_cnt++] = "level2";
-  uint32_t chunk_cnt = (st->asked_cnt + SYMBOLS_A_MESSAGE - 1) / SYMBOLS_A_MESSAGE;
-  uint32_t idx       = message_idx - 1;
-  if (chunk_cnt == 0 || idx >= channel_cnt * chunk_cnt) return 0;
-  uint32_t from = idx % chunk_cnt * SYMBOLS_A_MESSAGE, stop = from + SYMBOLS_A_MESSAGE;
-  if (stop > st->asked_cnt) stop = st->asked_cnt;
-  return put_request(buf, cap, "subscribe", channels[idx / chunk_cnt], st, from, stop);
-}
-
-static size_t resync(const void *state, uint32_t instrument_id, uint32_t message_idx, char *buf,
-                     size_t cap) {
-  const state_t *st = state;
-  for (uint32_t i = 0; i < st->symbols.cnt && message_idx < 2; i++) {
-    if (st->symbols.rows[i].instrument_id != instrument_id) continue;
-    return put_request(buf, cap, message_idx == 0 ? "unsubscribe" : "subscribe", "level2", st, i,
-                       i + 1);
-  }
-  return 0;
+static tf_err_t symbol(void *state, const char *text, uint32_t *number, uint32_t *instrument_id) {
+  return tf_symbols_ask_one(&((state_t *)state)->symbols, text, number, instrument_id);
 }
 
 static size_t metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
   const state_t *st = state;
-  if (request_idx >= st->asked_cnt) return 0;
+  if (st->asked_cnt == 0 || request_idx >= st->symbols.cnt) return 0;
   tf_text_out_t t = {buf, cap, 0};
   tf_text_out_put(&t, PRODUCTS "/");
   tf_text_out_url(&t, st->symbols.rows[request_idx].text);
@@ -620,7 +642,7 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
 
 typedef struct {
   uint32_t row_cap;
-  size_t   rows_at, symbols_at, bytes;
+  size_t   rows_at, symbols_at, acks_at, bytes;
 } layout_t;
 
 static layout_t layout_of(const tf_feed_config_t *config) {
@@ -628,7 +650,8 @@ static layout_t layout_of(const tf_feed_config_t *config) {
   l.row_cap    = tf_symbols_cap_of(config);
   l.rows_at    = tf_align_up(sizeof(state_t), TF_LINE_BYTES);
   l.symbols_at = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_feed_row_t), TF_LINE_BYTES);
-  l.bytes      = l.symbols_at + tf_symbols_footprint(l.row_cap);
+  l.acks_at    = l.symbols_at + tf_symbols_footprint(l.row_cap);
+  l.bytes      = l.acks_at + tf_acks_bytes(l.row_cap);
   return l;
 }
 
@@ -641,6 +664,7 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   st->channels = config->channels;
   st->rows     = (tf_feed_row_t *)(void *)((uint8_t *)state + l.rows_at);
   for (uint32_t i = 0; i < l.row_cap; i++) tf_feed_row_init(&st->rows[i]);
+  tf_acks_init(&st->acks, (uint8_t *)state + l.acks_at, l.row_cap);
   tf_json_orders_init(&st->root_orders);
   tf_json_orders_init(&st->group_orders);
   tf_json_orders_init(&st->item_orders);
@@ -670,6 +694,7 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
 static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   state_t *st      = state;
   st->has_sequence = false;
+  tf_acks_restart(&st->acks);
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
     st->rows[i].trades.is_continued = false;
     if (has_books(st)) {
@@ -694,23 +719,25 @@ static const tf_feed_channel_t feed_channels[] = {
 };
 
 const tf_feed_t tf_feed_coinbase = {
-    .venue                 = "coinbase",
-    .suffix                = "COINBASE",
-    .state_bytes           = state_bytes,
-    .init                  = init,
-    .on_frame              = on_frame,
-    .on_connect            = on_connect,
-    .ws_host               = "advanced-trade-ws.coinbase.com",
-    .ws_port               = "443",
-    .rest_host             = "api.coinbase.com",
-    .rest_port             = "443",
-    .ws_target             = ws_target,
-    .subscribe             = subscribe,
-    .resync                = resync,
-    .lose_book             = lose_book,
-    .metadata_target       = metadata_target,
-    .subscribe_rate_hz_max = 8,
-    .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
-    .message_bytes_max     = (uint64_t)16 << 20, /* a whole book: 46,000 levels took 5.1 MB */
-    .channels              = feed_channels,
+    .venue                   = "coinbase",
+    .suffix                  = "COINBASE",
+    .state_bytes             = state_bytes,
+    .init                    = init,
+    .on_frame                = on_frame,
+    .on_connect              = on_connect,
+    .ws_host                 = "advanced-trade-ws.coinbase.com",
+    .ws_port                 = "443",
+    .rest_host               = "api.coinbase.com",
+    .rest_port               = "443",
+    .ws_target               = ws_target,
+    .hello                   = hello,
+    .request                 = request,
+    .symbol                  = symbol,
+    .symbols_per_request_max = SYMBOLS_A_MESSAGE,
+    .lose_book               = lose_book,
+    .metadata_target         = metadata_target,
+    .subscribe_rate_hz_max   = 8,
+    .silence_ns_max          = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
+    .message_bytes_max       = (uint64_t)16 << 20, /* a whole book: 46,000 levels took 5.1 MB */
+    .channels                = feed_channels,
 };

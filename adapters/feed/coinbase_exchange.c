@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "feed/acks.h"
 #include "feed/draft.h"
 #include "feed/feeds.h"
 #include "feed/metadata.h"
@@ -41,6 +42,7 @@ enum {
   VOLUME,
   MESSAGE,
   REASON,
+  CHANNELS,
   KEY_CNT
 };
 static const tf_json_key_t keys[KEY_CNT] = {
@@ -57,8 +59,17 @@ static const tf_json_key_t keys[KEY_CNT] = {
     [VOLUME]   = TF_JSON_KEY("volume_24h", TF_JSON_WANT_DECIMAL),
     [MESSAGE]  = TF_JSON_KEY("message", TF_JSON_WANT_BYTES),
     [REASON]   = TF_JSON_KEY("reason", TF_JSON_WANT_BYTES),
+    [CHANNELS] = TF_JSON_KEY("channels", TF_JSON_WANT_BYTES),
 };
 static const tf_json_shape_t shape = {keys, KEY_CNT};
+
+/* Of the list that acknowledges. */
+enum { LIST_NAME, LIST_PRODUCTS, LIST_KEY_CNT };
+static const tf_json_key_t list_keys[LIST_KEY_CNT] = {
+    [LIST_NAME]     = TF_JSON_KEY("name", TF_JSON_WANT_TEXT),
+    [LIST_PRODUCTS] = TF_JSON_KEY("product_ids", TF_JSON_WANT_BYTES),
+};
+static const tf_json_shape_t list_shape = {list_keys, LIST_KEY_CNT};
 
 #define BIT(key) (UINT64_C(1) << (key))
 
@@ -67,11 +78,12 @@ typedef struct {
   tf_feed_row_t       *rows; /* index: the symbol's number */
   tf_symbols_t         symbols;
   uint32_t             channels, asked_cnt;
-  const tf_feed_key_t *key;       /* NULL: public channels only */
-  uint64_t             connect_s; /* when the connection was made: the signature's time */
-  tf_json_object_t     root;
-  tf_json_value_t      values[KEY_CNT + 1];
-  tf_json_orders_t     orders;
+  const tf_feed_key_t *key;   /* NULL: public channels only */
+  uint64_t         newest_ns; /* of the connection or its newest message: the signature's time */
+  tf_acks_t        acks;
+  tf_json_object_t root;
+  tf_json_value_t  values[KEY_CNT + 1];
+  tf_json_orders_t orders;
 } state_t;
 
 /* One message while it is worked on. */
@@ -306,6 +318,44 @@ static tf_verdict_t on_ticker(state_t *st, message_t *m) {
 
 /* ---- the rest ---- */
 
+static bool has_books(const state_t *st) {
+  return (st->channels & (TF_CHANNEL_BOOK | TF_CHANNEL_QUOTE)) != 0;
+}
+
+/* Where quotes come from is the book: the venue has no channel of quotes. */
+static uint32_t level2_channel(const state_t *st) {
+  return (st->channels & TF_CHANNEL_BOOK) != 0 ? TF_CHANNEL_BOOK : TF_CHANNEL_QUOTE;
+}
+
+static uint32_t channel_of(const state_t *st, const tf_json_value_t *name) {
+  if (TF_JSON_TEXT_IS(name, "level2") || TF_JSON_TEXT_IS(name, "level2_batch"))
+    return level2_channel(st);
+  return TF_JSON_TEXT_IS(name, "matches")  ? TF_CHANNEL_TRADE
+         : TF_JSON_TEXT_IS(name, "ticker") ? TF_CHANNEL_TICKER
+                                           : 0;
+}
+
+/* The acknowledgement: all that is subscribed on this connection now. */
+TF_COLD static void on_subscriptions(state_t *st, message_t *m) {
+  const tf_json_value_t *channels = &st->values[CHANNELS];
+  tf_json_array_t        array;
+  tf_json_value_t        element, values[LIST_KEY_CNT + 1];
+  if (!has(st, BIT(CHANNELS)) || channels->kind != TF_JSON_ARRAY) return;
+  tf_json_array_init(&array, channels->bytes, channels->bytes_cnt);
+  while (tf_json_array_next(&array, &element)) {
+    tf_json_object_t object = {.shape = &list_shape, .values = values};
+    tf_json_t        json   = {0};
+    if (element.kind != TF_JSON_OBJECT ||
+        tf_json_read(&json, element.bytes, element.bytes_cnt, &object) != TF_JSON_OK ||
+        (object.seen & (BIT(LIST_NAME) | BIT(LIST_PRODUCTS))) !=
+            (BIT(LIST_NAME) | BIT(LIST_PRODUCTS)))
+      continue;
+    uint32_t channel = channel_of(st, &values[LIST_NAME]);
+    if (channel != 0) tf_acks_list(&st->acks, &st->symbols, channel, &values[LIST_PRODUCTS]);
+  }
+  tf_acks_finish(&st->acks, &st->symbols, m->draft.out);
+}
+
 TF_COLD static tf_verdict_t on_other_type(state_t *st, message_t *m) {
   const tf_json_value_t   *v         = st->values;
   static const char *const ignored[] = {"received", "open",   "done",   "change",
@@ -313,8 +363,10 @@ TF_COLD static tf_verdict_t on_other_type(state_t *st, message_t *m) {
   if (TF_JSON_TEXT_IS(&v[TYPE], "error")) {
     uint32_t key = has(st, BIT(REASON)) ? REASON : MESSAGE;
     if (has(st, BIT(key))) tf_feeds_note_error(&st->head, v[key].bytes, v[key].bytes_cnt);
-  } else if (!TF_JSON_TEXT_IS(&v[TYPE], "heartbeat") &&
-             !TF_JSON_TEXT_IS(&v[TYPE], "subscriptions")) {
+    tf_feeds_answer(m->draft.out, 0, UINT32_MAX, 0, true);
+  } else if (TF_JSON_TEXT_IS(&v[TYPE], "subscriptions")) {
+    on_subscriptions(st, m);
+  } else if (!TF_JSON_TEXT_IS(&v[TYPE], "heartbeat")) {
     for (size_t i = 0; i < TF_ARRAY_CNT(ignored); i++) {
       size_t n = strlen(ignored[i]);
       if (tf_json_text_is(&v[TYPE], ignored[i], n)) {
@@ -325,10 +377,6 @@ TF_COLD static tf_verdict_t on_other_type(state_t *st, message_t *m) {
   }
   m->draft.out->counts->msgs_control++;
   return TF_VERDICT_CONTROL;
-}
-
-static bool has_books(const state_t *st) {
-  return (st->channels & (TF_CHANNEL_BOOK | TF_CHANNEL_QUOTE)) != 0;
 }
 
 static tf_verdict_t on_message(state_t *st, message_t *m) {
@@ -350,7 +398,8 @@ static tf_verdict_t on_message(state_t *st, message_t *m) {
 }
 
 static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
-  state_t *st = state;
+  state_t *st   = state;
+  st->newest_ns = frame->recv_ns;
   out->counts->messages++;
   if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP)) {
     bool is_ours = frame->target != NULL && strncmp(frame->target, PRODUCTS, strlen(PRODUCTS)) == 0;
@@ -389,12 +438,12 @@ static void put_list(tf_text_out_t *t, const char *item, bool is_first) {
   tf_text_out_char(t, '"');
 }
 
-static void put_products(tf_text_out_t *t, const state_t *st, const char *type, uint32_t from,
-                         uint32_t stop) {
-  tf_text_out_put(t, "{\"type\":\"");
-  tf_text_out_put(t, type);
-  tf_text_out_put(t, "\",\"product_ids\":[");
-  for (uint32_t i = from; i < stop; i++) put_list(t, st->symbols.rows[i].text, i == from);
+/* Up to the channels' names. */
+static void put_products(tf_text_out_t *t, const state_t *st, bool unsubscribe,
+                         const uint32_t *symbols, uint32_t cnt) {
+  tf_text_out_put(t, unsubscribe ? "{\"type\":\"unsubscribe\",\"product_ids\":["
+                                 : "{\"type\":\"subscribe\",\"product_ids\":[");
+  for (uint32_t i = 0; i < cnt; i++) put_list(t, st->symbols.rows[symbols[i]].text, i == 0);
   tf_text_out_put(t, "],\"channels\":[");
 }
 
@@ -411,7 +460,7 @@ static void put_signature(tf_text_out_t *t, const state_t *st) {
   uint8_t       secret[sizeof st->key->secret], mac[TF_SHA256_BYTES];
   char          signature[2 * TF_SHA256_BYTES], seconds[24], text[64];
   tf_text_out_t s = {seconds, sizeof seconds, 0}, signed_text = {text, sizeof text, 0};
-  tf_text_out_u64(&s, st->connect_s);
+  tf_text_out_u64(&s, st->newest_ns / TF_NS_PER_SEC);
   tf_text_out_finish(&s);
   tf_text_out_put(&signed_text, seconds);
   tf_text_out_put(&signed_text, "GET/users/self/verify");
@@ -439,36 +488,42 @@ static const char *book_channel(const state_t *st) {
   return st->key != NULL ? "level2" : "level2_batch";
 }
 
-static size_t subscribe(void *state, uint32_t message_idx, char *buf, size_t cap) {
-  const state_t *st   = state;
-  uint64_t       from = (uint64_t)message_idx * SYMBOLS_A_MESSAGE, stop = from + SYMBOLS_A_MESSAGE;
-  if (stop > st->asked_cnt) stop = st->asked_cnt;
-  if (from >= stop) return 0;
+/* A heartbeat a second and product, in runs of products: it is what tells a quiet product from silence. */
+static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t cap) {
+  const state_t *st = state;
+  uint32_t       symbols[SYMBOLS_A_MESSAGE], cnt = 0;
+  uint64_t       from = (uint64_t)message_idx * SYMBOLS_A_MESSAGE;
+  while (cnt < SYMBOLS_A_MESSAGE && from + cnt < st->symbols.cnt) {
+    symbols[cnt] = (uint32_t)from + cnt;
+    cnt++;
+  }
+  if (cnt == 0 || st->asked_cnt == 0) return 0;
   tf_text_out_t t = {buf, cap, 0};
-  put_products(&t, st, "subscribe", (uint32_t)from, (uint32_t)stop);
+  put_products(&t, st, false, symbols, cnt);
   put_list(&t, "heartbeat", true);
-  if (has_books(st)) put_list(&t, book_channel(st), false);
-  if (st->channels & TF_CHANNEL_TRADE) put_list(&t, "matches", false);
-  if (st->channels & TF_CHANNEL_QUOTE) put_list(&t, "ticker", false);
   return finish_request(&t, st);
 }
 
-static size_t resync(const void *state, uint32_t instrument_id, uint32_t message_idx, char *buf,
-                     size_t cap) {
-  const state_t *st = state;
-  for (uint32_t i = 0; i < st->symbols.cnt && message_idx < 2; i++) {
-    if (st->symbols.rows[i].instrument_id != instrument_id) continue;
-    tf_text_out_t t = {buf, cap, 0};
-    put_products(&t, st, message_idx == 0 ? "unsubscribe" : "subscribe", i, i + 1);
-    put_list(&t, book_channel(st), true);
-    return finish_request(&t, st);
-  }
-  return 0;
+static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
+  const state_t *st      = state;
+  const char    *channel = request->channel == TF_CHANNEL_TRADE     ? "matches"
+                           : request->channel == TF_CHANNEL_TICKER  ? "ticker"
+                           : request->channel == level2_channel(st) ? book_channel(st)
+                                                                    : NULL;
+  if (channel == NULL) return 0;
+  tf_text_out_t t = {buf, cap, 0};
+  put_products(&t, st, request->unsubscribe, request->symbols, request->symbol_cnt);
+  put_list(&t, channel, true);
+  return finish_request(&t, st);
+}
+
+static tf_err_t symbol(void *state, const char *text, uint32_t *number, uint32_t *instrument_id) {
+  return tf_symbols_ask_one(&((state_t *)state)->symbols, text, number, instrument_id);
 }
 
 static size_t metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
   const state_t *st = state;
-  if (request_idx >= st->asked_cnt) return 0;
+  if (st->asked_cnt == 0 || request_idx >= st->symbols.cnt) return 0;
   tf_text_out_t t = {buf, cap, 0};
   tf_text_out_put(&t, PRODUCTS "/");
   tf_text_out_url(&t, st->symbols.rows[request_idx].text);
@@ -479,7 +534,7 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
 
 typedef struct {
   uint32_t row_cap;
-  size_t   rows_at, symbols_at, bytes;
+  size_t   rows_at, symbols_at, acks_at, bytes;
 } layout_t;
 
 static layout_t layout_of(const tf_feed_config_t *config) {
@@ -487,7 +542,8 @@ static layout_t layout_of(const tf_feed_config_t *config) {
   l.row_cap    = tf_symbols_cap_of(config);
   l.rows_at    = tf_align_up(sizeof(state_t), TF_LINE_BYTES);
   l.symbols_at = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_feed_row_t), TF_LINE_BYTES);
-  l.bytes      = l.symbols_at + tf_symbols_footprint(l.row_cap);
+  l.acks_at    = l.symbols_at + tf_symbols_footprint(l.row_cap);
+  l.bytes      = l.acks_at + tf_acks_bytes(l.row_cap);
   return l;
 }
 
@@ -513,6 +569,7 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   st->key      = config->key;
   st->rows     = (tf_feed_row_t *)(void *)((uint8_t *)state + l.rows_at);
   for (uint32_t i = 0; i < l.row_cap; i++) tf_feed_row_init(&st->rows[i]);
+  tf_acks_init(&st->acks, (uint8_t *)state + l.acks_at, l.row_cap);
   tf_json_orders_init(&st->orders);
   st->root     = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
@@ -526,7 +583,8 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
 
 static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   state_t *st   = state;
-  st->connect_s = now_ns / TF_NS_PER_SEC;
+  st->newest_ns = now_ns;
+  tf_acks_restart(&st->acks);
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
     st->rows[i].trades.is_continued = false;
     if (has_books(st)) {
@@ -550,23 +608,25 @@ static const tf_feed_channel_t feed_channels[] = {
 };
 
 const tf_feed_t tf_feed_coinbase_exchange = {
-    .venue                 = "coinbase-exchange",
-    .suffix                = "COINBASE-EXCHANGE",
-    .state_bytes           = state_bytes,
-    .init                  = init,
-    .on_frame              = on_frame,
-    .on_connect            = on_connect,
-    .ws_host               = "ws-feed.exchange.coinbase.com",
-    .ws_port               = "443",
-    .rest_host             = "api.exchange.coinbase.com",
-    .rest_port             = "443",
-    .ws_target             = ws_target,
-    .subscribe             = subscribe,
-    .resync                = resync,
-    .lose_book             = lose_book,
-    .metadata_target       = metadata_target,
-    .subscribe_rate_hz_max = 8,
-    .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second and product */
-    .message_bytes_max     = (uint64_t)16 << 20, /* a whole book */
-    .channels              = feed_channels,
+    .venue                   = "coinbase-exchange",
+    .suffix                  = "COINBASE-EXCHANGE",
+    .state_bytes             = state_bytes,
+    .init                    = init,
+    .on_frame                = on_frame,
+    .on_connect              = on_connect,
+    .ws_host                 = "ws-feed.exchange.coinbase.com",
+    .ws_port                 = "443",
+    .rest_host               = "api.exchange.coinbase.com",
+    .rest_port               = "443",
+    .ws_target               = ws_target,
+    .hello                   = hello,
+    .request                 = request,
+    .symbol                  = symbol,
+    .symbols_per_request_max = SYMBOLS_A_MESSAGE,
+    .lose_book               = lose_book,
+    .metadata_target         = metadata_target,
+    .subscribe_rate_hz_max   = 8,
+    .silence_ns_max          = 15 * TF_NS_PER_SEC, /* of one heartbeat a second and product */
+    .message_bytes_max       = (uint64_t)16 << 20, /* a whole book */
+    .channels                = feed_channels,
 };

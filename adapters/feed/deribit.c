@@ -130,7 +130,7 @@ static const tf_in_band_item_t items[] = {
     { .object  = DATA, /* a ticker has these too, and stats */
      .kind    = TF_EVENT_QUOTE,
      .marks   = BIT(BID) | BIT(ASK),
-     .without = BIT(STATS_KEY),
+     .lacks   = BIT(STATS_KEY),
      .symbol  = SYMBOL,
      .time    = TIME,
      .bid     = BID,
@@ -245,6 +245,11 @@ TF_COLD static void on_rest(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->name_bytes = 4;
 }
 
+static bool takes_rest(const tf_in_band_t *in) {
+  (void)in;
+  return true;
+}
+
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   const tf_json_value_t *name = tf_in_band_value(in, PARAMS, CHANNEL);
   if (TF_UNLIKELY(in->frame->kind == TF_FRAME_HTTP)) {
@@ -286,7 +291,7 @@ static const tf_in_band_spec_t spec = {
     .ids        = TF_IN_BAND_IDS_CONSECUTIVE,
     .buy        = "buy",
     .sell       = "sell",
-    .takes_rest = true,
+    .takes_rest = takes_rest,
     .route      = route,
 };
 

@@ -58,6 +58,13 @@ void tf_feeds_note_error(tf_feed_head_t *head, const char *text, size_t text_byt
   head->venue_error_cnt++;
 }
 
+void tf_feeds_answer(tf_feed_out_t *out, uint64_t request_id, uint32_t instrument_id,
+                     uint32_t channel, bool is_refusal) {
+  if (out->answer_cnt == TF_ANSWERS_MAX) return;
+  out->answers[out->answer_cnt++] =
+      (tf_feed_answer_t){request_id, instrument_id, channel, is_refusal};
+}
+
 bool tf_feeds_want_snapshot(tf_feed_out_t *out, uint32_t instrument_id) {
   for (uint32_t i = 0; i < out->resync_cnt; i++) {
     if (out->resync_ids[i] == instrument_id) return true;

@@ -27,6 +27,10 @@ tf_verdict_t tf_feeds_ignore(tf_feed_counts_t *counts, const char *name, size_t 
 /* Copies a venue's complaint into head, control characters replaced. */
 TF_COLD void tf_feeds_note_error(tf_feed_head_t *head, const char *text, size_t text_bytes);
 
+/* What the venue answered to a request (tf_feed_answer_t). More than there is room for are dropped. */
+void tf_feeds_answer(tf_feed_out_t *out, uint64_t request_id, uint32_t instrument_id,
+                     uint32_t channel, bool is_refusal);
+
 /* Asks for an instrument's snapshot; true also if it is asked for already, false when the list is
  * full and the feed must try again with a later message. */
 bool tf_feeds_want_snapshot(tf_feed_out_t *out, uint32_t instrument_id);

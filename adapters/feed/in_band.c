@@ -6,7 +6,8 @@
 #include "feed/metadata.h"
 #include "wire/rfc3339.h"
 
-#define BIT TF_IN_BAND_BIT
+#define BIT             TF_IN_BAND_BIT
+#define PENDING_CAP_MAX (1u << 20)
 
 /* A book in the message that is being read: where its symbol and its rows are. */
 typedef struct {
@@ -158,15 +159,34 @@ static int side_of(const tf_in_band_spec_t *spec, const tf_json_value_t *side) {
   return spec->side_is_maker ? -taker : taker;
 }
 
+/* A trade's size, whose sign may be its side. */
+static bool take_qty(tf_in_band_t *in, const tf_in_band_item_t *form,
+                     const tf_json_object_t *object, int64_t *qty, bool *is_sell) {
+  const tf_json_value_t *v = &object->values[form->qty];
+  *is_sell                 = false;
+  if (form->side != 0 || !has(object, form->qty) || v->made != TF_JSON_MADE_DECIMAL ||
+      v->as.mantissa == INT64_MIN) {
+    *qty = v->as.mantissa;
+    return take_number(in->scan, object, form->qty);
+  }
+  *is_sell = v->as.mantissa < 0;
+  *qty     = *is_sell ? -v->as.mantissa : v->as.mantissa;
+  return true;
+}
+
 static void put_trade(tf_in_band_t *in, const tf_in_band_item_t *form,
                       const tf_json_object_t *object) {
   scan_t                *scan = in->scan;
   const tf_json_value_t *v    = object->values;
   tf_event_t            *row  = tf_json_put_row(&in->json);
+  int64_t                qty;
+  bool                   is_sell;
   if (row == NULL || !take_number(scan, object, form->price) ||
-      !take_number(scan, object, form->qty))
+      !take_qty(in, form, object, &qty, &is_sell))
     return;
-  int side = has(object, form->side) ? side_of(in->spec, &v[form->side]) : 0;
+  int side = form->side == 0           ? (is_sell ? -1 : 1)
+             : has(object, form->side) ? side_of(in->spec, &v[form->side])
+                                       : 0;
   if (side == 0) refuse(scan, TF_REJECT_SCHEMA);
   uint64_t id = 0;
   if (!has(object, form->id)) {
@@ -181,7 +201,7 @@ static void put_trade(tf_in_band_t *in, const tf_in_band_item_t *form,
   row->price_exp        = v[form->price].exp;
   row->qty_exp          = v[form->qty].exp;
   row->u.trade.price    = v[form->price].as.mantissa;
-  row->u.trade.qty      = v[form->qty].as.mantissa;
+  row->u.trade.qty      = qty;
   row->u.trade.id       = id;
   row->u.trade.reserved = 0;
   park(in, form, object, row);
@@ -283,6 +303,49 @@ static bool take_checksum(const tf_in_band_t *in, const tf_json_value_t *v, uint
   return ok;
 }
 
+static void put_level(tf_in_band_t *in, const tf_in_band_item_t *form,
+                      const tf_json_object_t *object) {
+  const tf_json_value_t *v   = object->values;
+  tf_event_t            *row = tf_json_put_row(&in->json);
+  if (row == NULL || !take_number(in->scan, object, form->price) ||
+      !take_number(in->scan, object, form->qty))
+    return;
+  row->price_exp     = v[form->price].exp;
+  row->qty_exp       = v[form->qty].exp;
+  row->u.level.price = v[form->price].as.mantissa;
+  row->u.level.qty   = v[form->qty].as.mantissa;
+}
+
+static bool is_word(const tf_json_value_t *text, const char *word) {
+  size_t n = strlen(word);
+  return text->bytes_cnt == n && strncasecmp(text->bytes, word, n) == 0;
+}
+
+/* "83614,buy,12" as the only level of its side. */
+static void put_change(tf_in_band_t *in, const tf_json_value_t *change, tf_json_value_t *bids,
+                       tf_json_value_t *asks) {
+  tf_json_value_t part[3], empty = {.made = TF_JSON_MADE_LEVELS};
+  for (uint32_t i = 0; i < 3; i++) part[i] = tf_in_band_part(change, ',', i, i == 2);
+  empty.as.levels.first = in->json.row_cnt;
+  *bids = *asks      = empty;
+  tf_event_t *row    = tf_json_put_row(&in->json);
+  bool        is_buy = is_word(&part[1], in->spec->buy);
+  if (row == NULL) return;
+  if (change->kind != TF_JSON_STRING || (!is_buy && !is_word(&part[1], in->spec->sell)))
+    refuse(in->scan, TF_REJECT_SCHEMA);
+  else if (tf_decimal_parse(part[0].bytes, part[0].bytes_cnt, &row->u.level.price,
+                            &row->price_exp) != TF_DECIMAL_OK ||
+           tf_decimal_parse(part[2].bytes, part[2].bytes_cnt, &row->u.level.qty, &row->qty_exp) !=
+               TF_DECIMAL_OK ||
+           row->u.level.price < 0 || row->u.level.qty < 0)
+    refuse(in->scan, TF_REJECT_NUMBER);
+  (is_buy ? bids : asks)->as.levels.cnt = 1;
+}
+
+static bool are_levels(const tf_json_value_t *side) {
+  return side->made == TF_JSON_MADE_LEVELS || side->made == TF_JSON_MADE_ITEMS;
+}
+
 static void put_book(tf_in_band_t *in, const tf_in_band_item_t *form,
                      const tf_json_object_t *object) {
   scan_t                 *scan  = in->scan;
@@ -294,11 +357,12 @@ static void put_book(tf_in_band_t *in, const tf_in_band_item_t *form,
   const tf_json_value_t empty = {.what = 0};
   scanned_book_t       *b     = &scan->books[scan->book_cnt++];
   memset(&b->message, 0, sizeof b->message);
-  bool has_bids = has(sides, form->bids), has_asks = has(sides, form->asks);
-  b->bids = has_bids ? sides->values[form->bids] : empty;
-  b->asks = has_asks ? sides->values[form->asks] : empty;
-  if ((has_bids && b->bids.made != TF_JSON_MADE_LEVELS) ||
-      (has_asks && b->asks.made != TF_JSON_MADE_LEVELS)) {
+  bool has_bids = has(sides, form->bids),
+       has_asks = form->sides_by_place ? has_bids : has(sides, form->asks);
+  b->bids       = has_bids ? sides->values[form->bids] : empty;
+  b->asks       = has_asks ? sides->values[form->asks] : empty;
+  if (form->change != 0) put_change(in, &object->values[form->change], &b->bids, &b->asks);
+  if ((has_bids && !are_levels(&b->bids)) || (has_asks && !are_levels(&b->asks))) {
     bool is_number = b->bids.made == TF_JSON_MADE_BAD || b->asks.made == TF_JSON_MADE_BAD;
     refuse(scan, is_number ? TF_REJECT_NUMBER : TF_REJECT_SCHEMA);
     b->bids = b->asks = empty;
@@ -322,7 +386,7 @@ static void put_book(tf_in_band_t *in, const tf_in_band_item_t *form,
 }
 
 /* One level by itself. */
-static void put_level(tf_in_band_t *in, const tf_in_band_item_t *form,
+static void put_level_row(tf_in_band_t *in, const tf_in_band_item_t *form,
                       const tf_json_object_t *object) {
   scan_t                *scan = in->scan;
   const tf_json_value_t *v    = object->values;
@@ -356,18 +420,19 @@ static void on_item(tf_json_t *json, tf_json_object_t *object) {
   const tf_in_band_spec_t *spec  = in->spec;
   for (uint32_t i = 0; i < spec->item_cnt; i++) {
     const tf_in_band_item_t *form = &spec->items[i];
-    if (form->object != place || (object->seen & (form->marks | form->without)) != form->marks ||
+    if (form->object != place || (object->seen & (form->marks | form->lacks)) != form->marks ||
         (form->any != 0 && (object->seen & form->any) == 0))
       continue;
     switch (form->kind) {
     case TF_EVENT_TRADE: put_trade(in, form, object); break;
     case TF_EVENT_QUOTE: put_quote(in, form, object); break;
     case TF_EVENT_TICKER: put_ticker(in, form, object); break;
+    case TF_IN_BAND_LEVEL: put_level(in, form, object); break;
     default:
-      if (form->bids != 0)
+      if (form->bids != 0 || form->change != 0)
         put_book(in, form, object);
       else
-        put_level(in, form, object);
+        put_level_row(in, form, object);
       break;
     }
   }
@@ -420,6 +485,57 @@ TF_COLD static tf_verdict_t refuse_books(tf_in_band_t *in, tf_draft_t *draft,
     tf_book_row_lose(&in->rows[idx].book, draft, in->symbols.rows[idx].instrument_id, 0);
   }
   return reject(in, why);
+}
+
+/* Levels at price 0 say that a sequence number went to something else (KuCoin). */
+static void drop_priceless(tf_event_t *rows, tf_bridge_levels_t *levels) {
+  uint32_t kept = 0, bid_cnt = 0;
+  for (uint32_t i = 0; i < levels->cnt; i++) {
+    if (rows[i].u.level.price == 0) continue;
+    bid_cnt += i < levels->bid_cnt;
+    if (kept != i) rows[kept] = rows[i];
+    kept++;
+  }
+  levels->cnt     = kept;
+  levels->bid_cnt = bid_cnt;
+}
+
+/* Books by their chain. A message that is refused leaves a hole, which the next one shows. */
+static tf_verdict_t on_bridged_book(tf_in_band_t *in, tf_draft_t *draft,
+                                    const tf_in_band_route_t *route) {
+  scan_t         *scan = in->scan;
+  scanned_book_t *b    = &scan->books[0];
+  tf_reject_t     why;
+  if (TF_UNLIKELY(scan->kinds != 0 || scan->book_cnt != 1)) return reject(in, TF_REJECT_SCHEMA);
+  if (TF_UNLIKELY(scan->is_bad)) return reject(in, scan->why);
+  if (TF_UNLIKELY(in->json.any_negative)) return reject(in, TF_REJECT_NUMBER);
+  bool is_numbered = b->message.has_seq;
+  if (TF_UNLIKELY(!is_numbered && !(route->is_snapshot && !route->is_requested)))
+    return reject(in, TF_REJECT_SCHEMA);
+  uint64_t first = b->message.has_previous ? b->message.previous + 1 : b->message.first_seq;
+  if (TF_UNLIKELY(!route->is_snapshot && (first > b->message.last_seq || first == 0)))
+    return reject(in, TF_REJECT_SCHEMA);
+  if (TF_UNLIKELY(!tf_draft_has_room(draft, 2))) return reject(in, TF_REJECT_LIMIT);
+  const tf_json_value_t *own = &b->symbol;
+  uint32_t idx = symbol_of(in, own->kind == TF_JSON_STRING ? own : &route->symbol, &why);
+  if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return reject(in, why);
+  complete_rows(draft, b, route->ts_ns);
+  tf_in_band_row_t  *row    = &in->rows[idx];
+  tf_bridge_levels_t levels = {.rows          = draft->out->events + draft->at,
+                               .bid_cnt       = b->message.bid_cnt,
+                               .cnt           = b->row_cnt,
+                               .venue_seq     = b->message.last_seq,
+                               .ts_ns         = b->message.ts_ns,
+                               .instrument_id = in->symbols.rows[idx].instrument_id,
+                               .flags         = b->ts_flags};
+  if (!is_numbered) levels.venue_seq = ++row->book.feed.ordinal;
+  drop_priceless(levels.rows, &levels);
+  if (route->is_snapshot && !route->is_requested)
+    return tf_bridge_whole(&row->bridge, &in->pool, in->frame, in->out, &levels);
+  if (route->is_snapshot)
+    return tf_bridge_snapshot(&row->bridge, &in->pool, TF_CHAIN_RANGE, in->frame, in->out, &levels);
+  return tf_bridge_delta(&row->bridge, &in->pool, TF_CHAIN_RANGE, in->frame, in->out, &levels,
+                         (tf_bridge_ids_t){.first = first});
 }
 
 static tf_verdict_t on_books(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route) {
@@ -674,6 +790,11 @@ static tf_verdict_t settle(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band
   if (!(route->channels & in->channels)) return ignore(in, route);
   if (route->is_quote) return on_quote_book(in, draft, route);
   if (route->channels & TF_CHANNEL_BOOK) {
+    if (in->spec->bridges) {
+      tf_verdict_t verdict = on_bridged_book(in, draft, route);
+      draft->at            = in->out->event_cnt; /* the bridge published */
+      return verdict;
+    }
     if (in->scan->book_cnt == 0 && in->spec->on_levels != NULL) return on_levels(in, draft, route);
     if (in->scan->book_cnt == 0) return refuse_books(in, draft, route, TF_REJECT_SCHEMA);
     return on_books(in, draft, route);
@@ -712,12 +833,15 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   scan->is_bad                                      = false;
   for (uint32_t i = 0; i < in->spec->object_cnt; i++) scan->objects[i].seen = 0;
   if (in->spec->family) in->spec->family(in, frame);
-  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP) && (!in->spec->takes_rest)) return on_rest(in);
+  bool is_rest = frame->kind == TF_FRAME_HTTP;
+  if (TF_UNLIKELY(is_rest) && (in->spec->takes_rest == NULL || !in->spec->takes_rest(in)))
+    return on_rest(in);
   if (TF_UNLIKELY(frame->bytes_cnt == 0 || frame->bytes[0] != '{')) {
     if (in->spec->on_other && in->spec->on_other(in, frame, &route)) return settle_rows(in, &route);
   }
-  tf_json_result_t result =
-      tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, &scan->objects[0]);
+  tf_json_object_t *root   = &scan->objects[is_rest ? in->spec->rest_object : 0];
+  tf_json_result_t  result = tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, root);
+  if (is_rest && result == TF_JSON_OK) on_item(&in->json, root);
   if (TF_UNLIKELY(result != TF_JSON_OK))
     return reject(in, result == TF_JSON_LIMIT ? TF_REJECT_LIMIT : TF_REJECT_SYNTAX);
   if (TF_UNLIKELY(in->json.root_kind != TF_JSON_OBJECT)) return reject(in, TF_REJECT_UNKNOWN);
@@ -852,6 +976,20 @@ tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n
   }
 }
 
+bool tf_in_band_is_target(const tf_in_band_t *in, const char *path) {
+  const char *target = in->frame->target;
+  size_t      n = strlen(path), target_bytes = target != NULL ? strcspn(target, "?#") : 0;
+  return target_bytes >= n && memcmp(target + target_bytes - n, path, n) == 0;
+}
+
+void tf_in_band_symbol_of_target(tf_in_band_t *in, const char *key, tf_in_band_route_t *route) {
+  char *text = in->target_symbol;
+  memset(text, 0, sizeof in->target_symbol);
+  size_t n           = tf_symbols_in_target(in->frame->target, key, text, TF_SYMBOL_BYTES_MAX - 1);
+  route->symbol      = (tf_json_value_t){.bytes = text, .bytes_cnt = (uint32_t)n};
+  route->symbol.kind = TF_JSON_STRING;
+}
+
 uint32_t tf_in_band_row_idx(const tf_in_band_t *in, uint32_t instrument_id) {
   for (uint32_t i = 0; i < in->symbols.cnt; i++)
     if (in->symbols.rows[i].instrument_id == instrument_id) return i;
@@ -866,8 +1004,14 @@ void tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
     tf_in_band_row_t *row              = &in->rows[i];
     row->book.feed.trades.is_continued = false;
     row->has_ticker                    = false;
-    if (in->channels & TF_CHANNEL_BOOK)
-      tf_book_row_restart(&row->book, out, in->symbols.rows[i].instrument_id, now_ns);
+    if (!(in->channels & TF_CHANNEL_BOOK)) continue;
+    uint32_t id = in->symbols.rows[i].instrument_id;
+    if (in->spec->bridges) {
+      row->book.feed.ordinal = 0;
+      tf_bridge_restart(&row->bridge, &in->pool, id, now_ns, out);
+    } else {
+      tf_book_row_restart(&row->book, out, id, now_ns);
+    }
   }
 }
 
@@ -876,6 +1020,10 @@ void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns,
   tf_in_band_t *in  = state;
   uint32_t      idx = tf_in_band_row_idx(in, instrument_id);
   if (idx == TF_SYMBOLS_NONE || !(in->channels & TF_CHANNEL_BOOK)) return;
+  if (in->spec->bridges) {
+    tf_bridge_lose(&in->rows[idx].bridge, &in->pool, instrument_id, now_ns, out);
+    return;
+  }
   tf_frame_t frame = {.recv_ns = now_ns};
   tf_draft_t draft;
   tf_draft_begin(&draft, &frame, out, 0);
@@ -883,9 +1031,14 @@ void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns,
   out->event_cnt = draft.at;
 }
 
+tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
+                           uint32_t *instrument_id) {
+  return tf_symbols_ask_one(&((tf_in_band_t *)state)->symbols, text, symbol, instrument_id);
+}
+
 typedef struct {
-  uint32_t row_cap, depth_max;
-  size_t   scan_at, rows_at, recent_at, symbols_at, mirrors_at, mirror_bytes, own_at, bytes;
+  uint32_t row_cap, depth_max, slab_cnt, pending_cap;
+  size_t scan_at, rows_at, recent_at, symbols_at, mirrors_at, mirror_bytes, pool_at, own_at, bytes;
 } layout_t;
 
 static layout_t layout_of(const tf_feed_config_t *config, const tf_in_band_spec_t *spec) {
@@ -903,7 +1056,10 @@ static layout_t layout_of(const tf_feed_config_t *config, const tf_in_band_spec_
   l.mirrors_at = l.symbols_at + tf_symbols_footprint(l.row_cap);
   l.mirror_bytes =
       l.depth_max == 0 ? 0 : tf_align_up(tf_depth_mirror_bytes(l.depth_max), TF_LINE_BYTES);
-  l.own_at = l.mirrors_at + l.row_cap * l.mirror_bytes;
+  l.slab_cnt = !spec->bridges ? 0 : l.row_cap < TF_CHAIN_SLABS_MAX ? l.row_cap : TF_CHAIN_SLABS_MAX;
+  l.pending_cap = config->pending_cap > 0 ? config->pending_cap : TF_IN_BAND_PENDING_DEFAULT;
+  l.pool_at     = l.mirrors_at + l.row_cap * l.mirror_bytes;
+  l.own_at = l.pool_at + tf_align_up(tf_chain_pool_bytes(l.slab_cnt, l.pending_cap), TF_LINE_BYTES);
   l.bytes  = l.own_at + tf_align_up(spec->own_bytes, TF_LINE_BYTES);
   return l;
 }
@@ -955,6 +1111,9 @@ tf_err_t tf_in_band_init(void *state, const tf_feed_config_t *config,
   layout_t      l      = layout_of(config, spec);
   tf_err_t      err    = check_depth(spec, config->book_depth);
   if (err != TF_OK) return err;
+  if (config->pending_cap > PENDING_CAP_MAX)
+    return TF_ERR(E_CORE_ARGUMENT, "%u pending deltas: %u are the most", config->pending_cap,
+                  PENDING_CAP_MAX);
   memset(memory, 0, l.symbols_at);
   memset(memory + l.own_at, 0, l.bytes - l.own_at);
   in->spec     = spec;
@@ -964,10 +1123,12 @@ tf_err_t tf_in_band_init(void *state, const tf_feed_config_t *config,
   in->rows     = (tf_in_band_row_t *)(void *)(memory + l.rows_at);
   in->own      = spec->own_bytes > 0 ? memory + l.own_at : NULL;
   scan_init(in);
+  if (spec->bridges) tf_chain_pool_init(&in->pool, memory + l.pool_at, l.slab_cnt, l.pending_cap);
   uint64_t *recent = (uint64_t *)(void *)(memory + l.recent_at);
   for (uint32_t i = 0; i < l.row_cap; i++) {
     tf_in_band_row_t *row = &in->rows[i];
     tf_feed_row_init(&row->book.feed);
+    tf_bridge_row_init(&row->bridge);
     if (l.mirror_bytes > 0)
       tf_depth_mirror_init(&row->book.mirror, memory + l.mirrors_at + i * l.mirror_bytes,
                            l.depth_max);

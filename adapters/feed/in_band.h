@@ -1,5 +1,4 @@
-/* The shared body of feeds whose venue speaks JSON objects and sends its snapshots in band (or whole books
- * each time): a venue is a table of keys, a route, and the texts it wants to hear; the rest is here.
+/* The shared body of feeds whose venue speaks JSON objects: a venue is a table of keys, a route, and the texts it wants to hear; the rest is here.
  *
  *   frame --scanner--> items --on_item--> rows --route--> BOOK, TRADE, QUOTE, TICKER, STATUS events
  *
@@ -17,6 +16,7 @@
 #define TF_FEED_IN_BAND_H
 
 #include "feed/book_row.h"
+#include "feed/bridge.h"
 #include "feed/symbols.h"
 
 #define TF_IN_BAND_OBJECTS_MAX 5
@@ -47,20 +47,22 @@ typedef enum tf_in_band_time {
  * bid and offer in it makes a QUOTE and a TICKER). Numbers want DECIMAL, sequences and checksums U64 (strings
  * of digits: TEXT), ids TEXT or BYTES, bids and asks LEVELS.
  *
- * A BOOK without bids and asks is one level, for the spec's on_levels: price and quantity, the flag SIDE, its
+ * A BOOK without bids, asks and change is one level, for the spec's on_levels: price and quantity, the flag SIDE, its
  * id as venue_seq, TF_IN_BAND_LEVEL_* of what it has as level_idx. */
 #define TF_IN_BAND_LEVEL_PRICE 1u
 #define TF_IN_BAND_LEVEL_QTY   2u
+#define TF_IN_BAND_LEVEL TF_EVENT_KIND_CNT /* a level of the book around it, by price and qty */
 typedef struct tf_in_band_item {
   uint8_t  object; /* place in the table of objects */
-  uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER */
+  uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER, or TF_IN_BAND_LEVEL */
   uint8_t  time_form;
-  uint64_t marks;        /* keys of it that tell it, */
-  uint64_t any;          /* of which it has one at least; 0: no matter, */
-  uint64_t without;      /* and that it has not */
-  uint8_t  symbol, time; /* 0: the route's */
-  uint8_t  price, qty, side, id;
-  uint8_t  sides; /* the object that holds bids and asks; 0: this one */
+  uint64_t marks, lacks;         /* keys of it that tell it, and those that it must not have */
+  uint64_t any;                  /* keys of which it has one at least; 0: no matter */
+  uint8_t  symbol, time;         /* 0: the route's */
+  uint8_t  price, qty, side, id; /* side 0: the sign of qty says it, below 0 is a sale */
+  uint8_t  sides;                /* the object that holds bids and asks; 0: this one */
+  bool     sides_by_place;       /* bids wants SIDES: asks are in the slot behind it */
+  uint8_t  change;               /* a text "price,side,qty": the book's only level */
   uint8_t  bids, asks, first_seq, last_seq, previous, checksum;
   uint8_t  bid, bid_qty, ask, ask_qty;
   uint8_t  last, volume, mark, funding;
@@ -75,19 +77,20 @@ typedef enum tf_in_band_what {
 } tf_in_band_what_t;
 
 typedef struct tf_in_band_route {
-  uint8_t         what;        /* tf_in_band_what_t */
-  uint8_t         why;         /* REFUSED: tf_reject_t */
-  uint8_t         rule;        /* DATA with books: tf_book_rule_t */
-  bool            is_snapshot; /* of books */
-  bool            is_backfill; /* trades from before the subscription */
-  bool            is_quote;    /* its book is one level a side: a QUOTE */
-  bool            no_checksum; /* what stands there is none */
-  bool            is_restart;  /* of a snapshot: the venue counts anew, whatever its sequence was */
-  uint32_t        channels;    /* DATA: TF_CHANNEL_* bits that its rows may be of */
-  uint32_t        depth;       /* of the book's channel, where its name says it */
-  tf_json_value_t symbol;      /* whose items name no symbol; kind TF_JSON_STRING */
-  uint64_t        ts_ns;       /* for items without a time */
-  const char     *name;        /* IGNORED, or a channel that nobody asked for */
+  uint8_t         what;         /* tf_in_band_what_t */
+  uint8_t         why;          /* REFUSED: tf_reject_t */
+  uint8_t         rule;         /* DATA with books: tf_book_rule_t */
+  bool            is_snapshot;  /* of books */
+  bool            is_requested; /* BRIDGES: the snapshot may be older or newer than the deltas */
+  bool            is_backfill;  /* trades from before the subscription */
+  bool            is_quote;     /* its book is one level a side: a QUOTE */
+  bool            no_checksum;  /* what stands there is none */
+  bool            is_restart; /* of a snapshot: the venue counts anew, whatever its sequence was */
+  uint32_t        channels;   /* DATA: TF_CHANNEL_* bits that its rows may be of */
+  uint32_t        depth;      /* of the book's channel, where its name says it */
+  tf_json_value_t symbol;     /* whose items name no symbol; kind TF_JSON_STRING */
+  uint64_t        ts_ns;      /* for items without a time */
+  const char     *name;       /* IGNORED, or a channel that nobody asked for */
   uint32_t        name_bytes;
 } tf_in_band_route_t;
 
@@ -105,16 +108,21 @@ typedef struct tf_in_band_spec {
   const char                *suffix; /* of instruments: "OKX" */
   const tf_in_band_object_t *objects;
   uint32_t                   object_cnt;
+  uint8_t                    rest_object; /* REST answers are one of these; 0: the root */
   const tf_in_band_item_t   *items;
   uint32_t                   item_cnt;
   uint8_t                    ids;           /* tf_in_band_ids_t */
   bool                       side_is_maker; /* a trade's side is the maker's: turned round */
   bool                       trades_come_newest_first; /* of one message: published oldest first */
-  uint8_t                    spelling; /* tf_symbols_spelling_t: of the venue's payloads */
+  /* Deltas say which ids they cover, and snapshots are asked for: books go by bridge.h, no mirror is kept,
+   * and a route's rule says nothing. A level at price 0 is none. */
+  bool        bridges;
+  uint8_t     spelling;   /* tf_symbols_spelling_t: of the venue's payloads */
   const char *buy, *sell; /* words of a trade's side, compared without regard to case */
 
-  bool
-      takes_rest; /* REST answers are messages as others: the route tells them by the frame's target */
+  /* A REST answer that is a message as others, told by its target: the route says of what. NULL: none. Any
+   * other may be the instruments' metadata. */
+  bool (*takes_rest)(const tf_in_band_t *in);
   /* Called before a message is looked at: which family its symbols are of (symbols.h). NULL: none. */
   void (*family)(tf_in_band_t *in, const tf_frame_t *frame);
   /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). It may put rows of items
@@ -140,12 +148,16 @@ typedef struct tf_in_band_spec {
 
 #define TF_IN_BAND_RECENT_IDS 64
 
+/* Deltas remembered for an instrument that awaits its snapshot, where the config says 0. */
+#define TF_IN_BAND_PENDING_DEFAULT 2048u
+
 typedef struct tf_in_band_row {
-  tf_book_row_t book;
-  tf_event_t    ticker; /* the last one: venues send only what changed */
-  bool          has_ticker;
-  uint64_t     *recent; /* OPAQUE: TF_IN_BAND_RECENT_IDS hashes; else NULL */
-  uint32_t      recent_at;
+  tf_book_row_t   book;
+  tf_bridge_row_t bridge; /* of venues that bridge */
+  tf_event_t      ticker; /* the last one: venues send only what changed */
+  bool            has_ticker;
+  uint64_t       *recent; /* OPAQUE: TF_IN_BAND_RECENT_IDS hashes; else NULL */
+  uint32_t        recent_at;
 } tf_in_band_row_t;
 
 struct tf_in_band {
@@ -157,8 +169,10 @@ struct tf_in_band {
   uint32_t                 depth; /* subscribed to */
   void                    *own;
   struct tf_in_band_scan  *scan;
-  tf_json_t                json;  /* of the message being read, */
-  const tf_frame_t        *frame; /* and the message */
+  tf_chain_pool_t          pool;                                    /* of venues that bridge */
+  tf_json_t                json;                                    /* of the message being read, */
+  const tf_frame_t        *frame;                                   /* and the message */
+  char                     target_symbol[TF_SYMBOL_BYTES_MAX + 16]; /* 16: what a lookup may read */
   tf_feed_out_t           *out;
 };
 
@@ -169,6 +183,9 @@ tf_err_t     tf_in_band_init(void *state, const tf_feed_config_t *config,
 tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
+
+tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
+                           uint32_t *instrument_id);
 
 /* ---- for routes ---- */
 
@@ -206,6 +223,11 @@ void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
 /* The n-th part of a text that `by` separates, from 0 on; empty where there are less. The last part that is
  * asked for with `to_end` holds all that follows. */
 tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n, bool to_end);
+
+/* Of a REST answer: the request's path, or URL, ends so; and whose it is, as the query says it under that key: the
+ * route's symbol. */
+bool tf_in_band_is_target(const tf_in_band_t *in, const char *path);
+void tf_in_band_symbol_of_target(tf_in_band_t *in, const char *key, tf_in_band_route_t *route);
 
 /* The number of the instrument in symbols, TF_SYMBOLS_NONE. */
 uint32_t tf_in_band_row_idx(const tf_in_band_t *in, uint32_t instrument_id);

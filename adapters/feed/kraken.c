@@ -40,19 +40,23 @@ enum {
   EVENT, /* v1 */
   STATUS,
   ERROR_MESSAGE,
+  REQ_ID,
+  REFUSED_SYMBOL,
   ROOT_KEY_CNT
 };
 static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
-    [CHANNEL]       = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
-    [TYPE]          = TF_JSON_KEY("type", TF_JSON_WANT_TEXT),
-    [DATA]          = TF_JSON_KEY("data", TF_JSON_WANT_ITEMS),
-    [METHOD]        = TF_JSON_KEY("method", TF_JSON_WANT_TEXT),
-    [RESULT]        = TF_JSON_KEY("result", TF_JSON_WANT_OBJECT),
-    [SUCCESS]       = TF_JSON_KEY("success", TF_JSON_WANT_BYTES),
-    [ERROR]         = TF_JSON_KEY("error", TF_JSON_WANT_BYTES),
-    [EVENT]         = TF_JSON_KEY("event", TF_JSON_WANT_TEXT),
-    [STATUS]        = TF_JSON_KEY("status", TF_JSON_WANT_TEXT),
-    [ERROR_MESSAGE] = TF_JSON_KEY("errorMessage", TF_JSON_WANT_BYTES),
+    [CHANNEL]        = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
+    [TYPE]           = TF_JSON_KEY("type", TF_JSON_WANT_TEXT),
+    [DATA]           = TF_JSON_KEY("data", TF_JSON_WANT_ITEMS),
+    [METHOD]         = TF_JSON_KEY("method", TF_JSON_WANT_TEXT),
+    [RESULT]         = TF_JSON_KEY("result", TF_JSON_WANT_OBJECT),
+    [SUCCESS]        = TF_JSON_KEY("success", TF_JSON_WANT_BYTES),
+    [ERROR]          = TF_JSON_KEY("error", TF_JSON_WANT_BYTES),
+    [EVENT]          = TF_JSON_KEY("event", TF_JSON_WANT_TEXT),
+    [STATUS]         = TF_JSON_KEY("status", TF_JSON_WANT_TEXT),
+    [ERROR_MESSAGE]  = TF_JSON_KEY("errorMessage", TF_JSON_WANT_BYTES),
+    [REQ_ID]         = TF_JSON_KEY("req_id", TF_JSON_WANT_U64),
+    [REFUSED_SYMBOL] = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
 };
 static const tf_json_shape_t root_shape = {root_keys, ROOT_KEY_CNT};
 
@@ -424,6 +428,39 @@ static void note(tf_kraken_state_t *st, uint32_t key) {
   if (st->scan->root.seen & BIT(key)) tf_feeds_note_error(&st->head, v->bytes, v->bytes_cnt);
 }
 
+static uint32_t channel_of(const tf_json_value_t *name) {
+  return TF_JSON_TEXT_IS(name, "trade")    ? TF_CHANNEL_TRADE
+         : TF_JSON_TEXT_IS(name, "ticker") ? TF_CHANNEL_QUOTE
+         : TF_JSON_TEXT_IS(name, "book")   ? TF_CHANNEL_BOOK
+                                           : 0;
+}
+
+/* A subscription's answer names its symbol: one answer each. */
+static void put_answer(tf_kraken_state_t *st, tf_draft_t *draft, const tf_json_t *json,
+                       bool is_refusal) {
+  scan_t                *scan    = st->scan;
+  const tf_json_value_t *channel = &scan->item_values[ACK_CHANNEL];
+  const tf_json_value_t *symbol  = &scan->root_values[REFUSED_SYMBOL];
+  bool     has_result = (scan->root.seen & BIT(RESULT)) && scan->item.seen & BIT(ACK_CHANNEL);
+  bool     has_symbol = (scan->root.seen & BIT(REFUSED_SYMBOL)) != 0;
+  uint32_t asked = 0, id = UINT32_MAX;
+  uint64_t req_id = 0;
+  if (has_result) {
+    asked = channel_of(channel);
+    if (asked == 0) return; /* of the instruments */
+    has_symbol = (scan->item.seen & BIT(SYMBOL)) != 0;
+    symbol     = &scan->item_values[SYMBOL];
+  }
+  if (has_symbol && symbol->kind == TF_JSON_STRING) {
+    tf_reject_t unused;
+    uint32_t    idx = tf_symbols_of(&st->symbols, symbol, false, &unused);
+    if (idx != TF_SYMBOLS_NONE) id = st->symbols.rows[idx].instrument_id;
+  }
+  if ((scan->root.seen & BIT(REQ_ID)) && scan->root_values[REQ_ID].made == TF_JSON_MADE_U64)
+    req_id = tf_json_u64(json, &scan->root_values[REQ_ID]);
+  tf_feeds_answer(draft->out, req_id, id, asked, is_refusal);
+}
+
 /* {"method":..,"success":..,"result"|"error":..}, {"event":..} of v1. */
 TF_COLD static tf_verdict_t on_answer(tf_kraken_state_t *st, tf_draft_t *draft,
                                       const tf_json_t *json) {
@@ -435,6 +472,8 @@ TF_COLD static tf_verdict_t on_answer(tf_kraken_state_t *st, tf_draft_t *draft,
       note(st, ERROR);
     else
       learn_depth(st, json);
+    if (TF_JSON_TEXT_IS(&v[METHOD], "subscribe") || TF_JSON_TEXT_IS(&v[METHOD], "unsubscribe"))
+      put_answer(st, draft, json, is_refusal);
     return control(draft);
   }
   if (scan->root.seen & BIT(EVENT)) {
@@ -533,59 +572,49 @@ static size_t ws_target(const void *state, char *buf, size_t cap) {
   return tf_text_out_finish(&t);
 }
 
-static size_t put_request(char *buf, size_t cap, const char *method, const char *channel,
-                          const tf_kraken_state_t *st, uint32_t from, uint32_t stop) {
+/* The venue's own metadata, of all its instruments. */
+static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t cap) {
+  (void)state;
+  if (message_idx > 0) return 0;
   tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "{\"method\":\"");
-  tf_text_out_put(&t, method);
-  tf_text_out_put(&t, "\",\"params\":{\"channel\":\"");
-  tf_text_out_put(&t, channel);
-  tf_text_out_put(&t, "\",\"symbol\":[");
-  for (uint32_t i = from; i < stop; i++) {
-    tf_text_out_put(&t, i == from ? "\"" : ",\"");
-    tf_text_out_put(&t, st->symbols.rows[i].text);
-    tf_text_out_char(&t, '"');
-  }
-  tf_text_out_char(&t, ']');
-  if (strcmp(channel, "book") == 0) {
-    tf_text_out_put(&t, ",\"depth\":");
-    tf_text_out_u64(&t, st->depth);
-  }
-  if (strcmp(channel, "ticker") == 0) tf_text_out_put(&t, ",\"event_trigger\":\"bbo\"");
-  if (strcmp(method, "subscribe") == 0) tf_text_out_put(&t, ",\"snapshot\":true");
-  tf_text_out_put(&t, "}}");
+  tf_text_out_put(
+      &t, "{\"method\":\"subscribe\",\"params\":{\"channel\":\"instrument\",\"snapshot\":true}}");
   return tf_text_out_finish(&t);
 }
 
-static size_t subscribe(void *state, uint32_t message_idx, char *buf, size_t cap) {
-  const tf_kraken_state_t *st = state;
-  const char              *channels[3];
-  uint32_t                 channel_cnt = 0;
-  if (st->channels & TF_CHANNEL_TRADE) channels[channel_cnt++] = "trade";
-  if (st->channels & TF_CHANNEL_QUOTE) channels[channel_cnt++] = "ticker";
-  if (st->channels & TF_CHANNEL_BOOK) channels[channel_cnt++] = "book";
-  uint32_t chunk_cnt = (st->asked_cnt + SYMBOLS_A_MESSAGE - 1) / SYMBOLS_A_MESSAGE;
-  if (chunk_cnt > 0 && message_idx == channel_cnt * chunk_cnt) { /* of all its instruments */
-    tf_text_out_t t = {buf, cap, 0};
-    tf_text_out_put(
-        &t, "{\"method\":\"subscribe\",\"params\":{\"channel\":\"instrument\",\"snapshot\":true}}");
-    return tf_text_out_finish(&t);
+static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
+  const tf_kraken_state_t *st      = state;
+  const char              *channel = request->channel == TF_CHANNEL_TRADE   ? "trade"
+                                     : request->channel == TF_CHANNEL_QUOTE ? "ticker"
+                                     : request->channel == TF_CHANNEL_BOOK  ? "book"
+                                                                            : NULL;
+  if (channel == NULL) return 0;
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, request->unsubscribe
+                          ? "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\""
+                          : "{\"method\":\"subscribe\",\"params\":{\"channel\":\"");
+  tf_text_out_put(&t, channel);
+  tf_text_out_put(&t, "\",\"symbol\":[");
+  for (uint32_t i = 0; i < request->symbol_cnt; i++) {
+    tf_text_out_put(&t, i == 0 ? "\"" : ",\"");
+    tf_text_out_put(&t, st->symbols.rows[request->symbols[i]].text);
+    tf_text_out_char(&t, '"');
   }
-  if (chunk_cnt == 0 || message_idx > channel_cnt * chunk_cnt) return 0;
-  uint32_t from = message_idx % chunk_cnt * SYMBOLS_A_MESSAGE, stop = from + SYMBOLS_A_MESSAGE;
-  if (stop > st->asked_cnt) stop = st->asked_cnt;
-  return put_request(buf, cap, "subscribe", channels[message_idx / chunk_cnt], st, from, stop);
+  tf_text_out_char(&t, ']');
+  if (request->channel == TF_CHANNEL_BOOK) {
+    tf_text_out_put(&t, ",\"depth\":");
+    tf_text_out_u64(&t, st->depth);
+  }
+  if (request->channel == TF_CHANNEL_QUOTE) tf_text_out_put(&t, ",\"event_trigger\":\"bbo\"");
+  if (!request->unsubscribe) tf_text_out_put(&t, ",\"snapshot\":true");
+  tf_text_out_put(&t, "},\"req_id\":");
+  tf_text_out_u64(&t, request->id);
+  tf_text_out_char(&t, '}');
+  return tf_text_out_finish(&t);
 }
 
-static size_t resync(const void *state, uint32_t instrument_id, uint32_t message_idx, char *buf,
-                     size_t cap) {
-  const tf_kraken_state_t *st = state;
-  for (uint32_t i = 0; i < st->symbols.cnt && message_idx < 2; i++) {
-    if (st->symbols.rows[i].instrument_id != instrument_id) continue;
-    return put_request(buf, cap, message_idx == 0 ? "unsubscribe" : "subscribe", "book", st, i,
-                       i + 1);
-  }
-  return 0;
+static tf_err_t symbol(void *state, const char *text, uint32_t *number, uint32_t *instrument_id) {
+  return tf_symbols_ask_one(&((tf_kraken_state_t *)state)->symbols, text, number, instrument_id);
 }
 
 /* ---- lifetime ---- */
@@ -692,19 +721,21 @@ static const tf_feed_channel_t feed_channels[] = {
 };
 
 const tf_feed_t tf_feed_kraken = {
-    .venue                 = "kraken",
-    .suffix                = "KRAKEN",
-    .state_bytes           = state_bytes,
-    .init                  = init,
-    .on_frame              = on_frame,
-    .on_connect            = on_connect,
-    .ws_host               = "ws.kraken.com",
-    .ws_port               = "443",
-    .ws_target             = ws_target,
-    .subscribe             = subscribe,
-    .resync                = resync,
-    .lose_book             = lose_book,
-    .subscribe_rate_hz_max = 5,                  /* the venue publishes none: as its neighbours */
-    .silence_ns_max        = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
-    .channels              = feed_channels,
+    .venue                   = "kraken",
+    .suffix                  = "KRAKEN",
+    .state_bytes             = state_bytes,
+    .init                    = init,
+    .on_frame                = on_frame,
+    .on_connect              = on_connect,
+    .ws_host                 = "ws.kraken.com",
+    .ws_port                 = "443",
+    .ws_target               = ws_target,
+    .hello                   = hello,
+    .request                 = request,
+    .symbol                  = symbol,
+    .symbols_per_request_max = SYMBOLS_A_MESSAGE,
+    .lose_book               = lose_book,
+    .subscribe_rate_hz_max   = 5,                  /* the venue publishes none: as its neighbours */
+    .silence_ns_max          = 15 * TF_NS_PER_SEC, /* of one heartbeat a second */
+    .channels                = feed_channels,
 };

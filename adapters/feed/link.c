@@ -48,6 +48,19 @@ bool tf_link_send_text(tf_link_t *link, const char *text, size_t cnt) {
   return true;
 }
 
+static int send_reply(tf_link_t *link) {
+  if (link->reply_cnt == 0 || !tf_link_send_text(link, link->reply, link->reply_cnt)) return 0;
+  link->reply_cnt = 0;
+  return 1;
+}
+
+void tf_link_reply(tf_link_t *link, const char *text, size_t cnt) {
+  TF_ASSERT(cnt <= sizeof link->reply);
+  memcpy(link->reply, text, cnt);
+  link->reply_cnt = (uint32_t)cnt;
+  send_reply(link);
+}
+
 /* ---- ending ---- */
 
 static tf_link_ledger_t ledger_of(const tf_ws_counts_t *c, bool faulted) {
@@ -232,6 +245,7 @@ void tf_link_start(tf_link_t *link, uint64_t now_ns) {
   link->subscribe_idx                                      = 0;
   link->subscribed                                         = false;
   link->heartbeat_due_ns                                   = 0;
+  link->reply_cnt                                          = 0;
 
   tf_io_handler_t io_handler = {.self = link, .on_bytes = on_bytes, .on_closed = on_closed};
   err                        = tf_io_attach(link->io, link->dial.fd, &io_handler, &link->conn);
@@ -321,7 +335,7 @@ int tf_link_tick(tf_link_t *link, uint64_t now_ns) {
     tf_link_close(link, end, TF_WS_CLOSE_GOING_AWAY);
     return 1;
   }
-  return answer_ping(link) + probe(link);
+  return send_reply(link) + answer_ping(link) + probe(link);
 }
 
 static size_t deflate_bytes(const tf_link_config_t *config) {

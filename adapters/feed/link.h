@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "feed/dialer.h"
+#include "tf/feed.h"
 #include "tf/io.h"
 #include "wire/ws.h"
 
@@ -101,8 +102,10 @@ struct tf_link {
   bool              subscribed;       /* the session's: all of them are out */
   uint64_t          heartbeat_due_ns; /* the session's */
   uint32_t          pings_sent;       /* on this connection */
-  bool              feeding;          /* inside the parser: a close waits for its return */
-  tf_link_end_t     close_end;        /* the close that waits */
+  uint32_t          reply_cnt;        /* of the answer that waits; 0 none */
+  char              reply[TF_FEED_REPLY_BYTES];
+  bool              feeding;   /* inside the parser: a close waits for its return */
+  tf_link_end_t     close_end; /* the close that waits */
   uint16_t          close_code;
   uint64_t          pings_rx, pongs_tx, pings_tx;
 };
@@ -131,6 +134,10 @@ int tf_link_tick(tf_link_t *link, uint64_t now_ns);
 
 /* Sends a text message if the pace allows it now; false if not yet. */
 bool tf_link_send_text(tf_link_t *link, const char *text, size_t cnt);
+
+/* An answer that the peer wants at once (its heartbeat's echo), at most TF_FEED_REPLY_BYTES: goes out now, or
+ * as soon as the pace allows, before anything else; the newest counts. */
+void tf_link_reply(tf_link_t *link, const char *text, size_t cnt);
 
 /* Ends it with a close frame of this code, and calls on_end with that reason; from inside
  * on_message that waits until the parser has returned, and no further message comes. */

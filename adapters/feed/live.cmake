@@ -6,13 +6,11 @@ tf_library(tf_live
     budget.c
     dialer.c
     dialing.c
-    first_data.c
     instrument_file.c
     key_file.c
     link.c
     overlap.c
     resolver.c
-    resync.c
     session.c
     session_init.c
     session_watch.c

@@ -3,8 +3,6 @@
 #include "feed/feeds.h"
 #include "wire/json_array.h"
 
-#define NOT_METADATA UINT32_MAX
-
 enum { SYMBOLS, PRODUCTS, PAIRS, DATA, LIST, INSTRUMENTS, RESULT, LIST_KEY_CNT };
 static const tf_json_key_t list_keys[LIST_KEY_CNT] = {
     [SYMBOLS]     = TF_JSON_KEY("symbols", TF_JSON_WANT_ITEMS),
@@ -24,17 +22,24 @@ enum {
   ID,
   INST_ID,
   INSTRUMENT_NAME,
+  CONTRACT_CODE,
+  NAME,
   PRICE_INCREMENT,
   QUOTE_INCREMENT,
   TICK_SZ,
   PRICE_TICK_SIZE,
   TICK_SIZE_TOO,
-  TICK_SIZE_ALONE,
+  PRICE_INCREMENT_TOO,
+  ORDER_PRICE_ROUND,
+  ITEM_TICK_SIZE,
+  PRICE_TICK,
   BASE_INCREMENT,
   QTY_INCREMENT,
   LOT_SZ,
   QTY_TICK_SIZE,
   MIN_TRADE_AMOUNT,
+  BASE_INCREMENT_TOO,
+  ORDER_SIZE_MIN,
   LOT_SIZE,
   QUOTE_ASSET,
   QUOTE_CURRENCY_ID,
@@ -43,59 +48,80 @@ enum {
   QUOTE_CCY,
   QUOTE_COIN,
   QUOTE_CCY_TOO,
-  QUOTE_CURRENCY_TOO,
   SETTLE_CCY,
+  QUOTE_CURRENCY_TOO,
+  QUOTE_CURRENCY_HTX,
   CONTRACT_SIZE,
   CT_VAL,
   CONTRACT_SIZE_TOO,
+  QUANTO_MULTIPLIER,
+  MULTIPLIER,
   PRICE_DIGITS, /* digits behind the point */
   PRICE_DIGITS_TOO,
+  PRECISION,
+  PRICE_PRECISION_HTX,
   PRICE_END_STEP, /* so many of the last digit */
   QTY_DIGITS,
   QTY_DIGITS_TOO,
+  AMOUNT_PRECISION,
+  AMOUNT_PRECISION_HTX,
   FILTERS,
   PRICE_FILTER,
   LOT_FILTER,
   ITEM_KEY_CNT
 };
 static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
-    [SYMBOL]             = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
-    [PRODUCT_ID]         = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
-    [ID]                 = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
-    [INST_ID]            = TF_JSON_KEY("instId", TF_JSON_WANT_TEXT),
+    [SYMBOL]               = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
+    [PRODUCT_ID]           = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
+    [ID]                   = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
     [INSTRUMENT_NAME]    = TF_JSON_KEY("instrument_name", TF_JSON_WANT_TEXT),
     [TICK_SIZE_TOO]      = TF_JSON_KEY("tick_size", TF_JSON_WANT_DECIMAL),
-    [TICK_SIZE_ALONE]    = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
     [MIN_TRADE_AMOUNT]   = TF_JSON_KEY("min_trade_amount", TF_JSON_WANT_DECIMAL),
-    [LOT_SIZE]           = TF_JSON_KEY("lotSize", TF_JSON_WANT_DECIMAL),
-    [QUOTE_CURRENCY_TOO] = TF_JSON_KEY("quoteCurrency", TF_JSON_WANT_TEXT),
-    [TICK_SZ]            = TF_JSON_KEY("tickSz", TF_JSON_WANT_DECIMAL),
-    [PRICE_TICK_SIZE]    = TF_JSON_KEY("price_tick_size", TF_JSON_WANT_DECIMAL),
-    [LOT_SZ]             = TF_JSON_KEY("lotSz", TF_JSON_WANT_DECIMAL),
-    [QTY_TICK_SIZE]      = TF_JSON_KEY("qty_tick_size", TF_JSON_WANT_DECIMAL),
-    [QUOTE_CCY]          = TF_JSON_KEY("quoteCcy", TF_JSON_WANT_TEXT),
-    [QUOTE_COIN]         = TF_JSON_KEY("quoteCoin", TF_JSON_WANT_TEXT),
-    [QUOTE_CCY_TOO]      = TF_JSON_KEY("quote_ccy", TF_JSON_WANT_TEXT),
-    [SETTLE_CCY]         = TF_JSON_KEY("settleCcy", TF_JSON_WANT_TEXT),
-    [CT_VAL]             = TF_JSON_KEY("ctVal", TF_JSON_WANT_DECIMAL),
-    [CONTRACT_SIZE_TOO]  = TF_JSON_KEY("contract_size", TF_JSON_WANT_DECIMAL),
-    [PRICE_DIGITS]       = TF_JSON_KEY("pricePrecision", TF_JSON_WANT_DECIMAL),
-    [PRICE_DIGITS_TOO]   = TF_JSON_KEY("pricePlace", TF_JSON_WANT_DECIMAL),
-    [PRICE_END_STEP]     = TF_JSON_KEY("priceEndStep", TF_JSON_WANT_DECIMAL),
-    [QTY_DIGITS]         = TF_JSON_KEY("quantityPrecision", TF_JSON_WANT_DECIMAL),
-    [QTY_DIGITS_TOO]     = TF_JSON_KEY("volumePlace", TF_JSON_WANT_DECIMAL),
-    [PRICE_FILTER]       = TF_JSON_KEY("priceFilter", TF_JSON_WANT_ITEM),
-    [LOT_FILTER]         = TF_JSON_KEY("lotSizeFilter", TF_JSON_WANT_ITEM),
-    [PRICE_INCREMENT]    = TF_JSON_KEY("price_increment", TF_JSON_WANT_DECIMAL),
-    [QUOTE_INCREMENT]    = TF_JSON_KEY("quote_increment", TF_JSON_WANT_DECIMAL),
-    [BASE_INCREMENT]     = TF_JSON_KEY("base_increment", TF_JSON_WANT_DECIMAL),
-    [QTY_INCREMENT]      = TF_JSON_KEY("qty_increment", TF_JSON_WANT_DECIMAL),
-    [QUOTE_ASSET]        = TF_JSON_KEY("quoteAsset", TF_JSON_WANT_TEXT),
-    [QUOTE_CURRENCY_ID]  = TF_JSON_KEY("quote_currency_id", TF_JSON_WANT_TEXT),
-    [QUOTE_CURRENCY]     = TF_JSON_KEY("quote_currency", TF_JSON_WANT_TEXT),
-    [QUOTE]              = TF_JSON_KEY("quote", TF_JSON_WANT_TEXT),
-    [CONTRACT_SIZE]      = TF_JSON_KEY("contractSize", TF_JSON_WANT_DECIMAL),
-    [FILTERS]            = TF_JSON_KEY("filters", TF_JSON_WANT_ITEMS),
+    [CONTRACT_CODE]        = TF_JSON_KEY("contract_code", TF_JSON_WANT_TEXT),
+    [NAME]                 = TF_JSON_KEY("name", TF_JSON_WANT_TEXT),
+    [PRICE_INCREMENT_TOO]  = TF_JSON_KEY("priceIncrement", TF_JSON_WANT_DECIMAL),
+    [ORDER_PRICE_ROUND]    = TF_JSON_KEY("order_price_round", TF_JSON_WANT_DECIMAL),
+    [ITEM_TICK_SIZE]       = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
+    [PRICE_TICK]           = TF_JSON_KEY("price_tick", TF_JSON_WANT_DECIMAL),
+    [BASE_INCREMENT_TOO]   = TF_JSON_KEY("baseIncrement", TF_JSON_WANT_DECIMAL),
+    [ORDER_SIZE_MIN]       = TF_JSON_KEY("order_size_min", TF_JSON_WANT_DECIMAL),
+    [LOT_SIZE]             = TF_JSON_KEY("lotSize", TF_JSON_WANT_DECIMAL),
+    [QUOTE_CURRENCY_TOO]   = TF_JSON_KEY("quoteCurrency", TF_JSON_WANT_TEXT),
+    [QUOTE_CURRENCY_HTX]   = TF_JSON_KEY("quote-currency", TF_JSON_WANT_TEXT),
+    [QUANTO_MULTIPLIER]    = TF_JSON_KEY("quanto_multiplier", TF_JSON_WANT_DECIMAL),
+    [MULTIPLIER]           = TF_JSON_KEY("multiplier", TF_JSON_WANT_DECIMAL),
+    [PRECISION]            = TF_JSON_KEY("precision", TF_JSON_WANT_DECIMAL),
+    [PRICE_PRECISION_HTX]  = TF_JSON_KEY("price-precision", TF_JSON_WANT_DECIMAL),
+    [AMOUNT_PRECISION]     = TF_JSON_KEY("amount_precision", TF_JSON_WANT_DECIMAL),
+    [AMOUNT_PRECISION_HTX] = TF_JSON_KEY("amount-precision", TF_JSON_WANT_DECIMAL),
+    [INST_ID]              = TF_JSON_KEY("instId", TF_JSON_WANT_TEXT),
+    [TICK_SZ]              = TF_JSON_KEY("tickSz", TF_JSON_WANT_DECIMAL),
+    [PRICE_TICK_SIZE]      = TF_JSON_KEY("price_tick_size", TF_JSON_WANT_DECIMAL),
+    [LOT_SZ]               = TF_JSON_KEY("lotSz", TF_JSON_WANT_DECIMAL),
+    [QTY_TICK_SIZE]        = TF_JSON_KEY("qty_tick_size", TF_JSON_WANT_DECIMAL),
+    [QUOTE_CCY]            = TF_JSON_KEY("quoteCcy", TF_JSON_WANT_TEXT),
+    [QUOTE_COIN]           = TF_JSON_KEY("quoteCoin", TF_JSON_WANT_TEXT),
+    [QUOTE_CCY_TOO]        = TF_JSON_KEY("quote_ccy", TF_JSON_WANT_TEXT),
+    [SETTLE_CCY]           = TF_JSON_KEY("settleCcy", TF_JSON_WANT_TEXT),
+    [CT_VAL]               = TF_JSON_KEY("ctVal", TF_JSON_WANT_DECIMAL),
+    [CONTRACT_SIZE_TOO]    = TF_JSON_KEY("contract_size", TF_JSON_WANT_DECIMAL),
+    [PRICE_DIGITS]         = TF_JSON_KEY("pricePrecision", TF_JSON_WANT_DECIMAL),
+    [PRICE_DIGITS_TOO]     = TF_JSON_KEY("pricePlace", TF_JSON_WANT_DECIMAL),
+    [PRICE_END_STEP]       = TF_JSON_KEY("priceEndStep", TF_JSON_WANT_DECIMAL),
+    [QTY_DIGITS]           = TF_JSON_KEY("quantityPrecision", TF_JSON_WANT_DECIMAL),
+    [QTY_DIGITS_TOO]       = TF_JSON_KEY("volumePlace", TF_JSON_WANT_DECIMAL),
+    [PRICE_FILTER]         = TF_JSON_KEY("priceFilter", TF_JSON_WANT_ITEM),
+    [LOT_FILTER]           = TF_JSON_KEY("lotSizeFilter", TF_JSON_WANT_ITEM),
+    [PRICE_INCREMENT]      = TF_JSON_KEY("price_increment", TF_JSON_WANT_DECIMAL),
+    [QUOTE_INCREMENT]      = TF_JSON_KEY("quote_increment", TF_JSON_WANT_DECIMAL),
+    [BASE_INCREMENT]       = TF_JSON_KEY("base_increment", TF_JSON_WANT_DECIMAL),
+    [QTY_INCREMENT]        = TF_JSON_KEY("qty_increment", TF_JSON_WANT_DECIMAL),
+    [QUOTE_ASSET]          = TF_JSON_KEY("quoteAsset", TF_JSON_WANT_TEXT),
+    [QUOTE_CURRENCY_ID]    = TF_JSON_KEY("quote_currency_id", TF_JSON_WANT_TEXT),
+    [QUOTE_CURRENCY]       = TF_JSON_KEY("quote_currency", TF_JSON_WANT_TEXT),
+    [QUOTE]                = TF_JSON_KEY("quote", TF_JSON_WANT_TEXT),
+    [CONTRACT_SIZE]        = TF_JSON_KEY("contractSize", TF_JSON_WANT_DECIMAL),
+    [FILTERS]              = TF_JSON_KEY("filters", TF_JSON_WANT_ITEMS),
 };
 static const tf_json_shape_t item_shape = {item_keys, ITEM_KEY_CNT};
 
@@ -178,18 +204,18 @@ static bool take_size(const tf_json_value_t *v, int64_t *size, int8_t *exp) {
 static void on_item(tf_json_t *json, tf_json_object_t *item) {
   (void)json;
   reader_t              *r      = item->self;
-  const tf_json_value_t *symbol = pick(item, SYMBOL, INSTRUMENT_NAME, NULL);
-  const tf_json_value_t *quote  = pick(item, QUOTE_ASSET, SETTLE_CCY, NULL);
-  const tf_json_value_t *size   = pick(item, CONTRACT_SIZE, CONTRACT_SIZE_TOO, NULL);
+  const tf_json_value_t *symbol = pick(item, SYMBOL, NAME, NULL);
+  const tf_json_value_t *quote  = pick(item, QUOTE_ASSET, QUOTE_CURRENCY_HTX, NULL);
+  const tf_json_value_t *size   = pick(item, CONTRACT_SIZE, MULTIPLIER, NULL);
   const tf_json_value_t *step   = pick(item, PRICE_END_STEP, PRICE_END_STEP, NULL);
-  const tf_json_value_t *tick   = pick(item, PRICE_INCREMENT, TICK_SIZE_ALONE, NULL);
+  const tf_json_value_t *tick   = pick(item, PRICE_INCREMENT, PRICE_TICK, NULL);
   const tf_json_value_t *lot    = pick(item, BASE_INCREMENT, LOT_SIZE, NULL);
   tf_instrument_t        to     = {.multiplier = 1.0};
   tf_json_value_t        made[2];
   if (tick == NULL)
-    tick = size_of_digits(pick(item, PRICE_DIGITS, PRICE_DIGITS_TOO, NULL), step, &made[0]);
+    tick = size_of_digits(pick(item, PRICE_DIGITS, PRICE_PRECISION_HTX, NULL), step, &made[0]);
   if (lot == NULL)
-    lot = size_of_digits(pick(item, QTY_DIGITS, QTY_DIGITS_TOO, NULL), NULL, &made[1]);
+    lot = size_of_digits(pick(item, QTY_DIGITS, AMOUNT_PRECISION_HTX, NULL), NULL, &made[1]);
   bool has = take_size(tick != NULL ? tick : &r->tick, &to.tick_size, &to.price_exp) &&
              take_size(lot != NULL ? lot : &r->step, &to.lot_size, &to.qty_exp);
   r->tick.made = r->step.made = TF_JSON_MADE_NONE;
@@ -244,7 +270,7 @@ uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes
   reader_t  r;
   tf_json_t json = {0};
   reader_init(&r, symbols);
-  if (tf_json_read(&json, bytes, bytes_cnt, &r.list) != TF_JSON_OK) return NOT_METADATA;
+  if (tf_json_read(&json, bytes, bytes_cnt, &r.list) != TF_JSON_OK) return TF_METADATA_NOT_READ;
   if (json.root_kind == TF_JSON_ARRAY) {
     tf_json_array_t array;
     tf_json_value_t element;
@@ -254,12 +280,12 @@ uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes
     read_one(&r, bytes, bytes_cnt);
   }
   bool is_list = json.root_kind == TF_JSON_OBJECT && (has_list(&r.list) || has_list(&r.result));
-  return is_list || r.item_cnt > 0 ? r.set_cnt : NOT_METADATA;
+  return is_list || r.item_cnt > 0 ? r.set_cnt : TF_METADATA_NOT_READ;
 }
 
 tf_verdict_t tf_metadata_on_frame(tf_symbols_t *symbols, const tf_frame_t *frame,
                                   tf_feed_counts_t *counts) {
-  if (tf_metadata_read(symbols, frame->bytes, frame->bytes_cnt) == NOT_METADATA)
+  if (tf_metadata_read(symbols, frame->bytes, frame->bytes_cnt) == TF_METADATA_NOT_READ)
     return tf_feeds_reject(counts, frame, TF_REJECT_SCHEMA);
   counts->msgs_control++;
   return TF_VERDICT_CONTROL;

@@ -17,6 +17,11 @@
  *                        "lotSizeFilter":{"qtyStep":..|"basePrecision":..}}]}}
  *   Crypto.com         {"result":{"data":[{"symbol":..,"price_tick_size":..,"qty_tick_size":..,
  *                        "quote_ccy":..,"contract_size":..}]}}
+ *   Gate               [{"id":..,"precision":5,"amount_precision":3,"quote":..}], of futures [{"name":..,
+ *                        "order_price_round":..,"order_size_min":1,"quanto_multiplier":..}]
+ *   KuCoin             {"data":[{"symbol":..,"priceIncrement":..,"baseIncrement":..,"quoteCurrency":..}]}, of
+ *                        futures "tickSize","lotSize","multiplier"
+ *   HTX                {"data":[{"symbol":..,"price-precision":5,"amount-precision":2,"quote-currency":..}]}
  *
  * Sets the rows (tf/instrument.h) of the symbols that the feed knows; others are passed over. A row
  * without a tick or lot size that is more than 0 is passed over too. Runs where the feed does, at
@@ -26,7 +31,8 @@
 
 #include "feed/symbols.h"
 
-/* The instruments that got their metadata by this; UINT32_MAX where it is not such an answer. */
+#define TF_METADATA_NOT_READ UINT32_MAX
+/* The instruments that got their metadata by this; TF_METADATA_NOT_READ where it is not such an answer. */
 uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt);
 
 /* The same as the verdict of a REST answer's frame: CONTROL, or REJECTED with SCHEMA. */

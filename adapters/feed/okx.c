@@ -323,6 +323,7 @@ const tf_feed_t tf_feed_okx = {
     .rest_port               = "443",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
     .heartbeat               = heartbeat,
     .heartbeat_ns            = 20 * TF_NS_PER_SEC, /* it cuts after 30 s in which it sent nothing */

@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "feed/feeds.h"
 
 #define HOUSEKEEP_NS  TF_NS_PER_MS
 #define HOLD_LATE_NS  (10 * TF_NS_PER_SEC)  /* 1008, 1013: the venue wants us to wait */
@@ -21,11 +22,11 @@ static uint32_t random_u32(tf_session_t *s) { return s->config.random.u32(s->con
 static void take_requests(tf_session_t *s) {
   tf_feed_out_t *out = &s->out;
   for (uint32_t i = 0; i < out->resync_cnt; i++) {
+    tf_streams_t *streams = tf_session_streams(s, active_of(s));
+    if (!tf_streams_wants_book(streams, out->resync_ids[i])) continue;
     if (!tf_session_in_band(s))
       tf_snapshots_want(&s->snapshots, out->resync_ids[i]);
-    else if (s->feed->resync != NULL)
-      tf_resync_want(&s->resync, out->resync_ids[i], s->now_ns);
-    else
+    else if (!tf_streams_resync(streams, out->resync_ids[i], s->now_ns))
       out->reconnect = true;
   }
   if (out->resync_cnt > 0) s->housekeep_due_ns = 0;
@@ -46,13 +47,36 @@ void tf_session_publish(tf_session_t *s, uint64_t origin_ticks) {
     s->source.newest_recv_ns  = newest->ts_recv_ns;
     s->source.newest_event_ns = newest->ts_event_ns;
     s->source.publisher.publish(s->source.publisher.self, &batch);
-    tf_first_data_saw(&s->first_data, batch.events, batch.event_cnt);
+    tf_streams_saw(tf_session_streams(s, active_of(s)), batch.events, batch.event_cnt);
     tf_book_watch_saw(&s->book_watch, batch.events, batch.event_cnt, s->now_ns);
     s->out.event_cnt = 0;
   }
   bool asks = (s->out.resync_cnt > 0) | s->out.reconnect | s->out.leaving;
   if (TF_UNLIKELY(asks)) take_requests(s);
   if (TF_UNLIKELY(s->book_watch.fresh_cnt > 0)) tf_session_watch_fresh(s);
+}
+
+/* Of the streams' newest trouble, for people. */
+TF_COLD static void note_stream(tf_session_t *s, tf_streams_t *streams) {
+  tf_stream_trouble_t t;
+  if (!tf_streams_trouble(streams, &t)) return;
+  const tf_instruments_t *table = s->config.feed_config.instruments;
+  const char *name = t.instrument_id < table->cnt ? table->rows[t.instrument_id].name : "?";
+  snprintf(s->trouble, sizeof s->trouble, "%s of %s: %s%s%s, %s (try %u of %u)",
+           tf_stream_channel_name(t.channel), name, tf_stream_state_name(t.state),
+           *t.text ? ": " : ": no data in time", t.text, t.is_given_up ? "given up" : "asked again",
+           t.try_cnt, TF_STREAMS_TRIES);
+}
+
+/* What the venue said of our requests, and what it wants back at once. */
+TF_COLD static void take_answers(tf_session_t *s) {
+  tf_feed_out_t        *out     = &s->out;
+  tf_streams_t         *streams = tf_session_streams(s, active_of(s));
+  const tf_feed_head_t *head    = s->feed_state;
+  tf_streams_answered(streams, out->answers, out->answer_cnt, head->venue_error, s->now_ns);
+  note_stream(s, streams);
+  if (out->reply_bytes_cnt > 0) tf_link_reply(active_of(s), out->reply, out->reply_bytes_cnt);
+  out->answer_cnt = out->reply_bytes_cnt = 0;
 }
 
 /* What the feed is about to see. All that it sees passes here and nothing else does: messages of a
@@ -72,6 +96,8 @@ static tf_verdict_t deliver(tf_session_t *s, const tf_frame_t *frame, uint64_t o
                                        .target     = frame->target});
   tf_verdict_t verdict = s->feed->on_frame(s->feed_state, frame, &s->out);
   tf_session_publish(s, origin_ticks);
+  bool says = (s->out.answer_cnt > 0) | (s->out.reply_bytes_cnt > 0);
+  if (TF_UNLIKELY(says)) take_answers(s);
   s->work++;
   return verdict;
 }
@@ -91,8 +117,6 @@ static uint64_t origin_of(tf_session_t *s, uint64_t recv_ns) {
 /* Tells the feed that its connection is gone or new. */
 static void connection_changed(tf_session_t *s, bool is_up) {
   tf_snapshots_forget(&s->snapshots);
-  tf_resync_forget(&s->resync);
-  tf_first_data_restart(&s->first_data);
   tf_staleness_reconnected(&s->book_watch.staleness);
   uint64_t wall_ns = tf_clock_wall_ns();
   tf_session_tap(s, &(tf_tap_record_t){.recv_ns    = wall_ns,
@@ -157,12 +181,13 @@ static void take_over(tf_session_t *s) {
   for (size_t at = 0; tf_overlap_next(&s->overlap, &at, &frame);)
     deliver(s, &frame, origin_of(s, frame.recv_ns));
   tf_overlap_clear(&s->overlap);
-  if (active_of(s)->subscribed) tf_first_data_subscribed(&s->first_data, s->now_ns);
 }
 
 /* The same while the old link is still up: it has been heard long enough, and goes. */
 static void replace(tf_session_t *s) {
   tf_link_t *old = active_of(s);
+  if (!tf_session_in_band(s))
+    tf_streams_continue(tf_session_streams(s, spare_of(s)), tf_session_streams(s, old));
   take_over(s);
   tf_link_close(old, TF_LINK_END_REPLACED, TF_WS_CLOSE_NORMAL);
 }
@@ -234,6 +259,7 @@ static void on_end(void *self, tf_link_t *link) {
   tf_session_t *s = self;
   s->counts.ends[link->end]++;
   tf_count_add(&s->source.disconnects, 1);
+  tf_streams_restart(tf_session_streams(s, link));
   if (link->end == TF_LINK_END_REPLACED) return;
   note_end(s, link);
   s->why         = tf_link_end_name(link->end);
@@ -310,6 +336,7 @@ static void dial_returned(tf_session_t *s, tf_link_t *link) {
   tf_link_start(link, s->now_ns);
   if (link->state != TF_LINK_UP) return;
   tf_count_add(&s->source.connects, 1);
+  tf_streams_restart(tf_session_streams(s, link));
   if (link == active_of(s)) {
     rollover_schedule(s, link);
     connection_changed(s, true);
@@ -341,26 +368,39 @@ static void take_dials(tf_session_t *s) {
 
 /* ---- timers ---- */
 
-static void subscribe(tf_session_t *s, tf_link_t *link) {
-  while (!link->subscribed && link->state == TF_LINK_UP && s->now_ns >= link->send_due_ns) {
-    size_t cap = s->config.subscribe_bytes_max;
-    size_t cnt = s->feed->subscribe(s->feed_state, link->subscribe_idx, s->text, cap);
-    if (cnt >= cap) {
-      break_for_good(s, E_FEED_LIMIT, "a subscription is larger than subscribe_bytes_max");
-      return;
-    }
-    link->subscribed = cnt == 0;
-    if (cnt == 0 && link == active_of(s)) tf_first_data_subscribed(&s->first_data, s->now_ns);
-    if (cnt == 0 || !tf_link_send_text(link, s->text, cnt)) return;
-    link->subscribe_idx++;
-    s->counts.subscribes_tx++;
-    s->work++;
+bool tf_session_send(void *self, const char *text, size_t cnt) {
+  tf_link_t    *link = self;
+  tf_session_t *s    = link->handler.self;
+  if (!tf_link_send_text(link, text, cnt)) return false;
+  link->subscribe_idx++;
+  s->counts.subscribes_tx++;
+  return true;
+}
+
+void tf_session_want_snapshot(void *self, uint32_t instrument_id) {
+  tf_link_t    *link = self;
+  tf_session_t *s    = link->handler.self;
+  if (link == active_of(s)) tf_snapshots_want(&s->snapshots, instrument_id);
+}
+
+/* What is to be said of streams, as far as the venue's pace allows. */
+static void ask(tf_session_t *s, tf_link_t *link) {
+  tf_streams_t *streams = tf_session_streams(s, link);
+  if (link->state != TF_LINK_UP || s->now_ns < link->send_due_ns) return;
+  int done = tf_streams_tick(streams, s->now_ns, s->text, s->config.subscribe_bytes_max);
+  if (done < 0) {
+    break_for_good(s, done, tf_error_text());
+    return;
   }
+  note_stream(s, streams);
+  link->subscribed = streams->is_asked;
+  s->work += done;
 }
 
 /* A heartbeat of ours, for venues that want one. */
 static void send_heartbeat(tf_session_t *s, tf_link_t *link) {
-  if (s->feed->heartbeat == NULL || !link->subscribed || s->now_ns < link->heartbeat_due_ns) return;
+  if (s->feed->heartbeat == NULL || s->now_ns < link->heartbeat_due_ns) return;
+  if (!tf_session_streams(s, link)->is_greeted) return;
   size_t cnt = s->feed->heartbeat(s->feed_state, s->text, s->config.subscribe_bytes_max);
   TF_ASSERT(cnt < s->config.subscribe_bytes_max);
   if (cnt == 0 || !tf_link_send_text(link, s->text, cnt)) return;
@@ -369,34 +409,17 @@ static void send_heartbeat(tf_session_t *s, tf_link_t *link) {
   s->work++;
 }
 
-/* Books that did not come: asked for by whatever way the venue has. */
-static void ask_for_silent(tf_session_t *s) {
-  if (!tf_first_data_is_due(&s->first_data, s->now_ns)) return;
-  uint32_t silent_id = 0;
-  for (uint32_t i = 0; i < s->first_data.asked_cnt; i++) {
-    if (!tf_first_data_is_waiting(&s->first_data, i)) continue;
-    silent_id = s->first_data.asked[i];
-    if (!tf_session_in_band(s))
-      tf_snapshots_want(&s->snapshots, silent_id);
-    else if (s->feed->resync != NULL)
-      tf_resync_want(&s->resync, silent_id, s->now_ns);
-    s->counts.silent_asked++;
-  }
-  snprintf(s->trouble, sizeof s->trouble, "no book of %s and %u others came within %llu s",
-           s->config.feed_config.instruments->rows[silent_id].name, s->first_data.waiting_cnt - 1,
-           (unsigned long long)(TF_FIRST_DATA_NS / TF_NS_PER_SEC));
-}
-
 static uint8_t feed_state_of(tf_session_t *s) {
-  const tf_link_t *link = active_of(s);
+  const tf_link_t    *link    = active_of(s);
+  const tf_streams_t *streams = tf_session_streams(s, link);
   if (s->broken != TF_OK || s->stopping) return TF_FEED_DOWN;
   if (link->state == TF_LINK_DIALING) return TF_FEED_CONNECTING;
   if (link->state != TF_LINK_UP) return TF_FEED_DOWN;
   bool data    = s->source.counts.msgs_data > s->msgs_data_before;
-  bool pending = tf_snapshots_pending(&s->snapshots) || s->resync.wanted_cnt > 0;
+  bool pending = tf_snapshots_pending(&s->snapshots) || streams->resyncing_cnt > 0;
   if (s->config.silence_ns && s->now_ns - link->data_ns > s->config.silence_ns)
     return TF_FEED_STALE;
-  if (!data || s->first_data.waiting_cnt > 0) return TF_FEED_SYNCING;
+  if (!data || streams->awaited_cnt > 0) return TF_FEED_SYNCING;
   if (pending) return s->was_live ? TF_FEED_RESYNC : TF_FEED_SYNCING;
   s->was_live = true;
   return TF_FEED_LIVE;
@@ -418,22 +441,19 @@ TF_COLD static void use_cache(tf_session_t *s) {
 }
 
 static void ask_for_snapshots(tf_session_t *s) {
-  ask_for_silent(s);
   if (TF_UNLIKELY(s->snapshots.metadata_given_up && !s->cache_used)) use_cache(s);
-  s->work += tf_snapshots_tick(&s->snapshots, s->now_ns, s->first_data.waiting_cnt == 0);
-  int asked =
-      tf_resync_tick(&s->resync, active_of(s), s->now_ns, s->text, s->config.subscribe_bytes_max);
-  if (asked < 0) break_for_good(s, asked, "a resync is larger than subscribe_bytes_max");
-  s->work += asked > 0;
+  bool books_done = tf_session_streams(s, active_of(s))->awaited_cnt == 0;
+  s->work += tf_snapshots_tick(&s->snapshots, s->now_ns, books_done);
 }
 
 static void housekeep(tf_session_t *s) {
   s->housekeep_due_ns = s->now_ns + HOUSEKEEP_NS;
   for (int i = 0; i < 2; i++) {
     tf_link_t *link = &s->links[i];
-    if (link->state == TF_LINK_UP && !link->subscribed) subscribe(s, link);
+    /* signs of life before requests, of which there may be minutes' worth */
     if (link->state == TF_LINK_UP) send_heartbeat(s, link);
     s->work += tf_link_tick(link, s->now_ns);
+    ask(s, link);
   }
   tf_link_t *active = active_of(s), *spare = spare_of(s);
   if (!s->stopping && s->broken == TF_OK) {

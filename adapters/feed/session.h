@@ -23,14 +23,15 @@
  * connection's (in band, no snapshot_target) the feed is told, and the kept messages begin with the
  * snapshots.
  *
- * A book that is not in order some time after the last subscription is asked for again, three times
- * (first_data.h): an acknowledgement is not data. */
+ * What is asked of the venue, what it answers, and whether data came is kept by stream (streams.h): an
+ * acknowledgement is not data. */
 #ifndef FEED_SESSION_H
 #define FEED_SESSION_H
 
 #include "feed/backoff.h"
 #include "feed/link.h"
 #include "feed/staleness.h"
+#include "feed/streams.h"
 #include "tf/lost_books.h"
 #include "tf/source.h"
 #include "tf/tap.h"
@@ -92,14 +93,12 @@ typedef struct tf_session_counts {
   uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
   uint64_t heartbeats_tx;
-  uint64_t books_lost;        /* given up because the lane did not believe them */
-  uint64_t stale;             /* streams that passed their deadline, each time */
-  uint32_t stale_now;         /* instruments that are told STALE */
-  uint64_t resyncs_asked;     /* in band, all texts out */
-  uint64_t silent_asked;      /* books that had not come in time, each time */
-  uint64_t silent;            /* and never did */
-  bool     metadata_given_up; /* the venue did not answer for its instruments */
-  uint32_t resync_queued;     /* now */
+  uint64_t books_lost; /* given up because the lane did not believe them */
+  uint64_t stale;      /* streams that passed their deadline, each time */
+  uint32_t stale_now;  /* instruments that are told STALE */
+  tf_stream_counts_t streams;
+  bool               metadata_given_up; /* the venue did not answer for its instruments */
+  uint32_t           resync_queued;     /* now */
 } tf_session_counts_t;
 
 /* Arena bytes that init takes at most. */

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <strings.h>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -30,12 +31,11 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   c->snapshots_failed     = n->failed_cnt;
   c->snapshots_late       = n->late_cnt;
   c->snapshots_dropped    = n->dropped_cnt;
-  c->resync_queued        = n->cnt + s->resync.wanted_cnt;
-  c->resyncs_asked        = s->resync.asked_cnt;
+  c->resync_queued        = n->cnt + s->streams[s->active].resyncing_cnt;
+  c->streams              = tf_streams_sum(&s->streams[0], &s->streams[1]);
   c->books_lost           = s->book_watch.lost_cnt;
   c->stale                = s->book_watch.stale_cnt;
   c->stale_now            = s->book_watch.stale_now_cnt;
-  c->silent               = s->first_data.silent_cnt;
   c->metadata_given_up    = n->metadata_given_up;
   return c;
 }
@@ -94,19 +94,23 @@ static tf_link_config_t link_config_of(const tf_session_config_t *c) {
                             .random            = c->random};
 }
 
-static uint32_t instrument_cap_of(const tf_session_config_t *c) {
-  return c->feed_config.instruments ? c->feed_config.instruments->cap : 1;
+static tf_streams_config_t streams_config_of(const tf_session_config_t *c) {
+  const tf_feed_config_t *f   = &c->feed_config;
+  uint32_t                cap = f->symbol_cnt > f->symbols_max ? f->symbol_cnt : f->symbols_max;
+  return (tf_streams_config_t){.feed           = c->feed,
+                               .symbol_cap     = cap > 0 ? cap : 1,
+                               .instrument_cap = f->instruments ? f->instruments->cap : 1};
 }
 
 size_t tf_session_arena_bytes(const tf_session_config_t *given) {
   tf_session_config_t c           = with_defaults(given);
   tf_link_config_t    link_config = link_config_of(&c);
+  tf_streams_config_t streams     = streams_config_of(&c);
   return sizeof(tf_session_t) + c.feed->state_bytes(&c.feed_config) +
          (size_t)c.events_cap * sizeof(tf_event_t) + c.subscribe_bytes_max +
          2 * tf_link_arena_bytes(&link_config) + tf_snapshots_arena_bytes(c.snapshots_queued_max) +
-         tf_resync_arena_bytes(instrument_cap_of(&c)) + tf_first_data_arena_bytes(&c.feed_config) +
-         tf_book_watch_arena_bytes(instrument_cap_of(&c)) + c.overlap_bytes_max +
-         9 * TF_LINE_PAIR_BYTES;
+         2 * tf_streams_arena_bytes(&streams) + tf_book_watch_arena_bytes(streams.instrument_cap) +
+         c.overlap_bytes_max + 9 * TF_LINE_PAIR_BYTES;
 }
 
 static tf_err_t endpoint_set(tf_endpoint_t *e, const char *host, const char *port,
@@ -164,6 +168,39 @@ static tf_err_t target_init(tf_session_t *s) {
   return TF_OK;
 }
 
+/* The instrument of a config's symbol, where the feed does not say: by its name. */
+static uint32_t instrument_of(const tf_session_t *s, const char *symbol) {
+  const tf_instruments_t *table = s->config.feed_config.instruments;
+  char                    name[TF_INSTRUMENT_NAME_BYTES];
+  snprintf(name, sizeof name, "%s.%s", symbol, s->feed->suffix);
+  for (uint32_t id = 0; table != NULL && id < table->cnt; id++)
+    if (strcasecmp(table->rows[id].name, name) == 0) return id;
+  return UINT32_MAX;
+}
+
+static tf_err_t streams_init(tf_session_t *s, tf_arena_t *arena) {
+  const tf_feed_config_t *f      = &s->config.feed_config;
+  tf_streams_config_t     config = streams_config_of(&s->config);
+  tf_err_t                err    = TF_OK;
+  config.feed_state              = s->feed_state;
+  config.port.send               = tf_session_send;
+  if (!tf_session_in_band(s)) config.port.want_snapshot = tf_session_want_snapshot;
+  for (int i = 0; i < 2 && err == TF_OK; i++) {
+    config.port.self = &s->links[i];
+    err              = tf_streams_init(&s->streams[i], &config, arena);
+  }
+  for (uint32_t i = 0; i < f->symbol_cnt && err == TF_OK; i++) {
+    uint32_t symbol = i, instrument_id = UINT32_MAX;
+    if (s->feed->symbol != NULL)
+      err = s->feed->symbol(s->feed_state, f->symbols[i], &symbol, &instrument_id);
+    else
+      instrument_id = instrument_of(s, f->symbols[i]);
+    for (int k = 0; k < 2 && err == TF_OK; k++)
+      tf_streams_want(&s->streams[k], symbol, instrument_id, f->channels, 0);
+  }
+  return err;
+}
+
 static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   const tf_session_config_t *c = &s->config;
   s->feed_state  = tf_arena_take(arena, c->feed->state_bytes(&c->feed_config), TF_LINE_PAIR_BYTES);
@@ -183,18 +220,15 @@ static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   for (int i = 0; i < 2 && err == TF_OK; i++)
     err = tf_link_init(&s->links[i], &link_config, c->io, &handler, arena);
   if (err == TF_OK) err = tf_snapshots_init(&s->snapshots, c->snapshots_queued_max, arena);
-  if (err == TF_OK) err = tf_resync_init(&s->resync, instrument_cap_of(c), arena);
-  if (err == TF_OK)
-    err = tf_first_data_init(&s->first_data, &c->feed_config, c->feed->suffix, arena);
+  if (err == TF_OK) err = streams_init(s, arena);
   tf_book_watch_config_t watch = {.lost_books       = c->lost_books,
                                   .crossed_after_ns = c->crossed_after_ns,
                                   .stale_after_ns   = c->stale_after_ns};
-  if (err == TF_OK) err = tf_book_watch_init(&s->book_watch, &watch, instrument_cap_of(c), arena);
+  if (err == TF_OK)
+    err = tf_book_watch_init(&s->book_watch, &watch, streams_config_of(c).instrument_cap, arena);
   if (err == TF_OK) err = tls_init(s);
   if (err == TF_OK) err = target_init(s);
   if (err != TF_OK) return err;
-  s->resync.feed           = c->feed;
-  s->resync.feed_state     = s->feed_state;
   s->snapshots.metadata_on = c->metadata && c->feed->metadata_target != NULL;
   s->snapshots.dialer      = c->dialer;
   s->snapshots.client      = &s->client;

@@ -3,11 +3,10 @@
 #define FEED_SESSION_STATE_H
 
 #include "feed/book_watch.h"
-#include "feed/first_data.h"
 #include "feed/overlap.h"
-#include "feed/resync.h"
 #include "feed/session.h"
 #include "feed/snapshots.h"
+#include "feed/streams.h"
 
 #define TF_SESSION_TROUBLE_BYTES 640
 
@@ -18,10 +17,9 @@ typedef struct tf_session {
   void               *feed_state;
   tf_feed_out_t       out;
   tf_link_t           links[2];
-  uint32_t            active;    /* the link whose messages the feed gets */
-  tf_snapshots_t      snapshots; /* REST */
-  tf_resync_t         resync;    /* in band */
-  tf_first_data_t     first_data;
+  uint32_t            active;     /* the link whose messages the feed gets */
+  tf_snapshots_t      snapshots;  /* REST */
+  tf_streams_t        streams[2]; /* of each link */
   tf_book_watch_t     book_watch;
   tf_overlap_t        overlap; /* of the spare link, before it takes over */
   uint64_t            take_over_due_ns;
@@ -60,6 +58,14 @@ TF_COLD void tf_session_watch_fresh(tf_session_t *s);
 
 /* Where snapshots come in band, a connection has books of its own; where they come by REST, sequences go
  * on from one connection to the next. */
+TF_INLINE tf_streams_t *tf_session_streams(tf_session_t *s, const tf_link_t *link) {
+  return &s->streams[link - s->links];
+}
+
+/* Sends a text of streams[] (self: its link), and takes a wish for a snapshot. */
+bool tf_session_send(void *self, const char *text, size_t cnt);
+void tf_session_want_snapshot(void *self, uint32_t instrument_id);
+
 TF_INLINE bool tf_session_in_band(const tf_session_t *s) {
   return s->feed->snapshot_target == NULL;
 }

@@ -136,6 +136,12 @@ static tf_stream_request_t *request_of(const tf_streams_t *s, uint64_t id) {
   return &s->requests[id & (TF_STREAMS_REQUESTS - 1)];
 }
 
+/* Sent on this connection, and not so long ago that its place was taken. */
+static bool is_remembered(const tf_streams_t *s, uint64_t id) {
+  return id <= s->newest_id && s->newest_id - id < TF_STREAMS_REQUESTS &&
+         request_of(s, id)->cnt > 0;
+}
+
 static void note_sent(tf_streams_t *s, const tf_feed_request_t *r, uint64_t now_ns) {
   uint32_t channel_idx  = (uint32_t)__builtin_ctz(r->channel);
   uint32_t base         = channel_idx * s->config.symbol_cap;
@@ -332,12 +338,15 @@ static void settle(tf_streams_t *s, tf_stream_t *row, const tf_feed_answer_t *a,
 static bool answer_stream(tf_streams_t *s, const tf_feed_answer_t *a, uint8_t text_idx,
                           uint64_t now_ns) {
   bool     is_known = false;
+  uint32_t channels = a->channel;
+  if (channels == 0 && a->request_id != 0 && is_remembered(s, a->request_id))
+    channels = 1u << request_of(s, a->request_id)->row_first / s->config.symbol_cap;
   uint32_t symbol =
       a->instrument_id < s->config.instrument_cap ? s->symbols[a->instrument_id] : UINT32_MAX;
   if (symbol == UINT32_MAX) return false;
   for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++) {
     tf_stream_t *row = tf_streams_row(s, symbol, c);
-    if ((a->channel != 0 && !(a->channel & 1u << c)) || row->unanswered == 0) continue;
+    if ((channels != 0 && !(channels & 1u << c)) || row->unanswered == 0) continue;
     bool is_newest = a->request_id == 0 ? row->unanswered == 1 : a->request_id == row->request_id;
     is_known       = is_known || a->request_id == 0 || a->request_id <= s->newest_id;
     if (is_newest)
@@ -371,9 +380,9 @@ static bool answer_request(tf_streams_t *s, const tf_feed_answer_t *a, uint8_t t
   tf_stream_request_t *r  = NULL;
   if (id == 0)
     r = oldest_of(s, a->channel, now_ns, &id);
-  else if (id <= s->newest_id && s->newest_id - id < TF_STREAMS_REQUESTS)
+  else if (is_remembered(s, id))
     r = request_of(s, id);
-  if (r == NULL || r->cnt == 0) return false;
+  if (r == NULL) return false;
   r->is_answered = true;
   for (uint32_t i = r->row_first; i <= r->row_last; i++)
     if (s->rows[i].request_id == id && s->rows[i].unanswered > 0)
@@ -417,7 +426,7 @@ void tf_streams_look(tf_streams_t *s, const tf_event_t *events, uint32_t cnt) {
       is_ok = e->u.status.book_state == TF_BOOK_OK;
     } else if (e->kind == TF_EVENT_BOOK) {
       book->has_deltas = true;
-      is_ok            = in_band && (e->flags & TF_FLAG_SNAPSHOT);
+      is_ok            = book->is_continued || (in_band && (e->flags & TF_FLAG_SNAPSHOT));
     } else if (e->kind < TF_CHANNEL_CNT) {
       arrived(s, tf_streams_row(s, symbol, e->kind), e->ts_recv_ns);
     }
@@ -467,7 +476,7 @@ void tf_streams_restart(tf_streams_t *s) {
     row->request_id = row->asked_ns = row->data_ns = 0;
     row->run_max                                   = RUN_MAX;
     row->try_cnt = row->unanswered = row->text_idx = 0;
-    row->has_deltas                                = false;
+    row->has_deltas = row->is_continued = false;
     if (!row->is_wanted) continue;
     set_awaited(s, row, is_prompt(s, row));
     say(s, row, SAY_SUBSCRIBE, 0);
@@ -513,6 +522,45 @@ tf_err_t tf_streams_init(tf_streams_t *s, const tf_streams_config_t *config, tf_
   s->cnt_by_state[TF_STREAM_NONE] = s->row_cnt;
   tf_streams_restart(s);
   return TF_OK;
+}
+
+void tf_streams_continue(tf_streams_t *s, const tf_streams_t *from) {
+  for (uint32_t symbol = 0; symbol < s->config.symbol_cap; symbol++)
+    tf_streams_row(s, symbol, TF_EVENT_BOOK)->is_continued =
+        tf_streams_row(from, symbol, TF_EVENT_BOOK)->state == TF_STREAM_LIVE;
+}
+
+const char *tf_stream_channel_name(uint32_t channel) {
+  return channel == TF_CHANNEL_TRADE    ? "trade"
+         : channel == TF_CHANNEL_QUOTE  ? "quote"
+         : channel == TF_CHANNEL_BOOK   ? "book"
+         : channel == TF_CHANNEL_TICKER ? "ticker"
+                                        : "?";
+}
+
+bool tf_streams_trouble(tf_streams_t *s, tf_stream_trouble_t *trouble) {
+  if (s->trouble_row == UINT32_MAX) return false;
+  const tf_stream_t *row = &s->rows[s->trouble_row];
+  s->trouble_row         = UINT32_MAX;
+  *trouble               = (tf_stream_trouble_t){.instrument_id = instrument_of(s, row),
+                                                 .channel       = 1u << channel_idx_of(s, row),
+                                                 .state         = (tf_stream_state_t)row->state,
+                                                 .try_cnt       = row->try_cnt,
+                                                 .is_given_up   = row->say == SAY_NOTHING && row->due_ns == NEVER,
+                                                 .text          = s->texts[row->text_idx]};
+  return true;
+}
+
+tf_stream_counts_t tf_streams_sum(const tf_streams_t *a, const tf_streams_t *b) {
+  const tf_stream_counts_t *x = &a->counts, *y = &b->counts;
+  return (tf_stream_counts_t){.requests     = x->requests + y->requests,
+                              .acks         = x->acks + y->acks,
+                              .refusals     = x->refusals + y->refusals,
+                              .strays       = x->strays + y->strays,
+                              .silent_asked = x->silent_asked + y->silent_asked,
+                              .silent       = x->silent + y->silent,
+                              .refused      = x->refused + y->refused,
+                              .resyncs      = x->resyncs + y->resyncs};
 }
 
 bool tf_streams_next(const tf_streams_t *s, uint32_t *at, const tf_stream_t **row, uint32_t *symbol,

@@ -76,6 +76,7 @@ typedef struct tf_stream {
   bool     is_wanted;    /* by the config, or by the operator since */
   bool     is_awaited;   /* the feed is not LIVE without it */
   bool     is_resyncing; /* asked to start over, and has not */
+  bool     is_continued; /* a book that was in order on the connection before */
   bool     has_deltas;   /* a book: levels came, perhaps no snapshot yet */
 } tf_stream_t;
 
@@ -191,7 +192,26 @@ TF_INLINE void tf_streams_saw(tf_streams_t *streams, const tf_event_t *events, u
   }
 }
 
+/* Takes a connection's place whose books go on: their next deltas show that they came over too. */
+void tf_streams_continue(tf_streams_t *streams, const tf_streams_t *from);
+
 /* ---- for those who look on ---- */
+
+typedef struct tf_stream_trouble {
+  uint32_t          instrument_id, channel;
+  tf_stream_state_t state;
+  uint32_t          try_cnt;
+  bool              is_given_up;
+  const char       *text; /* the venue's; "": none */
+} tf_stream_trouble_t;
+
+/* The newest stream that was refused or overdue; false when there is none since the last call. */
+bool tf_streams_trouble(tf_streams_t *streams, tf_stream_trouble_t *trouble);
+
+/* "trade", "quote", "book", "ticker" */
+const char *tf_stream_channel_name(uint32_t channel);
+
+tf_stream_counts_t tf_streams_sum(const tf_streams_t *a, const tf_streams_t *b);
 
 /* The next row from *at (0 at first) on that is wanted or not yet gone; false behind the last. */
 bool tf_streams_next(const tf_streams_t *streams, uint32_t *at, const tf_stream_t **row,

@@ -94,6 +94,7 @@ tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
   symbols->cap           = cap;
   symbols->instruments   = instruments;
   symbols->suffix        = suffix;
+  symbols->spelling      = TF_SYMBOLS_UPPER;
   symbols->multiplier_of = NULL;
   symbols->family        = NULL;
   symbols->family_bytes  = 0;
@@ -268,28 +269,65 @@ static char spelled(char c, tf_symbols_spelling_t spelling) {
   return c;
 }
 
+tf_err_t tf_symbols_ask_one(tf_symbols_t *symbols, const char *asked, uint32_t *idx,
+                            uint32_t *instrument_id) {
+  char   symbol[TF_SYMBOL_BYTES_MAX + 16] = {0};
+  size_t n                                = strlen(asked);
+  if (n >= TF_SYMBOL_BYTES_MAX) {
+    return TF_ERR(E_CONFIG_VALUE, "instrument \"%s\" is longer than %d bytes", asked,
+                  TF_SYMBOL_BYTES_MAX - 1);
+  }
+  for (size_t k = 0; k < n; k++)
+    symbol[k] = spelled(asked[k], (tf_symbols_spelling_t)symbols->spelling);
+  tf_symbols_add_result_t result = tf_symbols_add(symbols, symbol, (uint32_t)n, idx);
+  if (result == TF_SYMBOLS_BAD) {
+    return TF_ERR(E_CONFIG_VALUE,
+                  "instrument \"%s\" is no symbol: 1 to %d bytes of UTF-8 "
+                  "without spaces, quotes and backslashes",
+                  asked, TF_SYMBOL_BYTES_MAX - 1);
+  }
+  if (result == TF_SYMBOLS_FULL) {
+    return TF_ERR(E_FEED_LIMIT,
+                  "no room for instrument \"%s\": the feed's table holds %u, all's %u", asked,
+                  symbols->cap, symbols->instruments->cap);
+  }
+  *instrument_id = symbols->rows[*idx].instrument_id;
+  return TF_OK;
+}
+
+static int hex_of(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c |= 0x20;
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+size_t tf_symbols_in_target(const char *target, const char *key, char *text, size_t cap) {
+  size_t      key_bytes = strlen(key), n = 0;
+  const char *p = strchr(target, '?');
+  while (p != NULL && (strncmp(p + 1, key, key_bytes) != 0 || p[1 + key_bytes] != '='))
+    p = strchr(p + 1, '&');
+  if (p == NULL) return 0;
+  for (p += 2 + key_bytes; *p != '\0' && *p != '&' && *p != '#'; p++) {
+    int c = (uint8_t)*p;
+    if (c == '%') {
+      int high = hex_of(p[1]), low = high < 0 ? -1 : hex_of(p[2]);
+      if (low < 0) return 0;
+      c = high * 16 + low;
+      p += 2;
+    }
+    if (n == cap) return 0;
+    text[n++] = (char)c;
+  }
+  return n;
+}
+
 tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt,
                         tf_symbols_spelling_t spelling) {
-  for (uint32_t i = 0; i < asked_cnt; i++) {
-    char   symbol[TF_SYMBOL_BYTES_MAX + 16] = {0};
-    size_t n                                = strlen(asked[i]);
-    if (n >= TF_SYMBOL_BYTES_MAX) {
-      return TF_ERR(E_CONFIG_VALUE, "instrument \"%s\" is longer than %d bytes", asked[i],
-                    TF_SYMBOL_BYTES_MAX - 1);
-    }
-    for (size_t k = 0; k < n; k++) symbol[k] = spelled(asked[i][k], spelling);
-    uint32_t                idx;
-    tf_symbols_add_result_t result = tf_symbols_add(symbols, symbol, (uint32_t)n, &idx);
-    if (result == TF_SYMBOLS_BAD) {
-      return TF_ERR(E_CONFIG_VALUE,
-                    "instrument \"%s\" is no symbol: 1 to %d bytes of UTF-8 "
-                    "without spaces, quotes and backslashes",
-                    asked[i], TF_SYMBOL_BYTES_MAX - 1);
-    }
-    if (result == TF_SYMBOLS_FULL) {
-      return TF_ERR(E_FEED_LIMIT, "no room for instrument \"%s\": the table holds %u", asked[i],
-                    symbols->instruments->cap);
-    }
+  tf_err_t err      = TF_OK;
+  symbols->spelling = (uint8_t)spelling;
+  for (uint32_t i = 0; i < asked_cnt && err == TF_OK; i++) {
+    uint32_t idx, instrument_id;
+    err = tf_symbols_ask_one(symbols, asked[i], &idx, &instrument_id);
   }
-  return TF_OK;
+  return err;
 }

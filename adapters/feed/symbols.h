@@ -36,6 +36,7 @@ typedef struct tf_symbols {
   struct ck_ht     *table;
   tf_instruments_t *instruments;
   const char       *suffix;
+  uint8_t           spelling;                  /* tf_symbols_spelling_t, of tf_symbols_ask */
   double (*multiplier_of)(const char *symbol); /* set after init; NULL: 1 for all */
   /* Where a venue has several of one name (BTCUSDT spot and linear), what is put behind those that a
    * message names: "-LINEAR". Borrowed; the feed sets it for each message. family_bytes 0: nothing. */
@@ -49,9 +50,10 @@ typedef enum tf_symbols_add_result {
   TF_SYMBOLS_FULL       /* this table or the instrument table */
 } tf_symbols_add_result_t;
 
-/* Rows that a feed with this config wants: one a symbol asked for, else one an instrument. */
+/* Rows that a feed with this config wants: one a symbol asked for, now or later; else one an instrument. */
 TF_INLINE uint32_t tf_symbols_cap_of(const tf_feed_config_t *config) {
   uint32_t cap = config->symbol_cnt > 0 ? config->symbol_cnt : config->instruments->cap;
+  if (config->symbol_cnt > 0 && config->symbols_max > cap) cap = config->symbols_max;
   if (cap == 0) cap = 1;
   return cap < TF_SYMBOLS_CAP ? cap : TF_SYMBOLS_CAP;
 }
@@ -115,6 +117,10 @@ TF_INLINE uint32_t tf_symbols_of(tf_symbols_t *symbols, const tf_json_value_t *s
   return tf_symbols_of_odd(symbols, symbol, may_add, why);
 }
 
+/* The value of key= in the query of "/api/v3/depth?symbol=BTCUSDT&limit=5000" or a whole URL; %XX resolved,
+ * because symbols may be outside ASCII. Its length, 0 if there is none or it does not fit cap. */
+size_t tf_symbols_in_target(const char *target, const char *key, char *text, size_t cap);
+
 /* How a venue's payloads spell symbols. */
 typedef enum tf_symbols_spelling {
   TF_SYMBOLS_UPPER = 0,
@@ -125,5 +131,8 @@ typedef enum tf_symbols_spelling {
 /* Adds what a config asks for, as payloads spell it. E_CONFIG_VALUE, E_FEED_LIMIT. */
 tf_err_t tf_symbols_ask(tf_symbols_t *symbols, const char *const *asked, uint32_t asked_cnt,
                         tf_symbols_spelling_t spelling);
+/* One more in the same spelling, or one that is there: its number and its instrument (tf_feed_t.symbol). */
+tf_err_t tf_symbols_ask_one(tf_symbols_t *symbols, const char *asked, uint32_t *idx,
+                            uint32_t *instrument_id);
 
 #endif

@@ -285,6 +285,19 @@ __attribute__((noinline)) static const char *read_word_levels(tf_json_t *json, c
   return read_levels_of(json, p, true, value);
 }
 
+/* p at '[': a level that stands alone. */
+static const char *read_one_level(tf_json_t *json, const char *p, tf_json_value_t *value) {
+  const char *first = p;
+  value_is(value, TF_JSON_ARRAY, TF_JSON_MADE_LEVELS, 0);
+  value->as.levels.first = json->row_cnt;
+  p                      = read_level_any(json, p, false, value);
+  if (p == NULL) return NULL;
+  value->bytes         = first;
+  value->bytes_cnt     = (uint32_t)(p - first);
+  value->as.levels.cnt = json->row_cnt - value->as.levels.first;
+  return p;
+}
+
 /* ---- objects ---- */
 
 /* What a predicted member's value looks like, from its want and its first byte last time. The hot
@@ -298,6 +311,7 @@ typedef enum {
   FORM_LITERAL, /* true or false */
   FORM_LEVELS,
   FORM_WORD_LEVELS,
+  FORM_LEVEL,
   FORM_OBJECT,
   FORM_ITEMS,
   FORM_ITEM, /* one alone */
@@ -308,7 +322,8 @@ typedef enum {
 static form_t form_of(const tf_json_object_t *object, uint32_t want, bool is_skipped, char c) {
   bool is_digit = c >= '0' && c <= '9';
   bool is_plain = want == TF_JSON_WANT_TEXT || want == TF_JSON_WANT_BYTES;
-  bool is_dec   = want == TF_JSON_WANT_DECIMAL || want == TF_JSON_WANT_LEVELS;
+  bool is_dec   = want == TF_JSON_WANT_DECIMAL || want == TF_JSON_WANT_LEVELS ||
+                want == TF_JSON_WANT_LEVEL || want == TF_JSON_WANT_ITEMS;
   if (c == '"') return is_plain ? FORM_TEXT : is_dec ? FORM_QUOTED : FORM_ANY;
   if (is_digit) {
     /* of a number that is skipped nobody sees what was made */
@@ -317,6 +332,7 @@ static form_t form_of(const tf_json_object_t *object, uint32_t want, bool is_ski
   if (is_plain && (c == 't' || c == 'f')) return FORM_LITERAL;
   if (want == TF_JSON_WANT_LEVELS && c == '[') return FORM_LEVELS;
   if (want == TF_JSON_WANT_WORD_LEVELS && c == '[') return FORM_WORD_LEVELS;
+  if (want == TF_JSON_WANT_LEVEL && c == '[') return FORM_LEVEL;
   bool is_items = want == TF_JSON_WANT_ITEMS || want == TF_JSON_WANT_ITEM;
   if (is_items && c == '[' && object->child != NULL) return FORM_ITEMS;
   if (want == TF_JSON_WANT_ITEM && c == '{' && object->child != NULL) return FORM_ITEM;
@@ -504,6 +520,52 @@ static const char *read_items(tf_json_t *json, tf_json_object_t *item, const cha
   return p + 1;
 }
 
+/* One side at p, or what stands in its place. */
+static const char *read_side(tf_json_t *json, tf_json_object_t *item, const char *p,
+                             tf_json_value_t *side) {
+  if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
+  if (p < json->end && *p == '[') return read_items(json, item, p, side);
+  if (p < json->end && *p == '{') return read_item(json, item, p, side);
+  p = tf_json_skip_value(json, p, side);
+  if (p != NULL && side->kind == TF_JSON_NULL) {
+    value_is(side, TF_JSON_NULL, TF_JSON_MADE_ITEMS, 0);
+    side->as.levels.first = json->row_cnt;
+    side->as.levels.cnt   = 0;
+  }
+  return p;
+}
+
+/* p at '['. Anything but two sides is validated, and nothing was made then. */
+static const char *read_sides(tf_json_t *json, tf_json_object_t *item, const char *p,
+                              tf_json_value_t sides[2]) {
+  tf_json_value_t other = {.what = 0};
+  const char     *first = p;
+  uint32_t        cnt   = 0;
+  bool            made  = true;
+  value_is(&sides[1], TF_JSON_ABSENT, TF_JSON_MADE_NONE, 0);
+  if (++json->depth > TF_JSON_DEPTH_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
+  p = tf_json_skip_space(p + 1, json->end);
+  for (bool is_empty = p < json->end && *p == ']'; !is_empty; cnt++) {
+    tf_json_value_t *side = cnt < 2 ? &sides[cnt] : &other;
+    p                     = read_side(json, item, p, side);
+    if (p == NULL) return NULL;
+    made &= side->made == TF_JSON_MADE_ITEMS;
+    p = tf_json_skip_space(p, json->end);
+    if (p >= json->end || (*p != ',' && *p != ']'))
+      return tf_json_skip_failed(json, TF_JSON_SYNTAX);
+    if (*p == ']') {
+      cnt++;
+      break;
+    }
+    p = tf_json_skip_space(p + 1, json->end);
+  }
+  json->depth--;
+  value_is(&sides[0], TF_JSON_ARRAY, made && cnt == 2 ? TF_JSON_MADE_ITEMS : TF_JSON_MADE_NONE, 0);
+  sides[0].bytes     = first;
+  sides[0].bytes_cnt = (uint32_t)(p + 1 - first);
+  return p + 1;
+}
+
 static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uint32_t want,
                                   const char *p, tf_json_value_t *value) {
   switch ((tf_json_want_t)want) {
@@ -522,9 +584,15 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
     return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_ITEM:
     if (*p == '{' && object->child != NULL) return read_item(json, object->child, p, value);
-    __attribute__((fallthrough));
+    if (*p == '[' && object->child != NULL) return read_items(json, object->child, p, value);
+    return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_ITEMS:
     if (*p == '[' && object->child != NULL) return read_items(json, object->child, p, value);
+    return read_decimal_any(json, p, value);
+  case TF_JSON_WANT_LEVEL:
+    return *p == '[' ? read_one_level(json, p, value) : read_decimal_any(json, p, value);
+  case TF_JSON_WANT_SIDES:
+    if (*p == '[' && object->child != NULL) return read_sides(json, object->child, p, value);
     return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_BYTES:
   case TF_JSON_WANT_TEXT: break;
@@ -641,6 +709,7 @@ TF_INLINE const char *read_value(tf_json_t *json, tf_json_object_t *object, tf_j
   case FORM_LITERAL: return read_literal(p, value);
   case FORM_LEVELS: return *p == '[' ? read_levels(json, p, value) : NULL;
   case FORM_WORD_LEVELS: return *p == '[' ? read_word_levels(json, p, value) : NULL;
+  case FORM_LEVEL: return *p == '[' ? read_one_level(json, p, value) : NULL;
   case FORM_OBJECT: return *p == '{' ? read_child(json, object->child, p, value) : NULL;
   case FORM_SECOND: return *p == '{' ? read_child(json, object->second, p, value) : NULL;
   case FORM_ITEM: return *p == '{' ? read_item(json, object->child, p, value) : NULL;

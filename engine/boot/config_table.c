@@ -120,8 +120,9 @@ const tf_config_profile_row_t tf_config_table_profiles[] = {
 const uint32_t tf_config_table_profile_cnt = TF_ARRAY_CNT(tf_config_table_profiles);
 
 /* The bits of channels and books are those of the contracts; tests compare the words. */
-TF_STATIC_ASSERT(TF_CHANNEL_TRADE == 1 && TF_CHANNEL_QUOTE == 2 && TF_CHANNEL_BOOK == 4,
-                 "feeds[].channels is trade|quote|book");
+TF_STATIC_ASSERT(TF_CHANNEL_TRADE == 1 && TF_CHANNEL_QUOTE == 2 && TF_CHANNEL_BOOK == 4 &&
+                     TF_CHANNEL_TICKER == 8,
+                 "feeds[].channels is trade|quote|book|ticker");
 TF_STATIC_ASSERT(TF_BOOK_OK == 0 && TF_BOOK_NONE == 5 && TF_BOOK_STATE_CNT == 6,
                  "strategies[].books is ok|syncing|gap|stale|crossed|none");
 TF_STATIC_ASSERT(TF_LOG_DEBUG == 0 && TF_LOG_FATAL == 5, "engine.log_level is debug .. fatal");

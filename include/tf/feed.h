@@ -178,6 +178,7 @@ typedef struct tf_feed_config {
   tf_instruments_t  *instruments; /* shared table; the feed appends rows */
   const char *const *symbols;     /* asked for, as in the config */
   uint32_t           symbol_cnt;  /* 0: take every symbol that appears (replay only) */
+  uint32_t           symbols_max; /* room for as many, later ones too; less than symbol_cnt: none */
   uint32_t           channels;    /* TF_CHANNEL_* */
   uint32_t           pending_cap; /* delta messages remembered while a snapshot is awaited */
   uint32_t
@@ -201,22 +202,23 @@ typedef struct tf_feed {
   const char *ws_host, *ws_port; /* defaults of the venue */
   const char *rest_host, *rest_port;
   size_t (*ws_target)(const void *state, char *buf, size_t cap);
-  size_t (*subscribe)(void *state, uint32_t message_idx, char *buf, size_t cap);
   /* The message_idx-th text that the venue wants before any subscription, or beside them for no symbol
    * in particular; 0 when there is none (more). NULL: none. */
   size_t (*hello)(const void *state, uint32_t message_idx, char *buf, size_t cap);
-  /* The message that asks for, or ends, these streams. 0: this channel needs none (another brings it). */
+  /* The message that asks for, or ends, these streams. 0: this channel needs none (another brings it).
+   * Where snapshots come in band, a book's end and new beginning make the venue send its snapshot again.
+   * NULL: the target says all; only a new connection brings a snapshot. */
   size_t (*request)(const void *state, const tf_feed_request_t *request, char *buf, size_t cap);
+  /* The feed's number of a symbol as a config spells it, and its instrument; one that is new is added, on
+   * the lane, without allocating. E_CONFIG_VALUE: it is none; E_FEED_LIMIT: there is no room
+   * (tf_feed_config_t.symbols_max). NULL: numbers follow the config, and none comes later. */
+  tf_err_t (*symbol)(void *state, const char *text, uint32_t *symbol, uint32_t *instrument_id);
   /* This instrument's book is not to be trusted, whoever found out (crossed too long, a leg that is gone):
    * GAP is published and a snapshot asked for, as after a break in its sequence. An instrument without a
    * book: nothing. */
   void (*lose_book)(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
   /* NULL: snapshots come in band. */
   size_t (*snapshot_target)(const void *state, uint32_t instrument_id, char *buf, size_t cap);
-  /* Where snapshots come in band: the message_idx-th text that makes the venue send this instrument's
-   * again (unsubscribe, subscribe), 0 when there is none more. NULL: only a new connection does. */
-  size_t (*resync)(const void *state, uint32_t instrument_id, uint32_t message_idx, char *buf,
-                   size_t cap);
   /* The request_idx-th REST target that answers with tick sizes, lot sizes and multipliers, 0 when
    * there is none more; the answers come to on_frame as HTTP frames. NULL: none, or in band. */
   size_t (*metadata_target)(const void *state, uint32_t request_idx, char *buf, size_t cap);

@@ -100,7 +100,8 @@ VENUES = {  # and the instruments that the simulator has of each
 
 
 def venue_sets(venue):
-    return [f"feeds.0.venue={venue}", f"feeds.0.instruments=[{','.join(VENUES[venue])}]"]
+    sets = [f"feeds.0.venue={venue}", f"feeds.0.instruments=[{','.join(VENUES[venue])}]"]
+    return sets + (["feeds.0.channels=[trade,quote,book,ticker]"] if venue.startswith("coinbase") else [])
 
 
 class Exchange(Background):

@@ -4,7 +4,7 @@ import decimal
 import sys
 
 import in_band_decoder
-from chained_decoder import Chained, Reject, exact, magnitude, whole
+from bridge_decoder import Chained, Reject, exact, magnitude, whole
 
 QUIET = "order_book candlesticks public_liquidates contract_stats".split()
 
@@ -44,7 +44,7 @@ class Gate(Chained):
         result = root["result"]
         items = result if isinstance(result, list) else [result]
         if name == "trades":
-            return self.trades(items)
+            return self.trades(root, items)
         if name == "tickers":
             return self.tickers(root, items)
         ts, flags = self.time_of(result.get("t"), 10**6, recv)
@@ -58,13 +58,13 @@ class Gate(Chained):
             return self.stands(symbol, ts, recv, flags, levels, whole(result["u"]))
         return self.delta(symbol, ts, recv, flags, levels, whole(result["U"]), whole(result["u"]))
 
-    def trades(self, items):
+    def trades(self, root, items):
         trades = []
         for item in items:
             if "create_time_ms" in item:
                 ts, flags = self.time_of(item["create_time_ms"], 10**6, self.recv)
             else:
-                ts, flags = self.time_of(item["create_time"], 10**9, self.recv)
+                ts, flags = self.sent(root)
             *size, sold = magnitude(item[self.SIZE])
             if "side" in item:
                 sold = item["side"] == "sell"
@@ -72,11 +72,13 @@ class Gate(Chained):
             trades.append((item[self.PAIR], ts, flags, exact(item["price"]), tuple(size), number, sold, number))
         return self.put_trades(trades)
 
-    def tickers(self, root, items):
+    def sent(self, root):
         if "time_ms" in root:
-            ts, flags = self.time_of(root["time_ms"], 10**6, self.recv)
-        else:
-            ts, flags = self.time_of(root["time"], 10**9, self.recv)
+            return self.time_of(root["time_ms"], 10**6, self.recv)
+        return self.time_of(root["time"], 10**9, self.recv)
+
+    def tickers(self, root, items):
+        ts, flags = self.sent(root)
         for item in items:
             self.put_ticker(item[self.PAIR], ts, flags, item["last"],
                             item.get("base_volume", item.get("volume_24h_base")), item.get("mark_price"),

@@ -7,7 +7,7 @@ import sys
 import zlib
 
 import in_band_decoder
-from chained_decoder import Chained, Reject, exact, whole
+from bridge_decoder import Chained, Reject, exact, whole
 
 
 class Htx(Chained):
@@ -32,7 +32,7 @@ class Htx(Chained):
         if topic is None:
             raise Reject("unknown")
         _, symbol, kind = topic.split(".", 2)
-        symbol, tick = symbol.upper(), root.get("tick", root.get("data"))
+        tick = root.get("tick", root.get("data"))
         if kind == "trade.detail":
             return self.trades(symbol, tick["data"])
         if kind == "bbo":

@@ -4,12 +4,14 @@ import decimal
 import sys
 
 import in_band_decoder
-from chained_decoder import BACKFILL, Chained, Reject, exact, whole
+from bridge_decoder import BACKFILL, Chained, Reject, exact, whole
 
 QUIET = "allMids candle notification webData2 user activeAssetData".split()
 
 
 class Hyperliquid(Chained):
+    since = None
+
     def message(self, recv, text):
         root = self.parse(text)
         if not isinstance(root, dict) or "channel" not in root:
@@ -23,10 +25,8 @@ class Hyperliquid(Chained):
             return self.trades(data)
         if channel == "bbo":
             ts, flags = self.time_of(data["time"], 10**6, recv)
-            sides = [(exact(s["px"]), exact(s["sz"])) if s else None for s in data["bbo"]]
-            if None in sides:
-                self.row(data["coin"])
-                return "one-sided bbo"
+            nobody = ((0, 0), (0, 0))
+            sides = [(exact(s["px"]), exact(s["sz"])) if s else nobody for s in data["bbo"]]
             return self.quote(data["coin"], ts, recv, flags, *sides[0], *sides[1])
         if channel == "l2Book" or channel == "post":
             if channel == "post":
@@ -36,22 +36,28 @@ class Hyperliquid(Chained):
             return self.whole_book(data["coin"], ts, flags, levels)
         if channel in ("activeAssetCtx", "activeSpotAssetCtx"):
             ctx = data["ctx"]
-            return self.put_ticker(data["coin"], 0, 0, ctx.get("midPx") or ctx["prevDayPx"], ctx.get("dayBaseVlm"),
-                                   ctx["markPx"], ctx.get("funding"))
+            return self.put_ticker(data["coin"], 0, 0, None, ctx.get("dayBaseVlm"), ctx["markPx"], ctx.get("funding"))
         raise Reject("unknown")
 
+    def frame(self, recv, text, target=None):
+        self.since = self.since or recv
+        super().frame(recv, text, target)
+
+    def connect(self, recv):
+        super().connect(recv)
+        self.since = recv
+
     def trades(self, items):
-        """Ids are hashes: what tells repeats is that an id was seen lately."""
-        backfill = {i["coin"] for i in items if not self.row(i["coin"]).seen}
+        """Ids are hashes: what tells repeats is that an id was seen lately. What happened before the connection was
+        there is the venue's replay."""
+        replay = bool(items) and int(items[-1]["time"]) * 10**6 < self.since
         for item in items:
-            row, number = self.row(item["coin"]), whole(item["tid"])
-            if number in row.seen:
-                self.counts["duplicates"] += 1
+            number = whole(item["tid"])
+            if self.is_seen(item["coin"], number):
                 continue
-            row.seen[number] = True
             ts, flags = self.time_of(item["time"], 10**6, self.recv)
-            self.trade(item["coin"], ts, self.recv, flags | (BACKFILL if item["coin"] in backfill else 0),
-                       exact(item["px"]), exact(item["sz"]), number, item["side"] == "A")
+            self.trade(item["coin"], ts, self.recv, flags | (BACKFILL if replay else 0), exact(item["px"]),
+                       exact(item["sz"]), number, item["side"] == "A")
         return "data"
 
 

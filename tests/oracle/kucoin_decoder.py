@@ -5,15 +5,20 @@ import decimal
 import sys
 
 import in_band_decoder
-from chained_decoder import Chained, Reject, exact, whole
+from bridge_decoder import Chained, Reject, exact, whole
 
 QUIET = {"/market/candles", "/contractMarket/candle", "/spotMarket/level2Depth5", "/contractMarket/level2Depth5",
          "/spotMarket/level3", "/contractMarket/level3v2", "/contractMarket/limitCandle"}
 
 
-def low_64_bits(text):
-    """Of an id: 24 hexadecimal digits, or an integer."""
-    return (int(text, 16) if len(text) == 24 else int(text)) % 2**64
+def number_of(text):
+    """Of a trade's id: digits as their number's low 64 bits; any other text as FNV-1a (64 bit)."""
+    if text.isdigit():
+        return int(text) % 2**64
+    h = 0xcbf29ce484222325
+    for c in text.encode():
+        h = (h ^ c) * 0x100000001b3 % 2**64
+    return h
 
 
 class Kucoin(Chained):
@@ -54,8 +59,11 @@ class Kucoin(Chained):
         data = root["data"]
         ts, flags = self.clock(data)
         if topic in ("/market/match", "/contractMarket/execution"):
-            return self.put_trades([(symbol, ts, flags, exact(data["price"]), exact(data["size"]),
-                                     low_64_bits(data["tradeId"]), data["side"] == "sell", whole(data["sequence"]))])
+            number = number_of(data["tradeId"])
+            if not self.is_seen(symbol, number):
+                self.trade(symbol, ts, recv, flags, exact(data["price"]), exact(data["size"]), number,
+                           data["side"] == "sell")
+            return "data"
         if topic == "/market/ticker":
             return self.quote(root["subject"] if symbol == "all" else symbol, ts, recv, flags,
                               *(exact(data[k]) for k in ("bestBid", "bestBidSize", "bestAsk", "bestAskSize")))

@@ -57,6 +57,7 @@ static inline tf_verdict_t feed_bytes(rig_t *r, const char *text, size_t n, uint
   memset(buf + n, 0, TF_BYTES_PAD);
   r->out.event_cnt  = 0;
   r->out.resync_cnt = 0;
+  r->out.answer_cnt = 0;
   tf_frame_t frame  = {
        .bytes = buf, .bytes_cnt = (uint32_t)n, .kind = kind, .recv_ns = RECV_NS, .target = target};
   return r->feed->on_frame(r->state, &frame, &r->out);

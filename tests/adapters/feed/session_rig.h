@@ -1,7 +1,8 @@
 /* A session against a scripted venue on loopback, for test_session*.c. Deadlines are shortened; every
  * test ends with the ledger's first row in balance.
  *
- * The feed knows these messages: "ack"; "T <seq>" a trade, published once; "R <id>" wants a snapshot;
+ * The feed greets with "SUB 0", "SUB 1" and asks for symbols with "RE <symbol> <0: no more, 1: from now on>".
+ * It knows these messages: "ack"; "Y <id>", "N <id>" answer that request; "P" wants "pong" back at once; "T <seq>" a trade, published once; "R <id>" wants a snapshot;
  * "B <id>" a book is in order; "L" the venue will close; "G" the sequence broke; and a REST body "S <seq>". */
 #ifndef TESTS_SESSION_RIG_H
 #define TESTS_SESSION_RIG_H
@@ -15,6 +16,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "feed/feeds.h"
 #include "feed/session.h"
 #include "feed/trade_ids.h"
 #include "io/io.h"
@@ -27,6 +29,7 @@
 /* ---- the feed ---- */
 
 typedef struct fake {
+  tf_feed_head_t head; /* first: feeds.h */
   uint32_t       connects;
   tf_trade_ids_t ids;
 } fake_t;
@@ -70,8 +73,17 @@ static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, t
     out->counts->msgs_control++;
     return TF_VERDICT_CONTROL;
   }
-  out->counts->msgs_data++;
   uint64_t number = strtoull(text + 2, NULL, 10);
+  if (text[0] == 'Y' || text[0] == 'N' || text[0] == 'P') {
+    if (text[0] == 'N') snprintf(f->head.venue_error, sizeof f->head.venue_error, "no such thing");
+    if (text[0] == 'P')
+      out->reply_bytes_cnt = (uint32_t)snprintf(out->reply, sizeof out->reply, "pong");
+    else
+      out->answers[out->answer_cnt++] = (tf_feed_answer_t){number, UINT32_MAX, 0, text[0] == 'N'};
+    out->counts->msgs_control++;
+    return TF_VERDICT_CONTROL;
+  }
+  out->counts->msgs_data++;
   if (text[0] == 'T') {
     if (tf_trade_ids_step(&f->ids, number, out->counts))
       out->counts->duplicates++;
@@ -103,7 +115,7 @@ static inline size_t fake_ws_target(const void *state, char *buf, size_t cap) {
   return (size_t)snprintf(buf, cap, "/ws");
 }
 
-static inline size_t fake_subscribe(void *state, uint32_t idx, char *buf, size_t cap) {
+static inline size_t fake_hello(const void *state, uint32_t idx, char *buf, size_t cap) {
   (void)state;
   if (idx >= fake_subscribe_cnt) return 0;
   return (size_t)snprintf(buf, cap, "SUB %u", idx);
@@ -114,10 +126,10 @@ static inline size_t fake_snapshot_target(const void *state, uint32_t id, char *
   return (size_t)snprintf(buf, cap, "/snap?id=%u", id);
 }
 
-static inline size_t fake_resync(const void *state, uint32_t id, uint32_t idx, char *buf,
-                                 size_t cap) {
+static inline size_t fake_request(const void *state, const tf_feed_request_t *r, char *buf,
+                                  size_t cap) {
   (void)state;
-  return idx < 2 ? (size_t)snprintf(buf, cap, "RE %u %u", id, idx) : 0;
+  return (size_t)snprintf(buf, cap, "RE %u %u", r->symbols[0], !r->unsubscribe);
 }
 
 static inline size_t fake_heartbeat(const void *state, char *buf, size_t cap) {
@@ -205,7 +217,8 @@ static inline int setup(void **state) {
                                           .on_connect      = fake_on_connect,
                                           .ws_host         = "127.0.0.1",
                                           .ws_target       = fake_ws_target,
-                                          .subscribe       = fake_subscribe,
+                                          .hello           = fake_hello,
+                                          .request         = fake_request,
                                           .snapshot_target = fake_snapshot_target,
                                           .silence_ns_max  = 4 * TF_NS_PER_SEC};
   config                    = (tf_session_config_t){

@@ -443,27 +443,6 @@ static void asks_before_bids_and_levels_beside_data_come_out_in_order(void **sta
   stop(&rig);
 }
 
-static void a_book_that_somebody_distrusts_is_in_gap_and_asked_for_again(void **state) {
-  (void)state;
-  start(&rig, "binance-spot");
-  feed_text(DELTA(1, 2));
-  feed_text(SNAPSHOT(1));
-  rig.out.event_cnt = rig.out.resync_cnt = 0;
-  rig.feed->lose_book(rig.state, 7, RECV_NS, &rig.out); /* not one of ours */
-  assert_int_equal(rig.out.event_cnt, 0);
-  rig.feed->lose_book(rig.state, 0, RECV_NS, &rig.out);
-  assert_int_equal(rig.out.event_cnt, 1);
-  assert_int_equal(rig.events[0].u.status.book_state, TF_BOOK_GAP);
-  assert_int_equal(rig.out.resync_cnt, 1);
-  assert_int_equal(rig.counts.resyncs, 1);
-  feed_text(DELTA(3, 4));
-  assert_true(rig.events[0].flags & TF_FLAG_BAD_BOOK);
-  feed_text(SNAPSHOT(2));
-  assert_int_equal(rig.events[rig.out.event_cnt - 1].u.status.book_state, TF_BOOK_OK);
-  assert_int_equal(rig.events[rig.out.event_cnt - 1].u.status.apply_from, 4);
-  stop(&rig);
-}
-
 static void coin_m_contracts_have_their_multiplier(void **state) {
   (void)state;
   start(&rig, "binance-coinm");
@@ -500,7 +479,6 @@ int main(void) {
       cmocka_unit_test(a_list_of_wanted_snapshots_that_is_full_is_tried_again),
       cmocka_unit_test(events_are_appended_behind_those_that_are_there),
       cmocka_unit_test(asks_before_bids_and_levels_beside_data_come_out_in_order),
-      cmocka_unit_test(a_book_that_somebody_distrusts_is_in_gap_and_asked_for_again),
       cmocka_unit_test(coin_m_contracts_have_their_multiplier),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

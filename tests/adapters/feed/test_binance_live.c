@@ -101,16 +101,6 @@ static void the_session_is_told_where_to_connect_and_what_to_send(void **state) 
   size_t n = rig.feed->ws_target(rig.state, buf, sizeof(buf));
   assert_int_equal(n, strlen(buf));
   assert_string_equal(buf, "/stream");
-  const char *expected =
-      "{\"method\":\"SUBSCRIBE\",\"params\":[\"btcusdt@trade\",\"btcusdt@bookTicker\","
-      "\"btcusdt@depth@100ms\",\"\xe5\xb8\x81usdt@trade\",\"\xe5\xb8\x81usdt@bookTicker\","
-      "\"\xe5\xb8\x81usdt@depth@100ms\"],\"id\":1}";
-  n = rig.feed->subscribe(rig.state, 0, buf, sizeof(buf));
-  assert_string_equal(buf, expected);
-  assert_int_equal(n, strlen(expected));
-  assert_int_equal(rig.feed->subscribe(rig.state, 0, buf, 10), n); /* what it would need */
-  assert_int_equal(strlen(buf), 9);
-  assert_int_equal(rig.feed->subscribe(rig.state, 1, buf, sizeof(buf)), 0);
   rig.feed->snapshot_target(rig.state, 1, buf, sizeof(buf));
   assert_string_equal(buf, "/api/v3/depth?symbol=%E5%B8%81USDT&limit=5000");
   /* and the answer to it finds the instrument again */
@@ -120,7 +110,7 @@ static void the_session_is_told_where_to_connect_and_what_to_send(void **state) 
   stop(&rig);
 }
 
-static void subscriptions_go_in_batches_and_no_more_than_a_connection_takes(void **state) {
+static void one_connection_takes_so_many_streams_and_no_more(void **state) {
   (void)state;
   static char        text[400][16], buf[16384];
   static const char *symbols[400];
@@ -143,14 +133,6 @@ static void subscriptions_go_in_batches_and_no_more_than_a_connection_takes(void
       assert_int_equal(tf_error_code(), E_FEED_LIMIT);
     } else {
       assert_string_equal(buf, "/public/stream");
-      uint32_t stream_cnt = 0;
-      for (uint32_t i = 0; rig.feed->subscribe(rig.state, i, buf, sizeof(buf)) > 0; i++) {
-        uint32_t in_message = 0;
-        for (const char *p = buf; (p = strchr(p, '@')) != NULL; p += 5) in_message += p[1] != '0';
-        assert_true(in_message <= TF_BINANCE_SUBSCRIBE_STREAMS);
-        stream_cnt += in_message;
-      }
-      assert_int_equal(stream_cnt, 1023);
     }
     stop(&rig);
   }
@@ -162,7 +144,7 @@ static void every_feed_in_the_list_is_whole(void **state) {
     const tf_feed_t *f = tf_feeds_all[i];
     assert_ptr_equal(tf_feeds_find(f->venue), f);
     assert_true(f->suffix && f->state_bytes && f->init && f->on_frame && f->on_connect);
-    assert_true(f->ws_host && f->ws_port && f->ws_target && (f->subscribe || f->request));
+    assert_true(f->ws_host && f->ws_port && f->ws_target && f->request);
     assert_true(f->channels && f->channels[0].names);
     assert_true(f->subscribe_rate_hz_max > 0 && f->silence_ns_max > 0);
   }
@@ -175,7 +157,7 @@ int main(void) {
       cmocka_unit_test(prediction_changes_no_event_of_a_damaged_recording),
       cmocka_unit_test(nothing_is_allocated_while_decoding),
       cmocka_unit_test(the_session_is_told_where_to_connect_and_what_to_send),
-      cmocka_unit_test(subscriptions_go_in_batches_and_no_more_than_a_connection_takes),
+      cmocka_unit_test(one_connection_takes_so_many_streams_and_no_more),
       cmocka_unit_test(every_feed_in_the_list_is_whole),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

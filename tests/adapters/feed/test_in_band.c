@@ -77,94 +77,7 @@ static void coinbase_message_without_room_for_its_levels_is_refused_whole(void *
   stop(&rig);
 }
 
-static void subscribe_all(char *all, size_t cap) {
-  char     text[4096];
-  size_t   at = 0;
-  uint32_t idx;
-  all[0] = '\0';
-  for (idx = 0; rig.feed->subscribe(rig.state, idx, text, sizeof text) > 0; idx++)
-    at += (size_t)snprintf(all + at, cap - at, "%s\n", text);
-}
-
-static void resync_all(char *all, size_t cap, uint32_t id) {
-  char   text[1024];
-  size_t at = 0;
-  all[0]    = '\0';
-  for (uint32_t idx = 0; rig.feed->resync(rig.state, id, idx, text, sizeof text) > 0; idx++)
-    at += (size_t)snprintf(all + at, cap - at, "%s\n", text);
-}
-
 static const char *const pairs[] = {"btc-usd", "ETH-USD"};
-
-static void coinbase_subscribes_one_channel_a_message_heartbeats_first(void **state) {
-  (void)state;
-  char all[8192];
-  assert_int_equal(start_with(&rig, "coinbase", pairs, 2, 7), TF_OK);
-  subscribe_all(all, sizeof all);
-  assert_string_equal(
-      all,
-      "{\"type\":\"subscribe\",\"channel\":\"heartbeats\"}\n"
-      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"market_"
-      "trades\"}\n"
-      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"ticker\"}\n"
-      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channel\":\"level2\"}"
-      "\n");
-  resync_all(all, sizeof all, 1);
-  assert_string_equal(
-      all, "{\"type\":\"unsubscribe\",\"product_ids\":[\"ETH-USD\"],\"channel\":\"level2\"}\n"
-           "{\"type\":\"subscribe\",\"product_ids\":[\"ETH-USD\"],\"channel\":\"level2\"}\n");
-  stop(&rig);
-}
-
-static void coinbase_exchange_subscribes_in_one_message(void **state) {
-  (void)state;
-  char all[8192];
-  assert_int_equal(start_with(&rig, "coinbase-exchange", pairs, 2, 7), TF_OK);
-  subscribe_all(all, sizeof all);
-  assert_string_equal(
-      all, "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\",\"ETH-USD\"],\"channels\":"
-           "[\"heartbeat\",\"level2_batch\",\"matches\",\"ticker\"]}\n");
-  resync_all(all, sizeof all, 0);
-  assert_string_equal(
-      all,
-      "{\"type\":\"unsubscribe\",\"product_ids\":[\"BTC-USD\"],\"channels\":[\"level2_batch\"]}\n"
-      "{\"type\":\"subscribe\",\"product_ids\":[\"BTC-USD\"],\"channels\":[\"level2_batch\"]}\n");
-  stop(&rig);
-}
-
-static void subscriptions_are_split_at_a_hundred_symbols(void **state) {
-  (void)state;
-  static const char *const venues[]   = {"coinbase", "coinbase-exchange", "kraken"};
-  static const uint32_t    channels[] = {3 + 1, 1, 3}; /* heartbeats apart; all in one; one each */
-  for (size_t v = 0; v < TF_ARRAY_CNT(venues); v++) {
-    for (uint32_t cnt = 99; cnt <= 101; cnt++) {
-      static char names[101][8];
-      const char *symbols[101];
-
-      for (uint32_t i = 0; i < cnt; i++) {
-        snprintf(names[i], sizeof names[i], "S%u", i);
-        symbols[i] = names[i];
-      }
-      tf_instruments_t table  = {.rows = calloc(128, sizeof(tf_instrument_t)), .cap = 128};
-      tf_feed_config_t config = {
-          .instruments = &table, .symbols = symbols, .symbol_cnt = cnt, .channels = 7};
-      const tf_feed_t *feed = tf_feeds_find(venues[v]);
-      void            *st   = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-      assert_int_equal(feed->init(st, &config), TF_OK);
-      char     text[8192];
-      uint32_t idx = 0;
-      while (feed->subscribe(st, idx, text, sizeof text) > 0) {
-        assert_true(strlen(text) < sizeof text - 1);
-        idx++;
-      }
-      uint32_t heartbeats = v == 0, each = channels[v] - heartbeats;
-      uint32_t instruments = v == 2; /* a channel of them all */
-      assert_int_equal(idx, heartbeats + instruments + each * (cnt > 100 ? 2 : 1));
-      free(st);
-      free(table.rows);
-    }
-  }
-}
 
 static void kraken_asks_for_the_depth_it_was_given(void **state) {
   (void)state;
@@ -185,24 +98,18 @@ static void kraken_asks_for_the_depth_it_was_given(void **state) {
         depth == 0 || depth == 10 || depth == 25 || depth == 100 || depth == 500 || depth == 1000;
     r->state = aligned_alloc(64, tf_align_up(r->feed->state_bytes(&config), 64));
     assert_int_equal(r->feed->init(r->state, &config), is_one ? TF_OK : E_CONFIG_VALUE);
+    uint32_t          first   = 0;
+    tf_feed_request_t request = {
+        .channel = TF_CHANNEL_BOOK, .symbols = &first, .symbol_cnt = 1, .id = 9};
     if (depth == 25) {
-      subscribe_all(all, sizeof all);
-      assert_string_equal(
-          all,
-          "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"BTC/"
-          "USD\"],\"snapshot\":true}}\n"
-          "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":[\"BTC/USD\"],"
-          "\"event_trigger\":\"bbo\",\"snapshot\":true}}\n"
-          "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\",\"symbol\":[\"BTC/"
-          "USD\"],\"depth\":25,"
-          "\"snapshot\":true}}\n"
-          "{\"method\":\"subscribe\",\"params\":{\"channel\":\"instrument\",\"snapshot\":true}}\n");
-      resync_all(all, sizeof all, 0);
-      assert_string_equal(all, "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\"book\","
-                               "\"symbol\":[\"BTC/USD\"],\"depth\":25}}\n"
-                               "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\","
+      r->feed->request(r->state, &request, all, sizeof all);
+      assert_string_equal(all, "{\"method\":\"subscribe\",\"params\":{\"channel\":\"book\","
                                "\"symbol\":[\"BTC/USD\"],\"depth\":25,"
-                               "\"snapshot\":true}}\n");
+                               "\"snapshot\":true},\"req_id\":9}");
+      request.unsubscribe = true;
+      r->feed->request(r->state, &request, all, sizeof all);
+      assert_string_equal(all, "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\"book\","
+                               "\"symbol\":[\"BTC/USD\"],\"depth\":25},\"req_id\":9}");
     }
     free(r->state);
   }
@@ -345,9 +252,6 @@ int main(void) {
       cmocka_unit_test(coinbase_gap_puts_every_book_in_gap_and_asks_for_a_new_connection),
       cmocka_unit_test(coinbase_trade_of_a_buying_maker_is_a_sell),
       cmocka_unit_test(coinbase_message_without_room_for_its_levels_is_refused_whole),
-      cmocka_unit_test(coinbase_subscribes_one_channel_a_message_heartbeats_first),
-      cmocka_unit_test(coinbase_exchange_subscribes_in_one_message),
-      cmocka_unit_test(subscriptions_are_split_at_a_hundred_symbols),
       cmocka_unit_test(kraken_asks_for_the_depth_it_was_given),
       cmocka_unit_test(kraken_refusals_are_named),
       cmocka_unit_test(kraken_mismatch_asks_for_that_book_alone_and_the_third_stops_the_comparing),

@@ -143,11 +143,48 @@ static void requests_name_every_symbol_once(void **state) {
   free(table.rows);
 }
 
+/* A venue's answer for one instrument, as it is sent. */
+static void venues_name_the_same_things_by_words_of_their_own(void **state) {
+  (void)state;
+  static const struct {
+    const char *venue, *symbol, *target, *answer;
+    int64_t     tick;
+    int8_t      price_exp;
+    int64_t     lot;
+    int8_t      qty_exp;
+    double      multiplier;
+    const char *quote;
+  } rows[] = {
+      {"gate",           "IHT_ETH",  "/api/v4/spot/currency_pairs",
+       "[{\"id\":\"IHT_ETH\",\"base\":\"IHT\",\"quote\":\"ETH\",\"amount_precision\":1,"
+       "\"precision\":9,\"trade_status\":\"tradable\"}]",                                    1, -9, 1, -1, 1.0,    "ETH" },
+      {"gate-futures",   "BTC_USDT", "/api/v4/futures/usdt/contracts",
+       "[{\"name\":\"BTC_USDT\",\"order_price_round\":\"0.1\",\"order_size_min\":1,"
+       "\"quanto_multiplier\":\"0.0001\",\"in_delisting\":false}]",                          1, -1, 1, 0,  0.0001, ""    },
+      {"kucoin",         "REQ-ETH",  "/api/v2/symbols",
+       "{\"code\":\"200000\",\"data\":[{\"symbol\":\"REQ-ETH\",\"name\":\"REQ-ETH\","
+       "\"quoteCurrency\":\"ETH\",\"baseIncrement\":\"0.0001\",\"quoteIncrement\":\"0.01\","
+       "\"priceIncrement\":\"0.0000001\"}]}",                                                1, -7, 1, -4, 1.0,    "ETH" },
+      {"kucoin-futures", "XBTUSDTM", "/api/v1/contracts/active",
+       "{\"code\":\"200000\",\"data\":[{\"symbol\":\"XBTUSDTM\",\"quoteCurrency\":\"USDT\","
+       "\"lotSize\":1,\"tickSize\":0.1,\"indexPriceTickSize\":0.01,\"multiplier\":0.001}]}", 1, -1, 1, 0,  0.001,  "USDT"},
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    assert_int_equal(start_with(&rig, rows[i].venue, &rows[i].symbol, 1, 15), TF_OK);
+    assert_int_equal(feed_rest(rows[i].target, rows[i].answer), TF_VERDICT_CONTROL);
+    check(0, rows[i].tick, rows[i].price_exp, rows[i].lot, rows[i].qty_exp, rows[i].multiplier,
+          rows[i].quote);
+    check_ledger(&rig);
+    stop(&rig);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(binance_answers_for_its_symbols),
       cmocka_unit_test(contract_size_is_the_multiplier),
       cmocka_unit_test(coinbase_answers_for_one_or_all),
+      cmocka_unit_test(venues_name_the_same_things_by_words_of_their_own),
       cmocka_unit_test(kraken_tells_in_band_with_exponents),
       cmocka_unit_test(requests_name_every_symbol_once),
   };

@@ -4,7 +4,7 @@ Knows nothing of tickfuse's code."""
 import decimal
 
 from binance_decoder import (BACKFILL, BAD_BOOK, BAD_TS, GAP, OK, SNAPSHOT, SYNCING, Number, Reject, exact, one_exponent,
-                             text_of)
+                             text_of, ticker_text)
 from in_band_decoder import DERIVED, HOUR_NS, Decoder, Row
 
 RESTART = 10**8
@@ -19,7 +19,8 @@ class Chain:
 class ChainedRow(Row):
     def __init__(self):
         super().__init__()
-        self.chain, self.seen = Chain(), {}
+        self.chain, self.seen = Chain(), []
+        self.ticker = (None,) * 4
 
 
 def whole(value):
@@ -168,6 +169,15 @@ class Chained(Decoder):
         self.apply(row, levels, True)
         return "data"
 
+    def is_seen(self, symbol, number):
+        """Ids without an order: the last 64 are remembered."""
+        seen = self.row(symbol).seen
+        if number in seen[-64:]:
+            self.counts["duplicates"] += 1
+            return True
+        seen.append(number)
+        return False
+
     def put_trades(self, trades, numbered=False):
         """[(symbol, ts, flags, price, qty, id, sold, order)], order: what tells repeats; a batch that comes newest
         first goes out oldest first. numbered: the orders are consecutive, so that a jump is a gap."""
@@ -184,18 +194,19 @@ class Chained(Decoder):
         return "data"
 
     def put_ticker(self, symbol, ts, flags, last=None, volume=None, mark=None, funding=None):
-        """Texts, or None for what was not sent."""
-        last, mark = exact(last) if last else None, exact(mark) if mark else None
+        """Texts, or None for what was not sent: that is as it was."""
+        row = self.row(symbol)
+        last, volume, mark = (exact(v) if v else None for v in (last, volume, mark))
+        was_last, was_volume, was_mark, was_funding = row.ticker
+        last = last if last and last[0] else was_last
+        mark = mark if mark and mark[0] else was_mark
+        volume = volume if volume and volume[0] else was_volume
+        funding = magnitude(funding) if funding else was_funding
         if last and mark:
             last, mark = one_exponent(last, mark)
-        shown = last or (0, mark[1] if mark else 0)
-        text = "c=%s v=%s" % (text_of(*shown), text_of(*(exact(volume) if volume else (0, 0))))
-        if mark and mark[0]:
-            text += " m=" + text_of(*mark)
-        if funding:
-            text += " r=%d" % int(decimal.Decimal(funding).scaleb(12).to_integral_value(decimal.ROUND_DOWN))
-        self.row(symbol)
-        self.emit("K", symbol, ts, self.recv, flags, text)
+        row.ticker = last, volume, mark, funding
+        sent = funding and (-funding[0] if funding[2] else funding[0], funding[1])
+        self.emit("K", symbol, ts, self.recv, flags, ticker_text(last, volume, mark, sent))
         return "data"
 
     def frame(self, recv, text, target=None):

@@ -1,0 +1,66 @@
+/* KuCoin futures (VENUES.md 11): kucoin.c says what becomes of a message. Quantities are contracts, a delta
+ * is one level in a text ("83614,buy,12"), mark price and funding rate are topics of their own. */
+#include "feed/kucoin.h"
+
+static const tf_kucoin_topic_t topics[] = {
+    {"/contractMarket/level2",        TF_CHANNEL_BOOK  },
+    {"/contractMarket/tickerV2",      TF_CHANNEL_QUOTE },
+    {"/contractMarket/execution",     TF_CHANNEL_TRADE },
+    {"/contract/instrument",          TF_CHANNEL_TICKER},
+    {"/contractMarket/snapshot",      TF_CHANNEL_TICKER},
+    {"/contractMarket/candle",        0                },
+    {"/contractMarket/limitCandle",   0                },
+    {"/contractMarket/level2Depth5",  0                },
+    {"/contractMarket/level2Depth50", 0                },
+    {"/contractMarket/level3v2",      0                },
+    {NULL,                            0                },
+};
+static const tf_kucoin_market_t market = {
+    .spec      = &tf_kucoin_futures_spec,
+    .book_path = "/api/v1/level2/snapshot",
+    .info_path = "/api/v1/contracts/active",
+    .topics    = topics,
+};
+
+static size_t state_bytes(const tf_feed_config_t *config) {
+  return tf_kucoin_state_bytes(config, &market);
+}
+static tf_err_t init(void *state, const tf_feed_config_t *config) {
+  return tf_kucoin_init(state, config, &market);
+}
+
+static const tf_feed_channel_t channels[] = {
+    {TF_CHANNEL_TRADE,  "/contractMarket/execution", TF_FEED_CHECK(IDS_OPAQUE)},
+    {TF_CHANNEL_QUOTE,  "/contractMarket/tickerV2",  0                        },
+    {TF_CHANNEL_BOOK,   "/contractMarket/level2",
+     TF_FEED_CHECK(SEQUENCE_RANGE) | TF_FEED_CHECK(BRIDGE)                    },
+    {TF_CHANNEL_TICKER, "/contract/instrument",      0                        },
+    {0,                 NULL,                        0                        },
+};
+
+const tf_feed_t tf_feed_kucoin_futures = {
+    .venue                 = "kucoin-futures",
+    .suffix                = "KUCOIN-FUTURES",
+    .state_bytes           = state_bytes,
+    .init                  = init,
+    .on_frame              = tf_kucoin_on_frame,
+    .on_connect            = tf_in_band_on_connect,
+    .lose_book             = tf_in_band_lose_book,
+    .ws_host               = "ws-api-futures.kucoin.com",
+    .ws_port               = "443",
+    .rest_host             = "api-futures.kucoin.com",
+    .rest_port             = "443",
+    .ws_target             = tf_kucoin_ws_target,
+    .request               = tf_kucoin_request,
+    .snapshot_target       = tf_kucoin_snapshot_target,
+    .metadata_target       = tf_kucoin_metadata_target,
+    .heartbeat             = tf_kucoin_heartbeat,
+    .heartbeat_ns          = 15 * TF_NS_PER_SEC, /* the venue asks for 18 s, and closes behind 60 */
+    .subscribe_rate_hz_max = 8,                  /* 100 in 10 s */
+    .streams_max           = 300,
+    .symbols_per_request_max = TF_KUCOIN_REQUEST_SYMBOLS,
+    .sequences_are_shared    = true,
+    .session_life_ns_max     = 24 * 3600 * TF_NS_PER_SEC, /* of a token */
+    .silence_ns_max          = 45 * TF_NS_PER_SEC,        /* three pongs missed */
+    .channels                = channels,
+};
