@@ -462,6 +462,7 @@ const tf_feed_t tf_feed_bitmex = {
     .rest_port               = "443",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
     .heartbeat               = heartbeat,
     .heartbeat_ns            = 5 * TF_NS_PER_SEC,

@@ -380,6 +380,7 @@ const tf_feed_t tf_feed_deribit = {
     .ws_target               = ws_target,
     .hello                   = hello,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
     .symbols_per_request_max = 200, /* of 500; a request must fit 32 kB */
     .snapshot_channels       = TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER,

@@ -762,6 +762,8 @@ TF_COLD static tf_verdict_t refuse_levels(tf_in_band_t *in, tf_draft_t *draft,
     while (k < lost_cnt && lost[k] != idx) k++;
     if (k == lost_cnt && idx != TF_SYMBOLS_NONE) lost[lost_cnt++] = idx;
   }
+  if (lost_cnt == 0 && route->symbol.kind == TF_JSON_STRING)
+    lost_cnt = (lost[0] = symbol_of(in, &route->symbol, &unused)) != TF_SYMBOLS_NONE;
   draft->end = draft->at;
   for (uint32_t k = 0; k < lost_cnt; k++)
     tf_book_row_lose(&in->rows[lost[k]].book, draft, in->symbols.rows[lost[k]].instrument_id, 0);

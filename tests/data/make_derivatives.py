@@ -3,6 +3,8 @@
 forms with everything in them that the recorded ones lack. Same bytes on every run; the expectations are
 those of tests/oracle/<venue>_decoder.py."""
 import uuid
+import zlib
+from decimal import Decimal
 
 from make_in_band import Made, Raw
 
@@ -168,6 +170,213 @@ def deribit():
     m.write("deribit_made.txt")
 
 
+def bitfinex():
+    m = Made(33)
+    state = {"seq": 0, "flags": 0, "trade": 669_899_000, "books": {}}
+    # as the venue writes them, which is how JavaScript prints numbers
+    prices = ["61837", "61837.5", "61838", "61840.25", "61900", "7.1e-7", "2e-8", "0.00002503", "0.0010261", "1e+21",
+              "123456789012345680000", "0.000001", "9.99e-7"] + ["%d" % n for n in range(60000, 60040)]
+    amounts = ["1", "0.5", "1.7023900800000002", "8e-7", "19203.444049780002", "100", "1e-8", "0.00000123"]
+
+    def array(chan, *payload, step=1, ms=None, layout=0):
+        state["seq"] += step
+        row = [chan, *payload]
+        if state["flags"] & 65536:
+            row.append(state["seq"])
+        if state["flags"] & 32768:
+            row.append(m.ns // 10**6 - 3 if ms is None else ms)
+        m.send(row, layout)
+
+    def conf(flags):
+        m.raw('{"event":"conf","status":"OK","flags":%d}' % flags)
+        state["flags"] = flags
+
+    def subscribed(chan, channel, symbol="tBTCUSD", **more):
+        m.send(dict({"event": "subscribed", "channel": channel, "chanId": chan, "symbol": symbol, "pair": symbol[1:]},
+                    **more))
+
+    def book_channel(chan, symbol, length, prec="P0"):
+        subscribed(chan, "book", symbol, prec=prec, freq="F0", len=str(length))
+        state["books"][chan] = ({}, {})
+
+    def change(chan, side, price, amount):
+        sides = state["books"][chan]
+        if amount is None:
+            sides[side].pop(price, None)
+            return [Raw(price), 0, -1 if side else 1]
+        sides[side][price] = amount
+        return [Raw(price), m.rng.randint(1, 5), Raw(("-" if side else "") + amount)]
+
+    def snapshot(chan, cnt=12, **how):
+        state["books"][chan] = ({}, {})
+        some = m.rng.sample(prices, 2 * cnt)
+        some.sort(key=Decimal)
+        rows = [change(chan, 0, price, m.rng.choice(amounts)) for price in some[:cnt]]
+        rows += [change(chan, 1, price, m.rng.choice(amounts)) for price in some[cnt:]]
+        array(chan, rows, **how)
+
+    def update(chan, layout=0, **how):
+        side = m.rng.randint(0, 1)
+        known = sorted(state["books"][chan][side])
+        if known and m.rng.random() < 0.4:
+            array(chan, change(chan, side, m.rng.choice(known), None), layout=layout, **how)
+        else:
+            array(chan, change(chan, side, m.rng.choice(prices), m.rng.choice(amounts)), layout=layout, **how)
+
+    def checksum(chan, wrong=0):
+        tokens, sides = [], state["books"][chan]
+        best = [sorted(sides[side], key=Decimal, reverse=side == 0)[:25] for side in (0, 1)]
+        for i in range(25):
+            for side in (0, 1):
+                if i < len(best[side]):
+                    price = best[side][i]
+                    tokens.append(price + ":" + "-" * side + sides[side][price])
+        crc = zlib.crc32(":".join(tokens).encode()) ^ wrong
+        array(chan, "cs", crc - 2**32 if crc >= 2**31 else crc)
+
+    def trade(step=1, amount=None, price="61837.5", ms=None):
+        state["trade"] += step
+        return [state["trade"], m.ns // 10**6 - 5 if ms is None else ms,
+                Raw(m.rng.choice(["", "-"]) + m.rng.choice(amounts)) if amount is None else amount, Raw(price)]
+
+    ticker = [Raw(n) for n in "60400 76.16686512 60406 86.2 -1292 -0.0209 60410 10.05320242 62408 60057".split()]
+    m.raw('{"event":"info","version":2,"serverId":"083bd8d4","platform":{"status":1}}')
+    # no conf yet: no sequence
+    subscribed(11, "trades")
+    subscribed(12, "ticker")
+    book_channel(13, "tBTCUSD", 25)
+    book_channel(14, "tDOGE:BTC", 100)
+    book_channel(15, "tBTCUSD", 1)
+    subscribed(16, "candles", "tBTCUSD")
+    subscribed(17, "trades", "fUSD")
+    book_channel(18, "tBTCUSD", 100, "R0")
+    subscribed(19, "status", "x")
+    array(11, [trade(-i) for i in range(5)])
+    array(12, ticker)
+    update(13)  # before its snapshot
+    conf(65536)
+    for chan in (13, 14):
+        snapshot(chan)
+    array(15, [change(15, 0, "61837", "1"), change(15, 1, "61838", "0.5")])
+    for i in range(80):
+        update(m.rng.choice([13, 14]), layout=m.rng.choice([0, 0, 0, 1]))
+        if i % 6 == 0:
+            checksum(13)
+        if i % 7 == 0:
+            row = trade(m.rng.randint(1, 40))
+            array(11, "te", row)
+            array(11, "tu", row)
+        if i % 8 == 0:
+            array(15, change(15, m.rng.randint(0, 1), m.rng.choice(prices[:5]), m.rng.choice(amounts)))
+        if i % 9 == 0:
+            array(m.rng.choice([11, 13, 15, 99]), "hb")
+        if i % 20 == 0:
+            array(12, ticker, layout=1)
+    # the best level goes before the next comes; another level goes
+    array(15, [change(15, 0, "61837", "1"), change(15, 1, "61838", "0.5")])
+    array(15, change(15, 0, "61837", None))
+    array(15, change(15, 0, "61836.5", "2"))
+    array(15, change(15, 0, "61800", None))
+    array(15, [])
+    for chan in (16, 17, 18, 19):
+        array(chan, [1, 2, 3])
+    array(11, "fte", trade())
+    array(11, "ftu", trade())
+    # with times
+    conf(65536 + 32768 + 131072)
+    update(13)
+    update(13, ms=0)
+    update(13, ms=m.ns // 10**6 + 4_000_000)
+    update(13, ms=Raw("18446744073709551615"))
+    array(12, ticker)
+    array(15, change(15, 0, "61836.5", "2"))
+    snapshot(14, 0)
+    update(14)
+    snapshot(14, 8)
+    # trades again, late ones, far back
+    array(11, "te", trade(-3))
+    array(11, "te", trade(0))
+    state["trade"] += 200
+    array(11, [trade(-1) for _ in range(4)])
+    array(11, "te", trade(-2 * 10**8))
+    array(11, "te", trade(ms=0))
+    array(11, "te", trade(ms=m.ns // 10**6 + 4_000_000))
+    # a repeat, a gap, a restart of the connection's sequence
+    array(12, ticker, step=0)
+    array(12, ticker, step=-2)
+    state["seq"] += 2
+    update(13, step=4)
+    update(13)
+    snapshot(13)
+    update(13)
+    snapshot(14, 5)
+    state["seq"] = 10**6
+    update(13)
+    snapshot(13)
+    snapshot(14, 5)
+    state["seq"] = 0
+    update(13)
+    snapshot(13)
+    # checksums that differ: after three within a minute they are off
+    for _ in range(4):
+        checksum(13, wrong=1)
+        update(13)
+        snapshot(13)
+        checksum(13)
+    checksum(14)
+    array(15, "cs", 5)
+    m.raw('{"event":"unsubscribed","status":"OK","chanId":14}')
+    update(14)
+    m.raw('{"event":"error","msg":"symbol: invalid","code":10300,"channel":"trades","symbol":"tNOPE"}')
+    m.raw('{"event":"error","msg":"subscribe: dup","code":10301,"channel":"trades","symbol":"tBTCUSD"}')
+    m.raw('{"event":"error","msg":"subscribe: limit","code":10305}')
+    m.raw('{"event":"pong","ts":1,"cid":1}')
+    m.raw('{"event":"info","code":20051,"msg":"Stopping. Please try to reconnect"}')
+    m.raw('{"event":"info","code":20060,"msg":"x"}')
+    m.raw('{"event":"info","code":20061,"msg":"x"}')
+    m.raw("#connect")
+    m.raw("#connect")
+    state["flags"], state["seq"] = 0, 0
+    array(13, [1, 2, 3])  # a number of the old connection
+    conf(65536)
+    book_channel(113, "tBTCUSD", 25)
+    subscribed(111, "trades")
+    array(111, [trade(-i) for i in range(3)])
+    update(113)
+    snapshot(113)
+    checksum(113)
+    conf(65536 + 536870912)
+    snapshot(113)
+    rows = [change(113, 0, prices[20], "1"), change(113, 1, prices[40], None)]
+    array(113, rows)  # several changes in one
+    conf(65536)
+    # refusals: of a book they cost the book
+    for bad in ([1, 2], [Raw("-1"), 1, 1], ["x", 1, 1], [1, Raw("1.5"), 1], [1, -1, 1], [1, 1, "x"], [1, 1, Raw("1e300")],
+                5, "xx", [[1, 2, 3], 5], [[1, 2]], None):
+        array(113, bad)
+        snapshot(113, 4)
+    array(113, "cs")
+    array(113, "cs", "x")
+    array(113, "cs", Raw("1.5"))
+    array(113, "cs", 2**31)
+    subscribed(112, "ticker")
+    for bad in (ticker[:7], 5, ["x"] * 10, [Raw("-1")] * 10, [None] * 10):
+        array(112, bad)
+    for bad in ([1, 2, 3], [Raw("1.5"), 1, 1, 1], [1, Raw("-1"), 1, 1], [1, 1, "x", 1], [1, 1, 1, Raw("-1")], 5, "x"):
+        array(111, "te", bad)
+    array(111, "te")
+    array(111, "zz", trade())
+    array(111, [5])
+    array(Raw("-5"), "hb")
+    array("x", "hb")
+    for text in ("[]", "[1]", "[113]", "[113,\"hb\"]", "[113,\"hb\",\"x\"]", "[1,2,3,4,5,6,7,8]", "", "[", "{", "5", "{}",
+                 '{"event":"x"}', '{"event":5}', '{"event":"subscribed","channel":"book","symbol":"tX"}', "[113,[1,2,3],4"):
+        if "subscribed" not in text:
+            m.raw(text)
+    m.raw('@/v2/conf/pub:list:pair:exchange [["BTCUSD"]]')
+    m.write("bitfinex_made.txt")
+
+
 def bitmex():
     m = Made(32)
     state = {"id": {}, "next": 8_796_000_000}
@@ -329,5 +538,6 @@ def bitmex():
 
 
 if __name__ == "__main__":
+    bitfinex()
     bitmex()
     deribit()
