@@ -33,7 +33,12 @@
 #define CHECKSUM_LEVELS 25u
 #define SEQUENCE_NEAR   1000u /* a sequence so little back is a repeat, else the venue starts over */
 
-enum { INFO_RESTART = 20051, INFO_MAINTENANCE = 20060, INFO_RESUMED = 20061, ERROR_DUPLICATE = 10301 };
+enum {
+  INFO_RESTART     = 20051,
+  INFO_MAINTENANCE = 20060,
+  INFO_RESUMED     = 20061,
+  ERROR_DUPLICATE  = 10301
+};
 
 enum { ROOT, OBJECT_CNT };
 enum { EVENT = 1, CHANNEL, CHAN_ID, SYMBOL, PREC, LEN, STATUS, FLAGS_KEY, CODE, MSG, ROOT_KEY_CNT };
@@ -50,7 +55,9 @@ static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     [CODE]      = TF_JSON_KEY("code", TF_JSON_WANT_U64),
     [MSG]       = TF_JSON_KEY("msg", TF_JSON_WANT_TEXT),
 };
-static const tf_in_band_object_t objects[OBJECT_CNT] = {[ROOT] = {root_keys, ROOT_KEY_CNT}};
+static const tf_in_band_object_t objects[OBJECT_CNT] = {
+    [ROOT] = {root_keys, ROOT_KEY_CNT}
+};
 
 typedef enum { OTHER, TRADES, TICKER, BOOK, QUOTE } kind_t;
 static const uint32_t channel_bits[] = {
@@ -72,11 +79,11 @@ typedef struct {
 } channel_t;
 
 typedef struct {
-  uint64_t  flags; /* that the venue agreed to */
-  uint64_t  sequence;
-  bool      has_sequence;
-  uint32_t  channel_cnt, last_at;
-  channel_t channels[CHANNELS_MAX];
+  uint64_t   flags; /* that the venue agreed to */
+  uint64_t   sequence;
+  bool       has_sequence;
+  uint32_t   channel_cnt, last_at;
+  channel_t  channels[CHANNELS_MAX];
   channel_t *current;  /* whose array is being read; NULL: none's rows */
   uint64_t   ts_ns;    /* of that array, 0 without; */
   uint8_t    ts_flags; /* BAD_TS where it is none or in the future */
@@ -105,7 +112,7 @@ static bool take_positive(tf_in_band_t *in, const tf_json_value_t *v, number_t *
 
 static bool take_u64(tf_in_band_t *in, const tf_json_value_t *v, uint64_t *n) {
   tf_decimal_result_t result;
-  const char         *end = v->bytes + v->bytes_cnt;
+  const char         *end       = v->bytes + v->bytes_cnt;
   bool                is_number = v->kind == TF_JSON_NUMBER;
   if (is_number && tf_decimal_u64_scan(v->bytes, end, n, &result) == end && result == TF_DECIMAL_OK)
     return true;
@@ -170,8 +177,8 @@ static char *put_number(char *at, int64_t mantissa, int exp) {
   }
   for (int i = (int)cnt; is_plain && i < point; i++) *at++ = '0';
   if (is_plain) return at;
-  *at++ = 'e';
-  *at++ = point > 0 ? '+' : '-';
+  *at++     = 'e';
+  *at++     = point > 0 ? '+' : '-';
   int power = point > 0 ? point - 1 : 1 - point;
   if (power >= 100) *at++ = (char)('0' + power / 100);
   if (power >= 10) *at++ = (char)('0' + power / 10 % 10);
@@ -248,7 +255,7 @@ static void put_trade(tf_in_band_t *in, const tf_json_value_t *v) {
     return;
   tf_event_t *row = tf_in_band_put_row(in, TF_EVENT_TRADE);
   if (row == NULL) return;
-  row->flags         = stamp(in, ms, &row->ts_event_ns);
+  row->flags = stamp(in, ms, &row->ts_event_ns);
   row->flags |= qty.mantissa < 0 ? TF_FLAG_SIDE : 0;
   row->price_exp     = price.exp;
   row->qty_exp       = qty.exp;
@@ -259,8 +266,8 @@ static void put_trade(tf_in_band_t *in, const tf_json_value_t *v) {
 
 static void on_trades(tf_in_band_t *in, const tf_json_value_t *payload, uint32_t cnt,
                       tf_in_band_route_t *r) {
-  tf_json_array_t array;
-  tf_json_value_t trade;
+  tf_json_array_t          array;
+  tf_json_value_t          trade;
   static const char *const others[] = {"tu", "fte", "ftu"};
   if (payload[0].kind == TF_JSON_ARRAY) {
     r->is_backfill = true;
@@ -361,18 +368,16 @@ static void put_quote(tf_in_band_t *in, const own_t *own, const channel_t *chann
   if (row == NULL) return;
   row->ts_event_ns     = own->ts_ns;
   row->flags           = own->ts_flags;
-  tf_json_value_t v[4] = {decimal_of(bid->u.level.price, bid->price_exp),
-                          decimal_of(bid->u.level.qty, bid->qty_exp),
-                          decimal_of(ask->u.level.price, ask->price_exp),
-                          decimal_of(ask->u.level.qty, ask->qty_exp)};
-  if (!tf_draft_set_quote(row, &v[0], &v[1], &v[2], &v[3]))
-    tf_in_band_refuse(in, TF_REJECT_NUMBER);
+  tf_json_value_t v[4] = {
+      decimal_of(bid->u.level.price, bid->price_exp), decimal_of(bid->u.level.qty, bid->qty_exp),
+      decimal_of(ask->u.level.price, ask->price_exp), decimal_of(ask->u.level.qty, ask->qty_exp)};
+  if (!tf_draft_set_quote(row, &v[0], &v[1], &v[2], &v[3])) tf_in_band_refuse(in, TF_REJECT_NUMBER);
 }
 
 /* [17,"cs",crc] */
 static void on_checksum(tf_in_band_t *in, const channel_t *channel, const tf_json_value_t *payload,
                         uint32_t cnt, tf_in_band_route_t *r) {
-  number_t      crc;
+  number_t       crc;
   tf_book_row_t *row = &in->rows[channel->idx].book;
   r->what            = TF_IN_BAND_REFUSED;
   r->why             = TF_REJECT_SCHEMA;
@@ -461,9 +466,9 @@ static void on_payload(tf_in_band_t *in, channel_t *channel, const tf_json_value
   r->channels               = channel_bits[channel->kind];
   r->name                   = channel->name;
   r->name_bytes             = (uint32_t)strlen(channel->name);
-  r->symbol                 = (tf_json_value_t){.bytes = symbol->text, .bytes_cnt = symbol->text_bytes};
-  r->symbol.kind            = TF_JSON_STRING;
-  own->current              = channel;
+  r->symbol      = (tf_json_value_t){.bytes = symbol->text, .bytes_cnt = symbol->text_bytes};
+  r->symbol.kind = TF_JSON_STRING;
+  own->current   = channel;
   switch ((kind_t)channel->kind) {
   case TRADES: on_trades(in, payload, cnt, r); break;
   case TICKER: on_ticker(in, own, payload); break;
@@ -474,8 +479,9 @@ static void on_payload(tf_in_band_t *in, channel_t *channel, const tf_json_value
 /* The numbers behind an array's payload: the sequence and the time, as many as conf agreed to. */
 static bool take_trailer(tf_in_band_t *in, own_t *own, const tf_json_value_t *parts, uint32_t cnt,
                          tf_in_band_route_t *r, uint64_t *sequence) {
-  bool     has_sequence = (own->flags & FLAG_SEQUENCE) != 0, has_time = (own->flags & FLAG_TIMESTAMP) != 0;
-  uint64_t ms           = 0;
+  bool has_sequence = (own->flags & FLAG_SEQUENCE) != 0,
+       has_time     = (own->flags & FLAG_TIMESTAMP) != 0;
+  uint64_t ms       = 0;
   if (has_sequence && !take_u64(in, &parts[cnt - 1 - has_time], sequence)) return false;
   if (has_time && !take_u64(in, &parts[cnt - 1], &ms)) return false;
   own->ts_ns    = 0;
@@ -488,11 +494,11 @@ static void on_array(tf_in_band_t *in, tf_in_band_route_t *r) {
   own_t          *own = in->own;
   tf_json_value_t parts[PARTS_MAX];
   tf_json_array_t array;
-  uint32_t        cnt     = 0;
-  uint32_t        trailer = ((own->flags & FLAG_SEQUENCE) != 0) + ((own->flags & FLAG_TIMESTAMP) != 0);
-  uint64_t        id, sequence = 0;
-  r->what                     = TF_IN_BAND_REFUSED;
-  r->why                      = TF_REJECT_SCHEMA;
+  uint32_t        cnt = 0;
+  uint32_t trailer    = ((own->flags & FLAG_SEQUENCE) != 0) + ((own->flags & FLAG_TIMESTAMP) != 0);
+  uint64_t id, sequence = 0;
+  r->what = TF_IN_BAND_REFUSED;
+  r->why  = TF_REJECT_SCHEMA;
   tf_json_array_init(&array, in->frame->bytes, in->frame->bytes_cnt);
   while (cnt < PARTS_MAX && tf_json_array_next(&array, &parts[cnt])) cnt++;
   if (cnt < 2 + trailer || array.p != NULL || parts[0].kind != TF_JSON_NUMBER) return;
@@ -552,7 +558,8 @@ static kind_t kind_of(tf_in_band_t *in) {
   if (pair_of(in).bytes_cnt == 0) return OTHER;
   if (tf_in_band_is(in, ROOT, CHANNEL, "trades")) return TRADES;
   if (tf_in_band_is(in, ROOT, CHANNEL, "ticker")) return TICKER;
-  if (!tf_in_band_is(in, ROOT, CHANNEL, "book") || tf_in_band_is(in, ROOT, PREC, "R0")) return OTHER;
+  if (!tf_in_band_is(in, ROOT, CHANNEL, "book") || tf_in_band_is(in, ROOT, PREC, "R0"))
+    return OTHER;
   return length_of(in) == 1 ? QUOTE : BOOK;
 }
 
@@ -563,7 +570,8 @@ TF_COLD static void on_subscribed(tf_in_band_t *in) {
   kind_t                 kind = kind_of(in);
   uint64_t               id;
   tf_reject_t            unused;
-  if (!tf_in_band_u64(in, ROOT, CHAN_ID, &id) || name == NULL || name->kind != TF_JSON_STRING) return;
+  if (!tf_in_band_u64(in, ROOT, CHAN_ID, &id) || name == NULL || name->kind != TF_JSON_STRING)
+    return;
   channel_t *channel = find_channel(own, id);
   if (channel == NULL) {
     if (own->channel_cnt == CHANNELS_MAX) {
@@ -573,8 +581,10 @@ TF_COLD static void on_subscribed(tf_in_band_t *in) {
     }
     channel = &own->channels[own->channel_cnt++];
   }
-  *channel = (channel_t){.id = id, .idx = TF_SYMBOLS_NONE, .depth = length_of(in), .kind = (uint8_t)kind};
-  uint32_t cnt = name->bytes_cnt < sizeof channel->name ? name->bytes_cnt : sizeof channel->name - 1;
+  *channel =
+      (channel_t){.id = id, .idx = TF_SYMBOLS_NONE, .depth = length_of(in), .kind = (uint8_t)kind};
+  uint32_t cnt =
+      name->bytes_cnt < sizeof channel->name ? name->bytes_cnt : sizeof channel->name - 1;
   memcpy(channel->name, name->bytes, cnt);
   if (kind == OTHER && tf_in_band_is(in, ROOT, PREC, "R0"))
     memcpy(channel->name, "raw_book", sizeof "raw_book");
@@ -605,11 +615,13 @@ TF_COLD static void on_error(tf_in_band_t *in) {
   tf_in_band_u64(in, ROOT, CODE, &code);
   if (code != ERROR_DUPLICATE) tf_in_band_complain(in, ROOT, MSG);
   if (pair.bytes_cnt > 0)
-    tf_in_band_answer(in, 0, kind == OTHER ? 0 : channel_bits[kind], &pair, code != ERROR_DUPLICATE);
+    tf_in_band_answer(in, 0, kind == OTHER ? 0 : channel_bits[kind], &pair,
+                      code != ERROR_DUPLICATE);
 }
 
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
-  static const char *const events[] = {"info", "conf", "subscribed", "unsubscribed", "error", "pong", "auth"};
+  static const char *const events[] = {"info",  "conf", "subscribed", "unsubscribed",
+                                       "error", "pong", "auth"};
   own_t                   *own      = in->own;
   uint64_t                 number   = 0;
   for (size_t i = 0; i < TF_ARRAY_CNT(events); i++)

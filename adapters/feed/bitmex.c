@@ -28,7 +28,18 @@
 #define LEVELS_MIN   65536u
 
 enum { ROOT, ITEM, REQUEST, OBJECT_CNT };
-enum { TABLE = 1, ACTION, DATA, INFO, SUCCESS, SUBSCRIBE, UNSUBSCRIBE, ERROR, REQUEST_KEY, ROOT_KEY_CNT };
+enum {
+  TABLE = 1,
+  ACTION,
+  DATA,
+  INFO,
+  SUCCESS,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+  ERROR,
+  REQUEST_KEY,
+  ROOT_KEY_CNT
+};
 static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     TF_IN_BAND_NO_KEY,
     [TABLE]       = TF_JSON_KEY("table", TF_JSON_WANT_TEXT),
@@ -83,9 +94,9 @@ static const tf_json_key_t request_keys[REQUEST_KEY_CNT] = {
     [ARGS] = TF_JSON_KEY("args", TF_JSON_WANT_BYTES),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]    = {root_keys,    ROOT_KEY_CNT,    .child = ITEM, .second = REQUEST},
-    [ITEM]    = {item_keys,    ITEM_KEY_CNT                                     },
-    [REQUEST] = {request_keys, REQUEST_KEY_CNT                                  },
+    [ROOT]    = {root_keys,          ROOT_KEY_CNT, .child = ITEM, .second = REQUEST},
+    [ITEM]    = {item_keys, ITEM_KEY_CNT            },
+    [REQUEST] = {request_keys,      REQUEST_KEY_CNT     },
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
@@ -98,8 +109,8 @@ static const tf_in_band_item_t items[] = {
      .price     = PRICE,
      .qty       = SIZE,
      .side      = SIDE,
-     .id        = ID},
-    {.object    = ITEM,
+     .id        = ID                             },
+    {                 .object    = ITEM,
      .kind      = TF_EVENT_TRADE,
      .time_form = TF_IN_BAND_RFC3339,
      .marks     = BIT(MATCH_ID) | BIT(SIDE),
@@ -108,8 +119,8 @@ static const tf_in_band_item_t items[] = {
      .price     = PRICE,
      .qty       = SIZE,
      .side      = SIDE,
-     .id        = MATCH_ID},
-    {.object    = ITEM, /* an instrument's row has prices without sizes */
+     .id        = MATCH_ID                     },
+    { .object    = ITEM,                                 /* an instrument's row has prices without sizes */
      .kind      = TF_EVENT_QUOTE,
      .time_form = TF_IN_BAND_RFC3339,
      .any       = BIT(BID_SIZE) | BIT(ASK_SIZE),
@@ -118,8 +129,8 @@ static const tf_in_band_item_t items[] = {
      .bid       = BID,
      .bid_qty   = BID_SIZE,
      .ask       = ASK,
-     .ask_qty   = ASK_SIZE},
-    {.object    = ITEM,
+     .ask_qty   = ASK_SIZE   },
+    {                                   .object    = ITEM,
      .kind      = TF_EVENT_TICKER,
      .time_form = TF_IN_BAND_RFC3339,
      .any       = BIT(LAST) | BIT(MARK) | BIT(FUNDING) | BIT(VOLUME),
@@ -163,8 +174,7 @@ static const struct {
 /* TF_ARRAY_CNT(tables): none of them. */
 static size_t table_of(const tf_json_value_t *name) {
   size_t i = 0;
-  while (i < TF_ARRAY_CNT(tables) &&
-         !tf_json_text_is(name, tables[i].name, strlen(tables[i].name)))
+  while (i < TF_ARRAY_CNT(tables) && !tf_json_text_is(name, tables[i].name, strlen(tables[i].name)))
     i++;
   return i;
 }
@@ -216,7 +226,7 @@ static void put_levels(tf_in_band_t *in, tf_draft_t *draft, uint32_t idx, uint32
   tf_level_ids_t *ids  = in->own;
   tf_feed_row_t  *row  = &in->rows[idx].book.feed;
   tf_event_t     *rows = draft->out->events + draft->at;
-  uint32_t        id   = in->symbols.rows[idx].instrument_id, i = 0;
+  uint32_t        id = in->symbols.rows[idx].instrument_id, i = 0;
   if (action == PARTIAL) tf_level_ids_forget(ids, idx);
   if (action != PARTIAL && row->book_state != TF_BOOK_OK) { /* no prices are known */
     forget_rows(draft, cnt);
@@ -264,7 +274,7 @@ static void check_levels(tf_in_band_t *in, action_t action) {
 
 /* "trade:XBTUSD" */
 TF_COLD static void answer(tf_in_band_t *in, const tf_json_value_t *topic, bool is_refusal) {
-  tf_json_value_t name = tf_in_band_part(topic, ':', 0, false);
+  tf_json_value_t name   = tf_in_band_part(topic, ':', 0, false);
   tf_json_value_t symbol = tf_in_band_part(topic, ':', 1, true);
   size_t          at     = table_of(&name);
   if (at < TF_ARRAY_CNT(tables) && symbol.bytes_cnt > 0)
@@ -287,8 +297,8 @@ TF_COLD static void refused(tf_in_band_t *in) {
 }
 
 TF_COLD static void on_answer(tf_in_band_t *in, tf_in_band_route_t *r) {
-  const tf_json_value_t *topic   = tf_in_band_value(in, ROOT, SUBSCRIBE);
-  const tf_json_value_t *success = tf_in_band_value(in, ROOT, SUCCESS);
+  const tf_json_value_t *topic    = tf_in_band_value(in, ROOT, SUBSCRIBE);
+  const tf_json_value_t *success  = tf_in_band_value(in, ROOT, SUCCESS);
   bool                   is_error = tf_in_band_value(in, ROOT, ERROR) != NULL;
   if (topic == NULL) topic = tf_in_band_value(in, ROOT, UNSUBSCRIBE);
   if (!is_error && success == NULL && tf_in_band_value(in, ROOT, INFO) == NULL) return;
@@ -377,8 +387,8 @@ static size_t ws_target(const void *state, char *buf, size_t cap) {
 
 static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_in_band_t *in   = state;
-  const char         *name = request->channel == TF_CHANNEL_TRADE   ? "trade:"
-                             : request->channel == TF_CHANNEL_QUOTE ? "quote:"
+  const char         *name = request->channel == TF_CHANNEL_TRADE    ? "trade:"
+                             : request->channel == TF_CHANNEL_QUOTE  ? "quote:"
                              : request->channel == TF_CHANNEL_TICKER ? "instrument:"
                              : in->depth == DEPTH_TOP                ? "orderBookL2_25:"
                                                                      : "orderBookL2:";
@@ -415,9 +425,9 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
 /* ---- lifetime ---- */
 
 static uint32_t levels_cap(const tf_feed_config_t *config) {
-  uint32_t each = config->book_depth == DEPTH_TOP && config->symbol_cnt > 0 ? LEVELS_TOP
-                                                                            : LEVELS_WHOLE;
-  uint64_t cap  = (uint64_t)tf_symbols_cap_of(config) * each;
+  uint32_t each =
+      config->book_depth == DEPTH_TOP && config->symbol_cnt > 0 ? LEVELS_TOP : LEVELS_WHOLE;
+  uint64_t cap = (uint64_t)tf_symbols_cap_of(config) * each;
   if (!(config->channels & TF_CHANNEL_BOOK)) return 1;
   if (config->symbol_cnt == 0 || cap < LEVELS_MIN) return LEVELS_MIN;
   return cap < TF_LEVEL_IDS_CAP_MAX ? (uint32_t)cap : TF_LEVEL_IDS_CAP_MAX;

@@ -25,7 +25,7 @@ typedef struct tf_session {
   uint64_t            take_over_due_ns;
   tf_dialer_client_t  client;
   bool                joined;
-  tf_endpoint_t       endpoint, rest_endpoint;
+  tf_endpoint_t       endpoints[TF_ENDPOINTS_MAX], rest_endpoint;
   tf_tls_ctx_t        tls_ctx, rest_tls_ctx;
   tf_backoff_t        backoff;
   char               *text; /* a message of ours being made */

@@ -70,7 +70,8 @@ static void on_record(void *self, const tf_tap_record_t *record) {
                               .recv_ns      = record->recv_ns,
                               .target_bytes = (uint16_t)target_bytes,
                               .kind         = record->kind,
-                              .frame_kind   = record->frame_kind};
+                              .frame_kind   = record->frame_kind,
+                              .leg          = record->leg};
   uint64_t            at   = ring_put(c, c->head, &head, sizeof head);
   if (target_bytes) at = ring_put(c, at, record->target, target_bytes);
   if (record->bytes_cnt) at = ring_put(c, at, record->bytes, record->bytes_cnt);

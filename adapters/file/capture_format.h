@@ -14,11 +14,12 @@
  *
  * The payload of a data block, once decompressed (flag ZSTD; one zstd frame), is record_cnt records:
  *
- *   tf_capture_record_t (24)   sizes, kind, source_idx, recv_ns
+ *   tf_capture_record_t (24)   sizes, kind, source_idx, recv_ns, leg
  *   target_bytes of text       path and query of a REST request with its NUL; 0 bytes where none
- *   bytes_cnt bytes            FRAME: as handed to the feed; CONNECT: none; CONTROL: the tf_event_t
- *                              (64) as published; LOSE: the instrument's id, a uint32_t; STATUS: the
- *                              tf_event_t that the session published of itself; GAP: tf_capture_gap_t
+ *   bytes_cnt bytes            FRAME: as handed to the feed; CONNECT, DISCONNECT, RETIRE: none;
+ *                              CONTROL: the tf_event_t (64) as published; LOSE: the instrument's id, a
+ *                              uint32_t; STATUS: the tf_event_t that the session published of itself;
+ *                              GAP: tf_capture_gap_t
  *
  * Blocks are whole or absent: each is written by one write behind the last, headers and payloads
  * carry a CRC-32C, and each header the header CRC of the block before (prev_crc), also across files,
@@ -120,7 +121,8 @@ typedef struct tf_capture_record {
   uint16_t target_bytes; /* with its NUL; 0: none */
   uint8_t  kind;         /* tf_tap_kind_t, or TF_CAPTURE_GAP */
   uint8_t  frame_kind;   /* FRAME: tf_frame_kind_t; else 0 */
-  uint32_t reserved;
+  uint8_t  leg; /* of the feed's connections, below TF_TAP_LEGS_MAX; 0 where there is one */
+  uint8_t  reserved[3];
 } tf_capture_record_t;
 
 /* A record of the capture's own: from here on something is missing. */

@@ -189,16 +189,21 @@ static bool is_status(const tf_capture_record_t *rec, const uint8_t *bytes) {
 
 static const char *record_fault(const tf_capture_reader_t *r, const tf_capture_record_t *rec,
                                 const uint8_t *target) {
-  bool has_feed = rec->kind == TF_TAP_FRAME || rec->kind == TF_TAP_CONNECT ||
-                  rec->kind == TF_TAP_LOSE || rec->kind == TF_TAP_STATUS;
+  bool is_connection =
+      rec->kind == TF_TAP_CONNECT || rec->kind == TF_TAP_DISCONNECT || rec->kind == TF_TAP_RETIRE;
+  bool has_feed = rec->kind == TF_TAP_FRAME || rec->kind == TF_TAP_LOSE ||
+                  rec->kind == TF_TAP_STATUS || is_connection;
   if (has_feed ? rec->source_idx >= r->source_cnt : rec->source_idx != UINT32_MAX)
     return "a record names a feed that is not in the header";
   if (rec->target_bytes && target[rec->target_bytes - 1] != 0)
     return "a record's target does not end";
+  if (rec->leg >= TF_TAP_LEGS_MAX) return "a record is of a connection beyond the last";
   switch (rec->kind) {
   case TF_TAP_FRAME:
     return rec->frame_kind <= TF_FRAME_HTTP ? NULL : "a record is of an unknown kind of frame";
-  case TF_TAP_CONNECT: return rec->bytes_cnt == 0 ? NULL : "a connect record has bytes";
+  case TF_TAP_CONNECT:
+  case TF_TAP_DISCONNECT:
+  case TF_TAP_RETIRE: return rec->bytes_cnt == 0 ? NULL : "a connection's record has bytes";
   case TF_TAP_CONTROL:
     return rec->bytes_cnt == sizeof(tf_event_t) ? NULL : "a control record is no event";
   case TF_TAP_LOSE:
@@ -240,6 +245,7 @@ tf_capture_read_t tf_capture_reader_next(tf_capture_reader_t *r, tf_capture_item
                                 .source_idx = rec.source_idx,
                                 .kind       = rec.kind,
                                 .frame_kind = rec.frame_kind,
+                                .leg        = rec.leg,
                                 .bytes_cnt  = rec.bytes_cnt,
                                 .bytes      = (const char *)target + rec.target_bytes,
                                 .target     = rec.target_bytes ? (const char *)target : NULL};

@@ -60,6 +60,7 @@ static tf_recording_result_t run_next(tf_recording_t *rec, tf_recording_run_t *r
   for (;;) {
     if (run->line_no >= run->line_end) return TF_RECORDING_END;
     record->tap        = TF_TAP_FRAME;
+    record->leg        = 0;
     record->source_idx = 0;
     char              *line;
     size_t             line_bytes;
@@ -149,6 +150,7 @@ static tf_recording_result_t capture_next(tf_recording_t *rec, tf_record_t *reco
                           .bytes_cnt  = tap->bytes_cnt,
                           .kind       = tap->frame_kind,
                           .tap        = tap->kind,
+                          .leg        = tap->leg,
                           .source_idx = tap->source_idx,
                           .recv_ns    = tap->recv_ns,
                           .target     = tap->target,

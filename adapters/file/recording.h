@@ -65,6 +65,7 @@ typedef struct tf_record {
   uint8_t     kind;       /* tf_frame_kind_t */
   uint8_t     fault;      /* tf_record_fault_t */
   uint8_t     tap;        /* tf_tap_kind_t */
+  uint8_t     leg;        /* of a capture: the connection; else 0 */
   uint32_t    source_idx; /* of the feed in a capture's header; else 0 */
   uint64_t    recv_ns;
   /* HTTP: path and query of the request. Else the path of the connection's address. NULL: not recorded */

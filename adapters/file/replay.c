@@ -131,6 +131,16 @@ static void tape_publish(tf_replay_t *replay, tf_tape_track_t *tape, uint64_t or
   publish(replay, events, cnt, origin_ticks);
 }
 
+/* What a decoder made of the record; nobody can answer what it asks for. */
+static void on_out(void *self, uint32_t leg, tf_feed_out_t *out) {
+  tf_replay_t *replay = self;
+  (void)leg;
+  TF_ASSERT(out->event_cnt <= out->event_cap);
+  if (out->event_cnt) publish(replay, out->events, out->event_cnt, replay->origin_ticks);
+  out->event_cnt = out->resync_cnt = out->answer_cnt = out->reply_bytes_cnt = 0;
+  out->reconnect = out->leaving = false;
+}
+
 /* What the record does to its feed, or to the stream itself. */
 static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
   const tf_record_t *record = &track->record;
@@ -141,38 +151,39 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
     out->counts->messages++; /* as the live source of commands counts it */
     out->counts->msgs_control++;
     out->counts->events[TF_EVENT_CONTROL]++;
+    on_out(replay, 0, out);
     return;
   }
   if (TF_UNLIKELY(record->tap == TF_TAP_STATUS)) {
     memcpy(&out->events[0], record->bytes, sizeof(tf_event_t));
     out->event_cnt = 1;
     out->counts->events[TF_EVENT_STATUS]++;
+    on_out(replay, 0, out);
     return;
   }
-  const tf_replay_decoder_t *decoder = &track->decoders[record->source_idx];
-  if (TF_UNLIKELY(record->tap == TF_TAP_LOSE)) {
-    uint32_t instrument_id;
+  tf_legs_t *feed = &track->feeds[record->source_idx];
+  uint32_t   instrument_id;
+  switch (record->tap) {
+  case TF_TAP_LOSE:
     memcpy(&instrument_id, record->bytes, sizeof instrument_id);
-    if (decoder->feed->lose_book)
-      decoder->feed->lose_book(decoder->state, instrument_id, record->recv_ns, out);
+    tf_legs_lose(feed, instrument_id, record->recv_ns);
     return;
-  }
-  if (TF_UNLIKELY(record->tap == TF_TAP_CONNECT)) {
-    decoder->feed->on_connect(decoder->state, record->recv_ns, out);
-    return;
+  case TF_TAP_CONNECT: tf_legs_up(feed, record->leg, record->recv_ns); return;
+  case TF_TAP_DISCONNECT: tf_legs_down(feed, record->leg, record->recv_ns); return;
+  case TF_TAP_RETIRE: tf_legs_retire(feed, record->leg); return;
+  default: break;
   }
   tf_frame_t frame = {.bytes     = record->bytes,
                       .bytes_cnt = record->bytes_cnt,
                       .kind      = record->kind,
                       .recv_ns   = record->recv_ns,
                       .target    = record->target};
-  decoder->feed->on_frame(decoder->state, &frame, out);
+  tf_legs_frame(feed, record->leg, &frame);
 }
 
 static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64_t origin_ticks) {
-  tf_feed_out_t *out = &replay->out;
-  track->has_record  = false;
-  replay->current    = track;
+  track->has_record = false;
+  replay->current   = track;
   if (track->tape) {
     tape_publish(replay, track->tape, origin_ticks);
     return;
@@ -181,12 +192,8 @@ static void record_publish(tf_replay_t *replay, tf_replay_track_t *track, uint64
     count_fault(&replay->source.counts, &track->record);
     return;
   }
-  out->event_cnt = 0;
+  replay->origin_ticks = origin_ticks;
   record_obey(replay, track);
-  TF_ASSERT(out->event_cnt <= out->event_cap);
-  out->resync_cnt = 0;
-  out->reconnect  = false;
-  if (out->event_cnt) publish(replay, out->events, out->event_cnt, origin_ticks);
 }
 
 /* When the record is due, in ticks. A line without time is due with what came before it. */
@@ -297,6 +304,13 @@ static tf_replay_feed_t feed_at(const tf_replay_input_t *input, uint32_t i) {
                          : (tf_replay_feed_t){.feed = input->feed, .config = input->feed_config};
 }
 
+/* What a capture's connections were shows only as it is read: as many as there may be. */
+static tf_legs_config_t legs_config_of(const tf_replay_input_t *input, uint32_t i) {
+  tf_replay_feed_t feed = feed_at(input, i);
+  return (tf_legs_config_t){
+      .feed = feed.feed, .feed_config = feed.config, .leg_cnt = input->feed_cnt ? TF_LEGS_MAX : 1};
+}
+
 static uint32_t feed_cnt(const tf_replay_input_t *input) {
   return input->feed_cnt ? input->feed_cnt : 1;
 }
@@ -309,10 +323,11 @@ size_t tf_replay_footprint(const tf_replay_config_t *config) {
   for (uint32_t i = 0; i < config->input_cnt; i++) {
     const tf_replay_input_t *input = &config->inputs[i];
     if (input->continues || is_tape(input)) continue;
-    if (!room_add(&sum, feed_cnt(input), sizeof(tf_replay_decoder_t))) return 0;
+    if (!room_add(&sum, feed_cnt(input), sizeof(tf_legs_t))) return 0;
     for (uint32_t k = 0; k < feed_cnt(input); k++) {
-      tf_replay_feed_t feed = feed_at(input, k);
-      if (!room_add(&sum, 1, feed.feed->state_bytes(feed.config))) return 0;
+      tf_legs_config_t legs  = legs_config_of(input, k);
+      size_t           bytes = tf_legs_footprint(&legs);
+      if (bytes == 0 || !room_add(&sum, 1, bytes)) return 0;
     }
   }
   return sum;
@@ -339,18 +354,17 @@ static tf_err_t tape_init(tf_replay_t *replay, tf_replay_track_t *track, const c
   return TF_OK;
 }
 
-static tf_err_t decoders_init(tf_replay_track_t *track, const tf_replay_input_t *input,
-                              uint8_t **memory) {
-  uint32_t cnt       = feed_cnt(input);
-  track->decoder_cnt = cnt;
-  track->decoders = (tf_replay_decoder_t *)(void *)room_take(memory, cnt * sizeof *track->decoders);
+static tf_err_t feeds_init(tf_replay_t *replay, tf_replay_track_t *track,
+                           const tf_replay_input_t *input, uint8_t **memory) {
+  const tf_legs_handler_t handler = {.self = replay, .on_out = on_out};
+  uint32_t                cnt     = feed_cnt(input);
+  track->feed_cnt                 = cnt;
+  track->feeds = (tf_legs_t *)(void *)room_take(memory, cnt * sizeof *track->feeds);
   for (uint32_t i = 0; i < cnt; i++) {
-    tf_replay_feed_t     feed    = feed_at(input, i);
-    tf_replay_decoder_t *decoder = &track->decoders[i];
-    decoder->feed                = feed.feed;
-    decoder->state               = room_take(memory, feed.feed->state_bytes(feed.config));
-    tf_err_t err                 = feed.feed->init(decoder->state, feed.config);
-    if (err) return tf_error_add(err, "starting feed %s for %s", feed.feed->venue, input->path);
+    tf_legs_config_t legs = legs_config_of(input, i);
+    void            *room = room_take(memory, tf_legs_footprint(&legs));
+    tf_err_t         err  = tf_legs_init(&track->feeds[i], &legs, &replay->out, &handler, room);
+    if (err) return tf_error_add(err, "starting feed %s for %s", legs.feed->venue, input->path);
   }
   return 0;
 }
@@ -361,19 +375,19 @@ static tf_err_t track_init(tf_replay_t *replay, const tf_replay_input_t *input,
   *track                   = (tf_replay_track_t){0};
   if (is_tape(input)) return tape_init(replay, track, input->path, config);
   if (input->continues) {
-    track->decoders    = replay->tracks[input->continues - 1].decoders;
-    track->decoder_cnt = replay->tracks[input->continues - 1].decoder_cnt;
+    track->feeds    = replay->tracks[input->continues - 1].feeds;
+    track->feed_cnt = replay->tracks[input->continues - 1].feed_cnt;
   } else {
-    tf_err_t err = decoders_init(track, input, memory);
+    tf_err_t err = feeds_init(replay, track, input, memory);
     if (err) return err;
   }
   tf_err_t err = tf_recording_init(&track->recording, input->path);
   if (err) return err;
   replay->track_cnt++;
   const tf_capture_reader_t *capture = track->recording.capture;
-  if (capture && capture->source_cnt != track->decoder_cnt)
+  if (capture && capture->source_cnt != track->feed_cnt)
     return TF_ERR(E_FILE_FORMAT, "%s: a capture of %u feeds; %u were prepared", input->path,
-                  capture->source_cnt, track->decoder_cnt);
+                  capture->source_cnt, track->feed_cnt);
   if (replay->from_ns) tf_recording_seek(&track->recording, replay->from_ns);
   replay->source.connects++;
   return 0;

@@ -5,9 +5,10 @@
  * as one batch before the next is looked at, so every message carries a time stamp of its own.
  *
  * A capture (file/capture_format.h) brings its feeds with it. Its records are obeyed in its own order,
- * which is that of the live acquire: a frame goes to its feed, a connection calls the feed's on_connect
- * with the time that it was called with, a command is published as the event that it was. So a replay
- * publishes the same events in the same order as the live run did, bit for bit.
+ * which is that of the live acquire: a frame goes to its feed as of the connection that brought it, one that
+ * comes or goes is told to it as it was (feed/legs.h is what the live session runs), a command is published
+ * as the event that it was. So a replay publishes the same events in the same order as the live run did,
+ * bit for bit.
  *
  * Pace. At full speed (speed 0) a message's origin is the moment when its bytes were taken up,
  * decompressed and found to be a record: reading the file is not the engine's latency, decoding is.
@@ -38,6 +39,7 @@
 #ifndef ADAPTERS_FILE_REPLAY_H
 #define ADAPTERS_FILE_REPLAY_H
 
+#include "feed/legs.h"
 #include "file/recording.h"
 #include "file/tape_track.h"
 #include "tf/source.h"
@@ -76,20 +78,15 @@ typedef struct tf_replay_config {
   tf_instruments_t        *instruments; /* of tapes; the feeds of recordings have theirs */
 } tf_replay_config_t;
 
-typedef struct tf_replay_decoder { /* a feed with its state */
-  const tf_feed_t *feed;
-  void            *state;
-} tf_replay_decoder_t;
-
 typedef struct tf_replay_track { /* one input and its feeds */
-  tf_recording_t       recording;
-  tf_record_t          record;   /* the one that waits, if has_record; else the one taken last */
-  tf_tape_track_t     *tape;     /* NULL: a recording */
-  tf_replay_decoder_t *decoders; /* (decoder_cnt), by the record's source_idx */
-  uint32_t             decoder_cnt;
-  uint32_t             beyond_cnt; /* records on end that were far past to_ns */
-  bool                 has_record;
-  bool                 over;
+  tf_recording_t   recording;
+  tf_record_t      record; /* the one that waits, if has_record; else the one taken last */
+  tf_tape_track_t *tape;   /* NULL: a recording */
+  tf_legs_t       *feeds;  /* (feed_cnt), by the record's source_idx */
+  uint32_t         feed_cnt;
+  uint32_t         beyond_cnt; /* records on end that were far past to_ns */
+  bool             has_record;
+  bool             over;
 } tf_replay_track_t;
 
 typedef struct tf_replay {
@@ -104,6 +101,7 @@ typedef struct tf_replay {
   bool               stopped;
   int                damaged_track; /* -1: none */
   tf_replay_track_t *current;       /* whose record is being published */
+  uint64_t           origin_ticks;  /* of that record */
   uint64_t           unknown_ids;   /* of tapes, as counted already */
 } tf_replay_t;
 

@@ -30,6 +30,7 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_REJECTED_SYNTAX + i), c->rejected[i]);
   for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_EVENTS_TRADE + i), c->events[i]);
+  tf_metrics_set(b, TF_METRIC_FEED_MERGED, c->merged);
   tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);

@@ -92,7 +92,7 @@ TF_STATIC_ASSERT(offsetof(tf_metrics_block_t, words) == TF_LINE_PAIR_BYTES,
 TF_STATIC_ASSERT(sizeof(tf_metrics_t) % TF_LINE_PAIR_BYTES == 0, "blocks stay aligned");
 TF_STATIC_ASSERT(TF_METRIC_FEED_REJECTED_SYNTAX + TF_REJECT_CNT == TF_METRIC_FEED_EVENTS_TRADE,
                  "rejects are counted at FEED_REJECTED_SYNTAX + reason");
-TF_STATIC_ASSERT(TF_METRIC_FEED_EVENTS_TRADE + TF_EVENT_KIND_CNT == TF_METRIC_FEED_DUPLICATES,
+TF_STATIC_ASSERT(TF_METRIC_FEED_EVENTS_TRADE + TF_EVENT_KIND_CNT == TF_METRIC_FEED_MERGED,
                  "events are counted at FEED_EVENTS_TRADE + kind");
 
 /* ---- page: one thread builds ---- */

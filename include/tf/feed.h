@@ -47,6 +47,7 @@ typedef struct tf_feed_counts {
   uint64_t msgs_data, msgs_control;
   uint64_t events[TF_EVENT_KIND_CNT]; /* as the venue sent them */
   uint64_t derived;                   /* published beside those: levels with TF_FLAG_DERIVED */
+  uint64_t merged; /* of both, not published: another of the feed's connections brings them */
   uint64_t rejected[TF_REJECT_CNT];
   uint64_t gaps;                           /* breaks in a venue sequence */
   uint64_t duplicates;                     /* messages whose venue sequence was already seen */

@@ -11,18 +11,23 @@
 
 typedef enum tf_tap_kind {
   TF_TAP_FRAME   = 1, /* handed to feed->on_frame */
-  TF_TAP_CONNECT = 2, /* feed->on_connect was called with recv_ns as its time */
+  TF_TAP_CONNECT = 2, /* a leg is up; feed->on_connect may have been called, with recv_ns */
   TF_TAP_CONTROL = 3, /* bytes: the tf_event_t that was published */
   TF_TAP_LOSE    = 4, /* feed->lose_book was called; bytes: the instrument's id, a uint32_t */
-  TF_TAP_STATUS  = 5 /* bytes: the STATUS tf_event_t that the session published of itself (STALE) */
+  TF_TAP_STATUS = 5, /* bytes: the STATUS tf_event_t that the session published of itself (STALE) */
+  TF_TAP_DISCONNECT = 6, /* a leg is gone */
+  TF_TAP_RETIRE     = 7  /* a leg will be replaced: what is its alone may move to another */
 } tf_tap_kind_t;
+
+/* Connections of one feed, those included that are to replace another. */
+#define TF_TAP_LEGS_MAX 5u
 
 typedef struct tf_tap_record {
   uint64_t    recv_ns;
   uint32_t    source_idx; /* of the feed in the config; UINT32_MAX: none (control) */
   uint8_t     kind;       /* tf_tap_kind_t */
   uint8_t     frame_kind; /* FRAME: tf_frame_kind_t */
-  uint8_t     leg;        /* FRAME, CONNECT: of the feed's connections, the one that it came by */
+  uint8_t     leg; /* of the feed's connections the one concerned; CONTROL, LOSE, STATUS: 0 */
   uint32_t    bytes_cnt;
   const char *bytes;
   const char *target; /* FRAME of kind HTTP: path and query, NUL-terminated; else NULL */

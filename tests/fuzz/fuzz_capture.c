@@ -55,6 +55,7 @@ static void read_all(const char *path, uint64_t seek_ns) {
       sum += (uint8_t)item.tap.bytes[i];
     if (item.tap.target) sum += strlen(item.tap.target);
     if (item.tap.kind <= TF_TAP_CONNECT) TF_ASSERT(item.tap.source_idx < reader.source_cnt);
+    TF_ASSERT(item.tap.leg < TF_TAP_LEGS_MAX);
     records++;
   }
   TF_ASSERT(records <= reader.counts.records);

@@ -218,9 +218,13 @@ static json_t *cause_json(const tf_explain_t *x) {
   uint32_t shown   = x->message_bytes < sizeof x->message ? x->message_bytes : sizeof x->message;
   json_t  *message = json_object();
   json_object_set_new(message, "number", integer(x->message_no));
+  static const char *const taps[] = {
+      [TF_TAP_CONNECT] = "connect", [TF_TAP_CONTROL] = "command",       [TF_TAP_LOSE] = "lose_book",
+      [TF_TAP_STATUS] = "status",   [TF_TAP_DISCONNECT] = "disconnect", [TF_TAP_RETIRE] = "retire"};
+  bool is_frame = x->message_tap == TF_TAP_FRAME;
   json_object_set_new(
       message, "kind",
-      json_string(x->message_tap == TF_TAP_FRAME ? message_words[x->message_kind] : "connect"));
+      json_string(is_frame ? message_words[x->message_kind] : taps[x->message_tap]));
   json_object_set_new(message, "bytes", integer(x->message_bytes));
   if (x->target[0]) json_object_set_new(message, "target", json_string(x->target));
   json_object_set_new(message, "text", message_text(x, shown));

@@ -40,6 +40,7 @@ void tf_summary_counts(const tf_engine_t *engine, tf_feed_counts_t *sum) {
     sum->msgs_control += c->msgs_control;
     sum->gaps += c->gaps;
     sum->duplicates += c->duplicates;
+    sum->merged += c->merged;
     sum->bridged_out_levels += c->bridged_out_levels;
     sum->resyncs += c->resyncs;
     for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++) sum->events[i] += c->events[i];
@@ -136,6 +137,7 @@ static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
   json_object_set_new(root, "ignored", ignored);
   json_object_set_new(root, "gaps", integer(c->gaps));
   json_object_set_new(root, "duplicates", integer(c->duplicates));
+  json_object_set_new(root, "merged", integer(c->merged));
   json_object_set_new(root, "bridged_out_levels", integer(c->bridged_out_levels));
   json_object_set_new(root, "resyncs", integer(c->resyncs));
   return root;

@@ -78,17 +78,19 @@ static const char *file_path(uint32_t file_idx) {
 
 /* The i-th made record: all kinds, texts that differ. */
 static tf_tap_record_t made_record(uint32_t i, char *text, size_t cap) {
-  static tf_event_t event;
-  tf_tap_record_t   r = {.recv_ns = 1000 + i * 10, .source_idx = i % 2, .kind = TF_TAP_FRAME};
-  int               n = snprintf(text, cap, "{\"i\":%u,\"text\":\"%.*s\"}", i, (int)(i % 50),
-                                 "the quick brown fox jumps over the lazy dog, again");
-  r.bytes             = text;
-  r.bytes_cnt         = (uint32_t)n;
+  static tf_event_t    event;
+  tf_tap_record_t      r = {.recv_ns = 1000 + i * 10, .source_idx = i % 2, .kind = TF_TAP_FRAME};
+  static const uint8_t connection_kinds[] = {TF_TAP_CONNECT, TF_TAP_DISCONNECT, TF_TAP_RETIRE};
+  int                  n = snprintf(text, cap, "{\"i\":%u,\"text\":\"%.*s\"}", i, (int)(i % 50),
+                                    "the quick brown fox jumps over the lazy dog, again");
+  r.bytes                = text;
+  r.bytes_cnt            = (uint32_t)n;
+  r.leg                  = i % 13 == 6 ? 0 : (uint8_t)(i % TF_TAP_LEGS_MAX);
   if (i % 7 == 3) {
     r.frame_kind = TF_FRAME_HTTP;
     r.target     = "/api/v3/depth?symbol=BTCUSDT";
   } else if (i % 11 == 5) {
-    r.kind      = TF_TAP_CONNECT;
+    r.kind      = connection_kinds[i % 3];
     r.bytes     = NULL;
     r.bytes_cnt = 0;
   } else if (i % 13 == 6) {
@@ -118,6 +120,7 @@ static void assert_item(const tf_capture_item_t *item, uint32_t i) {
   assert_int_equal(item->tap.recv_ns, want.recv_ns);
   assert_int_equal(item->tap.source_idx, want.source_idx);
   assert_int_equal(item->tap.kind, want.kind);
+  assert_int_equal(item->tap.leg, want.leg);
   assert_int_equal(item->tap.frame_kind, want.frame_kind);
   assert_int_equal(item->tap.bytes_cnt, want.bytes_cnt);
   if (want.bytes_cnt) assert_memory_equal(item->tap.bytes, want.bytes, want.bytes_cnt);
@@ -364,12 +367,15 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   tf_capture_file_header_t file;
   memcpy(&file, b.p, sizeof file);
   uint8_t             bytes[4096] = {0};
-  tf_capture_record_t good        = {
-             .bytes_cnt = 4, .recv_ns = 1, .target_bytes = 2, .kind = TF_TAP_FRAME};
+  tf_capture_record_t good        = {.bytes_cnt    = 4,
+                                     .recv_ns      = 1,
+                                     .target_bytes = 2,
+                                     .kind         = TF_TAP_FRAME,
+                                     .leg          = TF_TAP_LEGS_MAX - 1};
   struct {
     tf_capture_record_t rec;
     const char         *what;
-  } lies[14];
+  } lies[17];
   for (size_t i = 0; i < TF_ARRAY_CNT(lies); i++) lies[i].rec = good;
   lies[0].what          = NULL;
   lies[1].rec.bytes_cnt = 5, lies[1].what = "longer";
@@ -379,15 +385,18 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   lies[5].rec.target_bytes = 1, lies[5].what = "does not end";
   lies[6].rec.source_idx = 2, lies[6].what = "names a feed";
   lies[7].rec.kind = 0, lies[7].rec.source_idx = UINT32_MAX, lies[7].what = "unknown kind";
-  lies[8].rec.kind = TF_TAP_STATUS + 1, lies[8].rec.source_idx = UINT32_MAX,
+  lies[8].rec.kind = TF_TAP_RETIRE + 1, lies[8].rec.source_idx = UINT32_MAX,
   lies[8].what           = "unknown kind";
   lies[9].rec.frame_kind = 3, lies[9].what = "kind of frame";
-  lies[10].rec.kind = TF_TAP_CONNECT, lies[10].what = "connect record";
+  lies[10].rec.kind = TF_TAP_CONNECT, lies[10].what = "connection's record";
   lies[11].rec.kind = TF_TAP_CONTROL, lies[11].rec.source_idx = UINT32_MAX,
   lies[11].what     = "no event";
   lies[12].rec.kind = TF_TAP_LOSE, lies[12].rec.target_bytes = 0, lies[12].rec.bytes_cnt = 6,
   lies[12].what     = "no instrument's id";
   lies[13].rec.kind = TF_TAP_STATUS, lies[13].what = "no status event";
+  lies[14].rec.kind = TF_TAP_DISCONNECT, lies[14].what = "connection's record";
+  lies[15].rec.kind = TF_TAP_RETIRE, lies[15].what = "connection's record";
+  lies[16].rec.leg = TF_TAP_LEGS_MAX, lies[16].what = "beyond the last";
   for (size_t i = 0; i < TF_ARRAY_CNT(lies); i++) {
     memcpy(bytes, b.p, file.header_bytes);
     uint8_t                  *at = bytes + file.header_bytes;
@@ -415,6 +424,7 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
       assert_int_equal(result, TF_CAPTURE_READ_RECORD);
       assert_string_equal(item.tap.target, "/");
       assert_memory_equal(item.tap.bytes, "body", 4);
+      assert_int_equal(item.tap.leg, TF_TAP_LEGS_MAX - 1);
     }
     tf_capture_reader_fini(&reader);
   }

@@ -37,15 +37,16 @@ def decompress(data, size):
 
 
 def made(i):
-    """(kind, frame_kind, source, recv_ns, target, bytes)"""
+    """(kind, frame_kind, leg, source, recv_ns, target, bytes)"""
     recv, source, body = 1000 + i * 10, i % 2, f'{{"i":{i},"text":"{TEXT[:i % 50]}"}}'.encode()
+    leg = 0 if i % 13 == 6 else i % 5
     if i % 7 == 3:
-        return 1, 2, source, recv, b"/api/v3/depth?symbol=BTCUSDT\0", body
+        return 1, 2, leg, source, recv, b"/api/v3/depth?symbol=BTCUSDT\0", body
     if i % 11 == 5:
-        return 2, 0, source, recv, b"", b""
+        return (2, 6, 7)[i % 3], 0, leg, source, recv, b"", b""
     if i % 13 == 6:
-        return 3, 0, 0xFFFFFFFF, recv, b"", struct.pack("<QQQIBBbb32x", 0, recv, i, 0, 5, 0, 0, 0)
-    return 1, 1 if i % 17 == 2 else 0, source, recv, b"", body
+        return 3, 0, leg, 0xFFFFFFFF, recv, b"", struct.pack("<QQQIBBbb32x", 0, recv, i, 0, 5, 0, 0, 0)
+    return 1, 1 if i % 17 == 2 else 0, leg, source, recv, b"", body
 
 
 class Format(unittest.TestCase):
@@ -77,10 +78,10 @@ class Format(unittest.TestCase):
             index.append((at, first, first_ns, last_ns, cnt, 0))
             times, place = [], 0
             for _ in range(cnt):
-                size, source, recv, target, tap, frame, zero = struct.unpack_from("<IIQHBBI", payload, place)
-                self.assertEqual(zero, 0)
+                size, source, recv, target, tap, frame, leg, zero = struct.unpack_from("<IIQHBBB3s", payload, place)
+                self.assertEqual(zero, bytes(3))
                 place += 24
-                records.append((tap, frame, source, recv, payload[place:place + target], payload[place + target:place + target + size]))
+                records.append((tap, frame, leg, source, recv, payload[place:place + target], payload[place + target:place + target + size]))
                 place += target + size
                 times.append(recv)
             self.assertEqual((place, min(times), max(times)), (raw, first_ns, last_ns))
