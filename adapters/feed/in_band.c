@@ -738,7 +738,7 @@ static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ban
   if (TF_UNLIKELY(scan->is_bad)) return reject(in, scan->why);
   if (TF_UNLIKELY(!find_symbols(in, draft, route, &why))) return reject(in, why);
   if (scan->kinds & 1u << TF_EVENT_TRADE) {
-    if (in->spec->trades_come_newest_first)
+    if (in->spec->newest_first)
       tf_draft_reverse(draft->out->events + draft->at, draft->end - draft->at);
     tf_draft_drop_repeats(draft, is_repeat, in);
   }
