@@ -245,15 +245,6 @@ static bool take_price(scan_t *scan, const tf_json_object_t *object, uint32_t ke
   return true;
 }
 
-static int64_t funding_of(const tf_json_value_t *v) {
-  int apart = v->exp - TF_FUNDING_EXP;
-  if (apart < -18 || apart > 18) return apart < 0 || v->as.mantissa == 0 ? 0 : TF_FUNDING_NONE;
-  if (apart < 0) return v->as.mantissa / (int64_t)tf_decimal_pow10[-apart];
-  int64_t rate;
-  bool    fits = !__builtin_mul_overflow(v->as.mantissa, (int64_t)tf_decimal_pow10[apart], &rate);
-  return fits ? rate : TF_FUNDING_NONE;
-}
-
 /* Fields that are not there stay marked so (last 0, volume 0, mark 0, no funding), and are filled from the
  * instrument's last ticker when the message turns out good. */
 static void put_ticker(tf_in_band_t *in, const tf_in_band_item_t *form,
@@ -275,8 +266,8 @@ static void put_ticker(tf_in_band_t *in, const tf_in_band_item_t *form,
   take_price(scan, form->stats ? &scan->objects[form->stats] : object, form->volume,
              &row->u.ticker.volume, &row->qty_exp);
   row->u.ticker.funding_rate = TF_FUNDING_NONE;
-  if (has(object, form->funding) && object->values[form->funding].made == TF_JSON_MADE_DECIMAL)
-    row->u.ticker.funding_rate = funding_of(&object->values[form->funding]);
+  if (has(object, form->funding))
+    row->u.ticker.funding_rate = tf_draft_funding_rate(&object->values[form->funding]);
   park(in, form, object, row);
 }
 
@@ -738,7 +729,7 @@ static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ban
   if (TF_UNLIKELY(scan->is_bad)) return reject(in, scan->why);
   if (TF_UNLIKELY(!find_symbols(in, draft, route, &why))) return reject(in, why);
   if (scan->kinds & 1u << TF_EVENT_TRADE) {
-    if (in->spec->newest_first)
+    if (in->spec->trades_come_newest_first)
       tf_draft_reverse(draft->out->events + draft->at, draft->end - draft->at);
     tf_draft_drop_repeats(draft, is_repeat, in);
   }
@@ -934,7 +925,7 @@ void tf_in_band_put_ticker(tf_in_band_t *in, const tf_json_value_t *mark,
     row->u.ticker.mark_price = mark->as.mantissa;
     row->price_exp           = mark->exp;
   }
-  if (is_good && funding != NULL) row->u.ticker.funding_rate = funding_of(funding);
+  if (is_good && funding != NULL) row->u.ticker.funding_rate = tf_draft_funding_rate(funding);
   row->ts_event_ns = at != NULL ? time_of(in, at, form) : 0;
   row->flags       = tf_draft_time_flags(row->ts_event_ns, in->frame->recv_ns);
   row->ingest_seq  = UINT64_MAX;

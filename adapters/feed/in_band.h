@@ -113,7 +113,7 @@ typedef struct tf_in_band_spec {
   uint32_t                   item_cnt;
   uint8_t                    ids;           /* tf_in_band_ids_t */
   bool                       side_is_maker; /* a trade's side is the maker's: turned round */
-  bool                       newest_first; /* of one message: published oldest first */
+  bool                       trades_come_newest_first; /* of one message: published oldest first */
   /* Deltas say which ids they cover, and snapshots are asked for: books go by bridge.h, no mirror is kept,
    * and a route's rule says nothing. A level at price 0 is none. */
   bool        bridges;

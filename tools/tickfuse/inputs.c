@@ -11,7 +11,7 @@
 static void set_feed_config(const tf_config_t *config, tf_instruments_t *instruments,
                             const tf_feed_t *feed, tf_feed_config_t *out) {
   *out = (tf_feed_config_t){.instruments = instruments,
-                            .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
+                            .channels    = (1u << TF_CHANNEL_CNT) - 1,
                             .pending_cap = TF_LIVE_PENDING_CAP};
   for (uint32_t i = 0; config && i < config->feed_cnt; i++) {
     const tf_config_feed_t *f = &config->feeds[i];
