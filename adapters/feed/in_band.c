@@ -378,7 +378,7 @@ static void put_book(tf_in_band_t *in, const tf_in_band_item_t *form,
 
 /* One level by itself. */
 static void put_level_row(tf_in_band_t *in, const tf_in_band_item_t *form,
-                      const tf_json_object_t *object) {
+                          const tf_json_object_t *object) {
   scan_t                *scan = in->scan;
   const tf_json_value_t *v    = object->values;
   tf_event_t            *row  = tf_json_put_row(&in->json);
@@ -669,6 +669,7 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   uint64_t          id  = trade->u.trade.id;
   if (TF_UNLIKELY(id == 0)) return false; /* it has none */
   if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, counts);
+  ids->is_continued = true;
   if (in->spec->ids == TF_IN_BAND_IDS_OPAQUE) {
     if (is_remembered(row, id)) return true;
   } else if (TF_LIKELY(!ids->is_known || id > ids->last)) {
@@ -677,7 +678,6 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   } else if (is_late_repeat(row, id)) {
     return true;
   }
-  ids->is_continued                                     = true;
   row->recent[row->recent_at++ % TF_IN_BAND_RECENT_IDS] = id;
   return false;
 }

@@ -51,7 +51,7 @@ typedef enum tf_in_band_time {
  * id as venue_seq, TF_IN_BAND_LEVEL_* of what it has as level_idx. */
 #define TF_IN_BAND_LEVEL_PRICE 1u
 #define TF_IN_BAND_LEVEL_QTY   2u
-#define TF_IN_BAND_LEVEL TF_EVENT_KIND_CNT /* a level of the book around it, by price and qty */
+#define TF_IN_BAND_LEVEL       TF_EVENT_KIND_CNT /* a level of the book around it, by price and qty */
 typedef struct tf_in_band_item {
   uint8_t  object; /* place in the table of objects */
   uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER, or TF_IN_BAND_LEVEL */

@@ -619,7 +619,7 @@ static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t c
 
 static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_kraken_state_t *st      = state;
-  const char              *channel = request->channel == TF_CHANNEL_TRADE       ? "trade"
+  const char              *channel = request->channel == TF_CHANNEL_TRADE     ? "trade"
                                      : request->channel == ticker_channel(st) ? "ticker"
                                      : request->channel == TF_CHANNEL_BOOK    ? "book"
                                                                               : NULL;
@@ -640,8 +640,7 @@ static size_t request(const void *state, const tf_feed_request_t *request, char 
     tf_text_out_put(&t, ",\"depth\":");
     tf_text_out_u64(&t, st->depth);
   }
-  if (request->channel == TF_CHANNEL_TICKER)
-    tf_text_out_put(&t, ",\"event_trigger\":\"trades\"");
+  if (request->channel == TF_CHANNEL_TICKER) tf_text_out_put(&t, ",\"event_trigger\":\"trades\"");
   if (request->channel == TF_CHANNEL_QUOTE) tf_text_out_put(&t, ",\"event_trigger\":\"bbo\"");
   if (!request->unsubscribe) tf_text_out_put(&t, ",\"snapshot\":true");
   tf_text_out_put(&t, "},\"req_id\":");

@@ -76,7 +76,7 @@ static const tf_feed_t *feed_of(uint8_t byte) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
-  static char              line[INPUT_BYTES_MAX + TF_BYTES_PAD];
+  static char line[INPUT_BYTES_MAX + TF_BYTES_PAD];
   if (bytes_cnt == 0 || bytes_cnt > INPUT_BYTES_MAX) return 0;
   const tf_feed_t *feed = feed_of(bytes[0]);
   memset(&counts, 0, sizeof counts);
