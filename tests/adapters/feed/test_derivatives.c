@@ -15,9 +15,12 @@ static void start_venue(const char *venue, const char *const *names) {
 static const char *asked(uint32_t channel, bool unsubscribe, uint32_t symbol_cnt) {
   static char           text[1024];
   static const uint32_t symbols[] = {0, 1};
-  tf_feed_request_t     request   = {
-            .unsubscribe = unsubscribe, .channel = channel, .symbols = symbols, .symbol_cnt = symbol_cnt, .id = 7};
-  size_t cnt = rig.feed->request(rig.state, &request, text, sizeof text);
+  tf_feed_request_t     request   = {.unsubscribe = unsubscribe,
+                                     .channel     = channel,
+                                     .symbols     = symbols,
+                                     .symbol_cnt  = symbol_cnt,
+                                     .id          = 7};
+  size_t                cnt       = rig.feed->request(rig.state, &request, text, sizeof text);
   assert_true(cnt < sizeof text);
   text[cnt] = '\0';
   char cut[8];
@@ -51,12 +54,14 @@ static const char *complaint(void) { return ((const tf_feed_head_t *)rig.state)-
 static void every_channel_is_asked_for_in_the_venues_words(void **state) {
   (void)state;
   start_venue("deribit", deribit_names);
-  assert_string_equal(asked(TF_CHANNEL_BOOK, false, 2),
-                      "{\"jsonrpc\":\"2.0\",\"id\":1007,\"method\":\"public/subscribe\",\"params\":{"
-                      "\"channels\":[\"book.BTC-PERPETUAL.100ms\",\"book.ETH-PERPETUAL.100ms\"]}}");
-  assert_string_equal(asked(TF_CHANNEL_QUOTE, true, 1),
-                      "{\"jsonrpc\":\"2.0\",\"id\":1007,\"method\":\"public/unsubscribe\",\"params\":{"
-                      "\"channels\":[\"quote.BTC-PERPETUAL\"]}}");
+  assert_string_equal(
+      asked(TF_CHANNEL_BOOK, false, 2),
+      "{\"jsonrpc\":\"2.0\",\"id\":1007,\"method\":\"public/subscribe\",\"params\":{"
+      "\"channels\":[\"book.BTC-PERPETUAL.100ms\",\"book.ETH-PERPETUAL.100ms\"]}}");
+  assert_string_equal(
+      asked(TF_CHANNEL_QUOTE, true, 1),
+      "{\"jsonrpc\":\"2.0\",\"id\":1007,\"method\":\"public/unsubscribe\",\"params\":{"
+      "\"channels\":[\"quote.BTC-PERPETUAL\"]}}");
   assert_non_null(strstr(asked(TF_CHANNEL_TRADE, false, 1), "\"trades.BTC-PERPETUAL.100ms\""));
   assert_non_null(strstr(asked(TF_CHANNEL_TICKER, false, 1), "\"ticker.BTC-PERPETUAL.100ms\""));
   assert_string_equal(said(rig.feed->hello, 0), "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"public/"
@@ -67,8 +72,9 @@ static void every_channel_is_asked_for_in_the_venues_words(void **state) {
   assert_string_equal(said(rig.feed->metadata_target, 2), "");
   stop(&rig);
   start_venue("bitmex", bitmex_names);
-  assert_string_equal(asked(TF_CHANNEL_BOOK, false, 2),
-                      "{\"op\":\"subscribe\",\"args\":[\"orderBookL2:XBTUSD\",\"orderBookL2:ETHUSD\"]}");
+  assert_string_equal(
+      asked(TF_CHANNEL_BOOK, false, 2),
+      "{\"op\":\"subscribe\",\"args\":[\"orderBookL2:XBTUSD\",\"orderBookL2:ETHUSD\"]}");
   assert_string_equal(asked(TF_CHANNEL_TICKER, true, 1),
                       "{\"op\":\"unsubscribe\",\"args\":[\"instrument:XBTUSD\"]}");
   assert_non_null(strstr(asked(TF_CHANNEL_TRADE, false, 1), "\"trade:XBTUSD\""));
@@ -79,13 +85,16 @@ static void every_channel_is_asked_for_in_the_venues_words(void **state) {
   start_venue("bitfinex", bitfinex_names);
   assert_string_equal(asked(TF_CHANNEL_TRADE, false, 1),
                       "{\"event\":\"subscribe\",\"channel\":\"trades\",\"symbol\":\"tBTCUSD\"}");
-  assert_string_equal(asked(TF_CHANNEL_BOOK, false, 1),
-                      "{\"event\":\"subscribe\",\"channel\":\"book\",\"symbol\":\"tBTCUSD\",\"prec\":\"P0\","
-                      "\"freq\":\"F0\",\"len\":\"25\"}");
+  assert_string_equal(
+      asked(TF_CHANNEL_BOOK, false, 1),
+      "{\"event\":\"subscribe\",\"channel\":\"book\",\"symbol\":\"tBTCUSD\",\"prec\":\"P0\","
+      "\"freq\":\"F0\",\"len\":\"25\"}");
   assert_non_null(strstr(asked(TF_CHANNEL_QUOTE, false, 1), "\"len\":\"1\""));
   assert_string_equal(asked(TF_CHANNEL_TICKER, true, 1), ""); /* its number is not known */
-  feed_text("{\"event\":\"subscribed\",\"channel\":\"ticker\",\"chanId\":4711,\"symbol\":\"tBTCUSD\"}");
-  assert_string_equal(asked(TF_CHANNEL_TICKER, true, 1), "{\"event\":\"unsubscribe\",\"chanId\":4711}");
+  feed_text(
+      "{\"event\":\"subscribed\",\"channel\":\"ticker\",\"chanId\":4711,\"symbol\":\"tBTCUSD\"}");
+  assert_string_equal(asked(TF_CHANNEL_TICKER, true, 1),
+                      "{\"event\":\"unsubscribe\",\"chanId\":4711}");
   assert_string_equal(said(rig.feed->hello, 0), "{\"event\":\"conf\",\"flags\":229376}");
   stop(&rig);
 }
@@ -112,14 +121,15 @@ static void depth_of_a_book_is_one_that_the_venue_has(void **state) {
     tf_instruments_t  table   = {.rows = calloc(4, sizeof(tf_instrument_t)), .cap = 4};
     const tf_feed_t  *feed    = tf_feeds_find(cases[i].venue);
     const uint32_t    symbol  = 0;
-    tf_feed_request_t request = {.channel = TF_CHANNEL_BOOK, .symbols = &symbol, .symbol_cnt = 1, .id = 1};
-    tf_feed_config_t  config  = {.instruments = &table,
-                                 .symbols     = bitmex_names,
-                                 .symbol_cnt  = 1,
-                                 .channels    = TF_CHANNEL_BOOK,
-                                 .book_depth  = cases[i].depth};
-    char              text[256];
-    void             *own = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
+    tf_feed_request_t request = {
+        .channel = TF_CHANNEL_BOOK, .symbols = &symbol, .symbol_cnt = 1, .id = 1};
+    tf_feed_config_t config = {.instruments = &table,
+                               .symbols     = bitmex_names,
+                               .symbol_cnt  = 1,
+                               .channels    = TF_CHANNEL_BOOK,
+                               .book_depth  = cases[i].depth};
+    char             text[256];
+    void            *own = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
     assert_int_equal(feed->init(own, &config), cases[i].err);
     if (cases[i].part != NULL) {
       assert_true(feed->request(own, &request, text, sizeof text) < sizeof text);
@@ -140,7 +150,8 @@ static void deribit_list_says_who_was_accepted_and_so_who_was_not(void **state) 
   assert_int_equal(rig.out.answer_cnt, 2);
   assert_answer(0, 7, 1, TF_CHANNEL_BOOK, false);
   assert_answer(1, 7, UINT32_MAX, 0, true); /* the rest of the request */
-  feed_text("{\"jsonrpc\":\"2.0\",\"id\":1008,\"error\":{\"code\":13778,\"message\":\"raw_subs\"}}");
+  feed_text(
+      "{\"jsonrpc\":\"2.0\",\"id\":1008,\"error\":{\"code\":13778,\"message\":\"raw_subs\"}}");
   assert_int_equal(rig.out.answer_cnt, 1);
   assert_answer(0, 8, UINT32_MAX, 0, true);
   assert_string_equal(complaint(), "raw_subs");
@@ -157,7 +168,8 @@ static void deribit_test_request_is_answered_at_once_and_a_heartbeat_is_not(void
   start_venue("deribit", deribit_names);
   feed_text("{\"params\":{\"type\":\"heartbeat\"},\"method\":\"heartbeat\",\"jsonrpc\":\"2.0\"}");
   assert_int_equal(rig.out.reply_bytes_cnt, 0);
-  feed_text("{\"params\":{\"type\":\"test_request\"},\"method\":\"heartbeat\",\"jsonrpc\":\"2.0\"}");
+  feed_text(
+      "{\"params\":{\"type\":\"test_request\"},\"method\":\"heartbeat\",\"jsonrpc\":\"2.0\"}");
   assert_string_equal(rig.out.reply,
                       "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"public/test\",\"params\":{}}");
   assert_int_equal(rig.out.reply_bytes_cnt, strlen(rig.out.reply));
@@ -167,16 +179,19 @@ static void deribit_test_request_is_answered_at_once_and_a_heartbeat_is_not(void
 static void bitmex_topics_are_answered_one_by_one(void **state) {
   (void)state;
   start_venue("bitmex", bitmex_names);
-  feed_text("{\"success\":true,\"subscribe\":\"orderBookL2:ETHUSD\",\"request\":{\"op\":\"subscribe\"}}");
+  feed_text(
+      "{\"success\":true,\"subscribe\":\"orderBookL2:ETHUSD\",\"request\":{\"op\":\"subscribe\"}}");
   assert_answer(0, 0, 1, TF_CHANNEL_BOOK, false);
   feed_text("{\"success\":true,\"unsubscribe\":\"trade:XBTUSD\",\"request\":{}}");
   assert_answer(0, 0, 0, TF_CHANNEL_TRADE, false);
-  feed_text("{\"status\":400,\"error\":\"Unknown or expired symbol.\",\"meta\":{},\"request\":{\"op\":"
-            "\"subscribe\",\"args\":[\"quote:XBTUSD\"]}}");
+  feed_text(
+      "{\"status\":400,\"error\":\"Unknown or expired symbol.\",\"meta\":{},\"request\":{\"op\":"
+      "\"subscribe\",\"args\":[\"quote:XBTUSD\"]}}");
   assert_int_equal(rig.out.answer_cnt, 1);
   assert_answer(0, 0, 0, TF_CHANNEL_QUOTE, true);
   assert_string_equal(complaint(), "Unknown or expired symbol.");
-  feed_text("{\"status\":400,\"error\":\"no\",\"request\":{\"args\":[\"quote:XBTUSD\",\"quote:NO\"]}}");
+  feed_text(
+      "{\"status\":400,\"error\":\"no\",\"request\":{\"args\":[\"quote:XBTUSD\",\"quote:NO\"]}}");
   assert_answer(0, 0, UINT32_MAX, 0, true); /* one of them: nobody knows which */
   feed_text("{\"status\":429,\"error\":\"Rate limit exceeded\"}");
   assert_int_equal(rig.out.answer_cnt, 0);
@@ -187,13 +202,15 @@ static void bitmex_topics_are_answered_one_by_one(void **state) {
 static void bitfinex_events_answer_and_warn(void **state) {
   (void)state;
   start_venue("bitfinex", bitfinex_names);
-  feed_text("{\"event\":\"subscribed\",\"channel\":\"book\",\"chanId\":5,\"symbol\":\"tDOGE:BTC\",\"prec\":"
+  feed_text("{\"event\":\"subscribed\",\"channel\":\"book\",\"chanId\":5,\"symbol\":\"tDOGE:BTC\","
+            "\"prec\":"
             "\"P0\",\"freq\":\"F0\",\"len\":\"1\"}");
   assert_answer(0, 0, 1, TF_CHANNEL_QUOTE, false);
   feed_text("{\"event\":\"unsubscribed\",\"status\":\"OK\",\"chanId\":5}");
   assert_answer(0, 0, 1, TF_CHANNEL_QUOTE, false);
-  feed_text("{\"event\":\"error\",\"msg\":\"symbol: invalid\",\"code\":10300,\"channel\":\"trades\","
-            "\"symbol\":\"tBTCUSD\"}");
+  feed_text(
+      "{\"event\":\"error\",\"msg\":\"symbol: invalid\",\"code\":10300,\"channel\":\"trades\","
+      "\"symbol\":\"tBTCUSD\"}");
   assert_answer(0, 0, 0, TF_CHANNEL_TRADE, true);
   assert_string_equal(complaint(), "symbol: invalid");
   feed_text("{\"event\":\"error\",\"msg\":\"subscribe: dup\",\"code\":10301,\"channel\":\"ticker\","
@@ -254,18 +271,22 @@ static void bitfinex_more_channels_than_a_connection_has_are_left_out(void **sta
   char text[128];
   start(&rig, "bitfinex");
   for (uint32_t i = 1; i <= 129; i++) {
-    snprintf(text, sizeof text,
-             "{\"event\":\"subscribed\",\"channel\":\"ticker\",\"chanId\":%u,\"symbol\":\"tBTCUSD\"}", i);
+    snprintf(
+        text, sizeof text,
+        "{\"event\":\"subscribed\",\"channel\":\"ticker\",\"chanId\":%u,\"symbol\":\"tBTCUSD\"}",
+        i);
     feed_text(text);
   }
-  assert_int_equal(feed_text("[127,[1,2,3,4,5,6,7,8,9,10]]"), TF_VERDICT_IGNORED); /* no tickers here */
+  assert_int_equal(feed_text("[127,[1,2,3,4,5,6,7,8,9,10]]"),
+                   TF_VERDICT_IGNORED); /* no tickers here */
   assert_int_equal(feed_text("[128,[1,2,3,4,5,6,7,8,9,10]]"), TF_VERDICT_IGNORED);
   assert_int_equal(feed_text("[129,[1,2,3,4,5,6,7,8,9,10]]"), TF_VERDICT_REJECTED);
   stop(&rig);
 }
 
 #define LEVEL(id, side, rest) "{\"symbol\":\"XBTUSD\",\"id\":" id ",\"side\":\"" side "\"" rest "}"
-#define TABLE(action, rows) "{\"table\":\"orderBookL2\",\"action\":\"" action "\",\"data\":[" rows "]}"
+#define TABLE(action, rows)                                                                        \
+  "{\"table\":\"orderBookL2\",\"action\":\"" action "\",\"data\":[" rows "]}"
 
 static void bitmex_level_keeps_the_price_that_it_came_with(void **state) {
   (void)state;
@@ -297,14 +318,18 @@ static void message_without_room_for_its_levels_loses_its_book_and_nothing_else(
     const char *venue, *first, *message;
     uint32_t    needs; /* two levels and room for STATUS events */
   } cases[] = {
-      {"bitmex", TABLE("partial", ""),
-       TABLE("insert", LEVEL("1", "Sell", ",\"size\":5,\"price\":101") "," LEVEL(
-                           "2", "Buy", ",\"size\":6,\"price\":100")), 4},
+      {"bitmex",                       TABLE("partial", ""),
+       TABLE("insert",                LEVEL("1", "Sell", ",\"size\":5,\"price\":101") "," LEVEL(
+                           "2", "Buy", ",\"size\":6,\"price\":100")),
+       4},
       {"deribit", "{}",
-       "{\"method\":\"subscription\",\"params\":{\"channel\":\"book.X.100ms\",\"data\":{\"type\":\"snapshot\","
-       "\"instrument_name\":\"X\",\"timestamp\":1,\"change_id\":5,\"bids\":[[\"new\",1.0,2.0]],\"asks\":"
-       "[[\"new\",2.0,2.0]]}}}", 5},
-      {"bitfinex", SUBSCRIBED("1", "tBTCUSD"), "[1,[[5,1,1],[6,1,-1]]]", 7}, /* and one each that falls out */
+       "{\"method\":\"subscription\",\"params\":{\"channel\":\"book.X.100ms\",\"data\":{\"type\":"
+       "\"snapshot\","
+       "\"instrument_name\":\"X\",\"timestamp\":1,\"change_id\":5,\"bids\":[[\"new\",1.0,2.0]],"
+       "\"asks\":"
+       "[[\"new\",2.0,2.0]]}}}", 5                            },
+      {"bitfinex",                          SUBSCRIBED("1",                        "tBTCUSD"),                                          "[1,[[5,1,1],[6,1,-1]]]",
+       7                                     }, /* and one each that falls out */
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     for (uint32_t cap = 1; cap <= cases[i].needs + 1; cap++) {
@@ -315,7 +340,8 @@ static void message_without_room_for_its_levels_loses_its_book_and_nothing_else(
       feed_text(cases[i].message);
       rig.out.event_cap = EVENT_CAP;
       uint32_t levels   = 0;
-      for (uint32_t k = 0; k < rig.out.event_cnt; k++) levels += rig.events[k].kind == TF_EVENT_BOOK;
+      for (uint32_t k = 0; k < rig.out.event_cnt; k++)
+        levels += rig.events[k].kind == TF_EVENT_BOOK;
       assert_int_equal(levels, cap < cases[i].needs ? 0 : 2);
       check_ledger(&rig);
       stop(&rig);
@@ -328,12 +354,13 @@ static void channels_that_nobody_asked_for_are_ignored_by_name(void **state) {
   static const struct {
     const char *venue, *first, *message, *name;
   } cases[] = {
-      {"bitmex", "{}", TABLE("partial", ""), "orderBookL2"},
-      {"deribit", "{}",
-       "{\"method\":\"subscription\",\"params\":{\"channel\":\"quote.X\",\"data\":{\"instrument_name\":\"X\","
+      {"bitmex",        "{}",       TABLE("partial",          ""),     "orderBookL2"},
+      {"deribit",       "{}",
+       "{\"method\":\"subscription\",\"params\":{\"channel\":\"quote.X\",\"data\":{\"instrument_"
+       "name\":\"X\","
        "\"timestamp\":1,\"best_bid_price\":1.0,\"best_bid_amount\":1.0,\"best_ask_price\":2.0,"
-       "\"best_ask_amount\":1.0}}}", "quote"},
-      {"bitfinex", SUBSCRIBED("1", "tBTCUSD"), "[1,[[5,1,1],[6,1,-1]]]", "book"},
+       "\"best_ask_amount\":1.0}}}",                          "quote"},
+      {"bitfinex", SUBSCRIBED("1", "tBTCUSD"), "[1,[[5,1,1],[6,1,-1]]]",  "book"             },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     assert_int_equal(start_with(&rig, cases[i].venue, NULL, 0, TF_CHANNEL_TRADE), TF_OK);

@@ -64,7 +64,8 @@ static void any_order_of_steps_leaves_what_a_list_has(void **state) {
   srand(7);
   for (uint32_t step = 0; step < 20000; step++) {
     uint32_t owner = (uint32_t)rand() % OWNERS, i = 0;
-    uint64_t id = UINT64_C(8796000000) + (uint64_t)(rand() % 30) * 1024; /* ids that fall together */
+    uint64_t id =
+        UINT64_C(8796000000) + (uint64_t)(rand() % 30) * 1024; /* ids that fall together */
     while (i < cnt && (list[i].id != id || list[i].owner != owner)) i++;
     tf_level_id_t *row = tf_level_ids_find(&ids, owner, id);
     assert_int_equal(row != NULL, i < cnt);
