@@ -29,8 +29,8 @@ REPLAY = str(ROOT / "configs" / "replay.yaml")
 
 
 def live(exchange, venue, *sets, seconds="3s", expect=0, cache=None):
-    config, *own = IDS.get(venue) or (CONFIGS[venue],)
-    config = ROOT / "configs" / config
+    name, *own = IDS.get(venue) or (CONFIGS[venue],)
+    config = ROOT / "configs" / name
     args = ["run", config, "--for", seconds, "--json"]
     feeds = range(1, config.read_text().count("venue: "))
     more = [item.replace("feeds.0", f"feeds.{i}") for i in feeds for item in exchange.sets]
