@@ -196,6 +196,7 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
 
 static tf_verdict_t on_ticker(tf_binance_state_t *st, tf_binance_message_t *m) {
   const tf_json_value_t *v = m->values;
+  if (!(st->channels & TF_CHANNEL_TICKER)) return TF_BINANCE_IGNORE(m, "24hrTicker");
   if (!tf_binance_has(m, BIT(SYMBOL) | BIT(CLOSE) | BIT(VOLUME)) ||
       v[KEY(SYMBOL)].kind != TF_JSON_STRING) {
     return tf_binance_reject(m, TF_REJECT_SCHEMA);
@@ -222,6 +223,34 @@ static tf_verdict_t on_ticker(tf_binance_state_t *st, tf_binance_message_t *m) {
   e->u.ticker.last_price   = v[KEY(CLOSE)].as.mantissa;
   e->u.ticker.volume       = v[KEY(VOLUME)].as.mantissa;
   e->u.ticker.funding_rate = TF_FUNDING_NONE;
+  return data(m);
+}
+
+/* Futures: the mark price, and the funding rate of perpetuals. T is when the next funding is due. */
+static tf_verdict_t on_mark_price(tf_binance_state_t *st, tf_binance_message_t *m) {
+  const tf_json_value_t *v = m->values;
+  if (!(st->channels & TF_CHANNEL_TICKER)) return TF_BINANCE_IGNORE(m, "markPriceUpdate");
+  if (!tf_binance_has(m, BIT(SYMBOL) | BIT(PRICE) | BIT(SENT)) ||
+      v[KEY(SYMBOL)].kind != TF_JSON_STRING || v[KEY(SENT)].made != TF_JSON_MADE_U64)
+    return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  if (v[KEY(PRICE)].made != TF_JSON_MADE_DECIMAL)
+    return tf_binance_reject(m, tf_binance_why(m, KEY(PRICE)));
+  if (v[KEY(PRICE)].as.mantissa < 0) return tf_binance_reject(m, TF_REJECT_NUMBER);
+  uint64_t ts_ns;
+  uint8_t  flags = 0;
+  m->seen &= ~BIT(HAPPENED);
+  if (!tf_binance_time(st, m, true, &ts_ns, &flags)) return tf_binance_reject(m, TF_REJECT_SCHEMA);
+  if (is_full(m)) return tf_binance_reject(m, TF_REJECT_LIMIT);
+  tf_reject_t why;
+  uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
+  if (idx == TF_SYMBOLS_NONE) return tf_binance_reject(m, why);
+  tf_event_t *e = put_event(m, TF_EVENT_TICKER, flags, st->symbols.rows[idx].instrument_id, ts_ns,
+                            v[KEY(PRICE)].exp, 0);
+  memset(&e->u, 0, sizeof(e->u));
+  e->u.ticker.mark_price   = v[KEY(PRICE)].as.mantissa;
+  e->u.ticker.funding_rate = TF_FUNDING_NONE;
+  if (tf_binance_has(m, BIT(FUNDING))) /* "" for what is no perpetual */
+    e->u.ticker.funding_rate = tf_draft_funding_rate(&v[KEY(FUNDING)]);
   return data(m);
 }
 
@@ -281,7 +310,6 @@ static const char *const ignored_types[] = {"kline",
                                             "blockTrade",
                                             "referencePrice",
                                             "tradingSession",
-                                            "markPriceUpdate",
                                             "indexPriceUpdate",
                                             "continuous_kline",
                                             "indexPrice_kline",
@@ -300,6 +328,7 @@ TF_COLD static tf_verdict_t on_other_type(tf_binance_state_t *st, tf_binance_mes
   if (TF_JSON_TEXT_IS(type, "bookTicker")) return on_quote(st, m);
   if (TF_JSON_TEXT_IS(type, "depthUpdate")) return tf_binance_book_delta(st, m);
   if (TF_JSON_TEXT_IS(type, "24hrTicker")) return on_ticker(st, m);
+  if (TF_JSON_TEXT_IS(type, "markPriceUpdate")) return on_mark_price(st, m);
   if (TF_JSON_TEXT_IS(type, "serverShutdown")) {
     m->out->leaving = true;
     tf_feeds_note_error(&st->head, "serverShutdown", 14);

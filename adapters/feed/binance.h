@@ -15,7 +15,8 @@
  *                     stream names it. Futures send partial books as depthUpdate, told apart by the
  *                     stream alone, so subscribe to them combined. A partial book of an instrument
  *                     whose deltas are coming too is ignored: it would cut the book.
- *   24hrTicker        TICKER
+ *   24hrTicker        TICKER: last price and volume
+ *   markPriceUpdate   TICKER: mark price and funding rate
  *   kline, markPriceUpdate, forceOrder, ...   ignored, counted by type
  *   acknowledgements, errors, serverShutdown  CONTROL; errors are kept in the tf_feed_head_t, and a
  *                     shutdown makes the session move to another connection (out->leaving)
@@ -33,6 +34,7 @@ typedef struct tf_binance_market {
   const char *suffix;
   const char *ws_path;        /* of combined streams */
   const char *ticker_path;    /* where tickers are served apart; NULL: with the rest */
+  const char *mark_stream;    /* beside "ticker"; NULL: there is no mark price */
   const char *rest_path;      /* of the depth snapshot */
   const char *info_path;      /* of the instruments' metadata */
   bool        info_of_some;   /* it takes the symbols that it is to answer for */

@@ -14,6 +14,7 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-COINM",
                                            .rest_path      = "/dapi/v1/depth",
                                            .info_path      = "/dapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
+                                           .mark_stream    = "markPrice@1s",
                                            .snapshot_limit = 1000,
                                            .rule           = TF_CHAIN_POINTER,
                                            .multiplier_of  = multiplier_of};
@@ -23,11 +24,11 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
 }
 
 static const tf_feed_channel_t feed_channels[] = {
-    {TF_CHANNEL_TRADE,  "trade, aggTrade", TF_FEED_CHECK(IDS_CONSECUTIVE)                          },
-    {TF_CHANNEL_QUOTE,  "bookTicker",      TF_FEED_CHECK(SEQUENCE_ORDER)                           },
-    {TF_CHANNEL_BOOK,   "depth@0ms",       TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(BRIDGE)},
-    {TF_CHANNEL_TICKER, "24hrTicker",      0                                                       },
-    {0,                 NULL,              0                                                       },
+    {TF_CHANNEL_TRADE,  "trade, aggTrade",             TF_FEED_CHECK(IDS_CONSECUTIVE)                          },
+    {TF_CHANNEL_QUOTE,  "bookTicker",                  TF_FEED_CHECK(SEQUENCE_ORDER)                           },
+    {TF_CHANNEL_BOOK,   "depth@0ms",                   TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(BRIDGE)},
+    {TF_CHANNEL_TICKER, "24hrTicker, markPriceUpdate", 0                                                       },
+    {0,                 NULL,                          0                                                       },
 };
 
 const tf_feed_t tf_feed_binance_coinm = {

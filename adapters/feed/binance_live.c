@@ -43,6 +43,12 @@ size_t tf_binance_live_request(const void *state, const tf_feed_request_t *reque
     tf_text_out_char(&t, '@');
     tf_text_out_put(&t, name);
     tf_text_out_char(&t, '"');
+    if (request->channel != TF_CHANNEL_TICKER || st->market->mark_stream == NULL) continue;
+    tf_text_out_put(&t, ",\"");
+    tf_text_out_lower(&t, st->symbols.rows[request->symbols[i]].text);
+    tf_text_out_char(&t, '@');
+    tf_text_out_put(&t, st->market->mark_stream);
+    tf_text_out_char(&t, '"');
   }
   tf_text_out_put(&t, "],\"id\":");
   tf_text_out_u64(&t, request->id);

@@ -30,6 +30,7 @@
   X(PREVIOUS_ID, "pu", U64)                                                                        \
   X(CLOSE, "c", DECIMAL)                                                                           \
   X(VOLUME, "v", DECIMAL)                                                                          \
+  X(FUNDING, "r", DECIMAL)                                                                         \
   X(SNAPSHOT_ID, "lastUpdateId", U64)                                                              \
   X(BIDS, "bids", LEVELS)                                                                          \
   X(ASKS, "asks", LEVELS)                                                                          \

@@ -140,6 +140,13 @@ TF_COLD static void on_mismatch(tf_book_row_t *row, tf_draft_t *draft, const tf_
   want_snapshot(draft, m->instrument_id);
 }
 
+void tf_book_row_compare(tf_book_row_t *row, tf_draft_t *draft, const tf_book_message_t *m,
+                         tf_book_checksum_t checksum, tf_feed_head_t *head) {
+  if (row->checksums_off || row->feed.book_state != TF_BOOK_OK) return;
+  draft->out->counts->checksums++;
+  if (TF_UNLIKELY(checksum(&row->mirror) != m->checksum)) on_mismatch(row, draft, m, head);
+}
+
 /* ---- a message ---- */
 
 void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_message_t *m,
@@ -182,7 +189,6 @@ void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_messag
                            .ts_ns         = m->ts_ns,
                            .venue_seq     = is_numbered ? m->last_seq : row->feed.ordinal};
   tf_draft_put_levels(draft, &row->feed, &all);
-  if (!is_kept || !m->has_checksum || row->checksums_off || checksum == NULL) return;
-  draft->out->counts->checksums++;
-  if (TF_UNLIKELY(checksum(&row->mirror) != m->checksum)) on_mismatch(row, draft, m, head);
+  if (is_kept && m->has_checksum && checksum != NULL)
+    tf_book_row_compare(row, draft, m, checksum, head);
 }

@@ -96,6 +96,11 @@ TF_INLINE bool tf_book_row_takes(const tf_book_row_t *row, const tf_book_message
 void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_message_t *m,
                      const uint32_t *depths, tf_book_checksum_t checksum, tf_feed_head_t *head);
 
+/* Compares a book in order with the message's checksum; where it differs the book is in GAP and asked for
+ * again. For venues that send it by itself; m: its checksum, instrument and time. */
+void tf_book_row_compare(tf_book_row_t *row, tf_draft_t *draft, const tf_book_message_t *m,
+                         tf_book_checksum_t checksum, tf_feed_head_t *head);
+
 /* The book is in GAP and asked for again: a message of it was refused, its checksum differs, somebody
  * found it wrong. Rows from the draft's `at` on are forgotten. */
 void tf_book_row_lose(tf_book_row_t *row, tf_draft_t *draft, uint32_t instrument_id,

@@ -535,7 +535,10 @@ static tf_verdict_t on_channel(state_t *st, tf_draft_t *draft) {
     bool wanted = (st->channels & TF_CHANNEL_TRADE) != 0;
     return wanted ? on_trades(st, draft) : IGNORE(draft, "market_trades");
   }
-  if (TF_JSON_TEXT_IS(channel, "ticker")) return on_tickers(st, draft);
+  if (TF_JSON_TEXT_IS(channel, "ticker")) {
+    if (!(st->channels & TF_CHANNEL_TICKER)) return IGNORE(draft, "ticker");
+    return on_tickers(st, draft);
+  }
   return on_other_channel(st, draft);
 }
 

@@ -390,7 +390,10 @@ static tf_verdict_t on_message(state_t *st, message_t *m) {
   }
   if (TF_JSON_TEXT_IS(type, "match")) return on_match(st, m, false);
   if (TF_JSON_TEXT_IS(type, "last_match")) return on_match(st, m, true);
-  if (TF_JSON_TEXT_IS(type, "ticker")) return on_ticker(st, m);
+  if (TF_JSON_TEXT_IS(type, "ticker")) {
+    if (!(st->channels & TF_CHANNEL_TICKER)) return IGNORE(m, "ticker");
+    return on_ticker(st, m);
+  }
   if (TF_JSON_TEXT_IS(type, "snapshot")) {
     return has_books(st) ? on_snapshot(st, m) : IGNORE(m, "snapshot");
   }

@@ -161,6 +161,16 @@ bool tf_draft_set_quote(tf_event_t *row, const tf_json_value_t *bid, const tf_js
                                   ask_qty->exp, &row->qty_exp);
 }
 
+int64_t tf_draft_funding_rate(const tf_json_value_t *rate) {
+  int     apart = rate->exp - TF_FUNDING_EXP;
+  int64_t scaled;
+  if (rate->made != TF_JSON_MADE_DECIMAL) return TF_FUNDING_NONE;
+  if (apart < -18 || apart > 18) return apart < 0 || rate->as.mantissa == 0 ? 0 : TF_FUNDING_NONE;
+  if (apart < 0) return rate->as.mantissa / (int64_t)tf_decimal_pow10[-apart];
+  bool fits = !__builtin_mul_overflow(rate->as.mantissa, (int64_t)tf_decimal_pow10[apart], &scaled);
+  return fits ? scaled : TF_FUNDING_NONE;
+}
+
 void tf_draft_reverse(tf_event_t *rows, uint32_t cnt) {
   for (uint32_t i = 0, k = cnt; i + 1 < k; i++) {
     tf_event_t row = rows[i];

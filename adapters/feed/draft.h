@@ -98,6 +98,9 @@ TF_COLD void tf_draft_gather_sides(tf_event_t *rows, const tf_json_value_t *bids
 bool tf_draft_set_quote(tf_event_t *row, const tf_json_value_t *bid, const tf_json_value_t *bid_qty,
                         const tf_json_value_t *ask, const tf_json_value_t *ask_qty);
 
+/* A funding rate as u.ticker has it (TF_FUNDING_EXP); TF_FUNDING_NONE: no decimal, or it does not fit. */
+int64_t tf_draft_funding_rate(const tf_json_value_t *rate);
+
 void tf_draft_reverse(tf_event_t *rows, uint32_t cnt);
 
 /* All rows are completed: they are the message's events. */

@@ -246,15 +246,6 @@ static bool take_price(scan_t *scan, const tf_json_object_t *object, uint32_t ke
   return true;
 }
 
-static int64_t funding_of(const tf_json_value_t *v) {
-  int apart = v->exp - TF_FUNDING_EXP;
-  if (apart < -18 || apart > 18) return apart < 0 || v->as.mantissa == 0 ? 0 : TF_FUNDING_NONE;
-  if (apart < 0) return v->as.mantissa / (int64_t)tf_decimal_pow10[-apart];
-  int64_t rate;
-  bool    fits = !__builtin_mul_overflow(v->as.mantissa, (int64_t)tf_decimal_pow10[apart], &rate);
-  return fits ? rate : TF_FUNDING_NONE;
-}
-
 /* Fields that are not there stay marked so (last 0, volume 0, mark 0, no funding), and are filled from the
  * instrument's last ticker when the message turns out good. */
 static void put_ticker(tf_in_band_t *in, const tf_in_band_item_t *form,
@@ -273,10 +264,11 @@ static void put_ticker(tf_in_band_t *in, const tf_in_band_item_t *form,
       !tf_draft_to_one_exponent(&row->u.ticker.last_price, row->price_exp,
                                 &row->u.ticker.mark_price, mark_exp, &row->price_exp))
     refuse(scan, TF_REJECT_NUMBER);
-  take_price(scan, object, form->volume, &row->u.ticker.volume, &row->qty_exp);
+  take_price(scan, form->stats ? &scan->objects[form->stats] : object, form->volume,
+             &row->u.ticker.volume, &row->qty_exp);
   row->u.ticker.funding_rate = TF_FUNDING_NONE;
-  if (has(object, form->funding) && object->values[form->funding].made == TF_JSON_MADE_DECIMAL)
-    row->u.ticker.funding_rate = funding_of(&object->values[form->funding]);
+  if (has(object, form->funding))
+    row->u.ticker.funding_rate = tf_draft_funding_rate(&object->values[form->funding]);
   park(in, form, object, row);
 }
 
@@ -385,6 +377,34 @@ static void put_book(tf_in_band_t *in, const tf_in_band_item_t *form,
     refuse(scan, TF_REJECT_NUMBER);
 }
 
+/* One level by itself. */
+static void put_level_row(tf_in_band_t *in, const tf_in_band_item_t *form,
+                          const tf_json_object_t *object) {
+  scan_t                *scan = in->scan;
+  const tf_json_value_t *v    = object->values;
+  tf_event_t            *row  = tf_json_put_row(&in->json);
+  if (row == NULL) return;
+  memset(&row->u, 0, sizeof row->u);
+  int side = has(object, form->side) ? side_of(in->spec, &v[form->side]) : 0;
+  if (side == 0 || !has(object, form->id)) refuse(scan, TF_REJECT_SCHEMA);
+  if (has(object, form->id) && !digits_of(in, &v[form->id], &row->u.level.venue_seq))
+    refuse(scan, TF_REJECT_NUMBER);
+  row->price_exp = row->qty_exp = 0;
+  row->ts_event_ns              = take_time(in, form, object, &row->flags);
+  row->flags |= side < 0 ? TF_FLAG_SIDE : 0;
+  if (has(object, form->price) && take_number(scan, object, form->price)) {
+    row->price_exp     = v[form->price].exp;
+    row->u.level.price = v[form->price].as.mantissa;
+    row->u.level.level_idx |= TF_IN_BAND_LEVEL_PRICE;
+  }
+  if (has(object, form->qty) && take_number(scan, object, form->qty)) {
+    row->qty_exp     = v[form->qty].exp;
+    row->u.level.qty = v[form->qty].as.mantissa;
+    row->u.level.level_idx |= TF_IN_BAND_LEVEL_QTY;
+  }
+  park(in, form, object, row);
+}
+
 static void on_item(tf_json_t *json, tf_json_object_t *object) {
   tf_in_band_t            *in    = object->self;
   scan_t                  *scan  = in->scan;
@@ -392,14 +412,20 @@ static void on_item(tf_json_t *json, tf_json_object_t *object) {
   const tf_in_band_spec_t *spec  = in->spec;
   for (uint32_t i = 0; i < spec->item_cnt; i++) {
     const tf_in_band_item_t *form = &spec->items[i];
-    if (form->object != place || (object->seen & (form->marks | form->lacks)) != form->marks)
+    if (form->object != place || (object->seen & (form->marks | form->lacks)) != form->marks ||
+        (form->any != 0 && (object->seen & form->any) == 0))
       continue;
     switch (form->kind) {
     case TF_EVENT_TRADE: put_trade(in, form, object); break;
     case TF_EVENT_QUOTE: put_quote(in, form, object); break;
     case TF_EVENT_TICKER: put_ticker(in, form, object); break;
     case TF_IN_BAND_LEVEL: put_level(in, form, object); break;
-    default: put_book(in, form, object); break;
+    default:
+      if (form->bids != 0 || form->change != 0)
+        put_book(in, form, object);
+      else
+        put_level_row(in, form, object);
+      break;
     }
   }
   const tf_in_band_object_t *o =
@@ -583,6 +609,17 @@ static uint32_t channel_of(uint8_t kind) {
                                   : TF_CHANNEL_TICKER;
 }
 
+/* Of a row that park left. */
+static tf_json_value_t symbol_of_row(const tf_in_band_t *in, const tf_event_t *e,
+                                     const tf_in_band_route_t *route) {
+  if (e->ingest_seq == UINT64_MAX) return route->symbol;
+  tf_json_value_t symbol = {.bytes     = in->frame->bytes + e->ingest_seq,
+                            .bytes_cnt = e->instrument_id >> 1};
+  symbol.kind            = TF_JSON_STRING;
+  symbol.escaped         = e->instrument_id & 1;
+  return symbol;
+}
+
 /* Finds the instruments of the rows that park left; their numbers go to the rows. Rows of channels that
  * nobody asked for are dropped. */
 static bool find_symbols(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route,
@@ -590,14 +627,8 @@ static bool find_symbols(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_r
   uint32_t kept = draft->at;
   for (uint32_t i = draft->at; i < draft->end; i++) {
     tf_event_t     *e      = &draft->out->events[i];
-    tf_json_value_t symbol = route->symbol;
-    if (e->ingest_seq != UINT64_MAX) {
-      symbol         = (tf_json_value_t){.bytes     = in->frame->bytes + e->ingest_seq,
-                                         .bytes_cnt = e->instrument_id >> 1};
-      symbol.kind    = TF_JSON_STRING;
-      symbol.escaped = e->instrument_id & 1;
-    }
-    uint32_t idx = symbol_of(in, &symbol, why);
+    tf_json_value_t symbol = symbol_of_row(in, e, route);
+    uint32_t        idx    = symbol_of(in, &symbol, why);
     if (idx == TF_SYMBOLS_NONE) return false;
     e->ingest_seq = idx;
     if (e->ts_event_ns == 0 && !(e->flags & TF_FLAG_BAD_TS)) e->ts_event_ns = route->ts_ns;
@@ -714,6 +745,37 @@ static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ban
   return tf_draft_finish(draft);
 }
 
+/* The books of levels that are rows by themselves, in a message that is refused. */
+TF_COLD static tf_verdict_t refuse_levels(tf_in_band_t *in, tf_draft_t *draft,
+                                          const tf_in_band_route_t *route, tf_reject_t why) {
+  uint32_t    lost[TF_IN_BAND_BOOKS_MAX], lost_cnt = 0;
+  tf_reject_t unused;
+  for (uint32_t i = draft->at; i < draft->end && lost_cnt < TF_IN_BAND_BOOKS_MAX; i++) {
+    tf_json_value_t symbol = symbol_of_row(in, &draft->out->events[i], route);
+    uint32_t        idx = symbol_of(in, &symbol, &unused), k = 0;
+    while (k < lost_cnt && lost[k] != idx) k++;
+    if (k == lost_cnt && idx != TF_SYMBOLS_NONE) lost[lost_cnt++] = idx;
+  }
+  if (lost_cnt == 0 && route->symbol.kind == TF_JSON_STRING)
+    lost_cnt = (lost[0] = symbol_of(in, &route->symbol, &unused)) != TF_SYMBOLS_NONE;
+  draft->end = draft->at;
+  for (uint32_t k = 0; k < lost_cnt; k++)
+    tf_book_row_lose(&in->rows[lost[k]].book, draft, in->symbols.rows[lost[k]].instrument_id, 0);
+  return reject(in, why);
+}
+
+static tf_verdict_t on_levels(tf_in_band_t *in, tf_draft_t *draft,
+                              const tf_in_band_route_t *route) {
+  scan_t     *scan = in->scan;
+  tf_reject_t why;
+  if (scan->kinds & ~(1u << TF_EVENT_BOOK))
+    return refuse_levels(in, draft, route, TF_REJECT_SCHEMA);
+  if (TF_UNLIKELY(scan->is_bad)) return refuse_levels(in, draft, route, scan->why);
+  if (TF_UNLIKELY(!find_symbols(in, draft, route, &why))) return reject(in, why);
+  in->spec->on_levels(in, draft, route);
+  return tf_draft_finish(draft);
+}
+
 static tf_verdict_t settle(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route) {
   switch ((tf_in_band_what_t)route->what) {
   case TF_IN_BAND_CONTROL: in->out->counts->msgs_control++; return TF_VERDICT_CONTROL;
@@ -729,10 +791,20 @@ static tf_verdict_t settle(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band
       draft->at            = in->out->event_cnt; /* the bridge published */
       return verdict;
     }
+    if (in->scan->book_cnt == 0 && in->spec->on_levels != NULL) return on_levels(in, draft, route);
     if (in->scan->book_cnt == 0) return refuse_books(in, draft, route, TF_REJECT_SCHEMA);
     return on_books(in, draft, route);
   }
   return on_rows(in, draft, route);
+}
+
+/* The rows that the scanner and the route put become events, or nothing. */
+static tf_verdict_t settle_rows(tf_in_band_t *in, const tf_in_band_route_t *route) {
+  tf_draft_t draft;
+  tf_draft_begin(&draft, in->frame, in->out, in->json.row_cnt);
+  tf_verdict_t verdict = settle(in, &draft, route);
+  if (verdict != TF_VERDICT_DATA) in->out->event_cnt = draft.at; /* statuses of a refusal stand */
+  return verdict;
 }
 
 /* What a venue answered over REST: its instruments, or something that a recording has and nobody needs. */
@@ -757,34 +829,57 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   scan->is_bad                                      = false;
   for (uint32_t i = 0; i < in->spec->object_cnt; i++) scan->objects[i].seen = 0;
   if (in->spec->family) in->spec->family(in, frame);
-  tf_draft_t draft;
-  bool       is_rest = frame->kind == TF_FRAME_HTTP;
+  bool is_rest = frame->kind == TF_FRAME_HTTP;
   if (TF_UNLIKELY(is_rest) && (in->spec->takes_rest == NULL || !in->spec->takes_rest(in)))
     return on_rest(in);
   if (TF_UNLIKELY(frame->bytes_cnt == 0 || frame->bytes[0] != '{')) {
-    tf_draft_begin(&draft, frame, out, 0);
-    if (in->spec->on_other && in->spec->on_other(in, frame, &route))
-      return settle(in, &draft, &route);
+    if (in->spec->on_other && in->spec->on_other(in, frame, &route)) return settle_rows(in, &route);
   }
   tf_json_object_t *root   = &scan->objects[is_rest ? in->spec->rest_object : 0];
   tf_json_result_t  result = tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, root);
   if (is_rest && result == TF_JSON_OK) on_item(&in->json, root);
-  tf_draft_begin(&draft, frame, out, 0);
-  tf_verdict_t verdict;
-  if (TF_UNLIKELY(result != TF_JSON_OK)) {
-    verdict = reject(in, result == TF_JSON_LIMIT ? TF_REJECT_LIMIT : TF_REJECT_SYNTAX);
-  } else if (TF_UNLIKELY(in->json.root_kind != TF_JSON_OBJECT)) {
-    verdict = reject(in, TF_REJECT_UNKNOWN);
-  } else {
-    in->spec->route(in, &route);
-    tf_draft_begin(&draft, frame, out, in->json.row_cnt);
-    verdict = settle(in, &draft, &route);
-  }
-  if (verdict != TF_VERDICT_DATA) out->event_cnt = draft.at; /* statuses of a refusal stand */
-  return verdict;
+  if (TF_UNLIKELY(result != TF_JSON_OK))
+    return reject(in, result == TF_JSON_LIMIT ? TF_REJECT_LIMIT : TF_REJECT_SYNTAX);
+  if (TF_UNLIKELY(in->json.root_kind != TF_JSON_OBJECT)) return reject(in, TF_REJECT_UNKNOWN);
+  in->spec->route(in, &route);
+  return settle_rows(in, &route);
 }
 
 /* ---- for routes ---- */
+
+tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind) {
+  tf_event_t *row = tf_json_put_row(&in->json);
+  in->scan->kinds |= 1u << kind;
+  if (row == NULL) {
+    refuse(in->scan, TF_REJECT_LIMIT);
+    return NULL;
+  }
+  memset(row, 0, sizeof *row);
+  row->ingest_seq = UINT64_MAX;
+  row->kind       = (uint8_t)kind;
+  return row;
+}
+
+void tf_in_band_refuse(tf_in_band_t *in, tf_reject_t why) { refuse(in->scan, why); }
+
+void tf_in_band_break_books(tf_in_band_t *in, tf_book_state_t state, uint64_t first,
+                            uint64_t last) {
+  tf_feed_out_t *out = in->out;
+  tf_draft_t     draft;
+  tf_draft_begin(&draft, in->frame, out, 0);
+  for (uint32_t i = 0; i < in->symbols.cnt; i++) {
+    tf_book_row_t *row = &in->rows[i].book;
+    if (row->feed.book_state == TF_BOOK_NONE) continue;
+    tf_event_t *e =
+        tf_draft_status(&draft, &row->feed, in->symbols.rows[i].instrument_id, state, 0);
+    if (e == NULL) continue;
+    e->u.status.gap_first = first;
+    e->u.status.gap_last  = last;
+  }
+  out->event_cnt   = draft.at;
+  in->json.rows    = out->events + out->event_cnt;
+  in->json.row_cap = out->event_cap - out->event_cnt;
+}
 
 bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_band_time_t form,
                           const tf_json_value_t *price, const tf_json_value_t *qty,
@@ -869,7 +964,7 @@ void tf_in_band_put_ticker(tf_in_band_t *in, const tf_json_value_t *mark,
     row->u.ticker.mark_price = mark->as.mantissa;
     row->price_exp           = mark->exp;
   }
-  if (is_good && funding != NULL) row->u.ticker.funding_rate = funding_of(funding);
+  if (is_good && funding != NULL) row->u.ticker.funding_rate = tf_draft_funding_rate(funding);
   row->ts_event_ns = at != NULL ? time_of(in, at, form) : 0;
   row->flags       = tf_draft_time_flags(row->ts_event_ns, in->frame->recv_ns);
   row->ingest_seq  = UINT64_MAX;

@@ -45,13 +45,19 @@ typedef enum tf_in_band_time {
 
 /* A form of item: an object that makes a row. Several forms may match one object (a ticker with the best
  * bid and offer in it makes a QUOTE and a TICKER). Numbers want DECIMAL, sequences and checksums U64 (strings
- * of digits: TEXT), ids TEXT or BYTES, bids and asks LEVELS. */
-#define TF_IN_BAND_LEVEL TF_EVENT_KIND_CNT /* a level of the book around it, by price and qty */
+ * of digits: TEXT), ids TEXT or BYTES, bids and asks LEVELS.
+ *
+ * A BOOK without bids, asks and change is one level, for the spec's on_levels: price and quantity, the flag SIDE, its
+ * id as venue_seq, TF_IN_BAND_LEVEL_* of what it has as level_idx. */
+#define TF_IN_BAND_LEVEL_PRICE 1u
+#define TF_IN_BAND_LEVEL_QTY   2u
+#define TF_IN_BAND_LEVEL       TF_EVENT_KIND_CNT /* a level of the book around it, by price and qty */
 typedef struct tf_in_band_item {
   uint8_t  object; /* place in the table of objects */
   uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER, or TF_IN_BAND_LEVEL */
   uint8_t  time_form;
   uint64_t marks, lacks;         /* keys of it that tell it, and those that it must not have */
+  uint64_t any;                  /* keys of which it has one at least; 0: no matter */
   uint8_t  symbol, time;         /* 0: the route's */
   uint8_t  price, qty, side, id; /* side 0: the sign of qty says it, below 0 is a sale */
   uint8_t  sides;                /* the object that holds bids and asks; 0: this one */
@@ -60,6 +66,7 @@ typedef struct tf_in_band_item {
   uint8_t  bids, asks, first_seq, last_seq, previous, checksum;
   uint8_t  bid, bid_qty, ask, ask_qty;
   uint8_t  last, volume, mark, funding;
+  uint8_t  stats; /* the object that holds the volume; 0: this one */
 } tf_in_band_item_t;
 
 typedef enum tf_in_band_what {
@@ -121,7 +128,11 @@ typedef struct tf_in_band_spec {
   /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). It may put rows of items
    * that are no objects (tf_in_band_put_trade). */
   void (*route)(tf_in_band_t *in, tf_in_band_route_t *route);
-  /* A whole message that is no JSON object: text heartbeats ("pong"), arrays. NULL: SYNTAX, UNKNOWN. */
+  /* A message whose books are rows by themselves. From the draft's `at` on each is a level, its ingest_seq
+   * the number in symbols of whose it is; all are to be completed or forgotten. */
+  void (*on_levels)(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route);
+  /* A whole message that is no JSON object: text heartbeats ("pong"), arrays; may put rows. NULL: SYNTAX,
+   * UNKNOWN. */
   bool (*on_other)(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *route);
 
   /* Books. depth_max 0: no mirror is kept. */
@@ -177,6 +188,13 @@ tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
                            uint32_t *instrument_id);
 
 /* ---- for routes ---- */
+
+/* A row of this kind, zeroed, of the route's symbol; NULL: there is no room, the message is refused. */
+tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind);
+/* The message's rows are no good: the first reason counts. */
+void tf_in_band_refuse(tf_in_band_t *in, tf_reject_t why);
+/* Before any row was put: every book becomes this, by a STATUS of its own. first, last: of a GAP. */
+void tf_in_band_break_books(tf_in_band_t *in, tf_book_state_t state, uint64_t first, uint64_t last);
 
 /* The slot of a key of one of the message's objects; NULL: it was not there. */
 const tf_json_value_t *tf_in_band_value(const tf_in_band_t *in, uint32_t object, uint32_t key);

@@ -10,7 +10,7 @@
  *                the checksum over the ten best levels is compared; where it differs this one book is in
  *                GAP and asked for again. There is no sequence, so venue_seq is an ordinal of our own.
  *   trade        TRADE; side is the taker's. type "snapshot": BACKFILL. Ids are consecutive a symbol.
- *   ticker       QUOTE: it is asked for with event_trigger bbo
+ *   ticker       QUOTE, where it is asked for with event_trigger bbo; TICKER
  *   heartbeat, status, pong, acknowledgements   CONTROL; of a refusal ("success":false), and of a system
  *                that is not online, the text is kept in the tf_feed_head_t
  *   instrument   CONTROL; its pairs are the instruments' metadata
@@ -75,6 +75,8 @@ enum {
   BID_QTY,
   ASK,
   ASK_QTY,
+  LAST,
+  VOLUME,
   ACK_CHANNEL,
   DEPTH,
   SYSTEM,
@@ -94,6 +96,8 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [BID_QTY]     = TF_JSON_KEY("bid_qty", TF_JSON_WANT_DECIMAL),
     [ASK]         = TF_JSON_KEY("ask", TF_JSON_WANT_DECIMAL),
     [ASK_QTY]     = TF_JSON_KEY("ask_qty", TF_JSON_WANT_DECIMAL),
+    [LAST]        = TF_JSON_KEY("last", TF_JSON_WANT_DECIMAL),
+    [VOLUME]      = TF_JSON_KEY("volume", TF_JSON_WANT_DECIMAL),
     [ACK_CHANNEL] = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
     [DEPTH]       = TF_JSON_KEY("depth", TF_JSON_WANT_U64),
     [SYSTEM]      = TF_JSON_KEY("system", TF_JSON_WANT_TEXT),
@@ -129,6 +133,7 @@ typedef struct tf_kraken_scan {
   const tf_frame_t *frame; /* being read, with all below */
   uint32_t          book_cnt, trade_cnt, quote_cnt, other_cnt;
   uint32_t          row_cnt;
+  uint32_t          channels; /* the feed's */
   bool              is_offline;
   scanned_book_t    books[TF_KRAKEN_BOOKS_MAX];
   tf_reject_t       why; /* the first fault of an item */
@@ -264,6 +269,22 @@ static void on_quote(scan_t *scan, tf_json_t *json, const tf_json_object_t *item
   }
 }
 
+static void on_ticker(scan_t *scan, tf_json_t *json, const tf_json_object_t *item) {
+  const tf_json_value_t *v   = item->values;
+  tf_event_t            *row = tf_json_put_row(json);
+  scan->quote_cnt++;
+  if (row == NULL || !take_number(scan, item, LAST) || !take_number(scan, item, VOLUME) ||
+      !park_symbol(scan, row, item))
+    return;
+  row->ts_event_ns = take_time(scan, item, false, &row->flags);
+  row->price_exp   = v[LAST].exp;
+  row->qty_exp     = v[VOLUME].exp;
+  memset(&row->u, 0, sizeof row->u);
+  row->u.ticker.last_price   = v[LAST].as.mantissa;
+  row->u.ticker.volume       = v[VOLUME].as.mantissa;
+  row->u.ticker.funding_rate = TF_FUNDING_NONE;
+}
+
 static void on_item(tf_json_t *json, tf_json_object_t *item) {
   scan_t *scan = item->self;
   if (TF_LIKELY(item->seen & (BIT(BIDS) | BIT(ASKS)))) {
@@ -271,7 +292,8 @@ static void on_item(tf_json_t *json, tf_json_object_t *item) {
   } else if (item->seen & BIT(TRADE_ID)) {
     on_trade(scan, json, item);
   } else if (item->seen & BIT(BID)) {
-    on_quote(scan, json, item);
+    if (scan->channels & TF_CHANNEL_QUOTE) on_quote(scan, json, item);
+    if (scan->channels & TF_CHANNEL_TICKER) on_ticker(scan, json, item);
   } else {
     bool has_system = (item->seen & BIT(SYSTEM)) != 0;
     scan->is_offline |= has_system && !TF_JSON_TEXT_IS(&item->values[SYSTEM], "online");
@@ -374,10 +396,10 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   return tf_trade_ids_step(&row->feed.trades, trade->u.trade.id, counts);
 }
 
-static tf_verdict_t put_all(tf_kraken_state_t *st, tf_draft_t *draft, tf_event_kind_t kind) {
+static tf_verdict_t put_trades(tf_kraken_state_t *st, tf_draft_t *draft) {
   while (draft->at < draft->end) {
     uint32_t idx = (uint32_t)draft->out->events[draft->at].ingest_seq;
-    tf_draft_put(draft, &st->rows[idx].feed, kind, st->symbols.rows[idx].instrument_id);
+    tf_draft_put(draft, &st->rows[idx].feed, TF_EVENT_TRADE, st->symbols.rows[idx].instrument_id);
   }
   return tf_draft_finish(draft);
 }
@@ -393,7 +415,7 @@ static tf_verdict_t on_trades(tf_kraken_state_t *st, tf_draft_t *draft) {
     draft->out->events[i].flags |= TF_FLAG_BACKFILL;
   }
   tf_draft_drop_repeats(draft, is_repeat, st);
-  return put_all(st, draft, TF_EVENT_TRADE);
+  return put_trades(st, draft);
 }
 
 static tf_verdict_t on_quotes(tf_kraken_state_t *st, tf_draft_t *draft) {
@@ -403,7 +425,15 @@ static tf_verdict_t on_quotes(tf_kraken_state_t *st, tf_draft_t *draft) {
   if (scan->book_cnt + scan->trade_cnt + scan->other_cnt > 0) refuse(scan, TF_REJECT_SCHEMA);
   if (!take_type(scan, &is_snapshot)) return reject(draft, scan->why);
   if (!find_symbols(st, draft, &why)) return reject(draft, why);
-  return put_all(st, draft, TF_EVENT_QUOTE);
+  bool has_quotes  = (st->channels & TF_CHANNEL_QUOTE) != 0;
+  bool has_tickers = (st->channels & TF_CHANNEL_TICKER) != 0;
+  for (uint32_t i = 0; draft->at < draft->end; i++) { /* of each item a quote, then a ticker */
+    uint32_t idx      = (uint32_t)draft->out->events[draft->at].ingest_seq;
+    bool     is_quote = has_quotes && (!has_tickers || i % 2 == 0);
+    tf_draft_put(draft, &st->rows[idx].feed, is_quote ? TF_EVENT_QUOTE : TF_EVENT_TICKER,
+                 st->symbols.rows[idx].instrument_id);
+  }
+  return tf_draft_finish(draft);
 }
 
 /* The depth of a book's subscription. */
@@ -428,9 +458,14 @@ static void note(tf_kraken_state_t *st, uint32_t key) {
   if (st->scan->root.seen & BIT(key)) tf_feeds_note_error(&st->head, v->bytes, v->bytes_cnt);
 }
 
-static uint32_t channel_of(const tf_json_value_t *name) {
+/* Which of the two that a ticker serves asks for it. */
+static uint32_t ticker_channel(const tf_kraken_state_t *st) {
+  return st->channels & TF_CHANNEL_QUOTE ? TF_CHANNEL_QUOTE : TF_CHANNEL_TICKER;
+}
+
+static uint32_t channel_of(const tf_kraken_state_t *st, const tf_json_value_t *name) {
   return TF_JSON_TEXT_IS(name, "trade")    ? TF_CHANNEL_TRADE
-         : TF_JSON_TEXT_IS(name, "ticker") ? TF_CHANNEL_QUOTE
+         : TF_JSON_TEXT_IS(name, "ticker") ? ticker_channel(st)
          : TF_JSON_TEXT_IS(name, "book")   ? TF_CHANNEL_BOOK
                                            : 0;
 }
@@ -446,7 +481,7 @@ static void put_answer(tf_kraken_state_t *st, tf_draft_t *draft, const tf_json_t
   uint32_t asked = 0, id = UINT32_MAX;
   uint64_t req_id = 0;
   if (has_result) {
-    asked = channel_of(channel);
+    asked = channel_of(st, channel);
     if (asked == 0) return; /* of the instruments */
     has_symbol = (scan->item.seen & BIT(SYMBOL)) != 0;
     symbol     = &scan->item_values[SYMBOL];
@@ -527,7 +562,7 @@ static tf_verdict_t on_object(tf_kraken_state_t *st, tf_draft_t *draft, const tf
   bool is_trade = TF_JSON_TEXT_IS(channel, "trade");
   if (!is_trade && !TF_JSON_TEXT_IS(channel, "ticker")) return on_other_channel(st, draft);
   if (!has_data) return reject(draft, TF_REJECT_SCHEMA);
-  if (!(st->channels & (is_trade ? TF_CHANNEL_TRADE : TF_CHANNEL_QUOTE))) {
+  if (!(st->channels & (is_trade ? TF_CHANNEL_TRADE : TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER))) {
     return is_trade ? IGNORE(draft, "trade") : IGNORE(draft, "ticker");
   }
   return is_trade ? on_trades(st, draft) : on_quotes(st, draft);
@@ -584,10 +619,10 @@ static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t c
 
 static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_kraken_state_t *st      = state;
-  const char              *channel = request->channel == TF_CHANNEL_TRADE   ? "trade"
-                                     : request->channel == TF_CHANNEL_QUOTE ? "ticker"
-                                     : request->channel == TF_CHANNEL_BOOK  ? "book"
-                                                                            : NULL;
+  const char              *channel = request->channel == TF_CHANNEL_TRADE     ? "trade"
+                                     : request->channel == ticker_channel(st) ? "ticker"
+                                     : request->channel == TF_CHANNEL_BOOK    ? "book"
+                                                                              : NULL;
   if (channel == NULL) return 0;
   tf_text_out_t t = {buf, cap, 0};
   tf_text_out_put(&t, request->unsubscribe
@@ -605,6 +640,7 @@ static size_t request(const void *state, const tf_feed_request_t *request, char 
     tf_text_out_put(&t, ",\"depth\":");
     tf_text_out_u64(&t, st->depth);
   }
+  if (request->channel == TF_CHANNEL_TICKER) tf_text_out_put(&t, ",\"event_trigger\":\"trades\"");
   if (request->channel == TF_CHANNEL_QUOTE) tf_text_out_put(&t, ",\"event_trigger\":\"bbo\"");
   if (!request->unsubscribe) tf_text_out_put(&t, ",\"snapshot\":true");
   tf_text_out_put(&t, "},\"req_id\":");
@@ -682,6 +718,7 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   st->scan      = (scan_t *)(void *)(memory + l.scan_at);
   st->rows      = (tf_book_row_t *)(void *)(memory + l.rows_at);
   scan_init(st->scan);
+  st->scan->channels = config->channels;
   for (uint32_t i = 0; i < l.row_cap; i++) {
     tf_book_row_t *row = &st->rows[i];
     memset(row, 0, sizeof *row);

@@ -241,6 +241,7 @@ static tf_verdict_t on_channel(message_t *m) {
   if (is_book && !tf_kraken_has_books(st)) return tf_feeds_ignore(counts, "book", 4);
   if (is_trade && !(st->channels & TF_CHANNEL_TRADE)) return tf_feeds_ignore(counts, "trade", 5);
   if (is_quote && !(st->channels & TF_CHANNEL_QUOTE)) return tf_feeds_ignore(counts, "spread", 6);
+  if (is_ticker && !(st->channels & TF_CHANNEL_TICKER)) return tf_feeds_ignore(counts, "ticker", 6);
   uint32_t idx = tf_symbols_of(&st->symbols, pair, st->asked_cnt == 0, &m->why);
   if (idx == TF_SYMBOLS_NONE) return reject(m, m->why);
   if (is_book) return on_book(m, idx);

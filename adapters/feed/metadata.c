@@ -21,12 +21,14 @@ enum {
   PRODUCT_ID,
   ID,
   INST_ID,
+  INSTRUMENT_NAME,
   CONTRACT_CODE,
   NAME,
   PRICE_INCREMENT,
   QUOTE_INCREMENT,
   TICK_SZ,
   PRICE_TICK_SIZE,
+  TICK_SIZE_TOO,
   PRICE_INCREMENT_TOO,
   ORDER_PRICE_ROUND,
   ITEM_TICK_SIZE,
@@ -35,6 +37,7 @@ enum {
   QTY_INCREMENT,
   LOT_SZ,
   QTY_TICK_SIZE,
+  MIN_TRADE_AMOUNT,
   BASE_INCREMENT_TOO,
   ORDER_SIZE_MIN,
   LOT_SIZE,
@@ -71,6 +74,9 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [SYMBOL]               = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
     [PRODUCT_ID]           = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
     [ID]                   = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
+    [INSTRUMENT_NAME]      = TF_JSON_KEY("instrument_name", TF_JSON_WANT_TEXT),
+    [TICK_SIZE_TOO]        = TF_JSON_KEY("tick_size", TF_JSON_WANT_DECIMAL),
+    [MIN_TRADE_AMOUNT]     = TF_JSON_KEY("min_trade_amount", TF_JSON_WANT_DECIMAL),
     [CONTRACT_CODE]        = TF_JSON_KEY("contract_code", TF_JSON_WANT_TEXT),
     [NAME]                 = TF_JSON_KEY("name", TF_JSON_WANT_TEXT),
     [PRICE_INCREMENT_TOO]  = TF_JSON_KEY("priceIncrement", TF_JSON_WANT_DECIMAL),
@@ -213,6 +219,7 @@ static void on_item(tf_json_t *json, tf_json_object_t *item) {
   bool has = take_size(tick != NULL ? tick : &r->tick, &to.tick_size, &to.price_exp) &&
              take_size(lot != NULL ? lot : &r->step, &to.lot_size, &to.qty_exp);
   r->tick.made = r->step.made = TF_JSON_MADE_NONE;
+  if (tf_json_seen(item, MIN_TRADE_AMOUNT)) size = NULL; /* Deribit counts amounts, not contracts */
   if (!has || symbol == NULL || symbol->kind != TF_JSON_STRING) return;
   r->item_cnt++;
   tf_reject_t unused;

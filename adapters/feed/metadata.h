@@ -6,6 +6,9 @@
  *   Coinbase           {"products":[{"product_id":..,"price_increment":..,"base_increment":..,
  *                        "quote_currency_id":..}]}, or one of them alone
  *   Coinbase Exchange  [{"id":..,"quote_increment":..,"base_increment":..,"quote_currency":..}], or one alone
+ *   BitMEX             [{"symbol":..,"tickSize":..,"lotSize":..,"quoteCurrency":..}]
+ *   Deribit            (of "result") [{"instrument_name":..,"tick_size":..,"min_trade_amount":..,
+ *                        "quote_currency":..}], or one alone
  *   Kraken             {"pairs":[{"symbol":..,"price_increment":..,"qty_increment":..,"quote":..}]}
  *   OKX                {"data":[{"instId":..,"tickSz":..,"lotSz":..,"ctVal":..,"quoteCcy":..|"settleCcy":..}]}
  *   Bitget             {"data":[{"symbol":..,"pricePrecision":"2","quantityPrecision":"6","quoteCoin":..}]}, of

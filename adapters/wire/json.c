@@ -95,6 +95,8 @@ static const char *read_decimal_any(tf_json_t *json, const char *p, tf_json_valu
 
 /* ---- levels ---- */
 
+#define LEVEL_ELEMENTS 4u /* of a level as the hot readers take it, itself counted */
+
 TF_INLINE void put_row(tf_json_t *json, int64_t price, int8_t price_exp, int64_t qty,
                        int8_t qty_exp) {
   tf_event_t *row    = &json->rows[json->row_cnt++];
@@ -130,7 +132,8 @@ static const char *finish_level(tf_json_t *json, const char *p, const tf_json_va
 }
 
 /* The element at p of an array of levels, in whatever form. json->depth is the array's. */
-TF_COLD static const char *read_level_any(tf_json_t *json, const char *p, tf_json_value_t *value) {
+TF_COLD static const char *read_level_any(tf_json_t *json, const char *p, bool may_have_word,
+                                          tf_json_value_t *value) {
   tf_json_value_t part[3];
   part[0].made = part[1].made = TF_JSON_MADE_NONE;
   if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
@@ -144,8 +147,10 @@ TF_COLD static const char *read_level_any(tf_json_t *json, const char *p, tf_jso
   if (p < json->end && *p == ']') {
     p++;
   } else {
+    uint32_t word_cnt = may_have_word && p < json->end && *p == '"';
     for (uint32_t i = 0;; i++) {
-      p = read_level_part(json, p, i, &part[i < 2 ? i : 2]);
+      uint32_t at = i < word_cnt ? 2 : i - word_cnt;
+      p           = read_level_part(json, p, at, &part[at < 2 ? at : 2]);
       if (p == NULL) return NULL;
       p = tf_json_skip_space(p, json->end);
       if (p >= json->end || (*p != ',' && *p != ']')) {
@@ -197,17 +202,37 @@ TF_INLINE const char *read_level(tf_json_t *json, const char *p, level_guess_t *
   return p + bytes + 2;
 }
 
+#define WORD_BYTES_MAX 8
+
+/* `["word",price,qty]` at p, as read_level. */
+TF_INLINE const char *read_word_level(tf_json_t *json, const char *p, level_guess_t *forms) {
+  int64_t price, qty;
+  int8_t  price_exp, qty_exp;
+  if (TF_UNLIKELY(p[0] != '[' || p[1] != '"')) return NULL;
+  p += 2;
+  for (uint32_t i = 0; i < WORD_BYTES_MAX && *p >= 'a' && *p <= 'z'; i++) p++;
+  if (TF_UNLIKELY(p[0] != '"' || p[1] != ',')) return NULL;
+  p += 2;
+  uint32_t bytes = read_guessed(p, json->floor, &forms->price, &price, &price_exp);
+  if (TF_UNLIKELY(bytes == 0 || p[bytes] != ',')) return NULL;
+  p += bytes + 1;
+  bytes = read_guessed(p, json->floor, &forms->qty, &qty, &qty_exp);
+  if (TF_UNLIKELY(bytes == 0 || p[bytes] != ']')) return NULL;
+  put_row(json, price, price_exp, qty, qty_exp);
+  return p + bytes + 1;
+}
+
 /* Rows that the hot reader may still write without looking at a limit. */
 static uint32_t rows_free(const tf_json_t *json) {
   if (json->depth >= TF_JSON_DEPTH_MAX) return 0;
-  uint32_t by_elements = (TF_JSON_ELEMENTS_MAX - json->element_cnt) / 3;
+  uint32_t by_elements = (TF_JSON_ELEMENTS_MAX - json->element_cnt) / LEVEL_ELEMENTS;
   uint32_t by_rows     = json->row_cap - json->row_cnt;
   return by_elements < by_rows ? by_elements : by_rows;
 }
 
 /* p at '['. */
-__attribute__((noinline)) static const char *read_levels(tf_json_t *json, const char *p,
-                                                         tf_json_value_t *value) {
+TF_INLINE const char *read_levels_of(tf_json_t *json, const char *p, bool may_have_word,
+                                     tf_json_value_t *value) {
   const char *first = p;
   const char *end   = json->end;
   value_is(value, TF_JSON_ARRAY, TF_JSON_MADE_LEVELS, 0);
@@ -221,13 +246,15 @@ __attribute__((noinline)) static const char *read_levels(tf_json_t *json, const 
     level_guess_t forms   = {GUESS_NO_FORM, GUESS_NO_FORM};
     for (;;) {
       if (TF_UNLIKELY(p >= end)) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
-      const char *next = hot_cnt > 0 ? read_level(json, p, &forms) : NULL;
+      const char *next = hot_cnt == 0    ? NULL
+                         : may_have_word ? read_word_level(json, p, &forms)
+                                         : read_level(json, p, &forms);
       if (TF_LIKELY(next != NULL)) {
-        json->element_cnt += 3;
+        json->element_cnt += 3 + may_have_word;
         hot_cnt--;
         p = next;
       } else {
-        p = read_level_any(json, tf_json_skip_space(p, end), value);
+        p = read_level_any(json, tf_json_skip_space(p, end), may_have_word, value);
         if (p == NULL) return NULL;
         hot_cnt = value->made == TF_JSON_MADE_LEVELS ? rows_free(json) : 0;
         p       = tf_json_skip_space(p, end);
@@ -248,6 +275,16 @@ __attribute__((noinline)) static const char *read_levels(tf_json_t *json, const 
   return p;
 }
 
+__attribute__((noinline)) static const char *read_levels(tf_json_t *json, const char *p,
+                                                         tf_json_value_t *value) {
+  return read_levels_of(json, p, false, value);
+}
+
+__attribute__((noinline)) static const char *read_word_levels(tf_json_t *json, const char *p,
+                                                              tf_json_value_t *value) {
+  return read_levels_of(json, p, true, value);
+}
+
 /* ---- objects ---- */
 
 /* What a predicted member's value looks like, from its want and its first byte last time. The hot
@@ -260,6 +297,7 @@ typedef enum {
   FORM_U64,
   FORM_LITERAL, /* true or false */
   FORM_LEVELS,
+  FORM_WORD_LEVELS,
   FORM_OBJECT,
   FORM_ITEMS,
   FORM_ITEM, /* one alone */
@@ -279,6 +317,7 @@ static form_t form_of(const tf_json_object_t *object, uint32_t want, bool is_ski
   }
   if (is_plain && (c == 't' || c == 'f')) return FORM_LITERAL;
   if (want == TF_JSON_WANT_LEVELS && c == '[') return FORM_LEVELS;
+  if (want == TF_JSON_WANT_WORD_LEVELS && c == '[') return FORM_WORD_LEVELS;
   bool is_items = want == TF_JSON_WANT_ITEMS || want == TF_JSON_WANT_ITEM;
   if (is_items && c == '[' && object->child != NULL) return FORM_ITEMS;
   if (want == TF_JSON_WANT_ITEM && c == '{' && object->child != NULL) return FORM_ITEM;
@@ -519,6 +558,9 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
   case TF_JSON_WANT_DECIMAL: return read_decimal_any(json, p, value);
   case TF_JSON_WANT_LEVELS:
     return *p == '[' ? read_levels(json, p, value) : read_decimal_any(json, p, value);
+  case TF_JSON_WANT_WORD_LEVELS:
+    if (*p == '[') return read_word_levels(json, p, value);
+    return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_OBJECT:
     if (*p == '{' && object->child != NULL) return read_child(json, object->child, p, value);
     return tf_json_skip_value(json, p, value);
@@ -649,6 +691,7 @@ TF_INLINE const char *read_value(tf_json_t *json, tf_json_object_t *object, tf_j
   switch ((form_t)form) {
   case FORM_LITERAL: return read_literal(p, value);
   case FORM_LEVELS: return *p == '[' ? read_levels(json, p, value) : NULL;
+  case FORM_WORD_LEVELS: return *p == '[' ? read_word_levels(json, p, value) : NULL;
   case FORM_OBJECT: return *p == '{' ? read_child(json, object->child, p, value) : NULL;
   case FORM_SECOND: return *p == '{' ? read_child(json, object->second, p, value) : NULL;
   case FORM_ITEM: return *p == '{' ? read_item(json, object->child, p, value) : NULL;

@@ -50,11 +50,12 @@ typedef enum tf_json_want {
   TF_JSON_WANT_U64,       /* a number without sign, fraction or power */
   TF_JSON_WANT_DECIMAL,   /* a number, or a string that holds one */
   TF_JSON_WANT_LEVELS,    /* [[price, qty, ...], ...] of decimals; a DECIMAL is taken as one */
-  TF_JSON_WANT_OBJECT,    /* read against the shape in tf_json_object_t.child */
-  TF_JSON_WANT_ITEMS,     /* [{..}, ..]: each read so, then handed to the child's on_item; a DECIMAL
+  TF_JSON_WANT_WORD_LEVELS, /* the same with a string before the price, which is passed over, or without */
+  TF_JSON_WANT_OBJECT, /* read against the shape in tf_json_object_t.child */
+  TF_JSON_WANT_ITEMS,  /* [{..}, ..]: each read so, then handed to the child's on_item; a DECIMAL
                              is taken as one */
-  TF_JSON_WANT_ITEM,      /* the same, where one may stand alone: {..} or [{..}, ..] */
-  TF_JSON_WANT_SECOND,    /* an OBJECT that is read against tf_json_object_t.second */
+  TF_JSON_WANT_ITEM,   /* the same, where one may stand alone: {..} or [{..}, ..] */
+  TF_JSON_WANT_SECOND, /* an OBJECT that is read against tf_json_object_t.second */
   /* [bids, asks], each {..}, [{..}, ..] or null, as ITEMS: two slots, this key's and the one behind it,
    * whose bit in seen is not set. */
   TF_JSON_WANT_SIDES

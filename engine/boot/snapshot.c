@@ -12,7 +12,7 @@ typedef struct record_head {
   tf_instrument_t instrument;
   uint64_t        now_ns;
   uint64_t change_cnt; /* of the book: what indicators keep beside it must not match a new one */
-  double   bid, ask, bid_qty, ask_qty, trade_price, trade_qty, position;
+  double   bid, ask, bid_qty, ask_qty, trade_price, trade_qty, mark_price, funding_rate, position;
   int64_t  bid_mantissa, ask_mantissa, trade_mantissa;
   int32_t  trade_side;
   int8_t   bbo_price_exp, trade_price_exp;
@@ -134,6 +134,8 @@ static void save(const tf_engine_t *e, uint32_t id, uint8_t *at) {
                                 .ask_qty         = m->ask_qty,
                                 .trade_price     = m->trade_price,
                                 .trade_qty       = m->trade_qty,
+                                .mark_price      = m->mark_price,
+                                .funding_rate    = m->funding_rate,
                                 .position        = in->position,
                                 .bid_mantissa    = in->bid_price,
                                 .ask_mantissa    = in->ask_price,
@@ -161,6 +163,7 @@ static void load(tf_engine_t *e, uint32_t id, const uint8_t *at) {
   m->now_ns = head.now_ns;
   m->bid = head.bid, m->ask = head.ask, m->bid_qty = head.bid_qty, m->ask_qty = head.ask_qty;
   m->trade_price = head.trade_price, m->trade_qty = head.trade_qty;
+  m->mark_price = head.mark_price, m->funding_rate = head.funding_rate;
   m->trade_side = head.trade_side, m->has_quote = head.has_quote;
   in->bid_price = head.bid_mantissa, in->ask_price = head.ask_mantissa;
   in->trade_price   = head.trade_mantissa;
@@ -287,7 +290,8 @@ static void forget_market(tf_lane_instrument_t *in) {
   tf_market_t *m = &in->market;
   tf_book_forget(&in->keeper);
   m->bid = m->ask = m->bid_qty = m->ask_qty = m->trade_price = m->trade_qty = (double)NAN;
-  m->trade_side                                                             = 0;
+  m->mark_price = m->funding_rate = (double)NAN;
+  m->trade_side                   = 0;
   m->has_quote = in->has_bbo = in->has_trade = false;
   in->position                               = (double)NAN;
 }

@@ -62,6 +62,13 @@ static uint32_t on_trade(const tf_buffer_t *buffer, tf_lane_instrument_t *in, co
   return closed;
 }
 
+static void on_ticker(tf_market_t *m, const tf_event_t *e) {
+  if (e->u.ticker.mark_price != 0)
+    m->mark_price = tf_decimal_to_double(e->u.ticker.mark_price, e->price_exp);
+  if (e->u.ticker.funding_rate != TF_FUNDING_NONE)
+    m->funding_rate = tf_decimal_to_double(e->u.ticker.funding_rate, TF_FUNDING_EXP);
+}
+
 uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e,
                             uint32_t *closed_bars) {
   tf_market_t *m = &in->market;
@@ -83,6 +90,7 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
   case TF_EVENT_QUOTE: on_quote(in, e); return TF_ON_QUOTE;
   case TF_EVENT_BOOK: tf_book_on_event(&in->keeper, e); return TF_ON_BOOK;
   case TF_EVENT_STATUS: tf_book_on_event(&in->keeper, e); return 0;
+  case TF_EVENT_TICKER: on_ticker(m, e); return 0;
   default: return 0;
   }
 }
@@ -116,13 +124,15 @@ tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *in, tf_arena_t *arena,
   memset(in, 0, sizeof *in);
   tf_err_t err = tf_book_init(&in->keeper, arena, book_levels_max, pending_levels_max);
   if (err) return err;
-  in->market   = (tf_market_t){.book        = &in->keeper.book,
-                               .bid         = (double)NAN,
-                               .ask         = (double)NAN,
-                               .bid_qty     = (double)NAN,
-                               .ask_qty     = (double)NAN,
-                               .trade_price = (double)NAN,
-                               .trade_qty   = (double)NAN};
+  in->market   = (tf_market_t){.book         = &in->keeper.book,
+                               .bid          = (double)NAN,
+                               .ask          = (double)NAN,
+                               .bid_qty      = (double)NAN,
+                               .ask_qty      = (double)NAN,
+                               .trade_price  = (double)NAN,
+                               .trade_qty    = (double)NAN,
+                               .mark_price   = (double)NAN,
+                               .funding_rate = (double)NAN};
   in->position = (double)NAN;
   return TF_OK;
 }

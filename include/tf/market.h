@@ -108,6 +108,10 @@ typedef struct tf_market {
   double trade_price, trade_qty;
   int    trade_side;
   bool   has_quote; /* the instrument has a quote channel */
+
+  /* What the ticker channel said last; NaN until it did. The rate is of the venue's current period, as a
+   * fraction. */
+  double mark_price, funding_rate;
 } tf_market_t;
 
 #endif

@@ -11,7 +11,8 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import DATA, ROOT, SMALL, TICKFUSE, Exchange, main, replay, run, shm_name  # noqa: E402
 
-CONFIGS = {"coinbase": "coinbase.yaml", "coinbase-exchange": "coinbase-exchange.yaml", "kraken": "kraken.yaml"}
+CONFIGS = {venue: f"{venue}.yaml" for venue in (
+    "bitfinex", "bitmex", "coinbase", "coinbase-exchange", "deribit", "kraken")}
 NUMBERED = ("okx", "bitget", "bybit", "cryptocom")  # their books say which message they follow
 CONFIGS.update({venue: f"{venue}.yaml" for venue in NUMBERED})
 # Venues whose deltas say which ids they cover, and the one whose books are whole; each with what its config lacks.
@@ -72,21 +73,61 @@ class Live(unittest.TestCase):
                     self.assertGreater(summary["events"]["ticker"], 0)
 
     def test_wrong_checksum_resyncs_one_book_and_keeps_the_connection(self):
-        with Exchange("--venue", "kraken", "--faults", "checksum=0.01") as exchange:
-            summary, _ = live(exchange, "kraken")
-            sent = exchange.summary()
-        self.assertEqual(summary["ledger"]["residual"], 0)
-        self.assertGreater(sent["checksum"], 0)
-        self.assertGreater(summary["events"]["status"], 6)
-        self.assertEqual(summary["gaps"], 0)
+        for venue, faults, seconds in (("kraken", "checksum=0.01", "3s"), ("bitfinex", "checksum=0.7", "5s")):
+            with self.subTest(venue), Exchange("--venue", venue, "--faults", faults) as exchange:
+                summary, _ = live(exchange, venue, seconds=seconds)
+                sent = exchange.summary()
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertGreater(sent["checksum"], 0)
+                self.assertGreater(summary["resyncs"], 0)
+                self.assertGreater(summary["events"]["status"], 6)
+                self.assertEqual(summary["gaps"], 0)
 
     def test_gap_of_a_connection_makes_another(self):
-        with Exchange("--venue", "coinbase", "--faults", "gap=0.05") as exchange:
-            summary, _ = live(exchange, "coinbase", seconds="4s")
-            sent = exchange.summary()
-        self.assertEqual(summary["ledger"]["residual"], 0)
-        self.assertGreater(sent["gap"], 0)
-        self.assertGreater(summary["gaps"], 0)
+        for venue, faults in (("coinbase", "gap=0.05"), ("bitfinex", "gap=0.002")):
+            with self.subTest(venue), Exchange("--venue", venue, "--faults", faults) as exchange:
+                summary, _ = live(exchange, venue, seconds="4s")
+                sent = exchange.summary()
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertGreater(sent["gap"], 0)
+                self.assertGreater(summary["gaps"], 0)
+
+    def test_gap_of_a_book_resyncs_it_and_keeps_the_connection(self):
+        for venue in ("bitmex", "deribit"):
+            with self.subTest(venue), Exchange("--venue", venue, "--faults", "gap=0.1") as exchange:
+                summary, _ = live(exchange, venue, seconds="4s")
+                sent = exchange.summary()
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertGreater(sent["gap"], 0)
+                self.assertGreater(summary["gaps"], 0)
+                self.assertGreater(summary["resyncs"], 0)
+                self.assertEqual(summary["rejected"], {})
+                self.assertEqual(sent["clients"], 3)  # REST for two instruments, and one connection
+
+    def test_what_comes_twice_is_counted_and_nothing_of_it_published(self):
+        for venue in ("bitfinex", "deribit"):
+            with self.subTest(venue), Exchange("--venue", venue, "--faults", "dup=0.05") as exchange:
+                summary, _ = live(exchange, venue)
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertGreater(summary["duplicates"], 20)
+                self.assertEqual((summary["gaps"], summary["resyncs"], summary["rejected"]), (0, 0, {}))
+
+    def test_refused_and_forgotten_subscriptions_are_asked_for_again(self):
+        for venue, faults in (("bitfinex", "ack_error=0.3"), ("bitmex", "ack_error=0.3"), ("deribit", "ack_partial=0.4")):
+            with self.subTest(venue + " " + faults), Exchange("--venue", venue, "--faults", faults) as exchange:
+                summary, _ = live(exchange, venue, seconds="5s")
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertEqual(summary["rejected"], {})
+                for kind in ("trade", "quote", "book"):
+                    self.assertGreater(summary["events"][kind], 50)
+
+    def test_a_venue_that_cuts_or_goes_is_connected_to_again(self):
+        for venue, faults in (("bitfinex", "shutdown=1500ms"), ("bitmex", "reset=1500ms"), ("deribit", "shutdown=1500ms")):
+            with self.subTest(venue + " " + faults), Exchange("--venue", venue, "--faults", faults) as exchange:
+                summary, _ = live(exchange, venue, seconds="4s")
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertEqual(summary["rejected"], {})
+                self.assertEqual(summary["gaps"], 0)
 
 
 class Numbered(unittest.TestCase):
@@ -185,7 +226,9 @@ class Ids(unittest.TestCase):
 
 
 class Recorded(unittest.TestCase):
-    EXPECTED = {  # counted by tests/oracle
+    EXPECTED = {  # counted by the decoders of tests/oracle
+        "bitfinex": ("bitfinex/bitfinex.jsonl.zst", 1696, dict(trade=210, book=2926, ticker=21)),
+        "bitmex": ("bitmex/bitmex.ws.raw.zst", 2120, dict(trade=27, quote=436, book=14333)),
         "okx": ("okx/okx.jsonl.zst", 435, dict(trade=74, book=8264, ticker=28)),
         "bitget": ("bitget/bitget.jsonl.zst", 1160, dict(trade=555, book=65309, ticker=345)),
         "bybit": ("bybit/bybit.jsonl.zst", 3229, dict(trade=347, book=20809, ticker=839)),
@@ -196,6 +239,7 @@ class Recorded(unittest.TestCase):
         "kucoin": ("kucoin/kucoin.jsonl.zst", 4731, dict(trade=18, quote=830, book=10354)),
         "coinbase": ("coinbase/coinbase.jsonl.zst", 1031, dict(trade=279, book=74193, ticker=160)),
         "coinbase-exchange": ("coinbase-exchange/coinbase.ws.raw.zst", 9946, dict(trade=107, book=18081, ticker=107)),
+        "deribit": ("deribit/deribit.jsonl.zst", 140, dict(book=149, ticker=89)),
         "kraken": ("kraken/kraken.jsonl.zst", 4431, dict(trade=10, book=11745, ticker=18)),
     }
 

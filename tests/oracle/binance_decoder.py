@@ -26,7 +26,7 @@ LAST, SNAPSHOT, BAD_BOOK, BAD_TS, BACKFILL, SELL, OUTRUN = 1, 2, 4, 8, 0x10, 0x2
 SYNCING, GAP, OK = 1, 2, 0
 HOUR_NS = 3600 * 10**9
 IGNORED = set("""kline 24hrMiniTicker 1hTicker 4hTicker 1dTicker avgPrice blockTrade referencePrice
-tradingSession markPriceUpdate indexPriceUpdate continuous_kline indexPrice_kline markPrice_kline
+tradingSession indexPriceUpdate continuous_kline indexPrice_kline markPrice_kline
 forceOrder compositeIndex contractInfo assetIndexUpdate tradingStatus""".split())
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 
@@ -289,6 +289,8 @@ class Decoder:
             return self.depth(data, stream, recv)
         if kind == "24hrTicker":
             return self.ticker(data, recv)
+        if kind == "markPriceUpdate":
+            return self.mark_price(data, recv)
         if kind == "serverShutdown":
             return "control"
         if kind in IGNORED:
@@ -347,6 +349,18 @@ class Decoder:
         last, volume = exact(self.need(data, "c")), exact(self.need(data, "v"))
         ts, flags = self.time(data, recv, True)
         self.emit("K", self.symbol(symbol), ts, recv, flags | LAST, ticker_text(last, volume))
+        return "data"
+
+    def mark_price(self, data, recv):
+        symbol, mark = self.text(data, "s"), exact(self.need(data, "p"))
+        rate = data.get("r")
+        negative = isinstance(rate, str) and rate.startswith("-")
+        funding = exact(rate[negative:]) if rate and NUMBER.match(rate) else None
+        if funding and negative:
+            funding = -funding[0], funding[1]
+        self.need(data, "E")
+        ts, flags = self.time({k: v for k, v in data.items() if k != "T"}, recv, True)  # T: of the next funding
+        self.emit("K", self.symbol(symbol), ts, recv, flags | LAST, ticker_text(mark=mark, funding=funding))
         return "data"
 
     def put_levels(self, symbol, ts, recv, flags, levels, seq):

@@ -7,12 +7,15 @@ import zlib
 from decimal import Decimal, getcontext
 
 import in_band_decoder as base
+from deribit_decoder import merged_ticker
 from in_band_decoder import BACKFILL, BAD_TS, GAP, HOUR_NS, NONE, OK, SYNCING, Number, Reject, exact, unsigned
 
 TIMESTAMP, SEQ_ALL, BULK_UPDATES = 32768, 65536, 536870912
 TICKER_BID, TICKER_LAST, TICKER_VOLUME = 0, 6, 7
 CHECKSUM_LEVELS = 25
 CHECKSUM_DEPTH_MIN = 25
+IDS_KEPT = 64
+RESTART = 10**8
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 
 
@@ -65,7 +68,7 @@ class Bitfinex(base.Decoder):
         super().connect(recv)
         self.start()
         for row in self.rows.values():
-            row.off, row.mismatches = False, []
+            row.off, row.mismatches, row.ticker = False, [], (None,) * 4
 
     # ---- events of the connection ----
 
@@ -86,7 +89,9 @@ class Bitfinex(base.Decoder):
         if name == "conf" and root.get("status") == "OK" and "flags" in root:
             self.flags = unsigned(root["flags"])
         if name == "subscribed":
-            self.channels[unsigned(root["chanId"])] = self.channel_of(root)
+            channel = self.channels[unsigned(root["chanId"])] = self.channel_of(root)
+            if channel.kind != "other":
+                self.row(channel.symbol)
         if name == "unsubscribed":
             self.channels.pop(unsigned(root["chanId"]), None)
         return "control"
@@ -150,9 +155,9 @@ class Bitfinex(base.Decoder):
             return self.trades(channel, payload, recv)
         if channel.kind == "ticker":
             return self.tick(channel, payload, recv, ts, flags)
+        if payload[0] == "cs" and not isinstance(payload[0], Number):
+            return self.checksum(channel, payload, recv, ts)
         try:
-            if payload[0] == "cs" and not isinstance(payload[0], Number):
-                return self.checksum(channel, payload, recv, ts)
             levels, snapshot = self.read_levels(channel, payload)
         except Reject:
             if channel.kind == "book":
@@ -191,13 +196,28 @@ class Bitfinex(base.Decoder):
             order.reverse()
         news = set()
         for i, trade in order:
-            self.rows[channel.symbol].fresh = True  # ids are the whole venue's: jumps are no gaps
-            if self.is_news(channel.symbol, trade[6]):
+            if self.is_later(self.rows[channel.symbol], trade[6]):
                 news.add(i)
+            else:
+                self.counts["duplicates"] += 1
         for i, trade in enumerate(trades):
             if i in news:
                 self.trade(*trade)
         return "data"
+
+    def is_later(self, row, number):
+        """Ids ascend, with jumps: they are the whole venue's. One below the last is news while it is above the
+        oldest of the 64 that are remembered, and not among them."""
+        if not hasattr(row, "recent"):
+            row.recent, row.highest = [0] * IDS_KEPT, None
+        if row.highest is None or number > row.highest:
+            row.highest = number
+        elif row.highest - number >= RESTART:
+            row.recent, row.highest = [0] * IDS_KEPT, number
+        elif number in row.recent or number < min(row.recent):
+            return False
+        row.recent = row.recent[1:] + [number]
+        return True
 
     def tick(self, channel, payload, recv, ts, flags):
         row = payload[0]
@@ -205,7 +225,8 @@ class Bitfinex(base.Decoder):
             raise Reject("schema")
         last, volume = positive(row[TICKER_LAST]), positive(row[TICKER_VOLUME])
         self.row(channel.symbol)
-        self.ticker(channel.symbol, ts, recv, flags, last, volume)
+        told = merged_ticker(self.rows[channel.symbol], last, volume, None, None)
+        self.ticker(channel.symbol, ts, recv, flags, *told)
         return "data"
 
     def read_levels(self, channel, payload):
@@ -228,7 +249,7 @@ class Bitfinex(base.Decoder):
         row = self.row(channel.symbol)
         row.ordinal += 1
         levels = [(side, price, qty, ts, flags) for side, price, qty in levels]
-        self.levels(channel.symbol, recv, levels, self.sequence or row.ordinal, snapshot, ts)
+        self.levels(channel.symbol, recv, levels, row.ordinal, snapshot, ts)
         if snapshot or row.state == OK:
             self.apply(row, levels, snapshot)
         return "data"

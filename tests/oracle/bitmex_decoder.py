@@ -6,16 +6,27 @@ import re
 import sys
 
 import in_band_decoder as base
-from in_band_decoder import BACKFILL, GAP, OK, Number, Reject, exact, text_in, unsigned
+from deribit_decoder import maybe, maybe_signed, merged_ticker, number
+from in_band_decoder import BACKFILL, BAD_TS, GAP, OK, Number, Reject, text_in
 
 UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\Z")
 IDS_KEPT = 64
 
 
-def number(item, key):
-    if not isinstance(item.get(key), Number):
-        raise Reject("schema")
-    return exact(item[key])
+
+
+def number_of(name):
+    """A UUID's low 64 bits, those of a number; of another text its FNV-1a."""
+    if not isinstance(name, str):
+        raise Reject("number")
+    if name.isdigit():
+        return int(name) % 2**64
+    if UUID.match(name):
+        return int(name.replace("-", "")[16:], 16)
+    value = 0xcbf29ce484222325
+    for byte in name.encode():
+        value = (value ^ byte) * 0x100000001b3 % 2**64
+    return value
 
 
 class Bitmex(base.Decoder):
@@ -27,12 +38,12 @@ class Bitmex(base.Decoder):
     def connect(self, recv):
         super().connect(recv)
         for row in self.rows.values():
-            row.by_id = {}
+            row.by_id, row.ticker = {}, (None,) * 4
 
     def row(self, symbol):
         row = super().row(symbol)
         if not hasattr(row, "by_id"):
-            row.by_id, row.recent, row.known = {}, [], {}
+            row.by_id, row.recent = {}, []
         return row
 
     def message(self, recv, text):
@@ -50,69 +61,79 @@ class Bitmex(base.Decoder):
             return table
         if table not in self.BOOKS + ("trade", "quote", "instrument"):
             raise Reject("unknown")
-        rows = root.get("data")
-        try:
-            action = text_in(root, "action")
-            if action not in ("partial", "insert", "update", "delete"):
-                raise Reject("schema")
-            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-                raise Reject("schema")
-            if table in self.BOOKS:
+        rows, action = root.get("data"), root.get("action")
+        if action not in ("partial", "insert", "update", "delete"):
+            raise Reject("schema")
+        if table in ("trade", "quote") and action not in ("partial", "insert"):
+            raise Reject("schema")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise Reject("schema")
+        if table in self.BOOKS:
+            try:
                 return self.books(rows, action, recv)
-        except Reject:
-            if table in self.BOOKS and isinstance(rows, list):
-                self.lose_named(rows, recv)
-            raise
+            except Reject as reject:
+                if str(reject) != "instrument":
+                    self.lose_named(rows, recv)
+                raise
         if table == "trade":
             return self.trades(rows, action, recv)
         if table == "quote":
-            return self.quotes(rows, action, recv)
-        return self.tickers(rows, action, recv)
+            return self.quotes(rows, recv)
+        return self.tickers(rows, recv) if action != "delete" else "instrument"
+
+    def time(self, item, recv):
+        if item.get("timestamp") is None:
+            return 0, 0
+        if not isinstance(item["timestamp"], str) or isinstance(item["timestamp"], Number):
+            return 0, BAD_TS
+        return self.stamp(item["timestamp"], recv)
 
     # ---- trades, quotes, tickers ----
 
     def trades(self, rows, action, recv):
-        if action not in ("partial", "insert"):
-            raise Reject("schema")
         trades = []
         for item in rows:
-            if "side" not in item:  # a settlement: nobody took
+            if "side" not in item or "trdMatchID" not in item:  # a settlement: nobody took
                 continue
-            price, qty, side = number(item, "price"), number(item, "size"), text_in(item, "side")
-            if side not in ("Buy", "Sell"):
+            price, qty = number(item, "price"), number(item, "size")
+            side = text_in(item, "side").lower()
+            if side not in ("buy", "sell"):
                 raise Reject("schema")
-            uuid = text_in(item, "trdMatchID")
-            if not UUID.match(uuid):
-                raise Reject("number")
-            ts, flags = self.stamp(text_in(item, "timestamp"), recv)
+            name = item["trdMatchID"]
+            if name is None:
+                raise Reject("schema")
+            ts, flags = self.time(item, recv)
             trades.append((text_in(item, "symbol"), ts, recv, flags | (BACKFILL if action == "partial" else 0), price,
-                           qty, int(uuid.replace("-", "")[16:], 16), side == "Sell"))
+                           qty, number_of(name), side == "sell"))
         if rows and not trades:
             return "settlement"
         for trade in trades:
             self.row(trade[0])
-        for trade in trades:
+        order = list(enumerate(trades))
+        if trades and trades[0][6] > trades[-1][6]:  # these ids have no order, so neither way is wrong
+            order.reverse()
+        news = set()
+        for i, trade in order:
             recent = self.rows[trade[0]].recent
             if trade[6] in recent:
                 self.counts["duplicates"] += 1
                 continue
             recent.append(trade[6])
             del recent[:-IDS_KEPT]
-            self.trade(*trade)
+            news.add(i)
+        for i, trade in enumerate(trades):
+            if i in news:
+                self.trade(*trade)
         return "data"
 
-    def quotes(self, rows, action, recv):
-        if action not in ("partial", "insert"):
-            raise Reject("schema")
+    def quotes(self, rows, recv):
         quotes = []
         for item in rows:
-            keys = ("bidPrice", "bidSize", "askPrice", "askSize")
-            symbol = text_in(item, "symbol")
-            ts, flags = self.stamp(text_in(item, "timestamp"), recv)
-            if any(item.get(key) is None for key in keys):  # a side without orders
+            if "bidSize" not in item and "askSize" not in item:
                 continue
-            quotes.append((symbol, ts, flags, [number(item, key) for key in keys]))
-        for symbol, ts, flags, (bid, bid_qty, ask, ask_qty) in quotes:
+            numbers = [maybe(item, key) or (0, 0) for key in ("bidPrice", "askPrice", "bidSize", "askSize")]
+            quotes.append((*self.time(item, recv), text_in(item, "symbol"), numbers))
+        for ts, flags, symbol, (bid, ask, bid_qty, ask_qty) in quotes:
             self.row(symbol)
             bid, ask = base.one_exponent(bid, ask)
             bid_qty, ask_qty = base.one_exponent(bid_qty, ask_qty)
@@ -120,27 +141,16 @@ class Bitmex(base.Decoder):
                 base.text_of(*n) for n in (bid, bid_qty, ask, ask_qty)))
         return "data"
 
-    def tickers(self, rows, action, recv):
+    def tickers(self, rows, recv):
         done = []
         for item in rows:
-            symbol, news = text_in(item, "symbol"), {}
-            for key in ("lastPrice", "markPrice", "fundingRate", "volume24h"):
-                value = item.get(key)
-                if value is None:
-                    continue
-                if not isinstance(value, Number):
-                    raise Reject("schema")
-                minus = key == "fundingRate" and value.startswith("-")
-                mantissa, exponent = exact(value[1:] if minus else value)
-                news[key] = (-mantissa if minus else mantissa, exponent)
-            ts, flags = self.stamp(text_in(item, "timestamp"), recv) if "timestamp" in item else (0, 0)
-            done.append((symbol, news, ts, flags))
-        for symbol, news, ts, flags in done if action != "delete" else []:
-            known = self.row(symbol).known
-            known.update(news)
-            if news:
-                self.ticker(symbol, ts, recv, flags, known.get("lastPrice"), known.get("volume24h"),
-                            known.get("markPrice"), known.get("fundingRate"))
+            if not any(key in item for key in ("lastPrice", "markPrice", "fundingRate", "volume24h")):
+                continue
+            last, mark, volume = (maybe(item, key) for key in ("lastPrice", "markPrice", "volume24h"))
+            done.append((*self.time(item, recv), text_in(item, "symbol"), last, volume, mark,
+                         maybe_signed(item, "fundingRate")))
+        for ts, flags, symbol, *told in done:
+            self.ticker(symbol, ts, recv, flags, *merged_ticker(self.row(symbol), *told))
         return "data"
 
     # ---- books ----
@@ -154,28 +164,35 @@ class Bitmex(base.Decoder):
             self.ask(symbol)
 
     def lose_named(self, rows, recv):
-        named = [row["symbol"] for row in rows if isinstance(row, dict) and isinstance(row.get("symbol"), str)]
+        named = [row["symbol"] for row in rows
+                 if isinstance(row.get("symbol"), str) and not isinstance(row["symbol"], Number)]
         for symbol in dict.fromkeys(named):
-            if symbol in self.rows:
+            try:
                 self.lose(symbol, recv)
+            except Reject:
+                pass  # no instrument's name
 
     def books(self, rows, action, recv):
         groups = []
         for item in rows:
-            symbol, number_ = text_in(item, "symbol"), item.get("id")
-            if not isinstance(number_, Number):
+            if "id" not in item:
                 raise Reject("schema")
-            side = {"Buy": 0, "Sell": 1}.get(text_in(item, "side"))
-            if side is None:
+            side = {"buy": 0, "sell": 1}.get(text_in(item, "side").lower())
+            if side is None or item["id"] is None:
                 raise Reject("schema")
-            price = number(item, "price") if "price" in item else None
-            if price is None and action in ("partial", "insert"):
+            number_ = item["id"]
+            if not isinstance(number_, str) or not number_.isdigit():
+                raise Reject("number")
+            ts, flags = self.time(item, recv)
+            price, qty = maybe(item, "price"), maybe(item, "size")
+            symbol = text_in(item, "symbol")
+            if price is None and action in ("partial", "insert") or qty is None and action != "delete":
                 raise Reject("schema")
-            qty = number(item, "size") if action != "delete" else (0, 0)
-            ts, flags = self.stamp(text_in(item, "timestamp"), recv) if "timestamp" in item else (0, 0)
+            if action == "delete":
+                qty = (0, 0)
             if not groups or groups[-1][0] != symbol:
                 groups.append((symbol, []))
-            groups[-1][1].append((unsigned(number_), side, price, qty, ts, flags))
+            groups[-1][1].append((int(number_) % 2**64, side, price, qty, ts, flags))
         for symbol, _ in groups:
             self.row(symbol)
         for symbol, levels in groups:

@@ -5,25 +5,38 @@ import decimal
 import sys
 
 import in_band_decoder as base
-from in_band_decoder import BAD_TS, GAP, HOUR_NS, NONE, OK, Number, Reject, exact, text_in, unsigned
+from in_band_decoder import BAD_TS, GAP, HOUR_NS, OK, Number, Reject, exact, text_in, unsigned
+
+RESTART = 10**8  # a change_id so far back is the venue starting over
 
 
 def number(item, key):
-    if not isinstance(item.get(key), Number):
+    if not isinstance(item.get(key), str):
         raise Reject("schema")
     return exact(item[key])
 
 
-def maybe(item, key, signed=False):
+def maybe(item, key):
     """None where it is null or not there."""
+    return None if item.get(key) is None else number(item, key)
+
+
+def maybe_signed(item, key):
     value = item.get(key)
-    if value is None:
-        return None
     if not isinstance(value, Number):
-        raise Reject("schema")
-    minus = signed and value.startswith("-")
-    mantissa, exponent = exact(value[1:] if minus else value)
-    return (-mantissa if minus else mantissa), exponent
+        return None
+    mantissa, exponent = exact(value[value.startswith("-"):])
+    return -mantissa if value.startswith("-") else mantissa, exponent
+
+
+def merged_ticker(row, last, volume, mark, funding):
+    """What a ticker does not say, or says to be 0, is as it was; prices stand at one exponent."""
+    was = getattr(row, "ticker", (None,) * 4)
+    last, volume, mark = (new if new and new[0] else old for new, old in zip((last, volume, mark), was))
+    if last and mark:
+        last, mark = base.one_exponent(last, mark)
+    row.ticker = last, volume, mark, was[3] if funding is None else funding
+    return row.ticker
 
 
 class Deribit(base.Decoder):
@@ -52,9 +65,10 @@ class Deribit(base.Decoder):
         if name in self.IGNORED:
             return name
         if name == "trades":
+            data = [data] if isinstance(data, dict) else data
             if not isinstance(data, list) or not all(isinstance(d, dict) for d in data):
                 raise Reject("schema")
-            return self.trades(data, recv)
+            return self.trades([item for item in data if "trade_seq" in item], recv)
         if name not in ("book", "quote", "ticker"):
             raise Reject("unknown")
         if not isinstance(data, dict):
@@ -64,18 +78,21 @@ class Deribit(base.Decoder):
         return self.quote(data, recv) if name == "quote" else self.tick(data, recv)
 
     def time(self, item, recv):
-        if not isinstance(item.get("timestamp"), Number):
-            raise Reject("schema")
-        ns = unsigned(item["timestamp"]) * 10**6
-        if ns >= 2**64:
+        value = item.get("timestamp")
+        if value is None:
+            return 0, 0
+        if not isinstance(value, Number) or not value.isdigit():
             return 0, BAD_TS
-        return ns, BAD_TS if ns == 0 or ns > recv + HOUR_NS else 0
+        ns = int(value) * 10**6
+        if ns == 0 or int(value) >= 2**63 or ns >= 2**64:
+            return 0, BAD_TS
+        return ns, BAD_TS if ns > recv + HOUR_NS else 0
 
     def trades(self, data, recv):
         trades = []
         for item in data:
-            price, qty, side = number(item, "price"), number(item, "amount"), text_in(item, "direction")
-            if side not in ("buy", "sell") or "trade_seq" not in item:
+            price, qty, side = number(item, "price"), number(item, "amount"), text_in(item, "direction").lower()
+            if side not in ("buy", "sell"):
                 raise Reject("schema")
             count = unsigned(item["trade_seq"])
             ts, flags = self.time(item, recv)
@@ -93,13 +110,12 @@ class Deribit(base.Decoder):
 
     def quote(self, data, recv):
         keys = ("best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount")
+        if "best_bid_price" not in data or "best_ask_price" not in data:
+            return "data"
         symbol = text_in(data, "instrument_name")
         ts, flags = self.time(data, recv)
-        numbers = [maybe(data, key) for key in keys]
+        bid, bid_qty, ask, ask_qty = (maybe(data, key) or (0, 0) for key in keys)  # a side with nobody
         self.row(symbol)
-        if None in numbers:
-            return "data"
-        bid, bid_qty, ask, ask_qty = numbers
         bid, ask = base.one_exponent(bid, ask)
         bid_qty, ask_qty = base.one_exponent(bid_qty, ask_qty)
         self.emit("Q", symbol, ts, recv, flags, "b=%s B=%s a=%s A=%s" % tuple(
@@ -110,11 +126,10 @@ class Deribit(base.Decoder):
         symbol = text_in(data, "instrument_name")
         ts, flags = self.time(data, recv)
         last, mark = maybe(data, "last_price"), maybe(data, "mark_price")
-        funding = maybe(data, "current_funding", signed=True)
         stats = data.get("stats")
         volume = maybe(stats, "volume") if isinstance(stats, dict) else None
-        self.row(symbol)
-        self.ticker(symbol, ts, recv, flags, last, volume, mark, funding)
+        told = merged_ticker(self.row(symbol), last, volume, mark, maybe_signed(data, "current_funding"))
+        self.ticker(symbol, ts, recv, flags, *told)
         return "data"
 
     # ---- books ----
@@ -127,51 +142,56 @@ class Deribit(base.Decoder):
             self.ask(symbol)
 
     def read(self, data, recv):
-        ts, flags = self.time(data, recv)
-        grouped = "type" not in data  # the window as it is, without what was done to it
-        if not grouped and text_in(data, "type") not in ("snapshot", "change"):
-            raise Reject("schema")
         levels = []
         for side, key in enumerate(("bids", "asks")):
             if not isinstance(data.get(key), list):
                 raise Reject("schema")
             for row in data[key]:
-                if not isinstance(row, list) or len(row) < (2 if grouped else 3):
+                if not isinstance(row, list):
                     raise Reject("schema")
-                if not grouped:
-                    if row[0] not in ("new", "change", "delete") or isinstance(row[0], Number):
-                        raise Reject("schema")
-                    row = row[1:]
-                if not isinstance(row[0], Number) or not isinstance(row[1], Number):
+                word = bool(row) and isinstance(row[0], str) and not isinstance(row[0], Number)
+                row = row[word:]  # what was done to the level says no more than its amount
+                if len(row) < 2 or not all(isinstance(n, str) for n in row[:2]):
                     raise Reject("schema")
-                levels.append((side, exact(row[0]), exact(row[1]), ts, flags))
-        if not isinstance(data.get("change_id"), Number):
-            raise Reject("schema")
-        return ts, levels, grouped or data["type"] == "snapshot", unsigned(data["change_id"])
+                levels.append((side, exact(row[0]), exact(row[1])))
+        symbol = text_in(data, "instrument_name")
+        ts, flags = self.time(data, recv)
+        if data.get("change_id") is not None and not isinstance(data["change_id"], Number):
+            raise Reject("number")
+        return symbol, ts, [level + (ts, flags) for level in levels]
 
     def book(self, data, recv):
-        symbol = data.get("instrument_name")
+        kind = data.get("type")  # without one it is the window as it is
+        snapshot = kind in (None, "snapshot")
+        if kind not in (None, "snapshot", "change"):
+            raise Reject("schema")
         try:
-            ts, levels, snapshot, number_ = self.read(data, recv)
-            prev = None
-            if not snapshot:
-                if not isinstance(data.get("prev_change_id"), Number):
-                    raise Reject("schema")
-                prev = unsigned(data["prev_change_id"])
+            symbol, ts, levels = self.read(data, recv)
+            if "change_id" not in data:
+                raise Reject("schema")
+            number_ = unsigned(data["change_id"])
         except Reject:
-            if isinstance(symbol, str) and not isinstance(symbol, Number) and symbol in self.rows:
+            symbol = data.get("instrument_name")
+            if isinstance(symbol, str) and not isinstance(symbol, Number):
                 self.lose(symbol, recv)
             raise
-        row = self.row(text_in(data, "instrument_name"))
-        last = getattr(row, "change_id", None) if row.state != NONE else None
-        if not snapshot and last is not None:
-            if number_ <= last:
-                self.counts["duplicates"] += 1
+        row = self.row(symbol)
+        last = getattr(row, "change_id", None) if row.state == OK else None
+        if last is not None and number_ <= last:
+            if last - number_ < RESTART:
+                self.counts["duplicates"] += bool(levels)
                 return "data"
+            if not snapshot:
+                self.counts["gaps"] += 1
+                self.lose(symbol, recv, ts)
+        elif last is not None and not snapshot:
+            prev = data.get("prev_change_id")
+            prev = unsigned(prev) if isinstance(prev, Number) else None
             if prev != last:
                 self.counts["gaps"] += 1
-                self.lose(symbol, recv, ts, (last + 1, prev))
-        row.change_id = number_
+                self.lose(symbol, recv, ts, (last + 1, number_ - 1 if prev is None else prev))
+        if snapshot or row.state == OK:
+            row.change_id = number_
         self.levels(symbol, recv, levels, number_, snapshot, ts)
         if snapshot or row.state == OK:
             self.apply(row, levels, snapshot)
@@ -180,7 +200,7 @@ class Deribit(base.Decoder):
     def connect(self, recv):
         super().connect(recv)
         for row in self.rows.values():
-            row.change_id = None
+            row.change_id, row.ticker = None, (None,) * 4
 
 
 base.VENUES = {"deribit": Deribit}

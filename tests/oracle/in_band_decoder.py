@@ -166,7 +166,7 @@ class Decoder:
     # ---- frames ----
 
     def lines(self):
-        out, self.out = self.out, []
+        out, self.out = sorted(self.out, key=lambda event: event[1] == "resync"), []
         last = {}
         for i, event in enumerate(out):
             if event[1] in self.counted:
@@ -596,12 +596,13 @@ class Kraken(Decoder):
     def quotes(self, data, recv):
         quotes = []
         for item in data:
-            numbers = [number_in(item, k) for k in ("bid", "bid_qty", "ask", "ask_qty")]
+            numbers = [number_in(item, k) for k in ("bid", "bid_qty", "ask", "ask_qty", "last", "volume")]
             ts, flags = self.stamp(text_in(item, "timestamp"), recv) if "timestamp" in item else (0, 0)
             quotes.append((text_in(item, "symbol"), ts, flags, numbers))
-        for symbol, ts, flags, numbers in quotes:
+        for symbol, ts, flags, (*numbers, last, volume) in quotes:
             self.row(symbol)
             self.quote(symbol, ts, recv, flags, *numbers)
+            self.ticker(symbol, ts, recv, flags, last, volume)
         return "data"
 
     def quote(self, symbol, ts, recv, flags, bid, bid_qty, ask, ask_qty):

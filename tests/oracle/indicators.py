@@ -339,6 +339,7 @@ class Market:
         self.pairs = []     # (time, last price, price, qty, side) of each trade but the first
         self.trades = []    # (time, price, qty, side), backfilled ones left out
         self.last = None
+        self.mark = self.funding = None
         self.flow = []      # (time, e) of each change of the best bid and offer
         self.prev = None
 
@@ -361,6 +362,8 @@ class Market:
             self.bbo = (Fraction(args[0], 100), Fraction(args[1], 1000),
                         Fraction(args[2], 100), Fraction(args[3], 1000))
             self.compare()
+        elif kind == "K":
+            self.mark, self.funding = Fraction(args[0], 100), Fraction(args[1], 10**8)
         elif kind == "V":
             self.book = self.levels = None
         else:
@@ -445,7 +448,18 @@ def weighted_mid(m, p):
     return (pb * a + pa * b) / (a + b)
 
 
+def basis(m, p):
+    price = m.last if m.mark is None else m.mark
+    if m.bbo is None or price is None:
+        return NAN
+    mid = (m.bbo[0] + m.bbo[2]) / 2
+    return (price - mid) / mid * 10000
+
+
 MARKET = {
+    "basis": basis,
+    "mark": lambda m, p: NAN if m.mark is None else m.mark,
+    "funding_rate": lambda m, p: NAN if m.funding is None else m.funding,
     "bid": need_bbo(lambda b, bq, a, aq: b),
     "ask": need_bbo(lambda b, bq, a, aq: a),
     "bid_qty": need_bbo(lambda b, bq, a, aq: bq),

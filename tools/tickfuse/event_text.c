@@ -25,8 +25,8 @@ static const struct {
 
 const char *const tf_event_text_csv_header =
     "ingest_seq,ts_recv_ns,ts_event_ns,instrument,kind,flags,side,price,qty,id,bid_price,bid_qty,"
-    "ask_price,ask_qty,venue_seq,level_idx,level_cnt,last_price,volume,book_state,apply_from,"
-    "gap_first,gap_last,command,position\n";
+    "ask_price,ask_qty,venue_seq,level_idx,level_cnt,last_price,volume,mark_price,funding_rate,"
+    "book_state,apply_from,gap_first,gap_last,command,position\n";
 
 const char *tf_event_text_kind(uint8_t kind) {
   return kind < TF_EVENT_KIND_CNT ? kinds[kind] : "?";
@@ -121,7 +121,7 @@ static void put_trade(line_t *l, const tf_event_t *e) {
   put_decimal(l, "price", e->u.trade.price, e->price_exp);
   put_decimal(l, "qty", e->u.trade.qty, e->qty_exp);
   put_integer(l, "id", e->u.trade.id);
-  skip(l, 15);
+  skip(l, 17);
 }
 
 static void put_quote(line_t *l, const tf_event_t *e) {
@@ -130,7 +130,7 @@ static void put_quote(line_t *l, const tf_event_t *e) {
   put_decimal(l, "bid_qty", e->u.quote.bid_qty, e->qty_exp);
   put_decimal(l, "ask_price", e->u.quote.ask_price, e->price_exp);
   put_decimal(l, "ask_qty", e->u.quote.ask_qty, e->qty_exp);
-  skip(l, 11);
+  skip(l, 13);
 }
 
 static void put_level(line_t *l, const tf_event_t *e) {
@@ -141,19 +141,27 @@ static void put_level(line_t *l, const tf_event_t *e) {
   put_integer(l, "venue_seq", e->u.level.venue_seq);
   put_integer(l, "level_idx", e->u.level.level_idx);
   put_integer(l, "level_cnt", e->u.level.level_cnt);
-  skip(l, 8);
+  skip(l, 10);
 }
 
 static void put_ticker(line_t *l, const tf_event_t *e) {
   skip(l, 11);
   put_decimal(l, "last_price", e->u.ticker.last_price, e->price_exp);
   put_decimal(l, "volume", e->u.ticker.volume, e->qty_exp);
+  if (e->u.ticker.mark_price != 0)
+    put_decimal(l, "mark_price", e->u.ticker.mark_price, e->price_exp);
+  else
+    skip(l, 1);
+  if (e->u.ticker.funding_rate != TF_FUNDING_NONE)
+    put_decimal(l, "funding_rate", e->u.ticker.funding_rate, TF_FUNDING_EXP);
+  else
+    skip(l, 1);
   skip(l, 6);
 }
 
 static void put_status(line_t *l, const tf_event_t *e) {
   uint64_t state = e->u.status.book_state;
-  skip(l, 13);
+  skip(l, 15);
   put_word(l, "book_state", state < TF_BOOK_STATE_CNT ? books[state] : "?");
   put_integer(l, "apply_from", e->u.status.apply_from);
   put_integer(l, "gap_first", e->u.status.gap_first);
@@ -163,7 +171,7 @@ static void put_status(line_t *l, const tf_event_t *e) {
 
 static void put_control(line_t *l, const tf_event_t *e) {
   uint64_t command = e->u.control.command;
-  skip(l, 17);
+  skip(l, 19);
   put_word(l, "command", command < TF_CONTROL_CNT ? commands[command] : "?");
   put_decimal(l, "position", e->u.control.position, e->qty_exp);
 }

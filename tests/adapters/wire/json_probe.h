@@ -19,6 +19,7 @@ enum {
   PROBE_DATA,
   PROBE_ITEMS,
   PROBE_QTY,
+  PROBE_W,
   PROBE_KEYS
 };
 #define PROBE_ROWS 512u
@@ -33,7 +34,8 @@ static const tf_json_key_t probe_keys[PROBE_KEYS] = {
     TF_JSON_KEY("lastUpdateIdOfAll", TF_JSON_WANT_U64),
     TF_JSON_KEY("data", TF_JSON_WANT_OBJECT),
     TF_JSON_KEY("items", TF_JSON_WANT_ITEMS),
-    TF_JSON_KEY("new_quantity", TF_JSON_WANT_DECIMAL)};
+    TF_JSON_KEY("new_quantity", TF_JSON_WANT_DECIMAL),
+    TF_JSON_KEY("w", TF_JSON_WANT_WORD_LEVELS)};
 static const tf_json_shape_t probe_shape = {probe_keys, PROBE_KEYS};
 
 typedef struct probe {

@@ -297,6 +297,57 @@ static void levels_are_read_in_any_layout(void **state) {
   assert_true(probe.json.any_negative);
 }
 
+static void levels_behind_a_word_are_read_in_any_layout(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "{\"w\":[[\"new\",37317.0,2960.5],[\"delete\",0.5,0.0]]}",
+      "{ \"w\" : [ [ \"new\" , 37317.0 , 2960.5 ] , [ \"x\" , 0.5 , 0.0 ] ] }",
+      "{\"w\":[[37317.0,2960.5],[0.5,0.0]]}",
+      "{\"w\":[[\"a word of some length\",37317.0,2960.5,7],[\"\\u0061\",5e-1,0.0,{}]]}",
+      "{\"w\":[[\"\",37317.0,2960.5],[\"longword\",0.5,0.0]]}"};
+  for (size_t i = 0; i < 2 * TF_ARRAY_CNT(texts); i++) { /* each twice: learned, then predicted */
+    assert_int_equal(read_text(texts[i / 2]), TF_JSON_OK);
+    const tf_json_value_t *w = &probe.root_values[PROBE_W];
+    assert_int_equal(w->made, TF_JSON_MADE_LEVELS);
+    assert_int_equal(w->as.levels.cnt, 2);
+    assert_int_equal(probe.rows[0].u.level.price, 373170);
+    assert_int_equal(probe.rows[0].u.level.qty, 29605);
+    assert_int_equal(probe.rows[0].qty_exp, -1);
+    assert_int_equal(probe.rows[1].u.level.price, 5);
+    assert_int_equal(probe.rows[1].price_exp, -1);
+    assert_int_equal(probe.rows[1].u.level.qty, 0);
+  }
+}
+
+static void levels_behind_a_word_that_are_none_are_told(void **state) {
+  (void)state;
+  static const struct {
+    const char      *text;
+    tf_json_result_t result;
+    uint8_t          made;
+  } cases[] = {
+      {"{\"w\":[[\"new\",1.0]]}",         TF_JSON_OK,     TF_JSON_MADE_NONE  },
+      {"{\"w\":[[\"new\",\"new\",1.0]]}", TF_JSON_OK,     TF_JSON_MADE_BAD   },
+      {"{\"w\":[[\"new\",null,1.0]]}",    TF_JSON_OK,     TF_JSON_MADE_NONE  },
+      {"{\"w\":[[\"new\"]]}",             TF_JSON_OK,     TF_JSON_MADE_NONE  },
+      {"{\"w\":[[]]}",                    TF_JSON_OK,     TF_JSON_MADE_NONE  },
+      {"{\"w\":[\"new\",1.0,2.0]}",       TF_JSON_OK,     TF_JSON_MADE_NONE  },
+      {"{\"w\":7.5}",                     TF_JSON_OK,     TF_JSON_MADE_NONE  },
+      {"{\"w\":[]}",                      TF_JSON_OK,     TF_JSON_MADE_LEVELS},
+      {"{\"w\":[[\"new\",1.0,2.0],]}",    TF_JSON_SYNTAX, 0                  },
+      {"{\"w\":[[\"new\",1.0,2.0]",       TF_JSON_SYNTAX, 0                  },
+      {"{\"w\":[[\"new\",1.0,2.0",        TF_JSON_SYNTAX, 0                  },
+      {"{\"w\":[[\"new",                  TF_JSON_SYNTAX, 0                  },
+      {"{\"w\":[[\"new\" 1.0,2.0]]}",     TF_JSON_SYNTAX, 0                  },
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
+    assert_int_equal(read_text("{\"w\":[[\"new\",37317.0,2960.5]]}"), TF_JSON_OK);
+    assert_int_equal(read_text(cases[i].text), cases[i].result);
+    if (cases[i].result == TF_JSON_OK)
+      assert_int_equal(probe.root_values[PROBE_W].made, cases[i].made);
+  }
+}
+
 static const char *const samples[] = {
     "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\","
     "\"p\":\"61837.63000000\",\"m\":true,\"M\":true}}",
@@ -552,6 +603,8 @@ int main(void) {
       cmocka_unit_test(the_first_of_a_repeated_key_counts),
       cmocka_unit_test(escapes_are_resolved_and_half_pairs_are_not),
       cmocka_unit_test(levels_are_read_in_any_layout),
+      cmocka_unit_test(levels_behind_a_word_are_read_in_any_layout),
+      cmocka_unit_test(levels_behind_a_word_that_are_none_are_told),
       cmocka_unit_test(prediction_never_changes_what_is_read),
       cmocka_unit_test(what_is_json_is_what_jansson_takes),
       cmocka_unit_test(cut_short_anywhere_it_is_syntax_and_nothing_behind_the_pad_is_read),

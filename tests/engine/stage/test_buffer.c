@@ -199,6 +199,29 @@ static int teardown(void **state) {
   return 0;
 }
 
+static void ticker(int64_t mark, int64_t rate) {
+  tf_event_t e            = {.kind = TF_EVENT_TICKER, .flags = TF_FLAG_LAST, .price_exp = -2};
+  e.u.ticker.mark_price   = mark;
+  e.u.ticker.funding_rate = rate;
+  take(e);
+}
+
+static void what_a_ticker_leaves_out_stays_as_it_was(void **state) {
+  (void)state;
+  assert_true(in.market.mark_price != in.market.mark_price);
+  assert_true(in.market.funding_rate != in.market.funding_rate);
+  ticker(1234, TF_FUNDING_NONE);
+  assert_true(in.market.mark_price == 12.34);
+  assert_true(in.market.funding_rate != in.market.funding_rate);
+  ticker(0, -100000000); /* 12 digits */
+  assert_true(in.market.mark_price == 12.34);
+  assert_true(in.market.funding_rate == -0.0001);
+  ticker(0, 0);
+  assert_true(in.market.funding_rate == 0);
+  assert_false(in.has_trade);
+  assert_false(in.has_bbo);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(book_alone_gives_its_top, setup),
@@ -211,6 +234,7 @@ int main(void) {
       cmocka_unit_test_setup(crossed_book_gives_no_top_and_is_reported_in_its_word, setup),
       cmocka_unit_test_setup(empty_side_takes_nothing_from_the_quotes, setup),
       cmocka_unit_test_setup(trade_that_cannot_be_meant_is_not_the_last, setup),
+      cmocka_unit_test_setup(what_a_ticker_leaves_out_stays_as_it_was, setup),
   };
   return cmocka_run_group_tests(tests, NULL, teardown);
 }

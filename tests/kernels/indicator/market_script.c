@@ -31,9 +31,20 @@ static void make_book(script_event_t *e, uint64_t *seed, int64_t mid) {
   }
 }
 
+/* Of randomness of their own, so that everything else stays as it was without them. */
+static void make_tickers(script_event_t *events, uint32_t cnt, uint64_t seed) {
+  for (uint32_t i = cnt / 10; i < cnt; i++) {
+    if (below(&seed, 12) != 0) continue;
+    events[i].has_ticker = true;
+    events[i].mark       = 6183763 + (int64_t)below(&seed, 20000) - 10000;
+    events[i].funding    = (int64_t)below(&seed, 20000) - 8000;
+  }
+}
+
 void script_make(script_event_t *events, uint32_t cnt, uint64_t seed, uint64_t step_ns) {
-  uint64_t now = UINT64_C(1700000000000000000);
-  int64_t  mid = 6183763;
+  const uint64_t ticker_seed = seed ^ UINT64_C(0x9e3779b97f4a7c15);
+  uint64_t       now         = UINT64_C(1700000000000000000);
+  int64_t        mid         = 6183763;
   memset(events, 0, cnt * sizeof *events);
   for (uint32_t i = 0; i < cnt; i++) {
     script_event_t *e = &events[i];
@@ -75,6 +86,7 @@ void script_make(script_event_t *events, uint32_t cnt, uint64_t seed, uint64_t s
       break;
     }
   }
+  make_tickers(events, cnt, ticker_seed);
 }
 
 void script_market_init(script_market_t *m) {
@@ -85,14 +97,16 @@ void script_market_init(script_market_t *m) {
   m->book.qty_exp   = -3;
   m->book.state     = TF_BOOK_NONE;
   double nan        = __builtin_nan("");
-  m->market         = (tf_market_t){.event       = &m->event,
-                                    .book        = &m->book,
-                                    .bid         = nan,
-                                    .ask         = nan,
-                                    .bid_qty     = nan,
-                                    .ask_qty     = nan,
-                                    .trade_price = nan,
-                                    .trade_qty   = nan};
+  m->market         = (tf_market_t){.event        = &m->event,
+                                    .book         = &m->book,
+                                    .bid          = nan,
+                                    .ask          = nan,
+                                    .bid_qty      = nan,
+                                    .ask_qty      = nan,
+                                    .trade_price  = nan,
+                                    .trade_qty    = nan,
+                                    .mark_price   = nan,
+                                    .funding_rate = nan};
 }
 
 void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *size,
@@ -114,6 +128,10 @@ void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *
 uint32_t script_market_apply(script_market_t *m, const script_event_t *e) {
   tf_market_t *k = &m->market;
   k->now_ns      = e->now_ns;
+  if (e->has_ticker) {
+    k->mark_price   = tf_decimal_to_double(e->mark, -2);
+    k->funding_rate = tf_decimal_to_double(e->funding, -8);
+  }
   m->event =
       (tf_event_t){.ts_recv_ns = e->now_ns, .flags = (uint8_t)(e->backfill ? TF_FLAG_BACKFILL : 0)};
   m->book.change_cnt += e->kind == 'B' || e->kind == 'V';
@@ -145,6 +163,9 @@ uint32_t script_market_apply(script_market_t *m, const script_event_t *e) {
 void script_print(const script_event_t *events, uint32_t cnt, FILE *file) {
   for (uint32_t i = 0; i < cnt; i++) {
     const script_event_t *e = &events[i];
+    if (e->has_ticker)
+      fprintf(file, "event K 0 0 %llu %lld %lld\n", (unsigned long long)e->now_ns,
+              (long long)e->mark, (long long)e->funding);
     fprintf(file, "event %c %d %d %llu", e->kind, e->last, e->backfill,
             (unsigned long long)e->now_ns);
     if (e->kind == 'T')

@@ -17,6 +17,8 @@ typedef struct script_event {
   int64_t  price, qty; /* trade */
   int      side;
   int64_t  bid, bid_qty, ask, ask_qty;
+  bool     has_ticker; /* that came just before, without a tick: its mark price, and rate in 1e-8 */
+  int64_t  mark, funding;
   uint32_t bid_cnt, ask_cnt;
   int64_t  bid_price[SCRIPT_LEVELS], bid_size[SCRIPT_LEVELS]; /* best first */
   int64_t  ask_price[SCRIPT_LEVELS], ask_size[SCRIPT_LEVELS];

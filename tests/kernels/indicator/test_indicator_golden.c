@@ -128,6 +128,7 @@ static double scale_of(const tf_indicator_t *d, double want, double input_max) {
   if (strcmp(d->name, "ofi") == 0) return scale > 1e-3 ? scale : 1e-3;
   if (strcmp(d->name, "kyle_lambda") == 0) return scale > 1e-2 ? scale : 1e-2;
   if (strcmp(d->name, "imbalance") == 0 || strcmp(d->name, "trade_imbalance") == 0) return 1;
+  if (strcmp(d->name, "basis") == 0) return 1e4;
   if (strcmp(d->name, "spread") == 0 || strcmp(d->name, "spread_bps") == 0) return 1e4;
   if (strcmp(d->name, "rsi") == 0) return 100;
   return scale;

@@ -1,0 +1,36 @@
+/* mark = the venue's mark price, as its ticker channel said it last. Rejected before it did. */
+#include "indicator/parts.h"
+
+static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
+  (void)state;
+  const tf_market_t *m = in->market;
+  if (!tf_parts_finite(m->mark_price)) return TF_INDICATOR_REJECTED;
+  return tf_parts_answer(out, m->mark_price);
+}
+
+static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
+  return peek(state, in, out);
+}
+
+static tf_err_t init(void *state, const double *params) {
+  (void)params;
+  memset(state, 0, sizeof(uint64_t));
+  return TF_OK;
+}
+
+static void reset(void *state) { (void)init(state, NULL); }
+
+const tf_indicator_t tf_indicator_mark = {
+    .name        = "mark",
+    .help        = "mark price of the venue, in quote currency (channel ticker)",
+    .origin      = "definition",
+    .output_cnt  = 1,
+    .on          = TF_ON_TICK,
+    .outputs     = {"mark"},
+    .state_bytes = tf_parts_stateless_bytes,
+    .lookback    = tf_parts_lookback_none,
+    .init        = init,
+    .update      = update,
+    .peek        = peek,
+    .reset       = reset,
+};
