@@ -482,7 +482,7 @@ void tf_streams_restart(tf_streams_t *s) {
     say(s, row, SAY_SUBSCRIBE, 0);
   }
   s->oldest_id  = s->newest_id + 1;
-  s->cursor     = 0;
+  s->cursor     = TF_EVENT_BOOK * s->config.symbol_cap; /* books first: they take longest */
   s->hello_idx  = 0;
   s->is_greeted = s->is_asked = false;
   memset(s->requests, 0, TF_STREAMS_REQUESTS * sizeof *s->requests);

@@ -124,7 +124,7 @@ uint32_t tf_streams_wanted(const tf_streams_t *streams, uint32_t symbol);
 
 /* ---- the connection ---- */
 
-/* It is gone, or new: all that is wanted is to be asked for. */
+/* It is gone, or new: all that is wanted is to be asked for, books first. */
 void tf_streams_restart(tf_streams_t *streams);
 
 /* Says what is due as far as the port takes it; text[cap] is for the messages. Returns work done;

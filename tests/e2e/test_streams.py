@@ -214,7 +214,7 @@ class RunTime(unittest.TestCase):
                 self.assertNotIn((third, "book"), engine.streams())
                 engine.ask("subscribe", "main", first)
                 wait_until(lambda: engine.all_live(7), what="the first one again")
-                self.assertEqual(engine.health()[0], 200)
+                wait_until(lambda: engine.health()[0] == 200, what="health")
                 self.assertEqual(engine.count("tickfuse_feed_connects_total"), 1)
                 got = engine.finish_and_replay(self)
                 self.assertEqual(got["instruments"], 3)

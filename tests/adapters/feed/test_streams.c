@@ -179,7 +179,7 @@ static void greetings_come_first_and_requests_in_runs_with_ascending_ids(void **
   for (uint32_t i = 0; i < 6; i++) {
     assert_int_equal(said[2 + i].cnt, cnts[i]);
     assert_int_equal(said[2 + i].first, i % 3 * 100);
-    assert_int_equal(said[2 + i].channel, i < 3 ? TF_CHANNEL_TRADE : TF_CHANNEL_BOOK);
+    assert_int_equal(said[2 + i].channel, i < 3 ? TF_CHANNEL_BOOK : TF_CHANNEL_TRADE);
     assert_int_equal(said[2 + i].id, i + 1);
     assert_false(said[2 + i].unsubscribe);
   }
@@ -463,7 +463,7 @@ static void a_book_that_keeps_asking_is_answered_later_each_time(void **state) {
   assert_true(tf_streams_resync(&streams, ID(0), now_ns)); /* its snapshot will come anyhow */
   tick();
   assert_int_equal(said_cnt, 2);
-  answer_of(1, UINT32_MAX, 0, false);
+  answer_of(2, UINT32_MAX, 0, false); /* of the trades */
   book_is_ok(0);
   for (size_t i = 0; i < TF_ARRAY_CNT(delays_s); i++) {
     uint32_t before = said_cnt;
