@@ -17,6 +17,7 @@ tf_library(tf_live
     ranking.c
     resolver.c
     session.c
+    session_command.c
     session_init.c
     session_watch.c
     shard.c

@@ -484,6 +484,7 @@ static void housekeep(tf_session_t *s) {
     if (active_of(s)->state == TF_LINK_UP) ask_for_snapshots(s);
   }
   s->source.feed_state = feed_state_of(s);
+  tf_session_count_streams(s);
 }
 
 /* Silence is time in which we listened: a lane that was held up blames nobody for it. */
@@ -537,4 +538,8 @@ tf_link_handler_t tf_session_link_handler(tf_session_t *s) {
 }
 
 const tf_source_ops_t tf_session_ops = {
-    .poll = session_poll, .stop = session_stop, .rest = session_rest};
+    .poll    = session_poll,
+    .stop    = session_stop,
+    .rest    = session_rest,
+    .command = tf_session_command,
+};

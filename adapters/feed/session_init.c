@@ -32,11 +32,9 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   c->snapshots_late       = n->late_cnt;
   c->snapshots_dropped    = n->dropped_cnt;
   c->resync_queued        = n->cnt + s->streams[s->active].resyncing_cnt;
-  c->streams              = tf_streams_sum(&s->streams[0], &s->streams[1]);
-  c->books_lost           = s->book_watch.lost_cnt;
-  c->stale                = s->book_watch.stale_cnt;
-  c->stale_now            = s->book_watch.stale_now_cnt;
-  c->metadata_given_up    = n->metadata_given_up;
+  tf_session_count_streams(s);
+  c->streams           = s->source.streams;
+  c->metadata_given_up = n->metadata_given_up;
   return c;
 }
 

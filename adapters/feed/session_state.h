@@ -43,6 +43,8 @@ typedef struct tf_session {
   bool     rolling; /* the spare link is dialled to take over */
   tf_err_t broken;  /* for good */
   tf_session_counts_t counts;
+  uint64_t            stream_down;      /* any thread: tf_session_stream_down's word */
+  uint64_t            stream_down_seen; /* refusals and silences when it was made */
   char                trouble[TF_SESSION_TROUBLE_BYTES];
 } tf_session_t;
 
@@ -54,7 +56,9 @@ void tf_session_publish(tf_session_t *s, uint64_t origin_ticks);
 void tf_session_tap(tf_session_t *s, const tf_tap_record_t *record);
 
 /* session_watch.c. Now and then, while the connection is up; and behind a message that made streams fresh. */
-void         tf_session_watch_books(tf_session_t *s);
+void tf_session_watch_books(tf_session_t *s);
+/* A book that is not to be trusted: GAP, and a snapshot is asked for where somebody wants it. */
+void         tf_session_lose_book(tf_session_t *s, uint32_t instrument_id);
 TF_COLD void tf_session_watch_fresh(tf_session_t *s);
 
 /* Where snapshots come in band, a connection has books of its own; where they come by REST, sequences go
@@ -62,6 +66,11 @@ TF_COLD void tf_session_watch_fresh(tf_session_t *s);
 TF_INLINE tf_streams_t *tf_session_streams(tf_session_t *s, const tf_link_t *link) {
   return &s->streams[link - s->links];
 }
+
+/* session_command.c. What the source is told while it runs, and what it tells of its streams. */
+void tf_session_command(tf_source_t *source, const tf_source_command_t *command,
+                        tf_source_reply_t *reply);
+void tf_session_count_streams(tf_session_t *s);
 
 /* Sends a text of streams[] (self: its link), and takes a wish for a snapshot. */
 bool tf_session_send(void *self, const char *text, size_t cnt);

@@ -77,11 +77,13 @@ void tf_live_ways_fini(tf_live_ways_t *w) { explicit_bzero(&w->via, sizeof w->vi
 
 tf_err_t tf_live_ways_measure(tf_live_ways_t *w, tf_dialer_t *dialer, const uint32_t *stopping,
                               tf_ranker_row_t *rows) {
-  tf_ranker_config_t config = {.dialer   = dialer,
-                               .target   = tf_session_target(w->source),
-                               .random   = {NULL, tf_ws_random_system},
-                               .stopping = stopping};
-  config.endpoints          = tf_session_endpoints(w->source, &config.endpoint_cnt);
+  tf_ranker_config_t config = {
+      .dialer   = dialer,
+      .target   = tf_session_target(w->source),
+      .random   = {NULL, tf_ws_random_system},
+      .stopping = stopping
+  };
+  config.endpoints = tf_session_endpoints(w->source, &config.endpoint_cnt);
   return tf_ranker_measure(&config, rows, w->best_first);
 }
 
@@ -156,10 +158,10 @@ static void log_order(const tf_live_ways_t *w, const tf_ranker_row_t *rows) {
     used += (size_t)snprintf(text + used, sizeof text - used, "%s%s:%s=", i ? "," : "",
                              w->hosts[idx].host, w->hosts[idx].port);
     if (used >= sizeof text) break;
-    used += row->err ? (size_t)snprintf(text + used, sizeof text - used, "%s",
-                                        tf_error_name(row->err))
-                     : (size_t)snprintf(text + used, sizeof text - used, "%.1fms",
-                                        (double)row->ping_ns / 1e6);
+    used += row->err
+                ? (size_t)snprintf(text + used, sizeof text - used, "%s", tf_error_name(row->err))
+                : (size_t)snprintf(text + used, sizeof text - used, "%.1fms",
+                                   (double)row->ping_ns / 1e6);
   }
   tf_log(TF_LOG_NOTICE, "endpoints_ranked", "feed=%s order=%s", w->feed_name, text);
 }

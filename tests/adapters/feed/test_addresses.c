@@ -53,8 +53,8 @@ static void families_take_turns_beginning_with_the_systems_first(void **state) {
       {"464646", "4:1 6:2 4:3 6:4 4:5 6:6"},
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++)
-    assert_string_equal(
-        order(tf_addresses_order(list, make(rows[i].given), AF_UNSPEC, &none)), rows[i].want);
+    assert_string_equal(order(tf_addresses_order(list, make(rows[i].given), AF_UNSPEC, &none)),
+                        rows[i].want);
 }
 
 static void what_worked_the_last_time_comes_first(void **state) {
@@ -93,8 +93,7 @@ static void sixty_four_addresses_leave_sixteen_of_both_families(void **state) {
 static void texts_that_are_no_address_are_refused(void **state) {
   (void)state;
   static const char *const bad[] = {"", "eth0", "1.2.3", "1.2.3.4.5", "::g", "[::1]", "1.2.3.4:5"};
-  for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++)
-    assert_false(tf_address_of_text(bad[i], &list[0]));
+  for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++) assert_false(tf_address_of_text(bad[i], &list[0]));
 }
 
 /* ---- credentials ---- */
@@ -106,9 +105,9 @@ static void credentials_are_the_rfcs_own_example(void **state) {
   assert_int_equal(tf_via_authorize(&via, &key), TF_OK);
   assert_string_equal(via.proxy_authorization, "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
   static const char *const texts[][2] = {
-      {"a",  "YTo="    },
-      {"ab", "YWI6"    },
-      {"",   "Og=="    },
+      {"a",   "YTo="    },
+      {"ab",  "YWI6"    },
+      {"",    "Og=="    },
       {"xyz", "eHl6Og=="}
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(texts); i++) {
