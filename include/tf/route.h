@@ -60,7 +60,8 @@ TF_INLINE void tf_route_map(tf_route_filter_t *f, uint32_t theirs, uint32_t ours
 
 /* What a ROUTE event means for filters[filter_cnt], one a source. */
 TF_INLINE void tf_route_obey(tf_route_filter_t *filters, uint32_t filter_cnt, const tf_event_t *e) {
-  uint32_t on = (uint32_t)e->u.control.reserved[0], off = (uint32_t)(e->u.control.reserved[0] >> 32);
+  uint32_t on     = (uint32_t)e->u.control.reserved[0],
+           off    = (uint32_t)(e->u.control.reserved[0] >> 32);
   uint32_t theirs = (uint32_t)e->u.control.reserved[1];
   if (off < filter_cnt) filters[off].is_silent = true;
   if (on >= filter_cnt) return;

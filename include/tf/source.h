@@ -115,9 +115,9 @@ struct tf_source {
   uint64_t connects, disconnects;
   uint64_t held_events; /* decoded while another route served (tf/route.h): not published */
   bool     is_standby;  /* another route serves */
-  uint64_t books_lost; /* books given up because the lane did not believe them */
-  uint64_t stale;      /* silences of book and quote streams beyond their habit */
-  uint64_t stale_now;  /* instruments in one */
+  uint64_t books_lost;  /* books given up because the lane did not believe them */
+  uint64_t stale;       /* silences of book and quote streams beyond their habit */
+  uint64_t stale_now;   /* instruments in one */
   tf_source_streams_t streams;
   uint64_t            newest_recv_ns,
       newest_event_ns; /* of the last event published; event 0 where not sent */
