@@ -50,6 +50,7 @@ const tf_feed_t tf_feed_kucoin_futures = {
     .ws_port               = "443",
     .rest_host             = "api-futures.kucoin.com",
     .rest_port             = "443",
+    .ticket_target         = tf_kucoin_ticket_target,
     .ws_target             = tf_kucoin_ws_target,
     .request               = tf_kucoin_request,
     .symbol                = tf_in_band_symbol,

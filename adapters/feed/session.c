@@ -159,10 +159,12 @@ static const tf_endpoint_t *endpoint_of(tf_session_t *s, const tf_link_t *link) 
 }
 
 static void dial(tf_session_t *s, tf_link_t *link, const char *why) {
-  link->state         = TF_LINK_DIALING;
-  link->dial.kind     = TF_DIAL_WEBSOCKET;
-  link->dial.endpoint = endpoint_of(s, link);
-  link->dial.why      = why;
+  link->state    = TF_LINK_DIALING;
+  link->dial.why = why;
+  if (!tf_ticket_ask(&link->dial, s->feed, s->feed_state, &s->rest_endpoint)) {
+    link->dial.kind     = TF_DIAL_WEBSOCKET;
+    link->dial.endpoint = endpoint_of(s, link);
+  }
   for (size_t i = 0; i < sizeof link->dial.nonce; i += sizeof(uint32_t)) {
     uint32_t word = random_u32(s);
     memcpy(link->dial.nonce + i, &word, sizeof word);
@@ -323,12 +325,31 @@ static void dial_failed(tf_session_t *s, tf_link_t *link) {
     s->retry_due_ns = due;
 }
 
+/* What the venue said before the connection: the feed's, and the dial goes on with it. */
+static void take_ticket(tf_session_t *s, tf_link_t *link) {
+  tf_frame_t frame = tf_ticket_frame(&link->dial, tf_clock_wall_ns());
+  s->http_bytes += frame.bytes_cnt;
+  tf_verdict_t verdict = deliver(s, &frame, tf_clock_ticks());
+  on_received(s, NULL);
+  if (tf_ticket_use(&link->dial, verdict, s->feed, s->feed_state, endpoint_of(s, link),
+                    s->config.target) == TF_OK) {
+    bool posted = tf_dialer_submit(s->config.dialer, &s->client, &link->dial);
+    TF_ASSERT(posted); /* the one that has just come back */
+  } else {
+    dial_failed(s, link);
+  }
+}
+
 static void dial_returned(tf_session_t *s, tf_link_t *link) {
   if (link->dial.err != TF_OK || s->stopping || s->is_resting) {
     if (s->stopping || s->is_resting)
       link->state = TF_LINK_IDLE; /* the next dial or fini closes what it brought */
     else
       dial_failed(s, link);
+    return;
+  }
+  if (link->dial.kind == TF_DIAL_POST) {
+    take_ticket(s, link);
     return;
   }
   /* The active link may have ended meanwhile: then the spare that comes up is the active one. Or it was
@@ -537,9 +558,7 @@ tf_link_handler_t tf_session_link_handler(tf_session_t *s) {
       .self = s, .on_message = on_message, .on_received = on_received, .on_end = on_end};
 }
 
-const tf_source_ops_t tf_session_ops = {
-    .poll    = session_poll,
-    .stop    = session_stop,
-    .rest    = session_rest,
-    .command = tf_session_command,
-};
+const tf_source_ops_t tf_session_ops = {.poll    = session_poll,
+                                        .stop    = session_stop,
+                                        .command = tf_session_command,
+                                        .rest    = session_rest};

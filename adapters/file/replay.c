@@ -132,6 +132,15 @@ static void tape_publish(tf_replay_t *replay, tf_tape_track_t *tape, uint64_t or
   publish(replay, events, cnt, origin_ticks);
 }
 
+/* A symbol that came later: it gets the number that it had. */
+static TF_COLD void symbol_obey(tf_legs_t *feed, const tf_record_t *record) {
+  char     text[TF_SYMBOL_BYTES_MAX];
+  uint32_t symbol, instrument_id;
+  memcpy(text, record->bytes, record->bytes_cnt); /* the reader has looked at its length */
+  text[record->bytes_cnt] = '\0';
+  tf_legs_symbol(feed, text, &symbol, &instrument_id);
+}
+
 /* Events of a source that did not serve then are not published now. */
 static void hold_back(tf_replay_t *replay, tf_feed_out_t *out) {
   const tf_replay_track_t *track = replay->current;
@@ -142,15 +151,6 @@ static void hold_back(tf_replay_t *replay, tf_feed_out_t *out) {
   uint32_t cnt   = out->event_cnt;
   out->event_cnt = tf_route_pass(f, out->events, cnt, out->events);
   replay->source.held_events += cnt - out->event_cnt;
-}
-
-/* A symbol that came later: it gets the number that it had. */
-static TF_COLD void symbol_obey(tf_legs_t *feed, const tf_record_t *record) {
-  char     text[TF_SYMBOL_BYTES_MAX];
-  uint32_t symbol, instrument_id;
-  memcpy(text, record->bytes, record->bytes_cnt); /* the reader has looked at its length */
-  text[record->bytes_cnt] = '\0';
-  tf_legs_symbol(feed, text, &symbol, &instrument_id);
 }
 
 /* What a decoder made of the record; nobody can answer what it asks for. */

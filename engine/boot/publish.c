@@ -172,6 +172,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     tf_metrics_set(b, TF_METRIC_HEARTBEAT_NS, now_ns);
     if (stages & TF_STAGE_ACQUIRE) {
       tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
+      tf_metrics_set(b, TF_METRIC_EVENTS_OUTLIER, r->acquire.outliers);
       tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
       if (r->acquire.io) publish_io(b, &r->acquire.io->counts);
       publish_distribution(p, b);

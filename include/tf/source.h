@@ -84,11 +84,11 @@ typedef struct tf_source_ops {
    * source is broken for good; what it delivered before stands. */
   int (*poll)(tf_source_t *source, uint64_t now_ns);
   void (*stop)(tf_source_t *source);
-  /* Leaves its venue alone (true), or connects as if new (false). NULL: it cannot. Between two polls. */
-  void (*rest)(tf_source_t *source, bool rests);
   /* On the thread that polls, between two polls; bounded work. NULL: it has no streams. */
   void (*command)(tf_source_t *source, const tf_source_command_t *command,
                   tf_source_reply_t *reply);
+  /* Leaves its venue alone (true), or connects as if new (false). NULL: it cannot. Between two polls. */
+  void (*rest)(tf_source_t *source, bool rests);
 } tf_source_ops_t;
 
 /* What became of what was asked of the venue; monotone but for the states. */
@@ -113,13 +113,13 @@ struct tf_source {
   uint8_t                feed_state;                              /* tf_feed_state_t */
   uint64_t bytes_rx, bytes_framed, bytes_partial, bytes_rejected; /* the ledger's first row */
   uint64_t connects, disconnects;
+  uint64_t books_lost; /* books given up because the lane did not believe them */
+  uint64_t stale;      /* silences of book and quote streams beyond their habit */
+  uint64_t stale_now;  /* instruments in one */
+  tf_source_streams_t streams;
   uint64_t held_events; /* decoded while another route served (tf/route.h): not published */
   bool     is_standby;  /* another route serves */
-  uint64_t books_lost;  /* books given up because the lane did not believe them */
-  uint64_t stale;       /* silences of book and quote streams beyond their habit */
-  uint64_t stale_now;   /* instruments in one */
-  tf_source_streams_t streams;
-  uint64_t            newest_recv_ns,
+  uint64_t newest_recv_ns,
       newest_event_ns; /* of the last event published; event 0 where not sent */
 };
 

@@ -282,10 +282,10 @@ static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
     const tf_metrics_block_t *b = engine.publish.feeds[i];
     if (!b || tf_metrics_get(b, TF_METRIC_FEED_STANDBY)) continue;
     char     name[TF_METRICS_NAME_BYTES];
-    uint64_t state = tf_metrics_get(b, TF_METRIC_FEED_STATE);
-    bool     is_up = state == TF_FEED_LIVE;
-    if (is_up && (i >= live.source_cnt || !names_stream_down(i, reason))) continue;
-    if (is_up) return false;
+    uint64_t state   = tf_metrics_get(b, TF_METRIC_FEED_STATE);
+    bool     is_down = state == TF_FEED_LIVE && i < live.source_cnt && names_stream_down(i, reason);
+    if (is_down) return false;
+    if (state == TF_FEED_LIVE) continue;
     snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s", tf_metrics_block_name(b, name),
              tf_live_table_state(state));
     return false;
