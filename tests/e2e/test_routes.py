@@ -216,9 +216,9 @@ class Addresses(unittest.TestCase):
             threading.Thread(target=accept, daemon=True).start()
             v6 = relay.getsockname()[1]
             exchange.sets = [f'feeds.0.url="ws://[::1]:{v6}"', f'feeds.0.rest="http://[::1]:{v6}"']
-            got, _ = live(exchange, seconds="3s")
+            got, _ = live(exchange, seconds="5s")
             relay.close()
-            self.assertGreater(got["decisions"], 50)
+            self.assertGreater(got["events"]["trade"], 50)
             self.assertEqual(got["ledger"]["residual"], 0)
             self.assertIn(f"Host: [::1]:{v6}\r\n".encode(), heads[0])
 
@@ -241,9 +241,9 @@ class Addresses(unittest.TestCase):
             threading.Thread(target=accept, daemon=True).start()
             here = listener.getsockname()[1]
             exchange.sets = [f"feeds.0.url=ws://127.0.0.1:{here}", f"feeds.0.rest=http://127.0.0.1:{here}"]
-            got, _ = live(exchange, "feeds.0.source_address=127.0.0.2", seconds="3s")
+            got, _ = live(exchange, "feeds.0.source_address=127.0.0.2", seconds="5s")
             self.assertEqual(got["ledger"]["residual"], 0)
-            self.assertGreater(got["decisions"], 50)
+            self.assertGreater(got["events"]["trade"], 50)
             self.assertEqual(set(seen), {"127.0.0.2"})
 
     def failing(self, pattern, *sets):
@@ -266,7 +266,7 @@ class Addresses(unittest.TestCase):
             got, err = live(exchange, "feeds.0.interface=lo", seconds="3s")
             if "interface Operation not permitted" in err:
                 self.skipTest("SO_BINDTODEVICE is not permitted here")
-            self.assertGreater(got["decisions"], 50)
+            self.assertGreater(got["events"]["trade"], 50)
 
 
 CONFIG = """
