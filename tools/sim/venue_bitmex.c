@@ -296,9 +296,8 @@ static void snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, uint3
   const sim_symbol_t *s      = &x->symbols[symbol];
   sim_ticker_t        now    = sim_ticker(x, symbol);
   uint32_t            levels = channel == BOOK_TOP ? TOP_LEVELS : SIM_LEVELS_MAX;
-  if (channel >= BOOK && !sim_view(x, symbol, levels, x->view))
-    return; /* the recording's will come */
-  if (channel < BOOK && x->recorded_view) return;
+  if (x->recorded_view) return; /* its own will come: levels have the ids that it gave them */
+  if (channel >= BOOK && !sim_view(x, symbol, levels, x->view)) return;
   sim_text_t t = sim_message(x);
   put_partial(&t, x, symbol, channel);
   switch (channel) {
@@ -307,7 +306,7 @@ static void snapshot(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, uint3
   case INSTRUMENT: put_instrument(&t, x, s, &now, true); break;
   default:
     put_book(x, &t, symbol);
-    if (!x->recorded_view) keep(x, symbol, channel);
+    keep(x, symbol, channel);
     break;
   }
   sim_reply(x, peer, &t);

@@ -233,8 +233,8 @@ int main(void) {
       cmocka_unit_test_setup(broken_book_leaves_the_quotes_alone, setup),
       cmocka_unit_test_setup(crossed_book_gives_no_top_and_is_reported_in_its_word, setup),
       cmocka_unit_test_setup(empty_side_takes_nothing_from_the_quotes, setup),
-      cmocka_unit_test_setup(trade_that_cannot_be_meant_is_not_the_last, setup),
       cmocka_unit_test_setup(what_a_ticker_leaves_out_stays_as_it_was, setup),
+      cmocka_unit_test_setup(trade_that_cannot_be_meant_is_not_the_last, setup),
   };
   return cmocka_run_group_tests(tests, NULL, teardown);
 }
