@@ -179,8 +179,28 @@ typedef struct {
   tf_decimal_form_t price, qty; /* of the last level */
 } level_guess_t;
 
-/* `["price","qty"]` at p, as every venue with quoted numbers sends it. Returns the byte behind the
- * closing bracket, or NULL if the level has another form; then nothing was written. */
+/* What a level may have behind its quantity in the hot form: a count of orders, and a field of old. Few and
+ * short, so that they end within the padding of a message that is cut in them. */
+#define MORE_TEXTS_MAX  2u
+#define MORE_DIGITS_MAX 7u
+
+/* `,"0","12"` at p: counts them into element_cnt. The byte behind, or NULL where they have another form. */
+static const char *skip_digits_in_quotes(tf_json_t *json, const char *p) {
+  uint32_t cnt = 0;
+  for (; cnt < MORE_TEXTS_MAX && *p == ','; cnt++) {
+    uint32_t digit_cnt = 0;
+    if (p[1] != '"') return NULL;
+    for (p += 2; digit_cnt < MORE_DIGITS_MAX && *p >= '0' && *p <= '9'; p++) digit_cnt++;
+    if (*p++ != '"') return NULL;
+  }
+  if (*p != ']') return NULL;
+  json->element_cnt += cnt;
+  return p;
+}
+
+/* `["price","qty"]` at p, as every venue with quoted numbers sends it, perhaps with such texts behind.
+ * Returns the byte behind the closing bracket, or NULL if the level has another form; then nothing was
+ * written. */
 TF_INLINE const char *read_level(tf_json_t *json, const char *p, level_guess_t *forms) {
   int64_t price, qty;
   int8_t  price_exp, qty_exp;
@@ -192,15 +212,20 @@ TF_INLINE const char *read_level(tf_json_t *json, const char *p, level_guess_t *
   }
   p += bytes + 3;
   bytes = read_guessed(p, json->floor, &forms->qty, &qty, &qty_exp);
-  if (TF_UNLIKELY(bytes == 0 || (load4(p + bytes) & 0xffffu) != BYTES3('"', ']', 0))) return NULL;
+  if (TF_UNLIKELY(bytes == 0 || p[bytes] != '"')) return NULL;
+  p += bytes + 1;
+  if (*p != ']') {
+    p = skip_digits_in_quotes(json, p);
+    if (TF_UNLIKELY(p == NULL)) return NULL;
+  }
   put_row(json, price, price_exp, qty, qty_exp);
-  return p + bytes + 2;
+  return p + 1;
 }
 
 /* Rows that the hot reader may still write without looking at a limit. */
 static uint32_t rows_free(const tf_json_t *json) {
   if (json->depth >= TF_JSON_DEPTH_MAX) return 0;
-  uint32_t by_elements = (TF_JSON_ELEMENTS_MAX - json->element_cnt) / 3;
+  uint32_t by_elements = (TF_JSON_ELEMENTS_MAX - json->element_cnt) / (3 + MORE_TEXTS_MAX);
   uint32_t by_rows     = json->row_cap - json->row_cnt;
   return by_elements < by_rows ? by_elements : by_rows;
 }
