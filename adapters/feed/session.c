@@ -290,7 +290,7 @@ static void on_end(void *self, tf_link_t *link) {
     return;
   }
   connection_changed(s, false);
-  if (s->stopping) return;
+  if (s->stopping || s->is_resting) return;
   again_t again = link->end == TF_LINK_END_PEER_CLOSE ? close_policy(link->peer_close_code) : AGAIN;
   if (again == NEVER)
     break_for_good(s, E_FEED_REFUSED, s->trouble);
@@ -341,9 +341,9 @@ static void take_ticket(tf_session_t *s, tf_link_t *link) {
 }
 
 static void dial_returned(tf_session_t *s, tf_link_t *link) {
-  if (link->dial.err != TF_OK || s->stopping) {
-    if (s->stopping)
-      link->state = TF_LINK_IDLE; /* fini closes what it brought */
+  if (link->dial.err != TF_OK || s->stopping || s->is_resting) {
+    if (s->stopping || s->is_resting)
+      link->state = TF_LINK_IDLE; /* the next dial or fini closes what it brought */
     else
       dial_failed(s, link);
     return;
@@ -443,7 +443,7 @@ static void send_heartbeat(tf_session_t *s, tf_link_t *link) {
 static uint8_t feed_state_of(tf_session_t *s) {
   const tf_link_t    *link    = active_of(s);
   const tf_streams_t *streams = tf_session_streams(s, link);
-  if (s->broken != TF_OK || s->stopping) return TF_FEED_DOWN;
+  if (s->broken != TF_OK || s->stopping || s->is_resting) return TF_FEED_DOWN;
   if (link->state == TF_LINK_DIALING) return TF_FEED_CONNECTING;
   if (link->state != TF_LINK_UP) return TF_FEED_DOWN;
   bool data    = s->source.counts.msgs_data > s->msgs_data_before;
@@ -487,7 +487,7 @@ static void housekeep(tf_session_t *s) {
     ask(s, link);
   }
   tf_link_t *active = active_of(s), *spare = spare_of(s);
-  if (!s->stopping && s->broken == TF_OK) {
+  if (!s->stopping && !s->is_resting && s->broken == TF_OK) {
     bool spare_coming = spare->state == TF_LINK_DIALING; /* it becomes the active one */
     if (active->state == TF_LINK_IDLE && !spare_coming && s->now_ns >= s->retry_due_ns) {
       s->retry_due_ns = 0;
@@ -540,10 +540,25 @@ static void session_stop(tf_source_t *source) {
   s->source.feed_state = TF_FEED_DOWN;
 }
 
+static void session_rest(tf_source_t *source, bool rests) {
+  tf_session_t *s = (tf_session_t *)source;
+  if (s->is_resting == rests || s->stopping) return;
+  s->is_resting   = rests;
+  s->retry_due_ns = s->rollover_due_ns = s->take_over_due_ns = 0;
+  s->rolling                                                 = false;
+  s->why                                                     = "called";
+  tf_overlap_clear(&s->overlap);
+  for (int i = 0; rests && i < 2; i++)
+    tf_link_close(&s->links[i], TF_LINK_END_STOPPED, TF_WS_CLOSE_NORMAL);
+  s->source.feed_state = rests ? TF_FEED_DOWN : TF_FEED_CONNECTING;
+}
+
 tf_link_handler_t tf_session_link_handler(tf_session_t *s) {
   return (tf_link_handler_t){
       .self = s, .on_message = on_message, .on_received = on_received, .on_end = on_end};
 }
 
-const tf_source_ops_t tf_session_ops = {
-    .poll = session_poll, .stop = session_stop, .command = tf_session_command};
+const tf_source_ops_t tf_session_ops = {.poll    = session_poll,
+                                        .stop    = session_stop,
+                                        .command = tf_session_command,
+                                        .rest    = session_rest};

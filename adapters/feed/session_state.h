@@ -39,9 +39,10 @@ typedef struct tf_session {
   const char         *why; /* of the next dial */
   int                 work;
   bool                was_live, stopping;
-  bool                cache_used;
-  bool                rolling; /* the spare link is dialled to take over */
-  tf_err_t            broken;  /* for good */
+  bool     is_resting; /* not wanted for now: no connection is made (tf_source_ops_t.rest) */
+  bool     cache_used;
+  bool     rolling; /* the spare link is dialled to take over */
+  tf_err_t broken;  /* for good */
   tf_session_counts_t counts;
   uint64_t            stream_down;      /* any thread: tf_session_stream_down's word */
   uint64_t            stream_down_seen; /* refusals and silences when it was made */

@@ -81,9 +81,17 @@ class Sequences(Exchanges):  # F26, F27, F28
         def one(venue, seed):
             got, did, _ = self.until(venue, "reorder=0.01", lambda e: decided(e) and e.count("tickfuse_ticks_total") > 3000, seed=seed)
             self.assertGreater(did["reorder"], 10)
-            self.assertGreater(got["gaps"] + got["resyncs"] + got["duplicates"], 0)
+            if venue != "kraken":  # which has no sequence, and whose books differ only by the checksum of what crossed
+                self.assertGreater(got["gaps"] + got["duplicates"], 0)
 
-        self.on_each(KINDS, one)
+        self.on_each(("binance-spot", "binance-usdm", "kraken"), one)
+
+    def test_a_message_out_of_the_order_of_a_connection_is_another_connection(self):
+        def one(venue, seed):
+            got, did, _ = self.until(venue, "reorder=0.0005", lambda e: e.count("tickfuse_feed_gaps_total") >= 1, seed=seed)
+            self.assertGreaterEqual(did["reorder"], 1)
+
+        self.on_each(("coinbase",), one)
 
 
 class Books(Exchanges):
@@ -100,12 +108,13 @@ class Books(Exchanges):
         rows = [json.loads(line) for line in out.splitlines()]
         return {row["book_state"] for row in rows}, got, did, rows
 
-    def test_a_crossed_book_says_so_and_is_well_with_the_next_message(self):  # F31
+    def test_a_crossed_book_says_so_and_is_well_again(self):  # F31
         def one(venue, seed):
             states, got, did, rows = self.states(venue, "cross=0.05", seed=seed)
             self.assertGreater(did["cross"], 5)
             self.assertIn("CROSSED", states)
-            self.assertEqual(rows[-1]["book_state"] in ("OK", "CROSSED"), True)
+            first = next(i for i, row in enumerate(rows) if row["book_state"] == "CROSSED")
+            self.assertGreater(sum(row["book_state"] == "OK" for row in rows[first:]), 100)
             self.assertEqual(got["gaps"], 0)
 
         self.on_each(("binance-spot", "binance-usdm", "coinbase"), one)
@@ -131,6 +140,15 @@ class Books(Exchanges):
 
 
 class Silence(Exchanges):  # F32
+    def until_stale(self, venue, fault, seed, cnt):
+        """So many instruments are said to be stale, while what else comes goes on; the ledger balances."""
+        with Exchange("--venue", venue, "--seed", seed, "--faults", fault) as sim, LiveEngine(sim, *venue_sets(venue)) as engine:
+            wait_until(lambda: engine.count("tickfuse_feed_stale_instruments") >= cnt, 60, f"{venue} to say that {cnt} are silent")
+            got, _ = engine.finish()
+            did = sim.summary()
+        self.check(got)
+        self.assertGreater(did[fault.split("=")[0]], 20)
+
     def test_one_stream_falls_silent_and_the_feed_does_not(self):
         def one(venue, seed):
             got, did, _ = self.until(venue, "mute_stream=1s", lambda e: e.count("tickfuse_ticks_total") > 6000, seed=seed)
@@ -139,9 +157,8 @@ class Silence(Exchanges):  # F32
         self.on_each(KINDS, one)
 
     def test_heartbeats_alone_are_no_life(self):
-        # what is quiet is said so while the venue's heartbeats go on
-        self.on_each(("kraken",) if not NIGHTLY else ("kraken", "coinbase", "coinbase-exchange"), lambda v, s: self.until(
-            v, "mute_data=2s", lambda e: e.count("tickfuse_feed_reconnects_total") >= 1, seed=s, seconds=120))
+        """Every book is stale while the venue's heartbeats go on and nothing else does."""
+        self.on_each(("kraken", "coinbase", "coinbase-exchange"), lambda v, s: self.until_stale(v, "mute_data=10s", s, 3))
 
 
 class Floods(Exchanges):  # F33
