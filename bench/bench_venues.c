@@ -26,8 +26,9 @@ typedef struct {
 
 #define OKX(item_kind, ...)                                                                        \
   {                                                                                                \
-    .path = {"data", NULL}, .is_array = true, .kind = (item_kind), .sell = 's',                    \
-    .fields = {__VA_ARGS__}                                                                        \
+    .path = {"data", NULL}, .is_array = true, .kind = (item_kind), .sell = 's', .fields = {        \
+      __VA_ARGS__                                                                                  \
+    }                                                                                              \
   }
 #define OKX_PATH    "okx/okx.jsonl.zst"
 #define BITGET_PATH "bitget/bitget.jsonl.zst"
@@ -73,9 +74,8 @@ static uint64_t         events_hash; /* printed, so that nothing can be left out
 
 /* A feed that takes everything. */
 static void *begin(const tf_feed_t *feed) {
-  tf_feed_config_t config = {.instruments = &instruments,
-                             .channels    = (1u << TF_CHANNEL_CNT) - 1,
-                             .pending_cap = 64};
+  tf_feed_config_t config = {
+      .instruments = &instruments, .channels = (1u << TF_CHANNEL_CNT) - 1, .pending_cap = 64};
   void *state     = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
   instruments.cnt = 0;
   memset(&counts, 0, sizeof counts);
@@ -174,8 +174,8 @@ static double peer_once(const row_t *row) {
   touch();
   double from = now_ns();
   for (uint32_t i = 1; i < frame_cnt; i++) {
-    uint32_t cnt = peer_venues_decode(&row->shape, frames[i].bytes, frames[i].bytes_cnt, theirs,
-                                      EVENT_CAP);
+    uint32_t cnt =
+        peer_venues_decode(&row->shape, frames[i].bytes, frames[i].bytes_cnt, theirs, EVENT_CAP);
     if (cnt > 0) events_hash = events_hash * 31 + (uint64_t)theirs[cnt - 1].u.level.price + cnt;
   }
   return now_ns() - from;
@@ -192,9 +192,9 @@ static void check_same(const row_t *row) {
   const tf_feed_t *feed  = tf_feeds_find(row->venue);
   void            *state = begin(feed);
   for (uint32_t i = 0; i < frame_cnt; i++) {
-    uint32_t cnt      = decode(feed, state, &frames[i]);
-    uint32_t peer_cnt = peer_venues_decode(&row->shape, frames[i].bytes, frames[i].bytes_cnt,
-                                           theirs, EVENT_CAP);
+    uint32_t cnt = decode(feed, state, &frames[i]);
+    uint32_t peer_cnt =
+        peer_venues_decode(&row->shape, frames[i].bytes, frames[i].bytes_cnt, theirs, EVENT_CAP);
     uint64_t mine = 0, other = 0;
     for (uint32_t k = 0; k < cnt; k++) {
       if (events[k].kind != row->shape.kind) continue;
@@ -243,8 +243,8 @@ static bool print_row(const row_t *row, int round_cnt, bool json, bool first) {
            first ? "[" : ",", row->venue, row->name, a, version, b, b / a, row->budget_ns,
            ok ? "true" : "false");
   else
-    printf("decode %-14s %-12s %9.2f %9.2f %6.2fx %8.0f   %s   %u messages, %u events\n", row->venue,
-           row->name, a, b, b / a, row->budget_ns, ok ? "ok" : "over", frame_cnt,
+    printf("decode %-14s %-12s %9.2f %9.2f %6.2fx %8.0f   %s   %u messages, %u events\n",
+           row->venue, row->name, a, b, b / a, row->budget_ns, ok ? "ok" : "over", frame_cnt,
            (unsigned)unit_cnt);
   fflush(stdout);
   return ok;

@@ -95,7 +95,6 @@ static const char *read_decimal_any(tf_json_t *json, const char *p, tf_json_valu
 
 /* ---- levels ---- */
 
-#define LEVEL_ELEMENTS 4u /* of a level as the hot readers take it, itself counted */
 
 TF_INLINE void put_row(tf_json_t *json, int64_t price, int8_t price_exp, int64_t qty,
                        int8_t qty_exp) {
@@ -184,8 +183,30 @@ typedef struct {
   tf_decimal_form_t price, qty; /* of the last level */
 } level_guess_t;
 
-/* `["price","qty"]` at p, as every venue with quoted numbers sends it. Returns the byte behind the
- * closing bracket, or NULL if the level has another form; then nothing was written. */
+/* What a level may have behind its quantity in the hot form: a count of orders, and a field of old. Few and
+ * short, so that they end within the padding of a message that is cut in them. */
+#define MORE_TEXTS_MAX  2u
+#define MORE_DIGITS_MAX 7u
+/* The most of a level as the hot readers take it, itself counted. */
+#define LEVEL_ELEMENTS (3 + MORE_TEXTS_MAX)
+
+/* `,"0","12"` at p: counts them into element_cnt. The byte behind, or NULL where they have another form. */
+static const char *skip_digits_in_quotes(tf_json_t *json, const char *p) {
+  uint32_t cnt = 0;
+  for (; cnt < MORE_TEXTS_MAX && *p == ','; cnt++) {
+    uint32_t digit_cnt = 0;
+    if (p[1] != '"') return NULL;
+    for (p += 2; digit_cnt < MORE_DIGITS_MAX && *p >= '0' && *p <= '9'; p++) digit_cnt++;
+    if (*p++ != '"') return NULL;
+  }
+  if (*p != ']') return NULL;
+  json->element_cnt += cnt;
+  return p;
+}
+
+/* `["price","qty"]` at p, as every venue with quoted numbers sends it, perhaps with such texts behind.
+ * Returns the byte behind the closing bracket, or NULL if the level has another form; then nothing was
+ * written. */
 TF_INLINE const char *read_level(tf_json_t *json, const char *p, level_guess_t *forms) {
   int64_t price, qty;
   int8_t  price_exp, qty_exp;
@@ -197,9 +218,14 @@ TF_INLINE const char *read_level(tf_json_t *json, const char *p, level_guess_t *
   }
   p += bytes + 3;
   bytes = read_guessed(p, json->floor, &forms->qty, &qty, &qty_exp);
-  if (TF_UNLIKELY(bytes == 0 || (load4(p + bytes) & 0xffffu) != BYTES3('"', ']', 0))) return NULL;
+  if (TF_UNLIKELY(bytes == 0 || p[bytes] != '"')) return NULL;
+  p += bytes + 1;
+  if (*p != ']') {
+    p = skip_digits_in_quotes(json, p);
+    if (TF_UNLIKELY(p == NULL)) return NULL;
+  }
   put_row(json, price, price_exp, qty, qty_exp);
-  return p + bytes + 2;
+  return p + 1;
 }
 
 #define WORD_BYTES_MAX 8

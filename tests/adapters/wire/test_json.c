@@ -348,6 +348,30 @@ static void levels_behind_a_word_that_are_none_are_told(void **state) {
   }
 }
 
+/* Price, quantity and two texts are five elements with the level itself; they are counted in the hot way too. */
+static void levels_with_texts_behind_count_all_their_elements(void **state) {
+  (void)state;
+  static const tf_json_key_t   keys[]  = {TF_JSON_KEY("b", TF_JSON_WANT_LEVELS)};
+  static const tf_json_shape_t shape   = {keys, 1};
+  const size_t                 cnt     = TF_JSON_ELEMENTS_MAX / 5;
+  const char                   level[] = "[\"1\",\"2\",\"3\",\"4\"],";
+  char                        *text    = malloc((cnt + 1) * (sizeof level - 1) + 64 + TF_BYTES_PAD);
+  tf_event_t                  *rows    = malloc((cnt + 2) * sizeof *rows);
+  for (uint32_t over = 0; over < 2; over++) {
+    size_t at = (size_t)sprintf(text, "{\"b\":[");
+    for (size_t i = 0; i < cnt; i++, at += sizeof level - 1) memcpy(text + at, level, sizeof level);
+    at += (size_t)sprintf(text + at - !over, over ? "[]]}" : "]}") - !over;
+    memset(text + at, 0, TF_BYTES_PAD);
+    tf_json_value_t  values[2];
+    tf_json_object_t root = {.shape = &shape, .values = values};
+    tf_json_t        json = {.rows = rows, .row_cap = (uint32_t)cnt + 2};
+    assert_int_equal(tf_json_read(&json, text, at, &root), over ? TF_JSON_LIMIT : TF_JSON_OK);
+    if (!over) assert_int_equal(values[0].as.levels.cnt, cnt);
+  }
+  free(text);
+  free(rows);
+}
+
 static const char *const samples[] = {
     "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255343,\"s\":\"BTCUSDT\","
     "\"p\":\"61837.63000000\",\"m\":true,\"M\":true}}",
@@ -358,7 +382,9 @@ static const char *const samples[] = {
     "{\"E\":12,\"E\":13,\"data\":{\"E\":1234567890123456,\"b\":[[\"1\",\"2\"]],\"a\":[[1,2]]}}",
     "{\"p\":123,\"E\":99999999999999999999,\"m\":\"text of some length here\",\"data\":[]}",
     "[1,2,{\"e\":3}]",
-    "{\"lastUpdateId\":160,\"b\":[[\"0.0024\",\"10\"]],\"a\":[[\"0.0026\",\"100\"]]}"};
+    "{\"lastUpdateId\":160,\"b\":[[\"0.0024\",\"10\"]],\"a\":[[\"0.0026\",\"100\"]]}",
+    "{\"b\":[[\"1.5\",\"2\",\"0\",\"1\"],[\"1.6\",\"3\",\"1234567\"],[\"1.7\",\"4\",\"12345678\"],"
+    "[\"1.8\",\"5\",\"a\"],[\"1.9\",\"6\",\"0\",\"1\",\"2\"],[\"2\",\"7\",\"\"]],\"a\":[]}"};
 
 /* A sample, or pieces of two, with a few bytes changed. */
 static size_t make_message(char *text) {
@@ -605,6 +631,7 @@ int main(void) {
       cmocka_unit_test(levels_are_read_in_any_layout),
       cmocka_unit_test(levels_behind_a_word_are_read_in_any_layout),
       cmocka_unit_test(levels_behind_a_word_that_are_none_are_told),
+      cmocka_unit_test(levels_with_texts_behind_count_all_their_elements),
       cmocka_unit_test(prediction_never_changes_what_is_read),
       cmocka_unit_test(what_is_json_is_what_jansson_takes),
       cmocka_unit_test(cut_short_anywhere_it_is_syntax_and_nothing_behind_the_pad_is_read),
