@@ -13,6 +13,7 @@ tf_library(tf_live
     resolver.c
     session.c
     session_init.c
+    session_legs.c
     session_watch.c
     shard.c
     snapshots.c

@@ -551,16 +551,15 @@ bool tf_streams_trouble(tf_streams_t *s, tf_stream_trouble_t *trouble) {
   return true;
 }
 
-tf_stream_counts_t tf_streams_sum(const tf_streams_t *a, const tf_streams_t *b) {
-  const tf_stream_counts_t *x = &a->counts, *y = &b->counts;
-  return (tf_stream_counts_t){.requests     = x->requests + y->requests,
-                              .acks         = x->acks + y->acks,
-                              .refusals     = x->refusals + y->refusals,
-                              .strays       = x->strays + y->strays,
-                              .silent_asked = x->silent_asked + y->silent_asked,
-                              .silent       = x->silent + y->silent,
-                              .refused      = x->refused + y->refused,
-                              .resyncs      = x->resyncs + y->resyncs};
+void tf_streams_add(tf_stream_counts_t *sum, const tf_streams_t *s) {
+  sum->requests += s->counts.requests;
+  sum->acks += s->counts.acks;
+  sum->refusals += s->counts.refusals;
+  sum->strays += s->counts.strays;
+  sum->silent_asked += s->counts.silent_asked;
+  sum->silent += s->counts.silent;
+  sum->refused += s->counts.refused;
+  sum->resyncs += s->counts.resyncs;
 }
 
 bool tf_streams_next(const tf_streams_t *s, uint32_t *at, const tf_stream_t **row, uint32_t *symbol,

@@ -211,7 +211,7 @@ bool tf_streams_trouble(tf_streams_t *streams, tf_stream_trouble_t *trouble);
 /* "trade", "quote", "book", "ticker" */
 const char *tf_stream_channel_name(uint32_t channel);
 
-tf_stream_counts_t tf_streams_sum(const tf_streams_t *a, const tf_streams_t *b);
+void tf_streams_add(tf_stream_counts_t *sum, const tf_streams_t *streams);
 
 /* The next row from *at (0 at first) on that is wanted or not yet gone; false behind the last. */
 bool tf_streams_next(const tf_streams_t *streams, uint32_t *at, const tf_stream_t **row,

@@ -155,6 +155,7 @@ static uint32_t            random_value;
 static struct {
   uint64_t events, trades, books, statuses, batches, first_id, last_id, wrong_order;
   uint64_t taps, tap_bytes, tap_http, tap_connects, tap_connect_ns;
+  int      tap_up; /* connections, as the tap tells it */
 } seen;
 
 static inline uint32_t test_random(void *self) {
@@ -190,10 +191,14 @@ static inline void on_publish(void *self, const tf_batch_t *batch) {
 static inline void on_tap(void *self, const tf_tap_record_t *record) {
   (void)self;
   assert_int_equal(record->source_idx, 3);
-  if (record->kind == TF_TAP_CONNECT) {
-    seen.tap_connects++;
+  if (record->kind == TF_TAP_RETIRE) return;
+  if (record->kind != TF_TAP_FRAME) { /* a shared decoder is told of the first and of the last */
+    bool is_up   = record->kind == TF_TAP_CONNECT;
+    bool is_told = !fake.sequences_are_shared || seen.tap_up == (is_up ? 0 : 1);
+    seen.tap_up += is_up ? 1 : -1;
+    seen.tap_connects += is_told;
     assert_int_equal(seen.tap_connect_ns, 0);
-    seen.tap_connect_ns = record->recv_ns;
+    if (is_told && fake.sequences_are_shared) seen.tap_connect_ns = record->recv_ns;
     return;
   }
   assert_int_equal(record->kind, TF_TAP_FRAME);
@@ -209,18 +214,19 @@ static inline int setup(void **state) {
   fake_subscribe_cnt        = 2;
   fake_verdict_http_rejects = 0;
   random_value              = 0; /* no jitter */
-  fake                      = (tf_feed_t){.venue           = "fake",
-                                          .suffix          = "FAKE",
-                                          .state_bytes     = fake_state_bytes,
-                                          .init            = fake_init,
-                                          .on_frame        = fake_on_frame,
-                                          .on_connect      = fake_on_connect,
-                                          .ws_host         = "127.0.0.1",
-                                          .ws_target       = fake_ws_target,
-                                          .hello           = fake_hello,
-                                          .request         = fake_request,
-                                          .snapshot_target = fake_snapshot_target,
-                                          .silence_ns_max  = 4 * TF_NS_PER_SEC};
+  fake                      = (tf_feed_t){.venue                = "fake",
+                                          .suffix               = "FAKE",
+                                          .state_bytes          = fake_state_bytes,
+                                          .init                 = fake_init,
+                                          .on_frame             = fake_on_frame,
+                                          .on_connect           = fake_on_connect,
+                                          .ws_host              = "127.0.0.1",
+                                          .ws_target            = fake_ws_target,
+                                          .hello                = fake_hello,
+                                          .request              = fake_request,
+                                          .snapshot_target      = fake_snapshot_target,
+                                          .sequences_are_shared = true,
+                                          .silence_ns_max       = 4 * TF_NS_PER_SEC};
   config                    = (tf_session_config_t){
                          .feed              = &fake,
                          .polls_io          = true,
