@@ -183,6 +183,8 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
     m->out->counts->duplicates++;
     return data(m);
   }
+  const tf_binance_row_t *row = &st->rows[idx];
+  if (row->book.chain.has_delta) flags |= tf_binance_outrun(row->quote_id, row->book.chain.last_u);
   tf_event_t *e = put_event(m, TF_EVENT_QUOTE, flags, st->symbols.rows[idx].instrument_id, ts_ns,
                             price_exp, qty_exp);
   e->u.quote.bid_price = bid;

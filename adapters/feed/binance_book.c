@@ -92,6 +92,7 @@ tf_verdict_t tf_binance_book_delta(tf_binance_state_t *st, tf_binance_message_t 
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
   levels.instrument_id = st->symbols.rows[idx].instrument_id;
   if (TF_UNLIKELY(form == DEPTH_PARTIAL)) return publish_snapshot(st, m, idx, &levels, true);
+  levels.flags |= tf_binance_outrun(levels.venue_seq, st->rows[idx].quote_id);
   return tf_bridge_delta(&st->rows[idx].book, &st->pool, (tf_chain_rule_t)st->market->rule,
                          m->frame, m->out, &levels, ids);
 }

@@ -94,6 +94,12 @@ TF_INLINE tf_reject_t tf_binance_why(const tf_binance_message_t *m, tf_binance_k
   return is_bad ? TF_REJECT_NUMBER : TF_REJECT_SCHEMA;
 }
 
+/* Quotes and books have their ids from one numbering (USD-M, COIN-M: 118,623 recorded messages of both; where
+ * transaction times differ at all, they say the same). OUTRUN where the other channel's newest id is larger. */
+TF_INLINE uint8_t tf_binance_outrun(uint64_t id, uint64_t others_id) {
+  return id < others_id && others_id - id < TF_CHAIN_SEQ_RESTART ? TF_FLAG_OUTRUN : 0;
+}
+
 TF_COLD uint64_t tf_binance_odd_time(tf_binance_state_t *st, uint64_t value, uint64_t recv_ns,
                                      uint8_t *flags);
 

@@ -72,7 +72,7 @@ tf_verdict_t tf_bridge_delta(tf_bridge_row_t *row, tf_chain_pool_t *pool, tf_cha
     memmove(levels->rows + 1, levels->rows, levels->cnt * sizeof(*levels->rows));
     tf_event_t *e =
         put_status(out, levels->rows, levels->ts_ns, frame->recv_ns, levels->instrument_id,
-                   levels->flags, step.is_gap ? TF_BOOK_GAP : TF_BOOK_SYNCING);
+                   levels->flags & TF_FLAG_BAD_TS, step.is_gap ? TF_BOOK_GAP : TF_BOOK_SYNCING);
     e->u.status.gap_first = step.gap_first;
     e->u.status.gap_last  = step.gap_last;
     levels->rows++;

@@ -25,7 +25,7 @@ typedef struct tf_bridge_levels {
   uint64_t    venue_seq; /* the last id that the message covers; of a snapshot, its id */
   uint64_t    ts_ns;
   uint32_t    instrument_id;
-  uint8_t     flags; /* BAD_TS */
+  uint8_t     flags; /* BAD_TS, OUTRUN */
 } tf_bridge_levels_t;
 
 /* The ids first..venue_seq are the delta's; previous is read under the POINTER rule only. */

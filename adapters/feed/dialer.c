@@ -40,7 +40,7 @@ struct tf_dialer {
   tf_dialing_t        *dialings[TF_DIALER_DIALS_MAX];
   uint32_t             dialing_cnt;
   host_t               hosts[HOSTS_MAX];
-  struct pollfd        fds[TF_DIALER_DIALS_MAX + 1];
+  struct pollfd        fds[TF_DIALER_DIALS_MAX * TF_ADDRESSES_MAX + 1];
   tf_dialing_scratch_t scratch;
 };
 
@@ -48,6 +48,7 @@ tf_dialer_config_t tf_dialer_config_default(void) {
   return (tf_dialer_config_t){
       .dns_ns         = TF_DIAL_DNS_NS,
       .connect_ns     = TF_DIAL_CONNECT_NS,
+      .proxy_ns       = TF_DIAL_PROXY_NS,
       .tls_ns         = TF_DIAL_TLS_NS,
       .upgrade_ns     = TF_DIAL_UPGRADE_NS,
       .get_ns         = TF_DIAL_GET_NS,
@@ -104,21 +105,32 @@ tf_dial_t *tf_dialer_take(tf_dialer_client_t *client) { return tf_mailbox_take(&
 
 /* ---- the thread ---- */
 
-static host_t *host_of(tf_dialer_t *dialer, const tf_endpoint_t *to, uint64_t now_ns) {
+static host_t *host_at(tf_dialer_t *dialer, const char *host, const char *port, uint64_t now_ns) {
   host_t *oldest = &dialer->hosts[0];
   for (uint32_t i = 0; i < HOSTS_MAX; i++) {
     host_t *h = &dialer->hosts[i];
-    if (strcmp(h->host, to->host) == 0 && strcmp(h->port, to->port) == 0) {
+    if (strcmp(h->host, host) == 0 && strcmp(h->port, port) == 0) {
       h->used_ns = now_ns;
       return h;
     }
     if (h->used_ns < oldest->used_ns) oldest = h;
   }
   memset(oldest, 0, sizeof *oldest);
-  snprintf(oldest->host, sizeof oldest->host, "%s", to->host);
-  snprintf(oldest->port, sizeof oldest->port, "%s", to->port);
+  snprintf(oldest->host, sizeof oldest->host, "%s", host);
+  snprintf(oldest->port, sizeof oldest->port, "%s", port);
   oldest->used_ns = now_ns;
   return oldest;
+}
+
+static host_t *host_of(tf_dialer_t *dialer, const tf_endpoint_t *to, uint64_t now_ns) {
+  return host_at(dialer, to->host, to->port, now_ns);
+}
+
+/* Whose addresses are connected to: the proxy's, where there is one. */
+static host_t *first_hop_of(tf_dialer_t *dialer, const tf_endpoint_t *to, uint64_t now_ns) {
+  const tf_via_t *via = to->via;
+  if (!via || !via->proxy_host) return host_of(dialer, to, now_ns);
+  return host_at(dialer, via->proxy_host, via->proxy_port, now_ns);
 }
 
 static void give_back(tf_dialer_client_t *client, tf_dial_t *dial) {
@@ -139,8 +151,7 @@ static void report(const tf_dial_t *dial) {
 static void finish(tf_dialer_t *dialer, uint32_t idx, uint64_t now_ns) {
   tf_dialing_t *d    = dialer->dialings[idx];
   tf_dial_t    *dial = d->dial;
-  if (d->address_idx > 0 && d->phase > TF_DIAL_CONNECT)
-    host_of(dialer, dial->endpoint, now_ns)->last_good = d->addresses[d->address_idx - 1];
+  if (dial->peer.addr_cnt > 0) first_hop_of(dialer, dial->endpoint, now_ns)->last_good = dial->peer;
   tf_dialing_fini(d);
   report(dial);
   tf_dialer_client_t *client = d->client;
@@ -163,6 +174,8 @@ static void begin(tf_dialer_t *dialer, tf_dialer_client_t *client, tf_dial_t *di
   dial->err           = TF_OK;
   dial->http_status   = 0;
   dial->retry_after_s = UINT32_MAX;
+  memset(&dial->peer, 0, sizeof dial->peer);
+  memset(dial->phase_ns, 0, sizeof dial->phase_ns);
   if (dial->kind == TF_DIAL_RELEASE) {
     give_back(client, dial);
     return;
@@ -174,14 +187,16 @@ static void begin(tf_dialer_t *dialer, tf_dialer_client_t *client, tf_dial_t *di
            TF_ERR(E_FEED_LIMIT, "%u dials are under way, or memory is short", dialer->dialing_cnt));
     return;
   }
-  host_t *host = host_of(dialer, dial->endpoint, now_ns);
-  *d           = (tf_dialing_t){.dial      = dial,
-                                .client    = client,
-                                .config    = &dialer->config,
-                                .fd        = -1,
-                                .last_good = host->last_good,
-                                .start_ns  = now_ns};
+  *d = (tf_dialing_t){.dial           = dial,
+                      .client         = client,
+                      .config         = &dialer->config,
+                      .fd             = -1,
+                      .attempts       = {.won_fd = -1},
+                      .last_good      = first_hop_of(dialer, dial->endpoint, now_ns)->last_good,
+                      .phase_begin_ns = now_ns,
+                      .start_ns       = now_ns};
   if (dial->kind == TF_DIAL_WEBSOCKET) {
+    host_t *host = host_of(dialer, dial->endpoint, now_ns);
     if (d->start_ns < host->start_ns) d->start_ns = host->start_ns;
     if (dial->endpoint->budget) d->start_ns = tf_budget_book(dial->endpoint->budget, d->start_ns);
     host->start_ns = d->start_ns + dialer->config.host_gap_ns;
@@ -232,7 +247,7 @@ static void tick_all(tf_dialer_t *dialer, uint64_t now_ns) {
     if (d->phase == TF_DIAL_WAIT && now_ns >= d->start_ns)
       more = tf_dialing_begin(d, &dialer->scratch, now_ns);
     else if (d->phase != TF_DIAL_WAIT)
-      more = tf_dialing_tick(d, &dialer->scratch, now_ns);
+      more = tf_dialing_tick(d, now_ns);
     if (!more) finish(dialer, i, now_ns);
   }
 }
@@ -248,15 +263,14 @@ static int poll_timeout_ms(const tf_dialer_t *dialer, uint64_t now_ns) {
 }
 
 static void wait_and_serve(tf_dialer_t *dialer, uint64_t now_ns) {
-  uint32_t cnt   = dialer->dialing_cnt;
+  uint32_t cnt = dialer->dialing_cnt, fd_cnt = 1, first_fd[TF_DIALER_DIALS_MAX + 1];
   dialer->fds[0] = (struct pollfd){.fd = dialer->scratch.wake_fd, .events = POLLIN};
   for (uint32_t i = 0; i < cnt; i++) {
-    const tf_dialing_t *d = dialer->dialings[i];
-    short               events =
-        d->phase == TF_DIAL_CONNECT ? POLLOUT : (short)(POLLIN | (d->want_write ? POLLOUT : 0));
-    dialer->fds[i + 1] = (struct pollfd){.fd = d->fd, .events = events};
+    first_fd[i] = fd_cnt;
+    fd_cnt += tf_dialing_poll_fds(dialer->dialings[i], &dialer->fds[fd_cnt]);
   }
-  int ready = poll(dialer->fds, cnt + 1, poll_timeout_ms(dialer, now_ns));
+  first_fd[cnt] = fd_cnt;
+  int ready     = poll(dialer->fds, fd_cnt, poll_timeout_ms(dialer, now_ns));
   if (ready <= 0) return;
   now_ns = tf_clock_monotonic_ns();
   if (dialer->fds[0].revents) {
@@ -267,9 +281,13 @@ static void wait_and_serve(tf_dialer_t *dialer, uint64_t now_ns) {
   /* From the end: finish() moves the last one into the gap. */
   for (uint32_t i = cnt; i-- > 0;) {
     tf_dialing_t *d = dialer->dialings[i];
-    /* A look-up has no descriptor of its own: it is asked after each wake. */
-    bool look = d->phase == TF_DIAL_DNS || (d->fd >= 0 && dialer->fds[i + 1].revents);
-    if (look && !tf_dialing_ready(d, &dialer->scratch, now_ns)) finish(dialer, i, now_ns);
+    /* A look-up has no descriptor of its own: it is asked after each wake. Of several, the first that is
+     * ready: what it leads to may close the others. */
+    uint32_t fd = first_fd[i];
+    while (fd < first_fd[i + 1] && !dialer->fds[fd].revents) fd++;
+    bool look = d->phase == TF_DIAL_DNS || fd < first_fd[i + 1];
+    if (look && !tf_dialing_ready(d, &dialer->scratch, fd - first_fd[i], now_ns))
+      finish(dialer, i, now_ns);
   }
 }
 

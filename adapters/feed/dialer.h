@@ -11,8 +11,12 @@
  *   submit(dial) --post, eventfd-->  client.requests   --take-->      resolve connect tls upgrade
  *   take() <-----------------------  client.results    <--post--      done or failed
  *
- * Deadlines: look-up 5 s, connect 2 s over all addresses, TLS 3 s, upgrade 3 s, a whole REST request
- * 10 s. Two dials to one host and port start at least a second apart, and no more in five minutes than
+ * All addresses of a name are tried, IPv6 and IPv4 in turn (attempts.h); where the endpoint has a proxy, it is
+ * the proxy that is looked up and connected to, and asked for a tunnel (CONNECT) before TLS begins: it
+ * sees ciphertext only, and the venue's name.
+ *
+ * Deadlines: look-up 5 s, connect 2 s over all addresses, proxy 3 s, TLS 3 s, upgrade 3 s, a whole REST
+ * request 10 s. Two dials to one host and port start at least a second apart, and no more in five minutes than
  * the venue allows (budget.h). The last address that worked
  * is remembered and serves when the look-up fails. */
 #ifndef FEED_DIALER_H
@@ -21,6 +25,7 @@
 #include "feed/budget.h"
 #include "feed/mailbox.h"
 #include "feed/resolver.h"
+#include "feed/via.h"
 #include "wire/tls.h"
 #include "wire/ws_deflate.h"
 
@@ -32,6 +37,7 @@
 /* Deadlines of the phases. */
 #define TF_DIAL_DNS_NS      (5 * TF_NS_PER_SEC)
 #define TF_DIAL_CONNECT_NS  (2 * TF_NS_PER_SEC) /* over all addresses */
+#define TF_DIAL_PROXY_NS    (3 * TF_NS_PER_SEC)
 #define TF_DIAL_TLS_NS      (3 * TF_NS_PER_SEC)
 #define TF_DIAL_UPGRADE_NS  (3 * TF_NS_PER_SEC)
 #define TF_DIAL_GET_NS      (10 * TF_NS_PER_SEC) /* a whole REST request */
@@ -42,6 +48,7 @@
   X(WAIT, "wait") /* for its turn at this host */                                                  \
   X(DNS, "dns")                                                                                    \
   X(CONNECT, "connect")                                                                            \
+  X(PROXY, "proxy") /* CONNECT sent, answer awaited */                                             \
   X(TLS, "tls")                                                                                    \
   X(UPGRADE, "upgrade") /* websocket: request out, answer awaited */                               \
   X(REQUEST, "request") /* REST: request out, head awaited */                                      \
@@ -63,8 +70,9 @@ typedef enum tf_dial_kind {
 
 /* Where to. Read by the dialer while it has a dial to it: the session's, unchanged after start. */
 typedef struct tf_endpoint {
-  char                host[256];
+  char                host[256]; /* an IPv6 address without its brackets */
   char                port[8];
+  const tf_via_t     *via;     /* how it leaves this host; NULL: as the system will have it */
   const tf_tls_ctx_t *tls_ctx; /* NULL: plain TCP */
   tf_budget_t *budget; /* of the venue's websocket dials, the dialer's to book; NULL: no bound */
 } tf_endpoint_t;
@@ -85,6 +93,8 @@ typedef struct tf_dial {
   uint16_t        http_status;   /* of an answer that came; 0 none */
   uint32_t        retry_after_s; /* UINT32_MAX none */
   char            text[TF_DIAL_TEXT_BYTES];
+  uint64_t        phase_ns[TF_DIAL_PHASE_CNT]; /* how long each took; 0: it was not come to */
+  tf_address_t    peer; /* that was connected to: the venue's or the proxy's */
 
   int                    fd; /* WEBSOCKET done: whoever has the dial owns it; else -1 */
   tf_tls_t               tls;
@@ -107,7 +117,7 @@ typedef struct tf_dialer_client {
 } tf_dialer_client_t;
 
 typedef struct tf_dialer_config {
-  uint64_t        dns_ns, connect_ns, tls_ns, upgrade_ns, get_ns;
+  uint64_t        dns_ns, connect_ns, proxy_ns, tls_ns, upgrade_ns, get_ns;
   uint64_t        host_gap_ns; /* between the starts of two websocket dials to one host and port */
   size_t          body_bytes_max;
   tf_resolve_fn_t resolve;

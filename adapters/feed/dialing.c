@@ -9,11 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/error.h"
 
-#define CONNECT_SLICE_MIN (250 * TF_NS_PER_MS) /* for one address while others wait */
-
-static bool start_transport(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns);
+static bool connected(tf_dialing_t *d, uint64_t now_ns);
 
 bool tf_dialing_fail(tf_dialing_t *d, tf_err_t err) {
   tf_dial_t *dial = d->dial;
@@ -23,11 +22,17 @@ bool tf_dialing_fail(tf_dialing_t *d, tf_err_t err) {
   return false;
 }
 
+static void close_phase(tf_dialing_t *d, uint64_t now_ns) {
+  if (now_ns > d->phase_begin_ns) d->dial->phase_ns[d->phase] += now_ns - d->phase_begin_ns;
+  d->phase_begin_ns = now_ns;
+}
+
 static bool done(tf_dialing_t *d) {
   tf_dial_t *dial = d->dial;
-  dial->err       = TF_OK;
-  dial->phase     = TF_DIAL_DONE;
-  dial->text[0]   = '\0';
+  close_phase(d, tf_clock_monotonic_ns());
+  dial->err     = TF_OK;
+  dial->phase   = TF_DIAL_DONE;
+  dial->text[0] = '\0';
   if (dial->kind == TF_DIAL_WEBSOCKET) {
     dial->fd = d->fd;
     d->fd    = -1;
@@ -37,59 +42,67 @@ static bool done(tf_dialing_t *d) {
 
 static void enter_phase(tf_dialing_t *d, tf_dial_phase_t phase, uint64_t now_ns,
                         uint64_t limit_ns) {
+  close_phase(d, now_ns);
   d->phase = phase;
   /* A REST request has one deadline for everything, set at its start. */
   if (d->dial->kind == TF_DIAL_WEBSOCKET) d->deadline_ns = now_ns + limit_ns;
 }
 
+static const tf_via_t *proxy_of(const tf_dialing_t *d) {
+  const tf_via_t *via = d->dial->endpoint->via;
+  return via && via->proxy_host ? via : NULL;
+}
+
+/* What is connected to first. */
+static const char *hop_host(const tf_dialing_t *d) {
+  return proxy_of(d) ? proxy_of(d)->proxy_host : d->dial->endpoint->host;
+}
+
+static const char *hop_port(const tf_dialing_t *d) {
+  return proxy_of(d) ? proxy_of(d)->proxy_port : d->dial->endpoint->port;
+}
+
 /* ---- addresses ---- */
 
-static bool connect_next(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
-  const tf_endpoint_t *to = d->dial->endpoint;
-  while (d->address_idx < d->address_cnt) {
-    const tf_address_t *a     = &d->addresses[d->address_idx++];
-    uint64_t            left  = d->deadline_ns > now_ns ? d->deadline_ns - now_ns : 0;
-    uint64_t            slice = left / (d->address_cnt - d->address_idx + 1);
-    d->address_deadline_ns    = now_ns + (slice < CONNECT_SLICE_MIN ? CONNECT_SLICE_MIN : slice);
-    if (d->fd >= 0) close(d->fd);
-    d->fd = socket(a->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (d->fd < 0) {
-      d->connect_errno = errno;
-      continue;
-    }
-    int one = 1;
-    setsockopt(d->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(d->fd, (const struct sockaddr *)&a->addr, a->addr_cnt) == 0)
-      return start_transport(d, s, now_ns);
-    if (errno == EINPROGRESS) {
-      d->want_write = true;
-      return true;
-    }
-    d->connect_errno = errno;
-  }
-  return tf_dialing_fail(d, TF_ERR(E_FEED_CONNECT, "%s:%s cannot be reached over %u addresses: %s",
-                                   to->host, to->port, d->address_cnt, strerror(d->connect_errno)));
+static bool raced(tf_dialing_t *d, tf_attempts_step_t step, uint64_t now_ns) {
+  tf_attempts_t *all = &d->attempts;
+  if (step == TF_ATTEMPTS_ON) return true;
+  if (step == TF_ATTEMPTS_LOST)
+    return tf_dialing_fail(
+        d, TF_ERR(E_FEED_CONNECT, "%s:%s cannot be reached over %u addresses: %s%s", hop_host(d),
+                  hop_port(d), all->address_cnt, all->what, strerror(all->last_errno)));
+  d->fd         = all->won_fd;
+  all->won_fd   = -1;
+  d->dial->peer = all->addresses[all->won_idx];
+  return connected(d, now_ns);
 }
 
-static bool resolved(tf_dialing_t *d, tf_dialing_scratch_t *s, int eai, uint64_t now_ns) {
-  const tf_endpoint_t *to = d->dial->endpoint;
-  if (eai != 0 || d->address_cnt == 0) {
-    TF_ERR(E_FEED_DNS, "%s does not resolve: %s", to->host, gai_strerror(eai ? eai : EAI_NONAME));
+static bool resolved(tf_dialing_t *d, int eai, uint64_t now_ns) {
+  tf_attempts_t  *all  = &d->attempts;
+  const tf_via_t *via  = d->dial->endpoint->via;
+  int             only = via && via->source.addr_cnt > 0 ? via->source.addr.ss_family : AF_UNSPEC;
+  if (eai != 0 || all->address_cnt == 0) {
+    TF_ERR(E_FEED_DNS, "%s does not resolve: %s", hop_host(d),
+           gai_strerror(eai ? eai : EAI_NONAME));
     if (d->last_good.addr_cnt == 0) return tf_dialing_fail(d, E_FEED_DNS);
-    d->addresses[0] = d->last_good;
-    d->address_cnt  = 1;
+    all->addresses[0] = d->last_good;
+    all->address_cnt  = 1;
   }
   tf_resolver_end(d->resolve);
-  d->resolve     = NULL;
-  d->address_idx = 0;
+  d->resolve       = NULL;
+  all->address_cnt = tf_addresses_order(all->addresses, all->address_cnt, only, &d->last_good);
   enter_phase(d, TF_DIAL_CONNECT, now_ns, d->config->connect_ns);
-  return connect_next(d, s, now_ns);
+  if (all->address_cnt == 0)
+    return tf_dialing_fail(d, TF_ERR(E_FEED_CONNECT,
+                                     "%s has no address of source_address's family, %s",
+                                     hop_host(d), only == AF_INET ? "IPv4" : "IPv6"));
+  return raced(d, tf_attempts_start(all, via, d->config->connect_ns, now_ns), now_ns);
 }
 
-static bool numeric_address(const tf_endpoint_t *to, tf_address_t *address) {
+static bool numeric_address(const char *host, const char *port, tf_address_t *address) {
   struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
   struct addrinfo *found = NULL;
-  if (getaddrinfo(to->host, to->port, &hints, &found) != 0 || !found) return false;
+  if (getaddrinfo(host, port, &hints, &found) != 0 || !found) return false;
   memcpy(&address->addr, found->ai_addr, found->ai_addrlen);
   address->addr_cnt = found->ai_addrlen;
   freeaddrinfo(found);
@@ -97,14 +110,14 @@ static bool numeric_address(const tf_endpoint_t *to, tf_address_t *address) {
 }
 
 bool tf_dialing_begin(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
-  const tf_endpoint_t *to = d->dial->endpoint;
+  const char *host = hop_host(d), *port = hop_port(d);
   if (d->dial->kind == TF_DIAL_GET) d->deadline_ns = now_ns + d->config->get_ns;
   enter_phase(d, TF_DIAL_DNS, now_ns, d->config->dns_ns);
-  if (numeric_address(to, &d->addresses[0])) {
-    d->address_cnt = 1;
-    return resolved(d, s, 0, now_ns);
+  if (numeric_address(host, port, &d->attempts.addresses[0])) {
+    d->attempts.address_cnt = 1;
+    return resolved(d, 0, now_ns);
   }
-  d->resolve = tf_resolver_begin(d->config->resolve, to->host, to->port, s->wake_fd);
+  d->resolve = tf_resolver_begin(d->config->resolve, host, port, s->wake_fd);
   if (!d->resolve) return tf_dialing_fail(d, E_FEED_DNS);
   return true;
 }
@@ -115,14 +128,22 @@ bool tf_dialing_begin(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns)
 static const tf_ws_deflate_params_t deflate_offer = {.client_max_window_bits =
                                                          TF_WS_DEFLATE_WINDOW_BITS_MAX};
 
+/* As URLs and the Host header spell it: an IPv6 address in brackets. */
+static const char *host_text(const tf_endpoint_t *to, char text[sizeof(to->host) + 2]) {
+  bool is_v6 = strchr(to->host, ':') != NULL;
+  snprintf(text, sizeof(to->host) + 2, "%s%s%s", is_v6 ? "[" : "", to->host, is_v6 ? "]" : "");
+  return text;
+}
+
 static bool request_make(tf_dialing_t *d, uint64_t now_ns) {
   tf_dial_t           *dial = d->dial;
   const tf_endpoint_t *to   = dial->endpoint;
+  char                 host[sizeof to->host + 2];
   const char          *port = strcmp(to->port, to->tls_ctx ? "443" : "80") == 0 ? NULL : to->port;
   int                  cnt;
   if (dial->kind == TF_DIAL_WEBSOCKET) {
     enter_phase(d, TF_DIAL_UPGRADE, now_ns, d->config->upgrade_ns);
-    tf_err_t err = tf_http_ws_client_init(&d->u.upgrade, to->host, dial->nonce, NULL);
+    tf_err_t err = tf_http_ws_client_init(&d->u.upgrade, host_text(to, host), dial->nonce, NULL);
     if (err != TF_OK) return tf_dialing_fail(d, err);
     if (dial->deflate_offer) tf_http_ws_client_offer(&d->u.upgrade, &deflate_offer);
     cnt = tf_http_ws_client_write(&d->u.upgrade, d->request, sizeof d->request, port, dial->target,
@@ -135,7 +156,7 @@ static bool request_make(tf_dialing_t *d, uint64_t now_ns) {
     enter_phase(d, TF_DIAL_REQUEST, now_ns, 0);
     tf_http_head_init(&d->u.get.head, TF_HTTP_RESPONSE);
     tf_http_request_t request = {.method  = "GET",
-                                 .host    = to->host,
+                                 .host    = host_text(to, host),
                                  .port    = port,
                                  .target  = dial->target,
                                  .headers = headers};
@@ -151,10 +172,15 @@ static bool request_make(tf_dialing_t *d, uint64_t now_ns) {
   return true;
 }
 
+/* Whether what is sent and received now is ciphertext: to the proxy it is not. */
+static bool is_cipher(const tf_dialing_t *d) {
+  return d->dial->endpoint->tls_ctx != NULL && d->phase != TF_DIAL_PROXY;
+}
+
 /* Sends what waits: ciphertext, or the rest of the request. False: the connection broke. */
 static bool flush(tf_dialing_t *d) {
   tf_dial_t *dial = d->dial;
-  bool       tls  = dial->endpoint->tls_ctx != NULL;
+  bool       tls  = is_cipher(d);
   for (;;) {
     size_t         cnt   = d->request_cnt - d->request_at;
     const uint8_t *bytes = (const uint8_t *)d->request + d->request_at;
@@ -177,8 +203,8 @@ static bool flush(tf_dialing_t *d) {
   }
 }
 
-static bool start_transport(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
-  (void)s;
+/* The way to the venue is open: TLS, or the request at once. */
+static bool start_transport(tf_dialing_t *d, uint64_t now_ns) {
   tf_dial_t *dial = d->dial;
   d->want_write   = false;
   if (dial->endpoint->tls_ctx) {
@@ -192,7 +218,58 @@ static bool start_transport(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t n
   return flush(d);
 }
 
+static bool connected(tf_dialing_t *d, uint64_t now_ns) {
+  const tf_endpoint_t *to    = d->dial->endpoint;
+  const tf_via_t      *proxy = proxy_of(d);
+  char                 host[sizeof to->host + 2];
+  if (!proxy) return start_transport(d, now_ns);
+  bool is_known = proxy->proxy_authorization[0] != '\0';
+  enter_phase(d, TF_DIAL_PROXY, now_ns, d->config->proxy_ns);
+  tf_http_head_init(&d->u.proxy, TF_HTTP_RESPONSE);
+  host_text(to, host);
+  int cnt = snprintf(d->request, sizeof d->request,
+                     "CONNECT %s:%s HTTP/1.1\r\nHost: %s:%s\r\nUser-Agent: %s\r\n%s%s%s\r\n", host,
+                     to->port, host, to->port, d->config->user_agent,
+                     is_known ? "Proxy-Authorization: Basic " : "", proxy->proxy_authorization,
+                     is_known ? "\r\n" : "");
+  TF_ASSERT(cnt > 0 && (size_t)cnt < sizeof d->request);
+  d->request_cnt = (uint32_t)cnt;
+  d->request_at  = 0;
+  return flush(d);
+}
+
 /* ---- answers ---- */
+
+/* The proxy's. Any 2xx opens the tunnel (RFC 9110, 9.3.6); its body begins behind the head, and nothing
+ * may come that nobody has asked the venue for. */
+static bool take_tunnel(tf_dialing_t *d, const uint8_t *bytes, size_t cnt, uint64_t now_ns) {
+  tf_http_head_t *head = &d->u.proxy;
+  size_t          used = 0;
+  int             step = tf_http_head_feed(head, bytes, cnt, &used);
+  if (step < 0)
+    return tf_dialing_fail(
+        d, tf_error_add(step, "reading the answer of the proxy %s:%s", hop_host(d), hop_port(d)));
+  if (step != TF_HTTP_DONE) return true;
+  size_t left = cnt - used;
+  if (head->status < 200 || head->status > 299) {
+    int sample           = (int)(left < TF_HTTP_SAMPLE_BYTES ? left : TF_HTTP_SAMPLE_BYTES);
+    d->dial->http_status = head->status;
+    return tf_dialing_fail(
+        d, TF_ERR(E_FEED_REFUSED,
+                  "the proxy %s:%s answered http_status_%u %s to CONNECT %s:%s%s; its body begins: "
+                  "%.*s",
+                  hop_host(d), hop_port(d), head->status, head->reason, d->dial->endpoint->host,
+                  d->dial->endpoint->port,
+                  head->status == 407 ? " (it wants credentials: proxy_key_file)" : "", sample,
+                  (const char *)bytes + used));
+  }
+  if (left > 0)
+    return tf_dialing_fail(
+        d,
+        TF_ERR(E_WIRE_HTTP, "the proxy %s:%s sent %zu bytes behind its answer, before any of ours",
+               hop_host(d), hop_port(d), left));
+  return start_transport(d, now_ns);
+}
 
 static bool leftover_add(tf_dialing_t *d, const uint8_t *bytes, size_t cnt) {
   tf_dial_t *dial = d->dial;
@@ -303,7 +380,7 @@ static bool take_cipher(tf_dialing_t *d, tf_dialing_scratch_t *s, const uint8_t 
 static bool ended(tf_dialing_t *d) {
   tf_dial_t *dial = d->dial;
   tf_err_t   err  = TF_OK;
-  if (dial->endpoint->tls_ctx) err = tf_tls_eof(&dial->tls);
+  if (is_cipher(d)) err = tf_tls_eof(&dial->tls);
   if (err == TF_OK && d->phase == TF_DIAL_BODY) {
     int step = tf_http_body_eof(&d->u.get.body);
     if (step == TF_HTTP_DONE) return body_complete(d);
@@ -327,58 +404,63 @@ static bool receive(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
                                        d->dial->endpoint->host, d->dial->endpoint->port,
                                        strerror(errno), tf_dialer_phase_name(d->phase)));
     }
-    bool more = d->dial->endpoint->tls_ctx ? take_cipher(d, s, s->rx, (size_t)cnt, now_ns)
-                                           : take_plain(d, s->rx, (size_t)cnt);
+    bool more = d->phase == TF_DIAL_PROXY ? take_tunnel(d, s->rx, (size_t)cnt, now_ns)
+                : is_cipher(d)            ? take_cipher(d, s, s->rx, (size_t)cnt, now_ns)
+                                          : take_plain(d, s->rx, (size_t)cnt);
     if (!more) return false;
     if (d->upgraded) return done(d); /* the rest of the stream is the lane's to read */
   }
 }
 
-bool tf_dialing_ready(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
+uint32_t tf_dialing_poll_fds(const tf_dialing_t *d, struct pollfd *fds) {
+  if (d->phase == TF_DIAL_CONNECT) {
+    for (uint32_t i = 0; i < d->attempts.open_cnt; i++)
+      fds[i] = (struct pollfd){.fd = d->attempts.open[i].fd, .events = POLLOUT};
+    return d->attempts.open_cnt;
+  }
+  if (d->fd < 0) return 0;
+  fds[0] = (struct pollfd){.fd = d->fd, .events = (short)(POLLIN | (d->want_write ? POLLOUT : 0))};
+  return 1;
+}
+
+bool tf_dialing_ready(tf_dialing_t *d, tf_dialing_scratch_t *s, uint32_t fd_idx, uint64_t now_ns) {
   if (d->phase == TF_DIAL_DNS) {
     int eai;
-    if (!tf_resolver_poll(d->resolve, &eai, d->addresses, &d->address_cnt)) return true;
-    return resolved(d, s, eai, now_ns);
+    if (!tf_resolver_poll(d->resolve, &eai, d->attempts.addresses, &d->attempts.address_cnt))
+      return true;
+    return resolved(d, eai, now_ns);
   }
-  if (d->phase == TF_DIAL_CONNECT) {
-    int       err     = 0;
-    socklen_t err_cnt = sizeof err;
-    getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &err, &err_cnt);
-    if (err == 0) return start_transport(d, s, now_ns);
-    d->connect_errno = err;
-    return connect_next(d, s, now_ns);
-  }
+  if (d->phase == TF_DIAL_CONNECT)
+    return raced(d, tf_attempts_ready(&d->attempts, fd_idx, now_ns), now_ns);
   if (!flush(d)) return false;
   return receive(d, s, now_ns);
 }
 
-bool tf_dialing_tick(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
+bool tf_dialing_tick(tf_dialing_t *d, uint64_t now_ns) {
   const tf_endpoint_t *to = d->dial->endpoint;
   if (now_ns >= d->deadline_ns) {
     if (d->phase == TF_DIAL_DNS && d->last_good.addr_cnt > 0) {
-      d->address_cnt = 0;
-      return resolved(d, s, EAI_AGAIN, now_ns);
+      d->attempts.address_cnt = 0;
+      return resolved(d, EAI_AGAIN, now_ns);
     }
     return tf_dialing_fail(d, TF_ERR(E_FEED_TIMEOUT, "%s:%s: phase %s took too long", to->host,
                                      to->port, tf_dialer_phase_name(d->phase)));
   }
-  if (d->phase == TF_DIAL_CONNECT && now_ns >= d->address_deadline_ns) {
-    d->connect_errno = ETIMEDOUT;
-    return connect_next(d, s, now_ns);
-  }
+  if (d->phase == TF_DIAL_CONNECT) return raced(d, tf_attempts_tick(&d->attempts, now_ns), now_ns);
   return true;
 }
 
 uint64_t tf_dialing_due_ns(const tf_dialing_t *d) {
   if (d->phase == TF_DIAL_WAIT) return d->start_ns;
-  if (d->phase == TF_DIAL_CONNECT && d->address_deadline_ns < d->deadline_ns)
-    return d->address_deadline_ns;
-  return d->deadline_ns;
+  uint64_t next_due_ns =
+      d->phase == TF_DIAL_CONNECT ? tf_attempts_due_ns(&d->attempts) : UINT64_MAX;
+  return next_due_ns < d->deadline_ns ? next_due_ns : d->deadline_ns;
 }
 
 void tf_dialing_fini(tf_dialing_t *d) {
   tf_resolver_end(d->resolve);
   d->resolve = NULL;
+  tf_attempts_end(&d->attempts);
   if (d->fd >= 0) close(d->fd);
   d->fd = -1;
   if (d->dial->err != TF_OK || d->dial->kind == TF_DIAL_GET) tf_tls_fini(&d->dial->tls);

@@ -636,6 +636,7 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   tf_in_band_row_t *row = &in->rows[trade->ingest_seq];
   tf_trade_ids_t   *ids = &row->book.feed.trades;
   uint64_t          id  = trade->u.trade.id;
+  if (TF_UNLIKELY(id == 0)) return false; /* it has none */
   if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, counts);
   if (in->spec->ids == TF_IN_BAND_IDS_OPAQUE) {
     if (is_remembered(row, id)) return true;
@@ -645,6 +646,7 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   } else if (is_late_repeat(row, id)) {
     return true;
   }
+  ids->is_continued                                     = true;
   row->recent[row->recent_at++ % TF_IN_BAND_RECENT_IDS] = id;
   return false;
 }
@@ -808,6 +810,32 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
   row->ingest_seq       = UINT64_MAX;
   row->kind             = TF_EVENT_TRADE;
   return is_good;
+}
+
+void tf_in_band_put_ticker(tf_in_band_t *in, const tf_json_value_t *mark,
+                           const tf_json_value_t *funding, uint32_t object, uint32_t time,
+                           tf_in_band_time_t form) {
+  const tf_json_value_t *at  = tf_in_band_value(in, object, time);
+  tf_event_t            *row = tf_json_put_row(&in->json);
+  if (row == NULL) {
+    refuse(in->scan, TF_REJECT_LIMIT);
+    return;
+  }
+  memset(row, 0, sizeof *row);
+  row->u.ticker.funding_rate = TF_FUNDING_NONE;
+  bool is_good = (mark == NULL || (mark->made == TF_JSON_MADE_DECIMAL && mark->as.mantissa >= 0)) &&
+                 (funding == NULL || funding->made == TF_JSON_MADE_DECIMAL);
+  if (!is_good) refuse(in->scan, TF_REJECT_NUMBER);
+  if (is_good && mark != NULL) {
+    row->u.ticker.mark_price = mark->as.mantissa;
+    row->price_exp           = mark->exp;
+  }
+  if (is_good && funding != NULL) row->u.ticker.funding_rate = funding_of(funding);
+  row->ts_event_ns = at != NULL ? time_of(in, at, form) : 0;
+  row->flags       = tf_draft_time_flags(row->ts_event_ns, in->frame->recv_ns);
+  row->ingest_seq  = UINT64_MAX;
+  row->kind        = TF_EVENT_TICKER;
+  in->scan->kinds |= 1u << TF_EVENT_TICKER;
 }
 
 const tf_json_value_t *tf_in_band_value(const tf_in_band_t *in, uint32_t object, uint32_t key) {

@@ -194,6 +194,12 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
                           const tf_json_value_t *price, const tf_json_value_t *qty,
                           const tf_json_value_t *side, uint64_t id);
 
+/* A ticker of the route's symbol that no form of item can tell: a mark price or a funding rate (NULL: not
+ * said), its time a key of one of the objects. One that is bad leads to the message's refusal. */
+void tf_in_band_put_ticker(tf_in_band_t *in, const tf_json_value_t *mark,
+                           const tf_json_value_t *funding, uint32_t object, uint32_t time,
+                           tf_in_band_time_t form);
+
 /* What a venue complains of: kept for people. */
 void tf_in_band_complain(tf_in_band_t *in, uint32_t object, uint32_t key);
 /* The text that goes back at once. False: it does not fit. */

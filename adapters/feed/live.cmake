@@ -1,6 +1,8 @@
 # What all live feeds share: the dialer's thread, a connection, a session as a source.
 tf_library(tf_live
   SOURCES
+    addresses.c
+    attempts.c
     backoff.c
     book_watch.c
     budget.c
@@ -10,6 +12,8 @@ tf_library(tf_live
     key_file.c
     link.c
     overlap.c
+    ranker.c
+    ranking.c
     resolver.c
     session.c
     session_init.c
@@ -19,4 +23,5 @@ tf_library(tf_live
     snapshots.c
     staleness.c
     streams.c
+    via.c
   DEPS tf_wire tf_json tf_core ${CK_LIBRARY})

@@ -3,17 +3,10 @@
 #ifndef FEED_RESOLVER_H
 #define FEED_RESOLVER_H
 
-#include <sys/socket.h>
-
+#include "feed/addresses.h"
 #include "tf/err.h"
 
-#define TF_RESOLVE_ADDRESSES_MAX 16 /* of an answer; the rest is not tried */
-#define TF_RESOLVE_THREADS_MAX   16 /* look-ups under way in the process, abandoned ones too */
-
-typedef struct tf_address {
-  struct sockaddr_storage addr;
-  socklen_t               addr_cnt;
-} tf_address_t;
+#define TF_RESOLVE_THREADS_MAX 16 /* look-ups under way in the process, abandoned ones too */
 
 /* Fills addresses, at most TF_RESOLVE_ADDRESSES_MAX. Returns 0 or an EAI_ code. Runs on a thread of
  * its own; must be safe from several at a time. Tests inject one. */

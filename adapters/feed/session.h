@@ -35,6 +35,7 @@
 
 #include "feed/backoff.h"
 #include "feed/link.h"
+#include "feed/ranking.h"
 #include "feed/staleness.h"
 #include "feed/streams.h"
 #include "tf/lost_books.h"
@@ -44,6 +45,12 @@
 /* Between answers to pings: a flood of them costs at most four a second (FAULTS F19). */
 #define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
 
+/* A websocket host. */
+typedef struct tf_session_host {
+  const char *host, *port;
+  bool        plain; /* no TLS, for simulators on loopback */
+} tf_session_host_t;
+
 typedef struct tf_session_config {
   const tf_feed_t *feed;
   tf_feed_config_t feed_config;
@@ -52,10 +59,15 @@ typedef struct tf_session_config {
   bool             polls_io;   /* poll drives the loop as well: for the loop's first session */
   uint64_t         io_wait_ns; /* and waits in it so long when there is nothing; 0 spins */
 
-  const char  *host, *port; /* NULL: the feed's */
-  const char  *target;      /* NULL: the feed's */
-  bool         plain;       /* no TLS, for simulators on loopback */
-  uint32_t     legs;        /* connections at a time, below TF_LEGS_MAX; 0: 1 */
+  const char *host, *port; /* NULL: the feed's */
+  const char *target;      /* NULL: the feed's */
+  bool        plain;       /* no TLS, for simulators on loopback */
+  /* Several hosts to choose from, instead of host, port and plain; ranking says which is next. */
+  const tf_session_host_t *hosts; /* (host_cnt), at most TF_ENDPOINTS_MAX */
+  uint32_t                 host_cnt;
+  tf_ranking_t            *ranking; /* NULL: always the first */
+  const tf_via_t          *via;     /* how connections leave this host; NULL: as they come */
+  uint32_t                 legs;    /* connections at a time, below TF_LEGS_MAX; 0: 1 */
   tf_budget_t *budget; /* of the venue's connections, shared with its other sessions; NULL: none */
   const char  *rest_host, *rest_port;
   bool         rest_plain;
@@ -117,6 +129,9 @@ size_t tf_session_arena_bytes(const tf_session_config_t *config);
  * init returns. */
 tf_err_t tf_session_init(const tf_session_config_t *config, tf_arena_t *arena,
                          tf_source_t **source);
+/* What its connections are made with, for whoever measures endpoints: kept until fini. */
+const tf_endpoint_t *tf_session_endpoints(const tf_source_t *source, uint32_t *endpoint_cnt);
+const char          *tf_session_target(const tf_source_t *source);
 /* Waits for the dialer to let go. Accepts NULL. */
 void tf_session_fini(tf_source_t *source);
 

@@ -144,7 +144,21 @@ size_t tf_session_arena_bytes(const tf_session_config_t *given) {
          9 * TF_LINE_PAIR_BYTES;
 }
 
-static tf_err_t endpoint_set(tf_endpoint_t *e, const char *host, const char *port,
+static uint32_t host_cnt_of(const tf_session_config_t *c) {
+  return c->host_cnt > 0 ? c->host_cnt : 1;
+}
+
+const tf_endpoint_t *tf_session_endpoints(const tf_source_t *source, uint32_t *endpoint_cnt) {
+  const tf_session_t *s = (const tf_session_t *)source;
+  *endpoint_cnt         = host_cnt_of(&s->config);
+  return s->endpoints;
+}
+
+const char *tf_session_target(const tf_source_t *source) {
+  return ((const tf_session_t *)source)->legs[0].link.dial.target;
+}
+
+static tf_err_t endpoint_set(tf_session_t *s, tf_endpoint_t *e, const char *host, const char *port,
                              const tf_tls_ctx_t *tls_ctx) {
   if (!host || !port || strlen(host) >= sizeof e->host || strlen(port) >= sizeof e->port)
     return TF_ERR(E_CORE_ARGUMENT,
@@ -154,28 +168,39 @@ static tf_err_t endpoint_set(tf_endpoint_t *e, const char *host, const char *por
   snprintf(e->host, sizeof e->host, "%s", host);
   snprintf(e->port, sizeof e->port, "%s", port);
   e->tls_ctx = tls_ctx;
+  e->via     = s->config.via;
   return TF_OK;
 }
 
-static tf_err_t tls_init(tf_session_t *s) {
+static tf_err_t tls_init(tf_session_t *s, bool is_plain) {
   const tf_session_config_t *c      = &s->config;
   tf_tls_client_config_t     config = {.ca_file = c->ca_file, .insecure = c->insecure};
-  if (!c->plain) {
-    tf_err_t err = tf_tls_ctx_init_client(&s->tls_ctx, &config);
-    if (err != TF_OK) return err;
-  }
-  if (!c->rest_plain) {
-    tf_err_t err = tf_tls_ctx_init_client(&s->rest_tls_ctx, &config);
-    if (err != TF_OK) return err;
-  }
-  if (c->insecure && !(c->plain && c->rest_plain))
+  tf_err_t                   err    = TF_OK;
+  if (!is_plain) err = tf_tls_ctx_init_client(&s->tls_ctx, &config);
+  if (err == TF_OK && !c->rest_plain) err = tf_tls_ctx_init_client(&s->rest_tls_ctx, &config);
+  if (c->insecure && !(is_plain && c->rest_plain))
     tf_log(TF_LOG_WARN, "tls_insecure", "venue=%s host=%s certificate=unverified", c->feed->venue,
-           c->host);
-  tf_err_t err = endpoint_set(&s->endpoint, c->host, c->port, c->plain ? NULL : &s->tls_ctx);
+           c->host_cnt > 0 ? c->hosts[0].host : c->host);
+  return err;
+}
+
+static tf_err_t endpoints_init(tf_session_t *s) {
+  const tf_session_config_t *c        = &s->config;
+  const tf_session_host_t    one      = {c->host, c->port, c->plain};
+  const tf_session_host_t   *hosts    = c->host_cnt > 0 ? c->hosts : &one;
+  uint32_t                   cnt      = host_cnt_of(c);
+  bool                       is_plain = true;
+  TF_ASSERT(cnt <= TF_ENDPOINTS_MAX && (!c->ranking || c->ranking->cnt == cnt));
+  for (uint32_t i = 0; i < cnt; i++) is_plain = is_plain && hosts[i].plain;
+  tf_err_t err = tls_init(s, is_plain);
+  for (uint32_t i = 0; i < cnt && err == TF_OK; i++) {
+    err                    = endpoint_set(s, &s->endpoints[i], hosts[i].host, hosts[i].port,
+                       hosts[i].plain ? NULL : &s->tls_ctx);
+    s->endpoints[i].budget = c->budget;
+  }
   if (err != TF_OK) return err;
-  s->endpoint.budget = c->budget;
-  return endpoint_set(&s->rest_endpoint, c->rest_host ? c->rest_host : c->host,
-                      c->rest_port ? c->rest_port : c->port,
+  return endpoint_set(s, &s->rest_endpoint, c->rest_host ? c->rest_host : hosts[0].host,
+                      c->rest_port ? c->rest_port : hosts[0].port,
                       c->rest_plain ? NULL : &s->rest_tls_ctx);
 }
 
@@ -269,7 +294,7 @@ static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
                                   .stale_after_ns   = c->stale_after_ns};
   if (err == TF_OK)
     err = tf_book_watch_init(&s->book_watch, &watch, streams_config_of(c).instrument_cap, arena);
-  if (err == TF_OK) err = tls_init(s);
+  if (err == TF_OK) err = endpoints_init(s);
   if (err == TF_OK) err = target_init(s);
   if (err != TF_OK) return err;
   s->snapshots.metadata_on = c->metadata && c->feed->metadata_target != NULL;

@@ -81,11 +81,21 @@ void tf_session_legs_listen(tf_session_t *s, tf_session_leg_t *leg, const tf_fra
 
 /* ---- dialling ---- */
 
+/* The best there is; where this leg's last one failed, that goes behind the others first. */
+static const tf_endpoint_t *endpoint_of(tf_session_t *s, const tf_link_t *link) {
+  tf_ranking_t *ranking = s->config.ranking;
+  if (ranking == NULL) return &s->endpoints[0];
+  bool has_ended = link->end != TF_LINK_END_NONE && link->end != TF_LINK_END_REPLACED;
+  if (link->dial.endpoint != NULL && (link->dial.err != TF_OK || has_ended))
+    tf_ranking_demote(ranking, (uint32_t)(link->dial.endpoint - s->endpoints));
+  return &s->endpoints[tf_ranking_at(ranking, 0)];
+}
+
 static void dial(tf_session_t *s, tf_session_leg_t *leg) {
   tf_link_t *link     = &leg->link;
   link->state         = TF_LINK_DIALING;
   link->dial.kind     = TF_DIAL_WEBSOCKET;
-  link->dial.endpoint = &s->endpoint;
+  link->dial.endpoint = endpoint_of(s, link);
   link->dial.why      = leg->why;
   for (size_t i = 0; i < sizeof link->dial.nonce; i += sizeof(uint32_t)) {
     uint32_t word = tf_session_random(s);

@@ -41,7 +41,7 @@ typedef struct tf_session {
   tf_book_watch_t     book_watch;
   tf_dialer_client_t  client;
   bool                joined;
-  tf_endpoint_t       endpoint, rest_endpoint;
+  tf_endpoint_t       endpoints[TF_ENDPOINTS_MAX], rest_endpoint;
   tf_tls_ctx_t        tls_ctx, rest_tls_ctx;
   char               *text; /* a message of ours being made */
   uint64_t            now_ns, housekeep_due_ns, show_due_ns;

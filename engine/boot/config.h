@@ -83,6 +83,11 @@ typedef struct tf_config_url {
   bool        tls;  /* wss, https */
 } tf_config_url_t;
 
+typedef struct tf_config_urls {
+  const tf_config_url_t *items;
+  uint32_t               item_cnt; /* 0: not given */
+} tf_config_urls_t;
+
 typedef struct tf_config_listen {
   const char *host; /* a numeric address; NULL: off */
   uint16_t    port; /* 0: a free one */
@@ -110,6 +115,7 @@ typedef struct tf_config_bar_size {
 #define TF_CONFIG_CTYPE_FILE     const char * /* resolved, see config_value.c */
 #define TF_CONFIG_CTYPE_TEXTS    tf_config_texts_t
 #define TF_CONFIG_CTYPE_URL      tf_config_url_t
+#define TF_CONFIG_CTYPE_URLS     tf_config_urls_t
 #define TF_CONFIG_CTYPE_LISTEN   tf_config_listen_t
 #define TF_CONFIG_CTYPE_BAR      tf_config_bar_size_t
 
@@ -134,8 +140,14 @@ typedef struct tf_config_engine { /* and lanes[lane_cnt] */
 #include "boot/config_keys.def"
 } tf_config_engine_t;
 
-typedef struct tf_config_feed {
-#define FEED_KEY TF_CONFIG_FIELD_
+typedef struct tf_config_fallback {
+#define FALLBACK_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_fallback_t;
+
+typedef struct tf_config_feed { /* and fallbacks[fallback_cnt] */
+#define FEED_KEY   TF_CONFIG_FIELD_
+#define FEED_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 } tf_config_feed_t;
 

@@ -1,5 +1,6 @@
 #include "boot/config_check.h"
 
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -85,6 +86,12 @@ static void check_names(tf_config_t *config, const tf_config_known_t *known) {
   for (uint32_t i = 0; known && known->venues && i < config->feed_cnt; i++) {
     snprintf(path, sizeof path, "feeds[%u].venue", i);
     check_known(config, path, config->feeds[i].venue, "venue", known->venues, known->venue_cnt);
+    for (uint32_t k = 0; k < config->feeds[i].fallback_cnt; k++) {
+      snprintf(path, sizeof path, "feeds[%u].fallback[%u].venue", i, k);
+      if (config->feeds[i].fallbacks[k].venue)
+        check_known(config, path, config->feeds[i].fallbacks[k].venue, "venue", known->venues,
+                    known->venue_cnt);
+    }
   }
   for (uint32_t i = 0; i < config->strategy_cnt; i++) {
     const tf_config_strategy_t *s = &config->strategies[i];
@@ -183,6 +190,71 @@ static void check_lanes(tf_config_t *config) {
   }
 }
 
+/* What a feed connects to and from. */
+static void check_ways(tf_config_t *config, uint32_t i) {
+  const tf_config_feed_t *feed = &config->feeds[i];
+  unsigned char           address[16];
+  char                    path[TF_CONFIG_PATH_BYTES];
+  if (feed->url.host && feed->endpoints.item_cnt > 0) {
+    snprintf(path, sizeof path, "feeds[%u].endpoints", i);
+    report(config, E_CONFIG_CONFLICT, path, "url names the host already; leave one of the two out");
+  }
+  if (feed->proxy_key_file && !feed->proxy.host) {
+    snprintf(path, sizeof path, "feeds[%u].proxy_key_file", i);
+    report(config, E_CONFIG_CONFLICT, path, "there is no proxy that it is for");
+  }
+  if (feed->source_address && inet_pton(AF_INET, feed->source_address, address) != 1 &&
+      inet_pton(AF_INET6, feed->source_address, address) != 1) {
+    snprintf(path, sizeof path, "feeds[%u].source_address", i);
+    report(config, E_CONFIG_VALUE, path,
+           "found \"%s\"; the address must be numeric, such as 192.0.2.7 or 2001:db8::7",
+           feed->source_address);
+  }
+}
+
+/* "BTCUSDT=BTC-USD": which of the feed's instruments it is about, UINT32_MAX: none. */
+static uint32_t instrument_of(const tf_config_feed_t *feed, const char *pair) {
+  const char *sign = strchr(pair, '=');
+  size_t      cnt  = sign ? (size_t)(sign - pair) : 0;
+  for (uint32_t i = 0; cnt > 0 && sign[1] != '\0' && i < feed->instruments.item_cnt; i++)
+    if (strlen(feed->instruments.items[i]) == cnt &&
+        memcmp(feed->instruments.items[i], pair, cnt) == 0)
+      return i;
+  return UINT32_MAX;
+}
+
+static void check_pairs(tf_config_t *config, const tf_config_feed_t *feed,
+                        const tf_config_fallback_t *f, const char *path) {
+  for (uint32_t i = 0; i < f->instruments.item_cnt; i++) {
+    const char *pair = f->instruments.items[i];
+    uint32_t    ours = instrument_of(feed, pair);
+    if (ours == UINT32_MAX)
+      report(config, E_CONFIG_VALUE, path,
+             "found \"%.80s\"; expected OURS=THEIRS, OURS one of the feed's instruments", pair);
+    for (uint32_t k = 0; k < i && ours != UINT32_MAX; k++)
+      if (instrument_of(feed, f->instruments.items[k]) == ours)
+        report(config, E_CONFIG_CONFLICT, path, "%s has two that stand in for it",
+               feed->instruments.items[ours]);
+  }
+}
+
+static void check_fallback(tf_config_t *config, uint32_t i, uint32_t k) {
+  const tf_config_feed_t     *feed = &config->feeds[i];
+  const tf_config_fallback_t *f    = &feed->fallbacks[k];
+  char                        path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "feeds[%u].fallback[%u].url", i, k);
+  if (!f->url.host && !f->venue && !f->tape)
+    report(config, E_CONFIG_CONFLICT, path, "one of url, venue and tape is wanted");
+  snprintf(path, sizeof path, "feeds[%u].fallback[%u].tape", i, k);
+  if (f->tape && (f->url.host || f->rest.host || f->venue || f->instruments.item_cnt > 0))
+    report(config, E_CONFIG_CONFLICT, path, "a tape stands alone");
+  snprintf(path, sizeof path, "feeds[%u].fallback[%u].instruments", i, k);
+  if ((f->venue != NULL) != (f->instruments.item_cnt > 0))
+    report(config, E_CONFIG_CONFLICT, path,
+           "venue and instruments go together: [BTCUSDT=BTC-USD] says which stands in for which");
+  check_pairs(config, feed, f, path);
+}
+
 static void check_feed(tf_config_t *config, uint32_t i) {
   const tf_config_feed_t *feed = &config->feeds[i];
   char                    path[TF_CONFIG_PATH_BYTES];
@@ -196,6 +268,8 @@ static void check_feed(tf_config_t *config, uint32_t i) {
     report(config, E_CONFIG_CONFLICT, path, "%u instruments, but engine.instruments_max is %u",
            feed->instruments.item_cnt, config->engine.instruments_max);
   }
+  check_ways(config, i);
+  for (uint32_t k = 0; k < feed->fallback_cnt; k++) check_fallback(config, i, k);
 }
 
 static void check_strategy(tf_config_t *config, uint32_t i) {

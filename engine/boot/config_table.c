@@ -52,11 +52,21 @@ static const tf_config_group_t engine_groups[] = {
 };
 SECTION_(engine, engine_keys, engine_groups, TF_ARRAY_CNT(engine_groups));
 
+static const tf_config_key_t fallback_keys[] = {
+#define FALLBACK_KEY(...) KEY_(tf_config_fallback_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(fallback, fallback_keys, NULL, 0);
+
 static const tf_config_key_t feed_keys[] = {
 #define FEED_KEY(...) KEY_(tf_config_feed_t, __VA_ARGS__)
 #include "boot/config_keys.def"
 };
-SECTION_(feed, feed_keys, NULL, 0);
+static const tf_config_group_t feed_groups[] = {
+#define FEED_GROUP(...) GROUP_(tf_config_feed_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(feed, feed_keys, feed_groups, TF_ARRAY_CNT(feed_groups));
 
 static const tf_config_key_t bar_keys[] = {
 #define BAR_KEY(...) KEY_(tf_config_bar_t, __VA_ARGS__)
@@ -144,6 +154,7 @@ const char *tf_config_table_type_name(uint8_t type) {
       [TF_CONFIG_TYPE_FILE]     = "file",
       [TF_CONFIG_TYPE_TEXTS]    = "list of texts",
       [TF_CONFIG_TYPE_URL]      = "url",
+      [TF_CONFIG_TYPE_URLS]     = "list of urls",
       [TF_CONFIG_TYPE_LISTEN]   = "address",
       [TF_CONFIG_TYPE_BAR]      = "bar size",
   };

@@ -21,6 +21,7 @@ typedef enum tf_config_type {
   TF_CONFIG_TYPE_FILE,
   TF_CONFIG_TYPE_TEXTS, /* a list of different texts; ["*"] is the empty list: all */
   TF_CONFIG_TYPE_URL,
+  TF_CONFIG_TYPE_URLS, /* a list of different urls */
   TF_CONFIG_TYPE_LISTEN,
   TF_CONFIG_TYPE_BAR,
   TF_CONFIG_TYPE_CNT

@@ -11,6 +11,7 @@
 #include "core/text.h"
 
 #define WORDS_MAX 32
+#define URLS_MAX  8
 
 static const char *refuse(char why[TF_CONFIG_WHY_BYTES], const char *fmt, ...) TF_PRINTF(2, 3);
 static const char *refuse(char why[TF_CONFIG_WHY_BYTES], const char *fmt, ...) {
@@ -457,20 +458,27 @@ static bool is_host(const char *host, bool v6) {
   return host[0] != '.' && host[0] != '-';
 }
 
-static const char *parse_url(const tf_config_value_in_t *in, tf_config_url_t *field, char *why) {
+static const char *parse_url_node(const tf_config_value_in_t *in, const tf_config_node_t *node,
+                                  tf_config_url_t *field, char *why) {
   char        found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[300];
-  const char *plain  = strncmp(in->key->words, "ws", 2) == 0 ? "ws" : "http";
-  const char *scheme = in->node->text, *after = strstr(scheme, "://");
-  if (!check_text(in->node, 1, 290, why)) return NULL;
-  tf_config_value_found(in->node, found);
+  const char *plain      = strncmp(in->key->words, "ws", 2) == 0 ? "ws" : "http";
+  bool        may_be_tls = strchr(in->key->words, '|') != NULL;
+  const char *scheme = node->text, *after = strstr(scheme, "://");
+  if (!check_text(node, 1, 290, why)) return NULL;
+  if (strchr(scheme, '@')) /* not repeated here: errors are logged */
+    return refuse(why,
+                  "a url with a user or a password in it; those come from a file of mode 0600");
+  tf_config_value_found(node, found);
   size_t plain_cnt = strlen(plain);
   bool   is_plain =
       after && (size_t)(after - scheme) == plain_cnt && memcmp(scheme, plain, plain_cnt) == 0;
-  bool tls = after && (size_t)(after - scheme) == plain_cnt + 1 &&
+  bool tls = may_be_tls && after && (size_t)(after - scheme) == plain_cnt + 1 &&
              memcmp(scheme, plain, plain_cnt) == 0 && scheme[plain_cnt] == 's';
+  if (!is_plain && !tls && !may_be_tls)
+    return refuse(why, "found %s; expected %s://host:port", found, plain);
   if (!is_plain && !tls)
     return refuse(why, "found %s; expected %ss://host:port or %s://host:port", found, plain, plain);
-  if (strpbrk(after + 3, "/?#@"))
+  if (strpbrk(after + 3, "/?#"))
     return refuse(why, "found %s; only scheme, host and port: the venue's own path is used", found);
   uint16_t port = tls ? 443 : 80;
   if (!split_host(after + 3, host, port_text) || !is_host(host, after[3] == '['))
@@ -483,6 +491,38 @@ static const char *parse_url(const tf_config_value_in_t *in, tf_config_url_t *fi
   const char *kept = keep(in, why, host);
   if (!kept) return NULL;
   *field = (tf_config_url_t){.host = kept, .port = port, .tls = tls};
+  return keep(in, why, text);
+}
+
+static const char *parse_url(const tf_config_value_in_t *in, tf_config_url_t *field, char *why) {
+  return parse_url_node(in, in->node, field, why);
+}
+
+static const char *parse_urls(const tf_config_value_in_t *in, tf_config_urls_t *field, char *why) {
+  char   found[TF_CONFIG_FOUND_BYTES], text[URLS_MAX * 300];
+  size_t used = 0;
+  if (in->node->kind != TF_CONFIG_LIST)
+    return refuse(why, "found %s; expected a list of urls", tf_config_value_found(in->node, found));
+  if (in->node->child_cnt < in->key->min || in->node->child_cnt > in->key->max)
+    return refuse(why, "%u items; %lld to %lld are wanted", in->node->child_cnt,
+                  (long long)in->key->min, (long long)in->key->max);
+  TF_ASSERT(in->key->max <= URLS_MAX);
+  tf_config_url_t *items = tf_config_pool_take(in->pool, in->node->child_cnt * sizeof *items);
+  if (!items) return refuse(why, "no memory");
+  uint32_t cnt = 0;
+  for (const tf_config_node_t *item = in->node->first; item; item = item->next) {
+    *in->culprit = item;
+    if (item->kind == TF_CONFIG_POISON) return refuse(why, "has an item that was refused");
+    const char *one = parse_url_node(in, item, &items[cnt], why);
+    if (!one) return NULL;
+    for (uint32_t i = 0; i < cnt; i++)
+      if (strcmp(items[i].host, items[cnt].host) == 0 && items[i].port == items[cnt].port)
+        return refuse(why, "%s is given twice", tf_config_value_found(item, found));
+    used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", cnt ? ", " : "[", one);
+    cnt++;
+  }
+  snprintf(text + used, sizeof text - used, "]");
+  *field = (tf_config_urls_t){items, cnt};
   return keep(in, why, text);
 }
 
@@ -529,7 +569,8 @@ static const char *parse_duration(const tf_config_value_in_t *in, uint64_t *fiel
 
 const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
                                   char why[TF_CONFIG_WHY_BYTES]) {
-  bool takes_list = in->key->type == TF_CONFIG_TYPE_WORDS || in->key->type == TF_CONFIG_TYPE_TEXTS;
+  bool takes_list = in->key->type == TF_CONFIG_TYPE_WORDS ||
+                    in->key->type == TF_CONFIG_TYPE_TEXTS || in->key->type == TF_CONFIG_TYPE_URLS;
   if (in->node->kind != TF_CONFIG_SCALAR && !takes_list) {
     char found[TF_CONFIG_FOUND_BYTES];
     if (in->key->words && in->key->type == TF_CONFIG_TYPE_WORD)
@@ -553,6 +594,7 @@ const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
   case TF_CONFIG_TYPE_FILE: return parse_file(in, field, why);
   case TF_CONFIG_TYPE_TEXTS: return parse_texts(in, field, why);
   case TF_CONFIG_TYPE_URL: return parse_url(in, field, why);
+  case TF_CONFIG_TYPE_URLS: return parse_urls(in, field, why);
   case TF_CONFIG_TYPE_LISTEN: return parse_listen(in, field, why);
   case TF_CONFIG_TYPE_BAR: return parse_bar(in, field, why);
   case TF_CONFIG_TYPE_CNT: break;

@@ -11,7 +11,10 @@
 #include "core/log.h"
 
 #define ARENA_SLACK_BYTES                                                                          \
-  ((size_t)4 << 20)             /* alignment of all that is taken, sources' small parts */
+  ((size_t)4 << 20) /* alignment of all that is taken, sources' small parts */
+#define BOOK_ROOM 4 /* of book_depth */
+#define BOOK_LEVELS_MIN                                                                            \
+  256 /* a message may bring more than a shallow book's depth before it takes away */
 #define PENDING_LEVELS_MAX 8192 /* of one instrument while its snapshot is awaited */
 
 /* ---- sizes ---- */
@@ -26,15 +29,26 @@ static uint32_t instrument_cap(const tf_config_t *config) {
   return named && named < config->engine.instruments_max ? named : config->engine.instruments_max;
 }
 
+/* Levels a side: what the features may read. Where every feed says how deep its books are to be, four times the
+ * deepest will do: a market has to move through three quarters of that before a new snapshot is due. */
+static uint32_t book_levels(const tf_config_t *c) {
+  uint32_t deepest = 0, most = c->engine.book_levels_max;
+  for (uint32_t i = 0; i < c->feed_cnt; i++) {
+    if (c->feeds[i].book_depth == 0) return most;
+    if (c->feeds[i].book_depth > deepest) deepest = c->feeds[i].book_depth;
+  }
+  if (deepest == 0 || deepest > most / BOOK_ROOM || most < BOOK_LEVELS_MIN) return most;
+  return deepest * BOOK_ROOM > BOOK_LEVELS_MIN ? deepest * BOOK_ROOM : BOOK_LEVELS_MIN;
+}
+
 static size_t arena_bytes(const tf_engine_t *e) {
   const tf_config_t *c            = e->config;
   size_t             instruments  = e->instruments.cap;
   size_t             policy_bytes = 0;
   for (uint32_t i = 0; i < c->strategy_cnt; i++) policy_bytes += 65536;
   size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + 2 * sizeof(uint64_t) +
-               TF_BOOK_BYTES(c->engine.book_levels_max) +
-               PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + e->plan.mem_bytes +
-               sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
+               TF_BOOK_BYTES(book_levels(c)) + PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) +
+               e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
@@ -113,8 +127,8 @@ static tf_err_t init_instruments(tf_engine_t *e) {
   for (uint32_t i = 0; i < cap; i++) {
     tf_lane_instrument_t *in = &lane->instruments[i];
     lane->decide.hashes[i]   = TF_HASH_SEED;
-    tf_err_t err = tf_buffer_init_instrument(in, &e->arena, e->config->engine.book_levels_max,
-                                             PENDING_LEVELS_MAX);
+    tf_err_t err =
+        tf_buffer_init_instrument(in, &e->arena, book_levels(e->config), PENDING_LEVELS_MAX);
     if (err) return err;
     in->features = tf_arena_take(&e->arena, e->plan.mem_bytes, TF_LINE_BYTES);
     in->row = tf_arena_take(&e->arena, sizeof(double) * (e->plan.feature_cnt + 1), TF_LINE_BYTES);

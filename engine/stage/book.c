@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define SHORT_PART 4 /* of a side's room */
+
 enum { BID = 0, ASK = 1 };
 
 /* The value at exponent `to`; false if it is not a whole number there or leaves 63 bits. */
@@ -162,6 +164,11 @@ TF_COLD static void count_crossed(tf_book_keeper_t *k, uint64_t now_ns) {
   if (k->crossed_cnt > TF_BOOK_CROSSED_MESSAGES_MAX) k->doubtful_since_ns = k->crossed_since_ns;
 }
 
+/* The market has moved so far towards what a side dropped that little is left of it. */
+static bool is_short(const tf_book_keeper_t *k, int side, uint32_t level_cnt) {
+  return level_cnt < k->short_cnt && tf_ladder_has_horizon(&k->sides[side]);
+}
+
 bool tf_book_settle(tf_book_keeper_t *k, uint64_t now_ns) {
   tf_book_t *book = &k->book;
   if (book->change_cnt == k->settled_change_cnt) return false;
@@ -175,8 +182,14 @@ bool tf_book_settle(tf_book_keeper_t *k, uint64_t now_ns) {
     }
     book->state = TF_BOOK_OK;
   }
+  bool falls_short =
+      follows && (is_short(k, BID, book->bid.level_cnt) | is_short(k, ASK, book->ask.level_cnt));
+  if (!falls_short)
+    k->short_since_ns = 0;
+  else if (k->short_since_ns == 0)
+    k->short_since_ns = now_ns;
   k->crossed_cnt       = 0;
-  k->doubtful_since_ns = k->broken_since_ns;
+  k->doubtful_since_ns = k->broken_since_ns | k->short_since_ns; /* never both */
   return true;
 }
 
@@ -188,6 +201,7 @@ tf_err_t tf_book_init(tf_book_keeper_t *k, tf_arena_t *arena, uint32_t levels_ma
                       uint32_t pending_max) {
   memset(k, 0, sizeof *k);
   k->pending_max = pending_max;
+  k->short_cnt   = levels_max / SHORT_PART;
   tf_err_t err   = tf_ladder_init(&k->sides[BID], &k->book.bid, arena, levels_max, false);
   if (!err) err = tf_ladder_init(&k->sides[ASK], &k->book.ask, arena, levels_max, true);
   if (err) return err;

@@ -1,7 +1,9 @@
 /* The order book of one instrument: two sorted sides, absolute quantities, 0 deletes.
  *
- * A side is a ladder (stage/ladder.h). Depth is bounded: a level worse than the worst kept one is left
- * out of a full side, and counted.
+ * A side is a ladder (stage/ladder.h). Depth is bounded: a full side drops its worst level, counted, and from then on
+ * keeps what is better than all that it dropped, which is the venue's book without holes. As the market moves
+ * that becomes less; a side that has dropped levels and is down to a quarter of its room makes the book doubtful, and
+ * the snapshot that follows fills it again.
  *
  * While the book is not in sync, deltas are kept, in order, and applied when the feed says from which
  * venue sequence on they follow the snapshot (tf/feed.h). Owner and only writer: the lane. */
@@ -35,7 +37,9 @@ typedef struct tf_book_keeper {
   bool               has_scale;
   uint64_t           apply_from; /* older deltas are part of the snapshot already */
   uint32_t           pending_cnt, pending_max;
-  uint32_t           crossed_cnt;        /* messages in a row that left the book crossed, */
+  uint32_t           crossed_cnt; /* messages in a row that left the book crossed, */
+  uint32_t           short_cnt; /* a side that dropped levels and has fewer than so many is short */
+  uint64_t           short_since_ns;     /* 0: neither is */
   uint64_t           crossed_since_ns;   /* and the receive time of the first of them */
   uint64_t           broken_since_ns;    /* not 0: GAP, and the feed does not know it */
   uint64_t           doubtful_since_ns;  /* 0: the book is believed, or said to be broken already */

@@ -23,10 +23,26 @@ static void set_bbo(tf_lane_instrument_t *in, int64_t bid_price, double bid_qty,
   m->ask_qty        = ask_qty;
 }
 
+static uint64_t trusted_time(const tf_event_t *e) {
+  return e->flags & TF_FLAG_BAD_TS ? 0 : e->ts_event_ns;
+}
+
+/* Whether the best bid and offer at hand, which are of the other channel, are fresher (tf/market.h). */
+TF_INLINE bool is_outrun(const tf_lane_instrument_t *in, const tf_event_t *e) {
+  const uint64_t event_ns = trusted_time(e), behind_ns = in->bbo_event_ns - event_ns;
+  const bool     is_older =
+      (event_ns != 0) & (event_ns < in->bbo_event_ns) & (behind_ns <= TF_BBO_SKEW_NS_MAX);
+  return ((e->flags & TF_FLAG_OUTRUN) != 0) | is_older;
+}
+
 static void on_quote(tf_lane_instrument_t *in, const tf_event_t *e) {
+  in->market.has_quote = true;
+  if (TF_UNLIKELY(in->bbo_is_books) && in->keeper.book.state == TF_BOOK_OK && is_outrun(in, e))
+    return;
+  in->bbo_is_books = false;
+  in->bbo_event_ns = trusted_time(e);
   set_bbo(in, e->u.quote.bid_price, tf_decimal_to_double(e->u.quote.bid_qty, e->qty_exp),
           e->u.quote.ask_price, tf_decimal_to_double(e->u.quote.ask_qty, e->qty_exp), e->price_exp);
-  in->market.has_quote = true;
 }
 
 /* A trade of a bar: the bars that it closed, one bit each. */
@@ -70,18 +86,28 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
   }
 }
 
+/* The book's top, after a message of it. */
+static void on_top(tf_lane_instrument_t *in, const tf_event_t *e) {
+  const tf_book_t *book = &in->keeper.book;
+  if (in->market.has_quote) {
+    const bool is_quotes = in->has_bbo & !in->bbo_is_books;
+    if (e->kind != TF_EVENT_BOOK || (is_quotes && is_outrun(in, e))) return;
+  }
+  const tf_book_cursor_t bid = tf_book_best(&book->bid), ask = tf_book_best(&book->ask);
+  if (bid.qty == 0 || ask.qty == 0) return;
+  in->bbo_is_books = true;
+  in->bbo_event_ns = trusted_time(e);
+  set_bbo(in, bid.price, tf_decimal_to_double(bid.qty, book->qty_exp), ask.price,
+          tf_decimal_to_double(ask.qty, book->qty_exp), book->price_exp);
+}
+
 void tf_buffer_settle(const tf_buffer_t *buffer, tf_lane_instrument_t *in) {
   const uint64_t doubtful_since_ns = in->keeper.doubtful_since_ns;
   if (!tf_book_settle(&in->keeper, in->market.now_ns)) return;
   if (TF_UNLIKELY(in->keeper.doubtful_since_ns != doubtful_since_ns))
     tf_lost_books_set(&buffer->lost_books, in->market.event->instrument_id,
                       in->keeper.doubtful_since_ns);
-  const tf_book_t *book = &in->keeper.book;
-  if (in->market.has_quote || book->state != TF_BOOK_OK) return;
-  if (!book->bid.level_cnt || !book->ask.level_cnt) return;
-  const tf_book_cursor_t bid = tf_book_best(&book->bid), ask = tf_book_best(&book->ask);
-  set_bbo(in, bid.price, tf_decimal_to_double(bid.qty, book->qty_exp), ask.price,
-          tf_decimal_to_double(ask.qty, book->qty_exp), book->price_exp);
+  if (in->keeper.book.state == TF_BOOK_OK) on_top(in, in->market.event);
 }
 
 tf_err_t tf_buffer_init_instrument(tf_lane_instrument_t *in, tf_arena_t *arena,

@@ -108,11 +108,13 @@ static void move_ends(tf_ladder_t *l, int64_t number) {
 /* A full side gives up its worst level for a better one. False, and nothing is given up, when that one
  * would be the worst itself. */
 TF_COLD static bool make_room(tf_ladder_t *l, int64_t key) {
-  uint32_t        page = l->side->order[l->worst_idx];
-  tf_book_page_t *p    = &l->side->pages[page];
-  uint32_t        slot = (uint32_t)__builtin_ctz(p->used);
+  uint32_t        page  = l->side->order[l->worst_idx];
+  tf_book_page_t *p     = &l->side->pages[page];
+  uint32_t        slot  = (uint32_t)__builtin_ctz(p->used);
+  const int64_t   worst = p->number * TF_BOOK_PAGE_PRICES + slot;
   l->truncated_levels++;
-  if (key < p->number * TF_BOOK_PAGE_PRICES + slot) return false;
+  l->horizon_key = (key < worst ? key : worst) + 1; /* never behind the one before */
+  if (key < worst) return false;
   p->used &= p->used - 1;
   l->side->qtys[page][slot] = 0;
   l->side->level_cnt--;
@@ -136,12 +138,16 @@ static uint64_t common_divisor(uint64_t a, uint64_t b) {
 /* A price between the steps. False for the one that has no magnitude in 63 bits. */
 TF_COLD static bool refine_step(tf_ladder_t *l, int64_t price) {
   if (price == INT64_MIN) return false;
-  uint32_t cnt = 0;
+  uint32_t      cnt         = 0;
+  const int64_t horizon_key = l->horizon_key, step = l->side->step;
   for (tf_book_cursor_t at = tf_book_best(l->side); at.qty != 0; tf_book_worse(&at))
     l->scratch[cnt++] = (tf_ladder_level_t){at.price, at.qty};
   tf_ladder_clear(l);
   set_step(l, (int64_t)common_divisor((uint64_t)l->side->step, magnitude(price)));
   for (uint32_t i = 0; i < cnt; i++) (void)tf_ladder_set(l, l->scratch[i].price, l->scratch[i].qty);
+  if (horizon_key != INT64_MIN) /* the same price in finer steps: a whole number of them */
+    l->horizon_key =
+        (((horizon_key - 1) ^ l->side->flip) * (step / l->side->step) ^ l->side->flip) + 1;
   return true;
 }
 
@@ -172,6 +178,10 @@ bool tf_ladder_set(tf_ladder_t *l, int64_t price, int64_t qty) {
     if (!refine_step(l, price)) return false;
     (void)key_of(l, price, &key);
   }
+  if (TF_UNLIKELY(key < l->horizon_key)) { /* no such level is kept */
+    l->truncated_levels += qty != 0;
+    return true;
+  }
   const int64_t  number = key >> TF_BOOK_PAGE_BITS;
   const uint32_t slot   = (uint32_t)key & (TF_BOOK_PAGE_PRICES - 1);
   uint32_t       page   = find_page(l, number);
@@ -197,6 +207,7 @@ void tf_ladder_clear(tf_ladder_t *l) {
   side->page_cnt = side->level_cnt = l->order_cnt = l->worst_idx = 0;
   l->best_number                                                 = INT64_MIN;
   l->worst_number                                                = INT64_MAX;
+  l->horizon_key                                                 = INT64_MIN;
   for (uint32_t i = 0; i < l->pages_max; i++) side->order[i] = i;
   memset(l->table, 0xff, ((size_t)l->table_mask + 1) * sizeof *l->table);
 }

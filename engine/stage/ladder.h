@@ -11,7 +11,12 @@
  * The step is the greatest common divisor of all prices seen: one between the steps makes it finer, and
  * the side is laid out anew, which can happen 63 times and happens on a book's first levels.
  *
- * A full side gives up its worst level for a better one, and leaves a worse one out: both are counted.
+ * A full side gives up its worst level for a better one, and leaves a worse one out: both are counted, and the best
+ * price so lost is the side's horizon. Whatever is at it or beyond it stays out from then on, though there may
+ * be room again: venues tell of a level once, so what was dropped is never told again, and a side that took
+ * up later ones behind it would have holes where it claims to have levels (XChange issue 4571). So the
+ * levels kept are all that there are down to the worst of them; they become fewer as the market moves
+ * towards the horizon, until the owner of the book asks for a new snapshot. tf_ladder_clear forgets it.
  * Owner and only writer: the lane. */
 #ifndef TF_STAGE_LADDER_H
 #define TF_STAGE_LADDER_H
@@ -32,18 +37,19 @@ typedef struct tf_ladder_level {
 } tf_ladder_level_t;
 
 typedef struct tf_ladder {
-  tf_book_side_t    *side;
-  uint32_t          *table; /* pages by number, open addressing */
-  uint32_t           table_mask, table_shift;
-  uint32_t           pages_max, levels_max;
-  uint32_t           order_cnt; /* pages in use; behind them the order holds those that are free */
-  uint32_t           worst_idx; /* in the order: the worst level's page */
-  int64_t            best_number;  /* of the page that holds the best level; INT64_MIN: empty */
-  int64_t            worst_number; /* of the one that holds the worst; INT64_MAX: empty */
-  uint32_t           step_shift;   /* exact division by the step: shift, then multiply by the */
-  uint64_t           step_inverse; /* odd part's inverse modulo 2^64 */
-  int64_t            key_max;      /* INT64_MAX / step */
-  uint64_t           truncated_levels;
+  tf_book_side_t *side;
+  uint32_t       *table; /* pages by number, open addressing */
+  uint32_t        table_mask, table_shift;
+  uint32_t        pages_max, levels_max;
+  uint32_t        order_cnt;    /* pages in use; behind them the order holds those that are free */
+  uint32_t        worst_idx;    /* in the order: the worst level's page */
+  int64_t         best_number;  /* of the page that holds the best level; INT64_MIN: empty */
+  int64_t         worst_number; /* of the one that holds the worst; INT64_MAX: empty */
+  uint32_t        step_shift;   /* exact division by the step: shift, then multiply by the */
+  uint64_t        step_inverse; /* odd part's inverse modulo 2^64 */
+  int64_t         key_max;      /* INT64_MAX / step */
+  int64_t  horizon_key; /* the best key lost, and one: no kept key is less; INT64_MIN: none was */
+  uint64_t truncated_levels;
   tf_ladder_level_t *scratch; /* (levels_max) while the side is laid out anew */
 } tf_ladder_t;
 
@@ -56,6 +62,11 @@ tf_err_t tf_ladder_init(tf_ladder_t *ladder, tf_book_side_t *side, tf_arena_t *a
 bool tf_ladder_set(tf_ladder_t *ladder, int64_t price, int64_t qty);
 
 void tf_ladder_clear(tf_ladder_t *ladder);
+
+/* Whether a level was lost since the side was cleared. */
+TF_INLINE bool tf_ladder_has_horizon(const tf_ladder_t *ladder) {
+  return ladder->horizon_key != INT64_MIN;
+}
 
 /* Multiplies all prices and quantities, as when the book's scale becomes finer. can_scale says whether
  * all of them stay within 63 bits. Factors >= 1. */

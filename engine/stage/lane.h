@@ -22,9 +22,11 @@ typedef struct tf_lane_instrument {
   tf_book_keeper_t keeper;
   tf_bar_builder_t bars[TF_BARS_MAX];
   int64_t          bid_price, ask_price; /* mantissas of market.bid and ask, at bbo_price_exp */
+  uint64_t         bbo_event_ns;         /* ts_event of what they are of; 0: none that is trusted */
   int64_t          trade_price;
   int8_t           bbo_price_exp, trade_price_exp;
   bool             has_bbo, has_trade;
+  bool             bbo_is_books; /* they are the book's top, not a quote */
   double  position; /* what the operator says is held: base units or contracts; NaN untold */
   void   *features; /* the feature plan's state and slots */
   double *row;      /* the feature row of the last tick */

@@ -39,6 +39,13 @@ TF_INLINE void tf_store_relaxed_u32(uint32_t *p, uint32_t v) {
   __atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
+/* Replaces *p by desired if it is *expected, and says so; else *expected becomes what it is. For words that
+ * are all there is to know: nothing else is published by them. */
+TF_INLINE bool tf_swap_relaxed(uint64_t *p, uint64_t *expected, uint64_t desired) {
+  return __atomic_compare_exchange_n(p, expected, desired, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED);
+}
+
 /* A counter word with one writer: a plain add, published so that a reader never sees it torn. */
 TF_INLINE void tf_count_add(uint64_t *p, uint64_t n) {
   __atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);

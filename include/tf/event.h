@@ -41,6 +41,9 @@ typedef enum tf_event_command {
  * the venue keeps for us (it sends no delete), or the one level without quantity that stands for an
  * empty snapshot. Books apply it as any other; `events` counts leave it out. */
 #define TF_FLAG_DERIVED 0x40u
+/* QUOTE, BOOK: by the venue's own sequence, which both carry, a newer message of the other of the two
+ * was published before: this one says nothing new of the best bid and offer. */
+#define TF_FLAG_OUTRUN 0x80u
 
 #define TF_FUNDING_EXP  (-12)
 #define TF_FUNDING_NONE INT64_MIN

@@ -86,20 +86,28 @@ typedef struct tf_book {
   uint64_t       change_cnt; /* grows with every level and status: equal counts, equal levels */
 } tf_book_t;
 
+/* Two channels of one venue whose times differ by more do not tell the same time: arrival decides. Venues
+ * batch by 100 ms at most; a stuck clock must not hold the other channel off for long. */
+#define TF_BBO_SKEW_NS_MAX TF_NS_PER_SEC
+
 /* What an indicator, and the gate, may look at during one event. */
 typedef struct tf_market {
   const tf_event_t *event;  /* the event being worked on */
   uint64_t          now_ns; /* its ts_recv_ns: the only clock of windows */
   const tf_book_t  *book;
 
-  /* Best bid and offer: the last quote where the instrument has a quote channel, else the book's
-   * top. NaN until there is one. */
+  /* Best bid and offer: of the last quote or of the top of a book that is OK, whichever is fresher. What
+   * comes later is fresher, unless it is of the other of the two and
+   *   - the feed says by the venue's sequence that it was overtaken (TF_FLAG_OUTRUN), or else
+   *   - both carry a ts_event that is to be trusted, and its is the older by at most TF_BBO_SKEW_NS_MAX.
+   * A book's top is looked at when a message of levels is complete; while the book is not OK quotes alone
+   * count. An instrument without quotes has its book's top. NaN until there is one. */
   double bid, ask, bid_qty, ask_qty;
 
   /* The last trade. side: +1 buy aggressor, -1 sell. NaN / 0 until there is one. */
   double trade_price, trade_qty;
   int    trade_side;
-  bool   has_quote; /* bid and ask come from quotes */
+  bool   has_quote; /* the instrument has a quote channel */
 } tf_market_t;
 
 #endif

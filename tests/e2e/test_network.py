@@ -36,12 +36,15 @@ FEED = """  - name: {name}
     channels: [trade, quote]
     instruments: [{name}]
     url: {scheme}://127.0.0.1:{port}
+    rest: {rest}
     ca_file: {ca}
 """
 
 
-def write_config(path, names_ports, ca, scheme):
-    feeds = "".join(FEED.format(name=name, port=port, ca=ca, scheme=scheme) for name, port in names_ports)
+def write_config(path, names_ports, exchange):
+    """A feed a port, of the exchange's scheme and with its REST."""
+    ca, scheme = exchange.ca and exchange.ca[0], exchange.url.split(":")[0]
+    feeds = "".join(FEED.format(name=name, port=port, ca=ca, scheme=scheme, rest=exchange.rest) for name, port in names_ports)
     if not ca:
         feeds = "".join(line for line in feeds.splitlines(True) if "ca_file" not in line)
     pathlib.Path(path).write_text(CONFIG.format(feeds=feeds, stream=shm_name()))
@@ -54,8 +57,7 @@ class Proxy(unittest.TestCase):
         with Exchange("--symbols", ",".join(names), "--rate", "3000", *exchange_args) as exchange, \
                 tempfile.NamedTemporaryFile(suffix=".yaml") as config:
             proxies = [ChaosTcp(port_of(exchange), lambda n, f=f: f if n == 0 else Fault()) for f in faults]
-            write_config(config.name, zip(names, (p.port for p in proxies)), exchange.ca and exchange.ca[0],
-                         exchange.url.split(":")[0])
+            write_config(config.name, zip(names, (p.port for p in proxies)), exchange)
             out, err = run("run", config.name, "--for", seconds, "--json")
             for proxy in proxies:
                 proxy.__exit__()

@@ -22,7 +22,7 @@ from urllib.parse import unquote
 
 from trade_ids import TradeIds
 
-LAST, SNAPSHOT, BAD_BOOK, BAD_TS, BACKFILL, SELL = 1, 2, 4, 8, 0x10, 0x20
+LAST, SNAPSHOT, BAD_BOOK, BAD_TS, BACKFILL, SELL, OUTRUN = 1, 2, 4, 8, 0x10, 0x20, 0x80
 SYNCING, GAP, OK = 1, 2, 0
 HOUR_NS = 3600 * 10**9
 IGNORED = set("""kline 24hrMiniTicker 1hTicker 4hTicker 1dTicker avgPrice blockTrade referencePrice
@@ -109,6 +109,11 @@ def unsigned(value):
     if not value.isdigit() or int(value) >= 2**64:
         raise Reject("number")
     return int(value)
+
+
+def outrun(number, others):
+    """Quotes and books are numbered together: whether the other channel has told something newer already."""
+    return OUTRUN if number < others and others - number < 10**8 else 0
 
 
 class Book:
@@ -330,6 +335,9 @@ class Decoder:
                 self.counts["duplicates"] += 1
                 return "data"
             self.quote_ids[symbol] = number
+        book = self.books.get(symbol)
+        if book is not None and book.last_u is not None:
+            flags |= outrun(self.quote_ids.get(symbol, 0), book.last_u)
         self.emit("Q", self.symbol(symbol), ts, recv, flags | LAST, "b=%s B=%s a=%s A=%s" % (
             text_of(*bid), text_of(*bid_qty), text_of(*ask), text_of(*ask_qty)))
         return "data"
@@ -415,6 +423,7 @@ class Decoder:
         if book.state == OK:
             book.apply(levels)
         bad = BAD_BOOK if book.state == GAP else 0
+        bad |= outrun(last, self.quote_ids.get(symbol, 0))
         self.put_levels(symbol, ts, recv, flags | bad, levels, last)
         self.finish(mark)
         if wanted:

@@ -317,6 +317,7 @@ class Okx(Chained):
 
 class Bitget(Okx):
     """v2; v1 in recordings. sp and SPOT are spot, all else futures."""
+    NEWEST_FIRST = True
     PRODUCTS = ("/api/spot/v1/public/products", "/api/mix/v1/market/contracts", "/api/v2/spot/public/symbols",
                 "/api/v2/mix/market/contracts")
     EVENTS = "subscribe unsubscribe error login".split()
@@ -446,7 +447,6 @@ class Cryptocom(Chained):
     PRODUCTS = ("/v2/public/get-instruments", "/exchange/v1/public/get-instruments")
     SIDES = {"BUY": False, "SELL": True, "buy": False, "sell": True}
     NEWEST_FIRST = True
-    IGNORED = "candlestick mark index settlement estimatedfunding otc_book".split()
 
     def message(self, recv, text):
         root = self.parse(text)
@@ -461,12 +461,8 @@ class Cryptocom(Chained):
 
     def result(self, result, recv):
         channel = text_in(result, "channel")
-        if channel in self.IGNORED:
-            return channel
-        if channel in ("funding", "mark"):
-            return channel
-        if channel not in ("book", "book.update", "trade", "ticker"):
-            raise Reject("unknown")
+        if channel not in ("book", "book.update", "trade", "ticker", "mark", "funding"):
+            return channel[:23]
         symbol, data = text_in(result, "instrument_name"), objects_in(result, "data")
         if channel == "trade":
             return self.trades(symbol, data, recv)
@@ -474,6 +470,14 @@ class Cryptocom(Chained):
             ts, flags = self.millis(item.get("t"), recv)
             if channel == "ticker":
                 self.ticker_of(symbol, item, ts, recv, flags)
+                continue
+            if channel in ("mark", "funding"):
+                t = self.tickers.setdefault(symbol, Ticker())
+                if channel == "mark":
+                    t.mark = number_in(item, "v")
+                else:
+                    t.rate = rate_of(item.get("v"))
+                self.put_ticker(symbol, ts, recv, flags)
                 continue
             sides = item["update"] if channel == "book.update" else item
             levels = pairs_of(list_in(sides, "bids"), 0) + pairs_of(list_in(sides, "asks"), 1)
@@ -495,12 +499,10 @@ class Cryptocom(Chained):
 
     def ticker_of(self, symbol, item, ts, recv, flags):
         def taken(key):
-            return exact(item[key]) if isinstance(item.get(key), str) else None
-        bid, bid_qty, ask, ask_qty = map(taken, ("b", "bs", "k", "ks"))
-        if None not in (bid, bid_qty, ask, ask_qty):
-            self.quote(symbol, ts, recv, flags, bid, bid_qty, ask, ask_qty)
-        t = self.tickers[symbol] = Ticker()
-        t.last, t.volume = taken("a"), taken("v")
+            return exact(item[key]) if isinstance(item.get(key), str) and item[key] != "" else (0, 0)
+        if "bs" in item and "ks" in item:
+            self.quote(symbol, ts, recv, flags, *map(taken, ("b", "bs", "k", "ks")))
+        Okx.merge(self, symbol, item, (("last", "a"), ("volume", "v")))
         self.put_ticker(symbol, ts, recv, flags)
 
 

@@ -13,7 +13,7 @@ NAN = float("nan")
 SECOND = 10**9
 SCALE = 2**120
 NONE, SYNCING, GAP, STALE, CROSSED, OK = 5, 1, 2, 3, 4, 0
-SELL, BACKFILL, SNAPSHOT, LAST = 0x20, 0x10, 2, 1
+OUTRUN, SELL, BACKFILL, BAD_TS, SNAPSHOT, LAST = 0x80, 0x20, 0x10, 8, 2, 1
 
 FEATURES = ["spread_bps", "imbalance(5)", "ofi(1s)", "trade_imbalance(1s)", "zscore(mid,500)", "realized_vol(mid,100)",
             "ret(mid,50)", "rsi(s1.close,14)", "(microprice-mid)/spread", "(ema(mid,20)-mid)/spread",
@@ -119,14 +119,15 @@ class Market:
     def __init__(self):
         self.now = 0
         self.bbo = self.bbo_text = self.last_text = None  # (bid, bid_qty, ask, ask_qty)
-        self.has_quote = False
+        self.has_quote = self.bbo_is_books = False
+        self.bbo_time = 0
         self.book = Book()
         self.bar = None  # [end, close]
         self.closes = []
         self.flow, self.trades_1s, self.trades_10s = Window(SECOND), Window(SECOND), Window(10 * SECOND)
         self.flow_last = None
 
-    def event(self, kind, recv, flags, fields):
+    def event(self, kind, ts, recv, flags, fields):
         """fields: numbers as text."""
         self.now = max(self.now, recv)
         if self.bar and self.now >= self.bar[0]:
@@ -134,7 +135,9 @@ class Market:
             self.bar = None
         if kind == "Q":
             self.has_quote = True
-            self.set_bbo(fields["b"], fields["B"], fields["a"], fields["A"])
+            if not (self.bbo_is_books and self.book.state == OK and self.is_outrun(ts, flags)):
+                self.bbo_is_books, self.bbo_time = False, 0 if flags & BAD_TS else ts
+                self.set_bbo(fields["b"], fields["B"], fields["a"], fields["A"])
             self.change_of_bbo()
         elif kind == "T":
             self.trade(float(fields["p"]), float(fields["q"]), bool(flags & SELL), bool(flags & BACKFILL))
@@ -146,7 +149,8 @@ class Market:
             self.book.status(int(fields["state"]), int(fields["from"]))
         if flags & LAST:
             self.book.settle()
-            self.bbo_of_book()
+            if kind in "BS":
+                self.bbo_of_book(kind, ts, flags)
             self.change_of_bbo()
 
     def set_bbo(self, bid, bid_qty, ask, ask_qty):
@@ -156,11 +160,20 @@ class Market:
         self.bbo = (float(bid), float(bid_qty), float(ask), float(ask_qty))
         self.bbo_text = (bid, ask)
 
-    def bbo_of_book(self):
-        if self.has_quote or self.book.state != OK:
+    def is_outrun(self, ts, flags):
+        """Whether the other channel's best bid and offer, which we have, are fresher than what comes now."""
+        if flags & OUTRUN:
+            return True
+        return ts != 0 and not flags & BAD_TS and 0 < self.bbo_time - ts <= SECOND
+
+    def bbo_of_book(self, kind, ts, flags):
+        if self.book.state != OK:
+            return
+        if self.has_quote and (kind == "S" or (self.bbo and not self.bbo_is_books and self.is_outrun(ts, flags))):
             return
         bids, asks = self.book.best()
         if bids and asks:
+            self.bbo_is_books, self.bbo_time = True, 0 if flags & BAD_TS else ts
             self.set_bbo(*(text(x) for x in (*bids[0], *asks[0])))
             cut = self.book.digits - UNIT_DIGITS or None
             self.bbo_text = tuple(t[:cut] for t in self.bbo_text)

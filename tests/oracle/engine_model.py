@@ -139,7 +139,7 @@ class Oracle:
                 self.ingest_seq += 1
                 instrument = self.instruments.setdefault(symbol, None) or Instrument()
                 self.instruments[symbol] = instrument
-                instrument.market.event(kind, recv, flags, dict(w.split("=", 1) for w in words[6:] if "=" in w))
+                instrument.market.event(kind, ts, recv, flags, dict(w.split("=", 1) for w in words[6:] if "=" in w))
                 if flags & LAST:
                     yield self.ingest_seq, ts, recv, symbol, instrument.rows.row()
 

@@ -63,6 +63,11 @@ static const char *allowed_of(const line_t *line, char *buf, size_t cap) {
     snprintf(buf, cap, "host and port, scheme %s",
              tf_config_table_words_text(line->key->words, words, sizeof words));
     break;
+  case TF_CONFIG_TYPE_URLS:
+    snprintf(buf, cap, "%lld to %lld of host and port, scheme %s", (long long)line->key->min,
+             (long long)line->key->max,
+             tf_config_table_words_text(line->key->words, words, sizeof words));
+    break;
   case TF_CONFIG_TYPE_DURATION: snprintf(buf, cap, "%s; %s", range, durations); break;
   case TF_CONFIG_TYPE_SIZE: snprintf(buf, cap, "%s; units B, KiB, MiB, GiB", range); break;
   case TF_CONFIG_TYPE_BAR:
@@ -128,7 +133,7 @@ static json_t *json_of_line(const line_t *line) {
     json_object_set_new(object, "min", json_integer(key->min));
     json_object_set_new(object, "max", json_integer(key->max));
   }
-  if (key && key->words && key->type != TF_CONFIG_TYPE_URL) {
+  if (key && key->words && key->type != TF_CONFIG_TYPE_URL && key->type != TF_CONFIG_TYPE_URLS) {
     json_t *words = json_array();
     for (uint32_t i = 0; i < tf_config_table_word_cnt(key->words); i++) {
       size_t      bytes_cnt;

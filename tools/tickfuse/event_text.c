@@ -20,6 +20,7 @@ static const struct {
     {TF_FLAG_BAD_BOOK, "bad_book"},
     {TF_FLAG_BAD_TS,   "bad_ts"  },
     {TF_FLAG_BACKFILL, "backfill"},
+    {TF_FLAG_OUTRUN,   "outrun"  },
 };
 
 const char *const tf_event_text_csv_header =

@@ -15,12 +15,12 @@
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, path, "                                          \
-  "streams_per_connection, "                                                                       \
+  "name, venue, channels, instruments, url, rest, path, streams_per_connection, "                  \
+  "endpoints, rank_every, proxy, proxy_key_file, source_address, interface, fallback_after, "      \
+  "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
-  "instruments_file, book_depth, "                                                                 \
-  "crossed_after, stale_after, "                                                                   \
-  "message_bytes_max"
+  "instruments_file, book_depth, crossed_after, stale_after, "                                     \
+  "message_bytes_max, fallback"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
 #define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
@@ -230,9 +230,13 @@ static const char all_keys[] =
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
-    "path: /ws?a=b, streams_per_connection: 17, "
-    "crossed_after: 2s, stale_after: 90s, "
-    "message_bytes_max: 64KiB}]\n"
+    "crossed_after: 2s, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, rank_every: "
+    "3m, proxy: \"http://p:3128\", "
+    "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
+    "fallback_back: 9s, fallback: [{url: \"wss://b:1\", rest: \"http://b:2\"}, {venue: kraken, "
+    "instruments: [A=X, B=Y]}, {tape: t.tape}], "
+    "message_bytes_max: 64KiB}, {name: b, venue: kraken, endpoints: [\"wss://c\", "
+    "\"ws://[::1]:7\"]}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
     "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
@@ -272,7 +276,12 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.lanes[1].stages, TF_CONFIG_STAGES_LANE);
   assert_int_equal(c->engine.lanes[2].stages, TF_CONFIG_STAGE_EMIT);
   assert_int_equal(c->engine.lanes[2].cpu, -1);
-  assert_int_equal(c->feed_cnt, 1);
+  assert_int_equal(c->feed_cnt, 2);
+  assert_int_equal(c->feeds[1].endpoints.item_cnt, 2);
+  assert_string_equal(c->feeds[1].endpoints.items[0].host, "c");
+  assert_int_equal(c->feeds[1].endpoints.items[0].port, 443);
+  assert_string_equal(c->feeds[1].endpoints.items[1].host, "::1");
+  assert_false(c->feeds[1].endpoints.items[1].tls);
   assert_string_equal(c->feeds[0].name, "main");
   assert_string_equal(c->feeds[0].venue, "kraken");
   assert_int_equal(c->feeds[0].channels, TF_CHANNEL_TRADE | TF_CHANNEL_BOOK);
@@ -287,11 +296,25 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->feeds[0].ca_file, "t.yaml");
   assert_true(c->feeds[0].deflate);
   assert_int_equal(c->feeds[0].book_depth, 25);
-  assert_string_equal(c->feeds[0].path, "/ws?a=b");
-  assert_int_equal(c->feeds[0].streams_per_connection, 17);
-  assert_int_equal(c->feeds[0].message_bytes_max, 65536);
   assert_int_equal(c->feeds[0].crossed_after_ns, 2 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].stale_after_ns, 90 * TF_NS_PER_SEC);
+  assert_string_equal(c->feeds[0].path, "/ws?a=b");
+  assert_int_equal(c->feeds[0].streams_per_connection, 17);
+  assert_int_equal(c->feeds[0].rank_every_ns, 180 * TF_NS_PER_SEC);
+  assert_string_equal(c->feeds[0].proxy.host, "p");
+  assert_int_equal(c->feeds[0].proxy.port, 3128);
+  assert_string_equal(c->feeds[0].proxy_key_file, "t.yaml");
+  assert_string_equal(c->feeds[0].source_address, "127.0.0.2");
+  assert_string_equal(c->feeds[0].interface, "eth1");
+  assert_int_equal(c->feeds[0].fallback_after_ns, 7 * TF_NS_PER_SEC);
+  assert_int_equal(c->feeds[0].fallback_back_ns, 9 * TF_NS_PER_SEC);
+  assert_int_equal(c->feeds[0].fallback_cnt, 3);
+  assert_string_equal(c->feeds[0].fallbacks[0].url.host, "b");
+  assert_int_equal(c->feeds[0].fallbacks[0].rest.port, 2);
+  assert_string_equal(c->feeds[0].fallbacks[1].venue, "kraken");
+  assert_string_equal(c->feeds[0].fallbacks[1].instruments.items[1], "B=Y");
+  assert_string_equal(c->feeds[0].fallbacks[2].tape, "t.tape");
+  assert_int_equal(c->feeds[0].message_bytes_max, 65536);
   assert_int_equal(c->bar_cnt, 4);
   assert_string_equal(c->bars[0].name, "s1");
   assert_int_equal(c->bars[0].size.kind, TF_CONFIG_BAR_TIME);

@@ -251,10 +251,13 @@ static void price_that_cannot_be_scaled_is_counted_and_left_out(void **state) {
 typedef struct naive {
   int64_t price[512], qty[512];
   int     cnt;
+  bool    has_horizon;
+  int64_t horizon; /* the best price that was lost: nothing from there on is kept */
 } naive_t;
 
 static void naive_set(naive_t *n, int64_t price, int64_t qty, bool ask) {
   int at = 0;
+  if (n->has_horizon && (ask ? price >= n->horizon : price <= n->horizon)) return;
   while (at < n->cnt && n->price[at] != price) at++;
   if (qty == 0) {
     if (at < n->cnt) n->cnt--, n->price[at] = n->price[n->cnt], n->qty[at] = n->qty[n->cnt];
@@ -267,6 +270,8 @@ static void naive_set(naive_t *n, int64_t price, int64_t qty, bool ask) {
   int worst = 0;
   for (int i = 1; i < n->cnt; i++)
     if (ask ? n->price[i] > n->price[worst] : n->price[i] < n->price[worst]) worst = i;
+  n->has_horizon = true;
+  n->horizon     = n->price[worst];
   n->cnt--;
   n->price[worst] = n->price[n->cnt];
   n->qty[worst]   = n->qty[n->cnt];
@@ -318,7 +323,7 @@ static void flickering_levels_agree_with_a_list_of_levels(void **state) {
   uint64_t x = 88172645463325252u;
   for (int width = 1; width <= 200; width += 11) {
     static naive_t bid, ask;
-    bid.cnt = ask.cnt = 0;
+    bid = ask = (naive_t){0};
     fresh();
     status(TF_BOOK_OK, 0);
     for (int i = 0; i < 4000; i++) {

@@ -17,7 +17,8 @@ static struct {
   int64_t  price[LEVELS_MAX + 1], qty[LEVELS_MAX + 1];
   int      cnt;
   uint64_t truncated;
-  bool     is_ask;
+  bool     is_ask, has_horizon;
+  int64_t  horizon; /* the best price that was lost */
 } model;
 
 static void fresh(bool is_ask) {
@@ -30,6 +31,10 @@ static void fresh(bool is_ask) {
 
 static void model_set(int64_t price, int64_t qty) {
   int at = 0;
+  if (model.has_horizon && (model.is_ask ? price >= model.horizon : price <= model.horizon)) {
+    model.truncated += qty != 0;
+    return;
+  }
   while (at < model.cnt && (model.is_ask ? model.price[at] < price : model.price[at] > price)) at++;
   bool found = at < model.cnt && model.price[at] == price;
   if (qty == 0 && !found) return;
@@ -47,7 +52,10 @@ static void model_set(int64_t price, int64_t qty) {
   }
   model.price[at] = price;
   model.qty[at]   = qty;
-  if (model.cnt > LEVELS_MAX) model.cnt--, model.truncated++;
+  if (model.cnt <= LEVELS_MAX) return;
+  model.cnt--, model.truncated++;
+  model.has_horizon = true;
+  model.horizon     = model.price[model.cnt];
 }
 
 static void assert_same(void) {
@@ -60,6 +68,7 @@ static void assert_same(void) {
   assert_int_equal(i, model.cnt);
   assert_int_equal(side.level_cnt, model.cnt);
   assert_int_equal(ladder.truncated_levels, model.truncated);
+  assert_int_equal(tf_ladder_has_horizon(&ladder), model.has_horizon);
 }
 
 static void set(int64_t price, int64_t qty) {
@@ -151,8 +160,77 @@ static void worse_level_is_left_out_of_a_full_side_and_counted(void **state) {
   set(1001, 1); /* a better one takes the worst one's place */
   assert_int_equal(ladder.truncated_levels, 2);
   set(1001, 0);
-  set(1000 + LEVELS_MAX * 20, 1); /* n - 1: there is room */
-  assert_int_equal(ladder.truncated_levels, 2);
+  set(1000 + LEVELS_MAX * 20, 1); /* there is room, but others like it were lost */
+  assert_int_equal(ladder.truncated_levels, 3);
+  assert_int_equal(side.level_cnt, LEVELS_MAX - 1);
+}
+
+/* XChange issue 4571: a book cut to its N best levels takes up what comes later behind what it dropped, and
+ * shows holes as levels. Here what is shown is what the venue has, level by level, down to the worst shown. */
+static void levels_kept_are_all_that_there_are_down_to_the_worst_of_them(void **state) {
+  (void)state;
+  static int64_t venue[4096]; /* quantity at price */
+  uint64_t       x = 88172645463325252u;
+  fresh(false);
+  memset(venue, 0, sizeof venue);
+  for (int64_t i = 0; i < 200000; i++) {
+    int64_t centre = 3000 - i / 100, price = centre - (int64_t)(random_of(&x) % 200);
+    int64_t qty  = random_of(&x) % 4 ? (int64_t)(random_of(&x) % 1000) : 0;
+    venue[price] = qty;
+    assert_true(tf_ladder_set(&ladder, price, qty));
+    if (i % 100 == 99 && venue[centre] != 0) { /* the market falls: its best levels go */
+      venue[centre] = 0;
+      assert_true(tf_ladder_set(&ladder, centre, 0));
+    }
+    if (i % 50 != 0) continue;
+    int64_t at = 4095;
+    for (tf_book_cursor_t l = tf_book_best(&side); l.qty != 0; tf_book_worse(&l), at--) {
+      while (at > 0 && venue[at] == 0) at--;
+      assert_int_equal(l.price, at);
+      assert_int_equal(l.qty, venue[at]);
+    }
+    if (side.level_cnt >= LEVELS_MAX / 4) continue;
+    tf_ladder_clear(&ladder); /* the snapshot that is due now */
+    for (at = 4095; at > 0; at--)
+      if (venue[at]) assert_true(tf_ladder_set(&ladder, at, venue[at]));
+  }
+  assert_true(ladder.truncated_levels > 1000);
+}
+
+/* A million different prices: memory is what was taken at the start, and the best are there. */
+static void hostile_stream_of_a_million_levels_stays_within_its_memory(void **state) {
+  (void)state;
+  for (int round = 0; round < 2; round++) {
+    fresh(round == 1);
+    size_t used = arena.used_bytes;
+    for (int64_t i = 0; i < 1000000; i++) {
+      int64_t price = 1 + i * 7919 % 1000003 * 1000; /* all different, in no order */
+      assert_true(tf_ladder_set(&ladder, price, i + 1));
+      TF_ASSERT(side.level_cnt <= LEVELS_MAX && ladder.order_cnt <= ladder.pages_max);
+    }
+    assert_int_equal(arena.used_bytes, used);
+    assert_int_equal(side.level_cnt, LEVELS_MAX);
+    assert_int_equal(ladder.truncated_levels, 1000000 - LEVELS_MAX);
+    int64_t last = tf_book_best(&side).price;
+    assert_int_equal(last, round == 1 ? 1 : 1 + INT64_C(1000002) * 1000);
+  }
+}
+
+static void horizon_stays_at_its_price_when_steps_or_scales_become_finer(void **state) {
+  (void)state;
+  for (int is_ask = 0; is_ask < 2; is_ask++) {
+    fresh(is_ask);
+    int64_t sign = is_ask ? 1 : -1;
+    for (int i = 0; i < LEVELS_MAX + 10; i++) set(10000 + sign * i * 20, 1);
+    set(10000 + sign * 10, 1); /* between the steps */
+    set(10000 + sign * 10, 0);
+    set(10000 + sign * (LEVELS_MAX + 5) * 20, 1);
+    tf_ladder_scale(&ladder, 10, 1);
+    for (int i = 0; i < model.cnt; i++) model.price[i] *= 10;
+    model.horizon *= 10;
+    set(100000 + sign * 10 * (LEVELS_MAX + 5) * 20, 1);
+    set(100000 + sign * 10 * (LEVELS_MAX - 2) * 20 + 1, 1);
+  }
 }
 
 static void side_of_one_level_keeps_the_best(void **state) {
@@ -205,6 +283,9 @@ int main(void) {
       cmocka_unit_test(price_between_the_steps_makes_them_finer),
       cmocka_unit_test(price_zero_may_come_first),
       cmocka_unit_test(worse_level_is_left_out_of_a_full_side_and_counted),
+      cmocka_unit_test(levels_kept_are_all_that_there_are_down_to_the_worst_of_them),
+      cmocka_unit_test(hostile_stream_of_a_million_levels_stays_within_its_memory),
+      cmocka_unit_test(horizon_stays_at_its_price_when_steps_or_scales_become_finer),
       cmocka_unit_test(side_of_one_level_keeps_the_best),
       cmocka_unit_test(scale_multiplies_prices_and_sizes_or_refuses),
       cmocka_unit_test(cleared_side_starts_again),

@@ -1,0 +1,203 @@
+/* The best bid and offer out of quotes and book: whichever is fresher, by the rule of tf/market.h. */
+#include "cmocka_tf.h"
+
+#include <string.h>
+
+#include "stage/buffer.h"
+
+static tf_arena_t           arena;
+static tf_buffer_t          buffer;
+static tf_lane_instrument_t in;
+static uint64_t             words[2];
+static uint64_t             recv_ns, seq;
+
+static int setup(void **state) {
+  (void)state;
+  tf_arena_fini(&arena);
+  memset(words, 0, sizeof words);
+  buffer = (tf_buffer_t){
+      .lost_books = {.since_ns = words, .cap = 2}
+  };
+  recv_ns = 1000, seq = 10;
+  if (tf_arena_init(&arena, "buffer", 1 << 20)) return -1;
+  return tf_buffer_init_instrument(&in, &arena, 64, 16);
+}
+
+static void take(tf_event_t e) {
+  uint32_t closed;
+  e.ts_recv_ns    = ++recv_ns;
+  e.instrument_id = 1;
+  tf_buffer_on_event(&buffer, &in, &e, &closed);
+  if (e.flags & TF_FLAG_LAST) tf_buffer_settle(&buffer, &in);
+  in.market.event = NULL;
+}
+
+static void quote(int64_t bid, uint64_t ts_ns, uint8_t flags) {
+  tf_event_t e = {
+      .kind = TF_EVENT_QUOTE, .flags = flags | TF_FLAG_LAST, .ts_event_ns = ts_ns, .price_exp = -1};
+  e.u.quote.bid_price = bid, e.u.quote.ask_price = bid + 10;
+  e.u.quote.bid_qty = e.u.quote.ask_qty = 7;
+  take(e);
+}
+
+static void level(bool ask, int64_t price, int64_t qty, uint64_t ts_ns, uint8_t flags) {
+  tf_event_t e    = {.kind        = TF_EVENT_BOOK,
+                     .flags       = (uint8_t)(flags | (ask ? TF_FLAG_SIDE : 0)),
+                     .ts_event_ns = ts_ns,
+                     .price_exp   = -1};
+  e.u.level.price = price, e.u.level.qty = qty, e.u.level.venue_seq = ++seq;
+  e.u.level.level_idx = ask;
+  take(e);
+}
+
+static void status(tf_book_state_t book_state, uint64_t apply_from) {
+  tf_event_t e          = {.kind = TF_EVENT_STATUS, .flags = TF_FLAG_LAST};
+  e.u.status.book_state = book_state;
+  e.u.status.apply_from = apply_from;
+  take(e);
+}
+
+/* 1000 x 1010. */
+static void snapshot(void) {
+  level(false, 1000, 3, 0, TF_FLAG_SNAPSHOT);
+  level(true, 1010, 3, 0, TF_FLAG_SNAPSHOT);
+  status(TF_BOOK_OK, 1);
+}
+
+/* The book's best bid becomes one tick better than it was. */
+static void better_bid(int64_t price, uint64_t ts_ns, uint8_t flags) {
+  level(false, price, 3, ts_ns, flags | TF_FLAG_LAST);
+}
+
+static void assert_bid(int64_t tenths) {
+  assert_true(in.has_bbo);
+  assert_int_equal(in.bid_price, tenths);
+  assert_true(in.market.bid == (double)tenths / 10);
+}
+
+static void book_alone_gives_its_top(void **state) {
+  (void)state;
+  snapshot();
+  assert_bid(1000);
+  better_bid(1001, 0, 0);
+  assert_bid(1001);
+  assert_false(in.market.has_quote);
+}
+
+static void without_times_the_last_to_come_is_the_fresher(void **state) {
+  (void)state;
+  snapshot();
+  quote(1002, 0, 0);
+  assert_bid(1002);
+  better_bid(1003, 0, 0);
+  assert_bid(1003);
+  quote(1001, 500, 0); /* the book's has none */
+  assert_bid(1001);
+}
+
+static void older_by_the_venues_time_is_passed_over(void **state) {
+  (void)state;
+  snapshot();
+  quote(1002, 2000, 0);
+  better_bid(1001, 1999, 0);
+  assert_bid(1002);
+  better_bid(1001, 2000, 0); /* equal: the later to come */
+  assert_bid(1001);
+  quote(1002, 1999, 0);
+  assert_bid(1001);
+  assert_true(in.market.has_quote);
+  quote(1002, 2000, 0);
+  assert_bid(1002);
+  quote(1000, 1000, 0); /* one channel is in its own order, whatever its times say */
+  assert_bid(1000);
+}
+
+static void times_that_differ_by_more_than_the_bound_are_not_compared(void **state) {
+  (void)state;
+  snapshot();
+  quote(1002, 5 * TF_BBO_SKEW_NS_MAX, 0);
+  better_bid(1001, 4 * TF_BBO_SKEW_NS_MAX, 0); /* n: older */
+  assert_bid(1002);
+  better_bid(1001, 4 * TF_BBO_SKEW_NS_MAX - 1, 0); /* n + 1: no comparison */
+  assert_bid(1001);
+}
+
+static void time_that_is_not_trusted_is_none(void **state) {
+  (void)state;
+  snapshot();
+  quote(1002, 9000, TF_FLAG_BAD_TS);
+  better_bid(1001, 10, 0);
+  assert_bid(1001);
+  quote(1002, 1, TF_FLAG_BAD_TS);
+  assert_bid(1002);
+}
+
+static void venues_sequence_beats_its_times(void **state) {
+  (void)state;
+  snapshot();
+  quote(1002, 2000, 0);
+  better_bid(1001, 2500, TF_FLAG_OUTRUN);
+  assert_bid(1002);
+  better_bid(1003, 2000, 0);
+  quote(1004, 2600, TF_FLAG_OUTRUN);
+  assert_bid(1003);
+}
+
+static void broken_book_leaves_the_quotes_alone(void **state) {
+  (void)state;
+  snapshot();
+  quote(1000, 1000, 0);
+  better_bid(1005, 5000, 0);
+  assert_bid(1005);
+  status(TF_BOOK_GAP, 0);
+  assert_bid(1005); /* until something newer is known */
+  quote(1002, 4000, 0);
+  assert_bid(1002);
+  better_bid(1009, 6000, TF_FLAG_BAD_BOOK);
+  assert_bid(1002);
+  level(false, 990, 1, 0, TF_FLAG_SNAPSHOT);
+  level(true, 1010, 1, 0, TF_FLAG_SNAPSHOT);
+  status(TF_BOOK_OK, seq);
+  assert_bid(1002); /* of what time a snapshot is, nobody said */
+}
+
+static void crossed_book_gives_no_top_and_is_reported_in_its_word(void **state) {
+  (void)state;
+  snapshot();
+  for (int i = 0; i < 6; i++) better_bid(1011 + i, 0, 0);
+  assert_int_equal(in.keeper.book.state, TF_BOOK_CROSSED);
+  assert_bid(1000);
+  assert_int_not_equal(words[1], 0);
+  assert_int_equal(words[0], 0);
+  status(TF_BOOK_GAP, 0);
+  assert_int_equal(words[1], 0);
+}
+
+static void empty_side_takes_nothing_from_the_quotes(void **state) {
+  (void)state;
+  snapshot();
+  quote(1002, 0, 0);
+  level(true, 1010, 0, 0, TF_FLAG_LAST);
+  assert_bid(1002);
+}
+
+static int teardown(void **state) {
+  (void)state;
+  tf_arena_fini(&arena);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup(book_alone_gives_its_top, setup),
+      cmocka_unit_test_setup(without_times_the_last_to_come_is_the_fresher, setup),
+      cmocka_unit_test_setup(older_by_the_venues_time_is_passed_over, setup),
+      cmocka_unit_test_setup(times_that_differ_by_more_than_the_bound_are_not_compared, setup),
+      cmocka_unit_test_setup(time_that_is_not_trusted_is_none, setup),
+      cmocka_unit_test_setup(venues_sequence_beats_its_times, setup),
+      cmocka_unit_test_setup(broken_book_leaves_the_quotes_alone, setup),
+      cmocka_unit_test_setup(crossed_book_gives_no_top_and_is_reported_in_its_word, setup),
+      cmocka_unit_test_setup(empty_side_takes_nothing_from_the_quotes, setup),
+  };
+  return cmocka_run_group_tests(tests, NULL, teardown);
+}
