@@ -19,6 +19,7 @@ typedef struct tf_live_connection {
   const char *const *symbols;
   uint32_t           symbol_cnt;
   bool               asks_metadata; /* of these symbols: another channel's connection does not */
+  uint32_t           leg_cnt;       /* sockets that bring the same */
 } tf_live_connection_t;
 
 typedef struct tf_live_plan {
@@ -31,10 +32,11 @@ TF_STATIC_ASSERT(TF_LIVE_CONNECTIONS_MAX + 2 == TF_SOURCES_MAX, "and the command
 /* Feeds without named instruments (replay only) have no row. E_FEED_LIMIT with the place in the config. */
 tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config);
 
-/* "connection main/0: binance-spot, trade quote book of 341 instruments, 1023 streams", a line each. */
+/* "connection main/0: binance-spot, trade quote book of 341 instruments, 1023 streams", a line each, with
+ * ", 2 legs" where there are several, and then how many sockets all are. */
 void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out);
 
-/* [{"name", "feed", "venue", "channels", "instruments", "streams"}] */
+/* [{"name", "feed", "venue", "channels", "instruments", "streams", "legs"}] */
 json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config);
 
 #endif
