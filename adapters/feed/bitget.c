@@ -358,6 +358,14 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_in_band_init(state, config, &spec);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade",  TF_FEED_CHECK(IDS_ASCENDING)                              },
+    {TF_CHANNEL_QUOTE,  "books1", TF_FEED_CHECK(WHOLE)                                      },
+    {TF_CHANNEL_BOOK,   "books",  TF_FEED_CHECK(SEQUENCE_PREVIOUS) | TF_FEED_CHECK(CHECKSUM)},
+    {TF_CHANNEL_TICKER, "ticker", 0                                                         },
+    {0,                 NULL,     0                                                         },
+};
+
 const tf_feed_t tf_feed_bitget = {
     .venue                   = "bitget",
     .suffix                  = "BITGET",
@@ -372,6 +380,7 @@ const tf_feed_t tf_feed_bitget = {
     .rest_port               = "443",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
     .heartbeat               = heartbeat,
     .heartbeat_ns            = 25 * TF_NS_PER_SEC, /* the venue wants one in 30 s */
@@ -381,4 +390,6 @@ const tf_feed_t tf_feed_bitget = {
     .symbols_per_request_max = 40, /* 4096 bytes of a request */
     .connects_per_5min_max   = 300,
     .sequences_are_shared    = true,
+    .channels                = feed_channels,
+    .snapshot_channels       = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER,
 };

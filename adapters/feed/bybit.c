@@ -72,8 +72,8 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [FUNDING]       = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT] = {root_keys,     ROOT_KEY_CNT, .child = ITEM},
-    [ITEM] = { item_keys, ITEM_KEY_CNT,            0,             0},
+    [ROOT] = {root_keys, ROOT_KEY_CNT, ITEM, 0},
+    [ITEM] = {item_keys, ITEM_KEY_CNT, 0,    0},
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
@@ -119,18 +119,6 @@ static const product_t products[] = {
 typedef struct {
   const product_t *product; /* of the config's instruments */
 } own_t;
-
-static bool has_family(const tf_symbol_t *symbol, const product_t *product) {
-  size_t n = strlen(product->family);
-  return symbol->text_bytes > n &&
-         memcmp(symbol->text + symbol->text_bytes - n, product->family, n) == 0;
-}
-
-static const product_t *product_of(const tf_symbol_t *symbol) {
-  for (size_t i = 1; i < TF_ARRAY_CNT(products); i++)
-    if (has_family(symbol, &products[i])) return &products[i];
-  return &products[0];
-}
 
 /* "/v5/public/linear", or "/v5/market/instruments-info?category=linear&limit=1000". */
 static const product_t *product_of_target(const char *target) {
@@ -289,22 +277,51 @@ static size_t state_bytes(const tf_feed_config_t *config) {
   return tf_in_band_state_bytes(config, &spec);
 }
 
+static tf_err_t is_of_product(const own_t *own, const char *text, const product_t *product) {
+  if (product == own->product) return TF_OK;
+  return TF_ERR(
+      E_CONFIG_VALUE,
+      "instrument %s: bybit has an address a product, and this feed's is %s: a feed for each", text,
+      own->product->product);
+}
+
+/* The product of an instrument as a config spells it. */
+static const product_t *product_of_text(const char *text) {
+  for (size_t i = 1; i < TF_ARRAY_CNT(products); i++) {
+    size_t n = strlen(text), family_bytes = strlen(products[i].family);
+    if (n > family_bytes && strcasecmp(text + n - family_bytes, products[i].family) == 0)
+      return &products[i];
+  }
+  return &products[0];
+}
+
+static tf_err_t symbol(void *state, const char *text, uint32_t *symbol, uint32_t *instrument_id) {
+  const own_t *own = ((const tf_in_band_t *)state)->own;
+  tf_err_t     err = is_of_product(own, text, product_of_text(text));
+  return err != TF_OK ? err : tf_in_band_symbol(state, text, symbol, instrument_id);
+}
+
 static tf_err_t init(void *state, const tf_feed_config_t *config) {
   tf_in_band_t *in  = state;
   tf_err_t      err = tf_in_band_init(state, config, &spec);
   if (err != TF_OK) return err;
   own_t *own   = in->own;
-  own->product = in->asked_cnt > 0 ? product_of(&in->symbols.rows[0]) : &products[0];
-  for (uint32_t i = 1; i < in->asked_cnt; i++) {
-    if (product_of(&in->symbols.rows[i]) == own->product) continue;
-    return TF_ERR(
-        E_CONFIG_VALUE,
-        "instruments %s and %s: bybit has an address a product (-LINEAR, -INVERSE, -OPTION, "
-        "spot without): a feed for each",
-        in->symbols.rows[0].text, in->symbols.rows[i].text);
+  own->product = &products[0];
+  if (config->symbol_cnt > 0) own->product = product_of_text(config->symbols[0]);
+  for (uint32_t i = 1; i < config->symbol_cnt; i++) {
+    err = is_of_product(own, config->symbols[i], product_of_text(config->symbols[i]));
+    if (err != TF_OK) return err;
   }
   return TF_OK;
 }
+
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "publicTrade",                                 TF_FEED_CHECK(IDS_OPAQUE)   },
+    {TF_CHANNEL_QUOTE,  "orderbook.1",                                 TF_FEED_CHECK(WHOLE)        },
+    {TF_CHANNEL_BOOK,   "orderbook.50, orderbook.200, orderbook.1000", TF_FEED_CHECK(SEQUENCE_NEXT)},
+    {TF_CHANNEL_TICKER, "tickers",                                     0                           },
+    {0,                 NULL,                                          0                           },
+};
 
 const tf_feed_t tf_feed_bybit = {
     .venue                   = "bybit",
@@ -320,6 +337,7 @@ const tf_feed_t tf_feed_bybit = {
     .rest_port               = "443",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = symbol,
     .metadata_target         = metadata_target,
     .heartbeat               = heartbeat,
     .heartbeat_ns            = 20 * TF_NS_PER_SEC,
@@ -329,4 +347,6 @@ const tf_feed_t tf_feed_bybit = {
     .symbols_per_request_max = 10,  /* of spot; one bad one fails them all */
     .connects_per_5min_max   = 500,
     .sequences_are_shared    = true,
+    .channels                = feed_channels,
+    .snapshot_channels       = TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER,
 };

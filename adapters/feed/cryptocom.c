@@ -82,10 +82,10 @@ static const tf_json_key_t update_keys[UPDATE_KEY_CNT] = {
     [UPDATE_ASKS] = TF_JSON_KEY("asks", TF_JSON_WANT_LEVELS),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]   = {root_keys,   ROOT_KEY_CNT,   .child = RESULT},
-    [RESULT] = {result_keys, RESULT_KEY_CNT, .child = ITEM  },
-    [ITEM]   = {item_keys,   ITEM_KEY_CNT,   .child = UPDATE},
-    [UPDATE] = {update_keys, UPDATE_KEY_CNT, 0, 0},
+    [ROOT]   = {root_keys,   ROOT_KEY_CNT,   RESULT, 0},
+    [RESULT] = {result_keys, RESULT_KEY_CNT, ITEM,   0},
+    [ITEM]   = {item_keys,   ITEM_KEY_CNT,   UPDATE, 0},
+    [UPDATE] = {update_keys, UPDATE_KEY_CNT, 0,      0},
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
@@ -95,7 +95,7 @@ static const tf_in_band_item_t items[] = {
      .time     = TIME,
      .bids     = BIDS,
      .asks     = ASKS,
-     .last_seq = SEQ                            },
+     .last_seq = SEQ},
     {.object   = ITEM,
      .kind     = TF_EVENT_BOOK,
      .marks    = BIT(UPDATE_KEY),
@@ -104,7 +104,7 @@ static const tf_in_band_item_t items[] = {
      .bids     = UPDATE_BIDS,
      .asks     = UPDATE_ASKS,
      .last_seq = SEQ,
-     .previous = PREVIOUS                       },
+     .previous = PREVIOUS},
     {.object = ITEM,
      .kind   = TF_EVENT_TRADE,
      .marks  = BIT(TRADE_ID) | BIT(PRICE),
@@ -112,7 +112,7 @@ static const tf_in_band_item_t items[] = {
      .price  = PRICE,
      .qty    = QTY,
      .side   = SIDE,
-     .id     = TRADE_ID                           },
+     .id     = TRADE_ID},
     {.object  = ITEM,
      .kind    = TF_EVENT_QUOTE,
      .marks   = BIT(BID_QTY) | BIT(ASK_QTY),
@@ -120,13 +120,13 @@ static const tf_in_band_item_t items[] = {
      .bid     = BID,
      .bid_qty = BID_QTY,
      .ask     = ASK,
-     .ask_qty = ASK_QTY                          },
+     .ask_qty = ASK_QTY},
     {.object = ITEM,
      .kind   = TF_EVENT_TICKER,
      .marks  = BIT(BID) | BIT(ASK),
      .time   = TIME,
      .last   = LAST,
-     .volume = VOLUME                             },
+     .volume = VOLUME          },
 };
 
 /* How a channel's name tells what it is. */
@@ -135,12 +135,12 @@ static const struct {
   uint32_t    channels;
   bool        is_snapshot;
 } channels[] = {
-    {"book",        TF_CHANNEL_BOOK,                       true },
-    {"book.update", TF_CHANNEL_BOOK,                       false},
-    {"trade",       TF_CHANNEL_TRADE,                      false},
-    {"ticker",      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER,  false},
-    {"mark",        TF_CHANNEL_TICKER,                     false},
-    {"funding",     TF_CHANNEL_TICKER,                     false},
+    {"book",        TF_CHANNEL_BOOK,                      true },
+    {"book.update", TF_CHANNEL_BOOK,                      false},
+    {"trade",       TF_CHANNEL_TRADE,                     false},
+    {"ticker",      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, false},
+    {"mark",        TF_CHANNEL_TICKER,                    false},
+    {"funding",     TF_CHANNEL_TICKER,                    false},
 };
 
 static uint32_t channel_idx(const tf_json_value_t *name) {
@@ -167,8 +167,8 @@ TF_COLD static void answer_heartbeat(tf_in_band_t *in) {
 
 /* {"id":7,"method":"subscribe","code":0,"channel":"book.BTC_USDT.50"}; a refusal has a code and a message. */
 TF_COLD static void on_answer(tf_in_band_t *in) {
-  const tf_json_value_t *channel    = tf_in_band_value(in, ROOT, CHANNEL_NAMED);
-  uint64_t               id         = 0, code = 0;
+  const tf_json_value_t *channel = tf_in_band_value(in, ROOT, CHANNEL_NAMED);
+  uint64_t               id = 0, code = 0;
   bool                   has_code   = tf_in_band_u64(in, ROOT, CODE, &code);
   bool                   is_refusal = has_code && code != 0;
   tf_json_value_t        name = {.what = 0}, symbol = {.what = 0};
@@ -223,12 +223,10 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->channels    = channels[i].channels;
   r->symbol      = *symbol;
   r->is_snapshot = channels[i].is_snapshot;
-  r->rule        = tf_in_band_value(in, ITEM, SEQ) != NULL || !r->is_snapshot
-                       ? TF_BOOK_RULE_PREVIOUS
-                       : TF_BOOK_RULE_NONE;
+  r->rule = tf_in_band_value(in, ITEM, SEQ) != NULL || !r->is_snapshot ? TF_BOOK_RULE_PREVIOUS
+                                                                       : TF_BOOK_RULE_NONE;
   r->is_backfill = r->channels == TF_CHANNEL_TRADE && is_first_of(in, symbol);
-  if (r->channels == TF_CHANNEL_TICKER)
-    put_value(in, tf_in_band_is(in, RESULT, CHANNEL, "mark"));
+  if (r->channels == TF_CHANNEL_TICKER) put_value(in, tf_in_band_is(in, RESULT, CHANNEL, "mark"));
   if (tf_in_band_u64(in, ROOT, ID, &id) && id > 0)
     tf_in_band_answer(in, id, r->channels, symbol, false);
 }
@@ -291,11 +289,15 @@ static void put_channels(const tf_in_band_t *in, list_t *list, uint32_t channel,
 
 static size_t request(const void *state, const tf_feed_request_t *r, char *buf, size_t cap) {
   const tf_in_band_t *in   = state;
-  list_t              list = {{buf, cap, 0}, 0};
+  list_t              list = {
+                   {buf, cap, 0},
+                   0
+  };
   tf_text_out_put(&list.text, "{\"id\":");
   tf_text_out_u64(&list.text, r->id);
-  tf_text_out_put(&list.text, r->unsubscribe ? ",\"method\":\"unsubscribe\",\"params\":{\"channels\":["
-                                             : ",\"method\":\"subscribe\",\"params\":{\"channels\":[");
+  tf_text_out_put(&list.text, r->unsubscribe
+                                  ? ",\"method\":\"unsubscribe\",\"params\":{\"channels\":["
+                                  : ",\"method\":\"subscribe\",\"params\":{\"channels\":[");
   for (uint32_t i = 0; i < r->symbol_cnt; i++)
     put_channels(in, &list, r->channel, in->symbols.rows[r->symbols[i]].text);
   if (list.cnt == 0) return 0;
@@ -304,8 +306,8 @@ static size_t request(const void *state, const tf_feed_request_t *r, char *buf, 
     bool is_whole = in->depth == DEPTH_SNAPSHOTS;
     tf_text_out_put(&list.text, is_whole ? ",\"book_subscription_type\":\"SNAPSHOT\""
                                          : ",\"book_subscription_type\":\"SNAPSHOT_AND_UPDATE\"");
-    tf_text_out_put(&list.text, is_whole ? ",\"book_update_frequency\":500"
-                                         : ",\"book_update_frequency\":10");
+    tf_text_out_put(&list.text,
+                    is_whole ? ",\"book_update_frequency\":500" : ",\"book_update_frequency\":10");
   }
   tf_text_out_put(&list.text, "}}");
   return tf_text_out_finish(&list.text);
@@ -326,6 +328,14 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   return tf_in_band_init(state, config, &spec);
 }
 
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trade",                 TF_FEED_CHECK(IDS_ASCENDING)    },
+    {TF_CHANNEL_QUOTE,  "ticker",                0                               },
+    {TF_CHANNEL_BOOK,   "book",                  TF_FEED_CHECK(SEQUENCE_PREVIOUS)},
+    {TF_CHANNEL_TICKER, "ticker, mark, funding", 0                               },
+    {0,                 NULL,                    0                               },
+};
+
 const tf_feed_t tf_feed_cryptocom = {
     .venue                   = "cryptocom",
     .suffix                  = "CRYPTOCOM",
@@ -340,10 +350,13 @@ const tf_feed_t tf_feed_cryptocom = {
     .rest_port               = "443",
     .ws_target               = ws_target,
     .request                 = request,
+    .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
     .subscribe_rate_hz_max   = 5, /* 100, but counted from the connection's first second on */
     .streams_max             = 400,
     .symbols_per_request_max = 50,
     .silence_ns_max          = 45 * TF_NS_PER_SEC, /* of a heartbeat every 30 s */
     .sequences_are_shared    = true,
+    .channels                = feed_channels,
+    .snapshot_channels       = TF_CHANNEL_QUOTE,
 };

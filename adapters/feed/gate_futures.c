@@ -41,6 +41,7 @@ const tf_feed_t tf_feed_gate_futures = {
     .rest_port               = "443",
     .ws_target               = tf_gate_ws_target,
     .request                 = tf_gate_request,
+    .symbol = tf_in_band_symbol,
     .snapshot_target         = tf_gate_snapshot_target,
     .metadata_target         = tf_gate_metadata_target,
     .heartbeat               = tf_gate_heartbeat,

@@ -638,6 +638,7 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   uint64_t          id  = trade->u.trade.id;
   if (TF_UNLIKELY(id == 0)) return false; /* it has none */
   if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, counts);
+  ids->is_continued = true;
   if (in->spec->ids == TF_IN_BAND_IDS_OPAQUE) {
     if (is_remembered(row, id)) return true;
   } else if (TF_LIKELY(!ids->is_known || id > ids->last)) {
@@ -646,7 +647,6 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   } else if (is_late_repeat(row, id)) {
     return true;
   }
-  ids->is_continued                                     = true;
   row->recent[row->recent_at++ % TF_IN_BAND_RECENT_IDS] = id;
   return false;
 }

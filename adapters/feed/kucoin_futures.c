@@ -52,6 +52,7 @@ const tf_feed_t tf_feed_kucoin_futures = {
     .rest_port             = "443",
     .ws_target             = tf_kucoin_ws_target,
     .request               = tf_kucoin_request,
+    .symbol = tf_in_band_symbol,
     .snapshot_target       = tf_kucoin_snapshot_target,
     .metadata_target       = tf_kucoin_metadata_target,
     .heartbeat             = tf_kucoin_heartbeat,

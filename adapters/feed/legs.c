@@ -247,6 +247,16 @@ void tf_legs_lose(tf_legs_t *legs, uint32_t instrument_id, uint64_t now_ns) {
   if (leg != TF_LEGS_NONE) lose(legs, leg, instrument_id, now_ns, false);
 }
 
+tf_err_t tf_legs_symbol(tf_legs_t *legs, const char *text, uint32_t *symbol,
+                        uint32_t *instrument_id) {
+  tf_err_t err = TF_OK;
+  if (legs->feed->symbol == NULL)
+    return TF_ERR(E_FEED_REFUSED, "the feed %s knows no later symbols", legs->feed->venue);
+  for (uint32_t i = 0; i < legs->leg_cnt && err == TF_OK; i++)
+    err = legs->feed->symbol(legs->legs[i].state, text, symbol, instrument_id); /* again is no harm */
+  return err;
+}
+
 uint32_t tf_legs_first_up(const tf_legs_t *legs) {
   for (uint32_t i = 0; i < legs->leg_cnt; i++)
     if (legs->legs[i].is_up) return i;

@@ -110,6 +110,11 @@ void tf_legs_retire(tf_legs_t *legs, uint32_t leg);
 /* This instrument's book is not to be trusted: the decoder that it comes from loses it. Any id will do. */
 void tf_legs_lose(tf_legs_t *legs, uint32_t instrument_id, uint64_t now_ns);
 
+/* A symbol that came later, with its number and instrument (tf_feed_t.symbol): the same for each decoder.
+ * E_FEED_REFUSED where the feed knows no later ones. */
+tf_err_t tf_legs_symbol(tf_legs_t *legs, const char *text, uint32_t *symbol,
+                        uint32_t *instrument_id);
+
 /* The leg to which a REST answer belongs that is of no leg: the first that is up, else the first. */
 uint32_t tf_legs_first_up(const tf_legs_t *legs);
 

@@ -16,6 +16,7 @@ tf_library(tf_live
     ranking.c
     resolver.c
     session.c
+    session_command.c
     session_init.c
     session_legs.c
     session_watch.c

@@ -328,9 +328,10 @@ const tf_feed_t tf_feed_okx = {
     .heartbeat               = heartbeat,
     .heartbeat_ns            = 20 * TF_NS_PER_SEC, /* it cuts after 30 s in which it sent nothing */
     .silence_ns_max          = 45 * TF_NS_PER_SEC, /* two heartbeats were not answered */
-    .subscribe_rate_hz_max   = 2,                  /* 480 requests an hour of a connection */
+    .subscribe_rate_hz_max   = 5,   /* 480 an hour, which its batches keep far below */
     .symbols_per_request_max = 50,  /* far below 64 KB, also where each has three channels */
     .connects_per_5min_max   = 100, /* of 3 a second: nobody needs more */
     .sequences_are_shared    = true,
     .channels                = feed_channels,
+    .snapshot_channels       = TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER,
 };

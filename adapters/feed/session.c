@@ -303,6 +303,7 @@ static void housekeep(tf_session_t *s) {
     tf_session_legs_show(s);
   }
   s->source.feed_state = feed_state_of(s);
+  tf_session_count_streams(s);
 }
 
 /* Silence is time in which we listened: a lane that was held up blames nobody for it. */
@@ -350,4 +351,5 @@ tf_link_handler_t tf_session_link_handler(tf_session_t *s) {
       .self = s, .on_message = on_message, .on_received = on_received, .on_end = on_end};
 }
 
-const tf_source_ops_t tf_session_ops = {.poll = session_poll, .stop = session_stop};
+const tf_source_ops_t tf_session_ops = {
+    .poll = session_poll, .stop = session_stop, .command = tf_session_command};

@@ -116,9 +116,9 @@ typedef struct tf_session_counts {
   uint64_t books_lost; /* given up because the lane did not believe them */
   uint64_t stale;      /* streams that passed their deadline, each time */
   uint32_t stale_now;  /* instruments that are told STALE */
-  tf_stream_counts_t streams;
-  bool               metadata_given_up; /* the venue did not answer for its instruments */
-  uint32_t           resync_queued;     /* now */
+  tf_source_streams_t streams;
+  bool                metadata_given_up; /* the venue did not answer for its instruments */
+  uint32_t            resync_queued;     /* now */
 } tf_session_counts_t;
 
 /* Arena bytes that init takes at most. */
@@ -134,6 +134,11 @@ const tf_endpoint_t *tf_session_endpoints(const tf_source_t *source, uint32_t *e
 const char          *tf_session_target(const tf_source_t *source);
 /* Waits for the dialer to let go. Accepts NULL. */
 void tf_session_fini(tf_source_t *source);
+
+/* A stream of the connection that was refused or fell silent, the first there is; false: none. Any
+ * thread. */
+bool tf_session_stream_down(const tf_source_t *source, uint32_t *instrument_id, uint32_t *channel,
+                            tf_stream_state_t *state);
 
 /* From the lane's thread, or after it ended. */
 const tf_session_counts_t *tf_session_counts(tf_source_t *source);

@@ -32,7 +32,6 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   c->snapshots_late       = n->late_cnt;
   c->snapshots_dropped    = n->dropped_cnt;
   c->resync_queued        = n->cnt;
-  c->streams              = (tf_stream_counts_t){0};
   c->pings_rx = c->pongs_tx = c->pings_tx = 0;
   for (uint32_t i = 0; i < s->leg_cnt; i++) {
     const tf_session_leg_t *leg = &s->legs[i];
@@ -40,8 +39,9 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
     c->pongs_tx += leg->link.pongs_tx;
     c->pings_tx += leg->link.pings_tx;
     c->resync_queued += leg->streams.resyncing_cnt;
-    tf_streams_add(&c->streams, &leg->streams);
   }
+  tf_session_count_streams(s);
+  c->streams           = s->source.streams;
   c->books_lost        = s->book_watch.lost_cnt;
   c->stale             = s->book_watch.stale_cnt;
   c->stale_now         = s->book_watch.stale_now_cnt;

@@ -55,6 +55,8 @@ typedef struct tf_session {
   bool                cache_used;
   tf_err_t            broken; /* for good */
   tf_session_counts_t counts;
+  uint64_t            stream_down;      /* any thread: tf_session_stream_down's word */
+  uint64_t            stream_down_seen; /* refusals and silences when it was made */
   char                trouble[TF_SESSION_TROUBLE_BYTES];
 } tf_session_t;
 
@@ -73,6 +75,14 @@ uint64_t tf_session_origin(tf_session_t *s, uint64_t recv_ns);
 void tf_session_publish(tf_session_t *s, uint64_t origin_ticks);
 void tf_session_tap(tf_session_t *s, const tf_tap_record_t *record);
 void tf_session_break(tf_session_t *s, tf_err_t err, const char *text);
+
+/* A book that is not to be trusted: GAP, and a snapshot is asked for where somebody wants it. */
+void tf_session_lose_book(tf_session_t *s, uint32_t instrument_id);
+
+/* session_command.c. What the source is told while it runs, and what it tells of its streams. */
+void tf_session_command(tf_source_t *source, const tf_source_command_t *command,
+                        tf_source_reply_t *reply);
+void tf_session_count_streams(tf_session_t *s);
 
 /* Sends a text of a leg's streams (self: its link), and takes a wish for a snapshot. */
 bool tf_session_send(void *self, const char *text, size_t cnt);

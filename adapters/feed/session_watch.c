@@ -7,7 +7,7 @@
 #define VERDICTS_A_PASS_MAX                                                                        \
   16u /* a thousand streams that fall silent at once are told within 63 passes */
 
-static void lose(tf_session_t *s, uint32_t instrument_id) {
+void tf_session_lose_book(tf_session_t *s, uint32_t instrument_id) {
   uint64_t wall_ns = tf_clock_wall_ns();
   tf_session_tap(s, &(tf_tap_record_t){.recv_ns    = wall_ns,
                                        .source_idx = s->config.tap_source_idx,
@@ -52,7 +52,7 @@ void tf_session_watch_books(tf_session_t *s) {
     uint32_t id;
     switch (tf_book_watch_next(&s->book_watch, row_cnt, s->now_ns, &id)) {
     case TF_BOOK_WATCH_NOTHING: return;
-    case TF_BOOK_WATCH_LOSE: lose(s, id); break;
+    case TF_BOOK_WATCH_LOSE: tf_session_lose_book(s, id); break;
     case TF_BOOK_WATCH_STALE: tell(s, id, TF_BOOK_STALE); break;
     case TF_BOOK_WATCH_FRESH: tell(s, id, tf_book_watch_before(&s->book_watch, id)); break;
     }

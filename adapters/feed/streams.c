@@ -52,9 +52,9 @@ static bool is_unseen(tf_stream_state_t state) {
 
 static void move_to(tf_streams_t *s, tf_stream_t *row, tf_stream_state_t state) {
   s->unseen_cnt -= is_unseen(row->state);
-  s->cnt_by_state[row->state]--;
+  s->counts.by_state[row->state]--;
   row->state = (uint8_t)state;
-  s->cnt_by_state[state]++;
+  s->counts.by_state[state]++;
   s->unseen_cnt += is_unseen(state);
 }
 
@@ -283,7 +283,7 @@ int tf_streams_tick(tf_streams_t *s, uint64_t now_ns, char *text, size_t cap) {
   int work = 0, done;
   while ((done = step(s, now_ns, text, cap)) > 0) work += done;
   if (done < 0) return done;
-  if (s->is_greeted && s->cnt_by_state[TF_STREAM_WANTED] == 0) s->is_asked = true;
+  if (s->is_greeted && s->counts.by_state[TF_STREAM_WANTED] == 0) s->is_asked = true;
   return work;
 }
 
@@ -519,7 +519,7 @@ tf_err_t tf_streams_init(tf_streams_t *s, const tf_streams_config_t *config, tf_
   memset(s->rows, 0, s->row_cnt * sizeof *s->rows);
   memset(s->instrument_ids, 0xff, config->symbol_cap * sizeof(uint32_t));
   memset(s->symbols, 0xff, config->instrument_cap * sizeof(uint32_t));
-  s->cnt_by_state[TF_STREAM_NONE] = s->row_cnt;
+  s->counts.by_state[TF_STREAM_NONE] = s->row_cnt;
   tf_streams_restart(s);
   return TF_OK;
 }
@@ -538,28 +538,29 @@ const char *tf_stream_channel_name(uint32_t channel) {
                                         : "?";
 }
 
+static tf_stream_trouble_t trouble_of(const tf_streams_t *s, const tf_stream_t *row) {
+  return (tf_stream_trouble_t){.instrument_id = instrument_of(s, row),
+                               .channel       = 1u << channel_idx_of(s, row),
+                               .state         = (tf_stream_state_t)row->state,
+                               .try_cnt       = row->try_cnt,
+                               .is_given_up   = row->say == SAY_NOTHING && row->due_ns == NEVER,
+                               .text          = s->texts[row->text_idx]};
+}
+
 bool tf_streams_trouble(tf_streams_t *s, tf_stream_trouble_t *trouble) {
   if (s->trouble_row == UINT32_MAX) return false;
-  const tf_stream_t *row = &s->rows[s->trouble_row];
-  s->trouble_row         = UINT32_MAX;
-  *trouble               = (tf_stream_trouble_t){.instrument_id = instrument_of(s, row),
-                                                 .channel       = 1u << channel_idx_of(s, row),
-                                                 .state         = (tf_stream_state_t)row->state,
-                                                 .try_cnt       = row->try_cnt,
-                                                 .is_given_up   = row->say == SAY_NOTHING && row->due_ns == NEVER,
-                                                 .text          = s->texts[row->text_idx]};
+  *trouble       = trouble_of(s, &s->rows[s->trouble_row]);
+  s->trouble_row = UINT32_MAX;
   return true;
 }
 
-void tf_streams_add(tf_stream_counts_t *sum, const tf_streams_t *s) {
-  sum->requests += s->counts.requests;
-  sum->acks += s->counts.acks;
-  sum->refusals += s->counts.refusals;
-  sum->strays += s->counts.strays;
-  sum->silent_asked += s->counts.silent_asked;
-  sum->silent += s->counts.silent;
-  sum->refused += s->counts.refused;
-  sum->resyncs += s->counts.resyncs;
+bool tf_streams_first_down(const tf_streams_t *s, tf_stream_trouble_t *trouble) {
+  if (s->counts.by_state[TF_STREAM_REFUSED] + s->counts.by_state[TF_STREAM_SILENT] == 0)
+    return false;
+  uint32_t i = 0;
+  while (s->rows[i].state != TF_STREAM_REFUSED && s->rows[i].state != TF_STREAM_SILENT) i++;
+  *trouble = trouble_of(s, &s->rows[i]);
+  return true;
 }
 
 bool tf_streams_next(const tf_streams_t *s, uint32_t *at, const tf_stream_t **row, uint32_t *symbol,

@@ -29,8 +29,7 @@
 #define FEED_STREAMS_H
 
 #include "core/arena.h"
-#include "tf/event.h"
-#include "tf/feed.h"
+#include "tf/source.h"
 
 #define TF_STREAMS_FIRST_DATA_NS (10 * TF_NS_PER_SEC) /* from a request to data, or to an answer */
 #define TF_STREAMS_TRIES         3u                   /* beside the first */
@@ -39,24 +38,6 @@
 #define TF_STREAMS_REQUESTS      1024u /* remembered for their answers; a power of two */
 #define TF_STREAMS_TEXTS         16u   /* different texts of refusals that are kept */
 #define TF_STREAMS_TEXT_BYTES    96u
-
-#define TF_STREAM_STATES(X)                                                                        \
-  X(NONE, "none")                                                                                  \
-  X(WANTED, "wanted")                                                                              \
-  X(ASKED, "asked")                                                                                \
-  X(ACKED, "acknowledged")                                                                         \
-  X(LIVE, "live")                                                                                  \
-  X(CARRIED, "carried")                                                                            \
-  X(REFUSED, "refused")                                                                            \
-  X(SILENT, "silent")                                                                              \
-  X(UNWANTED, "unwanted")
-
-typedef enum tf_stream_state {
-#define TF_STREAM_STATE_ENUM_(id, name) TF_STREAM_##id,
-  TF_STREAM_STATES(TF_STREAM_STATE_ENUM_)
-#undef TF_STREAM_STATE_ENUM_
-      TF_STREAM_STATE_CNT
-} tf_stream_state_t;
 
 const char *tf_stream_state_name(tf_stream_state_t state);
 
@@ -86,16 +67,6 @@ typedef struct tf_stream_request {
   uint32_t cnt;
   bool     is_answered, is_unsubscribe;
 } tf_stream_request_t;
-
-/* Monotone, over all connections. */
-typedef struct tf_stream_counts {
-  uint64_t requests;        /* sent */
-  uint64_t acks, refusals;  /* answers, by stream */
-  uint64_t strays;          /* answers to nothing that was asked */
-  uint64_t silent_asked;    /* streams asked for again because nothing had come in time */
-  uint64_t silent, refused; /* given up */
-  uint64_t resyncs;         /* unsubscribed and subscribed again */
-} tf_stream_counts_t;
 
 /* What a table needs of its session. */
 typedef struct tf_stream_port {
@@ -131,8 +102,7 @@ typedef struct tf_streams {
   bool                 is_asked;    /* and a request for all that is wanted, once */
   uint32_t             awaited_cnt, resyncing_cnt;
   uint32_t             unseen_cnt; /* wanted, and no data yet */
-  uint32_t             cnt_by_state[TF_STREAM_STATE_CNT];
-  tf_stream_counts_t   counts;
+  tf_source_streams_t  counts;     /* by_state of this connection, the rest over all */
   uint32_t             text_cnt;
   char                 texts[TF_STREAMS_TEXTS][TF_STREAMS_TEXT_BYTES]; /* 0: "" */
 } tf_streams_t;
@@ -205,20 +175,21 @@ typedef struct tf_stream_trouble {
   const char       *text; /* the venue's; "": none */
 } tf_stream_trouble_t;
 
+/* A stream that was refused or fell silent, the first there is; false when there is none. */
+bool tf_streams_first_down(const tf_streams_t *streams, tf_stream_trouble_t *trouble);
+
 /* The newest stream that was refused or overdue; false when there is none since the last call. */
 bool tf_streams_trouble(tf_streams_t *streams, tf_stream_trouble_t *trouble);
 
 /* "trade", "quote", "book", "ticker" */
 const char *tf_stream_channel_name(uint32_t channel);
 
-void tf_streams_add(tf_stream_counts_t *sum, const tf_streams_t *streams);
-
 /* The next row from *at (0 at first) on that is wanted or not yet gone; false behind the last. */
 bool tf_streams_next(const tf_streams_t *streams, uint32_t *at, const tf_stream_t **row,
                      uint32_t *symbol, uint32_t *channel);
 
 TF_INLINE uint32_t tf_streams_count(const tf_streams_t *streams, tf_stream_state_t state) {
-  return streams->cnt_by_state[state];
+  return streams->counts.by_state[state];
 }
 
 #endif

@@ -19,7 +19,7 @@
  *   bytes_cnt bytes            FRAME: as handed to the feed; CONNECT, DISCONNECT, RETIRE: none;
  *                              CONTROL: the tf_event_t (64) as published; LOSE: the instrument's id, a
  *                              uint32_t; STATUS: the tf_event_t that the session published of itself;
- *                              GAP: tf_capture_gap_t
+ *                              SYMBOL: a symbol's text, without NUL; GAP: tf_capture_gap_t
  *
  * Blocks are whole or absent: each is written by one write behind the last, headers and payloads
  * carry a CRC-32C, and each header the header CRC of the block before (prev_crc), also across files,
@@ -75,8 +75,9 @@ typedef struct tf_capture_file_header {
   uint32_t file_idx;         /* from 1 */
   uint32_t prev_crc;         /* header_crc of the last data block of the file before; 0: none */
   uint32_t feed_cnt;
-  uint32_t symbol_cnt; /* of all feeds */
-  uint8_t  reserved[28];
+  uint32_t symbol_cnt;  /* of all feeds */
+  uint32_t symbol_room; /* symbols that each feed could be told later (SYMBOL records) */
+  uint8_t  reserved[24];
   uint32_t crc; /* of all header_bytes but these four */
 } tf_capture_file_header_t;
 

@@ -192,7 +192,7 @@ static const char *record_fault(const tf_capture_reader_t *r, const tf_capture_r
   bool is_connection =
       rec->kind == TF_TAP_CONNECT || rec->kind == TF_TAP_DISCONNECT || rec->kind == TF_TAP_RETIRE;
   bool has_feed = rec->kind == TF_TAP_FRAME || rec->kind == TF_TAP_LOSE ||
-                  rec->kind == TF_TAP_STATUS || is_connection;
+                  rec->kind == TF_TAP_STATUS || rec->kind == TF_TAP_SYMBOL || is_connection;
   if (has_feed ? rec->source_idx >= r->source_cnt : rec->source_idx != UINT32_MAX)
     return "a record names a feed that is not in the header";
   if (rec->target_bytes && target[rec->target_bytes - 1] != 0)
@@ -210,6 +210,9 @@ static const char *record_fault(const tf_capture_reader_t *r, const tf_capture_r
     return rec->bytes_cnt == sizeof(uint32_t) ? NULL : "a lose record is no instrument's id";
   case TF_TAP_STATUS:
     return is_status(rec, target + rec->target_bytes) ? NULL : "a status record is no status event";
+  case TF_TAP_SYMBOL:
+    return rec->bytes_cnt < TF_SYMBOL_BYTES_MAX ? NULL
+                                                : "a symbol record is longer than any symbol";
   case TF_CAPTURE_GAP:
     return rec->bytes_cnt == sizeof(tf_capture_gap_t) ? NULL : "a gap record is none";
   default: return "a record is of an unknown kind";

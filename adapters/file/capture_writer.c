@@ -223,6 +223,7 @@ static tf_err_t header_make(tf_capture_writer_t *w) {
   h->capture_id   = w->capture_id;
   h->started_ns   = c->started_ns;
   h->feed_cnt     = c->feed_cnt;
+  h->symbol_room  = c->symbol_room;
   tf_err_t err =
       text_put(h->tickfuse_version, sizeof h->tickfuse_version, c->tickfuse_version, "version");
   for (uint32_t i = 0; i < c->feed_cnt && !err; i++) {

@@ -28,6 +28,7 @@ typedef struct tf_capture_writer_config {
   uint64_t                        started_ns; /* ns since 1970 */
   const tf_capture_feed_config_t *feeds;      /* used by init only */
   uint32_t                        feed_cnt;
+  uint32_t                        symbol_room;  /* of the header */
   uint64_t                        rotate_bytes; /* a file that has as many is closed; 0: no limit */
   uint64_t                        rotate_ns;    /* or is as old; 0: no limit */
   int                             level;        /* zstd's, 1 to 19 */

@@ -71,7 +71,8 @@ static bool track_ready(tf_replay_t *replay, tf_replay_track_t *track) {
     if (TF_UNLIKELY(result == TF_RECORDING_AGAIN)) return false;
     if (TF_UNLIKELY(result != TF_RECORDING_RECORD)) {
       track_over(replay, track, result == TF_RECORDING_DAMAGE);
-    } else if (TF_LIKELY(within(replay, track->record.recv_ns))) {
+    } else if (TF_LIKELY(within(replay, track->record.recv_ns)) ||
+               track->record.tap == TF_TAP_SYMBOL) { /* later records count on it */
       track->has_record = true;
     } else if (far_beyond(replay, track->record.recv_ns)) {
       if (++track->beyond_cnt == TF_REPLAY_BEYOND_MAX) track_over(replay, track, false);
@@ -131,6 +132,15 @@ static void tape_publish(tf_replay_t *replay, tf_tape_track_t *tape, uint64_t or
   publish(replay, events, cnt, origin_ticks);
 }
 
+/* A symbol that came later: it gets the number that it had. */
+static TF_COLD void symbol_obey(tf_legs_t *feed, const tf_record_t *record) {
+  char     text[TF_SYMBOL_BYTES_MAX];
+  uint32_t symbol, instrument_id;
+  memcpy(text, record->bytes, record->bytes_cnt); /* the reader has looked at its length */
+  text[record->bytes_cnt] = '\0';
+  tf_legs_symbol(feed, text, &symbol, &instrument_id);
+}
+
 /* What a decoder made of the record; nobody can answer what it asks for. */
 static void on_out(void *self, uint32_t leg, tf_feed_out_t *out) {
   tf_replay_t *replay = self;
@@ -171,6 +181,7 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
   case TF_TAP_CONNECT: tf_legs_up(feed, record->leg, record->recv_ns); return;
   case TF_TAP_DISCONNECT: tf_legs_down(feed, record->leg, record->recv_ns); return;
   case TF_TAP_RETIRE: tf_legs_retire(feed, record->leg); return;
+  case TF_TAP_SYMBOL: symbol_obey(feed, record); return;
   default: break;
   }
   tf_frame_t frame = {.bytes     = record->bytes,

@@ -151,6 +151,16 @@ typedef struct tf_config_feed { /* and fallbacks[fallback_cnt] */
 #include "boot/config_keys.def"
 } tf_config_feed_t;
 
+#define TF_CONFIG_INSTRUMENTS_ROOM 16u
+
+/* Instruments that a feed may be told of while it runs, beside those that it names. */
+TF_INLINE uint32_t tf_config_feed_room(const tf_config_feed_t *feed) {
+  uint32_t named = feed->instruments.item_cnt;
+  if (named == 0) return 0; /* all that appear */
+  if (feed->instruments_max == 0) return TF_CONFIG_INSTRUMENTS_ROOM;
+  return feed->instruments_max > named ? feed->instruments_max - named : 0;
+}
+
 typedef struct tf_config_bar {
 #define BAR_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"

@@ -23,8 +23,10 @@
 
 /* What crosses to acquire. */
 typedef struct command {
-  uint64_t   number; /* from 1 */
-  tf_event_t event;
+  uint64_t            number; /* from 1 */
+  tf_source_t        *source; /* whom it is for; NULL: the event is to be published */
+  tf_event_t          event;
+  tf_source_command_t to_source;
 } command_t;
 
 struct tf_control {
@@ -37,9 +39,10 @@ struct tf_control {
   tf_ring_reader_t     reader; /* acquire's */
   uint64_t             sent_cnt;
   uint64_t             started_ns;
-  uint32_t             stopping;                            /* by acquire: the engine ends */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t taken_ingest_seq; /* by acquire, before taken_cnt */
-  uint64_t taken_cnt;                                       /* by acquire, with release */
+  uint32_t             stopping;                          /* by acquire: the engine ends */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_source_reply_t reply; /* by acquire, before taken_cnt */
+  uint64_t taken_ingest_seq;                              /* as the reply */
+  uint64_t taken_cnt;                                     /* by acquire, with release */
 };
 
 /* ---- acquire's side ---- */
@@ -65,19 +68,28 @@ static void publish(tf_control_t *c, command_t *command) {
   tf_store_release(&c->taken_cnt, command->number); /* pairs with: wait_for */
 }
 
+/* All sources are polled by this thread. One that is done or was never told takes no harm. */
+static void hand_on(tf_control_t *c, const command_t *command) {
+  command->source->ops->command(command->source, &command->to_source, &c->reply);
+  tf_store_release(&c->taken_cnt, command->number); /* pairs with: wait_for */
+}
+
 static int control_poll(tf_source_t *source, uint64_t now_ns) {
   (void)now_ns;
   tf_control_t *c = (tf_control_t *)source;
   command_t     command;
   if (TF_UNLIKELY(c->stopping)) return TF_SOURCE_DONE;
   if (TF_LIKELY(tf_ring_pop_sized(&c->reader, &command, 1, sizeof command) == 0)) return 0;
-  publish(c, &command);
+  if (command.source)
+    hand_on(c, &command);
+  else
+    publish(c, &command);
   return 1;
 }
 
 static void control_stop(tf_source_t *source) { ((tf_control_t *)source)->stopping = 1; }
 
-static const tf_source_ops_t control_ops = {control_poll, control_stop};
+static const tf_source_ops_t control_ops = {.poll = control_poll, .stop = control_stop};
 
 /* ---- the operator's side ---- */
 
@@ -95,13 +107,13 @@ static tf_err_t wait_for(tf_control_t *c, uint64_t number, uint64_t *ingest_seq)
   return TF_OK;
 }
 
-static tf_err_t send_event(tf_control_t *c, const tf_event_t *event, uint64_t *ingest_seq) {
-  command_t command = {c->sent_cnt + 1, *event};
-  if (tf_ring_push_sized(&c->writer, &command, 1, sizeof command) == 0)
+static tf_err_t send_command(tf_control_t *c, command_t *command, uint64_t *ingest_seq) {
+  command->number = c->sent_cnt + 1;
+  if (tf_ring_push_sized(&c->writer, command, 1, sizeof *command) == 0)
     return TF_ERR(E_CONTROL_TIMEOUT, "%d commands wait already: the engine does not take any",
                   RING_SLOTS);
   c->sent_cnt++;
-  return wait_for(c, command.number, ingest_seq);
+  return wait_for(c, command->number, ingest_seq);
 }
 
 static tf_err_t find_instrument(const tf_control_t *c, const char *name, uint32_t *id) {
@@ -131,9 +143,104 @@ static tf_err_t obey(tf_control_t *c, const tf_control_request_t *r, json_t *ans
     event.u.control.position = r->position;
     event.qty_exp            = r->position_exp;
   }
-  tf_err_t err = send_event(c, &event, &ingest_seq);
+  command_t command = {.event = event};
+  tf_err_t  err     = send_command(c, &command, &ingest_seq);
   if (!err) json_object_set_new(answer, "ingest_seq", json_integer((json_int_t)ingest_seq));
   return err;
+}
+
+/* ---- streams ---- */
+
+/* The source of this name that can be told of streams. */
+static tf_err_t find_feed(const tf_control_t *c, const char *name, tf_source_t **source) {
+  const tf_engine_t        *e = c->config.engine;
+  const char               *names[TF_SOURCES_MAX];
+  static _Thread_local char texts[TF_SOURCES_MAX][TF_METRICS_NAME_BYTES];
+  uint32_t                  cnt = 0;
+  for (uint32_t i = 0; i < e->runner.acquire.source_cnt; i++) {
+    *source = e->runner.acquire.sources[i];
+    if (!e->publish.feeds[i] || !(*source)->ops->command) continue;
+    names[cnt] = tf_metrics_block_name(e->publish.feeds[i], texts[cnt]);
+    if (!strcmp(names[cnt++], name)) return TF_OK;
+  }
+  const char *near = cnt > 0 ? tf_nearest_name(name, names, cnt) : NULL;
+  return TF_ERR(E_CONTROL_REQUEST, "no feed is called %.64s%s%s%s", name,
+                near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static json_t *instrument_name(const tf_control_t *c, uint32_t id) {
+  const tf_instruments_t *table = &c->config.engine->instruments;
+  bool is_known = id < tf_load_acquire_u32(&table->cnt); /* pairs with: tf_symbols_add */
+  return is_known ? json_string(table->rows[id].name) : json_null();
+}
+
+static const char *const channel_names[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
+
+static json_t *channel_list(uint32_t channels) {
+  json_t *list = json_array();
+  for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
+    if (channels & 1u << c) json_array_append_new(list, json_string(channel_names[c]));
+  return list;
+}
+
+static double age_seconds(uint64_t now_ns, uint64_t then_ns) {
+  return now_ns > then_ns ? (double)(now_ns - then_ns) * 1e-9 : 0.0;
+}
+
+static json_t *stream_row(const tf_control_t *c, const tf_source_stream_t *s, uint64_t now_ns) {
+  static const char *const states[] = {
+#define STATE_(id, name) name,
+      TF_STREAM_STATES(STATE_)
+#undef STATE_
+  };
+  json_t *row = json_object();
+  json_object_set_new(row, "instrument", instrument_name(c, s->instrument_id));
+  json_object_set_new(row, "channel", json_string(channel_names[__builtin_ctz(s->channel)]));
+  json_object_set_new(row, "state",
+                      json_string(s->state < TF_STREAM_STATE_CNT ? states[s->state] : "?"));
+  json_object_set_new(row, "request", json_integer((json_int_t)s->request_id));
+  json_object_set_new(row, "tries", json_integer(s->try_cnt));
+  json_object_set_new(row, "asked_age_seconds",
+                      s->asked_ns ? json_real(age_seconds(now_ns, s->asked_ns)) : json_null());
+  json_object_set_new(row, "data_age_seconds",
+                      s->data_ns ? json_real(age_seconds(now_ns, s->data_ns)) : json_null());
+  if (*s->refusal)
+    json_object_set_new(row, "refusal", json_stringn(s->refusal, strlen(s->refusal)));
+  return row;
+}
+
+/* One page in the answer; the client asks on from "next". */
+static void put_streams(const tf_control_t *c, json_t *answer) {
+  const tf_source_reply_t *r      = &c->reply;
+  uint64_t                 now_ns = tf_clock_wall_ns();
+  json_t                  *list   = json_array();
+  for (uint32_t i = 0; i < r->stream_cnt; i++)
+    json_array_append_new(list, stream_row(c, &r->streams[i], now_ns));
+  json_object_set_new(answer, "streams", list);
+  json_object_set_new(answer, "next",
+                      r->next == UINT32_MAX ? json_null() : json_integer((json_int_t)r->next));
+}
+
+static tf_err_t tell_source(tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
+  static const uint8_t kinds[] = {[TF_CONTROL_COMMAND_SUBSCRIBE]   = TF_SOURCE_SUBSCRIBE,
+                                  [TF_CONTROL_COMMAND_UNSUBSCRIBE] = TF_SOURCE_UNSUBSCRIBE,
+                                  [TF_CONTROL_COMMAND_STREAMS]     = TF_SOURCE_STREAMS};
+  command_t            command = {
+                 .to_source = {.kind = kinds[r->command], .channels = r->channels, .from = r->from}
+  };
+  uint64_t unused;
+  memcpy(command.to_source.symbol, r->symbol, sizeof command.to_source.symbol);
+  tf_err_t err = find_feed(c, r->feed, &command.source);
+  if (!err) err = send_command(c, &command, &unused);
+  if (err) return err;
+  if (c->reply.err) return TF_ERR(c->reply.err, "%s", c->reply.text);
+  if (r->command == TF_CONTROL_COMMAND_STREAMS) {
+    put_streams(c, answer);
+    return TF_OK;
+  }
+  json_object_set_new(answer, "instrument", instrument_name(c, c->reply.instrument_id));
+  json_object_set_new(answer, "channels", channel_list(c->reply.channels));
+  return TF_OK;
 }
 
 /* ---- status ---- */
@@ -268,7 +375,12 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
     status(c, answer);
     return TF_OK;
   }
-  tf_log(TF_LOG_NOTICE, "control", "command=%s instrument=%s", name, request.instrument);
+  if (request.command == TF_CONTROL_COMMAND_STREAMS) return tell_source(c, &request, answer);
+  tf_log(TF_LOG_NOTICE, "control", "command=%s instrument=%s feed=%s symbol=%s", name,
+         request.instrument, request.feed, request.symbol);
+  if (request.command == TF_CONTROL_COMMAND_SUBSCRIBE ||
+      request.command == TF_CONTROL_COMMAND_UNSUBSCRIBE)
+    return tell_source(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_DRAIN) {
     tf_engine_stop(c->config.engine);
     return TF_OK;

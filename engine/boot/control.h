@@ -1,4 +1,4 @@
-/* The operator's hand on a running engine: status, halt, resume, position, drain, over a socket
+/* The operator's hand on a running engine: status, halt, resume, position, drain, streams, over a socket
  * (control_socket.h), in lines of JSON (docs/man/tickfuse-control.1 has the words).
  *
  *   client --line--> socket's thread --command ring--> acquire --TF_EVENT_CONTROL--> lane
@@ -6,7 +6,9 @@
  * What a lane must obey becomes an event (tf/event.h) that a source of its own publishes: so a
  * command has a place in the stream, is in events_hash, is seen by the tap, and a replay of the capture
  * obeys it at the same event. The answer to the client waits for that place. status reads the
- * metrics page; drain is tf_engine_stop.
+ * metrics page; drain is tf_engine_stop. subscribe, unsubscribe and streams cross the same way and are handed
+ * to their source (tf_source_ops_t.command), between two polls of the same thread; what a replay must know of
+ * them the source itself tells the tap.
  *
  * The ring is ours (flow/ring.h): a command is one record by value, and ThreadSanitizer sees its
  * orderings, which ck_ring's are not (docs/adr/0013). */

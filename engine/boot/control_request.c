@@ -1,6 +1,7 @@
 #include "boot/control_request.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -49,7 +50,8 @@ static tf_err_t read_command(const char *text, tf_control_request_t *r) {
     }
   const char *near = tf_nearest_name(text, names, TF_CONTROL_COMMAND_CNT);
   return TF_ERR(E_CONTROL_REQUEST,
-                "command \"%s\" is not known%s%s%s; known: status halt resume position drain",
+                "command \"%s\" is not known%s%s%s; known: status halt resume position drain "
+                "subscribe unsubscribe streams",
                 shown(text), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
@@ -60,15 +62,55 @@ static tf_err_t copy_text(const char *key, const char *text, char *to, size_t ca
   return TF_OK;
 }
 
+/* "trade,book" */
+static tf_err_t read_channels(const char *text, tf_control_request_t *r) {
+  static const char *const words[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
+  for (const char *at = text;; at++) {
+    size_t   cnt = strcspn(at, ",");
+    uint32_t c   = 0;
+    while (c < TF_CHANNEL_CNT && (strlen(words[c]) != cnt || memcmp(words[c], at, cnt) != 0)) c++;
+    if (c == TF_CHANNEL_CNT)
+      return TF_ERR(E_CONTROL_REQUEST, "channels \"%s\": known: trade,quote,book,ticker",
+                    shown(text));
+    r->channels |= 1u << c;
+    at += cnt;
+    if (*at == '\0') return TF_OK;
+  }
+}
+
+static tf_err_t read_from(const char *text, tf_control_request_t *r) {
+  size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || digits > 9 || text[digits] != '\0')
+    return TF_ERR(E_CONTROL_REQUEST, "from \"%s\" is no place of a list", shown(text));
+  r->from = (uint32_t)strtoul(text, NULL, 10);
+  return TF_OK;
+}
+
+/* What a command needs beside its name. */
+static tf_err_t check_members(const tf_control_request_t *r) {
+  bool changes =
+      r->command == TF_CONTROL_COMMAND_SUBSCRIBE || r->command == TF_CONTROL_COMMAND_UNSUBSCRIBE;
+  if (changes && !(*r->feed && *r->symbol))
+    return TF_ERR(E_CONTROL_REQUEST, "%s wants \"feed\" and \"symbol\"", names[r->command]);
+  if (r->command == TF_CONTROL_COMMAND_STREAMS && !*r->feed)
+    return TF_ERR(E_CONTROL_REQUEST, "streams wants \"feed\"");
+  return TF_OK;
+}
+
 static tf_err_t read_member(const char *key, const json_t *value, tf_control_request_t *r) {
   const char *text = json_string_value(value);
   if (!text) return TF_ERR(E_CONTROL_REQUEST, "\"%s\": a text in quotes is wanted", shown(key));
   if (!strcmp(key, "command")) return read_command(text, r);
   if (!strcmp(key, "token")) return copy_text(key, text, r->token, sizeof r->token);
+  if (!strcmp(key, "feed")) return copy_text(key, text, r->feed, sizeof r->feed);
+  if (!strcmp(key, "symbol")) return copy_text(key, text, r->symbol, sizeof r->symbol);
+  if (!strcmp(key, "channels")) return read_channels(text, r);
+  if (!strcmp(key, "from")) return read_from(text, r);
   if (!strcmp(key, "instrument")) return copy_text(key, text, r->instrument, sizeof r->instrument);
   if (strcmp(key, "position") != 0)
     return TF_ERR(E_CONTROL_REQUEST,
-                  "\"%s\" is not a key of a request; known: command instrument position token",
+                  "\"%s\" is not a key of a request; known: command instrument position feed "
+                  "symbol channels from token",
                   shown(key));
   if (parse_decimal(text, &r->position, &r->position_exp)) return TF_OK;
   return TF_ERR(E_CONTROL_REQUEST,
@@ -95,10 +137,12 @@ tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_
   json_object_foreach(root, key, value) if (!err) err = read_member(key, value, r);
   if (!err && !json_object_get(root, "command"))
     err = TF_ERR(E_CONTROL_REQUEST,
-                 "\"command\" is missing: status, halt, resume, position or drain");
+                 "\"command\" is missing: status, halt, resume, position, drain, subscribe, "
+                 "unsubscribe or streams");
   bool has_both = json_object_get(root, "instrument") && json_object_get(root, "position");
   if (!err && r->command == TF_CONTROL_COMMAND_POSITION && !has_both)
     err = TF_ERR(E_CONTROL_REQUEST, "position wants \"instrument\" and \"position\"");
+  if (!err) err = check_members(r);
   json_decref(root);
   return err;
 }

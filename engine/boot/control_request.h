@@ -1,17 +1,22 @@
 /* A request on the control socket: strict JSON, one object a line.
  *   {"command":"position","instrument":"BTCUSDT.BINANCE-SPOT","position":"-1.5","token":"..."}
+ *   {"command":"subscribe","feed":"main","symbol":"ETHUSDT","channels":"trade,book"}
+ *   {"command":"streams","feed":"main","from":"16"}
  * Pure: text in, struct out; allocates (jansson). */
 #ifndef TF_BOOT_CONTROL_REQUEST_H
 #define TF_BOOT_CONTROL_REQUEST_H
 
-#include "tf/err.h"
+#include "tf/feed.h"
 
 #define TF_CONTROL_COMMANDS(X)                                                                     \
   X(STATUS, "status")                                                                              \
   X(HALT, "halt")                                                                                  \
   X(RESUME, "resume")                                                                              \
   X(POSITION, "position")                                                                          \
-  X(DRAIN, "drain")
+  X(DRAIN, "drain")                                                                                \
+  X(SUBSCRIBE, "subscribe")                                                                        \
+  X(UNSUBSCRIBE, "unsubscribe")                                                                    \
+  X(STREAMS, "streams")
 
 typedef enum tf_control_command {
 #define TF_CONTROL_COMMAND_(id, name) TF_CONTROL_COMMAND_##id,
@@ -25,6 +30,9 @@ typedef struct tf_control_request {
   char                 instrument[64];
   int64_t              position; /* mantissa */
   int8_t               position_exp;
+  char                 feed[64], symbol[TF_SYMBOL_BYTES_MAX];
+  uint32_t             channels; /* TF_CHANNEL_*; 0: all that the feed decodes */
+  uint32_t             from;     /* of a list: the answer's next */
   char                 token[128];
 } tf_control_request_t;
 

@@ -19,12 +19,12 @@
 
 /* ---- sizes ---- */
 
-/* A config that names its instruments needs memory for these only. */
+/* A config that names its instruments needs memory for these, and those that it leaves room for. */
 static uint32_t instrument_cap(const tf_config_t *config) {
   uint32_t named = 0;
   for (uint32_t i = 0; i < config->feed_cnt; i++) {
     if (config->feeds[i].instruments.item_cnt == 0) return config->engine.instruments_max;
-    named += config->feeds[i].instruments.item_cnt;
+    named += config->feeds[i].instruments.item_cnt + tf_config_feed_room(&config->feeds[i]);
   }
   return named && named < config->engine.instruments_max ? named : config->engine.instruments_max;
 }

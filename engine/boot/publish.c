@@ -12,6 +12,24 @@ TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FL
 TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_HALTED == TF_METRIC_HOLDS_HALTED,
                  "hold reasons are counted in their own order");
 
+TF_STATIC_ASSERT(TF_METRIC_FEED_STREAMS_WANTED + TF_STREAM_UNWANTED - TF_STREAM_WANTED ==
+                     TF_METRIC_FEED_STREAMS_UNWANTED,
+                 "streams are counted in the order of their states");
+
+static void publish_streams(tf_metrics_block_t *b, const tf_source_streams_t *s) {
+  for (uint32_t i = TF_STREAM_WANTED; i < TF_STREAM_STATE_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_STREAMS_WANTED + i - TF_STREAM_WANTED),
+                   s->by_state[i]);
+  tf_metrics_set(b, TF_METRIC_FEED_STREAM_REQUESTS, s->requests);
+  tf_metrics_set(b, TF_METRIC_FEED_STREAM_ACKS, s->acks);
+  tf_metrics_set(b, TF_METRIC_FEED_STREAM_REFUSALS, s->refusals);
+  tf_metrics_set(b, TF_METRIC_FEED_STREAM_STRAYS, s->strays);
+  tf_metrics_set(b, TF_METRIC_FEED_STREAM_SILENT_ASKED, s->silent_asked);
+  tf_metrics_set(b, TF_METRIC_FEED_STREAM_SILENT, s->silent);
+  tf_metrics_set(b, TF_METRIC_FEED_STREAM_REFUSED, s->refused);
+  tf_metrics_set(b, TF_METRIC_FEED_STREAM_RESYNCS, s->resyncs);
+}
+
 static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
                          const tf_instruments_t *instruments) {
   const tf_feed_counts_t *c       = &s->counts;
@@ -40,6 +58,7 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_CHECKSUM_MISMATCHES, c->checksum_mismatches);
   tf_metrics_set(b, TF_METRIC_FEED_CHECKSUMS_OFF, c->checksums_off);
   tf_metrics_set(b, TF_METRIC_FEED_INSTRUMENTS_CACHED, c->metadata_cached);
+  publish_streams(b, &s->streams);
   bool has_lag = s->newest_event_ns && s->newest_recv_ns > s->newest_event_ns;
   tf_metrics_set(b, TF_METRIC_FEED_LAG_NS, has_lag ? s->newest_recv_ns - s->newest_event_ns : 0);
   tf_metrics_set(b, TF_METRIC_FEED_LAST_EVENT_NS, s->newest_recv_ns);

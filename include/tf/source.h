@@ -21,6 +21,61 @@ typedef struct tf_publisher {
   void (*publish)(void *self, const tf_batch_t *batch);
 } tf_publisher_t;
 
+/* What a stream (a symbol's channel, of a source that asks a venue for it) has come to. */
+#define TF_STREAM_STATES(X)                                                                        \
+  X(NONE, "none")                                                                                  \
+  X(WANTED, "wanted")      /* to be asked for */                                                   \
+  X(ASKED, "asked")        /* nobody answered yet */                                               \
+  X(ACKED, "acknowledged") /* no data yet */                                                       \
+  X(LIVE, "live")                                                                                  \
+  X(CARRIED, "carried") /* another channel brings it */                                            \
+  X(REFUSED, "refused") /* the venue said no */                                                    \
+  X(SILENT, "silent")   /* nothing came, however often it was asked for */                         \
+  X(UNWANTED, "unwanted")
+
+typedef enum tf_stream_state {
+#define TF_STREAM_STATE_ENUM_(id, name) TF_STREAM_##id,
+  TF_STREAM_STATES(TF_STREAM_STATE_ENUM_)
+#undef TF_STREAM_STATE_ENUM_
+      TF_STREAM_STATE_CNT
+} tf_stream_state_t;
+
+/* What such a source is told while it runs. */
+typedef enum tf_source_command_kind {
+  TF_SOURCE_SUBSCRIBE = 1, /* from now on: these channels of this symbol */
+  TF_SOURCE_UNSUBSCRIBE,
+  TF_SOURCE_STREAMS /* what there is, a page at a time */
+} tf_source_command_kind_t;
+
+typedef struct tf_source_command {
+  uint8_t  kind;                        /* tf_source_command_kind_t */
+  uint32_t channels;                    /* TF_CHANNEL_*; 0: all that the source decodes */
+  uint32_t from;                        /* STREAMS: 0, then the reply's next */
+  char     symbol[TF_SYMBOL_BYTES_MAX]; /* as a config spells it */
+} tf_source_command_t;
+
+#define TF_SOURCE_STREAMS_A_PAGE 16
+#define TF_SOURCE_TEXT_BYTES     192
+
+typedef struct tf_source_stream {
+  uint32_t instrument_id, channel;
+  uint8_t  state; /* tf_stream_state_t */
+  uint32_t try_cnt;
+  uint64_t request_id;        /* of the newest request for it; 0: none on this connection */
+  uint64_t asked_ns, data_ns; /* of that request, and of its newest event; 0 none */
+  char     refusal[96];       /* the venue's words; "" */
+} tf_source_stream_t;
+
+typedef struct tf_source_reply {
+  tf_err_t           err;
+  char               text[TF_SOURCE_TEXT_BYTES]; /* of err */
+  uint32_t           instrument_id;              /* SUBSCRIBE, UNSUBSCRIBE */
+  uint32_t           channels;                   /* that changed */
+  uint32_t           next;                       /* STREAMS: UINT32_MAX behind the last page */
+  uint32_t           stream_cnt;
+  tf_source_stream_t streams[TF_SOURCE_STREAMS_A_PAGE];
+} tf_source_reply_t;
+
 #define TF_SOURCE_DONE (-1) /* poll: a file is read to its end */
 
 typedef struct tf_source tf_source_t;
@@ -29,7 +84,16 @@ typedef struct tf_source_ops {
    * source is broken for good; what it delivered before stands. */
   int (*poll)(tf_source_t *source, uint64_t now_ns);
   void (*stop)(tf_source_t *source);
+  /* On the thread that polls, between two polls; bounded work. NULL: it has no streams. */
+  void (*command)(tf_source_t *source, const tf_source_command_t *command,
+                  tf_source_reply_t *reply);
 } tf_source_ops_t;
+
+/* What became of what was asked of the venue; monotone but for the states. */
+typedef struct tf_source_streams {
+  uint32_t by_state[TF_STREAM_STATE_CNT];
+  uint64_t requests, acks, refusals, strays, silent_asked, silent, refused, resyncs;
+} tf_source_streams_t;
 
 typedef enum tf_feed_state {
   TF_FEED_CONNECTING,
@@ -82,10 +146,11 @@ struct tf_source {
   uint8_t                feed_state;                              /* tf_feed_state_t */
   uint64_t bytes_rx, bytes_framed, bytes_partial, bytes_rejected; /* the ledger's first row */
   uint64_t connects, disconnects;
-  uint64_t newest_recv_ns,
-      newest_event_ns;     /* of the last event published; event 0 where not sent */
-  uint32_t        leg_cnt; /* 0: no connections, a file */
-  tf_source_leg_t legs[TF_SOURCE_LEGS_MAX];
+  tf_source_streams_t streams;
+  uint32_t            leg_cnt; /* 0: no connections, a file */
+  tf_source_leg_t     legs[TF_SOURCE_LEGS_MAX];
+  uint64_t            newest_recv_ns,
+      newest_event_ns; /* of the last event published; event 0 where not sent */
 };
 
 #endif

@@ -12,13 +12,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import DATA, ROOT, SMALL, TICKFUSE, Exchange, main, replay, run, shm_name  # noqa: E402
 
 CONFIGS = {"coinbase": "coinbase.yaml", "coinbase-exchange": "coinbase-exchange.yaml", "kraken": "kraken.yaml"}
+NUMBERED = ("okx", "bitget", "bybit", "cryptocom")  # their books say which message they follow
+CONFIGS.update({venue: f"{venue}.yaml" for venue in NUMBERED})
 REPLAY = str(ROOT / "configs" / "replay.yaml")
 
 
 def live(exchange, venue, *sets, seconds="3s", expect=0, cache=None):
-    args = ["run", ROOT / "configs" / CONFIGS[venue], "--for", seconds, "--json"]
+    config = ROOT / "configs" / CONFIGS[venue]
+    args = ["run", config, "--for", seconds, "--json"]
+    feeds = range(1, config.read_text().count("venue: "))
+    more = [item.replace("feeds.0", f"feeds.{i}") for i in feeds for item in exchange.sets]
     with tempfile.TemporaryDirectory() as empty:
-        for item in (*exchange.sets, f"sinks.0.path={shm_name()}", "http.listen=off",
+        for item in (*exchange.sets, *more, f"sinks.0.path={shm_name()}", "http.listen=off",
                      f"engine.cache_dir={cache or empty}", *sets):
             args += ["--set", item]
         out, err = run(*args, expect=expect)
@@ -43,13 +48,17 @@ class Live(unittest.TestCase):
     def test_every_message_of_the_simulator_is_understood(self):
         for venue in CONFIGS:
             with self.subTest(venue), Exchange("--venue", venue) as exchange:
-                summary, _ = live(exchange, venue)
+                summary, _ = live(exchange, venue, seconds="5s" if venue in NUMBERED else "3s")
                 self.assertEqual(summary["rejected"], {})
                 self.assertEqual(summary["gaps"], 0)
                 self.assertEqual(summary["ledger"]["residual"], 0)
-                self.assertEqual(summary["instruments"], 2)
+                self.assertEqual(summary["instruments"], 3 if venue in NUMBERED else 2)
                 for kind in ("trade", "book"):
                     self.assertGreater(summary["events"][kind], 100)
+                if venue in NUMBERED:
+                    self.assertEqual(summary["duplicates"], 0)
+                    self.assertGreater(summary["events"]["quote"], 100)
+                    self.assertGreater(summary["events"]["ticker"], 0)
 
     def test_wrong_checksum_resyncs_one_book_and_keeps_the_connection(self):
         with Exchange("--venue", "kraken", "--faults", "checksum=0.01") as exchange:
@@ -69,8 +78,57 @@ class Live(unittest.TestCase):
         self.assertGreater(summary["gaps"], 0)
 
 
+class Numbered(unittest.TestCase):
+    def faulty(self, faults, check, seconds="4s", venues=NUMBERED):
+        for venue in venues:
+            with self.subTest(venue), Exchange("--venue", venue, "--faults", faults) as exchange:
+                summary, _ = live(exchange, venue, seconds=seconds)
+                sent = exchange.summary()
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertEqual(summary["rejected"], {})
+                self.assertGreater(sent[faults.partition("=")[0]], 0)
+                check(summary, sent)
+
+    def test_gap_costs_one_book_its_snapshot_and_no_connection(self):
+        def check(summary, sent):
+            self.assertGreater(summary["gaps"], 0)
+            self.assertLessEqual(summary["gaps"], sent["gap"])
+            self.assertGreaterEqual(summary["resyncs"], summary["gaps"])
+            self.assertEqual(summary["duplicates"], 0)
+        self.faulty("gap=0.05", check)
+
+    def test_repeats_are_dropped_and_no_gaps(self):
+        def check(summary, _):
+            self.assertGreater(summary["duplicates"], 0)
+            self.assertEqual((summary["gaps"], summary["resyncs"]), (0, 0))
+        self.faulty("dup=0.05", check)
+
+    def test_sequence_that_starts_over_is_no_book_out_of_order(self):
+        def check(summary, _):
+            self.assertEqual(summary["duplicates"], 0)
+            self.assertGreaterEqual(summary["resyncs"], summary["gaps"])
+        self.faulty("jumpback=0.02", check)
+
+    def test_acknowledgements_that_lie_cost_no_stream(self):
+        def check(summary, _):
+            for kind in ("trade", "quote", "book"):
+                self.assertGreater(summary["events"][kind], 100)
+        for i, fault in enumerate(("ack_error", "ack_missing", "ack_other", "ack_partial")):
+            self.faulty(f"{fault}=0.3", check, seconds="5s", venues=NUMBERED[i:i + 1])
+
+    def test_cut_in_a_frame_is_another_connection(self):
+        def check(summary, sent):
+            self.assertGreater(summary["events"]["status"], 9)  # books began again
+            self.assertGreater(sent["clients"], 2)
+        self.faulty("close=2500ms", check, seconds="6s")
+
+
 class Recorded(unittest.TestCase):
-    EXPECTED = {  # counted by tests/oracle/in_band_decoder.py
+    EXPECTED = {  # counted by tests/oracle/in_band_decoder.py and chain_decoder.py
+        "okx": ("okx/okx.jsonl.zst", 435, dict(trade=74, book=8264, ticker=28)),
+        "bitget": ("bitget/bitget.jsonl.zst", 1160, dict(trade=555, book=65309, ticker=345)),
+        "bybit": ("bybit/bybit.jsonl.zst", 3229, dict(trade=347, book=20809, ticker=839)),
+        "cryptocom": ("cryptocom/crypto_com.jsonl.zst", 3164, dict(trade=1143, book=391860, ticker=1484)),
         "coinbase": ("coinbase/coinbase.jsonl.zst", 1031, dict(trade=279, book=74193, ticker=160)),
         "coinbase-exchange": ("coinbase-exchange/coinbase.ws.raw.zst", 9946, dict(trade=107, book=18081, ticker=107)),
         "kraken": ("kraken/kraken.jsonl.zst", 4431, dict(trade=10, book=11745, ticker=18)),

@@ -35,14 +35,15 @@ enum { LAST, MARK, INDEX, BID, BID_QTY, ASK, ASK_QTY, VOLUME, FUNDING, TICKER_KE
 typedef struct books {
   sim_shown_t shown[BOOK_CNT]; /* seq: the book's u */
   int64_t     ticker[TICKER_KEY_CNT];
+  uint64_t    update_id; /* the market's, of the newest depth message */
 } books_t;
 
 static const sim_pair_t pairs[] = {
-    {"BTCUSDT",        618376, 1, 1, 6, 12000000,     1      },
-    {"ETHUSDT",        265012, 2, 2, 5, 250000000,    1000   },
-    {"BTCUSDT-LINEAR", 618376, 1, 2, 3, 12000000,     100000 },
+    {"BTCUSDT",        618376, 1, 1, 6, 12000000,     1        },
+    {"ETHUSDT",        265012, 2, 2, 5, 250000000,    1000     },
+    {"BTCUSDT-LINEAR", 618376, 1, 2, 3, 12000000,     100000   },
     {"BTCUSD-INVERSE", 123676, 1, 2, 0, 100000000000, 100000000},
-    {NULL,             100000, 2, 2, 2, 1000000000,   1000000}
+    {NULL,             100000, 2, 2, 2, 1000000000,   1000000  }
 };
 
 static uint32_t product_of(const sim_symbol_t *s) {
@@ -116,21 +117,27 @@ static sim_text_t book_text(sim_exchange_t *x, uint32_t symbol, uint32_t b, bool
   return t;
 }
 
-/* The next message of a book; what it is the difference to is kept behind it. */
+/* The next message of a book; what it is the difference to is kept behind it. The first of a count that
+ * starts again is whole. */
 static void send_book(sim_exchange_t *x, uint32_t symbol, uint32_t b) {
   books_t     *books  = x->symbols[symbol].state;
   sim_shown_t *shown  = &books->shown[b];
   uint32_t     stream = sim_stream(symbol, BOOK + b);
   if (!sim_has_listener(x, stream) || sim_shown_is_same(shown, x->view, depths[b])) return;
   shown->seq++;
-  bool       is_whole = depths[b] == 1;
+  bool       is_whole = depths[b] == 1 || shown->seq == 1;
   sim_text_t t        = book_text(x, symbol, b, is_whole);
   sim_shown_keep(shown, x->view, depths[b]);
   sim_broadcast(x, stream, &t, is_whole ? SIM_MESSAGE_DATA : SIM_MESSAGE_BOOK);
 }
 
 static void depth(sim_exchange_t *x, uint32_t symbol) {
-  sim_market_take_depth(&x->symbols[symbol].market); /* what was shown says what changed */
+  sim_symbol_t *s     = &x->symbols[symbol];
+  books_t      *books = s->state;
+  for (uint32_t b = 0; b < BOOK_CNT && s->market.update_id < books->update_id; b++)
+    books->shown[b].seq = 0; /* the venue's service was restarted */
+  books->update_id = s->market.update_id;
+  sim_market_take_depth(&s->market); /* what was shown says what changed */
   if (!sim_view(x, symbol, depths[BOOK_CNT - 1], x->view)) return;
   for (uint32_t b = 1; b < BOOK_CNT; b++) send_book(x, symbol, b);
 }
@@ -176,13 +183,13 @@ static void numbers_of(const sim_ticker_t *k, int64_t numbers[TICKER_KEY_CNT]) {
 /* Of a snapshot all numbers, else those that are not as they were. */
 static sim_text_t ticker_text(sim_exchange_t *x, uint32_t symbol, const int64_t *now,
                               bool is_snapshot) {
-  static const char *const names[TICKER_KEY_CNT] = {
-      "lastPrice", "markPrice", "indexPrice", "bid1Price",  "bid1Size",
-      "ask1Price", "ask1Size",  "volume24h",  "fundingRate"};
-  const sim_symbol_t *s     = &x->symbols[symbol];
-  const books_t      *books = s->state;
-  bool                spot  = product_of(s) == SPOT;
-  sim_text_t          t     = sim_message(x);
+  static const char *const names[TICKER_KEY_CNT] = {"lastPrice", "markPrice", "indexPrice",
+                                                    "bid1Price", "bid1Size",  "ask1Price",
+                                                    "ask1Size",  "volume24h", "fundingRate"};
+  const sim_symbol_t      *s                     = &x->symbols[symbol];
+  const books_t           *books                 = s->state;
+  bool                     spot                  = product_of(s) == SPOT;
+  sim_text_t               t                     = sim_message(x);
   put_head(&t, x, s, "tickers", is_snapshot);
   sim_put(&t, ",\"cs\":%" PRIu64 ",\"data\":{\"symbol\":\"%.*s\"", s->market.update_id, bare_cnt(s),
           s->name);
@@ -262,7 +269,7 @@ static void over_limit(sim_exchange_t *x, sim_peer_t *peer, sim_limit_t limit) {
 
 /* "orderbook.200.BTCUSDT" of this connection's product; UINT32_MAX: there is no such stream. */
 static uint32_t stream_of(const sim_exchange_t *x, const sim_peer_t *peer, const char *topic) {
-  const char *name    = topic ? strrchr(topic, '.') : NULL;
+  const char *name = topic ? strrchr(topic, '.') : NULL;
   char        full[ARG_BYTES];
   uint32_t    channel = CHANNEL_CNT;
   if (!name) return UINT32_MAX;
@@ -339,8 +346,8 @@ static bool on_upgrade(sim_exchange_t *x, sim_peer_t *peer, const char *target) 
 
 static void put_instrument(sim_text_t *t, const sim_symbol_t *s) {
   bool spot = product_of(s) == SPOT;
-  sim_put(t, "{\"symbol\":\"%.*s\",\"status\":\"Trading\",\"quoteCoin\":\"%s\"", bare_cnt(s), s->name,
-          product_of(s) == INVERSE ? "USD" : "USDT");
+  sim_put(t, "{\"symbol\":\"%.*s\",\"status\":\"Trading\",\"quoteCoin\":\"%s\"", bare_cnt(s),
+          s->name, product_of(s) == INVERSE ? "USD" : "USDT");
   sim_put(t, ",\"priceFilter\":{\"tickSize\":\"");
   sim_put_decimal(t, 1, s->pair.tick_digits);
   sim_put(t, "\"},\"lotSizeFilter\":{\"%s\":\"", spot ? "basePrecision" : "qtyStep");

@@ -100,8 +100,9 @@ static sim_text_t update_text(sim_exchange_t *x, uint32_t symbol, uint32_t b, ui
   begin(&t, s, -1, "book.update", "book", depths[b]);
   sim_put(&t, "{\"update\":");
   put_sides(&t, x->view, &books->shown[b], depths[b]);
-  sim_put(&t, "},\"t\":%" PRIu64 ",\"tt\":%" PRIu64 ",\"u\":%" PRIu64 ",\"pu\":%" PRIu64
-              ",\"cs\":1075345}]}}",
+  sim_put(&t,
+          "},\"t\":%" PRIu64 ",\"tt\":%" PRIu64 ",\"u\":%" PRIu64 ",\"pu\":%" PRIu64
+          ",\"cs\":1075345}]}}",
           now_ms(x), now_ms(x), seq, books->shown[b].seq);
   return t;
 }
@@ -265,8 +266,8 @@ static void refuse(sim_exchange_t *x, sim_peer_t *peer, int code, const char *ch
                    const char *why) {
   const char *method = json_string_value(json_object_get(x->request, "method"));
   sim_text_t  t      = sim_message(x);
-  sim_put(&t, "{\"id\":%" PRId64 ",\"method\":\"%.40s\",\"code\":%d", id_of(x), method ? method : "",
-          code);
+  sim_put(&t, "{\"id\":%" PRId64 ",\"method\":\"%.40s\",\"code\":%d", id_of(x),
+          method ? method : "", code);
   if (channel) sim_put(&t, ",\"channel\":\"%.48s\"", channel);
   sim_put(&t, ",\"message\":\"%s\"}", why);
   sim_reply(x, peer, &t);
@@ -287,7 +288,8 @@ static uint32_t stream_of(const sim_exchange_t *x, const char *name) {
   while (channel <= BOOK && (strncmp(name, channels[channel], (size_t)(symbol_at - name)) != 0 ||
                              channels[channel][symbol_at - name]))
     channel++;
-  if (symbol == UINT32_MAX || channel > BOOK || (channel == BOOK) != (end != NULL)) return UINT32_MAX;
+  if (symbol == UINT32_MAX || channel > BOOK || (channel == BOOK) != (end != NULL))
+    return UINT32_MAX;
   bool wants_perpetual = channel == MARK || channel == FUNDING;
   if (wants_perpetual && !is_perpetual(&x->symbols[symbol])) return UINT32_MAX;
   for (uint32_t b = 0; channel == BOOK; b++) {
@@ -353,8 +355,8 @@ static int on_get(sim_exchange_t *x, const char *target, sim_text_t *t, bool *is
   sim_put(t, "{\"id\":-1,\"method\":\"public/get-instruments\",\"code\":0,\"result\":{\"data\":[");
   for (uint32_t i = 0; i < x->symbol_cnt; i++) {
     const sim_symbol_t *s = &x->symbols[i];
-    sim_put(t, "%s{\"symbol\":\"%s\",\"quote_ccy\":\"%s\",\"price_tick_size\":\"", i ? "," : "", s->name,
-            is_perpetual(s) ? "USD" : "USDT");
+    sim_put(t, "%s{\"symbol\":\"%s\",\"quote_ccy\":\"%s\",\"price_tick_size\":\"", i ? "," : "",
+            s->name, is_perpetual(s) ? "USD" : "USDT");
     sim_put_decimal(t, 1, s->pair.tick_digits);
     sim_put(t, "\",\"qty_tick_size\":\"");
     sim_put_trimmed(t, s->pair.qty_step, SIM_QTY_DIGITS);
@@ -395,10 +397,11 @@ const sim_venue_t sim_venue_cryptocom = {
     .symbol_bytes       = sizeof(books_t),
     .depth_interval_ns  = 20 * TF_NS_PER_MS,
     .ticker_interval_ns = 100 * TF_NS_PER_MS,
-    .limits             = {[SIM_LIMIT_STREAMS]  = {.max = 400},
-                           [SIM_LIMIT_MESSAGES] = {.max = 100, .ns = TF_NS_PER_SEC},
-                           [SIM_LIMIT_UNANSWERED] =
-                               {.max = 2, .ns = 30 * TF_NS_PER_SEC, .close_code = SIM_CLOSE_CUT}},
+    .limits             = {[SIM_LIMIT_STREAMS]    = {.max = 400},
+                           [SIM_LIMIT_MESSAGES]   = {.max = 100, .ns = TF_NS_PER_SEC},
+                           [SIM_LIMIT_UNANSWERED] = {.max        = 2,
+                                                     .ns         = 30 * TF_NS_PER_SEC,
+                                                     .close_code = SIM_CLOSE_CUT}},
     .over_limit         = over_limit,
     .ping               = ping,
     .on_upgrade         = on_upgrade,

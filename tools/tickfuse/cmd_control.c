@@ -1,4 +1,4 @@
-/* `tickfuse control`: one request to a running engine's control socket (boot/control.h), its answer
+/* `tickfuse control`: requests to a running engine's control socket (boot/control.h), their answers
  * printed. */
 #include <errno.h>
 #include <jansson.h>
@@ -13,6 +13,7 @@
 
 #define ANSWER_WAIT_S 5
 #define TOKEN_BYTES   128
+#define WORDS_MAX     64
 
 /* Connected, with a time limit on each wait; -1 with errno. */
 static int connect_to(const char *path) {
@@ -95,73 +96,246 @@ static void print_status(const json_t *answer) {
              INT_(row, "dropped"));
 }
 
-/* What the engine said, and the exit code that fits. */
-static int print_answer(const char *answer, bool as_json) {
-  json_t *root = json_loads(answer, 0, NULL);
-  bool    ok   = json_is_true(json_object_get(root, "ok"));
-  if (as_json)
-    fputs(answer, stdout);
-  else if (!ok)
-    fprintf(stderr, "tickfuse: %s: %s\n", json_string_value(json_object_get(root, "code")),
-            json_string_value(json_object_get(root, "error")));
-  else if (json_object_get(root, "feeds"))
-    print_status(root);
-  else if (json_object_get(root, "ingest_seq"))
-    printf("done at ingest_seq %lld\n",
-           (long long)json_integer_value(json_object_get(root, "ingest_seq")));
+/* ---- streams ---- */
+
+static void print_age(const json_t *row, const char *key, int width) {
+  const json_t *age = json_object_get(row, key);
+  if (json_is_real(age))
+    printf(" %*.1f s", width - 2, json_real_value(age));
   else
+    printf(" %*s", width, "-");
+}
+
+static void print_stream(const char *feed, const json_t *row) {
+  const char *instrument = json_string_value(json_object_get(row, "instrument"));
+  const char *refusal    = json_string_value(json_object_get(row, "refusal"));
+  printf("%-12s %-28s %-7s %-12s", feed, instrument ? instrument : "?",
+         json_string_value(json_object_get(row, "channel")),
+         json_string_value(json_object_get(row, "state")));
+  print_age(row, "data_age_seconds", 10);
+  print_age(row, "asked_age_seconds", 10);
+  printf(" %8lld %5lld%s%s\n", (long long)json_integer_value(json_object_get(row, "request")),
+         (long long)json_integer_value(json_object_get(row, "tries")), refusal ? "  " : "",
+         refusal ? refusal : "");
+}
+
+/* ---- requests ---- */
+
+typedef struct client {
+  int         fd;
+  const char *socket;
+  char        token[TOKEN_BYTES];
+  bool        as_json;
+} client_t;
+
+/* Asks, takes the request over, and gives the answer; NULL: that it has none was said. */
+static json_t *ask(const client_t *c, json_t *request) {
+  static char answer[TF_CONTROL_ANSWER_BYTES_MAX];
+  if (*c->token) json_object_set_new(request, "token", json_string(c->token));
+  char *text = json_dumps(request, JSON_COMPACT), *line = NULL;
+  bool  ok = text && asprintf(&line, "%s\n", text) >= 0;
+  free(text);
+  json_decref(request);
+  errno = 0;
+  ok    = ok && exchange(c->fd, line, answer, sizeof answer);
+  if (!ok)
+    fprintf(stderr, "tickfuse: %s: %s\n", c->socket,
+            errno ? strerror(errno) : "the engine hung up without an answer");
+  free(line);
+  json_t *root = ok ? json_loads(answer, 0, NULL) : NULL;
+  if (ok && !root) fprintf(stderr, "tickfuse: %s: an answer that is no JSON\n", c->socket);
+  return root;
+}
+
+static int exit_code(const json_t *answer) {
+  const char *code = json_string_value(json_object_get(answer, "code"));
+  if (json_is_true(json_object_get(answer, "ok"))) return TF_EXIT_DONE;
+  return code && !strcmp(code, "E_CONTROL_REQUEST") ? TF_EXIT_USAGE : TF_EXIT_FAILED;
+}
+
+/* Over a list of answers the worst. */
+static int worse(int a, int b) { return a != TF_EXIT_DONE ? a : b; }
+
+static void print_words(const json_t *list) {
+  size_t        i;
+  const json_t *word;
+  json_array_foreach(list, i, word) printf("%s%s", i ? ", " : "", json_string_value(word));
+}
+
+/* What the engine said, for people or as it is. */
+static void print_answer(const client_t *c, const json_t *answer) {
+  const json_t *channels = json_object_get(answer, "channels");
+  if (c->as_json) {
+    json_dumpf(answer, stdout, JSON_COMPACT);
+    printf("\n");
+  } else if (!json_is_true(json_object_get(answer, "ok"))) {
+    fprintf(stderr, "tickfuse: %s: %s\n", json_string_value(json_object_get(answer, "code")),
+            json_string_value(json_object_get(answer, "error")));
+  } else if (json_object_get(answer, "feeds")) {
+    print_status(answer);
+  } else if (channels) {
+    printf("%s %s: ", json_string_value(json_object_get(answer, "command")),
+           json_string_value(json_object_get(answer, "instrument")));
+    print_words(channels);
+    printf("%s\n", json_array_size(channels) ? "" : "nothing changed");
+  } else if (json_object_get(answer, "ingest_seq")) {
+    printf("done at ingest_seq %lld\n",
+           (long long)json_integer_value(json_object_get(answer, "ingest_seq")));
+  } else {
     printf("done\n");
-  const char *code = json_string_value(json_object_get(root, "code"));
-  bool        mine = code && !strcmp(code, "E_CONTROL_REQUEST");
-  json_decref(root);
-  return ok ? TF_EXIT_DONE : mine ? TF_EXIT_USAGE : TF_EXIT_FAILED;
+  }
+}
+
+static int tell(const client_t *c, json_t *request) {
+  json_t *answer = ask(c, request);
+  if (!answer) return TF_EXIT_FAILED;
+  print_answer(c, answer);
+  int code = exit_code(answer);
+  json_decref(answer);
+  return code;
+}
+
+/* One request a symbol. */
+static int change_streams(const client_t *c, const char *const *words, const char *channels) {
+  int code = TF_EXIT_DONE;
+  if (!words[2] || !words[3]) {
+    fprintf(stderr, "tickfuse: %s wants a FEED and at least one SYMBOL\n", words[1]);
+    return TF_EXIT_USAGE;
+  }
+  for (uint32_t i = 3; words[i]; i++)
+    code = worse(code, tell(c, json_pack("{ss ss ss ss*}", "command", words[1], "feed", words[2],
+                                         "symbol", words[i], "channels", channels)));
+  return code;
+}
+
+/* All pages of a feed, appended to list. Its last answer, or NULL. */
+static json_t *feed_streams(const client_t *c, const char *feed, json_t *list) {
+  char from[16] = "0";
+  for (;;) {
+    json_t *answer =
+        ask(c, json_pack("{ss ss ss}", "command", "streams", "feed", feed, "from", from));
+    size_t  i;
+    json_t *row;
+    if (!answer) return NULL;
+    json_array_foreach(json_object_get(answer, "streams"), i, row) {
+      json_object_set_new(row, "feed", json_string(feed));
+      json_array_append(list, row);
+    }
+    const json_t *next = json_object_get(answer, "next");
+    if (!json_is_integer(next)) return answer;
+    snprintf(from, sizeof from, "%lld", (long long)json_integer_value(next));
+    json_decref(answer);
+  }
+}
+
+static void print_streams(const client_t *c, const json_t *list) {
+  size_t        i;
+  const json_t *row;
+  if (c->as_json) {
+    json_dumpf(list, stdout, JSON_COMPACT);
+    printf("\n");
+    return;
+  }
+  printf("%-12s %-28s %-7s %-12s %10s %10s %8s %5s\n", "feed", "instrument", "channel", "state",
+         "data", "asked", "request", "tries");
+  json_array_foreach(list, i, row)
+      print_stream(json_string_value(json_object_get(row, "feed")), row);
+}
+
+static int list_streams(const client_t *c, const char *feed) {
+  json_t *list = json_array(), *status = NULL;
+  int     code = TF_EXIT_DONE;
+  size_t  i;
+  json_t *row;
+  if (feed) {
+    json_t *answer = feed_streams(c, feed, list);
+    code           = answer ? exit_code(answer) : TF_EXIT_FAILED;
+    if (answer && code != TF_EXIT_DONE) print_answer(c, answer);
+    json_decref(answer);
+  } else if ((status = ask(c, json_pack("{ss}", "command", "status")))) {
+    code = exit_code(status);
+    if (code != TF_EXIT_DONE) print_answer(c, status);
+    json_array_foreach(json_object_get(status, "feeds"), i, row) { /* some have no streams */
+      json_decref(feed_streams(c, json_string_value(json_object_get(row, "name")), list));
+    }
+  } else {
+    code = TF_EXIT_FAILED;
+  }
+  if (code == TF_EXIT_DONE) print_streams(c, list);
+  json_decref(status);
+  json_decref(list);
+  return code;
+}
+
+static int obey(const client_t *c, const char *const *words, const char *channels) {
+  const char *command = words[1];
+  if (!strcmp(command, "subscribe") || !strcmp(command, "unsubscribe"))
+    return change_streams(c, words, channels);
+  if (!strcmp(command, "streams")) return list_streams(c, words[2]);
+  json_t *request = json_pack("{ss ss* ss*}", "command", command, "instrument", words[2],
+                              "position", words[2] ? words[3] : NULL);
+  if (request) return tell(c, request);
+  fprintf(stderr, "tickfuse: an argument is not UTF-8\n");
+  return TF_EXIT_USAGE;
+}
+
+static bool are_utf8(const char *const *words) {
+  for (uint32_t i = 0; words[i]; i++) {
+    json_t *text = json_string(words[i]);
+    if (!text) return false;
+    json_decref(text);
+  }
+  return true;
 }
 
 int tf_cmd_control(int argc, char **argv) {
-  static const char    *token_file[TF_CLI_VALUES_MAX];
-  static char           answer[TF_CONTROL_ANSWER_BYTES_MAX], token[TOKEN_BYTES];
-  const char           *words[4]       = {NULL};
-  uint32_t              token_file_cnt = 0, json = 0;
+  static const char    *token_file[TF_CLI_VALUES_MAX], *channels[TF_CLI_VALUES_MAX];
+  static client_t       client;
+  const char           *words[WORDS_MAX + 1] = {NULL};
+  uint32_t              token_file_cnt = 0, channels_cnt = 0, json = 0;
   const tf_cli_option_t options[] = {
-      {"--token-file", "FILE", "the token that control.token_file asks for", token_file,
-       &token_file_cnt                                                                        },
-      {"--json",       NULL,   "the answer as the socket gives it",          NULL,       &json},
+      {"--channels",   "LIST",
+       "subscribe, unsubscribe: trade,quote,book,ticker; all that the feed has", channels,
+       &channels_cnt                                                                              },
+      {"--token-file", "FILE", "the token that control.token_file asks for",     token_file,
+       &token_file_cnt                                                                            },
+      {"--json",       NULL,   "the answer as the socket gives it",              NULL,       &json},
   };
   const tf_cli_spec_t spec = {
       "control SOCKET status|halt|resume|drain [--token-file FILE] [--json]\n"
-      "       tickfuse control SOCKET position INSTRUMENT QTY",
+      "       tickfuse control SOCKET position INSTRUMENT QTY\n"
+      "       tickfuse control SOCKET subscribe|unsubscribe FEED SYMBOL... [--channels LIST]\n"
+      "       tickfuse control SOCKET streams [FEED]",
       "Asks a running engine for its state, holds its actions back (every decision is HOLD until\n"
       "resume), tells it what is held of an instrument (negative: short), or ends it in order: "
       "feeds\n"
-      "closed, what is in flight decided and delivered. SOCKET is the config's control.path.",
+      "closed, what is in flight decided and delivered. Changes what a feed is subscribed to "
+      "without\n"
+      "reconnecting, and lists its streams: state, age of the newest data and of the request, "
+      "request,\n"
+      "tries, the venue's refusal. SOCKET is the config's control.path.",
       options,
       TF_ARRAY_CNT(options),
       words,
       2,
-      4};
+      WORDS_MAX};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
-  if (token_file_cnt && !read_token(token_file[token_file_cnt - 1], token)) {
+  client = (client_t){.fd = -1, .socket = words[0], .as_json = json > 0};
+  if (token_file_cnt && !read_token(token_file[token_file_cnt - 1], client.token)) {
     fprintf(stderr, "tickfuse: %s: %s\n", token_file[token_file_cnt - 1], strerror(errno));
     return TF_EXIT_USAGE;
   }
-  json_t *request = json_pack("{ss* ss* ss* ss*}", "command", words[1], "instrument", words[2],
-                              "position", words[3], "token", *token ? token : NULL);
-  char   *line    = json_dumps(request, JSON_COMPACT);
-  json_decref(request);
-  if (!line) {
+  if (!are_utf8(words + 1)) {
     fprintf(stderr, "tickfuse: an argument is not UTF-8\n");
     return TF_EXIT_USAGE;
   }
-  char *text = NULL;
-  if (asprintf(&text, "%s\n", line) < 0) return TF_EXIT_FAILED;
-  free(line);
-  int  fd = connect_to(words[0]);
-  bool ok = fd >= 0 && exchange(fd, text, answer, sizeof answer);
-  if (!ok)
-    fprintf(stderr, "tickfuse: %s: %s\n", words[0],
-            errno ? strerror(errno) : "the engine hung up without an answer");
-  if (fd >= 0) close(fd);
-  free(text);
-  return ok ? print_answer(answer, json) : TF_EXIT_FAILED;
+  client.fd = connect_to(words[0]);
+  if (client.fd < 0) {
+    fprintf(stderr, "tickfuse: %s: %s\n", words[0], strerror(errno));
+    return TF_EXIT_FAILED;
+  }
+  code = obey(&client, words, channels_cnt ? channels[channels_cnt - 1] : NULL);
+  close(client.fd);
+  return code;
 }

@@ -11,7 +11,7 @@
 static void set_feed_config(const tf_config_t *config, tf_instruments_t *instruments,
                             const tf_feed_t *feed, tf_feed_config_t *out) {
   *out = (tf_feed_config_t){.instruments = instruments,
-                            .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
+                            .channels    = (1u << TF_CHANNEL_CNT) - 1,
                             .pending_cap = TF_LIVE_PENDING_CAP};
   for (uint32_t i = 0; config && i < config->feed_cnt; i++) {
     const tf_config_feed_t *f = &config->feeds[i];
@@ -23,6 +23,17 @@ static void set_feed_config(const tf_config_t *config, tf_instruments_t *instrum
   }
 }
 
+/* For symbols that a capture's feeds were told while they ran; bounded, for it comes from a file. */
+static uint32_t symbol_room(const tf_capture_reader_t *reader) {
+  uint32_t room = reader->file.symbol_room;
+  return room < TF_CAPTURE_SYMBOLS_MAX ? room : TF_CAPTURE_SYMBOLS_MAX;
+}
+
+static uint32_t instruments_of(const tf_capture_reader_t *reader) {
+  uint64_t all = reader->file.symbol_cnt + (uint64_t)symbol_room(reader) * reader->source_cnt;
+  return all < TF_CAPTURE_SYMBOLS_MAX ? (uint32_t)all : TF_CAPTURE_SYMBOLS_MAX;
+}
+
 /* The feeds of a capture's header, as they were live. */
 static tf_err_t resolve_capture(const tf_config_t *config, tf_instruments_t *instruments,
                                 const char *path, tf_replay_input_t *input,
@@ -31,6 +42,7 @@ static tf_err_t resolve_capture(const tf_config_t *config, tf_instruments_t *ins
   if (!c) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes", sizeof *c);
   tf_err_t err = tf_capture_reader_init(&c->reader, path);
   if (err) return err;
+  uint32_t room = symbol_room(&c->reader);
   for (uint32_t i = 0; i < c->reader.source_cnt; i++) {
     const tf_capture_source_t *source = &c->reader.sources[i];
     err = tf_engine_feed(tickfuse_registry(), source->venue, &c->feeds[i].feed);
@@ -38,6 +50,7 @@ static tf_err_t resolve_capture(const tf_config_t *config, tf_instruments_t *ins
     c->configs[i]      = (tf_feed_config_t){.instruments = instruments,
                                             .symbols     = source->symbols,
                                             .symbol_cnt  = source->symbol_cnt,
+                                            .symbols_max = source->symbol_cnt + room,
                                             .channels    = source->channels,
                                             .pending_cap = source->pending_cap,
                                             .book_depth  = source->book_depth};
@@ -112,7 +125,8 @@ tf_err_t tf_inputs_resolve(tf_inputs_t *in, tf_instruments_t *instruments,
   for (; in->cnt < cnt; in->cnt++) {
     tf_err_t err = resolve_input(in, config, instruments, venue, texts[in->cnt]);
     if (err) return err;
-    if (in->captures[in->cnt]) in->instruments_min += in->captures[in->cnt]->reader.file.symbol_cnt;
+    if (in->captures[in->cnt])
+      in->instruments_min += instruments_of(&in->captures[in->cnt]->reader);
   }
   return TF_OK;
 }

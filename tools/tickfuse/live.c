@@ -78,6 +78,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .feed_config       = {.instruments = &engine.instruments,
                                                          .symbols     = row->symbols,
                                                          .symbol_cnt  = row->symbol_cnt,
+                                                         .symbols_max = row->symbol_cnt + tf_config_feed_room(f),
                                                          .channels    = row->channels,
                                                          .pending_cap = TF_LIVE_PENDING_CAP,
                                                          .book_depth  = f->book_depth,
@@ -97,7 +98,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .stale_after_ns    = f->stale_after_ns,
                                    .message_bytes_max = f->message_bytes_max,
                                    .events_cap        = config->engine.message_levels_max,
-                                   .random            = {NULL,       tf_ws_random_system},
+                                   .random            = {NULL, tf_ws_random_system},
                                    .tap               = tf_live_capture_tap(&live.capture),
                                    .tap_source_idx    = row_idx
   };
@@ -220,13 +221,30 @@ static void stop_feeds(void) {
   tf_arena_fini(&live.arena);
 }
 
-/* /healthz: every connection LIVE or the reason why not. Reads the metrics page only: HTTP's own thread. */
+/* A stream of a connection that the venue refused, or that stays silent. */
+static bool names_stream_down(uint32_t i, char reason[TF_HTTP_REASON_BYTES]) {
+  uint32_t          instrument_id, channel;
+  tf_stream_state_t state;
+  char              name[TF_METRICS_NAME_BYTES];
+  if (!tf_session_stream_down(live.sources[i], &instrument_id, &channel, &state)) return false;
+  /* pairs with: tf_symbols_add */
+  uint32_t cnt = tf_load_acquire_u32(&engine.instruments.cnt);
+  snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s: %s of %s is %s",
+           tf_metrics_block_name(engine.publish.feeds[i], name), tf_stream_channel_name(channel),
+           instrument_id < cnt ? engine.instruments.rows[instrument_id].name : "an instrument",
+           tf_stream_state_name(state));
+  return true;
+}
+
+/* /healthz: every connection LIVE, with all its streams, or the reason why not. HTTP's own thread: reads
+ * the metrics page, and words made for any thread. */
 static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
   (void)self;
   for (uint32_t i = 0; i < live.source_cnt; i++) {
+    char     name[TF_METRICS_NAME_BYTES];
     uint64_t state = tf_metrics_get(engine.publish.feeds[i], TF_METRIC_FEED_STATE);
-    if (state == TF_FEED_LIVE) continue;
-    char name[TF_METRICS_NAME_BYTES];
+    if (state == TF_FEED_LIVE && !names_stream_down(i, reason)) continue;
+    if (state == TF_FEED_LIVE) return false;
     snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s",
              tf_metrics_block_name(engine.publish.feeds[i], name), tf_live_table_state(state));
     return false;

@@ -35,6 +35,15 @@ static void feeds_of(const tf_config_t *config, const tf_live_plan_t *plan,
   }
 }
 
+/* The most that a feed of the config leaves. */
+static uint32_t symbol_room(const tf_config_t *config) {
+  uint32_t most = 0;
+  for (uint32_t i = 0; i < config->feed_cnt; i++)
+    if (tf_config_feed_room(&config->feeds[i]) > most)
+      most = tf_config_feed_room(&config->feeds[i]);
+  return most;
+}
+
 static size_t pow2_from(uint64_t bytes) {
   size_t size = TF_CAPTURE_RING_BYTES_MIN;
   while (size < bytes) size *= 2;
@@ -58,6 +67,7 @@ tf_err_t tf_live_capture_start(tf_live_capture_t *live, const tf_config_t *confi
                  .tickfuse_version = TF_VERSION,
                  .config_hash      = config->hash,
                  .started_ns       = tf_clock_wall_ns(),
+                 .symbol_room      = symbol_room(config),
                  .feeds            = feeds,
                  .feed_cnt         = plan->cnt,
                  .rotate_bytes     = c->rotate_bytes,

@@ -85,7 +85,7 @@ static void check_sums(void) {
               row->state == TF_STREAM_SILENT;
     assert_true(row->due_ns >= streams.next_due_ns || row->due_ns > now_ns);
   }
-  assert_memory_equal(by_state, streams.cnt_by_state, sizeof by_state);
+  assert_memory_equal(by_state, streams.counts.by_state, sizeof by_state);
   assert_int_equal(awaited, streams.awaited_cnt);
   assert_int_equal(resyncing, streams.resyncing_cnt);
   assert_int_equal(unseen, streams.unseen_cnt);

@@ -385,7 +385,7 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   lies[5].rec.target_bytes = 1, lies[5].what = "does not end";
   lies[6].rec.source_idx = 2, lies[6].what = "names a feed";
   lies[7].rec.kind = 0, lies[7].rec.source_idx = UINT32_MAX, lies[7].what = "unknown kind";
-  lies[8].rec.kind = TF_TAP_RETIRE + 1, lies[8].rec.source_idx = UINT32_MAX,
+  lies[8].rec.kind = TF_TAP_SYMBOL + 1, lies[8].rec.source_idx = UINT32_MAX,
   lies[8].what           = "unknown kind";
   lies[9].rec.frame_kind = 3, lies[9].what = "kind of frame";
   lies[10].rec.kind = TF_TAP_CONNECT, lies[10].what = "connection's record";

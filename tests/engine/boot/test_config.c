@@ -15,7 +15,8 @@
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, url, rest, path, streams_per_connection, legs, "            \
+  "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
+  "streams_per_connection, legs, "                                                                 \
   "endpoints, rank_every, proxy, proxy_key_file, source_address, interface, fallback_after, "      \
   "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
