@@ -8,9 +8,11 @@
 /* So long a connection has been heard when another may die: its own beginning is then behind both. */
 #define COVER_NS     (OVERLAP_NS + 2 * KILL_LATE_NS + 10 * MS)
 #define KILL_LATE_NS (2 * MS)
-#define LIFE_BYTES   3000u
+/* A hundred milliseconds: newcomers die before they are heard and after, and then the elder may die. */
+#define LIFE_BYTES 20000u
 
 static uint64_t began_ns[CONNS]; /* in stream time; 0: not sending */
+static uint64_t is_taken[CONNS];
 static uint64_t kill_cnt, killing;
 static bool     has_snapshots; /* in band: sequences are the connection's */
 static uint64_t seed;
@@ -91,14 +93,24 @@ static bool hear(stub_conn_t *c, bool *sends_book, uint64_t id) {
   return true;
 }
 
+static uint64_t place_taken(void) {
+  uint64_t place = 0;
+  while (__atomic_exchange_n(&is_taken[place], 1, __ATOMIC_SEQ_CST)) place = (place + 1) % CONNS;
+  return place;
+}
+
 static void script_dying(stub_conn_t *c, const char *target, uint32_t idx) {
-  (void)target;
-  uint64_t rng = (seed + idx + 1) * 0x9e3779b97f4a7c15u, place = idx % CONNS, bytes = 0;
+  if (strncmp(target, "/snap", 5) == 0) { /* only where a gap was found, and there should be none */
+    stub_answer(c, 200, NULL, "S 1");
+    return;
+  }
+  uint64_t rng = (seed + idx + 1) * 0x9e3779b97f4a7c15u, bytes = 0;
   rng ^= rng >> 29, rng *= 0xbf58476d1ce4e5b9u, rng ^= rng >> 32;
   uint64_t life_bytes = rng % LIFE_BYTES;
   bool     sends_book = !has_snapshots;
   stub_upgrade(c, NULL, 0);
   if (!acks(c, 2)) return;
+  uint64_t place = place_taken();
   store(&late_of[place], (rng >> 20) % KILL_LATE_NS);
   store(&sent_ns[place], load(&stream_ns));
   store(&is_sending[place], 1);
@@ -123,6 +135,7 @@ static void script_dying(stub_conn_t *c, const char *target, uint32_t idx) {
   }
   store(&began_ns[place], 0);
   store(&is_sending[place], 0);
+  store(&is_taken[place], 0);
 }
 
 static uint64_t number_of(const char *name, uint64_t otherwise) {
@@ -138,6 +151,7 @@ static void legs_die_at_any_byte(bool is_shared, bool tls, uint64_t kills) {
   print_message("seed %llu, %llu kills\n", (unsigned long long)seed, (unsigned long long)kills);
   memset(&got, 0, sizeof got);
   memset(began_ns, 0, sizeof began_ns);
+  memset(is_taken, 0, sizeof is_taken);
   got.book_state = TF_BOOK_NONE;
   got.id_cap     = 4000000 + kills * 4000;
   got.ids        = calloc(got.id_cap, 1);
