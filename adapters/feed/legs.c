@@ -253,7 +253,8 @@ tf_err_t tf_legs_symbol(tf_legs_t *legs, const char *text, uint32_t *symbol,
   if (legs->feed->symbol == NULL)
     return TF_ERR(E_FEED_REFUSED, "the feed %s knows no later symbols", legs->feed->venue);
   for (uint32_t i = 0; i < legs->leg_cnt && err == TF_OK; i++)
-    err = legs->feed->symbol(legs->legs[i].state, text, symbol, instrument_id); /* again is no harm */
+    err =
+        legs->feed->symbol(legs->legs[i].state, text, symbol, instrument_id); /* again is no harm */
   return err;
 }
 

@@ -183,10 +183,9 @@ static void try_again(tf_session_t *s, tf_session_leg_t *leg) {
   if (again == NEVER && s->joined_cnt == 0) {
     tf_session_break(s, E_FEED_REFUSED, s->trouble);
   } else if (again == AGAIN_AT_ONCE) {
-    leg->retry_due_ns =
-        tf_backoff_at_once(&leg->backoff, s->now_ns, up_ns, tf_session_random(s));
+    leg->retry_due_ns = tf_backoff_at_once(&leg->backoff, s->now_ns, up_ns, tf_session_random(s));
   } else {
-    uint64_t hold     = again == AGAIN ? 0 : HOLD_LATE_NS;
+    uint64_t hold = again == AGAIN ? 0 : HOLD_LATE_NS;
     leg->retry_due_ns =
         tf_backoff_ended(&leg->backoff, s->now_ns, up_ns, hold, tf_session_random(s));
   }
