@@ -24,6 +24,12 @@ static const tf_feed_channel_t feed_channels[] = {
     {0,                 NULL,              0                                                    },
 };
 
+/* The same host behind the port that firewalls let through (VENUES.md 1). */
+static const tf_feed_host_t others[] = {
+    {"stream.binance.com", "443"},
+    {NULL,                 NULL },
+};
+
 const tf_feed_t tf_feed_binance_spot = {
     .venue                   = "binance-spot",
     .suffix                  = "BINANCE-SPOT",
@@ -36,6 +42,7 @@ const tf_feed_t tf_feed_binance_spot = {
     .ws_port                 = "9443",
     .rest_host               = "api.binance.com",
     .rest_port               = "443",
+    .ws_others               = others,
     .ws_target               = tf_binance_live_ws_target,
     .request                 = tf_binance_live_request,
     .symbol                  = tf_binance_symbol,

@@ -65,6 +65,7 @@ typedef enum tf_dial_phase {
 typedef enum tf_dial_kind {
   TF_DIAL_WEBSOCKET,
   TF_DIAL_GET,
+  TF_DIAL_POST,
   TF_DIAL_RELEASE /* gives the body and whatever else the dial holds back to the dialer's heap */
 } tf_dial_kind_t;
 
@@ -84,6 +85,7 @@ typedef struct tf_dial {
   const char          *why; /* for the log: a static text, "silence"; may be NULL */
   uint8_t              nonce[16];
   char                 target[TF_DIAL_TARGET_BYTES];
+  const char          *post_body;     /* POST: JSON, a static text; NULL: empty */
   uint64_t             tag;           /* the session's own */
   bool                 deflate_offer; /* WEBSOCKET: offer permessage-deflate */
 
@@ -101,7 +103,7 @@ typedef struct tf_dial {
   bool                   deflate_agreed; /* WEBSOCKET done: on these terms */
   tf_ws_deflate_params_t deflate;
   size_t                 leftover_cnt; /* plaintext behind the 101 */
-  uint8_t               *body; /* GET done: body_cnt bytes and TF_BYTES_PAD readable behind */
+  uint8_t               *body; /* GET, POST done: body_cnt bytes and TF_BYTES_PAD readable behind */
   size_t                 body_cnt;
 
   /* memory, the session's */

@@ -111,7 +111,10 @@ static bool numeric_address(const char *host, const char *port, tf_address_t *ad
 
 bool tf_dialing_begin(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns) {
   const char *host = hop_host(d), *port = hop_port(d);
-  if (d->dial->kind == TF_DIAL_GET) d->deadline_ns = now_ns + d->config->get_ns;
+  free(d->dial->body); /* of the request that this dial was before (ticket.h) */
+  d->dial->body     = NULL;
+  d->dial->body_cnt = 0;
+  if (d->dial->kind != TF_DIAL_WEBSOCKET) d->deadline_ns = now_ns + d->config->get_ns;
   enter_phase(d, TF_DIAL_DNS, now_ns, d->config->dns_ns);
   if (numeric_address(host, port, &d->attempts.addresses[0])) {
     d->attempts.address_cnt = 1;
@@ -127,6 +130,10 @@ bool tf_dialing_begin(tf_dialing_t *d, tf_dialing_scratch_t *s, uint64_t now_ns)
 /* Any window of the server's is fine, and ours may be asked to be smaller. */
 static const tf_ws_deflate_params_t deflate_offer = {.client_max_window_bits =
                                                          TF_WS_DEFLATE_WINDOW_BITS_MAX};
+
+static const char *method_of(const tf_dial_t *dial) {
+  return dial->kind == TF_DIAL_POST ? "POST" : "GET";
+}
 
 /* As URLs and the Host header spell it: an IPv6 address in brackets. */
 static const char *host_text(const tf_endpoint_t *to, char text[sizeof(to->host) + 2]) {
@@ -150,16 +157,19 @@ static bool request_make(tf_dialing_t *d, uint64_t now_ns) {
                                   NULL);
   } else {
     char headers[256];
+    bool has_body = dial->kind == TF_DIAL_POST && dial->post_body != NULL;
     snprintf(headers, sizeof headers,
-             "User-Agent: %s\r\nAccept: application/json\r\nConnection: close\r\n",
-             d->config->user_agent);
+             "User-Agent: %s\r\nAccept: application/json\r\n%sConnection: close\r\n",
+             d->config->user_agent, has_body ? "Content-Type: application/json\r\n" : "");
     enter_phase(d, TF_DIAL_REQUEST, now_ns, 0);
     tf_http_head_init(&d->u.get.head, TF_HTTP_RESPONSE);
-    tf_http_request_t request = {.method  = "GET",
-                                 .host    = host_text(to, host),
-                                 .port    = port,
-                                 .target  = dial->target,
-                                 .headers = headers};
+    tf_http_request_t request = {.method   = method_of(dial),
+                                 .host     = host_text(to, host),
+                                 .port     = port,
+                                 .target   = dial->target,
+                                 .headers  = headers,
+                                 .body     = dial->kind == TF_DIAL_POST ? dial->post_body : NULL,
+                                 .body_cnt = has_body ? strlen(dial->post_body) : 0};
     cnt                       = tf_http_request_write(d->request, sizeof d->request, &request);
   }
   if (cnt < 0) return tf_dialing_fail(d, cnt);
@@ -311,9 +321,9 @@ static bool take_head(tf_dialing_t *d, const uint8_t *bytes, size_t cnt, size_t 
     size_t left   = cnt - *used;
     int    sample = (int)(left < TF_HTTP_SAMPLE_BYTES ? left : TF_HTTP_SAMPLE_BYTES);
     return tf_dialing_fail(
-        d, TF_ERR(E_FEED_REFUSED, "%s answered http_status_%u %s to GET %s; its body begins: %.*s",
-                  dial->endpoint->host, head->status, head->reason, dial->target, sample,
-                  (const char *)bytes + *used));
+        d, TF_ERR(E_FEED_REFUSED, "%s answered http_status_%u %s to %s %s; its body begins: %.*s",
+                  dial->endpoint->host, head->status, head->reason, method_of(dial), dial->target,
+                  sample, (const char *)bytes + *used));
   }
   /* All of it is taken at once: pages that stay untouched cost nothing, and what is too much is
    * given back when the length is known. */
@@ -322,7 +332,8 @@ static bool take_head(tf_dialing_t *d, const uint8_t *bytes, size_t cnt, size_t 
     return tf_dialing_fail(d, TF_ERR(E_CORE_NO_MEMORY, "no memory for an answer of at most %zu MiB",
                                      d->config->body_bytes_max >> 20));
   d->phase = TF_DIAL_BODY;
-  step     = tf_http_body_init(&d->u.get.body, head, "GET", dial->body, d->config->body_bytes_max);
+  step     = tf_http_body_init(&d->u.get.body, head, method_of(dial), dial->body,
+                               d->config->body_bytes_max);
   if (step < 0) return tf_dialing_fail(d, step);
   return step == TF_HTTP_MORE;
 }
@@ -463,7 +474,7 @@ void tf_dialing_fini(tf_dialing_t *d) {
   tf_attempts_end(&d->attempts);
   if (d->fd >= 0) close(d->fd);
   d->fd = -1;
-  if (d->dial->err != TF_OK || d->dial->kind == TF_DIAL_GET) tf_tls_fini(&d->dial->tls);
+  if (d->dial->err != TF_OK || d->dial->kind != TF_DIAL_WEBSOCKET) tf_tls_fini(&d->dial->tls);
   if (d->dial->err == TF_OK) return;
   free(d->dial->body);
   d->dial->body     = NULL;

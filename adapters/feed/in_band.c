@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "feed/metadata.h"
+#include "wire/json_array.h"
 #include "wire/rfc3339.h"
 
 #define BIT             TF_IN_BAND_BIT
@@ -809,6 +810,44 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
   row->u.trade.reserved = 0;
   row->ingest_seq       = UINT64_MAX;
   row->kind             = TF_EVENT_TRADE;
+  return is_good;
+}
+
+/* The two numbers that "[price, qty, ..]" begins with. */
+static bool take_pair(scan_t *scan, const tf_json_value_t *text, tf_json_value_t pair[2]) {
+  tf_json_array_t array;
+  tf_json_value_t element;
+  tf_json_array_init(&array, text->bytes, text->kind == TF_JSON_ARRAY ? text->bytes_cnt : 0);
+  for (uint32_t i = 0; i < 2; i++) {
+    pair[i] = (tf_json_value_t){.made = TF_JSON_MADE_DECIMAL};
+    if (!tf_json_array_next(&array, &element)) {
+      refuse(scan, TF_REJECT_SCHEMA);
+      return false;
+    }
+    if (tf_json_array_decimal(&element, &pair[i].as.mantissa, &pair[i].exp) != TF_DECIMAL_OK ||
+        pair[i].as.mantissa < 0) {
+      refuse(scan, TF_REJECT_NUMBER);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool tf_in_band_put_quote(tf_in_band_t *in, uint64_t ts_ns, const tf_json_value_t *bid,
+                          const tf_json_value_t *ask) {
+  scan_t         *scan = in->scan;
+  tf_event_t     *row  = tf_json_put_row(&in->json);
+  tf_json_value_t b[2], a[2];
+  scan->kinds |= 1u << TF_EVENT_QUOTE;
+  if (row == NULL) refuse(scan, TF_REJECT_LIMIT);
+  if (row == NULL || !take_pair(scan, bid, b) || !take_pair(scan, ask, a)) return false;
+  bool is_good = tf_draft_set_quote(row, &b[0], &b[1], &a[0], &a[1]);
+  if (!is_good) refuse(scan, TF_REJECT_NUMBER);
+  row->ts_event_ns   = ts_ns;
+  row->flags         = ts_ns == 0 ? 0 : tf_draft_time_flags(ts_ns, in->frame->recv_ns);
+  row->ingest_seq    = UINT64_MAX;
+  row->instrument_id = 0;
+  row->kind          = TF_EVENT_QUOTE;
   return is_good;
 }
 

@@ -194,6 +194,9 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
                           const tf_json_value_t *price, const tf_json_value_t *qty,
                           const tf_json_value_t *side, uint64_t id);
 
+/* The same of a quote whose sides are texts of the form "[price, qty, ..]"; ts_ns 0: the route's. */
+bool tf_in_band_put_quote(tf_in_band_t *in, uint64_t ts_ns, const tf_json_value_t *bid,
+                          const tf_json_value_t *ask);
 /* A ticker of the route's symbol that no form of item can tell: a mark price or a funding rate (NULL: not
  * said), its time a key of one of the objects. One that is bad leads to the message's refusal. */
 void tf_in_band_put_ticker(tf_in_band_t *in, const tf_json_value_t *mark,

@@ -24,5 +24,6 @@ tf_library(tf_live
     snapshots.c
     staleness.c
     streams.c
+    ticket.c
     via.c
   DEPS tf_wire tf_json tf_core ${CK_LIBRARY})

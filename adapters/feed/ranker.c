@@ -135,13 +135,18 @@ static void settle(const tf_ranker_config_t *config, probe_t *p, tf_ranker_row_t
   tf_address_text(&p->dial.peer, row->address);
   memcpy(row->phase_ns, p->dial.phase_ns, sizeof row->phase_ns);
   if (p->dial.err == TF_OK) ping(p, config, row);
-  tf_dial_fini(&p->dial);
 }
 
-static void measure(const tf_ranker_config_t *config, tf_dialer_client_t *client, probe_t **probes,
-                    tf_ranker_row_t *rows) {
+static bool is_stopping(const tf_ranker_config_t *config) {
+  /* relaxed: a stop flag; nothing else is read on its word */
+  return config->stopping != NULL && tf_load_relaxed_u32(config->stopping) != 0;
+}
+
+static tf_err_t measure(const tf_ranker_config_t *config, tf_dialer_client_t *client,
+                        probe_t **probes, tf_ranker_row_t *rows) {
   dial_all(config, client, probes);
   for (uint32_t left = config->endpoint_cnt; left > 0;) {
+    if (is_stopping(config)) return TF_ERR(E_FEED_CLOSED, "the measuring of endpoints was stopped");
     tf_dial_t *back = tf_dialer_take(client);
     if (!back) {
       poll(NULL, 0, 1);
@@ -151,21 +156,23 @@ static void measure(const tf_ranker_config_t *config, tf_dialer_client_t *client
       if (back == &probes[i]->dial) settle(config, probes[i], &rows[i]);
     left--;
   }
+  return TF_OK;
 }
 
 /* Better: reached; then the shorter way. */
-static bool is_better(const tf_ranker_row_t *a, const tf_ranker_row_t *b) {
+static bool is_better(const tf_ranker_row_t *a, const tf_ranker_row_t *b, bool by_ping) {
   if ((a->err == TF_OK) != (b->err == TF_OK)) return a->err == TF_OK;
-  uint64_t a_ns = a->pong_cnt && b->pong_cnt ? a->ping_ns : a->phase_ns[TF_DIAL_UPGRADE];
-  uint64_t b_ns = a->pong_cnt && b->pong_cnt ? b->ping_ns : b->phase_ns[TF_DIAL_UPGRADE];
-  return a_ns < b_ns;
+  if (by_ping) return a->ping_ns < b->ping_ns;
+  return a->phase_ns[TF_DIAL_UPGRADE] < b->phase_ns[TF_DIAL_UPGRADE];
 }
 
 void tf_ranker_order(const tf_ranker_row_t *rows, uint32_t cnt,
                      uint8_t best_first[TF_ENDPOINTS_MAX]) {
+  bool by_ping = true;
+  for (uint32_t i = 0; i < cnt; i++) by_ping = by_ping && (rows[i].err || rows[i].pong_cnt > 0);
   for (uint32_t i = 0; i < cnt; i++) {
     uint32_t at = i;
-    for (; at > 0 && is_better(&rows[i], &rows[best_first[at - 1]]); at--)
+    for (; at > 0 && is_better(&rows[i], &rows[best_first[at - 1]], by_ping); at--)
       best_first[at] = best_first[at - 1];
     best_first[at] = (uint8_t)i;
   }
@@ -184,8 +191,9 @@ tf_err_t tf_ranker_measure(const tf_ranker_config_t *config, tf_ranker_row_t *ro
   }
   if (!err) err = tf_dialer_join(config->dialer, &client);
   if (!err) {
-    measure(config, &client, probes, rows);
-    tf_dialer_leave(config->dialer, &client);
+    err = measure(config, &client, probes, rows);
+    tf_dialer_leave(config->dialer, &client); /* all dials are ours again */
+    for (uint32_t i = 0; i < config->endpoint_cnt; i++) tf_dial_fini(&probes[i]->dial);
     tf_ranker_order(rows, config->endpoint_cnt, best_first);
   }
   for (uint32_t i = 0; i < config->endpoint_cnt; i++) free(probes[i]);

@@ -1,7 +1,7 @@
 /* Measures the endpoints of a feed and puts them in order: each is dialled as a session would (look-up, TCP,
  * proxy, TLS, upgrade), then asked with websocket pings. The least of the round trips decides: what
- * remains when nobody was in the way is the distance. An endpoint that answers no ping is judged by the time
- * that its upgrade took, one that cannot be reached comes last.
+ * remains when nobody was in the way is the distance. Where one of them answers no ping, all are judged by
+ * the time that their upgrade took; one that cannot be reached comes last.
  *
  * Control plane: it waits, seconds where an endpoint does not answer. The dials go through the dialer,
  * under its pace and the venue's budget. */
@@ -18,10 +18,11 @@
 typedef struct tf_ranker_config {
   tf_dialer_t *dialer;
   const tf_endpoint_t
-                *endpoints; /* (endpoint_cnt); not used by a dial of the caller's own making */
-  uint32_t       endpoint_cnt;
-  const char    *target; /* of the websocket upgrade */
-  tf_ws_random_t random;
+                 *endpoints; /* (endpoint_cnt); not used by a dial of the caller's own making */
+  uint32_t        endpoint_cnt;
+  const char     *target; /* of the websocket upgrade */
+  tf_ws_random_t  random;
+  const uint32_t *stopping; /* set by another thread: nothing is waited for any more; or NULL */
 } tf_ranker_config_t;
 
 typedef struct tf_ranker_row {
@@ -34,8 +35,8 @@ typedef struct tf_ranker_row {
   uint64_t        ping_ns;  /* the quickest; 0: none came */
 } tf_ranker_row_t;
 
-/* Fills rows[endpoint_cnt], in the endpoints' order, and best_first. E_CORE_NO_MEMORY, E_FEED_LIMIT; that
- * an endpoint cannot be reached is no error. */
+/* Fills rows[endpoint_cnt], in the endpoints' order, and best_first. E_CORE_NO_MEMORY, E_FEED_LIMIT,
+ * E_FEED_CLOSED (stopping); that an endpoint cannot be reached is no error. */
 tf_err_t tf_ranker_measure(const tf_ranker_config_t *config, tf_ranker_row_t *rows,
                            uint8_t best_first[TF_ENDPOINTS_MAX]);
 

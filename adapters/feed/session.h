@@ -113,9 +113,6 @@ typedef struct tf_session_counts {
   uint64_t pings_rx, pongs_tx, pings_tx, subscribes_tx;
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
   uint64_t heartbeats_tx;
-  uint64_t books_lost; /* given up because the lane did not believe them */
-  uint64_t stale;      /* streams that passed their deadline, each time */
-  uint32_t stale_now;  /* instruments that are told STALE */
   tf_source_streams_t streams;
   bool                metadata_given_up; /* the venue did not answer for its instruments */
   uint32_t            resync_queued;     /* now */

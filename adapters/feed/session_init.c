@@ -42,9 +42,6 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   }
   tf_session_count_streams(s);
   c->streams           = s->source.streams;
-  c->books_lost        = s->book_watch.lost_cnt;
-  c->stale             = s->book_watch.stale_cnt;
-  c->stale_now         = s->book_watch.stale_now_cnt;
   c->metadata_given_up = n->metadata_given_up;
   return c;
 }

@@ -92,11 +92,13 @@ static const tf_endpoint_t *endpoint_of(tf_session_t *s, const tf_link_t *link) 
 }
 
 static void dial(tf_session_t *s, tf_session_leg_t *leg) {
-  tf_link_t *link     = &leg->link;
-  link->state         = TF_LINK_DIALING;
-  link->dial.kind     = TF_DIAL_WEBSOCKET;
-  link->dial.endpoint = endpoint_of(s, link);
-  link->dial.why      = leg->why;
+  tf_link_t *link = &leg->link;
+  link->state     = TF_LINK_DIALING;
+  link->dial.why  = leg->why;
+  if (!tf_ticket_ask(&link->dial, s->feed, tf_session_state(s, leg), &s->rest_endpoint)) {
+    link->dial.kind     = TF_DIAL_WEBSOCKET;
+    link->dial.endpoint = endpoint_of(s, link);
+  }
   for (size_t i = 0; i < sizeof link->dial.nonce; i += sizeof(uint32_t)) {
     uint32_t word = tf_session_random(s);
     memcpy(link->dial.nonce + i, &word, sizeof word);
@@ -127,11 +129,30 @@ static void dial_failed(tf_session_t *s, tf_session_leg_t *leg) {
   if (d->http_status == 401 && s->joined_cnt == 0) tf_session_break(s, E_FEED_REFUSED, s->trouble);
 }
 
+/* What the venue said before the connection: the leg's decoder's, and the dial goes on with it. */
+static void take_ticket(tf_session_t *s, tf_session_leg_t *leg) {
+  tf_link_t *link  = &leg->link;
+  tf_frame_t frame = tf_ticket_frame(&link->dial, tf_clock_wall_ns());
+  s->http_bytes += frame.bytes_cnt;
+  uint32_t     idx     = tf_session_leg_idx(s, leg);
+  tf_verdict_t verdict = tf_session_deliver(s, idx, &frame, tf_clock_ticks());
+  link->handler.on_received(s, link);
+  if (tf_ticket_use(&link->dial, verdict, s->feed, tf_session_state(s, leg), endpoint_of(s, link),
+                    s->config.target) == TF_OK) {
+    bool posted = tf_dialer_submit(s->config.dialer, &s->client, &link->dial);
+    TF_ASSERT(posted); /* the one that has just come back */
+  } else {
+    dial_failed(s, leg);
+  }
+}
+
 void tf_session_legs_dialed(tf_session_t *s, tf_session_leg_t *leg) {
   if (s->stopping) {
     leg->link.state = TF_LINK_IDLE; /* fini closes what it brought */
   } else if (leg->link.dial.err != TF_OK) {
     dial_failed(s, leg);
+  } else if (leg->link.dial.kind == TF_DIAL_POST) {
+    take_ticket(s, leg);
   } else {
     tf_link_start(&leg->link, s->now_ns);
     if (leg->link.state == TF_LINK_UP) came_up(s, leg);

@@ -9,6 +9,7 @@
 #include "feed/session.h"
 #include "feed/snapshots.h"
 #include "feed/streams.h"
+#include "feed/ticket.h"
 
 #define TF_SESSION_TROUBLE_BYTES 640
 

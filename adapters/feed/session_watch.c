@@ -36,12 +36,19 @@ static void tell(tf_session_t *s, uint32_t instrument_id, tf_book_state_t state)
   tf_session_publish(s, tf_clock_ticks());
 }
 
+static void show_counts(tf_session_t *s) {
+  s->source.books_lost = s->book_watch.lost_cnt;
+  s->source.stale      = s->book_watch.stale_cnt;
+  s->source.stale_now  = s->book_watch.stale_now_cnt;
+}
+
 void tf_session_watch_fresh(tf_session_t *s) {
   tf_book_watch_t *watch = &s->book_watch;
   while (watch->fresh_cnt > 0) {
     uint32_t id = watch->fresh_ids[--watch->fresh_cnt];
     if (watch->rows[id].told == TF_BOOK_STALE) tell(s, id, tf_book_watch_before(watch, id));
   }
+  show_counts(s);
 }
 
 void tf_session_watch_books(tf_session_t *s) {
@@ -49,12 +56,15 @@ void tf_session_watch_books(tf_session_t *s) {
   if (!table) return;                                  /* a feed that names none */
   uint32_t row_cnt = tf_load_relaxed_u32(&table->cnt); /* relaxed: only this thread appends */
   for (uint32_t i = 0; i < VERDICTS_A_PASS_MAX; i++) {
-    uint32_t id;
-    switch (tf_book_watch_next(&s->book_watch, row_cnt, s->now_ns, &id)) {
-    case TF_BOOK_WATCH_NOTHING: return;
+    uint32_t                id;
+    tf_book_watch_verdict_t verdict = tf_book_watch_next(&s->book_watch, row_cnt, s->now_ns, &id);
+    if (TF_LIKELY(verdict == TF_BOOK_WATCH_NOTHING)) return;
+    switch (verdict) {
+    case TF_BOOK_WATCH_NOTHING: break;
     case TF_BOOK_WATCH_LOSE: tf_session_lose_book(s, id); break;
     case TF_BOOK_WATCH_STALE: tell(s, id, TF_BOOK_STALE); break;
     case TF_BOOK_WATCH_FRESH: tell(s, id, tf_book_watch_before(&s->book_watch, id)); break;
     }
+    show_counts(s);
   }
 }

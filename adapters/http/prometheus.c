@@ -22,16 +22,20 @@ static void add_seconds(tf_reply_t *reply, uint64_t ns) {
 
 static void add_value(tf_reply_t *reply, const tf_metric_info_t *info, uint64_t value) {
   tf_reply_add(reply, " ");
-  if (info->unit == TF_METRIC_NS)
-    add_seconds(reply, value);
+  bool is_negative = info->unit == TF_METRIC_NS_SIGNED && value >> 63;
+  if (is_negative) tf_reply_add(reply, "-");
+  if (info->unit == TF_METRIC_NS || info->unit == TF_METRIC_NS_SIGNED)
+    add_seconds(reply, is_negative ? -value : value);
   else
     tf_reply_add(reply, "%llu", (unsigned long long)value);
   tf_reply_add(reply, "\n");
 }
 
 static void add_name(tf_reply_t *reply, const tf_metric_info_t *info) {
-  static const char *const units[] = {
-      [TF_METRIC_NONE] = "", [TF_METRIC_BYTES] = "_bytes", [TF_METRIC_NS] = "_seconds"};
+  static const char *const units[] = {[TF_METRIC_NONE]      = "",
+                                      [TF_METRIC_BYTES]     = "_bytes",
+                                      [TF_METRIC_NS]        = "_seconds",
+                                      [TF_METRIC_NS_SIGNED] = "_seconds"};
   tf_reply_add(reply, "tickfuse_%s%s%s", info->family, units[info->unit],
                info->type == TF_METRIC_COUNTER ? "_total" : "");
 }

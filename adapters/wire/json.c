@@ -248,19 +248,6 @@ __attribute__((noinline)) static const char *read_levels(tf_json_t *json, const 
   return p;
 }
 
-/* p at '[': a level that stands alone. */
-static const char *read_one_level(tf_json_t *json, const char *p, tf_json_value_t *value) {
-  const char *first = p;
-  value_is(value, TF_JSON_ARRAY, TF_JSON_MADE_LEVELS, 0);
-  value->as.levels.first = json->row_cnt;
-  p                      = read_level_any(json, p, value);
-  if (p == NULL) return NULL;
-  value->bytes         = first;
-  value->bytes_cnt     = (uint32_t)(p - first);
-  value->as.levels.cnt = json->row_cnt - value->as.levels.first;
-  return p;
-}
-
 /* ---- objects ---- */
 
 /* What a predicted member's value looks like, from its want and its first byte last time. The hot
@@ -273,7 +260,6 @@ typedef enum {
   FORM_U64,
   FORM_LITERAL, /* true or false */
   FORM_LEVELS,
-  FORM_LEVEL,
   FORM_OBJECT,
   FORM_ITEMS,
   FORM_ITEM, /* one alone */
@@ -284,8 +270,8 @@ typedef enum {
 static form_t form_of(const tf_json_object_t *object, uint32_t want, bool is_skipped, char c) {
   bool is_digit = c >= '0' && c <= '9';
   bool is_plain = want == TF_JSON_WANT_TEXT || want == TF_JSON_WANT_BYTES;
-  bool is_dec   = want == TF_JSON_WANT_DECIMAL || want == TF_JSON_WANT_LEVELS ||
-                want == TF_JSON_WANT_LEVEL || want == TF_JSON_WANT_ITEMS;
+  bool is_dec =
+      want == TF_JSON_WANT_DECIMAL || want == TF_JSON_WANT_LEVELS || want == TF_JSON_WANT_ITEMS;
   if (c == '"') return is_plain ? FORM_TEXT : is_dec ? FORM_QUOTED : FORM_ANY;
   if (is_digit) {
     /* of a number that is skipped nobody sees what was made */
@@ -293,7 +279,6 @@ static form_t form_of(const tf_json_object_t *object, uint32_t want, bool is_ski
   }
   if (is_plain && (c == 't' || c == 'f')) return FORM_LITERAL;
   if (want == TF_JSON_WANT_LEVELS && c == '[') return FORM_LEVELS;
-  if (want == TF_JSON_WANT_LEVEL && c == '[') return FORM_LEVEL;
   bool is_items = want == TF_JSON_WANT_ITEMS || want == TF_JSON_WANT_ITEM;
   if (is_items && c == '[' && object->child != NULL) return FORM_ITEMS;
   if (want == TF_JSON_WANT_ITEM && c == '{' && object->child != NULL) return FORM_ITEM;
@@ -547,8 +532,6 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
   case TF_JSON_WANT_ITEMS:
     if (*p == '[' && object->child != NULL) return read_items(json, object->child, p, value);
     return read_decimal_any(json, p, value);
-  case TF_JSON_WANT_LEVEL:
-    return *p == '[' ? read_one_level(json, p, value) : read_decimal_any(json, p, value);
   case TF_JSON_WANT_SIDES:
     if (*p == '[' && object->child != NULL) return read_sides(json, object->child, p, value);
     return tf_json_skip_value(json, p, value);
@@ -666,7 +649,6 @@ TF_INLINE const char *read_value(tf_json_t *json, tf_json_object_t *object, tf_j
   switch ((form_t)form) {
   case FORM_LITERAL: return read_literal(p, value);
   case FORM_LEVELS: return *p == '[' ? read_levels(json, p, value) : NULL;
-  case FORM_LEVEL: return *p == '[' ? read_one_level(json, p, value) : NULL;
   case FORM_OBJECT: return *p == '{' ? read_child(json, object->child, p, value) : NULL;
   case FORM_SECOND: return *p == '{' ? read_child(json, object->second, p, value) : NULL;
   case FORM_ITEM: return *p == '{' ? read_item(json, object->child, p, value) : NULL;

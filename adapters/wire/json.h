@@ -55,7 +55,6 @@ typedef enum tf_json_want {
                              is taken as one */
   TF_JSON_WANT_ITEM,      /* the same, where one may stand alone: {..} or [{..}, ..] */
   TF_JSON_WANT_SECOND,    /* an OBJECT that is read against tf_json_object_t.second */
-  TF_JSON_WANT_LEVEL,     /* [price, qty, ...]: LEVELS of one; a DECIMAL is taken as one */
   /* [bids, asks], each {..}, [{..}, ..] or null, as ITEMS: two slots, this key's and the one behind it,
    * whose bit in seen is not set. */
   TF_JSON_WANT_SIDES

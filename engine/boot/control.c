@@ -272,6 +272,21 @@ static json_t *status_legs(tf_metrics_block_t *const *legs) {
   return list;
 }
 
+/* By kind of event that had any: our clock minus the venue's, and how late messages come beyond that. */
+static json_t *status_clock(const tf_metrics_block_t *b) {
+  static const char *const kinds[] = {"trade", "quote", "book", "ticker"};
+  TF_STATIC_ASSERT(TF_ARRAY_CNT(kinds) == TF_FEED_CLOCK_KINDS, "one of each");
+  json_t *clock = json_object();
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(kinds); i++) {
+    if (tf_metrics_get(b, TF_METRIC_FEED_OFFSET_TRADE + i) == 0) continue;
+    json_t *kind = json_object();
+    json_object_set_new(kind, "offset_ns", number_of(b, TF_METRIC_FEED_OFFSET_TRADE + i));
+    json_object_set_new(kind, "delay_p99_ns", number_of(b, TF_METRIC_FEED_DELAY_P99_TRADE + i));
+    json_object_set_new(clock, kinds[i], kind);
+  }
+  return clock;
+}
+
 static json_t *status_feeds(const tf_engine_t *e) {
   static const char *const states[] = {"CONNECTING", "SYNCING", "LIVE", "STALE", "RESYNC", "DOWN"};
   json_t                  *list     = json_array();
@@ -289,6 +304,9 @@ static json_t *status_feeds(const tf_engine_t *e) {
     json_object_set_new(feed, "connects", number_of(b, TF_METRIC_FEED_CONNECTS));
     json_object_set_new(feed, "lag_ns", number_of(b, TF_METRIC_FEED_LAG_NS));
     json_object_set_new(feed, "legs", status_legs(e->publish.legs[i]));
+    json_object_set_new(feed, "stale_instruments", number_of(b, TF_METRIC_FEED_STALE_NOW));
+    json_object_set_new(feed, "books_lost", number_of(b, TF_METRIC_FEED_BOOKS_LOST));
+    json_object_set_new(feed, "clock", status_clock(b));
     json_array_append_new(list, feed);
   }
   return list;

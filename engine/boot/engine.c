@@ -50,6 +50,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
                TF_BOOK_BYTES(book_levels(c)) + PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) +
                e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
+  total += TF_SOURCES_MAX * sizeof(tf_feed_clock_t);
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
   for (uint32_t i = 0; i < e->model_cnt; i++)
@@ -390,7 +391,10 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->events_hash              = TF_HASH_SEED;
   acquire->deliver                  = tf_lane_on_events;
   acquire->lane                     = lane;
-  lane->emit                        = &r->emit;
+  acquire->clocks =
+      tf_arena_take(&e->arena, TF_SOURCES_MAX * sizeof *acquire->clocks, TF_LINE_BYTES);
+  if (!acquire->clocks) return E_CORE_ARENA_FULL;
+  lane->emit         = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
   for (uint32_t i = 0; i < e->config->model_cnt; i++) /* models run one after the other */
     lane->model_budget_ticks += tf_clock_ns_to_ticks(e->config->models[i].budget_ns);

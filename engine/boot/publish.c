@@ -62,6 +62,9 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   bool has_lag = s->newest_event_ns && s->newest_recv_ns > s->newest_event_ns;
   tf_metrics_set(b, TF_METRIC_FEED_LAG_NS, has_lag ? s->newest_recv_ns - s->newest_event_ns : 0);
   tf_metrics_set(b, TF_METRIC_FEED_LAST_EVENT_NS, s->newest_recv_ns);
+  tf_metrics_set(b, TF_METRIC_FEED_BOOKS_LOST, s->books_lost);
+  tf_metrics_set(b, TF_METRIC_FEED_STALE, s->stale);
+  tf_metrics_set(b, TF_METRIC_FEED_STALE_NOW, s->stale_now);
   tf_metrics_set(b, TF_METRIC_FEED_CONNECTS, s->connects);
   tf_metrics_set(b, TF_METRIC_FEED_DISCONNECTS, s->disconnects);
   tf_metrics_set(b, TF_METRIC_FEED_RECONNECTS, s->connects ? s->connects - 1 : 0);
@@ -81,6 +84,42 @@ static void publish_leg(tf_metrics_block_t *b, const tf_source_leg_t *leg) {
   tf_metrics_set(b, TF_METRIC_LEG_LEAD_MAX_NS, leg->lead_max_ns);
   for (uint32_t i = 0; i < TF_LEG_END_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_LEG_ENDED_NONE + i), leg->ends[i]);
+}
+
+TF_STATIC_ASSERT(TF_METRIC_FEED_OFFSET_TRADE + TF_FEED_CLOCK_KINDS ==
+                     TF_METRIC_FEED_DELAY_P50_TRADE,
+                 "clocks are published in the order of event kinds");
+
+static void publish_clock(tf_metrics_block_t *b, const tf_feed_clock_kind_t *k, uint32_t kind) {
+  const tf_hist_t *h = &k->delays;
+  if (h->cnt == 0) return;
+  tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_OFFSET_TRADE + kind), (uint64_t)k->offset_ns);
+  tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DELAY_P50_TRADE + kind), tf_hist_quantile(h, 0.5));
+  tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DELAY_P99_TRADE + kind),
+                 tf_hist_quantile(h, 0.99));
+  tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DELAY_P999_TRADE + kind),
+                 tf_hist_quantile(h, 0.999));
+  tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DELAY_MAX_TRADE + kind), h->max);
+}
+
+static void publish_stamp_ages(tf_metrics_block_t *b, const tf_hist_t *h) {
+  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P50, tf_hist_quantile(h, 0.5));
+  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P99, tf_hist_quantile(h, 0.99));
+  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P999, tf_hist_quantile(h, 0.999));
+}
+
+/* Distributions are summed up one a pass: three quantiles read about 3,000 words, which all at once would be a pause
+ * on acquire's thread. */
+static void publish_distribution(tf_publish_t *p, tf_metrics_block_t *b) {
+  const tf_acquire_t *a    = &p->runner->acquire;
+  uint32_t            at   = p->quantiles_at;
+  uint32_t            feed = at / TF_FEED_CLOCK_KINDS, kind = at % TF_FEED_CLOCK_KINDS;
+  p->quantiles_at = feed < a->source_cnt ? at + 1 : 0;
+  if (feed >= a->source_cnt) {
+    if (a->io && a->io->stamp_ages) publish_stamp_ages(b, a->io->stamp_ages);
+  } else if (p->feeds[feed] && a->clocks) {
+    publish_clock(p->feeds[feed], &a->clocks[feed].kinds[kind], kind);
+  }
 }
 
 static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
@@ -153,6 +192,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
       tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
       tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
       if (r->acquire.io) publish_io(b, &r->acquire.io->counts);
+      publish_distribution(p, b);
     }
     if (stages & TF_STAGE_LANE) {
       publish_lane(b, &r->lane);

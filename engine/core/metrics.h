@@ -52,7 +52,12 @@ typedef enum tf_metric_scope {
   TF_METRIC_SCOPE_CNT
 } tf_metric_scope_t;
 
-typedef enum tf_metric_unit { TF_METRIC_NONE, TF_METRIC_BYTES, TF_METRIC_NS } tf_metric_unit_t;
+typedef enum tf_metric_unit {
+  TF_METRIC_NONE,
+  TF_METRIC_BYTES,
+  TF_METRIC_NS,
+  TF_METRIC_NS_SIGNED /* the word is an int64_t */
+} tf_metric_unit_t;
 
 typedef struct tf_metric_info {
   const char *family;

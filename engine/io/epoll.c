@@ -46,6 +46,7 @@ typedef struct tf_epoll {
   int                 epoll_fd, spare_fd;
   tf_socket_wants_t   wants;
   uint64_t            newest_recv_ns; /* with kernel timestamps */
+  tf_hist_t           stamp_ages;
 } tf_epoll_t;
 
 /* What glibc's <sys/epoll.h> does not know yet (kernel 6.9): busy polling by the epoll descriptor. */
@@ -96,7 +97,7 @@ TF_COLD static ssize_t recv_stamped(tf_epoll_t *e, const conn_t *c, uint64_t *re
                            .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   ssize_t got = recvmsg(c->fd, &msg, MSG_DONTWAIT);
   if (got > 0)
-    *recv_ns = tf_socket_recv_ns(&e->io.counts, &e->newest_recv_ns,
+    *recv_ns = tf_socket_recv_ns(&e->io.counts, &e->stamp_ages, &e->newest_recv_ns,
                                  tf_socket_stamp_ns(control, msg.msg_controllen),
                                  tf_socket_clock_offset_ns(), *recv_ns);
   return got;
@@ -341,9 +342,10 @@ tf_err_t tf_epoll_open(const tf_io_config_t *config, tf_arena_t *arena, tf_io_t 
     return tf_error_add(E_CORE_ARENA_FULL, "opening the I/O loop");
   e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (e->epoll_fd < 0) return TF_ERR(E_IO_SYSTEM, "epoll_create1: %s", strerror(errno));
-  e->io.ops          = &tf_epoll_ops;
-  e->wants           = (tf_socket_wants_t){.busy_poll_us = config->busy_poll_us,
-                                           .stamps       = config->kernel_timestamps};
+  e->io.ops = &tf_epoll_ops;
+  e->wants  = (tf_socket_wants_t){.busy_poll_us = config->busy_poll_us,
+                                  .stamps       = config->kernel_timestamps};
+  if (config->kernel_timestamps) e->io.stamp_ages = &e->stamp_ages;
   busy_params_t busy = {.busy_poll_us     = config->busy_poll_us,
                         .busy_poll_budget = BUSY_POLL_BUDGET,
                         .prefer_busy_poll = 1};

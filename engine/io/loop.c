@@ -59,6 +59,7 @@ typedef struct tf_loop {
   tf_completion_t *completions;
   uint64_t         audit_ticks, audit_due_ticks, audit_ns;
   uint64_t         offset_of_ns, newest_recv_ns; /* with kernel timestamps: of which pass */
+  tf_hist_t        stamp_ages;
   int64_t          offset_ns;
   uint32_t         slot_cnt, vacant_cnt, work_cnt, conn_cnt, conns_max;
   uint32_t         hungry_cnt;     /* in the work list, or more */
@@ -195,7 +196,7 @@ static uint64_t stamped_ns(tf_loop_t *l, uint16_t buffer_idx, uint64_t recv_ns) 
     l->offset_of_ns = recv_ns;
     l->offset_ns    = tf_socket_clock_offset_ns();
   }
-  return tf_socket_recv_ns(&l->io.counts, &l->newest_recv_ns,
+  return tf_socket_recv_ns(&l->io.counts, &l->stamp_ages, &l->newest_recv_ns,
                            l->port->stamp_ns(l->port, buffer_idx), l->offset_ns, recv_ns);
 }
 
@@ -574,10 +575,11 @@ tf_err_t tf_loop_open(const tf_io_config_t *config, tf_arena_t *arena, tf_port_t
     port->ops->fini(port);
     return tf_error_add(E_CORE_ARENA_FULL, "opening the I/O loop");
   }
-  l->ops       = loop_ops;
-  l->ops.name  = port->ops->name;
-  l->io.ops    = &l->ops;
-  l->port      = port;
+  l->ops      = loop_ops;
+  l->ops.name = port->ops->name;
+  l->io.ops   = &l->ops;
+  l->port     = port;
+  if (port->stamp_ns) l->io.stamp_ages = &l->stamp_ages;
   l->conns_max = config->conns_max;
   /* A stamp comes with a receive of the port's alone. */
   l->direct_conns_max = port->stamp_ns ? 0 : config->direct_conns_max;

@@ -71,14 +71,15 @@ int64_t tf_socket_clock_offset_ns(void) {
   return (int64_t)(ours - ((uint64_t)now.tv_sec * TF_NS_PER_SEC + (uint64_t)now.tv_nsec));
 }
 
-uint64_t tf_socket_recv_ns(tf_io_counts_t *counts, uint64_t *newest_ns, uint64_t stamp_ns,
-                           int64_t offset_ns, uint64_t pass_ns) {
+uint64_t tf_socket_recv_ns(tf_io_counts_t *counts, tf_hist_t *ages, uint64_t *newest_ns,
+                           uint64_t stamp_ns, int64_t offset_ns, uint64_t pass_ns) {
   uint64_t at_ns = stamp_ns + (uint64_t)offset_ns;
   bool     usable =
       stamp_ns != 0 && at_ns + STAMP_ERROR_NS_MAX > pass_ns && at_ns < pass_ns + STAMP_ERROR_NS_MAX;
   uint64_t age_ns = usable && at_ns < pass_ns ? pass_ns - at_ns : 0;
   tf_count_add(usable ? &counts->stamps : &counts->stamps_missing, 1);
   tf_count_add(&counts->stamp_age_ns, age_ns);
+  if (usable) tf_hist_record(ages, age_ns);
   if (age_ns > counts->stamp_age_ns_max)
     tf_count_add(&counts->stamp_age_ns_max, age_ns - counts->stamp_age_ns_max);
   if (pass_ns - age_ns > *newest_ns) *newest_ns = pass_ns - age_ns;

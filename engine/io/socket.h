@@ -11,6 +11,7 @@
 
 #include <sys/socket.h>
 
+#include "core/hist.h"
 #include "tf/io.h"
 
 /* One SCM_TIMESTAMPING message: three timespecs (software, and two that are of hardware). */
@@ -34,10 +35,10 @@ uint64_t tf_socket_stamp_ns(const void *control, size_t control_bytes);
 /* What is to be added to CLOCK_REALTIME to have our wall clock (core/clock.h), now. */
 int64_t tf_socket_clock_offset_ns(void);
 
-/* The receive time of bytes with that stamp, counted. Never after pass_ns, nor before that of bytes
+/* The receive time of bytes with that stamp, counted; the age of one that is usable goes to ages. Never after pass_ns, nor before that of bytes
  * handed over earlier: newest_ns, which it moves. A stamp of another day (the clock was set) counts
  * as missing. */
-uint64_t tf_socket_recv_ns(tf_io_counts_t *counts, uint64_t *newest_ns, uint64_t stamp_ns,
-                           int64_t offset_ns, uint64_t pass_ns);
+uint64_t tf_socket_recv_ns(tf_io_counts_t *counts, tf_hist_t *ages, uint64_t *newest_ns,
+                           uint64_t stamp_ns, int64_t offset_ns, uint64_t pass_ns);
 
 #endif

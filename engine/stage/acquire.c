@@ -37,12 +37,15 @@ static void push(tf_acquire_t *a, const tf_batch_t *batch) {
 }
 
 static void publish(void *self, const tf_batch_t *batch) {
-  tf_acquire_t *a = self;
+  const tf_acquire_port_t *port = self;
+  tf_acquire_t            *a    = port->acquire;
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     tf_event_t *e  = &batch->events[i];
     e->ingest_seq  = ++a->ingest_seq;
     a->events_hash = tf_hash_line(a->events_hash, e);
   }
+  if (a->clocks)
+    tf_feed_clock_saw(&a->clocks[port->source_idx], &batch->events[batch->event_cnt - 1]);
   if (a->beside) {
     uint32_t taken =
         tf_ring_push_sized(a->beside, batch->events, batch->event_cnt, sizeof(tf_event_t));
@@ -88,7 +91,10 @@ int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {
 tf_err_t tf_acquire_add(tf_acquire_t *a, tf_source_t *source) {
   if (a->source_cnt == TF_SOURCES_MAX)
     return TF_ERR(E_CONFIG_VALUE, "more than %d feeds or inputs", TF_SOURCES_MAX);
-  source->publisher           = (tf_publisher_t){a, publish};
+  tf_acquire_port_t *port = &a->ports[a->source_cnt];
+  *port                   = (tf_acquire_port_t){a, a->source_cnt};
+  if (a->clocks) tf_feed_clock_init(&a->clocks[a->source_cnt]);
+  source->publisher           = (tf_publisher_t){port, publish};
   a->sources[a->source_cnt++] = source;
   return TF_OK;
 }

@@ -5,6 +5,7 @@
 #define TF_STAGE_ACQUIRE_H
 
 #include "flow/ring.h"
+#include "stage/feed_clock.h"
 #include "tf/io.h"
 #include "tf/source.h"
 
@@ -23,8 +24,18 @@ TF_STATIC_ASSERT(sizeof(tf_ring_event_t) == 80, "record size of the event ring")
 typedef void (*tf_acquire_deliver_fn)(void *lane, const tf_event_t *events, uint32_t event_cnt,
                                       uint64_t origin_tsc, uint64_t decoded_tsc);
 
-typedef struct tf_acquire {
+typedef struct tf_acquire tf_acquire_t;
+
+/* Where one source publishes to: acquire, as that source. */
+typedef struct tf_acquire_port {
+  tf_acquire_t *acquire;
+  uint32_t      source_idx;
+} tf_acquire_port_t;
+
+struct tf_acquire {
   tf_source_t          *sources[TF_SOURCES_MAX];
+  tf_acquire_port_t     ports[TF_SOURCES_MAX];
+  tf_feed_clock_t      *clocks; /* (TF_SOURCES_MAX), by source; NULL: nobody asks */
   bool                  done[TF_SOURCES_MAX];
   uint32_t              source_cnt;
   tf_io_t              *io;          /* NULL in replay */
@@ -41,7 +52,7 @@ typedef struct tf_acquire {
   uint64_t              stopping_ns;    /* monotonic, when that was first seen at a full ring */
   tf_err_t              failed;         /* the first source that broke */
   char                  failed_text[512];
-} tf_acquire_t;
+};
 
 /* Adds a source and takes over its publisher. */
 tf_err_t tf_acquire_add(tf_acquire_t *acquire, tf_source_t *source);

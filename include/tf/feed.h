@@ -187,6 +187,11 @@ typedef struct tf_feed_config {
   const tf_feed_key_t *key; /* NULL: public channels only */
 } tf_feed_config_t;
 
+/* Where a venue is to be had as well. */
+typedef struct tf_feed_host {
+  const char *host, *port;
+} tf_feed_host_t;
+
 typedef struct tf_feed {
   const char *venue;  /* "binance-spot" */
   const char *suffix; /* "BINANCE-SPOT" */
@@ -202,7 +207,15 @@ typedef struct tf_feed {
    * when there is nothing (more), or the length needed if it is >= cap. */
   const char *ws_host, *ws_port; /* defaults of the venue */
   const char *rest_host, *rest_port;
+  /* Further websocket hosts that serve the same, up to the row without a name: measured, and the quickest
+   * used. NULL: none. */
+  const tf_feed_host_t *ws_others;
   size_t (*ws_target)(const void *state, char *buf, size_t cap);
+  /* What the venue must have said before each connection (a token, its instruments): the target of a REST
+   * POST, whose answer comes to on_frame as an HTTP frame; ws_target is asked behind it. A connection is
+   * not tried without. NULL: nothing. */
+  size_t (*ticket_target)(const void *state, char *buf, size_t cap);
+  const char *ticket_body; /* of that POST, JSON; NULL: empty */
   /* The message_idx-th text that the venue wants before any subscription, or beside them for no symbol
    * in particular; 0 when there is none (more). NULL: none. */
   size_t (*hello)(const void *state, uint32_t message_idx, char *buf, size_t cap);

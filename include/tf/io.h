@@ -68,9 +68,13 @@ typedef struct tf_io_ops {
   int (*poll)(tf_io_t *io, uint64_t wait_ns);
 } tf_io_ops_t;
 
+struct tf_hist; /* core/hist.h */
+
 struct tf_io {
   const tf_io_ops_t *ops;
   tf_io_counts_t     counts;
+  const struct tf_hist
+      *stamp_ages; /* from the kernel's stamp to our pass; NULL: none are asked for */
 };
 
 TF_INLINE tf_err_t tf_io_attach(tf_io_t *io, int fd, const tf_io_handler_t *h, tf_io_conn_t *conn) {

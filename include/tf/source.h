@@ -146,6 +146,9 @@ struct tf_source {
   uint8_t                feed_state;                              /* tf_feed_state_t */
   uint64_t bytes_rx, bytes_framed, bytes_partial, bytes_rejected; /* the ledger's first row */
   uint64_t connects, disconnects;
+  uint64_t books_lost; /* books given up because the lane did not believe them */
+  uint64_t stale;      /* silences of book and quote streams beyond their habit */
+  uint64_t stale_now;  /* instruments in one */
   tf_source_streams_t streams;
   uint32_t            leg_cnt; /* 0: no connections, a file */
   tf_source_leg_t     legs[TF_SOURCE_LEGS_MAX];

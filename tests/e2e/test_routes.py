@@ -1,13 +1,18 @@
 """The ways to a venue: a feed over several connections, endpoints by rank, a proxy, a source address, IPv6, and what
 stands in when the venue is down."""
+import base64
 import json
+import os
 import pathlib
+import socket
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import DEMO, Exchange, LiveEngine, engine_args, live, main, replay, run, wait_until
+from harness import DEMO, Exchange, LiveEngine, engine_args, live, main, replay, run, shm_name, wait_until
 
 
 class Shards(unittest.TestCase):
@@ -60,6 +65,295 @@ class Shards(unittest.TestCase):
             got, _ = live(exchange, "feeds.0.path=/stream?timeUnit=MICROSECOND", seconds="2s")
             self.assertGreater(got["events"]["trade"], 10)
             self.assertEqual(got["ledger"]["residual"], 0)
+
+
+class ConnectProxy:
+    """An HTTP proxy that tunnels; answer: what it says instead of tunnelling (bytes), or None. user: who may."""
+
+    def __init__(self, answer=None, user=None):
+        self.answer, self.user, self.requests = answer, user, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = client.recv(4096)
+            if not more:
+                return
+            head += more
+        lines = head.decode().split("\r\n")
+        self.requests.append(lines)
+        if self.answer is not None:
+            client.sendall(self.answer)
+            time.sleep(0 if self.answer else 60)
+            client.close()
+            return
+        wanted = f"Proxy-Authorization: Basic {base64.b64encode(self.user.encode()).decode()}" if self.user else None
+        if wanted and wanted not in lines:
+            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            client.close()
+            return
+        method, target, version = lines[0].split(" ")
+        assert (method, version) == ("CONNECT", "HTTP/1.1"), lines
+        host, port = target.rsplit(":", 1)
+        venue = socket.create_connection((host.strip("[]"), int(port)))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\nProxy-Agent: test\r\n\r\n")
+        back = threading.Thread(target=self.pump, args=(venue, client), daemon=True)
+        back.start()
+        self.pump(client, venue)
+
+    @staticmethod
+    def pump(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass
+        for s in (source, sink):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            s.close()
+
+
+class Proxied(unittest.TestCase):
+    def through(self, proxy, exchange, *sets, seconds="3s", **kwargs):
+        got, err = live(exchange, f"feeds.0.proxy=http://127.0.0.1:{proxy.port}", *sets, seconds=seconds, **kwargs)
+        self.assertEqual(got["ledger"]["residual"], 0)
+        return got, err
+
+    def test_feed_through_a_proxy_plain_and_tls(self):
+        for args in ((), ("--tls",)):
+            with self.subTest(args), Exchange(*args) as exchange, ConnectProxy() as proxy:
+                got, _ = self.through(proxy, exchange)
+                self.assertGreater(got["decisions"], 50)
+                self.assertGreaterEqual(len(proxy.requests), 3)  # the stream, and the snapshots
+                port = exchange.url.rsplit(":", 1)[1]
+                for lines in proxy.requests:
+                    self.assertRegex(lines[0], rf"^CONNECT \S+:{port} HTTP/1.1$")
+                    self.assertNotIn("Upgrade", "".join(lines))
+
+    def test_credentials_come_from_a_file_of_ones_own(self):
+        with Exchange() as exchange, ConnectProxy(user="me:open-sesame") as proxy, \
+                tempfile.NamedTemporaryFile("w", suffix=".key") as key:
+            key.write("id: me\nsecret: open-sesame\n")
+            key.flush()
+            os.chmod(key.name, 0o600)
+            got, err = self.through(proxy, exchange, f"feeds.0.proxy_key_file={key.name}")
+            self.assertGreater(got["decisions"], 50)
+            self.assertNotIn("sesame", err)
+            os.chmod(key.name, 0o644)
+            _, err = run(*engine_args(exchange, f"feeds.0.proxy=http://127.0.0.1:{proxy.port}",
+                                      f"feeds.0.proxy_key_file={key.name}"), expect=None)
+            self.assertIn("E_FEED_KEY", err)
+
+    def refused(self, answer, pattern, seconds="2500ms"):
+        with Exchange() as exchange, ConnectProxy(answer) as proxy:
+            got, err = self.through(proxy, exchange, seconds=seconds)
+            self.assertEqual(got["messages"], 0)
+            self.assertRegex(err, pattern)
+            self.assertIn("phase=proxy", err)
+
+    def test_proxy_that_wants_credentials_is_named(self):
+        self.refused(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 3\r\n\r\nwho",
+                     r"http_status_407 .*proxy_key_file.*who")
+
+    def test_proxy_that_cannot_reach_the_venue(self):
+        self.refused(b"HTTP/1.1 502 Bad Gateway\r\n\r\nno way there", r"http_status_502 Bad Gateway .*no way there")
+
+    def test_proxies_that_are_none(self):
+        for answer in (b"SSH-2.0-OpenSSH_9.2\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 9000,
+                       b"HTTP/1.1 200 OK\r\n\r\nand more that nobody asked for"):
+            with self.subTest(answer[:12]):
+                self.refused(answer, r"E_WIRE_HTTP|E_FEED_CLOSED|E_FEED_CONNECT", seconds="1500ms")
+
+    def test_proxy_that_never_answers_is_left_at_its_deadline(self):
+        self.refused(b"", r"phase proxy took too long", seconds="5s")
+
+
+class Addresses(unittest.TestCase):
+    def test_ipv6_loopback(self):
+        with Exchange() as exchange:
+            port = int(exchange.url.rsplit(":", 1)[1])
+            heads = []
+            relay = socket.create_server(("::1", 0), family=socket.AF_INET6)
+
+            def serve(client):
+                data = client.recv(4096)
+                heads.append(data)
+                venue = socket.create_connection(("127.0.0.1", port))
+                venue.sendall(data)
+                threading.Thread(target=ConnectProxy.pump, args=(venue, client), daemon=True).start()
+                ConnectProxy.pump(client, venue)
+
+            def accept():
+                while True:
+                    try:
+                        client, _ = relay.accept()
+                    except OSError:
+                        return
+                    threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+            threading.Thread(target=accept, daemon=True).start()
+            v6 = relay.getsockname()[1]
+            exchange.sets = [f'feeds.0.url="ws://[::1]:{v6}"', f'feeds.0.rest="http://[::1]:{v6}"']
+            got, _ = live(exchange, seconds="3s")
+            relay.close()
+            self.assertGreater(got["decisions"], 50)
+            self.assertEqual(got["ledger"]["residual"], 0)
+            self.assertIn(f"Host: [::1]:{v6}\r\n".encode(), heads[0])
+
+    def test_source_address_is_what_the_venue_sees(self):
+        seen = []
+        with Exchange() as exchange, socket.create_server(("127.0.0.1", 0)) as listener:
+            port = int(exchange.url.rsplit(":", 1)[1])
+
+            def accept():
+                while True:
+                    try:
+                        client, peer = listener.accept()
+                    except OSError:
+                        return
+                    seen.append(peer[0])
+                    venue = socket.create_connection(("127.0.0.1", port))
+                    threading.Thread(target=ConnectProxy.pump, args=(venue, client), daemon=True).start()
+                    threading.Thread(target=ConnectProxy.pump, args=(client, venue), daemon=True).start()
+
+            threading.Thread(target=accept, daemon=True).start()
+            here = listener.getsockname()[1]
+            exchange.sets = [f"feeds.0.url=ws://127.0.0.1:{here}", f"feeds.0.rest=http://127.0.0.1:{here}"]
+            got, _ = live(exchange, "feeds.0.source_address=127.0.0.2", seconds="3s")
+            self.assertEqual(got["ledger"]["residual"], 0)
+            self.assertGreater(got["decisions"], 50)
+            self.assertEqual(set(seen), {"127.0.0.2"})
+
+    def failing(self, pattern, *sets):
+        with Exchange() as exchange:
+            got, err = live(exchange, *sets, seconds="1500ms")
+            self.assertEqual((got["messages"], got["ledger"]["residual"]), (0, 0))
+            self.assertRegex(err, pattern)
+
+    def test_source_address_that_is_not_ours_is_named(self):
+        self.failing(r"source_address Cannot assign requested address", "feeds.0.source_address=192.0.2.1")
+
+    def test_source_address_of_the_other_family_is_named(self):
+        self.failing(r"no address of source_address's family, IPv6", 'feeds.0.source_address="::1"')
+
+    def test_interface_that_is_not_there_is_named(self):
+        self.failing(r"interface (No such device|Operation not permitted)", "feeds.0.interface=nosuch0")
+
+    def test_loopback_interface(self):
+        with Exchange() as exchange:
+            got, err = live(exchange, "feeds.0.interface=lo", seconds="3s")
+            if "interface Operation not permitted" in err:
+                self.skipTest("SO_BINDTODEVICE is not permitted here")
+            self.assertGreater(got["decisions"], 50)
+
+
+CONFIG = """
+engine: {{profile: basic}}
+feeds:
+  - {{name: main, venue: binance-spot, channels: [trade, quote, book], instruments: [BTCUSDT, ETHUSDT], {feed}}}
+features: [mid, spread_bps]
+strategies: [{{name: t, buy: "mid > 0", books: all, max_rate: 50/s}}]
+sinks: [{{type: shm, path: {stream}}}]
+http: {{listen: "off"}}
+"""
+
+
+def write_config(directory, feed):
+    path = pathlib.Path(directory) / "routes.yaml"
+    path.write_text(CONFIG.format(feed=feed, stream=shm_name()))
+    return path
+
+
+class Endpoints(unittest.TestCase):
+    DEAD = "ws://127.0.0.1:1"
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = directory.name
+
+    def config(self, rest, *urls):
+        listed = ", ".join(f'"{url}"' for url in urls)
+        return write_config(self.directory, f'endpoints: [{listed}], rest: "{rest}"')
+
+    def test_table_lists_the_dead_one_last(self):
+        with Exchange() as exchange:
+            config = self.config(exchange.rest, self.DEAD, exchange.url)
+            feed, = json.loads(run("endpoints", config, "--json")[0])
+            first, last = feed["endpoints"]
+            self.assertEqual((feed["feed"], first["url"], first["rank"], first["error"]),
+                             ("main", exchange.url, 1, None))
+            self.assertGreaterEqual(first["pongs"], 1)
+            self.assertGreater(first["ping_ns"], 0)
+            self.assertEqual((last["url"], last["error"]), (self.DEAD, "E_FEED_CONNECT"))
+            text, _ = run("endpoints", config)
+            self.assertRegex(text, rf"(?s)feed main.*1 {exchange.url}.*2 {self.DEAD} .*refused")
+
+    def test_endpoint_under_tls_is_measured_with_its_handshake(self):
+        with Exchange("--tls") as exchange:
+            config = write_config(self.directory, f'url: "{exchange.url}", ca_file: {exchange.ca[0]}')
+            feed, = json.loads(run("endpoints", config, "--json")[0])
+            one, = feed["endpoints"]
+            self.assertEqual(one["error"], None)
+            self.assertGreater(one["tls_ns"], 0)
+            self.assertEqual(one["pongs"], 5)
+
+    def test_feed_without_any_endpoint_is_a_failure(self):
+        out, _ = run("endpoints", DEMO, "--set", f"feeds.0.url={self.DEAD}", expect=1)
+        self.assertIn("E_FEED_CONNECT", out)
+
+    def test_dead_one_is_not_tried_and_the_next_takes_over_when_the_first_dies(self):
+        with Exchange("--seed", "1") as one, Exchange("--seed", "2") as two:
+            exchanges = {one.url: one, two.url: two}
+            with LiveEngine(None, config=self.config(one.rest, self.DEAD, one.url, two.url)) as engine:
+                self.assertTrue(wait_until(engine.is_live, what="live"))
+                self.assertEqual(engine.count("tickfuse_feed_connects_total"), 1)
+                # which of the two was the quicker: the one that has a client
+                used = next(e for e in exchanges.values() if self.has_client(e))
+                used.process.kill()
+                wait_until(lambda: engine.count("tickfuse_feed_connects_total") == 2, what="the other")
+                before = engine.count("tickfuse_feed_messages_total")
+                wait_until(lambda: engine.count("tickfuse_feed_messages_total") > before + 100, what="messages")
+                got, err = engine.finish()
+                self.assertEqual(got["ledger"]["residual"], 0)
+                self.assertIn("endpoints_ranked feed=main", err)
+                self.assertNotIn("dial_failed host=127.0.0.1 port=1 ", err.split("endpoints_ranked")[1])
+
+    @staticmethod
+    def has_client(exchange):
+        port = int(exchange.url.rsplit(":", 1)[1])
+        rows = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+        return any(int(r.split()[1].split(":")[1], 16) == port and r.split()[3] == "01" for r in rows)
+
+
+class Deflate(unittest.TestCase):
+    def test_compression_is_used_only_where_the_feed_says_so(self):
+        for asked in (False, True):
+            with self.subTest(asked), Exchange("--deflate") as exchange:
+                got, _ = live(exchange, *(["feeds.0.deflate=true"] if asked else []), seconds="3s")
+                self.assertGreater(got["decisions"], 50)
+                self.assertEqual(got["ledger"]["residual"], 0)
+                self.assertEqual(exchange.summary()["deflated"] > 0, asked)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,28 @@ from harness import DATA, ROOT, SMALL, TICKFUSE, Exchange, main, replay, run, sh
 CONFIGS = {"coinbase": "coinbase.yaml", "coinbase-exchange": "coinbase-exchange.yaml", "kraken": "kraken.yaml"}
 NUMBERED = ("okx", "bitget", "bybit", "cryptocom")  # their books say which message they follow
 CONFIGS.update({venue: f"{venue}.yaml" for venue in NUMBERED})
+# Venues whose deltas say which ids they cover, and the one whose books are whole; each with what its config lacks.
+ALL_CHANNELS = "feeds.0.channels=[trade, quote, book, ticker]"
+IDS = {
+    "gate": ("gate.yaml",),
+    "gate-futures": ("gate.yaml", "feeds.0.venue=gate-futures"),
+    "htx": ("htx.yaml",),
+    "htx-swap": ("htx.yaml", "feeds.0.venue=htx-swap", "feeds.0.instruments=[BTC-USDT, ETH-USDT]"),
+    "hyperliquid": ("hyperliquid.yaml",),
+    "kucoin": ("kucoin.yaml",),
+}
 REPLAY = str(ROOT / "configs" / "replay.yaml")
 
 
 def live(exchange, venue, *sets, seconds="3s", expect=0, cache=None):
-    config = ROOT / "configs" / CONFIGS[venue]
+    config, *own = IDS.get(venue) or (CONFIGS[venue],)
+    config = ROOT / "configs" / config
     args = ["run", config, "--for", seconds, "--json"]
     feeds = range(1, config.read_text().count("venue: "))
     more = [item.replace("feeds.0", f"feeds.{i}") for i in feeds for item in exchange.sets]
     with tempfile.TemporaryDirectory() as empty:
         for item in (*exchange.sets, *more, f"sinks.0.path={shm_name()}", "http.listen=off",
-                     f"engine.cache_dir={cache or empty}", *sets):
+                     f"engine.cache_dir={cache or empty}", *own, *sets):
             args += ["--set", item]
         out, err = run(*args, expect=expect)
     return (json.loads(out) if expect == 0 else out), err
@@ -123,12 +134,66 @@ class Numbered(unittest.TestCase):
         self.faulty("close=2500ms", check, seconds="6s")
 
 
+class Ids(unittest.TestCase):
+    def test_every_channel_of_the_simulator_is_understood(self):
+        for venue in IDS:
+            with self.subTest(venue), Exchange("--venue", venue) as exchange:
+                summary, _ = live(exchange, venue, ALL_CHANNELS, seconds="4s")
+                self.assertEqual((summary["rejected"], summary["gaps"], summary["duplicates"]), ({}, 0, 0))
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertEqual(summary["instruments"], 2)
+                for kind in ("trade", "quote", "book"):
+                    self.assertGreater(summary["events"][kind], 100)
+                self.assertGreater(summary["events"]["ticker"], 10)
+
+    def test_missing_deltas_are_gaps_and_repeated_ones_no_news(self):
+        for venue in IDS:
+            with self.subTest(venue), Exchange("--venue", venue, "--faults", "gap=0.05,dup=0.05") as exchange:
+                summary, _ = live(exchange, venue, seconds="5s")
+                sent = exchange.summary()
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertEqual(summary["rejected"], {})
+                self.assertGreater(sent["gap"], 0)
+                if venue != "hyperliquid":  # its books are whole each time
+                    self.assertGreater(summary["gaps"], 0)
+                    self.assertGreater(summary["resyncs"], 0)
+                self.assertGreater(summary["duplicates"], 0)
+
+    def test_cut_refused_and_late_the_ledger_is_zero(self):
+        faults = "close=1s,ack_error=0.3,ack_missing=0.3,late_snapshot=300ms,corrupt=0.002"
+        for venue in IDS:
+            with self.subTest(venue), Exchange("--venue", venue, "--faults", faults) as exchange:
+                summary, _ = live(exchange, venue, seconds="6s")
+                self.assertEqual(summary["ledger"]["residual"], 0)
+                self.assertGreater(summary["events"]["trade"], 50)
+                self.assertGreater(exchange.summary()["clients"], 1)
+
+    def test_name_that_the_venue_does_not_know_costs_the_others_nothing(self):
+        with Exchange("--venue", "hyperliquid", "--symbols", "BTC,kPEPE") as exchange:
+            summary, _ = live(exchange, "hyperliquid", "feeds.0.instruments=[BTC, NOSUCH, kPEPE]")
+        self.assertEqual(summary["ledger"]["residual"], 0)
+        self.assertEqual(summary["rejected"], {})
+        self.assertGreater(summary["events"]["trade"], 100)
+        self.assertEqual(summary["disconnects"] if "disconnects" in summary else 0, 0)
+
+    def test_connection_without_its_token_is_not_tried(self):
+        with Exchange("--venue", "kucoin") as exchange:
+            _, err = live(exchange, "kucoin", "feeds.0.rest=http://127.0.0.1:1", seconds="3s", expect=None)
+            sent = exchange.summary()
+        self.assertIn("127.0.0.1", err)
+        self.assertEqual((sent["clients"], sent["rest"]), (0, 0))
+
+
 class Recorded(unittest.TestCase):
     EXPECTED = {  # counted by tests/oracle/in_band_decoder.py and chain_decoder.py
         "okx": ("okx/okx.jsonl.zst", 435, dict(trade=74, book=8264, ticker=28)),
         "bitget": ("bitget/bitget.jsonl.zst", 1160, dict(trade=555, book=65309, ticker=345)),
         "bybit": ("bybit/bybit.jsonl.zst", 3229, dict(trade=347, book=20809, ticker=839)),
         "cryptocom": ("cryptocom/crypto_com.jsonl.zst", 3164, dict(trade=1143, book=391860, ticker=1484)),
+        "gate": ("gate/gateio.jsonl.zst", 250, dict(trade=9, book=2887)),
+        "htx": ("htx/huobi.jsonl.zst", 363, dict(trade=73, book=58996)),
+        "hyperliquid": ("hyperliquid/btcusd_20250126.gz", 55, dict(trade=64, book=1840)),
+        "kucoin": ("kucoin/kucoin.jsonl.zst", 4731, dict(trade=18, quote=830, book=10354)),
         "coinbase": ("coinbase/coinbase.jsonl.zst", 1031, dict(trade=279, book=74193, ticker=160)),
         "coinbase-exchange": ("coinbase-exchange/coinbase.ws.raw.zst", 9946, dict(trade=107, book=18081, ticker=107)),
         "kraken": ("kraken/kraken.jsonl.zst", 4431, dict(trade=10, book=11745, ticker=18)),

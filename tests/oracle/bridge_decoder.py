@@ -46,6 +46,19 @@ class Chained(Decoder):
             self.rows[symbol] = ChainedRow()
         return self.rows[symbol]
 
+    def connect(self, recv):
+        """What was known of a book is forgotten, but for a snapshot that no delta has followed yet."""
+        for symbol, row in self.rows.items():
+            row.fresh, row.ordinal, row.ticker = True, 0, (None,) * 4
+            if row.chain.armed and row.chain.last is None:
+                continue
+            announced = row.state == SYNCING and row.announced
+            asked, row.chain = row.chain.asked, Chain()
+            row.chain.asked = asked
+            if not announced:
+                self.status(symbol, 0, recv, SYNCING)
+            row.state, row.announced = SYNCING, True
+
     def time_of(self, value, unit, recv):
         """ns and flags of a number, or a string that holds one, in units of so many ns."""
         if value is None:

@@ -13,6 +13,9 @@ from bridge_decoder import Chained, Reject, exact, whole
 class Htx(Chained):
     PRODUCTS = "/v1/common/symbols"
 
+    def ask(self, symbol):
+        """Of the venue, on the socket, at once: nothing for the session to do."""
+
     def message(self, recv, text):
         if isinstance(text, bytes):
             try:
@@ -84,6 +87,9 @@ class Htx(Chained):
 
 
 class HtxSwap(Htx):
+    def ask(self, symbol):
+        Chained.ask(self, symbol)
+
     PRODUCTS = "/linear-swap-api/v1/swap_contract_info"
 
 

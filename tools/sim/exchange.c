@@ -293,9 +293,23 @@ static void jump_back(sim_exchange_t *x, sim_symbol_t *s) {
   for (uint32_t i = 0; (peer = sim_server_peer(x->server, i)) != NULL; i++) peer->sequence = 0;
 }
 
+/* A bid above the best ask, in one message; in the next it is what the ladder has there again. */
+static void cross(sim_exchange_t *x, sim_symbol_t *s) {
+  sim_market_t *m = &s->market;
+  if (s->crossed_ticks) {
+    int64_t at = s->crossed_ticks - m->base_ticks;
+    sim_market_tell(m, s->crossed_ticks, at >= 0 && at < SIM_LADDER_TICKS ? m->ladder[0][at] : 0);
+    s->crossed_ticks = 0;
+  } else if (sim_fault_hits(x->faults, SIM_FAULT_CROSS)) {
+    s->crossed_ticks = sim_market_price(m, m->best_ask) + 1;
+    sim_market_tell(m, s->crossed_ticks, m->lot);
+  }
+}
+
 static void send_depth(sim_exchange_t *x, uint32_t symbol) {
   sim_symbol_t *s = &x->symbols[symbol];
   if (!sim_is_trading(x, symbol)) return;
+  cross(x, s);
   x->venue->depth(x, symbol);
   jump_back(x, s);
 }

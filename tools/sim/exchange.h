@@ -82,8 +82,9 @@ typedef struct sim_symbol {
   sim_market_t market;
   uint64_t     depth_last_id; /* the last id of the last depth message */
   uint64_t     halted_until_ns;
-  double       index_ticks; /* the index price: follows the market slowly */
-  void        *state;       /* the venue's own: symbol_bytes, zeroed */
+  int64_t crossed_ticks; /* of a bid that the book never had, while others believe in it; 0: none */
+  double  index_ticks;   /* the index price: follows the market slowly */
+  void   *state;         /* the venue's own: symbol_bytes, zeroed */
 } sim_symbol_t;
 
 /* What a ticker says, of the synthetic market. */

@@ -90,6 +90,13 @@ sim_step_t sim_market_step(sim_market_t *m) {
   return sim_random_unit(&m->rng) < 0.22 ? trade(m) : order(m);
 }
 
+void sim_market_tell(sim_market_t *m, int64_t price_ticks, int64_t qty) {
+  if (m->dirty_cnt == SIM_DIRTY_MAX) return;
+  m->update_id++;
+  if (!m->depth_first_id) m->depth_first_id = m->update_id;
+  m->dirty[m->dirty_cnt++] = (sim_level_t){price_ticks, qty, false};
+}
+
 void sim_market_take_depth(sim_market_t *m) {
   m->dirty_cnt      = 0;
   m->depth_first_id = 0;

@@ -51,6 +51,8 @@ sim_step_t sim_market_step(sim_market_t *market);
 
 /* Ends a depth message's interval: the caller has read dirty. */
 void sim_market_take_depth(sim_market_t *market);
+/* The next depth message says of one bid level what the ladder does not: qty at price_ticks. */
+void sim_market_tell(sim_market_t *market, int64_t price_ticks, int64_t qty);
 
 TF_INLINE int64_t sim_market_price(const sim_market_t *m, int32_t ladder_idx) {
   return m->base_ticks + ladder_idx;

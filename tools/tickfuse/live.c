@@ -19,6 +19,7 @@
 #include "live_plan.h"
 #include "live_table.h"
 #include "live_tape.h"
+#include "live_ways.h"
 #include "registry.h"
 #include "summary.h"
 #include "warm.h"
@@ -29,10 +30,11 @@
 /* What the connections of one feed of the config share. */
 typedef struct live_feed {
   const tf_feed_t   *feed;
-  char               port[8], rest_port[8];
+  char               rest_port[8];
   tf_feed_key_t     *key;
   tf_budget_t       *budget; /* the venue's */
   tf_live_metadata_t metadata;
+  tf_live_ways_t     ways;
 } live_feed_t;
 
 typedef struct live {
@@ -46,6 +48,8 @@ typedef struct live {
   tf_live_plan_t plan;
   tf_source_t   *sources[TF_LIVE_CONNECTIONS_MAX]; /* of the plan's rows */
   uint32_t       source_cnt;
+
+  tf_live_ranks_t ranks;
 
   tf_http_t    *http;
   tf_control_t *control;
@@ -102,11 +106,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .tap               = tf_live_capture_tap(&live.capture),
                                    .tap_source_idx    = row_idx
   };
-  if (f->url.host) {
-    s->host  = f->url.host;
-    s->port  = port_text(l->port, &f->url);
-    s->plain = !f->url.tls;
-  }
+  tf_live_ways_apply(&l->ways, s);
   if (f->rest.host) {
     s->rest_host  = f->rest.host;
     s->rest_port  = port_text(l->rest_port, &f->rest);
@@ -133,6 +133,7 @@ static tf_err_t prepare_feed(const tf_config_t *config, uint32_t i) {
   live.feed_cnt = i + 1;
   if (!err) l->budget = budget_of(config, i, l->feed);
   if (!err && f->key_file) err = tf_key_file_load(f->key_file, &l->key);
+  if (!err) err = tf_live_ways_init(&l->ways, f, l->feed);
   if (!err) err = tf_live_metadata_init(&l->metadata, config, f, l->feed);
   return err ? tf_error_add(err, "preparing the feed %s", f->name) : TF_OK;
 }
@@ -144,6 +145,8 @@ static tf_err_t start_connection(const tf_config_t *config, uint32_t i) {
   tf_err_t err = tf_session_init(&session, &live.arena, &live.sources[i]);
   if (err) return tf_error_add(err, "preparing the connection %s", row->name);
   live.source_cnt = i + 1;
+  if (i == 0 || live.plan.rows[i - 1].feed_idx != row->feed_idx)
+    tf_live_ranks_add(&live.ranks, &live.feeds[row->feed_idx].ways, live.sources[i]);
   return tf_engine_add_source(&engine, live.sources[i], row->name);
 }
 
@@ -211,10 +214,12 @@ TF_STATIC_ASSERT((int)TF_IO_AUTO == (int)TF_CONFIG_IO_AUTO &&
                  "the config's io words are the loop's");
 
 static void stop_feeds(void) {
+  tf_live_ranks_stop(&live.ranks);
   for (uint32_t i = 0; i < live.source_cnt; i++) tf_session_fini(live.sources[i]);
   for (uint32_t i = 0; i < live.feed_cnt; i++) {
     tf_live_metadata_fini(&live.feeds[i].metadata);
     tf_key_file_release(live.feeds[i].key);
+    tf_live_ways_fini(&live.feeds[i].ways);
   }
   tf_dialer_stop(live.dialer);
   tf_io_fini(live.io);
@@ -366,6 +371,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
                                 options->recording);
   if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
   if (!err) err = start_feeds(config);
+  if (!err) err = tf_live_ranks_start(&live.ranks, live.dialer);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);
@@ -401,6 +407,39 @@ int tf_live_run(const tf_config_t *config, const tf_live_options_t *options) {
   tf_live_capture_stop(&live.capture);
   tf_live_tape_stop(&live.tape);
   tf_control_stop(live.control);
+  stop_feeds();
+  tf_engine_fini(&engine);
+  return code;
+}
+
+static int measure_endpoints(const tf_config_t *config, bool json) {
+  static tf_ranker_row_t rows[TF_ENDPOINTS_MAX];
+  json_t                *list = json_array();
+  int                    code = TF_EXIT_DONE;
+  for (uint32_t i = 0; i < config->feed_cnt; i++) {
+    tf_live_ways_t *w   = &live.feeds[i].ways;
+    tf_err_t        err = tf_live_ways_measure(w, live.dialer, NULL, rows);
+    if (err) return json_decref(list), tf_cli_fail(err);
+    if (json)
+      json_array_append_new(list, tf_live_ways_json(w, rows));
+    else
+      tf_live_ways_print(w, rows, stdout);
+    if (rows[w->best_first[0]].err) code = TF_EXIT_FAILED;
+  }
+  if (json) {
+    json_dumpf(list, stdout, JSON_INDENT(1));
+    printf("\n");
+  }
+  json_decref(list);
+  return code;
+}
+
+int tf_live_endpoints(const tf_config_t *config, bool json) {
+  const tf_engine_options_t options = {.is_check = true};
+  tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  if (!err) err = tf_live_plan_make(&live.plan, config);
+  if (!err) err = start_feeds(config);
+  int code = err ? tf_cli_fail(err) : measure_endpoints(config, json);
   stop_feeds();
   tf_engine_fini(&engine);
   return code;

@@ -17,4 +17,8 @@ typedef struct tf_live_options {
 /* Runs the config live until it is over; prints the summary. Returns the exit code. */
 int tf_live_run(const tf_config_t *config, const tf_live_options_t *options);
 
+/* Measures the endpoints of every feed once and prints them in their order: `tickfuse endpoints`. Exit code
+ * 0 where every feed has one that can be reached. */
+int tf_live_endpoints(const tf_config_t *config, bool json);
+
 #endif

@@ -11,8 +11,11 @@
 static char urls[TF_LIVE_CONNECTIONS_MAX][sizeof((tf_capture_feed_t *)0)->url];
 
 static void url_text(const tf_config_feed_t *f, const tf_feed_t *feed, char *text, size_t cap) {
-  if (f->url.host)
-    snprintf(text, cap, "%s://%s:%u", f->url.tls ? "wss" : "ws", f->url.host, f->url.port);
+  const tf_config_url_t *url = f->endpoints.item_cnt > 0 ? &f->endpoints.items[0] : &f->url;
+  bool                   v6  = url->host && strchr(url->host, ':');
+  if (url->host)
+    snprintf(text, cap, "%s://%s%s%s:%u", url->tls ? "wss" : "ws", v6 ? "[" : "", url->host,
+             v6 ? "]" : "", url->port);
   else
     snprintf(text, cap, "wss://%s:%s", feed->ws_host, feed->ws_port);
 }

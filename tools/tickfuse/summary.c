@@ -82,6 +82,26 @@ static json_t *latency_json(const tf_engine_t *e) {
   return latency;
 }
 
+/* How far the venue's clock is from ours and how late its messages came, of each input and kind that had any. */
+static json_t *clocks_json(const tf_engine_t *e) {
+  const tf_acquire_t *a    = &e->runner.acquire;
+  json_t             *list = json_array();
+  for (uint32_t i = 0; i < a->source_cnt * TF_FEED_CLOCK_KINDS; i++) {
+    const tf_feed_clock_kind_t *k =
+        &a->clocks[i / TF_FEED_CLOCK_KINDS].kinds[i % TF_FEED_CLOCK_KINDS];
+    if (k->delays.cnt == 0) continue;
+    json_array_append_new(
+        list, json_pack("{sIsssIsIsIsIsIsI}", "source", (json_int_t)(i / TF_FEED_CLOCK_KINDS),
+                        "kind", kind_names[i % TF_FEED_CLOCK_KINDS], "count",
+                        (json_int_t)k->delays.cnt, "offset_ns", (json_int_t)k->offset_ns,
+                        "delay_p50_ns", (json_int_t)tf_hist_quantile(&k->delays, 0.5),
+                        "delay_p99_ns", (json_int_t)tf_hist_quantile(&k->delays, 0.99),
+                        "delay_p99_9_ns", (json_int_t)tf_hist_quantile(&k->delays, 0.999),
+                        "delay_max_ns", (json_int_t)k->delays.max));
+  }
+  return list;
+}
+
 static json_t *ledger_json(const tf_engine_t *e) {
   tf_ledger_t ledger;
   tf_ledger_close(&ledger, e);
@@ -168,6 +188,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "events_per_second",
                       json_real((double)event_total(&c) / (wall_seconds(e) + 1e-9)));
   json_object_set_new(root, "latency_ns", latency_json(e));
+  json_object_set_new(root, "clocks", clocks_json(e));
   json_object_set_new(root, "lane", lane_json(e));
   json_object_set_new(root, "sinks", sinks_json(e));
   json_object_set_new(root, "rss_bytes_max", integer(tf_cpu_rss_bytes_max()));

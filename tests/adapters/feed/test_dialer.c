@@ -8,6 +8,7 @@
 #include "cmocka_tf.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "feed/attempts.h"
 #include "feed/dialer.h"
 #include "netinet/in.h"
 #include "tf/atomic.h"
@@ -126,6 +127,40 @@ static int resolve_several(const char *host, const char *port, tf_address_t *a, 
   loopback(&a[1], "1", 8);
   loopback(&a[2], port, 1);
   *cnt = 3;
+  return 0;
+}
+
+/* A listener whose queue is full: what comes more is not answered, as by a black hole. */
+static int      hole_fd = -1, hole_clients[8];
+static uint16_t hole_port;
+
+static void hole_open(void) {
+  struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t          cnt  = sizeof addr;
+  hole_fd                 = socket(AF_INET, SOCK_STREAM, 0);
+  assert_int_equal(bind(hole_fd, (struct sockaddr *)&addr, sizeof addr), 0);
+  assert_int_equal(listen(hole_fd, 0), 0);
+  assert_int_equal(getsockname(hole_fd, (struct sockaddr *)&addr, &cnt), 0);
+  hole_port = ntohs(addr.sin_port);
+  for (size_t i = 0; i < TF_ARRAY_CNT(hole_clients); i++) {
+    hole_clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    connect(hole_clients[i], (struct sockaddr *)&addr, sizeof addr);
+  }
+  poll(NULL, 0, 20);
+}
+
+static void hole_close(void) {
+  for (size_t i = 0; i < TF_ARRAY_CNT(hole_clients); i++) close(hole_clients[i]);
+  close(hole_fd);
+}
+
+static int resolve_hole_first(const char *host, const char *port, tf_address_t *a, uint32_t *cnt) {
+  (void)host;
+  char hole[8];
+  snprintf(hole, sizeof hole, "%u", hole_port);
+  loopback(&a[0], hole, 1);
+  loopback(&a[1], port, 1);
+  *cnt = 2;
   return 0;
 }
 
@@ -370,6 +405,56 @@ static void last_good_address_serves_when_the_look_up_fails(void **state) {
   assert_int_equal(resolve_cnt, 2);
 }
 
+static void address_that_leads_nowhere_costs_a_moment_and_is_then_passed_over(void **state) {
+  (void)state;
+  serve(script_ok, false);
+  hole_open();
+  tf_dialer_config_t config = quick();
+  config.resolve            = resolve_hole_first;
+  config.connect_ns         = 2 * TF_NS_PER_SEC;
+  begin(&config);
+  for (int i = 0; i < 2; i++) {
+    uint64_t begin_ns = tf_clock_monotonic_ns();
+    assert_int_equal(run(TF_DIAL_WEBSOCKET, "venue.test", stub.port_text, "/ws", false), TF_OK);
+    uint64_t took_ns = tf_clock_monotonic_ns() - begin_ns;
+    assert_true(i == 0 ? took_ns >= TF_ATTEMPTS_GAP_NS : took_ns < TF_ATTEMPTS_GAP_NS);
+    assert_true(took_ns < TF_NS_PER_SEC);
+    assert_true(dial.peer.addr_cnt > 0 && dial.phase_ns[TF_DIAL_CONNECT] > 0);
+  }
+  hole_close();
+}
+
+static void only_black_holes_end_at_the_deadline(void **state) {
+  (void)state;
+  hole_open();
+  char port[8];
+  snprintf(port, sizeof port, "%u", hole_port);
+  tf_dialer_config_t config = quick();
+  config.resolve            = resolve_hole_first; /* the second is the hole too */
+  begin(&config);
+  assert_int_equal(run(TF_DIAL_WEBSOCKET, "venue.test", port, "/ws", false), E_FEED_TIMEOUT);
+  assert_int_equal(dial.phase, TF_DIAL_CONNECT);
+  hole_close();
+}
+
+static void sources_budget_holds_the_next_dial_back(void **state) {
+  (void)state;
+  serve(script_ok, false);
+  static tf_budget_t budget;
+  tf_budget_init(&budget, 1);
+  tf_dialer_config_t config = quick();
+  begin(&config);
+  endpoint.budget = &budget;
+  assert_int_equal(run(TF_DIAL_WEBSOCKET, "127.0.0.1", stub.port_text, "/ws", false), TF_OK);
+  assert_true(tf_dialer_submit(dialer, &client, &dial));
+  poll(NULL, 0, 100);
+  assert_null(tf_dialer_take(&client)); /* its turn is in five minutes */
+  tf_dialer_leave(dialer, &client);
+  assert_ptr_equal(tf_dialer_take(&client), &dial);
+  assert_int_equal(dial.phase, TF_DIAL_WAIT);
+  endpoint.budget = NULL;
+}
+
 static void two_websocket_dials_to_one_host_start_apart(void **state) {
   (void)state;
   serve(script_ok, false);
@@ -429,6 +514,9 @@ int main(void) {
       T(upgrade_over_tls_hands_over_the_open_stream),
       T(get_brings_the_body_and_release_takes_it_back),
       T(last_good_address_serves_when_the_look_up_fails),
+      T(address_that_leads_nowhere_costs_a_moment_and_is_then_passed_over),
+      T(only_black_holes_end_at_the_deadline),
+      T(sources_budget_holds_the_next_dial_back),
       T(two_websocket_dials_to_one_host_start_apart),
       T(leaving_takes_back_a_dial_that_is_under_way),
   };

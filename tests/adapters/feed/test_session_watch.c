@@ -147,7 +147,7 @@ static void book_that_the_lane_doubts_is_given_up_alone(void **state) {
   words[2] = 0; /* the lane has seen the GAP */
   run_for(60 * MS);
   assert_int_equal(lose_cnt, 1);
-  assert_int_equal(counts()->books_lost, 1);
+  assert_int_equal(source->books_lost, 1);
   assert_int_equal(source->disconnects, 0);
   assert_string_equal(told, "fKfblG");
 }
@@ -170,11 +170,11 @@ static void silent_stream_is_told_stale_and_its_next_data_tells_ok(void **state)
   say("B");
   run_for(60 * MS);
   say("H"); /* a heartbeat is no data */
-  RUN_UNTIL(counts()->stale == 1);
-  assert_int_equal(counts()->stale_now, 1);
+  RUN_UNTIL(source->stale == 1);
+  assert_int_equal(source->stale_now, 1);
   say("B");
   assert_string_equal(told, "fKfbfsSfbsK");
-  assert_int_equal(counts()->stale_now, 0);
+  assert_int_equal(source->stale_now, 0);
   assert_int_equal(source->counts.events[TF_EVENT_STATUS], 4); /* connect, K, STALE, OK */
 }
 
@@ -183,7 +183,7 @@ static void stream_that_never_had_data_is_not_stale(void **state) {
   begin_watch();
   say("K");
   run_for(250 * MS);
-  assert_int_equal(counts()->stale, 0);
+  assert_int_equal(source->stale, 0);
   assert_string_equal(told, "fK");
 }
 
@@ -191,7 +191,7 @@ static void quotes_without_a_book_go_back_to_none(void **state) {
   (void)state;
   begin_watch();
   say("Q");
-  RUN_UNTIL(counts()->stale == 1);
+  RUN_UNTIL(source->stale == 1);
   say("Q");
   assert_string_equal(told, "fqsSfqsN");
 }
@@ -205,9 +205,9 @@ static void lane_that_was_held_up_calls_nobody_stale(void **state) {
   say("B");
   uint64_t wall_ns = tf_clock_wall_ns() + 30 * TF_NS_PER_SEC;
   for (uint64_t i = 0; i < 5; i++) source->ops->poll(source, wall_ns + i * MS);
-  assert_int_equal(counts()->stale, 0);
+  assert_int_equal(source->stale, 0);
   for (uint64_t i = 0; i < 30; i++) source->ops->poll(source, wall_ns + 10 * MS + i * 10 * MS);
-  assert_int_equal(counts()->stale, 1);
+  assert_int_equal(source->stale, 1);
 }
 
 #define W(name) cmocka_unit_test_setup_teardown(name, setup_watch, end_watch)

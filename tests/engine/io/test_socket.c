@@ -103,11 +103,12 @@ static void stamp_is_found_among_control_messages_or_is_none(void **state) {
 
 static void stamp_is_translated_and_time_never_runs_back(void **state) {
   (void)state;
-  const uint64_t pass = 1000 * TF_NS_PER_SEC, minute = 60 * TF_NS_PER_SEC;
-  const int64_t  offset = -5000; /* the kernel's clock is ahead of ours by so much */
-  tf_io_counts_t counts = {0};
-  uint64_t       newest = 0;
-#define RECV(stamp) tf_socket_recv_ns(&counts, &newest, stamp, offset, pass)
+  const uint64_t   pass = 1000 * TF_NS_PER_SEC, minute = 60 * TF_NS_PER_SEC;
+  const int64_t    offset = -5000; /* the kernel's clock is ahead of ours by so much */
+  tf_io_counts_t   counts = {0};
+  static tf_hist_t ages;
+  uint64_t         newest = 0;
+#define RECV(stamp) tf_socket_recv_ns(&counts, &ages, &newest, stamp, offset, pass)
   assert_true(RECV(pass + 5000 - 900) == pass - 900);
   assert_true(RECV(pass + 5000 - 300) == pass - 300);
   assert_true(RECV(pass + 5000 - 700) == pass - 300); /* older than what went before */
@@ -115,6 +116,9 @@ static void stamp_is_translated_and_time_never_runs_back(void **state) {
   assert_int_equal(counts.stamps, 4);
   assert_int_equal(counts.stamp_age_ns, 900 + 300 + 700);
   assert_int_equal(counts.stamp_age_ns_max, 900);
+  assert_int_equal(ages.cnt, 4); /* as a distribution, too */
+  assert_int_equal(ages.sum, 900 + 300 + 700);
+  assert_int_equal(ages.max, 900);
   assert_true(RECV(0) == pass);
   assert_true(RECV(pass + 5000 - minute) == pass); /* the clock was set */
   assert_true(RECV(pass + 5000 + minute) == pass);
@@ -154,6 +158,8 @@ static void tcp_bytes_bear_the_kernels_time(tf_io_kind_t kind, uint32_t direct_c
   assert_in_range(s.recv_ns, before - TF_NS_PER_US, sent + PAUSE_NS / 2);
   assert_true(io->counts.stamp_age_ns - start.stamp_age_ns >= PAUSE_NS / 2);
   assert_true(io->counts.stamp_age_ns_max >= PAUSE_NS / 2);
+  assert_int_equal(io->stamp_ages->cnt, io->counts.stamps);
+  assert_true(tf_hist_quantile(io->stamp_ages, 1.0) >= PAUSE_NS / 2);
   for (int i = 0; i < 100; i++) { /* many, in order, and the end */
     send_letters(fds[1], &at, 1 + (uint64_t)i);
     assert_true(tf_io_poll(io, 0) >= 0);

@@ -1,0 +1,348 @@
+/* Hyperliquid (VENUES.md 14).
+ *
+ *   {"channel":"trades","data":[{"coin":"BTC","side":"B"|"A","px":..,"sz":..,"time":ms,"tid":..},..]}
+ *   {"channel":"l2Book","data":{"coin":..,"time":..,"levels":[[{"px":..,"sz":..},..],[..]]}}
+ *
+ *   trades           TRADE; side is the taker's, B buys and A sells. Ids are hashes: the newest 64 of a coin
+ *                    are remembered. The first message of a subscription is a replay: what happened before
+ *                    the connection was there is BACKFILL
+ *   bbo              QUOTE; a side may be null: no price, no quantity
+ *   l2Book           BOOK, whole each time, 20 levels a side every 5 s, sides by place
+ *   activeAssetCtx   TICKER: mark price, funding rate, volume; no time
+ *   allMids, candle, ..   ignored, by channel
+ *
+ * A name that the venue does not know closes the socket without a word, for all that is subscribed on it. So
+ * before a connection the venue is asked for its coins, and what is not among them is not subscribed to.
+ * Names with '@', '/' or ':' are of lists that are not asked for, and go through. */
+#include "core/error.h"
+#include "feed/in_band.h"
+#include "feed/text_out.h"
+#include "wire/json_array.h"
+
+#define BIT        TF_IN_BAND_BIT
+#define NAMES_PATH "/info"
+#define NAME_CHARS "@/:"
+
+enum { ROOT, DATA, INNER, OBJECT_CNT };
+enum { CHANNEL = 1, DATA_KEY, ROOT_KEY_CNT };
+static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
+    TF_IN_BAND_NO_KEY,
+    [CHANNEL]  = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
+    [DATA_KEY] = TF_JSON_KEY("data", TF_JSON_WANT_ITEM),
+};
+enum {
+  COIN = 1,
+  TIME,
+  SIDE,
+  PRICE,
+  SIZE,
+  TRADE_ID,
+  LEVELS,
+  ASKS,
+  BBO,
+  BBO_ASK,
+  CTX,
+  METHOD,
+  DATA_KEY_CNT
+};
+static const tf_json_key_t data_keys[DATA_KEY_CNT] = {
+    TF_IN_BAND_NO_KEY,
+    [COIN]     = TF_JSON_KEY("coin", TF_JSON_WANT_TEXT),
+    [TIME]     = TF_JSON_KEY("time", TF_JSON_WANT_DECIMAL),
+    [SIDE]     = TF_JSON_KEY("side", TF_JSON_WANT_TEXT),
+    [PRICE]    = TF_JSON_KEY("px", TF_JSON_WANT_DECIMAL),
+    [SIZE]     = TF_JSON_KEY("sz", TF_JSON_WANT_DECIMAL),
+    [TRADE_ID] = TF_JSON_KEY("tid", TF_JSON_WANT_U64),
+    [LEVELS]   = TF_JSON_KEY("levels", TF_JSON_WANT_SIDES),
+    [ASKS]     = TF_IN_BAND_NO_KEY,
+    [BBO]      = TF_JSON_KEY("bbo", TF_JSON_WANT_SIDES),
+    [BBO_ASK]  = TF_IN_BAND_NO_KEY,
+    [CTX]      = TF_JSON_KEY("ctx", TF_JSON_WANT_ITEM),
+    [METHOD]   = TF_JSON_KEY("method", TF_JSON_WANT_TEXT),
+};
+/* A level, or what "ctx" is. */
+enum { LEVEL_PRICE = 1, LEVEL_QTY, MARK, FUNDING, VOLUME, INNER_KEY_CNT };
+static const tf_json_key_t inner_keys[INNER_KEY_CNT] = {
+    TF_IN_BAND_NO_KEY,
+    [LEVEL_PRICE] = TF_JSON_KEY("px", TF_JSON_WANT_DECIMAL),
+    [LEVEL_QTY]   = TF_JSON_KEY("sz", TF_JSON_WANT_DECIMAL),
+    [MARK]        = TF_JSON_KEY("markPx", TF_JSON_WANT_DECIMAL),
+    [FUNDING]     = TF_JSON_KEY("funding", TF_JSON_WANT_DECIMAL),
+    [VOLUME]      = TF_JSON_KEY("dayBaseVlm", TF_JSON_WANT_DECIMAL),
+};
+static const tf_in_band_object_t objects[OBJECT_CNT] = {
+    [ROOT]  = {root_keys,     ROOT_KEY_CNT,   .child = DATA},
+    [DATA]  = {          data_keys, DATA_KEY_CNT, .child = INNER             },
+    [INNER] = { inner_keys,            INNER_KEY_CNT,                         0,              0},
+};
+static const tf_in_band_item_t items[] = {
+    {.object         = DATA,
+     .kind           = TF_EVENT_BOOK,
+     .marks          = BIT(COIN) | BIT(LEVELS),
+     .symbol         = COIN,
+     .time           = TIME,
+     .sides_by_place = true,
+     .bids           = LEVELS,
+     .asks           = ASKS},
+    {.object         = DATA,
+     .kind           = TF_EVENT_BOOK,
+     .marks          = BIT(COIN) | BIT(BBO),
+     .symbol         = COIN,
+     .time           = TIME,
+     .sides_by_place = true,
+     .bids           = BBO,
+     .asks           = BBO_ASK},
+    {.object = DATA,
+     .kind   = TF_EVENT_TRADE,
+     .marks  = BIT(TRADE_ID) | BIT(PRICE),
+     .symbol = COIN,
+     .time   = TIME,
+     .price  = PRICE,
+     .qty    = SIZE,
+     .side   = SIDE,
+     .id     = TRADE_ID},
+    {.object = INNER,
+     .kind   = TF_IN_BAND_LEVEL,
+     .marks  = BIT(LEVEL_PRICE),
+     .price  = LEVEL_PRICE,
+     .qty    = LEVEL_QTY                            },
+    {.object  = INNER,
+     .kind    = TF_EVENT_TICKER,
+     .marks   = BIT(MARK),
+     .mark    = MARK,
+     .funding = FUNDING,
+     .volume  = VOLUME      },
+};
+
+#define SYMBOLS_MAX 1000u /* subscriptions of one address: the venue's limit */
+
+typedef struct {
+  uint64_t since_ns;                       /* the connection, or the recording's first message */
+  bool     knows_names;                    /* the venue's coins were told, */
+  uint64_t known[(SYMBOLS_MAX + 63) / 64]; /* and those of our symbols that are among them */
+} own_t;
+
+static own_t *own_of(const void *state) { return ((const tf_in_band_t *)state)->own; }
+
+/* ---- routes ---- */
+
+static const struct {
+  const char *name;
+  uint32_t    channel;
+} channels[] = {
+    {"l2Book",             TF_CHANNEL_BOOK  },
+    {"bbo",                TF_CHANNEL_QUOTE },
+    {"trades",             TF_CHANNEL_TRADE },
+    {"activeAssetCtx",     TF_CHANNEL_TICKER},
+    {"activeSpotAssetCtx", TF_CHANNEL_TICKER},
+    {"allMids",            0                },
+    {"candle",             0                },
+    {"notification",       0                },
+    {"webData2",           0                },
+    {"user",               0                },
+    {"activeAssetData",    0                },
+};
+
+/* "Already subscribed: ..", a request that could not be read. Answers carry no id. */
+static void route_answer(tf_in_band_t *in, tf_in_band_route_t *r, bool is_refusal) {
+  if (is_refusal) tf_in_band_complain(in, ROOT, DATA_KEY);
+  if (is_refusal || tf_in_band_is(in, DATA, METHOD, "subscribe"))
+    tf_in_band_answer(in, 0, 0, NULL, is_refusal);
+  r->what = TF_IN_BAND_CONTROL;
+}
+
+static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
+  const tf_json_value_t *name = tf_in_band_value(in, ROOT, CHANNEL);
+  if (name == NULL || name->kind != TF_JSON_STRING) return;
+  if (TF_JSON_TEXT_IS(name, "pong")) {
+    r->what = TF_IN_BAND_CONTROL;
+    return;
+  }
+  bool is_error = TF_JSON_TEXT_IS(name, "error");
+  if (is_error || TF_JSON_TEXT_IS(name, "subscriptionResponse")) {
+    route_answer(in, r, is_error);
+    return;
+  }
+  for (size_t i = 0; i < TF_ARRAY_CNT(channels); i++) {
+    if (!tf_json_text_is(name, channels[i].name, strlen(channels[i].name))) continue;
+    const tf_json_value_t *coin = tf_in_band_value(in, DATA, COIN);
+    uint64_t               time = tf_in_band_time(in, DATA, TIME, TF_IN_BAND_MS);
+    r->name                     = name->bytes;
+    r->name_bytes               = name->bytes_cnt;
+    r->channels                 = channels[i].channel;
+    r->what                     = channels[i].channel != 0 ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
+    r->rule                     = TF_BOOK_RULE_WHOLE;
+    r->is_snapshot              = channels[i].channel == TF_CHANNEL_BOOK;
+    r->is_quote                 = channels[i].channel == TF_CHANNEL_QUOTE;
+    r->is_backfill = time < own_of(in)->since_ns; /* of the newest: the last one was read last */
+    if (coin != NULL) r->symbol = *coin;
+    return;
+  }
+}
+
+static const tf_in_band_spec_t spec = {
+    .suffix     = "HYPERLIQUID",
+    .objects    = objects,
+    .object_cnt = OBJECT_CNT,
+    .items      = items,
+    .item_cnt   = TF_ARRAY_CNT(items),
+    .ids        = TF_IN_BAND_IDS_OPAQUE,
+    .spelling   = TF_SYMBOLS_AS_IS,
+    .buy        = "B",
+    .sell       = "A",
+    .route      = route,
+    .own_bytes  = sizeof(own_t),
+};
+
+/* ---- the venue's coins ---- */
+
+static bool is_known(const own_t *own, uint32_t symbol) {
+  return symbol < SYMBOLS_MAX && (own->known[symbol / 64] >> symbol % 64 & 1) != 0;
+}
+
+static void learn_name(tf_json_t *json, tf_json_object_t *item) {
+  (void)json;
+  tf_in_band_t          *in   = item->self;
+  const tf_json_value_t *name = &item->values[0];
+  tf_reject_t            unused;
+  if (!tf_json_seen(item, 0) || name->kind != TF_JSON_STRING) return;
+  uint32_t idx = tf_symbols_of(&in->symbols, name, false, &unused);
+  if (idx < SYMBOLS_MAX) own_of(in)->known[idx / 64] |= UINT64_C(1) << idx % 64;
+}
+
+/* {"universe":[{"name":"BTC","szDecimals":5,..},..],..} */
+static tf_verdict_t on_names(tf_in_band_t *in, const tf_frame_t *frame, tf_feed_counts_t *counts) {
+  static const tf_json_key_t   keys[]      = {TF_JSON_KEY("universe", TF_JSON_WANT_ITEMS)};
+  static const tf_json_key_t   coin_keys[] = {TF_JSON_KEY("name", TF_JSON_WANT_TEXT)};
+  static const tf_json_shape_t shape = {keys, 1}, coin_shape = {coin_keys, 1};
+  tf_json_value_t              values[2], coin_values[2];
+  tf_json_t                    json = {0};
+  tf_json_object_t             coin = {
+                  .shape = &coin_shape, .values = coin_values, .on_item = learn_name, .self = in};
+  tf_json_object_t root = {.shape = &shape, .values = values, .child = &coin};
+  own_t           *own  = own_of(in);
+  counts->messages++;
+  memset(own->known, 0, sizeof own->known);
+  bool is_read = tf_json_read(&json, frame->bytes, frame->bytes_cnt, &root) == TF_JSON_OK &&
+                 json.root_kind == TF_JSON_OBJECT && tf_json_seen(&root, 0) &&
+                 values[0].made == TF_JSON_MADE_ITEMS;
+  own->knows_names = is_read;
+  if (!is_read) return tf_feeds_reject(counts, frame, TF_REJECT_SCHEMA);
+  for (uint32_t i = 0; i < in->asked_cnt; i++) {
+    const char *text = in->symbols.rows[i].text;
+    char        complaint[TF_SYMBOL_BYTES_MAX + 64];
+    if (is_known(own, i) || strpbrk(text, NAME_CHARS) != NULL) continue;
+    int n = snprintf(complaint, sizeof complaint, "no coin of the venue is named %s", text);
+    if (n > 0) tf_feeds_note_error(&in->head, complaint, (size_t)n);
+  }
+  counts->msgs_control++;
+  return TF_VERDICT_CONTROL;
+}
+
+static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
+  own_t *own = own_of(state);
+  if (TF_UNLIKELY(own->since_ns == 0)) own->since_ns = frame->recv_ns;
+  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP && frame->target != NULL &&
+                  strcmp(frame->target, NAMES_PATH) == 0))
+    return on_names(state, frame, out->counts);
+  return tf_in_band_on_frame(state, frame, out);
+}
+
+static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
+  own_of(state)->since_ns = now_ns;
+  tf_in_band_on_connect(state, now_ns, out);
+}
+
+/* ---- live ---- */
+
+static size_t put_text(char *buf, size_t cap, const char *text) {
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, text);
+  return tf_text_out_finish(&t);
+}
+
+static size_t ws_target(const void *state, char *buf, size_t cap) {
+  (void)state;
+  return put_text(buf, cap, "/ws");
+}
+
+static size_t ticket_target(const void *state, char *buf, size_t cap) {
+  (void)state;
+  return put_text(buf, cap, NAMES_PATH);
+}
+
+/* {"method":"subscribe","subscription":{"type":"trades","coin":"BTC"}} */
+static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
+  const tf_in_band_t *in     = state;
+  const own_t        *own    = own_of(state);
+  uint32_t            symbol = request->symbols[0];
+  const char         *coin   = in->symbols.rows[symbol].text;
+  bool                is_odd = strpbrk(coin, NAME_CHARS) != NULL;
+  if (own->knows_names && !is_odd && !is_known(own, symbol)) return 0;
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, request->unsubscribe ? "{\"method\":\"unsubscribe\""
+                                           : "{\"method\":\"subscribe\"");
+  tf_text_out_put(&t, ",\"subscription\":{\"type\":\"");
+  tf_text_out_put(&t, request->channel == TF_CHANNEL_TRADE   ? "trades"
+                      : request->channel == TF_CHANNEL_QUOTE ? "bbo"
+                      : request->channel == TF_CHANNEL_BOOK  ? "l2Book"
+                                                             : "activeAssetCtx");
+  tf_text_out_put(&t, "\",\"coin\":\"");
+  tf_text_out_put(&t, coin);
+  tf_text_out_put(&t, "\"}}");
+  return tf_text_out_finish(&t);
+}
+
+static size_t heartbeat(const void *state, char *buf, size_t cap) {
+  (void)state;
+  return put_text(buf, cap, "{\"method\":\"ping\"}");
+}
+
+/* ---- lifetime ---- */
+
+static size_t state_bytes(const tf_feed_config_t *config) {
+  return tf_in_band_state_bytes(config, &spec);
+}
+static tf_err_t init(void *state, const tf_feed_config_t *config) {
+  if (config->symbol_cnt > SYMBOLS_MAX)
+    return TF_ERR(E_FEED_LIMIT,
+                  "%u instruments: %u subscriptions are the most that one address has",
+                  config->symbol_cnt, SYMBOLS_MAX);
+  return tf_in_band_init(state, config, &spec);
+}
+
+static const tf_feed_channel_t feed_channels[] = {
+    {TF_CHANNEL_TRADE,  "trades",         TF_FEED_CHECK(IDS_OPAQUE)},
+    {TF_CHANNEL_QUOTE,  "bbo",            TF_FEED_CHECK(WHOLE)     },
+    {TF_CHANNEL_BOOK,   "l2Book",         TF_FEED_CHECK(WHOLE)     },
+    {TF_CHANNEL_TICKER, "activeAssetCtx", TF_FEED_CHECK(WHOLE)     },
+    {0,                 NULL,             0                        },
+};
+
+const tf_feed_t tf_feed_hyperliquid = {
+    .venue                   = "hyperliquid",
+    .suffix                  = "HYPERLIQUID",
+    .state_bytes             = state_bytes,
+    .init                    = init,
+    .on_frame                = on_frame,
+    .on_connect              = on_connect,
+    .lose_book               = tf_in_band_lose_book,
+    .ws_host                 = "api.hyperliquid.xyz",
+    .ws_port                 = "443",
+    .rest_host               = "api.hyperliquid.xyz",
+    .rest_port               = "443",
+    .ticket_target           = ticket_target,
+    .ticket_body             = "{\"type\":\"meta\"}",
+    .ws_target               = ws_target,
+    .request                 = request,
+    .symbol                  = tf_in_band_symbol,
+    .heartbeat               = heartbeat,
+    .heartbeat_ns            = 20 * TF_NS_PER_SEC,
+    .subscribe_rate_hz_max   = 20, /* 2,000 messages a minute of one address */
+    .streams_max             = SYMBOLS_MAX,
+    .symbols_per_request_max = 1,
+    .snapshot_channels       = TF_CHANNEL_TICKER,
+    .connects_per_5min_max   = 150,
+    .silence_ns_max          = 60 * TF_NS_PER_SEC, /* three pongs missed */
+    .channels                = feed_channels,
+};
