@@ -248,7 +248,7 @@ static void peer_that_stops_to_answer_while_data_comes_is_replaced_and_not_cut(v
   (void)state;
   config.ping_idle_ns = 10 * TF_NS_PER_SEC;
   config.ping_busy_ns = 40 * MS;
-  config.pong_busy_ns = 60 * MS;
+  config.pong_busy_ns = 400 * MS;
   config.overlap_ns   = 20 * MS;
   begin(script_deaf, false);
   RUN_UNTIL(counts()->rollovers == 1);
