@@ -3,6 +3,7 @@
 void tf_book_row_restart(tf_book_row_t *row, tf_feed_out_t *out, uint32_t instrument_id,
                          uint64_t now_ns) {
   row->has_seq       = false;
+  row->loose_seq     = 0;
   row->checksums_off = false;
   row->mismatch_cnt  = 0;
   tf_draft_restart(out, &row->feed, instrument_id, now_ns);
@@ -47,6 +48,12 @@ static step_t step_of(const tf_book_row_t *row, const tf_book_message_t *m) {
   /* A venue may say that nothing happened: an empty message that repeats the sequence. */
   bool is_far = m->is_restart || row->last_seq - m->last_seq >= TF_BOOK_ROW_RESTART;
   return is_far ? (m->is_snapshot ? TAKE : BREAK) : REPEAT;
+}
+
+/* The levels that wait for this snapshot are of the count before. */
+static bool are_stale(const tf_book_row_t *row, const tf_book_message_t *m) {
+  if (row->feed.book_state == TF_BOOK_OK || row->loose_seq <= m->last_seq) return false;
+  return m->is_restart || row->loose_seq - m->last_seq >= TF_BOOK_ROW_RESTART;
 }
 
 /* A sequence that starts over is no gap of so many messages. */
@@ -157,9 +164,14 @@ void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_messag
   }
   bool is_numbered = m->has_seq && m->rule != TF_BOOK_RULE_NONE;
   row->feed.ordinal++;
+  if (is_numbered && m->is_snapshot && TF_UNLIKELY(are_stale(row, m)))
+    tf_draft_status(draft, &row->feed, m->instrument_id, TF_BOOK_SYNCING, m->ts_ns);
   if (is_numbered && (m->is_snapshot || row->feed.book_state == TF_BOOK_OK)) {
-    row->last_seq = m->last_seq;
-    row->has_seq  = true;
+    row->last_seq  = m->last_seq;
+    row->has_seq   = true;
+    row->loose_seq = 0;
+  } else if (is_numbered && m->last_seq > row->loose_seq) {
+    row->loose_seq = m->last_seq;
   }
   tf_draft_levels_t all = {.instrument_id = m->instrument_id,
                            .cnt           = sent_cnt + fallen_cnt,

@@ -14,6 +14,8 @@
  * no events; so several connections may feed one row. A PREVIOUS that is beyond its
  * message's own sequence, and a message that is far older (TF_BOOK_ROW_RESTART), are the venue starting
  * over: GAP, and a new snapshot. A snapshot that is not newer than a book in order is a duplicate too.
+ * Levels that wait for a snapshot and are of a count that is over would pass for newer than it: SYNCING
+ * before it says that they are to be forgotten.
  *
  * One writer: the thread that runs the feed. */
 #ifndef TF_FEED_BOOK_ROW_H
@@ -45,13 +47,16 @@ typedef struct tf_book_row {
   tf_feed_row_t     feed;
   tf_depth_mirror_t mirror; /* cap 0: none is kept */
   uint64_t          last_seq;
-  bool              has_seq;            /* last_seq is of this book */
-  bool              for_checksums_only; /* the mirror: only of a book whose snapshot had one */
-  bool              is_mirrored;        /* the book is in the mirror */
-  bool              depth_known;        /* an acknowledgement or a channel's name said it */
-  bool              checksums_off;      /* on this connection */
-  uint32_t          mismatch_cnt;
-  uint64_t          mismatch_ns; /* of the first of them */
+  bool              has_seq; /* last_seq is of this book */
+  /* The newest sequence published while the book was not in order; 0: none. Who keeps the book keeps those
+   * levels for the snapshot to come. */
+  uint64_t loose_seq;
+  bool     for_checksums_only; /* the mirror: only of a book whose snapshot had one */
+  bool     is_mirrored;        /* the book is in the mirror */
+  bool     depth_known;        /* an acknowledgement or a channel's name said it */
+  bool     checksums_off;      /* on this connection */
+  uint32_t mismatch_cnt;
+  uint64_t mismatch_ns; /* of the first of them */
 } tf_book_row_t;
 
 /* One message's levels of one instrument: bid_cnt and ask_cnt rows at the draft's `at`, bids first, each

@@ -220,7 +220,8 @@ bool tf_chain_lose(tf_chain_t *chain, tf_chain_pool_t *pool) {
 
 bool tf_chain_restart(tf_chain_t *chain, tf_chain_pool_t *pool) {
   if (chain->state == TF_CHAIN_ARMED && !chain->has_delta) return false;
-  bool is_announced = chain->is_announced;
+  bool is_announced =
+      chain->is_announced && chain->pending_cnt == 0; /* else readers keep some too */
   give_slab_back(chain, pool);
   tf_chain_init(chain);
   chain->is_announced = is_announced;

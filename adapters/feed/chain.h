@@ -102,7 +102,8 @@ void   tf_chain_pool_init(tf_chain_pool_t *pool, void *memory, uint32_t slab_cnt
 void tf_chain_init(tf_chain_t *chain);
 
 /* The connection is new: forgets the deltas and the book, but keeps a snapshot that no delta has
- * followed yet, because bridging goes by ids. True if the book's state fell back to SYNCING. */
+ * followed yet, because bridging goes by ids. True if the book's state fell back to SYNCING, or deltas that
+ * were waiting are forgotten: whoever keeps them too must be told. */
 bool tf_chain_restart(tf_chain_t *chain, tf_chain_pool_t *pool);
 
 /* U <= u. pu is read under the POINTER rule only. */

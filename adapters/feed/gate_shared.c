@@ -93,10 +93,11 @@ static const tf_json_key_t futures_rest_keys[REST_KEY_CNT] = REST_KEYS(TF_JSON_W
 
 #define OBJECTS(result_keys, rest_keys)                                                            \
   {                                                                                                \
-    [ROOT]   = {root_keys, ROOT_KEY_CNT, .child = RESULT, .second = ERROR_OBJECT},                 \
-    [RESULT] = {result_keys, RESULT_KEY_CNT, .child = LEVEL},                                      \
-    [LEVEL] = {level_keys, LEVEL_KEY_CNT}, [REST] = {rest_keys, REST_KEY_CNT, .child = LEVEL},     \
-    [ERROR_OBJECT] = {error_keys, ERROR_KEY_CNT},                                                  \
+    [ROOT]         = {root_keys, ROOT_KEY_CNT, .child = RESULT, .second = ERROR_OBJECT},           \
+    [RESULT]       = {result_keys, RESULT_KEY_CNT, .child = LEVEL},                                \
+    [LEVEL]        = {level_keys, LEVEL_KEY_CNT, 0, 0},                                            \
+    [REST]         = {rest_keys, REST_KEY_CNT, .child = LEVEL},                                    \
+    [ERROR_OBJECT] = {error_keys, ERROR_KEY_CNT, 0, 0},                                            \
   }
 static const tf_in_band_object_t spot_objects[OBJECT_CNT] =
     OBJECTS(spot_result_keys, spot_rest_keys);

@@ -28,8 +28,8 @@ REPLAY = str(ROOT / "configs" / "replay.yaml")
 
 
 def live(exchange, venue, *sets, seconds="3s", expect=0, cache=None):
-    config, *own = IDS.get(venue) or (CONFIGS[venue],)
-    config = ROOT / "configs" / config
+    name, *own = IDS.get(venue) or (CONFIGS[venue],)
+    config = ROOT / "configs" / name
     args = ["run", config, "--for", seconds, "--json"]
     feeds = range(1, config.read_text().count("venue: "))
     more = [item.replace("feeds.0", f"feeds.{i}") for i in feeds for item in exchange.sets]
@@ -185,7 +185,7 @@ class Ids(unittest.TestCase):
 
 
 class Recorded(unittest.TestCase):
-    EXPECTED = {  # counted by tests/oracle/in_band_decoder.py and chain_decoder.py
+    EXPECTED = {  # counted by tests/oracle
         "okx": ("okx/okx.jsonl.zst", 435, dict(trade=74, book=8264, ticker=28)),
         "bitget": ("bitget/bitget.jsonl.zst", 1160, dict(trade=555, book=65309, ticker=345)),
         "bybit": ("bybit/bybit.jsonl.zst", 3229, dict(trade=347, book=20809, ticker=839)),

@@ -493,7 +493,7 @@ class Decoder:
                 continue
             fresh = Book()
             fresh.asked = book.asked
-            if not book.announced:
+            if not book.announced or book.pending:
                 self.status(symbol, 0, recv, LAST, SYNCING)
             fresh.announced = True
             self.books[symbol] = fresh

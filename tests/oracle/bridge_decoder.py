@@ -52,7 +52,7 @@ class Chained(Decoder):
             row.fresh, row.ordinal, row.ticker = True, 0, (None,) * 4
             if row.chain.armed and row.chain.last is None:
                 continue
-            announced = row.state == SYNCING and row.announced
+            announced = row.state == SYNCING and row.announced and not row.chain.pending
             asked, row.chain = row.chain.asked, Chain()
             row.chain.asked = asked
             if not announced:

@@ -13,7 +13,7 @@ import zlib
 from urllib.parse import urlsplit
 
 import in_band_decoder as base
-from binance_decoder import BACKFILL, BAD_TS, GAP, OK, SELL, Number, Reject, exact, one_exponent, text_of, unsigned
+from binance_decoder import BACKFILL, BAD_TS, GAP, OK, SELL, SYNCING, Number, Reject, exact, one_exponent, text_of, unsigned
 from in_band_decoder import HOUR_NS, Decoder, number_in, text_in
 
 FUNDING_DIGITS = 12
@@ -89,13 +89,14 @@ class Chained(Decoder):
 
     def __init__(self):
         super().__init__()
-        self.checked = {}
+        self.checked, self.wanted, self.loose = {}, [], {}
         self.path = None  # of the connection that a frame came by
         self.chains, self.tickers, self.seen, self.greeted = {}, {}, {}, set()
 
     def connect(self, recv):
         super().connect(recv)
         self.chains.clear()
+        self.loose.clear()
         self.tickers.clear()
         self.greeted.clear()
         for row in self.rows.values():
@@ -115,8 +116,13 @@ class Chained(Decoder):
     def lose(self, symbol, recv, ts=0, gap=(0, 0)):
         self.status(symbol, ts, recv, GAP, gap=gap)
         self.counts["resyncs"] += 1
-        if [self.messages, "resync", symbol] not in self.out:
+        self.wanted.append(symbol)
+
+    def frame(self, recv, text, target=None):
+        super().frame(recv, text, target)
+        for symbol in dict.fromkeys(self.wanted):
             self.ask(symbol)
+        self.wanted = []
 
     def book(self, symbol, recv, levels, snapshot, ts, flags, seq=None, prev=None, restart=False):
         """prev: what the message says that it follows; seq without it: one more than the last. Neither: nothing
@@ -135,8 +141,14 @@ class Chained(Decoder):
                 self.counts["gaps"] += 1
                 gap = (last + 1, prev if prev is not None else seq - 1) if seq > last else (0, 0)
                 self.lose(symbol, recv, ts, gap)
+        loose = self.loose.get(symbol, 0)
+        if seq is not None and snapshot and row.state != OK and loose > seq and (restart or loose - seq >= 10**8):
+            self.status(symbol, ts, recv, SYNCING)  # what waits for the snapshot is of the count before
         if seq is not None and (snapshot or row.state == OK):
             self.chains[symbol] = seq
+            self.loose[symbol] = 0
+        elif seq is not None:
+            self.loose[symbol] = max(loose, seq)
         if snapshot or row.state == OK:
             self.apply(row, levels, snapshot)
         self.levels(symbol, recv, levels, row.ordinal if seq is None else seq, snapshot, ts)

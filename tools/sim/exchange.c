@@ -293,6 +293,15 @@ static void jump_back(sim_exchange_t *x, sim_symbol_t *s) {
   for (uint32_t i = 0; (peer = sim_server_peer(x->server, i)) != NULL; i++) peer->sequence = 0;
 }
 
+/* What no sequence shows: who listens keeps levels that are gone. */
+static void lose_deletes(sim_exchange_t *x, sim_market_t *m) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < m->dirty_cnt; i++)
+    if (m->dirty[i].qty != 0 || !sim_fault_hits(x->faults, SIM_FAULT_LOST_DELETE))
+      m->dirty[kept++] = m->dirty[i];
+  m->dirty_cnt = kept;
+}
+
 /* A bid above the best ask, in one message; in the next it is what the ladder has there again. */
 static void cross(sim_exchange_t *x, sim_symbol_t *s) {
   sim_market_t *m = &s->market;
@@ -309,6 +318,7 @@ static void cross(sim_exchange_t *x, sim_symbol_t *s) {
 static void send_depth(sim_exchange_t *x, uint32_t symbol) {
   sim_symbol_t *s = &x->symbols[symbol];
   if (!sim_is_trading(x, symbol)) return;
+  lose_deletes(x, &s->market);
   cross(x, s);
   x->venue->depth(x, symbol);
   jump_back(x, s);

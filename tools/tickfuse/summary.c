@@ -124,6 +124,18 @@ static json_t *sinks_json(const tf_engine_t *e) {
   return sinks;
 }
 
+/* What sessions did about their books beside the venue's sequence, and how often streams fell silent. */
+static void books_json(const tf_engine_t *e, json_t *root) {
+  const tf_acquire_t *a    = &e->runner.acquire;
+  uint64_t            lost = 0, stale = 0;
+  for (uint32_t i = 0; i < a->source_cnt; i++) {
+    lost += a->sources[i]->books_lost;
+    stale += a->sources[i]->stale;
+  }
+  json_object_set_new(root, "books_lost", integer(lost));
+  json_object_set_new(root, "stale", integer(stale));
+}
+
 /* What the lane left out or had to bend, summed over its instruments. */
 static json_t *lane_json(const tf_engine_t *e) {
   const tf_lane_t *lane      = &e->runner.lane;
@@ -189,6 +201,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
                       json_real((double)event_total(&c) / (wall_seconds(e) + 1e-9)));
   json_object_set_new(root, "latency_ns", latency_json(e));
   json_object_set_new(root, "clocks", clocks_json(e));
+  books_json(e, root);
   json_object_set_new(root, "lane", lane_json(e));
   json_object_set_new(root, "sinks", sinks_json(e));
   json_object_set_new(root, "rss_bytes_max", integer(tf_cpu_rss_bytes_max()));

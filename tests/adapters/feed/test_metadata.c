@@ -179,8 +179,126 @@ static void venues_name_the_same_things_by_words_of_their_own(void **state) {
   }
 }
 
+static void okx_answers_a_type_at_a_time(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTC-USDT", "UNI-USD-SWAP", "BTC-USD-220304-32000-P"};
+  char                     text[128];
+  assert_int_equal(start_with(&rig, "okx", symbols, 3, 7), TF_OK);
+  rig.feed->metadata_target(rig.state, 0, text, sizeof text);
+  assert_string_equal(text, "/api/v5/public/instruments?instType=SPOT");
+  rig.feed->metadata_target(rig.state, 1, text, sizeof text);
+  assert_string_equal(text, "/api/v5/public/instruments?instType=SWAP");
+  assert_int_equal(rig.feed->metadata_target(rig.state, 2, text, sizeof text), 0); /* no options */
+  assert_int_equal(feed_rest(text,
+                             "{\"code\":\"0\",\"data\":[{\"instId\":\"BTC-USDT\",\"quoteCcy\":"
+                             "\"USDT\",\"settleCcy\":\"\",\"ctVal\":\"\",\"lotSz\":"
+                             "\"0.00000001\",\"tickSz\":\"0.1\"}],\"msg\":\"\"}"),
+                   TF_VERDICT_CONTROL);
+  feed_rest(
+      text,
+      "{\"code\":\"0\",\"data\":[{\"instId\":\"UNI-USD-SWAP\",\"quoteCcy\":\"\",\"settleCcy\":"
+      "\"UNI\",\"ctVal\":\"10\",\"lotSz\":\"1\",\"tickSz\":\"0.001\"}],\"msg\":\"\"}");
+  check(0, 1, -1, 1, -8, 1.0, "USDT");
+  check(1, 1, -3, 1, 0, 10.0, "UNI");
+  stop(&rig);
+}
+
+static void bitget_counts_digits(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTCUSDT", "BTCUSDT-FUTURES"};
+  char                     text[128];
+  assert_int_equal(start_with(&rig, "bitget", symbols, 2, 7), TF_OK);
+  rig.feed->metadata_target(rig.state, 1, text, sizeof text);
+  assert_string_equal(text, "/api/v2/mix/market/contracts?productType=USDT-FUTURES");
+  feed_rest(
+      text,
+      "{\"code\":\"00000\",\"data\":[{\"symbol\":\"BTCUSDT\",\"quoteCoin\":\"USDT\",\"pricePlace\":"
+      "\"1\",\"priceEndStep\":\"5\",\"volumePlace\":\"3\"}]}");
+  assert_int_equal(tf_instrument_metadata(row(0)), TF_METADATA_NONE); /* it was of the future */
+  check(1, 5, -1, 1, -3, 1.0, "USDT");
+  rig.feed->metadata_target(rig.state, 0, text, sizeof text);
+  assert_string_equal(text, "/api/v2/spot/public/symbols");
+  feed_rest(text, "{\"code\":\"00000\",\"data\":[{\"symbol\":\"BTCUSDT\",\"quoteCoin\":\"USDT\","
+                  "\"pricePrecision\":\"2\",\"quantityPrecision\":\"6\"}]}");
+  check(0, 1, -2, 1, -6, 1.0, "USDT");
+  stop(&rig);
+}
+
+static void digits_that_no_number_has_are_passed_over(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTCUSDT"};
+  static const struct {
+    const char *digits;
+    bool        is_good;
+  } rows[] = {
+      {"0",   true },
+      {"29",  true },
+      {"30",  true },
+      {"31",  false},
+      {"-1",  false},
+      {"1.5", false},
+      {"x",   false},
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    char text[256];
+    snprintf(text, sizeof text,
+             "{\"data\":[{\"symbol\":\"BTCUSDT\",\"pricePrecision\":\"%s\",\"quantityPrecision\":"
+             "\"2\"}]}",
+             rows[i].digits);
+    assert_int_equal(start_with(&rig, "bitget", symbols, 1, 7), TF_OK);
+    assert_int_equal(feed_rest("/api/v2/spot/public/symbols", text), TF_VERDICT_CONTROL);
+    assert_int_equal(tf_instrument_metadata(row(0)) == TF_METADATA_VENUE, rows[i].is_good);
+    stop(&rig);
+  }
+}
+
+static void bybit_answers_by_product(void **state) {
+  (void)state;
+  static const char *const spot[] = {"BTCUSDT"}, *const linear[] = {"BTCUSDT-LINEAR"};
+  char text[128];
+#define BYBIT_INSTRUMENT(step)                                                                     \
+  "{\"retCode\":0,\"result\":{\"category\":\"x\",\"list\":[{\"symbol\":\"BTCUSDT\",\"quoteCoin\":" \
+  "\"USDT\",\"lotSizeFilter\":{" step                                                              \
+  "},\"priceFilter\":{\"minPrice\":\"7\",\"tickSize\":\"0.10\"}}]}}"
+  assert_int_equal(start_with(&rig, "bybit", spot, 1, 7), TF_OK);
+  rig.feed->metadata_target(rig.state, 0, text, sizeof text);
+  assert_string_equal(text, "/v5/market/instruments-info?category=spot&limit=1000");
+  feed_rest("/v5/market/instruments-info?category=linear&limit=1000",
+            BYBIT_INSTRUMENT("\"qtyStep\":\"0.001\""));
+  assert_int_equal(tf_instrument_metadata(row(0)), TF_METADATA_NONE);
+  feed_rest(text, BYBIT_INSTRUMENT("\"basePrecision\":\"0.000001\",\"minOrderQty\":\"3\""));
+  check(0, 1, -1, 1, -6, 1.0, "USDT");
+  stop(&rig);
+  assert_int_equal(start_with(&rig, "bybit", linear, 1, 7), TF_OK);
+  feed_rest("/v5/market/instruments-info?category=linear&limit=1000",
+            BYBIT_INSTRUMENT("\"qtyStep\":\"0.001\""));
+  check(0, 1, -1, 1, -3, 1.0, "USDT");
+  stop(&rig);
+}
+
+static void cryptocom_answers_for_all(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTCUSD-PERP"};
+  char                     text[128];
+  assert_int_equal(start_with(&rig, "cryptocom", symbols, 1, 7), TF_OK);
+  rig.feed->metadata_target(rig.state, 0, text, sizeof text);
+  assert_string_equal(text, "/exchange/v1/public/get-instruments");
+  assert_int_equal(
+      feed_rest(text, "{\"id\":-1,\"code\":0,\"result\":{\"data\":[{\"symbol\":\"BTCUSD-PERP\","
+                      "\"quote_ccy\":\"USD\",\"price_tick_size\":\"0.5\",\"qty_tick_size\":"
+                      "\"0.0001\",\"contract_size\":\"1\"}]}}"),
+      TF_VERDICT_CONTROL);
+  check(0, 5, -1, 1, -4, 1.0, "USD");
+  stop(&rig);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(okx_answers_a_type_at_a_time),
+      cmocka_unit_test(bitget_counts_digits),
+      cmocka_unit_test(digits_that_no_number_has_are_passed_over),
+      cmocka_unit_test(bybit_answers_by_product),
+      cmocka_unit_test(cryptocom_answers_for_all),
       cmocka_unit_test(binance_answers_for_its_symbols),
       cmocka_unit_test(contract_size_is_the_multiplier),
       cmocka_unit_test(coinbase_answers_for_one_or_all),

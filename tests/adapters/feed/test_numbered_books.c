@@ -605,13 +605,34 @@ static void bybit_that_counts_from_one_again_sends_a_whole_book(void **state) {
   stop(&rig);
 }
 
+static void levels_of_a_count_that_is_over_do_not_wait_for_its_snapshot(void **state) {
+  (void)state;
+  for (EACH_VENUE(v)) {
+    for (uint32_t back = 99999999; back <= 100000000; back++) {
+      assert_int_equal(start_with(&rig, v->name, NULL, 0, ALL), TF_OK);
+      feed_text(v->book(DELTA_OF, 200000000, 199999999, BID)); /* no book yet: it waits */
+      feed_text(v->book(SNAPSHOT_OF, 200000000 - back, 0, BID));
+      bool is_over = back == 100000000;
+      assert_int_equal(rig.events[0].kind, is_over ? TF_EVENT_STATUS : TF_EVENT_BOOK);
+      if (is_over) assert_int_equal(rig.events[0].u.status.book_state, TF_BOOK_SYNCING);
+      assert_int_equal(newest()->u.status.book_state, TF_BOOK_OK);
+      stop(&rig);
+    }
+  }
+  assert_int_equal(start_with(&rig, "bybit", NULL, 0, ALL), TF_OK);
+  feed_text(bybit_book(DELTA_OF, 28, 0, BID));
+  feed_text(bybit_book(DELTA_OF, 1, 0, BID));
+  assert_int_equal(rig.events[0].u.status.book_state, TF_BOOK_SYNCING);
+  assert_true(rig.events[1].flags & TF_FLAG_SNAPSHOT);
+  stop(&rig);
+}
+
 static void bybit_half_a_quote_is_refused(void **state) {
   (void)state;
 #define BEST(type)                                                                                 \
   "{\"topic\":\"orderbook.1.BTCUSDT\",\"ts\":1723161255102,\"type\":\"" type                       \
   "\",\"data\":{\"s\":\"BTCUSDT\",\"b\":[[\"9.4\",\"2\"]],\"a\":[[\"9.50\",\"1\"]],\"u\":7,"       \
   "\"seq\":7}}"
-  start(&rig, "bybit");
   assert_int_equal(start_with(&rig, "bybit", NULL, 0, ALL), TF_OK);
   assert_int_equal(feed_text(BEST("delta")), TF_VERDICT_REJECTED);
   assert_int_equal(rig.counts.rejected[TF_REJECT_SCHEMA], 1);
@@ -920,6 +941,7 @@ int main(void) {
       cmocka_unit_test(okx_sequence_below_its_predecessor_is_a_reset),
       cmocka_unit_test(update_without_levels_says_that_nothing_happened),
       cmocka_unit_test(bybit_that_counts_from_one_again_sends_a_whole_book),
+      cmocka_unit_test(levels_of_a_count_that_is_over_do_not_wait_for_its_snapshot),
       cmocka_unit_test(bybit_half_a_quote_is_refused),
       cmocka_unit_test(side_without_anybody_is_a_price_of_nothing),
       cmocka_unit_test(okx_checksum_of_old_is_compared_and_zero_is_none),

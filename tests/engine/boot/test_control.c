@@ -41,6 +41,19 @@ static void requests_are_read(void **state) {
   assert_string_equal(r.instrument, "X");
   assert_int_equal(r.position, -1250);
   assert_int_equal(r.position_exp, -2);
+  assert_int_equal(parse("{\"command\":\"subscribe\",\"feed\":\"main\",\"symbol\":\"A/B\","
+                         "\"channels\":\"book,trade\"}",
+                         &r),
+                   TF_OK);
+  assert_string_equal(r.feed, "main");
+  assert_string_equal(r.symbol, "A/B");
+  assert_int_equal(r.channels, TF_CHANNEL_BOOK | TF_CHANNEL_TRADE);
+  assert_int_equal(parse("{\"command\":\"unsubscribe\",\"feed\":\"f\",\"symbol\":\"X\"}", &r),
+                   TF_OK);
+  assert_int_equal(r.channels, 0);
+  assert_int_equal(parse("{\"command\":\"streams\",\"feed\":\"f\",\"from\":\"999999999\"}", &r),
+                   TF_OK);
+  assert_int_equal(r.from, 999999999);
 }
 
 static void wrong_requests_are_refused_with_the_place_and_the_remedy(void **state) {
@@ -48,23 +61,33 @@ static void wrong_requests_are_refused_with_the_place_and_the_remedy(void **stat
   static const struct {
     const char *line, *text;
   } cases[] = {
-      {"",                                                                     "column 0"                        },
-      {"GET / HTTP/1.1",                                                       "wanted: {\"command\":\"status\"}"},
-      {"[]",                                                                   "a JSON object is wanted"         },
-      {"{}",                                                                   "\"command\" is missing"          },
-      {"{\"command\":1}",                                                      "a text in quotes is wanted"      },
-      {"{\"command\":\"stats\"}",                                              "did you mean \"status\"?"        },
-      {"{\"command\":\"halt\",\"force\":\"x\"}",                               "\"force\" is not a key"          },
-      {"{\"command\":\"halt\",\"command\":\"status\"}",                        "duplicate"                       },
-      {"{\"command\":\"position\",\"instrument\":\"X\"}",                      "position wants"                  },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"\"}",    "is no decimal"                   },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"-\"}",   "is no decimal"                   },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"1.\"}",  "is no decimal"                   },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\".5\"}",  "is no decimal"                   },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"1e5\"}", "is no decimal"                   },
-      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"nan\"}", "is no decimal"                   },
-      {"{\"command\":\"\\u001b[2J\"}",                                         "\\u001B[2J"                      },
-      {"{\"command\":\"halt\"} x",                                             "column"                          },
+      {"",                                                                                    "column 0"                               },
+      {"GET / HTTP/1.1",                                                                      "wanted: {\"command\":\"status\"}"       },
+      {"[]",                                                                                  "a JSON object is wanted"                },
+      {"{}",                                                                                  "\"command\" is missing"                 },
+      {"{\"command\":1}",                                                                     "a text in quotes is wanted"             },
+      {"{\"command\":\"stats\"}",                                                             "did you mean \"status\"?"               },
+      {"{\"command\":\"halt\",\"force\":\"x\"}",                                              "\"force\" is not a key"                 },
+      {"{\"command\":\"halt\",\"command\":\"status\"}",                                       "duplicate"                              },
+      {"{\"command\":\"subscribe\",\"feed\":\"f\"}",                                          "subscribe wants \"feed\" and \"symbol\""},
+      {"{\"command\":\"unsubscribe\",\"symbol\":\"X\"}",                                      "unsubscribe wants"                      },
+      {"{\"command\":\"streams\"}",                                                           "streams wants \"feed\""                 },
+      {"{\"command\":\"streams\",\"feed\":\"f\",\"from\":\"1000000000\"}",                    "no place of a list"                     },
+      {"{\"command\":\"streams\",\"feed\":\"f\",\"from\":\"-1\"}",                            "no place of a list"                     },
+      {"{\"command\":\"subscribe\",\"channels\":\"\"}",                                       "known: trade,quote,book,ticker"         },
+      {"{\"command\":\"subscribe\",\"channels\":\"trade,\"}",                                 "known: trade,quote,book,ticker"         },
+      {"{\"command\":\"subscribe\",\"channels\":\"trades\"}",                                 "known: trade,quote,book,ticker"         },
+      {"{\"command\":\"subscribe\",\"symbol\":\"0123456789012345678901234567890123456789\"}",
+       "at most 39"                                                                                                                    },
+      {"{\"command\":\"position\",\"instrument\":\"X\"}",                                     "position wants"                         },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"\"}",                   "is no decimal"                          },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"-\"}",                  "is no decimal"                          },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"1.\"}",                 "is no decimal"                          },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\".5\"}",                 "is no decimal"                          },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"1e5\"}",                "is no decimal"                          },
+      {"{\"command\":\"position\",\"instrument\":\"X\",\"position\":\"nan\"}",                "is no decimal"                          },
+      {"{\"command\":\"\\u001b[2J\"}",                                                        "\\u001B[2J"                             },
+      {"{\"command\":\"halt\"} x",                                                            "column"                                 },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     tf_control_request_t r;
