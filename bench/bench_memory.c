@@ -128,7 +128,7 @@ static int memory_poll(tf_source_t *source, uint64_t now_ns) {
 
 static void memory_stop(tf_source_t *source) { (void)source; }
 
-static const tf_source_ops_t memory_ops = {memory_poll, memory_stop};
+static const tf_source_ops_t memory_ops = {.poll = memory_poll, .stop = memory_stop};
 
 static tf_err_t source_open(memory_t *m) {
   static tf_feed_config_t  config;

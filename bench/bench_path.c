@@ -134,7 +134,7 @@ static int poll_frame(tf_source_t *source, uint64_t now_ns) {
 
 static void stop_source(tf_source_t *source) { (void)source; }
 
-static const tf_source_ops_t source_ops = {poll_frame, stop_source};
+static const tf_source_ops_t source_ops = {.poll = poll_frame, .stop = stop_source};
 
 static tf_err_t open_source(path_bench_t *b) {
   static tf_feed_config_t config;

@@ -209,7 +209,7 @@ static int wire_poll(tf_source_t *source, uint64_t now_ns) {
 
 static void wire_stop(tf_source_t *source) { (void)source; }
 
-static const tf_source_ops_t wire_ops = {wire_poll, wire_stop};
+static const tf_source_ops_t wire_ops = {.poll = wire_poll, .stop = wire_stop};
 
 static tf_err_t source_open(wire_t *w) {
   static tf_feed_config_t  config;

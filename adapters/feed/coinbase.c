@@ -712,7 +712,7 @@ static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "market_trades",
      TF_FEED_CHECK(SEQUENCE_CONNECTION) | TF_FEED_CHECK(IDS_CONSECUTIVE)   },
-    {TF_CHANNEL_QUOTE,  "ticker",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
+    {TF_CHANNEL_QUOTE,  "level2",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
     {TF_CHANNEL_BOOK,   "level2",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
     {TF_CHANNEL_TICKER, "ticker",        TF_FEED_CHECK(SEQUENCE_CONNECTION)},
     {0,                 NULL,            0                                 },

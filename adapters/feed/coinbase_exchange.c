@@ -601,7 +601,7 @@ static void lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
 
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "matches",      TF_FEED_CHECK(IDS_CONSECUTIVE)},
-    {TF_CHANNEL_QUOTE,  "ticker",       0                             },
+    {TF_CHANNEL_QUOTE,  "level2_batch", 0                             },
     {TF_CHANNEL_BOOK,   "level2_batch", 0                             },
     {TF_CHANNEL_TICKER, "ticker",       0                             },
     {0,                 NULL,           0                             },

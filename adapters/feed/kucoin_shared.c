@@ -342,7 +342,10 @@ static bool read_token(const tf_frame_t *frame, char token[TOKEN_BYTES]) {
 
 static tf_verdict_t on_token(own_t *own, const tf_frame_t *frame, tf_feed_counts_t *counts) {
   counts->messages++;
-  if (!read_token(frame, own->token)) return tf_feeds_reject(counts, frame, TF_REJECT_SCHEMA);
+  if (!read_token(frame, own->token)) {
+    own->token[0] = '\0'; /* part of one may stand there */
+    return tf_feeds_reject(counts, frame, TF_REJECT_SCHEMA);
+  }
   counts->msgs_control++;
   return TF_VERDICT_CONTROL;
 }

@@ -8,6 +8,7 @@ tf_library(tf_live
     budget.c
     dialer.c
     dialing.c
+    fallback.c
     instrument_file.c
     key_file.c
     link.c

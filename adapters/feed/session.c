@@ -252,7 +252,7 @@ static uint8_t feed_state_of(tf_session_t *s) {
     dialing |= leg->link.state == TF_LINK_DIALING;
     if (leg->is_joined && leg->link.data_ns > data_ns) data_ns = leg->link.data_ns;
   }
-  if (s->broken != TF_OK || s->stopping) return TF_FEED_DOWN;
+  if (s->broken != TF_OK || s->stopping || s->is_resting) return TF_FEED_DOWN;
   if (best == NULL) return dialing ? TF_FEED_CONNECTING : TF_FEED_DOWN;
   bool data    = s->source.counts.msgs_data > s->msgs_data_before;
   bool pending = tf_snapshots_pending(&s->snapshots) || best->streams.resyncing_cnt > 0;
@@ -293,7 +293,7 @@ static void housekeep(tf_session_t *s) {
     s->work += tf_link_tick(&leg->link, s->now_ns);
     ask(s, leg);
   }
-  if (!s->stopping && s->broken == TF_OK) {
+  if (!s->stopping && !s->is_resting && s->broken == TF_OK) {
     tf_session_legs_tick(s);
     if (s->joined_cnt > 0) tf_session_watch_books(s);
     if (s->joined_cnt > 0) ask_for_snapshots(s);
@@ -346,10 +346,20 @@ static void session_stop(tf_source_t *source) {
   s->source.feed_state = TF_FEED_DOWN;
 }
 
+static void session_rest(tf_source_t *source, bool rests) {
+  tf_session_t *s = (tf_session_t *)source;
+  if (s->is_resting == rests || s->stopping) return;
+  s->is_resting = rests;
+  tf_session_legs_rest(s, rests);
+  s->source.feed_state = rests ? TF_FEED_DOWN : TF_FEED_CONNECTING;
+}
+
 tf_link_handler_t tf_session_link_handler(tf_session_t *s) {
   return (tf_link_handler_t){
       .self = s, .on_message = on_message, .on_received = on_received, .on_end = on_end};
 }
 
-const tf_source_ops_t tf_session_ops = {
-    .poll = session_poll, .stop = session_stop, .command = tf_session_command};
+const tf_source_ops_t tf_session_ops = {.poll    = session_poll,
+                                        .stop    = session_stop,
+                                        .command = tf_session_command,
+                                        .rest    = session_rest};

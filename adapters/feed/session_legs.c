@@ -147,8 +147,8 @@ static void take_ticket(tf_session_t *s, tf_session_leg_t *leg) {
 }
 
 void tf_session_legs_dialed(tf_session_t *s, tf_session_leg_t *leg) {
-  if (s->stopping) {
-    leg->link.state = TF_LINK_IDLE; /* fini closes what it brought */
+  if (s->stopping || s->is_resting) {
+    leg->link.state = TF_LINK_IDLE; /* the next dial or fini closes what it brought */
   } else if (leg->link.dial.err != TF_OK) {
     dial_failed(s, leg);
   } else if (leg->link.dial.kind == TF_DIAL_POST) {
@@ -247,7 +247,7 @@ void tf_session_legs_ended(tf_session_t *s, tf_session_leg_t *leg) {
   tf_streams_restart(&leg->streams);
   part(s, leg);
   if (leg->link.end != TF_LINK_END_REPLACED) note_end(s, &leg->link);
-  if (s->stopping) return;
+  if (s->stopping || s->is_resting) return;
   if (successor == NULL) {
     try_again(s, leg);
     return;
@@ -310,6 +310,18 @@ void tf_session_legs_tick(tf_session_t *s) {
       begin_replacing(s, leg);
     if (leg->heard_due_ns != 0 && s->now_ns >= leg->heard_due_ns) settle(s, leg);
   }
+}
+
+void tf_session_legs_rest(tf_session_t *s, bool rests) {
+  for (uint32_t i = 0; i < s->leg_cnt; i++) {
+    tf_session_leg_t *leg = &s->legs[i];
+    leg->is_wanted        = i < s->config.legs;
+    leg->replaces         = TF_LEGS_NONE;
+    leg->retry_due_ns = leg->leave_due_ns = leg->heard_due_ns = 0;
+    leg->why                                                  = "called";
+  }
+  for (uint32_t i = 0; rests && i < s->leg_cnt; i++)
+    tf_link_close(&s->legs[i].link, TF_LINK_END_STOPPED, TF_WS_CLOSE_NORMAL);
 }
 
 /* ---- what is shown ---- */

@@ -53,6 +53,7 @@ typedef struct tf_session {
   uint64_t            http_bytes;
   int                 work;
   bool                was_live, stopping;
+  bool                is_resting; /* not wanted for now: no connection is made (tf_source_ops_t.rest) */
   bool                cache_used;
   tf_err_t            broken; /* for good */
   tf_session_counts_t counts;
@@ -97,6 +98,8 @@ void tf_session_legs_tick(tf_session_t *s);
 void tf_session_legs_dialed(tf_session_t *s, tf_session_leg_t *leg);
 /* A leg's connection has ended. */
 void tf_session_legs_ended(tf_session_t *s, tf_session_leg_t *leg);
+/* All are closed and none is dialled; or, not resting, as at the start. */
+void tf_session_legs_rest(tf_session_t *s, bool rests);
 /* A message of a leg that has not joined. */
 void tf_session_legs_listen(tf_session_t *s, tf_session_leg_t *leg, const tf_frame_t *frame);
 /* The connected leg that has most of what it asked for; NULL: none has joined. */

@@ -141,14 +141,35 @@ static TF_COLD void symbol_obey(tf_legs_t *feed, const tf_record_t *record) {
   tf_legs_symbol(feed, text, &symbol, &instrument_id);
 }
 
+/* Events of a source that did not serve then are not published now. */
+static void hold_back(tf_replay_t *replay, tf_feed_out_t *out) {
+  const tf_replay_track_t *track = replay->current;
+  uint32_t                 idx   = track->record.source_idx;
+  if (!track->filters || track->record.tap == TF_TAP_CONTROL || idx >= track->feed_cnt) return;
+  const tf_route_filter_t *f = &track->filters[idx];
+  if (TF_LIKELY(!f->is_silent && !f->is_mapped)) return;
+  uint32_t cnt   = out->event_cnt;
+  out->event_cnt = tf_route_pass(f, out->events, cnt, out->events);
+  replay->source.held_events += cnt - out->event_cnt;
+}
+
 /* What a decoder made of the record; nobody can answer what it asks for. */
 static void on_out(void *self, uint32_t leg, tf_feed_out_t *out) {
   tf_replay_t *replay = self;
   (void)leg;
   TF_ASSERT(out->event_cnt <= out->event_cap);
+  hold_back(replay, out);
   if (out->event_cnt) publish(replay, out->events, out->event_cnt, replay->origin_ticks);
   out->event_cnt = out->resync_cnt = out->answer_cnt = out->reply_bytes_cnt = 0;
   out->reconnect = out->leaving = false;
+}
+
+/* A command, or an event of a route's (adapters/feed/fallback.h): who serves from here on, or a tape's. */
+static void obey_control(const tf_replay_track_t *track, tf_feed_out_t *out) {
+  const tf_event_t *e = &out->events[0];
+  if (e->kind < TF_EVENT_KIND_CNT) out->counts->events[e->kind]++;
+  if (e->kind == TF_EVENT_CONTROL && e->u.control.command == TF_CONTROL_ROUTE)
+    tf_route_obey(track->filters, track->feed_cnt, e);
 }
 
 /* What the record does to its feed, or to the stream itself. */
@@ -160,7 +181,7 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
     out->event_cnt = 1;
     out->counts->messages++; /* as the live source of commands counts it */
     out->counts->msgs_control++;
-    out->counts->events[TF_EVENT_CONTROL]++;
+    obey_control(track, out);
     on_out(replay, 0, out);
     return;
   }
@@ -326,6 +347,12 @@ static uint32_t feed_cnt(const tf_replay_input_t *input) {
   return input->feed_cnt ? input->feed_cnt : 1;
 }
 
+/* Instruments whose ids a capture's feed may have to be told by another name. */
+static uint32_t id_cnt(const tf_replay_input_t *input, uint32_t i) {
+  const tf_instruments_t *table = feed_at(input, i).config->instruments;
+  return input->feed_cnt && table ? table->cap : 0;
+}
+
 size_t tf_replay_footprint(const tf_replay_config_t *config) {
   size_t sum = 0;
   if (config_check(config)) return 0;
@@ -335,7 +362,9 @@ size_t tf_replay_footprint(const tf_replay_config_t *config) {
     const tf_replay_input_t *input = &config->inputs[i];
     if (input->continues || is_tape(input)) continue;
     if (!room_add(&sum, feed_cnt(input), sizeof(tf_legs_t))) return 0;
+    if (!room_add(&sum, input->feed_cnt, sizeof(tf_route_filter_t))) return 0;
     for (uint32_t k = 0; k < feed_cnt(input); k++) {
+      if (!room_add(&sum, id_cnt(input, k), sizeof(uint32_t))) return 0;
       tf_legs_config_t legs  = legs_config_of(input, k);
       size_t           bytes = tf_legs_footprint(&legs);
       if (bytes == 0 || !room_add(&sum, 1, bytes)) return 0;
@@ -371,6 +400,13 @@ static tf_err_t feeds_init(tf_replay_t *replay, tf_replay_track_t *track,
   uint32_t                cnt     = feed_cnt(input);
   track->feed_cnt                 = cnt;
   track->feeds = (tf_legs_t *)(void *)room_take(memory, cnt * sizeof *track->feeds);
+  if (input->feed_cnt)
+    track->filters = (tf_route_filter_t *)(void *)room_take(memory, cnt * sizeof *track->filters);
+  for (uint32_t i = 0; track->filters && i < cnt; i++) {
+    uint32_t ids      = id_cnt(input, i);
+    track->filters[i] = (tf_route_filter_t){
+        .map_cap = ids, .map = (uint32_t *)(void *)room_take(memory, ids * sizeof(uint32_t))};
+  }
   for (uint32_t i = 0; i < cnt; i++) {
     tf_legs_config_t legs = legs_config_of(input, i);
     void            *room = room_take(memory, tf_legs_footprint(&legs));

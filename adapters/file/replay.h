@@ -42,6 +42,7 @@
 #include "feed/legs.h"
 #include "file/recording.h"
 #include "file/tape_track.h"
+#include "tf/route.h"
 #include "tf/source.h"
 
 #define TF_REPLAY_INPUTS_MAX 32
@@ -83,10 +84,12 @@ typedef struct tf_replay_track { /* one input and its feeds */
   tf_record_t      record; /* the one that waits, if has_record; else the one taken last */
   tf_tape_track_t *tape;   /* NULL: a recording */
   tf_legs_t       *feeds;  /* (feed_cnt), by the record's source_idx */
-  uint32_t         feed_cnt;
-  uint32_t         beyond_cnt; /* records on end that were far past to_ns */
-  bool             has_record;
-  bool             over;
+  /* (feed_cnt) of a capture: which of them served (tf/route.h); NULL: they all do */
+  tf_route_filter_t *filters;
+  uint32_t           feed_cnt;
+  uint32_t           beyond_cnt; /* records on end that were far past to_ns */
+  bool               has_record;
+  bool               over;
 } tf_replay_track_t;
 
 typedef struct tf_replay {

@@ -30,7 +30,8 @@ void tf_page_health(const tf_metrics_t *metrics, bool healthy, const char *reaso
     feed_state(block, state);
     tf_reply_add(reply, "%s{\"name\":\"", feed_cnt++ ? "," : "");
     tf_reply_add_json(reply, tf_metrics_block_name(block, name));
-    tf_reply_add(reply, "\",\"state\":\"%s\"}", state);
+    bool is_standby = tf_metrics_get(block, TF_METRIC_FEED_STANDBY);
+    tf_reply_add(reply, "\",\"state\":\"%s\"%s}", state, is_standby ? ",\"standby\":true" : "");
   }
   tf_reply_add(reply, "]}\n");
 }

@@ -139,6 +139,7 @@ size_t tf_decision_json_write(const tf_decision_t *d, const tf_instruments_t *in
   put(&c, ",\"model_hash\":\"");
   put_bytes(&c, hash, sizeof hash);
   KEY_TEXT_("\",\"path\":", tf_decision_json_path(d->path));
+  KEY_TEXT_(",\"route\":", tf_decision_json_route(d->route));
   KEY_U64_(",\"hops\":{\"decode_ns\":", d->decode_ns);
   KEY_U64_(",\"buffer_ns\":", d->buffer_ns);
   KEY_U64_(",\"features_ns\":", d->features_ns);
@@ -159,6 +160,12 @@ const char *tf_decision_json_action(uint8_t action) {
   static const char *const names[] = {"HOLD", "BUY", "SELL", "FLAT"};
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_ACTION_CNT, "one word each");
   return WORD_OF(names, action);
+}
+
+const char *tf_decision_json_route(uint8_t route) {
+  static const char *const names[] = {"primary", "endpoint", "venue", "tape"};
+  TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_ROUTE_KIND_CNT, "one word each");
+  return WORD_OF(names, route >> 4);
 }
 
 const char *tf_decision_json_book_state(uint8_t book_state) {

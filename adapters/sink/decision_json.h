@@ -16,6 +16,7 @@
 #include "tf/decision.h"
 #include "tf/event.h"
 #include "tf/instrument.h"
+#include "tf/route.h"
 
 /* Longest line: 63 bytes of name at 6 each, seven 20-digit numbers, and the rest below 800. */
 #define TF_DECISION_JSON_BYTES_MAX 1536
@@ -33,6 +34,7 @@ size_t tf_decision_json_decimal(int64_t mantissa, int8_t exp, char *text);
 
 /* "BUY", "OK", "none", "cpu": the words above; "?" for a number that is none. */
 const char *tf_decision_json_action(uint8_t action);
+const char *tf_decision_json_route(uint8_t route); /* the kind of its route (tf/route.h) */
 const char *tf_decision_json_book_state(uint8_t book_state);
 const char *tf_decision_json_hold_reason(uint8_t hold_reason);
 const char *tf_decision_json_path(uint8_t path);

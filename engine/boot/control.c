@@ -299,6 +299,7 @@ static json_t *status_feeds(const tf_engine_t *e) {
     json_object_set_new(feed, "name", json_string(tf_metrics_block_name(b, name)));
     json_object_set_new(feed, "state",
                         json_string(state < TF_ARRAY_CNT(states) ? states[state] : "?"));
+    json_object_set_new(feed, "standby", json_boolean(tf_metrics_get(b, TF_METRIC_FEED_STANDBY)));
     json_object_set_new(feed, "messages", number_of(b, TF_METRIC_FEED_MESSAGES));
     json_object_set_new(feed, "gaps", number_of(b, TF_METRIC_FEED_GAPS));
     json_object_set_new(feed, "connects", number_of(b, TF_METRIC_FEED_CONNECTS));

@@ -25,6 +25,8 @@ static uint32_t instrument_cap(const tf_config_t *config) {
   for (uint32_t i = 0; i < config->feed_cnt; i++) {
     if (config->feeds[i].instruments.item_cnt == 0) return config->engine.instruments_max;
     named += config->feeds[i].instruments.item_cnt + tf_config_feed_room(&config->feeds[i]);
+    for (uint32_t k = 0; k < config->feeds[i].fallback_cnt; k++)
+      named += config->feeds[i].fallbacks[k].instruments.item_cnt;
   }
   return named && named < config->engine.instruments_max ? named : config->engine.instruments_max;
 }
@@ -47,8 +49,9 @@ static size_t arena_bytes(const tf_engine_t *e) {
   size_t             policy_bytes = 0;
   for (uint32_t i = 0; i < c->strategy_cnt; i++) policy_bytes += 65536;
   size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + 2 * sizeof(uint64_t) +
-               TF_BOOK_BYTES(book_levels(c)) + PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) +
-               e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
+               sizeof(tf_outlier_row_t) + TF_BOOK_BYTES(book_levels(c)) +
+               PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + e->plan.mem_bytes +
+               sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
   total += TF_SOURCES_MAX * sizeof(tf_feed_clock_t);
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
@@ -393,8 +396,12 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->lane                     = lane;
   acquire->clocks =
       tf_arena_take(&e->arena, TF_SOURCES_MAX * sizeof *acquire->clocks, TF_LINE_BYTES);
-  if (!acquire->clocks) return E_CORE_ARENA_FULL;
-  lane->emit         = &r->emit;
+  acquire->outlier_rows =
+      tf_arena_take(&e->arena, e->instruments.cap * sizeof *acquire->outlier_rows, TF_LINE_BYTES);
+  if (!acquire->clocks || !acquire->outlier_rows) return E_CORE_ARENA_FULL;
+  memset(acquire->outlier_rows, 0, e->instruments.cap * sizeof *acquire->outlier_rows);
+  acquire->instrument_cap = e->instruments.cap;
+  lane->emit              = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
   for (uint32_t i = 0; i < e->config->model_cnt; i++) /* models run one after the other */
     lane->model_budget_ticks += tf_clock_ns_to_ticks(e->config->models[i].budget_ns);

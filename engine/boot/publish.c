@@ -49,6 +49,8 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   for (uint32_t i = 0; i < TF_EVENT_KIND_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_EVENTS_TRADE + i), c->events[i]);
   tf_metrics_set(b, TF_METRIC_FEED_MERGED, c->merged);
+  tf_metrics_set(b, TF_METRIC_FEED_STANDBY, s->is_standby);
+  tf_metrics_set(b, TF_METRIC_FEED_HELD, s->held_events);
   tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
@@ -190,6 +192,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     tf_metrics_set(b, TF_METRIC_HEARTBEAT_NS, now_ns);
     if (stages & TF_STAGE_ACQUIRE) {
       tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
+      tf_metrics_set(b, TF_METRIC_EVENTS_OUTLIER, r->acquire.outliers);
       tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
       if (r->acquire.io) publish_io(b, &r->acquire.io->counts);
       publish_distribution(p, b);

@@ -22,7 +22,7 @@
 
 #define TF_METRICS_MAGIC      UINT64_C(0x3147534d54454d54) /* "TMETMSG1" */
 #define TF_METRICS_VERSION    1
-#define TF_METRICS_BLOCKS_MAX 512 /* 64 threads and sinks, 66 feeds with five connections each */
+#define TF_METRICS_BLOCKS_MAX 1024 /* 64 threads and sinks, 129 feeds with five connections each */
 #define TF_METRICS_NAME_BYTES 32
 
 typedef enum tf_metric {

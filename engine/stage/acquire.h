@@ -6,10 +6,11 @@
 
 #include "flow/ring.h"
 #include "stage/feed_clock.h"
+#include "stage/outlier.h"
 #include "tf/io.h"
 #include "tf/source.h"
 
-#define TF_SOURCES_MAX 66 /* 64 connections or inputs, the operator's commands, the routes */
+#define TF_SOURCES_MAX 129 /* 64 connections or inputs, a chain of routes each, the operator */
 
 /* What crosses the event ring: the event, and the ticks that its latency is measured from. */
 typedef struct tf_ring_event {
@@ -35,7 +36,10 @@ typedef struct tf_acquire_port {
 struct tf_acquire {
   tf_source_t          *sources[TF_SOURCES_MAX];
   tf_acquire_port_t     ports[TF_SOURCES_MAX];
-  tf_feed_clock_t      *clocks; /* (TF_SOURCES_MAX), by source; NULL: nobody asks */
+  tf_feed_clock_t      *clocks;       /* (TF_SOURCES_MAX), by source; NULL: nobody asks */
+  tf_outlier_row_t     *outlier_rows; /* (instrument_cap) */
+  uint32_t              instrument_cap;
+  uint64_t              outliers; /* trades flagged */
   bool                  done[TF_SOURCES_MAX];
   uint32_t              source_cnt;
   tf_io_t              *io;          /* NULL in replay */

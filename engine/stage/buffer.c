@@ -76,7 +76,8 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
   *closed_bars = closed;
   switch (e->kind) {
   case TF_EVENT_TRADE:
-    if (TF_UNLIKELY(e->flags & TF_FLAG_BACKFILL)) return 0; /* it happened before this window */
+    /* It happened before this window, or its price cannot be meant. */
+    if (TF_UNLIKELY(e->flags & (TF_FLAG_BACKFILL | TF_FLAG_OUTLIER))) return 0;
     *closed_bars |= on_trade(buffer, in, e);
     return TF_ON_TRADE;
   case TF_EVENT_QUOTE: on_quote(in, e); return TF_ON_QUOTE;

@@ -88,6 +88,7 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     d->action        = output.action;
     d->hold_reason   = output.hold_reason;
     d->book_state    = in->keeper.book.state;
+    d->route         = in->route;
     set_ref_price(d, in);
     seal_decision(decide, d);
     cnt++;

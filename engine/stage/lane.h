@@ -27,6 +27,7 @@ typedef struct tf_lane_instrument {
   int8_t           bbo_price_exp, trade_price_exp;
   bool             has_bbo, has_trade;
   bool             bbo_is_books; /* they are the book's top, not a quote */
+  uint8_t          route;        /* by which its events come (tf/route.h) */
   double  position; /* what the operator says is held: base units or contracts; NaN untold */
   void   *features; /* the feature plan's state and slots */
   double *row;      /* the feature row of the last tick */

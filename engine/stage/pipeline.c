@@ -110,6 +110,10 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
     lane->instruments[e->instrument_id].position =
         tf_decimal_to_double(e->u.control.position, e->qty_exp);
     break;
+  case TF_CONTROL_ROUTE:
+    if (e->instrument_id < lane->instrument_cap)
+      lane->instruments[e->instrument_id].route = (uint8_t)e->u.control.position;
+    return;        /* the feed's doing, not the operator's */
   default: return; /* of a version to come: passed over, counted as an event */
   }
   lane->commands++;

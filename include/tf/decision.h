@@ -71,7 +71,8 @@ typedef struct tf_decision {
   uint8_t  path;        /* tf_path_t */
   uint8_t  hold_reason; /* tf_hold_reason_t */
   uint16_t version;     /* TF_DECISION_VERSION */
-  uint32_t reserved;
+  uint8_t  route; /* by which the market came (tf/route.h): 0 the feed's own, else what stood in */
+  uint8_t  reserved[3];
 } tf_decision_t;
 
 TF_STATIC_ASSERT(sizeof(tf_decision_t) == 128, "a decision is two cache lines");

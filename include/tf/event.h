@@ -27,13 +27,16 @@ typedef enum tf_event_command {
   TF_CONTROL_HALT     = 1, /* every decision is HOLD (reason HALTED) until RESUME */
   TF_CONTROL_RESUME   = 2,
   TF_CONTROL_POSITION = 3, /* what is held of instrument_id: rules may read it as "position" */
+  TF_CONTROL_ROUTE    = 4, /* instrument_id's events come by another route from here on (route.h) */
   TF_CONTROL_CNT
 } tf_event_command_t;
 
 /* Flags. SIDE is the aggressor of a trade and the side of a level: set = SELL / ask. */
 #define TF_FLAG_LAST     0x01u /* last event of its message for its instrument: this is the tick */
 #define TF_FLAG_SNAPSHOT 0x02u /* part of a whole-book snapshot; level_idx 0 starts a new book */
-#define TF_FLAG_BAD_BOOK 0x04u /* decoded while the instrument's book chain was broken */
+#define TF_FLAG_BAD_BOOK                                                                           \
+  0x04u /* BOOK, STATUS: decoded while the instrument's book chain was broken */
+#define TF_FLAG_OUTLIER  0x04u /* TRADE: its price is far from all others (engine/stage/outlier.h) */
 #define TF_FLAG_BAD_TS   0x08u /* ts_event is not to be trusted (unit jump, future, zero) */
 #define TF_FLAG_BACKFILL 0x10u /* older than the subscription: a venue's replay of recent trades */
 #define TF_FLAG_SIDE     0x20u

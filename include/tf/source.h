@@ -87,6 +87,8 @@ typedef struct tf_source_ops {
   /* On the thread that polls, between two polls; bounded work. NULL: it has no streams. */
   void (*command)(tf_source_t *source, const tf_source_command_t *command,
                   tf_source_reply_t *reply);
+  /* Leaves its venue alone (true), or connects as if new (false). NULL: it cannot. Between two polls. */
+  void (*rest)(tf_source_t *source, bool rests);
 } tf_source_ops_t;
 
 /* What became of what was asked of the venue; monotone but for the states. */
@@ -150,9 +152,11 @@ struct tf_source {
   uint64_t stale;      /* silences of book and quote streams beyond their habit */
   uint64_t stale_now;  /* instruments in one */
   tf_source_streams_t streams;
-  uint32_t            leg_cnt; /* 0: no connections, a file */
-  tf_source_leg_t     legs[TF_SOURCE_LEGS_MAX];
-  uint64_t            newest_recv_ns,
+  uint32_t        leg_cnt; /* 0: no connections, a file */
+  tf_source_leg_t legs[TF_SOURCE_LEGS_MAX];
+  uint64_t held_events; /* decoded while another route served (tf/route.h): not published */
+  bool     is_standby;  /* another route serves */
+  uint64_t newest_recv_ns,
       newest_event_ns; /* of the last event published; event 0 where not sent */
 };
 

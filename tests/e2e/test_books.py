@@ -77,6 +77,22 @@ class Live(unittest.TestCase):
         self.assertGreater(len(rows), 1000)
 
 
+class Values(unittest.TestCase):
+    def test_trade_at_a_million_million_times_the_last_price_is_flagged_and_is_not_the_last(self):
+        prices = ["60000.00", "60000000000000000.00", "60001.00", "0.00001", "60002.00"]
+        with tempfile.TemporaryDirectory() as tmp:
+            path = pathlib.Path(tmp) / "made.txt"
+            path.write_text("".join(
+                f'{1723161255 * 10**9 + i} {{"e":"trade","E":1723161255000,"s":"BTCUSDT","t":{i + 1},"p":"{p}",'
+                f'"q":"1.00","T":1723161255000,"m":true}}\n' for i, p in enumerate(prices)))
+            got, _ = replay(f"binance-spot:{path}", sets=[ALL.replace("trade_count(1s)", "last"), "engine.instruments_max=1"],
+                            args=["--decisions", f"{tmp}/d.journal"])
+            rows = [json.loads(line) for line in run("tail", f"{tmp}/d.journal", "--json")[0].splitlines()]
+        self.assertEqual(got["ledger"]["residual"], 0)
+        self.assertEqual(got["events"]["trade"], 5)
+        self.assertEqual([float(row["ref_price"]) for row in rows], [60000, 60000, 60001, 60001, 60002])
+
+
 class Clock(unittest.TestCase):
     def test_offset_and_delay_of_the_recordings_are_those_of_an_independent_reading(self):
         path = DATA / "binance-usdm" / "btcusdt_20240808.gz"

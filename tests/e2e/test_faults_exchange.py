@@ -81,9 +81,17 @@ class Sequences(Exchanges):  # F26, F27, F28
         def one(venue, seed):
             got, did, _ = self.until(venue, "reorder=0.01", lambda e: decided(e) and e.count("tickfuse_ticks_total") > 3000, seed=seed)
             self.assertGreater(did["reorder"], 10)
-            self.assertGreater(got["gaps"] + got["resyncs"] + got["duplicates"], 0)
+            if venue != "kraken":  # which has no sequence, and whose books differ only by the checksum of what crossed
+                self.assertGreater(got["gaps"] + got["duplicates"], 0)
 
-        self.on_each(KINDS, one)
+        self.on_each(("binance-spot", "binance-usdm", "kraken"), one)
+
+    def test_a_message_out_of_the_order_of_a_connection_is_another_connection(self):
+        def one(venue, seed):
+            got, did, _ = self.until(venue, "reorder=0.0005", lambda e: e.count("tickfuse_feed_gaps_total") >= 1, seed=seed)
+            self.assertGreaterEqual(did["reorder"], 1)
+
+        self.on_each(("coinbase",), one)
 
 
 class Books(Exchanges):
@@ -132,6 +140,15 @@ class Books(Exchanges):
 
 
 class Silence(Exchanges):  # F32
+    def until_stale(self, venue, fault, seed, cnt):
+        """So many instruments are said to be stale, while what else comes goes on; the ledger balances."""
+        with Exchange("--venue", venue, "--seed", seed, "--faults", fault) as sim, LiveEngine(sim, *venue_sets(venue)) as engine:
+            wait_until(lambda: engine.count("tickfuse_feed_stale_instruments") >= cnt, 60, f"{venue} to say that {cnt} are silent")
+            got, _ = engine.finish()
+            did = sim.summary()
+        self.check(got)
+        self.assertGreater(did[fault.split("=")[0]], 20)
+
     def test_one_stream_falls_silent_and_the_feed_does_not(self):
         def one(venue, seed):
             got, did, _ = self.until(venue, "mute_stream=1s", lambda e: e.count("tickfuse_ticks_total") > 6000, seed=seed)
@@ -140,18 +157,8 @@ class Silence(Exchanges):  # F32
         self.on_each(KINDS, one)
 
     def test_heartbeats_alone_are_no_life(self):
-        """The feed is not LIVE while the venue's heartbeats go on and nothing else does."""
-        def one(venue, seed):
-            with Exchange("--venue", venue, "--seed", seed, "--faults", "mute_data=3s") as sim, \
-                    LiveEngine(sim, *venue_sets(venue)) as engine:
-                wait_until(engine.is_live, 30, f"{venue} to be live")
-                wait_until(lambda: not engine.is_live(), 90, f"{venue} to say that it is silent")
-                got, _ = engine.finish()
-                did = sim.summary()
-            self.check(got)
-            self.assertGreater(did["mute_data"], 100)
-
-        self.on_each(("kraken", "coinbase", "coinbase-exchange"), one)
+        """Every book is stale while the venue's heartbeats go on and nothing else does."""
+        self.on_each(("kraken", "coinbase", "coinbase-exchange"), lambda v, s: self.until_stale(v, "mute_data=10s", s, 3))
 
 
 class Floods(Exchanges):  # F33

@@ -10,6 +10,8 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import DEMO, Exchange, LiveEngine, engine_args, live, main, replay, run, shm_name, wait_until
@@ -344,6 +346,126 @@ class Endpoints(unittest.TestCase):
         port = int(exchange.url.rsplit(":", 1)[1])
         rows = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
         return any(int(r.split()[1].split(":")[1], 16) == port and r.split()[3] == "01" for r in rows)
+
+
+class Fallback(unittest.TestCase):
+    """One exchange dies, what stands in takes over; every decision says by which route its market came, and the
+    capture of it all replays to the same."""
+    SOON = "fallback_after: 3s, fallback_back: 2s"
+    SAME = ["events_hash", "decisions_hash", "messages", "events", "gaps", "instruments", "ticks", "decisions", "actions"]
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = pathlib.Path(directory.name)
+
+    def engine(self, primary, fallback):
+        config = write_config(self.directory, f'url: "{primary.url}", rest: "{primary.rest}", {self.SOON}, '
+                                              f"fallback: [{fallback}]")
+        text = config.read_text().replace("sinks: [", f"capture: {{path: {self.directory / 'capture'}}}\n"
+                                          f"sinks: [{{type: journal, path: {self.directory / 'live.journal'}}}, ")
+        config.write_text(text)
+        return LiveEngine(None, config=config)
+
+    def routes(self, journal):
+        """How many decisions came by each route, and the order in which routes took turns."""
+        out, _ = run("tail", self.directory / journal, "--json")
+        seen = [json.loads(line)["route"] for line in out.splitlines()]
+        turns = [seen[0]] if seen else []
+        for route in seen:
+            if route != turns[-1]:
+                turns.append(route)
+        return turns
+
+    def check_replay(self, got):
+        again, _ = replay(self.directory / "capture", config=self.directory / "routes.yaml",
+                          args=["--decisions", self.directory / "replay.journal"], sets=["sinks=[{type: 'null'}]"])
+        for key in self.SAME:
+            self.assertEqual(got[key], again[key], key)
+        self.assertEqual(again["ledger"]["residual"], 0)
+        self.assertEqual(self.routes("replay.journal"), self.routes("live.journal"))
+
+    def finish(self, engine, turns):
+        got, err = engine.finish()
+        self.assertEqual(got["ledger"]["residual"], 0)
+        self.assertEqual(self.routes("live.journal"), turns)
+        self.assertIn("route_switched connection=main", err)
+        self.check_replay(got)
+
+    def served_by(self, engine, name):
+        metrics = engine.metrics()
+        return metrics.get(("tickfuse_feed_standby", name)) == 0
+
+    def test_another_host_of_the_venue_and_back(self):
+        with Exchange("--seed", "1") as one, Exchange("--seed", "2") as two:
+            port = one.url.rsplit(":", 1)[1]
+            with self.engine(one, f'{{url: "{two.url}", rest: "{two.rest}"}}') as engine:
+                wait_until(lambda: self.served_by(engine, "main") and engine.is_live(), what="live")
+                time.sleep(1)
+                one.process.kill()
+                wait_until(lambda: self.served_by(engine, "main~1"), what="the other to serve")
+                wait_until(lambda: engine.count("tickfuse_feed_state", "live") >= 1, what="live again")
+                time.sleep(2)
+                with Exchange("--seed", "3", "--port", port):
+                    wait_until(lambda: self.served_by(engine, "main"), 60, what="the first to serve again")
+                    time.sleep(2)
+                    self.finish(engine, ["primary", "endpoint", "primary"])
+
+    def test_another_venue_under_our_instruments(self):
+        with Exchange("--seed", "1") as one, Exchange("--venue", "coinbase", "--seed", "2") as two:
+            fallback = (f'{{venue: coinbase, instruments: [BTCUSDT=BTC-USD, ETHUSDT=ETH-USD], url: "{two.url}", '
+                        f'rest: "{two.rest}"}}')
+            with self.engine(one, fallback) as engine:
+                wait_until(lambda: self.served_by(engine, "main") and engine.is_live(), what="live")
+                time.sleep(1)
+                one.process.kill()
+                wait_until(lambda: self.served_by(engine, "main~1"), what="the venue to serve")
+                time.sleep(3)
+                self.finish(engine, ["primary", "venue"])
+            out, _ = run("tail", self.directory / "live.journal", "--json")
+            names = {json.loads(line)["instrument"] for line in out.splitlines()}
+            self.assertLessEqual(names, {"BTCUSDT.BINANCE-SPOT", "ETHUSDT.BINANCE-SPOT"})
+
+    def test_a_tape_is_played_and_never_looks_live(self):
+        tape = self.directory / "old.tape"
+        with Exchange("--seed", "7") as recorded:
+            run("record", DEMO, "--for", "3s", "--out", self.directory / "old", "--tape", tape,
+                *(x for item in recorded.sets for x in ("--set", item)))
+        with Exchange("--seed", "1") as one:
+            with self.engine(one, f"{{tape: {tape}}}") as engine:
+                wait_until(lambda: self.served_by(engine, "main") and engine.is_live(), what="live")
+                time.sleep(1)
+                one.process.kill()
+                wait_until(lambda: self.served_by(engine, "main~1"), what="the tape to play")
+                time.sleep(2)
+                self.finish(engine, ["primary", "tape"])
+
+    def test_status_health_and_tail_say_what_serves(self):
+        with Exchange("--seed", "1") as one, Exchange("--seed", "2") as two:
+            with self.engine(one, f'{{url: "{two.url}", rest: "{two.rest}"}}') as engine:
+                wait_until(lambda: self.served_by(engine, "main") and engine.is_live(), what="live")
+                url = f"http://127.0.0.1:{engine.port}/healthz"
+                self.assertEqual(urllib.request.urlopen(url, timeout=5).status, 200)  # the resting one is no trouble
+                one.process.kill()
+                wait_until(lambda: self.served_by(engine, "main~1") and engine.is_live(), what="the other")
+                health = wait_until(lambda: self.healthy(url), what="healthy by the other")
+                self.assertEqual({f["name"]: f.get("standby", False) for f in health["feeds"]}, {"main": True, "main~1": False})
+                engine.finish()
+            text, _ = run("tail", self.directory / "live.journal")
+            self.assertIn("by way of the fallback: endpoint", text)
+
+    @staticmethod
+    def healthy(url):
+        try:
+            return json.loads(urllib.request.urlopen(url, timeout=5).read())
+        except urllib.error.HTTPError:
+            return None
+
+    def test_check_prints_what_stands_in(self):
+        config = write_config(self.directory, "fallback: [{venue: coinbase, instruments: [BTCUSDT=BTC-USD]}]")
+        out, _ = run("check", config)
+        self.assertIn("connection main~1: coinbase, trade quote book of 1 instruments, BTC-USD .. BTC-USD: 3 streams; "
+                      "stands in for main", out)
 
 
 class Deflate(unittest.TestCase):

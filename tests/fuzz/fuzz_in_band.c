@@ -76,20 +76,20 @@ static const struct {
   uint8_t     letter;
   const char *venue;
 } venues[] = {
-    {'G', "gate-futures"},
-    {'H', "htx-swap"},
-    {'K', "kucoin-futures"},
+    {'G', "gate-futures"     },
+    {'H', "htx-swap"         },
+    {'K', "kucoin-futures"   },
     {'a', "coinbase-exchange"},
-    {'b', "kraken"},
-    {'c', "coinbase"},
-    {'g', "gate"},
-    {'h', "htx"},
-    {'k', "kucoin"},
-    {'l', "hyperliquid"},
-    {'o', "okx"},
-    {'p', "cryptocom"},
-    {'t', "bitget"},
-    {'y', "bybit"},
+    {'b', "kraken"           },
+    {'c', "coinbase"         },
+    {'g', "gate"             },
+    {'h', "htx"              },
+    {'k', "kucoin"           },
+    {'l', "hyperliquid"      },
+    {'o', "okx"              },
+    {'p', "cryptocom"        },
+    {'t', "bitget"           },
+    {'y', "bybit"            },
 };
 
 static const tf_feed_t *feed_of(uint8_t byte) {

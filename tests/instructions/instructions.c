@@ -208,7 +208,7 @@ static int path_poll(tf_source_t *source, uint64_t now_ns) {
 static void path_stop(tf_source_t *source) { (void)source; }
 
 static uint64_t run_path(market_class_t class) {
-  static const tf_source_ops_t ops = {path_poll, path_stop};
+  static const tf_source_ops_t ops = {.poll = path_poll, .stop = path_stop};
   static path_source_t         path;
   const char                  *sets[] = {"sinks.0.type=\"null\"", "sinks.0.policy=auto",
                                          "engine.latency_sample=1000000"};

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "event_text.h"
 #include "policy/rule.h"
+#include "sink/decision_json.h"
 #include "wire/decimal.h"
 
 static tf_explain_t *probe; /* sinks have no argument of the caller's */
@@ -169,6 +170,7 @@ static json_t *decision_json(const tf_explain_t *x) {
   json_object_set_new(root, "strategy",
                       json_string(x->engine->config->strategies[d->strategy_id].name));
   json_object_set_new(root, "ref_price", json_string(price));
+  json_object_set_new(root, "route", json_string(tf_decision_json_route(d->route)));
   json_object_set_new(root, "position", number(x->position));
   json_object_set_new(root, "open", json_string(open_word(x)));
   return root;
@@ -507,6 +509,8 @@ void tf_explain_print(const json_t *json, FILE *out) {
           strcmp(text_of(d, "hold_reason"), "none") ? ", held by " : "",
           strcmp(text_of(d, "hold_reason"), "none") ? text_of(d, "hold_reason") : "",
           text_of(d, "instrument"), text_of(d, "strategy"), text_of(d, "ref_price"));
+  if (strcmp(text_of(d, "route"), "primary"))
+    fprintf(out, "           its market came by way of the fallback: %s\n", text_of(d, "route"));
   if (strcmp(text_of(d, "open"), "none"))
     fprintf(out, "open       %s: its own condition is not asked until it is closed\n",
             text_of(d, "open"));

@@ -17,6 +17,7 @@
 #include "live_capture.h"
 #include "live_metadata.h"
 #include "live_plan.h"
+#include "live_routes.h"
 #include "live_table.h"
 #include "live_tape.h"
 #include "live_ways.h"
@@ -29,8 +30,8 @@
 
 /* What the connections of one feed of the config share. */
 typedef struct live_feed {
-  const tf_feed_t   *feed;
-  char               rest_port[8];
+  const tf_feed_t *feed;
+
   tf_feed_key_t     *key;
   tf_budget_t       *budget; /* the venue's */
   tf_live_metadata_t metadata;
@@ -43,13 +44,21 @@ typedef struct live {
   tf_dialer_t *dialer;
   live_feed_t  feeds[FEEDS_MAX];
   uint32_t     feed_cnt;
-  tf_budget_t  budgets[FEEDS_MAX]; /* of the venues, at their first feed's place */
+  uint32_t     budget_cnt;
+  struct {
+    const tf_feed_t *feed;
+    tf_budget_t      budget;
+  } budgets[TF_LIVE_CONNECTIONS_MAX]; /* of the venues */
 
   tf_live_plan_t plan;
   tf_source_t   *sources[TF_LIVE_CONNECTIONS_MAX]; /* of the plan's rows */
-  uint32_t       source_cnt;
+  struct {
+    char ws[8], rest[8];
+  } ports[TF_LIVE_CONNECTIONS_MAX]; /* texts of the rows' */
+  uint32_t source_cnt;
 
-  tf_live_ranks_t ranks;
+  tf_live_ranks_t  ranks;
+  tf_live_routes_t routes;
 
   tf_http_t    *http;
   tf_control_t *control;
@@ -71,6 +80,44 @@ static void on_signal(int signo) {
 static const char *port_text(char buf[8], const tf_config_url_t *url) {
   snprintf(buf, 8, "%u", url->port);
   return buf;
+}
+
+/* The venue's budget of connections, one for all of its sessions. */
+static tf_budget_t *budget_of(const tf_feed_t *feed) {
+  uint32_t i = 0;
+  while (i < live.budget_cnt && live.budgets[i].feed != feed) i++;
+  if (i < live.budget_cnt) return &live.budgets[i].budget;
+  TF_ASSERT(i < TF_ARRAY_CNT(live.budgets));
+  live.budgets[live.budget_cnt++].feed = feed;
+  tf_budget_init(&live.budgets[i].budget, feed->connects_per_5min_max);
+  return &live.budgets[i].budget;
+}
+
+static void rest_from(tf_session_config_t *s, const tf_config_url_t *url, char port[8]) {
+  s->rest_host  = url->host;
+  s->rest_port  = port_text(port, url);
+  s->rest_plain = !url->tls;
+}
+
+/* What is different where a connection stands in for the feed's own. */
+static void stand_in(const tf_config_t *config, uint32_t row_idx, tf_session_config_t *s) {
+  const tf_live_connection_t *row = &live.plan.rows[row_idx];
+  const tf_config_fallback_t *f   = &config->feeds[row->feed_idx].fallbacks[row->fallback_idx];
+  s->hosts                        = NULL;
+  s->host_cnt                     = 0;
+  s->ranking                      = NULL;
+  if (row->kind == TF_ROUTE_VENUE) {
+    s->target = s->rest_host = s->rest_port = NULL;
+    s->rest_plain                           = false;
+    s->feed_config.key                      = NULL;
+    s->budget                               = budget_of(row->feed);
+  }
+  if (f->url.host) {
+    s->host  = f->url.host;
+    s->port  = port_text(live.ports[row_idx].ws, &f->url);
+    s->plain = !f->url.tls;
+  }
+  if (f->rest.host) rest_from(s, &f->rest, live.ports[row_idx].rest);
 }
 
 static void session_config(const tf_config_t *config, uint32_t row_idx, tf_session_config_t *s) {
@@ -107,19 +154,8 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .tap_source_idx    = row_idx
   };
   tf_live_ways_apply(&l->ways, s);
-  if (f->rest.host) {
-    s->rest_host  = f->rest.host;
-    s->rest_port  = port_text(l->rest_port, &f->rest);
-    s->rest_plain = !f->rest.tls;
-  }
-}
-
-/* The budget of the feed's venue: the first feed of it has it. */
-static tf_budget_t *budget_of(const tf_config_t *config, uint32_t feed_idx, const tf_feed_t *feed) {
-  for (uint32_t i = 0; i < feed_idx; i++)
-    if (strcmp(config->feeds[i].venue, feed->venue) == 0) return live.feeds[i].budget;
-  tf_budget_init(&live.budgets[feed_idx], feed->connects_per_5min_max);
-  return &live.budgets[feed_idx];
+  if (f->rest.host) rest_from(s, &f->rest, live.ports[row_idx].rest);
+  if (row->kind != TF_ROUTE_PRIMARY) stand_in(config, row_idx, s);
 }
 
 /* What its connections will share: key, budget, what is known of its instruments. */
@@ -131,7 +167,7 @@ static tf_err_t prepare_feed(const tf_config_t *config, uint32_t i) {
                   config->path, i);
   tf_err_t err  = tf_engine_feed(tickfuse_registry(), f->venue, &l->feed);
   live.feed_cnt = i + 1;
-  if (!err) l->budget = budget_of(config, i, l->feed);
+  if (!err) l->budget = budget_of(l->feed);
   if (!err && f->key_file) err = tf_key_file_load(f->key_file, &l->key);
   if (!err) err = tf_live_ways_init(&l->ways, f, l->feed);
   if (!err) err = tf_live_metadata_init(&l->metadata, config, f, l->feed);
@@ -145,7 +181,8 @@ static tf_err_t start_connection(const tf_config_t *config, uint32_t i) {
   tf_err_t err = tf_session_init(&session, &live.arena, &live.sources[i]);
   if (err) return tf_error_add(err, "preparing the connection %s", row->name);
   live.source_cnt = i + 1;
-  if (i == 0 || live.plan.rows[i - 1].feed_idx != row->feed_idx)
+  bool is_first   = i == 0 || live.plan.rows[i - 1].feed_idx != row->feed_idx;
+  if (is_first && row->kind == TF_ROUTE_PRIMARY)
     tf_live_ranks_add(&live.ranks, &live.feeds[row->feed_idx].ways, live.sources[i]);
   return tf_engine_add_source(&engine, live.sources[i], row->name);
 }
@@ -206,6 +243,9 @@ static tf_err_t start_feeds(const tf_config_t *config) {
   for (uint32_t i = 0; i < live.plan.cnt && !err; i++) err = start_connection(config, i);
   for (uint32_t i = 0; i < config->feed_cnt && !err; i++)
     err = tf_live_metadata_load(&live.feeds[i].metadata, &config->feeds[i], &engine.instruments);
+  if (!err)
+    err = tf_live_routes_start(&live.routes, config, &live.plan, live.sources, &engine,
+                               tf_live_capture_tap(&live.capture));
   return err;
 }
 
@@ -216,6 +256,8 @@ TF_STATIC_ASSERT((int)TF_IO_AUTO == (int)TF_CONFIG_IO_AUTO &&
 static void stop_feeds(void) {
   tf_live_ranks_stop(&live.ranks);
   for (uint32_t i = 0; i < live.source_cnt; i++) tf_session_fini(live.sources[i]);
+  tf_live_routes_stop(&live.routes);
+  tf_live_plan_fini(&live.plan);
   for (uint32_t i = 0; i < live.feed_cnt; i++) {
     tf_live_metadata_fini(&live.feeds[i].metadata);
     tf_key_file_release(live.feeds[i].key);
@@ -241,17 +283,20 @@ static bool names_stream_down(uint32_t i, char reason[TF_HTTP_REASON_BYTES]) {
   return true;
 }
 
-/* /healthz: every connection LIVE, with all its streams, or the reason why not. HTTP's own thread: reads
- * the metrics page, and words made for any thread. */
+/* /healthz: every connection that serves is LIVE, with all its streams, or the reason why not. HTTP's own
+ * thread: reads the metrics page, and words made for any thread. */
 static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
   (void)self;
-  for (uint32_t i = 0; i < live.source_cnt; i++) {
+  for (uint32_t i = 0; i < TF_SOURCES_MAX; i++) {
+    const tf_metrics_block_t *b = engine.publish.feeds[i];
+    if (!b || tf_metrics_get(b, TF_METRIC_FEED_STANDBY)) continue;
     char     name[TF_METRICS_NAME_BYTES];
-    uint64_t state = tf_metrics_get(engine.publish.feeds[i], TF_METRIC_FEED_STATE);
-    if (state == TF_FEED_LIVE && !names_stream_down(i, reason)) continue;
-    if (state == TF_FEED_LIVE) return false;
-    snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s",
-             tf_metrics_block_name(engine.publish.feeds[i], name), tf_live_table_state(state));
+    uint64_t state   = tf_metrics_get(b, TF_METRIC_FEED_STATE);
+    bool     is_down = state == TF_FEED_LIVE && i < live.source_cnt && names_stream_down(i, reason);
+    if (is_down) return false;
+    if (state == TF_FEED_LIVE) continue;
+    snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s", tf_metrics_block_name(b, name),
+             tf_live_table_state(state));
     return false;
   }
   return true;

@@ -26,7 +26,10 @@ static void feeds_of(const tf_config_t *config, const tf_live_plan_t *plan,
   for (uint32_t i = 0; i < plan->cnt; i++) {
     const tf_live_connection_t *row = &plan->rows[i];
     const tf_config_feed_t     *f   = &config->feeds[row->feed_idx];
-    url_text(f, row->feed, urls[i], sizeof urls[i]);
+    if (row->kind == TF_ROUTE_PRIMARY)
+      url_text(f, row->feed, urls[i], sizeof urls[i]);
+    else
+      snprintf(urls[i], sizeof urls[i], "fallback");
     feeds[i] = (tf_capture_feed_config_t){.name        = row->name,
                                           .venue       = row->feed->venue,
                                           .url         = urls[i],

@@ -1,5 +1,8 @@
 #include "live_plan.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "core/error.h"
 #include "registry.h"
 
@@ -33,6 +36,94 @@ static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32
   return TF_OK;
 }
 
+/* Which of "BTCUSDT=BTC-USD" are about this row's symbols: ours and theirs. */
+static tf_err_t pair_up(tf_live_plan_t *plan, const tf_config_fallback_t *f,
+                        const tf_live_connection_t *primary, tf_live_connection_t *row) {
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < f->instruments.item_cnt; i++)
+    bytes += strlen(f->instruments.items[i]) + 1;
+  const char **texts            = calloc(2 * (size_t)primary->symbol_cnt, sizeof *texts);
+  char        *names            = malloc(bytes);
+  plan->texts[plan->text_cnt]   = texts;
+  plan->names[plan->text_cnt++] = names;
+  if (!texts || !names) return TF_ERR(E_CORE_NO_MEMORY, "for the instruments of a fallback");
+  for (uint32_t i = 0; i < f->instruments.item_cnt; i++) {
+    const char *pair = f->instruments.items[i];
+    size_t      cnt  = strcspn(pair, "=");
+    for (uint32_t k = 0; k < primary->symbol_cnt; k++) {
+      if (strlen(primary->symbols[k]) != cnt || memcmp(primary->symbols[k], pair, cnt) != 0)
+        continue;
+      strcpy(names, pair + cnt + 1); /* shorter than the pair, which bytes has room for */
+      texts[row->symbol_cnt]                         = names;
+      texts[primary->symbol_cnt + row->symbol_cnt++] = primary->symbols[k];
+      names += strlen(names) + 1;
+    }
+  }
+  row->symbols = texts;
+  row->ours    = texts + primary->symbol_cnt;
+  return TF_OK;
+}
+
+/* The connection that stands in for a row by one entry of its feed's fallback; none where that is a tape or
+ * another venue's that has none of its instruments. */
+static tf_err_t add_fallback(tf_live_plan_t *plan, const tf_config_t *config, uint32_t primary_idx,
+                             uint32_t fallback_idx) {
+  const tf_live_connection_t *primary = &plan->rows[primary_idx];
+  const tf_config_fallback_t *f       = &config->feeds[primary->feed_idx].fallbacks[fallback_idx];
+  tf_live_connection_t        row     = *primary;
+  tf_shard_t                  shards[TF_SHARDS_MAX];
+  uint32_t                    cnt;
+  tf_err_t                    err = TF_OK;
+  if (f->tape) return TF_OK;
+  row.kind          = f->venue ? TF_ROUTE_VENUE : TF_ROUTE_ENDPOINT;
+  row.primary_idx   = primary_idx;
+  row.fallback_idx  = fallback_idx;
+  row.asks_metadata = false;
+  snprintf(row.name, sizeof row.name, "%.28s~%u", primary->name, fallback_idx + 1);
+  if (f->venue) {
+    row.symbol_cnt = 0;
+    err            = tf_engine_feed(tickfuse_registry(), f->venue, &row.feed);
+    if (!err) err = pair_up(plan, f, primary, &row);
+    if (err || row.symbol_cnt == 0) return err;
+  }
+  err = tf_shard_plan(row.feed, row.channels, row.symbol_cnt, row.feed->streams_max,
+                      f->venue != NULL || config->feeds[row.feed_idx].path == NULL, shards, &cnt);
+  if (!err && cnt > 1)
+    err = TF_ERR(E_FEED_LIMIT,
+                 "%u streams of %s: more than one connection takes; a connection that stands in "
+                 "is one: make the feed's own smaller (streams_per_connection)",
+                 row.symbol_cnt * (uint32_t)__builtin_popcount(row.channels), row.feed->venue);
+  if (!err && plan->cnt == TF_LIVE_CONNECTIONS_MAX)
+    err = TF_ERR(E_FEED_LIMIT, "more than %u connections with those that stand in",
+                 TF_LIVE_CONNECTIONS_MAX);
+  if (!err) plan->rows[plan->cnt++] = row;
+  return err;
+}
+
+static tf_err_t add_fallbacks(tf_live_plan_t *plan, const tf_config_t *config) {
+  uint32_t primary_cnt = plan->cnt;
+  char     path[64], where[512], text[512];
+  for (uint32_t i = 0; i < primary_cnt; i++) {
+    uint32_t feed_idx = plan->rows[i].feed_idx;
+    for (uint32_t k = 0; k < config->feeds[feed_idx].fallback_cnt; k++) {
+      tf_err_t err = add_fallback(plan, config, i, k);
+      if (err == TF_OK) continue;
+      snprintf(path, sizeof path, "feeds[%u].fallback[%u]", feed_idx, k);
+      snprintf(text, sizeof text, "%s", tf_error_text());
+      return TF_ERR(err, "%s: %s", tf_config_where(config, path, where, sizeof where), text);
+    }
+  }
+  return TF_OK;
+}
+
+void tf_live_plan_fini(tf_live_plan_t *plan) {
+  for (uint32_t i = 0; i < plan->text_cnt; i++) {
+    free(plan->texts[i]);
+    free(plan->names[i]);
+  }
+  memset(plan, 0, sizeof *plan);
+}
+
 tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config) {
   char path[64], where[512], text[512];
   plan->cnt = 0;
@@ -45,7 +136,7 @@ tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config) {
     snprintf(text, sizeof text, "%s", tf_error_text());
     return TF_ERR(err, "%s: %s", tf_config_where(config, path, where, sizeof where), text);
   }
-  return TF_OK;
+  return add_fallbacks(plan, config);
 }
 
 static uint32_t stream_cnt(const tf_live_connection_t *row) {
@@ -64,10 +155,12 @@ void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {
     if (row->feed->streams_max)
       fprintf(out, " of the %u that the venue takes", row->feed->streams_max);
     if (row->leg_cnt > 1) fprintf(out, ", %u legs", row->leg_cnt);
+    if (row->kind != TF_ROUTE_PRIMARY)
+      fprintf(out, "; stands in for %s", plan->rows[row->primary_idx].name);
     fputc('\n', out);
     socket_cnt += row->leg_cnt;
   }
-  if (socket_cnt > plan->cnt)
+  if (plan->cnt > 0 && plan->rows[0].leg_cnt > 1)
     fprintf(out, "sockets: %u, and one more for a connection while a leg is replaced\n",
             socket_cnt);
 }

@@ -8,6 +8,7 @@
 
 #include "boot/engine.h"
 #include "feed/shard.h"
+#include "tf/route.h"
 
 #define TF_LIVE_CONNECTIONS_MAX 64u /* of a run; a source each, and the dialer's client */
 
@@ -20,17 +21,27 @@ typedef struct tf_live_connection {
   uint32_t           symbol_cnt;
   bool               asks_metadata; /* of these symbols: another channel's connection does not */
   uint32_t           leg_cnt;       /* sockets that bring the same */
+  tf_route_kind_t    kind;          /* PRIMARY; else it stands in for another row: */
+  uint32_t           primary_idx;   /* that one, */
+  uint32_t           fallback_idx;  /* by this entry of the feed's fallback */
+  const char *const *ours; /* VENUE: (symbol_cnt) of the feed's, for which symbols stand in */
 } tf_live_connection_t;
 
 typedef struct tf_live_plan {
+  const char **texts[TF_LIVE_CONNECTIONS_MAX]; /* memory of symbols and ours of VENUE rows */
+  char        *names[TF_LIVE_CONNECTIONS_MAX];
+  uint32_t     text_cnt;
   tf_live_connection_t rows[TF_LIVE_CONNECTIONS_MAX];
   uint32_t             cnt;
 } tf_live_plan_t;
 
-TF_STATIC_ASSERT(TF_LIVE_CONNECTIONS_MAX + 2 == TF_SOURCES_MAX, "and the commands, and the routes");
+TF_STATIC_ASSERT(2 * TF_LIVE_CONNECTIONS_MAX + 1 == TF_SOURCES_MAX, "chains, and the commands");
 
-/* Feeds without named instruments (replay only) have no row. E_FEED_LIMIT with the place in the config. */
+/* plan: zeroed. The feeds' own connections come first, then those that stand in; tapes have no row. Feeds
+ * without named instruments (replay only) have none either. E_FEED_LIMIT with the place in the config,
+ * E_CORE_NO_MEMORY. */
 tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config);
+void     tf_live_plan_fini(tf_live_plan_t *plan);
 
 /* "connection main/0: binance-spot, trade quote book of 341 instruments, 1023 streams", a line each, with
  * ", 2 legs" where there are several, and then how many sockets all are. */

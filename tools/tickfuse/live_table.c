@@ -43,8 +43,9 @@ void tf_live_table_draw(const tf_engine_t *engine, uint32_t feed_cnt, uint64_t e
   read_totals(engine->publish.page, &now);
   tf_metrics_hist_sum(engine->publish.page, TF_METRIC_HIST_TICK_TO_DECISION, &hist);
   for (uint32_t i = 0; i < feed_cnt; i++) {
-    uint64_t one = tf_metrics_get(engine->publish.feeds[i], TF_METRIC_FEED_STATE);
-    if (one != TF_FEED_LIVE) state = one;
+    uint64_t one        = tf_metrics_get(engine->publish.feeds[i], TF_METRIC_FEED_STATE);
+    bool     is_standby = tf_metrics_get(engine->publish.feeds[i], TF_METRIC_FEED_STANDBY);
+    if (one != TF_FEED_LIVE && !is_standby) state = one;
   }
   if (lines == 0) print_head();
   double seconds = (double)(elapsed_ns - before_ns) * 1e-9;

@@ -1,6 +1,7 @@
 tf_test(test_backoff LIBS tf_live)
 tf_test(test_shard LIBS tf_live)
 tf_test(test_addresses LIBS tf_live)
+tf_test(test_fallback LIBS tf_live)
 tf_test(test_feed_files LIBS tf_live)
 tf_test(test_streams LIBS tf_live LABELS unit)
 tf_test(test_book_watch LIBS tf_live)

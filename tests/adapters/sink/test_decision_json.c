@@ -72,7 +72,8 @@ static void a_decision_is_one_line_with_its_keys_in_order(void **state) {
             "\"ts_event_ns\":1723161255208000000,\"ts_recv_ns\":1723161253937085768,"
             "\"action\":\"SELL\",\"score\":0.100000001,\"p10\":-1.5,\"p90\":null,"
             "\"ref_price\":\"61837.6350\",\"book_state\":\"CROSSED\",\"hold_reason\":\"none\","
-            "\"model_hash\":\"1a223344\",\"path\":\"fallback\",\"hops\":{\"decode_ns\":1,"
+            "\"model_hash\":\"1a223344\",\"path\":\"fallback\",\"route\":\"primary\",\"hops\":{"
+            "\"decode_ns\":1,"
             "\"buffer_ns\":2,\"features_ns\":3,\"model_ns\":4,\"decide_ns\":5,"
             "\"emit_ns\":4294967295}}\n");
   assert_int_equal(n, strlen(text));

@@ -444,6 +444,72 @@ static void items_are_read_one_by_one_and_leave_rows(void **state) {
     assert_int_equal(read_text(wrong[i]), TF_JSON_SYNTAX);
 }
 
+/* A row an object, its number the price. */
+static void put_side_row(tf_json_t *json, tf_json_object_t *item) {
+  tf_event_t *row = tf_json_put_row(json);
+  if (row == NULL) return;
+  row->u.level.price = tf_json_seen(item, 0) ? item->values[0].as.mantissa : -1;
+}
+
+static void sides_by_place_are_two_lists_of_rows(void **state) {
+  (void)state;
+  static const tf_json_key_t keys[] = {
+      TF_JSON_KEY("levels", TF_JSON_WANT_SIDES),
+      {"", 255, TF_JSON_WANT_BYTES},
+      TF_JSON_KEY("list", TF_JSON_WANT_ITEMS)
+  };
+  static const tf_json_key_t   item_keys[] = {TF_JSON_KEY("p", TF_JSON_WANT_DECIMAL)};
+  static const tf_json_shape_t shape = {keys, 3}, item_shape = {item_keys, 1};
+  static const struct {
+    const char      *text;
+    tf_json_result_t result;
+    tf_json_made_t   made;
+    uint32_t         first_cnt, second_cnt;
+  } rows[] = {
+      {"{\"levels\":[[{\"p\":1},{\"p\":2}],[{\"p\":3}]]}", TF_JSON_OK,     TF_JSON_MADE_ITEMS, 2, 1},
+      {"{\"levels\": [ [ ] , [{\"p\":1} , {}] ] }",        TF_JSON_OK,     TF_JSON_MADE_ITEMS, 0, 2},
+      {"{\"levels\":[{\"p\":1},null]}",                    TF_JSON_OK,     TF_JSON_MADE_ITEMS, 1, 0},
+      {"{\"levels\":[null,{\"p\":1}]}",                    TF_JSON_OK,     TF_JSON_MADE_ITEMS, 0, 1},
+      {"{\"levels\":[]}",                                  TF_JSON_OK,     TF_JSON_MADE_NONE,  0, 0},
+      {"{\"levels\":[[]]}",                                TF_JSON_OK,     TF_JSON_MADE_NONE,  0, 0},
+      {"{\"levels\":[[],[],[]]}",                          TF_JSON_OK,     TF_JSON_MADE_NONE,  0, 0},
+      {"{\"levels\":[[1],[]]}",                            TF_JSON_OK,     TF_JSON_MADE_NONE,  0, 0},
+      {"{\"levels\":[[],7]}",                              TF_JSON_OK,     TF_JSON_MADE_NONE,  0, 0},
+      {"{\"levels\":7}",                                   TF_JSON_OK,     TF_JSON_MADE_NONE,  0, 0},
+      {"{\"levels\":[[],[]}",                              TF_JSON_SYNTAX, 0,                  0, 0},
+      {"{\"levels\":[[] []]}",                             TF_JSON_SYNTAX, 0,                  0, 0},
+      {"{\"levels\":[[],",                                 TF_JSON_SYNTAX, 0,                  0, 0},
+      {"{\"levels\":[,[]]}",                               TF_JSON_SYNTAX, 0,                  0, 0},
+  };
+  tf_event_t       events[4];
+  tf_json_value_t  values[4], item_values[2];
+  tf_json_object_t item = {
+      .shape = &item_shape, .orders = &orders[1], .values = item_values, .on_item = put_side_row};
+  tf_json_object_t root = {.shape = &shape, .orders = &orders[0], .values = values, .child = &item};
+  for (size_t i = 0; i < 3 * TF_ARRAY_CNT(rows); i++) { /* unlearned, learned */
+    char text[128] = {0};
+    strcpy(text, rows[i / 3].text);
+    tf_json_t json = {.rows = events, .row_cap = 4};
+    assert_int_equal(tf_json_read(&json, text, strlen(text), &root), rows[i / 3].result);
+    if (rows[i / 3].result != TF_JSON_OK) continue;
+    assert_int_equal(values[0].made, rows[i / 3].made);
+    if (values[0].made != TF_JSON_MADE_ITEMS) continue;
+    assert_int_equal(values[0].as.levels.first, 0);
+    assert_int_equal(values[0].as.levels.cnt, rows[i / 3].first_cnt);
+    assert_int_equal(values[1].as.levels.first, rows[i / 3].first_cnt);
+    assert_int_equal(values[1].as.levels.cnt, rows[i / 3].second_cnt);
+    assert_int_equal(json.row_cnt, rows[i / 3].first_cnt + rows[i / 3].second_cnt);
+  }
+  static const char number[32] = "{\"list\":\"1.50\"}";
+  for (int round = 0; round < 3; round++) {
+    tf_json_t json = {.rows = events, .row_cap = 4};
+    assert_int_equal(tf_json_read(&json, number, strlen(number), &root), TF_JSON_OK);
+    assert_int_equal(values[2].made, TF_JSON_MADE_DECIMAL);
+    assert_int_equal(values[2].as.mantissa, 150);
+    assert_int_equal(values[2].exp, -2);
+  }
+}
+
 /* A key of 17 to 20 bytes is predicted too: its place in the order has the rest. */
 static void long_key_is_predicted_by_its_rest(void **state) {
   (void)state;
@@ -492,6 +558,7 @@ int main(void) {
       cmocka_unit_test(learned_messages_take_the_predicted_way),
       cmocka_unit_test(items_are_read_one_by_one_and_leave_rows),
       cmocka_unit_test(long_key_is_predicted_by_its_rest),
+      cmocka_unit_test_setup(sides_by_place_are_two_lists_of_rows, set_up),
       cmocka_unit_test(items_fill_rows_up_to_their_cap),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);

@@ -181,6 +181,18 @@ static void empty_side_takes_nothing_from_the_quotes(void **state) {
   assert_bid(1002);
 }
 
+static void trade_that_cannot_be_meant_is_not_the_last(void **state) {
+  (void)state;
+  for (int i = 0; i < 3; i++) {
+    tf_event_t e    = {.kind      = TF_EVENT_TRADE,
+                       .flags     = (uint8_t)(TF_FLAG_LAST | (i == 1 ? TF_FLAG_OUTLIER : 0)),
+                       .price_exp = -1};
+    e.u.trade.price = 1000 + i, e.u.trade.qty = 1;
+    take(e);
+    assert_int_equal(in.trade_price, i == 2 ? 1002 : 1000);
+  }
+}
+
 static int teardown(void **state) {
   (void)state;
   tf_arena_fini(&arena);
@@ -198,6 +210,7 @@ int main(void) {
       cmocka_unit_test_setup(broken_book_leaves_the_quotes_alone, setup),
       cmocka_unit_test_setup(crossed_book_gives_no_top_and_is_reported_in_its_word, setup),
       cmocka_unit_test_setup(empty_side_takes_nothing_from_the_quotes, setup),
+      cmocka_unit_test_setup(trade_that_cannot_be_meant_is_not_the_last, setup),
   };
   return cmocka_run_group_tests(tests, NULL, teardown);
 }
