@@ -102,17 +102,17 @@ static tf_link_config_t link_config_of(const tf_session_config_t *c) {
   return (tf_link_config_t){.message_bytes_max = c->message_bytes_max,
                             .fragments_max     = c->fragments_max,
                             .client_gap_ns = rate ? 100 * TF_NS_PER_SEC / (PACE_PERCENT * rate) : 0,
-                            .pong_gap_ns       = TF_SESSION_PONG_GAP_NS,
-                            .ping_idle_ns      = c->ping_idle_ns,
-                            .pong_wait_ns      = c->pong_wait_ns,
-                            .ping_busy_ns      = c->ping_idle_ns ? c->ping_busy_ns : 0,
-                            .pong_busy_ns      = c->pong_busy_ns,
-                            .silence_ns        = c->silence_ns,
-                            .data_silence_ns   = c->data_silence_ns,
-                            .drain_ns          = DRAIN_NS,
-                            .send_bytes_max    = c->subscribe_bytes_max,
-                            .deflate           = c->deflate,
-                            .random            = c->random};
+                            .pong_gap_ns   = TF_SESSION_PONG_GAP_NS,
+                            .ping_idle_ns  = c->ping_idle_ns,
+                            .pong_wait_ns  = c->pong_wait_ns,
+                            .ping_busy_ns  = c->ping_idle_ns ? c->ping_busy_ns : 0,
+                            .pong_busy_ns  = c->pong_busy_ns,
+                            .silence_ns    = c->silence_ns,
+                            .data_silence_ns = c->data_silence_ns,
+                            .drain_ns        = DRAIN_NS,
+                            .send_bytes_max  = c->subscribe_bytes_max,
+                            .deflate         = c->deflate,
+                            .random          = c->random};
 }
 
 static tf_streams_config_t streams_config_of(const tf_session_config_t *c) {

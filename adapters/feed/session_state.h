@@ -53,9 +53,9 @@ typedef struct tf_session {
   uint64_t            http_bytes;
   int                 work;
   bool                was_live, stopping;
-  bool                is_resting; /* not wanted for now: no connection is made (tf_source_ops_t.rest) */
-  bool                cache_used;
-  tf_err_t            broken; /* for good */
+  bool     is_resting; /* not wanted for now: no connection is made (tf_source_ops_t.rest) */
+  bool     cache_used;
+  tf_err_t broken; /* for good */
   tf_session_counts_t counts;
   uint64_t            stream_down;      /* any thread: tf_session_stream_down's word */
   uint64_t            stream_down_seen; /* refusals and silences when it was made */

@@ -152,8 +152,8 @@ struct tf_source {
   uint64_t stale;      /* silences of book and quote streams beyond their habit */
   uint64_t stale_now;  /* instruments in one */
   tf_source_streams_t streams;
-  uint32_t        leg_cnt; /* 0: no connections, a file */
-  tf_source_leg_t legs[TF_SOURCE_LEGS_MAX];
+  uint32_t            leg_cnt; /* 0: no connections, a file */
+  tf_source_leg_t     legs[TF_SOURCE_LEGS_MAX];
   uint64_t held_events; /* decoded while another route served (tf/route.h): not published */
   bool     is_standby;  /* another route serves */
   uint64_t newest_recv_ns,

@@ -160,7 +160,7 @@ void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {
     fputc('\n', out);
     socket_cnt += row->leg_cnt;
   }
-  if (plan->cnt > 0 && plan->rows[0].leg_cnt > 1)
+  if (socket_cnt > plan->cnt)
     fprintf(out, "sockets: %u, and one more for a connection while a leg is replaced\n",
             socket_cnt);
 }
