@@ -117,6 +117,7 @@ TF_COLD static void keep_last(tf_legs_t *legs) {
 static void filter(tf_legs_t *legs, uint32_t leg) {
   tf_feed_out_t *out = legs->out;
   uint32_t       cnt = out->event_cnt, kept = 0;
+  if (legs->handler.on_decoded && cnt > 0) legs->handler.on_decoded(legs->handler.self, leg, out);
   legs->message++;
   if (TF_UNLIKELY(legs->retiring_cnt > 0)) move_books(legs, leg);
   for (uint32_t i = 0; i < cnt; i++) {

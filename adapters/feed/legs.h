@@ -43,6 +43,9 @@
 
 typedef struct tf_legs_handler {
   void *self;
+  /* What a leg's own decoder made, before what others brought is left out. NULL: nobody asks; a shared
+   * decoder never calls it. */
+  void (*on_decoded)(void *self, uint32_t leg, const tf_feed_out_t *out);
   /* Behind each call of a decoder that left something in out: events to publish, in order, and what the
    * feed asks for, which concerns this leg. Takes the requests; the events are forgotten behind it. */
   void (*on_out)(void *self, uint32_t leg, tf_feed_out_t *out);

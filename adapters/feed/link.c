@@ -241,6 +241,7 @@ void tf_link_start(tf_link_t *link, uint64_t now_ns) {
   link->send_due_ns                                        = 0;
   link->pong_due_ns                                        = 0;
   link->pings_sent                                         = 0;
+  link->is_doubtful                                        = false;
   link->message_cnt                                        = 0;
   link->subscribe_idx                                      = 0;
   link->subscribed                                         = false;
@@ -277,6 +278,7 @@ void tf_link_excuse(tf_link_t *link, uint64_t held_ns) {
   link->rx_ns += held_ns;
   link->data_ns += held_ns;
   if (link->ping_ns != 0) link->ping_ns += held_ns;
+  if (link->pings_sent != 0) link->asked_ns += held_ns;
 }
 
 static int answer_ping(tf_link_t *link) {
@@ -288,14 +290,24 @@ static int answer_ping(tf_link_t *link) {
   return 1;
 }
 
+static bool is_unanswered(const tf_link_t *link) {
+  return link->pings_sent > 0 && link->ws.counts.pongs == link->asked_pongs;
+}
+
 static int probe(tf_link_t *link) {
   const tf_link_config_t *c = &link->config;
   if (c->ping_idle_ns == 0 || link->ping_ns != 0 || !link->subscribed || !may_send(link)) return 0;
   /* The first is sent at once: it tells whether this peer answers pings at all. */
-  if (link->pings_sent > 0 && link->now_ns - link->rx_ns < c->ping_idle_ns) return 0;
+  bool is_idle = link->pings_sent == 0 || link->now_ns - link->rx_ns >= c->ping_idle_ns;
+  bool is_due  = c->ping_busy_ns != 0 && link->now_ns - link->asked_ns >= c->ping_busy_ns;
+  if (!is_idle && (!is_due || is_unanswered(link))) return 0;
   if (!send_frame(link, tf_ws_write_frame(&link->ws, link->frame, link->frame_cap, TF_WS_PING, true,
                                           NULL, 0)))
     return 0;
+  if (!is_unanswered(link)) {
+    link->asked_ns    = link->now_ns;
+    link->asked_pongs = link->ws.counts.pongs;
+  }
   link->pings_sent++;
   link->pings_tx++;
   link->ping_ns = link->now_ns;
@@ -335,6 +347,8 @@ int tf_link_tick(tf_link_t *link, uint64_t now_ns) {
     tf_link_close(link, end, TF_WS_CLOSE_GOING_AWAY);
     return 1;
   }
+  link->is_doubtful = link->ws.counts.pongs > 0 && link->config.ping_busy_ns != 0 &&
+                      is_unanswered(link) && now_ns - link->asked_ns > link->config.pong_busy_ns;
   return send_reply(link) + answer_ping(link) + probe(link);
 }
 
@@ -398,8 +412,8 @@ void tf_link_fini(tf_link_t *link) {
 const char *tf_link_end_name(tf_link_end_t end) {
   static const char *const names[] = {
 #define NAME_(id, name) name,
-      TF_LINK_ENDS(NAME_)
+      TF_LEG_ENDS(NAME_)
 #undef NAME_
   };
-  return (unsigned)end < TF_LINK_END_CNT ? names[end] : "unknown";
+  return (unsigned)end < TF_LEG_END_CNT ? names[end] : "unknown";
 }

@@ -11,29 +11,14 @@
 #include "feed/dialer.h"
 #include "tf/feed.h"
 #include "tf/io.h"
+#include "tf/source.h"
 #include "wire/ws.h"
 
-/* Why a connection ended: a closed set, with counters. */
-#define TF_LINK_ENDS(X)                                                                            \
-  X(NONE, "none")                                                                                  \
-  X(PEER_CLOSE, "peer_close") /* a close frame; peer_close_code says more */                       \
-  X(EOF, "eof")               /* the transport ended without one */                                \
-  X(RESET, "reset")           /* a socket error */                                                 \
-  X(PROTOCOL, "protocol")     /* the websocket parser refused what came */                         \
-  X(TLS, "tls")               /* the TLS stream broke or was cut */                                \
-  X(SILENCE, "silence")       /* nothing at all came for too long */                               \
-  X(NO_PONG, "no_pong")       /* a peer that answers pings stopped to */                           \
-  X(NO_DATA, "no_data")       /* alive, but no message for too long */                             \
-  X(SEQUENCE, "sequence")     /* its sequence broke: nothing on it can be trusted */               \
-  X(REPLACED, "replaced")     /* by a newer connection */                                          \
-  X(STOPPED, "stopped")       /* by us */                                                          \
-  X(IO, "io")                 /* could not be attached */
-
+/* Why it ended (tf/source.h). */
 typedef enum tf_link_end {
 #define TF_LINK_END_ENUM_(id, name) TF_LINK_END_##id,
-  TF_LINK_ENDS(TF_LINK_END_ENUM_)
+  TF_LEG_ENDS(TF_LINK_END_ENUM_)
 #undef TF_LINK_END_ENUM_
-      TF_LINK_END_CNT
 } tf_link_end_t;
 
 typedef enum tf_link_state {
@@ -62,6 +47,8 @@ typedef struct tf_link_config {
   uint64_t       pong_gap_ns;     /* between answers to pings */
   uint64_t       ping_idle_ns;    /* silence after which we ask; 0 never */
   uint64_t       pong_wait_ns;    /* for an answer, if this peer ever gave one */
+  uint64_t       ping_busy_ns;    /* without silence, how often we ask; 0 never */
+  uint64_t       pong_busy_ns;    /* for an answer then: data may be before it */
   uint64_t       silence_ns;      /* nothing at all; 0: no limit */
   uint64_t       data_silence_ns; /* no message; 0: no limit */
   uint64_t       drain_ns;        /* for our last bytes to leave */
@@ -102,6 +89,9 @@ struct tf_link {
   bool              subscribed;       /* the session's: all of them are out */
   uint64_t          heartbeat_due_ns; /* the session's */
   uint32_t          pings_sent;       /* on this connection */
+  uint64_t          asked_ns;         /* of the oldest ping without a pong, whatever else came */
+  uint64_t          asked_pongs;      /* pongs that had come then */
+  bool              is_doubtful;      /* data comes and pongs do not: our bytes may not arrive */
   uint32_t          reply_cnt;        /* of the answer that waits; 0 none */
   char              reply[TF_FEED_REPLY_BYTES];
   bool              feeding;   /* inside the parser: a close waits for its return */

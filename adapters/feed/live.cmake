@@ -19,6 +19,7 @@ tf_library(tf_live
     session.c
     session_command.c
     session_init.c
+    session_legs.c
     session_watch.c
     shard.c
     snapshots.c

@@ -1,9 +1,9 @@
-/* A live venue as a source: a session keeps one connection to a venue up, subscribes, decodes what
+/* A live venue as a source: a session keeps connections to a venue up, subscribes, decodes what
  * comes with any feed (tf/feed.h) and publishes it; it answers pings, notices silence, reconnects with
  * backoff, fetches the snapshots that the feed asks for, and moves to a fresh connection before the
  * venue cuts the old one.
  *
- *   tf_io_t --bytes--> link (TLS, websocket) --message--> feed->on_frame --events--> publisher
+ *   tf_io_t --bytes--> link (TLS, websocket) --message--> legs: feed->on_frame --events--> publisher
  *   dialer  --open socket, snapshot body, error--> session
  *
  * One thread, the lane, calls poll and stop; init and fini belong to the control plane before the lane
@@ -15,13 +15,18 @@
  * honoured. An end that the venue announces (close 1001 or 1012) is answered at once, refused
  * credentials (401, close 3000 or 3003) stop the session for good: poll then returns E_FEED_REFUSED.
  *
- * Before a venue's own cut (session_life_ns_max), or when it says that it will close (tf_feed_out_t.
- * leaving), a second connection is made and subscribed while the old one goes on. What the new one
- * brings is kept (overlap.h); overlap_ns later the old one is closed, and the kept messages follow what
- * it had brought. So no trade is missed and none published twice, whichever connection was the faster.
- * Where sequences are the venue's own (snapshots by REST) books go on through this; where they are the
- * connection's (in band, no snapshot_target) the feed is told, and the kept messages begin with the
- * snapshots.
+ * Several connections (config.legs) bring one set of streams, and the first to bring something wins
+ * (legs.h). There is room for one more: before a venue's own cut (session_life_ns_max), when it says that it
+ * will close (tf_feed_out_t.leaving), or when it stopped to answer our pings while data still comes (our bytes
+ * do not arrive: it will close for want of pongs, F06), another connection is made and subscribed while the
+ * old one goes on. The old one is closed when the new one has been heard for overlap_ns and every book has come
+ * over, or after take_over_ns_max.
+ *
+ * Where sequences are the instrument's, one decoder takes all legs' messages, and a leg that comes up beside
+ * others is heard for overlap_ns before its messages are handed on (overlap.h). It may be ahead of them, and
+ * its first message at once would look like a gap; later it is not, since the others have passed where it
+ * began. So no trade is missed and none published twice, whichever is the faster, and books go on. Where
+ * sequences are a connection's own each leg has a decoder and nothing is kept.
  *
  * What is asked of the venue, what it answers, and whether data came is kept by stream (streams.h): an
  * acknowledgement is not data. */
@@ -62,6 +67,7 @@ typedef struct tf_session_config {
   uint32_t                 host_cnt;
   tf_ranking_t            *ranking; /* NULL: always the first */
   const tf_via_t          *via;     /* how connections leave this host; NULL: as they come */
+  uint32_t                 legs;    /* connections at a time, below TF_LEGS_MAX; 0: 1 */
   tf_budget_t *budget; /* of the venue's connections, shared with its other sessions; NULL: none */
   const char  *rest_host, *rest_port;
   bool         rest_plain;
@@ -79,10 +85,12 @@ typedef struct tf_session_config {
   uint32_t snapshots_queued_max; /* 0: 1024 */
   size_t   subscribe_bytes_max;  /* the largest message of ours; 0: 64 KiB */
 
-  uint64_t ping_idle_ns;             /* 0: 750 ms; UINT64_MAX: no pings of ours */
-  uint64_t pong_wait_ns;             /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
-  uint64_t silence_ns;               /* 0: the feed's silence_ns_max */
-  uint64_t data_silence_ns;          /* alive without a message; 0: 5 x silence */
+  uint64_t ping_idle_ns;    /* 0: 750 ms; UINT64_MAX: no pings of ours */
+  uint64_t pong_wait_ns;    /* 0: 1.2 s: with the idle time, dead peers show within 2 s */
+  uint64_t ping_busy_ns;    /* while data comes; 0: 15 s */
+  uint64_t pong_busy_ns;    /* for an answer then, before another connection is made; 0: 5 s */
+  uint64_t silence_ns;      /* 0: the feed's silence_ns_max */
+  uint64_t data_silence_ns; /* alive without a message; 0: 5 x silence */
   const tf_lost_books_t *lost_books; /* the lane's doubts; NULL: none are looked at */
   uint64_t crossed_after_ns; /* a doubt that lasted so long costs the book a resync; 0: 500 ms */
   uint64_t
@@ -90,6 +98,7 @@ typedef struct tf_session_config {
   uint64_t rest_gap_ns; /* between snapshot requests; 0: 500 ms */
   uint64_t overlap_ns;  /* 0: 1 s: more than two connections to a venue differ */
   size_t   overlap_bytes_max;  /* 0: twice message_bytes_max */
+  uint64_t take_over_ns_max;   /* of a leg that replaces another; 0: 30 s */
   uint64_t rollover_lead_ns;   /* before the venue's cut; 0: a tenth of the life, at most 10 min */
   tf_backoff_config_t backoff; /* zero: the default */
 
@@ -100,9 +109,8 @@ typedef struct tf_session_config {
 
 /* One writer, the lane. */
 typedef struct tf_session_counts {
-  uint64_t dials, dial_failures, ends[TF_LINK_END_CNT], rollovers;
+  uint64_t dials, dial_failures, ends[TF_LEG_END_CNT], rollovers;
   uint64_t pings_rx, pongs_tx, pings_tx, subscribes_tx;
-  uint64_t messages_early; /* of a successor before it took over: not handed to the feed */
   uint64_t snapshots_asked, snapshots_taken, snapshots_failed, snapshots_late, snapshots_dropped;
   uint64_t heartbeats_tx;
   tf_source_streams_t streams;

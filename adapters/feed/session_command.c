@@ -6,7 +6,11 @@
 #include "core/error.h"
 #include "feed/session_state.h"
 
-static tf_streams_t *active_streams(tf_session_t *s) { return &s->streams[s->active]; }
+/* Of the leg that has most of what was asked for. All are asked for the same. */
+static tf_streams_t *active_streams(tf_session_t *s) {
+  tf_session_leg_t *best = tf_session_legs_best(s);
+  return best ? &best->streams : &s->legs[0].streams;
+}
 
 /* ---- changes ---- */
 
@@ -47,7 +51,7 @@ static tf_err_t find_symbol(tf_session_t *s, const char *text, uint32_t *symbol,
   if (s->feed->symbol == NULL || s->feed->request == NULL)
     return TF_ERR(E_FEED_REFUSED, "the feed %s cannot change its streams while it runs",
                   s->feed->venue);
-  tf_err_t err = s->feed->symbol(s->feed_state, text, symbol, instrument_id);
+  tf_err_t err = tf_legs_symbol(&s->merge, text, symbol, instrument_id);
   if (err) return err;
   tf_session_tap(s, &(tf_tap_record_t){.recv_ns    = tf_clock_wall_ns(),
                                        .source_idx = s->config.tap_source_idx,
@@ -73,8 +77,8 @@ static tf_err_t subscribe(tf_session_t *s, const char *text, uint32_t channels,
   if (!err) err = check_room(s, symbol, channels);
   if (err) return err;
   reply->channels = channels & ~tf_streams_wanted(active_streams(s), symbol);
-  for (int i = 0; i < 2; i++)
-    tf_streams_want(&s->streams[i], symbol, reply->instrument_id, channels, s->now_ns);
+  for (uint32_t i = 0; i < s->leg_cnt; i++)
+    tf_streams_want(&s->legs[i].streams, symbol, reply->instrument_id, channels, s->now_ns);
   ask_for_metadata(s);
   if (!tf_session_in_band(s) && (reply->channels & TF_CHANNEL_BOOK))
     tf_snapshots_want(&s->snapshots, reply->instrument_id);
@@ -103,7 +107,8 @@ static tf_err_t unsubscribe(tf_session_t *s, const char *text, uint32_t channels
   if (!find_subscribed(s, text, &symbol, &reply->instrument_id))
     return TF_ERR(E_CONFIG_VALUE, "\"%s\" is not subscribed", text);
   reply->channels = channels & tf_streams_wanted(active_streams(s), symbol);
-  for (int i = 0; i < 2; i++) tf_streams_unwant(&s->streams[i], symbol, channels, s->now_ns);
+  for (uint32_t i = 0; i < s->leg_cnt; i++)
+    tf_streams_unwant(&s->legs[i].streams, symbol, channels, s->now_ns);
   /* nobody keeps its book up to date any longer: the lane is told so, as of a gap */
   if (!tf_streams_wants_book(active_streams(s), reply->instrument_id))
     tf_session_lose_book(s, reply->instrument_id);
@@ -151,21 +156,24 @@ void tf_session_command(tf_source_t *source, const tf_source_command_t *command,
 #define DOWN_FLAG (UINT64_C(1) << 63)
 
 void tf_session_count_streams(tf_session_t *s) {
-  const tf_source_streams_t *a = &s->streams[0].counts, *b = &s->streams[1].counts;
   const tf_source_streams_t *now = &active_streams(s)->counts;
-  tf_source_streams_t       *sum = &s->source.streams;
-  memcpy(sum->by_state, now->by_state, sizeof sum->by_state);
-  sum->requests     = a->requests + b->requests;
-  sum->acks         = a->acks + b->acks;
-  sum->refusals     = a->refusals + b->refusals;
-  sum->strays       = a->strays + b->strays;
-  sum->silent_asked = a->silent_asked + b->silent_asked;
-  sum->silent       = a->silent + b->silent;
-  sum->refused      = a->refused + b->refused;
-  sum->resyncs      = a->resyncs + b->resyncs;
+  tf_source_streams_t        sum = {0};
+  for (uint32_t i = 0; i < s->leg_cnt; i++) {
+    const tf_source_streams_t *one = &s->legs[i].streams.counts;
+    sum.requests += one->requests;
+    sum.acks += one->acks;
+    sum.refusals += one->refusals;
+    sum.strays += one->strays;
+    sum.silent_asked += one->silent_asked;
+    sum.silent += one->silent;
+    sum.refused += one->refused;
+    sum.resyncs += one->resyncs;
+  }
+  memcpy(sum.by_state, now->by_state, sizeof sum.by_state);
+  s->source.streams = sum;
 
   uint64_t down = now->by_state[TF_STREAM_REFUSED] + now->by_state[TF_STREAM_SILENT];
-  uint64_t seen = down == 0 ? 0 : (sum->refusals + sum->silent) << 20 | down;
+  uint64_t seen = down == 0 ? 0 : (sum.refusals + sum.silent) << 20 | down;
   if (TF_LIKELY(seen == s->stream_down_seen)) return;
   s->stream_down_seen = seen;
   tf_stream_trouble_t t;

@@ -15,7 +15,10 @@
 #define SUBSCRIBE_DEFAULT      65536u
 #define PING_IDLE_DEFAULT      (750 * TF_NS_PER_MS)
 #define PONG_WAIT_DEFAULT      (1200 * TF_NS_PER_MS)
+#define PING_BUSY_DEFAULT      (15 * TF_NS_PER_SEC)
+#define PONG_BUSY_DEFAULT      (5 * TF_NS_PER_SEC)
 #define OVERLAP_DEFAULT        (1000 * TF_NS_PER_MS)
+#define TAKE_OVER_DEFAULT      (30 * TF_NS_PER_SEC)
 #define REST_GAP_DEFAULT       (500 * TF_NS_PER_MS)
 #define CROSSED_AFTER_DEFAULT  (500 * TF_NS_PER_MS)
 #define DATA_SILENCE_A_SILENCE 5u
@@ -26,15 +29,20 @@ const tf_session_counts_t *tf_session_counts(tf_source_t *source) {
   tf_session_t         *s = (tf_session_t *)source;
   tf_session_counts_t  *c = &s->counts;
   const tf_snapshots_t *n = &s->snapshots;
-  c->pings_rx             = s->links[0].pings_rx + s->links[1].pings_rx;
-  c->pongs_tx             = s->links[0].pongs_tx + s->links[1].pongs_tx;
-  c->pings_tx             = s->links[0].pings_tx + s->links[1].pings_tx;
   c->snapshots_asked      = n->asked_cnt;
   c->snapshots_taken      = n->taken_cnt;
   c->snapshots_failed     = n->failed_cnt;
   c->snapshots_late       = n->late_cnt;
   c->snapshots_dropped    = n->dropped_cnt;
-  c->resync_queued        = n->cnt + s->streams[s->active].resyncing_cnt;
+  c->resync_queued        = n->cnt;
+  c->pings_rx = c->pongs_tx = c->pings_tx = 0;
+  for (uint32_t i = 0; i < s->leg_cnt; i++) {
+    const tf_session_leg_t *leg = &s->legs[i];
+    c->pings_rx += leg->link.pings_rx;
+    c->pongs_tx += leg->link.pongs_tx;
+    c->pings_tx += leg->link.pings_tx;
+    c->resync_queued += leg->streams.resyncing_cnt;
+  }
   tf_session_count_streams(s);
   c->streams           = s->source.streams;
   c->metadata_given_up = n->metadata_given_up;
@@ -46,7 +54,13 @@ const char *tf_session_trouble(const tf_source_t *source) {
 }
 
 uint64_t tf_session_retry_due_ns(const tf_source_t *source) {
-  return ((const tf_session_t *)source)->retry_due_ns;
+  const tf_session_t *s   = (const tf_session_t *)source;
+  uint64_t            due = 0;
+  for (uint32_t i = 0; i < s->leg_cnt; i++) {
+    uint64_t leg_due = s->legs[i].is_wanted ? s->legs[i].retry_due_ns : 0;
+    if (leg_due != 0 && (due == 0 || leg_due < due)) due = leg_due;
+  }
+  return due;
 }
 
 static tf_session_config_t with_defaults(const tf_session_config_t *given) {
@@ -60,13 +74,17 @@ static tf_session_config_t with_defaults(const tf_session_config_t *given) {
   if (!c.message_bytes_max) c.message_bytes_max = TF_WS_MESSAGE_BYTES_MAX_DEFAULT;
   if (!c.overlap_ns) c.overlap_ns = OVERLAP_DEFAULT;
   if (!c.overlap_bytes_max) c.overlap_bytes_max = 2 * c.message_bytes_max;
-  if (!f->session_life_ns_max) c.overlap_bytes_max = 0; /* nothing to roll over for */
+  if (!f->sequences_are_shared) c.overlap_bytes_max = 0; /* a newcomer disturbs nobody */
+  if (!c.take_over_ns_max) c.take_over_ns_max = TAKE_OVER_DEFAULT;
+  if (!c.legs) c.legs = 1;
   if (!c.events_cap) c.events_cap = EVENTS_CAP_DEFAULT;
   if (!c.snapshots_queued_max) c.snapshots_queued_max = SNAPSHOTS_DEFAULT;
   if (!c.subscribe_bytes_max) c.subscribe_bytes_max = SUBSCRIBE_DEFAULT;
   if (!c.ping_idle_ns) c.ping_idle_ns = PING_IDLE_DEFAULT;
   if (c.ping_idle_ns == UINT64_MAX) c.ping_idle_ns = 0;
   if (!c.pong_wait_ns) c.pong_wait_ns = PONG_WAIT_DEFAULT;
+  if (!c.ping_busy_ns) c.ping_busy_ns = PING_BUSY_DEFAULT;
+  if (!c.pong_busy_ns) c.pong_busy_ns = PONG_BUSY_DEFAULT;
   if (!c.silence_ns) c.silence_ns = f->silence_ns_max;
   if (!c.data_silence_ns) c.data_silence_ns = c.silence_ns * DATA_SILENCE_A_SILENCE;
   if (!c.crossed_after_ns) c.crossed_after_ns = CROSSED_AFTER_DEFAULT;
@@ -87,6 +105,8 @@ static tf_link_config_t link_config_of(const tf_session_config_t *c) {
                             .pong_gap_ns   = TF_SESSION_PONG_GAP_NS,
                             .ping_idle_ns  = c->ping_idle_ns,
                             .pong_wait_ns  = c->pong_wait_ns,
+                            .ping_busy_ns  = c->ping_idle_ns ? c->ping_busy_ns : 0,
+                            .pong_busy_ns  = c->pong_busy_ns,
                             .silence_ns    = c->silence_ns,
                             .data_silence_ns = c->data_silence_ns,
                             .drain_ns        = DRAIN_NS,
@@ -103,15 +123,25 @@ static tf_streams_config_t streams_config_of(const tf_session_config_t *c) {
                                .instrument_cap = f->instruments ? f->instruments->cap : 1};
 }
 
+/* One more than are wanted: it comes before another goes. */
+static tf_legs_config_t merge_config_of(const tf_session_config_t *c) {
+  return (tf_legs_config_t){.feed        = c->feed,
+                            .feed_config = &c->feed_config,
+                            .leg_cnt     = c->legs + 1,
+                            .races       = c->legs > 1};
+}
+
 size_t tf_session_arena_bytes(const tf_session_config_t *given) {
   tf_session_config_t c           = with_defaults(given);
   tf_link_config_t    link_config = link_config_of(&c);
   tf_streams_config_t streams     = streams_config_of(&c);
-  return sizeof(tf_session_t) + c.feed->state_bytes(&c.feed_config) +
+  tf_legs_config_t    merge       = merge_config_of(&c);
+  return sizeof(tf_session_t) + tf_legs_footprint(&merge) +
          (size_t)c.events_cap * sizeof(tf_event_t) + c.subscribe_bytes_max +
-         2 * tf_link_arena_bytes(&link_config) + tf_snapshots_arena_bytes(c.snapshots_queued_max) +
-         2 * tf_streams_arena_bytes(&streams) + tf_book_watch_arena_bytes(streams.instrument_cap) +
-         c.overlap_bytes_max + 9 * TF_LINE_PAIR_BYTES;
+         merge.leg_cnt * (tf_link_arena_bytes(&link_config) + tf_streams_arena_bytes(&streams)) +
+         tf_snapshots_arena_bytes(c.snapshots_queued_max) +
+         tf_book_watch_arena_bytes(streams.instrument_cap) + c.overlap_bytes_max +
+         9 * TF_LINE_PAIR_BYTES;
 }
 
 static uint32_t host_cnt_of(const tf_session_config_t *c) {
@@ -125,7 +155,7 @@ const tf_endpoint_t *tf_session_endpoints(const tf_source_t *source, uint32_t *e
 }
 
 const char *tf_session_target(const tf_source_t *source) {
-  return ((const tf_session_t *)source)->links[0].dial.target;
+  return ((const tf_session_t *)source)->legs[0].link.dial.target;
 }
 
 static tf_err_t endpoint_set(tf_session_t *s, tf_endpoint_t *e, const char *host, const char *port,
@@ -177,20 +207,20 @@ static tf_err_t endpoints_init(tf_session_t *s) {
 /* The venue's target does not change: asked for once, so that a config that cannot work is refused at
  * start. */
 static tf_err_t target_init(tf_session_t *s) {
-  char  *target = s->links[0].dial.target;
-  size_t cap    = sizeof s->links[0].dial.target;
+  char  *target = s->legs[0].link.dial.target;
+  size_t cap    = sizeof s->legs[0].link.dial.target;
   size_t cnt;
   if (s->config.target)
     cnt = (size_t)snprintf(target, cap, "%s", s->config.target);
   else
-    cnt = s->feed->ws_target(s->feed_state, target, cap);
+    cnt = s->feed->ws_target(tf_session_state(s, &s->legs[0]), target, cap);
   if (cnt == 0) return tf_error_add(E_FEED_LIMIT, "asking feed %s for its target", s->feed->venue);
   if (cnt >= cap)
     return TF_ERR(E_FEED_LIMIT,
                   "feed %s: a target of %zu bytes, %zu are allowed: spread the "
                   "instruments over several feeds",
                   s->feed->venue, cnt, cap - 1);
-  memcpy(s->links[1].dial.target, target, cnt + 1);
+  for (uint32_t i = 1; i < s->leg_cnt; i++) memcpy(s->legs[i].link.dial.target, target, cnt + 1);
   return TF_OK;
 }
 
@@ -204,49 +234,61 @@ static uint32_t instrument_of(const tf_session_t *s, const char *symbol) {
   return UINT32_MAX;
 }
 
-static tf_err_t streams_init(tf_session_t *s, tf_arena_t *arena) {
+/* The streams of one leg: what the config wants, as its decoder numbers it. */
+static tf_err_t streams_init(tf_session_t *s, tf_session_leg_t *leg, tf_arena_t *arena) {
   const tf_feed_config_t *f      = &s->config.feed_config;
   tf_streams_config_t     config = streams_config_of(&s->config);
-  tf_err_t                err    = TF_OK;
-  config.feed_state              = s->feed_state;
+  config.feed_state              = tf_session_state(s, leg);
+  config.port.self               = &leg->link;
   config.port.send               = tf_session_send;
   if (!tf_session_in_band(s)) config.port.want_snapshot = tf_session_want_snapshot;
-  for (int i = 0; i < 2 && err == TF_OK; i++) {
-    config.port.self = &s->links[i];
-    err              = tf_streams_init(&s->streams[i], &config, arena);
-  }
+  tf_err_t err = tf_streams_init(&leg->streams, &config, arena);
   for (uint32_t i = 0; i < f->symbol_cnt && err == TF_OK; i++) {
     uint32_t symbol = i, instrument_id = UINT32_MAX;
     if (s->feed->symbol != NULL)
-      err = s->feed->symbol(s->feed_state, f->symbols[i], &symbol, &instrument_id);
+      err = s->feed->symbol(config.feed_state, f->symbols[i], &symbol, &instrument_id);
     else
       instrument_id = instrument_of(s, f->symbols[i]);
-    for (int k = 0; k < 2 && err == TF_OK; k++)
-      tf_streams_want(&s->streams[k], symbol, instrument_id, f->channels, 0);
+    if (err == TF_OK) tf_streams_want(&leg->streams, symbol, instrument_id, f->channels, 0);
+  }
+  return err;
+}
+
+static tf_err_t legs_init(tf_session_t *s, tf_arena_t *arena) {
+  const tf_session_config_t *c           = &s->config;
+  tf_link_handler_t          handler     = tf_session_link_handler(s);
+  tf_link_config_t           link_config = link_config_of(c);
+  tf_legs_config_t           merge       = merge_config_of(c);
+  tf_legs_handler_t          on_merged   = tf_session_merge_handler(s);
+  void *room = tf_arena_take(arena, tf_legs_footprint(&merge), TF_LINE_PAIR_BYTES);
+  if (!room) return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c->feed->venue);
+  tf_err_t err = tf_legs_init(&s->merge, &merge, &s->out, &on_merged, room);
+  for (uint32_t i = 0; i < s->leg_cnt && err == TF_OK; i++) {
+    tf_session_leg_t *leg = &s->legs[i];
+    leg->is_wanted        = i < c->legs;
+    leg->replaces         = TF_LEGS_NONE;
+    leg->why              = "start";
+    tf_backoff_init(&leg->backoff, &c->backoff);
+    err = tf_link_init(&leg->link, &link_config, c->io, &handler, arena);
+    if (err == TF_OK) err = streams_init(s, leg, arena);
   }
   return err;
 }
 
 static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   const tf_session_config_t *c = &s->config;
-  s->feed_state  = tf_arena_take(arena, c->feed->state_bytes(&c->feed_config), TF_LINE_PAIR_BYTES);
   s->out.events  = tf_arena_take(arena, c->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
   s->text        = tf_arena_take(arena, c->subscribe_bytes_max, TF_LINE_BYTES);
   s->overlap.cap = c->overlap_bytes_max;
   if (c->overlap_bytes_max > 0)
     s->overlap.bytes = tf_arena_take(arena, c->overlap_bytes_max, TF_LINE_BYTES);
-  if (!s->feed_state || !s->out.events || !s->text || (s->overlap.cap && !s->overlap.bytes))
+  if (!s->out.events || !s->text || (s->overlap.cap && !s->overlap.bytes))
     return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c->feed->venue);
   s->out.event_cap = c->events_cap;
   s->out.counts    = &s->source.counts;
-  tf_err_t err     = c->feed->init(s->feed_state, &c->feed_config);
-
-  tf_link_handler_t handler     = tf_session_link_handler(s);
-  tf_link_config_t  link_config = link_config_of(c);
-  for (int i = 0; i < 2 && err == TF_OK; i++)
-    err = tf_link_init(&s->links[i], &link_config, c->io, &handler, arena);
+  s->listener      = TF_LEGS_NONE;
+  tf_err_t err     = legs_init(s, arena);
   if (err == TF_OK) err = tf_snapshots_init(&s->snapshots, c->snapshots_queued_max, arena);
-  if (err == TF_OK) err = streams_init(s, arena);
   tf_book_watch_config_t watch = {.lost_books       = c->lost_books,
                                   .crossed_after_ns = c->crossed_after_ns,
                                   .stale_after_ns   = c->stale_after_ns};
@@ -259,7 +301,7 @@ static tf_err_t parts_init(tf_session_t *s, tf_arena_t *arena) {
   s->snapshots.dialer      = c->dialer;
   s->snapshots.client      = &s->client;
   s->snapshots.feed        = c->feed;
-  s->snapshots.feed_state  = s->feed_state;
+  s->snapshots.feed_state  = tf_session_state(s, &s->legs[0]);
   s->snapshots.endpoint    = &s->rest_endpoint;
   s->snapshots.gap_ns      = c->rest_gap_ns;
   s->snapshots.random      = c->random;
@@ -279,23 +321,26 @@ tf_err_t tf_session_init(const tf_session_config_t *given, tf_arena_t *arena,
                   "snapshots_queued_max %u (%u), subscribe_bytes_max %zu (1 MiB)",
                   c.feed->venue, c.events_cap, EVENTS_CAP_MAX, c.snapshots_queued_max,
                   SNAPSHOTS_MAX, c.subscribe_bytes_max);
+  if (c.legs >= TF_LEGS_MAX)
+    return TF_ERR(E_CORE_ARGUMENT, "session of %s: %u legs, at most %u", c.feed->venue, c.legs,
+                  TF_LEGS_MAX - 1);
   if (c.feed->session_life_ns_max && c.rollover_lead_ns >= c.feed->session_life_ns_max)
     return TF_ERR(E_CORE_ARGUMENT,
                   "session of %s: rollover_lead_ns is not less than the life of %llu s",
                   c.feed->venue, (unsigned long long)(c.feed->session_life_ns_max / TF_NS_PER_SEC));
   tf_session_t *s = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
   if (!s) return tf_error_add(E_CORE_ARENA_FULL, "making a session of %s", c.feed->venue);
-  s->config = c;
-  s->feed   = c.feed;
-  for (int i = 0; i < 2; i++) {
-    s->links[i].dial.fd = -1;
-    s->links[i].conn    = TF_IO_CONN_NONE;
+  s->config         = c;
+  s->feed           = c.feed;
+  s->leg_cnt        = c.legs + 1;
+  s->source.leg_cnt = s->leg_cnt;
+  for (uint32_t i = 0; i < TF_LEGS_MAX; i++) {
+    s->legs[i].link.dial.fd = -1;
+    s->legs[i].link.conn    = TF_IO_CONN_NONE;
   }
   s->snapshots.dial.fd = -1;
-  tf_backoff_init(&s->backoff, &c.backoff);
   s->source.ops        = &tf_session_ops;
   s->source.feed_state = TF_FEED_CONNECTING;
-  s->why               = "start";
   tf_err_t err         = parts_init(s, arena);
   if (err != TF_OK) {
     tf_session_fini(&s->source);
@@ -311,7 +356,7 @@ void tf_session_fini(tf_source_t *source) {
   tf_session_t *s = (tf_session_t *)source;
   if (s->joined) tf_dialer_leave(s->config.dialer, &s->client);
   s->joined = false;
-  for (int i = 0; i < 2; i++) tf_link_fini(&s->links[i]);
+  for (uint32_t i = 0; i < s->leg_cnt; i++) tf_link_fini(&s->legs[i].link);
   tf_snapshots_fini(&s->snapshots);
   tf_tls_ctx_fini(&s->tls_ctx);
   tf_tls_ctx_fini(&s->rest_tls_ctx);

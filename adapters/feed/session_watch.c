@@ -8,15 +8,14 @@
   16u /* a thousand streams that fall silent at once are told within 63 passes */
 
 void tf_session_lose_book(tf_session_t *s, uint32_t instrument_id) {
-  if (!s->feed->lose_book) return;
   uint64_t wall_ns = tf_clock_wall_ns();
   tf_session_tap(s, &(tf_tap_record_t){.recv_ns    = wall_ns,
                                        .source_idx = s->config.tap_source_idx,
                                        .kind       = TF_TAP_LOSE,
                                        .bytes_cnt  = sizeof instrument_id,
                                        .bytes      = (const char *)&instrument_id});
-  s->feed->lose_book(s->feed_state, instrument_id, wall_ns, &s->out);
-  tf_session_publish(s, tf_clock_ticks());
+  s->batch_ticks = tf_clock_ticks();
+  tf_legs_lose(&s->merge, instrument_id, wall_ns);
 }
 
 static void tell(tf_session_t *s, uint32_t instrument_id, tf_book_state_t state) {

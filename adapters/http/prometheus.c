@@ -10,6 +10,7 @@
 
 static const char *const scope_labels[TF_METRIC_SCOPE_CNT] = {[TF_METRIC_THREAD]  = "thread",
                                                               [TF_METRIC_FEED]    = "feed",
+                                                              [TF_METRIC_LEG]     = "feed",
                                                               [TF_METRIC_SINK]    = "sink",
                                                               [TF_METRIC_PROCESS] = "process"};
 
@@ -47,10 +48,18 @@ static void add_head(tf_reply_t *reply, const tf_metric_info_t *info) {
   tf_reply_add(reply, " %s\n", info->type == TF_METRIC_COUNTER ? "counter" : "gauge");
 }
 
+/* A leg's name is its feed's and its number: "main#0". */
 static void add_scope(tf_reply_t *reply, const tf_metrics_block_t *block) {
   char name[TF_METRICS_NAME_BYTES];
+  tf_metrics_block_name(block, name);
+  char *number = block->scope == TF_METRIC_LEG ? strrchr(name, '#') : NULL;
+  if (number) *number++ = '\0';
   tf_reply_add(reply, "{%s=\"", scope_labels[block->scope]);
-  tf_reply_add_label(reply, tf_metrics_block_name(block, name));
+  tf_reply_add_label(reply, name);
+  tf_reply_add(reply, "\"");
+  if (!number) return;
+  tf_reply_add(reply, ",leg=\"");
+  tf_reply_add_label(reply, number);
   tf_reply_add(reply, "\"");
 }
 

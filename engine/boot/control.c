@@ -249,6 +249,29 @@ static json_t *number_of(const tf_metrics_block_t *block, tf_metric_t metric) {
   return json_integer((json_int_t)tf_metrics_get(block, metric));
 }
 
+/* Of those that ever were up; the others are there to replace them. */
+static json_t *status_legs(tf_metrics_block_t *const *legs) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < TF_SOURCE_LEGS_MAX; i++) {
+    const tf_metrics_block_t *b = legs[i];
+    if (!b || tf_metrics_get(b, TF_METRIC_LEG_MESSAGES) == 0) continue;
+    uint64_t wins  = tf_metrics_get(b, TF_METRIC_LEG_WINS);
+    uint64_t races = wins + tf_metrics_get(b, TF_METRIC_LEG_LOSSES);
+    json_t  *leg   = json_object();
+    json_object_set_new(leg, "leg", json_integer((json_int_t)i));
+    json_object_set_new(leg, "up", json_boolean(tf_metrics_get(b, TF_METRIC_LEG_UP) != 0));
+    json_object_set_new(leg, "messages", number_of(b, TF_METRIC_LEG_MESSAGES));
+    json_object_set_new(leg, "duplicates", number_of(b, TF_METRIC_LEG_DUPLICATES));
+    json_object_set_new(leg, "races", json_integer((json_int_t)races));
+    json_object_set_new(leg, "win_rate",
+                        races ? json_real((double)wins / (double)races) : json_null());
+    json_object_set_new(leg, "lead_p50_ns", number_of(b, TF_METRIC_LEG_LEAD_P50_NS));
+    json_object_set_new(leg, "lead_p99_ns", number_of(b, TF_METRIC_LEG_LEAD_P99_NS));
+    json_array_append_new(list, leg);
+  }
+  return list;
+}
+
 /* By kind of event that had any: our clock minus the venue's, and how late messages come beyond that. */
 static json_t *status_clock(const tf_metrics_block_t *b) {
   static const char *const kinds[] = {"trade", "quote", "book", "ticker"};
@@ -281,6 +304,7 @@ static json_t *status_feeds(const tf_engine_t *e) {
     json_object_set_new(feed, "gaps", number_of(b, TF_METRIC_FEED_GAPS));
     json_object_set_new(feed, "connects", number_of(b, TF_METRIC_FEED_CONNECTS));
     json_object_set_new(feed, "lag_ns", number_of(b, TF_METRIC_FEED_LAG_NS));
+    json_object_set_new(feed, "legs", status_legs(e->publish.legs[i]));
     json_object_set_new(feed, "stale_instruments", number_of(b, TF_METRIC_FEED_STALE_NOW));
     json_object_set_new(feed, "books_lost", number_of(b, TF_METRIC_FEED_BOOKS_LOST));
     json_object_set_new(feed, "clock", status_clock(b));

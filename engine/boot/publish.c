@@ -74,6 +74,20 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_INSTRUMENTS, tf_load_acquire_u32(&instruments->cnt));
 }
 
+static void publish_leg(tf_metrics_block_t *b, const tf_source_leg_t *leg) {
+  tf_metrics_set(b, TF_METRIC_LEG_UP, leg->is_up);
+  tf_metrics_set(b, TF_METRIC_LEG_MESSAGES, leg->messages);
+  tf_metrics_set(b, TF_METRIC_LEG_DUPLICATES, leg->duplicates);
+  tf_metrics_set(b, TF_METRIC_LEG_WINS, leg->wins);
+  tf_metrics_set(b, TF_METRIC_LEG_LOSSES, leg->losses);
+  tf_metrics_set(b, TF_METRIC_LEG_LEAD_P50_NS, leg->lead_p50_ns);
+  tf_metrics_set(b, TF_METRIC_LEG_LEAD_P90_NS, leg->lead_p90_ns);
+  tf_metrics_set(b, TF_METRIC_LEG_LEAD_P99_NS, leg->lead_p99_ns);
+  tf_metrics_set(b, TF_METRIC_LEG_LEAD_MAX_NS, leg->lead_max_ns);
+  for (uint32_t i = 0; i < TF_LEG_END_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_LEG_ENDED_NONE + i), leg->ends[i]);
+}
+
 TF_STATIC_ASSERT(TF_METRIC_FEED_OFFSET_TRADE + TF_FEED_CLOCK_KINDS ==
                      TF_METRIC_FEED_DELAY_P50_TRADE,
                  "clocks are published in the order of event kinds");
@@ -163,6 +177,12 @@ static void publish_sinks(tf_publish_t *p, const tf_emit_t *emit) {
   }
 }
 
+static void publish_source(tf_publish_t *p, uint32_t idx, const tf_source_t *source) {
+  if (!p->feeds[idx]) return;
+  publish_feed(p->feeds[idx], source, p->instruments);
+  for (uint32_t i = 0; i < source->leg_cnt; i++) publish_leg(p->legs[idx][i], &source->legs[i]);
+}
+
 void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
   tf_publish_t      *p = self;
   const tf_runner_t *r = p->runner;
@@ -185,7 +205,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
   }
   if (stages & TF_STAGE_ACQUIRE)
     for (uint32_t i = 0; i < r->acquire.source_cnt; i++)
-      if (p->feeds[i]) publish_feed(p->feeds[i], r->acquire.sources[i], p->instruments);
+      publish_source(p, i, r->acquire.sources[i]);
   if (stages & TF_STAGE_EMIT) publish_sinks(p, &r->emit);
 }
 
@@ -214,7 +234,14 @@ static tf_err_t add_block(tf_publish_t *p, tf_metric_scope_t scope, const char *
 }
 
 tf_err_t tf_publish_add_feed(tf_publish_t *p, uint32_t source_idx, const char *name) {
-  return add_block(p, TF_METRIC_FEED, name, false, &p->feeds[source_idx]);
+  const tf_source_t *source = p->runner->acquire.sources[source_idx];
+  tf_err_t           err    = add_block(p, TF_METRIC_FEED, name, false, &p->feeds[source_idx]);
+  for (uint32_t i = 0; i < source->leg_cnt && err == TF_OK; i++) {
+    char leg[TF_METRICS_NAME_BYTES + 16];
+    snprintf(leg, sizeof leg, "%.*s#%u", TF_METRICS_NAME_BYTES - 3, name, i);
+    err = add_block(p, TF_METRIC_LEG, leg, false, &p->legs[source_idx][i]);
+  }
+  return err;
 }
 
 tf_err_t tf_publish_add_sink(tf_publish_t *p, uint32_t sink_idx, const char *name) {
@@ -226,9 +253,10 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
   memset(p, 0, sizeof *p);
   p->runner      = runner;
   p->instruments = instruments;
-  size_t bytes =
-      tf_metrics_footprint(1 + TF_THREADS_MAX + TF_SOURCES_MAX + TF_SINKS_MAX, TF_THREADS_MAX);
-  p->memory = aligned_alloc(4096, tf_align_up(bytes, 4096));
+  size_t bytes   = tf_metrics_footprint(1 + TF_THREADS_MAX +
+                                            TF_SOURCES_MAX * (1 + TF_SOURCE_LEGS_MAX) + TF_SINKS_MAX,
+                                        TF_THREADS_MAX);
+  p->memory      = aligned_alloc(4096, tf_align_up(bytes, 4096));
   if (!p->memory) return TF_ERR(E_CORE_NO_MEMORY, "metrics page: %zu bytes", bytes);
   memset(p->memory, 0, tf_align_up(bytes, 4096));
   p->page = tf_metrics_new(p->memory, bytes);

@@ -18,10 +18,11 @@
 #include "tf/atomic.h"
 #include "tf/err.h"
 #include "tf/feed.h"
+#include "tf/source.h"
 
 #define TF_METRICS_MAGIC      UINT64_C(0x3147534d54454d54) /* "TMETMSG1" */
 #define TF_METRICS_VERSION    1
-#define TF_METRICS_BLOCKS_MAX 192 /* 64 threads, feeds and sinks each */
+#define TF_METRICS_BLOCKS_MAX 1024 /* 64 threads and sinks, 129 feeds with five connections each */
 #define TF_METRICS_NAME_BYTES 32
 
 typedef enum tf_metric {
@@ -45,6 +46,7 @@ typedef enum tf_metric_type {
 typedef enum tf_metric_scope {
   TF_METRIC_THREAD,
   TF_METRIC_FEED,
+  TF_METRIC_LEG,
   TF_METRIC_SINK,
   TF_METRIC_PROCESS,
   TF_METRIC_SCOPE_CNT
@@ -99,6 +101,8 @@ TF_STATIC_ASSERT(TF_METRIC_FEED_REJECTED_SYNTAX + TF_REJECT_CNT == TF_METRIC_FEE
                  "rejects are counted at FEED_REJECTED_SYNTAX + reason");
 TF_STATIC_ASSERT(TF_METRIC_FEED_EVENTS_TRADE + TF_EVENT_KIND_CNT == TF_METRIC_FEED_MERGED,
                  "events are counted at FEED_EVENTS_TRADE + kind");
+TF_STATIC_ASSERT(TF_METRIC_LEG_ENDED_NONE + TF_LEG_END_CNT == TF_METRIC_LEG_ENDED_IO + 1,
+                 "ends are counted at LEG_ENDED_NONE + cause");
 
 /* ---- page: one thread builds ---- */
 

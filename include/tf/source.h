@@ -106,6 +106,41 @@ typedef enum tf_feed_state {
   TF_FEED_DOWN
 } tf_feed_state_t;
 
+/* Why a connection ended: a closed set, with counters. X(name, text) */
+#define TF_LEG_ENDS(X)                                                                             \
+  X(NONE, "none")                                                                                  \
+  X(PEER_CLOSE, "peer_close") /* a close frame; its code says more */                              \
+  X(EOF, "eof")               /* the transport ended without one */                                \
+  X(RESET, "reset")           /* a socket error */                                                 \
+  X(PROTOCOL, "protocol")     /* the websocket parser refused what came */                         \
+  X(TLS, "tls")               /* the TLS stream broke or was cut */                                \
+  X(SILENCE, "silence")       /* nothing at all came for too long */                               \
+  X(NO_PONG, "no_pong")       /* a peer that answers pings stopped to */                           \
+  X(NO_DATA, "no_data")       /* alive, but no message for too long */                             \
+  X(SEQUENCE, "sequence")     /* its sequence broke: nothing on it can be trusted */               \
+  X(REPLACED, "replaced")     /* by a newer connection */                                          \
+  X(STOPPED, "stopped")       /* by us */                                                          \
+  X(IO, "io")                 /* could not be attached */
+
+enum {
+#define TF_LEG_END_COUNT_(id, name) +1
+  TF_LEG_END_CNT = 0 TF_LEG_ENDS(TF_LEG_END_COUNT_)
+#undef TF_LEG_END_COUNT_
+};
+
+#define TF_SOURCE_LEGS_MAX 5u
+
+/* One of a live source's connections, for those who look on. */
+typedef struct tf_source_leg {
+  uint64_t is_up;
+  uint64_t messages;
+  uint64_t wins, losses; /* of messages that two connections brought: before the other, behind it */
+  uint64_t duplicates;   /* messages of which nothing was published, another having brought it */
+  uint64_t lead_cnt;     /* of its wins, until the second came: */
+  uint64_t lead_p50_ns, lead_p90_ns, lead_p99_ns, lead_max_ns;
+  uint64_t ends[TF_LEG_END_CNT];
+} tf_source_leg_t;
+
 struct tf_source {
   const tf_source_ops_t *ops;
   tf_publisher_t         publisher; /* set by acquire before the first poll */
@@ -117,6 +152,8 @@ struct tf_source {
   uint64_t stale;      /* silences of book and quote streams beyond their habit */
   uint64_t stale_now;  /* instruments in one */
   tf_source_streams_t streams;
+  uint32_t            leg_cnt; /* 0: no connections, a file */
+  tf_source_leg_t     legs[TF_SOURCE_LEGS_MAX];
   uint64_t held_events; /* decoded while another route served (tf/route.h): not published */
   bool     is_standby;  /* another route serves */
   uint64_t newest_recv_ns,

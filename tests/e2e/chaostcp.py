@@ -15,6 +15,7 @@ class Fault:
     flip_at: int = -1       # the byte at this place has a bit changed
     segment: int = 0        # pieces of so many bytes, each sent by itself
     pause_s: float = 0.0    # between these pieces
+    delay_s: float = 0.0    # what passes comes so much later, at most twice as much
 
 
 class ChaosTcp:
@@ -62,6 +63,7 @@ class ChaosTcp:
         try:
             while data := source.recv(65536):
                 if fault:
+                    time.sleep(fault.delay_s)
                     data = self.break_it(sink, data, passed, fault)
                     if data is None:
                         return

@@ -58,18 +58,33 @@ static bool read_token(const char *path, char token[TOKEN_BYTES]) {
   return ok;
 }
 
-static void print_status(const json_t *answer) {
-  const json_t *hist = json_object_get(answer, "tick_to_decision_ns");
-  size_t        i;
-  const json_t *row;
 #define INT_(object, key)  (long long)json_integer_value(json_object_get(object, key))
 #define TEXT_(object, key) json_string_value(json_object_get(object, key))
+
+static void print_leg(const json_t *leg) {
+  const json_t *rate = json_object_get(leg, "win_rate");
+  printf("legs       %lld %-4s %10lld messages %10lld duplicates", INT_(leg, "leg"),
+         json_is_true(json_object_get(leg, "up")) ? "up" : "down", INT_(leg, "messages"),
+         INT_(leg, "duplicates"));
+  if (json_is_real(rate))
+    printf("  first in %.1f %% of %lld, by p50 %.1f p99 %.1f us", 100.0 * json_real_value(rate),
+           INT_(leg, "races"), (double)INT_(leg, "lead_p50_ns") / 1e3,
+           (double)INT_(leg, "lead_p99_ns") / 1e3);
+  printf("\n");
+}
+
+static void print_status(const json_t *answer) {
+  const json_t *hist = json_object_get(answer, "tick_to_decision_ns");
+  size_t        i, k;
+  const json_t *row, *leg;
   printf("engine   pid %lld, %s, up %.0f s%s\n", INT_(answer, "pid"), TEXT_(answer, "config"),
          json_real_value(json_object_get(answer, "uptime_seconds")),
          json_is_true(json_object_get(answer, "halted")) ? ", HALTED" : "");
-  json_array_foreach(json_object_get(answer, "feeds"), i, row)
-      printf("feed     %-16s %-10s %10lld messages %6lld gaps %4lld connects\n", TEXT_(row, "name"),
-             TEXT_(row, "state"), INT_(row, "messages"), INT_(row, "gaps"), INT_(row, "connects"));
+  json_array_foreach(json_object_get(answer, "feeds"), i, row) {
+    printf("feed     %-16s %-10s %10lld messages %6lld gaps %4lld connects\n", TEXT_(row, "name"),
+           TEXT_(row, "state"), INT_(row, "messages"), INT_(row, "gaps"), INT_(row, "connects"));
+    json_array_foreach(json_object_get(row, "legs"), k, leg) print_leg(leg);
+  }
   printf("lane     %lld events, %lld ticks, %lld decisions, %lld waiting\n",
          INT_(answer, "events_consumed"), INT_(answer, "ticks"), INT_(answer, "decisions"),
          INT_(answer, "event_ring_lag"));
@@ -79,8 +94,6 @@ static void print_status(const json_t *answer) {
   json_array_foreach(json_object_get(answer, "sinks"), i, row)
       printf("sink     %-24s %10lld acked %6lld dropped\n", TEXT_(row, "name"), INT_(row, "acked"),
              INT_(row, "dropped"));
-#undef INT_
-#undef TEXT_
 }
 
 /* ---- streams ---- */

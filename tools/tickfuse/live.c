@@ -138,6 +138,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .dialer            = live.dialer,
                                    .budget            = l->budget,
                                    .target            = f->path,
+                                   .legs              = f->legs,
                                    .ca_file           = f->ca_file,
                                    .insecure          = f->insecure,
                                    .metadata          = f->instruments_file == NULL && row->asks_metadata,
@@ -202,10 +203,18 @@ static uint32_t pow2_from(uint32_t least) {
   return value;
 }
 
+/* Of each connection's legs and the one that replaces another. */
+static uint32_t socket_cnt(const tf_config_t *config) {
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < live.plan.cnt; i++)
+    cnt += config->feeds[live.plan.rows[i].feed_idx].legs + 1;
+  return cnt;
+}
+
 /* Room for each connection, its successor, and as many that are being closed. */
 static tf_io_config_t io_config(const tf_config_t *config) {
   tf_io_config_t io    = tf_io_config_default();
-  io.conns_max         = pow2_from(4 * live.plan.cnt);
+  io.conns_max         = pow2_from(socket_cnt(config));
   io.buffer_cnt        = pow2_from(4 * live.plan.cnt);
   io.busy_poll_us      = (uint32_t)(config->engine.busy_poll_ns / TF_NS_PER_US);
   io.kernel_timestamps = config->engine.kernel_timestamps;

@@ -29,6 +29,7 @@ static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32
                                                        .channels      = shards[i].channels,
                                                        .symbols       = f->instruments.items + shards[i].symbol_first,
                                                        .symbol_cnt    = shards[i].symbol_cnt,
+                                                       .leg_cnt       = f->legs,
                                                        .asks_metadata = shards[i].channels == shards[0].channels};
     tf_shard_name(f->name, i, cnt, row->name, sizeof row->name);
   }
@@ -143,6 +144,7 @@ static uint32_t stream_cnt(const tf_live_connection_t *row) {
 }
 
 void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {
+  uint32_t socket_cnt = 0;
   for (uint32_t i = 0; i < plan->cnt; i++) {
     const tf_live_connection_t *row = &plan->rows[i];
     fprintf(out, "connection %s: %s,", row->name, row->feed->venue);
@@ -152,10 +154,15 @@ void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {
             row->symbols[row->symbol_cnt - 1], stream_cnt(row));
     if (row->feed->streams_max)
       fprintf(out, " of the %u that the venue takes", row->feed->streams_max);
+    if (row->leg_cnt > 1) fprintf(out, ", %u legs", row->leg_cnt);
     if (row->kind != TF_ROUTE_PRIMARY)
       fprintf(out, "; stands in for %s", plan->rows[row->primary_idx].name);
     fputc('\n', out);
+    socket_cnt += row->leg_cnt;
   }
+  if (socket_cnt > plan->cnt)
+    fprintf(out, "sockets: %u, and one more for a connection while a leg is replaced\n",
+            socket_cnt);
 }
 
 json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config) {
@@ -167,10 +174,11 @@ json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config)
       if (row->channels & 1u << c) json_array_append_new(channels, json_string(channel_names[c]));
     for (uint32_t k = 0; k < row->symbol_cnt; k++)
       json_array_append_new(symbols, json_string(row->symbols[k]));
-    json_array_append_new(list, json_pack("{sssssssososI}", "name", row->name, "feed",
-                                          config->feeds[row->feed_idx].name, "venue",
-                                          row->feed->venue, "channels", channels, "instruments",
-                                          symbols, "streams", (json_int_t)stream_cnt(row)));
+    json_array_append_new(list,
+                          json_pack("{sssssssososIsI}", "name", row->name, "feed",
+                                    config->feeds[row->feed_idx].name, "venue", row->feed->venue,
+                                    "channels", channels, "instruments", symbols, "streams",
+                                    (json_int_t)stream_cnt(row), "legs", (json_int_t)row->leg_cnt));
   }
   return list;
 }

@@ -20,6 +20,7 @@ typedef struct tf_live_connection {
   const char *const *symbols;
   uint32_t           symbol_cnt;
   bool               asks_metadata; /* of these symbols: another channel's connection does not */
+  uint32_t           leg_cnt;       /* sockets that bring the same */
   tf_route_kind_t    kind;          /* PRIMARY; else it stands in for another row: */
   uint32_t           primary_idx;   /* that one, */
   uint32_t           fallback_idx;  /* by this entry of the feed's fallback */
@@ -42,10 +43,11 @@ TF_STATIC_ASSERT(2 * TF_LIVE_CONNECTIONS_MAX + 1 == TF_SOURCES_MAX, "chains, and
 tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config);
 void     tf_live_plan_fini(tf_live_plan_t *plan);
 
-/* "connection main/0: binance-spot, trade quote book of 341 instruments, 1023 streams", a line each. */
+/* "connection main/0: binance-spot, trade quote book of 341 instruments, 1023 streams", a line each, with
+ * ", 2 legs" where there are several, and then how many sockets all are. */
 void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out);
 
-/* [{"name", "feed", "venue", "channels", "instruments", "streams"}] */
+/* [{"name", "feed", "venue", "channels", "instruments", "streams", "legs"}] */
 json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config);
 
 #endif

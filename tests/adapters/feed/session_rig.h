@@ -3,7 +3,9 @@
  *
  * The feed greets with "SUB 0", "SUB 1" and asks for symbols with "RE <symbol> <0: no more, 1: from now on>".
  * It knows these messages: "ack"; "Y <id>", "N <id>" answer that request; "P" wants "pong" back at once; "T <seq>" a trade, published once; "R <id>" wants a snapshot;
- * "B <id>" a book is in order; "L" the venue will close; "G" the sequence broke; and a REST body "S <seq>". */
+ * "B <id>" a book is in order; "L" the venue will close; "G" the sequence broke; "V <seq>" a book's snapshot
+ * and "U <seq>" its next change, by the order of which it finds gaps (of instrument 0; where sequences are shared
+ * the first change stands for a snapshot); and a REST body "S <seq>". */
 #ifndef TESTS_SESSION_RIG_H
 #define TESTS_SESSION_RIG_H
 
@@ -32,6 +34,8 @@ typedef struct fake {
   tf_feed_head_t head; /* first: feeds.h */
   uint32_t       connects;
   tf_trade_ids_t ids;
+  uint64_t       book;
+  bool           has_book;
 } fake_t;
 
 static uint32_t fake_subscribe_cnt;
@@ -52,8 +56,45 @@ static inline void emit(tf_feed_out_t *out, uint8_t kind, uint64_t id, uint64_t 
   assert_true(out->event_cnt < out->event_cap);
   tf_event_t *e = &out->events[out->event_cnt++];
   *e            = (tf_event_t){.kind = kind, .ts_recv_ns = recv_ns, .flags = TF_FLAG_LAST};
-  e->u.trade.id = id;
+  if (kind == TF_EVENT_STATUS)
+    e->u.status.book_state = id;
+  else
+    e->u.trade.id = id;
   out->counts->events[kind]++;
+}
+
+static bool fake_shares; /* as fake.sequences_are_shared */
+
+static inline void fake_snapshot(fake_t *f, uint64_t seq, uint64_t recv_ns, tf_feed_out_t *out) {
+  f->book     = seq;
+  f->has_book = true;
+  emit(out, TF_EVENT_BOOK, 0, recv_ns);
+  out->events[out->event_cnt - 1].flags       = TF_FLAG_SNAPSHOT;
+  out->events[out->event_cnt - 1].u.level.qty = (int64_t)seq;
+  emit(out, TF_EVENT_STATUS, TF_BOOK_OK, recv_ns);
+}
+
+static inline void fake_lose(void *state, uint32_t id, uint64_t now_ns, tf_feed_out_t *out) {
+  fake_t *f = state;
+  if (!f->has_book) return;
+  f->has_book = false;
+  emit(out, TF_EVENT_STATUS, TF_BOOK_GAP, now_ns);
+  out->resync_ids[out->resync_cnt++] = id;
+}
+
+static inline void fake_change(fake_t *f, uint64_t seq, uint64_t recv_ns, tf_feed_out_t *out) {
+  if (!f->has_book) {
+    if (fake_shares) fake_snapshot(f, seq, recv_ns, out);
+  } else if (seq <= f->book) {
+    out->counts->duplicates++;
+  } else if (seq != f->book + 1) {
+    out->counts->gaps++;
+    fake_lose(f, 0, recv_ns, out);
+  } else {
+    f->book = seq;
+    emit(out, TF_EVENT_BOOK, 0, recv_ns);
+    out->events[out->event_cnt - 1].u.level.qty = (int64_t)seq;
+  }
 }
 
 static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
@@ -94,6 +135,8 @@ static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, t
     emit(out, TF_EVENT_STATUS, TF_BOOK_OK, frame->recv_ns);
     out->events[out->event_cnt - 1].instrument_id = (uint32_t)number;
   }
+  if (text[0] == 'U') fake_change(f, number, frame->recv_ns, out);
+  if (text[0] == 'V') fake_snapshot(f, number, frame->recv_ns, out);
   if (text[0] == 'L') out->leaving = true;
   if (text[0] == 'G') out->reconnect = true;
   if (text[0] == 'S') {
@@ -106,8 +149,10 @@ static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, t
 }
 
 static inline void fake_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
-  ((fake_t *)state)->connects++;
-  emit(out, TF_EVENT_STATUS, 0, now_ns);
+  fake_t *f   = state;
+  f->has_book = f->ids.is_continued = false;
+  f->connects++;
+  emit(out, TF_EVENT_STATUS, TF_BOOK_SYNCING, now_ns);
 }
 
 static inline size_t fake_ws_target(const void *state, char *buf, size_t cap) {
@@ -155,6 +200,7 @@ static uint32_t            random_value;
 static struct {
   uint64_t events, trades, books, statuses, batches, first_id, last_id, wrong_order;
   uint64_t taps, tap_bytes, tap_http, tap_connects, tap_connect_ns;
+  int      tap_up; /* connections, as the tap tells it */
 } seen;
 
 static inline uint32_t test_random(void *self) {
@@ -190,10 +236,14 @@ static inline void on_publish(void *self, const tf_batch_t *batch) {
 static inline void on_tap(void *self, const tf_tap_record_t *record) {
   (void)self;
   assert_int_equal(record->source_idx, 3);
-  if (record->kind == TF_TAP_CONNECT) {
-    seen.tap_connects++;
+  if (record->kind == TF_TAP_RETIRE) return;
+  if (record->kind != TF_TAP_FRAME) { /* a shared decoder is told of the first and of the last */
+    bool is_up   = record->kind == TF_TAP_CONNECT;
+    bool is_told = !fake.sequences_are_shared || seen.tap_up == (is_up ? 0 : 1);
+    seen.tap_up += is_up ? 1 : -1;
+    seen.tap_connects += is_told;
     assert_int_equal(seen.tap_connect_ns, 0);
-    seen.tap_connect_ns = record->recv_ns;
+    if (is_told && fake.sequences_are_shared) seen.tap_connect_ns = record->recv_ns;
     return;
   }
   assert_int_equal(record->kind, TF_TAP_FRAME);
@@ -209,18 +259,19 @@ static inline int setup(void **state) {
   fake_subscribe_cnt        = 2;
   fake_verdict_http_rejects = 0;
   random_value              = 0; /* no jitter */
-  fake                      = (tf_feed_t){.venue           = "fake",
-                                          .suffix          = "FAKE",
-                                          .state_bytes     = fake_state_bytes,
-                                          .init            = fake_init,
-                                          .on_frame        = fake_on_frame,
-                                          .on_connect      = fake_on_connect,
-                                          .ws_host         = "127.0.0.1",
-                                          .ws_target       = fake_ws_target,
-                                          .hello           = fake_hello,
-                                          .request         = fake_request,
-                                          .snapshot_target = fake_snapshot_target,
-                                          .silence_ns_max  = 4 * TF_NS_PER_SEC};
+  fake                      = (tf_feed_t){.venue                = "fake",
+                                          .suffix               = "FAKE",
+                                          .state_bytes          = fake_state_bytes,
+                                          .init                 = fake_init,
+                                          .on_frame             = fake_on_frame,
+                                          .on_connect           = fake_on_connect,
+                                          .ws_host              = "127.0.0.1",
+                                          .ws_target            = fake_ws_target,
+                                          .hello                = fake_hello,
+                                          .request              = fake_request,
+                                          .snapshot_target      = fake_snapshot_target,
+                                          .sequences_are_shared = true,
+                                          .silence_ns_max       = 4 * TF_NS_PER_SEC};
   config                    = (tf_session_config_t){
                          .feed              = &fake,
                          .polls_io          = true,

@@ -162,7 +162,7 @@ static void start(uint32_t leg_cnt, bool is_shared) {
                        .sequences_are_shared = is_shared};
   out    = (tf_feed_out_t){.events = events, .event_cap = EVENTS, .counts = &counts};
   tf_legs_config_t  config  = {&feed, &feed_config, leg_cnt, true};
-  tf_legs_handler_t handler = {&seen, on_out};
+  tf_legs_handler_t handler = {.self = &seen, .on_out = on_out};
   size_t            bytes   = tf_legs_footprint(&config);
   memory                    = aligned_alloc(128, tf_align_up(bytes, 128));
   memset(memory, 0, bytes);
@@ -441,7 +441,7 @@ static void lead_is_measured_of_what_two_legs_bring(void **state) {
 static void more_legs_than_there_may_be_are_refused(void **state) {
   (void)state;
   tf_legs_t         refused;
-  tf_legs_handler_t handler   = {&seen, on_out};
+  tf_legs_handler_t handler   = {.self = &seen, .on_out = on_out};
   const uint32_t    leg_cnt[] = {0, 1, TF_LEGS_MAX, TF_LEGS_MAX + 1};
   for (size_t i = 0; i < TF_ARRAY_CNT(leg_cnt); i++) {
     start(1, false);

@@ -35,8 +35,9 @@ static void script_listen(stub_conn_t *c, const char *target, uint32_t idx) {
 static int setup_in_band(void **state) {
   setup(state);
   memset(first_texts, 0, sizeof first_texts);
-  requests_first       = 0;
-  fake.snapshot_target = NULL;
+  requests_first            = 0;
+  fake.snapshot_target      = NULL;
+  fake.sequences_are_shared = false;
   return 0;
 }
 

@@ -15,7 +15,8 @@
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
-  "name, venue, channels, instruments, instruments_max, url, rest, path, streams_per_connection, " \
+  "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
+  "streams_per_connection, legs, "                                                                 \
   "endpoints, rank_every, proxy, proxy_key_file, source_address, interface, fallback_after, "      \
   "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
@@ -230,7 +231,8 @@ static const char all_keys[] =
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
-    "crossed_after: 2s, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, rank_every: "
+    "crossed_after: 2s, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, legs: 3, "
+    "rank_every: "
     "3m, proxy: \"http://p:3128\", "
     "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
     "fallback_back: 9s, fallback: [{url: \"wss://b:1\", rest: \"http://b:2\"}, {venue: kraken, "
@@ -300,6 +302,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].stale_after_ns, 90 * TF_NS_PER_SEC);
   assert_string_equal(c->feeds[0].path, "/ws?a=b");
   assert_int_equal(c->feeds[0].streams_per_connection, 17);
+  assert_int_equal(c->feeds[0].legs, 3);
   assert_int_equal(c->feeds[0].rank_every_ns, 180 * TF_NS_PER_SEC);
   assert_string_equal(c->feeds[0].proxy.host, "p");
   assert_int_equal(c->feeds[0].proxy.port, 3128);
