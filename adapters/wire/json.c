@@ -95,7 +95,6 @@ static const char *read_decimal_any(tf_json_t *json, const char *p, tf_json_valu
 
 /* ---- levels ---- */
 
-
 TF_INLINE void put_row(tf_json_t *json, int64_t price, int8_t price_exp, int64_t qty,
                        int8_t qty_exp) {
   tf_event_t *row    = &json->rows[json->row_cnt++];
