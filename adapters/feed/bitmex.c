@@ -94,54 +94,27 @@ static const tf_json_key_t request_keys[REQUEST_KEY_CNT] = {
     [ARGS] = TF_JSON_KEY("args", TF_JSON_WANT_BYTES),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]    = {root_keys,          ROOT_KEY_CNT, .child = ITEM, .second = REQUEST},
-    [ITEM]    = {item_keys, ITEM_KEY_CNT            },
-    [REQUEST] = {request_keys,      REQUEST_KEY_CNT     },
+    [ROOT]    = {root_keys,    ROOT_KEY_CNT,    ITEM, REQUEST},
+    [ITEM]    = {item_keys,    ITEM_KEY_CNT,    0,    0      },
+    [REQUEST] = {request_keys, REQUEST_KEY_CNT, 0,    0      },
 };
 #define BIT TF_IN_BAND_BIT
+/* clang-format off */
 static const tf_in_band_item_t items[] = {
-    {.object    = ITEM,
-     .kind      = TF_EVENT_BOOK,
-     .time_form = TF_IN_BAND_RFC3339,
-     .marks     = BIT(ID),
-     .symbol    = SYMBOL,
-     .time      = TIME,
-     .price     = PRICE,
-     .qty       = SIZE,
-     .side      = SIDE,
-     .id        = ID                             },
-    {                 .object    = ITEM,
-     .kind      = TF_EVENT_TRADE,
-     .time_form = TF_IN_BAND_RFC3339,
-     .marks     = BIT(MATCH_ID) | BIT(SIDE),
-     .symbol    = SYMBOL,
-     .time      = TIME,
-     .price     = PRICE,
-     .qty       = SIZE,
-     .side      = SIDE,
-     .id        = MATCH_ID                     },
-    { .object    = ITEM,                                 /* an instrument's row has prices without sizes */
-     .kind      = TF_EVENT_QUOTE,
-     .time_form = TF_IN_BAND_RFC3339,
-     .any       = BIT(BID_SIZE) | BIT(ASK_SIZE),
-     .symbol    = SYMBOL,
-     .time      = TIME,
-     .bid       = BID,
-     .bid_qty   = BID_SIZE,
-     .ask       = ASK,
-     .ask_qty   = ASK_SIZE   },
-    {                                   .object    = ITEM,
-     .kind      = TF_EVENT_TICKER,
-     .time_form = TF_IN_BAND_RFC3339,
-     .any       = BIT(LAST) | BIT(MARK) | BIT(FUNDING) | BIT(VOLUME),
-     .lacks     = BIT(ID),
-     .symbol    = SYMBOL,
-     .time      = TIME,
-     .last      = LAST,
-     .mark      = MARK,
-     .funding   = FUNDING,
-     .volume    = VOLUME},
+    {.object = ITEM, .kind = TF_EVENT_BOOK, .time_form = TF_IN_BAND_RFC3339, .marks = BIT(ID),
+     .symbol = SYMBOL, .time = TIME, .price = PRICE, .qty = SIZE, .side = SIDE, .id = ID},
+    {.object = ITEM, .kind = TF_EVENT_TRADE, .time_form = TF_IN_BAND_RFC3339, .marks = BIT(MATCH_ID)
+     | BIT(SIDE), .symbol = SYMBOL, .time = TIME, .price = PRICE, .qty = SIZE, .side = SIDE, .id =
+     MATCH_ID},
+    /* an instrument's row has prices without sizes */
+    {.object = ITEM, .kind = TF_EVENT_QUOTE, .time_form = TF_IN_BAND_RFC3339, .any = BIT(BID_SIZE) |
+     BIT(ASK_SIZE), .symbol = SYMBOL, .time = TIME, .bid = BID, .bid_qty = BID_SIZE, .ask = ASK,
+     .ask_qty = ASK_SIZE},
+    {.object = ITEM, .kind = TF_EVENT_TICKER, .time_form = TF_IN_BAND_RFC3339, .any = BIT(LAST) |
+     BIT(MARK) | BIT(FUNDING) | BIT(VOLUME), .lacks = BIT(ID), .symbol = SYMBOL, .time = TIME, .last
+     = LAST, .mark = MARK, .funding = FUNDING, .volume = VOLUME},
 };
+/* clang-format on */
 
 static const struct {
   const char *name;
