@@ -1,5 +1,6 @@
 """The venues with snapshots in band, from the outside: the simulator and the engine over sockets, faults
 included; recordings through replay; metadata from venue, file and cache; and no secret in any output."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -36,10 +37,19 @@ def live(exchange, venue, *sets, seconds="3s", expect=0, cache=None):
     more = [item.replace("feeds.0", f"feeds.{i}") for i in feeds for item in exchange.sets]
     with tempfile.TemporaryDirectory() as empty:
         for item in (*exchange.sets, *more, f"sinks.0.path={shm_name()}", "http.listen=off",
-                     f"engine.cache_dir={cache or empty}", *own, *sets):
+                     f"engine.cache_dir={cache or empty}", "engine.idle=sleep", *own, *sets):
             args += ["--set", item]
         out, err = run(*args, expect=expect)
     return (json.loads(out) if expect == 0 else out), err
+
+
+def each(case, rows, one):
+    """one(row) for every row, several at a time: they wait more than they work."""
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        done = [(row, pool.submit(one, *([row] if isinstance(row, str) else row))) for row in rows]
+    for row, result in done:
+        with case.subTest(row):
+            result.result()
 
 
 class Depth(unittest.TestCase):
@@ -58,8 +68,8 @@ class Depth(unittest.TestCase):
 
 class Live(unittest.TestCase):
     def test_every_message_of_the_simulator_is_understood(self):
-        for venue in CONFIGS:
-            with self.subTest(venue), Exchange("--venue", venue) as exchange:
+        def one(venue):
+            with Exchange("--venue", venue) as exchange:
                 summary, _ = live(exchange, venue, seconds="5s" if venue in NUMBERED else "3s")
                 self.assertEqual(summary["rejected"], {})
                 self.assertEqual(summary["gaps"], 0)
@@ -71,10 +81,11 @@ class Live(unittest.TestCase):
                     self.assertEqual(summary["duplicates"], 0)
                     self.assertGreater(summary["events"]["quote"], 100)
                     self.assertGreater(summary["events"]["ticker"], 0)
+        each(self, CONFIGS, one)
 
     def test_wrong_checksum_resyncs_one_book_and_keeps_the_connection(self):
-        for venue, faults, seconds in (("kraken", "checksum=0.01", "3s"), ("bitfinex", "checksum=0.7", "5s")):
-            with self.subTest(venue), Exchange("--venue", venue, "--faults", faults) as exchange:
+        def one(venue, faults, seconds):
+            with Exchange("--venue", venue, "--faults", faults) as exchange:
                 summary, _ = live(exchange, venue, seconds=seconds)
                 sent = exchange.summary()
                 self.assertEqual(summary["ledger"]["residual"], 0)
@@ -82,19 +93,21 @@ class Live(unittest.TestCase):
                 self.assertGreater(summary["resyncs"], 0)
                 self.assertGreater(summary["events"]["status"], 6)
                 self.assertEqual(summary["gaps"], 0)
+        each(self, (("kraken", "checksum=0.01", "3s"), ("bitfinex", "checksum=0.7", "5s")), one)
 
     def test_gap_of_a_connection_makes_another(self):
-        for venue, faults in (("coinbase", "gap=0.05"), ("bitfinex", "gap=0.002")):
-            with self.subTest(venue), Exchange("--venue", venue, "--faults", faults) as exchange:
+        def one(venue, faults):
+            with Exchange("--venue", venue, "--faults", faults) as exchange:
                 summary, _ = live(exchange, venue, seconds="4s")
                 sent = exchange.summary()
                 self.assertEqual(summary["ledger"]["residual"], 0)
                 self.assertGreater(sent["gap"], 0)
                 self.assertGreater(summary["gaps"], 0)
+        each(self, (("coinbase", "gap=0.05"), ("bitfinex", "gap=0.002")), one)
 
     def test_gap_of_a_book_resyncs_it_and_keeps_the_connection(self):
-        for venue in ("bitmex", "deribit"):
-            with self.subTest(venue), Exchange("--venue", venue, "--faults", "gap=0.1") as exchange:
+        def one(venue):
+            with Exchange("--venue", venue, "--faults", "gap=0.1") as exchange:
                 summary, _ = live(exchange, venue, seconds="4s")
                 sent = exchange.summary()
                 self.assertEqual(summary["ledger"]["residual"], 0)
@@ -103,43 +116,48 @@ class Live(unittest.TestCase):
                 self.assertGreater(summary["resyncs"], 0)
                 self.assertEqual(summary["rejected"], {})
                 self.assertEqual(sent["clients"], 3)  # REST for two instruments, and one connection
+        each(self, ("bitmex", "deribit"), one)
 
     def test_what_comes_twice_is_counted_and_nothing_of_it_published(self):
-        for venue in ("bitfinex", "deribit"):
-            with self.subTest(venue), Exchange("--venue", venue, "--faults", "dup=0.05") as exchange:
+        def one(venue):
+            with Exchange("--venue", venue, "--faults", "dup=0.05") as exchange:
                 summary, _ = live(exchange, venue)
                 self.assertEqual(summary["ledger"]["residual"], 0)
                 self.assertGreater(summary["duplicates"], 20)
                 self.assertEqual((summary["gaps"], summary["resyncs"], summary["rejected"]), (0, 0, {}))
+        each(self, ("bitfinex", "deribit"), one)
 
     def test_refused_and_forgotten_subscriptions_are_asked_for_again(self):
-        for venue, faults in (("bitfinex", "ack_error=0.3"), ("bitmex", "ack_error=0.3"), ("deribit", "ack_partial=0.4")):
-            with self.subTest(venue + " " + faults), Exchange("--venue", venue, "--faults", faults) as exchange:
+        def one(venue, faults):
+            with Exchange("--venue", venue, "--faults", faults) as exchange:
                 summary, _ = live(exchange, venue, seconds="5s")
                 self.assertEqual(summary["ledger"]["residual"], 0)
                 self.assertEqual(summary["rejected"], {})
                 for kind in ("trade", "quote", "book"):
                     self.assertGreater(summary["events"][kind], 50)
+        each(self, (("bitfinex", "ack_error=0.3"), ("bitmex", "ack_error=0.3"), ("deribit", "ack_partial=0.4")), one)
 
     def test_a_venue_that_cuts_or_goes_is_connected_to_again(self):
-        for venue, faults in (("bitfinex", "shutdown=1500ms"), ("bitmex", "reset=1500ms"), ("deribit", "shutdown=1500ms")):
-            with self.subTest(venue + " " + faults), Exchange("--venue", venue, "--faults", faults) as exchange:
+        def one(venue, faults):
+            with Exchange("--venue", venue, "--faults", faults) as exchange:
                 summary, _ = live(exchange, venue, seconds="4s")
                 self.assertEqual(summary["ledger"]["residual"], 0)
                 self.assertEqual(summary["rejected"], {})
                 self.assertEqual(summary["gaps"], 0)
+        each(self, (("bitfinex", "shutdown=1500ms"), ("bitmex", "reset=1500ms"), ("deribit", "shutdown=1500ms")), one)
 
 
 class Numbered(unittest.TestCase):
     def faulty(self, faults, check, seconds="4s", venues=NUMBERED):
-        for venue in venues:
-            with self.subTest(venue), Exchange("--venue", venue, "--faults", faults) as exchange:
+        def one(venue):
+            with Exchange("--venue", venue, "--faults", faults) as exchange:
                 summary, _ = live(exchange, venue, seconds=seconds)
                 sent = exchange.summary()
                 self.assertEqual(summary["ledger"]["residual"], 0)
                 self.assertEqual(summary["rejected"], {})
                 self.assertGreater(sent[faults.partition("=")[0]], 0)
                 check(summary, sent)
+        each(self, venues, one)
 
     def test_gap_costs_one_book_its_snapshot_and_no_connection(self):
         def check(summary, sent):
@@ -177,8 +195,8 @@ class Numbered(unittest.TestCase):
 
 class Ids(unittest.TestCase):
     def test_every_channel_of_the_simulator_is_understood(self):
-        for venue in IDS:
-            with self.subTest(venue), Exchange("--venue", venue) as exchange:
+        def one(venue):
+            with Exchange("--venue", venue) as exchange:
                 summary, _ = live(exchange, venue, ALL_CHANNELS, seconds="4s")
                 self.assertEqual((summary["rejected"], summary["gaps"], summary["duplicates"]), ({}, 0, 0))
                 self.assertEqual(summary["ledger"]["residual"], 0)
@@ -186,10 +204,11 @@ class Ids(unittest.TestCase):
                 for kind in ("trade", "quote", "book"):
                     self.assertGreater(summary["events"][kind], 100)
                 self.assertGreater(summary["events"]["ticker"], 10)
+        each(self, IDS, one)
 
     def test_missing_deltas_are_gaps_and_repeated_ones_no_news(self):
-        for venue in IDS:
-            with self.subTest(venue), Exchange("--venue", venue, "--faults", "gap=0.05,dup=0.05") as exchange:
+        def one(venue):
+            with Exchange("--venue", venue, "--faults", "gap=0.05,dup=0.05") as exchange:
                 summary, _ = live(exchange, venue, seconds="5s")
                 sent = exchange.summary()
                 self.assertEqual(summary["ledger"]["residual"], 0)
@@ -199,15 +218,17 @@ class Ids(unittest.TestCase):
                     self.assertGreater(summary["gaps"], 0)
                     self.assertGreater(summary["resyncs"], 0)
                 self.assertGreater(summary["duplicates"], 0)
+        each(self, IDS, one)
 
     def test_cut_refused_and_late_the_ledger_is_zero(self):
         faults = "close=1s,ack_error=0.3,ack_missing=0.3,late_snapshot=300ms,corrupt=0.002"
-        for venue in IDS:
-            with self.subTest(venue), Exchange("--venue", venue, "--faults", faults) as exchange:
+        def one(venue):
+            with Exchange("--venue", venue, "--faults", faults) as exchange:
                 summary, _ = live(exchange, venue, seconds="6s")
                 self.assertEqual(summary["ledger"]["residual"], 0)
                 self.assertGreater(summary["events"]["trade"], 50)
                 self.assertGreater(exchange.summary()["clients"], 1)
+        each(self, IDS, one)
 
     def test_name_that_the_venue_does_not_know_costs_the_others_nothing(self):
         with Exchange("--venue", "hyperliquid", "--symbols", "BTC,kPEPE") as exchange:
