@@ -12,23 +12,23 @@ void tf_bridge_row_init(tf_bridge_row_t *row) {
 /* Completes the rows at levels->rows and publishes them. */
 static void put_levels(const tf_frame_t *frame, tf_feed_out_t *out,
                        const tf_bridge_levels_t *levels) {
-  tf_event_t *rows    = levels->rows;
-  uint64_t    recv_ns = frame->recv_ns;
-  uint32_t    cnt     = levels->cnt;
-  for (uint32_t i = 0; i < cnt; i++) {
+  const tf_bridge_levels_t all     = *levels; /* read once: what is written to rows might be it */
+  tf_event_t              *rows    = all.rows;
+  uint64_t                 recv_ns = frame->recv_ns;
+  for (uint32_t i = 0; i < all.cnt; i++) {
     tf_event_t *e        = &rows[i];
-    e->ts_event_ns       = levels->ts_ns;
+    e->ts_event_ns       = all.ts_ns;
     e->ts_recv_ns        = recv_ns;
     e->ingest_seq        = 0;
-    e->instrument_id     = levels->instrument_id;
+    e->instrument_id     = all.instrument_id;
     e->kind              = TF_EVENT_BOOK;
-    e->flags             = levels->flags | (i >= levels->bid_cnt ? TF_FLAG_SIDE : 0);
-    e->u.level.venue_seq = levels->venue_seq;
+    e->flags             = all.flags | (i >= all.bid_cnt ? TF_FLAG_SIDE : 0);
+    e->u.level.venue_seq = all.venue_seq;
     e->u.level.level_idx = i;
-    e->u.level.level_cnt = cnt;
+    e->u.level.level_cnt = all.cnt;
   }
-  out->event_cnt += cnt;
-  out->counts->events[TF_EVENT_BOOK] += cnt;
+  out->event_cnt += all.cnt;
+  out->counts->events[TF_EVENT_BOOK] += all.cnt;
 }
 
 static tf_event_t *put_status(tf_feed_out_t *out, tf_event_t *e, uint64_t ts_ns, uint64_t recv_ns,

@@ -217,14 +217,15 @@ TF_INLINE const char *read_level(tf_json_t *json, const char *p, level_guess_t *
   }
   p += bytes + 3;
   bytes = read_guessed(p, json->floor, &forms->qty, &qty, &qty_exp);
-  if (TF_UNLIKELY(bytes == 0 || p[bytes] != '"')) return NULL;
-  p += bytes + 1;
-  if (*p != ']') {
-    p = skip_digits_in_quotes(json, p);
-    if (TF_UNLIKELY(p == NULL)) return NULL;
+  if (TF_UNLIKELY(bytes == 0)) return NULL;
+  p += bytes;
+  if (TF_UNLIKELY((load4(p) & 0xffffu) != BYTES3('"', ']', 0))) {
+    p = *p == '"' ? skip_digits_in_quotes(json, p + 1) : NULL;
+    if (p == NULL) return NULL;
+    p--;
   }
   put_row(json, price, price_exp, qty, qty_exp);
-  return p + 1;
+  return p + 2;
 }
 
 #define WORD_BYTES_MAX 8

@@ -36,21 +36,14 @@ static void push(tf_acquire_t *a, const tf_batch_t *batch) {
   }
 }
 
-/* Backfill is of another time: neither judged nor a reference. */
-TF_INLINE void judge(tf_acquire_t *a, tf_event_t *trade) {
-  if (trade->instrument_id >= a->instrument_cap || (trade->flags & TF_FLAG_BACKFILL)) return;
-  if (TF_LIKELY(!tf_outlier_is(&a->outlier_rows[trade->instrument_id], trade))) return;
-  trade->flags |= TF_FLAG_OUTLIER;
-  a->outliers++;
-}
-
 static void publish(void *self, const tf_batch_t *batch) {
   const tf_acquire_port_t *port = self;
   tf_acquire_t            *a    = port->acquire;
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     tf_event_t *e = &batch->events[i];
     e->ingest_seq = ++a->ingest_seq;
-    if (e->kind == TF_EVENT_TRADE) judge(a, e);
+    if (e->kind == TF_EVENT_TRADE)
+      a->outliers += tf_outlier_judge(a->outlier_rows, a->instrument_cap, e);
     a->events_hash = tf_hash_line(a->events_hash, e);
   }
   if (a->clocks)

@@ -27,4 +27,13 @@ typedef struct tf_outlier_row { /* of one instrument; zeroed at start */
 /* A TRADE: whether it is one. */
 bool tf_outlier_is(tf_outlier_row_t *row, const tf_event_t *trade);
 
+/* A TRADE that is about to be published: flags it if it is one, and says so. rows by instrument_id, row_cnt of
+ * them. Backfill is of another time: neither judged nor a reference. */
+TF_INLINE bool tf_outlier_judge(tf_outlier_row_t *rows, uint32_t row_cnt, tf_event_t *trade) {
+  if (trade->instrument_id >= row_cnt || (trade->flags & TF_FLAG_BACKFILL)) return false;
+  if (TF_LIKELY(!tf_outlier_is(&rows[trade->instrument_id], trade))) return false;
+  trade->flags |= TF_FLAG_OUTLIER;
+  return true;
+}
+
 #endif

@@ -79,7 +79,8 @@ static tf_err_t add_fallback(tf_live_plan_t *plan, const tf_config_t *config, ui
   row.primary_idx   = primary_idx;
   row.fallback_idx  = fallback_idx;
   row.asks_metadata = false;
-  snprintf(row.name, sizeof row.name, "%.28s~%u", primary->name, fallback_idx + 1);
+  snprintf(row.name, sizeof row.name, "%.28s~%u", primary->name,
+           (fallback_idx + 1) % 100); /* a feed has fewer: the compiler wants to see it */
   if (f->venue) {
     row.symbol_cnt = 0;
     err            = tf_engine_feed(tickfuse_registry(), f->venue, &row.feed);

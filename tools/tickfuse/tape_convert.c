@@ -12,6 +12,7 @@
 #include "event_text.h"
 #include "file/tape_writer.h"
 #include "inputs.h"
+#include "stage/outlier.h"
 #include "tape_command.h"
 
 #define INSTRUMENTS_MAX 4096
@@ -21,10 +22,12 @@ typedef struct convert {
   tf_instruments_t instruments;
   tf_tape_choice_t choice;
   tf_tape_writer_t tape;
-  FILE            *text; /* NULL: a tape is written */
-  bool             is_csv;
-  uint64_t         seq, event_cnt;
-  tf_err_t         err; /* the first that writing met */
+  tf_outlier_row_t
+           outliers[INSTRUMENTS_MAX]; /* trades are judged as a replay of what is written would */
+  FILE    *text;                      /* NULL: a tape is written */
+  bool     is_csv;
+  uint64_t seq, event_cnt;
+  tf_err_t err; /* the first that writing met */
 } convert_t;
 
 static void on_batch(void *self, const tf_batch_t *batch) {
@@ -37,6 +40,8 @@ static void on_batch(void *self, const tf_batch_t *batch) {
       continue;
     batch->events[n]            = batch->events[i];
     batch->events[n].ingest_seq = ++c->seq;
+    if (batch->events[n].kind == TF_EVENT_TRADE)
+      tf_outlier_judge(c->outliers, INSTRUMENTS_MAX, &batch->events[n]);
     n++;
   }
   c->event_cnt += n;
