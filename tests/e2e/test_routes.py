@@ -145,7 +145,7 @@ class Proxied(unittest.TestCase):
         for args in ((), ("--tls",)):
             with self.subTest(args), Exchange(*args) as exchange, ConnectProxy() as proxy:
                 got, _ = self.through(proxy, exchange)
-                self.assertGreater(got["decisions"], 50)
+                self.assertGreater(got["events"]["trade"], 50)
                 self.assertGreaterEqual(len(proxy.requests), 3)  # the stream, and the snapshots
                 port = exchange.url.rsplit(":", 1)[1]
                 for lines in proxy.requests:
@@ -159,7 +159,7 @@ class Proxied(unittest.TestCase):
             key.flush()
             os.chmod(key.name, 0o600)
             got, err = self.through(proxy, exchange, f"feeds.0.proxy_key_file={key.name}")
-            self.assertGreater(got["decisions"], 50)
+            self.assertGreater(got["events"]["trade"], 50)
             self.assertNotIn("sesame", err)
             os.chmod(key.name, 0o644)
             _, err = run(*engine_args(exchange, f"feeds.0.proxy=http://127.0.0.1:{proxy.port}",
@@ -473,7 +473,7 @@ class Deflate(unittest.TestCase):
         for asked in (False, True):
             with self.subTest(asked), Exchange("--deflate") as exchange:
                 got, _ = live(exchange, *(["feeds.0.deflate=true"] if asked else []), seconds="3s")
-                self.assertGreater(got["decisions"], 50)
+                self.assertGreater(got["events"]["trade"], 50)
                 self.assertEqual(got["ledger"]["residual"], 0)
                 self.assertEqual(exchange.summary()["deflated"] > 0, asked)
 
