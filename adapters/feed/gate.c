@@ -5,7 +5,7 @@
  *   trades              TRADE; side is the taker's (futures: the sign of size), ids ascend
  *   book_ticker         QUOTE
  *   order_book_update   BOOK: U..u follow one another; a snapshot comes by REST and is bridged (chain.h)
- *   obu                 BOOK: "full" is the whole book in band, then U..u (gate_obu.c asks for it)
+ *   obu                 BOOK: "full" is the whole book in band, then U..u; decoded wherever it comes, never asked for
  *   tickers             TICKER, with the message's own time
  *   candlesticks, order_book, ..   ignored, by channel
  *

@@ -150,14 +150,16 @@ static uint64_t id_of_text(const tf_in_band_t *in, const tf_json_value_t *v) {
   return is_uuid ? number : hash;
 }
 
+static bool is_word(const tf_json_value_t *text, const char *word) {
+  size_t n = strlen(word);
+  return text->bytes_cnt == n && strncasecmp(text->bytes, word, n) == 0;
+}
+
 /* A trade's side in the spec's words: 1 a buy, -1 a sell, 0 neither. */
 static int side_of(const tf_in_band_spec_t *spec, const tf_json_value_t *side) {
   if (side->kind != TF_JSON_STRING || side->escaped) return 0;
-  size_t buy = strlen(spec->buy), sell = strlen(spec->sell);
-  int    taker = 0;
-  if (side->bytes_cnt == buy && strncasecmp(side->bytes, spec->buy, buy) == 0) taker = 1;
-  if (side->bytes_cnt == sell && strncasecmp(side->bytes, spec->sell, sell) == 0) taker = -1;
-  return spec->side_is_maker ? -taker : taker;
+  int named = is_word(side, spec->buy) ? 1 : is_word(side, spec->sell) ? -1 : 0;
+  return spec->side_is_maker ? -named : named;
 }
 
 /* A trade's size, whose sign may be its side. */
@@ -233,7 +235,7 @@ static void put_quote(tf_in_band_t *in, const tf_in_band_item_t *form,
   park(in, form, object, row);
 }
 
-/* One price of a ticker that may lack it. UINT8_MAX exponents are none's. */
+/* One price of a ticker that may lack it, or send "" for it. */
 static bool take_price(scan_t *scan, const tf_json_object_t *object, uint32_t key, int64_t *price,
                        int8_t *exp) {
   if (!has(object, key)) return false;
@@ -306,11 +308,6 @@ static void put_level(tf_in_band_t *in, const tf_in_band_item_t *form,
   row->qty_exp       = v[form->qty].exp;
   row->u.level.price = v[form->price].as.mantissa;
   row->u.level.qty   = v[form->qty].as.mantissa;
-}
-
-static bool is_word(const tf_json_value_t *text, const char *word) {
-  size_t n = strlen(word);
-  return text->bytes_cnt == n && strncasecmp(text->bytes, word, n) == 0;
 }
 
 /* "83614,buy,12" as the only level of its side. */

@@ -53,7 +53,7 @@ typedef struct tf_session {
   uint64_t            http_bytes;
   int                 work;
   bool                was_live, stopping;
-  bool     is_resting; /* not wanted for now: no connection is made (tf_source_ops_t.rest) */
+  bool     is_resting; /* another route serves: no connection is made (tf_source_ops_t.rest) */
   bool     cache_used;
   tf_err_t broken; /* for good */
   tf_session_counts_t counts;
