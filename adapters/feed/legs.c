@@ -121,9 +121,10 @@ static void filter(tf_legs_t *legs, uint32_t leg) {
   legs->message++;
   if (TF_UNLIKELY(legs->retiring_cnt > 0)) move_books(legs, leg);
   for (uint32_t i = 0; i < cnt; i++) {
-    const tf_event_t *e = &out->events[i];
-    bool is_news        = e->kind == TF_EVENT_TRADE ? !tf_trade_set_is_repeat(&legs->trades, e)
-                                                    : is_owners(legs, leg, e);
+    const tf_event_t *e       = &out->events[i];
+    bool              is_news = e->kind == TF_EVENT_TRADE
+                                    ? !tf_trade_set_is_repeat(&legs->trades, e, out->counts)
+                                    : is_owners(legs, leg, e);
     if (TF_UNLIKELY(!is_news)) continue;
     if (TF_UNLIKELY(kept != i)) out->events[kept] = *e;
     kept++;
