@@ -140,13 +140,13 @@ static tf_err_t source_open(memory_t *m) {
                                                           .pending_cap = 64};
   tf_err_t err = tf_engine_feed(tickfuse_registry(), "binance-usdm", &m->feed);
   if (err) return err;
-  m->feed_state = aligned_alloc(64, tf_align_up(m->feed->state_bytes(&config), 64));
+  m->feed_state = aligned_alloc(64, tf_align_up(m->feed->state_bytes(m->feed, &config), 64));
   m->out        = (tf_feed_out_t){.events    = calloc(EVENTS_MAX, sizeof(tf_event_t)),
                                   .event_cap = EVENTS_MAX,
                                   .counts    = &m->source.counts};
   m->recv_ns    = UINT64_C(1723161255000000000);
   m->source.ops = &memory_ops;
-  return m->feed->init(m->feed_state, &config);
+  return m->feed->init(m->feed, m->feed_state, &config);
 }
 
 /* ---- runs ---- */

@@ -143,7 +143,7 @@ static tf_err_t open_source(path_bench_t *b) {
                                     .pending_cap = 1024};
   tf_err_t err = tf_engine_feed(tickfuse_registry(), "binance-usdm", &b->feed);
   if (err) return err;
-  b->feed_state     = aligned_alloc(64, tf_align_up(b->feed->state_bytes(&config), 64));
+  b->feed_state     = aligned_alloc(64, tf_align_up(b->feed->state_bytes(b->feed, &config), 64));
   b->out            = (tf_feed_out_t){.events    = calloc(EVENTS_MAX, sizeof(tf_event_t)),
                                       .event_cap = EVENTS_MAX,
                                       .counts    = &b->source.counts};
@@ -152,7 +152,7 @@ static tf_err_t open_source(path_bench_t *b) {
   };
   tf_ws_handler_t handler = {b, on_message, on_control};
   err                     = tf_ws_init(&b->ws, &ws, &handler, malloc(tf_ws_assembly_bytes(0)));
-  if (!err) err = b->feed->init(b->feed_state, &config);
+  if (!err) err = b->feed->init(b->feed, b->feed_state, &config);
   b->source.ops = &source_ops;
   return err;
 }

@@ -221,7 +221,7 @@ static tf_err_t source_open(wire_t *w) {
                                                           .pending_cap = 64};
   tf_err_t err = tf_engine_feed(tickfuse_registry(), "binance-usdm", &w->feed);
   if (err) return err;
-  w->feed_state     = aligned_alloc(64, tf_align_up(w->feed->state_bytes(&config), 64));
+  w->feed_state     = aligned_alloc(64, tf_align_up(w->feed->state_bytes(w->feed, &config), 64));
   w->out            = (tf_feed_out_t){.events    = calloc(EVENTS_MAX, sizeof(tf_event_t)),
                                       .event_cap = EVENTS_MAX,
                                       .counts    = &w->source.counts};
@@ -230,7 +230,7 @@ static tf_err_t source_open(wire_t *w) {
   };
   tf_ws_handler_t handler = {w, on_message, on_control};
   err                     = tf_ws_init(&w->ws, &ws, &handler, malloc(tf_ws_assembly_bytes(0)));
-  if (!err) err = w->feed->init(w->feed_state, &config);
+  if (!err) err = w->feed->init(w->feed, w->feed_state, &config);
   w->source.ops = &wire_ops;
   return err;
 }

@@ -454,11 +454,14 @@ static layout_t layout_of(const tf_feed_config_t *config) {
   return l;
 }
 
-size_t tf_binance_state_bytes(const tf_feed_config_t *config) { return layout_of(config).bytes; }
+size_t tf_binance_state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
+  return layout_of(config).bytes;
+}
 
-tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
-                         const tf_binance_market_t *market) {
-  tf_binance_state_t *st = state;
+tf_err_t tf_binance_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
+  const tf_binance_market_t *market = feed->spec;
+  tf_binance_state_t        *st     = state;
   if (config->symbol_cnt > TF_SYMBOLS_CAP || config->pending_cap > (1u << 20)) {
     return TF_ERR(E_CORE_ARGUMENT, "%u instruments, %u pending deltas: %u of each are the most",
                   config->symbol_cnt, config->pending_cap, 1u << 20);
@@ -478,7 +481,7 @@ tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
   tf_binance_predict(st, true);
   tf_chain_pool_init(&st->pool, (uint8_t *)state + l.pool_at, l.slab_cnt, l.pending_cap);
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, market->suffix);
+                                 config->instruments, feed->suffix);
   if (err != TF_OK) return err;
   st->symbols.multiplier_of = market->multiplier_of;
   err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);

@@ -103,9 +103,9 @@ typedef enum tf_in_band_ids {
 
 typedef struct tf_in_band tf_in_band_t;
 
-/* A venue: const, in its file. */
+/* A venue: const, in its file, named by its tf_feed_t.spec. */
 typedef struct tf_in_band_spec {
-  const char                *suffix; /* of instruments: "OKX" */
+  const void                *market; /* what tells a file's several venues apart, of its own type */
   const tf_in_band_object_t *objects;
   uint32_t                   object_cnt;
   uint8_t                    rest_object; /* REST answers are one of these; 0: the root */
@@ -176,10 +176,9 @@ struct tf_in_band {
   tf_feed_out_t           *out;
 };
 
-/* tf_feed_t's functions: a venue wraps these two, because only it knows its spec, and names the others. */
-size_t       tf_in_band_state_bytes(const tf_feed_config_t *config, const tf_in_band_spec_t *spec);
-tf_err_t     tf_in_band_init(void *state, const tf_feed_config_t *config,
-                             const tf_in_band_spec_t *spec);
+/* tf_feed_t's functions. */
+size_t       tf_in_band_state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config);
+tf_err_t     tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config);
 tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);

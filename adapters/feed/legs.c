@@ -281,8 +281,9 @@ static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
   bool is_own = !config->feed->sequences_are_shared && config->leg_cnt > 1;
   memset(l, 0, sizeof *l);
   l->decoder_cnt = is_own ? config->leg_cnt : 1;
-  l->state_bytes = tf_align_up(config->feed->state_bytes(config->feed_config), TF_LINE_BYTES);
-  l->race_cnt    = config->races && config->leg_cnt > 1 ? TF_LEGS_RACES : 0;
+  l->state_bytes =
+      tf_align_up(config->feed->state_bytes(config->feed, config->feed_config), TF_LINE_BYTES);
+  l->race_cnt = config->races && config->leg_cnt > 1 ? TF_LEGS_RACES : 0;
   if (is_own) {
     const tf_instruments_t *table = config->feed_config->instruments;
     l->instrument_cap             = table ? table->cap : 1;
@@ -328,7 +329,7 @@ tf_err_t tf_legs_init(tf_legs_t *legs, const tf_legs_config_t *config, tf_feed_o
     uint32_t decoder    = i < l.decoder_cnt ? i : 0;
     legs->legs[i].state = bytes + decoder * l.state_bytes;
     if (decoder != i) continue;
-    tf_err_t err = config->feed->init(legs->legs[i].state, config->feed_config);
+    tf_err_t err = config->feed->init(config->feed, legs->legs[i].state, config->feed_config);
     if (err != TF_OK) return err;
   }
   return TF_OK;

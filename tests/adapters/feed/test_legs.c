@@ -22,12 +22,14 @@ typedef struct toy {
   uint32_t       connects, losses;
 } toy_t;
 
-static size_t toy_bytes(const tf_feed_config_t *config) {
+static size_t toy_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
   (void)config;
   return sizeof(toy_t);
 }
 
-static tf_err_t toy_init(void *state, const tf_feed_config_t *config) {
+static tf_err_t toy_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
+  (void)feed;
   (void)config;
   toy_t *toy = state;
   memset(toy, 0, sizeof *toy);
