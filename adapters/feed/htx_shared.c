@@ -58,6 +58,7 @@ enum {
   VOLUME,
   CONTRACT,
   FUNDING,
+  QUOTE_SEQ,
   TICK_KEY_CNT
 };
 static const tf_json_key_t tick_keys[TICK_KEY_CNT] = {
@@ -79,6 +80,7 @@ static const tf_json_key_t tick_keys[TICK_KEY_CNT] = {
     [VOLUME]     = TF_JSON_KEY("amount", TF_JSON_WANT_DECIMAL),
     [CONTRACT]   = TF_JSON_KEY("contract_code", TF_JSON_WANT_TEXT),
     [FUNDING]    = TF_JSON_KEY("funding_rate", TF_JSON_WANT_DECIMAL),
+    [QUOTE_SEQ]  = TF_JSON_KEY("seqId", TF_JSON_WANT_U64),
 };
 enum { TRADE_LONG_ID = 1, TRADE_ID, TRADE_TS, AMOUNT, PRICE, DIRECTION, TRADE_KEY_CNT };
 static const tf_json_key_t trade_keys[TRADE_KEY_CNT] = {
@@ -119,14 +121,15 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
          .time   = TICK_TS,                                                                        \
          .bids   = BIDS,                                                                           \
          .asks   = ASKS},                                                                            \
-        {.object  = TICK, /* of swaps the sides are lists: tf_in_band_put_quote */                 \
-         .kind    = TF_EVENT_QUOTE,                                                                \
-         .marks   = BIT(BID_SIZE) | BIT(ASK_SIZE),                                                 \
-         .time    = QUOTE_TIME,                                                                    \
-         .bid     = BID,                                                                           \
-         .bid_qty = BID_SIZE,                                                                      \
-         .ask     = ASK,                                                                           \
-         .ask_qty = ASK_SIZE},                                                                     \
+        {.object   = TICK, /* of swaps the sides are lists: tf_in_band_put_quote */                \
+         .kind     = TF_EVENT_QUOTE,                                                               \
+         .marks    = BIT(BID_SIZE) | BIT(ASK_SIZE),                                                \
+         .last_seq = QUOTE_SEQ,                                                                    \
+         .time     = QUOTE_TIME,                                                                   \
+         .bid      = BID,                                                                          \
+         .bid_qty  = BID_SIZE,                                                                     \
+         .ask      = ASK,                                                                          \
+         .ask_qty  = ASK_SIZE},                                                                     \
         {.object = TICK,                                                                           \
          .kind   = TF_EVENT_TICKER,                                                                \
          .marks  = BIT(CLOSE) | BIT(VOLUME),                                                       \
