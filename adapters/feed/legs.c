@@ -101,7 +101,23 @@ TF_INLINE bool is_owners(tf_legs_t *legs, uint32_t leg, const tf_event_t *e) {
   return true;
 }
 
+/* Every leg's decoder hears of a halt, or one of them by REST, whoever owns the instrument: it is told once. */
+TF_COLD static bool is_listing_news(tf_legs_t *legs, const tf_event_t *e) {
+  TF_ASSERT(e->instrument_id < legs->instrument_cap);
+  tf_listing_t *told    = &legs->rows[e->instrument_id].listing;
+  const bool    resizes = e->u.listing.trading == TF_TRADING_CHANGED;
+  const uint8_t trading = resizes ? told->trading : (uint8_t)e->u.listing.trading;
+  if (told->trading == trading && told->tick_size == e->u.listing.tick_size &&
+      told->lot_size == e->u.listing.lot_size && told->price_exp == e->price_exp &&
+      told->qty_exp == e->qty_exp)
+    return false;
+  *told = (tf_listing_t){e->u.listing.tick_size, e->u.listing.lot_size, e->price_exp, e->qty_exp,
+                         trading};
+  return true;
+}
+
 static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
+  if (TF_UNLIKELY(tf_event_is_listing(e))) return is_listing_news(legs, e);
   if (e->kind == TF_EVENT_TRADE)
     return !tf_trade_set_is_repeat(&legs->trades, e, legs->out->counts);
   bool has_time = (e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TICKER) && e->ts_event_ns != 0;

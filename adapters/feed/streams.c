@@ -419,7 +419,7 @@ void tf_streams_look(tf_streams_t *s, const tf_event_t *events, uint32_t cnt) {
     const tf_event_t *e = &events[i];
     if (e->instrument_id >= s->config.instrument_cap) continue;
     uint32_t symbol = s->symbols[e->instrument_id];
-    if (symbol == UINT32_MAX) continue;
+    if (symbol == UINT32_MAX || tf_event_is_listing(e)) continue;
     tf_stream_t *book  = tf_streams_row(s, symbol, TF_EVENT_BOOK);
     bool         is_ok = false;
     if (e->kind == TF_EVENT_STATUS) {

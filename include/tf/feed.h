@@ -53,9 +53,10 @@ typedef struct tf_feed_counts {
   uint64_t duplicates; /* messages whose venue sequence was already seen */
   uint64_t
       id_conflicts; /* trades with an id seen before that say something else: the first stands */
-  uint64_t id_conflict_newest;             /* the id of the newest of them */
-  uint64_t bridged_out_levels;             /* levels that bridging to a snapshot discarded */
-  uint64_t resyncs;                        /* snapshots asked for again */
+  uint64_t id_conflict_newest; /* the id of the newest of them */
+  uint64_t listings;           /* halts, openings, delistings, other tick or lot sizes */
+  uint64_t bridged_out_levels; /* levels that bridging to a snapshot discarded */
+  uint64_t resyncs;            /* snapshots asked for again */
   uint64_t checksums, checksum_mismatches; /* of books: compared, and those that differed */
   uint64_t checksums_off;   /* books whose checksums failed too often to be compared any longer */
   uint64_t metadata_cached; /* instruments whose metadata is an earlier run's (instrument.h) */

@@ -218,6 +218,7 @@ class Garbage(Exchanges):  # F34, F35, F36
         def one(venue, seed):
             got, did, _ = self.for_a_while(venue, "time=0.2", seed=seed)
             self.assertGreater(did["time"], 100)
+            self.assertGreater(sum(n for cause, n in got["suspect"].items() if cause.startswith("ts_")), 20)
             self.assertEqual(got["gaps"], 0)
             self.assertLess(sum(got["rejected"].values()), did["time"])
             self.assertGreater(got["inference"]["done"], 0)
@@ -241,6 +242,37 @@ class Listings(Exchanges):  # F37
             self.assertEqual((got["gaps"], got["rejected"]), (0, {}))
 
         self.on_each(KINDS, one)
+
+    def test_a_halt_that_the_venue_tells_of_holds_every_decision_until_it_is_over(self):
+        def one(venue, seed):
+            with tempfile.TemporaryDirectory() as tmp:
+                journal = pathlib.Path(tmp) / "d.journal"
+                with Exchange("--venue", venue, "--seed", seed, "--faults", "halt=0.7") as sim:
+                    got, _ = live(sim, *venue_sets(venue), "feeds.0.metadata_refresh=100ms",
+                                  f"sinks=[{{type: journal, path: {journal}}}]", seconds="8s", sink=False)
+                    did = sim.summary()
+                self.check(got)
+                out, _ = run("tail", journal, "--json")
+            rows = [json.loads(line) for line in out.splitlines()]
+            self.assertGreater(did["halt"], 0)
+            self.assertGreaterEqual(got["listing_changes"], 2)
+            self.assertEqual((got["gaps"], got["rejected"]), (0, {}))
+            held = [i for i, row in enumerate(rows) if row["hold_reason"] == "trading"]
+            self.assertEqual({rows[i]["action"] for i in held}, {"HOLD"})
+            name = rows[held[0]]["instrument"]
+            self.assertIn(True, (row["hold_reason"] != "trading" for row in rows[held[0]:] if row["instrument"] == name))
+            self.assertIn(True, (row["hold_reason"] != "trading" for row in rows[held[0]:] if row["instrument"] != name))
+
+        self.on_each(("binance-spot", "binance-usdm", "binance-coinm"), one)
+
+    def test_another_tick_size_is_an_event(self):
+        def one(venue, seed):
+            got, did, _ = self.for_a_while(venue, "tick_size=2s", "6s", "feeds.0.metadata_refresh=200ms", seed=seed)
+            self.assertEqual(did["tick_size"], 1)
+            self.assertEqual(got["listing_changes"], 1)
+            self.assertEqual((got["gaps"], got["rejected"]), (0, {}))
+
+        self.on_each(("binance-spot", "binance-usdm", "binance-coinm"), one)
 
     def test_an_instrument_that_is_delisted_leaves_the_others_alone(self):
         def one(venue, seed):
