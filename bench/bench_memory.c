@@ -90,8 +90,11 @@ static uint64_t rss_bytes(void) {
 /* ---- the source ---- */
 
 static void decode(memory_t *m, const char *text, size_t cnt, uint8_t kind) {
-  tf_frame_t frame = {text, (uint32_t)cnt, kind, m->recv_ns,
-                      kind == TF_FRAME_HTTP ? BENCH_SNAPSHOT_TARGET : NULL};
+  tf_frame_t frame = {.bytes     = text,
+                      .bytes_cnt = (uint32_t)cnt,
+                      .kind      = kind,
+                      .recv_ns   = m->recv_ns,
+                      .target    = kind == TF_FRAME_HTTP ? BENCH_SNAPSHOT_TARGET : NULL};
   m->out.event_cnt = m->out.resync_cnt = 0;
   m->feed->on_frame(m->feed_state, &frame, &m->out);
   if (m->out.event_cnt == 0) return;

@@ -85,7 +85,8 @@ static bool load(path_bench_t *b, uint32_t frame_max) {
 /* ---- the source ---- */
 
 static void decode(path_bench_t *b, const char *bytes, size_t cnt, uint8_t kind) {
-  tf_frame_t frame  = {bytes, (uint32_t)cnt, kind, b->recv_ns, NULL};
+  tf_frame_t frame = {
+      .bytes = bytes, .bytes_cnt = (uint32_t)cnt, .kind = kind, .recv_ns = b->recv_ns};
   b->out.event_cnt  = 0;
   b->out.resync_cnt = 0;
   b->feed->on_frame(b->feed_state, &frame, &b->out);

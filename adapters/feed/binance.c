@@ -194,6 +194,13 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
   return data(m);
 }
 
+/* A message of whole state that another connection brought before. */
+static bool is_repeated(const tf_binance_message_t *m, tf_newest_t *newest, uint64_t ts_ns) {
+  bool is_repeat = !tf_newest_takes(newest, m->frame, ts_ns);
+  m->out->counts->duplicates += is_repeat;
+  return is_repeat;
+}
+
 static tf_verdict_t on_ticker(tf_binance_state_t *st, tf_binance_message_t *m) {
   const tf_json_value_t *v = m->values;
   if (!(st->channels & TF_CHANNEL_TICKER)) return TF_BINANCE_IGNORE(m, "24hrTicker");
@@ -217,6 +224,7 @@ static tf_verdict_t on_ticker(tf_binance_state_t *st, tf_binance_message_t *m) {
   tf_reject_t why;
   uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
   if (idx == TF_SYMBOLS_NONE) return tf_binance_reject(m, why);
+  if (is_repeated(m, &st->rows[idx].ticker, ts_ns)) return data(m);
   tf_event_t *e = put_event(m, TF_EVENT_TICKER, flags, st->symbols.rows[idx].instrument_id, ts_ns,
                             v[KEY(CLOSE)].exp, v[KEY(VOLUME)].exp);
   memset(&e->u, 0, sizeof(e->u));
@@ -244,6 +252,7 @@ static tf_verdict_t on_mark_price(tf_binance_state_t *st, tf_binance_message_t *
   tf_reject_t why;
   uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
   if (idx == TF_SYMBOLS_NONE) return tf_binance_reject(m, why);
+  if (is_repeated(m, &st->rows[idx].mark_price, ts_ns)) return data(m);
   tf_event_t *e = put_event(m, TF_EVENT_TICKER, flags, st->symbols.rows[idx].instrument_id, ts_ns,
                             v[KEY(PRICE)].exp, 0);
   memset(&e->u, 0, sizeof(e->u));
@@ -494,6 +503,7 @@ void tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
     st->rows[i].trades.is_continued     = false;
     st->rows[i].agg_trades.is_continued = false;
+    st->rows[i].ticker = st->rows[i].mark_price = (tf_newest_t){0};
   }
   if (st->channels & TF_CHANNEL_BOOK) tf_binance_book_restart(st, now_ns, out);
 }

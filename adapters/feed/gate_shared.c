@@ -112,7 +112,8 @@ static const tf_in_band_object_t futures_objects[OBJECT_CNT] =
                     .last_seq = LAST),                                                             \
         TF_IN_BAND_ITEM(.object = RESULT, .kind = TF_EVENT_QUOTE,                                  \
                         .marks = BIT(B) | BIT(A) | BIT(B_QTY) | BIT(A_QTY), .symbol = SYMBOL,      \
-                        .time = T, .bid = B, .bid_qty = B_QTY, .ask = A, .ask_qty = A_QTY),        \
+                        .time = T, .last_seq = LAST, .bid = B, .bid_qty = B_QTY, .ask = A,         \
+                        .ask_qty = A_QTY),                                                         \
         TF_IN_BAND_ITEM(.object = RESULT, .kind = TF_EVENT_TRADE,                                  \
                         .marks = BIT(PRICE) | BIT(AMOUNT), .symbol = PAIR, .time = CREATED_MS,     \
                         .price = PRICE, .qty = AMOUNT, .side = SIDE, .id = TRADE_ID),              \

@@ -58,6 +58,7 @@ enum {
   VOLUME,
   CONTRACT,
   FUNDING,
+  QUOTE_SEQ,
   TICK_KEY_CNT
 };
 static const tf_json_key_t tick_keys[TICK_KEY_CNT] = {
@@ -79,6 +80,7 @@ static const tf_json_key_t tick_keys[TICK_KEY_CNT] = {
     [VOLUME]     = TF_JSON_KEY("amount", TF_JSON_WANT_DECIMAL),
     [CONTRACT]   = TF_JSON_KEY("contract_code", TF_JSON_WANT_TEXT),
     [FUNDING]    = TF_JSON_KEY("funding_rate", TF_JSON_WANT_DECIMAL),
+    [QUOTE_SEQ]  = TF_JSON_KEY("seqId", TF_JSON_WANT_U64),
 };
 enum { TRADE_LONG_ID = 1, TRADE_ID, TRADE_TS, AMOUNT, PRICE, DIRECTION, TRADE_KEY_CNT };
 static const tf_json_key_t trade_keys[TRADE_KEY_CNT] = {
@@ -100,7 +102,6 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
  * detail, funding_rate, a trade. */
 #define ITEMS(trade_id)                                                                            \
   {                                                                                                \
-                                                                                                   \
     TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_BOOK, .marks = BIT(SEQ), .bids = BIDS,        \
                     .asks = ASKS, .last_seq = SEQ, .previous = PREVIOUS),                          \
         TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_BOOK, .marks = BIT(EVENT) | BIT(VERSION), \
@@ -110,8 +111,9 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
                         .lacks = BIT(EVENT) | BIT(SEQ) | BIT(BID) | BIT(ASK), .time = TICK_TS,     \
                         .bids = BIDS, .asks = ASKS),                                               \
         TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_QUOTE,                                    \
-                        .marks = BIT(BID_SIZE) | BIT(ASK_SIZE), .time = QUOTE_TIME, .bid = BID,    \
-                        .bid_qty = BID_SIZE, .ask = ASK, .ask_qty = ASK_SIZE),                     \
+                        .marks = BIT(BID_SIZE) | BIT(ASK_SIZE), .last_seq = QUOTE_SEQ,             \
+                        .time = QUOTE_TIME, .bid = BID, .bid_qty = BID_SIZE, .ask = ASK,           \
+                        .ask_qty = ASK_SIZE),                                                      \
         TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_TICKER,                                   \
                         .marks = BIT(CLOSE) | BIT(VOLUME), .last = CLOSE, .volume = VOLUME),       \
         TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_TICKER,                                   \

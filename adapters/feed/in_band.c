@@ -153,6 +153,7 @@ bool tf_in_band_put_quote(tf_in_band_t *in, uint64_t ts_ns, const tf_json_value_
   bool is_good = tf_draft_set_quote(row, &b[0], &b[1], &a[0], &a[1]);
   if (!is_good) tf_in_band_scan_refuse(scan, TF_REJECT_NUMBER);
   row->ts_event_ns   = ts_ns;
+  row->ts_recv_ns    = 0;
   row->flags         = ts_ns == 0 ? 0 : tf_draft_time_flags(ts_ns, in->frame->recv_ns);
   row->ingest_seq    = UINT64_MAX;
   row->instrument_id = 0;
@@ -325,6 +326,7 @@ void tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
     tf_in_band_row_t *row              = &in->rows[i];
     row->book.feed.trades.is_continued = false;
     row->has_ticker                    = false;
+    memset(row->newest, 0, tf_in_band_newest_cnt(in->spec) * sizeof *row->newest);
     if (!(in->channels & TF_CHANNEL_BOOK)) continue;
     uint32_t id = in->symbols.rows[i].instrument_id;
     if (in->spec->bridges) {
@@ -359,7 +361,8 @@ tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
 
 typedef struct {
   uint32_t row_cap, depth_max, slab_cnt, pending_cap;
-  size_t scan_at, rows_at, recent_at, symbols_at, mirrors_at, mirror_bytes, pool_at, own_at, bytes;
+  size_t   scan_at, rows_at, recent_at, newest_at, symbols_at, mirrors_at, mirror_bytes, pool_at,
+      own_at, bytes;
 } layout_t;
 
 static layout_t layout_of(const tf_feed_config_t *config, const tf_in_band_spec_t *spec) {
@@ -370,10 +373,13 @@ static layout_t layout_of(const tf_feed_config_t *config, const tf_in_band_spec_
   l.depth_max        = !has_books ? 0 : config->symbol_cnt == 0 ? spec->depth_max : asked;
   size_t recent =
       spec->ids == TF_IN_BAND_IDS_CONSECUTIVE ? 0 : TF_IN_BAND_RECENT_IDS * sizeof(uint64_t);
-  l.scan_at    = tf_align_up(sizeof(tf_in_band_t), TF_LINE_BYTES);
-  l.rows_at    = l.scan_at + tf_align_up(sizeof(tf_in_band_scan_t), TF_LINE_BYTES);
-  l.recent_at  = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_in_band_row_t), TF_LINE_BYTES);
-  l.symbols_at = l.recent_at + tf_align_up(l.row_cap * recent, TF_LINE_BYTES);
+  l.scan_at   = tf_align_up(sizeof(tf_in_band_t), TF_LINE_BYTES);
+  l.rows_at   = l.scan_at + tf_align_up(sizeof(tf_in_band_scan_t), TF_LINE_BYTES);
+  l.recent_at = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_in_band_row_t), TF_LINE_BYTES);
+  l.newest_at = l.recent_at + tf_align_up(l.row_cap * recent, TF_LINE_BYTES);
+  l.symbols_at =
+      l.newest_at +
+      tf_align_up(l.row_cap * tf_in_band_newest_cnt(spec) * sizeof(tf_newest_t), TF_LINE_BYTES);
   l.mirrors_at = l.symbols_at + tf_symbols_footprint(l.row_cap);
   l.mirror_bytes =
       l.depth_max == 0 ? 0 : tf_align_up(tf_depth_mirror_bytes(l.depth_max), TF_LINE_BYTES);
@@ -446,9 +452,11 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
   in->own      = spec->own_bytes > 0 ? memory + l.own_at : NULL;
   scan_init(in);
   if (spec->bridges) tf_chain_pool_init(&in->pool, memory + l.pool_at, l.slab_cnt, l.pending_cap);
-  uint64_t *recent = (uint64_t *)(void *)(memory + l.recent_at);
+  uint64_t    *recent = (uint64_t *)(void *)(memory + l.recent_at);
+  tf_newest_t *newest = (tf_newest_t *)(void *)(memory + l.newest_at);
   for (uint32_t i = 0; i < l.row_cap; i++) {
     tf_in_band_row_t *row = &in->rows[i];
+    row->newest           = newest + i * tf_in_band_newest_cnt(spec);
     tf_feed_row_init(&row->book.feed);
     tf_bridge_row_init(&row->bridge);
     if (l.mirror_bytes > 0)

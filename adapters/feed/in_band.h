@@ -17,6 +17,7 @@
 
 #include "feed/book_row.h"
 #include "feed/bridge.h"
+#include "feed/newest.h"
 #include "feed/symbols.h"
 
 #define TF_IN_BAND_OBJECTS_MAX 5
@@ -64,9 +65,10 @@ typedef struct tf_in_band_item {
   bool     sides_by_place;       /* bids wants SIDES: asks are in the slot behind it */
   uint8_t  change;               /* a text "price,side,qty": the book's only level */
   uint8_t  bids, asks, first_seq, last_seq, previous, checksum;
-  uint8_t  bid, bid_qty, ask, ask_qty;
-  uint8_t  last, volume, mark, funding;
-  uint8_t  stats; /* the object that holds the volume; 0: this one */
+  uint8_t  bid, bid_qty, ask,
+      ask_qty; /* a QUOTE's last_seq, where it has one, orders it (newest.h) */
+  uint8_t last, volume, mark, funding;
+  uint8_t stats; /* the object that holds the volume; 0: this one */
 } tf_in_band_item_t;
 
 /* A row of a table of items. */
@@ -172,8 +174,10 @@ typedef struct tf_in_band_row {
   tf_bridge_row_t bridge; /* of venues that bridge */
   tf_event_t      ticker; /* the last one: venues send only what changed */
   bool            has_ticker;
-  uint64_t       *recent; /* OPAQUE: TF_IN_BAND_RECENT_IDS hashes; else NULL */
-  uint32_t        recent_at;
+  tf_newest_t
+           *newest; /* by form of item, then QUOTE and TICKER of routes; used for these two kinds */
+  uint64_t *recent; /* OPAQUE: TF_IN_BAND_RECENT_IDS hashes; else NULL */
+  uint32_t  recent_at;
 } tf_in_band_row_t;
 
 struct tf_in_band {

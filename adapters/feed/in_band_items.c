@@ -81,13 +81,15 @@ bool tf_in_band_digits_of(const tf_in_band_t *in, const tf_json_value_t *v, uint
   return true;
 }
 
-/* Whose a row is, until the message is known to be good: where its symbol stands, and what kind it is. */
+/* Whose a row is, until the message is known to be good: where its symbol stands, of which form it is, and of
+ * what kind. */
 static void park(tf_in_band_t *in, const tf_in_band_item_t *form, const tf_json_object_t *object,
                  tf_event_t *row) {
   const tf_json_value_t *symbol = &object->values[form->symbol];
   bool                   is_own = has(object, form->symbol) && symbol->kind == TF_JSON_STRING;
   if (form->symbol != 0 && !is_own) tf_in_band_scan_refuse(in->scan, TF_REJECT_SCHEMA);
-  row->ingest_seq    = is_own ? (uint64_t)(symbol->bytes - in->frame->bytes) : UINT64_MAX;
+  uint32_t at        = is_own ? (uint32_t)(symbol->bytes - in->frame->bytes) : TF_IN_BAND_NOWHERE;
+  row->ingest_seq    = (uint64_t)(form - in->spec->items) << 32 | at;
   row->instrument_id = is_own ? symbol->bytes_cnt << 1 | (symbol->escaped != 0) : 0;
   row->kind          = form->kind;
   in->scan->kinds |= 1u << form->kind;
@@ -197,6 +199,10 @@ static void put_quote(tf_in_band_t *in, const tf_in_band_item_t *form,
   const tf_json_value_t *ask_qty = side_or_nobody(scan, object, form->ask_qty);
   if (row == NULL) return;
   row->ts_event_ns = take_time(in, form, object, &row->flags);
+  row->ts_recv_ns  = 0;
+  if (has(object, form->last_seq) &&
+      !tf_in_band_digits_of(in, &object->values[form->last_seq], &row->ts_recv_ns))
+    row->ts_recv_ns = 0; /* its time will do */
   if (!tf_draft_set_quote(row, bid, bid_qty, ask, ask_qty))
     tf_in_band_scan_refuse(scan, TF_REJECT_NUMBER);
   park(in, form, object, row);
@@ -224,6 +230,7 @@ static void put_ticker(tf_in_band_t *in, const tf_in_band_item_t *form,
   if (row == NULL) return;
   memset(&row->u, 0, sizeof row->u);
   row->price_exp = row->qty_exp = 0;
+  row->ts_recv_ns               = 0;
   row->ts_event_ns              = take_time(in, form, object, &row->flags);
   int8_t mark_exp               = 0;
   bool has_last = take_price(scan, object, form->last, &row->u.ticker.last_price, &row->price_exp);

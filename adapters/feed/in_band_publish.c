@@ -132,6 +132,13 @@ static tf_verdict_t on_books(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ba
   return tf_draft_finish(draft);
 }
 
+/* A quote or ticker of one stream, by the venue's number, or by its time. What has neither is taken as it
+ * comes. */
+static bool is_news(tf_in_band_t *in, tf_newest_t *newest, uint64_t number, uint64_t ts_ns) {
+  uint64_t order = number != 0 ? number : ts_ns;
+  return order == 0 || tf_newest_takes(newest, in->frame, order);
+}
+
 /* One level a side, sent as a book: the best bid and offer. */
 static tf_verdict_t on_quote_book(tf_in_band_t *in, tf_draft_t *draft,
                                   const tf_in_band_route_t *route) {
@@ -149,7 +156,13 @@ static tf_verdict_t on_quote_book(tf_in_band_t *in, tf_draft_t *draft,
   if (m->bid_cnt + m->ask_cnt == 0)
     return tf_draft_finish(draft); /* nobody there, or nothing new */
   complete_rows(draft, b, route->ts_ns);
-  tf_event_t     *rows = draft->out->events + draft->at;
+  tf_event_t  *rows   = draft->out->events + draft->at;
+  tf_newest_t *newest = &in->rows[idx].newest[in->spec->item_cnt];
+  if (!is_news(in, newest, m->has_seq ? m->last_seq : 0, rows[0].ts_event_ns)) {
+    in->out->counts->duplicates++;
+    draft->end = draft->at;
+    return tf_draft_finish(draft);
+  }
   tf_json_value_t v[4] = {{.what = 0}, {.what = 0}, {.what = 0}, {.what = 0}};
   for (uint32_t i = 0; i < b->row_cnt; i++) {
     uint32_t at           = rows[i].flags & TF_FLAG_SIDE ? 2 : 0;
@@ -177,16 +190,16 @@ static uint32_t channel_of(uint8_t kind) {
 /* Of a row that park left. */
 static tf_json_value_t symbol_of_row(const tf_in_band_t *in, const tf_event_t *e,
                                      const tf_in_band_route_t *route) {
-  if (e->ingest_seq == UINT64_MAX) return route->symbol;
-  tf_json_value_t symbol = {.bytes     = in->frame->bytes + e->ingest_seq,
+  if ((uint32_t)e->ingest_seq == TF_IN_BAND_NOWHERE) return route->symbol;
+  tf_json_value_t symbol = {.bytes     = in->frame->bytes + (uint32_t)e->ingest_seq,
                             .bytes_cnt = e->instrument_id >> 1};
   symbol.kind            = TF_JSON_STRING;
   symbol.escaped         = e->instrument_id & 1;
   return symbol;
 }
 
-/* Finds the instruments of the rows that park left; their numbers go to the rows. Rows of channels that
- * nobody asked for are dropped. */
+/* Finds the instruments of the rows that park left: their numbers go to ingest_seq, and the form to
+ * instrument_id. Rows of channels that nobody asked for are dropped. */
 static bool find_symbols(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route,
                          tf_reject_t *why) {
   uint32_t kept = draft->at;
@@ -195,7 +208,8 @@ static bool find_symbols(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_r
     tf_json_value_t symbol = symbol_of_row(in, e, route);
     uint32_t        idx    = symbol_of(in, &symbol, why);
     if (idx == TF_SYMBOLS_NONE) return false;
-    e->ingest_seq = idx;
+    e->instrument_id = (uint32_t)(e->ingest_seq >> 32);
+    e->ingest_seq    = idx;
     if (e->ts_event_ns == 0 && !(e->flags & TF_FLAG_BAD_TS)) e->ts_event_ns = route->ts_ns;
     if (route->is_backfill && e->kind == TF_EVENT_TRADE) e->flags |= TF_FLAG_BACKFILL;
     if (!(channel_of(e->kind) & in->channels)) continue;
@@ -284,6 +298,12 @@ static void merge_ticker(tf_in_band_row_t *row, tf_event_t *e) {
   row->has_ticker = true;
 }
 
+static tf_newest_t *newest_of(const tf_in_band_t *in, tf_in_band_row_t *row, const tf_event_t *e) {
+  uint32_t form = e->instrument_id;
+  if (form == TF_IN_BAND_NOWHERE) form = in->spec->item_cnt + (e->kind == TF_EVENT_TICKER);
+  return &row->newest[form];
+}
+
 static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route) {
   tf_in_band_scan_t *scan = in->scan;
   tf_reject_t        why;
@@ -303,6 +323,12 @@ static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ban
     tf_event_t       *e   = &draft->out->events[draft->at];
     uint32_t          idx = (uint32_t)e->ingest_seq;
     tf_in_band_row_t *row = &in->rows[idx];
+    if (e->kind != TF_EVENT_TRADE &&
+        !is_news(in, newest_of(in, row, e), e->ts_recv_ns, e->ts_event_ns)) {
+      in->out->counts->duplicates++;
+      tf_draft_drop(draft);
+      continue;
+    }
     if (e->kind == TF_EVENT_TICKER) merge_ticker(row, e);
     tf_draft_put(draft, &row->book.feed, (tf_event_kind_t)e->kind,
                  in->symbols.rows[idx].instrument_id);

@@ -2,7 +2,8 @@
  * items, in_band.c asks the venue's route about it, in_band_publish.c makes events of the rows.
  *
  * One writer: the thread that runs the feed, between a message's first byte and its last event. A row's
- * ingest_seq and instrument_id say meanwhile whose it is (park, in in_band_items.c). */
+ * ingest_seq and instrument_id say meanwhile whose it is (park, in in_band_items.c), a quote's ts_recv_ns by
+ * which number of the venue's it is ordered (newest.h; 0: none). */
 #ifndef TF_FEED_IN_BAND_SCAN_H
 #define TF_FEED_IN_BAND_SCAN_H
 
@@ -17,6 +18,9 @@ typedef struct tf_in_band_book {
   uint8_t           ts_flags;
   tf_book_message_t message;
 } tf_in_band_book_t;
+
+/* Of a row whose symbol is the route's: where that stands. Of one that a route put: its form. */
+#define TF_IN_BAND_NOWHERE UINT32_MAX
 
 typedef struct tf_in_band_scan {
   tf_json_object_t  objects[TF_IN_BAND_OBJECTS_MAX];
@@ -50,6 +54,11 @@ bool tf_in_band_digits_of(const tf_in_band_t *in, const tf_json_value_t *v, uint
 int tf_in_band_side_of(const tf_in_band_spec_t *spec, const tf_json_value_t *side);
 
 /* ---- in_band_publish.c ---- */
+
+/* Streams of quotes and tickers an instrument has: one a form of item, and of what routes put one each. */
+TF_INLINE uint32_t tf_in_band_newest_cnt(const tf_in_band_spec_t *spec) {
+  return spec->item_cnt + 2;
+}
 
 /* The rows that the scanner and the route put become events, or nothing. */
 tf_verdict_t tf_in_band_publish(tf_in_band_t *in, const tf_in_band_route_t *route);

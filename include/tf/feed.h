@@ -83,6 +83,10 @@ typedef struct tf_frame {
   /* NUL-terminated. HTTP: the request's path and query. Else the path of the address that the connection
    * was made to, where a recording of several says it: a venue may have one a product. NULL: not known. */
   const char *target;
+  /* Which of the feed's connections brought it (legs.h): its place, and its number among all that there were,
+   * by which two of one place differ. A feed may count on each connection's order. */
+  uint16_t connection;
+  uint8_t  leg; /* below TF_TAP_LEGS_MAX */
 } tf_frame_t;
 
 #define TF_RESYNC_MAX 16

@@ -136,8 +136,10 @@ static void decoder_init(decoder_t *d, tf_instruments_t *instruments) {
 /* Decodes the market's next message. Counted if is_counted; returns its levels (1 of other kinds). */
 static uint32_t decode_next(decoder_t *d, market_class_t class, bool is_counted) {
   uint32_t   levels, cnt = market_message(&market, class, text, &levels);
-  tf_frame_t frame = {text, cnt, class == MARKET_SNAPSHOT ? TF_FRAME_HTTP : TF_FRAME_TEXT,
-                      market.now_ms * TF_NS_PER_MS, NULL};
+  tf_frame_t frame = {.bytes     = text,
+                      .bytes_cnt = cnt,
+                      .kind      = class == MARKET_SNAPSHOT ? TF_FRAME_HTTP : TF_FRAME_TEXT,
+                      .recv_ns   = market.now_ms * TF_NS_PER_MS};
   memset(text + cnt, 0, TF_BYTES_PAD);
   d->out.event_cnt = d->out.resync_cnt = 0;
   if (is_counted) CALLGRIND_TOGGLE_COLLECT;

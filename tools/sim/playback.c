@@ -93,7 +93,11 @@ static bool recorded_view(void *self, uint32_t symbol, uint32_t levels, sim_view
 }
 
 static void keep_book(sim_playback_t *p, const tf_record_t *r) {
-  tf_frame_t frame = {r->bytes, r->bytes_cnt, r->kind, r->recv_ns, r->target};
+  tf_frame_t frame = {.bytes     = r->bytes,
+                      .bytes_cnt = r->bytes_cnt,
+                      .kind      = r->kind,
+                      .recv_ns   = r->recv_ns,
+                      .target    = r->target};
   p->out.event_cnt = p->out.resync_cnt = 0;
   p->feed->on_frame(p->feed_state, &frame, &p->out);
   for (uint32_t i = 0; i < p->out.event_cnt; i++) {
