@@ -51,6 +51,7 @@ enum tf_config_precision {
   TF_CONFIG_PRECISION_INT8
 };
 enum tf_config_backend { TF_CONFIG_BACKEND_AUTO, TF_CONFIG_BACKEND_CPU };
+enum tf_config_at_end { TF_CONFIG_AT_END_STOP, TF_CONFIG_AT_END_LOOP };
 enum tf_config_emit { TF_CONFIG_EMIT_EVERY, TF_CONFIG_EMIT_ACTIONS };
 enum tf_config_sink_policy {
   TF_CONFIG_SINK_AUTO, /* overrun where the sink's descriptor is not reliable, else block */
@@ -113,6 +114,7 @@ typedef struct tf_config_bar_size {
 #define TF_CONFIG_CTYPE_DURATION uint64_t
 #define TF_CONFIG_CTYPE_SIZE     uint64_t
 #define TF_CONFIG_CTYPE_RATE     tf_config_rate_t
+#define TF_CONFIG_CTYPE_SPEED    uint64_t
 #define TF_CONFIG_CTYPE_WORD     uint8_t
 #define TF_CONFIG_CTYPE_WORDS    uint32_t
 #define TF_CONFIG_CTYPE_NAME     const char *

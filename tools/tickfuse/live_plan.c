@@ -74,7 +74,7 @@ static tf_err_t add_fallback(tf_live_plan_t *plan, const tf_config_t *config, ui
   tf_shard_t                  shards[TF_SHARDS_MAX];
   uint32_t                    cnt;
   tf_err_t                    err = TF_OK;
-  if (f->tape) return TF_OK;
+  if (f->tape || f->capture) return TF_OK;
   row.kind          = f->venue ? TF_ROUTE_VENUE : TF_ROUTE_ENDPOINT;
   row.primary_idx   = primary_idx;
   row.fallback_idx  = fallback_idx;

@@ -238,7 +238,8 @@ static const char all_keys[] =
     "3m, proxy: \"http://p:3128\", "
     "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
     "fallback_back: 9s, fallback: [{url: \"wss://b:1\", rest: \"http://b:2\"}, {venue: kraken, "
-    "instruments: [A=X, B=Y]}, {tape: t.tape}], "
+    "instruments: [A=X, B=Y]}, {capture: t.tape, "
+    "speed: 2.5x, at_end: loop}], "
     "message_bytes_max: 64KiB}, {name: b, venue: kraken, endpoints: [\"wss://c\", "
     "\"ws://[::1]:7\"]}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
@@ -319,7 +320,9 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].fallbacks[0].rest.port, 2);
   assert_string_equal(c->feeds[0].fallbacks[1].venue, "kraken");
   assert_string_equal(c->feeds[0].fallbacks[1].instruments.items[1], "B=Y");
-  assert_string_equal(c->feeds[0].fallbacks[2].tape, "t.tape");
+  assert_string_equal(c->feeds[0].fallbacks[2].capture, "t.tape");
+  assert_int_equal(c->feeds[0].fallbacks[2].speed, 2500);
+  assert_int_equal(c->feeds[0].fallbacks[2].at_end, 1);
   assert_int_equal(c->feeds[0].message_bytes_max, 65536);
   assert_int_equal(c->bar_cnt, 4);
   assert_string_equal(c->bars[0].name, "s1");
