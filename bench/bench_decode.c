@@ -154,10 +154,11 @@ static double ours_once(const market_t *market, class_t kind) {
   tf_feed_config_t        config = {.instruments = &instruments, .channels = 7, .pending_cap = 64};
   tf_feed_out_t           out    = {.events = events, .event_cap = EVENT_CAP, .counts = &counts};
   const messages_t       *m      = &market->messages[kind];
-  void *state     = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
+  void                   *state =
+      aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), TF_LINE_PAIR_BYTES));
   instruments.cnt = 0;
   memset(&counts, 0, sizeof(counts));
-  TF_ASSERT(feed->init(state, &config) == TF_OK);
+  TF_ASSERT(feed->init(feed, state, &config) == TF_OK);
   uint32_t lead     = kind == LEVEL ? market->lead_cnt : 1;
   uint64_t unit_cnt = 0;
   double   begin    = 0;
@@ -214,9 +215,10 @@ static void check_same(const market_t *market, class_t kind) {
   tf_feed_config_t        config = {.instruments = &instruments, .channels = 7, .pending_cap = 64};
   tf_feed_out_t           out    = {.events = events, .event_cap = EVENT_CAP, .counts = &counts};
   const messages_t       *m      = &market->messages[kind];
-  void *state     = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
+  void                   *state =
+      aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), TF_LINE_PAIR_BYTES));
   instruments.cnt = 0;
-  TF_ASSERT(feed->init(state, &config) == TF_OK);
+  TF_ASSERT(feed->init(feed, state, &config) == TF_OK);
   uint32_t lead = kind == LEVEL ? market->lead_cnt : 1;
   for (uint32_t i = 0; i < m->cnt; i++) {
     out.event_cnt  = 0;

@@ -90,8 +90,11 @@ static uint64_t rss_bytes(void) {
 /* ---- the source ---- */
 
 static void decode(memory_t *m, const char *text, size_t cnt, uint8_t kind) {
-  tf_frame_t frame = {text, (uint32_t)cnt, kind, m->recv_ns,
-                      kind == TF_FRAME_HTTP ? BENCH_SNAPSHOT_TARGET : NULL};
+  tf_frame_t frame = {.bytes     = text,
+                      .bytes_cnt = (uint32_t)cnt,
+                      .kind      = kind,
+                      .recv_ns   = m->recv_ns,
+                      .target    = kind == TF_FRAME_HTTP ? BENCH_SNAPSHOT_TARGET : NULL};
   m->out.event_cnt = m->out.resync_cnt = 0;
   m->feed->on_frame(m->feed_state, &frame, &m->out);
   if (m->out.event_cnt == 0) return;
@@ -140,13 +143,13 @@ static tf_err_t source_open(memory_t *m) {
                                                           .pending_cap = 64};
   tf_err_t err = tf_engine_feed(tickfuse_registry(), "binance-usdm", &m->feed);
   if (err) return err;
-  m->feed_state = aligned_alloc(64, tf_align_up(m->feed->state_bytes(&config), 64));
+  m->feed_state = aligned_alloc(64, tf_align_up(m->feed->state_bytes(m->feed, &config), 64));
   m->out        = (tf_feed_out_t){.events    = calloc(EVENTS_MAX, sizeof(tf_event_t)),
                                   .event_cap = EVENTS_MAX,
                                   .counts    = &m->source.counts};
   m->recv_ns    = UINT64_C(1723161255000000000);
   m->source.ops = &memory_ops;
-  return m->feed->init(m->feed_state, &config);
+  return m->feed->init(m->feed, m->feed_state, &config);
 }
 
 /* ---- runs ---- */

@@ -85,7 +85,8 @@ static bool load(path_bench_t *b, uint32_t frame_max) {
 /* ---- the source ---- */
 
 static void decode(path_bench_t *b, const char *bytes, size_t cnt, uint8_t kind) {
-  tf_frame_t frame  = {bytes, (uint32_t)cnt, kind, b->recv_ns, NULL};
+  tf_frame_t frame = {
+      .bytes = bytes, .bytes_cnt = (uint32_t)cnt, .kind = kind, .recv_ns = b->recv_ns};
   b->out.event_cnt  = 0;
   b->out.resync_cnt = 0;
   b->feed->on_frame(b->feed_state, &frame, &b->out);
@@ -143,7 +144,7 @@ static tf_err_t open_source(path_bench_t *b) {
                                     .pending_cap = 1024};
   tf_err_t err = tf_engine_feed(tickfuse_registry(), "binance-usdm", &b->feed);
   if (err) return err;
-  b->feed_state     = aligned_alloc(64, tf_align_up(b->feed->state_bytes(&config), 64));
+  b->feed_state     = aligned_alloc(64, tf_align_up(b->feed->state_bytes(b->feed, &config), 64));
   b->out            = (tf_feed_out_t){.events    = calloc(EVENTS_MAX, sizeof(tf_event_t)),
                                       .event_cap = EVENTS_MAX,
                                       .counts    = &b->source.counts};
@@ -152,7 +153,7 @@ static tf_err_t open_source(path_bench_t *b) {
   };
   tf_ws_handler_t handler = {b, on_message, on_control};
   err                     = tf_ws_init(&b->ws, &ws, &handler, malloc(tf_ws_assembly_bytes(0)));
-  if (!err) err = b->feed->init(b->feed_state, &config);
+  if (!err) err = b->feed->init(b->feed, b->feed_state, &config);
   b->source.ops = &source_ops;
   return err;
 }

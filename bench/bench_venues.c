@@ -76,10 +76,11 @@ static uint64_t         events_hash; /* printed, so that nothing can be left out
 static void *begin(const tf_feed_t *feed) {
   tf_feed_config_t config = {
       .instruments = &instruments, .channels = (1u << TF_CHANNEL_CNT) - 1, .pending_cap = 64};
-  void *state     = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
+  void *state =
+      aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), TF_LINE_PAIR_BYTES));
   instruments.cnt = 0;
   memset(&counts, 0, sizeof counts);
-  TF_ASSERT(feed->init(state, &config) == TF_OK);
+  TF_ASSERT(feed->init(feed, state, &config) == TF_OK);
   return state;
 }
 

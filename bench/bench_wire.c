@@ -153,7 +153,11 @@ static void decode(wire_t *w, const tf_frame_t *frame, uint64_t origin_ticks) {
 static void snapshot_take(wire_t *w) {
   static char text[BENCH_SNAPSHOT_BYTES_MAX];
   size_t      cnt   = bench_snapshot_write(text);
-  tf_frame_t  frame = {text, (uint32_t)cnt, TF_FRAME_HTTP, w->recv_ns, BENCH_SNAPSHOT_TARGET};
+  tf_frame_t  frame = {.bytes     = text,
+                       .bytes_cnt = (uint32_t)cnt,
+                       .kind      = TF_FRAME_HTTP,
+                       .recv_ns   = w->recv_ns,
+                       .target    = BENCH_SNAPSHOT_TARGET};
   decode(w, &frame, tf_clock_ticks());
 }
 
@@ -177,7 +181,10 @@ static void on_message(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, 
   }
   uint64_t   at_ns = event_ns(w);
   uint64_t   due   = due_ticks(w->run, w->start_ticks, w->message_cnt++);
-  tf_frame_t frame = {(const char *)bytes, (uint32_t)cnt, TF_FRAME_TEXT, at_ns, NULL};
+  tf_frame_t frame = {.bytes     = (const char *)bytes,
+                      .bytes_cnt = (uint32_t)cnt,
+                      .kind      = TF_FRAME_TEXT,
+                      .recv_ns   = at_ns};
   decode(w, &frame, due);
   if (w->message_cnt > LEAD_IN)
     tf_hist_record(&board->latency, tf_clock_ticks_to_ns(tf_clock_ticks() - due));
@@ -221,7 +228,7 @@ static tf_err_t source_open(wire_t *w) {
                                                           .pending_cap = 64};
   tf_err_t err = tf_engine_feed(tickfuse_registry(), "binance-usdm", &w->feed);
   if (err) return err;
-  w->feed_state     = aligned_alloc(64, tf_align_up(w->feed->state_bytes(&config), 64));
+  w->feed_state     = aligned_alloc(64, tf_align_up(w->feed->state_bytes(w->feed, &config), 64));
   w->out            = (tf_feed_out_t){.events    = calloc(EVENTS_MAX, sizeof(tf_event_t)),
                                       .event_cap = EVENTS_MAX,
                                       .counts    = &w->source.counts};
@@ -230,7 +237,7 @@ static tf_err_t source_open(wire_t *w) {
   };
   tf_ws_handler_t handler = {w, on_message, on_control};
   err                     = tf_ws_init(&w->ws, &ws, &handler, malloc(tf_ws_assembly_bytes(0)));
-  if (!err) err = w->feed->init(w->feed_state, &config);
+  if (!err) err = w->feed->init(w->feed, w->feed_state, &config);
   w->source.ops = &wire_ops;
   return err;
 }

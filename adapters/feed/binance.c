@@ -194,6 +194,13 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
   return data(m);
 }
 
+/* A message of whole state that another connection brought before. */
+static bool is_repeated(const tf_binance_message_t *m, tf_newest_t *newest, uint64_t ts_ns) {
+  bool is_repeat = !tf_newest_takes(newest, m->frame, ts_ns);
+  m->out->counts->duplicates += is_repeat;
+  return is_repeat;
+}
+
 static tf_verdict_t on_ticker(tf_binance_state_t *st, tf_binance_message_t *m) {
   const tf_json_value_t *v = m->values;
   if (!(st->channels & TF_CHANNEL_TICKER)) return TF_BINANCE_IGNORE(m, "24hrTicker");
@@ -217,6 +224,7 @@ static tf_verdict_t on_ticker(tf_binance_state_t *st, tf_binance_message_t *m) {
   tf_reject_t why;
   uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
   if (idx == TF_SYMBOLS_NONE) return tf_binance_reject(m, why);
+  if (is_repeated(m, &st->rows[idx].ticker, ts_ns)) return data(m);
   tf_event_t *e = put_event(m, TF_EVENT_TICKER, flags, st->symbols.rows[idx].instrument_id, ts_ns,
                             v[KEY(CLOSE)].exp, v[KEY(VOLUME)].exp);
   memset(&e->u, 0, sizeof(e->u));
@@ -244,6 +252,7 @@ static tf_verdict_t on_mark_price(tf_binance_state_t *st, tf_binance_message_t *
   tf_reject_t why;
   uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
   if (idx == TF_SYMBOLS_NONE) return tf_binance_reject(m, why);
+  if (is_repeated(m, &st->rows[idx].mark_price, ts_ns)) return data(m);
   tf_event_t *e = put_event(m, TF_EVENT_TICKER, flags, st->symbols.rows[idx].instrument_id, ts_ns,
                             v[KEY(PRICE)].exp, 0);
   memset(&e->u, 0, sizeof(e->u));
@@ -454,11 +463,14 @@ static layout_t layout_of(const tf_feed_config_t *config) {
   return l;
 }
 
-size_t tf_binance_state_bytes(const tf_feed_config_t *config) { return layout_of(config).bytes; }
+size_t tf_binance_state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
+  return layout_of(config).bytes;
+}
 
-tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
-                         const tf_binance_market_t *market) {
-  tf_binance_state_t *st = state;
+tf_err_t tf_binance_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
+  const tf_binance_market_t *market = feed->spec;
+  tf_binance_state_t        *st     = state;
   if (config->symbol_cnt > TF_SYMBOLS_CAP || config->pending_cap > (1u << 20)) {
     return TF_ERR(E_CORE_ARGUMENT, "%u instruments, %u pending deltas: %u of each are the most",
                   config->symbol_cnt, config->pending_cap, 1u << 20);
@@ -478,7 +490,7 @@ tf_err_t tf_binance_init(void *state, const tf_feed_config_t *config,
   tf_binance_predict(st, true);
   tf_chain_pool_init(&st->pool, (uint8_t *)state + l.pool_at, l.slab_cnt, l.pending_cap);
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, market->suffix);
+                                 config->instruments, feed->suffix);
   if (err != TF_OK) return err;
   st->symbols.multiplier_of = market->multiplier_of;
   err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
@@ -491,6 +503,7 @@ void tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   for (uint32_t i = 0; i < st->symbols.cnt; i++) {
     st->rows[i].trades.is_continued     = false;
     st->rows[i].agg_trades.is_continued = false;
+    st->rows[i].ticker = st->rows[i].mark_price = (tf_newest_t){0};
   }
   if (st->channels & TF_CHANNEL_BOOK) tf_binance_book_restart(st, now_ns, out);
 }

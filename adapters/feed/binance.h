@@ -31,7 +31,6 @@
 #include "tf/feed.h"
 
 typedef struct tf_binance_market {
-  const char *suffix;
   const char *ws_path;        /* of combined streams */
   const char *ticker_path;    /* where tickers are served apart; NULL: with the rest */
   const char *mark_stream;    /* beside "ticker"; NULL: there is no mark price */
@@ -57,10 +56,9 @@ typedef struct tf_binance_market {
  * another one is asked for. */
 #define TF_BINANCE_PENDING_DEFAULT 2048u
 
-/* The descriptors' functions, see tf/feed.h. init also takes the market's row. */
-size_t       tf_binance_state_bytes(const tf_feed_config_t *config);
-tf_err_t     tf_binance_init(void *state, const tf_feed_config_t *config,
-                             const tf_binance_market_t *market);
+/* The descriptors' functions, see tf/feed.h; spec: the market's row. */
+size_t       tf_binance_state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config);
+tf_err_t     tf_binance_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config);
 tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_binance_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 void tf_binance_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);

@@ -9,8 +9,7 @@ static double multiplier_of(const char *symbol) {
   return strncmp(symbol, "BTCUSD", 6) == 0 ? 100.0 : 10.0;
 }
 
-static const tf_binance_market_t market = {.suffix         = "BINANCE-COINM",
-                                           .ws_path        = "/stream",
+static const tf_binance_market_t market = {.ws_path        = "/stream",
                                            .rest_path      = "/dapi/v1/depth",
                                            .info_path      = "/dapi/v1/exchangeInfo",
                                            .book_stream    = "depth@0ms",
@@ -18,10 +17,6 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-COINM",
                                            .snapshot_limit = 1000,
                                            .rule           = TF_CHAIN_POINTER,
                                            .multiplier_of  = multiplier_of};
-
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_binance_init(state, config, &market);
-}
 
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "trade, aggTrade",             TF_FEED_CHECK(IDS_CONSECUTIVE)                          },
@@ -34,8 +29,9 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_binance_coinm = {
     .venue                   = "binance-coinm",
     .suffix                  = "BINANCE-COINM",
+    .spec                    = &market,
     .state_bytes             = tf_binance_state_bytes,
-    .init                    = init,
+    .init                    = tf_binance_init,
     .on_frame                = tf_binance_on_frame,
     .on_connect              = tf_binance_on_connect,
     .lose_book               = tf_binance_lose_book,

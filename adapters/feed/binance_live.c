@@ -21,7 +21,7 @@ size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap) {
     tf_error_set(E_FEED_LIMIT, __FILE__, __LINE__,
                  "%llu streams for one connection to %s, allowed are 1 to %u: spread the "
                  "instruments over several feeds",
-                 (unsigned long long)stream_cnt, st->market->suffix, TF_BINANCE_STREAMS_MAX);
+                 (unsigned long long)stream_cnt, st->symbols.suffix, TF_BINANCE_STREAMS_MAX);
     return 0;
   }
   tf_text_out_t t        = {buf, cap, 0};

@@ -3,18 +3,13 @@
 #include "feed/binance.h"
 #include "feed/chain.h"
 
-static const tf_binance_market_t market = {.suffix         = "BINANCE-SPOT",
-                                           .ws_path        = "/stream",
+static const tf_binance_market_t market = {.ws_path        = "/stream",
                                            .rest_path      = "/api/v3/depth",
                                            .info_path      = "/api/v3/exchangeInfo",
                                            .info_of_some   = true,
                                            .book_stream    = "depth@100ms",
                                            .snapshot_limit = 5000,
                                            .rule           = TF_CHAIN_RANGE};
-
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_binance_init(state, config, &market);
-}
 
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "trade, aggTrade", TF_FEED_CHECK(IDS_CONSECUTIVE)                       },
@@ -35,8 +30,9 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_binance_spot = {
     .venue                   = "binance-spot",
     .suffix                  = "BINANCE-SPOT",
+    .spec                    = &market,
     .state_bytes             = tf_binance_state_bytes,
-    .init                    = init,
+    .init                    = tf_binance_init,
     .on_frame                = tf_binance_on_frame,
     .on_connect              = tf_binance_on_connect,
     .lose_book               = tf_binance_lose_book,

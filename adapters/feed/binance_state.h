@@ -5,6 +5,7 @@
 #include "feed/binance.h"
 #include "feed/bridge.h"
 #include "feed/feeds.h"
+#include "feed/newest.h"
 #include "feed/symbols.h"
 #include "feed/trade_ids.h"
 #include "wire/json.h"
@@ -58,6 +59,7 @@ typedef struct tf_binance_row {
   tf_bridge_row_t book;
   tf_trade_ids_t  trades, agg_trades;
   uint64_t        quote_id; /* of the newest bookTicker */
+  tf_newest_t     ticker, mark_price;
 } tf_binance_row_t;
 
 typedef struct tf_binance_state {

@@ -11,8 +11,7 @@
 #include "feed/binance.h"
 #include "feed/chain.h"
 
-static const tf_binance_market_t market = {.suffix         = "BINANCE-USDM",
-                                           .ws_path        = "/public/stream",
+static const tf_binance_market_t market = {.ws_path        = "/public/stream",
                                            .ticker_path    = "/market/stream",
                                            .rest_path      = "/fapi/v1/depth",
                                            .info_path      = "/fapi/v1/exchangeInfo",
@@ -20,10 +19,6 @@ static const tf_binance_market_t market = {.suffix         = "BINANCE-USDM",
                                            .mark_stream    = "markPrice@1s",
                                            .snapshot_limit = 1000,
                                            .rule           = TF_CHAIN_POINTER};
-
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_binance_init(state, config, &market);
-}
 
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "trade, aggTrade",             TF_FEED_CHECK(IDS_CONSECUTIVE)                          },
@@ -36,8 +31,9 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_binance_usdm = {
     .venue                   = "binance-usdm",
     .suffix                  = "BINANCE-USDM",
+    .spec                    = &market,
     .state_bytes             = tf_binance_state_bytes,
-    .init                    = init,
+    .init                    = tf_binance_init,
     .on_frame                = tf_binance_on_frame,
     .on_connect              = tf_binance_on_connect,
     .lose_book               = tf_binance_lose_book,

@@ -640,7 +640,6 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
 static const uint32_t depths[] = {25, 100, 250, 0};
 
 static const tf_in_band_spec_t spec = {
-    .suffix        = "BITFINEX",
     .objects       = objects,
     .object_cnt    = OBJECT_CNT,
     .ids           = TF_IN_BAND_IDS_ASCENDING,
@@ -723,13 +722,6 @@ static size_t request(const void *state, const tf_feed_request_t *request, char 
 
 /* ---- lifetime ---- */
 
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_in_band_state_bytes(config, &spec);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_in_band_init(state, config, &spec);
-}
-
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "trades",         TF_FEED_CHECK(SEQUENCE_CONNECTION) | TF_FEED_CHECK(IDS_ASCENDING)},
     {TF_CHANNEL_QUOTE,  "book (1 level)", TF_FEED_CHECK(SEQUENCE_CONNECTION)                               },
@@ -741,8 +733,9 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_bitfinex = {
     .venue                 = "bitfinex",
     .suffix                = "BITFINEX",
-    .state_bytes           = state_bytes,
-    .init                  = init,
+    .spec                  = &spec,
+    .state_bytes           = tf_in_band_state_bytes,
+    .init                  = tf_in_band_init,
     .on_frame              = tf_in_band_on_frame,
     .on_connect            = on_connect,
     .lose_book             = tf_in_band_lose_book,

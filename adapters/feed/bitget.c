@@ -251,7 +251,6 @@ static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route
 static const uint32_t depths[] = {5, 15, DEPTH_BOOKS, 0};
 
 static const tf_in_band_spec_t spec = {
-    .suffix                   = "BITGET",
     .objects                  = objects,
     .object_cnt               = OBJECT_CNT,
     .items                    = items,
@@ -351,13 +350,6 @@ static size_t heartbeat(const void *state, char *buf, size_t cap) {
   return tf_text_out_finish(&t);
 }
 
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_in_band_state_bytes(config, &spec);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_in_band_init(state, config, &spec);
-}
-
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "trade",  TF_FEED_CHECK(IDS_ASCENDING)                              },
     {TF_CHANNEL_QUOTE,  "books1", TF_FEED_CHECK(WHOLE)                                      },
@@ -369,8 +361,9 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_bitget = {
     .venue                   = "bitget",
     .suffix                  = "BITGET",
-    .state_bytes             = state_bytes,
-    .init                    = init,
+    .spec                    = &spec,
+    .state_bytes             = tf_in_band_state_bytes,
+    .init                    = tf_in_band_init,
     .on_frame                = tf_in_band_on_frame,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_in_band_lose_book,

@@ -334,7 +334,6 @@ static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route
 static const uint32_t depths[] = {DEPTH_TOP, 0};
 
 static const tf_in_band_spec_t spec = {
-    .suffix     = "BITMEX",
     .objects    = objects,
     .object_cnt = OBJECT_CNT,
     .items      = items,
@@ -406,19 +405,20 @@ static uint32_t levels_cap(const tf_feed_config_t *config) {
   return cap < TF_LEVEL_IDS_CAP_MAX ? (uint32_t)cap : TF_LEVEL_IDS_CAP_MAX;
 }
 
-static size_t levels_at(const tf_feed_config_t *config) {
-  return tf_align_up(tf_in_band_state_bytes(config, &spec), TF_LINE_BYTES);
+static size_t levels_at(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  return tf_align_up(tf_in_band_state_bytes(feed, config), TF_LINE_BYTES);
 }
 
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return levels_at(config) + tf_level_ids_bytes(levels_cap(config), tf_symbols_cap_of(config));
+static size_t state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  return levels_at(feed, config) +
+         tf_level_ids_bytes(levels_cap(config), tf_symbols_cap_of(config));
 }
 
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
+static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
   tf_in_band_t *in  = state;
-  tf_err_t      err = tf_in_band_init(state, config, &spec);
+  tf_err_t      err = tf_in_band_init(feed, state, config);
   if (err == TF_OK)
-    tf_level_ids_init(in->own, (uint8_t *)state + levels_at(config), levels_cap(config),
+    tf_level_ids_init(in->own, (uint8_t *)state + levels_at(feed, config), levels_cap(config),
                       tf_symbols_cap_of(config));
   return err;
 }
@@ -440,6 +440,7 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_bitmex = {
     .venue                   = "bitmex",
     .suffix                  = "BITMEX",
+    .spec                    = &spec,
     .state_bytes             = state_bytes,
     .init                    = init,
     .on_frame                = tf_in_band_on_frame,

@@ -202,7 +202,6 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
 static const uint32_t depths[] = {50, DEPTH_DEFAULT, 1000, 0};
 
 static const tf_in_band_spec_t spec = {
-    .suffix        = "BYBIT",
     .objects       = objects,
     .object_cnt    = OBJECT_CNT,
     .items         = items,
@@ -273,10 +272,6 @@ static size_t heartbeat(const void *state, char *buf, size_t cap) {
 
 /* ---- lifetime ---- */
 
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_in_band_state_bytes(config, &spec);
-}
-
 static tf_err_t is_of_product(const own_t *own, const char *text, const product_t *product) {
   if (product == own->product) return TF_OK;
   return TF_ERR(
@@ -301,9 +296,9 @@ static tf_err_t symbol(void *state, const char *text, uint32_t *symbol, uint32_t
   return err != TF_OK ? err : tf_in_band_symbol(state, text, symbol, instrument_id);
 }
 
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
+static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
   tf_in_band_t *in  = state;
-  tf_err_t      err = tf_in_band_init(state, config, &spec);
+  tf_err_t      err = tf_in_band_init(feed, state, config);
   if (err != TF_OK) return err;
   own_t *own   = in->own;
   own->product = &products[0];
@@ -333,7 +328,8 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_bybit = {
     .venue                   = "bybit",
     .suffix                  = "BYBIT",
-    .state_bytes             = state_bytes,
+    .spec                    = &spec,
+    .state_bytes             = tf_in_band_state_bytes,
     .init                    = init,
     .on_frame                = tf_in_band_on_frame,
     .on_connect              = tf_in_band_on_connect,

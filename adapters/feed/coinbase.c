@@ -658,9 +658,12 @@ static layout_t layout_of(const tf_feed_config_t *config) {
   return l;
 }
 
-static size_t state_bytes(const tf_feed_config_t *config) { return layout_of(config).bytes; }
+static size_t state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
+  return layout_of(config).bytes;
+}
 
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
+static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
   state_t *st = state;
   layout_t l  = layout_of(config);
   memset(st, 0, sizeof *st);
@@ -687,7 +690,7 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
                                     .values = st->root_values,
                                     .child  = &st->group};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, "COINBASE");
+                                 config->instruments, feed->suffix);
   if (err == TF_OK)
     err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;

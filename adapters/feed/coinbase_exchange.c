@@ -550,7 +550,10 @@ static layout_t layout_of(const tf_feed_config_t *config) {
   return l;
 }
 
-static size_t state_bytes(const tf_feed_config_t *config) { return layout_of(config).bytes; }
+static size_t state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
+  return layout_of(config).bytes;
+}
 
 static tf_err_t check_key(const tf_feed_key_t *key) {
   uint8_t secret[sizeof key->secret];
@@ -564,7 +567,7 @@ static tf_err_t check_key(const tf_feed_key_t *key) {
   return TF_OK;
 }
 
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
+static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
   state_t *st = state;
   layout_t l  = layout_of(config);
   memset(st, 0, sizeof *st);
@@ -576,7 +579,7 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
   tf_json_orders_init(&st->orders);
   st->root     = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, "COINBASE-EXCHANGE");
+                                 config->instruments, feed->suffix);
   if (err == TF_OK)
     err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;

@@ -234,7 +234,6 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
 static const uint32_t depths[] = {10, DEPTH_DEFAULT, DEPTH_SNAPSHOTS, 0};
 
 static const tf_in_band_spec_t spec = {
-    .suffix                   = "CRYPTOCOM",
     .objects                  = objects,
     .object_cnt               = OBJECT_CNT,
     .items                    = items,
@@ -321,13 +320,6 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
   return tf_text_out_finish(&t);
 }
 
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_in_band_state_bytes(config, &spec);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_in_band_init(state, config, &spec);
-}
-
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "trade",                 TF_FEED_CHECK(IDS_ASCENDING)    },
     {TF_CHANNEL_QUOTE,  "ticker",                0                               },
@@ -339,8 +331,9 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_cryptocom = {
     .venue                   = "cryptocom",
     .suffix                  = "CRYPTOCOM",
-    .state_bytes             = state_bytes,
-    .init                    = init,
+    .spec                    = &spec,
+    .state_bytes             = tf_in_band_state_bytes,
+    .init                    = tf_in_band_init,
     .on_frame                = tf_in_band_on_frame,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_in_band_lose_book,

@@ -12,21 +12,13 @@
  * A trade without create_time_ms has the message's time. Before there was time_ms that is whole seconds. */
 #include "feed/gate.h"
 
-static const tf_gate_market_t market = {.spec         = &tf_gate_spot_spec,
-                                        .prefix       = "spot.",
-                                        .ws_path      = "/ws/v4/",
-                                        .book_path    = "/api/v4/spot/order_book",
-                                        .info_path    = "/api/v4/spot/currency_pairs",
-                                        .symbol_key   = "currency_pair",
-                                        .book_channel = "order_book_update",
-                                        .book_payload = ",\"100ms\""};
-
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_gate_state_bytes(config, &market);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_gate_init(state, config, &market);
-}
+const tf_gate_market_t tf_gate_spot_market = {.prefix       = "spot.",
+                                              .ws_path      = "/ws/v4/",
+                                              .book_path    = "/api/v4/spot/order_book",
+                                              .info_path    = "/api/v4/spot/currency_pairs",
+                                              .symbol_key   = "currency_pair",
+                                              .book_channel = "order_book_update",
+                                              .book_payload = ",\"100ms\""};
 
 static const tf_feed_channel_t channels[] = {
     {TF_CHANNEL_TRADE,  "spot.trades",            TF_FEED_CHECK(IDS_ASCENDING)},
@@ -40,8 +32,9 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_gate = {
     .venue                   = "gate",
     .suffix                  = "GATE",
-    .state_bytes             = state_bytes,
-    .init                    = init,
+    .spec                    = &tf_gate_spot_spec,
+    .state_bytes             = tf_in_band_state_bytes,
+    .init                    = tf_in_band_init,
     .on_frame                = tf_gate_on_frame,
     .on_connect              = tf_gate_on_connect,
     .lose_book               = tf_in_band_lose_book,

@@ -6,19 +6,17 @@
 #include "feed/in_band.h"
 
 typedef struct tf_gate_market {
-  const tf_in_band_spec_t *spec;
-  const char              *prefix; /* of its channels: "spot." */
-  const char              *ws_path;
-  const char              *book_path, *info_path; /* REST */
-  const char              *symbol_key;            /* of a REST query */
-  const char              *book_channel;          /* behind the prefix */
-  const char              *book_payload;          /* behind the symbol in a subscription */
+  const char *prefix; /* of its channels: "spot." */
+  const char *ws_path;
+  const char *book_path, *info_path; /* REST */
+  const char *symbol_key;            /* of a REST query */
+  const char *book_channel;          /* behind the prefix */
+  const char *book_payload;          /* behind the symbol in a subscription */
 } tf_gate_market_t;
 
 extern const tf_in_band_spec_t tf_gate_spot_spec, tf_gate_futures_spec;
+extern const tf_gate_market_t  tf_gate_spot_market, tf_gate_futures_market; /* of these */
 
-size_t   tf_gate_state_bytes(const tf_feed_config_t *config, const tf_gate_market_t *market);
-tf_err_t tf_gate_init(void *state, const tf_feed_config_t *config, const tf_gate_market_t *market);
 tf_verdict_t tf_gate_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_gate_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 size_t       tf_gate_ws_target(const void *state, char *buf, size_t cap);

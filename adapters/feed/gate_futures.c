@@ -2,21 +2,13 @@
  * contracts, levels objects; the quantity of a trade is below 0 where the taker sold. */
 #include "feed/gate.h"
 
-static const tf_gate_market_t market = {.spec         = &tf_gate_futures_spec,
-                                        .prefix       = "futures.",
-                                        .ws_path      = "/v4/ws/usdt",
-                                        .book_path    = "/api/v4/futures/usdt/order_book",
-                                        .info_path    = "/api/v4/futures/usdt/contracts",
-                                        .symbol_key   = "contract",
-                                        .book_channel = "order_book_update",
-                                        .book_payload = ",\"100ms\",\"100\""};
-
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_gate_state_bytes(config, &market);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_gate_init(state, config, &market);
-}
+const tf_gate_market_t tf_gate_futures_market = {.prefix       = "futures.",
+                                                 .ws_path      = "/v4/ws/usdt",
+                                                 .book_path    = "/api/v4/futures/usdt/order_book",
+                                                 .info_path    = "/api/v4/futures/usdt/contracts",
+                                                 .symbol_key   = "contract",
+                                                 .book_channel = "order_book_update",
+                                                 .book_payload = ",\"100ms\",\"100\""};
 
 static const tf_feed_channel_t channels[] = {
     {TF_CHANNEL_TRADE,  "futures.trades",            TF_FEED_CHECK(IDS_ASCENDING)},
@@ -30,8 +22,9 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_gate_futures = {
     .venue                   = "gate-futures",
     .suffix                  = "GATE-FUTURES",
-    .state_bytes             = state_bytes,
-    .init                    = init,
+    .spec                    = &tf_gate_futures_spec,
+    .state_bytes             = tf_in_band_state_bytes,
+    .init                    = tf_in_band_init,
     .on_frame                = tf_gate_on_frame,
     .on_connect              = tf_gate_on_connect,
     .lose_book               = tf_in_band_lose_book,

@@ -116,15 +116,16 @@ static const tf_in_band_object_t futures_objects[OBJECT_CNT] =
      .asks      = A,                                                                               \
      .first_seq = FIRST,                                                                           \
      .last_seq  = LAST},                                                                            \
-        {.object  = RESULT,                                                                        \
-         .kind    = TF_EVENT_QUOTE,                                                                \
-         .marks   = BIT(B) | BIT(A) | BIT(B_QTY) | BIT(A_QTY),                                     \
-         .symbol  = SYMBOL,                                                                        \
-         .time    = T,                                                                             \
-         .bid     = B,                                                                             \
-         .bid_qty = B_QTY,                                                                         \
-         .ask     = A,                                                                             \
-         .ask_qty = A_QTY},                                                                        \
+        {.object   = RESULT,                                                                       \
+         .kind     = TF_EVENT_QUOTE,                                                               \
+         .marks    = BIT(B) | BIT(A) | BIT(B_QTY) | BIT(A_QTY),                                    \
+         .symbol   = SYMBOL,                                                                       \
+         .time     = T,                                                                            \
+         .last_seq = LAST,                                                                         \
+         .bid      = B,                                                                            \
+         .bid_qty  = B_QTY,                                                                        \
+         .ask      = A,                                                                            \
+         .ask_qty  = A_QTY},                                                                        \
         {.object = RESULT,                                                                         \
          .kind   = TF_EVENT_TRADE,                                                                 \
          .marks  = BIT(PRICE) | BIT(AMOUNT),                                                       \
@@ -170,12 +171,14 @@ static const tf_in_band_item_t spot_items[]    = ITEMS(TF_IN_BAND_MS);
 static const tf_in_band_item_t futures_items[] = ITEMS(TF_IN_BAND_S);
 
 typedef struct {
-  const tf_gate_market_t *market;
-  uint64_t                now_ns; /* of the newest message: requests carry a time */
+  uint64_t now_ns; /* of the newest message: requests carry a time */
 } own_t;
 
-static own_t       *own_of(const tf_in_band_t *in) { return in->own; }
-static const own_t *own_in(const void *state) { return ((const tf_in_band_t *)state)->own; }
+static own_t *own_of(void *state) { return ((tf_in_band_t *)state)->own; }
+
+static const tf_gate_market_t *market_of(const void *state) {
+  return ((const tf_in_band_t *)state)->spec->market;
+}
 
 /* What stands behind the market's prefix in a channel's name. */
 typedef enum {
@@ -206,7 +209,7 @@ static const struct {
 };
 
 static bool takes_rest(const tf_in_band_t *in) {
-  return tf_in_band_is_target(in, ((const own_t *)in->own)->market->book_path);
+  return tf_in_band_is_target(in, market_of(in)->book_path);
 }
 
 /* Snapshots that were asked for. */
@@ -216,7 +219,7 @@ static void route_rest(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->is_snapshot = r->is_requested = true;
   r->name                          = "snapshot";
   r->name_bytes                    = 8;
-  tf_in_band_symbol_of_target(in, own_of(in)->market->symbol_key, r);
+  tf_in_band_symbol_of_target(in, market_of(in)->symbol_key, r);
 }
 
 /* An answer to a request: {"event":"subscribe","error":null|{..},"result":{"status":"success"}}. */
@@ -248,7 +251,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     route_rest(in, r);
     return;
   }
-  const char            *prefix = own_of(in)->market->prefix;
+  const char            *prefix = market_of(in)->prefix;
   const tf_json_value_t *name   = tf_in_band_value(in, ROOT, CHANNEL);
   size_t                 n      = strlen(prefix);
   if (name == NULL || name->kind != TF_JSON_STRING || name->bytes_cnt < n ||
@@ -277,49 +280,49 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
 }
 
-#define SPEC(name, its_objects, its_items)                                                         \
+#define SPEC(its_market, its_objects, its_items)                                                   \
   {                                                                                                \
-    .suffix = (name), .objects = (its_objects), .object_cnt = OBJECT_CNT, .rest_object = REST,     \
-    .items = (its_items), .item_cnt = TF_ARRAY_CNT(its_items), .ids = TF_IN_BAND_IDS_ASCENDING,    \
-    .buy = "buy", .sell = "sell", .bridges = true, .takes_rest = takes_rest, .route = route,       \
-    .own_bytes = sizeof(own_t)                                                                     \
+    .market = &(its_market), .objects = (its_objects), .object_cnt = OBJECT_CNT,                   \
+    .rest_object = REST, .items = (its_items), .item_cnt = TF_ARRAY_CNT(its_items),                \
+    .ids = TF_IN_BAND_IDS_ASCENDING, .buy = "buy", .sell = "sell", .bridges = true,                \
+    .takes_rest = takes_rest, .route = route, .own_bytes = sizeof(own_t)                           \
   }
-const tf_in_band_spec_t tf_gate_spot_spec    = SPEC("GATE", spot_objects, spot_items);
-const tf_in_band_spec_t tf_gate_futures_spec = SPEC("GATE-FUTURES", futures_objects, futures_items);
+const tf_in_band_spec_t tf_gate_spot_spec = SPEC(tf_gate_spot_market, spot_objects, spot_items);
+const tf_in_band_spec_t tf_gate_futures_spec =
+    SPEC(tf_gate_futures_market, futures_objects, futures_items);
 
 /* ---- live ---- */
 
 size_t tf_gate_ws_target(const void *state, char *buf, size_t cap) {
   tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, own_in(state)->market->ws_path);
+  tf_text_out_put(&t, market_of(state)->ws_path);
   return tf_text_out_finish(&t);
 }
 
 /* {"time":1619093532,"id":7,"channel":"spot.trades" */
-static void put_head(tf_text_out_t *t, const own_t *own, uint64_t id, const char *channel) {
+static void put_head(tf_text_out_t *t, const tf_in_band_t *in, uint64_t id, const char *channel) {
   tf_text_out_put(t, "{\"time\":");
-  tf_text_out_u64(t, own->now_ns / TF_NS_PER_SEC);
+  tf_text_out_u64(t, ((const own_t *)in->own)->now_ns / TF_NS_PER_SEC);
   if (id != 0) {
     tf_text_out_put(t, ",\"id\":");
     tf_text_out_u64(t, id);
   }
   tf_text_out_put(t, ",\"channel\":\"");
-  tf_text_out_put(t, own->market->prefix);
+  tf_text_out_put(t, market_of(in)->prefix);
   tf_text_out_put(t, channel);
   tf_text_out_char(t, '"');
 }
 
 size_t tf_gate_request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_in_band_t *in      = state;
-  const own_t        *own     = own_in(state);
   bool                is_book = request->channel == TF_CHANNEL_BOOK;
-  bool                is_obu  = is_book && strcmp(own->market->book_channel, "obu") == 0;
-  const char         *name    = is_book                                ? own->market->book_channel
+  bool                is_obu  = is_book && strcmp(market_of(in)->book_channel, "obu") == 0;
+  const char         *name    = is_book                                ? market_of(in)->book_channel
                                 : request->channel == TF_CHANNEL_TRADE ? "trades"
                                 : request->channel == TF_CHANNEL_QUOTE ? "book_ticker"
                                                                        : "tickers";
   tf_text_out_t       t       = {buf, cap, 0};
-  put_head(&t, own, request->id, name);
+  put_head(&t, in, request->id, name);
   tf_text_out_put(&t, ",\"event\":\"");
   tf_text_out_put(&t, request->unsubscribe ? "unsubscribe" : "subscribe");
   tf_text_out_put(&t, "\",\"payload\":[\"");
@@ -330,14 +333,14 @@ size_t tf_gate_request(const void *state, const tf_feed_request_t *request, char
     tf_text_out_u64(&t, in->depth);
   }
   tf_text_out_char(&t, '"');
-  if (is_book) tf_text_out_put(&t, own->market->book_payload);
+  if (is_book) tf_text_out_put(&t, market_of(in)->book_payload);
   tf_text_out_put(&t, "]}");
   return tf_text_out_finish(&t);
 }
 
 size_t tf_gate_snapshot_target(const void *state, uint32_t instrument_id, char *buf, size_t cap) {
   const tf_in_band_t     *in     = state;
-  const tf_gate_market_t *market = own_in(state)->market;
+  const tf_gate_market_t *market = market_of(state);
   uint32_t                idx    = tf_in_band_row_idx(in, instrument_id);
   if (idx == TF_SYMBOLS_NONE) return 0;
   tf_text_out_t t = {buf, cap, 0};
@@ -355,29 +358,18 @@ size_t tf_gate_snapshot_target(const void *state, uint32_t instrument_id, char *
 size_t tf_gate_metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
   if (request_idx > 0) return 0;
   tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, own_in(state)->market->info_path);
+  tf_text_out_put(&t, market_of(state)->info_path);
   return tf_text_out_finish(&t);
 }
 
 size_t tf_gate_heartbeat(const void *state, char *buf, size_t cap) {
   tf_text_out_t t = {buf, cap, 0};
-  put_head(&t, own_in(state), 0, "ping");
+  put_head(&t, state, 0, "ping");
   tf_text_out_char(&t, '}');
   return tf_text_out_finish(&t);
 }
 
 /* ---- lifetime ---- */
-
-size_t tf_gate_state_bytes(const tf_feed_config_t *config, const tf_gate_market_t *market) {
-  return tf_in_band_state_bytes(config, market->spec);
-}
-
-tf_err_t tf_gate_init(void *state, const tf_feed_config_t *config, const tf_gate_market_t *market) {
-  tf_in_band_t *in  = state;
-  tf_err_t      err = tf_in_band_init(state, config, market->spec);
-  if (err == TF_OK) own_of(in)->market = market;
-  return err;
-}
 
 tf_verdict_t tf_gate_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
   own_of(state)->now_ns = frame->recv_ns;

@@ -6,14 +6,13 @@
 #include "feed/in_band.h"
 
 typedef struct tf_htx_market {
-  const tf_in_band_spec_t *spec;
-  const char              *ws_path;
-  const char              *book_ws_path; /* of a connection that has books alone; NULL: the same */
-  const char              *book_topic;   /* behind "market.<symbol>.": with the depth behind it */
-  const char              *book_suffix;  /* and this behind that */
-  const char              *book_extra;   /* of the subscription */
-  const char              *info_path;    /* REST; NULL: none */
-  bool                     asks_books;   /* a snapshot is asked for on the socket */
+  const char *ws_path;
+  const char *book_ws_path; /* of a connection that has books alone; NULL: the same */
+  const char *book_topic;   /* behind "market.<symbol>.": with the depth behind it */
+  const char *book_suffix;  /* and this behind that */
+  const char *book_extra;   /* of the subscription */
+  const char *info_path;    /* REST; NULL: none */
+  bool        asks_books;   /* a snapshot is asked for on the socket */
 } tf_htx_market_t;
 
 /* What a message may become when it is inflated: the largest recorded is 7 KB, a book of 400 levels a side
@@ -21,9 +20,9 @@ typedef struct tf_htx_market {
 #define TF_HTX_MESSAGE_BYTES_MAX (1u << 20)
 
 extern const tf_in_band_spec_t tf_htx_spot_spec, tf_htx_swap_spec;
+extern const tf_htx_market_t   tf_htx_spot_market, tf_htx_swap_market; /* of these */
 
-size_t   tf_htx_state_bytes(const tf_feed_config_t *config, const tf_htx_market_t *market);
-tf_err_t tf_htx_init(void *state, const tf_feed_config_t *config, const tf_htx_market_t *market);
+tf_err_t     tf_htx_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config);
 tf_verdict_t tf_htx_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void   tf_htx_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
 size_t tf_htx_ws_target(const void *state, char *buf, size_t cap);

@@ -58,6 +58,7 @@ enum {
   VOLUME,
   CONTRACT,
   FUNDING,
+  QUOTE_SEQ,
   TICK_KEY_CNT
 };
 static const tf_json_key_t tick_keys[TICK_KEY_CNT] = {
@@ -79,6 +80,7 @@ static const tf_json_key_t tick_keys[TICK_KEY_CNT] = {
     [VOLUME]     = TF_JSON_KEY("amount", TF_JSON_WANT_DECIMAL),
     [CONTRACT]   = TF_JSON_KEY("contract_code", TF_JSON_WANT_TEXT),
     [FUNDING]    = TF_JSON_KEY("funding_rate", TF_JSON_WANT_DECIMAL),
+    [QUOTE_SEQ]  = TF_JSON_KEY("seqId", TF_JSON_WANT_U64),
 };
 enum { TRADE_LONG_ID = 1, TRADE_ID, TRADE_TS, AMOUNT, PRICE, DIRECTION, TRADE_KEY_CNT };
 static const tf_json_key_t trade_keys[TRADE_KEY_CNT] = {
@@ -119,14 +121,15 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
          .time   = TICK_TS,                                                                        \
          .bids   = BIDS,                                                                           \
          .asks   = ASKS},                                                                            \
-        {.object  = TICK, /* of swaps the sides are lists: tf_in_band_put_quote */                 \
-         .kind    = TF_EVENT_QUOTE,                                                                \
-         .marks   = BIT(BID_SIZE) | BIT(ASK_SIZE),                                                 \
-         .time    = QUOTE_TIME,                                                                    \
-         .bid     = BID,                                                                           \
-         .bid_qty = BID_SIZE,                                                                      \
-         .ask     = ASK,                                                                           \
-         .ask_qty = ASK_SIZE},                                                                     \
+        {.object   = TICK, /* of swaps the sides are lists: tf_in_band_put_quote */                \
+         .kind     = TF_EVENT_QUOTE,                                                               \
+         .marks    = BIT(BID_SIZE) | BIT(ASK_SIZE),                                                \
+         .last_seq = QUOTE_SEQ,                                                                    \
+         .time     = QUOTE_TIME,                                                                   \
+         .bid      = BID,                                                                          \
+         .bid_qty  = BID_SIZE,                                                                     \
+         .ask      = ASK,                                                                          \
+         .ask_qty  = ASK_SIZE},                                                                     \
         {.object = TICK,                                                                           \
          .kind   = TF_EVENT_TICKER,                                                                \
          .marks  = BIT(CLOSE) | BIT(VOLUME),                                                       \
@@ -150,12 +153,15 @@ static const tf_in_band_item_t spot_items[] = ITEMS(TRADE_ID);
 static const tf_in_band_item_t swap_items[] = ITEMS(TRADE_LONG_ID);
 
 typedef struct {
-  const tf_htx_market_t *market;
-  tf_gzip_t              gzip;
-  char                  *text; /* of a message, inflated: TF_HTX_MESSAGE_BYTES_MAX and the pad */
+  tf_gzip_t gzip;
+  char     *text; /* of a message, inflated: TF_HTX_MESSAGE_BYTES_MAX and the pad */
 } own_t;
 
 static own_t *own_of(const void *state) { return ((const tf_in_band_t *)state)->own; }
+
+static const tf_htx_market_t *market_of(const void *state) {
+  return ((const tf_in_band_t *)state)->spec->market;
+}
 
 /* ---- routes ---- */
 
@@ -275,9 +281,9 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
 
 static const uint32_t spot_depths[] = {5, 20, 150, 400, 0}, swap_depths[] = {20, 150, 0};
 
-#define SPEC(name, its_items, its_ids, its_spelling, newest_first, its_depths)                     \
+#define SPEC(its_market, its_items, its_ids, its_spelling, newest_first, its_depths)               \
   {                                                                                                \
-    .suffix = (name), .objects = objects, .object_cnt = OBJECT_CNT, .items = (its_items),          \
+    .market = &(its_market), .objects = objects, .object_cnt = OBJECT_CNT, .items = (its_items),   \
     .item_cnt = TF_ARRAY_CNT(its_items), .ids = (its_ids),                                         \
     .trades_come_newest_first = (newest_first), .spelling = (its_spelling), .buy = "buy",          \
     .sell = "sell", .bridges = true, .route = route, .depth_default = 150, .depths = (its_depths), \
@@ -287,15 +293,16 @@ static const uint32_t spot_depths[] = {5, 20, 150, 400, 0}, swap_depths[] = {20,
 #define GZIP_BYTES_MAX   65536u
 #define OWN_MEMORY_BYTES (OWN_ALIGN + GZIP_BYTES_MAX + TF_HTX_MESSAGE_BYTES_MAX + TF_BYTES_PAD)
 const tf_in_band_spec_t tf_htx_spot_spec =
-    SPEC("HTX", spot_items, TF_IN_BAND_IDS_CONSECUTIVE, TF_SYMBOLS_LOWER, true, spot_depths);
-const tf_in_band_spec_t tf_htx_swap_spec =
-    SPEC("HTX-SWAP", swap_items, TF_IN_BAND_IDS_ASCENDING, TF_SYMBOLS_UPPER, false, swap_depths);
+    SPEC(tf_htx_spot_market, spot_items, TF_IN_BAND_IDS_CONSECUTIVE, TF_SYMBOLS_LOWER, true,
+         spot_depths);
+const tf_in_band_spec_t tf_htx_swap_spec = SPEC(
+    tf_htx_swap_market, swap_items, TF_IN_BAND_IDS_ASCENDING, TF_SYMBOLS_UPPER, false, swap_depths);
 
 /* ---- frames ---- */
 
 /* {"req":"market.btcusdt.mbp.150","id":"snapshot"} */
 static void ask_for_book(tf_in_band_t *in, uint32_t instrument_id) {
-  const tf_htx_market_t *market = own_of(in)->market;
+  const tf_htx_market_t *market = market_of(in);
   char                   text[TF_FEED_REPLY_BYTES];
   tf_text_out_t          t   = {text, sizeof text, 0};
   uint32_t               idx = tf_in_band_row_idx(in, instrument_id);
@@ -336,7 +343,7 @@ tf_verdict_t tf_htx_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
     return tf_feeds_reject(out->counts, frame, why);
   }
   tf_verdict_t verdict = tf_in_band_on_frame(state, &text, out);
-  if (own->market->asks_books && out->resync_cnt > wanted_cnt) {
+  if (market_of(state)->asks_books && out->resync_cnt > wanted_cnt) {
     ask_for_book(in, out->resync_ids[wanted_cnt]);
     out->resync_cnt = wanted_cnt;
   }
@@ -349,7 +356,7 @@ void tf_htx_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
   uint32_t      idx        = tf_in_band_row_idx(in, instrument_id);
   uint32_t      wanted_cnt = out->resync_cnt;
   tf_in_band_lose_book(state, instrument_id, now_ns, out);
-  if (!own_of(state)->market->asks_books || out->resync_cnt == wanted_cnt) return;
+  if (!market_of(state)->asks_books || out->resync_cnt == wanted_cnt) return;
   out->resync_cnt                            = wanted_cnt;
   in->rows[idx].bridge.chain.snapshot_wanted = true;
 }
@@ -357,7 +364,7 @@ void tf_htx_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_f
 /* ---- live ---- */
 
 size_t tf_htx_ws_target(const void *state, char *buf, size_t cap) {
-  const tf_htx_market_t *market   = own_of(state)->market;
+  const tf_htx_market_t *market   = market_of(state);
   bool                   is_books = ((const tf_in_band_t *)state)->channels == TF_CHANNEL_BOOK;
   tf_text_out_t          t        = {buf, cap, 0};
   tf_text_out_put(&t, is_books && market->book_ws_path != NULL ? market->book_ws_path
@@ -368,7 +375,7 @@ size_t tf_htx_ws_target(const void *state, char *buf, size_t cap) {
 /* {"sub":"market.btcusdt.trade.detail","id":"7"} */
 size_t tf_htx_request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_in_band_t    *in     = state;
-  const tf_htx_market_t *market = own_of(state)->market;
+  const tf_htx_market_t *market = market_of(state);
   tf_text_out_t          t      = {buf, cap, 0};
   tf_text_out_put(&t, request->unsubscribe ? "{\"unsub\":\"market." : "{\"sub\":\"market.");
   tf_text_out_put(&t, in->symbols.rows[request->symbols[0]].text);
@@ -393,24 +400,19 @@ size_t tf_htx_request(const void *state, const tf_feed_request_t *request, char 
 size_t tf_htx_metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
   if (request_idx > 0) return 0;
   tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, own_of(state)->market->info_path);
+  tf_text_out_put(&t, market_of(state)->info_path);
   return tf_text_out_finish(&t);
 }
 
 /* ---- lifetime ---- */
 
-size_t tf_htx_state_bytes(const tf_feed_config_t *config, const tf_htx_market_t *market) {
-  return tf_in_band_state_bytes(config, market->spec);
-}
-
-tf_err_t tf_htx_init(void *state, const tf_feed_config_t *config, const tf_htx_market_t *market) {
+tf_err_t tf_htx_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
   tf_in_band_t *in  = state;
-  tf_err_t      err = tf_in_band_init(state, config, market->spec);
+  tf_err_t      err = tf_in_band_init(feed, state, config);
   if (err != TF_OK) return err;
   own_t   *own    = own_of(state);
   uint8_t *memory = (uint8_t *)in->own + tf_align_up(sizeof(own_t), OWN_ALIGN);
   TF_ASSERT(tf_gzip_bytes() <= GZIP_BYTES_MAX);
-  own->market = market;
-  own->text   = (char *)memory + GZIP_BYTES_MAX;
+  own->text = (char *)memory + GZIP_BYTES_MAX;
   return tf_gzip_init(&own->gzip, memory);
 }

@@ -8,8 +8,7 @@
  * No metadata: the venue's contracts have no lot size. */
 #include "feed/htx.h"
 
-static const tf_htx_market_t market = {
-    .spec         = &tf_htx_swap_spec,
+const tf_htx_market_t tf_htx_swap_market = {
     .ws_path      = "/linear-swap-ws",
     .book_ws_path = NULL,
     .book_topic   = "depth.size_",
@@ -18,13 +17,6 @@ static const tf_htx_market_t market = {
     .info_path    = NULL,
     .asks_books   = false,
 };
-
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_htx_state_bytes(config, &market);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_htx_init(state, config, &market);
-}
 
 static const tf_feed_channel_t channels[] = {
     {TF_CHANNEL_TRADE,  "trade.detail",             TF_FEED_CHECK(IDS_ASCENDING)},
@@ -43,8 +35,9 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_htx_swap = {
     .venue                   = "htx-swap",
     .suffix                  = "HTX-SWAP",
-    .state_bytes             = state_bytes,
-    .init                    = init,
+    .spec                    = &tf_htx_swap_spec,
+    .state_bytes             = tf_in_band_state_bytes,
+    .init                    = tf_htx_init,
     .on_frame                = tf_htx_on_frame,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_htx_lose_book,

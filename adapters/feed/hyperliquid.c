@@ -181,7 +181,6 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
 }
 
 static const tf_in_band_spec_t spec = {
-    .suffix     = "HYPERLIQUID",
     .objects    = objects,
     .object_cnt = OBJECT_CNT,
     .items      = items,
@@ -300,15 +299,12 @@ static size_t heartbeat(const void *state, char *buf, size_t cap) {
 
 /* ---- lifetime ---- */
 
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_in_band_state_bytes(config, &spec);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
+static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
   if (config->symbol_cnt > SYMBOLS_MAX)
     return TF_ERR(E_FEED_LIMIT,
                   "%u instruments: %u subscriptions are the most that one address has",
                   config->symbol_cnt, SYMBOLS_MAX);
-  return tf_in_band_init(state, config, &spec);
+  return tf_in_band_init(feed, state, config);
 }
 
 static const tf_feed_channel_t feed_channels[] = {
@@ -322,7 +318,8 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_hyperliquid = {
     .venue                   = "hyperliquid",
     .suffix                  = "HYPERLIQUID",
-    .state_bytes             = state_bytes,
+    .spec                    = &spec,
+    .state_bytes             = tf_in_band_state_bytes,
     .init                    = init,
     .on_frame                = on_frame,
     .on_connect              = on_connect,

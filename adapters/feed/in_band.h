@@ -17,6 +17,7 @@
 
 #include "feed/book_row.h"
 #include "feed/bridge.h"
+#include "feed/newest.h"
 #include "feed/symbols.h"
 
 #define TF_IN_BAND_OBJECTS_MAX 5
@@ -64,9 +65,10 @@ typedef struct tf_in_band_item {
   bool     sides_by_place;       /* bids wants SIDES: asks are in the slot behind it */
   uint8_t  change;               /* a text "price,side,qty": the book's only level */
   uint8_t  bids, asks, first_seq, last_seq, previous, checksum;
-  uint8_t  bid, bid_qty, ask, ask_qty;
-  uint8_t  last, volume, mark, funding;
-  uint8_t  stats; /* the object that holds the volume; 0: this one */
+  uint8_t  bid, bid_qty, ask,
+      ask_qty; /* a QUOTE's last_seq, where it has one, orders it (newest.h) */
+  uint8_t last, volume, mark, funding;
+  uint8_t stats; /* the object that holds the volume; 0: this one */
 } tf_in_band_item_t;
 
 typedef enum tf_in_band_what {
@@ -103,9 +105,9 @@ typedef enum tf_in_band_ids {
 
 typedef struct tf_in_band tf_in_band_t;
 
-/* A venue: const, in its file. */
+/* A venue: const, in its file, named by its tf_feed_t.spec. */
 typedef struct tf_in_band_spec {
-  const char                *suffix; /* of instruments: "OKX" */
+  const void                *market; /* what tells a file's several venues apart, of its own type */
   const tf_in_band_object_t *objects;
   uint32_t                   object_cnt;
   uint8_t                    rest_object; /* REST answers are one of these; 0: the root */
@@ -156,8 +158,10 @@ typedef struct tf_in_band_row {
   tf_bridge_row_t bridge; /* of venues that bridge */
   tf_event_t      ticker; /* the last one: venues send only what changed */
   bool            has_ticker;
-  uint64_t       *recent; /* OPAQUE: TF_IN_BAND_RECENT_IDS hashes; else NULL */
-  uint32_t        recent_at;
+  tf_newest_t
+           *newest; /* by form of item, then QUOTE and TICKER of routes; used for these two kinds */
+  uint64_t *recent; /* OPAQUE: TF_IN_BAND_RECENT_IDS hashes; else NULL */
+  uint32_t  recent_at;
 } tf_in_band_row_t;
 
 struct tf_in_band {
@@ -176,10 +180,9 @@ struct tf_in_band {
   tf_feed_out_t           *out;
 };
 
-/* tf_feed_t's functions: a venue wraps these two, because only it knows its spec, and names the others. */
-size_t       tf_in_band_state_bytes(const tf_feed_config_t *config, const tf_in_band_spec_t *spec);
-tf_err_t     tf_in_band_init(void *state, const tf_feed_config_t *config,
-                             const tf_in_band_spec_t *spec);
+/* tf_feed_t's functions. */
+size_t       tf_in_band_state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config);
+tf_err_t     tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config);
 tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void         tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out);
 void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);

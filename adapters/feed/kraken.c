@@ -675,7 +675,10 @@ static layout_t layout_of(const tf_feed_config_t *config) {
   return l;
 }
 
-static size_t state_bytes(const tf_feed_config_t *config) { return layout_of(config).bytes; }
+static size_t state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
+  return layout_of(config).bytes;
+}
 
 static void scan_init(scan_t *scan) {
   memset(scan, 0, sizeof *scan);
@@ -705,7 +708,7 @@ static tf_err_t check_depth(uint32_t depth) {
   return TF_ERR(E_CONFIG_VALUE, "book_depth %u: kraken has 10, 25, 100, 500 and 1000", depth);
 }
 
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
+static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
   tf_kraken_state_t *st     = state;
   uint8_t           *memory = state;
   layout_t           l      = layout_of(config);
@@ -727,7 +730,7 @@ static tf_err_t init(void *state, const tf_feed_config_t *config) {
     row->depth_known = config->symbol_cnt > 0;
   }
   err = tf_symbols_init(&st->symbols, memory + l.symbols_at, l.row_cap, config->instruments,
-                        "KRAKEN");
+                        feed->suffix);
   if (err == TF_OK)
     err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;

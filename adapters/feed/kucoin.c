@@ -26,20 +26,12 @@ static const tf_kucoin_topic_t topics[] = {
     {"/spotMarket/level1",        0                },
     {NULL,                        0                },
 };
-static const tf_kucoin_market_t market = {
-    .spec            = &tf_kucoin_spot_spec,
+const tf_kucoin_market_t tf_kucoin_spot_market = {
     .book_path       = "/api/v1/market/orderbook/level2_100",
     .whole_book_path = "/api/v3/market/orderbook/level2",
     .info_path       = "/api/v2/symbols",
     .topics          = topics,
 };
-
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_kucoin_state_bytes(config, &market);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_kucoin_init(state, config, &market);
-}
 
 static const tf_feed_channel_t channels[] = {
     {TF_CHANNEL_TRADE,  "/market/match",    TF_FEED_CHECK(IDS_OPAQUE)                            },
@@ -52,8 +44,9 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_kucoin = {
     .venue                 = "kucoin",
     .suffix                = "KUCOIN",
-    .state_bytes           = state_bytes,
-    .init                  = init,
+    .spec                  = &tf_kucoin_spot_spec,
+    .state_bytes           = tf_in_band_state_bytes,
+    .init                  = tf_in_band_init,
     .on_frame              = tf_kucoin_on_frame,
     .on_connect            = tf_in_band_on_connect,
     .lose_book             = tf_in_band_lose_book,

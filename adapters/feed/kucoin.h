@@ -12,9 +12,8 @@ typedef struct tf_kucoin_topic {
 } tf_kucoin_topic_t;
 
 typedef struct tf_kucoin_market {
-  const tf_in_band_spec_t *spec;
-  const char              *book_path, *info_path; /* REST */
-  const char              *whole_book_path;       /* of recordings: wants a key now; NULL: none */
+  const char *book_path, *info_path; /* REST */
+  const char *whole_book_path;       /* of recordings: wants a key now; NULL: none */
   /* To the one without a name; the first of a channel is asked for. */
   const tf_kucoin_topic_t *topics;
 } tf_kucoin_market_t;
@@ -22,11 +21,9 @@ typedef struct tf_kucoin_market {
 /* Symbols of one subscription (the venue takes 100 topics a message). */
 #define TF_KUCOIN_REQUEST_SYMBOLS 100u
 
-extern const tf_in_band_spec_t tf_kucoin_spot_spec, tf_kucoin_futures_spec;
+extern const tf_in_band_spec_t  tf_kucoin_spot_spec, tf_kucoin_futures_spec;
+extern const tf_kucoin_market_t tf_kucoin_spot_market, tf_kucoin_futures_market; /* of these */
 
-size_t   tf_kucoin_state_bytes(const tf_feed_config_t *config, const tf_kucoin_market_t *market);
-tf_err_t tf_kucoin_init(void *state, const tf_feed_config_t *config,
-                        const tf_kucoin_market_t *market);
 tf_verdict_t tf_kucoin_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 size_t       tf_kucoin_ticket_target(const void *state, char *buf, size_t cap);
 size_t       tf_kucoin_ws_target(const void *state, char *buf, size_t cap);

@@ -15,19 +15,11 @@ static const tf_kucoin_topic_t topics[] = {
     {"/contractMarket/level3v2",      0                },
     {NULL,                            0                },
 };
-static const tf_kucoin_market_t market = {
-    .spec      = &tf_kucoin_futures_spec,
+const tf_kucoin_market_t tf_kucoin_futures_market = {
     .book_path = "/api/v1/level2/snapshot",
     .info_path = "/api/v1/contracts/active",
     .topics    = topics,
 };
-
-static size_t state_bytes(const tf_feed_config_t *config) {
-  return tf_kucoin_state_bytes(config, &market);
-}
-static tf_err_t init(void *state, const tf_feed_config_t *config) {
-  return tf_kucoin_init(state, config, &market);
-}
 
 static const tf_feed_channel_t channels[] = {
     {TF_CHANNEL_TRADE,  "/contractMarket/execution", TF_FEED_CHECK(IDS_OPAQUE)},
@@ -41,8 +33,9 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_kucoin_futures = {
     .venue                 = "kucoin-futures",
     .suffix                = "KUCOIN-FUTURES",
-    .state_bytes           = state_bytes,
-    .init                  = init,
+    .spec                  = &tf_kucoin_futures_spec,
+    .state_bytes           = tf_in_band_state_bytes,
+    .init                  = tf_in_band_init,
     .on_frame              = tf_kucoin_on_frame,
     .on_connect            = tf_in_band_on_connect,
     .lose_book             = tf_in_band_lose_book,

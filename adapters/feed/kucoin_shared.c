@@ -181,18 +181,20 @@ static const tf_in_band_item_t items[] = {
      .qty       = SIZE,
      .side      = SIDE,
      .id        = TRADE_ID},
-    {.object  = DATA,
-     .kind    = TF_EVENT_QUOTE,
-     .marks   = BIT(BID) | BIT(ASK),
-     .time    = TIME,
-     .bid     = BID,
-     .bid_qty = BID_SIZE,
-     .ask     = ASK,
-     .ask_qty = ASK_SIZE},
+    {.object   = DATA,
+     .kind     = TF_EVENT_QUOTE,
+     .marks    = BIT(BID) | BIT(ASK),
+     .time     = TIME,
+     .last_seq = SEQUENCE,
+     .bid      = BID,
+     .bid_qty  = BID_SIZE,
+     .ask      = ASK,
+     .ask_qty  = ASK_SIZE},
     {.object    = DATA,
      .kind      = TF_EVENT_QUOTE,
      .marks     = BIT(BID_PRICE) | BIT(ASK_PRICE),
      .time      = TS,
+     .last_seq  = SEQUENCE,
      .time_form = TF_IN_BAND_NS,
      .bid       = BID_PRICE,
      .bid_qty   = BID_SIZE,
@@ -211,25 +213,28 @@ static const tf_in_band_item_t items[] = {
      .time_form = TF_IN_BAND_NS,
      .last      = LAST_PRICE,
      .volume    = VOLUME},
-    {.object = DATA,                                       .kind = TF_EVENT_TICKER,                                 .marks = BIT(MARK),                 .time = TIMESTAMP,            .mark = MARK                                             },
+    {.object = DATA,                                       .kind = TF_EVENT_TICKER,                                .marks = BIT(MARK),                .time = TIMESTAMP,           .mark = MARK                                            },
     {.object  = DATA,
      .kind    = TF_EVENT_TICKER,
      .marks   = BIT(FUNDING),
      .time    = TIMESTAMP,
-     .funding = FUNDING                     },
+     .funding = FUNDING                                      },
 };
 
 /* ---- routes ---- */
 
 typedef struct {
-  const tf_kucoin_market_t *market;
   char token[TOKEN_BYTES]; /* of the next connection; NUL-terminated, "" none */
 } own_t;
 
 static const own_t *own_of(const void *state) { return ((const tf_in_band_t *)state)->own; }
 
+static const tf_kucoin_market_t *market_of(const void *state) {
+  return ((const tf_in_band_t *)state)->spec->market;
+}
+
 static bool takes_rest(const tf_in_band_t *in) {
-  const tf_kucoin_market_t *market = own_of(in)->market;
+  const tf_kucoin_market_t *market = market_of(in);
   return tf_in_band_is_target(in, market->book_path) ||
          (market->whole_book_path != NULL && tf_in_band_is_target(in, market->whole_book_path));
 }
@@ -295,7 +300,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->name_bytes        = name.bytes_cnt;
   if (TF_JSON_TEXT_IS(&r->symbol, "all") && tf_in_band_value(in, ROOT, SUBJECT) != NULL)
     r->symbol = *tf_in_band_value(in, ROOT, SUBJECT);
-  for (const tf_kucoin_topic_t *t = own_of(in)->market->topics; t->name != NULL; t++) {
+  for (const tf_kucoin_topic_t *t = market_of(in)->topics; t->name != NULL; t++) {
     if (!tf_json_text_is(&name, t->name, strlen(t->name))) continue;
     bool is_other = t->channel == TF_CHANNEL_TICKER &&
                     TF_JSON_TEXT_IS(&name, "/contract/instrument") &&
@@ -307,14 +312,14 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
 }
 
-#define SPEC(name)                                                                                 \
+#define SPEC(its_market)                                                                           \
   {                                                                                                \
-    .suffix = (name), .objects = objects, .object_cnt = OBJECT_CNT, .items = items,                \
+    .market = &(its_market), .objects = objects, .object_cnt = OBJECT_CNT, .items = items,         \
     .item_cnt = TF_ARRAY_CNT(items), .ids = TF_IN_BAND_IDS_OPAQUE, .buy = "buy", .sell = "sell",   \
     .bridges = true, .takes_rest = takes_rest, .route = route, .own_bytes = sizeof(own_t)          \
   }
-const tf_in_band_spec_t tf_kucoin_spot_spec    = SPEC("KUCOIN");
-const tf_in_band_spec_t tf_kucoin_futures_spec = SPEC("KUCOIN-FUTURES");
+const tf_in_band_spec_t tf_kucoin_spot_spec    = SPEC(tf_kucoin_spot_market);
+const tf_in_band_spec_t tf_kucoin_futures_spec = SPEC(tf_kucoin_futures_market);
 
 /* ---- the token ---- */
 
@@ -383,7 +388,7 @@ static const char *topic_of(const tf_kucoin_market_t *market, uint32_t channel) 
 size_t tf_kucoin_request(const void *state, const tf_feed_request_t *request, char *buf,
                          size_t cap) {
   const tf_in_band_t *in    = state;
-  const char         *topic = topic_of(own_of(state)->market, request->channel);
+  const char         *topic = topic_of(market_of(state), request->channel);
   if (topic == NULL) return 0;
   tf_text_out_t t = {buf, cap, 0};
   tf_text_out_put(&t, "{\"id\":\"");
@@ -405,7 +410,7 @@ size_t tf_kucoin_snapshot_target(const void *state, uint32_t instrument_id, char
   uint32_t            idx = tf_in_band_row_idx(in, instrument_id);
   if (idx == TF_SYMBOLS_NONE) return 0;
   tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, own_of(state)->market->book_path);
+  tf_text_out_put(&t, market_of(state)->book_path);
   tf_text_out_put(&t, "?symbol=");
   tf_text_out_url(&t, in->symbols.rows[idx].text);
   return tf_text_out_finish(&t);
@@ -414,7 +419,7 @@ size_t tf_kucoin_snapshot_target(const void *state, uint32_t instrument_id, char
 size_t tf_kucoin_metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
   if (request_idx > 0) return 0;
   tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, own_of(state)->market->info_path);
+  tf_text_out_put(&t, market_of(state)->info_path);
   return tf_text_out_finish(&t);
 }
 
@@ -426,18 +431,6 @@ size_t tf_kucoin_heartbeat(const void *state, char *buf, size_t cap) {
 }
 
 /* ---- lifetime ---- */
-
-size_t tf_kucoin_state_bytes(const tf_feed_config_t *config, const tf_kucoin_market_t *market) {
-  return tf_in_band_state_bytes(config, market->spec);
-}
-
-tf_err_t tf_kucoin_init(void *state, const tf_feed_config_t *config,
-                        const tf_kucoin_market_t *market) {
-  tf_in_band_t *in  = state;
-  tf_err_t      err = tf_in_band_init(state, config, market->spec);
-  if (err == TF_OK) ((own_t *)in->own)->market = market;
-  return err;
-}
 
 tf_verdict_t tf_kucoin_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
   if (TF_UNLIKELY(is_token(frame)))

@@ -101,6 +101,16 @@ TF_INLINE bool is_owners(tf_legs_t *legs, uint32_t leg, const tf_event_t *e) {
   return true;
 }
 
+static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
+  if (e->kind == TF_EVENT_TRADE) return !tf_trade_set_is_repeat(&legs->trades, e);
+  bool has_time = (e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TICKER) && e->ts_event_ns != 0;
+  if (!has_time) return is_owners(legs, frame->leg, e);
+  TF_ASSERT(e->instrument_id < legs->instrument_cap);
+  tf_legs_row_t *row = &legs->rows[e->instrument_id];
+  return tf_newest_takes(e->kind == TF_EVENT_QUOTE ? &row->quote : &row->ticker, frame,
+                         e->ts_event_ns);
+}
+
 /* Some events of a message were dropped: the last of each instrument that is left is its LAST. */
 TF_COLD static void keep_last(tf_legs_t *legs) {
   tf_feed_out_t *out = legs->out;
@@ -113,18 +123,17 @@ TF_COLD static void keep_last(tf_legs_t *legs) {
   }
 }
 
-/* Of what a leg's decoder made, leaves what is published. */
-static void filter(tf_legs_t *legs, uint32_t leg) {
+/* Of what a leg's decoder made, leaves what is published. frame: which leg's, and when it came. */
+static void filter(tf_legs_t *legs, const tf_frame_t *frame) {
   tf_feed_out_t *out = legs->out;
+  uint32_t       leg = frame->leg;
   uint32_t       cnt = out->event_cnt, kept = 0;
   if (legs->handler.on_decoded && cnt > 0) legs->handler.on_decoded(legs->handler.self, leg, out);
   legs->message++;
   if (TF_UNLIKELY(legs->retiring_cnt > 0)) move_books(legs, leg);
   for (uint32_t i = 0; i < cnt; i++) {
     const tf_event_t *e = &out->events[i];
-    bool is_news        = e->kind == TF_EVENT_TRADE ? !tf_trade_set_is_repeat(&legs->trades, e)
-                                                    : is_owners(legs, leg, e);
-    if (TF_UNLIKELY(!is_news)) continue;
+    if (TF_UNLIKELY(!is_news(legs, frame, e))) continue;
     if (TF_UNLIKELY(kept != i)) out->events[kept] = *e;
     kept++;
   }
@@ -139,7 +148,8 @@ static void filter(tf_legs_t *legs, uint32_t leg) {
 
 static void mark_up(tf_legs_t *legs, uint32_t leg) {
   legs->up_cnt += !legs->legs[leg].is_up;
-  legs->legs[leg].is_up = true;
+  legs->legs[leg].is_up      = true;
+  legs->legs[leg].connection = ++legs->connection_cnt;
 }
 
 static void mark_gone(tf_legs_t *legs, uint32_t leg) {
@@ -153,13 +163,16 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
   tf_feed_out_t *out        = legs->out;
   tf_legs_leg_t *l          = &legs->legs[leg];
   uint64_t       duplicates = out->counts->duplicates;
+  tf_frame_t     its        = *frame;
   if (TF_UNLIKELY(!l->is_up) && frame->kind != TF_FRAME_HTTP) mark_up(legs, leg);
-  tf_verdict_t verdict = legs->feed->on_frame(l->state, frame, out);
+  its.connection       = l->connection;
+  its.leg              = (uint8_t)leg;
+  tf_verdict_t verdict = legs->feed->on_frame(l->state, &its, out);
   l->messages++;
   bool races = legs->races && legs->up_cnt > 1 && verdict == TF_VERDICT_DATA;
   if (legs->rows) {
     if (TF_UNLIKELY(races)) race_events(legs, leg, frame->recv_ns);
-    filter(legs, leg);
+    filter(legs, &its);
   } else {
     if (races) tf_race_arrive(&legs->race, key_of_frame(frame), leg, frame->recv_ns);
     l->duplicates += out->counts->duplicates != duplicates && out->event_cnt == 0;
@@ -172,8 +185,10 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
 
 /* The decoder's connection is new or gone. */
 static void restart(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
+  const tf_frame_t its = {
+      .recv_ns = now_ns, .connection = legs->legs[leg].connection, .leg = (uint8_t)leg};
   legs->feed->on_connect(state_of(legs, leg), now_ns, legs->out);
-  if (legs->rows) filter(legs, leg);
+  if (legs->rows) filter(legs, &its);
   hand_out(legs, leg);
 }
 
@@ -230,7 +245,11 @@ static void inherit(tf_legs_t *legs, uint32_t gone, uint8_t heir, uint64_t now_n
 void tf_legs_down(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   if (!legs->legs[leg].is_up) return;
   mark_gone(legs, leg);
-  if (legs->up_cnt == 0) restart(legs, leg, now_ns);
+  if (legs->up_cnt == 0) {
+    for (uint32_t id = 0; id < legs->instrument_cap; id++)
+      legs->rows[id].quote = legs->rows[id].ticker = (tf_newest_t){0};
+    restart(legs, leg, now_ns);
+  }
   if (legs->rows) inherit(legs, leg, heir_of(legs), now_ns);
 }
 
@@ -281,8 +300,9 @@ static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
   bool is_own = !config->feed->sequences_are_shared && config->leg_cnt > 1;
   memset(l, 0, sizeof *l);
   l->decoder_cnt = is_own ? config->leg_cnt : 1;
-  l->state_bytes = tf_align_up(config->feed->state_bytes(config->feed_config), TF_LINE_BYTES);
-  l->race_cnt    = config->races && config->leg_cnt > 1 ? TF_LEGS_RACES : 0;
+  l->state_bytes =
+      tf_align_up(config->feed->state_bytes(config->feed, config->feed_config), TF_LINE_BYTES);
+  l->race_cnt = config->races && config->leg_cnt > 1 ? TF_LEGS_RACES : 0;
   if (is_own) {
     const tf_instruments_t *table = config->feed_config->instruments;
     l->instrument_cap             = table ? table->cap : 1;
@@ -328,7 +348,7 @@ tf_err_t tf_legs_init(tf_legs_t *legs, const tf_legs_config_t *config, tf_feed_o
     uint32_t decoder    = i < l.decoder_cnt ? i : 0;
     legs->legs[i].state = bytes + decoder * l.state_bytes;
     if (decoder != i) continue;
-    tf_err_t err = config->feed->init(legs->legs[i].state, config->feed_config);
+    tf_err_t err = config->feed->init(config->feed, legs->legs[i].state, config->feed_config);
     if (err != TF_OK) return err;
   }
   return TF_OK;

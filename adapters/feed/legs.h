@@ -10,8 +10,9 @@
  *            (on_connect) when the first leg comes up and when the last one is gone, and of nothing
  *            between: a leg that dies while another is up changes nothing.
  *   own      Sequences are the connection's. Each leg has a decoder. Trades are merged by id over all
- *            (trade_set.h). Books, quotes and tickers of an instrument come from its owner, one leg; what
- *            the others bring of it is dropped, counted in counts->merged.
+ *            (trade_set.h), quotes and tickers by the venue's time (newest.h). Books of an instrument, and
+ *            what has no time, come from its owner, one leg. What another leg brought or brings is dropped,
+ *            counted in counts->merged.
  *
  *   owner of an instrument (own)
  *     none ----------- any leg has something of it ----------> that leg
@@ -27,6 +28,7 @@
 #ifndef FEED_LEGS_H
 #define FEED_LEGS_H
 
+#include "feed/newest.h"
 #include "feed/race.h"
 #include "feed/trade_set.h"
 #include "tf/feed.h"
@@ -61,15 +63,17 @@ typedef struct tf_legs_config {
 typedef struct tf_legs_leg {
   void    *state; /* decoder; shared: everybody's */
   bool     is_up, is_retiring;
+  uint16_t connection; /* its number; two that live at a time differ */
   uint32_t owned_cnt;  /* own: instruments */
   uint64_t messages;   /* frames that it brought */
   uint64_t duplicates; /* messages without anything that another leg had not brought */
 } tf_legs_leg_t;
 
 typedef struct tf_legs_row { /* own: of one instrument */
-  uint64_t last_message;     /* in which it has a LAST again (keep_last) */
-  uint8_t  owner;            /* TF_LEGS_NONE */
-  bool     has_book;
+  tf_newest_t quote, ticker;
+  uint64_t    last_message; /* in which it has a LAST again (keep_last) */
+  uint8_t     owner;        /* TF_LEGS_NONE */
+  bool        has_book;
 } tf_legs_row_t;
 
 typedef struct tf_legs {
@@ -77,6 +81,7 @@ typedef struct tf_legs {
   tf_feed_out_t    *out;
   tf_legs_handler_t handler;
   uint32_t          leg_cnt, up_cnt, retiring_cnt;
+  uint16_t          connection_cnt; /* that there were, modulo 65536 */
   tf_legs_leg_t     legs[TF_LEGS_MAX];
   tf_legs_row_t    *rows; /* (instrument_cap); NULL: shared, or one leg only */
   uint32_t          instrument_cap;

@@ -220,6 +220,13 @@ static tf_session_leg_t *successor_of(tf_session_t *s, const tf_session_leg_t *l
   return NULL;
 }
 
+/* The leg that is being heard brings all streams already, so that it takes the last one's place without a
+ * break. One that had not asked for all of them is a connection like the first: what went between the two
+ * is missing, and the decoder is told so by the death, as it would be if there were no newcomer. */
+static bool is_heard_of_all(const tf_session_t *s) {
+  return s->listener != TF_LEGS_NONE && s->legs[s->listener].heard_due_ns != 0;
+}
+
 /* The decoder has had its last message. */
 static void part(tf_session_t *s, tf_session_leg_t *leg) {
   uint32_t idx = tf_session_leg_idx(s, leg);
@@ -228,8 +235,7 @@ static void part(tf_session_t *s, tf_session_leg_t *leg) {
     tf_overlap_clear(&s->overlap);
   }
   if (!leg->is_joined) return;
-  /* One that is being heard misses nothing but what it had not asked for yet: rather it than none. */
-  if (s->joined_cnt == 1 && s->listener != TF_LEGS_NONE) join(s, &s->legs[s->listener]);
+  if (s->joined_cnt == 1 && is_heard_of_all(s)) join(s, &s->legs[s->listener]);
   uint64_t wall_ns = tf_clock_wall_ns();
   leg->is_joined   = false;
   s->joined_cnt--;
@@ -237,6 +243,9 @@ static void part(tf_session_t *s, tf_session_leg_t *leg) {
   s->batch_ticks = tf_clock_ticks();
   tap_leg(s, leg, TF_TAP_DISCONNECT, wall_ns);
   tf_legs_down(&s->merge, idx, wall_ns);
+  if (s->joined_cnt > 0 || s->listener == TF_LEGS_NONE) return;
+  tf_streams_continue(&s->legs[s->listener].streams, NULL);
+  join(s, &s->legs[s->listener]);
 }
 
 void tf_session_legs_ended(tf_session_t *s, tf_session_leg_t *leg) {

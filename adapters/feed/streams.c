@@ -527,7 +527,7 @@ tf_err_t tf_streams_init(tf_streams_t *s, const tf_streams_config_t *config, tf_
 void tf_streams_continue(tf_streams_t *s, const tf_streams_t *from) {
   for (uint32_t symbol = 0; symbol < s->config.symbol_cap; symbol++)
     tf_streams_row(s, symbol, TF_EVENT_BOOK)->is_continued =
-        tf_streams_row(from, symbol, TF_EVENT_BOOK)->state == TF_STREAM_LIVE;
+        from != NULL && tf_streams_row(from, symbol, TF_EVENT_BOOK)->state == TF_STREAM_LIVE;
 }
 
 const char *tf_stream_channel_name(uint32_t channel) {

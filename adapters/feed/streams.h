@@ -162,7 +162,8 @@ TF_INLINE void tf_streams_saw(tf_streams_t *streams, const tf_event_t *events, u
   }
 }
 
-/* Takes a connection's place whose books go on: their next deltas show that they came over too. */
+/* Takes a connection's place whose books go on: their next deltas show that they came over too. NULL: none
+ * goes on after all. */
 void tf_streams_continue(tf_streams_t *streams, const tf_streams_t *from);
 
 /* ---- for those who look on ---- */

@@ -83,6 +83,10 @@ typedef struct tf_frame {
   /* NUL-terminated. HTTP: the request's path and query. Else the path of the address that the connection
    * was made to, where a recording of several says it: a venue may have one a product. NULL: not known. */
   const char *target;
+  /* Which of the feed's connections brought it (legs.h): its place, and its number among all that there were,
+   * by which two of one place differ. A feed may count on each connection's order. */
+  uint16_t connection;
+  uint8_t  leg; /* below TF_TAP_LEGS_MAX */
 } tf_frame_t;
 
 #define TF_RESYNC_MAX 16
@@ -192,12 +196,16 @@ typedef struct tf_feed_host {
   const char *host, *port;
 } tf_feed_host_t;
 
-typedef struct tf_feed {
+typedef struct tf_feed tf_feed_t;
+struct tf_feed {
   const char *venue;  /* "binance-spot" */
   const char *suffix; /* "BINANCE-SPOT" */
+  /* Const, of the type that the next two want: what a venue's own file says to a body that several venues
+   * share. NULL where a file is all there is. */
+  const void *spec;
 
-  size_t (*state_bytes)(const tf_feed_config_t *config);
-  tf_err_t (*init)(void *state, const tf_feed_config_t *config);
+  size_t (*state_bytes)(const tf_feed_t *feed, const tf_feed_config_t *config);
+  tf_err_t (*init)(const tf_feed_t *feed, void *state, const tf_feed_config_t *config);
   /* Decodes one message. Never fails: what cannot be used is counted in out->counts. */
   tf_verdict_t (*on_frame)(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
   /* The connection is new or gone: sequences start over; emits STATUS events (SYNCING) for books. */
@@ -256,6 +264,6 @@ typedef struct tf_feed {
   uint64_t                 session_life_ns_max; /* the venue's own cut; 0 = none */
   uint64_t silence_ns_max;    /* nothing at all from the venue for this long: reconnect */
   uint64_t message_bytes_max; /* the largest message to be ready for; 0: 4 MiB will do */
-} tf_feed_t;
+};
 
 #endif

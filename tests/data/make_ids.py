@@ -166,7 +166,7 @@ class Kucoin(Maker):
     def quote(self, s):
         topic, subject = self.random.choice((("/market/ticker:" + s, "trade.ticker"), ("/market/ticker:all", s)))
         self.message(topic, subject, '{"bestAsk":"%s","bestAskSize":"%s","bestBid":"%s","bestBidSize":"%s","price":"1",'
-                     '"sequence":"1","size":"1","time":%d}' % (self.price(), self.size(), self.price(), self.size(), self.ms))
+                     '"sequence":"%d","size":"1","time":%d}' % (self.price(), self.size(), self.price(), self.size(), self.ms, self.ms))
 
     def delta(self, s):
         first, last = self.range(s)
@@ -211,8 +211,8 @@ class KucoinFutures(Kucoin):
 
     def quote(self, s):
         self.message("/contractMarket/tickerV2:" + s, "tickerV2",
-                     '{"symbol":"%s","sequence":1,"bestBidSize":%d,"bestBidPrice":"%s","bestAskPrice":"%s","ts":%d,"bestAskSize":3}'
-                     % (s, self.random.randrange(1, 99), self.price(), self.price(), self.ms * 10**6 + 1))
+                     '{"symbol":"%s","sequence":%d,"bestBidSize":%d,"bestBidPrice":"%s","bestAskPrice":"%s","ts":%d,"bestAskSize":3}'
+                     % (s, self.ms, self.random.randrange(1, 99), self.price(), self.price(), self.ms * 10**6 + 1))
 
     def one(self, s):
         """The next delta's id: mostly the next, sometimes one is left out, or an old one comes again."""
@@ -279,8 +279,8 @@ class Htx(Maker):
         self.message("trade.detail", s, '{"id":1,"ts":1,"data":[%s]}' % ",".join(trades))
 
     def quote(self, s):
-        self.message("bbo", s, '{"seqId":1,"ask":%s,"askSize":%s,"bid":%s,"bidSize":%s,"quoteTime":%d,"symbol":"%s"}' % (
-            self.price(), self.size(), self.price(), self.size(), self.ms, s))
+        self.message("bbo", s, '{"seqId":%d,"ask":%s,"askSize":%s,"bid":%s,"bidSize":%s,"quoteTime":%d,"symbol":"%s"}' % (
+            self.ms, self.price(), self.size(), self.price(), self.size(), self.ms, s))
 
     def delta(self, s):
         first, last = self.range(s)

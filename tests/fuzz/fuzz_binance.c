@@ -29,8 +29,8 @@ static void start(rig_t *rig, const tf_feed_t *feed, bool predict) {
   rig->instruments = (tf_instruments_t){.rows = rows[predict], .cap = 8};
   rig->out = (tf_feed_out_t){.events = rig->events, .event_cap = EVENT_CAP, .counts = &rig->counts};
   tf_feed_config_t config = {.instruments = &rig->instruments, .channels = 7, .pending_cap = 3};
-  rig->state              = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-  TF_ASSERT(feed->init(rig->state, &config) == TF_OK);
+  rig->state              = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
+  TF_ASSERT(feed->init(feed, rig->state, &config) == TF_OK);
   tf_binance_predict(rig->state, predict);
 }
 

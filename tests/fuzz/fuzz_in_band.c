@@ -111,8 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
   instruments = (tf_instruments_t){.rows = rows, .cap = INSTRUMENT_CAP};
   out         = (tf_feed_out_t){.events = events, .event_cap = EVENT_CAP, .counts = &counts};
   tf_feed_config_t config = {.instruments = &instruments, .channels = (1u << TF_CHANNEL_CNT) - 1};
-  void            *state  = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-  TF_ASSERT(feed->init(state, &config) == TF_OK);
+  void            *state  = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
+  TF_ASSERT(feed->init(feed, state, &config) == TF_OK);
   const uint8_t *stop = bytes + bytes_cnt;
   for (const uint8_t *p = bytes + 1; p < stop;) {
     const uint8_t *end = memchr(p, '\n', (size_t)(stop - p));

@@ -126,18 +126,20 @@ static void decoder_init(decoder_t *d, tf_instruments_t *instruments) {
                               .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
                               .pending_cap = 64};
   if (tf_engine_feed(tickfuse_registry(), "binance-usdm", &d->feed)) die("feed");
-  d->state = aligned_alloc(128, tf_align_up(d->feed->state_bytes(&config), 128));
+  d->state = aligned_alloc(128, tf_align_up(d->feed->state_bytes(d->feed, &config), 128));
   d->out   = (tf_feed_out_t){.events    = calloc(EVENT_CAP, sizeof(tf_event_t)),
                              .event_cap = EVENT_CAP,
                              .counts    = &d->counts};
-  if (d->feed->init(d->state, &config)) die("feed");
+  if (d->feed->init(d->feed, d->state, &config)) die("feed");
 }
 
 /* Decodes the market's next message. Counted if is_counted; returns its levels (1 of other kinds). */
 static uint32_t decode_next(decoder_t *d, market_class_t class, bool is_counted) {
   uint32_t   levels, cnt = market_message(&market, class, text, &levels);
-  tf_frame_t frame = {text, cnt, class == MARKET_SNAPSHOT ? TF_FRAME_HTTP : TF_FRAME_TEXT,
-                      market.now_ms * TF_NS_PER_MS, NULL};
+  tf_frame_t frame = {.bytes     = text,
+                      .bytes_cnt = cnt,
+                      .kind      = class == MARKET_SNAPSHOT ? TF_FRAME_HTTP : TF_FRAME_TEXT,
+                      .recv_ns   = market.now_ms * TF_NS_PER_MS};
   memset(text + cnt, 0, TF_BYTES_PAD);
   d->out.event_cnt = d->out.resync_cnt = 0;
   if (is_counted) CALLGRIND_TOGGLE_COLLECT;

@@ -93,7 +93,11 @@ static bool recorded_view(void *self, uint32_t symbol, uint32_t levels, sim_view
 }
 
 static void keep_book(sim_playback_t *p, const tf_record_t *r) {
-  tf_frame_t frame = {r->bytes, r->bytes_cnt, r->kind, r->recv_ns, r->target};
+  tf_frame_t frame = {.bytes     = r->bytes,
+                      .bytes_cnt = r->bytes_cnt,
+                      .kind      = r->kind,
+                      .recv_ns   = r->recv_ns,
+                      .target    = r->target};
   p->out.event_cnt = p->out.resync_cnt = 0;
   p->feed->on_frame(p->feed_state, &frame, &p->out);
   for (uint32_t i = 0; i < p->out.event_cnt; i++) {
@@ -154,7 +158,7 @@ static tf_err_t take_memory(sim_playback_t *p) {
       (tf_feed_config_t){.instruments = &p->instruments,
                          .channels    = TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE | TF_CHANNEL_BOOK,
                          .pending_cap = 1024};
-  size_t   state_bytes = p->feed->state_bytes(&p->feed_config);
+  size_t   state_bytes = p->feed->state_bytes(p->feed, &p->feed_config);
   tf_err_t err         = tf_arena_init(&p->arena, "playback",
                                        EVENTS_MAX * sizeof(tf_event_t) + book_cnt * book_bytes +
                                            state_bytes + ((size_t)1 << 20));
@@ -167,7 +171,7 @@ static tf_err_t take_memory(sim_playback_t *p) {
   p->out.events       = tf_arena_take(&p->arena, EVENTS_MAX * sizeof(tf_event_t), 64);
   p->feed_state       = tf_arena_take(&p->arena, state_bytes, 64);
   if (err || !p->instruments.rows || !p->out.events || !p->feed_state) return E_CORE_ARENA_FULL;
-  return p->feed->init(p->feed_state, &p->feed_config);
+  return p->feed->init(p->feed, p->feed_state, &p->feed_config);
 }
 
 tf_err_t sim_playback_open(const char *path, const sim_venue_t *venue, const tf_feed_t *feed,

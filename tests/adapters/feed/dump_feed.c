@@ -180,8 +180,9 @@ int main(int argc, char **argv) {
   dump.out                = (tf_feed_out_t){.event_cap = EVENT_CAP,
                                             .counts    = &dump.counts,
                                             .events    = malloc(EVENT_CAP * sizeof(tf_event_t))};
-  dump.state = aligned_alloc(64, tf_align_up(dump.feed->state_bytes(&config), TF_LINE_PAIR_BYTES));
-  if (dump.feed->init(dump.state, &config) != TF_OK) return 1;
+  dump.state              = aligned_alloc(
+                   64, tf_align_up(dump.feed->state_bytes(dump.feed, &config), TF_LINE_PAIR_BYTES));
+  if (dump.feed->init(dump.feed, dump.state, &config) != TF_OK) return 1;
   const char *end = strrchr(argv[2], '.');
   bool        done =
       end != NULL && strcmp(end, ".zst") == 0 ? dump_recording(argv[2]) : dump_lines(argv[2]);

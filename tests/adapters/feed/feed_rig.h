@@ -38,9 +38,9 @@ static inline tf_err_t start_with(rig_t *r, const char *venue, const char *const
                              .symbol_cnt  = cnt,
                              .channels    = channels,
                              .pending_cap = 8};
-  r->state                = aligned_alloc(64, tf_align_up(r->feed->state_bytes(&config), 64));
-  memset(r->state, 0xa5, r->feed->state_bytes(&config)); /* init must not count on zeros */
-  return r->feed->init(r->state, &config);
+  r->state = aligned_alloc(64, tf_align_up(r->feed->state_bytes(r->feed, &config), 64));
+  memset(r->state, 0xa5, r->feed->state_bytes(r->feed, &config)); /* init must not count on zeros */
+  return r->feed->init(r->feed, r->state, &config);
 }
 static inline void start(rig_t *r, const char *venue) {
   assert_int_equal(start_with(r, venue, NULL, 0, 7), TF_OK);

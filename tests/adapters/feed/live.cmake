@@ -9,7 +9,7 @@ tf_test(test_staleness LIBS tf_live m)
 tf_test(test_resolver LIBS tf_live)
 tf_test(test_ranks SOURCES venue_stub.c LIBS tf_live)
 tf_test(test_dialer SOURCES venue_stub.c LIBS tf_live)
-foreach(theme "" _books _ends _kills _rollover _snapshots _watch)
+foreach(theme "" _books _ends _kills _legs _rollover _snapshots _watch)
   tf_test(test_session${theme} SOURCES venue_stub.c LIBS tf_live tf_feed tf_io)
   set_tests_properties(test_session${theme} PROPERTIES RUN_SERIAL ON) # it measures waits
 endforeach()

@@ -41,12 +41,15 @@ typedef struct fake {
 static uint32_t fake_subscribe_cnt;
 static uint64_t fake_verdict_http_rejects; /* so many bodies are refused first */
 
-static inline size_t fake_state_bytes(const tf_feed_config_t *config) {
+static inline size_t fake_state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
   (void)config;
   return sizeof(fake_t);
 }
 
-static inline tf_err_t fake_init(void *state, const tf_feed_config_t *config) {
+static inline tf_err_t fake_init(const tf_feed_t *feed, void *state,
+                                 const tf_feed_config_t *config) {
+  (void)feed;
   (void)config;
   memset(state, 0, sizeof(fake_t));
   return TF_OK;

@@ -125,8 +125,8 @@ static void one_connection_takes_so_many_streams_and_no_more(void **state) {
     rig.instruments.rows    = calloc(400, sizeof(tf_instrument_t));
     tf_feed_config_t config = {
         .instruments = &rig.instruments, .symbols = symbols, .symbol_cnt = cnt, .channels = 7};
-    rig.state = aligned_alloc(64, tf_align_up(rig.feed->state_bytes(&config), 64));
-    assert_int_equal(rig.feed->init(rig.state, &config), TF_OK);
+    rig.state = aligned_alloc(64, tf_align_up(rig.feed->state_bytes(rig.feed, &config), 64));
+    assert_int_equal(rig.feed->init(rig.feed, rig.state, &config), TF_OK);
     size_t n = rig.feed->ws_target(rig.state, buf, sizeof(buf));
     if (cnt == 342) {
       assert_int_equal(n, 0);

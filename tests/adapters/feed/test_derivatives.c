@@ -129,8 +129,8 @@ static void depth_of_a_book_is_one_that_the_venue_has(void **state) {
                                .channels    = TF_CHANNEL_BOOK,
                                .book_depth  = cases[i].depth};
     char             text[256];
-    void            *own = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-    assert_int_equal(feed->init(own, &config), cases[i].err);
+    void            *own = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
+    assert_int_equal(feed->init(feed, own, &config), cases[i].err);
     if (cases[i].part != NULL) {
       assert_true(feed->request(own, &request, text, sizeof text) < sizeof text);
       assert_non_null(strstr(text, cases[i].part));

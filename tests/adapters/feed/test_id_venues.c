@@ -437,9 +437,9 @@ static void hyperliquid_takes_no_more_instruments_than_one_address_may_have(void
     tf_instruments_t instruments = {.rows = rows, .cap = 1001};
     tf_feed_config_t config      = {
              .instruments = &instruments, .symbols = symbols, .symbol_cnt = cnt, .channels = 15};
-    const tf_feed_t *feed     = tf_feeds_find("hyperliquid");
-    void            *state_of = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-    assert_int_equal(feed->init(state_of, &config), cnt <= 1000 ? TF_OK : E_FEED_LIMIT);
+    const tf_feed_t *feed = tf_feeds_find("hyperliquid");
+    void *state_of        = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
+    assert_int_equal(feed->init(feed, state_of, &config), cnt <= 1000 ? TF_OK : E_FEED_LIMIT);
     free(state_of);
   }
 }

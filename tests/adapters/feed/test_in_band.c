@@ -96,8 +96,8 @@ static void kraken_asks_for_the_depth_it_was_given(void **state) {
                                .book_depth  = depth};
     bool             is_one =
         depth == 0 || depth == 10 || depth == 25 || depth == 100 || depth == 500 || depth == 1000;
-    r->state = aligned_alloc(64, tf_align_up(r->feed->state_bytes(&config), 64));
-    assert_int_equal(r->feed->init(r->state, &config), is_one ? TF_OK : E_CONFIG_VALUE);
+    r->state = aligned_alloc(64, tf_align_up(r->feed->state_bytes(r->feed, &config), 64));
+    assert_int_equal(r->feed->init(r->feed, r->state, &config), is_one ? TF_OK : E_CONFIG_VALUE);
     uint32_t          first   = 0;
     tf_feed_request_t request = {
         .channel = TF_CHANNEL_BOOK, .symbols = &first, .symbol_cnt = 1, .id = 9};

@@ -1,7 +1,8 @@
 /* Several connections as one stream, with a feed whose messages are said in a few characters:
  *   T<instrument> <id>           a trade
  *   S<instrument> <seq> <value>  its book's snapshot     D<instrument> <seq> <value>  a change of it
- *   Q<instrument> <value>        a quote                 M<instrument> <id> <id>      two trades at once
+ *   Q<instrument> <value>        a quote without a time  W<instrument> <time> <value> one with its time
+ *   M<instrument> <id> <id>      two trades at once
  * Of a shared venue seq is the instrument's; else the connection's, and only D's own order counts. */
 #include "cmocka_tf.h"
 #include "feed/legs.h"
@@ -22,12 +23,14 @@ typedef struct toy {
   uint32_t       connects, losses;
 } toy_t;
 
-static size_t toy_bytes(const tf_feed_config_t *config) {
+static size_t toy_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
   (void)config;
   return sizeof(toy_t);
 }
 
-static tf_err_t toy_init(void *state, const tf_feed_config_t *config) {
+static tf_err_t toy_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
+  (void)feed;
   (void)config;
   toy_t *toy = state;
   memset(toy, 0, sizeof *toy);
@@ -95,7 +98,11 @@ static tf_verdict_t toy_frame(void *state, const tf_frame_t *frame, tf_feed_out_
   out->counts->msgs_data++;
   if (kind == 'T' || kind == 'M') toy_trade(toy, id, a, frame->recv_ns, out);
   if (kind == 'M') toy_trade(toy, id, b, frame->recv_ns, out);
-  if (kind == 'Q') emit(out, TF_EVENT_QUOTE, id, frame->recv_ns)->u.quote.bid_price = (int64_t)a;
+  if (kind == 'Q' || kind == 'W') {
+    tf_event_t *e        = emit(out, TF_EVENT_QUOTE, id, frame->recv_ns);
+    e->ts_event_ns       = kind == 'W' ? a : 0;
+    e->u.quote.bid_price = (int64_t)(kind == 'W' ? b : a);
+  }
   if (kind == 'S' || kind == 'D') toy_level(toy, kind, id, a, b, frame->recv_ns, out);
   return TF_VERDICT_DATA;
 }
@@ -302,6 +309,25 @@ static void own_books_and_quotes_come_from_their_owner(void **state) {
   assert_int_equal(legs.legs[1].owned_cnt, 1);
   assert_int_equal(counts.merged, 4);
   assert_int_equal(legs.legs[1].duplicates, 2);
+}
+
+static void own_quotes_with_a_time_come_from_whoever_has_the_newest(void **state) {
+  (void)state;
+  start(2, false);
+  up(0), up(1);
+  bring(0, "W0 5 1"), bring(1, "W0 5 1"), bring(1, "W0 6 2"), bring(1, "W0 6 3");
+  bring(0, "W0 6 2"), bring(0, "W0 6 3"), bring(0, "W0 6 4"), bring(0, "W1 1 7");
+  SAYS("Q0=1 Q0=2 Q0=3 Q0=4 Q1=7");
+  assert_int_equal(legs.legs[0].owned_cnt, 0);
+  assert_int_equal(counts.merged, 3);
+  down(0);
+  up(0); /* another connection: what it brings first the other had */
+  bring(0, "W0 6 4"), bring(1, "W0 6 4"), bring(1, "W0 7 5");
+  SAYS("Q0=5");
+  down(0), down(1);
+  up(1); /* whatever stands there now */
+  bring(1, "W0 3 9");
+  SAYS("Q0=9");
 }
 
 static void own_book_whose_owner_goes_is_in_gap_until_another_brings_a_snapshot(void **state) {
@@ -570,6 +596,7 @@ int main(void) {
       TEST(own_trades_are_merged_by_id),
       TEST(own_message_that_is_news_in_part_has_its_last_event_where_it_ends),
       TEST(own_books_and_quotes_come_from_their_owner),
+      TEST(own_quotes_with_a_time_come_from_whoever_has_the_newest),
       TEST(own_book_whose_owner_goes_is_in_gap_until_another_brings_a_snapshot),
       TEST(own_book_that_the_heir_does_not_know_is_in_gap_all_the_same),
       TEST(own_books_move_from_a_leg_that_retires_at_their_snapshots),

@@ -125,10 +125,10 @@ static void requests_name_every_symbol_once(void **state) {
     tf_feed_config_t config = {
         .instruments = &table, .symbols = symbols, .symbol_cnt = 95, .channels = 7};
     const tf_feed_t *feed = tf_feeds_find(venues[v].venue);
-    void            *st   = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
+    void            *st   = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
     memset(table.rows, 0, 128 * sizeof(tf_instrument_t));
     table.cnt = 0;
-    assert_int_equal(feed->init(st, &config), TF_OK);
+    assert_int_equal(feed->init(feed, st, &config), TF_OK);
     uint32_t cnt = 0, found = 0;
     for (size_t n; (n = feed->metadata_target(st, cnt, text, sizeof text)) > 0; cnt++) {
       assert_true(n < sizeof text);

@@ -301,8 +301,8 @@ static size_t ask(const char *const *symbols, uint32_t cnt, const char *venue, u
                                   .channels    = ALL,
                                   .book_depth  = depth};
   const tf_feed_t      *feed   = tf_feeds_find(venue);
-  void                 *st     = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-  assert_int_equal(feed->init(st, &config), TF_OK);
+  void                 *st = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
+  assert_int_equal(feed->init(feed, st, &config), TF_OK);
   tf_feed_request_t request = {
       .unsubscribe = unsubscribe, .channel = channel, .symbols = all, .symbol_cnt = cnt, .id = 7};
   size_t n = feed->request(st, &request, text, cap);
@@ -401,8 +401,8 @@ static void depths_are_those_that_the_venue_has(void **state) {
                                  .symbols     = (const char *const[]){"X"},
                                  .symbol_cnt  = 1};
       const tf_feed_t *feed   = tf_feeds_find(rows[i].venue);
-      void            *st     = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-      assert_int_equal(feed->init(st, &config), is_one ? TF_OK : E_CONFIG_VALUE);
+      void            *st = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
+      assert_int_equal(feed->init(feed, st, &config), is_one ? TF_OK : E_CONFIG_VALUE);
       free(st);
       free(table.rows);
     }
@@ -415,8 +415,8 @@ static const char *target_of(const char *venue, const char *symbol) {
   tf_feed_config_t config = {
       .instruments = &table, .channels = ALL, .symbols = &symbol, .symbol_cnt = 1};
   const tf_feed_t *feed = tf_feeds_find(venue);
-  void            *st   = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-  assert_int_equal(feed->init(st, &config), TF_OK);
+  void            *st   = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
+  assert_int_equal(feed->init(feed, st, &config), TF_OK);
   assert_true(feed->ws_target(st, text, sizeof text) < sizeof text);
   free(st);
   free(table.rows);

@@ -53,9 +53,9 @@ static void begin_with(const tf_feed_t *feed, const char *const *symbols, uint32
                              .symbol_cnt  = cnt,
                              .symbols_max = max,
                              .channels    = 0xf};
-  rig.state               = aligned_alloc(64, tf_align_up(feed->state_bytes(&config), 64));
-  memset(rig.state, 0xa5, feed->state_bytes(&config));
-  assert_int_equal(feed->init(rig.state, &config), TF_OK);
+  rig.state               = aligned_alloc(64, tf_align_up(feed->state_bytes(feed, &config), 64));
+  memset(rig.state, 0xa5, feed->state_bytes(feed, &config));
+  assert_int_equal(feed->init(feed, rig.state, &config), TF_OK);
 }
 
 /* Names in which no other is hidden: QZJ1000-USD .. */

@@ -13,12 +13,14 @@ typedef struct fake_state {
   uint64_t canary;
 } fake_state_t;
 
-static size_t fake_state_bytes(const tf_feed_config_t *config) {
+static size_t fake_state_bytes(const tf_feed_t *feed, const tf_feed_config_t *config) {
+  (void)feed;
   (void)config;
   return sizeof(fake_state_t);
 }
 
-static tf_err_t fake_init(void *state, const tf_feed_config_t *config) {
+static tf_err_t fake_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
+  (void)feed;
   if (config->channels == 0) return TF_ERR(E_FEED_LIMIT, "no channels");
   *(fake_state_t *)state = (fake_state_t){.canary = 77};
   return 0;

@@ -1,0 +1,68 @@
+/* Two connections of one session beside each other: who takes whose place. */
+#include "session_rig.h"
+
+#define REQUESTS 6u /* one each 125 ms: a newcomer takes so long to ask for all */
+
+/* The elder brings trades until it is told to go; the newcomer begins far ahead of it, as one does that was
+ * away for a while, with its first requests still to be made. */
+static void script_newcomer(stub_conn_t *c, const char *target, uint32_t idx) {
+  (void)target;
+  stub_upgrade(c, NULL, 0);
+  if (!acks(c, idx == 0 ? REQUESTS : (uint32_t)noted(0))) return;
+  if (idx == 0) {
+    for (int i = 1; i <= 9; i++) {
+      char text[] = "T 0";
+      text[2]     = (char)('0' + i);
+      stub_text(c, text);
+    }
+    while (noted(1) == 0 && !stub_stopping(c)) usleep(1000);
+    return;
+  }
+  stub_text(c, noted(0) == REQUESTS ? "T 10" : "T 50");
+  note(c, 2, 1);
+  stub_linger(c);
+}
+
+static void begin_two(uint64_t asked_for) {
+  config.legs                = 2;
+  config.overlap_ns          = 60 * TF_NS_PER_SEC;
+  fake_subscribe_cnt         = REQUESTS;
+  fake.subscribe_rate_hz_max = 10;
+  begin(script_newcomer, false);
+  __atomic_store_n(&stub.note[0], asked_for, __ATOMIC_SEQ_CST);
+  RUN_UNTIL(seen.trades == 9);
+  RUN_UNTIL(noted(2) == 1);
+  run_for(20 * MS);
+  assert_int_equal(seen.trades, 9); /* it is being heard */
+  __atomic_store_n(&stub.note[1], 1, __ATOMIC_SEQ_CST);
+  RUN_UNTIL(source->disconnects == 1);
+  RUN_UNTIL(seen.trades == 10);
+  assert_int_equal(source->counts.gaps, 0);
+}
+
+static void
+newcomer_that_had_asked_for_all_takes_the_last_ones_place_without_a_break(void **state) {
+  (void)state;
+  begin_two(REQUESTS);
+  assert_int_equal(seen.last_id, 10);
+  assert_int_equal(seen.statuses,
+                   1); /* the decoder heard of the first connection and of nothing since */
+}
+
+/* What went between the elder's death and the newcomer's last request nobody brought: as behind any
+ * reconnect the books begin anew, and no sequence is said to have broken. */
+static void newcomer_that_was_still_asking_when_the_last_one_died_begins_anew(void **state) {
+  (void)state;
+  begin_two(1);
+  assert_int_equal(seen.last_id, 50);
+  assert_int_equal(seen.statuses, 3); /* up, gone, up */
+}
+
+int main(void) {
+  if (!session_rig_start()) return 1;
+  const struct CMUnitTest tests[] = {
+      T(newcomer_that_had_asked_for_all_takes_the_last_ones_place_without_a_break),
+      T(newcomer_that_was_still_asking_when_the_last_one_died_begins_anew),
+  };
+  return session_rig_stop(RUN_SESSION_TESTS(TF_IO_AUTO, "session, legs", tests));
+}
