@@ -127,14 +127,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
   live_feed_t                *l   = &live.feeds[row->feed_idx];
   *s                              = (tf_session_config_t){
                                    .feed              = row->feed,
-                                   .feed_config       = {.instruments = &engine.instruments,
-                                                         .symbols     = row->symbols,
-                                                         .symbol_cnt  = row->symbol_cnt,
-                                                         .symbols_max = row->symbol_cnt + tf_config_feed_room(f),
-                                                         .channels    = row->channels,
-                                                         .pending_cap = TF_LIVE_PENDING_CAP,
-                                                         .book_depth  = f->book_depth,
-                                                         .key         = l->key},
+                                   .feed_config       = tf_live_plan_feed(row, f, &engine.instruments, l->key),
                                    .io                = live.io,
                                    .dialer            = live.dialer,
                                    .budget            = l->budget,
