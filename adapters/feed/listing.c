@@ -100,10 +100,10 @@ static bool put(tf_feed_out_t *out, uint32_t instrument_id, const tf_listing_t *
 
 void tf_listing_say(tf_symbols_t *symbols, uint32_t idx, const tf_listing_t *said, uint64_t recv_ns,
                     tf_feed_out_t *out) {
-  tf_listing_t   *was = &symbols->listings[idx];
-  tf_listing_t    now = *was;
-  const uint32_t  id  = symbols->rows[idx].instrument_id;
-  const bool      is_resized =
+  tf_listing_t  *was = &symbols->listings[idx];
+  tf_listing_t   now = *was;
+  const uint32_t id  = symbols->rows[idx].instrument_id;
+  const bool     is_resized =
       is_other_size(was->tick_size, was->price_exp, said->tick_size, said->price_exp) ||
       is_other_size(was->lot_size, was->qty_exp, said->lot_size, said->qty_exp);
   if (said->tick_size != 0) {

@@ -10,7 +10,8 @@
 #include "core/error.h"
 
 #define ENGINE_KEYS                                                                                \
-  "profile, idle, io, busy_poll, kernel_timestamps, instruments_max, book_levels_max, "            \
+  "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
+  "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
@@ -20,7 +21,7 @@
   "endpoints, rank_every, proxy, proxy_key_file, source_address, interface, fallback_after, "      \
   "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
-  "instruments_file, book_depth, crossed_after, stale_after, "                                     \
+  "instruments_file, metadata_refresh, book_depth, crossed_after, stale_after, "                                     \
   "message_bytes_max, fallback"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
@@ -224,14 +225,15 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 
 static const char all_keys[] =
     "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
-    "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
+    "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
+    "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
     "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
-    "crossed_after: 2s, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, legs: 3, "
+    "crossed_after: 2s, metadata_refresh: 7m, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, legs: 3, "
     "rank_every: "
     "3m, proxy: \"http://p:3128\", "
     "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
@@ -260,6 +262,7 @@ static void every_key_reaches_its_field(void **state) {
   tf_config_t *c = load(all_keys, NULL, 0);
   assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_MAXIMUM);
   assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_SLEEP);
+  assert_int_equal(c->engine.feature_isa, TF_CONFIG_ISA_AVX2);
   assert_int_equal(c->engine.io, TF_CONFIG_IO_EPOLL);
   assert_int_equal(c->engine.busy_poll_ns, 50 * TF_NS_PER_US);
   assert_true(c->engine.kernel_timestamps);
@@ -301,6 +304,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].book_depth, 25);
   assert_int_equal(c->feeds[0].crossed_after_ns, 2 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].stale_after_ns, 90 * TF_NS_PER_SEC);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns, 420 * TF_NS_PER_SEC);
   assert_string_equal(c->feeds[0].path, "/ws?a=b");
   assert_int_equal(c->feeds[0].streams_per_connection, 17);
   assert_int_equal(c->feeds[0].legs, 3);
