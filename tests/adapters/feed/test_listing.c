@@ -97,7 +97,7 @@ static void another_tick_size_is_said_with_what_it_is(void **state) {
   assert_int_equal(rig.events[0].qty_exp, -5);
   assert_int_equal(rig.instruments.rows[0].tick_size, 1);
   assert_int_equal(rig.instruments.rows[0].price_exp, -2); /* the table keeps the first */
-  ask(INFO("BREAK", "0.01000000"));                        /* both at once: one tick, the halt last */
+  ask(INFO("BREAK", "0.01000000")); /* both at once: one tick, the halt last */
   assert_int_equal(rig.out.event_cnt, 2);
   assert_int_equal(said(), TF_TRADING_HALTED);
   stop(&rig);
@@ -115,81 +115,81 @@ static void without_room_it_is_said_the_next_time(void **state) {
   stop(&rig);
 }
 
+/* clang-format off */
+#define KRAKEN(status)                                                                             \
+  "{\"channel\":\"instrument\",\"type\":\"update\",\"data\":{\"pairs\":[{\"symbol\":\"BTC/USD\",\"status\":\"" status "\"}]}}"
+#define BITMEX(state)                                                                              \
+  "{\"table\":\"instrument\",\"action\":\"update\",\"data\":[{\"symbol\":\"XBTUSD\",\"state\":\"" state "\","         \
+  "\"lastPrice\":100.5,\"timestamp\":\"2024-08-09T00:00:00.000Z\"}]}"
+#define DERIBIT(state)                                                                             \
+  "{\"jsonrpc\":\"2.0\",\"method\":\"subscription\",\"params\":{\"channel\":\"ticker.BTC-PERPETUAL.100ms\",\"data\":{"   \
+  "\"instrument_name\":\"BTC-PERPETUAL\",\"timestamp\":1723161255000,\"state\":\"" state "\",\"last_price\":100.5,"      \
+  "\"stats\":{\"volume\":1.0}}}}"
+
+/* REST where there is a target. */
+static const struct {
+  const char *venue, *symbol, *target, *open, *halted;
+  uint32_t    trading;
+} venues[] = {
+  {"binance-coinm", "BTCUSD_PERP", "/dapi/v1/exchangeInfo",
+   "{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractStatus\":\"TRADING\"}]}",
+   "{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractStatus\":\"DELIVERED\"}]}", TF_TRADING_ENDED},
+  {"coinbase", "BTC-USD", "/api/v3/brokerage/market/products/BTC-USD",
+   "{\"product_id\":\"BTC-USD\",\"status\":\"online\",\"trading_disabled\":false}",
+   "{\"product_id\":\"BTC-USD\",\"status\":\"online\",\"trading_disabled\":true}", TF_TRADING_HALTED},
+  {"coinbase-exchange", "BTC-USD", "/products/BTC-USD",
+   "{\"id\":\"BTC-USD\",\"status\":\"online\",\"trading_disabled\":false}",
+   "{\"id\":\"BTC-USD\",\"status\":\"delisted\",\"trading_disabled\":true}", TF_TRADING_ENDED},
+  {"okx", "BTC-USDT", "/api/v5/public/instruments?instType=SPOT",
+   "{\"code\":\"0\",\"data\":[{\"instId\":\"BTC-USDT\",\"state\":\"live\"}]}",
+   "{\"code\":\"0\",\"data\":[{\"instId\":\"BTC-USDT\",\"state\":\"suspend\"}]}", TF_TRADING_HALTED},
+  {"bybit", "BTCUSDT", "/v5/market/instruments-info?category=spot",
+   "{\"result\":{\"list\":[{\"symbol\":\"BTCUSDT\",\"status\":\"Trading\"}]}}",
+   "{\"result\":{\"list\":[{\"symbol\":\"BTCUSDT\",\"status\":\"Delivering\"}]}}", TF_TRADING_HALTED},
+  {"bitget", "BTCUSDT", "/api/v2/spot/public/symbols",
+   "{\"data\":[{\"symbol\":\"BTCUSDT\",\"status\":\"online\"}]}",
+   "{\"data\":[{\"symbol\":\"BTCUSDT\",\"status\":\"halt\"}]}", TF_TRADING_HALTED},
+  {"gate", "BTC_USDT", "/api/v4/spot/currency_pairs",
+   "[{\"id\":\"BTC_USDT\",\"trade_status\":\"tradable\"}]",
+   "[{\"id\":\"BTC_USDT\",\"trade_status\":\"untradable\"}]", TF_TRADING_HALTED},
+  {"kucoin", "BTC-USDT", "/api/v2/symbols",
+   "{\"data\":[{\"symbol\":\"BTC-USDT\",\"enableTrading\":true}]}",
+   "{\"data\":[{\"symbol\":\"BTC-USDT\",\"enableTrading\":false}]}", TF_TRADING_HALTED},
+  {"htx", "btcusdt", "/v2/settings/common/symbols",
+   "{\"data\":[{\"symbol\":\"btcusdt\",\"state\":\"online\"}]}",
+   "{\"data\":[{\"symbol\":\"btcusdt\",\"state\":\"suspend\"}]}", TF_TRADING_HALTED},
+  {"cryptocom", "BTC_USDT", "/exchange/v1/public/get-instruments",
+   "{\"result\":{\"data\":[{\"symbol\":\"BTC_USDT\",\"tradable\":true}]}}",
+   "{\"result\":{\"data\":[{\"symbol\":\"BTC_USDT\",\"tradable\":false}]}}", TF_TRADING_HALTED},
+  {"deribit", "BTC-PERPETUAL", "/api/v2/public/get_instrument?instrument_name=BTC-PERPETUAL",
+   "{\"result\":{\"instrument_name\":\"BTC-PERPETUAL\",\"is_active\":true,\"state\":\"open\"}}",
+   "{\"result\":{\"instrument_name\":\"BTC-PERPETUAL\",\"is_active\":false}}", TF_TRADING_ENDED},
+  {"kraken", "BTC/USD", NULL,
+   KRAKEN("online"),
+   KRAKEN("cancel_only"), TF_TRADING_HALTED},
+  {"bitmex", "XBTUSD", NULL,
+   BITMEX("Open"),
+   BITMEX("Settled"), TF_TRADING_ENDED},
+  {"deribit", "BTC-PERPETUAL", NULL,
+   DERIBIT("open"),
+   DERIBIT("closed"), TF_TRADING_HALTED},
+};
+/* clang-format on */
+
 static void every_venues_own_words_are_read(void **state) {
   (void)state;
-  const struct {
-    const char *venue, *symbol, *target, *open, *halted;
-    uint32_t    trading;
-  } rows[] = {
-      {"binance-coinm", "BTCUSD_PERP", "/dapi/v1/exchangeInfo",
-       "{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractStatus\":\"TRADING\"}]}",
-       "{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractStatus\":\"DELIVERED\"}]}",
-       TF_TRADING_ENDED                                                                },
-      {"coinbase",      "BTC-USD",     "/api/v3/brokerage/market/products/BTC-USD",
-       "{\"product_id\":\"BTC-USD\",\"status\":\"online\",\"trading_disabled\":false}",
-       "{\"product_id\":\"BTC-USD\",\"status\":\"online\",\"trading_disabled\":true}",
-       TF_TRADING_HALTED                                                               },
-      {"coinbase-exchange", "BTC-USD", "/products/BTC-USD",
-       "{\"id\":\"BTC-USD\",\"status\":\"online\",\"trading_disabled\":false}",
-       "{\"id\":\"BTC-USD\",\"status\":\"delisted\",\"trading_disabled\":true}",
-       TF_TRADING_ENDED                                                                },
-      {"okx",           "BTC-USDT",    "/api/v5/public/instruments?instType=SPOT",
-       "{\"code\":\"0\",\"data\":[{\"instId\":\"BTC-USDT\",\"state\":\"live\"}]}",
-       "{\"code\":\"0\",\"data\":[{\"instId\":\"BTC-USDT\",\"state\":\"suspend\"}]}",
-       TF_TRADING_HALTED                                                               },
-      {"bybit",         "BTCUSDT",     "/v5/market/instruments-info?category=spot",
-       "{\"result\":{\"list\":[{\"symbol\":\"BTCUSDT\",\"status\":\"Trading\"}]}}",
-       "{\"result\":{\"list\":[{\"symbol\":\"BTCUSDT\",\"status\":\"Delivering\"}]}}",
-       TF_TRADING_HALTED                                                               },
-      {"bitget",        "BTCUSDT",     "/api/v2/spot/public/symbols",
-       "{\"data\":[{\"symbol\":\"BTCUSDT\",\"status\":\"online\"}]}",
-       "{\"data\":[{\"symbol\":\"BTCUSDT\",\"status\":\"halt\"}]}",
-       TF_TRADING_HALTED                                                               },
-      {"gate",          "BTC_USDT",    "/api/v4/spot/currency_pairs",
-       "[{\"id\":\"BTC_USDT\",\"trade_status\":\"tradable\"}]",
-       "[{\"id\":\"BTC_USDT\",\"trade_status\":\"untradable\"}]",
-       TF_TRADING_HALTED                                                               },
-      {"kucoin",        "BTC-USDT",    "/api/v2/symbols",
-       "{\"data\":[{\"symbol\":\"BTC-USDT\",\"enableTrading\":true}]}",
-       "{\"data\":[{\"symbol\":\"BTC-USDT\",\"enableTrading\":false}]}",
-       TF_TRADING_HALTED                                                               },
-      {"htx",           "btcusdt",     "/v2/settings/common/symbols",
-       "{\"data\":[{\"symbol\":\"btcusdt\",\"state\":\"online\"}]}",
-       "{\"data\":[{\"symbol\":\"btcusdt\",\"state\":\"suspend\"}]}",
-       TF_TRADING_HALTED                                                               },
-      {"cryptocom",     "BTC_USDT",    "/exchange/v1/public/get-instruments",
-       "{\"result\":{\"data\":[{\"symbol\":\"BTC_USDT\",\"tradable\":true}]}}",
-       "{\"result\":{\"data\":[{\"symbol\":\"BTC_USDT\",\"tradable\":false}]}}",
-       TF_TRADING_HALTED                                                               },
-      {"deribit",       "BTC-PERPETUAL", "/api/v2/public/get_instrument?instrument_name=BTC-PERPETUAL",
-       "{\"result\":{\"instrument_name\":\"BTC-PERPETUAL\",\"is_active\":true,\"state\":\"open\"}}",
-       "{\"result\":{\"instrument_name\":\"BTC-PERPETUAL\",\"is_active\":false}}",
-       TF_TRADING_ENDED                                                                },
-      {"kraken",        "BTC/USD",     NULL,
-       "{\"channel\":\"instrument\",\"type\":\"snapshot\",\"data\":{\"pairs\":[{\"symbol\":\"BTC/USD\",\"status\":\"online\"}]}}",
-       "{\"channel\":\"instrument\",\"type\":\"update\",\"data\":{\"pairs\":[{\"symbol\":\"BTC/USD\",\"status\":\"cancel_only\"}]}}",
-       TF_TRADING_HALTED                                                               },
-      {"bitmex",        "XBTUSD",      NULL,
-       "{\"table\":\"instrument\",\"action\":\"partial\",\"data\":[{\"symbol\":\"XBTUSD\",\"state\":\"Open\",\"lastPrice\":100.5,\"timestamp\":\"2024-08-09T00:00:00.000Z\"}]}",
-       "{\"table\":\"instrument\",\"action\":\"update\",\"data\":[{\"symbol\":\"XBTUSD\",\"state\":\"Settled\",\"lastPrice\":100.5,\"timestamp\":\"2024-08-09T00:00:00.000Z\"}]}",
-       TF_TRADING_ENDED                                                                },
-      {"deribit",       "BTC-PERPETUAL", NULL,
-       "{\"jsonrpc\":\"2.0\",\"method\":\"subscription\",\"params\":{\"channel\":\"ticker.BTC-PERPETUAL.100ms\",\"data\":{\"instrument_name\":\"BTC-PERPETUAL\",\"timestamp\":1723161255000,\"state\":\"open\",\"last_price\":100.5,\"stats\":{\"volume\":1.0}}}}",
-       "{\"jsonrpc\":\"2.0\",\"method\":\"subscription\",\"params\":{\"channel\":\"ticker.BTC-PERPETUAL.100ms\",\"data\":{\"instrument_name\":\"BTC-PERPETUAL\",\"timestamp\":1723161255000,\"state\":\"closed\",\"last_price\":100.5,\"stats\":{\"volume\":1.0}}}}",
-       TF_TRADING_HALTED                                                               },
-  };
-  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
-    print_message("%s\n", rows[i].venue);
-    open_one(rows[i].venue, rows[i].symbol);
+  for (size_t i = 0; i < TF_ARRAY_CNT(venues); i++) {
+    print_message("%s\n", venues[i].venue);
+    open_one(venues[i].venue, venues[i].symbol);
     for (int k = 0; k < 5; k++) {
-      const char *text = k == 1 || k == 2 ? rows[i].halted : rows[i].open;
-      uint64_t    before = rig.counts.listings;
-      tf_verdict_t verdict = rows[i].target ? feed_rest(rows[i].target, text) : feed_text(text);
+      const char  *text    = k == 1 || k == 2 ? venues[i].halted : venues[i].open;
+      uint64_t     before  = rig.counts.listings;
+      tf_verdict_t verdict = venues[i].target ? feed_rest(venues[i].target, text) : feed_text(text);
       assert_int_not_equal(verdict, TF_VERDICT_REJECTED);
       const bool is_news = k == 1 || k == 3;
       assert_int_equal(rig.counts.listings - before, is_news);
       assert_int_equal(said(), !is_news ? TF_TRADING_UNSAID
-                               : k == 1 ? rows[i].trading
+                               : k == 1 ? venues[i].trading
                                         : (uint32_t)TF_TRADING_OPEN);
     }
     stop(&rig);
