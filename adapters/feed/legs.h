@@ -30,6 +30,7 @@
 
 #include "feed/newest.h"
 #include "feed/race.h"
+#include "feed/reorder.h"
 #include "feed/symbols.h"
 #include "feed/trade_set.h"
 #include "tf/feed.h"
@@ -90,6 +91,7 @@ typedef struct tf_legs {
   uint64_t          message; /* own: number of the newest */
   tf_trade_set_t    trades;
   tf_race_t         race;
+  tf_reorder_t      reorder;
   bool              races;
 } tf_legs_t;
 

@@ -57,6 +57,9 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_HELD, s->held_events);
   tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
   tf_metrics_set(b, TF_METRIC_FEED_ID_CONFLICTS, c->id_conflicts);
+  tf_metrics_set(b, TF_METRIC_FEED_LATE_TRADES, c->late_trades);
+  tf_metrics_set(b, TF_METRIC_FEED_REORDERED, c->reordered);
+  tf_metrics_set(b, TF_METRIC_FEED_HELD_TRADES, c->held_trades);
   tf_metrics_set(b, TF_METRIC_FEED_LISTINGS, c->listings);
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);

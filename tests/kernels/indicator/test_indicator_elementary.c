@@ -20,7 +20,10 @@ typedef struct function {
   static double ours_##name(double x) { return tf_##name(x); }
 OF(exp)
 OF(ln)
-OF(log10) OF(sin) OF(cos) OF(tan) OF(asin) OF(acos) OF(atan) OF(sinh) OF(cosh) OF(tanh)
+OF(log10)
+OF(sin)
+OF(cos)
+OF(tan) OF(asin) OF(acos) OF(atan) OF(sinh) OF(cosh) OF(tanh)
 
 /* What x87 reduces an argument by loses digits beyond this: huge arguments have a test of their own. */
 #define CIRCLE_FAR 6
