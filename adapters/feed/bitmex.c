@@ -392,6 +392,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_bitmex = {
     .venue                   = "bitmex",
     .suffix                  = "BITMEX",
+    .symbol_chars            = "_.",
     .spec                    = &spec,
     .state_bytes             = state_bytes,
     .init                    = init,

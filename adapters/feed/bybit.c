@@ -299,6 +299,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_bybit = {
     .venue                   = "bybit",
     .suffix                  = "BYBIT",
+    .symbol_chars            = "-",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = init,

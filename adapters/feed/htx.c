@@ -36,6 +36,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_htx = {
     .venue                   = "htx",
     .suffix                  = "HTX",
+    .symbol_chars            = "",
     .spec                    = &tf_htx_spot_spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_htx_init,

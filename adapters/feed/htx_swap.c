@@ -29,6 +29,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_htx_swap = {
     .venue                   = "htx-swap",
     .suffix                  = "HTX-SWAP",
+    .symbol_chars            = "-",
     .spec                    = &tf_htx_swap_spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_htx_init,
