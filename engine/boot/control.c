@@ -301,6 +301,7 @@ static json_t *status_feeds(const tf_engine_t *e) {
     json_object_set_new(feed, "name", json_string(tf_metrics_block_name(b, name)));
     json_object_set_new(feed, "state",
                         json_string(state < TF_ARRAY_CNT(states) ? states[state] : "?"));
+    json_object_set_new(feed, "broken", json_boolean(tf_metrics_get(b, TF_METRIC_FEED_BROKEN)));
     json_object_set_new(feed, "standby", json_boolean(tf_metrics_get(b, TF_METRIC_FEED_STANDBY)));
     json_object_set_new(feed, "messages", number_of(b, TF_METRIC_FEED_MESSAGES));
     json_object_set_new(feed, "gaps", number_of(b, TF_METRIC_FEED_GAPS));
@@ -474,6 +475,7 @@ tf_err_t tf_control_start(const tf_control_config_t *config, tf_control_t **cont
   c->config                    = *config;
   c->source.ops                = &control_ops;
   c->source.feed_state         = TF_FEED_LIVE;
+  c->source.is_aid             = true;
   c->started_ns                = tf_clock_monotonic_ns();
   tf_control_handler_t handler = {c, tf_control_answer};
   tf_err_t             err     = config->token_file ? read_token(c, config->token_file) : TF_OK;

@@ -50,6 +50,7 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_EVENTS_TRADE + i), c->events[i]);
   tf_metrics_set(b, TF_METRIC_FEED_MERGED, c->merged);
   tf_metrics_set(b, TF_METRIC_FEED_STANDBY, s->is_standby);
+  tf_metrics_set(b, TF_METRIC_FEED_BROKEN, s->broken != TF_OK);
   tf_metrics_set(b, TF_METRIC_FEED_HELD, s->held_events);
   tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);

@@ -154,6 +154,9 @@ struct tf_source {
   tf_source_streams_t streams;
   uint32_t            leg_cnt; /* 0: no connections, a file */
   tf_source_leg_t     legs[TF_SOURCE_LEGS_MAX];
+  bool     is_required; /* live: when it breaks for good the run ends, whatever the others do */
+  bool     is_aid;      /* brings no market data of its own: commands, a chain of routes */
+  tf_err_t broken;      /* for good, by acquire: it is not polled any more */
   tf_source_t
       *commanded_by; /* whoever takes its commands, and tells it: a chain of routes; NULL: itself */
   uint64_t held_events; /* decoded while another route served (tf/route.h): not published */
