@@ -69,6 +69,8 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_STALE, s->stale);
   tf_metrics_set(b, TF_METRIC_FEED_STALE_NOW, s->stale_now);
   tf_metrics_set(b, TF_METRIC_FEED_CONNECTS, s->connects);
+  for (uint32_t i = 0; i < TF_DIAL_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DIALS_FAILED_WAIT + i), s->dials_failed[i]);
   tf_metrics_set(b, TF_METRIC_FEED_DISCONNECTS, s->disconnects);
   tf_metrics_set(b, TF_METRIC_FEED_RECONNECTS, s->connects ? s->connects - 1 : 0);
   /* pairs with: tf_symbols_add. The table's count alone is read. */

@@ -676,6 +676,27 @@ class Refused(unittest.TestCase):
             self.assertRegex(err, "(?s)feed bad: last trouble.*feed good: last trouble")
 
 
+class Ends(unittest.TestCase):
+    """Why connections ended: one word of a closed list, in the metrics, in `status`, and in the capture."""
+
+    def test_a_reset_is_counted_shown_and_captured(self):
+        with Exchange("--faults", "reset=2s") as exchange, tempfile.TemporaryDirectory() as out:
+            sets = [f"capture.path={out}/capture", f"control.path={out}/control/socket"]
+            with LiveEngine(exchange, *sets) as engine:
+                wait_until(lambda: engine.count("tickfuse_leg_ends_total", "reset") >= 2, 60, "two resets")
+                exchange.process.kill()
+                wait_until(lambda: engine.count("tickfuse_feed_dials_failed_total", "connect") >= 1, 60, "a dial refused")
+                status = json.loads(run("control", f"{out}/control/socket", "status", "--json")[0])
+                feed = next(f for f in status["feeds"] if f["name"] == "main")
+                self.assertGreaterEqual(feed["ends"]["reset"], 2)
+                self.assertGreaterEqual(feed["dials_failed"]["connect"], 1)
+                got, _ = engine.finish()
+            self.assertGreaterEqual(got["connection_ends"]["reset"], 2)
+            again, _ = replay(f"{out}/capture", config=DEMO)
+            self.assertEqual(again["connection_ends"], got["connection_ends"])
+            self.assertEqual(again["events_hash"], got["events_hash"])
+
+
 class Deflate(unittest.TestCase):
     def test_compression_is_used_only_where_the_feed_says_so(self):
         for asked in (False, True):
