@@ -77,30 +77,14 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
-    {.object   = ITEM,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(UPDATE),
-     .symbol   = BOOK_SYMBOL,
-     .bids     = BIDS,
-     .asks     = ASKS,
-     .last_seq = UPDATE},
-    { .object = ITEM,
-     .kind   = TF_EVENT_TRADE,
-     .marks  = BIT(ID) | BIT(PRICE),
-     .symbol = BOOK_SYMBOL,
-     .time   = TRADE_TIME,
-     .price  = PRICE,
-     .qty    = QTY,
-     .side   = SIDE,
-     .id     = ID},
-    {         .object  = ITEM,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(TICKER_SYMBOL),
-     .symbol  = TICKER_SYMBOL,
-     .last    = LAST,
-     .volume  = VOLUME,
-     .mark    = MARK,
-     .funding = FUNDING},
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_BOOK, .marks = BIT(UPDATE),
+                    .symbol = BOOK_SYMBOL, .bids = BIDS, .asks = ASKS, .last_seq = UPDATE),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_TRADE, .marks = BIT(ID) | BIT(PRICE),
+                    .symbol = BOOK_SYMBOL, .time = TRADE_TIME, .price = PRICE, .qty = QTY,
+                    .side = SIDE, .id = ID),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_TICKER, .marks = BIT(TICKER_SYMBOL),
+                    .symbol = TICKER_SYMBOL, .last = LAST, .volume = VOLUME, .mark = MARK,
+                    .funding = FUNDING),
 };
 
 /* ---- families ---- */
@@ -209,6 +193,7 @@ static const tf_in_band_spec_t spec = {
     .ids           = TF_IN_BAND_IDS_OPAQUE,
     .buy           = "Buy",
     .sell          = "Sell",
+    .heartbeat     = "{\"op\":\"ping\"}",
     .family        = family,
     .route         = route,
     .depth_default = DEPTH_DEFAULT,
@@ -260,13 +245,6 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
   tf_text_out_put(&t, "/v5/market/instruments-info?category=");
   tf_text_out_put(&t, own->product->product);
   tf_text_out_put(&t, "&limit=1000"); /* the most that it answers at once */
-  return tf_text_out_finish(&t);
-}
-
-static size_t heartbeat(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "{\"op\":\"ping\"}");
   return tf_text_out_finish(&t);
 }
 
@@ -343,7 +321,7 @@ const tf_feed_t tf_feed_bybit = {
     .request                 = request,
     .symbol                  = symbol,
     .metadata_target         = metadata_target,
-    .heartbeat               = heartbeat,
+    .heartbeat               = tf_in_band_heartbeat,
     .heartbeat_ns            = 20 * TF_NS_PER_SEC,
     .silence_ns_max          = 50 * TF_NS_PER_SEC, /* two heartbeats were not answered */
     .subscribe_rate_hz_max   = 5,                  /* the venue publishes none: as its neighbours */

@@ -26,6 +26,12 @@ enum tf_config_profile {
   TF_CONFIG_PROFILE_AGGRESSIVE,
   TF_CONFIG_PROFILE_MAXIMUM
 };
+enum tf_config_isa {
+  TF_CONFIG_ISA_AUTO,
+  TF_CONFIG_ISA_SCALAR,
+  TF_CONFIG_ISA_AVX2,
+  TF_CONFIG_ISA_AVX512
+};
 enum tf_config_idle { TF_CONFIG_IDLE_SPIN, TF_CONFIG_IDLE_YIELD, TF_CONFIG_IDLE_SLEEP };
 enum tf_config_io { TF_CONFIG_IO_AUTO, TF_CONFIG_IO_URING, TF_CONFIG_IO_EPOLL };
 enum tf_config_stages {

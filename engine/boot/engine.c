@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/isa.h"
 #include "core/log.h"
 
 #define ARENA_SLACK_BYTES                                                                          \
@@ -458,6 +459,20 @@ static tf_err_t connect_stages(tf_engine_t *e) {
 
 /* ---- lifetime ---- */
 
+TF_STATIC_ASSERT((int)TF_CONFIG_ISA_AVX512 == (int)TF_ISA_AVX512 + 1 &&
+                     (int)TF_CONFIG_ISA_SCALAR == (int)TF_ISA_SCALAR + 1,
+                 "the config's instruction sets are the machine's, behind auto");
+
+static tf_err_t choose_isa(const tf_config_t *c, tf_isa_t *isa) {
+  if (c->engine.feature_isa == TF_CONFIG_ISA_AUTO) return TF_OK;
+  tf_isa_t wanted = (tf_isa_t)(c->engine.feature_isa - TF_CONFIG_ISA_SCALAR);
+  if (!tf_isa_supported(wanted))
+    return TF_ERR(E_CONFIG_VALUE, "%s: engine.feature_isa: this machine has no %s, its best is %s",
+                  c->path, tf_isa_name(wanted), tf_isa_name(*isa));
+  *isa = wanted;
+  return TF_OK;
+}
+
 static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
   static const char *bar_names[TF_BARS_MAX]; /* the compiler borrows them until its end */
   for (uint32_t i = 0; i < e->config->bar_cnt; i++) bar_names[i] = e->config->bars[i].name;
@@ -465,8 +480,13 @@ static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
                           .indicator_cnt = e->registry->indicator_cnt,
                           .bar_names     = bar_names,
                           .bar_cnt       = e->config->bar_cnt,
-                          .plain_bar     = TF_FEATURE_COMPILE_NONE};
+                          .plain_bar     = TF_FEATURE_COMPILE_NONE,
+                          .vectors       = e->registry->vectors,
+                          .vector_cnt    = e->registry->vector_cnt,
+                          .isa           = tf_isa_best()};
   *compile             = NULL;
+  tf_err_t err         = choose_isa(e->config, &env.isa);
+  if (err) return err;
   return tf_feature_compile_begin(compile, &env);
 }
 

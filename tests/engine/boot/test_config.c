@@ -10,7 +10,8 @@
 #include "core/error.h"
 
 #define ENGINE_KEYS                                                                                \
-  "profile, idle, io, busy_poll, kernel_timestamps, instruments_max, book_levels_max, "            \
+  "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
+  "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
@@ -225,7 +226,8 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 
 static const char all_keys[] =
     "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
-    "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
+    "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
+    "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
     "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
@@ -262,6 +264,7 @@ static void every_key_reaches_its_field(void **state) {
   tf_config_t *c = load(all_keys, NULL, 0);
   assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_MAXIMUM);
   assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_SLEEP);
+  assert_int_equal(c->engine.feature_isa, TF_CONFIG_ISA_AVX2);
   assert_int_equal(c->engine.io, TF_CONFIG_IO_EPOLL);
   assert_int_equal(c->engine.busy_poll_ns, 50 * TF_NS_PER_US);
   assert_true(c->engine.kernel_timestamps);
