@@ -72,9 +72,10 @@ static size_t arena_bytes(const tf_engine_t *e) {
   const tf_config_t *c           = e->config;
   size_t             instruments = e->instruments.cap;
   size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + 2 * sizeof(uint64_t) +
-               sizeof(tf_outlier_row_t) + TF_BOOK_BYTES(book_levels(c)) +
-               PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + e->plan.mem_bytes +
-               sizeof(double) * e->plan.feature_cnt + policy_bytes(&e->runner.lane.decide) + 4096;
+               sizeof(tf_outlier_row_t) + sizeof(tf_event_time_row_t) +
+               TF_BOOK_BYTES(book_levels(c)) + PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) +
+               e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt +
+               policy_bytes(&e->runner.lane.decide) + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
   total += TF_SOURCES_MAX * sizeof(tf_feed_clock_t);
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
@@ -426,7 +427,10 @@ static tf_err_t connect_stages(tf_engine_t *e) {
       tf_arena_take(&e->arena, TF_SOURCES_MAX * sizeof *acquire->clocks, TF_LINE_BYTES);
   acquire->outlier_rows =
       tf_arena_take(&e->arena, e->instruments.cap * sizeof *acquire->outlier_rows, TF_LINE_BYTES);
-  if (!acquire->clocks || !acquire->outlier_rows) return E_CORE_ARENA_FULL;
+  acquire->time_rows =
+      tf_arena_take(&e->arena, e->instruments.cap * sizeof *acquire->time_rows, TF_LINE_BYTES);
+  if (!acquire->clocks || !acquire->outlier_rows || !acquire->time_rows) return E_CORE_ARENA_FULL;
+  memset(acquire->time_rows, 0, e->instruments.cap * sizeof *acquire->time_rows);
   memset(acquire->outlier_rows, 0, e->instruments.cap * sizeof *acquire->outlier_rows);
   acquire->instrument_cap = e->instruments.cap;
   lane->emit              = &r->emit;

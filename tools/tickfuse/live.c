@@ -14,6 +14,7 @@
 #include "feed/session.h"
 #include "http/http.h"
 #include "io/io.h"
+#include "live_alarms.h"
 #include "live_capture.h"
 #include "live_metadata.h"
 #include "live_plan.h"
@@ -58,6 +59,7 @@ typedef struct live {
   } ports[TF_LIVE_CONNECTIONS_MAX]; /* texts of the rows' */
   uint32_t source_cnt;
 
+  tf_live_alarms_t alarms;
   tf_ranks_t       ranks;
   tf_live_routes_t routes;
 
@@ -367,6 +369,7 @@ static void wait_for_end(const tf_live_options_t *options) {
     bool     is_last = options->run_ns && now_ns - begin_ns >= options->run_ns;
     if (!is_over && !signals && (is_due || is_last)) {
       publish_heap();
+      tf_live_alarms_tick(&live.alarms, engine.publish.page);
       tf_live_capture_publish(&live.capture, &engine.publish);
       if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       for (uint32_t i = 0; i < live.feed_cnt; i++)
