@@ -43,18 +43,17 @@ TF_INLINE void run(const tf_vector_t *v, double *mem, bool is_max) {
   tf_lanes_t   phase = tf_lanes_const(v->consts[PHASE]);
   *pos = tf_counts_select(tf_counts_eq(*seen, zero), __builtin_convertvector(phase, tf_counts_t),
                           *pos);
-  tf_mask_t  is_first = tf_counts_eq(*pos, zero) | tf_counts_eq(*seen, zero);
-  tf_lanes_t begun =
-      tf_lanes_select(is_first | beats_or_equals(x, *best, is_max), x, *best);
+  tf_mask_t   is_first = tf_counts_eq(*pos, zero) | tf_counts_eq(*seen, zero);
+  tf_lanes_t  begun    = tf_lanes_select(is_first | beats_or_equals(x, *best, is_max), x, *best);
   tf_counts_t next     = *pos + 1;
   tf_mask_t   is_whole = tf_counts_eq(next, n);
   next                 = tf_counts_select(is_whole, zero, next);
   tf_lanes_t end       = tf_lanes_gather(mem, tf_counts_const(v->own) + next);
-  tf_lanes_t y = tf_lanes_select(is_whole | beats_or_equals(begun, end, is_max), begun, end);
-  *best        = tf_lanes_select(took, begun, *best);
-  *pos         = tf_counts_select(took, next, *pos);
-  *seen        = tf_counts_next(took, *seen);
-  tf_mask_t ready            = took & tf_mask_not(tf_counts_lt(*seen, n));
+  tf_lanes_t y    = tf_lanes_select(is_whole | beats_or_equals(begun, end, is_max), begun, end);
+  *best           = tf_lanes_select(took, begun, *best);
+  *pos            = tf_counts_select(took, next, *pos);
+  *seen           = tf_counts_next(took, *seen);
+  tf_mask_t ready = took & tf_mask_not(tf_counts_lt(*seen, n));
   *tf_lanes_of(mem + v->out) = tf_lanes_answer(ready, y);
   is_whole                   = is_whole & took;
   if (TF_LIKELY(!tf_mask_any(is_whole))) return;
