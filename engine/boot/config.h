@@ -258,6 +258,10 @@ typedef struct tf_config_known {
 tf_err_t tf_config_load(const char *path, const char *const *sets, uint32_t set_cnt,
                         const tf_config_known_t *known, tf_config_errors_t *errors,
                         tf_config_t **config);
+/* The same of a text instead of a file; name: what errors call it. */
+tf_err_t tf_config_load_text(const char *name, const char *text, const char *const *sets,
+                             uint32_t set_cnt, const tf_config_known_t *known,
+                             tf_config_errors_t *errors, tf_config_t **config);
 void     tf_config_free(tf_config_t *config); /* NULL is fine */
 
 /* The effective value at a path ("strategies[0].buy"), NULL when there is none. */

@@ -313,6 +313,52 @@ class Endpoints(unittest.TestCase):
             text, _ = run("endpoints", config)
             self.assertRegex(text, rf"(?s)feed main.*1 {exchange.url}.*2 {self.DEAD} .*refused")
 
+    def test_a_venues_name_is_enough_and_the_nearer_comes_first(self):
+        def later(source, sink):  # 20 ms each way
+            try:
+                while data := source.recv(65536):
+                    time.sleep(0.02)
+                    sink.sendall(data)
+            except OSError:
+                pass
+            for s in (source, sink):
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+        with Exchange("--venue", "okx") as exchange, socket.create_server(("127.0.0.1", 0)) as far:
+            near = int(exchange.url.rsplit(":", 1)[1])
+
+            def accept():
+                while True:
+                    try:
+                        client, _ = far.accept()
+                    except OSError:
+                        return
+                    venue = socket.create_connection(("127.0.0.1", near))
+                    for way in ((client, venue), (venue, client)):
+                        threading.Thread(target=later, args=way, daemon=True).start()
+
+            threading.Thread(target=accept, daemon=True).start()
+            urls = [f"ws://127.0.0.1:{far.getsockname()[1]}", exchange.url]
+            endpoints = f"feeds.0.endpoints=[{','.join(urls)}]"
+            feed, = json.loads(run("endpoints", "okx", "--set", endpoints, "--json")[0])
+            self.assertEqual([e["url"] for e in feed["endpoints"]], [urls[1], urls[0]])
+            first, second = feed["endpoints"]
+            self.assertGreater(second["ping_ns"], first["ping_ns"] + 30e6)
+            self.assertEqual((first["pongs"], second["pongs"]), (5, 5))
+        _, err = run("endpoints", "okxx", expect=2)
+        self.assertIn("okxx", err)
+
+    def test_every_venues_documented_endpoints_are_known(self):
+        known = {"binance-spot": 3, "okx": 2, "bybit": 2, "htx": 2, "htx-swap": 2, "bitmex": 2}
+        for venue in (v["venue"] for v in json.loads(run("venues", "--json")[0])):
+            proxy = ["--set", "feeds.0.proxy=http://127.0.0.1:1"]  # nothing is asked of the world
+            feed, = json.loads(run("endpoints", venue, *proxy, "--json", expect=1)[0])
+            self.assertEqual(len(feed["endpoints"]), known.get(venue, 1), venue)
+            self.assertEqual({e["error"] for e in feed["endpoints"]}, {"E_FEED_CONNECT"}, venue)
+
     def test_endpoint_under_tls_is_measured_with_its_handshake(self):
         with Exchange("--tls") as exchange:
             config = write_config(self.directory, f'url: "{exchange.url}", ca_file: {exchange.ca[0]}')

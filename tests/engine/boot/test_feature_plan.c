@@ -111,8 +111,8 @@ static void bar(rig_t *r, uint32_t idx, double close) {
 static const row_t BAD[] = {
     {"emma(mid, 20)",                 "1: unknown indicator \"emma\", did you mean \"ema\"?"                          },
     {"1 + midd",                      "5: unknown name \"midd\", did you mean \"mid\"?"                               },
-    {"volatility",                    "1: unknown name \"volatility\"; known are adx, amihud, ask"                    },
-    {"xyzzy(3)",                      "1: unknown indicator \"xyzzy\"; known are adx, amihud, ask"                    },
+    {"volatility",                    "1: unknown name \"volatility\"; known are ac"                                  },
+    {"xyzzy(3)",                      "1: unknown indicator \"xyzzy\"; known are ac"                                  },
     {"s2.close",                      "1: unknown name \"s2\", did you mean \"s1\"?"                                  },
     {"s1",                            "1: s1 is a bar; name one of its fields, as in s1.close"                        },
     {"s1.clsoe",                      "4: s1 has no \"clsoe\", did you mean \"close\"?; it has open, high, low, close"},
