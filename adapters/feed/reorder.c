@@ -15,12 +15,12 @@ void tf_reorder_init(tf_reorder_t *r, void *memory, uint64_t window_ns, uint32_t
   if (window_ns == 0) return;
   uint8_t *bytes = memory;
   r->rows        = memory;
-  r->held        = (tf_event_t *)(void *)(bytes + tf_align_up((size_t)instrument_cap * sizeof *r->rows,
+  r->held = (tf_event_t *)(void *)(bytes + tf_align_up((size_t)instrument_cap * sizeof *r->rows,
                                                        TF_LINE_BYTES));
 }
 
 static void hold(tf_reorder_t *r, tf_feed_out_t *out, uint32_t at) {
-  const tf_event_t e = out->events[at];
+  const tf_event_t e     = out->events[at];
   r->held[r->held_cnt++] = e;
   r->rows[e.instrument_id].held_cnt++;
   out->counts->held_trades++;
@@ -113,7 +113,7 @@ TF_COLD static void release_due(tf_reorder_t *r, tf_feed_out_t *out, uint64_t no
 
 /* There was no room when their turn came. */
 TF_COLD static void release_starved(tf_reorder_t *r, tf_feed_out_t *out) {
-  uint32_t at = 0;
+  uint32_t at   = 0;
   r->is_starved = false;
   for (uint32_t i = 0; i < r->held_cnt && !r->is_starved;) {
     uint32_t before = r->held_cnt;
@@ -127,8 +127,8 @@ void tf_reorder_pass(tf_reorder_t *r, tf_feed_out_t *out, uint64_t now_ns) {
   if (TF_UNLIKELY(r->is_starved)) release_starved(r, out);
   if (r->held_cnt > 0) release_due(r, out, now_ns);
   for (uint32_t at = 0; at < out->event_cnt;) {
-    const tf_event_t *e = &out->events[at];
-    const bool is_ours  = e->kind == TF_EVENT_TRADE && e->u.trade.id != 0 &&
+    const tf_event_t *e       = &out->events[at];
+    const bool        is_ours = e->kind == TF_EVENT_TRADE && e->u.trade.id != 0 &&
                          !(e->flags & TF_FLAG_BACKFILL) && e->instrument_id < r->instrument_cap;
     at = is_ours ? take(r, out, at) : at + 1;
   }

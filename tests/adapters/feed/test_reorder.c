@@ -64,9 +64,9 @@ static const char *message(uint32_t instrument_id, const uint64_t *ids) {
   assert_true(has_last);
   return text;
 }
-#define IDS(...)           ((const uint64_t[]){__VA_ARGS__, 0})
-#define MESSAGE(id, ...)   message(id, IDS(__VA_ARGS__))
-#define HEARTBEAT()        message(0, (const uint64_t[]){0})
+#define IDS(...)         ((const uint64_t[]){__VA_ARGS__, 0})
+#define MESSAGE(id, ...) message(id, IDS(__VA_ARGS__))
+#define HEARTBEAT()      message(0, (const uint64_t[]){0})
 
 static void without_a_window_nothing_is_touched(void **state) {
   (void)state;
@@ -189,7 +189,8 @@ static void nothing_is_lost_or_doubled_whatever_the_order(void **state) {
     begin(WINDOW_NS);
     memset(seen, 0, sizeof seen);
     for (uint32_t i = 0; i < IDS_CNT; i++) ids[i] = i + 1;
-    for (uint32_t i = 1; i < IDS_CNT; i++) { /* the first stays: what comes before it is never waited for */
+    for (uint32_t i = 1; i < IDS_CNT;
+         i++) { /* the first stays: what comes before it is never waited for */
       rng ^= rng << 13, rng ^= rng >> 7, rng ^= rng << 17;
       uint32_t k = i + (uint32_t)(rng >> 20) % reach;
       if (rng % 5 == 0 && k < IDS_CNT && (!within || k - i < 10)) {
