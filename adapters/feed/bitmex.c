@@ -390,6 +390,12 @@ static const tf_feed_channel_t feed_channels[] = {
     {0,                 NULL,                          0                        },
 };
 
+/* The older name of the same stream (VENUES.md 8). */
+static const tf_feed_host_t others[] = {
+    {"www.bitmex.com", "443"},
+    {NULL,             NULL },
+};
+
 const tf_feed_t tf_feed_bitmex = {
     .venue                   = "bitmex",
     .suffix                  = "BITMEX",
@@ -404,6 +410,7 @@ const tf_feed_t tf_feed_bitmex = {
     .ws_port                 = "443",
     .rest_host               = "www.bitmex.com",
     .rest_port               = "443",
+    .ws_others               = others,
     .ws_target               = tf_in_band_ws_target,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,

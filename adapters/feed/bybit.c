@@ -296,6 +296,13 @@ static const tf_feed_channel_t feed_channels[] = {
     {0,                 NULL,                                          0                           },
 };
 
+/* The venue's second name, which it documents beside the first ("realtime_public" .. "or
+ * wss://stream.bytick.com"). */
+static const tf_feed_host_t others[] = {
+    {"stream.bytick.com", "443"},
+    {NULL,                NULL },
+};
+
 const tf_feed_t tf_feed_bybit = {
     .venue                   = "bybit",
     .suffix                  = "BYBIT",
@@ -310,6 +317,7 @@ const tf_feed_t tf_feed_bybit = {
     .ws_port                 = "443",
     .rest_host               = "api.bybit.com",
     .rest_port               = "443",
+    .ws_others               = others,
     .ws_target               = ws_target,
     .request                 = request,
     .symbol                  = symbol,

@@ -102,7 +102,8 @@ TF_INLINE bool is_owners(tf_legs_t *legs, uint32_t leg, const tf_event_t *e) {
 }
 
 static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
-  if (e->kind == TF_EVENT_TRADE) return !tf_trade_set_is_repeat(&legs->trades, e);
+  if (e->kind == TF_EVENT_TRADE)
+    return !tf_trade_set_is_repeat(&legs->trades, e, legs->out->counts);
   bool has_time = (e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TICKER) && e->ts_event_ns != 0;
   if (!has_time) return is_owners(legs, frame->leg, e);
   TF_ASSERT(e->instrument_id < legs->instrument_cap);

@@ -237,6 +237,12 @@ static const tf_feed_channel_t feed_channels[] = {
     {0,                 NULL,                                0                                                         },
 };
 
+/* The venue's own address for clients in AWS (its documentation, "Production trading services"). */
+static const tf_feed_host_t others[] = {
+    {"wsaws.okx.com", "8443"},
+    {NULL,            NULL  },
+};
+
 const tf_feed_t tf_feed_okx = {
     .venue                   = "okx",
     .suffix                  = "OKX",
@@ -252,6 +258,7 @@ const tf_feed_t tf_feed_okx = {
     .ws_port                 = "8443",
     .rest_host               = "www.okx.com",
     .rest_port               = "443",
+    .ws_others               = others,
     .ws_target               = tf_in_band_ws_target,
     .hello                   = hello,
     .request                 = request,
