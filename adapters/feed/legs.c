@@ -144,6 +144,32 @@ static void filter(tf_legs_t *legs, const tf_frame_t *frame) {
   keep_last(legs);
 }
 
+/* ---- shared ---- */
+
+/* The event before these of its instrument is its LAST now. */
+static void move_last(tf_event_t *events, uint32_t cnt, uint32_t instrument_id) {
+  while (cnt > 0 && events[cnt - 1].instrument_id != instrument_id) cnt--;
+  if (cnt > 0) events[cnt - 1].flags |= TF_FLAG_LAST;
+}
+
+/* Leaves out trades that the decoder no longer remembers. */
+static void drop_old_trades(tf_legs_t *legs) {
+  tf_feed_out_t *out  = legs->out;
+  uint32_t       kept = 0;
+  for (uint32_t i = 0; i < out->event_cnt; i++) {
+    const tf_event_t *e = &out->events[i];
+    if (e->kind != TF_EVENT_TRADE || !tf_trade_set_is_repeat(&legs->trades, e)) {
+      if (TF_UNLIKELY(kept != i)) out->events[kept] = *e;
+      kept++;
+    } else if (e->flags & TF_FLAG_LAST) {
+      move_last(out->events, kept, e->instrument_id);
+    }
+  }
+  out->counts->duplicates += out->event_cnt - kept;
+  out->counts->merged += out->event_cnt - kept;
+  out->event_cnt = kept;
+}
+
 /* ---- frames ---- */
 
 static void mark_up(tf_legs_t *legs, uint32_t leg) {
@@ -175,6 +201,7 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
     filter(legs, &its);
   } else {
     if (races) tf_race_arrive(&legs->race, key_of_frame(frame), leg, frame->recv_ns);
+    if (legs->trades.entries != NULL) drop_old_trades(legs);
     l->duplicates += out->counts->duplicates != duplicates && out->event_cnt == 0;
   }
   hand_out(legs, leg);
@@ -296,23 +323,32 @@ static bool room_add(size_t *sum, size_t cnt, size_t bytes) {
          !__builtin_add_overflow(*sum, tf_align_up(all, TF_LINE_BYTES), sum);
 }
 
+static uint32_t instrument_cap_of(const tf_feed_config_t *config) {
+  return config->instruments ? config->instruments->cap : 1;
+}
+
+static bool has_opaque_ids(const tf_feed_t *feed) {
+  const tf_feed_channel_t *c = feed->channels;
+  while (c != NULL && c->names != NULL && c->channel != TF_CHANNEL_TRADE) c++;
+  return c != NULL && (c->checks & TF_FEED_CHECK(IDS_OPAQUE)) != 0;
+}
+
 static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
-  bool is_own = !config->feed->sequences_are_shared && config->leg_cnt > 1;
+  bool is_own  = !config->feed->sequences_are_shared && config->leg_cnt > 1;
+  bool has_set = is_own || (config->leg_cnt > 1 && has_opaque_ids(config->feed));
   memset(l, 0, sizeof *l);
   l->decoder_cnt = is_own ? config->leg_cnt : 1;
   l->state_bytes =
       tf_align_up(config->feed->state_bytes(config->feed, config->feed_config), TF_LINE_BYTES);
-  l->race_cnt = config->races && config->leg_cnt > 1 ? TF_LEGS_RACES : 0;
-  if (is_own) {
-    const tf_instruments_t *table = config->feed_config->instruments;
-    l->instrument_cap             = table ? table->cap : 1;
-    l->trade_cnt                  = config->races ? TF_LEGS_TRADES_MANY : TF_LEGS_TRADES;
-  }
+  l->race_cnt             = config->races && config->leg_cnt > 1 ? TF_LEGS_RACES : 0;
+  uint32_t instrument_cap = instrument_cap_of(config->feed_config);
+  if (is_own) l->instrument_cap = instrument_cap;
+  if (has_set) l->trade_cnt = config->races ? TF_LEGS_TRADES_MANY : TF_LEGS_TRADES;
   if (!room_add(&l->bytes, l->decoder_cnt, l->state_bytes)) return false;
   l->rows_at = l->bytes;
   if (!room_add(&l->bytes, l->instrument_cap, sizeof(tf_legs_row_t))) return false;
   l->trades_at = l->bytes;
-  if (is_own && !room_add(&l->bytes, 1, tf_trade_set_bytes(l->trade_cnt, l->instrument_cap)))
+  if (has_set && !room_add(&l->bytes, 1, tf_trade_set_bytes(l->trade_cnt, instrument_cap)))
     return false;
   l->races_at = l->bytes;
   return room_add(&l->bytes, l->race_cnt, sizeof(tf_race_entry_t));
@@ -340,8 +376,9 @@ tf_err_t tf_legs_init(tf_legs_t *legs, const tf_legs_config_t *config, tf_feed_o
   legs->races          = l.race_cnt > 0;
   if (l.instrument_cap > 0) legs->rows = (tf_legs_row_t *)(void *)(bytes + l.rows_at);
   for (uint32_t i = 0; i < l.instrument_cap; i++) legs->rows[i].owner = TF_LEGS_NONE;
-  if (legs->rows)
-    tf_trade_set_init(&legs->trades, bytes + l.trades_at, l.trade_cnt, l.instrument_cap);
+  if (l.trade_cnt > 0)
+    tf_trade_set_init(&legs->trades, bytes + l.trades_at, l.trade_cnt,
+                      instrument_cap_of(config->feed_config));
   if (legs->races)
     tf_race_init(&legs->race, (tf_race_entry_t *)(void *)(bytes + l.races_at), l.race_cnt);
   for (uint32_t i = 0; i < config->leg_cnt; i++) {

@@ -6,7 +6,8 @@
  * Two kinds of venue (tf_feed_t.sequences_are_shared):
  *
  *   shared   A venue sequence or trade id is the instrument's, the same on every connection. One decoder
- *            takes the messages of all legs and drops what it saw. It is told of a connection
+ *            takes the messages of all legs and drops what it saw; of trades whose ids have no order it
+ *            remembers a few, and more are remembered here (trade_set.h). It is told of a connection
  *            (on_connect) when the first leg comes up and when the last one is gone, and of nothing
  *            between: a leg that dies while another is up changes nothing.
  *   own      Sequences are the connection's. Each leg has a decoder. Trades are merged by id over all
@@ -86,7 +87,7 @@ typedef struct tf_legs {
   tf_legs_row_t    *rows; /* (instrument_cap); NULL: shared, or one leg only */
   uint32_t          instrument_cap;
   uint64_t          message; /* own: number of the newest */
-  tf_trade_set_t    trades;
+  tf_trade_set_t    trades;  /* own, and shared where ids have no order; else without entries */
   tf_race_t         race;
   bool              races;
 } tf_legs_t;
