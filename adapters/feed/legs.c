@@ -101,10 +101,15 @@ TF_INLINE bool is_owners(tf_legs_t *legs, uint32_t leg, const tf_event_t *e) {
   return true;
 }
 
+/* Told by what it says and not by its owner. */
+static bool is_merged(const tf_event_t *e) {
+  bool is_state = e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TICKER;
+  return e->kind == TF_EVENT_TRADE || (is_state && e->ts_event_ns != 0);
+}
+
 static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
   if (e->kind == TF_EVENT_TRADE) return !tf_trade_set_is_repeat(&legs->trades, e);
-  bool has_time = (e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TICKER) && e->ts_event_ns != 0;
-  if (!has_time) return is_owners(legs, frame->leg, e);
+  if (!is_merged(e)) return is_owners(legs, frame->leg, e);
   TF_ASSERT(e->instrument_id < legs->instrument_cap);
   tf_legs_row_t *row = &legs->rows[e->instrument_id];
   return tf_newest_takes(e->kind == TF_EVENT_QUOTE ? &row->quote : &row->ticker, frame,
@@ -123,6 +128,79 @@ TF_COLD static void keep_last(tf_legs_t *legs) {
   }
 }
 
+/* ---- own: newcomers ---- */
+
+static void begin_holding(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
+  legs->legs[leg].held_until_ns = now_ns + TF_LEGS_HOLD_NS;
+  legs->newcomer_cnt++;
+}
+
+static void hand_out_held(tf_legs_t *legs, uint32_t leg) {
+  if (legs->out->event_cnt == 0) return;
+  legs->message++;
+  keep_last(legs);
+  hand_out(legs, leg);
+}
+
+/* What is held of a leg is handed on as one message, without what others have brought since. */
+TF_COLD static void release(tf_legs_t *legs, uint32_t leg) {
+  tf_feed_out_t *out  = legs->out;
+  uint32_t       kept = 0;
+  if (legs->legs[leg].held_until_ns == 0) return;
+  legs->legs[leg].held_until_ns = 0;
+  legs->newcomer_cnt--;
+  for (uint32_t i = 0; i < legs->held_cnt; i++) {
+    tf_legs_held_t *held = &legs->held[i];
+    if (held->frame.leg != leg) {
+      legs->held[kept++] = *held;
+    } else if (!is_news(legs, &held->frame, &held->event)) {
+      out->counts->merged++;
+    } else {
+      if (out->event_cnt == out->event_cap) hand_out_held(legs, leg);
+      out->events[out->event_cnt++] = held->event;
+    }
+  }
+  legs->held_cnt = kept;
+  hand_out_held(legs, leg);
+}
+
+/* No leg is left that was there before the newcomers. */
+static bool are_all_new(const tf_legs_t *legs) {
+  return legs->newcomer_cnt > 0 && legs->newcomer_cnt == legs->up_cnt;
+}
+
+/* The event is kept for later. */
+static void hold(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
+  tf_legs_held_t *held = &legs->held[legs->held_cnt++];
+  TF_ASSERT(legs->held_cnt <= TF_LEGS_HELD_MAX);
+  held->event = *e;
+  held->frame =
+      (tf_frame_t){.recv_ns = frame->recv_ns, .connection = frame->connection, .leg = frame->leg};
+}
+
+/* Before a newcomer's message is decoded: its time may be over, and there must be room for what a message
+ * may bring, or it is over too. */
+TF_COLD static void make_room(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
+  bool is_full = legs->held_cnt > TF_LEGS_HELD_MAX / 2;
+  if (is_full || now_ns >= legs->legs[leg].held_until_ns) release(legs, leg);
+}
+
+/* Of a newcomer's message: takes what is to be held out of it, in place. */
+TF_COLD static void hold_back(tf_legs_t *legs, const tf_frame_t *frame) {
+  tf_feed_out_t *out    = legs->out;
+  uint32_t       merged = 0, kept = 0;
+  for (uint32_t i = 0; i < out->event_cnt; i++) merged += is_merged(&out->events[i]);
+  if (merged > TF_LEGS_HELD_MAX - legs->held_cnt)
+    return; /* a message of thousands goes on at once */
+  for (uint32_t i = 0; i < out->event_cnt; i++) {
+    if (is_merged(&out->events[i]))
+      hold(legs, frame, &out->events[i]);
+    else
+      out->events[kept++] = out->events[i];
+  }
+  out->event_cnt = kept;
+}
+
 /* Of what a leg's decoder made, leaves what is published. frame: which leg's, and when it came. */
 static void filter(tf_legs_t *legs, const tf_frame_t *frame) {
   tf_feed_out_t *out = legs->out;
@@ -130,6 +208,10 @@ static void filter(tf_legs_t *legs, const tf_frame_t *frame) {
   uint32_t       cnt = out->event_cnt, kept = 0;
   if (legs->handler.on_decoded && cnt > 0) legs->handler.on_decoded(legs->handler.self, leg, out);
   legs->message++;
+  if (TF_UNLIKELY(legs->legs[leg].held_until_ns != 0)) {
+    hold_back(legs, frame);
+    cnt = out->event_cnt;
+  }
   if (TF_UNLIKELY(legs->retiring_cnt > 0)) move_books(legs, leg);
   for (uint32_t i = 0; i < cnt; i++) {
     const tf_event_t *e = &out->events[i];
@@ -191,6 +273,7 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
   uint64_t       duplicates = out->counts->duplicates;
   tf_frame_t     its        = *frame;
   if (TF_UNLIKELY(!l->is_up) && frame->kind != TF_FRAME_HTTP) mark_up(legs, leg);
+  if (TF_UNLIKELY(l->held_until_ns != 0)) make_room(legs, leg, frame->recv_ns);
   its.connection       = l->connection;
   its.leg              = (uint8_t)leg;
   tf_verdict_t verdict = legs->feed->on_frame(l->state, &its, out);
@@ -219,9 +302,17 @@ static void restart(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   hand_out(legs, leg);
 }
 
+static void leave(tf_legs_t *legs, uint32_t leg) {
+  if (legs->rows) release(legs, leg);
+  mark_gone(legs, leg);
+  bool are_new = are_all_new(legs);
+  for (uint32_t i = 0; are_new && i < legs->leg_cnt; i++) release(legs, i);
+}
+
 void tf_legs_up(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
-  if (legs->legs[leg].is_up) mark_gone(legs, leg);
+  if (legs->legs[leg].is_up) leave(legs, leg);
   mark_up(legs, leg);
+  if (legs->rows && legs->up_cnt > 1) begin_holding(legs, leg, now_ns);
   if (legs->rows || legs->up_cnt == 1) restart(legs, leg, now_ns);
 }
 
@@ -271,7 +362,7 @@ static void inherit(tf_legs_t *legs, uint32_t gone, uint8_t heir, uint64_t now_n
 
 void tf_legs_down(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   if (!legs->legs[leg].is_up) return;
-  mark_gone(legs, leg);
+  leave(legs, leg);
   if (legs->up_cnt == 0) {
     for (uint32_t id = 0; id < legs->instrument_cap; id++)
       legs->rows[id].quote = legs->rows[id].ticker = (tf_newest_t){0};
@@ -314,7 +405,7 @@ uint32_t tf_legs_first_up(const tf_legs_t *legs) {
 
 typedef struct layout {
   uint32_t decoder_cnt, instrument_cap, trade_cnt, race_cnt;
-  size_t   state_bytes, rows_at, trades_at, races_at, bytes;
+  size_t   state_bytes, rows_at, trades_at, held_at, races_at, bytes;
 } layout_t;
 
 static bool room_add(size_t *sum, size_t cnt, size_t bytes) {
@@ -350,6 +441,8 @@ static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
   l->trades_at = l->bytes;
   if (has_set && !room_add(&l->bytes, 1, tf_trade_set_bytes(l->trade_cnt, instrument_cap)))
     return false;
+  l->held_at = l->bytes;
+  if (is_own && !room_add(&l->bytes, TF_LEGS_HELD_MAX, sizeof(tf_legs_held_t))) return false;
   l->races_at = l->bytes;
   return room_add(&l->bytes, l->race_cnt, sizeof(tf_race_entry_t));
 }
@@ -376,6 +469,7 @@ tf_err_t tf_legs_init(tf_legs_t *legs, const tf_legs_config_t *config, tf_feed_o
   legs->races          = l.race_cnt > 0;
   if (l.instrument_cap > 0) legs->rows = (tf_legs_row_t *)(void *)(bytes + l.rows_at);
   for (uint32_t i = 0; i < l.instrument_cap; i++) legs->rows[i].owner = TF_LEGS_NONE;
+  if (legs->rows) legs->held = (tf_legs_held_t *)(void *)(bytes + l.held_at);
   if (l.trade_cnt > 0)
     tf_trade_set_init(&legs->trades, bytes + l.trades_at, l.trade_cnt,
                       instrument_cap_of(config->feed_config));

@@ -23,7 +23,10 @@
  *     leg, it goes --- no other -----------------------------> none; on_connect says SYNCING
  *     leg, retiring -- another leg's snapshot of its book ---> that leg, without a GAP between
  *
- * A leg that comes up beside others owns nothing, so that one that flaps takes nothing with it.
+ * A leg that comes up beside others owns nothing, so that one that flaps takes nothing with it. It may be
+ * ahead of them: its trades, and quotes and tickers with a time, are held back for TF_LEGS_HOLD_NS, until the
+ * others have passed where it began, so that what it brings is in order with what they brought. When the
+ * last of the others goes, or there is no more room, they are handed on at once.
  *
  * Memory is the caller's; nothing is allocated. One thread. */
 #ifndef FEED_LEGS_H
@@ -41,6 +44,10 @@
 /* Trades that are told apart (trade_set.h); with several legs wanted one may lag, so more. */
 #define TF_LEGS_TRADES      8192u
 #define TF_LEGS_TRADES_MANY 32768u
+/* Own: of what a newcomer brings. More than two connections of a venue differ, and room for what comes
+ * meanwhile: 4,096 a second. */
+#define TF_LEGS_HOLD_NS  TF_NS_PER_SEC
+#define TF_LEGS_HELD_MAX 4096u
 /* Races under way: 0.8 s of 10,000 messages a second. */
 #define TF_LEGS_RACES 8192u
 
@@ -64,10 +71,11 @@ typedef struct tf_legs_config {
 typedef struct tf_legs_leg {
   void    *state; /* decoder; shared: everybody's */
   bool     is_up, is_retiring;
-  uint16_t connection; /* its number; two that live at a time differ */
-  uint32_t owned_cnt;  /* own: instruments */
-  uint64_t messages;   /* frames that it brought */
-  uint64_t duplicates; /* messages without anything that another leg had not brought */
+  uint64_t held_until_ns; /* own: what it brings is held back; 0: no longer */
+  uint16_t connection;    /* its number; two that live at a time differ */
+  uint32_t owned_cnt;     /* own: instruments */
+  uint64_t messages;      /* frames that it brought */
+  uint64_t duplicates;    /* messages without anything that another leg had not brought */
 } tf_legs_leg_t;
 
 typedef struct tf_legs_row { /* own: of one instrument */
@@ -76,6 +84,11 @@ typedef struct tf_legs_row { /* own: of one instrument */
   uint8_t     owner;        /* TF_LEGS_NONE */
   bool        has_book;
 } tf_legs_row_t;
+
+typedef struct tf_legs_held { /* own: an event of a newcomer */
+  tf_event_t event;
+  tf_frame_t frame; /* whose, and when it came; its bytes are gone */
+} tf_legs_held_t;
 
 typedef struct tf_legs {
   const tf_feed_t  *feed;
@@ -87,7 +100,9 @@ typedef struct tf_legs {
   tf_legs_row_t    *rows; /* (instrument_cap); NULL: shared, or one leg only */
   uint32_t          instrument_cap;
   uint64_t          message; /* own: number of the newest */
-  tf_trade_set_t    trades;  /* own, and shared where ids have no order; else without entries */
+  tf_legs_held_t   *held;    /* own: (held_cnt), in order of arrival */
+  uint32_t          held_cnt, newcomer_cnt;
+  tf_trade_set_t    trades; /* own, and shared where ids have no order; else without entries */
   tf_race_t         race;
   bool              races;
 } tf_legs_t;
