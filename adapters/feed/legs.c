@@ -169,6 +169,17 @@ static bool are_all_new(const tf_legs_t *legs) {
   return legs->newcomer_cnt > 0 && legs->newcomer_cnt == legs->up_cnt;
 }
 
+static uint32_t eldest_newcomer(const tf_legs_t *legs) {
+  uint32_t eldest = legs->leg_cnt;
+  for (uint32_t i = 0; i < legs->leg_cnt; i++) {
+    uint64_t until_ns = legs->legs[i].held_until_ns;
+    if (until_ns == 0) continue;
+    if (eldest == legs->leg_cnt || until_ns < legs->legs[eldest].held_until_ns) eldest = i;
+  }
+  TF_ASSERT(eldest < legs->leg_cnt);
+  return eldest;
+}
+
 /* The event is kept for later. */
 static void hold(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
   tf_legs_held_t *held = &legs->held[legs->held_cnt++];
@@ -305,8 +316,7 @@ static void restart(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
 static void leave(tf_legs_t *legs, uint32_t leg) {
   if (legs->rows) release(legs, leg);
   mark_gone(legs, leg);
-  bool are_new = are_all_new(legs);
-  for (uint32_t i = 0; are_new && i < legs->leg_cnt; i++) release(legs, i);
+  if (are_all_new(legs)) release(legs, eldest_newcomer(legs));
 }
 
 void tf_legs_up(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {

@@ -26,7 +26,8 @@
  * A leg that comes up beside others owns nothing, so that one that flaps takes nothing with it. It may be
  * ahead of them: its trades, and quotes and tickers with a time, are held back for TF_LEGS_HOLD_NS, until the
  * others have passed where it began, so that what it brings is in order with what they brought. When the
- * last of the others goes, or there is no more room, they are handed on at once.
+ * last of the others goes, the eldest newcomer's are handed on at once; so are they when there is no more
+ * room for them.
  *
  * Memory is the caller's; nothing is allocated. One thread. */
 #ifndef FEED_LEGS_H
