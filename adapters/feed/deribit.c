@@ -101,77 +101,50 @@ static const tf_json_key_t complaint_keys[COMPLAINT_KEY_CNT] = {
     [MESSAGE] = TF_JSON_KEY("message", TF_JSON_WANT_TEXT),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]      = {root_keys,            ROOT_KEY_CNT, .child = PARAMS, .second = COMPLAINT},
-    [PARAMS]    = {params_keys, PARAMS_KEY_CNT,             .child = DATA},
-    [DATA]      = {data_keys,      DATA_KEY_CNT,.second = STATS},
-    [STATS]     = {stats_keys,            STATS_KEY_CNT      },
-    [COMPLAINT] = {complaint_keys,                    COMPLAINT_KEY_CNT                      },
+    [ROOT]      = {root_keys,      ROOT_KEY_CNT,      PARAMS, COMPLAINT},
+    [PARAMS]    = {params_keys,    PARAMS_KEY_CNT,    DATA,   0        },
+    [DATA]      = {data_keys,      DATA_KEY_CNT,      0,      STATS    },
+    [STATS]     = {stats_keys,     STATS_KEY_CNT,     0,      0        },
+    [COMPLAINT] = {complaint_keys, COMPLAINT_KEY_CNT, 0,      0        },
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
-    {.object   = DATA,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(BIDS) | BIT(ASKS),
-     .symbol   = SYMBOL,
-     .time     = TIME,
-     .bids     = BIDS,
-     .asks     = ASKS,
-     .last_seq = CHANGE_ID,
-     .previous = PREVIOUS   },
-    {               .object = DATA,
-     .kind   = TF_EVENT_TRADE,
-     .marks  = BIT(TRADE_SEQ),
-     .symbol = SYMBOL,
-     .time   = TIME,
-     .price  = PRICE,
-     .qty    = AMOUNT,
-     .side   = DIRECTION,
-     .id     = TRADE_SEQ  },
-    { .object  = DATA, /* a ticker has these too, and stats */
-     .kind    = TF_EVENT_QUOTE,
-     .marks   = BIT(BID) | BIT(ASK),
-     .lacks   = BIT(STATS_KEY),
-     .symbol  = SYMBOL,
-     .time    = TIME,
-     .bid     = BID,
-     .bid_qty = BID_AMOUNT,
-     .ask     = ASK,
-     .ask_qty = ASK_AMOUNT},
-    { .object  = DATA,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(STATS_KEY),
-     .symbol  = SYMBOL,
-     .time    = TIME,
-     .last    = LAST,
-     .mark    = MARK,
-     .funding = FUNDING,
-     .volume  = VOLUME,
-     .stats   = STATS},
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK, .marks = BIT(BIDS) | BIT(ASKS),
+                    .symbol = SYMBOL, .time = TIME, .bids = BIDS, .asks = ASKS,
+                    .last_seq = CHANGE_ID, .previous = PREVIOUS),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TRADE, .marks = BIT(TRADE_SEQ),
+                    .symbol = SYMBOL, .time = TIME, .price = PRICE, .qty = AMOUNT,
+                    .side = DIRECTION, .id = TRADE_SEQ),
+    /* a ticker has these too, and stats */
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_QUOTE, .marks = BIT(BID) | BIT(ASK),
+                    .lacks = BIT(STATS_KEY), .symbol = SYMBOL, .time = TIME, .bid = BID,
+                    .bid_qty = BID_AMOUNT, .ask = ASK, .ask_qty = ASK_AMOUNT),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TICKER, .marks = BIT(STATS_KEY),
+                    .symbol = SYMBOL, .time = TIME, .last = LAST, .mark = MARK, .funding = FUNDING,
+                    .volume = VOLUME, .stats = STATS),
 };
 
-static const struct {
-  const char *name;
-  uint32_t    channel; /* 0: known, not published */
-} channels[] = {
-    {"trades",                     TF_CHANNEL_TRADE },
-    {"quote",                      TF_CHANNEL_QUOTE },
-    {"book",                       TF_CHANNEL_BOOK  },
-    {"ticker",                     TF_CHANNEL_TICKER},
-    {"announcements",              0                },
-    {"block_rfq",                  0                },
-    {"block_trade_confirmations",  0                },
-    {"chart",                      0                },
-    {"deribit_price_index",        0                },
-    {"deribit_price_ranking",      0                },
-    {"deribit_price_statistics",   0                },
-    {"deribit_volatility_index",   0                },
-    {"estimated_expiration_price", 0                },
-    {"incremental_ticker",         0                },
-    {"instrument",                 0                },
-    {"markprice",                  0                },
-    {"perpetual",                  0                },
-    {"platform_state",             0                },
-    {"rfq",                        0                },
+static const tf_in_band_channel_t channels[] = {
+    {"trades",                     TF_CHANNEL_TRADE,  0, false, false},
+    {"quote",                      TF_CHANNEL_QUOTE,  0, false, false},
+    {"book",                       TF_CHANNEL_BOOK,   0, false, false},
+    {"ticker",                     TF_CHANNEL_TICKER, 0, false, false},
+    {"announcements",              0,                 0, false, false},
+    {"block_rfq",                  0,                 0, false, false},
+    {"block_trade_confirmations",  0,                 0, false, false},
+    {"chart",                      0,                 0, false, false},
+    {"deribit_price_index",        0,                 0, false, false},
+    {"deribit_price_ranking",      0,                 0, false, false},
+    {"deribit_price_statistics",   0,                 0, false, false},
+    {"deribit_volatility_index",   0,                 0, false, false},
+    {"estimated_expiration_price", 0,                 0, false, false},
+    {"incremental_ticker",         0,                 0, false, false},
+    {"instrument",                 0,                 0, false, false},
+    {"markprice",                  0,                 0, false, false},
+    {"perpetual",                  0,                 0, false, false},
+    {"platform_state",             0,                 0, false, false},
+    {"rfq",                        0,                 0, false, false},
+    {NULL,                         0,                 0, false, false},
 };
 
 /* {"jsonrpc":"2.0","id":..,"method":"public/..","params":{..}} */
@@ -186,26 +159,18 @@ static size_t put_call(tf_text_out_t *t, uint64_t id, const char *method, const 
   return tf_text_out_finish(t);
 }
 
-/* What a channel's name begins with; TF_ARRAY_CNT(channels): none of them. */
-static size_t channel_of(const tf_json_value_t *name) {
-  tf_json_value_t kind = tf_in_band_part(name, '.', 0, false);
-  size_t          i    = 0;
-  while (i < TF_ARRAY_CNT(channels) &&
-         !tf_json_text_is(&kind, channels[i].name, strlen(channels[i].name)))
-    i++;
-  return i;
-}
-
 /* ["book.BTC-PERPETUAL.100ms",..]: those were accepted, and the rest of the request was not. */
 TF_COLD static void on_accepted(tf_in_band_t *in, uint64_t id, const tf_json_value_t *list) {
   tf_json_array_t array;
   tf_json_value_t name;
   tf_json_array_init(&array, list->bytes, list->bytes_cnt);
   while (tf_json_array_next(&array, &name)) {
-    size_t at = name.kind == TF_JSON_STRING ? channel_of(&name) : TF_ARRAY_CNT(channels);
-    if (at == TF_ARRAY_CNT(channels) || channels[at].channel == 0) continue;
-    tf_json_value_t symbol = tf_in_band_part(&name, '.', 1, false);
-    tf_in_band_answer(in, id, channels[at].channel, &symbol, false);
+    if (name.kind != TF_JSON_STRING) continue;
+    tf_json_value_t             kind    = tf_in_band_part(&name, '.', 0, false);
+    tf_json_value_t             symbol  = tf_in_band_part(&name, '.', 1, false);
+    const tf_in_band_channel_t *channel = tf_in_band_channel_of(channels, &kind);
+    if (channel != NULL && channel->channels != 0)
+      tf_in_band_answer(in, id, channel->channels, &symbol, false);
   }
   snprintf(in->head.venue_error, sizeof in->head.venue_error, "%s",
            "not among the channels that the venue accepted");
@@ -267,13 +232,9 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     r->why = TF_REJECT_SCHEMA;
     return;
   }
-  size_t at = channel_of(name);
-  if (at == TF_ARRAY_CNT(channels)) return;
-  r->what       = channels[at].channel == 0 ? TF_IN_BAND_IGNORED : TF_IN_BAND_DATA;
-  r->channels   = channels[at].channel;
-  r->name       = channels[at].name;
-  r->name_bytes = (uint32_t)strlen(channels[at].name);
-  if (channels[at].channel != TF_CHANNEL_BOOK) return;
+  tf_json_value_t             kind    = tf_in_band_part(name, '.', 0, false);
+  const tf_in_band_channel_t *channel = tf_in_band_take_channel(r, channels, &kind);
+  if (channel == NULL || channel->channels != TF_CHANNEL_BOOK) return;
   bool is_whole  = tf_in_band_value(in, DATA, BOOK_TYPE) == NULL;
   r->is_snapshot = is_whole || tf_in_band_is(in, DATA, BOOK_TYPE, "snapshot");
   r->rule        = is_whole ? TF_BOOK_RULE_WHOLE : TF_BOOK_RULE_PREVIOUS;
@@ -290,18 +251,12 @@ static const tf_in_band_spec_t spec = {
     .ids        = TF_IN_BAND_IDS_CONSECUTIVE,
     .buy        = "buy",
     .sell       = "sell",
+    .ws_path    = "/ws/api/v2",
     .takes_rest = takes_rest,
     .route      = route,
 };
 
 /* ---- live ---- */
-
-static size_t ws_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "/ws/api/v2");
-  return tf_text_out_finish(&t);
-}
 
 static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t cap) {
   (void)state;
@@ -313,10 +268,8 @@ static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t c
 
 /* "book.BTC-PERPETUAL.100ms"; raw ones are for who logged in. */
 static void put_channel(tf_text_out_t *t, uint32_t channel, const char *symbol) {
-  size_t at = 0;
-  while (channels[at].channel != channel) at++;
   tf_text_out_char(t, '"');
-  tf_text_out_put(t, channels[at].name);
+  tf_text_out_put(t, tf_in_band_channel_for(channels, channel, 0)->name);
   tf_text_out_char(t, '.');
   tf_text_out_put(t, symbol);
   tf_text_out_put(t, channel == TF_CHANNEL_QUOTE ? "\"" : ".100ms\"");
@@ -370,7 +323,7 @@ const tf_feed_t tf_feed_deribit = {
     .ws_port                 = "443",
     .rest_host               = "www.deribit.com",
     .rest_port               = "443",
-    .ws_target               = ws_target,
+    .ws_target               = tf_in_band_ws_target,
     .hello                   = hello,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,

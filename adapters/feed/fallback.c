@@ -1,6 +1,7 @@
 #include "feed/fallback.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "core/clock.h"
 #include "core/error.h"
@@ -68,25 +69,29 @@ static void silence(tf_fallback_t *c, tf_fallback_route_t *off, uint64_t wall_ns
   tell(c, &e);
 }
 
+/* Of our i-th instrument: by which route it comes from here on, and that its book begins anew. */
+static void tell_route(tf_fallback_t *c, uint32_t place, uint32_t i, uint64_t wall_ns) {
+  const tf_fallback_route_t *on     = &c->routes[place];
+  uint32_t                   ours   = c->instruments[i];
+  uint32_t                   theirs = on->theirs_now ? on->theirs_now[i] : TF_ROUTE_NONE;
+  tf_event_t e = tf_route_event(wall_ns, ours, tf_route_byte(on->kind, place), on->source_idx,
+                                TF_ROUTE_NONE, theirs);
+  tell(c, &e);
+  if (!c->config.has_books) return;
+  e = (tf_event_t){.ts_recv_ns    = wall_ns,
+                   .instrument_id = ours,
+                   .kind          = TF_EVENT_STATUS,
+                   .flags         = TF_FLAG_LAST,
+                   .u.status      = {.book_state = TF_BOOK_SYNCING}};
+  tell(c, &e);
+}
+
 static void serve(tf_fallback_t *c, uint32_t place) {
   tf_fallback_route_t *on = &c->routes[place], *off = &c->routes[c->serving];
   uint64_t             wall_ns = tf_clock_wall_ns();
   silence(c, off, wall_ns);
   on->filter.is_silent = false;
-  for (uint32_t i = 0; i < c->config.instrument_cnt; i++) {
-    uint32_t   ours   = c->config.instruments[i];
-    uint32_t   theirs = on->theirs ? on->theirs[i] : TF_ROUTE_NONE;
-    tf_event_t e = tf_route_event(wall_ns, ours, tf_route_byte(on->kind, place), on->source_idx,
-                                  TF_ROUTE_NONE, theirs);
-    tell(c, &e);
-    if (!c->config.has_books) continue;
-    e = (tf_event_t){.ts_recv_ns    = wall_ns,
-                     .instrument_id = ours,
-                     .kind          = TF_EVENT_STATUS,
-                     .flags         = TF_FLAG_LAST,
-                     .u.status      = {.book_state = TF_BOOK_SYNCING}};
-    tell(c, &e);
-  }
+  for (uint32_t i = 0; i < c->instrument_cnt; i++) tell_route(c, place, i, wall_ns);
   c->serving       = place;
   c->down_since_ns = 0;
   c->switch_cnt++;
@@ -185,14 +190,88 @@ static int fallback_poll(tf_source_t *source, uint64_t now_ns) {
 
 static void fallback_stop(tf_source_t *source) { ((tf_fallback_t *)source)->is_stopping = true; }
 
-static const tf_source_ops_t fallback_ops = {.poll = fallback_poll, .stop = fallback_stop};
+/* ---- symbols that come later ---- */
+
+/* What the route's venue calls our symbol; false: it has none. */
+static bool their_symbol(const tf_fallback_route_t *r, const char *ours,
+                         char theirs[TF_SYMBOL_BYTES_MAX]) {
+  size_t cnt = strlen(ours);
+  if (r->pairs == NULL) return snprintf(theirs, TF_SYMBOL_BYTES_MAX, "%s", ours) > 0;
+  for (uint32_t i = 0; i < r->pair_cnt; i++)
+    if (strncasecmp(r->pairs[i], ours, cnt) == 0 && r->pairs[i][cnt] == '=')
+      return snprintf(theirs, TF_SYMBOL_BYTES_MAX, "%s", r->pairs[i] + cnt + 1) > 0;
+  return false;
+}
+
+/* The feed's own connection took the command: the route takes it too. Returns its id; TF_ROUTE_NONE: none. */
+static uint32_t pass_on(tf_fallback_t *c, tf_fallback_route_t *r,
+                        const tf_source_command_t *command) {
+  tf_source_command_t theirs = *command;
+  tf_source_reply_t   reply;
+  if (!their_symbol(r, command->symbol, theirs.symbol) || !r->source->ops->command)
+    return TF_ROUTE_NONE;
+  r->source->ops->command(r->source, &theirs, &reply);
+  if (reply.err == TF_OK) return reply.instrument_id;
+  tf_log(TF_LOG_WARN, "route_without", "connection=%s route=%u symbol=%s text=\"%s\"",
+         c->config.name, (uint32_t)(r - c->routes), theirs.symbol, reply.text);
+  return TF_ROUTE_NONE;
+}
+
+/* The place of an instrument among ours; instrument_cnt: it is new. */
+static uint32_t place_of(const tf_fallback_t *c, uint32_t instrument_id) {
+  uint32_t i = 0;
+  while (i < c->instrument_cnt && c->instruments[i] != instrument_id) i++;
+  return i;
+}
+
+static void subscribed(tf_fallback_t *c, const tf_source_command_t *command,
+                       uint32_t instrument_id) {
+  uint32_t place  = place_of(c, instrument_id);
+  bool     is_new = place == c->instrument_cnt;
+  TF_ASSERT(place < c->config.instrument_cap); /* as many as the engine's table has rows */
+  c->instruments[place] = instrument_id;
+  c->instrument_cnt += is_new;
+  for (uint32_t i = 1; i < c->config.route_cnt; i++) {
+    tf_fallback_route_t *r      = &c->routes[i];
+    uint32_t             theirs = pass_on(c, r, command);
+    if (!r->theirs_now) continue;
+    r->theirs_now[place] = theirs;
+    if (theirs != TF_ROUTE_NONE) tf_route_map(&r->filter, theirs, instrument_id);
+  }
+  if (is_new && c->serving != 0) tell_route(c, c->serving, place, tf_clock_wall_ns());
+}
+
+static void fallback_command(tf_source_t *source, const tf_source_command_t *command,
+                             tf_source_reply_t *reply) {
+  tf_fallback_t *c   = (tf_fallback_t *)source;
+  tf_source_t   *own = c->routes[0].source;
+  own->ops->command(own, command, reply);
+  if (reply->err != TF_OK) return;
+  if (command->kind == TF_SOURCE_SUBSCRIBE) subscribed(c, command, reply->instrument_id);
+  if (command->kind != TF_SOURCE_UNSUBSCRIBE) return;
+  for (uint32_t i = 1; i < c->config.route_cnt; i++) pass_on(c, &c->routes[i], command);
+}
+
+static const tf_source_ops_t fallback_ops = {
+    .poll = fallback_poll, .stop = fallback_stop, .command = fallback_command};
 
 /* ---- lifetime ---- */
 
 size_t tf_fallback_arena_bytes(const tf_fallback_config_t *config) {
   return config->events_cap * sizeof(tf_event_t) +
-         config->route_cnt * (config->instrument_cap * sizeof(uint32_t) + TF_LINE_BYTES) +
+         (2 * config->route_cnt + 1) * (config->instrument_cap * sizeof(uint32_t) + TF_LINE_BYTES) +
          2 * TF_LINE_PAIR_BYTES;
+}
+
+/* (instrument_cap) ids, of which cnt are known already. */
+static uint32_t *take_ids(const tf_fallback_t *c, const uint32_t *ids, uint32_t cnt,
+                          tf_arena_t *arena) {
+  size_t    bytes = c->config.instrument_cap * sizeof *ids;
+  uint32_t *taken = tf_arena_take(arena, bytes, TF_LINE_BYTES);
+  if (!taken) return NULL;
+  memset(taken, 0xFF, bytes); /* TF_ROUTE_NONE */
+  for (uint32_t i = 0; i < cnt; i++) taken[i] = ids[i];
+  return taken;
 }
 
 static tf_err_t route_init(tf_fallback_t *c, tf_fallback_route_t *r, tf_arena_t *arena) {
@@ -203,14 +282,13 @@ static tf_err_t route_init(tf_fallback_t *c, tf_fallback_route_t *r, tf_arena_t 
   r->source->publisher = (tf_publisher_t){r, route_publish};
   if (r != c->routes) rest(r, true);
   if (r->theirs == NULL) return TF_OK;
-  r->filter.map = tf_arena_take(arena, c->config.instrument_cap * sizeof(uint32_t), TF_LINE_BYTES);
-  if (!r->filter.map)
+  r->filter.map = take_ids(c, NULL, 0, arena);
+  r->theirs_now = take_ids(c, r->theirs, c->instrument_cnt, arena);
+  if (!r->filter.map || !r->theirs_now)
     return tf_error_add(E_CORE_ARENA_FULL, "making the routes of %s", c->config.name);
   r->filter.is_mapped = true;
-  memset(r->filter.map, 0xFF, c->config.instrument_cap * sizeof(uint32_t)); /* TF_ROUTE_NONE */
-  for (uint32_t i = 0; i < c->config.instrument_cnt; i++)
-    if (r->theirs[i] != TF_ROUTE_NONE)
-      tf_route_map(&r->filter, r->theirs[i], c->config.instruments[i]);
+  for (uint32_t i = 0; i < c->instrument_cnt; i++)
+    if (r->theirs[i] != TF_ROUTE_NONE) tf_route_map(&r->filter, r->theirs[i], c->instruments[i]);
   return TF_OK;
 }
 
@@ -221,11 +299,15 @@ tf_err_t tf_fallback_init(tf_fallback_t *c, const tf_fallback_config_t *config, 
   c->source.ops        = &fallback_ops;
   c->source.feed_state = TF_FEED_LIVE;
   c->events = tf_arena_take(arena, config->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
-  if (!c->events) return tf_error_add(E_CORE_ARENA_FULL, "making the routes of %s", config->name);
+  c->instruments    = take_ids(c, config->instruments, config->instrument_cnt, arena);
+  c->instrument_cnt = config->instrument_cnt;
+  if (!c->events || !c->instruments)
+    return tf_error_add(E_CORE_ARENA_FULL, "making the routes of %s", config->name);
   tf_err_t err = TF_OK;
   for (uint32_t i = 0; i < config->route_cnt && err == TF_OK; i++) {
     c->routes[i] = config->routes[i];
     err          = route_init(c, &c->routes[i], arena);
   }
+  c->routes[0].source->commanded_by = &c->source;
   return err;
 }

@@ -1,5 +1,5 @@
 /* A feed's chain of routes (tf/route.h): the feed's own connection, and what stands in for it while it is
- * down: another host, another venue, a tape. Each route is a source of its own, polled and counted like
+ * down: another host, another venue, a recording. Each route is a source of its own, polled and counted like
  * any other; the chain stands between them and acquire, lets one route's events through and holds the
  * others' back.
  *
@@ -15,7 +15,11 @@
  *
  * A switch is published, for each instrument, as a ROUTE event and, where there are books, a STATUS
  * SYNCING; both are tapped as they are, so that a replay of the capture needs no clock to do the same.
- * What a tape publishes is tapped event by event: the capture does not depend on the tape's file.
+ * What a recording publishes is tapped event by event: the capture does not depend on the recording's file.
+ *
+ * A symbol that the feed is told of while it runs goes to every route that can have it: another host under the
+ * same name, another venue where its pairs name one, a recording by name. Commands for the feed come here for that
+ * (tf_source_t.commanded_by), and go to the feed's own connection first.
  *
  * The chain is a source itself: its poll keeps the time, after its routes' polls and before the next
  * pass of the I/O loop, so that no data of a new connection comes before the switch. All on acquire's
@@ -39,7 +43,11 @@ typedef struct tf_fallback_route {
   const uint32_t
       *theirs; /* (instrument_cnt), the route's id of each of ours; NULL: the same; an entry
                              may be TF_ROUTE_NONE: it has none */
+  const char *const
+          *pairs; /* (pair_cnt) "OURS=THEIRS": what stands in for later symbols; NULL: same */
+  uint32_t pair_cnt;
   /* the chain's own */
+  uint32_t         *theirs_now; /* (instrument_cap) theirs, and of those that came later */
   tf_fallback_t    *chain;
   tf_publisher_t    target; /* acquire's */
   tf_route_filter_t filter;
@@ -70,7 +78,9 @@ struct tf_fallback {
   uint64_t             down_since_ns; /* the serving route; 0: it is not */
   uint64_t             called_ns;     /* the newest that was called */
   uint64_t             switch_cnt;
-  tf_event_t          *events; /* (events_cap) being passed on under our ids */
+  tf_event_t          *events;      /* (events_cap) being passed on under our ids */
+  uint32_t            *instruments; /* (config.instrument_cap) ours, and those that came later */
+  uint32_t             instrument_cnt;
 };
 
 size_t tf_fallback_arena_bytes(const tf_fallback_config_t *config);

@@ -26,6 +26,12 @@ static const tf_feed_channel_t channels[] = {
     {0,                 NULL,                       0                           },
 };
 
+/* Recommended by the venue for servers in AWS ("Access and Authentication"). */
+static const tf_feed_host_t others[] = {
+    {"api.hbdm.vn", "443"},
+    {NULL,          NULL },
+};
+
 const tf_feed_t tf_feed_htx_swap = {
     .venue                   = "htx-swap",
     .suffix                  = "HTX-SWAP",
@@ -37,6 +43,7 @@ const tf_feed_t tf_feed_htx_swap = {
     .lose_book               = tf_htx_lose_book,
     .ws_host                 = "api.hbdm.com",
     .ws_port                 = "443",
+    .ws_others               = others,
     .ws_target               = tf_htx_ws_target,
     .request                 = tf_htx_request,
     .symbol                  = tf_in_band_symbol,

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "feed/in_band_scan.h"
 #include "feed/metadata.h"
+#include "feed/text_out.h"
 #include "wire/json_array.h"
 
 #define PENDING_CAP_MAX (1u << 20)
@@ -14,6 +15,11 @@ TF_COLD static tf_verdict_t on_rest(tf_in_band_t *in) {
     return tf_feeds_ignore(counts, "rest", 4);
   counts->msgs_control++;
   return TF_VERDICT_CONTROL;
+}
+
+static bool is_pong(const tf_in_band_spec_t *spec, const tf_frame_t *frame) {
+  return spec->pong != NULL && frame->bytes_cnt == strlen(spec->pong) &&
+         memcmp(frame->bytes, spec->pong, frame->bytes_cnt) == 0;
 }
 
 tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
@@ -33,6 +39,10 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   if (TF_UNLIKELY(is_rest) && (in->spec->takes_rest == NULL || !in->spec->takes_rest(in)))
     return on_rest(in);
   if (TF_UNLIKELY(frame->bytes_cnt == 0 || frame->bytes[0] != '{')) {
+    if (is_pong(in->spec, frame)) {
+      out->counts->msgs_control++;
+      return TF_VERDICT_CONTROL;
+    }
     if (in->spec->on_other && in->spec->on_other(in, frame, &route))
       return tf_in_band_publish(in, &route);
   }
@@ -227,6 +237,37 @@ void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
       .is_refusal    = is_refusal};
 }
 
+const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *table,
+                                                  const tf_json_value_t      *name) {
+  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++)
+    if (tf_json_text_is(name, row->name, strlen(row->name))) return row;
+  return NULL;
+}
+
+const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
+                                                    const tf_in_band_channel_t *table,
+                                                    const tf_json_value_t      *name) {
+  const tf_in_band_channel_t *row = tf_in_band_channel_of(table, name);
+  if (row == NULL) return NULL;
+  route->what        = row->channels != 0 ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
+  route->name        = name->bytes;
+  route->name_bytes  = name->bytes_cnt;
+  route->channels    = row->channels;
+  route->depth       = row->depth;
+  route->is_quote    = row->is_quote;
+  route->is_snapshot = row->is_whole;
+  return row;
+}
+
+const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_channel_t *table,
+                                                   uint32_t channel, uint32_t depth) {
+  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++)
+    if ((row->channels & channel) &&
+        (channel != TF_CHANNEL_BOOK || row->depth == 0 || row->depth == depth))
+      return row;
+  return NULL;
+}
+
 tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n, bool to_end) {
   tf_json_value_t part = *text;
   for (;; n--) {
@@ -259,6 +300,22 @@ uint32_t tf_in_band_row_idx(const tf_in_band_t *in, uint32_t instrument_id) {
   for (uint32_t i = 0; i < in->symbols.cnt; i++)
     if (in->symbols.rows[i].instrument_id == instrument_id) return i;
   return TF_SYMBOLS_NONE;
+}
+
+/* ---- live ---- */
+
+static size_t put_text(char *buf, size_t cap, const char *text) {
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, text);
+  return tf_text_out_finish(&t);
+}
+
+size_t tf_in_band_ws_target(const void *state, char *buf, size_t cap) {
+  return put_text(buf, cap, ((const tf_in_band_t *)state)->spec->ws_path);
+}
+
+size_t tf_in_band_heartbeat(const void *state, char *buf, size_t cap) {
+  return put_text(buf, cap, ((const tf_in_band_t *)state)->spec->heartbeat);
 }
 
 /* ---- lifetime ---- */

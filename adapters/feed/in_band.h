@@ -71,6 +71,19 @@ typedef struct tf_in_band_item {
   uint8_t stats; /* the object that holds the volume; 0: this one */
 } tf_in_band_item_t;
 
+/* A row of a table of items. */
+#define TF_IN_BAND_ITEM(...)                                                                       \
+  { __VA_ARGS__ }
+
+/* What the name of a venue's channel says: a row of its table, which ends at the row without a name. */
+typedef struct tf_in_band_channel {
+  const char *name;
+  uint32_t    channels; /* TF_CHANNEL_* bits; 0: known, not published */
+  uint32_t    depth;    /* of its books; 0: the name does not say */
+  bool        is_quote; /* a book of one level a side: the best bid and offer */
+  bool        is_whole; /* a book that is all there each time */
+} tf_in_band_channel_t;
+
 typedef enum tf_in_band_what {
   TF_IN_BAND_DATA,
   TF_IN_BAND_CONTROL, /* answers, heartbeats */
@@ -120,6 +133,9 @@ typedef struct tf_in_band_spec {
    * and a route's rule says nothing. A level at price 0 is none. */
   bool        bridges;
   uint8_t     spelling;   /* tf_symbols_spelling_t: of the venue's payloads */
+  const char *ws_path;    /* of every connection: tf_in_band_ws_target */
+  const char *heartbeat;  /* tf_in_band_heartbeat */
+  const char *pong;       /* a whole message that answers it and is no JSON; NULL: none */
   const char *buy, *sell; /* words of a trade's side, compared without regard to case */
 
   /* A REST answer that is a message as others, told by its target: the route says of what. NULL: none. Any
@@ -190,7 +206,23 @@ void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, 
 tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
                            uint32_t *instrument_id);
 
+/* Of venues whose target and heartbeat are always the same: the spec's. */
+size_t tf_in_band_ws_target(const void *state, char *buf, size_t cap);
+size_t tf_in_band_heartbeat(const void *state, char *buf, size_t cap);
+
 /* ---- for routes ---- */
+
+/* The row of a channel's name; NULL: there is none. */
+const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *table,
+                                                  const tf_json_value_t      *name);
+/* The same, and what the row says goes to the route: DATA, or IGNORED where it is not published, under this
+ * name. Of a name that the table does not have the route says what it said. */
+const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
+                                                    const tf_in_band_channel_t *table,
+                                                    const tf_json_value_t      *name);
+/* The first row that brings this channel, a book to this depth: what is asked for. NULL: none does. */
+const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_channel_t *table,
+                                                   uint32_t channel, uint32_t depth);
 
 /* A row of this kind, zeroed, of the route's symbol; NULL: there is no room, the message is refused. */
 tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind);

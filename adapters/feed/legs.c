@@ -108,7 +108,8 @@ static bool is_merged(const tf_event_t *e) {
 }
 
 static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
-  if (e->kind == TF_EVENT_TRADE) return !tf_trade_set_is_repeat(&legs->trades, e);
+  if (e->kind == TF_EVENT_TRADE)
+    return !tf_trade_set_is_repeat(&legs->trades, e, legs->out->counts);
   if (!is_merged(e)) return is_owners(legs, frame->leg, e);
   TF_ASSERT(e->instrument_id < legs->instrument_cap);
   tf_legs_row_t *row = &legs->rows[e->instrument_id];
@@ -251,7 +252,7 @@ static void drop_old_trades(tf_legs_t *legs) {
   uint32_t       kept = 0;
   for (uint32_t i = 0; i < out->event_cnt; i++) {
     const tf_event_t *e = &out->events[i];
-    if (e->kind != TF_EVENT_TRADE || !tf_trade_set_is_repeat(&legs->trades, e)) {
+    if (e->kind != TF_EVENT_TRADE || !tf_trade_set_is_repeat(&legs->trades, e, legs->out->counts)) {
       if (TF_UNLIKELY(kept != i)) out->events[kept] = *e;
       kept++;
     } else if (e->flags & TF_FLAG_LAST) {

@@ -438,6 +438,14 @@ static tf_err_t memory_init(tf_capture_reader_t *r) {
   return r->zstd ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "libzstd wants more than %zu", work_bytes);
 }
 
+/* The block that a file in hand begins with. */
+static void expect_first(tf_capture_reader_t *r) {
+  r->block_seq   = r->file.first_block_seq;
+  r->record_seq  = r->file.first_record_seq;
+  r->prev_crc    = r->file.prev_crc;
+  r->chain_known = true;
+}
+
 tf_err_t tf_capture_reader_init(tf_capture_reader_t *r, const char *path) {
   memset(r, 0, sizeof *r);
   r->fd        = -1;
@@ -449,11 +457,17 @@ tf_err_t tf_capture_reader_init(tf_capture_reader_t *r, const char *path) {
     tf_capture_reader_fini(r);
     return err;
   }
-  r->block_seq   = r->file.first_block_seq;
-  r->record_seq  = r->file.first_record_seq;
-  r->prev_crc    = r->file.prev_crc;
-  r->chain_known = true;
+  expect_first(r);
   return TF_OK;
+}
+
+tf_err_t tf_capture_reader_rewind(tf_capture_reader_t *r) {
+  tf_err_t err    = file_open(r, 0);
+  r->end          = err ? TF_CAPTURE_READ_END : 0;
+  r->seek_pending = false;
+  r->records_left = 0;
+  if (err == TF_OK) expect_first(r);
+  return err;
 }
 
 void tf_capture_reader_fini(tf_capture_reader_t *r) {

@@ -98,6 +98,10 @@ void     tf_capture_reader_fini(tf_capture_reader_t *reader); /* accepts a zeroe
  * index where there is one, else by the headers. */
 void tf_capture_reader_seek(tf_capture_reader_t *reader, uint64_t from_ns);
 
+/* Back to the first record, as after init; the counts go on. Allocates nothing, but opens files. Errors of
+ * init: the files may have changed. After one the reader is at its end. */
+tf_err_t tf_capture_reader_rewind(tf_capture_reader_t *reader);
+
 tf_capture_read_t tf_capture_reader_next(tf_capture_reader_t *reader, tf_capture_item_t *item);
 
 /* The damage as an error: E_FILE_DAMAGED with file, offset and what was found. Only after DAMAGE. */

@@ -399,6 +399,7 @@ static tf_err_t feeds_init(tf_replay_t *replay, tf_replay_track_t *track,
   const tf_legs_handler_t handler = {.self = replay, .on_out = on_out};
   uint32_t                cnt     = feed_cnt(input);
   track->feed_cnt                 = cnt;
+  track->feeds_memory             = *memory;
   track->feeds = (tf_legs_t *)(void *)room_take(memory, cnt * sizeof *track->feeds);
   if (input->feed_cnt)
     track->filters = (tf_route_filter_t *)(void *)room_take(memory, cnt * sizeof *track->filters);
@@ -419,7 +420,7 @@ static tf_err_t feeds_init(tf_replay_t *replay, tf_replay_track_t *track,
 static tf_err_t track_init(tf_replay_t *replay, const tf_replay_input_t *input,
                            const tf_replay_config_t *config, uint8_t **memory) {
   tf_replay_track_t *track = &replay->tracks[replay->track_cnt];
-  *track                   = (tf_replay_track_t){0};
+  *track                   = (tf_replay_track_t){.input = *input};
   if (is_tape(input)) return tape_init(replay, track, input->path, config);
   if (input->continues) {
     track->feeds    = replay->tracks[input->continues - 1].feeds;
@@ -468,6 +469,29 @@ tf_err_t tf_replay_init(tf_replay_t *replay, const tf_replay_config_t *config, v
     }
   }
   return 0;
+}
+
+static tf_err_t track_rewind(tf_replay_t *replay, tf_replay_track_t *track) {
+  track->has_record = track->over = false;
+  track->beyond_cnt               = 0;
+  if (track->tape) {
+    tf_tape_track_rewind(track->tape);
+    return TF_OK;
+  }
+  TF_ASSERT(track->recording.capture && track->feeds_memory);
+  uint8_t *memory = track->feeds_memory;
+  tf_err_t err    = feeds_init(replay, track, &track->input, &memory);
+  return err ? err : tf_capture_reader_rewind(track->recording.capture);
+}
+
+tf_err_t tf_replay_rewind(tf_replay_t *replay) {
+  tf_err_t err = TF_OK;
+  for (uint32_t i = 0; i < replay->track_cnt && !err; i++)
+    err = track_rewind(replay, &replay->tracks[i]);
+  replay->started           = false;
+  replay->damaged_track     = -1;
+  replay->source.feed_state = TF_FEED_LIVE;
+  return err;
 }
 
 void tf_replay_fini(tf_replay_t *replay) {

@@ -87,7 +87,9 @@ typedef struct tf_replay_track { /* one input and its feeds */
   /* (feed_cnt) of a capture: which of them served (tf/route.h); NULL: they all do */
   tf_route_filter_t *filters;
   uint32_t           feed_cnt;
-  uint32_t           beyond_cnt; /* records on end that were far past to_ns */
+  tf_replay_input_t  input;
+  uint8_t           *feeds_memory; /* of feeds and filters; NULL: they are another track's */
+  uint32_t           beyond_cnt;   /* records on end that were far past to_ns */
   bool               has_record;
   bool               over;
 } tf_replay_track_t;
@@ -117,6 +119,11 @@ size_t tf_replay_footprint(const tf_replay_config_t *config);
  * everything is closed again. tf_clock_calibrate must have run. */
 tf_err_t tf_replay_init(tf_replay_t *replay, const tf_replay_config_t *config, void *memory);
 void     tf_replay_fini(tf_replay_t *replay); /* accepts a zeroed or half-initialised one */
+
+/* Back to the beginning of every input, which is to be a tape or a capture: decoders, routes and the pace are as
+ * after init, the counts go on. Between two polls; allocates nothing, but opens files and clears the feeds' memory,
+ * some 10 MiB of a capture with several connections. The errors of tf_recording_init and of the feeds' init. */
+tf_err_t tf_replay_rewind(tf_replay_t *replay);
 
 /* What is in the recordings so far, summed over the inputs. */
 tf_recording_counts_t tf_replay_counts(const tf_replay_t *replay);

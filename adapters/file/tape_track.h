@@ -39,6 +39,13 @@ void     tf_tape_track_fini(tf_tape_track_t *track); /* accepts a zeroed one */
  * left. A message longer than message_cap comes in pieces. */
 bool tf_tape_track_ready(tf_tape_track_t *track);
 
+/* Back to the first message, as after init; the counts go on. */
+TF_INLINE void tf_tape_track_rewind(tf_tape_track_t *track) {
+  track->begin = track->end = track->message_cnt = 0;
+  track->next_block                              = 0;
+  track->is_block_open                           = false;
+}
+
 TF_INLINE void tf_tape_track_take(tf_tape_track_t *track) {
   track->begin += track->message_cnt;
   track->message_cnt = 0;

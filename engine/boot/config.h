@@ -26,6 +26,12 @@ enum tf_config_profile {
   TF_CONFIG_PROFILE_AGGRESSIVE,
   TF_CONFIG_PROFILE_MAXIMUM
 };
+enum tf_config_isa {
+  TF_CONFIG_ISA_AUTO,
+  TF_CONFIG_ISA_SCALAR,
+  TF_CONFIG_ISA_AVX2,
+  TF_CONFIG_ISA_AVX512
+};
 enum tf_config_idle { TF_CONFIG_IDLE_SPIN, TF_CONFIG_IDLE_YIELD, TF_CONFIG_IDLE_SLEEP };
 enum tf_config_io { TF_CONFIG_IO_AUTO, TF_CONFIG_IO_URING, TF_CONFIG_IO_EPOLL };
 enum tf_config_stages {
@@ -45,6 +51,7 @@ enum tf_config_precision {
   TF_CONFIG_PRECISION_INT8
 };
 enum tf_config_backend { TF_CONFIG_BACKEND_AUTO, TF_CONFIG_BACKEND_CPU };
+enum tf_config_at_end { TF_CONFIG_AT_END_STOP, TF_CONFIG_AT_END_LOOP };
 enum tf_config_emit { TF_CONFIG_EMIT_EVERY, TF_CONFIG_EMIT_ACTIONS };
 enum tf_config_sink_policy {
   TF_CONFIG_SINK_AUTO, /* overrun where the sink's descriptor is not reliable, else block */
@@ -107,6 +114,7 @@ typedef struct tf_config_bar_size {
 #define TF_CONFIG_CTYPE_DURATION uint64_t
 #define TF_CONFIG_CTYPE_SIZE     uint64_t
 #define TF_CONFIG_CTYPE_RATE     tf_config_rate_t
+#define TF_CONFIG_CTYPE_SPEED    uint64_t
 #define TF_CONFIG_CTYPE_WORD     uint8_t
 #define TF_CONFIG_CTYPE_WORDS    uint32_t
 #define TF_CONFIG_CTYPE_NAME     const char *
@@ -249,6 +257,10 @@ typedef struct tf_config_known {
 tf_err_t tf_config_load(const char *path, const char *const *sets, uint32_t set_cnt,
                         const tf_config_known_t *known, tf_config_errors_t *errors,
                         tf_config_t **config);
+/* The same of a text instead of a file; name: what errors call it. */
+tf_err_t tf_config_load_text(const char *name, const char *text, const char *const *sets,
+                             uint32_t set_cnt, const tf_config_known_t *known,
+                             tf_config_errors_t *errors, tf_config_t **config);
 void     tf_config_free(tf_config_t *config); /* NULL is fine */
 
 /* The effective value at a path ("strategies[0].buy"), NULL when there is none. */

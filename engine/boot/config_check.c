@@ -212,6 +212,8 @@ static void check_ways(tf_config_t *config, uint32_t i) {
   }
 }
 
+#define SPEED_AS_RECORDED 1000u
+
 /* "BTCUSDT=BTC-USD": which of the feed's instruments it is about, UINT32_MAX: none. */
 static uint32_t instrument_of(const tf_config_feed_t *feed, const char *pair) {
   const char *sign = strchr(pair, '=');
@@ -223,18 +225,26 @@ static uint32_t instrument_of(const tf_config_feed_t *feed, const char *pair) {
   return UINT32_MAX;
 }
 
+static bool is_pair(const char *text) {
+  const char *sign = strchr(text, '=');
+  return sign && sign > text && sign[1] != '\0';
+}
+
 static void check_pairs(tf_config_t *config, const tf_config_feed_t *feed,
                         const tf_config_fallback_t *f, const char *path) {
   for (uint32_t i = 0; i < f->instruments.item_cnt; i++) {
-    const char *pair = f->instruments.items[i];
-    uint32_t    ours = instrument_of(feed, pair);
-    if (ours == UINT32_MAX)
+    const char *pair    = f->instruments.items[i];
+    uint32_t    ours    = instrument_of(feed, pair);
+    bool        is_late = feed->instruments_max > feed->instruments.item_cnt && is_pair(pair);
+    if (ours == UINT32_MAX && !is_late)
       report(config, E_CONFIG_VALUE, path,
-             "found \"%.80s\"; expected OURS=THEIRS, OURS one of the feed's instruments", pair);
-    for (uint32_t k = 0; k < i && ours != UINT32_MAX; k++)
-      if (instrument_of(feed, f->instruments.items[k]) == ours)
-        report(config, E_CONFIG_CONFLICT, path, "%s has two that stand in for it",
-               feed->instruments.items[ours]);
+             "found \"%.80s\"; expected OURS=THEIRS, OURS one of the feed's instruments%s", pair,
+             is_pair(pair) ? ", or instruments_max with room for it" : "");
+    int ours_cnt = (int)strcspn(pair, "=");
+    for (uint32_t k = 0; k < i && is_pair(pair); k++)
+      if (strncmp(f->instruments.items[k], pair, (size_t)ours_cnt + 1) == 0)
+        report(config, E_CONFIG_CONFLICT, path, "%.*s has two that stand in for it", ours_cnt,
+               pair);
   }
 }
 
@@ -243,11 +253,17 @@ static void check_fallback(tf_config_t *config, uint32_t i, uint32_t k) {
   const tf_config_fallback_t *f    = &feed->fallbacks[k];
   char                        path[TF_CONFIG_PATH_BYTES];
   snprintf(path, sizeof path, "feeds[%u].fallback[%u].url", i, k);
-  if (!f->url.host && !f->venue && !f->tape)
-    report(config, E_CONFIG_CONFLICT, path, "one of url, venue and tape is wanted");
+  if (!f->url.host && !f->venue && !f->tape && !f->capture)
+    report(config, E_CONFIG_CONFLICT, path, "one of url, venue, tape and capture is wanted");
+  bool is_live = f->url.host || f->rest.host || f->venue || f->instruments.item_cnt > 0;
   snprintf(path, sizeof path, "feeds[%u].fallback[%u].tape", i, k);
-  if (f->tape && (f->url.host || f->rest.host || f->venue || f->instruments.item_cnt > 0))
+  if (f->tape && (is_live || f->capture))
     report(config, E_CONFIG_CONFLICT, path, "a tape stands alone");
+  snprintf(path, sizeof path, "feeds[%u].fallback[%u].capture", i, k);
+  if (f->capture && is_live) report(config, E_CONFIG_CONFLICT, path, "a capture stands alone");
+  snprintf(path, sizeof path, "feeds[%u].fallback[%u].speed", i, k);
+  if (!f->tape && !f->capture && (f->speed != SPEED_AS_RECORDED || f->at_end != 0))
+    report(config, E_CONFIG_CONFLICT, path, "speed and at_end are of a tape or capture");
   snprintf(path, sizeof path, "feeds[%u].fallback[%u].instruments", i, k);
   if ((f->venue != NULL) != (f->instruments.item_cnt > 0))
     report(config, E_CONFIG_CONFLICT, path,

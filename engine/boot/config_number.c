@@ -25,6 +25,14 @@ const tf_number_units_t tf_config_number_sizes = {
     .units    = {{"B", 1}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}},
 };
 
+const tf_number_units_t tf_config_number_speeds = {
+    .what     = "speed",
+    .names    = "x",
+    .example  = "2.5x",
+    .unit_cnt = 1,
+    .units    = {{"x", 1000}},
+};
+
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static size_t digits(const char *text) {
@@ -123,7 +131,11 @@ const char *tf_config_number_unit_text(const tf_number_units_t *units, uint64_t 
   uint32_t i = units->unit_cnt - 1;
   if (value == 0) i = units->unit_cnt == 6 ? 3 : 0; /* "0s", "0B" */
   while (i > 0 && value % units->units[i].scale != 0) i--;
-  snprintf(buf, 32, "%llu%s", (unsigned long long)(value / units->units[i].scale),
-           units->units[i].name);
+  uint64_t scale = units->units[i].scale, rest = value % scale;
+  int      used = snprintf(buf, 32, "%llu%s", (unsigned long long)(value / scale), rest ? "." : "");
+  for (; rest != 0; rest = rest * 10 % scale)
+    used +=
+        snprintf(buf + used, 32 - (size_t)used, "%llu", (unsigned long long)(rest * 10 / scale));
+  snprintf(buf + used, 32 - (size_t)used, "%s", units->units[i].name);
   return buf;
 }

@@ -25,6 +25,7 @@ typedef struct tf_number_units {
 
 extern const tf_number_units_t tf_config_number_durations; /* in ns */
 extern const tf_number_units_t tf_config_number_sizes;     /* in bytes */
+extern const tf_number_units_t tf_config_number_speeds;    /* "2.5x", in thousandths */
 
 /* Would a YAML 1.1 or 1.2 reader take this plain text for a number? */
 bool tf_config_number_is(const char *text);
@@ -39,7 +40,8 @@ tf_number_read_t tf_config_number_decimal(const char *text, double *value);
 tf_number_read_t tf_config_number_quantity(const tf_number_units_t *units, const char *text,
                                            uint64_t *value);
 
-/* The inverse, in the largest unit that divides value. Returns buf. */
+/* The inverse, in the largest unit that divides value; where none does, in the smallest, with decimals:
+ * its scale is a power of ten. Returns buf. */
 const char *tf_config_number_unit_text(const tf_number_units_t *units, uint64_t value,
                                        char buf[32]);
 

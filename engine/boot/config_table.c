@@ -139,24 +139,16 @@ TF_STATIC_ASSERT(TF_LOG_DEBUG == 0 && TF_LOG_FATAL == 5, "engine.log_level is de
 
 const char *tf_config_table_type_name(uint8_t type) {
   static const char *const names[] = {
-      [TF_CONFIG_TYPE_BOOL]     = "true or false",
-      [TF_CONFIG_TYPE_U32]      = "whole number",
-      [TF_CONFIG_TYPE_POW2]     = "power of two",
-      [TF_CONFIG_TYPE_CPU]      = "whole number",
-      [TF_CONFIG_TYPE_DURATION] = "duration",
-      [TF_CONFIG_TYPE_SIZE]     = "size",
-      [TF_CONFIG_TYPE_RATE]     = "rate",
-      [TF_CONFIG_TYPE_WORD]     = "word",
-      [TF_CONFIG_TYPE_WORDS]    = "list of words",
-      [TF_CONFIG_TYPE_NAME]     = "name",
-      [TF_CONFIG_TYPE_IDENT]    = "identifier",
-      [TF_CONFIG_TYPE_TEXT]     = "text",
-      [TF_CONFIG_TYPE_FILE]     = "file",
-      [TF_CONFIG_TYPE_TEXTS]    = "list of texts",
-      [TF_CONFIG_TYPE_URL]      = "url",
-      [TF_CONFIG_TYPE_URLS]     = "list of urls",
-      [TF_CONFIG_TYPE_LISTEN]   = "address",
-      [TF_CONFIG_TYPE_BAR]      = "bar size",
+      [TF_CONFIG_TYPE_BOOL] = "true or false",  [TF_CONFIG_TYPE_U32] = "whole number",
+      [TF_CONFIG_TYPE_POW2] = "power of two",   [TF_CONFIG_TYPE_CPU] = "whole number",
+      [TF_CONFIG_TYPE_DURATION] = "duration",   [TF_CONFIG_TYPE_SIZE] = "size",
+      [TF_CONFIG_TYPE_RATE] = "rate",           [TF_CONFIG_TYPE_SPEED] = "speed",
+      [TF_CONFIG_TYPE_WORD] = "word",           [TF_CONFIG_TYPE_WORDS] = "list of words",
+      [TF_CONFIG_TYPE_NAME] = "name",           [TF_CONFIG_TYPE_IDENT] = "identifier",
+      [TF_CONFIG_TYPE_TEXT] = "text",           [TF_CONFIG_TYPE_FILE] = "file",
+      [TF_CONFIG_TYPE_TEXTS] = "list of texts", [TF_CONFIG_TYPE_URL] = "url",
+      [TF_CONFIG_TYPE_URLS] = "list of urls",   [TF_CONFIG_TYPE_LISTEN] = "address",
+      [TF_CONFIG_TYPE_BAR] = "bar size",
   };
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_CONFIG_TYPE_CNT, "every type has a name");
   TF_ASSERT(type < TF_CONFIG_TYPE_CNT);

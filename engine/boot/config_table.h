@@ -13,6 +13,7 @@ typedef enum tf_config_type {
   TF_CONFIG_TYPE_DURATION, /* with unit, kept in ns */
   TF_CONFIG_TYPE_SIZE,     /* with unit, kept in bytes */
   TF_CONFIG_TYPE_RATE,     /* count/duration */
+  TF_CONFIG_TYPE_SPEED,    /* 1x, 2.5x; kept in thousandths */
   TF_CONFIG_TYPE_WORD,     /* one of words */
   TF_CONFIG_TYPE_WORDS,    /* a list of words, or all; a bit mask */
   TF_CONFIG_TYPE_NAME,     /* letters, digits, _ - . */

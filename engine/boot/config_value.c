@@ -99,6 +99,11 @@ const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, si
     snprintf(buf, cap, "%s .. %s", tf_config_value_size_text((uint64_t)key->min, least),
              tf_config_value_size_text((uint64_t)key->max, most));
     break;
+  case TF_CONFIG_TYPE_SPEED:
+    snprintf(buf, cap, "%s .. %s",
+             tf_config_number_unit_text(&tf_config_number_speeds, (uint64_t)key->min, least),
+             tf_config_number_unit_text(&tf_config_number_speeds, (uint64_t)key->max, most));
+    break;
   case TF_CONFIG_TYPE_RATE:
     snprintf(buf, cap, "%lld .. %lld per window", (long long)key->min, (long long)key->max);
     break;
@@ -586,6 +591,7 @@ const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
   case TF_CONFIG_TYPE_DURATION: return parse_duration(in, field, why);
   case TF_CONFIG_TYPE_SIZE: return parse_quantity(in, &tf_config_number_sizes, field, why);
   case TF_CONFIG_TYPE_RATE: return parse_rate(in, field, why);
+  case TF_CONFIG_TYPE_SPEED: return parse_quantity(in, &tf_config_number_speeds, field, why);
   case TF_CONFIG_TYPE_WORD: return parse_word(in, field, why);
   case TF_CONFIG_TYPE_WORDS: return parse_words(in, field, why);
   case TF_CONFIG_TYPE_NAME:

@@ -161,7 +161,9 @@ static tf_err_t find_feed(const tf_control_t *c, const char *name, tf_source_t *
     *source = e->runner.acquire.sources[i];
     if (!e->publish.feeds[i] || !(*source)->ops->command) continue;
     names[cnt] = tf_metrics_block_name(e->publish.feeds[i], texts[cnt]);
-    if (!strcmp(names[cnt++], name)) return TF_OK;
+    if (strcmp(names[cnt++], name) != 0) continue;
+    if ((*source)->commanded_by) *source = (*source)->commanded_by;
+    return TF_OK;
   }
   const char *near = cnt > 0 ? tf_nearest_name(name, names, cnt) : NULL;
   return TF_ERR(E_CONTROL_REQUEST, "no feed is called %.64s%s%s%s", name,

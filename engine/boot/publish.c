@@ -12,6 +12,10 @@ TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FL
 TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_HALTED == TF_METRIC_HOLDS_HALTED,
                  "hold reasons are counted in their own order");
 
+TF_STATIC_ASSERT(TF_METRIC_EVENTS_BAD_TIME_ZERO + TF_EVENT_TIME_SAID ==
+                     TF_METRIC_EVENTS_BAD_TIME_SAID,
+                 "times are counted in the order of their causes");
+
 TF_STATIC_ASSERT(TF_METRIC_FEED_STREAMS_WANTED + TF_STREAM_UNWANTED - TF_STREAM_WANTED ==
                      TF_METRIC_FEED_STREAMS_UNWANTED,
                  "streams are counted in the order of their states");
@@ -52,6 +56,7 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_STANDBY, s->is_standby);
   tf_metrics_set(b, TF_METRIC_FEED_HELD, s->held_events);
   tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
+  tf_metrics_set(b, TF_METRIC_FEED_ID_CONFLICTS, c->id_conflicts);
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
   tf_metrics_set(b, TF_METRIC_FEED_RESYNCS, c->resyncs);
@@ -193,6 +198,9 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     if (stages & TF_STAGE_ACQUIRE) {
       tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
       tf_metrics_set(b, TF_METRIC_EVENTS_OUTLIER, r->acquire.outliers);
+      for (uint32_t i = 0; i < TF_EVENT_TIME_CAUSE_CNT; i++)
+        tf_metrics_set(b, (tf_metric_t)(TF_METRIC_EVENTS_BAD_TIME_ZERO + i),
+                       r->acquire.bad_times[i]);
       tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
       if (r->acquire.io) publish_io(b, &r->acquire.io->counts);
       publish_distribution(p, b);

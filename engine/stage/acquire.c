@@ -42,6 +42,8 @@ static void publish(void *self, const tf_batch_t *batch) {
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     tf_event_t *e = &batch->events[i];
     e->ingest_seq = ++a->ingest_seq;
+    if (i == 0 || !tf_event_time_is_as(e, e - 1))
+      tf_event_time_judge(a->time_rows, a->instrument_cap, a->bad_times, e);
     if (e->kind == TF_EVENT_TRADE)
       a->outliers += tf_outlier_judge(a->outlier_rows, a->instrument_cap, e);
     a->events_hash = tf_hash_line(a->events_hash, e);

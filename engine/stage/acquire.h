@@ -5,6 +5,7 @@
 #define TF_STAGE_ACQUIRE_H
 
 #include "flow/ring.h"
+#include "stage/event_time.h"
 #include "stage/feed_clock.h"
 #include "stage/outlier.h"
 #include "tf/io.h"
@@ -39,7 +40,9 @@ struct tf_acquire {
   tf_feed_clock_t      *clocks;       /* (TF_SOURCES_MAX), by source; NULL: nobody asks */
   tf_outlier_row_t     *outlier_rows; /* (instrument_cap) */
   uint32_t              instrument_cap;
-  uint64_t              outliers; /* trades flagged */
+  uint64_t              outliers;                           /* trades flagged */
+  tf_event_time_row_t  *time_rows;                          /* (instrument_cap) */
+  uint64_t              bad_times[TF_EVENT_TIME_CAUSE_CNT]; /* events whose time is flagged */
   bool                  done[TF_SOURCES_MAX];
   uint32_t              source_cnt;
   tf_io_t              *io;          /* NULL in replay */

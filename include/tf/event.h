@@ -37,7 +37,7 @@ typedef enum tf_event_command {
 #define TF_FLAG_BAD_BOOK                                                                           \
   0x04u /* BOOK, STATUS: decoded while the instrument's book chain was broken */
 #define TF_FLAG_OUTLIER  0x04u /* TRADE: its price is far from all others (engine/stage/outlier.h) */
-#define TF_FLAG_BAD_TS   0x08u /* ts_event is not to be trusted (unit jump, future, zero) */
+#define TF_FLAG_BAD_TS   0x08u /* ts_event is not to be trusted: TF_EVENT_TIME_CAUSES */
 #define TF_FLAG_BACKFILL 0x10u /* older than the subscription: a venue's replay of recent trades */
 #define TF_FLAG_SIDE     0x20u
 /* Not sent by the venue: the feed says what its rules mean. A level that fell out of the depth that
@@ -47,6 +47,15 @@ typedef enum tf_event_command {
 /* QUOTE, BOOK: by the venue's own sequence, which both carry, a newer message of the other of the two
  * was published before: this one says nothing new of the best bid and offer. */
 #define TF_FLAG_OUTRUN 0x80u
+
+/* Why a time has BAD_TS, a closed set; each has a counter (engine/stage/event_time.h). X(id, name) */
+#define TF_EVENT_TIME_CAUSES(X)                                                                    \
+  X(ZERO, "zero")                                                                                  \
+  X(UNIT, "unit")                                                                                  \
+  X(FUTURE, "future")                                                                              \
+  X(PAST, "past")                                                                                  \
+  X(BACKWARDS, "backwards")                                                                        \
+  X(SAID, "said")
 
 #define TF_FUNDING_EXP  (-12)
 #define TF_FUNDING_NONE INT64_MIN

@@ -49,8 +49,11 @@ typedef struct tf_feed_counts {
   uint64_t derived;                   /* published beside those: levels with TF_FLAG_DERIVED */
   uint64_t merged; /* of both, not published: another of the feed's connections brings them */
   uint64_t rejected[TF_REJECT_CNT];
-  uint64_t gaps;                           /* breaks in a venue sequence */
-  uint64_t duplicates;                     /* messages whose venue sequence was already seen */
+  uint64_t gaps;       /* breaks in a venue sequence */
+  uint64_t duplicates; /* messages whose venue sequence was already seen */
+  uint64_t
+      id_conflicts; /* trades with an id seen before that say something else: the first stands */
+  uint64_t id_conflict_newest;             /* the id of the newest of them */
   uint64_t bridged_out_levels;             /* levels that bridging to a snapshot discarded */
   uint64_t resyncs;                        /* snapshots asked for again */
   uint64_t checksums, checksum_mismatches; /* of books: compared, and those that differed */

@@ -15,7 +15,7 @@ typedef enum tf_route_kind {
   TF_ROUTE_PRIMARY  = 0, /* the feed's own */
   TF_ROUTE_ENDPOINT = 1, /* another host of the same venue */
   TF_ROUTE_VENUE    = 2, /* another venue's instrument under our name */
-  TF_ROUTE_TAPE     = 3, /* recorded: not the market of now */
+  TF_ROUTE_TAPE     = 3, /* a tape or a capture: not the market of now */
   TF_ROUTE_KIND_CNT
 } tf_route_kind_t;
 

@@ -154,6 +154,8 @@ struct tf_source {
   tf_source_streams_t streams;
   uint32_t            leg_cnt; /* 0: no connections, a file */
   tf_source_leg_t     legs[TF_SOURCE_LEGS_MAX];
+  tf_source_t
+      *commanded_by; /* whoever takes its commands, and tells it: a chain of routes; NULL: itself */
   uint64_t held_events; /* decoded while another route served (tf/route.h): not published */
   bool     is_standby;  /* another route serves */
   uint64_t newest_recv_ns,

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.request
@@ -115,6 +116,15 @@ class Exchange(Background):
         self.rest = self.url.replace("wss:", "https:").replace("ws:", "http:")
         self.sets = [f"feeds.0.url={self.url}", f"feeds.0.rest={self.rest}"]
         self.ca = [w[len("ca_file="):] for w in words if w.startswith("ca_file=")]
+
+    def faults_over(self, seconds=60):
+        """Waits until each fault that has an end (gap=1/100x3) was done so often."""
+        read = []
+        reader = threading.Thread(target=lambda: read.append(self.line()), daemon=True)
+        reader.start()
+        reader.join(seconds)
+        if read != ["faults over\n"]:
+            raise AssertionError(f"faults are not over after {seconds} s: {read}")
 
     def summary(self):
         """Stops it; what it says that it sent and did: {"messages": 12, "gap": 3, ...}."""

@@ -143,7 +143,8 @@ class Indicator(unittest.TestCase):
             self.assertEqual(len(head), 1 + len(name["outputs"]), name["name"])
             self.assertEqual(len(rows), 40)
             ready = [i for i, r in enumerate(rows) if r[1] != ""]
-            if name["lookback"] < 40 and name["name"] != "correlation":
+            has_value = name["name"] != "correlation" and name["group"] != "transform"  # the volume is constant; acos(2)
+            if name["lookback"] < 40 and has_value:
                 self.assertEqual(ready[0], name["lookback"], name["name"])
 
     def test_json_says_the_same(self):

@@ -313,6 +313,52 @@ class Endpoints(unittest.TestCase):
             text, _ = run("endpoints", config)
             self.assertRegex(text, rf"(?s)feed main.*1 {exchange.url}.*2 {self.DEAD} .*refused")
 
+    def test_a_venues_name_is_enough_and_the_nearer_comes_first(self):
+        def later(source, sink):  # 20 ms each way
+            try:
+                while data := source.recv(65536):
+                    time.sleep(0.02)
+                    sink.sendall(data)
+            except OSError:
+                pass
+            for s in (source, sink):
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+        with Exchange("--venue", "okx") as exchange, socket.create_server(("127.0.0.1", 0)) as far:
+            near = int(exchange.url.rsplit(":", 1)[1])
+
+            def accept():
+                while True:
+                    try:
+                        client, _ = far.accept()
+                    except OSError:
+                        return
+                    venue = socket.create_connection(("127.0.0.1", near))
+                    for way in ((client, venue), (venue, client)):
+                        threading.Thread(target=later, args=way, daemon=True).start()
+
+            threading.Thread(target=accept, daemon=True).start()
+            urls = [f"ws://127.0.0.1:{far.getsockname()[1]}", exchange.url]
+            endpoints = f"feeds.0.endpoints=[{','.join(urls)}]"
+            feed, = json.loads(run("endpoints", "okx", "--set", endpoints, "--json")[0])
+            self.assertEqual([e["url"] for e in feed["endpoints"]], [urls[1], urls[0]])
+            first, second = feed["endpoints"]
+            self.assertGreater(second["ping_ns"], first["ping_ns"] + 30e6)
+            self.assertEqual((first["pongs"], second["pongs"]), (5, 5))
+        _, err = run("endpoints", "okxx", expect=2)
+        self.assertIn("okxx", err)
+
+    def test_every_venues_documented_endpoints_are_known(self):
+        known = {"binance-spot": 3, "okx": 2, "bybit": 2, "htx": 2, "htx-swap": 2, "bitmex": 2}
+        for venue in (v["venue"] for v in json.loads(run("venues", "--json")[0])):
+            proxy = ["--set", "feeds.0.proxy=http://127.0.0.1:1"]  # nothing is asked of the world
+            feed, = json.loads(run("endpoints", venue, *proxy, "--json", expect=1)[0])
+            self.assertEqual(len(feed["endpoints"]), known.get(venue, 1), venue)
+            self.assertEqual({e["error"] for e in feed["endpoints"]}, {"E_FEED_CONNECT"}, venue)
+
     def test_endpoint_under_tls_is_measured_with_its_handshake(self):
         with Exchange("--tls") as exchange:
             config = write_config(self.directory, f'url: "{exchange.url}", ca_file: {exchange.ca[0]}')
@@ -361,10 +407,11 @@ class Fallback(unittest.TestCase):
         self.addCleanup(directory.cleanup)
         self.directory = pathlib.Path(directory.name)
 
-    def engine(self, primary, fallback):
-        config = write_config(self.directory, f'url: "{primary.url}", rest: "{primary.rest}", {self.SOON}, '
+    def engine(self, primary, fallback, more=""):
+        config = write_config(self.directory, f'url: "{primary.url}", rest: "{primary.rest}", {self.SOON}, {more} '
                                               f"fallback: [{fallback}]")
         text = config.read_text().replace("sinks: [", f"capture: {{path: {self.directory / 'capture'}}}\n"
+                                          f"control: {{path: {self.directory / 'control/socket'}}}\n"
                                           f"sinks: [{{type: journal, path: {self.directory / 'live.journal'}}}, ")
         config.write_text(text)
         return LiveEngine(None, config=config)
@@ -393,6 +440,7 @@ class Fallback(unittest.TestCase):
         self.assertEqual(self.routes("live.journal"), turns)
         self.assertIn("route_switched connection=main", err)
         self.check_replay(got)
+        return err
 
     def served_by(self, engine, name):
         metrics = engine.metrics()
@@ -428,30 +476,101 @@ class Fallback(unittest.TestCase):
             names = {json.loads(line)["instrument"] for line in out.splitlines()}
             self.assertLessEqual(names, {"BTCUSDT.BINANCE-SPOT", "ETHUSDT.BINANCE-SPOT"})
 
-    def test_a_tape_is_played_and_never_looks_live(self):
-        tape = self.directory / "old.tape"
+    def record(self):
+        """Three seconds of another day; a capture's directory and a tape of it, and how many events are on that."""
+        tape, out = self.directory / "old.tape", self.directory / "old"
         with Exchange("--seed", "7") as recorded:
-            run("record", DEMO, "--for", "3s", "--out", self.directory / "old", "--tape", tape,
+            run("record", DEMO, "--for", "3s", "--out", out, "--tape", tape,
                 *(x for item in recorded.sets for x in ("--set", item)))
-        with Exchange("--seed", "1") as one:
-            with self.engine(one, f"{{tape: {tape}}}") as engine:
+        return tape, out, json.loads(run("tape", "info", tape, "--json")[0])["events"]
+
+    def play(self, fallback, turns, then=lambda engine: time.sleep(2)):
+        """The venue dies and the recording takes its place; returns what the engine logged."""
+        with Exchange("--seed", "1") as one, self.engine(one, fallback) as engine:
+            wait_until(lambda: self.served_by(engine, "main") and engine.is_live(), what="live")
+            time.sleep(1)
+            one.process.kill()
+            wait_until(lambda: self.served_by(engine, "main~1"), what="the recording to play")
+            then(engine)
+            return self.finish(engine, turns)
+
+    def test_a_tape_is_played_and_never_looks_live(self):
+        tape, _, _ = self.record()
+        self.play(f"{{tape: {tape}}}", ["primary", "tape"])
+
+    def test_a_capture_is_decoded_anew_and_played(self):
+        _, out, _ = self.record()
+        self.play(f"{{capture: {out}}}", ["primary", "tape"])
+
+    def test_recordings_that_loop_go_on_for_ever(self):
+        tape, out, event_cnt = self.record()
+        for kind, path in (("tape", tape), ("capture", out)):
+            with self.subTest(kind):
+                (self.directory / "live.journal").unlink(missing_ok=True)
+                (self.directory / "replay.journal").unlink(missing_ok=True)
+                for old in (self.directory / "capture").glob("*"):
+                    old.unlink()
+                begin = time.monotonic()
+                err = self.play(f"{{{kind}: {path}, speed: 8x, at_end: loop}}", ["primary", "tape"],
+                                lambda e: wait_until(lambda: e.count("tickfuse_feed_messages_total", "main~1") > 3 * event_cnt,
+                                                     60, "the third time round"))
+                self.assertLess(time.monotonic() - begin, 60)
+                self.assertNotIn("recording_over", err)
+
+    def test_behind_the_end_of_a_tape_stands_the_next(self):
+        tape, _, _ = self.record()
+        with Exchange("--seed", "2") as two:
+            err = self.play(f'{{tape: {tape}, speed: 16x}}, {{url: "{two.url}", rest: "{two.rest}"}}',
+                            ["primary", "tape", "endpoint"],
+                            lambda e: [wait_until(lambda: self.served_by(e, "main~2"), what="the next"), time.sleep(2)])
+            self.assertIn('recording_over path=', err)
+
+    def test_recordings_that_cannot_stand_in_are_refused_at_the_start(self):
+        tape, out, _ = self.record()
+        for fallback, pattern in ((f"{{tape: {out}}}", "E_FILE_OPEN.*no regular file"),
+                                  (f"{{capture: {tape}}}", "E_BOOT_INPUT|E_FILE_FORMAT"),
+                                  ("{capture: /nowhere}", "E_FILE_OPEN|E_BOOT_INPUT|E_FILE_FORMAT"),
+                                  (f"{{tape: {tape}}}", "E_BOOT_INPUT.*wanted is ADAUSDT.BINANCE-SPOT.*it has BTCUSDT")):
+            with self.subTest(fallback):
+                config = write_config(self.directory, f"fallback: [{fallback}]")
+                sets = ["--set", "feeds.0.instruments=[ADAUSDT]"] if "ADA" in pattern else []
+                _, err = run("run", config, "--for", "1s", *sets, expect=None)
+                self.assertRegex(err.replace("\n", " "), pattern)
+
+    def test_symbols_that_come_later_have_stand_ins(self):
+        tape, _, _ = self.record()
+        with Exchange("--seed", "1") as one, Exchange("--seed", "2") as two, \
+                Exchange("--venue", "coinbase", "--seed", "3") as three:
+            routes = (f'{{url: "{two.url}", rest: "{two.rest}"}}, '
+                      f'{{venue: coinbase, instruments: [BTCUSDT=BTC-USD, SOLUSDT=SOL-USD], url: "{three.url}", '
+                      f'rest: "{three.rest}"}}')
+            with self.engine(one, routes, "instruments_max: 4,") as engine:
                 wait_until(lambda: self.served_by(engine, "main") and engine.is_live(), what="live")
-                time.sleep(1)
+                run("control", self.directory / "control/socket", "subscribe", "main", "SOLUSDT")
                 one.process.kill()
-                wait_until(lambda: self.served_by(engine, "main~1"), what="the tape to play")
-                time.sleep(2)
-                self.finish(engine, ["primary", "tape"])
+                wait_until(lambda: self.served_by(engine, "main~1"), what="the other host")
+                time.sleep(3)
+                two.process.kill()
+                wait_until(lambda: self.served_by(engine, "main~2"), what="the other venue")
+                time.sleep(3)
+                self.finish(engine, ["primary", "endpoint", "venue"])
+            out, _ = run("tail", self.directory / "live.journal", "--json")
+            rows = [json.loads(line) for line in out.splitlines()]
+            for route in ("endpoint", "venue"):
+                self.assertGreater(sum(row["instrument"] == "SOLUSDT.BINANCE-SPOT" and row["route"] == route
+                                       for row in rows), 5, route)
 
     def test_status_health_and_tail_say_what_serves(self):
         with Exchange("--seed", "1") as one, Exchange("--seed", "2") as two:
             with self.engine(one, f'{{url: "{two.url}", rest: "{two.rest}"}}') as engine:
                 wait_until(lambda: self.served_by(engine, "main") and engine.is_live(), what="live")
                 url = f"http://127.0.0.1:{engine.port}/healthz"
-                self.assertEqual(urllib.request.urlopen(url, timeout=5).status, 200)  # the resting one is no trouble
+                wait_until(lambda: self.healthy(url), what="healthy: the resting one is no trouble")
                 one.process.kill()
                 wait_until(lambda: self.served_by(engine, "main~1") and engine.is_live(), what="the other")
                 health = wait_until(lambda: self.healthy(url), what="healthy by the other")
-                self.assertEqual({f["name"]: f.get("standby", False) for f in health["feeds"]}, {"main": True, "main~1": False})
+                standby = {f["name"]: f.get("standby", False) for f in health["feeds"]}
+                self.assertEqual((standby["main"], standby["main~1"]), (True, False))
                 engine.finish()
             text, _ = run("tail", self.directory / "live.journal")
             self.assertIn("by way of the fallback: endpoint", text)

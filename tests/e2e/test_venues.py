@@ -25,6 +25,7 @@ IDS = {
     "htx-swap": ("htx.yaml", "feeds.0.venue=htx-swap", "feeds.0.instruments=[BTC-USDT, ETH-USDT]"),
     "hyperliquid": ("hyperliquid.yaml",),
     "kucoin": ("kucoin.yaml",),
+    "kucoin-futures": ("kucoin.yaml", "feeds.0.venue=kucoin-futures", "feeds.0.instruments=[XBTUSDTM, ETHUSDTM]"),
 }
 REPLAY = str(ROOT / "configs" / "replay.yaml")
 
@@ -239,11 +240,13 @@ class Ids(unittest.TestCase):
         self.assertEqual(summary["disconnects"] if "disconnects" in summary else 0, 0)
 
     def test_connection_without_its_token_is_not_tried(self):
-        with Exchange("--venue", "kucoin") as exchange:
-            _, err = live(exchange, "kucoin", "feeds.0.rest=http://127.0.0.1:1", seconds="3s", expect=None)
-            sent = exchange.summary()
-        self.assertIn("127.0.0.1", err)
-        self.assertEqual((sent["clients"], sent["rest"]), (0, 0))
+        def one(venue):
+            with Exchange("--venue", venue) as exchange:
+                _, err = live(exchange, venue, "feeds.0.rest=http://127.0.0.1:1", seconds="3s", expect=None)
+                sent = exchange.summary()
+            self.assertIn("127.0.0.1", err)
+            self.assertEqual((sent["clients"], sent["rest"]), (0, 0))
+        each(self, ("kucoin", "kucoin-futures"), one)
 
 
 class Recorded(unittest.TestCase):

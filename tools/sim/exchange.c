@@ -503,7 +503,7 @@ tf_err_t sim_exchange_init(sim_exchange_t *x, const sim_venue_t *venue, const ch
   x->state         = calloc(1, venue->state_bytes + 1);
   if (!x->symbols || !x->symbol_states || !x->view || !x->text || !x->state)
     return TF_ERR(E_CORE_NO_MEMORY, "sim: exchange");
-  if (faults->chance[SIM_FAULT_CHECKSUM] > 0 && !venue->has_checksum)
+  if (sim_fault_is_on(faults, SIM_FAULT_CHECKSUM) && !venue->has_checksum)
     return TF_ERR(E_CORE_ARGUMENT, "--faults: checksum: %s sends none", venue->name);
   return add_symbols(x, symbols, seed, levels);
 }

@@ -42,10 +42,25 @@ void sim_faults_help(char *buf, size_t cap) {
                             texts[i]);
 }
 
-static bool read_chance(const char *text, double *p) {
+static bool read_cnt(const char *text, uint64_t *cnt, char **end) {
+  *cnt = strtoull(text, end, 10);
+  return *text >= '0' && *text <= '9' && *cnt >= 1 && *cnt <= COUNT_MAX;
+}
+
+/* 0.01, 1/200; 0.01x3, 1/200x3: three times in all. */
+static bool read_chance(const char *text, double *p, uint64_t *every, uint64_t *times) {
   char *end;
-  *p = strtod(text, &end);
-  return end != text && *end == '\0' && *p >= 0 && *p <= 1;
+  bool  ok;
+  *p     = 0;
+  *every = *times = 0;
+  if (!strncmp(text, "1/", 2)) {
+    ok = read_cnt(text + 2, every, &end);
+  } else {
+    *p = strtod(text, &end);
+    ok = end != text && *p >= 0 && *p <= 1;
+  }
+  if (ok && *end == 'x') ok = read_cnt(end + 1, times, &end);
+  return ok && *end == '\0';
 }
 
 static bool read_time(const char *text, uint64_t *ns) {
@@ -71,8 +86,7 @@ static bool read_time(const char *text, uint64_t *ns) {
 
 static bool read_count(const char *text, uint64_t *cnt) {
   char *end;
-  *cnt = strtoull(text, &end, 10);
-  return end != text && *end == '\0' && *text != '-' && *cnt >= 1 && *cnt <= COUNT_MAX;
+  return read_cnt(text, cnt, &end) && *end == '\0';
 }
 
 static tf_err_t parse_item(sim_faults_t *faults, char *item) {
@@ -83,8 +97,12 @@ static tf_err_t parse_item(sim_faults_t *faults, char *item) {
   *value++ = '\0';
   for (uint32_t i = 0; i < SIM_FAULT_CNT; i++) {
     if (strcmp(item, names[i]) != 0) continue;
-    if (kinds[i] == CHANCE && !read_chance(value, &faults->chance[i]))
-      return TF_ERR(E_CORE_ARGUMENT, "--faults: %s=%s: a chance, from 0 to 1", item, value);
+    if (kinds[i] == CHANCE &&
+        !read_chance(value, &faults->chance[i], &faults->every[i], &faults->times[i]))
+      return TF_ERR(E_CORE_ARGUMENT,
+                    "--faults: %s=%s: a chance, from 0 to 1, or 1/N for each N-th occasion; behind "
+                    "it xM for M times in all (0.01, 1/200, 1/200x3; N and M from 1 to %d)",
+                    item, value, COUNT_MAX);
     if (kinds[i] == TIME && !read_time(value, &faults->ns[i]))
       return TF_ERR(E_CORE_ARGUMENT,
                     "--faults: %s=%s: a time above 0 with its unit: us, ms, s or m", item, value);
@@ -113,11 +131,39 @@ tf_err_t sim_faults_parse(sim_faults_t *faults, const char *list) {
   return TF_OK;
 }
 
+bool sim_fault_is_on(const sim_faults_t *faults, sim_fault_t fault) {
+  return faults->chance[fault] > 0 || faults->every[fault] > 0;
+}
+
+static bool is_spent(const sim_faults_t *faults, int fault) {
+  return faults->times[fault] && faults->done[fault] >= faults->times[fault];
+}
+
 bool sim_fault_hits(sim_faults_t *faults, sim_fault_t fault) {
-  if (faults->chance[fault] <= 0 || sim_random_unit(&faults->rng) >= faults->chance[fault])
+  if (!sim_fault_is_on(faults, fault) || is_spent(faults, (int)fault)) return false;
+  if (faults->every[fault]) {
+    if (++faults->occasions[fault] < faults->every[fault]) return false;
+    faults->occasions[fault] = 0;
+  } else if (sim_random_unit(&faults->rng) >= faults->chance[fault]) {
     return false;
+  }
   faults->done[fault]++;
   return true;
+}
+
+void sim_fault_missed(sim_faults_t *faults, sim_fault_t fault) {
+  faults->done[fault]--;
+  if (faults->every[fault]) faults->occasions[fault] = faults->every[fault] - 1;
+}
+
+bool sim_faults_are_over(const sim_faults_t *faults) {
+  int with_end = 0;
+  for (int i = 0; i < SIM_FAULT_CNT; i++) {
+    if (!faults->times[i]) continue;
+    if (!is_spent(faults, i)) return false;
+    with_end++;
+  }
+  return with_end > 0;
 }
 
 bool sim_fault_is_due(const sim_faults_t *faults, sim_fault_t fault, uint64_t age_ns) {

@@ -47,7 +47,8 @@ static size_t write_frame(sim_client_t *c, const char *text, size_t cnt) {
   return tf_ws_write_message(&c->ws, s->frame, sizeof s->frame, TF_WS_BINARY, bytes, cnt);
 }
 
-/* The text as a fault leaves it, in *text and *cnt: at most one mutation a message. */
+/* The text as a fault leaves it, in *text and *cnt: at most one mutation a message. What finds nothing in it
+ * that it could change is not done. */
 static void mutate(sim_server_t *s, uint32_t stream, const char **text, size_t *cnt) {
   static const struct {
     sim_fault_t    fault;
@@ -64,16 +65,20 @@ static void mutate(sim_server_t *s, uint32_t stream, const char **text, size_t *
   };
   sim_faults_t *faults  = s->config.faults;
   size_t        mutated = 0;
-  for (size_t i = 0; i < TF_ARRAY_CNT(rows) && !mutated; i++)
-    if (sim_server_hits(s, rows[i].fault))
-      mutated =
-          sim_mutate(rows[i].mutation, &faults->rng, *text, *cnt, s->mutated, sizeof s->mutated);
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows) && !mutated; i++) {
+    if (!sim_server_hits(s, rows[i].fault)) continue;
+    mutated =
+        sim_mutate(rows[i].mutation, &faults->rng, *text, *cnt, s->mutated, sizeof s->mutated);
+    if (!mutated) sim_fault_missed(faults, rows[i].fault);
+  }
   const char *name = stream == SIM_STREAM_NONE
                          ? NULL
                          : s->config.service.symbol_name(s->config.service.self, stream);
-  if (!mutated && name && sim_server_hits(s, SIM_FAULT_SYMBOL))
+  if (!mutated && name && sim_server_hits(s, SIM_FAULT_SYMBOL)) {
     mutated = sim_mutate_name(name, sim_random(&faults->rng) % 4 == 0, *text, *cnt, s->mutated,
                               sizeof s->mutated);
+    if (!mutated) sim_fault_missed(faults, SIM_FAULT_SYMBOL);
+  }
   if (!mutated) return;
   *text = s->mutated;
   *cnt  = mutated;

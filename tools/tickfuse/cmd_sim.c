@@ -50,6 +50,7 @@ typedef struct sim_run {
   double          steps_due;
   uint32_t        turn; /* whose market steps next */
   uint64_t        last_ns, end_ns;
+  bool            told_over; /* that the faults with an end are */
 } sim_run_t;
 
 static volatile sig_atomic_t stopped;
@@ -75,6 +76,14 @@ static void step_markets(sim_run_t *run, uint64_t now_ns) {
   sim_exchange_depth(&run->exchange);
 }
 
+/* Whoever waits for the faults that have an end reads it here. */
+static void tell_when_faults_are_over(sim_run_t *run) {
+  if (run->told_over || !sim_faults_are_over(&run->faults)) return;
+  run->told_over = true;
+  puts("faults over");
+  fflush(stdout);
+}
+
 static int serve(sim_run_t *run) {
   sim_exchange_t *x = &run->exchange;
   run->last_ns      = tf_clock_monotonic_ns();
@@ -83,6 +92,7 @@ static int serve(sim_run_t *run) {
     uint64_t wait_ns = TF_NS_PER_MS;
     if (stopped || (run->end_ns && now_ns >= run->end_ns)) return TF_EXIT_DONE;
     sim_exchange_tick(x, now_ns, tf_clock_wall_ns());
+    tell_when_faults_are_over(run);
     if (!run->playback) {
       step_markets(run, now_ns);
     } else if (x->subscribed_cnt) { /* a recording starts when somebody listens */
@@ -244,14 +254,16 @@ int tf_cmd_sim(int argc, char **argv) {
   };
   char about[1024 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES];
   sim_faults_help(faults_help, sizeof faults_help);
-  snprintf(about, sizeof about,
-           "An exchange on this machine's loopback: subscriptions, native messages and depth "
-           "snapshots,\n"
-           "of a synthetic market or a recording. Point a config's feed at it:\n"
-           "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set "
-           "feeds.0.rest=http://127.0.0.1:PORT\n"
-           "Faults, by seed (P: chance from 0 to 1 at each occasion, T: time, N: count):\n%s",
-           faults_help);
+  snprintf(
+      about, sizeof about,
+      "An exchange on this machine's loopback: subscriptions, native messages and depth "
+      "snapshots,\n"
+      "of a synthetic market or a recording. Point a config's feed at it:\n"
+      "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set "
+      "feeds.0.rest=http://127.0.0.1:PORT\n"
+      "Faults, by seed (P: chance from 0 to 1 at each occasion, or 1/N: each N-th, and x3 behind "
+      "it: 3 times\nin all; T: time; N: count):\n%s",
+      faults_help);
   const tf_cli_spec_t spec = {
       "sim [--venue V] [--port N] [--input FILE] [--tls] [--faults LIST] ...",
       about,
@@ -275,8 +287,8 @@ int tf_cmd_sim(int argc, char **argv) {
     tf_err_t err = sim_faults_parse(&run.faults, args.faults[args.faults_cnt - 1]);
     if (err) return (void)tf_cli_fail(err), TF_EXIT_USAGE;
   }
-  if (args.deflate &&
-      (run.faults.chance[SIM_FAULT_DUP] > 0 || run.faults.chance[SIM_FAULT_REORDER] > 0)) {
+  if (args.deflate && (sim_fault_is_on(&run.faults, SIM_FAULT_DUP) ||
+                       sim_fault_is_on(&run.faults, SIM_FAULT_REORDER))) {
     fprintf(stderr, "tickfuse: sim: --deflate with dup or reorder: a compressed message depends on "
                     "those before it, so neither can be had\n");
     return TF_EXIT_USAGE;

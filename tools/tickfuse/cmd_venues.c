@@ -52,6 +52,14 @@ static const char *heartbeat_text(const tf_feed_t *feed, char *buf, size_t cap) 
   return buf;
 }
 
+/* "`host:port`, `other:port`" */
+static const char *hosts_text(const tf_feed_t *feed, char *buf, size_t cap) {
+  size_t cnt = (size_t)snprintf(buf, cap, "`%s:%s`", feed->ws_host, feed->ws_port);
+  for (const tf_feed_host_t *o = feed->ws_others; o && o->host && cnt < cap; o++)
+    cnt += (size_t)snprintf(buf + cnt, cap - cnt, ", `%s:%s`", o->host, o->port);
+  return buf;
+}
+
 static void print_text(void) {
   char checks[512], limits[128], beat[64];
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
@@ -73,11 +81,11 @@ static const char markdown_head[] =
     "|---|---|---|---|---|\n";
 static const char markdown_limits[] =
     "\n## Connections\n\n"
-    "| venue | host | legs share a decoder | heartbeat | limits kept |\n"
+    "| venue | hosts | legs share a decoder | heartbeat | limits kept |\n"
     "|---|---|---|---|---|\n";
 
 static void print_markdown(void) {
-  char checks[512], limits[128], beat[64];
+  char checks[512], limits[128], beat[64], hosts[256];
   fputs(markdown_head, stdout);
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
     const tf_feed_t *f = tf_feeds_all[i];
@@ -89,7 +97,7 @@ static void print_markdown(void) {
   fputs(markdown_limits, stdout);
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
     const tf_feed_t *f = tf_feeds_all[i];
-    printf("| %s | `%s:%s` | %s | %s | %s |\n", f->venue, f->ws_host, f->ws_port,
+    printf("| %s | %s | %s | %s | %s |\n", f->venue, hosts_text(f, hosts, sizeof hosts),
            f->sequences_are_shared ? "yes" : "no", heartbeat_text(f, beat, sizeof beat),
            limits_text(f, limits, sizeof limits));
   }

@@ -74,7 +74,7 @@ static tf_err_t add_fallback(tf_live_plan_t *plan, const tf_config_t *config, ui
   tf_shard_t                  shards[TF_SHARDS_MAX];
   uint32_t                    cnt;
   tf_err_t                    err = TF_OK;
-  if (f->tape) return TF_OK;
+  if (f->tape || f->capture) return TF_OK;
   row.kind          = f->venue ? TF_ROUTE_VENUE : TF_ROUTE_ENDPOINT;
   row.primary_idx   = primary_idx;
   row.fallback_idx  = fallback_idx;
@@ -138,6 +138,47 @@ tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config) {
     return TF_ERR(err, "%s: %s", tf_config_where(config, path, where, sizeof where), text);
   }
   return add_fallbacks(plan, config);
+}
+
+tf_feed_config_t tf_live_plan_feed(const tf_live_connection_t *row, const tf_config_feed_t *f,
+                                   tf_instruments_t *instruments, const tf_feed_key_t *key) {
+  return (tf_feed_config_t){.instruments = instruments,
+                            .symbols     = row->symbols,
+                            .symbol_cnt  = row->symbol_cnt,
+                            .symbols_max = row->symbol_cnt + tf_config_feed_room(f),
+                            .channels    = row->channels,
+                            .pending_cap = TF_LIVE_PENDING_CAP,
+                            .book_depth  = f->book_depth,
+                            .key         = key};
+}
+
+static tf_err_t check_row(const tf_live_connection_t *row, const tf_config_feed_t *f,
+                          tf_instruments_t *instruments) {
+  static const tf_feed_key_t some_key = {"id", "c2VjcmV0", "passphrase"}; /* the file comes later */
+  tf_feed_config_t config = tf_live_plan_feed(row, f, instruments, f->key_file ? &some_key : NULL);
+  size_t           bytes  = tf_align_up(row->feed->state_bytes(row->feed, &config), TF_LINE_BYTES);
+  void            *state  = aligned_alloc(TF_LINE_BYTES, bytes);
+  tf_err_t         err    = state ? row->feed->init(row->feed, state, &config)
+                                  : TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for a feed", bytes);
+  free(state);
+  return err;
+}
+
+tf_err_t tf_live_plan_check(const tf_live_plan_t *plan, const tf_config_t *config,
+                            tf_instruments_t *instruments) {
+  char path[64], where[512], text[512];
+  for (uint32_t i = 0; i < plan->cnt; i++) {
+    const tf_live_connection_t *row = &plan->rows[i];
+    tf_err_t                    err = check_row(row, &config->feeds[row->feed_idx], instruments);
+    if (err == TF_OK) continue;
+    bool is_depth =
+        config->feeds[row->feed_idx].book_depth && strstr(tf_error_text(), "book_depth");
+    snprintf(path, sizeof path, "feeds[%u].%s", row->feed_idx,
+             is_depth ? "book_depth" : "instruments");
+    snprintf(text, sizeof text, "%s", tf_error_text());
+    return TF_ERR(err, "%s: %s", tf_config_where(config, path, where, sizeof where), text);
+  }
+  return TF_OK;
 }
 
 static uint32_t stream_cnt(const tf_live_connection_t *row) {

@@ -2,103 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-#include "core/clock.h"
 #include "core/error.h"
-#include "core/log.h"
 
-#define TAPE_MESSAGE_EVENTS  65536u
-#define TAPE_INSTRUMENTS_MAX 4096u /* that the connection does not have */
-
-/* ---- a tape ---- */
-
-static bool is_wanted(const tf_live_tape_route_t *t, const tf_event_t *e) {
-  static const uint32_t channel_of[TF_EVENT_KIND_CNT] = {[TF_EVENT_TRADE]  = TF_CHANNEL_TRADE,
-                                                         [TF_EVENT_QUOTE]  = TF_CHANNEL_QUOTE,
-                                                         [TF_EVENT_BOOK]   = TF_CHANNEL_BOOK,
-                                                         [TF_EVENT_TICKER] = TF_CHANNEL_TICKER,
-                                                         [TF_EVENT_STATUS] = TF_CHANNEL_BOOK};
-  if (e->kind >= TF_EVENT_KIND_CNT || !(channel_of[e->kind] & t->channels)) return false;
-  for (uint32_t i = 0; i < t->instrument_cnt; i++)
-    if (t->instruments[i] == e->instrument_id) return true;
-  return false;
-}
-
-static void tape_publish(void *self, const tf_batch_t *batch) {
-  tf_live_tape_route_t *t       = self;
-  uint64_t              wall_ns = tf_clock_wall_ns();
-  for (uint32_t i = 0; i < batch->event_cnt; i++) {
-    tf_event_t e = batch->events[i];
-    if (!is_wanted(t, &e)) continue;
-    e.ts_recv_ns = wall_ns;
-    e.flags |= TF_FLAG_BAD_TS;
-    t->source.counts.messages++;
-    t->source.counts.msgs_control++; /* as the capture's record of it is counted */
-    t->source.counts.events[e.kind]++;
-    t->source.newest_recv_ns = wall_ns;
-    tf_batch_t one           = {&e, 1, batch->origin_tsc, batch->decoded_tsc};
-    t->source.publisher.publish(t->source.publisher.self, &one);
-  }
-}
-
-static int tape_poll(tf_source_t *source, uint64_t now_ns) {
-  tf_live_tape_route_t *t = (tf_live_tape_route_t *)source;
-  if (t->replay.stopped) return TF_SOURCE_DONE;
-  if (t->is_resting || t->is_over || source->is_standby) return 0;
-  int n = t->replay.source.ops->poll(&t->replay.source, now_ns);
-  if (n >= 0) return n;
-  t->is_over         = true;
-  source->feed_state = TF_FEED_DOWN;
-  tf_log(TF_LOG_WARN, "tape_over", "text=\"%s\"", n == TF_SOURCE_DONE ? "end" : tf_error_text());
-  return 0;
-}
-
-static void tape_stop(tf_source_t *source) {
-  tf_live_tape_route_t *t = (tf_live_tape_route_t *)source;
-  t->replay.source.ops->stop(&t->replay.source);
-}
-
-/* It goes on where it rested, at its own pace. */
-static void tape_rest(tf_source_t *source, bool rests) {
-  tf_live_tape_route_t *t = (tf_live_tape_route_t *)source;
-  if (t->is_resting == rests) return;
-  t->is_resting = rests;
-  if (rests)
-    t->rest_ticks = tf_clock_ticks();
-  else if (t->replay.started)
-    t->replay.start_ticks += tf_clock_ticks() - t->rest_ticks;
-  if (!rests && !t->is_over) source->connects++;
-  source->feed_state = rests || t->is_over ? TF_FEED_DOWN : TF_FEED_LIVE;
-}
-
-static const tf_source_ops_t tape_ops = {.poll = tape_poll, .stop = tape_stop, .rest = tape_rest};
-
-static tf_err_t tape_init(tf_live_tape_route_t *t, const char *path,
-                          const tf_instruments_t *instruments) {
-  t->table.cnt  = instruments->cnt;
-  t->table.cap  = instruments->cnt + TAPE_INSTRUMENTS_MAX;
-  t->table.rows = calloc(t->table.cap, sizeof *t->table.rows);
-  if (!t->table.rows) return TF_ERR(E_CORE_NO_MEMORY, "for the instruments of the tape %s", path);
-  memcpy(t->table.rows, instruments->rows, instruments->cnt * sizeof *instruments->rows);
-  tf_replay_input_t  input  = {.path = path};
-  tf_replay_config_t config = {.inputs      = &input,
-                               .input_cnt   = 1,
-                               .speed       = 1.0,
-                               .event_cap   = TAPE_MESSAGE_EVENTS,
-                               .instruments = &t->table};
-  size_t             bytes  = tf_replay_footprint(&config);
-  if (bytes == 0) return tf_error_code();
-  t->memory = aligned_alloc(TF_LINE_BYTES, bytes);
-  if (!t->memory) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for the tape %s", bytes, path);
-  tf_err_t err = tf_replay_init(&t->replay, &config, t->memory);
-  if (err) return tf_error_add(err, "opening the tape %s", path);
-  t->replay.source.publisher = (tf_publisher_t){t, tape_publish};
-  t->source.ops              = &tape_ops;
-  t->source.feed_state       = TF_FEED_DOWN;
-  return TF_OK;
-}
-
-/* ---- a chain ---- */
+#define SPEED_SCALE 1000.0 /* the config's thousandths */
 
 static uint32_t id_of(const tf_instruments_t *table, const tf_feed_t *feed, const char *symbol) {
   char name[TF_SYMBOL_BYTES_MAX + 32];
@@ -122,16 +30,24 @@ static tf_err_t map_venue(tf_live_route_t *r, const tf_live_connection_t *primar
   return TF_OK;
 }
 
-static tf_err_t add_tape(tf_live_route_t *r, const tf_config_fallback_t *f,
-                         const tf_live_connection_t *primary, tf_engine_t *engine, uint32_t place) {
-  tf_live_tape_route_t *t = r->tapes[place] = calloc(1, sizeof *t);
-  if (!t) return TF_ERR(E_CORE_NO_MEMORY, "for the tape of %s", primary->name);
-  t->instruments    = r->instruments;
-  t->instrument_cnt = primary->symbol_cnt;
-  t->channels       = primary->channels;
-  char name[TF_METRICS_NAME_BYTES];
+static tf_err_t add_recorded(tf_live_route_t *r, const tf_config_feed_t *feed,
+                             const tf_config_fallback_t *f, const tf_live_connection_t *primary,
+                             tf_engine_t *engine, uint32_t place) {
+  tf_live_recorded_t *t = r->recorded[place] = calloc(1, sizeof *t);
+  if (!t) return TF_ERR(E_CORE_NO_MEMORY, "for what stands in for %s", primary->name);
+  tf_live_recorded_config_t config = {.path        = f->tape ? f->tape : f->capture,
+                                      .is_capture  = f->capture != NULL,
+                                      .speed       = (double)f->speed / SPEED_SCALE,
+                                      .loops       = f->at_end == TF_CONFIG_AT_END_LOOP,
+                                      .instruments = &engine->instruments,
+                                      .wanted      = r->instruments,
+                                      .wanted_cnt  = primary->symbol_cnt,
+                                      .wanted_max = primary->symbol_cnt + tf_config_feed_room(feed),
+                                      .channels   = primary->channels,
+                                      .suffix     = primary->feed->suffix};
+  char                      name[TF_METRICS_NAME_BYTES];
   snprintf(name, sizeof name, "%.28s~%u", primary->name, place);
-  tf_err_t err = tape_init(t, f->tape, &engine->instruments);
+  tf_err_t err = tf_live_recorded_init(t, &config);
   return err ? err : tf_engine_add_source(engine, &t->source, name);
 }
 
@@ -150,11 +66,11 @@ static tf_err_t make_chain(tf_live_routes_t *routes, const tf_config_t *config,
   chain[cnt++] = (tf_fallback_route_t){.source = sources[idx], .source_idx = idx};
   for (uint32_t k = 0; k < f->fallback_cnt; k++) {
     tf_err_t err = TF_OK;
-    if (f->fallbacks[k].tape) {
-      err = add_tape(r, &f->fallbacks[k], primary, engine, cnt);
+    if (f->fallbacks[k].tape || f->fallbacks[k].capture) {
+      err = add_recorded(r, f, &f->fallbacks[k], primary, engine, cnt);
       if (err) return err;
       chain[cnt] = (tf_fallback_route_t){
-          .source = &r->tapes[cnt]->source, .kind = TF_ROUTE_TAPE, .source_idx = TF_ROUTE_NONE};
+          .source = &r->recorded[cnt]->source, .kind = TF_ROUTE_TAPE, .source_idx = TF_ROUTE_NONE};
       cnt++;
       continue;
     }
@@ -166,6 +82,10 @@ static tf_err_t make_chain(tf_live_routes_t *routes, const tf_config_t *config,
       if (err) return err;
       chain[cnt] = (tf_fallback_route_t){
           .source = sources[i], .kind = row->kind, .source_idx = i, .theirs = r->theirs[cnt]};
+      if (row->kind == TF_ROUTE_VENUE) {
+        chain[cnt].pairs    = f->fallbacks[k].instruments.items;
+        chain[cnt].pair_cnt = f->fallbacks[k].instruments.item_cnt;
+      }
       cnt++;
     }
   }
@@ -213,11 +133,8 @@ void tf_live_routes_stop(tf_live_routes_t *routes) {
     tf_live_route_t *r = routes->rows[i];
     for (uint32_t k = 0; r && k < TF_FALLBACK_ROUTES_MAX; k++) {
       free(r->theirs[k]);
-      if (!r->tapes[k]) continue;
-      tf_replay_fini(&r->tapes[k]->replay);
-      free(r->tapes[k]->memory);
-      free(r->tapes[k]->table.rows);
-      free(r->tapes[k]);
+      if (r->recorded[k]) tf_live_recorded_fini(r->recorded[k]);
+      free(r->recorded[k]);
     }
     if (r) free(r->instruments);
     free(r);

@@ -8,7 +8,12 @@
 
 static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
                                                           "ticker", "status", "control"};
-static const char *const reject_names[TF_REJECT_CNT]   = {
+static const char *const time_names[]                  = {
+#define TIME_NAME_(id, name) "ts_" name,
+    TF_EVENT_TIME_CAUSES(TIME_NAME_)
+#undef TIME_NAME_
+};
+static const char *const reject_names[TF_REJECT_CNT] = {
 #define NAME(id, name, text) name,
     TF_REJECTS(NAME)
 #undef NAME
@@ -40,6 +45,7 @@ void tf_summary_counts(const tf_engine_t *engine, tf_feed_counts_t *sum) {
     sum->msgs_control += c->msgs_control;
     sum->gaps += c->gaps;
     sum->duplicates += c->duplicates;
+    sum->id_conflicts += c->id_conflicts;
     sum->merged += c->merged;
     sum->bridged_out_levels += c->bridged_out_levels;
     sum->resyncs += c->resyncs;
@@ -169,10 +175,20 @@ static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
   json_object_set_new(root, "ignored", ignored);
   json_object_set_new(root, "gaps", integer(c->gaps));
   json_object_set_new(root, "duplicates", integer(c->duplicates));
+  json_object_set_new(root, "id_conflicts", integer(c->id_conflicts));
   json_object_set_new(root, "merged", integer(c->merged));
   json_object_set_new(root, "bridged_out_levels", integer(c->bridged_out_levels));
   json_object_set_new(root, "resyncs", integer(c->resyncs));
   return root;
+}
+
+/* What was published and is not to be believed, by reason. */
+static json_t *suspect_json(const tf_acquire_t *a) {
+  json_t *suspect = json_object();
+  if (a->outliers) json_object_set_new(suspect, "outlier", integer(a->outliers));
+  for (uint32_t i = 0; i < TF_EVENT_TIME_CAUSE_CNT; i++)
+    if (a->bad_times[i]) json_object_set_new(suspect, time_names[i], integer(a->bad_times[i]));
+  return suspect;
 }
 
 json_t *tf_summary_json(const tf_engine_t *e) {
@@ -183,6 +199,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_t                    *root = feed_json(&c, json_object()), *actions = json_object();
   for (uint32_t i = 0; i < TF_ACTION_CNT; i++)
     json_object_set_new(actions, action_names[i], integer(d->actions[i]));
+  json_object_set_new(root, "suspect", suspect_json(&e->runner.acquire));
   json_object_set_new(root, "instruments", integer(e->instruments.cnt));
   json_object_set_new(root, "ticks", integer(m->ticks));
   json_object_set_new(root, "inference",
@@ -274,5 +291,11 @@ void tf_summary_print_rejects(const tf_engine_t *e) {
       }
       fprintf(stderr, "\n");
     }
+    if (c->id_conflicts)
+      fprintf(stderr,
+              "tickfuse: %" PRIu64
+              " trades came under an id of another trade (id_conflict) and were "
+              "left out, newest: id %" PRIu64 "\n",
+              c->id_conflicts, c->id_conflict_newest);
   }
 }

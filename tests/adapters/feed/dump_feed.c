@@ -1,5 +1,5 @@
 /* dump_feed VENUE FILE [SYMBOL,...]: every event that the feed makes of a recording, one a line,
- * and then the counts as JSON. tests/oracle compares them with its own. A line
+ * and then the counts as JSON, and a line of its own where ids conflicted. tests/oracle compares them with its own. A line
  * that is "#connect" calls on_connect; a target may stand before the message: "<recv_ns> @<target>
  * <json>". */
 #include "recording.h"
@@ -83,6 +83,9 @@ static void print_counts(const tf_feed_counts_t *c) {
          ",\"instruments\":%" PRIu32 "}\n",
          c->gaps, c->duplicates, c->bridged_out_levels, c->resyncs, c->checksums,
          c->checksum_mismatches, instruments.cnt);
+  if (c->id_conflicts)
+    printf("! id_conflicts %" PRIu64 " newest %" PRIu64 "\n", c->id_conflicts,
+           c->id_conflict_newest);
 }
 
 typedef struct {

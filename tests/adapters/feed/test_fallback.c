@@ -13,7 +13,9 @@
 typedef struct made {
   tf_source_t source;
   uint32_t    rest_cnt, call_cnt;
-  bool        is_resting;
+  bool        is_resting, refuses;
+
+  tf_source_command_t command; /* the newest that it took */
 } made_t;
 
 static made_t        made[3];
@@ -33,7 +35,22 @@ static void made_rest(tf_source_t *source, bool rests) {
   source->feed_state = rests ? TF_FEED_DOWN : TF_FEED_CONNECTING;
 }
 
-static const tf_source_ops_t made_ops = {.rest = made_rest};
+/* A symbol's last digit is its id. */
+static void made_command(tf_source_t *source, const tf_source_command_t *command,
+                         tf_source_reply_t *reply) {
+  made_t *m = (made_t *)source;
+  memset(reply, 0, sizeof *reply);
+  if (m->refuses) {
+    reply->err = E_FEED_LIMIT;
+    return;
+  }
+  m->command           = *command;
+  size_t cnt           = strlen(command->symbol);
+  reply->instrument_id = (uint32_t)(command->symbol[cnt - 1] - '0') % IDS;
+  reply->next          = UINT32_MAX;
+}
+
+static const tf_source_ops_t made_ops = {.rest = made_rest, .command = made_command};
 
 static void acquire(void *self, const tf_batch_t *batch) {
   (void)self;
@@ -47,7 +64,8 @@ static void on_record(void *self, const tf_tap_record_t *record) {
   tapped_cnt++;
 }
 
-static const uint32_t ours[2] = {3, 5}, theirs[2] = {6, TF_ROUTE_NONE};
+static const uint32_t    ours[2] = {3, 5}, theirs[2] = {6, TF_ROUTE_NONE};
+static const char *const pairs[2] = {"A3=X6", "A1=X4"};
 
 /* The feed's own, another venue, a tape. */
 static int setup(void **state) {
@@ -64,6 +82,8 @@ static int setup(void **state) {
   }
   routes[1].kind              = TF_ROUTE_VENUE;
   routes[1].theirs            = theirs;
+  routes[1].pairs             = pairs;
+  routes[1].pair_cnt          = 2;
   routes[2].kind              = TF_ROUTE_TAPE;
   routes[2].source_idx        = TF_ROUTE_NONE;
   tf_fallback_config_t config = {
@@ -309,6 +329,64 @@ static void the_events_of_a_switch_make_the_same_filters(void **state) {
   }
 }
 
+static void subscribe(const char *symbol, uint8_t kind, tf_err_t err) {
+  tf_source_command_t command = {.kind = kind};
+  tf_source_reply_t   reply;
+  snprintf(command.symbol, sizeof command.symbol, "%s", symbol);
+  assert_ptr_equal(made[0].source.commanded_by, &chain.source);
+  chain.source.ops->command(&chain.source, &command, &reply);
+  assert_int_equal(reply.err, err);
+}
+
+static void a_symbol_that_comes_later_has_stand_ins(void **state) {
+  (void)state;
+  go_live();
+  subscribe("A1", TF_SOURCE_SUBSCRIBE, TF_OK);
+  subscribe("A2", TF_SOURCE_SUBSCRIBE, TF_OK);
+  subscribe("A1", TF_SOURCE_SUBSCRIBE, TF_OK); /* again is no harm */
+  assert_string_equal(made[0].command.symbol, "A1");
+  assert_string_equal(made[1].command.symbol, "X4");
+  assert_string_equal(made[2].command.symbol, "A1");
+  assert_int_equal(came(), 0);
+  made[0].source.feed_state = TF_FEED_DOWN;
+  after(1);
+  after(10 * SEC);
+  connects(1);
+  after(1);
+  assert_int_equal(came(), 1 + 4 * 2); /* four instruments now */
+  publishes(1, 4);
+  assert_int_equal(came(), 1);
+  assert_int_equal(got[0].instrument_id, 1);
+  subscribe("A1", TF_SOURCE_UNSUBSCRIBE, TF_OK);
+  assert_int_equal(made[1].command.kind, TF_SOURCE_UNSUBSCRIBE);
+  assert_string_equal(made[1].command.symbol, "X4");
+}
+
+static void a_symbol_that_comes_while_another_serves_is_told_of_its_route(void **state) {
+  (void)state;
+  primary_down_until_venue_serves();
+  came();
+  subscribe("A1", TF_SOURCE_SUBSCRIBE, TF_OK);
+  assert_int_equal(came(), 2);
+  assert_int_equal(got[0].instrument_id, 1);
+  assert_int_equal(got[0].u.control.position, TF_ROUTE_VENUE << 4 | 1);
+  assert_int_equal((uint32_t)got[0].u.control.reserved[1], 4);
+  assert_int_equal(got[1].u.status.book_state, TF_BOOK_SYNCING);
+  publishes(1, 4);
+  assert_int_equal(came(), 1);
+}
+
+static void a_symbol_that_was_refused_goes_to_no_stand_in(void **state) {
+  (void)state;
+  go_live();
+  made[0].refuses = true;
+  subscribe("A1", TF_SOURCE_SUBSCRIBE, E_FEED_LIMIT);
+  assert_int_equal(made[1].command.kind, 0);
+  made[0].refuses = false;
+  made[1].refuses = made[2].refuses = true;
+  subscribe("A1", TF_SOURCE_SUBSCRIBE, TF_OK); /* the feed has it; what stands in has not */
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -326,6 +404,9 @@ int main(void) {
       T(when_the_stand_in_dies_too_the_tape_plays_and_is_tapped),
       T(what_was_called_for_nothing_rests_again),
       T(the_events_of_a_switch_make_the_same_filters),
+      T(a_symbol_that_comes_later_has_stand_ins),
+      T(a_symbol_that_comes_while_another_serves_is_told_of_its_route),
+      T(a_symbol_that_was_refused_goes_to_no_stand_in),
   };
   return cmocka_run_group_tests_name("fallback", tests, NULL, NULL);
 }

@@ -200,6 +200,18 @@ static void files_that_rotate_continue_one_another(void **state) {
   assert_int_equal(read_all(&reader, &cnt), TF_CAPTURE_READ_END);
   assert_int_equal(cnt, 20000);
   assert_int_equal(reader.path_cnt, counts.files);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(tf_capture_reader_rewind(&reader), 0);
+    assert_int_equal(read_all(&reader, &cnt), TF_CAPTURE_READ_END);
+    assert_int_equal(cnt, 20000);
+  }
+  tf_capture_item_t first; /* and from the middle of a block */
+  assert_int_equal(tf_capture_reader_rewind(&reader), 0);
+  assert_int_equal(tf_capture_reader_next(&reader, &first), TF_CAPTURE_READ_RECORD);
+  assert_int_equal(tf_capture_reader_rewind(&reader), 0);
+  assert_int_equal(read_all(&reader, &cnt), TF_CAPTURE_READ_END);
+  assert_int_equal(cnt, 20000);
+  assert_int_equal(reader.counts.records, 4 * 20000 + 1);
   tf_capture_reader_fini(&reader);
 
   assert_int_equal(reader_tail(dir_path), TF_CAPTURE_TAIL_CLOSED);

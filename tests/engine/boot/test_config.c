@@ -10,7 +10,8 @@
 #include "core/error.h"
 
 #define ENGINE_KEYS                                                                                \
-  "profile, idle, io, busy_poll, kernel_timestamps, instruments_max, book_levels_max, "            \
+  "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
+  "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
@@ -224,7 +225,8 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 
 static const char all_keys[] =
     "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
-    "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
+    "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
+    "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
     "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
@@ -236,7 +238,8 @@ static const char all_keys[] =
     "3m, proxy: \"http://p:3128\", "
     "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
     "fallback_back: 9s, fallback: [{url: \"wss://b:1\", rest: \"http://b:2\"}, {venue: kraken, "
-    "instruments: [A=X, B=Y]}, {tape: t.tape}], "
+    "instruments: [A=X, B=Y]}, {capture: t.tape, "
+    "speed: 2.5x, at_end: loop}], "
     "message_bytes_max: 64KiB}, {name: b, venue: kraken, endpoints: [\"wss://c\", "
     "\"ws://[::1]:7\"]}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
@@ -259,6 +262,7 @@ static void every_key_reaches_its_field(void **state) {
   tf_config_t *c = load(all_keys, NULL, 0);
   assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_MAXIMUM);
   assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_SLEEP);
+  assert_int_equal(c->engine.feature_isa, TF_CONFIG_ISA_AVX2);
   assert_int_equal(c->engine.io, TF_CONFIG_IO_EPOLL);
   assert_int_equal(c->engine.busy_poll_ns, 50 * TF_NS_PER_US);
   assert_true(c->engine.kernel_timestamps);
@@ -316,7 +320,9 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].fallbacks[0].rest.port, 2);
   assert_string_equal(c->feeds[0].fallbacks[1].venue, "kraken");
   assert_string_equal(c->feeds[0].fallbacks[1].instruments.items[1], "B=Y");
-  assert_string_equal(c->feeds[0].fallbacks[2].tape, "t.tape");
+  assert_string_equal(c->feeds[0].fallbacks[2].capture, "t.tape");
+  assert_int_equal(c->feeds[0].fallbacks[2].speed, 2500);
+  assert_int_equal(c->feeds[0].fallbacks[2].at_end, 1);
   assert_int_equal(c->feeds[0].message_bytes_max, 65536);
   assert_int_equal(c->bar_cnt, 4);
   assert_string_equal(c->bars[0].name, "s1");

@@ -97,6 +97,32 @@ def not_crossed(book):
         raise Broken("crossed")
 
 
+class KucoinBook:
+    """Deltas from a REST snapshot on: ranges of numbers (spot), or a level a message, each with the next (futures)."""
+
+    def __init__(self, snapshot):
+        self.last, self.applied = int(snapshot["sequence"]), 0
+        self.bids, self.asks = ({float(p): float(q) for p, q in snapshot[side]} for side in ("bids", "asks"))
+
+    def apply(self, data):
+        futures = "change" in data
+        first, last = (int(data[key]) for key in (("sequence",) * 2 if futures else ("sequenceStart", "sequenceEnd")))
+        if last <= self.last:
+            return
+        if first > self.last + 1:
+            raise Broken(f"{first}..{last} after {self.last}")
+        if futures:
+            price, side, size = data["change"].split(",")
+            changed({"buy": self.bids, "sell": self.asks}[side], float(price), float(size))
+        else:
+            for side, key in ((self.bids, "bids"), (self.asks, "asks")):
+                for price, size, number in data["changes"][key]:
+                    if float(price) and int(number) > self.last:
+                        changed(side, float(price), float(size))
+        self.last = last
+        self.applied += 1
+
+
 class CoinbaseBook:
     def __init__(self):
         self.bids, self.asks, self.snapshots, self.applied = {}, {}, 0, 0

@@ -309,6 +309,39 @@ class Mutations(unittest.TestCase):
         self.assertEqual(first(3), first(3))
 
 
+class Schedules(unittest.TestCase):
+    """1/N: each N-th occasion; xM: M times in all."""
+
+    def talk(self, faults):
+        with Exchange(*RATE, "--faults", faults) as exchange:
+            got, _ = talk(exchange, "/ws", SPOT, seconds=2.5)
+            exchange.faults_over(1)
+            return got, exchange.summary()
+
+    def test_each_fifth_twice(self):
+        got, summary = self.talk("gap=1/5x2")
+        rows = depths(got)
+        self.assertGreater(len(rows), 15)
+        self.assertEqual([i for i in range(1, len(rows)) if int(rows[i]["U"]) != int(rows[i - 1]["u"]) + 1], [4, 8])
+        self.assertEqual(summary["gap"], 2)
+
+    def test_what_a_message_has_no_place_for_the_next_one_gets(self):
+        got, summary = self.talk("type_unknown=1/1x3")
+        kinds = [parse(t).get("e") for t in got[1:]]
+        self.assertEqual((kinds.count("zz_unheard_of"), summary["type_unknown"]), (3, 3))
+        self.assertEqual([k for k in kinds if k][:3], ["zz_unheard_of"] * 3)
+
+    def test_a_chance_may_have_an_end(self):
+        got, summary = self.talk("dup=0.2x4,field_new=1/10x2")
+        self.assertEqual((summary["dup"], summary["field_new"]), (4, 2))
+        self.assertEqual(sum(a == b for a, b in zip(got, got[1:])), 4)
+
+    def test_without_an_end_they_are_never_over(self):
+        with Exchange(*RATE, "--faults", "gap=1/2,dup=0.5x1") as exchange:
+            with self.assertRaisesRegex(AssertionError, "not over"):  # nobody is connected: dup has no occasion
+                exchange.faults_over(0.3)
+
+
 class Rest(unittest.TestCase):
     def test_late_snapshot_is_old_when_it_comes(self):
         with Exchange(*RATE, "--faults", "late_snapshot=800ms") as exchange:
@@ -351,11 +384,18 @@ class Rest(unittest.TestCase):
 class Usage(unittest.TestCase):
     def test_errors_name_the_item_and_the_remedy(self):
         for faults, text in (("gab=1", 'did you mean "gap"'), ("gap", "has no value"), ("gap=1.5", "0 to 1"),
+                             ("gap=1/0", "N and M from 1"), ("gap=1/65537", "to 65536"), ("gap=1/5x0", "1/200x3"), ("gap=1x65537", "1/200x3"),
+                             ("gap=1/-5", "1/200"), ("gap=1/5x2y", "1/200"), ("close=1/5", "with its unit"),
+                            
                              ("close=10", "with its unit"), ("close=0s", "above 0"), ("split=0", "from 1 to 65536"), ("split=65537", "from 1 to 65536"), ("checksum=1", "sends none"),
                              ("x" * 100 + "=1", "is no fault")):
             with self.subTest(faults):
                 _, err = run("sim", "--faults", faults, expect=2)
                 self.assertIn(text, err)
+
+    def test_schedules_at_their_limits(self):
+        for faults in ("gap=1/1", "gap=1/65536x65536", "gap=0x1", "dup=1x1"):
+            run("sim", "--faults", faults, "--for", "10ms")
 
     def test_limits_of_levels(self):
         for levels, code in (("0", 2), ("1", 0), ("10000", 0), ("10001", 2)):

@@ -1,13 +1,19 @@
 """The simulator against clients that know only the venues' rules: subscriptions, books kept from messages alone,
 sequences, checksums, refusals, REST."""
+import json
 import pathlib
 import re
 import sys
 import tempfile
 import unittest
+import urllib.error
+import urllib.request
+
+import websockets
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from sim_client import (BinanceBook, CoinbaseBook, CoinbaseExchangeBook, Exchange, KrakenBook, get, parse, talk)
+from sim_client import (BinanceBook, CoinbaseBook, CoinbaseExchangeBook, Exchange, KrakenBook, KucoinBook, get, not_crossed,
+                        parse, talk)
 
 RATE = ("--rate", "3000")
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}"
@@ -233,6 +239,85 @@ class Kraken(unittest.TestCase):
 
             talk(exchange, "/v2", self.subscribe(10, "BTC/USD"), on_message=on_message)
             self.assertEqual(book.snapshots, 2)
+
+
+class Kucoin(unittest.TestCase):
+    CASES = {"kucoin": ("BTC-USDT", "/market/", ("level2", "match", "ticker", "snapshot"),
+                        "/api/v1/market/orderbook/level2_100?symbol="),
+             "kucoin-futures": ("XBTUSDTM", "/contractMarket/", ("level2", "execution", "tickerV2", "snapshot"),
+                                "/api/v1/level2/snapshot?symbol=")}
+
+    def path(self, exchange):
+        with urllib.request.urlopen(exchange.rest + "/api/v1/bullet-public", data=b"", timeout=10) as answer:
+            data = json.loads(answer.read())["data"]
+        self.assertEqual(data["instanceServers"][0]["endpoint"], exchange.url + "/")
+        return f"/?token={data['token']}&connectId=1"
+
+    @staticmethod
+    def ask(topic, number):
+        return {"id": str(number), "type": "subscribe", "topic": topic, "privateChannel": False, "response": True}
+
+    def test_book_from_a_snapshot_and_deltas_follows_the_venue_s_chain(self):
+        for venue, (symbol, prefix, names, target) in self.CASES.items():
+            with self.subTest(venue), Exchange("--venue", venue, *RATE) as exchange:
+                book, seen, controls, later = [], {}, [], []
+
+                def snapshot():
+                    return KucoinBook(get(exchange, target + symbol)["data"])
+
+                def on_message(text):
+                    m = json.loads(text)
+                    if m["type"] != "message":
+                        controls.append((m["type"], m.get("id")))
+                        return
+                    name = m["topic"].removeprefix(prefix).partition(":")[0]
+                    seen.setdefault(name, []).append(m["data"])
+                    if name == "level2":
+                        if not book:
+                            book.append(snapshot())
+                        book[0].apply(m["data"])
+                        if venue == "kucoin-futures" and book[0].applied % 100 == 1:  # of which messages wait unread
+                            later.append(snapshot())
+                        while later and later[0].last <= book[0].last:
+                            whole = later.pop(0)
+                            self.assertEqual((whole.last, whole.bids, whole.asks), (book[0].last, book[0].bids, book[0].asks))
+                            seen["whole"] = seen.get("whole", 0) + 1
+
+                asks = [self.ask(f"{prefix}{name}:{symbol}", i) for i, name in enumerate(names)]
+                talk(exchange, self.path(exchange), *asks, {"id": "9", "type": "ping"}, on_message=on_message)
+                self.assertEqual(controls[0][0], "welcome")
+                self.assertEqual(controls[1:], [("ack", str(i)) for i in range(4)] + [("pong", "9")])
+                self.assertGreater(seen.pop("whole", 0), 3 if venue == "kucoin-futures" else -1)
+                self.assertEqual(set(seen), set(names))
+                self.assertGreater(book[0].applied, 20)
+                not_crossed(book[0])
+                self.assertLessEqual({m["side"] for m in seen[names[1]]}, {"buy", "sell"})
+
+    def test_futures_have_numbers_mark_price_and_funding(self):
+        with Exchange("--venue", "kucoin-futures", *RATE) as exchange:
+            got, _ = talk(exchange, self.path(exchange), self.ask("/contract/instrument:ETHUSDTM", 1),
+                          self.ask("/contractMarket/execution:ETHUSDTM", 2))
+            rows = [json.loads(t) for t in got]
+            by_subject = {m["subject"]: m["data"] for m in rows if m["type"] == "message"}
+            self.assertEqual(set(by_subject), {"mark.index.price", "funding.rate", "match"})
+            self.assertGreater(by_subject["mark.index.price"]["markPrice"], 0)
+            self.assertIsInstance(by_subject["funding.rate"]["fundingRate"], float)
+            self.assertIsInstance(by_subject["match"]["size"], int)
+            row = get(exchange, "/api/v1/contracts/active")["data"][1]
+            self.assertEqual((row["symbol"], row["tickSize"], row["lotSize"]), ("ETHUSDTM", 0.01, 1))
+
+    def test_refusals_and_silence(self):
+        for venue, (symbol, prefix, names, target) in self.CASES.items():
+            with self.subTest(venue), Exchange("--venue", venue, *RATE) as exchange:
+                got, _ = talk(exchange, self.path(exchange), self.ask(prefix + "dance:" + symbol, 1), {"id": "2", "type": "dance"},
+                              self.ask(f"{prefix}{names[1]}:NOSUCH", 3), seconds=1)
+                rows = [json.loads(t) for t in got[1:]]
+                self.assertEqual([(m["type"], m.get("code"), m["id"]) for m in rows],
+                                 [("error", 404, "1"), ("error", 400, "2"), ("ack", None, "3")])  # and nothing behind it
+                with self.assertRaises(urllib.error.HTTPError):
+                    get(exchange, target + "NOSUCH")
+                with self.assertRaises(websockets.InvalidStatusCode):
+                    talk(exchange, "/?token=another")
 
 
 class Playback(unittest.TestCase):

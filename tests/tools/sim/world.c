@@ -9,16 +9,16 @@
 #include "core/clock.h"
 #include "core/error.h"
 
-#define START_NS          (UINT64_C(1786309548) * TF_NS_PER_SEC)
-#define STEPS_A_PASS      2u /* of the market: 2,000 a second */
-#define DIAL_NS           (2 * TF_NS_PER_MS)
-#define REST_NS_MAX       (30 * TF_NS_PER_MS)
-#define DRAIN_NS          (100 * TF_NS_PER_MS)
-#define DIALS_MAX         16u
-#define REQUEST_BYTES_MAX SIM_REQUEST_BYTES_MAX_
+#define START_NS               (UINT64_C(1786309548) * TF_NS_PER_SEC)
+#define STEPS_A_PASS           2u /* of the market: 2,000 a second */
+#define DIAL_NS                (2 * TF_NS_PER_MS)
+#define REST_NS_MAX            (30 * TF_NS_PER_MS)
+#define DRAIN_NS               (100 * TF_NS_PER_MS)
+#define DIALS_MAX              16u
+#define REQUEST_BYTES_MAX      SIM_REQUEST_BYTES_MAX_
 #define SIM_REQUEST_BYTES_MAX_ 65536u
-#define ANSWER_BYTES_MAX  (4u << 20)
-#define BOOK_LEVELS       4096u
+#define ANSWER_BYTES_MAX       (4u << 20)
+#define BOOK_LEVELS            4096u
 
 world_t world;
 
@@ -265,7 +265,7 @@ static void refuse(tf_dial_t *dial, int status) {
   if (getenv("DBG")) fprintf(stderr, "refuse %s %d\n", dial->target, status);
   dial->http_status = (uint16_t)status;
   dial->phase       = TF_DIAL_UPGRADE;
-  dial->err = TF_ERR(E_FEED_REFUSED, "%s: http_status_%d", dial->target, status);
+  dial->err         = TF_ERR(E_FEED_REFUSED, "%s: http_status_%d", dial->target, status);
   snprintf(dial->text, sizeof dial->text, "%s", tf_error_text());
 }
 
@@ -275,9 +275,9 @@ static void ask(tf_dial_t *dial) {
   sim_service_t service     = sim_exchange_service(&world.exchange);
   bool          is_snapshot = false;
   size_t        cnt         = 0;
-  int           status = service.on_rest(service.self, dial->kind == TF_DIAL_GET ? "GET" : "POST",
-                                         dial->target, server.answer, sizeof server.answer, &cnt,
-                                         &is_snapshot);
+  int           status =
+      service.on_rest(service.self, dial->kind == TF_DIAL_GET ? "GET" : "POST", dial->target,
+                      server.answer, sizeof server.answer, &cnt, &is_snapshot);
   if (status != 200) {
     refuse(dial, status);
     return;
@@ -328,7 +328,8 @@ static void connect_to(tf_dial_t *dial, uint32_t session) {
   c->fd      = fds[1];
   c->session = session;
   c->is_open = true;
-  c->late_ns = session == 0 || world.late_ns_max == 0 ? 0 : world_random((uint32_t)world.late_ns_max);
+  c->late_ns =
+      session == 0 || world.late_ns_max == 0 ? 0 : world_random((uint32_t)world.late_ns_max);
   c->sent_bytes = c->whole_ns = 0;
   c->since_ns                 = world_now_ns();
   c->cut_at                   = UINT64_MAX;
@@ -373,8 +374,8 @@ static void on_events(void *self, const tf_batch_t *batch) {
 }
 
 void world_session_start(uint32_t idx, const tf_session_config_t *given) {
-  static const char *symbols[2];
-  world_session_t   *s = &world.sessions[idx];
+  static const char  *symbols[2];
+  world_session_t    *s = &world.sessions[idx];
   tf_session_config_t c = *given;
   for (uint32_t i = 0; i < 2; i++) symbols[i] = world.exchange.symbols[i].name;
   s->instruments.cap  = WORLD_INSTRUMENTS;
@@ -385,28 +386,29 @@ void world_session_start(uint32_t idx, const tf_session_config_t *given) {
   c.polls_io          = idx == 0;
   c.io_wait_ns        = WORLD_STEP_NS;
   c.host = c.rest_host = "venue.test";
-  c.plain = c.rest_plain   = true;
-  c.random.u32             = session_random;
-  c.message_bytes_max      = 4u << 20;
-  c.events_cap             = 65536;
+  c.plain = c.rest_plain    = true;
+  c.random.u32              = session_random;
+  c.message_bytes_max       = 4u << 20;
+  c.events_cap              = 65536;
   c.feed_config.instruments = &s->instruments;
   c.feed_config.symbols     = symbols;
   c.feed_config.symbol_cnt  = 2;
   c.feed_config.pending_cap = 256;
-  c.backoff = (tf_backoff_config_t){.base_ns   = TF_NS_PER_MS,
-                                    .bound_ns  = 2 * TF_NS_PER_MS,
-                                    .gap_ns    = TF_NS_PER_MS,
-                                    .lived_ns  = TF_NS_PER_MS,
-                                    .window_ns = TF_NS_PER_MS};
-  s->config = c;
-  joining   = idx;
+  c.backoff                 = (tf_backoff_config_t){.base_ns   = TF_NS_PER_MS,
+                                                    .bound_ns  = 2 * TF_NS_PER_MS,
+                                                    .gap_ns    = TF_NS_PER_MS,
+                                                    .lived_ns  = TF_NS_PER_MS,
+                                                    .window_ns = TF_NS_PER_MS};
+  s->config                 = c;
+  joining                   = idx;
   assert_int_equal(tf_arena_init(&s->arena, "session", tf_session_arena_bytes(&c)), TF_OK);
   assert_int_equal(tf_session_init(&s->config, &s->arena, &s->source), TF_OK);
   s->source->publisher = (tf_publisher_t){.self = s, .publish = on_events};
   size_t bytes = WORLD_INSTRUMENTS * (TF_BOOK_BYTES(BOOK_LEVELS) + BOOK_LEVELS * 8 * 32 + 4096);
   assert_int_equal(tf_arena_init(&s->books_arena, "books", bytes), TF_OK);
   for (uint32_t i = 0; i < WORLD_INSTRUMENTS; i++)
-    assert_int_equal(tf_book_init(&s->books[i], &s->books_arena, BOOK_LEVELS, BOOK_LEVELS * 8), TF_OK);
+    assert_int_equal(tf_book_init(&s->books[i], &s->books_arena, BOOK_LEVELS, BOOK_LEVELS * 8),
+                     TF_OK);
 }
 
 /* ---- time ---- */
@@ -466,7 +468,7 @@ void world_forget(void) {
 bool world_is_covered(const world_conn_t *conn, uint64_t heard_ns) {
   for (uint32_t i = 0; i < WORLD_CONNS; i++) {
     const world_conn_t *c = &world.conns[i];
-    bool is_another = c != conn && c->is_open && !c->is_ending && c->session == conn->session;
+    bool is_another       = c != conn && c->is_open && !c->is_ending && c->session == conn->session;
     if (is_another && c->cut_at == UINT64_MAX && c->whole_ns != 0 &&
         world_now_ns() > c->whole_ns + heard_ns)
       return true;
@@ -486,15 +488,16 @@ void world_start(const char *venue, uint64_t seed) {
   tf_io_config_t  io_config  = tf_io_config_default();
   memset(&world, 0, sizeof world);
   memset(&dialer, 0, sizeof dialer);
-  world.rng        = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-  world.faults.rng = 1;
+  world.rng                = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+  world.faults.rng         = 1;
   sim_config.seed          = seed;
   sim_config.start_ns      = START_NS;
   sim_config.endpoints_max = 4 * WORLD_CONNS;
   sim_config.pipe_bytes    = 1u << 20;
   assert_int_equal(tf_arena_init(&world.sim_arena, "sim", tf_sim_arena_bytes(&sim_config)), TF_OK);
   assert_int_equal(tf_sim_init(&sim_config, &world.sim_arena, &world.sim), TF_OK);
-  assert_int_equal(tf_arena_init(&world.io_arena, "io", tf_sim_port_arena_bytes(&io_config)), TF_OK);
+  assert_int_equal(tf_arena_init(&world.io_arena, "io", tf_sim_port_arena_bytes(&io_config)),
+                   TF_OK);
   assert_int_equal(tf_sim_open(world.sim, &io_config, &world.io_arena, &world.io), TF_OK);
   set_clock();
   world.venue = sim_venue_find(venue);
@@ -508,13 +511,15 @@ void world_start(const char *venue, uint64_t seed) {
   world.exchange.server = &server;
   snprintf(world.exchange.url, sizeof world.exchange.url, "ws://venue.test:1");
   if (server.gzip.state == NULL)
-    assert_int_equal(deflateInit2(&server.gzip, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflateInit2(&server.gzip, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY),
+                     Z_OK);
   for (uint32_t i = 0; i < WORLD_CONNS; i++) {
     world.conns[i].fd         = -1;
     world.conns[i].peer_state = calloc(1, sim_exchange_peer_bytes(&world.exchange) + 1);
     world.conns[i].assembly   = malloc(tf_ws_assembly_bytes(REQUEST_BYTES_MAX));
   }
-  for (uint32_t i = 0; i < WORLD_SESSIONS; i++) { /* the paces of both sides have tests of their own */
+  for (uint32_t i = 0; i < WORLD_SESSIONS;
+       i++) { /* the paces of both sides have tests of their own */
     world.sessions[i].feed                       = *tf_feeds_find(venue);
     world.sessions[i].feed.subscribe_rate_hz_max = 0;
   }

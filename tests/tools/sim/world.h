@@ -61,19 +61,19 @@ typedef struct world_session {
 } world_session_t;
 
 typedef struct world {
-  uint64_t        rng;
-  tf_arena_t      sim_arena, io_arena;
-  tf_sim_t       *sim;
-  tf_io_t        *io;
+  uint64_t           rng;
+  tf_arena_t         sim_arena, io_arena;
+  tf_sim_t          *sim;
+  tf_io_t           *io;
   const sim_venue_t *venue;
-  sim_faults_t    faults;
-  sim_exchange_t  exchange;
-  uint32_t        turn;
-  bool            market_rests;
-  world_conn_t    conns[WORLD_CONNS];
-  world_session_t sessions[WORLD_SESSIONS];
-  uint64_t        late_ns_max; /* of a connection of session 1 */
-  uint64_t        end_cnt;     /* connections that were cut */
+  sim_faults_t       faults;
+  sim_exchange_t     exchange;
+  uint32_t           turn;
+  bool               market_rests;
+  world_conn_t       conns[WORLD_CONNS];
+  world_session_t    sessions[WORLD_SESSIONS];
+  uint64_t           late_ns_max; /* of a connection of session 1 */
+  uint64_t           end_cnt;     /* connections that were cut */
 } world_t;
 
 extern world_t world;
