@@ -135,8 +135,7 @@ static tf_verdict_t on_books(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ba
 /* A quote or ticker of one stream, by the venue's number, or by its time. What has neither is taken as it
  * comes. */
 static bool is_news(tf_in_band_t *in, tf_newest_t *newest, uint64_t number, uint64_t ts_ns) {
-  uint64_t order = number != 0 ? number : ts_ns;
-  return order == 0 || tf_newest_takes(newest, in->frame, order);
+  return (number | ts_ns) == 0 || tf_newest_takes(newest, in->frame, number, ts_ns);
 }
 
 /* One level a side, sent as a book: the best bid and offer. */

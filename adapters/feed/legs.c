@@ -113,7 +113,7 @@ static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *
   if (!is_merged(e)) return is_owners(legs, frame->leg, e);
   TF_ASSERT(e->instrument_id < legs->instrument_cap);
   tf_legs_row_t *row = &legs->rows[e->instrument_id];
-  return tf_newest_takes(e->kind == TF_EVENT_QUOTE ? &row->quote : &row->ticker, frame,
+  return tf_newest_takes(e->kind == TF_EVENT_QUOTE ? &row->quote : &row->ticker, frame, 0,
                          e->ts_event_ns);
 }
 

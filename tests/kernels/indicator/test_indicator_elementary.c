@@ -19,7 +19,9 @@ typedef struct function {
 #define OF(name)                                                                                   \
   static double ours_##name(double x) { return tf_##name(x); }
 OF(exp)
-OF(ln) OF(log10) OF(sin) OF(cos) OF(tan) OF(asin) OF(acos) OF(atan) OF(sinh) OF(cosh) OF(tanh)
+OF(ln)
+OF(log10)
+OF(sin) OF(cos) OF(tan) OF(asin) OF(acos) OF(atan) OF(sinh) OF(cosh) OF(tanh)
 
 /* What x87 reduces an argument by loses digits beyond this: huge arguments have a test of their own. */
 #define CIRCLE_FAR 6

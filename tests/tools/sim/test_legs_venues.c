@@ -13,6 +13,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "feed/legs.h"
 #include "wire/tls_pool.h"
 
 #define MS TF_NS_PER_MS
@@ -23,17 +24,16 @@
 #define COVER_NS     (OVERLAP_NS + 2 * LATE_NS + 20 * MS)
 #define CUT_BYTES    4000u
 #define KILLS_A_REST 25u
-#define REST_MS_MAX  90000u /* a book that is asked for so often is asked for later each time (streams.h) */
-#define LEVELS       10u /* a side that are compared */
+#define REST_MS_MAX                                                                                \
+  90000u           /* a book that is asked for so often is asked for later each time (streams.h) */
+#define LEVELS 10u /* a side that are compared */
 
 static uint64_t number_of(const char *name, uint64_t otherwise) {
   const char *text = getenv(name);
   return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static struct {
-  uint64_t events[TF_EVENT_KIND_CNT], books, kills, rollovers, states;
-} sum;
+static struct { uint64_t events[TF_EVENT_KIND_CNT], books, kills, rollovers, states; } sum;
 
 /* ---- what is compared ---- */
 
@@ -82,12 +82,12 @@ static void compare_events(const char *venue, uint32_t kind, uint32_t id) {
       sum.states++;
       continue;
     }
-    fail_msg("%s: a %c of instrument %u at %lu that the one did not publish, or not now (%lu)", venue,
-             "TQBK"[kind], id, got->ts_event_ns, want != NULL ? want->ts_event_ns : 0);
+    fail_msg("%s: a %c of instrument %u at %lu that the one did not publish, or not now (%lu)",
+             venue, "TQBK"[kind], id, got -> ts_event_ns, want != NULL ? want -> ts_event_ns : 0);
   }
   if (want != NULL)
     fail_msg("%s: the %c of instrument %u at %lu is missing", venue, "TQBK"[kind], id,
-             want->ts_event_ns);
+             want -> ts_event_ns);
 }
 
 /* Quotes and tickers without a time come from one connection, and some go with it. */
@@ -149,12 +149,12 @@ static void rest(const char *venue, uint32_t channels, bool compares) {
 static void begin(const char *venue, uint32_t channels, uint32_t legs, uint64_t life_ns,
                   uint64_t seed) {
   world_start(venue, seed);
-  world.late_ns_max               = LATE_NS;
-  tf_session_config_t config      = {.overlap_ns        = OVERLAP_NS,
-                                     .overlap_bytes_max = 4u << 20,
-                                     .legs              = 1,
-                                     .stale_after_ns    = TF_STALENESS_OFF,
-                                     .feed_config       = {.channels = channels}};
+  world.late_ns_max          = LATE_NS;
+  tf_session_config_t config = {.overlap_ns        = OVERLAP_NS,
+                                .overlap_bytes_max = 4u << 20,
+                                .legs              = 1,
+                                .stale_after_ns    = TF_STALENESS_OFF,
+                                .feed_config       = {.channels = channels}};
   world_session_start(0, &config);
   if (life_ns > 0) {
     world.sessions[1].feed.session_life_ns_max = life_ns;
@@ -162,6 +162,8 @@ static void begin(const char *venue, uint32_t channels, uint32_t legs, uint64_t 
   }
   config.legs = legs;
   world_session_start(1, &config);
+  for (uint64_t ms = 0; ms <= TF_LEGS_HOLD_NS / MS; ms++)
+    world_step(); /* no leg is a newcomer any longer */
   rest(venue, channels, false);
 }
 
@@ -201,13 +203,14 @@ static void roll_over(const char *venue, uint32_t channels, uint64_t rollovers, 
   world_stop();
 }
 
-static void on_each_venue(void (*course)(const char *, uint32_t, uint64_t, uint64_t), uint64_t cnt) {
+static void on_each_venue(void (*course)(const char *, uint32_t, uint64_t, uint64_t),
+                          uint64_t cnt) {
   const char    *only = getenv("TF_VENUE");
   const uint64_t seed = number_of("TF_SEED", 1);
   memset(&sum, 0, sizeof sum);
   for (const tf_feed_t *const *f = tf_feeds_all; *f != NULL; f++) {
-    uint32_t rest_of = (1u << TF_CHANNEL_CNT) - 1;
-    const sim_venue_t *venue = sim_venue_find((*f)->venue);
+    uint32_t           rest_of = (1u << TF_CHANNEL_CNT) - 1;
+    const sim_venue_t *venue   = sim_venue_find((*f)->venue);
     if (venue == NULL || (only && strcmp(only, (*f)->venue) != 0)) continue;
     for (uint32_t g = 0; g < TF_CHANNEL_CNT && (*f)->channel_groups[g] != 0; g++) {
       bool has_it = (*f)->channel_groups[g] != TF_CHANNEL_TICKER || venue->ticker != NULL;
@@ -216,10 +219,11 @@ static void on_each_venue(void (*course)(const char *, uint32_t, uint64_t, uint6
     }
     if (rest_of != 0) course((*f)->venue, rest_of, cnt, seed);
   }
-  print_message("seed %lu: %lu kills, %lu rollovers: %lu trades, %lu quotes, %lu tickers, %lu levels "
-                "the same, none missing, none doubled; %lu states told again\n",
-                seed, sum.kills, sum.rollovers, sum.events[TF_EVENT_TRADE],
-                sum.events[TF_EVENT_QUOTE], sum.events[TF_EVENT_TICKER], sum.books, sum.states);
+  print_message(
+      "seed %lu: %lu kills, %lu rollovers: %lu trades, %lu quotes, %lu tickers, %lu levels "
+      "the same, none missing, none doubled; %lu states told again\n",
+      seed, sum.kills, sum.rollovers, sum.events[TF_EVENT_TRADE], sum.events[TF_EVENT_QUOTE],
+      sum.events[TF_EVENT_TICKER], sum.books, sum.states);
 }
 
 static void connections_that_die_at_any_byte_change_nothing(void **state) {

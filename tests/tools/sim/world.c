@@ -9,16 +9,15 @@
 #include "core/clock.h"
 #include "core/error.h"
 
-#define START_NS               (UINT64_C(1786309548) * TF_NS_PER_SEC)
-#define STEPS_A_PASS           2u /* of the market: 2,000 a second */
-#define DIAL_NS                (2 * TF_NS_PER_MS)
-#define REST_NS_MAX            (30 * TF_NS_PER_MS)
-#define DRAIN_NS               (100 * TF_NS_PER_MS)
-#define DIALS_MAX              16u
-#define REQUEST_BYTES_MAX      SIM_REQUEST_BYTES_MAX_
-#define SIM_REQUEST_BYTES_MAX_ 65536u
-#define ANSWER_BYTES_MAX       (4u << 20)
-#define BOOK_LEVELS            4096u
+#define START_NS          (UINT64_C(1786309548) * TF_NS_PER_SEC)
+#define STEPS_A_PASS      2u /* of the market: 2,000 a second */
+#define DIAL_NS           (2 * TF_NS_PER_MS)
+#define REST_NS_MAX       (30 * TF_NS_PER_MS)
+#define DRAIN_NS          (100 * TF_NS_PER_MS)
+#define DIALS_MAX         16u
+#define REQUEST_BYTES_MAX 65536u
+#define ANSWER_BYTES_MAX  (4u << 20)
+#define BOOK_LEVELS       4096u
 
 world_t world;
 
@@ -262,7 +261,6 @@ const char *tf_dialer_phase_name(tf_dial_phase_t phase) {
 }
 
 static void refuse(tf_dial_t *dial, int status) {
-  if (getenv("DBG")) fprintf(stderr, "refuse %s %d\n", dial->target, status);
   dial->http_status = (uint16_t)status;
   dial->phase       = TF_DIAL_UPGRADE;
   dial->err         = TF_ERR(E_FEED_REFUSED, "%s: http_status_%d", dial->target, status);
@@ -271,7 +269,6 @@ static void refuse(tf_dial_t *dial, int status) {
 
 /* The venue is asked now, and its answer comes later. */
 static void ask(tf_dial_t *dial) {
-  if (getenv("DBG")) fprintf(stderr, "ask %s\n", dial->target);
   sim_service_t service     = sim_exchange_service(&world.exchange);
   bool          is_snapshot = false;
   size_t        cnt         = 0;
