@@ -143,18 +143,20 @@ static void hand_out_held(tf_legs_t *legs, uint32_t leg) {
   hand_out(legs, leg);
 }
 
-/* What is held of a leg is handed on as one message, without what others have brought since. */
-TF_COLD static void release(tf_legs_t *legs, uint32_t leg) {
+/* Of what is held, hands on what `is_it` picks, as one message, without what others have brought since. */
+typedef bool (*picks_t)(const tf_legs_held_t *held, uint64_t what);
+
+TF_COLD static void release_held(tf_legs_t *legs, uint32_t leg, picks_t is_it, uint64_t what) {
   tf_feed_out_t *out  = legs->out;
   uint32_t       kept = 0;
-  if (legs->legs[leg].held_until_ns == 0) return;
-  legs->legs[leg].held_until_ns = 0;
-  legs->newcomer_cnt--;
   for (uint32_t i = 0; i < legs->held_cnt; i++) {
     tf_legs_held_t *held = &legs->held[i];
-    if (held->frame.leg != leg) {
+    if (!is_it(held, what)) {
       legs->held[kept++] = *held;
-    } else if (!is_news(legs, &held->frame, &held->event)) {
+      continue;
+    }
+    legs->orphan_cnt -= held->is_orphan;
+    if (!is_news(legs, &held->frame, &held->event)) {
       out->counts->merged++;
     } else {
       if (out->event_cnt == out->event_cap) hand_out_held(legs, leg);
@@ -163,6 +165,39 @@ TF_COLD static void release(tf_legs_t *legs, uint32_t leg) {
   }
   legs->held_cnt = kept;
   hand_out_held(legs, leg);
+}
+
+static bool is_connections(const tf_legs_held_t *held, uint64_t connection) {
+  return held->frame.connection == connection && !held->is_orphan;
+}
+static bool is_old_orphan(const tf_legs_held_t *held, uint64_t now_ns) {
+  return held->is_orphan && now_ns - held->frame.recv_ns >= TF_LEGS_HOLD_NS;
+}
+static bool is_orphan(const tf_legs_held_t *held, uint64_t unused) {
+  (void)unused;
+  return held->is_orphan;
+}
+
+static void end_holding(tf_legs_t *legs, uint32_t leg) {
+  legs->newcomer_cnt -= legs->legs[leg].held_until_ns != 0;
+  legs->legs[leg].held_until_ns = 0;
+}
+
+/* The leg is no newcomer any longer. */
+TF_COLD static void release(tf_legs_t *legs, uint32_t leg) {
+  end_holding(legs, leg);
+  release_held(legs, leg, is_connections, legs->legs[leg].connection);
+}
+
+/* A newcomer goes before its time: what it brought waits for the others all the same. */
+static void leave_held(tf_legs_t *legs, uint32_t leg) {
+  end_holding(legs, leg);
+  for (uint32_t i = 0; i < legs->held_cnt; i++) {
+    tf_legs_held_t *held = &legs->held[i];
+    if (!is_connections(held, legs->legs[leg].connection)) continue;
+    held->is_orphan = true;
+    legs->orphan_cnt++;
+  }
 }
 
 /* No leg is left that was there before the newcomers. */
@@ -185,7 +220,8 @@ static uint32_t eldest_newcomer(const tf_legs_t *legs) {
 static void hold(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
   tf_legs_held_t *held = &legs->held[legs->held_cnt++];
   TF_ASSERT(legs->held_cnt <= TF_LEGS_HELD_MAX);
-  held->event = *e;
+  held->event     = *e;
+  held->is_orphan = false;
   held->frame =
       (tf_frame_t){.recv_ns = frame->recv_ns, .connection = frame->connection, .leg = frame->leg};
 }
@@ -286,6 +322,7 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
   tf_frame_t     its        = *frame;
   if (TF_UNLIKELY(!l->is_up) && frame->kind != TF_FRAME_HTTP) mark_up(legs, leg);
   if (TF_UNLIKELY(l->held_until_ns != 0)) make_room(legs, leg, frame->recv_ns);
+  if (TF_UNLIKELY(legs->orphan_cnt > 0)) release_held(legs, leg, is_old_orphan, frame->recv_ns);
   its.connection       = l->connection;
   its.leg              = (uint8_t)leg;
   tf_verdict_t verdict = legs->feed->on_frame(l->state, &its, out);
@@ -315,9 +352,10 @@ static void restart(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
 }
 
 static void leave(tf_legs_t *legs, uint32_t leg) {
-  if (legs->rows) release(legs, leg);
+  if (legs->rows && legs->legs[leg].held_until_ns != 0) leave_held(legs, leg);
   mark_gone(legs, leg);
   if (are_all_new(legs)) release(legs, eldest_newcomer(legs));
+  if (legs->up_cnt == 0 && legs->orphan_cnt > 0) release_held(legs, leg, is_orphan, 0);
 }
 
 void tf_legs_up(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {

@@ -25,9 +25,9 @@
  *
  * A leg that comes up beside others owns nothing, so that one that flaps takes nothing with it. It may be
  * ahead of them: its trades, and quotes and tickers with a time, are held back for TF_LEGS_HOLD_NS, until the
- * others have passed where it began, so that what it brings is in order with what they brought. When the
- * last of the others goes, the eldest newcomer's are handed on at once; so are they when there is no more
- * room for them.
+ * others have passed where it began, so that what it brings is in order with what they brought; a newcomer
+ * that goes meanwhile changes nothing of that. When the last of the others goes, the eldest newcomer's are
+ * handed on at once; so are they when there is no more room for them.
  *
  * Memory is the caller's; nothing is allocated. One thread. */
 #ifndef FEED_LEGS_H
@@ -88,7 +88,8 @@ typedef struct tf_legs_row { /* own: of one instrument */
 
 typedef struct tf_legs_held { /* own: an event of a newcomer */
   tf_event_t event;
-  tf_frame_t frame; /* whose, and when it came; its bytes are gone */
+  tf_frame_t frame;     /* whose, and when it came; its bytes are gone */
+  bool       is_orphan; /* its connection is gone */
 } tf_legs_held_t;
 
 typedef struct tf_legs {
@@ -102,7 +103,7 @@ typedef struct tf_legs {
   uint32_t          instrument_cap;
   uint64_t          message; /* own: number of the newest */
   tf_legs_held_t   *held;    /* own: (held_cnt), in order of arrival */
-  uint32_t          held_cnt, newcomer_cnt;
+  uint32_t          held_cnt, orphan_cnt, newcomer_cnt;
   tf_trade_set_t    trades; /* own, and shared where ids have no order; else without entries */
   tf_race_t         race;
   bool              races;
