@@ -167,6 +167,13 @@ static void begin(const char *venue, uint32_t channels, uint32_t legs, uint64_t 
   rest(venue, channels, false);
 }
 
+/* No break of a sequence but those that the venue itself sent. */
+static void check_gaps(const char *venue) {
+  uint64_t one = world.sessions[0].source->counts.gaps;
+  uint64_t all = world.sessions[1].source->counts.gaps;
+  if (all > one) fail_msg("%s: %lu gaps, and %lu of the one", venue, all, one);
+}
+
 /* Connections of the several die, one at a time, beside one that brings all that is not known yet. */
 static void kill(const char *venue, uint32_t channels, uint64_t kills, uint64_t seed) {
   begin(venue, channels, 3, 0, seed);
@@ -184,8 +191,7 @@ static void kill(const char *venue, uint32_t channels, uint64_t kills, uint64_t 
   }
   rest(venue, channels, true);
   sum.kills += world.end_cnt;
-  if (world.sessions[1].source->counts.gaps > 0)
-    fail_msg("%s: %lu gaps", venue, world.sessions[1].source->counts.gaps);
+  check_gaps(venue);
   world_stop();
 }
 
@@ -200,7 +206,7 @@ static void roll_over(const char *venue, uint32_t channels, uint64_t rollovers, 
   }
   rest(venue, channels, true);
   sum.rollovers += counts->rollovers;
-  assert_int_equal(world.sessions[1].source->counts.gaps, 0);
+  check_gaps(venue);
   world_stop();
 }
 

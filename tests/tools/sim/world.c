@@ -37,8 +37,9 @@ struct sim_server {
 };
 static sim_server_t server;
 
-static void put(world_conn_t *c, const void *bytes, size_t cnt) {
-  if (c->head + c->cnt + cnt > c->cap) {
+/* Room for so many bytes and a frame more. */
+static void make_room(world_conn_t *c, size_t cnt) {
+  if (c->head > 0 && c->head + c->cnt + cnt > c->cap) {
     memmove(c->bytes, c->bytes + c->head, c->cnt);
     for (size_t i = 0; i < c->frame_cnt; i++) c->frames[c->frame_head + i].end -= c->head;
     c->head = 0;
@@ -47,16 +48,20 @@ static void put(world_conn_t *c, const void *bytes, size_t cnt) {
     c->cap   = 2 * (c->cnt + cnt);
     c->bytes = realloc(c->bytes, c->cap);
   }
-  memcpy(c->bytes + c->head + c->cnt, bytes, cnt);
-  c->cnt += cnt;
-  if (c->frame_head + c->frame_cnt == c->frame_cap) {
+  if (c->frame_head > 0 && c->frame_head + c->frame_cnt == c->frame_cap) {
     memmove(c->frames, c->frames + c->frame_head, c->frame_cnt * sizeof *c->frames);
     c->frame_head = 0;
-    if (c->frame_cnt == c->frame_cap) {
-      c->frame_cap = 2 * c->frame_cap + 1024;
-      c->frames    = realloc(c->frames, c->frame_cap * sizeof *c->frames);
-    }
   }
+  if (c->frame_cnt == c->frame_cap) {
+    c->frame_cap = 2 * c->frame_cap + 1024;
+    c->frames    = realloc(c->frames, c->frame_cap * sizeof *c->frames);
+  }
+}
+
+static void put(world_conn_t *c, const void *bytes, size_t cnt) {
+  make_room(c, cnt);
+  memcpy(c->bytes + c->head + c->cnt, bytes, cnt);
+  c->cnt += cnt;
   c->frames[c->frame_head + c->frame_cnt].due_ns = world_now_ns() + c->late_ns;
   c->frames[c->frame_head + c->frame_cnt].end    = c->head + c->cnt;
   c->frame_cnt++;
@@ -485,12 +490,14 @@ void world_start(const char *venue, uint64_t seed) {
   tf_io_config_t  io_config  = tf_io_config_default();
   memset(&world, 0, sizeof world);
   memset(&dialer, 0, sizeof dialer);
-  world.rng                = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-  world.faults.rng         = 1;
-  sim_config.seed          = seed;
-  sim_config.start_ns      = START_NS;
-  sim_config.endpoints_max = 4 * WORLD_CONNS;
-  sim_config.pipe_bytes    = 1u << 20;
+  world.rng                          = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+  world.faults.rng                   = 1;
+  sim_config.seed                    = seed;
+  sim_config.start_ns                = START_NS;
+  sim_config.endpoints_max           = 4 * WORLD_CONNS;
+  sim_config.pipe_bytes              = 1u << 20;
+  sim_config.chance_ppm[TF_SIM_LATE] = sim_config.chance_ppm[TF_SIM_RECV_SHORT] = 20000;
+  sim_config.chance_ppm[TF_SIM_SEND_SHORT] = sim_config.chance_ppm[TF_SIM_RECV_ENDS] = 20000;
   assert_int_equal(tf_arena_init(&world.sim_arena, "sim", tf_sim_arena_bytes(&sim_config)), TF_OK);
   assert_int_equal(tf_sim_init(&sim_config, &world.sim_arena, &world.sim), TF_OK);
   assert_int_equal(tf_arena_init(&world.io_arena, "io", tf_sim_port_arena_bytes(&io_config)),
