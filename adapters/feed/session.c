@@ -348,7 +348,7 @@ static void session_stop(tf_source_t *source) {
 
 static void session_rest(tf_source_t *source, bool rests) {
   tf_session_t *s = (tf_session_t *)source;
-  if (s->is_resting == rests || s->stopping) return;
+  if (s->is_resting == rests || s->stopping || s->broken != TF_OK) return;
   s->is_resting = rests;
   tf_session_legs_rest(s, rests);
   s->source.feed_state = rests ? TF_FEED_DOWN : TF_FEED_CONNECTING;

@@ -13,7 +13,8 @@
  * Reconnecting (FAULTS A, B): full jitter up to 30 s, a series that starts over only after a session
  * of a minute, never more than 60 attempts in 5 minutes nor two in a second; Retry-After is
  * honoured. An end that the venue announces (close 1001 or 1012) is answered at once, refused
- * credentials (401, close 3000 or 3003) stop the session for good: poll then returns E_FEED_REFUSED.
+ * credentials (401, close 3000 or 3003) stop the session for good: poll then returns E_FEED_REFUSED, and acquire
+ * does not call it again.
  *
  * Several connections (config.legs) bring one set of streams, and the first to bring something wins
  * (legs.h). There is room for one more: before a venue's own cut (session_life_ns_max), when it says that it

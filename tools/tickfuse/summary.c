@@ -130,6 +130,25 @@ static json_t *sinks_json(const tf_engine_t *e) {
   return sinks;
 }
 
+/* Why connections ended, of all sources; a replay has it from the capture. */
+static json_t *ends_json(const tf_engine_t *e) {
+  static const char *const words[] = {
+#define WORD_(id, name) name,
+      TF_LEG_ENDS(WORD_)
+#undef WORD_
+  };
+  const tf_acquire_t *a    = &e->runner.acquire;
+  json_t             *ends = json_object();
+  for (uint32_t k = 0; k < TF_ARRAY_CNT(words); k++) {
+    uint64_t cnt = 0;
+    for (uint32_t i = 0; i < a->source_cnt; i++)
+      for (uint32_t leg = 0; leg < TF_SOURCE_LEGS_MAX; leg++)
+        cnt += a->sources[i]->legs[leg].ends[k];
+    if (cnt > 0) json_object_set_new(ends, words[k], integer(cnt));
+  }
+  return ends;
+}
+
 /* What sessions did about their books beside the venue's sequence, and how often streams fell silent. */
 static void books_json(const tf_engine_t *e, json_t *root) {
   const tf_acquire_t *a    = &e->runner.acquire;
@@ -219,6 +238,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "latency_ns", latency_json(e));
   json_object_set_new(root, "clocks", clocks_json(e));
   books_json(e, root);
+  json_object_set_new(root, "connection_ends", ends_json(e));
   json_object_set_new(root, "lane", lane_json(e));
   json_object_set_new(root, "sinks", sinks_json(e));
   json_object_set_new(root, "rss_bytes_max", integer(tf_cpu_rss_bytes_max()));
