@@ -130,23 +130,25 @@ static const tf_in_band_item_t items[] = {
 };
 
 /* How a channel's name tells what it is. */
+#define NAME(text) (text), sizeof(text) - 1
 static const struct {
   const char *name;
+  uint32_t    name_bytes;
   uint32_t    channel, depth;
   bool        is_quote, is_whole;
 } channels[] = {
-    {"books",   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false},
-    {"books1",  TF_CHANNEL_QUOTE,  0,           true,  false},
-    {"books5",  TF_CHANNEL_BOOK,   5,           false, true },
-    {"books15", TF_CHANNEL_BOOK,   15,          false, true },
-    {"trade",   TF_CHANNEL_TRADE,  0,           false, false},
-    {"ticker",  TF_CHANNEL_TICKER, 0,           false, false},
+    {NAME("books"),   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false},
+    {NAME("books1"),  TF_CHANNEL_QUOTE,  0,           true,  false},
+    {NAME("books5"),  TF_CHANNEL_BOOK,   5,           false, true },
+    {NAME("books15"), TF_CHANNEL_BOOK,   15,          false, true },
+    {NAME("trade"),   TF_CHANNEL_TRADE,  0,           false, false},
+    {NAME("ticker"),  TF_CHANNEL_TICKER, 0,           false, false},
 };
 
 static uint32_t channel_idx(const tf_json_value_t *name) {
   uint32_t i = 0;
   while (i < TF_ARRAY_CNT(channels) &&
-         !tf_json_text_is(name, channels[i].name, strlen(channels[i].name)))
+         !tf_json_text_is(name, channels[i].name, channels[i].name_bytes))
     i++;
   return i;
 }

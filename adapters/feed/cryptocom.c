@@ -130,23 +130,25 @@ static const tf_in_band_item_t items[] = {
 };
 
 /* How a channel's name tells what it is. */
+#define NAME(text) (text), sizeof(text) - 1
 static const struct {
   const char *name;
+  uint32_t    name_bytes;
   uint32_t    channels;
   bool        is_snapshot;
 } channels[] = {
-    {"book",        TF_CHANNEL_BOOK,                      true },
-    {"book.update", TF_CHANNEL_BOOK,                      false},
-    {"trade",       TF_CHANNEL_TRADE,                     false},
-    {"ticker",      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, false},
-    {"mark",        TF_CHANNEL_TICKER,                    false},
-    {"funding",     TF_CHANNEL_TICKER,                    false},
+    {NAME("book"),        TF_CHANNEL_BOOK,                      true },
+    {NAME("book.update"), TF_CHANNEL_BOOK,                      false},
+    {NAME("trade"),       TF_CHANNEL_TRADE,                     false},
+    {NAME("ticker"),      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, false},
+    {NAME("mark"),        TF_CHANNEL_TICKER,                    false},
+    {NAME("funding"),     TF_CHANNEL_TICKER,                    false},
 };
 
 static uint32_t channel_idx(const tf_json_value_t *name) {
   uint32_t i = 0;
   while (i < TF_ARRAY_CNT(channels) &&
-         !tf_json_text_is(name, channels[i].name, strlen(channels[i].name)))
+         !tf_json_text_is(name, channels[i].name, channels[i].name_bytes))
     i++;
   return i;
 }

@@ -118,28 +118,30 @@ static const tf_in_band_item_t items[] = {
 };
 
 /* How a channel's name tells what it is. */
+#define NAME(text) (text), sizeof(text) - 1
 static const struct {
   const char *name;
+  uint32_t    name_bytes;
   uint32_t    channel;
   bool        is_quote, is_whole;
   uint32_t    depth;
 } channels[] = {
-    {"books",          TF_CHANNEL_BOOK,   false, false, DEPTH_BOOKS},
-    {"books-l2-tbt",   TF_CHANNEL_BOOK,   false, false, DEPTH_BOOKS},
-    {"books50-l2-tbt", TF_CHANNEL_BOOK,   false, false, 50         },
-    {"books5",         TF_CHANNEL_BOOK,   false, true,  DEPTH_TOP  },
-    {"bbo-tbt",        TF_CHANNEL_QUOTE,  true,  false, 0          },
-    {"trades",         TF_CHANNEL_TRADE,  false, false, 0          },
-    {"trades-all",     TF_CHANNEL_TRADE,  false, false, 0          },
-    {"tickers",        TF_CHANNEL_TICKER, false, false, 0          },
-    {"mark-price",     TF_CHANNEL_TICKER, false, false, 0          },
-    {"funding-rate",   TF_CHANNEL_TICKER, false, false, 0          },
+    {NAME("books"),          TF_CHANNEL_BOOK,   false, false, DEPTH_BOOKS},
+    {NAME("books-l2-tbt"),   TF_CHANNEL_BOOK,   false, false, DEPTH_BOOKS},
+    {NAME("books50-l2-tbt"), TF_CHANNEL_BOOK,   false, false, 50         },
+    {NAME("books5"),         TF_CHANNEL_BOOK,   false, true,  DEPTH_TOP  },
+    {NAME("bbo-tbt"),        TF_CHANNEL_QUOTE,  true,  false, 0          },
+    {NAME("trades"),         TF_CHANNEL_TRADE,  false, false, 0          },
+    {NAME("trades-all"),     TF_CHANNEL_TRADE,  false, false, 0          },
+    {NAME("tickers"),        TF_CHANNEL_TICKER, false, false, 0          },
+    {NAME("mark-price"),     TF_CHANNEL_TICKER, false, false, 0          },
+    {NAME("funding-rate"),   TF_CHANNEL_TICKER, false, false, 0          },
 };
 
 static uint32_t channel_idx(const tf_json_value_t *name) {
   uint32_t i = 0;
   while (i < TF_ARRAY_CNT(channels) &&
-         !tf_json_text_is(name, channels[i].name, strlen(channels[i].name)))
+         !tf_json_text_is(name, channels[i].name, channels[i].name_bytes))
     i++;
   return i;
 }
