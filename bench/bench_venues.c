@@ -193,11 +193,11 @@ static bool load(const row_t *row) {
                               .target    = record.target};
     tf_frame_t json        = unpacked(&raw);
     bool       is_rest     = json.kind == TF_FRAME_HTTP;
-    uint64_t   control_cnt = counts.msgs_control;
-    uint32_t   cnt         = decode(feed, state, &json);
+    uint64_t   control_cnt = counts.msgs_control, data_cnt = counts.msgs_data;
+    uint32_t   cnt = decode(feed, state, &json);
     if (!is_rest && counts.msgs_control > control_cnt) keep_answer(&json, &used);
     uint32_t units = units_of(row, cnt), theirs_cnt = is_rest ? 0 : decode_peer(row, &json);
-    bool     is_waiting = cnt == 0 && row->shape.kind == TF_EVENT_BOOK;
+    bool is_waiting = cnt == 0 && counts.msgs_data > data_cnt && row->shape.kind == TF_EVENT_BOOK;
     if (is_rest ? cnt == 0 : theirs_cnt == 0 || (units == 0 && !is_waiting)) continue;
     has_room = keep(&json, json.kind == raw.kind ? &json : &raw, &used);
     if (is_rest || is_waiting) warm_cnt = frame_cnt;
