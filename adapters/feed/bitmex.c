@@ -119,29 +119,29 @@ static const tf_in_band_item_t items[] = {
 };
 
 static const tf_in_band_channel_t tables[] = {
-    {"orderBookL2_25",      TF_CHANNEL_BOOK,   DEPTH_TOP, false, false},
-    {"orderBookL2",         TF_CHANNEL_BOOK,   0,         false, false},
-    {"quote",               TF_CHANNEL_QUOTE,  0,         false, false},
-    {"trade",               TF_CHANNEL_TRADE,  0,         false, false},
-    {"instrument",          TF_CHANNEL_TICKER, 0,         false, false},
-    {"announcement",        0,                 0,         false, false},
-    {"chat",                0,                 0,         false, false},
-    {"connected",           0,                 0,         false, false},
-    {"funding",             0,                 0,         false, false},
-    {"insurance",           0,                 0,         false, false},
-    {"liquidation",         0,                 0,         false, false},
-    {"orderBook10",         0,                 0,         false, false},
-    {"publicNotifications", 0,                 0,         false, false},
-    {"quoteBin1m",          0,                 0,         false, false},
-    {"quoteBin5m",          0,                 0,         false, false},
-    {"quoteBin1h",          0,                 0,         false, false},
-    {"quoteBin1d",          0,                 0,         false, false},
-    {"settlement",          0,                 0,         false, false},
-    {"tradeBin1m",          0,                 0,         false, false},
-    {"tradeBin5m",          0,                 0,         false, false},
-    {"tradeBin1h",          0,                 0,         false, false},
-    {"tradeBin1d",          0,                 0,         false, false},
-    {NULL,                  0,                 0,         false, false},
+    {"orderBookL2_25",      TF_CHANNEL_BOOK,   DEPTH_TOP, false, false, false},
+    {"orderBookL2",         TF_CHANNEL_BOOK,   0,         false, false, false},
+    {"quote",               TF_CHANNEL_QUOTE,  0,         false, false, false},
+    {"trade",               TF_CHANNEL_TRADE,  0,         false, false, false},
+    {"instrument",          TF_CHANNEL_TICKER, 0,         false, false, false},
+    {"announcement",        0,                 0,         false, false, false},
+    {"chat",                0,                 0,         false, false, false},
+    {"connected",           0,                 0,         false, false, false},
+    {"funding",             0,                 0,         false, false, false},
+    {"insurance",           0,                 0,         false, false, false},
+    {"liquidation",         0,                 0,         false, false, false},
+    {"orderBook10",         0,                 0,         false, false, false},
+    {"publicNotifications", 0,                 0,         false, false, false},
+    {"quoteBin1m",          0,                 0,         false, false, false},
+    {"quoteBin5m",          0,                 0,         false, false, false},
+    {"quoteBin1h",          0,                 0,         false, false, false},
+    {"quoteBin1d",          0,                 0,         false, false, false},
+    {"settlement",          0,                 0,         false, false, false},
+    {"tradeBin1m",          0,                 0,         false, false, false},
+    {"tradeBin5m",          0,                 0,         false, false, false},
+    {"tradeBin1h",          0,                 0,         false, false, false},
+    {"tradeBin1d",          0,                 0,         false, false, false},
+    {NULL,                  0,                 0,         false, false, false},
 };
 
 /* ---- books ---- */
@@ -331,7 +331,7 @@ static const tf_in_band_spec_t spec = {
 
 static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_in_band_t *in   = state;
-  const char         *name = tf_in_band_channel_for(tables, request->channel, in->depth)->name;
+  const char         *name = tf_in_band_channel_for(in, tables, request->channel)->name;
   tf_text_out_t       t    = {buf, cap, 0};
   tf_text_out_put(&t, request->unsubscribe ? "{\"op\":\"unsubscribe\",\"args\":["
                                            : "{\"op\":\"subscribe\",\"args\":[");

@@ -623,6 +623,7 @@ const tf_feed_t tf_feed_coinbase_exchange = {
     .init                    = init,
     .on_frame                = on_frame,
     .on_connect              = on_connect,
+    .key_channels            = "level2 (each change, not every 50 ms)",
     .ws_host                 = "ws-feed.exchange.coinbase.com",
     .ws_port                 = "443",
     .rest_host               = "api.exchange.coinbase.com",

@@ -264,13 +264,17 @@ const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *
   return row;
 }
 
-const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_channel_t *table,
-                                                   uint32_t channel, uint32_t depth) {
-  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++)
-    if ((row->channels & channel) &&
-        (channel != TF_CHANNEL_BOOK || row->depth == 0 || row->depth == depth))
-      return row;
-  return NULL;
+const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_t         *in,
+                                                   const tf_in_band_channel_t *table,
+                                                   uint32_t                    channel) {
+  const tf_in_band_channel_t *found = NULL;
+  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++) {
+    bool is_it = (row->channels & channel) != 0 &&
+                 (channel != TF_CHANNEL_BOOK || row->depth == 0 || row->depth == in->depth);
+    if (!is_it || (row->wants_key && in->key == NULL)) continue;
+    if (found == NULL || (row->wants_key && !found->wants_key)) found = row;
+  }
+  return found;
 }
 
 tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n, bool to_end) {
@@ -326,7 +330,9 @@ size_t tf_in_band_heartbeat(const void *state, char *buf, size_t cap) {
 /* ---- lifetime ---- */
 
 void tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
-  tf_in_band_t *in = state;
+  tf_in_band_t *in      = state;
+  in->connected_ns      = now_ns;
+  in->is_login_answered = false;
   for (uint32_t i = 0; i < in->symbols.cnt; i++) {
     tf_in_band_row_t *row              = &in->rows[i];
     row->book.feed.trades.is_continued = false;
@@ -451,6 +457,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
   memset(memory + l.own_at, 0, l.bytes - l.own_at);
   in->spec     = spec;
   in->channels = config->channels;
+  in->key      = config->key;
   in->depth    = config->book_depth > 0 ? config->book_depth : spec->depth_default;
   in->scan     = (tf_in_band_scan_t *)(void *)(memory + l.scan_at);
   in->rows     = (tf_in_band_row_t *)(void *)(memory + l.rows_at);

@@ -82,6 +82,7 @@ typedef struct tf_in_band_channel {
   uint32_t    depth;    /* of its books; 0: the name does not say */
   bool        is_quote; /* a book of one level a side: the best bid and offer */
   bool        is_whole; /* a book that is all there each time */
+  bool        wants_key;
 } tf_in_band_channel_t;
 
 typedef enum tf_in_band_what {
@@ -188,7 +189,10 @@ struct tf_in_band {
   tf_in_band_row_t        *rows; /* index: number in symbols */
   tf_symbols_t             symbols;
   uint32_t                 channels, asked_cnt;
-  uint32_t                 depth; /* subscribed to */
+  uint32_t                 depth;             /* subscribed to */
+  const tf_feed_key_t     *key;               /* NULL: public channels only */
+  uint64_t                 connected_ns;      /* wall clock: the time of a login */
+  bool                     is_login_answered; /* on this connection, yes or no */
   void                    *own;
   struct tf_in_band_scan  *scan;
   tf_chain_pool_t          pool;                                    /* of venues that bridge */
@@ -222,9 +226,10 @@ const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *ta
 const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
                                                     const tf_in_band_channel_t *table,
                                                     const tf_json_value_t      *name);
-/* The first row that brings this channel, a book to this depth: what is asked for. NULL: none does. */
-const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_channel_t *table,
-                                                   uint32_t channel, uint32_t depth);
+/* The row to ask for this channel by: the first that brings it, a book to the depth that is subscribed to; with a
+ * key, one that wants it rather. NULL: none. */
+const tf_in_band_channel_t *
+tf_in_band_channel_for(const tf_in_band_t *in, const tf_in_band_channel_t *table, uint32_t channel);
 
 /* A row of this kind, zeroed, of the route's symbol; NULL: there is no room, the message is refused. */
 tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind);

@@ -201,6 +201,8 @@ typedef struct tf_feed_config {
   const tf_feed_key_t *key; /* NULL: public channels only */
 } tf_feed_config_t;
 
+#define TF_FEED_HELLO_WAIT SIZE_MAX
+
 /* Where a venue is to be had as well. */
 typedef struct tf_feed_host {
   const char *host, *port;
@@ -226,6 +228,8 @@ struct tf_feed {
 
   /* What the session asks when it is live. All write NUL-terminated text and return its length, 0
    * when there is nothing (more), or the length needed if it is >= cap. */
+  const char
+      *key_channels; /* that want a key (tf_feed_config_t.key), for people; NULL: it takes none */
   const char *ws_host, *ws_port; /* defaults of the venue */
   const char *rest_host, *rest_port;
   /* Further websocket hosts that serve the same, up to the row without a name: measured, and the quickest
@@ -238,7 +242,8 @@ struct tf_feed {
   size_t (*ticket_target)(const void *state, char *buf, size_t cap);
   const char *ticket_body; /* of that POST, JSON; NULL: empty */
   /* The message_idx-th text that the venue wants before any subscription, or beside them for no symbol
-   * in particular; 0 when there is none (more). NULL: none. */
+   * in particular; 0 when there is none (more), TF_FEED_HELLO_WAIT while the venue has not answered the one
+   * before (a login). NULL: none. */
   size_t (*hello)(const void *state, uint32_t message_idx, char *buf, size_t cap);
   /* The message that asks for, or ends, these streams. 0: this channel needs none (another brings it).
    * Where snapshots come in band, a book's end and new beginning make the venue send its snapshot again.
