@@ -225,8 +225,7 @@ static bool read_options(sim_args_t *args, sim_options_t *o) {
 int tf_cmd_sim(int argc, char **argv) {
   static sim_args_t     args;
   const tf_cli_option_t options[] = {
-      {"--venue",   "V",
-       "binance-spot (default), binance-usdm, binance-coinm, coinbase, coinbase-exchange, kraken",    args.venue,   &args.venue_cnt  },
+      {"--venue",   "V",     "whose protocol: see below (binance-spot)",                              args.venue,   &args.venue_cnt  },
       {"--port",    "N",     "0 (default) takes a free one; it is printed",                           args.port,    &args.port_cnt   },
       {"--symbols", "A,B,C", "synthetic: instruments as the venue writes them (three of its own)",
        args.symbols,                                                                                                &args.symbols_cnt},
@@ -252,8 +251,9 @@ int tf_cmd_sim(int argc, char **argv) {
        args.faults,                                                                                                 &args.faults_cnt },
       {"--for",     "T",     "stop after this time",                                                  args.run_for, &args.run_for_cnt},
   };
-  char about[1024 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES];
+  char about[2048 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES], venues[1024];
   sim_faults_help(faults_help, sizeof faults_help);
+  tickfuse_sim_venues(venues, sizeof venues);
   snprintf(
       about, sizeof about,
       "An exchange on this machine's loopback: subscriptions, native messages and depth "
@@ -261,9 +261,10 @@ int tf_cmd_sim(int argc, char **argv) {
       "of a synthetic market or a recording. Point a config's feed at it:\n"
       "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set "
       "feeds.0.rest=http://127.0.0.1:PORT\n"
+      "Venues:%s\n"
       "Faults, by seed (P: chance from 0 to 1 at each occasion, or 1/N: each N-th, and x3 behind "
       "it: 3 times\nin all; T: time; N: count):\n%s",
-      faults_help);
+      venues, faults_help);
   const tf_cli_spec_t spec = {
       "sim [--venue V] [--port N] [--input FILE] [--tls] [--faults LIST] ...",
       about,
