@@ -170,24 +170,35 @@ static void print_summary(const sim_run_t *run) {
   fprintf(stderr, "\n");
 }
 
+/* listening on ws://127.0.0.1:9001 venue=kraken, and of a recording what there is to subscribe to. */
+static void say_where(const sim_run_t *run, const sim_venue_t *venue, const char *ca_file) {
+  const sim_exchange_t *x = &run->exchange;
+  printf("listening on %s venue=%s%s%s", x->url, venue->name, ca_file ? " ca_file=" : "",
+         ca_file ? ca_file : "");
+  for (uint32_t i = 0; run->playback && i < x->symbol_cnt; i++)
+    printf("%s%s", i ? "," : " instruments=", x->symbols[i].name);
+  putchar('\n');
+  fflush(stdout);
+}
+
 static int start_and_serve(sim_args_t *args, const sim_options_t *options, sim_run_t *run,
                            sim_server_config_t *config) {
   const sim_venue_t *venue = tickfuse_sim_venue(last(args->venue, args->venue_cnt, "binance-spot"));
   if (!venue) return TF_EXIT_USAGE;
   sim_exchange_t *x   = &run->exchange;
   tf_err_t        err = open_market(args, options, venue, run);
-  config->service     = sim_exchange_service(x);
-  config->framing     = venue->framing;
-  config->peer_bytes  = sim_exchange_peer_bytes(x);
-  size_clients(config, options, args->input_cnt > 0);
-  if (!err) err = sim_server_start(config, &x->server);
+  if (!err) {
+    config->service    = sim_exchange_service(x);
+    config->framing    = venue->framing;
+    config->peer_bytes = sim_exchange_peer_bytes(x);
+    size_clients(config, options, args->input_cnt > 0);
+    err = sim_server_start(config, &x->server);
+  }
   if (err) return err == E_CORE_ARGUMENT ? (tf_cli_fail(err), TF_EXIT_USAGE) : tf_cli_fail(err);
   x->hurry = options->hurry;
   snprintf(x->url, sizeof x->url, "%s://127.0.0.1:%u", config->cert_file ? "wss" : "ws",
            sim_server_port(x->server));
-  printf("listening on %s venue=%s%s%s\n", x->url, venue->name,
-         config->cert_file ? " ca_file=" : "", config->cert_file ? config->cert_file : "");
-  fflush(stdout);
+  say_where(run, venue, config->cert_file);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
   int code = serve(run);
