@@ -66,8 +66,8 @@ static bool runs_on(const tf_feature_node_t *n, uint32_t trigger) {
 /* ---- company: which nodes share vectors ---- */
 
 static const char *const OPERATIONS[] = {
-    [TF_FEATURE_NEG] = "neg",   [TF_FEATURE_ABS] = "abs", [TF_FEATURE_ADD] = "add",
-    [TF_FEATURE_SUB] = "sub",   [TF_FEATURE_MUL] = "mul", [TF_FEATURE_DIV] = "div",
+    [TF_FEATURE_NEG] = "neg",   [TF_FEATURE_ABS] = "abs",     [TF_FEATURE_ADD] = "add",
+    [TF_FEATURE_SUB] = "sub",   [TF_FEATURE_MUL] = "mul",     [TF_FEATURE_DIV] = "div",
     [TF_FEATURE_MIN] = "least", [TF_FEATURE_MAX] = "greatest"};
 
 static uint32_t kind_of(const tf_feature_env_t *env, const tf_feature_node_t *n) {
@@ -82,11 +82,12 @@ static uint32_t kind_of(const tf_feature_env_t *env, const tf_feature_node_t *n)
   return KIND_NONE;
 }
 
-static const layout_t *sorted; /* by qsort, which takes no context: one plan is compiled at a time */
+static const layout_t
+    *sorted; /* by qsort, which takes no context: one plan is compiled at a time */
 
 static int by_run(const void *a, const void *b) {
-  const uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
-  const spot_t  *x = &sorted->spots[i], *y = &sorted->spots[k];
+  const uint32_t          i = *(const uint32_t *)a, k = *(const uint32_t *)b;
+  const spot_t           *x = &sorted->spots[i], *y = &sorted->spots[k];
   const tf_feature_ref_t *in = sorted->c->nodes[i].in, *other = sorted->c->nodes[k].in;
   if (x->level != y->level) return x->level < y->level ? -1 : 1;
   if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
@@ -122,7 +123,7 @@ static void group(layout_t *l) {
       if (s->level < below) s->level = below;
     }
     s->level++;
-    s->kind                   = kind_of(&c->env, n);
+    s->kind                 = kind_of(&c->env, n);
     l->ticks[l->tick_cnt++] = i;
   }
   sort_ticks(l);
@@ -204,10 +205,11 @@ static bool take(size_t *bytes, size_t more) {
 }
 
 static tf_err_t too_large(const char *name, size_t bytes) {
-  return TF_ERR(E_CORE_OVERFLOW,
-                "the features need more than %zu MiB an instrument; %s alone needs %zu KiB: shorten "
-                "its window or capacity",
-                TF_FEATURE_PLAN_BYTES_MAX >> 20, name, bytes >> 10);
+  return TF_ERR(
+      E_CORE_OVERFLOW,
+      "the features need more than %zu MiB an instrument; %s alone needs %zu KiB: shorten "
+      "its window or capacity",
+      TF_FEATURE_PLAN_BYTES_MAX >> 20, name, bytes >> 10);
 }
 
 static tf_err_t place_pasts(layout_t *l, size_t *bytes) {
@@ -231,7 +233,7 @@ static tf_err_t place_pasts(layout_t *l, size_t *bytes) {
 
 /* Market states first, then the rest in order of computation: a tick walks memory forwards. */
 static tf_err_t place_states(layout_t *l, size_t *bytes) {
-  const tf_feature_compile_t *c       = l->c;
+  const tf_feature_compile_t *c             = l->c;
   size_t                      largest_bytes = 0;
   uint32_t                    largest       = 0;
   for (uint32_t pass = 0; pass < 2; pass++) {
@@ -296,8 +298,8 @@ static parts_t measure(const layout_t *l) {
   for (uint32_t i = 0; i < c->node_cnt; i++)
     for (uint32_t t = 0; t < TRIGGER_BAR + c->env.bar_cnt; t++)
       step_cnt += runs_on(&c->nodes[i], t);
-  parts_t p  = {0};
-  size_t *at = &p.bytes;
+  parts_t p      = {0};
+  size_t *at     = &p.bytes;
   p.steps_at     = put(at, step_cnt, sizeof(tf_feature_step_t));
   p.runs_at      = put(at, (size_t)l->tick_cnt + l->past_cnt, sizeof(tf_feature_run_t));
   p.histories_at = put(at, l->past_cnt, sizeof(tf_feature_history_t));
@@ -356,8 +358,8 @@ static void write_lane(const layout_t *l, uint32_t node, uint32_t lane, tf_vecto
 /* Vectors of `cnt` nodes of one level and kind, from ticks[first] on; the last one's free lanes repeat its
  * last node. */
 static uint32_t write_vectors(writer_t *w, uint32_t first, uint32_t cnt, uint32_t *state) {
-  const layout_t         *l    = w->l;
-  const tf_vector_kind_t *kind = l->c->env.vectors[l->spots[l->ticks[first]].kind];
+  const layout_t         *l     = w->l;
+  const tf_vector_kind_t *kind  = l->c->env.vectors[l->spots[l->ticks[first]].kind];
   uint32_t                lines = 0;
   for (uint32_t at = 0; at < cnt; at += TF_VECTOR_LANES, lines++) {
     tf_vector_t *v = w->vectors++;
@@ -390,7 +392,7 @@ static void add_run(writer_t *w, tf_feature_plan_t *plan, tf_feature_work_t work
 }
 
 static void write_ticks(writer_t *w, tf_feature_plan_t *plan) {
-  const layout_t *l = w->l;
+  const layout_t *l     = w->l;
   uint32_t        state = l->vector_state, level = 0;
   plan->tick_steps = w->steps;
   for (uint32_t i = 0, cnt; i < l->tick_cnt; i += cnt) {
@@ -398,8 +400,8 @@ static void write_ticks(writer_t *w, tf_feature_plan_t *plan) {
     cnt             = company_of(l, i);
     if (s->level != level) {
       uint32_t first = plan->history_cnt, more;
-      level = s->level;
-      more  = write_histories(w, &plan->history_cnt, level);
+      level          = s->level;
+      more           = write_histories(w, &plan->history_cnt, level);
       if (more) add_run(w, plan, TF_FEATURE_WORK_HISTORIES, 0, first, more);
     }
     if (s->kind == KIND_NONE) {
@@ -452,31 +454,31 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   uint8_t                    *block = aligned_alloc(TF_LINE_BYTES, p.bytes + TF_LINE_BYTES);
   if (!block) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for the feature plan", p.bytes);
   memset(block, 0, p.bytes + TF_LINE_BYTES);
-  writer_t w = {.l         = l,
-                .steps     = (void *)(block + p.steps_at),
-                .updates   = (void *)(block + p.updates_at),
-                .runs      = (void *)(block + p.runs_at),
-                .histories = (void *)(block + p.histories_at),
-                .vectors   = (void *)(block + p.vectors_at)};
+  writer_t              w         = {.l         = l,
+                                     .steps     = (void *)(block + p.steps_at),
+                                     .updates   = (void *)(block + p.updates_at),
+                                     .runs      = (void *)(block + p.runs_at),
+                                     .histories = (void *)(block + p.histories_at),
+                                     .vectors   = (void *)(block + p.vectors_at)};
   uint16_t             *row_slots = (void *)(block + p.rows_at);
   tf_feature_vectors_t *kinds     = (void *)(block + p.kinds_at);
   tf_feature_start_t   *starts    = (void *)(block + p.starts_at);
-  *plan = (tf_feature_plan_t){.tick_runs   = w.runs,
-                              .histories   = w.histories,
-                              .vectors     = w.vectors,
-                              .row_slots   = row_slots,
-                              .updates     = w.updates,
-                              .vector_runs = kinds,
-                              .bars        = (void *)(block + p.bars_at),
-                              .bar_cnt     = c->env.bar_cnt,
-                              .feature_cnt = c->entry_cnt,
-                              .listed_cnt  = c->listed_cnt,
-                              .slot_cnt    = l->slot_cnt,
-                              .mem_bytes   = l->mem_bytes,
-                              .starts      = starts,
-                              .names       = (void *)(block + p.names_at),
-                              .block       = block};
-  plan->tick_market = write_list(&w, TRIGGER_MARKET);
+  *plan                           = (tf_feature_plan_t){.tick_runs   = w.runs,
+                                                        .histories   = w.histories,
+                                                        .vectors     = w.vectors,
+                                                        .row_slots   = row_slots,
+                                                        .updates     = w.updates,
+                                                        .vector_runs = kinds,
+                                                        .bars        = (void *)(block + p.bars_at),
+                                                        .bar_cnt     = c->env.bar_cnt,
+                                                        .feature_cnt = c->entry_cnt,
+                                                        .listed_cnt  = c->listed_cnt,
+                                                        .slot_cnt    = l->slot_cnt,
+                                                        .mem_bytes   = l->mem_bytes,
+                                                        .starts      = starts,
+                                                        .names       = (void *)(block + p.names_at),
+                                                        .block       = block};
+  plan->tick_market               = write_list(&w, TRIGGER_MARKET);
   write_ticks(&w, plan);
   plan->on_trade = write_list(&w, TRIGGER_TRADE);
   plan->on_quote = write_list(&w, TRIGGER_QUOTE);

@@ -26,7 +26,8 @@
 #define TF_VECTOR_INPUTS_MAX 2
 #define TF_VECTOR_CONSTS_MAX 3
 
-#define TF_VECTOR_MAGNITUDE_MAX 1e150 /* beyond it an input counts as infinite (indicator/parts.h) */
+#define TF_VECTOR_MAGNITUDE_MAX                                                                    \
+  1e150 /* beyond it an input counts as infinite (indicator/parts.h) */
 
 /* Whether a kind reads histories, and which inputs those hold. */
 typedef enum tf_vector_history {
@@ -49,7 +50,7 @@ typedef struct tf_vector {
 TF_STATIC_ASSERT(sizeof(tf_vector_t) == 64 + 64 * (3 + TF_VECTOR_CONSTS_MAX), "whole lines");
 
 typedef struct tf_vector_kind {
-  const char         *name; /* of the indicator or operation */
+  const char         *name;        /* of the indicator or operation */
   uint32_t            state_lines; /* of 8 doubles, a vector */
   tf_vector_history_t history;
   uint8_t             input_cnt, output_cnt;

@@ -8,8 +8,8 @@ enum { STEP, N_REAL }; /* of consts: 2 / (n + 1), and n */
 
 /* One input of the stages of `took`; the lanes of them that now have a mean, in *y. */
 TF_INLINE tf_mask_t advance(double *stage, tf_mask_t took, tf_lanes_t x, tf_lanes_t step,
-                                tf_lanes_t n_real, tf_counts_t n, tf_lanes_t *y) {
-  tf_lanes_t *mean = tf_lanes_of(stage), next = (x - *mean) * step + *mean;
+                            tf_lanes_t n_real, tf_counts_t n, tf_lanes_t *y) {
+  tf_lanes_t  *mean = tf_lanes_of(stage), next = (x - *mean) * step + *mean;
   tf_counts_t *cnt      = tf_counts_of(stage + TF_VECTOR_LANES);
   tf_mask_t    is_ready = tf_counts_eq(*cnt, n);
   if (TF_UNLIKELY(!tf_mask_all(is_ready))) {
@@ -25,7 +25,7 @@ TF_INLINE tf_mask_t advance(double *stage, tf_mask_t took, tf_lanes_t x, tf_lane
 
 /* The first `stage_cnt` averages of averages, all of one period. */
 TF_INLINE tf_mask_t advance_all(const tf_vector_t *v, double *mem, uint32_t stage_cnt,
-                                    tf_lanes_t *y) {
+                                tf_lanes_t *y) {
   tf_lanes_t  x    = tf_lanes_input(mem, v->in[0]);
   tf_lanes_t  step = tf_lanes_const(v->consts[STEP]), n_real = tf_lanes_const(v->consts[N_REAL]);
   tf_counts_t n     = tf_counts_const(v->n);
@@ -40,7 +40,7 @@ TF_INLINE tf_mask_t advance_all(const tf_vector_t *v, double *mem, uint32_t stag
 TF_VECTOR_RUN(ema) {
   for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
     tf_lanes_t y[1];
-    tf_mask_t  ready            = advance_all(v, mem, 1, y);
+    tf_mask_t  ready           = advance_all(v, mem, 1, y);
     *tf_lanes_of(mem + v->out) = tf_lanes_answer(ready, y[0]);
   }
 }
@@ -48,7 +48,7 @@ TF_VECTOR_RUN(ema) {
 TF_VECTOR_RUN(dema) {
   for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
     tf_lanes_t y[2];
-    tf_mask_t  ready            = advance_all(v, mem, 2, y);
+    tf_mask_t  ready           = advance_all(v, mem, 2, y);
     *tf_lanes_of(mem + v->out) = tf_lanes_answer(ready, 2.0 * y[0] - y[1]);
   }
 }
@@ -56,7 +56,7 @@ TF_VECTOR_RUN(dema) {
 TF_VECTOR_RUN(tema) {
   for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
     tf_lanes_t y[3];
-    tf_mask_t  ready            = advance_all(v, mem, 3, y);
+    tf_mask_t  ready           = advance_all(v, mem, 3, y);
     *tf_lanes_of(mem + v->out) = tf_lanes_answer(ready, 3.0 * (y[0] - y[1]) + y[2]);
   }
 }
@@ -64,7 +64,7 @@ TF_VECTOR_RUN(tema) {
 /* Periods of macd: fast, slow, signal; a period n is kept as n, and its step is 2 / (n + 1). */
 TF_VECTOR_RUN(macd) {
   for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
-    tf_lanes_t  x = tf_lanes_input(mem, v->in[0]), n_real[3], mean[3];
+    tf_lanes_t  x     = tf_lanes_input(mem, v->in[0]), n_real[3], mean[3];
     tf_mask_t   ready = tf_lanes_usable(x);
     tf_counts_t n[3];
     double     *stages = mem + v->state;

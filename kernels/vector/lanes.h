@@ -39,10 +39,10 @@ typedef int64_t tf_counts_t __attribute__((vector_size(64), may_alias));
 TF_INLINE tf_lanes_t tf_lanes_set(double x) { return (tf_lanes_t){x, x, x, x, x, x, x, x}; }
 
 /* Lines of a vector's state, and of what does not change. */
-TF_INLINE tf_lanes_t *tf_lanes_of(double *line) { return (tf_lanes_t *)(void *)line; }
+TF_INLINE tf_lanes_t  *tf_lanes_of(double *line) { return (tf_lanes_t *)(void *)line; }
 TF_INLINE tf_counts_t *tf_counts_of(double *line) { return (tf_counts_t *)(void *)line; }
-TF_INLINE tf_lanes_t tf_lanes_const(const double *line) {
-  return *(const tf_lanes_t *)(const void *)line;
+TF_INLINE tf_lanes_t   tf_lanes_const(const double *line) {
+    return *(const tf_lanes_t *)(const void *)line;
 }
 TF_INLINE tf_counts_t tf_counts_const(const int64_t *line) {
   return *(const tf_counts_t *)(const void *)line;
@@ -94,10 +94,10 @@ TF_INLINE tf_mask_t tf_counts_eq(tf_counts_t a, tf_counts_t b) { return (tf_mask
 TF_INLINE tf_mask_t tf_mask_not(tf_mask_t m) { return ~m; }
 TF_INLINE bool      tf_mask_lane(tf_mask_t m, uint32_t lane) { return m[lane] != 0; }
 #if defined(__AVX2__)
-TF_INLINE int tf_mask_bits_(tf_mask_t m) {
-  __m256d halves[2];
-  memcpy(halves, &m, sizeof m);
-  return _mm256_movemask_pd(halves[0]) | _mm256_movemask_pd(halves[1]) << 4;
+TF_INLINE int       tf_mask_bits_(tf_mask_t m) {
+        __m256d halves[2];
+        memcpy(halves, &m, sizeof m);
+        return _mm256_movemask_pd(halves[0]) | _mm256_movemask_pd(halves[1]) << 4;
 }
 TF_INLINE bool tf_mask_all(tf_mask_t m) { return tf_mask_bits_(m) == 0xff; }
 TF_INLINE bool tf_mask_any(tf_mask_t m) { return tf_mask_bits_(m) != 0; }
@@ -128,9 +128,7 @@ TF_INLINE tf_lanes_t tf_lanes_sqrt(tf_lanes_t x) {
 #endif
   return x;
 }
-TF_INLINE tf_lanes_t tf_lanes_abs(tf_lanes_t x) {
-  return (tf_lanes_t)((tf_counts_t)x & INT64_MAX);
-}
+TF_INLINE tf_lanes_t tf_lanes_abs(tf_lanes_t x) { return (tf_lanes_t)((tf_counts_t)x & INT64_MAX); }
 
 #endif
 

@@ -71,7 +71,7 @@ TF_INLINE void step(const tf_vector_t *v, double *mem, tf_lanes_t x, view_t *vie
   *lo2    = tf_lanes_select(took, next_lo2, *lo2);
   *seen   = tf_counts_next(took, *seen);
 
-  view->ready       = took & tf_mask_not(tf_counts_lt(*seen, n));
+  view->ready        = took & tf_mask_not(tf_counts_lt(*seen, n));
   tf_mask_t is_sound = tf_lanes_le(t2 * TF_MOMENTS_CANCEL, view->spread) &
                        tf_lanes_le(next_peak * TF_MOMENTS_DECAY, t2);
   tf_mask_t lost = view->ready & tf_mask_not(is_sound);
@@ -85,7 +85,7 @@ TF_VECTOR_RUN(stddev) {
   for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
     view_t view;
     step(v, mem, tf_lanes_input(mem, v->in[0]), &view);
-    tf_lanes_t y = tf_lanes_sqrt(view.spread * tf_lanes_const(v->consts[INV_N]));
+    tf_lanes_t y               = tf_lanes_sqrt(view.spread * tf_lanes_const(v->consts[INV_N]));
     *tf_lanes_of(mem + v->out) = tf_lanes_answer(view.ready, y);
   }
 }
@@ -96,9 +96,9 @@ TF_VECTOR_RUN(zscore) {
     view_t     view;
     tf_lanes_t x = tf_lanes_input(mem, v->in[0]);
     step(v, mem, x, &view);
-    tf_lanes_t dev = tf_lanes_sqrt(view.spread * tf_lanes_const(v->consts[INV_N]));
-    tf_lanes_t y   = ((x - view.centre) - view.away) / dev;
-    y              = tf_lanes_select(tf_lanes_eq(view.spread, zero), zero, y);
+    tf_lanes_t dev             = tf_lanes_sqrt(view.spread * tf_lanes_const(v->consts[INV_N]));
+    tf_lanes_t y               = ((x - view.centre) - view.away) / dev;
+    y                          = tf_lanes_select(tf_lanes_eq(view.spread, zero), zero, y);
     *tf_lanes_of(mem + v->out) = tf_lanes_answer(view.ready, y);
   }
 }
@@ -110,11 +110,12 @@ TF_VECTOR_RUN(bollinger) {
     tf_lanes_t dev    = tf_lanes_sqrt(view.spread * tf_lanes_const(v->consts[INV_N]));
     tf_lanes_t middle = view.centre + view.away, half = tf_lanes_const(v->consts[WIDTH]) * dev;
     tf_lanes_t low = middle - half, high = middle + half, *out = tf_lanes_of(mem + v->out);
-    const tf_lanes_t zero = tf_lanes_set(0); /* all three or none: * 0 is 0 but for what is not finite */
-    tf_mask_t        ready = view.ready & tf_lanes_eq(low * zero + middle * zero + high * zero, zero);
-    out[0] = tf_lanes_answer(ready, low);
-    out[1] = tf_lanes_answer(ready, middle);
-    out[2] = tf_lanes_answer(ready, high);
+    const tf_lanes_t zero =
+        tf_lanes_set(0); /* all three or none: * 0 is 0 but for what is not finite */
+    tf_mask_t ready = view.ready & tf_lanes_eq(low * zero + middle * zero + high * zero, zero);
+    out[0]          = tf_lanes_answer(ready, low);
+    out[1]          = tf_lanes_answer(ready, middle);
+    out[2]          = tf_lanes_answer(ready, high);
   }
 }
 

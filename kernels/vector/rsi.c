@@ -28,14 +28,14 @@ TF_VECTOR_RUN(rsi) {
       tf_mask_t  is_first = tf_counts_eq(*seen, (tf_counts_t){0});
       ups                 = tf_lanes_select(is_last, ups / n_real, ups);
       downs               = tf_lanes_select(is_last, downs / n_real, downs);
-      gains = tf_lanes_select(is_first, *gain, tf_lanes_select(is_ready, gains, ups));
-      losses = tf_lanes_select(is_first, *loss, tf_lanes_select(is_ready, losses, downs));
-      *seen  = tf_counts_next(took & tf_mask_not(is_ready), *seen);
+      gains               = tf_lanes_select(is_first, *gain, tf_lanes_select(is_ready, gains, ups));
+      losses   = tf_lanes_select(is_first, *loss, tf_lanes_select(is_ready, losses, downs));
+      *seen    = tf_counts_next(took & tf_mask_not(is_ready), *seen);
       is_ready = tf_counts_lt(n, *seen);
     }
-    *last = tf_lanes_select(took, x, *last);
-    *gain = tf_lanes_select(took, gains, *gain);
-    *loss = tf_lanes_select(took, losses, *loss);
+    *last            = tf_lanes_select(took, x, *last);
+    *gain            = tf_lanes_select(took, gains, *gain);
+    *loss            = tf_lanes_select(took, losses, *loss);
     tf_lanes_t total = gains + losses, y = 100.0 * (gains / total);
     y                          = tf_lanes_select(tf_lanes_eq(total, zero), zero, y);
     *tf_lanes_of(mem + v->out) = tf_lanes_answer(took & is_ready, y);

@@ -18,8 +18,8 @@ TF_VECTOR_RUN(sma) {
     tf_counts_t *seen = tf_counts_of(LINE(CNT)), *pos = tf_counts_of(LINE(POS));
     tf_lanes_t  *hi = tf_lanes_of(LINE(HI)), *lo = tf_lanes_of(LINE(LO));
     tf_lanes_t  *fresh_hi = tf_lanes_of(LINE(FRESH_HI)), *fresh_lo = tf_lanes_of(LINE(FRESH_LO));
-    tf_lanes_t   gone = tf_lanes_select(tf_counts_lt(*seen, n), zero,
-                                        tf_lanes_leaving(mem, v, *seen, n));
+    tf_lanes_t   gone =
+        tf_lanes_select(tf_counts_lt(*seen, n), zero, tf_lanes_leaving(mem, v, *seen, n));
 
     tf_lanes_t next_hi = *hi, next_lo = *lo, own_hi = *fresh_hi, own_lo = *fresh_lo;
     tf_lanes_t total = tf_lanes_sum_replace(&next_hi, &next_lo, gone, x);
@@ -44,7 +44,7 @@ TF_VECTOR_RUN(sma) {
 
 /* The input n before, of lanes that have one; they are `ready`. */
 TF_INLINE tf_lanes_t take(const tf_vector_t *v, double *mem, tf_lanes_t x, tf_mask_t *ready) {
-  tf_counts_t *seen   = tf_counts_of(mem + v->state), n = tf_counts_const(v->n);
+  tf_counts_t *seen = tf_counts_of(mem + v->state), n = tf_counts_const(v->n);
   tf_mask_t    took   = tf_lanes_usable(x);
   tf_lanes_t   before = tf_lanes_leaving(mem, v, *seen, n);
   *ready              = took & tf_mask_not(tf_counts_lt(*seen, n));

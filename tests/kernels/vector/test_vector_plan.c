@@ -26,11 +26,11 @@ static double unit(void) { return (double)draw(1u << 30) / (1u << 30); }
 
 static void put_series(char *text, int depth);
 
-static const char *const LEAVES[] = {"bid", "ask", "mid", "bid_qty", "last", "s1.close"};
+static const char *const LEAVES[]      = {"bid", "ask", "mid", "bid_qty", "last", "s1.close"};
 static const char *const TICK_LEAVES[] = {"bid", "ask", "mid", "bid_qty", "last"};
 /* The vector kinds, and some indicators that have none between them. */
-static const char *const CALLS[] = {"ema",   "ema",    "sma",    "delta", "ret", "rsi",
-                                    "dema",  "tema",   "stddev", "zscore", "max", "wma"};
+static const char *const CALLS[] = {"ema",  "ema",  "sma",    "delta",  "ret", "rsi",
+                                    "dema", "tema", "stddev", "zscore", "max", "wma"};
 
 static uint32_t period(void) {
   static const uint32_t EDGES[] = {2, 2, 3, 5, 8, 20, 64, 100, 500};
@@ -43,7 +43,8 @@ static void put_call(char *text, int depth) {
   switch (draw(8)) {
   case 0:
     snprintf(text, TEXT_BYTES, "macd(%.60s, %u, %u, %u)%s", x, 1 + (uint32_t)draw(12), period(),
-             1 + (uint32_t)draw(9), (const char *const[]){".line", ".signal", ".histogram"}[draw(3)]);
+             1 + (uint32_t)draw(9),
+             (const char *const[]){".line", ".signal", ".histogram"}[draw(3)]);
     break;
   case 1:
     snprintf(text, TEXT_BYTES, "bollinger(%.60s, %u, %u)%s", x, period(), 1 + (uint32_t)draw(3),
@@ -130,8 +131,8 @@ static void close_rig(rig_t *r) {
 /* ---- random streams ---- */
 
 static double odd(void) {
-  static const double ODD[] = {0.0,    -0.0,   1e150, -1e150, 1.0000001e150, 1e-310, -5,
-                               1e300,  1e-150, 1,     0.1,    1e15,          -1e-5};
+  static const double ODD[] = {0.0,   -0.0,   1e150, -1e150, 1.0000001e150, 1e-310, -5,
+                               1e300, 1e-150, 1,     0.1,    1e15,          -1e-5};
   switch (draw(4)) {
   case 0: return __builtin_nan("");
   case 1: return draw(2) ? __builtin_inf() : -__builtin_inf();
@@ -205,9 +206,10 @@ static void vectors_answer_what_one_by_one_does_bit_for_bit(void **state) {
 
 static void each_kind_is_an_indicator_or_an_operation(void **state) {
   (void)state;
-  static const char *const OPERATIONS[] = {"abs", "add", "div", "greatest", "least", "mul", "neg", "sub"};
+  static const char *const OPERATIONS[] = {"abs",   "add", "div", "greatest",
+                                           "least", "mul", "neg", "sub"};
   for (uint32_t k = 0; k < tf_vector_cnt; k++) {
-    const tf_vector_kind_t *kind = tf_vectors[k];
+    const tf_vector_kind_t *kind  = tf_vectors[k];
     bool                    known = false;
     for (size_t i = 0; i < TF_ARRAY_CNT(OPERATIONS); i++)
       known = known || strcmp(kind->name, OPERATIONS[i]) == 0;
