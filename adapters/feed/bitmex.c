@@ -348,7 +348,8 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
   if (request_idx >= in->asked_cnt) return 0;
   tf_text_out_put(&t, "/api/v1/instrument?symbol=");
   tf_text_out_url(&t, in->symbols.rows[request_idx].text);
-  tf_text_out_put(&t, "&columns=tickSize,lotSize,quoteCurrency");
+  tf_text_out_put(&t, "&columns=tickSize,lotSize,quoteCurrency,"
+                      "underlyingToPositionMultiplier");
   return tf_text_out_finish(&t);
 }
 
@@ -398,6 +399,7 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_bitmex = {
     .venue                   = "bitmex",
     .suffix                  = "BITMEX",
+    .symbol_chars            = "_.",
     .spec                    = &spec,
     .state_bytes             = state_bytes,
     .init                    = init,

@@ -581,7 +581,7 @@ static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t 
   tf_json_orders_init(&st->orders);
   st->root     = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, feed->suffix);
+                                 config->instruments, feed);
   if (err == TF_OK)
     err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
@@ -618,6 +618,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_coinbase_exchange = {
     .venue                   = "coinbase-exchange",
     .suffix                  = "COINBASE-EXCHANGE",
+    .symbol_chars            = "-",
     .state_bytes             = state_bytes,
     .init                    = init,
     .on_frame                = on_frame,

@@ -313,6 +313,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_deribit = {
     .venue                   = "deribit",
     .suffix                  = "DERIBIT",
+    .symbol_chars            = "-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,

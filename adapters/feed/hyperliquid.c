@@ -272,6 +272,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_hyperliquid = {
     .venue                   = "hyperliquid",
     .suffix                  = "HYPERLIQUID",
+    .symbol_chars            = "@/:-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = init,

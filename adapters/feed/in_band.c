@@ -466,8 +466,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
     row->book.for_checksums_only = spec->deletes_what_falls_out;
     if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = recent + i * TF_IN_BAND_RECENT_IDS;
   }
-  err = tf_symbols_init(&in->symbols, memory + l.symbols_at, l.row_cap, config->instruments,
-                        feed->suffix);
+  err = tf_symbols_init(&in->symbols, memory + l.symbols_at, l.row_cap, config->instruments, feed);
   if (err == TF_OK)
     err = tf_symbols_ask(&in->symbols, config->symbols, config->symbol_cnt, spec->spelling);
   in->asked_cnt = in->symbols.cnt;

@@ -729,8 +729,7 @@ static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t 
     tf_depth_mirror_init(&row->mirror, memory + l.mirrors_at + i * l.mirror_bytes, l.depth_max);
     row->depth_known = config->symbol_cnt > 0;
   }
-  err = tf_symbols_init(&st->symbols, memory + l.symbols_at, l.row_cap, config->instruments,
-                        feed->suffix);
+  err = tf_symbols_init(&st->symbols, memory + l.symbols_at, l.row_cap, config->instruments, feed);
   if (err == TF_OK)
     err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
@@ -763,6 +762,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_kraken = {
     .venue                   = "kraken",
     .suffix                  = "KRAKEN",
+    .symbol_chars            = "/.",
     .state_bytes             = state_bytes,
     .init                    = init,
     .on_frame                = on_frame,

@@ -44,6 +44,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_kucoin = {
     .venue                 = "kucoin",
     .suffix                = "KUCOIN",
+    .symbol_chars          = "-",
     .spec                  = &tf_kucoin_spot_spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,

@@ -33,6 +33,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_kucoin_futures = {
     .venue                 = "kucoin-futures",
     .suffix                = "KUCOIN-FUTURES",
+    .symbol_chars          = "",
     .spec                  = &tf_kucoin_futures_spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,

@@ -17,12 +17,12 @@ static const tf_json_shape_t list_shape = {list_keys, LIST_KEY_CNT};
 
 /* Where an instrument has several of a group, the first that is listed here counts. */
 enum {
+  CONTRACT_CODE, /* HTX's "symbol" is a currency */
   SYMBOL,
   PRODUCT_ID,
   ID,
   INST_ID,
   INSTRUMENT_NAME,
-  CONTRACT_CODE,
   NAME,
   PRICE_INCREMENT,
   QUOTE_INCREMENT,
@@ -56,7 +56,9 @@ enum {
   CONTRACT_SIZE_TOO,
   QUANTO_MULTIPLIER,
   MULTIPLIER,
-  PRICE_DIGITS, /* digits behind the point */
+  CT_MULT,                 /* so many of the contract's value */
+  CONTRACTS_OF_UNDERLYING, /* so many are one of it */
+  PRICE_DIGITS,            /* digits behind the point */
   PRICE_DIGITS_TOO,
   PRECISION,
   PRICE_PRECISION_HTX,
@@ -71,57 +73,59 @@ enum {
   ITEM_KEY_CNT
 };
 static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
-    [SYMBOL]               = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
-    [PRODUCT_ID]           = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
-    [ID]                   = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
-    [INSTRUMENT_NAME]      = TF_JSON_KEY("instrument_name", TF_JSON_WANT_TEXT),
-    [TICK_SIZE_TOO]        = TF_JSON_KEY("tick_size", TF_JSON_WANT_DECIMAL),
-    [MIN_TRADE_AMOUNT]     = TF_JSON_KEY("min_trade_amount", TF_JSON_WANT_DECIMAL),
-    [CONTRACT_CODE]        = TF_JSON_KEY("contract_code", TF_JSON_WANT_TEXT),
-    [NAME]                 = TF_JSON_KEY("name", TF_JSON_WANT_TEXT),
-    [PRICE_INCREMENT_TOO]  = TF_JSON_KEY("priceIncrement", TF_JSON_WANT_DECIMAL),
-    [ORDER_PRICE_ROUND]    = TF_JSON_KEY("order_price_round", TF_JSON_WANT_DECIMAL),
-    [ITEM_TICK_SIZE]       = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
-    [PRICE_TICK]           = TF_JSON_KEY("price_tick", TF_JSON_WANT_DECIMAL),
-    [BASE_INCREMENT_TOO]   = TF_JSON_KEY("baseIncrement", TF_JSON_WANT_DECIMAL),
-    [ORDER_SIZE_MIN]       = TF_JSON_KEY("order_size_min", TF_JSON_WANT_DECIMAL),
-    [LOT_SIZE]             = TF_JSON_KEY("lotSize", TF_JSON_WANT_DECIMAL),
-    [QUOTE_CURRENCY_TOO]   = TF_JSON_KEY("quoteCurrency", TF_JSON_WANT_TEXT),
-    [QUOTE_CURRENCY_HTX]   = TF_JSON_KEY("quote-currency", TF_JSON_WANT_TEXT),
-    [QUANTO_MULTIPLIER]    = TF_JSON_KEY("quanto_multiplier", TF_JSON_WANT_DECIMAL),
-    [MULTIPLIER]           = TF_JSON_KEY("multiplier", TF_JSON_WANT_DECIMAL),
-    [PRECISION]            = TF_JSON_KEY("precision", TF_JSON_WANT_DECIMAL),
-    [PRICE_PRECISION_HTX]  = TF_JSON_KEY("price-precision", TF_JSON_WANT_DECIMAL),
-    [AMOUNT_PRECISION]     = TF_JSON_KEY("amount_precision", TF_JSON_WANT_DECIMAL),
-    [AMOUNT_PRECISION_HTX] = TF_JSON_KEY("amount-precision", TF_JSON_WANT_DECIMAL),
-    [INST_ID]              = TF_JSON_KEY("instId", TF_JSON_WANT_TEXT),
-    [TICK_SZ]              = TF_JSON_KEY("tickSz", TF_JSON_WANT_DECIMAL),
-    [PRICE_TICK_SIZE]      = TF_JSON_KEY("price_tick_size", TF_JSON_WANT_DECIMAL),
-    [LOT_SZ]               = TF_JSON_KEY("lotSz", TF_JSON_WANT_DECIMAL),
-    [QTY_TICK_SIZE]        = TF_JSON_KEY("qty_tick_size", TF_JSON_WANT_DECIMAL),
-    [QUOTE_CCY]            = TF_JSON_KEY("quoteCcy", TF_JSON_WANT_TEXT),
-    [QUOTE_COIN]           = TF_JSON_KEY("quoteCoin", TF_JSON_WANT_TEXT),
-    [QUOTE_CCY_TOO]        = TF_JSON_KEY("quote_ccy", TF_JSON_WANT_TEXT),
-    [SETTLE_CCY]           = TF_JSON_KEY("settleCcy", TF_JSON_WANT_TEXT),
-    [CT_VAL]               = TF_JSON_KEY("ctVal", TF_JSON_WANT_DECIMAL),
-    [CONTRACT_SIZE_TOO]    = TF_JSON_KEY("contract_size", TF_JSON_WANT_DECIMAL),
-    [PRICE_DIGITS]         = TF_JSON_KEY("pricePrecision", TF_JSON_WANT_DECIMAL),
-    [PRICE_DIGITS_TOO]     = TF_JSON_KEY("pricePlace", TF_JSON_WANT_DECIMAL),
-    [PRICE_END_STEP]       = TF_JSON_KEY("priceEndStep", TF_JSON_WANT_DECIMAL),
-    [QTY_DIGITS]           = TF_JSON_KEY("quantityPrecision", TF_JSON_WANT_DECIMAL),
-    [QTY_DIGITS_TOO]       = TF_JSON_KEY("volumePlace", TF_JSON_WANT_DECIMAL),
-    [PRICE_FILTER]         = TF_JSON_KEY("priceFilter", TF_JSON_WANT_ITEM),
-    [LOT_FILTER]           = TF_JSON_KEY("lotSizeFilter", TF_JSON_WANT_ITEM),
-    [PRICE_INCREMENT]      = TF_JSON_KEY("price_increment", TF_JSON_WANT_DECIMAL),
-    [QUOTE_INCREMENT]      = TF_JSON_KEY("quote_increment", TF_JSON_WANT_DECIMAL),
-    [BASE_INCREMENT]       = TF_JSON_KEY("base_increment", TF_JSON_WANT_DECIMAL),
-    [QTY_INCREMENT]        = TF_JSON_KEY("qty_increment", TF_JSON_WANT_DECIMAL),
-    [QUOTE_ASSET]          = TF_JSON_KEY("quoteAsset", TF_JSON_WANT_TEXT),
-    [QUOTE_CURRENCY_ID]    = TF_JSON_KEY("quote_currency_id", TF_JSON_WANT_TEXT),
-    [QUOTE_CURRENCY]       = TF_JSON_KEY("quote_currency", TF_JSON_WANT_TEXT),
-    [QUOTE]                = TF_JSON_KEY("quote", TF_JSON_WANT_TEXT),
-    [CONTRACT_SIZE]        = TF_JSON_KEY("contractSize", TF_JSON_WANT_DECIMAL),
-    [FILTERS]              = TF_JSON_KEY("filters", TF_JSON_WANT_ITEMS),
+    [SYMBOL]                  = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
+    [PRODUCT_ID]              = TF_JSON_KEY("product_id", TF_JSON_WANT_TEXT),
+    [ID]                      = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
+    [INSTRUMENT_NAME]         = TF_JSON_KEY("instrument_name", TF_JSON_WANT_TEXT),
+    [TICK_SIZE_TOO]           = TF_JSON_KEY("tick_size", TF_JSON_WANT_DECIMAL),
+    [MIN_TRADE_AMOUNT]        = TF_JSON_KEY("min_trade_amount", TF_JSON_WANT_DECIMAL),
+    [CONTRACT_CODE]           = TF_JSON_KEY("contract_code", TF_JSON_WANT_TEXT),
+    [NAME]                    = TF_JSON_KEY("name", TF_JSON_WANT_TEXT),
+    [PRICE_INCREMENT_TOO]     = TF_JSON_KEY("priceIncrement", TF_JSON_WANT_DECIMAL),
+    [ORDER_PRICE_ROUND]       = TF_JSON_KEY("order_price_round", TF_JSON_WANT_DECIMAL),
+    [ITEM_TICK_SIZE]          = TF_JSON_KEY("tickSize", TF_JSON_WANT_DECIMAL),
+    [PRICE_TICK]              = TF_JSON_KEY("price_tick", TF_JSON_WANT_DECIMAL),
+    [BASE_INCREMENT_TOO]      = TF_JSON_KEY("baseIncrement", TF_JSON_WANT_DECIMAL),
+    [ORDER_SIZE_MIN]          = TF_JSON_KEY("order_size_min", TF_JSON_WANT_DECIMAL),
+    [LOT_SIZE]                = TF_JSON_KEY("lotSize", TF_JSON_WANT_DECIMAL),
+    [QUOTE_CURRENCY_TOO]      = TF_JSON_KEY("quoteCurrency", TF_JSON_WANT_TEXT),
+    [QUOTE_CURRENCY_HTX]      = TF_JSON_KEY("quote-currency", TF_JSON_WANT_TEXT),
+    [QUANTO_MULTIPLIER]       = TF_JSON_KEY("quanto_multiplier", TF_JSON_WANT_DECIMAL),
+    [MULTIPLIER]              = TF_JSON_KEY("multiplier", TF_JSON_WANT_DECIMAL),
+    [CT_MULT]                 = TF_JSON_KEY("ctMult", TF_JSON_WANT_DECIMAL),
+    [CONTRACTS_OF_UNDERLYING] = TF_JSON_KEY("underlyingToPositionMultiplier", TF_JSON_WANT_DECIMAL),
+    [PRECISION]               = TF_JSON_KEY("precision", TF_JSON_WANT_DECIMAL),
+    [PRICE_PRECISION_HTX]     = TF_JSON_KEY("price-precision", TF_JSON_WANT_DECIMAL),
+    [AMOUNT_PRECISION]        = TF_JSON_KEY("amount_precision", TF_JSON_WANT_DECIMAL),
+    [AMOUNT_PRECISION_HTX]    = TF_JSON_KEY("amount-precision", TF_JSON_WANT_DECIMAL),
+    [INST_ID]                 = TF_JSON_KEY("instId", TF_JSON_WANT_TEXT),
+    [TICK_SZ]                 = TF_JSON_KEY("tickSz", TF_JSON_WANT_DECIMAL),
+    [PRICE_TICK_SIZE]         = TF_JSON_KEY("price_tick_size", TF_JSON_WANT_DECIMAL),
+    [LOT_SZ]                  = TF_JSON_KEY("lotSz", TF_JSON_WANT_DECIMAL),
+    [QTY_TICK_SIZE]           = TF_JSON_KEY("qty_tick_size", TF_JSON_WANT_DECIMAL),
+    [QUOTE_CCY]               = TF_JSON_KEY("quoteCcy", TF_JSON_WANT_TEXT),
+    [QUOTE_COIN]              = TF_JSON_KEY("quoteCoin", TF_JSON_WANT_TEXT),
+    [QUOTE_CCY_TOO]           = TF_JSON_KEY("quote_ccy", TF_JSON_WANT_TEXT),
+    [SETTLE_CCY]              = TF_JSON_KEY("settleCcy", TF_JSON_WANT_TEXT),
+    [CT_VAL]                  = TF_JSON_KEY("ctVal", TF_JSON_WANT_DECIMAL),
+    [CONTRACT_SIZE_TOO]       = TF_JSON_KEY("contract_size", TF_JSON_WANT_DECIMAL),
+    [PRICE_DIGITS]            = TF_JSON_KEY("pricePrecision", TF_JSON_WANT_DECIMAL),
+    [PRICE_DIGITS_TOO]        = TF_JSON_KEY("pricePlace", TF_JSON_WANT_DECIMAL),
+    [PRICE_END_STEP]          = TF_JSON_KEY("priceEndStep", TF_JSON_WANT_DECIMAL),
+    [QTY_DIGITS]              = TF_JSON_KEY("quantityPrecision", TF_JSON_WANT_DECIMAL),
+    [QTY_DIGITS_TOO]          = TF_JSON_KEY("volumePlace", TF_JSON_WANT_DECIMAL),
+    [PRICE_FILTER]            = TF_JSON_KEY("priceFilter", TF_JSON_WANT_ITEM),
+    [LOT_FILTER]              = TF_JSON_KEY("lotSizeFilter", TF_JSON_WANT_ITEM),
+    [PRICE_INCREMENT]         = TF_JSON_KEY("price_increment", TF_JSON_WANT_DECIMAL),
+    [QUOTE_INCREMENT]         = TF_JSON_KEY("quote_increment", TF_JSON_WANT_DECIMAL),
+    [BASE_INCREMENT]          = TF_JSON_KEY("base_increment", TF_JSON_WANT_DECIMAL),
+    [QTY_INCREMENT]           = TF_JSON_KEY("qty_increment", TF_JSON_WANT_DECIMAL),
+    [QUOTE_ASSET]             = TF_JSON_KEY("quoteAsset", TF_JSON_WANT_TEXT),
+    [QUOTE_CURRENCY_ID]       = TF_JSON_KEY("quote_currency_id", TF_JSON_WANT_TEXT),
+    [QUOTE_CURRENCY]          = TF_JSON_KEY("quote_currency", TF_JSON_WANT_TEXT),
+    [QUOTE]                   = TF_JSON_KEY("quote", TF_JSON_WANT_TEXT),
+    [CONTRACT_SIZE]           = TF_JSON_KEY("contractSize", TF_JSON_WANT_DECIMAL),
+    [FILTERS]                 = TF_JSON_KEY("filters", TF_JSON_WANT_ITEMS),
 };
 static const tf_json_shape_t item_shape = {item_keys, ITEM_KEY_CNT};
 
@@ -201,25 +205,41 @@ static bool take_size(const tf_json_value_t *v, int64_t *size, int8_t *exp) {
   return true;
 }
 
+static bool is_above_0(const tf_json_value_t *v) {
+  return v != NULL && v->made == TF_JSON_MADE_DECIMAL && v->as.mantissa > 0;
+}
+
+/* What one of a quantity stands for; 1 where it is what it says. */
+static double multiplier_of(const tf_json_object_t *item) {
+  const tf_json_value_t *size  = pick(item, CONTRACT_SIZE, MULTIPLIER, NULL);
+  const tf_json_value_t *times = pick(item, CT_MULT, CT_MULT, NULL);
+  const tf_json_value_t *parts = pick(item, CONTRACTS_OF_UNDERLYING, CONTRACTS_OF_UNDERLYING, NULL);
+  if (tf_json_seen(item, MIN_TRADE_AMOUNT)) return 1.0; /* Deribit counts amounts, not contracts */
+  if (is_above_0(parts)) return 1.0 / tf_decimal_to_double(parts->as.mantissa, parts->exp);
+  if (!is_above_0(size)) return 1.0;
+  return tf_decimal_to_double(size->as.mantissa, size->exp) *
+         (is_above_0(times) ? tf_decimal_to_double(times->as.mantissa, times->exp) : 1.0);
+}
+
 static void on_item(tf_json_t *json, tf_json_object_t *item) {
   (void)json;
-  reader_t              *r      = item->self;
-  const tf_json_value_t *symbol = pick(item, SYMBOL, NAME, NULL);
-  const tf_json_value_t *quote  = pick(item, QUOTE_ASSET, QUOTE_CURRENCY_HTX, NULL);
-  const tf_json_value_t *size   = pick(item, CONTRACT_SIZE, MULTIPLIER, NULL);
-  const tf_json_value_t *step   = pick(item, PRICE_END_STEP, PRICE_END_STEP, NULL);
-  const tf_json_value_t *tick   = pick(item, PRICE_INCREMENT, PRICE_TICK, NULL);
-  const tf_json_value_t *lot    = pick(item, BASE_INCREMENT, LOT_SIZE, NULL);
-  tf_instrument_t        to     = {.multiplier = 1.0};
-  tf_json_value_t        made[2];
+  static const tf_json_value_t one    = {.made = TF_JSON_MADE_DECIMAL, .as.mantissa = 1};
+  reader_t                    *r      = item->self;
+  const tf_json_value_t       *symbol = pick(item, CONTRACT_CODE, NAME, NULL);
+  const tf_json_value_t       *quote  = pick(item, QUOTE_ASSET, QUOTE_CURRENCY_HTX, NULL);
+  const tf_json_value_t       *step   = pick(item, PRICE_END_STEP, PRICE_END_STEP, NULL);
+  const tf_json_value_t       *tick   = pick(item, PRICE_INCREMENT, PRICE_TICK, NULL);
+  const tf_json_value_t       *lot    = pick(item, BASE_INCREMENT, LOT_SIZE, NULL);
+  tf_instrument_t              to     = {.multiplier = multiplier_of(item)};
+  tf_json_value_t              made[2];
   if (tick == NULL)
     tick = size_of_digits(pick(item, PRICE_DIGITS, PRICE_PRECISION_HTX, NULL), step, &made[0]);
   if (lot == NULL)
     lot = size_of_digits(pick(item, QTY_DIGITS, AMOUNT_PRECISION_HTX, NULL), NULL, &made[1]);
+  if (lot == NULL && tf_json_seen(item, CONTRACT_CODE)) lot = &one; /* whole contracts */
   bool has = take_size(tick != NULL ? tick : &r->tick, &to.tick_size, &to.price_exp) &&
              take_size(lot != NULL ? lot : &r->step, &to.lot_size, &to.qty_exp);
   r->tick.made = r->step.made = TF_JSON_MADE_NONE;
-  if (tf_json_seen(item, MIN_TRADE_AMOUNT)) size = NULL; /* Deribit counts amounts, not contracts */
   if (!has || symbol == NULL || symbol->kind != TF_JSON_STRING) return;
   r->item_cnt++;
   tf_reject_t unused;
@@ -227,8 +247,6 @@ static void on_item(tf_json_t *json, tf_json_object_t *item) {
   if (idx == TF_SYMBOLS_NONE) return;
   if (quote != NULL && quote->kind == TF_JSON_STRING && quote->bytes_cnt < sizeof to.quote_currency)
     memcpy(to.quote_currency, quote->bytes, quote->bytes_cnt);
-  if (size != NULL && size->made == TF_JSON_MADE_DECIMAL && size->as.mantissa > 0)
-    to.multiplier = tf_decimal_to_double(size->as.mantissa, size->exp);
   uint32_t id = r->symbols->rows[idx].instrument_id;
   r->set_cnt +=
       tf_instrument_set_metadata(&r->symbols->instruments->rows[id], &to, TF_METADATA_VENUE);

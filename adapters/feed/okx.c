@@ -149,18 +149,41 @@ static size_t request(const void *state, const tf_feed_request_t *r, char *buf, 
   return tf_text_out_finish(&t);
 }
 
-/* One target for each type of instrument that was asked for. Options want their family named, too: they
- * have none. */
+/* The family of an option, BTC-USD of BTC-USD-220304-32000-P: its bytes. */
+static uint32_t family_bytes(const char *symbol) {
+  const char *dash = strchr(symbol, '-');
+  return (uint32_t)(strchr(dash + 1, '-') - symbol);
+}
+
+/* Whether a symbol is the first of its kind among those that were asked for: of its type, and an option of its
+ * family, which the venue wants named. */
+static bool is_first_of_kind(const tf_in_band_t *in, uint32_t idx) {
+  const char *symbol = in->symbols.rows[idx].text;
+  for (uint32_t i = 0; i < idx; i++) {
+    const char *other = in->symbols.rows[i].text;
+    if (type_of(other) != type_of(symbol)) continue;
+    if (type_of(symbol) != OPTION) return false;
+    if (family_bytes(other) == family_bytes(symbol) &&
+        memcmp(other, symbol, family_bytes(symbol)) == 0)
+      return false;
+  }
+  return true;
+}
+
+/* One target for each kind of instrument that was asked for. */
 static size_t metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
-  static const char *const names[TYPE_CNT] = {"SPOT", "SWAP", "FUTURES", NULL};
+  static const char *const names[TYPE_CNT] = {"SPOT", "SWAP", "FUTURES", "OPTION"};
   const tf_in_band_t      *in              = state;
-  bool                     has[TYPE_CNT]   = {false};
-  for (uint32_t i = 0; i < in->asked_cnt; i++) has[type_of(in->symbols.rows[i].text)] = true;
-  for (uint32_t type = 0; type < TYPE_CNT; type++) {
-    if (!has[type] || names[type] == NULL || request_idx-- > 0) continue;
+  for (uint32_t i = 0; i < in->asked_cnt; i++) {
+    const char *symbol = in->symbols.rows[i].text;
+    if (!is_first_of_kind(in, i) || request_idx-- > 0) continue;
     tf_text_out_t t = {buf, cap, 0};
     tf_text_out_put(&t, "/api/v5/public/instruments?instType=");
-    tf_text_out_put(&t, names[type]);
+    tf_text_out_put(&t, names[type_of(symbol)]);
+    if (type_of(symbol) == OPTION) {
+      tf_text_out_put(&t, "&instFamily=");
+      for (uint32_t k = 0; k < family_bytes(symbol); k++) tf_text_out_char(&t, symbol[k]);
+    }
     return tf_text_out_finish(&t);
   }
   return 0;
@@ -183,6 +206,7 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_okx = {
     .venue                   = "okx",
     .suffix                  = "OKX",
+    .symbol_chars            = "-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,

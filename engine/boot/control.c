@@ -385,13 +385,17 @@ static void status(const tf_control_t *c, json_t *answer) {
     const char *key;
     tf_metric_t metric;
   } sums[] = {
-      {"events_published",   TF_METRIC_EVENTS_PUBLISHED  },
-      {"events_consumed",    TF_METRIC_EVENTS_CONSUMED   },
-      {"event_ring_lag",     TF_METRIC_EVENT_RING_LAG    },
-      {"ticks",              TF_METRIC_TICKS             },
-      {"inferences_skipped", TF_METRIC_INFERENCES_SKIPPED},
-      {"decisions",          TF_METRIC_DECISIONS         },
-      {"commands",           TF_METRIC_COMMANDS          },
+      {"events_published",    TF_METRIC_EVENTS_PUBLISHED   },
+      {"events_consumed",     TF_METRIC_EVENTS_CONSUMED    },
+      {"event_ring_lag",      TF_METRIC_EVENT_RING_LAG     },
+      {"ticks",               TF_METRIC_TICKS              },
+      {"inferences_skipped",  TF_METRIC_INFERENCES_SKIPPED },
+      {"instruments_warming", TF_METRIC_INSTRUMENTS_WARMING},
+      {"features_warming",    TF_METRIC_FEATURES_WARMING   },
+      {"ticks_to_ready",      TF_METRIC_TICKS_TO_READY     },
+      {"closes_to_ready",     TF_METRIC_CLOSES_TO_READY    },
+      {"decisions",           TF_METRIC_DECISIONS          },
+      {"commands",            TF_METRIC_COMMANDS           },
   };
   for (uint32_t i = 0; i < TF_ARRAY_CNT(sums); i++)
     json_object_set_new(answer, sums[i].key,

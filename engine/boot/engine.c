@@ -68,6 +68,8 @@ static size_t sink_bytes(const tf_engine_t *e) {
   return bytes;
 }
 
+#define RULES_MAX 5 /* of a strategy */
+
 static size_t arena_bytes(const tf_engine_t *e) {
   const tf_config_t *c           = e->config;
   size_t             instruments = e->instruments.cap;
@@ -77,6 +79,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
                e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt +
                policy_bytes(&e->runner.lane.decide) + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
+  total += c->strategy_cnt * (RULES_MAX * TF_RULE_OPS_MAX * sizeof(uint32_t) + TF_LINE_BYTES);
   total += TF_SOURCES_MAX * sizeof(tf_feed_clock_t);
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
@@ -199,8 +202,6 @@ typedef struct rule_text {
   tf_rule_t  *rule;
 } rule_text_t;
 
-#define RULES_MAX 5
-
 /* The rules of strategy i, their config keys and where each goes. */
 static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[RULES_MAX]) {
   const tf_config_strategy_t *s   = &e->config->strategies[i];
@@ -298,8 +299,41 @@ static tf_err_t add_strategies(tf_engine_t *e) {
   return TF_OK;
 }
 
-/* ---- sinks ---- */
+/* Each place of the row that a strategy's rules load, once. */
+static uint32_t list_awaited(const tf_policy_config_t *c, uint32_t *awaited) {
+  const tf_rule_t *rules[] = {&c->buy, &c->sell, &c->flat, &c->buy_until, &c->sell_until};
+  uint32_t         cnt     = 0;
+  for (size_t r = 0; r < TF_ARRAY_CNT(rules); r++)
+    for (uint32_t s = 0; s < rules[r]->step_cnt; s++) {
+      const tf_rule_step_t *step = &rules[r]->steps[s];
+      uint32_t              k    = 0;
+      if (step->op != TF_RULE_LOAD || step->slot_idx < TF_RULE_SLOT_FEATURES) continue;
+      awaited[cnt] = step->slot_idx - TF_RULE_SLOT_FEATURES;
+      while (awaited[k] != awaited[cnt]) k++;
+      if (k == cnt) cnt++;
+    }
+  return cnt;
+}
 
+/* After the rules were compiled. */
+static tf_err_t require_ready(tf_engine_t *e) {
+  static uint32_t list[RULES_MAX * TF_RULE_OPS_MAX];
+  for (uint32_t i = 0; i < e->runner.lane.decide.strategy_cnt; i++) {
+    tf_strategy_t *s     = &e->runner.lane.decide.strategies[i];
+    uint8_t        ready = e->config->strategies[i].require_ready;
+    s->waits_for_all     = ready == TF_CONFIG_READY_ALL;
+    if (ready == TF_CONFIG_READY_NONE) continue;
+    uint32_t  cnt     = list_awaited(&s->config, list);
+    uint32_t *awaited = tf_arena_take(&e->arena, (cnt + 1) * sizeof *awaited, TF_LINE_BYTES);
+    if (!awaited) return E_CORE_ARENA_FULL;
+    memcpy(awaited, list, cnt * sizeof *awaited);
+    s->awaited     = awaited;
+    s->awaited_cnt = cnt;
+  }
+  return TF_OK;
+}
+
+/* ---- sinks ---- */
 static tf_overflow_t overflow_of(const tf_sink_t *sink, uint8_t policy) {
   switch (policy) {
   case TF_CONFIG_SINK_OVERRUN: return TF_OVERFLOW_OVERRUN;
@@ -506,6 +540,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (e->instruments.cap < e->options.instruments_min)
     e->instruments.cap = e->options.instruments_min;
   err = tf_arena_init(&e->arena, "engine", arena_bytes(e));
+  if (!err) err = require_ready(e);
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
   for (uint32_t i = 0; i < e->instruments.cap && !err; i++)

@@ -25,6 +25,9 @@ typedef struct spot {
   uint32_t offset; /* of its state, bytes */
   uint32_t level;  /* 0: no tick's step makes it; else 1 + the highest of its inputs */
   uint32_t kind;   /* of vectors; KIND_NONE where it runs one by one */
+  uint32_t own;    /* place of a lane's own doubles */
+
+  tf_feature_need_t need;
 } spot_t;
 
 /* One history, before it is placed. */
@@ -44,7 +47,8 @@ typedef struct layout {
   tf_feature_history_t       *histories; /* of the plan to be, by past */
   uint32_t                    past_cnt;
   uint32_t                    vector_cnt, vector_lines; /* lines of their states */
-  uint32_t                    slot_cnt, vector_state;   /* place of the first vector's state */
+  uint32_t                    slot_cnt, seen;
+  uint32_t                    vector_state; /* place of the first vector's state */
   size_t                      mem_bytes;
 } layout_t;
 
@@ -135,8 +139,37 @@ static void group(layout_t *l) {
   sort_ticks(l);
 }
 
-/* ---- places ---- */
+/* ---- warm-up ---- */
 
+/* What feeds on two things waits for the longer of each sort. */
+static void join_needs(tf_feature_need_t *need, const tf_feature_need_t *other) {
+  if (need->ticks < other->ticks) need->ticks = other->ticks;
+  if (other->bar == TF_FEATURE_NO_BAR) return;
+  if (need->bar != TF_FEATURE_NO_BAR && need->closes >= other->closes) return;
+  need->bar    = other->bar;
+  need->closes = other->closes;
+}
+
+/* Nodes come inputs first. A lookback is of the node's own clock. */
+static void find_needs(layout_t *l) {
+  for (uint32_t i = 0; i < l->c->node_cnt; i++) {
+    const tf_feature_node_t *n       = &l->c->nodes[i];
+    tf_feature_need_t       *need    = &l->spots[i].need;
+    bool                     has_bar = n->clock < TF_FEATURE_PLAN_BARS_MAX;
+    uint64_t lookback = n->indicator && n->in_cnt ? n->indicator->lookback(n->params) : 0;
+    *need             = (tf_feature_need_t){.bar = TF_FEATURE_NO_BAR};
+    if (n->kind == TF_FEATURE_NODE_CONST) continue;
+    for (uint32_t k = 0; k < n->in_cnt; k++) join_needs(need, &l->spots[n->in[k].node].need);
+    if (has_bar) {
+      need->bar    = n->clock;
+      need->closes = (need->closes ? need->closes : 1) + lookback;
+    } else {
+      need->ticks = (need->ticks ? need->ticks : 1) + lookback;
+    }
+  }
+}
+
+/* ---- places ---- */
 static tf_err_t place_slots(layout_t *l) {
   const tf_feature_compile_t *c = l->c;
   for (uint32_t i = 0; i < c->node_cnt; i++) {
@@ -231,6 +264,21 @@ static tf_err_t place_pasts(layout_t *l, size_t *bytes) {
   return TF_OK;
 }
 
+/* The doubles that lanes have to themselves. */
+static tf_err_t place_own(layout_t *l, size_t *bytes) {
+  for (uint32_t i = 0; i < l->tick_cnt; i++) {
+    const tf_feature_node_t *n    = &l->c->nodes[l->ticks[i]];
+    spot_t                  *s    = &l->spots[l->ticks[i]];
+    const tf_vector_kind_t  *kind = s->kind == KIND_NONE ? NULL : l->c->env.vectors[s->kind];
+    if (!kind || !kind->own) continue;
+    size_t own = (size_t)kind->own(n->params) * sizeof(double);
+    s->own     = (uint32_t)(*bytes / sizeof(double));
+    if (!take(bytes, own)) return too_large(n->name, own);
+  }
+  *bytes = tf_align_up(*bytes, TF_LINE_BYTES);
+  return TF_OK;
+}
+
 /* Market states first, then the rest in order of computation: a tick walks memory forwards. */
 static tf_err_t place_states(layout_t *l, size_t *bytes) {
   const tf_feature_compile_t *c             = l->c;
@@ -258,12 +306,17 @@ static tf_err_t place(layout_t *l) {
   tf_err_t err = place_slots(l);
   if (err != TF_OK) return err;
   collect_pasts(l);
-  size_t bytes = tf_align_up(l->slot_cnt * sizeof(double), TF_LINE_BYTES);
+  l->seen      = l->slot_cnt;
+  size_t bytes = tf_align_up((l->slot_cnt + 1 + l->c->env.bar_cnt) * sizeof(double), TF_LINE_BYTES);
   err          = place_pasts(l, &bytes);
   if (err != TF_OK) return err;
   l->vector_state = (uint32_t)(bytes / sizeof(double));
   bytes += (size_t)l->vector_lines * TF_LINE_BYTES;
-  err          = place_states(l, &bytes);
+  err = place_states(l, &bytes);
+  if (err == TF_OK) {
+    bytes = tf_align_up(bytes, TF_LINE_BYTES);
+    err   = place_own(l, &bytes);
+  }
   l->mem_bytes = tf_align_up(bytes, TF_LINE_BYTES);
   return err;
 }
@@ -273,7 +326,7 @@ static tf_err_t place(layout_t *l) {
 /* Its parts in their order, and what is written of them so far. */
 typedef struct parts {
   size_t steps_at, runs_at, histories_at, vectors_at, rows_at, updates_at, kinds_at;
-  size_t bars_at, fields_at, starts_at, names_at, bytes;
+  size_t bars_at, fields_at, starts_at, names_at, needs_at, bytes;
 } parts_t;
 
 typedef struct writer {
@@ -311,6 +364,7 @@ static parts_t measure(const layout_t *l) {
   p.fields_at    = put(at, c->node_cnt, sizeof(tf_feature_field_t));
   p.starts_at    = put(at, c->node_cnt, sizeof(tf_feature_start_t));
   p.names_at     = put(at, (size_t)c->entry_cnt + 1, sizeof(tf_feature_name_t));
+  p.needs_at     = put(at, c->entry_cnt, sizeof(tf_feature_need_t));
   return p;
 }
 
@@ -348,11 +402,21 @@ static void write_lane(const layout_t *l, uint32_t node, uint32_t lane, tf_vecto
   const tf_feature_node_t *n    = &l->c->nodes[node];
   const tf_vector_kind_t  *kind = l->c->env.vectors[l->spots[node].kind];
   for (uint32_t k = 0; k < n->in_cnt; k++) v->in[k][lane] = slot_of(l, n->in[k]);
+  v->own[lane] = l->spots[node].own;
   if (kind->prepare) kind->prepare(n->params, lane, v);
   if (kind->history == TF_VECTOR_HISTORY_NONE) return;
   const tf_feature_history_t *h = &l->histories[past_of(l, n->in[0], kind->history) - l->pasts];
   v->ring[lane]                 = h->ring;
   v->mask[lane]                 = h->mask;
+}
+
+static void repeat_lane(tf_vector_t *v, uint32_t source, uint32_t target) {
+  for (uint32_t k = 0; k < TF_VECTOR_INPUTS_MAX; k++) v->in[k][target] = v->in[k][source];
+  for (uint32_t k = 0; k < TF_VECTOR_CONSTS_MAX; k++) v->consts[k][target] = v->consts[k][source];
+  v->ring[target] = v->ring[source];
+  v->mask[target] = v->mask[source];
+  v->own[target]  = v->own[source];
+  v->n[target]    = v->n[source];
 }
 
 /* Vectors of `cnt` nodes of one level and kind, from ticks[first] on; the last one's free lanes repeat its
@@ -366,10 +430,10 @@ static uint32_t write_vectors(writer_t *w, uint32_t first, uint32_t cnt, uint32_
     v->out         = l->spots[l->ticks[first + at]].slot;
     v->state       = *state;
     *state += kind->state_lines * TF_VECTOR_LANES;
-    for (uint32_t lane = 0; lane < TF_VECTOR_LANES; lane++) {
-      uint32_t of = at + lane < cnt ? at + lane : cnt - 1;
-      write_lane(l, l->ticks[first + of], lane, v);
-    }
+    uint32_t used = cnt - at < TF_VECTOR_LANES ? cnt - at : TF_VECTOR_LANES;
+    for (uint32_t lane = 0; lane < used; lane++)
+      write_lane(l, l->ticks[first + at + lane], lane, v);
+    for (uint32_t lane = used; lane < TF_VECTOR_LANES; lane++) repeat_lane(v, used - 1, lane);
   }
   return lines;
 }
@@ -463,6 +527,10 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   uint16_t             *row_slots = (void *)(block + p.rows_at);
   tf_feature_vectors_t *kinds     = (void *)(block + p.kinds_at);
   tf_feature_start_t   *starts    = (void *)(block + p.starts_at);
+<<<<<<< HEAD
+=======
+  tf_feature_need_t    *needs     = (void *)(block + p.needs_at);
+>>>>>>> main
   *plan                           = (tf_feature_plan_t){.tick_runs   = w.runs,
                                                         .histories   = w.histories,
                                                         .vectors     = w.vectors,
@@ -474,9 +542,17 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
                                                         .feature_cnt = c->entry_cnt,
                                                         .listed_cnt  = c->listed_cnt,
                                                         .slot_cnt    = l->slot_cnt,
+<<<<<<< HEAD
                                                         .mem_bytes   = l->mem_bytes,
                                                         .starts      = starts,
                                                         .names       = (void *)(block + p.names_at),
+=======
+                                                        .seen        = l->seen,
+                                                        .mem_bytes   = l->mem_bytes,
+                                                        .starts      = starts,
+                                                        .names       = (void *)(block + p.names_at),
+                                                        .needs       = needs,
+>>>>>>> main
                                                         .block       = block};
   plan->tick_market               = write_list(&w, TRIGGER_MARKET);
   write_ticks(&w, plan);
@@ -490,6 +566,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   for (uint32_t i = 0; i < c->entry_cnt; i++) {
     row_slots[i]   = slot_of(l, c->entries[i].ref);
     plan->names[i] = c->entries[i].text;
+    needs[i]       = l->spots[c->entries[i].ref.node].need;
   }
   return TF_OK;
 }
@@ -507,6 +584,7 @@ tf_err_t tf_feature_compile_finish(const tf_feature_compile_t *compile, tf_featu
     err = TF_ERR(E_CORE_NO_MEMORY, "%u values of the feature plan", compile->node_cnt);
   if (err == TF_OK) {
     group(&l);
+    find_needs(&l);
     err = place(&l);
   }
   if (err == TF_OK) err = write_plan(&l, plan);

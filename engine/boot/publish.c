@@ -9,7 +9,7 @@ TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_RECEIVE &&
                  "hops are the first of the metric histograms");
 TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FLAT,
                  "actions are counted in their own order");
-TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_HALTED == TF_METRIC_HOLDS_HALTED,
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_WARMING == TF_METRIC_HOLDS_WARMING,
                  "hold reasons are counted in their own order");
 
 TF_STATIC_ASSERT(TF_METRIC_EVENTS_BAD_TIME_ZERO + TF_EVENT_TIME_SAID ==
@@ -125,6 +125,27 @@ static void publish_distribution(tf_publish_t *p) {
     publish_clock(p->feeds[feed], &a->clocks[feed].kinds[kind], kind);
 }
 
+/* Of one instrument a pass, in turn: those that lack a feature, and what the one that lacks most waits for. */
+static void publish_warmup(tf_publish_t *p, tf_metrics_block_t *b, const tf_lane_t *lane) {
+  const tf_feature_plan_t *plan = lane->compute.plan;
+  tf_metrics_set(b, TF_METRIC_INSTRUMENTS_WARMING, lane->compute.counts.warming);
+  if (lane->instrument_cap == 0 || !plan) return;
+  if (p->warmup_at >= lane->instrument_cap) p->warmup_at = 0;
+  const tf_lane_instrument_t *in    = &lane->instruments[p->warmup_at++];
+  uint64_t                    cnt   = 0;
+  tf_feature_wait_t           worst = {0};
+  if (lane->compute.counts.warming > 0 && (!in->has_ticked || in->is_ready)) return;
+  for (uint32_t i = 0; in->has_ticked && i < plan->listed_cnt; i++) {
+    tf_feature_wait_t wait = tf_feature_plan_wait(plan, in->features, i);
+    cnt += !wait.is_ready;
+    if (worst.left.ticks < wait.left.ticks) worst.left.ticks = wait.left.ticks;
+    if (worst.left.closes < wait.left.closes) worst.left.closes = wait.left.closes;
+  }
+  tf_metrics_set(b, TF_METRIC_FEATURES_WARMING, cnt);
+  tf_metrics_set(b, TF_METRIC_TICKS_TO_READY, worst.left.ticks);
+  tf_metrics_set(b, TF_METRIC_CLOSES_TO_READY, worst.left.closes);
+}
+
 static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   const tf_compute_counts_t *m = &lane->compute.counts;
   const tf_decide_counts_t  *d = &lane->decide.counts;
@@ -201,6 +222,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     }
     if (stages & TF_STAGE_LANE) {
       publish_lane(b, &r->lane);
+      publish_warmup(p, b, &r->lane);
       if (r->event_reader)
         tf_metrics_set(b, TF_METRIC_EVENT_RING_LAG, tf_ring_fill_cnt(r->event_reader->ring));
     }

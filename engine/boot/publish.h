@@ -16,6 +16,7 @@ typedef struct tf_publish {
   tf_metrics_block_t     *feeds[TF_SOURCES_MAX];
   tf_metrics_block_t     *legs[TF_SOURCES_MAX][TF_SOURCE_LEGS_MAX];
   tf_metrics_block_t     *sinks[TF_SINKS_MAX];
+  uint32_t                warmup_at;    /* the lane's: the instrument that is looked at next */
   uint32_t                quantiles_at; /* acquire's: the distribution that is summed up next */
 } tf_publish_t;
 

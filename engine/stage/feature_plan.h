@@ -4,7 +4,7 @@
  * lanes. What changes is one block of memory an instrument, in this order:
  *
  *   slots      one double for each value that some expression produces; those of vectors last, eight
- *              side by side, each line of eight on a cache line
+ *              side by side, each line of eight on a cache line *   seen       how many ticks there were, and closes of each bar
  *   histories  the latest inputs of each series that windows look back on, once for all windows
  *   vectors    the states of eight equal nodes side by side, line by line (tf/vector.h)
  *   states     of the indicators that run one by one
@@ -139,6 +139,17 @@ typedef struct tf_feature_start {
   double                params[TF_INDICATOR_PARAMS_MAX];
 } tf_feature_start_t;
 
+/* How long a feature takes to its first value where every input is good from the beginning: `ticks` inputs of
+ * the instrument's ticks, and `closes` of one bar, the one that takes longest (TF_FEATURE_NO_BAR: of none). */
+#define TF_FEATURE_NO_BAR UINT32_MAX
+
+typedef struct tf_feature_need {
+  uint64_t ticks;
+  uint64_t closes;
+  uint32_t bar;
+  uint32_t reserved;
+} tf_feature_need_t;
+
 typedef struct tf_feature_name {
   char name[TF_FEATURE_PLAN_NAME_BYTES];  /* canonical: "ema(mid,20)" */
   char label[TF_FEATURE_PLAN_NAME_BYTES]; /* its alias, or the text as written, less its spaces */
@@ -160,12 +171,14 @@ typedef struct tf_feature_plan {
   uint32_t feature_cnt; /* of a row: the listed, then those that only rules read */
   uint32_t listed_cnt;  /* the features of the config: a model's inputs */
   uint32_t slot_cnt;
+  uint32_t seen;      /* place of the counts of ticks, then of each bar's closes */
   size_t   mem_bytes; /* of one instrument, a multiple of 64 */
 
   /* cold */
   const tf_feature_start_t *starts;
   uint32_t                  start_cnt;
   tf_feature_name_t        *names; /* feature_cnt */
+  const tf_feature_need_t  *needs; /* feature_cnt */
   void                     *block; /* the one allocation that all of the above lies in */
 } tf_feature_plan_t;
 
@@ -179,6 +192,24 @@ void tf_feature_plan_fini(tf_feature_plan_t *plan);
 /* Canonical expression of feature i < feature_cnt; and what to show of it. */
 const char *tf_feature_plan_name(const tf_feature_plan_t *plan, uint32_t i);
 const char *tf_feature_plan_label(const tf_feature_plan_t *plan, uint32_t i);
+
+/* What feature i of an instrument still lacks to its first value, at least: an input that was missing or
+ * refused adds to it. All 0 with is_ready false: it was ready, or could be, and an input or the formula has
+ * no value now. */
+typedef struct tf_feature_wait {
+  tf_feature_need_t left;
+  bool              is_ready;
+} tf_feature_wait_t;
+
+tf_feature_wait_t tf_feature_plan_wait(const tf_feature_plan_t *plan, const void *mem, uint32_t i);
+
+TF_INLINE void tf_feature_plan_count_(const tf_feature_plan_t *plan, void *mem, uint32_t what) {
+  uint64_t cnt;
+  double  *at = (double *)mem + plan->seen + what;
+  memcpy(&cnt, at, sizeof cnt);
+  cnt++;
+  memcpy(at, &cnt, sizeof cnt);
+}
 
 TF_INLINE void tf_feature_plan_call_(const tf_feature_plan_t *plan, const tf_feature_step_t *s,
                                      uint8_t *mem, const tf_indicator_input_t *in) {
@@ -282,8 +313,9 @@ TF_INLINE double tf_feature_plan_field_(const tf_bar_t *bar, uint16_t field) {
 static inline void tf_feature_plan_on_bar(const tf_feature_plan_t *plan, void *mem,
                                           uint32_t bar_idx, const tf_bar_t *bar) {
   TF_ASSERT(bar_idx < plan->bar_cnt);
-  const tf_feature_bar_t *b     = &plan->bars[bar_idx];
-  double                 *slots = mem;
+  const tf_feature_bar_t *b = &plan->bars[bar_idx];
+  tf_feature_plan_count_(plan, mem, 1 + bar_idx);
+  double *slots = mem;
   for (uint32_t i = 0; i < b->field_cnt; i++) {
     double value             = tf_feature_plan_field_(bar, b->fields[i].field);
     slots[b->fields[i].slot] = __builtin_isfinite(value) ? value : __builtin_nan("");
@@ -315,6 +347,7 @@ static inline bool tf_feature_plan_on_tick(const tf_feature_plan_t *plan, void *
     tf_feature_plan_call_(plan, s, mem, &in);
   }
   tf_feature_plan_runs_(plan, mem);
+  tf_feature_plan_count_(plan, mem, 0);
   return tf_feature_plan_read(plan, mem, row);
 }
 

@@ -36,8 +36,9 @@ typedef enum tf_hold_reason {
   TF_HOLD_BOOK     = 2, /* the quality gate: the book is not OK */
   TF_HOLD_COOLDOWN = 3,
   TF_HOLD_RATE     = 4,
-  TF_HOLD_CONFLICT = 5, /* buy and sell fired on the same tick */
-  TF_HOLD_HALTED   = 6, /* an operator's halt */
+  TF_HOLD_CONFLICT = 5,
+  /* buy and sell fired on the same tick */ TF_HOLD_HALTED = 6, /* an operator's halt */
+  TF_HOLD_WARMING = 7, /* a feature that the strategy requires has no value (require_ready) */
   TF_HOLD_REASON_CNT
 } tf_hold_reason_t;
 

@@ -203,6 +203,9 @@ typedef struct tf_feed tf_feed_t;
 struct tf_feed {
   const char *venue;  /* "binance-spot" */
   const char *suffix; /* "BINANCE-SPOT" */
+  /* What a symbol may hold beside ASCII letters and digits, where it names a stream or stands in a path;
+   * 0x80 among them: bytes outside ASCII too. */
+  const char *symbol_chars;
   /* Const, of the type that the next two want: what a venue's own file says to a body that several venues
    * share. NULL where a file is all there is. */
   const void *spec;
@@ -251,7 +254,9 @@ struct tf_feed {
   size_t (*heartbeat)(const void *state, char *buf, size_t cap);
   uint64_t heartbeat_ns;
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
-  uint32_t streams_max; /* symbol times channel, of one connection; 0: no limit is known */
+  uint32_t streams_max; /* the venue's own count of them, of one connection; 0: no limit is known */
+  /* By channel: how many of the venue's one symbol of ours is at the most (a ticker may be three); 0: 1. */
+  uint8_t streams_each[TF_CHANNEL_CNT];
   /* Channels that the venue serves on connections of their own, each entry a mask; what is in none shares
    * connections. ws_target knows by the channels of its state's config which it is. All 0: one for all. */
   uint32_t channel_groups[TF_CHANNEL_CNT];
@@ -268,5 +273,13 @@ struct tf_feed {
   uint64_t silence_ns_max;    /* nothing at all from the venue for this long: reconnect */
   uint64_t message_bytes_max; /* the largest message to be ready for; 0: 4 MiB will do */
 };
+
+/* The venue's streams that these channels (TF_CHANNEL_* bits) of one symbol are. */
+TF_INLINE uint32_t tf_feed_streams_of(const tf_feed_t *feed, uint32_t channels) {
+  uint32_t cnt = 0;
+  for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
+    if (channels & 1u << c) cnt += feed->streams_each[c] > 0 ? feed->streams_each[c] : 1;
+  return cnt;
+}
 
 #endif

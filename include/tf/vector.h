@@ -44,10 +44,11 @@ typedef struct tf_vector {
   uint32_t reserved[6];
   int64_t  ring[TF_VECTOR_LANES], mask[TF_VECTOR_LANES]; /* of the history */
   int64_t  n[TF_VECTOR_LANES];                           /* the first parameter, if it is a count */
+  int64_t  own[TF_VECTOR_LANES];                         /* the lane's own doubles */
   double   consts[TF_VECTOR_CONSTS_MAX][TF_VECTOR_LANES];
 } tf_vector_t;
 
-TF_STATIC_ASSERT(sizeof(tf_vector_t) == 64 + 64 * (3 + TF_VECTOR_CONSTS_MAX), "whole lines");
+TF_STATIC_ASSERT(sizeof(tf_vector_t) == 64 + 64 * (4 + TF_VECTOR_CONSTS_MAX), "whole lines");
 
 typedef struct tf_vector_kind {
   const char         *name;        /* of the indicator or operation */
@@ -57,6 +58,9 @@ typedef struct tf_vector_kind {
 
   /* How many inputs back a lane reads its history, this input's own place not counted. NULL without one. */
   uint64_t (*depth)(const double *params);
+
+  /* How many doubles a lane has to itself, behind all states. NULL: none. */
+  uint64_t (*own)(const double *params);
 
   /* Writes a lane's n and consts. The parameters were checked against the indicator's. NULL: none. */
   void (*prepare)(const double *params, uint32_t lane, tf_vector_t *vector);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "feed/feeds.h"
 #include "registry.h"
 
 static const char *const channel_names[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
@@ -14,6 +15,8 @@ static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32
   tf_shard_t              shards[TF_SHARDS_MAX];
   uint32_t                cnt;
   tf_err_t                err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
+  for (uint32_t i = 0; i < f->instruments.item_cnt && !err; i++)
+    err = tf_feeds_check_symbol(feed, f->instruments.items[i]);
   if (!err)
     err = tf_shard_plan(feed, f->channels, f->instruments.item_cnt,
                         tf_shard_streams_max(feed, f->streams_per_connection), f->path == NULL,
@@ -85,6 +88,8 @@ static tf_err_t add_fallback(tf_live_plan_t *plan, const tf_config_t *config, ui
     row.symbol_cnt = 0;
     err            = tf_engine_feed(tickfuse_registry(), f->venue, &row.feed);
     if (!err) err = pair_up(plan, f, primary, &row);
+    for (uint32_t i = 0; i < row.symbol_cnt && !err; i++)
+      err = tf_feeds_check_symbol(row.feed, row.symbols[i]);
     if (err || row.symbol_cnt == 0) return err;
   }
   err = tf_shard_plan(row.feed, row.channels, row.symbol_cnt, row.feed->streams_max,
@@ -93,7 +98,7 @@ static tf_err_t add_fallback(tf_live_plan_t *plan, const tf_config_t *config, ui
     err = TF_ERR(E_FEED_LIMIT,
                  "%u streams of %s: more than one connection takes; a connection that stands in "
                  "is one: make the feed's own smaller (streams_per_connection)",
-                 row.symbol_cnt * (uint32_t)__builtin_popcount(row.channels), row.feed->venue);
+                 row.symbol_cnt * tf_feed_streams_of(row.feed, row.channels), row.feed->venue);
   if (!err && plan->cnt == TF_LIVE_CONNECTIONS_MAX)
     err = TF_ERR(E_FEED_LIMIT, "more than %u connections with those that stand in",
                  TF_LIVE_CONNECTIONS_MAX);
@@ -182,7 +187,7 @@ tf_err_t tf_live_plan_check(const tf_live_plan_t *plan, const tf_config_t *confi
 }
 
 static uint32_t stream_cnt(const tf_live_connection_t *row) {
-  return row->symbol_cnt * (uint32_t)__builtin_popcount(row->channels);
+  return row->symbol_cnt * tf_feed_streams_of(row->feed, row->channels);
 }
 
 void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {

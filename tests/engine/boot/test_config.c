@@ -25,7 +25,8 @@
   "instruments_file, book_depth, crossed_after, stale_after, "                                     \
   "message_bytes_max, fallback"
 #define STRATEGY_KEYS                                                                              \
-  "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
+  "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
+  "require_ready, emit"
 #define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
@@ -251,7 +252,7 @@ static const char all_keys[] =
     "50us}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
-    "10/100ms, books: [ok, crossed], emit: actions}]\n"
+    "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, "
     "key_file: k.txt}]\n"
     "control: {path: /run/x/socket, token_file: t.yaml}\n"
@@ -356,6 +357,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->strategies[0].max_rate.window_ns, 100 * TF_NS_PER_MS);
   assert_int_equal(c->strategies[0].books, 1u << TF_BOOK_OK | 1u << TF_BOOK_CROSSED);
   assert_int_equal(c->strategies[0].emit, TF_CONFIG_EMIT_ACTIONS);
+  assert_int_equal(c->strategies[0].require_ready, TF_CONFIG_READY_RULES);
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);

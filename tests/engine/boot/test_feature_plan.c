@@ -440,6 +440,41 @@ static void trades_between_ticks_all_count(void **state) {
   rig_close(&r);
 }
 
+static void what_a_feature_waits_for_is_counted_down(void **state) {
+  (void)state;
+  RIG(r, "mid", "ema(mid, 3)", "zscore(ema(mid, 3), 4)", "sma(s1.close, 2) + delta(mid, 1)");
+  static const uint64_t TICKS[] = {1, 3, 6, 2};
+  for (uint32_t i = 0; i < 4; i++) {
+    tf_feature_wait_t wait = tf_feature_plan_wait(&r.plan, r.mem, i);
+    assert_int_equal(wait.left.ticks, TICKS[i]);
+    assert_int_equal(wait.left.bar, i == 3 ? 0 : TF_FEATURE_NO_BAR);
+    assert_int_equal(wait.left.closes, i == 3 ? 2 : 0);
+    assert_false(wait.is_ready);
+  }
+  for (uint64_t n = 1; n <= 6; n++) {
+    quote(&r, 99 + (double)n, 101);
+    for (uint32_t i = 0; i < 3; i++) {
+      tf_feature_wait_t wait = tf_feature_plan_wait(&r.plan, r.mem, i);
+      assert_int_equal(wait.left.ticks, n < TICKS[i] ? TICKS[i] - n : 0);
+      assert_int_equal(wait.is_ready, n >= TICKS[i]);
+    }
+  }
+  bar(&r, 0, 50);
+  quote(&r, 100, 101);
+  tf_feature_wait_t wait = tf_feature_plan_wait(&r.plan, r.mem, 3);
+  assert_int_equal(wait.left.ticks, 0);
+  assert_int_equal(wait.left.closes, 1);
+  bar(&r, 0, 51);
+  quote(&r, 101, 102);
+  assert_true(tf_feature_plan_wait(&r.plan, r.mem, 3).is_ready);
+  /* ready once, and without a value now: nothing more to count */
+  quote(&r, __builtin_nan(""), 102);
+  wait = tf_feature_plan_wait(&r.plan, r.mem, 0);
+  assert_false(wait.is_ready);
+  assert_int_equal(wait.left.ticks, 0);
+  rig_close(&r);
+}
+
 static void instruments_share_a_plan_and_nothing_else(void **state) {
   (void)state;
   RIG(r, "ema(mid, 2)", "sma(mid, 2)", "ofi(1s)");
@@ -629,6 +664,7 @@ int main(void) {
       cmocka_unit_test(arithmetic_without_a_finite_result_reads_nan),
       cmocka_unit_test(bars_advance_their_own_series_and_no_others),
       cmocka_unit_test(trades_between_ticks_all_count),
+      cmocka_unit_test(what_a_feature_waits_for_is_counted_down),
       cmocka_unit_test(instruments_share_a_plan_and_nothing_else),
       cmocka_unit_test(outputs_are_chosen_by_name_and_computed_together),
       cmocka_unit_test(on_bars_alone_bare_names_take_the_bar_as_their_series),
