@@ -527,10 +527,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   uint16_t             *row_slots = (void *)(block + p.rows_at);
   tf_feature_vectors_t *kinds     = (void *)(block + p.kinds_at);
   tf_feature_start_t   *starts    = (void *)(block + p.starts_at);
-<<<<<<< HEAD
-=======
   tf_feature_need_t    *needs     = (void *)(block + p.needs_at);
->>>>>>> main
   *plan                           = (tf_feature_plan_t){.tick_runs   = w.runs,
                                                         .histories   = w.histories,
                                                         .vectors     = w.vectors,
@@ -542,17 +539,11 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
                                                         .feature_cnt = c->entry_cnt,
                                                         .listed_cnt  = c->listed_cnt,
                                                         .slot_cnt    = l->slot_cnt,
-<<<<<<< HEAD
-                                                        .mem_bytes   = l->mem_bytes,
-                                                        .starts      = starts,
-                                                        .names       = (void *)(block + p.names_at),
-=======
                                                         .seen        = l->seen,
                                                         .mem_bytes   = l->mem_bytes,
                                                         .starts      = starts,
                                                         .names       = (void *)(block + p.names_at),
                                                         .needs       = needs,
->>>>>>> main
                                                         .block       = block};
   plan->tick_market               = write_list(&w, TRIGGER_MARKET);
   write_ticks(&w, plan);
