@@ -1,6 +1,5 @@
 """The ways to a venue: a feed over several connections, endpoints by rank, a proxy, a source address, IPv6, and what
 stands in when the venue is down."""
-import base64
 import json
 import os
 import pathlib
@@ -14,6 +13,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from connect_proxy import ConnectProxy
 from harness import DEMO, SANITIZED, Exchange, LiveEngine, engine_args, live, main, replay, run, shm_name, wait_until
 
 WARM = "9s" if SANITIZED else "6s"  # its features have their bars, and the model decides
@@ -69,72 +69,6 @@ class Shards(unittest.TestCase):
             got, _ = live(exchange, "feeds.0.path=/stream?timeUnit=MICROSECOND", seconds="2s")
             self.assertGreater(got["events"]["trade"], 10)
             self.assertEqual(got["ledger"]["residual"], 0)
-
-
-class ConnectProxy:
-    """An HTTP proxy that tunnels; answer: what it says instead of tunnelling (bytes), or None. user: who may."""
-
-    def __init__(self, answer=None, user=None):
-        self.answer, self.user, self.requests = answer, user, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def serve(self, client):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            more = client.recv(4096)
-            if not more:
-                return
-            head += more
-        lines = head.decode().split("\r\n")
-        self.requests.append(lines)
-        if self.answer is not None:
-            client.sendall(self.answer)
-            time.sleep(0 if self.answer else 60)
-            client.close()
-            return
-        wanted = f"Proxy-Authorization: Basic {base64.b64encode(self.user.encode()).decode()}" if self.user else None
-        if wanted and wanted not in lines:
-            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-            client.close()
-            return
-        method, target, version = lines[0].split(" ")
-        assert (method, version) == ("CONNECT", "HTTP/1.1"), lines
-        host, port = target.rsplit(":", 1)
-        venue = socket.create_connection((host.strip("[]"), int(port)))
-        client.sendall(b"HTTP/1.1 200 Connection established\r\nProxy-Agent: test\r\n\r\n")
-        back = threading.Thread(target=self.pump, args=(venue, client), daemon=True)
-        back.start()
-        self.pump(client, venue)
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            pass
-        for s in (source, sink):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            s.close()
 
 
 class Proxied(unittest.TestCase):
