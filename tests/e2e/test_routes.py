@@ -199,7 +199,7 @@ class Addresses(unittest.TestCase):
 
     def test_loopback_interface(self):
         with Exchange() as exchange:
-            got, err = live(exchange, "feeds.0.interface=lo", seconds="3s")
+            got, err = live(exchange, "feeds.0.interface=lo", seconds=WARM)
             if "interface Operation not permitted" in err:
                 self.skipTest("SO_BINDTODEVICE is not permitted here")
             self.assertGreater(got["decisions"], 50)
