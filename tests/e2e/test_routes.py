@@ -14,7 +14,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from connect_proxy import ConnectProxy
-from harness import DEMO, SANITIZED, Exchange, LiveEngine, engine_args, live, main, replay, run, shm_name, wait_until
+from harness import DEMO, SANITIZED, SMALL, Exchange, LiveEngine, engine_args, live, main, replay, run, shm_name, wait_until
 
 WARM = "9s" if SANITIZED else "6s"  # its features have their bars, and the model decides
 
@@ -451,6 +451,22 @@ class Fallback(unittest.TestCase):
                 self.assertLess(time.monotonic() - begin, 60)
                 self.assertNotIn("recording_over", err)
 
+    def test_a_recording_of_an_instant_loops_once_a_second(self):
+        tape = self.directory / "made.tape"
+        run("tape", "convert", f"binance-spot:{SMALL / 'binance_spot_made.txt'}", "--out", tape)
+        event_cnt = json.loads(run("tape", "info", tape, "--json")[0])["events"]
+        heard = []
+
+        def listen(engine):
+            for _ in range(2):
+                heard.append((time.monotonic(), engine.count("tickfuse_feed_messages_total", "main~1")))
+                time.sleep(4)
+
+        self.play(f"{{tape: {tape}, speed: 1000x, at_end: loop}}", ["primary", "tape"], listen)
+        (begin, before), (end, after) = heard
+        rounds = (after - before) / event_cnt
+        self.assertTrue(2 < rounds <= end - begin + 1.5, f"{rounds} in {end - begin} s")
+
     def test_behind_the_end_of_a_tape_stands_the_next(self):
         tape, _, _ = self.record()
         with Exchange("--seed", "2") as two:
@@ -624,6 +640,8 @@ class Ends(unittest.TestCase):
                 feed = next(f for f in status["feeds"] if f["name"] == "main")
                 self.assertGreaterEqual(feed["ends"]["reset"], 2)
                 self.assertGreaterEqual(feed["dials_failed"]["connect"], 1)
+                text, _ = run("control", f"{out}/control/socket", "status")
+                self.assertRegex(text, r"(?s)feed +main .*\nends .*reset [2-9].*\nno dial +connect \d.*\nclock +trade +offset")
                 got, _ = engine.finish()
             self.assertGreaterEqual(got["connection_ends"]["reset"], 2)
             again, _ = replay(f"{out}/capture", config=DEMO)
