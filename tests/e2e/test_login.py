@@ -171,6 +171,8 @@ class Login(unittest.TestCase):
             self.assertIn("the key has no passphrase", err)
             _, err = self.live("okx", 1, "feeds.0.book_depth=50", expect=None)
             self.assertIn("book_depth 50: okx has it for who logs in", err)
+            _, err = self.live("htx", 1, "feeds.0.venue=htx-swap-funding", "feeds.0.instruments=[BTC-USDT]", expect=None)
+            self.assertIn("feeds[0].channels: htx-swap-funding has no trade", err)
             _, err = self.live("bybit", 1, f"feeds.0.key_file={self.key(folder)}", expect=None)
             self.assertIn("feeds[0].key_file: no channel of bybit that is published wants a key", err)
 
