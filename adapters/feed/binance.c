@@ -199,7 +199,7 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
 
 /* A message of whole state that another connection brought before. */
 static bool is_repeated(const tf_binance_message_t *m, tf_newest_t *newest, uint64_t ts_ns) {
-  bool is_repeat = !tf_newest_takes(newest, m->frame, ts_ns);
+  bool is_repeat = !tf_newest_takes(newest, m->frame, 0, ts_ns);
   m->out->counts->duplicates += is_repeat;
   return is_repeat;
 }
@@ -390,7 +390,7 @@ tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
     if (frame->kind == TF_FRAME_BINARY)
       return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
     if (frame->target != NULL && is_target(frame->target, "/exchangeInfo", 13)) {
-      return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+      return tf_metadata_on_frame(&st->symbols, frame, out);
     }
     if (frame->target != NULL && !is_target(frame->target, "/depth", 6)) {
       return tf_feeds_ignore(out->counts, "rest", 4);

@@ -68,6 +68,7 @@ enum {
   MARK,
   FUNDING,
   VOLUME,
+  STATE,
   ITEM_KEY_CNT
 };
 static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
@@ -87,6 +88,7 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [MARK]     = TF_JSON_KEY("markPrice", TF_JSON_WANT_DECIMAL),
     [FUNDING]  = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
     [VOLUME]   = TF_JSON_KEY("volume24h", TF_JSON_WANT_DECIMAL),
+    [STATE]    = TF_JSON_KEY("state", TF_JSON_WANT_TEXT),
 };
 enum { ARGS = 1, REQUEST_KEY_CNT };
 static const tf_json_key_t request_keys[REQUEST_KEY_CNT] = {
@@ -302,6 +304,8 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
   if (row->channels == TF_CHANNEL_TICKER && action == DELETE) r->what = TF_IN_BAND_IGNORED;
   r->is_backfill = action == PARTIAL;
+  if (row->channels == TF_CHANNEL_TICKER && tf_in_band_value(in, ITEM, STATE) != NULL)
+    r->listing = data;
 }
 
 static const uint32_t depths[] = {DEPTH_TOP, 0};

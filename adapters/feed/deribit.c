@@ -70,6 +70,7 @@ enum {
   MARK,
   FUNDING,
   STATS_KEY,
+  STATE,
   DATA_KEY_CNT
 };
 static const tf_json_key_t data_keys[DATA_KEY_CNT] = {
@@ -93,6 +94,7 @@ static const tf_json_key_t data_keys[DATA_KEY_CNT] = {
     [MARK]       = TF_JSON_KEY("mark_price", TF_JSON_WANT_DECIMAL),
     [FUNDING]    = TF_JSON_KEY("current_funding", TF_JSON_WANT_DECIMAL),
     [STATS_KEY]  = TF_JSON_KEY("stats", TF_JSON_WANT_SECOND),
+    [STATE]      = TF_JSON_KEY("state", TF_JSON_WANT_TEXT),
 };
 enum { VOLUME = 1, STATS_KEY_CNT };
 static const tf_json_key_t stats_keys[STATS_KEY_CNT] = {
@@ -207,9 +209,10 @@ TF_COLD static void on_heartbeat(tf_in_band_t *in, tf_in_band_route_t *r) {
 
 /* What REST answers of instruments: a list or one. */
 TF_COLD static void on_rest(tf_in_band_t *in, tf_in_band_route_t *r) {
-  const tf_json_value_t *result      = tf_in_band_value(in, ROOT, RESULT);
-  bool                   is_metadata = result != NULL &&
-                     tf_metadata_read(&in->symbols, result->bytes, result->bytes_cnt) != UINT32_MAX;
+  const tf_json_value_t *result = tf_in_band_value(in, ROOT, RESULT);
+  bool                   is_metadata =
+      result != NULL && tf_metadata_read(&in->symbols, result->bytes, result->bytes_cnt,
+                                         in->frame->recv_ns, in->out) != UINT32_MAX;
   r->what       = is_metadata ? TF_IN_BAND_CONTROL : TF_IN_BAND_IGNORED;
   r->name       = "rest";
   r->name_bytes = 4;
@@ -218,6 +221,18 @@ TF_COLD static void on_rest(tf_in_band_t *in, tf_in_band_route_t *r) {
 static bool takes_rest(const tf_in_band_t *in) {
   (void)in;
   return true;
+}
+
+/* A ticker says whether its book is open, each time: read on when it is not, or was not. */
+static bool is_listing_news(tf_in_band_t *in) {
+  const tf_json_value_t *symbol = tf_in_band_value(in, DATA, SYMBOL);
+  if (tf_in_band_value(in, DATA, STATE) == NULL || symbol == NULL) return false;
+  if (!tf_in_band_is(in, DATA, STATE, "open")) return true;
+  tf_reject_t unused;
+  uint32_t    idx = symbol->kind == TF_JSON_STRING
+                        ? tf_symbols_of(&in->symbols, symbol, false, &unused)
+                        : TF_SYMBOLS_NONE;
+  return idx != TF_SYMBOLS_NONE && in->symbols.listings[idx].trading > TF_TRADING_OPEN;
 }
 
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
@@ -239,7 +254,10 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
   tf_json_value_t             kind    = tf_in_band_part(name, '.', 0, false);
   const tf_in_band_channel_t *channel = tf_in_band_take_channel(r, channels, &kind);
-  if (channel == NULL || channel->channels != TF_CHANNEL_BOOK) return;
+  if (channel == NULL) return;
+  if (channel->channels == TF_CHANNEL_TICKER && TF_UNLIKELY(is_listing_news(in)))
+    r->listing = tf_in_band_value(in, PARAMS, DATA_KEY);
+  if (channel->channels != TF_CHANNEL_BOOK) return;
   bool is_whole  = tf_in_band_value(in, DATA, BOOK_TYPE) == NULL;
   r->is_snapshot = is_whole || tf_in_band_is(in, DATA, BOOK_TYPE, "snapshot");
   r->rule        = is_whole ? TF_BOOK_RULE_WHOLE : TF_BOOK_RULE_PREVIOUS;

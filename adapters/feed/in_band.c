@@ -11,7 +11,8 @@
 /* What a venue answered over REST: its instruments, or something that a recording has and nobody needs. */
 TF_COLD static tf_verdict_t on_rest(tf_in_band_t *in) {
   tf_feed_counts_t *counts = in->out->counts;
-  if (tf_metadata_read(&in->symbols, in->frame->bytes, in->frame->bytes_cnt) == UINT32_MAX)
+  if (tf_metadata_read(&in->symbols, in->frame->bytes, in->frame->bytes_cnt, in->frame->recv_ns,
+                       in->out) == UINT32_MAX)
     return tf_feeds_ignore(counts, "rest", 4);
   counts->msgs_control++;
   return TF_VERDICT_CONTROL;
@@ -55,7 +56,11 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   if (TF_UNLIKELY(in->json.root_kind != TF_JSON_OBJECT))
     return tf_feeds_reject(out->counts, frame, TF_REJECT_UNKNOWN);
   in->spec->route(in, &route);
-  return tf_in_band_publish(in, &route);
+  tf_verdict_t verdict = tf_in_band_publish(in, &route);
+  if (TF_UNLIKELY(route.listing != NULL))
+    tf_metadata_read(&in->symbols, route.listing->bytes, route.listing->bytes_cnt, frame->recv_ns,
+                     out);
+  return verdict;
 }
 
 /* ---- for routes ---- */

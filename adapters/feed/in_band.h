@@ -93,21 +93,23 @@ typedef enum tf_in_band_what {
 } tf_in_band_what_t;
 
 typedef struct tf_in_band_route {
-  uint8_t         what;         /* tf_in_band_what_t */
-  uint8_t         why;          /* REFUSED: tf_reject_t */
-  uint8_t         rule;         /* DATA with books: tf_book_rule_t */
-  bool            is_snapshot;  /* of books */
-  bool            is_requested; /* BRIDGES: the snapshot may be older or newer than the deltas */
-  bool            is_backfill;  /* trades from before the subscription */
-  bool            is_quote;     /* its book is one level a side: a QUOTE */
-  bool            no_checksum;  /* what stands there is none */
-  bool            is_restart; /* of a snapshot: the venue counts anew, whatever its sequence was */
-  uint32_t        channels;   /* DATA: TF_CHANNEL_* bits that its rows may be of */
-  uint32_t        depth;      /* of the book's channel, where its name says it */
-  tf_json_value_t symbol;     /* whose items name no symbol; kind TF_JSON_STRING */
-  uint64_t        ts_ns;      /* for items without a time */
-  const char     *name;       /* IGNORED, or a channel that nobody asked for */
-  uint32_t        name_bytes;
+  uint8_t  what;         /* tf_in_band_what_t */
+  uint8_t  why;          /* REFUSED: tf_reject_t */
+  uint8_t  rule;         /* DATA with books: tf_book_rule_t */
+  bool     is_snapshot;  /* of books */
+  bool     is_requested; /* BRIDGES: the snapshot may be older or newer than the deltas */
+  bool     is_backfill;  /* trades from before the subscription */
+  bool     is_quote;     /* its book is one level a side: a QUOTE */
+  bool     no_checksum;  /* what stands there is none */
+  bool     is_restart;   /* of a snapshot: the venue counts anew, whatever its sequence was */
+  uint32_t channels;     /* DATA: TF_CHANNEL_* bits that its rows may be of */
+  uint32_t depth;        /* of the book's channel, where its name says it */
+  /* Says what is done with its instruments: read as metadata behind the events (listing.h). NULL: nothing. */
+  const tf_json_value_t *listing;
+  tf_json_value_t        symbol; /* whose items name no symbol; kind TF_JSON_STRING */
+  uint64_t               ts_ns;  /* for items without a time */
+  const char            *name;   /* IGNORED, or a channel that nobody asked for */
+  uint32_t               name_bytes;
 } tf_in_band_route_t;
 
 /* How trade ids tell repeats. */

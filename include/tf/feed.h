@@ -53,9 +53,14 @@ typedef struct tf_feed_counts {
   uint64_t duplicates; /* messages whose venue sequence was already seen */
   uint64_t
       id_conflicts; /* trades with an id seen before that say something else: the first stands */
-  uint64_t id_conflict_newest;             /* the id of the newest of them */
-  uint64_t bridged_out_levels;             /* levels that bridging to a snapshot discarded */
-  uint64_t resyncs;                        /* snapshots asked for again */
+  uint64_t id_conflict_newest; /* the id of the newest of them */
+  uint64_t late_trades;        /* that came behind one with a larger id */
+  uint64_t
+      reordered; /* trades that waited for those before them, and were published in their place */
+  uint64_t held_trades;        /* now: decoded, and waiting for those before them (no counter) */
+  uint64_t listings;           /* halts, openings, delistings, other tick or lot sizes */
+  uint64_t bridged_out_levels; /* levels that bridging to a snapshot discarded */
+  uint64_t resyncs;            /* snapshots asked for again */
   uint64_t checksums, checksum_mismatches; /* of books: compared, and those that differed */
   uint64_t checksums_off;   /* books whose checksums failed too often to be compared any longer */
   uint64_t metadata_cached; /* instruments whose metadata is an earlier run's (instrument.h) */
@@ -191,6 +196,8 @@ typedef struct tf_feed_config {
   uint32_t           pending_cap; /* delta messages remembered while a snapshot is awaited */
   uint32_t
       book_depth; /* levels a side to subscribe to where the venue lets one choose; 0: its default */
+  uint64_t
+                       reorder_window_ns; /* how long a trade may wait for those before it (adapters/feed/reorder.h); 0: it does not */
   const tf_feed_key_t *key; /* NULL: public channels only */
 } tf_feed_config_t;
 

@@ -170,14 +170,15 @@ tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config) {
 
 tf_feed_config_t tf_live_plan_feed(const tf_live_connection_t *row, const tf_config_feed_t *f,
                                    tf_instruments_t *instruments, const tf_feed_key_t *key) {
-  return (tf_feed_config_t){.instruments = instruments,
-                            .symbols     = row->symbols,
-                            .symbol_cnt  = row->symbol_cnt,
-                            .symbols_max = row->symbol_cnt + tf_config_feed_room(f),
-                            .channels    = row->channels,
-                            .pending_cap = TF_LIVE_PENDING_CAP,
-                            .book_depth  = f->book_depth,
-                            .key         = key};
+  return (tf_feed_config_t){.instruments       = instruments,
+                            .symbols           = row->symbols,
+                            .symbol_cnt        = row->symbol_cnt,
+                            .symbols_max       = row->symbol_cnt + tf_config_feed_room(f),
+                            .channels          = row->channels,
+                            .pending_cap       = TF_LIVE_PENDING_CAP,
+                            .book_depth        = f->book_depth,
+                            .reorder_window_ns = f->reorder_window_ns,
+                            .key               = key};
 }
 
 static tf_err_t check_row(const tf_live_connection_t *row, const tf_config_feed_t *f,
