@@ -9,7 +9,7 @@ TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_RECEIVE &&
                  "hops are the first of the metric histograms");
 TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FLAT,
                  "actions are counted in their own order");
-TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_WARMING == TF_METRIC_HOLDS_WARMING,
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_TRADING == TF_METRIC_HOLDS_TRADING,
                  "hold reasons are counted in their own order");
 
 TF_STATIC_ASSERT(TF_METRIC_EVENTS_BAD_TIME_ZERO + TF_EVENT_TIME_SAID ==
@@ -58,6 +58,10 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_HELD, s->held_events);
   tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
   tf_metrics_set(b, TF_METRIC_FEED_ID_CONFLICTS, c->id_conflicts);
+  tf_metrics_set(b, TF_METRIC_FEED_LATE_TRADES, c->late_trades);
+  tf_metrics_set(b, TF_METRIC_FEED_REORDERED, c->reordered);
+  tf_metrics_set(b, TF_METRIC_FEED_HELD_TRADES, c->held_trades);
+  tf_metrics_set(b, TF_METRIC_FEED_LISTINGS, c->listings);
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
   tf_metrics_set(b, TF_METRIC_FEED_RESYNCS, c->resyncs);
