@@ -390,7 +390,7 @@ tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
     if (frame->kind == TF_FRAME_BINARY)
       return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
     if (frame->target != NULL && is_target(frame->target, "/exchangeInfo", 13)) {
-      return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+      return tf_metadata_on_frame(&st->symbols, frame, out);
     }
     if (frame->target != NULL && !is_target(frame->target, "/depth", 6)) {
       return tf_feeds_ignore(out->counts, "rest", 4);

@@ -409,7 +409,7 @@ static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
   if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP)) {
     bool is_ours = frame->target != NULL && strncmp(frame->target, PRODUCTS, strlen(PRODUCTS)) == 0;
     if (!is_ours) return tf_feeds_ignore(out->counts, "rest", 4);
-    return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+    return tf_metadata_on_frame(&st->symbols, frame, out);
   }
   if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
     return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
@@ -623,6 +623,7 @@ const tf_feed_t tf_feed_coinbase_exchange = {
     .init                    = init,
     .on_frame                = on_frame,
     .on_connect              = on_connect,
+    .key_channels            = "level2 (each change, not every 50 ms)",
     .ws_host                 = "ws-feed.exchange.coinbase.com",
     .ws_port                 = "443",
     .rest_host               = "api.exchange.coinbase.com",

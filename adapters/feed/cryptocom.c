@@ -103,13 +103,13 @@ static const tf_in_band_item_t items[] = {
 };
 
 static const tf_in_band_channel_t channels[] = {
-    {"book",        TF_CHANNEL_BOOK,                      0, false, true },
-    {"book.update", TF_CHANNEL_BOOK,                      0, false, false},
-    {"trade",       TF_CHANNEL_TRADE,                     0, false, false},
-    {"ticker",      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, 0, false, false},
-    {"mark",        TF_CHANNEL_TICKER,                    0, false, false},
-    {"funding",     TF_CHANNEL_TICKER,                    0, false, false},
-    {NULL,          0,                                    0, false, false},
+    {"book",        TF_CHANNEL_BOOK,                      0, false, true,  false},
+    {"book.update", TF_CHANNEL_BOOK,                      0, false, false, false},
+    {"trade",       TF_CHANNEL_TRADE,                     0, false, false, false},
+    {"ticker",      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, 0, false, false, false},
+    {"mark",        TF_CHANNEL_TICKER,                    0, false, false, false},
+    {"funding",     TF_CHANNEL_TICKER,                    0, false, false, false},
+    {NULL,          0,                                    0, false, false, false},
 };
 
 /* ---- messages ---- */

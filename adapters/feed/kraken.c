@@ -532,7 +532,8 @@ TF_COLD static tf_verdict_t on_other_channel(tf_kraken_state_t *st, tf_draft_t *
   }
   if (TF_JSON_TEXT_IS(channel, "instrument") && (st->scan->root.seen & BIT(DATA))) {
     const tf_json_value_t *data = &st->scan->root_values[DATA];
-    tf_metadata_read(&st->symbols, data->bytes, data->bytes_cnt);
+    tf_metadata_read(&st->symbols, data->bytes, data->bytes_cnt, draft->frame->recv_ns, draft->out);
+    draft->at = draft->out->event_cnt; /* what it said of listings stands */
   }
   if (TF_JSON_TEXT_IS(channel, "heartbeat") || TF_JSON_TEXT_IS(channel, "status") ||
       TF_JSON_TEXT_IS(channel, "instrument")) {

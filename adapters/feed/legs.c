@@ -11,8 +11,9 @@
 
 static void *state_of(const tf_legs_t *legs, uint32_t leg) { return legs->legs[leg].state; }
 
-static void hand_out(tf_legs_t *legs, uint32_t leg) {
+static void hand_out(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   tf_feed_out_t *out = legs->out;
+  tf_reorder_pass(&legs->reorder, out, now_ns);
   legs->handler.on_out(legs->handler.self, leg, out);
   out->event_cnt = 0;
 }
@@ -107,7 +108,23 @@ static bool is_merged(const tf_event_t *e) {
   return e->kind == TF_EVENT_TRADE || (is_state && e->ts_event_ns != 0);
 }
 
+/* Every leg's decoder hears of a halt, or one of them by REST, whoever owns the instrument: it is told once. */
+TF_COLD static bool is_listing_news(tf_legs_t *legs, const tf_event_t *e) {
+  TF_ASSERT(e->instrument_id < legs->instrument_cap);
+  tf_listing_t *told    = &legs->rows[e->instrument_id].listing;
+  const bool    resizes = e->u.listing.trading == TF_TRADING_CHANGED;
+  const uint8_t trading = resizes ? told->trading : (uint8_t)e->u.listing.trading;
+  if (told->trading == trading && told->tick_size == e->u.listing.tick_size &&
+      told->lot_size == e->u.listing.lot_size && told->price_exp == e->price_exp &&
+      told->qty_exp == e->qty_exp)
+    return false;
+  *told = (tf_listing_t){e->u.listing.tick_size, e->u.listing.lot_size, e->price_exp, e->qty_exp,
+                         trading};
+  return true;
+}
+
 static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
+  if (TF_UNLIKELY(tf_event_is_listing(e))) return is_listing_news(legs, e);
   if (e->kind == TF_EVENT_TRADE)
     return !tf_trade_set_is_repeat(&legs->trades, e, legs->out->counts);
   if (!is_merged(e)) return is_owners(legs, frame->leg, e);
@@ -136,17 +153,18 @@ static void begin_holding(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   legs->newcomer_cnt++;
 }
 
-static void hand_out_held(tf_legs_t *legs, uint32_t leg) {
+static void hand_out_held(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   if (legs->out->event_cnt == 0) return;
   legs->message++;
   keep_last(legs);
-  hand_out(legs, leg);
+  hand_out(legs, leg, now_ns);
 }
 
 /* Of what is held, hands on what `is_it` picks, as one message, without what others have brought since. */
 typedef bool (*picks_t)(const tf_legs_held_t *held, uint64_t what);
 
-TF_COLD static void release_held(tf_legs_t *legs, uint32_t leg, picks_t is_it, uint64_t what) {
+TF_COLD static void release_held(tf_legs_t *legs, uint32_t leg, picks_t is_it, uint64_t what,
+                                 uint64_t now_ns) {
   tf_feed_out_t *out  = legs->out;
   uint32_t       kept = 0;
   for (uint32_t i = 0; i < legs->held_cnt; i++) {
@@ -159,12 +177,12 @@ TF_COLD static void release_held(tf_legs_t *legs, uint32_t leg, picks_t is_it, u
     if (!is_news(legs, &held->frame, &held->event)) {
       out->counts->merged++;
     } else {
-      if (out->event_cnt == out->event_cap) hand_out_held(legs, leg);
+      if (out->event_cnt == out->event_cap) hand_out_held(legs, leg, now_ns);
       out->events[out->event_cnt++] = held->event;
     }
   }
   legs->held_cnt = kept;
-  hand_out_held(legs, leg);
+  hand_out_held(legs, leg, now_ns);
 }
 
 static bool is_connections(const tf_legs_held_t *held, uint64_t connection) {
@@ -184,9 +202,9 @@ static void end_holding(tf_legs_t *legs, uint32_t leg) {
 }
 
 /* The leg is no newcomer any longer. */
-TF_COLD static void release(tf_legs_t *legs, uint32_t leg) {
+TF_COLD static void release(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   end_holding(legs, leg);
-  release_held(legs, leg, is_connections, legs->legs[leg].connection);
+  release_held(legs, leg, is_connections, legs->legs[leg].connection, now_ns);
 }
 
 /* A newcomer goes before its time: what it brought waits for the others all the same. */
@@ -230,7 +248,7 @@ static void hold(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) 
  * may bring, or it is over too. */
 TF_COLD static void make_room(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   bool is_full = legs->held_cnt > TF_LEGS_HELD_MAX / 2;
-  if (is_full || now_ns >= legs->legs[leg].held_until_ns) release(legs, leg);
+  if (is_full || now_ns >= legs->legs[leg].held_until_ns) release(legs, leg, now_ns);
 }
 
 /* Of a newcomer's message: takes what is to be held out of it, in place. */
@@ -322,7 +340,8 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
   tf_frame_t     its        = *frame;
   if (TF_UNLIKELY(!l->is_up) && frame->kind != TF_FRAME_HTTP) mark_up(legs, leg);
   if (TF_UNLIKELY(l->held_until_ns != 0)) make_room(legs, leg, frame->recv_ns);
-  if (TF_UNLIKELY(legs->orphan_cnt > 0)) release_held(legs, leg, is_old_orphan, frame->recv_ns);
+  if (TF_UNLIKELY(legs->orphan_cnt > 0))
+    release_held(legs, leg, is_old_orphan, frame->recv_ns, frame->recv_ns);
   its.connection       = l->connection;
   its.leg              = (uint8_t)leg;
   tf_verdict_t verdict = legs->feed->on_frame(l->state, &its, out);
@@ -336,7 +355,7 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
     if (legs->trades.entries != NULL) drop_old_trades(legs);
     l->duplicates += out->counts->duplicates != duplicates && out->event_cnt == 0;
   }
-  hand_out(legs, leg);
+  hand_out(legs, leg, frame->recv_ns);
   return verdict;
 }
 
@@ -348,18 +367,19 @@ static void restart(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
       .recv_ns = now_ns, .connection = legs->legs[leg].connection, .leg = (uint8_t)leg};
   legs->feed->on_connect(state_of(legs, leg), now_ns, legs->out);
   if (legs->rows) filter(legs, &its);
-  hand_out(legs, leg);
+  if (legs->up_cnt == 0) tf_reorder_flush(&legs->reorder, legs->out);
+  hand_out(legs, leg, now_ns);
 }
 
-static void leave(tf_legs_t *legs, uint32_t leg) {
+static void leave(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   if (legs->rows && legs->legs[leg].held_until_ns != 0) leave_held(legs, leg);
   mark_gone(legs, leg);
-  if (are_all_new(legs)) release(legs, eldest_newcomer(legs));
-  if (legs->up_cnt == 0 && legs->orphan_cnt > 0) release_held(legs, leg, is_orphan, 0);
+  if (are_all_new(legs)) release(legs, eldest_newcomer(legs), now_ns);
+  if (legs->up_cnt == 0 && legs->orphan_cnt > 0) release_held(legs, leg, is_orphan, 0, now_ns);
 }
 
 void tf_legs_up(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
-  if (legs->legs[leg].is_up) leave(legs, leg);
+  if (legs->legs[leg].is_up) leave(legs, leg, now_ns);
   mark_up(legs, leg);
   if (legs->rows && legs->up_cnt > 1) begin_holding(legs, leg, now_ns);
   if (legs->rows || legs->up_cnt == 1) restart(legs, leg, now_ns);
@@ -386,7 +406,7 @@ static void lose(tf_legs_t *legs, uint32_t leg, uint32_t instrument_id, uint64_t
     e->u.status.book_state = TF_BOOK_GAP;
     out->counts->events[TF_EVENT_STATUS]++;
   }
-  hand_out(legs, leg);
+  hand_out(legs, leg, now_ns);
 }
 
 /* A leg that is up, rather one that stays; TF_LEGS_NONE. */
@@ -411,7 +431,7 @@ static void inherit(tf_legs_t *legs, uint32_t gone, uint8_t heir, uint64_t now_n
 
 void tf_legs_down(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   if (!legs->legs[leg].is_up) return;
-  leave(legs, leg);
+  leave(legs, leg, now_ns);
   if (legs->up_cnt == 0) {
     for (uint32_t id = 0; id < legs->instrument_cap; id++)
       legs->rows[id].quote = legs->rows[id].ticker = (tf_newest_t){0};
@@ -453,9 +473,16 @@ uint32_t tf_legs_first_up(const tf_legs_t *legs) {
 /* ---- memory ---- */
 
 typedef struct layout {
-  uint32_t decoder_cnt, instrument_cap, trade_cnt, race_cnt;
-  size_t   state_bytes, rows_at, trades_at, held_at, races_at, bytes;
+  uint32_t decoder_cnt, instrument_cap, trade_cnt, race_cnt, reorder_cap;
+  uint64_t window_ns;
+  size_t   state_bytes, rows_at, trades_at, held_at, races_at, reorder_at, bytes;
 } layout_t;
+
+static bool trades_are(const tf_feed_t *feed, uint32_t check) {
+  for (const tf_feed_channel_t *c = feed->channels; c && c->names; c++)
+    if (c->channel == TF_CHANNEL_TRADE && (c->checks & check)) return true;
+  return false;
+}
 
 static bool room_add(size_t *sum, size_t cnt, size_t bytes) {
   size_t all;
@@ -467,15 +494,10 @@ static uint32_t instrument_cap_of(const tf_feed_config_t *config) {
   return config->instruments ? config->instruments->cap : 1;
 }
 
-static bool has_opaque_ids(const tf_feed_t *feed) {
-  const tf_feed_channel_t *c = feed->channels;
-  while (c != NULL && c->names != NULL && c->channel != TF_CHANNEL_TRADE) c++;
-  return c != NULL && (c->checks & TF_FEED_CHECK(IDS_OPAQUE)) != 0;
-}
-
 static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
-  bool is_own  = !config->feed->sequences_are_shared && config->leg_cnt > 1;
-  bool has_set = is_own || (config->leg_cnt > 1 && has_opaque_ids(config->feed));
+  bool is_own = !config->feed->sequences_are_shared && config->leg_cnt > 1;
+  bool has_set =
+      is_own || (config->leg_cnt > 1 && trades_are(config->feed, TF_FEED_CHECK(IDS_OPAQUE)));
   memset(l, 0, sizeof *l);
   l->decoder_cnt = is_own ? config->leg_cnt : 1;
   l->state_bytes =
@@ -493,7 +515,13 @@ static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
   l->held_at = l->bytes;
   if (is_own && !room_add(&l->bytes, TF_LEGS_HELD_MAX, sizeof(tf_legs_held_t))) return false;
   l->races_at = l->bytes;
-  return room_add(&l->bytes, l->race_cnt, sizeof(tf_race_entry_t));
+  if (!room_add(&l->bytes, l->race_cnt, sizeof(tf_race_entry_t))) return false;
+  /* ids that leave nothing out are those that can be waited for */
+  bool has_order = trades_are(config->feed, TF_FEED_CHECK(IDS_CONSECUTIVE));
+  l->window_ns   = has_order ? config->feed_config->reorder_window_ns : 0;
+  l->reorder_cap = instrument_cap;
+  l->reorder_at  = l->bytes;
+  return room_add(&l->bytes, 1, tf_reorder_bytes(l->window_ns, l->reorder_cap));
 }
 
 size_t tf_legs_footprint(const tf_legs_config_t *config) {
@@ -524,6 +552,7 @@ tf_err_t tf_legs_init(tf_legs_t *legs, const tf_legs_config_t *config, tf_feed_o
                       instrument_cap_of(config->feed_config));
   if (legs->races)
     tf_race_init(&legs->race, (tf_race_entry_t *)(void *)(bytes + l.races_at), l.race_cnt);
+  tf_reorder_init(&legs->reorder, bytes + l.reorder_at, l.window_ns, l.reorder_cap);
   for (uint32_t i = 0; i < config->leg_cnt; i++) {
     uint32_t decoder    = i < l.decoder_cnt ? i : 0;
     legs->legs[i].state = bytes + decoder * l.state_bytes;

@@ -35,6 +35,8 @@
 
 #include "feed/newest.h"
 #include "feed/race.h"
+#include "feed/reorder.h"
+#include "feed/symbols.h"
 #include "feed/trade_set.h"
 #include "tf/feed.h"
 #include "tf/tap.h"
@@ -80,10 +82,11 @@ typedef struct tf_legs_leg {
 } tf_legs_leg_t;
 
 typedef struct tf_legs_row { /* own: of one instrument */
-  tf_newest_t quote, ticker;
-  uint64_t    last_message; /* in which it has a LAST again (keep_last) */
-  uint8_t     owner;        /* TF_LEGS_NONE */
-  bool        has_book;
+  tf_newest_t  quote, ticker;
+  uint64_t     last_message; /* in which it has a LAST again (keep_last) */
+  uint8_t      owner;        /* TF_LEGS_NONE */
+  bool         has_book;
+  tf_listing_t listing; /* as it was told last */
 } tf_legs_row_t;
 
 typedef struct tf_legs_held { /* own: an event of a newcomer */
@@ -106,6 +109,7 @@ typedef struct tf_legs {
   uint32_t          held_cnt, orphan_cnt, newcomer_cnt;
   tf_trade_set_t    trades; /* own, and shared where ids have no order; else without entries */
   tf_race_t         race;
+  tf_reorder_t      reorder;
   bool              races;
 } tf_legs_t;
 

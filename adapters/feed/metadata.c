@@ -1,6 +1,7 @@
 #include "feed/metadata.h"
 
 #include "feed/feeds.h"
+#include "feed/listing.h"
 #include "wire/json_array.h"
 
 enum { SYMBOLS, PRODUCTS, PAIRS, DATA, LIST, INSTRUMENTS, RESULT, LIST_KEY_CNT };
@@ -70,6 +71,15 @@ enum {
   FILTERS,
   PRICE_FILTER,
   LOT_FILTER,
+  CONTRACT_STATUS, /* words for what is done with it */
+  TRADE_STATUS,
+  SYMBOL_STATUS,
+  STATUS,
+  STATE,
+  TRADING_DISABLED, /* true: it is not traded */
+  ENABLE_TRADING,   /* false: likewise */
+  TRADABLE,
+  IS_ACTIVE, /* false: nor will it be */
   ITEM_KEY_CNT
 };
 static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
@@ -126,6 +136,15 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [QUOTE]                   = TF_JSON_KEY("quote", TF_JSON_WANT_TEXT),
     [CONTRACT_SIZE]           = TF_JSON_KEY("contractSize", TF_JSON_WANT_DECIMAL),
     [FILTERS]                 = TF_JSON_KEY("filters", TF_JSON_WANT_ITEMS),
+    [CONTRACT_STATUS]         = TF_JSON_KEY("contractStatus", TF_JSON_WANT_TEXT),
+    [TRADE_STATUS]            = TF_JSON_KEY("trade_status", TF_JSON_WANT_TEXT),
+    [SYMBOL_STATUS]           = TF_JSON_KEY("symbolStatus", TF_JSON_WANT_TEXT),
+    [STATUS]                  = TF_JSON_KEY("status", TF_JSON_WANT_TEXT),
+    [STATE]                   = TF_JSON_KEY("state", TF_JSON_WANT_TEXT),
+    [TRADING_DISABLED]        = TF_JSON_KEY("trading_disabled", TF_JSON_WANT_BYTES),
+    [ENABLE_TRADING]          = TF_JSON_KEY("enableTrading", TF_JSON_WANT_BYTES),
+    [TRADABLE]                = TF_JSON_KEY("tradable", TF_JSON_WANT_BYTES),
+    [IS_ACTIVE]               = TF_JSON_KEY("is_active", TF_JSON_WANT_BYTES),
 };
 static const tf_json_shape_t item_shape = {item_keys, ITEM_KEY_CNT};
 
@@ -141,6 +160,8 @@ static const tf_json_shape_t filter_shape = {filter_keys, FILTER_KEY_CNT};
 
 typedef struct {
   tf_symbols_t    *symbols;
+  tf_feed_out_t   *out;
+  uint64_t         recv_ns;
   tf_json_object_t list, result, item, filter; /* result: a list within the list's object */
   tf_json_value_t  list_values[LIST_KEY_CNT + 1], result_values[LIST_KEY_CNT + 1];
   tf_json_value_t  item_values[ITEM_KEY_CNT + 1];
@@ -205,6 +226,29 @@ static bool take_size(const tf_json_value_t *v, int64_t *size, int8_t *exp) {
   return true;
 }
 
+static bool is_bool(const tf_json_object_t *item, uint32_t key, tf_json_kind_t kind) {
+  return tf_json_seen(item, key) && item->values[key].kind == kind;
+}
+
+/* The worst of all that the item says. */
+static uint8_t trading_of(const tf_json_object_t *item) {
+  if (is_bool(item, IS_ACTIVE, TF_JSON_FALSE)) return TF_TRADING_ENDED;
+  uint8_t worst = TF_TRADING_UNSAID;
+  for (uint32_t key = CONTRACT_STATUS; key <= STATE; key++) {
+    const tf_json_value_t *v = &item->values[key];
+    if (!tf_json_seen(item, key) || v->kind != TF_JSON_STRING) continue;
+    uint8_t trading = (uint8_t)tf_listing_of_word(v->bytes, v->bytes_cnt);
+    if (trading > worst) worst = trading;
+  }
+  bool is_off = is_bool(item, TRADING_DISABLED, TF_JSON_TRUE) ||
+                is_bool(item, ENABLE_TRADING, TF_JSON_FALSE) ||
+                is_bool(item, TRADABLE, TF_JSON_FALSE);
+  bool is_on = is_bool(item, TRADING_DISABLED, TF_JSON_FALSE) ||
+               is_bool(item, ENABLE_TRADING, TF_JSON_TRUE) || is_bool(item, TRADABLE, TF_JSON_TRUE);
+  if (is_off && worst < TF_TRADING_HALTED) return TF_TRADING_HALTED;
+  return worst == TF_TRADING_UNSAID && is_on ? TF_TRADING_OPEN : worst;
+}
+
 static bool is_above_0(const tf_json_value_t *v) {
   return v != NULL && v->made == TF_JSON_MADE_DECIMAL && v->as.mantissa > 0;
 }
@@ -240,11 +284,22 @@ static void on_item(tf_json_t *json, tf_json_object_t *item) {
   bool has = take_size(tick != NULL ? tick : &r->tick, &to.tick_size, &to.price_exp) &&
              take_size(lot != NULL ? lot : &r->step, &to.lot_size, &to.qty_exp);
   r->tick.made = r->step.made = TF_JSON_MADE_NONE;
-  if (!has || symbol == NULL || symbol->kind != TF_JSON_STRING) return;
+  tf_listing_t said           = {.trading = trading_of(item)};
+  if ((!has && said.trading == TF_TRADING_UNSAID) || symbol == NULL ||
+      symbol->kind != TF_JSON_STRING)
+    return;
   r->item_cnt++;
   tf_reject_t unused;
   uint32_t    idx = tf_symbols_of(r->symbols, symbol, false, &unused);
   if (idx == TF_SYMBOLS_NONE) return;
+  if (has) {
+    said.tick_size = to.tick_size;
+    said.lot_size  = to.lot_size;
+    said.price_exp = to.price_exp;
+    said.qty_exp   = to.qty_exp;
+  }
+  tf_listing_say(r->symbols, idx, &said, r->recv_ns, r->out);
+  if (!has) return;
   if (quote != NULL && quote->kind == TF_JSON_STRING && quote->bytes_cnt < sizeof to.quote_currency)
     memcpy(to.quote_currency, quote->bytes, quote->bytes_cnt);
   uint32_t id = r->symbols->rows[idx].instrument_id;
@@ -252,9 +307,11 @@ static void on_item(tf_json_t *json, tf_json_object_t *item) {
       tf_instrument_set_metadata(&r->symbols->instruments->rows[id], &to, TF_METADATA_VENUE);
 }
 
-static void reader_init(reader_t *r, tf_symbols_t *symbols) {
+static void reader_init(reader_t *r, tf_symbols_t *symbols, uint64_t recv_ns, tf_feed_out_t *out) {
   memset(r, 0, sizeof *r);
   r->symbols = symbols;
+  r->out     = out;
+  r->recv_ns = recv_ns;
   r->filter  = (tf_json_object_t){
        .shape = &filter_shape, .values = r->filter_values, .on_item = on_filter, .self = r};
   r->item = (tf_json_object_t){.shape   = &item_shape,
@@ -284,10 +341,11 @@ static bool has_list(const tf_json_object_t *object) {
   return false;
 }
 
-uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt) {
+uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt,
+                          uint64_t recv_ns, tf_feed_out_t *out) {
   reader_t  r;
   tf_json_t json = {0};
-  reader_init(&r, symbols);
+  reader_init(&r, symbols, recv_ns, out);
   if (tf_json_read(&json, bytes, bytes_cnt, &r.list) != TF_JSON_OK) return TF_METADATA_NOT_READ;
   if (json.root_kind == TF_JSON_ARRAY) {
     tf_json_array_t array;
@@ -302,9 +360,10 @@ uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes
 }
 
 tf_verdict_t tf_metadata_on_frame(tf_symbols_t *symbols, const tf_frame_t *frame,
-                                  tf_feed_counts_t *counts) {
-  if (tf_metadata_read(symbols, frame->bytes, frame->bytes_cnt) == TF_METADATA_NOT_READ)
-    return tf_feeds_reject(counts, frame, TF_REJECT_SCHEMA);
-  counts->msgs_control++;
+                                  tf_feed_out_t *out) {
+  if (tf_metadata_read(symbols, frame->bytes, frame->bytes_cnt, frame->recv_ns, out) ==
+      TF_METADATA_NOT_READ)
+    return tf_feeds_reject(out->counts, frame, TF_REJECT_SCHEMA);
+  out->counts->msgs_control++;
   return TF_VERDICT_CONTROL;
 }

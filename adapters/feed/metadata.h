@@ -27,6 +27,10 @@
  *   HTX                {"data":[{"symbol":..,"price-precision":5,"amount-precision":2,"quote-currency":..}]}, of
  *                        swaps {"data":[{"contract_code":..,"price_tick":..,"contract_size":..}]}, traded whole
  *
+ * Beside them its word for what is done with an instrument: "status", "state", "contractStatus", "trade_status",
+ * "symbolStatus", "trading_disabled", "enableTrading", "tradable", "is_active" (listing.h). Sizes that are others than those
+ * said before are told too; the instrument table keeps the first.
+ *
  * Sets the rows (tf/instrument.h) of the symbols that the feed knows; others are passed over. A row
  * without a tick or lot size that is more than 0 is passed over too. Runs where the feed does, at
  * start, over an answer of up to a few MB (no futures venue answers for one symbol): allocates nothing. */
@@ -37,10 +41,11 @@
 
 #define TF_METADATA_NOT_READ UINT32_MAX
 /* The instruments that got their metadata by this; TF_METADATA_NOT_READ where it is not such an answer. */
-uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt);
+uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt,
+                          uint64_t recv_ns, tf_feed_out_t *out);
 
 /* The same as the verdict of a REST answer's frame: CONTROL, or REJECTED with SCHEMA. */
 tf_verdict_t tf_metadata_on_frame(tf_symbols_t *symbols, const tf_frame_t *frame,
-                                  tf_feed_counts_t *counts);
+                                  tf_feed_out_t *out);
 
 #endif

@@ -72,6 +72,7 @@ typedef struct tf_session_config {
   tf_budget_t *budget; /* of the venue's connections, shared with its other sessions; NULL: none */
   const char  *rest_host, *rest_port;
   bool         rest_plain;
+  uint64_t     metadata_refresh_ns; /* and again so often, for what is done with them; 0: never */
   bool         metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
   /* What an earlier run was told: rows of the same names, used when the venue does not answer. NULL:
    * nothing. */

@@ -72,8 +72,12 @@ static size_t rows_bytes_of(uint32_t cap) {
   return tf_align_up(cap * sizeof(tf_symbol_t), TF_LINE_BYTES);
 }
 
+static size_t listings_bytes_of(uint32_t cap) {
+  return tf_align_up(cap * sizeof(tf_listing_t), TF_LINE_BYTES);
+}
+
 size_t tf_symbols_footprint(uint32_t cap) {
-  return rows_bytes_of(cap) + tf_align_up(sizeof(ck_ht_t), TF_LINE_BYTES) +
+  return rows_bytes_of(cap) + listings_bytes_of(cap) + tf_align_up(sizeof(ck_ht_t), TF_LINE_BYTES) +
          tf_align_up(map_bytes_of(cap), TF_LINE_BYTES);
 }
 
@@ -102,6 +106,9 @@ tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
   symbols->family_bytes  = 0;
   for (uint32_t i = 0; i < cap; i++) clear_row(&symbols->rows[i]);
   p += rows_bytes_of(cap);
+  symbols->listings = (tf_listing_t *)(void *)p;
+  memset(p, 0, listings_bytes_of(cap));
+  p += listings_bytes_of(cap);
   symbols->table = (struct ck_ht *)(void *)p;
   p += tf_align_up(sizeof(ck_ht_t), TF_LINE_BYTES);
   pool.memory = p;

@@ -23,6 +23,13 @@
 #define TF_SYMBOLS_NONE UINT32_MAX
 #define TF_SYMBOLS_CAP  (1u << 20) /* rows of one table */
 
+/* What the venue said of a symbol's listing last (listing.h). Zeroed: nothing. */
+typedef struct tf_listing {
+  int64_t tick_size, lot_size; /* 0: not said */
+  int8_t  price_exp, qty_exp;
+  uint8_t trading; /* tf_trading_t; CHANGED is not kept */
+} tf_listing_t;
+
 typedef struct tf_symbol {
   char     text[TF_SYMBOL_BYTES_MAX]; /* zero-filled */
   uint32_t text_bytes;
@@ -30,7 +37,8 @@ typedef struct tf_symbol {
 } tf_symbol_t;
 
 typedef struct tf_symbols {
-  tf_symbol_t      *rows; /* index: the feed's own dense number of the symbol */
+  tf_symbol_t      *rows;     /* index: the feed's own dense number of the symbol */
+  tf_listing_t     *listings; /* likewise */
   uint32_t          last_idx;
   uint32_t          cnt, cap;
   struct ck_ht     *table;

@@ -114,7 +114,8 @@ class Exchanges(unittest.TestCase):
         self.assertEqual(got["ledger"]["residual"], 0, got["ledger"])
         self.assertEqual([row["decision_seq"] for row in rows], list(range(1, len(rows) + 1)))
         for row in rows:
-            self.assertEqual(row["hold_reason"] == "book", row["book_state"] != "OK", row)
+            if row["hold_reason"] != "trading":  # the venue's word comes before the book's state
+                self.assertEqual(row["hold_reason"] == "book", row["book_state"] != "OK", row)
             self.assertTrue(row["action"] == "HOLD" or row["book_state"] == "OK", row)
         in_order = {name_of(row) for row in rows[-LAST_BUYS:] if row["book_state"] == "OK"}
         self.assertEqual(set(instruments) - in_order, set())

@@ -66,6 +66,28 @@ class Listings(Exchanges):  # F37
 
         self.on_each(KINDS, one)
 
+    def test_a_halt_that_the_venue_tells_of_holds_every_decision_until_it_is_over(self):
+        """The engine asks every 100 ms what is done with its instruments; the halt takes two seconds."""
+        def one(venue, seed):
+            met = self.meet(venue, "halt=1/5x1", after(4), feed=", metadata_refresh: 100ms", seed=seed)
+            self.assertEqual(met.did["halt"], 1)
+            self.assertEqual(met.got["listing_changes"], 2)
+            held = [i for i, row in enumerate(met.rows) if row["hold_reason"] == "trading"]
+            self.assertEqual(({met.rows[i]["action"] for i in held}, len({name_of(met.rows[i]) for i in held})), ({"HOLD"}, 1))
+            behind = [row for row in met.rows[held[-1] + 1:] if name_of(row) == name_of(met.rows[held[-1]])]
+            self.assertIn("BUY", {row["action"] for row in behind})
+            self.assertEqual((met.got["gaps"], met.got["rejected"]), (0, {}))
+
+        self.on_each(("binance-spot", "binance-usdm", "binance-coinm"), one)
+
+    def test_another_tick_size_is_an_event(self):
+        def one(venue, seed):
+            met = self.meet(venue, "tick_size=2s", after(5), feed=", metadata_refresh: 100ms", seed=seed)
+            self.assertEqual((met.did["tick_size"], met.got["listing_changes"]), (1, 1))
+            self.assertEqual((met.got["gaps"], met.got["rejected"]), (0, {}))
+
+        self.on_each(("binance-spot", "binance-usdm", "binance-coinm"), one)
+
     def test_an_instrument_that_is_delisted_leaves_the_others_alone(self):
         """The connection behind the delisting hears of two; where the venue says no to the third, that is counted."""
         def one(venue, seed):

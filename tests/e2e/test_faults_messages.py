@@ -57,6 +57,7 @@ class Times(Exchanges):  # F35
             met = self.meet(venue, "time=1/3x100", taken=True, seed=seed)
             self.assertEqual(met.did["time"], 100)
             self.assertEqual((met.got["rejected"], met.got["gaps"], met.got["resyncs"], met.got["lane"]["events_late"]), ({}, 0, 0, 0))
+            self.assertGreater(sum(n for cause, n in met.got["suspect"].items() if cause.startswith("ts_")), 40)
             self.assertIn(0, {row["ts_event_ns"] for row in met.rows})  # a time of 0 is what was sent, and its tick was decided on
             times = [row["ts_recv_ns"] for row in met.rows]
             self.assertEqual(times, sorted(times))

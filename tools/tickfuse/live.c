@@ -149,6 +149,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .tap               = tf_live_capture_tap(&live.capture),
                                    .tap_source_idx    = row_idx
   };
+  if (row->asks_metadata) s->metadata_refresh_ns = f->metadata_refresh_ns;
   tf_live_ways_apply(&l->ways, s);
   if (f->rest.host) rest_from(s, &f->rest, live.ports[row_idx].rest);
   if (row->kind != TF_ROUTE_PRIMARY) stand_in(config, row_idx, s);

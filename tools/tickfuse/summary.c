@@ -46,6 +46,10 @@ void tf_summary_counts(const tf_engine_t *engine, tf_feed_counts_t *sum) {
     sum->gaps += c->gaps;
     sum->duplicates += c->duplicates;
     sum->id_conflicts += c->id_conflicts;
+    sum->listings += c->listings;
+    sum->late_trades += c->late_trades;
+    sum->reordered += c->reordered;
+    sum->held_trades += c->held_trades;
     sum->merged += c->merged;
     sum->bridged_out_levels += c->bridged_out_levels;
     sum->resyncs += c->resyncs;
@@ -195,6 +199,10 @@ static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
   json_object_set_new(root, "gaps", integer(c->gaps));
   json_object_set_new(root, "duplicates", integer(c->duplicates));
   json_object_set_new(root, "id_conflicts", integer(c->id_conflicts));
+  json_object_set_new(root, "trades_late", integer(c->late_trades));
+  json_object_set_new(root, "trades_reordered", integer(c->reordered));
+  json_object_set_new(root, "trades_held", integer(c->held_trades));
+  json_object_set_new(root, "listing_changes", integer(c->listings));
   json_object_set_new(root, "merged", integer(c->merged));
   json_object_set_new(root, "bridged_out_levels", integer(c->bridged_out_levels));
   json_object_set_new(root, "resyncs", integer(c->resyncs));

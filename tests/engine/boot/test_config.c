@@ -22,7 +22,7 @@
   "fallback_after, "                                                                               \
   "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
-  "instruments_file, book_depth, crossed_after, stale_after, "                                     \
+  "instruments_file, reorder_window, metadata_refresh, book_depth, crossed_after, stale_after, "   \
   "message_bytes_max, fallback"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
@@ -235,8 +235,8 @@ static const char all_keys[] =
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
-    "crossed_after: 2s, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, legs: 3, "
-    "required: true, "
+    "crossed_after: 2s, metadata_refresh: 7m, reorder_window: 30ms, stale_after: 90s, path: "
+    "/ws?a=b, streams_per_connection: 17, legs: 3, required: true, "
     "rank_every: "
     "3m, proxy: \"http://p:3128\", "
     "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
@@ -307,6 +307,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].book_depth, 25);
   assert_int_equal(c->feeds[0].crossed_after_ns, 2 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].stale_after_ns, 90 * TF_NS_PER_SEC);
+  assert_int_equal(c->feeds[0].reorder_window_ns, 30 * TF_NS_PER_MS);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns, 420 * TF_NS_PER_SEC);
   assert_string_equal(c->feeds[0].path, "/ws?a=b");
   assert_int_equal(c->feeds[0].streams_per_connection, 17);
   assert_int_equal(c->feeds[0].legs, 3);
