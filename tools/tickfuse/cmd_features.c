@@ -183,8 +183,8 @@ static const struct {
   int (*run)(int argc, char **argv);
   const char *usage;
 } subs[] = {
-    {"list", list,          "[--json]"                                     },
-    {"eval", features_eval, "CONFIG --input VENUE:FILE [--out X.csv|X.npy]"},
+    {"list", list,          "[--json]"                                             },
+    {"eval", features_eval, "CONFIG --input VENUE:FILE [--out X.csv|X.npy|X.arrow]"},
 };
 
 static int usage(FILE *out) {
