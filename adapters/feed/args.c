@@ -28,6 +28,11 @@ TF_COLD static void on_event(tf_in_band_t *in, const tf_in_band_channel_t *chann
   bool                        is_error = tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_EVENT, "error");
   uint64_t                    id       = 0;
   if (is_error) tf_in_band_complain(in, TF_ARGS_ROOT, TF_ARGS_MSG);
+  bool is_login = tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_EVENT, "login");
+  if (is_login || (is_error && in->key != NULL && !in->is_login_answered)) {
+    in->is_login_answered = true; /* an error before it is about it: nothing else was asked for */
+    return;
+  }
   if (!is_error && !tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_EVENT, "subscribe") &&
       !tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_EVENT, "unsubscribe"))
     return;

@@ -390,7 +390,7 @@ tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
     if (frame->kind == TF_FRAME_BINARY)
       return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
     if (frame->target != NULL && is_target(frame->target, "/exchangeInfo", 13)) {
-      return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+      return tf_metadata_on_frame(&st->symbols, frame, out);
     }
     if (frame->target != NULL && !is_target(frame->target, "/depth", 6)) {
       return tf_feeds_ignore(out->counts, "rest", 4);
@@ -493,7 +493,7 @@ tf_err_t tf_binance_init(const tf_feed_t *feed, void *state, const tf_feed_confi
   tf_binance_predict(st, true);
   tf_chain_pool_init(&st->pool, (uint8_t *)state + l.pool_at, l.slab_cnt, l.pending_cap);
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, feed->suffix);
+                                 config->instruments, feed);
   if (err != TF_OK) return err;
   st->symbols.multiplier_of = market->multiplier_of;
   err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);

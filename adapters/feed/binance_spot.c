@@ -30,6 +30,7 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_binance_spot = {
     .venue                   = "binance-spot",
     .suffix                  = "BINANCE-SPOT",
+    .symbol_chars            = "\x80",
     .spec                    = &market,
     .state_bytes             = tf_binance_state_bytes,
     .init                    = tf_binance_init,

@@ -727,6 +727,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_bitfinex = {
     .venue                 = "bitfinex",
     .suffix                = "BITFINEX",
+    .symbol_chars          = ":",
     .spec                  = &spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,

@@ -82,13 +82,13 @@ static const tf_in_band_item_t items[] = {
 };
 
 static const tf_in_band_channel_t channels[] = {
-    {"books",   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false},
-    {"books1",  TF_CHANNEL_QUOTE,  0,           true,  false},
-    {"books5",  TF_CHANNEL_BOOK,   5,           false, true },
-    {"books15", TF_CHANNEL_BOOK,   15,          false, true },
-    {"trade",   TF_CHANNEL_TRADE,  0,           false, false},
-    {"ticker",  TF_CHANNEL_TICKER, 0,           false, false},
-    {NULL,      0,                 0,           false, false},
+    {"books",   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false, false},
+    {"books1",  TF_CHANNEL_QUOTE,  0,           true,  false, false},
+    {"books5",  TF_CHANNEL_BOOK,   5,           false, true,  false},
+    {"books15", TF_CHANNEL_BOOK,   15,          false, true,  false},
+    {"trade",   TF_CHANNEL_TRADE,  0,           false, false, false},
+    {"ticker",  TF_CHANNEL_TICKER, 0,           false, false, false},
+    {NULL,      0,                 0,           false, false, false},
 };
 
 /* ---- families ---- */
@@ -192,7 +192,7 @@ static type_t type_of(const tf_symbol_t *symbol) {
 
 static size_t request(const void *state, const tf_feed_request_t *r, char *buf, size_t cap) {
   const tf_in_band_t *in      = state;
-  const char         *channel = tf_in_band_channel_for(channels, r->channel, in->depth)->name;
+  const char         *channel = tf_in_band_channel_for(in, channels, r->channel)->name;
   tf_text_out_t       t       = {buf, cap, 0};
   tf_args_begin(&t, r, 0);
   for (uint32_t i = 0; i < r->symbol_cnt; i++) {
@@ -236,6 +236,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_bitget = {
     .venue                   = "bitget",
     .suffix                  = "BITGET",
+    .symbol_chars            = "-",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,

@@ -68,6 +68,7 @@ enum {
   MARK,
   FUNDING,
   VOLUME,
+  STATE,
   ITEM_KEY_CNT
 };
 static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
@@ -87,6 +88,7 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [MARK]     = TF_JSON_KEY("markPrice", TF_JSON_WANT_DECIMAL),
     [FUNDING]  = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
     [VOLUME]   = TF_JSON_KEY("volume24h", TF_JSON_WANT_DECIMAL),
+    [STATE]    = TF_JSON_KEY("state", TF_JSON_WANT_TEXT),
 };
 enum { ARGS = 1, REQUEST_KEY_CNT };
 static const tf_json_key_t request_keys[REQUEST_KEY_CNT] = {
@@ -117,29 +119,29 @@ static const tf_in_band_item_t items[] = {
 };
 
 static const tf_in_band_channel_t tables[] = {
-    {"orderBookL2_25",      TF_CHANNEL_BOOK,   DEPTH_TOP, false, false},
-    {"orderBookL2",         TF_CHANNEL_BOOK,   0,         false, false},
-    {"quote",               TF_CHANNEL_QUOTE,  0,         false, false},
-    {"trade",               TF_CHANNEL_TRADE,  0,         false, false},
-    {"instrument",          TF_CHANNEL_TICKER, 0,         false, false},
-    {"announcement",        0,                 0,         false, false},
-    {"chat",                0,                 0,         false, false},
-    {"connected",           0,                 0,         false, false},
-    {"funding",             0,                 0,         false, false},
-    {"insurance",           0,                 0,         false, false},
-    {"liquidation",         0,                 0,         false, false},
-    {"orderBook10",         0,                 0,         false, false},
-    {"publicNotifications", 0,                 0,         false, false},
-    {"quoteBin1m",          0,                 0,         false, false},
-    {"quoteBin5m",          0,                 0,         false, false},
-    {"quoteBin1h",          0,                 0,         false, false},
-    {"quoteBin1d",          0,                 0,         false, false},
-    {"settlement",          0,                 0,         false, false},
-    {"tradeBin1m",          0,                 0,         false, false},
-    {"tradeBin5m",          0,                 0,         false, false},
-    {"tradeBin1h",          0,                 0,         false, false},
-    {"tradeBin1d",          0,                 0,         false, false},
-    {NULL,                  0,                 0,         false, false},
+    {"orderBookL2_25",      TF_CHANNEL_BOOK,   DEPTH_TOP, false, false, false},
+    {"orderBookL2",         TF_CHANNEL_BOOK,   0,         false, false, false},
+    {"quote",               TF_CHANNEL_QUOTE,  0,         false, false, false},
+    {"trade",               TF_CHANNEL_TRADE,  0,         false, false, false},
+    {"instrument",          TF_CHANNEL_TICKER, 0,         false, false, false},
+    {"announcement",        0,                 0,         false, false, false},
+    {"chat",                0,                 0,         false, false, false},
+    {"connected",           0,                 0,         false, false, false},
+    {"funding",             0,                 0,         false, false, false},
+    {"insurance",           0,                 0,         false, false, false},
+    {"liquidation",         0,                 0,         false, false, false},
+    {"orderBook10",         0,                 0,         false, false, false},
+    {"publicNotifications", 0,                 0,         false, false, false},
+    {"quoteBin1m",          0,                 0,         false, false, false},
+    {"quoteBin5m",          0,                 0,         false, false, false},
+    {"quoteBin1h",          0,                 0,         false, false, false},
+    {"quoteBin1d",          0,                 0,         false, false, false},
+    {"settlement",          0,                 0,         false, false, false},
+    {"tradeBin1m",          0,                 0,         false, false, false},
+    {"tradeBin5m",          0,                 0,         false, false, false},
+    {"tradeBin1h",          0,                 0,         false, false, false},
+    {"tradeBin1d",          0,                 0,         false, false, false},
+    {NULL,                  0,                 0,         false, false, false},
 };
 
 /* ---- books ---- */
@@ -302,6 +304,8 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
   if (row->channels == TF_CHANNEL_TICKER && action == DELETE) r->what = TF_IN_BAND_IGNORED;
   r->is_backfill = action == PARTIAL;
+  if (row->channels == TF_CHANNEL_TICKER && tf_in_band_value(in, ITEM, STATE) != NULL)
+    r->listing = data;
 }
 
 static const uint32_t depths[] = {DEPTH_TOP, 0};
@@ -327,7 +331,7 @@ static const tf_in_band_spec_t spec = {
 
 static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_in_band_t *in   = state;
-  const char         *name = tf_in_band_channel_for(tables, request->channel, in->depth)->name;
+  const char         *name = tf_in_band_channel_for(in, tables, request->channel)->name;
   tf_text_out_t       t    = {buf, cap, 0};
   tf_text_out_put(&t, request->unsubscribe ? "{\"op\":\"unsubscribe\",\"args\":["
                                            : "{\"op\":\"subscribe\",\"args\":[");
@@ -348,7 +352,8 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
   if (request_idx >= in->asked_cnt) return 0;
   tf_text_out_put(&t, "/api/v1/instrument?symbol=");
   tf_text_out_url(&t, in->symbols.rows[request_idx].text);
-  tf_text_out_put(&t, "&columns=tickSize,lotSize,quoteCurrency");
+  tf_text_out_put(&t, "&columns=tickSize,lotSize,quoteCurrency,"
+                      "underlyingToPositionMultiplier");
   return tf_text_out_finish(&t);
 }
 
@@ -398,6 +403,7 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_bitmex = {
     .venue                   = "bitmex",
     .suffix                  = "BITMEX",
+    .symbol_chars            = "_.",
     .spec                    = &spec,
     .state_bytes             = state_bytes,
     .init                    = init,

@@ -306,6 +306,7 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_bybit = {
     .venue                   = "bybit",
     .suffix                  = "BYBIT",
+    .symbol_chars            = "-",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = init,

@@ -103,13 +103,13 @@ static const tf_in_band_item_t items[] = {
 };
 
 static const tf_in_band_channel_t channels[] = {
-    {"book",        TF_CHANNEL_BOOK,                      0, false, true },
-    {"book.update", TF_CHANNEL_BOOK,                      0, false, false},
-    {"trade",       TF_CHANNEL_TRADE,                     0, false, false},
-    {"ticker",      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, 0, false, false},
-    {"mark",        TF_CHANNEL_TICKER,                    0, false, false},
-    {"funding",     TF_CHANNEL_TICKER,                    0, false, false},
-    {NULL,          0,                                    0, false, false},
+    {"book",        TF_CHANNEL_BOOK,                      0, false, true,  false},
+    {"book.update", TF_CHANNEL_BOOK,                      0, false, false, false},
+    {"trade",       TF_CHANNEL_TRADE,                     0, false, false, false},
+    {"ticker",      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, 0, false, false, false},
+    {"mark",        TF_CHANNEL_TICKER,                    0, false, false, false},
+    {"funding",     TF_CHANNEL_TICKER,                    0, false, false, false},
+    {NULL,          0,                                    0, false, false, false},
 };
 
 /* ---- messages ---- */
@@ -282,6 +282,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_cryptocom = {
     .venue                   = "cryptocom",
     .suffix                  = "CRYPTOCOM",
+    .symbol_chars            = "-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,
@@ -298,6 +299,7 @@ const tf_feed_t tf_feed_cryptocom = {
     .metadata_target         = metadata_target,
     .subscribe_rate_hz_max   = 5, /* 100, but counted from the connection's first second on */
     .streams_max             = 400,
+    .streams_each            = {1, 1, 1, 3}, /* of a perpetual: ticker, mark, funding */
     .symbols_per_request_max = 50,
     .silence_ns_max          = 45 * TF_NS_PER_SEC, /* of a heartbeat every 30 s */
     .sequences_are_shared    = true,

@@ -148,16 +148,16 @@ static const tf_gate_market_t *market_of(const void *state) {
 
 /* What stands behind the market's prefix in a channel's name. */
 static const tf_in_band_channel_t channels[] = {
-    {"order_book_update", TF_CHANNEL_BOOK,   0, false, false},
-    {"obu",               TF_CHANNEL_BOOK,   0, false, false},
-    {"book_ticker",       TF_CHANNEL_QUOTE,  0, false, false},
-    {"trades",            TF_CHANNEL_TRADE,  0, false, false},
-    {"tickers",           TF_CHANNEL_TICKER, 0, false, false},
-    {"candlesticks",      0,                 0, false, false},
-    {"order_book",        0,                 0, false, false},
-    {"public_liquidates", 0,                 0, false, false},
-    {"contract_stats",    0,                 0, false, false},
-    {NULL,                0,                 0, false, false},
+    {"order_book_update", TF_CHANNEL_BOOK,   0, false, false, false},
+    {"obu",               TF_CHANNEL_BOOK,   0, false, false, false},
+    {"book_ticker",       TF_CHANNEL_QUOTE,  0, false, false, false},
+    {"trades",            TF_CHANNEL_TRADE,  0, false, false, false},
+    {"tickers",           TF_CHANNEL_TICKER, 0, false, false, false},
+    {"candlesticks",      0,                 0, false, false, false},
+    {"order_book",        0,                 0, false, false, false},
+    {"public_liquidates", 0,                 0, false, false, false},
+    {"contract_stats",    0,                 0, false, false, false},
+    {NULL,                0,                 0, false, false, false},
 };
 
 static bool takes_rest(const tf_in_band_t *in) {

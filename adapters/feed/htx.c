@@ -42,6 +42,7 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_htx = {
     .venue                   = "htx",
     .suffix                  = "HTX",
+    .symbol_chars            = "",
     .spec                    = &tf_htx_spot_spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_htx_init,

@@ -104,18 +104,18 @@ static own_t *own_of(const void *state) { return ((const tf_in_band_t *)state)->
 /* ---- routes ---- */
 
 static const tf_in_band_channel_t channels[] = {
-    {"l2Book",             TF_CHANNEL_BOOK,   0, false, true },
-    {"bbo",                TF_CHANNEL_QUOTE,  0, true,  false},
-    {"trades",             TF_CHANNEL_TRADE,  0, false, false},
-    {"activeAssetCtx",     TF_CHANNEL_TICKER, 0, false, false},
-    {"activeSpotAssetCtx", TF_CHANNEL_TICKER, 0, false, false},
-    {"allMids",            0,                 0, false, false},
-    {"candle",             0,                 0, false, false},
-    {"notification",       0,                 0, false, false},
-    {"webData2",           0,                 0, false, false},
-    {"user",               0,                 0, false, false},
-    {"activeAssetData",    0,                 0, false, false},
-    {NULL,                 0,                 0, false, false},
+    {"l2Book",             TF_CHANNEL_BOOK,   0, false, true,  false},
+    {"bbo",                TF_CHANNEL_QUOTE,  0, true,  false, false},
+    {"trades",             TF_CHANNEL_TRADE,  0, false, false, false},
+    {"activeAssetCtx",     TF_CHANNEL_TICKER, 0, false, false, false},
+    {"activeSpotAssetCtx", TF_CHANNEL_TICKER, 0, false, false, false},
+    {"allMids",            0,                 0, false, false, false},
+    {"candle",             0,                 0, false, false, false},
+    {"notification",       0,                 0, false, false, false},
+    {"webData2",           0,                 0, false, false, false},
+    {"user",               0,                 0, false, false, false},
+    {"activeAssetData",    0,                 0, false, false, false},
+    {NULL,                 0,                 0, false, false, false},
 };
 
 /* "Already subscribed: ..", a request that could not be read. Answers carry no id. */
@@ -272,6 +272,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_hyperliquid = {
     .venue                   = "hyperliquid",
     .suffix                  = "HYPERLIQUID",
+    .symbol_chars            = "@/:-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = init,

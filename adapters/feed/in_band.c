@@ -11,7 +11,8 @@
 /* What a venue answered over REST: its instruments, or something that a recording has and nobody needs. */
 TF_COLD static tf_verdict_t on_rest(tf_in_band_t *in) {
   tf_feed_counts_t *counts = in->out->counts;
-  if (tf_metadata_read(&in->symbols, in->frame->bytes, in->frame->bytes_cnt) == UINT32_MAX)
+  if (tf_metadata_read(&in->symbols, in->frame->bytes, in->frame->bytes_cnt, in->frame->recv_ns,
+                       in->out) == UINT32_MAX)
     return tf_feeds_ignore(counts, "rest", 4);
   counts->msgs_control++;
   return TF_VERDICT_CONTROL;
@@ -55,7 +56,11 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   if (TF_UNLIKELY(in->json.root_kind != TF_JSON_OBJECT))
     return tf_feeds_reject(out->counts, frame, TF_REJECT_UNKNOWN);
   in->spec->route(in, &route);
-  return tf_in_band_publish(in, &route);
+  tf_verdict_t verdict = tf_in_band_publish(in, &route);
+  if (TF_UNLIKELY(route.listing != NULL))
+    tf_metadata_read(&in->symbols, route.listing->bytes, route.listing->bytes_cnt, frame->recv_ns,
+                     out);
+  return verdict;
 }
 
 /* ---- for routes ---- */
@@ -259,13 +264,17 @@ const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *
   return row;
 }
 
-const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_channel_t *table,
-                                                   uint32_t channel, uint32_t depth) {
-  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++)
-    if ((row->channels & channel) &&
-        (channel != TF_CHANNEL_BOOK || row->depth == 0 || row->depth == depth))
-      return row;
-  return NULL;
+const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_t         *in,
+                                                   const tf_in_band_channel_t *table,
+                                                   uint32_t                    channel) {
+  const tf_in_band_channel_t *found = NULL;
+  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++) {
+    bool is_it = (row->channels & channel) != 0 &&
+                 (channel != TF_CHANNEL_BOOK || row->depth == 0 || row->depth == in->depth);
+    if (!is_it || (row->wants_key && in->key == NULL)) continue;
+    if (found == NULL || (row->wants_key && !found->wants_key)) found = row;
+  }
+  return found;
 }
 
 tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n, bool to_end) {
@@ -321,7 +330,9 @@ size_t tf_in_band_heartbeat(const void *state, char *buf, size_t cap) {
 /* ---- lifetime ---- */
 
 void tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
-  tf_in_band_t *in = state;
+  tf_in_band_t *in      = state;
+  in->connected_ns      = now_ns;
+  in->is_login_answered = false;
   for (uint32_t i = 0; i < in->symbols.cnt; i++) {
     tf_in_band_row_t *row              = &in->rows[i];
     row->book.feed.trades.is_continued = false;
@@ -446,6 +457,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
   memset(memory + l.own_at, 0, l.bytes - l.own_at);
   in->spec     = spec;
   in->channels = config->channels;
+  in->key      = config->key;
   in->depth    = config->book_depth > 0 ? config->book_depth : spec->depth_default;
   in->scan     = (tf_in_band_scan_t *)(void *)(memory + l.scan_at);
   in->rows     = (tf_in_band_row_t *)(void *)(memory + l.rows_at);
@@ -466,8 +478,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
     row->book.for_checksums_only = spec->deletes_what_falls_out;
     if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = recent + i * TF_IN_BAND_RECENT_IDS;
   }
-  err = tf_symbols_init(&in->symbols, memory + l.symbols_at, l.row_cap, config->instruments,
-                        feed->suffix);
+  err = tf_symbols_init(&in->symbols, memory + l.symbols_at, l.row_cap, config->instruments, feed);
   if (err == TF_OK)
     err = tf_symbols_ask(&in->symbols, config->symbols, config->symbol_cnt, spec->spelling);
   in->asked_cnt = in->symbols.cnt;

@@ -82,6 +82,7 @@ typedef struct tf_in_band_channel {
   uint32_t    depth;    /* of its books; 0: the name does not say */
   bool        is_quote; /* a book of one level a side: the best bid and offer */
   bool        is_whole; /* a book that is all there each time */
+  bool        wants_key;
 } tf_in_band_channel_t;
 
 typedef enum tf_in_band_what {
@@ -92,21 +93,23 @@ typedef enum tf_in_band_what {
 } tf_in_band_what_t;
 
 typedef struct tf_in_band_route {
-  uint8_t         what;         /* tf_in_band_what_t */
-  uint8_t         why;          /* REFUSED: tf_reject_t */
-  uint8_t         rule;         /* DATA with books: tf_book_rule_t */
-  bool            is_snapshot;  /* of books */
-  bool            is_requested; /* BRIDGES: the snapshot may be older or newer than the deltas */
-  bool            is_backfill;  /* trades from before the subscription */
-  bool            is_quote;     /* its book is one level a side: a QUOTE */
-  bool            no_checksum;  /* what stands there is none */
-  bool            is_restart; /* of a snapshot: the venue counts anew, whatever its sequence was */
-  uint32_t        channels;   /* DATA: TF_CHANNEL_* bits that its rows may be of */
-  uint32_t        depth;      /* of the book's channel, where its name says it */
-  tf_json_value_t symbol;     /* whose items name no symbol; kind TF_JSON_STRING */
-  uint64_t        ts_ns;      /* for items without a time */
-  const char     *name;       /* IGNORED, or a channel that nobody asked for */
-  uint32_t        name_bytes;
+  uint8_t  what;         /* tf_in_band_what_t */
+  uint8_t  why;          /* REFUSED: tf_reject_t */
+  uint8_t  rule;         /* DATA with books: tf_book_rule_t */
+  bool     is_snapshot;  /* of books */
+  bool     is_requested; /* BRIDGES: the snapshot may be older or newer than the deltas */
+  bool     is_backfill;  /* trades from before the subscription */
+  bool     is_quote;     /* its book is one level a side: a QUOTE */
+  bool     no_checksum;  /* what stands there is none */
+  bool     is_restart;   /* of a snapshot: the venue counts anew, whatever its sequence was */
+  uint32_t channels;     /* DATA: TF_CHANNEL_* bits that its rows may be of */
+  uint32_t depth;        /* of the book's channel, where its name says it */
+  /* Says what is done with its instruments: read as metadata behind the events (listing.h). NULL: nothing. */
+  const tf_json_value_t *listing;
+  tf_json_value_t        symbol; /* whose items name no symbol; kind TF_JSON_STRING */
+  uint64_t               ts_ns;  /* for items without a time */
+  const char            *name;   /* IGNORED, or a channel that nobody asked for */
+  uint32_t               name_bytes;
 } tf_in_band_route_t;
 
 /* How trade ids tell repeats. */
@@ -186,7 +189,10 @@ struct tf_in_band {
   tf_in_band_row_t        *rows; /* index: number in symbols */
   tf_symbols_t             symbols;
   uint32_t                 channels, asked_cnt;
-  uint32_t                 depth; /* subscribed to */
+  uint32_t                 depth;             /* subscribed to */
+  const tf_feed_key_t     *key;               /* NULL: public channels only */
+  uint64_t                 connected_ns;      /* wall clock: the time of a login */
+  bool                     is_login_answered; /* on this connection, yes or no */
   void                    *own;
   struct tf_in_band_scan  *scan;
   tf_chain_pool_t          pool;                                    /* of venues that bridge */
@@ -220,9 +226,10 @@ const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *ta
 const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
                                                     const tf_in_band_channel_t *table,
                                                     const tf_json_value_t      *name);
-/* The first row that brings this channel, a book to this depth: what is asked for. NULL: none does. */
-const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_channel_t *table,
-                                                   uint32_t channel, uint32_t depth);
+/* The row to ask for this channel by: the first that brings it, a book to the depth that is subscribed to; with a
+ * key, one that wants it rather. NULL: none. */
+const tf_in_band_channel_t *
+tf_in_band_channel_for(const tf_in_band_t *in, const tf_in_band_channel_t *table, uint32_t channel);
 
 /* A row of this kind, zeroed, of the route's symbol; NULL: there is no room, the message is refused. */
 tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind);

@@ -259,6 +259,7 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
     ids->is_known = true;
   } else {
     was_here = is_late_repeat(row, id);
+    counts->late_trades += !was_here && id < ids->last;
   }
   if (TF_UNLIKELY(was_here)) {
     tf_trade_ids_check_print(ids, id, print, counts);

@@ -15,16 +15,16 @@
 #include "feed/kucoin.h"
 
 static const tf_in_band_channel_t topics[] = {
-    {"/market/level2",            TF_CHANNEL_BOOK,   0, false, false},
-    {"/market/ticker",            TF_CHANNEL_QUOTE,  0, false, false},
-    {"/market/match",             TF_CHANNEL_TRADE,  0, false, false},
-    {"/market/snapshot",          TF_CHANNEL_TICKER, 0, false, false},
-    {"/market/candles",           0,                 0, false, false},
-    {"/spotMarket/level2Depth5",  0,                 0, false, false},
-    {"/spotMarket/level2Depth50", 0,                 0, false, false},
-    {"/spotMarket/level3",        0,                 0, false, false},
-    {"/spotMarket/level1",        0,                 0, false, false},
-    {NULL,                        0,                 0, false, false},
+    {"/market/level2",            TF_CHANNEL_BOOK,   0, false, false, false},
+    {"/market/ticker",            TF_CHANNEL_QUOTE,  0, false, false, false},
+    {"/market/match",             TF_CHANNEL_TRADE,  0, false, false, false},
+    {"/market/snapshot",          TF_CHANNEL_TICKER, 0, false, false, false},
+    {"/market/candles",           0,                 0, false, false, false},
+    {"/spotMarket/level2Depth5",  0,                 0, false, false, false},
+    {"/spotMarket/level2Depth50", 0,                 0, false, false, false},
+    {"/spotMarket/level3",        0,                 0, false, false, false},
+    {"/spotMarket/level1",        0,                 0, false, false, false},
+    {NULL,                        0,                 0, false, false, false},
 };
 const tf_kucoin_market_t tf_kucoin_spot_market = {
     .book_path       = "/api/v1/market/orderbook/level2_100",
@@ -44,6 +44,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_kucoin = {
     .venue                 = "kucoin",
     .suffix                = "KUCOIN",
+    .symbol_chars          = "-",
     .spec                  = &tf_kucoin_spot_spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,

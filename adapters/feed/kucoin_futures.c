@@ -3,17 +3,17 @@
 #include "feed/kucoin.h"
 
 static const tf_in_band_channel_t topics[] = {
-    {"/contractMarket/level2",        TF_CHANNEL_BOOK,   0, false, false},
-    {"/contractMarket/tickerV2",      TF_CHANNEL_QUOTE,  0, false, false},
-    {"/contractMarket/execution",     TF_CHANNEL_TRADE,  0, false, false},
-    {"/contract/instrument",          TF_CHANNEL_TICKER, 0, false, false},
-    {"/contractMarket/snapshot",      TF_CHANNEL_TICKER, 0, false, false},
-    {"/contractMarket/candle",        0,                 0, false, false},
-    {"/contractMarket/limitCandle",   0,                 0, false, false},
-    {"/contractMarket/level2Depth5",  0,                 0, false, false},
-    {"/contractMarket/level2Depth50", 0,                 0, false, false},
-    {"/contractMarket/level3v2",      0,                 0, false, false},
-    {NULL,                            0,                 0, false, false},
+    {"/contractMarket/level2",        TF_CHANNEL_BOOK,   0, false, false, false},
+    {"/contractMarket/tickerV2",      TF_CHANNEL_QUOTE,  0, false, false, false},
+    {"/contractMarket/execution",     TF_CHANNEL_TRADE,  0, false, false, false},
+    {"/contract/instrument",          TF_CHANNEL_TICKER, 0, false, false, false},
+    {"/contractMarket/snapshot",      TF_CHANNEL_TICKER, 0, false, false, false},
+    {"/contractMarket/candle",        0,                 0, false, false, false},
+    {"/contractMarket/limitCandle",   0,                 0, false, false, false},
+    {"/contractMarket/level2Depth5",  0,                 0, false, false, false},
+    {"/contractMarket/level2Depth50", 0,                 0, false, false, false},
+    {"/contractMarket/level3v2",      0,                 0, false, false, false},
+    {NULL,                            0,                 0, false, false, false},
 };
 const tf_kucoin_market_t tf_kucoin_futures_market = {
     .book_path = "/api/v1/level2/snapshot",
@@ -33,6 +33,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_kucoin_futures = {
     .venue                 = "kucoin-futures",
     .suffix                = "KUCOIN-FUTURES",
+    .symbol_chars          = "",
     .spec                  = &tf_kucoin_futures_spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,

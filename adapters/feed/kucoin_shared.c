@@ -318,7 +318,7 @@ size_t tf_kucoin_request(const void *state, const tf_feed_request_t *request, ch
                          size_t cap) {
   const tf_in_band_t         *in = state;
   const tf_in_band_channel_t *topic =
-      tf_in_band_channel_for(market_of(state)->topics, request->channel, 0);
+      tf_in_band_channel_for(in, market_of(state)->topics, request->channel);
   tf_text_out_t t = {buf, cap, 0};
   tf_text_out_put(&t, "{\"id\":\"");
   tf_text_out_u64(&t, request->id);

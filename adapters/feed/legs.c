@@ -11,8 +11,9 @@
 
 static void *state_of(const tf_legs_t *legs, uint32_t leg) { return legs->legs[leg].state; }
 
-static void hand_out(tf_legs_t *legs, uint32_t leg) {
+static void hand_out(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   tf_feed_out_t *out = legs->out;
+  tf_reorder_pass(&legs->reorder, out, now_ns);
   legs->handler.on_out(legs->handler.self, leg, out);
   out->event_cnt = 0;
 }
@@ -101,7 +102,23 @@ TF_INLINE bool is_owners(tf_legs_t *legs, uint32_t leg, const tf_event_t *e) {
   return true;
 }
 
+/* Every leg's decoder hears of a halt, or one of them by REST, whoever owns the instrument: it is told once. */
+TF_COLD static bool is_listing_news(tf_legs_t *legs, const tf_event_t *e) {
+  TF_ASSERT(e->instrument_id < legs->instrument_cap);
+  tf_listing_t *told    = &legs->rows[e->instrument_id].listing;
+  const bool    resizes = e->u.listing.trading == TF_TRADING_CHANGED;
+  const uint8_t trading = resizes ? told->trading : (uint8_t)e->u.listing.trading;
+  if (told->trading == trading && told->tick_size == e->u.listing.tick_size &&
+      told->lot_size == e->u.listing.lot_size && told->price_exp == e->price_exp &&
+      told->qty_exp == e->qty_exp)
+    return false;
+  *told = (tf_listing_t){e->u.listing.tick_size, e->u.listing.lot_size, e->price_exp, e->qty_exp,
+                         trading};
+  return true;
+}
+
 static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
+  if (TF_UNLIKELY(tf_event_is_listing(e))) return is_listing_news(legs, e);
   if (e->kind == TF_EVENT_TRADE)
     return !tf_trade_set_is_repeat(&legs->trades, e, legs->out->counts);
   bool has_time = (e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TICKER) && e->ts_event_ns != 0;
@@ -178,7 +195,7 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
     if (races) tf_race_arrive(&legs->race, key_of_frame(frame), leg, frame->recv_ns);
     l->duplicates += out->counts->duplicates != duplicates && out->event_cnt == 0;
   }
-  hand_out(legs, leg);
+  hand_out(legs, leg, frame->recv_ns);
   return verdict;
 }
 
@@ -190,7 +207,8 @@ static void restart(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
       .recv_ns = now_ns, .connection = legs->legs[leg].connection, .leg = (uint8_t)leg};
   legs->feed->on_connect(state_of(legs, leg), now_ns, legs->out);
   if (legs->rows) filter(legs, &its);
-  hand_out(legs, leg);
+  if (legs->up_cnt == 0) tf_reorder_flush(&legs->reorder, legs->out);
+  hand_out(legs, leg, now_ns);
 }
 
 void tf_legs_up(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
@@ -220,7 +238,7 @@ static void lose(tf_legs_t *legs, uint32_t leg, uint32_t instrument_id, uint64_t
     e->u.status.book_state = TF_BOOK_GAP;
     out->counts->events[TF_EVENT_STATUS]++;
   }
-  hand_out(legs, leg);
+  hand_out(legs, leg, now_ns);
 }
 
 /* A leg that is up, rather one that stays; TF_LEGS_NONE. */
@@ -287,9 +305,17 @@ uint32_t tf_legs_first_up(const tf_legs_t *legs) {
 /* ---- memory ---- */
 
 typedef struct layout {
-  uint32_t decoder_cnt, instrument_cap, trade_cnt, race_cnt;
-  size_t   state_bytes, rows_at, trades_at, races_at, bytes;
+  uint32_t decoder_cnt, instrument_cap, trade_cnt, race_cnt, reorder_cap;
+  uint64_t window_ns;
+  size_t   state_bytes, rows_at, trades_at, races_at, reorder_at, bytes;
 } layout_t;
+
+/* Ids that leave nothing out are those that can be waited for. */
+static bool has_trades_in_order(const tf_feed_t *feed) {
+  for (const tf_feed_channel_t *c = feed->channels; c && c->names; c++)
+    if (c->channel == TF_CHANNEL_TRADE && (c->checks & TF_FEED_CHECK(IDS_CONSECUTIVE))) return true;
+  return false;
+}
 
 static bool room_add(size_t *sum, size_t cnt, size_t bytes) {
   size_t all;
@@ -316,7 +342,12 @@ static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
   if (is_own && !room_add(&l->bytes, 1, tf_trade_set_bytes(l->trade_cnt, l->instrument_cap)))
     return false;
   l->races_at = l->bytes;
-  return room_add(&l->bytes, l->race_cnt, sizeof(tf_race_entry_t));
+  if (!room_add(&l->bytes, l->race_cnt, sizeof(tf_race_entry_t))) return false;
+  const tf_instruments_t *table = config->feed_config->instruments;
+  l->window_ns   = has_trades_in_order(config->feed) ? config->feed_config->reorder_window_ns : 0;
+  l->reorder_cap = table ? table->cap : 1;
+  l->reorder_at  = l->bytes;
+  return room_add(&l->bytes, 1, tf_reorder_bytes(l->window_ns, l->reorder_cap));
 }
 
 size_t tf_legs_footprint(const tf_legs_config_t *config) {
@@ -345,6 +376,7 @@ tf_err_t tf_legs_init(tf_legs_t *legs, const tf_legs_config_t *config, tf_feed_o
     tf_trade_set_init(&legs->trades, bytes + l.trades_at, l.trade_cnt, l.instrument_cap);
   if (legs->races)
     tf_race_init(&legs->race, (tf_race_entry_t *)(void *)(bytes + l.races_at), l.race_cnt);
+  tf_reorder_init(&legs->reorder, bytes + l.reorder_at, l.window_ns, l.reorder_cap);
   for (uint32_t i = 0; i < config->leg_cnt; i++) {
     uint32_t decoder    = i < l.decoder_cnt ? i : 0;
     legs->legs[i].state = bytes + decoder * l.state_bytes;

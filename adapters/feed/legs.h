@@ -30,6 +30,8 @@
 
 #include "feed/newest.h"
 #include "feed/race.h"
+#include "feed/reorder.h"
+#include "feed/symbols.h"
 #include "feed/trade_set.h"
 #include "tf/feed.h"
 #include "tf/tap.h"
@@ -70,10 +72,11 @@ typedef struct tf_legs_leg {
 } tf_legs_leg_t;
 
 typedef struct tf_legs_row { /* own: of one instrument */
-  tf_newest_t quote, ticker;
-  uint64_t    last_message; /* in which it has a LAST again (keep_last) */
-  uint8_t     owner;        /* TF_LEGS_NONE */
-  bool        has_book;
+  tf_newest_t  quote, ticker;
+  uint64_t     last_message; /* in which it has a LAST again (keep_last) */
+  uint8_t      owner;        /* TF_LEGS_NONE */
+  bool         has_book;
+  tf_listing_t listing; /* as it was told last */
 } tf_legs_row_t;
 
 typedef struct tf_legs {
@@ -88,6 +91,7 @@ typedef struct tf_legs {
   uint64_t          message; /* own: number of the newest */
   tf_trade_set_t    trades;
   tf_race_t         race;
+  tf_reorder_t      reorder;
   bool              races;
 } tf_legs_t;
 

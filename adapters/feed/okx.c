@@ -7,13 +7,17 @@
  *   bbo-tbt      QUOTE, sent as a book of one level a side
  *   books, books5, books50-l2-tbt, books-l2-tbt   BOOK. prevSeqId is the message before; recordings from
  *                before there was one have a checksum over 25 levels instead. Since 2026 the field is 0 and
- *                means nothing. books5 is whole each time.
+ *                means nothing. books5 is whole each time. With a key the books of every 10 ms are asked
+ *                for, 400 or 50 levels, behind a login: the venue has them for some fee tiers
  *   tickers, mark-price, funding-rate   TICKER; volume is vol24h: of derivatives in contracts, as all quantities
  *   pong, subscribe, error, notice      CONTROL; code 64008 says that the connection will be closed
  *   candle*, index-tickers, ..          ignored, by channel */
+#include "core/error.h"
 #include "feed/args.h"
+#include "feed/login.h"
 
 #define DEPTH_TOP   5u
+#define DEPTH_KEY   50u /* for who logged in */
 #define DEPTH_BOOKS 400u
 
 enum {
@@ -70,17 +74,17 @@ static const tf_in_band_item_t items[] = {
 };
 
 static const tf_in_band_channel_t channels[] = {
-    {"books",          TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false},
-    {"books-l2-tbt",   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false},
-    {"books50-l2-tbt", TF_CHANNEL_BOOK,   50,          false, false},
-    {"books5",         TF_CHANNEL_BOOK,   DEPTH_TOP,   false, true },
-    {"bbo-tbt",        TF_CHANNEL_QUOTE,  0,           true,  false},
-    {"trades",         TF_CHANNEL_TRADE,  0,           false, false},
-    {"trades-all",     TF_CHANNEL_TRADE,  0,           false, false},
-    {"tickers",        TF_CHANNEL_TICKER, 0,           false, false},
-    {"mark-price",     TF_CHANNEL_TICKER, 0,           false, false},
-    {"funding-rate",   TF_CHANNEL_TICKER, 0,           false, false},
-    {NULL,             0,                 0,           false, false},
+    {"books",          TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false, false},
+    {"books-l2-tbt",   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false, true },
+    {"books50-l2-tbt", TF_CHANNEL_BOOK,   DEPTH_KEY,   false, false, true },
+    {"books5",         TF_CHANNEL_BOOK,   DEPTH_TOP,   false, true,  false},
+    {"bbo-tbt",        TF_CHANNEL_QUOTE,  0,           true,  false, false},
+    {"trades",         TF_CHANNEL_TRADE,  0,           false, false, false},
+    {"trades-all",     TF_CHANNEL_TRADE,  0,           false, false, false},
+    {"tickers",        TF_CHANNEL_TICKER, 0,           false, false, false},
+    {"mark-price",     TF_CHANNEL_TICKER, 0,           false, false, false},
+    {"funding-rate",   TF_CHANNEL_TICKER, 0,           false, false, false},
+    {NULL,             0,                 0,           false, false, false},
 };
 
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
@@ -91,7 +95,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
                       tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_CODE, "64008");
 }
 
-static const uint32_t depths[] = {DEPTH_TOP, DEPTH_BOOKS, 0};
+static const uint32_t depths[] = {DEPTH_TOP, DEPTH_KEY, DEPTH_BOOKS, 0};
 
 static const tf_in_band_spec_t spec = {
     .objects                = objects,
@@ -125,6 +129,42 @@ static type_t type_of(const char *symbol) {
   return cnt == 2 ? FUTURES : OPTION;
 }
 
+/* {"op":"login","args":[{"apiKey":..,"passphrase":..,"timestamp":"1700000000","sign":..}]}: the signature is over
+ * time, method and path. Where several connections share a state, the others do not wait for their own answer: what
+ * the venue refuses meanwhile is asked for again. */
+static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t cap) {
+  const tf_in_band_t *in = state;
+  char                seconds[24], text[64];
+  tf_text_out_t       t = {buf, cap, 0}, s = {seconds, sizeof seconds, 0},
+                signed_text = {text, sizeof text, 0};
+  if (in->key == NULL) return 0;
+  if (message_idx > 0) return in->is_login_answered ? 0 : TF_FEED_HELLO_WAIT;
+  tf_text_out_u64(&s, in->connected_ns / TF_NS_PER_SEC);
+  tf_text_out_finish(&s);
+  tf_text_out_put(&signed_text, seconds);
+  tf_text_out_put(&signed_text, "GET/users/self/verify");
+  tf_text_out_finish(&signed_text);
+  tf_text_out_put(&t, "{\"op\":\"login\",\"args\":[{\"apiKey\":\"");
+  tf_text_out_put(&t, in->key->id);
+  tf_text_out_put(&t, "\",\"passphrase\":\"");
+  tf_text_out_put(&t, in->key->passphrase);
+  tf_text_out_put(&t, "\",\"timestamp\":\"");
+  tf_text_out_put(&t, seconds);
+  tf_text_out_put(&t, "\",\"sign\":\"");
+  tf_login_put_base64(&t, in->key, text);
+  tf_text_out_put(&t, "\"}]}");
+  return tf_text_out_finish(&t);
+}
+
+static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
+  if (config->key != NULL && config->key->passphrase[0] == '\0')
+    return TF_ERR(E_FEED_KEY, "okx: the key has no passphrase");
+  if (config->key == NULL && config->book_depth == DEPTH_KEY && config->symbol_cnt > 0)
+    return TF_ERR(E_FEED_KEY, "book_depth %u: okx has it for who logs in alone (key_file)",
+                  DEPTH_KEY);
+  return tf_in_band_init(feed, state, config);
+}
+
 static void put_arg(tf_text_out_t *t, bool is_first, const char *channel, const char *symbol) {
   tf_text_out_put(t, is_first ? "{\"channel\":\"" : ",{\"channel\":\"");
   tf_text_out_put(t, channel);
@@ -135,7 +175,7 @@ static void put_arg(tf_text_out_t *t, bool is_first, const char *channel, const 
 
 static size_t request(const void *state, const tf_feed_request_t *r, char *buf, size_t cap) {
   const tf_in_band_t *in      = state;
-  const char         *channel = tf_in_band_channel_for(channels, r->channel, in->depth)->name;
+  const char         *channel = tf_in_band_channel_for(in, channels, r->channel)->name;
   tf_text_out_t       t       = {buf, cap, 0};
   tf_args_begin(&t, r, r->id);
   for (uint32_t i = 0; i < r->symbol_cnt; i++) {
@@ -149,18 +189,41 @@ static size_t request(const void *state, const tf_feed_request_t *r, char *buf, 
   return tf_text_out_finish(&t);
 }
 
-/* One target for each type of instrument that was asked for. Options want their family named, too: they
- * have none. */
+/* The family of an option, BTC-USD of BTC-USD-220304-32000-P: its bytes. */
+static uint32_t family_bytes(const char *symbol) {
+  const char *dash = strchr(symbol, '-');
+  return (uint32_t)(strchr(dash + 1, '-') - symbol);
+}
+
+/* Whether a symbol is the first of its kind among those that were asked for: of its type, and an option of its
+ * family, which the venue wants named. */
+static bool is_first_of_kind(const tf_in_band_t *in, uint32_t idx) {
+  const char *symbol = in->symbols.rows[idx].text;
+  for (uint32_t i = 0; i < idx; i++) {
+    const char *other = in->symbols.rows[i].text;
+    if (type_of(other) != type_of(symbol)) continue;
+    if (type_of(symbol) != OPTION) return false;
+    if (family_bytes(other) == family_bytes(symbol) &&
+        memcmp(other, symbol, family_bytes(symbol)) == 0)
+      return false;
+  }
+  return true;
+}
+
+/* One target for each kind of instrument that was asked for. */
 static size_t metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
-  static const char *const names[TYPE_CNT] = {"SPOT", "SWAP", "FUTURES", NULL};
+  static const char *const names[TYPE_CNT] = {"SPOT", "SWAP", "FUTURES", "OPTION"};
   const tf_in_band_t      *in              = state;
-  bool                     has[TYPE_CNT]   = {false};
-  for (uint32_t i = 0; i < in->asked_cnt; i++) has[type_of(in->symbols.rows[i].text)] = true;
-  for (uint32_t type = 0; type < TYPE_CNT; type++) {
-    if (!has[type] || names[type] == NULL || request_idx-- > 0) continue;
+  for (uint32_t i = 0; i < in->asked_cnt; i++) {
+    const char *symbol = in->symbols.rows[i].text;
+    if (!is_first_of_kind(in, i) || request_idx-- > 0) continue;
     tf_text_out_t t = {buf, cap, 0};
     tf_text_out_put(&t, "/api/v5/public/instruments?instType=");
-    tf_text_out_put(&t, names[type]);
+    tf_text_out_put(&t, names[type_of(symbol)]);
+    if (type_of(symbol) == OPTION) {
+      tf_text_out_put(&t, "&instFamily=");
+      for (uint32_t k = 0; k < family_bytes(symbol); k++) tf_text_out_char(&t, symbol[k]);
+    }
     return tf_text_out_finish(&t);
   }
   return 0;
@@ -183,18 +246,21 @@ static const tf_feed_host_t others[] = {
 const tf_feed_t tf_feed_okx = {
     .venue                   = "okx",
     .suffix                  = "OKX",
+    .symbol_chars            = "-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
-    .init                    = tf_in_band_init,
+    .init                    = init,
     .on_frame                = tf_in_band_on_frame,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_in_band_lose_book,
+    .key_channels            = "books-l2-tbt, books50-l2-tbt (every 10 ms, by fee tier)",
     .ws_host                 = "ws.okx.com",
     .ws_port                 = "8443",
     .rest_host               = "www.okx.com",
     .rest_port               = "443",
     .ws_others               = others,
     .ws_target               = tf_in_band_ws_target,
+    .hello                   = hello,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,

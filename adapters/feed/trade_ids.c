@@ -80,6 +80,8 @@ bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, uint32_t print, tf_feed
     tf_trade_ids_check_print(ids, id, print, counts);
     return true;
   }
+  /* Into a hole; a venue that starts over has made it the last. */
+  counts->late_trades += id < ids->last;
   tf_trade_ids_put_print(ids, id, print);
   return false;
 }

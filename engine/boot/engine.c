@@ -585,7 +585,10 @@ tf_err_t tf_engine_add_source(tf_engine_t *e, tf_source_t *source, const char *n
   return err ? err : tf_publish_add_feed(&e->publish, e->runner.acquire.source_cnt - 1, name);
 }
 
-void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) { e->runner.acquire.io = io; }
+void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) {
+  e->runner.acquire.io = io;
+  if (io->stamp_ages) io->stamp_ages = tf_publish_receive(&e->publish);
+}
 
 tf_err_t tf_engine_start(tf_engine_t *e) {
   e->runner.housekeep      = tf_publish_run;

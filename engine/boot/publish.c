@@ -4,12 +4,12 @@
 
 #include "core/error.h"
 
-TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_CNT &&
+TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_RECEIVE &&
                      (int)TF_HOP_TICK_TO_DECISION == (int)TF_METRIC_HIST_TICK_TO_DECISION,
-                 "hops and metric histograms are the same list");
+                 "hops are the first of the metric histograms");
 TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FLAT,
                  "actions are counted in their own order");
-TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_WARMING == TF_METRIC_HOLDS_WARMING,
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_TRADING == TF_METRIC_HOLDS_TRADING,
                  "hold reasons are counted in their own order");
 
 TF_STATIC_ASSERT(TF_METRIC_EVENTS_BAD_TIME_ZERO + TF_EVENT_TIME_SAID ==
@@ -54,9 +54,14 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_EVENTS_TRADE + i), c->events[i]);
   tf_metrics_set(b, TF_METRIC_FEED_MERGED, c->merged);
   tf_metrics_set(b, TF_METRIC_FEED_STANDBY, s->is_standby);
+  tf_metrics_set(b, TF_METRIC_FEED_BROKEN, s->broken != TF_OK);
   tf_metrics_set(b, TF_METRIC_FEED_HELD, s->held_events);
   tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
   tf_metrics_set(b, TF_METRIC_FEED_ID_CONFLICTS, c->id_conflicts);
+  tf_metrics_set(b, TF_METRIC_FEED_LATE_TRADES, c->late_trades);
+  tf_metrics_set(b, TF_METRIC_FEED_REORDERED, c->reordered);
+  tf_metrics_set(b, TF_METRIC_FEED_HELD_TRADES, c->held_trades);
+  tf_metrics_set(b, TF_METRIC_FEED_LISTINGS, c->listings);
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
   tf_metrics_set(b, TF_METRIC_FEED_RESYNCS, c->resyncs);
@@ -73,6 +78,8 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_STALE, s->stale);
   tf_metrics_set(b, TF_METRIC_FEED_STALE_NOW, s->stale_now);
   tf_metrics_set(b, TF_METRIC_FEED_CONNECTS, s->connects);
+  for (uint32_t i = 0; i < TF_DIAL_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DIALS_FAILED_WAIT + i), s->dials_failed[i]);
   tf_metrics_set(b, TF_METRIC_FEED_DISCONNECTS, s->disconnects);
   tf_metrics_set(b, TF_METRIC_FEED_RECONNECTS, s->connects ? s->connects - 1 : 0);
   /* pairs with: tf_symbols_add. The table's count alone is read. */
@@ -109,24 +116,15 @@ static void publish_clock(tf_metrics_block_t *b, const tf_feed_clock_kind_t *k, 
   tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DELAY_MAX_TRADE + kind), h->max);
 }
 
-static void publish_stamp_ages(tf_metrics_block_t *b, const tf_hist_t *h) {
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P50, tf_hist_quantile(h, 0.5));
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P99, tf_hist_quantile(h, 0.99));
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P999, tf_hist_quantile(h, 0.999));
-}
-
 /* Distributions are summed up one a pass: three quantiles read about 3,000 words, which all at once would be a pause
  * on acquire's thread. */
-static void publish_distribution(tf_publish_t *p, tf_metrics_block_t *b) {
+static void publish_distribution(tf_publish_t *p) {
   const tf_acquire_t *a    = &p->runner->acquire;
   uint32_t            at   = p->quantiles_at;
   uint32_t            feed = at / TF_FEED_CLOCK_KINDS, kind = at % TF_FEED_CLOCK_KINDS;
   p->quantiles_at = feed < a->source_cnt ? at + 1 : 0;
-  if (feed >= a->source_cnt) {
-    if (a->io && a->io->stamp_ages) publish_stamp_ages(b, a->io->stamp_ages);
-  } else if (p->feeds[feed] && a->clocks) {
+  if (feed < a->source_cnt && p->feeds[feed] && a->clocks)
     publish_clock(p->feeds[feed], &a->clocks[feed].kinds[kind], kind);
-  }
 }
 
 /* Of one instrument a pass, in turn: those that lack a feature, and what the one that lacks most waits for. */
@@ -186,8 +184,6 @@ static void publish_io(tf_metrics_block_t *b, const tf_io_counts_t *c) {
   tf_metrics_set(b, TF_METRIC_IO_PORT_FULL, c->port_full);
   tf_metrics_set(b, TF_METRIC_IO_STAMPS, c->stamps);
   tf_metrics_set(b, TF_METRIC_IO_STAMPS_MISSING, c->stamps_missing);
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_NS, c->stamp_age_ns);
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_NS_MAX, c->stamp_age_ns_max);
   tf_metrics_set(b, TF_METRIC_IO_UNDER_WAY, c->ops_given - c->ops_done);
 }
 
@@ -224,7 +220,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
                        r->acquire.bad_times[i]);
       tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
       if (r->acquire.io) publish_io(b, &r->acquire.io->counts);
-      publish_distribution(p, b);
+      publish_distribution(p);
     }
     if (stages & TF_STAGE_LANE) {
       publish_lane(b, &r->lane);
@@ -248,6 +244,13 @@ void tf_publish_control(tf_publish_t *p, uint64_t heap_allocated_bytes,
 void tf_publish_process(tf_publish_t *p, tf_metric_t metric, uint64_t value) {
   TF_ASSERT(tf_metrics_info[metric].scope == TF_METRIC_PROCESS);
   tf_metrics_set(p->control, metric, value);
+}
+
+tf_hist_t *tf_publish_receive(tf_publish_t *p) {
+  for (uint32_t t = 0; t < p->runner->thread_cnt; t++)
+    if (p->runner->threads[t].stages & TF_STAGE_ACQUIRE)
+      return tf_metrics_hist(p->threads[t], TF_METRIC_HIST_RECEIVE);
+  return NULL;
 }
 
 tf_hist_t *tf_publish_hists(tf_publish_t *p) {
@@ -300,7 +303,8 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
              stages & TF_STAGE_LANE      ? "lane0"
              : stages & TF_STAGE_ACQUIRE ? "acquire"
                                          : "emit");
-    tf_err_t err = add_block(p, TF_METRIC_THREAD, name, stages & TF_STAGE_LANE, &p->threads[t]);
+    bool     hists = (stages & (TF_STAGE_LANE | TF_STAGE_ACQUIRE)) != 0;
+    tf_err_t err   = add_block(p, TF_METRIC_THREAD, name, hists, &p->threads[t]);
     if (err) return err;
   }
   return TF_OK;

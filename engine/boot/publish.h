@@ -41,5 +41,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns);
 
 /* The lane's histograms (TF_HOP_CNT of them) lie in its thread's block. */
 tf_hist_t *tf_publish_hists(tf_publish_t *publish);
+/* The I/O loop's (tf_io_t.stamp_ages) in the block of the thread that polls it. */
+tf_hist_t *tf_publish_receive(tf_publish_t *publish);
 
 #endif

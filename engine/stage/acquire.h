@@ -58,6 +58,7 @@ struct tf_acquire {
   const uint32_t       *stopping;       /* a full ring is given up a second after this is set */
   uint64_t              stopping_ns;    /* monotonic, when that was first seen at a full ring */
   tf_err_t              failed;         /* the first source that broke */
+  bool                  must_end;       /* one that was required, or the I/O loop */
   char                  failed_text[512];
 };
 
@@ -65,7 +66,8 @@ struct tf_acquire {
 tf_err_t tf_acquire_add(tf_acquire_t *acquire, tf_source_t *source);
 
 /* One pass over io and sources, waiting at most wait_ns for bytes. Returns the work done; 0 when
- * idle; TF_SOURCE_DONE when every source is read to its end or broken. */
+ * idle; TF_SOURCE_DONE when every source is read to its end or broken. Live: a source that breaks is given up and the
+ * others go on, until none but aids are left or a required one breaks; failed keeps the first. */
 int tf_acquire_poll(tf_acquire_t *acquire, uint64_t now_ns, uint64_t wait_ns);
 
 #endif

@@ -80,6 +80,8 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     set_scores(d, &input, model);
     if (TF_UNLIKELY(decide->halted))
       output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_HALTED};
+    else if (TF_UNLIKELY(in->trading > TF_TRADING_OPEN))
+      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_TRADING};
     else if (TF_UNLIKELY(!is_warm(strategy, in)))
       output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_WARMING};
     else
@@ -98,6 +100,7 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     d->hold_reason   = output.hold_reason;
     d->book_state    = in->keeper.book.state;
     d->route         = in->route;
+    d->trading       = in->trading;
     set_ref_price(d, in);
     seal_decision(decide, d);
     cnt++;

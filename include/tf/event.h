@@ -16,7 +16,7 @@ typedef enum tf_event_kind {
   TF_EVENT_QUOTE   = 1, /* best bid and offer as the venue's quote channel sends them */
   TF_EVENT_BOOK    = 2, /* one price level, of a delta or (flag SNAPSHOT) of a snapshot */
   TF_EVENT_TICKER  = 3,
-  TF_EVENT_STATUS  = 4, /* the book's or the feed's state changed */
+  TF_EVENT_STATUS  = 4, /* the book's state changed, or the instrument's listing (u.listing) */
   TF_EVENT_CONTROL = 5, /* an operator's command, at its place in the stream (u.control) */
   TF_EVENT_KIND_CNT
 } tf_event_kind_t;
@@ -71,6 +71,18 @@ typedef enum tf_book_state {
   TF_BOOK_STATE_CNT
 } tf_book_state_t;
 
+/* What a venue does with an instrument, said by a STATUS of its own (adapters/feed/listing.h). */
+typedef enum tf_trading {
+  TF_TRADING_UNSAID = 0, /* the STATUS is of the book */
+  TF_TRADING_OPEN   = 1,
+  TF_TRADING_HALTED =
+      2, /* no trades for now: halted, in an auction, not opened yet, orders only withdrawn */
+  TF_TRADING_ENDED = 3, /* delisted, expired, settled: for good */
+  TF_TRADING_CHANGED =
+      4, /* tick or lot size are others from here on (u.listing); it goes on as it was */
+  TF_TRADING_CNT
+} tf_trading_t;
+
 typedef struct tf_event {
   uint64_t ts_event_ns;   /* venue's time, ns since 1970; 0 where the venue sends none */
   uint64_t ts_recv_ns;    /* ours, ns since 1970: when the bytes were received. Never ts_event */
@@ -104,13 +116,21 @@ typedef struct tf_event {
                                      TF_FUNDING_NONE: not sent */
     } ticker;
     struct {
-      uint64_t book_state; /* tf_book_state_t: what the book becomes */
+      uint32_t book_state; /* tf_book_state_t: what the book becomes */
+      uint32_t trading;    /* UNSAID; else it is u.listing, and nothing is said of the book */
       uint64_t
           apply_from; /* OK after a snapshot: deltas from this venue_seq on apply, never 0; OK with
                               0: a silence (STALE) is over, the book goes on as it was */
       uint64_t gap_first; /* GAP: first and last venue sequence that are missing */
       uint64_t gap_last;
     } status;
+    struct {
+      uint32_t book_state; /* TF_BOOK_NONE */
+      uint32_t trading;    /* tf_trading_t, not UNSAID */
+      int64_t  tick_size;  /* at price_exp; 0: not said */
+      int64_t  lot_size;   /* at qty_exp; 0: not said */
+      uint64_t reserved;
+    } listing;
     struct {
       uint64_t command;  /* tf_event_command_t */
       int64_t  position; /* POSITION: signed, base units or contracts, exponent qty_exp */
@@ -124,6 +144,11 @@ TF_STATIC_ASSERT(sizeof(tf_event_t) == 64, "an event is one cache line");
 TF_STATIC_ASSERT(offsetof(tf_event_t, ingest_seq) == 16, "layout is part of the tape format");
 TF_STATIC_ASSERT(offsetof(tf_event_t, kind) == 28, "layout is part of the tape format");
 TF_STATIC_ASSERT(offsetof(tf_event_t, u) == 32, "layout is part of the tape format");
+
+/* A STATUS that is of the instrument, not of its book. */
+TF_INLINE bool tf_event_is_listing(const tf_event_t *e) {
+  return e->kind == TF_EVENT_STATUS && e->u.status.trading != TF_TRADING_UNSAID;
+}
 
 /* +1 for a buy aggressor or a bid, -1 for a sell aggressor or an ask. */
 TF_INLINE int tf_event_sign(const tf_event_t *e) { return (e->flags & TF_FLAG_SIDE) ? -1 : 1; }

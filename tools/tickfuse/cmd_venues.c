@@ -69,6 +69,7 @@ static void print_text(void) {
     for (const tf_feed_channel_t *c = f->channels; c->names; c++)
       printf("  %-7s %-34s %s\n", channel_name(c->channel), c->names,
              checks_text(c->checks, checks, sizeof checks));
+    if (f->key_channels) printf("  %-7s %s\n", "key", f->key_channels);
   }
 }
 
@@ -83,6 +84,12 @@ static const char markdown_limits[] =
     "\n## Connections\n\n"
     "| venue | hosts | legs share a decoder | heartbeat | limits kept |\n"
     "|---|---|---|---|---|\n";
+
+static const char markdown_keys[] = "\n## Keys\n\n"
+                                    "With a `key_file` these channels are asked for in place of "
+                                    "the public ones. No other venue takes one.\n\n"
+                                    "| venue | channels |\n"
+                                    "|---|---|\n";
 
 static void print_markdown(void) {
   char checks[512], limits[128], beat[64], hosts[256];
@@ -101,6 +108,10 @@ static void print_markdown(void) {
            f->sequences_are_shared ? "yes" : "no", heartbeat_text(f, beat, sizeof beat),
            limits_text(f, limits, sizeof limits));
   }
+  fputs(markdown_keys, stdout);
+  for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++)
+    if (tf_feeds_all[i]->key_channels)
+      printf("| %s | %s |\n", tf_feeds_all[i]->venue, tf_feeds_all[i]->key_channels);
 }
 
 static void print_json(void) {
@@ -117,13 +128,14 @@ static void print_json(void) {
                                                 channel_name(c->channel), "names", c->names,
                                                 "checks", checks, "snapshot", snapshot_text(f, c)));
     }
-    json_array_append_new(
-        venues,
-        json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:o}", "venue", f->venue, "suffix",
-                  f->suffix, "host", f->ws_host, "port", f->ws_port, "legs_share_a_decoder",
-                  f->sequences_are_shared, "streams_max", (json_int_t)f->streams_max,
-                  "subscribe_rate_hz_max", (json_int_t)f->subscribe_rate_hz_max, "limits",
-                  limits_text(f, limits, sizeof limits), "channels", channels));
+    json_array_append_new(venues,
+                          json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:s?, s:o}", "venue",
+                                    f->venue, "suffix", f->suffix, "host", f->ws_host, "port",
+                                    f->ws_port, "legs_share_a_decoder", f->sequences_are_shared,
+                                    "streams_max", (json_int_t)f->streams_max,
+                                    "subscribe_rate_hz_max", (json_int_t)f->subscribe_rate_hz_max,
+                                    "limits", limits_text(f, limits, sizeof limits), "key_channels",
+                                    f->key_channels, "channels", channels));
   }
   json_dumpf(venues, stdout, JSON_INDENT(2));
   putchar('\n');

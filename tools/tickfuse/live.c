@@ -149,6 +149,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .tap               = tf_live_capture_tap(&live.capture),
                                    .tap_source_idx    = row_idx
   };
+  if (row->asks_metadata) s->metadata_refresh_ns = f->metadata_refresh_ns;
   tf_live_ways_apply(&l->ways, s);
   if (f->rest.host) rest_from(s, &f->rest, live.ports[row_idx].rest);
   if (row->kind != TF_ROUTE_PRIMARY) stand_in(config, row_idx, s);
@@ -176,7 +177,10 @@ static tf_err_t start_connection(const tf_config_t *config, uint32_t i) {
   session_config(config, i, &session);
   tf_err_t err = tf_session_init(&session, &live.arena, &live.sources[i]);
   if (err) return tf_error_add(err, "preparing the connection %s", row->name);
-  live.source_cnt          = i + 1;
+  live.source_cnt = i + 1;
+
+  live.sources[i]->is_required =
+      row->kind == TF_ROUTE_PRIMARY && config->feeds[row->feed_idx].required;
   bool            is_first = i == 0 || live.plan.rows[i - 1].feed_idx != row->feed_idx;
   tf_live_ways_t *ways     = &live.feeds[row->feed_idx].ways;
   if (is_first && row->kind == TF_ROUTE_PRIMARY) {
@@ -294,8 +298,9 @@ static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
     bool     is_down = state == TF_FEED_LIVE && i < live.source_cnt && names_stream_down(i, reason);
     if (is_down) return false;
     if (state == TF_FEED_LIVE) continue;
-    snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s", tf_metrics_block_name(b, name),
-             tf_live_table_state(state));
+    snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s%s", tf_metrics_block_name(b, name),
+             tf_live_table_state(state),
+             tf_metrics_get(b, TF_METRIC_FEED_BROKEN) ? ": the venue refused it for good" : "");
     return false;
   }
   return true;

@@ -46,6 +46,10 @@ void tf_summary_counts(const tf_engine_t *engine, tf_feed_counts_t *sum) {
     sum->gaps += c->gaps;
     sum->duplicates += c->duplicates;
     sum->id_conflicts += c->id_conflicts;
+    sum->listings += c->listings;
+    sum->late_trades += c->late_trades;
+    sum->reordered += c->reordered;
+    sum->held_trades += c->held_trades;
     sum->merged += c->merged;
     sum->bridged_out_levels += c->bridged_out_levels;
     sum->resyncs += c->resyncs;
@@ -130,6 +134,25 @@ static json_t *sinks_json(const tf_engine_t *e) {
   return sinks;
 }
 
+/* Why connections ended, of all sources; a replay has it from the capture. */
+static json_t *ends_json(const tf_engine_t *e) {
+  static const char *const words[] = {
+#define WORD_(id, name) name,
+      TF_LEG_ENDS(WORD_)
+#undef WORD_
+  };
+  const tf_acquire_t *a    = &e->runner.acquire;
+  json_t             *ends = json_object();
+  for (uint32_t k = 0; k < TF_ARRAY_CNT(words); k++) {
+    uint64_t cnt = 0;
+    for (uint32_t i = 0; i < a->source_cnt; i++)
+      for (uint32_t leg = 0; leg < TF_SOURCE_LEGS_MAX; leg++)
+        cnt += a->sources[i]->legs[leg].ends[k];
+    if (cnt > 0) json_object_set_new(ends, words[k], integer(cnt));
+  }
+  return ends;
+}
+
 /* What sessions did about their books beside the venue's sequence, and how often streams fell silent. */
 static void books_json(const tf_engine_t *e, json_t *root) {
   const tf_acquire_t *a    = &e->runner.acquire;
@@ -176,6 +199,10 @@ static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
   json_object_set_new(root, "gaps", integer(c->gaps));
   json_object_set_new(root, "duplicates", integer(c->duplicates));
   json_object_set_new(root, "id_conflicts", integer(c->id_conflicts));
+  json_object_set_new(root, "trades_late", integer(c->late_trades));
+  json_object_set_new(root, "trades_reordered", integer(c->reordered));
+  json_object_set_new(root, "trades_held", integer(c->held_trades));
+  json_object_set_new(root, "listing_changes", integer(c->listings));
   json_object_set_new(root, "merged", integer(c->merged));
   json_object_set_new(root, "bridged_out_levels", integer(c->bridged_out_levels));
   json_object_set_new(root, "resyncs", integer(c->resyncs));
@@ -219,6 +246,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "latency_ns", latency_json(e));
   json_object_set_new(root, "clocks", clocks_json(e));
   books_json(e, root);
+  json_object_set_new(root, "connection_ends", ends_json(e));
   json_object_set_new(root, "lane", lane_json(e));
   json_object_set_new(root, "sinks", sinks_json(e));
   json_object_set_new(root, "rss_bytes_max", integer(tf_cpu_rss_bytes_max()));

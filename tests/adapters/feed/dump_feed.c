@@ -51,7 +51,13 @@ static void print_event(const tf_event_t *e, uint64_t message) {
                : text_of(e->u.ticker.funding_rate, TF_FUNDING_EXP));
     break;
   case TF_EVENT_STATUS:
-    printf(" state=%" PRIu64 " from=%" PRIu64 " gap=%" PRIu64 "..%" PRIu64 "\n",
+    if (tf_event_is_listing(e)) {
+      printf(" trading=%" PRIu32 " tick=%s lot=%s\n", e->u.listing.trading,
+             text_of(e->u.listing.tick_size, e->price_exp),
+             text_of(e->u.listing.lot_size, e->qty_exp));
+      break;
+    }
+    printf(" state=%" PRIu32 " from=%" PRIu64 " gap=%" PRIu64 "..%" PRIu64 "\n",
            e->u.status.book_state, e->u.status.apply_from, e->u.status.gap_first,
            e->u.status.gap_last);
     break;

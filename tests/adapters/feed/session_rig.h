@@ -60,7 +60,7 @@ static inline void emit(tf_feed_out_t *out, uint8_t kind, uint64_t id, uint64_t 
   tf_event_t *e = &out->events[out->event_cnt++];
   *e            = (tf_event_t){.kind = kind, .ts_recv_ns = recv_ns, .flags = TF_FLAG_LAST};
   if (kind == TF_EVENT_STATUS)
-    e->u.status.book_state = id;
+    e->u.status.book_state = (uint32_t)id;
   else
     e->u.trade.id = id;
   out->counts->events[kind]++;

@@ -18,10 +18,11 @@
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
   "streams_per_connection, legs, "                                                                 \
-  "endpoints, rank_every, proxy, proxy_key_file, source_address, interface, fallback_after, "      \
+  "required, endpoints, rank_every, proxy, proxy_key_file, source_address, interface, "            \
+  "fallback_after, "                                                                               \
   "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
-  "instruments_file, book_depth, crossed_after, stale_after, "                                     \
+  "instruments_file, reorder_window, metadata_refresh, book_depth, crossed_after, stale_after, "   \
   "message_bytes_max, fallback"
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
@@ -234,7 +235,8 @@ static const char all_keys[] =
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
-    "crossed_after: 2s, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, legs: 3, "
+    "crossed_after: 2s, metadata_refresh: 7m, reorder_window: 30ms, stale_after: 90s, path: "
+    "/ws?a=b, streams_per_connection: 17, legs: 3, required: true, "
     "rank_every: "
     "3m, proxy: \"http://p:3128\", "
     "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
@@ -305,6 +307,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].book_depth, 25);
   assert_int_equal(c->feeds[0].crossed_after_ns, 2 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].stale_after_ns, 90 * TF_NS_PER_SEC);
+  assert_int_equal(c->feeds[0].reorder_window_ns, 30 * TF_NS_PER_MS);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns, 420 * TF_NS_PER_SEC);
   assert_string_equal(c->feeds[0].path, "/ws?a=b");
   assert_int_equal(c->feeds[0].streams_per_connection, 17);
   assert_int_equal(c->feeds[0].legs, 3);
@@ -314,6 +318,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->feeds[0].proxy_key_file, "t.yaml");
   assert_string_equal(c->feeds[0].source_address, "127.0.0.2");
   assert_string_equal(c->feeds[0].interface, "eth1");
+  assert_true(c->feeds[0].required && !c->feeds[1].required);
   assert_int_equal(c->feeds[0].fallback_after_ns, 7 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].fallback_back_ns, 9 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].fallback_cnt, 3);
