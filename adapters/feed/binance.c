@@ -199,7 +199,7 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
 
 /* A message of whole state that another connection brought before. */
 static bool is_repeated(const tf_binance_message_t *m, tf_newest_t *newest, uint64_t ts_ns) {
-  bool is_repeat = !tf_newest_takes(newest, m->frame, ts_ns);
+  bool is_repeat = !tf_newest_takes(newest, m->frame, 0, ts_ns);
   m->out->counts->duplicates += is_repeat;
   return is_repeat;
 }

@@ -72,7 +72,7 @@ static tf_verdict_t on_bridged_book(tf_in_band_t *in, tf_draft_t *draft,
   uint64_t first = b->message.has_previous ? b->message.previous + 1 : b->message.first_seq;
   if (TF_UNLIKELY(!route->is_snapshot && (first > b->message.last_seq || first == 0)))
     return reject(in, TF_REJECT_SCHEMA);
-  if (TF_UNLIKELY(!tf_draft_has_room(draft, 2))) return reject(in, TF_REJECT_LIMIT);
+  if (TF_UNLIKELY(!tf_draft_has_room(draft, 3))) return reject(in, TF_REJECT_LIMIT);
   const tf_json_value_t *own = &b->symbol;
   uint32_t idx = symbol_of(in, own->kind == TF_JSON_STRING ? own : &route->symbol, &why);
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return reject(in, why);
@@ -135,8 +135,7 @@ static tf_verdict_t on_books(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ba
 /* A quote or ticker of one stream, by the venue's number, or by its time. What has neither is taken as it
  * comes. */
 static bool is_news(tf_in_band_t *in, tf_newest_t *newest, uint64_t number, uint64_t ts_ns) {
-  uint64_t order = number != 0 ? number : ts_ns;
-  return order == 0 || tf_newest_takes(newest, in->frame, order);
+  return (number | ts_ns) == 0 || tf_newest_takes(newest, in->frame, number, ts_ns);
 }
 
 /* One level a side, sent as a book: the best bid and offer. */

@@ -479,9 +479,9 @@ void tf_streams_restart(tf_streams_t *s) {
   for (uint32_t i = 0; i < s->row_cnt; i++) {
     tf_stream_t *row = &s->rows[i];
     rest(s, row, row->is_wanted ? TF_STREAM_WANTED : TF_STREAM_NONE);
-    row->request_id = row->asked_ns = row->data_ns = 0;
-    row->run_max                                   = RUN_MAX;
-    row->try_cnt = row->unanswered = row->text_idx = 0;
+    row->request_id = row->asked_ns = row->data_ns = row->resync_ns = 0;
+    row->run_max                                                    = RUN_MAX;
+    row->try_cnt = row->unanswered = row->text_idx = row->repeat_cnt = 0;
     row->has_deltas = row->is_continued = false;
     if (!row->is_wanted) continue;
     set_awaited(s, row, is_prompt(s, row));

@@ -20,8 +20,8 @@
  * request without one. A request for several that is refused as a whole is asked again in halves, so that
  * one bad symbol costs its neighbours nothing.
  *
- * A book that wants its snapshot again is unsubscribed and subscribed: at once, and when it keeps asking
- * after 1, 2, 4 .. 60 s, until it was quiet for a minute.
+ * A book that wants its snapshot again is unsubscribed and subscribed: at once, and when it keeps asking on
+ * this connection after 1, 2, 4 .. 60 s, until it was quiet for a minute.
  *
  * One thread, the lane; all memory is taken at init. An event costs a byte's test, and a store if it is the
  * last of its message; scans over all rows happen when something is due, not in every pass. */
