@@ -62,6 +62,23 @@ class RequireReady(unittest.TestCase):
                 self.assertIn("none", reasons)
 
 
+class Groups(unittest.TestCase):
+    def test_a_group_lists_its_own_and_all_of_them(self):
+        every = json.loads(run("features", "list", "--json")[0])["indicators"]
+        groups = {d["group"] for d in every}
+        self.assertIn("momentum", groups)
+        for group in groups:
+            found = json.loads(run("indicator", "list", group, "--json")[0])
+            self.assertEqual(found["indicators"], [d for d in every if d["group"] == group])
+            self.assertEqual(found["bar_fields"], [])
+        text = run("features", "list", "momentum")[0]
+        self.assertIn("rsi(", text)
+        self.assertNotIn("  ema(", text)
+
+    def test_a_group_that_is_none_names_the_nearest(self):
+        self.assertIn('did you mean "momentum"', run("features", "list", "momentun", expect=2)[1])
+
+
 class Eval(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
