@@ -20,7 +20,7 @@
 #define FRAME_BYTES    192
 #define BATCH_BYTES    (1u << 18)
 #define READY_NS       (60 * TF_NS_PER_SEC)
-#define SETTLE_NS      TF_NS_PER_SEC           /* after the last subscription */
+#define SETTLE_NS      TF_NS_PER_SEC          /* after the last subscription */
 #define FIRST_TRADE_ID UINT64_C(100000000000) /* twelve digits, for all of a run */
 #define REQUEST_BYTES  65536
 

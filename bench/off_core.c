@@ -23,7 +23,7 @@ static bool has_name(int pid, const char *task, const char *name) {
   if (fd < 0) return false;
   ssize_t cnt = read(fd, text, sizeof text - 1);
   close(fd);
-  text[cnt > 0 ? cnt : 0]  = '\0';
+  text[cnt > 0 ? cnt : 0]   = '\0';
   text[strcspn(text, "\n")] = '\0';
   return strcmp(text, name) == 0;
 }

@@ -47,7 +47,7 @@ static void read_frames(const tf_peer_recv_config_t *config, conn_t *c, uint64_t
   while (c->have - at >= 4) {
     const uint8_t *head     = c->bytes + at;
     uint32_t       head_cnt = (head[1] & 127) == 126 ? 4 : 2;
-    uint32_t       cnt = head_cnt == 4 ? (uint32_t)head[2] << 8 | head[3] : head[1] & 127u;
+    uint32_t       cnt      = head_cnt == 4 ? (uint32_t)head[2] << 8 | head[3] : head[1] & 127u;
     if (c->have - at < head_cnt + cnt) break;
     if (cnt > TIME_DIGITS) note(config, head + head_cnt, cnt, now_ns);
     at += head_cnt + cnt;
@@ -58,15 +58,14 @@ static void read_frames(const tf_peer_recv_config_t *config, conn_t *c, uint64_t
 }
 
 static int connect_one(uint16_t port) {
-  static const char request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-                                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-  struct sockaddr_in addr     = {.sin_family      = AF_INET,
-                                 .sin_port        = htons(port),
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  char               answer[1024];
-  size_t             have = 0;
-  int                fd   = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  static const char  request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+                                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  struct sockaddr_in addr      = {
+           .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  char   answer[1024];
+  size_t have = 0;
+  int    fd   = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) != 0 ||
       send(fd, request, sizeof request - 1, MSG_NOSIGNAL) != (ssize_t)(sizeof request - 1))
     _exit(2);

@@ -11,13 +11,13 @@
 #define TF_PEER_RECV_NAME "bench:peer"
 
 typedef struct tf_peer_recv_config {
-  uint16_t  port; /* of a websocket server on the loopback */
-  uint32_t  conn_cnt;
-  int       cpu;
-  uint64_t *had_ns;        /* (message_cnt), shared: written by the peer; 0: not yet */
+  uint16_t        port; /* of a websocket server on the loopback */
+  uint32_t        conn_cnt;
+  int             cpu;
+  uint64_t       *had_ns;   /* (message_cnt), shared: written by the peer; 0: not yet */
   const uint64_t *begin_ns; /* shared: when message 0 is due; 0: not known yet */
-  uint64_t  message_cnt;
-  uint32_t  rate_hz; /* message i is due at begin + i / rate; its "T" says it in microseconds */
+  uint64_t        message_cnt;
+  uint32_t rate_hz; /* message i is due at begin + i / rate; its "T" says it in microseconds */
 } tf_peer_recv_config_t;
 
 /* Forks. The child runs until it is killed, or its parent ends. < 0: errno says. */

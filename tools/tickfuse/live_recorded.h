@@ -34,10 +34,10 @@ typedef struct tf_live_recorded {
   tf_source_t               source; /* first: it is a source */
   tf_live_recorded_config_t config;
   tf_replay_t               replay;
-  void                     *memory; /* the replay's */
-  tf_inputs_t               inputs; /* of a capture: its feeds */
-  tf_instruments_t          table;  /* the recording's own */
-  uint32_t                 *ours;   /* (table.cap) by its id; TF_ROUTE_NONE: nobody's */
+  void                     *memory;    /* the replay's */
+  tf_inputs_t               inputs;    /* of a capture: its feeds */
+  tf_instruments_t          table;     /* the recording's own */
+  uint32_t                 *ours;      /* (table.cap) by its id; TF_ROUTE_NONE: nobody's */
   uint32_t                  known_cnt; /* rows of the table that were looked up */
   uint32_t                 *wanted;    /* (wanted_max) */
   uint32_t                  wanted_cnt;

@@ -83,7 +83,8 @@ static void any_course_of_several_is_what_one_would_bring(void **state) {
     while (taken < MESSAGES) {
       rng ^= rng << 13, rng ^= rng >> 7, rng ^= rng << 17;
       uint32_t leg = (uint32_t)(rng >> 33) % legs;
-      if ((rng & 0xff) == 0) { /* one is exchanged for a connection that begins at an order's first */
+      if ((rng & 0xff) ==
+          0) { /* one is exchanged for a connection that begins at an order's first */
         connection[leg] = ++connection_cnt;
         while (at[leg] > 0 && order[at[leg]] == order[at[leg] - 1]) at[leg]--;
         continue;
