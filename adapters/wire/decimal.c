@@ -27,6 +27,8 @@ const uint8_t tf_decimal_tails[48] = {
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 #endif
 
+#define WIDE_DIGITS_MAX 18u /* no number of so many is beyond an int64 */
+
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /* A number's parts, before anything is made of them. */
@@ -158,6 +160,33 @@ const char *tf_decimal_u64_scan(const char *p, const char *end, uint64_t *value,
   *result = overflow ? TF_DECIMAL_RANGE : TF_DECIMAL_OK;
   if (!overflow) *value = v;
   return p;
+}
+
+/* 1 to 18 digits. */
+static uint64_t eighteen(const char *p, uint32_t cnt) {
+  if (cnt <= 16) return tf_decimal_digits_swar_(p, cnt);
+  return tf_decimal_eight_(p, cnt - 16) * tf_decimal_pow10[16] +
+         tf_decimal_digits_swar_(p + cnt - 16, 16);
+}
+
+uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp) {
+  uint32_t sign = *p == '-';
+  p += sign;
+  uint32_t breaks = (tf_decimal_breaks_(p) & 0xffffu) | tf_decimal_breaks_(p + 16) << 16;
+  if (breaks == 0) return 0;
+  uint32_t whole = (uint32_t)__builtin_ctz(breaks), part = 0;
+  if (p[whole] == '.') {
+    breaks &= breaks - 1;
+    if (breaks == 0) return 0;
+    part = (uint32_t)__builtin_ctz(breaks) - whole - 1;
+    if (part == 0) return 0;
+  }
+  if (whole == 0 || (*p == '0' && whole > 1) || whole + part > WIDE_DIGITS_MAX) return 0;
+  uint64_t number = eighteen(p, whole);
+  if (part > 0) number = number * tf_decimal_pow10[part] + eighteen(p + whole + 1, part);
+  *mantissa = sign ? -(int64_t)number : (int64_t)number;
+  *exp      = (int8_t) - (int)part;
+  return sign + whole + (part > 0) + part;
 }
 
 size_t tf_decimal_format(int64_t mantissa, int exp, char text[TF_DECIMAL_TEXT_BYTES]) {

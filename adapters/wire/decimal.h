@@ -162,6 +162,7 @@ typedef struct tf_decimal_form {
   uint32_t mask;   /* and which of those bits that is */
   uint8_t  bytes;  /* all of it */
   uint8_t  part;   /* digits behind the point; 0: no point */
+  char     least;  /* what it may begin with: '0' where that stands alone, else '1' */
 } tf_decimal_form_t;
 
 /* False if the number at p, whose breaks are given, is not of a usual form. */
@@ -179,14 +180,16 @@ TF_INLINE bool tf_decimal_form_of(const char *p, uint32_t breaks, tf_decimal_for
   form->breaks = breaks & form->mask;
   form->bytes  = (uint8_t)all;
   form->part   = (uint8_t)part;
+  form->least  = (char)('1' - (whole == 1));
   return whole > 0;
 }
 
-/* What a form does not say: that there is a point in its place, and that a leading zero (and so
+/* What breaks do not say: that there is a point in its place, and that a leading zero (and so
  * anything below '0') stands alone. */
-TF_INLINE bool tf_decimal_has_form(const char *p, uint32_t bytes, uint32_t part) {
-  uint32_t whole = bytes - part - (part > 0);
-  return ((*p > '0') | (whole == 1)) & ((part == 0) | (p[whole] == '.'));
+TF_INLINE bool tf_decimal_has_form(const char *p, const tf_decimal_form_t *form) {
+  uint32_t part = form->part;
+  if (TF_UNLIKELY(*p < form->least)) return false;
+  return part == 0 || TF_LIKELY(p[form->bytes - 1 - part] == '.');
 }
 
 /* The mantissa of a number of that form. The window that ends with the number holds both its parts
@@ -215,11 +218,14 @@ TF_INLINE uint32_t tf_decimal_read(const char *p, const char *floor, int64_t *ma
                                    int8_t *exp) {
   tf_decimal_form_t form;
   if (TF_UNLIKELY(!tf_decimal_form_of(p, tf_decimal_breaks_(p), &form))) return 0;
-  if (TF_UNLIKELY((*p <= '0') & (form.bytes - form.part - (form.part > 0) != 1))) return 0;
+  if (TF_UNLIKELY(*p < form.least)) return 0;
   *exp      = (int8_t)-form.part;
   *mantissa = tf_decimal_of_form(p, floor, form.bytes, form.part);
   return form.bytes;
 }
+
+/* As tf_decimal_read, for what that does not take and is common all the same: up to 18 digits, and a sign. */
+uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp);
 
 /* How many digits, at most 16, an unsigned integer at p has; its value is not made
  * (tf_json_u64). */

@@ -3,11 +3,11 @@
  * typed as the table asks, in a slot of its own. Keys may come in any order; unknown keys are
  * validated and skipped; whitespace, escapes and nesting are as in RFC 8259.
  *
- * It predicts. For each form of message it remembers the keys in the order in which the last one of
- * that form had them, and compares the next bytes with the predicted `,"key":` as they stand, 16 at
- * a time. Where they match, the key is known without looking at it; where they do not, that one key
- * is read the general way and learned for the next message. The prediction decides nothing else, so
- * its state changes the time taken and never the result (test_json and fuzz_json hold it to that).
+ * It predicts. It remembers each member as its bytes stood, `,"key":`, and which one came behind it,
+ * and compares the next bytes with the predicted ones, 16 at a time. Where they match, the key is known
+ * without looking at it; where they do not, it is looked up among those that were seen before, and only
+ * what is new is read the general way and learned. The prediction decides nothing else, so its state
+ * changes the time taken and never the result (test_json and fuzz_json hold it to that).
  *
  * Everything is validated, also what is skipped; UTF-8 is not (the websocket layer does, and
  * nothing here depends on it). The limits below are refused as LIMIT. TF_BYTES_PAD bytes behind
@@ -106,41 +106,55 @@ typedef struct tf_json_shape {
   uint32_t             key_cnt; /* <= TF_JSON_SHAPE_KEYS_MAX */
 } tf_json_shape_t;
 
-/* One predicted member: its bytes from the brace or comma up to the value, the opening quote of a
- * string included. Members with more than 20 such bytes are never predicted; the four behind the
- * first 16 are compared apart. Private to json.c. */
+/* One predicted member, private to json*.c: its bytes from the brace or comma up to the value, the opening quote of a
+ * string included. Members with more than 26 such bytes are never predicted; those behind the first 16 are
+ * compared apart. */
 #define TF_JSON_STEP_BYTES 16
-#define TF_JSON_MORE_BYTES 4
-#define TF_JSON_STEPS_MAX  23
-#define TF_JSON_ORDERS_MAX 16
+#define TF_JSON_MORE_BYTES 10
+#define TF_JSON_STEPS_MAX  63
+#define TF_JSON_PLACES     128
+#define TF_JSON_NEXT_CNT   3
+#define TF_JSON_ORDERS_MAX 6
 
 typedef struct tf_json_step {
   char     text[TF_JSON_STEP_BYTES];
-  uint64_t seen;        /* the bits of the keys of this step and all before it */
-  uint32_t mask;        /* a bit for each byte that must match; bit 16: matches nothing */
-  uint16_t slot_at;     /* of its value, in bytes; the slot behind the last for what is skipped */
-  uint8_t  text_bytes;  /* how far the value is */
-  uint8_t  form;        /* of the value, json.c */
-  uint8_t  key;         /* TF_JSON_KEY_NONE: not in the shape, or there before */
-  uint8_t  guess_bytes; /* length of a string or integer last time, json.c */
-  uint8_t  more_bytes;  /* of more; then form is FORM_LONG */
-  uint8_t  more_form;   /* and this the value's */
+  uint64_t bit; /* its key's in seen; of a key outside of the shape one above all of those */
   char     more[TF_JSON_MORE_BYTES];
-  tf_decimal_form_t guess; /* form of a decimal last time */
+  uint16_t slot_at; /* of its value, in bytes; the slot behind the last for what is skipped */
+  uint16_t
+      next_at[TF_JSON_NEXT_CNT]; /* what came behind it, last first: bytes from the first step on */
+  uint32_t          mask; /* a bit for each byte of text that must match; bit 16: matches nothing */
+  uint8_t           text_bytes;  /* how far the value is */
+  uint8_t           form;        /* of the value, json_steps.h */
+  uint8_t           more_form;   /* the same, where form says no more than that the text is long */
+  uint8_t           guess_bytes; /* length of a string or integer last time, json_hot.h */
+  tf_decimal_form_t guess;       /* form of a decimal last time */
 } tf_json_step_t;
+TF_STATIC_ASSERT(sizeof(tf_json_step_t) == TF_LINE_BYTES, "a step is read on the tick path");
 #define TF_JSON_KEY_NONE 255
 
-/* Invariant: no key stands in two steps. So keys that are read by prediction alone need no look at
- * which were there before. */
+/* One form of message: its members as they stood, each with those that came behind it, and a table by key for where
+ * yet another comes. So it does not matter much if forms are taken for one because they begin alike: what they share
+ * is learned once, and where they part, what came there before is at hand.
+ *
+ * Invariant: a bit belongs to one key, so that a step whose bit was seen is a repeated key. Keys outside of the
+ * shape have bits too, and only as many are predicted as there are bits left: so a loop of steps ends. */
 typedef struct tf_json_order {
-  tf_json_step_t steps[TF_JSON_STEPS_MAX + 1]; /* the last matches nothing */
+  tf_json_step_t
+           steps[TF_JSON_STEPS_MAX + 1]; /* the first matches nothing, and stands for not known */
+  uint16_t first_at[TF_JSON_NEXT_CNT];   /* what messages began with, as next_at */
+  uint8_t  step_cnt;
+  uint8_t  unknown_cnt;            /* steps of keys outside of the shape */
+  uint8_t  places[TF_JSON_PLACES]; /* open hash of keys: numbers of steps, 0 for none */
 } tf_json_order_t;
 
 /* The predictions of one shape: an order for each form of message, told apart by its first seven
- * bytes (`{"e":"t`). Two forms that fall together only cost time. */
+ * bytes (`{"e":"t`). */
 typedef struct tf_json_orders {
-  uint64_t         form; /* of the last message, and its order */
+  uint64_t         begin; /* of the last message, and its order */
   tf_json_order_t *order;
+  uint64_t         begins[TF_JSON_ORDERS_MAX];
+  uint32_t         begin_cnt; /* that were met, lost ones again too */
   tf_json_order_t  orders[TF_JSON_ORDERS_MAX];
 } tf_json_orders_t;
 
@@ -151,7 +165,7 @@ typedef struct tf_json_object {
   tf_json_orders_t      *orders; /* NULL: no prediction */
   tf_json_value_t
           *values; /* key_cnt + 1 slots; slot i holds if bit i of seen is set, the last never */
-  uint64_t seen;
+  uint64_t seen;   /* bits from key_cnt on mean nothing */
   struct tf_json_object
       *child; /* of the keys that want an OBJECT, ITEMS or ITEM; NULL: they are skipped */
   struct tf_json_object *second; /* of those that want SECOND; NULL: as above */

@@ -177,3 +177,30 @@ const char *tf_json_skip_value(tf_json_t *json, const char *p, tf_json_value_t *
   value->bytes_cnt = (uint32_t)(p - first) - 2 * quotes;
   return p;
 }
+
+const char *tf_json_skip_u64(tf_json_t *json, const char *p, tf_json_value_t *value) {
+  p = tf_json_skip_value(json, p, value);
+  if (p == NULL || value->kind != TF_JSON_NUMBER) return p;
+  tf_decimal_result_t result;
+  uint64_t            number;
+  const char         *stop = value->bytes + value->bytes_cnt;
+  bool                fits = tf_decimal_u64_scan(value->bytes, stop, &number, &result) == stop;
+  value->made              = fits && result == TF_DECIMAL_OK ? TF_JSON_MADE_U64 : TF_JSON_MADE_BAD;
+  return p;
+}
+
+const char *tf_json_skip_decimal(tf_json_t *json, const char *p, tf_json_value_t *value) {
+  p = tf_json_skip_value(json, p, value);
+  if (p == NULL || (value->kind != TF_JSON_NUMBER && value->kind != TF_JSON_STRING)) return p;
+  char        plain[TF_DECIMAL_DIGITS_MAX + 16];
+  const char *text       = value->bytes;
+  size_t      text_bytes = value->bytes_cnt;
+  if (value->escaped) {
+    text       = plain;
+    text_bytes = tf_json_unescape(value->bytes, value->bytes_cnt, plain, sizeof(plain));
+  }
+  bool fits = text_bytes != SIZE_MAX &&
+              tf_decimal_parse(text, text_bytes, &value->as.mantissa, &value->exp) == TF_DECIMAL_OK;
+  value->made = fits ? TF_JSON_MADE_DECIMAL : TF_JSON_MADE_BAD;
+  return p;
+}

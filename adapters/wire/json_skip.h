@@ -10,6 +10,11 @@
  * arrays inside count against the depth that json->depth has reached. */
 const char *tf_json_skip_value(tf_json_t *json, const char *p, tf_json_value_t *value);
 
+/* The same, and made of it what it is: a number without sign, fraction or power; a number, or a string that
+ * holds one. */
+const char *tf_json_skip_u64(tf_json_t *json, const char *p, tf_json_value_t *value);
+const char *tf_json_skip_decimal(tf_json_t *json, const char *p, tf_json_value_t *value);
+
 /* From the byte after an opening quote to the closing quote, which is returned. */
 const char *tf_json_skip_string(tf_json_t *json, const char *p, bool *escaped);
 

@@ -78,7 +78,7 @@ static bool chain_step(tf_chain_t *s, double x, uint32_t layers, double *y) {
   const tf_smooth_t *e       = s->e;
   *y                         = layers == 1   ? e[0].mean
                                : layers == 2 ? 2.0 * e[0].mean - e[1].mean
-                               : layers == 3 ? 3.0 * e[0].mean - 3.0 * e[1].mean + e[2].mean
+                               : layers == 3 ? 3.0 * (e[0].mean - e[1].mean) + e[2].mean
                                              : tf_t3_of(s, T3_LEAN);
   return is_warm;
 }

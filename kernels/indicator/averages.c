@@ -22,8 +22,7 @@ AVERAGE(hma, HMA, 20, "Hull moving average: wma over sqrt(n) of 2 wma(n / 2) - w
         "Hull 2005, as TA-Lib HMA");
 AVERAGE(kama, KAMA, 30, "adaptive moving average, quick where prices move straight",
         "Kaufman, Smarter Trading (1995), as TA-Lib KAMA");
-AVERAGE(rma, RMA, 30, "Wilder's moving average, with step 1 / n",
-        "Wilder 1978, as TA-Lib RMA");
+AVERAGE(rma, RMA, 30, "Wilder's moving average, with step 1 / n", "Wilder 1978, as TA-Lib RMA");
 AVERAGE(tema, TEMA, 30, "triple exponential moving average, 3 e1 - 3 e2 + e3",
         "Mulloy, TASC 12 (1994), as TA-Lib TEMA");
 AVERAGE(trima, TRIMA, 30, "triangular moving average: the middle of the window weighs most",
@@ -36,7 +35,7 @@ static uint64_t ma_build(tf_average_t *s, tf_layout_t *l, const double *params) 
 }
 
 TF_INDICATOR_DEFINE_AS(ma, tf_average_t, ma_build, average_step, .group = TF_GROUP_OVERLAP,
-                       .help = "moving average of a kind that is chosen by name",
+                       .help   = "moving average of a kind that is chosen by name",
                        .origin = "as TA-Lib MA", TF_SERIES("close"), TF_OUTPUTS("ma"),
                        TF_PARAMS(TF_PARAM_PERIOD(30, 1),
                                  TF_PARAM_AVERAGE("matype", TF_AVERAGE_SMA, "kind of average")));
@@ -114,7 +113,7 @@ static uint64_t mavp_build(mavp_t *s, tf_layout_t *l, const double *params) {
   s->at        = tf_layout_take(l, cnt * TF_STORE_WORDS(tf_average_t));
   for (uint32_t i = 0; i < cnt; i++) {
     tf_average_t one = {0};
-    s->lookback = (uint32_t)tf_average_init(&one, l, params[2], s->low + i, TF_AVERAGE_SMA);
+    s->lookback      = (uint32_t)tf_average_init(&one, l, params[2], s->low + i, TF_AVERAGE_SMA);
     if (l->store) memcpy(l->store + s->at + i * TF_STORE_WORDS(tf_average_t), &one, sizeof one);
   }
   return s->lookback;
@@ -137,8 +136,8 @@ static bool mavp_step(mavp_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE(mavp, mavp_t, .group = TF_GROUP_OVERLAP,
-                    .help = "moving average whose period is a series of its own; cost grows with "
-                            "maxperiod - minperiod",
+                    .help   = "moving average whose period is a series of its own; cost grows with "
+                              "maxperiod - minperiod",
                     .origin = "as TA-Lib MAVP", TF_SERIES("close", "periods"), TF_OUTPUTS("mavp"),
                     TF_PARAMS({.name = "minperiod",
                                .kind = TF_PARAM_COUNT,

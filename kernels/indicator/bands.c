@@ -124,9 +124,9 @@ static uint64_t kc_build(kc_t *s, tf_layout_t *l, const double *params) {
 
 static bool kc_step(kc_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
-  double range      = 0;
-  bool   has_middle = tf_idle(&s->middle_idle) && tf_smooth_add(&s->middle, (x[0] + x[1] + x[2]) / 3);
-  bool   has_range  = tf_idle(&s->range_idle) && tf_atr_step(&s->range, x, &range);
+  double range    = 0;
+  bool has_middle = tf_idle(&s->middle_idle) && tf_smooth_add(&s->middle, (x[0] + x[1] + x[2]) / 3);
+  bool has_range  = tf_idle(&s->range_idle) && tf_atr_step(&s->range, x, &range);
   if (!has_middle || !has_range) return false;
   y[0] = s->middle.mean + range * s->width;
   y[1] = s->middle.mean;

@@ -25,10 +25,11 @@ static bool ad_step(ad_t *s, tf_store_t m, const double *x, double *y) {
   return true;
 }
 
-TF_INDICATOR_DEFINE(ad, ad_t, .group = TF_GROUP_VOLUME,
-                    .help   = "accumulation and distribution: volume by where the close lies, since the start",
-                    .origin = "Chaikin, as TA-Lib AD", TF_SERIES("high", "low", "close", "volume"),
-                    TF_OUTPUTS("ad"));
+TF_INDICATOR_DEFINE(
+    ad, ad_t, .group = TF_GROUP_VOLUME,
+    .help   = "accumulation and distribution: volume by where the close lies, since the start",
+    .origin = "Chaikin, as TA-Lib AD", TF_SERIES("high", "low", "close", "volume"),
+    TF_OUTPUTS("ad"));
 
 /* Both averages start at the first value. */
 typedef struct adosc {
@@ -39,8 +40,8 @@ typedef struct adosc {
 
 static uint64_t adosc_build(adosc_t *s, tf_layout_t *l, const double *params) {
   uint32_t fast = tf_layout_count(l, params[0], 2), slow = tf_layout_count(l, params[1], 2);
-  s->fast_step = 2.0 / ((double)fast + 1);
-  s->slow_step = 2.0 / ((double)slow + 1);
+  s->fast_step       = 2.0 / ((double)fast + 1);
+  s->slow_step       = 2.0 / ((double)slow + 1);
   return s->lookback = (fast > slow ? fast : slow) - 1;
 }
 
@@ -152,11 +153,15 @@ static bool pvi_step(change_t *s, tf_store_t m, const double *x, double *y) {
                          .help = what, .origin = where, TF_SERIES("close", "volume"),              \
                          TF_OUTPUTS(#id))
 
-CHANGE(obv, "on-balance volume: of bars that closed higher less that of lower ones, from the first volume on",
+CHANGE(obv,
+       "on-balance volume: of bars that closed higher less that of lower ones, from the first "
+       "volume on",
        "Granville 1963, as TA-Lib OBV");
 CHANGE(pvt, "volume times the relative change of the close, since the start", "as TA-Lib PVT");
-CHANGE(nvi, "index from 1000 that moves with the close where volume fell", "Dysart, Fosback; as TA-Lib NVI");
-CHANGE(pvi, "index from 1000 that moves with the close where volume rose", "Dysart, Fosback; as TA-Lib PVI");
+CHANGE(nvi, "index from 1000 that moves with the close where volume fell",
+       "Dysart, Fosback; as TA-Lib NVI");
+CHANGE(pvi, "index from 1000 that moves with the close where volume rose",
+       "Dysart, Fosback; as TA-Lib PVI");
 
 /* ---- efi ---- */
 
@@ -207,10 +212,11 @@ static bool marketfi_step(stateless_t *s, tf_store_t m, const double *x, double 
   return true;
 }
 
-TF_INDICATOR_DEFINE(marketfi, stateless_t, .group = TF_GROUP_VOLUME,
-                    .help   = "market facilitation index: range of the bar per unit of volume; 0 without",
-                    .origin = "Williams, Trading Chaos (1995), as TA-Lib MARKETFI",
-                    TF_SERIES("high", "low", "volume"), TF_OUTPUTS("marketfi"));
+TF_INDICATOR_DEFINE(
+    marketfi, stateless_t, .group = TF_GROUP_VOLUME,
+    .help   = "market facilitation index: range of the bar per unit of volume; 0 without",
+    .origin = "Williams, Trading Chaos (1995), as TA-Lib MARKETFI",
+    TF_SERIES("high", "low", "volume"), TF_OUTPUTS("marketfi"));
 
 typedef struct bar_vwap {
   tf_sum_t value, volume;

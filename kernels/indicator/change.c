@@ -61,7 +61,7 @@ static bool cmo_step(cmo_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE(cmo, cmo_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "rises less falls over their sum, smoothed, -100 to 100; 0 where none",
+                    .help = "rises less falls over their sum, smoothed, -100 to 100; 0 where none",
                     .origin = "Chande 1994 with Wilder's smoothing, as TA-Lib CMO", CLOSE,
                     TF_OUTPUTS("cmo"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 
@@ -88,10 +88,11 @@ static bool cmou_step(cmou_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(cmou, cmou_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "rises less falls of the last n over their sum, -100 to 100; 0 where none",
-                    .origin = "Chande 1994, as TA-Lib CMOU", CLOSE, TF_OUTPUTS("cmou"),
-                    TF_PARAMS(TF_PARAM_PERIOD(14, 1)));
+TF_INDICATOR_DEFINE(
+    cmou, cmou_t, .group = TF_GROUP_MOMENTUM,
+    .help   = "rises less falls of the last n over their sum, -100 to 100; 0 where none",
+    .origin = "Chande 1994, as TA-Lib CMOU", CLOSE, TF_OUTPUTS("cmou"),
+    TF_PARAMS(TF_PARAM_PERIOD(14, 1)));
 
 typedef struct tsi {
   double      last;
@@ -125,11 +126,12 @@ static bool tsi_step(tsi_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(tsi, tsi_t, .group = TF_GROUP_MOMENTUM,
-                    .help = "changes over their sizes, both smoothed twice, -100 to 100; 0 where none",
-                    .origin = "Blau, TASC 9 (1991), as TA-Lib TSI", CLOSE, TF_OUTPUTS("tsi"),
-                    TF_PARAMS(TF_PARAM_COUNTED("firstperiod", 25, 1, "of the first ema, in inputs"),
-                              TF_PARAM_COUNTED("secondperiod", 13, 1, "of the second, in inputs")));
+TF_INDICATOR_DEFINE(
+    tsi, tsi_t, .group = TF_GROUP_MOMENTUM,
+    .help   = "changes over their sizes, both smoothed twice, -100 to 100; 0 where none",
+    .origin = "Blau, TASC 9 (1991), as TA-Lib TSI", CLOSE, TF_OUTPUTS("tsi"),
+    TF_PARAMS(TF_PARAM_COUNTED("firstperiod", 25, 1, "of the first ema, in inputs"),
+              TF_PARAM_COUNTED("secondperiod", 13, 1, "of the second, in inputs")));
 
 /* ---- the way against the distance ---- */
 
@@ -163,10 +165,11 @@ static bool er_step(way_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE_AS(er, way_t, er_build, er_step, .group = TF_GROUP_MOMENTUM,
-                       .help = "efficiency ratio: distance over way of n inputs, 0 to 1; 1 where still",
-                       .origin = "Kaufman, Smarter Trading (1995), as TA-Lib ER", CLOSE,
-                       TF_OUTPUTS("er"), TF_PARAMS(TF_PARAM_PERIOD(10, 1)));
+TF_INDICATOR_DEFINE_AS(
+    er, way_t, er_build, er_step, .group = TF_GROUP_MOMENTUM,
+    .help   = "efficiency ratio: distance over way of n inputs, 0 to 1; 1 where still",
+    .origin = "Kaufman, Smarter Trading (1995), as TA-Lib ER", CLOSE, TF_OUTPUTS("er"),
+    TF_PARAMS(TF_PARAM_PERIOD(10, 1)));
 
 static uint64_t vhf_build(way_t *s, tf_layout_t *l, const double *params) {
   (void)tf_span_init(&s->span, l, params[0]);
@@ -208,7 +211,7 @@ static bool dpo_step(dpo_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE(dpo, dpo_t, .group = TF_GROUP_MOMENTUM,
-                    .help = "the input n / 2 + 1 ago less the mean of the last n",
+                    .help   = "the input n / 2 + 1 ago less the mean of the last n",
                     .origin = "detrended price oscillator, as TA-Lib DPO", CLOSE, TF_OUTPUTS("dpo"),
                     TF_PARAMS(TF_PARAM_PERIOD(20, 2)));
 
@@ -231,10 +234,11 @@ static bool fosc_step(fosc_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(fosc, fosc_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "how far the input is from what the line through the n before it foretold, in percent",
-                    .origin = "Chande 1994, as TA-Lib FOSC", CLOSE, TF_OUTPUTS("fosc"),
-                    TF_PARAMS(TF_PARAM_PERIOD(5, 2)));
+TF_INDICATOR_DEFINE(
+    fosc, fosc_t, .group = TF_GROUP_MOMENTUM,
+    .help = "how far the input is from what the line through the n before it foretold, in percent",
+    .origin = "Chande 1994, as TA-Lib FOSC", CLOSE, TF_OUTPUTS("fosc"),
+    TF_PARAMS(TF_PARAM_PERIOD(5, 2)));
 
 typedef struct trix {
   tf_chain_t chain;
@@ -258,7 +262,7 @@ static bool trix_step(trix_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE(trix, trix_t, .group = TF_GROUP_MOMENTUM,
-                    .help = "change of an ema of an ema of an ema, in percent",
+                    .help   = "change of an ema of an ema of an ema, in percent",
                     .origin = "Hutson, TASC 1 (1983), as TA-Lib TRIX", CLOSE, TF_OUTPUTS("trix"),
                     TF_PARAMS(TF_PARAM_PERIOD(30, 1)));
 

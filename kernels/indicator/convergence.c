@@ -9,7 +9,7 @@ typedef struct pair {
 
 static uint64_t pair_build(pair_t *s, tf_layout_t *l, const double *params) {
   bool     is_swapped = params[1] < params[0];
-  uint64_t fast = tf_average_init(&s->fast, l, params[2], params[is_swapped], TF_AVERAGE_EMA);
+  uint64_t fast       = tf_average_init(&s->fast, l, params[2], params[is_swapped], TF_AVERAGE_EMA);
   uint64_t slow = tf_average_init(&s->slow, l, params[2], params[!is_swapped], TF_AVERAGE_EMA);
   return fast > slow ? fast : slow;
 }
@@ -43,7 +43,7 @@ TF_INDICATOR_DEFINE_AS(apo, pair_t, pair_build, apo_step, .group = TF_GROUP_MOME
                        .origin = "absolute price oscillator, as TA-Lib APO", TF_SERIES("close"),
                        TF_OUTPUTS("apo"), PAIR_PARAMS);
 TF_INDICATOR_DEFINE_AS(ppo, pair_t, pair_build, ppo_step, .group = TF_GROUP_MOMENTUM,
-                       .help   = "fast less slow average in percent of the slow one; 0 where that is",
+                       .help = "fast less slow average in percent of the slow one; 0 where that is",
                        .origin = "percentage price oscillator, as TA-Lib PPO", TF_SERIES("close"),
                        TF_OUTPUTS("ppo"), PAIR_PARAMS);
 TF_INDICATOR_DEFINE_AS(pvo, pair_t, pair_build, ppo_step, .group = TF_GROUP_VOLUME,
@@ -117,9 +117,9 @@ static uint64_t macdext_build(macdext_t *s, tf_layout_t *l, const double *params
   const double *first = params, *second = params + 2; /* period, kind */
   bool          is_swapped = second[0] < first[0];
   const double *fast = is_swapped ? second : first, *slow = is_swapped ? first : second;
-  uint64_t      a = tf_average_init(&s->fast, l, fast[1], fast[0], TF_AVERAGE_EMA);
-  uint64_t      b = tf_average_init(&s->slow, l, slow[1], slow[0], TF_AVERAGE_EMA);
-  uint64_t      c = tf_average_init(&s->signal, l, params[5], params[4], TF_AVERAGE_EMA);
+  uint64_t      a    = tf_average_init(&s->fast, l, fast[1], fast[0], TF_AVERAGE_EMA);
+  uint64_t      b    = tf_average_init(&s->slow, l, slow[1], slow[0], TF_AVERAGE_EMA);
+  uint64_t      c    = tf_average_init(&s->signal, l, params[5], params[4], TF_AVERAGE_EMA);
   uint64_t      both = a > b ? a : b;
   s->fast_idle       = (uint32_t)(both - a);
   s->slow_idle       = (uint32_t)(both - b);
@@ -137,15 +137,15 @@ static bool macdext_step(macdext_t *s, tf_store_t m, const double *x, double *y)
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(macdext, macdext_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "macd of any kinds of average",
-                    .origin = "Appel 1979, as TA-Lib MACDEXT", TF_SERIES("close"), MACD_OUTPUTS,
-                    TF_PARAMS(TF_PARAM_COUNTED("fastperiod", 12, 2, "in inputs"),
-                              TF_PARAM_AVERAGE("fastmatype", TF_AVERAGE_SMA, "kind of the fast one"),
-                              TF_PARAM_COUNTED("slowperiod", 26, 2, "in inputs"),
-                              TF_PARAM_AVERAGE("slowmatype", TF_AVERAGE_SMA, "kind of the slow one"),
-                              TF_PARAM_COUNTED("signalperiod", 9, 1, "of the signal"),
-                              TF_PARAM_AVERAGE("signalmatype", TF_AVERAGE_SMA, "kind of the signal")));
+TF_INDICATOR_DEFINE(
+    macdext, macdext_t, .group = TF_GROUP_MOMENTUM, .help = "macd of any kinds of average",
+    .origin = "Appel 1979, as TA-Lib MACDEXT", TF_SERIES("close"), MACD_OUTPUTS,
+    TF_PARAMS(TF_PARAM_COUNTED("fastperiod", 12, 2, "in inputs"),
+              TF_PARAM_AVERAGE("fastmatype", TF_AVERAGE_SMA, "kind of the fast one"),
+              TF_PARAM_COUNTED("slowperiod", 26, 2, "in inputs"),
+              TF_PARAM_AVERAGE("slowmatype", TF_AVERAGE_SMA, "kind of the slow one"),
+              TF_PARAM_COUNTED("signalperiod", 9, 1, "of the signal"),
+              TF_PARAM_AVERAGE("signalmatype", TF_AVERAGE_SMA, "kind of the signal")));
 
 /* ---- ao, ac: of the middle of the bar ---- */
 

@@ -12,13 +12,13 @@ enum { PERIOD_MAX = 50, EARLY_IDLE = 12, EARLY_LOOKBACK = 32, LATE_IDLE = 37, LA
 
 typedef struct cycle {
   tf_hilbert_t hilbert;
-  double       period;        /* smoothed once more */
-  double       phase;         /* degrees, -45 to 315 */
-  double       trend[3];      /* means over the cycle, newest first */
-  double       sine[2];       /* of the last bar: sine, lead sine */
-  tf_lag_t     price, above;  /* of the bars before this one; above: the smoothed price less the price */
-  uint32_t     days;          /* since the sines crossed */
-  uint32_t     cnt, lookback; /* bars */
+  double       period;   /* smoothed once more */
+  double       phase;    /* degrees, -45 to 315 */
+  double       trend[3]; /* means over the cycle, newest first */
+  double       sine[2];  /* of the last bar: sine, lead sine */
+  tf_lag_t price, above; /* of the bars before this one; above: the smoothed price less the price */
+  uint32_t days;         /* since the sines crossed */
+  uint32_t cnt, lookback; /* bars */
 } cycle_t;
 
 static uint64_t cycle_init(cycle_t *s, tf_layout_t *l, uint32_t idle, uint32_t lookback) {
@@ -52,9 +52,9 @@ static uint32_t whole_period(const cycle_t *s) { return (uint32_t)(s->period + 0
 /* The phase of the smoothed prices of the last cycle against a sine. Prices count from the newest: over a whole cycle
  * a constant adds nothing, so that still prices give 0 and not the rounding of it. */
 static void measure_phase(cycle_t *s, tf_store_t m, double x, double above) {
-  uint32_t n    = whole_period(s) > 0 ? whole_period(s) : 1;
-  double   turn = 2 * 3.141592653589793 / (double)n, step_sin = tf_sin(turn), step_cos = tf_cos(turn);
-  double   sin = 0, cos = 1, re = 0, im = 0;
+  uint32_t n  = whole_period(s) > 0 ? whole_period(s) : 1;
+  double turn = 2 * 3.141592653589793 / (double)n, step_sin = tf_sin(turn), step_cos = tf_cos(turn);
+  double sin = 0, cos = 1, re = 0, im = 0;
   for (uint32_t i = 1; i < n; i++) {
     double next_sin = sin * step_cos + cos * step_sin;
     cos             = cos * step_cos - sin * step_sin;
@@ -139,13 +139,13 @@ static bool ht_trendline_step(cycle_t *s, tf_store_t m, const double *x, double 
 /* A cycle while the sines crossed less than half a period ago or the phase turns about as fast as the period says; a trend
  * otherwise, and wherever the price is 1.5 % off the line. */
 static bool in_trend(cycle_t *s, const double *sine, double turned, double smooth, double line) {
-  const double *last    = s->sine;
-  bool          crossed = (sine[0] > sine[1] && last[0] <= last[1]) ||
-                          (sine[0] < sine[1] && last[0] >= last[1]);
-  s->days               = crossed ? 1 : s->days + 1;
-  double per_bar        = 360 / s->period;
-  bool   is_trend       = !crossed && !((double)s->days < 0.5 * s->period) &&
-                          !(turned > 0.67 * per_bar && turned < 1.5 * per_bar);
+  const double *last = s->sine;
+  bool          crossed =
+      (sine[0] > sine[1] && last[0] <= last[1]) || (sine[0] < sine[1] && last[0] >= last[1]);
+  s->days         = crossed ? 1 : s->days + 1;
+  double per_bar  = 360 / s->period;
+  bool   is_trend = !crossed && !((double)s->days < 0.5 * s->period) &&
+                  !(turned > 0.67 * per_bar && turned < 1.5 * per_bar);
   return is_trend || (line != 0 && __builtin_fabs((smooth - line) / line) >= 0.015);
 }
 
@@ -175,6 +175,6 @@ CYCLE(ht_dcphase, late_build, "phase of the dominant cycle, in degrees", "ht_dcp
 CYCLE(ht_sine, late_build, "sine of the phase, and of 45 degrees ahead", "sine", "leadsine");
 CYCLE(ht_trendmode, late_build, "1 in a trend, 0 in a cycle", "ht_trendmode");
 TF_INDICATOR_DEFINE_AS(ht_trendline, cycle_t, late_build, ht_trendline_step,
-                       .group = TF_GROUP_OVERLAP,
-                       .help  = "mean of the price over the dominant cycle, smoothed",
+                       .group  = TF_GROUP_OVERLAP,
+                       .help   = "mean of the price over the dominant cycle, smoothed",
                        .origin = EHLERS, CLOSE, TF_OUTPUTS("ht_trendline"));

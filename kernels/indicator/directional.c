@@ -93,7 +93,7 @@ static bool direction_add(direction_t *s, const double *x) {
   bool is_warm = s->has_sums || s->movement.n == 1;
   s->has_sums  = movement_add(&s->movement, x, 3);
   if (!is_warm || !s->has_sums) return false;
-  double plus = part_of(&s->movement, s->movement.plus),
+  double plus  = part_of(&s->movement, s->movement.plus),
          minus = part_of(&s->movement, s->movement.minus);
   if (plus + minus != 0) s->dx = 100 * (__builtin_fabs(minus - plus) / (plus + minus));
   return true;
@@ -146,9 +146,9 @@ static uint64_t adx_build(adx_t *s, tf_layout_t *l, const double *params) {
 static bool adx_step(adx_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   if (!direction_add(&s->direction, x)) return false;
-  const movement_t *v = &s->direction.movement;
-  bool   has_dx = part_of(v, v->plus) + part_of(v, v->minus) != 0;
-  double n = (double)v->n;
+  const movement_t *v      = &s->direction.movement;
+  bool              has_dx = part_of(v, v->plus) + part_of(v, v->minus) != 0;
+  double            n      = (double)v->n;
   if (s->cnt < v->n) {
     if (has_dx) s->mean += s->direction.dx;
     if (++s->cnt == v->n) s->mean /= n;
@@ -160,7 +160,7 @@ static bool adx_step(adx_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE(adx, adx_t, .group = TF_GROUP_MOMENTUM,
-                    .help = "average of dx: strength of a trend, 0 to 100",
+                    .help   = "average of dx: strength of a trend, 0 to 100",
                     .origin = "Wilder 1978, as TA-Lib ADX", TF_SERIES("high", "low", "close"),
                     TF_OUTPUTS("adx"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 

@@ -48,10 +48,11 @@ static bool stoch_step(stoch_t *s, tf_store_t m, const double *x, double *y) {
             TF_PARAM_COUNTED("slowd_period", 3, 1, "of d, in bars"),                               \
             TF_PARAM_AVERAGE("slowd_matype", kind, "kind of d"))
 
-TF_INDICATOR_DEFINE(stoch, stoch_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "place of the close in the range of the last bars, smoothed to k and to d, 0 to 100",
-                    .origin = "Lane, as TA-Lib STOCH", HLC, TF_OUTPUTS("slowk", "slowd"),
-                    STOCH_PARAMS(5, TF_AVERAGE_SMA));
+TF_INDICATOR_DEFINE(
+    stoch, stoch_t, .group = TF_GROUP_MOMENTUM,
+    .help   = "place of the close in the range of the last bars, smoothed to k and to d, 0 to 100",
+    .origin = "Lane, as TA-Lib STOCH", HLC, TF_OUTPUTS("slowk", "slowd"),
+    STOCH_PARAMS(5, TF_AVERAGE_SMA));
 
 static uint64_t kdj_build(stoch_t *s, tf_layout_t *l, const double *params) {
   return stoch_setup(s, l, params, TF_AVERAGE_RMA);
@@ -76,13 +77,13 @@ static bool stochf_step(stoch_t *s, tf_store_t m, const double *x, double *y) {
   return stoch_raw(s, m, x, &y[0]) && tf_average_step(&s->d, m, y[0], &y[1]);
 }
 
-TF_INDICATOR_DEFINE_AS(stochf, stoch_t, stochf_build, stochf_step, .alias = "stochastic",
-                       .group  = TF_GROUP_MOMENTUM,
-                       .help   = "place of the close in the range of the last bars, and smoothed, 0 to 100",
-                       .origin = "Lane, as TA-Lib STOCHF", HLC, TF_OUTPUTS("fastk", "fastd"),
-                       TF_PARAMS(TF_PARAM_COUNTED("fastk_period", 5, 1, "of the range, in bars"),
-                                 TF_PARAM_COUNTED("fastd_period", 3, 1, "of d, in bars"),
-                                 TF_PARAM_AVERAGE("fastd_matype", TF_AVERAGE_SMA, "kind of d")));
+TF_INDICATOR_DEFINE_AS(
+    stochf, stoch_t, stochf_build, stochf_step, .alias = "stochastic", .group = TF_GROUP_MOMENTUM,
+    .help   = "place of the close in the range of the last bars, and smoothed, 0 to 100",
+    .origin = "Lane, as TA-Lib STOCHF", HLC, TF_OUTPUTS("fastk", "fastd"),
+    TF_PARAMS(TF_PARAM_COUNTED("fastk_period", 5, 1, "of the range, in bars"),
+              TF_PARAM_COUNTED("fastd_period", 3, 1, "of d, in bars"),
+              TF_PARAM_AVERAGE("fastd_matype", TF_AVERAGE_SMA, "kind of d")));
 
 /* Where the price stands still the rsi does: it is then not computed again, whose rounding would be all there is of
  * its range. */
@@ -114,9 +115,9 @@ static bool stochrsi_step(stochrsi_t *s, tf_store_t m, const double *x, double *
   return stochf_step(&s->stoch, m, (const double[]){s->rsi, s->rsi, s->rsi}, y);
 }
 
-TF_INDICATOR_DEFINE(stochrsi, stochrsi_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "stochf of rsi", .origin = "Chande, Kroll 1994, as TA-Lib STOCHRSI",
-                    TF_SERIES("close"), TF_OUTPUTS("fastk", "fastd"),
+TF_INDICATOR_DEFINE(stochrsi, stochrsi_t, .group = TF_GROUP_MOMENTUM, .help = "stochf of rsi",
+                    .origin = "Chande, Kroll 1994, as TA-Lib STOCHRSI", TF_SERIES("close"),
+                    TF_OUTPUTS("fastk", "fastd"),
                     TF_PARAMS(TF_PARAM_PERIOD(14, 2),
                               TF_PARAM_COUNTED("fastk_period", 5, 1, "of the range, in inputs"),
                               TF_PARAM_COUNTED("fastd_period", 3, 1, "of d, in inputs"),
@@ -135,10 +136,11 @@ static bool willr_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(willr, tf_span_t, .alias = "williams_r", .group = TF_GROUP_MOMENTUM,
-                    .help   = "distance of the close from the highest high in percent of the range, -100 to 0",
-                    .origin = "L. Williams 1973, as TA-Lib WILLR", HLC, TF_OUTPUTS("willr"),
-                    TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
+TF_INDICATOR_DEFINE(
+    willr, tf_span_t, .alias = "williams_r", .group = TF_GROUP_MOMENTUM,
+    .help   = "distance of the close from the highest high in percent of the range, -100 to 0",
+    .origin = "L. Williams 1973, as TA-Lib WILLR", HLC, TF_OUTPUTS("willr"),
+    TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 
 typedef struct smi {
   tf_span_t   span;
@@ -169,14 +171,14 @@ static bool smi_step(smi_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(smi, smi_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "distance from the middle of the range over half of it, smoothed twice, -100 to 100",
-                    .origin = "Blau, TASC 11 (1993), as TA-Lib SMI", HLC,
-                    TF_OUTPUTS("smi", "smisignal"),
-                    TF_PARAMS(TF_PARAM_PERIOD(13, 2),
-                              TF_PARAM_COUNTED("fastperiod", 2, 1, "of the second ema, in bars"),
-                              TF_PARAM_COUNTED("slowperiod", 25, 1, "of the first, in bars"),
-                              TF_PARAM_COUNTED("signalperiod", 9, 1, "of the signal, in bars")));
+TF_INDICATOR_DEFINE(
+    smi, smi_t, .group = TF_GROUP_MOMENTUM,
+    .help   = "distance from the middle of the range over half of it, smoothed twice, -100 to 100",
+    .origin = "Blau, TASC 11 (1993), as TA-Lib SMI", HLC, TF_OUTPUTS("smi", "smisignal"),
+    TF_PARAMS(TF_PARAM_PERIOD(13, 2),
+              TF_PARAM_COUNTED("fastperiod", 2, 1, "of the second ema, in bars"),
+              TF_PARAM_COUNTED("slowperiod", 25, 1, "of the first, in bars"),
+              TF_PARAM_COUNTED("signalperiod", 9, 1, "of the signal, in bars")));
 
 /* ---- aroon: how long ago the extremes were ---- */
 
@@ -210,12 +212,13 @@ static bool aroonosc_step(aroon_t *s, tf_store_t m, const double *x, double *y) 
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(aroon, aroon_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "how fresh the lowest low and the highest high of n + 1 bars are, 0 to 100",
-                    .origin = "Chande, TASC 13 (1995), as TA-Lib AROON", TF_SERIES("high", "low"),
-                    TF_OUTPUTS("aroondown", "aroonup"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
+TF_INDICATOR_DEFINE(
+    aroon, aroon_t, .group = TF_GROUP_MOMENTUM,
+    .help   = "how fresh the lowest low and the highest high of n + 1 bars are, 0 to 100",
+    .origin = "Chande, TASC 13 (1995), as TA-Lib AROON", TF_SERIES("high", "low"),
+    TF_OUTPUTS("aroondown", "aroonup"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 TF_INDICATOR_DEFINE_AS(aroonosc, aroon_t, aroon_build, aroonosc_step, .group = TF_GROUP_MOMENTUM,
-                       .help = "aroonup less aroondown, -100 to 100",
+                       .help   = "aroonup less aroondown, -100 to 100",
                        .origin = "Chande, TASC 13 (1995), as TA-Lib AROONOSC",
                        TF_SERIES("high", "low"), TF_OUTPUTS("aroonosc"),
                        TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
@@ -271,9 +274,9 @@ static bool qstick_step(tf_total_t *s, tf_store_t m, const double *x, double *y)
 }
 
 TF_INDICATOR_DEFINE(qstick, tf_total_t, .group = TF_GROUP_MOMENTUM,
-                    .help = "mean of close - open over n bars", .origin = "Chande 1994, as TA-Lib QSTICK",
-                    TF_SERIES("open", "close"), TF_OUTPUTS("qstick"),
-                    TF_PARAMS(TF_PARAM_PERIOD(10, 1)));
+                    .help   = "mean of close - open over n bars",
+                    .origin = "Chande 1994, as TA-Lib QSTICK", TF_SERIES("open", "close"),
+                    TF_OUTPUTS("qstick"), TF_PARAMS(TF_PARAM_PERIOD(10, 1)));
 
 typedef struct flows {
   tf_total_t up, down;
@@ -292,10 +295,11 @@ static bool imi_step(flows_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE_AS(imi, flows_t, flows_build, imi_step, .group = TF_GROUP_MOMENTUM,
-                       .help   = "bodies of rising bars in percent of all bodies of n bars; 50 without",
-                       .origin = "Chande, Kroll 1994, as TA-Lib IMI", TF_SERIES("open", "close"),
-                       TF_OUTPUTS("imi"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
+TF_INDICATOR_DEFINE_AS(
+    imi, flows_t, flows_build, imi_step, .group = TF_GROUP_MOMENTUM,
+    .help   = "bodies of rising bars in percent of all bodies of n bars; 50 without",
+    .origin = "Chande, Kroll 1994, as TA-Lib IMI", TF_SERIES("open", "close"), TF_OUTPUTS("imi"),
+    TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 
 /* ---- mfi: typical price times volume of bars that rose, in percent of all ---- */
 
@@ -318,19 +322,21 @@ static bool mfi_step(mfi_t *s, tf_store_t m, const double *x, double *y) {
   s->last      = typical;
   s->has_last  = 1;
   if (first) return false;
-  if (__builtin_fabs(change) < MFI_STILL * (__builtin_fabs(typical) + __builtin_fabs(last))) change = 0;
+  if (__builtin_fabs(change) < MFI_STILL * (__builtin_fabs(typical) + __builtin_fabs(last)))
+    change = 0;
   (void)tf_total_step(&s->flows.up, m, change > 0 ? typical * x[3] : 0, &up);
-  bool is_warm = tf_total_step(&s->flows.down, m, change < 0 ? typical * x[3] : 0, &down);
+  bool   is_warm = tf_total_step(&s->flows.down, m, change < 0 ? typical * x[3] : 0, &down);
   double total = up + down, part = up < 0 ? 0 : up > total ? total : up;
-  y[0]         = total <= 0 ? 0 : 100 * (part / total);
+  y[0] = total <= 0 ? 0 : 100 * (part / total);
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(mfi, mfi_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "money flow index: value traded in rising bars in percent of all, 0 to 100",
-                    .origin = "Quong, Soudack, TASC 7 (1989), as TA-Lib MFI",
-                    TF_SERIES("high", "low", "close", "volume"), TF_OUTPUTS("mfi"),
-                    TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
+TF_INDICATOR_DEFINE(
+    mfi, mfi_t, .group = TF_GROUP_MOMENTUM,
+    .help   = "money flow index: value traded in rising bars in percent of all, 0 to 100",
+    .origin = "Quong, Soudack, TASC 7 (1989), as TA-Lib MFI",
+    TF_SERIES("high", "low", "close", "volume"), TF_OUTPUTS("mfi"),
+    TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 
 /* ---- cci ---- */
 
@@ -354,7 +360,8 @@ static bool cci_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE(cci, tf_lag_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "commodity channel index: typical price less its mean, in 0.015 mean distances; cost grows with n",
+                    .help   = "commodity channel index: typical price less its mean, in 0.015 mean "
+                              "distances; cost grows with n",
                     .origin = "Lambert 1980, as TA-Lib CCI", HLC, TF_OUTPUTS("cci"),
                     TF_PARAMS({.name = "timeperiod",
                                .kind = TF_PARAM_COUNT,
@@ -410,7 +417,8 @@ TF_INDICATOR_DEFINE(ultosc, ultosc_t, .group = TF_GROUP_MOMENTUM,
                     .help   = "rise above the true low over true range, of three lengths, 0 to 100",
                     .origin = "L. Williams, TASC 3 (1985), as TA-Lib ULTOSC", HLC,
                     TF_OUTPUTS("ultosc"),
-                    TF_PARAMS(TF_PARAM_COUNTED("timeperiod1", 7, 1, "in bars; the shortest weighs most"),
+                    TF_PARAMS(TF_PARAM_COUNTED("timeperiod1", 7, 1,
+                                               "in bars; the shortest weighs most"),
                               TF_PARAM_COUNTED("timeperiod2", 14, 1, "in bars"),
                               TF_PARAM_COUNTED("timeperiod3", 28, 1, "in bars")));
 
@@ -441,10 +449,11 @@ static bool vortex_step(vortex_t *s, tf_store_t m, const double *x, double *y) {
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(vortex, vortex_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "movement from the last low up and from the last high down, over true range",
-                    .origin = "Botes, Siepman, TASC 28 (2010), as TA-Lib VORTEX", HLC,
-                    TF_OUTPUTS("plusvi", "minusvi"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
+TF_INDICATOR_DEFINE(
+    vortex, vortex_t, .group = TF_GROUP_MOMENTUM,
+    .help   = "movement from the last low up and from the last high down, over true range",
+    .origin = "Botes, Siepman, TASC 28 (2010), as TA-Lib VORTEX", HLC,
+    TF_OUTPUTS("plusvi", "minusvi"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 
 typedef struct wad {
   double   last;
@@ -469,9 +478,11 @@ static bool wad_step(wad_t *s, tf_store_t m, const double *x, double *y) {
   return true;
 }
 
-TF_INDICATOR_DEFINE(wad, wad_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "sum of the closes' distances from the true low when rising, the true high when falling",
-                    .origin = "L. Williams, after Achelis; as TA-Lib WAD", HLC, TF_OUTPUTS("wad"));
+TF_INDICATOR_DEFINE(
+    wad, wad_t, .group = TF_GROUP_MOMENTUM,
+    .help =
+        "sum of the closes' distances from the true low when rising, the true high when falling",
+    .origin = "L. Williams, after Achelis; as TA-Lib WAD", HLC, TF_OUTPUTS("wad"));
 
 /* ---- fractal ---- */
 
@@ -506,9 +517,10 @@ static bool fractal_step(fractal_t *s, tf_store_t m, const double *x, double *y)
   return is_warm;
 }
 
-TF_INDICATOR_DEFINE(fractal, fractal_t, .group = TF_GROUP_MOMENTUM,
-                    .help   = "100 when the bar rightbars ago is the only highest, or lowest, of its neighbours",
-                    .origin = "Williams, Trading Chaos (1995), as TA-Lib FRACTAL",
-                    TF_SERIES("high", "low"), TF_OUTPUTS("swinghigh", "swinglow"),
-                    TF_PARAMS(TF_PARAM_COUNTED("leftbars", 2, 1, "before the bar"),
-                              TF_PARAM_COUNTED("rightbars", 2, 1, "after it")));
+TF_INDICATOR_DEFINE(
+    fractal, fractal_t, .group = TF_GROUP_MOMENTUM,
+    .help   = "100 when the bar rightbars ago is the only highest, or lowest, of its neighbours",
+    .origin = "Williams, Trading Chaos (1995), as TA-Lib FRACTAL", TF_SERIES("high", "low"),
+    TF_OUTPUTS("swinghigh", "swinglow"),
+    TF_PARAMS(TF_PARAM_COUNTED("leftbars", 2, 1, "before the bar"),
+              TF_PARAM_COUNTED("rightbars", 2, 1, "after it")));

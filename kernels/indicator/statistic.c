@@ -34,15 +34,13 @@ static bool stddev_step(deviation_t *s, tf_store_t m, const double *x, double *y
 TF_INDICATOR_DEFINE_AS(var, deviation_t, deviation_build, var_step, .group = TF_GROUP_STATISTIC,
                        .help   = "variance of the last n inputs, of the population",
                        .origin = "definition, as TA-Lib VAR", TF_SERIES("close"), TF_OUTPUTS("var"),
-                       TF_PARAMS(TF_PARAM_PERIOD(5, 1),
-                                 TF_PARAM_NUMBER("nbdev", 1, -1000, 1000, "has no effect (TA-Lib)")));
-TF_INDICATOR_DEFINE_AS(stddev, deviation_t, deviation_build, stddev_step,
-                       .group  = TF_GROUP_STATISTIC,
-                       .help   = "standard deviation of the last n inputs, of the population",
-                       .origin = "definition, as TA-Lib STDDEV", TF_SERIES("close"),
-                       TF_OUTPUTS("stddev"),
-                       TF_PARAMS(TF_PARAM_PERIOD(5, 2),
-                                 TF_PARAM_NUMBER("nbdev", 1, -1000, 1000, "multiplies it")));
+                       TF_PARAMS(TF_PARAM_PERIOD(5, 1), TF_PARAM_NUMBER("nbdev", 1, -1000, 1000,
+                                                                        "has no effect (TA-Lib)")));
+TF_INDICATOR_DEFINE_AS(
+    stddev, deviation_t, deviation_build, stddev_step, .group = TF_GROUP_STATISTIC,
+    .help   = "standard deviation of the last n inputs, of the population",
+    .origin = "definition, as TA-Lib STDDEV", TF_SERIES("close"), TF_OUTPUTS("stddev"),
+    TF_PARAMS(TF_PARAM_PERIOD(5, 2), TF_PARAM_NUMBER("nbdev", 1, -1000, 1000, "multiplies it")));
 
 /* ---- correl, beta: of two series ----
  *
@@ -130,8 +128,8 @@ static bool correl_step(comoment_t *s, tf_store_t m, const double *x, double *y)
 
 TF_INDICATOR_DEFINE_AS(correl, comoment_t, correl_build, correl_step, .alias = "correlation",
                        .group = TF_GROUP_STATISTIC,
-                       .help  = "correlation of the last n pairs of inputs, -1 to 1; 0 where one of "
-                                "the series is constant",
+                       .help = "correlation of the last n pairs of inputs, -1 to 1; 0 where one of "
+                               "the series is constant",
                        .origin = "Pearson; as TA-Lib CORREL", TF_SERIES("high", "low"),
                        TF_OUTPUTS("correl"), TF_PARAMS(TF_PARAM_PERIOD(30, 1)));
 
@@ -183,7 +181,8 @@ static uint64_t line_build(tf_trend_t *s, tf_layout_t *l, const double *params) 
                          .origin = "least squares, as TA-Lib's", TF_SERIES("close"),               \
                          TF_OUTPUTS(#id), TF_PARAMS(TF_PARAM_PERIOD(14, 2)))
 
-LINE(linearreg, NULL, "end of the least squares line through the last n inputs", tf_trend_at(&v, 0));
+LINE(linearreg, NULL, "end of the least squares line through the last n inputs",
+     tf_trend_at(&v, 0));
 LINE(linearreg_angle, NULL, "angle of that line's slope, in degrees",
      tf_atan(tf_trend_slope(&v)) * 57.29577951308232);
 LINE(linearreg_intercept, NULL, "begin of that line", tf_trend_at(&v, 1.0 - v.n));
@@ -251,8 +250,8 @@ static uint64_t percentile_build(order_t *s, tf_layout_t *l, const double *param
 }
 
 static bool percentile_step(order_t *s, tf_store_t m, const double *x, double *y) {
-  double  *sorted = m.words + s->sorted_at, gone;
-  uint32_t cnt    = s->ring.cnt;
+  double  *sorted  = m.words + s->sorted_at, gone;
+  uint32_t cnt     = s->ring.cnt;
   bool     is_full = tf_lag_step(&s->ring, m, x[0], &gone);
   bool     is_warm = is_full || cnt + 1 == s->n;
   y[0]             = is_warm ? order_at(sorted, cnt, is_full, gone, x[0], (uint32_t)s->rank) : 0;
@@ -267,7 +266,7 @@ static bool percentile_step(order_t *s, tf_store_t m, const double *x, double *y
   }
 
 TF_INDICATOR_DEFINE(percentile, order_t, .group = TF_GROUP_STATISTIC,
-                    .help   = "the smallest of the last n inputs that so many percent do not exceed",
+                    .help = "the smallest of the last n inputs that so many percent do not exceed",
                     .origin = "nearest rank, as TA-Lib PERCENTILE", TF_SERIES("close"),
                     TF_OUTPUTS("percentile"),
                     TF_PARAMS(ORDER_PERIOD(30, 2),
@@ -278,8 +277,8 @@ static uint64_t percentrank_build(order_t *s, tf_layout_t *l, const double *para
 }
 
 static bool percentrank_step(order_t *s, tf_store_t m, const double *x, double *y) {
-  double  *sorted = m.words + s->sorted_at, gone;
-  uint32_t cnt    = s->ring.cnt;
+  double  *sorted  = m.words + s->sorted_at, gone;
+  uint32_t cnt     = s->ring.cnt;
   bool     is_full = tf_lag_step(&s->ring, m, x[0], &gone);
   y[0]             = (double)rank_of(sorted, cnt, x[0]) / (double)s->n * 100.0;
   if (m.keep) order_put(sorted, cnt, is_full, gone, x[0]);
@@ -288,8 +287,8 @@ static bool percentrank_step(order_t *s, tf_store_t m, const double *x, double *
 
 TF_INDICATOR_DEFINE(percentrank, order_t, .group = TF_GROUP_STATISTIC,
                     .help   = "how many of the last n inputs are less than the newest, in percent",
-                    .origin = "as TA-Lib PERCENTRANK", TF_SERIES("close"), TF_OUTPUTS("percentrank"),
-                    TF_PARAMS(ORDER_PERIOD(100, 2)));
+                    .origin = "as TA-Lib PERCENTRANK", TF_SERIES("close"),
+                    TF_OUTPUTS("percentrank"), TF_PARAMS(ORDER_PERIOD(100, 2)));
 
 /* ---- avgdev ---- */
 
@@ -312,6 +311,6 @@ static bool avgdev_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE(avgdev, tf_lag_t, .group = TF_GROUP_PRICE,
-                    .help   = "mean distance of the last n inputs from their mean; cost grows with n",
+                    .help = "mean distance of the last n inputs from their mean; cost grows with n",
                     .origin = "definition, as TA-Lib AVGDEV", TF_SERIES("close"),
                     TF_OUTPUTS("avgdev"), TF_PARAMS(ORDER_PERIOD(14, 2)));

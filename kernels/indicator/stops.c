@@ -96,12 +96,12 @@ static uint64_t sar_build(sar_t *s, tf_layout_t *l, const double *params) {
   return 1;
 }
 
-TF_INDICATOR_DEFINE(sar, sar_t, .group = TF_GROUP_OVERLAP,
-                    .help   = "parabolic stop and reverse: below the price while long, above while short",
-                    .origin = "Wilder 1978, as TA-Lib SAR", TF_SERIES("high", "low"),
-                    TF_OUTPUTS("sar"),
-                    TF_PARAMS(TF_PARAM_NUMBER("acceleration", 0.02, 0, 1e6, "step of the fraction"),
-                              TF_PARAM_NUMBER("maximum", 0.2, 0, 1e6, "of the fraction")));
+TF_INDICATOR_DEFINE(
+    sar, sar_t, .group = TF_GROUP_OVERLAP,
+    .help   = "parabolic stop and reverse: below the price while long, above while short",
+    .origin = "Wilder 1978, as TA-Lib SAR", TF_SERIES("high", "low"), TF_OUTPUTS("sar"),
+    TF_PARAMS(TF_PARAM_NUMBER("acceleration", 0.02, 0, 1e6, "step of the fraction"),
+              TF_PARAM_NUMBER("maximum", 0.2, 0, 1e6, "of the fraction")));
 
 static uint64_t sarext_build(sar_t *s, tf_layout_t *l, const double *params) {
   (void)l;
@@ -120,11 +120,13 @@ static bool sarext_step(sar_t *s, tf_store_t m, const double *x, double *y) {
 
 TF_INDICATOR_DEFINE(
     sarext, sar_t, .group = TF_GROUP_OVERLAP,
-    .help   = "parabolic stop and reverse with a start and fractions of each side; negative while short",
+    .help =
+        "parabolic stop and reverse with a start and fractions of each side; negative while short",
     .origin = "Wilder 1978, as TA-Lib SAREXT", TF_SERIES("high", "low"), TF_OUTPUTS("sarext"),
     TF_PARAMS(TF_PARAM_NUMBER("startvalue", 0, -1e150, 1e150,
                               "first stop: above 0 long, below 0 short, 0 as sar"),
-              TF_PARAM_NUMBER("offsetonreverse", 0, 0, 1e6, "of the stop where it turns, a part of it"),
+              TF_PARAM_NUMBER("offsetonreverse", 0, 0, 1e6,
+                              "of the stop where it turns, a part of it"),
               TF_PARAM_NUMBER("accelerationinitlong", 0.02, 0, 1e6, "first fraction, long"),
               TF_PARAM_NUMBER("accelerationlong", 0.02, 0, 1e6, "step of the fraction, long"),
               TF_PARAM_NUMBER("accelerationmaxlong", 0.2, 0, 1e6, "of the fraction, long"),
@@ -171,9 +173,9 @@ static bool supertrend_step(supertrend_t *s, tf_store_t m, const double *x, doub
   return true;
 }
 
-TF_INDICATOR_DEFINE(supertrend, supertrend_t, .group = TF_GROUP_OVERLAP,
-                    .help   = "trailing line some average true ranges away, and the trend: 1 up, -1 down",
-                    .origin = "Seban, as TA-Lib SUPERTREND", TF_SERIES("high", "low", "close"),
-                    TF_OUTPUTS("supertrend", "trend"),
-                    TF_PARAMS(TF_PARAM_PERIOD(10, 1),
-                              TF_PARAM_NUMBER("multiplier", 3, 0, 1e6, "of the range")));
+TF_INDICATOR_DEFINE(
+    supertrend, supertrend_t, .group = TF_GROUP_OVERLAP,
+    .help   = "trailing line some average true ranges away, and the trend: 1 up, -1 down",
+    .origin = "Seban, as TA-Lib SUPERTREND", TF_SERIES("high", "low", "close"),
+    TF_OUTPUTS("supertrend", "trend"),
+    TF_PARAMS(TF_PARAM_PERIOD(10, 1), TF_PARAM_NUMBER("multiplier", 3, 0, 1e6, "of the range")));

@@ -48,11 +48,12 @@ static bool natr_step(tf_atr_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE_AS(atr, tf_atr_t, atr_build, atr_step, .group = TF_GROUP_VOLATILITY,
-                       .help = "average true range, in price", .origin = "Wilder 1978, as TA-Lib ATR",
-                       TF_SERIES("high", "low", "close"), TF_OUTPUTS("atr"),
-                       TF_PARAMS(TF_PARAM_PERIOD(14, 1)));
+                       .help   = "average true range, in price",
+                       .origin = "Wilder 1978, as TA-Lib ATR", TF_SERIES("high", "low", "close"),
+                       TF_OUTPUTS("atr"), TF_PARAMS(TF_PARAM_PERIOD(14, 1)));
 TF_INDICATOR_DEFINE_AS(natr, tf_atr_t, atr_build, natr_step, .group = TF_GROUP_VOLATILITY,
-                       .help   = "average true range in percent of the close, 0 where that is; with n = 1 the true range itself",
+                       .help = "average true range in percent of the close, 0 where that is; with "
+                               "n = 1 the true range itself",
                        .origin = "Forman, TASC 24 (2006), as TA-Lib NATR",
                        TF_SERIES("high", "low", "close"), TF_OUTPUTS("natr"),
                        TF_PARAMS(TF_PARAM_PERIOD(14, 1)));
@@ -155,8 +156,9 @@ static bool rvi_step(rvi_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 TF_INDICATOR_DEFINE(rvi, rvi_t, .group = TF_GROUP_VOLATILITY,
-                    .help   = "standard deviation of rising prices in percent of all; 50 where none",
+                    .help = "standard deviation of rising prices in percent of all; 50 where none",
                     .origin = "Dorsey, TASC 11 (1993), as TA-Lib RVI", TF_SERIES("close"),
                     TF_OUTPUTS("rvi"),
                     TF_PARAMS(TF_PARAM_PERIOD(14, 1),
-                              TF_PARAM_COUNTED("stddevperiod", 10, 2, "of the deviation, in inputs")));
+                              TF_PARAM_COUNTED("stddevperiod", 10, 2,
+                                               "of the deviation, in inputs")));

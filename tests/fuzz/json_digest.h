@@ -8,7 +8,7 @@ static uint64_t mix(uint64_t hash, uint64_t word) {
 }
 
 static uint64_t mix_object(uint64_t hash, const probe_t *probe, const tf_json_object_t *object) {
-  hash = mix(hash, object->seen);
+  hash = mix(hash, object->seen & ((UINT64_C(1) << PROBE_KEYS) - 1));
   for (uint32_t i = 0; i < PROBE_KEYS; i++) {
     const tf_json_value_t *v = &object->values[i];
     if (!tf_json_seen(object, i)) continue;

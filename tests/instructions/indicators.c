@@ -23,8 +23,8 @@ static void next_bar(const tf_indicator_t *d, uint64_t *state, double *close,
                      tf_indicator_input_t *in) {
   double first = *close;
   *close += ((double)(random_next(state) % 201) - 100) / 100;
-  double high = (first > *close ? first : *close) + (double)(random_next(state) % 32) / 100;
-  double low  = (first > *close ? *close : first) - (double)(random_next(state) % 32) / 100;
+  double high   = (first > *close ? first : *close) + (double)(random_next(state) % 32) / 100;
+  double low    = (first > *close ? *close : first) - (double)(random_next(state) % 32) / 100;
   double volume = 1 + (double)(random_next(state) % 1000);
   for (uint32_t k = 0; k < d->series_cnt; k++) {
     const char *name = d->series[k];
@@ -41,7 +41,7 @@ static void next_bar(const tf_indicator_t *d, uint64_t *state, double *close,
 static void run(const tf_indicator_t *d) {
   static tf_indicator_input_t bars[WARM_UP + UPDATES];
   double                      params[TF_INDICATOR_PARAMS_MAX], out[TF_INDICATOR_OUTPUTS_MAX];
-  uint64_t                    seed = 1;
+  uint64_t                    seed  = 1;
   double                      close = 1000;
   for (uint32_t p = 0; p < d->param_cnt; p++) params[p] = d->params[p].dflt;
   void *state = malloc(d->state_bytes(params));

@@ -96,7 +96,7 @@ static inline bool probe_same_value(const probe_t *x, const probe_t *y, const tf
 
 static inline bool probe_same_object(const probe_t *x, const probe_t *y, const tf_json_object_t *a,
                                      const tf_json_object_t *b) {
-  if (a->seen != b->seen) return false;
+  if ((a->seen ^ b->seen) & ((UINT64_C(1) << PROBE_KEYS) - 1)) return false;
   for (uint32_t i = 0; i < PROBE_KEYS; i++) {
     if (tf_json_seen(a, i) && !probe_same_value(x, y, &a->values[i], &b->values[i])) return false;
   }

@@ -157,6 +157,56 @@ static void hot_reader_and_scan_agree_wherever_both_read(void **state) {
   assert_true(read_cnt > 100000);
 }
 
+static void the_wide_reader_agrees_with_the_scan_and_takes_18_digits(void **state) {
+  (void)state;
+  uint32_t read_cnt = 0;
+  for (int round = 0; round < 300000; round++) {
+    char buf[128];
+    for (size_t i = 0; i < sizeof buf; i++) buf[i] = (char)rng();
+    size_t n = make_text(buf), digit_cnt = 0;
+    buf[n] = '"';
+    int64_t             mantissa[2];
+    int8_t              exp[2];
+    tf_decimal_result_t result;
+    const char         *stop  = tf_decimal_scan(buf, buf + n, &mantissa[0], &exp[0], &result);
+    bool                plain = stop == buf + n && result == TF_DECIMAL_OK;
+    uint32_t            bytes = tf_decimal_read_wide(buf, &mantissa[1], &exp[1]);
+    for (size_t i = 0; i < n; i++) {
+      digit_cnt += buf[i] >= '0' && buf[i] <= '9';
+      plain &= (buf[i] | 0x20) != 'e';
+    }
+    if (plain && digit_cnt <= 18) assert_int_equal(bytes, n);
+    if (bytes == 0 || buf[bytes] != '"') continue;
+    read_cnt++;
+    stop = tf_decimal_scan(buf, buf + bytes, &mantissa[0], &exp[0], &result);
+    if (stop != buf + bytes || result != TF_DECIMAL_OK) fail_msg("%.*s", (int)n, buf);
+    assert_int_equal(mantissa[1], mantissa[0]);
+    assert_int_equal(exp[1], exp[0]);
+  }
+  assert_true(read_cnt > 50000);
+  static const struct {
+    const char *text;
+    uint32_t    bytes;
+  } rows[] = {
+      {"999999999999999999\"",   18},
+      {"-99999999.9999999999\"", 20},
+      {"0.12345678901234567\"",  19},
+      {"1234567890123456789\"",  0 },
+      {"1.234567890123456789\"", 0 },
+      {"-\"",                    0 },
+      {"-.5\"",                  0 },
+      {"01\"",                   0 },
+      {"1.\"",                   0 }
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    char    buf[64] = {0};
+    int64_t mantissa;
+    int8_t  exp;
+    strcpy(buf, rows[i].text);
+    assert_int_equal(tf_decimal_read_wide(buf, &mantissa, &exp), rows[i].bytes);
+  }
+}
+
 static void breaks_by_sse2_and_by_words_are_the_same(void **state) {
   (void)state;
   for (int round = 0; round < 100000; round++) {
@@ -265,6 +315,7 @@ int main(void) {
       cmocka_unit_test(a_number_may_have_64_digits_and_no_more),
       cmocka_unit_test(the_mantissa_is_what_was_sent),
       cmocka_unit_test(hot_reader_and_scan_agree_wherever_both_read),
+      cmocka_unit_test(the_wide_reader_agrees_with_the_scan_and_takes_18_digits),
       cmocka_unit_test(breaks_by_sse2_and_by_words_are_the_same),
       cmocka_unit_test(plain_decimals_come_back_as_they_were_sent),
       cmocka_unit_test(any_number_formats_to_text_of_equal_value),

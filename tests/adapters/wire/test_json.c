@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "json_probe.h"
+#include "wire/json_steps.h"
 
 static uint64_t rng_state = 0x2545f4914f6cdd1du;
 static uint64_t rng(void) {
@@ -384,7 +385,15 @@ static const char *const samples[] = {
     "[1,2,{\"e\":3}]",
     "{\"lastUpdateId\":160,\"b\":[[\"0.0024\",\"10\"]],\"a\":[[\"0.0026\",\"100\"]]}",
     "{\"b\":[[\"1.5\",\"2\",\"0\",\"1\"],[\"1.6\",\"3\",\"1234567\"],[\"1.7\",\"4\",\"12345678\"],"
-    "[\"1.8\",\"5\",\"a\"],[\"1.9\",\"6\",\"0\",\"1\",\"2\"],[\"2\",\"7\",\"\"]],\"a\":[]}"};
+    "[\"1.8\",\"5\",\"a\"],[\"1.9\",\"6\",\"0\",\"1\",\"2\"],[\"2\",\"7\",\"\"]],\"a\":[]}",
+    "{\"b\":[[32.372,0.037,1],[32.3,23,0],[0,1,12,3],[5,6,10]],\"a\":[[1,2],[3.5,4]],\"w\":[[\"n\","
+    "1.5,2]]}",
+    "{\"E\":2008995016326377159,\"x\":-0.181,\"p\":-12.5,\"e\":\"a86bc51e-f76b-5a6e-a3bc-"
+    "b704d30d78e3\"}",
+    "{\"E\":18446744073709551615,\"p\":\"525802862.66014328\",\"m\":null,\"b\":[[\"1234567890."
+    "12345678\",\"-1\"]]}",
+    "{\"p\":\"-0.00\",\"unknown_key_of_a_venue\":1234567890.12345678,\"m\":\"\",\"p2\":1e5,\"e\":"
+    "null}"};
 
 /* A sample, or pieces of two, with a few bytes changed. */
 static size_t make_message(char *text) {
@@ -485,14 +494,17 @@ static void learned_messages_take_the_predicted_way(void **state) {
   tf_json_orders_init(&orders[0]);
   tf_json_orders_init(&orders[1]);
   assert_int_equal(read_text(samples[0]), TF_JSON_OK);
-  const tf_json_order_t   *order   = orders[1].order;
   static const char *const texts[] = {"{\"e\":\"", ",\"E\":", ",\"s\":\"",
                                       ",\"p\":\"", ",\"m\":", ",\"M\":"};
+  const tf_json_order_t   *order   = orders[1].order;
+  uint32_t                 at      = order->first_at[0];
   for (size_t i = 0; i < TF_ARRAY_CNT(texts); i++) {
-    assert_int_equal(order->steps[i].text_bytes, strlen(texts[i]));
-    assert_memory_equal(order->steps[i].text, texts[i], strlen(texts[i]));
+    const tf_json_step_t *step = &order->steps[at / sizeof *step];
+    assert_int_equal(step->text_bytes, strlen(texts[i]));
+    assert_memory_equal(step->text, texts[i], strlen(texts[i]));
+    at = step->next_at[0];
   }
-  assert_int_equal(order->steps[6].text_bytes, 0);
+  assert_int_equal(at, 0);
 }
 
 static void items_are_read_one_by_one_and_leave_rows(void **state) {
@@ -587,16 +599,70 @@ static void sides_by_place_are_two_lists_of_rows(void **state) {
   }
 }
 
-/* A key of 17 to 20 bytes is predicted too: its place in the order has the rest. */
-static void long_key_is_predicted_by_its_rest(void **state) {
+/* The step for exactly these bytes; NULL: nothing was learned of them. */
+static const tf_json_step_t *step_of(const tf_json_orders_t *all, const char *text) {
+  const tf_json_order_t *of = all->order;
+  for (uint32_t i = 1; i < of->step_cnt; i++) {
+    const tf_json_step_t *step  = &of->steps[i];
+    size_t                bytes = step->text_bytes, front = bytes < 16 ? bytes : 16;
+    if (strlen(text) == bytes && memcmp(step->text, text, front) == 0 &&
+        memcmp(step->more, text + front, bytes - front) == 0)
+      return step;
+  }
+  return NULL;
+}
+
+/* A key is predicted in two comparisons where its bytes and those around it are more than 16. */
+static void keys_are_predicted_up_to_21_bytes(void **state) {
   (void)state;
+  for (uint32_t bytes = 1; bytes < 32; bytes++) {
+    char text[64] = "{\"E\":1,\"", member[64] = ",\"", again[64];
+    for (uint32_t i = 0; i < bytes; i++) text[8 + i] = member[2 + i] = (char)('a' + i % 26);
+    strcpy(text + 8 + bytes, "\":\"s\"}");
+    strcpy(member + 2 + bytes, "\":\"");
+    tf_json_orders_init(&orders[0]);
+    assert_int_equal(read_text(text), TF_JSON_OK);
+    assert_int_equal(step_of(&orders[0], member) != NULL, bytes <= 21);
+    assert_int_equal(read_text(text), TF_JSON_OK);
+    strcpy(again, text); /* another key that is the same but for its last byte */
+    again[7 + bytes] = '~';
+    assert_int_equal(read_text(again), TF_JSON_OK);
+    assert_int_equal(read_text(text), TF_JSON_OK);
+  }
   tf_json_orders_init(&orders[1]);
   assert_int_equal(read_text("{\"items\":[{\"p\":\"1\",\"new_quantity\":\"2\"}]}"), TF_JSON_OK);
-  assert_int_equal(orders[1].order->steps[1].text_bytes, 16);
-  assert_int_equal(orders[1].order->steps[1].more_bytes, 1);
-  assert_int_equal(orders[1].order->steps[1].more[0], '"');
+  assert_int_equal(step_of(&orders[1], ",\"new_quantity\":\"")->form, TF_JSON_FORM_LONG);
   assert_int_equal(read_text("{\"items\":[{\"p\":\"1\",\"new_quantity\":2}]}"), TF_JSON_OK);
   assert_int_equal(probe.rows[0].u.level.qty, 2);
+}
+
+/* Forms of message that begin alike: what they share is learned once, and nothing is forgotten. */
+static void forms_that_begin_alike_are_all_remembered(void **state) {
+  (void)state;
+  static const char *const texts[] = {"{\"lastUpdateIdOfAll\":0,\"E\":1,\"p\":\"1.5\",\"m\":true}",
+                                      "{\"lastUpdateIdOfAll\":1,\"b\":[[\"1\",\"2\"]],\"E\":2}",
+                                      "{\"lastUpdateIdOfAll\":2,\"other\":[1,2],\"E\":3,\"p\":7}"};
+  tf_json_orders_init(&orders[0]);
+  for (uint32_t round = 0; round < 30; round++) {
+    assert_int_equal(read_text(texts[round % 3]), TF_JSON_OK);
+    assert_int_equal(tf_json_u64(&probe.json, &probe.root_values[PROBE_LONG]), round % 3);
+    assert_int_equal(tf_json_u64(&probe.json, &probe.root_values[PROBE_TIME]), round % 3 + 1);
+    /* seven members, "p" as text and as number, and the one that matches nothing */
+    if (round >= 2) assert_int_equal(orders[0].order->step_cnt, 8);
+  }
+}
+
+/* More keys than there is room for: all is forgotten and learned anew, and nothing is read wrong. */
+static void keys_without_end_only_cost_time(void **state) {
+  (void)state;
+  char text[128];
+  for (uint32_t i = 0; i < 1000; i++) {
+    snprintf(text, sizeof text, "{\"key%u\":%u,\"E\":%u,\"p\":\"2.5\"}", i, i, i);
+    assert_int_equal(read_text(text), TF_JSON_OK);
+    assert_int_equal(tf_json_u64(&probe.json, &probe.root_values[PROBE_TIME]), i);
+    assert_int_equal(probe.root_values[PROBE_P].as.mantissa, 25);
+    assert_true(orders[0].order->step_cnt <= TF_JSON_STEPS_MAX + 1);
+  }
 }
 
 static void items_fill_rows_up_to_their_cap(void **state) {
@@ -637,7 +703,9 @@ int main(void) {
       cmocka_unit_test(cut_short_anywhere_it_is_syntax_and_nothing_behind_the_pad_is_read),
       cmocka_unit_test(learned_messages_take_the_predicted_way),
       cmocka_unit_test(items_are_read_one_by_one_and_leave_rows),
-      cmocka_unit_test(long_key_is_predicted_by_its_rest),
+      cmocka_unit_test(keys_are_predicted_up_to_21_bytes),
+      cmocka_unit_test(forms_that_begin_alike_are_all_remembered),
+      cmocka_unit_test(keys_without_end_only_cost_time),
       cmocka_unit_test_setup(sides_by_place_are_two_lists_of_rows, set_up),
       cmocka_unit_test(items_fill_rows_up_to_their_cap),
   };

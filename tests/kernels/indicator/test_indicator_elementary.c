@@ -21,7 +21,8 @@ typedef struct function {
 OF(exp)
 OF(ln)
 OF(log10)
-OF(sin) OF(cos) OF(tan) OF(asin) OF(acos) OF(atan) OF(sinh) OF(cosh) OF(tanh)
+OF(sin)
+OF(cos) OF(tan) OF(asin) OF(acos) OF(atan) OF(sinh) OF(cosh) OF(tanh)
 
 /* What x87 reduces an argument by loses digits beyond this: huge arguments have a test of their own. */
 #define CIRCLE_FAR 6
