@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 """Writes tests/golden: what TA-Lib answers, for tests that then need no TA-Lib.
 
-  make_golden_indicators.py OUT [--trades FILE FILE] [--only NAME,..] [--dense]
+  make_golden_indicators.py OUT [--trades FILE FILE] [--candles CNT] [--only NAME,..] [--dense]
 
 Wants TA-Lib 0.8.2 and numpy (pip install TA-Lib==0.8.2). The real bars are made of the trades in two Binance
-recordings (--trades, spot and perpetual); without them those of OUT/bars.txt.gz are taken again. --dense writes
+recordings (--trades, spot and perpetual); without them those of OUT/bars.txt.gz are taken again. --candles grows the
+bars "candles" anew, in which each answer of each candlestick pattern occurs CNT times (golden_candles.py, 200 take ten
+minutes). --dense writes
 every value instead of a sample: too large to keep, for work on an indicator (TF_GOLDEN=OUT runs the test on it).
 
 bars.txt.gz: "bars NAME CNT", then a line for each column: its name and CNT numbers.
 GROUP.txt.gz: "eval NAME BARS SCALE LOOKBACK OUTPUTS PARAM..", then lines "INDEX VALUE.." at some indices
 ("-" where there is no value), and "x INDEX VALUE.." after one where TA-Lib is off what exact arithmetic gives
 (golden_exact.py) by more than 1e-10. Numbers are the shortest that read back as the same double.
+
+A pattern's eval has each index at which it fires, and a sample of the others; over "million" a sample of both. Only
+patterns are evaluated over "candles".
 
 SCALE says what an error is relative to, beside the value itself: "0" nothing, a number, "in" the largest price so
 far among the inputs, "out" the largest output so far. BARS "million" are the 10^6 of million() below.
@@ -26,6 +31,7 @@ import numpy as np
 import talib
 from talib import abstract
 
+import golden_candles
 import golden_exact
 
 CNT = 600
@@ -149,7 +155,7 @@ def write_bars(path, bars):
     lines = [version_line()]
     for name, columns in bars.items():
         lines.append(f"bars {name} {len(columns['close'])}")
-        lines += [column + " " + " ".join(text_of(v) for v in columns[column]) for column in COLUMNS]
+        lines += [c + " " + " ".join(text_of(v) for v in columns[c]) for c in COLUMNS if c in columns]
     write_lines(path, lines)
 
 
@@ -212,6 +218,12 @@ def sample_of(cnt, lookback, dense, seed):
     return sorted(i for i in wanted if 0 <= i < cnt)
 
 
+def fires_of(output, lookback, bars_name, seed):
+    """Where a pattern fires."""
+    fires = [i for i in range(lookback, len(output)) if output[i] != 0]
+    return random.Random(seed).sample(fires, min(200, len(fires))) if bars_name == "million" else fires
+
+
 def is_off(got, want, scale):
     if not math.isfinite(got) or not math.isfinite(want):
         return math.isfinite(got) != math.isfinite(want)
@@ -249,6 +261,8 @@ def eval_lines(name, bars_name, columns, params, dense):
     lines = [f"eval {ours} {bars_name} {scale} {lookback} {len(outputs)} {numbers}".rstrip()]
     seed = f"{name} {bars_name} {numbers}"
     sample = sample_of(cnt, lookback, dense and bars_name != "million", seed)
+    if name.startswith("CDL"):
+        sample = sorted(set(sample) | set(fires_of(outputs[0], lookback, bars_name, seed)))
     exact = golden_exact.values(name, [columns[c] for c in inputs], list(params.values()), lookback, sample)
     for i in sample:
         got = [o[i] if i >= lookback else math.nan for o in outputs]
@@ -262,6 +276,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
     parser.add_argument("--trades", nargs=2)
+    parser.add_argument("--candles", type=int)
     parser.add_argument("--only", default="")
     parser.add_argument("--dense", action="store_true")
     args = parser.parse_args()
@@ -270,7 +285,15 @@ def main():
         bars = {name: columns_of(bars_of_trades(read_trades(path), a_bar))
                 for name, path, a_bar in (("btc_spot", args.trades[0], 16), ("btc_perp", args.trades[1], 35))}
         bars |= {name: columns_of(rows) for name, rows in made_bars().items()}
-        write_bars(bars_path, bars)
+        kept = read_bars(bars_path) if os.path.exists(bars_path) else {}
+        write_bars(bars_path, bars | {n: c for n, c in kept.items() if n == "candles"})
+    if args.candles:
+        patterns = {name: getattr(talib, name) for name in talib.get_function_groups()["Pattern Recognition"]}
+        rows, fires = golden_candles.candles(patterns, args.candles)
+        for (name, answer), cnt in sorted(fires.items()):
+            print(f"{name} {answer}: {cnt} of {len(rows)}")
+        columns = dict(zip(COLUMNS, rows.T))
+        write_bars(bars_path, read_bars(bars_path) | {"candles": columns})
     bars = read_bars(bars_path)
     long_bars = columns_of(million())
     only = [word for word in args.only.upper().split(",") if word]
@@ -282,6 +305,8 @@ def main():
             defaults = abstract.Function(name).parameters
             for params in param_sets(name, defaults):
                 for bars_name, columns in bars.items():
+                    if bars_name == "candles" and not name.startswith("CDL"):
+                        continue
                     lines += eval_lines(name, bars_name, columns, params, args.dense)
             lines += eval_lines(name, "million", long_bars, dict(defaults), args.dense)
         if len(lines) > 1:
