@@ -15,10 +15,16 @@
 #include "boot/feature_compile.h"
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/isa.h"
 #include "indicator/registry.h"
 #include "stage/ladder.h"
+#include "vector/registry.h"
 
-enum { INSTANCES = 8, LEN = 4096, RUNS = 9, TICKS = 4096, ROWS_MAX = 256, N = 20 };
+enum { INSTANCES = 8, LEN = 4096, RUNS = 9, TICKS = 4096, ROWS_MAX = 512, N = 20 };
+
+/* A plan's run is one pass, under a millisecond: on a shared machine many of them then fit between two
+ * interruptions, and the least is free of them. */
+enum { RIG_RUNS = 160 };
 
 typedef struct row {
   char        name[48];
@@ -246,15 +252,20 @@ typedef struct rig {
   tf_feature_plan_t plan;
   uint8_t          *mem; /* of instrument_cnt instruments */
   uint32_t          instrument_cnt;
+  uint32_t          at; /* whose tick is next */
 } rig_t;
 
-static rig_t open_rig(const char *const *texts, uint32_t text_cnt, uint32_t instrument_cnt) {
+static rig_t open_rig(const char *const *texts, uint32_t text_cnt, uint32_t instrument_cnt,
+                      bool is_vectored) {
   static const char *const BARS[] = {"s1"};
   tf_feature_env_t         env    = {.indicators    = tf_indicators,
                                      .indicator_cnt = tf_indicator_cnt,
                                      .bar_names     = BARS,
                                      .bar_cnt       = 1,
-                                     .plain_bar     = TF_FEATURE_COMPILE_NONE};
+                                     .plain_bar     = TF_FEATURE_COMPILE_NONE,
+                                     .vectors       = tf_vectors,
+                                     .vector_cnt    = is_vectored ? tf_vector_cnt : 0,
+                                     .isa           = tf_isa_best()};
   rig_t                    rig    = {.instrument_cnt = instrument_cnt};
   tf_feature_compile_t    *c;
   tf_err_t                 err = tf_feature_compile_begin(&c, &env);
@@ -275,40 +286,45 @@ static rig_t open_rig(const char *const *texts, uint32_t text_cnt, uint32_t inst
   return rig;
 }
 
-static double time_rig(rig_t *rig) {
+/* One run over the ticks, each for the next instrument in turn; ns a tick. */
+static double run_rig(rig_t *rig, uint64_t *base) {
   static double row[TF_FEATURE_PLAN_ROW_MAX];
-  double        ns[RUNS];
-  tf_event_t    event  = {0};
-  uint32_t      passes = smoke ? 1 : 40;
-  uint64_t      base = 0, span = times[TICKS - 1] - times[0] + 1000;
-  for (uint32_t r = 0; r < RUNS; r++) {
-    uint64_t begin = tf_clock_ticks();
-    for (uint32_t k = 0; k < passes; k++, base += span) {
-      for (uint32_t i = 0; i < TICKS; i++) {
-        uint8_t    *mem    = rig->mem + (i % rig->instrument_cnt) * rig->plan.mem_bytes;
-        tf_market_t market = {.event       = &event,
-                              .now_ns      = times[i] + base,
-                              .book        = &book,
-                              .bid         = bids[i],
-                              .ask         = asks[i],
-                              .bid_qty     = bid_qtys[i],
-                              .ask_qty     = ask_qtys[i],
-                              .trade_price = bids[i],
-                              .trade_qty   = qtys[i],
-                              .trade_side  = i & 2 ? 1 : -1};
-        if (i & 1) tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_TRADE);
-        tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_QUOTE);
-        if (i % 1000 == 0) {
-          tf_bar_t bar = {.open = bids[i], .high = asks[i], .low = bids[i], .close = asks[i]};
-          tf_feature_plan_on_bar(&rig->plan, mem, 0, &bar);
-        }
-        (void)tf_feature_plan_on_tick(&rig->plan, mem, &market, row);
-      }
+  tf_event_t    event = {0};
+  uint64_t      span  = times[TICKS - 1] - times[0] + 1000;
+  uint64_t      begin = tf_clock_ticks();
+  for (uint32_t i = 0; i < TICKS; i++) {
+    uint8_t    *mem    = rig->mem + rig->at * rig->plan.mem_bytes;
+    tf_market_t market = {.event       = &event,
+                          .now_ns      = times[i] + *base,
+                          .book        = &book,
+                          .bid         = bids[i],
+                          .ask         = asks[i],
+                          .bid_qty     = bid_qtys[i],
+                          .ask_qty     = ask_qtys[i],
+                          .trade_price = bids[i],
+                          .trade_qty   = qtys[i],
+                          .trade_side  = i & 2 ? 1 : -1};
+    rig->at            = rig->at + 1 == rig->instrument_cnt ? 0 : rig->at + 1;
+    if (i & 1) tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_TRADE);
+    tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_QUOTE);
+    if (i % 1000 == 0) {
+      tf_bar_t bar = {.open = bids[i], .high = asks[i], .low = bids[i], .close = asks[i]};
+      tf_feature_plan_on_bar(&rig->plan, mem, 0, &bar);
     }
-    ns[r] = (double)tf_clock_ticks_to_ns(tf_clock_ticks() - begin) / (double)passes / TICKS;
-    sink += row[0];
+    (void)tf_feature_plan_on_tick(&rig->plan, mem, &market, row);
   }
-  return least(ns, RUNS);
+  *base += span;
+  sink += row[0];
+  return (double)tf_clock_ticks_to_ns(tf_clock_ticks() - begin) / TICKS;
+}
+
+static uint32_t rig_runs(void) { return smoke ? 2 : RIG_RUNS; }
+
+static double time_rig(rig_t *rig) {
+  double   ns[RIG_RUNS];
+  uint64_t base = 0;
+  for (uint32_t r = 0; r < rig_runs(); r++) ns[r] = run_rig(rig, &base);
+  return least(ns, rig_runs());
 }
 
 static void close_rig(rig_t *rig) {
@@ -317,10 +333,27 @@ static void close_rig(rig_t *rig) {
 }
 
 static double time_texts(const char *const *texts, uint32_t text_cnt, uint32_t instrument_cnt) {
-  rig_t  rig = open_rig(texts, text_cnt, instrument_cnt);
+  rig_t  rig = open_rig(texts, text_cnt, instrument_cnt, true);
   double ns  = time_rig(&rig);
   close_rig(&rig);
   return ns;
+}
+
+/* The plan against itself one by one, runs interleaved. */
+static void time_pair(const char *const *texts, uint32_t text_cnt, uint32_t instrument_cnt,
+                      double *vectored, double *one_by_one) {
+  rig_t    a = open_rig(texts, text_cnt, instrument_cnt, true);
+  rig_t    b = open_rig(texts, text_cnt, instrument_cnt, false);
+  double   a_ns[RIG_RUNS], b_ns[RIG_RUNS];
+  uint64_t a_base = 0, b_base = 0;
+  for (uint32_t r = 0; r < rig_runs(); r++) {
+    a_ns[r] = run_rig(&a, &a_base);
+    b_ns[r] = run_rig(&b, &b_base);
+  }
+  *vectored   = least(a_ns, rig_runs());
+  *one_by_one = least(b_ns, rig_runs());
+  close_rig(&a);
+  close_rig(&b);
 }
 
 static void add_row(const char *name, double ours, const char *peer, double peer_value,
@@ -341,23 +374,22 @@ static const char *const TWELVE[] = {"mid",          "spread",       "spread_bps
                                      "volume(1s)",   "ema(mid, 20)", "rsi(s1.close, 14)",
                                      "sma(mid, 50)", "ret(mid, 10)", "zscore(mid, 500)"};
 
-enum { WIDE = 64 };
+enum { WIDE = 64, WIDEST = 256 };
 
-/* 64 features of constant cost: 6 of the market, 58 over 4 series, each indicator with several
+/* Features of constant cost: 6 of the market, the rest over 4 series, each indicator with several
  * lengths, as a config that feeds an MLP has them. */
-static uint32_t make_wide(char (*texts)[64], const char **list) {
+static void make_wide(char (*texts)[64], const char **list, uint32_t feature_cnt) {
   static const char *const MARKET[] = {"mid",        "spread",       "spread_bps",
                                        "microprice", "imbalance(5)", "bid_qty"};
   static const char *const SERIES[] = {"mid", "microprice", "spread", "imbalance(5)"};
   static const char *const CALLS[]  = {"ema", "sma", "ret", "delta", "rsi", "max", "zscore", "ema"};
   uint32_t                 cnt      = 0;
   for (; cnt < TF_ARRAY_CNT(MARKET); cnt++) list[cnt] = MARKET[cnt];
-  for (uint32_t k = 0; cnt < WIDE; k++, cnt++) {
+  for (uint32_t k = 0; cnt < feature_cnt; k++, cnt++) {
     snprintf(texts[cnt], sizeof texts[cnt], "%s(%s, %u)", CALLS[k % 8], SERIES[k / 8 % 4],
              5 + k / 2 * 3 + (k % 8 == 7 ? 100 : 0));
     list[cnt] = texts[cnt];
   }
-  return cnt;
 }
 
 static bool wanted(const char *name) { return strncmp(name, only, strlen(only)) == 0; }
@@ -383,27 +415,39 @@ static void run_market(void) {
   }
 }
 
+/* A plan of many features on some instruments, against the same plan one by one. */
+static double run_pair(const char *const *list, uint32_t cnt, uint32_t instrument_cnt,
+                       double budget) {
+  char   name[48];
+  double vectored, one_by_one;
+  snprintf(name, sizeof name, "plan_%u_features_%u_instruments", cnt, instrument_cnt);
+  time_pair(list, cnt, instrument_cnt, &vectored, &one_by_one);
+  add_row(name, vectored, "the same plan, one by one", one_by_one, budget);
+  return vectored;
+}
+
 static void run_plans(void) {
-  static char        texts[WIDE][64];
-  static const char *wide[WIDE];
-  uint32_t           wide_cnt   = make_wide(texts, wide);
+  static char        texts[WIDEST][64];
+  static const char *wide[WIDEST];
   double             peer_total = 0;
-  if (wanted("plan_12_features")) {
+  if (wanted("plan_12_features"))
     add_row("plan_12_features", time_texts(TWELVE, TF_ARRAY_CNT(TWELVE), 1), NULL, nan_value(),
             100);
-  }
   if (!wanted("plan_64_features")) return;
+  make_wide(texts, wide, WIDEST);
+  run_pair(wide, WIDEST, 1, 1200);
+  make_wide(texts, wide, WIDE);
   for (size_t p = 0; p < TF_ARRAY_CNT(PEERS); p++) {
     double ns  = time_peer(PEERS[p].name);
     size_t len = strlen(PEERS[p].name);
-    for (uint32_t i = 0; i < wide_cnt; i++) {
+    for (uint32_t i = 0; i < WIDE; i++)
       if (strncmp(wide[i], PEERS[p].name, len) == 0 && wide[i][len] == '(') peer_total += ns;
-    }
   }
-  add_row("plan_64_features", time_texts(wide, wide_cnt, 1), "58 textbook batch loops, a bar each",
-          peer_total, 350);
-  add_row("plan_64_features_64_instruments", time_texts(wide, wide_cnt, 64), NULL, nan_value(),
-          350);
+  double one = run_pair(wide, WIDE, 1, 350);
+  add_row("plan_64_features", one, "58 textbook batch loops, a bar each", peer_total, 350);
+  double ten      = run_pair(wide, WIDE, 10, 350);
+  double thousand = run_pair(wide, WIDE, 1000, nan_value());
+  add_row("plan_64_growth_10_to_1000", thousand / ten, NULL, nan_value(), 1.5);
 }
 
 static void print_number(double x) {

@@ -156,7 +156,7 @@ static tf_err_t net_init(net_t *net, const char *name, const uint32_t *widths, u
   *net          = (net_t){.name = name, .graph = calloc(1, sizeof *net->graph)};
   TF_ASSERT(net->graph);
   tf_err_t err = tf_shapes_mlp(net->graph, "bench", widths, width_cnt, 7);
-  if (!err) err = tf_plan_new(net->graph, tf_op_isa_best(), &net->plan);
+  if (!err) err = tf_plan_new(net->graph, tf_isa_best(), &net->plan);
   if (err) return err;
   for (uint32_t n = 0; n < net->graph->node_cnt; n++)
     if (net->graph->nodes[n].weight)
@@ -262,7 +262,7 @@ static int bench(bool json, bool smoke, const char *name, const uint32_t *widths
   const char *states[] = {"warm", "cold"};
   TF_ASSERT(hists);
 #if defined(__x86_64__)
-  if (tf_op_isa_supported(TF_OP_ISA_AVX512)) forms[form_cnt++] = loop_fma;
+  if (tf_isa_supported(TF_ISA_AVX512)) forms[form_cnt++] = loop_fma;
 #endif
   tf_err_t err = net_init(&net, name, widths, width_cnt);
   if (err) {

@@ -108,8 +108,11 @@ TF_INLINE tf_verdict_t on_trade(tf_binance_state_t *st, tf_binance_message_t *m,
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
 
   tf_binance_row_t *row = &st->rows[idx];
+  uint32_t          print =
+      tf_trade_print_of(v[KEY(PRICE)].as.mantissa, v[KEY(PRICE)].exp, v[KEY(QTY)].as.mantissa,
+                        v[KEY(QTY)].exp, flags & TF_FLAG_SIDE);
   if (TF_UNLIKELY(
-          tf_trade_ids_step(is_agg ? &row->agg_trades : &row->trades, id, m->out->counts))) {
+          tf_trade_ids_step(is_agg ? &row->agg_trades : &row->trades, id, print, m->out->counts))) {
     m->out->counts->duplicates++;
     return data(m);
   }
@@ -196,7 +199,7 @@ TF_INLINE tf_verdict_t on_quote(tf_binance_state_t *st, tf_binance_message_t *m)
 
 /* A message of whole state that another connection brought before. */
 static bool is_repeated(const tf_binance_message_t *m, tf_newest_t *newest, uint64_t ts_ns) {
-  bool is_repeat = !tf_newest_takes(newest, m->frame, ts_ns);
+  bool is_repeat = !tf_newest_takes(newest, m->frame, 0, ts_ns);
   m->out->counts->duplicates += is_repeat;
   return is_repeat;
 }
@@ -387,7 +390,7 @@ tf_verdict_t tf_binance_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
     if (frame->kind == TF_FRAME_BINARY)
       return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
     if (frame->target != NULL && is_target(frame->target, "/exchangeInfo", 13)) {
-      return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+      return tf_metadata_on_frame(&st->symbols, frame, out);
     }
     if (frame->target != NULL && !is_target(frame->target, "/depth", 6)) {
       return tf_feeds_ignore(out->counts, "rest", 4);
@@ -490,7 +493,7 @@ tf_err_t tf_binance_init(const tf_feed_t *feed, void *state, const tf_feed_confi
   tf_binance_predict(st, true);
   tf_chain_pool_init(&st->pool, (uint8_t *)state + l.pool_at, l.slab_cnt, l.pending_cap);
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, feed->suffix);
+                                 config->instruments, feed);
   if (err != TF_OK) return err;
   st->symbols.multiplier_of = market->multiplier_of;
   err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);

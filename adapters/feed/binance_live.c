@@ -13,15 +13,14 @@ static const char *stream_name(const tf_binance_state_t *st, uint32_t channel) {
 
 /* 0, with the error record set, where one connection cannot carry the streams. */
 size_t tf_binance_live_ws_target(const void *state, char *buf, size_t cap) {
-  const tf_binance_state_t *st         = state;
-  uint64_t                  stream_cnt = 0;
-  for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
-    if (st->channels & 1u << c) stream_cnt += st->asked_cnt;
+  const tf_binance_state_t *st = state;
+  uint64_t                  stream_cnt =
+      (uint64_t)st->asked_cnt * tf_feed_streams_of(st->symbols.feed, st->channels);
   if (stream_cnt == 0 || stream_cnt > TF_BINANCE_STREAMS_MAX) {
     tf_error_set(E_FEED_LIMIT, __FILE__, __LINE__,
                  "%llu streams for one connection to %s, allowed are 1 to %u: spread the "
                  "instruments over several feeds",
-                 (unsigned long long)stream_cnt, st->symbols.suffix, TF_BINANCE_STREAMS_MAX);
+                 (unsigned long long)stream_cnt, st->symbols.feed->suffix, TF_BINANCE_STREAMS_MAX);
     return 0;
   }
   tf_text_out_t t        = {buf, cap, 0};

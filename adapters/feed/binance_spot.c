@@ -19,15 +19,18 @@ static const tf_feed_channel_t feed_channels[] = {
     {0,                 NULL,              0                                                    },
 };
 
-/* The same host behind the port that firewalls let through (VENUES.md 1). */
+/* The same host behind the port that firewalls let through, and the venue's mirror of market data alone
+ * (its documentation, "WebSocket streams"). */
 static const tf_feed_host_t others[] = {
-    {"stream.binance.com", "443"},
-    {NULL,                 NULL },
+    {"stream.binance.com",         "443"},
+    {"data-stream.binance.vision", "443"},
+    {NULL,                         NULL },
 };
 
 const tf_feed_t tf_feed_binance_spot = {
     .venue                   = "binance-spot",
     .suffix                  = "BINANCE-SPOT",
+    .symbol_chars            = "\x80",
     .spec                    = &market,
     .state_bytes             = tf_binance_state_bytes,
     .init                    = tf_binance_init,

@@ -645,6 +645,7 @@ static const tf_in_band_spec_t spec = {
     .ids           = TF_IN_BAND_IDS_ASCENDING,
     .buy           = "",
     .sell          = "",
+    .ws_path       = "/ws/2",
     .route         = route,
     .on_levels     = on_levels,
     .on_other      = on_other,
@@ -664,13 +665,6 @@ static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
 }
 
 /* ---- live ---- */
-
-static size_t ws_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "/ws/2");
-  return tf_text_out_finish(&t);
-}
 
 static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t cap) {
   (void)state;
@@ -733,6 +727,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_bitfinex = {
     .venue                 = "bitfinex",
     .suffix                = "BITFINEX",
+    .symbol_chars          = ":",
     .spec                  = &spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,
@@ -741,7 +736,7 @@ const tf_feed_t tf_feed_bitfinex = {
     .lose_book             = tf_in_band_lose_book,
     .ws_host               = "api-pub.bitfinex.com",
     .ws_port               = "443",
-    .ws_target             = ws_target,
+    .ws_target             = tf_in_band_ws_target,
     .hello                 = hello,
     .request               = request,
     .symbol                = tf_in_band_symbol,

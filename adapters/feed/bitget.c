@@ -17,30 +17,12 @@
  * two minutes, whatever else flows. */
 #include <strings.h>
 
-#include "feed/in_band.h"
-#include "feed/text_out.h"
+#include "feed/args.h"
 #include "wire/json_array.h"
 
 #define DEPTH_BOOKS 500u
 #define FUTURES     "-FUTURES"
 
-enum { ROOT, ARG, ITEM, OBJECT_CNT };
-enum { EVENT = 1, ACTION, ARG_KEY, DATA, MSG, ROOT_KEY_CNT };
-static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
-    TF_IN_BAND_NO_KEY,
-    [EVENT]   = TF_JSON_KEY("event", TF_JSON_WANT_TEXT),
-    [ACTION]  = TF_JSON_KEY("action", TF_JSON_WANT_TEXT),
-    [ARG_KEY] = TF_JSON_KEY("arg", TF_JSON_WANT_SECOND),
-    [DATA]    = TF_JSON_KEY("data", TF_JSON_WANT_ITEMS),
-    [MSG]     = TF_JSON_KEY("msg", TF_JSON_WANT_TEXT),
-};
-enum { TYPE = 1, CHANNEL, ARG_SYMBOL, ARG_KEY_CNT };
-static const tf_json_key_t arg_keys[ARG_KEY_CNT] = {
-    TF_IN_BAND_NO_KEY,
-    [TYPE]       = TF_JSON_KEY("instType", TF_JSON_WANT_TEXT),
-    [CHANNEL]    = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
-    [ARG_SYMBOL] = TF_JSON_KEY("instId", TF_JSON_WANT_TEXT),
-};
 enum {
   TS = 1,
   SYSTEM_TIME, /* v1, futures */
@@ -81,82 +63,33 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [FUNDING]     = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
     [FUNDING_V1]  = TF_JSON_KEY("capitalRate", TF_JSON_WANT_DECIMAL),
 };
-static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT] = {root_keys, ROOT_KEY_CNT, .child = ITEM, .second = ARG},
-    [ARG]  = {arg_keys,  ARG_KEY_CNT,  0,             0            },
-    [ITEM] = {item_keys, ITEM_KEY_CNT, 0,             0            },
-};
+static const tf_in_band_object_t objects[] = TF_ARGS_OBJECTS(item_keys, ITEM_KEY_CNT);
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
-    {.object   = ITEM,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(ASKS) | BIT(BIDS),
-     .time     = TS,
-     .bids     = BIDS,
-     .asks     = ASKS,
-     .last_seq = SEQ,
-     .previous = PREVIOUS,
-     .checksum = CHECKSUM},
-    {.object = ITEM,
-     .kind   = TF_EVENT_TRADE,
-     .marks  = BIT(TRADE_ID) | BIT(PRICE),
-     .time   = TS,
-     .price  = PRICE,
-     .qty    = QTY,
-     .side   = SIDE,
-     .id     = TRADE_ID      },
-    {.object  = ITEM,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(LAST),
-     .time    = TS,
-     .last    = LAST,
-     .volume  = VOLUME,
-     .mark    = MARK,
-     .funding = FUNDING     },
-    {.object = ITEM,
-     .kind   = TF_EVENT_TICKER,
-     .marks  = BIT(LAST_V1) | BIT(TS),
-     .time   = TS,
-     .last   = LAST_V1,
-     .volume = VOLUME},
-    {.object  = ITEM,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(LAST_V1) | BIT(SYSTEM_TIME),
-     .time    = SYSTEM_TIME,
-     .last    = LAST_V1,
-     .volume  = VOLUME,
-     .mark    = MARK,
-     .funding = FUNDING_V1  },
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_BOOK, .marks = BIT(ASKS) | BIT(BIDS),
+                    .time = TS, .bids = BIDS, .asks = ASKS, .last_seq = SEQ, .previous = PREVIOUS,
+                    .checksum = CHECKSUM),
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TRADE,
+                    .marks = BIT(TRADE_ID) | BIT(PRICE), .time = TS, .price = PRICE, .qty = QTY,
+                    .side = SIDE, .id = TRADE_ID),
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TICKER, .marks = BIT(LAST), .time = TS,
+                    .last = LAST, .volume = VOLUME, .mark = MARK, .funding = FUNDING),
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TICKER,
+                    .marks = BIT(LAST_V1) | BIT(TS), .time = TS, .last = LAST_V1, .volume = VOLUME),
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TICKER,
+                    .marks = BIT(LAST_V1) | BIT(SYSTEM_TIME), .time = SYSTEM_TIME, .last = LAST_V1,
+                    .volume = VOLUME, .mark = MARK, .funding = FUNDING_V1),
 };
 
-/* How a channel's name tells what it is. */
-#define NAME(text) (text), sizeof(text) - 1
-static const struct {
-  const char *name;
-  uint32_t    name_bytes;
-  uint32_t    channel, depth;
-  bool        is_quote, is_whole;
-} channels[] = {
-    {NAME("books"),   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false},
-    {NAME("books1"),  TF_CHANNEL_QUOTE,  0,           true,  false},
-    {NAME("books5"),  TF_CHANNEL_BOOK,   5,           false, true },
-    {NAME("books15"), TF_CHANNEL_BOOK,   15,          false, true },
-    {NAME("trade"),   TF_CHANNEL_TRADE,  0,           false, false},
-    {NAME("ticker"),  TF_CHANNEL_TICKER, 0,           false, false},
+static const tf_in_band_channel_t channels[] = {
+    {"books",   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false, false},
+    {"books1",  TF_CHANNEL_QUOTE,  0,           true,  false, false},
+    {"books5",  TF_CHANNEL_BOOK,   5,           false, true,  false},
+    {"books15", TF_CHANNEL_BOOK,   15,          false, true,  false},
+    {"trade",   TF_CHANNEL_TRADE,  0,           false, false, false},
+    {"ticker",  TF_CHANNEL_TICKER, 0,           false, false, false},
+    {NULL,      0,                 0,           false, false, false},
 };
-
-static uint32_t channel_idx(const tf_json_value_t *name) {
-  uint32_t i = 0;
-  while (i < TF_ARRAY_CNT(channels) &&
-         !tf_json_text_is(name, channels[i].name, channels[i].name_bytes))
-    i++;
-  return i;
-}
-
-/* Signed in the messages; compared as bits. */
-static uint32_t checksum_of(const tf_depth_mirror_t *mirror) {
-  return tf_depth_mirror_checksum_pairs(mirror, 25);
-}
 
 /* ---- families ---- */
 
@@ -193,50 +126,14 @@ static bool put_trades_v1(tf_in_band_t *in, const tf_json_value_t *data) {
   return true;
 }
 
-/* {"event":"subscribe","arg":{..}}, one a stream; {"event":"error","arg":{..},"code":..,"msg":..}. */
-TF_COLD static void on_event(tf_in_band_t *in) {
-  const tf_json_value_t *name     = tf_in_band_value(in, ARG, CHANNEL);
-  uint32_t               i        = name != NULL ? channel_idx(name) : TF_ARRAY_CNT(channels);
-  bool                   is_error = tf_in_band_is(in, ROOT, EVENT, "error");
-  if (is_error) tf_in_band_complain(in, ROOT, MSG);
-  if (!is_error && !tf_in_band_is(in, ROOT, EVENT, "subscribe") &&
-      !tf_in_band_is(in, ROOT, EVENT, "unsubscribe"))
-    return;
-  tf_in_band_answer(in, 0, i < TF_ARRAY_CNT(channels) ? channels[i].channel : 0,
-                    tf_in_band_value(in, ARG, ARG_SYMBOL), is_error);
-}
-
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
-  const tf_json_value_t *type   = tf_in_band_value(in, ARG, TYPE),
-                        *name   = tf_in_band_value(in, ARG, CHANNEL),
-                        *symbol = tf_in_band_value(in, ARG, ARG_SYMBOL),
-                        *data   = tf_in_band_value(in, ROOT, DATA);
+  const tf_json_value_t *type = tf_in_band_value(in, TF_ARGS_ARG, TF_ARGS_TYPE),
+                        *data = tf_in_band_value(in, TF_ARGS_ROOT, TF_ARGS_DATA);
   set_family(in, type != NULL && !is_spot(type));
-  if (tf_in_band_value(in, ROOT, EVENT) != NULL) {
-    r->what = TF_IN_BAND_CONTROL;
-    on_event(in);
-    return;
-  }
-  if (name == NULL || name->kind != TF_JSON_STRING) return;
-  uint32_t i    = channel_idx(name);
-  r->what       = TF_IN_BAND_IGNORED;
-  r->name       = name->bytes;
-  r->name_bytes = name->bytes_cnt;
-  if (i == TF_ARRAY_CNT(channels)) return;
-  bool is_snapshot = tf_in_band_is(in, ROOT, ACTION, "snapshot");
-  bool is_numbered = tf_in_band_value(in, ITEM, SEQ) != NULL;
-  r->what          = TF_IN_BAND_DATA;
-  r->channels      = channels[i].channel;
-  r->is_quote      = channels[i].is_quote;
-  r->depth         = channels[i].depth;
-  r->is_backfill   = is_snapshot;
-  r->is_snapshot   = is_snapshot || channels[i].is_whole;
-  r->rule          = channels[i].is_whole ? TF_BOOK_RULE_WHOLE
-                     : is_numbered        ? TF_BOOK_RULE_PREVIOUS
-                                          : TF_BOOK_RULE_NONE;
-  r->no_checksum   = is_numbered;
-  if (symbol != NULL) r->symbol = *symbol;
-  bool is_v1 = r->channels == TF_CHANNEL_TRADE && data != NULL && data->kind == TF_JSON_ARRAY &&
+  if (tf_args_route(in, channels, SEQ, r) == NULL) return;
+  r->is_backfill = tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_ACTION, "snapshot");
+  r->no_checksum = tf_in_band_value(in, TF_ARGS_ITEM, SEQ) != NULL;
+  bool is_v1     = r->channels == TF_CHANNEL_TRADE && data != NULL && data->kind == TF_JSON_ARRAY &&
                data->made != TF_JSON_MADE_ITEMS;
   bool is_good = is_v1 ? put_trades_v1(in, data) : data != NULL && data->made == TF_JSON_MADE_ITEMS;
   if (is_good) return;
@@ -244,41 +141,30 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->why  = TF_REJECT_SCHEMA;
 }
 
-static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *r) {
-  (void)in;
-  r->what = TF_IN_BAND_CONTROL;
-  return frame->bytes_cnt == 4 && memcmp(frame->bytes, "pong", 4) == 0;
-}
-
 static const uint32_t depths[] = {5, 15, DEPTH_BOOKS, 0};
 
 static const tf_in_band_spec_t spec = {
     .objects                  = objects,
-    .object_cnt               = OBJECT_CNT,
+    .object_cnt               = TF_ARGS_OBJECT_CNT,
     .items                    = items,
     .item_cnt                 = TF_ARRAY_CNT(items),
     .ids                      = TF_IN_BAND_IDS_ASCENDING,
     .trades_come_newest_first = true,
     .buy                      = "buy",
     .sell                     = "sell",
+    .ws_path                  = "/v2/ws/public",
+    .heartbeat                = "ping",
+    .pong                     = "pong",
     .family                   = family,
     .route                    = route,
-    .on_other                 = on_other,
     .depth_default            = DEPTH_BOOKS,
     .depth_max                = DEPTH_BOOKS,
     .depths                   = depths,
-    .checksum                 = checksum_of,
+    .checksum                 = tf_args_checksum,
     .deletes_what_falls_out   = true,
 };
 
 /* ---- live ---- */
-
-static size_t ws_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "/v2/ws/public");
-  return tf_text_out_finish(&t);
-}
 
 /* Bytes of the venue's own name for it. */
 static uint32_t bare_bytes(const tf_symbol_t *symbol) {
@@ -306,15 +192,9 @@ static type_t type_of(const tf_symbol_t *symbol) {
 
 static size_t request(const void *state, const tf_feed_request_t *r, char *buf, size_t cap) {
   const tf_in_band_t *in      = state;
-  const char         *channel = r->channel == TF_CHANNEL_TRADE    ? "trade"
-                                : r->channel == TF_CHANNEL_QUOTE  ? "books1"
-                                : r->channel == TF_CHANNEL_TICKER ? "ticker"
-                                : in->depth == 5                  ? "books5"
-                                : in->depth == 15                 ? "books15"
-                                                                  : "books";
+  const char         *channel = tf_in_band_channel_for(in, channels, r->channel)->name;
   tf_text_out_t       t       = {buf, cap, 0};
-  tf_text_out_put(&t, r->unsubscribe ? "{\"op\":\"unsubscribe\",\"args\":["
-                                     : "{\"op\":\"subscribe\",\"args\":[");
+  tf_args_begin(&t, r, 0);
   for (uint32_t i = 0; i < r->symbol_cnt; i++) {
     const tf_symbol_t *symbol = &in->symbols.rows[r->symbols[i]];
     tf_text_out_put(&t, i == 0 ? "{\"instType\":\"" : ",{\"instType\":\"");
@@ -345,13 +225,6 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
   return 0;
 }
 
-static size_t heartbeat(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "ping");
-  return tf_text_out_finish(&t);
-}
-
 static const tf_feed_channel_t feed_channels[] = {
     {TF_CHANNEL_TRADE,  "trade",  TF_FEED_CHECK(IDS_ASCENDING)                              },
     {TF_CHANNEL_QUOTE,  "books1", TF_FEED_CHECK(WHOLE)                                      },
@@ -363,6 +236,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_bitget = {
     .venue                   = "bitget",
     .suffix                  = "BITGET",
+    .symbol_chars            = "-",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,
@@ -373,11 +247,11 @@ const tf_feed_t tf_feed_bitget = {
     .ws_port                 = "443",
     .rest_host               = "api.bitget.com",
     .rest_port               = "443",
-    .ws_target               = ws_target,
+    .ws_target               = tf_in_band_ws_target,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
-    .heartbeat               = heartbeat,
+    .heartbeat               = tf_in_band_heartbeat,
     .heartbeat_ns            = 25 * TF_NS_PER_SEC, /* the venue wants one in 30 s */
     .silence_ns_max          = 60 * TF_NS_PER_SEC, /* two heartbeats were not answered */
     .subscribe_rate_hz_max   = 5,                  /* of 10 messages a second, pings among them */

@@ -68,6 +68,7 @@ enum {
   MARK,
   FUNDING,
   VOLUME,
+  STATE,
   ITEM_KEY_CNT
 };
 static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
@@ -87,6 +88,7 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [MARK]     = TF_JSON_KEY("markPrice", TF_JSON_WANT_DECIMAL),
     [FUNDING]  = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
     [VOLUME]   = TF_JSON_KEY("volume24h", TF_JSON_WANT_DECIMAL),
+    [STATE]    = TF_JSON_KEY("state", TF_JSON_WANT_TEXT),
 };
 enum { ARGS = 1, REQUEST_KEY_CNT };
 static const tf_json_key_t request_keys[REQUEST_KEY_CNT] = {
@@ -99,58 +101,48 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
     [REQUEST] = {request_keys, REQUEST_KEY_CNT, 0,    0      },
 };
 #define BIT TF_IN_BAND_BIT
-/* clang-format off */
 static const tf_in_band_item_t items[] = {
-    {.object = ITEM, .kind = TF_EVENT_BOOK, .time_form = TF_IN_BAND_RFC3339, .marks = BIT(ID),
-     .symbol = SYMBOL, .time = TIME, .price = PRICE, .qty = SIZE, .side = SIDE, .id = ID},
-    {.object = ITEM, .kind = TF_EVENT_TRADE, .time_form = TF_IN_BAND_RFC3339, .marks = BIT(MATCH_ID)
-     | BIT(SIDE), .symbol = SYMBOL, .time = TIME, .price = PRICE, .qty = SIZE, .side = SIDE, .id =
-     MATCH_ID},
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_BOOK, .time_form = TF_IN_BAND_RFC3339,
+                    .marks = BIT(ID), .symbol = SYMBOL, .time = TIME, .price = PRICE, .qty = SIZE,
+                    .side = SIDE, .id = ID),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_TRADE, .time_form = TF_IN_BAND_RFC3339,
+                    .marks = BIT(MATCH_ID) | BIT(SIDE), .symbol = SYMBOL, .time = TIME,
+                    .price = PRICE, .qty = SIZE, .side = SIDE, .id = MATCH_ID),
     /* an instrument's row has prices without sizes */
-    {.object = ITEM, .kind = TF_EVENT_QUOTE, .time_form = TF_IN_BAND_RFC3339, .any = BIT(BID_SIZE) |
-     BIT(ASK_SIZE), .symbol = SYMBOL, .time = TIME, .bid = BID, .bid_qty = BID_SIZE, .ask = ASK,
-     .ask_qty = ASK_SIZE},
-    {.object = ITEM, .kind = TF_EVENT_TICKER, .time_form = TF_IN_BAND_RFC3339, .any = BIT(LAST) |
-     BIT(MARK) | BIT(FUNDING) | BIT(VOLUME), .lacks = BIT(ID), .symbol = SYMBOL, .time = TIME, .last
-     = LAST, .mark = MARK, .funding = FUNDING, .volume = VOLUME},
-};
-/* clang-format on */
-
-static const struct {
-  const char *name;
-  uint32_t    channel; /* 0: known, not published */
-} tables[] = {
-    {"orderBookL2",         TF_CHANNEL_BOOK  },
-    {"orderBookL2_25",      TF_CHANNEL_BOOK  },
-    {"quote",               TF_CHANNEL_QUOTE },
-    {"trade",               TF_CHANNEL_TRADE },
-    {"instrument",          TF_CHANNEL_TICKER},
-    {"announcement",        0                },
-    {"chat",                0                },
-    {"connected",           0                },
-    {"funding",             0                },
-    {"insurance",           0                },
-    {"liquidation",         0                },
-    {"orderBook10",         0                },
-    {"publicNotifications", 0                },
-    {"quoteBin1m",          0                },
-    {"quoteBin5m",          0                },
-    {"quoteBin1h",          0                },
-    {"quoteBin1d",          0                },
-    {"settlement",          0                },
-    {"tradeBin1m",          0                },
-    {"tradeBin5m",          0                },
-    {"tradeBin1h",          0                },
-    {"tradeBin1d",          0                },
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_QUOTE, .time_form = TF_IN_BAND_RFC3339,
+                    .any = BIT(BID_SIZE) | BIT(ASK_SIZE), .symbol = SYMBOL, .time = TIME,
+                    .bid = BID, .bid_qty = BID_SIZE, .ask = ASK, .ask_qty = ASK_SIZE),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_TICKER, .time_form = TF_IN_BAND_RFC3339,
+                    .any = BIT(LAST) | BIT(MARK) | BIT(FUNDING) | BIT(VOLUME), .lacks = BIT(ID),
+                    .symbol = SYMBOL, .time = TIME, .last = LAST, .mark = MARK, .funding = FUNDING,
+                    .volume = VOLUME),
 };
 
-/* TF_ARRAY_CNT(tables): none of them. */
-static size_t table_of(const tf_json_value_t *name) {
-  size_t i = 0;
-  while (i < TF_ARRAY_CNT(tables) && !tf_json_text_is(name, tables[i].name, strlen(tables[i].name)))
-    i++;
-  return i;
-}
+static const tf_in_band_channel_t tables[] = {
+    {"orderBookL2_25",      TF_CHANNEL_BOOK,   DEPTH_TOP, false, false, false},
+    {"orderBookL2",         TF_CHANNEL_BOOK,   0,         false, false, false},
+    {"quote",               TF_CHANNEL_QUOTE,  0,         false, false, false},
+    {"trade",               TF_CHANNEL_TRADE,  0,         false, false, false},
+    {"instrument",          TF_CHANNEL_TICKER, 0,         false, false, false},
+    {"announcement",        0,                 0,         false, false, false},
+    {"chat",                0,                 0,         false, false, false},
+    {"connected",           0,                 0,         false, false, false},
+    {"funding",             0,                 0,         false, false, false},
+    {"insurance",           0,                 0,         false, false, false},
+    {"liquidation",         0,                 0,         false, false, false},
+    {"orderBook10",         0,                 0,         false, false, false},
+    {"publicNotifications", 0,                 0,         false, false, false},
+    {"quoteBin1m",          0,                 0,         false, false, false},
+    {"quoteBin5m",          0,                 0,         false, false, false},
+    {"quoteBin1h",          0,                 0,         false, false, false},
+    {"quoteBin1d",          0,                 0,         false, false, false},
+    {"settlement",          0,                 0,         false, false, false},
+    {"tradeBin1m",          0,                 0,         false, false, false},
+    {"tradeBin5m",          0,                 0,         false, false, false},
+    {"tradeBin1h",          0,                 0,         false, false, false},
+    {"tradeBin1d",          0,                 0,         false, false, false},
+    {NULL,                  0,                 0,         false, false, false},
+};
 
 /* ---- books ---- */
 
@@ -247,11 +239,11 @@ static void check_levels(tf_in_band_t *in, action_t action) {
 
 /* "trade:XBTUSD" */
 TF_COLD static void answer(tf_in_band_t *in, const tf_json_value_t *topic, bool is_refusal) {
-  tf_json_value_t name   = tf_in_band_part(topic, ':', 0, false);
-  tf_json_value_t symbol = tf_in_band_part(topic, ':', 1, true);
-  size_t          at     = table_of(&name);
-  if (at < TF_ARRAY_CNT(tables) && symbol.bytes_cnt > 0)
-    tf_in_band_answer(in, 0, tables[at].channel, &symbol, is_refusal);
+  tf_json_value_t             name   = tf_in_band_part(topic, ':', 0, false);
+  tf_json_value_t             symbol = tf_in_band_part(topic, ':', 1, true);
+  const tf_in_band_channel_t *table  = tf_in_band_channel_of(tables, &name);
+  if (table != NULL && symbol.bytes_cnt > 0)
+    tf_in_band_answer(in, 0, table->channels, &symbol, is_refusal);
 }
 
 /* An error says which request, not which of its topics: of one alone we know it. */
@@ -282,12 +274,6 @@ TF_COLD static void on_answer(tf_in_band_t *in, tf_in_band_route_t *r) {
     answer(in, topic, success->kind != TF_JSON_TRUE);
 }
 
-static void ignore(tf_in_band_route_t *r, const char *name) {
-  r->what       = TF_IN_BAND_IGNORED;
-  r->name       = name;
-  r->name_bytes = (uint32_t)strlen(name);
-}
-
 static void refuse(tf_in_band_route_t *r) {
   r->what = TF_IN_BAND_REFUSED;
   r->why  = TF_REJECT_SCHEMA;
@@ -300,35 +286,26 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     on_answer(in, r);
     return;
   }
-  size_t   at     = table_of(table);
-  action_t action = action_of(in);
-  if (at == TF_ARRAY_CNT(tables)) {
-    if (table->kind != TF_JSON_STRING) refuse(r);
-    return;
-  }
-  ignore(r, tables[at].name);
-  if (tables[at].channel == 0) return;
-  bool is_log = tables[at].channel & (TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE); /* only ever grows */
+  const tf_in_band_channel_t *row    = tf_in_band_take_channel(r, tables, table);
+  action_t                    action = action_of(in);
+  if (row == NULL && table->kind != TF_JSON_STRING) refuse(r);
+  if (row == NULL || row->channels == 0) return;
+  bool is_log = row->channels & (TF_CHANNEL_TRADE | TF_CHANNEL_QUOTE); /* only ever grows */
   if (action == ACTION_CNT || (is_log && action > INSERT) || data == NULL ||
       data->made != TF_JSON_MADE_ITEMS) {
     refuse(r);
     return;
   }
-  if (tables[at].channel == TF_CHANNEL_BOOK) check_levels(in, action);
-  if (tables[at].channel == TF_CHANNEL_TRADE && in->json.row_cnt == 0 && data->bytes_cnt > 2) {
-    ignore(r, "settlement");
-    return;
+  if (row->channels == TF_CHANNEL_BOOK) check_levels(in, action);
+  if (row->channels == TF_CHANNEL_TRADE && in->json.row_cnt == 0 && data->bytes_cnt > 2) {
+    r->what       = TF_IN_BAND_IGNORED;
+    r->name       = "settlement";
+    r->name_bytes = 10;
   }
-  if (tables[at].channel == TF_CHANNEL_TICKER && action == DELETE) return;
-  r->what        = TF_IN_BAND_DATA;
-  r->channels    = tables[at].channel;
+  if (row->channels == TF_CHANNEL_TICKER && action == DELETE) r->what = TF_IN_BAND_IGNORED;
   r->is_backfill = action == PARTIAL;
-}
-
-static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *r) {
-  (void)in;
-  r->what = TF_IN_BAND_CONTROL;
-  return frame->bytes_cnt == 4 && memcmp(frame->bytes, "pong", 4) == 0;
+  if (row->channels == TF_CHANNEL_TICKER && tf_in_band_value(in, ITEM, STATE) != NULL)
+    r->listing = data;
 }
 
 static const uint32_t depths[] = {DEPTH_TOP, 0};
@@ -341,46 +318,31 @@ static const tf_in_band_spec_t spec = {
     .ids        = TF_IN_BAND_IDS_OPAQUE,
     .buy        = "Buy",
     .sell       = "Sell",
+    .ws_path    = "/realtime",
+    .heartbeat  = "ping",
+    .pong       = "pong",
     .route      = route,
     .on_levels  = on_levels,
-    .on_other   = on_other,
     .depths     = depths,
     .own_bytes  = sizeof(tf_level_ids_t),
 };
 
 /* ---- live ---- */
 
-static size_t ws_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "/realtime");
-  return tf_text_out_finish(&t);
-}
-
 static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_in_band_t *in   = state;
-  const char         *name = request->channel == TF_CHANNEL_TRADE    ? "trade:"
-                             : request->channel == TF_CHANNEL_QUOTE  ? "quote:"
-                             : request->channel == TF_CHANNEL_TICKER ? "instrument:"
-                             : in->depth == DEPTH_TOP                ? "orderBookL2_25:"
-                                                                     : "orderBookL2:";
+  const char         *name = tf_in_band_channel_for(in, tables, request->channel)->name;
   tf_text_out_t       t    = {buf, cap, 0};
   tf_text_out_put(&t, request->unsubscribe ? "{\"op\":\"unsubscribe\",\"args\":["
                                            : "{\"op\":\"subscribe\",\"args\":[");
   for (uint32_t i = 0; i < request->symbol_cnt; i++) {
     tf_text_out_put(&t, i == 0 ? "\"" : ",\"");
     tf_text_out_put(&t, name);
+    tf_text_out_char(&t, ':');
     tf_text_out_put(&t, in->symbols.rows[request->symbols[i]].text);
     tf_text_out_char(&t, '"');
   }
   tf_text_out_put(&t, "]}");
-  return tf_text_out_finish(&t);
-}
-
-static size_t heartbeat(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "ping");
   return tf_text_out_finish(&t);
 }
 
@@ -390,7 +352,8 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
   if (request_idx >= in->asked_cnt) return 0;
   tf_text_out_put(&t, "/api/v1/instrument?symbol=");
   tf_text_out_url(&t, in->symbols.rows[request_idx].text);
-  tf_text_out_put(&t, "&columns=tickSize,lotSize,quoteCurrency");
+  tf_text_out_put(&t, "&columns=tickSize,lotSize,quoteCurrency,"
+                      "underlyingToPositionMultiplier");
   return tf_text_out_finish(&t);
 }
 
@@ -431,9 +394,16 @@ static const tf_feed_channel_t feed_channels[] = {
     {0,                 NULL,                          0                        },
 };
 
+/* The older name of the same stream (VENUES.md 8). */
+static const tf_feed_host_t others[] = {
+    {"www.bitmex.com", "443"},
+    {NULL,             NULL },
+};
+
 const tf_feed_t tf_feed_bitmex = {
     .venue                   = "bitmex",
     .suffix                  = "BITMEX",
+    .symbol_chars            = "_.",
     .spec                    = &spec,
     .state_bytes             = state_bytes,
     .init                    = init,
@@ -444,11 +414,12 @@ const tf_feed_t tf_feed_bitmex = {
     .ws_port                 = "443",
     .rest_host               = "www.bitmex.com",
     .rest_port               = "443",
-    .ws_target               = ws_target,
+    .ws_others               = others,
+    .ws_target               = tf_in_band_ws_target,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
-    .heartbeat               = heartbeat,
+    .heartbeat               = tf_in_band_heartbeat,
     .heartbeat_ns            = 5 * TF_NS_PER_SEC,
     .symbols_per_request_max = 20,
     .snapshot_channels       = TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER,

@@ -35,6 +35,7 @@ void tf_book_watch_saw(tf_book_watch_t *w, const tf_event_t *events, uint32_t cn
   for (uint32_t i = 0; i < cnt; i++) {
     const tf_event_t *e = &events[i];
     if (TF_UNLIKELY(e->instrument_id >= w->cap)) continue;
+    if (TF_UNLIKELY(tf_event_is_listing(e))) continue;
     if (TF_UNLIKELY(e->kind == TF_EVENT_STATUS)) on_status(w, e);
     if (e->flags & TF_FLAG_LAST) on_data(w, e, now_ns);
   }

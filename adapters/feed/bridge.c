@@ -112,11 +112,28 @@ tf_verdict_t tf_bridge_snapshot(tf_bridge_row_t *row, tf_chain_pool_t *pool, tf_
   return data(out, first);
 }
 
+/* Deltas that wait for this snapshot are of a count that is over, and would pass for newer than it: SYNCING
+ * before it says that they are to be forgotten. */
+static void forget_deltas(const tf_frame_t *frame, tf_feed_out_t *out, tf_bridge_levels_t *levels) {
+  memmove(levels->rows + 1, levels->rows, levels->cnt * sizeof *levels->rows);
+  put_status(out, levels->rows, levels->ts_ns, frame->recv_ns, levels->instrument_id,
+             levels->flags & TF_FLAG_BAD_TS, TF_BOOK_SYNCING);
+  levels->rows++;
+}
+
 tf_verdict_t tf_bridge_whole(tf_bridge_row_t *row, tf_chain_pool_t *pool, const tf_frame_t *frame,
                              tf_feed_out_t *out, tf_bridge_levels_t *levels) {
-  uint32_t first        = out->event_cnt;
-  uint8_t  status_flags = levels->flags;
-  bool     is_empty     = levels->cnt == 0;
+  uint32_t          first        = out->event_cnt;
+  uint8_t           status_flags = levels->flags;
+  bool              is_empty     = levels->cnt == 0;
+  const tf_chain_t *chain        = &row->chain;
+  bool              is_back      = chain->has_delta && levels->venue_seq < chain->last_u;
+  bool is_new_count = is_back && chain->last_u - levels->venue_seq >= TF_CHAIN_SEQ_RESTART;
+  if (chain->state == TF_CHAIN_LIVE && is_back && !is_new_count) {
+    out->counts->duplicates++; /* a slower connection's */
+    return data(out, first);
+  }
+  if (is_back) forget_deltas(frame, out, levels);
   tf_chain_stand(&row->chain, pool, levels->venue_seq);
   levels->flags |= TF_FLAG_SNAPSHOT;
   if (is_empty) {

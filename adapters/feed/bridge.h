@@ -45,7 +45,8 @@ tf_verdict_t tf_bridge_snapshot(tf_bridge_row_t *row, tf_chain_pool_t *pool, tf_
                                 tf_bridge_levels_t *levels);
 
 /* A snapshot that stands in the order of the deltas: the book is what it says, and the next delta must
- * follow it. One without levels empties the book (a DERIVED level). */
+ * follow it. One without levels empties the book (a DERIVED level). One that is behind a book in order is a
+ * slower connection's: a duplicate, unless the venue counts anew. Wants room for three events more. */
 tf_verdict_t tf_bridge_whole(tf_bridge_row_t *row, tf_chain_pool_t *pool, const tf_frame_t *frame,
                              tf_feed_out_t *out, tf_bridge_levels_t *levels);
 

@@ -77,30 +77,14 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
-    {.object   = ITEM,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(UPDATE),
-     .symbol   = BOOK_SYMBOL,
-     .bids     = BIDS,
-     .asks     = ASKS,
-     .last_seq = UPDATE},
-    { .object = ITEM,
-     .kind   = TF_EVENT_TRADE,
-     .marks  = BIT(ID) | BIT(PRICE),
-     .symbol = BOOK_SYMBOL,
-     .time   = TRADE_TIME,
-     .price  = PRICE,
-     .qty    = QTY,
-     .side   = SIDE,
-     .id     = ID},
-    {         .object  = ITEM,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(TICKER_SYMBOL),
-     .symbol  = TICKER_SYMBOL,
-     .last    = LAST,
-     .volume  = VOLUME,
-     .mark    = MARK,
-     .funding = FUNDING},
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_BOOK, .marks = BIT(UPDATE),
+                    .symbol = BOOK_SYMBOL, .bids = BIDS, .asks = ASKS, .last_seq = UPDATE),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_TRADE, .marks = BIT(ID) | BIT(PRICE),
+                    .symbol = BOOK_SYMBOL, .time = TRADE_TIME, .price = PRICE, .qty = QTY,
+                    .side = SIDE, .id = ID),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_TICKER, .marks = BIT(TICKER_SYMBOL),
+                    .symbol = TICKER_SYMBOL, .last = LAST, .volume = VOLUME, .mark = MARK,
+                    .funding = FUNDING),
 };
 
 /* ---- families ---- */
@@ -219,6 +203,7 @@ static const tf_in_band_spec_t spec = {
     .ids           = TF_IN_BAND_IDS_OPAQUE,
     .buy           = "Buy",
     .sell          = "Sell",
+    .heartbeat     = "{\"op\":\"ping\"}",
     .family        = family,
     .route         = route,
     .depth_default = DEPTH_DEFAULT,
@@ -273,13 +258,6 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
   return tf_text_out_finish(&t);
 }
 
-static size_t heartbeat(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "{\"op\":\"ping\"}");
-  return tf_text_out_finish(&t);
-}
-
 /* ---- lifetime ---- */
 
 static tf_err_t is_of_product(const own_t *own, const char *text, const product_t *product) {
@@ -328,9 +306,17 @@ static const tf_feed_channel_t feed_channels[] = {
     {0,                 NULL,                                          0                           },
 };
 
+/* The venue's second name, which it documents beside the first ("realtime_public" .. "or
+ * wss://stream.bytick.com"). */
+static const tf_feed_host_t others[] = {
+    {"stream.bytick.com", "443"},
+    {NULL,                NULL },
+};
+
 const tf_feed_t tf_feed_bybit = {
     .venue                   = "bybit",
     .suffix                  = "BYBIT",
+    .symbol_chars            = "-",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = init,
@@ -341,11 +327,12 @@ const tf_feed_t tf_feed_bybit = {
     .ws_port                 = "443",
     .rest_host               = "api.bybit.com",
     .rest_port               = "443",
+    .ws_others               = others,
     .ws_target               = ws_target,
     .request                 = request,
     .symbol                  = symbol,
     .metadata_target         = metadata_target,
-    .heartbeat               = heartbeat,
+    .heartbeat               = tf_in_band_heartbeat,
     .heartbeat_ns            = 20 * TF_NS_PER_SEC,
     .silence_ns_max          = 50 * TF_NS_PER_SEC, /* two heartbeats were not answered */
     .subscribe_rate_hz_max   = 5,                  /* the venue publishes none: as its neighbours */

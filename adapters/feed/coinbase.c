@@ -421,7 +421,8 @@ static bool find_products(state_t *st, tf_draft_t *draft, tf_reject_t *why) {
 
 static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
   state_t *st = self;
-  return tf_trade_ids_step(&st->rows[trade->ingest_seq].trades, trade->u.trade.id, counts);
+  return tf_trade_ids_step(&st->rows[trade->ingest_seq].trades, trade->u.trade.id,
+                           tf_trade_print(trade), counts);
 }
 
 static void put_all(state_t *st, tf_draft_t *draft, tf_event_kind_t kind) {
@@ -565,7 +566,7 @@ static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
   if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP)) {
     bool is_ours = frame->target != NULL && strncmp(frame->target, PRODUCTS, strlen(PRODUCTS)) == 0;
     if (!is_ours) return tf_feeds_ignore(out->counts, "rest", 4);
-    return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+    return tf_metadata_on_frame(&st->symbols, frame, out);
   }
   if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
     return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
@@ -690,7 +691,7 @@ static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t 
                                     .values = st->root_values,
                                     .child  = &st->group};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, feed->suffix);
+                                 config->instruments, feed);
   if (err == TF_OK)
     err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
@@ -727,6 +728,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_coinbase = {
     .venue                   = "coinbase",
     .suffix                  = "COINBASE",
+    .symbol_chars            = "-",
     .state_bytes             = state_bytes,
     .init                    = init,
     .on_frame                = on_frame,

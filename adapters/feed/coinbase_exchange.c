@@ -278,8 +278,10 @@ static tf_verdict_t on_match(state_t *st, message_t *m, bool is_last_match) {
   if (!tf_draft_has_room(&m->draft, 1)) return reject(m, TF_REJECT_LIMIT);
   uint32_t idx = product_of(st, &why);
   if (idx == TF_SYMBOLS_NONE) return reject(m, why);
-  uint64_t id = tf_json_u64(&m->json, &v[TRADE_ID]);
-  if (tf_trade_ids_step(&st->rows[idx].trades, id, m->draft.out->counts)) {
+  uint64_t id    = tf_json_u64(&m->json, &v[TRADE_ID]);
+  uint32_t print = tf_trade_print_of(v[PRICE].as.mantissa, v[PRICE].exp, v[SIZE].as.mantissa,
+                                     v[SIZE].exp, maker_buys);
+  if (tf_trade_ids_step(&st->rows[idx].trades, id, print, m->draft.out->counts)) {
     m->draft.out->counts->duplicates++;
     return tf_draft_finish(&m->draft);
   }
@@ -407,7 +409,7 @@ static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
   if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP)) {
     bool is_ours = frame->target != NULL && strncmp(frame->target, PRODUCTS, strlen(PRODUCTS)) == 0;
     if (!is_ours) return tf_feeds_ignore(out->counts, "rest", 4);
-    return tf_metadata_on_frame(&st->symbols, frame, out->counts);
+    return tf_metadata_on_frame(&st->symbols, frame, out);
   }
   if (TF_UNLIKELY(frame->kind != TF_FRAME_TEXT)) {
     return tf_feeds_reject(out->counts, frame, TF_REJECT_ENCODING);
@@ -579,7 +581,7 @@ static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t 
   tf_json_orders_init(&st->orders);
   st->root     = (tf_json_object_t){.shape = &shape, .orders = &st->orders, .values = st->values};
   tf_err_t err = tf_symbols_init(&st->symbols, (uint8_t *)state + l.symbols_at, l.row_cap,
-                                 config->instruments, feed->suffix);
+                                 config->instruments, feed);
   if (err == TF_OK)
     err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
@@ -616,10 +618,12 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_coinbase_exchange = {
     .venue                   = "coinbase-exchange",
     .suffix                  = "COINBASE-EXCHANGE",
+    .symbol_chars            = "-",
     .state_bytes             = state_bytes,
     .init                    = init,
     .on_frame                = on_frame,
     .on_connect              = on_connect,
+    .key_channels            = "level2 (each change, not every 50 ms)",
     .ws_host                 = "ws-feed.exchange.coinbase.com",
     .ws_port                 = "443",
     .rest_host               = "api.exchange.coinbase.com",

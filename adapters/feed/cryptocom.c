@@ -89,69 +89,28 @@ static const tf_in_band_object_t objects[OBJECT_CNT] = {
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
-    {.object   = ITEM,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(BIDS) | BIT(ASKS),
-     .time     = TIME,
-     .bids     = BIDS,
-     .asks     = ASKS,
-     .last_seq = SEQ},
-    {.object   = ITEM,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(UPDATE_KEY),
-     .time     = TIME,
-     .sides    = UPDATE,
-     .bids     = UPDATE_BIDS,
-     .asks     = UPDATE_ASKS,
-     .last_seq = SEQ,
-     .previous = PREVIOUS},
-    {.object = ITEM,
-     .kind   = TF_EVENT_TRADE,
-     .marks  = BIT(TRADE_ID) | BIT(PRICE),
-     .time   = TIME,
-     .price  = PRICE,
-     .qty    = QTY,
-     .side   = SIDE,
-     .id     = TRADE_ID},
-    {.object  = ITEM,
-     .kind    = TF_EVENT_QUOTE,
-     .marks   = BIT(BID_QTY) | BIT(ASK_QTY),
-     .time    = TIME,
-     .bid     = BID,
-     .bid_qty = BID_QTY,
-     .ask     = ASK,
-     .ask_qty = ASK_QTY},
-    {.object = ITEM,
-     .kind   = TF_EVENT_TICKER,
-     .marks  = BIT(BID) | BIT(ASK),
-     .time   = TIME,
-     .last   = LAST,
-     .volume = VOLUME          },
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_BOOK, .marks = BIT(BIDS) | BIT(ASKS),
+                    .time = TIME, .bids = BIDS, .asks = ASKS, .last_seq = SEQ),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_BOOK, .marks = BIT(UPDATE_KEY), .time = TIME,
+                    .sides = UPDATE, .bids = UPDATE_BIDS, .asks = UPDATE_ASKS, .last_seq = SEQ,
+                    .previous = PREVIOUS),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_TRADE, .marks = BIT(TRADE_ID) | BIT(PRICE),
+                    .time = TIME, .price = PRICE, .qty = QTY, .side = SIDE, .id = TRADE_ID),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_QUOTE, .marks = BIT(BID_QTY) | BIT(ASK_QTY),
+                    .time = TIME, .bid = BID, .bid_qty = BID_QTY, .ask = ASK, .ask_qty = ASK_QTY),
+    TF_IN_BAND_ITEM(.object = ITEM, .kind = TF_EVENT_TICKER, .marks = BIT(BID) | BIT(ASK),
+                    .time = TIME, .last = LAST, .volume = VOLUME),
 };
 
-/* How a channel's name tells what it is. */
-#define NAME(text) (text), sizeof(text) - 1
-static const struct {
-  const char *name;
-  uint32_t    name_bytes;
-  uint32_t    channels;
-  bool        is_snapshot;
-} channels[] = {
-    {NAME("book"),        TF_CHANNEL_BOOK,                      true },
-    {NAME("book.update"), TF_CHANNEL_BOOK,                      false},
-    {NAME("trade"),       TF_CHANNEL_TRADE,                     false},
-    {NAME("ticker"),      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, false},
-    {NAME("mark"),        TF_CHANNEL_TICKER,                    false},
-    {NAME("funding"),     TF_CHANNEL_TICKER,                    false},
+static const tf_in_band_channel_t channels[] = {
+    {"book",        TF_CHANNEL_BOOK,                      0, false, true,  false},
+    {"book.update", TF_CHANNEL_BOOK,                      0, false, false, false},
+    {"trade",       TF_CHANNEL_TRADE,                     0, false, false, false},
+    {"ticker",      TF_CHANNEL_QUOTE | TF_CHANNEL_TICKER, 0, false, false, false},
+    {"mark",        TF_CHANNEL_TICKER,                    0, false, false, false},
+    {"funding",     TF_CHANNEL_TICKER,                    0, false, false, false},
+    {NULL,          0,                                    0, false, false, false},
 };
-
-static uint32_t channel_idx(const tf_json_value_t *name) {
-  uint32_t i = 0;
-  while (i < TF_ARRAY_CNT(channels) &&
-         !tf_json_text_is(name, channels[i].name, channels[i].name_bytes))
-    i++;
-  return i;
-}
 
 /* ---- messages ---- */
 
@@ -178,11 +137,11 @@ TF_COLD static void on_answer(tf_in_band_t *in) {
     name   = tf_in_band_part(channel, '.', 0, false);
     symbol = tf_in_band_part(channel, '.', 1, false);
   }
-  uint32_t i = name.kind == TF_JSON_STRING ? channel_idx(&name) : TF_ARRAY_CNT(channels);
+  const tf_in_band_channel_t *row =
+      name.kind == TF_JSON_STRING ? tf_in_band_channel_of(channels, &name) : NULL;
   if (is_refusal) tf_in_band_complain(in, ROOT, MESSAGE);
   tf_in_band_u64(in, ROOT, ID, &id);
-  tf_in_band_answer(in, id, i < TF_ARRAY_CNT(channels) ? channels[i].channels : 0, &symbol,
-                    is_refusal);
+  tf_in_band_answer(in, id, row != NULL ? row->channels : 0, &symbol, is_refusal);
 }
 
 /* The value of mark and funding stands where a ticker has its volume, and in no other key. */
@@ -216,17 +175,13 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     return;
   }
   if (name->kind != TF_JSON_STRING || symbol == NULL) return;
-  uint32_t i    = channel_idx(name);
   r->what       = TF_IN_BAND_IGNORED;
   r->name       = name->bytes;
   r->name_bytes = name->bytes_cnt;
-  if (i == TF_ARRAY_CNT(channels)) return;
-  r->what        = TF_IN_BAND_DATA;
-  r->channels    = channels[i].channels;
-  r->symbol      = *symbol;
-  r->is_snapshot = channels[i].is_snapshot;
-  r->rule = tf_in_band_value(in, ITEM, SEQ) != NULL || !r->is_snapshot ? TF_BOOK_RULE_PREVIOUS
-                                                                       : TF_BOOK_RULE_NONE;
+  if (tf_in_band_take_channel(r, channels, name) == NULL) return;
+  r->symbol = *symbol;
+  r->rule   = tf_in_band_value(in, ITEM, SEQ) != NULL || !r->is_snapshot ? TF_BOOK_RULE_PREVIOUS
+                                                                         : TF_BOOK_RULE_NONE;
   r->is_backfill = r->channels == TF_CHANNEL_TRADE && is_first_of(in, symbol);
   if (r->channels == TF_CHANNEL_TICKER) put_value(in, tf_in_band_is(in, RESULT, CHANNEL, "mark"));
   if (tf_in_band_u64(in, ROOT, ID, &id) && id > 0)
@@ -244,19 +199,13 @@ static const tf_in_band_spec_t spec = {
     .trades_come_newest_first = true,
     .buy                      = "BUY",
     .sell                     = "SELL",
+    .ws_path                  = "/exchange/v1/market",
     .route                    = route,
     .depth_default            = DEPTH_DEFAULT,
     .depths                   = depths,
 };
 
 /* ---- live ---- */
-
-static size_t ws_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "/exchange/v1/market");
-  return tf_text_out_finish(&t);
-}
 
 typedef struct {
   tf_text_out_t text;
@@ -333,6 +282,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_cryptocom = {
     .venue                   = "cryptocom",
     .suffix                  = "CRYPTOCOM",
+    .symbol_chars            = "-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,
@@ -343,12 +293,13 @@ const tf_feed_t tf_feed_cryptocom = {
     .ws_port                 = "443",
     .rest_host               = "api.crypto.com",
     .rest_port               = "443",
-    .ws_target               = ws_target,
+    .ws_target               = tf_in_band_ws_target,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
     .subscribe_rate_hz_max   = 5, /* 100, but counted from the connection's first second on */
     .streams_max             = 400,
+    .streams_each            = {1, 1, 1, 3}, /* of a perpetual: ticker, mark, funding */
     .symbols_per_request_max = 50,
     .silence_ns_max          = 45 * TF_NS_PER_SEC, /* of a heartbeat every 30 s */
     .sequences_are_shared    = true,

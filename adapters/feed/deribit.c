@@ -14,11 +14,14 @@
  *   heartbeat   CONTROL; a test_request is answered at once, else the venue closes with 4000
  *   chart, deribit_price_index, ..   ignored, by channel
  *
+ * Every 100 ms, or, for who has a key and logs in, raw: at each change.
+ *
  * Numbers are JSON numbers, small ones with a power (1.423e-4). A subscription is answered with the
  * channels that were accepted; what is not among them was refused without a word. */
 #include <stdio.h>
 
 #include "feed/in_band.h"
+#include "feed/login.h"
 #include "feed/metadata.h"
 #include "feed/text_out.h"
 #include "wire/json_array.h"
@@ -27,6 +30,7 @@
   1000u /* added to the session's ids: those below are our own, of other requests */
 #define ID_TEST      1
 #define ID_HEARTBEAT 2
+#define ID_LOGIN     3
 #define HEARTBEAT_S  10 /* the least that the venue takes */
 
 enum { ROOT, PARAMS, DATA, STATS, COMPLAINT, OBJECT_CNT };
@@ -66,6 +70,7 @@ enum {
   MARK,
   FUNDING,
   STATS_KEY,
+  STATE,
   DATA_KEY_CNT
 };
 static const tf_json_key_t data_keys[DATA_KEY_CNT] = {
@@ -89,6 +94,7 @@ static const tf_json_key_t data_keys[DATA_KEY_CNT] = {
     [MARK]       = TF_JSON_KEY("mark_price", TF_JSON_WANT_DECIMAL),
     [FUNDING]    = TF_JSON_KEY("current_funding", TF_JSON_WANT_DECIMAL),
     [STATS_KEY]  = TF_JSON_KEY("stats", TF_JSON_WANT_SECOND),
+    [STATE]      = TF_JSON_KEY("state", TF_JSON_WANT_TEXT),
 };
 enum { VOLUME = 1, STATS_KEY_CNT };
 static const tf_json_key_t stats_keys[STATS_KEY_CNT] = {
@@ -101,77 +107,50 @@ static const tf_json_key_t complaint_keys[COMPLAINT_KEY_CNT] = {
     [MESSAGE] = TF_JSON_KEY("message", TF_JSON_WANT_TEXT),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]      = {root_keys,            ROOT_KEY_CNT, .child = PARAMS, .second = COMPLAINT},
-    [PARAMS]    = {params_keys, PARAMS_KEY_CNT,             .child = DATA},
-    [DATA]      = {data_keys,      DATA_KEY_CNT,.second = STATS},
-    [STATS]     = {stats_keys,            STATS_KEY_CNT      },
-    [COMPLAINT] = {complaint_keys,                    COMPLAINT_KEY_CNT                      },
+    [ROOT]      = {root_keys,      ROOT_KEY_CNT,      PARAMS, COMPLAINT},
+    [PARAMS]    = {params_keys,    PARAMS_KEY_CNT,    DATA,   0        },
+    [DATA]      = {data_keys,      DATA_KEY_CNT,      0,      STATS    },
+    [STATS]     = {stats_keys,     STATS_KEY_CNT,     0,      0        },
+    [COMPLAINT] = {complaint_keys, COMPLAINT_KEY_CNT, 0,      0        },
 };
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
-    {.object   = DATA,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(BIDS) | BIT(ASKS),
-     .symbol   = SYMBOL,
-     .time     = TIME,
-     .bids     = BIDS,
-     .asks     = ASKS,
-     .last_seq = CHANGE_ID,
-     .previous = PREVIOUS   },
-    {               .object = DATA,
-     .kind   = TF_EVENT_TRADE,
-     .marks  = BIT(TRADE_SEQ),
-     .symbol = SYMBOL,
-     .time   = TIME,
-     .price  = PRICE,
-     .qty    = AMOUNT,
-     .side   = DIRECTION,
-     .id     = TRADE_SEQ  },
-    { .object  = DATA, /* a ticker has these too, and stats */
-     .kind    = TF_EVENT_QUOTE,
-     .marks   = BIT(BID) | BIT(ASK),
-     .lacks   = BIT(STATS_KEY),
-     .symbol  = SYMBOL,
-     .time    = TIME,
-     .bid     = BID,
-     .bid_qty = BID_AMOUNT,
-     .ask     = ASK,
-     .ask_qty = ASK_AMOUNT},
-    { .object  = DATA,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(STATS_KEY),
-     .symbol  = SYMBOL,
-     .time    = TIME,
-     .last    = LAST,
-     .mark    = MARK,
-     .funding = FUNDING,
-     .volume  = VOLUME,
-     .stats   = STATS},
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK, .marks = BIT(BIDS) | BIT(ASKS),
+                    .symbol = SYMBOL, .time = TIME, .bids = BIDS, .asks = ASKS,
+                    .last_seq = CHANGE_ID, .previous = PREVIOUS),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TRADE, .marks = BIT(TRADE_SEQ),
+                    .symbol = SYMBOL, .time = TIME, .price = PRICE, .qty = AMOUNT,
+                    .side = DIRECTION, .id = TRADE_SEQ),
+    /* a ticker has these too, and stats */
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_QUOTE, .marks = BIT(BID) | BIT(ASK),
+                    .lacks = BIT(STATS_KEY), .symbol = SYMBOL, .time = TIME, .bid = BID,
+                    .bid_qty = BID_AMOUNT, .ask = ASK, .ask_qty = ASK_AMOUNT),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TICKER, .marks = BIT(STATS_KEY),
+                    .symbol = SYMBOL, .time = TIME, .last = LAST, .mark = MARK, .funding = FUNDING,
+                    .volume = VOLUME, .stats = STATS),
 };
 
-static const struct {
-  const char *name;
-  uint32_t    channel; /* 0: known, not published */
-} channels[] = {
-    {"trades",                     TF_CHANNEL_TRADE },
-    {"quote",                      TF_CHANNEL_QUOTE },
-    {"book",                       TF_CHANNEL_BOOK  },
-    {"ticker",                     TF_CHANNEL_TICKER},
-    {"announcements",              0                },
-    {"block_rfq",                  0                },
-    {"block_trade_confirmations",  0                },
-    {"chart",                      0                },
-    {"deribit_price_index",        0                },
-    {"deribit_price_ranking",      0                },
-    {"deribit_price_statistics",   0                },
-    {"deribit_volatility_index",   0                },
-    {"estimated_expiration_price", 0                },
-    {"incremental_ticker",         0                },
-    {"instrument",                 0                },
-    {"markprice",                  0                },
-    {"perpetual",                  0                },
-    {"platform_state",             0                },
-    {"rfq",                        0                },
+static const tf_in_band_channel_t channels[] = {
+    {"trades",                     TF_CHANNEL_TRADE,  0, false, false, false},
+    {"quote",                      TF_CHANNEL_QUOTE,  0, false, false, false},
+    {"book",                       TF_CHANNEL_BOOK,   0, false, false, false},
+    {"ticker",                     TF_CHANNEL_TICKER, 0, false, false, false},
+    {"announcements",              0,                 0, false, false, false},
+    {"block_rfq",                  0,                 0, false, false, false},
+    {"block_trade_confirmations",  0,                 0, false, false, false},
+    {"chart",                      0,                 0, false, false, false},
+    {"deribit_price_index",        0,                 0, false, false, false},
+    {"deribit_price_ranking",      0,                 0, false, false, false},
+    {"deribit_price_statistics",   0,                 0, false, false, false},
+    {"deribit_volatility_index",   0,                 0, false, false, false},
+    {"estimated_expiration_price", 0,                 0, false, false, false},
+    {"incremental_ticker",         0,                 0, false, false, false},
+    {"instrument",                 0,                 0, false, false, false},
+    {"markprice",                  0,                 0, false, false, false},
+    {"perpetual",                  0,                 0, false, false, false},
+    {"platform_state",             0,                 0, false, false, false},
+    {"rfq",                        0,                 0, false, false, false},
+    {NULL,                         0,                 0, false, false, false},
 };
 
 /* {"jsonrpc":"2.0","id":..,"method":"public/..","params":{..}} */
@@ -186,26 +165,18 @@ static size_t put_call(tf_text_out_t *t, uint64_t id, const char *method, const 
   return tf_text_out_finish(t);
 }
 
-/* What a channel's name begins with; TF_ARRAY_CNT(channels): none of them. */
-static size_t channel_of(const tf_json_value_t *name) {
-  tf_json_value_t kind = tf_in_band_part(name, '.', 0, false);
-  size_t          i    = 0;
-  while (i < TF_ARRAY_CNT(channels) &&
-         !tf_json_text_is(&kind, channels[i].name, strlen(channels[i].name)))
-    i++;
-  return i;
-}
-
 /* ["book.BTC-PERPETUAL.100ms",..]: those were accepted, and the rest of the request was not. */
 TF_COLD static void on_accepted(tf_in_band_t *in, uint64_t id, const tf_json_value_t *list) {
   tf_json_array_t array;
   tf_json_value_t name;
   tf_json_array_init(&array, list->bytes, list->bytes_cnt);
   while (tf_json_array_next(&array, &name)) {
-    size_t at = name.kind == TF_JSON_STRING ? channel_of(&name) : TF_ARRAY_CNT(channels);
-    if (at == TF_ARRAY_CNT(channels) || channels[at].channel == 0) continue;
-    tf_json_value_t symbol = tf_in_band_part(&name, '.', 1, false);
-    tf_in_band_answer(in, id, channels[at].channel, &symbol, false);
+    if (name.kind != TF_JSON_STRING) continue;
+    tf_json_value_t             kind    = tf_in_band_part(&name, '.', 0, false);
+    tf_json_value_t             symbol  = tf_in_band_part(&name, '.', 1, false);
+    const tf_in_band_channel_t *channel = tf_in_band_channel_of(channels, &kind);
+    if (channel != NULL && channel->channels != 0)
+      tf_in_band_answer(in, id, channel->channels, &symbol, false);
   }
   snprintf(in->head.venue_error, sizeof in->head.venue_error, "%s",
            "not among the channels that the venue accepted");
@@ -219,6 +190,7 @@ TF_COLD static void on_answer(tf_in_band_t *in, tf_in_band_route_t *r) {
   if (result == NULL && !is_error) return;
   r->what    = TF_IN_BAND_CONTROL;
   bool is_id = tf_in_band_u64(in, ROOT, ID, &id);
+  in->is_login_answered |= is_id && id == ID_LOGIN;
   if (is_error) {
     tf_in_band_complain(in, COMPLAINT, MESSAGE);
     if (is_id && id >= FIRST_REQUEST) tf_in_band_answer(in, id - FIRST_REQUEST, 0, NULL, true);
@@ -237,9 +209,10 @@ TF_COLD static void on_heartbeat(tf_in_band_t *in, tf_in_band_route_t *r) {
 
 /* What REST answers of instruments: a list or one. */
 TF_COLD static void on_rest(tf_in_band_t *in, tf_in_band_route_t *r) {
-  const tf_json_value_t *result      = tf_in_band_value(in, ROOT, RESULT);
-  bool                   is_metadata = result != NULL &&
-                     tf_metadata_read(&in->symbols, result->bytes, result->bytes_cnt) != UINT32_MAX;
+  const tf_json_value_t *result = tf_in_band_value(in, ROOT, RESULT);
+  bool                   is_metadata =
+      result != NULL && tf_metadata_read(&in->symbols, result->bytes, result->bytes_cnt,
+                                         in->frame->recv_ns, in->out) != UINT32_MAX;
   r->what       = is_metadata ? TF_IN_BAND_CONTROL : TF_IN_BAND_IGNORED;
   r->name       = "rest";
   r->name_bytes = 4;
@@ -248,6 +221,18 @@ TF_COLD static void on_rest(tf_in_band_t *in, tf_in_band_route_t *r) {
 static bool takes_rest(const tf_in_band_t *in) {
   (void)in;
   return true;
+}
+
+/* A ticker says whether its book is open, each time: read on when it is not, or was not. */
+static bool is_listing_news(tf_in_band_t *in) {
+  const tf_json_value_t *symbol = tf_in_band_value(in, DATA, SYMBOL);
+  if (tf_in_band_value(in, DATA, STATE) == NULL || symbol == NULL) return false;
+  if (!tf_in_band_is(in, DATA, STATE, "open")) return true;
+  tf_reject_t unused;
+  uint32_t    idx = symbol->kind == TF_JSON_STRING
+                        ? tf_symbols_of(&in->symbols, symbol, false, &unused)
+                        : TF_SYMBOLS_NONE;
+  return idx != TF_SYMBOLS_NONE && in->symbols.listings[idx].trading > TF_TRADING_OPEN;
 }
 
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
@@ -267,13 +252,12 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     r->why = TF_REJECT_SCHEMA;
     return;
   }
-  size_t at = channel_of(name);
-  if (at == TF_ARRAY_CNT(channels)) return;
-  r->what       = channels[at].channel == 0 ? TF_IN_BAND_IGNORED : TF_IN_BAND_DATA;
-  r->channels   = channels[at].channel;
-  r->name       = channels[at].name;
-  r->name_bytes = (uint32_t)strlen(channels[at].name);
-  if (channels[at].channel != TF_CHANNEL_BOOK) return;
+  tf_json_value_t             kind    = tf_in_band_part(name, '.', 0, false);
+  const tf_in_band_channel_t *channel = tf_in_band_take_channel(r, channels, &kind);
+  if (channel == NULL) return;
+  if (channel->channels == TF_CHANNEL_TICKER && TF_UNLIKELY(is_listing_news(in)))
+    r->listing = tf_in_band_value(in, PARAMS, DATA_KEY);
+  if (channel->channels != TF_CHANNEL_BOOK) return;
   bool is_whole  = tf_in_band_value(in, DATA, BOOK_TYPE) == NULL;
   r->is_snapshot = is_whole || tf_in_band_is(in, DATA, BOOK_TYPE, "snapshot");
   r->rule        = is_whole ? TF_BOOK_RULE_WHOLE : TF_BOOK_RULE_PREVIOUS;
@@ -290,36 +274,59 @@ static const tf_in_band_spec_t spec = {
     .ids        = TF_IN_BAND_IDS_CONSECUTIVE,
     .buy        = "buy",
     .sell       = "sell",
+    .ws_path    = "/ws/api/v2",
     .takes_rest = takes_rest,
     .route      = route,
 };
 
 /* ---- live ---- */
 
-static size_t ws_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "/ws/api/v2");
-  return tf_text_out_finish(&t);
+/* public/auth by client_signature: over the time in ms, a nonce and no data, each on a line. The time differs from
+ * connection to connection, and is nonce enough. */
+static size_t put_login(const tf_in_band_t *in, tf_text_out_t *t) {
+  char          ms[24], text[64];
+  tf_text_out_t m = {ms, sizeof ms, 0}, signed_text = {text, sizeof text, 0};
+  tf_text_out_u64(&m, in->connected_ns / TF_NS_PER_MS);
+  tf_text_out_finish(&m);
+  tf_text_out_put(&signed_text, ms);
+  tf_text_out_char(&signed_text, '\n');
+  tf_text_out_put(&signed_text, ms);
+  tf_text_out_char(&signed_text, '\n');
+  tf_text_out_finish(&signed_text);
+  tf_text_out_put(t, "{\"jsonrpc\":\"2.0\",\"id\":");
+  tf_text_out_u64(t, ID_LOGIN);
+  tf_text_out_put(t, ",\"method\":\"public/"
+                     "auth\",\"params\":{\"grant_type\":\"client_signature\",\"client_id\":\"");
+  tf_text_out_put(t, in->key->id);
+  tf_text_out_put(t, "\",\"timestamp\":");
+  tf_text_out_put(t, ms);
+  tf_text_out_put(t, ",\"nonce\":\"");
+  tf_text_out_put(t, ms);
+  tf_text_out_put(t, "\",\"data\":\"\",\"signature\":\"");
+  tf_login_put_hex(t, in->key, text);
+  tf_text_out_put(t, "\"}}");
+  return tf_text_out_finish(t);
 }
 
 static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t cap) {
-  (void)state;
-  char params[32];
+  const tf_in_band_t *in = state;
+  tf_text_out_t       t  = {buf, cap, 0};
+  char                params[32];
   snprintf(params, sizeof params, "\"interval\":%d", HEARTBEAT_S);
-  if (message_idx > 0) return 0;
-  return put_call(&(tf_text_out_t){buf, cap, 0}, ID_HEARTBEAT, "set_heartbeat", params);
+  if (message_idx == 0) return put_call(&t, ID_HEARTBEAT, "set_heartbeat", params);
+  if (in->key == NULL) return 0;
+  if (message_idx == 1) return put_login(in, &t);
+  return in->is_login_answered ? 0 : TF_FEED_HELLO_WAIT;
 }
 
 /* "book.BTC-PERPETUAL.100ms"; raw ones are for who logged in. */
-static void put_channel(tf_text_out_t *t, uint32_t channel, const char *symbol) {
-  size_t at = 0;
-  while (channels[at].channel != channel) at++;
+static void put_channel(const tf_in_band_t *in, tf_text_out_t *t, uint32_t channel,
+                        const char *symbol) {
   tf_text_out_char(t, '"');
-  tf_text_out_put(t, channels[at].name);
+  tf_text_out_put(t, tf_in_band_channel_for(in, channels, channel)->name);
   tf_text_out_char(t, '.');
   tf_text_out_put(t, symbol);
-  tf_text_out_put(t, channel == TF_CHANNEL_QUOTE ? "\"" : ".100ms\"");
+  tf_text_out_put(t, channel == TF_CHANNEL_QUOTE ? "\"" : in->key != NULL ? ".raw\"" : ".100ms\"");
 }
 
 static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
@@ -332,7 +339,7 @@ static size_t request(const void *state, const tf_feed_request_t *request, char 
   tf_text_out_put(&t, "\",\"params\":{\"channels\":[");
   for (uint32_t i = 0; i < request->symbol_cnt; i++) {
     if (i > 0) tf_text_out_char(&t, ',');
-    put_channel(&t, request->channel, in->symbols.rows[request->symbols[i]].text);
+    put_channel(in, &t, request->channel, in->symbols.rows[request->symbols[i]].text);
   }
   tf_text_out_put(&t, "]}}");
   return tf_text_out_finish(&t);
@@ -360,17 +367,19 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_deribit = {
     .venue                   = "deribit",
     .suffix                  = "DERIBIT",
+    .symbol_chars            = "-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,
     .on_frame                = tf_in_band_on_frame,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_in_band_lose_book,
+    .key_channels            = "trades.raw, book.raw, ticker.raw (each change, not every 100 ms)",
     .ws_host                 = "www.deribit.com",
     .ws_port                 = "443",
     .rest_host               = "www.deribit.com",
     .rest_port               = "443",
-    .ws_target               = ws_target,
+    .ws_target               = tf_in_band_ws_target,
     .hello                   = hello,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,

@@ -26,6 +26,7 @@
 #include "feed/mailbox.h"
 #include "feed/resolver.h"
 #include "feed/via.h"
+#include "tf/source.h"
 #include "wire/tls.h"
 #include "wire/ws_deflate.h"
 
@@ -43,18 +44,7 @@
 #define TF_DIAL_GET_NS      (10 * TF_NS_PER_SEC) /* a whole REST request */
 #define TF_DIALER_DIALS_MAX 128                  /* under way at one time */
 
-/* What a dial is doing, and where it failed: names are stable (logs, health). */
-#define TF_DIAL_PHASES(X)                                                                          \
-  X(WAIT, "wait") /* for its turn at this host */                                                  \
-  X(DNS, "dns")                                                                                    \
-  X(CONNECT, "connect")                                                                            \
-  X(PROXY, "proxy") /* CONNECT sent, answer awaited */                                             \
-  X(TLS, "tls")                                                                                    \
-  X(UPGRADE, "upgrade") /* websocket: request out, answer awaited */                               \
-  X(REQUEST, "request") /* REST: request out, head awaited */                                      \
-  X(BODY, "body")                                                                                  \
-  X(DONE, "done")
-
+/* What a dial is doing, and where it failed (tf/source.h). */
 typedef enum tf_dial_phase {
 #define TF_DIAL_PHASE_ENUM_(id, name) TF_DIAL_##id,
   TF_DIAL_PHASES(TF_DIAL_PHASE_ENUM_)

@@ -298,6 +298,7 @@ tf_err_t tf_fallback_init(tf_fallback_t *c, const tf_fallback_config_t *config, 
   c->config            = *config;
   c->source.ops        = &fallback_ops;
   c->source.feed_state = TF_FEED_LIVE;
+  c->source.is_aid     = true;
   c->events = tf_arena_take(arena, config->events_cap * sizeof(tf_event_t), TF_LINE_PAIR_BYTES);
   c->instruments    = take_ids(c, config->instruments, config->instrument_cnt, arena);
   c->instrument_cnt = config->instrument_cnt;

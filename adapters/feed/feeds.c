@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/error.h"
+
 #define TF_FEED(name) extern const tf_feed_t tf_feed_##name;
 #include "feed/feeds.def"
 #undef TF_FEED
@@ -17,6 +19,28 @@ const tf_feed_t *tf_feeds_find(const char *venue) {
     if (strcmp(tf_feeds_all[i]->venue, venue) == 0) return tf_feeds_all[i];
   }
   return NULL;
+}
+
+static bool is_letter_or_digit(uint8_t c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+tf_err_t tf_feeds_check_symbol(const tf_feed_t *feed, const char *text) {
+  const char *others  = feed->symbol_chars;
+  bool        is_wide = others != NULL && strchr(others, '\x80') != NULL;
+  if (others == NULL) return TF_OK;
+  for (const char *c = text; *c != '\0'; c++) {
+    bool has = (uint8_t)*c >= 0x80 ? is_wide : strchr(others, *c) != NULL;
+    if (has || is_letter_or_digit((uint8_t)*c)) continue;
+    return TF_ERR(E_CONFIG_VALUE,
+                  "instrument \"%.*s\": found %s at character %u; symbols of %s have letters, "
+                  "digits%s%.*s",
+                  TF_SYMBOL_BYTES_MAX, text,
+                  (uint8_t)*c >= 0x80 ? "a byte outside ASCII" : (char[]){'\'', *c, '\'', '\0'},
+                  (unsigned)(c - text) + 1, feed->venue, *others != '\0' ? " and " : " alone",
+                  (int)strcspn(others, "\x80"), others);
+  }
+  return TF_OK;
 }
 
 tf_verdict_t tf_feeds_reject(tf_feed_counts_t *counts, const tf_frame_t *frame, tf_reject_t why) {

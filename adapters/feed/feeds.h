@@ -17,6 +17,10 @@ extern const tf_feed_t *const tf_feeds_all[];
 /* "binance-spot" and so on; NULL if there is no such venue. */
 const tf_feed_t *tf_feeds_find(const char *venue);
 
+/* Whether a symbol of a config may be one of this venue's (tf_feed_t.symbol_chars): what stands in a request or a
+ * path is asked of here before it does. E_CONFIG_VALUE, with the first character that no name of it has. */
+tf_err_t tf_feeds_check_symbol(const tf_feed_t *feed, const char *text);
+
 /* Counts a message as refused, with its first bytes as the sample. Every feed ends here. */
 TF_COLD tf_verdict_t tf_feeds_reject(tf_feed_counts_t *counts, const tf_frame_t *frame,
                                      tf_reject_t why);

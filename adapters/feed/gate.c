@@ -32,6 +32,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_gate = {
     .venue                   = "gate",
     .suffix                  = "GATE",
+    .symbol_chars            = "_",
     .spec                    = &tf_gate_spot_spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,

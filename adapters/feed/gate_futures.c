@@ -22,6 +22,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_gate_futures = {
     .venue                   = "gate-futures",
     .suffix                  = "GATE-FUTURES",
+    .symbol_chars            = "_",
     .spec                    = &tf_gate_futures_spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,

@@ -107,65 +107,31 @@ static const tf_in_band_object_t futures_objects[OBJECT_CNT] =
 /* Of both markets: each has the keys of its own. */
 #define ITEMS(updated_form)                                                                        \
   {                                                                                                \
-    {.object    = RESULT,                                                                          \
-     .kind      = TF_EVENT_BOOK,                                                                   \
-     .marks     = BIT(SYMBOL) | BIT(LAST),                                                         \
-     .lacks     = BIT(B_QTY),                                                                      \
-     .time      = T,                                                                               \
-     .bids      = B,                                                                               \
-     .asks      = A,                                                                               \
-     .first_seq = FIRST,                                                                           \
-     .last_seq  = LAST},                                                                            \
-        {.object   = RESULT,                                                                       \
-         .kind     = TF_EVENT_QUOTE,                                                               \
-         .marks    = BIT(B) | BIT(A) | BIT(B_QTY) | BIT(A_QTY),                                    \
-         .symbol   = SYMBOL,                                                                       \
-         .time     = T,                                                                            \
-         .last_seq = LAST,                                                                         \
-         .bid      = B,                                                                            \
-         .bid_qty  = B_QTY,                                                                        \
-         .ask      = A,                                                                            \
-         .ask_qty  = A_QTY},                                                                        \
-        {.object = RESULT,                                                                         \
-         .kind   = TF_EVENT_TRADE,                                                                 \
-         .marks  = BIT(PRICE) | BIT(AMOUNT),                                                       \
-         .symbol = PAIR,                                                                           \
-         .time   = CREATED_MS,                                                                     \
-         .price  = PRICE,                                                                          \
-         .qty    = AMOUNT,                                                                         \
-         .side   = SIDE,                                                                           \
-         .id     = TRADE_ID},                                                                          \
-        {.object = RESULT,                                                                         \
-         .kind   = TF_EVENT_TRADE,                                                                 \
-         .marks  = BIT(PRICE) | BIT(SIZE),                                                         \
-         .symbol = CONTRACT,                                                                       \
-         .time   = CREATED_MS,                                                                     \
-         .price  = PRICE,                                                                          \
-         .qty    = SIZE,                                                                           \
-         .id     = TRADE_ID},                                                                          \
-        {.object = RESULT,                                                                         \
-         .kind   = TF_EVENT_TICKER,                                                                \
-         .marks  = BIT(LAST_PRICE) | BIT(PAIR),                                                    \
-         .symbol = PAIR,                                                                           \
-         .last   = LAST_PRICE,                                                                     \
-         .volume = BASE_VOLUME},                                                                   \
-        {.object  = RESULT,                                                                        \
-         .kind    = TF_EVENT_TICKER,                                                               \
-         .marks   = BIT(LAST_PRICE) | BIT(CONTRACT),                                               \
-         .symbol  = CONTRACT,                                                                      \
-         .last    = LAST_PRICE,                                                                    \
-         .volume  = FUTURES_VOLUME,                                                                \
-         .mark    = MARK,                                                                          \
-         .funding = FUNDING},                                                                      \
-        {.object = LEVEL, .kind = TF_IN_BAND_LEVEL, .price = LEVEL_PRICE, .qty = LEVEL_QTY},       \
-        {.object    = REST,                                                                        \
-         .kind      = TF_EVENT_BOOK,                                                               \
-         .marks     = BIT(BIDS) | BIT(ASKS),                                                       \
-         .time      = UPDATED,                                                                     \
-         .time_form = (updated_form),                                                              \
-         .bids      = BIDS,                                                                        \
-         .asks      = ASKS,                                                                        \
-         .last_seq  = REST_ID},                                                                     \
+    TF_IN_BAND_ITEM(.object = RESULT, .kind = TF_EVENT_BOOK, .marks = BIT(SYMBOL) | BIT(LAST),     \
+                    .lacks = BIT(B_QTY), .time = T, .bids = B, .asks = A, .first_seq = FIRST,      \
+                    .last_seq = LAST),                                                             \
+        TF_IN_BAND_ITEM(.object = RESULT, .kind = TF_EVENT_QUOTE,                                  \
+                        .marks = BIT(B) | BIT(A) | BIT(B_QTY) | BIT(A_QTY), .symbol = SYMBOL,      \
+                        .time = T, .last_seq = LAST, .bid = B, .bid_qty = B_QTY, .ask = A,         \
+                        .ask_qty = A_QTY),                                                         \
+        TF_IN_BAND_ITEM(.object = RESULT, .kind = TF_EVENT_TRADE,                                  \
+                        .marks = BIT(PRICE) | BIT(AMOUNT), .symbol = PAIR, .time = CREATED_MS,     \
+                        .price = PRICE, .qty = AMOUNT, .side = SIDE, .id = TRADE_ID),              \
+        TF_IN_BAND_ITEM(.object = RESULT, .kind = TF_EVENT_TRADE, .marks = BIT(PRICE) | BIT(SIZE), \
+                        .symbol = CONTRACT, .time = CREATED_MS, .price = PRICE, .qty = SIZE,       \
+                        .id = TRADE_ID),                                                           \
+        TF_IN_BAND_ITEM(.object = RESULT, .kind = TF_EVENT_TICKER,                                 \
+                        .marks = BIT(LAST_PRICE) | BIT(PAIR), .symbol = PAIR, .last = LAST_PRICE,  \
+                        .volume = BASE_VOLUME),                                                    \
+        TF_IN_BAND_ITEM(.object = RESULT, .kind = TF_EVENT_TICKER,                                 \
+                        .marks = BIT(LAST_PRICE) | BIT(CONTRACT), .symbol = CONTRACT,              \
+                        .last = LAST_PRICE, .volume = FUTURES_VOLUME, .mark = MARK,                \
+                        .funding = FUNDING),                                                       \
+        TF_IN_BAND_ITEM(.object = LEVEL, .kind = TF_IN_BAND_LEVEL, .price = LEVEL_PRICE,           \
+                        .qty = LEVEL_QTY),                                                         \
+        TF_IN_BAND_ITEM(.object = REST, .kind = TF_EVENT_BOOK, .marks = BIT(BIDS) | BIT(ASKS),     \
+                        .time = UPDATED, .time_form = (updated_form), .bids = BIDS, .asks = ASKS,  \
+                        .last_seq = REST_ID)                                                       \
   }
 static const tf_in_band_item_t spot_items[]    = ITEMS(TF_IN_BAND_MS);
 static const tf_in_band_item_t futures_items[] = ITEMS(TF_IN_BAND_S);
@@ -181,31 +147,17 @@ static const tf_gate_market_t *market_of(const void *state) {
 }
 
 /* What stands behind the market's prefix in a channel's name. */
-typedef enum {
-  IS_TRADES,
-  IS_QUOTES,
-  IS_DELTAS,
-  IS_OBU,
-  IS_TICKERS,
-  IS_CONTROL,
-  IS_QUIET
-} meaning_t;
-static const struct {
-  const char *name;
-  meaning_t   meaning;
-  uint32_t    channel;
-} channels[] = {
-    {"order_book_update", IS_DELTAS,  TF_CHANNEL_BOOK  },
-    {"obu",               IS_OBU,     TF_CHANNEL_BOOK  },
-    {"book_ticker",       IS_QUOTES,  TF_CHANNEL_QUOTE },
-    {"trades",            IS_TRADES,  TF_CHANNEL_TRADE },
-    {"tickers",           IS_TICKERS, TF_CHANNEL_TICKER},
-    {"pong",              IS_CONTROL, 0                },
-    {"system",            IS_CONTROL, 0                },
-    {"candlesticks",      IS_QUIET,   0                },
-    {"order_book",        IS_QUIET,   0                },
-    {"public_liquidates", IS_QUIET,   0                },
-    {"contract_stats",    IS_QUIET,   0                },
+static const tf_in_band_channel_t channels[] = {
+    {"order_book_update", TF_CHANNEL_BOOK,   0, false, false, false},
+    {"obu",               TF_CHANNEL_BOOK,   0, false, false, false},
+    {"book_ticker",       TF_CHANNEL_QUOTE,  0, false, false, false},
+    {"trades",            TF_CHANNEL_TRADE,  0, false, false, false},
+    {"tickers",           TF_CHANNEL_TICKER, 0, false, false, false},
+    {"candlesticks",      0,                 0, false, false, false},
+    {"order_book",        0,                 0, false, false, false},
+    {"public_liquidates", 0,                 0, false, false, false},
+    {"contract_stats",    0,                 0, false, false, false},
+    {NULL,                0,                 0, false, false, false},
 };
 
 static bool takes_rest(const tf_in_band_t *in) {
@@ -235,15 +187,14 @@ static void route_answer(tf_in_band_t *in, tf_in_band_route_t *r, uint32_t chann
   r->what = TF_IN_BAND_CONTROL;
 }
 
-static void route_data(tf_in_band_t *in, tf_in_band_route_t *r, meaning_t meaning) {
+static void route_data(tf_in_band_t *in, tf_in_band_route_t *r, bool is_obu) {
   const tf_json_value_t *symbol = tf_in_band_value(in, RESULT, SYMBOL);
   const tf_json_value_t *full   = tf_in_band_value(in, RESULT, FULL);
   r->ts_ns                      = tf_in_band_time(in, ROOT, TIME_MS, TF_IN_BAND_MS);
   if (r->ts_ns == 0) r->ts_ns = tf_in_band_time(in, ROOT, TIME, TF_IN_BAND_S);
-  if (meaning == IS_DELTAS && symbol != NULL) r->symbol = *symbol;
-  if (meaning == IS_OBU && symbol != NULL) r->symbol = tf_in_band_part(symbol, '.', 1, false);
-  r->is_snapshot = meaning == IS_OBU && full != NULL && full->kind == TF_JSON_TRUE;
-  r->what        = TF_IN_BAND_DATA;
+  if (r->channels == TF_CHANNEL_BOOK && symbol != NULL)
+    r->symbol = is_obu ? tf_in_band_part(symbol, '.', 1, false) : *symbol;
+  r->is_snapshot = is_obu && full != NULL && full->kind == TF_JSON_TRUE;
 }
 
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
@@ -253,31 +204,31 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
   const char            *prefix = market_of(in)->prefix;
   const tf_json_value_t *name   = tf_in_band_value(in, ROOT, CHANNEL);
-  size_t                 n      = strlen(prefix);
+  uint32_t               n      = (uint32_t)strlen(prefix);
   if (name == NULL || name->kind != TF_JSON_STRING || name->bytes_cnt < n ||
       memcmp(name->bytes, prefix, n) != 0)
     return;
-  for (size_t i = 0; i < TF_ARRAY_CNT(channels); i++) {
-    if (strlen(channels[i].name) != name->bytes_cnt - n ||
-        memcmp(channels[i].name, name->bytes + n, name->bytes_cnt - n) != 0)
-      continue;
-    r->name       = name->bytes;
-    r->name_bytes = name->bytes_cnt;
-    r->channels   = channels[i].channel;
-    bool is_data =
-        tf_in_band_is(in, ROOT, EVENT, "update") || tf_in_band_is(in, ROOT, EVENT, "all");
-    if (channels[i].meaning == IS_CONTROL) {
-      in->out->leaving |= strcmp(channels[i].name, "system") == 0; /* it is about to be upgraded */
-      r->what = TF_IN_BAND_CONTROL;
-    } else if (!is_data && tf_in_band_value(in, ROOT, EVENT) != NULL) {
-      route_answer(in, r, channels[i].channel);
-    } else if (channels[i].meaning == IS_QUIET) {
-      r->what = TF_IN_BAND_IGNORED;
-    } else if (is_data) {
-      route_data(in, r, channels[i].meaning);
-    }
+  tf_json_value_t kind = *name;
+  kind.bytes += n;
+  kind.bytes_cnt -= n;
+  bool is_system = TF_JSON_TEXT_IS(&kind, "system"); /* it is about to be upgraded */
+  if (is_system || TF_JSON_TEXT_IS(&kind, "pong")) {
+    in->out->leaving |= is_system;
+    r->what = TF_IN_BAND_CONTROL;
     return;
   }
+  const tf_json_value_t *event = tf_in_band_value(in, ROOT, EVENT);
+  bool is_data = tf_in_band_is(in, ROOT, EVENT, "update") || tf_in_band_is(in, ROOT, EVENT, "all");
+  const tf_in_band_channel_t *row = tf_in_band_channel_of(channels, &kind);
+  if (row == NULL || (event == NULL && row->channels != 0)) return;
+  if (event != NULL && !is_data) {
+    route_answer(in, r, row->channels);
+    return;
+  }
+  tf_in_band_take_channel(r, channels, &kind);
+  r->name       = name->bytes;
+  r->name_bytes = name->bytes_cnt;
+  if (row->channels != 0) route_data(in, r, TF_JSON_TEXT_IS(&kind, "obu"));
 }
 
 #define SPEC(its_market, its_objects, its_items)                                                   \

@@ -33,9 +33,16 @@ static const tf_feed_channel_t channels[] = {
     {0,                 NULL,           0                                                       },
 };
 
+/* Preferred by AWS customers, says the venue ("Websocket Market Data"). */
+static const tf_feed_host_t others[] = {
+    {"api-aws.huobi.pro", "443"},
+    {NULL,                NULL },
+};
+
 const tf_feed_t tf_feed_htx = {
     .venue                   = "htx",
     .suffix                  = "HTX",
+    .symbol_chars            = "",
     .spec                    = &tf_htx_spot_spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_htx_init,
@@ -46,6 +53,7 @@ const tf_feed_t tf_feed_htx = {
     .ws_port                 = "443",
     .rest_host               = "api.huobi.pro",
     .rest_port               = "443",
+    .ws_others               = others,
     .ws_target               = tf_htx_ws_target,
     .request                 = tf_htx_request,
     .symbol                  = tf_in_band_symbol,

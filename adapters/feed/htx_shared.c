@@ -93,61 +93,35 @@ static const tf_json_key_t trade_keys[TRADE_KEY_CNT] = {
     [DIRECTION]     = TF_JSON_KEY("direction", TF_JSON_WANT_TEXT),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]  = {root_keys,     ROOT_KEY_CNT,   .child = TICK},
-    [TICK]  = {          tick_keys, TICK_KEY_CNT, .child = TRADE             },
-    [TRADE] = { trade_keys,            TRADE_KEY_CNT,                         0,              0},
+    [ROOT]  = {root_keys,  ROOT_KEY_CNT,  TICK,  0},
+    [TICK]  = {tick_keys,  TICK_KEY_CNT,  TRADE, 0},
+    [TRADE] = {trade_keys, TRADE_KEY_CNT, 0,     0},
 };
 
+/* In turn: mbp, depth.size_N.high_freq, depth.stepN, bbo (of swaps its sides are lists: tf_in_band_put_quote),
+ * detail, funding_rate, a trade. */
 #define ITEMS(trade_id)                                                                            \
   {                                                                                                \
-    {.object   = TICK, /* mbp */                                                                   \
-     .kind     = TF_EVENT_BOOK,                                                                    \
-     .marks    = BIT(SEQ),                                                                         \
-     .bids     = BIDS,                                                                             \
-     .asks     = ASKS,                                                                             \
-     .last_seq = SEQ,                                                                              \
-     .previous = PREVIOUS},                                                                        \
-        {.object   = TICK, /* depth.size_N.high_freq */                                            \
-         .kind     = TF_EVENT_BOOK,                                                                \
-         .marks    = BIT(EVENT) | BIT(VERSION),                                                    \
-         .time     = TICK_TS,                                                                      \
-         .bids     = BIDS,                                                                         \
-         .asks     = ASKS,                                                                         \
-         .last_seq = VERSION},                                                                     \
-        {.object = TICK, /* depth.stepN */                                                         \
-         .kind   = TF_EVENT_BOOK,                                                                  \
-         .marks  = BIT(VERSION) | BIT(TICK_TS),                                                    \
-         .lacks  = BIT(EVENT) | BIT(SEQ) | BIT(BID) | BIT(ASK),                                    \
-         .time   = TICK_TS,                                                                        \
-         .bids   = BIDS,                                                                           \
-         .asks   = ASKS},                                                                            \
-        {.object   = TICK, /* of swaps the sides are lists: tf_in_band_put_quote */                \
-         .kind     = TF_EVENT_QUOTE,                                                               \
-         .marks    = BIT(BID_SIZE) | BIT(ASK_SIZE),                                                \
-         .last_seq = QUOTE_SEQ,                                                                    \
-         .time     = QUOTE_TIME,                                                                   \
-         .bid      = BID,                                                                          \
-         .bid_qty  = BID_SIZE,                                                                     \
-         .ask      = ASK,                                                                          \
-         .ask_qty  = ASK_SIZE},                                                                     \
-        {.object = TICK,                                                                           \
-         .kind   = TF_EVENT_TICKER,                                                                \
-         .marks  = BIT(CLOSE) | BIT(VOLUME),                                                       \
-         .last   = CLOSE,                                                                          \
-         .volume = VOLUME},                                                                        \
-        {.object  = TICK,                                                                          \
-         .kind    = TF_EVENT_TICKER,                                                               \
-         .marks   = BIT(CONTRACT) | BIT(FUNDING),                                                  \
-         .symbol  = CONTRACT,                                                                      \
-         .funding = FUNDING},                                                                      \
-        {.object = TRADE,                                                                          \
-         .kind   = TF_EVENT_TRADE,                                                                 \
-         .marks  = BIT(PRICE) | BIT(DIRECTION),                                                    \
-         .time   = TRADE_TS,                                                                       \
-         .price  = PRICE,                                                                          \
-         .qty    = AMOUNT,                                                                         \
-         .side   = DIRECTION,                                                                      \
-         .id     = (trade_id)},                                                                        \
+    TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_BOOK, .marks = BIT(SEQ), .bids = BIDS,        \
+                    .asks = ASKS, .last_seq = SEQ, .previous = PREVIOUS),                          \
+        TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_BOOK, .marks = BIT(EVENT) | BIT(VERSION), \
+                        .time = TICK_TS, .bids = BIDS, .asks = ASKS, .last_seq = VERSION),         \
+        TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_BOOK,                                     \
+                        .marks = BIT(VERSION) | BIT(TICK_TS),                                      \
+                        .lacks = BIT(EVENT) | BIT(SEQ) | BIT(BID) | BIT(ASK), .time = TICK_TS,     \
+                        .bids = BIDS, .asks = ASKS),                                               \
+        TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_QUOTE,                                    \
+                        .marks = BIT(BID_SIZE) | BIT(ASK_SIZE), .last_seq = QUOTE_SEQ,             \
+                        .time = QUOTE_TIME, .bid = BID, .bid_qty = BID_SIZE, .ask = ASK,           \
+                        .ask_qty = ASK_SIZE),                                                      \
+        TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_TICKER,                                   \
+                        .marks = BIT(CLOSE) | BIT(VOLUME), .last = CLOSE, .volume = VOLUME),       \
+        TF_IN_BAND_ITEM(.object = TICK, .kind = TF_EVENT_TICKER,                                   \
+                        .marks = BIT(CONTRACT) | BIT(FUNDING), .symbol = CONTRACT,                 \
+                        .funding = FUNDING),                                                       \
+        TF_IN_BAND_ITEM(.object = TRADE, .kind = TF_EVENT_TRADE,                                   \
+                        .marks = BIT(PRICE) | BIT(DIRECTION), .time = TRADE_TS, .price = PRICE,    \
+                        .qty = AMOUNT, .side = DIRECTION, .id = (trade_id))                        \
   }
 static const tf_in_band_item_t spot_items[] = ITEMS(TRADE_ID);
 static const tf_in_band_item_t swap_items[] = ITEMS(TRADE_LONG_ID);

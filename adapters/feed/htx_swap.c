@@ -3,9 +3,9 @@
  *   trade.detail             TRADE; ids ascend
  *   bbo                      QUOTE; its sides are lists
  *   depth.size_N.high_freq   BOOK: a snapshot in band, then version + 1, counted for the connection
- *   detail, funding_rate     TICKER
+ *   detail                   TICKER
  *
- * No metadata: the venue's contracts have no lot size. */
+ * A contract is a size of its base currency: the multiplier. */
 #include "feed/htx.h"
 
 const tf_htx_market_t tf_htx_swap_market = {
@@ -14,7 +14,7 @@ const tf_htx_market_t tf_htx_swap_market = {
     .book_topic   = "depth.size_",
     .book_suffix  = ".high_freq",
     .book_extra   = ",\"data_type\":\"incremental\"",
-    .info_path    = NULL,
+    .info_path    = "/linear-swap-api/v1/swap_contract_info",
     .asks_books   = false,
 };
 
@@ -26,9 +26,16 @@ static const tf_feed_channel_t channels[] = {
     {0,                 NULL,                       0                           },
 };
 
+/* Recommended by the venue for servers in AWS ("Access and Authentication"). */
+static const tf_feed_host_t others[] = {
+    {"api.hbdm.vn", "443"},
+    {NULL,          NULL },
+};
+
 const tf_feed_t tf_feed_htx_swap = {
     .venue                   = "htx-swap",
     .suffix                  = "HTX-SWAP",
+    .symbol_chars            = "-",
     .spec                    = &tf_htx_swap_spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_htx_init,
@@ -37,9 +44,13 @@ const tf_feed_t tf_feed_htx_swap = {
     .lose_book               = tf_htx_lose_book,
     .ws_host                 = "api.hbdm.com",
     .ws_port                 = "443",
+    .ws_others               = others,
     .ws_target               = tf_htx_ws_target,
     .request                 = tf_htx_request,
     .symbol                  = tf_in_band_symbol,
+    .rest_host               = "api.hbdm.com",
+    .rest_port               = "443",
+    .metadata_target         = tf_htx_metadata_target,
     .subscribe_rate_hz_max   = 30, /* 40 subscriptions */
     .symbols_per_request_max = 1,
     .silence_ns_max          = 20 * TF_NS_PER_SEC, /* of one ping in 5 s */

@@ -71,47 +71,24 @@ static const tf_json_key_t inner_keys[INNER_KEY_CNT] = {
     [VOLUME]      = TF_JSON_KEY("dayBaseVlm", TF_JSON_WANT_DECIMAL),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]  = {root_keys,     ROOT_KEY_CNT,   .child = DATA},
-    [DATA]  = {          data_keys, DATA_KEY_CNT, .child = INNER             },
-    [INNER] = { inner_keys,            INNER_KEY_CNT,                         0,              0},
+    [ROOT]  = {root_keys,  ROOT_KEY_CNT,  DATA,  0},
+    [DATA]  = {data_keys,  DATA_KEY_CNT,  INNER, 0},
+    [INNER] = {inner_keys, INNER_KEY_CNT, 0,     0},
 };
 static const tf_in_band_item_t items[] = {
-    {.object         = DATA,
-     .kind           = TF_EVENT_BOOK,
-     .marks          = BIT(COIN) | BIT(LEVELS),
-     .symbol         = COIN,
-     .time           = TIME,
-     .sides_by_place = true,
-     .bids           = LEVELS,
-     .asks           = ASKS},
-    {.object         = DATA,
-     .kind           = TF_EVENT_BOOK,
-     .marks          = BIT(COIN) | BIT(BBO),
-     .symbol         = COIN,
-     .time           = TIME,
-     .sides_by_place = true,
-     .bids           = BBO,
-     .asks           = BBO_ASK},
-    {.object = DATA,
-     .kind   = TF_EVENT_TRADE,
-     .marks  = BIT(TRADE_ID) | BIT(PRICE),
-     .symbol = COIN,
-     .time   = TIME,
-     .price  = PRICE,
-     .qty    = SIZE,
-     .side   = SIDE,
-     .id     = TRADE_ID},
-    {.object = INNER,
-     .kind   = TF_IN_BAND_LEVEL,
-     .marks  = BIT(LEVEL_PRICE),
-     .price  = LEVEL_PRICE,
-     .qty    = LEVEL_QTY                            },
-    {.object  = INNER,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(MARK),
-     .mark    = MARK,
-     .funding = FUNDING,
-     .volume  = VOLUME      },
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK, .marks = BIT(COIN) | BIT(LEVELS),
+                    .symbol = COIN, .time = TIME, .sides_by_place = true, .bids = LEVELS,
+                    .asks = ASKS),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK, .marks = BIT(COIN) | BIT(BBO),
+                    .symbol = COIN, .time = TIME, .sides_by_place = true, .bids = BBO,
+                    .asks = BBO_ASK),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TRADE, .marks = BIT(TRADE_ID) | BIT(PRICE),
+                    .symbol = COIN, .time = TIME, .price = PRICE, .qty = SIZE, .side = SIDE,
+                    .id = TRADE_ID),
+    TF_IN_BAND_ITEM(.object = INNER, .kind = TF_IN_BAND_LEVEL, .marks = BIT(LEVEL_PRICE),
+                    .price = LEVEL_PRICE, .qty = LEVEL_QTY),
+    TF_IN_BAND_ITEM(.object = INNER, .kind = TF_EVENT_TICKER, .marks = BIT(MARK), .mark = MARK,
+                    .funding = FUNDING, .volume = VOLUME),
 };
 
 #define SYMBOLS_MAX 1000u /* subscriptions of one address: the venue's limit */
@@ -126,21 +103,19 @@ static own_t *own_of(const void *state) { return ((const tf_in_band_t *)state)->
 
 /* ---- routes ---- */
 
-static const struct {
-  const char *name;
-  uint32_t    channel;
-} channels[] = {
-    {"l2Book",             TF_CHANNEL_BOOK  },
-    {"bbo",                TF_CHANNEL_QUOTE },
-    {"trades",             TF_CHANNEL_TRADE },
-    {"activeAssetCtx",     TF_CHANNEL_TICKER},
-    {"activeSpotAssetCtx", TF_CHANNEL_TICKER},
-    {"allMids",            0                },
-    {"candle",             0                },
-    {"notification",       0                },
-    {"webData2",           0                },
-    {"user",               0                },
-    {"activeAssetData",    0                },
+static const tf_in_band_channel_t channels[] = {
+    {"l2Book",             TF_CHANNEL_BOOK,   0, false, true,  false},
+    {"bbo",                TF_CHANNEL_QUOTE,  0, true,  false, false},
+    {"trades",             TF_CHANNEL_TRADE,  0, false, false, false},
+    {"activeAssetCtx",     TF_CHANNEL_TICKER, 0, false, false, false},
+    {"activeSpotAssetCtx", TF_CHANNEL_TICKER, 0, false, false, false},
+    {"allMids",            0,                 0, false, false, false},
+    {"candle",             0,                 0, false, false, false},
+    {"notification",       0,                 0, false, false, false},
+    {"webData2",           0,                 0, false, false, false},
+    {"user",               0,                 0, false, false, false},
+    {"activeAssetData",    0,                 0, false, false, false},
+    {NULL,                 0,                 0, false, false, false},
 };
 
 /* "Already subscribed: ..", a request that could not be read. Answers carry no id. */
@@ -163,21 +138,12 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     route_answer(in, r, is_error);
     return;
   }
-  for (size_t i = 0; i < TF_ARRAY_CNT(channels); i++) {
-    if (!tf_json_text_is(name, channels[i].name, strlen(channels[i].name))) continue;
-    const tf_json_value_t *coin = tf_in_band_value(in, DATA, COIN);
-    uint64_t               time = tf_in_band_time(in, DATA, TIME, TF_IN_BAND_MS);
-    r->name                     = name->bytes;
-    r->name_bytes               = name->bytes_cnt;
-    r->channels                 = channels[i].channel;
-    r->what                     = channels[i].channel != 0 ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
-    r->rule                     = TF_BOOK_RULE_WHOLE;
-    r->is_snapshot              = channels[i].channel == TF_CHANNEL_BOOK;
-    r->is_quote                 = channels[i].channel == TF_CHANNEL_QUOTE;
-    r->is_backfill = time < own_of(in)->since_ns; /* of the newest: the last one was read last */
-    if (coin != NULL) r->symbol = *coin;
-    return;
-  }
+  const tf_json_value_t *coin = tf_in_band_value(in, DATA, COIN);
+  uint64_t               time = tf_in_band_time(in, DATA, TIME, TF_IN_BAND_MS);
+  tf_in_band_take_channel(r, channels, name);
+  r->rule        = TF_BOOK_RULE_WHOLE;
+  r->is_backfill = time < own_of(in)->since_ns; /* of the newest: the last one was read last */
+  if (coin != NULL) r->symbol = *coin;
 }
 
 static const tf_in_band_spec_t spec = {
@@ -189,6 +155,8 @@ static const tf_in_band_spec_t spec = {
     .spelling   = TF_SYMBOLS_AS_IS,
     .buy        = "B",
     .sell       = "A",
+    .ws_path    = "/ws",
+    .heartbeat  = "{\"method\":\"ping\"}",
     .route      = route,
     .own_bytes  = sizeof(own_t),
 };
@@ -254,20 +222,11 @@ static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
 
 /* ---- live ---- */
 
-static size_t put_text(char *buf, size_t cap, const char *text) {
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, text);
-  return tf_text_out_finish(&t);
-}
-
-static size_t ws_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  return put_text(buf, cap, "/ws");
-}
-
 static size_t ticket_target(const void *state, char *buf, size_t cap) {
   (void)state;
-  return put_text(buf, cap, NAMES_PATH);
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, NAMES_PATH);
+  return tf_text_out_finish(&t);
 }
 
 /* {"method":"subscribe","subscription":{"type":"trades","coin":"BTC"}} */
@@ -292,11 +251,6 @@ static size_t request(const void *state, const tf_feed_request_t *request, char 
   return tf_text_out_finish(&t);
 }
 
-static size_t heartbeat(const void *state, char *buf, size_t cap) {
-  (void)state;
-  return put_text(buf, cap, "{\"method\":\"ping\"}");
-}
-
 /* ---- lifetime ---- */
 
 static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
@@ -318,6 +272,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_hyperliquid = {
     .venue                   = "hyperliquid",
     .suffix                  = "HYPERLIQUID",
+    .symbol_chars            = "@/:-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = init,
@@ -330,10 +285,10 @@ const tf_feed_t tf_feed_hyperliquid = {
     .rest_port               = "443",
     .ticket_target           = ticket_target,
     .ticket_body             = "{\"type\":\"meta\"}",
-    .ws_target               = ws_target,
+    .ws_target               = tf_in_band_ws_target,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,
-    .heartbeat               = heartbeat,
+    .heartbeat               = tf_in_band_heartbeat,
     .heartbeat_ns            = 20 * TF_NS_PER_SEC,
     .subscribe_rate_hz_max   = 20, /* 2,000 messages a minute of one address */
     .streams_max             = SYMBOLS_MAX,

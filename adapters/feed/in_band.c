@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "feed/in_band_scan.h"
 #include "feed/metadata.h"
+#include "feed/text_out.h"
 #include "wire/json_array.h"
 
 #define PENDING_CAP_MAX (1u << 20)
@@ -10,10 +11,16 @@
 /* What a venue answered over REST: its instruments, or something that a recording has and nobody needs. */
 TF_COLD static tf_verdict_t on_rest(tf_in_band_t *in) {
   tf_feed_counts_t *counts = in->out->counts;
-  if (tf_metadata_read(&in->symbols, in->frame->bytes, in->frame->bytes_cnt) == UINT32_MAX)
+  if (tf_metadata_read(&in->symbols, in->frame->bytes, in->frame->bytes_cnt, in->frame->recv_ns,
+                       in->out) == UINT32_MAX)
     return tf_feeds_ignore(counts, "rest", 4);
   counts->msgs_control++;
   return TF_VERDICT_CONTROL;
+}
+
+static bool is_pong(const tf_in_band_spec_t *spec, const tf_frame_t *frame) {
+  return spec->pong != NULL && frame->bytes_cnt == strlen(spec->pong) &&
+         memcmp(frame->bytes, spec->pong, frame->bytes_cnt) == 0;
 }
 
 tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
@@ -33,6 +40,10 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   if (TF_UNLIKELY(is_rest) && (in->spec->takes_rest == NULL || !in->spec->takes_rest(in)))
     return on_rest(in);
   if (TF_UNLIKELY(frame->bytes_cnt == 0 || frame->bytes[0] != '{')) {
+    if (is_pong(in->spec, frame)) {
+      out->counts->msgs_control++;
+      return TF_VERDICT_CONTROL;
+    }
     if (in->spec->on_other && in->spec->on_other(in, frame, &route))
       return tf_in_band_publish(in, &route);
   }
@@ -45,7 +56,11 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   if (TF_UNLIKELY(in->json.root_kind != TF_JSON_OBJECT))
     return tf_feeds_reject(out->counts, frame, TF_REJECT_UNKNOWN);
   in->spec->route(in, &route);
-  return tf_in_band_publish(in, &route);
+  tf_verdict_t verdict = tf_in_band_publish(in, &route);
+  if (TF_UNLIKELY(route.listing != NULL))
+    tf_metadata_read(&in->symbols, route.listing->bytes, route.listing->bytes_cnt, frame->recv_ns,
+                     out);
+  return verdict;
 }
 
 /* ---- for routes ---- */
@@ -217,6 +232,43 @@ void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
       .is_refusal    = is_refusal};
 }
 
+const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *table,
+                                                  const tf_json_value_t      *name) {
+  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++) {
+    bool may_be = name->escaped || row->name[0] == *name->bytes;
+    if (may_be && tf_json_text_is(name, row->name, strlen(row->name))) return row;
+  }
+  return NULL;
+}
+
+const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
+                                                    const tf_in_band_channel_t *table,
+                                                    const tf_json_value_t      *name) {
+  const tf_in_band_channel_t *row = tf_in_band_channel_of(table, name);
+  if (row == NULL) return NULL;
+  route->what        = row->channels != 0 ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
+  route->name        = name->bytes;
+  route->name_bytes  = name->bytes_cnt;
+  route->channels    = row->channels;
+  route->depth       = row->depth;
+  route->is_quote    = row->is_quote;
+  route->is_snapshot = row->is_whole;
+  return row;
+}
+
+const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_t         *in,
+                                                   const tf_in_band_channel_t *table,
+                                                   uint32_t                    channel) {
+  const tf_in_band_channel_t *found = NULL;
+  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++) {
+    bool is_it = (row->channels & channel) != 0 &&
+                 (channel != TF_CHANNEL_BOOK || row->depth == 0 || row->depth == in->depth);
+    if (!is_it || (row->wants_key && in->key == NULL)) continue;
+    if (found == NULL || (row->wants_key && !found->wants_key)) found = row;
+  }
+  return found;
+}
+
 tf_json_value_t tf_in_band_part(const tf_json_value_t *text, char by, uint32_t n, bool to_end) {
   tf_json_value_t part = *text;
   for (;; n--) {
@@ -251,10 +303,28 @@ uint32_t tf_in_band_row_idx(const tf_in_band_t *in, uint32_t instrument_id) {
   return TF_SYMBOLS_NONE;
 }
 
+/* ---- live ---- */
+
+static size_t put_text(char *buf, size_t cap, const char *text) {
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, text);
+  return tf_text_out_finish(&t);
+}
+
+size_t tf_in_band_ws_target(const void *state, char *buf, size_t cap) {
+  return put_text(buf, cap, ((const tf_in_band_t *)state)->spec->ws_path);
+}
+
+size_t tf_in_band_heartbeat(const void *state, char *buf, size_t cap) {
+  return put_text(buf, cap, ((const tf_in_band_t *)state)->spec->heartbeat);
+}
+
 /* ---- lifetime ---- */
 
 void tf_in_band_on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
-  tf_in_band_t *in = state;
+  tf_in_band_t *in      = state;
+  in->connected_ns      = now_ns;
+  in->is_login_answered = false;
   for (uint32_t i = 0; i < in->symbols.cnt; i++) {
     tf_in_band_row_t *row              = &in->rows[i];
     row->book.feed.trades.is_continued = false;
@@ -378,6 +448,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
   memset(memory + l.own_at, 0, l.bytes - l.own_at);
   in->spec     = spec;
   in->channels = config->channels;
+  in->key      = config->key;
   in->depth    = config->book_depth > 0 ? config->book_depth : spec->depth_default;
   in->scan     = (tf_in_band_scan_t *)(void *)(memory + l.scan_at);
   in->objects  = in->scan->objects;
@@ -400,8 +471,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
     row->book.for_checksums_only = spec->deletes_what_falls_out;
     if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = &recent[i];
   }
-  err = tf_symbols_init(&in->symbols, memory + l.symbols_at, l.row_cap, config->instruments,
-                        feed->suffix);
+  err = tf_symbols_init(&in->symbols, memory + l.symbols_at, l.row_cap, config->instruments, feed);
   if (err == TF_OK)
     err = tf_symbols_ask(&in->symbols, config->symbols, config->symbol_cnt, spec->spelling);
   in->asked_cnt = in->symbols.cnt;

@@ -71,6 +71,20 @@ typedef struct tf_in_band_item {
   uint8_t stats; /* the object that holds the volume; 0: this one */
 } tf_in_band_item_t;
 
+/* A row of a table of items. */
+#define TF_IN_BAND_ITEM(...)                                                                       \
+  { __VA_ARGS__ }
+
+/* What the name of a venue's channel says: a row of its table, which ends at the row without a name. */
+typedef struct tf_in_band_channel {
+  const char *name;
+  uint32_t    channels; /* TF_CHANNEL_* bits; 0: known, not published */
+  uint32_t    depth;    /* of its books; 0: the name does not say */
+  bool        is_quote; /* a book of one level a side: the best bid and offer */
+  bool        is_whole; /* a book that is all there each time */
+  bool        wants_key;
+} tf_in_band_channel_t;
+
 typedef enum tf_in_band_what {
   TF_IN_BAND_DATA,
   TF_IN_BAND_CONTROL, /* answers, heartbeats */
@@ -79,21 +93,23 @@ typedef enum tf_in_band_what {
 } tf_in_band_what_t;
 
 typedef struct tf_in_band_route {
-  uint8_t         what;         /* tf_in_band_what_t */
-  uint8_t         why;          /* REFUSED: tf_reject_t */
-  uint8_t         rule;         /* DATA with books: tf_book_rule_t */
-  bool            is_snapshot;  /* of books */
-  bool            is_requested; /* BRIDGES: the snapshot may be older or newer than the deltas */
-  bool            is_backfill;  /* trades from before the subscription */
-  bool            is_quote;     /* its book is one level a side: a QUOTE */
-  bool            no_checksum;  /* what stands there is none */
-  bool            is_restart; /* of a snapshot: the venue counts anew, whatever its sequence was */
-  uint32_t        channels;   /* DATA: TF_CHANNEL_* bits that its rows may be of */
-  uint32_t        depth;      /* of the book's channel, where its name says it */
-  tf_json_value_t symbol;     /* whose items name no symbol; kind TF_JSON_STRING */
-  uint64_t        ts_ns;      /* for items without a time */
-  const char     *name;       /* IGNORED, or a channel that nobody asked for */
-  uint32_t        name_bytes;
+  uint8_t  what;         /* tf_in_band_what_t */
+  uint8_t  why;          /* REFUSED: tf_reject_t */
+  uint8_t  rule;         /* DATA with books: tf_book_rule_t */
+  bool     is_snapshot;  /* of books */
+  bool     is_requested; /* BRIDGES: the snapshot may be older or newer than the deltas */
+  bool     is_backfill;  /* trades from before the subscription */
+  bool     is_quote;     /* its book is one level a side: a QUOTE */
+  bool     no_checksum;  /* what stands there is none */
+  bool     is_restart;   /* of a snapshot: the venue counts anew, whatever its sequence was */
+  uint32_t channels;     /* DATA: TF_CHANNEL_* bits that its rows may be of */
+  uint32_t depth;        /* of the book's channel, where its name says it */
+  /* Says what is done with its instruments: read as metadata behind the events (listing.h). NULL: nothing. */
+  const tf_json_value_t *listing;
+  tf_json_value_t        symbol; /* whose items name no symbol; kind TF_JSON_STRING */
+  uint64_t               ts_ns;  /* for items without a time */
+  const char            *name;   /* IGNORED, or a channel that nobody asked for */
+  uint32_t               name_bytes;
 } tf_in_band_route_t;
 
 /* How trade ids tell repeats. */
@@ -119,9 +135,12 @@ typedef struct tf_in_band_spec {
   /* Deltas say which ids they cover, and snapshots are asked for: books go by bridge.h, no mirror is kept,
    * and a route's rule says nothing. A level at price 0 is none. */
   bool        bridges;
-  uint8_t     spelling; /* tf_symbols_spelling_t: of the venue's payloads */
-  const char *buy,
-      *sell; /* words of a trade's side: up to 8 letters, compared without regard to case */
+  uint8_t     spelling;  /* tf_symbols_spelling_t: of the venue's payloads */
+  const char *ws_path;   /* of every connection: tf_in_band_ws_target */
+  const char *heartbeat; /* tf_in_band_heartbeat */
+  const char *pong;      /* a whole message that answers it and is no JSON; NULL: none */
+  /* Words of a trade's side: up to 8 letters, compared without regard to case. */
+  const char *buy, *sell;
 
   /* A REST answer that is a message as others, told by its target: the route says of what. NULL: none. Any
    * other may be the instruments' metadata. */
@@ -178,7 +197,10 @@ struct tf_in_band {
   tf_in_band_row_t        *rows; /* index: number in symbols */
   tf_symbols_t             symbols;
   uint32_t                 channels, asked_cnt;
-  uint32_t                 depth; /* subscribed to */
+  uint32_t                 depth;             /* subscribed to */
+  const tf_feed_key_t     *key;               /* NULL: public channels only */
+  uint64_t                 connected_ns;      /* wall clock: the time of a login */
+  bool                     is_login_answered; /* on this connection, yes or no */
   void                    *own;
   struct tf_in_band_scan  *scan;
   const tf_json_object_t  *objects;                   /* the scan's, by their place in the spec */
@@ -200,7 +222,24 @@ void tf_in_band_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, 
 tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
                            uint32_t *instrument_id);
 
+/* Of venues whose target and heartbeat are always the same: the spec's. */
+size_t tf_in_band_ws_target(const void *state, char *buf, size_t cap);
+size_t tf_in_band_heartbeat(const void *state, char *buf, size_t cap);
+
 /* ---- for routes ---- */
+
+/* The row of a channel's name; NULL: there is none. */
+const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *table,
+                                                  const tf_json_value_t      *name);
+/* The same, and what the row says goes to the route: DATA, or IGNORED where it is not published, under this
+ * name. Of a name that the table does not have the route says what it said. */
+const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
+                                                    const tf_in_band_channel_t *table,
+                                                    const tf_json_value_t      *name);
+/* The row to ask for this channel by: the first that brings it, a book to the depth that is subscribed to; with a
+ * key, one that wants it rather. NULL: none. */
+const tf_in_band_channel_t *
+tf_in_band_channel_for(const tf_in_band_t *in, const tf_in_band_channel_t *table, uint32_t channel);
 
 /* A row of this kind, zeroed, of the route's symbol; NULL: there is no room, the message is refused. */
 tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind);

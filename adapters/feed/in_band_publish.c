@@ -72,7 +72,7 @@ static tf_verdict_t on_bridged_book(tf_in_band_t *in, tf_draft_t *draft,
   uint64_t first = b->message.has_previous ? b->message.previous + 1 : b->message.first_seq;
   if (TF_UNLIKELY(!route->is_snapshot && (first > b->message.last_seq || first == 0)))
     return reject(in, TF_REJECT_SCHEMA);
-  if (TF_UNLIKELY(!tf_draft_has_room(draft, 2))) return reject(in, TF_REJECT_LIMIT);
+  if (TF_UNLIKELY(!tf_draft_has_room(draft, 3))) return reject(in, TF_REJECT_LIMIT);
   const tf_json_value_t *own = &b->symbol;
   uint32_t idx = symbol_of(in, own->kind == TF_JSON_STRING ? own : &route->symbol, &why);
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return reject(in, why);
@@ -135,8 +135,7 @@ static tf_verdict_t on_books(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ba
 /* A quote or ticker of one stream, by the venue's number, or by its time. What has neither is taken as it
  * comes. */
 static bool is_news(tf_in_band_t *in, tf_newest_t *newest, uint64_t number, uint64_t ts_ns) {
-  uint64_t order = number != 0 ? number : ts_ns;
-  return order == 0 || tf_newest_takes(newest, in->frame, order);
+  return (number | ts_ns) == 0 || tf_newest_takes(newest, in->frame, number, ts_ns);
 }
 
 /* One level a side, sent as a book: the best bid and offer. */
@@ -255,16 +254,24 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   tf_trade_ids_t   *ids = &row->book.feed.trades;
   uint64_t          id  = trade->u.trade.id;
   if (TF_UNLIKELY(id == 0)) return false; /* it has none */
-  if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, counts);
+  uint32_t print = tf_trade_print(trade);
+  if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, print, counts);
+  bool was_here     = false;
   ids->is_continued = true;
   if (in->spec->ids == TF_IN_BAND_IDS_OPAQUE) {
-    if (is_remembered(row, id)) return true;
+    was_here = is_remembered(row, id);
   } else if (TF_LIKELY(!ids->is_known || id > ids->last)) {
     ids->last     = id;
     ids->is_known = true;
-  } else if (is_late_repeat(row, id)) {
+  } else {
+    was_here = is_late_repeat(row, id);
+    counts->late_trades += !was_here && id < ids->last;
+  }
+  if (TF_UNLIKELY(was_here)) {
+    tf_trade_ids_check_print(ids, id, print, counts);
     return true;
   }
+  tf_trade_ids_put_print(ids, id, print);
   remember(row, id);
   return false;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -96,6 +97,11 @@ static tf_err_t parse(secret_t *secret, size_t cnt, const char *path) {
   return TF_OK;
 }
 
+static void release(secret_t *secret) {
+  explicit_bzero(secret, sizeof *secret);
+  munmap(secret, sizeof *secret);
+}
+
 tf_err_t tf_key_file_load(const char *path, tf_feed_key_t **key) {
   *key   = NULL;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -120,12 +126,11 @@ tf_err_t tf_key_file_load(const char *path, tf_feed_key_t **key) {
   if (err == TF_OK)
     *key = &secret->key;
   else if (secret != MAP_FAILED)
-    tf_key_file_release(&secret->key);
+    release(secret);
   return err;
 }
 
 void tf_key_file_release(tf_feed_key_t *key) {
-  if (!key) return;
-  explicit_bzero(key, sizeof(secret_t)); /* it is the mapping's first member */
-  munmap(key, sizeof(secret_t));
+  TF_STATIC_ASSERT(offsetof(secret_t, key) == 0, "a key is where its mapping begins");
+  if (key) release((secret_t *)(void *)key);
 }

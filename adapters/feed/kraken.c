@@ -393,7 +393,7 @@ static bool find_symbols(tf_kraken_state_t *st, tf_draft_t *draft, tf_reject_t *
 
 static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
   tf_book_row_t *row = &((tf_kraken_state_t *)self)->rows[trade->ingest_seq];
-  return tf_trade_ids_step(&row->feed.trades, trade->u.trade.id, counts);
+  return tf_trade_ids_step(&row->feed.trades, trade->u.trade.id, tf_trade_print(trade), counts);
 }
 
 static tf_verdict_t put_trades(tf_kraken_state_t *st, tf_draft_t *draft) {
@@ -532,7 +532,8 @@ TF_COLD static tf_verdict_t on_other_channel(tf_kraken_state_t *st, tf_draft_t *
   }
   if (TF_JSON_TEXT_IS(channel, "instrument") && (st->scan->root.seen & BIT(DATA))) {
     const tf_json_value_t *data = &st->scan->root_values[DATA];
-    tf_metadata_read(&st->symbols, data->bytes, data->bytes_cnt);
+    tf_metadata_read(&st->symbols, data->bytes, data->bytes_cnt, draft->frame->recv_ns, draft->out);
+    draft->at = draft->out->event_cnt; /* what it said of listings stands */
   }
   if (TF_JSON_TEXT_IS(channel, "heartbeat") || TF_JSON_TEXT_IS(channel, "status") ||
       TF_JSON_TEXT_IS(channel, "instrument")) {
@@ -729,8 +730,7 @@ static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t 
     tf_depth_mirror_init(&row->mirror, memory + l.mirrors_at + i * l.mirror_bytes, l.depth_max);
     row->depth_known = config->symbol_cnt > 0;
   }
-  err = tf_symbols_init(&st->symbols, memory + l.symbols_at, l.row_cap, config->instruments,
-                        feed->suffix);
+  err = tf_symbols_init(&st->symbols, memory + l.symbols_at, l.row_cap, config->instruments, feed);
   if (err == TF_OK)
     err = tf_symbols_ask(&st->symbols, config->symbols, config->symbol_cnt, TF_SYMBOLS_UPPER);
   st->asked_cnt = st->symbols.cnt;
@@ -763,6 +763,7 @@ static const tf_feed_channel_t feed_channels[] = {
 const tf_feed_t tf_feed_kraken = {
     .venue                   = "kraken",
     .suffix                  = "KRAKEN",
+    .symbol_chars            = "/.",
     .state_bytes             = state_bytes,
     .init                    = init,
     .on_frame                = on_frame,

@@ -14,17 +14,17 @@
  * A connection wants a token, which a POST over REST gives and which holds for a day. */
 #include "feed/kucoin.h"
 
-static const tf_kucoin_topic_t topics[] = {
-    {"/market/level2",            TF_CHANNEL_BOOK  },
-    {"/market/ticker",            TF_CHANNEL_QUOTE },
-    {"/market/match",             TF_CHANNEL_TRADE },
-    {"/market/snapshot",          TF_CHANNEL_TICKER},
-    {"/market/candles",           0                },
-    {"/spotMarket/level2Depth5",  0                },
-    {"/spotMarket/level2Depth50", 0                },
-    {"/spotMarket/level3",        0                },
-    {"/spotMarket/level1",        0                },
-    {NULL,                        0                },
+static const tf_in_band_channel_t topics[] = {
+    {"/market/level2",            TF_CHANNEL_BOOK,   0, false, false, false},
+    {"/market/ticker",            TF_CHANNEL_QUOTE,  0, false, false, false},
+    {"/market/match",             TF_CHANNEL_TRADE,  0, false, false, false},
+    {"/market/snapshot",          TF_CHANNEL_TICKER, 0, false, false, false},
+    {"/market/candles",           0,                 0, false, false, false},
+    {"/spotMarket/level2Depth5",  0,                 0, false, false, false},
+    {"/spotMarket/level2Depth50", 0,                 0, false, false, false},
+    {"/spotMarket/level3",        0,                 0, false, false, false},
+    {"/spotMarket/level1",        0,                 0, false, false, false},
+    {NULL,                        0,                 0, false, false, false},
 };
 const tf_kucoin_market_t tf_kucoin_spot_market = {
     .book_path       = "/api/v1/market/orderbook/level2_100",
@@ -44,6 +44,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_kucoin = {
     .venue                 = "kucoin",
     .suffix                = "KUCOIN",
+    .symbol_chars          = "-",
     .spec                  = &tf_kucoin_spot_spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,
@@ -60,7 +61,7 @@ const tf_feed_t tf_feed_kucoin = {
     .symbol                = tf_in_band_symbol,
     .snapshot_target       = tf_kucoin_snapshot_target,
     .metadata_target       = tf_kucoin_metadata_target,
-    .heartbeat             = tf_kucoin_heartbeat,
+    .heartbeat             = tf_in_band_heartbeat,
     .heartbeat_ns          = 15 * TF_NS_PER_SEC, /* the venue asks for 18 s, and closes behind 60 */
     .subscribe_rate_hz_max = 8,                  /* 100 in 10 s */
     .streams_max           = 300,

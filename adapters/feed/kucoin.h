@@ -5,17 +5,10 @@
 
 #include "feed/in_band.h"
 
-/* A topic, up to its colon. */
-typedef struct tf_kucoin_topic {
-  const char *name;
-  uint32_t    channel; /* 0: known, not published */
-} tf_kucoin_topic_t;
-
 typedef struct tf_kucoin_market {
-  const char *book_path, *info_path; /* REST */
-  const char *whole_book_path;       /* of recordings: wants a key now; NULL: none */
-  /* To the one without a name; the first of a channel is asked for. */
-  const tf_kucoin_topic_t *topics;
+  const char                 *book_path, *info_path; /* REST */
+  const char                 *whole_book_path; /* of recordings: wants a key now; NULL: none */
+  const tf_in_band_channel_t *topics;          /* up to their colon */
 } tf_kucoin_market_t;
 
 /* Symbols of one subscription (the venue takes 100 topics a message). */
@@ -31,6 +24,5 @@ size_t       tf_kucoin_request(const void *state, const tf_feed_request_t *reque
                                size_t cap);
 size_t tf_kucoin_snapshot_target(const void *state, uint32_t instrument_id, char *buf, size_t cap);
 size_t tf_kucoin_metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap);
-size_t tf_kucoin_heartbeat(const void *state, char *buf, size_t cap);
 
 #endif

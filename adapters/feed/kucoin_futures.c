@@ -2,18 +2,18 @@
  * is one level in a text ("83614,buy,12"), mark price and funding rate are topics of their own. */
 #include "feed/kucoin.h"
 
-static const tf_kucoin_topic_t topics[] = {
-    {"/contractMarket/level2",        TF_CHANNEL_BOOK  },
-    {"/contractMarket/tickerV2",      TF_CHANNEL_QUOTE },
-    {"/contractMarket/execution",     TF_CHANNEL_TRADE },
-    {"/contract/instrument",          TF_CHANNEL_TICKER},
-    {"/contractMarket/snapshot",      TF_CHANNEL_TICKER},
-    {"/contractMarket/candle",        0                },
-    {"/contractMarket/limitCandle",   0                },
-    {"/contractMarket/level2Depth5",  0                },
-    {"/contractMarket/level2Depth50", 0                },
-    {"/contractMarket/level3v2",      0                },
-    {NULL,                            0                },
+static const tf_in_band_channel_t topics[] = {
+    {"/contractMarket/level2",        TF_CHANNEL_BOOK,   0, false, false, false},
+    {"/contractMarket/tickerV2",      TF_CHANNEL_QUOTE,  0, false, false, false},
+    {"/contractMarket/execution",     TF_CHANNEL_TRADE,  0, false, false, false},
+    {"/contract/instrument",          TF_CHANNEL_TICKER, 0, false, false, false},
+    {"/contractMarket/snapshot",      TF_CHANNEL_TICKER, 0, false, false, false},
+    {"/contractMarket/candle",        0,                 0, false, false, false},
+    {"/contractMarket/limitCandle",   0,                 0, false, false, false},
+    {"/contractMarket/level2Depth5",  0,                 0, false, false, false},
+    {"/contractMarket/level2Depth50", 0,                 0, false, false, false},
+    {"/contractMarket/level3v2",      0,                 0, false, false, false},
+    {NULL,                            0,                 0, false, false, false},
 };
 const tf_kucoin_market_t tf_kucoin_futures_market = {
     .book_path = "/api/v1/level2/snapshot",
@@ -33,6 +33,7 @@ static const tf_feed_channel_t channels[] = {
 const tf_feed_t tf_feed_kucoin_futures = {
     .venue                 = "kucoin-futures",
     .suffix                = "KUCOIN-FUTURES",
+    .symbol_chars          = "",
     .spec                  = &tf_kucoin_futures_spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,
@@ -49,7 +50,7 @@ const tf_feed_t tf_feed_kucoin_futures = {
     .symbol                = tf_in_band_symbol,
     .snapshot_target       = tf_kucoin_snapshot_target,
     .metadata_target       = tf_kucoin_metadata_target,
-    .heartbeat             = tf_kucoin_heartbeat,
+    .heartbeat             = tf_in_band_heartbeat,
     .heartbeat_ns          = 15 * TF_NS_PER_SEC, /* the venue asks for 18 s, and closes behind 60 */
     .subscribe_rate_hz_max = 8,                  /* 100 in 10 s */
     .streams_max           = 300,

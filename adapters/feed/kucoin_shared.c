@@ -114,111 +114,50 @@ static const tf_json_key_t snapshot_keys[SNAPSHOT_KEY_CNT] = {
     [TRADED_VOLUME] = TF_JSON_KEY("vol", TF_JSON_WANT_DECIMAL),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT]     = {root_keys,         ROOT_KEY_CNT,      .child = DATA    },
-    [DATA]     = { data_keys,     DATA_KEY_CNT, .child = SNAPSHOT, .second = CHANGES},
-    [CHANGES]  = { changes_keys,  CHANGES_KEY_CNT,                 0,                 0},
-    [SNAPSHOT] = { snapshot_keys, SNAPSHOT_KEY_CNT,                 0,                 0},
+    [ROOT]     = {root_keys,     ROOT_KEY_CNT,     DATA,     0      },
+    [DATA]     = {data_keys,     DATA_KEY_CNT,     SNAPSHOT, CHANGES},
+    [CHANGES]  = {changes_keys,  CHANGES_KEY_CNT,  0,        0      },
+    [SNAPSHOT] = {snapshot_keys, SNAPSHOT_KEY_CNT, 0,        0      },
 };
 
 static const tf_in_band_item_t items[] = {
-    {.object    = DATA,
-     .kind      = TF_EVENT_BOOK,
-     .marks     = BIT(CHANGES_KEY) | BIT(LAST),
-     .time      = TIME,
-     .sides     = CHANGES,
-     .bids      = CHANGED_BIDS,
-     .asks      = CHANGED_ASKS,
-     .first_seq = FIRST,
-     .last_seq  = LAST},
-    {.object   = DATA,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(CHANGE) | BIT(SEQUENCE),
-     .time     = TIMESTAMP,
-     .change   = CHANGE,
-     .last_seq = SEQUENCE},
-    {.object   = DATA,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(BIDS) | BIT(ASKS) | BIT(SEQUENCE),
-     .lacks    = BIT(TS),
-     .time     = TIME,
-     .bids     = BIDS,
-     .asks     = ASKS,
-     .last_seq = SEQUENCE},
-    {.object    = DATA,
-     .kind      = TF_EVENT_BOOK,
-     .marks     = BIT(BIDS) | BIT(ASKS) | BIT(SEQUENCE) | BIT(TS),
-     .time      = TS,
-     .time_form = TF_IN_BAND_NS,
-     .bids      = BIDS,
-     .asks      = ASKS,
-     .last_seq  = SEQUENCE},
-    {.object    = DATA,
-     .kind      = TF_EVENT_BOOK,
-     .marks     = BIT(OBU_LAST) | BIT(OBU_TIME),
-     .symbol    = OBU_SYMBOL,
-     .time      = OBU_TIME,
-     .time_form = TF_IN_BAND_NS,
-     .bids      = OBU_BIDS,
-     .asks      = OBU_ASKS,
-     .first_seq = OBU_FIRST,
-     .last_seq  = OBU_LAST},
-    {.object    = DATA,
-     .kind      = TF_EVENT_TRADE,
-     .marks     = BIT(TRADE_ID) | BIT(SIDE),
-     .lacks     = BIT(TS),
-     .time      = TIME,
-     .time_form = TF_IN_BAND_NS,
-     .price     = PRICE,
-     .qty       = SIZE,
-     .side      = SIDE,
-     .id        = TRADE_ID},
-    {.object    = DATA,
-     .kind      = TF_EVENT_TRADE,
-     .marks     = BIT(TRADE_ID) | BIT(SIDE) | BIT(TS),
-     .time      = TS,
-     .time_form = TF_IN_BAND_NS,
-     .price     = PRICE,
-     .qty       = SIZE,
-     .side      = SIDE,
-     .id        = TRADE_ID},
-    {.object   = DATA,
-     .kind     = TF_EVENT_QUOTE,
-     .marks    = BIT(BID) | BIT(ASK),
-     .time     = TIME,
-     .last_seq = SEQUENCE,
-     .bid      = BID,
-     .bid_qty  = BID_SIZE,
-     .ask      = ASK,
-     .ask_qty  = ASK_SIZE},
-    {.object    = DATA,
-     .kind      = TF_EVENT_QUOTE,
-     .marks     = BIT(BID_PRICE) | BIT(ASK_PRICE),
-     .time      = TS,
-     .last_seq  = SEQUENCE,
-     .time_form = TF_IN_BAND_NS,
-     .bid       = BID_PRICE,
-     .bid_qty   = BID_SIZE,
-     .ask       = ASK_PRICE,
-     .ask_qty   = ASK_SIZE},
-    {.object = SNAPSHOT,
-     .kind   = TF_EVENT_TICKER,
-     .marks  = BIT(TRADED_PRICE),
-     .time   = DATETIME,
-     .last   = TRADED_PRICE,
-     .volume = TRADED_VOLUME},
-    {.object    = DATA,
-     .kind      = TF_EVENT_TICKER,
-     .marks     = BIT(LAST_PRICE) | BIT(VOLUME),
-     .time      = TS,
-     .time_form = TF_IN_BAND_NS,
-     .last      = LAST_PRICE,
-     .volume    = VOLUME},
-    {.object = DATA,                                       .kind = TF_EVENT_TICKER,                                .marks = BIT(MARK),                .time = TIMESTAMP,           .mark = MARK                                            },
-    {.object  = DATA,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(FUNDING),
-     .time    = TIMESTAMP,
-     .funding = FUNDING                                      },
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK, .marks = BIT(CHANGES_KEY) | BIT(LAST),
+                    .time = TIME, .sides = CHANGES, .bids = CHANGED_BIDS, .asks = CHANGED_ASKS,
+                    .first_seq = FIRST, .last_seq = LAST),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK, .marks = BIT(CHANGE) | BIT(SEQUENCE),
+                    .time = TIMESTAMP, .change = CHANGE, .last_seq = SEQUENCE),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK,
+                    .marks = BIT(BIDS) | BIT(ASKS) | BIT(SEQUENCE), .lacks = BIT(TS), .time = TIME,
+                    .bids = BIDS, .asks = ASKS, .last_seq = SEQUENCE),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK,
+                    .marks = BIT(BIDS) | BIT(ASKS) | BIT(SEQUENCE) | BIT(TS), .time = TS,
+                    .time_form = TF_IN_BAND_NS, .bids = BIDS, .asks = ASKS, .last_seq = SEQUENCE),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_BOOK, .marks = BIT(OBU_LAST) | BIT(OBU_TIME),
+                    .symbol = OBU_SYMBOL, .time = OBU_TIME, .time_form = TF_IN_BAND_NS,
+                    .bids = OBU_BIDS, .asks = OBU_ASKS, .first_seq = OBU_FIRST,
+                    .last_seq = OBU_LAST),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TRADE, .marks = BIT(TRADE_ID) | BIT(SIDE),
+                    .lacks = BIT(TS), .time = TIME, .time_form = TF_IN_BAND_NS, .price = PRICE,
+                    .qty = SIZE, .side = SIDE, .id = TRADE_ID),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TRADE,
+                    .marks = BIT(TRADE_ID) | BIT(SIDE) | BIT(TS), .time = TS,
+                    .time_form = TF_IN_BAND_NS, .price = PRICE, .qty = SIZE, .side = SIDE,
+                    .id = TRADE_ID),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_QUOTE, .marks = BIT(BID) | BIT(ASK),
+                    .time = TIME, .last_seq = SEQUENCE, .bid = BID, .bid_qty = BID_SIZE, .ask = ASK,
+                    .ask_qty = ASK_SIZE),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_QUOTE,
+                    .marks = BIT(BID_PRICE) | BIT(ASK_PRICE), .time = TS,
+                    .time_form = TF_IN_BAND_NS, .last_seq = SEQUENCE, .bid = BID_PRICE,
+                    .bid_qty = BID_SIZE, .ask = ASK_PRICE, .ask_qty = ASK_SIZE),
+    TF_IN_BAND_ITEM(.object = SNAPSHOT, .kind = TF_EVENT_TICKER, .marks = BIT(TRADED_PRICE),
+                    .time = DATETIME, .last = TRADED_PRICE, .volume = TRADED_VOLUME),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TICKER, .marks = BIT(LAST_PRICE) | BIT(VOLUME),
+                    .time = TS, .time_form = TF_IN_BAND_NS, .last = LAST_PRICE, .volume = VOLUME),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TICKER, .marks = BIT(MARK), .time = TIMESTAMP,
+                    .mark = MARK),
+    TF_IN_BAND_ITEM(.object = DATA, .kind = TF_EVENT_TICKER, .marks = BIT(FUNDING),
+                    .time = TIMESTAMP, .funding = FUNDING),
 };
 
 /* ---- routes ---- */
@@ -300,23 +239,19 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->name_bytes        = name.bytes_cnt;
   if (TF_JSON_TEXT_IS(&r->symbol, "all") && tf_in_band_value(in, ROOT, SUBJECT) != NULL)
     r->symbol = *tf_in_band_value(in, ROOT, SUBJECT);
-  for (const tf_kucoin_topic_t *t = market_of(in)->topics; t->name != NULL; t++) {
-    if (!tf_json_text_is(&name, t->name, strlen(t->name))) continue;
-    bool is_other = t->channel == TF_CHANNEL_TICKER &&
-                    TF_JSON_TEXT_IS(&name, "/contract/instrument") &&
-                    tf_in_band_value(in, DATA, MARK) == NULL &&
-                    tf_in_band_value(in, DATA, FUNDING) == NULL; /* premium.index and its kin */
-    r->what     = t->channel != 0 && !is_other ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
-    r->channels = t->channel;
-    return;
-  }
+  tf_in_band_take_channel(r, market_of(in)->topics, &name);
+  bool is_other = TF_JSON_TEXT_IS(&name, "/contract/instrument") &&
+                  tf_in_band_value(in, DATA, MARK) == NULL &&
+                  tf_in_band_value(in, DATA, FUNDING) == NULL; /* premium.index and its kin */
+  if (is_other) r->what = TF_IN_BAND_IGNORED;
 }
 
 #define SPEC(its_market)                                                                           \
   {                                                                                                \
     .market = &(its_market), .objects = objects, .object_cnt = OBJECT_CNT, .items = items,         \
     .item_cnt = TF_ARRAY_CNT(items), .ids = TF_IN_BAND_IDS_OPAQUE, .buy = "buy", .sell = "sell",   \
-    .bridges = true, .takes_rest = takes_rest, .route = route, .own_bytes = sizeof(own_t)          \
+    .heartbeat = "{\"id\":\"ping\",\"type\":\"ping\"}", .bridges = true, .takes_rest = takes_rest, \
+    .route = route, .own_bytes = sizeof(own_t)                                                     \
   }
 const tf_in_band_spec_t tf_kucoin_spot_spec    = SPEC(tf_kucoin_spot_market);
 const tf_in_band_spec_t tf_kucoin_futures_spec = SPEC(tf_kucoin_futures_market);
@@ -378,25 +313,19 @@ size_t tf_kucoin_ws_target(const void *state, char *buf, size_t cap) {
   return tf_text_out_finish(&t);
 }
 
-static const char *topic_of(const tf_kucoin_market_t *market, uint32_t channel) {
-  const tf_kucoin_topic_t *t = market->topics;
-  while (t->name != NULL && t->channel != channel) t++;
-  return t->name;
-}
-
 /* {"id":"7","type":"subscribe","topic":"/market/match:BTC-USDT,ETH-USDT","response":true} */
 size_t tf_kucoin_request(const void *state, const tf_feed_request_t *request, char *buf,
                          size_t cap) {
-  const tf_in_band_t *in    = state;
-  const char         *topic = topic_of(market_of(state), request->channel);
-  if (topic == NULL) return 0;
+  const tf_in_band_t         *in = state;
+  const tf_in_band_channel_t *topic =
+      tf_in_band_channel_for(in, market_of(state)->topics, request->channel);
   tf_text_out_t t = {buf, cap, 0};
   tf_text_out_put(&t, "{\"id\":\"");
   tf_text_out_u64(&t, request->id);
   tf_text_out_put(&t, "\",\"type\":\"");
   tf_text_out_put(&t, request->unsubscribe ? "unsubscribe" : "subscribe");
   tf_text_out_put(&t, "\",\"topic\":\"");
-  tf_text_out_put(&t, topic);
+  tf_text_out_put(&t, topic->name);
   for (uint32_t i = 0; i < request->symbol_cnt; i++) {
     tf_text_out_char(&t, i == 0 ? ':' : ',');
     tf_text_out_put(&t, in->symbols.rows[request->symbols[i]].text);
@@ -420,13 +349,6 @@ size_t tf_kucoin_metadata_target(const void *state, uint32_t request_idx, char *
   if (request_idx > 0) return 0;
   tf_text_out_t t = {buf, cap, 0};
   tf_text_out_put(&t, market_of(state)->info_path);
-  return tf_text_out_finish(&t);
-}
-
-size_t tf_kucoin_heartbeat(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "{\"id\":\"ping\",\"type\":\"ping\"}");
   return tf_text_out_finish(&t);
 }
 

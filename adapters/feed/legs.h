@@ -6,7 +6,8 @@
  * Two kinds of venue (tf_feed_t.sequences_are_shared):
  *
  *   shared   A venue sequence or trade id is the instrument's, the same on every connection. One decoder
- *            takes the messages of all legs and drops what it saw. It is told of a connection
+ *            takes the messages of all legs and drops what it saw; of trades whose ids have no order it
+ *            remembers a few, and more are remembered here (trade_set.h). It is told of a connection
  *            (on_connect) when the first leg comes up and when the last one is gone, and of nothing
  *            between: a leg that dies while another is up changes nothing.
  *   own      Sequences are the connection's. Each leg has a decoder. Trades are merged by id over all
@@ -22,7 +23,11 @@
  *     leg, it goes --- no other -----------------------------> none; on_connect says SYNCING
  *     leg, retiring -- another leg's snapshot of its book ---> that leg, without a GAP between
  *
- * A leg that comes up beside others owns nothing, so that one that flaps takes nothing with it.
+ * A leg that comes up beside others owns nothing, so that one that flaps takes nothing with it. It may be
+ * ahead of them: its trades, and quotes and tickers with a time, are held back for TF_LEGS_HOLD_NS, until the
+ * others have passed where it began, so that what it brings is in order with what they brought; a newcomer
+ * that goes meanwhile changes nothing of that. When the last of the others goes, the eldest newcomer's are
+ * handed on at once; so are they when there is no more room for them.
  *
  * Memory is the caller's; nothing is allocated. One thread. */
 #ifndef FEED_LEGS_H
@@ -30,6 +35,8 @@
 
 #include "feed/newest.h"
 #include "feed/race.h"
+#include "feed/reorder.h"
+#include "feed/symbols.h"
 #include "feed/trade_set.h"
 #include "tf/feed.h"
 #include "tf/tap.h"
@@ -40,6 +47,10 @@
 /* Trades that are told apart (trade_set.h); with several legs wanted one may lag, so more. */
 #define TF_LEGS_TRADES      8192u
 #define TF_LEGS_TRADES_MANY 32768u
+/* Own: of what a newcomer brings. More than two connections of a venue differ, and room for what comes
+ * meanwhile: 4,096 a second. */
+#define TF_LEGS_HOLD_NS  TF_NS_PER_SEC
+#define TF_LEGS_HELD_MAX 4096u
 /* Races under way: 0.8 s of 10,000 messages a second. */
 #define TF_LEGS_RACES 8192u
 
@@ -63,18 +74,26 @@ typedef struct tf_legs_config {
 typedef struct tf_legs_leg {
   void    *state; /* decoder; shared: everybody's */
   bool     is_up, is_retiring;
-  uint16_t connection; /* its number; two that live at a time differ */
-  uint32_t owned_cnt;  /* own: instruments */
-  uint64_t messages;   /* frames that it brought */
-  uint64_t duplicates; /* messages without anything that another leg had not brought */
+  uint64_t held_until_ns; /* own: what it brings is held back; 0: no longer */
+  uint16_t connection;    /* its number; two that live at a time differ */
+  uint32_t owned_cnt;     /* own: instruments */
+  uint64_t messages;      /* frames that it brought */
+  uint64_t duplicates;    /* messages without anything that another leg had not brought */
 } tf_legs_leg_t;
 
 typedef struct tf_legs_row { /* own: of one instrument */
-  tf_newest_t quote, ticker;
-  uint64_t    last_message; /* in which it has a LAST again (keep_last) */
-  uint8_t     owner;        /* TF_LEGS_NONE */
-  bool        has_book;
+  tf_newest_t  quote, ticker;
+  uint64_t     last_message; /* in which it has a LAST again (keep_last) */
+  uint8_t      owner;        /* TF_LEGS_NONE */
+  bool         has_book;
+  tf_listing_t listing; /* as it was told last */
 } tf_legs_row_t;
+
+typedef struct tf_legs_held { /* own: an event of a newcomer */
+  tf_event_t event;
+  tf_frame_t frame;     /* whose, and when it came; its bytes are gone */
+  bool       is_orphan; /* its connection is gone */
+} tf_legs_held_t;
 
 typedef struct tf_legs {
   const tf_feed_t  *feed;
@@ -86,8 +105,11 @@ typedef struct tf_legs {
   tf_legs_row_t    *rows; /* (instrument_cap); NULL: shared, or one leg only */
   uint32_t          instrument_cap;
   uint64_t          message; /* own: number of the newest */
-  tf_trade_set_t    trades;
+  tf_legs_held_t   *held;    /* own: (held_cnt), in order of arrival */
+  uint32_t          held_cnt, orphan_cnt, newcomer_cnt;
+  tf_trade_set_t    trades; /* own, and shared where ids have no order; else without entries */
   tf_race_t         race;
+  tf_reorder_t      reorder;
   bool              races;
 } tf_legs_t;
 

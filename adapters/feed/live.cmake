@@ -15,6 +15,7 @@ tf_library(tf_live
     overlap.c
     ranker.c
     ranking.c
+    ranks.c
     resolver.c
     session.c
     session_command.c

@@ -13,15 +13,24 @@ static uint16_t count_brought(tf_newest_t *newest, const tf_frame_t *frame) {
   return *cnt;
 }
 
-bool tf_newest_takes(tf_newest_t *newest, const tf_frame_t *frame, uint64_t order) {
+/* 1: behind the newest, 0: of its order, -1: before it. */
+static int compare(const tf_newest_t *newest, uint64_t number, uint64_t ts_ns) {
+  if (number != newest->number) return number > newest->number ? 1 : -1;
+  return ts_ns == newest->ts_ns ? 0 : ts_ns > newest->ts_ns ? 1 : -1;
+}
+
+bool tf_newest_takes(tf_newest_t *newest, const tf_frame_t *frame, uint64_t number,
+                     uint64_t ts_ns) {
+  int  order    = compare(newest, number, ts_ns);
   bool is_its   = newest->is_known && newest->connection == frame->connection;
   bool is_stuck = newest->is_known && frame->recv_ns > newest->recv_ns + TF_NEWEST_STUCK_NS;
-  if (!newest->is_known || order > newest->order || (order < newest->order && is_stuck)) {
+  if (!newest->is_known || order > 0 || (order < 0 && is_stuck)) {
     memset(newest->brought, 0, sizeof newest->brought);
     newest->is_known  = true;
-    newest->order     = order;
+    newest->number    = number;
+    newest->ts_ns     = ts_ns;
     newest->taken_cnt = count_brought(newest, frame);
-  } else if (order == newest->order) {
+  } else if (order == 0) {
     uint16_t cnt = count_brought(newest, frame);
     if (!is_its && cnt <= newest->taken_cnt) return false;
     if (cnt > newest->taken_cnt) newest->taken_cnt = cnt;

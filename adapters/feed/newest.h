@@ -1,6 +1,6 @@
 /* One stream of whole states (an instrument's quotes, its tickers) that several connections bring: each
  * message once, and none behind a newer one. What a message stands at is its order: the venue's own number
- * where it gives one, else its time.
+ * where it gives one, and behind that its time.
  *
  *   from another connection than the newest that was taken:   order above   taken, the newest
  *                                                             equal         taken if this connection has
@@ -26,10 +26,10 @@
 
 /* Zeroed: nothing came yet. */
 typedef struct tf_newest {
-  uint64_t order;      /* of the newest that was taken */
-  uint64_t recv_ns;    /* when the last was taken */
-  uint16_t connection; /* that brought it (tf_frame_t) */
-  uint16_t taken_cnt;  /* messages of this order */
+  uint64_t number, ts_ns; /* of the newest that was taken; number 0 where the venue gives none */
+  uint64_t recv_ns;       /* when the last was taken */
+  uint16_t connection;    /* that brought it (tf_frame_t) */
+  uint16_t taken_cnt;     /* messages of this order */
   bool     is_known;
   struct {
     uint16_t connection, cnt; /* messages of this order that it brought */
@@ -38,7 +38,7 @@ typedef struct tf_newest {
 
 TF_STATIC_ASSERT(sizeof(tf_newest_t) <= TF_LINE_BYTES, "a message touches one line of it");
 
-/* The message stands at this order. True: it is news, and the newest now. */
-bool tf_newest_takes(tf_newest_t *newest, const tf_frame_t *frame, uint64_t order);
+/* The message stands at this number and time. True: it is news, and the newest now. */
+bool tf_newest_takes(tf_newest_t *newest, const tf_frame_t *frame, uint64_t number, uint64_t ts_ns);
 
 #endif

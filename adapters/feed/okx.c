@@ -7,34 +7,19 @@
  *   bbo-tbt      QUOTE, sent as a book of one level a side
  *   books, books5, books50-l2-tbt, books-l2-tbt   BOOK. prevSeqId is the message before; recordings from
  *                before there was one have a checksum over 25 levels instead. Since 2026 the field is 0 and
- *                means nothing. books5 is whole each time.
+ *                means nothing. books5 is whole each time. With a key the books of every 10 ms are asked
+ *                for, 400 or 50 levels, behind a login: the venue has them for some fee tiers
  *   tickers, mark-price, funding-rate   TICKER; volume is vol24h: of derivatives in contracts, as all quantities
  *   pong, subscribe, error, notice      CONTROL; code 64008 says that the connection will be closed
  *   candle*, index-tickers, ..          ignored, by channel */
-#include "feed/in_band.h"
-#include "feed/text_out.h"
+#include "core/error.h"
+#include "feed/args.h"
+#include "feed/login.h"
 
 #define DEPTH_TOP   5u
+#define DEPTH_KEY   50u /* for who logged in */
 #define DEPTH_BOOKS 400u
 
-enum { ROOT, ARG, ITEM, OBJECT_CNT };
-enum { EVENT = 1, ACTION, ARG_KEY, DATA, CODE, MSG, ID, ROOT_KEY_CNT };
-static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
-    TF_IN_BAND_NO_KEY,
-    [EVENT]   = TF_JSON_KEY("event", TF_JSON_WANT_TEXT),
-    [ACTION]  = TF_JSON_KEY("action", TF_JSON_WANT_TEXT),
-    [ARG_KEY] = TF_JSON_KEY("arg", TF_JSON_WANT_SECOND),
-    [DATA]    = TF_JSON_KEY("data", TF_JSON_WANT_ITEMS),
-    [CODE]    = TF_JSON_KEY("code", TF_JSON_WANT_TEXT),
-    [MSG]     = TF_JSON_KEY("msg", TF_JSON_WANT_TEXT),
-    [ID]      = TF_JSON_KEY("id", TF_JSON_WANT_TEXT),
-};
-enum { CHANNEL = 1, ARG_SYMBOL, ARG_KEY_CNT };
-static const tf_json_key_t arg_keys[ARG_KEY_CNT] = {
-    TF_IN_BAND_NO_KEY,
-    [CHANNEL]    = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
-    [ARG_SYMBOL] = TF_JSON_KEY("instId", TF_JSON_WANT_TEXT),
-};
 enum {
   SYMBOL = 1,
   TS,
@@ -71,163 +56,67 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [MARK]     = TF_JSON_KEY("markPx", TF_JSON_WANT_DECIMAL),
     [FUNDING]  = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
 };
-static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT] = {root_keys, ROOT_KEY_CNT, .child = ITEM, .second = ARG},
-    [ARG]  = {arg_keys,  ARG_KEY_CNT,  0,             0            },
-    [ITEM] = {item_keys, ITEM_KEY_CNT, 0,             0            },
-};
+static const tf_in_band_object_t objects[] = TF_ARGS_OBJECTS(item_keys, ITEM_KEY_CNT);
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
-    {.object   = ITEM,
-     .kind     = TF_EVENT_BOOK,
-     .marks    = BIT(ASKS) | BIT(BIDS),
-     .time     = TS,
-     .bids     = BIDS,
-     .asks     = ASKS,
-     .last_seq = SEQ,
-     .previous = PREVIOUS,
-     .checksum = CHECKSUM},
-    {.object = ITEM,
-     .kind   = TF_EVENT_TRADE,
-     .marks  = BIT(TRADE_ID) | BIT(PRICE),
-     .symbol = SYMBOL,
-     .time   = TS,
-     .price  = PRICE,
-     .qty    = QTY,
-     .side   = SIDE,
-     .id     = TRADE_ID},
-    {.object = ITEM,
-     .kind   = TF_EVENT_TICKER,
-     .marks  = BIT(LAST),
-     .symbol = SYMBOL,
-     .time   = TS,
-     .last   = LAST,
-     .volume = VOLUME},
-    {.object = ITEM,
-     .kind   = TF_EVENT_TICKER,
-     .marks  = BIT(MARK),
-     .symbol = SYMBOL,
-     .time   = TS,
-     .mark   = MARK                    },
-    {.object  = ITEM,
-     .kind    = TF_EVENT_TICKER,
-     .marks   = BIT(FUNDING),
-     .symbol  = SYMBOL,
-     .time    = TS,
-     .funding = FUNDING                      },
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_BOOK, .marks = BIT(ASKS) | BIT(BIDS),
+                    .time = TS, .bids = BIDS, .asks = ASKS, .last_seq = SEQ, .previous = PREVIOUS,
+                    .checksum = CHECKSUM),
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TRADE,
+                    .marks = BIT(TRADE_ID) | BIT(PRICE), .symbol = SYMBOL, .time = TS,
+                    .price = PRICE, .qty = QTY, .side = SIDE, .id = TRADE_ID),
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TICKER, .marks = BIT(LAST),
+                    .symbol = SYMBOL, .time = TS, .last = LAST, .volume = VOLUME),
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TICKER, .marks = BIT(MARK),
+                    .symbol = SYMBOL, .time = TS, .mark = MARK),
+    TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TICKER, .marks = BIT(FUNDING),
+                    .symbol = SYMBOL, .time = TS, .funding = FUNDING),
 };
 
-/* How a channel's name tells what it is. */
-#define NAME(text) (text), sizeof(text) - 1
-static const struct {
-  const char *name;
-  uint32_t    name_bytes;
-  uint32_t    channel;
-  bool        is_quote, is_whole;
-  uint32_t    depth;
-} channels[] = {
-    {NAME("books"),          TF_CHANNEL_BOOK,   false, false, DEPTH_BOOKS},
-    {NAME("books-l2-tbt"),   TF_CHANNEL_BOOK,   false, false, DEPTH_BOOKS},
-    {NAME("books50-l2-tbt"), TF_CHANNEL_BOOK,   false, false, 50         },
-    {NAME("books5"),         TF_CHANNEL_BOOK,   false, true,  DEPTH_TOP  },
-    {NAME("bbo-tbt"),        TF_CHANNEL_QUOTE,  true,  false, 0          },
-    {NAME("trades"),         TF_CHANNEL_TRADE,  false, false, 0          },
-    {NAME("trades-all"),     TF_CHANNEL_TRADE,  false, false, 0          },
-    {NAME("tickers"),        TF_CHANNEL_TICKER, false, false, 0          },
-    {NAME("mark-price"),     TF_CHANNEL_TICKER, false, false, 0          },
-    {NAME("funding-rate"),   TF_CHANNEL_TICKER, false, false, 0          },
+static const tf_in_band_channel_t channels[] = {
+    {"books",          TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false, false},
+    {"books-l2-tbt",   TF_CHANNEL_BOOK,   DEPTH_BOOKS, false, false, true },
+    {"books50-l2-tbt", TF_CHANNEL_BOOK,   DEPTH_KEY,   false, false, true },
+    {"books5",         TF_CHANNEL_BOOK,   DEPTH_TOP,   false, true,  false},
+    {"bbo-tbt",        TF_CHANNEL_QUOTE,  0,           true,  false, false},
+    {"trades",         TF_CHANNEL_TRADE,  0,           false, false, false},
+    {"trades-all",     TF_CHANNEL_TRADE,  0,           false, false, false},
+    {"tickers",        TF_CHANNEL_TICKER, 0,           false, false, false},
+    {"mark-price",     TF_CHANNEL_TICKER, 0,           false, false, false},
+    {"funding-rate",   TF_CHANNEL_TICKER, 0,           false, false, false},
+    {NULL,             0,                 0,           false, false, false},
 };
-
-static uint32_t channel_idx(const tf_json_value_t *name) {
-  uint32_t i = 0;
-  while (i < TF_ARRAY_CNT(channels) &&
-         !tf_json_text_is(name, channels[i].name, channels[i].name_bytes))
-    i++;
-  return i;
-}
-
-/* Signed in the messages; compared as bits. */
-static uint32_t checksum_of(const tf_depth_mirror_t *mirror) {
-  return tf_depth_mirror_checksum_pairs(mirror, 25);
-}
-
-/* {"event":"subscribe","id":..,"arg":{..}}, one a stream; {"event":"error","id":..,"code":..,"msg":..}. */
-TF_COLD static void on_event(tf_in_band_t *in) {
-  const tf_json_value_t *name     = tf_in_band_value(in, ARG, CHANNEL);
-  uint32_t               i        = name != NULL ? channel_idx(name) : TF_ARRAY_CNT(channels);
-  bool                   is_error = tf_in_band_is(in, ROOT, EVENT, "error");
-  uint64_t               id       = 0;
-  if (is_error) tf_in_band_complain(in, ROOT, MSG);
-  in->out->leaving |=
-      tf_in_band_is(in, ROOT, EVENT, "notice") && tf_in_band_is(in, ROOT, CODE, "64008");
-  if (!is_error && !tf_in_band_is(in, ROOT, EVENT, "subscribe") &&
-      !tf_in_band_is(in, ROOT, EVENT, "unsubscribe"))
-    return;
-  tf_in_band_u64(in, ROOT, ID, &id);
-  tf_in_band_answer(in, id, i < TF_ARRAY_CNT(channels) ? channels[i].channel : 0,
-                    tf_in_band_value(in, ARG, ARG_SYMBOL), is_error);
-}
 
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
-  const tf_json_value_t *name   = tf_in_band_value(in, ARG, CHANNEL),
-                        *symbol = tf_in_band_value(in, ARG, ARG_SYMBOL);
-  if (tf_in_band_value(in, ROOT, EVENT) != NULL) {
-    r->what = TF_IN_BAND_CONTROL;
-    on_event(in);
-    return;
-  }
-  if (name == NULL || name->kind != TF_JSON_STRING) return;
-  uint32_t i    = channel_idx(name);
-  r->what       = TF_IN_BAND_IGNORED;
-  r->name       = name->bytes;
-  r->name_bytes = name->bytes_cnt;
-  if (i == TF_ARRAY_CNT(channels)) return;
-  const tf_json_value_t *checksum = tf_in_band_value(in, ITEM, CHECKSUM);
-  r->what                         = TF_IN_BAND_DATA;
-  r->channels                     = channels[i].channel;
-  r->is_quote                     = channels[i].is_quote;
-  r->depth                        = channels[i].depth;
-  r->is_snapshot = channels[i].is_whole || tf_in_band_is(in, ROOT, ACTION, "snapshot");
-  r->rule        = channels[i].is_whole                      ? TF_BOOK_RULE_WHOLE
-                   : tf_in_band_value(in, ITEM, SEQ) != NULL ? TF_BOOK_RULE_PREVIOUS
-                                                             : TF_BOOK_RULE_NONE;
+  const tf_json_value_t *checksum = tf_in_band_value(in, TF_ARGS_ITEM, CHECKSUM);
+  tf_args_route(in, channels, SEQ, r);
   r->no_checksum = checksum == NULL || checksum->as.mantissa == 0;
-  if (symbol != NULL) r->symbol = *symbol;
+  in->out->leaving |= tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_EVENT, "notice") &&
+                      tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_CODE, "64008");
 }
 
-static bool on_other(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *r) {
-  (void)in;
-  r->what = TF_IN_BAND_CONTROL;
-  return frame->bytes_cnt == 4 && memcmp(frame->bytes, "pong", 4) == 0;
-}
-
-static const uint32_t depths[] = {DEPTH_TOP, DEPTH_BOOKS, 0};
+static const uint32_t depths[] = {DEPTH_TOP, DEPTH_KEY, DEPTH_BOOKS, 0};
 
 static const tf_in_band_spec_t spec = {
     .objects                = objects,
-    .object_cnt             = OBJECT_CNT,
+    .object_cnt             = TF_ARGS_OBJECT_CNT,
     .items                  = items,
     .item_cnt               = TF_ARRAY_CNT(items),
     .ids                    = TF_IN_BAND_IDS_ASCENDING,
     .buy                    = "buy",
     .sell                   = "sell",
+    .ws_path                = "/ws/v5/public",
+    .heartbeat              = "ping",
+    .pong                   = "pong",
     .route                  = route,
-    .on_other               = on_other,
     .depth_default          = DEPTH_BOOKS,
     .depth_max              = DEPTH_BOOKS,
     .depths                 = depths,
-    .checksum               = checksum_of,
+    .checksum               = tf_args_checksum,
     .deletes_what_falls_out = true,
 };
 
 /* ---- live ---- */
-
-static size_t ws_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "/ws/v5/public");
-  return tf_text_out_finish(&t);
-}
 
 /* BTC-USDT is spot, BTC-USDT-SWAP, BTC-USD-220527 and BTC-USD-220304-32000-P are not. */
 typedef enum { SPOT, SWAP, FUTURES, OPTION, TYPE_CNT } type_t;
@@ -240,6 +129,42 @@ static type_t type_of(const char *symbol) {
   return cnt == 2 ? FUTURES : OPTION;
 }
 
+/* {"op":"login","args":[{"apiKey":..,"passphrase":..,"timestamp":"1700000000","sign":..}]}: the signature is over
+ * time, method and path. Where several connections share a state, the others do not wait for their own answer: what
+ * the venue refuses meanwhile is asked for again. */
+static size_t hello(const void *state, uint32_t message_idx, char *buf, size_t cap) {
+  const tf_in_band_t *in = state;
+  char                seconds[24], text[64];
+  tf_text_out_t       t = {buf, cap, 0}, s = {seconds, sizeof seconds, 0},
+                signed_text = {text, sizeof text, 0};
+  if (in->key == NULL) return 0;
+  if (message_idx > 0) return in->is_login_answered ? 0 : TF_FEED_HELLO_WAIT;
+  tf_text_out_u64(&s, in->connected_ns / TF_NS_PER_SEC);
+  tf_text_out_finish(&s);
+  tf_text_out_put(&signed_text, seconds);
+  tf_text_out_put(&signed_text, "GET/users/self/verify");
+  tf_text_out_finish(&signed_text);
+  tf_text_out_put(&t, "{\"op\":\"login\",\"args\":[{\"apiKey\":\"");
+  tf_text_out_put(&t, in->key->id);
+  tf_text_out_put(&t, "\",\"passphrase\":\"");
+  tf_text_out_put(&t, in->key->passphrase);
+  tf_text_out_put(&t, "\",\"timestamp\":\"");
+  tf_text_out_put(&t, seconds);
+  tf_text_out_put(&t, "\",\"sign\":\"");
+  tf_login_put_base64(&t, in->key, text);
+  tf_text_out_put(&t, "\"}]}");
+  return tf_text_out_finish(&t);
+}
+
+static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config) {
+  if (config->key != NULL && config->key->passphrase[0] == '\0')
+    return TF_ERR(E_FEED_KEY, "okx: the key has no passphrase");
+  if (config->key == NULL && config->book_depth == DEPTH_KEY && config->symbol_cnt > 0)
+    return TF_ERR(E_FEED_KEY, "book_depth %u: okx has it for who logs in alone (key_file)",
+                  DEPTH_KEY);
+  return tf_in_band_init(feed, state, config);
+}
+
 static void put_arg(tf_text_out_t *t, bool is_first, const char *channel, const char *symbol) {
   tf_text_out_put(t, is_first ? "{\"channel\":\"" : ",{\"channel\":\"");
   tf_text_out_put(t, channel);
@@ -250,16 +175,9 @@ static void put_arg(tf_text_out_t *t, bool is_first, const char *channel, const 
 
 static size_t request(const void *state, const tf_feed_request_t *r, char *buf, size_t cap) {
   const tf_in_band_t *in      = state;
-  const char         *channel = r->channel == TF_CHANNEL_TRADE    ? "trades"
-                                : r->channel == TF_CHANNEL_QUOTE  ? "bbo-tbt"
-                                : r->channel == TF_CHANNEL_TICKER ? "tickers"
-                                : in->depth == DEPTH_TOP          ? "books5"
-                                                                  : "books";
+  const char         *channel = tf_in_band_channel_for(in, channels, r->channel)->name;
   tf_text_out_t       t       = {buf, cap, 0};
-  tf_text_out_put(&t, "{\"id\":\"");
-  tf_text_out_u64(&t, r->id);
-  tf_text_out_put(&t, r->unsubscribe ? "\",\"op\":\"unsubscribe\",\"args\":["
-                                     : "\",\"op\":\"subscribe\",\"args\":[");
+  tf_args_begin(&t, r, r->id);
   for (uint32_t i = 0; i < r->symbol_cnt; i++) {
     const char *symbol = in->symbols.rows[r->symbols[i]].text;
     put_arg(&t, i == 0, channel, symbol);
@@ -271,28 +189,44 @@ static size_t request(const void *state, const tf_feed_request_t *r, char *buf, 
   return tf_text_out_finish(&t);
 }
 
-/* One target for each type of instrument that was asked for. Options want their family named, too: they
- * have none. */
+/* The family of an option, BTC-USD of BTC-USD-220304-32000-P: its bytes. */
+static uint32_t family_bytes(const char *symbol) {
+  const char *dash = strchr(symbol, '-');
+  return (uint32_t)(strchr(dash + 1, '-') - symbol);
+}
+
+/* Whether a symbol is the first of its kind among those that were asked for: of its type, and an option of its
+ * family, which the venue wants named. */
+static bool is_first_of_kind(const tf_in_band_t *in, uint32_t idx) {
+  const char *symbol = in->symbols.rows[idx].text;
+  for (uint32_t i = 0; i < idx; i++) {
+    const char *other = in->symbols.rows[i].text;
+    if (type_of(other) != type_of(symbol)) continue;
+    if (type_of(symbol) != OPTION) return false;
+    if (family_bytes(other) == family_bytes(symbol) &&
+        memcmp(other, symbol, family_bytes(symbol)) == 0)
+      return false;
+  }
+  return true;
+}
+
+/* One target for each kind of instrument that was asked for. */
 static size_t metadata_target(const void *state, uint32_t request_idx, char *buf, size_t cap) {
-  static const char *const names[TYPE_CNT] = {"SPOT", "SWAP", "FUTURES", NULL};
+  static const char *const names[TYPE_CNT] = {"SPOT", "SWAP", "FUTURES", "OPTION"};
   const tf_in_band_t      *in              = state;
-  bool                     has[TYPE_CNT]   = {false};
-  for (uint32_t i = 0; i < in->asked_cnt; i++) has[type_of(in->symbols.rows[i].text)] = true;
-  for (uint32_t type = 0; type < TYPE_CNT; type++) {
-    if (!has[type] || names[type] == NULL || request_idx-- > 0) continue;
+  for (uint32_t i = 0; i < in->asked_cnt; i++) {
+    const char *symbol = in->symbols.rows[i].text;
+    if (!is_first_of_kind(in, i) || request_idx-- > 0) continue;
     tf_text_out_t t = {buf, cap, 0};
     tf_text_out_put(&t, "/api/v5/public/instruments?instType=");
-    tf_text_out_put(&t, names[type]);
+    tf_text_out_put(&t, names[type_of(symbol)]);
+    if (type_of(symbol) == OPTION) {
+      tf_text_out_put(&t, "&instFamily=");
+      for (uint32_t k = 0; k < family_bytes(symbol); k++) tf_text_out_char(&t, symbol[k]);
+    }
     return tf_text_out_finish(&t);
   }
   return 0;
-}
-
-static size_t heartbeat(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, "ping");
-  return tf_text_out_finish(&t);
 }
 
 static const tf_feed_channel_t feed_channels[] = {
@@ -303,24 +237,34 @@ static const tf_feed_channel_t feed_channels[] = {
     {0,                 NULL,                                0                                                         },
 };
 
+/* The venue's own address for clients in AWS (its documentation, "Production trading services"). */
+static const tf_feed_host_t others[] = {
+    {"wsaws.okx.com", "8443"},
+    {NULL,            NULL  },
+};
+
 const tf_feed_t tf_feed_okx = {
     .venue                   = "okx",
     .suffix                  = "OKX",
+    .symbol_chars            = "-_",
     .spec                    = &spec,
     .state_bytes             = tf_in_band_state_bytes,
-    .init                    = tf_in_band_init,
+    .init                    = init,
     .on_frame                = tf_in_band_on_frame,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_in_band_lose_book,
+    .key_channels            = "books-l2-tbt, books50-l2-tbt (every 10 ms, by fee tier)",
     .ws_host                 = "ws.okx.com",
     .ws_port                 = "8443",
     .rest_host               = "www.okx.com",
     .rest_port               = "443",
-    .ws_target               = ws_target,
+    .ws_others               = others,
+    .ws_target               = tf_in_band_ws_target,
+    .hello                   = hello,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,
     .metadata_target         = metadata_target,
-    .heartbeat               = heartbeat,
+    .heartbeat               = tf_in_band_heartbeat,
     .heartbeat_ns            = 20 * TF_NS_PER_SEC, /* it cuts after 30 s in which it sent nothing */
     .silence_ns_max          = 45 * TF_NS_PER_SEC, /* two heartbeats were not answered */
     .subscribe_rate_hz_max   = 5,   /* 480 an hour, which its batches keep far below */

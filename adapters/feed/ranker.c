@@ -87,6 +87,11 @@ static bool await_pong(probe_t *p, uint64_t deadline_ns) {
   return true;
 }
 
+static bool is_stopping(const tf_ranker_config_t *config) {
+  /* relaxed: a stop flag; nothing else is read on its word */
+  return config->stopping != NULL && tf_load_relaxed_u32(config->stopping) != 0;
+}
+
 static void ping(probe_t *p, const tf_ranker_config_t *config, tf_ranker_row_t *row) {
   tf_ws_config_t  ws      = {.role              = TF_WS_CLIENT,
                              .message_bytes_max = MESSAGE_BYTES_MAX,
@@ -95,7 +100,7 @@ static void ping(probe_t *p, const tf_ranker_config_t *config, tf_ranker_row_t *
   tf_ws_handler_t handler = {.on_message = ignore, .on_control = ignore};
   if (tf_ws_init(&p->ws, &ws, &handler, p->assembly) != TF_OK) return;
   if (tf_ws_feed(&p->ws, p->leftover, p->dial.leftover_cnt) != TF_OK) return;
-  for (uint32_t i = 0; i < TF_RANKER_PINGS; i++) {
+  for (uint32_t i = 0; i < TF_RANKER_PINGS && !is_stopping(config); i++) {
     size_t   cnt = tf_ws_write_frame(&p->ws, p->frame, sizeof p->frame, TF_WS_PING, true, NULL, 0);
     uint64_t begin_ns = tf_clock_monotonic_ns();
     if (!send_frame(p, cnt) || !await_pong(p, begin_ns + TF_RANKER_PING_WAIT_NS)) break;
@@ -137,11 +142,6 @@ static void settle(const tf_ranker_config_t *config, probe_t *p, tf_ranker_row_t
   if (p->dial.err == TF_OK) ping(p, config, row);
 }
 
-static bool is_stopping(const tf_ranker_config_t *config) {
-  /* relaxed: a stop flag; nothing else is read on its word */
-  return config->stopping != NULL && tf_load_relaxed_u32(config->stopping) != 0;
-}
-
 static tf_err_t measure(const tf_ranker_config_t *config, tf_dialer_client_t *client,
                         probe_t **probes, tf_ranker_row_t *rows) {
   dial_all(config, client, probes);
@@ -159,27 +159,35 @@ static tf_err_t measure(const tf_ranker_config_t *config, tf_dialer_client_t *cl
   return TF_OK;
 }
 
-/* Better: reached; then the shorter way. */
-static bool is_better(const tf_ranker_row_t *a, const tf_ranker_row_t *b, bool by_ping) {
-  if ((a->err == TF_OK) != (b->err == TF_OK)) return a->err == TF_OK;
-  if (by_ping) return a->ping_ns < b->ping_ns;
-  return a->phase_ns[TF_DIAL_UPGRADE] < b->phase_ns[TF_DIAL_UPGRADE];
+static bool is_shorter(uint64_t a_ns, uint64_t b_ns) {
+  return a_ns + a_ns / TF_RANKER_MARGIN_PART + TF_RANKER_MARGIN_NS < b_ns;
 }
 
-void tf_ranker_order(const tf_ranker_row_t *rows, uint32_t cnt,
+/* Whether a goes before b, which is before it so far. */
+static bool passes(const tf_ranker_row_t *a, const tf_ranker_row_t *b, bool a_has_failed,
+                   bool by_ping) {
+  if ((a->err == TF_OK) != (b->err == TF_OK)) return a->err == TF_OK;
+  if (a->err != TF_OK || a_has_failed) return false;
+  return by_ping ? is_shorter(a->ping_ns, b->ping_ns)
+                 : is_shorter(a->phase_ns[TF_DIAL_UPGRADE], b->phase_ns[TF_DIAL_UPGRADE]);
+}
+
+void tf_ranker_order(const tf_ranker_row_t *rows, uint32_t cnt, const tf_ranking_order_t *before,
                      uint8_t best_first[TF_ENDPOINTS_MAX]) {
   bool by_ping = true;
   for (uint32_t i = 0; i < cnt; i++) by_ping = by_ping && (rows[i].err || rows[i].pong_cnt > 0);
-  for (uint32_t i = 0; i < cnt; i++) {
-    uint32_t at = i;
-    for (; at > 0 && is_better(&rows[i], &rows[best_first[at - 1]], by_ping); at--)
+  for (uint32_t place = 0; place < cnt; place++) {
+    uint8_t  idx = before->best_first[place];
+    uint32_t at  = place;
+    for (;
+         at > 0 && passes(&rows[idx], &rows[best_first[at - 1]], before->has_failed[idx], by_ping);
+         at--)
       best_first[at] = best_first[at - 1];
-    best_first[at] = (uint8_t)i;
+    best_first[at] = idx;
   }
 }
 
-tf_err_t tf_ranker_measure(const tf_ranker_config_t *config, tf_ranker_row_t *rows,
-                           uint8_t best_first[TF_ENDPOINTS_MAX]) {
+tf_err_t tf_ranker_measure(const tf_ranker_config_t *config, tf_ranker_row_t *rows) {
   tf_dialer_client_t client;
   probe_t           *probes[TF_ENDPOINTS_MAX] = {0};
   TF_ASSERT(config->endpoint_cnt >= 1 && config->endpoint_cnt <= TF_ENDPOINTS_MAX);
@@ -194,7 +202,6 @@ tf_err_t tf_ranker_measure(const tf_ranker_config_t *config, tf_ranker_row_t *ro
     err = measure(config, &client, probes, rows);
     tf_dialer_leave(config->dialer, &client); /* all dials are ours again */
     for (uint32_t i = 0; i < config->endpoint_cnt; i++) tf_dial_fini(&probes[i]->dial);
-    tf_ranker_order(rows, config->endpoint_cnt, best_first);
   }
   for (uint32_t i = 0; i < config->endpoint_cnt; i++) free(probes[i]);
   return err;

@@ -1,12 +1,14 @@
 #include "feed/ranking.h"
 
-static uint64_t word_of(const uint8_t *idxs, uint32_t cnt) {
+#define FAILED 0x80u
+
+static uint64_t word_of(const uint8_t *bytes, uint32_t cnt) {
   uint64_t word = 0;
-  for (uint32_t i = 0; i < cnt; i++) word |= (uint64_t)idxs[i] << 8 * i;
+  for (uint32_t i = 0; i < cnt; i++) word |= (uint64_t)bytes[i] << 8 * i;
   return word;
 }
 
-static uint32_t idx_at(uint64_t word, uint32_t place) { return word >> 8 * place & 0xFF; }
+static uint8_t byte_at(uint64_t word, uint32_t place) { return (uint8_t)(word >> 8 * place); }
 
 void tf_ranking_init(tf_ranking_t *r, uint32_t cnt) {
   uint8_t idxs[TF_ENDPOINTS_MAX];
@@ -18,23 +20,37 @@ void tf_ranking_init(tf_ranking_t *r, uint32_t cnt) {
 
 uint32_t tf_ranking_at(const tf_ranking_t *r, uint32_t place) {
   TF_ASSERT(place < r->cnt);
-  return idx_at(tf_load_relaxed(&r->order), place); /* relaxed: the word is all there is */
+  /* relaxed: the word is all there is */
+  return byte_at(tf_load_relaxed(&r->order), place) & ~FAILED;
 }
 
 void tf_ranking_demote(tf_ranking_t *r, uint32_t idx) {
   uint64_t word = tf_load_relaxed(&r->order); /* relaxed: the word is all there is */
   uint64_t demoted;
   do {
-    uint8_t  idxs[TF_ENDPOINTS_MAX];
+    uint8_t  bytes[TF_ENDPOINTS_MAX];
     uint32_t cnt = 0;
     for (uint32_t place = 0; place < r->cnt; place++)
-      if (idx_at(word, place) != idx) idxs[cnt++] = (uint8_t)idx_at(word, place);
+      if ((byte_at(word, place) & ~FAILED) != idx) bytes[cnt++] = byte_at(word, place);
     if (cnt == r->cnt) return; /* it is none of ours */
-    idxs[cnt] = (uint8_t)idx;
-    demoted   = word_of(idxs, r->cnt);
+    bytes[cnt] = (uint8_t)(idx | FAILED);
+    demoted    = word_of(bytes, r->cnt);
   } while (!tf_swap_relaxed(&r->order, &word, demoted)); /* relaxed: the word is all there is */
 }
 
-void tf_ranking_set(tf_ranking_t *r, const uint8_t *best_first) {
-  tf_store_relaxed(&r->order, word_of(best_first, r->cnt)); /* relaxed: as above */
+tf_ranking_order_t tf_ranking_read(const tf_ranking_t *r) {
+  tf_ranking_order_t order = {.word = tf_load_relaxed(&r->order)}; /* relaxed: as above */
+  for (uint32_t place = 0; place < r->cnt; place++) {
+    uint8_t byte                           = byte_at(order.word, place);
+    order.best_first[place]                = byte & (uint8_t)~FAILED;
+    order.has_failed[byte & (FAILED - 1u)] = (byte & FAILED) != 0;
+  }
+  return order;
+}
+
+bool tf_ranking_replace(tf_ranking_t *r, const tf_ranking_order_t *read,
+                        const uint8_t *best_first) {
+  uint64_t word = read->word;
+  /* relaxed: the word is all there is */
+  return tf_swap_relaxed(&r->order, &word, word_of(best_first, r->cnt));
 }

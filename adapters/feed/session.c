@@ -278,7 +278,15 @@ TF_COLD static void use_cache(tf_session_t *s) {
   }
 }
 
+/* What the venue does with its instruments it may say nowhere else (listing.h). */
+TF_COLD static void refresh_metadata(tf_session_t *s) {
+  s->refresh_due_ns = s->now_ns + s->config.metadata_refresh_ns;
+  tf_snapshots_ask_metadata(&s->snapshots);
+}
+
 static void ask_for_snapshots(tf_session_t *s) {
+  if (TF_UNLIKELY(s->config.metadata_refresh_ns && s->now_ns >= s->refresh_due_ns))
+    refresh_metadata(s);
   if (TF_UNLIKELY(s->snapshots.metadata_given_up && !s->cache_used)) use_cache(s);
   bool books_done = tf_session_legs_best(s)->streams.awaited_cnt == 0;
   s->work += tf_snapshots_tick(&s->snapshots, s->now_ns, books_done);
@@ -348,7 +356,7 @@ static void session_stop(tf_source_t *source) {
 
 static void session_rest(tf_source_t *source, bool rests) {
   tf_session_t *s = (tf_session_t *)source;
-  if (s->is_resting == rests || s->stopping) return;
+  if (s->is_resting == rests || s->stopping || s->broken != TF_OK) return;
   s->is_resting = rests;
   tf_session_legs_rest(s, rests);
   s->source.feed_state = rests ? TF_FEED_DOWN : TF_FEED_CONNECTING;

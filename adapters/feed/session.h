@@ -13,7 +13,8 @@
  * Reconnecting (FAULTS A, B): full jitter up to 30 s, a series that starts over only after a session
  * of a minute, never more than 60 attempts in 5 minutes nor two in a second; Retry-After is
  * honoured. An end that the venue announces (close 1001 or 1012) is answered at once, refused
- * credentials (401, close 3000 or 3003) stop the session for good: poll then returns E_FEED_REFUSED.
+ * credentials (401, close 3000 or 3003) stop the session for good: poll then returns E_FEED_REFUSED, and acquire
+ * does not call it again.
  *
  * Several connections (config.legs) bring one set of streams, and the first to bring something wins
  * (legs.h). There is room for one more: before a venue's own cut (session_life_ns_max), when it says that it
@@ -71,6 +72,7 @@ typedef struct tf_session_config {
   tf_budget_t *budget; /* of the venue's connections, shared with its other sessions; NULL: none */
   const char  *rest_host, *rest_port;
   bool         rest_plain;
+  uint64_t     metadata_refresh_ns; /* and again so often, for what is done with them; 0: never */
   bool         metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
   /* What an earlier run was told: rows of the same names, used when the venue does not answer. NULL:
    * nothing. */

@@ -37,8 +37,8 @@ static tf_err_t check_room(tf_session_t *s, uint32_t symbol, uint32_t channels) 
   if (max == 0) return TF_OK;
   const tf_streams_t *streams = active_streams(s);
   for (uint32_t i = 0; i < streams->config.symbol_cap; i++)
-    wanted += (uint32_t)__builtin_popcount(tf_streams_wanted(streams, i));
-  uint32_t more = (uint32_t)__builtin_popcount(channels & ~tf_streams_wanted(streams, symbol));
+    wanted += tf_feed_streams_of(s->feed, tf_streams_wanted(streams, i));
+  uint32_t more = tf_feed_streams_of(s->feed, channels & ~tf_streams_wanted(streams, symbol));
   if (wanted + more <= max) return TF_OK;
   return TF_ERR(E_FEED_LIMIT, "%u streams of this connection and %u more: %s takes %u", wanted,
                 more, s->feed->venue, max);

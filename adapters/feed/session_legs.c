@@ -14,9 +14,11 @@
 
 static void tap_leg(tf_session_t *s, const tf_session_leg_t *leg, tf_tap_kind_t kind,
                     uint64_t wall_ns) {
+  uint8_t why = kind == TF_TAP_DISCONNECT ? (uint8_t)leg->link.end : 0;
   tf_session_tap(s, &(tf_tap_record_t){.recv_ns    = wall_ns,
                                        .source_idx = s->config.tap_source_idx,
                                        .kind       = (uint8_t)kind,
+                                       .frame_kind = why,
                                        .leg        = (uint8_t)tf_session_leg_idx(s, leg)});
 }
 
@@ -116,6 +118,7 @@ static void dial_failed(tf_session_t *s, tf_session_leg_t *leg) {
   leg->link.state    = TF_LINK_IDLE;
   leg->why           = "dial failed";
   s->counts.dial_failures++;
+  tf_count_add(&s->source.dials_failed[d->phase], 1);
   snprintf(s->trouble, sizeof s->trouble, "%s: %s: %s", tf_dialer_phase_name(d->phase),
            tf_error_name(d->err), d->text);
   uint64_t hold = 0;

@@ -45,7 +45,7 @@ typedef struct tf_session {
   tf_endpoint_t       endpoints[TF_ENDPOINTS_MAX], rest_endpoint;
   tf_tls_ctx_t        tls_ctx, rest_tls_ctx;
   char               *text; /* a message of ours being made */
-  uint64_t            now_ns, housekeep_due_ns, show_due_ns;
+  uint64_t            now_ns, housekeep_due_ns, show_due_ns, refresh_due_ns;
   uint32_t            show_idx; /* of the leg whose quantiles are made next */
   uint64_t            origin_recv_ns, origin_ticks;
   uint64_t            batch_ticks;      /* the origin of what is being decoded */

@@ -58,13 +58,13 @@ void tf_session_watch_books(tf_session_t *s) {
   for (uint32_t i = 0; i < VERDICTS_A_PASS_MAX; i++) {
     uint32_t                id;
     tf_book_watch_verdict_t verdict = tf_book_watch_next(&s->book_watch, row_cnt, s->now_ns, &id);
-    if (TF_LIKELY(verdict == TF_BOOK_WATCH_NOTHING)) return;
+    if (TF_LIKELY(verdict == TF_BOOK_WATCH_NOTHING)) break;
     switch (verdict) {
     case TF_BOOK_WATCH_NOTHING: break;
     case TF_BOOK_WATCH_LOSE: tf_session_lose_book(s, id); break;
     case TF_BOOK_WATCH_STALE: tell(s, id, TF_BOOK_STALE); break;
     case TF_BOOK_WATCH_FRESH: tell(s, id, tf_book_watch_before(&s->book_watch, id)); break;
     }
-    show_counts(s);
   }
+  show_counts(s); /* also of what the decoder said meanwhile: a resync ends a silence */
 }

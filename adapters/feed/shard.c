@@ -25,7 +25,7 @@ static uint32_t groups_of(const tf_feed_t *feed, uint32_t channels, bool apart,
 
 static tf_err_t cut(const tf_feed_t *feed, uint32_t channels, uint32_t symbol_cnt,
                     uint32_t streams_max, tf_shard_t *shards, uint32_t *shard_cnt) {
-  uint32_t a_symbol = (uint32_t)__builtin_popcount(channels);
+  uint32_t a_symbol = tf_feed_streams_of(feed, channels);
   uint32_t most     = streams_max == 0 ? symbol_cnt : streams_max / a_symbol;
   if (most == 0)
     return TF_ERR(E_FEED_LIMIT, "%u streams a connection of %s: one symbol has %u", streams_max,

@@ -1,5 +1,5 @@
 /* One feed of a config as the connections that its venue wants: runs of symbols short enough for the
- * venue's bound on streams (a stream is one symbol and one channel), and apart where the venue serves
+ * venue's bound on streams (tf_feed_t.streams_each), and apart where the venue serves
  * channels on connections of their own. Each shard becomes a session, and a source of its own.
  *
  * Pure: the same feed, channels, symbols and bound give the same shards, so that `check` prints what `run`

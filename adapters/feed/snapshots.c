@@ -57,6 +57,13 @@ static void submit(tf_snapshots_t *s, const char *why, bool is_metadata) {
   TF_ASSERT(s->away); /* one at a time */
 }
 
+void tf_snapshots_ask_metadata(tf_snapshots_t *s) {
+  if (s->metadata_on || !s->feed->metadata_target) return;
+  s->metadata_on          = true;
+  s->metadata_idx         = 0;
+  s->metadata_failure_cnt = 0;
+}
+
 static int metadata_tick(tf_snapshots_t *s) {
   if (!s->metadata_on) return 0;
   tf_dial_t *d = &s->dial;

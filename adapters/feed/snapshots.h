@@ -1,6 +1,6 @@
 /* The snapshots that a feed asks for: a queue of instruments, one REST request at a time through the
  * dialer, a gap between them, backoff and Retry-After when the venue refuses. When nothing is in the
- * queue, the feed's metadata targets, once; after three failures they are given up. One thread, the
+ * queue, the feed's metadata targets, once each time they are asked for; after three failures they are given up. One thread, the
  * lane. */
 #ifndef FEED_SNAPSHOTS_H
 #define FEED_SNAPSHOTS_H
@@ -43,6 +43,9 @@ void tf_snapshots_want(tf_snapshots_t *s, uint32_t instrument_id);
 
 /* The connection is gone or new: what was wanted is forgotten, what is under way comes too late. */
 void tf_snapshots_forget(tf_snapshots_t *s);
+
+/* All of the metadata targets, once more; where they are being asked for, they go on. */
+void tf_snapshots_ask_metadata(tf_snapshots_t *s);
 
 /* Asks for the next one if it is due; books_done: for metadata too. Returns work done. */
 int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns, bool books_done);

@@ -50,7 +50,10 @@ void tf_staleness_saw(tf_staleness_t *s, uint32_t instrument_id, tf_staleness_st
   uint64_t            now    = now_ns - s->unheard_ns;
   bool                counts = row->connection == s->connection && now >= row->last_ns;
   if (TF_LIKELY(counts)) {
-    row->counts[class_of(now - row->last_ns)]++;
+    uint64_t interval_ns = now - row->last_ns;
+    if (TF_UNLIKELY(row->is_stale) && interval_ns > row->deadline_ns && row->deadline_ns != 0)
+      interval_ns = row->deadline_ns;
+    row->counts[class_of(interval_ns)]++;
     if (TF_UNLIKELY(++row->interval_cnt == TF_STALENESS_INTERVALS_MAX)) halve(row);
   }
   row->connection = s->connection;

@@ -7,7 +7,9 @@
  * 16.8 ms up: what is shorter cannot move a deadline of a second at least, and shares the first class. The
  * percentile is its class's upper end, so at most 19 % more than it is. At TF_STALENESS_INTERVALS_MAX all counts
  * are halved: what a stream did the newest 16 to 32 thousand intervals ago is what counts, in 152 bytes a stream
- * for good. A stream is not judged before TF_STALENESS_INTERVALS_MIN intervals, nor before its first data
+ * for good. A silence that was judged counts as long as the deadline then was: an outage of an hour does not excuse
+ * the next one, and a stream that has slowed down for good is judged by at most four times the time at each.
+ * A stream is not judged before TF_STALENESS_INTERVALS_MIN intervals, nor before its first data
  * on a connection: one that was quiet from the start is not stale.
  *
  * Only events feed it: heartbeats, pongs and acknowledgements make none. Time is time in which we listened: what the

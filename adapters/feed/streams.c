@@ -257,9 +257,15 @@ static tf_stream_t *due_row(tf_streams_t *s, uint64_t now_ns) {
   return NULL;
 }
 
-static int say_hello(tf_streams_t *s, char *text, size_t cap) {
+static int say_hello(tf_streams_t *s, uint64_t now_ns, char *text, size_t cap) {
   const tf_feed_t *feed = s->config.feed;
   size_t cnt = feed->hello ? feed->hello(s->config.feed_state, s->hello_idx, text, cap) : 0;
+  if (cnt == TF_FEED_HELLO_WAIT) {
+    if (s->hello_ns == 0) s->hello_ns = now_ns;
+    if (now_ns - s->hello_ns < TF_STREAMS_FIRST_DATA_NS) return 0;
+    cnt = 0;
+  }
+  s->hello_ns = 0;
   if (cnt >= cap)
     return TF_ERR(E_FEED_LIMIT, "a greeting of %zu bytes, %zu are allowed", cnt, cap - 1);
   s->is_greeted = cnt == 0;
@@ -270,7 +276,7 @@ static int say_hello(tf_streams_t *s, char *text, size_t cap) {
 
 /* One message, or one row that is overdue. 0: nothing is due, or the pace does not allow it. */
 static int step(tf_streams_t *s, uint64_t now_ns, char *text, size_t cap) {
-  if (!s->is_greeted) return say_hello(s, text, cap);
+  if (!s->is_greeted) return say_hello(s, now_ns, text, cap);
   if (now_ns < s->next_due_ns) return 0;
   tf_stream_t *row = due_row(s, now_ns);
   if (!row) return 0;
@@ -419,7 +425,7 @@ void tf_streams_look(tf_streams_t *s, const tf_event_t *events, uint32_t cnt) {
     const tf_event_t *e = &events[i];
     if (e->instrument_id >= s->config.instrument_cap) continue;
     uint32_t symbol = s->symbols[e->instrument_id];
-    if (symbol == UINT32_MAX) continue;
+    if (symbol == UINT32_MAX || tf_event_is_listing(e)) continue;
     tf_stream_t *book  = tf_streams_row(s, symbol, TF_EVENT_BOOK);
     bool         is_ok = false;
     if (e->kind == TF_EVENT_STATUS) {
@@ -473,9 +479,9 @@ void tf_streams_restart(tf_streams_t *s) {
   for (uint32_t i = 0; i < s->row_cnt; i++) {
     tf_stream_t *row = &s->rows[i];
     rest(s, row, row->is_wanted ? TF_STREAM_WANTED : TF_STREAM_NONE);
-    row->request_id = row->asked_ns = row->data_ns = 0;
-    row->run_max                                   = RUN_MAX;
-    row->try_cnt = row->unanswered = row->text_idx = 0;
+    row->request_id = row->asked_ns = row->data_ns = row->resync_ns = 0;
+    row->run_max                                                    = RUN_MAX;
+    row->try_cnt = row->unanswered = row->text_idx = row->repeat_cnt = 0;
     row->has_deltas = row->is_continued = false;
     if (!row->is_wanted) continue;
     set_awaited(s, row, is_prompt(s, row));
@@ -484,6 +490,7 @@ void tf_streams_restart(tf_streams_t *s) {
   s->oldest_id  = s->newest_id + 1;
   s->cursor     = TF_EVENT_BOOK * s->config.symbol_cap; /* books first: they take longest */
   s->hello_idx  = 0;
+  s->hello_ns   = 0;
   s->is_greeted = s->is_asked = false;
   memset(s->requests, 0, TF_STREAMS_REQUESTS * sizeof *s->requests);
 }

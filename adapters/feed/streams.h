@@ -20,8 +20,8 @@
  * request without one. A request for several that is refused as a whole is asked again in halves, so that
  * one bad symbol costs its neighbours nothing.
  *
- * A book that wants its snapshot again is unsubscribed and subscribed: at once, and when it keeps asking
- * after 1, 2, 4 .. 60 s, until it was quiet for a minute.
+ * A book that wants its snapshot again is unsubscribed and subscribed: at once, and when it keeps asking on
+ * this connection after 1, 2, 4 .. 60 s, until it was quiet for a minute.
  *
  * One thread, the lane; all memory is taken at init. An event costs a byte's test, and a store if it is the
  * last of its message; scans over all rows happen when something is due, not in every pass. */
@@ -98,6 +98,7 @@ typedef struct tf_streams {
   uint64_t             next_due_ns;
   uint32_t             hello_idx;
   uint32_t             trouble_row; /* the newest that was refused or overdue; UINT32_MAX: none */
+  uint64_t             hello_ns;    /* since when it waits for the answer to one; 0: it does not */
   bool                 is_greeted;  /* hello's texts are out */
   bool                 is_asked;    /* and a request for all that is wanted, once */
   uint32_t             awaited_cnt, resyncing_cnt;
@@ -127,7 +128,10 @@ uint32_t tf_streams_wanted(const tf_streams_t *streams, uint32_t symbol);
 /* It is gone, or new: all that is wanted is to be asked for, books first. */
 void tf_streams_restart(tf_streams_t *streams);
 
-/* Says what is due as far as the port takes it; text[cap] is for the messages. Returns work done;
+/* A greeting that the venue does not answer within TF_STREAMS_FIRST_DATA_NS holds nothing up any longer: what
+ * wanted it is then refused, by the venue and stream by stream.
+ *
+ * Says what is due as far as the port takes it; text[cap] is for the messages. Returns work done;
  * E_FEED_LIMIT: a request for one stream does not fit cap. */
 int tf_streams_tick(tf_streams_t *streams, uint64_t now_ns, char *text, size_t cap);
 

@@ -1,5 +1,7 @@
 #include "feed/symbols.h"
 
+#include "feed/feeds.h"
+
 #include <ck_ht.h>
 
 #include "core/error.h"
@@ -70,8 +72,12 @@ static size_t rows_bytes_of(uint32_t cap) {
   return tf_align_up(cap * sizeof(tf_symbol_t), TF_LINE_BYTES);
 }
 
+static size_t listings_bytes_of(uint32_t cap) {
+  return tf_align_up(cap * sizeof(tf_listing_t), TF_LINE_BYTES);
+}
+
 size_t tf_symbols_footprint(uint32_t cap) {
-  return rows_bytes_of(cap) + tf_align_up(sizeof(ck_ht_t), TF_LINE_BYTES) +
+  return rows_bytes_of(cap) + listings_bytes_of(cap) + tf_align_up(sizeof(ck_ht_t), TF_LINE_BYTES) +
          tf_align_up(map_bytes_of(cap), TF_LINE_BYTES);
 }
 
@@ -82,7 +88,7 @@ static void clear_row(tf_symbol_t *row) {
 }
 
 tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
-                         tf_instruments_t *instruments, const char *suffix) {
+                         tf_instruments_t *instruments, const tf_feed_t *feed) {
   if (cap == 0 || cap > TF_SYMBOLS_CAP) {
     return TF_ERR(E_CORE_ARGUMENT, "%u symbols in one feed, allowed are 1 to %u", cap,
                   TF_SYMBOLS_CAP);
@@ -93,13 +99,16 @@ tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
   symbols->cnt           = 0;
   symbols->cap           = cap;
   symbols->instruments   = instruments;
-  symbols->suffix        = suffix;
+  symbols->feed          = feed;
   symbols->spelling      = TF_SYMBOLS_UPPER;
   symbols->multiplier_of = NULL;
   symbols->family        = NULL;
   symbols->family_bytes  = 0;
   for (uint32_t i = 0; i < cap; i++) clear_row(&symbols->rows[i]);
   p += rows_bytes_of(cap);
+  symbols->listings = (tf_listing_t *)(void *)p;
+  memset(p, 0, listings_bytes_of(cap));
+  p += listings_bytes_of(cap);
   symbols->table = (struct ck_ht *)(void *)p;
   p += tf_align_up(sizeof(ck_ht_t), TF_LINE_BYTES);
   pool.memory = p;
@@ -171,7 +180,7 @@ static bool find_or_append(tf_symbols_t *symbols, const tf_symbol_t *row, uint32
   tf_instruments_t *table = symbols->instruments;
   tf_instrument_t   fresh;
   memset(&fresh, 0, sizeof(fresh));
-  snprintf(fresh.name, sizeof(fresh.name), "%s.%s", row->text, symbols->suffix);
+  snprintf(fresh.name, sizeof(fresh.name), "%s.%s", row->text, symbols->feed->suffix);
   /* relaxed: this thread is the only writer */
   uint32_t cnt = tf_load_relaxed_u32(&table->cnt);
   for (*id = 0; *id < cnt; (*id)++) {
@@ -277,6 +286,8 @@ tf_err_t tf_symbols_ask_one(tf_symbols_t *symbols, const char *asked, uint32_t *
     return TF_ERR(E_CONFIG_VALUE, "instrument \"%s\" is longer than %d bytes", asked,
                   TF_SYMBOL_BYTES_MAX - 1);
   }
+  tf_err_t err = tf_feeds_check_symbol(symbols->feed, asked);
+  if (err != TF_OK) return err;
   for (size_t k = 0; k < n; k++)
     symbol[k] = spelled(asked[k], (tf_symbols_spelling_t)symbols->spelling);
   tf_symbols_add_result_t result = tf_symbols_add(symbols, symbol, (uint32_t)n, idx);

@@ -23,6 +23,13 @@
 #define TF_SYMBOLS_NONE UINT32_MAX
 #define TF_SYMBOLS_CAP  (1u << 20) /* rows of one table */
 
+/* What the venue said of a symbol's listing last (listing.h). Zeroed: nothing. */
+typedef struct tf_listing {
+  int64_t tick_size, lot_size; /* 0: not said */
+  int8_t  price_exp, qty_exp;
+  uint8_t trading; /* tf_trading_t; CHANGED is not kept */
+} tf_listing_t;
+
 typedef struct tf_symbol {
   char     text[TF_SYMBOL_BYTES_MAX]; /* zero-filled */
   uint32_t text_bytes;
@@ -30,13 +37,14 @@ typedef struct tf_symbol {
 } tf_symbol_t;
 
 typedef struct tf_symbols {
-  tf_symbol_t      *rows; /* index: the feed's own dense number of the symbol */
+  tf_symbol_t      *rows;     /* index: the feed's own dense number of the symbol */
+  tf_listing_t     *listings; /* likewise */
   uint32_t          last_idx;
   uint32_t          cnt, cap;
   struct ck_ht     *table;
   tf_instruments_t *instruments;
-  const char       *suffix;
-  uint8_t           spelling;                  /* tf_symbols_spelling_t, of tf_symbols_ask */
+  const tf_feed_t  *feed;     /* whose they are: the suffix, what its symbols may hold */
+  uint8_t           spelling; /* tf_symbols_spelling_t, of tf_symbols_ask */
   double (*multiplier_of)(const char *symbol); /* set after init; NULL: 1 for all */
   /* Where a venue has several of one name (BTCUSDT spot and linear), what is put behind those that a
    * message names: "-LINEAR". Borrowed; the feed sets it for each message. family_bytes 0: nothing. */
@@ -61,9 +69,9 @@ TF_INLINE uint32_t tf_symbols_cap_of(const tf_feed_config_t *config) {
 /* Bytes for cap (1 .. TF_SYMBOLS_CAP) rows, at a line's alignment. */
 size_t tf_symbols_footprint(uint32_t cap);
 
-/* suffix: borrowed, at most 23 bytes. E_CORE_ARGUMENT if cap is out of range. */
+/* feed: borrowed; its suffix has at most 23 bytes. E_CORE_ARGUMENT if cap is out of range. */
 tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
-                         tf_instruments_t *instruments, const char *suffix);
+                         tf_instruments_t *instruments, const tf_feed_t *feed);
 
 /* The symbol's number, or TF_SYMBOLS_NONE. 16 bytes at text must be readable. */
 uint32_t tf_symbols_lookup(tf_symbols_t *symbols, const char *text, uint32_t text_bytes);

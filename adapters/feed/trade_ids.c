@@ -41,7 +41,15 @@ static void begin(tf_trade_ids_t *ids, uint64_t id) {
   if (early > 0) put_hole(ids, 0, id - early, id - 1);
 }
 
-bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, tf_feed_counts_t *counts) {
+void tf_trade_ids_check_print(const tf_trade_ids_t *ids, uint64_t id, uint32_t print,
+                              tf_feed_counts_t *counts) {
+  uint32_t at = id % TF_TRADE_IDS_PRINTS;
+  if (ids->print_ids[at] != id || ids->prints[at] == 0 || ids->prints[at] == print) return;
+  counts->id_conflicts++;
+  counts->id_conflict_newest = id;
+}
+
+static bool is_repeat(tf_trade_ids_t *ids, uint64_t id, tf_feed_counts_t *counts) {
   if (!ids->is_known) {
     begin(ids, id);
     ids->is_continued = true;
@@ -64,5 +72,16 @@ bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, tf_feed_counts_t *count
   }
   if (ids->last - id < TF_TRADE_IDS_RESTART) return true;
   begin(ids, id);
+  return false;
+}
+
+bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, uint32_t print, tf_feed_counts_t *counts) {
+  if (is_repeat(ids, id, counts)) {
+    tf_trade_ids_check_print(ids, id, print, counts);
+    return true;
+  }
+  /* Into a hole; a venue that starts over has made it the last. */
+  counts->late_trades += id < ids->last;
+  tf_trade_ids_put_print(ids, id, print);
   return false;
 }

@@ -1,6 +1,7 @@
 #include "feed/trade_set.h"
 
 #include "core/hash.h"
+#include "feed/trade_print.h"
 
 typedef struct layout {
   size_t oldest_at, floors_at, bytes;
@@ -35,24 +36,34 @@ static uint64_t trusted_ns(const tf_event_t *trade) {
   return trade->flags & TF_FLAG_BAD_TS ? 0 : trade->ts_event_ns;
 }
 
-bool tf_trade_set_is_repeat(tf_trade_set_t *set, const tf_event_t *trade) {
+TF_COLD static void note_conflict(tf_feed_counts_t *counts, uint64_t id) {
+  counts->id_conflicts++;
+  counts->id_conflict_newest = id;
+}
+
+bool tf_trade_set_is_repeat(tf_trade_set_t *set, const tf_event_t *trade,
+                            tf_feed_counts_t *counts) {
   TF_ASSERT(trade->kind == TF_EVENT_TRADE && trade->instrument_id < set->instrument_cap);
   uint64_t hash = tf_hash_fold(tf_hash_fold(TF_HASH_SEED, trade->u.trade.id), trade->instrument_id);
-  uint32_t bucket            = (uint32_t)(hash >> 32) & set->bucket_mask;
-  tf_trade_set_entry_t *ways = set->entries + (size_t)bucket * TF_TRADE_SET_WAYS;
-  for (uint32_t i = 0; i < TF_TRADE_SET_WAYS; i++)
-    if (ways[i].id == trade->u.trade.id && ways[i].instrument_id == trade->instrument_id &&
-        ways[i].is_used)
-      return true;
+  uint32_t bucket             = (uint32_t)(hash >> 32) & set->bucket_mask;
+  tf_trade_set_entry_t *ways  = set->entries + (size_t)bucket * TF_TRADE_SET_WAYS;
+  uint32_t              print = tf_trade_print(trade);
+  for (uint32_t i = 0; i < TF_TRADE_SET_WAYS; i++) {
+    if (ways[i].id != trade->u.trade.id || ways[i].instrument_id != trade->instrument_id ||
+        ways[i].print == 0)
+      continue;
+    if (TF_UNLIKELY(ways[i].print != print)) note_conflict(counts, trade->u.trade.id);
+    return true;
+  }
   uint64_t ts_ns = trusted_ns(trade);
   if (TF_UNLIKELY(ts_ns != 0 && ts_ns <= set->floors[trade->instrument_id])) return true;
   tf_trade_set_entry_t *way = &ways[set->oldest[bucket]];
   set->oldest[bucket]       = (uint8_t)((set->oldest[bucket] + 1) % TF_TRADE_SET_WAYS);
-  if (way->is_used && way->ts_event_ns > set->floors[way->instrument_id])
+  if (way->print != 0 && way->ts_event_ns > set->floors[way->instrument_id])
     set->floors[way->instrument_id] = way->ts_event_ns;
   *way = (tf_trade_set_entry_t){.id            = trade->u.trade.id,
                                 .ts_event_ns   = ts_ns,
                                 .instrument_id = trade->instrument_id,
-                                .is_used       = 1};
+                                .print         = print};
   return false;
 }

@@ -9,14 +9,14 @@
 #ifndef FEED_TRADE_SET_H
 #define FEED_TRADE_SET_H
 
-#include "tf/event.h"
+#include "tf/feed.h"
 
 #define TF_TRADE_SET_WAYS 8u
 
 typedef struct tf_trade_set_entry {
   uint64_t id, ts_event_ns;
   uint32_t instrument_id;
-  uint32_t is_used;
+  uint32_t print; /* what it said (trade_print.h); 0: the place is free */
 } tf_trade_set_entry_t;
 
 typedef struct tf_trade_set {
@@ -31,7 +31,8 @@ size_t tf_trade_set_bytes(uint32_t trade_cnt, uint32_t instrument_cap);
 void   tf_trade_set_init(tf_trade_set_t *set, void *memory, uint32_t trade_cnt,
                          uint32_t instrument_cap);
 
-/* A TRADE event: true if it was put before (or must have been); else it is put. */
-bool tf_trade_set_is_repeat(tf_trade_set_t *set, const tf_event_t *trade);
+/* A TRADE event: true if it was put before (or must have been); else it is put. Counts a conflict where the id was put
+ * with other contents: the first stands. */
+bool tf_trade_set_is_repeat(tf_trade_set_t *set, const tf_event_t *trade, tf_feed_counts_t *counts);
 
 #endif

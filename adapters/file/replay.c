@@ -172,6 +172,12 @@ static void obey_control(const tf_replay_track_t *track, tf_feed_out_t *out) {
     tf_route_obey(track->filters, track->feed_cnt, e);
 }
 
+TF_STATIC_ASSERT(TF_TAP_LEGS_MAX == TF_SOURCE_LEGS_MAX, "a record's leg is a source's");
+
+static TF_COLD void count_end(tf_replay_t *replay, const tf_record_t *record) {
+  if (record->kind < TF_LEG_END_CNT) replay->source.legs[record->leg].ends[record->kind]++;
+}
+
 /* What the record does to its feed, or to the stream itself. */
 static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
   const tf_record_t *record = &track->record;
@@ -200,7 +206,10 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
     tf_legs_lose(feed, instrument_id, record->recv_ns);
     return;
   case TF_TAP_CONNECT: tf_legs_up(feed, record->leg, record->recv_ns); return;
-  case TF_TAP_DISCONNECT: tf_legs_down(feed, record->leg, record->recv_ns); return;
+  case TF_TAP_DISCONNECT:
+    count_end(replay, record);
+    tf_legs_down(feed, record->leg, record->recv_ns);
+    return;
   case TF_TAP_RETIRE: tf_legs_retire(feed, record->leg); return;
   case TF_TAP_SYMBOL: symbol_obey(feed, record); return;
   default: break;

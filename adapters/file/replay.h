@@ -18,6 +18,9 @@
  * the engine was ready for it then, so that falling behind shows up as latency instead of
  * stretching the recording (no coordinated omission). The waiting time is used to decompress ahead.
  *
+ * Why a recorded connection ended is counted as it was live, in the source's legs; a source of a replay has none to
+ * show otherwise (leg_cnt 0).
+ *
  * Bounds: records with recv_ns in [from_ns, to_ns) are replayed. An input is not read further once
  * TF_REPLAY_BEYOND_MAX records on end were TF_REPLAY_TO_SLACK_NS past to_ns: one wild time, or a
  * clock that steps back, does not cut it off.

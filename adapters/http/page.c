@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/alarms.h"
+
 /* The word of a feed's state, from metrics.def's list. */
 static void feed_state(const tf_metrics_block_t *block, char word[16]) {
   const char *words = tf_metrics_info[TF_METRIC_FEED_STATE].label_value;
@@ -10,6 +12,18 @@ static void feed_state(const tf_metrics_block_t *block, char word[16]) {
     if (words) words++;
   }
   snprintf(word, 16, "%.*s", words ? (int)strcspn(words, "|") : 7, words ? words : "unknown");
+}
+
+static void add_alarms(const tf_metrics_block_t *block, uint32_t *alarm_cnt, tf_reply_t *reply) {
+  for (uint32_t k = 0; k < TF_ALARM_CNT; k++) {
+    char     name[TF_METRICS_NAME_BYTES];
+    uint64_t cnt = tf_metrics_get(block, tf_alarms[k].metric);
+    if (cnt == 0) continue;
+    tf_reply_add(reply, "%s{\"of\":\"", (*alarm_cnt)++ ? "," : "");
+    tf_reply_add_json(reply, tf_metrics_block_name(block, name));
+    tf_reply_add(reply, "\",\"reason\":\"%s\",\"cnt\":%llu}", tf_alarms[k].reason,
+                 (unsigned long long)cnt);
+  }
 }
 
 void tf_page_health(const tf_metrics_t *metrics, bool healthy, const char *reason,
@@ -32,6 +46,12 @@ void tf_page_health(const tf_metrics_t *metrics, bool healthy, const char *reaso
     tf_reply_add_json(reply, tf_metrics_block_name(block, name));
     bool is_standby = tf_metrics_get(block, TF_METRIC_FEED_STANDBY);
     tf_reply_add(reply, "\",\"state\":\"%s\"%s}", state, is_standby ? ",\"standby\":true" : "");
+  }
+  tf_reply_add(reply, "],\"alarms\":[");
+  uint32_t alarm_cnt = 0;
+  for (uint32_t i = 0; i < cnt; i++) {
+    const tf_metrics_block_t *block = tf_metrics_block(metrics, i);
+    if (block) add_alarms(block, &alarm_cnt, reply);
   }
   tf_reply_add(reply, "]}\n");
 }

@@ -138,7 +138,8 @@ static void add_hist(tf_reply_t *reply, const tf_metrics_block_t *block, uint32_
 static void add_hists(tf_reply_t *reply, const tf_metrics_t *metrics, uint32_t block_cnt) {
   tf_reply_add(reply,
                "# HELP tickfuse_stage_latency_seconds Time of each stage on sampled ticks: decode "
-               "and tick_to_decision from the receipt of the bytes, the others their own part\n"
+               "and tick_to_decision from the receipt of the bytes, receive up to our pass, the "
+               "others their own part\n"
                "# TYPE tickfuse_stage_latency_seconds histogram\n");
   for (uint32_t b = 0; b < block_cnt; b++)
     for (uint32_t i = 0; i < TF_METRIC_HIST_CNT; i++) {

@@ -13,8 +13,8 @@
 
 static bool has_errors(const tf_config_t *config) { return config->store->errors->error_cnt > 0; }
 
-/* The parts of loading that need the file's name: label, directory, contents. */
-static void read_file(tf_config_t *config) {
+/* The parts of loading that need the file's name: label, directory, contents. text: instead of them; NULL. */
+static void read_file(tf_config_t *config, const char *text) {
   tf_config_store_t *store   = config->store;
   const char        *slash   = strrchr(config->path, '/');
   size_t             dir_cnt = slash ? (size_t)(slash - config->path) + 1 : 0;
@@ -22,8 +22,13 @@ static void read_file(tf_config_t *config) {
          .source = TF_CONFIG_SOURCE_FILE, .label = config->path, .is_file = true};
   store->labels[TF_CONFIG_SOURCE_FILE] = config->path;
   store->dir                           = tf_config_pool_text(&store->pool, config->path, dir_cnt);
-  input.text =
-      tf_config_text_read(&store->pool, store->errors, input.source, config->path, &input.text_cnt);
+  if (text) {
+    input.text     = text;
+    input.text_cnt = strlen(text);
+  } else {
+    input.text = tf_config_text_read(&store->pool, store->errors, input.source, config->path,
+                                     &input.text_cnt);
+  }
   if (!input.text) return;
   if (!store->dir)
     tf_config_store_report(store, E_CORE_NO_MEMORY, input.source, 0, 0, "", "no memory to load it");
@@ -64,10 +69,10 @@ static void hash_values(tf_config_t *config) {
   for (int i = 7; i >= 0; i--) config->hash = config->hash << 8 | config->sha256[i];
 }
 
-static void load(tf_config_t *config, const char *const *sets, uint32_t set_cnt,
+static void load(tf_config_t *config, const char *text, const char *const *sets, uint32_t set_cnt,
                  const tf_config_known_t *known) {
   tf_config_store_t *store = config->store;
-  read_file(config);
+  read_file(config, text);
   if (!store->root) return;
   apply_sets(config, sets, set_cnt);
   tf_config_overlay_profile(store);
@@ -89,9 +94,9 @@ static tf_config_t *make(const char *path, tf_config_errors_t *errors) {
   return config;
 }
 
-tf_err_t tf_config_load(const char *path, const char *const *sets, uint32_t set_cnt,
-                        const tf_config_known_t *known, tf_config_errors_t *errors,
-                        tf_config_t **config) {
+static tf_err_t load_from(const char *path, const char *text, const char *const *sets,
+                          uint32_t set_cnt, const tf_config_known_t *known,
+                          tf_config_errors_t *errors, tf_config_t **config) {
   *config                 = NULL;
   tf_config_errors_t *own = errors ? errors : malloc(sizeof *own);
   if (!own) return TF_ERR(E_CORE_NO_MEMORY, "%s: no memory to load it", path);
@@ -103,7 +108,7 @@ tf_err_t tf_config_load(const char *path, const char *const *sets, uint32_t set_
   if (!loaded)
     tf_config_report_add(own, E_CORE_NO_MEMORY, 0, 0, 0, path, "", "no memory to load it");
   else if (own->error_cnt == 0)
-    load(loaded, sets, set_cnt, known);
+    load(loaded, text, sets, set_cnt, known);
   tf_config_report_sort(own);
   tf_err_t err = own->error_cnt ? own->errors[0].code : TF_OK;
   if (err) {
@@ -116,6 +121,18 @@ tf_err_t tf_config_load(const char *path, const char *const *sets, uint32_t set_
   }
   if (!errors) free(own);
   return err;
+}
+
+tf_err_t tf_config_load(const char *path, const char *const *sets, uint32_t set_cnt,
+                        const tf_config_known_t *known, tf_config_errors_t *errors,
+                        tf_config_t **config) {
+  return load_from(path, NULL, sets, set_cnt, known, errors, config);
+}
+
+tf_err_t tf_config_load_text(const char *name, const char *text, const char *const *sets,
+                             uint32_t set_cnt, const tf_config_known_t *known,
+                             tf_config_errors_t *errors, tf_config_t **config) {
+  return load_from(name, text, sets, set_cnt, known, errors, config);
 }
 
 void tf_config_free(tf_config_t *config) {

@@ -26,6 +26,13 @@ enum tf_config_profile {
   TF_CONFIG_PROFILE_AGGRESSIVE,
   TF_CONFIG_PROFILE_MAXIMUM
 };
+enum tf_config_isa {
+  TF_CONFIG_ISA_AUTO,
+  TF_CONFIG_ISA_SCALAR,
+  TF_CONFIG_ISA_AVX2,
+  TF_CONFIG_ISA_AVX512
+};
+enum tf_config_ready { TF_CONFIG_READY_ALL, TF_CONFIG_READY_RULES, TF_CONFIG_READY_NONE };
 enum tf_config_idle { TF_CONFIG_IDLE_SPIN, TF_CONFIG_IDLE_YIELD, TF_CONFIG_IDLE_SLEEP };
 enum tf_config_io { TF_CONFIG_IO_AUTO, TF_CONFIG_IO_URING, TF_CONFIG_IO_EPOLL };
 enum tf_config_stages {
@@ -251,6 +258,10 @@ typedef struct tf_config_known {
 tf_err_t tf_config_load(const char *path, const char *const *sets, uint32_t set_cnt,
                         const tf_config_known_t *known, tf_config_errors_t *errors,
                         tf_config_t **config);
+/* The same of a text instead of a file; name: what errors call it. */
+tf_err_t tf_config_load_text(const char *name, const char *text, const char *const *sets,
+                             uint32_t set_cnt, const tf_config_known_t *known,
+                             tf_config_errors_t *errors, tf_config_t **config);
 void     tf_config_free(tf_config_t *config); /* NULL is fine */
 
 /* The effective value at a path ("strategies[0].buy"), NULL when there is none. */

@@ -289,6 +289,24 @@ static json_t *status_clock(const tf_metrics_block_t *b) {
   return clock;
 }
 
+/* {"reset": 2, ..}: the words with a count, of block words on end. */
+static json_t *status_causes(tf_metrics_block_t *const *blocks, uint32_t block_cnt,
+                             tf_metric_t first, const char *const *words, uint32_t word_cnt) {
+  json_t *causes = json_object();
+  for (uint32_t i = 0; i < word_cnt; i++) {
+    uint64_t sum = 0;
+    for (uint32_t k = 0; k < block_cnt; k++)
+      if (blocks[k]) sum += tf_metrics_get(blocks[k], (tf_metric_t)(first + i));
+    if (sum > 0) json_object_set_new(causes, words[i], json_integer((json_int_t)sum));
+  }
+  return causes;
+}
+
+#define WORD_(id, name) name,
+static const char *const end_words[]   = {TF_LEG_ENDS(WORD_)};
+static const char *const phase_words[] = {TF_DIAL_PHASES(WORD_)};
+#undef WORD_
+
 static json_t *status_feeds(const tf_engine_t *e) {
   static const char *const states[] = {"CONNECTING", "SYNCING", "LIVE", "STALE", "RESYNC", "DOWN"};
   json_t                  *list     = json_array();
@@ -301,10 +319,18 @@ static json_t *status_feeds(const tf_engine_t *e) {
     json_object_set_new(feed, "name", json_string(tf_metrics_block_name(b, name)));
     json_object_set_new(feed, "state",
                         json_string(state < TF_ARRAY_CNT(states) ? states[state] : "?"));
+    json_object_set_new(feed, "broken", json_boolean(tf_metrics_get(b, TF_METRIC_FEED_BROKEN)));
     json_object_set_new(feed, "standby", json_boolean(tf_metrics_get(b, TF_METRIC_FEED_STANDBY)));
     json_object_set_new(feed, "messages", number_of(b, TF_METRIC_FEED_MESSAGES));
     json_object_set_new(feed, "gaps", number_of(b, TF_METRIC_FEED_GAPS));
     json_object_set_new(feed, "connects", number_of(b, TF_METRIC_FEED_CONNECTS));
+    json_object_set_new(feed, "ends",
+                        status_causes(e->publish.legs[i], TF_SOURCE_LEGS_MAX,
+                                      TF_METRIC_LEG_ENDED_NONE, end_words,
+                                      TF_ARRAY_CNT(end_words)));
+    json_object_set_new(feed, "dials_failed",
+                        status_causes(&e->publish.feeds[i], 1, TF_METRIC_FEED_DIALS_FAILED_WAIT,
+                                      phase_words, TF_ARRAY_CNT(phase_words)));
     json_object_set_new(feed, "lag_ns", number_of(b, TF_METRIC_FEED_LAG_NS));
     json_object_set_new(feed, "legs", status_legs(e->publish.legs[i]));
     json_object_set_new(feed, "stale_instruments", number_of(b, TF_METRIC_FEED_STALE_NOW));
@@ -358,13 +384,17 @@ static void status(const tf_control_t *c, json_t *answer) {
     const char *key;
     tf_metric_t metric;
   } sums[] = {
-      {"events_published",   TF_METRIC_EVENTS_PUBLISHED  },
-      {"events_consumed",    TF_METRIC_EVENTS_CONSUMED   },
-      {"event_ring_lag",     TF_METRIC_EVENT_RING_LAG    },
-      {"ticks",              TF_METRIC_TICKS             },
-      {"inferences_skipped", TF_METRIC_INFERENCES_SKIPPED},
-      {"decisions",          TF_METRIC_DECISIONS         },
-      {"commands",           TF_METRIC_COMMANDS          },
+      {"events_published",    TF_METRIC_EVENTS_PUBLISHED   },
+      {"events_consumed",     TF_METRIC_EVENTS_CONSUMED    },
+      {"event_ring_lag",      TF_METRIC_EVENT_RING_LAG     },
+      {"ticks",               TF_METRIC_TICKS              },
+      {"inferences_skipped",  TF_METRIC_INFERENCES_SKIPPED },
+      {"instruments_warming", TF_METRIC_INSTRUMENTS_WARMING},
+      {"features_warming",    TF_METRIC_FEATURES_WARMING   },
+      {"ticks_to_ready",      TF_METRIC_TICKS_TO_READY     },
+      {"closes_to_ready",     TF_METRIC_CLOSES_TO_READY    },
+      {"decisions",           TF_METRIC_DECISIONS          },
+      {"commands",            TF_METRIC_COMMANDS           },
   };
   for (uint32_t i = 0; i < TF_ARRAY_CNT(sums); i++)
     json_object_set_new(answer, sums[i].key,
@@ -474,6 +504,7 @@ tf_err_t tf_control_start(const tf_control_config_t *config, tf_control_t **cont
   c->config                    = *config;
   c->source.ops                = &control_ops;
   c->source.feed_state         = TF_FEED_LIVE;
+  c->source.is_aid             = true;
   c->started_ns                = tf_clock_monotonic_ns();
   tf_control_handler_t handler = {c, tf_control_answer};
   tf_err_t             err     = config->token_file ? read_token(c, config->token_file) : TF_OK;

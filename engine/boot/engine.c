@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/isa.h"
 #include "core/log.h"
 
 #define ARENA_SLACK_BYTES                                                                          \
@@ -43,23 +44,49 @@ static uint32_t book_levels(const tf_config_t *c) {
   return deepest * BOOK_ROOM > BOOK_LEVELS_MIN ? deepest * BOOK_ROOM : BOOK_LEVELS_MIN;
 }
 
+/* What an instrument's strategies keep: the times of a rate's actions, above all. */
+static size_t policy_bytes(const tf_decide_t *decide) {
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < decide->strategy_cnt; i++) {
+    const tf_strategy_t *s = &decide->strategies[i];
+    bytes += s->policy->state_bytes(&s->config) + TF_LINE_BYTES;
+  }
+  return bytes;
+}
+
+/* Of sinks whose type is known; of the others it is said later. decisions_path is a journal. */
+static size_t sink_bytes(const tf_engine_t *e) {
+  const tf_config_t *c     = e->config;
+  size_t             bytes = 0;
+  for (uint32_t i = 0; i < e->registry->sink_cnt; i++) {
+    const tf_sink_t *sink  = e->registry->sinks[i];
+    size_t           times = e->options.decisions_path && !strcmp(sink->name, "journal");
+    for (uint32_t k = 0; k < c->sink_cnt; k++) times += !strcmp(sink->name, c->sinks[k].type);
+    tf_sink_config_t config = {.type = sink->name};
+    bytes += times * (sink->state_bytes(&config) + TF_LINE_PAIR_BYTES);
+  }
+  return bytes;
+}
+
+#define RULES_MAX 5 /* of a strategy */
+
 static size_t arena_bytes(const tf_engine_t *e) {
-  const tf_config_t *c            = e->config;
-  size_t             instruments  = e->instruments.cap;
-  size_t             policy_bytes = 0;
-  for (uint32_t i = 0; i < c->strategy_cnt; i++) policy_bytes += 65536;
+  const tf_config_t *c           = e->config;
+  size_t             instruments = e->instruments.cap;
   size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + 2 * sizeof(uint64_t) +
-               sizeof(tf_outlier_row_t) + TF_BOOK_BYTES(book_levels(c)) +
-               PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) + e->plan.mem_bytes +
-               sizeof(double) * e->plan.feature_cnt + policy_bytes + 4096;
+               sizeof(tf_outlier_row_t) + sizeof(tf_event_time_row_t) +
+               TF_BOOK_BYTES(book_levels(c)) + PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) +
+               e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt +
+               policy_bytes(&e->runner.lane.decide) + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
+  total += c->strategy_cnt * (RULES_MAX * TF_RULE_OPS_MAX * sizeof(uint32_t) + TF_LINE_BYTES);
   total += TF_SOURCES_MAX * sizeof(tf_feed_clock_t);
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
   for (uint32_t i = 0; i < e->model_cnt; i++)
     total += e->models[i]->scratch_bytes + e->models[i]->input_cnt * 8 + 4096 +
              instruments * (e->models[i]->state_bytes + TF_LINE_PAIR_BYTES);
-  return total + (size_t)TF_SINKS_MAX * (1 << 20);
+  return total + sink_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -175,8 +202,6 @@ typedef struct rule_text {
   tf_rule_t  *rule;
 } rule_text_t;
 
-#define RULES_MAX 5
-
 /* The rules of strategy i, their config keys and where each goes. */
 static void list_rules(tf_engine_t *e, uint32_t i, rule_text_t rules[RULES_MAX]) {
   const tf_config_strategy_t *s   = &e->config->strategies[i];
@@ -274,8 +299,41 @@ static tf_err_t add_strategies(tf_engine_t *e) {
   return TF_OK;
 }
 
-/* ---- sinks ---- */
+/* Each place of the row that a strategy's rules load, once. */
+static uint32_t list_awaited(const tf_policy_config_t *c, uint32_t *awaited) {
+  const tf_rule_t *rules[] = {&c->buy, &c->sell, &c->flat, &c->buy_until, &c->sell_until};
+  uint32_t         cnt     = 0;
+  for (size_t r = 0; r < TF_ARRAY_CNT(rules); r++)
+    for (uint32_t s = 0; s < rules[r]->step_cnt; s++) {
+      const tf_rule_step_t *step = &rules[r]->steps[s];
+      uint32_t              k    = 0;
+      if (step->op != TF_RULE_LOAD || step->slot_idx < TF_RULE_SLOT_FEATURES) continue;
+      awaited[cnt] = step->slot_idx - TF_RULE_SLOT_FEATURES;
+      while (awaited[k] != awaited[cnt]) k++;
+      if (k == cnt) cnt++;
+    }
+  return cnt;
+}
 
+/* After the rules were compiled. */
+static tf_err_t require_ready(tf_engine_t *e) {
+  static uint32_t list[RULES_MAX * TF_RULE_OPS_MAX];
+  for (uint32_t i = 0; i < e->runner.lane.decide.strategy_cnt; i++) {
+    tf_strategy_t *s     = &e->runner.lane.decide.strategies[i];
+    uint8_t        ready = e->config->strategies[i].require_ready;
+    s->waits_for_all     = ready == TF_CONFIG_READY_ALL;
+    if (ready == TF_CONFIG_READY_NONE) continue;
+    uint32_t  cnt     = list_awaited(&s->config, list);
+    uint32_t *awaited = tf_arena_take(&e->arena, (cnt + 1) * sizeof *awaited, TF_LINE_BYTES);
+    if (!awaited) return E_CORE_ARENA_FULL;
+    memcpy(awaited, list, cnt * sizeof *awaited);
+    s->awaited     = awaited;
+    s->awaited_cnt = cnt;
+  }
+  return TF_OK;
+}
+
+/* ---- sinks ---- */
 static tf_overflow_t overflow_of(const tf_sink_t *sink, uint8_t policy) {
   switch (policy) {
   case TF_CONFIG_SINK_OVERRUN: return TF_OVERFLOW_OVERRUN;
@@ -334,7 +392,12 @@ static tf_err_t add_sink(tf_engine_t *e, const tf_config_sink_t *s) {
 
 static tf_err_t add_sinks(tf_engine_t *e) {
   const tf_config_t *c = e->config;
+  char               path[64], where[256];
   if (e->options.features_only) return TF_OK;
+  snprintf(path, sizeof path, "sinks[%u]", TF_SINKS_MAX);
+  if (c->sink_cnt > TF_SINKS_MAX)
+    return TF_ERR(E_CONFIG_VALUE, "%s: %u sinks; at most %d",
+                  tf_config_where(c, path, where, sizeof where), c->sink_cnt, TF_SINKS_MAX);
   for (uint32_t i = 0; i < c->sink_cnt; i++) {
     tf_err_t err = add_sink(e, &c->sinks[i]);
     if (err) return err;
@@ -398,7 +461,10 @@ static tf_err_t connect_stages(tf_engine_t *e) {
       tf_arena_take(&e->arena, TF_SOURCES_MAX * sizeof *acquire->clocks, TF_LINE_BYTES);
   acquire->outlier_rows =
       tf_arena_take(&e->arena, e->instruments.cap * sizeof *acquire->outlier_rows, TF_LINE_BYTES);
-  if (!acquire->clocks || !acquire->outlier_rows) return E_CORE_ARENA_FULL;
+  acquire->time_rows =
+      tf_arena_take(&e->arena, e->instruments.cap * sizeof *acquire->time_rows, TF_LINE_BYTES);
+  if (!acquire->clocks || !acquire->outlier_rows || !acquire->time_rows) return E_CORE_ARENA_FULL;
+  memset(acquire->time_rows, 0, e->instruments.cap * sizeof *acquire->time_rows);
   memset(acquire->outlier_rows, 0, e->instruments.cap * sizeof *acquire->outlier_rows);
   acquire->instrument_cap = e->instruments.cap;
   lane->emit              = &r->emit;
@@ -431,6 +497,20 @@ static tf_err_t connect_stages(tf_engine_t *e) {
 
 /* ---- lifetime ---- */
 
+TF_STATIC_ASSERT((int)TF_CONFIG_ISA_AVX512 == (int)TF_ISA_AVX512 + 1 &&
+                     (int)TF_CONFIG_ISA_SCALAR == (int)TF_ISA_SCALAR + 1,
+                 "the config's instruction sets are the machine's, behind auto");
+
+static tf_err_t choose_isa(const tf_config_t *c, tf_isa_t *isa) {
+  if (c->engine.feature_isa == TF_CONFIG_ISA_AUTO) return TF_OK;
+  tf_isa_t wanted = (tf_isa_t)(c->engine.feature_isa - TF_CONFIG_ISA_SCALAR);
+  if (!tf_isa_supported(wanted))
+    return TF_ERR(E_CONFIG_VALUE, "%s: engine.feature_isa: this machine has no %s, its best is %s",
+                  c->path, tf_isa_name(wanted), tf_isa_name(*isa));
+  *isa = wanted;
+  return TF_OK;
+}
+
 static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
   static const char *bar_names[TF_BARS_MAX]; /* the compiler borrows them until its end */
   for (uint32_t i = 0; i < e->config->bar_cnt; i++) bar_names[i] = e->config->bars[i].name;
@@ -438,8 +518,13 @@ static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
                           .indicator_cnt = e->registry->indicator_cnt,
                           .bar_names     = bar_names,
                           .bar_cnt       = e->config->bar_cnt,
-                          .plain_bar     = TF_FEATURE_COMPILE_NONE};
+                          .plain_bar     = TF_FEATURE_COMPILE_NONE,
+                          .vectors       = e->registry->vectors,
+                          .vector_cnt    = e->registry->vector_cnt,
+                          .isa           = tf_isa_best()};
   *compile             = NULL;
+  tf_err_t err         = choose_isa(e->config, &env.isa);
+  if (err) return err;
   return tf_feature_compile_begin(compile, &env);
 }
 
@@ -455,6 +540,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (e->instruments.cap < e->options.instruments_min)
     e->instruments.cap = e->options.instruments_min;
   err = tf_arena_init(&e->arena, "engine", arena_bytes(e));
+  if (!err) err = require_ready(e);
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
   for (uint32_t i = 0; i < e->instruments.cap && !err; i++)
@@ -493,7 +579,10 @@ tf_err_t tf_engine_add_source(tf_engine_t *e, tf_source_t *source, const char *n
   return err ? err : tf_publish_add_feed(&e->publish, e->runner.acquire.source_cnt - 1, name);
 }
 
-void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) { e->runner.acquire.io = io; }
+void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) {
+  e->runner.acquire.io = io;
+  if (io->stamp_ages) io->stamp_ages = tf_publish_receive(&e->publish);
+}
 
 tf_err_t tf_engine_start(tf_engine_t *e) {
   e->runner.housekeep      = tf_publish_run;

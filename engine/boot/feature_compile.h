@@ -42,6 +42,11 @@ typedef struct tf_feature_env {
   uint32_t                     bar_cnt;
   uint32_t                     plain_bar; /* its fields go without "NAME."; ..._NONE for none */
   bool                         bars_only; /* there are no ticks: market indicators are refused */
+
+  /* What runs eight at a time, and how; vector_cnt 0: everything runs one by one. */
+  const tf_vector_kind_t *const *vectors;
+  uint32_t                       vector_cnt;
+  tf_isa_t                       isa; /* of this machine (core/isa.h) */
 } tf_feature_env_t;
 
 typedef struct tf_feature_compile tf_feature_compile_t; /* opaque; allocates */

@@ -23,7 +23,8 @@ static bool is_one_of(const char *name, const char *const *words, size_t cnt) {
 
 static const tf_indicator_t *indicator_of(const tf_feature_compile_t *c, const char *name) {
   for (uint32_t i = 0; i < c->env.indicator_cnt; i++) {
-    if (strcmp(c->env.indicators[i]->name, name) == 0) return c->env.indicators[i];
+    const tf_indicator_t *d = c->env.indicators[i];
+    if (strcmp(d->name, name) == 0 || (d->alias && strcmp(d->alias, name) == 0)) return d;
   }
   return NULL;
 }
@@ -95,9 +96,19 @@ bool tf_feature_resolve_name(const tf_feature_compile_t *c, tf_feature_ref_t ref
   return w.used < TF_FEATURE_PLAN_NAME_BYTES;
 }
 
-static void put_number(writer_t *w, double value, bool is_duration) {
+static void put_number(writer_t *w, double value) {
   char text[40];
-  if (is_duration) {
+  tf_expr_number_text(value, text, sizeof text);
+  put(w, text);
+}
+
+static void put_param(writer_t *w, const tf_param_spec_t *spec, double value) {
+  char text[40];
+  if (spec->kind == TF_PARAM_CHOICE) {
+    put(w, spec->names[(uint32_t)value]);
+    return;
+  }
+  if (spec->kind == TF_PARAM_DURATION) {
     tf_expr_duration_text(value, text, sizeof text);
   } else {
     tf_expr_number_text(value, text, sizeof text);
@@ -148,7 +159,7 @@ static tf_err_t push_const(tf_feature_compile_t *c, const tf_expr_t *expr, uint3
       .value      = value,
   };
   writer_t w = {n.name, 0};
-  put_number(&w, value, false);
+  put_number(&w, value);
   return push(c, expr, at, &n, w.used, ref);
 }
 
@@ -325,15 +336,44 @@ static void param_range_text(const tf_param_spec_t *spec, char *buf, size_t byte
            from, to);
 }
 
+/* A choice: one of its words, or its place among them as TA-Lib's users write it. */
+static bool choice_of(const tf_expr_node_t *n, const tf_param_spec_t *spec, double *value) {
+  for (uint32_t i = 0; n->kind == TF_EXPR_NAME && !n->field[0] && i <= (uint32_t)spec->max; i++) {
+    if (strcmp(spec->names[i], n->name) != 0) continue;
+    *value = i;
+    return true;
+  }
+  *value = n->value;
+  return n->kind == TF_EXPR_NUMBER && *value >= spec->min && *value <= spec->max &&
+         *value == __builtin_floor(*value);
+}
+
+static tf_err_t unknown_choice(const tf_expr_t *expr, const tf_expr_node_t *n, const char *found,
+                               const tf_indicator_t *indicator, const tf_param_spec_t *spec) {
+  char        list[256];
+  size_t      used = 0, cnt = (size_t)spec->max + 1;
+  const char *near = n->kind == TF_EXPR_NAME ? tf_nearest_name(n->name, spec->names, cnt) : NULL;
+  list[0]          = '\0';
+  for (size_t i = 0; i < cnt && used + strlen(spec->names[i]) + 3 < sizeof list; i++) {
+    used +=
+        (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", spec->names[i]);
+  }
+  return tf_expr_error(expr, n->at, "found %s for %s of %s%s%s%s; it is one of %s", found,
+                       spec->name, indicator->name, near ? ", did you mean \"" : "",
+                       near ? near : "", near ? "\"?" : "", list);
+}
+
 static tf_err_t read_param(const tf_expr_t *expr, uint32_t arg, const tf_indicator_t *indicator,
                            const tf_param_spec_t *spec, double *value) {
   const tf_expr_node_t *n = &expr->nodes[arg];
   char                  allowed[128], found[128];
   bool                  is_duration = n->kind == TF_EXPR_DURATION;
+  if (!tf_expr_text(expr, arg, found, sizeof found)) memcpy(found, "that", 5);
+  if (spec->kind == TF_PARAM_CHOICE)
+    return choice_of(n, spec, value) ? TF_OK : unknown_choice(expr, n, found, indicator, spec);
   param_range_text(spec, allowed, sizeof allowed);
   bool known = is_duration || constant_of(expr, arg, value);
   if (is_duration) *value = n->value;
-  if (!tf_expr_text(expr, arg, found, sizeof found)) memcpy(found, "that", 5);
   bool fits = known && is_duration == (spec->kind == TF_PARAM_DURATION) && *value >= spec->min &&
               *value <= spec->max;
   if (fits && spec->kind == TF_PARAM_COUNT) fits = *value == __builtin_floor(*value);
@@ -456,7 +496,7 @@ static tf_err_t resolve_indicator(tf_feature_compile_t *c, const tf_expr_t *expr
   }
   for (uint32_t p = 0; p < indicator->param_cnt; p++) {
     put(&w, indicator->series_cnt + p ? "," : "(");
-    put_number(&w, n.params[p], indicator->params[p].kind == TF_PARAM_DURATION);
+    put_param(&w, &indicator->params[p], n.params[p]);
   }
   put(&w, indicator->series_cnt + indicator->param_cnt ? ")" : "");
   err         = push(c, expr, src->at, &n, w.used, ref);

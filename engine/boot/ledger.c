@@ -19,7 +19,8 @@ static void add_source(tf_ledger_t *l, const tf_source_t *s, uint64_t *decoded) 
       (int64_t)(s->bytes_rx - s->bytes_framed - s->bytes_partial - s->bytes_rejected);
   l->residual[TF_LEDGER_MESSAGES] += (int64_t)(c->messages - c->msgs_data - c->msgs_control -
                                                ignored - sum(c->rejected, TF_REJECT_CNT));
-  *decoded += sum(c->events, TF_EVENT_KIND_CNT) + c->derived - c->merged - s->held_events;
+  *decoded +=
+      sum(c->events, TF_EVENT_KIND_CNT) + c->derived - c->merged - c->held_trades - s->held_events;
 }
 
 void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {

@@ -4,13 +4,17 @@
 
 #include "core/error.h"
 
-TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_CNT &&
+TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_RECEIVE &&
                      (int)TF_HOP_TICK_TO_DECISION == (int)TF_METRIC_HIST_TICK_TO_DECISION,
-                 "hops and metric histograms are the same list");
+                 "hops are the first of the metric histograms");
 TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FLAT,
                  "actions are counted in their own order");
-TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_HALTED == TF_METRIC_HOLDS_HALTED,
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_TRADING == TF_METRIC_HOLDS_TRADING,
                  "hold reasons are counted in their own order");
+
+TF_STATIC_ASSERT(TF_METRIC_EVENTS_BAD_TIME_ZERO + TF_EVENT_TIME_SAID ==
+                     TF_METRIC_EVENTS_BAD_TIME_SAID,
+                 "times are counted in the order of their causes");
 
 TF_STATIC_ASSERT(TF_METRIC_FEED_STREAMS_WANTED + TF_STREAM_UNWANTED - TF_STREAM_WANTED ==
                      TF_METRIC_FEED_STREAMS_UNWANTED,
@@ -50,8 +54,14 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_EVENTS_TRADE + i), c->events[i]);
   tf_metrics_set(b, TF_METRIC_FEED_MERGED, c->merged);
   tf_metrics_set(b, TF_METRIC_FEED_STANDBY, s->is_standby);
+  tf_metrics_set(b, TF_METRIC_FEED_BROKEN, s->broken != TF_OK);
   tf_metrics_set(b, TF_METRIC_FEED_HELD, s->held_events);
   tf_metrics_set(b, TF_METRIC_FEED_DUPLICATES, c->duplicates);
+  tf_metrics_set(b, TF_METRIC_FEED_ID_CONFLICTS, c->id_conflicts);
+  tf_metrics_set(b, TF_METRIC_FEED_LATE_TRADES, c->late_trades);
+  tf_metrics_set(b, TF_METRIC_FEED_REORDERED, c->reordered);
+  tf_metrics_set(b, TF_METRIC_FEED_HELD_TRADES, c->held_trades);
+  tf_metrics_set(b, TF_METRIC_FEED_LISTINGS, c->listings);
   tf_metrics_set(b, TF_METRIC_FEED_GAPS, c->gaps);
   tf_metrics_set(b, TF_METRIC_FEED_BRIDGED_OUT_LEVELS, c->bridged_out_levels);
   tf_metrics_set(b, TF_METRIC_FEED_RESYNCS, c->resyncs);
@@ -68,6 +78,8 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
   tf_metrics_set(b, TF_METRIC_FEED_STALE, s->stale);
   tf_metrics_set(b, TF_METRIC_FEED_STALE_NOW, s->stale_now);
   tf_metrics_set(b, TF_METRIC_FEED_CONNECTS, s->connects);
+  for (uint32_t i = 0; i < TF_DIAL_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DIALS_FAILED_WAIT + i), s->dials_failed[i]);
   tf_metrics_set(b, TF_METRIC_FEED_DISCONNECTS, s->disconnects);
   tf_metrics_set(b, TF_METRIC_FEED_RECONNECTS, s->connects ? s->connects - 1 : 0);
   /* pairs with: tf_symbols_add. The table's count alone is read. */
@@ -104,24 +116,36 @@ static void publish_clock(tf_metrics_block_t *b, const tf_feed_clock_kind_t *k, 
   tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DELAY_MAX_TRADE + kind), h->max);
 }
 
-static void publish_stamp_ages(tf_metrics_block_t *b, const tf_hist_t *h) {
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P50, tf_hist_quantile(h, 0.5));
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P99, tf_hist_quantile(h, 0.99));
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_P999, tf_hist_quantile(h, 0.999));
-}
-
 /* Distributions are summed up one a pass: three quantiles read about 3,000 words, which all at once would be a pause
  * on acquire's thread. */
-static void publish_distribution(tf_publish_t *p, tf_metrics_block_t *b) {
+static void publish_distribution(tf_publish_t *p) {
   const tf_acquire_t *a    = &p->runner->acquire;
   uint32_t            at   = p->quantiles_at;
   uint32_t            feed = at / TF_FEED_CLOCK_KINDS, kind = at % TF_FEED_CLOCK_KINDS;
   p->quantiles_at = feed < a->source_cnt ? at + 1 : 0;
-  if (feed >= a->source_cnt) {
-    if (a->io && a->io->stamp_ages) publish_stamp_ages(b, a->io->stamp_ages);
-  } else if (p->feeds[feed] && a->clocks) {
+  if (feed < a->source_cnt && p->feeds[feed] && a->clocks)
     publish_clock(p->feeds[feed], &a->clocks[feed].kinds[kind], kind);
+}
+
+/* Of one instrument a pass, in turn: those that lack a feature, and what the one that lacks most waits for. */
+static void publish_warmup(tf_publish_t *p, tf_metrics_block_t *b, const tf_lane_t *lane) {
+  const tf_feature_plan_t *plan = lane->compute.plan;
+  tf_metrics_set(b, TF_METRIC_INSTRUMENTS_WARMING, lane->compute.counts.warming);
+  if (lane->instrument_cap == 0 || !plan) return;
+  if (p->warmup_at >= lane->instrument_cap) p->warmup_at = 0;
+  const tf_lane_instrument_t *in    = &lane->instruments[p->warmup_at++];
+  uint64_t                    cnt   = 0;
+  tf_feature_wait_t           worst = {0};
+  if (lane->compute.counts.warming > 0 && (!in->has_ticked || in->is_ready)) return;
+  for (uint32_t i = 0; in->has_ticked && i < plan->listed_cnt; i++) {
+    tf_feature_wait_t wait = tf_feature_plan_wait(plan, in->features, i);
+    cnt += !wait.is_ready;
+    if (worst.left.ticks < wait.left.ticks) worst.left.ticks = wait.left.ticks;
+    if (worst.left.closes < wait.left.closes) worst.left.closes = wait.left.closes;
   }
+  tf_metrics_set(b, TF_METRIC_FEATURES_WARMING, cnt);
+  tf_metrics_set(b, TF_METRIC_TICKS_TO_READY, worst.left.ticks);
+  tf_metrics_set(b, TF_METRIC_CLOSES_TO_READY, worst.left.closes);
 }
 
 static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
@@ -160,8 +184,6 @@ static void publish_io(tf_metrics_block_t *b, const tf_io_counts_t *c) {
   tf_metrics_set(b, TF_METRIC_IO_PORT_FULL, c->port_full);
   tf_metrics_set(b, TF_METRIC_IO_STAMPS, c->stamps);
   tf_metrics_set(b, TF_METRIC_IO_STAMPS_MISSING, c->stamps_missing);
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_NS, c->stamp_age_ns);
-  tf_metrics_set(b, TF_METRIC_IO_STAMP_AGE_NS_MAX, c->stamp_age_ns_max);
   tf_metrics_set(b, TF_METRIC_IO_UNDER_WAY, c->ops_given - c->ops_done);
 }
 
@@ -193,12 +215,16 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     if (stages & TF_STAGE_ACQUIRE) {
       tf_metrics_set(b, TF_METRIC_EVENTS_PUBLISHED, r->acquire.ingest_seq);
       tf_metrics_set(b, TF_METRIC_EVENTS_OUTLIER, r->acquire.outliers);
+      for (uint32_t i = 0; i < TF_EVENT_TIME_CAUSE_CNT; i++)
+        tf_metrics_set(b, (tf_metric_t)(TF_METRIC_EVENTS_BAD_TIME_ZERO + i),
+                       r->acquire.bad_times[i]);
       tf_metrics_set(b, TF_METRIC_EVENT_RING_FULL, r->acquire.ring_full_waits);
       if (r->acquire.io) publish_io(b, &r->acquire.io->counts);
-      publish_distribution(p, b);
+      publish_distribution(p);
     }
     if (stages & TF_STAGE_LANE) {
       publish_lane(b, &r->lane);
+      publish_warmup(p, b, &r->lane);
       if (r->event_reader)
         tf_metrics_set(b, TF_METRIC_EVENT_RING_LAG, tf_ring_fill_cnt(r->event_reader->ring));
     }
@@ -218,6 +244,13 @@ void tf_publish_control(tf_publish_t *p, uint64_t heap_allocated_bytes,
 void tf_publish_process(tf_publish_t *p, tf_metric_t metric, uint64_t value) {
   TF_ASSERT(tf_metrics_info[metric].scope == TF_METRIC_PROCESS);
   tf_metrics_set(p->control, metric, value);
+}
+
+tf_hist_t *tf_publish_receive(tf_publish_t *p) {
+  for (uint32_t t = 0; t < p->runner->thread_cnt; t++)
+    if (p->runner->threads[t].stages & TF_STAGE_ACQUIRE)
+      return tf_metrics_hist(p->threads[t], TF_METRIC_HIST_RECEIVE);
+  return NULL;
 }
 
 tf_hist_t *tf_publish_hists(tf_publish_t *p) {
@@ -270,7 +303,8 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
              stages & TF_STAGE_LANE      ? "lane0"
              : stages & TF_STAGE_ACQUIRE ? "acquire"
                                          : "emit");
-    tf_err_t err = add_block(p, TF_METRIC_THREAD, name, stages & TF_STAGE_LANE, &p->threads[t]);
+    bool     hists = (stages & (TF_STAGE_LANE | TF_STAGE_ACQUIRE)) != 0;
+    tf_err_t err   = add_block(p, TF_METRIC_THREAD, name, hists, &p->threads[t]);
     if (err) return err;
   }
   return TF_OK;

@@ -16,6 +16,7 @@ typedef struct tf_publish {
   tf_metrics_block_t     *feeds[TF_SOURCES_MAX];
   tf_metrics_block_t     *legs[TF_SOURCES_MAX][TF_SOURCE_LEGS_MAX];
   tf_metrics_block_t     *sinks[TF_SINKS_MAX];
+  uint32_t                warmup_at;    /* the lane's: the instrument that is looked at next */
   uint32_t                quantiles_at; /* acquire's: the distribution that is summed up next */
 } tf_publish_t;
 
@@ -40,5 +41,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns);
 
 /* The lane's histograms (TF_HOP_CNT of them) lie in its thread's block. */
 tf_hist_t *tf_publish_hists(tf_publish_t *publish);
+/* The I/O loop's (tf_io_t.stamp_ages) in the block of the thread that polls it. */
+tf_hist_t *tf_publish_receive(tf_publish_t *publish);
 
 #endif

@@ -103,6 +103,9 @@ TF_STATIC_ASSERT(TF_METRIC_FEED_EVENTS_TRADE + TF_EVENT_KIND_CNT == TF_METRIC_FE
                  "events are counted at FEED_EVENTS_TRADE + kind");
 TF_STATIC_ASSERT(TF_METRIC_LEG_ENDED_NONE + TF_LEG_END_CNT == TF_METRIC_LEG_ENDED_IO + 1,
                  "ends are counted at LEG_ENDED_NONE + cause");
+TF_STATIC_ASSERT(TF_METRIC_FEED_DIALS_FAILED_WAIT + TF_DIAL_CNT ==
+                     TF_METRIC_FEED_DIALS_FAILED_DONE + 1,
+                 "failed dials are counted at FEED_DIALS_FAILED_WAIT + phase");
 
 /* ---- page: one thread builds ---- */
 

@@ -97,7 +97,7 @@ TF_COLD static ssize_t recv_stamped(tf_epoll_t *e, const conn_t *c, uint64_t *re
                            .msg_iov = &bytes, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   ssize_t got = recvmsg(c->fd, &msg, MSG_DONTWAIT);
   if (got > 0)
-    *recv_ns = tf_socket_recv_ns(&e->io.counts, &e->stamp_ages, &e->newest_recv_ns,
+    *recv_ns = tf_socket_recv_ns(&e->io.counts, e->io.stamp_ages, &e->newest_recv_ns,
                                  tf_socket_stamp_ns(control, msg.msg_controllen),
                                  tf_socket_clock_offset_ns(), *recv_ns);
   return got;

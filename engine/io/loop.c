@@ -196,7 +196,7 @@ static uint64_t stamped_ns(tf_loop_t *l, uint16_t buffer_idx, uint64_t recv_ns) 
     l->offset_of_ns = recv_ns;
     l->offset_ns    = tf_socket_clock_offset_ns();
   }
-  return tf_socket_recv_ns(&l->io.counts, &l->stamp_ages, &l->newest_recv_ns,
+  return tf_socket_recv_ns(&l->io.counts, l->io.stamp_ages, &l->newest_recv_ns,
                            l->port->stamp_ns(l->port, buffer_idx), l->offset_ns, recv_ns);
 }
 

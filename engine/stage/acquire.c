@@ -42,6 +42,8 @@ static void publish(void *self, const tf_batch_t *batch) {
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     tf_event_t *e = &batch->events[i];
     e->ingest_seq = ++a->ingest_seq;
+    if (i == 0 || !tf_event_time_is_as(e, e - 1))
+      tf_event_time_judge(a->time_rows, a->instrument_cap, a->bad_times, e);
     if (e->kind == TF_EVENT_TRADE)
       a->outliers += tf_outlier_judge(a->outlier_rows, a->instrument_cap, e);
     a->events_hash = tf_hash_line(a->events_hash, e);
@@ -59,11 +61,17 @@ static void publish(void *self, const tf_batch_t *batch) {
     a->deliver(a->lane, batch->events, batch->event_cnt, batch->origin_tsc, batch->decoded_tsc);
 }
 
-TF_COLD static void source_broke(tf_acquire_t *a, tf_err_t err) {
+/* source NULL: the I/O loop, and so all of them. */
+TF_COLD static void source_broke(tf_acquire_t *a, tf_source_t *source, tf_err_t err) {
+  if (source) {
+    source->broken     = err;
+    source->feed_state = TF_FEED_DOWN;
+  }
+  a->must_end |= source == NULL || source->is_required;
+  tf_log(TF_LOG_ERROR, "source_broken", "code=%s text=\"%s\"", tf_error_name(err), tf_error_text());
   if (a->failed) return;
   a->failed = err;
   snprintf(a->failed_text, sizeof a->failed_text, "%s", tf_error_text());
-  tf_log(TF_LOG_ERROR, "source_broken", "code=%s text=\"%s\"", tf_error_name(err), a->failed_text);
 }
 
 int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {
@@ -71,23 +79,25 @@ int tf_acquire_poll(tf_acquire_t *a, uint64_t now_ns, uint64_t wait_ns) {
   if (a->io) {
     int handled = tf_io_poll(a->io, wait_ns);
     if (handled < 0)
-      source_broke(a, handled);
+      source_broke(a, NULL, handled);
     else
       work += handled;
   }
-  uint32_t open_cnt = 0;
+  uint32_t open_cnt = 0, feed_cnt = 0;
   for (uint32_t i = 0; i < a->source_cnt; i++) {
     if (a->done[i]) continue;
     int n = a->sources[i]->ops->poll(a->sources[i], now_ns);
     if (TF_LIKELY(n >= 0)) {
       work += n;
       open_cnt++;
+      feed_cnt += !a->sources[i]->is_aid;
       continue;
     }
     a->done[i] = true;
-    if (n != TF_SOURCE_DONE) source_broke(a, n);
+    if (n != TF_SOURCE_DONE) source_broke(a, a->sources[i], n);
   }
-  return open_cnt == 0 || (a->failed && a->io) ? TF_SOURCE_DONE : work;
+  bool is_over = a->failed && a->io && (a->must_end || feed_cnt == 0);
+  return open_cnt == 0 || is_over ? TF_SOURCE_DONE : work;
 }
 
 tf_err_t tf_acquire_add(tf_acquire_t *a, tf_source_t *source) {

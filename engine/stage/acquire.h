@@ -5,6 +5,7 @@
 #define TF_STAGE_ACQUIRE_H
 
 #include "flow/ring.h"
+#include "stage/event_time.h"
 #include "stage/feed_clock.h"
 #include "stage/outlier.h"
 #include "tf/io.h"
@@ -39,7 +40,9 @@ struct tf_acquire {
   tf_feed_clock_t      *clocks;       /* (TF_SOURCES_MAX), by source; NULL: nobody asks */
   tf_outlier_row_t     *outlier_rows; /* (instrument_cap) */
   uint32_t              instrument_cap;
-  uint64_t              outliers; /* trades flagged */
+  uint64_t              outliers;                           /* trades flagged */
+  tf_event_time_row_t  *time_rows;                          /* (instrument_cap) */
+  uint64_t              bad_times[TF_EVENT_TIME_CAUSE_CNT]; /* events whose time is flagged */
   bool                  done[TF_SOURCES_MAX];
   uint32_t              source_cnt;
   tf_io_t              *io;          /* NULL in replay */
@@ -55,6 +58,7 @@ struct tf_acquire {
   const uint32_t       *stopping;       /* a full ring is given up a second after this is set */
   uint64_t              stopping_ns;    /* monotonic, when that was first seen at a full ring */
   tf_err_t              failed;         /* the first source that broke */
+  bool                  must_end;       /* one that was required, or the I/O loop */
   char                  failed_text[512];
 };
 
@@ -62,7 +66,8 @@ struct tf_acquire {
 tf_err_t tf_acquire_add(tf_acquire_t *acquire, tf_source_t *source);
 
 /* One pass over io and sources, waiting at most wait_ns for bytes. Returns the work done; 0 when
- * idle; TF_SOURCE_DONE when every source is read to its end or broken. */
+ * idle; TF_SOURCE_DONE when every source is read to its end or broken. Live: a source that breaks is given up and the
+ * others go on, until none but aids are left or a required one breaks; failed keeps the first. */
 int tf_acquire_poll(tf_acquire_t *acquire, uint64_t now_ns, uint64_t wait_ns);
 
 #endif

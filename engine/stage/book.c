@@ -161,7 +161,10 @@ TF_COLD static void count_crossed(tf_book_keeper_t *k, uint64_t now_ns) {
   if (k->crossed_cnt == 0) k->crossed_since_ns = now_ns;
   k->crossed_cnt++;
   k->book.state = TF_BOOK_CROSSED;
-  if (k->crossed_cnt > TF_BOOK_CROSSED_MESSAGES_MAX) k->doubtful_since_ns = k->crossed_since_ns;
+  /* A time that is to come: until then nobody doubts it (adapters/feed/book_watch.h). */
+  k->doubtful_since_ns = k->crossed_since_ns;
+  if (k->crossed_cnt <= TF_BOOK_CROSSED_MESSAGES_MAX)
+    k->doubtful_since_ns += TF_BOOK_CROSSED_NS_MAX;
 }
 
 /* The market has moved so far towards what a side dropped that little is left of it. */

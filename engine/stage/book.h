@@ -26,6 +26,9 @@ typedef struct tf_book_pending {
  * in several messages. The next such message makes it doubtful (tf/lost_books.h). */
 #define TF_BOOK_CROSSED_MESSAGES_MAX 5u
 
+/* And of fewer messages, one that has stood so long, on an instrument that is seldom told of, say. */
+#define TF_BOOK_CROSSED_NS_MAX (10 * TF_NS_PER_SEC)
+
 /* Memory of both sides. */
 #define TF_BOOK_BYTES(levels_max) (2 * TF_LADDER_BYTES(levels_max))
 

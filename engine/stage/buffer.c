@@ -69,6 +69,21 @@ static void on_ticker(tf_market_t *m, const tf_event_t *e) {
     m->funding_rate = tf_decimal_to_double(e->u.ticker.funding_rate, TF_FUNDING_EXP);
 }
 
+/* Halted: what is known stands, and decide holds. Ended: the book, the best bid and offer and the last trade are of
+ * something that is no more. Other sizes: books and events carry their own exponents. */
+TF_COLD static void on_listing(const tf_buffer_t *buffer, tf_lane_instrument_t *in,
+                               const tf_event_t *e) {
+  if (e->u.listing.trading == TF_TRADING_CHANGED) return;
+  in->trading = (uint8_t)e->u.listing.trading;
+  if (in->trading != TF_TRADING_ENDED) return;
+  tf_book_forget(&in->keeper);
+  tf_lost_books_set(&buffer->lost_books, e->instrument_id, 0);
+  set_bbo(in, 0, 0, 0, 0, 0);
+  in->has_trade          = false;
+  in->market.has_quote   = false;
+  in->market.trade_price = in->market.trade_qty = (double)NAN;
+}
+
 uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e,
                             uint32_t *closed_bars) {
   tf_market_t *m = &in->market;
@@ -89,7 +104,12 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
     return TF_ON_TRADE;
   case TF_EVENT_QUOTE: on_quote(in, e); return TF_ON_QUOTE;
   case TF_EVENT_BOOK: tf_book_on_event(&in->keeper, e); return TF_ON_BOOK;
-  case TF_EVENT_STATUS: tf_book_on_event(&in->keeper, e); return 0;
+  case TF_EVENT_STATUS:
+    if (TF_UNLIKELY(tf_event_is_listing(e)))
+      on_listing(buffer, in, e);
+    else
+      tf_book_on_event(&in->keeper, e);
+    return 0;
   case TF_EVENT_TICKER: on_ticker(m, e); return 0;
   default: return 0;
   }

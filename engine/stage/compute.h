@@ -27,6 +27,7 @@ typedef struct tf_compute_model {
 
 typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t ticks;
+  uint64_t warming;   /* now: instruments that have ticked and lack a listed feature */
   uint64_t requested; /* = done + skipped_warmup + skipped_output */
   uint64_t done;
   uint64_t skipped_warmup; /* a feature is not ready, NaN or infinite, or a window is not full */
@@ -54,7 +55,12 @@ TF_INLINE void tf_compute_on_event(tf_compute_t *compute, tf_lane_instrument_t *
 /* The feature row of the tick. */
 TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *in) {
   compute->counts.ticks++;
-  tf_feature_plan_on_tick(compute->plan, in->features, &in->market, in->row);
+  bool is_ready = tf_feature_plan_on_tick(compute->plan, in->features, &in->market, in->row);
+  if (TF_UNLIKELY(is_ready != in->is_ready || !in->has_ticked)) {
+    compute->counts.warming += !is_ready - (uint64_t)(in->has_ticked & !in->is_ready);
+    in->is_ready   = is_ready;
+    in->has_ticked = true;
+  }
 }
 
 /* Runs the models on the row. Returns a bit per model whose out[] is good for this tick. */

@@ -52,6 +52,13 @@ static void seal_decision(tf_decide_t *decide, tf_decision_t *d) {
   decide->counts.decisions++;
 }
 
+static bool is_warm(const tf_strategy_t *s, const tf_lane_instrument_t *in) {
+  if (s->waits_for_all && !in->is_ready) return false;
+  for (uint32_t i = 0; i < s->awaited_cnt; i++)
+    if (in->row[s->awaited[i]] != in->row[s->awaited[i]]) return false;
+  return true;
+}
+
 uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lane_instrument_t *in,
                         uint32_t models_good, tf_decision_t *out) {
   const tf_event_t *cause = in->market.event;
@@ -73,6 +80,10 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     set_scores(d, &input, model);
     if (TF_UNLIKELY(decide->halted))
       output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_HALTED};
+    else if (TF_UNLIKELY(in->trading > TF_TRADING_OPEN))
+      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_TRADING};
+    else if (TF_UNLIKELY(!is_warm(strategy, in)))
+      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_WARMING};
     else
       strategy->policy->decide(in->policies[s], &input, &output);
     decide->counts.actions[output.action]++;
@@ -89,6 +100,7 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     d->hold_reason   = output.hold_reason;
     d->book_state    = in->keeper.book.state;
     d->route         = in->route;
+    d->trading       = in->trading;
     set_ref_price(d, in);
     seal_decision(decide, d);
     cnt++;

@@ -12,8 +12,11 @@
 typedef struct tf_strategy {
   const tf_policy_t *policy;
   tf_policy_config_t config;
-  uint32_t           model_idx;    /* TF_STRATEGY_NO_MODEL: rules on features alone */
-  bool               actions_only; /* HOLD makes no decision record */
+  uint32_t           model_idx;     /* TF_STRATEGY_NO_MODEL: rules on features alone */
+  bool               actions_only;  /* HOLD makes no decision record */
+  bool               waits_for_all; /* HOLD until every listed feature has a value */
+  const uint32_t    *awaited;       /* (awaited_cnt) places of the row that must have one besides */
+  uint32_t           awaited_cnt;
 } tf_strategy_t;
 
 typedef struct tf_decide_counts { /* one writer: the lane */

@@ -29,6 +29,23 @@ tf_err_t tf_feature_plan_init_state(const tf_feature_plan_t *plan, void *mem) {
   return TF_OK;
 }
 
+static uint64_t left_of(uint64_t need, const void *mem, uint32_t place) {
+  uint64_t seen;
+  memcpy(&seen, (const double *)mem + place, sizeof seen);
+  return need > seen ? need - seen : 0;
+}
+
+tf_feature_wait_t tf_feature_plan_wait(const tf_feature_plan_t *plan, const void *mem, uint32_t i) {
+  TF_ASSERT(i < plan->feature_cnt);
+  const double      value = ((const double *)mem)[plan->row_slots[i]];
+  tf_feature_wait_t wait  = {.left = plan->needs[i], .is_ready = value == value};
+  wait.left.ticks         = wait.is_ready ? 0 : left_of(wait.left.ticks, mem, plan->seen);
+  if (wait.left.bar != TF_FEATURE_NO_BAR)
+    wait.left.closes =
+        wait.is_ready ? 0 : left_of(wait.left.closes, mem, plan->seen + 1 + wait.left.bar);
+  return wait;
+}
+
 void tf_feature_plan_fini(tf_feature_plan_t *plan) {
   free(plan->block);
   *plan = (tf_feature_plan_t){0};

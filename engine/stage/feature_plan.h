@@ -1,16 +1,32 @@
 /* The compiled list of features, and what a lane runs of it on every event, bar and tick.
  *
  * A plan is immutable once compiled (boot/feature_compile.h) and shared by all instruments and
- * lanes. What changes is one block of memory an instrument: first the slots, one double for each
- * value that some expression produces, the features' own in front; then the indicators' states.
- * There is no pointer in it, so it can be copied or snapshotted as bytes.
+ * lanes. What changes is one block of memory an instrument, in this order:
+ *
+ *   slots      one double for each value that some expression produces; those of vectors last, eight
+ *              side by side, each line of eight on a cache line *   seen       how many ticks there were, and closes of each bar
+ *   histories  the latest inputs of each series that windows look back on, once for all windows
+ *   vectors    the states of eight equal nodes side by side, line by line (tf/vector.h)
+ *   states     of the indicators that run one by one
+ *
+ * There is no pointer in it, so it can be copied or snapshotted as bytes, or sent to a device. Nor is
+ * there an address in what runs over it: steps, vectors and histories name places in the block, and
+ * their code by number; `updates` and `vector_runs`, beside them, say what the numbers mean here.
  *
  *   event of the message  -> on_event: indicators that follow trades, quotes or levels
  *   a bar closes          -> on_bar:   its fields become slots, then what hangs on that bar runs
- *   end of the message    -> on_tick:  market indicators, then series and arithmetic in the order
- *                                      of their inputs; then the row
+ *   end of the message    -> on_tick:  market indicators, then the runs, then the row
  *
- * Everything that runs together lies together: each trigger walks one array of 32-byte steps.
+ * A run is a stretch of one sort of work: series and arithmetic are ordered by level (a level's inputs
+ * all come from the levels before), and within a level by kind, so that equal nodes over whatever inputs
+ * share vectors. Few of a kind at a level run one by one. Which of the two a node gets changes no bit of
+ * any value (tests/kernels/vector): it depends on what else is listed, and on the machine. Only ticks run in vectors:
+ * bars close too seldom.
+ *
+ * What a tick recomputes. An event runs only the indicators that asked for its sort; a bar's close only what
+ * hangs on that bar; a tick everything that has the tick for its clock. The last is by definition: ema(mid, 20)
+ * takes one input a tick, whether mid moved or not, and so does all that hangs on it. What the bars'
+ * fields alone enter is untouched by ticks.
  *
  * NaN. A slot is NaN until its expression has a value, and for as long as an input is NaN: an
  * indicator that rejects its input keeps its state, and its outputs read NaN until the next good
@@ -21,7 +37,10 @@
 #ifndef TF_STAGE_FEATURE_PLAN_H
 #define TF_STAGE_FEATURE_PLAN_H
 
+#include <string.h>
+
 #include "tf/indicator.h"
+#include "tf/vector.h"
 
 #define TF_FEATURE_PLAN_LISTED_MAX 1024 /* TF_MODEL_INPUTS_MAX */
 #define TF_FEATURE_PLAN_ROW_MAX    1280 /* with what only rules read */
@@ -32,7 +51,6 @@
 
 typedef enum tf_feature_op {
   TF_FEATURE_CALL, /* update of an indicator */
-  TF_FEATURE_COPY,
   TF_FEATURE_NEG,
   TF_FEATURE_ABS,
   TF_FEATURE_ADD,
@@ -59,17 +77,42 @@ typedef enum tf_feature_bar_field {
 extern const char *const tf_feature_plan_bar_fields[TF_FEATURE_BAR_FIELD_CNT];
 
 typedef struct tf_feature_step {
-  tf_indicator_result_t (*update)(void *state, const tf_indicator_input_t *in, double *out);
-  uint32_t state_offset; /* in the instrument's memory */
+  uint32_t state_offset; /* in the instrument's memory, bytes */
+  uint16_t update;       /* of the plan's updates */
   uint16_t out;          /* first slot written */
   uint16_t in[TF_INDICATOR_SERIES_MAX];
   uint8_t  op; /* tf_feature_op_t */
   uint8_t  series_cnt;
   uint8_t  output_cnt;
-  uint8_t  reserved[5];
+  uint8_t  reserved;
 } tf_feature_step_t;
 
-TF_STATIC_ASSERT(sizeof(tf_feature_step_t) == 32, "two steps a cache line");
+TF_STATIC_ASSERT(sizeof(tf_feature_step_t) == 20, "three steps a cache line");
+
+/* The latest inputs of a series: doubles at ring .. ring + mask, the newest at (count - 1) & mask. */
+typedef struct tf_feature_history {
+  uint32_t cnt;  /* place of the count, a uint64_t */
+  uint32_t ring; /* place of the ring */
+  uint32_t mask;
+  uint16_t in;
+  uint16_t holds; /* tf_vector_history_t: which inputs */
+} tf_feature_history_t;
+
+typedef enum tf_feature_work {
+  TF_FEATURE_WORK_STEPS,
+  TF_FEATURE_WORK_HISTORIES,
+  TF_FEATURE_WORK_VECTORS
+} tf_feature_work_t;
+
+typedef struct tf_feature_run {
+  uint16_t work; /* tf_feature_work_t */
+  uint16_t kind; /* of vectors: of the plan's vector_runs */
+  uint32_t first, cnt;
+} tf_feature_run_t;
+
+typedef tf_indicator_result_t (*tf_feature_update_t)(void *state, const tf_indicator_input_t *in,
+                                                     double *out);
+typedef void (*tf_feature_vectors_t)(const tf_vector_t *vectors, uint32_t cnt, double *mem);
 
 typedef struct tf_feature_list {
   const tf_feature_step_t *steps;
@@ -96,26 +139,46 @@ typedef struct tf_feature_start {
   double                params[TF_INDICATOR_PARAMS_MAX];
 } tf_feature_start_t;
 
+/* How long a feature takes to its first value where every input is good from the beginning: `ticks` inputs of
+ * the instrument's ticks, and `closes` of one bar, the one that takes longest (TF_FEATURE_NO_BAR: of none). */
+#define TF_FEATURE_NO_BAR UINT32_MAX
+
+typedef struct tf_feature_need {
+  uint64_t ticks;
+  uint64_t closes;
+  uint32_t bar;
+  uint32_t reserved;
+} tf_feature_need_t;
+
 typedef struct tf_feature_name {
   char name[TF_FEATURE_PLAN_NAME_BYTES];  /* canonical: "ema(mid,20)" */
   char label[TF_FEATURE_PLAN_NAME_BYTES]; /* its alias, or the text as written, less its spaces */
 } tf_feature_name_t;
 
 typedef struct tf_feature_plan {
-  tf_feature_list_t tick_market; /* market indicators, at each tick */
-  tf_feature_list_t tick_steps;  /* series and arithmetic at each tick, inputs first */
-  tf_feature_list_t on_trade, on_quote, on_book;
-  tf_feature_bar_t *bars;
-  uint32_t          bar_cnt;
-  uint32_t          feature_cnt; /* of a row: the listed, then those that only rules read */
-  uint32_t          listed_cnt;  /* the features of the config: a model's inputs */
-  uint32_t          slot_cnt;
-  size_t            mem_bytes; /* of one instrument, a multiple of 64 */
+  tf_feature_list_t           tick_market; /* market indicators, at each tick */
+  const tf_feature_run_t     *tick_runs;   /* series and arithmetic at each tick, by level */
+  const tf_feature_step_t    *tick_steps;
+  const tf_feature_history_t *histories;
+  const tf_vector_t          *vectors;
+  const uint16_t             *row_slots;   /* feature_cnt: where each feature's value is */
+  const tf_feature_update_t  *updates;     /* what steps call */
+  const tf_feature_vectors_t *vector_runs; /* what vectors are advanced by, here */
+  tf_feature_list_t           on_trade, on_quote, on_book;
+  tf_feature_bar_t           *bars;
+  uint32_t                    bar_cnt;
+  uint32_t                    tick_run_cnt, tick_step_cnt, history_cnt, vector_cnt;
+  uint32_t feature_cnt; /* of a row: the listed, then those that only rules read */
+  uint32_t listed_cnt;  /* the features of the config: a model's inputs */
+  uint32_t slot_cnt;
+  uint32_t seen;      /* place of the counts of ticks, then of each bar's closes */
+  size_t   mem_bytes; /* of one instrument, a multiple of 64 */
 
   /* cold */
   const tf_feature_start_t *starts;
   uint32_t                  start_cnt;
   tf_feature_name_t        *names; /* feature_cnt */
+  const tf_feature_need_t  *needs; /* feature_cnt */
   void                     *block; /* the one allocation that all of the above lies in */
 } tf_feature_plan_t;
 
@@ -130,10 +193,29 @@ void tf_feature_plan_fini(tf_feature_plan_t *plan);
 const char *tf_feature_plan_name(const tf_feature_plan_t *plan, uint32_t i);
 const char *tf_feature_plan_label(const tf_feature_plan_t *plan, uint32_t i);
 
-TF_INLINE void tf_feature_plan_call_(const tf_feature_step_t *s, uint8_t *mem,
-                                     const tf_indicator_input_t *in) {
-  double *out = (double *)mem + s->out;
-  if (TF_UNLIKELY(s->update(mem + s->state_offset, in, out) == TF_INDICATOR_REJECTED)) {
+/* What feature i of an instrument still lacks to its first value, at least: an input that was missing or
+ * refused adds to it. All 0 with is_ready false: it was ready, or could be, and an input or the formula has
+ * no value now. */
+typedef struct tf_feature_wait {
+  tf_feature_need_t left;
+  bool              is_ready;
+} tf_feature_wait_t;
+
+tf_feature_wait_t tf_feature_plan_wait(const tf_feature_plan_t *plan, const void *mem, uint32_t i);
+
+TF_INLINE void tf_feature_plan_count_(const tf_feature_plan_t *plan, void *mem, uint32_t what) {
+  uint64_t cnt;
+  double  *at = (double *)mem + plan->seen + what;
+  memcpy(&cnt, at, sizeof cnt);
+  cnt++;
+  memcpy(at, &cnt, sizeof cnt);
+}
+
+TF_INLINE void tf_feature_plan_call_(const tf_feature_plan_t *plan, const tf_feature_step_t *s,
+                                     uint8_t *mem, const tf_indicator_input_t *in) {
+  double             *out    = (double *)mem + s->out;
+  tf_feature_update_t update = plan->updates[s->update];
+  if (TF_UNLIKELY(update(mem + s->state_offset, in, out) == TF_INDICATOR_REJECTED)) {
     for (uint32_t o = 0; o < s->output_cnt; o++) out[o] = __builtin_nan("");
   }
 }
@@ -141,7 +223,6 @@ TF_INLINE void tf_feature_plan_call_(const tf_feature_step_t *s, uint8_t *mem,
 TF_INLINE double tf_feature_plan_compute_(uint8_t op, double a, double b) {
   double y;
   switch (op) {
-  case TF_FEATURE_COPY: y = a; break;
   case TF_FEATURE_NEG: y = -a; break;
   case TF_FEATURE_ABS: y = __builtin_fabs(a); break;
   case TF_FEATURE_ADD: y = a + b; break;
@@ -154,17 +235,48 @@ TF_INLINE double tf_feature_plan_compute_(uint8_t op, double a, double b) {
   return __builtin_isfinite(y) ? y : __builtin_nan("");
 }
 
-/* Series indicators and arithmetic of one trigger. */
-static inline void tf_feature_plan_run_(const tf_feature_list_t *list, uint8_t *mem) {
+/* Series indicators and arithmetic, one by one. */
+static inline void tf_feature_plan_steps_(const tf_feature_plan_t *plan,
+                                          const tf_feature_step_t *steps, uint32_t cnt,
+                                          uint8_t *mem) {
   double              *slots = (double *)mem;
   tf_indicator_input_t in    = {.on = TF_ON_INPUT};
-  for (const tf_feature_step_t *s = list->steps, *end = s + list->cnt; s != end; s++) {
+  for (const tf_feature_step_t *s = steps, *end = s + cnt; s != end; s++) {
     in.x[0] = slots[s->in[0]];
     if (s->op == TF_FEATURE_CALL) {
       for (uint32_t i = 1; i < s->series_cnt; i++) in.x[i] = slots[s->in[i]];
-      tf_feature_plan_call_(s, mem, &in);
+      tf_feature_plan_call_(plan, s, mem, &in);
     } else {
       slots[s->out] = tf_feature_plan_compute_(s->op, in.x[0], slots[s->in[1]]);
+    }
+  }
+}
+
+/* One more input of each history that takes it. */
+static inline void tf_feature_plan_histories_(const tf_feature_history_t *histories, uint32_t cnt,
+                                              double *mem) {
+  for (const tf_feature_history_t *h = histories, *end = h + cnt; h != end; h++) {
+    double   x = mem[h->in];
+    uint64_t seen;
+    if (TF_UNLIKELY(!(__builtin_fabs(x) <= TF_VECTOR_MAGNITUDE_MAX))) continue;
+    if (h->holds == TF_VECTOR_HISTORY_POSITIVE && TF_UNLIKELY(!(x > 0))) continue;
+    memcpy(&seen, &mem[h->cnt], sizeof seen);
+    mem[h->ring + (seen & h->mask)] = x;
+    seen++;
+    memcpy(&mem[h->cnt], &seen, sizeof seen);
+  }
+}
+
+static inline void tf_feature_plan_runs_(const tf_feature_plan_t *plan, void *mem) {
+  for (const tf_feature_run_t *r = plan->tick_runs, *end = r + plan->tick_run_cnt; r != end; r++) {
+    switch (r->work) {
+    case TF_FEATURE_WORK_STEPS:
+      tf_feature_plan_steps_(plan, plan->tick_steps + r->first, r->cnt, mem);
+      break;
+    case TF_FEATURE_WORK_HISTORIES:
+      tf_feature_plan_histories_(plan->histories + r->first, r->cnt, mem);
+      break;
+    default: plan->vector_runs[r->kind](plan->vectors + r->first, r->cnt, mem); break;
     }
   }
 }
@@ -180,7 +292,7 @@ static inline void tf_feature_plan_on_event(const tf_feature_plan_t *plan, void 
   double               unread[TF_INDICATOR_OUTPUTS_MAX]; /* outputs are read at the tick */
   tf_indicator_input_t in = {.on = on, .market = market};
   for (const tf_feature_step_t *s = list->steps, *end = s + list->cnt; s != end; s++) {
-    (void)s->update((uint8_t *)mem + s->state_offset, &in, unread);
+    (void)plan->updates[s->update]((uint8_t *)mem + s->state_offset, &in, unread);
   }
 }
 
@@ -201,13 +313,14 @@ TF_INLINE double tf_feature_plan_field_(const tf_bar_t *bar, uint16_t field) {
 static inline void tf_feature_plan_on_bar(const tf_feature_plan_t *plan, void *mem,
                                           uint32_t bar_idx, const tf_bar_t *bar) {
   TF_ASSERT(bar_idx < plan->bar_cnt);
-  const tf_feature_bar_t *b     = &plan->bars[bar_idx];
-  double                 *slots = mem;
+  const tf_feature_bar_t *b = &plan->bars[bar_idx];
+  tf_feature_plan_count_(plan, mem, 1 + bar_idx);
+  double *slots = mem;
   for (uint32_t i = 0; i < b->field_cnt; i++) {
     double value             = tf_feature_plan_field_(bar, b->fields[i].field);
     slots[b->fields[i].slot] = __builtin_isfinite(value) ? value : __builtin_nan("");
   }
-  if (b->steps.cnt > 0) tf_feature_plan_run_(&b->steps, mem);
+  tf_feature_plan_steps_(plan, b->steps.steps, b->steps.cnt, mem);
 }
 
 /* The features as they stand into row[feature_cnt]. True if every listed one has a value. */
@@ -216,10 +329,11 @@ static inline bool tf_feature_plan_read(const tf_feature_plan_t *plan, const voi
   const double *slots = mem;
   uint64_t      nan   = 0;
   for (uint32_t i = 0; i < plan->listed_cnt; i++) {
-    row[i] = slots[i];
-    nan |= slots[i] != slots[i];
+    row[i] = slots[plan->row_slots[i]];
+    nan |= row[i] != row[i];
   }
-  for (uint32_t i = plan->listed_cnt; i < plan->feature_cnt; i++) row[i] = slots[i];
+  for (uint32_t i = plan->listed_cnt; i < plan->feature_cnt; i++)
+    row[i] = slots[plan->row_slots[i]];
   return nan == 0;
 }
 
@@ -230,9 +344,10 @@ static inline bool tf_feature_plan_on_tick(const tf_feature_plan_t *plan, void *
   tf_indicator_input_t in = {.on = TF_ON_TICK, .market = market};
   for (const tf_feature_step_t *s = plan->tick_market.steps, *end = s + plan->tick_market.cnt;
        s != end; s++) {
-    tf_feature_plan_call_(s, mem, &in);
+    tf_feature_plan_call_(plan, s, mem, &in);
   }
-  tf_feature_plan_run_(&plan->tick_steps, mem);
+  tf_feature_plan_runs_(plan, mem);
+  tf_feature_plan_count_(plan, mem, 0);
   return tf_feature_plan_read(plan, mem, row);
 }
 

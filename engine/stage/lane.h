@@ -28,6 +28,9 @@ typedef struct tf_lane_instrument {
   bool             has_bbo, has_trade;
   bool             bbo_is_books; /* they are the book's top, not a quote */
   uint8_t          route;        /* by which its events come (tf/route.h) */
+  uint8_t          trading;      /* tf_trading_t: what the venue said last; CHANGED is not kept */
+  bool             has_ticked;   /* there is a row */
+  bool             is_ready;     /* every listed feature of the row has a value */
   double  position; /* what the operator says is held: base units or contracts; NaN untold */
   void   *features; /* the feature plan's state and slots */
   double *row;      /* the feature row of the last tick */

@@ -38,6 +38,8 @@ typedef enum tf_hold_reason {
   TF_HOLD_RATE     = 4,
   TF_HOLD_CONFLICT = 5, /* buy and sell fired on the same tick */
   TF_HOLD_HALTED   = 6, /* an operator's halt */
+  TF_HOLD_WARMING  = 7, /* a feature that the strategy requires has no value (require_ready) */
+  TF_HOLD_TRADING  = 8, /* the venue does not trade the instrument now, or no longer (trading) */
   TF_HOLD_REASON_CNT
 } tf_hold_reason_t;
 
@@ -72,7 +74,8 @@ typedef struct tf_decision {
   uint8_t  hold_reason; /* tf_hold_reason_t */
   uint16_t version;     /* TF_DECISION_VERSION */
   uint8_t  route; /* by which the market came (tf/route.h): 0 the feed's own, else what stood in */
-  uint8_t  reserved[3];
+  uint8_t  trading; /* tf_trading_t: what the venue said of the instrument last; 0: nothing */
+  uint8_t  reserved[2];
 } tf_decision_t;
 
 TF_STATIC_ASSERT(sizeof(tf_decision_t) == 128, "a decision is two cache lines");

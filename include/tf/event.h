@@ -16,7 +16,7 @@ typedef enum tf_event_kind {
   TF_EVENT_QUOTE   = 1, /* best bid and offer as the venue's quote channel sends them */
   TF_EVENT_BOOK    = 2, /* one price level, of a delta or (flag SNAPSHOT) of a snapshot */
   TF_EVENT_TICKER  = 3,
-  TF_EVENT_STATUS  = 4, /* the book's or the feed's state changed */
+  TF_EVENT_STATUS  = 4, /* the book's state changed, or the instrument's listing (u.listing) */
   TF_EVENT_CONTROL = 5, /* an operator's command, at its place in the stream (u.control) */
   TF_EVENT_KIND_CNT
 } tf_event_kind_t;
@@ -37,7 +37,7 @@ typedef enum tf_event_command {
 #define TF_FLAG_BAD_BOOK                                                                           \
   0x04u /* BOOK, STATUS: decoded while the instrument's book chain was broken */
 #define TF_FLAG_OUTLIER  0x04u /* TRADE: its price is far from all others (engine/stage/outlier.h) */
-#define TF_FLAG_BAD_TS   0x08u /* ts_event is not to be trusted (unit jump, future, zero) */
+#define TF_FLAG_BAD_TS   0x08u /* ts_event is not to be trusted: TF_EVENT_TIME_CAUSES */
 #define TF_FLAG_BACKFILL 0x10u /* older than the subscription: a venue's replay of recent trades */
 #define TF_FLAG_SIDE     0x20u
 /* Not sent by the venue: the feed says what its rules mean. A level that fell out of the depth that
@@ -47,6 +47,15 @@ typedef enum tf_event_command {
 /* QUOTE, BOOK: by the venue's own sequence, which both carry, a newer message of the other of the two
  * was published before: this one says nothing new of the best bid and offer. */
 #define TF_FLAG_OUTRUN 0x80u
+
+/* Why a time has BAD_TS, a closed set; each has a counter (engine/stage/event_time.h). X(id, name) */
+#define TF_EVENT_TIME_CAUSES(X)                                                                    \
+  X(ZERO, "zero")                                                                                  \
+  X(UNIT, "unit")                                                                                  \
+  X(FUTURE, "future")                                                                              \
+  X(PAST, "past")                                                                                  \
+  X(BACKWARDS, "backwards")                                                                        \
+  X(SAID, "said")
 
 #define TF_FUNDING_EXP  (-12)
 #define TF_FUNDING_NONE INT64_MIN
@@ -61,6 +70,18 @@ typedef enum tf_book_state {
   TF_BOOK_NONE    = 5, /* no depth channel: quotes and trades only */
   TF_BOOK_STATE_CNT
 } tf_book_state_t;
+
+/* What a venue does with an instrument, said by a STATUS of its own (adapters/feed/listing.h). */
+typedef enum tf_trading {
+  TF_TRADING_UNSAID = 0, /* the STATUS is of the book */
+  TF_TRADING_OPEN   = 1,
+  TF_TRADING_HALTED =
+      2, /* no trades for now: halted, in an auction, not opened yet, orders only withdrawn */
+  TF_TRADING_ENDED = 3, /* delisted, expired, settled: for good */
+  TF_TRADING_CHANGED =
+      4, /* tick or lot size are others from here on (u.listing); it goes on as it was */
+  TF_TRADING_CNT
+} tf_trading_t;
 
 typedef struct tf_event {
   uint64_t ts_event_ns;   /* venue's time, ns since 1970; 0 where the venue sends none */
@@ -95,13 +116,21 @@ typedef struct tf_event {
                                      TF_FUNDING_NONE: not sent */
     } ticker;
     struct {
-      uint64_t book_state; /* tf_book_state_t: what the book becomes */
+      uint32_t book_state; /* tf_book_state_t: what the book becomes */
+      uint32_t trading;    /* UNSAID; else it is u.listing, and nothing is said of the book */
       uint64_t
           apply_from; /* OK after a snapshot: deltas from this venue_seq on apply, never 0; OK with
                               0: a silence (STALE) is over, the book goes on as it was */
       uint64_t gap_first; /* GAP: first and last venue sequence that are missing */
       uint64_t gap_last;
     } status;
+    struct {
+      uint32_t book_state; /* TF_BOOK_NONE */
+      uint32_t trading;    /* tf_trading_t, not UNSAID */
+      int64_t  tick_size;  /* at price_exp; 0: not said */
+      int64_t  lot_size;   /* at qty_exp; 0: not said */
+      uint64_t reserved;
+    } listing;
     struct {
       uint64_t command;  /* tf_event_command_t */
       int64_t  position; /* POSITION: signed, base units or contracts, exponent qty_exp */
@@ -115,6 +144,11 @@ TF_STATIC_ASSERT(sizeof(tf_event_t) == 64, "an event is one cache line");
 TF_STATIC_ASSERT(offsetof(tf_event_t, ingest_seq) == 16, "layout is part of the tape format");
 TF_STATIC_ASSERT(offsetof(tf_event_t, kind) == 28, "layout is part of the tape format");
 TF_STATIC_ASSERT(offsetof(tf_event_t, u) == 32, "layout is part of the tape format");
+
+/* A STATUS that is of the instrument, not of its book. */
+TF_INLINE bool tf_event_is_listing(const tf_event_t *e) {
+  return e->kind == TF_EVENT_STATUS && e->u.status.trading != TF_TRADING_UNSAID;
+}
 
 /* +1 for a buy aggressor or a bid, -1 for a sell aggressor or an ask. */
 TF_INLINE int tf_event_sign(const tf_event_t *e) { return (e->flags & TF_FLAG_SIDE) ? -1 : 1; }

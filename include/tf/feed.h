@@ -49,10 +49,18 @@ typedef struct tf_feed_counts {
   uint64_t derived;                   /* published beside those: levels with TF_FLAG_DERIVED */
   uint64_t merged; /* of both, not published: another of the feed's connections brings them */
   uint64_t rejected[TF_REJECT_CNT];
-  uint64_t gaps;                           /* breaks in a venue sequence */
-  uint64_t duplicates;                     /* messages whose venue sequence was already seen */
-  uint64_t bridged_out_levels;             /* levels that bridging to a snapshot discarded */
-  uint64_t resyncs;                        /* snapshots asked for again */
+  uint64_t gaps;       /* breaks in a venue sequence */
+  uint64_t duplicates; /* messages whose venue sequence was already seen */
+  uint64_t
+      id_conflicts; /* trades with an id seen before that say something else: the first stands */
+  uint64_t id_conflict_newest; /* the id of the newest of them */
+  uint64_t late_trades;        /* that came behind one with a larger id */
+  uint64_t
+      reordered; /* trades that waited for those before them, and were published in their place */
+  uint64_t held_trades;        /* now: decoded, and waiting for those before them (no counter) */
+  uint64_t listings;           /* halts, openings, delistings, other tick or lot sizes */
+  uint64_t bridged_out_levels; /* levels that bridging to a snapshot discarded */
+  uint64_t resyncs;            /* snapshots asked for again */
   uint64_t checksums, checksum_mismatches; /* of books: compared, and those that differed */
   uint64_t checksums_off;   /* books whose checksums failed too often to be compared any longer */
   uint64_t metadata_cached; /* instruments whose metadata is an earlier run's (instrument.h) */
@@ -188,8 +196,12 @@ typedef struct tf_feed_config {
   uint32_t           pending_cap; /* delta messages remembered while a snapshot is awaited */
   uint32_t
       book_depth; /* levels a side to subscribe to where the venue lets one choose; 0: its default */
+  uint64_t
+                       reorder_window_ns; /* how long a trade may wait for those before it (adapters/feed/reorder.h); 0: it does not */
   const tf_feed_key_t *key; /* NULL: public channels only */
 } tf_feed_config_t;
+
+#define TF_FEED_HELLO_WAIT SIZE_MAX
 
 /* Where a venue is to be had as well. */
 typedef struct tf_feed_host {
@@ -200,6 +212,9 @@ typedef struct tf_feed tf_feed_t;
 struct tf_feed {
   const char *venue;  /* "binance-spot" */
   const char *suffix; /* "BINANCE-SPOT" */
+  /* What a symbol may hold beside ASCII letters and digits, where it names a stream or stands in a path;
+   * 0x80 among them: bytes outside ASCII too. */
+  const char *symbol_chars;
   /* Const, of the type that the next two want: what a venue's own file says to a body that several venues
    * share. NULL where a file is all there is. */
   const void *spec;
@@ -213,6 +228,8 @@ struct tf_feed {
 
   /* What the session asks when it is live. All write NUL-terminated text and return its length, 0
    * when there is nothing (more), or the length needed if it is >= cap. */
+  const char
+      *key_channels; /* that want a key (tf_feed_config_t.key), for people; NULL: it takes none */
   const char *ws_host, *ws_port; /* defaults of the venue */
   const char *rest_host, *rest_port;
   /* Further websocket hosts that serve the same, up to the row without a name: measured, and the quickest
@@ -225,7 +242,8 @@ struct tf_feed {
   size_t (*ticket_target)(const void *state, char *buf, size_t cap);
   const char *ticket_body; /* of that POST, JSON; NULL: empty */
   /* The message_idx-th text that the venue wants before any subscription, or beside them for no symbol
-   * in particular; 0 when there is none (more). NULL: none. */
+   * in particular; 0 when there is none (more), TF_FEED_HELLO_WAIT while the venue has not answered the one
+   * before (a login). NULL: none. */
   size_t (*hello)(const void *state, uint32_t message_idx, char *buf, size_t cap);
   /* The message that asks for, or ends, these streams. 0: this channel needs none (another brings it).
    * Where snapshots come in band, a book's end and new beginning make the venue send its snapshot again.
@@ -248,7 +266,9 @@ struct tf_feed {
   size_t (*heartbeat)(const void *state, char *buf, size_t cap);
   uint64_t heartbeat_ns;
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
-  uint32_t streams_max; /* symbol times channel, of one connection; 0: no limit is known */
+  uint32_t streams_max; /* the venue's own count of them, of one connection; 0: no limit is known */
+  /* By channel: how many of the venue's one symbol of ours is at the most (a ticker may be three); 0: 1. */
+  uint8_t streams_each[TF_CHANNEL_CNT];
   /* Channels that the venue serves on connections of their own, each entry a mask; what is in none shares
    * connections. ws_target knows by the channels of its state's config which it is. All 0: one for all. */
   uint32_t channel_groups[TF_CHANNEL_CNT];
@@ -265,5 +285,13 @@ struct tf_feed {
   uint64_t silence_ns_max;    /* nothing at all from the venue for this long: reconnect */
   uint64_t message_bytes_max; /* the largest message to be ready for; 0: 4 MiB will do */
 };
+
+/* The venue's streams that these channels (TF_CHANNEL_* bits) of one symbol are. */
+TF_INLINE uint32_t tf_feed_streams_of(const tf_feed_t *feed, uint32_t channels) {
+  uint32_t cnt = 0;
+  for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
+    if (channels & 1u << c) cnt += feed->streams_each[c] > 0 ? feed->streams_each[c] : 1;
+  return cnt;
+}
 
 #endif

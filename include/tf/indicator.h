@@ -1,5 +1,5 @@
-/* The contract of an indicator: one file kernels/indicator/<name>.c that exports one const
- * descriptor tf_indicator_<name>, plus its line in indicators.def.
+/* The contract of an indicator: a const descriptor tf_indicator_<name> in kernels/indicator/<name>.c, or
+ * in the file of its family, and its line in indicators.def.
  *
  * Two kinds. A *market* indicator (series_cnt 0) reads tf_market_t: mid, imbalance, ofi. A *series*
  * indicator (series_cnt 1..4) reads doubles that other expressions produce: ema(mid, 20).
@@ -20,7 +20,7 @@
 
 #define TF_INDICATOR_SERIES_MAX  4
 #define TF_INDICATOR_OUTPUTS_MAX 4
-#define TF_INDICATOR_PARAMS_MAX  6
+#define TF_INDICATOR_PARAMS_MAX  8
 
 /* When update runs. A market indicator names the events it must see; most need TF_ON_TICK only.
  * Within one message, event calls come in order, then one TF_ON_TICK call. Outputs are read after
@@ -42,14 +42,50 @@ typedef enum tf_param_kind {
   TF_PARAM_COUNT    = 0, /* whole number: a number of samples or levels */
   TF_PARAM_REAL     = 1,
   TF_PARAM_DURATION = 2, /* "1s", "250ms"; handed to init in ns */
+  TF_PARAM_CHOICE =
+      3, /* one of names, ma(close, 30, ema); handed to init as its place, min .. max */
 } tf_param_kind_t;
 
 typedef struct tf_param_spec {
-  const char     *name;
-  tf_param_kind_t kind;
-  double          dflt, min, max;
-  const char     *help; /* one line with the unit */
+  const char        *name;
+  tf_param_kind_t    kind;
+  double             dflt, min, max;
+  const char        *help;  /* one line with the unit */
+  const char *const *names; /* of a choice: max + 1 words, else NULL */
 } tf_param_spec_t;
+
+/* What an indicator is about, for listings: TA-Lib's groups, then those of the market. */
+#define TF_INDICATOR_GROUPS(X)                                                                     \
+  X(OVERLAP, "overlap") /* lies over the price: averages, bands, stops */                          \
+  X(MOMENTUM, "momentum")                                                                          \
+  X(VOLUME, "volume") /* of bars */                                                                \
+  X(VOLATILITY, "volatility")                                                                      \
+  X(PRICE, "price") /* a price made of the bar's others */                                         \
+  X(CYCLE, "cycle")                                                                                \
+  X(PATTERN, "pattern") /* candlesticks */                                                         \
+  X(STATISTIC, "statistic")                                                                        \
+  X(MATH, "math")           /* operators */                                                        \
+  X(TRANSFORM, "transform") /* functions of one value */                                           \
+  X(BOOK, "book")           /* of quotes and levels */                                             \
+  X(TRADE, "trade")         /* of trades */                                                        \
+  X(REFERENCE, "reference") /* of what venues publish: mark price, funding */                      \
+  X(CROSS, "cross")         /* of several instruments */
+
+typedef enum tf_indicator_group {
+#define X(group, name) TF_GROUP_##group,
+  TF_INDICATOR_GROUPS(X)
+#undef X
+      TF_GROUP_CNT
+} tf_indicator_group_t;
+
+TF_INLINE const char *tf_indicator_group_name(tf_indicator_group_t group) {
+  static const char *const NAMES[] = {
+#define X(group, name) name,
+      TF_INDICATOR_GROUPS(X)
+#undef X
+  };
+  return NAMES[group];
+}
 
 typedef struct tf_indicator_input {
   uint32_t           on;                         /* the one TF_ON_* bit of this call */
@@ -58,15 +94,17 @@ typedef struct tf_indicator_input {
 } tf_indicator_input_t;
 
 typedef struct tf_indicator {
-  const char            *name;
-  const char            *help;   /* one line: what it measures, with the unit */
-  const char            *origin; /* formula's source: book, paper or de facto standard */
-  uint8_t                series_cnt;
-  uint8_t                output_cnt;
-  uint8_t                param_cnt;
-  uint32_t               on; /* TF_ON_* */
-  const char            *outputs[TF_INDICATOR_OUTPUTS_MAX];
-  const char            *series[TF_INDICATOR_SERIES_MAX]; /* default inputs by name, for listings */
+  const char *name;
+  const char *alias;  /* another name it is known by, or NULL; never in a canonical name */
+  const char *help;   /* one line: what it measures, with the unit */
+  const char *origin; /* formula's source: book, paper or de facto standard */
+  uint8_t     group;  /* tf_indicator_group_t */
+  uint8_t     series_cnt;
+  uint8_t     output_cnt;
+  uint8_t     param_cnt;
+  uint32_t    on; /* TF_ON_* */
+  const char *outputs[TF_INDICATOR_OUTPUTS_MAX];
+  const char *series[TF_INDICATOR_SERIES_MAX]; /* default inputs by name, for listings */
   const tf_param_spec_t *params;
 
   /* params: param_cnt values in their order, already checked against min and max. */
@@ -77,8 +115,8 @@ typedef struct tf_indicator {
   tf_indicator_result_t (*peek)(const void *state, const tf_indicator_input_t *in, double *out);
   void (*reset)(void *state); /* as after init, same params */
 
-  /* Series indicators only, for tests and `indicator eval`: n samples of each series, outputs
-   * out[o][i], NaN until ready. Written independently of update, and equal to it bit for bit. */
+  /* Series indicators only: n samples of each series, outputs out[o][i], NaN until ready; equal to
+   * update bit for bit. What has no golden data (tests/golden) writes it independently of update. */
   void (*batch)(const double *params, const double *const *series, size_t n, double *const *out);
 } tf_indicator_t;
 

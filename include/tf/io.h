@@ -73,8 +73,9 @@ struct tf_hist; /* core/hist.h */
 struct tf_io {
   const tf_io_ops_t *ops;
   tf_io_counts_t     counts;
-  const struct tf_hist
-      *stamp_ages; /* from the kernel's stamp to our pass; NULL: none are asked for */
+  struct tf_hist *
+      stamp_ages; /* from the kernel's stamp to our pass; NULL: none are asked for. May be pointed elsewhere
+                      before the first pass */
 };
 
 TF_INLINE tf_err_t tf_io_attach(tf_io_t *io, int fd, const tf_io_handler_t *h, tf_io_conn_t *conn) {

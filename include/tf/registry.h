@@ -8,14 +8,16 @@
 #include "tf/model.h"
 #include "tf/policy.h"
 #include "tf/sink.h"
+#include "tf/vector.h"
 
 typedef struct tf_registry {
-  const tf_feed_t *const      *feeds;
-  const tf_sink_t *const      *sinks;
-  const tf_indicator_t *const *indicators;
-  const tf_policy_t *const    *policies;
-  const tf_model_loader_t     *models;
-  uint32_t                     feed_cnt, sink_cnt, indicator_cnt, policy_cnt;
+  const tf_feed_t *const        *feeds;
+  const tf_sink_t *const        *sinks;
+  const tf_indicator_t *const   *indicators;
+  const tf_policy_t *const      *policies;
+  const tf_vector_kind_t *const *vectors;
+  const tf_model_loader_t       *models;
+  uint32_t                       feed_cnt, sink_cnt, indicator_cnt, policy_cnt, vector_cnt;
 } tf_registry_t;
 
 #endif

@@ -128,6 +128,24 @@ enum {
 #undef TF_LEG_END_COUNT_
 };
 
+/* What the dial of a connection is doing, and where it failed: names are stable (logs, metrics). X(name, text) */
+#define TF_DIAL_PHASES(X)                                                                          \
+  X(WAIT, "wait") /* for its turn at this host */                                                  \
+  X(DNS, "dns")                                                                                    \
+  X(CONNECT, "connect")                                                                            \
+  X(PROXY, "proxy") /* CONNECT sent, answer awaited */                                             \
+  X(TLS, "tls")                                                                                    \
+  X(UPGRADE, "upgrade") /* websocket: request out, answer awaited */                               \
+  X(REQUEST, "request") /* REST: request out, head awaited */                                      \
+  X(BODY, "body")                                                                                  \
+  X(DONE, "done")
+
+enum {
+#define TF_DIAL_COUNT_(id, name) +1
+  TF_DIAL_CNT = 0 TF_DIAL_PHASES(TF_DIAL_COUNT_)
+#undef TF_DIAL_COUNT_
+};
+
 #define TF_SOURCE_LEGS_MAX 5u
 
 /* One of a live source's connections, for those who look on. */
@@ -138,7 +156,7 @@ typedef struct tf_source_leg {
   uint64_t duplicates;   /* messages of which nothing was published, another having brought it */
   uint64_t lead_cnt;     /* of its wins, until the second came: */
   uint64_t lead_p50_ns, lead_p90_ns, lead_p99_ns, lead_max_ns;
-  uint64_t ends[TF_LEG_END_CNT];
+  uint64_t ends[TF_LEG_END_CNT]; /* in a replay as far as they were recorded */
 } tf_source_leg_t;
 
 struct tf_source {
@@ -148,12 +166,16 @@ struct tf_source {
   uint8_t                feed_state;                              /* tf_feed_state_t */
   uint64_t bytes_rx, bytes_framed, bytes_partial, bytes_rejected; /* the ledger's first row */
   uint64_t connects, disconnects;
-  uint64_t books_lost; /* books given up because the lane did not believe them */
-  uint64_t stale;      /* silences of book and quote streams beyond their habit */
-  uint64_t stale_now;  /* instruments in one */
+  uint64_t dials_failed[TF_DIAL_CNT]; /* by the phase that they failed in */
+  uint64_t books_lost;                /* books given up because the lane did not believe them */
+  uint64_t stale;                     /* silences of book and quote streams beyond their habit */
+  uint64_t stale_now;                 /* instruments in one */
   tf_source_streams_t streams;
   uint32_t            leg_cnt; /* 0: no connections, a file */
   tf_source_leg_t     legs[TF_SOURCE_LEGS_MAX];
+  bool     is_required; /* live: when it breaks for good the run ends, whatever the others do */
+  bool     is_aid;      /* brings no market data of its own: commands, a chain of routes */
+  tf_err_t broken;      /* for good, by acquire: it is not polled any more */
   tf_source_t
       *commanded_by; /* whoever takes its commands, and tells it: a chain of routes; NULL: itself */
   uint64_t held_events; /* decoded while another route served (tf/route.h): not published */

@@ -24,12 +24,12 @@ typedef enum tf_tap_kind {
 #define TF_TAP_LEGS_MAX 5u
 
 typedef struct tf_tap_record {
-  uint64_t    recv_ns;
-  uint32_t    source_idx; /* of the feed in the config; UINT32_MAX: none (control) */
-  uint8_t     kind;       /* tf_tap_kind_t */
-  uint8_t     frame_kind; /* FRAME: tf_frame_kind_t */
-  uint8_t     leg; /* of the feed's connections the one concerned; CONTROL, LOSE, STATUS: 0 */
-  uint32_t    bytes_cnt;
+  uint64_t recv_ns;
+  uint32_t source_idx; /* of the feed in the config; UINT32_MAX: none (control) */
+  uint8_t  kind;       /* tf_tap_kind_t */
+  uint8_t  frame_kind; /* FRAME: tf_frame_kind_t; DISCONNECT: why, of TF_LEG_ENDS (tf/source.h) */
+  uint8_t  leg;        /* of the feed's connections the one concerned; CONTROL, LOSE, STATUS: 0 */
+  uint32_t bytes_cnt;
   const char *bytes;
   const char *target; /* FRAME of kind HTTP: path and query, NUL-terminated; else NULL */
 } tf_tap_record_t;

@@ -102,6 +102,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 1, "period, in bar
 
 const tf_indicator_t tf_indicator_adx = {
     .name        = "adx",
+    .group       = TF_GROUP_MOMENTUM,
     .help        = "directional movement: adx, plus_di, minus_di, each 0 to 100",
     .origin      = "Wilder 1978",
     .series_cnt  = 3,

@@ -79,6 +79,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_C
 
 const tf_indicator_t tf_indicator_amihud = {
     .name        = "amihud",
+    .group       = TF_GROUP_TRADE,
     .help        = "mean return per unit of traded notional, 1 per quote unit",
     .origin      = "Amihud 2002, trade by trade",
     .output_cnt  = 1,

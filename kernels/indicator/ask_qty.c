@@ -22,6 +22,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_ask_qty = {
     .name        = "ask_qty",
+    .group       = TF_GROUP_BOOK,
     .help        = "size at the best offer, in base units",
     .origin      = "definition",
     .output_cnt  = 1,

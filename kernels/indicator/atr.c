@@ -68,6 +68,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 1, "period, in bar
 
 const tf_indicator_t tf_indicator_atr = {
     .name        = "atr",
+    .group       = TF_GROUP_VOLATILITY,
     .help        = "average true range, in price units",
     .origin      = "Wilder 1978, as Tulip atr",
     .series_cnt  = 3,

@@ -27,6 +27,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_basis = {
     .name        = "basis",
+    .group       = TF_GROUP_REFERENCE,
     .help        = "mark price, or else the last, less the mid, in 1/10000 of the mid",
     .origin      = "definition",
     .output_cnt  = 1,

@@ -22,6 +22,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_bid = {
     .name        = "bid",
+    .group       = TF_GROUP_BOOK,
     .help        = "price of the best bid, in quote currency",
     .origin      = "definition",
     .output_cnt  = 1,

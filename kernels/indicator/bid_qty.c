@@ -22,6 +22,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_bid_qty = {
     .name        = "bid_qty",
+    .group       = TF_GROUP_BOOK,
     .help        = "size at the best bid, in base units",
     .origin      = "definition",
     .output_cnt  = 1,

@@ -90,6 +90,7 @@ static const tf_param_spec_t PARAMS[] = {
 
 const tf_indicator_t tf_indicator_bollinger = {
     .name        = "bollinger",
+    .group       = TF_GROUP_OVERLAP,
     .help        = "mean of the last n inputs and a band around it: lower, middle, upper",
     .origin      = "Bollinger 2001, as TA-Lib BBANDS",
     .series_cnt  = 1,

@@ -135,6 +135,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(50, 2, "window, in inp
 
 const tf_indicator_t tf_indicator_correlation = {
     .name        = "correlation",
+    .group       = TF_GROUP_STATISTIC,
     .help        = "correlation of the last n pairs of inputs, -1 to 1",
     .origin      = "Pearson; Welford 1962, Chan, Golub, LeVeque 1979",
     .series_cnt  = 2,

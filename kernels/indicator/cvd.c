@@ -37,6 +37,7 @@ static void reset(void *state) { *(tf_sum_t *)state = (tf_sum_t){0}; }
 
 const tf_indicator_t tf_indicator_cvd = {
     .name       = "cvd",
+    .group      = TF_GROUP_TRADE,
     .help       = "quantity bought less quantity sold by aggressors since the start, in base units",
     .origin     = "cumulative volume delta",
     .output_cnt = 1,

@@ -63,6 +63,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(1, 1, "distance, in in
 
 const tf_indicator_t tf_indicator_delta = {
     .name        = "delta",
+    .group       = TF_GROUP_MOMENTUM,
     .help        = "change over the last n inputs",
     .origin      = "momentum (TA-Lib MOM)",
     .series_cnt  = 1,

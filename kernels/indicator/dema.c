@@ -74,6 +74,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "period, in inp
 
 const tf_indicator_t tf_indicator_dema = {
     .name        = "dema",
+    .group       = TF_GROUP_OVERLAP,
     .help        = "double exponential moving average",
     .origin      = "Mulloy 1994, as TA-Lib DEMA",
     .series_cnt  = 1,

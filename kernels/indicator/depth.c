@@ -78,6 +78,7 @@ static const tf_param_spec_t PARAMS[] = {
 
 const tf_indicator_t tf_indicator_depth = {
     .name        = "depth",
+    .group       = TF_GROUP_BOOK,
     .help        = "size within so many basis points of the mid, in base units: bid, ask",
     .origin      = "definition",
     .output_cnt  = 2,

@@ -70,6 +70,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "period, in inp
 
 const tf_indicator_t tf_indicator_ema = {
     .name        = "ema",
+    .group       = TF_GROUP_OVERLAP,
     .help        = "exponential moving average",
     .origin      = "TA-Lib EMA (seeded with the mean of the first n)",
     .series_cnt  = 1,

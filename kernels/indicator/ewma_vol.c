@@ -80,6 +80,7 @@ static const tf_param_spec_t PARAMS[] = {
 
 const tf_indicator_t tf_indicator_ewma_vol = {
     .name        = "ewma_vol",
+    .group       = TF_GROUP_VOLATILITY,
     .help        = "exponentially weighted volatility of log returns, per input",
     .origin      = "RiskMetrics 1996",
     .series_cnt  = 1,

@@ -23,6 +23,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_funding_rate = {
     .name        = "funding_rate",
+    .group       = TF_GROUP_REFERENCE,
     .help        = "funding rate of the current period, as a fraction (channel ticker)",
     .origin      = "definition",
     .output_cnt  = 1,

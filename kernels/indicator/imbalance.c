@@ -89,6 +89,7 @@ static const tf_param_spec_t PARAMS[] = {
 
 const tf_indicator_t tf_indicator_imbalance = {
     .name        = "imbalance",
+    .group       = TF_GROUP_BOOK,
     .help        = "size bid less size offered over their sum, -1 to 1",
     .origin      = "queue imbalance; Cont, Kukanov, Stoikov 2014",
     .output_cnt  = 1,

@@ -80,6 +80,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_C
 
 const tf_indicator_t tf_indicator_kyle_lambda = {
     .name        = "kyle_lambda",
+    .group       = TF_GROUP_TRADE,
     .help        = "price change per unit of signed traded quantity, in price units per base unit",
     .origin      = "Kyle 1985",
     .output_cnt  = 1,

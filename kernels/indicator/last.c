@@ -22,6 +22,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_last = {
     .name        = "last",
+    .group       = TF_GROUP_TRADE,
     .help        = "price of the last trade, in quote currency",
     .origin      = "definition",
     .output_cnt  = 1,

@@ -125,9 +125,10 @@ static void batch(const double *params, const double *const *series, size_t len,
 static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 2, "window, in inputs")};
 
 const tf_indicator_t tf_indicator_linreg_slope = {
-    .name = "linreg_slope",
-    .help = "slope of the least squares line through the last n inputs, in units of the input per "
-            "input",
+    .name  = "linreg_slope",
+    .group = TF_GROUP_STATISTIC,
+    .help  = "slope of the least squares line through the last n inputs, in units of the input per "
+             "input",
     .origin      = "least squares, as TA-Lib LINEARREG_SLOPE",
     .series_cnt  = 1,
     .output_cnt  = 1,

@@ -101,6 +101,7 @@ static const tf_param_spec_t PARAMS[] = {
 
 const tf_indicator_t tf_indicator_macd = {
     .name        = "macd",
+    .group       = TF_GROUP_MOMENTUM,
     .help        = "moving average convergence and divergence: line, signal, histogram",
     .origin      = "Appel 1979",
     .series_cnt  = 1,

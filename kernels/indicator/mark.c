@@ -22,6 +22,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_mark = {
     .name        = "mark",
+    .group       = TF_GROUP_REFERENCE,
     .help        = "mark price of the venue, in quote currency (channel ticker)",
     .origin      = "definition",
     .output_cnt  = 1,

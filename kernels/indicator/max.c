@@ -28,6 +28,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "window, in inp
 
 const tf_indicator_t tf_indicator_max = {
     .name        = "max",
+    .group       = TF_GROUP_MATH,
     .help        = "largest of the last n inputs",
     .origin      = "TA-Lib MAX; Lemire 2006",
     .series_cnt  = 1,

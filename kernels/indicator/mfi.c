@@ -125,6 +125,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 1, "period, in bar
 
 const tf_indicator_t tf_indicator_mfi = {
     .name        = "mfi",
+    .group       = TF_GROUP_MOMENTUM,
     .help        = "money flow index, 0 to 100",
     .origin      = "Quong, Soudack 1989",
     .series_cnt  = 4,

@@ -31,6 +31,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_microprice = {
     .name       = "microprice",
+    .group      = TF_GROUP_BOOK,
     .help       = "mid weighted by the opposite sizes at the best bid and offer, in quote currency",
     .origin     = "Stoikov 2018, first order (weighted mid)",
     .output_cnt = 1,

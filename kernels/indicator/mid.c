@@ -22,6 +22,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_mid = {
     .name        = "mid",
+    .group       = TF_GROUP_BOOK,
     .help        = "middle of the best bid and offer, in quote currency",
     .origin      = "definition",
     .output_cnt  = 1,

@@ -28,6 +28,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "window, in inp
 
 const tf_indicator_t tf_indicator_min = {
     .name        = "min",
+    .group       = TF_GROUP_MATH,
     .help        = "smallest of the last n inputs",
     .origin      = "TA-Lib MIN; Lemire 2006",
     .series_cnt  = 1,

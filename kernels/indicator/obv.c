@@ -59,6 +59,7 @@ static void batch(const double *params, const double *const *series, size_t len,
 
 const tf_indicator_t tf_indicator_obv = {
     .name        = "obv",
+    .group       = TF_GROUP_VOLUME,
     .help        = "volume of rising bars less that of falling ones since the start, in base units",
     .origin      = "Granville 1963",
     .series_cnt  = 2,

@@ -104,6 +104,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_C
 
 const tf_indicator_t tf_indicator_ofi = {
     .name        = "ofi",
+    .group       = TF_GROUP_BOOK,
     .help        = "order flow imbalance over the window, in base units",
     .origin      = "Cont, Kukanov, Stoikov 2014, equation (4)",
     .output_cnt  = 1,

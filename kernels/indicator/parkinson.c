@@ -95,6 +95,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "window, in bar
 
 const tf_indicator_t tf_indicator_parkinson = {
     .name        = "parkinson",
+    .group       = TF_GROUP_VOLATILITY,
     .help        = "volatility from the ranges of the last n bars, per bar",
     .origin      = "Parkinson 1980",
     .series_cnt  = 2,

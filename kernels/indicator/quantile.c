@@ -142,6 +142,7 @@ static const tf_param_spec_t PARAMS[] = {
 
 const tf_indicator_t tf_indicator_quantile = {
     .name        = "quantile",
+    .group       = TF_GROUP_STATISTIC,
     .help        = "quantile of the last n inputs; 0.5 is the median",
     .origin      = "definition, as numpy.quantile (linear)",
     .series_cnt  = 1,

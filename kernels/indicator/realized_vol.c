@@ -118,6 +118,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(100, 1, "returns, one 
 
 const tf_indicator_t tf_indicator_realized_vol = {
     .name        = "realized_vol",
+    .group       = TF_GROUP_VOLATILITY,
     .help        = "root of the sum of the last n squared log returns",
     .origin      = "Andersen, Bollerslev, Diebold, Labys 2001",
     .series_cnt  = 1,

@@ -66,6 +66,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(1, 1, "distance, in in
 
 const tf_indicator_t tf_indicator_ret = {
     .name        = "ret",
+    .group       = TF_GROUP_MOMENTUM,
     .help        = "simple return over the last n inputs, as a fraction",
     .origin      = "TA-Lib ROCP",
     .series_cnt  = 1,

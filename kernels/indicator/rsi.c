@@ -103,6 +103,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 1, "period, in inp
 
 const tf_indicator_t tf_indicator_rsi = {
     .name        = "rsi",
+    .group       = TF_GROUP_MOMENTUM,
     .help        = "relative strength index, 0 to 100",
     .origin      = "Wilder 1978, as TA-Lib RSI",
     .series_cnt  = 1,

@@ -99,6 +99,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "window, in inp
 
 const tf_indicator_t tf_indicator_sma = {
     .name        = "sma",
+    .group       = TF_GROUP_OVERLAP,
     .help        = "mean of the last n inputs",
     .origin      = "definition",
     .series_cnt  = 1,

@@ -23,6 +23,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_spread = {
     .name        = "spread",
+    .group       = TF_GROUP_BOOK,
     .help        = "best offer less best bid, in quote currency",
     .origin      = "definition",
     .output_cnt  = 1,

@@ -24,6 +24,7 @@ static void reset(void *state) { (void)init(state, NULL); }
 
 const tf_indicator_t tf_indicator_spread_bps = {
     .name        = "spread_bps",
+    .group       = TF_GROUP_BOOK,
     .help        = "best offer less best bid, in 1/10000 of the mid",
     .origin      = "definition (quoted relative spread)",
     .output_cnt  = 1,

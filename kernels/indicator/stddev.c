@@ -68,6 +68,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 2, "window, in inp
 
 const tf_indicator_t tf_indicator_stddev = {
     .name        = "stddev",
+    .group       = TF_GROUP_STATISTIC,
     .help        = "population standard deviation of the last n inputs",
     .origin      = "definition, as TA-Lib STDDEV",
     .series_cnt  = 1,

@@ -105,6 +105,7 @@ static const tf_param_spec_t PARAMS[] = {
 
 const tf_indicator_t tf_indicator_stochastic = {
     .name        = "stochastic",
+    .group       = TF_GROUP_MOMENTUM,
     .help        = "close within the range of the last n bars, 0 to 100, and its mean: k, d",
     .origin      = "Lane, as TA-Lib STOCHF",
     .series_cnt  = 3,

@@ -74,6 +74,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "period, in inp
 
 const tf_indicator_t tf_indicator_tema = {
     .name        = "tema",
+    .group       = TF_GROUP_OVERLAP,
     .help        = "triple exponential moving average",
     .origin      = "Mulloy 1994, as TA-Lib TEMA",
     .series_cnt  = 1,

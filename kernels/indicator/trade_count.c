@@ -36,6 +36,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_C
 
 const tf_indicator_t tf_indicator_trade_count = {
     .name        = "trade_count",
+    .group       = TF_GROUP_TRADE,
     .help        = "number of trades in the window",
     .origin      = "definition",
     .output_cnt  = 1,

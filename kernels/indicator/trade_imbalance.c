@@ -39,6 +39,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_C
 
 const tf_indicator_t tf_indicator_trade_imbalance = {
     .name        = "trade_imbalance",
+    .group       = TF_GROUP_TRADE,
     .help        = "quantity bought less quantity sold by aggressors over their sum, -1 to 1",
     .origin      = "trade flow imbalance; Chordia, Roll, Subrahmanyam 2002 (order imbalance)",
     .output_cnt  = 1,

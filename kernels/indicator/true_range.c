@@ -56,6 +56,7 @@ static void batch(const double *params, const double *const *series, size_t len,
 
 const tf_indicator_t tf_indicator_true_range = {
     .name        = "true_range",
+    .group       = TF_GROUP_VOLATILITY,
     .help        = "range of a bar with the gap from the last close, in price units",
     .origin      = "Wilder 1978, as Tulip tr",
     .series_cnt  = 3,

@@ -32,6 +32,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_C
 
 const tf_indicator_t tf_indicator_volume = {
     .name        = "volume",
+    .group       = TF_GROUP_TRADE,
     .help        = "traded quantity in the window, in base units",
     .origin      = "definition",
     .output_cnt  = 1,

@@ -37,6 +37,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_C
 
 const tf_indicator_t tf_indicator_vwap = {
     .name        = "vwap",
+    .group       = TF_GROUP_TRADE,
     .help        = "volume-weighted average price of the trades in the window, in quote currency",
     .origin      = "de facto standard; Berkowitz, Logue, Noser 1988",
     .output_cnt  = 1,

@@ -81,7 +81,8 @@ static const tf_param_spec_t PARAMS[] = {
 };
 
 const tf_indicator_t tf_indicator_weighted_mid = {
-    .name = "weighted_mid",
+    .name  = "weighted_mid",
+    .group = TF_GROUP_BOOK,
     .help = "mid of the average prices of the best levels, weighted by the size opposite, in price "
             "units",
     .origin      = "microprice over several levels; Stoikov 2018",

@@ -47,6 +47,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 1, "window, in bar
 
 const tf_indicator_t tf_indicator_williams_r = {
     .name        = "williams_r",
+    .group       = TF_GROUP_MOMENTUM,
     .help        = "close within the range of the last n bars, 0 (top) to -100",
     .origin      = "Williams 1973, as TA-Lib WILLR",
     .series_cnt  = 3,

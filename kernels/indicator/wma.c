@@ -103,6 +103,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "window, in inp
 
 const tf_indicator_t tf_indicator_wma = {
     .name        = "wma",
+    .group       = TF_GROUP_OVERLAP,
     .help        = "linearly weighted moving average",
     .origin      = "definition, as TA-Lib WMA",
     .series_cnt  = 1,

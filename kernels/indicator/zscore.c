@@ -71,6 +71,7 @@ static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(100, 2, "window, in in
 
 const tf_indicator_t tf_indicator_zscore = {
     .name        = "zscore",
+    .group       = TF_GROUP_STATISTIC,
     .help        = "newest input less the mean of the last n, in standard deviations",
     .origin      = "definition, as scipy.stats.zscore",
     .series_cnt  = 1,

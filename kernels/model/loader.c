@@ -30,9 +30,7 @@ const tf_window_t *tf_loader_window(const tf_model_t *model) {
   return model->window > 1 ? model->plan : NULL;
 }
 
-tf_loader_options_t tf_loader_preset(void) {
-  return (tf_loader_options_t){.isa = tf_op_isa_best()};
-}
+tf_loader_options_t tf_loader_preset(void) { return (tf_loader_options_t){.isa = tf_isa_best()}; }
 
 double tf_loader_error_max(const tf_model_options_t *options) {
   static const double presets[] = {TF_LOADER_ERROR_MAX_FP32, TF_LOADER_ERROR_MAX_BF16,
@@ -207,7 +205,7 @@ void tf_loader_unload(tf_model_t *model) {
 }
 
 static tf_err_t load_best(const char *path, const tf_model_options_t *options, tf_model_t **model) {
-  tf_loader_options_t all = {.isa = tf_op_isa_best(), .model = *options};
+  tf_loader_options_t all = {.isa = tf_isa_best(), .model = *options};
   return tf_loader_load(path, &all, model, NULL);
 }
 

@@ -23,7 +23,7 @@
 extern const tf_model_loader_t tf_model_loader;
 
 typedef struct tf_loader_options {
-  tf_op_isa_t        isa;
+  tf_isa_t           isa;
   tf_model_options_t model;
 } tf_loader_options_t;
 

@@ -214,9 +214,9 @@ static tf_err_t build(const tf_graph_t *graph, const tf_plan_spec_t *spec, draft
 
 tf_err_t tf_plan_new_part(const tf_graph_t *graph, const tf_plan_spec_t *spec, tf_plan_t **plan) {
   *plan = NULL;
-  if (!tf_op_isa_supported(spec->isa))
-    return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_op_isa_name(spec->isa),
-                  tf_op_isa_name(tf_op_isa_best()));
+  if (!tf_isa_supported(spec->isa))
+    return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_isa_name(spec->isa),
+                  tf_isa_name(tf_isa_best()));
   draft_t *drafts = calloc((size_t)spec->node_cnt + 1, sizeof *drafts);
   if (!drafts) return TF_ERR(E_CORE_NO_MEMORY, "model %s: its plan", graph->name);
   uint32_t draft_cnt = 0;
@@ -226,7 +226,7 @@ tf_err_t tf_plan_new_part(const tf_graph_t *graph, const tf_plan_spec_t *spec, t
   return err;
 }
 
-tf_err_t tf_plan_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_plan_t **plan) {
+tf_err_t tf_plan_new(const tf_graph_t *graph, tf_isa_t isa, tf_plan_t **plan) {
   tf_plan_spec_t spec = {.isa = isa, .node_cnt = graph->node_cnt};
   return tf_plan_new_part(graph, &spec, plan);
 }

@@ -28,7 +28,7 @@ typedef struct tf_plan {
   uint32_t       output_cnt;
   uint32_t       row_floats;  /* room for the widest row, padded */
   size_t         ready_bytes; /* room for the widest row made ready for mat */
-  tf_op_isa_t    isa;
+  tf_isa_t       isa;
   tf_precision_t precision;
   bool           direct; /* the first step reads the caller's row in place */
   size_t         scratch_bytes;
@@ -41,7 +41,7 @@ typedef struct tf_plan {
 /* A part of a graph: node_cnt nodes from node_first on. Of these only ops of kind row are planned; the
  * others concern the window. */
 typedef struct tf_plan_spec {
-  tf_op_isa_t    isa;
+  tf_isa_t       isa;
   tf_precision_t precision; /* of gemm */
   uint32_t       node_first;
   uint32_t       node_cnt;
@@ -53,7 +53,7 @@ tf_err_t tf_plan_new_part(const tf_graph_t *graph, const tf_plan_spec_t *spec, t
 
 /* The whole of a graph over one row, in fp32. Makes a plan for isa, which this CPU must support. E_CORE_NO_MEMORY, E_MODEL_SHAPE,
  * E_CORE_ARGUMENT for an instruction set that the CPU has not. plan is the caller's to delete. */
-tf_err_t tf_plan_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_plan_t **plan);
+tf_err_t tf_plan_new(const tf_graph_t *graph, tf_isa_t isa, tf_plan_t **plan);
 void     tf_plan_delete(tf_plan_t *plan); /* accepts NULL */
 
 /* "gemm 12->32 +relu" for people; always NUL-terminated. */

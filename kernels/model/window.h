@@ -53,7 +53,7 @@ typedef struct tf_window {
   uint32_t       window;
   uint32_t       input_cnt, output_cnt;
   uint32_t       row_cnt_chunk; /* windows that advance together */
-  tf_op_isa_t    isa;
+  tf_isa_t       isa;
   tf_precision_t precision;
   tf_plan_t     *before; /* each row, ahead of the window; NULL for nothing. fp32 */
   tf_plan_t     *after;  /* from the window's result to the outputs; NULL for nothing. fp32 */
@@ -81,7 +81,7 @@ typedef struct tf_window {
 /* graph: window above 1. E_MODEL_UNSUPPORTED for a chain that is neither row ops, recurrent layers, row
  * ops nor row ops, flatten, gemm, row ops; or whose states outgrow TF_WINDOW_STATE_BYTES_MAX.
  * E_CORE_NO_MEMORY, E_CORE_ARGUMENT as tf_plan_new. */
-tf_err_t tf_window_new(const tf_graph_t *graph, tf_op_isa_t isa, tf_precision_t precision,
+tf_err_t tf_window_new(const tf_graph_t *graph, tf_isa_t isa, tf_precision_t precision,
                        tf_window_t **window);
 void     tf_window_delete(tf_window_t *window); /* accepts NULL */
 

@@ -230,13 +230,13 @@ static tf_err_t build(tf_window_t *w, const tf_graph_t *g) {
                 g->name, w->state_bytes, (unsigned long long)TF_WINDOW_STATE_BYTES_MAX);
 }
 
-tf_err_t tf_window_new(const tf_graph_t *g, tf_op_isa_t isa, tf_precision_t precision,
+tf_err_t tf_window_new(const tf_graph_t *g, tf_isa_t isa, tf_precision_t precision,
                        tf_window_t **window) {
   TF_ASSERT(g->window > 1);
   *window = NULL;
-  if (!tf_op_isa_supported(isa))
-    return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_op_isa_name(isa),
-                  tf_op_isa_name(tf_op_isa_best()));
+  if (!tf_isa_supported(isa))
+    return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_isa_name(isa),
+                  tf_isa_name(tf_isa_best()));
   tf_window_t *w = calloc(1, sizeof *w);
   if (!w) return TF_ERR(E_CORE_NO_MEMORY, "model %s: its plan", g->name);
   w->window        = g->window;

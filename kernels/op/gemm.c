@@ -90,13 +90,12 @@ static uint64_t packed_cnt(const tf_op_params_t *params) {
   return tf_align_up(params->out_cnt, TF_OP_PAD) * (UINT64_C(1) + params->in_cnt);
 }
 
-static void pack(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
+static void pack(const tf_op_params_t *params, tf_isa_t isa, float *target,
                  tf_op_params_t *packed) {
-  static const uint32_t widths[] = {
-      [TF_OP_ISA_SCALAR] = 1, [TF_OP_ISA_AVX2] = 8, [TF_OP_ISA_AVX512] = 16};
-  const uint32_t width   = widths[isa];
-  const uint32_t out_cnt = (uint32_t)tf_align_up(params->out_cnt, TF_OP_PAD);
-  float         *w       = target;
+  static const uint32_t widths[] = {[TF_ISA_SCALAR] = 1, [TF_ISA_AVX2] = 8, [TF_ISA_AVX512] = 16};
+  const uint32_t        width    = widths[isa];
+  const uint32_t        out_cnt  = (uint32_t)tf_align_up(params->out_cnt, TF_OP_PAD);
+  float                *w        = target;
   for (uint32_t block = 0; block < out_cnt; block += width)
     for (uint32_t k = 0; k < params->in_cnt; k++)
       for (uint32_t o = block; o < block + width; o++)

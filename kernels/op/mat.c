@@ -92,13 +92,13 @@ static int32_t shift_of(const tf_mat_source_t *s, uint32_t o, float scale) {
 }
 
 /* The widest kernels of isa that this CPU has for a precision. */
-static void choose(tf_mat_t *mat, tf_precision_t precision, tf_op_isa_t isa) {
+static void choose(tf_mat_t *mat, tf_precision_t precision, tf_isa_t isa) {
   const tf_mat_kernels_t *kernels = &tf_mat_scalar;
 #if defined(__x86_64__)
-  bool wide = isa == TF_OP_ISA_AVX512 &&
+  bool wide = isa == TF_ISA_AVX512 &&
               (precision != TF_PRECISION_BF16 || __builtin_cpu_supports("avx512bf16")) &&
               (precision != TF_PRECISION_INT8 || __builtin_cpu_supports("avx512vnni"));
-  if (isa != TF_OP_ISA_SCALAR) kernels = wide ? &tf_mat_avx512 : &tf_mat_avx2;
+  if (isa != TF_ISA_SCALAR) kernels = wide ? &tf_mat_avx512 : &tf_mat_avx2;
 #else
   (void)isa;
 #endif
@@ -106,7 +106,7 @@ static void choose(tf_mat_t *mat, tf_precision_t precision, tf_op_isa_t isa) {
   mat->to_row = kernels->to_row[precision];
 }
 
-void tf_mat_pack(tf_mat_t *mat, const tf_mat_source_t *s, tf_op_isa_t isa, void *target) {
+void tf_mat_pack(tf_mat_t *mat, const tf_mat_source_t *s, tf_isa_t isa, void *target) {
   uint32_t groups = groups_of(s), blocks = blocks_of(s);
   memset(target, 0, tf_mat_bytes(s));
   /* an int8 row has its scale behind its values */

@@ -61,7 +61,7 @@ typedef struct tf_mat_source {
 /* Bytes that packing takes, a multiple of 64. */
 size_t tf_mat_bytes(const tf_mat_source_t *source);
 /* target: 64-byte aligned; mat refers to it from then on. isa: one that this CPU has. */
-void tf_mat_pack(tf_mat_t *mat, const tf_mat_source_t *source, tf_op_isa_t isa, void *target);
+void tf_mat_pack(tf_mat_t *mat, const tf_mat_source_t *source, tf_isa_t isa, void *target);
 
 TF_INLINE size_t tf_mat_out_floats(const tf_mat_t *mat) {
   return (size_t)mat->block_cnt * TF_MAT_BLOCK;

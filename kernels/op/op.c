@@ -14,9 +14,6 @@ static const tf_op_t *const ops[] = {
 #undef TF_OP
 };
 
-static const char *const isa_names[] = {"scalar", "avx2", "avx512"};
-TF_STATIC_ASSERT(TF_ARRAY_CNT(isa_names) == TF_OP_ISA_CNT, "a name for each instruction set");
-
 const tf_op_t *tf_op_find(const char *name) {
   for (size_t i = 0; i < TF_ARRAY_CNT(ops); i++)
     if (strcmp(ops[i]->name, name) == 0) return ops[i];
@@ -30,38 +27,6 @@ const tf_op_t *tf_op_of_act(tf_op_act_t act) {
   for (size_t i = 0; i < TF_ARRAY_CNT(ops); i++)
     if (ops[i]->act == act) return ops[i];
   return NULL;
-}
-
-bool tf_op_isa_supported(tf_op_isa_t isa) {
-  switch (isa) {
-#if defined(__x86_64__)
-  case TF_OP_ISA_AVX2: return __builtin_cpu_supports("avx2");
-  case TF_OP_ISA_AVX512:
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-#endif
-  case TF_OP_ISA_SCALAR: return true;
-  default: return false;
-  }
-}
-
-tf_op_isa_t tf_op_isa_best(void) {
-  for (int isa = TF_OP_ISA_CNT - 1; isa > TF_OP_ISA_SCALAR; isa--)
-    if (tf_op_isa_supported((tf_op_isa_t)isa)) return (tf_op_isa_t)isa;
-  return TF_OP_ISA_SCALAR;
-}
-
-const char *tf_op_isa_name(tf_op_isa_t isa) {
-  TF_ASSERT(isa < TF_OP_ISA_CNT);
-  return isa_names[isa];
-}
-
-bool tf_op_isa_parse(const char *name, tf_op_isa_t *isa) {
-  for (int i = 0; i < TF_OP_ISA_CNT; i++)
-    if (strcmp(name, isa_names[i]) == 0) {
-      *isa = (tf_op_isa_t)i;
-      return true;
-    }
-  return false;
 }
 
 tf_err_t tf_op_shape_same(tf_op_params_t *params) {
@@ -131,7 +96,7 @@ uint64_t tf_op_packed_cnt_constant(const tf_op_params_t *params) {
   return tf_align_up(params->in_cnt, TF_OP_PAD);
 }
 
-void tf_op_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
+void tf_op_pack_constant(const tf_op_params_t *params, tf_isa_t isa, float *target,
                          tf_op_params_t *packed) {
   (void)isa;
   *packed = *params;

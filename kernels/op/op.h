@@ -19,6 +19,7 @@
 #ifndef TF_KERNELS_OP_H
 #define TF_KERNELS_OP_H
 
+#include "core/isa.h"
 #include "tf/err.h"
 
 /* Buffers of a row have room for the next multiple of this many floats, and start at a multiple of
@@ -32,13 +33,6 @@
 /* Recurrent ops. */
 #define TF_OP_UNITS_MAX     8192u
 #define TF_OP_BIASES_A_UNIT 4u
-
-typedef enum tf_op_isa {
-  TF_OP_ISA_SCALAR,
-  TF_OP_ISA_AVX2,
-  TF_OP_ISA_AVX512, /* AVX-512 F and DQ */
-  TF_OP_ISA_CNT
-} tf_op_isa_t;
 
 /* What gemm can apply to its result before it is stored. */
 typedef enum tf_op_act {
@@ -107,14 +101,13 @@ typedef struct tf_op {
   uint64_t (*packed_cnt)(const tf_op_params_t *params);
   /* Writes weight, then bias, in the order that run[isa] reads them, and points packed's weight
    * and bias at them. target is 64-byte aligned. */
-  void (*pack)(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
-               tf_op_params_t *packed);
-  tf_op_run_t run[TF_OP_ISA_CNT];
+  void (*pack)(const tf_op_params_t *params, tf_isa_t isa, float *target, tf_op_params_t *packed);
+  tf_op_run_t run[TF_ISA_CNT];
   /* Recurrent ops: gates a unit; biases too are TF_OP_BIASES_A_UNIT a unit, which says how many
    * units there are. weight has a row for each gate of each unit: W's in_cnt values, then U's.
    * ref_step: one row in double; carry (2 a unit) and h (1 a unit) begin as zeros. */
   uint8_t      gate_cnt;
-  tf_op_cell_t cell[TF_OP_CURVE_CNT][TF_OP_ISA_CNT];
+  tf_op_cell_t cell[TF_OP_CURVE_CNT][TF_ISA_CNT];
   void (*ref_step)(const tf_op_params_t *params, const double *in, double *carry, double *h);
   double nmse_max; /* sum (run - ref)^2 / sum ref^2, at most, on rows of magnitude 1 */
   uint64_t (*flops)(const tf_op_params_t *params);
@@ -127,12 +120,6 @@ const tf_op_t *tf_op_find(const char *name);
 const tf_op_t *tf_op_at(uint32_t idx);
 /* The op that act stands for; NULL for TF_OP_ACT_NONE. */
 const tf_op_t *tf_op_of_act(tf_op_act_t act);
-
-/* The widest instruction set that this CPU and its kernel support. */
-tf_op_isa_t tf_op_isa_best(void);
-bool        tf_op_isa_supported(tf_op_isa_t isa);
-const char *tf_op_isa_name(tf_op_isa_t isa); /* "scalar", "avx2", "avx512" */
-bool        tf_op_isa_parse(const char *name, tf_op_isa_t *isa);
 
 /* Shared by the ops' shape and cost functions. */
 tf_err_t tf_op_shape_same(tf_op_params_t *params);
@@ -151,7 +138,7 @@ uint64_t tf_op_weight_columns(const tf_op_t *op, uint64_t in_cnt, uint64_t bias_
 /* Checks, packing and size of the ops that hold one constant an element. */
 tf_err_t tf_op_shape_constant(tf_op_params_t *params);
 uint64_t tf_op_packed_cnt_constant(const tf_op_params_t *params);
-void     tf_op_pack_constant(const tf_op_params_t *params, tf_op_isa_t isa, float *target,
+void     tf_op_pack_constant(const tf_op_params_t *params, tf_isa_t isa, float *target,
                              tf_op_params_t *packed);
 
 #endif

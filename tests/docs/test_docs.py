@@ -123,9 +123,10 @@ class Snippets(unittest.TestCase):
         own.mkdir()
         (own / f"{name}.c").write_text(blocks[0].text)
         text = (folder / "indicators.def").read_text()
-        head = text[:text.index("TF_INDICATOR(")]
-        lines = re.findall(r"^TF_INDICATOR\(\w+\).*$", text, flags=re.M)
-        (own / "indicators.def").write_text(head + "\n".join(sorted(lines + line)) + "\n")
+        head = text[:text.index("\nTF_INDICATOR") + 1]
+        lines = re.findall(r"^TF_INDICATOR(?:_OF)?\(.*$", text, flags=re.M)
+        lines = sorted(lines + line, key=lambda text: re.search(r"(\w+)\)", text)[1])
+        (own / "indicators.def").write_text(head + "\n".join(lines) + "\n")
         tests = ROOT / "tests" / "kernels" / "indicator"
         program = own / "test_indicator"
         done = run("gcc", "-O1", *C_WARNINGS, "-I", own.parent, *(f"-I{ROOT / d}" for d in ("include", "engine", "kernels")),
@@ -137,7 +138,7 @@ class Snippets(unittest.TestCase):
         self.assertIn(name, done.stdout + done.stderr)
 
     def test_indicators_that_tasks_md_names_exist(self):
-        known = set(re.findall(r"^TF_INDICATOR\((\w+)\)", (ROOT / "kernels/indicator/indicators.def").read_text(),
+        known = set(re.findall(r"^TF_INDICATOR(?:_OF\(\w+, |\()(\w+)\)", (ROOT / "kernels/indicator/indicators.def").read_text(),
                                flags=re.M))
         rows = re.findall(r"^\| of (?:the market|a series) \| (.*) \|$", (ROOT / "docs/tasks.md").read_text(), flags=re.M)
         self.assertEqual(len(rows), 2)

@@ -126,9 +126,15 @@ class Exchange(Background):
         if read != ["faults over\n"]:
             raise AssertionError(f"faults are not over after {seconds} s: {read}")
 
+    def freeze(self):
+        """It says nothing more until it is stopped."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def summary(self):
         """Stops it; what it says that it sent and did: {"messages": 12, "gap": 3, ...}."""
-        _, err, _ = self.stop()
+        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(signal.SIGCONT)  # a frozen one sends nothing more
+        _, err = self.process.communicate(timeout=60)
         words = [w.split("=") for line in err.splitlines() if line.startswith("sim ") for w in line.split()[1:]]
         return {key: int(value) for key, value in words}
 
@@ -166,6 +172,8 @@ class LiveEngine(Background):
         try:
             text = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5).read().decode()
         except OSError:
+            if self.process.poll() is not None:
+                raise AssertionError(f"engine: exit {self.process.returncode}\n{self.process.stderr.read()[-2000:]}")
             return {}
         out = {}
         for line in text.splitlines():

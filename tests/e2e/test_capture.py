@@ -99,11 +99,19 @@ class LiveIsReplay(Scratch):
             again, again_journal, err = self.replay(exchanges, capture, *sets)
             self.assert_same(live, again, journal, again_journal)
             self.assertNotIn("not closed in order", err)
-            three, three_journal, _ = self.replay(exchanges, capture, THREE)
+            three, three_journal, _ = self.replay(exchanges, capture, *sets, THREE)
             self.assert_same(live, three, journal, three_journal)
 
     def test_plain_websocket(self):
         self.check("--rate", "5000")
+
+    def test_trades_that_wait_for_those_before_them(self):
+        """F27, with a window: what overtook is published in its place, live and in a replay alike."""
+        def proof(live):
+            self.assertGreater(live["trades_late"], 5)
+            self.assertGreater(live["trades_reordered"], 5)
+
+        self.check("--rate", "5000", "--faults", "reorder=0.2", sets=["feeds.0.reorder_window=100ms"], proof=proof)
 
     def test_tls_and_epoll(self):
         self.check("--tls", sets=["engine.io=epoll"])

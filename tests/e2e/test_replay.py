@@ -130,6 +130,42 @@ class SmallRecordings(unittest.TestCase):
         self.assertEqual(got["ledger"]["residual"], 0)
         self.assertIn("this is not JSON", err)
 
+    def test_times_that_cannot_be_meant_are_counted_by_cause_and_move_no_window(self):
+        """F35: 0, another unit, an hour ahead, a clock that goes back, long ago."""
+        now_ms = 1790000000000
+
+        def trade(i, ts):
+            return (f'{now_ms * 10**6 + i * 10**6} {{"stream":"btcusdt@trade","data":{{"e":"trade","E":{ts},"s":"BTCUSDT","t":{100 + i},'
+                    f'"p":"100.{i:02d}","q":"1","T":{ts},"m":true}}}}')
+
+        hour = 3600 * 1000
+        odd = {5: 0, 9: now_ms // 1000, 12: now_ms * 1000 + 7, 15: now_ms + hour - 300, 18: now_ms - hour, 21: now_ms - 400 * 24 * hour}
+        path = self.write(*(trade(i, odd.get(i, now_ms + i)) for i in range(40)))
+        got, _ = replay(path)
+        self.assertEqual(got["events"]["trade"], 40)
+        self.assertEqual(got["rejected"], {})
+        self.assertEqual(got["suspect"], {"ts_zero": 1, "ts_said": 1, "ts_unit": 1, "ts_future": 1, "ts_backwards": 1, "ts_past": 1})
+        self.assertEqual(got["lane"]["events_late"], 0)
+        self.assertEqual(got["ledger"]["residual"], 0)
+        sound, _ = replay(self.write(*(trade(i, now_ms + i) for i in range(40))))
+        self.assertEqual(got["ticks"], sound["ticks"])
+        self.assertEqual((got["decisions"], got["actions"]), (sound["decisions"], sound["actions"]))
+
+    def test_same_id_with_other_contents_is_a_conflict_and_the_first_stands(self):
+        """F26."""
+        def trade(i, number, price):
+            return (f'{10**18 + i * 10**6} {{"stream":"btcusdt@trade","data":{{"e":"trade","E":1000000000000,"s":"BTCUSDT","t":{number},'
+                    f'"p":"{price}","q":"1","T":1000000000000,"m":true}}}}')
+
+        first = [trade(i, 100 + i, f"100.{i:02d}") for i in range(20)]
+        got, err = replay(self.write(*first, trade(21, 110, "100.10"), trade(22, 111, "100.1100"), trade(23, 112, "999.00")))
+        want, _ = replay(self.write(*first))
+        self.assertEqual(got["duplicates"], 3)
+        self.assertEqual(got["id_conflicts"], 1)
+        self.assertEqual(got["events_hash"], want["events_hash"])
+        self.assertEqual(got["ledger"]["residual"], 0)
+        self.assertIn("1 trades came under an id of another trade (id_conflict) and were left out, newest: id 112", err)
+
     def test_gap_is_counted_and_no_decision_calls_the_book_ok_after_it(self):
         def depth(i, first, last):
             return (f'{10**18 + i} {{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":{first},'

@@ -313,6 +313,52 @@ class Endpoints(unittest.TestCase):
             text, _ = run("endpoints", config)
             self.assertRegex(text, rf"(?s)feed main.*1 {exchange.url}.*2 {self.DEAD} .*refused")
 
+    def test_a_venues_name_is_enough_and_the_nearer_comes_first(self):
+        def later(source, sink):  # 20 ms each way
+            try:
+                while data := source.recv(65536):
+                    time.sleep(0.02)
+                    sink.sendall(data)
+            except OSError:
+                pass
+            for s in (source, sink):
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+        with Exchange("--venue", "okx") as exchange, socket.create_server(("127.0.0.1", 0)) as far:
+            near = int(exchange.url.rsplit(":", 1)[1])
+
+            def accept():
+                while True:
+                    try:
+                        client, _ = far.accept()
+                    except OSError:
+                        return
+                    venue = socket.create_connection(("127.0.0.1", near))
+                    for way in ((client, venue), (venue, client)):
+                        threading.Thread(target=later, args=way, daemon=True).start()
+
+            threading.Thread(target=accept, daemon=True).start()
+            urls = [f"ws://127.0.0.1:{far.getsockname()[1]}", exchange.url]
+            endpoints = f"feeds.0.endpoints=[{','.join(urls)}]"
+            feed, = json.loads(run("endpoints", "okx", "--set", endpoints, "--json")[0])
+            self.assertEqual([e["url"] for e in feed["endpoints"]], [urls[1], urls[0]])
+            first, second = feed["endpoints"]
+            self.assertGreater(second["ping_ns"], first["ping_ns"] + 30e6)
+            self.assertEqual((first["pongs"], second["pongs"]), (5, 5))
+        _, err = run("endpoints", "okxx", expect=2)
+        self.assertIn("okxx", err)
+
+    def test_every_venues_documented_endpoints_are_known(self):
+        known = {"binance-spot": 3, "okx": 2, "bybit": 2, "htx": 2, "htx-swap": 2, "bitmex": 2}
+        for venue in (v["venue"] for v in json.loads(run("venues", "--json")[0])):
+            proxy = ["--set", "feeds.0.proxy=http://127.0.0.1:1"]  # nothing is asked of the world
+            feed, = json.loads(run("endpoints", venue, *proxy, "--json", expect=1)[0])
+            self.assertEqual(len(feed["endpoints"]), known.get(venue, 1), venue)
+            self.assertEqual({e["error"] for e in feed["endpoints"]}, {"E_FEED_CONNECT"}, venue)
+
     def test_endpoint_under_tls_is_measured_with_its_handshake(self):
         with Exchange("--tls") as exchange:
             config = write_config(self.directory, f'url: "{exchange.url}", ca_file: {exchange.ca[0]}')
@@ -541,6 +587,114 @@ class Fallback(unittest.TestCase):
         out, _ = run("check", config)
         self.assertIn("connection main~1: coinbase, trade quote book of 1 instruments, BTC-USD .. BTC-USD: 3 streams; "
                       "stands in for main", out)
+
+
+class Refusing:
+    """A venue that refuses whoever comes: 401."""
+    ANSWER = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 6\r\n\r\nno key"
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self.connections = self.listener.getsockname()[1], 0
+        threading.Thread(target=self.accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            client.recv(4096)
+            client.sendall(self.ANSWER)
+            client.close()
+
+
+class Refused(unittest.TestCase):
+    """One feed of several is refused for good."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.path = pathlib.Path(directory.name) / "two.yaml"
+
+    def write(self, exchange, refusing, more=""):
+        self.path.write_text(
+            "engine: {profile: basic}\nfeeds:\n"
+            f'  - {{name: bad, venue: binance-spot, instruments: [SOLUSDT], url: "ws://127.0.0.1:{refusing.port}", '
+            f'rest: "{exchange.rest}"{more}}}\n'
+            f'  - {{name: good, venue: binance-spot, instruments: [BTCUSDT], url: "{exchange.url}", rest: "{exchange.rest}"}}\n'
+            'features: [mid]\nstrategies: [{name: t, buy: "mid > 0", books: all}]\n'
+            f'sinks: [{{type: shm, path: {shm_name()}}}]\nhttp: {{listen: "off"}}\n')
+        return self.path
+
+    def end(self, engine):
+        out, err, code = engine.stop()
+        got = json.loads(out)
+        self.assertEqual((code, got["ledger"]["residual"]), (1, 0))
+        self.assertIn("E_FEED_REFUSED", err)
+        return got, err
+
+    def test_the_others_go_on_and_it_is_named(self):
+        with Exchange() as exchange, Refusing() as refusing:
+            with LiveEngine(None, config=self.write(exchange, refusing)) as engine:
+                wait_until(lambda: engine.count("tickfuse_feed_broken", "bad") == 1, what="the refusal")
+                wait_until(engine.is_live, what="the other feed live")
+                before = engine.count("tickfuse_feed_messages_total", "good")
+                wait_until(lambda: engine.count("tickfuse_feed_messages_total", "good") > before + 100, what="its messages")
+                with self.assertRaises(urllib.error.HTTPError) as refused:
+                    urllib.request.urlopen(f"http://127.0.0.1:{engine.port}/healthz", timeout=5)
+                reason = json.loads(refused.exception.read())["reason"]
+                self.assertEqual(reason, "feed bad is DOWN: the venue refused it for good")
+                _, err = self.end(engine)
+                self.assertRegex(err, "feed bad: last trouble: .*401")
+                self.assertEqual(refusing.connections, 1)  # nobody hammers
+
+    def test_one_that_is_required_ends_the_run(self):
+        with Exchange() as exchange, Refusing() as refusing:
+            out, err = run("run", self.write(exchange, refusing, ", required: true"), "--for", "60s", "--json", timeout=30, expect=1)
+            self.assertEqual(json.loads(out)["ledger"]["residual"], 0)
+            self.assertIn("E_FEED_REFUSED", err)
+
+    def test_what_stands_in_for_it_serves(self):
+        with Exchange() as exchange, Refusing() as refusing:
+            more = f', fallback_after: 1s, fallback: [{{url: "{exchange.url}", rest: "{exchange.rest}"}}]'
+            with LiveEngine(None, config=self.write(exchange, refusing, more)) as engine:
+                wait_until(lambda: engine.metrics().get(("tickfuse_feed_standby", "bad~1")) == 0, what="the stand-in")
+                wait_until(lambda: engine.count("tickfuse_feed_state", "live") == 2, what="both live")
+                wait_until(lambda: Fallback.healthy(f"http://127.0.0.1:{engine.port}/healthz"), what="healthy by it")
+                self.end(engine)
+
+    def test_where_all_are_refused_the_run_ends(self):
+        with Exchange() as exchange, Refusing() as refusing:
+            path = self.write(exchange, refusing)
+            _, err = run("run", path, "--set", f"feeds.1.url=ws://127.0.0.1:{refusing.port}", "--for", "60s", timeout=30, expect=1)
+            self.assertRegex(err, "(?s)feed bad: last trouble.*feed good: last trouble")
+
+
+class Ends(unittest.TestCase):
+    """Why connections ended: one word of a closed list, in the metrics, in `status`, and in the capture."""
+
+    def test_a_reset_is_counted_shown_and_captured(self):
+        with Exchange("--faults", "reset=2s") as exchange, tempfile.TemporaryDirectory() as out:
+            sets = [f"capture.path={out}/capture", f"control.path={out}/control/socket"]
+            with LiveEngine(exchange, *sets) as engine:
+                wait_until(lambda: engine.count("tickfuse_leg_ends_total", "reset") >= 2, 60, "two resets")
+                exchange.process.kill()
+                wait_until(lambda: engine.count("tickfuse_feed_dials_failed_total", "connect") >= 1, 60, "a dial refused")
+                status = json.loads(run("control", f"{out}/control/socket", "status", "--json")[0])
+                feed = next(f for f in status["feeds"] if f["name"] == "main")
+                self.assertGreaterEqual(feed["ends"]["reset"], 2)
+                self.assertGreaterEqual(feed["dials_failed"]["connect"], 1)
+                got, _ = engine.finish()
+            self.assertGreaterEqual(got["connection_ends"]["reset"], 2)
+            again, _ = replay(f"{out}/capture", config=DEMO)
+            self.assertEqual(again["connection_ends"], got["connection_ends"])
+            self.assertEqual(again["events_hash"], got["events_hash"])
 
 
 class Deflate(unittest.TestCase):

@@ -282,6 +282,13 @@ size_t sim_exchange_peer_bytes(const sim_exchange_t *x) {
 
 /* ---- the synthetic market ---- */
 
+/* Somebody hears one of its streams: what happens to its book before that is no occasion of a fault. */
+static bool is_heard(const sim_exchange_t *x, uint32_t symbol) {
+  for (uint32_t channel = 0; channel < SIM_CHANNELS_MAX; channel++)
+    if (sim_has_listener(x, sim_stream(symbol, channel))) return true;
+  return false;
+}
+
 /* Ids that start again, far lower: no venue promises that they never do. */
 static void jump_back(sim_exchange_t *x, sim_symbol_t *s) {
   if (s->market.update_id <= SIM_JUMP_BACK || !sim_fault_hits(x->faults, SIM_FAULT_JUMPBACK))
@@ -318,10 +325,11 @@ static void cross(sim_exchange_t *x, sim_symbol_t *s) {
 static void send_depth(sim_exchange_t *x, uint32_t symbol) {
   sim_symbol_t *s = &x->symbols[symbol];
   if (!sim_is_trading(x, symbol)) return;
-  lose_deletes(x, &s->market);
-  cross(x, s);
+  bool heard = is_heard(x, symbol);
+  if (heard) lose_deletes(x, &s->market);
+  if (heard) cross(x, s);
   x->venue->depth(x, symbol);
-  jump_back(x, s);
+  if (heard) jump_back(x, s);
 }
 
 void sim_exchange_step(sim_exchange_t *x, uint32_t symbol) {

@@ -328,15 +328,17 @@ static void put_instrument(sim_text_t *t, const sim_exchange_t *x, const sim_sym
   size_t            base_cnt = strcspn(s->name, "_");
   const char       *quote    = product_of(x) == COINM ? "USD" : "USDT";
   if (base_cnt > strlen(quote)) base_cnt -= strlen(quote);
-  sim_put(t,
-          "{\"symbol\":\"%s\",\"status\":\"TRADING\",\"baseAsset\":\"%.*s\",\"quoteAsset\":\"%s\"",
-          s->name, (int)base_cnt, s->name, quote);
+  const bool  is_trading = sim_is_trading(x, (uint32_t)(s - x->symbols));
+  const char *status = is_trading ? "TRADING" : product_of(x) == SPOT ? "BREAK" : "PENDING_TRADING";
+  sim_put(t, "{\"symbol\":\"%s\",\"%s\":\"%s\",\"baseAsset\":\"%.*s\",\"quoteAsset\":\"%s\"",
+          s->name, product_of(x) == COINM ? "contractStatus" : "status", status, (int)base_cnt,
+          s->name, quote);
   if (product_of(x) == COINM)
-    sim_put(t, ",\"contractStatus\":\"TRADING\",\"contractSize\":%d",
+    sim_put(t, ",\"contractSize\":%d",
             strncmp(s->name, "BTC", 3) ? 10 : 100 /* US dollars a contract */);
   sim_put(t, ",\"filters\":[{\"filterType\":\"PRICE_FILTER\"");
   put_increment(t, "minPrice", sim_price_sent(p, 1), p->price_digits);
-  put_increment(t, "tickSize", sim_price_sent(p, 1), p->price_digits);
+  put_increment(t, "tickSize", sim_tick_sent(x, (uint32_t)(s - x->symbols)), p->price_digits);
   sim_put(t, "},{\"filterType\":\"LOT_SIZE\"");
   put_increment(t, "minQty", qty_step, p->qty_digits);
   put_increment(t, "stepSize", qty_step, p->qty_digits);

@@ -33,6 +33,11 @@ static void change_tick(sim_exchange_t *x) {
   x->faults->done[SIM_FAULT_TICK_SIZE]++;
 }
 
+int64_t sim_tick_sent(const sim_exchange_t *x, uint32_t symbol) {
+  int64_t tick = sim_price_sent(&x->symbols[symbol].pair, 1);
+  return x->weather.is_tick_changed && is_last(x, symbol) ? tick / 10 : tick;
+}
+
 static void second(sim_exchange_t *x) {
   sim_faults_t *faults = x->faults;
   x->weather.storms    = sim_fault_hits(faults, SIM_FAULT_STORM);

@@ -19,6 +19,8 @@ void sim_weather_tick(struct sim_exchange *x, uint64_t now_ns);
 
 /* The symbol's market moves and is heard of: not halted, not unlisted. */
 bool sim_is_trading(const struct sim_exchange *x, uint32_t symbol);
+/* The symbol's tick size at the digits that its prices are sent with: a tenth once they have gained one. */
+int64_t sim_tick_sent(const struct sim_exchange *x, uint32_t symbol);
 /* The exchange knows it. */
 bool sim_is_listed(const struct sim_exchange *x, uint32_t symbol);
 

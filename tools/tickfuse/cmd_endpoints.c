@@ -1,9 +1,32 @@
 #include <stdio.h>
+#include <string.h>
 
+#include "boot/config_report.h"
 #include "cli.h"
 #include "core/log.h"
 #include "live.h"
 #include "registry.h"
+
+static bool is_venue(const char *text) {
+  const tf_config_known_t *known = tickfuse_known();
+  for (uint32_t i = 0; i < known->venue_cnt; i++)
+    if (strcmp(known->venues[i], text) == 0) return true;
+  return false;
+}
+
+/* A venue's own endpoints: as if a config named it, and nothing else. An instrument is wanted of a live feed, any will
+ * do: nothing is subscribed to. */
+static int load_venue(const char *venue, const char *const *sets, uint32_t set_cnt,
+                      tf_config_t **config) {
+  tf_config_errors_t errors;
+  char               text[160];
+  snprintf(text, sizeof text, "feeds: [{name: %s, venue: %s, instruments: [BTCUSDT]}]\n", venue,
+           venue);
+  if (tf_config_load_text(venue, text, sets, set_cnt, tickfuse_known(), &errors, config) == TF_OK)
+    return TF_EXIT_DONE;
+  tf_config_report_print(&errors, stderr);
+  return TF_EXIT_USAGE;
+}
 
 int tf_cmd_endpoints(int argc, char **argv) {
   const char           *path, *sets[TF_CLI_VALUES_MAX];
@@ -13,11 +36,12 @@ int tf_cmd_endpoints(int argc, char **argv) {
        &set_cnt                                                                                       },
       {"--json", NULL,        "a list of feeds, each with its endpoints in their order",   NULL, &json},
   };
-  const tf_cli_spec_t spec = {.usage = "endpoints CONFIG [--set key=value]... [--json]",
+  const tf_cli_spec_t spec = {.usage = "endpoints CONFIG|VENUE [--set key=value]... [--json]",
                               .about = "Connects to every endpoint that a live run of CONFIG would "
                                        "choose from, as it would (source\n"
                                        "address, proxy, TLS, upgrade), and asks each with "
-                                       "websocket pings. Prints how long each step\n"
+                                       "websocket pings; or to all that are\n"
+                                       "known of a VENUE. Prints how long each step\n"
                                        "took and the quickest of five pings, best endpoint first: "
                                        "the order in which `run` uses them.\n"
                                        "Exit status: 0 every feed has an endpoint that can be "
@@ -30,7 +54,8 @@ int tf_cmd_endpoints(int argc, char **argv) {
   int                 code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
   tf_config_t *config;
-  code = tickfuse_load_config(path, sets, set_cnt, &config);
+  code = is_venue(path) ? load_venue(path, sets, set_cnt, &config)
+                        : tickfuse_load_config(path, sets, set_cnt, &config);
   if (code != TF_EXIT_DONE) return code;
   tf_log_level_set(TF_LOG_ERROR); /* the table says what failed */
   code = tf_live_endpoints(config, json);

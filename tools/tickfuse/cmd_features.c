@@ -21,10 +21,14 @@ static const char *const field_help[TF_FEATURE_BAR_FIELD_CNT] = {
 };
 
 static const char *const kind_names[] = {
-    [TF_PARAM_COUNT] = "count", [TF_PARAM_REAL] = "number", [TF_PARAM_DURATION] = "duration"};
+    [TF_PARAM_COUNT]    = "count",
+    [TF_PARAM_REAL]     = "number",
+    [TF_PARAM_DURATION] = "duration",
+    [TF_PARAM_CHOICE]   = "choice",
+};
 
 /* A duration in the unit that leaves it shortest, as configs spell it. */
-static void print_value(char *text, size_t cap, tf_param_kind_t kind, double value) {
+static void print_value(char *text, size_t cap, const tf_param_spec_t *spec, double value) {
   static const struct {
     const char *unit;
     double      ns;
@@ -36,13 +40,17 @@ static void print_value(char *text, size_t cap, tf_param_kind_t kind, double val
       {"ms", 1e6    },
       {"us", 1e3    }
   };
-  if (kind == TF_PARAM_DURATION)
+  if (spec->kind == TF_PARAM_CHOICE) {
+    snprintf(text, cap, "%s", spec->names[(uint32_t)value]);
+    return;
+  }
+  if (spec->kind == TF_PARAM_DURATION)
     for (size_t i = 0; i < TF_ARRAY_CNT(units); i++)
       if (value >= units[i].ns && __builtin_floor(value / units[i].ns) * units[i].ns == value) {
         snprintf(text, cap, "%.0f%s", value / units[i].ns, units[i].unit);
         return;
       }
-  snprintf(text, cap, "%.9g%s", value, kind == TF_PARAM_DURATION ? "ns" : "");
+  snprintf(text, cap, "%.9g%s", value, spec->kind == TF_PARAM_DURATION ? "ns" : "");
 }
 
 /* "ema(x, n=20)": how it is written, with the defaults. */
@@ -53,7 +61,7 @@ static void print_usage(const tf_indicator_t *d, char *text, size_t cap) {
     cnt += (size_t)snprintf(text + cnt, cap - cnt, "%s%s", i ? ", " : "(", d->series[i]);
   for (uint32_t i = 0; i < d->param_cnt; i++) {
     char value[32];
-    print_value(value, sizeof value, d->params[i].kind, d->params[i].dflt);
+    print_value(value, sizeof value, &d->params[i], d->params[i].dflt);
     cnt += (size_t)snprintf(text + cnt, cap - cnt, "%s%s=%s", i || d->series_cnt ? ", " : "(",
                             d->params[i].name, value);
   }
@@ -69,10 +77,12 @@ static uint64_t default_lookback(const tf_indicator_t *d) {
 static void print_indicator(const tf_indicator_t *d) {
   char usage[512];
   print_usage(d, usage, sizeof usage);
-  printf("  %s\n      %s\n      origin: %s", usage, d->help, d->origin);
+  printf("  %s\n      %s\n      group: %s; origin: %s", usage, d->help,
+         tf_indicator_group_name(d->group), d->origin);
   if (d->series_cnt)
     printf("; first value after %llu inputs", 1 + (unsigned long long)default_lookback(d));
   printf("\n");
+  if (d->alias) printf("      also known as %s\n", d->alias);
   if (d->output_cnt > 1) {
     printf("      outputs:");
     for (uint32_t i = 0; i < d->output_cnt; i++) printf(" .%s", d->outputs[i]);
@@ -81,11 +91,15 @@ static void print_indicator(const tf_indicator_t *d) {
   for (uint32_t i = 0; i < d->param_cnt; i++) {
     const tf_param_spec_t *p = &d->params[i];
     char                   dflt[32], min[32], max[32];
-    print_value(dflt, sizeof dflt, p->kind, p->dflt);
-    print_value(min, sizeof min, p->kind, p->min);
-    print_value(max, sizeof max, p->kind, p->max);
-    printf("      %s: %s, %s; %s to %s, default %s\n", p->name, kind_names[p->kind], p->help, min,
-           max, dflt);
+    print_value(dflt, sizeof dflt, p, p->dflt);
+    print_value(min, sizeof min, p, p->min);
+    print_value(max, sizeof max, p, p->max);
+    printf("      %s: %s, %s; ", p->name, kind_names[p->kind], p->help);
+    if (p->kind == TF_PARAM_CHOICE)
+      for (uint32_t k = 0; k <= (uint32_t)p->max; k++) printf("%s%s", k ? ", " : "", p->names[k]);
+    else
+      printf("%s to %s", min, max);
+    printf("; default %s\n", dflt);
   }
 }
 
@@ -114,12 +128,15 @@ static json_t *json_of_indicator(const tf_indicator_t *d) {
   print_usage(d, usage, sizeof usage);
   for (uint32_t i = 0; i < d->param_cnt; i++) {
     const tf_param_spec_t *p = &d->params[i];
-    json_array_append_new(
-        params, json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:s}", "name", p->name, "kind",
-                          kind_names[p->kind], "unit", p->kind == TF_PARAM_DURATION ? "ns" : "",
-                          "default", p->dflt, "min", p->min, "max", p->max, "help", p->help));
+    json_t *param = json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:s}", "name", p->name, "kind",
+                              kind_names[p->kind], "unit", p->kind == TF_PARAM_DURATION ? "ns" : "",
+                              "default", p->dflt, "min", p->min, "max", p->max, "help", p->help);
+    if (p->kind == TF_PARAM_CHOICE)
+      json_object_set_new(param, "choices", names_of(p->names, (uint32_t)p->max + 1));
+    json_array_append_new(params, param);
   }
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "name", d->name, "kind",
+  return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "name", d->name,
+                   "alias", d->alias, "group", tf_indicator_group_name(d->group), "kind",
                    d->series_cnt ? "series" : "market", "usage", usage, "help", d->help, "origin",
                    d->origin, "series", names_of(d->series, d->series_cnt), "outputs",
                    names_of(d->outputs, d->output_cnt), "params", params, "lookback",

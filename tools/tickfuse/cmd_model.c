@@ -243,7 +243,7 @@ static int parse_value(const char *command, int letter, const char *value, argum
       return usage(command, "--seconds %s is not a number above 0, up to %g", value, SECONDS_MAX);
     break;
   case 'i':
-    if (!tf_op_isa_parse(value, &args->options.isa))
+    if (!tf_isa_parse(value, &args->options.isa))
       return usage(command, "--isa %s is none of scalar, avx2, avx512", value);
     break;
   case 'p':
@@ -461,8 +461,8 @@ static costs_t costs_of(const tf_model_t *model) {
   const tf_plan_t   *p = tf_loader_plan(model);
   if (w)
     return (costs_t){w->weight_bytes, w->timed_bytes, w->timed_flops, w->deferred_flops,
-                     tf_op_isa_name(w->isa)};
-  return (costs_t){p->weight_bytes, p->weight_bytes, p->flops, 0, tf_op_isa_name(p->isa)};
+                     tf_isa_name(w->isa)};
+  return (costs_t){p->weight_bytes, p->weight_bytes, p->flops, 0, tf_isa_name(p->isa)};
 }
 
 static int inspect_json(const arguments_t *args, const tf_model_t *model, const tf_graph_t *graph) {
@@ -762,9 +762,9 @@ static tf_err_t verify_all(const arguments_t *args, const tf_graph_t *graph, con
   tf_loader_options_t options = args->options;
   tf_err_t            err     = TF_OK;
   *v                          = (verdict_t){.same_bits = true};
-  for (int isa = 0; isa < TF_OP_ISA_CNT && !err; isa++) {
-    options.isa = (tf_op_isa_t)isa;
-    if (tf_op_isa_supported(options.isa)) err = verify_isa(graph, best, &options, v);
+  for (int isa = 0; isa < TF_ISA_CNT && !err; isa++) {
+    options.isa = (tf_isa_t)isa;
+    if (tf_isa_supported(options.isa)) err = verify_isa(graph, best, &options, v);
   }
   bool   exact = options.model.precision != TF_PRECISION_BF16;
   double bound = tf_loader_error_max(&options.model);

@@ -52,6 +52,14 @@ static const char *heartbeat_text(const tf_feed_t *feed, char *buf, size_t cap) 
   return buf;
 }
 
+/* "`host:port`, `other:port`" */
+static const char *hosts_text(const tf_feed_t *feed, char *buf, size_t cap) {
+  size_t cnt = (size_t)snprintf(buf, cap, "`%s:%s`", feed->ws_host, feed->ws_port);
+  for (const tf_feed_host_t *o = feed->ws_others; o && o->host && cnt < cap; o++)
+    cnt += (size_t)snprintf(buf + cnt, cap - cnt, ", `%s:%s`", o->host, o->port);
+  return buf;
+}
+
 static void print_text(void) {
   char checks[512], limits[128], beat[64];
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
@@ -61,6 +69,7 @@ static void print_text(void) {
     for (const tf_feed_channel_t *c = f->channels; c->names; c++)
       printf("  %-7s %-34s %s\n", channel_name(c->channel), c->names,
              checks_text(c->checks, checks, sizeof checks));
+    if (f->key_channels) printf("  %-7s %s\n", "key", f->key_channels);
   }
 }
 
@@ -73,11 +82,17 @@ static const char markdown_head[] =
     "|---|---|---|---|---|\n";
 static const char markdown_limits[] =
     "\n## Connections\n\n"
-    "| venue | host | legs share a decoder | heartbeat | limits kept |\n"
+    "| venue | hosts | legs share a decoder | heartbeat | limits kept |\n"
     "|---|---|---|---|---|\n";
 
+static const char markdown_keys[] = "\n## Keys\n\n"
+                                    "With a `key_file` these channels are asked for in place of "
+                                    "the public ones. No other venue takes one.\n\n"
+                                    "| venue | channels |\n"
+                                    "|---|---|\n";
+
 static void print_markdown(void) {
-  char checks[512], limits[128], beat[64];
+  char checks[512], limits[128], beat[64], hosts[256];
   fputs(markdown_head, stdout);
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
     const tf_feed_t *f = tf_feeds_all[i];
@@ -89,10 +104,14 @@ static void print_markdown(void) {
   fputs(markdown_limits, stdout);
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
     const tf_feed_t *f = tf_feeds_all[i];
-    printf("| %s | `%s:%s` | %s | %s | %s |\n", f->venue, f->ws_host, f->ws_port,
+    printf("| %s | %s | %s | %s | %s |\n", f->venue, hosts_text(f, hosts, sizeof hosts),
            f->sequences_are_shared ? "yes" : "no", heartbeat_text(f, beat, sizeof beat),
            limits_text(f, limits, sizeof limits));
   }
+  fputs(markdown_keys, stdout);
+  for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++)
+    if (tf_feeds_all[i]->key_channels)
+      printf("| %s | %s |\n", tf_feeds_all[i]->venue, tf_feeds_all[i]->key_channels);
 }
 
 static void print_json(void) {
@@ -109,13 +128,14 @@ static void print_json(void) {
                                                 channel_name(c->channel), "names", c->names,
                                                 "checks", checks, "snapshot", snapshot_text(f, c)));
     }
-    json_array_append_new(
-        venues,
-        json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:o}", "venue", f->venue, "suffix",
-                  f->suffix, "host", f->ws_host, "port", f->ws_port, "legs_share_a_decoder",
-                  f->sequences_are_shared, "streams_max", (json_int_t)f->streams_max,
-                  "subscribe_rate_hz_max", (json_int_t)f->subscribe_rate_hz_max, "limits",
-                  limits_text(f, limits, sizeof limits), "channels", channels));
+    json_array_append_new(venues,
+                          json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:s?, s:o}", "venue",
+                                    f->venue, "suffix", f->suffix, "host", f->ws_host, "port",
+                                    f->ws_port, "legs_share_a_decoder", f->sequences_are_shared,
+                                    "streams_max", (json_int_t)f->streams_max,
+                                    "subscribe_rate_hz_max", (json_int_t)f->subscribe_rate_hz_max,
+                                    "limits", limits_text(f, limits, sizeof limits), "key_channels",
+                                    f->key_channels, "channels", channels));
   }
   json_dumpf(venues, stdout, JSON_INDENT(2));
   putchar('\n');

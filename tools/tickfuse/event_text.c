@@ -10,7 +10,7 @@ static const char *const kinds[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
                                                      "ticker", "status", "control"};
 static const char *const books[TF_BOOK_STATE_CNT] = {"ok",    "syncing", "gap",
                                                      "stale", "crossed", "none"};
-static const char *const commands[TF_CONTROL_CNT] = {"?", "halt", "resume", "position"};
+static const char *const commands[TF_CONTROL_CNT] = {"?", "halt", "resume", "position", "route"};
 static const struct {
   uint8_t     bit;
   const char *word;
@@ -159,7 +159,25 @@ static void put_ticker(line_t *l, const tf_event_t *e) {
   skip(l, 6);
 }
 
+/* A table has the word in the column of book states, and no sizes. */
+static void put_listing(line_t *l, const tf_event_t *e) {
+  static const char *const words[] = {"unsaid", "open", "halted", "ended", "changed"};
+  TF_STATIC_ASSERT(TF_ARRAY_CNT(words) == TF_TRADING_CNT, "one word each");
+  uint32_t trading = e->u.listing.trading;
+  skip(l, 15);
+  put_word(l, "trading", trading < TF_TRADING_CNT ? words[trading] : "?");
+  if (!l->is_csv && e->u.listing.tick_size != 0)
+    put_decimal(l, "tick_size", e->u.listing.tick_size, e->price_exp);
+  if (!l->is_csv && e->u.listing.lot_size != 0)
+    put_decimal(l, "lot_size", e->u.listing.lot_size, e->qty_exp);
+  skip(l, 5);
+}
+
 static void put_status(line_t *l, const tf_event_t *e) {
+  if (tf_event_is_listing(e)) {
+    put_listing(l, e);
+    return;
+  }
   uint64_t state = e->u.status.book_state;
   skip(l, 15);
   put_word(l, "book_state", state < TF_BOOK_STATE_CNT ? books[state] : "?");

@@ -129,8 +129,8 @@ void tf_explain_end(tf_explain_t *x) {
 /* ---- telling ---------------------------------------------------------------------------------*/
 
 static const char *const action_words[]  = {"HOLD", "BUY", "SELL", "FLAT"};
-static const char *const hold_words[]    = {"none", "rule",     "book",  "cooldown",
-                                            "rate", "conflict", "halted"};
+static const char *const hold_words[]    = {"none",     "rule",   "book",    "cooldown", "rate",
+                                            "conflict", "halted", "warming", "trading"};
 static const char *const book_words[]    = {"OK", "SYNCING", "GAP", "STALE", "CROSSED", "NONE"};
 static const char *const message_words[] = {"text", "binary", "rest"};
 static const char *const rule_op_words[] = {
@@ -213,6 +213,12 @@ static json_t *event_json(const tf_explain_t *x) {
   return json_loadb(safe, at, 0, NULL);
 }
 
+static const char *const end_words[] = {
+#define WORD_(id, name) name,
+    TF_LEG_ENDS(WORD_)
+#undef WORD_
+};
+
 static json_t *cause_json(const tf_explain_t *x) {
   json_t *root = json_object();
   json_object_set_new(root, "event", event_json(x));
@@ -222,12 +228,15 @@ static json_t *cause_json(const tf_explain_t *x) {
   json_object_set_new(message, "number", integer(x->message_no));
   static const char *const taps[] = {
       [TF_TAP_CONNECT] = "connect", [TF_TAP_CONTROL] = "command",       [TF_TAP_LOSE] = "lose_book",
-      [TF_TAP_STATUS] = "status",   [TF_TAP_DISCONNECT] = "disconnect", [TF_TAP_RETIRE] = "retire"};
+      [TF_TAP_STATUS] = "status",   [TF_TAP_DISCONNECT] = "disconnect", [TF_TAP_RETIRE] = "retire",
+      [TF_TAP_SYMBOL] = "symbol"};
   bool is_frame = x->message_tap == TF_TAP_FRAME;
   json_object_set_new(
       message, "kind",
       json_string(is_frame ? message_words[x->message_kind] : taps[x->message_tap]));
   json_object_set_new(message, "bytes", integer(x->message_bytes));
+  if (x->message_tap == TF_TAP_DISCONNECT && x->message_kind < TF_ARRAY_CNT(end_words))
+    json_object_set_new(message, "why", json_string(end_words[x->message_kind]));
   if (x->target[0]) json_object_set_new(message, "target", json_string(x->target));
   json_object_set_new(message, "text", message_text(x, shown));
   json_object_set_new(root, "message", message);

@@ -45,7 +45,7 @@ typedef struct tf_explain {
   uint8_t       last_action;    /* tf_action_t */
   uint32_t      rate_cnt;       /* of its actions within the rate's window, before */
   uint8_t       message_tap;    /* tf_tap_kind_t; 0: a tape, which has no messages */
-  uint8_t       message_kind;   /* tf_frame_kind_t */
+  uint8_t       message_kind;   /* tf_frame_kind_t; of a disconnect why, of TF_LEG_ENDS */
   uint32_t      message_bytes;  /* of the whole message */
   uint64_t      message_no;
   char          target[256];

@@ -14,6 +14,7 @@
 #include "feed/session.h"
 #include "http/http.h"
 #include "io/io.h"
+#include "live_alarms.h"
 #include "live_capture.h"
 #include "live_metadata.h"
 #include "live_plan.h"
@@ -36,6 +37,7 @@ typedef struct live_feed {
   tf_budget_t       *budget; /* the venue's */
   tf_live_metadata_t metadata;
   tf_live_ways_t     ways;
+  tf_ranks_feed_t    ranked; /* by its first connection's endpoints */
 } live_feed_t;
 
 typedef struct live {
@@ -57,7 +59,8 @@ typedef struct live {
   } ports[TF_LIVE_CONNECTIONS_MAX]; /* texts of the rows' */
   uint32_t source_cnt;
 
-  tf_live_ranks_t  ranks;
+  tf_live_alarms_t alarms;
+  tf_ranks_t       ranks;
   tf_live_routes_t routes;
 
   tf_http_t    *http;
@@ -126,14 +129,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
   live_feed_t                *l   = &live.feeds[row->feed_idx];
   *s                              = (tf_session_config_t){
                                    .feed              = row->feed,
-                                   .feed_config       = {.instruments = &engine.instruments,
-                                                         .symbols     = row->symbols,
-                                                         .symbol_cnt  = row->symbol_cnt,
-                                                         .symbols_max = row->symbol_cnt + tf_config_feed_room(f),
-                                                         .channels    = row->channels,
-                                                         .pending_cap = TF_LIVE_PENDING_CAP,
-                                                         .book_depth  = f->book_depth,
-                                                         .key         = l->key},
+                                   .feed_config       = tf_live_plan_feed(row, f, &engine.instruments, l->key),
                                    .io                = live.io,
                                    .dialer            = live.dialer,
                                    .budget            = l->budget,
@@ -153,6 +149,7 @@ static void session_config(const tf_config_t *config, uint32_t row_idx, tf_sessi
                                    .tap               = tf_live_capture_tap(&live.capture),
                                    .tap_source_idx    = row_idx
   };
+  if (row->asks_metadata) s->metadata_refresh_ns = f->metadata_refresh_ns;
   tf_live_ways_apply(&l->ways, s);
   if (f->rest.host) rest_from(s, &f->rest, live.ports[row_idx].rest);
   if (row->kind != TF_ROUTE_PRIMARY) stand_in(config, row_idx, s);
@@ -181,9 +178,15 @@ static tf_err_t start_connection(const tf_config_t *config, uint32_t i) {
   tf_err_t err = tf_session_init(&session, &live.arena, &live.sources[i]);
   if (err) return tf_error_add(err, "preparing the connection %s", row->name);
   live.source_cnt = i + 1;
-  bool is_first   = i == 0 || live.plan.rows[i - 1].feed_idx != row->feed_idx;
-  if (is_first && row->kind == TF_ROUTE_PRIMARY)
-    tf_live_ranks_add(&live.ranks, &live.feeds[row->feed_idx].ways, live.sources[i]);
+
+  live.sources[i]->is_required =
+      row->kind == TF_ROUTE_PRIMARY && config->feeds[row->feed_idx].required;
+  bool            is_first = i == 0 || live.plan.rows[i - 1].feed_idx != row->feed_idx;
+  tf_live_ways_t *ways     = &live.feeds[row->feed_idx].ways;
+  if (is_first && row->kind == TF_ROUTE_PRIMARY) {
+    live.feeds[row->feed_idx].ranked = tf_live_ways_ranked(ways, live.sources[i]);
+    if (ways->host_cnt > 1) tf_ranks_add(&live.ranks, &live.feeds[row->feed_idx].ranked);
+  }
   return tf_engine_add_source(&engine, live.sources[i], row->name);
 }
 
@@ -254,7 +257,7 @@ TF_STATIC_ASSERT((int)TF_IO_AUTO == (int)TF_CONFIG_IO_AUTO &&
                  "the config's io words are the loop's");
 
 static void stop_feeds(void) {
-  tf_live_ranks_stop(&live.ranks);
+  tf_ranks_stop(&live.ranks);
   for (uint32_t i = 0; i < live.source_cnt; i++) tf_session_fini(live.sources[i]);
   tf_live_routes_stop(&live.routes);
   tf_live_plan_fini(&live.plan);
@@ -295,8 +298,9 @@ static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
     bool     is_down = state == TF_FEED_LIVE && i < live.source_cnt && names_stream_down(i, reason);
     if (is_down) return false;
     if (state == TF_FEED_LIVE) continue;
-    snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s", tf_metrics_block_name(b, name),
-             tf_live_table_state(state));
+    snprintf(reason, TF_HTTP_REASON_BYTES, "feed %s is %s%s", tf_metrics_block_name(b, name),
+             tf_live_table_state(state),
+             tf_metrics_get(b, TF_METRIC_FEED_BROKEN) ? ": the venue refused it for good" : "");
     return false;
   }
   return true;
@@ -366,6 +370,7 @@ static void wait_for_end(const tf_live_options_t *options) {
     bool     is_last = options->run_ns && now_ns - begin_ns >= options->run_ns;
     if (!is_over && !signals && (is_due || is_last)) {
       publish_heap();
+      tf_live_alarms_tick(&live.alarms, engine.publish.page);
       tf_live_capture_publish(&live.capture, &engine.publish);
       if (options->recording && !options->json) draw_progress(now_ns - begin_ns);
       for (uint32_t i = 0; i < live.feed_cnt; i++)
@@ -416,7 +421,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
                                 options->recording);
   if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
   if (!err) err = start_feeds(config);
-  if (!err) err = tf_live_ranks_start(&live.ranks, live.dialer);
+  if (!err) err = tf_ranks_start(&live.ranks, live.dialer);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);
@@ -462,14 +467,15 @@ static int measure_endpoints(const tf_config_t *config, bool json) {
   json_t                *list = json_array();
   int                    code = TF_EXIT_DONE;
   for (uint32_t i = 0; i < config->feed_cnt; i++) {
-    tf_live_ways_t *w   = &live.feeds[i].ways;
-    tf_err_t        err = tf_live_ways_measure(w, live.dialer, NULL, rows);
+    tf_live_ways_t *w = &live.feeds[i].ways;
+    uint8_t         best_first[TF_ENDPOINTS_MAX];
+    tf_err_t err = tf_ranks_measure(&live.feeds[i].ranked, live.dialer, NULL, rows, best_first);
     if (err) return json_decref(list), tf_cli_fail(err);
     if (json)
-      json_array_append_new(list, tf_live_ways_json(w, rows));
+      json_array_append_new(list, tf_live_ways_json(w, rows, best_first));
     else
-      tf_live_ways_print(w, rows, stdout);
-    if (rows[w->best_first[0]].err) code = TF_EXIT_FAILED;
+      tf_live_ways_print(w, rows, best_first, stdout);
+    if (rows[best_first[0]].err) code = TF_EXIT_FAILED;
   }
   if (json) {
     json_dumpf(list, stdout, JSON_INDENT(1));

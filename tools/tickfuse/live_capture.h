@@ -8,8 +8,6 @@
 #include "file/capture.h"
 #include "live_plan.h"
 
-#define TF_LIVE_PENDING_CAP 4096 /* depth messages remembered while a snapshot is awaited */
-
 typedef struct tf_live_capture {
   tf_arena_t   arena;
   tf_capture_t capture;

@@ -4,9 +4,23 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "feed/feeds.h"
 #include "registry.h"
 
 static const char *const channel_names[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
+
+/* Where a feed is wrong: the key of its config that people have to change. */
+static const char *key_of_mistake(const tf_config_feed_t *f, tf_err_t err) {
+  if (err == E_FEED_KEY) return "key_file";
+  return f->streams_per_connection != 0 && err == E_FEED_LIMIT ? "streams_per_connection"
+                                                               : "instruments";
+}
+
+static tf_err_t check_key(const tf_config_feed_t *f, const tf_feed_t *feed) {
+  if (f->key_file == NULL || feed->key_channels != NULL) return TF_OK;
+  return TF_ERR(E_FEED_KEY, "no channel of %s that is published wants a key: leave it out",
+                feed->venue);
+}
 
 static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32_t feed_idx) {
   const tf_config_feed_t *f = &config->feeds[feed_idx];
@@ -14,6 +28,9 @@ static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32
   tf_shard_t              shards[TF_SHARDS_MAX];
   uint32_t                cnt;
   tf_err_t                err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
+  if (!err) err = check_key(f, feed);
+  for (uint32_t i = 0; i < f->instruments.item_cnt && !err; i++)
+    err = tf_feeds_check_symbol(feed, f->instruments.items[i]);
   if (!err)
     err = tf_shard_plan(feed, f->channels, f->instruments.item_cnt,
                         tf_shard_streams_max(feed, f->streams_per_connection), f->path == NULL,
@@ -85,6 +102,8 @@ static tf_err_t add_fallback(tf_live_plan_t *plan, const tf_config_t *config, ui
     row.symbol_cnt = 0;
     err            = tf_engine_feed(tickfuse_registry(), f->venue, &row.feed);
     if (!err) err = pair_up(plan, f, primary, &row);
+    for (uint32_t i = 0; i < row.symbol_cnt && !err; i++)
+      err = tf_feeds_check_symbol(row.feed, row.symbols[i]);
     if (err || row.symbol_cnt == 0) return err;
   }
   err = tf_shard_plan(row.feed, row.channels, row.symbol_cnt, row.feed->streams_max,
@@ -93,7 +112,7 @@ static tf_err_t add_fallback(tf_live_plan_t *plan, const tf_config_t *config, ui
     err = TF_ERR(E_FEED_LIMIT,
                  "%u streams of %s: more than one connection takes; a connection that stands in "
                  "is one: make the feed's own smaller (streams_per_connection)",
-                 row.symbol_cnt * (uint32_t)__builtin_popcount(row.channels), row.feed->venue);
+                 row.symbol_cnt * tf_feed_streams_of(row.feed, row.channels), row.feed->venue);
   if (!err && plan->cnt == TF_LIVE_CONNECTIONS_MAX)
     err = TF_ERR(E_FEED_LIMIT, "more than %u connections with those that stand in",
                  TF_LIVE_CONNECTIONS_MAX);
@@ -131,17 +150,57 @@ tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config) {
   for (uint32_t i = 0; i < config->feed_cnt; i++) {
     tf_err_t err = add_feed(plan, config, i);
     if (err == TF_OK) continue;
-    bool is_bound = config->feeds[i].streams_per_connection != 0;
-    snprintf(path, sizeof path, "feeds[%u].%s", i,
-             is_bound ? "streams_per_connection" : "instruments");
+    snprintf(path, sizeof path, "feeds[%u].%s", i, key_of_mistake(&config->feeds[i], err));
     snprintf(text, sizeof text, "%s", tf_error_text());
     return TF_ERR(err, "%s: %s", tf_config_where(config, path, where, sizeof where), text);
   }
   return add_fallbacks(plan, config);
 }
 
+tf_feed_config_t tf_live_plan_feed(const tf_live_connection_t *row, const tf_config_feed_t *f,
+                                   tf_instruments_t *instruments, const tf_feed_key_t *key) {
+  return (tf_feed_config_t){.instruments       = instruments,
+                            .symbols           = row->symbols,
+                            .symbol_cnt        = row->symbol_cnt,
+                            .symbols_max       = row->symbol_cnt + tf_config_feed_room(f),
+                            .channels          = row->channels,
+                            .pending_cap       = TF_LIVE_PENDING_CAP,
+                            .book_depth        = f->book_depth,
+                            .reorder_window_ns = f->reorder_window_ns,
+                            .key               = key};
+}
+
+static tf_err_t check_row(const tf_live_connection_t *row, const tf_config_feed_t *f,
+                          tf_instruments_t *instruments) {
+  static const tf_feed_key_t some_key = {"id", "c2VjcmV0", "passphrase"}; /* the file comes later */
+  tf_feed_config_t config = tf_live_plan_feed(row, f, instruments, f->key_file ? &some_key : NULL);
+  size_t           bytes  = tf_align_up(row->feed->state_bytes(row->feed, &config), TF_LINE_BYTES);
+  void            *state  = aligned_alloc(TF_LINE_BYTES, bytes);
+  tf_err_t         err    = state ? row->feed->init(row->feed, state, &config)
+                                  : TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for a feed", bytes);
+  free(state);
+  return err;
+}
+
+tf_err_t tf_live_plan_check(const tf_live_plan_t *plan, const tf_config_t *config,
+                            tf_instruments_t *instruments) {
+  char path[64], where[512], text[512];
+  for (uint32_t i = 0; i < plan->cnt; i++) {
+    const tf_live_connection_t *row = &plan->rows[i];
+    tf_err_t                    err = check_row(row, &config->feeds[row->feed_idx], instruments);
+    if (err == TF_OK) continue;
+    bool is_depth =
+        config->feeds[row->feed_idx].book_depth && strstr(tf_error_text(), "book_depth");
+    snprintf(path, sizeof path, "feeds[%u].%s", row->feed_idx,
+             is_depth ? "book_depth" : "instruments");
+    snprintf(text, sizeof text, "%s", tf_error_text());
+    return TF_ERR(err, "%s: %s", tf_config_where(config, path, where, sizeof where), text);
+  }
+  return TF_OK;
+}
+
 static uint32_t stream_cnt(const tf_live_connection_t *row) {
-  return row->symbol_cnt * (uint32_t)__builtin_popcount(row->channels);
+  return row->symbol_cnt * tf_feed_streams_of(row->feed, row->channels);
 }
 
 void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {

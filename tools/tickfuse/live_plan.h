@@ -10,7 +10,8 @@
 #include "feed/shard.h"
 #include "tf/route.h"
 
-#define TF_LIVE_CONNECTIONS_MAX 64u /* of a run; a source each, and the dialer's client */
+#define TF_LIVE_PENDING_CAP     4096 /* depth messages remembered while a snapshot is awaited */
+#define TF_LIVE_CONNECTIONS_MAX 64u  /* of a run; a source each, and the dialer's client */
 
 typedef struct tf_live_connection {
   uint32_t           feed_idx; /* of the config's feeds */
@@ -42,6 +43,16 @@ TF_STATIC_ASSERT(2 * TF_LIVE_CONNECTIONS_MAX + 1 == TF_SOURCES_MAX, "chains, and
  * E_CORE_NO_MEMORY. */
 tf_err_t tf_live_plan_make(tf_live_plan_t *plan, const tf_config_t *config);
 void     tf_live_plan_fini(tf_live_plan_t *plan);
+
+/* What a row's decoder is made with. key: NULL, or what the feed's file holds. */
+tf_feed_config_t tf_live_plan_feed(const tf_live_connection_t *row, const tf_config_feed_t *f,
+                                   tf_instruments_t *instruments, const tf_feed_key_t *key);
+
+/* Whether every row's decoder takes what the config asks of it, its instruments and depth: each is made and
+ * thrown away. instruments: an engine's, empty; filled as a start would. What the feeds' init returns, with the
+ * place in the config; E_CORE_NO_MEMORY. */
+tf_err_t tf_live_plan_check(const tf_live_plan_t *plan, const tf_config_t *config,
+                            tf_instruments_t *instruments);
 
 /* "connection main/0: binance-spot, trade quote book of 341 instruments, 1023 streams", a line each, with
  * ", 2 legs" where there are several, and then how many sockets all are. */

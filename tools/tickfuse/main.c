@@ -53,8 +53,10 @@ static tf_err_t check_engine(const tf_config_t *config) {
   static tf_engine_t        engine;
   const tf_engine_options_t options = {.is_check = true};
   tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
+  if (!err) err = tf_live_plan_make(&plan, config);
+  if (!err) err = tf_live_plan_check(&plan, config, &engine.instruments);
   tf_engine_fini(&engine);
-  return err ? err : tf_live_plan_make(&plan, config);
+  return err;
 }
 
 static void print_plan(const tf_config_t *config, FILE *out) {

@@ -6,6 +6,7 @@
 #include "model/loader.h"
 #include "policy/registry.h"
 #include "sink/registry.h"
+#include "vector/registry.h"
 
 #define NAMES_MAX 128
 
@@ -19,6 +20,8 @@ const tf_registry_t *tickfuse_registry(void) {
                              .indicator_cnt = tf_indicator_cnt,
                              .policies      = tf_policies,
                              .policy_cnt    = tf_policy_cnt,
+                             .vectors       = tf_vectors,
+                             .vector_cnt    = tf_vector_cnt,
                              .models        = &tf_model_loader};
   while (tf_feeds_all[registry.feed_cnt]) registry.feed_cnt++;
   return &registry;

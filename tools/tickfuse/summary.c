@@ -8,7 +8,12 @@
 
 static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
                                                           "ticker", "status", "control"};
-static const char *const reject_names[TF_REJECT_CNT]   = {
+static const char *const time_names[]                  = {
+#define TIME_NAME_(id, name) "ts_" name,
+    TF_EVENT_TIME_CAUSES(TIME_NAME_)
+#undef TIME_NAME_
+};
+static const char *const reject_names[TF_REJECT_CNT] = {
 #define NAME(id, name, text) name,
     TF_REJECTS(NAME)
 #undef NAME
@@ -40,6 +45,11 @@ void tf_summary_counts(const tf_engine_t *engine, tf_feed_counts_t *sum) {
     sum->msgs_control += c->msgs_control;
     sum->gaps += c->gaps;
     sum->duplicates += c->duplicates;
+    sum->id_conflicts += c->id_conflicts;
+    sum->listings += c->listings;
+    sum->late_trades += c->late_trades;
+    sum->reordered += c->reordered;
+    sum->held_trades += c->held_trades;
     sum->merged += c->merged;
     sum->bridged_out_levels += c->bridged_out_levels;
     sum->resyncs += c->resyncs;
@@ -124,6 +134,25 @@ static json_t *sinks_json(const tf_engine_t *e) {
   return sinks;
 }
 
+/* Why connections ended, of all sources; a replay has it from the capture. */
+static json_t *ends_json(const tf_engine_t *e) {
+  static const char *const words[] = {
+#define WORD_(id, name) name,
+      TF_LEG_ENDS(WORD_)
+#undef WORD_
+  };
+  const tf_acquire_t *a    = &e->runner.acquire;
+  json_t             *ends = json_object();
+  for (uint32_t k = 0; k < TF_ARRAY_CNT(words); k++) {
+    uint64_t cnt = 0;
+    for (uint32_t i = 0; i < a->source_cnt; i++)
+      for (uint32_t leg = 0; leg < TF_SOURCE_LEGS_MAX; leg++)
+        cnt += a->sources[i]->legs[leg].ends[k];
+    if (cnt > 0) json_object_set_new(ends, words[k], integer(cnt));
+  }
+  return ends;
+}
+
 /* What sessions did about their books beside the venue's sequence, and how often streams fell silent. */
 static void books_json(const tf_engine_t *e, json_t *root) {
   const tf_acquire_t *a    = &e->runner.acquire;
@@ -169,10 +198,24 @@ static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
   json_object_set_new(root, "ignored", ignored);
   json_object_set_new(root, "gaps", integer(c->gaps));
   json_object_set_new(root, "duplicates", integer(c->duplicates));
+  json_object_set_new(root, "id_conflicts", integer(c->id_conflicts));
+  json_object_set_new(root, "trades_late", integer(c->late_trades));
+  json_object_set_new(root, "trades_reordered", integer(c->reordered));
+  json_object_set_new(root, "trades_held", integer(c->held_trades));
+  json_object_set_new(root, "listing_changes", integer(c->listings));
   json_object_set_new(root, "merged", integer(c->merged));
   json_object_set_new(root, "bridged_out_levels", integer(c->bridged_out_levels));
   json_object_set_new(root, "resyncs", integer(c->resyncs));
   return root;
+}
+
+/* What was published and is not to be believed, by reason. */
+static json_t *suspect_json(const tf_acquire_t *a) {
+  json_t *suspect = json_object();
+  if (a->outliers) json_object_set_new(suspect, "outlier", integer(a->outliers));
+  for (uint32_t i = 0; i < TF_EVENT_TIME_CAUSE_CNT; i++)
+    if (a->bad_times[i]) json_object_set_new(suspect, time_names[i], integer(a->bad_times[i]));
+  return suspect;
 }
 
 json_t *tf_summary_json(const tf_engine_t *e) {
@@ -183,6 +226,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_t                    *root = feed_json(&c, json_object()), *actions = json_object();
   for (uint32_t i = 0; i < TF_ACTION_CNT; i++)
     json_object_set_new(actions, action_names[i], integer(d->actions[i]));
+  json_object_set_new(root, "suspect", suspect_json(&e->runner.acquire));
   json_object_set_new(root, "instruments", integer(e->instruments.cnt));
   json_object_set_new(root, "ticks", integer(m->ticks));
   json_object_set_new(root, "inference",
@@ -202,6 +246,7 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "latency_ns", latency_json(e));
   json_object_set_new(root, "clocks", clocks_json(e));
   books_json(e, root);
+  json_object_set_new(root, "connection_ends", ends_json(e));
   json_object_set_new(root, "lane", lane_json(e));
   json_object_set_new(root, "sinks", sinks_json(e));
   json_object_set_new(root, "rss_bytes_max", integer(tf_cpu_rss_bytes_max()));
@@ -274,5 +319,11 @@ void tf_summary_print_rejects(const tf_engine_t *e) {
       }
       fprintf(stderr, "\n");
     }
+    if (c->id_conflicts)
+      fprintf(stderr,
+              "tickfuse: %" PRIu64
+              " trades came under an id of another trade (id_conflict) and were "
+              "left out, newest: id %" PRIu64 "\n",
+              c->id_conflicts, c->id_conflict_newest);
   }
 }

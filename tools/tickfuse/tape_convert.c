@@ -12,6 +12,7 @@
 #include "event_text.h"
 #include "file/tape_writer.h"
 #include "inputs.h"
+#include "stage/event_time.h"
 #include "stage/outlier.h"
 #include "tape_command.h"
 
@@ -22,12 +23,14 @@ typedef struct convert {
   tf_instruments_t instruments;
   tf_tape_choice_t choice;
   tf_tape_writer_t tape;
-  tf_outlier_row_t
-           outliers[INSTRUMENTS_MAX]; /* trades are judged as a replay of what is written would */
-  FILE    *text;                      /* NULL: a tape is written */
-  bool     is_csv;
-  uint64_t seq, event_cnt;
-  tf_err_t err; /* the first that writing met */
+  /* events are judged as a replay of what is written would */
+  tf_outlier_row_t    outliers[INSTRUMENTS_MAX];
+  tf_event_time_row_t times[INSTRUMENTS_MAX];
+  uint64_t            bad_times[TF_EVENT_TIME_CAUSE_CNT];
+  FILE               *text; /* NULL: a tape is written */
+  bool                is_csv;
+  uint64_t            seq, event_cnt;
+  tf_err_t            err; /* the first that writing met */
 } convert_t;
 
 static void on_batch(void *self, const tf_batch_t *batch) {
@@ -40,6 +43,7 @@ static void on_batch(void *self, const tf_batch_t *batch) {
       continue;
     batch->events[n]            = batch->events[i];
     batch->events[n].ingest_seq = ++c->seq;
+    tf_event_time_judge(c->times, INSTRUMENTS_MAX, c->bad_times, &batch->events[n]);
     if (batch->events[n].kind == TF_EVENT_TRADE)
       tf_outlier_judge(c->outliers, INSTRUMENTS_MAX, &batch->events[n]);
     n++;

@@ -1,5 +1,5 @@
 /* dump_feed VENUE FILE [SYMBOL,...]: every event that the feed makes of a recording, one a line,
- * and then the counts as JSON. tests/oracle compares them with its own. A line
+ * and then the counts as JSON, and a line of its own where ids conflicted. tests/oracle compares them with its own. A line
  * that is "#connect" calls on_connect; a target may stand before the message: "<recv_ns> @<target>
  * <json>". */
 #include "recording.h"
@@ -51,7 +51,13 @@ static void print_event(const tf_event_t *e, uint64_t message) {
                : text_of(e->u.ticker.funding_rate, TF_FUNDING_EXP));
     break;
   case TF_EVENT_STATUS:
-    printf(" state=%" PRIu64 " from=%" PRIu64 " gap=%" PRIu64 "..%" PRIu64 "\n",
+    if (tf_event_is_listing(e)) {
+      printf(" trading=%" PRIu32 " tick=%s lot=%s\n", e->u.listing.trading,
+             text_of(e->u.listing.tick_size, e->price_exp),
+             text_of(e->u.listing.lot_size, e->qty_exp));
+      break;
+    }
+    printf(" state=%" PRIu32 " from=%" PRIu64 " gap=%" PRIu64 "..%" PRIu64 "\n",
            e->u.status.book_state, e->u.status.apply_from, e->u.status.gap_first,
            e->u.status.gap_last);
     break;
@@ -83,6 +89,9 @@ static void print_counts(const tf_feed_counts_t *c) {
          ",\"instruments\":%" PRIu32 "}\n",
          c->gaps, c->duplicates, c->bridged_out_levels, c->resyncs, c->checksums,
          c->checksum_mismatches, instruments.cnt);
+  if (c->id_conflicts)
+    printf("! id_conflicts %" PRIu64 " newest %" PRIu64 "\n", c->id_conflicts,
+           c->id_conflict_newest);
 }
 
 typedef struct {

@@ -60,7 +60,7 @@ static inline void emit(tf_feed_out_t *out, uint8_t kind, uint64_t id, uint64_t 
   tf_event_t *e = &out->events[out->event_cnt++];
   *e            = (tf_event_t){.kind = kind, .ts_recv_ns = recv_ns, .flags = TF_FLAG_LAST};
   if (kind == TF_EVENT_STATUS)
-    e->u.status.book_state = id;
+    e->u.status.book_state = (uint32_t)id;
   else
     e->u.trade.id = id;
   out->counts->events[kind]++;
@@ -129,7 +129,7 @@ static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, t
   }
   out->counts->msgs_data++;
   if (text[0] == 'T') {
-    if (tf_trade_ids_step(&f->ids, number, out->counts))
+    if (tf_trade_ids_step(&f->ids, number, 1, out->counts))
       out->counts->duplicates++;
     else
       emit(out, TF_EVENT_TRADE, number, frame->recv_ns);

@@ -147,9 +147,19 @@ static void one_that_failed_goes_to_the_back(void **state) {
   assert_int_equal(tf_ranking_at(&r, 0), 0);
   tf_ranking_demote(&r, 7); /* none of them */
   assert_int_equal(tf_ranking_at(&r, 0), 0);
-  tf_ranking_set(&r, (const uint8_t[]){2, 0, 1});
+  tf_ranking_order_t order = tf_ranking_read(&r);
+  assert_memory_equal(order.best_first, ((uint8_t[]){0, 1, 2}), 3);
+  assert_true(order.has_failed[0] && order.has_failed[1] && order.has_failed[2]);
+  assert_true(tf_ranking_replace(&r, &order, (const uint8_t[]){2, 0, 1}));
   assert_int_equal(tf_ranking_at(&r, 0), 2);
   assert_int_equal(tf_ranking_at(&r, 1), 0);
+  order = tf_ranking_read(&r);
+  assert_false(order.has_failed[0] || order.has_failed[1] || order.has_failed[2]);
+  tf_ranking_demote(&r, 2); /* meanwhile */
+  assert_false(tf_ranking_replace(&r, &order, (const uint8_t[]){2, 1, 0}));
+  assert_int_equal(tf_ranking_at(&r, 0), 0);
+  order = tf_ranking_read(&r);
+  assert_true(order.has_failed[2] && !order.has_failed[0]);
   tf_ranking_init(&r, TF_ENDPOINTS_MAX);
   for (uint32_t i = 0; i < TF_ENDPOINTS_MAX; i++) {
     assert_int_equal(tf_ranking_at(&r, 0), i);
@@ -158,25 +168,84 @@ static void one_that_failed_goes_to_the_back(void **state) {
   assert_int_equal(tf_ranking_at(&r, 0), 0);
 }
 
+#define MS TF_NS_PER_MS
+
+static tf_ranker_row_t    rows[TF_ENDPOINTS_MAX];
+static uint8_t            best[TF_ENDPOINTS_MAX];
+static tf_ranking_order_t before;
+
+/* So many rows, by their pings; 0: it cannot be reached. Before: in the order of their numbers. */
+static void rank(uint32_t cnt, const uint64_t *pings_ns) {
+  for (uint32_t i = 0; i < cnt; i++) {
+    before.best_first[i] = (uint8_t)i;
+    before.has_failed[i] = false;
+    rows[i]              = (tf_ranker_row_t){.err      = pings_ns[i] ? TF_OK : E_FEED_CONNECT,
+                                             .pong_cnt = pings_ns[i] > 0,
+                                             .ping_ns  = pings_ns[i]};
+  }
+}
+
 static void the_shortest_way_is_first_and_what_cannot_be_reached_last(void **state) {
   (void)state;
-  static tf_ranker_row_t rows[4];
-  uint8_t                best[TF_ENDPOINTS_MAX];
-  rows[0] = (tf_ranker_row_t){.pong_cnt = 5, .ping_ns = 300};
-  rows[1] = (tf_ranker_row_t){.err = E_FEED_CONNECT};
-  rows[2] = (tf_ranker_row_t){.pong_cnt = 1, .ping_ns = 100};
-  rows[3] = (tf_ranker_row_t){.pong_cnt = 5, .ping_ns = 200};
-  tf_ranker_order(rows, 4, best);
+  rank(4, (uint64_t[]){30 * MS, 0, 10 * MS, 20 * MS});
+  tf_ranker_order(rows, 4, &before, best);
   assert_memory_equal(best, ((uint8_t[]){2, 3, 0, 1}), 4);
   rows[2].pong_cnt = 0; /* answers no ping: its upgrade is compared with the others' */
-  for (int i = 0; i < 4; i++) rows[i].phase_ns[TF_DIAL_UPGRADE] = 1000;
-  rows[2].phase_ns[TF_DIAL_UPGRADE] = 900;
-  tf_ranker_order(rows, 4, best);
+  for (int i = 0; i < 4; i++) rows[i].phase_ns[TF_DIAL_UPGRADE] = 40 * MS;
+  rows[2].phase_ns[TF_DIAL_UPGRADE] = 30 * MS;
+  tf_ranker_order(rows, 4, &before, best);
   assert_int_equal(best[0], 2);
-  rows[2].phase_ns[TF_DIAL_UPGRADE] = 1100;
-  tf_ranker_order(rows, 4, best);
-  assert_int_equal(best[2], 2);
-  assert_int_equal(best[3], 1);
+  rows[2].phase_ns[TF_DIAL_UPGRADE] = 45 * MS;
+  tf_ranker_order(rows, 4, &before, best);
+  assert_memory_equal(best, ((uint8_t[]){0, 2, 3, 1}), 4); /* 3 is not enough quicker than 2 */
+}
+
+static void an_eighth_and_200_us_are_wanted_of_one_that_passes(void **state) {
+  (void)state;
+  const uint64_t ping_ns = 8 * MS, enough_ns = ping_ns + ping_ns / 8 + 200 * TF_NS_PER_US;
+  rank(2, (uint64_t[]){enough_ns, ping_ns});
+  tf_ranker_order(rows, 2, &before, best);
+  assert_int_equal(best[0], 0);
+  rows[0].ping_ns++;
+  tf_ranker_order(rows, 2, &before, best);
+  assert_int_equal(best[0], 1);
+}
+
+static void one_that_failed_has_to_be_measured_once_more(void **state) {
+  (void)state;
+  rank(3, (uint64_t[]){20 * MS, 30 * MS, 5 * MS});
+  before.has_failed[2] = true;
+  tf_ranker_order(rows, 3, &before, best);
+  assert_memory_equal(best, ((uint8_t[]){0, 1, 2}), 3);
+  before.has_failed[2] = false; /* as tf_ranking_replace leaves it */
+  tf_ranker_order(rows, 3, &before, best);
+  assert_memory_equal(best, ((uint8_t[]){2, 0, 1}), 3);
+  before.has_failed[2] = true; /* better than one that cannot be reached it is all the same */
+  rows[0].err = rows[1].err = E_FEED_CONNECT;
+  tf_ranker_order(rows, 3, &before, best);
+  assert_memory_equal(best, ((uint8_t[]){2, 0, 1}), 3);
+}
+
+/* Round trips that waver by a tenth for a thousand measurements: the order that was found first stays. */
+static void an_order_does_not_flap_over_noise(void **state) {
+  (void)state;
+  uint64_t           changes = 0, seed = 1;
+  tf_ranking_order_t now = {
+      .best_first = {0, 1, 2, 3}
+  };
+  const uint64_t pings[] = {20600 * TF_NS_PER_US, 20 * MS, 20300 * TF_NS_PER_US, 5 * MS};
+  for (uint32_t round = 0; round < 1000; round++) {
+    rank(4, pings);
+    for (uint32_t i = 0; i < 4; i++) {
+      seed = seed * 6364136223846793005u + 1442695040888963407u;
+      rows[i].ping_ns += rows[i].ping_ns / 10 * (seed >> 33) >> 31;
+    }
+    tf_ranker_order(rows, 4, &now, best);
+    changes += memcmp(now.best_first, best, 4) != 0;
+    memcpy(now.best_first, best, 4);
+  }
+  assert_memory_equal(best, ((uint8_t[]){3, 0, 1, 2}), 4);
+  assert_int_equal(changes, 1); /* the near one went to the front */
 }
 
 int main(void) {
@@ -190,6 +259,9 @@ int main(void) {
       cmocka_unit_test(longest_credentials_fit_and_a_colon_in_the_user_is_refused),
       cmocka_unit_test(one_that_failed_goes_to_the_back),
       cmocka_unit_test(the_shortest_way_is_first_and_what_cannot_be_reached_last),
+      cmocka_unit_test(an_eighth_and_200_us_are_wanted_of_one_that_passes),
+      cmocka_unit_test(one_that_failed_has_to_be_measured_once_more),
+      cmocka_unit_test(an_order_does_not_flap_over_noise),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ static int setup(void **state) {
   return tf_book_watch_init(&watch, &config, CAP, &arena);
 }
 
-static void saw(uint8_t kind, uint32_t id, uint64_t book_state) {
+static void saw(uint8_t kind, uint32_t id, uint32_t book_state) {
   tf_event_t e = {.kind = kind, .instrument_id = id, .flags = TF_FLAG_LAST};
   if (kind == TF_EVENT_STATUS) e.u.status.book_state = book_state;
   tf_book_watch_saw(&watch, &e, 1, now);

@@ -80,7 +80,8 @@ static void every_channel_is_asked_for_in_the_venues_words(void **state) {
   assert_non_null(strstr(asked(TF_CHANNEL_TRADE, false, 1), "\"trade:XBTUSD\""));
   assert_non_null(strstr(asked(TF_CHANNEL_QUOTE, false, 1), "\"quote:XBTUSD\""));
   assert_string_equal(said(rig.feed->metadata_target, 0),
-                      "/api/v1/instrument?symbol=XBTUSD&columns=tickSize,lotSize,quoteCurrency");
+                      "/api/v1/instrument?symbol=XBTUSD&columns=tickSize,lotSize,quoteCurrency,"
+                      "underlyingToPositionMultiplier");
   stop(&rig);
   start_venue("bitfinex", bitfinex_names);
   assert_string_equal(asked(TF_CHANNEL_TRADE, false, 1),

@@ -134,19 +134,36 @@ static int resolve_several(const char *host, const char *port, tf_address_t *a, 
 static int      hole_fd = -1, hole_clients[8];
 static uint16_t hole_port;
 
-static void hole_open(void) {
-  struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t          cnt  = sizeof addr;
-  hole_fd                 = socket(AF_INET, SOCK_STREAM, 0);
-  assert_int_equal(bind(hole_fd, (struct sockaddr *)&addr, sizeof addr), 0);
+static socklen_t hole_address(int family, struct sockaddr_storage *addr) {
+  memset(addr, 0, sizeof *addr);
+  if (family == AF_INET6) {
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    memcpy(addr, &v6, sizeof v6);
+    return sizeof v6;
+  }
+  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  memcpy(addr, &v4, sizeof v4);
+  return sizeof v4;
+}
+
+/* False: this host has no such family. */
+static bool hole_open(int family) {
+  struct sockaddr_storage addr;
+  socklen_t               cnt = hole_address(family, &addr);
+  hole_fd                     = socket(family, SOCK_STREAM, 0);
+  if (hole_fd < 0 || bind(hole_fd, (struct sockaddr *)&addr, cnt) != 0) {
+    close(hole_fd);
+    return false;
+  }
   assert_int_equal(listen(hole_fd, 0), 0);
   assert_int_equal(getsockname(hole_fd, (struct sockaddr *)&addr, &cnt), 0);
-  hole_port = ntohs(addr.sin_port);
+  hole_port = ntohs(((struct sockaddr_in *)&addr)->sin_port); /* at the same place in both */
   for (size_t i = 0; i < TF_ARRAY_CNT(hole_clients); i++) {
-    hole_clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    connect(hole_clients[i], (struct sockaddr *)&addr, sizeof addr);
+    hole_clients[i] = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    connect(hole_clients[i], (struct sockaddr *)&addr, cnt);
   }
   poll(NULL, 0, 20);
+  return true;
 }
 
 static void hole_close(void) {
@@ -161,6 +178,20 @@ static int resolve_hole_first(const char *host, const char *port, tf_address_t *
   loopback(&a[0], hole, 1);
   loopback(&a[1], port, 1);
   *cnt = 2;
+  return 0;
+}
+
+/* Two IPv6 addresses that lead nowhere, as the system lists them first, then IPv4. */
+static int resolve_dead_v6(const char *host, const char *port, tf_address_t *a, uint32_t *cnt) {
+  (void)host;
+  for (int i = 0; i < 2; i++) {
+    struct sockaddr_in6 v6 = {
+        .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback, .sin6_port = htons(hole_port)};
+    memcpy(&a[i].addr, &v6, sizeof v6);
+    a[i].addr_cnt = sizeof v6;
+  }
+  loopback(&a[2], port, 1);
+  *cnt = 3;
   return 0;
 }
 
@@ -408,7 +439,7 @@ static void last_good_address_serves_when_the_look_up_fails(void **state) {
 static void address_that_leads_nowhere_costs_a_moment_and_is_then_passed_over(void **state) {
   (void)state;
   serve(script_ok, false);
-  hole_open();
+  assert_true(hole_open(AF_INET));
   tf_dialer_config_t config = quick();
   config.resolve            = resolve_hole_first;
   config.connect_ns         = 2 * TF_NS_PER_SEC;
@@ -424,9 +455,28 @@ static void address_that_leads_nowhere_costs_a_moment_and_is_then_passed_over(vo
   hole_close();
 }
 
+static void a_dead_ipv6_costs_one_gap_and_the_next_dial_nothing(void **state) {
+  (void)state;
+  if (!hole_open(AF_INET6)) skip();
+  serve(script_ok, false);
+  tf_dialer_config_t config = quick();
+  config.resolve            = resolve_dead_v6;
+  config.connect_ns         = 2 * TF_NS_PER_SEC;
+  begin(&config);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(run(TF_DIAL_WEBSOCKET, "venue.test", stub.port_text, "/ws", false), TF_OK);
+    uint64_t took_ns = dial.phase_ns[TF_DIAL_CONNECT];
+    assert_int_equal(dial.peer.addr.ss_family, AF_INET);
+    /* IPv4 has its turn behind the first of the IPv6 addresses, not behind both */
+    assert_true(i == 0 ? took_ns >= TF_ATTEMPTS_GAP_NS : took_ns < TF_ATTEMPTS_GAP_NS);
+    assert_true(took_ns < 2 * TF_ATTEMPTS_GAP_NS);
+  }
+  hole_close();
+}
+
 static void only_black_holes_end_at_the_deadline(void **state) {
   (void)state;
-  hole_open();
+  assert_true(hole_open(AF_INET));
   char port[8];
   snprintf(port, sizeof port, "%u", hole_port);
   tf_dialer_config_t config = quick();
@@ -515,6 +565,7 @@ int main(void) {
       T(get_brings_the_body_and_release_takes_it_back),
       T(last_good_address_serves_when_the_look_up_fails),
       T(address_that_leads_nowhere_costs_a_moment_and_is_then_passed_over),
+      T(a_dead_ipv6_costs_one_gap_and_the_next_dial_nothing),
       T(only_black_holes_end_at_the_deadline),
       T(sources_budget_holds_the_next_dial_back),
       T(two_websocket_dials_to_one_host_start_apart),

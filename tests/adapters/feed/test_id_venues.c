@@ -127,7 +127,8 @@ static void requests_are_spelled_as_the_venue_wants_them(void **state) {
       {"btc-usdt", "eth-usdt"},
       {"BTCUSDT",  "ETHUSDT" },
       {"BTC-USDT", "ETH-USDT"},
-      {"kPEPE",    "BTC"     }
+      {"kPEPE",    "BTC"     },
+      {"XBTUSDTM", "ETHUSDTM"}
   };
   static const struct {
     const char *venue;
@@ -147,8 +148,8 @@ static void requests_are_spelled_as_the_venue_wants_them(void **state) {
       {"kucoin",         1, TF_CHANNEL_TRADE,
        "{\"id\":\"7\",\"type\":\"subscribe\",\"topic\":\"/market/match:BTC-USDT,ETH-USDT\","
        "\"privateChannel\":false,\"response\":true}"                                                   },
-      {"kucoin-futures", 1, TF_CHANNEL_TICKER,
-       "{\"id\":\"7\",\"type\":\"subscribe\",\"topic\":\"/contract/instrument:BTC-USDT,ETH-USDT\","
+      {"kucoin-futures", 5, TF_CHANNEL_TICKER,
+       "{\"id\":\"7\",\"type\":\"subscribe\",\"topic\":\"/contract/instrument:XBTUSDTM,ETHUSDTM\","
        "\"privateChannel\":false,\"response\":true}"                                                   },
       {"htx",            2, TF_CHANNEL_BOOK,   "{\"sub\":\"market.btcusdt.mbp.150\",\"id\":\"7\"}"     },
       {"htx",            2, TF_CHANNEL_TRADE,  "{\"sub\":\"market.btcusdt.trade.detail\",\"id\":\"7\"}"},

@@ -77,7 +77,12 @@ static void coinbase_message_without_room_for_its_levels_is_refused_whole(void *
   stop(&rig);
 }
 
-static const char *const pairs[] = {"btc-usd", "ETH-USD"};
+static const char *const pairs[]        = {"btc-usd", "ETH-USD"};
+static const char *const kraken_pairs[] = {"btc/usd", "ETH/USD"};
+
+static const char *const *pairs_of(const char *venue) {
+  return strcmp(venue, "kraken") == 0 ? kraken_pairs : pairs;
+}
 
 static void kraken_asks_for_the_depth_it_was_given(void **state) {
   (void)state;
@@ -194,7 +199,7 @@ static void new_connection_says_once_that_books_are_synchronised_again(void **st
   (void)state;
   static const char *const venues[] = {"coinbase", "coinbase-exchange", "kraken"};
   for (size_t v = 0; v < TF_ARRAY_CNT(venues); v++) {
-    assert_int_equal(start_with(&rig, venues[v], pairs, 2, 7), TF_OK);
+    assert_int_equal(start_with(&rig, venues[v], pairs_of(venues[v]), 2, 7), TF_OK);
     for (int i = 0; i < 2; i++) {
       rig.out.event_cnt = 0;
       rig.feed->on_connect(rig.state, RECV_NS, &rig.out);
@@ -210,7 +215,7 @@ static void book_that_is_lost_from_outside_is_in_gap_until_its_next_snapshot(voi
   (void)state;
   static const char *const venues[] = {"coinbase", "coinbase-exchange", "kraken"};
   for (size_t v = 0; v < TF_ARRAY_CNT(venues); v++) {
-    assert_int_equal(start_with(&rig, venues[v], pairs, 2, 7), TF_OK);
+    assert_int_equal(start_with(&rig, venues[v], pairs_of(venues[v]), 2, 7), TF_OK);
     rig.feed->lose_book(rig.state, 1, RECV_NS, &rig.out); /* no connection yet, no book */
     assert_int_equal(rig.out.event_cnt, 0);
     rig.feed->on_connect(rig.state, RECV_NS, &rig.out);

@@ -59,7 +59,7 @@ static void emit_state(tf_feed_out_t *out, toy_t *toy, uint32_t id, uint8_t book
 
 static void toy_trade(toy_t *toy, uint32_t id, uint64_t number, uint64_t recv_ns,
                       tf_feed_out_t *out) {
-  if (tf_trade_ids_step(&toy->trades[id], number, out->counts))
+  if (tf_trade_ids_step(&toy->trades[id], number, 1, out->counts))
     out->counts->duplicates++;
   else
     emit(out, TF_EVENT_TRADE, id, recv_ns)->u.trade.id = number;
@@ -135,7 +135,7 @@ static void            *memory;
 static uint64_t         now_ns;
 
 static struct {
-  tf_event_t events[4096];
+  tf_event_t events[TF_LEGS_HELD_MAX];
   uint32_t   cnt;
   uint32_t   asked_cnt, asked_leg, asked_id; /* the newest of snapshots wanted */
 } seen;
@@ -185,12 +185,14 @@ static void bring(uint32_t leg, const char *text) {
 }
 static void up(uint32_t leg) { tf_legs_up(&legs, leg, now_ns++); }
 static void down(uint32_t leg) { tf_legs_down(&legs, leg, now_ns++); }
+/* Nobody is a newcomer any longer. */
+static void settle(void) { now_ns += TF_LEGS_HOLD_NS; }
 
 static const toy_t *decoder(uint32_t leg) { return legs.legs[leg].state; }
 
 /* What was published since the last call: "T0=5 S0=GAP B0=7!" (! LAST missing). */
 static const char *said(void) {
-  static char              text[4096];
+  static char              text[16384];
   static const char *const states[] = {"OK", "SYNCING", "GAP", "STALE", "CROSSED", "NONE"};
   size_t                   at       = 0;
   text[0]                           = '\0';
@@ -274,12 +276,12 @@ static void leg_that_comes_up_again_without_having_gone_is_another_connection(vo
 static void own_trades_are_merged_by_id(void **state) {
   (void)state;
   start(2, false);
-  up(0), up(1);
+  up(0), up(1), settle();
   bring(0, "T0 1"), bring(1, "T0 1"), bring(1, "T0 2"), bring(1, "T1 2"), bring(0, "T0 2");
   SAYS("T0=1 T0=2 T1=2");
   down(0);
   bring(1, "T0 3");
-  up(0);
+  up(0), settle();
   bring(0, "T0 3"), bring(0, "T0 5"), bring(1, "T0 4"), bring(1, "T0 5");
   SAYS("T0=3 T0=5 T0=4");
   assert_int_equal(counts.merged, 4);
@@ -288,7 +290,7 @@ static void own_trades_are_merged_by_id(void **state) {
 static void own_message_that_is_news_in_part_has_its_last_event_where_it_ends(void **state) {
   (void)state;
   start(2, false);
-  up(0), up(1);
+  up(0), up(1), settle();
   bring(0, "T0 2");
   bring(1, "M0 1 2");
   SAYS("T0=2 T0=1");
@@ -314,20 +316,73 @@ static void own_books_and_quotes_come_from_their_owner(void **state) {
 static void own_quotes_with_a_time_come_from_whoever_has_the_newest(void **state) {
   (void)state;
   start(2, false);
-  up(0), up(1);
+  up(0), up(1), settle();
   bring(0, "W0 5 1"), bring(1, "W0 5 1"), bring(1, "W0 6 2"), bring(1, "W0 6 3");
   bring(0, "W0 6 2"), bring(0, "W0 6 3"), bring(0, "W0 6 4"), bring(0, "W1 1 7");
   SAYS("Q0=1 Q0=2 Q0=3 Q0=4 Q1=7");
   assert_int_equal(legs.legs[0].owned_cnt, 0);
   assert_int_equal(counts.merged, 3);
   down(0);
-  up(0); /* another connection: what it brings first the other had */
+  up(0), settle(); /* another connection: what it brings first the other had */
   bring(0, "W0 6 4"), bring(1, "W0 6 4"), bring(1, "W0 7 5");
   SAYS("Q0=5");
   down(0), down(1);
   up(1); /* whatever stands there now */
   bring(1, "W0 3 9");
   SAYS("Q0=9");
+}
+
+/* It is ahead of the other, which has not brought yet what went before. */
+static void own_newcomer_is_heard_when_the_other_has_passed_where_it_began(void **state) {
+  (void)state;
+  start(3, false);
+  up(0);
+  bring(0, "T0 1");
+  up(1);
+  bring(1, "T0 3"), bring(1, "W0 9 3"), bring(1, "T0 4"), bring(1, "Q1 5");
+  bring(0, "T0 2"), bring(0, "W0 8 2"), bring(0, "T0 3");
+  SAYS("T0=1 Q1=5 T0=2 Q0=2 T0=3");
+  settle();
+  bring(1, "T0 5");
+  SAYS("Q0=3! T0=4 T0=5");
+  assert_int_equal(counts.merged, 1);
+  up(2);
+  bring(2, "T0 7");
+  down(0);
+  SAYS("");
+  down(1); /* the last that was there before it */
+  SAYS("T0=7");
+  up(0);
+  bring(0, "T0 9");
+  down(0); /* what a newcomer that goes has brought waits all the same */
+  bring(2, "T0 8");
+  SAYS("T0=8");
+  settle();
+  bring(2, "T0 10"); /* it never brought 9 */
+  SAYS("T0=9 T0=10");
+  up(0);
+  bring(0, "T0 11");
+  down(0), down(2);
+  SAYS("T0=11"); /* nobody else will */
+}
+
+static void own_newcomer_that_says_too_much_is_heard_at_once(void **state) {
+  (void)state;
+  char text[32];
+  start(2, false);
+  up(0), up(1);
+  for (uint64_t n = 0; n <= TF_LEGS_HELD_MAX / 2; n++) {
+    sprintf(text, "T0 %lu", n);
+    bring(1, text);
+  }
+  assert_int_equal(seen.cnt, 0);
+  bring(1, "T0 9998");
+  assert_int_equal(seen.cnt, TF_LEGS_HELD_MAX / 2 + 2);
+  assert_int_equal(seen.events[seen.cnt - 1].u.trade.id, 9998);
+  assert_int_equal(legs.held_cnt, 0);
+  seen.cnt = 0;
+  bring(1, "T0 9999");
+  SAYS("T0=9999");
 }
 
 static void own_book_whose_owner_goes_is_in_gap_until_another_brings_a_snapshot(void **state) {
@@ -570,6 +625,11 @@ static void any_course_of_deaths_loses_and_doubles_no_trade(void **state) {
         seen.cnt = 0;
       }
       assert_true(dead_cnt > 10);
+      for (uint32_t i = 0; i < legs.leg_cnt; i++) down(i); /* what is held of newcomers */
+      published += seen.cnt;
+      for (uint32_t i = 0; i < seen.cnt; i++)
+        if (seen.events[i].kind == TF_EVENT_TRADE)
+          assert_int_equal(trades[seen.events[i].u.trade.id]++, 0);
       /* whoever lives has brought all but its latest forty */
       for (uint64_t id = 100; id < 2000 - 40; id++) assert_int_equal(trades[id], 1);
       if (is_shared) assert_int_equal(counts.gaps, 0);
@@ -597,6 +657,8 @@ int main(void) {
       TEST(own_message_that_is_news_in_part_has_its_last_event_where_it_ends),
       TEST(own_books_and_quotes_come_from_their_owner),
       TEST(own_quotes_with_a_time_come_from_whoever_has_the_newest),
+      TEST(own_newcomer_is_heard_when_the_other_has_passed_where_it_began),
+      TEST(own_newcomer_that_says_too_much_is_heard_at_once),
       TEST(own_book_whose_owner_goes_is_in_gap_until_another_brings_a_snapshot),
       TEST(own_book_that_the_heir_does_not_know_is_in_gap_all_the_same),
       TEST(own_books_move_from_a_leg_that_retires_at_their_snapshots),

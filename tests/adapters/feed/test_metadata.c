@@ -157,17 +157,26 @@ static void venues_name_the_same_things_by_words_of_their_own(void **state) {
   } rows[] = {
       {"gate",           "IHT_ETH",  "/api/v4/spot/currency_pairs",
        "[{\"id\":\"IHT_ETH\",\"base\":\"IHT\",\"quote\":\"ETH\",\"amount_precision\":1,"
-       "\"precision\":9,\"trade_status\":\"tradable\"}]",                                    1, -9, 1, -1, 1.0,    "ETH" },
+       "\"precision\":9,\"trade_status\":\"tradable\"}]",                                    1, -9, 1,    -1, 1.0,    "ETH" },
       {"gate-futures",   "BTC_USDT", "/api/v4/futures/usdt/contracts",
        "[{\"name\":\"BTC_USDT\",\"order_price_round\":\"0.1\",\"order_size_min\":1,"
-       "\"quanto_multiplier\":\"0.0001\",\"in_delisting\":false}]",                          1, -1, 1, 0,  0.0001, ""    },
+       "\"quanto_multiplier\":\"0.0001\",\"in_delisting\":false}]",                          1, -1, 1,    0,  0.0001, ""    },
       {"kucoin",         "REQ-ETH",  "/api/v2/symbols",
        "{\"code\":\"200000\",\"data\":[{\"symbol\":\"REQ-ETH\",\"name\":\"REQ-ETH\","
        "\"quoteCurrency\":\"ETH\",\"baseIncrement\":\"0.0001\",\"quoteIncrement\":\"0.01\","
-       "\"priceIncrement\":\"0.0000001\"}]}",                                                1, -7, 1, -4, 1.0,    "ETH" },
+       "\"priceIncrement\":\"0.0000001\"}]}",                                                1, -7, 1,    -4, 1.0,    "ETH" },
       {"kucoin-futures", "XBTUSDTM", "/api/v1/contracts/active",
        "{\"code\":\"200000\",\"data\":[{\"symbol\":\"XBTUSDTM\",\"quoteCurrency\":\"USDT\","
-       "\"lotSize\":1,\"tickSize\":0.1,\"indexPriceTickSize\":0.01,\"multiplier\":0.001}]}", 1, -1, 1, 0,  0.001,  "USDT"},
+       "\"lotSize\":1,\"tickSize\":0.1,\"indexPriceTickSize\":0.01,\"multiplier\":0.001}]}", 1, -1, 1,    0,  0.001,  "USDT"},
+      {"htx-swap",       "BTC-USDT", "/linear-swap-api/v1/swap_contract_info",
+       "{\"status\":\"ok\",\"data\":[{\"symbol\":\"BTC\",\"contract_code\":\"BTC-USDT\","
+       "\"contract_size\":0.001,\"price_tick\":0.1,\"contract_status\":1}],\"ts\":1}",       1, -1, 1,    0,  0.001,  ""    },
+      {"bitmex",         "SOLUSDT",  "/api/v1/instrument?symbol=SOLUSDT",
+       "[{\"symbol\":\"SOLUSDT\",\"lotSize\":1000,\"tickSize\":0.01,\"quoteCurrency\":\"USDT\","
+       "\"underlyingToPositionMultiplier\":10000}]",                                         1, -2, 1000, 0,  0.0001, "USDT"},
+      {"bitmex",         "XBTUSD",   "/api/v1/instrument?symbol=XBTUSD",
+       "[{\"symbol\":\"XBTUSD\",\"lotSize\":100,\"tickSize\":0.5,\"quoteCurrency\":\"USD\","
+       "\"underlyingToPositionMultiplier\":null}]",                                          5, -1, 100,  0,  1.0,    "USD" },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     assert_int_equal(start_with(&rig, rows[i].venue, &rows[i].symbol, 1, 15), TF_OK);
@@ -181,14 +190,20 @@ static void venues_name_the_same_things_by_words_of_their_own(void **state) {
 
 static void okx_answers_a_type_at_a_time(void **state) {
   (void)state;
-  static const char *const symbols[] = {"BTC-USDT", "UNI-USD-SWAP", "BTC-USD-220304-32000-P"};
-  char                     text[128];
-  assert_int_equal(start_with(&rig, "okx", symbols, 3, 7), TF_OK);
-  rig.feed->metadata_target(rig.state, 0, text, sizeof text);
-  assert_string_equal(text, "/api/v5/public/instruments?instType=SPOT");
-  rig.feed->metadata_target(rig.state, 1, text, sizeof text);
-  assert_string_equal(text, "/api/v5/public/instruments?instType=SWAP");
-  assert_int_equal(rig.feed->metadata_target(rig.state, 2, text, sizeof text), 0); /* no options */
+  static const char *const symbols[] = {
+      "BTC-USDT",     "UNI-USD-SWAP",          "BTC-USD-220304-32000-P",
+      "ETH-USDT",     "ETH-USD-220304-3000-C", "BTC-USD-220304-33000-C",
+      "BTC-USD-SWAP", "BTC-USDT-220527"};
+  static const char *const targets[] = {"SPOT", "SWAP", "OPTION&instFamily=BTC-USD",
+                                        "OPTION&instFamily=ETH-USD", "FUTURES"};
+  char                     text[128], expected[128];
+  assert_int_equal(start_with(&rig, "okx", symbols, 8, 7), TF_OK);
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(targets); i++) {
+    snprintf(expected, sizeof expected, "/api/v5/public/instruments?instType=%s", targets[i]);
+    assert_int_equal(rig.feed->metadata_target(rig.state, i, text, sizeof text), strlen(expected));
+    assert_string_equal(text, expected);
+  }
+  assert_int_equal(rig.feed->metadata_target(rig.state, 5, text, sizeof text), 0);
   assert_int_equal(feed_rest(text,
                              "{\"code\":\"0\",\"data\":[{\"instId\":\"BTC-USDT\",\"quoteCcy\":"
                              "\"USDT\",\"settleCcy\":\"\",\"ctVal\":\"\",\"lotSz\":"
@@ -200,6 +215,12 @@ static void okx_answers_a_type_at_a_time(void **state) {
       "\"UNI\",\"ctVal\":\"10\",\"lotSz\":\"1\",\"tickSz\":\"0.001\"}],\"msg\":\"\"}");
   check(0, 1, -1, 1, -8, 1.0, "USDT");
   check(1, 1, -3, 1, 0, 10.0, "UNI");
+  /* of options a contract is ctMult of ctVal */
+  feed_rest(text,
+            "{\"code\":\"0\",\"data\":[{\"instId\":\"BTC-USD-220304-32000-P\",\"quoteCcy\":\"\","
+            "\"settleCcy\":\"BTC\",\"ctVal\":\"1\",\"ctMult\":\"0.01\",\"lotSz\":\"1\",\"tickSz\":"
+            "\"0.0005\"}],\"msg\":\"\"}");
+  check(2, 5, -4, 1, 0, 0.01, "BTC");
   stop(&rig);
 }
 

@@ -8,6 +8,7 @@
 
 static tf_newest_t newest;
 static uint64_t    now_ns;
+static bool        by_time; /* the order is the message's time; else its number */
 
 static int setup(void **state) {
   (void)state;
@@ -18,7 +19,8 @@ static int setup(void **state) {
 
 static bool bring(uint16_t connection, uint8_t leg, uint64_t order) {
   tf_frame_t frame = {.recv_ns = now_ns, .connection = connection, .leg = leg};
-  return tf_newest_takes(&newest, &frame, order);
+  return by_time ? tf_newest_takes(&newest, &frame, 0, order)
+                 : tf_newest_takes(&newest, &frame, order, 77);
 }
 #define NEWS(connection, leg, order) assert_true(bring(connection, leg, order))
 #define OLD(connection, leg, order)  assert_false(bring(connection, leg, order))
@@ -39,6 +41,17 @@ static void messages_of_one_order_are_told_by_their_number(void **state) {
   NEWS(1, 0, 5), NEWS(1, 0, 5), NEWS(1, 0, 5);
   OLD(2, 1, 5), OLD(2, 1, 5), OLD(2, 1, 5), NEWS(2, 1, 5);
   OLD(1, 0, 5), NEWS(1, 0, 5);
+}
+
+static void messages_of_one_number_are_told_by_their_time(void **state) {
+  (void)state;
+  tf_frame_t a = {.recv_ns = now_ns, .connection = 1},
+             b = {.recv_ns = now_ns, .connection = 2, .leg = 1};
+  assert_true(tf_newest_takes(&newest, &a, 5, 10));
+  assert_true(tf_newest_takes(&newest, &b, 5, 11));
+  assert_false(tf_newest_takes(&newest, &a, 5, 11));
+  assert_false(tf_newest_takes(&newest, &a, 4, 12)); /* the number comes first */
+  assert_true(tf_newest_takes(&newest, &a, 6, 1));
 }
 
 static void connection_in_anothers_place_counts_anew(void **state) {
@@ -102,10 +115,13 @@ int main(void) {
       cmocka_unit_test_setup(one_connection_is_never_doubted, setup),
       cmocka_unit_test_setup(what_another_brought_is_left_out, setup),
       cmocka_unit_test_setup(messages_of_one_order_are_told_by_their_number, setup),
+      cmocka_unit_test_setup(messages_of_one_number_are_told_by_their_time, setup),
       cmocka_unit_test_setup(connection_in_anothers_place_counts_anew, setup),
       cmocka_unit_test_setup(what_steps_back_behind_what_another_brought_is_left_out, setup),
       cmocka_unit_test_setup(venue_that_starts_over_is_believed_when_the_newest_is_old, setup),
       cmocka_unit_test_setup(any_course_of_several_is_what_one_would_bring, setup),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  int failed = cmocka_run_group_tests_name("by number", tests, NULL, NULL);
+  by_time    = true;
+  return failed + cmocka_run_group_tests_name("by time", tests, NULL, NULL);
 }

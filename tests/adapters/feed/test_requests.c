@@ -58,7 +58,7 @@ static void begin_with(const tf_feed_t *feed, const char *const *symbols, uint32
   assert_int_equal(feed->init(feed, rig.state, &config), TF_OK);
 }
 
-/* Names in which no other is hidden: QZJ1000-USD .. */
+/* Names in which no other is hidden: QZJ1000USD .. */
 static char        names[1024][16];
 static const char *symbols_of[1024];
 
@@ -66,7 +66,7 @@ static void the_largest_request_of_every_venue_names_all_its_symbols(void **stat
   (void)state;
   static uint32_t numbers[1024];
   for (uint32_t i = 0; i < 1024; i++) {
-    snprintf(names[i], sizeof names[i], "QZJ%u-USD", 1000 + i);
+    snprintf(names[i], sizeof names[i], "QZJ%uUSD", 1000 + i);
     symbols_of[i] = names[i];
     numbers[i]    = i;
   }
@@ -83,7 +83,7 @@ static void the_largest_request_of_every_venue_names_all_its_symbols(void **stat
         assert_true(cnt < sizeof text);
         assert_int_equal(strlen(text), cnt);
         uint32_t named = count_of(text, "QZJ") + count_of(text, "qzj");
-        assert_true(named >= max && named % max == 0);
+        assert_true(named >= max && named <= max * tf_feed_streams_of(f, channel));
         char   small[64];
         size_t few = rig.feed->request(
             rig.state, &(tf_feed_request_t){unsubscribe, channel, numbers, max, 12345}, small,
@@ -102,17 +102,17 @@ static void a_symbol_comes_later_where_there_is_room_for_it(void **state) {
     const tf_feed_t *f = tf_feeds_all[v];
     uint32_t         symbol, id;
     if (f->symbol == NULL) continue;
-    begin_with(f, (const char *const[]){"AAA-USD", "BBB-USD"}, 2, 3);
-    assert_int_equal(f->symbol(rig.state, "BBB-USD", &symbol, &id), TF_OK);
+    begin_with(f, (const char *const[]){"AAAUSD", "BBBUSD"}, 2, 3);
+    assert_int_equal(f->symbol(rig.state, "BBBUSD", &symbol, &id), TF_OK);
     assert_int_equal(symbol, 1);
     assert_int_equal(id, 1);
-    assert_int_equal(f->symbol(rig.state, "CCC-USD", &symbol, &id), TF_OK);
+    assert_int_equal(f->symbol(rig.state, "CCCUSD", &symbol, &id), TF_OK);
     assert_int_equal(symbol, 2);
     assert_int_equal(id, 2);
     assert_int_equal(rig.instruments.cnt, 3);
-    assert_int_equal(f->symbol(rig.state, "CCC-USD", &symbol, &id), TF_OK);
+    assert_int_equal(f->symbol(rig.state, "CCCUSD", &symbol, &id), TF_OK);
     assert_int_equal(symbol, 2);
-    assert_int_equal(f->symbol(rig.state, "DDD-USD", &symbol, &id), E_FEED_LIMIT);
+    assert_int_equal(f->symbol(rig.state, "DDDUSD", &symbol, &id), E_FEED_LIMIT);
     assert_int_equal(f->symbol(rig.state, "", &symbol, &id), E_CONFIG_VALUE);
     assert_int_equal(rig.instruments.cnt, 3);
     stop(&rig);

@@ -63,6 +63,19 @@ static void fast_stream_has_the_floor_of_a_second(void **state) {
   assert_false(tf_staleness_is_stale(&watch, 1));
 }
 
+static void outage_of_an_hour_does_not_excuse_the_next_one(void **state) {
+  (void)state;
+  begin(0);
+  data_every(200 * MS, 300);
+  const uint64_t before = deadline();
+  assert_in_range(before, SEC, 2 * SEC);
+  assert_true(tf_staleness_is_due(&watch, 1, now + 3600 * SEC));
+  data_every(3600 * SEC, 1);
+  data_every(200 * MS, 300);
+  assert_in_range(deadline(), before,
+                  5 * before); /* the hour counts as the deadline that it passed */
+}
+
 /* Log-normal intervals, as streams have them: the deadline is the exact percentile times the factor, and at most a
  * class more. */
 static int by_size(const void *a, const void *b) {
@@ -169,6 +182,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stream_is_not_judged_before_it_has_shown_its_habit),
       cmocka_unit_test(fast_stream_has_the_floor_of_a_second),
+      cmocka_unit_test(outage_of_an_hour_does_not_excuse_the_next_one),
       cmocka_unit_test(learned_deadline_is_the_exact_percentile_within_a_class),
       cmocka_unit_test(what_a_stream_did_long_ago_is_forgotten),
       cmocka_unit_test(fixed_deadline_holds_from_the_first_data),

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "feed/symbols.h"
 
+static const tf_feed_t  venue = {.venue = "venue", .suffix = "VENUE"};
 static tf_instruments_t instruments;
 static tf_symbols_t     symbols;
 static void            *memory;
@@ -15,7 +16,7 @@ static void start(uint32_t cap, uint32_t instrument_cap) {
   instruments.cnt  = 0;
   instruments.rows = calloc(instrument_cap, sizeof(*instruments.rows));
   memory           = aligned_alloc(64, tf_align_up(tf_symbols_footprint(cap), 64));
-  assert_int_equal(tf_symbols_init(&symbols, memory, cap, &instruments, "VENUE"), TF_OK);
+  assert_int_equal(tf_symbols_init(&symbols, memory, cap, &instruments, &venue), TF_OK);
 }
 static void stop(void) {
   free(memory);
@@ -36,8 +37,8 @@ static tf_symbols_add_result_t add(const char *text, uint32_t *idx) {
 
 static void a_capacity_out_of_range_is_refused(void **state) {
   (void)state;
-  assert_int_equal(tf_symbols_init(&symbols, NULL, 0, &instruments, "V"), E_CORE_ARGUMENT);
-  assert_int_equal(tf_symbols_init(&symbols, NULL, TF_SYMBOLS_CAP + 1, &instruments, "V"),
+  assert_int_equal(tf_symbols_init(&symbols, NULL, 0, &instruments, &venue), E_CORE_ARGUMENT);
+  assert_int_equal(tf_symbols_init(&symbols, NULL, TF_SYMBOLS_CAP + 1, &instruments, &venue),
                    E_CORE_ARGUMENT);
 }
 
@@ -129,7 +130,7 @@ static void two_feeds_of_a_venue_share_an_instrument(void **state) {
   tf_symbols_t leg;
   void        *leg_memory = aligned_alloc(64, tf_align_up(tf_symbols_footprint(4), 64));
   char         padded[32] = "ETHUSDT";
-  assert_int_equal(tf_symbols_init(&leg, leg_memory, 4, &instruments, "VENUE"), TF_OK);
+  assert_int_equal(tf_symbols_init(&leg, leg_memory, 4, &instruments, &venue), TF_OK);
   assert_int_equal(tf_symbols_add(&leg, padded, 7, &idx), TF_SYMBOLS_ADDED);
   assert_int_equal(idx, 0);
   assert_int_equal(leg.rows[0].instrument_id, 1);

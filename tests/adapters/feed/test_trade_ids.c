@@ -14,7 +14,10 @@ static int setup(void **state) {
   return 0;
 }
 
-static bool is_repeat(uint64_t id) { return tf_trade_ids_step(&ids, id, &counts); }
+static bool is_repeat_of(uint64_t id, uint32_t print) {
+  return tf_trade_ids_step(&ids, id, print, &counts);
+}
+static bool is_repeat(uint64_t id) { return is_repeat_of(id, 1); }
 
 static void run_of_ids_is_news_and_leaves_no_hole(void **state) {
   (void)state;
@@ -121,6 +124,46 @@ static void random_interleavings_of_two_streams_lose_and_double_nothing(void **s
   }
 }
 
+static void repeat_that_says_something_else_is_a_conflict_and_the_first_stands(void **state) {
+  (void)state;
+  assert_false(is_repeat_of(1000, 3));
+  assert_false(is_repeat_of(1001, 5));
+  assert_true(is_repeat_of(1000, 3));
+  assert_int_equal(counts.id_conflicts, 0);
+  assert_true(is_repeat_of(1000, 7));
+  assert_true(is_repeat_of(1000, 3)); /* what the conflict said is not remembered */
+  assert_int_equal(counts.id_conflicts, 1);
+  assert_int_equal(counts.id_conflict_newest, 1000);
+  assert_false(is_repeat_of(990, 9)); /* late, and news */
+  assert_true(is_repeat_of(990, 11));
+  assert_int_equal(counts.id_conflicts, 2);
+}
+
+static void what_was_said_is_remembered_for_so_many_ids(void **state) {
+  (void)state;
+  for (uint64_t id = 1000; id < 1000 + TF_TRADE_IDS_PRINTS; id++) assert_false(is_repeat_of(id, 3));
+  assert_true(is_repeat_of(1000, 5));
+  assert_int_equal(counts.id_conflicts, 1);
+  assert_false(is_repeat_of(1000 + TF_TRADE_IDS_PRINTS, 3)); /* takes the place of 1000 */
+  assert_true(is_repeat_of(1000, 5));
+  assert_int_equal(counts.id_conflicts, 1);
+  assert_true(is_repeat_of(1001, 5));
+  assert_int_equal(counts.id_conflicts, 2);
+}
+
+static void same_value_written_otherwise_is_the_same_print(void **state) {
+  (void)state;
+  uint32_t print = tf_trade_print_of(10050, -2, 7, 0, true);
+  assert_int_equal(print, tf_trade_print_of(1005, -1, 700, -2, true));
+  assert_int_equal(print, tf_trade_print_of(10050000000, -8, 7, 0, true));
+  assert_int_not_equal(print, tf_trade_print_of(10051, -2, 7, 0, true));
+  assert_int_not_equal(print, tf_trade_print_of(10050, -2, 8, 0, true));
+  assert_int_not_equal(print, tf_trade_print_of(10050, -2, 7, 0, false));
+  assert_int_not_equal(print,
+                       tf_trade_print_of(7, 0, 10050, -2, true)); /* not each for the other */
+  assert_int_not_equal(tf_trade_print_of(0, 0, 0, 0, false), 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
   const struct CMUnitTest tests[] = {
@@ -131,6 +174,9 @@ int main(void) {
       TEST(hole_that_is_parted_when_all_are_taken_keeps_its_newer_part),
       TEST(first_ids_may_change_places),
       TEST(numbers_far_back_are_the_venue_starting_over),
+      TEST(repeat_that_says_something_else_is_a_conflict_and_the_first_stands),
+      TEST(what_was_said_is_remembered_for_so_many_ids),
+      TEST(same_value_written_otherwise_is_the_same_print),
       TEST(random_interleavings_of_two_streams_lose_and_double_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

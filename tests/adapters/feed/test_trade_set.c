@@ -9,14 +9,16 @@
 #define INSTRUMENTS 4u
 #define TRADES      64u
 
-static tf_trade_set_t set;
-static void          *memory;
+static tf_trade_set_t   set;
+static tf_feed_counts_t counts;
+static void            *memory;
 
 static int setup(void **state) {
   (void)state;
   size_t bytes = tf_trade_set_bytes(TRADES, INSTRUMENTS);
   memory       = aligned_alloc(64, bytes);
   memset(memory, 0, bytes);
+  memset(&counts, 0, sizeof counts);
   tf_trade_set_init(&set, memory, TRADES, INSTRUMENTS);
   return 0;
 }
@@ -31,7 +33,25 @@ static bool is_repeat(uint32_t instrument_id, uint64_t id, uint64_t ts_ns, uint8
   tf_event_t e = {
       .kind = TF_EVENT_TRADE, .flags = flags, .instrument_id = instrument_id, .ts_event_ns = ts_ns};
   e.u.trade.id = id;
-  return tf_trade_set_is_repeat(&set, &e);
+  return tf_trade_set_is_repeat(&set, &e, &counts);
+}
+
+static bool is_repeat_at(uint64_t id, int64_t price, int8_t price_exp) {
+  tf_event_t e    = {.kind = TF_EVENT_TRADE, .price_exp = price_exp, .ts_event_ns = 10};
+  e.u.trade.id    = id;
+  e.u.trade.price = price;
+  return tf_trade_set_is_repeat(&set, &e, &counts);
+}
+
+static void other_contents_under_the_same_id_are_a_conflict(void **state) {
+  (void)state;
+  assert_false(is_repeat_at(5, 1005, -1));
+  assert_true(is_repeat_at(5, 10050, -2)); /* another leg writes it so */
+  assert_int_equal(counts.id_conflicts, 0);
+  assert_true(is_repeat_at(5, 1006, -1));
+  assert_true(is_repeat_at(5, 1005, -1));
+  assert_int_equal(counts.id_conflicts, 1);
+  assert_int_equal(counts.id_conflict_newest, 5);
 }
 
 static void trade_is_news_once_whatever_its_id(void **state) {
@@ -92,6 +112,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(trade_is_news_once_whatever_its_id),
+      TEST(other_contents_under_the_same_id_are_a_conflict),
       TEST(same_id_of_another_instrument_is_news),
       TEST(trade_older_than_what_was_forgotten_is_a_repeat_and_a_newer_one_news),
       TEST(times_that_are_not_to_be_trusted_put_no_floor),

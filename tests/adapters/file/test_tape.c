@@ -59,7 +59,7 @@ static void fill_market(tf_event_t *events, uint32_t cnt, uint64_t first_seq) {
     switch (next_random() % 16) {
     case 0:
       e.kind     = TF_EVENT_STATUS;
-      e.u.status = (typeof(e.u.status)){TF_BOOK_GAP, 0, id, id + 3};
+      e.u.status = (typeof(e.u.status)){TF_BOOK_GAP, TF_TRADING_UNSAID, 0, id, id + 3};
       break;
     case 1:
       e.kind      = TF_EVENT_CONTROL;

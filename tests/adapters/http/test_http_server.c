@@ -320,6 +320,18 @@ static void head_has_the_headers_alone(void **state) {
   assert_string_equal(body(), "");
 }
 
+static void health_names_what_an_operator_should_hear_of(void **state) {
+  (void)state;
+  tf_metrics_add(feed, TF_METRIC_FEED_ID_CONFLICTS, 3);
+  tf_metrics_add(lane, TF_METRIC_EVENTS_BAD_TIME_FUTURE, 1);
+  assert_int_equal(get("GET", "/healthz"), 200); /* the feed goes on */
+  assert_non_null(strstr(body(), "\"alarms\":["));
+  assert_non_null(strstr(body(), "{\"of\":\"main\",\"reason\":\"id_conflict\",\"cnt\":3}"));
+  assert_non_null(strstr(body(), "{\"of\":\"lane0\",\"reason\":\"ts_suspect_future\",\"cnt\":1}"));
+  tf_metrics_set(feed, TF_METRIC_FEED_ID_CONFLICTS, 0);
+  tf_metrics_set(lane, TF_METRIC_EVENTS_BAD_TIME_FUTURE, 0);
+}
+
 static void health_is_503_with_the_reason(void **state) {
   (void)state;
   assert_int_equal(get("GET", "/healthz"), 200);
@@ -327,7 +339,7 @@ static void health_is_503_with_the_reason(void **state) {
   assert_string_equal(body(),
                       "{\"status\":\"ok\",\"feeds\":[{\"name\":\"main\",\"state\":\"live\"},"
                       "{\"name\":\"a\\\"b\\\\\\n\u00e9?\\u003cscript>\",\"state\":"
-                      "\"down\"}]}\n");
+                      "\"down\"}],\"alarms\":[]}\n");
   healthy = false;
   assert_int_equal(get("GET", "/healthz"), 503);
   assert_non_null(strstr(body(), "\"status\":\"unavailable\",\"reason\":\"feed \\\"main\\\" is "
@@ -487,6 +499,7 @@ int main(void) {
       cmocka_unit_test(callers_are_turned_away_when_descriptors_run_out),
       cmocka_unit_test(the_three_pages_are_served),
       cmocka_unit_test(head_has_the_headers_alone),
+      cmocka_unit_test(health_names_what_an_operator_should_hear_of),
       cmocka_unit_test(health_is_503_with_the_reason),
       cmocka_unit_test(the_exposition_is_what_prometheus_reads),
       cmocka_unit_test(metrics_are_served_while_they_are_counted),

@@ -10,20 +10,23 @@
 #include "core/error.h"
 
 #define ENGINE_KEYS                                                                                \
-  "profile, idle, io, busy_poll, kernel_timestamps, instruments_max, book_levels_max, "            \
+  "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
+  "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, cache_dir, latency_sample, "                                                \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
   "streams_per_connection, legs, "                                                                 \
-  "endpoints, rank_every, proxy, proxy_key_file, source_address, interface, fallback_after, "      \
+  "required, endpoints, rank_every, proxy, proxy_key_file, source_address, interface, "            \
+  "fallback_after, "                                                                               \
   "fallback_back, "                                                                                \
   "ca_file, insecure, deflate, key_file, "                                                         \
-  "instruments_file, book_depth, crossed_after, stale_after, "                                     \
+  "instruments_file, reorder_window, metadata_refresh, book_depth, crossed_after, stale_after, "   \
   "message_bytes_max, fallback"
 #define STRATEGY_KEYS                                                                              \
-  "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, emit"
+  "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
+  "require_ready, emit"
 #define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
@@ -224,14 +227,16 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 
 static const char all_keys[] =
     "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
-    "compute, decide]}, {stages: [emit]}], idle: sleep, io: epoll, instruments_max: 7, "
+    "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
+    "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
     "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
-    "crossed_after: 2s, stale_after: 90s, path: /ws?a=b, streams_per_connection: 17, legs: 3, "
+    "crossed_after: 2s, metadata_refresh: 7m, reorder_window: 30ms, stale_after: 90s, path: "
+    "/ws?a=b, streams_per_connection: 17, legs: 3, required: true, "
     "rank_every: "
     "3m, proxy: \"http://p:3128\", "
     "proxy_key_file: t.yaml, source_address: 127.0.0.2, interface: eth1, fallback_after: 7s, "
@@ -247,7 +252,7 @@ static const char all_keys[] =
     "50us}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
-    "10/100ms, books: [ok, crossed], emit: actions}]\n"
+    "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, "
     "key_file: k.txt}]\n"
     "control: {path: /run/x/socket, token_file: t.yaml}\n"
@@ -260,6 +265,7 @@ static void every_key_reaches_its_field(void **state) {
   tf_config_t *c = load(all_keys, NULL, 0);
   assert_int_equal(c->engine.profile, TF_CONFIG_PROFILE_MAXIMUM);
   assert_int_equal(c->engine.idle, TF_CONFIG_IDLE_SLEEP);
+  assert_int_equal(c->engine.feature_isa, TF_CONFIG_ISA_AVX2);
   assert_int_equal(c->engine.io, TF_CONFIG_IO_EPOLL);
   assert_int_equal(c->engine.busy_poll_ns, 50 * TF_NS_PER_US);
   assert_true(c->engine.kernel_timestamps);
@@ -301,6 +307,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].book_depth, 25);
   assert_int_equal(c->feeds[0].crossed_after_ns, 2 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].stale_after_ns, 90 * TF_NS_PER_SEC);
+  assert_int_equal(c->feeds[0].reorder_window_ns, 30 * TF_NS_PER_MS);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns, 420 * TF_NS_PER_SEC);
   assert_string_equal(c->feeds[0].path, "/ws?a=b");
   assert_int_equal(c->feeds[0].streams_per_connection, 17);
   assert_int_equal(c->feeds[0].legs, 3);
@@ -310,6 +318,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->feeds[0].proxy_key_file, "t.yaml");
   assert_string_equal(c->feeds[0].source_address, "127.0.0.2");
   assert_string_equal(c->feeds[0].interface, "eth1");
+  assert_true(c->feeds[0].required && !c->feeds[1].required);
   assert_int_equal(c->feeds[0].fallback_after_ns, 7 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].fallback_back_ns, 9 * TF_NS_PER_SEC);
   assert_int_equal(c->feeds[0].fallback_cnt, 3);
@@ -350,6 +359,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->strategies[0].max_rate.window_ns, 100 * TF_NS_PER_MS);
   assert_int_equal(c->strategies[0].books, 1u << TF_BOOK_OK | 1u << TF_BOOK_CROSSED);
   assert_int_equal(c->strategies[0].emit, TF_CONFIG_EMIT_ACTIONS);
+  assert_int_equal(c->strategies[0].require_ready, TF_CONFIG_READY_RULES);
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);

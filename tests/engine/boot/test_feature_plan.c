@@ -111,8 +111,8 @@ static void bar(rig_t *r, uint32_t idx, double close) {
 static const row_t BAD[] = {
     {"emma(mid, 20)",                 "1: unknown indicator \"emma\", did you mean \"ema\"?"                          },
     {"1 + midd",                      "5: unknown name \"midd\", did you mean \"mid\"?"                               },
-    {"volatility",                    "1: unknown name \"volatility\"; known are adx, amihud, ask"                    },
-    {"xyzzy(3)",                      "1: unknown indicator \"xyzzy\"; known are adx, amihud, ask"                    },
+    {"volatility",                    "1: unknown name \"volatility\"; known are ac"                                  },
+    {"xyzzy(3)",                      "1: unknown indicator \"xyzzy\"; known are ac"                                  },
     {"s2.close",                      "1: unknown name \"s2\", did you mean \"s1\"?"                                  },
     {"s1",                            "1: s1 is a bar; name one of its fields, as in s1.close"                        },
     {"s1.clsoe",                      "4: s1 has no \"clsoe\", did you mean \"close\"?; it has open, high, low, close"},
@@ -328,10 +328,9 @@ static void equal_parts_are_computed_once(void **state) {
   (void)state;
   RIG(r, "ema(mid, 5)", "ema(mid, 5) - mid", "zscore(ema(mid, 5), 3)", "(ema(mid,5) - mid) * 2");
   assert_int_equal(r.plan.tick_market.cnt, 1); /* mid */
-  assert_int_equal(r.plan.tick_steps.cnt,
-                   4);                   /* ema, its difference, zscore, twice the difference */
-  assert_int_equal(r.plan.slot_cnt, 6);  /* 4 features, mid, 2 */
-  assert_int_equal(r.plan.start_cnt, 4); /* mid, ema, zscore, the constant 2 */
+  assert_int_equal(r.plan.tick_step_cnt, 4); /* ema, its difference, zscore, twice the difference */
+  assert_int_equal(r.plan.slot_cnt, 6);      /* 4 features, mid, 2 */
+  assert_int_equal(r.plan.start_cnt, 4);     /* mid, ema, zscore, the constant 2 */
   rig_close(&r);
 }
 
@@ -341,8 +340,8 @@ static void inputs_are_computed_before_what_reads_them(void **state) {
   uint8_t written[64] = {0};
   for (uint32_t i = 0; i < r.plan.tick_market.cnt; i++)
     written[r.plan.tick_market.steps[i].out] = 1;
-  for (uint32_t i = 0; i < r.plan.tick_steps.cnt; i++) {
-    const tf_feature_step_t *s = &r.plan.tick_steps.steps[i];
+  for (uint32_t i = 0; i < r.plan.tick_step_cnt; i++) {
+    const tf_feature_step_t *s = &r.plan.tick_steps[i];
     for (uint32_t k = 0; k < s->series_cnt; k++) assert_int_equal(written[s->in[k]], 1);
     written[s->out] = 1;
   }
@@ -403,7 +402,7 @@ static void bars_advance_their_own_series_and_no_others(void **state) {
       "s1.trade_cnt", "sma(mid - s1.close, 2)", "s1.open + s1.notional");
   assert_int_equal(r.plan.bars[0].steps.cnt, 5);
   assert_int_equal(r.plan.bars[1].steps.cnt, 1);
-  assert_int_equal(r.plan.tick_steps.cnt, 3); /* what mixes with ticks or other bars */
+  assert_int_equal(r.plan.tick_step_cnt, 3); /* what mixes with ticks or other bars */
   quote(&r, 99, 101);
   for (int i = 0; i < 10; i++) assert_true(r.row[i] != r.row[i]);
   bar(&r, 0, 50);
@@ -438,6 +437,41 @@ static void trades_between_ticks_all_count(void **state) {
   r.market.now_ns = 1000 + 1000000000; /* the first two are one window old */
   tick(&r);
   assert_true(r.row[0] == 4 && r.row[1] == 1 && r.row[2] == 30);
+  rig_close(&r);
+}
+
+static void what_a_feature_waits_for_is_counted_down(void **state) {
+  (void)state;
+  RIG(r, "mid", "ema(mid, 3)", "zscore(ema(mid, 3), 4)", "sma(s1.close, 2) + delta(mid, 1)");
+  static const uint64_t TICKS[] = {1, 3, 6, 2};
+  for (uint32_t i = 0; i < 4; i++) {
+    tf_feature_wait_t wait = tf_feature_plan_wait(&r.plan, r.mem, i);
+    assert_int_equal(wait.left.ticks, TICKS[i]);
+    assert_int_equal(wait.left.bar, i == 3 ? 0 : TF_FEATURE_NO_BAR);
+    assert_int_equal(wait.left.closes, i == 3 ? 2 : 0);
+    assert_false(wait.is_ready);
+  }
+  for (uint64_t n = 1; n <= 6; n++) {
+    quote(&r, 99 + (double)n, 101);
+    for (uint32_t i = 0; i < 3; i++) {
+      tf_feature_wait_t wait = tf_feature_plan_wait(&r.plan, r.mem, i);
+      assert_int_equal(wait.left.ticks, n < TICKS[i] ? TICKS[i] - n : 0);
+      assert_int_equal(wait.is_ready, n >= TICKS[i]);
+    }
+  }
+  bar(&r, 0, 50);
+  quote(&r, 100, 101);
+  tf_feature_wait_t wait = tf_feature_plan_wait(&r.plan, r.mem, 3);
+  assert_int_equal(wait.left.ticks, 0);
+  assert_int_equal(wait.left.closes, 1);
+  bar(&r, 0, 51);
+  quote(&r, 101, 102);
+  assert_true(tf_feature_plan_wait(&r.plan, r.mem, 3).is_ready);
+  /* ready once, and without a value now: nothing more to count */
+  quote(&r, __builtin_nan(""), 102);
+  wait = tf_feature_plan_wait(&r.plan, r.mem, 0);
+  assert_false(wait.is_ready);
+  assert_int_equal(wait.left.ticks, 0);
   rig_close(&r);
 }
 
@@ -630,6 +664,7 @@ int main(void) {
       cmocka_unit_test(arithmetic_without_a_finite_result_reads_nan),
       cmocka_unit_test(bars_advance_their_own_series_and_no_others),
       cmocka_unit_test(trades_between_ticks_all_count),
+      cmocka_unit_test(what_a_feature_waits_for_is_counted_down),
       cmocka_unit_test(instruments_share_a_plan_and_nothing_else),
       cmocka_unit_test(outputs_are_chosen_by_name_and_computed_together),
       cmocka_unit_test(on_bars_alone_bare_names_take_the_bar_as_their_series),

@@ -620,8 +620,11 @@ static void wait_ends_with_the_first_byte_or_the_limit(void **state) {
   peer_close(fds[1]);
 }
 
+/* What comes on a quiet socket waits for what was read of the busy one already, and for its next turns: not for the
+ * megabytes behind them. */
 static void busy_socket_does_not_starve_its_neighbour(void **state) {
   (void)state;
+  enum { POOL_BYTES = 16 * 512, POOLS_MAX = 4 };
   tf_io_config_t config   = tf_io_config_default();
   config.buffer_bytes     = 512;
   config.buffer_cnt       = 16;
@@ -638,11 +641,14 @@ static void busy_socket_does_not_starve_its_neighbour(void **state) {
   poll_some();
   feed(quiet_fds[1], &quiet_at, 1, 1);
   if (simulated) tf_sim_advance(peer_sim, TF_NS_PER_MS); /* it has arrived */
+  uint64_t before = busy.cnt;
   for (int i = 0; i < 40 && quiet.cnt == 0; i++) {
     feed(busy_fds[1], &busy_at, UINT64_MAX, 65536);
     poll_some();
   }
   assert_int_equal(quiet.cnt, 1);
+  assert_true(busy_at > before + POOLS_MAX * POOL_BYTES); /* there was more to come */
+  assert_in_range(busy.cnt - before, 0, POOLS_MAX * POOL_BYTES);
   assert_false(busy.wrong);
   peer_close(busy_fds[1]);
   peer_close(quiet_fds[1]);

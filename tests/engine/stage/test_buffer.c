@@ -193,6 +193,50 @@ static void trade_that_cannot_be_meant_is_not_the_last(void **state) {
   }
 }
 
+static void listing(tf_trading_t trading) {
+  tf_event_t e           = {.kind = TF_EVENT_STATUS, .flags = TF_FLAG_LAST};
+  e.u.listing.book_state = TF_BOOK_NONE;
+  e.u.listing.trading    = trading;
+  e.u.listing.tick_size  = 5;
+  take(e);
+}
+
+static void what_is_halted_or_resized_keeps_its_book(void **state) {
+  (void)state;
+  snapshot();
+  listing(TF_TRADING_HALTED);
+  assert_int_equal(in.trading, TF_TRADING_HALTED);
+  assert_int_equal(in.keeper.book.state, TF_BOOK_OK);
+  assert_bid(1000);
+  listing(TF_TRADING_CHANGED);
+  assert_int_equal(in.trading, TF_TRADING_HALTED); /* other sizes do not open it */
+  better_bid(1001, 0, 0);
+  assert_bid(1001);
+  listing(TF_TRADING_OPEN);
+  assert_int_equal(in.trading, TF_TRADING_OPEN);
+  assert_bid(1001);
+}
+
+static void what_has_ended_leaves_nothing_behind(void **state) {
+  (void)state;
+  snapshot();
+  quote(1002, 0, 0);
+  for (int64_t i = 0; i < 7; i++) level(false, 1011, 1 + i, 0, TF_FLAG_LAST);
+  assert_int_not_equal(words[1], 0); /* crossed for so long that it is doubted */
+  listing(TF_TRADING_ENDED);
+  assert_int_equal(in.trading, TF_TRADING_ENDED);
+  assert_int_equal(in.keeper.book.state, TF_BOOK_NONE);
+  assert_int_equal(in.keeper.book.bid.level_cnt, 0);
+  assert_false(in.has_bbo);
+  assert_false(in.has_trade);
+  assert_true(in.market.bid != in.market.bid);
+  assert_true(in.market.trade_price != in.market.trade_price);
+  assert_int_equal(words[1], 0);
+  listing(TF_TRADING_OPEN); /* listed again */
+  snapshot();
+  assert_bid(1000);
+}
+
 static int teardown(void **state) {
   (void)state;
   tf_arena_fini(&arena);
@@ -235,6 +279,8 @@ int main(void) {
       cmocka_unit_test_setup(empty_side_takes_nothing_from_the_quotes, setup),
       cmocka_unit_test_setup(what_a_ticker_leaves_out_stays_as_it_was, setup),
       cmocka_unit_test_setup(trade_that_cannot_be_meant_is_not_the_last, setup),
+      cmocka_unit_test_setup(what_is_halted_or_resized_keeps_its_book, setup),
+      cmocka_unit_test_setup(what_has_ended_leaves_nothing_behind, setup),
   };
   return cmocka_run_group_tests(tests, NULL, teardown);
 }

@@ -53,7 +53,7 @@ static void graph_delete(tf_graph_t *graph) {
   free(graph);
 }
 
-static tf_plan_t *plan_of(const tf_graph_t *graph, tf_op_isa_t isa) {
+static tf_plan_t *plan_of(const tf_graph_t *graph, tf_isa_t isa) {
   tf_plan_t *plan;
   assert_int_equal(tf_plan_new(graph, isa, &plan), TF_OK);
   return plan;
@@ -64,7 +64,7 @@ static void graph_without_nodes_has_no_plan(void **state) {
   tf_graph_t *graph = calloc(1, sizeof *graph);
   tf_plan_t  *plan;
   assert_int_equal(tf_graph_init(graph, "empty", 3), TF_OK);
-  assert_int_equal(tf_plan_new(graph, TF_OP_ISA_SCALAR, &plan), E_MODEL_SHAPE);
+  assert_int_equal(tf_plan_new(graph, TF_ISA_SCALAR, &plan), E_MODEL_SHAPE);
   assert_null(plan);
   graph_delete(graph);
 }
@@ -122,10 +122,10 @@ static tf_graph_t *graph_of_text(const char *text) {
 static void fusing_shortens_the_plan_and_keeps_the_answers(void **state) {
   (void)state;
   for (size_t i = 0; i < TF_ARRAY_CNT(fusions); i++)
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
       tf_graph_t *graph     = graph_of_text(fusions[i][0]);
-      tf_plan_t  *plan      = plan_of(graph, (tf_op_isa_t)isa);
+      tf_plan_t  *plan      = plan_of(graph, (tf_isa_t)isa);
       char        text[128] = "";
       double      error_max;
       for (uint32_t s = 0; s < plan->step_cnt; s++) {
@@ -135,7 +135,7 @@ static void fusing_shortens_the_plan_and_keeps_the_answers(void **state) {
       assert_string_equal(text, fusions[i][1]);
       assert_int_equal(plan->steps[0].node_first, 0);
       assert_int_equal(plan->steps[plan->step_cnt - 1].node_last, graph->node_cnt - 1);
-      tf_loader_options_t options = {.isa = (tf_op_isa_t)isa};
+      tf_loader_options_t options = {.isa = (tf_isa_t)isa};
       tf_model_t         *model;
       uint32_t            cnt;
       assert_int_equal(tf_loader_make(graph, &options, &model), TF_OK);
@@ -168,7 +168,7 @@ static void shift_of_a_large_input_loses_no_digits(void **state) {
                                      &(tf_op_params_t){.weight_cnt = 1}, weight, NULL),
                      TF_OK);
   }
-  tf_plan_t           *plan = plan_of(graph, tf_op_isa_best());
+  tf_plan_t           *plan = plan_of(graph, tf_isa_best());
   TF_ALIGNED(64) float scratch[64];
   float                row = 100000.1171875f, out; /* exact in float */
   double               want;
@@ -189,7 +189,7 @@ static void folds_that_would_overflow_are_left_out(void **state) {
   tf_op_params_t one = {.weight_cnt = 1};
   assert_int_equal(tf_graph_append(graph, tf_op_find("mul"), "s", &one, scale, NULL), TF_OK);
   assert_int_equal(tf_graph_append(graph, tf_op_find("gemm"), "w", &one, weight, NULL), TF_OK);
-  tf_plan_t *plan = plan_of(graph, tf_op_isa_best());
+  tf_plan_t *plan = plan_of(graph, tf_isa_best());
   assert_int_equal(plan->step_cnt, 2);
   TF_ALIGNED(64) float scratch[64];
   float                row = 1e-35f, out;
@@ -208,15 +208,15 @@ static void same_row_gives_the_same_bits_whatever_ran_before(void **state) {
   assert_int_equal(tf_shapes_mlp(graph, "mlp", mlp_widths, 4, 9), TF_OK);
   float *rows = noise((size_t)ROWS * graph->input_cnt);
   float  first[ROWS][3], out[3];
-  for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-    if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
-    tf_plan_t *plan    = plan_of(graph, (tf_op_isa_t)isa);
+  for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+    if (!tf_isa_supported((tf_isa_t)isa)) continue;
+    tf_plan_t *plan    = plan_of(graph, (tf_isa_t)isa);
     float     *scratch = aligned_alloc(64, plan->scratch_bytes);
     /* scratch that holds NaN must not leak into a row */
     memset(scratch, 0xff, plan->scratch_bytes);
     for (int r = 0; r < ROWS; r++) {
       tf_execute_row(plan, scratch, rows + r * (int)graph->input_cnt, out);
-      if (isa == TF_OP_ISA_SCALAR) memcpy(first[r], out, sizeof out);
+      if (isa == TF_ISA_SCALAR) memcpy(first[r], out, sizeof out);
       assert_memory_equal(out, first[r], sizeof out);
     }
     for (int r = ROWS - 1; r >= 0; r--) {
@@ -236,7 +236,7 @@ static void rows_need_no_more_than_a_floats_alignment_and_exact_size(void **stat
   static const char *const texts[] = {"clip gemm", "gemm tanh", "sigmoid", "softmax"};
   for (size_t t = 0; t < TF_ARRAY_CNT(texts); t++) {
     tf_graph_t *graph   = graph_of_text(texts[t]);
-    tf_plan_t  *plan    = plan_of(graph, tf_op_isa_best());
+    tf_plan_t  *plan    = plan_of(graph, tf_isa_best());
     float      *scratch = aligned_alloc(64, plan->scratch_bytes); /* asan guards its ends */
     float      *row     = malloc((plan->input_cnt + 1) * sizeof *row);
     float      *aligned = noise(plan->input_cnt);
@@ -258,7 +258,7 @@ static void rows_need_no_more_than_a_floats_alignment_and_exact_size(void **stat
 static void running_on_a_sealed_lane_allocates_nothing(void **state) {
   (void)state;
   tf_graph_t *graph   = graph_of_text("clip gemm relu softmax gemm tanh");
-  tf_plan_t  *plan    = plan_of(graph, tf_op_isa_best());
+  tf_plan_t  *plan    = plan_of(graph, tf_isa_best());
   float      *scratch = aligned_alloc(64, plan->scratch_bytes);
   float      *row = noise(plan->input_cnt), *out = noise(plan->output_cnt);
   tf_arena_seal_all();
@@ -277,7 +277,7 @@ static void nan_in_a_row_comes_out(void **state) {
   (void)state;
   tf_graph_t *graph = calloc(1, sizeof *graph);
   assert_int_equal(tf_shapes_mlp(graph, "mlp", mlp_widths, 4, 9), TF_OK);
-  tf_plan_t *plan    = plan_of(graph, tf_op_isa_best());
+  tf_plan_t *plan    = plan_of(graph, tf_isa_best());
   float     *scratch = aligned_alloc(64, plan->scratch_bytes);
   float     *row     = noise(graph->input_cnt), out[3];
   for (uint32_t i = 0; i < graph->input_cnt; i++) {

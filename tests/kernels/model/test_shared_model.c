@@ -39,7 +39,7 @@ static void lanes_that_share_a_model_get_the_same_bits(void **state) {
   float       rows[ROWS * WIDTH], wanted[ROWS];
   lane_t      lanes[THREADS];
   assert_int_equal(tf_shapes_mlp(graph, "mlp", (uint32_t[]){WIDTH, 32, 1}, 3, 1), TF_OK);
-  assert_int_equal(tf_plan_new(graph, tf_op_isa_best(), &plan), TF_OK);
+  assert_int_equal(tf_plan_new(graph, tf_isa_best(), &plan), TF_OK);
   tf_shapes_noise(rows, TF_ARRAY_CNT(rows), &seed);
   void *scratch = aligned_alloc(64, plan->scratch_bytes);
   for (int r = 0; r < ROWS; r++) tf_execute_row(plan, scratch, rows + r * WIDTH, &wanted[r]);

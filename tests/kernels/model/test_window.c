@@ -88,12 +88,12 @@ static void graph_delete(tf_graph_t *g) {
 static void each_model(const model_case_t *c,
                        void (*visit)(const tf_graph_t *graph, const tf_model_t *model)) {
   tf_graph_t *g = graph_of(c);
-  for (int isa = 0; isa < TF_OP_ISA_CNT; isa++)
+  for (int isa = 0; isa < TF_ISA_CNT; isa++)
     for (int precision = 0; precision < TF_PRECISION_CNT; precision++) {
-      tf_loader_options_t options = {.isa   = (tf_op_isa_t)isa,
+      tf_loader_options_t options = {.isa   = (tf_isa_t)isa,
                                      .model = {.precision = (tf_precision_t)precision}};
       tf_model_t         *model;
-      if (!tf_op_isa_supported(options.isa)) continue;
+      if (!tf_isa_supported(options.isa)) continue;
       assert_int_equal(tf_loader_make(g, &options, &model), TF_OK);
       visit(g, model);
       tf_loader_unload(model);

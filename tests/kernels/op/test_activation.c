@@ -61,7 +61,7 @@ static void activations_stay_within_their_stated_ulps(void **state) {
     const activation_t *a     = &activations[i];
     const tf_op_t      *op    = tf_op_find(a->name);
     float               at    = 0.0f;
-    double              worst = worst_of(a, op ? op->run[tf_op_isa_best()] : map_exp, &at);
+    double              worst = worst_of(a, op ? op->run[tf_isa_best()] : map_exp, &at);
     print_message("%s: %.2f ulp at %.9g, at most %.2f allowed\n", a->name, worst, (double)at,
                   a->ulps_max);
     assert_true(worst <= a->ulps_max);
@@ -70,7 +70,7 @@ static void activations_stay_within_their_stated_ulps(void **state) {
 
 static void every_instruction_set_gives_the_same_bits_at_each_magnitude(void **state) {
   (void)state;
-  static TF_ALIGNED(64) float in[BATCH], out[TF_OP_ISA_CNT][BATCH];
+  static TF_ALIGNED(64) float in[BATCH], out[TF_ISA_CNT][BATCH];
   tf_op_params_t              params  = {.in_cnt = BATCH, .out_cnt = BATCH};
   const char *const           names[] = {"tanh", "sigmoid"};
   for (uint64_t bits = 0; bits < UINT64_C(0x100000000);) {
@@ -80,10 +80,10 @@ static void every_instruction_set_gives_the_same_bits_at_each_magnitude(void **s
       if (isnan(in[i])) in[i] = INFINITY;
     }
     for (size_t n = 0; n < TF_ARRAY_CNT(names); n++)
-      for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-        if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+      for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+        if (!tf_isa_supported((tf_isa_t)isa)) continue;
         tf_op_find(names[n])->run[isa](&params, in, out[isa]);
-        assert_memory_equal(out[isa], out[TF_OP_ISA_SCALAR], sizeof out[isa]);
+        assert_memory_equal(out[isa], out[TF_ISA_SCALAR], sizeof out[isa]);
       }
   }
 }
@@ -103,10 +103,10 @@ typedef void (*cubic_t)(const float *in, float *out);
 
 static void cubics_stay_within_their_absolute_errors_on_every_instruction_set(void **state) {
   (void)state;
-  static TF_ALIGNED(64) float in[BATCH], out[TF_OP_ISA_CNT][BATCH];
-  const cubic_t               runs[2][TF_OP_ISA_CNT] = {TF_LANES_TABLE_OF(tanh_cubic),
-                                                        TF_LANES_TABLE_OF(sigmoid_cubic)};
-  double (*const exact[2])(double)                   = {tanh, exact_sigmoid};
+  static TF_ALIGNED(64) float in[BATCH], out[TF_ISA_CNT][BATCH];
+  const cubic_t               runs[2][TF_ISA_CNT] = {TF_LANES_TABLE_OF(tanh_cubic),
+                                                     TF_LANES_TABLE_OF(sigmoid_cubic)};
+  double (*const exact[2])(double)                = {tanh, exact_sigmoid};
   const double bounds[2] = {TF_LANES_TANH_CUBIC_ERROR_MAX, TF_LANES_SIGMOID_CUBIC_ERROR_MAX};
   double       worst[2]  = {0.0, 0.0};
   for (uint64_t bits = 0; bits < UINT64_C(0x100000000);) {
@@ -115,16 +115,16 @@ static void cubics_stay_within_their_absolute_errors_on_every_instruction_set(vo
       memcpy(&in[i], &word, sizeof word);
     }
     for (int n = 0; n < 2; n++)
-      for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-        if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+      for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+        if (!tf_isa_supported((tf_isa_t)isa)) continue;
         runs[n][isa](in, out[isa]);
         for (uint32_t i = 0; i < BATCH; i++) {
           if (isnan(in[i]) != isnan(out[isa][i]))
             fail_msg("%g became %g", (double)in[i], (double)out[isa][i]);
           if (isnan(in[i])) continue;
           worst[n] = fmax(worst[n], fabs((double)out[isa][i] - exact[n]((double)in[i])));
-          if (memcmp(&out[isa][i], &out[TF_OP_ISA_SCALAR][i], sizeof(float)) != 0)
-            fail_msg("%g: other bits on %s", (double)in[i], tf_op_isa_name((tf_op_isa_t)isa));
+          if (memcmp(&out[isa][i], &out[TF_ISA_SCALAR][i], sizeof(float)) != 0)
+            fail_msg("%g: other bits on %s", (double)in[i], tf_isa_name((tf_isa_t)isa));
         }
       }
   }

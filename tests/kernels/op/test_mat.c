@@ -32,7 +32,7 @@ typedef struct packed {
   float   *out; /* [ROWS_MAX][OUT_MAX] */
 } packed_t;
 
-static packed_t pack(uint32_t in_cnt, uint32_t out_cnt, tf_precision_t precision, tf_op_isa_t isa) {
+static packed_t pack(uint32_t in_cnt, uint32_t out_cnt, tf_precision_t precision, tf_isa_t isa) {
   tf_mat_source_t source = {weight, in_cnt, in_cnt, out_cnt, precision};
   packed_t        p      = {.memory = aligned_alloc(64, tf_mat_bytes(&source))};
   tf_mat_pack(&p.mat, &source, isa, p.memory);
@@ -75,12 +75,12 @@ static void sums_are_within_the_rounding_of_their_precision(void **state) {
   (void)state;
   fill();
   for (int precision = 0; precision < TF_PRECISION_CNT; precision++)
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
       for (size_t w = 0; w < TF_ARRAY_CNT(widths); w++)
         for (size_t o = 0; o < TF_ARRAY_CNT(widths); o++) {
           uint32_t in_cnt = widths[w], out_cnt = widths[o];
-          packed_t p = pack(in_cnt, out_cnt, (tf_precision_t)precision, (tf_op_isa_t)isa);
+          packed_t p = pack(in_cnt, out_cnt, (tf_precision_t)precision, (tf_isa_t)isa);
           multiply(&p, 7);
           for (uint32_t r = 0; r < 7; r++)
             for (uint32_t i = 0; i < out_cnt; i++) {
@@ -90,8 +90,8 @@ static void sums_are_within_the_rounding_of_their_precision(void **state) {
               double error = fabs((double)p.out[r * OUT_MAX + i] - want);
               if (!(error <= bound_of((tf_precision_t)precision, row, x, in_cnt)))
                 fail_msg("%s on %s, %u -> %u: off by %g, at most %g",
-                         tf_precision_name((tf_precision_t)precision),
-                         tf_op_isa_name((tf_op_isa_t)isa), in_cnt, out_cnt, error,
+                         tf_precision_name((tf_precision_t)precision), tf_isa_name((tf_isa_t)isa),
+                         in_cnt, out_cnt, error,
                          bound_of((tf_precision_t)precision, row, x, in_cnt));
             }
           drop(&p);
@@ -103,10 +103,10 @@ static void rows_have_the_same_bits_in_any_company(void **state) {
   (void)state;
   fill();
   for (int precision = 0; precision < TF_PRECISION_CNT; precision++)
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
       for (size_t o = 0; o < TF_ARRAY_CNT(widths); o++) {
-        packed_t p = pack(100, widths[o], (tf_precision_t)precision, (tf_op_isa_t)isa);
+        packed_t p = pack(100, widths[o], (tf_precision_t)precision, (tf_isa_t)isa);
         float    alone[ROWS_MAX][OUT_MAX];
         for (uint32_t r = 0; r < ROWS_MAX; r++)
           p.mat.mul(&p.mat, p.rows + r * p.mat.row_bytes, 1, add + r * OUT_MAX, 0, alone[r], 0);
@@ -124,12 +124,12 @@ static void instruction_sets_agree_in_bits_but_for_bf16_on_avx512(void **state) 
   (void)state;
   fill();
   for (int precision = 0; precision < TF_PRECISION_CNT; precision++)
-    for (int isa = 1; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
-      if (precision == TF_PRECISION_BF16 && isa == TF_OP_ISA_AVX512) continue;
+    for (int isa = 1; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
+      if (precision == TF_PRECISION_BF16 && isa == TF_ISA_AVX512) continue;
       for (size_t w = 0; w < TF_ARRAY_CNT(widths); w++) {
-        packed_t a = pack(widths[w], 77, (tf_precision_t)precision, TF_OP_ISA_SCALAR);
-        packed_t b = pack(widths[w], 77, (tf_precision_t)precision, (tf_op_isa_t)isa);
+        packed_t a = pack(widths[w], 77, (tf_precision_t)precision, TF_ISA_SCALAR);
+        packed_t b = pack(widths[w], 77, (tf_precision_t)precision, (tf_isa_t)isa);
         multiply(&a, ROWS_MAX);
         multiply(&b, ROWS_MAX);
         for (uint32_t r = 0; r < ROWS_MAX; r++)
@@ -144,12 +144,12 @@ static void nan_or_infinity_in_a_row_reaches_each_output(void **state) {
   (void)state;
   const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
   for (int precision = 0; precision < TF_PRECISION_CNT; precision++)
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
       for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++) {
         fill();
         in[57]     = bad[i];
-        packed_t p = pack(100, 40, (tf_precision_t)precision, (tf_op_isa_t)isa);
+        packed_t p = pack(100, 40, (tf_precision_t)precision, (tf_isa_t)isa);
         multiply(&p, 2);
         for (uint32_t o = 0; o < 40; o++) {
           assert_false(isfinite(p.out[o]));
@@ -165,9 +165,9 @@ static void rows_of_zeros_and_of_the_smallest_numbers_give_what_is_added(void **
   fill();
   for (uint32_t k = 0; k < 100; k++) in[k] = 0.0f, in[100 + k] = 1e-38f;
   for (int precision = 0; precision < TF_PRECISION_CNT; precision++)
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
-      packed_t p = pack(100, 40, (tf_precision_t)precision, (tf_op_isa_t)isa);
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
+      packed_t p = pack(100, 40, (tf_precision_t)precision, (tf_isa_t)isa);
       multiply(&p, 2);
       for (uint32_t r = 0; r < 2; r++)
         assert_memory_equal(p.out + r * OUT_MAX, add + r * OUT_MAX, 40 * sizeof(float));
@@ -179,7 +179,7 @@ static void weights_of_zeros_have_no_scale_and_no_effect(void **state) {
   (void)state;
   fill();
   memset(weight, 0, 100 * sizeof *weight); /* the first output */
-  packed_t p = pack(100, 3, TF_PRECISION_INT8, tf_op_isa_best());
+  packed_t p = pack(100, 3, TF_PRECISION_INT8, tf_isa_best());
   multiply(&p, 1);
   assert_true(p.out[0] == add[0]);
   assert_true(p.out[1] != add[1]);

@@ -12,7 +12,7 @@
 #define WIDTH_MAX 512
 #define GUARD     12345.0f
 
-static TF_ALIGNED(64) float in[WIDTH_MAX + 16], out[TF_OP_ISA_CNT][WIDTH_MAX + 32];
+static TF_ALIGNED(64) float in[WIDTH_MAX + 16], out[TF_ISA_CNT][WIDTH_MAX + 32];
 static TF_ALIGNED(64) float packed_floats[(WIDTH_MAX + 16) * (WIDTH_MAX + 16)];
 static float  weight[WIDTH_MAX * WIDTH_MAX], bias[WIDTH_MAX];
 static double in_ref[WIDTH_MAX], out_ref[WIDTH_MAX];
@@ -55,7 +55,7 @@ static void fill(void) {
   for (size_t i = 0; i < TF_ARRAY_CNT(weight); i++) weight[i] = uniform();
 }
 
-static void run(const shape_case_t *c, const tf_op_params_t *params, tf_op_isa_t isa) {
+static void run(const shape_case_t *c, const tf_op_params_t *params, tf_isa_t isa) {
   tf_op_params_t packed = *params;
   if (c->op->pack) {
     assert_true(c->op->packed_cnt(params) <= TF_ARRAY_CNT(packed_floats));
@@ -70,28 +70,28 @@ static void run(const shape_case_t *c, const tf_op_params_t *params, tf_op_isa_t
 #define ROW_CNT 12 /* so that one row whose sums cancel does not stand for the op */
 
 static void check_case(const shape_case_t *c) {
-  tf_op_params_t params               = params_of(c);
-  double         error[TF_OP_ISA_CNT] = {0}, power = 0.0;
+  tf_op_params_t params            = params_of(c);
+  double         error[TF_ISA_CNT] = {0}, power = 0.0;
   for (int row = 0; row < ROW_CNT; row++) {
     for (uint32_t i = 0; i < c->in_cnt; i++) in_ref[i] = (double)(in[i] = 2.0f * uniform());
     c->op->ref(&params, in_ref, out_ref);
     for (uint32_t o = 0; o < params.out_cnt; o++) power += out_ref[o] * out_ref[o];
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
-      run(c, &params, (tf_op_isa_t)isa);
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
+      run(c, &params, (tf_isa_t)isa);
       for (uint32_t o = 0; o < params.out_cnt; o++) {
         double diff = (double)out[isa][o] - out_ref[o];
         error[isa] += diff * diff;
       }
-      if (memcmp(out[isa], out[TF_OP_ISA_SCALAR], params.out_cnt * sizeof(float)) != 0)
+      if (memcmp(out[isa], out[TF_ISA_SCALAR], params.out_cnt * sizeof(float)) != 0)
         fail_msg("%s %u -> %u: %s and scalar differ in bits", c->op->name, params.in_cnt,
-                 params.out_cnt, tf_op_isa_name((tf_op_isa_t)isa));
+                 params.out_cnt, tf_isa_name((tf_isa_t)isa));
     }
   }
-  for (int isa = 0; isa < TF_OP_ISA_CNT; isa++)
+  for (int isa = 0; isa < TF_ISA_CNT; isa++)
     if (!(error[isa] <= c->op->nmse_max * power))
       fail_msg("%s %u -> %u, act %d, on %s: NMSE %g, at most %g", c->op->name, params.in_cnt,
-               params.out_cnt, (int)c->act, tf_op_isa_name((tf_op_isa_t)isa), error[isa] / power,
+               params.out_cnt, (int)c->act, tf_isa_name((tf_isa_t)isa), error[isa] / power,
                c->op->nmse_max);
 }
 
@@ -136,10 +136,10 @@ static void gemm_adds_in_the_documented_order(void **state) {
   for (size_t w = 0; w < TF_ARRAY_CNT(widths); w++) {
     shape_case_t   c      = {tf_op_find("gemm"), widths[w], 19, true, TF_OP_ACT_NONE, 0, 0};
     tf_op_params_t params = params_of(&c);
-    run(&c, &params, tf_op_isa_best());
+    run(&c, &params, tf_isa_best());
     for (uint32_t o = 0; o < c.out_cnt; o++) {
       float want = in_documented_order(weight + (size_t)o * c.in_cnt, in, c.in_cnt, bias[o]);
-      assert_memory_equal(&out[tf_op_isa_best()][o], &want, sizeof want);
+      assert_memory_equal(&out[tf_isa_best()][o], &want, sizeof want);
     }
   }
 }
@@ -152,15 +152,14 @@ static void check_nan(const shape_case_t *c) {
   const uint32_t nan_bits[] = {0x7fc00000u, 0xffc00001u, 0x7fc001ffu};
   for (size_t n = 0; n < TF_ARRAY_CNT(nan_bits); n++) {
     memcpy(&in[victim], &nan_bits[n], sizeof in[victim]);
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
-      run(c, &params, (tf_op_isa_t)isa);
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
+      run(c, &params, (tf_isa_t)isa);
       bool all = c->op->has_bias || strcmp(c->op->name, "softmax") == 0;
       for (uint32_t o = 0; o < params.out_cnt; o++)
         if ((all || o == victim) && !isnan(out[isa][o]))
           fail_msg("%s %u -> %u, act %d, on %s turned a NaN into %g", c->op->name, params.in_cnt,
-                   params.out_cnt, (int)c->act, tf_op_isa_name((tf_op_isa_t)isa),
-                   (double)out[isa][o]);
+                   params.out_cnt, (int)c->act, tf_isa_name((tf_isa_t)isa), (double)out[isa][o]);
     }
   }
   in[victim] = kept;
@@ -212,8 +211,8 @@ static void registry_is_complete_and_finds_by_name(void **state) {
     assert_int_equal(op->kind == TF_OP_KIND_ROW, op->ref != NULL);
     assert_int_equal(op->kind == TF_OP_KIND_ROW && op->has_weight, op->pack != NULL);
     assert_int_equal(op->kind == TF_OP_KIND_RECURRENT, op->ref_step != NULL);
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
       assert_int_equal(op->kind == TF_OP_KIND_ROW, op->run[isa] != NULL);
       for (int curve = 0; curve < TF_OP_CURVE_CNT; curve++)
         assert_int_equal(op->kind == TF_OP_KIND_RECURRENT, op->cell[curve][isa] != NULL);

@@ -25,7 +25,7 @@ static const uint32_t unit_cnts[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48};
 static void compare(const tf_op_t *op, uint32_t units) {
   const double         bounds[]     = {2e-6, 2e-5};
   TF_ALIGNED(64) float from_h[ROOM] = {0}, from_x[ROOM] = {0};
-  TF_ALIGNED(64) float carry[TF_OP_ISA_CNT][UNITS_MAX], h[TF_OP_ISA_CNT][UNITS_MAX];
+  TF_ALIGNED(64) float carry[TF_ISA_CNT][UNITS_MAX], h[TF_ISA_CNT][UNITS_MAX];
   float                weight[4 * UNITS_MAX * (1 + UNITS_MAX)] = {0}, bias[4 * UNITS_MAX];
   double               carry_ref[2 * UNITS_MAX], h_ref[UNITS_MAX], one = 1.0;
   const uint32_t       rows   = op->gate_cnt * units;
@@ -48,20 +48,20 @@ static void compare(const tf_op_t *op, uint32_t units) {
     for (uint32_t j = 0; j < units; j++) {
       float before = op->gate_cnt == 4 ? uniform() : 0.0f;
       carry_ref[j] = (double)before, h_ref[j] = 0.0;
-      for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) carry[isa][j] = before;
+      for (int isa = 0; isa < TF_ISA_CNT; isa++) carry[isa][j] = before;
     }
     op->ref_step(&params, &one, carry_ref, h_ref);
-    for (int isa = 0; isa < TF_OP_ISA_CNT; isa++) {
-      if (!tf_op_isa_supported((tf_op_isa_t)isa)) continue;
+    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+      if (!tf_isa_supported((tf_isa_t)isa)) continue;
       op->cell[curve][isa](units, from_h, from_x, carry[isa], h[isa]);
       for (uint32_t j = 0; j < units; j++)
         if (!(fabs((double)h[isa][j] - h_ref[j]) <= bounds[curve]) ||
             !(fabs((double)carry[isa][j] - carry_ref[j]) <= bounds[curve]))
           fail_msg("%s, %u units, on %s: unit %u is %g, %g; %g, %g wanted", op->name, units,
-                   tf_op_isa_name((tf_op_isa_t)isa), j, (double)h[isa][j], (double)carry[isa][j],
+                   tf_isa_name((tf_isa_t)isa), j, (double)h[isa][j], (double)carry[isa][j],
                    h_ref[j], carry_ref[j]);
-      assert_memory_equal(h[isa], h[TF_OP_ISA_SCALAR], units * sizeof(float));
-      assert_memory_equal(carry[isa], carry[TF_OP_ISA_SCALAR], units * sizeof(float));
+      assert_memory_equal(h[isa], h[TF_ISA_SCALAR], units * sizeof(float));
+      assert_memory_equal(carry[isa], carry[TF_ISA_SCALAR], units * sizeof(float));
     }
   }
 }
