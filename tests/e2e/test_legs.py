@@ -102,6 +102,22 @@ class TwoLegs(unittest.TestCase):
         side_by_side(self, [("binance-spot", "reset_at"), ("binance-usdm", "fin_at"), ("coinbase", "reset_at"),
                             ("coinbase-exchange", "fin_at"), ("kraken", "reset_at")], one)
 
+    def test_what_stands_in_serves_when_all_legs_are_lost_and_not_before(self):
+        with Exchange("--seed", "1") as one, Exchange("--seed", "2") as two:
+            port = int(one.url.rsplit(":", 1)[1].split("/")[0])
+            with ChaosTcp(port, lambda number: Fault(reset_at=100000 if number == 1 else -1)) as proxy:
+                fallback = f'feeds.0.fallback=[{{url: "{two.url}", rest: "{two.rest}"}}]'
+                with LiveEngine(through(one, proxy), "feeds.0.legs=2", fallback) as engine:
+                    wait_until(lambda: proxy.faults_done == 1 and proxy.connections >= 3, what="a leg to die")
+                    wait_until(lambda: sum(leg.get("leg_up", 0) for leg in legs_of(engine).values()) >= 2, what="another")
+                    self.assertEqual(engine.metrics().get(("tickfuse_feed_standby", "main")), 0)
+                    one.process.kill()
+                    wait_until(lambda: engine.metrics().get(("tickfuse_feed_standby", "main~1")) == 0, 60,
+                               what="the other to serve")
+                    got, err = engine.finish()
+                self.assertEqual(got["ledger"]["residual"], 0)
+                self.assertEqual(err.count("route_switched connection=main"), 1)
+
     def test_check_says_how_many_sockets_a_config_opens(self):
         out, _ = run("check", DEMO, "--set", "feeds.0.legs=3")
         self.assertIn(", 3 legs\n", out)
