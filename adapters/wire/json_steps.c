@@ -95,19 +95,6 @@ static void forget(tf_json_order_t *order) {
   order->unknown_cnt = 0;
 }
 
-tf_json_order_t *tf_json_steps_turn(tf_json_orders_t *orders, uint64_t begin) {
-  uint32_t i = 0;
-  while (i < TF_JSON_ORDERS_MAX && orders->begins[i] != begin) i++;
-  if (i == TF_JSON_ORDERS_MAX) {
-    i                 = orders->begin_cnt++ % TF_JSON_ORDERS_MAX;
-    orders->begins[i] = begin;
-    forget(&orders->orders[i]);
-  }
-  orders->begin = begin;
-  orders->order = &orders->orders[i];
-  return orders->order;
-}
-
 void tf_json_orders_init(tf_json_orders_t *orders) {
   memset(orders, 0, sizeof *orders);
   orders->order = &orders->orders[0];

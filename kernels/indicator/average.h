@@ -160,6 +160,7 @@ TF_INLINE bool tf_zlema_step(tf_zlema_t *s, tf_store_t m, double x, double *y) {
 typedef struct tf_average {
   uint32_t kind; /* tf_average_kind_t; NONE also where n is 1 */
   uint32_t at;   /* of the kind's state */
+  uint64_t lookback;
 } tf_average_t;
 
 /* kind and n as parameters; kind DEFAULT becomes dflt. Returns the lookback. average.c */

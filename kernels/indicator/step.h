@@ -80,6 +80,13 @@ TF_INLINE void tf_store_put(tf_store_t m, uint32_t at, double x) {
   if (m.keep) m.words[at] = x;
 }
 
+/* Counts inputs that a part leaves out before it starts; true once it has. */
+TF_INLINE bool tf_idle(uint32_t *to_go) {
+  if (TF_LIKELY(*to_go == 0)) return true;
+  --*to_go;
+  return false;
+}
+
 /* What a step answered: all of the outputs or none, finite or NaN. */
 TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, uint32_t cnt,
                                                double *out) {
