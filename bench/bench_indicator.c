@@ -165,7 +165,7 @@ typedef struct peer {
 } peer_t;
 
 static const peer_t PEERS[] = {
-    {"delta",        batch_delta       },
+    {"mom",          batch_delta       },
     {"ema",          batch_ema         },
     {"max",          batch_max         },
     {"min",          batch_min         },

@@ -56,7 +56,7 @@ def main():
     for x in large + list(nearest_to_multiples()):
         s, c = sin_cos(x)
         for name, value in (("sin", s), ("cos", c), ("tan", s / c)):
-            sys.stdout.write(f"    {{ours_{name}, {x.hex()}, {float(value).hex()}}},\n")
+            sys.stdout.write(f"    {{tf_{name}, {x.hex()}, {float(value).hex()}}},\n")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def made_bars():
         "offset": bars_of_closes([1e9 + rng.gauss(0, 0.01) for _ in range(CNT)], some, lambda i: 0.001 * (i % 3)),
         "ties": bars_of_closes([float(rng.randint(1, 4)) for _ in range(CNT)], lambda i: float(rng.randint(1, 3)),
                                lambda i: float(i % 2)),
-        "trend": bars_of_closes([100 + 0.01 * i for i in range(CNT)], lambda i: 1.0 + i, lambda i: 0.02),
+        "trend": bars_of_closes([100 + i / 64 for i in range(CNT)], lambda i: 1.0 + i, lambda i: 0.03125),
         "tiny": bars_of_closes([1e-8 * x for x in walk], some, lambda i: 1e-10 * (i % 4)),
         "quiet": bars_of_closes([walk[i // 20] for i in range(CNT)], lambda i: 0.0 if i // 30 % 2 else 2.5, none),
         "unit": bars_of_closes(unit, lambda i: abs(unit[i]), none),
@@ -178,6 +178,10 @@ def param_sets(name, defaults):
     for factor in (0.5, 1.75):
         sets.append({p: v * factor if kinds[p] == "real" else v for p, v in defaults.items()})
     for kind in range(14):
+        # mama of prices only: of an oscillator that stands still and then jumps the phase is 0 / 0, which is chance;
+        # so is the way of kama where rsi has stopped for its rounding
+        if kind == 7 and name not in ("MA", "MAVP", "BBANDS") or kind == 6 and name == "STOCHRSI":
+            continue
         if "matype" in kinds.values() and kind != 11:
             sets.append({p: kind if kinds[p] == "matype" else v for p, v in defaults.items()})
     if name == "SAREXT":
@@ -245,7 +249,7 @@ def eval_lines(name, bars_name, columns, params, dense):
     lines = [f"eval {ours} {bars_name} {scale} {lookback} {len(outputs)} {numbers}".rstrip()]
     seed = f"{name} {bars_name} {numbers}"
     sample = sample_of(cnt, lookback, dense and bars_name != "million", seed)
-    exact = golden_exact.values(name, [columns[c] for c in inputs], list(params.values()), sample)
+    exact = golden_exact.values(name, [columns[c] for c in inputs], list(params.values()), lookback, sample)
     for i in sample:
         got = [o[i] if i >= lookback else math.nan for o in outputs]
         lines.append(f"{i} " + " ".join(text_of(v) for v in got))

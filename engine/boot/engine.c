@@ -1,9 +1,9 @@
 #include "boot/engine.h"
-
 #include <string.h>
 #include <unistd.h>
 
 #include "boot/feature_compile.h"
+#include "boot/feature_schema.h"
 #include "boot/rule.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -269,6 +269,12 @@ static tf_err_t add_model(tf_engine_t *e, tf_feature_compile_t *compile, const t
           "%s: the model %s wants the feature \"%s\", which is not computed: add it under features",
           e->config->path, model->name, model->features[i]);
   }
+  const tf_buffer_t *buffer = &e->runner.lane.buffer;
+  tf_err_t           err    = TF_OK;
+  if (model->schema)
+    err = tf_feature_schema_check(model->schema, &e->plan, places, model->input_cnt, buffer->bars,
+                                  buffer->bar_cnt);
+  if (err) return tf_error_add(err, "%s: loading the model %s", e->config->path, model->name);
   return tf_compute_add_model(&e->runner.lane.compute, model, places, &e->arena);
 }
 

@@ -27,7 +27,8 @@ struct tf_model {
   uint32_t       hash; /* first 4 bytes, little endian, of the file's SHA-256 */
   char           sha256_hex[65];
   char (*features)[TF_MODEL_FEATURE_NAME_BYTES]; /* input_cnt canonical feature expressions */
-  size_t scratch_bytes;                          /* 64-byte aligned, per lane */
+  char  *schema;        /* of the rows it was trained on (boot/feature_schema.h); NULL: not told */
+  size_t scratch_bytes; /* 64-byte aligned, per lane */
   /* One row in, output_cnt floats out. No allocation, no failure. The same bits for the same row
    * whatever was run before. */
   void (*run)(const tf_model_t *model, void *scratch, const float *row, float *out);

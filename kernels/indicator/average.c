@@ -22,11 +22,11 @@ typedef union part {
 
 static size_t bytes_of(uint32_t kind) {
   static const uint8_t BYTES[TF_AVERAGE_CNT] = {
-      [TF_AVERAGE_SMA] = sizeof(tf_total_t),       [TF_AVERAGE_EMA] = sizeof(tf_smooth_t),
-      [TF_AVERAGE_WMA] = sizeof(tf_trend_t),       [TF_AVERAGE_DEMA] = 2 * sizeof(tf_smooth_t),
-      [TF_AVERAGE_TEMA] = 3 * sizeof(tf_smooth_t), [TF_AVERAGE_TRIMA] = sizeof(tf_trima_t),
-      [TF_AVERAGE_KAMA] = sizeof(tf_kama_t),       [TF_AVERAGE_T3] = 6 * sizeof(tf_smooth_t),
-      [TF_AVERAGE_HMA] = sizeof(tf_hma_t),         [TF_AVERAGE_ZLEMA] = sizeof(tf_zlema_t),
+      [TF_AVERAGE_SMA] = sizeof(tf_total_t),        [TF_AVERAGE_EMA] = sizeof(tf_smooth_t),
+      [TF_AVERAGE_WMA] = sizeof(tf_trend_t),        [TF_AVERAGE_DEMA] = 2 * sizeof(tf_smooth_t),
+      [TF_AVERAGE_TEMA] = 3 * sizeof(tf_smooth_t),  [TF_AVERAGE_TRIMA] = sizeof(tf_trima_t),
+      [TF_AVERAGE_KAMA] = sizeof(tf_kama_t),        [TF_AVERAGE_T3] = 6 * sizeof(tf_smooth_t),
+      [TF_AVERAGE_HMA] = sizeof(tf_hma_t),          [TF_AVERAGE_ZLEMA] = sizeof(tf_zlema_t),
       [TF_AVERAGE_RMA] = sizeof(tf_smooth_t),
   };
   return BYTES[kind];
@@ -60,17 +60,17 @@ uint64_t tf_average_init(tf_average_t *s, tf_layout_t *l, double kind, double n,
     lookback = cnt - 1;
     break;
   case TF_AVERAGE_MAMA: {
-    tf_mama_t mama = {0};
-    lookback       = tf_mama_init(&mama, 0.5, 0.05);
-    s->at          = tf_layout_place(l, &mama, sizeof mama);
-    return lookback;
+    tf_mama_t mama     = {0};
+    lookback           = tf_mama_init(&mama, 0.5, 0.05);
+    s->at              = tf_layout_place(l, &mama, sizeof mama);
+    return s->lookback = lookback;
   }
   case TF_AVERAGE_NONE:
   case TF_AVERAGE_DEFAULT:
   case TF_AVERAGE_CNT: break;
   }
-  s->at = tf_layout_place(l, &part, bytes_of(s->kind));
-  return lookback;
+  s->at              = tf_layout_place(l, &part, bytes_of(s->kind));
+  return s->lookback = lookback;
 }
 
 static bool chain_step(tf_chain_t *s, double x, uint32_t layers, double *y) {
@@ -78,7 +78,7 @@ static bool chain_step(tf_chain_t *s, double x, uint32_t layers, double *y) {
   const tf_smooth_t *e       = s->e;
   *y                         = layers == 1   ? e[0].mean
                                : layers == 2 ? 2.0 * e[0].mean - e[1].mean
-                               : layers == 3 ? 3.0 * e[0].mean - 3.0 * e[1].mean + e[2].mean
+                               : layers == 3 ? 3.0 * (e[0].mean - e[1].mean) + e[2].mean
                                              : tf_t3_of(s, T3_LEAN);
   return is_warm;
 }

@@ -128,7 +128,7 @@ TF_INLINE bool tf_hma_step(tf_hma_t *s, tf_store_t m, double x, double *y) {
   tf_trend_view_t half, full, root;
   (void)tf_trend_step(&s->half, m, x, &half);
   if (!tf_trend_step(&s->full, m, x, &full)) return false;
-  double ahead   = 2.0 * tf_trend_weighted_mean(&half) - tf_trend_weighted_mean(&full);
+  double ahead = 2.0 * tf_trend_weighted_mean(&half) - tf_trend_weighted_mean(&full);
   bool   is_warm = tf_trend_step(&s->root, m, ahead, &root);
   *y             = tf_trend_weighted_mean(&root);
   return is_warm;
@@ -160,6 +160,7 @@ TF_INLINE bool tf_zlema_step(tf_zlema_t *s, tf_store_t m, double x, double *y) {
 typedef struct tf_average {
   uint32_t kind; /* tf_average_kind_t; NONE also where n is 1 */
   uint32_t at;   /* of the kind's state */
+  uint64_t lookback;
 } tf_average_t;
 
 /* kind and n as parameters; kind DEFAULT becomes dflt. Returns the lookback. average.c */

@@ -66,7 +66,7 @@ static void batch(const double *params, const double *const *series, size_t len,
   for (size_t i = n; i < len; i++) out[0][i] = (x[i] - out[0][i - 1]) * k + out[0][i - 1];
 }
 
-static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "period, in inputs")};
+static const tf_param_spec_t PARAMS[] = {TF_PARAM_PERIOD(30, 1)};
 
 const tf_indicator_t tf_indicator_ema = {
     .name        = "ema",

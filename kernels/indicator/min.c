@@ -24,7 +24,7 @@ static void batch(const double *params, const double *const *series, size_t len,
   tf_extreme_scan(series[0], len, (size_t)params[0], false, out[0]);
 }
 
-static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(20, 1, "window, in inputs")};
+static const tf_param_spec_t PARAMS[] = {TF_PARAM_PERIOD(30, 1)};
 
 const tf_indicator_t tf_indicator_min = {
     .name        = "min",

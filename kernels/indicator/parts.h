@@ -17,9 +17,6 @@
 /* No state holds more elements: bounds what a config can ask for (tf/indicator.h). */
 #define TF_PARTS_ELEMENTS_MAX (1u << 20)
 
-/* TA-Lib's largest period. */
-#define TF_PARTS_PERIOD_MAX 100000
-
 TF_INLINE bool tf_parts_finite(double x) { return __builtin_isfinite(x); }
 
 #define TF_PARTS_MAGNITUDE_MAX 1e150
@@ -97,7 +94,7 @@ TF_INLINE uint64_t tf_parts_lookback_n_less_1(const double *params) {
 #define TF_PARAM_COUNTED(param, dflt_n, min_n, what)                                               \
   {                                                                                                \
     .name = param, .kind = TF_PARAM_COUNT, .dflt = dflt_n, .min = min_n,                           \
-    .max = TF_PARTS_PERIOD_MAX, .help = what                                                       \
+    .max = TF_PARTS_ELEMENTS_MAX, .help = what                                                     \
   }
 #define TF_PARAM_PERIOD(dflt_n, min_n) TF_PARAM_COUNTED("timeperiod", dflt_n, min_n, "in inputs")
 #define TF_PARAM_NUMBER(param, value, low, high, what)                                             \

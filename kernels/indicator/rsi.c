@@ -99,7 +99,7 @@ static void batch(const double *params, const double *const *series, size_t len,
   }
 }
 
-static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_N(14, 1, "period, in inputs")};
+static const tf_param_spec_t PARAMS[] = {TF_PARAM_PERIOD(14, 1)};
 
 const tf_indicator_t tf_indicator_rsi = {
     .name        = "rsi",

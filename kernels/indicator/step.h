@@ -80,6 +80,13 @@ TF_INLINE void tf_store_put(tf_store_t m, uint32_t at, double x) {
   if (m.keep) m.words[at] = x;
 }
 
+/* Counts inputs that a part leaves out before it starts; true once it has. */
+TF_INLINE bool tf_idle(uint32_t *to_go) {
+  if (TF_LIKELY(*to_go == 0)) return true;
+  --*to_go;
+  return false;
+}
+
 /* What a step answered: all of the outputs or none, finite or NaN. */
 TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, uint32_t cnt,
                                                double *out) {
@@ -174,10 +181,11 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
   }
 
 /* A whole series through a state of its own, which it allocates: not for a lane. What is rejected reads NaN. */
-TF_INLINE void
-tf_step_batch(const tf_indicator_t *d,
-              tf_indicator_result_t (*update)(void *, const tf_indicator_input_t *, double *),
-              const double *params, const double *const *series, size_t len, double *const *out) {
+TF_INLINE void tf_step_batch(const tf_indicator_t *d,
+                             tf_indicator_result_t (*update)(void *, const tf_indicator_input_t *,
+                                                             double *),
+                             const double *params, const double *const *series, size_t len,
+                             double *const *out) {
   void *state = malloc(d->state_bytes(params));
   TF_ASSERT(state && d->init(state, params) == TF_OK);
   for (size_t i = 0; i < len; i++) {

@@ -1,15 +1,38 @@
-/* The true range of a bar: the largest of high - low, |high - last close| and |low - last close|; high -
- * low for the first bar. J. Welles Wilder, New Concepts in Technical Trading Systems (1978). */
+/* The true range of a bar, the largest of high - low, |high - last close| and |low - last close|, and Wilder's average of
+ * it: step 1 / n, seeded with the mean of the first n. The first bar has no range. J. Welles
+ * Wilder, New Concepts in Technical Trading Systems (1978), with TA-Lib's start. */
 #ifndef TF_INDICATOR_TRUE_RANGE_H
 #define TF_INDICATOR_TRUE_RANGE_H
 
-#include "indicator/parts.h"
+#include "indicator/smooth.h"
 
 TF_INLINE double tf_true_range(double high, double low, double last_close) {
   double range = high - low, up = __builtin_fabs(high - last_close),
          down = __builtin_fabs(low - last_close);
   if (up > range) range = up;
   return down > range ? down : range;
+}
+
+typedef struct tf_atr {
+  double      last_close;
+  uint64_t    has_last;
+  tf_smooth_t mean;
+} tf_atr_t;
+
+/* n was checked; the lookback is n. */
+TF_INLINE void tf_atr_init(tf_atr_t *s, double n) { (void)tf_smooth_init_wilder(&s->mean, n); }
+
+/* x: high, low, close */
+TF_INLINE bool tf_atr_step(tf_atr_t *s, const double *x, double *mean) {
+  double last   = s->last_close;
+  bool   first  = !s->has_last;
+  s->last_close = x[2];
+  s->has_last   = 1;
+  *mean         = 0;
+  if (first) return false;
+  bool is_warm = tf_smooth_add(&s->mean, tf_true_range(x[0], x[1], last));
+  *mean        = s->mean.mean;
+  return is_warm;
 }
 
 #endif

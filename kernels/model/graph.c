@@ -50,6 +50,7 @@ void tf_graph_fini(tf_graph_t *graph) {
   }
   tf_features_fini(&graph->features);
   free(graph->training);
+  free(graph->schema);
   free(graph->check_inputs);
   free(graph->check_outputs);
   memset(graph, 0, sizeof *graph);

@@ -18,6 +18,7 @@
 #define TF_GRAPH_CHECK_CNT_MAX  16u
 #define TF_GRAPH_PARAM_CNT_MAX  (UINT64_C(1) << 30)
 #define TF_GRAPH_TRAINING_BYTES 65536u
+#define TF_GRAPH_SCHEMA_BYTES   (1u << 20)
 
 typedef struct tf_graph_node {
   const tf_op_t *op;
@@ -42,6 +43,7 @@ typedef struct tf_graph {
   char            source[TF_GRAPH_SOURCE_BYTES]; /* "onnx opset 13, pytorch 2.1" */
   char            source_sha256_hex[65];
   char           *training; /* a JSON object as text, or NULL; malloc'd */
+  char           *schema;   /* likewise: what boot/feature_schema.h says of the rows */
   uint32_t        check_cnt;
   float          *check_inputs;  /* check_cnt windows of window rows of input_cnt; malloc'd */
   float          *check_outputs; /* check_cnt rows of output_cnt; malloc'd */

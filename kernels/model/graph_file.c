@@ -274,6 +274,21 @@ static tf_err_t read_check(reader_t *r, json_t *check) {
   return err;
 }
 
+/* A text that may be missing: a JSON object, kept as it is. */
+static tf_err_t read_object(reader_t *r, const char *key, size_t bytes_max, char **kept) {
+  const char *text = tf_safetensors_meta(r->st, key);
+  if (!text) return TF_OK;
+  json_t  *parsed = NULL;
+  tf_err_t err    = meta_json(r, key, &parsed);
+  if (!err && (!json_is_object(parsed) || strlen(text) >= bytes_max))
+    err = TF_ERR(E_MODEL_FORMAT, "%s: \"%s\" is no object of at most %zu bytes", r->label, key,
+                 bytes_max - 1);
+  json_decref(parsed);
+  if (!err && (*kept = strdup(text)) == NULL)
+    err = TF_ERR(E_CORE_NO_MEMORY, "%s: its %s", r->label, key);
+  return err;
+}
+
 static tf_err_t read_origin(reader_t *r) {
   const struct {
     const char *key;
@@ -293,19 +308,9 @@ static tf_err_t read_origin(reader_t *r) {
                     texts[i].bytes - 1);
     memcpy(texts[i].target, text, strlen(text) + 1);
   }
-  const char *training = tf_safetensors_meta(r->st, "training");
-  if (!training) return TF_OK;
-  json_t  *parsed = NULL;
-  tf_err_t err    = meta_json(r, "training", &parsed);
-  if (!err && (!json_is_object(parsed) || strlen(training) >= TF_GRAPH_TRAINING_BYTES))
-    err = TF_ERR(E_MODEL_FORMAT, "%s: \"training\" is no object of at most %u bytes", r->label,
-                 TF_GRAPH_TRAINING_BYTES - 1);
-  json_decref(parsed);
-  if (!err && (r->graph->training = strdup(training)) == NULL)
-    err = TF_ERR(E_CORE_NO_MEMORY, "%s: its training text", r->label);
-  return err;
+  tf_err_t err = read_object(r, "training", TF_GRAPH_TRAINING_BYTES, &r->graph->training);
+  return err ? err : read_object(r, "schema", TF_GRAPH_SCHEMA_BYTES, &r->graph->schema);
 }
-
 static tf_err_t read_format(reader_t *r) {
   const char *format, *version;
   tf_err_t    err = meta_text(r, "format", &format);
@@ -461,7 +466,7 @@ tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
   const char *version = graph->window > 1 ? TF_GRAPH_FILE_VERSION_WINDOW : TF_GRAPH_FILE_VERSION;
   tf_err_t    err;
   if (graph_text && features_text && check_text && sources && names) {
-    tf_safetensors_text_t texts[10] = {
+    tf_safetensors_text_t texts[11] = {
         {"format",        TF_GRAPH_FILE_FORMAT    },
         {"version",       version                 },
         {"name",          graph->name             },
@@ -473,6 +478,7 @@ tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
     };
     uint32_t text_cnt = 8;
     if (graph->window == 1) texts[text_cnt++] = (tf_safetensors_text_t){"check", check_text};
+    if (graph->schema) texts[text_cnt++] = (tf_safetensors_text_t){"schema", graph->schema};
     if (graph->training) texts[text_cnt++] = (tf_safetensors_text_t){"training", graph->training};
     err = tf_safetensors_write(path, texts, text_cnt, sources, list_sources(graph, sources, names));
   } else {

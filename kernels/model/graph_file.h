@@ -9,9 +9,9 @@
  *              "weight": "0.gemm.weight", "bias": "0.gemm.bias"}, {"op": "relu", "name": "r1"},
  *              {"op": "clip", "name": "c", "alpha": -1.0, "beta": 1.0}]}: a chain, in order
  *   features  ["spread_bps", "imbalance(5)"]: as many as input
- *   check     {"inputs": [[...]], "outputs": [[...]]}: rows with known answers
- *   training  {"key": "text"}: what the source said about its making; may be missing
- *
+ *   check     {"inputs": [[...]], "outputs": [[...]]}: rows with known answers *   training  {"key": "text"}: what the source said about its making; may be missing
+ *   schema    {"version": 1, ...}: what its rows were made of; the engine compares (boot/feature_schema.h); may be missing
+*
  * A gemm's weight has the shape [outputs, inputs], a recurrent op's [gates * units, inputs + units]; bias
  * and constants are of rank 1.
  *

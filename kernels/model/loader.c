@@ -135,8 +135,11 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
   size_t      bytes    = graph->features.cnt * sizeof *graph->features.names;
   tf_model_t *m        = calloc(1, sizeof *m);
   void       *features = malloc(bytes ? bytes : 1);
+  char       *schema   = graph->schema ? strdup(graph->schema) : NULL;
   *model               = NULL;
-  tf_err_t err         = m && features ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
+  tf_err_t err         = m && features && !schema == !graph->schema
+                             ? TF_OK
+                             : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
   if (!err && graph->window > 1)
     err = make_window(graph, options, m);
@@ -145,6 +148,7 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
   if (err) {
     free(m);
     free(features);
+    free(schema);
     return err;
   }
   if (bytes) memcpy(features, graph->features.names, bytes);
@@ -154,6 +158,7 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
   m->param_cnt  = graph->param_cnt;
   m->precision  = options->model.precision;
   m->features   = features;
+  m->schema     = schema;
   *model        = m;
   return TF_OK;
 }
@@ -201,6 +206,7 @@ void tf_loader_unload(tf_model_t *model) {
   else
     tf_plan_delete(model->plan);
   free(model->features);
+  free(model->schema);
   free(model);
 }
 

@@ -61,7 +61,8 @@ TF_VECTOR_RUN(tema) {
   }
 }
 
-/* Periods of macd: fast, slow, signal; a period n is kept as n, and its step is 2 / (n + 1). */
+/* Periods of macd: fast, slow, signal; a period n is kept as n, and its step is 2 / (n + 1). The fast average takes its first
+ * input when the slow one has taken as many as it is longer (indicator/convergence.c). */
 TF_VECTOR_RUN(macd) {
   for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
     tf_lanes_t  x     = tf_lanes_input(mem, v->in[0]), n_real[3], mean[3];
@@ -72,8 +73,10 @@ TF_VECTOR_RUN(macd) {
       n_real[i] = tf_lanes_const(v->consts[i]);
       n[i]      = __builtin_convertvector(n_real[i], tf_counts_t);
     }
+    tf_counts_t seen    = *tf_counts_of(stages + STAGE_LINES * TF_VECTOR_LANES + TF_VECTOR_LANES);
+    tf_mask_t   took[2] = {ready & tf_mask_not(tf_counts_lt(seen, n[1] - n[0])), ready};
     for (uint32_t i = 0; i < 2; i++) {
-      tf_mask_t has = advance(stages + i * STAGE_LINES * TF_VECTOR_LANES, tf_lanes_usable(x), x,
+      tf_mask_t has = advance(stages + i * STAGE_LINES * TF_VECTOR_LANES, took[i], x,
                               2.0 / (n_real[i] + 1.0), n_real[i], n[i], &mean[i]);
       ready         = ready & has;
     }
@@ -100,7 +103,10 @@ static void prepare(const double *params, uint32_t lane, tf_vector_t *v) {
 }
 
 static void prepare_macd(const double *params, uint32_t lane, tf_vector_t *v) {
-  for (uint32_t i = 0; i < 3; i++) v->consts[i][lane] = params[i];
+  bool is_swapped    = params[1] < params[0];
+  v->consts[0][lane] = params[is_swapped];
+  v->consts[1][lane] = params[!is_swapped];
+  v->consts[2][lane] = params[2];
 }
 
 #define CHAIN(kind, stages)                                                                        \

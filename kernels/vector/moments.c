@@ -1,10 +1,10 @@
-/* stddev, zscore, bollinger: mean and variance of a window, as indicator/moments.h keeps them. The step is
+/* stddev, zscore: mean and variance of a window, as indicator/moments.h keeps them. The step is
  * the same for all lanes; a lane whose sums have lost too much takes them anew, alone, from its history. */
 #include "indicator/moments.h"
 #include "vector/sums.h"
 
 enum { CNT, CENTRE, PEAK, HI1, LO1, HI2, LO2, LINES };
-enum { INV_N, WIDTH };
+enum { INV_N, FACTOR };
 
 #define LINE(i) (state + (i)*TF_VECTOR_LANES)
 
@@ -85,7 +85,8 @@ TF_VECTOR_RUN(stddev) {
   for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
     view_t view;
     step(v, mem, tf_lanes_input(mem, v->in[0]), &view);
-    tf_lanes_t y               = tf_lanes_sqrt(view.spread * tf_lanes_const(v->consts[INV_N]));
+    tf_lanes_t dev             = tf_lanes_sqrt(view.spread * tf_lanes_const(v->consts[INV_N]));
+    tf_lanes_t y               = dev * tf_lanes_const(v->consts[FACTOR]);
     *tf_lanes_of(mem + v->out) = tf_lanes_answer(view.ready, y);
   }
 }
@@ -103,26 +104,9 @@ TF_VECTOR_RUN(zscore) {
   }
 }
 
-TF_VECTOR_RUN(bollinger) {
-  for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
-    view_t view;
-    step(v, mem, tf_lanes_input(mem, v->in[0]), &view);
-    tf_lanes_t dev    = tf_lanes_sqrt(view.spread * tf_lanes_const(v->consts[INV_N]));
-    tf_lanes_t middle = view.centre + view.away, half = tf_lanes_const(v->consts[WIDTH]) * dev;
-    tf_lanes_t low = middle - half, high = middle + half, *out = tf_lanes_of(mem + v->out);
-    const tf_lanes_t zero =
-        tf_lanes_set(0); /* all three or none: * 0 is 0 but for what is not finite */
-    tf_mask_t ready = view.ready & tf_lanes_eq(low * zero + middle * zero + high * zero, zero);
-    out[0]          = tf_lanes_answer(ready, low);
-    out[1]          = tf_lanes_answer(ready, middle);
-    out[2]          = tf_lanes_answer(ready, high);
-  }
-}
-
 #ifdef TF_VECTOR_DESCRIBES
 TF_VECTOR_DECLARE(stddev);
 TF_VECTOR_DECLARE(zscore);
-TF_VECTOR_DECLARE(bollinger);
 
 static uint64_t depth(const double *params) { return (uint64_t)params[0]; }
 
@@ -131,9 +115,9 @@ static void prepare(const double *params, uint32_t lane, tf_vector_t *v) {
   v->consts[INV_N][lane] = 1.0 / params[0];
 }
 
-static void prepare_bollinger(const double *params, uint32_t lane, tf_vector_t *v) {
+static void prepare_stddev(const double *params, uint32_t lane, tf_vector_t *v) {
   prepare(params, lane, v);
-  v->consts[WIDTH][lane] = params[1];
+  v->consts[FACTOR][lane] = params[1];
 }
 
 #define MOMENTS(kind, outputs, prepares)                                                           \
@@ -145,7 +129,6 @@ static void prepare_bollinger(const double *params, uint32_t lane, tf_vector_t *
                                              .depth       = depth,                                 \
                                              .prepare     = prepares,                              \
                                              .run         = TF_VECTOR_RUNS(kind)}
-MOMENTS(bollinger, 3, prepare_bollinger);
-MOMENTS(stddev, 1, prepare);
+MOMENTS(stddev, 1, prepare_stddev);
 MOMENTS(zscore, 1, prepare);
 #endif

@@ -1,4 +1,4 @@
-/* sma, delta, ret: the input n ago, and what follows from it. sma's second sum and how it takes over are
+/* sma, mom, ret: the input n ago, and what follows from it. sma's second sum and how it takes over are
  * told in indicator/sma.c; the block it belongs to is counted by POS. */
 #include "vector/sums.h"
 
@@ -52,7 +52,7 @@ TF_INLINE tf_lanes_t take(const tf_vector_t *v, double *mem, tf_lanes_t x, tf_ma
   return before;
 }
 
-TF_VECTOR_RUN(delta) {
+TF_VECTOR_RUN(mom) {
   for (const tf_vector_t *v = vectors; v != vectors + cnt; v++) {
     tf_mask_t  ready;
     tf_lanes_t x = tf_lanes_input(mem, v->in[0]), before = take(v, mem, x, &ready);
@@ -70,7 +70,7 @@ TF_VECTOR_RUN(ret) {
 
 #ifdef TF_VECTOR_DESCRIBES
 TF_VECTOR_DECLARE(sma);
-TF_VECTOR_DECLARE(delta);
+TF_VECTOR_DECLARE(mom);
 TF_VECTOR_DECLARE(ret);
 
 static uint64_t depth(const double *params) { return (uint64_t)params[0]; }
@@ -90,6 +90,6 @@ static void prepare(const double *params, uint32_t lane, tf_vector_t *v) {
                                              .prepare     = prepare,                               \
                                              .run         = TF_VECTOR_RUNS(kind)}
 WINDOW(sma, SMA_LINES);
-WINDOW(delta, CHANGE_LINES);
+WINDOW(mom, CHANGE_LINES);
 WINDOW(ret, CHANGE_LINES);
 #endif

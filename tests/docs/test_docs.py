@@ -16,7 +16,7 @@ MAN = ROOT / "docs" / "man"
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 C_WARNINGS = WARNINGS + ["-std=gnu17", "-D_GNU_SOURCE", "-Wconversion", "-Wno-sign-conversion", "-Wstrict-prototypes",
                          "-Wdouble-promotion", "-Wvla", "-ffp-contract=off", "-fno-math-errno"]
-INDICATOR = re.compile(r"^const tf_indicator_t tf_indicator_(\w+) = \{", re.M)
+INDICATOR = re.compile(r"^TF_INDICATOR_DEFINE\((\w+),", re.M)
 
 
 def tested(path, language):

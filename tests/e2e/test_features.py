@@ -62,6 +62,23 @@ class RequireReady(unittest.TestCase):
                 self.assertIn("none", reasons)
 
 
+class Groups(unittest.TestCase):
+    def test_a_group_lists_its_own_and_all_of_them(self):
+        every = json.loads(run("features", "list", "--json")[0])["indicators"]
+        groups = {d["group"] for d in every}
+        self.assertIn("momentum", groups)
+        for group in groups:
+            found = json.loads(run("indicator", "list", group, "--json")[0])
+            self.assertEqual(found["indicators"], [d for d in every if d["group"] == group])
+            self.assertEqual(found["bar_fields"], [])
+        text = run("features", "list", "momentum")[0]
+        self.assertIn("rsi(", text)
+        self.assertNotIn("  ema(", text)
+
+    def test_a_group_that_is_none_names_the_nearest(self):
+        self.assertIn('did you mean "momentum"', run("features", "list", "momentun", expect=2)[1])
+
+
 class Eval(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -121,7 +138,7 @@ class Eval(unittest.TestCase):
         if not RECORDING.exists():
             self.skipTest(f"{RECORDING} is not there")
         config = self.config("features: [mid, bid, 'ema(mid,20)', 'wma(mid,50)', 'quantile(mid,31,0.5)', "
-                             "'linreg_slope(mid,40)', 'bollinger(mid,20).upper', 'cvd', 'depth(5).bid']\n")
+                             "'linearreg_slope(mid,40)', 'bbands(mid,20).upperband', 'cvd', 'depth(5).bid']\n")
         out = self.tmp / "x.npy"
         evaluate(f"binance-usdm:{RECORDING}", config=config, args=["--out", out])
         rows = np.load(out)
@@ -136,9 +153,9 @@ class Eval(unittest.TestCase):
         np.testing.assert_array_equal(rows["quantile(mid,31,0.5)"][first + 30:], np.median(windows(mid, 31), axis=1))
         t = np.arange(40) - 19.5
         centred = windows(mid, 40) - windows(mid, 40)[:, :1]
-        np.testing.assert_allclose(rows["linreg_slope(mid,40)"][first + 39:], centred @ t / (t @ t), atol=1e-9)
+        np.testing.assert_allclose(rows["linearreg_slope(mid,40)"][first + 39:], centred @ t / (t @ t), atol=1e-9)
         band = windows(mid, 20).mean(axis=1) + 2 * windows(mid, 20).std(axis=1)
-        np.testing.assert_allclose(rows["bollinger(mid,20).upper"][first + 19:], band, rtol=1e-9)
+        np.testing.assert_allclose(rows["bbands(mid,20).upperband"][first + 19:], band, rtol=1e-9)
         depth = rows["depth(5).bid"]
         self.assertTrue((depth[~np.isnan(depth)] > 0).all())
         self.assertGreater(np.count_nonzero(~np.isnan(depth)), 80000)
@@ -168,13 +185,13 @@ class Indicator(unittest.TestCase):
     def test_bare_name_takes_its_defaults_and_every_output_has_a_column(self):
         text = "high,low,close,volume,open,ts\n" + "".join(f"{i + 3},{i + 1},{i + 2},5,1,{i}\n" for i in range(40))
         for name in json.loads(run("features", "list", "--json")[0])["indicators"]:
-            if name["kind"] != "series":
+            if name["kind"] != "series" or "periods" in name["series"]:
                 continue
             head, rows = rows_of(self.eval(name["name"], text)[0])
             self.assertEqual(len(head), 1 + len(name["outputs"]), name["name"])
             self.assertEqual(len(rows), 40)
             ready = [i for i, r in enumerate(rows) if r[1] != ""]
-            has_value = name["name"] != "correlation" and name["group"] != "transform"  # the volume is constant; acos(2)
+            has_value = name["group"] != "transform"  # acos(2) has none
             if name["lookback"] < 40 and has_value:
                 self.assertEqual(ready[0], name["lookback"], name["name"])
 

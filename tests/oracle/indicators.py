@@ -78,8 +78,8 @@ def moments(x, n):
         yield i, mean, s2.of(i + 1 - n, i + 1) / n - mean * mean
 
 
-def stddev(x, n):
-    return [NAN if m is None else sqrt(v) for _, m, v in moments(x, n)]
+def stddev(x, n, factor):
+    return [NAN if m is None else sqrt(v) * factor for _, m, v in moments(x, n)]
 
 
 def zscore(x, n):
@@ -112,7 +112,7 @@ def ret(x, n):
             for i in range(len(x))]
 
 
-def delta(x, n):
+def mom(x, n):
     return [NAN if i < n else as_float(Fraction(x[i]) - Fraction(x[i - n])) for i in range(len(x))]
 
 
@@ -125,7 +125,7 @@ def rolling_max(x, n):
 
 
 SERIES = {"ema": ema, "sma": sma, "stddev": stddev, "zscore": zscore, "rsi": rsi,
-          "realized_vol": realized_vol, "ret": ret, "delta": delta, "min": rolling_min,
+          "realized_vol": realized_vol, "ret": ret, "mom": mom, "min": rolling_min,
           "max": rolling_max}
 
 # The rest take all their series and parameters, and give a tuple of outputs for each input.
@@ -148,22 +148,12 @@ def ema_of(x, n):
     return seeded(x, n, Decimal(2) / (n + 1))
 
 
-def wilder(x, n):
-    return seeded(x, n, Decimal(1) / n)
-
-
 def dec(x):
     return [Decimal(v) for v in x]
 
 
 def single(values):
     return [(NAN if v is None else float(v),) for v in values]
-
-
-def together(*outputs):
-    """All outputs of an input, or none of them."""
-    return [tuple(NAN for _ in row) if None in row else tuple(map(float, row))
-            for row in zip(*outputs)]
 
 
 def dema(xs, n):
@@ -179,34 +169,6 @@ def tema(xs, n):
     return single([None if c is None else 3 * a - 3 * b + c for a, b, c in zip(e1, e2, e3)])
 
 
-def macd(xs, fast, slow, signal):
-    pairs = zip(ema_of(dec(xs[0]), fast), ema_of(dec(xs[0]), slow))
-    line = [None if a is None or b is None else a - b for a, b in pairs]
-    smooth = ema_of(line, signal)
-    return together(line, smooth, [None if b is None else a - b for a, b in zip(line, smooth)])
-
-
-def ranges(xs):
-    h, l, c = map(dec, xs[:3])
-    return [h[0] - l[0]] + [max(h[i] - l[i], abs(h[i] - c[i - 1]), abs(l[i] - c[i - 1]))
-                            for i in range(1, len(h))]
-
-
-def adx(xs, n):
-    h, l = dec(xs[0]), dec(xs[1])
-    up = [None] + [b - a for a, b in zip(h, h[1:])]
-    down = [None] + [a - b for a, b in zip(l, l[1:])]
-    plus = [None] + [u if u > d and u > 0 else Decimal(0) for u, d in zip(up[1:], down[1:])]
-    minus = [None] + [d if d > u and d > 0 else Decimal(0) for u, d in zip(up[1:], down[1:])]
-    tr, p, m = wilder([None] + ranges(xs)[1:], n), wilder(plus, n), wilder(minus, n)
-    di = [[None if t is None else 100 * v / t if t else Decimal(0) for v, t in zip(s, tr)]
-          for s in (p, m)]
-    dx = [None if a is None else 100 * abs(a - b) / (a + b) if a + b else Decimal(0)
-          for a, b in zip(*di)]
-    smooth = wilder(dx, n)
-    return together(smooth, *[[None if s is None else v for v, s in zip(d, smooth)] for d in di])
-
-
 def ewma_vol(xs, decay):
     x, v, out, d = dec(xs[0]), None, [None], Decimal(decay)
     for a, b in zip(x, x[1:]):
@@ -214,44 +176,6 @@ def ewma_vol(xs, decay):
         v = r2 if v is None else d * v + (1 - d) * r2
         out.append(v.sqrt())
     return single(out)
-
-
-def obv(xs):
-    out, total = [Decimal(0)], Decimal(0)
-    for i in range(1, len(xs[0])):
-        total += Decimal(xs[1][i]) * ((xs[0][i] > xs[0][i - 1]) - (xs[0][i] < xs[0][i - 1]))
-        out.append(total)
-    return single(out)
-
-
-def bollinger(xs, n, width):
-    out = []
-    for _, m, v in moments(xs[0], n):
-        half = None if m is None else width * sqrt(v)
-        out.append((NAN,) * 3 if m is None else (float(m) - half, float(m), float(m) + half))
-    return out
-
-
-def channel(xs, n):
-    for i in range(len(xs[0])):
-        if i + 1 < n:
-            yield i, None, None
-        else:
-            yield i, max(xs[0][i + 1 - n:i + 1]), min(xs[1][i + 1 - n:i + 1])
-
-
-def williams_r(xs, n):
-    return [(NAN if top is None or top == low else
-             float(-100 * (Fraction(top) - Fraction(xs[2][i])) / (Fraction(top) - Fraction(low))),)
-            for i, top, low in channel(xs, n)]
-
-
-def stochastic(xs, n, d):
-    k = [None if top is None else Fraction(50) if top == low else
-         100 * (Fraction(xs[2][i]) - Fraction(low)) / (Fraction(top) - Fraction(low))
-         for i, top, low in channel(xs, n)]
-    mean = [None if i + 2 < n + d else sum(k[i + 1 - d:i + 1]) / d for i in range(len(k))]
-    return together([None if m is None else v for v, m in zip(k, mean)], mean)
 
 
 def rolling(x, n):
@@ -273,39 +197,17 @@ def wma(xs, n):
     return single([None if p is None else p[1] / below for p in weighted(dec(xs[0]), n)])
 
 
-def linreg_slope(xs, n):
+def linearreg_slope(xs, n):
     middle = Decimal(n + 1) / 2
     below = sum((i + 1 - middle) ** 2 for i in range(n))
     return single([None if p is None else (p[1] - middle * p[0]) / below
                    for p in weighted(dec(xs[0]), n)])
 
 
-def correlation(xs, n):
-    x, y, out = dec(xs[0]), dec(xs[1]), []
-    sums = zip(*[rolling(v, n) for v in (x, y, [a * a for a in x], [b * b for b in y],
-                                         [a * b for a, b in zip(x, y)])])
-    for i, (sx, sy, xx, yy, xy) in enumerate(sums):
-        flat = sx is None or any(len(set(v[i + 1 - n:i + 1])) == 1 for v in xs)
-        below = Decimal(1) if flat else (xx - sx * sx / n) * (yy - sy * sy / n)
-        out.append(None if flat else (xy - sx * sy / n) / below.sqrt())
-    return single(out)
-
-
 def parkinson(xs, n):
     squares = [(a / b).ln() ** 2 for a, b in zip(dec(xs[0]), dec(xs[1]))]
     below = 4 * n * Decimal(2).ln()
     return single([None if w is None else (w / below).sqrt() for w in rolling(squares, n)])
-
-
-def mfi(xs, n):
-    # the very comparison of typical prices is rounded: the flow's sign follows the doubles
-    typical = [(h + l + c) / 3.0 for h, l, c in zip(*xs[:3])]
-    flow = [Decimal(p) * Decimal(v) for p, v in zip(typical, xs[3])]
-    up = [f if b > a else 0 for a, b, f in zip(typical, typical[1:], flow[1:])]
-    down = [f if b < a else 0 for a, b, f in zip(typical, typical[1:], flow[1:])]
-    pairs = zip(rolling(up, n), rolling(down, n))
-    return single([None] + [None if u is None else 100 * u / (u + d) if u + d else 0
-                            for u, d in pairs])
 
 
 def quantile(xs, n, q):
@@ -319,12 +221,8 @@ def quantile(xs, n, q):
     return single(out)
 
 
-MULTI = {"dema": dema, "tema": tema, "macd": macd, "adx": adx, "ewma_vol": ewma_vol, "obv": obv,
-         "true_range": lambda xs: single(ranges(xs)),
-         "atr": lambda xs, n: single(wilder(ranges(xs), n)), "bollinger": bollinger,
-         "williams_r": williams_r, "stochastic": stochastic, "wma": wma,
-         "linreg_slope": linreg_slope, "correlation": correlation, "parkinson": parkinson,
-         "mfi": mfi, "quantile": quantile}
+MULTI = {"dema": dema, "tema": tema, "ewma_vol": ewma_vol, "wma": wma, "linearreg_slope": linearreg_slope,
+         "parkinson": parkinson, "quantile": quantile}
 
 
 class Market:

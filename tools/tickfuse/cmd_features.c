@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "features_eval.h"
+#include "features_list.h"
 #include "registry.h"
 #include "stage/feature_plan.h"
 
@@ -103,17 +104,34 @@ static void print_indicator(const tf_indicator_t *d) {
   }
 }
 
-static void print_text(const tf_registry_t *r) {
-  printf("of the market, at each tick\n");
-  for (uint32_t i = 0; i < r->indicator_cnt; i++)
-    if (r->indicators[i]->series_cnt == 0) print_indicator(r->indicators[i]);
-  printf("\nof a bar that the config lists under bars, as in s1.close\n");
-  for (uint32_t i = 0; i < TF_FEATURE_BAR_FIELD_CNT; i++)
-    printf("  %-12s %s\n", tf_feature_plan_bar_fields[i], field_help[i]);
-  printf("\nof one or more series, at each tick or at each close of the bar that they come from\n");
-  for (uint32_t i = 0; i < r->indicator_cnt; i++)
-    if (r->indicators[i]->series_cnt) print_indicator(r->indicators[i]);
-  printf("\nalso + - * / ( ), abs(a), min(a, b), max(a, b)\n");
+static bool is_wanted(const tf_indicator_t *d, const char *group) {
+  return !group || strcmp(tf_indicator_group_name(d->group), group) == 0;
+}
+
+/* Those of the market, or of series; a title before the first. */
+static void print_kind(const tf_registry_t *r, const char *group, bool is_series,
+                       const char *title) {
+  bool titled = false;
+  for (uint32_t i = 0; i < r->indicator_cnt; i++) {
+    const tf_indicator_t *d = r->indicators[i];
+    if ((d->series_cnt > 0) != is_series || !is_wanted(d, group)) continue;
+    if (!titled) printf("%s\n", title);
+    titled = true;
+    print_indicator(d);
+  }
+}
+
+static void print_text(const tf_registry_t *r, const char *group) {
+  print_kind(r, group, false, "of the market, at each tick");
+  if (!group) {
+    printf("\nof a bar that the config lists under bars, as in s1.close\n");
+    for (uint32_t i = 0; i < TF_FEATURE_BAR_FIELD_CNT; i++)
+      printf("  %-12s %s\n", tf_feature_plan_bar_fields[i], field_help[i]);
+    printf("\n");
+  }
+  print_kind(r, group, true,
+             "of one or more series, at each tick or at each close of the bar that they come from");
+  if (!group) printf("\nalso + - * / ( ), abs(a), min(a, b), max(a, b)\n");
 }
 
 static json_t *names_of(const char *const *names, uint32_t cnt) {
@@ -143,11 +161,12 @@ static json_t *json_of_indicator(const tf_indicator_t *d) {
                    (json_int_t)default_lookback(d));
 }
 
-static void print_json(const tf_registry_t *r) {
+static void print_json(const tf_registry_t *r, const char *group) {
   json_t *indicators = json_array(), *fields = json_array();
   for (uint32_t i = 0; i < r->indicator_cnt; i++)
-    json_array_append_new(indicators, json_of_indicator(r->indicators[i]));
-  for (uint32_t i = 0; i < TF_FEATURE_BAR_FIELD_CNT; i++)
+    if (is_wanted(r->indicators[i], group))
+      json_array_append_new(indicators, json_of_indicator(r->indicators[i]));
+  for (uint32_t i = 0; !group && i < TF_FEATURE_BAR_FIELD_CNT; i++)
     json_array_append_new(fields, json_pack("{s:s, s:s}", "name", tf_feature_plan_bar_fields[i],
                                             "help", field_help[i]));
   json_t *root = json_pack("{s:o, s:o}", "indicators", indicators, "bar_fields", fields);
@@ -156,25 +175,50 @@ static void print_json(const tf_registry_t *r) {
   json_decref(root);
 }
 
-static int list(int argc, char **argv) {
+/* False where the group is none, with what was meant. */
+static bool check_group(const tf_registry_t *r, const char *group) {
+  const char *known[TF_GROUP_CNT];
+  uint32_t    cnt = 0;
+  for (uint32_t g = 0; g < TF_GROUP_CNT; g++) {
+    bool        has  = false;
+    const char *name = tf_indicator_group_name((tf_indicator_group_t)g);
+    for (uint32_t i = 0; i < r->indicator_cnt; i++) has = has || r->indicators[i]->group == g;
+    if (!has) continue;
+    if (strcmp(name, group) == 0) return true;
+    known[cnt++] = name;
+  }
+  tf_cli_unknown("group", group, known, cnt);
+  return false;
+}
+
+int features_list(const char *command, int argc, char **argv) {
+  const char           *group = NULL;
+  char                  usage[64];
   uint32_t              json      = 0;
   const tf_cli_option_t options[] = {
       {"--json", NULL, "print one JSON object", NULL, &json}
   };
+  snprintf(usage, sizeof usage, "%s list [GROUP] [--json]", command);
   const tf_cli_spec_t spec = {
-      .usage = "features list [--json]",
+      .usage = usage,
       .about = "Every indicator and bar field: what it measures, its parameters with defaults and\n"
-               "range, where its formula comes from.",
-      .options    = options,
-      .option_cnt = TF_ARRAY_CNT(options)};
+               "range, where its formula comes from. With a group, as in `list momentum`, its own\n"
+               "only.",
+      .options        = options,
+      .option_cnt     = TF_ARRAY_CNT(options),
+      .positional     = &group,
+      .positional_max = 1};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
+  if (group && !check_group(tickfuse_registry(), group)) return TF_EXIT_USAGE;
   if (json)
-    print_json(tickfuse_registry());
+    print_json(tickfuse_registry(), group);
   else
-    print_text(tickfuse_registry());
+    print_text(tickfuse_registry(), group);
   return TF_EXIT_DONE;
 }
+
+static int list(int argc, char **argv) { return features_list("features", argc, argv); }
 
 /* ---- the command ---- */
 
@@ -183,8 +227,8 @@ static const struct {
   int (*run)(int argc, char **argv);
   const char *usage;
 } subs[] = {
-    {"list", list,          "[--json]"                                     },
-    {"eval", features_eval, "CONFIG --input VENUE:FILE [--out X.csv|X.npy]"},
+    {"list", list,          "[GROUP] [--json]"                                     },
+    {"eval", features_eval, "CONFIG --input VENUE:FILE [--out X.csv|X.npy|X.arrow]"},
 };
 
 static int usage(FILE *out) {

@@ -7,6 +7,7 @@
 #include "boot/feature_compile.h"
 #include "cli.h"
 #include "core/error.h"
+#include "features_list.h"
 #include "registry.h"
 #include "row_file.h"
 
@@ -124,6 +125,8 @@ static int run(const indicator_args_t *args) {
 }
 
 int tf_cmd_indicator(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "list") == 0)
+    return features_list("indicator", argc - 1, argv + 1);
   static indicator_args_t args;
   const tf_cli_option_t   options[] = {
         {"--bars", "FILE", "CSV with a header among ts,open,high,low,close,volume", args.bars,
@@ -131,7 +134,7 @@ int tf_cmd_indicator(int argc, char **argv) {
         {"--json", NULL,   "print one JSON object: columns, rows",                  NULL,      &args.json},
   };
   const tf_cli_spec_t spec = {
-      .usage = "indicator eval EXPRESSION --bars FILE [--json]",
+      .usage = "indicator eval EXPRESSION --bars FILE [--json], or indicator list [GROUP] [--json]",
       .about =
           "One expression over bars, as in 'rsi(close,14)' or 'macd' (a bare name takes its "
           "defaults).\n"
@@ -145,7 +148,8 @@ int tf_cmd_indicator(int argc, char **argv) {
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
   if (strcmp(args.positional[0], "eval") != 0) {
-    tf_cli_unknown("indicator command", args.positional[0], (const char *const[]){"eval"}, 1);
+    tf_cli_unknown("indicator command", args.positional[0], (const char *const[]){"eval", "list"},
+                   2);
     return TF_EXIT_USAGE;
   }
   if (args.bars_cnt == 0) {

@@ -33,6 +33,7 @@ typedef struct arguments {
   const char         *file;
   const char         *features;
   const char         *features_file;
+  const char         *schema_file;
   const char         *out;
   const char         *name;
   const char         *input;
@@ -58,7 +59,7 @@ static int command_bench(const arguments_t *args);
 static int command_verify(const arguments_t *args);
 
 static const command_t commands[] = {
-    {"import",  command_import,  "fFonwpejh",
+    {"import",  command_import,  "fFRonwpejh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out FILE.safetensors\n"
      "\n"
      "Turns an ONNX model into the file that the engine loads. The ONNX graph must be a chain "
@@ -69,6 +70,9 @@ static const command_t commands[] = {
      "\n"
      "  --features LIST       the n feature expressions, in the order of training, with commas\n"
      "  --features-file FILE  the same, one a line; # begins a comment\n"
+     "  --schema FILE         what `features eval --out` left beside the rows: the features, and "
+     "what they\n"
+     "                        were made of, which the engine compares when it loads the model\n"
      "  --out FILE            what to write; replaced whole or not at all\n"
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
@@ -139,6 +143,7 @@ static const command_t commands[] = {
 static const struct option long_options[] = {
     {"features",      required_argument, NULL, 'f'},
     {"features-file", required_argument, NULL, 'F'},
+    {"schema",        required_argument, NULL, 'R'},
     {"out",           required_argument, NULL, 'o'},
     {"name",          required_argument, NULL, 'n'},
     {"input",         required_argument, NULL, 'I'},
@@ -228,6 +233,7 @@ static int parse_value(const char *command, int letter, const char *value, argum
   switch (letter) {
   case 'f': args->features = value; break;
   case 'F': args->features_file = value; break;
+  case 'R': args->schema_file = value; break;
   case 'o': args->out = value; break;
   case 'n': args->name = value; break;
   case 'I': args->input = value; break;
@@ -363,7 +369,32 @@ static int report_import(const arguments_t *args, const tf_graph_t *graph, const
   return 0;
 }
 
-static int import_with(const arguments_t *args, const char *name, const tf_features_t *features) {
+/* The schema that `features eval` wrote: its text, and the names in it. The engine understands the rest. */
+static tf_err_t read_schema(const char *path, tf_features_t *features, char **text) {
+  json_error_t at;
+  size_t       i;
+  json_t      *feature, *root = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
+  if (!root)
+    return TF_ERR(at.line < 0 ? E_FILE_OPEN : E_MODEL_SCHEMA, "%s:%d:%d: %s", path, at.line,
+                  at.column, at.text);
+  json_t  *list = json_object_get(root, "features");
+  tf_err_t err  = json_array_size(list) > 0
+                      ? TF_OK
+                      : TF_ERR(E_MODEL_SCHEMA,
+                               "%s: no list \"features\": not what `features eval` writes", path);
+  json_array_foreach(list, i, feature) {
+    const char *name = json_string_value(json_object_get(feature, "name"));
+    if (!err && !name) err = TF_ERR(E_MODEL_SCHEMA, "%s: feature %zu has no name", path, i + 1);
+    if (!err) err = tf_features_append(features, name, strlen(name));
+  }
+  *text = err ? NULL : json_dumps(root, JSON_COMPACT);
+  if (!err && !*text) err = TF_ERR(E_CORE_NO_MEMORY, "%s", path);
+  json_decref(root);
+  return err;
+}
+
+static int import_with(const arguments_t *args, const char *name, const tf_features_t *features,
+                       char *schema) {
   tf_import_onnx_report_t report;
   tf_import_onnx_spec_t   spec      = {.name = name, .features = features, .window = args->window};
   tf_model_t             *model     = NULL;
@@ -371,6 +402,8 @@ static int import_with(const arguments_t *args, const char *name, const tf_featu
   tf_graph_t             *graph     = calloc(1, sizeof *graph);
   if (!graph) return EXIT_FAILED;
   tf_err_t err = tf_import_onnx(args->file, &spec, graph, &report);
+  if (!err && schema && !(graph->schema = strdup(schema)))
+    err = TF_ERR(E_CORE_NO_MEMORY, "%s", args->schema_file);
   if (!err) err = tf_loader_make(graph, &args->options, &model);
   if (!err) err = tf_loader_check(graph, model, &args->options.model, &error_max);
   if (!err) err = tf_graph_file_write(graph, args->out);
@@ -383,11 +416,13 @@ static int import_with(const arguments_t *args, const char *name, const tf_featu
 
 static int command_import(const arguments_t *args) {
   if (!args->out) return usage("import", "--out FILE.safetensors is missing");
-  if (!args->features == !args->features_file)
-    return usage("import", "one of --features and --features-file is wanted");
+  if (!!args->features + !!args->features_file + !!args->schema_file != 1)
+    return usage("import", "one of --features, --features-file and --schema is wanted");
   tf_features_t features = {0};
-  tf_err_t      err      = args->features ? tf_features_parse(&features, args->features)
-                                          : tf_features_read(&features, args->features_file);
+  char         *schema   = NULL;
+  tf_err_t      err      = args->features        ? tf_features_parse(&features, args->features)
+                           : args->features_file ? tf_features_read(&features, args->features_file)
+                                                 : read_schema(args->schema_file, &features, &schema);
   int           code;
   char          name[32];
   name_from_path(args->file, name, sizeof name);
@@ -395,8 +430,9 @@ static int command_import(const arguments_t *args) {
     code = failed(args, err);
     if (code == EXIT_DATA && args->features) code = EXIT_USAGE;
   } else {
-    code = import_with(args, args->name ? args->name : name, &features);
+    code = import_with(args, args->name ? args->name : name, &features, schema);
   }
+  free(schema);
   tf_features_fini(&features);
   return code;
 }
@@ -486,6 +522,8 @@ static int inspect_json(const arguments_t *args, const tf_model_t *model, const 
       inspect_nodes(graph), "plan", plan);
   json_t *training = graph->training ? json_loads(graph->training, 0, NULL) : NULL;
   if (training) json_object_set_new(all, "training", training);
+  json_t *schema = graph->schema ? json_loads(graph->schema, 0, NULL) : NULL;
+  if (schema) json_object_set_new(all, "schema", schema);
   return print_json(all);
 }
 
@@ -525,6 +563,7 @@ static void inspect_text(const arguments_t *args, const tf_model_t *model,
   printf("outputs   %u (%s)\n", model->output_cnt,
          model->output_cnt == 1 ? "score" : "p10, p50, p90");
   if (graph->training) printf("training  %s\n", graph->training);
+  if (graph->schema) printf("schema    %s\n", graph->schema);
   printf("features  %u\n", model->input_cnt);
   for (uint32_t i = 0; i < model->input_cnt; i++) printf("  %4u  %s\n", i, model->features[i]);
   printf("graph     %u nodes\n", graph->node_cnt);

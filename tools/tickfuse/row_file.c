@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "tf/atomic.h"
 #include "tf/instrument.h"
 
 #define BUFFER_BYTES (1u << 20)
@@ -54,14 +55,20 @@ static void csv_name(FILE *file, const char *name) {
   fprintf(file, strpbrk(name, ",\"") ? ",\"%s\"" : ",%s", name);
 }
 
+static bool ends_in(const char *path, const char *ending) {
+  size_t length = path ? strlen(path) : 0, cnt = strlen(ending);
+  return length > cnt && strcmp(path + length - cnt, ending) == 0;
+}
+
 tf_err_t row_file_open(row_file_t *r, const char *path, const tf_feature_plan_t *plan,
-                       uint32_t feature_cnt) {
-  size_t length = path ? strlen(path) : 0;
-  *r            = (row_file_t){.feature_cnt = feature_cnt};
-  r->is_npy     = length > 4 && !strcmp(path + length - 4, ".npy");
-  r->file       = path ? fopen(path, "wb") : stdout;
+                       uint32_t feature_cnt, const char *schema_text) {
+  *r        = (row_file_t){.feature_cnt = feature_cnt};
+  r->is_npy = ends_in(path, ".npy");
+  r->file   = path ? fopen(path, "wb") : stdout;
   if (!r->file) return TF_ERR(E_FILE_OPEN, "%s: %s", path, strerror(errno));
   setvbuf(r->file, buffer, _IOFBF, sizeof buffer);
+  if (ends_in(path, ".arrow") || ends_in(path, ".feather"))
+    return row_arrow_open(&r->arrow, r->file, plan, feature_cnt, schema_text);
   if (r->is_npy) {
     npy_header(r, plan);
     return TF_OK;
@@ -74,7 +81,12 @@ tf_err_t row_file_open(row_file_t *r, const char *path, const tf_feature_plan_t 
 
 void row_file_write(row_file_t *r, uint64_t ts_recv_ns, uint64_t ingest_seq, const char *instrument,
                     const double *row) {
-  r->row_cnt++;
+  /* relaxed: whoever shows progress reads the count alone */
+  tf_store_relaxed(&r->row_cnt, r->row_cnt + 1);
+  if (r->arrow) {
+    row_arrow_write(r->arrow, ts_recv_ns, ingest_seq, instrument, row);
+    return;
+  }
   if (r->is_npy) {
     char name[TF_INSTRUMENT_NAME_BYTES] = "";
     memcpy(name, instrument, strnlen(instrument, sizeof name));
@@ -94,10 +106,13 @@ void row_file_write(row_file_t *r, uint64_t ts_recv_ns, uint64_t ingest_seq, con
 
 tf_err_t row_file_close(row_file_t *r) {
   if (!r->file) return TF_OK;
+  bool is_short = !row_arrow_close(r->arrow);
+  r->arrow      = NULL;
   if (r->is_npy && fseek(r->file, r->shape_at, SEEK_SET) == 0)
     fprintf(r->file, "%20" PRIu64, r->row_cnt);
   bool failed = fflush(r->file) != 0 || ferror(r->file);
   if (r->file != stdout && fclose(r->file) != 0) failed = true;
   r->file = NULL;
+  if (is_short) return TF_ERR(E_CORE_NO_MEMORY, "the footer of an Arrow file");
   return failed ? TF_ERR(E_FILE_WRITE, "writing rows: %s", strerror(errno)) : TF_OK;
 }

@@ -125,12 +125,12 @@ static const row_t BAD[] = {
     {"rsi(14)",                       "1: rsi needs a series to work on: write rsi(mid) or rsi(s1.close)"             },
     {"ema(mid, 20, 3)",               "14: ema takes at most 2 arguments, found 3"                                    },
     {"mid(3)",                        "5: mid takes at most 0 arguments, found 1"                                     },
-    {"ema(mid, 0)",                   "10: found 0 for n of ema, which is a whole number from 1 to 1048576"           },
-    {"ema(mid, 2.5)",                 "10: found 2.5 for n of ema, which is a whole number"                           },
-    {"ema(mid, -3)",                  "10: found -3 for n of ema"                                                     },
-    {"ema(mid, 1e9)",                 "10: found 1000000000 for n of ema"                                             },
-    {"ema(mid, 1s)",                  "10: found 1s for n of ema, which is a whole number"                            },
-    {"ema(mid, bid)",                 "10: found bid for n of ema, which is a whole number"                           },
+    {"ema(mid, 0)",                   "10: found 0 for timeperiod of ema, which is a whole number from 1 to 1048576"  },
+    {"ema(mid, 2.5)",                 "10: found 2.5 for timeperiod of ema, which is a whole number"                  },
+    {"ema(mid, -3)",                  "10: found -3 for timeperiod of ema"                                            },
+    {"ema(mid, 1e9)",                 "10: found 1000000000 for timeperiod of ema"                                    },
+    {"ema(mid, 1s)",                  "10: found 1s for timeperiod of ema, which is a whole number"                   },
+    {"ema(mid, bid)",                 "10: found bid for timeperiod of ema, which is a whole number"                  },
     {"ofi(5)",                        "5: found 5 for window of ofi, which is a duration such as 1s from 1us to 1d"   },
     {"ofi(10ns)",                     "5: found 10ns for window of ofi, which is a duration"                          },
     {"ofi(2d)",                       "5: found 2d for window of ofi"                                                 },
@@ -186,7 +186,7 @@ static void wrong_names_and_parameters_say_where_and_what(void **state) {
 
 static const row_t NAMES[] = {
     {"mid",                     "mid"                  },
-    {"ema(mid)",                "ema(mid,20)"          },
+    {"ema(mid)",                "ema(mid,30)"          },
     {"ema( bid, 5*4 )",         "ema(bid,20)"          },
     {"imbalance",               "imbalance(5)"         },
     {"ofi(1000ms)",             "ofi(1s,4096)"         },
@@ -203,7 +203,7 @@ static const row_t NAMES[] = {
     {"max(mid, 10)",            "max(mid,10)"          },
     {"max(10, mid)",            "max(10,mid)"          },
     {"min(mid, last)",          "min(mid,last)"        },
-    {"min(mid)",                "min(mid,20)"          },
+    {"min(mid)",                "min(mid,30)"          },
     {"abs(mid - last)",         "abs(mid-last)"        },
     {"mid * -2",                "mid*-2"               },
     {"mid - (3 - 5)",           "mid--2"               },
@@ -254,9 +254,9 @@ static void a_feature_listed_twice_is_refused_however_it_is_written(void **state
   (void)state;
   tf_feature_compile_t *c = begun();
   must_add(c, "mid");
-  must_add(c, "ema(mid, 20)");
+  must_add(c, "ema(mid, 30)");
   assert_int_equal(tf_feature_compile_add(c, NULL, "e: ema(mid)", NULL), E_CONFIG_EXPR);
-  assert_string_equal(tf_error_text(), "expr:1:4: \"ema(mid,20)\" is listed twice, first as "
+  assert_string_equal(tf_error_text(), "expr:1:4: \"ema(mid,30)\" is listed twice, first as "
                                        "feature 2: remove one of them");
   tf_feature_compile_end(c);
 }

@@ -70,7 +70,7 @@ static const row_t BAD[] = {
     {"abs(score, 1) > 1",              "1: abs takes 1 argument and has no fields, found 2"            },
     {"min(score, p10).x > 1",          "1: min takes 2 arguments and has no fields"                    },
     {"s1 > 2",                         "1: s1 is a bar; name one of its fields"                        },
-    {"score > ema(mid, 0)",            "18: found 0 for n of ema"                                      },
+    {"score > ema(mid, 0)",            "18: found 0 for timeperiod of ema"                             },
     {"score > 0.6 && x",               "13: found \"&&\", write \"and\""                               },
 };
 

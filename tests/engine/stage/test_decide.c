@@ -63,7 +63,7 @@ static void a_strategy_that_requires_nothing_is_asked_at_once(void **state) {
 
 static void one_that_requires_all_waits_for_the_row(void **state) {
   (void)state;
-  fixture_t *f                           = fresh();
+  fixture_t *f                          = fresh();
   f->decide.strategies[0].waits_for_all = true;
   is_held(f);
   assert_int_equal(f->decide.counts.holds[TF_HOLD_WARMING], 1);
@@ -89,9 +89,9 @@ static void one_that_requires_what_its_rules_name_waits_for_those(void **state) 
 
 static void a_halt_goes_before_warming(void **state) {
   (void)state;
-  fixture_t *f                           = fresh();
+  fixture_t *f                          = fresh();
   f->decide.strategies[0].waits_for_all = true;
-  f->decide.halted                       = true;
+  f->decide.halted                      = true;
   assert_int_equal(decided(f).hold_reason, TF_HOLD_HALTED);
 }
 

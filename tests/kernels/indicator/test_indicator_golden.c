@@ -115,15 +115,10 @@ typedef struct check {
 /* Relative to the value; where a value is a small difference of large ones (an average of signed
  * steps, a score near zero) to what it is made of: its inputs, the largest of which so far is input_max. */
 static double scale_of(const tf_indicator_t *d, double want, double input_max) {
-  static const char *const OF_INPUTS[] = {"bollinger", "dema", "linreg_slope",
-                                          "macd",      "obv",  "tema"};
+  static const char *const OF_INPUTS[] = {"dema", "linearreg_slope", "tema"};
   double                   scale       = __builtin_fabs(want);
   for (size_t i = 0; i < TF_ARRAY_CNT(OF_INPUTS); i++)
     if (strcmp(d->name, OF_INPUTS[i]) == 0) return scale > input_max ? scale : input_max;
-  if (strcmp(d->name, "correlation") == 0) return 1;
-  if (strcmp(d->name, "adx") == 0 || strcmp(d->name, "mfi") == 0) return 100;
-  if (strcmp(d->name, "stochastic") == 0 || strcmp(d->name, "williams_r") == 0)
-    return scale > 100 ? scale : 100;
   if (strcmp(d->name, "zscore") == 0) return scale > 1 ? scale : 1;
   if (strcmp(d->name, "ofi") == 0) return scale > 1e-3 ? scale : 1e-3;
   if (strcmp(d->name, "kyle_lambda") == 0) return scale > 1e-2 ? scale : 1e-2;
@@ -151,9 +146,8 @@ static void compare(check_t *c, const tf_indicator_t *d, const double *params, u
   }
   /* Recursive ones; a sum whose largest part, 10^20 times the rest, has just left (sma.c); and changes
    * from price to price, whose doubles are not the decimals that the oracle subtracts. */
-  static const char *const LOOSE[]     = {"adx", "amihud",       "atr",         "dema",
-                                          "ema", "ewma_vol",     "kyle_lambda", "macd",
-                                          "rsi", "realized_vol", "tema"};
+  static const char *const LOOSE[]     = {"amihud",      "dema", "ema",          "ewma_vol",
+                                          "kyle_lambda", "rsi",  "realized_vol", "tema"};
   bool                     accumulates = false;
   for (size_t r = 0; r < TF_ARRAY_CNT(LOOSE); r++)
     accumulates = accumulates || strcmp(d->name, LOOSE[r]) == 0;
@@ -210,7 +204,7 @@ static void every_indicator_agrees_with_the_exact_oracle(void **state) {
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
     if (oracle_knows(tf_indicators[i]->name)) {
       for_each_eval(tf_indicators[i], check_eval, &c);
-    } else {
+    } else if (tf_indicators[i]->series_cnt == 0) {
       print_message("no oracle for %s: add it to tests/oracle/indicators.py\n",
                     tf_indicators[i]->name);
     }

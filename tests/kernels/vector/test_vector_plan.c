@@ -29,7 +29,7 @@ static void put_series(char *text, int depth);
 static const char *const LEAVES[]      = {"bid", "ask", "mid", "bid_qty", "last", "s1.close"};
 static const char *const TICK_LEAVES[] = {"bid", "ask", "mid", "bid_qty", "last"};
 /* The vector kinds, and some indicators that have none between them. */
-static const char *const CALLS[] = {"ema",  "ema",  "sma",    "delta",  "ret", "rsi",
+static const char *const CALLS[] = {"ema",  "ema",  "sma",    "mom",    "ret", "rsi",
                                     "dema", "tema", "stddev", "zscore", "max", "wma"};
 
 static uint32_t period(void) {
@@ -42,13 +42,13 @@ static void put_call(char *text, int depth) {
   put_series(x, depth - 1);
   switch (draw(8)) {
   case 0:
-    snprintf(text, TEXT_BYTES, "macd(%.60s, %u, %u, %u)%s", x, 1 + (uint32_t)draw(12), period(),
+    snprintf(text, TEXT_BYTES, "macd(%.60s, %u, %u, %u)%s", x, 2 + (uint32_t)draw(12), period(),
              1 + (uint32_t)draw(9),
-             (const char *const[]){".line", ".signal", ".histogram"}[draw(3)]);
+             (const char *const[]){".macd", ".macdsignal", ".macdhist"}[draw(3)]);
     break;
   case 1:
-    snprintf(text, TEXT_BYTES, "bollinger(%.60s, %u, %u)%s", x, period(), 1 + (uint32_t)draw(3),
-             (const char *const[]){".lower", ".middle", ".upper"}[draw(3)]);
+    snprintf(text, TEXT_BYTES, "bbands(%.60s, %u, %u)%s", x, period(), 1 + (uint32_t)draw(3),
+             (const char *const[]){".lowerband", ".middleband", ".upperband"}[draw(3)]);
     break;
   default:
     snprintf(text, TEXT_BYTES, "%s(%.60s, %u)", CALLS[draw(TF_ARRAY_CNT(CALLS))], x, period());
