@@ -9,6 +9,7 @@
 
 extern "C" { /* a C header of ours; what it includes was included above */
 #include "wire/decimal.h"
+#include "wire/rfc3339.h"
 }
 
 using namespace simdjson;
@@ -58,29 +59,63 @@ static uint64_t number(std::string_view text) {
   return n;
 }
 
-static uint32_t side(ondemand::array levels, uint8_t flags, tf_event_t *events, uint32_t cnt,
-                     uint32_t cap) {
-  for (ondemand::array level : levels) {
-    if (cnt == cap) return cnt;
-    tf_event_t *e    = &events[cnt++];
-    auto        part = level.begin();
+/* Where a message's events go. */
+struct output {
+  const peer_shape_t *shape;
+  tf_event_t         *events;
+  uint32_t            cnt, cap;
+};
+
+static void level(output &out, ondemand::value item, uint8_t flags) {
+  if (out.cnt == out.cap) return;
+  const peer_shape_t *shape = out.shape;
+  tf_event_t         *e     = &out.events[out.cnt++];
+  e->kind                   = TF_EVENT_BOOK;
+  e->flags                  = flags;
+  if (shape->level_keys[0] != nullptr) {
+    ondemand::object object = item.get_object();
+    decimal(text_of(object[shape->level_keys[0]].value()), &e->u.level.price, &e->price_exp);
+    decimal(text_of(object[shape->level_keys[1]].value()), &e->u.level.qty, &e->qty_exp);
+    return;
+  }
+  ondemand::array array = item.get_array();
+  auto            part  = array.begin();
+  for (uint32_t i = 0; i < shape->price_at; i++) ++part;
+  decimal(text_of((*part).value()), &e->u.level.price, &e->price_exp);
+  ++part;
+  decimal(text_of((*part).value()), &e->u.level.qty, &e->qty_exp);
+}
+
+static void side(output &out, ondemand::value levels, uint8_t flags) {
+  for (ondemand::value item : levels.get_array()) level(out, item, flags);
+}
+
+/* ["sell","0.8080","12005.0"] */
+static void changes(output &out, ondemand::value levels) {
+  for (ondemand::value item : levels.get_array()) {
+    if (out.cnt == out.cap) return;
+    tf_event_t     *e     = &out.events[out.cnt++];
+    ondemand::array array = item.get_array();
+    auto            part  = array.begin();
+    e->kind               = TF_EVENT_BOOK;
+    e->flags              = (text_of((*part).value())[0] | 0x20) == out.shape->sell ? TF_FLAG_SIDE : 0;
+    ++part;
     decimal(text_of((*part).value()), &e->u.level.price, &e->price_exp);
     ++part;
     decimal(text_of((*part).value()), &e->u.level.qty, &e->qty_exp);
-    e->kind  = TF_EVENT_BOOK;
-    e->flags = flags;
   }
-  return cnt;
 }
 
 /* The symbol is one of those asked for: one comparison, as in ours. */
-static char last_symbol[40];
+static char last_symbol[64];
 
 static void symbol(std::string_view text) {
   if (text.size() >= sizeof last_symbol || !memcmp(last_symbol, text.data(), text.size())) return;
   memset(last_symbol, 0, sizeof last_symbol);
   memcpy(last_symbol, text.data(), text.size());
 }
+
+static bool is_gone; /* what PEER_COUNT said */
 
 static void take(const peer_shape_t *shape, uint8_t role, ondemand::value value, tf_event_t *e) {
   std::string_view text = text_of(value);
@@ -89,78 +124,158 @@ static void take(const peer_shape_t *shape, uint8_t role, ondemand::value value,
   case PEER_ID: e->u.trade.id = number(text); break;
   case PEER_PRICE: decimal(text, &e->u.trade.price, &e->price_exp); break;
   case PEER_QTY: decimal(text, &e->u.trade.qty, &e->qty_exp); break;
+  case PEER_COUNT: is_gone = text == "0"; break;
+  case PEER_SIGNED:
+    if (text[0] == '-') e->flags |= TF_FLAG_SIDE;
+    decimal(text.substr(text[0] == '-'), &e->u.trade.qty, &e->qty_exp);
+    if (is_gone) e->u.trade.qty = 0;
+    is_gone = false;
+    break;
   case PEER_SIDE: e->flags = (text[0] | 0x20) == shape->sell ? TF_FLAG_SIDE : 0; break;
-  case PEER_TIME: e->ts_event_ns = number(text) * TF_NS_PER_MS; break;
+  case PEER_MS: e->ts_event_ns = number(text) * TF_NS_PER_MS; break;
+  case PEER_NS: e->ts_event_ns = number(text); break;
+  case PEER_RFC3339: tf_rfc3339_parse(text.data(), text.size(), &e->ts_event_ns); break;
   case PEER_SEQ: e->u.level.venue_seq = number(text); break;
   case PEER_LAST: decimal(text, &e->u.ticker.last_price, &e->price_exp); break;
   case PEER_VOLUME: decimal(text, &e->u.ticker.volume, &e->qty_exp); break;
+  case PEER_BID: decimal(text, &e->u.quote.bid_price, &e->price_exp); break;
+  case PEER_BID_QTY: decimal(text, &e->u.quote.bid_qty, &e->qty_exp); break;
+  case PEER_ASK: decimal(text, &e->u.quote.ask_price, &e->price_exp); break;
+  case PEER_ASK_QTY: decimal(text, &e->u.quote.ask_qty, &e->qty_exp); break;
   default: break;
   }
 }
 
-static uint32_t book(const peer_shape_t *shape, ondemand::object &item, tf_event_t *events,
-                     uint32_t cnt, uint32_t cap) {
-  tf_event_t common = {};
-  uint32_t   from   = cnt;
-  for (const peer_field_t *f = shape->fields; f->role != PEER_END; f++) {
-    ondemand::value value;
-    if (item[f->key].get(value)) continue;
-    if (f->role == PEER_BIDS || f->role == PEER_ASKS)
-      cnt = side(value.get_array().value(), f->role == PEER_ASKS ? TF_FLAG_SIDE : 0, events, cnt, cap);
-    else
-      take(shape, f->role, value, &common);
-  }
-  for (uint32_t i = from; i < cnt; i++) {
-    events[i].ts_event_ns       = common.ts_event_ns;
-    events[i].u.level.venue_seq = common.u.level.venue_seq;
-  }
-  return cnt;
-}
-
-static uint32_t row(const peer_shape_t *shape, ondemand::value item, tf_event_t *e) {
-  e->kind  = shape->kind;
-  e->flags = 0;
-  if (shape->are_arrays) {
-    const peer_field_t *f = shape->fields;
-    for (ondemand::value value : item.get_array()) {
-      if (f->role == PEER_END) break;
-      take(shape, f++->role, value, e);
+/* One field of a book: its levels, or what all of them have. */
+static void take_of_book(output &out, uint8_t role, ondemand::value value, tf_event_t *common) {
+  switch (role) {
+  case PEER_BIDS: side(out, value, 0); break;
+  case PEER_ASKS: side(out, value, TF_FLAG_SIDE); break;
+  case PEER_CHANGES: changes(out, value); break;
+  case PEER_SIDES: {
+    uint8_t flags = 0;
+    for (ondemand::value one : value.get_array()) {
+      side(out, one, flags);
+      flags = TF_FLAG_SIDE;
     }
-    return 1;
+    break;
   }
-  ondemand::object object = item.get_object();
-  for (const peer_field_t *f = shape->fields; f->role != PEER_END; f++) {
-    ondemand::value value;
-    if (!object[f->key].get(value)) take(shape, f->role, value, e);
+  default: take(out.shape, role, value, common);
   }
-  return 1;
 }
 
-static uint32_t one(const peer_shape_t *shape, ondemand::value item, tf_event_t *events,
-                    uint32_t cnt, uint32_t cap) {
-  if (shape->kind == TF_EVENT_BOOK) {
-    ondemand::object object = item.get_object();
-    return book(shape, object, events, cnt, cap);
+static void book(output &out, ondemand::value item) {
+  tf_event_t       common = {};
+  uint32_t         from   = out.cnt;
+  ondemand::object object = item.get_object();
+  for (const peer_field_t *f = out.shape->fields; f->role != PEER_END; f++) {
+    ondemand::value value;
+    if (!object[f->key].get(value)) take_of_book(out, f->role, value, &common);
   }
-  return cnt < cap ? cnt + row(shape, item, &events[cnt]) : cnt;
+  for (uint32_t i = from; i < out.cnt; i++) {
+    out.events[i].ts_event_ns       = common.ts_event_ns;
+    out.events[i].u.level.venue_seq = common.u.level.venue_seq;
+  }
+}
+
+static tf_event_t *add_row(output &out) {
+  tf_event_t *e = &out.events[out.cnt++];
+  e->kind       = out.shape->kind;
+  e->flags      = 0;
+  return e;
+}
+
+static void row_of_array(output &out, ondemand::array array) {
+  if (out.cnt == out.cap) return;
+  const peer_field_t *f = out.shape->fields;
+  tf_event_t         *e = add_row(out);
+  for (ondemand::value value : array) {
+    if (f->role == PEER_END) break;
+    if (f->role != PEER_SKIP) take(out.shape, f->role, value, e);
+    f++;
+  }
+}
+
+static void row(output &out, ondemand::value item) {
+  if (out.shape->are_arrays) {
+    row_of_array(out, item.get_array());
+    return;
+  }
+  if (out.cnt == out.cap) return;
+  tf_event_t      *e      = add_row(out);
+  ondemand::object object = item.get_object();
+  for (const peer_field_t *f = out.shape->fields; f->role != PEER_END; f++) {
+    ondemand::value value;
+    if (!object[f->key].get(value)) take(out.shape, f->role, value, e);
+  }
+}
+
+/* [1,2,3], or [[1,2,3],..] */
+static void row_or_rows(output &out, ondemand::array array) {
+  bool is_nested = false;
+  for (ondemand::value one : array) {
+    is_nested = one.type() == ondemand::json_type::array;
+    break;
+  }
+  array.reset();
+  if (!is_nested) {
+    row_of_array(out, array);
+    return;
+  }
+  for (ondemand::value one : array) row(out, one);
+}
+
+static void item(output &out, ondemand::value value) {
+  if (out.shape->kind == TF_EVENT_BOOK && !out.shape->is_level)
+    book(out, value);
+  else
+    row(out, value);
+}
+
+/* Down the path, through what is an array on the way, to the items. */
+static void descend(output &out, const char *const *path, ondemand::value value) {
+  bool is_array = value.type() == ondemand::json_type::array;
+  if (*path != nullptr && **path == '[') {
+    if (!is_array) return;
+    uint32_t left = (uint32_t)((*path)[1] - '0');
+    for (ondemand::value one : value.get_array())
+      if (left-- == 0) descend(out, path + 1, one);
+  } else if (is_array && *path != nullptr) {
+    for (ondemand::value one : value.get_array()) descend(out, path, one);
+  } else if (is_array && out.shape->are_arrays && out.shape->is_alone) {
+    row_or_rows(out, value.get_array());
+  } else if (is_array) {
+    for (ondemand::value one : value.get_array()) item(out, one);
+  } else if (*path == nullptr) {
+    if (value.type() == ondemand::json_type::object) item(out, value);
+  } else if (value.type() == ondemand::json_type::object) {
+    ondemand::value next;
+    if (!value.get_object()[*path].get(next)) descend(out, path + 1, next);
+  }
+}
+
+static void decode(output &out, ondemand::document &doc) {
+  const peer_shape_t *shape = out.shape;
+  ondemand::value     root  = doc.get_value();
+  if (shape->time_behind == nullptr) {
+    descend(out, shape->path, root);
+    return;
+  }
+  ondemand::object object = root.get_object();
+  descend(out, shape->path + 1, object[shape->path[0]].value());
+  uint64_t ts = object[shape->time_behind].get_uint64().value() * TF_NS_PER_MS;
+  for (uint32_t i = 0; i < out.cnt; i++) out.events[i].ts_event_ns = ts;
 }
 
 extern "C" uint32_t peer_venues_decode(const peer_shape_t *shape, const char *bytes,
                                        uint32_t bytes_cnt, tf_event_t *events, uint32_t event_cap) {
   ondemand::document doc;
-  uint32_t           cnt = 0;
+  output             out = {shape, events, 0, event_cap};
   if (parser.iterate(bytes, bytes_cnt, bytes_cnt + SIMDJSON_PADDING).get(doc)) return 0;
-  ondemand::object root  = doc.get_object();
-  ondemand::value  items = root[shape->path[0]].value();
-  if (shape->path[1] != nullptr) items = items[shape->path[1]].value();
-  if (shape->is_array) {
-    for (ondemand::value item : items.get_array()) cnt = one(shape, item, events, cnt, event_cap);
-  } else {
-    cnt = one(shape, items, events, cnt, event_cap);
+  try {
+    decode(out, doc);
+  } catch (const simdjson_error &) { /* a message of another form: none of those that are timed */
+    return 0;
   }
-  if (shape->time_behind != nullptr) {
-    uint64_t ts = root[shape->time_behind].get_uint64().value() * TF_NS_PER_MS;
-    for (uint32_t i = 0; i < cnt; i++) events[i].ts_event_ns = ts;
-  }
-  return cnt;
+  return out.cnt;
 }

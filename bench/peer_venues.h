@@ -1,6 +1,7 @@
 /* The peer of bench_venues: a venue's message to the same event fields with simdjson On-Demand, as its manual says
  * is quickest: one parser, keys asked for in the order in which they come, raw strings. Which keys those are is a
- * table beside ours (bench_venues.c). It decodes well-formed messages only, and keeps neither sequences nor books. */
+ * table beside ours (bench_venues_rows.def). It decodes well-formed messages only, and keeps neither sequences nor
+ * books, looks for no repeats and makes no checksums. Numbers and times are made by the very functions that ours uses. */
 #ifndef BENCH_PEER_VENUES_H
 #define BENCH_PEER_VENUES_H
 
@@ -16,28 +17,44 @@ typedef enum peer_role {
   PEER_ID,
   PEER_PRICE,
   PEER_QTY,
-  PEER_SIDE, /* a word that begins as peer_shape_t.sell does: a sale */
-  PEER_TIME, /* ms */
+  PEER_COUNT,  /* of orders: where it is 0 the quantity behind it says only which side */
+  PEER_SIGNED, /* a quantity that is below 0 for a sale */
+  PEER_SIDE,   /* a word that begins as peer_shape_t.sell does: a sale */
+  PEER_MS,
+  PEER_NS,
+  PEER_RFC3339,
   PEER_BIDS,
   PEER_ASKS,
+  PEER_CHANGES, /* [[side, price, qty], ..] */
+  PEER_SIDES,   /* [bids, asks] */
   PEER_SEQ,
   PEER_LAST,
-  PEER_VOLUME
+  PEER_VOLUME,
+  PEER_BID,
+  PEER_BID_QTY,
+  PEER_ASK,
+  PEER_ASK_QTY,
+  PEER_SKIP
 } peer_role_t;
 
 typedef struct peer_field {
-  const char *key;
+  const char *key;  /* "": in an array, the next element */
   uint8_t     role; /* peer_role_t; PEER_END behind the last */
 } peer_field_t;
 
 typedef struct peer_shape {
-  const char  *path[2];    /* keys from the root to the items; NULL: none */
-  bool         is_array;   /* of items; else one stands alone */
-  bool         are_arrays; /* each item is one: fields stand in their order */
-  uint8_t      kind;       /* tf_event_kind_t */
-  char         sell;       /* first letter, small */
-  peer_field_t fields[8];
-  const char  *time_behind; /* of the root, behind the items; NULL: none */
+  const char *path
+      [4]; /* keys from the root to the items ("[1]": an element); what else is an array is gone through */
+  uint8_t      kind;          /* tf_event_kind_t */
+  bool         is_level;      /* of the kind BOOK, an item is one level */
+  bool         no_price;      /* it names what it changes by an id */
+  bool         are_arrays;    /* each item is one: fields stand in their order */
+  bool         is_alone;      /* one such, or an array of them */
+  uint8_t      price_at;      /* in a level that is an array */
+  const char  *level_keys[2]; /* price and quantity where a level is an object; NULL: an array */
+  char         sell;          /* first letter, small */
+  peer_field_t fields[10];
+  const char  *time_behind; /* of the root, behind the items, in ms; NULL: none */
 } peer_shape_t;
 
 const char *peer_venues_version(void);

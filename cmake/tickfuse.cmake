@@ -41,7 +41,7 @@ function(tf_only_if_wanted name labels)
   endif()
 endfunction()
 
-# tf_test(path/test_name [LIBS lib...] [LABELS unit|stress|e2e|gpu...] [ARGS ...]): a cmocka program
+# tf_test(path/test_name [LIBS lib...] [LABELS unit|stress|wide|e2e|gpu...] [ARGS ...]): a cmocka program
 # beside the mirror of the tree; exit 77 is "skipped, with the reason printed".
 function(tf_test name)
   cmake_parse_arguments(T "" "" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})

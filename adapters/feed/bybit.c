@@ -102,6 +102,9 @@ static const product_t products[] = {
 
 typedef struct {
   const product_t *product; /* of the config's instruments */
+  /* The last message's address and what it is of: a connection's is always the same. */
+  char             target[32];
+  const product_t *of_target;
 } own_t;
 
 /* "/v5/public/linear", or "/v5/market/instruments-info?category=linear&limit=1000". */
@@ -117,8 +120,15 @@ static const product_t *product_of_target(const char *target) {
 }
 
 static void family(tf_in_band_t *in, const tf_frame_t *frame) {
-  const product_t *product = frame->target != NULL ? product_of_target(frame->target) : NULL;
-  if (product == NULL) product = ((const own_t *)in->own)->product;
+  own_t           *own     = in->own;
+  const product_t *product = own->product;
+  if (frame->target != NULL) {
+    if (TF_UNLIKELY(strncmp(own->target, frame->target, sizeof own->target) != 0)) {
+      snprintf(own->target, sizeof own->target, "%s", frame->target);
+      own->of_target = product_of_target(frame->target);
+    }
+    if (own->of_target != NULL) product = own->of_target;
+  }
   in->symbols.family       = product->family;
   in->symbols.family_bytes = (uint32_t)strlen(product->family);
 }

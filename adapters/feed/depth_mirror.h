@@ -4,7 +4,11 @@
  *
  * A side is an array, worst level first, best last: most changes are near the best, so little moves.
  * It holds more than the depth, because only a whole message is cut to it: within one, a level may
- * come before another goes. A level costs 24 bytes; a change a bisection and a memmove behind it.
+ * come before another goes. A level costs 32 bytes; a change a bisection and a memmove behind it.
+ *
+ * Levels are ranked by a key: the price at the finest exponent that was seen, below 0 for asks, so that a bisection is
+ * comparisons of one word and the better level has the greater key. Where a price does not fit there, ranks are told
+ * by the prices themselves until the mirror is cleared.
  *
  * One writer: the thread that runs the feed. Memory is the caller's. */
 #ifndef TF_FEED_DEPTH_MIRROR_H
@@ -14,8 +18,23 @@
 
 typedef struct tf_depth_level {
   int64_t price, qty;
+  int64_t key;
   int8_t  price_exp, qty_exp;
 } tf_depth_level_t;
+
+/* The text of a level for the checksum of pairs, "price:qty" as sent: of the best levels few change from
+ * one message to the next. */
+#define TF_DEPTH_TEXT_BYTES_MAX 45u
+#define TF_DEPTH_TEXTS          128u /* of a mirror, by a hash of the level */
+typedef struct tf_depth_text {
+  int64_t price, qty;
+  int8_t  price_exp, qty_exp;
+  uint8_t bytes; /* 0: none */
+  char    text[TF_DEPTH_TEXT_BYTES_MAX];
+} tf_depth_text_t;
+TF_STATIC_ASSERT(sizeof(tf_depth_text_t) == TF_LINE_BYTES, "one is read a level of a checksum");
+
+#define TF_DEPTH_NO_EXP INT16_MAX
 
 typedef struct tf_depth_side {
   tf_depth_level_t *levels; /* worst first */
@@ -23,10 +42,13 @@ typedef struct tf_depth_side {
 } tf_depth_side_t;
 
 typedef struct tf_depth_mirror {
-  tf_depth_side_t sides[2];  /* bids, asks */
-  uint32_t        cap;       /* of a side */
-  uint32_t        depth_max; /* what it was made for */
-  uint32_t        depth;     /* what the venue keeps now */
+  tf_depth_side_t  sides[2];  /* bids, asks */
+  tf_depth_text_t *texts;     /* TF_DEPTH_TEXTS of them */
+  int16_t          key_exp;   /* of keys; TF_DEPTH_NO_EXP: no level since the last clear */
+  bool             is_coarse; /* a key did not fit: they mean nothing */
+  uint32_t         cap;       /* of a side */
+  uint32_t         depth_max; /* what it was made for */
+  uint32_t         depth;     /* what the venue keeps now */
 } tf_depth_mirror_t;
 
 #define TF_DEPTH_MIRROR_CHECKSUM_LEVELS 10u

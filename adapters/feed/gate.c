@@ -5,7 +5,7 @@
  *   trades              TRADE; side is the taker's (futures: the sign of size), ids ascend
  *   book_ticker         QUOTE
  *   order_book_update   BOOK: U..u follow one another; a snapshot comes by REST and is bridged (chain.h)
- *   obu                 BOOK: "full" is the whole book in band, then U..u; decoded wherever it comes, never asked for
+ *   obu                 BOOK: "full" is the whole book in band, then U..u; asked for where book_depth is 50 or 400
  *   tickers             TICKER, with the message's own time
  *   candlesticks, order_book, ..   ignored, by channel
  *
@@ -17,16 +17,15 @@ const tf_gate_market_t tf_gate_spot_market = {.prefix       = "spot.",
                                               .book_path    = "/api/v4/spot/order_book",
                                               .info_path    = "/api/v4/spot/currency_pairs",
                                               .symbol_key   = "currency_pair",
-                                              .book_channel = "order_book_update",
                                               .book_payload = ",\"100ms\""};
 
 static const tf_feed_channel_t channels[] = {
-    {TF_CHANNEL_TRADE,  "spot.trades",            TF_FEED_CHECK(IDS_ASCENDING)},
-    {TF_CHANNEL_QUOTE,  "spot.book_ticker",       0                           },
-    {TF_CHANNEL_BOOK,   "spot.order_book_update",
-     TF_FEED_CHECK(SEQUENCE_RANGE) | TF_FEED_CHECK(BRIDGE)                    },
-    {TF_CHANNEL_TICKER, "spot.tickers",           0                           },
-    {0,                 NULL,                     0                           },
+    {TF_CHANNEL_TRADE,  "spot.trades",                      TF_FEED_CHECK(IDS_ASCENDING)},
+    {TF_CHANNEL_QUOTE,  "spot.book_ticker",                 0                           },
+    {TF_CHANNEL_BOOK,   "spot.order_book_update, spot.obu",
+     TF_FEED_CHECK(SEQUENCE_RANGE) | TF_FEED_CHECK(BRIDGE)                              },
+    {TF_CHANNEL_TICKER, "spot.tickers",                     0                           },
+    {0,                 NULL,                               0                           },
 };
 
 const tf_feed_t tf_feed_gate = {
@@ -47,6 +46,7 @@ const tf_feed_t tf_feed_gate = {
     .request                 = tf_gate_request,
     .symbol                  = tf_in_band_symbol,
     .snapshot_target         = tf_gate_snapshot_target,
+    .depths_in_band          = tf_gate_depths_in_band,
     .metadata_target         = tf_gate_metadata_target,
     .heartbeat               = tf_gate_heartbeat,
     .heartbeat_ns            = 10 * TF_NS_PER_SEC,

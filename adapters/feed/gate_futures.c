@@ -7,16 +7,15 @@ const tf_gate_market_t tf_gate_futures_market = {.prefix       = "futures.",
                                                  .book_path    = "/api/v4/futures/usdt/order_book",
                                                  .info_path    = "/api/v4/futures/usdt/contracts",
                                                  .symbol_key   = "contract",
-                                                 .book_channel = "order_book_update",
                                                  .book_payload = ",\"100ms\",\"100\""};
 
 static const tf_feed_channel_t channels[] = {
-    {TF_CHANNEL_TRADE,  "futures.trades",            TF_FEED_CHECK(IDS_ASCENDING)},
-    {TF_CHANNEL_QUOTE,  "futures.book_ticker",       0                           },
-    {TF_CHANNEL_BOOK,   "futures.order_book_update",
-     TF_FEED_CHECK(SEQUENCE_RANGE) | TF_FEED_CHECK(BRIDGE)                       },
-    {TF_CHANNEL_TICKER, "futures.tickers",           0                           },
-    {0,                 NULL,                        0                           },
+    {TF_CHANNEL_TRADE,  "futures.trades",                         TF_FEED_CHECK(IDS_ASCENDING)},
+    {TF_CHANNEL_QUOTE,  "futures.book_ticker",                    0                           },
+    {TF_CHANNEL_BOOK,   "futures.order_book_update, futures.obu",
+     TF_FEED_CHECK(SEQUENCE_RANGE) | TF_FEED_CHECK(BRIDGE)                                    },
+    {TF_CHANNEL_TICKER, "futures.tickers",                        0                           },
+    {0,                 NULL,                                     0                           },
 };
 
 const tf_feed_t tf_feed_gate_futures = {
@@ -37,6 +36,7 @@ const tf_feed_t tf_feed_gate_futures = {
     .request                 = tf_gate_request,
     .symbol                  = tf_in_band_symbol,
     .snapshot_target         = tf_gate_snapshot_target,
+    .depths_in_band          = tf_gate_depths_in_band,
     .metadata_target         = tf_gate_metadata_target,
     .heartbeat               = tf_gate_heartbeat,
     .heartbeat_ns            = 10 * TF_NS_PER_SEC,

@@ -1,8 +1,10 @@
 #include "feed/gate.h"
 #include "feed/text_out.h"
 
-#define BIT          TF_IN_BAND_BIT
-#define TARGET_LIMIT 100u /* levels a side of a REST book; futures push changes of no more */
+#define BIT           TF_IN_BAND_BIT
+#define DEPTH_UPDATE  100u /* levels a side of a REST book; futures push changes of no more */
+#define DEPTH_OBU     50u
+#define DEPTH_OBU_MAX 400u
 
 enum { ROOT, RESULT, LEVEL, REST, ERROR_OBJECT, OBJECT_CNT };
 enum { TIME = 1, TIME_MS, ID, CHANNEL, EVENT, ERROR, RESULT_KEY, ROOT_KEY_CNT };
@@ -148,16 +150,17 @@ static const tf_gate_market_t *market_of(const void *state) {
 
 /* What stands behind the market's prefix in a channel's name. */
 static const tf_in_band_channel_t channels[] = {
-    {"order_book_update", TF_CHANNEL_BOOK,   0, false, false, false},
-    {"obu",               TF_CHANNEL_BOOK,   0, false, false, false},
-    {"book_ticker",       TF_CHANNEL_QUOTE,  0, false, false, false},
-    {"trades",            TF_CHANNEL_TRADE,  0, false, false, false},
-    {"tickers",           TF_CHANNEL_TICKER, 0, false, false, false},
-    {"candlesticks",      0,                 0, false, false, false},
-    {"order_book",        0,                 0, false, false, false},
-    {"public_liquidates", 0,                 0, false, false, false},
-    {"contract_stats",    0,                 0, false, false, false},
-    {NULL,                0,                 0, false, false, false},
+    {"order_book_update", TF_CHANNEL_BOOK,   DEPTH_UPDATE,  false, false, false},
+    {"obu",               TF_CHANNEL_BOOK,   DEPTH_OBU,     false, false, false},
+    {"obu",               TF_CHANNEL_BOOK,   DEPTH_OBU_MAX, false, false, false},
+    {"book_ticker",       TF_CHANNEL_QUOTE,  0,             false, false, false},
+    {"trades",            TF_CHANNEL_TRADE,  0,             false, false, false},
+    {"tickers",           TF_CHANNEL_TICKER, 0,             false, false, false},
+    {"candlesticks",      0,                 0,             false, false, false},
+    {"order_book",        0,                 0,             false, false, false},
+    {"public_liquidates", 0,                 0,             false, false, false},
+    {"contract_stats",    0,                 0,             false, false, false},
+    {NULL,                0,                 0,             false, false, false},
 };
 
 static bool takes_rest(const tf_in_band_t *in) {
@@ -231,12 +234,16 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   if (row->channels != 0) route_data(in, r, TF_JSON_TEXT_IS(&kind, "obu"));
 }
 
+const uint32_t        tf_gate_depths_in_band[] = {DEPTH_OBU, DEPTH_OBU_MAX, 0};
+static const uint32_t depths[]                 = {DEPTH_OBU, DEPTH_UPDATE, DEPTH_OBU_MAX, 0};
+
 #define SPEC(its_market, its_objects, its_items)                                                   \
   {                                                                                                \
     .market = &(its_market), .objects = (its_objects), .object_cnt = OBJECT_CNT,                   \
     .rest_object = REST, .items = (its_items), .item_cnt = TF_ARRAY_CNT(its_items),                \
     .ids = TF_IN_BAND_IDS_ASCENDING, .buy = "buy", .sell = "sell", .bridges = true,                \
-    .takes_rest = takes_rest, .route = route, .own_bytes = sizeof(own_t)                           \
+    .depth_default = DEPTH_UPDATE, .depths = depths, .takes_rest = takes_rest, .route = route,     \
+    .own_bytes = sizeof(own_t)                                                                     \
   }
 const tf_in_band_spec_t tf_gate_spot_spec = SPEC(tf_gate_spot_market, spot_objects, spot_items);
 const tf_in_band_spec_t tf_gate_futures_spec =
@@ -265,15 +272,11 @@ static void put_head(tf_text_out_t *t, const tf_in_band_t *in, uint64_t id, cons
 }
 
 size_t tf_gate_request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
-  const tf_in_band_t *in      = state;
-  bool                is_book = request->channel == TF_CHANNEL_BOOK;
-  bool                is_obu  = is_book && strcmp(market_of(in)->book_channel, "obu") == 0;
-  const char         *name    = is_book                                ? market_of(in)->book_channel
-                                : request->channel == TF_CHANNEL_TRADE ? "trades"
-                                : request->channel == TF_CHANNEL_QUOTE ? "book_ticker"
-                                                                       : "tickers";
-  tf_text_out_t       t       = {buf, cap, 0};
-  put_head(&t, in, request->id, name);
+  const tf_in_band_t         *in  = state;
+  const tf_in_band_channel_t *row = tf_in_band_channel_for(in, channels, request->channel);
+  bool is_book = request->channel == TF_CHANNEL_BOOK, is_obu = is_book && in->depth != DEPTH_UPDATE;
+  tf_text_out_t t = {buf, cap, 0};
+  put_head(&t, in, request->id, row->name);
   tf_text_out_put(&t, ",\"event\":\"");
   tf_text_out_put(&t, request->unsubscribe ? "unsubscribe" : "subscribe");
   tf_text_out_put(&t, "\",\"payload\":[\"");
@@ -284,7 +287,7 @@ size_t tf_gate_request(const void *state, const tf_feed_request_t *request, char
     tf_text_out_u64(&t, in->depth);
   }
   tf_text_out_char(&t, '"');
-  if (is_book) tf_text_out_put(&t, market_of(in)->book_payload);
+  if (is_book && !is_obu) tf_text_out_put(&t, market_of(in)->book_payload);
   tf_text_out_put(&t, "]}");
   return tf_text_out_finish(&t);
 }
@@ -301,7 +304,7 @@ size_t tf_gate_snapshot_target(const void *state, uint32_t instrument_id, char *
   tf_text_out_char(&t, '=');
   tf_text_out_url(&t, in->symbols.rows[idx].text);
   tf_text_out_put(&t, "&limit=");
-  tf_text_out_u64(&t, TARGET_LIMIT);
+  tf_text_out_u64(&t, DEPTH_UPDATE);
   tf_text_out_put(&t, "&with_id=true");
   return tf_text_out_finish(&t);
 }

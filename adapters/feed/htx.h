@@ -12,15 +12,18 @@ typedef struct tf_htx_market {
   const char *book_suffix;  /* and this behind that */
   const char *book_extra;   /* of the subscription */
   const char *info_path;    /* REST; NULL: none */
-  bool        asks_books;   /* a snapshot is asked for on the socket */
+  const char
+      *op_topic;   /* of an address that speaks of topics ("op"): its only one; NULL: of channels */
+  bool asks_books; /* a snapshot is asked for on the socket */
 } tf_htx_market_t;
 
 /* What a message may become when it is inflated: the largest recorded is 7 KB, a book of 400 levels a side
  * with 38 digits a number would be 80 KB. */
 #define TF_HTX_MESSAGE_BYTES_MAX (1u << 20)
 
-extern const tf_in_band_spec_t tf_htx_spot_spec, tf_htx_swap_spec;
-extern const tf_htx_market_t   tf_htx_spot_market, tf_htx_swap_market; /* of these */
+extern const tf_in_band_spec_t tf_htx_spot_spec, tf_htx_swap_spec, tf_htx_funding_spec;
+extern const tf_htx_market_t   tf_htx_spot_market, tf_htx_swap_market,
+    tf_htx_funding_market; /* of these */
 
 tf_err_t     tf_htx_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config);
 tf_verdict_t tf_htx_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);

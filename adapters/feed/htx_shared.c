@@ -21,6 +21,8 @@ enum {
   UNSUBBED,
   ERR_MSG,
   TOPIC,
+  CID,
+  ERR_CODE,
   ROOT_KEY_CNT
 };
 static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
@@ -38,6 +40,8 @@ static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     [UNSUBBED] = TF_JSON_KEY("unsubbed", TF_JSON_WANT_TEXT),
     [ERR_MSG]  = TF_JSON_KEY("err-msg", TF_JSON_WANT_TEXT),
     [TOPIC]    = TF_JSON_KEY("topic", TF_JSON_WANT_TEXT),
+    [CID]      = TF_JSON_KEY("cid", TF_JSON_WANT_TEXT),
+    [ERR_CODE] = TF_JSON_KEY("err-code", TF_JSON_WANT_U64),
 };
 /* What "tick" is, or "data" in its place, or is a list of. */
 enum {
@@ -166,6 +170,15 @@ static void route_answer(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->what = TF_IN_BAND_CONTROL;
 }
 
+/* {"op":"sub","cid":"7","topic":..,"err-code":0}; a refusal has another code, and "err-msg". */
+static void answer_op(tf_in_band_t *in) {
+  uint64_t id = 0, code = 0;
+  tf_in_band_u64(in, ROOT, CID, &id);
+  tf_in_band_u64(in, ROOT, ERR_CODE, &code);
+  if (code != 0) tf_in_band_complain(in, ROOT, ERR_MSG);
+  tf_in_band_answer(in, id, 0, NULL, code != 0);
+}
+
 /* {"op":"notify","topic":"public.BTC-USDT.funding_rate","data":[..]}, and the rest of that dialect. */
 static void route_op(tf_in_band_t *in, tf_in_band_route_t *r) {
   const tf_json_value_t *topic = tf_in_band_value(in, ROOT, TOPIC);
@@ -173,6 +186,7 @@ static void route_op(tf_in_band_t *in, tf_in_band_route_t *r) {
     static const char *const controls[] = {"pong", "sub", "unsub", "close", "error"};
     for (size_t i = 0; i < TF_ARRAY_CNT(controls); i++)
       if (tf_in_band_is(in, ROOT, OP, controls[i])) r->what = TF_IN_BAND_CONTROL;
+    if (tf_in_band_is(in, ROOT, OP, "sub")) answer_op(in);
     return;
   }
   tf_json_value_t kind = {.what = 0};
@@ -269,6 +283,9 @@ static const uint32_t spot_depths[] = {5, 20, 150, 400, 0}, swap_depths[] = {20,
 const tf_in_band_spec_t tf_htx_spot_spec =
     SPEC(tf_htx_spot_market, spot_items, TF_IN_BAND_IDS_CONSECUTIVE, TF_SYMBOLS_LOWER, true,
          spot_depths);
+const tf_in_band_spec_t tf_htx_funding_spec =
+    SPEC(tf_htx_funding_market, swap_items, TF_IN_BAND_IDS_ASCENDING, TF_SYMBOLS_UPPER, false,
+         swap_depths);
 const tf_in_band_spec_t tf_htx_swap_spec = SPEC(
     tf_htx_swap_market, swap_items, TF_IN_BAND_IDS_ASCENDING, TF_SYMBOLS_UPPER, false, swap_depths);
 
@@ -346,11 +363,28 @@ size_t tf_htx_ws_target(const void *state, char *buf, size_t cap) {
   return tf_text_out_finish(&t);
 }
 
+/* {"op":"sub","cid":"7","topic":"public.BTC-USDT.funding_rate"} */
+static size_t request_topic(const tf_in_band_t *in, const tf_feed_request_t *request, char *buf,
+                            size_t cap) {
+  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_put(&t, request->unsubscribe ? "{\"op\":\"unsub\",\"cid\":\""
+                                           : "{\"op\":\"sub\",\"cid\":\"");
+  tf_text_out_u64(&t, request->id);
+  tf_text_out_put(&t, "\",\"topic\":\"public.");
+  tf_text_out_put(&t, in->symbols.rows[request->symbols[0]].text);
+  tf_text_out_char(&t, '.');
+  tf_text_out_put(&t, market_of(in)->op_topic);
+  tf_text_out_put(&t, "\"}");
+  return tf_text_out_finish(&t);
+}
+
 /* {"sub":"market.btcusdt.trade.detail","id":"7"} */
 size_t tf_htx_request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
   const tf_in_band_t    *in     = state;
   const tf_htx_market_t *market = market_of(state);
   tf_text_out_t          t      = {buf, cap, 0};
+  if (market->op_topic != NULL)
+    return request->channel == TF_CHANNEL_TICKER ? request_topic(in, request, buf, cap) : 0;
   tf_text_out_put(&t, request->unsubscribe ? "{\"unsub\":\"market." : "{\"sub\":\"market.");
   tf_text_out_put(&t, in->symbols.rows[request->symbols[0]].text);
   tf_text_out_char(&t, '.');

@@ -104,7 +104,7 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
                           const tf_json_value_t *side, uint64_t id) {
   tf_in_band_scan_t *scan  = in->scan;
   tf_event_t        *row   = tf_json_put_row(&in->json);
-  int                taker = tf_in_band_side_of(in->spec, side);
+  int                taker = tf_in_band_side_of(in, side);
   scan->kinds |= 1u << TF_EVENT_TRADE;
   if (row == NULL) tf_in_band_scan_refuse(scan, TF_REJECT_LIMIT);
   if (taker == 0) tf_in_band_scan_refuse(scan, TF_REJECT_SCHEMA);
@@ -190,16 +190,6 @@ void tf_in_band_put_ticker(tf_in_band_t *in, const tf_json_value_t *mark,
   row->ingest_seq  = UINT64_MAX;
   row->kind        = TF_EVENT_TICKER;
   in->scan->kinds |= 1u << TF_EVENT_TICKER;
-}
-
-const tf_json_value_t *tf_in_band_value(const tf_in_band_t *in, uint32_t object, uint32_t key) {
-  const tf_json_object_t *o = &in->scan->objects[object];
-  return o->seen & TF_IN_BAND_BIT(key) ? &o->values[key] : NULL;
-}
-
-bool tf_in_band_is(const tf_in_band_t *in, uint32_t object, uint32_t key, const char *text) {
-  const tf_json_value_t *v = tf_in_band_value(in, object, key);
-  return v != NULL && tf_json_text_is(v, text, strlen(text));
 }
 
 bool tf_in_band_u64(const tf_in_band_t *in, uint32_t object, uint32_t key, uint64_t *number) {
@@ -382,12 +372,11 @@ static layout_t layout_of(const tf_feed_config_t *config, const tf_in_band_spec_
   uint32_t asked     = config->book_depth > 0 ? config->book_depth : spec->depth_default;
   l.row_cap          = tf_symbols_cap_of(config);
   l.depth_max        = !has_books ? 0 : config->symbol_cnt == 0 ? spec->depth_max : asked;
-  size_t recent =
-      spec->ids == TF_IN_BAND_IDS_CONSECUTIVE ? 0 : TF_IN_BAND_RECENT_IDS * sizeof(uint64_t);
-  l.scan_at   = tf_align_up(sizeof(tf_in_band_t), TF_LINE_BYTES);
-  l.rows_at   = l.scan_at + tf_align_up(sizeof(tf_in_band_scan_t), TF_LINE_BYTES);
-  l.recent_at = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_in_band_row_t), TF_LINE_BYTES);
-  l.newest_at = l.recent_at + tf_align_up(l.row_cap * recent, TF_LINE_BYTES);
+  size_t recent      = spec->ids == TF_IN_BAND_IDS_CONSECUTIVE ? 0 : sizeof(tf_in_band_recent_t);
+  l.scan_at          = tf_align_up(sizeof(tf_in_band_t), TF_LINE_BYTES);
+  l.rows_at          = l.scan_at + tf_align_up(sizeof(tf_in_band_scan_t), TF_LINE_BYTES);
+  l.recent_at        = l.rows_at + tf_align_up(l.row_cap * sizeof(tf_in_band_row_t), TF_LINE_BYTES);
+  l.newest_at        = l.recent_at + tf_align_up(l.row_cap * recent, TF_LINE_BYTES);
   l.symbols_at =
       l.newest_at +
       tf_align_up(l.row_cap * tf_in_band_newest_cnt(spec) * sizeof(tf_newest_t), TF_LINE_BYTES);
@@ -460,12 +449,14 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
   in->key      = config->key;
   in->depth    = config->book_depth > 0 ? config->book_depth : spec->depth_default;
   in->scan     = (tf_in_band_scan_t *)(void *)(memory + l.scan_at);
+  in->objects  = in->scan->objects;
   in->rows     = (tf_in_band_row_t *)(void *)(memory + l.rows_at);
   in->own      = spec->own_bytes > 0 ? memory + l.own_at : NULL;
   scan_init(in);
+  tf_in_band_scan_words(in);
   if (spec->bridges) tf_chain_pool_init(&in->pool, memory + l.pool_at, l.slab_cnt, l.pending_cap);
-  uint64_t    *recent = (uint64_t *)(void *)(memory + l.recent_at);
-  tf_newest_t *newest = (tf_newest_t *)(void *)(memory + l.newest_at);
+  tf_in_band_recent_t *recent = (tf_in_band_recent_t *)(void *)(memory + l.recent_at);
+  tf_newest_t         *newest = (tf_newest_t *)(void *)(memory + l.newest_at);
   for (uint32_t i = 0; i < l.row_cap; i++) {
     tf_in_band_row_t *row = &in->rows[i];
     row->newest           = newest + i * tf_in_band_newest_cnt(spec);
@@ -476,7 +467,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
                            l.depth_max);
     row->book.depth_known        = config->symbol_cnt > 0;
     row->book.for_checksums_only = spec->deletes_what_falls_out;
-    if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = recent + i * TF_IN_BAND_RECENT_IDS;
+    if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = &recent[i];
   }
   err = tf_symbols_init(&in->symbols, memory + l.symbols_at, l.row_cap, config->instruments, feed);
   if (err == TF_OK)

@@ -139,7 +139,8 @@ typedef struct tf_in_band_spec {
   const char *ws_path;    /* of every connection: tf_in_band_ws_target */
   const char *heartbeat;  /* tf_in_band_heartbeat */
   const char *pong;       /* a whole message that answers it and is no JSON; NULL: none */
-  const char *buy, *sell; /* words of a trade's side, compared without regard to case */
+  const char *buy,
+      *sell; /* words of a trade's side: up to 8 letters, compared without regard to case */
 
   /* A REST answer that is a message as others, told by its target: the route says of what. NULL: none. Any
    * other may be the instruments' metadata. */
@@ -169,6 +170,13 @@ typedef struct tf_in_band_spec {
 
 #define TF_IN_BAND_RECENT_IDS 64
 
+/* The last ids of an instrument, where no order tells repeats, or none that holds: a ring, and how many of it
+ * share their low bits, so that a new one seldom has to be looked for. */
+typedef struct tf_in_band_recent {
+  uint64_t ids[TF_IN_BAND_RECENT_IDS];
+  uint8_t  counts[256]; /* of the ids with these low eight bits */
+} tf_in_band_recent_t;
+
 /* Deltas remembered for an instrument that awaits its snapshot, where the config says 0. */
 #define TF_IN_BAND_PENDING_DEFAULT 2048u
 
@@ -178,9 +186,9 @@ typedef struct tf_in_band_row {
   tf_event_t      ticker; /* the last one: venues send only what changed */
   bool            has_ticker;
   tf_newest_t
-           *newest; /* by form of item, then QUOTE and TICKER of routes; used for these two kinds */
-  uint64_t *recent; /* OPAQUE: TF_IN_BAND_RECENT_IDS hashes; else NULL */
-  uint32_t  recent_at;
+      *newest; /* by form of item, then QUOTE and TICKER of routes; used for these two kinds */
+  tf_in_band_recent_t *recent; /* NULL where ids are consecutive */
+  uint32_t             recent_at;
 } tf_in_band_row_t;
 
 struct tf_in_band {
@@ -195,9 +203,11 @@ struct tf_in_band {
   bool                     is_login_answered; /* on this connection, yes or no */
   void                    *own;
   struct tf_in_band_scan  *scan;
-  tf_chain_pool_t          pool;                                    /* of venues that bridge */
-  tf_json_t                json;                                    /* of the message being read, */
-  const tf_frame_t        *frame;                                   /* and the message */
+  const tf_json_object_t  *objects;                   /* the scan's, by their place in the spec */
+  uint64_t                 buy_letters, sell_letters; /* the spec's words */
+  tf_chain_pool_t          pool;                      /* of venues that bridge */
+  tf_json_t                json;                      /* of the message being read, */
+  const tf_frame_t        *frame;                     /* and the message */
   char                     target_symbol[TF_SYMBOL_BYTES_MAX + 16]; /* 16: what a lookup may read */
   tf_feed_out_t           *out;
 };
@@ -239,9 +249,17 @@ void tf_in_band_refuse(tf_in_band_t *in, tf_reject_t why);
 void tf_in_band_break_books(tf_in_band_t *in, tf_book_state_t state, uint64_t first, uint64_t last);
 
 /* The slot of a key of one of the message's objects; NULL: it was not there. */
-const tf_json_value_t *tf_in_band_value(const tf_in_band_t *in, uint32_t object, uint32_t key);
+TF_INLINE const tf_json_value_t *tf_in_band_value(const tf_in_band_t *in, uint32_t object,
+                                                  uint32_t key) {
+  const tf_json_object_t *o = &in->objects[object];
+  return o->seen & TF_IN_BAND_BIT(key) ? &o->values[key] : NULL;
+}
 /* It is there and a string of exactly this text. */
-bool tf_in_band_is(const tf_in_band_t *in, uint32_t object, uint32_t key, const char *text);
+TF_INLINE bool tf_in_band_is(const tf_in_band_t *in, uint32_t object, uint32_t key,
+                             const char *text) {
+  const tf_json_value_t *v = tf_in_band_value(in, object, key);
+  return v != NULL && tf_json_text_is(v, text, strlen(text));
+}
 /* A number without sign, or a string of digits. */
 bool tf_in_band_u64(const tf_in_band_t *in, uint32_t object, uint32_t key, uint64_t *number);
 /* A time in ns since 1970; 0: not there, or none. */

@@ -64,6 +64,17 @@ static uint64_t take_time(tf_in_band_t *in, const tf_in_band_item_t *form,
   return ns;
 }
 
+/* Of more than 16 digits. */
+TF_COLD static bool digits_of_wide(const tf_json_value_t *v, uint64_t *number) {
+  *number = 0;
+  for (uint32_t i = 0; i < v->bytes_cnt; i++) {
+    uint8_t digit = (uint8_t)(v->bytes[i] - '0');
+    if (digit > 9) return false;
+    *number = *number * 10 + digit;
+  }
+  return true;
+}
+
 bool tf_in_band_digits_of(const tf_in_band_t *in, const tf_json_value_t *v, uint64_t *number) {
   if (v->made == TF_JSON_MADE_U64) {
     *number = tf_json_u64(&in->json, v);
@@ -72,13 +83,9 @@ bool tf_in_band_digits_of(const tf_in_band_t *in, const tf_json_value_t *v, uint
   if ((v->kind != TF_JSON_STRING && v->kind != TF_JSON_NUMBER) || v->made != TF_JSON_MADE_NONE ||
       v->bytes_cnt == 0)
     return false;
-  *number = 0;
-  for (uint32_t i = 0; i < v->bytes_cnt; i++) {
-    uint8_t digit = (uint8_t)(v->bytes[i] - '0');
-    if (digit > 9) return false;
-    *number = *number * 10 + digit;
-  }
-  return true;
+  if (TF_UNLIKELY(v->bytes_cnt > 16)) return digits_of_wide(v, number);
+  *number = tf_decimal_digits_swar_(v->bytes, v->bytes_cnt);
+  return (tf_decimal_breaks_(v->bytes) & ((1u << v->bytes_cnt) - 1)) == 0;
 }
 
 /* Whose a row is, until the message is known to be good: where its symbol stands, of which form it is, and of
@@ -95,28 +102,64 @@ static void park(tf_in_band_t *in, const tf_in_band_item_t *form, const tf_json_
   in->scan->kinds |= 1u << form->kind;
 }
 
-static int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+/* ---- ids that are names ---- */
+
+#define UUID_BYTES  36u /* 8-4-4-4-12 hexadecimal digits */
+#define UUID_DASHES (1ull << 8 | 1ull << 13 | 1ull << 18 | 1ull << 23) /* where the others stand */
+
+#if defined(__SSE2__)
+/* A bit for each of the 16 bytes at p that is a hexadecimal digit. */
+static uint64_t hex_digits(const char *p) {
+  __m128i v        = _mm_loadu_si128((const __m128i *)(const void *)p);
+  __m128i digit    = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+  __m128i word     = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+  __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+  __m128i is_word  = _mm_cmpeq_epi8(_mm_min_epu8(word, _mm_set1_epi8(5)), word);
+  return (uint32_t)_mm_movemask_epi8(_mm_or_si128(is_digit, is_word));
+}
+#else
+static uint64_t hex_digits(const char *p) {
+  uint64_t digits = 0;
+  for (uint32_t i = 0; i < 16; i++) {
+    uint8_t digit = (uint8_t)(p[i] - '0'), word = (uint8_t)((p[i] | 0x20) - 'a');
+    digits |= (uint64_t)(digit <= 9 || word <= 5) << i;
+  }
+  return digits;
+}
+#endif
+
+static bool is_uuid(const tf_json_value_t *v) {
+  const char *p = v->bytes;
+  if (v->bytes_cnt != UUID_BYTES) return false;
+  uint64_t digits = hex_digits(p) | hex_digits(p + 16) << 16 | hex_digits(p + 20) << 20;
+  return digits == (((1ull << UUID_BYTES) - 1) & ~UUID_DASHES) && p[8] == '-' && p[13] == '-' &&
+         p[18] == '-' && p[23] == '-';
 }
 
-/* The id of a trade that the venue may give a name instead of a number: of a UUID (8-4-4-4-12 hexadecimal
- * digits, one number) the low 64 bits, of any other text its FNV-1a (64 bit). */
+/* Eight hexadecimal digits, the first in the lowest byte, as a number. */
+static uint64_t hex_eight(uint64_t digits) {
+  uint64_t v =
+      (digits & UINT64_C(0x0f0f0f0f0f0f0f0f)) + 9 * (digits >> 6 & UINT64_C(0x0101010101010101));
+  v = (v << 4 | v >> 8) & UINT64_C(0x00ff00ff00ff00ff);
+  v = (v << 8 | v >> 16) & UINT64_C(0x0000ffff0000ffff);
+  return (v << 16 | v >> 32) & UINT64_C(0xffffffff);
+}
+
+/* The id of a trade that the venue may give a name instead of a number: of a UUID, one number, the low 64 bits, of
+ * any other text its FNV-1a (64 bit). */
 static uint64_t id_of_text(const tf_in_band_t *in, const tf_json_value_t *v) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325), number = 0;
-  bool     is_uuid = v->bytes_cnt == 36;
-  if (tf_in_band_digits_of(in, v, &number)) return number;
-  for (uint32_t i = 0; i < v->bytes_cnt; i++) {
-    int digit = hex_digit(v->bytes[i]);
-    if (i == 8 || i == 13 || i == 18 || i == 23)
-      is_uuid &= v->bytes[i] == '-';
-    else
-      is_uuid &= digit >= 0;
-    if (digit >= 0) number = number << 4 | (uint64_t)digit;
-    hash = (hash ^ (uint8_t)v->bytes[i]) * UINT64_C(0x100000001b3);
+  uint64_t hash = UINT64_C(0xcbf29ce484222325), number;
+  uint32_t front, middle;
+  if (is_uuid(v)) {
+    memcpy(&front, v->bytes + 19, 4);
+    memcpy(&middle, v->bytes + 24, 4);
+    return hex_eight((uint64_t)middle << 32 | front) << 32 |
+           hex_eight(tf_decimal_load8_(v->bytes + 28));
   }
-  return is_uuid ? number : hash;
+  if (tf_in_band_digits_of(in, v, &number)) return number;
+  for (uint32_t i = 0; i < v->bytes_cnt; i++)
+    hash = (hash ^ (uint8_t)v->bytes[i]) * UINT64_C(0x100000001b3);
+  return hash;
 }
 
 static bool is_word(const tf_json_value_t *text, const char *word) {
@@ -124,10 +167,26 @@ static bool is_word(const tf_json_value_t *text, const char *word) {
   return text->bytes_cnt == n && strncasecmp(text->bytes, word, n) == 0;
 }
 
-int tf_in_band_side_of(const tf_in_band_spec_t *spec, const tf_json_value_t *side) {
+/* Up to eight letters as one number, small or not; 0: more, or none. */
+static uint64_t letters_of(const char *text, size_t bytes) {
+  if (bytes == 0 || bytes > 8) return 0;
+  uint64_t letters = 0;
+  memcpy(&letters, text, bytes);
+  return letters | UINT64_C(0x2020202020202020) >> (64 - 8 * bytes);
+}
+
+void tf_in_band_scan_words(tf_in_band_t *in) {
+  in->buy_letters  = in->spec->buy ? letters_of(in->spec->buy, strlen(in->spec->buy)) : 0;
+  in->sell_letters = in->spec->sell ? letters_of(in->spec->sell, strlen(in->spec->sell)) : 0;
+}
+
+int tf_in_band_side_of(const tf_in_band_t *in, const tf_json_value_t *side) {
   if (side->kind != TF_JSON_STRING || side->escaped) return 0;
-  int named = is_word(side, spec->buy) ? 1 : is_word(side, spec->sell) ? -1 : 0;
-  return spec->side_is_maker ? -named : named;
+  uint64_t letters = tf_decimal_load8_(side->bytes) | UINT64_C(0x2020202020202020);
+  if (TF_UNLIKELY(side->bytes_cnt == 0 || side->bytes_cnt > 8)) return 0;
+  letters &= UINT64_MAX >> (64 - 8 * side->bytes_cnt);
+  int named = letters == in->buy_letters ? 1 : letters == in->sell_letters ? -1 : 0;
+  return in->spec->side_is_maker ? -named : named;
 }
 
 /* A trade's size, whose sign may be its side. */
@@ -156,7 +215,7 @@ static void put_trade(tf_in_band_t *in, const tf_in_band_item_t *form,
       !take_qty(in, form, object, &qty, &is_sell))
     return;
   int side = form->side == 0           ? (is_sell ? -1 : 1)
-             : has(object, form->side) ? tf_in_band_side_of(in->spec, &v[form->side])
+             : has(object, form->side) ? tf_in_band_side_of(in, &v[form->side])
                                        : 0;
   if (side == 0) tf_in_band_scan_refuse(scan, TF_REJECT_SCHEMA);
   uint64_t id = 0;
@@ -359,7 +418,7 @@ static void put_level_row(tf_in_band_t *in, const tf_in_band_item_t *form,
   tf_event_t            *row  = tf_json_put_row(&in->json);
   if (row == NULL) return;
   memset(&row->u, 0, sizeof row->u);
-  int side = has(object, form->side) ? tf_in_band_side_of(in->spec, &v[form->side]) : 0;
+  int side = has(object, form->side) ? tf_in_band_side_of(in, &v[form->side]) : 0;
   if (side == 0 || !has(object, form->id)) tf_in_band_scan_refuse(scan, TF_REJECT_SCHEMA);
   if (has(object, form->id) && !tf_in_band_digits_of(in, &v[form->id], &row->u.level.venue_seq))
     tf_in_band_scan_refuse(scan, TF_REJECT_NUMBER);

@@ -219,26 +219,33 @@ static bool find_symbols(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_r
   return true;
 }
 
+static void remember(tf_in_band_row_t *row, uint64_t id) {
+  tf_in_band_recent_t *recent = row->recent;
+  uint64_t            *place  = &recent->ids[row->recent_at++ % TF_IN_BAND_RECENT_IDS];
+  if (*place != 0) recent->counts[*place & 255]--;
+  recent->counts[id & 255]++;
+  *place = id;
+}
+
+static bool is_remembered(const tf_in_band_row_t *row, uint64_t id) {
+  if (TF_LIKELY(row->recent->counts[id & 255] == 0)) return false;
+  for (uint32_t i = 0; i < TF_IN_BAND_RECENT_IDS; i++)
+    if (row->recent->ids[i] == id) return true;
+  return false;
+}
+
 /* Late, but new: within what is remembered and not among it. Far back, the venue starts over. */
 TF_COLD static bool is_late_repeat(tf_in_band_row_t *row, uint64_t id) {
   tf_trade_ids_t *ids    = &row->book.feed.trades;
   uint64_t        oldest = ids->last;
   if (ids->last - id >= TF_BOOK_ROW_RESTART) {
     ids->last = id;
-    memset(row->recent, 0, TF_IN_BAND_RECENT_IDS * sizeof *row->recent);
+    memset(row->recent, 0, sizeof *row->recent);
     return false;
   }
-  for (uint32_t i = 0; i < TF_IN_BAND_RECENT_IDS; i++) {
-    if (row->recent[i] == id) return true;
-    if (row->recent[i] < oldest) oldest = row->recent[i];
-  }
-  return id < oldest;
-}
-
-static bool is_remembered(const tf_in_band_row_t *row, uint64_t id) {
   for (uint32_t i = 0; i < TF_IN_BAND_RECENT_IDS; i++)
-    if (row->recent[i] == id) return true;
-  return false;
+    if (row->recent->ids[i] < oldest) oldest = row->recent->ids[i];
+  return id < oldest || is_remembered(row, id);
 }
 
 static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
@@ -265,7 +272,7 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
     return true;
   }
   tf_trade_ids_put_print(ids, id, print);
-  row->recent[row->recent_at++ % TF_IN_BAND_RECENT_IDS] = id;
+  remember(row, id);
   return false;
 }
 

@@ -51,7 +51,9 @@ uint64_t tf_in_band_time_of(const tf_in_band_t *in, const tf_json_value_t *v,
 /* A number without sign or a string of digits. Where it has more than 64 bits, its low ones. */
 bool tf_in_band_digits_of(const tf_in_band_t *in, const tf_json_value_t *v, uint64_t *number);
 /* A trade's side in the spec's words: 1 a buy, -1 a sell, 0 neither. */
-int tf_in_band_side_of(const tf_in_band_spec_t *spec, const tf_json_value_t *side);
+int tf_in_band_side_of(const tf_in_band_t *in, const tf_json_value_t *side);
+/* Once at start: the spec's words as that wants them. */
+void tf_in_band_scan_words(tf_in_band_t *in);
 
 /* ---- in_band_publish.c ---- */
 

@@ -102,6 +102,12 @@ TF_INLINE bool is_owners(tf_legs_t *legs, uint32_t leg, const tf_event_t *e) {
   return true;
 }
 
+/* Told by what it says and not by its owner. */
+static bool is_merged(const tf_event_t *e) {
+  bool is_state = e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TICKER;
+  return e->kind == TF_EVENT_TRADE || (is_state && e->ts_event_ns != 0);
+}
+
 /* Every leg's decoder hears of a halt, or one of them by REST, whoever owns the instrument: it is told once. */
 TF_COLD static bool is_listing_news(tf_legs_t *legs, const tf_event_t *e) {
   TF_ASSERT(e->instrument_id < legs->instrument_cap);
@@ -115,12 +121,6 @@ TF_COLD static bool is_listing_news(tf_legs_t *legs, const tf_event_t *e) {
   *told = (tf_listing_t){e->u.listing.tick_size, e->u.listing.lot_size, e->price_exp, e->qty_exp,
                          trading};
   return true;
-}
-
-/* Told by what it says and not by its owner. */
-static bool is_merged(const tf_event_t *e) {
-  bool is_state = e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TICKER;
-  return e->kind == TF_EVENT_TRADE || (is_state && e->ts_event_ns != 0);
 }
 
 static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
@@ -163,8 +163,8 @@ static void hand_out_held(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
 /* Of what is held, hands on what `is_it` picks, as one message, without what others have brought since. */
 typedef bool (*picks_t)(const tf_legs_held_t *held, uint64_t what);
 
-TF_COLD static void release_held(tf_legs_t *legs, uint32_t leg, uint64_t now_ns, picks_t is_it,
-                                 uint64_t what) {
+TF_COLD static void release_held(tf_legs_t *legs, uint32_t leg, picks_t is_it, uint64_t what,
+                                 uint64_t now_ns) {
   tf_feed_out_t *out  = legs->out;
   uint32_t       kept = 0;
   for (uint32_t i = 0; i < legs->held_cnt; i++) {
@@ -204,7 +204,7 @@ static void end_holding(tf_legs_t *legs, uint32_t leg) {
 /* The leg is no newcomer any longer. */
 TF_COLD static void release(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   end_holding(legs, leg);
-  release_held(legs, leg, now_ns, is_connections, legs->legs[leg].connection);
+  release_held(legs, leg, is_connections, legs->legs[leg].connection, now_ns);
 }
 
 /* A newcomer goes before its time: what it brought waits for the others all the same. */
@@ -340,7 +340,8 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
   tf_frame_t     its        = *frame;
   if (TF_UNLIKELY(!l->is_up) && frame->kind != TF_FRAME_HTTP) mark_up(legs, leg);
   if (TF_UNLIKELY(l->held_until_ns != 0)) make_room(legs, leg, frame->recv_ns);
-  if (TF_UNLIKELY(legs->orphan_cnt > 0)) release_held(legs, leg, frame->recv_ns, is_old_orphan, frame->recv_ns);
+  if (TF_UNLIKELY(legs->orphan_cnt > 0))
+    release_held(legs, leg, is_old_orphan, frame->recv_ns, frame->recv_ns);
   its.connection       = l->connection;
   its.leg              = (uint8_t)leg;
   tf_verdict_t verdict = legs->feed->on_frame(l->state, &its, out);
@@ -374,7 +375,7 @@ static void leave(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   if (legs->rows && legs->legs[leg].held_until_ns != 0) leave_held(legs, leg);
   mark_gone(legs, leg);
   if (are_all_new(legs)) release(legs, eldest_newcomer(legs), now_ns);
-  if (legs->up_cnt == 0 && legs->orphan_cnt > 0) release_held(legs, leg, now_ns, is_orphan, 0);
+  if (legs->up_cnt == 0 && legs->orphan_cnt > 0) release_held(legs, leg, is_orphan, 0, now_ns);
 }
 
 void tf_legs_up(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
@@ -477,10 +478,9 @@ typedef struct layout {
   size_t   state_bytes, rows_at, trades_at, held_at, races_at, reorder_at, bytes;
 } layout_t;
 
-/* Ids that leave nothing out are those that can be waited for. */
-static bool has_trades_in_order(const tf_feed_t *feed) {
+static bool trades_are(const tf_feed_t *feed, uint32_t check) {
   for (const tf_feed_channel_t *c = feed->channels; c && c->names; c++)
-    if (c->channel == TF_CHANNEL_TRADE && (c->checks & TF_FEED_CHECK(IDS_CONSECUTIVE))) return true;
+    if (c->channel == TF_CHANNEL_TRADE && (c->checks & check)) return true;
   return false;
 }
 
@@ -494,15 +494,10 @@ static uint32_t instrument_cap_of(const tf_feed_config_t *config) {
   return config->instruments ? config->instruments->cap : 1;
 }
 
-static bool has_opaque_ids(const tf_feed_t *feed) {
-  const tf_feed_channel_t *c = feed->channels;
-  while (c != NULL && c->names != NULL && c->channel != TF_CHANNEL_TRADE) c++;
-  return c != NULL && (c->checks & TF_FEED_CHECK(IDS_OPAQUE)) != 0;
-}
-
 static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
-  bool is_own  = !config->feed->sequences_are_shared && config->leg_cnt > 1;
-  bool has_set = is_own || (config->leg_cnt > 1 && has_opaque_ids(config->feed));
+  bool is_own = !config->feed->sequences_are_shared && config->leg_cnt > 1;
+  bool has_set =
+      is_own || (config->leg_cnt > 1 && trades_are(config->feed, TF_FEED_CHECK(IDS_OPAQUE)));
   memset(l, 0, sizeof *l);
   l->decoder_cnt = is_own ? config->leg_cnt : 1;
   l->state_bytes =
@@ -521,9 +516,10 @@ static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
   if (is_own && !room_add(&l->bytes, TF_LEGS_HELD_MAX, sizeof(tf_legs_held_t))) return false;
   l->races_at = l->bytes;
   if (!room_add(&l->bytes, l->race_cnt, sizeof(tf_race_entry_t))) return false;
-  const tf_instruments_t *table = config->feed_config->instruments;
-  l->window_ns   = has_trades_in_order(config->feed) ? config->feed_config->reorder_window_ns : 0;
-  l->reorder_cap = table ? table->cap : 1;
+  /* ids that leave nothing out are those that can be waited for */
+  bool has_order = trades_are(config->feed, TF_FEED_CHECK(IDS_CONSECUTIVE));
+  l->window_ns   = has_order ? config->feed_config->reorder_window_ns : 0;
+  l->reorder_cap = instrument_cap;
   l->reorder_at  = l->bytes;
   return room_add(&l->bytes, 1, tf_reorder_bytes(l->window_ns, l->reorder_cap));
 }

@@ -126,7 +126,7 @@ TF_INLINE uint32_t tf_session_random(const tf_session_t *s) {
   return s->config.random.u32(s->config.random.self);
 }
 TF_INLINE bool tf_session_in_band(const tf_session_t *s) {
-  return s->feed->snapshot_target == NULL;
+  return tf_feed_in_band(s->feed, s->config.feed_config.book_depth);
 }
 
 #endif

@@ -162,11 +162,21 @@ const char *tf_decimal_u64_scan(const char *p, const char *end, uint64_t *value,
   return p;
 }
 
-/* 1 to 18 digits. */
+/* The number in 1 to 18 digits. */
 static uint64_t eighteen(const char *p, uint32_t cnt) {
   if (cnt <= 16) return tf_decimal_digits_swar_(p, cnt);
   return tf_decimal_eight_(p, cnt - 16) * tf_decimal_pow10[16] +
          tf_decimal_digits_swar_(p + cnt - 16, 16);
+}
+
+/* A power of one or two digits at p: its length, 0 for none. */
+static uint32_t power_of(const char *p, int32_t *power) {
+  if ((*p | 0x20) != 'e') return 0;
+  uint32_t sign = 1 + (p[1] == '+' || p[1] == '-'), cnt = 0;
+  for (*power = 0; cnt < 2 && is_digit(p[sign + cnt]); cnt++)
+    *power = *power * 10 + (p[sign + cnt] - '0');
+  if (p[1] == '-') *power = -*power;
+  return cnt > 0 ? sign + cnt : 0;
 }
 
 uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp) {
@@ -182,11 +192,14 @@ uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp) {
     if (part == 0) return 0;
   }
   if (whole == 0 || (*p == '0' && whole > 1) || whole + part > WIDE_DIGITS_MAX) return 0;
+  uint32_t bytes  = whole + (part > 0) + part;
   uint64_t number = eighteen(p, whole);
+  int32_t  power  = 0;
   if (part > 0) number = number * tf_decimal_pow10[part] + eighteen(p + whole + 1, part);
+  bytes += power_of(p + bytes, &power);
   *mantissa = sign ? -(int64_t)number : (int64_t)number;
-  *exp      = (int8_t) - (int)part;
-  return sign + whole + (part > 0) + part;
+  *exp      = (int8_t)(power - (int32_t)part);
+  return sign + bytes;
 }
 
 size_t tf_decimal_format(int64_t mantissa, int exp, char text[TF_DECIMAL_TEXT_BYTES]) {

@@ -94,10 +94,10 @@ TF_INLINE uint32_t tf_decimal_breaks_swar_(const char *p) {
 
 #if defined(__SSE2__)
 TF_INLINE uint32_t tf_decimal_breaks_(const char *p) {
-  const __m128i nine = _mm_set1_epi8(9);
-  __m128i       digits =
-      _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8('0'));
-  return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(digits, nine), nine)) ^ 0x3ffffu;
+  /* '0' is moved to the least of signed bytes, so that one comparison finds what is no digit */
+  const __m128i zero = _mm_set1_epi8((char)(0x80 - '0')), nine = _mm_set1_epi8(-128 + 9);
+  __m128i       moved = _mm_add_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), zero);
+  return (uint32_t)_mm_movemask_epi8(_mm_cmpgt_epi8(moved, nine)) | 3u << 16;
 }
 #else
 TF_INLINE uint32_t tf_decimal_breaks_(const char *p) { return tf_decimal_breaks_swar_(p); }
@@ -224,7 +224,8 @@ TF_INLINE uint32_t tf_decimal_read(const char *p, const char *floor, int64_t *ma
   return form.bytes;
 }
 
-/* As tf_decimal_read, for what that does not take and is common all the same: up to 18 digits, and a sign. */
+/* As tf_decimal_read, for what that does not take and is common all the same: up to 18 digits, a sign,
+ * a power of ten of one or two digits. */
 uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp);
 
 /* How many digits, at most 16, an unsigned integer at p has; its value is not made

@@ -220,17 +220,26 @@ TF_INLINE bool is_over(char c, bool is_quoted) {
   return is_quoted ? c == '"' : tf_json_hot_ends_number(c);
 }
 
-TF_INLINE const char *read_decimal(const tf_json_t *json, tf_json_step_t *step, const char *p,
-                                   bool is_quoted, tf_json_value_t *value) {
+/* A decimal with more digits than the hot reader takes, or a sign. */
+__attribute__((noinline)) static const char *read_decimal_wide(const char *p, bool is_quoted,
+                                                               tf_json_value_t *value) {
   int8_t   exp   = 0;
-  uint32_t bytes = tf_json_hot_decimal(p, json->floor, &step->guess, &value->as.mantissa, &exp);
-  if (TF_UNLIKELY((bytes == 0) | !is_over(p[bytes], is_quoted))) {
-    bytes = tf_decimal_read_wide(p, &value->as.mantissa, &exp);
-    if (bytes == 0 || !is_over(p[bytes], is_quoted)) return NULL;
-  }
+  uint32_t bytes = tf_decimal_read_wide(p, &value->as.mantissa, &exp);
+  if (bytes == 0 || !is_over(p[bytes], is_quoted)) return NULL;
   tf_json_hot_value_is(value, is_quoted ? TF_JSON_STRING : TF_JSON_NUMBER, TF_JSON_MADE_DECIMAL,
                        exp);
   return p + bytes + is_quoted;
+}
+
+TF_INLINE const char *read_decimal(const tf_json_t *json, tf_json_step_t *step, const char *p,
+                                   bool is_quoted, tf_json_value_t *value) {
+  bool        is_made = tf_json_hot_decimal(p, json->floor, &step->guess, &value->as.mantissa);
+  const char *stop    = p + step->guess.bytes;
+  if (TF_UNLIKELY(!is_made || !is_over(*stop, is_quoted)))
+    return read_decimal_wide(p, is_quoted, value);
+  tf_json_hot_value_is(value, is_quoted ? TF_JSON_STRING : TF_JSON_NUMBER, TF_JSON_MADE_DECIMAL,
+                       (int8_t)-step->guess.part);
+  return stop + is_quoted;
 }
 
 /* 17 to 19 digits, which fit 64 bits whatever they are; 0: not so many. */

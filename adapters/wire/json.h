@@ -114,7 +114,7 @@ typedef struct tf_json_shape {
 #define TF_JSON_STEPS_MAX  63
 #define TF_JSON_PLACES     128
 #define TF_JSON_NEXT_CNT   3
-#define TF_JSON_ORDERS_MAX 6
+#define TF_JSON_ORDERS_MAX 8
 
 typedef struct tf_json_step {
   char     text[TF_JSON_STEP_BYTES];
@@ -149,12 +149,10 @@ typedef struct tf_json_order {
 } tf_json_order_t;
 
 /* The predictions of one shape: an order for each form of message, told apart by its first seven
- * bytes (`{"e":"t`). */
+ * bytes (`{"e":"t`), or by less where there are more forms than orders. */
 typedef struct tf_json_orders {
   uint64_t         begin; /* of the last message, and its order */
   tf_json_order_t *order;
-  uint64_t         begins[TF_JSON_ORDERS_MAX];
-  uint32_t         begin_cnt; /* that were met, lost ones again too */
   tf_json_order_t  orders[TF_JSON_ORDERS_MAX];
 } tf_json_orders_t;
 

@@ -34,7 +34,7 @@ TF_INLINE uint32_t tf_json_hot_load4(const char *p) {
   memcpy(&v, p, 4);
   return v;
 }
-#define TF_JSON_HOT_BYTES3(a, b, c)    ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16)
+#define TF_JSON_HOT_BYTES3(a, b, c) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16)
 #define TF_JSON_HOT_BYTES4(a, b, c, d) (TF_JSON_HOT_BYTES3(a, b, c) | (uint32_t)(d) << 24)
 
 /* A number that a hot reader has taken is over in front of these; anything else is the scan's. */
@@ -47,21 +47,19 @@ TF_INLINE void tf_json_hot_value_is(tf_json_value_t *value, uint8_t kind, uint8_
   value->what = (uint32_t)kind | (uint32_t)made << 8 | (uint32_t)(uint8_t)exp << 24;
 }
 
-/* The decimal at p if it is of a usual form: its length, else 0. As with the guess of a length, where the form
- * is that of last time nothing that follows waits for this number's bytes. */
-TF_INLINE uint32_t tf_json_hot_decimal(const char *p, const char *floor, tf_decimal_form_t *form,
-                                       int64_t *mantissa, int8_t *exp) {
+/* The decimal at p if it is of a usual form, which is then *form, its length and exponent too. As with the guess of a
+ * length, where the form is that of last time nothing that follows waits for this number's bytes. */
+TF_INLINE bool tf_json_hot_decimal(const char *p, const char *floor, tf_decimal_form_t *form,
+                                   int64_t *mantissa) {
   uint32_t breaks = tf_decimal_breaks_(p);
   if (TF_UNLIKELY(((breaks ^ form->breaks) & form->mask) != 0)) {
     tf_decimal_form_t found;
-    if (!tf_decimal_form_of(p, breaks, &found)) return 0;
+    if (!tf_decimal_form_of(p, breaks, &found)) return false;
     *form = found;
   }
-  uint32_t bytes = form->bytes, part = form->part;
-  if (TF_UNLIKELY(!tf_decimal_has_form(p, form))) return 0;
-  *mantissa = tf_decimal_of_form(p, floor, bytes, part);
-  *exp      = (int8_t)-part;
-  return bytes;
+  if (TF_UNLIKELY(!tf_decimal_has_form(p, form))) return false;
+  *mantissa = tf_decimal_of_form(p, floor, form->bytes, form->part);
+  return true;
 }
 
 #endif

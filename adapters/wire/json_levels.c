@@ -49,21 +49,39 @@ static const char *skip_more(tf_json_t *json, const char *p, uint32_t quote_cnt)
   return p;
 }
 
-/* The number at p and what must stand behind it, `stop`: its length, or 0. */
-TF_INLINE uint32_t read_number(const char *p, const char *floor, char stop, tf_decimal_form_t *form,
-                               int64_t *number, int8_t *exp) {
-  uint32_t bytes = tf_json_hot_decimal(p, floor, form, number, exp);
-  if (TF_LIKELY(bytes != 0 && p[bytes] == stop)) return bytes;
-  bytes = tf_decimal_read_wide(p, number, exp);
-  return bytes != 0 && p[bytes] == stop && *p != '-' ? bytes : 0;
+typedef struct {
+  int64_t     mantissa;
+  const char *stop; /* the byte behind it */
+  int8_t      exp;
+} number_t;
+
+/* More digits than the hot reader takes. A sign is left to the general way. */
+__attribute__((noinline)) static bool read_wide(const char *p, number_t *number) {
+  uint32_t bytes = tf_decimal_read_wide(p, &number->mantissa, &number->exp);
+  number->stop   = p + bytes;
+  return bytes != 0 && *p != '-';
+}
+
+/* The number at p, in front of a quote or, plain, of a comma or (the last) a bracket. */
+TF_INLINE bool read_number(const char *p, const char *floor, bool is_quoted, bool is_last,
+                           tf_decimal_form_t *form, number_t *number) {
+  bool is_made = tf_json_hot_decimal(p, floor, form, &number->mantissa);
+  number->exp  = (int8_t)-form->part;
+  number->stop = p + form->bytes;
+  if (TF_UNLIKELY(!is_made) || TF_UNLIKELY(*number->stop >= '.' && *number->stop != ']')) {
+    number_t wide;
+    if (!read_wide(p, &wide)) return false;
+    *number = wide;
+  }
+  char stop = *number->stop;
+  return is_quoted ? stop == '"' : stop == ',' || (is_last && stop == ']');
 }
 
 /* The level at p. The byte behind its bracket, or NULL if it has another form; then nothing was written. */
 TF_INLINE const char *read_level(tf_json_t *json, const char *p, style_t style,
                                  level_guess_t *forms) {
-  int64_t  price, qty;
-  int8_t   price_exp, qty_exp;
-  uint32_t quote_cnt = style == QUOTED;
+  number_t price, qty;
+  bool     is_quoted = style == QUOTED;
   if (TF_UNLIKELY(p[0] != '[')) return NULL;
   if (style != PLAIN && TF_UNLIKELY(p[1] != '"')) return NULL;
   p += 1 + (style != PLAIN);
@@ -72,24 +90,18 @@ TF_INLINE const char *read_level(tf_json_t *json, const char *p, style_t style,
     if (TF_UNLIKELY(p[0] != '"' || p[1] != ',')) return NULL;
     p += 2;
   }
-  char     stop  = quote_cnt > 0 ? '"' : ',';
-  uint32_t bytes = read_number(p, json->floor, stop, &forms->price, &price, &price_exp);
-  if (TF_UNLIKELY(bytes == 0)) return NULL;
-  if (quote_cnt > 0 && TF_UNLIKELY(p[bytes + 1] != ',' || p[bytes + 2] != '"')) return NULL;
-  p += bytes + 1 + 2 * quote_cnt;
-  bytes = tf_json_hot_decimal(p, json->floor, &forms->qty, &qty, &qty_exp);
-  if (TF_UNLIKELY(bytes == 0 ||
-                  (p[bytes] != '"' && (quote_cnt > 0 || (p[bytes] != ']' && p[bytes] != ','))))) {
-    bytes = tf_decimal_read_wide(p, &qty, &qty_exp);
-    if (bytes == 0 || *p == '-') return NULL;
-  }
-  p += bytes;
-  if (quote_cnt > 0 && TF_UNLIKELY(*p++ != '"')) return NULL;
+  if (TF_UNLIKELY(!read_number(p, json->floor, is_quoted, false, &forms->price, &price)))
+    return NULL;
+  p = price.stop;
+  if (is_quoted && TF_UNLIKELY(p[1] != ',' || p[2] != '"')) return NULL;
+  p += is_quoted ? 3 : 1;
+  if (TF_UNLIKELY(!read_number(p, json->floor, is_quoted, true, &forms->qty, &qty))) return NULL;
+  p = qty.stop + is_quoted;
   if (TF_UNLIKELY(*p != ']')) {
-    p = style == WORDED ? NULL : skip_more(json, p, quote_cnt);
+    p = style == WORDED ? NULL : skip_more(json, p, is_quoted);
     if (p == NULL) return NULL;
   }
-  put_row(json, price, price_exp, qty, qty_exp);
+  put_row(json, price.mantissa, price.exp, qty.mantissa, qty.exp);
   return p + 1;
 }
 

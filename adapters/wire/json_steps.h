@@ -74,16 +74,17 @@ tf_json_step_t *tf_json_steps_learn(tf_json_order_t *order, const tf_json_object
 void tf_json_steps_link(const tf_json_order_t *order, uint16_t next_at[TF_JSON_NEXT_CNT],
                         const tf_json_step_t *step);
 
-/* The order of the form that begins so, which is not the last message's. */
-tf_json_order_t *tf_json_steps_turn(tf_json_orders_t *orders, uint64_t begin);
-
 /* The order of the object at p. As with the lengths of values, it is taken from the last message where that had the
  * same form, so that its steps can be loaded before the bytes are. */
 TF_INLINE tf_json_order_t *tf_json_steps_pick(tf_json_orders_t *orders, const char *p) {
   uint64_t begin = tf_decimal_load8_(p) << 8;
-  if (TF_UNLIKELY(orders->begin != begin)) return tf_json_steps_turn(orders, begin);
+  if (TF_UNLIKELY(orders->begin != begin)) {
+    orders->begin = begin;
+    orders->order = &orders->orders[begin * UINT64_C(0x9e3779b97f4a7c15) >> 61];
+  }
   return orders->order;
 }
+TF_STATIC_ASSERT(TF_JSON_ORDERS_MAX == 8, "the top three bits of the hash pick one");
 
 TF_INLINE tf_json_step_t *tf_json_steps_of(tf_json_order_t *order, uint32_t at) {
   return (tf_json_step_t *)(void *)((char *)order->steps + at);

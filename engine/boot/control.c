@@ -283,6 +283,7 @@ static json_t *status_clock(const tf_metrics_block_t *b) {
     if (tf_metrics_get(b, TF_METRIC_FEED_OFFSET_TRADE + i) == 0) continue;
     json_t *kind = json_object();
     json_object_set_new(kind, "offset_ns", number_of(b, TF_METRIC_FEED_OFFSET_TRADE + i));
+    json_object_set_new(kind, "drift_ppb", number_of(b, TF_METRIC_FEED_DRIFT_TRADE + i));
     json_object_set_new(kind, "delay_p99_ns", number_of(b, TF_METRIC_FEED_DELAY_P99_TRADE + i));
     json_object_set_new(clock, kinds[i], kind);
   }

@@ -11,8 +11,8 @@
 
 #include "tf/err.h"
 
-#define TF_CONTROL_REQUEST_BYTES_MAX 65536u /* of a line, its end not counted */
-#define TF_CONTROL_ANSWER_BYTES_MAX  65536u
+#define TF_CONTROL_REQUEST_BYTES_MAX 65536u  /* of a line, its end not counted */
+#define TF_CONTROL_ANSWER_BYTES_MAX  262144u /* a status of 64 connections, each with its legs */
 #define TF_CONTROL_CLIENTS_MAX       8u
 #define TF_CONTROL_REQUEST_NS_MAX    TF_NS_PER_SEC        /* from a line's first byte to its last */
 #define TF_CONTROL_IDLE_NS_MAX       (60 * TF_NS_PER_SEC) /* without any */

@@ -100,7 +100,7 @@ static void publish_leg(tf_metrics_block_t *b, const tf_source_leg_t *leg) {
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_LEG_ENDED_NONE + i), leg->ends[i]);
 }
 
-TF_STATIC_ASSERT(TF_METRIC_FEED_OFFSET_TRADE + TF_FEED_CLOCK_KINDS ==
+TF_STATIC_ASSERT(TF_METRIC_FEED_OFFSET_TRADE + 2 * TF_FEED_CLOCK_KINDS ==
                      TF_METRIC_FEED_DELAY_P50_TRADE,
                  "clocks are published in the order of event kinds");
 
@@ -108,6 +108,8 @@ static void publish_clock(tf_metrics_block_t *b, const tf_feed_clock_kind_t *k, 
   const tf_hist_t *h = &k->delays;
   if (h->cnt == 0) return;
   tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_OFFSET_TRADE + kind), (uint64_t)k->offset_ns);
+  if (k->drift.has_line)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DRIFT_TRADE + kind), (uint64_t)k->drift.ppb);
   tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DELAY_P50_TRADE + kind), tf_hist_quantile(h, 0.5));
   tf_metrics_set(b, (tf_metric_t)(TF_METRIC_FEED_DELAY_P99_TRADE + kind),
                  tf_hist_quantile(h, 0.99));

@@ -1,5 +1,5 @@
-/* The allocation seal of debug builds: malloc and friends are interposed, and abort when called on a
- * thread that has entered its lane. Linked into the dev preset only (TF_ALLOC_SEAL). */
+/* The allocation seal of debug builds: malloc and friends are interposed (or, under a sanitizer, watched), and
+ * abort when called on a thread that has entered its lane. In the presets dev, asan and tsan (TF_ALLOC_SEAL). */
 #ifndef TF_CORE_ALLOC_SEAL_H
 #define TF_CORE_ALLOC_SEAL_H
 

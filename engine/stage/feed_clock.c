@@ -6,6 +6,7 @@
 
 /* The part is over: as many new ones begin as have passed, and the oldest are forgotten. */
 TF_COLD static void next_part(tf_feed_clock_kind_t *k, uint64_t recv_ns) {
+  if (k->minima[k->part] != NONE) tf_drift_add(&k->drift, k->minimum_at_ns, k->minima[k->part]);
   uint64_t passed = (recv_ns - k->part_end_ns) / TF_FEED_CLOCK_PART_NS + 1;
   for (uint64_t i = 0; i < passed && i < TF_FEED_CLOCK_PARTS; i++) {
     k->part            = (k->part + 1) % TF_FEED_CLOCK_PARTS;
@@ -26,6 +27,7 @@ void tf_feed_clock_saw(tf_feed_clock_t *clock, const tf_event_t *e) {
   if (TF_UNLIKELY(e->ts_recv_ns >= k->part_end_ns)) next_part(k, e->ts_recv_ns);
   if (TF_UNLIKELY(diff_ns < k->minima[k->part])) {
     k->minima[k->part] = diff_ns;
+    k->minimum_at_ns   = e->ts_recv_ns;
     if (diff_ns < k->offset_ns) k->offset_ns = diff_ns;
   }
   tf_hist_record(&k->delays, (uint64_t)diff_ns - (uint64_t)k->offset_ns);

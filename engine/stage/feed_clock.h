@@ -8,8 +8,8 @@
  * every message takes at least is part of the offset, as nobody can tell it from a clock without asking the venue.
  *
  * A minute, because a clock that drifts by 8 ppm, the most in the recordings, moves by 0.5 ms in it, which is
- * less than the millisecond that venues count in; a line through the lower envelope would follow the drift and
- * gain nothing that such stamps show (docs/adr/0018). Where our clock is set forward, or the venue's back, delays
+ * less than the millisecond that venues count in (docs/adr/0018). How much it drifts is told apart, from the least of
+ * each part (drift.h): a feed whose clock runs away by tens of ppm shows there. Where our clock is set forward, or the venue's back, delays
  * are too long for a minute.
  *
  * Kinds apart, since venues stamp channels at different moments. A message counts once, by its last event; left
@@ -19,6 +19,7 @@
 #define TF_STAGE_FEED_CLOCK_H
 
 #include "core/hist.h"
+#include "stage/drift.h"
 #include "tf/event.h"
 
 #define TF_FEED_CLOCK_KINDS   (TF_EVENT_TICKER + 1) /* trade, quote, book, ticker */
@@ -26,11 +27,13 @@
 #define TF_FEED_CLOCK_PART_NS (10 * TF_NS_PER_SEC)
 
 typedef struct tf_feed_clock_kind {
-  int64_t   offset_ns;                   /* the least of the minima; valid if delays.cnt > 0 */
-  int64_t   minima[TF_FEED_CLOCK_PARTS]; /* INT64_MAX: no message in that part */
-  uint64_t  part_end_ns;                 /* of the part that is being filled */
-  uint32_t  part;
-  tf_hist_t delays;
+  int64_t    offset_ns;                   /* the least of the minima; valid if delays.cnt > 0 */
+  int64_t    minima[TF_FEED_CLOCK_PARTS]; /* INT64_MAX: no message in that part */
+  uint64_t   part_end_ns;                 /* of the part that is being filled */
+  uint32_t   part;
+  uint64_t   minimum_at_ns; /* when the least of the part that is being filled was received */
+  tf_hist_t  delays;
+  tf_drift_t drift;
 } tf_feed_clock_kind_t;
 
 typedef struct tf_feed_clock {

@@ -259,6 +259,9 @@ struct tf_feed {
   void (*lose_book)(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
   /* NULL: snapshots come in band. */
   size_t (*snapshot_target)(const void *state, uint32_t instrument_id, char *buf, size_t cap);
+  /* Book depths (tf_feed_config_t.book_depth) that another of the venue's channels serves with its snapshot in
+   * band, whatever snapshot_target says; 0 at the end. NULL: none. */
+  const uint32_t *depths_in_band;
   /* The request_idx-th REST target that answers with tick sizes, lot sizes and multipliers, 0 when
    * there is none more; the answers come to on_frame as HTTP frames. NULL: none, or in band. */
   size_t (*metadata_target)(const void *state, uint32_t request_idx, char *buf, size_t cap);
@@ -285,6 +288,13 @@ struct tf_feed {
   uint64_t silence_ns_max;    /* nothing at all from the venue for this long: reconnect */
   uint64_t message_bytes_max; /* the largest message to be ready for; 0: 4 MiB will do */
 };
+
+/* Whether a book's snapshot comes in band: a resync is a new subscription then, not a REST request. */
+TF_INLINE bool tf_feed_in_band(const tf_feed_t *feed, uint32_t book_depth) {
+  for (const uint32_t *d = feed->depths_in_band; d != NULL && *d != 0; d++)
+    if (*d == book_depth) return true;
+  return feed->snapshot_target == NULL;
+}
 
 /* The venue's streams that these channels (TF_CHANNEL_* bits) of one symbol are. */
 TF_INLINE uint32_t tf_feed_streams_of(const tf_feed_t *feed, uint32_t channels) {

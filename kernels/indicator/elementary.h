@@ -148,9 +148,9 @@ TF_INLINE tf_pair_t tf_quarter_reduce_(double x, unsigned *quarters) {
   __extension__ typedef unsigned __int128 wide_t;
   uint64_t                                bits, f[4];
   memcpy(&bits, &x, sizeof bits);
-  int      at = (int)(bits >> 52) - 1075 - 2 + 64; /* bit of the table that the product starts at */
-  uint64_t m  = (bits & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x0010000000000000);
-  unsigned word = (unsigned)at / 64, shift = (unsigned)at % 64;
+  int      at    = (int)(bits >> 52) - 1075 - 2 + 64; /* bit of the table that the product starts at */
+  uint64_t m     = (bits & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x0010000000000000);
+  unsigned word  = (unsigned)at / 64, shift = (unsigned)at % 64;
   wide_t   carry = 0;
   for (int i = 3; i >= 0; i--) { /* m times the 256 bits, lowest word first, modulo 2^256 */
     uint64_t high = TWO_OVER_PI[word + (unsigned)i], low = TWO_OVER_PI[word + (unsigned)i + 1];
@@ -207,7 +207,8 @@ TF_INLINE tf_angle_t tf_angle_of(double x) {
   if (size > 0x1.921fb54442d18p-1) near = tf_quarter_reduce_(size, &quarters);
   a = turned = tf_angle_near_(near);
   if (quarters & 1) turned = (tf_angle_t){a.cos, tf_pair_negate(a.sin)};
-  if (quarters & 2) turned = (tf_angle_t){tf_pair_negate(turned.sin), tf_pair_negate(turned.cos)};
+  if (quarters & 2)
+    turned = (tf_angle_t){tf_pair_negate(turned.sin), tf_pair_negate(turned.cos)};
   if (x < 0) turned.sin = tf_pair_negate(turned.sin);
   return turned;
 }
@@ -221,18 +222,21 @@ TF_INLINE double tf_tan(double x) {
 }
 
 /* Within 0.004 of arctan x, 0 <= x <= 1. */
-TF_INLINE double tf_arctan_rough_(double x) { return x * (0.7853981633974483 + 0.273 * (1.0 - x)); }
+TF_INLINE double tf_arctan_rough_(double x) {
+  return x * (0.7853981633974483 + 0.273 * (1.0 - x));
+}
 
 /* The angle from the x axis to (x, y), both >= 0 and not both 0. With r a rough one, what is missing has the tangent
  * (y cos r - x sin r) / (x cos r + y sin r). */
 TF_INLINE tf_pair_t tf_angle_to_(tf_pair_t x, tf_pair_t y) {
-  double     rough = y.hi <= x.hi ? tf_arctan_rough_(y.hi / x.hi)
-                                  : 0x1.921fb54442d18p+0 - tf_arctan_rough_(x.hi / y.hi);
-  tf_angle_t r     = tf_angle_of(rough);
+  double rough = y.hi <= x.hi ? tf_arctan_rough_(y.hi / x.hi)
+                              : 0x1.921fb54442d18p+0 - tf_arctan_rough_(x.hi / y.hi);
+  tf_angle_t r = tf_angle_of(rough);
   tf_pair_t  across =
       tf_pair_add(tf_pair_multiply(y, r.cos), tf_pair_negate(tf_pair_multiply(x, r.sin)));
   double t = tf_pair_value(across) / (x.hi * r.cos.hi + y.hi * r.sin.hi), z = t * t;
-  return tf_pair_of(rough, t - t * (z * (1.0 / 3 - z * (1.0 / 5 - z * (1.0 / 7 - z * (1.0 / 9))))));
+  return tf_pair_of(rough,
+                    t - t * (z * (1.0 / 3 - z * (1.0 / 5 - z * (1.0 / 7 - z * (1.0 / 9))))));
 }
 
 TF_INLINE double tf_atan(double x) {
@@ -276,9 +280,9 @@ typedef struct tf_hyperbola {
 
 /* |x| <= 720 */
 TF_INLINE tf_hyperbola_t tf_hyperbola_(double size) {
-  tf_hyperbola_t  h;
-  tf_pair_t       grows = tf_exp_pair_(size, &h.k);
-  const tf_pair_t one   = {1, 0};
+  tf_hyperbola_t h;
+  tf_pair_t      grows = tf_exp_pair_(size, &h.k);
+  const tf_pair_t one  = {1, 0};
   tf_pair_t       falls = tf_pair_divide(one, grows);
   double          power = h.k < 60 ? tf_scale(1.0, -2 * h.k) : 0;
   falls.hi *= power;

@@ -12,14 +12,7 @@
 
 #define TF_DEGREES_PER_RADIAN 57.29577951308232
 
-enum {
-  TF_HILBERT_D,
-  TF_HILBERT_Q1,
-  TF_HILBERT_JI,
-  TF_HILBERT_JQ,
-  TF_HILBERT_FILTERS,
-  TF_HILBERT_TAPS = 6
-};
+enum { TF_HILBERT_D, TF_HILBERT_Q1, TF_HILBERT_JI, TF_HILBERT_JQ, TF_HILBERT_FILTERS, TF_HILBERT_TAPS = 6 };
 
 typedef struct tf_hilbert {
   double   price[3];                                  /* the last three, newest first */
@@ -51,8 +44,7 @@ TF_INLINE void tf_hilbert_measure_(tf_hilbert_t *s, double i2, double q2) {
   s->im       = 0.2 * (i2 * s->q2 - q2 * s->i2) + 0.8 * s->im;
   s->i2       = i2;
   s->q2       = q2;
-  if (s->im != 0 && s->re != 0)
-    s->period = 360.0 / (tf_atan(s->im / s->re) * TF_DEGREES_PER_RADIAN);
+  if (s->im != 0 && s->re != 0) s->period = 360.0 / (tf_atan(s->im / s->re) * TF_DEGREES_PER_RADIAN);
   if (s->period > 1.5 * last) s->period = 1.5 * last;
   if (s->period < 0.67 * last) s->period = 0.67 * last;
   if (s->period < 6) s->period = 6;
@@ -63,23 +55,24 @@ TF_INLINE void tf_hilbert_measure_(tf_hilbert_t *s, double i2, double q2) {
 /* False while the smoother fills. s->period is then the one that this bar gives; the phasor is made with
  * the one before. */
 TF_INLINE bool tf_hilbert_step(tf_hilbert_t *s, double x, tf_hilbert_view_t *view) {
-  double smooth = (4.0 * x + 3.0 * s->price[0] + 2.0 * s->price[1] + s->price[2]) * 0.1;
-  s->price[2]   = s->price[1];
-  s->price[1]   = s->price[0];
-  s->price[0]   = x;
+  double smooth =
+      (4.0 * x + 3.0 * s->price[0] + 2.0 * s->price[1] + s->price[2]) * 0.1;
+  s->price[2] = s->price[1];
+  s->price[1] = s->price[0];
+  s->price[0] = x;
   if (s->cnt < s->idle) {
     s->cnt++;
     return false;
   }
   double gain = 0.075 * s->period + 0.54;
   double d    = tf_hilbert_filter_(s, TF_HILBERT_D, smooth, gain);
-  double q1 = tf_hilbert_filter_(s, TF_HILBERT_Q1, d, gain), i1 = s->d[2];
-  double ji = tf_hilbert_filter_(s, TF_HILBERT_JI, i1, gain);
-  double jq = tf_hilbert_filter_(s, TF_HILBERT_JQ, q1, gain);
-  s->d[2]   = s->d[1];
-  s->d[1]   = s->d[0];
-  s->d[0]   = d;
-  *view     = (tf_hilbert_view_t){smooth, i1, q1};
+  double q1   = tf_hilbert_filter_(s, TF_HILBERT_Q1, d, gain), i1 = s->d[2];
+  double ji   = tf_hilbert_filter_(s, TF_HILBERT_JI, i1, gain);
+  double jq   = tf_hilbert_filter_(s, TF_HILBERT_JQ, q1, gain);
+  s->d[2]     = s->d[1];
+  s->d[1]     = s->d[0];
+  s->d[0]     = d;
+  *view       = (tf_hilbert_view_t){smooth, i1, q1};
   tf_hilbert_measure_(s, 0.2 * (i1 - jq) + 0.8 * s->i2, 0.2 * (q1 + ji) + 0.8 * s->q2);
   return true;
 }

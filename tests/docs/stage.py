@@ -14,7 +14,7 @@ import tempfile
 from markdown import ROOT
 
 TICKFUSE = pathlib.Path(os.environ.get("TICKFUSE", ROOT / "build/rel/tickfuse")).resolve()
-SECONDS_MAX = 120
+SECONDS_MAX = 180
 
 
 def free_ports(count):

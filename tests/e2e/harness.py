@@ -110,7 +110,7 @@ class Exchange(Background):
 
     def __init__(self, *args):
         super().__init__("sim", *args)
-        words = self.line().split()
+        words = self.words = self.line().split()
         assert words[:2] == ["listening", "on"], (words, self.process.communicate(timeout=10))
         self.url = words[2]
         self.rest = self.url.replace("wss:", "https:").replace("ws:", "http:")

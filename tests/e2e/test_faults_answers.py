@@ -54,7 +54,7 @@ class Acknowledgements(Exchanges):  # F23
 class Listings(Exchanges):  # F37
     def test_a_halt_of_two_seconds_is_no_fault(self):
         def one(venue, seed):
-            met = self.meet(venue, "halt=1/5x1", after(3), seed=seed)
+            met = self.meet(venue, "halt=1/3x1", after(3), seed=seed)
             self.assertEqual(met.did["halt"], 1)
             pauses = {}
             for name in VENUES[venue]:
@@ -69,7 +69,8 @@ class Listings(Exchanges):  # F37
     def test_a_halt_that_the_venue_tells_of_holds_every_decision_until_it_is_over(self):
         """The engine asks every 100 ms what is done with its instruments; the halt takes two seconds."""
         def one(venue, seed):
-            met = self.meet(venue, "halt=1/5x1", after(4), feed=", metadata_refresh: 100ms", seed=seed)
+            met = self.meet(venue, "halt=1/5x1", lambda e: e.count("tickfuse_feed_listing_changes_total") >= 2,
+                            feed=", metadata_refresh: 100ms", seed=seed)
             self.assertEqual(met.did["halt"], 1)
             self.assertEqual(met.got["listing_changes"], 2)
             held = [i for i, row in enumerate(met.rows) if row["hold_reason"] == "trading"]
@@ -82,7 +83,8 @@ class Listings(Exchanges):  # F37
 
     def test_another_tick_size_is_an_event(self):
         def one(venue, seed):
-            met = self.meet(venue, "tick_size=2s", after(5), feed=", metadata_refresh: 100ms", seed=seed)
+            met = self.meet(venue, "tick_size=6s", lambda e: e.count("tickfuse_feed_listing_changes_total"),
+                            feed=", metadata_refresh: 100ms", seed=seed)
             self.assertEqual((met.did["tick_size"], met.got["listing_changes"]), (1, 1))
             self.assertEqual((met.got["gaps"], met.got["rejected"]), (0, {}))
 

@@ -9,14 +9,12 @@ import os
 import pathlib
 import sys
 import tempfile
-import threading
 import time
 import unittest
 
-import websockets
-
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import ROOT, main, run, shm_name  # noqa: E402
+from made_venue import Venue  # noqa: E402
 
 ID, SECRET, PASSPHRASE = "kq7id8zz41", "s3cret/of+nobody=", "px93phrase"
 ANSWER_DELAY = 0.7  # a login is not answered at once
@@ -30,42 +28,15 @@ def now_ms():
     return int(time.time() * 1000)
 
 
-class Venue:
-    """One websocket server; what its clients said, and whether each had logged in."""
+class Guarded(Venue):
+    """What its clients said, and whether each had logged in."""
 
     def __init__(self, accepts=True):
         self.accepts, self.logins, self.early, self.asked = accepts, 0, 0, []
 
-    def __enter__(self):
-        ready = threading.Event()
-
-        async def serve():
-            self.stop = asyncio.Event()
-            async with websockets.serve(self.client, "127.0.0.1", 0) as server:
-                self.port = server.sockets[0].getsockname()[1]
-                ready.set()
-                await self.stop.wait()
-
-        def thread():
-            self.loop = asyncio.new_event_loop()
-            self.loop.run_until_complete(serve())
-
-        self.thread = threading.Thread(target=thread)
-        self.thread.start()
-        ready.wait(10)
-        return self
-
-    def __exit__(self, *_):
-        self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join(10)
-
     async def client(self, socket, _path=None):
         socket.logged_in = socket.answered = False
-        try:
-            async for text in socket:
-                await self.said(socket, text)
-        except websockets.ConnectionClosed:
-            pass  # the engine has gone
+        await super().client(socket)
 
     async def take_login(self, socket, is_signed):
         self.logins += 1
@@ -74,7 +45,7 @@ class Venue:
         socket.logged_in, socket.answered = self.accepts, True
 
 
-class Okx(Venue):
+class Okx(Guarded):
     PRIVATE = ("books-l2-tbt", "books50-l2-tbt")
 
     async def said(self, socket, text):
@@ -106,7 +77,7 @@ class Okx(Venue):
                 await socket.send(json.dumps({"arg": arg, "data": [trade]}))
 
 
-class Deribit(Venue):
+class Deribit(Guarded):
     async def said(self, socket, text):
         message = json.loads(text)
         answer = {"jsonrpc": "2.0", "id": message["id"], "result": "ok"}
@@ -200,6 +171,8 @@ class Login(unittest.TestCase):
             self.assertIn("the key has no passphrase", err)
             _, err = self.live("okx", 1, "feeds.0.book_depth=50", expect=None)
             self.assertIn("book_depth 50: okx has it for who logs in", err)
+            _, err = self.live("htx", 1, "feeds.0.venue=htx-swap-funding", "feeds.0.instruments=[BTC-USDT]", expect=None)
+            self.assertIn("feeds[0].channels: htx-swap-funding has no trade", err)
             _, err = self.live("bybit", 1, f"feeds.0.key_file={self.key(folder)}", expect=None)
             self.assertIn("feeds[0].key_file: no channel of bybit that is published wants a key", err)
 

@@ -1,6 +1,5 @@
 """The ways to a venue: a feed over several connections, endpoints by rank, a proxy, a source address, IPv6, and what
 stands in when the venue is down."""
-import base64
 import json
 import os
 import pathlib
@@ -14,7 +13,8 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import DEMO, SANITIZED, Exchange, LiveEngine, engine_args, live, main, replay, run, shm_name, wait_until
+from connect_proxy import ConnectProxy
+from harness import DEMO, SANITIZED, SMALL, Exchange, LiveEngine, engine_args, live, main, replay, run, shm_name, wait_until
 
 WARM = "9s" if SANITIZED else "6s"  # its features have their bars, and the model decides
 
@@ -69,72 +69,6 @@ class Shards(unittest.TestCase):
             got, _ = live(exchange, "feeds.0.path=/stream?timeUnit=MICROSECOND", seconds="2s")
             self.assertGreater(got["events"]["trade"], 10)
             self.assertEqual(got["ledger"]["residual"], 0)
-
-
-class ConnectProxy:
-    """An HTTP proxy that tunnels; answer: what it says instead of tunnelling (bytes), or None. user: who may."""
-
-    def __init__(self, answer=None, user=None):
-        self.answer, self.user, self.requests = answer, user, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def serve(self, client):
-        head = b""
-        while b"\r\n\r\n" not in head:
-            more = client.recv(4096)
-            if not more:
-                return
-            head += more
-        lines = head.decode().split("\r\n")
-        self.requests.append(lines)
-        if self.answer is not None:
-            client.sendall(self.answer)
-            time.sleep(0 if self.answer else 60)
-            client.close()
-            return
-        wanted = f"Proxy-Authorization: Basic {base64.b64encode(self.user.encode()).decode()}" if self.user else None
-        if wanted and wanted not in lines:
-            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-            client.close()
-            return
-        method, target, version = lines[0].split(" ")
-        assert (method, version) == ("CONNECT", "HTTP/1.1"), lines
-        host, port = target.rsplit(":", 1)
-        venue = socket.create_connection((host.strip("[]"), int(port)))
-        client.sendall(b"HTTP/1.1 200 Connection established\r\nProxy-Agent: test\r\n\r\n")
-        back = threading.Thread(target=self.pump, args=(venue, client), daemon=True)
-        back.start()
-        self.pump(client, venue)
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            pass
-        for s in (source, sink):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            s.close()
 
 
 class Proxied(unittest.TestCase):
@@ -265,7 +199,7 @@ class Addresses(unittest.TestCase):
 
     def test_loopback_interface(self):
         with Exchange() as exchange:
-            got, err = live(exchange, "feeds.0.interface=lo", seconds="3s")
+            got, err = live(exchange, "feeds.0.interface=lo", seconds=WARM)
             if "interface Operation not permitted" in err:
                 self.skipTest("SO_BINDTODEVICE is not permitted here")
             self.assertGreater(got["decisions"], 50)
@@ -517,6 +451,22 @@ class Fallback(unittest.TestCase):
                 self.assertLess(time.monotonic() - begin, 60)
                 self.assertNotIn("recording_over", err)
 
+    def test_a_recording_of_an_instant_loops_once_a_second(self):
+        tape = self.directory / "made.tape"
+        run("tape", "convert", f"binance-spot:{SMALL / 'binance_spot_made.txt'}", "--out", tape)
+        event_cnt = json.loads(run("tape", "info", tape, "--json")[0])["events"]
+        heard = []
+
+        def listen(engine):
+            for _ in range(2):
+                heard.append((time.monotonic(), engine.count("tickfuse_feed_messages_total", "main~1")))
+                time.sleep(4)
+
+        self.play(f"{{tape: {tape}, speed: 1000x, at_end: loop}}", ["primary", "tape"], listen)
+        (begin, before), (end, after) = heard
+        rounds = (after - before) / event_cnt
+        self.assertTrue(2 < rounds <= end - begin + 1.5, f"{rounds} in {end - begin} s")
+
     def test_behind_the_end_of_a_tape_stands_the_next(self):
         tape, _, _ = self.record()
         with Exchange("--seed", "2") as two:
@@ -690,6 +640,8 @@ class Ends(unittest.TestCase):
                 feed = next(f for f in status["feeds"] if f["name"] == "main")
                 self.assertGreaterEqual(feed["ends"]["reset"], 2)
                 self.assertGreaterEqual(feed["dials_failed"]["connect"], 1)
+                text, _ = run("control", f"{out}/control/socket", "status")
+                self.assertRegex(text, r"(?s)feed +main .*\nends .*reset [2-9].*\nno dial +connect \d.*\nclock +trade +offset")
                 got, _ = engine.finish()
             self.assertGreaterEqual(got["connection_ends"]["reset"], 2)
             again, _ = replay(f"{out}/capture", config=DEMO)

@@ -1,5 +1,4 @@
 /* The scanner once more, without SSE2 (see json.cmake) and with its symbols renamed. */
-#include "json_paths_swar_names.h"
 #define JSON_DIGEST json_digest_swar
 #include "../../adapters/wire/decimal.c"
 #include "../../adapters/wire/json_skip.c"

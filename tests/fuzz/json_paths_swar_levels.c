@@ -1,3 +1,4 @@
 /* And its levels. */
-#include "../../adapters/wire/json_levels.c"
 #include "json_paths_swar_names.h"
+
+#include "../../adapters/wire/json_levels.c"

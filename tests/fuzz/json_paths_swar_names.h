@@ -22,7 +22,6 @@
 #define tf_json_steps_form         swar_json_steps_form
 #define tf_json_steps_learn        swar_json_steps_learn
 #define tf_json_steps_link         swar_json_steps_link
-#define tf_json_steps_turn         swar_json_steps_turn
 #define tf_json_unescape           swar_json_unescape
 
 #endif

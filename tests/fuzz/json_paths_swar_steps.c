@@ -1,3 +1,4 @@
 /* And its predictions. */
-#include "../../adapters/wire/json_steps.c"
 #include "json_paths_swar_names.h"
+
+#include "../../adapters/wire/json_steps.c"

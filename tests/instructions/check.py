@@ -29,7 +29,7 @@ def write_counts(counts):
         head = [line for line in file if line.startswith("#")]
     with open(COUNTS, "w", encoding="utf-8") as file:
         file.writelines(head)
-        file.writelines(f"{name:<16} {count:.1f}\n" for name, count in counts.items())
+        file.writelines(f"{name:<24} {count:.1f}\n" for name, count in counts.items())
 
 
 def measure(program, case):
@@ -56,7 +56,7 @@ def main():
     recorded, failed = read_counts(), False
     if not wanted == cases and not set(wanted) <= set(cases):
         sys.exit(f"known cases: {' '.join(cases)}")
-    print(f"{'case':<16} {'recorded':>10} {'now':>10}")
+    print(f"{'case':<24} {'recorded':>10} {'now':>10}")
     for case in wanted:
         now, before = measure(program, case), recorded.get(case)
         verdict = "ok"
@@ -66,7 +66,7 @@ def main():
             verdict = "MORE than recorded: find out why"
         elif now < before * BELOW:
             verdict = "fewer: write it down with --update"
-        print(f"{case:<16} {before or 0:>10.1f} {now:>10.1f}  {verdict}", flush=True)
+        print(f"{case:<24} {before or 0:>10.1f} {now:>10.1f}  {verdict}", flush=True)
         if update and (before is None or now < before):
             recorded[case] = now
         elif verdict != "ok":

@@ -18,6 +18,7 @@
 #include "market.h"
 #include "registry.h"
 #include "tf/bcast.h"
+#include "venues.h"
 #include "wire/ws.h"
 
 #define MESSAGES  700u  /* of the mix of four */
@@ -237,6 +238,27 @@ static uint64_t run_path_trade(void) { return run_path(MARKET_TRADE); }
 static uint64_t run_path_quote(void) { return run_path(MARKET_QUOTE); }
 static uint64_t run_path_level(void) { return run_path(MARKET_DEPTH); }
 
+/* A message of each venue's recording of the tree. */
+#define VENUES(X)                                                                                  \
+  X("bitfinex", bitfinex)                                                                          \
+  X("bitget", bitget)                                                                              \
+  X("bitmex", bitmex)                                                                              \
+  X("bybit", bybit)                                                                                \
+  X("coinbase", coinbase)                                                                          \
+  X("coinbase-exchange", coinbase_exchange)                                                        \
+  X("cryptocom", cryptocom)                                                                        \
+  X("deribit", deribit)                                                                            \
+  X("gate", gate)                                                                                  \
+  X("htx", htx)                                                                                    \
+  X("hyperliquid", hyperliquid)                                                                    \
+  X("kraken", kraken)                                                                              \
+  X("kucoin", kucoin)                                                                              \
+  X("okx", okx)
+#define RUN_VENUE(venue, file)                                                                     \
+  static uint64_t run_##file(void) { return venues_run(venue, #file); }
+#define VENUE_CASE(venue, file) {"decode_" #file, run_##file},
+VENUES(RUN_VENUE)
+
 static const struct {
   const char *name;
   uint64_t (*run)(void);
@@ -250,6 +272,7 @@ static const struct {
     {"path_trade",     run_path_trade  },
     {"path_quote",     run_path_quote  },
     {"path_level",     run_path_level  },
+    VENUES(VENUE_CASE)
 };
 
 int main(int argc, char **argv) {

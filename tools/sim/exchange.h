@@ -156,6 +156,9 @@ typedef struct sim_venue {
 
   /* False: the record goes to nobody (an acknowledgement, a type that is not played). */
   bool (*route)(const char *text, size_t cnt, sim_route_t *route);
+  /* What the instrument is called here behind its recorded name ("-LINEAR"), "" nothing, where several
+   * products share names. address: the path of the recorded connection; NULL: not known. NULL: "". */
+  const char *(*suffix)(const char *text, size_t cnt, const char *address);
 } sim_venue_t;
 
 #define V(name) extern const sim_venue_t sim_venue_##name;

@@ -1,7 +1,10 @@
 #include "sim/playback.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <zlib.h>
 
 #include "core/error.h"
 #include "file/recording.h"
@@ -11,9 +14,22 @@
 #define BOOK_LEVELS          16384
 #define BOOK_PENDING         8192
 #define RECORDED_SYMBOLS_MAX 64
+#define SYMBOLS_BYTES        (RECORDED_SYMBOLS_MAX * 32)
 #define SYMBOL_SCAN_RECORDS  20000 /* symbols that appear later are left out */
+#define NAME_BYTES_MAX       31
+
+/* What a record says: text, or a gzip member of text where the venue sends those. */
+typedef struct reader {
+  z_stream    gzip;
+  char       *plain; /* SIM_MESSAGE_BYTES_MAX */
+  const char *text;
+  size_t      cnt;
+  sim_route_t route;
+  char        name[NAME_BYTES_MAX + 1]; /* of the instrument, here */
+} reader_t;
 
 struct sim_playback {
+  reader_t         reader;
   tf_recording_t   recording;
   tf_record_t      record;
   bool             has_record, is_open;
@@ -35,7 +51,46 @@ static bool is_played(const tf_record_t *r) {
   return r->fault == TF_RECORD_OK && r->tap == TF_TAP_FRAME && r->source_idx == 0;
 }
 
-static tf_err_t find_symbols(const char *path, const sim_venue_t *venue, char *list, size_t cap) {
+static tf_err_t reader_init(reader_t *r) {
+  *r = (reader_t){.plain = malloc(SIM_MESSAGE_BYTES_MAX)};
+  if (!r->plain || inflateInit2(&r->gzip, MAX_WBITS + 16) != Z_OK)
+    return TF_ERR(E_CORE_NO_MEMORY, "sim: playback");
+  return TF_OK;
+}
+
+static void reader_fini(reader_t *r) {
+  inflateEnd(&r->gzip);
+  free(r->plain);
+}
+
+static bool inflate_record(reader_t *r, const tf_record_t *record) {
+  inflateReset(&r->gzip);
+  r->gzip.next_in   = (z_const Bytef *)(uintptr_t)record->bytes;
+  r->gzip.avail_in  = record->bytes_cnt;
+  r->gzip.next_out  = (Bytef *)r->plain;
+  r->gzip.avail_out = SIM_MESSAGE_BYTES_MAX;
+  if (inflate(&r->gzip, Z_FINISH) != Z_STREAM_END) return false;
+  r->text = r->plain;
+  r->cnt  = SIM_MESSAGE_BYTES_MAX - r->gzip.avail_out;
+  return true;
+}
+
+/* Whose it is: r->route, r->name. False: nobody's. */
+static bool read_record(reader_t *r, const sim_venue_t *venue, const tf_record_t *record) {
+  bool is_gzip = record->bytes_cnt > 2 && !memcmp(record->bytes, "\x1f\x8b", 2);
+  r->text      = record->bytes;
+  r->cnt       = record->bytes_cnt;
+  if (record->kind == TF_FRAME_HTTP || (is_gzip && !inflate_record(r, record)) ||
+      !venue->route(r->text, r->cnt, &r->route))
+    return false;
+  const char *suffix = venue->suffix ? venue->suffix(r->text, r->cnt, record->target) : "";
+  int         cnt =
+      snprintf(r->name, sizeof r->name, "%.*s%s", (int)r->route.name_cnt, r->route.name, suffix);
+  return cnt > 0 && (size_t)cnt < sizeof r->name;
+}
+
+static tf_err_t find_symbols(reader_t *reader, const char *path, const sim_venue_t *venue,
+                             char *list, size_t cap) {
   static tf_recording_t recording;
   tf_err_t              err = tf_recording_init(&recording, path);
   if (err) return err;
@@ -45,16 +100,13 @@ static tf_err_t find_symbols(const char *path, const sim_venue_t *venue, char *l
     tf_recording_result_t result = tf_recording_next(&recording, &record);
     if (result == TF_RECORDING_AGAIN) continue;
     if (result != TF_RECORDING_RECORD) break;
-    sim_route_t r;
-    if (!is_played(&record) || record.kind == TF_FRAME_HTTP ||
-        !venue->route(record.bytes, record.bytes_cnt, &r) || r.name_cnt == 0 || r.name_cnt > 30)
-      continue;
-    char wanted[40], have[1400];
-    snprintf(wanted, sizeof wanted, ",%.*s,", (int)r.name_cnt, r.name);
+    if (!is_played(&record) || !read_record(reader, venue, &record)) continue;
+    char wanted[NAME_BYTES_MAX + 3], have[SYMBOLS_BYTES + 3];
+    snprintf(wanted, sizeof wanted, ",%s,", reader->name);
     snprintf(have, sizeof have, ",%s,", list);
     size_t cnt = strlen(list);
-    if (strstr(have, wanted) || cnt + r.name_cnt + 2 > cap) continue;
-    snprintf(list + cnt, cap - cnt, "%s%.*s", cnt ? "," : "", (int)r.name_cnt, r.name);
+    if (strstr(have, wanted) || cnt + strlen(reader->name) + 2 > cap) continue;
+    snprintf(list + cnt, cap - cnt, "%s%s", cnt ? "," : "", reader->name);
     found++;
   }
   tf_recording_fini(&recording);
@@ -108,19 +160,19 @@ static void keep_book(sim_playback_t *p, const tf_record_t *r) {
 }
 
 static void play(sim_playback_t *p) {
-  const tf_record_t *record = &p->record;
-  sim_exchange_t    *x      = p->exchange;
-  sim_route_t        r;
-  keep_book(p, record);
-  if (record->kind == TF_FRAME_HTTP || !x->venue->route(record->bytes, record->bytes_cnt, &r))
-    return;
-  uint32_t symbol = sim_find_symbol(x, r.name, r.name_cnt);
-  if (symbol == UINT32_MAX) symbol = sim_find_lower(x, r.name, r.name_cnt);
+  sim_exchange_t    *x     = p->exchange;
+  reader_t          *r     = &p->reader;
+  const sim_route_t *route = &r->route;
+  keep_book(p, &p->record);
+  if (!read_record(r, x->venue, &p->record)) return;
+  uint32_t symbol = sim_find_symbol(x, r->name, strlen(r->name));
+  if (symbol == UINT32_MAX) symbol = sim_find_lower(x, r->name, strlen(r->name));
   if (symbol == UINT32_MAX) return;
   for (uint32_t channel = 0; channel < SIM_CHANNELS_MAX; channel++)
-    if (r.channels >> channel & 1)
-      sim_server_broadcast(x->server, sim_stream(symbol, channel), r.payload, r.payload_cnt,
-                           r.is_book ? SIM_MESSAGE_BOOK : SIM_MESSAGE_DATA);
+    if (route->channels >> channel & 1)
+      sim_server_broadcast(x->server, sim_stream(symbol, channel), route->payload,
+                           route->payload_cnt,
+                           route->is_book ? SIM_MESSAGE_BOOK : SIM_MESSAGE_DATA);
 }
 
 int sim_playback_poll(sim_playback_t *p, uint64_t now_ns, uint64_t *wait_ns) {
@@ -133,14 +185,14 @@ int sim_playback_poll(sim_playback_t *p, uint64_t now_ns, uint64_t *wait_ns) {
       if (result == TF_RECORDING_DAMAGE) return tf_recording_error(&p->recording);
       p->has_record = is_played(&p->record);
       if (!p->has_record) continue;
-      if (!p->start_ns) {
+      if (!p->start_ns && p->record.kind != TF_FRAME_HTTP) { /* REST may be minutes older */
         p->start_ns      = now_ns;
         p->first_recv_ns = p->record.recv_ns;
       }
     }
-    uint64_t elapsed =
-        p->record.recv_ns > p->first_recv_ns ? p->record.recv_ns - p->first_recv_ns : 0;
-    uint64_t due_ns = p->start_ns + (uint64_t)((double)elapsed / p->speed);
+    bool     is_before = !p->start_ns || p->record.recv_ns < p->first_recv_ns;
+    uint64_t elapsed   = is_before ? 0 : p->record.recv_ns - p->first_recv_ns;
+    uint64_t due_ns    = p->start_ns + (uint64_t)((double)elapsed / p->speed);
     if (due_ns > now_ns) {
       *wait_ns = due_ns - now_ns;
       return 1;
@@ -177,16 +229,16 @@ static tf_err_t take_memory(sim_playback_t *p) {
 tf_err_t sim_playback_open(const char *path, const sim_venue_t *venue, const tf_feed_t *feed,
                            double speed, sim_faults_t *faults, sim_exchange_t *x,
                            sim_playback_t **playback) {
-  char     symbols[1200];
-  tf_err_t err = find_symbols(path, venue, symbols, sizeof symbols);
-  if (!err) err = sim_exchange_init(x, venue, symbols, 1, 1, faults);
-  if (err) return err;
+  char            symbols[SYMBOLS_BYTES];
   sim_playback_t *p = calloc(1, sizeof *p);
   if (!p) return TF_ERR(E_CORE_NO_MEMORY, "sim: playback");
-  p->feed     = feed;
-  p->speed    = speed;
-  p->exchange = x;
-  err         = take_memory(p);
+  p->feed      = feed;
+  p->speed     = speed;
+  p->exchange  = x;
+  tf_err_t err = reader_init(&p->reader);
+  if (!err) err = find_symbols(&p->reader, path, venue, symbols, sizeof symbols);
+  if (!err) err = sim_exchange_init(x, venue, symbols, 1, 1, faults);
+  if (!err) err = take_memory(p);
   if (!err) err = tf_recording_init(&p->recording, path);
   p->is_open = !err;
   if (err) {
@@ -202,6 +254,7 @@ tf_err_t sim_playback_open(const char *path, const sim_venue_t *venue, const tf_
 void sim_playback_close(sim_playback_t *p) {
   if (!p) return;
   if (p->is_open) tf_recording_fini(&p->recording);
+  reader_fini(&p->reader);
   tf_arena_fini(&p->arena);
   free(p);
 }

@@ -354,6 +354,16 @@ static int on_get(sim_exchange_t *x, const char *target, sim_text_t *t, bool *is
 
 /* ---- playback ---- */
 
+/* mc and sp are what v1 called them. */
+static const char *suffix(const char *text, size_t cnt, const char *address) {
+  size_t      type_cnt;
+  const char *type = sim_find_text(text, cnt, "instType", &type_cnt);
+  (void)address;
+  bool is_spot = !type || (type_cnt == 4 && !memcmp(type, "SPOT", 4)) ||
+                 (type_cnt == 2 && !memcmp(type, "sp", 2));
+  return is_spot ? "" : "-FUTURES";
+}
+
 static bool route(const char *text, size_t cnt, sim_route_t *r) {
   size_t      channel_cnt;
   const char *channel = sim_find_text(text, cnt, "channel", &channel_cnt);
@@ -392,4 +402,5 @@ const sim_venue_t sim_venue_bitget = {
     .snapshot           = snapshot,
     .snapshot_channels  = (1u << CHANNEL_CNT) - 1,
     .route              = route,
+    .suffix             = suffix,
 };

@@ -376,7 +376,13 @@ static int on_get(sim_exchange_t *x, const char *target, sim_text_t *t, bool *is
 
 /* ---- playback ---- */
 
-/* A recorded book goes to the subscribers of every depth but the best: it is the recording's own. */
+static const char *suffix(const char *text, size_t cnt, const char *address) {
+  (void)text, (void)cnt;
+  for (uint32_t p = LINEAR; address && p < PRODUCT_CNT; p++)
+    if (!strcmp(address, products[p].path)) return products[p].family;
+  return "";
+}
+
 static bool route(const char *text, size_t cnt, sim_route_t *r) {
   static const struct {
     const char *prefix;
@@ -424,4 +430,5 @@ const sim_venue_t sim_venue_bybit = {
     .snapshot           = snapshot,
     .snapshot_channels  = BOOK_CHANNELS | 1u << TICKER,
     .route              = route,
+    .suffix             = suffix,
 };

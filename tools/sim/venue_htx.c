@@ -344,6 +344,9 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
     if ((strlen(spot_topics[i]) == kind_cnt && !memcmp(spot_topics[i], dot + 1, kind_cnt)) ||
         (strlen(swap_topics[i]) == kind_cnt && !memcmp(swap_topics[i], dot + 1, kind_cnt)))
       r->channels = 1u << i;
+  if ((kind_cnt > 10 && !memcmp(dot + 1, "depth.step", 10)) ||
+      (kind_cnt > 11 && !memcmp(dot + 1, "mbp.refresh", 11)))
+    r->channels = 1u << BOOK; /* whole each time: older recordings have nothing else */
   r->name     = ch + 7;
   r->name_cnt = (size_t)(dot - r->name);
   r->is_book  = r->channels == 1u << BOOK;

@@ -445,6 +445,16 @@ static int on_get(sim_exchange_t *x, const char *target, sim_text_t *t, bool *is
 /* ---- playback ---- */
 
 /* A recorded book goes to the subscribers of every depth: it is the recording's own. */
+/* The last text in quotes before *end, which is moved in front of it; NULL: none. */
+static const char *text_before(const char *text, const char **end, size_t *cnt) {
+  const char *close = memrchr(text, '"', (size_t)(*end - text));
+  const char *open  = close ? memrchr(text, '"', (size_t)(close - text)) : NULL;
+  if (!open) return NULL;
+  *end = open;
+  *cnt = (size_t)(close - open - 1);
+  return open + 1;
+}
+
 static bool route(const char *text, size_t cnt, sim_route_t *r) {
   static const struct {
     const char *channel;
@@ -455,14 +465,22 @@ static bool route(const char *text, size_t cnt, sim_route_t *r) {
       {"ticker", 1u << TICKER }
   };
   size_t      channel_cnt;
-  const char *channel = sim_find_text(text, cnt, "channel", &channel_cnt);
-  *r                  = (sim_route_t){.payload = text, .payload_cnt = cnt};
+  const char *channel;
+  *r = (sim_route_t){.payload = text, .payload_cnt = cnt};
+  if (cnt && *text == '[') { /* v1: [993,{..},"book-1000","XMR/USD"] */
+    const char *end = text + cnt;
+    r->name         = text_before(text, &end, &r->name_cnt);
+    channel         = r->name ? text_before(text, &end, &channel_cnt) : NULL;
+    if (channel) channel_cnt = strcspn(channel, "-\"");
+  } else {
+    channel = sim_find_text(text, cnt, "channel", &channel_cnt);
+    r->name = sim_find_text(text, cnt, "symbol", &r->name_cnt);
+  }
   for (size_t i = 0; channel && i < TF_ARRAY_CNT(channels); i++)
     if (strlen(channels[i].channel) == channel_cnt &&
         !memcmp(channels[i].channel, channel, channel_cnt))
       r->channels = channels[i].channels;
   r->is_book = r->channels & BOOK_CHANNELS;
-  r->name    = sim_find_text(text, cnt, "symbol", &r->name_cnt);
   return r->channels && r->name;
 }
 

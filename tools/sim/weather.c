@@ -6,7 +6,8 @@
 #define CLOCK_JUMP_NS (3600 * TF_NS_PER_SEC) /* at the most, either way */
 
 static bool is_past(const sim_exchange_t *x, sim_fault_t fault) {
-  return sim_fault_is_due(x->faults, fault, x->now_ns - x->weather.since_ns);
+  return x->weather.since_ns &&
+         sim_fault_is_due(x->faults, fault, x->now_ns - x->weather.since_ns);
 }
 
 /* Only the last instrument comes and goes: the others show that it is not the whole feed. */
@@ -50,6 +51,7 @@ static void second(sim_exchange_t *x) {
 
 void sim_weather_tick(sim_exchange_t *x, uint64_t now_ns) {
   sim_weather_t *w = &x->weather;
+  if (!w->since_ns && !sim_server_peer(x->server, 0)) return; /* nobody sees it yet */
   if (!w->since_ns) w->since_ns = now_ns;
   change_tick(x);
   if (now_ns < w->second_due_ns) return;

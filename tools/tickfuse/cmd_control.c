@@ -73,18 +73,51 @@ static void print_leg(const json_t *leg) {
   printf("\n");
 }
 
+/* "ends       reset 2, eof 1", where there are any. */
+static void print_causes(const char *what, const json_t *causes) {
+  const char *word, *before = "";
+  json_t     *cnt;
+  if (json_object_size(causes) == 0) return;
+  printf("%-10s", what);
+  json_object_foreach((json_t *)causes, word, cnt) {
+    printf("%s %s %lld", before, word, (long long)json_integer_value(cnt));
+    before = ",";
+  }
+  printf("\n");
+}
+
+static void print_clocks(const json_t *clocks) {
+  const char *kind;
+  json_t     *clock;
+  json_object_foreach((json_t *)clocks, kind, clock) {
+    printf("clock      %-8s offset %.3f ms, drift %.3f ppm, delay p99 %.3f ms\n", kind,
+           (double)INT_(clock, "offset_ns") / 1e6, (double)INT_(clock, "drift_ppb") / 1e3,
+           (double)INT_(clock, "delay_p99_ns") / 1e6);
+  }
+}
+
+static void print_feed(const json_t *feed) {
+  size_t        i;
+  const json_t *leg;
+  printf("feed     %-16s %-10s %10lld messages %6lld gaps %4lld connects%s%s\n",
+         TEXT_(feed, "name"), TEXT_(feed, "state"), INT_(feed, "messages"), INT_(feed, "gaps"),
+         INT_(feed, "connects"),
+         json_is_true(json_object_get(feed, "standby")) ? ", stands by" : "",
+         json_is_true(json_object_get(feed, "broken")) ? ", REFUSED for good" : "");
+  json_array_foreach(json_object_get(feed, "legs"), i, leg) print_leg(leg);
+  print_causes("ends", json_object_get(feed, "ends"));
+  print_causes("no dial", json_object_get(feed, "dials_failed"));
+  print_clocks(json_object_get(feed, "clock"));
+}
+
 static void print_status(const json_t *answer) {
   const json_t *hist = json_object_get(answer, "tick_to_decision_ns");
-  size_t        i, k;
-  const json_t *row, *leg;
+  size_t        i;
+  const json_t *row;
   printf("engine   pid %lld, %s, up %.0f s%s\n", INT_(answer, "pid"), TEXT_(answer, "config"),
          json_real_value(json_object_get(answer, "uptime_seconds")),
          json_is_true(json_object_get(answer, "halted")) ? ", HALTED" : "");
-  json_array_foreach(json_object_get(answer, "feeds"), i, row) {
-    printf("feed     %-16s %-10s %10lld messages %6lld gaps %4lld connects\n", TEXT_(row, "name"),
-           TEXT_(row, "state"), INT_(row, "messages"), INT_(row, "gaps"), INT_(row, "connects"));
-    json_array_foreach(json_object_get(row, "legs"), k, leg) print_leg(leg);
-  }
+  json_array_foreach(json_object_get(answer, "feeds"), i, row) print_feed(row);
   printf("lane     %lld events, %lld ticks, %lld decisions, %lld waiting\n",
          INT_(answer, "events_consumed"), INT_(answer, "ticks"), INT_(answer, "decisions"),
          INT_(answer, "event_ring_lag"));

@@ -170,24 +170,35 @@ static void print_summary(const sim_run_t *run) {
   fprintf(stderr, "\n");
 }
 
+/* listening on ws://127.0.0.1:9001 venue=kraken, and of a recording what there is to subscribe to. */
+static void say_where(const sim_run_t *run, const sim_venue_t *venue, const char *ca_file) {
+  const sim_exchange_t *x = &run->exchange;
+  printf("listening on %s venue=%s%s%s", x->url, venue->name, ca_file ? " ca_file=" : "",
+         ca_file ? ca_file : "");
+  for (uint32_t i = 0; run->playback && i < x->symbol_cnt; i++)
+    printf("%s%s", i ? "," : " instruments=", x->symbols[i].name);
+  putchar('\n');
+  fflush(stdout);
+}
+
 static int start_and_serve(sim_args_t *args, const sim_options_t *options, sim_run_t *run,
                            sim_server_config_t *config) {
   const sim_venue_t *venue = tickfuse_sim_venue(last(args->venue, args->venue_cnt, "binance-spot"));
   if (!venue) return TF_EXIT_USAGE;
   sim_exchange_t *x   = &run->exchange;
   tf_err_t        err = open_market(args, options, venue, run);
-  config->service     = sim_exchange_service(x);
-  config->framing     = venue->framing;
-  config->peer_bytes  = sim_exchange_peer_bytes(x);
-  size_clients(config, options, args->input_cnt > 0);
-  if (!err) err = sim_server_start(config, &x->server);
+  if (!err) {
+    config->service    = sim_exchange_service(x);
+    config->framing    = venue->framing;
+    config->peer_bytes = sim_exchange_peer_bytes(x);
+    size_clients(config, options, args->input_cnt > 0);
+    err = sim_server_start(config, &x->server);
+  }
   if (err) return err == E_CORE_ARGUMENT ? (tf_cli_fail(err), TF_EXIT_USAGE) : tf_cli_fail(err);
   x->hurry = options->hurry;
   snprintf(x->url, sizeof x->url, "%s://127.0.0.1:%u", config->cert_file ? "wss" : "ws",
            sim_server_port(x->server));
-  printf("listening on %s venue=%s%s%s\n", x->url, venue->name,
-         config->cert_file ? " ca_file=" : "", config->cert_file ? config->cert_file : "");
-  fflush(stdout);
+  say_where(run, venue, config->cert_file);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
   int code = serve(run);
@@ -225,8 +236,7 @@ static bool read_options(sim_args_t *args, sim_options_t *o) {
 int tf_cmd_sim(int argc, char **argv) {
   static sim_args_t     args;
   const tf_cli_option_t options[] = {
-      {"--venue",   "V",
-       "binance-spot (default), binance-usdm, binance-coinm, coinbase, coinbase-exchange, kraken",    args.venue,   &args.venue_cnt  },
+      {"--venue",   "V",     "whose protocol: see below (binance-spot)",                              args.venue,   &args.venue_cnt  },
       {"--port",    "N",     "0 (default) takes a free one; it is printed",                           args.port,    &args.port_cnt   },
       {"--symbols", "A,B,C", "synthetic: instruments as the venue writes them (three of its own)",
        args.symbols,                                                                                                &args.symbols_cnt},
@@ -252,8 +262,9 @@ int tf_cmd_sim(int argc, char **argv) {
        args.faults,                                                                                                 &args.faults_cnt },
       {"--for",     "T",     "stop after this time",                                                  args.run_for, &args.run_for_cnt},
   };
-  char about[1024 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES];
+  char about[2048 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES], venues[1024];
   sim_faults_help(faults_help, sizeof faults_help);
+  tickfuse_sim_venues(venues, sizeof venues);
   snprintf(
       about, sizeof about,
       "An exchange on this machine's loopback: subscriptions, native messages and depth "
@@ -261,9 +272,10 @@ int tf_cmd_sim(int argc, char **argv) {
       "of a synthetic market or a recording. Point a config's feed at it:\n"
       "  tickfuse run CONFIG --set feeds.0.url=ws://127.0.0.1:PORT --set "
       "feeds.0.rest=http://127.0.0.1:PORT\n"
+      "Venues:%s\n"
       "Faults, by seed (P: chance from 0 to 1 at each occasion, or 1/N: each N-th, and x3 behind "
       "it: 3 times\nin all; T: time; N: count):\n%s",
-      faults_help);
+      venues, faults_help);
   const tf_cli_spec_t spec = {
       "sim [--venue V] [--port N] [--input FILE] [--tls] [--faults LIST] ...",
       about,

@@ -31,6 +31,7 @@ static const char *checks_text(uint32_t checks, char *buf, size_t cap) {
 static const char *snapshot_text(const tf_feed_t *feed, const tf_feed_channel_t *channel) {
   if (channel->channel != TF_CHANNEL_BOOK) return "-";
   if (channel->checks & TF_FEED_CHECK(WHOLE)) return "each message";
+  if (feed->snapshot_target && feed->depths_in_band) return "REST, of some depths in band";
   return feed->snapshot_target ? "REST" : "in band";
 }
 

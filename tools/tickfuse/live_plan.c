@@ -12,8 +12,18 @@ static const char *const channel_names[TF_CHANNEL_CNT] = {"trade", "quote", "boo
 /* Where a feed is wrong: the key of its config that people have to change. */
 static const char *key_of_mistake(const tf_config_feed_t *f, tf_err_t err) {
   if (err == E_FEED_KEY) return "key_file";
+  if (err == E_FEED_REFUSED) return "channels";
   return f->streams_per_connection != 0 && err == E_FEED_LIMIT ? "streams_per_connection"
                                                                : "instruments";
+}
+
+/* What the venue's table of channels lacks. */
+static tf_err_t check_channels(const tf_config_feed_t *f, const tf_feed_t *feed) {
+  uint32_t missing = f->channels;
+  for (const tf_feed_channel_t *c = feed->channels; c != NULL && c->names != NULL; c++)
+    missing &= ~c->channel;
+  if (missing == 0 || feed->channels == NULL) return TF_OK;
+  return TF_ERR(E_FEED_REFUSED, "%s has no %s", feed->venue, channel_names[__builtin_ctz(missing)]);
 }
 
 static tf_err_t check_key(const tf_config_feed_t *f, const tf_feed_t *feed) {
@@ -28,6 +38,7 @@ static tf_err_t add_feed(tf_live_plan_t *plan, const tf_config_t *config, uint32
   tf_shard_t              shards[TF_SHARDS_MAX];
   uint32_t                cnt;
   tf_err_t                err = tf_engine_feed(tickfuse_registry(), f->venue, &feed);
+  if (!err) err = check_channels(f, feed);
   if (!err) err = check_key(f, feed);
   for (uint32_t i = 0; i < f->instruments.item_cnt && !err; i++)
     err = tf_feeds_check_symbol(feed, f->instruments.items[i]);

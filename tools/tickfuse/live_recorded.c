@@ -12,6 +12,7 @@
 #define MESSAGE_EVENTS_MAX 65536u
 #define INSTRUMENTS_MAX    4096u /* of a recording */
 #define NAMES_SHOWN_BYTES  200
+#define LOOP_NS_MIN        TF_NS_PER_SEC
 
 /* ---- whose is it ---- */
 
@@ -76,6 +77,7 @@ static void be_over(tf_live_recorded_t *r, const char *why) {
 static bool begin_anew(tf_live_recorded_t *r) {
   r->published_cnt = 0;
   r->is_over       = false;
+  r->begun_ns      = tf_clock_monotonic_ns();
   if (tf_replay_rewind(&r->replay) == TF_OK) return true;
   be_over(r, tf_error_text());
   return false;
@@ -106,6 +108,8 @@ static int recorded_poll(tf_source_t *source, uint64_t now_ns) {
     be_over(r, "end");
   else if (r->published_cnt == 0) /* it would be read again and again, as fast as it goes */
     be_over(r, "end; nothing of this feed was in it");
+  else if (tf_clock_monotonic_ns() - r->begun_ns < LOOP_NS_MIN)
+    return 0;
   else if (begin_anew(r))
     say_syncing(r);
   return 1;

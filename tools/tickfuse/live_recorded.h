@@ -6,7 +6,8 @@
  * own, as the live run's capture records it. What an operator did while it was recorded is not done again.
  *
  * The end: DOWN, so that the chain calls what stands behind it; with loops it begins anew, and each book is said
- * to be SYNCING first, until the recording's own snapshot. One that is damaged ends where it is, loops or not.
+ * to be SYNCING first, until the recording's own snapshot, and no more often than once a second, however short it
+ * is. One that is damaged ends where it is, loops or not.
  *
  * It has instruments of its own, so that what it says of ours is not believed. It is read on acquire's thread,
  * from the disk, and only while it serves: a source like any other. init and fini: control plane. */
@@ -42,6 +43,7 @@ typedef struct tf_live_recorded {
   uint32_t                 *wanted;    /* (wanted_max) */
   uint32_t                  wanted_cnt;
   uint64_t                  published_cnt; /* since it began anew */
+  uint64_t                  begun_ns;      /* when that was, monotonic */
   bool                      is_resting, is_over;
 } tf_live_recorded_t;
 

@@ -7,4 +7,7 @@
  * is none. */
 const sim_venue_t *tickfuse_sim_venue(const char *name);
 
+/* All of them, " a b c", for --help. */
+void tickfuse_sim_venues(char *buf, size_t cap);
+
 #endif

@@ -101,13 +101,14 @@ static json_t *clocks_json(const tf_engine_t *e) {
         &a->clocks[i / TF_FEED_CLOCK_KINDS].kinds[i % TF_FEED_CLOCK_KINDS];
     if (k->delays.cnt == 0) continue;
     json_array_append_new(
-        list, json_pack("{sIsssIsIsIsIsIsI}", "source", (json_int_t)(i / TF_FEED_CLOCK_KINDS),
+        list, json_pack("{sIsssIsIsIsIsIsIso}", "source", (json_int_t)(i / TF_FEED_CLOCK_KINDS),
                         "kind", kind_names[i % TF_FEED_CLOCK_KINDS], "count",
                         (json_int_t)k->delays.cnt, "offset_ns", (json_int_t)k->offset_ns,
                         "delay_p50_ns", (json_int_t)tf_hist_quantile(&k->delays, 0.5),
                         "delay_p99_ns", (json_int_t)tf_hist_quantile(&k->delays, 0.99),
                         "delay_p99_9_ns", (json_int_t)tf_hist_quantile(&k->delays, 0.999),
-                        "delay_max_ns", (json_int_t)k->delays.max));
+                        "delay_max_ns", (json_int_t)k->delays.max, "drift_ppb",
+                        k->drift.has_line ? json_integer(k->drift.ppb) : json_null()));
   }
   return list;
 }

@@ -1,9 +1,12 @@
 #include "cmocka_tf.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "feed/depth_mirror.h"
+#include "wire/decimal.h"
 
 static uint64_t rng_state = 0x9e3779b97f4a7c15u;
 static uint32_t rng(uint32_t below) {
@@ -124,6 +127,66 @@ static void mirror_is_what_a_plain_array_says(void **state) {
   }
 }
 
+/* Prices of all exponents within reach of each other, and some that are not, against an array kept by their value. */
+static void ranks_are_those_of_the_values(void **state) {
+  (void)state;
+  for (int round = 0; round < 300; round++) {
+    double   values[64];
+    uint32_t cnt = 0;
+    start(64);
+    for (int i = 0; i < 64; i++) {
+      int     exp   = (int)rng(5) - (round % 3 == 0 ? 4 : 1);
+      int64_t price = 1 + rng(999);
+      if (round % 10 == 9 && i == 40) { /* no key of it fits beside the others */
+        price = INT64_MAX;
+        exp   = 20;
+      }
+      double value    = (double)price * pow(10, exp);
+      bool   is_known = false;
+      for (uint32_t k = 0; k < cnt; k++) is_known |= fabs(values[k] - value) < value * 1e-12;
+      put(round & 1, price, (int8_t)exp, 1);
+      if (!is_known) values[cnt++] = value;
+    }
+    const tf_depth_side_t *side = &mirror.sides[round & 1];
+    assert_int_equal(side->cnt, cnt);
+    for (uint32_t i = 1; i < cnt; i++) {
+      const tf_depth_level_t *a = &side->levels[i - 1], *b = &side->levels[i];
+      double                  x = (double)a->price * pow(10, a->price_exp),
+             y                  = (double)b->price * pow(10, b->price_exp);
+      assert_true(round & 1 ? x > y : x < y);
+    }
+  }
+}
+
+/* Texts are those that tf_decimal_format makes, which writes digit by digit; twice, the second time as kept. */
+static void checksum_of_pairs_is_over_the_texts_as_sent(void **state) {
+  (void)state;
+  for (int round = 0; round < 3000; round++) {
+    char   text[8192];
+    size_t at = 0;
+    start(10);
+    for (int side = 0; side < 2; side++) {
+      int64_t    qty   = (int64_t)(((uint64_t)rng(1u << 31) << 31 | rng(1u << 31)) >> rng(62)) + 1;
+      int64_t    price = (int64_t)(((uint64_t)rng(1u << 31) << 31 | rng(1u << 31)) >> rng(62)) + 1;
+      char       decimal[TF_DECIMAL_TEXT_BYTES];
+      int8_t     price_exp = (int8_t) - (int)rng(20), qty_exp = (int8_t) - (int)rng(20);
+      tf_event_t e = {.flags = side ? TF_FLAG_SIDE : 0, .price_exp = price_exp, .qty_exp = qty_exp};
+      e.u.level.price = price;
+      e.u.level.qty   = qty;
+      tf_depth_mirror_apply(&mirror, &e);
+      if (side) text[at++] = ':';
+      at += tf_decimal_format(price, price_exp, decimal);
+      memcpy(text + at - strlen(decimal), decimal, strlen(decimal));
+      text[at++] = ':';
+      at += tf_decimal_format(qty, qty_exp, decimal);
+      memcpy(text + at - strlen(decimal), decimal, strlen(decimal));
+    }
+    uint32_t crc = (uint32_t)crc32(0, (const Bytef *)text, (uInt)at);
+    assert_int_equal(tf_depth_mirror_checksum_pairs(&mirror, 25), crc);
+    assert_int_equal(tf_depth_mirror_checksum_pairs(&mirror, 25), crc);
+  }
+}
+
 static int tear_down(void **state) {
   (void)state;
   free(memory);
@@ -136,6 +199,8 @@ int main(void) {
       cmocka_unit_test(empty_book_has_the_checksum_of_nothing),
       cmocka_unit_test(prices_of_other_exponents_fall_into_their_places),
       cmocka_unit_test(mirror_is_what_a_plain_array_says),
+      cmocka_unit_test(ranks_are_those_of_the_values),
+      cmocka_unit_test(checksum_of_pairs_is_over_the_texts_as_sent),
   };
   return cmocka_run_group_tests(tests, NULL, tear_down);
 }

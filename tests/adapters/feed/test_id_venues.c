@@ -135,30 +135,32 @@ static void requests_are_spelled_as_the_venue_wants_them(void **state) {
     uint32_t    pair, channel;
     const char *text;
   } rows[] = {
-      {"gate",           0, TF_CHANNEL_BOOK,
+      {"gate",             0, TF_CHANNEL_BOOK,
        "{\"time\":1723161255,\"id\":7,\"channel\":\"spot.order_book_update\",\"event\":"
        "\"subscribe\","
-       "\"payload\":[\"BTC_USDT\",\"100ms\"]}"                                                         },
-      {"gate",           0, TF_CHANNEL_QUOTE,
+       "\"payload\":[\"BTC_USDT\",\"100ms\"]}"                                                           },
+      {"gate",             0, TF_CHANNEL_QUOTE,
        "{\"time\":1723161255,\"id\":7,\"channel\":\"spot.book_ticker\",\"event\":\"subscribe\","
-       "\"payload\":[\"BTC_USDT\"]}"                                                                   },
-      {"gate-futures",   0, TF_CHANNEL_BOOK,
+       "\"payload\":[\"BTC_USDT\"]}"                                                                     },
+      {"gate-futures",     0, TF_CHANNEL_BOOK,
        "{\"time\":1723161255,\"id\":7,\"channel\":\"futures.order_book_update\",\"event\":"
-       "\"subscribe\",\"payload\":[\"BTC_USDT\",\"100ms\",\"100\"]}"                                   },
-      {"kucoin",         1, TF_CHANNEL_TRADE,
+       "\"subscribe\",\"payload\":[\"BTC_USDT\",\"100ms\",\"100\"]}"                                     },
+      {"kucoin",           1, TF_CHANNEL_TRADE,
        "{\"id\":\"7\",\"type\":\"subscribe\",\"topic\":\"/market/match:BTC-USDT,ETH-USDT\","
-       "\"privateChannel\":false,\"response\":true}"                                                   },
-      {"kucoin-futures", 5, TF_CHANNEL_TICKER,
+       "\"privateChannel\":false,\"response\":true}"                                                     },
+      {"kucoin-futures",   5, TF_CHANNEL_TICKER,
        "{\"id\":\"7\",\"type\":\"subscribe\",\"topic\":\"/contract/instrument:XBTUSDTM,ETHUSDTM\","
-       "\"privateChannel\":false,\"response\":true}"                                                   },
-      {"htx",            2, TF_CHANNEL_BOOK,   "{\"sub\":\"market.btcusdt.mbp.150\",\"id\":\"7\"}"     },
-      {"htx",            2, TF_CHANNEL_TRADE,  "{\"sub\":\"market.btcusdt.trade.detail\",\"id\":\"7\"}"},
-      {"htx-swap",       3, TF_CHANNEL_BOOK,
+       "\"privateChannel\":false,\"response\":true}"                                                     },
+      {"htx",              2, TF_CHANNEL_BOOK,   "{\"sub\":\"market.btcusdt.mbp.150\",\"id\":\"7\"}"     },
+      {"htx",              2, TF_CHANNEL_TRADE,  "{\"sub\":\"market.btcusdt.trade.detail\",\"id\":\"7\"}"},
+      {"htx-swap",         3, TF_CHANNEL_BOOK,
        "{\"sub\":\"market.BTC-USDT.depth.size_150.high_freq\",\"data_type\":\"incremental\","
-       "\"id\":\"7\"}"                                                                                 },
-      {"hyperliquid",    4, TF_CHANNEL_TICKER,
+       "\"id\":\"7\"}"                                                                                   },
+      {"htx-swap-funding", 3, TF_CHANNEL_TICKER,
+       "{\"op\":\"sub\",\"cid\":\"7\",\"topic\":\"public.BTC-USDT.funding_rate\"}"                       },
+      {"hyperliquid",      4, TF_CHANNEL_TICKER,
        "{\"method\":\"subscribe\",\"subscription\":{\"type\":\"activeAssetCtx\",\"coin\":\"kPEPE\"}"
-       "}"                                                                                             },
+       "}"                                                                                               },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     uint32_t symbols[2] = {0, 1};
@@ -187,23 +189,29 @@ static void answers_name_the_request_and_keep_the_complaint(void **state) {
   } rows[] = {
       {"gate",
        "{\"time\":1,\"id\":9,\"channel\":\"spot.trades\",\"event\":\"subscribe\",\"error\":null,"
-       "\"result\":{\"status\":\"success\"}}",                                                          NULL,            9},
+       "\"result\":{\"status\":\"success\"}}",                                                               NULL,            9},
       {"gate",
        "{\"time\":1,\"channel\":\"spot.trades\",\"event\":\"subscribe\",\"error\":{\"code\":2,"
-       "\"message\":\"unknown pair\"},\"result\":{\"status\":\"fail\"}}",                               "unknown pair",  0},
-      {"kucoin",      "{\"id\":\"9\",\"type\":\"ack\"}",                                                NULL,            9},
-      {"kucoin",      "{\"id\":\"9\",\"type\":\"error\",\"code\":404,\"data\":\"topic is not found\"}",
-       "topic is not found",                                                                                             9},
-      {"htx",         "{\"id\":\"9\",\"status\":\"ok\",\"subbed\":\"market.btcusdt.bbo\",\"ts\":1}",    NULL,
-       9                                                                                                                  },
+       "\"message\":\"unknown pair\"},\"result\":{\"status\":\"fail\"}}",                                    "unknown pair",  0},
+      {"kucoin",           "{\"id\":\"9\",\"type\":\"ack\"}",                                                NULL,            9},
+      {"kucoin",           "{\"id\":\"9\",\"type\":\"error\",\"code\":404,\"data\":\"topic is not found\"}",
+       "topic is not found",                                                                                                  9},
+      {"htx-swap-funding",
+       "{\"op\":\"sub\",\"cid\":\"9\",\"topic\":\"public.BTC-USDT.funding_rate\",\"ts\":1,\"err-"
+       "code\":0}",                                                                                          NULL,            9},
+      {"htx-swap-funding",
+       "{\"op\":\"sub\",\"cid\":\"9\",\"topic\":\"public.X.funding_rate\",\"ts\":1,\"err-code\":"
+       "2012,\"err-msg\":\"invalid topic\"}",                                                                "invalid topic", 9},
+      {"htx",              "{\"id\":\"9\",\"status\":\"ok\",\"subbed\":\"market.btcusdt.bbo\",\"ts\":1}",    NULL,
+       9                                                                                                                       },
       {"htx",
        "{\"status\":\"error\",\"id\":\"9\",\"err-code\":\"bad-request\",\"err-msg\":\"invalid "
-       "topic\"}",                                                                                      "invalid topic", 9},
+       "topic\"}",                                                                                           "invalid topic", 9},
       {"hyperliquid",
        "{\"channel\":\"subscriptionResponse\",\"data\":{\"method\":\"subscribe\",\"subscription\":{"
-       "}}}",                                                                                           NULL,            0},
-      {"hyperliquid", "{\"channel\":\"error\",\"data\":\"Already subscribed: x\"}",
-       "Already subscribed: x",                                                                                          0},
+       "}}}",                                                                                                NULL,            0},
+      {"hyperliquid",      "{\"channel\":\"error\",\"data\":\"Already subscribed: x\"}",
+       "Already subscribed: x",                                                                                               0},
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     start_all(rows[i].venue);
@@ -381,6 +389,30 @@ static void htx_ids_beyond_64_bits_are_not_what_a_trade_is_known_by(void **state
 
 /* ---- Hyperliquid ---- */
 
+static void htx_funding_is_a_ticker_of_the_swap(void **state) {
+  (void)state;
+  static const char *const symbols[] = {"BTC-USDT"};
+  char                     text[128];
+  assert_int_equal(start_with(&rig, "htx-swap-funding", symbols, 1, TF_CHANNEL_TICKER), TF_OK);
+  assert_string_equal(rig.instruments.rows[0].name, "BTC-USDT.HTX-SWAP");
+  rig.feed->ws_target(rig.state, text, sizeof text);
+  assert_string_equal(text, "/linear-swap-notification");
+  assert_int_equal(
+      feed_text(
+          "{\"op\":\"notify\",\"topic\":\"public.BTC-USDT.funding_rate\",\"ts\":1617309787271,"
+          "\"data\":[{\"symbol\":\"BTC\",\"contract_code\":\"BTC-USDT\",\"funding_rate\":"
+          "\"0.000754108135233895\"}]}"),
+      TF_VERDICT_DATA);
+  assert_int_equal(rig.out.event_cnt, 1);
+  assert_int_equal(rig.events[0].kind, TF_EVENT_TICKER);
+  assert_int_equal(rig.events[0].u.ticker.last_price, 0);
+  assert_int_equal(rig.events[0].ts_event_ns, UINT64_C(1617309787271000000));
+  assert_true(rig.events[0].u.ticker.funding_rate != TF_FUNDING_NONE);
+  assert_int_equal(feed_text("{\"op\":\"ping\",\"ts\":\"1617309787300\"}"), TF_VERDICT_CONTROL);
+  assert_string_equal(rig.out.reply, "{\"op\":\"pong\",\"ts\":\"1617309787300\"}");
+  stop(&rig);
+}
+
 static void hyperliquid_does_not_ask_for_a_coin_that_there_is_not(void **state) {
   (void)state;
   static const char *const coins[] = {"BTC", "NOSUCH", "@107", "kPEPE"};
@@ -458,6 +490,7 @@ int main(void) {
       cmocka_unit_test(htx_asks_for_a_book_on_the_socket_and_not_by_the_session),
       cmocka_unit_test(htx_serves_books_at_an_address_of_their_own),
       cmocka_unit_test(htx_ids_beyond_64_bits_are_not_what_a_trade_is_known_by),
+      cmocka_unit_test(htx_funding_is_a_ticker_of_the_swap),
       cmocka_unit_test(hyperliquid_does_not_ask_for_a_coin_that_there_is_not),
       cmocka_unit_test(hyperliquid_trades_from_before_the_connection_are_backfill),
       cmocka_unit_test(hyperliquid_takes_no_more_instruments_than_one_address_may_have),

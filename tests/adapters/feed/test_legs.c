@@ -103,6 +103,12 @@ static tf_verdict_t toy_frame(void *state, const tf_frame_t *frame, tf_feed_out_
     e->ts_event_ns       = kind == 'W' ? a : 0;
     e->u.quote.bid_price = (int64_t)(kind == 'W' ? b : a);
   }
+  if (kind == 'H') { /* what the venue does with it: a tf_trading_t, and a tick size */
+    tf_event_t *e           = emit(out, TF_EVENT_STATUS, id, frame->recv_ns);
+    e->u.listing.book_state = TF_BOOK_NONE;
+    e->u.listing.trading    = (uint32_t)a;
+    e->u.listing.tick_size  = (int64_t)b;
+  }
   if (kind == 'S' || kind == 'D') toy_level(toy, kind, id, a, b, frame->recv_ns, out);
   return TF_VERDICT_DATA;
 }
@@ -200,7 +206,9 @@ static const char *said(void) {
     const tf_event_t *e    = &seen.events[i];
     const char       *last = e->flags & TF_FLAG_LAST ? "" : "!";
     at += (size_t)sprintf(text + at, "%s%c%u=", i ? " " : "", "TQBKS"[e->kind], e -> instrument_id);
-    if (e->kind == TF_EVENT_STATUS)
+    if (tf_event_is_listing(e))
+      at += (size_t)sprintf(text + at, "listing%u%s", e->u.listing.trading, last);
+    else if (e->kind == TF_EVENT_STATUS)
       at += (size_t)sprintf(text + at, "%s%s", states[e->u.status.book_state], last);
     else
       at += (size_t)sprintf(text + at, "%lu%s",
@@ -214,6 +222,24 @@ static const char *said(void) {
 }
 
 #define SAYS(text) assert_string_equal(said(), text)
+
+static void what_a_venue_does_with_an_instrument_is_told_once_whoever_hears_of_it(void **state) {
+  (void)state;
+  start(2, false);
+  up(0), up(1);
+  bring(0, "S0 1 10"), bring(1, "S0 1 10");
+  SAYS("B0=10! S0=OK");
+  bring(1, "H0 2 5"); /* by the leg that does not own it: REST answers go to one */
+  SAYS("S0=listing2");
+  bring(0, "H0 2 5"), bring(1, "H0 2 5");
+  SAYS("");
+  bring(0, "H0 4 1"), bring(1, "H0 4 1"); /* another tick size, still halted */
+  SAYS("S0=listing4");
+  bring(0, "H0 1 1"), bring(1, "H0 1 1");
+  SAYS("S0=listing1");
+  bring(0, "D0 2 11"); /* the book is where it was */
+  SAYS("B0=11");
+}
 
 /* ---- shared ---- */
 
@@ -650,6 +676,7 @@ static int teardown(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
   const struct CMUnitTest tests[] = {
+      TEST(what_a_venue_does_with_an_instrument_is_told_once_whoever_hears_of_it),
       TEST(shared_legs_feed_one_decoder_that_drops_what_it_saw),
       TEST(shared_leg_that_dies_beside_another_changes_nothing),
       TEST(leg_that_comes_up_again_without_having_gone_is_another_connection),

@@ -384,10 +384,12 @@ static void depths_are_those_that_the_venue_has(void **state) {
     const char *venue;
     uint32_t    depths[4];
   } rows[] = {
-      {"okx",       {5, 400}       },
-      {"bitget",    {5, 15, 500}   },
-      {"bybit",     {50, 200, 1000}},
-      {"cryptocom", {10, 50, 150}  },
+      {"okx",          {5, 400}       },
+      {"bitget",       {5, 15, 500}   },
+      {"bybit",        {50, 200, 1000}},
+      {"cryptocom",    {10, 50, 150}  },
+      {"gate",         {50, 100, 400} },
+      {"gate-futures", {50, 100, 400} },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     for (uint32_t depth = 1; depth <= 1001; depth++) {

@@ -49,6 +49,7 @@ static const struct {
     {"kucoin-futures",    {"XBTUSDTM"}                                                             },
     {"htx",               {"btcusdt"}                                                              },
     {"htx-swap",          {"BTC-USDT", "BTC-USDT-260327"}                                          },
+    {"htx-swap-funding",  {"BTC-USDT"}                                                             },
     {"hyperliquid",       {"BTC", "kPEPE", "xyz:SP500", "@107", "PURR/USDC"}                       },
     {"cryptocom",         {"BTC_USDT", "BTCUSD-PERP", "BTCUSD-260327"}                             },
 };

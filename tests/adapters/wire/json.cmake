@@ -1,5 +1,5 @@
 tf_test(test_decimal LIBS tf_json LABELS unit)
-tf_test(test_decimal_floats LIBS tf_json LABELS unit)
+tf_test(test_decimal_floats LIBS tf_json LABELS unit wide)
 if(DEFINED ENV{TF_NIGHTLY}) # all 2^32 of them
   set_tests_properties(test_decimal_floats PROPERTIES TIMEOUT 7200)
 endif()
@@ -23,4 +23,5 @@ foreach(name test_decimal test_json test_json_suite)
   target_link_libraries(${name}_swar PRIVATE tf_core PkgConfig::CMOCKA PkgConfig::JANSSON)
   add_test(NAME ${name}_swar COMMAND ${name}_swar WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name}_swar PROPERTIES LABELS unit TIMEOUT 120)
+  tf_only_if_wanted(${name}_swar unit)
 endforeach()

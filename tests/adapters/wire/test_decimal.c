@@ -191,6 +191,10 @@ static void the_wide_reader_agrees_with_the_scan_and_takes_18_digits(void **stat
       {"999999999999999999\"",   18},
       {"-99999999.9999999999\"", 20},
       {"0.12345678901234567\"",  19},
+      {"8.13E-6\"",              7 },
+      {"-12e+09\"",              7 },
+      {"5e7\"",                  3 },
+      {"1.5e-12\"",              7 },
       {"1234567890123456789\"",  0 },
       {"1.234567890123456789\"", 0 },
       {"-\"",                    0 },
@@ -204,6 +208,11 @@ static void the_wide_reader_agrees_with_the_scan_and_takes_18_digits(void **stat
     int8_t  exp;
     strcpy(buf, rows[i].text);
     assert_int_equal(tf_decimal_read_wide(buf, &mantissa, &exp), rows[i].bytes);
+    if (rows[i].bytes == 0) continue;
+    int64_t same;
+    int8_t  same_exp;
+    assert_int_equal(tf_decimal_parse(buf, rows[i].bytes, &same, &same_exp), TF_DECIMAL_OK);
+    assert_true(same == mantissa && same_exp == exp);
   }
 }
 

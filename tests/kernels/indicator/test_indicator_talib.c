@@ -179,9 +179,8 @@ static void print_row(const row_t *r, char *text, size_t bytes) {
     const tf_param_spec_t *spec = &r->d->params[p];
     char                   dflt[32];
     snprintf(dflt, sizeof dflt, "%g", spec->dflt);
-    used +=
-        (size_t)snprintf(text + used, bytes - used, "%s%s=%s", p ? ", " : "", spec->name,
-                         spec->kind == TF_PARAM_CHOICE ? spec->names[(uint32_t)spec->dflt] : dflt);
+    used += (size_t)snprintf(text + used, bytes - used, "%s%s=%s", p ? ", " : "", spec->name,
+                             spec->kind == TF_PARAM_CHOICE ? spec->names[(uint32_t)spec->dflt] : dflt);
   }
   snprintf(text + used, bytes - used, " | %u | %u | %.1e | %s | %s | %u |\n", r->eval_cnt,
            r->value_cnt, r->error_max, scale_text(r), r->lookbacks_equal ? "yes" : "NO",
@@ -192,26 +191,21 @@ static void print_table(FILE *file) {
   char     text[1024];
   uint32_t cnt = 0;
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) cnt += rows[i].d != NULL;
-  fprintf(
-      file,
-      "# Indicators beside TA-Lib\n\n"
-      "Written by `build/dev/tests/kernels/indicator/test_indicator_talib --table > %s`; the test "
-      "of that name\n"
-      "compares. %u functions against TA-Lib 0.8.2 over bars of real trades, ten made-up unkind "
-      "series and 10^6\n"
-      "bars, NaN rows in between.\n\n"
-      "- evals: sets of parameters times series; values: how many were compared.\n"
-      "- max error: |ours - TA-Lib's| / max(|TA-Lib's|, scale), at most 1e-9.\n"
-      "- scale: what errors are relative to beside the value: 100 or 1 for a bounded oscillator, "
-      "the largest price so\n"
-      "  far for a difference of prices, the largest output so far for a sum of signed parts.\n"
-      "- lookback: as many inputs before the first output as in TA-Lib, at all parameters.\n"
-      "- exact: values where TA-Lib has lost digits (its error is above 1e-10); there ours are "
-      "held against exact\n"
-      "  arithmetic.\n\n"
-      "| indicator | group | parameters | evals | values | max error | scale | lookback | exact |\n"
-      "|---|---|---|---|---|---|---|---|---|\n",
-      TABLE_PATH, cnt);
+  fprintf(file,
+          "# Indicators beside TA-Lib\n\n"
+          "Written by `build/dev/tests/kernels/indicator/test_indicator_talib --table > %s`; the test of that name\n"
+          "compares. %u functions against TA-Lib 0.8.2 over bars of real trades, ten made-up unkind series and 10^6\n"
+          "bars, NaN rows in between.\n\n"
+          "- evals: sets of parameters times series; values: how many were compared.\n"
+          "- max error: |ours - TA-Lib's| / max(|TA-Lib's|, scale), at most 1e-9.\n"
+          "- scale: what errors are relative to beside the value: 100 or 1 for a bounded oscillator, the largest price so\n"
+          "  far for a difference of prices, the largest output so far for a sum of signed parts.\n"
+          "- lookback: as many inputs before the first output as in TA-Lib, at all parameters.\n"
+          "- exact: values where TA-Lib has lost digits (its error is above 1e-10); there ours are held against exact\n"
+          "  arithmetic.\n\n"
+          "| indicator | group | parameters | evals | values | max error | scale | lookback | exact |\n"
+          "|---|---|---|---|---|---|---|---|---|\n",
+          TABLE_PATH, cnt);
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
     if (!rows[i].d) continue;
     print_row(&rows[i], text, sizeof text);
@@ -236,8 +230,8 @@ static void all_equal_talib(void **state) {
 
 static void the_table_in_the_docs_is_this_one(void **state) {
   (void)state;
-  char  want[1024], line[1024];
-  FILE *file = fopen(TABLE_PATH, "r");
+  char   want[1024], line[1024];
+  FILE  *file = fopen(TABLE_PATH, "r");
   assert_non_null(file);
   uint32_t i = 0;
   while (fgets(line, sizeof line, file)) {

@@ -406,6 +406,15 @@ class Usage(unittest.TestCase):
             run("sim", "--symbols", symbols, "--for", "10ms", expect=2)
         run("sim", "--symbols", ",".join(["A" * 31] + [f"S{i}" for i in range(1199)]), "--for", "10ms")
 
+    def test_help_and_the_manual_name_every_venue_that_the_engine_has_a_feed_for(self):
+        root = pathlib.Path(__file__).resolve().parents[3]
+        feeds = sorted(re.findall(r"^([a-z-]+) \(wss?:", run("venues")[0], re.M))
+        self.assertGreaterEqual(len(feeds), 20)
+        self.assertEqual(re.search(r"^Venues:(.*)$", run("sim", "--help")[0], re.M)[1].split(), feeds)
+        manual = (root / "docs/man/tickfuse-sim.1").read_text()
+        listed = re.search(r"\nWhose protocol:\n(.*?)all that the engine", manual, re.S)[1]
+        self.assertEqual(sorted(re.findall(r"^\.Li (\S+)", listed, re.M)), feeds)
+
     def test_faults_help_and_the_manual_list_every_fault_of_the_table(self):
         root = pathlib.Path(__file__).resolve().parents[3]
         rows = re.findall(r'^F\(\w+, "(\w+)", (\w+), "(.+)"\)$', (root / "tools/sim/faults.def").read_text(), re.M)
