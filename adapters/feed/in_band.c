@@ -234,8 +234,10 @@ void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
 
 const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *table,
                                                   const tf_json_value_t      *name) {
-  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++)
-    if (tf_json_text_is(name, row->name, strlen(row->name))) return row;
+  for (const tf_in_band_channel_t *row = table; row->name != NULL; row++) {
+    bool may_be = name->escaped || row->name[0] == *name->bytes;
+    if (may_be && tf_json_text_is(name, row->name, strlen(row->name))) return row;
+  }
   return NULL;
 }
 

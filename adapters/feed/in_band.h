@@ -135,12 +135,12 @@ typedef struct tf_in_band_spec {
   /* Deltas say which ids they cover, and snapshots are asked for: books go by bridge.h, no mirror is kept,
    * and a route's rule says nothing. A level at price 0 is none. */
   bool        bridges;
-  uint8_t     spelling;   /* tf_symbols_spelling_t: of the venue's payloads */
-  const char *ws_path;    /* of every connection: tf_in_band_ws_target */
-  const char *heartbeat;  /* tf_in_band_heartbeat */
-  const char *pong;       /* a whole message that answers it and is no JSON; NULL: none */
-  const char *buy,
-      *sell; /* words of a trade's side: up to 8 letters, compared without regard to case */
+  uint8_t     spelling;  /* tf_symbols_spelling_t: of the venue's payloads */
+  const char *ws_path;   /* of every connection: tf_in_band_ws_target */
+  const char *heartbeat; /* tf_in_band_heartbeat */
+  const char *pong;      /* a whole message that answers it and is no JSON; NULL: none */
+  /* Words of a trade's side: up to 8 letters, compared without regard to case. */
+  const char *buy, *sell;
 
   /* A REST answer that is a message as others, told by its target: the route says of what. NULL: none. Any
    * other may be the instruments' metadata. */

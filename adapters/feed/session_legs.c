@@ -83,14 +83,41 @@ void tf_session_legs_listen(tf_session_t *s, tf_session_leg_t *leg, const tf_fra
 
 /* ---- dialling ---- */
 
-/* The best there is; where this leg's last one failed, that goes behind the others first. */
+/* So many other legs are connected there, or about to be. One that this leg replaces does not count. */
+static uint32_t users_of(const tf_session_t *s, const tf_link_t *link, uint32_t endpoint_idx) {
+  const tf_session_leg_t *leg = (const tf_session_leg_t *)(const void *)link;
+  uint32_t                cnt = 0;
+  for (uint32_t i = 0; i < s->leg_cnt; i++) {
+    const tf_link_t *other = &s->legs[i].link;
+    if (other == link || i == leg->replaces) continue;
+    bool is_there = other->state == TF_LINK_DIALING || other->state == TF_LINK_UP;
+    cnt += is_there && other->dial.endpoint == &s->endpoints[endpoint_idx];
+  }
+  return cnt;
+}
+
+/* Legs spread over the endpoints: the best one that the fewest others use, of those that did not fail since
+ * they were measured; where all failed, the best. */
+static uint32_t best_of(const tf_session_t *s, const tf_link_t *link) {
+  tf_ranking_order_t order = tf_ranking_read(s->config.ranking);
+  uint32_t           best = order.best_first[0], fewest = UINT32_MAX;
+  for (uint32_t i = 0; i < s->config.ranking->cnt; i++) {
+    uint32_t idx = order.best_first[i], users = users_of(s, link, idx);
+    if (order.has_failed[idx] || users >= fewest) continue;
+    best   = idx;
+    fewest = users;
+  }
+  return best;
+}
+
+/* Where this leg's last one failed, that goes behind the others first. */
 static const tf_endpoint_t *endpoint_of(tf_session_t *s, const tf_link_t *link) {
   tf_ranking_t *ranking = s->config.ranking;
   if (ranking == NULL) return &s->endpoints[0];
   bool has_ended = link->end != TF_LINK_END_NONE && link->end != TF_LINK_END_REPLACED;
   if (link->dial.endpoint != NULL && (link->dial.err != TF_OK || has_ended))
     tf_ranking_demote(ranking, (uint32_t)(link->dial.endpoint - s->endpoints));
-  return &s->endpoints[tf_ranking_at(ranking, 0)];
+  return &s->endpoints[best_of(s, link)];
 }
 
 static void dial(tf_session_t *s, tf_session_leg_t *leg) {
@@ -351,13 +378,16 @@ tf_session_leg_t *tf_session_legs_best(tf_session_t *s) {
 /* Quantiles are a walk over a histogram: of one leg a time, since this is the lane. */
 void tf_session_legs_show(tf_session_t *s) {
   for (uint32_t i = 0; i < s->leg_cnt; i++) {
-    const tf_legs_leg_t *from = &s->merge.legs[i];
-    tf_source_leg_t     *to   = &s->source.legs[i];
-    to->is_up                 = s->legs[i].is_joined;
-    to->messages              = from->messages;
-    to->duplicates            = from->duplicates;
-    to->wins                  = s->merge.race.legs[i].wins;
-    to->losses                = s->merge.race.legs[i].losses;
+    const tf_legs_leg_t *from     = &s->merge.legs[i];
+    tf_source_leg_t     *to       = &s->source.legs[i];
+    to->is_up                     = s->legs[i].is_joined;
+    const tf_endpoint_t *e        = s->legs[i].link.dial.endpoint;
+    bool                 has_host = e >= s->endpoints && e < s->endpoints + TF_ENDPOINTS_MAX;
+    if (has_host) to->endpoint_idx = (uint64_t)(e - s->endpoints);
+    to->messages   = from->messages;
+    to->duplicates = from->duplicates;
+    to->wins       = s->merge.race.legs[i].wins;
+    to->losses     = s->merge.race.legs[i].losses;
   }
   const tf_hist_t *lead = &s->merge.race.legs[s->show_idx].lead;
   tf_source_leg_t *to   = &s->source.legs[s->show_idx];

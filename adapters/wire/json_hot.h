@@ -34,7 +34,7 @@ TF_INLINE uint32_t tf_json_hot_load4(const char *p) {
   memcpy(&v, p, 4);
   return v;
 }
-#define TF_JSON_HOT_BYTES3(a, b, c) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16)
+#define TF_JSON_HOT_BYTES3(a, b, c)    ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16)
 #define TF_JSON_HOT_BYTES4(a, b, c, d) (TF_JSON_HOT_BYTES3(a, b, c) | (uint32_t)(d) << 24)
 
 /* A number that a hot reader has taken is over in front of these; anything else is the scan's. */

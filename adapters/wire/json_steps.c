@@ -1,14 +1,15 @@
 #include "wire/json_steps.h"
 
-#define KEY_BYTES_MAX (TF_JSON_STEP_BYTES + TF_JSON_MORE_BYTES - 5) /* lead, two quotes, colon, quote */
+#define KEY_BYTES_MAX                                                                              \
+  (TF_JSON_STEP_BYTES + TF_JSON_MORE_BYTES - 5) /* lead, two quotes, colon, quote */
 
 tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want, bool is_wanted,
                                   char c) {
-  bool is_digit  = (c >= '0' && c <= '9') || c == '-';
-  bool is_plain  = want == TF_JSON_WANT_TEXT || want == TF_JSON_WANT_BYTES;
-  bool is_items  = want == TF_JSON_WANT_ITEMS || want == TF_JSON_WANT_ITEM;
-  bool is_number = want == TF_JSON_WANT_DECIMAL || want == TF_JSON_WANT_LEVELS ||
-                   want == TF_JSON_WANT_ITEMS;
+  bool is_digit = (c >= '0' && c <= '9') || c == '-';
+  bool is_plain = want == TF_JSON_WANT_TEXT || want == TF_JSON_WANT_BYTES;
+  bool is_items = want == TF_JSON_WANT_ITEMS || want == TF_JSON_WANT_ITEM;
+  bool is_number =
+      want == TF_JSON_WANT_DECIMAL || want == TF_JSON_WANT_LEVELS || want == TF_JSON_WANT_ITEMS;
   if (c == '"')
     return is_plain ? TF_JSON_FORM_TEXT : is_number ? TF_JSON_FORM_QUOTED : TF_JSON_FORM_ANY;
   /* of a number that nobody wants nobody sees what was made */
@@ -118,22 +119,22 @@ tf_json_step_t *tf_json_steps_learn(tf_json_order_t *order, const tf_json_object
   uint32_t key_bytes = (uint32_t)(member->value - member->lead) - 4;
   uint32_t bytes     = key_bytes + 4 + (*member->value == '"');
   uint32_t front     = bytes < TF_JSON_STEP_BYTES ? bytes : TF_JSON_STEP_BYTES;
-  uint32_t key_cnt = object->shape->key_cnt, place;
-  bool     is_known = member->key != TF_JSON_KEY_NONE;
-  uint32_t want     = is_known ? object->shape->keys[member->key].want : TF_JSON_WANT_BYTES;
+  uint32_t key_cnt   = object->shape->key_cnt, place;
+  bool     is_known  = member->key != TF_JSON_KEY_NONE;
+  uint32_t want      = is_known ? object->shape->keys[member->key].want : TF_JSON_WANT_BYTES;
   if (!member->is_plain || key_bytes > KEY_BYTES_MAX) return NULL;
   if (!make_room(order, key_cnt, is_known)) return NULL;
   tf_json_step_t *step = look_up(order, member->lead, key_bytes, &place);
   if (step != NULL) return step;
   order->places[place] = (uint8_t)order->step_cnt;
-  step                  = &order->steps[order->step_cnt++];
-  *step             = (tf_json_step_t){.guess_bytes = TF_JSON_HOT_GUESS_NONE, .guess = TF_JSON_HOT_NO_FORM};
-  step->bit         = UINT64_C(1) << (is_known ? member->key : 63u - order->unknown_cnt++);
-  step->mask        = (1u << front) - 1;
-  step->slot_at     = (uint16_t)((is_known ? member->key : key_cnt) * sizeof(tf_json_value_t));
-  step->text_bytes  = (uint8_t)bytes;
-  step->more_form   = (uint8_t)tf_json_steps_form(object, want, is_known, *member->value);
-  step->form        = bytes > front ? TF_JSON_FORM_LONG : step->more_form;
+  step                 = &order->steps[order->step_cnt++];
+  *step     = (tf_json_step_t){.guess_bytes = TF_JSON_HOT_GUESS_NONE, .guess = TF_JSON_HOT_NO_FORM};
+  step->bit = UINT64_C(1) << (is_known ? member->key : 63u - order->unknown_cnt++);
+  step->mask       = (1u << front) - 1;
+  step->slot_at    = (uint16_t)((is_known ? member->key : key_cnt) * sizeof(tf_json_value_t));
+  step->text_bytes = (uint8_t)bytes;
+  step->more_form  = (uint8_t)tf_json_steps_form(object, want, is_known, *member->value);
+  step->form       = bytes > front ? TF_JSON_FORM_LONG : step->more_form;
   memcpy(step->text, member->lead, front);
   memcpy(step->more, member->lead + front, bytes - front);
   return step;

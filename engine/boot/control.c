@@ -262,6 +262,7 @@ static json_t *status_legs(tf_metrics_block_t *const *legs) {
     json_t  *leg   = json_object();
     json_object_set_new(leg, "leg", json_integer((json_int_t)i));
     json_object_set_new(leg, "up", json_boolean(tf_metrics_get(b, TF_METRIC_LEG_UP) != 0));
+    json_object_set_new(leg, "endpoint", number_of(b, TF_METRIC_LEG_ENDPOINT));
     json_object_set_new(leg, "messages", number_of(b, TF_METRIC_LEG_MESSAGES));
     json_object_set_new(leg, "duplicates", number_of(b, TF_METRIC_LEG_DUPLICATES));
     json_object_set_new(leg, "races", json_integer((json_int_t)races));

@@ -9,8 +9,7 @@
 
 #define STATE_ALIGN 16
 
-/* Fewer of a kind at one level run one by one: a vector costs what two or three of its lanes do alone
- * (bench_indicator, docs/adr/0021). */
+/* Fewer of a kind at one level run one by one: most of a vector would repeat its last lane. */
 #define LANES_MIN 3
 
 #define KIND_NONE UINT32_MAX

@@ -48,17 +48,16 @@ tf_err_t tf_feature_schema_text(const tf_feature_plan_t *plan, const tf_bar_spec
   json_t *features = json_array(), *used = json_object();
   char    what[BAR_TEXT_BYTES], hex[17];
   for (uint32_t i = 0; i < plan->listed_cnt; i++)
-    json_array_append_new(features,
-                          json_pack("{s:s, s:s}", "name", tf_feature_plan_label(plan, i), "expr",
-                                    tf_feature_plan_name(plan, i)));
+    json_array_append_new(features, json_pack("{s:s, s:s}", "name", tf_feature_plan_label(plan, i),
+                                              "expr", tf_feature_plan_name(plan, i)));
   for (uint32_t b = 0; b < bar_cnt; b++) {
     if (plan->bars[b].field_cnt == 0) continue;
     bar_text(&bars[b], what);
     json_object_set_new(used, bars[b].name, json_string(what));
   }
-  json_t *root = json_pack("{s:i, s:s, s:s, s:o, s:o}", "version", TF_FEATURE_SCHEMA_VERSION,
-                           "hash", "", "nan", tf_feature_nan_words[nan], "features", features,
-                           "bars", used);
+  json_t *root =
+      json_pack("{s:i, s:s, s:s, s:o, s:o}", "version", TF_FEATURE_SCHEMA_VERSION, "hash", "",
+                "nan", tf_feature_nan_words[nan], "features", features, "bars", used);
   if (root) {
     hash_of(root, hex);
     json_object_set_new(root, "hash", json_string(hex));
@@ -96,8 +95,8 @@ static tf_err_t check_bars(const json_t *used, const tf_bar_spec_t *bars, uint32
     while (b < bar_cnt && strcmp(bars[b].name, name) != 0) b++;
     if (b < bar_cnt) bar_text(&bars[b], here);
     if (b < bar_cnt && trained && strcmp(trained, here) == 0) continue;
-    return TF_ERR(E_MODEL_SCHEMA, "bar \"%.32s\" was trained as %.48s; in this config it is %s", name,
-                  trained ? trained : "?", b < bar_cnt ? here : "not there");
+    return TF_ERR(E_MODEL_SCHEMA, "bar \"%.32s\" was trained as %.48s; in this config it is %s",
+                  name, trained ? trained : "?", b < bar_cnt ? here : "not there");
   }
   return TF_OK;
 }
@@ -111,10 +110,11 @@ static tf_err_t check_head(const json_t *root) {
     return TF_ERR(E_MODEL_SCHEMA, "its schema has version %lld, this build computes version %d",
                   (long long)json_integer_value(version), TF_FEATURE_SCHEMA_VERSION);
   if (!nan || strcmp(nan, tf_feature_nan_words[TF_FEATURE_NAN_FILL]) == 0)
-    return TF_ERR(E_MODEL_SCHEMA,
-                  "it was trained on rows whose gaps were filled (nan: %.16s), and the engine asks no "
-                  "model on a row with a gap: train on `features eval --nan drop` or keep",
-                  nan ? nan : "?");
+    return TF_ERR(
+        E_MODEL_SCHEMA,
+        "it was trained on rows whose gaps were filled (nan: %.16s), and the engine asks no "
+        "model on a row with a gap: train on `features eval --nan drop` or keep",
+        nan ? nan : "?");
   hash_of(root, hex);
   if (!hash || strcmp(hash, hex) != 0)
     return TF_ERR(E_MODEL_SCHEMA, "its schema was changed: the hash says %.16s, its text %s",
@@ -127,7 +127,8 @@ tf_err_t tf_feature_schema_check(const char *text, const tf_feature_plan_t *plan
                                  uint32_t bar_cnt) {
   json_error_t at;
   json_t      *root = json_loads(text, JSON_REJECT_DUPLICATES, &at);
-  if (!root) return TF_ERR(E_MODEL_SCHEMA, "its schema is not JSON: %s (byte %d)", at.text, at.position);
+  if (!root)
+    return TF_ERR(E_MODEL_SCHEMA, "its schema is not JSON: %s (byte %d)", at.text, at.position);
   tf_err_t err = check_head(root);
   if (!err) err = check_features(json_object_get(root, "features"), plan, places, cnt);
   if (!err) err = check_bars(json_object_get(root, "bars"), bars, bar_cnt);

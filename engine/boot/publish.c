@@ -88,6 +88,7 @@ static void publish_feed(tf_metrics_block_t *b, const tf_source_t *s,
 
 static void publish_leg(tf_metrics_block_t *b, const tf_source_leg_t *leg) {
   tf_metrics_set(b, TF_METRIC_LEG_UP, leg->is_up);
+  tf_metrics_set(b, TF_METRIC_LEG_ENDPOINT, leg->endpoint_idx);
   tf_metrics_set(b, TF_METRIC_LEG_MESSAGES, leg->messages);
   tf_metrics_set(b, TF_METRIC_LEG_DUPLICATES, leg->duplicates);
   tf_metrics_set(b, TF_METRIC_LEG_WINS, leg->wins);

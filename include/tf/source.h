@@ -151,6 +151,7 @@ enum {
 /* One of a live source's connections, for those who look on. */
 typedef struct tf_source_leg {
   uint64_t is_up;
+  uint64_t endpoint_idx; /* where it is connected, or was last: place in the feed's list of hosts */
   uint64_t messages;
   uint64_t wins, losses; /* of messages that two connections brought: before the other, behind it */
   uint64_t duplicates;   /* messages of which nothing was published, another having brought it */

@@ -22,11 +22,11 @@ typedef union part {
 
 static size_t bytes_of(uint32_t kind) {
   static const uint8_t BYTES[TF_AVERAGE_CNT] = {
-      [TF_AVERAGE_SMA] = sizeof(tf_total_t),        [TF_AVERAGE_EMA] = sizeof(tf_smooth_t),
-      [TF_AVERAGE_WMA] = sizeof(tf_trend_t),        [TF_AVERAGE_DEMA] = 2 * sizeof(tf_smooth_t),
-      [TF_AVERAGE_TEMA] = 3 * sizeof(tf_smooth_t),  [TF_AVERAGE_TRIMA] = sizeof(tf_trima_t),
-      [TF_AVERAGE_KAMA] = sizeof(tf_kama_t),        [TF_AVERAGE_T3] = 6 * sizeof(tf_smooth_t),
-      [TF_AVERAGE_HMA] = sizeof(tf_hma_t),          [TF_AVERAGE_ZLEMA] = sizeof(tf_zlema_t),
+      [TF_AVERAGE_SMA] = sizeof(tf_total_t),       [TF_AVERAGE_EMA] = sizeof(tf_smooth_t),
+      [TF_AVERAGE_WMA] = sizeof(tf_trend_t),       [TF_AVERAGE_DEMA] = 2 * sizeof(tf_smooth_t),
+      [TF_AVERAGE_TEMA] = 3 * sizeof(tf_smooth_t), [TF_AVERAGE_TRIMA] = sizeof(tf_trima_t),
+      [TF_AVERAGE_KAMA] = sizeof(tf_kama_t),       [TF_AVERAGE_T3] = 6 * sizeof(tf_smooth_t),
+      [TF_AVERAGE_HMA] = sizeof(tf_hma_t),         [TF_AVERAGE_ZLEMA] = sizeof(tf_zlema_t),
       [TF_AVERAGE_RMA] = sizeof(tf_smooth_t),
   };
   return BYTES[kind];

@@ -128,7 +128,7 @@ TF_INLINE bool tf_hma_step(tf_hma_t *s, tf_store_t m, double x, double *y) {
   tf_trend_view_t half, full, root;
   (void)tf_trend_step(&s->half, m, x, &half);
   if (!tf_trend_step(&s->full, m, x, &full)) return false;
-  double ahead = 2.0 * tf_trend_weighted_mean(&half) - tf_trend_weighted_mean(&full);
+  double ahead   = 2.0 * tf_trend_weighted_mean(&half) - tf_trend_weighted_mean(&full);
   bool   is_warm = tf_trend_step(&s->root, m, ahead, &root);
   *y             = tf_trend_weighted_mean(&root);
   return is_warm;

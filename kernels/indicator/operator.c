@@ -106,14 +106,16 @@ static bool index_step(place_t *s, tf_store_t m, const double *x, double *y) {
   return place_step(s, m, x[0], y);
 }
 
-TF_INDICATOR_DEFINE_AS(maxindex, place_t, maxindex_build, index_step, .group = TF_GROUP_MATH,
-                       .help   = "place of the largest of the last n inputs, in inputs from the first",
-                       .origin = "definition", TF_SERIES("close"), TF_OUTPUTS("maxindex"),
-                       TF_PARAMS(TF_PARAM_PERIOD(30, 2)));
-TF_INDICATOR_DEFINE_AS(minindex, place_t, minindex_build, index_step, .group = TF_GROUP_MATH,
-                       .help   = "place of the smallest of the last n inputs, in inputs from the first",
-                       .origin = "definition", TF_SERIES("close"), TF_OUTPUTS("minindex"),
-                       TF_PARAMS(TF_PARAM_PERIOD(30, 2)));
+TF_INDICATOR_DEFINE_AS(
+    maxindex, place_t, maxindex_build, index_step, .group = TF_GROUP_MATH,
+    .help   = "place of the largest of the last n inputs, in inputs from the first",
+    .origin = "definition", TF_SERIES("close"), TF_OUTPUTS("maxindex"),
+    TF_PARAMS(TF_PARAM_PERIOD(30, 2)));
+TF_INDICATOR_DEFINE_AS(
+    minindex, place_t, minindex_build, index_step, .group = TF_GROUP_MATH,
+    .help   = "place of the smallest of the last n inputs, in inputs from the first",
+    .origin = "definition", TF_SERIES("close"), TF_OUTPUTS("minindex"),
+    TF_PARAMS(TF_PARAM_PERIOD(30, 2)));
 
 typedef struct places {
   place_t low, high;
@@ -144,6 +146,6 @@ static bool minmax_step(tf_span_t *s, tf_store_t m, const double *x, double *y) 
 }
 
 TF_INDICATOR_DEFINE(minmax, tf_span_t, .group = TF_GROUP_MATH,
-                    .help   = "smallest and largest of the last n inputs",
-                    .origin = "definition", TF_SERIES("close"), TF_OUTPUTS("min", "max"),
+                    .help = "smallest and largest of the last n inputs", .origin = "definition",
+                    TF_SERIES("close"), TF_OUTPUTS("min", "max"),
                     TF_PARAMS(TF_PARAM_PERIOD(30, 2)));

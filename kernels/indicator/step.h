@@ -181,11 +181,10 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
   }
 
 /* A whole series through a state of its own, which it allocates: not for a lane. What is rejected reads NaN. */
-TF_INLINE void tf_step_batch(const tf_indicator_t *d,
-                             tf_indicator_result_t (*update)(void *, const tf_indicator_input_t *,
-                                                             double *),
-                             const double *params, const double *const *series, size_t len,
-                             double *const *out) {
+TF_INLINE void
+tf_step_batch(const tf_indicator_t *d,
+              tf_indicator_result_t (*update)(void *, const tf_indicator_input_t *, double *),
+              const double *params, const double *const *series, size_t len, double *const *out) {
   void *state = malloc(d->state_bytes(params));
   TF_ASSERT(state && d->init(state, params) == TF_OK);
   for (size_t i = 0; i < len; i++) {

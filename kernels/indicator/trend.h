@@ -45,7 +45,8 @@ TF_INLINE bool tf_trend_step(tf_trend_t *s, tf_store_t m, double x, tf_trend_vie
   double d = x - s->reference;
   s->sum += d;
   s->weighted += (double)cnt * d;
-  *view = (tf_trend_view_t){s->sum, s->weighted + (double)rest * s->sum, s->reference, (double)s->n};
+  *view =
+      (tf_trend_view_t){s->sum, s->weighted + (double)rest * s->sum, s->reference, (double)s->n};
   if (rest > 0 && s->full) {
     double shift = s->last_reference - s->reference, k = (double)rest;
     view->sum += m.words[s->at + 2 * cnt] + k * shift;

@@ -115,8 +115,7 @@ TF_INLINE bool tf_peak_step(tf_peak_t *s, tf_store_t m, double x, tf_peak_view_t
   }
   if (s->cnt > 0 && tf_peak_yields_(s, m.words[tf_peak_place_(s, 0)], y)) s->cnt = 0;
   /* Only the back moves on from here, which a peek's answer does not show. */
-  while (m.keep && s->cnt > 0 &&
-         tf_peak_yields_(s, m.words[tf_peak_place_(s, s->cnt - 1)], y)) {
+  while (m.keep && s->cnt > 0 && tf_peak_yields_(s, m.words[tf_peak_place_(s, s->cnt - 1)], y)) {
     s->cnt--;
   }
   bool is_front = s->cnt == 0;

@@ -1,5 +1,6 @@
 """An HTTP proxy that tunnels (CONNECT), for tests; run alone it says where it is and who wanted to go where."""
 import base64
+import signal
 import socket
 import sys
 import threading
@@ -77,7 +78,8 @@ class ConnectProxy:
 
 
 if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     proxy = ConnectProxy(user=sys.argv[1] if len(sys.argv) > 1 else None)
     proxy.on_request = lambda line: print(line, flush=True)
     print(f"proxy on http://127.0.0.1:{proxy.port}", flush=True)
-    threading.Event().wait()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})

@@ -5,19 +5,20 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from exchange_faults import KINDS, NIGHTLY, SEEDS, Exchanges
+from exchange_faults import KINDS, NIGHTLY, SEEDS, Exchanges, reconnects
 from harness import main, side_by_side
 
 SHAPE = {"schema", "unknown", "instrument", "number", "syntax"}
 REASONS = {"field_missing": SHAPE, "field_renamed": SHAPE, "field_null": SHAPE, "field_type": SHAPE,
-           "type_unknown": {"unknown", "schema"}, "number": {"number", "schema"}, "symbol": {"instrument", "limit", "unknown"}}
-SURE = ("type_unknown", "symbol")  # the others may hit a field that is not read, or a number that can be
+           "type_unknown": {"unknown", "schema"}, "number": {"number", "schema", "syntax"}, "symbol": {"instrument", "limit", "unknown"}}
+SURE = ("type_unknown", "symbol")  # at Binance, whose messages have one type; the others may hit what is not read, or can be
 
 
 class Garbage(Exchanges):  # F34, F36
     def assertRefused(self, met, least, most):
         """So many were refused, each reason with a sample in the log, and nobody was refused that the exchange did not spoil."""
         rejected = met.got["rejected"]
+        least = 1 if reconnects(met.metrics) else least  # a sequence of the connection: what is refused breaks it
         self.assertTrue(least <= sum(rejected.values()) <= most, rejected)
         for reason in rejected:
             self.assertRegex(met.log, rf"messages rejected \({reason}\), newest: message \d+: \S")
@@ -27,7 +28,7 @@ class Garbage(Exchanges):  # F34, F36
         def one(venue, fault, seed):
             met = self.meet(venue, f"{fault}=1/25x20", rate=2000, taken=True, seed=seed)
             self.assertEqual(met.did[fault], 20)
-            self.assertRefused(met, 20 if fault in SURE else 1, 20)
+            self.assertRefused(met, 20 if fault in SURE and venue.startswith("binance") else 1, 20)
             self.assertLessEqual(set(met.got["rejected"]), REASONS[fault])
 
         side_by_side(self, [(v, f, s) for v in (KINDS if NIGHTLY else ("binance-spot",)) for f in REASONS for s in SEEDS], one)

@@ -207,6 +207,15 @@ class Ids(unittest.TestCase):
                 self.assertGreater(summary["events"]["ticker"], 10)
         each(self, IDS, one)
 
+    def test_funding_rates_alone_come_from_an_address_of_their_own(self):
+        sets = ("feeds.0.venue=htx-swap-funding", "feeds.0.instruments=[BTC-USDT, ETH-USDT]", "feeds.0.channels=[ticker]")
+        with Exchange("--venue", "htx-swap-funding", "--faults", "ack_error=1x1") as exchange:
+            summary, _ = live(exchange, "htx", *sets, seconds="4s")
+            self.assertEqual(exchange.summary()["ack_error"], 1)
+        self.assertEqual((summary["rejected"], summary["ledger"]["residual"], summary["instruments"]), ({}, 0, 2))
+        self.assertGreater(summary["events"]["ticker"], 4)
+        self.assertEqual(summary["events"]["trade"] + summary["events"]["book"], 0)
+
     def test_missing_deltas_are_gaps_and_repeated_ones_no_news(self):
         def one(venue):
             with Exchange("--venue", venue, "--faults", "gap=0.05,dup=0.05") as exchange:

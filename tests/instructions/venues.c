@@ -6,6 +6,7 @@
 #include <valgrind/callgrind.h>
 
 #include "feed/feeds.h"
+#include "tf/io.h"
 
 #define EVENT_CAP    65536u
 #define MESSAGES_MAX 1024u
@@ -47,9 +48,8 @@ uint64_t venues_run(const char *venue, const char *file) {
   const tf_feed_t *feed = tf_feeds_find(venue);
   if (feed == NULL || !load(file)) return 0;
   void *state = aligned_alloc(128, tf_align_up(feed->state_bytes(feed, &config), 128));
-  out = (tf_feed_out_t){.events    = calloc(EVENT_CAP, sizeof(tf_event_t)),
-                        .event_cap = EVENT_CAP,
-                        .counts    = &counts};
+  out         = (tf_feed_out_t){
+              .events = calloc(EVENT_CAP, sizeof(tf_event_t)), .event_cap = EVENT_CAP, .counts = &counts};
   if (feed->init(feed, state, &config) != TF_OK) return 0;
   for (uint32_t i = 0; i < frame_cnt; i++) {
     bool is_counted = i >= frame_cnt / 2;

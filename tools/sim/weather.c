@@ -6,8 +6,7 @@
 #define CLOCK_JUMP_NS (3600 * TF_NS_PER_SEC) /* at the most, either way */
 
 static bool is_past(const sim_exchange_t *x, sim_fault_t fault) {
-  return x->weather.since_ns &&
-         sim_fault_is_due(x->faults, fault, x->now_ns - x->weather.since_ns);
+  return x->weather.since_ns && sim_fault_is_due(x->faults, fault, x->now_ns - x->weather.since_ns);
 }
 
 /* Only the last instrument comes and goes: the others show that it is not the whole feed. */

@@ -1,5 +1,6 @@
-/* What befalls a whole exchange, by the time since its first client and by the second: storms, a clock that jumps, instruments that
- * are halted, listed, delisted, or change their tick size. Owner and only writer: the simulator's thread. */
+/* What befalls a whole exchange, by the time since its first client and by the second: storms, a clock that
+ * jumps, instruments that are halted, listed, delisted, or change their tick size. Owner and only writer: the
+ * simulator's thread. */
 #ifndef SIM_WEATHER_H
 #define SIM_WEATHER_H
 
@@ -9,7 +10,7 @@ struct sim_exchange;
 
 typedef struct sim_weather {
   uint64_t since_ns, second_due_ns; /* since_ns: when the first client came; 0: none yet */
-  int64_t  clock_ahead_ns; /* of the venue's clock */
+  int64_t  clock_ahead_ns;          /* of the venue's clock */
   bool     storms;
   bool     is_tick_changed;
 } sim_weather_t;

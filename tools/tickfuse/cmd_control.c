@@ -63,9 +63,9 @@ static bool read_token(const char *path, char token[TOKEN_BYTES]) {
 
 static void print_leg(const json_t *leg) {
   const json_t *rate = json_object_get(leg, "win_rate");
-  printf("legs       %lld %-4s %10lld messages %10lld duplicates", INT_(leg, "leg"),
-         json_is_true(json_object_get(leg, "up")) ? "up" : "down", INT_(leg, "messages"),
-         INT_(leg, "duplicates"));
+  printf("legs       %lld %-4s endpoint %lld %10lld messages %10lld duplicates", INT_(leg, "leg"),
+         json_is_true(json_object_get(leg, "up")) ? "up" : "down", INT_(leg, "endpoint"),
+         INT_(leg, "messages"), INT_(leg, "duplicates"));
   if (json_is_real(rate))
     printf("  first in %.1f %% of %lld, by p50 %.1f p99 %.1f us", 100.0 * json_real_value(rate),
            INT_(leg, "races"), (double)INT_(leg, "lead_p50_ns") / 1e3,

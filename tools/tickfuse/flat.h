@@ -32,7 +32,8 @@ flat_table_t flat_table(flat_t *f, const uint8_t *sizes, uint32_t field_cnt);
 
 /* A vector of cnt elements, zeroed; returns where the first stands. element_bytes: 4 or a multiple of 8. */
 size_t flat_vector(flat_t *f, uint32_t cnt, uint32_t element_bytes);
-size_t flat_text(flat_t *f, const char *text); /* returns what a reference is linked to, as flat_vector - 4 */
+size_t flat_text(flat_t     *f,
+                 const char *text); /* returns what a reference is linked to, as flat_vector - 4 */
 
 void flat_put(flat_t *f, size_t at, const void *value, size_t bytes);
 void flat_link(flat_t *f, size_t reference, size_t target);

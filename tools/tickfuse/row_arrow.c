@@ -40,7 +40,7 @@ struct row_arrow {
   uint32_t                 row_cnt; /* of the batch in hand */
   uint64_t                 written; /* bytes of the file */
   uint64_t                *ts, *seq;
-  int32_t                 *name_ends;  /* (ROW_ARROW_BATCH + 1) offsets of the names */
+  int32_t                 *name_ends; /* (ROW_ARROW_BATCH + 1) offsets of the names */
   char                    *names;
   double                  *values; /* (feature, ROW_ARROW_BATCH) */
   flat_t                   batch;  /* the metadata of a full one; its counts are written over */
@@ -212,8 +212,7 @@ void row_arrow_write(row_arrow_t *a, uint64_t ts_recv_ns, uint64_t ingest_seq,
   a->seq[r]     = ingest_seq;
   memcpy(a->names + a->name_ends[r], instrument, name);
   a->name_ends[r + 1] = a->name_ends[r] + (int32_t)name;
-  for (uint32_t i = 0; i < a->feature_cnt; i++)
-    a->values[(size_t)i * ROW_ARROW_BATCH + r] = row[i];
+  for (uint32_t i = 0; i < a->feature_cnt; i++) a->values[(size_t)i * ROW_ARROW_BATCH + r] = row[i];
   if (++a->row_cnt == ROW_ARROW_BATCH) emit_batch(a);
 }
 
@@ -270,14 +269,15 @@ tf_err_t row_arrow_open(row_arrow_t **arrow, FILE *file, const tf_feature_plan_t
                      .seq         = calloc(ROW_ARROW_BATCH, sizeof *a->seq),
                      .name_ends   = calloc(ROW_ARROW_BATCH + 1, sizeof *a->name_ends),
                      .names       = calloc(ROW_ARROW_BATCH, TF_INSTRUMENT_NAME_BYTES),
-                     .values      = calloc((size_t)ROW_ARROW_BATCH * (feature_cnt + 1), sizeof *a->values),
-                     .blocks      = calloc(BLOCKS_MAX, sizeof *a->blocks),
-                     .block_cap   = BLOCKS_MAX};
+                     .values =
+                         calloc((size_t)ROW_ARROW_BATCH * (feature_cnt + 1), sizeof *a->values),
+                     .blocks    = calloc(BLOCKS_MAX, sizeof *a->blocks),
+                     .block_cap = BLOCKS_MAX};
   make_batch(a);
   flat_t       f;
   flat_table_t message = begin_message(&f, HEADER_SCHEMA);
-  bool         whole   = a->schema_text && a->ts && a->seq && a->name_ends && a->names &&
-               a->values && a->blocks && !a->batch.failed;
+  bool         whole = a->schema_text && a->ts && a->seq && a->name_ends && a->names && a->values &&
+               a->blocks && !a->batch.failed;
   if (whole) put_schema(a, &f, message.fields[2]);
   whole = whole && !f.failed;
   if (whole) {

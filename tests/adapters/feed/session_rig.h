@@ -309,11 +309,13 @@ static inline int resolve(const char *host, const char *port, tf_address_t *a, u
   return 0;
 }
 
-static inline void begin(stub_script_t script, bool tls) {
-  if (script) {
-    stub_start(&stub, script, tls ? cert : NULL, key);
-    stub_on = true;
-  }
+static inline void begin_stub(stub_script_t script) {
+  stub_start(&stub, script, NULL, key);
+  stub_on = true;
+}
+
+/* The venue is there already, or is not. */
+static inline void begin_session(void) {
   tf_io_config_t io_config = tf_io_config_default();
   io_config.conns_max      = 4;
   assert_int_equal(tf_arena_init(&io_arena, "io", tf_io_arena_bytes(&io_config)), TF_OK);
@@ -329,6 +331,14 @@ static inline void begin(stub_script_t script, bool tls) {
   assert_int_equal(tf_arena_init(&arena, "session", tf_session_arena_bytes(&config)), TF_OK);
   assert_int_equal(tf_session_init(&config, &arena, &source), TF_OK);
   source->publisher = (tf_publisher_t){.publish = on_publish};
+}
+
+static inline void begin(stub_script_t script, bool tls) {
+  if (script) {
+    stub_start(&stub, script, tls ? cert : NULL, key);
+    stub_on = true;
+  }
+  begin_session();
 }
 
 /* As a lane: where the seal is built in, an allocation aborts. */

@@ -58,11 +58,54 @@ static void newcomer_that_was_still_asking_when_the_last_one_died_begins_anew(vo
   assert_int_equal(seen.statuses, 3); /* up, gone, up */
 }
 
+static void script_trades(stub_conn_t *c, const char *target, uint32_t idx) {
+  (void)target;
+  (void)idx;
+  stub_upgrade(c, NULL, 0);
+  if (!acks(c, 2)) return;
+  while (noted(0) == 0 && !stub_stopping(c)) {
+    trades(c, 1);
+    usleep(2000);
+  }
+  stub_linger(c);
+}
+
+/* Of four hosts one is not there: three legs go to the three that are, best first. */
+static void legs_spread_over_the_endpoints_that_answer(void **state) {
+  (void)state;
+  static tf_ranking_t ranking;
+  config.legs       = 3;
+  config.overlap_ns = 10 * MS;
+  begin_stub(script_trades);
+  const tf_session_host_t hosts[] = {
+      {"venue.test",    stub.port_text, true},
+      {"no.such.venue", stub.port_text, true},
+      {"other.test",    stub.port_text, true},
+      {"third.test",    stub.port_text, true}
+  };
+  tf_ranking_init(&ranking, 4);
+  config.hosts    = hosts;
+  config.host_cnt = 4;
+  config.ranking  = &ranking;
+  begin_session();
+  RUN_UNTIL(source->legs[0].is_up + source->legs[1].is_up + source->legs[2].is_up +
+                source->legs[3].is_up ==
+            3);
+  bool is_used[4] = {false};
+  for (uint32_t i = 0; i < source->leg_cnt; i++) {
+    if (!source->legs[i].is_up) continue;
+    assert_false(is_used[source->legs[i].endpoint_idx]);
+    is_used[source->legs[i].endpoint_idx] = true;
+  }
+  assert_true(is_used[0] && is_used[2] && is_used[3]);
+}
+
 int main(void) {
   if (!session_rig_start()) return 1;
   const struct CMUnitTest tests[] = {
       T(newcomer_that_had_asked_for_all_takes_the_last_ones_place_without_a_break),
       T(newcomer_that_was_still_asking_when_the_last_one_died_begins_anew),
+      T(legs_spread_over_the_endpoints_that_answer),
   };
   return session_rig_stop(RUN_SESSION_TESTS(TF_IO_AUTO, "session, legs", tests));
 }

@@ -57,8 +57,12 @@ static void make_million(golden_bars_t *b) {
     close          = moved < 50000 ? 50000 : moved > 150000 ? 150000 : moved;
     uint64_t high  = (first > close ? first : close) + (state >> 24) % 32;
     uint64_t low   = (first > close ? close : first) - (state >> 16) % 32;
-    double   row[] = {(double)first / 100, (double)high / 100,              (double)low / 100,
-                      (double)close / 100, (double)(1 + (state >> 8) % 1000), 2.0 + (double)(i * 7 % 29)};
+    double   row[] = {(double)first / 100,
+                      (double)high / 100,
+                      (double)low / 100,
+                      (double)close / 100,
+                      (double)(1 + (state >> 8) % 1000),
+                      2.0 + (double)(i * 7 % 29)};
     for (uint32_t c = 0; c < GOLDEN_COLUMNS; c++) b->columns[c][i] = row[c];
   }
 }
@@ -132,8 +136,7 @@ void golden_close(golden_file_t *file) {
 }
 
 static bool next_line(golden_file_t *file) {
-  if (!file->has_line)
-    do {
+  if (!file->has_line) do {
       file->has_line = gzgets(file->gz, file->line, sizeof file->line) != NULL;
     } while (file->has_line && file->line[0] == '#');
   return file->has_line;

@@ -243,6 +243,31 @@ static void connections_that_are_replaced_in_time_change_nothing(void **state) {
   on_each_venue(roll_over, number_of("TF_ROLLOVERS", 50));
 }
 
+/* One of two connections late by 5 ms: the other is first with all, by as much, to a step of the simulation. */
+static void lead_is_what_the_other_is_late_by(void **state) {
+  (void)state;
+  static const char *const venues[] = {"binance-spot", "okx", "coinbase", "htx-swap"};
+  for (size_t v = 0; v < TF_ARRAY_CNT(venues); v++) {
+    const uint32_t late_ms = 5;
+    begin(venues[v], TF_CHANNEL_TRADE | TF_CHANNEL_BOOK, 2, 0, 1);
+    bool is_late = false;
+    for (uint32_t i = 0; i < WORLD_CONNS; i++) {
+      if (!world.conns[i].is_open || world.conns[i].session != 1) continue;
+      world.conns[i].late_ns = is_late ? late_ms * MS : 0;
+      is_late                = true;
+    }
+    const tf_source_leg_t *legs = world.sessions[1].source->legs;
+    uint64_t before[2]          = {legs[0].wins + legs[0].losses, legs[1].wins + legs[1].losses};
+    for (uint32_t i = 0; i < 20000; i++) world_step();
+    uint32_t first = legs[0].wins > legs[1].wins ? 0 : 1;
+    uint64_t races = legs[first].wins + legs[first].losses;
+    assert_true(races > before[first] + 2000);
+    assert_true(legs[first].wins * 100 > races * 90); /* some were before the delay was set */
+    assert_in_range(legs[first].lead_p50_ns, (late_ms - 1) * MS, (late_ms + 1) * MS);
+    world_stop();
+  }
+}
+
 int main(void) {
   tf_tls_pool_install();
   tf_clock_calibrate();
@@ -250,6 +275,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(connections_that_die_at_any_byte_change_nothing),
       cmocka_unit_test(connections_that_are_replaced_in_time_change_nothing),
+      cmocka_unit_test(lead_is_what_the_other_is_late_by),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
