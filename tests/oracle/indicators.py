@@ -297,6 +297,8 @@ class Market:
         self.mark = self.funding = None
         self.flow = []      # (time, e) of each change of the best bid and offer
         self.prev = None
+        self.quoted = []    # (time, mid, price, qty, side) of each trade after the first quote
+        self.arrivals = []  # (time as it came, time) of each trade
         self.now = 0        # of the last event
         self.own = {}       # what an indicator that must see every tick keeps
 
@@ -316,6 +318,9 @@ class Market:
                 if self.trades:
                     self.pairs.append((self.trade_now, self.trades[-1][1], price, qty, args[2]))
                 self.trades.append((self.trade_now, price, qty, args[2]))
+                self.arrivals.append((now, self.trade_now))
+                if self.bbo:
+                    self.quoted.append((self.trade_now, (self.bbo[0] + self.bbo[2]) / 2, price, qty, args[2]))
         elif kind == "Q":
             self.bbo = (Fraction(args[0], 100), Fraction(args[1], 1000),
                         Fraction(args[2], 100), Fraction(args[3], 1000))
@@ -395,6 +400,47 @@ def depth(m, p):
     mid = (m.levels[0][0][0] + m.levels[1][0][0]) / 2
     reach = mid * Fraction(p[0]) / 10000
     return tuple(sum(q for price, q in side if abs(price - mid) <= reach) for side in m.levels)
+
+
+def effective_spread(m, p):
+    t = [s for s in m.quoted if m.trade_now - s[0] < p[0]]
+    below = sum(q for _, _, _, q, _ in t)
+    return sum(2 * side * (price - mid) / mid * q for _, mid, price, q, side in t) / below * 10000 if t else NAN
+
+
+def roll(m, p):
+    d = [(t, b - a) for t, a, b, _, _ in m.pairs]
+    products = [y * x for (_, x), (t, y) in zip(d, d[1:]) if m.trade_now - t < p[0]]
+    c = sum(products) / len(products) if products else 0
+    return 2 * sqrt(-c) if c < 0 else NAN
+
+
+def inter_arrival(m, p):
+    """Times as they came, never backwards; the window's clock sees ticks as well."""
+    came, times = 0, []
+    for t, counted in m.arrivals:
+        before, came = came, max(came, t)
+        times.append((counted, came - before))
+    inside = [d for counted, d in times[1:] if m.trade_now - counted < p[0]]
+    return Fraction(sum(inside), len(inside) * 10**9) if inside else NAN
+
+
+def hawkes(m, p):
+    """The recursion in 60 digits."""
+    mu, alpha, beta = map(Decimal, p)
+    own = m.own.setdefault("hawkes", {"seen": 0, "now": None, "sums": [Decimal(0), Decimal(0)]})
+
+    def decayed(now):
+        dt = 0 if own["now"] is None else max(0, now - own["now"])
+        return [v * (-beta * dt / 10**9).exp() for v in own["sums"]]
+
+    for (t, _), (_, _, _, side) in list(zip(m.arrivals, m.trades))[own["seen"]:]:
+        own["sums"] = decayed(t)
+        own["sums"][side < 0] += alpha
+        own["now"] = max(t, own["now"] or 0)
+        own["seen"] += 1
+    buy, sell = (v + mu / 2 for v in decayed(m.now))
+    return buy + sell, buy, sell
 
 
 def sides_whole(m):
@@ -495,6 +541,11 @@ MARKET = {
     "imbalance_bps": imbalance_bps,
     "impact": impact,
     "mlofi": mlofi,
+    "effective_spread": effective_spread,
+    "hawkes": hawkes,
+    "inter_arrival": inter_arrival,
+    "roll": roll,
+    "trade_intensity": lambda m, p: Fraction(len(m.traded(p[0])) * 10**9) / Fraction(p[0]),
     "weighted_mid": weighted_mid,
     "ofi": lambda m, p: NAN if m.bbo is None else sum(s[1] for s in m.flowed(p[0])),
 }
