@@ -208,6 +208,57 @@ static void what_has_left_leaves_nothing_behind(void **state) {
   for_each_eval("candles", true, forget);
 }
 
+/* What a pattern says of `last` after ten candles of body 4 and range 10. */
+static double answer_after_even(const char *name, double (*last)[4], size_t cnt) {
+  const tf_indicator_t *d           = pattern_of(name);
+  double                penetration = d->param_cnt ? d->params[0].dflt : 0, out = 0;
+  void                 *state = state_of(d, &penetration);
+  for (size_t i = 0; i < 10 + cnt; i++) {
+    tf_indicator_input_t in = {
+        .on = TF_ON_INPUT, .x = {100, 107, 97, 104}
+    };
+    if (i >= 10) memcpy(in.x, last[i - 10], sizeof in.x);
+    d->update(state, &in, &out);
+  }
+  free(state);
+  return out;
+}
+
+static void a_close_exactly_at_the_depth_is_not_deep_enough(void **state) {
+  (void)state;
+  double evening[][4] = {
+      {100, 121, 99,  120},
+      {124, 127, 123, 126},
+      {122, 123, 110, 114}
+  };
+  double morning[][4] = {
+      {120, 121, 99, 100},
+      {96,  97,  93, 94 },
+      {98,  110, 97, 106}
+  };
+  assert_true(answer_after_even("cdleveningstar", evening, 3) == 0);
+  assert_true(answer_after_even("cdlmorningstar", morning, 3) == 0);
+  evening[2][3] = 113, morning[2][3] = 107;
+  assert_true(answer_after_even("cdleveningstar", evening, 3) == -100);
+  assert_true(answer_after_even("cdlmorningstar", morning, 3) == 100);
+}
+
+static void a_body_of_exactly_a_tenth_is_a_dojis(void **state) {
+  (void)state;
+  double stars[][4] = {
+      {100, 102, 99,  101},
+      {104, 106, 103, 105},
+      {101, 103, 100, 102}
+  };
+  assert_true(answer_after_even("cdltristar", stars, 3) == -100);
+  for (uint32_t i = 0; i < 3; i++) {
+    double wider[3][4];
+    memcpy(wider, stars, sizeof wider);
+    wider[i][0] -= 0.25;
+    assert_true(answer_after_even("cdltristar", wider, 3) == 0);
+  }
+}
+
 int main(void) {
   if (!golden_load_bars()) {
     puts("skipped: no tests/golden");
@@ -219,6 +270,8 @@ int main(void) {
       cmocka_unit_test(peek_foretells_every_answer_and_states_move),
       cmocka_unit_test(answers_do_not_hang_on_the_unit_or_the_level_of_prices),
       cmocka_unit_test(what_has_left_leaves_nothing_behind),
+      cmocka_unit_test(a_close_exactly_at_the_depth_is_not_deep_enough),
+      cmocka_unit_test(a_body_of_exactly_a_tenth_is_a_dojis),
   };
   return cmocka_run_group_tests_name("indicator_pattern", tests, NULL, NULL);
 }
