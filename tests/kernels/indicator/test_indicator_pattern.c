@@ -259,6 +259,30 @@ static void a_body_of_exactly_a_tenth_is_a_dojis(void **state) {
   }
 }
 
+static void crows_without_a_gap_and_stars_above_the_close_are_none(void **state) {
+  (void)state;
+  double crows[][4] = {
+      {100, 121, 99,  120},
+      {126, 127, 120, 121},
+      {123, 124, 109, 110}
+  };
+  assert_true(answer_after_even("cdl2crows", crows, 3) == -100);
+  crows[1][3] = 120;
+  assert_true(answer_after_even("cdl2crows", crows, 3) == 0);
+  double stars[][4] = {
+      {120, 121,  70,   100},
+      {105, 106,  80,   98 },
+      {90,  90.5, 86.5, 87 }
+  };
+  double high_stars[][4] = {
+      {120, 121,   70,    100},
+      {112, 113,   101,   104},
+      {106, 106.5, 102.5, 103}
+  };
+  assert_true(answer_after_even("cdl3starsinsouth", stars, 3) == 100);
+  assert_true(answer_after_even("cdl3starsinsouth", high_stars, 3) == 0);
+}
+
 int main(void) {
   if (!golden_load_bars()) {
     puts("skipped: no tests/golden");
@@ -272,6 +296,7 @@ int main(void) {
       cmocka_unit_test(what_has_left_leaves_nothing_behind),
       cmocka_unit_test(a_close_exactly_at_the_depth_is_not_deep_enough),
       cmocka_unit_test(a_body_of_exactly_a_tenth_is_a_dojis),
+      cmocka_unit_test(crows_without_a_gap_and_stars_above_the_close_are_none),
   };
   return cmocka_run_group_tests_name("indicator_pattern", tests, NULL, NULL);
 }
