@@ -12,47 +12,24 @@
  * nothing changed in the window. A best bid and offer out of a book that has a gap or is syncing is
  * no change either, nor is the first one after: what flowed in between is unknown. The window is
  * described in time_window.h. */
+#include "indicator/order_flow.h"
 #include "indicator/time_window.h"
 
 enum { VALUE_CNT = 1 };
 
-typedef struct bbo {
-  double bid, bid_qty, ask, ask_qty;
-} bbo_t;
-
 typedef struct ofi {
-  bbo_t            last;
+  tf_level_pair_t  last;
   uint64_t         has_last;
   tf_time_window_t window; /* its entries follow: last member */
 } ofi_t;
 
-static bool read_bbo(const tf_market_t *m, bbo_t *now) {
-  *now = (bbo_t){m->bid, m->bid_qty, m->ask, m->ask_qty};
-  return tf_parts_finite(m->bid) && tf_parts_finite(m->bid_qty) && tf_parts_finite(m->ask) &&
-         tf_parts_finite(m->ask_qty);
-}
-
-/* The book is broken and there is no quote to go by. */
-static bool is_blind(const tf_market_t *m) {
-  return !m->has_quote && m->book &&
-         (m->book->state == TF_BOOK_GAP || m->book->state == TF_BOOK_SYNCING);
-}
-
-static double flow(const bbo_t *last, const bbo_t *now) {
-  double e = 0;
-  if (now->bid >= last->bid) e += now->bid_qty;
-  if (now->bid <= last->bid) e -= last->bid_qty;
-  if (now->ask <= last->ask) e -= now->ask_qty;
-  if (now->ask >= last->ask) e += last->ask_qty;
-  return e;
-}
-
 /* The window at this event before e, and the answer with e. Shared, so that update and peek agree to
  * the bit. */
-static tf_indicator_result_t answer(const ofi_t *s, const tf_indicator_input_t *in, bbo_t *now,
-                                    double *e, tf_time_window_view_t *view, double *out) {
-  if (!read_bbo(in->market, now)) return TF_INDICATOR_REJECTED;
-  *e = s->has_last && !is_blind(in->market) ? flow(&s->last, now) : 0;
+static tf_indicator_result_t answer(const ofi_t *s, const tf_indicator_input_t *in,
+                                    tf_level_pair_t *now, double *e, tf_time_window_view_t *view,
+                                    double *out) {
+  if (!tf_level_pair_of_market(in->market, now)) return TF_INDICATOR_REJECTED;
+  *e = s->has_last && !tf_order_flow_is_blind(in->market) ? tf_order_flow(&s->last, now) : 0;
   if (!tf_parts_finite(*e)) return TF_INDICATOR_REJECTED;
   tf_time_window_view(&s->window, in->market->now_ns, VALUE_CNT, view);
   if (in->on != TF_ON_TICK) return TF_INDICATOR_WARMING;
@@ -63,7 +40,7 @@ static tf_indicator_result_t answer(const ofi_t *s, const tf_indicator_input_t *
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   ofi_t                *s = state;
-  bbo_t                 now;
+  tf_level_pair_t       now;
   double                e;
   tf_time_window_view_t view;
   tf_indicator_result_t result = answer(s, in, &now, &e, &view, out);
@@ -71,12 +48,12 @@ static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in,
   tf_time_window_keep(&s->window, &view, VALUE_CNT);
   if (e != 0) tf_time_window_add(&s->window, in->market->now_ns, &e, VALUE_CNT);
   s->last     = now;
-  s->has_last = is_blind(in->market) ? 0 : 1;
+  s->has_last = tf_order_flow_is_blind(in->market) ? 0 : 1;
   return result;
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
-  bbo_t                 now;
+  tf_level_pair_t       now;
   double                e;
   tf_time_window_view_t view;
   return answer(state, in, &now, &e, &view, out);
@@ -88,14 +65,14 @@ static size_t state_bytes(const double *params) {
 
 static tf_err_t init(void *state, const double *params) {
   ofi_t *s    = state;
-  s->last     = (bbo_t){0};
+  s->last     = (tf_level_pair_t){0};
   s->has_last = 0;
   return tf_time_window_init(&s->window, params[0], params[1], VALUE_CNT);
 }
 
 static void reset(void *state) {
   ofi_t *s    = state;
-  s->last     = (bbo_t){0};
+  s->last     = (tf_level_pair_t){0};
   s->has_last = 0;
   tf_time_window_reset(&s->window, VALUE_CNT);
 }

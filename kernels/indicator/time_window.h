@@ -1,4 +1,4 @@
-/* A rolling window of time over samples of one or two values, with their sums: the state of vwap,
+/* A rolling window of time over samples of one to three values, with their sums: the state of vwap,
  * volume, ofi and the like. No pointers; the entries follow the struct in the caller's memory.
  *
  *   - A sample at t leaves when now - t >= window: the window is (now - window, now].
@@ -22,7 +22,7 @@
 #include "indicator/parts.h"
 #include "indicator/sum.h"
 
-#define TF_TIME_WINDOW_VALUES_MAX 2
+#define TF_TIME_WINDOW_VALUES_MAX 3
 
 typedef union tf_time_window_word {
   uint64_t t_ns;
@@ -43,7 +43,7 @@ typedef struct tf_time_window {
 
 /* What a window would hold at some time, computed without touching it. */
 typedef struct tf_time_window_view {
-  uint64_t now_ns;
+  uint64_t now_ns, window_ns;
   uint32_t head, cnt;
   tf_sum_t sum[TF_TIME_WINDOW_VALUES_MAX];
 } tf_time_window_view_t;
@@ -86,10 +86,11 @@ TF_INLINE tf_time_window_word_t *tf_time_window_entry_(const tf_time_window_t *w
 /* The window as it is at now_ns. The caller may read its sums, or store it with ..._keep. */
 TF_INLINE void tf_time_window_view(const tf_time_window_t *w, uint64_t now_ns, uint32_t value_cnt,
                                    tf_time_window_view_t *view) {
-  view->now_ns  = now_ns > w->last_ns ? now_ns : w->last_ns;
-  view->head    = w->head;
-  view->cnt     = w->cnt;
-  uint32_t left = 0;
+  view->now_ns    = now_ns > w->last_ns ? now_ns : w->last_ns;
+  view->window_ns = w->window_ns;
+  view->head      = w->head;
+  view->cnt       = w->cnt;
+  uint32_t left   = 0;
   for (uint32_t v = 0; v < value_cnt; v++) view->sum[v] = w->sum[v];
   while (view->cnt > 0) {
     const tf_time_window_word_t *entry = tf_time_window_entry_(w, view->head, value_cnt);

@@ -210,6 +210,62 @@ def parkinson(xs, n):
     return single([None if w is None else (w / below).sqrt() for w in rolling(squares, n)])
 
 
+def root(v):
+    """Of a variance; below zero, which takes a high or low that is none, it is 0."""
+    return max(v, Decimal(0)).sqrt()
+
+
+def garman_klass(xs, n):
+    o, h, l, c = map(dec, xs)
+    rows = [(b / d).ln() ** 2 / 2 - (2 * Decimal(2).ln() - 1) * (e / a).ln() ** 2 for a, b, d, e in zip(o, h, l, c)]
+    return single([None if w is None else root(w / n) for w in rolling(rows, n)])
+
+
+def rogers_satchell_rows(xs):
+    logs = [[v.ln() for v in dec(x)] for x in xs]
+    return [(h - c) * (h - o) + (l - c) * (l - o) for o, h, l, c in zip(*logs)]
+
+
+def rogers_satchell(xs, n):
+    return single([None if w is None else root(w / n) for w in rolling(rogers_satchell_rows(xs), n)])
+
+
+def sample_variance(rows, n):
+    """Two passes over each window; None before."""
+    out = []
+    for w in windows(rows, n):
+        mean = sum(w) / n if w else None
+        out.append(None if w is None else sum((v - mean) ** 2 for v in w) / (n - 1))
+    return out
+
+
+def yang_zhang(xs, n):
+    o, c = ([v.ln() for v in dec(xs[i])] for i in (0, 3))
+    k = Decimal("0.34") / (Decimal("1.34") + Decimal(n + 1) / (n - 1))
+    opens = sample_variance([b - a for a, b in zip(c, o[1:])], n)
+    moves = sample_variance([b - a for a, b in zip(o[1:], c[1:])], n)
+    ranges = rolling(rogers_satchell_rows([x[1:] for x in xs]), n)
+    return single([None] + [None if a is None else root(a + k * b + (1 - k) * r / n)
+                            for a, b, r in zip(opens, moves, ranges)])
+
+
+def returns(x):
+    return [(b / a).ln() for a, b in zip(dec(x), dec(x)[1:])]
+
+
+def realized_var(xs, n):
+    return single([None] + rolling([r * r for r in returns(xs[0])], n))
+
+
+PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494")
+
+
+def bipower(xs, n):
+    r = returns(xs[0])
+    products = rolling([abs(a * b) for a, b in zip(r, r[1:])], n - 1)
+    return single([None, None] + [None if p is None else PI / 2 * p for p in products])
+
+
 def quantile(xs, n, q):
     out, h = [], Fraction(q) * (n - 1)
     for w in windows(xs[0], n):
@@ -222,7 +278,8 @@ def quantile(xs, n, q):
 
 
 MULTI = {"dema": dema, "tema": tema, "ewma_vol": ewma_vol, "wma": wma, "linearreg_slope": linearreg_slope,
-         "parkinson": parkinson, "quantile": quantile}
+         "parkinson": parkinson, "quantile": quantile, "garman_klass": garman_klass, "rogers_satchell": rogers_satchell,
+         "yang_zhang": yang_zhang, "realized_var": realized_var, "bipower": bipower}
 
 
 class Market:
@@ -240,9 +297,14 @@ class Market:
         self.mark = self.funding = None
         self.flow = []      # (time, e) of each change of the best bid and offer
         self.prev = None
+        self.quoted = []    # (time, mid, price, qty, side) of each trade after the first quote
+        self.arrivals = []  # (time as it came, time) of each trade
+        self.now = 0        # of the last event
+        self.own = {}       # what an indicator that must see every tick keeps
 
     def apply(self, f):
         kind, backfill, now = f[1], f[3] == "1", int(f[4])
+        self.now = now
         args = [int(v) for v in f[5:]]
         tick = f[2] == "1"
         if tick or (kind == "T" and not backfill):
@@ -256,6 +318,9 @@ class Market:
                 if self.trades:
                     self.pairs.append((self.trade_now, self.trades[-1][1], price, qty, args[2]))
                 self.trades.append((self.trade_now, price, qty, args[2]))
+                self.arrivals.append((now, self.trade_now))
+                if self.bbo:
+                    self.quoted.append((self.trade_now, (self.bbo[0] + self.bbo[2]) / 2, price, qty, args[2]))
         elif kind == "Q":
             self.bbo = (Fraction(args[0], 100), Fraction(args[1], 1000),
                         Fraction(args[2], 100), Fraction(args[3], 1000))
@@ -337,6 +402,102 @@ def depth(m, p):
     return tuple(sum(q for price, q in side if abs(price - mid) <= reach) for side in m.levels)
 
 
+def effective_spread(m, p):
+    t = [s for s in m.quoted if m.trade_now - s[0] < p[0]]
+    below = sum(q for _, _, _, q, _ in t)
+    return sum(2 * side * (price - mid) / mid * q for _, mid, price, q, side in t) / below * 10000 if t else NAN
+
+
+def roll(m, p):
+    d = [(t, b - a) for t, a, b, _, _ in m.pairs]
+    products = [y * x for (_, x), (t, y) in zip(d, d[1:]) if m.trade_now - t < p[0]]
+    c = sum(products) / len(products) if products else 0
+    return 2 * sqrt(-c) if c < 0 else NAN
+
+
+def inter_arrival(m, p):
+    """Times as they came, never backwards; the window's clock sees ticks as well."""
+    came, times = 0, []
+    for t, counted in m.arrivals:
+        before, came = came, max(came, t)
+        times.append((counted, came - before))
+    inside = [d for counted, d in times[1:] if m.trade_now - counted < p[0]]
+    return Fraction(sum(inside), len(inside) * 10**9) if inside else NAN
+
+
+def hawkes(m, p):
+    """The recursion in 60 digits."""
+    mu, alpha, beta = map(Decimal, p)
+    own = m.own.setdefault("hawkes", {"seen": 0, "now": None, "sums": [Decimal(0), Decimal(0)]})
+
+    def decayed(now):
+        dt = 0 if own["now"] is None else max(0, now - own["now"])
+        return [v * (-beta * dt / 10**9).exp() for v in own["sums"]]
+
+    for (t, _), (_, _, _, side) in list(zip(m.arrivals, m.trades))[own["seen"]:]:
+        own["sums"] = decayed(t)
+        own["sums"][side < 0] += alpha
+        own["now"] = max(t, own["now"] or 0)
+        own["seen"] += 1
+    buy, sell = (v + mu / 2 for v in decayed(m.now))
+    return buy + sell, buy, sell
+
+
+def sides_whole(m):
+    return m.levels is not None and m.levels[0] and m.levels[1]
+
+
+def imbalance_bps(m, p):
+    bid, ask = depth(m, p)
+    return NAN if bid != bid or bid + ask == 0 else (bid - ask) / (bid + ask)
+
+
+def impact(m, p):
+    if not sides_whole(m):
+        return NAN, NAN
+    mid, out = (m.levels[0][0][0] + m.levels[1][0][0]) / 2, []
+    for side in (1, 0):
+        left, paid = Fraction(p[0]), 0
+        for price, size in m.levels[side]:
+            taken = min(left, size)
+            left, paid = left - taken, paid + taken * price
+        if left:
+            return NAN, NAN
+        out.append(abs(paid / Fraction(p[0]) - mid) / mid * 10000)
+    return tuple(out)
+
+
+def depth_slope(m, p):
+    if not sides_whole(m):
+        return NAN, NAN
+    mid, out = (m.levels[0][0][0] + m.levels[1][0][0]) / 2, []
+    for side in m.levels:
+        best = side[:int(p[0])]
+        d = [abs(price - mid) / mid * 10000 for price, _ in best]
+        sizes = [sum(q for _, q in best[:i + 1]) for i in range(len(best))]
+        if not any(d):
+            return NAN, NAN
+        out.append(sum(x * y for x, y in zip(d, sizes)) / sum(x * x for x in d))
+    return tuple(out)
+
+
+def mlofi(m, p):
+    """Called at each tick. An own clock: a tick without that many levels is not seen."""
+    level = int(p[1]) - 1
+    if m.levels is None or min(map(len, m.levels)) <= level:
+        return NAN
+    own = m.own.setdefault("mlofi", {"now": 0, "prev": None, "flow": []})
+    own["now"] = max(own["now"], m.now)
+    (pb, qb), (pa, qa) = (side[level] for side in m.levels)
+    if own["prev"]:
+        pb0, qb0, pa0, qa0 = own["prev"]
+        w = qb if pb > pb0 else qb - qb0 if pb == pb0 else -qb0
+        v = -qa0 if pa > pa0 else qa - qa0 if pa == pa0 else qa
+        own["flow"].append((own["now"], w - v))
+    own["prev"] = pb, qb, pa, qa
+    return sum(e for t, e in own["flow"] if own["now"] - t < p[0])
+
+
 def weighted_mid(m, p):
     if m.levels is None or not m.levels[0] or not m.levels[1]:
         return NAN
@@ -376,6 +537,15 @@ MARKET = {
     "kyle_lambda": kyle_lambda,
     "amihud": amihud,
     "depth": depth,
+    "depth_slope": depth_slope,
+    "imbalance_bps": imbalance_bps,
+    "impact": impact,
+    "mlofi": mlofi,
+    "effective_spread": effective_spread,
+    "hawkes": hawkes,
+    "inter_arrival": inter_arrival,
+    "roll": roll,
+    "trade_intensity": lambda m, p: Fraction(len(m.traded(p[0])) * 10**9) / Fraction(p[0]),
     "weighted_mid": weighted_mid,
     "ofi": lambda m, p: NAN if m.bbo is None else sum(s[1] for s in m.flowed(p[0])),
 }

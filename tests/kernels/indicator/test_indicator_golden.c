@@ -120,10 +120,13 @@ static double scale_of(const tf_indicator_t *d, double want, double input_max) {
   for (size_t i = 0; i < TF_ARRAY_CNT(OF_INPUTS); i++)
     if (strcmp(d->name, OF_INPUTS[i]) == 0) return scale > input_max ? scale : input_max;
   if (strcmp(d->name, "zscore") == 0) return scale > 1 ? scale : 1;
-  if (strcmp(d->name, "ofi") == 0) return scale > 1e-3 ? scale : 1e-3;
+  if (strcmp(d->name, "ofi") == 0 || strcmp(d->name, "mlofi") == 0)
+    return scale > 1e-3 ? scale : 1e-3;
   if (strcmp(d->name, "kyle_lambda") == 0) return scale > 1e-2 ? scale : 1e-2;
-  if (strcmp(d->name, "imbalance") == 0 || strcmp(d->name, "trade_imbalance") == 0) return 1;
+  if (strncmp(d->name, "imbalance", 9) == 0 || strcmp(d->name, "trade_imbalance") == 0) return 1;
   if (strcmp(d->name, "basis") == 0) return 1e4;
+  if (strcmp(d->name, "roll") == 0) return 1;
+  if (strcmp(d->name, "effective_spread") == 0) return 1e4;
   if (strcmp(d->name, "spread") == 0 || strcmp(d->name, "spread_bps") == 0) return 1e4;
   if (strcmp(d->name, "rsi") == 0) return 100;
   return scale;
@@ -146,9 +149,11 @@ static void compare(check_t *c, const tf_indicator_t *d, const double *params, u
   }
   /* Recursive ones; a sum whose largest part, 10^20 times the rest, has just left (sma.c); and changes
    * from price to price, whose doubles are not the decimals that the oracle subtracts. */
-  static const char *const LOOSE[]     = {"amihud",      "dema", "ema",          "ewma_vol",
-                                          "kyle_lambda", "rsi",  "realized_vol", "tema"};
-  bool                     accumulates = false;
+  static const char *const LOOSE[] = {
+      "amihud",          "bipower", "dema",        "ema", "ewma_vol",     "garman_klass",
+      "hawkes",          "roll",    "kyle_lambda", "rsi", "realized_var", "realized_vol",
+      "rogers_satchell", "tema",    "yang_zhang"};
+  bool accumulates = false;
   for (size_t r = 0; r < TF_ARRAY_CNT(LOOSE); r++)
     accumulates = accumulates || strcmp(d->name, LOOSE[r]) == 0;
   if (!(relative <= (accumulates ? 1e-9 : 1e-12))) {
