@@ -411,6 +411,24 @@ def effective_spread(m, p):
     return sum(2 * side * (price - mid) / mid * q for _, mid, price, q, side in t) / below * 10000 if t else NAN
 
 
+def realised_spread(m, p):
+    """Trades gathered as the header says; each group against the mid of the first tick at which it is old enough."""
+    own = m.own.setdefault("realised_spread", {"seen": 0, "now": 0, "groups": [], "flow": []})
+    quantum = -(-int(p[1]) // (int(p[2]) // 2))
+    for (came, _), (_, price, qty, side) in list(zip(m.arrivals, m.trades))[own["seen"]:]:
+        own["now"] = max(own["now"], came)
+        if not own["groups"] or own["now"] - own["groups"][-1][0] >= quantum:
+            own["groups"].append((own["now"], []))
+        own["groups"][-1][1].append((price, qty, side))
+    own["seen"], own["now"] = len(m.trades), max(own["now"], m.now)
+    while m.bbo and own["groups"] and own["now"] - own["groups"][0][0] >= p[1]:
+        mid = (m.bbo[0] + m.bbo[2]) / 2
+        for price, qty, side in own["groups"].pop(0)[1]:
+            own["flow"].append((own["now"], 20000 * side * (price - mid) / mid * qty, qty))
+    flow = inside(own, p[0])
+    return sum(r for _, r, _ in flow) / sum(q for _, _, q in flow) if flow else NAN
+
+
 def roll(m, p):
     d = [(t, b - a) for t, a, b, _, _ in m.pairs]
     products = [y * x for (_, x), (t, y) in zip(d, d[1:]) if m.trade_now - t < p[0]]
@@ -611,6 +629,7 @@ MARKET = {
     "inter_arrival": inter_arrival,
     "quote_trade_ratio": quote_trade_ratio,
     "queue_half_life": queue_half_life,
+    "realised_spread": realised_spread,
     "roll": roll,
     "vpin": vpin,
     "trade_intensity": lambda m, p: Fraction(len(m.traded(p[0])) * 10**9) / Fraction(p[0]),
