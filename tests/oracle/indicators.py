@@ -299,6 +299,7 @@ class Market:
         self.prev = None
         self.quoted = []    # (time, mid, price, qty, side) of each trade after the first quote
         self.arrivals = []  # (time as it came, time) of each trade
+        self.log = []       # (time as it came, kind, tick, backfill, best bid and offer) of events after the first quote
         self.now = 0        # of the last event
         self.own = {}       # what an indicator that must see every tick keeps
 
@@ -335,6 +336,8 @@ class Market:
             self.book = (sizes[:bids], sizes[bids:bids + asks])
             levels = [(Fraction(p, 100), Fraction(q, 1000)) for p, q in zip(args[2::2], sizes)]
             self.levels = (levels[:bids], levels[bids:bids + asks])
+        if self.bbo:
+            self.log.append((now, kind, tick, backfill, self.bbo))
 
     def compare(self):
         """Cont, Kukanov, Stoikov (2014), equation (4)."""
@@ -408,6 +411,24 @@ def effective_spread(m, p):
     return sum(2 * side * (price - mid) / mid * q for _, mid, price, q, side in t) / below * 10000 if t else NAN
 
 
+def realised_spread(m, p):
+    """Trades gathered as the header says; each group against the mid of the first tick at which it is old enough."""
+    own = m.own.setdefault("realised_spread", {"seen": 0, "now": 0, "groups": [], "flow": []})
+    quantum = -(-int(p[1]) // (int(p[2]) // 2))
+    for (came, _), (_, price, qty, side) in list(zip(m.arrivals, m.trades))[own["seen"]:]:
+        own["now"] = max(own["now"], came)
+        if not own["groups"] or own["now"] - own["groups"][-1][0] >= quantum:
+            own["groups"].append((own["now"], []))
+        own["groups"][-1][1].append((price, qty, side))
+    own["seen"], own["now"] = len(m.trades), max(own["now"], m.now)
+    while m.bbo and own["groups"] and own["now"] - own["groups"][0][0] >= p[1]:
+        mid = (m.bbo[0] + m.bbo[2]) / 2
+        for price, qty, side in own["groups"].pop(0)[1]:
+            own["flow"].append((own["now"], 20000 * side * (price - mid) / mid * qty, qty))
+    flow = inside(own, p[0])
+    return sum(r for _, r, _ in flow) / sum(q for _, _, q in flow) if flow else NAN
+
+
 def roll(m, p):
     d = [(t, b - a) for t, a, b, _, _ in m.pairs]
     products = [y * x for (_, x), (t, y) in zip(d, d[1:]) if m.trade_now - t < p[0]]
@@ -441,6 +462,68 @@ def hawkes(m, p):
         own["seen"] += 1
     buy, sell = (v + mu / 2 for v in decayed(m.now))
     return buy + sell, buy, sell
+
+
+def vpin(m, p):
+    """Volume laid end to end and cut at multiples of the bucket."""
+    size, n = Fraction(p[0]), int(p[1])
+    own = m.own.setdefault("vpin", {"seen": 0, "at": Fraction(0), "signed": {}})
+    for _, _, qty, side in m.trades[own["seen"]:]:
+        begin, own["at"] = own["at"], own["at"] + qty
+        for k in range(int(begin / size), int(own["at"] / size) + 1):
+            inside = min(own["at"], (k + 1) * size) - max(begin, k * size)
+            own["signed"][k] = own["signed"].get(k, 0) + inside * side
+    own["seen"] = len(m.trades)
+    full = int(own["at"] / size)
+    return sum(abs(own["signed"][k]) for k in range(full - n, full)) / (n * size) if full >= n else NAN
+
+
+def new_rows(m, name, kinds):
+    """The events since the last call that are of a kind or a tick, their times running forward; and what is kept."""
+    own, rows = m.own.setdefault(name, {"seen": 0, "now": 0, "last": None, "flow": []}), []
+    for now, kind, tick, backfill, bbo in m.log[own["seen"]:]:
+        if kind in kinds or tick:
+            own["now"] = max(own["now"], now)
+            rows.append((own["now"], kind, backfill, bbo))
+    own["seen"] = len(m.log)
+    return own, rows
+
+
+def inside(own, window):
+    out = []
+    for row in reversed(own["flow"]):
+        if own["now"] - row[0] >= window:
+            break
+        out.append(row)
+    return out
+
+
+def quote_trade_ratio(m, p):
+    own, rows = new_rows(m, "quote_trade_ratio", "QT")
+    for now, kind, backfill, _ in rows:
+        if kind == "Q" or (kind == "T" and not backfill):
+            own["flow"].append((now, kind))
+    kinds = [kind for _, kind in inside(own, p[0])]
+    return Fraction(kinds.count("Q"), kinds.count("T")) if "T" in kinds else NAN
+
+
+def queue_half_life(m, p):
+    own, rows = new_rows(m, "queue_half_life", "Q")
+    for now, _, _, bbo in rows:
+        if own["last"]:
+            before, (pb0, qb0, pa0, qa0) = own["last"]
+            pb, qb, pa, qa = bbo
+            left = qb0 if pb < pb0 else max(qb0 - qb, 0) if pb == pb0 else 0
+            left += qa0 if pa > pa0 else max(qa0 - qa, 0) if pa == pa0 else 0
+            own["flow"].append((now, left, (qb0 + qa0) * (now - before)))
+        own["last"] = now, bbo
+    flow = inside(own, p[0])
+    left = sum(row[1] for row in flow)
+    return Decimal(2).ln() * as_decimal(sum(row[2] for row in flow) / left / 10**9) if left else NAN
+
+
+def as_decimal(x):
+    return Decimal(x.numerator) / Decimal(x.denominator)
 
 
 def sides_whole(m):
@@ -544,7 +627,11 @@ MARKET = {
     "effective_spread": effective_spread,
     "hawkes": hawkes,
     "inter_arrival": inter_arrival,
+    "quote_trade_ratio": quote_trade_ratio,
+    "queue_half_life": queue_half_life,
+    "realised_spread": realised_spread,
     "roll": roll,
+    "vpin": vpin,
     "trade_intensity": lambda m, p: Fraction(len(m.traded(p[0])) * 10**9) / Fraction(p[0]),
     "weighted_mid": weighted_mid,
     "ofi": lambda m, p: NAN if m.bbo is None else sum(s[1] for s in m.flowed(p[0])),

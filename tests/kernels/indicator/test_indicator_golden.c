@@ -127,6 +127,7 @@ static double scale_of(const tf_indicator_t *d, double want, double input_max) {
   if (strcmp(d->name, "basis") == 0) return 1e4;
   if (strcmp(d->name, "roll") == 0) return 1;
   if (strcmp(d->name, "effective_spread") == 0) return 1e4;
+  if (strcmp(d->name, "realised_spread") == 0) return 1e4;
   if (strcmp(d->name, "spread") == 0 || strcmp(d->name, "spread_bps") == 0) return 1e4;
   if (strcmp(d->name, "rsi") == 0) return 100;
   return scale;
