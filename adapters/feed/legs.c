@@ -125,8 +125,11 @@ TF_COLD static bool is_listing_news(tf_legs_t *legs, const tf_event_t *e) {
 
 static bool is_news(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) {
   if (TF_UNLIKELY(tf_event_is_listing(e))) return is_listing_news(legs, e);
-  if (e->kind == TF_EVENT_TRADE)
-    return !tf_trade_set_is_repeat(&legs->trades, e, legs->out->counts);
+  if (e->kind == TF_EVENT_TRADE) {
+    bool is_repeat = tf_trade_set_is_repeat(&legs->trades, e, legs->out->counts);
+    legs->trade_cnt += !is_repeat;
+    return !is_repeat;
+  }
   if (!is_merged(e)) return is_owners(legs, frame->leg, e);
   TF_ASSERT(e->instrument_id < legs->instrument_cap);
   tf_legs_row_t *row = &legs->rows[e->instrument_id];
@@ -191,6 +194,9 @@ static bool is_connections(const tf_legs_held_t *held, uint64_t connection) {
 static bool is_old_orphan(const tf_legs_held_t *held, uint64_t now_ns) {
   return held->is_orphan && now_ns - held->frame.recv_ns >= TF_LEGS_HOLD_NS;
 }
+static bool is_overtaken(const tf_legs_held_t *held, uint64_t trade_cnt) {
+  return trade_cnt - held->trade_cnt >= TF_LEGS_HELD_TRADES;
+}
 static bool is_orphan(const tf_legs_held_t *held, uint64_t unused) {
   (void)unused;
   return held->is_orphan;
@@ -239,6 +245,7 @@ static void hold(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) 
   tf_legs_held_t *held = &legs->held[legs->held_cnt++];
   TF_ASSERT(legs->held_cnt <= TF_LEGS_HELD_MAX);
   held->event     = *e;
+  held->trade_cnt = legs->trade_cnt;
   held->is_orphan = false;
   held->frame =
       (tf_frame_t){.recv_ns = frame->recv_ns, .connection = frame->connection, .leg = frame->leg};
@@ -249,6 +256,13 @@ static void hold(tf_legs_t *legs, const tf_frame_t *frame, const tf_event_t *e) 
 TF_COLD static void make_room(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
   bool is_full = legs->held_cnt > TF_LEGS_HELD_MAX / 2;
   if (is_full || now_ns >= legs->legs[leg].held_until_ns) release(legs, leg, now_ns);
+}
+
+/* Before any message is decoded: what has been held for long enough goes on. */
+TF_COLD static void release_old(tf_legs_t *legs, uint32_t leg, uint64_t now_ns) {
+  if (legs->orphan_cnt > 0) release_held(legs, leg, is_old_orphan, now_ns, now_ns);
+  if (legs->held_cnt > 0 && is_overtaken(&legs->held[0], legs->trade_cnt))
+    release_held(legs, leg, is_overtaken, legs->trade_cnt, now_ns);
 }
 
 /* Of a newcomer's message: takes what is to be held out of it, in place. */
@@ -340,8 +354,7 @@ tf_verdict_t tf_legs_frame(tf_legs_t *legs, uint32_t leg, const tf_frame_t *fram
   tf_frame_t     its        = *frame;
   if (TF_UNLIKELY(!l->is_up) && frame->kind != TF_FRAME_HTTP) mark_up(legs, leg);
   if (TF_UNLIKELY(l->held_until_ns != 0)) make_room(legs, leg, frame->recv_ns);
-  if (TF_UNLIKELY(legs->orphan_cnt > 0))
-    release_held(legs, leg, is_old_orphan, frame->recv_ns, frame->recv_ns);
+  if (TF_UNLIKELY(legs->held_cnt > 0)) release_old(legs, leg, frame->recv_ns);
   its.connection       = l->connection;
   its.leg              = (uint8_t)leg;
   tf_verdict_t verdict = legs->feed->on_frame(l->state, &its, out);
@@ -505,7 +518,7 @@ static bool layout_of(const tf_legs_config_t *config, layout_t *l) {
   l->race_cnt             = config->races && config->leg_cnt > 1 ? TF_LEGS_RACES : 0;
   uint32_t instrument_cap = instrument_cap_of(config->feed_config);
   if (is_own) l->instrument_cap = instrument_cap;
-  if (has_set) l->trade_cnt = config->races ? TF_LEGS_TRADES_MANY : TF_LEGS_TRADES;
+  if (has_set) l->trade_cnt = TF_LEGS_TRADES;
   if (!room_add(&l->bytes, l->decoder_cnt, l->state_bytes)) return false;
   l->rows_at = l->bytes;
   if (!room_add(&l->bytes, l->instrument_cap, sizeof(tf_legs_row_t))) return false;

@@ -24,7 +24,7 @@
  *     leg, retiring -- another leg's snapshot of its book ---> that leg, without a GAP between
  *
  * A leg that comes up beside others owns nothing, so that one that flaps takes nothing with it. It may be
- * ahead of them: its trades, and quotes and tickers with a time, are held back for TF_LEGS_HOLD_NS, until the
+ * ahead of them: its trades, and quotes and tickers with a time, are held back for TF_LEGS_HOLD_NS or TF_LEGS_HELD_TRADES, until the
  * others have passed where it began, so that what it brings is in order with what they brought; a newcomer
  * that goes meanwhile changes nothing of that. When the last of the others goes, the eldest newcomer's are
  * handed on at once; so are they when there is no more room for them.
@@ -44,13 +44,15 @@
 #define TF_LEGS_MAX  TF_TAP_LEGS_MAX /* four wanted, and one that comes before another goes */
 #define TF_LEGS_NONE UINT8_MAX
 
-/* Trades that are told apart (trade_set.h); with several legs wanted one may lag, so more. */
-#define TF_LEGS_TRADES      8192u
-#define TF_LEGS_TRADES_MANY 32768u
+/* Trades that are told apart (trade_set.h). */
+#define TF_LEGS_TRADES 32768u
 /* Own: of what a newcomer brings. More than two connections of a venue differ, and room for what comes
  * meanwhile: 4,096 a second. */
 #define TF_LEGS_HOLD_NS  TF_NS_PER_SEC
 #define TF_LEGS_HELD_MAX 4096u
+/* Held no longer than so many trades are published, or the set would have forgotten some that others brought
+ * meanwhile: the chance that one bucket of eight got eight of these is 6e-8. */
+#define TF_LEGS_HELD_TRADES (TF_LEGS_TRADES / 16)
 /* Races under way: 0.8 s of 10,000 messages a second. */
 #define TF_LEGS_RACES 8192u
 
@@ -92,6 +94,7 @@ typedef struct tf_legs_row { /* own: of one instrument */
 typedef struct tf_legs_held { /* own: an event of a newcomer */
   tf_event_t event;
   tf_frame_t frame;     /* whose, and when it came; its bytes are gone */
+  uint64_t   trade_cnt; /* published when it was held */
   bool       is_orphan; /* its connection is gone */
 } tf_legs_held_t;
 
@@ -107,7 +110,8 @@ typedef struct tf_legs {
   uint64_t          message; /* own: number of the newest */
   tf_legs_held_t   *held;    /* own: (held_cnt), in order of arrival */
   uint32_t          held_cnt, orphan_cnt, newcomer_cnt;
-  tf_trade_set_t    trades; /* own, and shared where ids have no order; else without entries */
+  uint64_t          trade_cnt; /* own: published */
+  tf_trade_set_t    trades;    /* own, and shared where ids have no order; else without entries */
   tf_race_t         race;
   tf_reorder_t      reorder;
   bool              races;

@@ -15,7 +15,7 @@ engine: {{lanes: [{lanes}], log_level: notice}}
 feeds: [{{name: main, venue: binance-usdm, channels: [trade, quote], instruments: [BTCUSDT]}}]
 bars: {{s1: 1s, t100: 100 ticks, v5: 5 volume}}
 features: [mid, "zscore(mid, 200)", "ofi(2s)", "vwap(10s)", "rsi(s1.close, 5)", "wma(t100.close, 7)",
-           "quantile(v5.close, 9, 0.5)", "macd(mid, 12, 26, 9).signal", "trade_imbalance(1s)", cvd]
+           "quantile(v5.close, 9, 0.5)", "macd(mid, 12, 26, 9).macdsignal", "trade_imbalance(1s)", cvd]
 strategies:
   - {{name: a, buy: "zscore(mid,200) < -2", buy_until: "zscore(mid,200) > 0", sell: "zscore(mid,200) > 2",
      sell_until: "zscore(mid,200) < 0", cooldown: 300ms, max_rate: 3/10s, books: all}}

@@ -201,7 +201,8 @@ void sim_reply_ack(sim_exchange_t *x, sim_peer_t *peer, uint32_t symbol, const s
 }
 
 void *sim_peer_symbol(const sim_exchange_t *x, const sim_peer_t *peer, uint32_t symbol) {
-  return (char *)peer->state + x->venue->peer_bytes + symbol * x->venue->peer_symbol_bytes;
+  return (char *)peer->state + tf_align_up(x->venue->peer_bytes, sizeof(uint64_t)) +
+         symbol * x->venue->peer_symbol_bytes;
 }
 
 /* ---- the service that the server calls ---- */
@@ -277,7 +278,8 @@ sim_service_t sim_exchange_service(sim_exchange_t *x) {
 }
 
 size_t sim_exchange_peer_bytes(const sim_exchange_t *x) {
-  return x->venue->peer_bytes + x->symbol_cnt * x->venue->peer_symbol_bytes;
+  return tf_align_up(x->venue->peer_bytes, sizeof(uint64_t)) +
+         x->symbol_cnt * x->venue->peer_symbol_bytes;
 }
 
 /* ---- the synthetic market ---- */

@@ -26,6 +26,7 @@ static void script_newcomer(stub_conn_t *c, const char *target, uint32_t idx) {
 static void begin_two(uint64_t asked_for) {
   config.legs                = 2;
   config.overlap_ns          = 60 * TF_NS_PER_SEC;
+  config.silence_ns          = 60 * TF_NS_PER_SEC; /* the elder says nothing while the newcomer asks */
   fake_subscribe_cnt         = REQUESTS;
   fake.subscribe_rate_hz_max = 10;
   begin(script_newcomer, false);

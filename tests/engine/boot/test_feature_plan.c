@@ -562,10 +562,11 @@ static const tf_indicator_t PAIR = {
     .reset       = pair_reset
 };
 
-static const tf_indicator_t *table[64];
+static const tf_indicator_t *table[1024];
 
 static tf_feature_compile_t *begun_with_pair(bool bars_only) {
   tf_feature_compile_t *c;
+  assert_true(tf_indicator_cnt < TF_ARRAY_CNT(table));
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) table[i] = tf_indicators[i];
   table[tf_indicator_cnt] = &PAIR;
   tf_feature_env_t env    = env_with(table, tf_indicator_cnt + 1);

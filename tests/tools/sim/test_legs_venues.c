@@ -210,13 +210,19 @@ static void roll_over(const char *venue, uint32_t channels, uint64_t rollovers, 
   world_stop();
 }
 
+static uint32_t channels_of(const tf_feed_t *feed) {
+  uint32_t channels = TF_CHANNEL_QUOTE; /* every book has it */
+  for (const tf_feed_channel_t *c = feed->channels; c->names != NULL; c++) channels |= c->channel;
+  return channels;
+}
+
 static void on_each_venue(void (*course)(const char *, uint32_t, uint64_t, uint64_t),
                           uint64_t cnt) {
   const char    *only = getenv("TF_VENUE");
   const uint64_t seed = number_of("TF_SEED", 1);
   memset(&sum, 0, sizeof sum);
   for (const tf_feed_t *const *f = tf_feeds_all; *f != NULL; f++) {
-    uint32_t           rest_of = (1u << TF_CHANNEL_CNT) - 1;
+    uint32_t           rest_of = channels_of(*f);
     const sim_venue_t *venue   = sim_venue_find((*f)->venue);
     if (venue == NULL || (only && strcmp(only, (*f)->venue) != 0)) continue;
     for (uint32_t g = 0; g < TF_CHANNEL_CNT && (*f)->channel_groups[g] != 0; g++) {
