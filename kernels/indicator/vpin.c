@@ -47,7 +47,7 @@ static double remainder_of(const vpin_t *s, double filled) {
 }
 
 static void trade(vpin_t *s, double qty, int side) {
-  double left = qty;
+  double left = qty, room = s->bucket - tf_sum_value(&s->filled);
   tf_sum_add(&s->filled, qty);
   for (uint32_t i = 0; tf_sum_value(&s->filled) >= s->bucket * FULL_ENOUGH; i++) {
     if (i > s->n) {
@@ -55,13 +55,13 @@ static void trade(vpin_t *s, double qty, int side) {
       s->filled = (tf_sum_t){left, 0};
       break;
     }
-    tf_sum_add(&s->filled, -s->bucket);
-    double over = tf_sum_value(&s->filled);
-    over        = over > 0 ? over : 0;
-    tf_sum_add(&s->signed_qty, (left - over) * side);
+    tf_sum_add(&s->signed_qty, (room < left ? room : left) * side);
     close_bucket(s, tf_sum_value(&s->signed_qty));
     s->signed_qty = (tf_sum_t){0};
-    left          = over;
+    tf_sum_add(&s->filled, -s->bucket);
+    left = tf_sum_value(&s->filled);
+    left = left > 0 ? left : 0;
+    room = s->bucket;
   }
   tf_sum_settle(&s->filled);
   tf_sum_add(&s->signed_qty, left * side);

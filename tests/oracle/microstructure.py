@@ -27,7 +27,7 @@ BAR = "s1.open,s1.high,s1.low,s1.close"
 FEATURES = {  # and what a difference is relative to where the value is smaller
     "effective_spread(1s)": 1, "realised_spread(1s,500ms)": 1, "roll(1s)": 1, "kyle_lambda(1s)": 1, "amihud(1s)": 1e-9,
     "vpin(0.5,20)": 1e-3, "trade_intensity(1s)": 1, "inter_arrival(1s)": 1e-3, "hawkes(0.1,1,2)": 1e-3,
-    "quote_trade_ratio(1s)": 1, "queue_half_life(1s)": 1e-6, "mlofi(1s,3)": 1, "imbalance_bps(5)": 1, "impact(1).buy": 1,
+    "quote_trade_ratio(1s)": 1, "queue_half_life(1s)": 1e-6, "mlofi(1s,3)": 1, "imbalance_bps(0.1)": 1, "impact(1).buy": 1,
     "impact(1).sell": 1, "depth_slope(10).bid": 1, "depth_slope(10).ask": 1, f"garman_klass({BAR},5)": 1e-6,
     f"rogers_satchell({BAR},5)": 1e-6, f"yang_zhang({BAR},5)": 1e-6, "realized_var(mid,100)": 1e-12,
     "bipower(mid,100)": 1e-12}
@@ -172,7 +172,7 @@ class Watch(Market):
         if self.book.state == NONE or not sides[0] or not sides[1]:
             return (NAN,) * 5
         twice = sides[0][0][0] + sides[1][0][0]
-        near = [sum(q for p, q in side if abs(2 * p - twice) * 10000 <= 5 * twice) for side in sides]
+        near = [sum(q for p, q in side if abs(2 * p - twice) * 100000 <= twice) for side in sides]
         costs, slopes = [], []
         for side, sign in ((sides[1], 1), (sides[0], -1)):
             left, paid = 10**12, 0

@@ -24,10 +24,10 @@ static void script_newcomer(stub_conn_t *c, const char *target, uint32_t idx) {
 }
 
 static void begin_two(uint64_t asked_for) {
-  config.legs                = 2;
-  config.overlap_ns          = 60 * TF_NS_PER_SEC;
-  config.silence_ns          = 60 * TF_NS_PER_SEC; /* the elder says nothing while the newcomer asks */
-  fake_subscribe_cnt         = REQUESTS;
+  config.legs        = 2;
+  config.overlap_ns  = 60 * TF_NS_PER_SEC;
+  config.silence_ns  = 60 * TF_NS_PER_SEC; /* the elder says nothing while the newcomer asks */
+  fake_subscribe_cnt = REQUESTS;
   fake.subscribe_rate_hz_max = 10;
   begin(script_newcomer, false);
   __atomic_store_n(&stub.note[0], asked_for, __ATOMIC_SEQ_CST);

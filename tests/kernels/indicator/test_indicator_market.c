@@ -202,6 +202,139 @@ static void backfilled_trades_are_left_out_of_windows(void **state) {
   free(r.state);
 }
 
+static bool is_near(double a, double b) { return __builtin_fabs(a - b) <= 1e-12 * (1 + b); }
+static bool is_none(double x) { return x != x; }
+
+static void trade(rig_t *r, double price, double qty, int side) {
+  r->market.trade_price = price;
+  r->market.trade_qty   = qty;
+  r->market.trade_side  = side;
+  (void)call(r, TF_ON_TRADE);
+}
+
+static void four_levels(rig_t *r) {
+  r->book.state = TF_BOOK_OK;
+  r->book.change_cnt++;
+  script_set_side(&r->book.bid, (int64_t[]){100, 99}, (int64_t[]){2, 2}, 2);
+  script_set_side(&r->book.ask, (int64_t[]){102, 103}, (int64_t[]){1, 3}, 2);
+}
+
+static void impact_walks_the_book_and_invents_no_level(void **state) {
+  (void)state;
+  static const double QTYS[] = {1, 2, 4, 4.000001};
+  static const double WANT[] = {1, 1.5, 1.75};
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(QTYS); i++) {
+    static rig_t r;
+    open_rig(&r, "impact", &QTYS[i]);
+    four_levels(&r);
+    double cost = call(&r, TF_ON_TICK);
+    assert_true(i < 3 ? is_near(cost, WANT[i] / 101 * 1e4) : is_none(cost));
+    free(r.state);
+  }
+}
+
+static void distance_takes_in_its_limit(void **state) {
+  (void)state;
+  static const double BPS = 200;
+  static rig_t        r;
+  open_rig(&r, "imbalance_bps", &BPS);
+  r.book.state = TF_BOOK_OK;
+  script_set_side(&r.book.bid, (int64_t[]){99, 98, 97}, (int64_t[]){2, 2, 50}, 3);
+  script_set_side(&r.book.ask, (int64_t[]){101, 102, 103}, (int64_t[]){1, 1, 50}, 3);
+  assert_true(is_near(call(&r, TF_ON_TICK), 2.0 / 6)); /* 98 to 102 are 2 % of 100 away */
+  free(r.state);
+}
+
+static void mlofi_follows_one_level_and_not_across_a_gap(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1e9, 2, 64};
+  static rig_t        r;
+  open_rig(&r, "mlofi", PARAMS);
+  four_levels(&r);
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  r.book.change_cnt++;
+  script_set_side(&r.book.bid, (int64_t[]){100, 99}, (int64_t[]){9, 7}, 2); /* +5 at the second */
+  assert_true(call(&r, TF_ON_TICK) == 5);
+  r.book.change_cnt++;
+  script_set_side(&r.book.ask, (int64_t[]){102}, (int64_t[]){1}, 1); /* no second level */
+  assert_true(is_none(call(&r, TF_ON_TICK)));
+  four_levels(&r);
+  assert_true(call(&r, TF_ON_TICK) == 0); /* against the last whole pair: -5 */
+  r.book.state = TF_BOOK_GAP;
+  r.book.change_cnt++;
+  script_set_side(&r.book.bid, (int64_t[]){100, 99}, (int64_t[]){9, 70}, 2);
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  r.book.state = TF_BOOK_OK;
+  r.book.change_cnt++;
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  free(r.state);
+}
+
+static void vpin_cuts_volume_into_equal_buckets(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1, 2};
+  static rig_t        r;
+  open_rig(&r, "vpin", PARAMS);
+  for (uint32_t i = 0; i < 10; i++) trade(&r, 100, 0.1, 1); /* ten tenths are full */
+  trade(&r, 100, 0.5, -1);
+  trade(&r, 100, 0, 1); /* nothing traded, nothing filled */
+  assert_true(is_none(call(&r, TF_ON_TICK)));
+  trade(&r, 100, 0.5, 1);
+  assert_true(is_near(call(&r, TF_ON_TICK), 0.5)); /* (1 + 0) / 2 */
+  trade(&r, 100, 1, 0);                            /* of unknown side: balanced */
+  assert_true(is_near(call(&r, TF_ON_TICK), 0));
+  trade(&r, 100, 1e9 + 0.5, -1); /* more buckets than are kept */
+  assert_true(is_near(call(&r, TF_ON_TICK), 1));
+  trade(&r, 100, 0.5, 1); /* its half, and this one */
+  assert_true(is_near(call(&r, TF_ON_TICK), 0.5));
+  trade(&r, 100, 1e149, 1);
+  assert_true(is_near(call(&r, TF_ON_TICK), 1));
+  free(r.state);
+}
+
+static void a_full_ring_of_waiting_trades_loses_none(void **state) {
+  (void)state;
+  static const double PARAMS[] = {3600e9, 1e9, 16};
+  static rig_t        r;
+  open_rig(&r, "realised_spread", PARAMS);
+  bbo(&r, 99, 1, 101, 1);
+  for (uint32_t i = 0; i < 1000; i++) { /* no tick between: nothing can leave */
+    trade(&r, i < 500 ? 101 : 102, 1, 1);
+    r.market.now_ns += 200000000;
+  }
+  assert_true(is_near(call(&r, TF_ON_TICK), 300)); /* 500 times 1 and 500 times 2 above 100 */
+  free(r.state);
+}
+
+static void equal_prices_bounce_nowhere(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1e9, 64};
+  static rig_t        r;
+  open_rig(&r, "roll", PARAMS);
+  for (uint32_t i = 0; i < 5; i++) trade(&r, 100.1, 1, 1);
+  assert_true(is_none(call(&r, TF_ON_TICK)));
+  for (uint32_t i = 0; i < 64; i++) trade(&r, i % 2 ? 100.1 : 100.2, 1, 1);
+  r.market.now_ns += 500000000;
+  assert_true(call(&r, TF_ON_TICK) < 0.2);
+  free(r.state);
+}
+
+static void hawkes_decays_and_time_does_not_run_backwards(void **state) {
+  (void)state;
+  static const double PARAMS[] = {0, 1, 1};
+  static rig_t        r;
+  open_rig(&r, "hawkes", PARAMS);
+  r.market.now_ns = 1000000000;
+  trade(&r, 100, 1, 1);
+  r.market.now_ns = 0;
+  assert_true(call(&r, TF_ON_TICK) == 1);
+  r.market.now_ns = 1000000000 + 693147181; /* ln 2 */
+  assert_true(__builtin_fabs(call(&r, TF_ON_TICK) - 0.5) < 1e-9);
+  r.market.now_ns = UINT64_MAX;
+  assert_true(call(&r, TF_ON_TICK) == 0);
+  free(r.state);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(ofi_passes_over_a_missing_side),
@@ -212,6 +345,13 @@ int main(void) {
       cmocka_unit_test(imbalance_of_an_unchanged_book_is_not_added_up_again),
       cmocka_unit_test(microprice_leans_to_the_thin_side),
       cmocka_unit_test(backfilled_trades_are_left_out_of_windows),
+      cmocka_unit_test(impact_walks_the_book_and_invents_no_level),
+      cmocka_unit_test(distance_takes_in_its_limit),
+      cmocka_unit_test(mlofi_follows_one_level_and_not_across_a_gap),
+      cmocka_unit_test(vpin_cuts_volume_into_equal_buckets),
+      cmocka_unit_test(a_full_ring_of_waiting_trades_loses_none),
+      cmocka_unit_test(equal_prices_bounce_nowhere),
+      cmocka_unit_test(hawkes_decays_and_time_does_not_run_backwards),
   };
   return cmocka_run_group_tests_name("indicator_market", tests, NULL, NULL);
 }
