@@ -21,6 +21,9 @@
 #define ROUNDS_MAX    64
 #define MESSAGES_MAX  4096u
 #define MESSAGE_BYTES (512u << 10) /* of a row: what stays in a core's own cache */
+#define WARM_BYTES                                                                                 \
+  (64u << 20) /* and what is not timed: snapshots of REST, first ones of megabytes */
+#define LONG_BYTES (32u << 10) /* a message of so many is one */
 /* Messages at the beginning that are not timed: a session has decoded for hours. */
 #define WARM_MAX        16u
 #define ANSWERS_MAX     256u
@@ -49,7 +52,7 @@ static tf_frame_t       answers[ANSWERS_MAX]; /* to subscriptions: they come bef
 static uint32_t         answer_cnt;
 static uint32_t         unit_cnt; /* ours, of the timed */
 static bool             is_packed, is_made;
-static char             store[MESSAGE_BYTES];
+static char             store[MESSAGE_BYTES], warm_store[WARM_BYTES];
 static tf_event_t      *events, *theirs;
 static tf_instruments_t instruments;
 static tf_feed_counts_t counts;
@@ -117,29 +120,34 @@ static uint64_t sum_of(const row_t *row, const tf_event_t *list, uint32_t cnt) {
   return sum;
 }
 
+typedef struct {
+  char  *bytes;
+  size_t used, cap;
+} room_t;
+
 /* Copies bytes behind what is used; NULL: there is no room. */
-static char *keep_bytes(const char *bytes, size_t cnt, size_t *used) {
-  char *target = store + *used;
-  if (*used + cnt + TF_BYTES_PAD > MESSAGE_BYTES) return NULL;
+static char *keep_bytes(const char *bytes, size_t cnt, room_t *room) {
+  char *target = room->bytes + room->used;
+  if (cnt + TF_BYTES_PAD > room->cap - room->used) return NULL;
   memcpy(target, bytes, cnt);
   memset(target + cnt, 0, TF_BYTES_PAD);
-  *used += cnt + TF_BYTES_PAD;
+  room->used += cnt + TF_BYTES_PAD;
   return target;
 }
 
-static void keep_answer(const tf_frame_t *json, size_t *used) {
-  char *text = answer_cnt < ANSWERS_MAX ? keep_bytes(json->bytes, json->bytes_cnt, used) : NULL;
+static void keep_answer(const tf_frame_t *json, room_t *room) {
+  char *text = answer_cnt < ANSWERS_MAX ? keep_bytes(json->bytes, json->bytes_cnt, room) : NULL;
   if (text == NULL) return;
   answers[answer_cnt]         = *json;
   answers[answer_cnt].target  = NULL;
   answers[answer_cnt++].bytes = text;
 }
 
-static bool keep(const tf_frame_t *json, const tf_frame_t *raw, size_t *used) {
+static bool keep(const tf_frame_t *json, const tf_frame_t *raw, room_t *room) {
   if (frame_cnt == MESSAGES_MAX) return false;
-  char *text   = keep_bytes(json->bytes, json->bytes_cnt, used);
-  char *bytes  = raw != json ? keep_bytes(raw->bytes, raw->bytes_cnt, used) : text;
-  char *target = json->target ? keep_bytes(json->target, strlen(json->target) + 1, used) : NULL;
+  char *text   = keep_bytes(json->bytes, json->bytes_cnt, room);
+  char *bytes  = raw != json ? keep_bytes(raw->bytes, raw->bytes_cnt, room) : text;
+  char *target = json->target ? keep_bytes(json->target, strlen(json->target) + 1, room) : NULL;
   if (text == NULL || bytes == NULL || (json->target && target == NULL)) return false;
   frames[frame_cnt]        = *json;
   frames[frame_cnt].bytes  = text;
@@ -168,14 +176,14 @@ static tf_frame_t unpacked(const tf_frame_t *raw) {
   return json;
 }
 
-/* The recording's messages of the row's form: the first of them, and REST snapshots, are for warming. A message
+/* The recording's messages of the row's form: the first of them, and snapshots, are for warming. A message
  * that ours makes no event of is kept only while books wait for a snapshot, so that their chain holds. */
 static bool load(const row_t *row) {
   tf_recording_t recording = {0};
   tf_record_t    record;
   char           path[256];
-  size_t         used = 0;
-  is_made             = strncmp(row->path, "tests/", 6) == 0;
+  room_t         timed = {store, 0, sizeof store}, warming = {warm_store, 0, sizeof warm_store};
+  is_made = strncmp(row->path, "tests/", 6) == 0 || strncmp(row->path, "bench/", 6) == 0;
   snprintf(path, sizeof path, is_made ? "%s" : "../shared/data/%s", row->path);
   if (tf_recording_init(&recording, path) != TF_OK) return false;
   const tf_feed_t *feed  = tf_feeds_find(row->venue);
@@ -195,12 +203,13 @@ static bool load(const row_t *row) {
     bool       is_rest     = json.kind == TF_FRAME_HTTP;
     uint64_t   control_cnt = counts.msgs_control, data_cnt = counts.msgs_data;
     uint32_t   cnt = decode(feed, state, &json);
-    if (!is_rest && counts.msgs_control > control_cnt) keep_answer(&json, &used);
+    if (!is_rest && counts.msgs_control > control_cnt) keep_answer(&json, &warming);
     uint32_t units = units_of(row, cnt), theirs_cnt = is_rest ? 0 : decode_peer(row, &json);
     bool is_waiting = cnt == 0 && counts.msgs_data > data_cnt && row->shape.kind == TF_EVENT_BOOK;
+    bool is_warming = is_rest || is_waiting || json.bytes_cnt >= LONG_BYTES;
     if (is_rest ? cnt == 0 : theirs_cnt == 0 || (units == 0 && !is_waiting)) continue;
-    has_room = keep(&json, json.kind == raw.kind ? &json : &raw, &used);
-    if (is_rest || is_waiting) warm_cnt = frame_cnt;
+    has_room = keep(&json, json.kind == raw.kind ? &json : &raw, is_warming ? &warming : &timed);
+    if (has_room && is_warming) warm_cnt = frame_cnt;
   }
   tf_recording_fini(&recording);
   uint32_t left = frame_cnt - warm_cnt;

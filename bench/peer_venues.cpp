@@ -182,6 +182,7 @@ static tf_event_t *add_row(output &out) {
   tf_event_t *e = &out.events[out.cnt++];
   e->kind       = out.shape->kind;
   e->flags      = 0;
+  if (out.shape->is_level) e->u.level.qty = 0; /* a deletion may name none */
   return e;
 }
 

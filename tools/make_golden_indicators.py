@@ -5,8 +5,8 @@
 
 Wants TA-Lib 0.8.2 and numpy (pip install TA-Lib==0.8.2). The real bars are made of the trades in two Binance
 recordings (--trades, spot and perpetual); without them those of OUT/bars.txt.gz are taken again. --candles grows the
-bars "candles" anew, in which each answer of each candlestick pattern occurs CNT times (golden_candles.py, 200 take ten
-minutes). --dense writes
+bars "candles" anew, in which each answer of each candlestick pattern occurs CNT times, and "jumps" of them (golden_candles.py;
+200 were taken). --dense writes
 every value instead of a sample: too large to keep, for work on an indicator (TF_GOLDEN=OUT runs the test on it).
 
 bars.txt.gz: "bars NAME CNT", then a line for each column: its name and CNT numbers.
@@ -15,7 +15,7 @@ GROUP.txt.gz: "eval NAME BARS SCALE LOOKBACK OUTPUTS PARAM..", then lines "INDEX
 (golden_exact.py) by more than 1e-10. Numbers are the shortest that read back as the same double.
 
 A pattern's eval has each index at which it fires, and a sample of the others; over "million" a sample of both. Only
-patterns are evaluated over "candles".
+patterns are evaluated over "candles" and "jumps"; exact is what TA-Lib answers when it begins just before.
 
 SCALE says what an error is relative to, beside the value itself: "0" nothing, a number, "in" the largest price so
 far among the inputs, "out" the largest output so far. BARS "million" are the 10^6 of million() below.
@@ -36,6 +36,7 @@ import golden_exact
 
 CNT = 600
 COLUMNS = ("open", "high", "low", "close", "volume", "periods")
+OF_PATTERNS = ("candles", "jumps")  # bars for patterns only
 RENAMED = {"VWAP": "bar_vwap"}  # vwap is that of trades
 
 # What the errors of a function are relative to (SCALE); "0" for those not named.
@@ -218,10 +219,16 @@ def sample_of(cnt, lookback, dense, seed):
     return sorted(i for i in wanted if 0 <= i < cnt)
 
 
-def fires_of(output, lookback, bars_name, seed):
-    """Where a pattern fires."""
+def pattern_values(name, params, columns, output, lookback, bars_name, seed):
+    """Of a pattern: where it fires or would, begun afresh as late as it can be, and what it says then."""
+    function = lambda *inputs: getattr(talib, name)(*inputs, **params)
+    needed = lookback + 20 if "HIKKAKE" in name else lookback  # one remembers
     fires = [i for i in range(lookback, len(output)) if output[i] != 0]
-    return random.Random(seed).sample(fires, min(200, len(fires))) if bars_name == "million" else fires
+    if bars_name == "million":
+        fires = random.Random(seed).sample(fires, min(200, len(fires)))
+        return fires, golden_candles.afresh(function, columns, needed, fires)
+    exact = golden_candles.afresh(function, columns, needed, range(lookback, len(output)))
+    return fires + [i for i, value in exact.items() if value != output[i]], exact
 
 
 def is_off(got, want, scale):
@@ -262,8 +269,11 @@ def eval_lines(name, bars_name, columns, params, dense):
     seed = f"{name} {bars_name} {numbers}"
     sample = sample_of(cnt, lookback, dense and bars_name != "million", seed)
     if name.startswith("CDL"):
-        sample = sorted(set(sample) | set(fires_of(outputs[0], lookback, bars_name, seed)))
-    exact = golden_exact.values(name, [columns[c] for c in inputs], list(params.values()), lookback, sample)
+        fires, exact = pattern_values(name, params, [columns[c] for c in inputs], outputs[0], lookback, bars_name, seed)
+        sample = sorted(set(sample) | set(fires))
+        exact = {i: [exact[i]] if i in exact else [outputs[0][i]] for i in sample}
+    else:
+        exact = golden_exact.values(name, [columns[c] for c in inputs], list(params.values()), lookback, sample)
     for i in sample:
         got = [o[i] if i >= lookback else math.nan for o in outputs]
         lines.append(f"{i} " + " ".join(text_of(v) for v in got))
@@ -286,14 +296,14 @@ def main():
                 for name, path, a_bar in (("btc_spot", args.trades[0], 16), ("btc_perp", args.trades[1], 35))}
         bars |= {name: columns_of(rows) for name, rows in made_bars().items()}
         kept = read_bars(bars_path) if os.path.exists(bars_path) else {}
-        write_bars(bars_path, bars | {n: c for n, c in kept.items() if n == "candles"})
+        write_bars(bars_path, bars | {n: c for n, c in kept.items() if n in OF_PATTERNS})
     if args.candles:
         patterns = {name: getattr(talib, name) for name in talib.get_function_groups()["Pattern Recognition"]}
         rows, fires = golden_candles.candles(patterns, args.candles)
         for (name, answer), cnt in sorted(fires.items()):
             print(f"{name} {answer}: {cnt} of {len(rows)}")
-        columns = dict(zip(COLUMNS, rows.T))
-        write_bars(bars_path, read_bars(bars_path) | {"candles": columns})
+        grown = {"candles": dict(zip(COLUMNS, rows.T)), "jumps": dict(zip(COLUMNS, golden_candles.jumping(rows[:6000]).T))}
+        write_bars(bars_path, read_bars(bars_path) | grown)
     bars = read_bars(bars_path)
     long_bars = columns_of(million())
     only = [word for word in args.only.upper().split(",") if word]
@@ -305,7 +315,7 @@ def main():
             defaults = abstract.Function(name).parameters
             for params in param_sets(name, defaults):
                 for bars_name, columns in bars.items():
-                    if bars_name == "candles" and not name.startswith("CDL"):
+                    if bars_name in OF_PATTERNS and not name.startswith("CDL"):
                         continue
                     lines += eval_lines(name, bars_name, columns, params, args.dense)
             lines += eval_lines(name, "million", long_bars, dict(defaults), args.dense)

@@ -366,8 +366,8 @@ static bool answer_stream(tf_streams_t *s, const tf_feed_answer_t *a, uint8_t te
 /* The oldest request that nobody answered and whose time is not over. NULL: none. */
 static tf_stream_request_t *oldest_of(tf_streams_t *s, uint32_t channels, uint64_t now_ns,
                                       uint64_t *id) {
-  if (s->newest_id - s->oldest_id >= TF_STREAMS_REQUESTS)
-    s->oldest_id = s->newest_id - TF_STREAMS_REQUESTS + 1;
+  if (s->newest_id + 1 - s->oldest_id > TF_STREAMS_REQUESTS) /* none sent: oldest is newest + 1 */
+    s->oldest_id = s->newest_id + 1 - TF_STREAMS_REQUESTS;
   bool is_front = true;
   for (*id = s->oldest_id; *id <= s->newest_id; ++*id) {
     tf_stream_request_t *r       = request_of(s, *id);

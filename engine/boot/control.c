@@ -176,12 +176,10 @@ static json_t *instrument_name(const tf_control_t *c, uint32_t id) {
   return is_known ? json_string(table->rows[id].name) : json_null();
 }
 
-static const char *const channel_names[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
-
 static json_t *channel_list(uint32_t channels) {
   json_t *list = json_array();
   for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
-    if (channels & 1u << c) json_array_append_new(list, json_string(channel_names[c]));
+    if (channels & 1u << c) json_array_append_new(list, json_string(tf_channel_name(c)));
   return list;
 }
 
@@ -197,7 +195,8 @@ static json_t *stream_row(const tf_control_t *c, const tf_source_stream_t *s, ui
   };
   json_t *row = json_object();
   json_object_set_new(row, "instrument", instrument_name(c, s->instrument_id));
-  json_object_set_new(row, "channel", json_string(channel_names[__builtin_ctz(s->channel)]));
+  json_object_set_new(row, "channel",
+                      json_string(tf_channel_name((uint32_t)__builtin_ctz(s->channel))));
   json_object_set_new(row, "state",
                       json_string(s->state < TF_STREAM_STATE_CNT ? states[s->state] : "?"));
   json_object_set_new(row, "request", json_integer((json_int_t)s->request_id));
@@ -277,16 +276,15 @@ static json_t *status_legs(tf_metrics_block_t *const *legs) {
 
 /* By kind of event that had any: our clock minus the venue's, and how late messages come beyond that. */
 static json_t *status_clock(const tf_metrics_block_t *b) {
-  static const char *const kinds[] = {"trade", "quote", "book", "ticker"};
-  TF_STATIC_ASSERT(TF_ARRAY_CNT(kinds) == TF_FEED_CLOCK_KINDS, "one of each");
+  TF_STATIC_ASSERT(TF_CHANNEL_CNT == TF_FEED_CLOCK_KINDS, "one of each");
   json_t *clock = json_object();
-  for (uint32_t i = 0; i < TF_ARRAY_CNT(kinds); i++) {
+  for (uint32_t i = 0; i < TF_CHANNEL_CNT; i++) {
     if (tf_metrics_get(b, TF_METRIC_FEED_OFFSET_TRADE + i) == 0) continue;
     json_t *kind = json_object();
     json_object_set_new(kind, "offset_ns", number_of(b, TF_METRIC_FEED_OFFSET_TRADE + i));
     json_object_set_new(kind, "drift_ppb", number_of(b, TF_METRIC_FEED_DRIFT_TRADE + i));
     json_object_set_new(kind, "delay_p99_ns", number_of(b, TF_METRIC_FEED_DELAY_P99_TRADE + i));
-    json_object_set_new(clock, kinds[i], kind);
+    json_object_set_new(clock, tf_channel_name(i), kind);
   }
   return clock;
 }

@@ -64,11 +64,12 @@ static tf_err_t copy_text(const char *key, const char *text, char *to, size_t ca
 
 /* "trade,book" */
 static tf_err_t read_channels(const char *text, tf_control_request_t *r) {
-  static const char *const words[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
   for (const char *at = text;; at++) {
     size_t   cnt = strcspn(at, ",");
     uint32_t c   = 0;
-    while (c < TF_CHANNEL_CNT && (strlen(words[c]) != cnt || memcmp(words[c], at, cnt) != 0)) c++;
+    while (c < TF_CHANNEL_CNT &&
+           (strlen(tf_channel_name(c)) != cnt || memcmp(tf_channel_name(c), at, cnt) != 0))
+      c++;
     if (c == TF_CHANNEL_CNT)
       return TF_ERR(E_CONTROL_REQUEST, "channels \"%s\": known: trade,quote,book,ticker",
                     shown(text));

@@ -105,6 +105,12 @@ typedef struct tf_frame {
 #define TF_CHANNEL_TICKER 0x8u /* last price, mark price, funding rate (event.h, u.ticker) */
 #define TF_CHANNEL_CNT    4
 
+/* A channel's word in configs, requests and answers; channel_idx: its bit's place. */
+TF_INLINE const char *tf_channel_name(uint32_t channel_idx) {
+  static const char *const NAMES[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
+  return NAMES[channel_idx];
+}
+
 /* How what a channel brings is checked where it is decoded, a closed set. X(id, words for people) */
 #define TF_FEED_CHECKS(X)                                                                          \
   X(IDS_CONSECUTIVE, "trade ids one by one: repeats dropped, jumps counted as gaps")               \

@@ -152,7 +152,7 @@ TF_INLINE bool tf_is_within(double x, double y, double by) { return x <= y + by 
 /* ---- a row ---- */
 
 #define TF_PATTERN_PENETRATION(part)                                                               \
-  TF_PARAM_NUMBER("penetration", part, 0, 3e37, "how deep into the first body, as a part of it")
+  TF_PARAM_NUMBER("penetration", part, 0, 100, "how deep into the first body, as a part of it")
 
 #define TF_PATTERN_STEP_(id, rule)                                                                 \
   static bool id##_step(tf_candles_t *c, tf_store_t m, const double *x, double *y) {               \

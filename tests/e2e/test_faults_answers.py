@@ -107,7 +107,7 @@ class Listings(Exchanges):  # F37
             if not venue.startswith("binance"):  # which acknowledges what it does not know
                 self.assertGreater(answers(met, "no"), 0)
 
-        self.on_each([v for v in KINDS if v != "coinbase-exchange"], one)  # which refuses the three together
+        self.on_each(dict.fromkeys((*KINDS, "coinbase-exchange")), one)  # that one refuses the three together
 
     def test_prices_that_gain_a_digit_are_the_same_prices(self):
         def one(venue, seed):

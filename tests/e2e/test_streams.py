@@ -251,7 +251,7 @@ class RunTime(unittest.TestCase):
             wait_until(lambda: engine.all_live(3), what="the first instrument")
             for words, code, what in (
                     (("subscribe", "mian", "ETH/USD"), 2, "did you mean main"),
-                    (("subscribe", "main", "ETH USD"), 1, "is no symbol"),
+                    (("subscribe", "main", "ETH USD"), 1, "found ' ' at character 4; symbols of kraken have letters, digits and /"),
                     (("subscribe", "main", "X" * 40), 2, "at most 39"),
                     (("subscribe", "main", "ETH/USD", "--channels", "trades"), 2, "known: trade,quote,book,ticker"),
                     (("subscribe", "main", "ETH/USD", "--channels", "ticker"), 1, "decodes trade, quote, book"),

@@ -7,21 +7,24 @@
 #include "live.h"
 #include "registry.h"
 
-static bool is_venue(const char *text) {
-  const tf_config_known_t *known = tickfuse_known();
-  for (uint32_t i = 0; i < known->venue_cnt; i++)
-    if (strcmp(known->venues[i], text) == 0) return true;
-  return false;
+static const tf_feed_t *feed_of(const char *venue) {
+  const tf_registry_t *registry = tickfuse_registry();
+  for (uint32_t i = 0; i < registry->feed_cnt; i++)
+    if (strcmp(registry->feeds[i]->venue, venue) == 0) return registry->feeds[i];
+  return NULL;
 }
 
-/* A venue's own endpoints: as if a config named it, and nothing else. An instrument is wanted of a live feed, any will
- * do: nothing is subscribed to. */
-static int load_venue(const char *venue, const char *const *sets, uint32_t set_cnt,
+/* A venue's own endpoints: as if a config named it, and nothing else. A channel that it has and an instrument are
+ * wanted of a live feed, any will do: nothing is subscribed to. */
+static int load_venue(const tf_feed_t *feed, const char *const *sets, uint32_t set_cnt,
                       tf_config_t **config) {
   tf_config_errors_t errors;
+  const char        *venue   = feed->venue;
+  uint32_t           channel = feed->channels ? feed->channels[0].channel : TF_CHANNEL_TRADE;
   char               text[160];
-  snprintf(text, sizeof text, "feeds: [{name: %s, venue: %s, instruments: [BTCUSDT]}]\n", venue,
-           venue);
+  snprintf(text, sizeof text,
+           "feeds: [{name: %s, venue: %s, channels: [%s], instruments: [BTCUSDT]}]\n", venue, venue,
+           tf_channel_name((uint32_t)__builtin_ctz(channel)));
   if (tf_config_load_text(venue, text, sets, set_cnt, tickfuse_known(), &errors, config) == TF_OK)
     return TF_EXIT_DONE;
   tf_config_report_print(&errors, stderr);
@@ -53,9 +56,10 @@ int tf_cmd_endpoints(int argc, char **argv) {
                               .positional_max = 1};
   int                 code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
-  tf_config_t *config;
-  code = is_venue(path) ? load_venue(path, sets, set_cnt, &config)
-                        : tickfuse_load_config(path, sets, set_cnt, &config);
+  tf_config_t     *config;
+  const tf_feed_t *feed = feed_of(path);
+  code                  = feed ? load_venue(feed, sets, set_cnt, &config)
+                               : tickfuse_load_config(path, sets, set_cnt, &config);
   if (code != TF_EXIT_DONE) return code;
   tf_log_level_set(TF_LOG_ERROR); /* the table says what failed */
   code = tf_live_endpoints(config, json);

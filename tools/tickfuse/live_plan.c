@@ -7,8 +7,6 @@
 #include "feed/feeds.h"
 #include "registry.h"
 
-static const char *const channel_names[TF_CHANNEL_CNT] = {"trade", "quote", "book", "ticker"};
-
 /* Where a feed is wrong: the key of its config that people have to change. */
 static const char *key_of_mistake(const tf_config_feed_t *f, tf_err_t err) {
   if (err == E_FEED_KEY) return "key_file";
@@ -23,7 +21,8 @@ static tf_err_t check_channels(const tf_config_feed_t *f, const tf_feed_t *feed)
   for (const tf_feed_channel_t *c = feed->channels; c != NULL && c->names != NULL; c++)
     missing &= ~c->channel;
   if (missing == 0 || feed->channels == NULL) return TF_OK;
-  return TF_ERR(E_FEED_REFUSED, "%s has no %s", feed->venue, channel_names[__builtin_ctz(missing)]);
+  return TF_ERR(E_FEED_REFUSED, "%s has no %s", feed->venue,
+                tf_channel_name((uint32_t)__builtin_ctz(missing)));
 }
 
 static tf_err_t check_key(const tf_config_feed_t *f, const tf_feed_t *feed) {
@@ -220,7 +219,7 @@ void tf_live_plan_print(const tf_live_plan_t *plan, FILE *out) {
     const tf_live_connection_t *row = &plan->rows[i];
     fprintf(out, "connection %s: %s,", row->name, row->feed->venue);
     for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
-      if (row->channels & 1u << c) fprintf(out, " %s", channel_names[c]);
+      if (row->channels & 1u << c) fprintf(out, " %s", tf_channel_name(c));
     fprintf(out, " of %u instruments, %s .. %s: %u streams", row->symbol_cnt, row->symbols[0],
             row->symbols[row->symbol_cnt - 1], stream_cnt(row));
     if (row->feed->streams_max)
@@ -242,7 +241,7 @@ json_t *tf_live_plan_json(const tf_live_plan_t *plan, const tf_config_t *config)
     const tf_live_connection_t *row      = &plan->rows[i];
     json_t                     *channels = json_array(), *symbols = json_array();
     for (uint32_t c = 0; c < TF_CHANNEL_CNT; c++)
-      if (row->channels & 1u << c) json_array_append_new(channels, json_string(channel_names[c]));
+      if (row->channels & 1u << c) json_array_append_new(channels, json_string(tf_channel_name(c)));
     for (uint32_t k = 0; k < row->symbol_cnt; k++)
       json_array_append_new(symbols, json_string(row->symbols[k]));
     json_array_append_new(list,

@@ -402,6 +402,19 @@ static void answers_to_nothing_that_was_asked_are_strays(void **state) {
   assert_int_equal(streams.counts.strays, 6);
 }
 
+/* As of a greeting that the venue refuses. */
+static void an_answer_before_the_first_request_takes_no_other_answer_away(void **state) {
+  (void)state;
+  begin(true);
+  answer_of(0, UINT32_MAX, 0, true);
+  assert_int_equal(streams.counts.strays, 1);
+  want(3, TF_CHANNEL_TRADE);
+  tick();
+  answer_of(0, UINT32_MAX, 0, true);
+  assert_int_equal(streams.counts.strays, 1);
+  for (uint32_t i = 0; i < 3; i++) assert_int_equal(state_of(i, TF_EVENT_TRADE), TF_STREAM_REFUSED);
+}
+
 static void partial_answers_leave_the_others_asked_for(void **state) {
   (void)state;
   begin(true);
@@ -680,6 +693,7 @@ int main(void) {
       T(a_refused_stream_is_asked_for_three_times_later_each_and_its_reason_kept),
       T(one_bad_symbol_costs_its_neighbours_nothing),
       T(answers_to_nothing_that_was_asked_are_strays),
+      T(an_answer_before_the_first_request_takes_no_other_answer_away),
       T(partial_answers_leave_the_others_asked_for),
       T(answers_without_a_name_go_to_the_oldest_request_of_their_channel),
       T(different_reasons_are_kept_until_their_room_is_full),

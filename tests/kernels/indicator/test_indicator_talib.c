@@ -205,7 +205,12 @@ static void print_table(FILE *file) {
           "- lookback: as many inputs before the first output as in TA-Lib, at all parameters.\n"
           "- exact: values where TA-Lib has lost digits (its error is above 1e-10); there ours are "
           "held against exact\n"
-          "  arithmetic; real: how many of these are on bars of real trades.\n\n"
+          "  arithmetic; real: how many of these are on bars of real trades.\n"
+          "- patterns: also over candles grown so that each of their answers occurs 200 times or "
+          "more. test_indicator_pattern\n"
+          "  compares them at every candle of all series but the 10^6; TA-Lib's running sums "
+          "turn some ties where prices\n"
+          "  change between hundredths and tens.\n\n"
           "| indicator | group | parameters | evals | values | max error | scale | lookback | "
           "exact | real |\n"
           "|---|---|---|---|---|---|---|---|---|---|\n",
