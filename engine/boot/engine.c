@@ -507,13 +507,19 @@ TF_STATIC_ASSERT((int)TF_CONFIG_ISA_AVX512 == (int)TF_ISA_AVX512 + 1 &&
                      (int)TF_CONFIG_ISA_SCALAR == (int)TF_ISA_SCALAR + 1,
                  "the config's instruction sets are the machine's, behind auto");
 
-static tf_err_t choose_isa(const tf_config_t *c, tf_isa_t *isa) {
-  if (c->engine.feature_isa == TF_CONFIG_ISA_AUTO) return TF_OK;
+/* auto: in vectors where they pay, with AVX-512; a narrower machine takes half as long again for them as for features one by
+ * one (bench/RESULTS.md, B6). */
+static tf_err_t choose_isa(const tf_config_t *c, tf_feature_env_t *env) {
+  env->isa = tf_isa_best();
+  if (c->engine.feature_isa == TF_CONFIG_ISA_AUTO) {
+    if (env->isa != TF_ISA_AVX512) env->vector_cnt = 0;
+    return TF_OK;
+  }
   tf_isa_t wanted = (tf_isa_t)(c->engine.feature_isa - TF_CONFIG_ISA_SCALAR);
   if (!tf_isa_supported(wanted))
     return TF_ERR(E_CONFIG_VALUE, "%s: engine.feature_isa: this machine has no %s, its best is %s",
-                  c->path, tf_isa_name(wanted), tf_isa_name(*isa));
-  *isa = wanted;
+                  c->path, tf_isa_name(wanted), tf_isa_name(env->isa));
+  env->isa = wanted;
   return TF_OK;
 }
 
@@ -526,10 +532,9 @@ static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
                           .bar_cnt       = e->config->bar_cnt,
                           .plain_bar     = TF_FEATURE_COMPILE_NONE,
                           .vectors       = e->registry->vectors,
-                          .vector_cnt    = e->registry->vector_cnt,
-                          .isa           = tf_isa_best()};
+                          .vector_cnt    = e->registry->vector_cnt};
   *compile             = NULL;
-  tf_err_t err         = choose_isa(e->config, &env.isa);
+  tf_err_t err         = choose_isa(e->config, &env);
   if (err) return err;
   return tf_feature_compile_begin(compile, &env);
 }
