@@ -199,7 +199,7 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
 TF_COLD static const char *read_value_again(tf_json_t *json, tf_json_object_t *object,
                                             tf_json_step_t *step, const char *p,
                                             tf_json_value_t *value) {
-  uint32_t key       = (uint32_t)__builtin_ctzll(step->bit);
+  uint32_t key       = step->bit;
   bool     is_wanted = key < object->shape->key_cnt;
   uint32_t want      = is_wanted ? object->shape->keys[key].want : TF_JSON_WANT_BYTES;
   bool     is_quoted = p[-1] == '"';
@@ -392,7 +392,7 @@ TF_COLD static bool find_step(tf_json_order_t *order, const char *p, place_t *pl
 }
 
 TF_INLINE bool is_here(const tf_json_step_t *step, const char *p, uint64_t seen) {
-  return tf_json_steps_match(step, p) && (seen & step->bit) == 0;
+  return tf_json_steps_match(step, p) && (seen >> step->bit & 1) == 0;
 }
 
 /* The member at p is not the predicted one, but perhaps another that came in its place; that moves up. NULL: none. */
@@ -429,7 +429,7 @@ TF_INLINE const char *read_members(tf_json_t *json, tf_json_object_t *object, co
     if (TF_LIKELY(step != NULL)) {
       const char *behind = read_value(json, object, step, p);
       if (TF_LIKELY(behind != NULL)) {
-        seen |= step->bit;
+        seen |= UINT64_C(1) << step->bit;
         next = step->next_at;
         step = tf_json_steps_of(order, *next);
         p    = behind;

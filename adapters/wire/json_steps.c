@@ -73,7 +73,7 @@ tf_json_step_t *tf_json_steps_find(tf_json_order_t *order, const char *p, uint64
   uint32_t place, key_bytes = p[1] == '"' ? key_span(p + 2) : UINT32_MAX;
   if (key_bytes > KEY_BYTES_MAX) return NULL;
   tf_json_step_t *step = look_up(order, p, key_bytes, &place);
-  return step != NULL && (step->bit & seen) == 0 ? step : NULL;
+  return step != NULL && (seen >> step->bit & 1) == 0 ? step : NULL;
 }
 
 /* ---- what was new ---- */
@@ -129,7 +129,7 @@ tf_json_step_t *tf_json_steps_learn(tf_json_order_t *order, const tf_json_object
   order->places[place] = (uint8_t)order->step_cnt;
   step                 = &order->steps[order->step_cnt++];
   *step     = (tf_json_step_t){.guess_bytes = TF_JSON_HOT_GUESS_NONE, .guess = TF_JSON_HOT_NO_FORM};
-  step->bit = UINT64_C(1) << (is_known ? member->key : 63u - order->unknown_cnt++);
+  step->bit = (uint8_t)(is_known ? member->key : 63u - order->unknown_cnt++);
   step->mask       = (1u << front) - 1;
   step->slot_at    = (uint16_t)((is_known ? member->key : key_cnt) * sizeof(tf_json_value_t));
   step->text_bytes = (uint8_t)bytes;
