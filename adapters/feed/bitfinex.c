@@ -10,7 +10,7 @@
  *            length. [17,"cs",crc] is compared over the best 25 levels. Of one level a side it is the best
  *            bid and offer: QUOTE, because a ticker's sizes are sums over 25 levels
  *   ticker   TICKER: last price, volume of a day
- *   "hb", events   CONTROL
+ *   "hb", events   CONTROL; info says when the platform is in maintenance: all pairs are HALTED, by STATUS
  *   status, candles, raw books, funding   ignored, by channel
  *
  * conf is asked for a sequence and a time behind each array (SEQ_ALL, TIMESTAMP): what a connection has is in
@@ -18,6 +18,7 @@
  * connection. Numbers are JSON numbers, small ones with a power. venue_seq is an ordinal of our own. */
 #include <zlib.h>
 
+#include "feed/bitfinex_listing.h"
 #include "feed/in_band.h"
 #include "feed/text_out.h"
 #include "wire/json_array.h"
@@ -40,23 +41,43 @@ enum {
   ERROR_DUPLICATE  = 10301
 };
 
-enum { ROOT, OBJECT_CNT };
-enum { EVENT = 1, CHANNEL, CHAN_ID, SYMBOL, PREC, LEN, STATUS, FLAGS_KEY, CODE, MSG, ROOT_KEY_CNT };
+enum { ROOT, PLATFORM, OBJECT_CNT };
+enum {
+  EVENT = 1,
+  CHANNEL,
+  CHAN_ID,
+  SYMBOL,
+  PREC,
+  LEN,
+  STATUS,
+  FLAGS_KEY,
+  CODE,
+  MSG,
+  PLATFORM_KEY,
+  ROOT_KEY_CNT
+};
 static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     TF_IN_BAND_NO_KEY,
-    [EVENT]     = TF_JSON_KEY("event", TF_JSON_WANT_TEXT),
-    [CHANNEL]   = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
-    [CHAN_ID]   = TF_JSON_KEY("chanId", TF_JSON_WANT_U64),
-    [SYMBOL]    = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
-    [PREC]      = TF_JSON_KEY("prec", TF_JSON_WANT_TEXT),
-    [LEN]       = TF_JSON_KEY("len", TF_JSON_WANT_TEXT),
-    [STATUS]    = TF_JSON_KEY("status", TF_JSON_WANT_TEXT),
-    [FLAGS_KEY] = TF_JSON_KEY("flags", TF_JSON_WANT_U64),
-    [CODE]      = TF_JSON_KEY("code", TF_JSON_WANT_U64),
-    [MSG]       = TF_JSON_KEY("msg", TF_JSON_WANT_TEXT),
+    [EVENT]        = TF_JSON_KEY("event", TF_JSON_WANT_TEXT),
+    [CHANNEL]      = TF_JSON_KEY("channel", TF_JSON_WANT_TEXT),
+    [CHAN_ID]      = TF_JSON_KEY("chanId", TF_JSON_WANT_U64),
+    [SYMBOL]       = TF_JSON_KEY("symbol", TF_JSON_WANT_TEXT),
+    [PREC]         = TF_JSON_KEY("prec", TF_JSON_WANT_TEXT),
+    [LEN]          = TF_JSON_KEY("len", TF_JSON_WANT_TEXT),
+    [STATUS]       = TF_JSON_KEY("status", TF_JSON_WANT_TEXT),
+    [FLAGS_KEY]    = TF_JSON_KEY("flags", TF_JSON_WANT_U64),
+    [CODE]         = TF_JSON_KEY("code", TF_JSON_WANT_U64),
+    [MSG]          = TF_JSON_KEY("msg", TF_JSON_WANT_TEXT),
+    [PLATFORM_KEY] = TF_JSON_KEY("platform", TF_JSON_WANT_ITEM),
+};
+enum { PLATFORM_STATUS = 1, PLATFORM_KEY_CNT };
+static const tf_json_key_t platform_keys[PLATFORM_KEY_CNT] = {
+    TF_IN_BAND_NO_KEY,
+    [PLATFORM_STATUS] = TF_JSON_KEY("status", TF_JSON_WANT_U64),
 };
 static const tf_in_band_object_t objects[OBJECT_CNT] = {
-    [ROOT] = {root_keys, ROOT_KEY_CNT}
+    [ROOT]     = {root_keys,     ROOT_KEY_CNT,     PLATFORM, 0},
+    [PLATFORM] = {platform_keys, PLATFORM_KEY_CNT, 0,        0},
 };
 
 typedef enum { OTHER, TRADES, TICKER, BOOK, QUOTE } kind_t;
@@ -619,6 +640,21 @@ TF_COLD static void on_error(tf_in_band_t *in) {
                       code != ERROR_DUPLICATE);
 }
 
+/* The greeting says how the platform is, {"platform":{"status":1}}: 0 is maintenance. While that lasts the connection
+ * stays as it is; behind it the venue wants all to be subscribed to anew. */
+TF_COLD static void on_info(tf_in_band_t *in, tf_in_band_route_t *r) {
+  uint64_t code, status;
+  if (tf_in_band_u64(in, PLATFORM, PLATFORM_STATUS, &status))
+    r->trading = status == 0 ? TF_TRADING_HALTED : TF_TRADING_OPEN;
+  if (!tf_in_band_u64(in, ROOT, CODE, &code)) return;
+  if (code == INFO_RESTART) in->out->leaving = true;
+  if (code == INFO_MAINTENANCE) r->trading = TF_TRADING_HALTED;
+  if (code == INFO_RESUMED) {
+    r->trading         = TF_TRADING_OPEN;
+    in->out->reconnect = true;
+  }
+}
+
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   static const char *const events[] = {"info",  "conf", "subscribed", "unsubscribed",
                                        "error", "pong", "auth"};
@@ -632,9 +668,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   if (tf_in_band_is(in, ROOT, EVENT, "conf") && tf_in_band_is(in, ROOT, STATUS, "OK") &&
       tf_in_band_u64(in, ROOT, FLAGS_KEY, &number))
     own->flags = number;
-  if (!tf_in_band_is(in, ROOT, EVENT, "info") || !tf_in_band_u64(in, ROOT, CODE, &number)) return;
-  if (number == INFO_RESTART || number == INFO_MAINTENANCE) in->out->leaving = true;
-  if (number == INFO_RESUMED) in->out->reconnect = true;
+  if (tf_in_band_is(in, ROOT, EVENT, "info")) on_info(in, r);
 }
 
 static const uint32_t depths[] = {25, 100, 250, 0};
@@ -655,6 +689,16 @@ static const tf_in_band_spec_t spec = {
     .checksum      = checksum_of,
     .own_bytes     = sizeof(own_t),
 };
+
+static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
+  tf_in_band_t *in   = state;
+  uint32_t      from = out->event_cnt;
+  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP))
+    return tf_bitfinex_listing_on_frame(&in->symbols, frame, out);
+  tf_verdict_t verdict = tf_in_band_on_frame(state, frame, out);
+  if (verdict == TF_VERDICT_DATA) tf_bitfinex_listing_look(&in->symbols, from, out);
+  return verdict;
+}
 
 static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   own_t *own        = ((tf_in_band_t *)state)->own;
@@ -731,11 +775,14 @@ const tf_feed_t tf_feed_bitfinex = {
     .spec                  = &spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,
-    .on_frame              = tf_in_band_on_frame,
+    .on_frame              = on_frame,
     .on_connect            = on_connect,
     .lose_book             = tf_in_band_lose_book,
     .ws_host               = "api-pub.bitfinex.com",
     .ws_port               = "443",
+    .rest_host             = "api-pub.bitfinex.com",
+    .rest_port             = "443",
+    .metadata_target       = tf_bitfinex_listing_target,
     .ws_target             = tf_in_band_ws_target,
     .hello                 = hello,
     .request               = request,
