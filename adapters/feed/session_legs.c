@@ -296,9 +296,9 @@ void tf_session_legs_ended(tf_session_t *s, tf_session_leg_t *leg) {
   s->counts.ends[leg->link.end]++;
   s->source.legs[tf_session_leg_idx(s, leg)].ends[leg->link.end]++;
   tf_count_add(&s->source.disconnects, 1);
+  if (leg->link.end != TF_LINK_END_REPLACED) note_end(s, leg);
   tf_streams_restart(&leg->streams);
   part(s, leg);
-  if (leg->link.end != TF_LINK_END_REPLACED) note_end(s, leg);
   if (s->stopping || s->is_resting) return;
   if (successor == NULL) {
     try_again(s, leg);
