@@ -562,10 +562,10 @@ static tf_err_t leave(tf_onnx_net_t *im, const Onnx__GraphProto *source) {
   if (err) return err;
   const tf_onnx_operand_t *o = &im->operands[output];
   if (o->wide) return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is a constant", im->path);
-  if (o->shape.cnt != 1 && o->shape.cnt != 3)
+  if (o->shape.cnt > TF_MODEL_OUTPUTS_MAX)
     return TF_ERR(E_MODEL_SHAPE,
-                  "%s: its output is %u wide; 1 (a score) or 3 (p10, p50, p90) are allowed",
-                  im->path, o->shape.cnt);
+                  "%s: its output is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, p50, p90) for each step ahead",
+                  im->path, o->shape.cnt, TF_MODEL_OUTPUTS_MAX);
   if (o->value == TF_NET_INPUT || im->net->node_cnt == 0)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
   err = tf_net_end(im->net, o->value);
