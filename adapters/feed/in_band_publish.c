@@ -21,8 +21,8 @@ static void complete_rows(tf_draft_t *draft, tf_in_band_book_t *b, uint64_t ts_n
   tf_event_t *rows = draft->out->events + draft->at;
   b->bids.as.levels.first -= b->rows_before;
   b->asks.as.levels.first -= b->rows_before;
-  if (TF_UNLIKELY(b->message.ask_cnt > 0 && b->message.bid_cnt > 0 &&
-                  b->asks.as.levels.first < b->bids.as.levels.first))
+  if (b->message.ask_cnt > 0 && b->message.bid_cnt > 0 &&
+      b->asks.as.levels.first < b->bids.as.levels.first)
     tf_draft_gather_sides(rows, &b->bids, &b->asks);
   if (!b->has_time) b->message.ts_ns = ts_ns;
   for (uint32_t i = 0; i < b->row_cnt; i++) {
