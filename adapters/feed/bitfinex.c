@@ -16,7 +16,6 @@
  * conf is asked for a sequence and a time behind each array (SEQ_ALL, TIMESTAMP): what a connection has is in
  * its answer. The sequence is one over all channels, heartbeats too: a jump breaks every book of the
  * connection. Numbers are JSON numbers, small ones with a power. venue_seq is an ordinal of our own. */
-#include <zlib.h>
 
 #include "feed/in_band.h"
 #include "feed/text_out.h"
@@ -186,26 +185,18 @@ static char *put_number(char *at, int64_t mantissa, int exp) {
   return at;
 }
 
-#define LEVEL_TEXT_MAX 128u /* two numbers of up to 48 characters */
-
-/* price:amount of the best levels of both sides by turns, amounts of asks below 0, all joined by colons. */
-static uint32_t checksum_of(const tf_depth_mirror_t *mirror) {
-  char  text[CHECKSUM_LEVELS * 2 * LEVEL_TEXT_MAX];
-  char *at = text;
-  for (uint32_t i = 0; i < CHECKSUM_LEVELS; i++) {
-    for (int side = 0; side < 2; side++) {
-      const tf_depth_side_t *levels = &mirror->sides[side];
-      if (i >= levels->cnt) continue;
-      const tf_depth_level_t *level = &levels->levels[levels->cnt - 1 - i];
-      if (at > text) *at++ = ':';
-      at    = put_number(at, level->price, level->price_exp);
-      *at++ = ':';
-      if (side == 1) *at++ = '-';
-      at = put_number(at, level->qty, level->qty_exp);
-    }
-  }
-  return (uint32_t)crc32(0, (const Bytef *)text, (uInt)(at - text));
+static char *put_level_text(char *at, const tf_depth_level_t *level, bool is_ask) {
+  at    = put_number(at, level->price, level->price_exp);
+  *at++ = ':';
+  if (is_ask) *at++ = '-';
+  return put_number(at, level->qty, level->qty_exp);
 }
+
+static const tf_depth_checksum_t checksum = {.level_cnt = CHECKSUM_LEVELS,
+                                             .text      = TF_DEPTH_TEXT_OWN,
+                                             .between   = ':',
+                                             .by_turns  = true,
+                                             .put       = put_level_text};
 
 /* ---- arrays ---- */
 
@@ -394,7 +385,7 @@ static void on_checksum(tf_in_band_t *in, const channel_t *channel, const tf_jso
                          .ts_ns         = r->ts_ns};
   tf_draft_t        draft;
   tf_draft_begin(&draft, in->frame, in->out, 0);
-  tf_book_row_compare(row, &draft, &m, checksum_of, &in->head);
+  tf_book_row_compare(row, &draft, &m, &in->head);
   in->out->event_cnt = draft.at;
 }
 
@@ -448,7 +439,7 @@ static void on_levels(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_rout
       !tf_draft_has_room(draft, tf_book_row_room(row, m.bid_cnt + m.ask_cnt)))
     tf_book_row_lose(row, draft, m.instrument_id, m.ts_ns);
   else
-    tf_book_row_put(row, draft, &m, NULL, NULL, &in->head);
+    tf_book_row_put(row, draft, &m, NULL, &in->head);
 }
 
 static void on_payload(tf_in_band_t *in, channel_t *channel, const tf_json_value_t *payload,
@@ -652,7 +643,7 @@ static const tf_in_band_spec_t spec = {
     .depth_default = 25,
     .depth_max     = 250,
     .depths        = depths,
-    .checksum      = checksum_of,
+    .checksum      = &checksum,
     .own_bytes     = sizeof(own_t),
 };
 

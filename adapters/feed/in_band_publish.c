@@ -126,8 +126,7 @@ static tf_verdict_t on_books(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ba
     b->message.is_snapshot   = route->is_snapshot;
     b->message.is_restart    = route->is_restart;
     b->message.has_checksum  = b->message.has_checksum && !route->no_checksum;
-    tf_book_row_put(&in->rows[idx[i]].book, draft, &b->message, in->spec->depths,
-                    in->spec->checksum, &in->head);
+    tf_book_row_put(&in->rows[idx[i]].book, draft, &b->message, in->spec->depths, &in->head);
   }
   return tf_draft_finish(draft);
 }

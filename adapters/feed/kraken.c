@@ -727,7 +727,8 @@ static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t 
     tf_book_row_t *row = &st->rows[i];
     memset(row, 0, sizeof *row);
     tf_feed_row_init(&row->feed);
-    tf_depth_mirror_init(&row->mirror, memory + l.mirrors_at + i * l.mirror_bytes, l.depth_max);
+    tf_depth_mirror_init(&row->mirror, memory + l.mirrors_at + i * l.mirror_bytes, l.depth_max,
+                         &tf_depth_checksum_digits);
     row->depth_known = config->symbol_cnt > 0;
   }
   err = tf_symbols_init(&st->symbols, memory + l.symbols_at, l.row_cap, config->instruments, feed);
