@@ -253,8 +253,8 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   tf_trade_ids_t   *ids = &row->book.feed.trades;
   uint64_t          id  = trade->u.trade.id;
   if (TF_UNLIKELY(id == 0)) return false; /* it has none */
-  uint32_t print = tf_trade_print(trade);
-  if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, print, counts);
+  tf_trade_said_t said = tf_trade_said(trade);
+  if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, &said, counts);
   bool was_here     = false;
   ids->is_continued = true;
   if (in->spec->ids == TF_IN_BAND_IDS_OPAQUE) {
@@ -267,10 +267,10 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
     counts->late_trades += !was_here && id < ids->last;
   }
   if (TF_UNLIKELY(was_here)) {
-    tf_trade_ids_check_print(ids, id, print, counts);
+    tf_trade_ids_check_said(ids, id, &said, counts);
     return true;
   }
-  tf_trade_ids_put_print(ids, id, print);
+  tf_trade_ids_put_said(ids, &said);
   remember(row, id);
   return false;
 }

@@ -392,8 +392,9 @@ static bool find_symbols(tf_kraken_state_t *st, tf_draft_t *draft, tf_reject_t *
 }
 
 static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
-  tf_book_row_t *row = &((tf_kraken_state_t *)self)->rows[trade->ingest_seq];
-  return tf_trade_ids_step(&row->feed.trades, trade->u.trade.id, tf_trade_print(trade), counts);
+  tf_book_row_t  *row  = &((tf_kraken_state_t *)self)->rows[trade->ingest_seq];
+  tf_trade_said_t said = tf_trade_said(trade);
+  return tf_trade_ids_step(&row->feed.trades, trade->u.trade.id, &said, counts);
 }
 
 static tf_verdict_t put_trades(tf_kraken_state_t *st, tf_draft_t *draft) {
