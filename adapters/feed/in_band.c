@@ -487,7 +487,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
     tf_bridge_row_init(&row->bridge);
     if (l.mirror_bytes > 0)
       tf_depth_mirror_init(&row->book.mirror, memory + l.mirrors_at + i * l.mirror_bytes,
-                           l.depth_max);
+                           l.depth_max, spec->checksum);
     row->book.depth_known        = config->symbol_cnt > 0;
     row->book.for_checksums_only = spec->deletes_what_falls_out;
     if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = &recent[i];
