@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "feed/in_band_scan.h"
+#include "feed/listing.h"
 #include "feed/metadata.h"
 #include "feed/text_out.h"
 #include "wire/json_array.h"
@@ -62,6 +63,8 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
     return tf_feeds_reject(out->counts, frame, TF_REJECT_UNKNOWN);
   in->spec->route(in, &route);
   tf_verdict_t verdict = tf_in_band_publish(in, &route);
+  if (TF_UNLIKELY(route.trading != TF_TRADING_UNSAID))
+    tf_listing_say_all(&in->symbols, (tf_trading_t)route.trading, frame->recv_ns, out);
   if (TF_UNLIKELY(route.listing != NULL))
     tf_metadata_read(&in->symbols, route.listing->bytes, route.listing->bytes_cnt, frame->recv_ns,
                      out);

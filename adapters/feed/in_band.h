@@ -112,10 +112,11 @@ typedef struct tf_in_band_route {
   uint32_t depth;        /* of the book's channel, where its name says it */
   /* Says what is done with its instruments: read as metadata behind the events (listing.h). NULL: nothing. */
   const tf_json_value_t *listing;
-  tf_json_value_t        symbol; /* whose items name no symbol; kind TF_JSON_STRING */
-  uint64_t               ts_ns;  /* for items without a time */
-  const char            *name;   /* IGNORED, or a channel that nobody asked for */
-  uint32_t               name_bytes;
+  uint8_t trading;        /* CONTROL: of the whole venue, HALTED or OPEN (listing.h); 0: not said */
+  tf_json_value_t symbol; /* whose items name no symbol; kind TF_JSON_STRING */
+  uint64_t        ts_ns;  /* for items without a time */
+  const char     *name;   /* IGNORED, or a channel that nobody asked for */
+  uint32_t        name_bytes;
 } tf_in_band_route_t;
 
 /* How trade ids tell repeats. */
