@@ -130,9 +130,9 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
   if (taker == 0) tf_in_band_scan_refuse(scan, TF_REJECT_SCHEMA);
   if (row == NULL || taker == 0) return false;
   tf_decimal_result_t price_is =
-      tf_decimal_parse(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
+      tf_decimal_parse_padded(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
   tf_decimal_result_t qty_is =
-      tf_decimal_parse(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
+      tf_decimal_parse_padded(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
   bool is_good = price_is == TF_DECIMAL_OK && qty_is == TF_DECIMAL_OK && row->u.trade.price >= 0 &&
                  row->u.trade.qty >= 0;
   if (!is_good) tf_in_band_scan_refuse(scan, TF_REJECT_NUMBER);
