@@ -94,10 +94,11 @@ static tf_err_t check_output(const tf_onnx_ops_t *im, const Onnx__GraphProto *gr
   if (im->window && im->window != im->graph->window)
     return TF_ERR(E_MODEL_SHAPE, "%s: a window of %u rows was asked for, it takes single rows",
                   im->path, im->window);
-  if (im->graph->output_cnt != 1 && im->graph->output_cnt != 3)
+  if (im->graph->output_cnt > TF_MODEL_OUTPUTS_MAX)
     return TF_ERR(E_MODEL_SHAPE,
-                  "%s: output \"%.80s\" is %u wide; 1 (a score) or 3 (p10, p50, p90) are allowed",
-                  im->path, graph->output[0]->name, im->graph->output_cnt);
+                  "%s: output \"%.80s\" is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, "
+                  "p50, p90) for each step ahead",
+                  im->path, graph->output[0]->name, im->graph->output_cnt, TF_MODEL_OUTPUTS_MAX);
   return TF_OK;
 }
 

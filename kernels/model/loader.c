@@ -96,13 +96,6 @@ tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_model_t *model,
   return err;
 }
 
-static tf_err_t check_outputs(const tf_graph_t *graph) {
-  if (graph->output_cnt == 1 || graph->output_cnt == 3) return TF_OK;
-  return TF_ERR(E_MODEL_SHAPE,
-                "model %s has %u outputs; 1 (a score) or 3 (p10, p50, p90) are allowed",
-                graph->name, graph->output_cnt);
-}
-
 static tf_err_t make_plan(const tf_graph_t *graph, const tf_loader_options_t *options,
                           tf_model_t *m) {
   tf_plan_spec_t spec = {
@@ -168,8 +161,7 @@ static tf_err_t load_graph(const tf_safetensors_t *st, const char *path,
                            tf_model_t **model) {
   tf_err_t err = tf_graph_file_read(graph, st, path);
   if (err) return err; /* it names the file */
-  err = check_outputs(graph);
-  if (!err) err = tf_loader_make(graph, options, model);
+  err = tf_loader_make(graph, options, model);
   if (!err) err = tf_loader_check(graph, *model, &options->model, NULL);
   if (err) return tf_error_add(err, "loading %s", path);
   memcpy((*model)->sha256_hex, st->sha256_hex, sizeof(*model)->sha256_hex);

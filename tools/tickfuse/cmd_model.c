@@ -66,7 +66,7 @@ static const command_t commands[] = {
      "with\n"
      "one float input, [batch, n] or a window of rows [batch, rows, n] or [rows, batch, n], and "
      "one\n"
-     "output, 1 (a score) or 3 (p10, p50, p90) wide.\n"
+     "output, 1 (a score) or 3 (p10, p50, p90) wide for each step ahead.\n"
      "\n"
      "  --features LIST       the n feature expressions, in the order of training, with commas\n"
      "  --features-file FILE  the same, one a line; # begins a comment\n"
@@ -561,7 +561,9 @@ static void inspect_text(const arguments_t *args, const tf_model_t *model,
          graph->producer);
   print_costs(args, model);
   printf("outputs   %u (%s)\n", model->output_cnt,
-         model->output_cnt == 1 ? "score" : "p10, p50, p90");
+         model->output_cnt == 1   ? "score"
+         : model->output_cnt == 3 ? "p10, p50, p90"
+                                  : "of several steps ahead");
   if (graph->training) printf("training  %s\n", graph->training);
   if (graph->schema) printf("schema    %s\n", graph->schema);
   printf("features  %u\n", model->input_cnt);
