@@ -26,6 +26,7 @@ typedef struct tf_lane_instrument {
   int64_t          trade_price;
   int8_t           bbo_price_exp, trade_price_exp;
   bool             has_bbo, has_trade;
+  uint32_t         id;           /* its place among the lane's */
   bool             bbo_is_books; /* they are the book's top, not a quote */
   uint8_t          route;        /* by which its events come (tf/route.h) */
   uint8_t          trading;      /* tf_trading_t: what the venue said last; CHANGED is not kept */
@@ -35,7 +36,6 @@ typedef struct tf_lane_instrument {
   void   *features; /* the feature plan's state and slots */
   double *row;      /* the feature row of the last tick */
   void   *policies[TF_STRATEGIES_MAX];
-  void   *windows[TF_MODELS_MAX]; /* states of models over a window; NULL for the others */
 } tf_lane_instrument_t;
 
 /* Tick counts when each hop of the tick in hand was done; 0 = not measured on this tick. */
