@@ -104,7 +104,7 @@ typedef struct builder {
   const tf_onnx_net_t   *im;
   const Onnx__NodeProto *node;
   const trees_t         *t;
-  place_key_t                 *nodes, *leaves;
+  place_key_t           *nodes, *leaves;
   double                *table, *values; /* nodes of NODE_WIDTH; leaves of outputs */
   uint32_t
       *stack; /* nodes to visit: their place in the lists, and in the table where it is written */
@@ -233,7 +233,7 @@ static tf_err_t base_values(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint
 
 static tf_err_t emit_trees(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t x,
                            const trees_t *t, uint32_t *out) {
-  double    *roots = calloc(t->node_cnt, sizeof *roots);
+  double    *roots    = calloc(t->node_cnt, sizeof *roots);
   uint32_t   root_cnt = 0, in[5] = {x};
   builder_t  b    = {.im     = im,
                      .node   = node,
