@@ -1,4 +1,4 @@
-/* tickfuse model import|inspect|run|bench|verify. Exit codes as everywhere: 0 done, 1 tf_cmd_model_failed, 2 bad
+/* tickfuse model import|inspect|ops|run|bench|verify. Exit codes as everywhere: 0 done, 1 tf_cmd_model_failed, 2 bad
  * tf_cmd_model_usage, 3 the data was bad. */
 #include "cmd_model.h"
 
@@ -26,11 +26,13 @@ static const command_t commands[] = {
      "tf_cmd_model_usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
-     "Turns an ONNX model into the file that the engine loads. The ONNX graph must be a chain "
-     "with\n"
-     "one float input, [batch, n] or a window of rows [batch, rows, n] or [rows, batch, n], and "
-     "one\n"
-     "output, 1 (a score) or 3 (p10, p50, p90) wide for each step ahead.\n"
+     "Turns an ONNX model into the file that the engine loads: one float input, [batch, n] or a "
+     "window\n"
+     "of rows [batch, rows, n] or [rows, batch, n], or several that share the features in their "
+     "order;\n"
+     "one output, 1 (a score) or 3 (p10, p50, p90) wide for each step ahead. `tickfuse model ops` "
+     "lists\n"
+     "the ONNX operations.\n"
      "\n"
      "  --features LIST       the n feature expressions, in the order of training, with commas\n"
      "  --features-file FILE  the same, one a line; # begins a comment\n"
@@ -43,7 +45,7 @@ static const command_t commands[] = {
      "  --precision P         also measure the error in bf16 or int8; the file holds fp32\n"
      "  --error-max X         refuse the model when a known answer is further off in that "
      "precision\n"
-     "  --json                the report as one JSON object\n"},
+     "  --json                the report as one JSON object\n"            },
     {"inspect", tf_cmd_model_inspect, "ipejh",
      "tf_cmd_model_usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
      "\n"
@@ -53,7 +55,14 @@ static const command_t commands[] = {
      "\n"
      "  --precision P  plan in fp32, bf16 or int8 (default: fp32)\n"
      "  --isa ISA      plan for scalar, avx2 or avx512 (default: the best of this CPU)\n"
-     "  --json         one JSON object\n"                     },
+     "  --json         one JSON object\n"                                 },
+    {"ops",     tf_cmd_model_ops,     "jh",
+     "usage: tickfuse model ops [--json]\n"
+     "\n"
+     "The ONNX operations that `tickfuse model import` takes, operator sets 7 to 21, each with its "
+     "attributes.\n"
+     "\n"
+     "  --json         one JSON object: {\"Gemm\": [\"alpha\", ..], ..}\n"},
     {"run",     tf_cmd_model_run,     "Ioipejh",
      "tf_cmd_model_usage: tickfuse model run FILE.safetensors --input X.npy --out Y.npy\n"
      "\n"
@@ -67,8 +76,8 @@ static const command_t commands[] = {
      "  --out FILE     rows of outputs, .npy\n"
      "  --precision P  fp32, bf16 or int8 (default: fp32)\n"
      "  --isa ISA      scalar, avx2 or avx512 (default: the best of this CPU)\n"
-     "  --json         the report as one JSON object\n"       },
-    {"bench",   tf_cmd_model_bench,   "sSipbejh",
+     "  --json         the report as one JSON object\n"                   },
+    {"bench",   tf_cmd_model_bench,   "sSipbePjh",
      "tf_cmd_model_usage: tickfuse model bench FILE.safetensors | --shape SHAPE [--precision P] "
      "[--seconds N] "
      "[--json]\n"
@@ -89,7 +98,8 @@ static const command_t commands[] = {
      "  --backend B      cpu, or auto, which is the same in this build\n"
      "  --seconds N      how long to measure, above 0 to 3600 (default 3)\n"
      "  --isa ISA        scalar, avx2 or avx512 (default: the best of this CPU)\n"
-     "  --json           one JSON object\n"                   },
+     "  --profile        each step's share of the time (of a graph of tensor operations)\n"
+     "  --json           one JSON object\n"                               },
     {"verify",  tf_cmd_model_verify,  "pejh",
      "tf_cmd_model_usage: tickfuse model verify FILE.safetensors [--precision P] [--error-max X] "
      "[--json]\n"
@@ -103,7 +113,7 @@ static const command_t commands[] = {
      "\n"
      "  --precision P  fp32, bf16 or int8 (default: fp32)\n"
      "  --error-max X  how far a known answer may be off (default: 1e-5, 0.05, 0.15)\n"
-     "  --json         one JSON object\n"                     },
+     "  --json         one JSON object\n"                                 },
 };
 
 static const struct option long_options[] = {
@@ -121,6 +131,7 @@ static const struct option long_options[] = {
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
     {"json",          no_argument,       NULL, 'j'},
+    {"profile",       no_argument,       NULL, 'P'},
     {"help",          no_argument,       NULL, 'h'},
     {NULL,            0,                 NULL, 0  },
 };
@@ -130,6 +141,7 @@ static void print_help(FILE *to) {
         "\n"
         "  import   ONNX to the file that the engine loads\n"
         "  inspect  what a model file holds\n"
+        "  ops      the ONNX operations that import takes\n"
         "  run      rows of features through a model, .npy to .npy\n"
         "  bench    latency, throughput and error of a model\n"
         "  verify   checks a model file through and through\n"
@@ -206,6 +218,7 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'I': args->input = value; break;
   case 's': args->shape = value; break;
   case 'j': args->json = true; break;
+  case 'P': args->profile = true; break;
   case 'b':
     if (strcmp(value, "cpu") != 0 && strcmp(value, "auto") != 0)
       return tf_cmd_model_usage(command, "--backend %s: this build has cpu, and auto for it",
@@ -265,7 +278,8 @@ static int parse(const command_t *command, int argc, char **argv, tf_cmd_model_a
   if (argc - optind > 1)
     return tf_cmd_model_usage(command->name, "one file, not \"%s\" too", argv[optind + 1]);
   args->file = optind < argc ? argv[optind] : NULL;
-  if (!args->file && !args->shape) return tf_cmd_model_usage(command->name, "which file?");
+  if (!args->file && !args->shape && command->run != tf_cmd_model_ops)
+    return tf_cmd_model_usage(command->name, "which file?");
   return 0;
 }
 

@@ -25,12 +25,14 @@ typedef struct tf_cmd_model_args {
   double              seconds;
   uint32_t            window; /* 0: not given */
   bool                json;
+  bool                profile;
   tf_loader_options_t options;
 } tf_cmd_model_args_t;
 
 /* The verbs; each returns its exit code. */
 int tf_cmd_model_import(const tf_cmd_model_args_t *args);
 int tf_cmd_model_inspect(const tf_cmd_model_args_t *args);
+int tf_cmd_model_ops(const tf_cmd_model_args_t *args);
 int tf_cmd_model_run(const tf_cmd_model_args_t *args);
 int tf_cmd_model_bench(const tf_cmd_model_args_t *args);
 int tf_cmd_model_verify(const tf_cmd_model_args_t *args);
