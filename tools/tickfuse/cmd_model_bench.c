@@ -51,7 +51,7 @@ static json_t *profile_json(const tf_net_plan_t *net, const double *step_ns) {
 static void print_profile(const tf_net_plan_t *net, const double *step_ns) {
   double all = 0.0;
   for (uint32_t i = 0; i < net->step_cnt; i++) all += step_ns[i];
-  printf("  steps, means of %u runs:\n", TF_MEASURE_PROFILE_RUNS);
+  printf("  steps, the least of %u runs:\n", TF_MEASURE_PROFILE_RUNS);
   for (uint32_t i = 0; i < net->step_cnt; i++) {
     char text[200];
     tf_net_plan_describe(net, i, text, sizeof text);
