@@ -46,12 +46,12 @@ const tf_json_key_t tf_bitfinex_level_places[BITFINEX_LEVEL_CNT] = {
 /* [BID, BID_SIZE, ASK, ASK_SIZE, CHANGE, CHANGE_RELATIVE, LAST, VOLUME, HIGH, LOW] */
 enum { TICKER_LAST = 6, TICKER_VOLUME };
 const tf_json_key_t tf_bitfinex_ticker_places[BITFINEX_TICKER_CNT] = {
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
     [TICKER_LAST]   = TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
     [TICKER_VOLUME] = TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
 };
@@ -372,8 +372,8 @@ static void quote_of_rows(tf_in_band_t *in, const tf_bitfinex_own_t *own,
 static bool take_crc(const tf_json_value_t *v, uint32_t *crc) {
   int64_t mantissa;
   int8_t  exp;
-  if (tf_decimal_parse(v->bytes, v->bytes_cnt, &mantissa, &exp) != TF_DECIMAL_OK || exp != 0 ||
-      mantissa < INT32_MIN || mantissa > INT32_MAX)
+  if (tf_decimal_parse_padded(v->bytes, v->bytes_cnt, &mantissa, &exp) != TF_DECIMAL_OK ||
+      exp != 0 || mantissa < INT32_MIN || mantissa > INT32_MAX)
     return false;
   *crc = (uint32_t)mantissa;
   return true;

@@ -76,17 +76,17 @@ static tf_err_t read_lists(const tf_onnx_net_t *im, const Onnx__NodeProto *node,
 typedef struct key {
   int64_t  tree, id;
   uint32_t at;
-} key_t;
+} place_key_t;
 
 static int compare(const void *a, const void *b) {
-  const key_t *x = a, *y = b;
+  const place_key_t *x = a, *y = b;
   if (x->tree != y->tree) return x->tree < y->tree ? -1 : 1;
   if (x->id != y->id) return x->id < y->id ? -1 : 1;
   return x->at < y->at ? -1 : x->at > y->at;
 }
 
 /* The first key of (tree, id) among cnt; cnt where there is none. */
-static uint32_t find_key(const key_t *keys, uint32_t cnt, int64_t tree, int64_t id) {
+static uint32_t find_key(const place_key_t *keys, uint32_t cnt, int64_t tree, int64_t id) {
   uint32_t low = 0, high = cnt;
   while (low < high) {
     const uint32_t mid    = low + (high - low) / 2;
@@ -104,7 +104,7 @@ typedef struct builder {
   const tf_onnx_net_t   *im;
   const Onnx__NodeProto *node;
   const trees_t         *t;
-  key_t                 *nodes, *leaves;
+  place_key_t                 *nodes, *leaves;
   double                *table, *values; /* nodes of NODE_WIDTH; leaves of outputs */
   uint32_t
       *stack; /* nodes to visit: their place in the lists, and in the table where it is written */
@@ -191,9 +191,9 @@ static tf_err_t build_tree(builder_t *b, uint32_t root) {
 /* roots: one a tree, in the order of the file. */
 static tf_err_t build_all(builder_t *b, double *roots, uint32_t *root_cnt) {
   const trees_t *t = b->t;
-  for (uint32_t i = 0; i < t->node_cnt; i++) b->nodes[i] = (key_t){t->tree[i], t->id[i], i};
+  for (uint32_t i = 0; i < t->node_cnt; i++) b->nodes[i] = (place_key_t){t->tree[i], t->id[i], i};
   for (uint32_t i = 0; i < t->leaf_cnt; i++)
-    b->leaves[i] = (key_t){t->leaf_tree[i], t->leaf_node[i], i};
+    b->leaves[i] = (place_key_t){t->leaf_tree[i], t->leaf_node[i], i};
   qsort(b->nodes, t->node_cnt, sizeof *b->nodes, compare);
   qsort(b->leaves, t->leaf_cnt, sizeof *b->leaves, compare);
   tf_err_t err = TF_OK;
@@ -234,7 +234,7 @@ static tf_err_t base_values(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint
 static tf_err_t emit_trees(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t x,
                            const trees_t *t, uint32_t *out) {
   double    *roots = calloc(t->node_cnt, sizeof *roots);
-  uint32_t   root_cnt, in[5] = {x};
+  uint32_t   root_cnt = 0, in[5] = {x};
   builder_t  b    = {.im     = im,
                      .node   = node,
                      .t      = t,
