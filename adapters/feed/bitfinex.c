@@ -225,7 +225,7 @@ static const tf_in_band_spec_t spec = {
     .depth_default = 25,
     .depth_max     = 250,
     .depths        = depths,
-    .checksum      = tf_bitfinex_checksum,
+    .checksum      = &tf_bitfinex_checksum,
     .own_bytes     = sizeof(tf_bitfinex_own_t),
 };
 

@@ -130,9 +130,9 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
   if (taker == 0) tf_in_band_scan_refuse(scan, TF_REJECT_SCHEMA);
   if (row == NULL || taker == 0) return false;
   tf_decimal_result_t price_is =
-      tf_decimal_parse(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
+      tf_decimal_parse_padded(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
   tf_decimal_result_t qty_is =
-      tf_decimal_parse(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
+      tf_decimal_parse_padded(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
   bool is_good = price_is == TF_DECIMAL_OK && qty_is == TF_DECIMAL_OK && row->u.trade.price >= 0 &&
                  row->u.trade.qty >= 0;
   if (!is_good) tf_in_band_scan_refuse(scan, TF_REJECT_NUMBER);
@@ -519,7 +519,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
     tf_bridge_row_init(&row->bridge);
     if (l.mirror_bytes > 0)
       tf_depth_mirror_init(&row->book.mirror, memory + l.mirrors_at + i * l.mirror_bytes,
-                           l.depth_max);
+                           l.depth_max, spec->checksum);
     row->book.depth_known        = config->symbol_cnt > 0;
     row->book.for_checksums_only = spec->deletes_what_falls_out;
     if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = &recent[i];

@@ -168,7 +168,7 @@ typedef struct tf_in_band_spec {
   uint32_t depth_default, depth_max;
   const uint32_t
       *depths; /* that the venue has, ascending, 0 at the end; NULL: any up to depth_max */
-  tf_book_checksum_t checksum;
+  const tf_depth_checksum_t *checksum; /* NULL: it sends none */
   /* The venue deletes what falls out of its depth: a mirror is kept of a book whose snapshot had a checksum,
    * for nothing but that. */
   bool   deletes_what_falls_out;

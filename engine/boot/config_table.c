@@ -154,7 +154,7 @@ const char *tf_config_table_type_name(uint8_t type) {
       [TF_CONFIG_TYPE_TEXT] = "text",           [TF_CONFIG_TYPE_FILE] = "file",
       [TF_CONFIG_TYPE_TEXTS] = "list of texts", [TF_CONFIG_TYPE_URL] = "url",
       [TF_CONFIG_TYPE_URLS] = "list of urls",   [TF_CONFIG_TYPE_LISTEN] = "address",
-      [TF_CONFIG_TYPE_BAR] = "bar size",
+      [TF_CONFIG_TYPE_BAR] = "bar size",        [TF_CONFIG_TYPE_RANGE] = "range",
   };
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_CONFIG_TYPE_CNT, "every type has a name");
   TF_ASSERT(type < TF_CONFIG_TYPE_CNT);

@@ -6,6 +6,7 @@
 #include "boot/feature_schema.h"
 #include "boot/peer_config.h"
 #include "boot/rule.h"
+#include "boot/serving.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -87,7 +88,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
   for (uint32_t i = 0; i < e->model_cnt; i++)
     total += e->models[i]->scratch_bytes + e->models[i]->input_cnt * 8 + 4096 +
              instruments * (e->models[i]->state_bytes + TF_LINE_PAIR_BYTES);
-  return total + sink_bytes(e);
+  return total + tf_serving_bytes(e) + sink_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -478,8 +479,6 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->instrument_cap = e->instruments.cap;
   lane->emit              = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
-  for (uint32_t i = 0; i < e->config->model_cnt; i++) /* models run one after the other */
-    lane->model_budget_ticks += tf_clock_ns_to_ticks(e->config->models[i].budget_ns);
   /* A live lane never waits for a sink: in place not at all, on a thread of its own emit may for a
    * while, and when the decision ring is full by then the newest are dropped and counted. */
   lane->waits_for_emit = e->options.is_replay;
@@ -561,6 +560,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (!err) err = require_ready(e);
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
+  if (!err) err = tf_serving_init(e);
   for (uint32_t i = 0; i < e->instruments.cap && !err; i++)
     err = tf_compute_init_instrument(&e->runner.lane.compute, &e->runner.lane.instruments[i],
                                      &e->arena);

@@ -5,12 +5,15 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "tf/policy.h"
 
 enum { LEVEL_PEER, LEVEL_SUM, LEVEL_PRODUCT, LEVEL_SIGN, LEVEL_WHOLE };
 
 #define KNOWN_MAX 512 /* names offered to "did you mean" */
 
-static const char *const RULE_WORDS[]  = {"score", "p10", "p90", "position"};
+#define WORD_(id, name) name,
+static const char *const RULE_WORDS[] = {TF_RULE_SLOTS(WORD_)};
+#undef WORD_
 static const char *const FUNCTIONS[]   = {"abs", "min", "max"};
 static const char *const LOGIC_WORDS[] = {"and", "or", "not"};
 

@@ -46,10 +46,11 @@ static tf_err_t load_feature(walk_t *w, uint32_t node) {
 
 /* score, p10, p90, position, unless fields or arguments make it something else. */
 static bool output_slot(const tf_expr_node_t *n, uint32_t *slot_idx) {
-  static const char *const NAMES[] = {[TF_RULE_SLOT_SCORE]    = "score",
-                                      [TF_RULE_SLOT_P10]      = "p10",
-                                      [TF_RULE_SLOT_P90]      = "p90",
-                                      [TF_RULE_SLOT_POSITION] = "position"};
+  static const char *const NAMES[] = {
+#define NAME_(id, name) name,
+      TF_RULE_SLOTS(NAME_)
+#undef NAME_
+  };
   if (n->kind != TF_EXPR_NAME || n->field[0] || n->peer[0]) return false;
   for (uint32_t i = 0; i < TF_ARRAY_CNT(NAMES); i++) {
     if (strcmp(n->name, NAMES[i]) != 0) continue;

@@ -304,18 +304,17 @@ static void forget_market(tf_lane_instrument_t *in) {
 }
 
 tf_err_t tf_snapshot_warm(tf_engine_t *e, tf_source_t *source, uint64_t *event_cnt) {
-  tf_lane_t          *lane   = &e->runner.lane;
-  tf_compute_counts_t counts = lane->compute.counts;
-  warm_t              w      = {.lane = lane};
-  int                 n      = 0;
-  source->publisher          = (tf_publisher_t){&w, publish_warm};
-  lane->warming              = true;
+  tf_lane_t *lane   = &e->runner.lane;
+  warm_t     w      = {.lane = lane};
+  int        n      = 0;
+  source->publisher = (tf_publisher_t){&w, publish_warm};
+  lane->warming     = true;
   while (n >= 0) n = source->ops->poll(source, tf_clock_wall_ns());
-  lane->warming        = false;
-  lane->compute.counts = counts;
-  lane->events = lane->instruments_refused = lane->commands = lane->late_inferences = 0;
-  lane->buffer.late_events                                                          = 0;
-  lane->decide.halted                                                               = false;
+  lane->warming = false;
+  tf_compute_forget_counts(&lane->compute);
+  lane->events = lane->instruments_refused = lane->commands = 0;
+  lane->buffer.late_events                                  = 0;
+  lane->decide.halted                                       = false;
   for (uint32_t i = 0; i < lane->instrument_cap; i++) forget_market(&lane->instruments[i]);
   *event_cnt = w.event_cnt;
   return n == TF_SOURCE_DONE ? TF_OK : n;

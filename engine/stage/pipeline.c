@@ -89,11 +89,7 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     (void)tf_compute_deferred(&lane->compute, in);
     return;
   }
-  if (sampled) {
-    hops->modelled = tf_clock_ticks();
-    if (lane->model_budget_ticks && hops->modelled - hops->featured > lane->model_budget_ticks)
-      lane->late_inferences++;
-  }
+  if (sampled) hops->modelled = tf_clock_ticks();
 
   tf_decision_t decisions[TF_STRATEGIES_MAX];
   uint32_t      cnt = tf_decide_tick(&lane->decide, &lane->compute, in, models_good, decisions);
@@ -143,7 +139,10 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   case TF_CONTROL_ROUTE:
     if (e->instrument_id < lane->instrument_cap)
       lane->instruments[e->instrument_id].route = (uint8_t)e->u.control.position;
-    return;        /* the feed's doing, not the operator's */
+    return; /* the feed's doing, not the operator's */
+  case TF_CONTROL_PAUSE:
+    tf_compute_pause(&lane->compute, (uint32_t)e->u.model.model_idx, e->u.model.until_ns);
+    return;        /* the engine's own */
   default: return; /* of a version to come: passed over, counted as an event */
   }
   lane->commands++;

@@ -57,10 +57,8 @@ typedef struct tf_lane {
   tf_ring_writer_t      *ring;                /* NULL: emit in place */
   tf_emit_t             *emit;
   uint64_t               ring_full_waits;
-  bool            waits_for_emit;     /* replay: backpressure; live: a full ring drops, counted */
-  uint64_t        model_budget_ticks; /* 0: none */
-  uint64_t        late_inferences;    /* of the sampled ticks: over the budget */
-  uint64_t        decisions_dropped;  /* live: the ring was full; or told to stop */
+  bool            waits_for_emit;    /* replay: backpressure; live: a full ring drops, counted */
+  uint64_t        decisions_dropped; /* live: the ring was full; or told to stop */
   const uint32_t *stopping;
   bool            warming; /* features and models run, nothing is decided: a warm start */
   tf_row_watch_t  watch;

@@ -145,7 +145,8 @@ static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, t
   }
   out->counts->msgs_data++;
   if (text[0] == 'T') {
-    if (tf_trade_ids_step(&f->ids, number, 1, out->counts))
+    tf_trade_said_t said = {.price = 1, .id = (uint32_t)number, .is_known = true};
+    if (tf_trade_ids_step(&f->ids, number, &said, out->counts))
       out->counts->duplicates++;
     else
       emit(out, TF_EVENT_TRADE, number, frame->recv_ns);

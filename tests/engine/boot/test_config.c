@@ -1,6 +1,7 @@
 /* The config as a user meets it: files in, struct or errors out. Runs in a directory of its own. */
 #include "cmocka_tf.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -253,7 +254,9 @@ static const char all_keys[] =
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
     "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
     "backend: cpu, budget: "
-    "50us}]\n"
+    "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
+    "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
+    "clamp: ..0.5, alert: -0.25.., breadth: 1..2}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -363,6 +366,19 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
   assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);
+  assert_int_equal(c->models[1].overrun, TF_CONFIG_OVERRUN_FALLBACK);
+  assert_int_equal(c->models[1].overrun_limit, 7);
+  assert_int_equal(c->models[1].overrun_pause_ns, 2 * TF_NS_PER_SEC);
+  assert_string_equal(c->models[1].fallback, "m");
+  assert_int_equal(c->models[1].horizon, 4);
+  assert_int_equal(c->models[1].step, 3);
+  assert_true(c->models[1].valid.min == -9.0 && c->models[1].valid.max == 9.5);
+  assert_int_equal(c->models[1].quantiles, TF_CONFIG_CROSSING_SORT);
+  assert_true(isinf(c->models[1].clamp.min) && c->models[1].clamp.max == 0.5);
+  assert_true(c->models[1].alert.min == -0.25 && isinf(c->models[1].alert.max));
+  assert_true(c->models[1].breadth.min == 1.0 && c->models[1].breadth.max == 2.0);
+  assert_false(c->models[0].valid.is_set);
+  assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
   assert_string_equal(c->strategies[0].buy_until, "d");
