@@ -10,12 +10,13 @@
  *            length. [17,"cs",crc] is compared over the best 25 levels. Of one level a side it is the best
  *            bid and offer: QUOTE, because a ticker's sizes are sums over 25 levels
  *   ticker   TICKER: last price, volume of a day
- *   "hb", events   CONTROL
+ *   "hb", events   CONTROL; info says when the platform is in maintenance: all pairs are HALTED, by STATUS
  *   status, candles, raw books, funding   ignored, by channel
  *
  * conf is asked for a sequence and a time behind each array (SEQ_ALL, TIMESTAMP): what a connection has is in
  * its answer. The sequence is one over all channels, heartbeats too: a jump breaks every book of the
  * connection. Numbers are JSON numbers, small ones with a power. venue_seq is an ordinal of our own. */
+#include "feed/bitfinex_listing.h"
 #include "feed/bitfinex_state.h"
 #include "feed/text_out.h"
 
@@ -28,7 +29,20 @@ enum {
   ERROR_DUPLICATE  = 10301
 };
 
-enum { EVENT = 1, CHANNEL, CHAN_ID, SYMBOL, PREC, LEN, STATUS, FLAGS_KEY, CODE, MSG, ROOT_KEY_CNT };
+enum {
+  EVENT = 1,
+  CHANNEL,
+  CHAN_ID,
+  SYMBOL,
+  PREC,
+  LEN,
+  STATUS,
+  FLAGS_KEY,
+  CODE,
+  MSG,
+  PLATFORM,
+  ROOT_KEY_CNT
+};
 static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     TF_IN_BAND_NO_KEY,
     [EVENT]     = TF_JSON_KEY("event", TF_JSON_WANT_TEXT),
@@ -41,6 +55,7 @@ static const tf_json_key_t root_keys[ROOT_KEY_CNT] = {
     [FLAGS_KEY] = TF_JSON_KEY("flags", TF_JSON_WANT_U64),
     [CODE]      = TF_JSON_KEY("code", TF_JSON_WANT_U64),
     [MSG]       = TF_JSON_KEY("msg", TF_JSON_WANT_TEXT),
+    [PLATFORM]  = TF_JSON_KEY("platform", TF_JSON_WANT_BYTES),
 };
 
 static const tf_in_band_object_t objects[BITFINEX_OBJECT_CNT] = {
@@ -144,6 +159,33 @@ TF_COLD static void on_error(tf_in_band_t *in) {
                       code != ERROR_DUPLICATE);
 }
 
+/* {"status":1} of a greeting: 0 is maintenance. */
+static tf_trading_t trading_of(const tf_json_value_t *platform) {
+  static const tf_json_key_t   keys[] = {TF_JSON_KEY("status", TF_JSON_WANT_U64)};
+  static const tf_json_shape_t shape  = {keys, 1};
+  tf_json_value_t              values[2];
+  tf_json_object_t             object = {.shape = &shape, .values = values};
+  tf_json_t                    json   = {0};
+  if (platform == NULL || platform->kind != TF_JSON_OBJECT ||
+      tf_json_read(&json, platform->bytes, platform->bytes_cnt, &object) != TF_JSON_OK ||
+      !tf_json_seen(&object, 0) || values[0].made != TF_JSON_MADE_U64)
+    return TF_TRADING_UNSAID;
+  return tf_json_u64(&json, &values[0]) == 0 ? TF_TRADING_HALTED : TF_TRADING_OPEN;
+}
+
+/* While maintenance lasts the connection stays as it is; behind it the venue wants all to be subscribed to anew. */
+TF_COLD static void on_info(tf_in_band_t *in, tf_in_band_route_t *r) {
+  uint64_t code;
+  r->trading = trading_of(tf_in_band_value(in, BITFINEX_ROOT, PLATFORM));
+  if (!tf_in_band_u64(in, BITFINEX_ROOT, CODE, &code)) return;
+  if (code == INFO_RESTART) in->out->leaving = true;
+  if (code == INFO_MAINTENANCE) r->trading = TF_TRADING_HALTED;
+  if (code == INFO_RESUMED) {
+    r->trading         = TF_TRADING_OPEN;
+    in->out->reconnect = true;
+  }
+}
+
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   static const char *const events[] = {"info",  "conf", "subscribed", "unsubscribed",
                                        "error", "pong", "auth"};
@@ -162,11 +204,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
       tf_in_band_is(in, BITFINEX_ROOT, STATUS, "OK") &&
       tf_in_band_u64(in, BITFINEX_ROOT, FLAGS_KEY, &number))
     own->flags = number;
-  if (!tf_in_band_is(in, BITFINEX_ROOT, EVENT, "info") ||
-      !tf_in_band_u64(in, BITFINEX_ROOT, CODE, &number))
-    return;
-  if (number == INFO_RESTART || number == INFO_MAINTENANCE) in->out->leaving = true;
-  if (number == INFO_RESUMED) in->out->reconnect = true;
+  if (tf_in_band_is(in, BITFINEX_ROOT, EVENT, "info")) on_info(in, r);
 }
 
 static const uint32_t depths[] = {25, 100, 250, 0};
@@ -187,9 +225,19 @@ static const tf_in_band_spec_t spec = {
     .depth_default = 25,
     .depth_max     = 250,
     .depths        = depths,
-    .checksum      = tf_bitfinex_checksum,
+    .checksum      = &tf_bitfinex_checksum,
     .own_bytes     = sizeof(tf_bitfinex_own_t),
 };
+
+static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
+  tf_in_band_t *in   = state;
+  uint32_t      from = out->event_cnt;
+  if (TF_UNLIKELY(tf_bitfinex_listing_is_answer(frame)))
+    return tf_bitfinex_listing_on_frame(&in->symbols, frame, out);
+  tf_verdict_t verdict = tf_in_band_on_frame(state, frame, out);
+  if (verdict == TF_VERDICT_DATA) tf_bitfinex_listing_look(&in->symbols, from, out);
+  return verdict;
+}
 
 static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
   tf_bitfinex_own_t *own = ((tf_in_band_t *)state)->own;
@@ -266,11 +314,14 @@ const tf_feed_t tf_feed_bitfinex = {
     .spec                  = &spec,
     .state_bytes           = tf_in_band_state_bytes,
     .init                  = tf_in_band_init,
-    .on_frame              = tf_in_band_on_frame,
+    .on_frame              = on_frame,
     .on_connect            = on_connect,
     .lose_book             = tf_in_band_lose_book,
     .ws_host               = "api-pub.bitfinex.com",
     .ws_port               = "443",
+    .rest_host             = "api-pub.bitfinex.com",
+    .rest_port             = "443",
+    .metadata_target       = tf_bitfinex_listing_target,
     .ws_target             = tf_in_band_ws_target,
     .hello                 = hello,
     .request               = request,

@@ -442,6 +442,11 @@ static void words_are_those_of_the_contracts(void **state) {
   c = load("feeds: [{name: a, venue: kraken, channels: [quote]}]\n", NULL, 0);
   assert_int_equal(c->feeds[0].channels, TF_CHANNEL_QUOTE);
   assert_int_equal(c->feeds[0].instruments.item_cnt, 0);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns,
+                   UINT64_MAX); /* auto: the session's word for it */
+  tf_config_free(c);
+  c = load("feeds: [{name: a, venue: kraken, metadata_refresh: off}]\n", NULL, 0);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns, 0);
   tf_config_free(c);
 }
 
