@@ -2,9 +2,9 @@
  *
  *   server's thread                          the lane
  *   loads, checks, fills a row of versions
- *   offered = word  --------------------->   takes it: makes its windows from the rows that it kept, one instrument
- *                                            after another, after decisions have left and while it is idle; those
- *                                            that are made take each new row too
+ *   offered = word  --------------------->   takes it: makes its windows from the rows that it kept, a row at a
+ *                                            time, after decisions have left and while it is idle; those that are
+ *                                            made take each new row too
  *   waits for prepared  <-----------------   prepared = word: every window is as if it had always run
  *   has a SWAP event published  --------->   at the event the version serves: a pointer changes
  *   waits for serving  <------------------   serving = word: what served before is not touched any more
@@ -33,6 +33,8 @@ typedef struct TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_swap {
   /* the lane's own */
   const tf_version_t *beside;   /* the taken version; NULL: none */
   uint32_t            made_cnt; /* instruments, from 0 on, whose window of it is made */
+  uint32_t            left_cnt; /* rows that the window of the next one has yet to take */
+  bool                is_begun; /* that one was reset, and takes its rows */
   uint32_t            instrument_cnt;
   tf_kept_rows_t      kept; /* row_cap 0: the model is of single rows */
 } tf_swap_t;
@@ -46,7 +48,7 @@ TF_INLINE const tf_version_t *tf_swap_row(const tf_swap_t *s, uint64_t word) {
 /* The instrument's tick is decided: row went into the serving version; NULL: it broke the window. */
 void tf_swap_follow(tf_swap_t *swap, uint32_t instrument_idx, const float *row);
 
-/* Takes or lets go what is offered, and makes a window of it. False: there was nothing to do. After each tick and now
+/* Takes or lets go what is offered, and lets one of its windows take one row. False: there was nothing to do. After each tick and now
  * and then while there is none. */
 bool tf_swap_prepare(tf_swap_t *swap);
 

@@ -147,9 +147,11 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
   return any;
 }
 
-void tf_compute_idle(tf_compute_t *compute) {
+bool tf_compute_idle(tf_compute_t *compute) {
+  bool any = false;
   for (uint32_t i = 0; i < compute->model_cnt; i++)
-    if (compute->models[i].swap) (void)tf_swap_prepare(compute->models[i].swap);
+    if (compute->models[i].swap) any |= tf_swap_prepare(compute->models[i].swap);
+  return any;
 }
 
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {

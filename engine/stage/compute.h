@@ -131,8 +131,8 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
  * had anything to do. */
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
 
-/* What an offered version wants done while there is no tick. */
-void tf_compute_idle(tf_compute_t *compute);
+/* A little of what an offered version wants done, while there is no tick. False: there is nothing. */
+bool tf_compute_idle(tf_compute_t *compute);
 
 /* Adds a model that reads the row at feature_idx (input_cnt of them, copied), and takes its memory; window states for
  * instrument_cnt instruments. */

@@ -130,7 +130,7 @@ static void preparing_ends_while_no_tick_comes_and_says_so_once(void **state) {
   l.swap.offered = 2 * TF_VERSION_ROWS + 1;
   int calls      = 0;
   while (tf_swap_prepare(&l.swap)) calls++;
-  assert_in_range(calls, 1, INSTRUMENTS + 1);
+  assert_int_equal(calls, INSTRUMENTS + 1); /* each takes the row it has, if any; then it is said */
   assert_int_equal(l.swap.prepared, l.swap.offered);
   lane_fini(&l);
 }
