@@ -192,6 +192,11 @@ typedef struct tf_config_bar {
 #include "boot/config_keys.def"
 } tf_config_bar_t;
 
+typedef struct tf_config_peer {
+#define PEER_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_peer_t;
+
 typedef struct tf_config_feature {
 #define FEATURE_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"
@@ -245,7 +250,7 @@ typedef enum tf_config_origin {
 } tf_config_origin_t;
 
 typedef struct tf_config {
-  /* engine, feeds[feed_cnt], bars[bar_cnt], features[feature_cnt], models[model_cnt],
+  /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], features[feature_cnt], models[model_cnt],
    * strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"

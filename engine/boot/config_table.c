@@ -74,6 +74,12 @@ static const tf_config_key_t bar_keys[] = {
 };
 SECTION_(bar, bar_keys, NULL, 0);
 
+static const tf_config_key_t peer_keys[] = {
+#define PEER_KEY(...) KEY_(tf_config_peer_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(peer, peer_keys, NULL, 0);
+
 static const tf_config_key_t feature_keys[] = {
 #define FEATURE_KEY(...) KEY_(tf_config_feature_t, __VA_ARGS__)
 #include "boot/config_keys.def"

@@ -81,7 +81,7 @@ const char *tf_config_value_size_text(uint64_t bytes, char buf[32]) {
 }
 
 const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, size_t cap) {
-  char least[32], most[32];
+  char least[32], most[32], words[64];
   buf[0] = '\0';
   switch (key->type) {
   case TF_CONFIG_TYPE_U32:
@@ -92,8 +92,9 @@ const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, si
     break;
   case TF_CONFIG_TYPE_DURATION:
   case TF_CONFIG_TYPE_BAR:
-    snprintf(buf, cap, "%s%s%s .. %s", key->words ? key->words : "", key->words ? ", or " : "",
-             tf_config_value_duration_text((uint64_t)key->min, least),
+    snprintf(buf, cap, "%s%s%s .. %s",
+             key->words ? tf_config_table_words_text(key->words, words, sizeof words) : "",
+             key->words ? ", or " : "", tf_config_value_duration_text((uint64_t)key->min, least),
              tf_config_value_duration_text((uint64_t)key->max, most));
     break;
   case TF_CONFIG_TYPE_SIZE:
@@ -592,11 +593,12 @@ static const char *parse_listen(const tf_config_value_in_t *in, tf_config_listen
   return keep(in, why, text);
 }
 
-/* A duration, or the key's word for "none": 0. */
+/* A duration, or one of the key's words: 0, UINT64_MAX. */
 static const char *parse_duration(const tf_config_value_in_t *in, uint64_t *field, char *why) {
-  if (in->key->words && strcmp(in->node->text, in->key->words) == 0) {
-    *field = 0;
-    return in->key->words;
+  int idx = in->key->words ? tf_config_table_word_find(in->key->words, in->node->text) : -1;
+  if (idx >= 0) {
+    *field = idx == 0 ? 0 : UINT64_MAX;
+    return keep(in, why, in->node->text);
   }
   return parse_quantity(in, &tf_config_number_durations, field, why);
 }

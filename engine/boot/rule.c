@@ -51,7 +51,7 @@ static bool output_slot(const tf_expr_node_t *n, uint32_t *slot_idx) {
       TF_RULE_SLOTS(NAME_)
 #undef NAME_
   };
-  if (n->kind != TF_EXPR_NAME || n->field[0]) return false;
+  if (n->kind != TF_EXPR_NAME || n->field[0] || n->peer[0]) return false;
   for (uint32_t i = 0; i < TF_ARRAY_CNT(NAMES); i++) {
     if (strcmp(n->name, NAMES[i]) != 0) continue;
     *slot_idx = i;
@@ -116,6 +116,7 @@ static tf_err_t walk_node(walk_t *w, uint32_t node) {
                          "found a duration, expected a number; durations are "
                          "parameters, as in ofi(1s)");
   }
+  if (n->peer[0]) return load_feature(w, node);
   if (output_slot(n, &slot_idx)) return emit(w, n->at, TF_RULE_LOAD, slot_idx, 0, 1);
   bool is_operator = n->kind >= TF_EXPR_NEG || tf_feature_compile_is_pointwise(w->expr, node);
   if (!is_operator || listed_as_a_whole(w, node)) return load_feature(w, node);

@@ -64,6 +64,12 @@ static uint64_t schema_of(const tf_engine_t *e) {
     hash                     = fold_text(tf_hash_fold(hash, bar->kind), bar->name);
     hash = fold_bytes(tf_hash_fold(hash, bar->span_ns), &bar->amount, sizeof bar->amount);
   }
+  for (uint32_t i = 0; i < e->plan.peer_cnt; i++) {
+    const tf_feature_peer_t *peer = &e->plan.peers[i];
+    hash                          = fold_text(fold_text(hash, peer->name), peer->instrument);
+    hash                          = tf_hash_fold(tf_hash_fold(hash, peer->max_age_ns),
+                                                 peer->books_ok | (uint64_t)peer->wakes << 32);
+  }
   for (uint32_t i = 0; i < lane->decide.strategy_cnt; i++)
     hash = fold_strategy(hash, &lane->decide.strategies[i]);
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++) {
@@ -296,6 +302,7 @@ static void forget_market(tf_lane_instrument_t *in) {
   m->trade_side                   = 0;
   m->has_quote = in->has_bbo = in->has_trade = false;
   in->position                               = (double)NAN;
+  in->is_live                                = false;
 }
 
 tf_err_t tf_snapshot_warm(tf_engine_t *e, tf_source_t *source, uint64_t *event_cnt) {

@@ -79,7 +79,7 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   }
   if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns) {
     m->owes_row    = window != NULL;
-    bool stands_in = stand_in(compute, m, in->market.event->instrument_id, good);
+    bool stands_in = stand_in(compute, m, in->id, good);
     m->counts.fallback += stands_in;
     m->counts.paused_skipped += !stands_in;
     compute->counts.skipped_paused += !stands_in;
@@ -94,7 +94,7 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
     compute->counts.skipped_output++;
     return false;
   }
-  if (m->lasts) m->lasts[in->market.event->instrument_id] = m->answer;
+  if (m->lasts) m->lasts[in->id] = m->answer;
   return true;
 }
 
@@ -108,8 +108,7 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     m->counts.done += is_good;
     compute->counts.done += is_good;
     good |= (uint32_t)is_good << i;
-    if (m->fleet)
-      tf_fleet_update(m->fleet, in->market.event->instrument_id, is_good ? &m->answer : NULL);
+    if (m->fleet) tf_fleet_update(m->fleet, in->id, is_good ? &m->answer : NULL);
   }
   return good;
 }

@@ -97,7 +97,7 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     d->ingest_seq    = cause->ingest_seq;
     d->ts_event_ns   = cause->ts_event_ns;
     d->ts_recv_ns    = cause->ts_recv_ns;
-    d->instrument_id = cause->instrument_id;
+    d->instrument_id = in->id; /* the cause may be a peer's */
     d->strategy_id   = (uint8_t)s;
     d->action        = output.action;
     d->hold_reason   = output.hold_reason;

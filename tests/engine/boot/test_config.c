@@ -28,7 +28,8 @@
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
   "require_ready, emit"
-#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
+#define ROOT_KEYS                                                                                  \
+  "engine, feeds, bars, peers, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -247,6 +248,9 @@ static const char all_keys[] =
     "message_bytes_max: 64KiB}, {name: b, venue: kraken, endpoints: [\"wss://c\", "
     "\"ws://[::1]:7\"]}]\n"
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
+    "peers: [{name: eth, instruments: [ETHUSDT.BINANCE-SPOT, \"*.OKX\"], max_age: 2s, books: "
+    "[gap], "
+    "wake: true}, {name: any, instruments: [A.B], max_age: any}]\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
     "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
     "backend: cpu, budget: "
@@ -344,6 +348,15 @@ static void every_key_reaches_its_field(void **state) {
   assert_true(c->bars[2].size.amount == 0.5);
   assert_int_equal(c->bars[3].size.kind, TF_CONFIG_BAR_NOTIONAL);
   assert_true(c->bars[3].size.amount == 1e6);
+  assert_int_equal(c->peer_cnt, 2);
+  assert_string_equal(c->peers[0].name, "eth");
+  assert_int_equal(c->peers[0].instruments.item_cnt, 2);
+  assert_string_equal(c->peers[0].instruments.items[1], "*.OKX");
+  assert_int_equal(c->peers[0].max_age_ns, 2 * TF_NS_PER_SEC);
+  assert_int_equal(c->peers[0].books, 1u << TF_BOOK_GAP);
+  assert_true(c->peers[0].wake);
+  assert_int_equal(c->peers[1].max_age_ns, 0);
+  assert_int_equal(c->peers[1].books, 1u << TF_BOOK_OK | 1u << TF_BOOK_NONE);
   assert_int_equal(c->feature_cnt, 2);
   assert_null(c->features[0].name);
   assert_string_equal(c->features[0].expr, "mid");
@@ -434,6 +447,11 @@ static void words_are_those_of_the_contracts(void **state) {
   c = load("feeds: [{name: a, venue: kraken, channels: [quote]}]\n", NULL, 0);
   assert_int_equal(c->feeds[0].channels, TF_CHANNEL_QUOTE);
   assert_int_equal(c->feeds[0].instruments.item_cnt, 0);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns,
+                   UINT64_MAX); /* auto: the session's word for it */
+  tf_config_free(c);
+  c = load("feeds: [{name: a, venue: kraken, metadata_refresh: off}]\n", NULL, 0);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns, 0);
   tf_config_free(c);
 }
 
