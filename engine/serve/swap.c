@@ -1,10 +1,10 @@
 #include "serve/swap.h"
 
-static void step(const tf_version_t *v, uint32_t instrument_idx, const float *row) {
+static bool step(const tf_version_t *v, uint32_t instrument_idx, const float *row, float *out) {
   void *state = tf_version_window(v, instrument_idx);
-  float out[TF_MODEL_OUTPUTS_MAX];
-  (void)v->model->step(v->model, state, v->scratch, row, out);
+  bool  good  = v->model->step(v->model, state, v->scratch, row, out);
   v->model->advance(v->model, state, v->scratch);
+  return good;
 }
 
 /* The window that is being made: a row more to take, or none of those before. Rows that it took already do no harm,
@@ -17,20 +17,46 @@ static void follow_unmade(tf_swap_t *s, const float *row) {
     s->left_cnt++;
 }
 
-void tf_swap_follow(tf_swap_t *s, uint32_t instrument_idx, const float *row) {
-  if (!s->kept.row_cap) return;
+bool tf_swap_follow(tf_swap_t *s, uint32_t instrument_idx, const float *row, float *out) {
+  const tf_version_t *v = s->beside;
+  if (!s->kept.row_cap) {
+    if (v && row) v->model->run(v->model, v->scratch, row, out);
+    return v && row;
+  }
   if (row)
     tf_kept_rows_push(&s->kept, instrument_idx, row);
   else
     tf_kept_rows_clear(&s->kept, instrument_idx);
-  const tf_version_t *v = s->beside;
-  if (!v || instrument_idx > s->made_cnt) return;
+  if (!v || instrument_idx > s->made_cnt) return false;
   if (instrument_idx == s->made_cnt)
     follow_unmade(s, row);
   else if (row)
-    step(v, instrument_idx, row);
+    return step(v, instrument_idx, row, out);
   else
     v->model->reset(v->model, tf_version_window(v, instrument_idx));
+  return false;
+}
+
+void tf_swap_compare(tf_swap_t *s, float ours, const float *theirs) {
+  tf_shadow_t *w = &s->shadow;
+  if (!theirs) {
+    tf_count_add(&w->refused, 1);
+    return;
+  }
+  double   apart = __builtin_fabs((double)ours - (double)*theirs) * 1e6;
+  uint64_t distance =
+      apart < (double)TF_SHADOW_DISTANCE_MAX ? (uint64_t)apart : TF_SHADOW_DISTANCE_MAX;
+  tf_count_add(&w->signs, (ours > 0 && *theirs < 0) || (ours < 0 && *theirs > 0));
+  tf_count_add(&w->distance_sum, distance);
+  /* relaxed: words of the lane's own */
+  if (distance > tf_load_relaxed(&w->distance_max)) tf_store_relaxed(&w->distance_max, distance);
+  tf_count_add(&w->answers, 1);
+}
+
+static void forget_shadow(tf_shadow_t *w) {
+  uint64_t *words[] = {&w->answers, &w->refused, &w->signs, &w->distance_sum, &w->distance_max};
+  /* relaxed: words that stand alone */
+  for (size_t i = 0; i < TF_ARRAY_CNT(words); i++) tf_store_relaxed(words[i], 0);
 }
 
 static void take(tf_swap_t *s, uint64_t offered) {
@@ -38,6 +64,7 @@ static void take(tf_swap_t *s, uint64_t offered) {
   s->beside   = offered ? tf_swap_row(s, offered) : NULL;
   s->made_cnt = is_row ? s->instrument_cnt : 0;
   s->is_begun = false;
+  forget_shadow(&s->shadow);
   tf_store_release(&s->taken, offered); /* pairs with: tf_model_server's waits */
 }
 
@@ -49,7 +76,9 @@ static void make_more(tf_swap_t *s) {
     s->left_cnt = s->kept.cnt[s->made_cnt];
     s->is_begun = true;
   }
-  if (s->left_cnt > 0) step(v, s->made_cnt, tf_kept_rows_at(&s->kept, s->made_cnt, s->left_cnt--));
+  float out[TF_MODEL_OUTPUTS_MAX];
+  if (s->left_cnt > 0)
+    (void)step(v, s->made_cnt, tf_kept_rows_at(&s->kept, s->made_cnt, s->left_cnt--), out);
   if (s->left_cnt > 0) return;
   s->is_begun = false;
   s->made_cnt++;

@@ -95,6 +95,7 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
     return false;
   }
   if (m->lasts) m->lasts[in->id] = m->answer;
+  m->is_own = true;
   return true;
 }
 
@@ -104,6 +105,7 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     tf_compute_model_t *m = &compute->models[i];
     m->counts.requested++;
     compute->counts.requested++;
+    m->is_own    = false;
     bool is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
@@ -119,9 +121,16 @@ void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_
   compute->models[model_idx].counts.pauses++;
 }
 
-/* What a swappable model's other version is to know of the tick. */
+/* What a swappable model's other version is to know of the tick; what it would have answered is compared. */
 static bool follow(tf_compute_model_t *m, uint32_t instrument_idx) {
-  if (m->has_row || m->broke) tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row);
+  float out[TF_MODEL_OUTPUTS_MAX];
+  bool  answered = (m->has_row || m->broke) &&
+                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, out);
+  if (answered && m->is_own) {
+    tf_answer_t answer;
+    bool        good = tf_post_apply(&m->post, out, &answer, &m->shadow_counts) == TF_POST_GOOD;
+    tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
+  }
   m->has_row = m->broke = false;
   return tf_swap_prepare(m->swap);
 }

@@ -65,6 +65,7 @@ typedef struct tf_compute_model {
   /* of the tick in hand */
   bool              has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
   bool              has_row, broke;         /* swap is to be told: of a row, of one that is none */
+  bool              is_own;                 /* the answer is the model's own, and good */
   uint8_t           path;                   /* tf_path_t of the answer */
   const tf_model_t *answered_by;
   tf_answer_t       answer;
@@ -74,6 +75,7 @@ typedef struct tf_compute_model {
   uint64_t                  paused_until_ns;
   uint64_t                  pauses_asked; /* by the lane; tf_compute_t.asks publishes it */
   tf_compute_model_counts_t counts;
+  tf_post_counts_t          shadow_counts; /* of the version beside */
 } tf_compute_model_t;
 
 typedef struct tf_compute_counts { /* one writer: the lane */
