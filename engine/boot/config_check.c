@@ -312,6 +312,12 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
   snprintf(path, sizeof path, "models[%u].version", i);
   if (m->version && !m->registry)
     report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");
+  snprintf(path, sizeof path, "models[%u].registry", i);
+  if (!m->registry && (m->shadow_min || m->divergence_max_ppm || m->rollback_refused))
+    report(config, E_CONFIG_CONFLICT, path,
+           "shadow_min, divergence_max and rollback_refused are of a model that can be swapped");
+  if (m->divergence_max_ppm && !m->shadow_min)
+    report(config, E_CONFIG_CONFLICT, path, "divergence_max wants shadow_min: ticks to judge by");
   snprintf(path, sizeof path, "models[%u].sha256", i);
   if (m->sha256 && strspn(m->sha256, "0123456789abcdefABCDEF") != strlen(m->sha256))
     report(config, E_CONFIG_VALUE, path, "found \"%s\"; 64 hex digits are wanted", m->sha256);

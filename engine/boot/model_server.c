@@ -11,6 +11,8 @@
 #include "serve/models_dir.h"
 
 #define LOOK_NS (200 * TF_NS_PER_US) /* between looks at what the lane has done */
+#define WATCH_NS                                                                                   \
+  (50 * TF_NS_PER_MS) /* between looks at the answers of a version that was swapped in */
 
 typedef enum state { IDLE, LOADING, PREPARING, READY, SWAPPING } state_t;
 
@@ -26,7 +28,9 @@ typedef struct slot {
   state_t             state;
   bool                is_wanted; /* request is to be worked on */
   tf_model_request_t  request;
-  uint64_t            swaps, refused;
+  uint64_t            swaps, refused, rollbacks; /* rollbacks: by the server itself */
+  bool                is_watched;                /* the version that serves was swapped in */
+  uint64_t            refusals_before;           /* of answers, when it was */
   tf_err_t            refusal;
   char                refusal_text[512];
 } slot_t;
@@ -187,6 +191,76 @@ static tf_err_t publish_swap(const tf_model_server_t *server, const slot_t *s) {
   return server->publisher.publish(server->publisher.self, &event, &ingest_seq);
 }
 
+/* ---- judging ---- */
+
+/* Answers of the serving version that were refused, as the lane published them last. */
+static uint64_t refusals(const tf_model_server_t *server, const slot_t *s) {
+  const tf_metrics_block_t *b = server->engine->publish.models[s->model_idx];
+  return tf_metrics_get(b, TF_METRIC_MODEL_NOT_FINITE) +
+         tf_metrics_get(b, TF_METRIC_MODEL_OUT_OF_RANGE) +
+         tf_metrics_get(b, TF_METRIC_MODEL_CROSSED);
+}
+
+static tf_shadow_t read_shadow(const slot_t *s) {
+  const tf_shadow_t *w = &s->swap->shadow;
+  /* relaxed: words that stand alone; an answer more or less in one of them does not matter */
+  return (tf_shadow_t){.answers      = tf_load_relaxed(&w->answers),
+                       .refused      = tf_load_relaxed(&w->refused),
+                       .signs        = tf_load_relaxed(&w->signs),
+                       .distance_sum = tf_load_relaxed(&w->distance_sum),
+                       .distance_max = tf_load_relaxed(&w->distance_max)};
+}
+
+static uint64_t mean_distance(const tf_shadow_t *w) {
+  return w->answers ? w->distance_sum / w->answers : 0;
+}
+
+/* May what stands beside serve? */
+static tf_err_t check_shadow(const tf_model_server_t *server, const slot_t *s) {
+  const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
+  const tf_shadow_t        w      = read_shadow(s);
+  uint64_t                 number = row_of(s, s->beside)->number, ticks = w.answers + w.refused;
+  if (ticks < config->shadow_min)
+    return TF_ERR(E_MODEL_DIVERGED,
+                  "%s: version %llu has answered %llu ticks beside the one that serves, %u are "
+                  "wanted: swap again later",
+                  config->name, (unsigned long long)number, (unsigned long long)ticks,
+                  config->shadow_min);
+  if (!config->divergence_max_ppm) return TF_OK;
+  if (w.refused > 0)
+    return TF_ERR(E_MODEL_DIVERGED,
+                  "%s: %llu answers of version %llu were not finite, not valid or crossed",
+                  config->name, (unsigned long long)w.refused, (unsigned long long)number);
+  if (mean_distance(&w) > config->divergence_max_ppm)
+    return TF_ERR(
+        E_MODEL_DIVERGED,
+        "%s: the scores of version %llu are %llu millionths off on average, %u are allowed",
+        config->name, (unsigned long long)number, (unsigned long long)mean_distance(&w),
+        config->divergence_max_ppm);
+  return TF_OK;
+}
+
+/* With the lock held. A version that was swapped in and whose answers are refused gives way to the one before. */
+static void watch(tf_model_server_t *server, slot_t *s) {
+  const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
+  uint64_t                 since  = refusals(server, s) - s->refusals_before;
+  if (!s->is_watched || s->is_wanted || since < config->rollback_refused) return;
+  s->is_watched = false;
+  s->request    = (tf_model_request_t){.verb = TF_MODEL_ROLLBACK};
+  s->is_wanted  = true;
+  s->state      = LOADING;
+  s->rollbacks++;
+  snprintf(s->request.model, sizeof s->request.model, "%s", config->name);
+  tf_log(TF_LOG_WARN, "model_rolled_back", "model=%s version=%llu refused=%llu", config->name,
+         (unsigned long long)row_of(s, s->serving)->number, (unsigned long long)since);
+}
+
+static bool is_watching(const tf_model_server_t *server) {
+  for (uint32_t i = 0; i < server->slot_cnt; i++)
+    if (server->slots[i].is_watched) return true;
+  return false;
+}
+
 /* ---- requests: the thread ---- */
 
 static void set_state(tf_model_server_t *server, slot_t *s, state_t state) {
@@ -205,6 +279,9 @@ static tf_err_t let_serve(tf_model_server_t *server, slot_t *s) {
   s->serving  = s->beside;
   s->beside   = 0;
   s->swaps++;
+  s->refusals_before = refusals(server, s);
+  s->is_watched      = s->request.verb == TF_MODEL_SWAP &&
+                  server->engine->config->models[s->model_idx].rollback_refused > 0;
   pthread_mutex_unlock(&server->lock);
   free_unused(server, s);
   return TF_OK;
@@ -243,6 +320,7 @@ static void work_on(tf_model_server_t *server, slot_t *s) {
     (void)take_back(server, s);
   else
     err = bring_beside(server, s, &r);
+  if (!err && s->beside && r.verb == TF_MODEL_SWAP) err = check_shadow(server, s);
   if (!err && s->beside && r.verb != TF_MODEL_LOAD && !is_stopping(server))
     err = let_serve(server, s);
   const tf_version_t *v = row_of(s, s->serving);
@@ -294,13 +372,28 @@ static slot_t *next_wanted(tf_model_server_t *server) {
   return NULL;
 }
 
+/* With the lock held. */
+static void wait_for_work(tf_model_server_t *server) {
+  if (!is_watching(server)) {
+    pthread_cond_wait(&server->work, &server->lock);
+    return;
+  }
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  uint64_t ns = (uint64_t)until.tv_nsec + WATCH_NS;
+  until.tv_sec += (time_t)(ns / TF_NS_PER_SEC);
+  until.tv_nsec = (long)(ns % TF_NS_PER_SEC);
+  pthread_cond_timedwait(&server->work, &server->lock, &until);
+  for (uint32_t i = 0; i < server->slot_cnt; i++) watch(server, &server->slots[i]);
+}
+
 static void *run_thread(void *self) {
   tf_model_server_t *server = self;
   pthread_mutex_lock(&server->lock);
   while (!server->is_stopping) {
     slot_t *s = next_wanted(server);
     if (!s && !server->fetch.is_wanted) {
-      pthread_cond_wait(&server->work, &server->lock);
+      wait_for_work(server);
       continue;
     }
     bool is_fetch = server->fetch.is_wanted;
@@ -370,6 +463,14 @@ static json_t *number_or_null(const slot_t *s, uint64_t word) {
   return word ? json_integer((json_int_t)row_of(s, word)->number) : json_null();
 }
 
+static json_t *shadow_json(const slot_t *s) {
+  const tf_shadow_t w = read_shadow(s);
+  return json_pack("{sI sI sI sf sf}", "answers", (json_int_t)w.answers, "refused",
+                   (json_int_t)w.refused, "other_sign", (json_int_t)w.signs, "divergence_mean",
+                   (double)mean_distance(&w) * 1e-6, "divergence_max",
+                   (double)w.distance_max * 1e-6);
+}
+
 json_t *tf_model_server_list(tf_model_server_t *server) {
   json_t *list = json_array();
   pthread_mutex_lock(&server->lock);
@@ -386,6 +487,8 @@ json_t *tf_model_server_list(tf_model_server_t *server) {
     json_object_set_new(row, "previous", number_or_null(s, s->previous));
     json_object_set_new(row, "swaps", json_integer((json_int_t)s->swaps));
     json_object_set_new(row, "refused", json_integer((json_int_t)s->refused));
+    json_object_set_new(row, "rollbacks", json_integer((json_int_t)s->rollbacks));
+    if (ready && s->beside) json_object_set_new(row, "shadow", shadow_json(s));
     if (s->refusal) {
       json_object_set_new(row, "refusal", json_string(tf_error_name(s->refusal)));
       json_object_set_new(row, "refusal_text", json_string(s->refusal_text));

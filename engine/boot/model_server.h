@@ -9,6 +9,12 @@
  *   not the SHA-256 that was asked for, or that stands beside it        E_MODEL_PIN
  *   other features, or rows made otherwise than this engine's           E_MODEL_SCHEMA
  *   another number of outputs, or another window                        E_MODEL_SHAPE
+ *   fewer ticks beside what serves than shadow_min, or scores further
+ *   off than divergence_max                                             E_MODEL_DIVERGED
+ *
+ * A version that stands ready answers the same ticks as the one that serves, after the decision has left: a shadow, compared
+ * and seen by no rule. After a swap the server watches: rollback_refused answers that post-processing refused, and what
+ * served before serves again.
  *
  * Any thread may call; requests of one model are one at a time (E_MODEL_BUSY). */
 #ifndef TF_BOOT_MODEL_SERVER_H

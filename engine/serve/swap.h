@@ -2,9 +2,9 @@
  *
  *   server's thread                          the lane
  *   loads, checks, fills a row of versions
- *   offered = word  --------------------->   takes it: makes its windows from the rows that it kept, one instrument
- *                                            after another, after decisions have left and while it is idle; those
- *                                            that are made take each new row too
+ *   offered = word  --------------------->   takes it: makes its windows from the rows that it kept, a row at a
+ *                                            time, after decisions have left and while it is idle; those that are
+ *                                            made take each new row too
  *   waits for prepared  <-----------------   prepared = word: every window is as if it had always run
  *   has a SWAP event published  --------->   at the event the version serves: a pointer changes
  *   waits for serving  <------------------   serving = word: what served before is not touched any more
@@ -23,16 +23,31 @@
 
 #define TF_VERSION_ROWS 4 /* what serves, what served before, what is offered, and one to fill */
 
+/* What the version beside answered on the same ticks as the one that serves, since it was taken. By the lane; any thread
+ * reads it, word by word. Distances are of scores, in millionths, each at most TF_SHADOW_DISTANCE_MAX. */
+typedef struct tf_shadow {
+  uint64_t answers; /* ticks on which both answered */
+  uint64_t refused; /* answers of its own that post-processing refused */
+  uint64_t signs;   /* answers with the other sign */
+  uint64_t distance_sum, distance_max;
+} tf_shadow_t;
+
+#define TF_SHADOW_DISTANCE_MAX                                                                     \
+  UINT64_C(1000000000000) /* a million: 2^64 holds 18 million such answers */
+
 typedef struct TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_swap {
   /* by the server (row 0 by boot) */
   tf_version_t versions[TF_VERSION_ROWS];
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t offered; /* with release */
   /* by the lane, each with release */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t taken;
-  uint64_t prepared, serving;
+  uint64_t    prepared, serving;
+  tf_shadow_t shadow; /* plainly published: words that stand alone */
   /* the lane's own */
   const tf_version_t *beside;   /* the taken version; NULL: none */
   uint32_t            made_cnt; /* instruments, from 0 on, whose window of it is made */
+  uint32_t            left_cnt; /* rows that the window of the next one has yet to take */
+  bool                is_begun; /* that one was reset, and takes its rows */
   uint32_t            instrument_cnt;
   tf_kept_rows_t      kept; /* row_cap 0: the model is of single rows */
 } tf_swap_t;
@@ -43,12 +58,16 @@ TF_INLINE const tf_version_t *tf_swap_row(const tf_swap_t *s, uint64_t word) {
 
 /* ---- the lane ---- */
 
-/* The instrument's tick is decided: row went into the serving version; NULL: it broke the window. */
-void tf_swap_follow(tf_swap_t *swap, uint32_t instrument_idx, const float *row);
+/* The instrument's tick is decided: row went into the serving version; NULL: it broke the window. True where the version
+ * beside answered too: its outputs are in out (TF_MODEL_OUTPUTS_MAX). */
+bool tf_swap_follow(tf_swap_t *swap, uint32_t instrument_idx, const float *row, float *out);
 
-/* Takes or lets go what is offered, and makes a window of it. False: there was nothing to do. After each tick and now
+/* Takes or lets go what is offered, and lets one of its windows take one row. False: there was nothing to do. After each tick and now
  * and then while there is none. */
 bool tf_swap_prepare(tf_swap_t *swap);
+
+/* The scores of both on one tick; theirs NULL: it was refused. */
+void tf_swap_compare(tf_swap_t *swap, float ours, const float *theirs);
 
 /* The event: the version of this number and hash serves from here on, if it is the one that was taken; its
  * missing windows are made. NULL: it is not there. */

@@ -58,17 +58,8 @@ void tf_kept_rows_clear(tf_kept_rows_t *k, uint32_t instrument_idx) {
   k->cnt[instrument_idx] = k->next_idx[instrument_idx] = 0;
 }
 
-bool tf_kept_rows_rebuild(const tf_kept_rows_t *k, uint32_t instrument_idx, const tf_version_t *v) {
-  const tf_model_t *model = v->model;
-  void             *state = tf_version_window(v, instrument_idx);
-  uint32_t          cnt   = k->cnt[instrument_idx];
-  uint32_t          at    = cnt == k->row_cap ? k->next_idx[instrument_idx] : 0;
-  float             out[TF_MODEL_OUTPUTS_MAX];
-  model->reset(model, state);
-  for (uint32_t i = 0; i < cnt; i++) {
-    (void)model->step(model, state, v->scratch, row_at(k, instrument_idx, at), out);
-    model->advance(model, state, v->scratch);
-    at = at + 1 == k->row_cap ? 0 : at + 1;
-  }
-  return cnt > 0;
+const float *tf_kept_rows_at(const tf_kept_rows_t *k, uint32_t instrument_idx, uint32_t back_cnt) {
+  uint32_t next = k->next_idx[instrument_idx];
+  return row_at(k, instrument_idx,
+                next >= back_cnt ? next - back_cnt : next + k->row_cap - back_cnt);
 }

@@ -50,9 +50,8 @@ TF_INLINE size_t tf_kept_rows_bytes(uint32_t row_cap, uint32_t width) {
 void tf_kept_rows_push(tf_kept_rows_t *kept, uint32_t instrument_idx, const float *row);
 void tf_kept_rows_clear(tf_kept_rows_t *kept, uint32_t instrument_idx);
 
-/* Makes the version's window of an instrument of the rows that were kept: the state that it would have, had it
- * taken them as they came. True where there were any. Cost: a step and its deferred work for each row. */
-bool tf_kept_rows_rebuild(const tf_kept_rows_t *kept, uint32_t instrument_idx,
-                          const tf_version_t *version);
+/* The row that came back_cnt rows before the next: 1 is the newest. back_cnt at most the instrument's cnt. */
+const float *tf_kept_rows_at(const tf_kept_rows_t *kept, uint32_t instrument_idx,
+                             uint32_t back_cnt);
 
 #endif

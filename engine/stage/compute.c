@@ -79,7 +79,7 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   }
   if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns) {
     m->owes_row    = window != NULL;
-    bool stands_in = stand_in(compute, m, in->market.event->instrument_id, good);
+    bool stands_in = stand_in(compute, m, in->id, good);
     m->counts.fallback += stands_in;
     m->counts.paused_skipped += !stands_in;
     compute->counts.skipped_paused += !stands_in;
@@ -94,7 +94,8 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
     compute->counts.skipped_output++;
     return false;
   }
-  if (m->lasts) m->lasts[in->market.event->instrument_id] = m->answer;
+  if (m->lasts) m->lasts[in->id] = m->answer;
+  m->is_own = true;
   return true;
 }
 
@@ -104,12 +105,12 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     tf_compute_model_t *m = &compute->models[i];
     m->counts.requested++;
     compute->counts.requested++;
+    m->is_own    = false;
     bool is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
     good |= (uint32_t)is_good << i;
-    if (m->fleet)
-      tf_fleet_update(m->fleet, in->market.event->instrument_id, is_good ? &m->answer : NULL);
+    if (m->fleet) tf_fleet_update(m->fleet, in->id, is_good ? &m->answer : NULL);
   }
   return good;
 }
@@ -120,9 +121,16 @@ void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_
   compute->models[model_idx].counts.pauses++;
 }
 
-/* What a swappable model's other version is to know of the tick. */
+/* What a swappable model's other version is to know of the tick; what it would have answered is compared. */
 static bool follow(tf_compute_model_t *m, uint32_t instrument_idx) {
-  if (m->has_row || m->broke) tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row);
+  float out[TF_MODEL_OUTPUTS_MAX];
+  bool  answered = (m->has_row || m->broke) &&
+                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, out);
+  if (answered && m->is_own) {
+    tf_answer_t answer;
+    bool        good = tf_post_apply(&m->post, out, &answer, &m->shadow_counts) == TF_POST_GOOD;
+    tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
+  }
   m->has_row = m->broke = false;
   return tf_swap_prepare(m->swap);
 }
@@ -147,9 +155,11 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
   return any;
 }
 
-void tf_compute_idle(tf_compute_t *compute) {
+bool tf_compute_idle(tf_compute_t *compute) {
+  bool any = false;
   for (uint32_t i = 0; i < compute->model_cnt; i++)
-    if (compute->models[i].swap) (void)tf_swap_prepare(compute->models[i].swap);
+    if (compute->models[i].swap) any |= tf_swap_prepare(compute->models[i].swap);
+  return any;
 }
 
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {

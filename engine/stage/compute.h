@@ -65,6 +65,7 @@ typedef struct tf_compute_model {
   /* of the tick in hand */
   bool              has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
   bool              has_row, broke;         /* swap is to be told: of a row, of one that is none */
+  bool              is_own;                 /* the answer is the model's own, and good */
   uint8_t           path;                   /* tf_path_t of the answer */
   const tf_model_t *answered_by;
   tf_answer_t       answer;
@@ -74,6 +75,7 @@ typedef struct tf_compute_model {
   uint64_t                  paused_until_ns;
   uint64_t                  pauses_asked; /* by the lane; tf_compute_t.asks publishes it */
   tf_compute_model_counts_t counts;
+  tf_post_counts_t          shadow_counts; /* of the version beside */
 } tf_compute_model_t;
 
 typedef struct tf_compute_counts { /* one writer: the lane */
@@ -131,8 +133,8 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
  * had anything to do. */
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
 
-/* What an offered version wants done while there is no tick. */
-void tf_compute_idle(tf_compute_t *compute);
+/* A little of what an offered version wants done, while there is no tick. False: there is nothing. */
+bool tf_compute_idle(tf_compute_t *compute);
 
 /* Adds a model that reads the row at feature_idx (input_cnt of them, copied), and takes its memory; window states for
  * instrument_cnt instruments. */

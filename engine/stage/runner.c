@@ -82,7 +82,6 @@ static bool pass_emit(tf_runner_t *r, int *work) {
 }
 
 static void housekeep(tf_runner_t *r, uint32_t stages, uint64_t now_ns) {
-  if (stages & TF_STAGE_LANE) tf_compute_idle(&r->lane.compute);
   if (stages & TF_STAGE_EMIT) tf_emit_idle(&r->emit, now_ns);
   if (r->housekeep) r->housekeep(r->housekeep_self, stages, now_ns);
 }
@@ -104,6 +103,7 @@ static void loop(tf_runner_t *r, uint32_t stages) {
       housekept_tsc = tsc;
       housekeep(r, stages, tf_clock_wall_of_ticks(tsc));
     }
+    if (work == 0 && more && stages & TF_STAGE_LANE) work = tf_compute_idle(&r->lane.compute);
     bool waited = stages & TF_STAGE_ACQUIRE && r->acquire.io && r->idle == TF_IDLE_SLEEP;
     if (work == 0 && more && !waited) rest(r->idle);
   }

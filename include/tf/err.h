@@ -55,6 +55,8 @@
     "a model's version is not there, or not newer than the one that serves")                       \
   X(E_MODEL_PIN, -708, "a model file is not the one that was pinned")                              \
   X(E_MODEL_BUSY, -709, "a model is being loaded or swapped already")                              \
+  X(E_MODEL_DIVERGED, -710,                                                                        \
+    "a version beside the one that serves answers too little or too far off")                      \
   X(E_SINK_CONFIG, -801, "a sink cannot work as configured")                                       \
   X(E_SINK_IO, -802, "a sink failed to deliver")                                                   \
   X(E_SHM_OPEN, -901, "a shared-memory file cannot be mapped")                                     \

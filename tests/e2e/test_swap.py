@@ -169,6 +169,47 @@ class Swap(unittest.TestCase):
         self.assertEqual(live["ledger"]["residual"], 0)
         self.assertEqual(live["events"]["control"], 1)
 
+    def test_shadow_is_judged_before_it_may_serve(self):
+        with Exchange() as exchange, self.engine(exchange, shadow_min=400, divergence_max=1) as engine:
+            self.busy(engine, 500)
+            row = self.model(engine, "swap", "lstm", "2", expect=1)
+            self.assertEqual((row["version"], row["beside"], row["refusal"]), (1, 2, "E_MODEL_DIVERGED"))
+            self.assertIn("400 are wanted", row["refusal_text"])
+            two = wait_until(lambda: (s := self.model(engine, "list")["shadow"])["answers"] > 1000 and s, what="shadow answers")
+            self.assertIn("millionths off on average, 1 are allowed", self.model(engine, "swap", "lstm", "2", expect=1)["refusal_text"])
+            self.model(engine, "load", "lstm", "3")  # further off than version 2
+            three = wait_until(lambda: (s := self.model(engine, "list")["shadow"])["answers"] > 1000 and s, what="shadow answers")
+            self.assertTrue(0 < two["divergence_mean"] < three["divergence_mean"] <= three["divergence_max"], (two, three))
+            self.assertEqual(self.model(engine, "drop", "lstm")["beside"], None)
+            engine.ask("drain")
+            live = engine.end()
+        self.assertEqual(live["events"]["control"], 0)
+        self.assertEqual({d["model_hash"] for d in engine.decisions()}, {self.registry.sha256(1)[:8]})
+
+    def test_version_whose_answers_are_refused_gives_way_by_itself(self):
+        folder = pathlib.Path(self.folder)
+        (self.registry.dir / "ahead").mkdir()
+        for version, bias in ((1, 0.0), (2, 1000.0)):
+            shutil.move(make_model(folder, "ahead", [[0.1], [0.5]], [bias]), self.registry.dir / "ahead" / f"{version}.safetensors")
+        sets = ["features=[spread_bps, 'imbalance(5)']",
+                f"models=[{{name: ahead, registry: {self.registry.dir}, version: 1, valid: -100..100, rollback_refused: 20}}]",
+                "strategies=[{name: flow, model: ahead, buy: 'score > 0.05', books: all}]"]
+        with Exchange() as exchange, Engine(exchange, self.folder, *sets, f"capture.path={folder}/capture") as engine:
+            self.busy(engine, 500)
+            engine.ask("model", "swap", "ahead", "2")
+            row = wait_until(lambda: (r := engine.ask("model", "list")["models"][0])["rollbacks"] == 1 and
+                             r["state"] == "idle" and r, what="the rollback")
+            self.assertEqual((row["version"], row["previous"], row["swaps"]), (1, 2, 2))
+            self.busy(engine, 500)
+            engine.ask("drain")
+            live = engine.end()
+        self.assertEqual(live["ledger"]["residual"], 0)
+        self.assertEqual(live["events"]["control"], 2)
+        self.assertGreaterEqual(live["models"]["ahead"]["skipped"]["out_of_range"], 20)
+        again = replay(f"{folder}/capture", config=str(ROOT / "configs" / "demo.yaml"), sets=sets)[0]
+        for key in ("decisions_hash", "events_hash", "decisions", "inference"):
+            self.assertEqual(again[key], live[key], key)
+
     def test_replay_without_the_version_fails_and_says_so(self):
         with Exchange() as exchange, self.engine(exchange) as engine:
             self.busy(engine, 500)

@@ -256,7 +256,9 @@ static const char all_keys[] =
     "backend: cpu, budget: "
     "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
-    "clamp: ..0.5, alert: -0.25.., breadth: 1..2}, {name: r, registry: reg, version: 12, sha256: "
+    "clamp: ..0.5, alert: -0.25.., breadth: 1..2}, {name: r, registry: reg, version: 12, "
+    "shadow_min: 5, "
+    "divergence_max: 6, rollback_refused: 7, sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
@@ -382,6 +384,9 @@ static void every_key_reaches_its_field(void **state) {
   assert_null(c->models[2].file);
   assert_string_equal(c->models[2].registry, "reg");
   assert_int_equal(c->models[2].version, 12);
+  assert_int_equal(c->models[2].shadow_min, 5);
+  assert_int_equal(c->models[2].divergence_max_ppm, 6);
+  assert_int_equal(c->models[2].rollback_refused, 7);
   assert_int_equal(strlen(c->models[2].sha256), 64);
   assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
   assert_string_equal(c->strategies[0].model, "m");

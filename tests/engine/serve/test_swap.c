@@ -73,7 +73,9 @@ static float tick(lane_t *l, uint32_t id, float row, bool prepares) {
     good = l->active->model->step(l->active->model, state, l->active->scratch, &row, &out);
   else
     l->active->model->reset(l->active->model, state);
-  tf_swap_follow(&l->swap, id, row != 0.0f ? &row : NULL);
+  float shadow[TF_MODEL_OUTPUTS_MAX];
+  if (tf_swap_follow(&l->swap, id, row != 0.0f ? &row : NULL, shadow) && good)
+    tf_swap_compare(&l->swap, out, shadow);
   if (prepares) (void)tf_swap_prepare(&l->swap);
   return good ? out : __builtin_nanf("");
 }
@@ -130,7 +132,7 @@ static void preparing_ends_while_no_tick_comes_and_says_so_once(void **state) {
   l.swap.offered = 2 * TF_VERSION_ROWS + 1;
   int calls      = 0;
   while (tf_swap_prepare(&l.swap)) calls++;
-  assert_in_range(calls, 1, INSTRUMENTS + 1);
+  assert_int_equal(calls, INSTRUMENTS + 1); /* each takes the row it has, if any; then it is said */
   assert_int_equal(l.swap.prepared, l.swap.offered);
   lane_fini(&l);
 }
@@ -150,6 +152,35 @@ static void offer_that_is_taken_back_is_let_go(void **state) {
   tf_version_fini(&l.swap.versions[1]); /* under asan: nothing touches it now */
   for (int n = 0; n < 5; n++) tick(&l, 0, 1.0f, true);
   assert_null(tf_swap_obey(&l.swap, 2, models[1].hash));
+  lane_fini(&l);
+}
+
+static void shadow_is_compared_on_the_same_ticks_and_forgotten_with_the_next(void **state) {
+  (void)state;
+  lane_t             l;
+  const tf_shadow_t *w = &l.swap.shadow;
+  lane_init(&l);
+  for (int n = 0; n < WINDOW; n++) tick(&l, 0, 1.0f, true);
+  assert_int_equal(tf_version_init(&l.swap.versions[1], &models[2], 2, INSTRUMENTS), TF_OK);
+  l.swap.offered = 2 * TF_VERSION_ROWS + 1;
+  while (tf_swap_prepare(&l.swap)) {
+  }
+  tick(&l, 0, 2.0f, true); /* 4, and three times as much */
+  tick(&l, 0, 1.0f, true);
+  tick(&l, 0, -9.0f, true); /* -6 and -18 */
+  assert_int_equal(w->answers, 3);
+  assert_int_equal(w->distance_sum, 28000000);
+  assert_int_equal(w->distance_max, 12000000);
+  assert_int_equal(w->signs, 0);
+  const float far = -1e30f;
+  tf_swap_compare(&l.swap, 1.0f, &far);
+  tf_swap_compare(&l.swap, 1.0f, NULL);
+  assert_int_equal(w->distance_max, TF_SHADOW_DISTANCE_MAX);
+  assert_int_equal(w->signs, 1);
+  assert_int_equal(w->refused, 1);
+  l.swap.offered = 0;
+  (void)tf_swap_prepare(&l.swap);
+  assert_int_equal(w->answers + w->refused + w->signs + w->distance_sum + w->distance_max, 0);
   lane_fini(&l);
 }
 
@@ -216,6 +247,7 @@ int main(void) {
       cmocka_unit_test(answers_are_those_of_a_version_that_always_ran),
       cmocka_unit_test(preparing_ends_while_no_tick_comes_and_says_so_once),
       cmocka_unit_test(offer_that_is_taken_back_is_let_go),
+      cmocka_unit_test(shadow_is_compared_on_the_same_ticks_and_forgotten_with_the_next),
       cmocka_unit_test(swaps_race_with_ticks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,8 +157,6 @@ static void deferred_work_is_done_once_and_only_where_a_row_was_taken(void **sta
 static void paused_model_is_not_asked_and_its_window_stays_whole(void **state) {
   fixture_t *f = *state;
   for (int n = 1; n <= WINDOW; n++) tick(f, 0, (double)n);
-  tf_event_t event = {.instrument_id = 0};
-  for (int i = 0; i < 2; i++) f->instruments[i].market.event = &event;
   tf_compute_pause(&f->compute, 1, 100);
   asked[0]                        = 0;
   f->instruments[0].market.now_ns = 99;
@@ -180,9 +178,7 @@ static void stands_in_for_a_paused_model_what_its_policy_says(void **state) {
   fixture_t          *f        = *state;
   tf_compute_model_t *m        = &f->compute.models[1];
   tf_answer_t         lasts[2] = {{.score = NAN}, {.score = NAN}};
-  tf_event_t          event    = {.instrument_id = 1};
   m->lasts                     = lasts;
-  for (int i = 0; i < 2; i++) f->instruments[i].market.event = &event;
   for (int n = 1; n <= WINDOW; n++) tick(f, 1, (double)n);
   assert_true(lasts[1].score == 6.0f);
   tf_compute_pause(&f->compute, 1, 100);
@@ -195,8 +191,7 @@ static void stands_in_for_a_paused_model_what_its_policy_says(void **state) {
   assert_int_equal(tick(f, 1, 9.0), 3);
   assert_true(m->answer.score == 9.0f);
   assert_ptr_equal(m->answered_by, &over_row);
-  event.instrument_id = 0; /* it has no last answer */
-  m->overrun          = TF_OVERRUN_LAST;
+  m->overrun = TF_OVERRUN_LAST; /* the other one has no last answer */
   assert_int_equal(tick(f, 0, 1.0), 1);
   assert_int_equal(f->compute.counts.skipped_paused, 1);
   assert_int_equal(m->counts.fallback, 2);
