@@ -67,7 +67,6 @@ static void send_decisions(tf_lane_t *lane, tf_decision_t *decisions, uint32_t c
 
 TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
   in->is_live = true;
-  in->id      = in->market.event->instrument_id;
   tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
 }
 
