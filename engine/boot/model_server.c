@@ -203,12 +203,10 @@ static uint64_t refusals(const tf_model_server_t *server, const slot_t *s) {
 
 static tf_shadow_t read_shadow(const slot_t *s) {
   const tf_shadow_t *w = &s->swap->shadow;
+  tf_shadow_t        read;
   /* relaxed: words that stand alone; an answer more or less in one of them does not matter */
-  return (tf_shadow_t){.answers      = tf_load_relaxed(&w->answers),
-                       .refused      = tf_load_relaxed(&w->refused),
-                       .signs        = tf_load_relaxed(&w->signs),
-                       .distance_sum = tf_load_relaxed(&w->distance_sum),
-                       .distance_max = tf_load_relaxed(&w->distance_max)};
+  tf_words_from_shared((uint64_t *)&read, (const uint64_t *)w, sizeof read / sizeof(uint64_t));
+  return read;
 }
 
 static uint64_t mean_distance(const tf_shadow_t *w) {

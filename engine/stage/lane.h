@@ -33,6 +33,7 @@ typedef struct tf_lane_instrument {
   int64_t          trade_price;
   int8_t           bbo_price_exp, trade_price_exp;
   bool             has_bbo, has_trade;
+  uint32_t         id;           /* its place among the lane's */
   bool             bbo_is_books; /* they are the book's top, not a quote */
   uint8_t          route;        /* by which its events come (tf/route.h) */
   uint8_t          trading;      /* tf_trading_t: what the venue said last; CHANGED is not kept */
