@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import numpy as np
+import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
@@ -71,14 +72,14 @@ def tickfuse(binary, *arguments):
 
 
 class Peer:
-    def __init__(self, path, dims):
+    def __init__(self, path, dims, taken="x", given="y"):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.binding, self.input = self.session.io_binding(), np.zeros(dims, np.float32)
-        self.binding.bind_cpu_input("x", self.input)
-        self.binding.bind_output("y")
+        self.binding.bind_cpu_input(taken, self.input)
+        self.binding.bind_output(given)
 
     def time_ns(self, seconds):
         times, end = [], time.perf_counter() + seconds
@@ -132,18 +133,75 @@ def measure(binary, shape, rounds, seconds, folder):
     return rows
 
 
+def trees(count=1000, depth=6, width=32):
+    """A gradient-boosted ensemble of complete trees, random splits and leaves."""
+    random, nodes, leaves = np.random.default_rng(1), {}, {}
+
+    def add(lists, **values):
+        for key, value in values.items():
+            lists.setdefault(key, []).append(value)
+
+    for tree in range(count):
+        for i in range(2 ** (depth + 1) - 1):
+            leaf = i >= 2 ** depth - 1
+            add(nodes, nodes_treeids=tree, nodes_nodeids=i, nodes_featureids=0 if leaf else int(random.integers(width)),
+                nodes_values=0.0 if leaf else float(np.float32(random.normal())), nodes_modes="LEAF" if leaf else "BRANCH_LEQ",
+                nodes_truenodeids=0 if leaf else 2 * i + 1, nodes_falsenodeids=0 if leaf else 2 * i + 2)
+            if leaf:
+                add(leaves, target_treeids=tree, target_nodeids=i, target_ids=0, target_weights=float(np.float32(random.normal() / 100)))
+    node = helper.make_node("TreeEnsembleRegressor", ["x"], ["y"], domain="ai.onnx.ml", n_targets=1, **nodes, **leaves)
+    graph = helper.make_graph([node], "gbt", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, width])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("ai.onnx.ml", 3), helper.make_opsetid("", 15)])
+    model.ir_version = 8
+    return model
+
+
+GOLDEN = pathlib.Path(__file__).parents[2] / "tests/golden/models"
+FAMILIES = {"tcn": "tcn", "patchtst": "patchtst_dynamo", "tft": "tft", "deeplob": "deeplob", "transformer": "transformer", "gbt_1000": None}
+
+
+def measure_family(binary, name, rounds, seconds, folder):
+    """The small instances of tests/golden/models, and 1,000 trees of depth 6: fp32, both recompute the window."""
+    source, path = folder / f"{name}.onnx", folder / f"{name}.safetensors"
+    model = trees() if FAMILIES[name] is None else onnx.load(GOLDEN / f"{FAMILIES[name]}.onnx")
+    taken = model.graph.input[0]
+    dims = [d.dim_value or 1 for d in taken.type.tensor_type.shape.dim]
+    source.write_bytes(model.SerializeToString())
+    tickfuse(binary, "import", source, "--features", ",".join(f"f{i}" for i in range(dims[-1])), "--out", path)
+    peer = Peer(source, dims, taken.name, model.graph.output[0].name)
+    x = np.random.default_rng(2).uniform(-1, 1, (4, *dims)).astype(np.float32)
+    np.save(folder / "x.npy", x.reshape(4, *dims[-2:]) if len(dims) > 2 else x.reshape(4, -1))
+    tickfuse(binary, "run", path, "--input", folder / "x.npy", "--out", folder / "y.npy")
+    want = [peer.session.run(None, {taken.name: one})[0].ravel() for one in x]
+    if not np.abs(np.load(folder / "y.npy") - np.array(want)).max() < 1e-5:
+        raise SystemExit(f"{name}: ONNX Runtime answers otherwise")
+    ours, peers = [], []
+    for _ in range(rounds):
+        peers.append(peer.time_ns(seconds))
+        ours.append(json.loads(tickfuse(binary, "bench", path, "--seconds", 3 * seconds, "--json")))
+    rows = []
+    for i, key in enumerate(("p50_ns", "p99_ns")):
+        value, other = statistics.median(o[key] for o in ours), statistics.median(p[i] for p in peers)
+        rows.append({"name": f"model_{name}_fp32_{key}", "ours": value, "best": min(o[key] for o in ours), "unit": "ns",
+                     "peer": f"onnxruntime {onnxruntime.__version__}", "peer_value": round(other), "ratio": round(other / value, 2),
+                     "budget": None, "ok": bool(other >= value), "error_max": max(o["error_max"] for o in ours)})
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5)
-    parser.add_argument("--shapes", default="lstm_a,lstm_b,mlp")
+    parser.add_argument("--shapes", default="lstm_a,lstm_b,mlp," + ",".join(FAMILIES))
     args = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
         for shape in args.shapes.split(","):
-            rows += measure(args.binary, shape, args.rounds, args.seconds, pathlib.Path(name))
+            how = measure_family if shape in FAMILIES else measure
+            rows += how(args.binary, shape, args.rounds, args.seconds, pathlib.Path(name))
     if args.json:
         print(json.dumps(rows, indent=1))
         return

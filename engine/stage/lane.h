@@ -41,7 +41,6 @@ typedef struct tf_lane_instrument {
   bool             is_ready;     /* every listed feature of the row has a value */
   bool             is_live;      /* it has ticked since the start: not in a warm-up alone */
   bool             has_met;      /* it is bound to its peers */
-  uint32_t         id;           /* its place among the lane's */
   double  position; /* what the operator says is held: base units or contracts; NaN untold */
   void   *features; /* the feature plan's state and slots */
   double *row;      /* the feature row of the last tick */

@@ -96,6 +96,8 @@ static tf_err_t fill_node(const tf_net_t *net, const tf_net_spec_t *spec, tf_net
   const float *constants[TF_TENSOR_INPUTS_MAX];
   memset(node, 0, sizeof *node);
   snprintf(node->name, sizeof node->name, "%s", spec->name);
+  for (char *c = node->name; *c; c++)
+    if (*c < 0x20 || *c > 0x7e) *c = '?'; /* it goes into the file's JSON, and onto terminals */
   tf_tensor_use_t *use = &node->use;
   if (spec->in_cnt > TF_TENSOR_INPUTS_MAX || spec->int_cnt > TF_TENSOR_INTS_MAX ||
       spec->real_cnt > TF_TENSOR_REALS_MAX)

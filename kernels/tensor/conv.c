@@ -148,6 +148,14 @@ static void gather_row(const float *row, int64_t size, int64_t at, uint32_t step
 static void gather(const sizes_t *s, const float *x, uint32_t first, uint32_t cnt, uint32_t ky,
                    uint32_t kx, float *to) {
   uint32_t row = first / s->out[1], column = first % s->out[1];
+  if (s->out[1] == 1) { /* places lie below one another */
+    const int64_t at = (int64_t)kx * s->dilation[1] - s->before[1];
+    int64_t       y  = (int64_t)row * s->stride[0] + (int64_t)ky * s->dilation[0] - s->before[0];
+    const bool    in = at >= 0 && at < s->in[1];
+    for (uint32_t i = 0; i < cnt; i++, y += s->stride[0])
+      to[i] = in && y >= 0 && y < s->in[0] ? x[y * s->in[1] + at] : 0.0f;
+    return;
+  }
   while (cnt) {
     const uint32_t part = s->out[1] - column < cnt ? s->out[1] - column : cnt;
     const int64_t  y    = (int64_t)row * s->stride[0] + (int64_t)ky * s->dilation[0] - s->before[0];

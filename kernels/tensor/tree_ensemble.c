@@ -140,8 +140,10 @@ static inline __attribute__((always_inline)) void walk(const forest_t *f, uint32
   for (uint32_t t = 0; t < cnt; t++) at[t] = f->roots[group * ABREAST + t];
   for (uint32_t step = f->depths[group]; step-- > 0;)
     for (uint32_t t = 0; t < cnt; t++) {
-      const node_t *n = &f->nodes[at[t]];
-      at[t] += x[n->feature] <= n->threshold ? 1 : n->other;
+      const node_t *n     = &f->nodes[at[t]];
+      const int32_t below = x[n->feature] <= n->threshold;
+      at[t] += n->other +
+               below * (1 - n->other); /* a branch would be guessed wrongly half of the time */
     }
 }
 
