@@ -286,6 +286,21 @@ static rig_t open_rig(const char *const *texts, uint32_t text_cnt, uint32_t inst
   return rig;
 }
 
+/* Another instrument, half as dear and a tick behind, for features that read one: it ticks every second time. */
+static const tf_peer_t *move_peers(const rig_t *rig, uint8_t *mem, uint32_t i, uint64_t now_ns) {
+  static tf_market_t other;
+  static tf_peer_t   peers[TF_FEATURE_PLAN_PEERS_MAX];
+  if (rig->plan.peer_cnt == 0) return NULL;
+  if (i & 1) {
+    other = (tf_market_t){
+        .now_ns = now_ns, .bid = bids[i - 1] / 2, .ask = asks[i - 1] / 2, .has_quote = true};
+  }
+  for (uint32_t k = 0; k < rig->plan.peer_cnt; k++)
+    peers[k] = (tf_peer_t){
+        .market = &other, .values = (const double *)(const void *)mem, .good_until_ns = UINT64_MAX};
+  return peers;
+}
+
 /* One run over the ticks, each for the next instrument in turn; ns a tick. */
 static double run_rig(rig_t *rig, uint64_t *base) {
   static double row[TF_FEATURE_PLAN_ROW_MAX];
@@ -304,7 +319,9 @@ static double run_rig(rig_t *rig, uint64_t *base) {
                           .trade_price = bids[i],
                           .trade_qty   = qtys[i],
                           .trade_side  = i & 2 ? 1 : -1};
-    rig->at            = rig->at + 1 == rig->instrument_cnt ? 0 : rig->at + 1;
+    market.peers       = move_peers(rig, mem, i, market.now_ns);
+    if (market.peers && i & 1) tf_feature_plan_on_peer(&rig->plan, mem, &market, 0);
+    rig->at = rig->at + 1 == rig->instrument_cnt ? 0 : rig->at + 1;
     if (i & 1) tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_TRADE);
     tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_QUOTE);
     if (i % 1000 == 0) {
@@ -409,10 +426,16 @@ static void run_market(void) {
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
     const tf_indicator_t *d = tf_indicators[i];
     if (d->series_cnt > 0 || strcmp(d->name, "bid") == 0 || !wanted(d->name)) continue;
-    const char *pair[] = {"bid", d->name};
+    char text[64];
+    snprintf(text, sizeof text, "%s%s", d->name, d->peers_max ? "@OTHER.VENUE" : "");
+    const char *pair[] = {"bid", text};
     double      ns     = time_texts(pair, 2, 1) - floor; /* what it adds to a tick */
     add_row(d->name, ns > 0 ? ns : 0, NULL, nan_value(), nan_value());
   }
+  if (!wanted("peer_value")) return;
+  static const char *const OTHERS[] = {"bid", "bid@OTHER.VENUE"};
+  double                   ns       = time_texts(OTHERS, 2, 1) - floor;
+  add_row("peer_value", ns > 0 ? ns : 0, NULL, nan_value(), nan_value());
 }
 
 /* A plan of many features on some instruments, against the same plan one by one. */

@@ -65,11 +65,21 @@ static void run_plan(const tf_feature_plan_t *plan) {
                         .trade_side  = 1,
                         .now_ns      = 1};
   tf_bar_t    bar    = {.open = 1, .high = 3, .low = 0, .close = 2, .volume = 5};
+  tf_market_t other  = {.bid = 8, .ask = 12, .now_ns = 1};
+  tf_peer_t   peers[TF_FEATURE_PLAN_PEERS_MAX] = {0};
+  market.peers                                 = peers;
   TF_ASSERT(mem);
   TF_ASSERT(tf_feature_plan_init_state(plan, mem) == TF_OK);
   for (uint32_t i = 0; i < 8; i++) {
     market.now_ns += 100;
     market.bid += i % 3;
+    other.bid += i % 2;
+    other.now_ns = market.now_ns - 50;
+    for (uint32_t p = 0; p < plan->peer_cnt && i > 2; p++) {
+      peers[p] = (tf_peer_t){.market = &other, .good_until_ns = UINT64_MAX};
+      if (i % 4 != 0) peers[p].values = mem;
+      tf_feature_plan_on_peer(plan, mem, &market, p);
+    }
     tf_feature_plan_on_event(plan, mem, &market, TF_ON_TRADE);
     tf_feature_plan_on_event(plan, mem, &market, TF_ON_QUOTE);
     tf_feature_plan_on_bar(plan, mem, i % plan->bar_cnt, &bar);
@@ -80,8 +90,13 @@ static void run_plan(const tf_feature_plan_t *plan) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  static const char *const BARS[] = {"s1", "t100"};
-  char                     text[TF_EXPR_BYTES_MAX + 64];
+  static const char *const       BARS[]  = {"s1", "t100"};
+  static const tf_feature_peer_t PEERS[] = {
+      {.name = "p", .instrument = "A.B"},
+      {.name = "q", .instrument = "A.B"},
+      {.name = "q", .instrument = "*.C"},
+  };
+  char text[TF_EXPR_BYTES_MAX + 64];
   if (size >= sizeof text) size = sizeof text - 1;
   memcpy(text, data, size);
   text[size] = '\0';
@@ -94,6 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                .indicator_cnt = tf_indicator_cnt,
                                .bar_names     = BARS,
                                .bar_cnt       = 2,
+                               .peers         = PEERS,
+                               .peer_cnt      = TF_ARRAY_CNT(PEERS),
                                .plain_bar     = size % 2 ? 0 : TF_FEATURE_COMPILE_NONE};
   TF_ASSERT(tf_feature_compile_begin(&c, &env) == TF_OK);
   TF_ASSERT(tf_feature_compile_add(c, NULL, "z: ema(mid, 5)", NULL) == TF_OK);
