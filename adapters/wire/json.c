@@ -216,7 +216,7 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
 TF_COLD static const char *read_value_again(tf_json_t *json, tf_json_object_t *object,
                                             tf_json_step_t *step, const char *p,
                                             tf_json_value_t *value) {
-  uint32_t key       = step->bit;
+  uint32_t key       = (uint32_t)__builtin_ctzll(step->bit);
   bool     is_wanted = key < object->shape->key_cnt;
   uint32_t want      = is_wanted ? object->shape->keys[key].want : TF_JSON_WANT_BYTES;
   bool     is_quoted = p[-1] == '"';
@@ -319,11 +319,13 @@ TF_INLINE const char *read_literal(const char *p, tf_json_value_t *value) {
 }
 TF_STATIC_ASSERT(TF_JSON_TRUE == TF_JSON_FALSE + 1, "read_literal adds");
 
+static const char *read_long(tf_json_t *json, tf_json_object_t *object, tf_json_step_t *step,
+                             const char *p, tf_json_value_t *value);
+
 /* p is behind the step's text. The usual forms are asked for one by one: a switch over all took six instructions
  * more a member. NULL with json->result OK: it does not have this form after all, and nothing was done. */
 TF_INLINE const char *read_form(tf_json_t *json, tf_json_object_t *object, tf_json_step_t *step,
                                 uint32_t form, const char *p, tf_json_value_t *value) {
-again:
   if (form == TF_JSON_FORM_U64) return read_u64(step, p, value);
   if (form == TF_JSON_FORM_QUOTED) return read_decimal(json, step, p, true, value);
   if (form == TF_JSON_FORM_TEXT) return read_text(json, step, p, value);
@@ -344,12 +346,18 @@ again:
   case TF_JSON_FORM_ITEMS:
     if (*p != '[' || object->child == NULL) return NULL;
     return read_items(json, object->child, p, value);
-  case TF_JSON_FORM_LONG: /* the front of a long key matched */
-    form = step->more_form;
-    if (tf_json_steps_match_more(step, p - step->text_bytes)) goto again;
-    return NULL;
+  case TF_JSON_FORM_LONG: return read_long(json, object, step, p, value);
   default: return NULL;
   }
+}
+
+/* Where the front of a long key matched. */
+__attribute__((noinline)) static const char *read_long(tf_json_t *json, tf_json_object_t *object,
+                                                       tf_json_step_t *step, const char *p,
+                                                       tf_json_value_t *value) {
+  if (step->more_form == TF_JSON_FORM_LONG) return NULL; /* never learned so */
+  if (!tf_json_steps_match_more(step, p - step->text_bytes)) return NULL;
+  return read_form(json, object, step, step->more_form, p, value);
 }
 
 /* The value of a step whose front matched, p at its brace or comma. NULL with json->result OK: the member is
@@ -417,7 +425,7 @@ TF_COLD static bool find_step(tf_json_order_t *order, const char *p, place_t *pl
 }
 
 TF_INLINE bool is_here(const tf_json_step_t *step, const char *p, uint64_t seen) {
-  return tf_json_steps_match(step, p) && (seen >> step->bit & 1) == 0;
+  return tf_json_steps_match(step, p) && (seen & step->bit) == 0;
 }
 
 /* The member at p is not the predicted one, but perhaps another that came in its place; that moves up. NULL: none. */
@@ -454,7 +462,7 @@ TF_INLINE const char *read_members(tf_json_t *json, tf_json_object_t *object, co
     if (TF_LIKELY(step != NULL)) {
       const char *behind = read_value(json, object, step, p);
       if (TF_LIKELY(behind != NULL)) {
-        seen |= UINT64_C(1) << step->bit;
+        seen |= step->bit;
         next = step->next_at;
         step = tf_json_steps_of(order, *next);
         p    = behind;
@@ -504,7 +512,8 @@ TF_INLINE const char *read_element(tf_json_t *json, tf_json_object_t *tuple, uin
 }
 
 /* p at '['; behind the closing bracket, or NULL. */
-static const char *read_elements(tf_json_t *json, tf_json_object_t *tuple, const char *p) {
+__attribute__((noinline)) static const char *read_elements(tf_json_t *json, tf_json_object_t *tuple,
+                                                           const char *p) {
   const char *end = json->end;
   uint32_t    cnt = 0;
   p               = tf_json_skip_space(p + 1, end);

@@ -112,10 +112,10 @@ typedef struct tf_json_shape {
 } tf_json_shape_t;
 
 /* One predicted member, private to json*.c: its bytes from the brace or comma up to the value, the opening quote of a
- * string included. Members with more than 32 such bytes are never predicted; those behind the first 16 are
+ * string included. Members with more than 28 such bytes are never predicted; those behind the first 16 are
  * compared apart. */
 #define TF_JSON_STEP_BYTES 16
-#define TF_JSON_MORE_BYTES 16
+#define TF_JSON_MORE_BYTES 12
 #define TF_JSON_STEPS_MAX  63
 #define TF_JSON_PLACES     128
 #define TF_JSON_NEXT_CNT   3
@@ -123,6 +123,7 @@ typedef struct tf_json_shape {
 
 typedef struct tf_json_step {
   char     text[TF_JSON_STEP_BYTES];
+  uint64_t bit; /* its key's in seen; of a key outside of the shape one above all of those */
   char     more[TF_JSON_MORE_BYTES];
   uint16_t slot_at; /* of its value, in bytes; the slot behind the last for what is skipped */
   uint16_t
@@ -132,8 +133,7 @@ typedef struct tf_json_step {
   uint8_t           form;        /* of the value, json_steps.h */
   uint8_t           more_form;   /* the same, where form says no more than that the text is long */
   uint8_t           guess_bytes; /* length of a string or integer last time, json_hot.h */
-  uint8_t           bit;   /* its key's in seen; outside of the shape one above all of those */
-  tf_decimal_form_t guess; /* form of a decimal last time */
+  tf_decimal_form_t guess;       /* form of a decimal last time */
 } tf_json_step_t;
 TF_STATIC_ASSERT(sizeof(tf_json_step_t) == TF_LINE_BYTES, "a step is read on the tick path");
 #define TF_JSON_KEY_NONE 255

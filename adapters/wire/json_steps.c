@@ -1,7 +1,7 @@
 #include "wire/json_steps.h"
 
-#define KEY_BYTES_MAX                                                                              \
-  (TF_JSON_STEP_BYTES + TF_JSON_MORE_BYTES - 5) /* lead, two quotes, colon, quote */
+#define TEXT_BYTES_MAX (TF_JSON_STEP_BYTES + TF_JSON_MORE_BYTES)
+#define KEY_BYTES_MAX  (TEXT_BYTES_MAX - 4) /* lead, two quotes, colon */
 
 tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want, char c) {
   bool is_digit = (c >= '0' && c <= '9') || c == '-';
@@ -76,7 +76,7 @@ tf_json_step_t *tf_json_steps_find(tf_json_order_t *order, const char *p, uint64
   uint32_t place, key_bytes = p[1] == '"' ? key_span(p + 2) : UINT32_MAX;
   if (key_bytes > KEY_BYTES_MAX) return NULL;
   tf_json_step_t *step = look_up(order, p, key_bytes, &place);
-  return step != NULL && (seen >> step->bit & 1) == 0 ? step : NULL;
+  return step != NULL && (step->bit & seen) == 0 ? step : NULL;
 }
 
 /* ---- what was new ---- */
@@ -130,14 +130,14 @@ tf_json_step_t *tf_json_steps_learn(tf_json_order_t *order, const tf_json_object
   uint32_t key_cnt   = object->shape->key_cnt, place;
   bool     is_known  = member->key != TF_JSON_KEY_NONE;
   uint32_t want      = is_known ? object->shape->keys[member->key].want : TF_JSON_WANT_BYTES;
-  if (!member->is_plain || key_bytes > KEY_BYTES_MAX) return NULL;
+  if (!member->is_plain || bytes > TEXT_BYTES_MAX) return NULL;
   if (!make_room(order, key_cnt, is_known)) return NULL;
   tf_json_step_t *step = look_up(order, member->lead, key_bytes, &place);
   if (step != NULL) return step;
   order->places[place] = (uint8_t)order->step_cnt;
   step                 = &order->steps[order->step_cnt++];
   *step                = step_new();
-  step->bit            = (uint8_t)(is_known ? member->key : 63u - order->unknown_cnt++);
+  step->bit            = UINT64_C(1) << (is_known ? member->key : 63u - order->unknown_cnt++);
   step->mask           = (1u << front) - 1;
   step->slot_at        = (uint16_t)((is_known ? member->key : key_cnt) * sizeof(tf_json_value_t));
   step->text_bytes     = (uint8_t)bytes;
