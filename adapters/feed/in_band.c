@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "feed/in_band_scan.h"
+#include "feed/listing.h"
 #include "feed/metadata.h"
 #include "feed/text_out.h"
 #include "wire/json_array.h"
@@ -23,6 +24,11 @@ static bool is_pong(const tf_in_band_spec_t *spec, const tf_frame_t *frame) {
          memcmp(frame->bytes, spec->pong, frame->bytes_cnt) == 0;
 }
 
+static bool is_array(const tf_frame_t *frame) {
+  const char *end = frame->bytes + frame->bytes_cnt, *p = tf_json_skip_space(frame->bytes, end);
+  return p < end && *p == '[';
+}
+
 tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
   tf_in_band_t      *in    = state;
   tf_in_band_scan_t *scan  = in->scan;
@@ -39,24 +45,26 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   bool is_rest = frame->kind == TF_FRAME_HTTP;
   if (TF_UNLIKELY(is_rest) && (in->spec->takes_rest == NULL || !in->spec->takes_rest(in)))
     return on_rest(in);
+  uint32_t place = is_rest ? in->spec->rest_object : 0;
   if (TF_UNLIKELY(frame->bytes_cnt == 0 || frame->bytes[0] != '{')) {
     if (is_pong(in->spec, frame)) {
       out->counts->msgs_control++;
       return TF_VERDICT_CONTROL;
     }
-    if (in->spec->on_other && in->spec->on_other(in, frame, &route))
-      return tf_in_band_publish(in, &route);
+    if (is_array(frame)) place = in->spec->array_object;
   }
-  tf_json_object_t *root   = &scan->objects[is_rest ? in->spec->rest_object : 0];
+  tf_json_object_t *root   = &scan->objects[place];
   tf_json_result_t  result = tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, root);
   if (is_rest && result == TF_JSON_OK) tf_in_band_on_item(&in->json, root);
   if (TF_UNLIKELY(result != TF_JSON_OK))
     return tf_feeds_reject(out->counts, frame,
                            result == TF_JSON_LIMIT ? TF_REJECT_LIMIT : TF_REJECT_SYNTAX);
-  if (TF_UNLIKELY(in->json.root_kind != TF_JSON_OBJECT))
+  if (TF_UNLIKELY(in->json.root_kind != (root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT)))
     return tf_feeds_reject(out->counts, frame, TF_REJECT_UNKNOWN);
   in->spec->route(in, &route);
   tf_verdict_t verdict = tf_in_band_publish(in, &route);
+  if (TF_UNLIKELY(route.trading != TF_TRADING_UNSAID))
+    tf_listing_say_all(&in->symbols, (tf_trading_t)route.trading, frame->recv_ns, out);
   if (TF_UNLIKELY(route.listing != NULL))
     tf_metadata_read(&in->symbols, route.listing->bytes, route.listing->bytes_cnt, frame->recv_ns,
                      out);
@@ -80,11 +88,23 @@ tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind) {
 
 void tf_in_band_refuse(tf_in_band_t *in, tf_reject_t why) { tf_in_band_scan_refuse(in->scan, why); }
 
+void tf_in_band_drop_rows(tf_in_band_t *in) {
+  in->json.row_cnt = 0;
+  in->scan->kinds  = 0;
+}
+
+void tf_in_band_forgive(tf_in_band_t *in) { in->scan->is_bad = false; }
+
+void tf_in_band_set_child(tf_in_band_t *in, uint32_t object, uint32_t child) {
+  tf_json_object_t *objects = in->scan->objects;
+  objects[object].child     = child != 0 ? &objects[child] : NULL;
+}
+
 void tf_in_band_break_books(tf_in_band_t *in, tf_book_state_t state, uint64_t first,
                             uint64_t last) {
   tf_feed_out_t *out = in->out;
   tf_draft_t     draft;
-  tf_draft_begin(&draft, in->frame, out, 0);
+  tf_draft_begin(&draft, in->frame, out, in->json.row_cnt);
   for (uint32_t i = 0; i < in->symbols.cnt; i++) {
     tf_book_row_t *row = &in->rows[i].book;
     if (row->feed.book_state == TF_BOOK_NONE) continue;
@@ -110,9 +130,9 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
   if (taker == 0) tf_in_band_scan_refuse(scan, TF_REJECT_SCHEMA);
   if (row == NULL || taker == 0) return false;
   tf_decimal_result_t price_is =
-      tf_decimal_parse(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
+      tf_decimal_parse_padded(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
   tf_decimal_result_t qty_is =
-      tf_decimal_parse(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
+      tf_decimal_parse_padded(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
   bool is_good = price_is == TF_DECIMAL_OK && qty_is == TF_DECIMAL_OK && row->u.trade.price >= 0 &&
                  row->u.trade.qty >= 0;
   if (!is_good) tf_in_band_scan_refuse(scan, TF_REJECT_NUMBER);
@@ -209,12 +229,44 @@ void tf_in_band_complain(tf_in_band_t *in, uint32_t object, uint32_t key) {
     tf_feeds_note_error(&in->head, v->bytes, v->bytes_cnt);
 }
 
-bool tf_in_band_reply(tf_in_band_t *in, const char *text, size_t text_bytes) {
+static bool put_reply(tf_in_band_t *in, const char *text, size_t text_bytes, bool is_request) {
   if (text_bytes >= sizeof in->out->reply) return false;
   memcpy(in->out->reply, text, text_bytes);
   in->out->reply[text_bytes] = '\0';
   in->out->reply_bytes_cnt   = (uint32_t)text_bytes;
+  in->out->reply_is_request  = is_request;
   return true;
+}
+
+bool tf_in_band_reply(tf_in_band_t *in, const char *text, size_t text_bytes) {
+  return put_reply(in, text, text_bytes, false);
+}
+
+bool tf_in_band_ask(tf_in_band_t *in, const char *text, size_t text_bytes) {
+  return put_reply(in, text, text_bytes, true);
+}
+
+#define HEARTBEAT_BYTES_MAX 256u /* what is longer is data */
+
+TF_COLD size_t tf_in_band_echo(void *state, const tf_frame_t *frame, char *buf, size_t cap) {
+  tf_in_band_t      *in   = state;
+  tf_in_band_scan_t *scan = in->scan;
+  tf_feed_out_t      out; /* of which the reply alone is written */
+  if (frame->bytes_cnt == 0 || frame->bytes_cnt > HEARTBEAT_BYTES_MAX || frame->bytes[0] != '{')
+    return 0;
+  out.reply_bytes_cnt = 0;
+  in->frame           = frame;
+  in->out             = &out;
+  in->json            = (tf_json_t){0};
+  scan->book_cnt = scan->book_row_cnt = scan->kinds = 0;
+  for (uint32_t i = 0; i < in->spec->object_cnt; i++) scan->objects[i].seen = 0;
+  bool is_one =
+      tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, &scan->objects[0]) == TF_JSON_OK &&
+      in->json.root_kind == TF_JSON_OBJECT && in->spec->on_heartbeat(in);
+  in->out = NULL;
+  if (!is_one || out.reply_bytes_cnt >= cap) return 0;
+  memcpy(buf, out.reply, out.reply_bytes_cnt + 1);
+  return out.reply_bytes_cnt;
 }
 
 void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
@@ -406,13 +458,14 @@ static void scan_init(tf_in_band_t *in) {
     TF_ASSERT(o->key_cnt <= TF_IN_BAND_KEYS_MAX && o->child < spec->object_cnt);
     scan->shapes[i] = (tf_json_shape_t){o->keys, o->key_cnt};
     tf_json_orders_init(&scan->orders[i]);
-    scan->objects[i] = (tf_json_object_t){.shape   = &scan->shapes[i],
-                                          .orders  = &scan->orders[i],
-                                          .values  = scan->values[i],
-                                          .child   = o->child ? &scan->objects[o->child] : NULL,
-                                          .second  = o->second ? &scan->objects[o->second] : NULL,
-                                          .on_item = tf_in_band_on_item,
-                                          .self    = in};
+    scan->objects[i] = (tf_json_object_t){.shape    = &scan->shapes[i],
+                                          .orders   = &scan->orders[i],
+                                          .values   = scan->values[i],
+                                          .child    = o->child ? &scan->objects[o->child] : NULL,
+                                          .second   = o->second ? &scan->objects[o->second] : NULL,
+                                          .on_item  = tf_in_band_on_item,
+                                          .self     = in,
+                                          .is_tuple = o->keys[0].text == NULL};
   }
 }
 
@@ -466,7 +519,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
     tf_bridge_row_init(&row->bridge);
     if (l.mirror_bytes > 0)
       tf_depth_mirror_init(&row->book.mirror, memory + l.mirrors_at + i * l.mirror_bytes,
-                           l.depth_max);
+                           l.depth_max, spec->checksum);
     row->book.depth_known        = config->symbol_cnt > 0;
     row->book.for_checksums_only = spec->deletes_what_falls_out;
     if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = &recent[i];

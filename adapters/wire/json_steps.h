@@ -15,14 +15,15 @@ typedef enum tf_json_form {
   TF_JSON_FORM_ANY = 0,
   TF_JSON_FORM_TEXT,    /* behind the opening quote */
   TF_JSON_FORM_QUOTED,  /* a decimal, behind the opening quote */
-  TF_JSON_FORM_DECIMAL, /* a decimal without quotes; also a number that nobody wants */
+  TF_JSON_FORM_DECIMAL, /* a decimal without quotes */
+  TF_JSON_FORM_NUMBER,  /* of which nothing is made */
   TF_JSON_FORM_U64,
   TF_JSON_FORM_LITERAL, /* true or false */
   TF_JSON_FORM_LEVELS,
   TF_JSON_FORM_WORD_LEVELS,
   TF_JSON_FORM_OBJECT,
   TF_JSON_FORM_ITEMS,
-  TF_JSON_FORM_ITEM, /* one alone */
+  TF_JSON_FORM_ITEM, /* one alone; of tuples more too */
   TF_JSON_FORM_SECOND,
   TF_JSON_FORM_LONG /* the key's last bytes are in step->more, the value is of step->more_form */
 } tf_json_form_t;
@@ -59,8 +60,7 @@ TF_INLINE bool tf_json_steps_match_more(const tf_json_step_t *step, const char *
 }
 
 /* The form of the value that begins with c. */
-tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want, bool is_wanted,
-                                  char c);
+tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want, char c);
 
 /* The step of the member at p (its brace or comma) whose bit is not in seen, or NULL. */
 tf_json_step_t *tf_json_steps_find(tf_json_order_t *order, const char *p, uint64_t seen);

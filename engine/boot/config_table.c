@@ -74,6 +74,12 @@ static const tf_config_key_t bar_keys[] = {
 };
 SECTION_(bar, bar_keys, NULL, 0);
 
+static const tf_config_key_t peer_keys[] = {
+#define PEER_KEY(...) KEY_(tf_config_peer_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(peer, peer_keys, NULL, 0);
+
 static const tf_config_key_t feature_keys[] = {
 #define FEATURE_KEY(...) KEY_(tf_config_feature_t, __VA_ARGS__)
 #include "boot/config_keys.def"
@@ -148,7 +154,7 @@ const char *tf_config_table_type_name(uint8_t type) {
       [TF_CONFIG_TYPE_TEXT] = "text",           [TF_CONFIG_TYPE_FILE] = "file",
       [TF_CONFIG_TYPE_TEXTS] = "list of texts", [TF_CONFIG_TYPE_URL] = "url",
       [TF_CONFIG_TYPE_URLS] = "list of urls",   [TF_CONFIG_TYPE_LISTEN] = "address",
-      [TF_CONFIG_TYPE_BAR] = "bar size",
+      [TF_CONFIG_TYPE_BAR] = "bar size",        [TF_CONFIG_TYPE_RANGE] = "range",
   };
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_CONFIG_TYPE_CNT, "every type has a name");
   TF_ASSERT(type < TF_CONFIG_TYPE_CNT);

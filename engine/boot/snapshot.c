@@ -64,10 +64,16 @@ static uint64_t schema_of(const tf_engine_t *e) {
     hash                     = fold_text(tf_hash_fold(hash, bar->kind), bar->name);
     hash = fold_bytes(tf_hash_fold(hash, bar->span_ns), &bar->amount, sizeof bar->amount);
   }
+  for (uint32_t i = 0; i < e->plan.peer_cnt; i++) {
+    const tf_feature_peer_t *peer = &e->plan.peers[i];
+    hash                          = fold_text(fold_text(hash, peer->name), peer->instrument);
+    hash                          = tf_hash_fold(tf_hash_fold(hash, peer->max_age_ns),
+                                                 peer->books_ok | (uint64_t)peer->wakes << 32);
+  }
   for (uint32_t i = 0; i < lane->decide.strategy_cnt; i++)
     hash = fold_strategy(hash, &lane->decide.strategies[i]);
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++) {
-    const tf_model_t *m = lane->compute.models[i].model;
+    const tf_model_t *m = lane->compute.models[i].active->model;
     hash                = tf_hash_fold(tf_hash_fold(hash, m->hash), m->state_bytes);
   }
   return hash;
@@ -88,7 +94,9 @@ static void each_part(const tf_engine_t *e, const tf_lane_instrument_t *in, part
     part(ctx, in->policies[i], s->policy->state_bytes(&s->config));
   }
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++)
-    if (in->windows[i]) part(ctx, in->windows[i], lane->compute.models[i].model->state_bytes);
+    if (lane->compute.models[i].active->windows)
+      part(ctx, tf_version_window(lane->compute.models[i].active, in->id),
+           lane->compute.models[i].active->model->state_bytes);
 }
 
 static void count_part(void *ctx, void *memory, size_t bytes) {
@@ -294,21 +302,21 @@ static void forget_market(tf_lane_instrument_t *in) {
   m->trade_side                   = 0;
   m->has_quote = in->has_bbo = in->has_trade = false;
   in->position                               = (double)NAN;
+  in->is_live                                = false;
 }
 
 tf_err_t tf_snapshot_warm(tf_engine_t *e, tf_source_t *source, uint64_t *event_cnt) {
-  tf_lane_t          *lane   = &e->runner.lane;
-  tf_compute_counts_t counts = lane->compute.counts;
-  warm_t              w      = {.lane = lane};
-  int                 n      = 0;
-  source->publisher          = (tf_publisher_t){&w, publish_warm};
-  lane->warming              = true;
+  tf_lane_t *lane   = &e->runner.lane;
+  warm_t     w      = {.lane = lane};
+  int        n      = 0;
+  source->publisher = (tf_publisher_t){&w, publish_warm};
+  lane->warming     = true;
   while (n >= 0) n = source->ops->poll(source, tf_clock_wall_ns());
-  lane->warming        = false;
-  lane->compute.counts = counts;
-  lane->events = lane->instruments_refused = lane->commands = lane->late_inferences = 0;
-  lane->buffer.late_events                                                          = 0;
-  lane->decide.halted                                                               = false;
+  lane->warming = false;
+  tf_compute_forget_counts(&lane->compute);
+  lane->events = lane->instruments_refused = lane->commands = 0;
+  lane->buffer.late_events                                  = 0;
+  lane->decide.halted                                       = false;
   for (uint32_t i = 0; i < lane->instrument_cap; i++) forget_market(&lane->instruments[i]);
   *event_cnt = w.event_cnt;
   return n == TF_SOURCE_DONE ? TF_OK : n;

@@ -84,6 +84,22 @@ TF_COLD static void on_listing(const tf_buffer_t *buffer, tf_lane_instrument_t *
   in->market.trade_price = in->market.trade_qty = (double)NAN;
 }
 
+/* The bars whose time is over. */
+TF_INLINE uint32_t close_bars(const tf_buffer_t *buffer, tf_lane_instrument_t *in) {
+  uint32_t closed = 0;
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++)
+    if (tf_bar_on_time(&in->bars[b], &buffer->bars[b], in->market.now_ns)) closed |= 1u << b;
+  return closed;
+}
+
+uint32_t tf_buffer_on_woken(const tf_buffer_t *buffer, tf_lane_instrument_t *in,
+                            const tf_event_t *e) {
+  tf_market_t *m = &in->market;
+  m->event       = e;
+  if (e->ts_recv_ns > m->now_ns) m->now_ns = e->ts_recv_ns;
+  return close_bars(buffer, in);
+}
+
 uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e,
                             uint32_t *closed_bars) {
   tf_market_t *m = &in->market;
@@ -92,10 +108,7 @@ uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const
     m->now_ns = e->ts_recv_ns;
   else
     buffer->late_events++; /* the event counts, at the time already reached */
-  uint32_t closed = 0;
-  for (uint32_t b = 0; b < buffer->bar_cnt; b++)
-    if (tf_bar_on_time(&in->bars[b], &buffer->bars[b], m->now_ns)) closed |= 1u << b;
-  *closed_bars = closed;
+  *closed_bars = close_bars(buffer, in);
   switch (e->kind) {
   case TF_EVENT_TRADE:
     /* It happened before this window, or its price cannot be meant. */

@@ -18,6 +18,11 @@ typedef struct tf_buffer {
 uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *instrument,
                             const tf_event_t *event, uint32_t *closed_bars);
 
+/* A tick of another instrument that is to be one of this (ADR 0023): its event is the cause, and its time passes
+ * here too. Returns the bars that it closed, one bit each. */
+uint32_t tf_buffer_on_woken(const tf_buffer_t *buffer, tf_lane_instrument_t *instrument,
+                            const tf_event_t *event);
+
 /* After the last event of a message: settles the book's state, and takes the best bid and offer from
  * its top for an instrument that has no quotes. */
 void tf_buffer_settle(const tf_buffer_t *buffer, tf_lane_instrument_t *instrument);

@@ -65,6 +65,11 @@ static void send_decisions(tf_lane_t *lane, tf_decision_t *decisions, uint32_t c
     emit_in_place(lane, decisions, cnt, hops);
 }
 
+TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
+  in->is_live = true;
+  tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
+}
+
 /* Features, models, strategies, once, on the event that completes a message; then, with the decision
  * gone, what the models do for the next one. */
 static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
@@ -73,6 +78,8 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     lane->sample_left = lane->sample_every;
     hops->buffered    = tf_clock_ticks();
   }
+  if (TF_UNLIKELY(!in->is_live)) on_first_tick(lane, in);
+  if (TF_UNLIKELY(in->peers)) tf_peers_look(lane->compute.plan, in, in->market.now_ns);
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
   if (TF_UNLIKELY(lane->watch.on_row)) lane->watch.on_row(lane->watch.self, in);
@@ -81,11 +88,7 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     (void)tf_compute_deferred(&lane->compute, in);
     return;
   }
-  if (sampled) {
-    hops->modelled = tf_clock_ticks();
-    if (lane->model_budget_ticks && hops->modelled - hops->featured > lane->model_budget_ticks)
-      lane->late_inferences++;
-  }
+  if (sampled) hops->modelled = tf_clock_ticks();
 
   tf_decision_t decisions[TF_STRATEGIES_MAX];
   uint32_t      cnt = tf_decide_tick(&lane->decide, &lane->compute, in, models_good, decisions);
@@ -95,6 +98,28 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   uint64_t sent = sampled ? tf_clock_ticks() : 0;
   if (tf_compute_deferred(&lane->compute, in) && sampled)
     tf_hist_record(&lane->hists[TF_HOP_DEFERRED], hop_ns(sent, tf_clock_ticks()));
+}
+
+/* A tick of an instrument that others read: what follows its ticks runs in each of them, and those that it wakes
+ * have a tick of their own, of which it is the cause. */
+static void tell_readers(tf_lane_t *lane, const tf_lane_instrument_t *in, const tf_event_t *e,
+                         uint64_t origin_tsc, uint64_t decoded_tsc) {
+  const tf_feature_plan_t    *plan  = lane->compute.plan;
+  const tf_lane_instrument_t *woken = NULL;
+  for (const tf_lane_link_t *link = in->readers; link; link = link->next) {
+    tf_lane_instrument_t *reader = link->reader;
+    if (reader == in) continue;
+    if (plan->on_peer.cnt > 0) {
+      uint64_t now_ns = reader->market.now_ns;
+      tf_peers_look(plan, reader, e->ts_recv_ns > now_ns ? e->ts_recv_ns : now_ns);
+      tf_feature_plan_on_peer(plan, reader->features, &reader->market, link->peer_idx);
+    }
+    if (!plan->peers[link->peer_idx].wakes || reader == woken || !reader->is_live) continue;
+    woken               = reader;
+    tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
+    tf_compute_on_event(&lane->compute, reader, 0, tf_buffer_on_woken(&lane->buffer, reader, e));
+    on_tick(lane, reader, &hops);
+  }
 }
 
 /* An operator's command, at its place in the stream: so a replay obeys it at the same event. */
@@ -113,7 +138,13 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   case TF_CONTROL_ROUTE:
     if (e->instrument_id < lane->instrument_cap)
       lane->instruments[e->instrument_id].route = (uint8_t)e->u.control.position;
-    return;        /* the feed's doing, not the operator's */
+    return; /* the feed's doing, not the operator's */
+  case TF_CONTROL_PAUSE:
+    tf_compute_pause(&lane->compute, e->u.model.model_idx, e->u.model.until_ns);
+    return;             /* the engine's own */
+  case TF_CONTROL_SWAP: /* a warm start is with the config's version */
+    if (!lane->warming) tf_compute_swap(&lane->compute, e);
+    return;
   default: return; /* of a version to come: passed over, counted as an event */
   }
   lane->commands++;
@@ -142,6 +173,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     if (last) {
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
       on_tick(lane, in, &hops);
+      if (TF_UNLIKELY(in->readers)) tell_readers(lane, in, e, origin_tsc, decoded_tsc);
     }
   }
 }

@@ -179,9 +179,11 @@ typedef struct tf_feed_out {
   uint32_t
       answer_cnt; /* to our requests; beyond TF_ANSWERS_MAX they are dropped; the session clears it */
   tf_feed_answer_t answers[TF_ANSWERS_MAX];
-  /* A text that the venue wants back at once (its heartbeat's echo); 0: none. The session sends it on the
-   * connection that the message came from, and clears it. */
+  /* A text for the connection that the message came from; 0: none. The venue's heartbeat's echo goes out before
+   * anything else, the newest alone; a request of the feed's own (is_request) in its turn, once. The session clears
+   * it. */
   uint32_t          reply_bytes_cnt;
+  bool              reply_is_request;
   char              reply[TF_FEED_REPLY_BYTES];
   tf_feed_counts_t *counts;
 } tf_feed_out_t;
@@ -207,12 +209,19 @@ typedef struct tf_feed_config {
   const tf_feed_key_t *key; /* NULL: public channels only */
 } tf_feed_config_t;
 
-#define TF_FEED_HELLO_WAIT SIZE_MAX
+#define TF_FEED_HELLO_WAIT     SIZE_MAX
+#define TF_FEED_UNKNOWN_SYMBOL SIZE_MAX
 
 /* Where a venue is to be had as well. */
 typedef struct tf_feed_host {
   const char *host, *port;
 } tf_feed_host_t;
+
+/* A REST request that says what it wants in its body. */
+typedef struct tf_feed_post {
+  const char *target;
+  const char *body; /* JSON; NULL: empty */
+} tf_feed_post_t;
 
 typedef struct tf_feed tf_feed_t;
 struct tf_feed {
@@ -242,16 +251,18 @@ struct tf_feed {
    * used. NULL: none. */
   const tf_feed_host_t *ws_others;
   size_t (*ws_target)(const void *state, char *buf, size_t cap);
-  /* What the venue must have said before each connection (a token, its instruments): the target of a REST
-   * POST, whose answer comes to on_frame as an HTTP frame; ws_target is asked behind it. A connection is
-   * not tried without. NULL: nothing. */
-  size_t (*ticket_target)(const void *state, char *buf, size_t cap);
-  const char *ticket_body; /* of that POST, JSON; NULL: empty */
+  /* What the venue must have said before each connection (a token, its instruments), up to the row without a
+   * target: the answers come to on_frame as HTTP frames, in this order; ws_target is asked behind them. A
+   * connection is not tried without. NULL: nothing. */
+  const tf_feed_post_t *tickets;
+  bool
+      tickets_tell_metadata; /* what metadata_target would ask for: they are asked again in its place */
   /* The message_idx-th text that the venue wants before any subscription, or beside them for no symbol
    * in particular; 0 when there is none (more), TF_FEED_HELLO_WAIT while the venue has not answered the one
    * before (a login). NULL: none. */
   size_t (*hello)(const void *state, uint32_t message_idx, char *buf, size_t cap);
   /* The message that asks for, or ends, these streams. 0: this channel needs none (another brings it).
+   * TF_FEED_UNKNOWN_SYMBOL: the venue has no such symbol, as the text in buf says, and is not asked.
    * Where snapshots come in band, a book's end and new beginning make the venue send its snapshot again.
    * NULL: the target says all; only a new connection brings a snapshot. */
   size_t (*request)(const void *state, const tf_feed_request_t *request, char *buf, size_t cap);
@@ -274,6 +285,10 @@ struct tf_feed {
   /* A heartbeat of ours in the venue's own words, sent every heartbeat_ns. NULL: none. */
   size_t (*heartbeat)(const void *state, char *buf, size_t cap);
   uint64_t heartbeat_ns;
+  /* The echo that the venue's heartbeat wants, where this message is one: of a connection whose messages wait to be
+   * decoded (adapters/feed/overlap.h). Leaves no trace; the message comes to on_frame later. 0: it is none. NULL: the
+   * venue wants no such thing. */
+  size_t (*echo)(void *state, const tf_frame_t *frame, char *buf, size_t cap);
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
   uint32_t streams_max; /* the venue's own count of them, of one connection; 0: no limit is known */
   /* By channel: how many of the venue's one symbol of ours is at the most (a ticker may be three); 0: 1. */
@@ -300,6 +315,11 @@ TF_INLINE bool tf_feed_in_band(const tf_feed_t *feed, uint32_t book_depth) {
   for (const uint32_t *d = feed->depths_in_band; d != NULL && *d != 0; d++)
     if (*d == book_depth) return true;
   return feed->snapshot_target == NULL;
+}
+
+/* Whether it can be asked for its instruments at any time. */
+TF_INLINE bool tf_feed_tells_metadata(const tf_feed_t *feed) {
+  return feed->metadata_target != NULL || feed->tickets_tell_metadata;
 }
 
 /* The venue's streams that these channels (TF_CHANNEL_* bits) of one symbol are. */

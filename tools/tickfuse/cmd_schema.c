@@ -73,6 +73,7 @@ static const char *allowed_of(const line_t *line, char *buf, size_t cap) {
   case TF_CONFIG_TYPE_BAR:
     snprintf(buf, cap, "a duration %s, or an amount of ticks, volume or notional", range);
     break;
+  case TF_CONFIG_TYPE_RANGE: snprintf(buf, cap, "min..max, ..max or min.."); break;
   case TF_CONFIG_TYPE_LISTEN: snprintf(buf, cap, "address:port, a port, or off"); break;
   default: snprintf(buf, cap, "%s", range);
   }
