@@ -2,16 +2,14 @@
  *
  *   bench_indicator [--json] [--smoke] [NAME]     NAME: only rows whose name begins so
  *
- * One row per series indicator: a streaming update through its descriptor (one of 8 states in turn, as
- * in a plan), against the cost a bar of
- * the textbook batch loop over an array, as Tulip Indicators writes them (`batch_*` below: ours, for
- * the comparison; a running sum, a running sum of squares, a rescan only when the extreme leaves).
- * Those loops have none of what streaming promises here: no protection against cancellation, no NaN
- * check, no state that can stop after each value. Then market indicators, and whole plans: the budget
- * rows. Each figure is the least of 9 runs, since the neighbours on a shared machine
+ * One row per series indicator, over made-up bars: a streaming update through its descriptor (one of 8
+ * states in turn, as in a plan), against the cost a bar of the textbook batch loop where there is one
+ * (batch_loops.h). Then market indicators, and whole plans: the budget
+ * rows. Each figure is the least of many short runs, since the neighbours on a shared machine
  * only ever add; the ratio is peer / ours, above 1 where ours is cheaper. */
 #include <string.h>
 
+#include "batch_loops.h"
 #include "boot/feature_compile.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -20,7 +18,7 @@
 #include "stage/ladder.h"
 #include "vector/registry.h"
 
-enum { INSTANCES = 8, LEN = 4096, RUNS = 9, TICKS = 4096, ROWS_MAX = 512, N = 20 };
+enum { INSTANCES = 8, LEN = 4096, RUNS = 45, TICKS = 4096, ROWS_MAX = 512, N = 20 };
 
 /* A plan's run is one pass, under a millisecond: on a shared machine many of them then fit between two
  * interruptions, and the least is free of them. */
@@ -39,7 +37,7 @@ static bool        smoke;
 static const char *only = "";
 static double      sink; /* what keeps the loops from being optimised away; printed */
 
-static double   prices[LEN], outputs[LEN];
+static double   opens[LEN], highs[LEN], lows[LEN], prices[LEN], volumes[LEN], outputs[LEN];
 static double   bids[TICKS], asks[TICKS], bid_qtys[TICKS], ask_qtys[TICKS], qtys[TICKS];
 static uint64_t times[TICKS];
 
@@ -53,7 +51,13 @@ static double unit(uint64_t *seed) {
 static void make_market(void) {
   uint64_t seed = 1, now = UINT64_C(1700000000000000000);
   double   mid = 61837.63;
-  for (uint32_t i = 0; i < LEN; i++) prices[i] = mid += (unit(&seed) - 0.5);
+  for (uint32_t i = 0; i < LEN; i++) {
+    opens[i]   = mid;
+    prices[i]  = mid += (unit(&seed) - 0.5);
+    highs[i]   = (opens[i] > mid ? opens[i] : mid) + unit(&seed);
+    lows[i]    = (opens[i] > mid ? mid : opens[i]) - unit(&seed);
+    volumes[i] = 1 + unit(&seed) * 5;
+  }
   for (uint32_t i = 0; i < TICKS; i++) {
     mid += unit(&seed) - 0.5;
     now += (uint64_t)(unit(&seed) * 2e6); /* 1 ms between ticks on average */
@@ -72,120 +76,18 @@ static double least(const double *v, uint32_t cnt) {
   return best;
 }
 
-/* ---- the peers: one batch pass over prices, n = N ---- */
-
-static void batch_ema(void) {
-  double k = 2.0 / (N + 1), mean = prices[0];
-  for (uint32_t i = 0; i < LEN; i++) outputs[i] = mean = (prices[i] - mean) * k + mean;
-}
-static void batch_sma(void) {
-  double sum = 0, scale = 1.0 / N;
-  for (uint32_t i = 0; i < LEN; i++) {
-    sum += prices[i];
-    if (i >= N) sum -= prices[i - N];
-    outputs[i] = sum * scale;
-  }
-}
-static void batch_stddev(void) {
-  double sum = 0, sum2 = 0, scale = 1.0 / N;
-  for (uint32_t i = 0; i < LEN; i++) {
-    sum += prices[i];
-    sum2 += prices[i] * prices[i];
-    if (i >= N) {
-      sum -= prices[i - N];
-      sum2 -= prices[i - N] * prices[i - N];
-    }
-    double v   = sum2 * scale - sum * scale * (sum * scale);
-    outputs[i] = v > 0 ? __builtin_sqrt(v) : 0;
-  }
-}
-static void batch_zscore(void) {
-  batch_stddev();
-  double sum = 0, scale = 1.0 / N;
-  for (uint32_t i = 0; i < LEN; i++) {
-    sum += prices[i];
-    if (i >= N) sum -= prices[i - N];
-    outputs[i] = (prices[i] - sum * scale) / outputs[i];
-  }
-}
-static void batch_rsi(void) {
-  double up = 0, down = 0, k = 1.0 / N;
-  for (uint32_t i = 1; i < LEN; i++) {
-    double d   = prices[i] - prices[i - 1];
-    up         = ((d > 0 ? d : 0) - up) * k + up;
-    down       = ((d < 0 ? -d : 0) - down) * k + down;
-    outputs[i] = 100.0 * (up / (up + down));
-  }
-}
-static void batch_delta(void) {
-  for (uint32_t i = N; i < LEN; i++) outputs[i] = prices[i] - prices[i - N];
-}
-static void batch_ret(void) {
-  for (uint32_t i = N; i < LEN; i++) outputs[i] = prices[i] / prices[i - N] - 1;
-}
-static void batch_realized_vol(void) {
-  double        sum = 0;
-  static double squares[LEN];
-  for (uint32_t i = 1; i < LEN; i++) {
-    double r   = __builtin_log(prices[i] / prices[i - 1]);
-    squares[i] = r * r;
-    sum += squares[i];
-    if (i > N) sum -= squares[i - N];
-    outputs[i] = __builtin_sqrt(sum > 0 ? sum : 0);
-  }
-}
-static void batch_max(void) {
-  uint32_t best = 0;
-  for (uint32_t i = 0; i < LEN; i++) {
-    if (i >= N && best <= i - N) {
-      best = i - N + 1;
-      for (uint32_t k = best; k <= i; k++) best = prices[k] >= prices[best] ? k : best;
-    } else if (prices[i] >= prices[best]) {
-      best = i;
-    }
-    outputs[i] = prices[best];
-  }
-}
-static void batch_min(void) {
-  uint32_t best = 0;
-  for (uint32_t i = 0; i < LEN; i++) {
-    if (i >= N && best <= i - N) {
-      best = i - N + 1;
-      for (uint32_t k = best; k <= i; k++) best = prices[k] <= prices[best] ? k : best;
-    } else if (prices[i] <= prices[best]) {
-      best = i;
-    }
-    outputs[i] = prices[best];
-  }
-}
-
-typedef struct peer {
-  const char *name;
-  void (*run)(void);
-} peer_t;
-
-static const peer_t PEERS[] = {
-    {"mom",          batch_delta       },
-    {"ema",          batch_ema         },
-    {"max",          batch_max         },
-    {"min",          batch_min         },
-    {"realized_vol", batch_realized_vol},
-    {"ret",          batch_ret         },
-    {"rsi",          batch_rsi         },
-    {"sma",          batch_sma         },
-    {"stddev",       batch_stddev      },
-    {"zscore",       batch_zscore      }
-};
+/* ---- the peers: one batch pass over the bars, n = N ---- */
 
 static double time_peer(const char *name) {
-  double ns[RUNS];
-  for (size_t p = 0; p < TF_ARRAY_CNT(PEERS); p++) {
-    if (strcmp(PEERS[p].name, name) != 0) continue;
-    uint32_t passes = smoke ? 2 : 60;
+  double               ns[RUNS];
+  const batch_series_t series = {opens, highs, lows, prices, volumes, outputs, LEN, N};
+  for (uint32_t p = 0; p < batch_loop_cnt; p++) {
+    if (strcmp(batch_loops[p].name, name) != 0) continue;
+    uint32_t passes = smoke ? 1 : 12;
     for (uint32_t r = 0; r < RUNS; r++) {
       uint64_t begin = tf_clock_ticks();
       for (uint32_t k = 0; k < passes; k++) {
-        PEERS[p].run();
+        batch_loops[p].run(&series);
         __asm__ volatile("" ::: "memory");
       }
       ns[r] = (double)tf_clock_ticks_to_ns(tf_clock_ticks() - begin) / (double)passes / LEN;
@@ -204,21 +106,33 @@ static void choose_params(const tf_indicator_t *d, double params[TF_INDICATOR_PA
   if (d->param_cnt == 1 && d->params[0].kind == TF_PARAM_COUNT) params[0] = N;
 }
 
+/* The array that a series is named after; closes where it is none of a bar's. */
+static const double *array_of(const char *name) {
+  return strcmp(name, "open") == 0     ? opens
+         : strcmp(name, "high") == 0   ? highs
+         : strcmp(name, "low") == 0    ? lows
+         : strcmp(name, "volume") == 0 ? volumes
+                                       : prices;
+}
+
 /* One of INSTANCES states in turn, as in a plan: one state's next input comes after the others', so
  * this is the cost an update adds to a tick, not how long it waits for its own last result. */
 static double time_series(const tf_indicator_t *d) {
-  double params[TF_INDICATOR_PARAMS_MAX] = {0}, ns[RUNS], out[TF_INDICATOR_OUTPUTS_MAX];
+  double        params[TF_INDICATOR_PARAMS_MAX] = {0}, ns[RUNS], out[TF_INDICATOR_OUTPUTS_MAX];
+  const double *series[TF_INDICATOR_SERIES_MAX];
   choose_params(d, params);
+  for (uint32_t k = 0; k < d->series_cnt; k++) series[k] = array_of(d->series[k]);
   size_t   bytes  = tf_align_up(d->state_bytes(params), 64);
   uint8_t *states = aligned_alloc(64, bytes * INSTANCES);
-  uint32_t passes = smoke ? 2 : 20;
+  uint32_t passes = smoke ? 1 : 4;
   for (uint32_t k = 0; k < INSTANCES; k++) {
     if (!states || d->init(states + k * bytes, params) != TF_OK) abort();
   }
   for (uint32_t r = 0; r < RUNS; r++) {
     uint64_t begin = tf_clock_ticks();
     for (uint32_t i = 0; i < passes * LEN; i++) {
-      tf_indicator_input_t in = {.on = TF_ON_INPUT, .x = {prices[i % LEN]}};
+      tf_indicator_input_t in = {.on = TF_ON_INPUT};
+      for (uint32_t k = 0; k < d->series_cnt; k++) in.x[k] = series[k][i % LEN];
       for (uint32_t k = 0; k < INSTANCES; k++) d->update(states + k * bytes, &in, out);
     }
     ns[r] = (double)tf_clock_ticks_to_ns(tf_clock_ticks() - begin) / (double)passes / LEN;
@@ -250,7 +164,8 @@ static bool make_book(void) {
 /* A plan run over the scripted ticks: a quote, and on every second tick a trade before it. */
 typedef struct rig {
   tf_feature_plan_t plan;
-  uint8_t          *mem; /* of instrument_cnt instruments */
+  tf_arena_t        arena; /* huge pages where the host gives them, as the engine's is */
+  uint8_t          *mem;   /* of instrument_cnt instruments */
   uint32_t          instrument_cnt;
   uint32_t          at; /* whose tick is next */
 } rig_t;
@@ -278,8 +193,8 @@ static rig_t open_rig(const char *const *texts, uint32_t text_cnt, uint32_t inst
     exit(1);
   }
   tf_feature_compile_end(c);
-  rig.mem = aligned_alloc(64, rig.plan.mem_bytes * instrument_cnt);
-  if (!rig.mem) abort();
+  if (tf_arena_init(&rig.arena, "rig", rig.plan.mem_bytes * instrument_cnt) != TF_OK) abort();
+  rig.mem = tf_arena_take(&rig.arena, rig.plan.mem_bytes * instrument_cnt, TF_LINE_BYTES);
   for (uint32_t i = 0; i < instrument_cnt; i++) {
     if (tf_feature_plan_init_state(&rig.plan, rig.mem + i * rig.plan.mem_bytes) != TF_OK) abort();
   }
@@ -345,7 +260,7 @@ static double time_rig(rig_t *rig) {
 }
 
 static void close_rig(rig_t *rig) {
-  free(rig->mem);
+  tf_arena_fini(&rig->arena);
   tf_feature_plan_fini(&rig->plan);
 }
 
@@ -414,7 +329,7 @@ static bool wanted(const char *name) { return strncmp(name, only, strlen(only)) 
 static void run_series(void) {
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
     const tf_indicator_t *d = tf_indicators[i];
-    if (d->series_cnt != 1 || !wanted(d->name)) continue;
+    if (d->series_cnt == 0 || !wanted(d->name)) continue;
     double peer = time_peer(d->name);
     add_row(d->name, time_series(d), peer == peer ? "textbook batch loop, a bar" : NULL, peer, 5);
   }
@@ -460,11 +375,12 @@ static void run_plans(void) {
   make_wide(texts, wide, WIDEST);
   run_pair(wide, WIDEST, 1, 1200);
   make_wide(texts, wide, WIDE);
-  for (size_t p = 0; p < TF_ARRAY_CNT(PEERS); p++) {
-    double ns  = time_peer(PEERS[p].name);
-    size_t len = strlen(PEERS[p].name);
+  for (uint32_t p = 0; p < batch_loop_cnt; p++) {
+    const char *name = batch_loops[p].name;
+    double      ns   = time_peer(name);
+    size_t      len  = strlen(name);
     for (uint32_t i = 0; i < WIDE; i++)
-      if (strncmp(wide[i], PEERS[p].name, len) == 0 && wide[i][len] == '(') peer_total += ns;
+      if (strncmp(wide[i], name, len) == 0 && wide[i][len] == '(') peer_total += ns;
   }
   double one = run_pair(wide, WIDE, 1, 350);
   add_row("plan_64_features", one, "58 textbook batch loops, a bar each", peer_total, 350);

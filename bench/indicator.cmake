@@ -2,7 +2,7 @@
 if(NOT TF_BENCH)
   return()
 endif()
-add_executable(bench_indicator bench_indicator.c)
+add_executable(bench_indicator bench_indicator.c batch_loops.c)
 target_compile_options(bench_indicator PRIVATE ${TF_WARNINGS})
 target_link_libraries(bench_indicator PRIVATE tf_expr tf_stage tf_indicator tf_vector tf_core m)
 add_test(NAME bench_indicator_smoke COMMAND bench_indicator --smoke)
