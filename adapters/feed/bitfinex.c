@@ -19,6 +19,7 @@
 #include "feed/bitfinex_listing.h"
 #include "feed/bitfinex_state.h"
 #include "feed/text_out.h"
+#include "feed/tick_rule.h"
 
 #define FLAGS (BITFINEX_FLAG_TIMESTAMP | BITFINEX_FLAG_SEQUENCE | BITFINEX_FLAG_CHECKSUM)
 
@@ -235,7 +236,8 @@ static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
   if (TF_UNLIKELY(tf_bitfinex_listing_is_answer(frame)))
     return tf_bitfinex_listing_on_frame(&in->symbols, frame, out);
   tf_verdict_t verdict = tf_in_band_on_frame(state, frame, out);
-  if (verdict == TF_VERDICT_DATA) tf_bitfinex_listing_look(&in->symbols, from, out);
+  if (verdict == TF_VERDICT_DATA && tf_tick_rule_may_tell(out, from))
+    tf_bitfinex_listing_look(&in->symbols, from, out);
   return verdict;
 }
 

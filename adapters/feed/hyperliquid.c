@@ -181,7 +181,7 @@ static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
                   strcmp(frame->target, NAMES_PATH) == 0))
     return tf_hyperliquid_names_on_frame(&own->names, &in->symbols, in->asked_cnt, frame, out);
   tf_verdict_t verdict = tf_in_band_on_frame(state, frame, out);
-  if (verdict == TF_VERDICT_DATA) look_at_tick(in, from, out);
+  if (verdict == TF_VERDICT_DATA && tf_tick_rule_may_tell(out, from)) look_at_tick(in, from, out);
   return verdict;
 }
 

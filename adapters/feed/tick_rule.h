@@ -20,6 +20,12 @@ typedef struct tf_tick_rule {
 /* The exponent of the tick at a price above 0. */
 int8_t tf_tick_rule_exp(const tf_tick_rule_t *rule, int64_t price, int8_t price_exp);
 
+/* A message whose events begin at `from` may tell a tick: it is not one of changes to a book. */
+TF_INLINE bool tf_tick_rule_may_tell(const tf_feed_out_t *out, uint32_t from) {
+  const tf_event_t *e = &out->events[from];
+  return out->event_cnt > from && (e->kind != TF_EVENT_BOOK || e->flags & TF_FLAG_SNAPSHOT);
+}
+
 /* Of a message's events, those from `from` on: the one whose price is to be looked at, and its symbol's number. NULL:
  * none. */
 const tf_event_t *tf_tick_rule_event(const tf_symbols_t *symbols, const tf_feed_out_t *out,
