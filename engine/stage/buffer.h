@@ -9,12 +9,41 @@
 typedef struct tf_buffer {
   tf_bar_spec_t   bars[TF_BARS_MAX];
   uint32_t        bar_cnt;
+  tf_bar_counts_t bar_counts;
   uint64_t        late_events; /* ts_recv before that of an earlier event of the instrument */
   tf_lost_books_t lost_books;  /* where books are reported that are doubtful; cap 0: nowhere */
 } tf_buffer_t;
 
-/* Applies one event. Returns the TF_ON_* bit of its kind for the event-level features (0 for kinds
- * that none can ask for), and in closed_bars one bit per bar that the event closed. */
+TF_INLINE uint64_t tf_buffer_trusted_ns_(const tf_event_t *e) {
+  return e->flags & TF_FLAG_BAD_TS ? 0 : e->ts_event_ns;
+}
+
+/* First of an event: the instrument's clocks. */
+TF_INLINE void tf_buffer_begin(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e) {
+  const uint64_t event_ns = tf_buffer_trusted_ns_(e);
+  in->market.event        = e;
+  if (TF_LIKELY(e->ts_recv_ns >= in->market.now_ns))
+    in->market.now_ns = e->ts_recv_ns;
+  else
+    buffer->late_events++; /* the event counts, at the time already reached */
+  if (event_ns > in->event_ns) in->event_ns = event_ns;
+}
+
+/* Then the bars that have come to their end, one bit each. To be called again, those bars seen, until there is
+ * none: a bar may close several times, where spans without a trade make bars too. */
+TF_INLINE uint32_t tf_buffer_close_due(tf_buffer_t *buffer, tf_lane_instrument_t *in) {
+  uint32_t closed = 0;
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++) {
+    const tf_bar_spec_t *spec = &buffer->bars[b];
+    const uint64_t       now_ns =
+        TF_LIKELY(spec->clock == TF_BAR_CLOCK_RECV) ? in->market.now_ns : in->event_ns;
+    if (tf_bar_on_time(&in->bars[b], spec, now_ns, &buffer->bar_counts)) closed |= 1u << b;
+  }
+  return closed;
+}
+
+/* Then the event. Returns the TF_ON_* bit of its kind for the event-level features (0 for kinds
+ * that none can ask for), and in closed_bars one bit per bar that the event, a trade, made full. */
 uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *instrument,
                             const tf_event_t *event, uint32_t *closed_bars);
 

@@ -41,14 +41,18 @@ typedef struct tf_compute {
   tf_compute_counts_t      counts;
 } tf_compute_t;
 
-/* Event-level features and the bars that this event closed. */
-TF_INLINE void tf_compute_on_event(tf_compute_t *compute, tf_lane_instrument_t *in, uint32_t on,
-                                   uint32_t closed_bars) {
+/* The bars that closed, one bit each. */
+TF_INLINE void tf_compute_on_bars(tf_compute_t *compute, tf_lane_instrument_t *in,
+                                  uint32_t closed_bars) {
   while (TF_UNLIKELY(closed_bars)) {
     uint32_t bar = (uint32_t)__builtin_ctz(closed_bars);
     closed_bars &= closed_bars - 1;
     tf_feature_plan_on_bar(compute->plan, in->features, bar, &in->bars[bar].closed);
   }
+}
+
+/* Event-level features. */
+TF_INLINE void tf_compute_on_event(tf_compute_t *compute, tf_lane_instrument_t *in, uint32_t on) {
   if (on) tf_feature_plan_on_event(compute->plan, in->features, &in->market, on);
 }
 

@@ -135,10 +135,14 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     }
     tf_lane_instrument_t *in = &lane->instruments[e->instrument_id];
     uint32_t              closed_bars;
-    uint32_t              on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
-    bool                  last = e->flags & TF_FLAG_LAST;
+    tf_buffer_begin(&lane->buffer, in, e);
+    while (TF_UNLIKELY(closed_bars = tf_buffer_close_due(&lane->buffer, in)))
+      tf_compute_on_bars(&lane->compute, in, closed_bars);
+    uint32_t on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
+    bool     last = e->flags & TF_FLAG_LAST;
     if (last) tf_buffer_settle(&lane->buffer, in);
-    tf_compute_on_event(&lane->compute, in, on, closed_bars);
+    tf_compute_on_bars(&lane->compute, in, closed_bars);
+    tf_compute_on_event(&lane->compute, in, on);
     if (last) {
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
       on_tick(lane, in, &hops);

@@ -27,6 +27,7 @@ static void take(tf_event_t e) {
   uint32_t closed;
   e.ts_recv_ns    = ++recv_ns;
   e.instrument_id = 1;
+  tf_buffer_begin(&buffer, &in, &e);
   tf_buffer_on_event(&buffer, &in, &e, &closed);
   if (e.flags & TF_FLAG_LAST) tf_buffer_settle(&buffer, &in);
   in.market.event = NULL;
