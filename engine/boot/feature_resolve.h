@@ -3,7 +3,11 @@
  *
  * A node is a value source: a constant, a bar's field, an indicator with its inputs and parameters,
  * or one arithmetic operation. Nodes are appended inputs first, so their order is a valid order of
- * computation; equal canonical names are one node. */
+ * computation; equal canonical names are one node.
+ *
+ * peek(x) mirrors what of x a bar moves: a field by the open bar's (NODE_OPEN), an indicator by its peek on
+ * the state that the closes keep (NODE_PEEK), arithmetic by the same over mirrors. Mirrors have the tick's
+ * clock. */
 #ifndef TF_BOOT_FEATURE_RESOLVE_H
 #define TF_BOOT_FEATURE_RESOLVE_H
 
@@ -21,7 +25,9 @@ typedef enum tf_feature_node_kind {
   TF_FEATURE_NODE_FIELD,
   TF_FEATURE_NODE_MARKET,
   TF_FEATURE_NODE_SERIES,
-  TF_FEATURE_NODE_ARITHMETIC
+  TF_FEATURE_NODE_ARITHMETIC,
+  TF_FEATURE_NODE_OPEN,
+  TF_FEATURE_NODE_PEEK
 } tf_feature_node_kind_t;
 
 typedef struct tf_feature_ref {
@@ -30,14 +36,15 @@ typedef struct tf_feature_ref {
 } tf_feature_ref_t;
 
 typedef struct tf_feature_node {
-  uint8_t          kind;
-  uint8_t          op; /* tf_feature_op_t */
-  uint8_t          in_cnt;
-  uint8_t          level; /* how tightly the name binds: 1 sum, 2 product, 3 sign, 4 the rest */
-  uint32_t         output_cnt;
-  uint32_t         clock;
-  uint32_t         field; /* tf_feature_bar_field_t of NODE_FIELD, whose bar is the clock */
-  tf_feature_ref_t in[TF_INDICATOR_SERIES_MAX];
+  uint8_t  kind;
+  uint8_t  op; /* tf_feature_op_t */
+  uint8_t  in_cnt;
+  uint8_t  level; /* how tightly the name binds: 1 sum, 2 product, 3 sign, 4 the rest */
+  uint32_t output_cnt;
+  uint32_t clock;
+  uint32_t field; /* tf_feature_bar_field_t of NODE_FIELD, whose bar is the clock, and NODE_OPEN */
+  uint32_t of;    /* the bar of NODE_OPEN; the node whose state a NODE_PEEK reads */
+  tf_feature_ref_t      in[TF_INDICATOR_SERIES_MAX];
   const tf_indicator_t *indicator;
   double                params[TF_INDICATOR_PARAMS_MAX];
   double                value;

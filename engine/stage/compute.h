@@ -59,6 +59,10 @@ TF_INLINE void tf_compute_on_event(tf_compute_t *compute, tf_lane_instrument_t *
 /* The feature row of the tick. */
 TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *in) {
   compute->counts.ticks++;
+  for (uint32_t left = compute->plan->peeked_bars; TF_UNLIKELY(left); left &= left - 1) {
+    uint32_t bar = (uint32_t)__builtin_ctz(left);
+    tf_feature_plan_on_open(compute->plan, in->features, bar, tf_bar_now(&in->bars[bar]));
+  }
   bool is_ready = tf_feature_plan_on_tick(compute->plan, in->features, &in->market, in->row);
   if (TF_UNLIKELY(is_ready != in->is_ready || !in->has_ticked)) {
     compute->counts.warming += !is_ready - (uint64_t)(in->has_ticked & !in->is_ready);
