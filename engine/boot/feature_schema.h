@@ -4,7 +4,8 @@
  *
  *   {"version": 1, "hash": "6c62272e07bb0142", "nan": "drop",
  *    "features": [{"name": "z", "expr": "zscore(mid,500)"}, ...],   in the order of the columns
- *    "bars": {"s1": "1000000000 ns"}}                               those that the features read
+ *    "bars": {"s1": "1000000000 ns"}}                               those that the features read, with their
+ *                                                                   clock, gaps and session where they have some
  *
  * An expr is canonical: every parameter, aliases written out. version counts what this text means and what
  * the expressions compute: a change of an indicator's values is a new one. hash is over all of it. Control

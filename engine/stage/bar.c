@@ -82,11 +82,13 @@ static void open_flat(tf_bar_builder_t *b, const tf_bar_spec_t *spec, uint64_t n
                       tf_bar_counts_t *counts) {
   const uint64_t    end_ns = b->closed.end_ns;
   tf_bar_interval_t span   = tf_bar_session_next(&spec->session, spec->span_ns, end_ns);
-  uint64_t          reach_ns;
-  if (!__builtin_mul_overflow(spec->span_ns, (uint64_t)TF_BAR_FLAT_MAX, &reach_ns) &&
-      now_ns > span.begin_ns && now_ns - span.begin_ns > reach_ns) {
-    span = tf_bar_session_next(&spec->session, spec->span_ns, now_ns - reach_ns);
-    counts->gaps_cut++;
+  if (now_ns > span.end_ns) {
+    const uint64_t from_ns =
+        tf_bar_session_back(&spec->session, spec->span_ns, now_ns, TF_BAR_FLAT_MAX);
+    if (from_ns > span.begin_ns) {
+      span = tf_bar_session_next(&spec->session, spec->span_ns, from_ns);
+      counts->gaps_cut++;
+    }
   }
   if (span.begin_ns < end_ns) return; /* nothing begins after the last instant */
   const tf_bar_t empty = empty_bar(span, b->closed.close);

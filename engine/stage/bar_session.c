@@ -48,3 +48,22 @@ tf_bar_interval_t tf_bar_session_next(const tf_bar_session_t *s, uint64_t span_n
   (void)tf_bar_session_span(s, span_ns, opening_ns - WEEK_NS, &span);
   return span;
 }
+
+uint64_t tf_bar_session_back(const tf_bar_session_t *s, uint64_t span_ns, uint64_t time_ns,
+                             uint64_t cnt) {
+  time_ns = lesser(time_ns, TF_BAR_TIME_NS_MAX);
+  if (s->length_ns == 0) {
+    const uint64_t ended_cnt = time_ns / span_ns;
+    return ended_cnt > cnt ? (ended_cnt - cnt) * span_ns : 0;
+  }
+  for (uint64_t opening_ns = opening_before(s, time_ns); opening_ns >= WEEK_NS;
+       opening_ns -= TF_BAR_DAY_NS) {
+    if (!is_session_day(s, opening_ns)) continue;
+    const uint64_t within_ns = lesser(time_ns + WEEK_NS - opening_ns, s->length_ns);
+    const bool     has_cut   = within_ns == s->length_ns && within_ns % span_ns > 0;
+    const uint64_t ended_cnt = within_ns / span_ns + has_cut;
+    if (ended_cnt >= cnt) return opening_ns - WEEK_NS + (ended_cnt - cnt) * span_ns;
+    cnt -= ended_cnt;
+  }
+  return 0;
+}

@@ -31,4 +31,9 @@ bool tf_bar_session_span(const tf_bar_session_t *session, uint64_t span_ns, uint
 tf_bar_interval_t tf_bar_session_next(const tf_bar_session_t *session, uint64_t span_ns,
                                       uint64_t time_ns);
 
+/* Where the last `cnt` spans begin of those that have ended by time_ns; 0 where there are fewer. Looks at no more than
+ * 7 * cnt days. */
+uint64_t tf_bar_session_back(const tf_bar_session_t *session, uint64_t span_ns, uint64_t time_ns,
+                             uint64_t cnt);
+
 #endif

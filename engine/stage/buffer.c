@@ -60,6 +60,10 @@ static uint32_t on_trade(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf
   for (uint32_t b = 0; b < buffer->bar_cnt; b++) {
     const tf_bar_spec_t *spec    = &buffer->bars[b];
     const uint64_t       time_ns = spec->clock == TF_BAR_CLOCK_RECV ? m->now_ns : venue_time(in, e);
+    if (TF_UNLIKELY(time_ns == 0)) { /* the venue has told no time so far */
+      buffer->bar_counts.late_trades++;
+      continue;
+    }
     if (tf_bar_on_trade(&in->bars[b], spec, time_ns, m->trade_price, m->trade_qty, m->trade_side,
                         &buffer->bar_counts))
       closed |= 1u << b;
