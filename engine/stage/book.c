@@ -71,9 +71,28 @@ static void clear(tf_book_keeper_t *k) {
 }
 
 static void collect_from_here(tf_book_keeper_t *k) {
-  k->collecting   = true;
-  k->pending_lost = false;
-  k->pending_cnt  = 0;
+  k->collecting       = true;
+  k->pending_lost     = false;
+  k->pending_lost_seq = 0;
+  k->pending_head = k->pending_cnt = 0;
+}
+
+static tf_book_pending_t *pending_at(const tf_book_keeper_t *k, uint32_t i) {
+  uint32_t at = k->pending_head + i;
+  return &k->pending[at < k->pending_max ? at : at - k->pending_max];
+}
+
+/* One more level for when the snapshot comes; the oldest makes room. */
+static void keep(tf_book_keeper_t *k, const tf_book_pending_t *level) {
+  if (k->pending_cnt == k->pending_max) {
+    const tf_book_pending_t *oldest = pending_at(k, 0);
+    k->pending_lost                 = true;
+    if (oldest->venue_seq > k->pending_lost_seq) k->pending_lost_seq = oldest->venue_seq;
+    k->pending_dropped++;
+    k->pending_head = k->pending_head + 1 == k->pending_max ? 0 : k->pending_head + 1;
+    k->pending_cnt--;
+  }
+  *pending_at(k, k->pending_cnt++) = *level;
 }
 
 static void on_level(tf_book_keeper_t *k, const tf_event_t *e) {
@@ -90,11 +109,8 @@ static void on_level(tf_book_keeper_t *k, const tf_event_t *e) {
   }
   if (TF_LIKELY(!k->collecting)) {
     if (TF_LIKELY(level.venue_seq >= k->apply_from)) apply(k, &level); /* else: in the snapshot */
-  } else if (k->pending_cnt < k->pending_max) {
-    k->pending[k->pending_cnt++] = level;
   } else {
-    k->pending_lost = true;
-    k->pending_dropped++;
+    keep(k, &level);
   }
 }
 
@@ -109,9 +125,9 @@ TF_COLD static bool is_of_silence(tf_book_keeper_t *k, const tf_event_t *e) {
   return true;
 }
 
-/* The lane's own GAP: what follows the snapshot is not all here. */
+/* The lane's own GAP: what follows the snapshot is not all here. What is, is kept for the next. */
 TF_COLD static void break_off(tf_book_keeper_t *k, uint64_t now_ns) {
-  collect_from_here(k);
+  k->collecting      = true;
   k->book.state      = TF_BOOK_GAP;
   k->broken_since_ns = now_ns;
 }
@@ -125,12 +141,12 @@ static void on_status(tf_book_keeper_t *k, const tf_event_t *e) {
     collect_from_here(k);
     return;
   }
-  if (k->pending_lost) {
+  if (k->pending_lost && k->pending_lost_seq >= e->u.status.apply_from) {
     break_off(k, e->ts_recv_ns);
     return;
   }
   for (uint32_t i = 0; i < k->pending_cnt; i++)
-    if (k->pending[i].venue_seq >= e->u.status.apply_from) apply(k, &k->pending[i]);
+    if (pending_at(k, i)->venue_seq >= e->u.status.apply_from) apply(k, pending_at(k, i));
   k->pending_cnt = 0;
   k->collecting  = false;
   k->apply_from  = e->u.status.apply_from;

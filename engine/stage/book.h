@@ -6,7 +6,8 @@
  * the snapshot that follows fills it again.
  *
  * While the book is not in sync, deltas are kept, in order, and applied when the feed says from which
- * venue sequence on they follow the snapshot (tf/feed.h). Owner and only writer: the lane. */
+ * venue sequence on they follow the snapshot (tf/feed.h). Where there are too many the newest are kept: the longer a
+ * snapshot takes, the newer it is. Owner and only writer: the lane. */
 #ifndef TF_STAGE_BOOK_H
 #define TF_STAGE_BOOK_H
 
@@ -36,10 +37,11 @@ typedef struct tf_book_keeper {
   tf_book_t          book;         /* what indicators see */
   tf_ladder_t        sides[2];     /* bid, ask: how book.bid and book.ask are kept */
   bool               collecting;   /* deltas go to pending, not to the book */
-  bool               pending_lost; /* pending was too small: cannot be bridged */
+  bool               pending_lost; /* pending was too small: its oldest made room, */
   bool               has_scale;
-  uint64_t           apply_from; /* older deltas are part of the snapshot already */
-  uint32_t           pending_cnt, pending_max;
+  uint64_t           apply_from;       /* older deltas are part of the snapshot already */
+  uint64_t           pending_lost_seq; /* up to this one of them: a snapshot must be as new */
+  uint32_t           pending_head, pending_cnt, pending_max;
   uint32_t           crossed_cnt; /* messages in a row that left the book crossed, */
   uint32_t           short_cnt; /* a side that dropped levels and has fewer than so many is short */
   uint64_t           short_since_ns;     /* 0: neither is */

@@ -18,7 +18,7 @@ from harness import DATA, Exchange, LiveEngine, main, run, side_by_side
 RECORDINGS = {
     "binance-coinm": ("binance-coinm/btcusd_perp_20240808.gz", 30, ""),
     "binance-spot": ("binance-spot/btcusdt_20240808.gz", 30, ""),
-    "binance-usdm": ("binance-usdm/btcusdt_20240808.gz", 10, ""),
+    "binance-usdm": ("binance-usdm/btcusdt_20240808.gz", 30, ""),
     "bitfinex": ("bitfinex/bitfinex.jsonl.zst", 10, ""),
     "bitget": ("bitget/bitget.jsonl.zst", 10, ""),
     "bitmex": ("bitmex/bitmex.ws.raw.zst", 30, ""),
@@ -73,7 +73,7 @@ class Recorded(unittest.TestCase):
         self.assertLessEqual(abs(did["frames"] - (got["messages"] - did["rest"])), UNDER_WAY)
         self.assertGreater(sum(row["book_state"] == "OK" for row in rows), 20)
         self.assertEqual(got["latency_ns"]["tick_to_decision"]["count"], len(rows))
-        times = [row["ts_recv_ns"] for row in rows]
+        times = [row["ts_recv_ns"] for row in rows if row["action"] == "BUY"]
         took, want = (times[-1] - times[0]) / 1e9, span_s(DATA / path) / speed
         self.assertTrue(want / 2 - 2 < took < want + 10, (took, want))  # subscriptions come first; a machine may be busy
 

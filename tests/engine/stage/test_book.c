@@ -100,11 +100,27 @@ static void gap_freezes_the_book_until_the_next_snapshot_is_bridged(void **state
 static void pending_overflow_never_yields_a_book_that_says_ok(void **state) {
   (void)state;
   fresh();
-  for (uint64_t i = 0; i < PENDING_MAX + 1; i++) level(false, 100, 1, i, 0, 0);
-  level(false, 99, 1, 3, TF_FLAG_SNAPSHOT, 0);
-  status(TF_BOOK_OK, 4);
+  for (uint64_t i = 0; i < PENDING_MAX + 1; i++) level(false, 100, 1, 5 + i, 0, 0);
+  level(false, 99, 1, 4, TF_FLAG_SNAPSHOT, 0);
+  status(TF_BOOK_OK, 5);
   assert_int_equal(keeper.book.state, TF_BOOK_GAP);
   assert_int_equal(keeper.pending_dropped, 1);
+  level(false, 99, 1, 4, TF_FLAG_SNAPSHOT, 0); /* no newer: what it wants is still not there */
+  status(TF_BOOK_OK, 5);
+  assert_int_equal(keeper.book.state, TF_BOOK_GAP);
+}
+
+static void after_an_overflow_a_snapshot_as_new_as_what_is_kept_is_bridged(void **state) {
+  (void)state;
+  fresh();
+  for (uint64_t i = 0; i < 3 * PENDING_MAX + 1; i++)
+    level(false, 100, (int64_t)(1 + i), 5 + i, 0, 0);
+  level(false, 99, 1, 5 + 2 * PENDING_MAX, TF_FLAG_SNAPSHOT, 0);
+  status(TF_BOOK_OK, 5 + 2 * PENDING_MAX + 1);
+  assert_int_equal(keeper.book.state, TF_BOOK_OK);
+  assert_int_equal(keeper.pending_dropped, 2 * PENDING_MAX + 1);
+  assert_int_equal(keeper.book.venue_seq, 5 + 3 * PENDING_MAX);
+  assert_int_equal(tf_book_best(&keeper.book.bid).qty, 1 + 3 * PENDING_MAX);
 }
 
 static void crossed_book_says_so_and_heals(void **state) {
@@ -166,9 +182,9 @@ static void gap_ends_the_doubt(void **state) {
 static void book_that_broke_here_is_doubtful_until_the_feed_gives_it_up(void **state) {
   (void)state;
   fresh();
-  for (uint64_t i = 0; i < PENDING_MAX + 1; i++) level(false, 100, 1, i, 0, 0);
-  level(false, 99, 1, 3, TF_FLAG_SNAPSHOT, 0);
-  status(TF_BOOK_OK, 4);
+  for (uint64_t i = 0; i < PENDING_MAX + 1; i++) level(false, 100, 1, 5 + i, 0, 0);
+  level(false, 99, 1, 4, TF_FLAG_SNAPSHOT, 0);
+  status(TF_BOOK_OK, 5);
   tf_book_settle(&keeper, 50);
   assert_int_equal(keeper.book.state, TF_BOOK_GAP);
   assert_int_not_equal(keeper.doubtful_since_ns, 0);
@@ -179,8 +195,8 @@ static void book_that_broke_here_is_doubtful_until_the_feed_gives_it_up(void **s
   assert_int_equal(keeper.book.state, TF_BOOK_GAP);
   assert_int_not_equal(keeper.doubtful_since_ns, 0);
   status(TF_BOOK_GAP, 0);
-  level(false, 98, 1, 9, TF_FLAG_SNAPSHOT, 0);
-  status(TF_BOOK_OK, 9);
+  level(false, 98, 1, 200, TF_FLAG_SNAPSHOT, 0);
+  status(TF_BOOK_OK, 201);
   tf_book_settle(&keeper, 52);
   assert_int_equal(keeper.book.state, TF_BOOK_OK);
   assert_int_equal(keeper.doubtful_since_ns, 0);
@@ -353,6 +369,7 @@ int main(void) {
       cmocka_unit_test(deltas_that_come_late_but_are_in_the_snapshot_are_passed_over),
       cmocka_unit_test(gap_freezes_the_book_until_the_next_snapshot_is_bridged),
       cmocka_unit_test(pending_overflow_never_yields_a_book_that_says_ok),
+      cmocka_unit_test(after_an_overflow_a_snapshot_as_new_as_what_is_kept_is_bridged),
       cmocka_unit_test(crossed_book_says_so_and_heals),
       cmocka_unit_test(locked_book_is_in_order),
       cmocka_unit_test(
