@@ -119,6 +119,11 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   lane->commands++;
 }
 
+static void on_bars(tf_lane_t *lane, tf_lane_instrument_t *in, uint32_t closed_bars) {
+  tf_compute_on_bars(&lane->compute, in, closed_bars);
+  if (TF_UNLIKELY(lane->watch.on_bars)) lane->watch.on_bars(lane->watch.self, in, closed_bars);
+}
+
 void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
                        uint64_t origin_tsc, uint64_t decoded_tsc) {
   tf_lane_t *lane = self;
@@ -137,11 +142,11 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     uint32_t              closed_bars;
     tf_buffer_begin(&lane->buffer, in, e);
     while (TF_UNLIKELY(closed_bars = tf_buffer_close_due(&lane->buffer, in)))
-      tf_compute_on_bars(&lane->compute, in, closed_bars);
+      on_bars(lane, in, closed_bars);
     uint32_t on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
     bool     last = e->flags & TF_FLAG_LAST;
     if (last) tf_buffer_settle(&lane->buffer, in);
-    tf_compute_on_bars(&lane->compute, in, closed_bars);
+    if (TF_UNLIKELY(closed_bars)) on_bars(lane, in, closed_bars);
     tf_compute_on_event(&lane->compute, in, on);
     if (last) {
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
