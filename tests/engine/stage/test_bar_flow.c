@@ -40,6 +40,8 @@ static void first_bar_has_the_amount_and_teaches_what_to_expect(void **state) {
   assert_false(tf_bar_flow_add(&flow, &spec, 1, 1, -1));
   assert_true(tf_bar_flow_add(&flow, &spec, 1, 1, -1));     /* |-2| >= 2 */
   assert_true(flow.length == 3 && flow.imbalance == -0.25); /* half of the new, half of the old */
+  tf_bar_flow_begin(&flow, &spec);
+  assert_true(flow.threshold == 0.75); /* whichever side is ahead */
 }
 
 static void runs_expect_the_side_that_trades_more(void **state) {
