@@ -352,8 +352,8 @@ static size_t metadata_target(const void *state, uint32_t request_idx, char *buf
   if (request_idx >= in->asked_cnt) return 0;
   tf_text_out_put(&t, "/api/v1/instrument?symbol=");
   tf_text_out_url(&t, in->symbols.rows[request_idx].text);
-  tf_text_out_put(&t, "&columns=tickSize,lotSize,quoteCurrency,"
-                      "underlyingToPositionMultiplier");
+  tf_text_out_put(&t, "&columns=tickSize,lotSize,quoteCurrency,underlyingToPositionMultiplier,"
+                      "multiplier,isQuanto,isInverse,settlCurrency,state");
   return tf_text_out_finish(&t);
 }
 

@@ -12,16 +12,16 @@
  *   allMids, candle, ..   ignored, by channel
  *
  * A name that the venue does not know closes the socket without a word, for all that is subscribed on it. So
- * before a connection the venue is asked for its coins, and what is not among them is not subscribed to.
- * Names with '@', '/' or ':' are of lists that are not asked for, and go through. */
+ * before a connection the venue is asked for its coins, and what is not among them is refused here
+ * (hyperliquid_names.h). */
 #include "core/error.h"
+#include "feed/hyperliquid_names.h"
 #include "feed/in_band.h"
 #include "feed/text_out.h"
-#include "wire/json_array.h"
+#include "feed/tick_rule.h"
 
 #define BIT        TF_IN_BAND_BIT
 #define NAMES_PATH "/info"
-#define NAME_CHARS "@/:"
 
 enum { ROOT, DATA, INNER, OBJECT_CNT };
 enum { CHANNEL = 1, DATA_KEY, ROOT_KEY_CNT };
@@ -91,12 +91,11 @@ static const tf_in_band_item_t items[] = {
                     .funding = FUNDING, .volume = VOLUME),
 };
 
-#define SYMBOLS_MAX 1000u /* subscriptions of one address: the venue's limit */
+#define SYMBOLS_MAX TF_HYPERLIQUID_SYMBOLS_MAX
 
 typedef struct {
-  uint64_t since_ns;                       /* the connection, or the recording's first message */
-  bool     knows_names;                    /* the venue's coins were told, */
-  uint64_t known[(SYMBOLS_MAX + 63) / 64]; /* and those of our symbols that are among them */
+  uint64_t               since_ns; /* the connection, or the recording's first message */
+  tf_hyperliquid_names_t names;
 } own_t;
 
 static own_t *own_of(const void *state) { return ((const tf_in_band_t *)state)->own; }
@@ -161,58 +160,29 @@ static const tf_in_band_spec_t spec = {
     .own_bytes  = sizeof(own_t),
 };
 
-/* ---- the venue's coins ---- */
+/* ---- frames ---- */
 
-static bool is_known(const own_t *own, uint32_t symbol) {
-  return symbol < SYMBOLS_MAX && (own->known[symbol / 64] >> symbol % 64 & 1) != 0;
-}
-
-static void learn_name(tf_json_t *json, tf_json_object_t *item) {
-  (void)json;
-  tf_in_band_t          *in   = item->self;
-  const tf_json_value_t *name = &item->values[0];
-  tf_reject_t            unused;
-  if (!tf_json_seen(item, 0) || name->kind != TF_JSON_STRING) return;
-  uint32_t idx = tf_symbols_of(&in->symbols, name, false, &unused);
-  if (idx < SYMBOLS_MAX) own_of(in)->known[idx / 64] |= UINT64_C(1) << idx % 64;
-}
-
-/* {"universe":[{"name":"BTC","szDecimals":5,..},..],..} */
-static tf_verdict_t on_names(tf_in_band_t *in, const tf_frame_t *frame, tf_feed_counts_t *counts) {
-  static const tf_json_key_t   keys[]      = {TF_JSON_KEY("universe", TF_JSON_WANT_ITEMS)};
-  static const tf_json_key_t   coin_keys[] = {TF_JSON_KEY("name", TF_JSON_WANT_TEXT)};
-  static const tf_json_shape_t shape = {keys, 1}, coin_shape = {coin_keys, 1};
-  tf_json_value_t              values[2], coin_values[2];
-  tf_json_t                    json = {0};
-  tf_json_object_t             coin = {
-                  .shape = &coin_shape, .values = coin_values, .on_item = learn_name, .self = in};
-  tf_json_object_t root = {.shape = &shape, .values = values, .child = &coin};
-  own_t           *own  = own_of(in);
-  counts->messages++;
-  memset(own->known, 0, sizeof own->known);
-  bool is_read = tf_json_read(&json, frame->bytes, frame->bytes_cnt, &root) == TF_JSON_OK &&
-                 json.root_kind == TF_JSON_OBJECT && tf_json_seen(&root, 0) &&
-                 values[0].made == TF_JSON_MADE_ITEMS;
-  own->knows_names = is_read;
-  if (!is_read) return tf_feeds_reject(counts, frame, TF_REJECT_SCHEMA);
-  for (uint32_t i = 0; i < in->asked_cnt; i++) {
-    const char *text = in->symbols.rows[i].text;
-    char        complaint[TF_SYMBOL_BYTES_MAX + 64];
-    if (is_known(own, i) || strpbrk(text, NAME_CHARS) != NULL) continue;
-    int n = snprintf(complaint, sizeof complaint, "no coin of the venue is named %s", text);
-    if (n > 0) tf_feeds_note_error(&in->head, complaint, (size_t)n);
-  }
-  counts->msgs_control++;
-  return TF_VERDICT_CONTROL;
+/* A coin's tick, where the venue has told the digits of its sizes. */
+static void look_at_tick(tf_in_band_t *in, uint32_t from, tf_feed_out_t *out) {
+  uint32_t          idx;
+  tf_instrument_t   rest;
+  tf_tick_rule_t    rule;
+  const tf_event_t *e = tf_tick_rule_event(&in->symbols, out, from, &idx);
+  if (e != NULL && tf_hyperliquid_names_rule(&own_of(in)->names, &in->symbols, idx, &rule, &rest))
+    tf_tick_rule_say(&in->symbols, idx, &rule, e, &rest, out);
 }
 
 static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
-  own_t *own = own_of(state);
+  tf_in_band_t *in   = state;
+  own_t        *own  = own_of(state);
+  uint32_t      from = out->event_cnt;
   if (TF_UNLIKELY(own->since_ns == 0)) own->since_ns = frame->recv_ns;
   if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP && frame->target != NULL &&
                   strcmp(frame->target, NAMES_PATH) == 0))
-    return on_names(state, frame, out->counts);
-  return tf_in_band_on_frame(state, frame, out);
+    return tf_hyperliquid_names_on_frame(&own->names, &in->symbols, in->asked_cnt, frame, out);
+  tf_verdict_t verdict = tf_in_band_on_frame(state, frame, out);
+  if (verdict == TF_VERDICT_DATA) look_at_tick(in, from, out);
+  return verdict;
 }
 
 static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
@@ -222,12 +192,11 @@ static void on_connect(void *state, uint64_t now_ns, tf_feed_out_t *out) {
 
 /* ---- live ---- */
 
-static size_t ticket_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, NAMES_PATH);
-  return tf_text_out_finish(&t);
-}
+static const tf_feed_post_t tickets[] = {
+    {NAMES_PATH, "{\"type\":\"meta\"}"    },
+    {NAMES_PATH, "{\"type\":\"spotMeta\"}"},
+    {NULL,       NULL                     },
+};
 
 /* {"method":"subscribe","subscription":{"type":"trades","coin":"BTC"}} */
 static size_t request(const void *state, const tf_feed_request_t *request, char *buf, size_t cap) {
@@ -235,9 +204,11 @@ static size_t request(const void *state, const tf_feed_request_t *request, char 
   const own_t        *own    = own_of(state);
   uint32_t            symbol = request->symbols[0];
   const char         *coin   = in->symbols.rows[symbol].text;
-  bool                is_odd = strpbrk(coin, NAME_CHARS) != NULL;
-  if (own->knows_names && !is_odd && !is_known(own, symbol)) return 0;
-  tf_text_out_t t = {buf, cap, 0};
+  tf_text_out_t       t      = {buf, cap, 0};
+  if (!tf_hyperliquid_names_has(&own->names, coin)) {
+    tf_hyperliquid_names_complain(&own->names, symbol, coin, buf, cap);
+    return TF_FEED_UNKNOWN_SYMBOL;
+  }
   tf_text_out_put(&t, request->unsubscribe ? "{\"method\":\"unsubscribe\""
                                            : "{\"method\":\"subscribe\"");
   tf_text_out_put(&t, ",\"subscription\":{\"type\":\"");
@@ -283,8 +254,8 @@ const tf_feed_t tf_feed_hyperliquid = {
     .ws_port                 = "443",
     .rest_host               = "api.hyperliquid.xyz",
     .rest_port               = "443",
-    .ticket_target           = ticket_target,
-    .ticket_body             = "{\"type\":\"meta\"}",
+    .tickets                 = tickets,
+    .tickets_tell_metadata   = true,
     .ws_target               = tf_in_band_ws_target,
     .request                 = request,
     .symbol                  = tf_in_band_symbol,

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "feed/in_band_scan.h"
+#include "feed/listing.h"
 #include "feed/metadata.h"
 #include "feed/text_out.h"
 #include "wire/json_array.h"
@@ -23,6 +24,11 @@ static bool is_pong(const tf_in_band_spec_t *spec, const tf_frame_t *frame) {
          memcmp(frame->bytes, spec->pong, frame->bytes_cnt) == 0;
 }
 
+static bool is_array(const tf_frame_t *frame) {
+  const char *end = frame->bytes + frame->bytes_cnt, *p = tf_json_skip_space(frame->bytes, end);
+  return p < end && *p == '[';
+}
+
 tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
   tf_in_band_t      *in    = state;
   tf_in_band_scan_t *scan  = in->scan;
@@ -39,24 +45,26 @@ tf_verdict_t tf_in_band_on_frame(void *state, const tf_frame_t *frame, tf_feed_o
   bool is_rest = frame->kind == TF_FRAME_HTTP;
   if (TF_UNLIKELY(is_rest) && (in->spec->takes_rest == NULL || !in->spec->takes_rest(in)))
     return on_rest(in);
+  uint32_t place = is_rest ? in->spec->rest_object : 0;
   if (TF_UNLIKELY(frame->bytes_cnt == 0 || frame->bytes[0] != '{')) {
     if (is_pong(in->spec, frame)) {
       out->counts->msgs_control++;
       return TF_VERDICT_CONTROL;
     }
-    if (in->spec->on_other && in->spec->on_other(in, frame, &route))
-      return tf_in_band_publish(in, &route);
+    if (is_array(frame)) place = in->spec->array_object;
   }
-  tf_json_object_t *root   = &scan->objects[is_rest ? in->spec->rest_object : 0];
+  tf_json_object_t *root   = &scan->objects[place];
   tf_json_result_t  result = tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, root);
   if (is_rest && result == TF_JSON_OK) tf_in_band_on_item(&in->json, root);
   if (TF_UNLIKELY(result != TF_JSON_OK))
     return tf_feeds_reject(out->counts, frame,
                            result == TF_JSON_LIMIT ? TF_REJECT_LIMIT : TF_REJECT_SYNTAX);
-  if (TF_UNLIKELY(in->json.root_kind != TF_JSON_OBJECT))
+  if (TF_UNLIKELY(in->json.root_kind != (root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT)))
     return tf_feeds_reject(out->counts, frame, TF_REJECT_UNKNOWN);
   in->spec->route(in, &route);
   tf_verdict_t verdict = tf_in_band_publish(in, &route);
+  if (TF_UNLIKELY(route.trading != TF_TRADING_UNSAID))
+    tf_listing_say_all(&in->symbols, (tf_trading_t)route.trading, frame->recv_ns, out);
   if (TF_UNLIKELY(route.listing != NULL))
     tf_metadata_read(&in->symbols, route.listing->bytes, route.listing->bytes_cnt, frame->recv_ns,
                      out);
@@ -80,11 +88,23 @@ tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind) {
 
 void tf_in_band_refuse(tf_in_band_t *in, tf_reject_t why) { tf_in_band_scan_refuse(in->scan, why); }
 
+void tf_in_band_drop_rows(tf_in_band_t *in) {
+  in->json.row_cnt = 0;
+  in->scan->kinds  = 0;
+}
+
+void tf_in_band_forgive(tf_in_band_t *in) { in->scan->is_bad = false; }
+
+void tf_in_band_set_child(tf_in_band_t *in, uint32_t object, uint32_t child) {
+  tf_json_object_t *objects = in->scan->objects;
+  objects[object].child     = child != 0 ? &objects[child] : NULL;
+}
+
 void tf_in_band_break_books(tf_in_band_t *in, tf_book_state_t state, uint64_t first,
                             uint64_t last) {
   tf_feed_out_t *out = in->out;
   tf_draft_t     draft;
-  tf_draft_begin(&draft, in->frame, out, 0);
+  tf_draft_begin(&draft, in->frame, out, in->json.row_cnt);
   for (uint32_t i = 0; i < in->symbols.cnt; i++) {
     tf_book_row_t *row = &in->rows[i].book;
     if (row->feed.book_state == TF_BOOK_NONE) continue;
@@ -406,13 +426,14 @@ static void scan_init(tf_in_band_t *in) {
     TF_ASSERT(o->key_cnt <= TF_IN_BAND_KEYS_MAX && o->child < spec->object_cnt);
     scan->shapes[i] = (tf_json_shape_t){o->keys, o->key_cnt};
     tf_json_orders_init(&scan->orders[i]);
-    scan->objects[i] = (tf_json_object_t){.shape   = &scan->shapes[i],
-                                          .orders  = &scan->orders[i],
-                                          .values  = scan->values[i],
-                                          .child   = o->child ? &scan->objects[o->child] : NULL,
-                                          .second  = o->second ? &scan->objects[o->second] : NULL,
-                                          .on_item = tf_in_band_on_item,
-                                          .self    = in};
+    scan->objects[i] = (tf_json_object_t){.shape    = &scan->shapes[i],
+                                          .orders   = &scan->orders[i],
+                                          .values   = scan->values[i],
+                                          .child    = o->child ? &scan->objects[o->child] : NULL,
+                                          .second   = o->second ? &scan->objects[o->second] : NULL,
+                                          .on_item  = tf_in_band_on_item,
+                                          .self     = in,
+                                          .is_tuple = o->keys[0].text == NULL};
   }
 }
 

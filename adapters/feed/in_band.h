@@ -29,11 +29,14 @@
 
 /* One object of a message; the first row of the table is the root. */
 typedef struct tf_in_band_object {
-  const tf_json_key_t *keys; /* slot 0: TF_IN_BAND_NO_KEY */
-  uint32_t             key_cnt;
+  const tf_json_key_t
+      *keys; /* slot 0: TF_IN_BAND_NO_KEY. All TF_JSON_PLACE: a tuple, its item the venue's own */
+  uint32_t key_cnt;
   /* The objects that its keys lead to (tf_json.h): places in the table; 0: none. */
   uint8_t child, second;
 } tf_in_band_object_t;
+
+typedef struct tf_in_band tf_in_band_t;
 
 /* How a time is written. All but RFC3339 may be a number or a string that holds one, with a fraction. */
 typedef enum tf_in_band_time {
@@ -53,9 +56,10 @@ typedef enum tf_in_band_time {
 #define TF_IN_BAND_LEVEL_PRICE 1u
 #define TF_IN_BAND_LEVEL_QTY   2u
 #define TF_IN_BAND_LEVEL       TF_EVENT_KIND_CNT /* a level of the book around it, by price and qty */
+#define TF_IN_BAND_OWN         (TF_EVENT_KIND_CNT + 1) /* the venue's own: put */
 typedef struct tf_in_band_item {
   uint8_t  object; /* place in the table of objects */
-  uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER, or TF_IN_BAND_LEVEL */
+  uint8_t  kind;   /* TF_EVENT_TRADE, QUOTE, BOOK, TICKER, TF_IN_BAND_LEVEL or OWN */
   uint8_t  time_form;
   uint64_t marks, lacks;         /* keys of it that tell it, and those that it must not have */
   uint64_t any;                  /* keys of which it has one at least; 0: no matter */
@@ -69,6 +73,8 @@ typedef struct tf_in_band_item {
       ask_qty; /* a QUOTE's last_seq, where it has one, orders it (newest.h) */
   uint8_t last, volume, mark, funding;
   uint8_t stats; /* the object that holds the volume; 0: this one */
+  /* OWN: puts its rows (tf_in_band_put_row), or refuses. Elements of a tuple that are not there: object->seen. */
+  void (*put)(tf_in_band_t *in, const tf_json_object_t *object);
 } tf_in_band_item_t;
 
 /* A row of a table of items. */
@@ -106,10 +112,11 @@ typedef struct tf_in_band_route {
   uint32_t depth;        /* of the book's channel, where its name says it */
   /* Says what is done with its instruments: read as metadata behind the events (listing.h). NULL: nothing. */
   const tf_json_value_t *listing;
-  tf_json_value_t        symbol; /* whose items name no symbol; kind TF_JSON_STRING */
-  uint64_t               ts_ns;  /* for items without a time */
-  const char            *name;   /* IGNORED, or a channel that nobody asked for */
-  uint32_t               name_bytes;
+  uint8_t trading;        /* CONTROL: of the whole venue, HALTED or OPEN (listing.h); 0: not said */
+  tf_json_value_t symbol; /* whose items name no symbol; kind TF_JSON_STRING */
+  uint64_t        ts_ns;  /* for items without a time */
+  const char     *name;   /* IGNORED, or a channel that nobody asked for */
+  uint32_t        name_bytes;
 } tf_in_band_route_t;
 
 /* How trade ids tell repeats. */
@@ -119,19 +126,18 @@ typedef enum tf_in_band_ids {
   TF_IN_BAND_IDS_OPAQUE         /* no order: the last ones are remembered */
 } tf_in_band_ids_t;
 
-typedef struct tf_in_band tf_in_band_t;
-
 /* A venue: const, in its file, named by its tf_feed_t.spec. */
 typedef struct tf_in_band_spec {
   const void                *market; /* what tells a file's several venues apart, of its own type */
   const tf_in_band_object_t *objects;
   uint32_t                   object_cnt;
   uint8_t                    rest_object; /* REST answers are one of these; 0: the root */
-  const tf_in_band_item_t   *items;
-  uint32_t                   item_cnt;
-  uint8_t                    ids;           /* tf_in_band_ids_t */
-  bool                       side_is_maker; /* a trade's side is the maker's: turned round */
-  bool                       trades_come_newest_first; /* of one message: published oldest first */
+  uint8_t                  array_object;  /* messages that are arrays: a tuple; 0: there are none */
+  const tf_in_band_item_t *items;
+  uint32_t                 item_cnt;
+  uint8_t                  ids;           /* tf_in_band_ids_t */
+  bool                     side_is_maker; /* a trade's side is the maker's: turned round */
+  bool                     trades_come_newest_first; /* of one message: published oldest first */
   /* Deltas say which ids they cover, and snapshots are asked for: books go by bridge.h, no mirror is kept,
    * and a route's rule says nothing. A level at price 0 is none. */
   bool        bridges;
@@ -145,7 +151,8 @@ typedef struct tf_in_band_spec {
   /* A REST answer that is a message as others, told by its target: the route says of what. NULL: none. Any
    * other may be the instruments' metadata. */
   bool (*takes_rest)(const tf_in_band_t *in);
-  /* Called before a message is looked at: which family its symbols are of (symbols.h). NULL: none. */
+  /* Called before a message is looked at: which family its symbols are of (symbols.h), what its items are
+   * (tf_in_band_set_child). NULL: always the same. */
   void (*family)(tf_in_band_t *in, const tf_frame_t *frame);
   /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). It may put rows of items
    * that are no objects (tf_in_band_put_trade). */
@@ -153,9 +160,6 @@ typedef struct tf_in_band_spec {
   /* A message whose books are rows by themselves. From the draft's `at` on each is a level, its ingest_seq
    * the number in symbols of whose it is; all are to be completed or forgotten. */
   void (*on_levels)(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route);
-  /* A whole message that is no JSON object: text heartbeats ("pong"), arrays; may put rows. NULL: SYNTAX,
-   * UNKNOWN. */
-  bool (*on_other)(tf_in_band_t *in, const tf_frame_t *frame, tf_in_band_route_t *route);
 
   /* Books. depth_max 0: no mirror is kept. */
   uint32_t depth_default, depth_max;
@@ -245,7 +249,12 @@ tf_in_band_channel_for(const tf_in_band_t *in, const tf_in_band_channel_t *table
 tf_event_t *tf_in_band_put_row(tf_in_band_t *in, tf_event_kind_t kind);
 /* The message's rows are no good: the first reason counts. */
 void tf_in_band_refuse(tf_in_band_t *in, tf_reject_t why);
-/* Before any row was put: every book becomes this, by a STATUS of its own. first, last: of a GAP. */
+/* The rows that were put are not wanted; or what was wrong with them does not matter. */
+void tf_in_band_drop_rows(tf_in_band_t *in);
+void tf_in_band_forgive(tf_in_band_t *in);
+/* What this object's child is in the message to come: a place in the table of objects; 0: none, it is skipped. */
+void tf_in_band_set_child(tf_in_band_t *in, uint32_t object, uint32_t child);
+/* Every book becomes this, by a STATUS of its own in front of the rows. first, last: of a GAP. */
 void tf_in_band_break_books(tf_in_band_t *in, tf_book_state_t state, uint64_t first, uint64_t last);
 
 /* The slot of a key of one of the message's objects; NULL: it was not there. */

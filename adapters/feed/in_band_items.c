@@ -453,6 +453,7 @@ void tf_in_band_on_item(tf_json_t *json, tf_json_object_t *object) {
     case TF_EVENT_QUOTE: put_quote(in, form, object); break;
     case TF_EVENT_TICKER: put_ticker(in, form, object); break;
     case TF_IN_BAND_LEVEL: put_level(in, form, object); break;
+    case TF_IN_BAND_OWN: form->put(in, object); break;
     default:
       if (form->bids != 0 || form->change != 0)
         put_book(in, form, object);

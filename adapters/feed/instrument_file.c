@@ -11,10 +11,10 @@
 #include "tf/io.h"
 #include "wire/json_array.h"
 
-enum { SYMBOL, TICK_SIZE, LOT_SIZE, MULTIPLIER, QUOTE_CURRENCY, COLUMN_CNT };
-static const char *const names[COLUMN_CNT] = {"symbol", "tick_size", "lot_size", "multiplier",
-                                              "quote_currency"};
-#define ALLOWED "symbol, tick_size, lot_size, multiplier, quote_currency"
+enum { SYMBOL, TICK_SIZE, LOT_SIZE, MULTIPLIER, QUOTE_CURRENCY, IS_INVERSE, COLUMN_CNT };
+static const char *const names[COLUMN_CNT] = {"symbol",     "tick_size",      "lot_size",
+                                              "multiplier", "quote_currency", "is_inverse"};
+#define ALLOWED "symbol, tick_size, lot_size, multiplier, quote_currency, is_inverse"
 
 typedef struct {
   const char *p;
@@ -54,6 +54,10 @@ static tf_instrument_t *find(const reader_t *r, span_t symbol) {
   return NULL;
 }
 
+static bool is_word(span_t text, const char *word) {
+  return text.cnt == strlen(word) && memcmp(text.p, word, text.cnt) == 0;
+}
+
 /* One instrument's texts; cnt 0: not given. */
 static tf_err_t take_row(reader_t *r, const span_t fields[COLUMN_CNT]) {
   tf_instrument_t   to = {.multiplier = 1.0};
@@ -72,6 +76,9 @@ static tf_err_t take_row(reader_t *r, const span_t fields[COLUMN_CNT]) {
   }
   if (fields[QUOTE_CURRENCY].cnt >= sizeof to.quote_currency)
     return refuse(r, QUOTE_CURRENCY, fields[QUOTE_CURRENCY], "at most 7 bytes");
+  to.is_inverse = is_word(fields[IS_INVERSE], "true");
+  if (fields[IS_INVERSE].cnt > 0 && !to.is_inverse && !is_word(fields[IS_INVERSE], "false"))
+    return refuse(r, IS_INVERSE, fields[IS_INVERSE], "true or false");
   tf_instrument_t *row = find(r, fields[SYMBOL]);
   if (row == NULL) return TF_OK;
   memcpy(to.quote_currency, fields[QUOTE_CURRENCY].p ? fields[QUOTE_CURRENCY].p : "",
@@ -176,6 +183,7 @@ static const tf_json_key_t keys[COLUMN_CNT] = {
     [LOT_SIZE]       = TF_JSON_KEY("lot_size", TF_JSON_WANT_BYTES),
     [MULTIPLIER]     = TF_JSON_KEY("multiplier", TF_JSON_WANT_BYTES),
     [QUOTE_CURRENCY] = TF_JSON_KEY("quote_currency", TF_JSON_WANT_BYTES),
+    [IS_INVERSE]     = TF_JSON_KEY("is_inverse", TF_JSON_WANT_BYTES),
 };
 static const tf_json_shape_t shape = {keys, COLUMN_CNT};
 
@@ -206,8 +214,8 @@ static tf_err_t read_json(reader_t *r, const char *text, size_t cnt) {
       return TF_ERR(E_FILE_FORMAT, "%s:%u:%u: expected an object with " ALLOWED, r->path, r->line,
                     r->columns[0]);
     for (uint32_t i = 0; i < COLUMN_CNT; i++)
-      if (tf_json_seen(&object, i) &&
-          (values[i].kind == TF_JSON_STRING || values[i].kind == TF_JSON_NUMBER))
+      if (tf_json_seen(&object, i) && values[i].kind != TF_JSON_OBJECT &&
+          values[i].kind != TF_JSON_ARRAY && values[i].kind != TF_JSON_NULL)
         fields[i] = (span_t){values[i].bytes, values[i].bytes_cnt};
     tf_err_t err = take_row(r, fields);
     if (err != TF_OK) return err;
@@ -257,15 +265,15 @@ static bool has_suffix(const tf_instrument_t *row, const char *suffix) {
 
 static void write_rows(FILE *file, const tf_instruments_t *table, const char *suffix) {
   uint32_t cnt = tf_load_acquire_u32(&table->cnt); /* pairs with: tf_symbols_add */
-  fprintf(file, "symbol,tick_size,lot_size,multiplier,quote_currency\n");
+  fprintf(file, "symbol,tick_size,lot_size,multiplier,quote_currency,is_inverse\n");
   for (uint32_t i = 0; i < cnt; i++) {
     const tf_instrument_t *row = &table->rows[i];
     char                   tick[TF_DECIMAL_TEXT_BYTES], lot[TF_DECIMAL_TEXT_BYTES];
     if (!has_suffix(row, suffix) || tf_instrument_metadata(row) == TF_METADATA_NONE) continue;
     tf_decimal_format(row->tick_size, row->price_exp, tick);
     tf_decimal_format(row->lot_size, row->qty_exp, lot);
-    fprintf(file, "%s,%s,%s,%.17g,%.7s\n", row->symbol, tick, lot, row->multiplier,
-            row->quote_currency);
+    fprintf(file, "%s,%s,%s,%.17g,%.7s,%s\n", row->symbol, tick, lot, row->multiplier,
+            row->quote_currency, row->is_inverse ? "true" : "false");
   }
 }
 

@@ -2,11 +2,11 @@
  * cache). CSV with a header line, or a JSON array of objects with the same names, told apart by the first
  * character; at most 16 MiB.
  *
- *   symbol,tick_size,lot_size,multiplier,quote_currency
- *   BTCUSDT,0.01,0.00001,1,USDT
+ *   symbol,tick_size,lot_size,multiplier,quote_currency,is_inverse
+ *   BTCUSDT,0.01,0.00001,1,USDT,false
  *
- * Columns may stand in any order; multiplier and quote_currency may be missing or empty (1, and what
- * the symbol says). Sizes are plain decimals above 0. Symbols that a feed does not have are passed over.
+ * Columns may stand in any order; multiplier, quote_currency and is_inverse may be missing or empty (1, what
+ * the symbol says, false). Sizes are plain decimals above 0. Symbols that a feed does not have are passed over.
  *
  * Control plane. */
 #ifndef FEED_INSTRUMENT_FILE_H

@@ -15,10 +15,10 @@ typedef struct tf_kucoin_market {
 #define TF_KUCOIN_REQUEST_SYMBOLS 100u
 
 extern const tf_in_band_spec_t  tf_kucoin_spot_spec, tf_kucoin_futures_spec;
+extern const tf_feed_post_t     tf_kucoin_tickets[];
 extern const tf_kucoin_market_t tf_kucoin_spot_market, tf_kucoin_futures_market; /* of these */
 
 tf_verdict_t tf_kucoin_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
-size_t       tf_kucoin_ticket_target(const void *state, char *buf, size_t cap);
 size_t       tf_kucoin_ws_target(const void *state, char *buf, size_t cap);
 size_t       tf_kucoin_request(const void *state, const tf_feed_request_t *request, char *buf,
                                size_t cap);

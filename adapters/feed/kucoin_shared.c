@@ -299,12 +299,10 @@ static bool is_token(const tf_frame_t *frame) {
 
 /* ---- live ---- */
 
-size_t tf_kucoin_ticket_target(const void *state, char *buf, size_t cap) {
-  (void)state;
-  tf_text_out_t t = {buf, cap, 0};
-  tf_text_out_put(&t, TOKEN_PATH);
-  return tf_text_out_finish(&t);
-}
+const tf_feed_post_t tf_kucoin_tickets[] = {
+    {TOKEN_PATH, NULL},
+    {NULL,       NULL},
+};
 
 size_t tf_kucoin_ws_target(const void *state, char *buf, size_t cap) {
   tf_text_out_t t = {buf, cap, 0};

@@ -122,3 +122,13 @@ void tf_listing_say(tf_symbols_t *symbols, uint32_t idx, const tf_listing_t *sai
     now.trading = was->trading;
   *was = now;
 }
+
+void tf_listing_say_all(tf_symbols_t *symbols, tf_trading_t trading, uint64_t recv_ns,
+                        tf_feed_out_t *out) {
+  const tf_listing_t said = {.trading = (uint8_t)trading};
+  for (uint32_t i = 0; i < symbols->cnt; i++) {
+    uint8_t was = symbols->listings[i].trading;
+    if (trading == TF_TRADING_HALTED ? was != TF_TRADING_ENDED : was == TF_TRADING_HALTED)
+      tf_listing_say(symbols, i, &said, recv_ns, out);
+  }
+}

@@ -2,6 +2,7 @@
 
 #include "feed/feeds.h"
 #include "feed/listing.h"
+#include "feed/metadata_value.h"
 #include "wire/json_array.h"
 
 enum { SYMBOLS, PRODUCTS, PAIRS, DATA, LIST, INSTRUMENTS, RESULT, LIST_KEY_CNT };
@@ -167,7 +168,8 @@ typedef struct {
   tf_json_value_t  item_values[ITEM_KEY_CNT + 1];
   tf_json_value_t  filter_values[FILTER_KEY_CNT + 1];
   tf_json_value_t  tick, step; /* of the filters of the item being read; made NONE: none */
-  uint32_t         item_cnt, set_cnt;
+  uint32_t         item_cnt;
+  bool             has_filled;
 } reader_t;
 
 static void on_filter(tf_json_t *json, tf_json_object_t *filter) {
@@ -249,6 +251,8 @@ static uint8_t trading_of(const tf_json_object_t *item) {
   return worst == TF_TRADING_UNSAID && is_on ? TF_TRADING_OPEN : worst;
 }
 
+TF_STATIC_ASSERT(ITEM_KEY_CNT <= TF_JSON_SHAPE_KEYS_MAX, "a bit a key");
+
 static bool is_above_0(const tf_json_value_t *v) {
   return v != NULL && v->made == TF_JSON_MADE_DECIMAL && v->as.mantissa > 0;
 }
@@ -263,6 +267,28 @@ static double multiplier_of(const tf_json_object_t *item) {
   if (!is_above_0(size)) return 1.0;
   return tf_decimal_to_double(size->as.mantissa, size->exp) *
          (is_above_0(times) ? tf_decimal_to_double(times->as.mantissa, times->exp) : 1.0);
+}
+
+/* What a row without metadata will have; nobody else reads it until publish. */
+static bool fill(tf_instrument_t *row, const tf_instrument_t *to) {
+  if (tf_instrument_metadata(row) != TF_METADATA_NONE) return false;
+  row->tick_size  = to->tick_size;
+  row->price_exp  = to->price_exp;
+  row->lot_size   = to->lot_size;
+  row->qty_exp    = to->qty_exp;
+  row->multiplier = to->multiplier;
+  memcpy(row->quote_currency, to->quote_currency, sizeof row->quote_currency);
+  return true;
+}
+
+/* How many rows have their metadata by this. */
+static uint32_t publish(tf_symbols_t *symbols) {
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < symbols->cnt; i++) {
+    tf_instrument_t *row = &symbols->instruments->rows[symbols->rows[i].instrument_id];
+    if (row->tick_size != 0) cnt += tf_instrument_set_metadata(row, row, TF_METADATA_VENUE);
+  }
+  return cnt;
 }
 
 static void on_item(tf_json_t *json, tf_json_object_t *item) {
@@ -302,9 +328,7 @@ static void on_item(tf_json_t *json, tf_json_object_t *item) {
   if (!has) return;
   if (quote != NULL && quote->kind == TF_JSON_STRING && quote->bytes_cnt < sizeof to.quote_currency)
     memcpy(to.quote_currency, quote->bytes, quote->bytes_cnt);
-  uint32_t id = r->symbols->rows[idx].instrument_id;
-  r->set_cnt +=
-      tf_instrument_set_metadata(&r->symbols->instruments->rows[id], &to, TF_METADATA_VENUE);
+  r->has_filled |= fill(&r->symbols->instruments->rows[r->symbols->rows[idx].instrument_id], &to);
 }
 
 static void reader_init(reader_t *r, tf_symbols_t *symbols, uint64_t recv_ns, tf_feed_out_t *out) {
@@ -326,12 +350,11 @@ static void reader_init(reader_t *r, tf_symbols_t *symbols, uint64_t recv_ns, tf
 }
 
 /* One instrument that is a message of its own. */
-static bool read_one(reader_t *r, const char *bytes, size_t bytes_cnt) {
+static void read_one(reader_t *r, const char *bytes, size_t bytes_cnt) {
   tf_json_t json = {0};
-  if (tf_json_read(&json, bytes, bytes_cnt, &r->item) != TF_JSON_OK) return false;
-  if (json.root_kind != TF_JSON_OBJECT) return false;
-  on_item(&json, &r->item);
-  return true;
+  if (tf_json_read(&json, bytes, bytes_cnt, &r->item) == TF_JSON_OK &&
+      json.root_kind == TF_JSON_OBJECT)
+    r->item.on_item(&json, &r->item);
 }
 
 /* One of its keys is a list of objects, an empty one too. */
@@ -341,22 +364,33 @@ static bool has_list(const tf_json_object_t *object) {
   return false;
 }
 
-uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt,
-                          uint64_t recv_ns, tf_feed_out_t *out) {
-  reader_t  r;
+/* Hands every instrument of the answer on. True: it has the form of a list. */
+static bool read_all(reader_t *r, const char *bytes, size_t bytes_cnt) {
   tf_json_t json = {0};
-  reader_init(&r, symbols, recv_ns, out);
-  if (tf_json_read(&json, bytes, bytes_cnt, &r.list) != TF_JSON_OK) return TF_METADATA_NOT_READ;
+  if (tf_json_read(&json, bytes, bytes_cnt, &r->list) != TF_JSON_OK) return false;
   if (json.root_kind == TF_JSON_ARRAY) {
     tf_json_array_t array;
     tf_json_value_t element;
     tf_json_array_init(&array, bytes, bytes_cnt);
-    while (tf_json_array_next(&array, &element)) read_one(&r, element.bytes, element.bytes_cnt);
-  } else if (json.root_kind == TF_JSON_OBJECT && r.list.seen == 0) {
-    read_one(&r, bytes, bytes_cnt);
+    while (tf_json_array_next(&array, &element)) read_one(r, element.bytes, element.bytes_cnt);
+  } else if (json.root_kind == TF_JSON_OBJECT && r->list.seen == 0) {
+    read_one(r, bytes, bytes_cnt);
   }
-  bool is_list = json.root_kind == TF_JSON_OBJECT && (has_list(&r.list) || has_list(&r.result));
-  return is_list || r.item_cnt > 0 ? r.set_cnt : TF_METADATA_NOT_READ;
+  return json.root_kind == TF_JSON_OBJECT && (has_list(&r->list) || has_list(&r->result));
+}
+
+uint32_t tf_metadata_read(tf_symbols_t *symbols, const char *bytes, size_t bytes_cnt,
+                          uint64_t recv_ns, tf_feed_out_t *out) {
+  reader_t r;
+  reader_init(&r, symbols, recv_ns, out);
+  if (!read_all(&r, bytes, bytes_cnt) && r.item_cnt == 0) return TF_METADATA_NOT_READ;
+  if (!r.has_filled) return 0;
+  r.item = (tf_json_object_t){.shape   = &tf_metadata_value_shape,
+                              .values  = r.item_values,
+                              .on_item = tf_metadata_value_on_item,
+                              .self    = symbols};
+  read_all(&r, bytes, bytes_cnt);
+  return publish(symbols);
 }
 
 tf_verdict_t tf_metadata_on_frame(tf_symbols_t *symbols, const tf_frame_t *frame,

@@ -8,8 +8,7 @@
  *   Coinbase Exchange  [{"id":..,"quote_increment":..,"base_increment":..,"quote_currency":..}], or one alone
  *   BitMEX             [{"symbol":..,"tickSize":..,"lotSize":..,"quoteCurrency":..,
  *                        "underlyingToPositionMultiplier":..|null}]: so many contracts are one of what is traded;
- *                        null of inverse contracts, each 1 of the quote currency, and of quanto ones, whose
- *                        value has no unit that a quantity could have: their multiplier stays 1
+ *                        null of inverse contracts, each 1 of the quote currency, and of quanto ones
  *   Deribit            (of "result") [{"instrument_name":..,"tick_size":..,"min_trade_amount":..,
  *                        "quote_currency":..}], or one alone
  *   Kraken             {"pairs":[{"symbol":..,"price_increment":..,"qty_increment":..,"quote":..}]}
@@ -26,6 +25,8 @@
  *                        futures "tickSize","lotSize","multiplier"
  *   HTX                {"data":[{"symbol":..,"price-precision":5,"amount-precision":2,"quote-currency":..}]}, of
  *                        swaps {"data":[{"contract_code":..,"price_tick":..,"contract_size":..}]}, traded whole
+ *
+ * What contracts are worth: metadata_value.h.
  *
  * Beside them its word for what is done with an instrument: "status", "state", "contractStatus", "trade_status",
  * "symbolStatus", "trading_disabled", "enableTrading", "tradable", "is_active" (listing.h). Sizes that are others than those

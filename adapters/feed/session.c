@@ -46,16 +46,19 @@ void tf_session_publish(tf_session_t *s, uint64_t origin_ticks) {
   if (TF_UNLIKELY(s->book_watch.fresh_cnt > 0)) tf_session_watch_fresh(s);
 }
 
+TF_COLD void tf_session_note_stream(tf_session_t *s, const tf_stream_trouble_t *t) {
+  const tf_instruments_t *table = s->config.feed_config.instruments;
+  const char *name = t->instrument_id < table->cnt ? table->rows[t->instrument_id].name : "?";
+  snprintf(s->trouble, sizeof s->trouble, "%s of %s: %s%s%s, %s (try %u of %u)",
+           tf_stream_channel_name(t->channel), name, tf_stream_state_name(t->state),
+           *t->text ? ": " : ": no data in time", t->text,
+           t->is_given_up ? "given up" : "asked again", t->try_cnt, TF_STREAMS_TRIES);
+}
+
 /* Of the streams' newest trouble, for people. */
 TF_COLD static void note_stream(tf_session_t *s, tf_streams_t *streams) {
   tf_stream_trouble_t t;
-  if (!tf_streams_trouble(streams, &t)) return;
-  const tf_instruments_t *table = s->config.feed_config.instruments;
-  const char *name = t.instrument_id < table->cnt ? table->rows[t.instrument_id].name : "?";
-  snprintf(s->trouble, sizeof s->trouble, "%s of %s: %s%s%s, %s (try %u of %u)",
-           tf_stream_channel_name(t.channel), name, tf_stream_state_name(t.state),
-           *t.text ? ": " : ": no data in time", t.text, t.is_given_up ? "given up" : "asked again",
-           t.try_cnt, TF_STREAMS_TRIES);
+  if (tf_streams_trouble(streams, &t)) tf_session_note_stream(s, &t);
 }
 
 /* What the venue said of our requests, and what it wants back at once. */
@@ -280,8 +283,18 @@ TF_COLD static void use_cache(tf_session_t *s) {
 
 /* What the venue does with its instruments it may say nowhere else (listing.h). */
 TF_COLD static void refresh_metadata(tf_session_t *s) {
-  s->refresh_due_ns = s->now_ns + s->config.metadata_refresh_ns;
-  tf_snapshots_ask_metadata(&s->snapshots);
+  const tf_snapshots_t *n      = &s->snapshots;
+  uint64_t              gap_ns = s->config.metadata_refresh_ns;
+  if (gap_ns == TF_SESSION_REFRESH_AUTO) {
+    bool was_asked = s->config.metadata || s->feed->tickets_tell_metadata;
+    gap_ns         = TF_SESSION_REFRESH_NS;
+    if (!was_asked || n->metadata_bytes_max > TF_SESSION_REFRESH_BYTES_MAX) {
+      s->refresh_due_ns = UINT64_MAX;
+      return;
+    }
+  }
+  if (s->refresh_due_ns > 0) tf_snapshots_ask_metadata(&s->snapshots);
+  s->refresh_due_ns = s->now_ns + gap_ns;
 }
 
 static void ask_for_snapshots(tf_session_t *s) {

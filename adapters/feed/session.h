@@ -45,6 +45,10 @@
 
 /* Between answers to pings: a flood of them costs at most four a second (FAULTS F19). */
 #define TF_SESSION_PONG_GAP_NS (250 * TF_NS_PER_MS)
+/* Of metadata_refresh_ns. */
+#define TF_SESSION_REFRESH_AUTO      UINT64_MAX
+#define TF_SESSION_REFRESH_NS        (60 * TF_NS_PER_SEC)
+#define TF_SESSION_REFRESH_BYTES_MAX (256u << 10)
 
 /* A websocket host. */
 typedef struct tf_session_host {
@@ -72,8 +76,10 @@ typedef struct tf_session_config {
   tf_budget_t *budget; /* of the venue's connections, shared with its other sessions; NULL: none */
   const char  *rest_host, *rest_port;
   bool         rest_plain;
-  uint64_t     metadata_refresh_ns; /* and again so often, for what is done with them; 0: never */
-  bool         metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
+  /* And again so often, for what is done with them; 0: never. AUTO: every TF_SESSION_REFRESH_NS, where no answer is
+   * larger than TF_SESSION_REFRESH_BYTES_MAX, so that reading one is no pause of the lane. */
+  uint64_t metadata_refresh_ns;
+  bool     metadata; /* ask the venue for tick sizes and so on, where it answers by REST */
   /* What an earlier run was told: rows of the same names, used when the venue does not answer. NULL:
    * nothing. */
   const tf_instruments_t *cached;

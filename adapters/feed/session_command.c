@@ -64,7 +64,7 @@ static tf_err_t find_symbol(tf_session_t *s, const char *text, uint32_t *symbol,
 /* The venue is asked for the newcomer's sizes too; its last answer may have been for some of a run. */
 static void ask_for_metadata(tf_session_t *s) {
   tf_snapshots_t *n = &s->snapshots;
-  if (!s->config.metadata || s->feed->metadata_target == NULL) return;
+  if (!s->config.metadata || !tf_feed_tells_metadata(s->feed)) return;
   n->metadata_on = true;
   n->metadata_idx -= n->metadata_idx > 0;
 }

@@ -124,7 +124,8 @@ static void dial(tf_session_t *s, tf_session_leg_t *leg) {
   tf_link_t *link = &leg->link;
   link->state     = TF_LINK_DIALING;
   link->dial.why  = leg->why;
-  if (!tf_ticket_ask(&link->dial, s->feed, tf_session_state(s, leg), &s->rest_endpoint)) {
+  leg->ticket_idx = 0;
+  if (!tf_ticket_ask(&link->dial, s->feed, leg->ticket_idx, &s->rest_endpoint)) {
     link->dial.kind     = TF_DIAL_WEBSOCKET;
     link->dial.endpoint = endpoint_of(s, link);
   }
@@ -159,7 +160,8 @@ static void dial_failed(tf_session_t *s, tf_session_leg_t *leg) {
   if (d->http_status == 401 && s->joined_cnt == 0) tf_session_break(s, E_FEED_REFUSED, s->trouble);
 }
 
-/* What the venue said before the connection: the leg's decoder's, and the dial goes on with it. */
+/* What the venue said before the connection: the leg's decoder's, and the dial goes on with the next, or with what
+ * all of them said. */
 static void take_ticket(tf_session_t *s, tf_session_leg_t *leg) {
   tf_link_t *link  = &leg->link;
   tf_frame_t frame = tf_ticket_frame(&link->dial, tf_clock_wall_ns());
@@ -167,8 +169,13 @@ static void take_ticket(tf_session_t *s, tf_session_leg_t *leg) {
   uint32_t     idx     = tf_session_leg_idx(s, leg);
   tf_verdict_t verdict = tf_session_deliver(s, idx, &frame, tf_clock_ticks());
   link->handler.on_received(s, link);
-  if (tf_ticket_use(&link->dial, verdict, s->feed, tf_session_state(s, leg), endpoint_of(s, link),
-                    s->config.target) == TF_OK) {
+  tf_err_t err = TF_OK;
+  if (verdict == TF_VERDICT_REJECTED)
+    err = tf_ticket_refuse(&link->dial, s->feed);
+  else if (!tf_ticket_ask(&link->dial, s->feed, ++leg->ticket_idx, &s->rest_endpoint))
+    err = tf_ticket_use(&link->dial, s->feed, tf_session_state(s, leg), endpoint_of(s, link),
+                        s->config.target);
+  if (err == TF_OK) {
     bool posted = tf_dialer_submit(s->config.dialer, &s->client, &link->dial);
     TF_ASSERT(posted); /* the one that has just come back */
   } else {
@@ -211,8 +218,14 @@ static again_t close_policy(uint16_t code) {
   return AGAIN;
 }
 
-static void note_end(tf_session_t *s, const tf_link_t *link) {
-  char detail[96] = "";
+static void note_end(tf_session_t *s, const tf_session_leg_t *leg) {
+  const tf_link_t    *link       = &leg->link;
+  char                detail[96] = "";
+  tf_stream_trouble_t down;
+  if (link->end == TF_LINK_END_STOPPED && tf_streams_first_down(&leg->streams, &down)) {
+    tf_session_note_stream(s, &down); /* what was still missing then */
+    return;
+  }
   if (link->end == TF_LINK_END_PEER_CLOSE)
     snprintf(detail, sizeof detail, ", close code %u", link->peer_close_code);
   if (link->end == TF_LINK_END_PROTOCOL)
@@ -283,9 +296,9 @@ void tf_session_legs_ended(tf_session_t *s, tf_session_leg_t *leg) {
   s->counts.ends[leg->link.end]++;
   s->source.legs[tf_session_leg_idx(s, leg)].ends[leg->link.end]++;
   tf_count_add(&s->source.disconnects, 1);
+  if (leg->link.end != TF_LINK_END_REPLACED) note_end(s, leg);
   tf_streams_restart(&leg->streams);
   part(s, leg);
-  if (leg->link.end != TF_LINK_END_REPLACED) note_end(s, &leg->link);
   if (s->stopping || s->is_resting) return;
   if (successor == NULL) {
     try_again(s, leg);

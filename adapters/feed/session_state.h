@@ -22,6 +22,7 @@ typedef struct tf_session_leg {
   uint64_t     retry_due_ns; /* wanted and idle: when to dial */
   uint64_t     leave_due_ns; /* up: when to be replaced; 0 never */
   uint64_t heard_due_ns; /* until when it is heard beside the others; 0: it has said nothing yet */
+  uint32_t ticket_idx;   /* dialling: which of the feed's tickets is asked for */
   bool     is_wanted;    /* it is up, or to be dialled */
   bool     is_joined;    /* the decoder gets its messages */
   uint8_t  replaces;     /* the leg that goes when this one is heard; TF_LEGS_NONE */
@@ -77,6 +78,8 @@ uint64_t tf_session_origin(tf_session_t *s, uint64_t recv_ns);
 void tf_session_publish(tf_session_t *s, uint64_t origin_ticks);
 void tf_session_tap(tf_session_t *s, const tf_tap_record_t *record);
 void tf_session_break(tf_session_t *s, tf_err_t err, const char *text);
+/* A stream's trouble becomes the session's, for people. */
+void tf_session_note_stream(tf_session_t *s, const tf_stream_trouble_t *trouble);
 
 /* A book that is not to be trusted: GAP, and a snapshot is asked for where somebody wants it. */
 void tf_session_lose_book(tf_session_t *s, uint32_t instrument_id);

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "feed/backoff.h"
+#include "feed/ticket.h"
 
 #define METADATA_TRIES 3
 #define RETRY_BASE_NS  (TF_NS_PER_SEC)
@@ -48,28 +49,34 @@ void tf_snapshots_forget(tf_snapshots_t *s) {
 }
 
 static void submit(tf_snapshots_t *s, const char *why, bool is_metadata) {
-  s->dial.kind     = TF_DIAL_GET;
-  s->dial.endpoint = s->endpoint;
-  s->dial.why      = why;
-  s->is_metadata   = is_metadata;
-  s->late          = false;
-  s->away          = tf_dialer_submit(s->dialer, s->client, &s->dial);
+  s->dial.why    = why;
+  s->is_metadata = is_metadata;
+  s->late        = false;
+  s->away        = tf_dialer_submit(s->dialer, s->client, &s->dial);
   TF_ASSERT(s->away); /* one at a time */
 }
 
 void tf_snapshots_ask_metadata(tf_snapshots_t *s) {
-  if (s->metadata_on || !s->feed->metadata_target) return;
+  if (s->metadata_on || !tf_feed_tells_metadata(s->feed)) return;
   s->metadata_on          = true;
   s->metadata_idx         = 0;
   s->metadata_failure_cnt = 0;
 }
 
+static bool write_metadata_dial(tf_snapshots_t *s) {
+  tf_dial_t *d = &s->dial;
+  if (s->feed->tickets_tell_metadata)
+    return tf_ticket_ask(d, s->feed, s->metadata_idx, s->endpoint);
+  size_t need =
+      s->feed->metadata_target(s->feed_state, s->metadata_idx, d->target, sizeof d->target);
+  d->kind     = TF_DIAL_GET;
+  d->endpoint = s->endpoint;
+  return need > 0 && need < sizeof d->target;
+}
+
 static int metadata_tick(tf_snapshots_t *s) {
   if (!s->metadata_on) return 0;
-  tf_dial_t *d = &s->dial;
-  size_t     need =
-      s->feed->metadata_target(s->feed_state, s->metadata_idx, d->target, sizeof d->target);
-  s->metadata_on = need > 0 && need < sizeof d->target;
+  s->metadata_on = write_metadata_dial(s);
   if (s->metadata_on) submit(s, "metadata", true);
   return 1;
 }
@@ -88,7 +95,9 @@ int tf_snapshots_tick(tf_snapshots_t *s, uint64_t now_ns, bool books_done) {
     s->dropped_cnt++;
     return 1;
   }
-  s->id = id;
+  s->id       = id;
+  d->kind     = TF_DIAL_GET;
+  d->endpoint = s->endpoint;
   submit(s, "snapshot", false);
   s->asked_cnt++;
   return 1;
@@ -152,6 +161,8 @@ void tf_snapshots_settle(tf_snapshots_t *s, uint64_t now_ns, tf_verdict_t verdic
   } else {
     s->taken_cnt += !s->is_metadata;
     s->metadata_idx += s->is_metadata;
+    if (s->is_metadata && s->dial.body_cnt > s->metadata_bytes_max)
+      s->metadata_bytes_max = (uint32_t)s->dial.body_cnt;
     s->failure_cnt = 0;
     s->due_ns      = now_ns + s->gap_ns;
   }

@@ -30,6 +30,7 @@ typedef struct tf_snapshots {
   bool                 is_metadata; /* the dial is one of them */
   bool                 metadata_given_up; /* the venue did not answer */
   uint32_t             metadata_idx, metadata_failure_cnt;
+  uint32_t             metadata_bytes_max; /* of the answers so far */
   uint64_t             asked_cnt, taken_cnt, failed_cnt, late_cnt, dropped_cnt;
 } tf_snapshots_t;
 

@@ -180,6 +180,27 @@ static void note_carried(tf_streams_t *s, const tf_feed_request_t *r) {
   }
 }
 
+static uint8_t text_idx_of(tf_streams_t *s, const char *text) {
+  char cut[TF_STREAMS_TEXT_BYTES];
+  snprintf(cut, sizeof cut, "%s", text && *text ? text : "refused without a reason");
+  for (uint32_t i = 1; i < s->text_cnt; i++)
+    if (strcmp(s->texts[i], cut) == 0) return (uint8_t)i;
+  if (s->text_cnt < TF_STREAMS_TEXTS) s->text_cnt++; /* behind that the last is the newest */
+  memcpy(s->texts[s->text_cnt - 1], cut, sizeof cut);
+  return (uint8_t)(s->text_cnt - 1);
+}
+
+/* The venue knows no such symbols, as is known before it is asked. */
+static void note_unknown(tf_streams_t *s, const tf_feed_request_t *r, const char *text) {
+  for (uint32_t i = 0; i < r->symbol_cnt; i++) {
+    tf_stream_t *row = tf_streams_row(s, r->symbols[i], (uint32_t)__builtin_ctz(r->channel));
+    row->text_idx    = text_idx_of(s, text);
+    s->trouble_row   = (uint32_t)(row - s->rows);
+    s->counts.refused++;
+    rest(s, row, TF_STREAM_REFUSED);
+  }
+}
+
 /* The symbols that a request of this row may hold beside its own. */
 static uint32_t gather(tf_streams_t *s, const tf_stream_t *first, uint64_t now_ns) {
   uint32_t           limit = first->run_max < s->run_cap ? first->run_max : s->run_cap;
@@ -202,6 +223,10 @@ static int say_run(tf_streams_t *s, const tf_stream_t *first, uint64_t now_ns, c
                                .id          = s->newest_id + 1};
   size_t            cnt     = 0;
   while (feed->request && (cnt = feed->request(s->config.feed_state, &request, text, cap)) >= cap) {
+    if (cnt == TF_FEED_UNKNOWN_SYMBOL) {
+      note_unknown(s, &request, text);
+      return 1;
+    }
     if (request.symbol_cnt == 1)
       return TF_ERR(E_FEED_LIMIT, "a request of %zu bytes for one stream, %zu are allowed", cnt,
                     cap - 1);
@@ -294,16 +319,6 @@ int tf_streams_tick(tf_streams_t *s, uint64_t now_ns, char *text, size_t cap) {
 }
 
 /* ---- answers ---- */
-
-static uint8_t text_idx_of(tf_streams_t *s, const char *text) {
-  char cut[TF_STREAMS_TEXT_BYTES];
-  snprintf(cut, sizeof cut, "%s", text && *text ? text : "refused without a reason");
-  for (uint32_t i = 1; i < s->text_cnt; i++)
-    if (strcmp(s->texts[i], cut) == 0) return (uint8_t)i;
-  if (s->text_cnt < TF_STREAMS_TEXTS) s->text_cnt++; /* behind that the last is the newest */
-  memcpy(s->texts[s->text_cnt - 1], cut, sizeof cut);
-  return (uint8_t)(s->text_cnt - 1);
-}
 
 /* streams: of the request that was refused as a whole. */
 static void refuse(tf_streams_t *s, tf_stream_t *row, uint32_t streams, uint64_t now_ns) {

@@ -8,6 +8,7 @@
  *      +---- (no data in time) ----> SILENT  behind the third time; both stay until data comes after all,
  *                                            the operator asks again, or the connection is another
  *   UNWANTED (the request that ends it is due, or out) ---> NONE
+ *   REFUSED at once, without a request: the feed knows that the venue has no such symbol (TF_FEED_UNKNOWN_SYMBOL)
  *   CARRIED: another channel's request brings it (tf_feed_t.request wrote nothing)
  *
  * An acknowledgement is not data: some venues acknowledge unknown symbols and stay silent (VENUES 0.6).

@@ -4,14 +4,16 @@
 
 #include "core/error.h"
 
-bool tf_ticket_ask(tf_dial_t *dial, const tf_feed_t *feed, const void *feed_state,
+bool tf_ticket_ask(tf_dial_t *dial, const tf_feed_t *feed, uint32_t ticket_idx,
                    const tf_endpoint_t *rest) {
-  if (feed->ticket_target == NULL) return false;
-  size_t cnt = feed->ticket_target(feed_state, dial->target, sizeof dial->target);
-  TF_ASSERT(cnt > 0 && cnt < sizeof dial->target); /* a path of the feed's own */
+  if (feed->tickets == NULL || feed->tickets[ticket_idx].target == NULL) return false;
+  const tf_feed_post_t *post = &feed->tickets[ticket_idx];
+  size_t                cnt  = strlen(post->target);
+  TF_ASSERT(cnt < sizeof dial->target); /* a path of the feed's own */
+  memcpy(dial->target, post->target, cnt + 1);
   dial->kind      = TF_DIAL_POST;
   dial->endpoint  = rest;
-  dial->post_body = feed->ticket_body;
+  dial->post_body = post->body;
   return true;
 }
 
@@ -30,12 +32,14 @@ static tf_err_t fail(tf_dial_t *dial, tf_err_t err) {
   return err;
 }
 
-tf_err_t tf_ticket_use(tf_dial_t *dial, tf_verdict_t verdict, const tf_feed_t *feed,
-                       const void *feed_state, const tf_endpoint_t *endpoint, const char *target) {
+tf_err_t tf_ticket_refuse(tf_dial_t *dial, const tf_feed_t *feed) {
+  return fail(dial, TF_ERR(E_FEED_REFUSED, "%s: the answer to POST %s was not understood",
+                           feed->venue, dial->target));
+}
+
+tf_err_t tf_ticket_use(tf_dial_t *dial, const tf_feed_t *feed, const void *feed_state,
+                       const tf_endpoint_t *endpoint, const char *target) {
   size_t cnt, cap = sizeof dial->target;
-  if (verdict == TF_VERDICT_REJECTED)
-    return fail(dial, TF_ERR(E_FEED_REFUSED, "%s: the answer to POST %s was not understood",
-                             feed->venue, dial->target));
   if (target != NULL)
     cnt = (size_t)snprintf(dial->target, cap, "%s", target);
   else

@@ -105,7 +105,8 @@ typedef struct tf_tape_block_header {
 typedef struct tf_tape_instrument {
   uint32_t id;
   int8_t   price_exp, qty_exp;
-  uint8_t  reserved[2];
+  uint8_t  is_inverse; /* 0 in tapes from before there was such a thing */
+  uint8_t  reserved;
   int64_t  tick_size, lot_size;
   double   multiplier;
   char     quote_currency[8];

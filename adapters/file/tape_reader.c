@@ -249,7 +249,8 @@ static tf_err_t rows_add(tf_tape_reader_t *r, const tf_tape_entry_t *entry) {
                                              .qty_exp    = from.qty_exp,
                                              .tick_size  = from.tick_size,
                                              .lot_size   = from.lot_size,
-                                             .multiplier = from.multiplier};
+                                             .multiplier = from.multiplier,
+                                             .is_inverse = from.is_inverse != 0};
     memcpy(row->name, from.name, sizeof row->name);
     memcpy(row->symbol, from.symbol, sizeof row->symbol);
     memcpy(row->quote_currency, from.quote_currency, sizeof row->quote_currency);

@@ -77,6 +77,7 @@ static tf_err_t names_write(tf_tape_writer_t *w, uint32_t cnt) {
         name.tick_size  = row->tick_size;
         name.lot_size   = row->lot_size;
         name.multiplier = row->multiplier;
+        name.is_inverse = row->is_inverse;
         memcpy(name.quote_currency, row->quote_currency, sizeof name.quote_currency);
       }
       memcpy(name.name, row->name, sizeof name.name);

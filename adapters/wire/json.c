@@ -56,16 +56,21 @@ static bool find_member(tf_json_t *json, const tf_json_shape_t *shape, bool is_f
 
 static const char *read_object(tf_json_t *json, tf_json_object_t *object, const char *p);
 
+static bool begins(const tf_json_object_t *child, char c) {
+  return child != NULL && c == tf_json_opener(child);
+}
+
 static const char *read_child(tf_json_t *json, tf_json_object_t *child, const char *p,
                               tf_json_value_t *value) {
   value->bytes = p;
-  tf_json_hot_value_is(value, TF_JSON_OBJECT, TF_JSON_MADE_NONE, 0);
+  tf_json_hot_value_is(value, child->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT, TF_JSON_MADE_NONE,
+                       0);
   p = read_object(json, child, p);
   if (p != NULL) value->bytes_cnt = (uint32_t)(p - value->bytes);
   return p;
 }
 
-/* p at '{': an item that stands alone. */
+/* p at its opener: an item that stands alone. */
 static const char *read_item(tf_json_t *json, tf_json_object_t *item, const char *p,
                              tf_json_value_t *value) {
   uint32_t first = json->row_cnt;
@@ -73,17 +78,18 @@ static const char *read_item(tf_json_t *json, tf_json_object_t *item, const char
   if (TF_UNLIKELY(p == NULL)) return NULL;
   item->on_item(json, item);
   if (TF_UNLIKELY(json->result != TF_JSON_OK)) return NULL;
-  tf_json_hot_value_is(value, TF_JSON_OBJECT, TF_JSON_MADE_ITEMS, 0);
+  value->made            = TF_JSON_MADE_ITEMS;
   value->as.levels.first = first;
   value->as.levels.cnt   = json->row_cnt - first;
   return p;
 }
 
-/* p at '['. An element that is no object is validated, and nothing was made then. */
+/* p at '['. An element that is no item is validated, and nothing was made then. */
 static const char *read_items(tf_json_t *json, tf_json_object_t *item, const char *p,
                               tf_json_value_t *value) {
-  const char *end = json->end;
-  value->bytes    = p;
+  const char *end    = json->end;
+  const char  opener = tf_json_opener(item);
+  value->bytes       = p;
   tf_json_hot_value_is(value, TF_JSON_ARRAY, TF_JSON_MADE_ITEMS, 0);
   value->as.levels.first = json->row_cnt;
   if (++json->depth > TF_JSON_DEPTH_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
@@ -91,7 +97,7 @@ static const char *read_items(tf_json_t *json, tf_json_object_t *item, const cha
   for (bool is_empty = p < end && *p == ']'; !is_empty;) {
     if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
     if (TF_UNLIKELY(p >= end)) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
-    if (TF_LIKELY(*p == '{')) {
+    if (TF_LIKELY(*p == opener)) {
       p = read_object(json, item, p);
       if (TF_UNLIKELY(p == NULL)) return NULL;
       item->on_item(json, item);
@@ -113,12 +119,23 @@ static const char *read_items(tf_json_t *json, tf_json_object_t *item, const cha
   return p + 1;
 }
 
+/* p at the opener of an item that may stand alone: `[[..], ..]` and `[]` are items, of tuples too. */
+static const char *read_item_or_items(tf_json_t *json, tf_json_object_t *item, const char *p,
+                                      tf_json_value_t *value) {
+  if (item->is_tuple) {
+    const char *first = tf_json_skip_space(p + 1, json->end);
+    if (first < json->end && (*first == '[' || *first == ']'))
+      return read_items(json, item, p, value);
+  }
+  return read_item(json, item, p, value);
+}
+
 /* One side at p, or what stands in its place. */
 static const char *read_side(tf_json_t *json, tf_json_object_t *item, const char *p,
                              tf_json_value_t *side) {
   if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
   if (p < json->end && *p == '[') return read_items(json, item, p, side);
-  if (p < json->end && *p == '{') return read_item(json, item, p, side);
+  if (p < json->end && begins(item, *p)) return read_item(json, item, p, side);
   p = tf_json_skip_value(json, p, side);
   if (p != NULL && side->kind == TF_JSON_NULL) {
     tf_json_hot_value_is(side, TF_JSON_NULL, TF_JSON_MADE_ITEMS, 0);
@@ -171,15 +188,15 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
     if (*p == '[') return tf_json_levels_read_worded(json, p, value);
     return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_OBJECT:
-    if (*p == '{' && object->child != NULL) return read_child(json, object->child, p, value);
-    return tf_json_skip_value(json, p, value);
+    return begins(object->child, *p) ? read_child(json, object->child, p, value)
+                                     : tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_SECOND:
-    if (*p == '{' && object->second != NULL) return read_child(json, object->second, p, value);
-    return tf_json_skip_value(json, p, value);
+    return begins(object->second, *p) ? read_child(json, object->second, p, value)
+                                      : tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_ITEM:
-    if (*p == '{' && object->child != NULL) return read_item(json, object->child, p, value);
+    if (begins(object->child, *p)) return read_item_or_items(json, object->child, p, value);
     if (*p == '[' && object->child != NULL) return read_items(json, object->child, p, value);
-    return tf_json_skip_value(json, p, value);
+    return tf_json_skip_u64(json, p, value);
   case TF_JSON_WANT_ITEMS:
     if (*p == '[' && object->child != NULL) return read_items(json, object->child, p, value);
     return tf_json_skip_decimal(json, p, value);
@@ -199,7 +216,7 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
 TF_COLD static const char *read_value_again(tf_json_t *json, tf_json_object_t *object,
                                             tf_json_step_t *step, const char *p,
                                             tf_json_value_t *value) {
-  uint32_t key       = (uint32_t)__builtin_ctzll(step->bit);
+  uint32_t key       = step->bit;
   bool     is_wanted = key < object->shape->key_cnt;
   uint32_t want      = is_wanted ? object->shape->keys[key].want : TF_JSON_WANT_BYTES;
   bool     is_quoted = p[-1] == '"';
@@ -308,11 +325,16 @@ TF_INLINE const char *read_form(tf_json_t *json, tf_json_object_t *object, tf_js
   case TF_JSON_FORM_LEVELS: return *p == '[' ? tf_json_levels_read(json, p, value) : NULL;
   case TF_JSON_FORM_WORD_LEVELS:
     return *p == '[' ? tf_json_levels_read_worded(json, p, value) : NULL;
-  case TF_JSON_FORM_OBJECT: return *p == '{' ? read_child(json, object->child, p, value) : NULL;
-  case TF_JSON_FORM_SECOND: return *p == '{' ? read_child(json, object->second, p, value) : NULL;
-  case TF_JSON_FORM_ITEM: return *p == '{' ? read_item(json, object->child, p, value) : NULL;
+  case TF_JSON_FORM_OBJECT:
+    return begins(object->child, *p) ? read_child(json, object->child, p, value) : NULL;
+  case TF_JSON_FORM_SECOND:
+    return begins(object->second, *p) ? read_child(json, object->second, p, value) : NULL;
+  case TF_JSON_FORM_ITEM:
+    return begins(object->child, *p) ? read_item_or_items(json, object->child, p, value) : NULL;
   case TF_JSON_FORM_DECIMAL: return read_decimal(json, step, p, false, value);
-  case TF_JSON_FORM_ITEMS: return *p == '[' ? read_items(json, object->child, p, value) : NULL;
+  case TF_JSON_FORM_ITEMS:
+    if (*p != '[' || object->child == NULL) return NULL;
+    return read_items(json, object->child, p, value);
   case TF_JSON_FORM_LONG: return read_long(json, object, step, p, value);
   default: return NULL;
   }
@@ -392,7 +414,7 @@ TF_COLD static bool find_step(tf_json_order_t *order, const char *p, place_t *pl
 }
 
 TF_INLINE bool is_here(const tf_json_step_t *step, const char *p, uint64_t seen) {
-  return tf_json_steps_match(step, p) && (seen & step->bit) == 0;
+  return tf_json_steps_match(step, p) && (seen >> step->bit & 1) == 0;
 }
 
 /* The member at p is not the predicted one, but perhaps another that came in its place; that moves up. NULL: none. */
@@ -429,7 +451,7 @@ TF_INLINE const char *read_members(tf_json_t *json, tf_json_object_t *object, co
     if (TF_LIKELY(step != NULL)) {
       const char *behind = read_value(json, object, step, p);
       if (TF_LIKELY(behind != NULL)) {
-        seen |= step->bit;
+        seen |= UINT64_C(1) << step->bit;
         next = step->next_at;
         step = tf_json_steps_of(order, *next);
         p    = behind;
@@ -451,10 +473,57 @@ TF_INLINE const char *read_members(tf_json_t *json, tf_json_object_t *object, co
   return p;
 }
 
+/* ---- tuples ---- */
+
+/* An element in any form, which is its step's from now on. */
+static const char *read_element_any(tf_json_t *json, tf_json_object_t *tuple, tf_json_step_t *step,
+                                    uint32_t at, const char *p, tf_json_value_t *value) {
+  bool     is_wanted = at < tuple->shape->key_cnt;
+  uint32_t want      = is_wanted ? tuple->shape->keys[at].want : TF_JSON_WANT_BYTES;
+  if (step != NULL) step->form = (uint8_t)tf_json_steps_form(tuple, want, is_wanted, *p);
+  return read_value_any(json, tuple, want, p, value);
+}
+
+TF_INLINE const char *read_element(tf_json_t *json, tf_json_object_t *tuple, uint32_t at,
+                                   const char *p) {
+  uint32_t         key_cnt = tuple->shape->key_cnt;
+  tf_json_value_t *value   = &tuple->values[at < key_cnt ? at : key_cnt];
+  if (TF_UNLIKELY(tuple->orders == NULL)) return read_element_any(json, tuple, NULL, at, p, value);
+  uint32_t        place     = at < TF_JSON_STEPS_MAX ? at : TF_JSON_STEPS_MAX;
+  tf_json_step_t *step      = &tuple->orders->orders[0].steps[place];
+  uint32_t        form      = step->form;
+  bool            is_quoted = form == TF_JSON_FORM_TEXT || form == TF_JSON_FORM_QUOTED;
+  if (TF_LIKELY(!is_quoted || *p == '"')) {
+    const char *behind = read_form(json, tuple, step, form, p + is_quoted, value);
+    if (TF_LIKELY(behind != NULL) || json->result != TF_JSON_OK) return behind;
+  }
+  return read_element_any(json, tuple, step, at, p, value);
+}
+
+/* p at '['; behind the closing bracket, or NULL. */
+static const char *read_elements(tf_json_t *json, tf_json_object_t *tuple, const char *p) {
+  const char *end = json->end;
+  uint32_t    cnt = 0;
+  p               = tf_json_skip_space(p + 1, end);
+  for (bool is_empty = p < end && *p == ']'; !is_empty;) {
+    if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
+    if (TF_UNLIKELY(p >= end)) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
+    p = read_element(json, tuple, cnt++, p);
+    if (TF_UNLIKELY(p == NULL)) return NULL;
+    p = tf_json_skip_space(p, end);
+    if (TF_UNLIKELY(p >= end || (*p != ',' && *p != ']')))
+      return tf_json_skip_failed(json, TF_JSON_SYNTAX);
+    if (*p == ']') break;
+    p = tf_json_skip_space(p + 1, end);
+  }
+  tuple->seen = cnt < 64 ? (UINT64_C(1) << cnt) - 1 : UINT64_MAX;
+  return p + 1;
+}
+
 __attribute__((noinline)) static const char *read_object(tf_json_t *json, tf_json_object_t *object,
                                                          const char *p) {
   if (++json->depth > TF_JSON_DEPTH_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
-  p = read_members(json, object, p);
+  p = object->is_tuple ? read_elements(json, object, p) : read_members(json, object, p);
   json->depth--;
   return p;
 }
@@ -463,7 +532,7 @@ TF_COLD static const char *read_root_any(tf_json_t *json, tf_json_object_t *root
   tf_json_value_t value;
   p           = tf_json_skip_space(p, json->end);
   json->depth = 0;
-  if (p < json->end && *p == '{') return read_object(json, root, p);
+  if (p < json->end && *p == tf_json_opener(root)) return read_object(json, root, p);
   p               = tf_json_skip_value(json, p, &value);
   json->root_kind = p == NULL ? TF_JSON_ABSENT : value.kind;
   return p;
@@ -480,12 +549,13 @@ tf_json_result_t tf_json_read(tf_json_t *json, const char *bytes, size_t bytes_c
   json->row_cnt           = 0;
   json->any_negative      = false;
   json->result            = TF_JSON_OK;
-  json->root_kind         = TF_JSON_OBJECT;
+  json->root_kind         = root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT;
   root->seen              = 0;
   if (root->child != NULL) root->child->seen = 0;
 
-  const char *p = TF_LIKELY(bytes_cnt > 0 && *bytes == '{') ? read_members(json, root, bytes)
-                                                            : read_root_any(json, root, bytes);
+  bool        is_object = bytes_cnt > 0 && *bytes == '{' && !root->is_tuple;
+  const char *p =
+      TF_LIKELY(is_object) ? read_members(json, root, bytes) : read_root_any(json, root, bytes);
   if (TF_UNLIKELY(p == NULL)) return (tf_json_result_t)json->result;
   if (TF_UNLIKELY(p != end) && tf_json_skip_space(p, end) != end) json->result = TF_JSON_SYNTAX;
   return (tf_json_result_t)json->result;

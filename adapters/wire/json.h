@@ -1,12 +1,14 @@
 /* A JSON scanner for messages whose shape is mostly known. A venue's decoder gives a table of the
  * keys that it wants (a shape); the scanner reads one object against it and leaves each value,
  * typed as the table asks, in a slot of its own. Keys may come in any order; unknown keys are
- * validated and skipped; whitespace, escapes and nesting are as in RFC 8259.
+ * validated and skipped; whitespace, escapes and nesting are as in RFC 8259. An array whose elements mean
+ * something by their place is a tuple: an object whose keys are places.
  *
  * It predicts. It remembers each member as its bytes stood, `,"key":`, and which one came behind it,
  * and compares the next bytes with the predicted ones, 16 at a time. Where they match, the key is known
  * without looking at it; where they do not, it is looked up among those that were seen before, and only
- * what is new is read the general way and learned. The prediction decides nothing else, so its state
+ * what is new is read the general way and learned. Of a tuple's elements each has what it looked like last
+ * time. The prediction decides nothing else, so its state
  * changes the time taken and never the result (test_json and fuzz_json hold it to that).
  *
  * Everything is validated, also what is skipped; UTF-8 is not (the websocket layer does, and
@@ -54,7 +56,7 @@ typedef enum tf_json_want {
   TF_JSON_WANT_OBJECT, /* read against the shape in tf_json_object_t.child */
   TF_JSON_WANT_ITEMS,  /* [{..}, ..]: each read so, then handed to the child's on_item; a DECIMAL
                              is taken as one */
-  TF_JSON_WANT_ITEM,   /* the same, where one may stand alone: {..} or [{..}, ..] */
+  TF_JSON_WANT_ITEM, /* the same, where one may stand alone: {..} or [{..}, ..]; a U64 is taken as one */
   TF_JSON_WANT_SECOND, /* an OBJECT that is read against tf_json_object_t.second */
   /* [bids, asks], each {..}, [{..}, ..] or null, as ITEMS: two slots, this key's and the one behind it,
    * whose bit in seen is not set. */
@@ -97,6 +99,9 @@ typedef struct tf_json_key {
   uint8_t     want; /* tf_json_want_t */
 } tf_json_key_t;
 
+/* An element of a tuple. */
+#define TF_JSON_PLACE(want)                                                                        \
+  { NULL, 0, (want) }
 #define TF_JSON_KEY(text, want)                                                                    \
   { (text), sizeof(text) - 1, (want) }
 
@@ -107,10 +112,10 @@ typedef struct tf_json_shape {
 } tf_json_shape_t;
 
 /* One predicted member, private to json*.c: its bytes from the brace or comma up to the value, the opening quote of a
- * string included. Members with more than 26 such bytes are never predicted; those behind the first 16 are
+ * string included. Members with more than 32 such bytes are never predicted; those behind the first 16 are
  * compared apart. */
 #define TF_JSON_STEP_BYTES 16
-#define TF_JSON_MORE_BYTES 10
+#define TF_JSON_MORE_BYTES 16
 #define TF_JSON_STEPS_MAX  63
 #define TF_JSON_PLACES     128
 #define TF_JSON_NEXT_CNT   3
@@ -118,7 +123,6 @@ typedef struct tf_json_shape {
 
 typedef struct tf_json_step {
   char     text[TF_JSON_STEP_BYTES];
-  uint64_t bit; /* its key's in seen; of a key outside of the shape one above all of those */
   char     more[TF_JSON_MORE_BYTES];
   uint16_t slot_at; /* of its value, in bytes; the slot behind the last for what is skipped */
   uint16_t
@@ -128,7 +132,8 @@ typedef struct tf_json_step {
   uint8_t           form;        /* of the value, json_steps.h */
   uint8_t           more_form;   /* the same, where form says no more than that the text is long */
   uint8_t           guess_bytes; /* length of a string or integer last time, json_hot.h */
-  tf_decimal_form_t guess;       /* form of a decimal last time */
+  uint8_t           bit;   /* its key's in seen; outside of the shape one above all of those */
+  tf_decimal_form_t guess; /* form of a decimal last time */
 } tf_json_step_t;
 TF_STATIC_ASSERT(sizeof(tf_json_step_t) == TF_LINE_BYTES, "a step is read on the tick path");
 #define TF_JSON_KEY_NONE 255
@@ -149,7 +154,8 @@ typedef struct tf_json_order {
 } tf_json_order_t;
 
 /* The predictions of one shape: an order for each form of message, told apart by its first seven
- * bytes (`{"e":"t`), or by less where there are more forms than orders. */
+ * bytes (`{"e":"t`), or by less where there are more forms than orders. A tuple has the first order's steps, one
+ * an element. */
 typedef struct tf_json_orders {
   uint64_t         begin; /* of the last message, and its order */
   tf_json_order_t *order;
@@ -170,7 +176,8 @@ typedef struct tf_json_object {
   /* Of a child: called behind each element of ITEMS, while its slots hold; may put rows
    * (tf_json_put_row). */
   void (*on_item)(tf_json_t *json, struct tf_json_object *item);
-  void *self; /* on_item's own */
+  void *self;     /* on_item's own */
+  bool  is_tuple; /* an array: the shape's keys are its places */
 } tf_json_object_t;
 
 /* One message. rows: where LEVELS go; of each row only the price, quantity, their exponents and
@@ -185,7 +192,7 @@ struct tf_json {
   uint32_t    row_cap;
   bool        any_negative; /* among the LEVELS */
   uint8_t     result;       /* tf_json_result_t */
-  uint8_t     root_kind;    /* tf_json_kind_t; only an OBJECT is read into root */
+  uint8_t     root_kind; /* tf_json_kind_t; only an OBJECT (a tuple: an ARRAY) is read into root */
   tf_event_t *rows;
 };
 
@@ -198,6 +205,11 @@ TF_INLINE tf_event_t *tf_json_put_row(tf_json_t *json) {
 
 /* Forgets all predictions; do it once before first use. */
 void tf_json_orders_init(tf_json_orders_t *orders);
+
+/* What an object begins with. */
+TF_INLINE char tf_json_opener(const tf_json_object_t *object) {
+  return object->is_tuple ? '[' : '{';
+}
 
 /* Reads the message [bytes, bytes + bytes_cnt), which must be one JSON value and whitespace. Sets
  * root->seen and the child's. On SYNTAX or LIMIT slots and rows hold garbage. */
@@ -219,6 +231,8 @@ TF_INLINE uint64_t tf_json_u64(const tf_json_t *json, const tf_json_value_t *val
   }
 #endif
   (void)json;
+  if (TF_LIKELY(value->bytes_cnt <= 16))
+    return tf_decimal_digits_swar_(value->bytes, value->bytes_cnt);
   tf_decimal_result_t result;
   tf_decimal_u64_scan(value->bytes, value->bytes + value->bytes_cnt, &number, &result);
   return number;

@@ -24,25 +24,25 @@ typedef struct {
   tf_decimal_form_t price, qty; /* of the last level */
 } level_guess_t;
 
-/* What a level may have behind its quantity in the hot form: a count of orders, and a field of old. Few and
- * short, so that they end within the padding of a message that is cut in them. */
-#define MORE_CNT_MAX    2u
-#define MORE_DIGITS_MAX 7u
-#define WORD_BYTES_MAX  8u
+/* What a level may have behind its quantity in the hot form: a count of orders and a field of old, or a number of
+ * the venue's. */
+#define MORE_CNT_MAX   2u
+#define WORD_BYTES_MAX 8u
 /* The most of a level as the hot readers take it, itself counted. */
 #define LEVEL_ELEMENTS (3 + MORE_CNT_MAX)
 
-/* `,"0","12"` or `,0,12` at p: counts them into element_cnt. At the bracket, or NULL where they have another form. */
+/* `,"0","12"` or `,0,12345678901` at p, up to 16 digits each: counts them into element_cnt. At the bracket, or NULL where
+ * they have another form. */
 static const char *skip_more(tf_json_t *json, const char *p, uint32_t quote_cnt) {
   uint32_t cnt = 0;
-  for (; cnt < MORE_CNT_MAX && *p == ','; cnt++) {
-    uint32_t digit_cnt = 0;
+  for (; cnt < MORE_CNT_MAX && *p == ',' && p < json->end; cnt++) {
     if (quote_cnt > 0 && p[1] != '"') return NULL;
     p += 1 + quote_cnt;
-    const char *first = p;
-    for (; digit_cnt < MORE_DIGITS_MAX && *p >= '0' && *p <= '9'; p++) digit_cnt++;
+    uint32_t digit_cnt =
+        quote_cnt > 0 ? (uint32_t)__builtin_ctz(tf_decimal_breaks_(p)) : tf_decimal_u64_span(p);
+    if (quote_cnt == 0 && digit_cnt == 0) return NULL;
+    p += digit_cnt;
     if (quote_cnt > 0 && *p++ != '"') return NULL;
-    if (quote_cnt == 0 && (digit_cnt == 0 || (*first == '0' && digit_cnt > 1))) return NULL;
   }
   if (*p != ']') return NULL;
   json->element_cnt += cnt;

@@ -51,6 +51,9 @@ const char *tf_json_skip_string(tf_json_t *json, const char *p, bool *escaped) {
   return tf_json_skip_failed(json, TF_JSON_SYNTAX);
 }
 
+/* Behind a number that was read without a look at the end of the message; anything else is the scan's. */
+static bool ends_number(char c) { return c == ',' || c == '}' || c == ']' || c == ' '; }
+
 static const char *skip_literal(tf_json_t *json, const char *p, const char *text, size_t bytes,
                                 uint8_t kind, tf_json_value_t *value) {
   if ((size_t)(json->end - p) < bytes || memcmp(p, text, bytes) != 0) {
@@ -60,12 +63,15 @@ static const char *skip_literal(tf_json_t *json, const char *p, const char *text
   return p + bytes;
 }
 
+/* The number at p goes to the value, in its usual forms without a look at each byte; made says how that went. */
 static const char *skip_number(tf_json_t *json, const char *p, tf_json_value_t *value) {
-  int64_t             mantissa;
-  int8_t              exp;
   tf_decimal_result_t result;
-  value->kind = TF_JSON_NUMBER;
-  p           = tf_decimal_scan(p, json->end, &mantissa, &exp, &result);
+  const char         *stop = p + tf_decimal_read_wide(p, &value->as.mantissa, &value->exp);
+  value->kind              = TF_JSON_NUMBER;
+  value->made              = TF_JSON_MADE_DECIMAL;
+  if (TF_LIKELY(stop > p && stop <= json->end && ends_number(*stop))) return stop;
+  p           = tf_decimal_scan(p, json->end, &value->as.mantissa, &value->exp, &result);
+  value->made = result == TF_DECIMAL_OK ? TF_JSON_MADE_DECIMAL : TF_JSON_MADE_BAD;
   if (p != NULL) return p;
   return tf_json_skip_failed(json, result == TF_DECIMAL_DIGITS ? TF_JSON_LIMIT : TF_JSON_SYNTAX);
 }
@@ -158,7 +164,8 @@ static const char *skip_nested(tf_json_t *json, const char *p) {
   } while (true);
 }
 
-const char *tf_json_skip_value(tf_json_t *json, const char *p, tf_json_value_t *value) {
+/* Any value at p; where it is a number, made of it what it is, for the caller to keep or not. */
+TF_INLINE const char *skip_value(tf_json_t *json, const char *p, tf_json_value_t *value) {
   if (p >= json->end) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
   const char *first  = p;
   value->made        = TF_JSON_MADE_NONE;
@@ -178,6 +185,14 @@ const char *tf_json_skip_value(tf_json_t *json, const char *p, tf_json_value_t *
   return p;
 }
 
+const char *tf_json_skip_value(tf_json_t *json, const char *p, tf_json_value_t *value) {
+  p                  = skip_value(json, p, value);
+  value->made        = TF_JSON_MADE_NONE;
+  value->exp         = 0;
+  value->as.mantissa = 0;
+  return p;
+}
+
 const char *tf_json_skip_u64(tf_json_t *json, const char *p, tf_json_value_t *value) {
   p = tf_json_skip_value(json, p, value);
   if (p == NULL || value->kind != TF_JSON_NUMBER) return p;
@@ -190,8 +205,8 @@ const char *tf_json_skip_u64(tf_json_t *json, const char *p, tf_json_value_t *va
 }
 
 const char *tf_json_skip_decimal(tf_json_t *json, const char *p, tf_json_value_t *value) {
-  p = tf_json_skip_value(json, p, value);
-  if (p == NULL || (value->kind != TF_JSON_NUMBER && value->kind != TF_JSON_STRING)) return p;
+  p = skip_value(json, p, value);
+  if (p == NULL || value->kind != TF_JSON_STRING) return p;
   char        plain[TF_DECIMAL_DIGITS_MAX + 16];
   const char *text       = value->bytes;
   size_t      text_bytes = value->bytes_cnt;

@@ -11,19 +11,23 @@ tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want,
   bool is_number =
       want == TF_JSON_WANT_DECIMAL || want == TF_JSON_WANT_LEVELS || want == TF_JSON_WANT_ITEMS;
   if (c == '"')
-    return is_plain ? TF_JSON_FORM_TEXT : is_number ? TF_JSON_FORM_QUOTED : TF_JSON_FORM_ANY;
+    return is_plain || want == TF_JSON_WANT_ITEM ? TF_JSON_FORM_TEXT
+           : is_number                           ? TF_JSON_FORM_QUOTED
+                                                 : TF_JSON_FORM_ANY;
   /* of a number that nobody wants nobody sees what was made */
-  if (is_digit && want == TF_JSON_WANT_U64) return TF_JSON_FORM_U64;
+  if (is_digit && (want == TF_JSON_WANT_U64 || want == TF_JSON_WANT_ITEM)) return TF_JSON_FORM_U64;
   if (is_digit) return is_number || !is_wanted ? TF_JSON_FORM_DECIMAL : TF_JSON_FORM_ANY;
   if (is_plain && (c == 't' || c == 'f')) return TF_JSON_FORM_LITERAL;
   if (c == '[' && want == TF_JSON_WANT_LEVELS) return TF_JSON_FORM_LEVELS;
   if (c == '[' && want == TF_JSON_WANT_WORD_LEVELS) return TF_JSON_FORM_WORD_LEVELS;
+  if (want == TF_JSON_WANT_ITEM && object->child != NULL && c == tf_json_opener(object->child))
+    return TF_JSON_FORM_ITEM;
   if (c == '[' && is_items && object->child != NULL) return TF_JSON_FORM_ITEMS;
-  if (c != '{') return TF_JSON_FORM_ANY;
-  if (want == TF_JSON_WANT_ITEM && object->child != NULL) return TF_JSON_FORM_ITEM;
-  if (want == TF_JSON_WANT_SECOND && object->second != NULL) return TF_JSON_FORM_SECOND;
-  return want == TF_JSON_WANT_OBJECT && object->child != NULL ? TF_JSON_FORM_OBJECT
-                                                              : TF_JSON_FORM_ANY;
+  if (want == TF_JSON_WANT_SECOND && object->second != NULL && c == tf_json_opener(object->second))
+    return TF_JSON_FORM_SECOND;
+  return want == TF_JSON_WANT_OBJECT && object->child != NULL && c == tf_json_opener(object->child)
+             ? TF_JSON_FORM_OBJECT
+             : TF_JSON_FORM_ANY;
 }
 
 /* ---- by key ---- */
@@ -73,7 +77,7 @@ tf_json_step_t *tf_json_steps_find(tf_json_order_t *order, const char *p, uint64
   uint32_t place, key_bytes = p[1] == '"' ? key_span(p + 2) : UINT32_MAX;
   if (key_bytes > KEY_BYTES_MAX) return NULL;
   tf_json_step_t *step = look_up(order, p, key_bytes, &place);
-  return step != NULL && (step->bit & seen) == 0 ? step : NULL;
+  return step != NULL && (seen >> step->bit & 1) == 0 ? step : NULL;
 }
 
 /* ---- what was new ---- */
@@ -96,9 +100,14 @@ static void forget(tf_json_order_t *order) {
   order->unknown_cnt = 0;
 }
 
+static tf_json_step_t step_new(void) {
+  return (tf_json_step_t){.guess_bytes = TF_JSON_HOT_GUESS_NONE, .guess = TF_JSON_HOT_NO_FORM};
+}
+
 void tf_json_orders_init(tf_json_orders_t *orders) {
   memset(orders, 0, sizeof *orders);
   orders->order = &orders->orders[0];
+  for (uint32_t i = 0; i <= TF_JSON_STEPS_MAX; i++) orders->order->steps[i] = step_new();
   for (uint32_t i = 0; i < TF_JSON_ORDERS_MAX; i++) {
     orders->orders[i].steps[0].mask = TF_JSON_STEPS_NO_MASK;
     forget(&orders->orders[i]);
@@ -128,13 +137,13 @@ tf_json_step_t *tf_json_steps_learn(tf_json_order_t *order, const tf_json_object
   if (step != NULL) return step;
   order->places[place] = (uint8_t)order->step_cnt;
   step                 = &order->steps[order->step_cnt++];
-  *step     = (tf_json_step_t){.guess_bytes = TF_JSON_HOT_GUESS_NONE, .guess = TF_JSON_HOT_NO_FORM};
-  step->bit = UINT64_C(1) << (is_known ? member->key : 63u - order->unknown_cnt++);
-  step->mask       = (1u << front) - 1;
-  step->slot_at    = (uint16_t)((is_known ? member->key : key_cnt) * sizeof(tf_json_value_t));
-  step->text_bytes = (uint8_t)bytes;
-  step->more_form  = (uint8_t)tf_json_steps_form(object, want, is_known, *member->value);
-  step->form       = bytes > front ? TF_JSON_FORM_LONG : step->more_form;
+  *step                = step_new();
+  step->bit            = (uint8_t)(is_known ? member->key : 63u - order->unknown_cnt++);
+  step->mask           = (1u << front) - 1;
+  step->slot_at        = (uint16_t)((is_known ? member->key : key_cnt) * sizeof(tf_json_value_t));
+  step->text_bytes     = (uint8_t)bytes;
+  step->more_form      = (uint8_t)tf_json_steps_form(object, want, is_known, *member->value);
+  step->form           = bytes > front ? TF_JSON_FORM_LONG : step->more_form;
   memcpy(step->text, member->lead, front);
   memcpy(step->more, member->lead + front, bytes - front);
   return step;

@@ -22,7 +22,7 @@ typedef enum tf_json_form {
   TF_JSON_FORM_WORD_LEVELS,
   TF_JSON_FORM_OBJECT,
   TF_JSON_FORM_ITEMS,
-  TF_JSON_FORM_ITEM, /* one alone */
+  TF_JSON_FORM_ITEM, /* one alone; of tuples more too */
   TF_JSON_FORM_SECOND,
   TF_JSON_FORM_LONG /* the key's last bytes are in step->more, the value is of step->more_form */
 } tf_json_form_t;

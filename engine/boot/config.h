@@ -52,6 +52,17 @@ enum tf_config_precision {
   TF_CONFIG_PRECISION_INT8
 };
 enum tf_config_backend { TF_CONFIG_BACKEND_AUTO, TF_CONFIG_BACKEND_CPU };
+enum tf_config_crossing {
+  TF_CONFIG_CROSSING_KEEP,
+  TF_CONFIG_CROSSING_SORT,
+  TF_CONFIG_CROSSING_REFUSE
+};
+enum tf_config_overrun {
+  TF_CONFIG_OVERRUN_COUNT,
+  TF_CONFIG_OVERRUN_SKIP,
+  TF_CONFIG_OVERRUN_LAST,
+  TF_CONFIG_OVERRUN_FALLBACK
+};
 enum tf_config_at_end { TF_CONFIG_AT_END_STOP, TF_CONFIG_AT_END_LOOP };
 enum tf_config_emit { TF_CONFIG_EMIT_EVERY, TF_CONFIG_EMIT_ACTIONS };
 enum tf_config_sink_policy {
@@ -120,6 +131,10 @@ typedef struct tf_config_hours {
   uint64_t open_ns;   /* time of day */
   uint64_t length_ns; /* 1min .. 24h */
 } tf_config_hours_t;
+typedef struct tf_config_range {
+  bool   is_set;
+  double min, max; /* infinite where the text leaves it out */
+} tf_config_range_t;
 
 /* C types of the rows' TYPE column. */
 #define TF_CONFIG_CTYPE_BOOL     bool
@@ -143,6 +158,7 @@ typedef struct tf_config_hours {
 #define TF_CONFIG_CTYPE_BAR      tf_config_bar_size_t
 #define TF_CONFIG_CTYPE_HOURS    tf_config_hours_t
 #define TF_CONFIG_CTYPE_OFFSET   int64_t
+#define TF_CONFIG_CTYPE_RANGE    tf_config_range_t
 
 #define TF_CONFIG_FIELD_(key, type, field, ...) TF_CONFIG_CTYPE_##type field;
 #define TF_CONFIG_GROUP_(key, kind, section, field, cnt_field, cap, ...)                           \
@@ -210,6 +226,10 @@ TF_INLINE uint32_t tf_config_bar_trades_min(const tf_config_bar_t *bar) {
 TF_INLINE uint32_t tf_config_bar_trades_max(const tf_config_bar_t *bar) {
   return bar->trades_max ? bar->trades_max : (uint32_t)(bar->size.amount * 10);
 }
+typedef struct tf_config_peer {
+#define PEER_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_peer_t;
 
 typedef struct tf_config_feature {
 #define FEATURE_KEY TF_CONFIG_FIELD_
@@ -264,7 +284,7 @@ typedef enum tf_config_origin {
 } tf_config_origin_t;
 
 typedef struct tf_config {
-  /* engine, feeds[feed_cnt], bars[bar_cnt], features[feature_cnt], models[model_cnt],
+  /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], features[feature_cnt], models[model_cnt],
    * strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"

@@ -345,11 +345,33 @@ static void check_bar(tf_config_t *config, const tf_config_bar_t *bar) {
     report_bar(config, bar, "session.hours", "is shorter than the bar's size");
 }
 
+static void check_model(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  bool                     wants_fallback = m->overrun == TF_CONFIG_OVERRUN_FALLBACK, found = false;
+  for (uint32_t k = 0; k < i && m->fallback; k++)
+    found |= strcmp(config->models[k].name, m->fallback) == 0;
+  snprintf(path, sizeof path, "models[%u].fallback", i);
+  if (m->fallback && !found)
+    report(config, E_CONFIG_CONFLICT, path,
+           "no model before this one is named \"%s\": it answers first, so it stands first",
+           m->fallback);
+  if (wants_fallback && !m->fallback)
+    report(config, E_CONFIG_CONFLICT, path, "overrun: fallback wants the name of a model");
+  snprintf(path, sizeof path, "models[%u].overrun", i);
+  if (m->overrun != TF_CONFIG_OVERRUN_COUNT && m->budget_ns == 0)
+    report(config, E_CONFIG_CONFLICT, path, "there is no budget that could be overrun; give one");
+  snprintf(path, sizeof path, "models[%u].step", i);
+  if (m->step > m->horizon)
+    report(config, E_CONFIG_CONFLICT, path, "step %u of a horizon of %u", m->step, m->horizon);
+}
+
 void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   check_names(config, known);
   check_features(config);
   check_lanes(config);
   for (uint32_t i = 0; i < config->feed_cnt; i++) check_feed(config, i);
   for (uint32_t i = 0; i < config->bar_cnt; i++) check_bar(config, &config->bars[i]);
+  for (uint32_t i = 0; i < config->model_cnt; i++) check_model(config, i);
   for (uint32_t i = 0; i < config->strategy_cnt; i++) check_strategy(config, i);
 }

@@ -84,6 +84,12 @@ static const tf_config_group_t bar_groups[] = {
 };
 SECTION_(bar, bar_keys, bar_groups, TF_ARRAY_CNT(bar_groups));
 
+static const tf_config_key_t peer_keys[] = {
+#define PEER_KEY(...) KEY_(tf_config_peer_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(peer, peer_keys, NULL, 0);
+
 static const tf_config_key_t feature_keys[] = {
 #define FEATURE_KEY(...) KEY_(tf_config_feature_t, __VA_ARGS__)
 #include "boot/config_keys.def"
@@ -170,6 +176,7 @@ const char *tf_config_table_type_name(uint8_t type) {
       [TF_CONFIG_TYPE_BAR]      = "bar size",
       [TF_CONFIG_TYPE_HOURS]    = "hours",
       [TF_CONFIG_TYPE_OFFSET]   = "offset from UTC",
+      [TF_CONFIG_TYPE_RANGE]    = "range",
   };
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_CONFIG_TYPE_CNT, "every type has a name");
   TF_ASSERT(type < TF_CONFIG_TYPE_CNT);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,7 +87,7 @@ const char *tf_config_value_size_text(uint64_t bytes, char buf[32]) {
 }
 
 const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, size_t cap) {
-  char least[32], most[32];
+  char least[32], most[32], words[64];
   buf[0] = '\0';
   switch (key->type) {
   case TF_CONFIG_TYPE_U32:
@@ -97,8 +98,9 @@ const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, si
     break;
   case TF_CONFIG_TYPE_DURATION:
   case TF_CONFIG_TYPE_BAR:
-    snprintf(buf, cap, "%s%s%s .. %s", key->words ? key->words : "", key->words ? ", or " : "",
-             tf_config_value_duration_text((uint64_t)key->min, least),
+    snprintf(buf, cap, "%s%s%s .. %s",
+             key->words ? tf_config_table_words_text(key->words, words, sizeof words) : "",
+             key->words ? ", or " : "", tf_config_value_duration_text((uint64_t)key->min, least),
              tf_config_value_duration_text((uint64_t)key->max, most));
     break;
   case TF_CONFIG_TYPE_SIZE:
@@ -328,6 +330,34 @@ static const char *parse_offset(const tf_config_value_in_t *in, int64_t *field, 
   if (offset_ns < in->key->min || offset_ns > in->key->max)
     return refuse(why, "%s is out of range; allowed: -14:00 .. +14:00", text);
   *field = offset_ns;
+  return keep(in, why, text);
+}
+
+/* One end of a range; NULL text: left out. */
+static bool parse_end(const char *text, size_t cnt, double open_end, double *value) {
+  char number[32];
+  *value = open_end;
+  if (cnt == 0) return true;
+  bool negative = *text == '-';
+  if (cnt >= sizeof number) return false;
+  snprintf(number, sizeof number, "%.*s", (int)(cnt - negative), text + negative);
+  if (tf_config_number_decimal(number, value) != TF_NUMBER_OK) return false;
+  if (negative) *value = -*value;
+  return true;
+}
+
+static const char *parse_range(const tf_config_value_in_t *in, tf_config_range_t *field,
+                               char *why) {
+  char              found[TF_CONFIG_FOUND_BYTES];
+  const char       *text = in->node->text, *dots = strstr(text, "..");
+  tf_config_range_t range = {.is_set = true};
+  if (!dots || !text[2] || !parse_end(text, (size_t)(dots - text), -INFINITY, &range.min) ||
+      !parse_end(dots + 2, strlen(dots + 2), INFINITY, &range.max))
+    return refuse(why, "found %s; expected two numbers such as -1..1, or one: 0.. or ..1",
+                  tf_config_value_found(in->node, found));
+  if (!(range.min < range.max))
+    return refuse(why, "%s is empty: its first number is to be less than its second", text);
+  *field = range;
   return keep(in, why, text);
 }
 
@@ -635,11 +665,12 @@ static const char *parse_listen(const tf_config_value_in_t *in, tf_config_listen
   return keep(in, why, text);
 }
 
-/* A duration, or the key's word for "none": 0. */
+/* A duration, or one of the key's words: 0, UINT64_MAX. */
 static const char *parse_duration(const tf_config_value_in_t *in, uint64_t *field, char *why) {
-  if (in->key->words && strcmp(in->node->text, in->key->words) == 0) {
-    *field = 0;
-    return in->key->words;
+  int idx = in->key->words ? tf_config_table_word_find(in->key->words, in->node->text) : -1;
+  if (idx >= 0) {
+    *field = idx == 0 ? 0 : UINT64_MAX;
+    return keep(in, why, in->node->text);
   }
   return parse_quantity(in, &tf_config_number_durations, field, why);
 }
@@ -677,6 +708,7 @@ const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
   case TF_CONFIG_TYPE_BAR: return parse_bar(in, field, why);
   case TF_CONFIG_TYPE_HOURS: return parse_hours(in, field, why);
   case TF_CONFIG_TYPE_OFFSET: return parse_offset(in, field, why);
+  case TF_CONFIG_TYPE_RANGE: return parse_range(in, field, why);
   case TF_CONFIG_TYPE_CNT: break;
   }
   TF_ASSERT(false && "a type without a parser");

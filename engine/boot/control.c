@@ -39,6 +39,8 @@ struct tf_control {
   tf_ring_reader_t     reader; /* acquire's */
   uint64_t             sent_cnt;
   uint64_t             started_ns;
+  uint64_t             asks_seen; /* by acquire: of the lane's, and those of each model */
+  uint64_t             pauses_seen[TF_MODELS_MAX];
   uint32_t             stopping;                          /* by acquire: the engine ends */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_source_reply_t reply; /* by acquire, before taken_cnt */
   uint64_t taken_ingest_seq;                              /* as the reply */
@@ -47,8 +49,7 @@ struct tf_control {
 
 /* ---- acquire's side ---- */
 
-static void publish(tf_control_t *c, command_t *command) {
-  tf_event_t *e          = &command->event;
+static void publish_event(tf_control_t *c, tf_event_t *e) {
   e->ts_recv_ns          = tf_clock_wall_ns();
   tf_tap_record_t record = {.recv_ns    = e->ts_recv_ns,
                             .source_idx = UINT32_MAX,
@@ -63,8 +64,12 @@ static void publish(tf_control_t *c, command_t *command) {
   tf_batch_t batch   = {e, 1, now_tsc, now_tsc};
   c->source.publisher.publish(c->source.publisher.self, &batch);
   c->source.newest_recv_ns = e->ts_recv_ns;
+}
+
+static void publish(tf_control_t *c, command_t *command) {
+  publish_event(c, &command->event);
   /* relaxed: the release below carries it */
-  tf_store_relaxed(&c->taken_ingest_seq, e->ingest_seq);
+  tf_store_relaxed(&c->taken_ingest_seq, command->event.ingest_seq);
   tf_store_release(&c->taken_cnt, command->number); /* pairs with: wait_for */
 }
 
@@ -74,11 +79,35 @@ static void hand_on(tf_control_t *c, const command_t *command) {
   tf_store_release(&c->taken_cnt, command->number); /* pairs with: wait_for */
 }
 
+/* What the lane asked for: a pause of a model that overran its budget too often. */
+TF_COLD static int ask_pauses(tf_control_t *c, uint64_t asks) {
+  const tf_compute_t *compute = &c->config.engine->runner.lane.compute;
+  int                 work    = 0;
+  c->asks_seen                = asks;
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    const tf_compute_model_t *m = &compute->models[i];
+    /* relaxed: what was asked before asks was stored is seen; of what came since asks tells anew */
+    uint64_t asked = tf_load_relaxed(&m->pauses_asked);
+    if (asked == c->pauses_seen[i]) continue;
+    c->pauses_seen[i]       = asked;
+    tf_event_t event        = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+    event.u.model.command   = TF_CONTROL_PAUSE;
+    event.u.model.model_idx = i;
+    event.u.model.until_ns  = tf_clock_wall_ns() + m->pause_ns;
+    publish_event(c, &event);
+    work++;
+  }
+  return work;
+}
+
 static int control_poll(tf_source_t *source, uint64_t now_ns) {
   (void)now_ns;
   tf_control_t *c = (tf_control_t *)source;
   command_t     command;
   if (TF_UNLIKELY(c->stopping)) return TF_SOURCE_DONE;
+  uint64_t asks =
+      tf_load_acquire(&c->config.engine->runner.lane.compute.asks); /* pairs with: on_late */
+  if (TF_UNLIKELY(asks != c->asks_seen)) return ask_pauses(c, asks);
   if (TF_LIKELY(tf_ring_pop_sized(&c->reader, &command, 1, sizeof command) == 0)) return 0;
   if (command.source)
     hand_on(c, &command);

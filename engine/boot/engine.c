@@ -4,7 +4,9 @@
 
 #include "boot/feature_compile.h"
 #include "boot/feature_schema.h"
+#include "boot/peer_config.h"
 #include "boot/rule.h"
+#include "boot/serving.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -77,7 +79,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
                sizeof(tf_outlier_row_t) + sizeof(tf_event_time_row_t) +
                TF_BOOK_BYTES(book_levels(c)) + PENDING_LEVELS_MAX * sizeof(tf_book_pending_t) +
                e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt +
-               policy_bytes(&e->runner.lane.decide) + 4096;
+               tf_peers_bytes(e->plan.peer_cnt) + policy_bytes(&e->runner.lane.decide) + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
   total += c->strategy_cnt * (RULES_MAX * TF_RULE_OPS_MAX * sizeof(uint32_t) + TF_LINE_BYTES);
   total += TF_SOURCES_MAX * sizeof(tf_feed_clock_t);
@@ -86,7 +88,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
   for (uint32_t i = 0; i < e->model_cnt; i++)
     total += e->models[i]->scratch_bytes + e->models[i]->input_cnt * 8 + 4096 +
              instruments * (e->models[i]->state_bytes + TF_LINE_PAIR_BYTES);
-  return total + sink_bytes(e);
+  return total + tf_serving_bytes(e) + sink_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -155,6 +157,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
     return E_CORE_ARENA_FULL;
   lane->buffer.lost_books = e->lost_books;
   lane->instrument_cap    = cap;
+  lane->names             = e->instruments.rows;
   for (uint32_t i = 0; i < cap; i++) {
     tf_lane_instrument_t *in = &lane->instruments[i];
     lane->decide.hashes[i]   = TF_HASH_SEED;
@@ -166,6 +169,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
     if (!in->features || !in->row) return E_CORE_ARENA_FULL;
     err = tf_feature_plan_init_state(&e->plan, in->features);
     if (!err) err = tf_decide_init_instrument(&lane->decide, in, &e->arena);
+    if (!err) err = tf_peers_init_instrument(in, e->plan.peer_cnt, &e->arena);
     if (err) return err;
   }
   return TF_OK;
@@ -501,8 +505,6 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->instrument_cap = e->instruments.cap;
   lane->emit              = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
-  for (uint32_t i = 0; i < e->config->model_cnt; i++) /* models run one after the other */
-    lane->model_budget_ticks += tf_clock_ns_to_ticks(e->config->models[i].budget_ns);
   /* A live lane never waits for a sink: in place not at all, on a thread of its own emit may for a
    * while, and when the decision ring is full by then the newest are dropped and counted. */
   lane->waits_for_emit = e->options.is_replay;
@@ -550,17 +552,20 @@ static tf_err_t choose_isa(const tf_config_t *c, tf_feature_env_t *env) {
 }
 
 static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
-  static const char *bar_names[TF_BARS_MAX]; /* the compiler borrows them until its end */
+  static const char       *bar_names[TF_BARS_MAX]; /* the compiler borrows them until its end */
+  static tf_feature_peer_t peers[TF_FEATURE_PLAN_PEERS_MAX]; /* and these */
   for (uint32_t i = 0; i < e->config->bar_cnt; i++) bar_names[i] = e->config->bars[i].name;
   tf_feature_env_t env = {.indicators    = e->registry->indicators,
                           .indicator_cnt = e->registry->indicator_cnt,
                           .bar_names     = bar_names,
                           .bar_cnt       = e->config->bar_cnt,
                           .plain_bar     = TF_FEATURE_COMPILE_NONE,
+                          .peers         = peers,
                           .vectors       = e->registry->vectors,
                           .vector_cnt    = e->registry->vector_cnt};
   *compile             = NULL;
   tf_err_t err         = choose_isa(e->config, &env);
+  if (!err) err = tf_peer_config_list(e->config, peers, &env.peer_cnt);
   if (err) return err;
   return tf_feature_compile_begin(compile, &env);
 }
@@ -570,6 +575,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   tf_err_t err = add_features(e, compile);
   if (!err) err = each_rule(e, compile, true);
   if (!err) err = tf_feature_compile_finish(compile, &e->plan);
+  if (!err) err = tf_peer_config_check(e->config, &e->plan);
   if (!err) err = each_rule(e, compile, false);
   if (err) return err;
   e->runner.lane.compute.plan = &e->plan;
@@ -580,6 +586,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (!err) err = require_ready(e);
   if (!err) err = init_instruments(e);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
+  if (!err) err = tf_serving_init(e);
   for (uint32_t i = 0; i < e->instruments.cap && !err; i++)
     err = tf_compute_init_instrument(&e->runner.lane.compute, &e->runner.lane.instruments[i],
                                      &e->arena);

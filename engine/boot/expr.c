@@ -16,7 +16,8 @@ typedef enum tok_kind {
   TOK_CLOSE,
   TOK_COMMA,
   TOK_DOT,
-  TOK_COLON
+  TOK_COLON,
+  TOK_AT
 } tok_kind_t;
 
 typedef struct tok {
@@ -238,7 +239,7 @@ static tf_err_t scan_foreign(const parser_t *p) {
   }
   return tf_expr_error(p->expr, p->tok.at,
                        "found \"%c\", which no expression contains; allowed are names, numbers, "
-                       "( ) , . + - * / < <= > >= == != and or not",
+                       "( ) , . @ + - * / < <= > >= == != and or not",
                        byte);
 }
 
@@ -253,8 +254,8 @@ static tf_err_t advance(parser_t *p) {
   if (*c == '\0') return TF_OK;
   if (is_digit(*c)) return scan_number(p);
   if (is_letter(*c)) return scan_name(p);
-  static const char       MARKS[] = "(),.:";
-  static const tok_kind_t KINDS[] = {TOK_OPEN, TOK_CLOSE, TOK_COMMA, TOK_DOT, TOK_COLON};
+  static const char       MARKS[] = "(),.:@";
+  static const tok_kind_t KINDS[] = {TOK_OPEN, TOK_CLOSE, TOK_COMMA, TOK_DOT, TOK_COLON, TOK_AT};
   const char             *mark    = strchr(MARKS, *c);
   if (mark) {
     p->tok.kind = KINDS[mark - MARKS];
@@ -363,6 +364,37 @@ static tf_err_t parse_args(parser_t *p, uint32_t call) {
   }
 }
 
+/* "@peer" behind a value, if there is one. Its name is no token: it takes what an instrument's holds. */
+static tf_err_t parse_peer(parser_t *p, uint32_t node) {
+  static const char PEER_BYTES[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                   "_-./:@";
+  if (p->tok.kind != TOK_AT) return TF_OK;
+  tf_expr_node_t *n     = &p->expr->nodes[node];
+  const char     *begin = p->expr->text + p->pos;
+  size_t          star  = begin[0] == '*'; /* of "*.BINANCE-USDM" */
+  size_t          len   = star + strspn(begin + star, PEER_BYTES);
+  if (n->kind == TF_EXPR_NUMBER || n->kind == TF_EXPR_DURATION)
+    return tf_expr_error(p->expr, p->tok.at,
+                         "found \"@\" behind a number, which is the same of "
+                         "every instrument");
+  if (n->peer[0])
+    return tf_expr_error(p->expr, p->tok.at, "found a second \"@\": it is of %s already", n->peer);
+  if (len == 0) {
+    return tf_expr_error(p->expr, p->pos,
+                         "found no peer's name after \"@\", expected one such as mid@eth or "
+                         "mid@ETHUSDT.BINANCE-SPOT");
+  }
+  if (len > TF_EXPR_PEER_MAX) {
+    return tf_expr_error(p->expr, p->pos, "a peer's name of %zu characters; at most %d are allowed",
+                         len, TF_EXPR_PEER_MAX);
+  }
+  memcpy(n->peer, begin, len);
+  n->peer[len] = '\0';
+  n->peer_at   = p->pos;
+  p->pos += (uint32_t)len;
+  return advance(p);
+}
+
 /* name, name.field, name(args), name(args).field */
 static tf_err_t parse_name(parser_t *p, uint32_t *node) {
   tf_err_t err = add_node(p, TF_EXPR_NAME, p->tok.at, node);
@@ -396,14 +428,16 @@ static tf_err_t parse_primary(parser_t *p, uint32_t *node) {
     if (err != TF_OK) return err;
     p->expr->nodes[*node].value = p->tok.value;
     return advance(p);
-  case TOK_NAME: return parse_name(p, node);
+  case TOK_NAME: err = parse_name(p, node); return err == TF_OK ? parse_peer(p, *node) : err;
   case TOK_OPEN:
     err = advance(p);
     if (err == TF_OK) err = parse_level(p, LEVEL_OR, node);
     if (err != TF_OK) return err;
     if (p->tok.kind != TOK_CLOSE) return unexpected(p, "\")\" or an operator");
     p->expr->nodes[*node].in_parens = true;
-    return advance(p);
+    err                             = advance(p);
+    if (err == TF_OK && p->tok.kind == TOK_AT) err = want_number(p, *node, "\"@\"");
+    return err == TF_OK ? parse_peer(p, *node) : err;
   case TOK_DOT:
     if (is_digit(p->expr->text[p->tok.at + 1])) {
       return tf_expr_error(p->expr, p->tok.at,
@@ -576,6 +610,9 @@ static void put_node(writer_t *w, const tf_expr_t *e, uint32_t node, int level_m
   const tf_expr_node_t *n     = &e->nodes[node];
   int                   level = level_of(n->kind);
   char                  number[40];
+  bool                  is_beside_operator = n->peer[0] && level_min > LEVEL_OR;
+  if (is_beside_operator) put(w, "(");
+  if (n->peer[0]) level_min = LEVEL_PRIMARY;
   if (level < level_min) put(w, "(");
   switch (n->kind) {
   case TF_EXPR_NUMBER:
@@ -602,6 +639,9 @@ static void put_node(writer_t *w, const tf_expr_t *e, uint32_t node, int level_m
     put_node(w, e, e->nodes[n->first].next, level + 1);
   }
   if (level < level_min) put(w, ")");
+  if (n->peer[0]) put(w, "@");
+  put(w, n->peer);
+  if (is_beside_operator) put(w, ")");
 }
 
 bool tf_expr_text(const tf_expr_t *expr, uint32_t node, char *buf, size_t bytes) {

@@ -11,9 +11,12 @@
  *   sum     := term { ("+" | "-") term }
  *   term    := unary { ("*" | "/") unary }
  *   unary   := "-" unary | primary
- *   primary := number | duration | name [ "." name ] | name "(" [ or { "," or } ] ")" [ "." name ]
- *            | "(" or ")"
+ *   primary := number | duration | value [ "@" peer ]
+ *   value   := name [ "." name ] | name "(" [ or { "," or } ] ")" [ "." name ] | "(" or ")"
+ *   peer     := [ "*" ] letters, digits and _ - . / : @, as many as there are
  *
+ * "mid@eth" is mid of another instrument: eth is a peer of the config, or the instrument's own name,
+ * ETHUSDT.BINANCE-SPOT, which is why - . and / are part of it: put a space before an operator that follows (ADR 0023).
  * A duration is a number and its unit without a space: ns, us, ms, s, m (minutes), h, d. Conditions
  * and numbers are different kinds: "and" wants conditions, "+" wants numbers, a rule is a condition,
  * a feature a number; comparisons do not chain. Everything is bounded: bytes, nodes, nesting.
@@ -31,6 +34,7 @@
 #define TF_EXPR_DEPTH_MAX 32 /* of parentheses, calls and prefix operators */
 #define TF_EXPR_ARGS_MAX  10
 #define TF_EXPR_NAME_MAX  40 /* bytes of a name */
+#define TF_EXPR_PEER_MAX  63 /* bytes of a peer's name: those of an instrument's */
 #define TF_EXPR_NONE      UINT32_MAX
 
 typedef enum tf_expr_mode { TF_EXPR_FEATURE, TF_EXPR_RULE } tf_expr_mode_t;
@@ -68,6 +72,8 @@ typedef struct tf_expr_node {
   double   value;
   char     name[TF_EXPR_NAME_MAX + 1];
   char     field[TF_EXPR_NAME_MAX + 1]; /* "" without */
+  uint32_t peer_at;                     /* byte of the peer's name, where peer[0] */
+  char     peer[TF_EXPR_PEER_MAX + 1];  /* "" without: the subtree is of the own instrument */
 } tf_expr_node_t;
 
 /* Where the text stands, for error texts: the column is that of its first byte. */
@@ -106,7 +112,7 @@ const char *tf_expr_kind_text(uint8_t kind);
 uint32_t tf_expr_child(const tf_expr_t *expr, uint32_t node, uint32_t i);
 
 /* The tree as text again, without spaces but around and, or, not, and with no parenthesis that the
- * tree does not need. false where it does not fit into buf. */
+ * tree does not need; what stands beside an operator and has a peer has its parentheses, (mid@eth)-mid. false where it does not fit into buf. */
 bool tf_expr_text(const tf_expr_t *expr, uint32_t node, char *buf, size_t bytes);
 
 #endif

@@ -17,6 +17,7 @@ static void check_descriptor(const tf_indicator_t *d) {
   TF_ASSERT(d->param_cnt <= TF_INDICATOR_PARAMS_MAX);
   TF_ASSERT(d->param_cnt == 0 || d->params);
   TF_ASSERT(d->series_cnt ? d->on == TF_ON_INPUT : (d->on & TF_ON_TICK) != 0);
+  TF_ASSERT(d->peers_max ? d->series_cnt == 0 : !(d->on & TF_ON_PEER));
 }
 
 static tf_err_t check_bars(const tf_feature_compile_t *c) {
@@ -50,6 +51,8 @@ tf_err_t tf_feature_compile_begin(tf_feature_compile_t **compile, const tf_featu
                   TF_FEATURE_PLAN_BARS_MAX);
   }
   TF_ASSERT(env->plain_bar == TF_FEATURE_COMPILE_NONE || env->plain_bar < env->bar_cnt);
+  for (uint32_t i = 0; i < env->peer_cnt; i++)
+    TF_ASSERT(tf_feature_compile_is_instrument(env->peers[i].instrument));
   for (uint32_t i = 0; i < env->indicator_cnt; i++) check_descriptor(env->indicators[i]);
   tf_feature_compile_t *c = calloc(1, sizeof *c);
   if (c) c->entries = calloc(TF_FEATURE_PLAN_ROW_MAX, sizeof *c->entries);
@@ -157,7 +160,7 @@ tf_err_t tf_feature_compile_add(tf_feature_compile_t *compile, const tf_expr_ori
   tf_err_t err = parse_listed(c, origin, text, &ref);
   if (err == TF_OK) err = append_listed(c, ref, &at);
   if (err != TF_OK) {
-    c->node_cnt = node_cnt;
+    tf_feature_resolve_rewind(c, node_cnt);
     return err;
   }
   if (idx) *idx = at;
@@ -182,7 +185,7 @@ tf_err_t tf_feature_compile_add_outputs(tf_feature_compile_t   *compile,
     memcpy(c->entries[at].text.label, c->entries[at].text.name, TF_FEATURE_PLAN_NAME_BYTES);
   }
   if (err != TF_OK) {
-    c->node_cnt  = node_cnt;
+    tf_feature_resolve_rewind(c, node_cnt);
     c->entry_cnt = c->listed_cnt = entry_cnt;
     return err;
   }
@@ -200,7 +203,7 @@ tf_err_t tf_feature_compile_subtree(tf_feature_compile_t *compile, const tf_expr
   tf_err_t err = tf_feature_resolve(c, expr, node, &ref);
   *idx         = err == TF_OK ? entry_of(c, ref) : TF_FEATURE_COMPILE_NONE;
   if (err == TF_OK && *idx == TF_FEATURE_COMPILE_NONE && add) err = append(c, expr, node, ref, idx);
-  if (err != TF_OK || !add) c->node_cnt = node_cnt;
+  if (err != TF_OK || !add) tf_feature_resolve_rewind(c, node_cnt);
   return err;
 }
 
@@ -217,7 +220,7 @@ uint32_t tf_feature_compile_find(tf_feature_compile_t *compile, const char *text
       tf_feature_resolve(c, &c->expr, c->expr.root, &ref) == TF_OK) {
     idx = entry_of(c, ref);
   }
-  c->node_cnt = node_cnt;
+  tf_feature_resolve_rewind(c, node_cnt);
   return idx;
 }
 

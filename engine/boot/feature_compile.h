@@ -21,6 +21,9 @@
  *                               sees a bar before it closed. Moves with the tick
  *   z                           an earlier feature's alias ("z: zscore(mid, 500)")
  *   + - * / ( ) abs(a) min(a, b) max(a, b)
+ *   mid@eth, (bid + ask)@eth    any of these of another instrument, as of its last tick: a name of the env's peers,
+ *                               or SYMBOL.VENUE, *.VENUE for the own symbol there
+ *   cbbo@btc                    an indicator that reads other instruments, and which
  * min(x, n) and max(x, n) with a plain number in second place are the indicators, the extremes of
  * the last n inputs; with the number in first place, or none, they compare two values.
  *
@@ -45,6 +48,10 @@ typedef struct tf_feature_env {
   uint32_t                     bar_cnt;
   uint32_t                     plain_bar; /* its fields go without "NAME."; ..._NONE for none */
   bool                         bars_only; /* there are no ticks: market indicators are refused */
+
+  /* Other instruments by the names that the config gives them; those of one name follow one another. */
+  const tf_feature_peer_t *peers;
+  uint32_t                 peer_cnt;
 
   /* What runs eight at a time, and how; vector_cnt 0: everything runs one by one. */
   const tf_vector_kind_t *const *vectors;
@@ -85,6 +92,9 @@ uint32_t tf_feature_compile_find(tf_feature_compile_t *compile, const char *text
 /* The plan of all features so far; plan owns its memory (tf_feature_plan_fini). E_CORE_OVERFLOW
  * where an instrument would need more than TF_FEATURE_PLAN_BYTES_MAX or too many slots. */
 tf_err_t tf_feature_compile_finish(const tf_feature_compile_t *compile, tf_feature_plan_t *plan);
+
+/* Whether a text is an instrument's name: SYMBOL.VENUE, or *.VENUE. */
+bool tf_feature_compile_is_instrument(const char *text);
 
 /* Whether a call is abs, min or max of the values of one moment rather than an indicator. */
 bool tf_feature_compile_is_pointwise(const tf_expr_t *expr, uint32_t node);

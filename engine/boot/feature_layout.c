@@ -12,10 +12,20 @@
 /* Fewer of a kind at one level run one by one: most of a vector would repeat its last lane. */
 #define LANES_MIN 3
 
-#define KIND_NONE UINT32_MAX
+#define KIND_NONE  UINT32_MAX
+#define KIND_PEERS (UINT32_MAX - 1)
 
 /* Which steps belong together: the values below TRIGGER_BAR, then one for each bar. */
-enum { TRIGGER_TRADE, TRIGGER_QUOTE, TRIGGER_BOOK, TRIGGER_MARKET, TRIGGER_TICK, TRIGGER_BAR };
+enum {
+  TRIGGER_TRADE,
+  TRIGGER_QUOTE,
+  TRIGGER_BOOK,
+  TRIGGER_PEER,       /* a tick of a peer */
+  TRIGGER_TICK_PEERS, /* an own tick, of what reads peers */
+  TRIGGER_MARKET,
+  TRIGGER_TICK,
+  TRIGGER_BAR
+};
 
 /* What is decided of each node. */
 typedef struct spot {
@@ -23,8 +33,8 @@ typedef struct spot {
   uint32_t stride; /* from one output's slot to the next */
   uint32_t offset; /* of its state, bytes */
   uint32_t level;  /* 0: no tick's step makes it; else 1 + the highest of its inputs */
-  uint32_t kind;   /* of vectors; KIND_NONE where it runs one by one */
-  uint32_t own;    /* place of a lane's own doubles */
+  uint32_t kind; /* of vectors; KIND_PEERS of a peer's value; KIND_NONE where it runs one by one */
+  uint32_t own;  /* place of a lane's own doubles */
 
   tf_feature_need_t need;
 } spot_t;
@@ -51,13 +61,17 @@ typedef struct layout {
   size_t                      mem_bytes;
 } layout_t;
 
+static bool is_vector(const spot_t *s) { return s->kind < KIND_PEERS; }
+
 static bool runs_on(const tf_feature_node_t *n, uint32_t trigger) {
   switch (n->kind) {
   case TF_FEATURE_NODE_MARKET:
     return (trigger == TRIGGER_TRADE && (n->indicator->on & TF_ON_TRADE)) ||
            (trigger == TRIGGER_QUOTE && (n->indicator->on & TF_ON_QUOTE)) ||
            (trigger == TRIGGER_BOOK && (n->indicator->on & TF_ON_BOOK)) ||
-           trigger == TRIGGER_MARKET;
+           (trigger == TRIGGER_PEER && (n->indicator->on & TF_ON_PEER)) ||
+           trigger == (n->peer_cnt > 0 ? TRIGGER_TICK_PEERS : TRIGGER_MARKET);
+  case TF_FEATURE_NODE_PEER: return trigger == TRIGGER_TICK;
   case TF_FEATURE_NODE_SERIES:
   case TF_FEATURE_NODE_ARITHMETIC:
   case TF_FEATURE_NODE_PEEK:
@@ -96,7 +110,7 @@ static int by_run(const void *a, const void *b) {
   const tf_feature_ref_t *in = sorted->c->nodes[i].in, *other = sorted->c->nodes[k].in;
   if (x->level != y->level) return x->level < y->level ? -1 : 1;
   if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
-  if (x->kind != KIND_NONE && in->node != other->node) return in->node < other->node ? -1 : 1;
+  if (is_vector(x) && in->node != other->node) return in->node < other->node ? -1 : 1;
   return i < k ? -1 : i > k;
 }
 
@@ -128,14 +142,14 @@ static void group(layout_t *l) {
       if (s->level < below) s->level = below;
     }
     s->level++;
-    s->kind                 = kind_of(&c->env, n);
+    s->kind                 = n->kind == TF_FEATURE_NODE_PEER ? KIND_PEERS : kind_of(&c->env, n);
     l->ticks[l->tick_cnt++] = i;
   }
   sort_ticks(l);
   for (uint32_t i = 0, cnt; i < l->tick_cnt; i += cnt) {
     cnt = company_of(l, i);
-    for (uint32_t k = 0; cnt < LANES_MIN && k < cnt; k++)
-      l->spots[l->ticks[i + k]].kind = KIND_NONE;
+    if (cnt >= LANES_MIN || !is_vector(&l->spots[l->ticks[i]])) continue;
+    for (uint32_t k = 0; k < cnt; k++) l->spots[l->ticks[i + k]].kind = KIND_NONE;
   }
   sort_ticks(l);
 }
@@ -166,6 +180,10 @@ static void find_needs(layout_t *l) {
       if (--need->closes == 0) need->bar = TF_FEATURE_NO_BAR;
       continue;
     }
+    if (n->kind == TF_FEATURE_NODE_PEER) { /* what the peer needs, it counts itself */
+      need->ticks = 1;
+      continue;
+    }
     for (uint32_t k = 0; k < n->in_cnt; k++) join_needs(need, &l->spots[n->in[k].node].need);
     if (has_bar) {
       need->bar    = n->clock;
@@ -180,14 +198,14 @@ static void find_needs(layout_t *l) {
 static tf_err_t place_slots(layout_t *l) {
   const tf_feature_compile_t *c = l->c;
   for (uint32_t i = 0; i < c->node_cnt; i++) {
-    if (l->spots[i].kind != KIND_NONE) continue;
+    if (is_vector(&l->spots[i])) continue;
     l->spots[i].slot = l->slot_cnt;
     l->slot_cnt += c->nodes[i].output_cnt;
   }
   for (uint32_t i = 0, cnt; i < l->tick_cnt; i += cnt) {
     uint32_t kind = l->spots[l->ticks[i]].kind;
     cnt           = company_of(l, i);
-    if (kind == KIND_NONE) continue;
+    if (!is_vector(&l->spots[l->ticks[i]])) continue;
     l->slot_cnt                   = (uint32_t)tf_align_up(l->slot_cnt, TF_VECTOR_LANES);
     const tf_vector_kind_t *k     = c->env.vectors[kind];
     uint32_t                lines = (cnt + TF_VECTOR_LANES - 1) / TF_VECTOR_LANES;
@@ -221,7 +239,7 @@ static void collect_pasts(layout_t *l) {
   for (uint32_t i = 0; i < l->tick_cnt; i++) {
     const tf_feature_node_t *n    = &l->c->nodes[l->ticks[i]];
     const spot_t            *s    = &l->spots[l->ticks[i]];
-    const tf_vector_kind_t  *kind = s->kind == KIND_NONE ? NULL : l->c->env.vectors[s->kind];
+    const tf_vector_kind_t  *kind = is_vector(s) ? l->c->env.vectors[s->kind] : NULL;
     if (!kind || kind->history == TF_VECTOR_HISTORY_NONE) continue;
     past_t  *past  = (past_t *)past_of(l, n->in[0], kind->history);
     uint64_t depth = kind->depth(n->params);
@@ -276,7 +294,7 @@ static tf_err_t place_own(layout_t *l, size_t *bytes) {
   for (uint32_t i = 0; i < l->tick_cnt; i++) {
     const tf_feature_node_t *n    = &l->c->nodes[l->ticks[i]];
     spot_t                  *s    = &l->spots[l->ticks[i]];
-    const tf_vector_kind_t  *kind = s->kind == KIND_NONE ? NULL : l->c->env.vectors[s->kind];
+    const tf_vector_kind_t  *kind = is_vector(s) ? l->c->env.vectors[s->kind] : NULL;
     if (!kind || !kind->own) continue;
     size_t own = (size_t)kind->own(n->params) * sizeof(double);
     s->own     = (uint32_t)(*bytes / sizeof(double));
@@ -295,7 +313,7 @@ static tf_err_t place_states(layout_t *l, size_t *bytes) {
     for (uint32_t i = 0; i < c->node_cnt; i++) {
       const tf_feature_node_t *n = &c->nodes[i];
       if (!n->indicator || (n->indicator->series_cnt == 0) != (pass == 0)) continue;
-      if (l->spots[i].kind != KIND_NONE) continue;
+      if (is_vector(&l->spots[i])) continue;
       if (n->kind == TF_FEATURE_NODE_PEEK) {
         l->spots[i].offset = l->spots[n->of].offset;
         continue;
@@ -337,7 +355,7 @@ static tf_err_t place(layout_t *l) {
 /* Its parts in their order, and what is written of them so far. */
 typedef struct parts {
   size_t steps_at, runs_at, histories_at, vectors_at, rows_at, updates_at, peeks_at, kinds_at;
-  size_t bars_at, fields_at, starts_at, names_at, needs_at, bytes;
+  size_t bars_at, fields_at, starts_at, names_at, needs_at, peers_at, peer_values_at, bytes;
 } parts_t;
 
 typedef struct writer {
@@ -349,6 +367,9 @@ typedef struct writer {
   tf_feature_run_t     *runs;
   tf_feature_history_t *histories;
   tf_vector_t          *vectors;
+
+  tf_feature_peer_value_t *peer_values;
+  uint32_t                 peer_value_cnt;
 } writer_t;
 
 static size_t put(size_t *at, size_t cnt, size_t bytes) {
@@ -378,6 +399,9 @@ static parts_t measure(const layout_t *l) {
   p.starts_at    = put(at, c->node_cnt, sizeof(tf_feature_start_t));
   p.names_at     = put(at, (size_t)c->entry_cnt + 1, sizeof(tf_feature_name_t));
   p.needs_at     = put(at, c->entry_cnt, sizeof(tf_feature_need_t));
+  p.peers_at     = put(at, c->peer_cnt, sizeof(tf_feature_peer_t));
+
+  p.peer_values_at = put(at, l->tick_cnt, sizeof(tf_feature_peer_value_t));
   return p;
 }
 
@@ -410,6 +434,18 @@ static void write_step(writer_t *w, uint32_t node) {
   else if (n->indicator)
     step->update = number_of(w, n->indicator->update);
   for (uint32_t k = 0; k < n->in_cnt; k++) step->in[k] = slot_of(w->l, n->in[k]);
+  if (n->peer_cnt == 0) return;
+  step->in[0] = (uint16_t)n->peer_first;
+  step->in[1] = (uint16_t)n->peer_cnt;
+}
+
+static void write_peer_value(writer_t *w, uint32_t node) {
+  const tf_feature_node_t *n = &w->l->c->nodes[node];
+
+  w->peer_values[w->peer_value_cnt++] =
+      (tf_feature_peer_value_t){.out  = (uint16_t)w->l->spots[node].slot,
+                                .in   = slot_of(w->l, n->in[0]),
+                                .peer = n->peer_first};
 }
 
 /* The steps of one trigger. */
@@ -491,6 +527,11 @@ static void write_ticks(writer_t *w, tf_feature_plan_t *plan) {
       more           = write_histories(w, &plan->history_cnt, level);
       if (more) add_run(w, plan, TF_FEATURE_WORK_HISTORIES, 0, first, more);
     }
+    if (s->kind == KIND_PEERS) {
+      add_run(w, plan, TF_FEATURE_WORK_PEERS, 0, w->peer_value_cnt, cnt);
+      for (uint32_t k = 0; k < cnt; k++) write_peer_value(w, l->ticks[i + k]);
+      continue;
+    }
     if (s->kind == KIND_NONE) {
       for (uint32_t k = 0; k < cnt; k++) write_step(w, l->ticks[i + k]);
       add_run(w, plan, TF_FEATURE_WORK_STEPS, 0, plan->tick_step_cnt, cnt);
@@ -534,7 +575,7 @@ static uint32_t write_starts(const layout_t *l, tf_feature_start_t *starts) {
   uint32_t cnt = 0;
   for (uint32_t i = 0; i < l->c->node_cnt; i++) {
     const tf_feature_node_t *n = &l->c->nodes[i];
-    if (l->spots[i].kind != KIND_NONE || n->kind == TF_FEATURE_NODE_PEEK) continue;
+    if (is_vector(&l->spots[i]) || n->kind == TF_FEATURE_NODE_PEEK) continue;
     if (!n->indicator && n->kind != TF_FEATURE_NODE_CONST) continue;
     tf_feature_start_t *start = &starts[cnt++];
     *start                    = (tf_feature_start_t){.indicator    = n->indicator,
@@ -558,7 +599,9 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
                                      .peeks     = (void *)(block + p.peeks_at),
                                      .runs      = (void *)(block + p.runs_at),
                                      .histories = (void *)(block + p.histories_at),
-                                     .vectors   = (void *)(block + p.vectors_at)};
+                                     .vectors   = (void *)(block + p.vectors_at),
+
+                                     .peer_values = (void *)(block + p.peer_values_at)};
   uint16_t             *row_slots = (void *)(block + p.rows_at);
   tf_feature_vectors_t *kinds     = (void *)(block + p.kinds_at);
   tf_feature_start_t   *starts    = (void *)(block + p.starts_at);
@@ -580,12 +623,19 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
                                                         .starts      = starts,
                                                         .names       = (void *)(block + p.names_at),
                                                         .needs       = needs,
+                                                        .peers       = (void *)(block + p.peers_at),
+                                                        .peer_cnt    = c->peer_cnt,
+                                                        .peer_values = w.peer_values,
                                                         .block       = block};
   plan->tick_market               = write_list(&w, TRIGGER_MARKET);
   write_ticks(&w, plan);
   plan->on_trade = write_list(&w, TRIGGER_TRADE);
   plan->on_quote = write_list(&w, TRIGGER_QUOTE);
   plan->on_book  = write_list(&w, TRIGGER_BOOK);
+  plan->on_peer  = write_list(&w, TRIGGER_PEER);
+
+  plan->tick_peers = write_list(&w, TRIGGER_TICK_PEERS);
+  if (c->peer_cnt > 0) memcpy(block + p.peers_at, c->peers, c->peer_cnt * sizeof *c->peers);
   write_bars(&w, plan, (void *)(block + p.fields_at));
   TF_ASSERT((uint8_t *)w.steps <= block + p.runs_at);
   plan->start_cnt = write_starts(l, starts);

@@ -5,12 +5,15 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "tf/policy.h"
 
-enum { LEVEL_SUM = 1, LEVEL_PRODUCT, LEVEL_SIGN, LEVEL_WHOLE };
+enum { LEVEL_PEER, LEVEL_SUM, LEVEL_PRODUCT, LEVEL_SIGN, LEVEL_WHOLE };
 
 #define KNOWN_MAX 512 /* names offered to "did you mean" */
 
-static const char *const RULE_WORDS[]  = {"score", "p10", "p90", "position"};
+#define WORD_(id, name) name,
+static const char *const RULE_WORDS[] = {TF_RULE_SLOTS(WORD_)};
+#undef WORD_
 static const char *const FUNCTIONS[]   = {"abs", "min", "max", "peek"};
 static const char *const LOGIC_WORDS[] = {"and", "or", "not"};
 
@@ -82,11 +85,15 @@ static void put_ref(writer_t *w, const tf_feature_compile_t *c, tf_feature_ref_t
   const tf_feature_node_t *n = &c->nodes[ref.node];
   if (n->level < level_min) put(w, "(");
   put(w, n->name);
-  if (n->level < level_min) put(w, ")");
   if (n->output_cnt > 1) {
     put(w, ".");
     put(w, n->indicator->outputs[ref.output]);
   }
+  if (n->kind == TF_FEATURE_NODE_MARKET && n->peer_cnt > 0) {
+    put(w, "@");
+    put(w, c->peers[n->peer_first].name);
+  }
+  if (n->level < level_min) put(w, ")");
 }
 
 bool tf_feature_resolve_name(const tf_feature_compile_t *c, tf_feature_ref_t ref, char *buf) {
@@ -129,7 +136,9 @@ static tf_err_t push(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t at
   }
   ref->output = 0;
   for (uint32_t i = 0; i < c->node_cnt; i++) {
-    if (strcmp(c->nodes[i].name, n->name) != 0) continue;
+    if (strcmp(c->nodes[i].name, n->name) != 0 || c->nodes[i].peer_first != n->peer_first ||
+        c->nodes[i].peer_cnt != n->peer_cnt)
+      continue;
     ref->node = i;
     return TF_OK;
   }
@@ -206,6 +215,7 @@ static uint8_t op_of(const tf_expr_node_t *n) {
 static bool constant_of(const tf_expr_t *expr, uint32_t node, double *value) {
   const tf_expr_node_t *n = &expr->nodes[node];
   double                a = 0, b = 0;
+  if (n->peer[0]) return false;
   if (n->kind == TF_EXPR_NUMBER) {
     *value = n->value;
     return true;
@@ -463,6 +473,22 @@ static tf_err_t resolve_output(const tf_expr_t *expr, const tf_expr_node_t *src,
   return unknown_field(expr, src, indicator->outputs, indicator->output_cnt);
 }
 
+/* What an indicator that reads other instruments is to read. */
+static tf_err_t indicators_peers(tf_feature_compile_t *c, const tf_expr_t *expr,
+                                 const tf_expr_node_t *src, const tf_indicator_t *indicator,
+                                 tf_feature_node_t *n) {
+  if (!src->peer[0])
+    return tf_expr_error(expr, src->at,
+                         "%s reads another instrument; say which, as in %s@NAME with a name under "
+                         "peers, or %s@ETHUSDT.BINANCE-SPOT",
+                         src->name, src->name, src->name);
+  n->level     = LEVEL_PEER;
+  tf_err_t err = tf_feature_peer_find(c, expr, src, &n->peer_first, &n->peer_cnt);
+  if (err != TF_OK || n->peer_cnt <= indicator->peers_max) return err;
+  return tf_expr_error(expr, src->peer_at, "%s names %u instruments, %s reads at most %u",
+                       src->peer, n->peer_cnt, indicator->name, indicator->peers_max);
+}
+
 static tf_err_t resolve_indicator(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
                                   const tf_indicator_t *indicator, tf_feature_ref_t *ref) {
   const tf_expr_node_t *src = &expr->nodes[node];
@@ -476,11 +502,16 @@ static tf_err_t resolve_indicator(tf_feature_compile_t *c, const tf_expr_t *expr
             .indicator  = indicator,
   };
   uint32_t taken = 0, output;
+  tf_err_t err;
   if (c->env.bars_only && indicator->series_cnt == 0) {
     return tf_expr_error(expr, src->at, "%s needs ticks; there are only bars here",
                          indicator->name);
   }
-  tf_err_t err = resolve_series(c, expr, node, indicator, &n, &taken);
+  if (indicator->peers_max > 0) {
+    err = indicators_peers(c, expr, src, indicator, &n);
+    if (err != TF_OK) return err;
+  }
+  err = resolve_series(c, expr, node, indicator, &n, &taken);
   if (err != TF_OK) return err;
   if (src->child_cnt > taken + indicator->param_cnt) {
     uint32_t extra = tf_expr_child(expr, node, taken + indicator->param_cnt);
@@ -612,7 +643,8 @@ static tf_err_t resolve_name(tf_feature_compile_t *c, const tf_expr_t *expr, uin
   return unknown_name(c, expr, n);
 }
 
-tf_err_t tf_feature_resolve(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
+/* The subtree as it is of the own instrument. */
+static tf_err_t resolve_own(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
                             tf_feature_ref_t *ref) {
   const tf_expr_node_t *n = &expr->nodes[node];
   double                value;
@@ -635,4 +667,46 @@ tf_err_t tf_feature_resolve(tf_feature_compile_t *c, const tf_expr_t *expr, uint
     return resolve_arithmetic(c, expr, node, ref);
   }
   return tf_expr_error(expr, n->at, "found a condition, expected a number");
+}
+
+/* The value that the subtree has in another instrument. */
+static tf_err_t resolve_peer(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
+                             tf_feature_ref_t *ref) {
+  const tf_expr_node_t *src = &expr->nodes[node];
+  tf_feature_node_t     n   = {
+            .kind       = TF_FEATURE_NODE_PEER,
+            .in_cnt     = 1,
+            .level      = LEVEL_PEER,
+            .output_cnt = 1,
+            .clock      = TF_FEATURE_CLOCK_TICK,
+  };
+  tf_err_t err = resolve_own(c, expr, node, &n.in[0]);
+  if (err != TF_OK) return err;
+  if (c->nodes[n.in[0].node].clock == TF_FEATURE_CLOCK_NEVER)
+    return tf_expr_error(expr, src->at, "found a constant, which is the same of every instrument");
+  err = tf_feature_peer_find(c, expr, src, &n.peer_first, &n.peer_cnt);
+  if (err != TF_OK) return err;
+  if (n.peer_cnt > 1)
+    return tf_expr_error(expr, src->peer_at,
+                         "%s names %u instruments, and this is the value of one: name one, or ask "
+                         "for cbbo@%s",
+                         src->peer, n.peer_cnt, src->peer);
+  writer_t w = {n.name, 0};
+  put_ref(&w, c, n.in[0], LEVEL_WHOLE);
+  put(&w, "@");
+  put(&w, src->peer);
+  return push(c, expr, src->at, &n, w.used, ref);
+}
+
+tf_err_t tf_feature_resolve(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
+                            tf_feature_ref_t *ref) {
+  const tf_expr_node_t *n = &expr->nodes[node];
+  if (!n->peer[0]) return resolve_own(c, expr, node, ref);
+  if (c->env.bars_only)
+    return tf_expr_error(expr, n->peer_at,
+                         "there is one series of bars here and no other instrument");
+  bool                  is_name   = n->kind == TF_EXPR_NAME || n->kind == TF_EXPR_CALL;
+  const tf_indicator_t *indicator = is_name ? indicator_of(c, n->name) : NULL;
+  if (indicator && indicator->peers_max > 0) return resolve_own(c, expr, node, ref);
+  return resolve_peer(c, expr, node, ref);
 }

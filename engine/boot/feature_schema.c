@@ -54,9 +54,26 @@ static uint64_t fold(uint64_t hash, const char *text) {
   return tf_hash_fold(hash, 256); /* its end, which no byte is */
 }
 
+static uint64_t fold_peer(uint64_t hash, const json_t *peer) {
+  static const char *const TEXTS[] = {"name", "instrument"};
+  for (size_t k = 0; k < TF_ARRAY_CNT(TEXTS); k++) {
+    const char *text = json_string_value(json_object_get(peer, TEXTS[k]));
+    hash             = fold(hash, text ? text : "");
+  }
+  hash = tf_hash_fold(hash, (uint64_t)json_integer_value(json_object_get(peer, "max_age_ns")));
+  hash = tf_hash_fold(hash, (uint64_t)json_integer_value(json_object_get(peer, "books")));
+  return tf_hash_fold(hash, json_is_true(json_object_get(peer, "wake")));
+}
+
+static json_t *peer_object(const tf_feature_peer_t *peer) {
+  return json_pack("{s:s, s:s, s:I, s:i, s:b}", "name", peer->name, "instrument", peer->instrument,
+                   "max_age_ns", (json_int_t)peer->max_age_ns, "books", (int)peer->books_ok, "wake",
+                   peer->wakes);
+}
+
 /* Of the parsed text's own words, so that whoever changes one by hand has to mean it. */
 static void hash_of(const json_t *root, char hex[17]) {
-  const json_t *feature, *bar;
+  const json_t *feature, *bar, *peer;
   const char   *name, *nan = json_string_value(json_object_get(root, "nan"));
   size_t        i;
   uint64_t      hash = tf_hash_fold(TF_HASH_SEED, TF_FEATURE_SCHEMA_VERSION);
@@ -69,6 +86,7 @@ static void hash_of(const json_t *root, char hex[17]) {
     const char *text = json_string_value(bar);
     hash             = fold(fold(hash, name), text ? text : "");
   }
+  json_array_foreach(json_object_get(root, "peers"), i, peer) hash = fold_peer(hash, peer);
   snprintf(hex, 17, "%016llx", (unsigned long long)hash);
 }
 
@@ -87,6 +105,12 @@ tf_err_t tf_feature_schema_text(const tf_feature_plan_t *plan, const tf_bar_spec
   json_t *root =
       json_pack("{s:i, s:s, s:s, s:o, s:o}", "version", TF_FEATURE_SCHEMA_VERSION, "hash", "",
                 "nan", tf_feature_nan_words[nan], "features", features, "bars", used);
+  if (root && plan->peer_cnt > 0) {
+    json_t *peers = json_array();
+    for (uint32_t i = 0; i < plan->peer_cnt; i++)
+      json_array_append_new(peers, peer_object(&plan->peers[i]));
+    json_object_set_new(root, "peers", peers);
+  }
   if (root) {
     hash_of(root, hex);
     json_object_set_new(root, "hash", json_string(hex));
@@ -130,6 +154,29 @@ static tf_err_t check_bars(const json_t *used, const tf_bar_spec_t *bars, uint32
   return TF_OK;
 }
 
+/* Each peer that the model was trained with is read here, and is the same. */
+static tf_err_t check_peers(const json_t *trained, const tf_feature_plan_t *plan) {
+  const json_t *peer;
+  size_t        i;
+  json_array_foreach(trained, i, peer) {
+    bool is_same = false;
+    for (uint32_t k = 0; k < plan->peer_cnt && !is_same; k++) {
+      json_t *here = peer_object(&plan->peers[k]);
+      is_same      = json_equal(peer, here);
+      json_decref(here);
+    }
+    const char *name       = json_string_value(json_object_get(peer, "name"));
+    const char *instrument = json_string_value(json_object_get(peer, "instrument"));
+    if (!is_same)
+      return TF_ERR(
+          E_MODEL_SCHEMA,
+          "peer \"%.63s\" was trained as %.63s with its own max_age, books and wake; in this "
+          "config it is another, or not read",
+          name ? name : "?", instrument ? instrument : "?");
+  }
+  return TF_OK;
+}
+
 static tf_err_t check_head(const json_t *root) {
   const json_t *version = json_object_get(root, "version");
   const char   *nan     = json_string_value(json_object_get(root, "nan"));
@@ -161,6 +208,7 @@ tf_err_t tf_feature_schema_check(const char *text, const tf_feature_plan_t *plan
   tf_err_t err = check_head(root);
   if (!err) err = check_features(json_object_get(root, "features"), plan, places, cnt);
   if (!err) err = check_bars(json_object_get(root, "bars"), bars, bar_cnt);
+  if (!err) err = check_peers(json_object_get(root, "peers"), plan);
   json_decref(root);
   return err;
 }

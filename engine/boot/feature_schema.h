@@ -4,8 +4,10 @@
  *
  *   {"version": 1, "hash": "6c62272e07bb0142", "nan": "drop",
  *    "features": [{"name": "z", "expr": "zscore(mid,500)"}, ...],   in the order of the columns
- *    "bars": {"s1": "1000000000 ns"}}                               those that the features read, with their
- *                                                                   clock, gaps and session where they have some
+ *    "bars": {"s1": "1000000000 ns"},                               those that the features read,
+ *                                                                   with clock, gaps and session
+ *    "peers": [{"name": "eth", "instrument": "ETHUSDT.BINANCE-SPOT", "max_age_ns": 5000000000,
+ *               "books": 33, "wake": false}]}                       likewise; absent where there is none
  *
  * An expr is canonical: every parameter, aliases written out. version counts what this text means and what
  * the expressions compute: a change of an indicator's values is a new one. hash is over all of it. Control
@@ -34,7 +36,7 @@ tf_err_t tf_feature_schema_text(const tf_feature_plan_t *plan, const tf_bar_spec
                                 uint32_t bar_cnt, tf_feature_nan_t nan, char **text);
 
 /* Whether the features at places (cnt) of the plan are those of the schema. E_MODEL_SCHEMA, naming the first
- * that differs, both ways; also for a bar that differs, rows whose gaps were filled, another version. */
+ * that differs, both ways; also for a bar or a peer that differs, rows whose gaps were filled, another version. */
 tf_err_t tf_feature_schema_check(const char *text, const tf_feature_plan_t *plan,
                                  const uint32_t *places, uint32_t cnt, const tf_bar_spec_t *bars,
                                  uint32_t bar_cnt);

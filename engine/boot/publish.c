@@ -159,11 +159,11 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_BARS_OUTSIDE_TRADES, lane->buffer.bar_counts.outside_trades);
   tf_metrics_set(b, TF_METRIC_BARS_GAPS_CUT, lane->buffer.bar_counts.gaps_cut);
   tf_metrics_set(b, TF_METRIC_DECISION_RING_FULL, lane->ring_full_waits + lane->decisions_dropped);
-  tf_metrics_set(b, TF_METRIC_INFERENCES_LATE, lane->late_inferences);
   tf_metrics_set(b, TF_METRIC_TICKS, m->ticks);
   tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
-  tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED, m->skipped_warmup + m->skipped_output);
+  tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED,
+                 m->skipped_warmup + m->skipped_output + m->skipped_paused);
   tf_metrics_set(b, TF_METRIC_DECISIONS, d->decisions);
   tf_metrics_set(b, TF_METRIC_HALTED, lane->decide.halted);
   tf_metrics_set(b, TF_METRIC_COMMANDS, lane->commands);
@@ -171,6 +171,34 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_ACTIONS_HOLD + i), d->actions[i]);
   for (uint32_t i = 0; i < TF_HOLD_REASON_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_HOLDS_NONE + i), d->holds[i]);
+}
+
+/* A model's own block, and over all of them how many were late. */
+static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
+                           const tf_compute_t *compute) {
+  uint64_t late = 0;
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    const tf_compute_model_counts_t *c = &compute->models[i].counts;
+    tf_metrics_block_t              *b = p->models[i];
+    late += c->late;
+    if (!b) continue;
+    tf_metrics_set(b, TF_METRIC_MODEL_REQUESTED, c->requested);
+    tf_metrics_set(b, TF_METRIC_MODEL_DONE, c->done);
+    tf_metrics_set(b, TF_METRIC_MODEL_WARMUP, c->warmup);
+    tf_metrics_set(b, TF_METRIC_MODEL_NOT_FINITE, c->post.not_finite);
+    tf_metrics_set(b, TF_METRIC_MODEL_OUT_OF_RANGE, c->post.out_of_range);
+    tf_metrics_set(b, TF_METRIC_MODEL_CROSSED, c->post.crossed_refused);
+    tf_metrics_set(b, TF_METRIC_MODEL_PAUSED, c->paused_skipped);
+    tf_metrics_set(b, TF_METRIC_MODEL_SORTED, c->post.sorted);
+    tf_metrics_set(b, TF_METRIC_MODEL_CLAMPED, c->post.clamped);
+    tf_metrics_set(b, TF_METRIC_MODEL_FALLBACK, c->fallback);
+    tf_metrics_set(b, TF_METRIC_MODEL_ALERTS, c->post.alerts);
+    tf_metrics_set(b, TF_METRIC_MODEL_LATE, c->late);
+    tf_metrics_set(b, TF_METRIC_MODEL_PAUSES, c->pauses);
+    tf_metrics_set(b, TF_METRIC_MODEL_TIMED, c->timed);
+    tf_metrics_set(b, TF_METRIC_MODEL_RUN_NS, c->run_ns);
+  }
+  tf_metrics_set(lane_block, TF_METRIC_INFERENCES_LATE, late);
 }
 
 static void publish_io(tf_metrics_block_t *b, const tf_io_counts_t *c) {
@@ -230,6 +258,7 @@ void tf_publish_run(void *self, uint32_t stages, uint64_t now_ns) {
     }
     if (stages & TF_STAGE_LANE) {
       publish_lane(b, &r->lane);
+      publish_models(p, b, &r->lane.compute);
       publish_warmup(p, b, &r->lane);
       if (r->event_reader)
         tf_metrics_set(b, TF_METRIC_EVENT_RING_LAG, tf_ring_fill_cnt(r->event_reader->ring));
@@ -287,15 +316,19 @@ tf_err_t tf_publish_add_sink(tf_publish_t *p, uint32_t sink_idx, const char *nam
   return add_block(p, TF_METRIC_SINK, name, false, &p->sinks[sink_idx]);
 }
 
+tf_err_t tf_publish_add_model(tf_publish_t *p, uint32_t model_idx, const char *name) {
+  return add_block(p, TF_METRIC_MODEL, name, false, &p->models[model_idx]);
+}
+
 tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
                          const tf_instruments_t *instruments) {
   memset(p, 0, sizeof *p);
   p->runner      = runner;
   p->instruments = instruments;
-  size_t bytes   = tf_metrics_footprint(1 + TF_THREADS_MAX +
-                                            TF_SOURCES_MAX * (1 + TF_SOURCE_LEGS_MAX) + TF_SINKS_MAX,
-                                        TF_THREADS_MAX);
-  p->memory      = aligned_alloc(4096, tf_align_up(bytes, 4096));
+  size_t bytes   = tf_metrics_footprint(
+        1 + TF_THREADS_MAX + TF_SOURCES_MAX * (1 + TF_SOURCE_LEGS_MAX) + TF_SINKS_MAX + TF_MODELS_MAX,
+        TF_THREADS_MAX);
+  p->memory = aligned_alloc(4096, tf_align_up(bytes, 4096));
   if (!p->memory) return TF_ERR(E_CORE_NO_MEMORY, "metrics page: %zu bytes", bytes);
   memset(p->memory, 0, tf_align_up(bytes, 4096));
   p->page = tf_metrics_new(p->memory, bytes);

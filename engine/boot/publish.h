@@ -16,6 +16,7 @@ typedef struct tf_publish {
   tf_metrics_block_t     *feeds[TF_SOURCES_MAX];
   tf_metrics_block_t     *legs[TF_SOURCES_MAX][TF_SOURCE_LEGS_MAX];
   tf_metrics_block_t     *sinks[TF_SINKS_MAX];
+  tf_metrics_block_t     *models[TF_MODELS_MAX];
   uint32_t                warmup_at;    /* the lane's: the instrument that is looked at next */
   uint32_t                quantiles_at; /* acquire's: the distribution that is summed up next */
 } tf_publish_t;
@@ -25,9 +26,10 @@ tf_err_t tf_publish_init(tf_publish_t *publish, const tf_runner_t *runner,
                          const tf_instruments_t *instruments);
 void     tf_publish_fini(tf_publish_t *publish);
 
-/* A block per source and sink, and one for each connection of a source; names as the config gives them. */
+/* A block per source, sink and model, and one for each connection of a source; names as the config gives them. */
 tf_err_t tf_publish_add_feed(tf_publish_t *publish, uint32_t source_idx, const char *name);
 tf_err_t tf_publish_add_sink(tf_publish_t *publish, uint32_t sink_idx, const char *name);
+tf_err_t tf_publish_add_model(tf_publish_t *publish, uint32_t model_idx, const char *name);
 
 /* The control thread's own figures, once a second or so: of the allocator, 0 where it has none. */
 void tf_publish_control(tf_publish_t *publish, uint64_t heap_allocated_bytes,

@@ -46,11 +46,12 @@ static tf_err_t load_feature(walk_t *w, uint32_t node) {
 
 /* score, p10, p90, position, unless fields or arguments make it something else. */
 static bool output_slot(const tf_expr_node_t *n, uint32_t *slot_idx) {
-  static const char *const NAMES[] = {[TF_RULE_SLOT_SCORE]    = "score",
-                                      [TF_RULE_SLOT_P10]      = "p10",
-                                      [TF_RULE_SLOT_P90]      = "p90",
-                                      [TF_RULE_SLOT_POSITION] = "position"};
-  if (n->kind != TF_EXPR_NAME || n->field[0]) return false;
+  static const char *const NAMES[] = {
+#define NAME_(id, name) name,
+      TF_RULE_SLOTS(NAME_)
+#undef NAME_
+  };
+  if (n->kind != TF_EXPR_NAME || n->field[0] || n->peer[0]) return false;
   for (uint32_t i = 0; i < TF_ARRAY_CNT(NAMES); i++) {
     if (strcmp(n->name, NAMES[i]) != 0) continue;
     *slot_idx = i;
@@ -115,6 +116,7 @@ static tf_err_t walk_node(walk_t *w, uint32_t node) {
                          "found a duration, expected a number; durations are "
                          "parameters, as in ofi(1s)");
   }
+  if (n->peer[0]) return load_feature(w, node);
   if (output_slot(n, &slot_idx)) return emit(w, n->at, TF_RULE_LOAD, slot_idx, 0, 1);
   bool is_operator = n->kind >= TF_EXPR_NEG || tf_feature_compile_is_pointwise(w->expr, node);
   if (!is_operator || listed_as_a_whole(w, node)) return load_feature(w, node);

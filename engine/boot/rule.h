@@ -1,6 +1,7 @@
 /* From a rule's text to the stack program that policies evaluate (tf/policy.h).
  *
- * A rule may name score, p10, p90, position (what an operator says is held); any feature by its text or alias; and any other indicator, which
+ * A rule may name score, p10, p90, position (what an operator says is held), alert (the step ahead that raised it), fleet_mean and its like
+ * (TF_RULE_SLOTS has them all); any feature by its text or alias; and any other indicator, which
  * then becomes a feature "rule only": computed, in the row, but no model input. Comparisons, and, or,
  * not, + - * /, abs(a), min(a, b), max(a, b). Where a part of a rule is a listed feature's expression
  * it loads that feature; other arithmetic is computed by the rule.

@@ -69,6 +69,12 @@ static uint64_t schema_of(const tf_engine_t *e) {
     hash = tf_hash_fold(tf_hash_fold(hash, bar->session.length_ns), bar->session.open_ns);
     hash = tf_hash_fold(tf_hash_fold(hash, (uint64_t)bar->session.offset_ns), bar->session.days);
   }
+  for (uint32_t i = 0; i < e->plan.peer_cnt; i++) {
+    const tf_feature_peer_t *peer = &e->plan.peers[i];
+    hash                          = fold_text(fold_text(hash, peer->name), peer->instrument);
+    hash                          = tf_hash_fold(tf_hash_fold(hash, peer->max_age_ns),
+                                                 peer->books_ok | (uint64_t)peer->wakes << 32);
+  }
   for (uint32_t i = 0; i < lane->decide.strategy_cnt; i++)
     hash = fold_strategy(hash, &lane->decide.strategies[i]);
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++) {
@@ -299,22 +305,22 @@ static void forget_market(tf_lane_instrument_t *in) {
   m->trade_side                   = 0;
   m->has_quote = in->has_bbo = in->has_trade = false;
   in->position                               = (double)NAN;
+  in->is_live                                = false;
 }
 
 tf_err_t tf_snapshot_warm(tf_engine_t *e, tf_source_t *source, uint64_t *event_cnt) {
-  tf_lane_t          *lane   = &e->runner.lane;
-  tf_compute_counts_t counts = lane->compute.counts;
-  warm_t              w      = {.lane = lane};
-  int                 n      = 0;
-  source->publisher          = (tf_publisher_t){&w, publish_warm};
-  lane->warming              = true;
+  tf_lane_t *lane   = &e->runner.lane;
+  warm_t     w      = {.lane = lane};
+  int        n      = 0;
+  source->publisher = (tf_publisher_t){&w, publish_warm};
+  lane->warming     = true;
   while (n >= 0) n = source->ops->poll(source, tf_clock_wall_ns());
-  lane->warming        = false;
-  lane->compute.counts = counts;
-  lane->events = lane->instruments_refused = lane->commands = lane->late_inferences = 0;
-  lane->buffer.late_events                                                          = 0;
-  lane->buffer.bar_counts = (tf_bar_counts_t){0};
-  lane->decide.halted     = false;
+  lane->warming = false;
+  tf_compute_forget_counts(&lane->compute);
+  lane->events = lane->instruments_refused = lane->commands = 0;
+  lane->buffer.late_events                                  = 0;
+  lane->buffer.bar_counts                                   = (tf_bar_counts_t){0};
+  lane->decide.halted                                       = false;
   for (uint32_t i = 0; i < lane->instrument_cap; i++) forget_market(&lane->instruments[i]);
   *event_cnt = w.event_cnt;
   return n == TF_SOURCE_DONE ? TF_OK : n;

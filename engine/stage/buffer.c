@@ -93,6 +93,11 @@ TF_COLD static void on_listing(const tf_buffer_t *buffer, tf_lane_instrument_t *
   in->market.trade_price = in->market.trade_qty = (double)NAN;
 }
 
+void tf_buffer_on_woken(tf_lane_instrument_t *in, const tf_event_t *e) {
+  in->market.event = e;
+  if (e->ts_recv_ns > in->market.now_ns) in->market.now_ns = e->ts_recv_ns;
+}
+
 uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e,
                             uint32_t *closed_bars) {
   tf_market_t *m = &in->market;

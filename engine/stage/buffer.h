@@ -47,6 +47,10 @@ TF_INLINE uint32_t tf_buffer_close_due(tf_buffer_t *buffer, tf_lane_instrument_t
 uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *instrument,
                             const tf_event_t *event, uint32_t *closed_bars);
 
+/* In the place of both: a tick of another instrument that is to be one of this (ADR 0023). Its event is the cause,
+ * and its ts_recv passes here too; then tf_buffer_close_due. */
+void tf_buffer_on_woken(tf_lane_instrument_t *instrument, const tf_event_t *event);
+
 /* After the last event of a message: settles the book's state, and takes the best bid and offer from
  * its top for an instrument that has no quotes. */
 void tf_buffer_settle(const tf_buffer_t *buffer, tf_lane_instrument_t *instrument);

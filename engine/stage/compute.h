@@ -2,36 +2,85 @@
  * instrument's feature state and row, and the models' outputs. Second stage of a lane.
  *
  * A model runs when every feature it wants is ready and finite; else the inference is skipped and
- * counted. A NaN never reaches a model, and an output that is not finite never reaches a rule.
+ * counted. A NaN never reaches a model, and an output that is not finite, or beyond what the config calls valid,
+ * never reaches a rule (serve/post.h).
  *
  * A model over a window takes each such row, and answers from the window-th on; until then its
  * inferences are skipped as warm-up. A row with a feature that is not ready or not finite breaks
  * the window: it begins anew with the next good row, since its rows are ticks that follow one
  * another. What the model does for ticks to come (tf_compute_deferred) waits until the decision has
- * left. */
+ * left.
+ *
+ * A model that takes longer than its budget too often in a row (late_limit) asks for a pause. The request is read by
+ * acquire's thread, which publishes it as an event (TF_CONTROL_PAUSE): so the pause begins at a place in the
+ * stream and lasts a span of the market's time, and a replay obeys it where the live run did, without a
+ * clock of its own. In a pause the model is not asked; its overrun policy says what a rule sees instead. A model over a
+ * window then takes its rows after the decision has left, so that its window stays whole. */
 #ifndef TF_STAGE_COMPUTE_H
 #define TF_STAGE_COMPUTE_H
 
+#include "serve/fleet.h"
+#include "serve/post.h"
 #include "stage/feature_plan.h"
 #include "stage/lane.h"
 #include "tf/model.h"
+
+/* What a rule sees of a model that is paused. */
+typedef enum tf_overrun {
+  TF_OVERRUN_COUNT,    /* it is never paused: late answers are counted and used */
+  TF_OVERRUN_SKIP,     /* nothing: no decision */
+  TF_OVERRUN_LAST,     /* its last answer on that instrument */
+  TF_OVERRUN_FALLBACK, /* the answer of the model fallback_idx, which stands before it */
+} tf_overrun_t;
+
+typedef struct tf_compute_model_counts { /* one writer: the lane */
+  uint64_t         requested;            /* = done + warmup + post's refusals + paused_skipped */
+  uint64_t         done;                 /* answers that a rule may see, whoever gave them */
+  uint64_t         warmup;
+  uint64_t         paused_skipped; /* in a pause, and nothing stood in */
+  uint64_t         fallback;       /* done by what stood in: the last answer or another model */
+  uint64_t         late;           /* took longer than the budget */
+  uint64_t         pauses;         /* obeyed */
+  uint64_t         run_ns;         /* of those that were timed */
+  uint64_t         timed;
+  tf_post_counts_t post;
+} tf_compute_model_counts_t;
 
 typedef struct tf_compute_model {
   const tf_model_t *model;
   uint32_t         *feature_idx; /* (input_cnt) of the plan's row */
   float            *row;         /* (input_cnt) */
   void             *scratch;
-  bool              has_deferred;              /* work of the tick in hand */
-  float             out[TF_MODEL_OUTPUTS_MAX]; /* of the tick in hand */
+  tf_post_t         post;
+  tf_fleet_t       *fleet;        /* NULL: no rule reads it */
+  uint64_t          budget_ticks; /* 0: none; else every inference is timed */
+  tf_overrun_t      overrun;
+  uint32_t          fallback_idx;
+  uint32_t          late_limit; /* in a row, before a pause is asked for */
+  uint64_t          pause_ns;
+  tf_answer_t      *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
+
+  /* of the tick in hand */
+  bool              has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
+  uint8_t           path;                   /* tf_path_t of the answer */
+  const tf_model_t *answered_by;
+  tf_answer_t       answer;
+  float             out[TF_MODEL_OUTPUTS_MAX];
+
+  uint32_t                  late_cnt; /* in a row */
+  uint64_t                  paused_until_ns;
+  uint64_t                  pauses_asked; /* by the lane; tf_compute_t.asks publishes it */
+  tf_compute_model_counts_t counts;
 } tf_compute_model_t;
 
 typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t ticks;
   uint64_t warming;   /* now: instruments that have ticked and lack a listed feature */
-  uint64_t requested; /* = done + skipped_warmup + skipped_output */
+  uint64_t requested; /* = done + skipped_warmup + skipped_output + skipped_paused */
   uint64_t done;
   uint64_t skipped_warmup; /* a feature is not ready, NaN or infinite, or a window is not full */
-  uint64_t skipped_output; /* the model's output is NaN or infinite */
+  uint64_t skipped_output; /* the model's output is not finite, not valid, or out of order */
+  uint64_t skipped_paused; /* the model is paused for its overruns, and nothing stands in */
 } tf_compute_counts_t;
 
 typedef struct tf_compute {
@@ -39,6 +88,7 @@ typedef struct tf_compute {
   tf_compute_model_t       models[TF_MODELS_MAX];
   uint32_t                 model_cnt;
   tf_compute_counts_t      counts;
+  uint64_t                 asks; /* pauses asked for, of all models: by the lane, with release */
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -81,6 +131,15 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
 /* Adds a model that reads the row at feature_idx (input_cnt of them, copied), and takes its memory. */
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               const uint32_t *feature_idx, tf_arena_t *arena);
+
+/* Inferences over their model's budget, of all models. */
+uint64_t tf_compute_late(const tf_compute_t *compute);
+
+/* As at the start, but for what is warming: after a warm start. */
+void tf_compute_forget_counts(tf_compute_t *compute);
+
+/* An event's: model idx is not asked while the market's time is before until_ns. */
+void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_ns);
 
 /* Takes an instrument's window states for the models that were added. E_CORE_ARENA_FULL. */
 tf_err_t tf_compute_init_instrument(const tf_compute_t *compute, tf_lane_instrument_t *in,

@@ -29,19 +29,22 @@ static void set_ref_price(tf_decision_t *d, const tf_lane_instrument_t *in) {
 
 static void set_scores(tf_decision_t *d, tf_policy_input_t *input, const tf_compute_model_t *m) {
   d->score = d->p10 = d->p90 = d->confidence = absent();
-  input->score = input->p10 = input->p90 = (double)NAN;
+  input->score = input->p10 = input->p90 = input->alert = (double)NAN;
   if (!m) return;
-  d->model_hash = m->model->hash;
-  d->score      = m->out[0];
-  if (m->model->output_cnt == 3) { /* p10, p50, p90: the score is p50 */
-    d->score   = m->out[1];
-    d->p10     = m->out[0];
-    d->p90     = m->out[2];
-    input->p10 = (double)d->p10;
-    input->p90 = (double)d->p90;
-  }
-  input->score = (double)d->score;
+  d->model_hash = m->answered_by->hash;
+  d->path       = m->path;
+  d->score      = m->answer.score;
+  d->p10        = m->answer.p10;
+  d->p90        = m->answer.p90;
+  input->score  = (double)d->score;
+  input->p10    = (double)d->p10;
+  input->p90    = (double)d->p90;
+  input->alert  = (double)m->answer.alert;
+  if (m->fleet) input->fleet = (const double *)m->fleet->figures;
 }
+
+TF_STATIC_ASSERT(sizeof((tf_fleet_t){0}.figures) == TF_RULE_FLEET_CNT * sizeof(double),
+                 "a fleet's figures are the rules' slots, in their order");
 
 static void seal_decision(tf_decide_t *decide, tf_decision_t *d) {
   d->decision_seq = ++decide->decision_seq;
@@ -94,7 +97,7 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     d->ingest_seq    = cause->ingest_seq;
     d->ts_event_ns   = cause->ts_event_ns;
     d->ts_recv_ns    = cause->ts_recv_ns;
-    d->instrument_id = cause->instrument_id;
+    d->instrument_id = in->id; /* the cause may be a peer's */
     d->strategy_id   = (uint8_t)s;
     d->action        = output.action;
     d->hold_reason   = output.hold_reason;

@@ -17,6 +17,7 @@
  *   a bar closes          -> on_bar:   its fields become slots, then what hangs on that bar runs
  *   end of the message    -> on_open:  the fields of open bars that some peek reads become slots;
  *                            on_tick:  market indicators, then the runs, then the row
+ *   a peer's message ends -> on_peer:  indicators that follow its ticks (ADR 0023)
  *
  * A run is a stretch of one sort of work: series and arithmetic are ordered by level (a level's inputs
  * all come from the levels before), and within a level by kind, so that equal nodes over whatever inputs
@@ -34,6 +35,10 @@
  * one. Arithmetic whose result is infinite reads NaN. So a row holds finite numbers and NaN only,
  * and a stale number never stands in for a missing one.
  *
+ * Peers. What one expression has in another instrument's memory is at the same place there, since the plan is one; so a value of
+ * a peer is read where it lies, as of that instrument's last tick, by the lane that owns both. market->peers says whose
+ * memory that is, and whether it is good: else the value is NaN.
+ *
  * This file runs on a lane: no allocation, no failure, no log. One writer: the instrument's lane. */
 #ifndef TF_STAGE_FEATURE_PLAN_H
 #define TF_STAGE_FEATURE_PLAN_H
@@ -49,6 +54,9 @@
 #define TF_FEATURE_PLAN_BARS_MAX   32
 #define TF_FEATURE_PLAN_SLOTS_MAX  UINT16_MAX
 #define TF_FEATURE_PLAN_BYTES_MAX  ((size_t)1 << 30) /* of an instrument's memory */
+#define TF_FEATURE_PLAN_PEERS_MAX  64
+#define TF_FEATURE_PEER_NAME_BYTES 64
+#define TF_FEATURE_AGE_NS_MAX      (UINT64_C(1) << 62) /* however old: no sum with a time overflows */
 
 typedef enum tf_feature_op {
   TF_FEATURE_CALL, /* update of an indicator */
@@ -100,9 +108,25 @@ typedef struct tf_feature_history {
   uint16_t holds; /* tf_vector_history_t: which inputs */
 } tf_feature_history_t;
 
+/* Another instrument that features read: at most one of a name, or several one behind the other. */
+typedef struct tf_feature_peer {
+  char name[TF_FEATURE_PEER_NAME_BYTES];       /* as expressions have it: eth */
+  char instrument[TF_FEATURE_PEER_NAME_BYTES]; /* ETHUSDT.BINANCE-SPOT; *.X: the own symbol at X */
+  uint64_t max_age_ns;                         /* at most TF_FEATURE_AGE_NS_MAX */
+  uint32_t books_ok;                           /* a bit for each tf_book_state_t */
+  bool     wakes;                              /* its ticks are the reader's too */
+} tf_feature_peer_t;
+
+/* What a peer's slot `in` holds becomes this instrument's slot `out`. */
+typedef struct tf_feature_peer_value {
+  uint16_t out, in;
+  uint32_t peer;
+} tf_feature_peer_value_t;
+
 typedef enum tf_feature_work {
   TF_FEATURE_WORK_STEPS,
   TF_FEATURE_WORK_HISTORIES,
+  TF_FEATURE_WORK_PEERS,
   TF_FEATURE_WORK_VECTORS
 } tf_feature_work_t;
 
@@ -161,20 +185,22 @@ typedef struct tf_feature_name {
 } tf_feature_name_t;
 
 typedef struct tf_feature_plan {
-  tf_feature_list_t           tick_market; /* market indicators, at each tick */
-  const tf_feature_run_t     *tick_runs;   /* series and arithmetic at each tick, by level */
-  const tf_feature_step_t    *tick_steps;
-  const tf_feature_history_t *histories;
-  const tf_vector_t          *vectors;
-  const uint16_t             *row_slots;   /* feature_cnt: where each feature's value is */
-  const tf_feature_update_t  *updates;     /* what steps call */
-  const tf_feature_peek_t    *peeks;       /* what steps of the op PEEK call */
-  const tf_feature_vectors_t *vector_runs; /* what vectors are advanced by, here */
-  tf_feature_list_t           on_trade, on_quote, on_book;
-  tf_feature_bar_t           *bars;
-  uint32_t                    bar_cnt;
-  uint32_t                    peeked_bars; /* a bit for each that has open_fields */
-  uint32_t                    tick_run_cnt, tick_step_cnt, history_cnt, vector_cnt;
+  tf_feature_list_t tick_market; /* market indicators, at each tick */
+  tf_feature_list_t tick_peers;  /* those that read peers; in[0] is their first, in[1] how many */
+  const tf_feature_run_t        *tick_runs; /* series and arithmetic at each tick, by level */
+  const tf_feature_step_t       *tick_steps;
+  const tf_feature_history_t    *histories;
+  const tf_vector_t             *vectors;
+  const uint16_t                *row_slots;   /* feature_cnt: where each feature's value is */
+  const tf_feature_update_t     *updates;     /* what steps call */
+  const tf_feature_peek_t       *peeks;       /* what steps of the op PEEK call */
+  const tf_feature_vectors_t    *vector_runs; /* what vectors are advanced by, here */
+  tf_feature_list_t              on_trade, on_quote, on_book, on_peer;
+  const tf_feature_peer_value_t *peer_values;
+  tf_feature_bar_t              *bars;
+  uint32_t                       bar_cnt;
+  uint32_t                       peeked_bars; /* a bit for each that has open_fields */
+  uint32_t                       tick_run_cnt, tick_step_cnt, history_cnt, vector_cnt;
   uint32_t feature_cnt; /* of a row: the listed, then those that only rules read */
   uint32_t listed_cnt;  /* the features of the config: a model's inputs */
   uint32_t slot_cnt;
@@ -182,6 +208,8 @@ typedef struct tf_feature_plan {
   size_t   mem_bytes; /* of one instrument, a multiple of 64 */
 
   /* cold */
+  const tf_feature_peer_t  *peers; /* those that some feature reads */
+  uint32_t                  peer_cnt;
   const tf_feature_start_t *starts;
   uint32_t                  start_cnt;
   tf_feature_name_t        *names; /* feature_cnt */
@@ -280,7 +308,17 @@ static inline void tf_feature_plan_histories_(const tf_feature_history_t *histor
   }
 }
 
-static inline void tf_feature_plan_runs_(const tf_feature_plan_t *plan, void *mem) {
+/* A peer that is this instrument itself has made its value by now: levels see to that. */
+static inline void tf_feature_plan_peer_values_(const tf_feature_peer_value_t *values, uint32_t cnt,
+                                                const tf_peer_t *peers, double *mem) {
+  for (const tf_feature_peer_value_t *v = values, *end = v + cnt; v != end; v++) {
+    const double *from = peers[v->peer].values;
+    mem[v->out]        = from ? from[v->in] : __builtin_nan("");
+  }
+}
+
+static inline void tf_feature_plan_runs_(const tf_feature_plan_t *plan, void *mem,
+                                         const tf_peer_t *peers) {
   for (const tf_feature_run_t *r = plan->tick_runs, *end = r + plan->tick_run_cnt; r != end; r++) {
     switch (r->work) {
     case TF_FEATURE_WORK_STEPS:
@@ -288,6 +326,9 @@ static inline void tf_feature_plan_runs_(const tf_feature_plan_t *plan, void *me
       break;
     case TF_FEATURE_WORK_HISTORIES:
       tf_feature_plan_histories_(plan->histories + r->first, r->cnt, mem);
+      break;
+    case TF_FEATURE_WORK_PEERS:
+      tf_feature_plan_peer_values_(plan->peer_values + r->first, r->cnt, peers, mem);
       break;
     default: plan->vector_runs[r->kind](plan->vectors + r->first, r->cnt, mem); break;
     }
@@ -306,6 +347,32 @@ static inline void tf_feature_plan_on_event(const tf_feature_plan_t *plan, void 
   tf_indicator_input_t in = {.on = on, .market = market};
   for (const tf_feature_step_t *s = list->steps, *end = s + list->cnt; s != end; s++) {
     (void)plan->updates[s->update]((uint8_t *)mem + s->state_offset, &in, unread);
+  }
+}
+
+/* A tick of one of the peers: only what asked for it runs. market is this instrument's. */
+static inline void tf_feature_plan_on_peer(const tf_feature_plan_t *plan, void *mem,
+                                           const tf_market_t *market, uint32_t peer) {
+  double               unread[TF_INDICATOR_OUTPUTS_MAX];
+  tf_indicator_input_t in = {.on = TF_ON_PEER, .market = market};
+  for (const tf_feature_step_t *s = plan->on_peer.steps, *end = s + plan->on_peer.cnt; s != end;
+       s++) {
+    if (peer - s->in[0] >= s->in[1]) continue;
+    in.peers    = market->peers + s->in[0];
+    in.peer_cnt = s->in[1];
+    in.peer_idx = peer - s->in[0];
+    (void)plan->updates[s->update]((uint8_t *)mem + s->state_offset, &in, unread);
+  }
+}
+
+/* Market indicators that read peers. */
+static inline void tf_feature_plan_tick_peers_(const tf_feature_plan_t *plan, void *mem,
+                                               tf_indicator_input_t *in) {
+  for (const tf_feature_step_t *s = plan->tick_peers.steps, *end = s + plan->tick_peers.cnt;
+       s != end; s++) {
+    in->peers    = in->market->peers + s->in[0];
+    in->peer_cnt = s->in[1];
+    tf_feature_plan_call_(plan, s, mem, in);
   }
 }
 
@@ -371,7 +438,8 @@ static inline bool tf_feature_plan_on_tick(const tf_feature_plan_t *plan, void *
        s != end; s++) {
     tf_feature_plan_call_(plan, s, mem, &in);
   }
-  tf_feature_plan_runs_(plan, mem);
+  if (TF_UNLIKELY(plan->tick_peers.cnt)) tf_feature_plan_tick_peers_(plan, mem, &in);
+  tf_feature_plan_runs_(plan, mem, market->peers);
   tf_feature_plan_count_(plan, mem, 0);
   return tf_feature_plan_read(plan, mem, row);
 }

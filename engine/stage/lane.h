@@ -16,6 +16,13 @@
 #define TF_MODELS_MAX     8
 #define TF_STRATEGIES_MAX 16
 
+/* That an instrument reads another's features (peers.h). */
+typedef struct tf_lane_link {
+  struct tf_lane_instrument *reader, *source; /* source NULL: it has not ticked yet */
+  struct tf_lane_link *next; /* of the source's readers, in the order in which they were bound */
+  uint32_t             peer_idx; /* of the plan's peers */
+} tf_lane_link_t;
+
 /* One instrument in its lane. */
 typedef struct tf_lane_instrument {
   tf_market_t      market;
@@ -32,11 +39,20 @@ typedef struct tf_lane_instrument {
   uint8_t          trading;      /* tf_trading_t: what the venue said last; CHANGED is not kept */
   bool             has_ticked;   /* there is a row */
   bool             is_ready;     /* every listed feature of the row has a value */
+  bool             is_live;      /* it has ticked since the start: not in a warm-up alone */
+  bool             has_met;      /* it is bound to its peers */
+  uint32_t         id;           /* once it is live */
   double  position; /* what the operator says is held: base units or contracts; NaN untold */
   void   *features; /* the feature plan's state and slots */
   double *row;      /* the feature row of the last tick */
   void   *policies[TF_STRATEGIES_MAX];
   void   *windows[TF_MODELS_MAX]; /* states of models over a window; NULL for the others */
+
+  /* of the plan's peers; NULL where it has none */
+  tf_lane_link_t            *links; /* those that it reads */
+  tf_peer_t                 *peers; /* how they look now */
+  tf_lane_link_t            *readers, *readers_last;
+  struct tf_lane_instrument *met; /* chain of those that have met */
 } tf_lane_instrument_t;
 
 /* Tick counts when each hop of the tick in hand was done; 0 = not measured on this tick. */

@@ -65,6 +65,12 @@ static void send_decisions(tf_lane_t *lane, tf_decision_t *decisions, uint32_t c
     emit_in_place(lane, decisions, cnt, hops);
 }
 
+TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
+  in->is_live = true;
+  in->id      = in->market.event->instrument_id;
+  tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
+}
+
 /* Features, models, strategies, once, on the event that completes a message; then, with the decision
  * gone, what the models do for the next one. */
 static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
@@ -73,6 +79,8 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     lane->sample_left = lane->sample_every;
     hops->buffered    = tf_clock_ticks();
   }
+  if (TF_UNLIKELY(!in->is_live)) on_first_tick(lane, in);
+  if (TF_UNLIKELY(in->peers)) tf_peers_look(lane->compute.plan, in, in->market.now_ns);
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
   if (TF_UNLIKELY(lane->watch.on_row)) lane->watch.on_row(lane->watch.self, in);
@@ -81,11 +89,7 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     (void)tf_compute_deferred(&lane->compute, in);
     return;
   }
-  if (sampled) {
-    hops->modelled = tf_clock_ticks();
-    if (lane->model_budget_ticks && hops->modelled - hops->featured > lane->model_budget_ticks)
-      lane->late_inferences++;
-  }
+  if (sampled) hops->modelled = tf_clock_ticks();
 
   tf_decision_t decisions[TF_STRATEGIES_MAX];
   uint32_t      cnt = tf_decide_tick(&lane->decide, &lane->compute, in, models_good, decisions);
@@ -95,6 +99,41 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   uint64_t sent = sampled ? tf_clock_ticks() : 0;
   if (tf_compute_deferred(&lane->compute, in) && sampled)
     tf_hist_record(&lane->hists[TF_HOP_DEFERRED], hop_ns(sent, tf_clock_ticks()));
+}
+
+static void on_bars(tf_lane_t *lane, tf_lane_instrument_t *in, uint32_t closed_bars) {
+  tf_compute_on_bars(&lane->compute, in, closed_bars);
+  if (TF_UNLIKELY(lane->watch.on_bars)) lane->watch.on_bars(lane->watch.self, in, closed_bars);
+}
+
+/* The bars whose time is over. */
+TF_INLINE void close_due_bars(tf_lane_t *lane, tf_lane_instrument_t *in) {
+  uint32_t closed_bars;
+  while (TF_UNLIKELY(closed_bars = tf_buffer_close_due(&lane->buffer, in)))
+    on_bars(lane, in, closed_bars);
+}
+
+/* A tick of an instrument that others read: what follows its ticks runs in each of them, and those that it wakes
+ * have a tick of their own, of which it is the cause. */
+static void tell_readers(tf_lane_t *lane, const tf_lane_instrument_t *in, const tf_event_t *e,
+                         uint64_t origin_tsc, uint64_t decoded_tsc) {
+  const tf_feature_plan_t    *plan  = lane->compute.plan;
+  const tf_lane_instrument_t *woken = NULL;
+  for (const tf_lane_link_t *link = in->readers; link; link = link->next) {
+    tf_lane_instrument_t *reader = link->reader;
+    if (reader == in) continue;
+    if (plan->on_peer.cnt > 0) {
+      uint64_t now_ns = reader->market.now_ns;
+      tf_peers_look(plan, reader, e->ts_recv_ns > now_ns ? e->ts_recv_ns : now_ns);
+      tf_feature_plan_on_peer(plan, reader->features, &reader->market, link->peer_idx);
+    }
+    if (!plan->peers[link->peer_idx].wakes || reader == woken || !reader->is_live) continue;
+    woken               = reader;
+    tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
+    tf_buffer_on_woken(reader, e);
+    close_due_bars(lane, reader);
+    on_tick(lane, reader, &hops);
+  }
 }
 
 /* An operator's command, at its place in the stream: so a replay obeys it at the same event. */
@@ -113,15 +152,13 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   case TF_CONTROL_ROUTE:
     if (e->instrument_id < lane->instrument_cap)
       lane->instruments[e->instrument_id].route = (uint8_t)e->u.control.position;
-    return;        /* the feed's doing, not the operator's */
+    return; /* the feed's doing, not the operator's */
+  case TF_CONTROL_PAUSE:
+    tf_compute_pause(&lane->compute, (uint32_t)e->u.model.model_idx, e->u.model.until_ns);
+    return;        /* the engine's own */
   default: return; /* of a version to come: passed over, counted as an event */
   }
   lane->commands++;
-}
-
-static void on_bars(tf_lane_t *lane, tf_lane_instrument_t *in, uint32_t closed_bars) {
-  tf_compute_on_bars(&lane->compute, in, closed_bars);
-  if (TF_UNLIKELY(lane->watch.on_bars)) lane->watch.on_bars(lane->watch.self, in, closed_bars);
 }
 
 void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
@@ -141,8 +178,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     tf_lane_instrument_t *in = &lane->instruments[e->instrument_id];
     uint32_t              closed_bars;
     tf_buffer_begin(&lane->buffer, in, e);
-    while (TF_UNLIKELY(closed_bars = tf_buffer_close_due(&lane->buffer, in)))
-      on_bars(lane, in, closed_bars);
+    close_due_bars(lane, in);
     uint32_t on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
     bool     last = e->flags & TF_FLAG_LAST;
     if (last) tf_buffer_settle(&lane->buffer, in);
@@ -151,6 +187,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     if (last) {
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
       on_tick(lane, in, &hops);
+      if (TF_UNLIKELY(in->readers)) tell_readers(lane, in, e, origin_tsc, decoded_tsc);
     }
   }
 }

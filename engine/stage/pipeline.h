@@ -11,6 +11,7 @@
 #include "stage/compute.h"
 #include "stage/decide.h"
 #include "stage/emit.h"
+#include "stage/peers.h"
 
 typedef enum tf_hop {
   TF_HOP_DECODE,
@@ -42,27 +43,27 @@ typedef struct tf_row_watch {
 } tf_row_watch_t;
 
 typedef struct tf_lane {
-  tf_buffer_t           buffer;
-  tf_compute_t          compute;
-  tf_decide_t           decide;
-  tf_lane_instrument_t *instruments; /* (instruments_max) */
-  uint32_t              instrument_cap;
-  uint32_t              sample_every; /* hops inside the tick are measured on every Nth tick */
-  uint32_t              sample_left;
-  uint64_t              events;              /* consumed */
-  uint64_t              instruments_refused; /* events of ids beyond instrument_cap */
-  uint64_t              commands;            /* an operator's, obeyed */
-  tf_ring_writer_t     *ring;                /* NULL: emit in place */
-  tf_emit_t            *emit;
-  uint64_t              ring_full_waits;
-  bool                  waits_for_emit; /* replay: backpressure; live: a full ring drops, counted */
-  uint64_t              model_budget_ticks; /* 0: none */
-  uint64_t              late_inferences;    /* of the sampled ticks: over the budget */
-  uint64_t              decisions_dropped;  /* live: the ring was full; or told to stop */
-  const uint32_t       *stopping;
-  bool                  warming; /* features and models run, nothing is decided: a warm start */
-  tf_row_watch_t        watch;
-  tf_hist_t            *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
+  tf_buffer_t            buffer;
+  tf_compute_t           compute;
+  tf_decide_t            decide;
+  tf_lane_instrument_t  *instruments; /* (instruments_max) */
+  const tf_instrument_t *names;       /* the table's rows, for binding peers */
+  tf_lane_instrument_t  *met;         /* chain of those that are bound */
+  uint32_t               instrument_cap;
+  uint32_t               sample_every; /* hops inside the tick are measured on every Nth tick */
+  uint32_t               sample_left;
+  uint64_t               events;              /* consumed */
+  uint64_t               instruments_refused; /* events of ids beyond instrument_cap */
+  uint64_t               commands;            /* an operator's, obeyed */
+  tf_ring_writer_t      *ring;                /* NULL: emit in place */
+  tf_emit_t             *emit;
+  uint64_t               ring_full_waits;
+  bool            waits_for_emit;    /* replay: backpressure; live: a full ring drops, counted */
+  uint64_t        decisions_dropped; /* live: the ring was full; or told to stop */
+  const uint32_t *stopping;
+  bool            warming; /* features and models run, nothing is decided: a warm start */
+  tf_row_watch_t  watch;
+  tf_hist_t      *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 
 /* The path of a tick. events: of one message, in order (or one event from the ring). */

@@ -21,13 +21,14 @@ typedef enum tf_event_kind {
   TF_EVENT_KIND_CNT
 } tf_event_kind_t;
 
-/* What an operator may tell a lane. It travels as an event, so that it has an ingest_seq, is in
+/* What an operator, or what stands beside the path, may tell a lane. It travels as an event, so that it has an ingest_seq, is in
  * events_hash, crosses the event ring in order, and is obeyed by replay at the very same place. */
 typedef enum tf_event_command {
   TF_CONTROL_HALT     = 1, /* every decision is HOLD (reason HALTED) until RESUME */
   TF_CONTROL_RESUME   = 2,
   TF_CONTROL_POSITION = 3, /* what is held of instrument_id: rules may read it as "position" */
   TF_CONTROL_ROUTE    = 4, /* instrument_id's events come by another route from here on (route.h) */
+  TF_CONTROL_PAUSE    = 5, /* a model that overran its budget is not asked until a time (u.model) */
   TF_CONTROL_CNT
 } tf_event_command_t;
 
@@ -136,6 +137,12 @@ typedef struct tf_event {
       int64_t  position; /* POSITION: signed, base units or contracts, exponent qty_exp */
       uint64_t reserved[2];
     } control;
+    struct {
+      uint64_t command;   /* TF_CONTROL_PAUSE */
+      uint64_t model_idx; /* of the config's models */
+      uint64_t until_ns;  /* of the market's receive time */
+      uint64_t reserved;
+    } model;
     uint64_t word[4];
   } u;
 } tf_event_t;

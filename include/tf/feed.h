@@ -207,12 +207,19 @@ typedef struct tf_feed_config {
   const tf_feed_key_t *key; /* NULL: public channels only */
 } tf_feed_config_t;
 
-#define TF_FEED_HELLO_WAIT SIZE_MAX
+#define TF_FEED_HELLO_WAIT     SIZE_MAX
+#define TF_FEED_UNKNOWN_SYMBOL SIZE_MAX
 
 /* Where a venue is to be had as well. */
 typedef struct tf_feed_host {
   const char *host, *port;
 } tf_feed_host_t;
+
+/* A REST request that says what it wants in its body. */
+typedef struct tf_feed_post {
+  const char *target;
+  const char *body; /* JSON; NULL: empty */
+} tf_feed_post_t;
 
 typedef struct tf_feed tf_feed_t;
 struct tf_feed {
@@ -242,16 +249,18 @@ struct tf_feed {
    * used. NULL: none. */
   const tf_feed_host_t *ws_others;
   size_t (*ws_target)(const void *state, char *buf, size_t cap);
-  /* What the venue must have said before each connection (a token, its instruments): the target of a REST
-   * POST, whose answer comes to on_frame as an HTTP frame; ws_target is asked behind it. A connection is
-   * not tried without. NULL: nothing. */
-  size_t (*ticket_target)(const void *state, char *buf, size_t cap);
-  const char *ticket_body; /* of that POST, JSON; NULL: empty */
+  /* What the venue must have said before each connection (a token, its instruments), up to the row without a
+   * target: the answers come to on_frame as HTTP frames, in this order; ws_target is asked behind them. A
+   * connection is not tried without. NULL: nothing. */
+  const tf_feed_post_t *tickets;
+  bool
+      tickets_tell_metadata; /* what metadata_target would ask for: they are asked again in its place */
   /* The message_idx-th text that the venue wants before any subscription, or beside them for no symbol
    * in particular; 0 when there is none (more), TF_FEED_HELLO_WAIT while the venue has not answered the one
    * before (a login). NULL: none. */
   size_t (*hello)(const void *state, uint32_t message_idx, char *buf, size_t cap);
   /* The message that asks for, or ends, these streams. 0: this channel needs none (another brings it).
+   * TF_FEED_UNKNOWN_SYMBOL: the venue has no such symbol, as the text in buf says, and is not asked.
    * Where snapshots come in band, a book's end and new beginning make the venue send its snapshot again.
    * NULL: the target says all; only a new connection brings a snapshot. */
   size_t (*request)(const void *state, const tf_feed_request_t *request, char *buf, size_t cap);
@@ -300,6 +309,11 @@ TF_INLINE bool tf_feed_in_band(const tf_feed_t *feed, uint32_t book_depth) {
   for (const uint32_t *d = feed->depths_in_band; d != NULL && *d != 0; d++)
     if (*d == book_depth) return true;
   return feed->snapshot_target == NULL;
+}
+
+/* Whether it can be asked for its instruments at any time. */
+TF_INLINE bool tf_feed_tells_metadata(const tf_feed_t *feed) {
+  return feed->metadata_target != NULL || feed->tickets_tell_metadata;
 }
 
 /* The venue's streams that these channels (TF_CHANNEL_* bits) of one symbol are. */

@@ -31,6 +31,8 @@
 #define TF_ON_BOOK  0x04u
 #define TF_ON_TICK  0x08u
 #define TF_ON_INPUT 0x10u
+#define TF_ON_PEER                                                                                 \
+  0x20u /* a tick of one of its peers, with this instrument as it stands; outputs unread */
 
 typedef enum tf_indicator_result {
   TF_INDICATOR_READY    = 0, /* outputs written */
@@ -91,6 +93,9 @@ typedef struct tf_indicator_input {
   uint32_t           on;                         /* the one TF_ON_* bit of this call */
   const tf_market_t *market;                     /* NULL for a series indicator */
   double             x[TF_INDICATOR_SERIES_MAX]; /* the series' newest values */
+  const tf_peer_t   *peers;                      /* of one that reads other instruments: which */
+  uint32_t           peer_cnt;                   /* 1 .. peers_max */
+  uint32_t           peer_idx;                   /* TF_ON_PEER: whose tick it is */
 } tf_indicator_input_t;
 
 typedef struct tf_indicator {
@@ -102,9 +107,11 @@ typedef struct tf_indicator {
   uint8_t     series_cnt;
   uint8_t     output_cnt;
   uint8_t     param_cnt;
-  uint32_t    on; /* TF_ON_* */
-  const char *outputs[TF_INDICATOR_OUTPUTS_MAX];
-  const char *series[TF_INDICATOR_SERIES_MAX]; /* default inputs by name, for listings */
+  uint8_t
+      peers_max; /* other instruments that a market indicator reads at most: cbbo@btc; 0: none */
+  uint32_t               on; /* TF_ON_* */
+  const char            *outputs[TF_INDICATOR_OUTPUTS_MAX];
+  const char            *series[TF_INDICATOR_SERIES_MAX]; /* default inputs by name, for listings */
   const tf_param_spec_t *params;
 
   /* params: param_cnt values in their order, already checked against min and max. */

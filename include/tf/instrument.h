@@ -26,9 +26,11 @@ typedef struct tf_instrument {
   uint32_t id;
   int8_t   price_exp; /* the scale books key on; INT8_MIN until the first price sets it */
   int8_t   qty_exp;
-  uint8_t  reserved[2];
+  bool     is_inverse;
+  uint8_t  reserved;
   int64_t  tick_size; /* at price_exp; 0 = unknown */
   int64_t  lot_size;  /* at qty_exp; 0 = unknown */
+  /* Value in quote_currency: quantity * multiplier * price, of an inverse contract quantity * multiplier. */
   double   multiplier;
   char     quote_currency[8];
   uint32_t metadata; /* tf_metadata_t: written with release, read with acquire */
@@ -56,6 +58,7 @@ TF_INLINE bool tf_instrument_set_metadata(tf_instrument_t *row, const tf_instrum
   row->tick_size  = to->tick_size;
   row->lot_size   = to->lot_size;
   row->multiplier = to->multiplier;
+  row->is_inverse = to->is_inverse;
   for (uint32_t i = 0; i < sizeof row->quote_currency; i++)
     row->quote_currency[i] = to->quote_currency[i];
   /* pairs with: tf_instrument_metadata */

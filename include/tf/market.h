@@ -90,6 +90,15 @@ typedef struct tf_book {
  * batch by 100 ms at most; a stuck clock must not hold the other channel off for long. */
 #define TF_BBO_SKEW_NS_MAX TF_NS_PER_SEC
 
+/* Another instrument as this one's indicators see it, at this one's tick or at its own. */
+typedef struct tf_peer {
+  const struct tf_market *market; /* NULL: it has not ticked yet */
+  const double *values;   /* of its features, as of its last tick; NULL where it is not good */
+  uint64_t      age_ns;   /* since its newest event; UINT64_MAX: there was none */
+  uint64_t good_until_ns; /* when its newest event gets too old; 0: its book is not in order, its
+                                     venue does not trade it, or it has not ticked */
+} tf_peer_t;
+
 /* What an indicator, and the gate, may look at during one event. */
 typedef struct tf_market {
   const tf_event_t *event;  /* the event being worked on */
@@ -112,6 +121,9 @@ typedef struct tf_market {
   /* What the ticker channel said last; NaN until it did. The rate is of the venue's current period, as a
    * fraction. */
   double mark_price, funding_rate;
+
+  /* The other instruments that the features read, in the plan's order; NULL where they read none. */
+  const tf_peer_t *peers;
 } tf_market_t;
 
 #endif

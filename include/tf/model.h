@@ -6,7 +6,7 @@
 #include "tf/err.h"
 
 #define TF_MODEL_INPUTS_MAX         1024
-#define TF_MODEL_OUTPUTS_MAX        16
+#define TF_MODEL_OUTPUTS_MAX        96 /* 32 steps ahead with p10, p50, p90 each */
 #define TF_MODEL_FEATURE_NAME_BYTES 64
 
 /* What weights and rows are multiplied in. Sums, states and activations are float throughout. */
@@ -21,7 +21,7 @@ typedef struct tf_model tf_model_t;
 struct tf_model {
   char           name[32];
   uint32_t       input_cnt;  /* features in a row */
-  uint32_t       output_cnt; /* 1: score; 3: p10, p50, p90 */
+  uint32_t       output_cnt; /* 1: score; 3: p10, p50, p90; as many for each step ahead */
   uint64_t       param_cnt;
   tf_precision_t precision;
   uint32_t       hash; /* first 4 bytes, little endian, of the file's SHA-256 */

@@ -16,7 +16,7 @@
  * compare its way into an order). */
 typedef enum tf_rule_op {
   TF_RULE_CONST, /* push value */
-  TF_RULE_LOAD,  /* push slot[idx]: 0 score, 1 p10, 2 p90, 3 position, 4 + i feature i */
+  TF_RULE_LOAD,  /* push slot[slot_idx], TF_RULE_SLOT_* */
   TF_RULE_NEG,
   TF_RULE_NOT,
   TF_RULE_ABS,
@@ -37,13 +37,30 @@ typedef enum tf_rule_op {
   TF_RULE_OP_CNT
 } tf_rule_op_t;
 
-#define TF_RULE_OPS_MAX       64
-#define TF_RULE_DEPTH_MAX     16
-#define TF_RULE_SLOT_SCORE    0
-#define TF_RULE_SLOT_P10      1
-#define TF_RULE_SLOT_P90      2
-#define TF_RULE_SLOT_POSITION 3
-#define TF_RULE_SLOT_FEATURES 4
+#define TF_RULE_OPS_MAX   64
+#define TF_RULE_DEPTH_MAX 16
+
+/* What a rule may name beside features. X(id, name) */
+#define TF_RULE_SLOTS(X)                                                                           \
+  X(SCORE, "score")                                                                                \
+  X(P10, "p10")                                                                                    \
+  X(P90, "p90")                                                                                    \
+  X(POSITION, "position")                                                                          \
+  X(ALERT, "alert")           /* the step ahead that raised it, negative below; 0: none */         \
+  X(FLEET_MEAN, "fleet_mean") /* of the model's newest scores over the instruments */              \
+  X(FLEET_MAX, "fleet_max")                                                                        \
+  X(FLEET_BREADTH, "fleet_breadth")                                                                \
+  X(FLEET_P90_MEAN, "fleet_p90_mean")                                                              \
+  X(FLEET_P90_MAX, "fleet_p90_max")                                                                \
+  X(FLEET_P90_BREADTH, "fleet_p90_breadth")
+
+enum tf_rule_slots {
+#define TF_RULE_SLOT_(id, name) TF_RULE_SLOT_##id,
+  TF_RULE_SLOTS(TF_RULE_SLOT_)
+#undef TF_RULE_SLOT_
+      TF_RULE_SLOT_FEATURES /* + i: feature i */
+};
+#define TF_RULE_FLEET_CNT (TF_RULE_SLOT_FEATURES - TF_RULE_SLOT_FLEET_MEAN)
 
 typedef struct tf_rule_step {
   uint8_t  op; /* tf_rule_op_t */
@@ -70,6 +87,8 @@ typedef struct tf_policy_config {
 typedef struct tf_policy_input {
   double        score, p10, p90; /* NaN where the model gives none */
   double        position;        /* what an operator says is held; NaN until then */
+  double        alert;           /* of the model's forecast; NaN without a model */
+  const double *fleet;           /* (TF_RULE_FLEET_CNT) in the slots' order; NULL: all are NaN */
   const double *features;
   uint8_t       book_state;
   uint64_t      now_ns; /* the cause's ts_recv_ns */

@@ -166,9 +166,8 @@ CHANGE(pvi, "index from 1000 that moves with the close where volume rose",
 /* ---- efi ---- */
 
 typedef struct efi {
-  double      last;
-  uint64_t    has_last;
-  tf_smooth_t force;
+  tf_previous_t last;
+  tf_smooth_t   force;
 } efi_t;
 
 static uint64_t efi_build(efi_t *s, tf_layout_t *l, const double *params) {
@@ -179,11 +178,8 @@ static uint64_t efi_build(efi_t *s, tf_layout_t *l, const double *params) {
 
 static bool efi_step(efi_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
-  double last  = s->last;
-  bool   first = !s->has_last;
-  s->last      = x[0];
-  s->has_last  = 1;
-  if (first) return false;
+  double last;
+  if (!tf_previous_step(&s->last, x[0], &last)) return false;
   bool is_warm = tf_smooth_add(&s->force, (x[0] - last) * x[1]);
   y[0]         = s->force.mean;
   return is_warm;

@@ -31,9 +31,8 @@ LAGGED(rocr100, NULL, "ratio to n inputs ago, in percent", before == 0 ? 0 : x[0
 /* ---- rises and falls ---- */
 
 typedef struct cmo {
-  double      last;
-  uint64_t    has_last;
-  tf_smooth_t up, down;
+  tf_previous_t last;
+  tf_smooth_t   up, down;
 } cmo_t;
 
 static uint64_t cmo_build(cmo_t *s, tf_layout_t *l, const double *params) {
@@ -49,11 +48,9 @@ static double balance(double up, double down) {
 
 static bool cmo_step(cmo_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
-  double change = x[0] - s->last;
-  bool   first  = !s->has_last;
-  s->last       = x[0];
-  s->has_last   = 1;
-  if (first) return false;
+  double last;
+  if (!tf_previous_step(&s->last, x[0], &last)) return false;
+  double change = x[0] - last;
   (void)tf_smooth_add(&s->up, change > 0 ? change : 0);
   bool is_warm = tf_smooth_add(&s->down, change < 0 ? -change : 0);
   y[0]         = balance(s->up.mean, s->down.mean);
@@ -66,9 +63,8 @@ TF_INDICATOR_DEFINE(cmo, cmo_t, .group = TF_GROUP_MOMENTUM,
                     TF_OUTPUTS("cmo"), TF_PARAMS(TF_PARAM_PERIOD(14, 2)));
 
 typedef struct cmou {
-  double     last;
-  uint64_t   has_last;
-  tf_total_t up, down;
+  tf_previous_t last;
+  tf_total_t    up, down;
 } cmou_t;
 
 static uint64_t cmou_build(cmou_t *s, tf_layout_t *l, const double *params) {
@@ -77,11 +73,9 @@ static uint64_t cmou_build(cmou_t *s, tf_layout_t *l, const double *params) {
 }
 
 static bool cmou_step(cmou_t *s, tf_store_t m, const double *x, double *y) {
-  double change = x[0] - s->last, up, down;
-  bool   first  = !s->has_last;
-  s->last       = x[0];
-  s->has_last   = 1;
-  if (first) return false;
+  double last, up, down;
+  if (!tf_previous_step(&s->last, x[0], &last)) return false;
+  double change = x[0] - last;
   (void)tf_total_step(&s->up, m, change > 0 ? change : 0, &up);
   bool is_warm = tf_total_step(&s->down, m, change < 0 ? -change : 0, &down);
   y[0]         = balance(up, down);
@@ -95,9 +89,8 @@ TF_INDICATOR_DEFINE(
     TF_PARAMS(TF_PARAM_PERIOD(14, 1)));
 
 typedef struct tsi {
-  double      last;
-  uint64_t    has_last;
-  tf_smooth_t change[2], size[2];
+  tf_previous_t last;
+  tf_smooth_t   change[2], size[2];
 } tsi_t;
 
 static uint64_t tsi_build(tsi_t *s, tf_layout_t *l, const double *params) {
@@ -113,11 +106,9 @@ static uint64_t tsi_build(tsi_t *s, tf_layout_t *l, const double *params) {
 
 static bool tsi_step(tsi_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
-  double change = x[0] - s->last;
-  bool   first  = !s->has_last;
-  s->last       = x[0];
-  s->has_last   = 1;
-  if (first) return false;
+  double last;
+  if (!tf_previous_step(&s->last, x[0], &last)) return false;
+  double change = x[0] - last;
   (void)tf_smooth_add(&s->size[0], __builtin_fabs(change));
   if (!tf_smooth_add(&s->change[0], change)) return false;
   (void)tf_smooth_add(&s->size[1], s->size[0].mean);
@@ -136,11 +127,10 @@ TF_INDICATOR_DEFINE(
 /* ---- the way against the distance ---- */
 
 typedef struct way {
-  double     last;
-  uint64_t   has_last;
-  tf_lag_t   before;
-  tf_total_t sizes; /* of the changes */
-  tf_span_t  span;  /* vhf */
+  tf_previous_t last;
+  tf_lag_t      before;
+  tf_total_t    sizes; /* of the changes */
+  tf_span_t     span;  /* vhf */
 } way_t;
 
 static uint64_t er_build(way_t *s, tf_layout_t *l, const double *params) {
@@ -150,10 +140,10 @@ static uint64_t er_build(way_t *s, tf_layout_t *l, const double *params) {
 
 /* *sum of the sizes of the last n changes. */
 static void way_add(way_t *s, tf_store_t m, double x, double *sum) {
+  double last;
   *sum = 0;
-  if (s->has_last) (void)tf_total_step(&s->sizes, m, __builtin_fabs(x - s->last), sum);
-  s->last     = x;
-  s->has_last = 1;
+  if (tf_previous_step(&s->last, x, &last))
+    (void)tf_total_step(&s->sizes, m, __builtin_fabs(x - last), sum);
 }
 
 static bool er_step(way_t *s, tf_store_t m, const double *x, double *y) {
@@ -241,9 +231,8 @@ TF_INDICATOR_DEFINE(
     TF_PARAMS(TF_PARAM_PERIOD(5, 2)));
 
 typedef struct trix {
-  tf_chain_t chain;
-  double     last;
-  uint64_t   has_last;
+  tf_chain_t    chain;
+  tf_previous_t last;
 } trix_t;
 
 static uint64_t trix_build(trix_t *s, tf_layout_t *l, const double *params) {
@@ -252,12 +241,10 @@ static uint64_t trix_build(trix_t *s, tf_layout_t *l, const double *params) {
 
 static bool trix_step(trix_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
-  double last    = s->last;
-  bool   is_warm = s->has_last;
+  double last;
   if (!tf_chain_step(&s->chain, x[0], 3)) return false;
-  s->last     = s->chain.e[2].mean;
-  s->has_last = 1;
-  y[0]        = last == 0 ? 0 : (s->last / last - 1) * 100;
+  bool is_warm = tf_previous_step(&s->last, s->chain.e[2].mean, &last);
+  y[0]         = last == 0 ? 0 : (s->last.x / last - 1) * 100;
   return is_warm;
 }
 

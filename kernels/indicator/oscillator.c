@@ -88,10 +88,11 @@ TF_INDICATOR_DEFINE_AS(
 /* Where the price stands still the rsi does: it is then not computed again, whose rounding would be all there is of
  * its range. */
 typedef struct stochrsi {
-  double      last, rsi;
-  uint32_t    has_last, has_rsi;
-  tf_smooth_t up, down;
-  stoch_t     stoch;
+  tf_previous_t last;
+  double        rsi;
+  uint64_t      has_rsi;
+  tf_smooth_t   up, down;
+  stoch_t       stoch;
 } stochrsi_t;
 
 static uint64_t stochrsi_build(stochrsi_t *s, tf_layout_t *l, const double *params) {
@@ -102,11 +103,9 @@ static uint64_t stochrsi_build(stochrsi_t *s, tf_layout_t *l, const double *para
 }
 
 static bool stochrsi_step(stochrsi_t *s, tf_store_t m, const double *x, double *y) {
-  double change = x[0] - s->last;
-  bool   first  = !s->has_last;
-  s->last       = x[0];
-  s->has_last   = 1;
-  if (first) return false;
+  double last;
+  if (!tf_previous_step(&s->last, x[0], &last)) return false;
+  double change = x[0] - last;
   (void)tf_smooth_add(&s->up, change > 0 ? change : 0);
   if (!tf_smooth_add(&s->down, change < 0 ? -change : 0)) return false;
   double sum = s->up.mean + s->down.mean;
@@ -307,9 +306,8 @@ TF_INDICATOR_DEFINE_AS(
 #define MFI_STILL 1e-14
 
 typedef struct mfi {
-  double   last;
-  uint64_t has_last;
-  flows_t  flows;
+  tf_previous_t last;
+  flows_t       flows;
 } mfi_t;
 
 static uint64_t mfi_build(mfi_t *s, tf_layout_t *l, const double *params) {
@@ -317,11 +315,9 @@ static uint64_t mfi_build(mfi_t *s, tf_layout_t *l, const double *params) {
 }
 
 static bool mfi_step(mfi_t *s, tf_store_t m, const double *x, double *y) {
-  double last = s->last, typical = (x[0] + x[1] + x[2]) / 3, change = typical - last, up, down;
-  bool   first = !s->has_last;
-  s->last      = typical;
-  s->has_last  = 1;
-  if (first) return false;
+  double typical = (x[0] + x[1] + x[2]) / 3, last, up, down;
+  if (!tf_previous_step(&s->last, typical, &last)) return false;
+  double change = typical - last;
   if (__builtin_fabs(change) < MFI_STILL * (__builtin_fabs(typical) + __builtin_fabs(last)))
     change = 0;
   (void)tf_total_step(&s->flows.up, m, change > 0 ? typical * x[3] : 0, &up);
@@ -373,9 +369,8 @@ TF_INDICATOR_DEFINE(cci, tf_lag_t, .group = TF_GROUP_MOMENTUM,
 /* ---- ultosc, vortex, wad: against the last bar ---- */
 
 typedef struct ultosc {
-  double     last;
-  uint64_t   has_last;
-  tf_total_t rise[3], range[3]; /* shortest first */
+  tf_previous_t last;
+  tf_total_t    rise[3], range[3]; /* shortest first */
 } ultosc_t;
 
 static uint64_t ultosc_build(ultosc_t *s, tf_layout_t *l, const double *params) {
@@ -397,11 +392,9 @@ static uint64_t ultosc_build(ultosc_t *s, tf_layout_t *l, const double *params) 
 
 static bool ultosc_step(ultosc_t *s, tf_store_t m, const double *x, double *y) {
   static const double WEIGHTS[] = {4, 2, 1};
-  double              last = s->last, sum = 0;
-  bool                first = !s->has_last, is_warm = false;
-  s->last     = x[2];
-  s->has_last = 1;
-  if (first) return false;
+  double              last, sum = 0;
+  bool                is_warm = false;
+  if (!tf_previous_step(&s->last, x[2], &last)) return false;
   double low = x[1] < last ? x[1] : last, range = tf_true_range(x[0], x[1], last);
   for (uint32_t i = 0; i < 3; i++) {
     double rises, ranges;

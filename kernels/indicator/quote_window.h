@@ -87,9 +87,6 @@ TF_INLINE tf_err_t tf_quote_window_init(void *state, const double *params, uint3
   return tf_time_window_init(&s->window, params[0], params[1], value_cnt);
 }
 
-static const tf_param_spec_t TF_QUOTE_WINDOW_PARAMS[] = {TF_PARTS_PARAM_WINDOW,
-                                                         TF_PARTS_PARAM_CAPACITY};
-
 /* The functions of such an indicator, and its descriptor; the rest are fields of that. */
 #define TF_QUOTE_WINDOW_DEFINE(id, value_cnt, read, answer_, ...)                                  \
   static tf_indicator_result_t id##_update(void *state, const tf_indicator_input_t *in,            \
@@ -111,20 +108,6 @@ static const tf_param_spec_t TF_QUOTE_WINDOW_PARAMS[] = {TF_PARTS_PARAM_WINDOW,
     s->last              = (tf_quote_last_t){0};                                                   \
     tf_time_window_reset(&s->window, value_cnt);                                                   \
   }                                                                                                \
-  const tf_indicator_t tf_indicator_##id = {                                                       \
-      .name        = #id,                                                                          \
-      .group       = TF_GROUP_BOOK,                                                                \
-      .output_cnt  = 1,                                                                            \
-      .outputs     = {#id},                                                                        \
-      .param_cnt   = TF_ARRAY_CNT(TF_QUOTE_WINDOW_PARAMS),                                         \
-      .params      = TF_QUOTE_WINDOW_PARAMS,                                                       \
-      .state_bytes = id##_state_bytes,                                                             \
-      .lookback    = tf_parts_lookback_none,                                                       \
-      .init        = id##_init,                                                                    \
-      .update      = id##_update,                                                                  \
-      .peek        = id##_peek,                                                                    \
-      .reset       = id##_reset,                                                                   \
-      __VA_ARGS__,                                                                                 \
-  }
+  TF_TIME_WINDOW_DESCRIPTOR(id, .group = TF_GROUP_BOOK, __VA_ARGS__)
 
 #endif

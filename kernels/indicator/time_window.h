@@ -184,4 +184,25 @@ TF_INLINE void tf_time_window_add(tf_time_window_t *w, uint64_t now_ns, const do
   w->cnt++;
 }
 
+/* A rolling window's parameters. */
+__attribute__((unused)) static const tf_param_spec_t TF_TIME_WINDOW_PARAMS[] = {
+    TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_CAPACITY};
+
+/* The descriptor of an indicator with these, whose functions are named after it; the rest are fields of that. */
+#define TF_TIME_WINDOW_DESCRIPTOR(id, ...)                                                         \
+  const tf_indicator_t tf_indicator_##id = {                                                       \
+      .name        = #id,                                                                          \
+      .output_cnt  = 1,                                                                            \
+      .outputs     = {#id},                                                                        \
+      .param_cnt   = TF_ARRAY_CNT(TF_TIME_WINDOW_PARAMS),                                          \
+      .params      = TF_TIME_WINDOW_PARAMS,                                                        \
+      .state_bytes = id##_state_bytes,                                                             \
+      .lookback    = tf_parts_lookback_none,                                                       \
+      .init        = id##_init,                                                                    \
+      .update      = id##_update,                                                                  \
+      .peek        = id##_peek,                                                                    \
+      .reset       = id##_reset,                                                                   \
+      __VA_ARGS__,                                                                                 \
+  }
+
 #endif

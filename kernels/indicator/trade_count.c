@@ -14,40 +14,5 @@ static tf_indicator_result_t answer(const tf_time_window_view_t *view, double *o
   return tf_parts_answer(out, tf_sum_value(&view->sum[0]));
 }
 
-static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  return tf_trade_window_update(state, in, VALUE_CNT, values_of, answer, out);
-}
-
-static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
-  return tf_trade_window_peek(state, in, VALUE_CNT, values_of, answer, out);
-}
-
-static size_t state_bytes(const double *params) {
-  return tf_time_window_bytes(params[1], VALUE_CNT);
-}
-
-static tf_err_t init(void *state, const double *params) {
-  return tf_time_window_init(state, params[0], params[1], VALUE_CNT);
-}
-
-static void reset(void *state) { tf_time_window_reset(state, VALUE_CNT); }
-
-static const tf_param_spec_t PARAMS[] = {TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_CAPACITY};
-
-const tf_indicator_t tf_indicator_trade_count = {
-    .name        = "trade_count",
-    .group       = TF_GROUP_TRADE,
-    .help        = "number of trades in the window",
-    .origin      = "definition",
-    .output_cnt  = 1,
-    .param_cnt   = TF_ARRAY_CNT(PARAMS),
-    .on          = TF_ON_TRADE | TF_ON_TICK,
-    .outputs     = {"trade_count"},
-    .params      = PARAMS,
-    .state_bytes = state_bytes,
-    .lookback    = tf_parts_lookback_none,
-    .init        = init,
-    .update      = update,
-    .peek        = peek,
-    .reset       = reset,
-};
+TF_TRADE_WINDOW_DEFINE(trade_count, VALUE_CNT, values_of, answer,
+                       .help = "number of trades in the window", .origin = "definition");

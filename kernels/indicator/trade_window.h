@@ -54,28 +54,6 @@ TF_INLINE tf_indicator_result_t tf_trade_window_peek(const tf_time_window_t     
   return answer(&view, out);
 }
 
-/* A rolling window's parameters, and its functions where they come after nothing else in the state. */
-__attribute__((unused)) static const tf_param_spec_t TF_TRADE_WINDOW_PARAMS[] = {
-    TF_PARTS_PARAM_WINDOW, TF_PARTS_PARAM_CAPACITY};
-
-#define TF_TRADE_WINDOW_DESCRIPTOR_(id, ...)                                                       \
-  const tf_indicator_t tf_indicator_##id = {                                                       \
-      .name        = #id,                                                                          \
-      .group       = TF_GROUP_TRADE,                                                               \
-      .output_cnt  = 1,                                                                            \
-      .outputs     = {#id},                                                                        \
-      .param_cnt   = TF_ARRAY_CNT(TF_TRADE_WINDOW_PARAMS),                                         \
-      .params      = TF_TRADE_WINDOW_PARAMS,                                                       \
-      .on          = TF_ON_TRADE | TF_ON_TICK,                                                     \
-      .state_bytes = id##_state_bytes,                                                             \
-      .lookback    = tf_parts_lookback_none,                                                       \
-      .init        = id##_init,                                                                    \
-      .update      = id##_update,                                                                  \
-      .peek        = id##_peek,                                                                    \
-      .reset       = id##_reset,                                                                   \
-      __VA_ARGS__,                                                                                 \
-  }
-
 /* The functions of a window over trades, each for itself, and its descriptor; the rest are fields of that. */
 #define TF_TRADE_WINDOW_DEFINE(id, value_cnt, read, answer_, ...)                                  \
   static tf_indicator_result_t id##_update(void *state, const tf_indicator_input_t *in,            \
@@ -93,6 +71,7 @@ __attribute__((unused)) static const tf_param_spec_t TF_TRADE_WINDOW_PARAMS[] = 
     return tf_time_window_init(state, params[0], params[1], value_cnt);                            \
   }                                                                                                \
   static void id##_reset(void *state) { tf_time_window_reset(state, value_cnt); }                  \
-  TF_TRADE_WINDOW_DESCRIPTOR_(id, __VA_ARGS__)
+  TF_TIME_WINDOW_DESCRIPTOR(id, .group = TF_GROUP_TRADE, .on = TF_ON_TRADE | TF_ON_TICK,           \
+                            __VA_ARGS__)
 
 #endif

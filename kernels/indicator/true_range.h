@@ -5,6 +5,7 @@
 #define TF_INDICATOR_TRUE_RANGE_H
 
 #include "indicator/smooth.h"
+#include "indicator/window.h"
 
 TF_INLINE double tf_true_range(double high, double low, double last_close) {
   double range = high - low, up = __builtin_fabs(high - last_close),
@@ -14,9 +15,8 @@ TF_INLINE double tf_true_range(double high, double low, double last_close) {
 }
 
 typedef struct tf_atr {
-  double      last_close;
-  uint64_t    has_last;
-  tf_smooth_t mean;
+  tf_previous_t close;
+  tf_smooth_t   mean;
 } tf_atr_t;
 
 /* n was checked; the lookback is n. */
@@ -24,14 +24,10 @@ TF_INLINE void tf_atr_init(tf_atr_t *s, double n) { (void)tf_smooth_init_wilder(
 
 /* x: high, low, close */
 TF_INLINE bool tf_atr_step(tf_atr_t *s, const double *x, double *mean) {
-  double last   = s->last_close;
-  bool   first  = !s->has_last;
-  s->last_close = x[2];
-  s->has_last   = 1;
-  *mean         = 0;
-  if (first) return false;
-  bool is_warm = tf_smooth_add(&s->mean, tf_true_range(x[0], x[1], last));
-  *mean        = s->mean.mean;
+  double last;
+  bool   is_warm = tf_previous_step(&s->close, x[2], &last) &&
+                 tf_smooth_add(&s->mean, tf_true_range(x[0], x[1], last));
+  *mean = s->mean.mean;
   return is_warm;
 }
 

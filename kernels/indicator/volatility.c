@@ -6,8 +6,7 @@
 /* ---- ranges of bars ---- */
 
 typedef struct trange {
-  double   last_close;
-  uint64_t has_last;
+  tf_previous_t close;
 } trange_t;
 
 static uint64_t trange_build(trange_t *s, tf_layout_t *l, const double *params) {
@@ -17,10 +16,9 @@ static uint64_t trange_build(trange_t *s, tf_layout_t *l, const double *params) 
 
 static bool trange_step(trange_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
-  bool has_last = s->has_last;
-  y[0]          = tf_true_range(x[0], x[1], s->last_close);
-  s->last_close = x[2];
-  s->has_last   = 1;
+  double last;
+  bool   has_last = tf_previous_step(&s->close, x[2], &last);
+  y[0]            = tf_true_range(x[0], x[1], last);
   return has_last;
 }
 

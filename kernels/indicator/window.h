@@ -6,6 +6,22 @@
 #include "indicator/step.h"
 #include "indicator/sum.h"
 
+/* ---- the input before ---- */
+
+typedef struct tf_previous {
+  double   x;
+  uint64_t is_there;
+} tf_previous_t;
+
+/* x takes its place. False, and *before 0, for the first. */
+TF_INLINE bool tf_previous_step(tf_previous_t *s, double x, double *before) {
+  bool is_there = s->is_there;
+  *before       = s->x;
+  s->x          = x;
+  s->is_there   = 1;
+  return is_there;
+}
+
 /* ---- the input n ago ---- */
 
 typedef struct tf_lag {

@@ -43,7 +43,18 @@ tf_err_t tf_graph_set_window(tf_graph_t *graph, uint32_t window) {
   return TF_OK;
 }
 
+void tf_graph_set_net(tf_graph_t *graph, tf_net_t *net) {
+  TF_ASSERT(graph->node_cnt == 0 && graph->input_cnt == net->input_cnt &&
+            net->window <= TF_GRAPH_WINDOW_MAX);
+  graph->net        = net;
+  graph->window     = net->window;
+  graph->row_cnt    = 1;
+  graph->output_cnt = tf_net_output_cnt(net);
+  graph->param_cnt  = net->param_cnt;
+}
+
 void tf_graph_fini(tf_graph_t *graph) {
+  tf_net_delete(graph->net);
   for (uint32_t i = 0; i < graph->node_cnt; i++) {
     free(graph->nodes[i].weight);
     free(graph->nodes[i].bias);
@@ -193,6 +204,7 @@ static size_t value_cnt_max(const tf_graph_t *graph) {
 }
 
 tf_err_t tf_graph_eval(const tf_graph_t *graph, const float *rows, double *out) {
+  if (graph->net) return tf_net_eval(graph->net, rows, out);
   size_t  cnt    = value_cnt_max(graph);
   double *values = malloc((2 * cnt + 3 * (size_t)graph->width_max) * sizeof *values);
   if (!values) return TF_ERR(E_CORE_NO_MEMORY, "%u rows of %u", graph->window, graph->width_max);

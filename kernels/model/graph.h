@@ -1,5 +1,5 @@
-/* A model as written: a chain of ops with their weights, its feature schema, where it came from,
- * and windows with known answers. What goes through the chain is a window of rows, often of one:
+/* A model as written: a chain of ops with their weights (or, where it is no chain, a net of tensor operations,
+ * net.h), its feature schema, where it came from, and windows with known answers. What goes through the chain is a window of rows, often of one:
  * ops of kind row map each row, recurrent ones carry a state along them, last and flatten make one
  * row of them (op/op.h). The plan (plan.h) is what runs; the graph is what it is made from,
  * and evaluates itself in double as the measure of the plan's error. Control plane only. */
@@ -7,7 +7,7 @@
 #define TF_KERNELS_MODEL_GRAPH_H
 
 #include "model/features.h"
-#include "op/op.h"
+#include "model/net.h"
 
 #define TF_GRAPH_NODE_CNT_MAX 256u
 #define TF_GRAPH_WINDOW_MAX   4096u
@@ -38,6 +38,7 @@ typedef struct tf_graph {
   uint32_t        node_cnt;
   uint64_t        param_cnt;
   tf_graph_node_t nodes[TF_GRAPH_NODE_CNT_MAX];
+  tf_net_t       *net;      /* owned; in place of nodes where the model is no chain, else NULL */
   tf_features_t   features; /* as many as input_cnt once complete */
   char            producer[TF_GRAPH_SOURCE_BYTES];
   char            source[TF_GRAPH_SOURCE_BYTES]; /* "onnx opset 13, pytorch 2.1" */
@@ -55,7 +56,9 @@ tf_err_t tf_graph_init(tf_graph_t *graph, const char *name, uint32_t input_cnt);
 /* Before the first node that is not of kind row: the model answers to windows of this many rows.
  * E_MODEL_SHAPE outside 1 .. TF_GRAPH_WINDOW_MAX. */
 tf_err_t tf_graph_set_window(tf_graph_t *graph, uint32_t window);
-void     tf_graph_fini(tf_graph_t *graph); /* accepts a zeroed or half-built one */
+/* net takes the place of the nodes, and is graph's from here on: an initialised graph of as many inputs and no node. */
+void tf_graph_set_net(tf_graph_t *graph, tf_net_t *net);
+void tf_graph_fini(tf_graph_t *graph); /* accepts a zeroed or half-built one */
 
 /* Appends an op: its row width is the output of the one before, which params->in_cnt need not
  * say. Takes over weight and bias (malloc'd, weight_cnt and bias_cnt in params), also on failure.

@@ -6,13 +6,15 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "model/net_file.h"
 
 /* Reading state: which tensors have been used. */
 typedef struct reader {
   tf_graph_t             *graph;
   const tf_safetensors_t *st;
   const char             *label;
-  bool                    windowed; /* version 2 */
+  bool                    windowed; /* version 2 or 3 */
+  bool                    net;      /* version 3 */
   bool                    used[TF_SAFETENSORS_TENSOR_CNT_MAX];
 } reader_t;
 
@@ -160,6 +162,26 @@ static tf_err_t read_node(reader_t *r, json_t *node) {
   return err ? tf_error_add(err, "reading %s", r->label) : TF_OK;
 }
 
+/* The nodes of a chain, or of a net. */
+static tf_err_t read_chain(reader_t *r, const json_t *nodes) {
+  if (!json_is_array(nodes) || json_array_size(nodes) == 0 ||
+      json_array_size(nodes) > TF_GRAPH_NODE_CNT_MAX)
+    return TF_ERR(E_MODEL_FORMAT, "%s: graph: input, output and 1 to %u nodes are wanted", r->label,
+                  TF_GRAPH_NODE_CNT_MAX);
+  tf_err_t err = TF_OK;
+  for (size_t i = 0; i < json_array_size(nodes) && !err; i++)
+    err = read_node(r, json_array_get(nodes, i));
+  return err;
+}
+
+static tf_err_t read_net(reader_t *r, const json_t *nodes, uint32_t window) {
+  tf_net_t *net;
+  tf_err_t  err =
+      tf_net_file_read(nodes, r->st, r->label, window, r->graph->input_cnt, r->used, &net);
+  if (!err) tf_graph_set_net(r->graph, net);
+  return err;
+}
+
 static tf_err_t read_nodes(reader_t *r, json_t *graph) {
   uint32_t    input_cnt = 0, output_cnt = 0, window = 1;
   const char *name;
@@ -170,14 +192,12 @@ static tf_err_t read_nodes(reader_t *r, json_t *graph) {
   if (!err && r->windowed) err = read_count(r, graph, "window", TF_GRAPH_WINDOW_MAX, &window);
   if (err) return err;
   err = tf_graph_init(r->graph, name, input_cnt);
-  if (!err) err = tf_graph_set_window(r->graph, window);
+  if (!err && !r->net) err = tf_graph_set_window(r->graph, window);
   if (err) return tf_error_add(err, "reading %s", r->label);
-  if (json_object_size(graph) != (r->windowed ? 4 : 3) || !json_is_array(nodes) ||
-      json_array_size(nodes) == 0 || json_array_size(nodes) > TF_GRAPH_NODE_CNT_MAX)
+  if (json_object_size(graph) != (r->windowed ? 4 : 3))
     return TF_ERR(E_MODEL_FORMAT, "%s: graph: input, output and 1 to %u nodes are wanted", r->label,
                   TF_GRAPH_NODE_CNT_MAX);
-  for (size_t i = 0; i < json_array_size(nodes) && !err; i++)
-    err = read_node(r, json_array_get(nodes, i));
+  err = r->net ? read_net(r, nodes, window) : read_chain(r, nodes);
   if (err) return err;
   if (r->graph->output_cnt != output_cnt)
     return TF_ERR(E_MODEL_SHAPE, "%s: graph: its last node is %u wide, \"output\" says %u",
@@ -320,11 +340,13 @@ static tf_err_t read_format(reader_t *r) {
     return TF_ERR(E_MODEL_FORMAT,
                   "%s: format \"%.32s\" is not \"%s\": export to ONNX, then tickfuse model import",
                   r->label, format, TF_GRAPH_FILE_FORMAT);
-  r->windowed = strcmp(version, TF_GRAPH_FILE_VERSION_WINDOW) == 0;
+  r->net      = strcmp(version, TF_GRAPH_FILE_VERSION_NET) == 0;
+  r->windowed = r->net || strcmp(version, TF_GRAPH_FILE_VERSION_WINDOW) == 0;
   if (!r->windowed && strcmp(version, TF_GRAPH_FILE_VERSION) != 0)
     return TF_ERR(E_MODEL_FORMAT,
-                  "%s: version \"%.32s\", this build reads %s and %s: import it anew", r->label,
-                  version, TF_GRAPH_FILE_VERSION, TF_GRAPH_FILE_VERSION_WINDOW);
+                  "%s: version \"%.32s\", this build reads %s, %s and %s: import it anew", r->label,
+                  version, TF_GRAPH_FILE_VERSION, TF_GRAPH_FILE_VERSION_WINDOW,
+                  TF_GRAPH_FILE_VERSION_NET);
   return TF_OK;
 }
 
@@ -371,7 +393,7 @@ static json_t *rows_json(const float *values, uint32_t row_cnt, uint32_t width) 
   return rows;
 }
 
-static json_t *graph_json(const tf_graph_t *graph) {
+static json_t *chain_json(const tf_graph_t *graph) {
   json_t *nodes = json_array();
   for (uint32_t i = 0; i < graph->node_cnt; i++) {
     const tf_graph_node_t *n    = &graph->nodes[i];
@@ -392,9 +414,17 @@ static json_t *graph_json(const tf_graph_t *graph) {
     if (n->op->scalar_cnt > 1) json_object_set_new(node, "beta", json_real((double)n->params.beta));
     json_array_append_new(nodes, node);
   }
-  json_t *all = json_pack("{s:i, s:i, s:o}", "input", (int)graph->input_cnt, "output",
-                          (int)graph->output_cnt, "nodes", nodes);
-  if (all && graph->window > 1)
+  return nodes;
+}
+
+/* Versions 2 and 3. */
+static bool is_windowed(const tf_graph_t *graph) { return graph->window > 1 || graph->net; }
+
+static json_t *graph_json(const tf_graph_t *graph) {
+  json_t *nodes = graph->net ? tf_net_file_nodes(graph->net) : chain_json(graph);
+  json_t *all   = json_pack("{s:i, s:i, s:o}", "input", (int)graph->input_cnt, "output",
+                            (int)graph->output_cnt, "nodes", nodes);
+  if (all && is_windowed(graph))
     json_object_set_new(all, "window", json_integer((int)graph->window));
   return all;
 }
@@ -408,7 +438,7 @@ static char *dump(json_t *json) {
 
 static uint32_t list_sources(const tf_graph_t *graph, tf_safetensors_source_t *sources,
                              char (*names)[TF_GRAPH_NAME_BYTES]) {
-  uint32_t cnt = 0;
+  uint32_t cnt = graph->net ? tf_net_file_sources(graph->net, sources, names) : 0;
   for (uint32_t i = 0; i < graph->node_cnt; i++) {
     const tf_graph_node_t *n = &graph->nodes[i];
     if (n->weight) {
@@ -426,7 +456,7 @@ static uint32_t list_sources(const tf_graph_t *graph, tf_safetensors_source_t *s
       cnt++;
     }
   }
-  if (graph->window == 1) return cnt;
+  if (!is_windowed(graph)) return cnt;
   sources[cnt++] = (tf_safetensors_source_t){
       .name   = TF_GRAPH_FILE_CHECK_INPUTS,
       .rank   = 3,
@@ -444,14 +474,17 @@ static uint32_t list_sources(const tf_graph_t *graph, tf_safetensors_source_t *s
 
 /* The known answers of a model over one row; over a window they are tensors. */
 static json_t *check_json(const tf_graph_t *graph) {
-  if (graph->window > 1) return json_object();
+  if (is_windowed(graph)) return json_object();
   return json_pack("{s:o, s:o}", "inputs",
                    rows_json(graph->check_inputs, graph->check_cnt, graph->input_cnt), "outputs",
                    rows_json(graph->check_outputs, graph->check_cnt, graph->output_cnt));
 }
 
-/* Room for a weight and a bias a node, and the known answers. */
-#define SOURCE_CNT_MAX (2 * TF_GRAPH_NODE_CNT_MAX + 2)
+/* Room for a weight and a bias a node, or for a net's constants, and the known answers. */
+#define SOURCE_CNT_MAX (TF_NET_VALUE_CNT_MAX + 2)
+TF_STATIC_ASSERT(SOURCE_CNT_MAX >= 2 * TF_GRAPH_NODE_CNT_MAX + 2 &&
+                     TF_NET_FILE_NAME_BYTES == TF_GRAPH_NAME_BYTES,
+                 "a chain's tensors too");
 
 tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
   TF_ASSERT(graph->features.cnt == graph->input_cnt && graph->check_cnt > 0);
@@ -463,7 +496,9 @@ tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
   char                    *check_text    = dump(check_json(graph));
   tf_safetensors_source_t *sources       = calloc(SOURCE_CNT_MAX, sizeof *sources);
   char(*names)[TF_GRAPH_NAME_BYTES]      = calloc(SOURCE_CNT_MAX, sizeof *names);
-  const char *version = graph->window > 1 ? TF_GRAPH_FILE_VERSION_WINDOW : TF_GRAPH_FILE_VERSION;
+  const char *version                    = graph->net          ? TF_GRAPH_FILE_VERSION_NET
+                                           : graph->window > 1 ? TF_GRAPH_FILE_VERSION_WINDOW
+                                                               : TF_GRAPH_FILE_VERSION;
   tf_err_t    err;
   if (graph_text && features_text && check_text && sources && names) {
     tf_safetensors_text_t texts[11] = {
@@ -477,7 +512,7 @@ tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
         {"features",      features_text           },
     };
     uint32_t text_cnt = 8;
-    if (graph->window == 1) texts[text_cnt++] = (tf_safetensors_text_t){"check", check_text};
+    if (!is_windowed(graph)) texts[text_cnt++] = (tf_safetensors_text_t){"check", check_text};
     if (graph->schema) texts[text_cnt++] = (tf_safetensors_text_t){"schema", graph->schema};
     if (graph->training) texts[text_cnt++] = (tf_safetensors_text_t){"training", graph->training};
     err = tf_safetensors_write(path, texts, text_cnt, sources, list_sources(graph, sources, names));

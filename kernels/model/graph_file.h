@@ -17,7 +17,8 @@
  *
  * A model over a window of more than one row has version "2": its graph also says {"window": 50}, and
  * its known answers are tensors, "check.inputs" [n, window, inputs] and "check.outputs" [n, outputs],
- * since as text they could outgrow the header. */
+ * since as text they could outgrow the header. A model that is no chain has version "3", and nodes as net_file.h
+ * says; all else is as in version 2, whatever its window. */
 #ifndef TF_KERNELS_MODEL_GRAPH_FILE_H
 #define TF_KERNELS_MODEL_GRAPH_FILE_H
 
@@ -27,6 +28,7 @@
 #define TF_GRAPH_FILE_FORMAT         "tickfuse-model"
 #define TF_GRAPH_FILE_VERSION        "1"
 #define TF_GRAPH_FILE_VERSION_WINDOW "2"
+#define TF_GRAPH_FILE_VERSION_NET    "3"
 #define TF_GRAPH_FILE_CHECK_INPUTS   "check.inputs"
 #define TF_GRAPH_FILE_CHECK_OUTPUTS  "check.outputs"
 

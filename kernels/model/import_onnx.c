@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "model/onnx_net.h"
 #include "model/onnx_ops.h"
+#include "model/window.h"
 
 static tf_err_t find_opset(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
   bool found = false;
@@ -94,10 +96,11 @@ static tf_err_t check_output(const tf_onnx_ops_t *im, const Onnx__GraphProto *gr
   if (im->window && im->window != im->graph->window)
     return TF_ERR(E_MODEL_SHAPE, "%s: a window of %u rows was asked for, it takes single rows",
                   im->path, im->window);
-  if (im->graph->output_cnt != 1 && im->graph->output_cnt != 3)
+  if (im->graph->output_cnt > TF_MODEL_OUTPUTS_MAX)
     return TF_ERR(E_MODEL_SHAPE,
-                  "%s: output \"%.80s\" is %u wide; 1 (a score) or 3 (p10, p50, p90) are allowed",
-                  im->path, graph->output[0]->name, im->graph->output_cnt);
+                  "%s: output \"%.80s\" is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, "
+                  "p50, p90) for each step ahead",
+                  im->path, graph->output[0]->name, im->graph->output_cnt, TF_MODEL_OUTPUTS_MAX);
   return TF_OK;
 }
 
@@ -138,24 +141,49 @@ static void keep_source(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
   while (length && im->graph->source[length - 1] == ' ') im->graph->source[--length] = 0;
 }
 
-static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model,
+static tf_err_t import_chain(tf_onnx_ops_t *im, const Onnx__GraphProto *graph,
                              const tf_import_onnx_spec_t *spec) {
+  const Onnx__ValueInfoProto *input;
+  tf_err_t                    err = TF_OK;
+  for (size_t i = 0; i < graph->n_initializer && !err; i++)
+    err = tf_onnx_tensor_add(&im->constants, graph->initializer[i]->name, graph->initializer[i]);
+  if (!err) err = find_input(im, graph, &input);
+  if (!err) err = read_input(im, input, spec->features->cnt);
+  if (err) return err;
+  err = tf_graph_init(im->graph, spec->name, spec->features->cnt);
+  if (err) return tf_error_add(err, "importing %s", im->path);
+  for (size_t i = 0; i < graph->n_node && !err; i++) err = tf_onnx_ops_append(im, graph->node[i]);
+  if (!err) err = check_output(im, graph);
+  return err ? err : tf_window_check(im->graph);
+}
+
+/* A chain, whose window slides and whose precision may be lower, or else a net; what is neither is told by the net's words,
+ * which takes more. */
+static tf_err_t import_either(tf_onnx_ops_t *im, const Onnx__GraphProto *graph,
+                              const tf_import_onnx_spec_t *spec, uint64_t *denormal_cnt) {
+  tf_err_t err = tf_onnx_tensor_init(&im->constants, im->path);
+  if (!err) err = import_chain(im, graph, spec);
+  *denormal_cnt = im->constants.denormal_cnt;
+  if (im->constants.tensors) tf_onnx_tensor_fini(&im->constants);
+  if (!err || err == E_CORE_NO_MEMORY) return err;
+  tf_graph_fini(im->graph);
+  tf_onnx_net_spec_t net = {.path        = im->path,
+                            .name        = spec->name,
+                            .opset       = im->opset,
+                            .window      = spec->window,
+                            .feature_cnt = spec->features->cnt};
+  return tf_onnx_net_import(graph, &net, im->graph, denormal_cnt);
+}
+
+static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model,
+                             const tf_import_onnx_spec_t *spec, uint64_t *denormal_cnt) {
   const tf_features_t    *features = spec->features;
   const Onnx__GraphProto *graph    = model->graph;
   if (!graph) return TF_ERR(E_MODEL_FORMAT, "%s: no ONNX file: it holds no graph", im->path);
   if (graph->n_sparse_initializer)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: it holds sparse initialisers", im->path);
-  const Onnx__ValueInfoProto *input;
-  tf_err_t                    err = find_opset(im, model);
-  for (size_t i = 0; i < graph->n_initializer && !err; i++)
-    err = tf_onnx_tensor_add(&im->constants, graph->initializer[i]->name, graph->initializer[i]);
-  if (!err) err = find_input(im, graph, &input);
-  if (!err) err = read_input(im, input, features->cnt);
-  if (err) return err;
-  err = tf_graph_init(im->graph, spec->name, features->cnt);
-  if (err) return tf_error_add(err, "importing %s", im->path);
-  for (size_t i = 0; i < graph->n_node && !err; i++) err = tf_onnx_ops_append(im, graph->node[i]);
-  if (!err) err = check_output(im, graph);
+  tf_err_t err = find_opset(im, model);
+  if (!err) err = import_either(im, graph, spec, denormal_cnt);
   for (uint32_t i = 0; i < features->cnt && !err; i++)
     err = tf_features_append(&im->graph->features, features->names[i], strlen(features->names[i]));
   if (!err) err = keep_training(im, model);
@@ -166,16 +194,15 @@ static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model,
 static tf_err_t import_unpacked(const char *label, const Onnx__ModelProto *model,
                                 const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
                                 tf_import_onnx_report_t *report) {
-  tf_onnx_ops_t im  = {.path = label, .graph = graph, .window = spec->window};
-  tf_err_t      err = tf_onnx_tensor_init(&im.constants, label);
-  if (!err) err = import_model(&im, model, spec);
+  tf_onnx_ops_t im           = {.path = label, .graph = graph, .window = spec->window};
+  uint64_t      denormal_cnt = 0;
+  tf_err_t      err          = import_model(&im, model, spec, &denormal_cnt);
   if (!err)
     *report = (tf_import_onnx_report_t){.opset         = im.opset,
                                         .onnx_node_cnt = (uint32_t)model->graph->n_node,
-                                        .denormal_cnt  = im.constants.denormal_cnt};
+                                        .denormal_cnt  = denormal_cnt};
   else
     tf_graph_fini(graph);
-  tf_onnx_tensor_fini(&im.constants);
   return err;
 }
 

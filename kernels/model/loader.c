@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "model/execute.h"
 #include "model/graph_file.h"
+#include "model/net_window.h"
 
 static void run(const tf_model_t *model, void *scratch, const float *row, float *out) {
   tf_execute_row(model->plan, scratch, row, out);
@@ -22,12 +23,39 @@ static void advance(const tf_model_t *model, void *state, void *scratch) {
   tf_window_advance(model->plan, state, scratch);
 }
 
+/* A net's. */
+static void net_run(const tf_model_t *model, void *scratch, const float *row, float *out) {
+  tf_net_plan_run(model->plan, scratch, row, out);
+}
+
+static void net_reset(const tf_model_t *model, void *state) {
+  tf_net_window_reset(model->plan, state);
+}
+
+static bool net_step(const tf_model_t *model, void *state, void *scratch, const float *row,
+                     float *out) {
+  return tf_net_window_step(model->plan, state, scratch, row, out);
+}
+
+/* Nothing of a net's window can be done beforehand. */
+static void net_advance(const tf_model_t *model, void *state, void *scratch) {
+  (void)model;
+  (void)state;
+  (void)scratch;
+}
+
+static bool is_net(const tf_model_t *model) { return model->run == net_run; }
+
+const tf_net_plan_t *tf_loader_net(const tf_model_t *model) {
+  return is_net(model) ? model->plan : NULL;
+}
+
 const tf_plan_t *tf_loader_plan(const tf_model_t *model) {
-  return model->window > 1 ? NULL : model->plan;
+  return model->window > 1 || is_net(model) ? NULL : model->plan;
 }
 
 const tf_window_t *tf_loader_window(const tf_model_t *model) {
-  return model->window > 1 ? model->plan : NULL;
+  return model->window > 1 && !is_net(model) ? model->plan : NULL;
 }
 
 tf_loader_options_t tf_loader_preset(void) { return (tf_loader_options_t){.isa = tf_isa_best()}; }
@@ -60,7 +88,9 @@ void tf_loader_session_fini(tf_loader_session_t *s) {
 }
 
 void tf_loader_answer(const tf_loader_session_t *s, const float *rows, float *out) {
-  if (s->model->window > 1)
+  if (is_net(s->model))
+    tf_net_plan_run(s->model->plan, s->scratch, rows, out);
+  else if (s->model->window > 1)
     tf_window_recompute(s->model->plan, s->state, s->scratch, rows, out);
   else
     s->model->run(s->model, s->scratch, rows, out);
@@ -96,13 +126,6 @@ tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_model_t *model,
   return err;
 }
 
-static tf_err_t check_outputs(const tf_graph_t *graph) {
-  if (graph->output_cnt == 1 || graph->output_cnt == 3) return TF_OK;
-  return TF_ERR(E_MODEL_SHAPE,
-                "model %s has %u outputs; 1 (a score) or 3 (p10, p50, p90) are allowed",
-                graph->name, graph->output_cnt);
-}
-
 static tf_err_t make_plan(const tf_graph_t *graph, const tf_loader_options_t *options,
                           tf_model_t *m) {
   tf_plan_spec_t spec = {
@@ -130,6 +153,26 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
   return TF_OK;
 }
 
+static tf_err_t make_net(const tf_graph_t *graph, const tf_loader_options_t *options,
+                         tf_model_t *m) {
+  tf_net_plan_t *plan;
+  if (options->model.precision != TF_PRECISION_FP32)
+    return TF_ERR(E_MODEL_UNSUPPORTED,
+                  "model %s is a graph of tensor operations, which run in fp32 alone, not in %s",
+                  graph->name, tf_precision_name(options->model.precision));
+  tf_err_t err = tf_net_plan_new(graph->net, options->isa, &plan);
+  if (err) return tf_error_add(err, "model %s", graph->name);
+  m->plan          = plan;
+  m->scratch_bytes = plan->scratch_bytes;
+  m->run           = net_run;
+  if (graph->window <= 1) return TF_OK;
+  m->state_bytes = tf_net_window_state_bytes(plan);
+  m->reset       = net_reset;
+  m->step        = net_step;
+  m->advance     = net_advance;
+  return TF_OK;
+}
+
 tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *options,
                         tf_model_t **model) {
   size_t      bytes    = graph->features.cnt * sizeof *graph->features.names;
@@ -141,7 +184,9 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              ? TF_OK
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
-  if (!err && graph->window > 1)
+  if (!err && graph->net)
+    err = make_net(graph, options, m);
+  else if (!err && graph->window > 1)
     err = make_window(graph, options, m);
   else if (!err)
     err = make_plan(graph, options, m);
@@ -168,8 +213,7 @@ static tf_err_t load_graph(const tf_safetensors_t *st, const char *path,
                            tf_model_t **model) {
   tf_err_t err = tf_graph_file_read(graph, st, path);
   if (err) return err; /* it names the file */
-  err = check_outputs(graph);
-  if (!err) err = tf_loader_make(graph, options, model);
+  err = tf_loader_make(graph, options, model);
   if (!err) err = tf_loader_check(graph, *model, &options->model, NULL);
   if (err) return tf_error_add(err, "loading %s", path);
   memcpy((*model)->sha256_hex, st->sha256_hex, sizeof(*model)->sha256_hex);
@@ -201,7 +245,9 @@ tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf
 
 void tf_loader_unload(tf_model_t *model) {
   if (!model) return;
-  if (model->window > 1)
+  if (is_net(model))
+    tf_net_plan_delete(model->plan);
+  else if (model->window > 1)
     tf_window_delete(model->plan);
   else
     tf_plan_delete(model->plan);

@@ -8,6 +8,7 @@
 #ifndef TF_KERNELS_MODEL_LOADER_H
 #define TF_KERNELS_MODEL_LOADER_H
 
+#include "model/net_plan.h"
 #include "model/plan.h"
 #include "model/window.h"
 
@@ -41,9 +42,10 @@ void     tf_loader_unload(tf_model_t *model); /* accepts NULL */
 tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *options,
                         tf_model_t **model);
 
-/* A model's plan, by its window. */
-const tf_plan_t   *tf_loader_plan(const tf_model_t *model);   /* of one row; else NULL */
-const tf_window_t *tf_loader_window(const tf_model_t *model); /* of more; else NULL */
+/* A model's plan, by what it is and its window. */
+const tf_net_plan_t *tf_loader_net(const tf_model_t *model);    /* of no chain; else NULL */
+const tf_plan_t     *tf_loader_plan(const tf_model_t *model);   /* of one row; else NULL */
+const tf_window_t   *tf_loader_window(const tf_model_t *model); /* of more; else NULL */
 
 /* What answers windows one by one: a state and a scratch. Control plane. */
 typedef struct tf_loader_session {

@@ -142,7 +142,9 @@ tf_err_t tf_measure_time(const tf_model_t *model, double seconds, tf_measure_t *
 }
 
 static uint32_t error_cnt(const tf_graph_t *graph) {
-  double cnt = ERROR_MACS_MAX / ((double)graph->param_cnt * graph->window);
+  const double macs =
+      graph->net ? (double)graph->net->flops / 2.0 + 1.0 : (double)graph->param_cnt * graph->window;
+  double cnt = ERROR_MACS_MAX / macs;
   return cnt < ERROR_CNT_MIN ? ERROR_CNT_MIN : cnt < ERROR_CNT_MAX ? (uint32_t)cnt : ERROR_CNT_MAX;
 }
 

@@ -14,50 +14,6 @@
 
 #define REFUSE TF_ONNX_REFUSE
 
-const char *tf_onnx_ops_label(const Onnx__NodeProto *node) {
-  if (node->name && node->name[0]) return node->name;
-  return node->n_output && node->output[0] ? node->output[0] : "without a name";
-}
-
-tf_err_t tf_onnx_ops_attribute(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
-                               const char *name, Onnx__AttributeProto__AttributeType type,
-                               const Onnx__AttributeProto **found) {
-  *found = NULL;
-  for (size_t i = 0; i < node->n_attribute; i++) {
-    const Onnx__AttributeProto *a = node->attribute[i];
-    if (!a->name || strcmp(a->name, name) != 0) continue;
-    if (!a->has_type || a->type != type)
-      return REFUSE(im, node, E_MODEL_FORMAT, "attribute %s has another type than it should", name);
-    *found = a;
-    return TF_OK;
-  }
-  return TF_OK;
-}
-
-tf_err_t tf_onnx_ops_attribute_int(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
-                                   const char *name, int64_t preset, int64_t *value) {
-  const Onnx__AttributeProto *a;
-  tf_err_t                    err =
-      tf_onnx_ops_attribute(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, &a);
-  *value = a ? a->i : preset;
-  return err;
-}
-
-static tf_err_t attribute_float(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
-                                const char *name, float preset, float *value) {
-  const Onnx__AttributeProto *a;
-  tf_err_t                    err =
-      tf_onnx_ops_attribute(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT, &a);
-  *value = a ? a->f : preset;
-  if (!err && !isfinite(*value))
-    err = REFUSE(im, node, E_MODEL_WEIGHTS, "attribute %s is %g", name, (double)*value);
-  return err;
-}
-
-const char *tf_onnx_ops_input(const Onnx__NodeProto *node, size_t idx) {
-  return idx < node->n_input && node->input[idx] && node->input[idx][0] ? node->input[idx] : NULL;
-}
-
 static bool is_current(const tf_onnx_ops_t *im, const char *name) {
   return name && strcmp(name, im->current) == 0;
 }
@@ -80,7 +36,7 @@ tf_err_t tf_onnx_ops_add(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const c
   TF_ASSERT(op);
   /* the name goes into JSON and terminals: printable ASCII only */
   char        name[TF_GRAPH_NAME_BYTES];
-  const char *label = tf_onnx_ops_label(node);
+  const char *label = tf_onnx_node_label(node);
   size_t      i     = 0;
   for (; label[i] && i + 1 < sizeof name; i++)
     name[i] = label[i] >= 0x20 && label[i] < 0x7f ? label[i] : '?';
@@ -157,8 +113,8 @@ typedef struct product {
 /* A' B' + beta C with the chain's value as A or B. A row on the left or a column on the right of a
  * matrix is a linear layer; anything else would mix the rows of a batch. */
 static tf_err_t import_product(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const product_t *p) {
-  const char *a = tf_onnx_ops_input(node, 0), *b = tf_onnx_ops_input(node, 1),
-             *c = tf_onnx_ops_input(node, 2);
+  const char *a = tf_onnx_node_input(node, 0), *b = tf_onnx_node_input(node, 1),
+             *c = tf_onnx_node_input(node, 2);
   if (!a || !b) return REFUSE(im, node, E_MODEL_FORMAT, "has %zu inputs", node->n_input);
   bool left = is_current(im, a);
   if (left && is_current(im, b))
@@ -203,10 +159,10 @@ static tf_err_t import_product(tf_onnx_ops_t *im, const Onnx__NodeProto *node, c
 static tf_err_t import_gemm(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   product_t p;
   int64_t   trans_a, trans_b;
-  tf_err_t  err = tf_onnx_ops_attribute_int(im, node, "transA", 0, &trans_a);
-  if (!err) err = tf_onnx_ops_attribute_int(im, node, "transB", 0, &trans_b);
-  if (!err) err = attribute_float(im, node, "alpha", 1.0f, &p.alpha);
-  if (!err) err = attribute_float(im, node, "beta", 1.0f, &p.beta);
+  tf_err_t  err = tf_onnx_node_int(im->path, node, "transA", 0, &trans_a);
+  if (!err) err = tf_onnx_node_int(im->path, node, "transB", 0, &trans_b);
+  if (!err) err = tf_onnx_node_float(im->path, node, "alpha", 1.0f, &p.alpha);
+  if (!err) err = tf_onnx_node_float(im->path, node, "beta", 1.0f, &p.beta);
   if (err) return err;
   p.trans_a = trans_a != 0;
   p.trans_b = trans_b != 0;
@@ -235,7 +191,7 @@ static tf_err_t reciprocals(const tf_onnx_ops_t *im, const Onnx__NodeProto *node
 }
 
 static tf_err_t import_binary(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char *a = tf_onnx_ops_input(node, 0), *b = tf_onnx_ops_input(node, 1);
+  const char *a = tf_onnx_node_input(node, 0), *b = tf_onnx_node_input(node, 1);
   if (!a || !b) return REFUSE(im, node, E_MODEL_FORMAT, "has %zu inputs", node->n_input);
   bool left = is_current(im, a);
   if (left && is_current(im, b))
@@ -269,7 +225,7 @@ static tf_err_t import_binary(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 /* The node's first input must be the chain's value. */
 static tf_err_t want_current(const tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char             *name = tf_onnx_ops_input(node, 0);
+  const char             *name = tf_onnx_node_input(node, 0);
   const tf_onnx_tensor_t *t;
   if (is_current(im, name)) return TF_OK;
   if (!name) return REFUSE(im, node, E_MODEL_FORMAT, "has no %s", "input");
@@ -290,14 +246,14 @@ static tf_err_t import_activation(tf_onnx_ops_t *im, const Onnx__NodeProto *node
   for (size_t i = 0; i < TF_ARRAY_CNT(names); i++)
     if (strcmp(node->op_type, names[i][0]) == 0) name = names[i][1];
   if (!err && strcmp(node->op_type, "LeakyRelu") == 0)
-    err = attribute_float(im, node, "alpha", 0.01f, &params.alpha);
+    err = tf_onnx_node_float(im->path, node, "alpha", 0.01f, &params.alpha);
   return err ? err : tf_onnx_ops_add(im, node, name, &params, NULL, NULL);
 }
 
 static tf_err_t import_softmax(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   int64_t  axis;
   tf_err_t err = want_current(im, node);
-  if (!err) err = tf_onnx_ops_attribute_int(im, node, "axis", im->opset < 13 ? 1 : -1, &axis);
+  if (!err) err = tf_onnx_node_int(im->path, node, "axis", im->opset < 13 ? 1 : -1, &axis);
   if (err) return err;
   int64_t rank = (int64_t)strlen(im->axes);
   if (rank > 2 && (im->opset < 13 || im->axes[rank - 1] != 'F'))
@@ -318,9 +274,9 @@ static tf_err_t import_clip(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   tf_err_t          err        = want_current(im, node);
   for (size_t i = 0; i < 2 && !err; i++) {
     const tf_onnx_tensor_t *t;
-    const char             *name = tf_onnx_ops_input(node, i + 1);
+    const char             *name = tf_onnx_node_input(node, i + 1);
     if (im->opset < 11) {
-      err = attribute_float(im, node, names[i], *targets[i], targets[i]);
+      err = tf_onnx_node_float(im->path, node, names[i], *targets[i], targets[i]);
       if (!err && node->n_input > 1)
         err = REFUSE(im, node, E_MODEL_FORMAT, "has %zu inputs", node->n_input);
       continue;
@@ -342,7 +298,7 @@ static tf_err_t import_clip(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 /* Nodes that hand on their input: the chain's value, or a constant under a second name. */
 static tf_err_t pass_on(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char             *name = tf_onnx_ops_input(node, 0);
+  const char             *name = tf_onnx_node_input(node, 0);
   const tf_onnx_tensor_t *t    = name ? tf_onnx_tensor_find(&im->constants, name) : NULL;
   if (t && t->values) return tf_onnx_tensor_add_alias(&im->constants, node->output[0], t);
   tf_err_t err = want_current(im, node);
@@ -352,7 +308,7 @@ static tf_err_t pass_on(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 static tf_err_t import_cast(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   int64_t  to;
-  tf_err_t err = tf_onnx_ops_attribute_int(im, node, "to", 0, &to);
+  tf_err_t err = tf_onnx_node_int(im->path, node, "to", 0, &to);
   if (!err && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
     err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "casts to type %lld; FLOAT (1) is supported",
                  (long long)to);
@@ -361,7 +317,7 @@ static tf_err_t import_cast(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 static tf_err_t import_flatten(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   int64_t  axis;
-  tf_err_t err = tf_onnx_ops_attribute_int(im, node, "axis", 1, &axis);
+  tf_err_t err = tf_onnx_node_int(im->path, node, "axis", 1, &axis);
   if (!err) err = want_current(im, node);
   if (!err && strlen(im->axes) > 2) return tf_onnx_sequence_flatten(im, node, axis);
   if (!err && (im->column || (axis != 1 && axis != -1)))
@@ -371,11 +327,11 @@ static tf_err_t import_flatten(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 
 /* [-1, w], [0, w], [1, w], [0, -1] and the like: rows stay rows. */
 static tf_err_t import_reshape(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char             *name = tf_onnx_ops_input(node, 1);
+  const char             *name = tf_onnx_node_input(node, 1);
   const tf_onnx_tensor_t *t    = name ? tf_onnx_tensor_find(&im->constants, name) : NULL;
   int64_t                 allow_zero;
   tf_err_t                err = want_current(im, node);
-  if (!err) err = tf_onnx_ops_attribute_int(im, node, "allowzero", 0, &allow_zero);
+  if (!err) err = tf_onnx_node_int(im->path, node, "allowzero", 0, &allow_zero);
   if (err) return err;
   if (strlen(im->axes) > 2) return tf_onnx_sequence_reshape(im, node, t);
   if (!t || !t->ints)
@@ -475,7 +431,7 @@ tf_err_t tf_onnx_ops_append(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   const onnx_op_t *op   = NULL;
   for (size_t i = 0; i < TF_ARRAY_CNT(onnx_ops); i++)
     if (strcmp(onnx_ops[i].type, type) == 0) op = &onnx_ops[i];
-  bool standard = !node->domain || !node->domain[0] || strcmp(node->domain, "ai.onnx") == 0;
+  bool standard = tf_onnx_node_is_standard(node);
   if (!op || !standard)
     return REFUSE(im, node, E_MODEL_UNSUPPORTED, "is not supported%s%.40s; " SUPPORTED,
                   standard ? "" : " in domain ", standard ? "" : node->domain);

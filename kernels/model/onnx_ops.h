@@ -6,6 +6,7 @@
 #define TF_KERNELS_MODEL_ONNX_OPS_H
 
 #include "model/graph.h"
+#include "model/onnx_node.h"
 #include "model/onnx_tensor.h"
 
 /* Axes of the chain's value: B batch, T rows of the window, F what a row holds, D one that counts
@@ -47,24 +48,6 @@ typedef struct tf_onnx_ops {
 tf_err_t tf_onnx_ops_append(tf_onnx_ops_t *im, const Onnx__NodeProto *node);
 
 /* ---- for the files that know the nodes ---- */
-
-/* The node's name for people. */
-const char *tf_onnx_ops_label(const Onnx__NodeProto *node);
-
-/* Every refusal of a node: "model.onnx: node \"fc1\" (Gemm): ...". */
-#define TF_ONNX_REFUSE(im, node, code, fmt, ...)                                                   \
-  TF_ERR(code, "%s: node \"%.80s\" (%.32s): " fmt, (im)->path, tf_onnx_ops_label(node),            \
-         (node)->op_type ? (node)->op_type : "no op", __VA_ARGS__)
-
-/* An attribute of that name and type; *found stays NULL where the node has none. */
-tf_err_t tf_onnx_ops_attribute(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
-                               const char *name, Onnx__AttributeProto__AttributeType type,
-                               const Onnx__AttributeProto **found);
-tf_err_t tf_onnx_ops_attribute_int(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
-                                   const char *name, int64_t preset, int64_t *value);
-
-/* input idx, or NULL where it is left out. */
-const char *tf_onnx_ops_input(const Onnx__NodeProto *node, size_t idx);
 
 /* Appends an op to the graph; takes over weight and bias. The chain goes on with output 0. */
 tf_err_t tf_onnx_ops_add(tf_onnx_ops_t *im, const Onnx__NodeProto *node, const char *op_name,

@@ -42,7 +42,7 @@ static bool is_current(const tf_onnx_ops_t *im, const char *name) {
 }
 
 static tf_err_t want_current(const tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char *name = tf_onnx_ops_input(node, 0);
+  const char *name = tf_onnx_node_input(node, 0);
   if (is_current(im, name)) return TF_OK;
   return REFUSE(im, node, E_MODEL_UNSUPPORTED,
                 "it reads \"%.80s\", which is not the result of the node before (\"%.80s\"); only "
@@ -53,7 +53,7 @@ static tf_err_t want_current(const tf_onnx_ops_t *im, const Onnx__NodeProto *nod
 /* Integers of an input that is a constant; E_MODEL_UNSUPPORTED for any other. */
 static tf_err_t constant_ints(const tf_onnx_ops_t *im, const Onnx__NodeProto *node, size_t input,
                               const tf_onnx_tensor_t **t) {
-  const char *name = tf_onnx_ops_input(node, input);
+  const char *name = tf_onnx_node_input(node, input);
   *t               = name ? tf_onnx_tensor_find(&im->constants, name) : NULL;
   if (*t && (*t)->ints && (*t)->cnt > 0 && (*t)->rank <= 1) return TF_OK;
   return REFUSE(im, node, E_MODEL_UNSUPPORTED, "its input %zu is no list of INT64 constants",
@@ -72,8 +72,8 @@ static tf_err_t normal_axis(const tf_onnx_ops_t *im, const Onnx__NodeProto *node
 static tf_err_t check_text_attribute(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
                                      const char *name, const char *wanted) {
   const Onnx__AttributeProto *a;
-  tf_err_t                    err =
-      tf_onnx_ops_attribute(im, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, &a);
+  tf_err_t                    err = tf_onnx_node_attribute(im->path, node, name,
+                                                           ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, &a);
   if (err || !a) return err;
   if (a->s.len == strlen(wanted) && memcmp(a->s.data, wanted, a->s.len) == 0) return TF_OK;
   return REFUSE(im, node, E_MODEL_UNSUPPORTED, "%s %.*s; only %s is supported", name,
@@ -88,8 +88,8 @@ static tf_err_t check_activations(const tf_onnx_ops_t *im, const Onnx__NodeProto
   static const char *const    usual[] = {"Sigmoid", "Tanh", "Tanh"};
   const size_t                cnt     = strcmp(node->op_type, "LSTM") == 0 ? 3 : 2;
   const Onnx__AttributeProto *a;
-  tf_err_t                    err = tf_onnx_ops_attribute(im, node, "activations",
-                                                          ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS, &a);
+  tf_err_t                    err = tf_onnx_node_attribute(im->path, node, "activations",
+                                                           ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS, &a);
   if (err || !a) return err;
   bool same = a->n_strings == cnt;
   for (size_t i = 0; i < cnt && same; i++) same = same_word(&a->strings[i], usual[i]);
@@ -103,10 +103,10 @@ static tf_err_t check_attributes(const tf_onnx_ops_t *im, const Onnx__NodeProto 
   int64_t  reset = 1, forget = 0;
   tf_err_t err = check_text_attribute(im, node, "direction", "forward");
   if (!err) err = check_activations(im, node);
-  if (!err) err = tf_onnx_ops_attribute_int(im, node, "layout", 0, layout);
-  if (!err) err = tf_onnx_ops_attribute_int(im, node, "input_forget", 0, &forget);
+  if (!err) err = tf_onnx_node_int(im->path, node, "layout", 0, layout);
+  if (!err) err = tf_onnx_node_int(im->path, node, "input_forget", 0, &forget);
   if (!err && strcmp(node->op_type, "GRU") == 0)
-    err = tf_onnx_ops_attribute_int(im, node, "linear_before_reset", 0, &reset);
+    err = tf_onnx_node_int(im->path, node, "linear_before_reset", 0, &reset);
   if (!err && (forget != 0 || reset == 0))
     err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "%s is not supported",
                  forget ? "input_forget = 1" : "linear_before_reset = 0 (PyTorch exports 1)");
@@ -131,7 +131,7 @@ static bool is_zero_constant(const tf_onnx_ops_t *im, const char *name) {
 static tf_err_t check_inputs(const tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   static const char *const names[] = {"sequence_lens", "initial_h", "initial_c", "peepholes (P)"};
   for (size_t i = 4; i < node->n_input; i++) {
-    const char *name = tf_onnx_ops_input(node, i);
+    const char *name = tf_onnx_node_input(node, i);
     if (!name) continue;
     bool zeros = is_zero_constant(im, name) || aside_kind(im, name) == TF_ONNX_ASIDE_ZEROS;
     if (i == 4 || i > 7 || !zeros)
@@ -150,7 +150,7 @@ typedef struct recurrent {
 
 static tf_err_t read_constant(const tf_onnx_ops_t *im, const Onnx__NodeProto *node, size_t input,
                               const tf_onnx_tensor_t **t) {
-  const char *name = tf_onnx_ops_input(node, input);
+  const char *name = tf_onnx_node_input(node, input);
   *t               = name ? tf_onnx_tensor_find(&im->constants, name) : NULL;
   if (*t && (*t)->values) return TF_OK;
   return REFUSE(im, node, E_MODEL_UNSUPPORTED, "its input %zu is no constant of floats", input);
@@ -166,8 +166,8 @@ static tf_err_t read_weights(const tf_onnx_ops_t *im, const Onnx__NodeProto *nod
   int64_t  hidden = 0;
   tf_err_t err    = read_constant(im, node, 1, &rec->w);
   if (!err) err = read_constant(im, node, 2, &rec->r);
-  if (!err && tf_onnx_ops_input(node, 3)) err = read_constant(im, node, 3, &rec->b);
-  if (!err) err = tf_onnx_ops_attribute_int(im, node, "hidden_size", 0, &hidden);
+  if (!err && tf_onnx_node_input(node, 3)) err = read_constant(im, node, 3, &rec->b);
+  if (!err) err = tf_onnx_node_int(im->path, node, "hidden_size", 0, &hidden);
   if (err) return err;
   uint64_t units = rec->r->rank == 3 ? rec->r->dims[2] : 0;
   if (units == 0 || units > TF_OP_UNITS_MAX || (hidden != 0 && hidden != (int64_t)units))
@@ -270,7 +270,7 @@ static bool can_enter(const tf_onnx_ops_t *im) {
 }
 
 tf_err_t tf_onnx_sequence_enter(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
-  const char *hidden = last_hidden(im), *input = tf_onnx_ops_input(node, 0);
+  const char *hidden = last_hidden(im), *input = tf_onnx_node_input(node, 0);
   if (!hidden || !input || strcmp(hidden, input) != 0 || !can_enter(im) ||
       strcmp(node->op_type, "Concat") == 0)
     return TF_OK;
@@ -285,11 +285,11 @@ tf_err_t tf_onnx_sequence_enter(tf_onnx_ops_t *im, const Onnx__NodeProto *node) 
 /* h_n as PyTorch puts it together: the last states of all layers, of which the last one is used. */
 tf_err_t tf_onnx_sequence_concat(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   int64_t  axis = 0;
-  tf_err_t err  = tf_onnx_ops_attribute_int(im, node, "axis", 0, &axis);
+  tf_err_t err  = tf_onnx_node_int(im->path, node, "axis", 0, &axis);
   if (err) return err;
   bool all = axis == 0 && can_enter(im) && node->n_input == im->recurrent_cnt;
   for (size_t i = 0; i < node->n_input && all; i++) {
-    const char *name = tf_onnx_ops_input(node, i);
+    const char *name = tf_onnx_node_input(node, i);
     all              = name && im->hidden[i] && strcmp(name, im->hidden[i]) == 0;
   }
   if (!all)
@@ -313,7 +313,7 @@ tf_err_t tf_onnx_sequence_gather(tf_onnx_ops_t *im, const Onnx__NodeProto *node)
   const tf_onnx_tensor_t *t;
   int64_t                 axis = 0;
   tf_err_t                err  = want_current(im, node);
-  if (!err) err = tf_onnx_ops_attribute_int(im, node, "axis", 0, &axis);
+  if (!err) err = tf_onnx_node_int(im->path, node, "axis", 0, &axis);
   if (!err) err = normal_axis(im, node, &axis);
   if (!err) err = constant_ints(im, node, 1, &t);
   if (err) return err;
@@ -343,7 +343,7 @@ tf_err_t tf_onnx_sequence_slice(tf_onnx_ops_t *im, const Onnx__NodeProto *node) 
   if (!err) err = constant_ints(im, node, 1, &starts);
   if (!err) err = constant_ints(im, node, 2, &ends);
   if (!err) err = constant_ints(im, node, 3, &axes);
-  if (!err && tf_onnx_ops_input(node, 4)) err = constant_ints(im, node, 4, &steps);
+  if (!err && tf_onnx_node_input(node, 4)) err = constant_ints(im, node, 4, &steps);
   if (err) return err;
   int64_t axis = axes->ints[0];
   err          = normal_axis(im, node, &axis);
@@ -371,8 +371,8 @@ tf_err_t tf_onnx_sequence_transpose(tf_onnx_ops_t *im, const Onnx__NodeProto *no
   uint32_t                    used                       = 0;
   tf_err_t                    err                        = want_current(im, node);
   if (!err)
-    err =
-        tf_onnx_ops_attribute(im, node, "perm", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, &perm);
+    err = tf_onnx_node_attribute(im->path, node, "perm",
+                                 ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, &perm);
   if (err) return err;
   int64_t cnt = axis_cnt(im);
   if (cnt == 2 || !perm || (int64_t)perm->n_ints != cnt)
@@ -406,7 +406,8 @@ tf_err_t tf_onnx_sequence_squeeze(tf_onnx_ops_t *im, const Onnx__NodeProto *node
   int64_t                     axis = 0;
   tf_err_t                    err  = want_current(im, node);
   if (!err)
-    err = tf_onnx_ops_attribute(im, node, "axes", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, &a);
+    err = tf_onnx_node_attribute(im->path, node, "axes",
+                                 ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, &a);
   if (!err && !a) err = constant_ints(im, node, 1, &t);
   if (err) return err;
   if ((a ? a->n_ints : t->cnt) != 1)
@@ -471,7 +472,7 @@ static bool keeps_axes(const tf_onnx_ops_t *im, const tf_onnx_tensor_t *shape, c
 
 tf_err_t tf_onnx_sequence_reshape(tf_onnx_ops_t *im, const Onnx__NodeProto *node,
                                   const tf_onnx_tensor_t *shape) {
-  const char *name = tf_onnx_ops_input(node, 1);
+  const char *name = tf_onnx_node_input(node, 1);
   char        axes[TF_ONNX_AXES_MAX + 1];
   uint32_t    cnt = 0;
   for (const char *c = im->axes; *c; c++)
@@ -520,11 +521,11 @@ bool tf_onnx_sequence_is_aside(const tf_onnx_ops_t *im, const Onnx__NodeProto *n
                                        "Mul",    "Add",   "Sub",    "Cast"};
   if (is_one_of(node->op_type, makers, TF_ARRAY_CNT(makers))) return true;
   if (!is_one_of(node->op_type, users, TF_ARRAY_CNT(users))) return false;
-  const char *first = tf_onnx_ops_input(node, 0);
+  const char *first = tf_onnx_node_input(node, 0);
   if (is_current(im, first)) return false;
   bool any = false;
   for (size_t i = 0; i < node->n_input; i++) {
-    const char *name = tf_onnx_ops_input(node, i);
+    const char *name = tf_onnx_node_input(node, i);
     if (!name) continue;
     bool aside = aside_kind(im, name) != TF_ONNX_ASIDE_NONE;
     if (!aside && !is_plain(im, name)) return false;
@@ -536,14 +537,14 @@ bool tf_onnx_sequence_is_aside(const tf_onnx_ops_t *im, const Onnx__NodeProto *n
 /* What a node beside the chain gives: sizes, or zeros. */
 static tf_err_t kind_of(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
                         tf_onnx_aside_t *kind) {
-  const char                 *first = tf_onnx_ops_input(node, 0);
+  const char                 *first = tf_onnx_node_input(node, 0);
   const Onnx__AttributeProto *value = NULL;
   tf_err_t                    err   = TF_OK;
   *kind                             = TF_ONNX_ASIDE_SHAPE;
   if (strcmp(node->op_type, "Shape") == 0) return TF_OK;
   if (strcmp(node->op_type, "ConstantOfShape") == 0) {
-    err   = tf_onnx_ops_attribute(im, node, "value", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR,
-                                  &value);
+    err   = tf_onnx_node_attribute(im->path, node, "value",
+                                   ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR, &value);
     *kind = TF_ONNX_ASIDE_ZEROS;
     if (!err && value && value->t) {
       const Onnx__TensorProto *t    = value->t;

@@ -85,8 +85,10 @@ static tf_err_t find_values(const tf_onnx_tensors_t *all, const Onnx__TensorProt
 static tf_err_t take_float(tf_onnx_tensors_t *all, tf_onnx_tensor_t *t, uint64_t i, double value) {
   t->values[i] = (float)value;
   switch (fpclassify(t->values[i])) {
-  case FP_NAN:
   case FP_INFINITE:
+    if (all->masks) break;
+    __attribute__((fallthrough));
+  case FP_NAN:
     return TF_ERR(E_MODEL_WEIGHTS, "%s: tensor \"%.100s\": element %llu is %g: no finite float",
                   all->label, t->name, (unsigned long long)i, value);
   case FP_SUBNORMAL: all->denormal_cnt += 1; t->values[i] = 0.0f;
@@ -121,6 +123,29 @@ static tf_err_t copy_ints(const tf_onnx_tensors_t *all, tf_onnx_tensor_t *t,
   return TF_OK;
 }
 
+/* INT32 and BOOL: raw data of 4 bytes or 1, or the list that both share. */
+static tf_err_t copy_small_ints(const tf_onnx_tensors_t *all, const Onnx__TensorProto *proto,
+                                tf_onnx_tensor_t *t) {
+  const bool narrow = proto->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
+  const bool raw    = proto->has_raw_data;
+  source_t   source;
+  tf_err_t err = find_values(all, proto, t, raw && narrow ? 1 : sizeof(int32_t), proto->int32_data,
+                             proto->n_int32_data, &source);
+  if (err) return err;
+  t->ints = malloc(t->cnt ? t->cnt * sizeof *t->ints : 1);
+  if (!t->ints) return TF_ERR(E_CORE_NO_MEMORY, "%s: tensor \"%.100s\"", all->label, t->name);
+  const uint8_t *from = source.values;
+  for (uint64_t i = 0; i < t->cnt; i++) {
+    int32_t number = 0;
+    if (raw && narrow)
+      number = from[i] != 0;
+    else
+      memcpy(&number, from + i * sizeof number, sizeof number);
+    t->ints[i] = number;
+  }
+  return TF_OK;
+}
+
 tf_err_t tf_onnx_tensor_add(tf_onnx_tensors_t *all, const char *name,
                             const Onnx__TensorProto *proto) {
   tf_onnx_tensor_t *t;
@@ -151,6 +176,10 @@ tf_err_t tf_onnx_tensor_add(tf_onnx_tensors_t *all, const char *name,
     err = find_values(all, proto, t, sizeof(int64_t), proto->int64_data, proto->n_int64_data,
                       &source);
     return err ? err : copy_ints(all, t, &source);
+  case ONNX__TENSOR_PROTO__DATA_TYPE__INT32:
+  case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL:
+    if (all->masks) return copy_small_ints(all, proto, t);
+    break;
   default: break;
   }
   const ProtobufCEnumValue *type = protobuf_c_enum_descriptor_get_value(

@@ -14,14 +14,15 @@ typedef struct tf_onnx_tensor {
   uint64_t    dims[TF_ONNX_TENSOR_RANK_MAX];
   uint64_t    cnt;
   float      *values; /* FLOAT and DOUBLE, denormals made 0; or NULL */
-  int64_t    *ints;   /* INT64; or NULL */
+  int64_t    *ints;   /* INT64, INT32, BOOL; or NULL */
   bool        alias;  /* values and ints belong to another one */
 } tf_onnx_tensor_t;
 
 typedef struct tf_onnx_tensors {
-  const char       *label; /* the file, for error texts */
-  uint32_t          cnt;
-  uint64_t          denormal_cnt; /* values that were made 0 */
+  const char *label; /* the file, for error texts */
+  uint32_t    cnt;
+  uint64_t    denormal_cnt; /* values that were made 0 */
+  bool        masks; /* INT32, BOOL and infinite values are taken too: what masks are made of */
   tf_onnx_tensor_t *tensors;
 } tf_onnx_tensors_t;
 
@@ -32,8 +33,8 @@ void     tf_onnx_tensor_fini(tf_onnx_tensors_t *all); /* accepts a zeroed one */
 const tf_onnx_tensor_t *tf_onnx_tensor_find(const tf_onnx_tensors_t *all, const char *name);
 
 /* Adds a tensor under name. E_MODEL_FORMAT: a name that is there, sizes that disagree;
- * E_MODEL_UNSUPPORTED: other types than FLOAT, DOUBLE and INT64, data in another file;
- * E_MODEL_WEIGHTS: NaN or infinite, naming tensor and element. */
+ * E_MODEL_UNSUPPORTED: other types than FLOAT, DOUBLE and INT64 (with masks INT32 and BOOL), data in another
+ * file; E_MODEL_WEIGHTS: NaN or (without masks) infinite, naming tensor and element. */
 tf_err_t tf_onnx_tensor_add(tf_onnx_tensors_t *all, const char *name,
                             const Onnx__TensorProto *proto);
 /* Adds a second name for a tensor that is there. */

@@ -78,6 +78,9 @@ typedef struct tf_window {
   void    *block;
 } tf_window_t;
 
+/* Whether tf_window_new knows the chain's form: E_MODEL_UNSUPPORTED where it does not. A window of one row is always good. */
+tf_err_t tf_window_check(const tf_graph_t *graph);
+
 /* graph: window above 1. E_MODEL_UNSUPPORTED for a chain that is neither row ops, recurrent layers, row
  * ops nor row ops, flatten, gemm, row ops; or whose states outgrow TF_WINDOW_STATE_BYTES_MAX.
  * E_CORE_NO_MEMORY, E_CORE_ARGUMENT as tf_plan_new. */

@@ -45,6 +45,11 @@ static tf_err_t split(const tf_graph_t *g, parts_t *p) {
   return TF_OK;
 }
 
+tf_err_t tf_window_check(const tf_graph_t *graph) {
+  parts_t parts;
+  return graph->window > 1 ? split(graph, &parts) : TF_OK;
+}
+
 /* A running offset: where bytes lie that begin at a multiple of 64. */
 static size_t place(size_t *used, size_t bytes) {
   size_t at = *used;

@@ -26,6 +26,7 @@ typedef float tf_lanes_scalar_t;
 TF_INLINE float tf_lanes_load_scalar(const float *p) { return *p; }
 TF_INLINE float tf_lanes_loadu_scalar(const float *p) { return *p; }
 TF_INLINE void  tf_lanes_store_scalar(float *p, float x) { *p = x; }
+TF_INLINE void  tf_lanes_storeu_scalar(float *p, float x) { *p = x; }
 TF_INLINE float tf_lanes_set_scalar(float x) { return x; }
 TF_INLINE float tf_lanes_add_scalar(float a, float b) { return a + b; }
 TF_INLINE float tf_lanes_sub_scalar(float a, float b) { return a - b; }
@@ -73,6 +74,7 @@ typedef __m256 tf_lanes_avx2_t;
 TF_LANES_AVX2_ __m256 tf_lanes_load_avx2(const float *p) { return _mm256_load_ps(p); }
 TF_LANES_AVX2_ __m256 tf_lanes_loadu_avx2(const float *p) { return _mm256_loadu_ps(p); }
 TF_LANES_AVX2_ void   tf_lanes_store_avx2(float *p, __m256 x) { _mm256_store_ps(p, x); }
+TF_LANES_AVX2_ void   tf_lanes_storeu_avx2(float *p, __m256 x) { _mm256_storeu_ps(p, x); }
 TF_LANES_AVX2_ __m256 tf_lanes_set_avx2(float x) { return _mm256_set1_ps(x); }
 TF_LANES_AVX2_ __m256 tf_lanes_add_avx2(__m256 a, __m256 b) { return _mm256_add_ps(a, b); }
 TF_LANES_AVX2_ __m256 tf_lanes_sub_avx2(__m256 a, __m256 b) { return _mm256_sub_ps(a, b); }
@@ -114,6 +116,7 @@ typedef __m512 tf_lanes_avx512_t;
 TF_LANES_AVX512_ __m512 tf_lanes_load_avx512(const float *p) { return _mm512_load_ps(p); }
 TF_LANES_AVX512_ __m512 tf_lanes_loadu_avx512(const float *p) { return _mm512_loadu_ps(p); }
 TF_LANES_AVX512_ void   tf_lanes_store_avx512(float *p, __m512 x) { _mm512_store_ps(p, x); }
+TF_LANES_AVX512_ void   tf_lanes_storeu_avx512(float *p, __m512 x) { _mm512_storeu_ps(p, x); }
 TF_LANES_AVX512_ __m512 tf_lanes_set_avx512(float x) { return _mm512_set1_ps(x); }
 TF_LANES_AVX512_ __m512 tf_lanes_add_avx512(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
 TF_LANES_AVX512_ __m512 tf_lanes_sub_avx512(__m512 a, __m512 b) { return _mm512_sub_ps(a, b); }

@@ -86,6 +86,58 @@ TF_LANES_INLINE V_ L_(sigmoid_cubic)(V_ x) {
   return ADD_(MUL_(L_(tanh_cubic)(MUL_(x, half)), half), half);
 }
 
+/* erf x: below 1 x P(x^2); above 1 - e^(-x Q(x)) with x's sign, which is 1 from 4 on. */
+TF_LANES_INLINE V_ L_(erf)(V_ x) {
+  V_ z     = MUL_(x, x);
+  V_ p     = C_(7.85385772e-5f);
+  p        = POLY_(p, z, -8.01019252e-4f);
+  p        = POLY_(p, z, 5.18832756e-3f);
+  p        = POLY_(p, z, -2.68538119e-2f);
+  p        = POLY_(p, z, 1.12835851e-1f);
+  p        = POLY_(p, z, -3.76126258e-1f);
+  p        = POLY_(p, z, 1.12837917f);
+  V_ mag   = L_(min)(C_(4.0f), L_(abs)(x));
+  V_ q     = C_(-4.07019427e-7f);
+  q        = POLY_(q, mag, 7.04051618e-6f);
+  q        = POLY_(q, mag, -3.39861507e-5f);
+  q        = POLY_(q, mag, -1.78279137e-4f);
+  q        = POLY_(q, mag, 3.39488031e-3f);
+  q        = POLY_(q, mag, -2.35475698e-2f);
+  q        = POLY_(q, mag, 1.06177731e-1f);
+  q        = POLY_(q, mag, 6.35119190e-1f);
+  q        = POLY_(q, mag, 1.12866689f);
+  V_ large = SUB_(C_(1.0f), L_(exp)(SUB_(C_(0.0f), MUL_(mag, q))));
+  return L_(select)(L_(abs)(x), C_(1.0f), MUL_(x, p), L_(sign)(large, x));
+}
+
+/* x (1 + erf(x / sqrt 2)) / 2 */
+TF_LANES_INLINE V_ L_(gelu)(V_ x) {
+  return MUL_(MUL_(x, C_(0.5f)), ADD_(C_(1.0f), L_(erf)(MUL_(x, C_(0.70710678f)))));
+}
+
+/* ln(1 + e^x) = max(x, 0) + ln(1 + t), t = e^-|x|; ln(1 + t) = t P(t) for t up to 1. */
+TF_LANES_INLINE V_ L_(softplus)(V_ x) {
+  V_ t = L_(exp)(SUB_(C_(0.0f), L_(abs)(x)));
+  V_ p = C_(-3.24398e-3f);
+  p    = POLY_(p, t, 1.985126e-2f);
+  p    = POLY_(p, t, -5.695916e-2f);
+  p    = POLY_(p, t, 1.0603617e-1f);
+  p    = POLY_(p, t, -1.530557e-1f);
+  p    = POLY_(p, t, 1.9675931e-1f);
+  p    = POLY_(p, t, -2.4954132e-1f);
+  p    = POLY_(p, t, 3.3329962e-1f);
+  p    = POLY_(p, t, -4.9999902e-1f);
+  p    = POLY_(p, t, 1.0f);
+  return ADD_(L_(max)(C_(0.0f), x), MUL_(t, p));
+}
+
+TF_LANES_INLINE V_ L_(elu)(V_ x, float alpha) {
+  V_ below = MUL_(C_(alpha), SUB_(L_(exp)(x), C_(1.0f)));
+  return L_(select)(x, C_(0.0f), below, x);
+}
+
+TF_LANES_INLINE V_ L_(silu)(V_ x) { return MUL_(x, L_(sigmoid)(x)); }
+
 TF_LANES_INLINE V_ L_(relu)(V_ x) { return L_(max)(C_(0.0f), x); }
 
 TF_LANES_INLINE V_ L_(leaky_relu)(V_ x, float slope) {

@@ -89,6 +89,7 @@ typedef struct tf_op {
   tf_op_kind_t kind;
   /* The same op as an activation that gemm can fuse; TF_OP_ACT_NONE if it is none. */
   tf_op_act_t act;
+  bool        mixes; /* an output depends on the whole row, not on one value of it */
   bool        has_weight;
   bool        has_bias;
   uint8_t     scalar_cnt; /* how many of alpha, beta it takes */

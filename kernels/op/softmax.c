@@ -38,6 +38,7 @@ static uint64_t flops(const tf_op_params_t *params) { return UINT64_C(19) * para
 
 const tf_op_t tf_op_softmax = {
     .name     = "softmax",
+    .mixes    = true,
     .shape    = tf_op_shape_same,
     .ref      = ref,
     .run      = TF_LANES_TABLE,

@@ -53,6 +53,15 @@ static double load(const tf_policy_input_t *in, uint32_t slot_idx) {
   case TF_RULE_SLOT_P10: return finite_or_nan(in->p10);
   case TF_RULE_SLOT_P90: return finite_or_nan(in->p90);
   case TF_RULE_SLOT_POSITION: return finite_or_nan(in->position);
+  case TF_RULE_SLOT_ALERT: return finite_or_nan(in->alert);
+  case TF_RULE_SLOT_FLEET_MEAN:
+  case TF_RULE_SLOT_FLEET_MAX:
+  case TF_RULE_SLOT_FLEET_BREADTH:
+  case TF_RULE_SLOT_FLEET_P90_MEAN:
+  case TF_RULE_SLOT_FLEET_P90_MAX:
+  case TF_RULE_SLOT_FLEET_P90_BREADTH:
+    return in->fleet ? finite_or_nan(in->fleet[slot_idx - TF_RULE_SLOT_FLEET_MEAN])
+                     : __builtin_nan("");
   default: return finite_or_nan(in->features[slot_idx - TF_RULE_SLOT_FEATURES]);
   }
 }

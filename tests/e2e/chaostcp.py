@@ -6,6 +6,8 @@ import struct
 import threading
 import time
 
+from tunnel import shut
+
 
 @dataclasses.dataclass
 class Fault:
@@ -32,12 +34,7 @@ class ChaosTcp:
 
     def __exit__(self, *_):
         self.stopping = True
-        for s in [self.listener, *self.sockets]:
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            s.close()
+        shut(self.listener, *self.sockets)
 
     def accept(self):
         while not self.stopping:
@@ -76,11 +73,7 @@ class ChaosTcp:
         except OSError:
             pass
         finally:
-            for s in (source, sink):
-                try:
-                    s.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            shut(source, sink, close=False)
 
     def break_it(self, sink, data, passed, fault):
         """What of data goes on; None: the connection is over."""

@@ -6,6 +6,8 @@ import socket
 import struct
 import threading
 
+from tunnel import pump, shut
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -41,12 +43,7 @@ class ChaosWs:
         return self
 
     def __exit__(self, *_):
-        for s in [self.listener, *self.sockets]:
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            s.close()
+        shut(self.listener, *self.sockets)
 
     def accept(self):
         while True:
@@ -104,18 +101,5 @@ class ChaosWs:
             client.close()
             return
         self.sockets.append(server)
-        threading.Thread(target=self.pump, args=(client, server), daemon=True).start()
-        self.pump(server, client)
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            pass
-        for s in (source, sink):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        threading.Thread(target=pump, args=(client, server), daemon=True).start()
+        pump(server, client)

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 
+from tunnel import pump
+
 
 class ConnectProxy:
     """An HTTP proxy that tunnels; answer: what it says instead of tunnelling (bytes), or None. user: who may."""
@@ -58,23 +60,9 @@ class ConnectProxy:
         host, port = target.rsplit(":", 1)
         venue = socket.create_connection((host.strip("[]"), int(port)))
         client.sendall(b"HTTP/1.1 200 Connection established\r\nProxy-Agent: test\r\n\r\n")
-        back = threading.Thread(target=self.pump, args=(venue, client), daemon=True)
+        back = threading.Thread(target=pump, args=(venue, client), daemon=True)
         back.start()
-        self.pump(client, venue)
-
-    @staticmethod
-    def pump(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-        except OSError:
-            pass
-        for s in (source, sink):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            s.close()
+        pump(client, venue)
 
 
 if __name__ == "__main__":

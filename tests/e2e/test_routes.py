@@ -15,6 +15,7 @@ import urllib.request
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from connect_proxy import ConnectProxy
 from harness import DEMO, SANITIZED, SMALL, Exchange, LiveEngine, engine_args, live, main, replay, run, shm_name, wait_until
+from tunnel import pump
 
 WARM = "9s" if SANITIZED else "6s"  # its features have their bars, and the model decides
 
@@ -138,8 +139,8 @@ class Addresses(unittest.TestCase):
                 heads.append(data)
                 venue = socket.create_connection(("127.0.0.1", port))
                 venue.sendall(data)
-                threading.Thread(target=ConnectProxy.pump, args=(venue, client), daemon=True).start()
-                ConnectProxy.pump(client, venue)
+                threading.Thread(target=pump, args=(venue, client), daemon=True).start()
+                pump(client, venue)
 
             def accept():
                 while True:
@@ -171,8 +172,8 @@ class Addresses(unittest.TestCase):
                         return
                     seen.append(peer[0])
                     venue = socket.create_connection(("127.0.0.1", port))
-                    threading.Thread(target=ConnectProxy.pump, args=(venue, client), daemon=True).start()
-                    threading.Thread(target=ConnectProxy.pump, args=(client, venue), daemon=True).start()
+                    threading.Thread(target=pump, args=(venue, client), daemon=True).start()
+                    threading.Thread(target=pump, args=(client, venue), daemon=True).start()
 
             threading.Thread(target=accept, daemon=True).start()
             here = listener.getsockname()[1]
@@ -248,19 +249,6 @@ class Endpoints(unittest.TestCase):
             self.assertRegex(text, rf"(?s)feed main.*1 {exchange.url}.*2 {self.DEAD} .*refused")
 
     def test_a_venues_name_is_enough_and_the_nearer_comes_first(self):
-        def later(source, sink):  # 20 ms each way
-            try:
-                while data := source.recv(65536):
-                    time.sleep(0.02)
-                    sink.sendall(data)
-            except OSError:
-                pass
-            for s in (source, sink):
-                try:
-                    s.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-
         with Exchange("--venue", "okx") as exchange, socket.create_server(("127.0.0.1", 0)) as far:
             near = int(exchange.url.rsplit(":", 1)[1])
 
@@ -272,7 +260,7 @@ class Endpoints(unittest.TestCase):
                         return
                     venue = socket.create_connection(("127.0.0.1", near))
                     for way in ((client, venue), (venue, client)):
-                        threading.Thread(target=later, args=way, daemon=True).start()
+                        threading.Thread(target=pump, args=(*way, 0.02), daemon=True).start()
 
             threading.Thread(target=accept, daemon=True).start()
             urls = [f"ws://127.0.0.1:{far.getsockname()[1]}", exchange.url]

@@ -242,11 +242,18 @@ class Ids(unittest.TestCase):
 
     def test_name_that_the_venue_does_not_know_costs_the_others_nothing(self):
         with Exchange("--venue", "hyperliquid", "--symbols", "BTC,kPEPE") as exchange:
-            summary, _ = live(exchange, "hyperliquid", "feeds.0.instruments=[BTC, NOSUCH, kPEPE]")
+            summary, err = live(exchange, "hyperliquid", "feeds.0.instruments=[BTC, kPEPPE, kPEPE]")
+        self.assertIn("the venue has no kPEPPE; the nearest is kPEPE", err)
         self.assertEqual(summary["ledger"]["residual"], 0)
         self.assertEqual(summary["rejected"], {})
         self.assertGreater(summary["events"]["trade"], 100)
         self.assertEqual(summary["disconnects"] if "disconnects" in summary else 0, 0)
+
+    def test_spot_and_perpetuals_on_one_connection(self):
+        with Exchange("--venue", "hyperliquid", "--symbols", "BTC,@107,PURR/USDC") as exchange:
+            summary, err = live(exchange, "hyperliquid", "feeds.0.instruments=[BTC, '@107', PURR/USDC]")
+        self.assertEqual((summary["ledger"]["residual"], summary["rejected"], summary["instruments"]), (0, {}, 3))
+        self.assertNotIn("the venue has no", err)
 
     def test_connection_without_its_token_is_not_tried(self):
         def one(venue):

@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt);
 
 #define INPUT_BYTES_MAX 65536u
 
-static tf_json_orders_t orders[2];
+static tf_json_orders_t orders[3];
 static probe_t          probe, other;
 static bool             is_ready;
 
@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
   if (!is_ready) {
     tf_json_orders_init(&orders[0]);
     tf_json_orders_init(&orders[1]);
+    tf_json_orders_init(&orders[2]);
     is_ready = true;
   }
   if (bytes_cnt > 0) {

@@ -26,13 +26,14 @@ static uint64_t mix_object(uint64_t hash, const probe_t *probe, const tf_json_ob
 }
 
 uint64_t JSON_DIGEST(const char *bytes, size_t cnt) {
-  static tf_json_orders_t orders[2];
+  static tf_json_orders_t orders[3];
   static probe_t          probe;
   static bool             is_ready;
   uint64_t                hash = 1469598103934665603u;
   if (!is_ready) {
     tf_json_orders_init(&orders[0]);
     tf_json_orders_init(&orders[1]);
+    tf_json_orders_init(&orders[2]);
     is_ready = true;
   }
   hash = mix(hash, probe_read(&probe, orders, bytes, cnt));

@@ -273,9 +273,10 @@ def check(tickfuse, venue, path):
     return 0
 
 
-def main(argv):
+def run(check, usage, argv):
+    """What an oracle's command does: check(tickfuse, venue, path) of a recording, its head, or a made one."""
     if len(argv) not in (4, 5):
-        print(__doc__, file=sys.stderr)
+        print(usage, file=sys.stderr)
         return 2
     tickfuse, venue, path = argv[1:4]
     if path != "made" and not os.path.exists(path):
@@ -298,4 +299,4 @@ def main(argv):
 
 if __name__ == "__main__":
     decimal.getcontext().prec = 60
-    sys.exit(main(sys.argv))
+    sys.exit(run(check, __doc__, sys.argv))

@@ -10,7 +10,6 @@ the floor that FEATURES names beside it. Exit 77: no recording.
 """
 import collections
 import csv
-import gzip
 import math
 import os
 import pathlib
@@ -20,8 +19,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from engine_features import BACKFILL, GAP, LAST, NAN, NONE, SECOND, SELL, SYNCING, Market, units
-from engine_made import Made
-from engine_model import ROOT, Mismatch, head_of, messages, number
+from engine_model import ROOT, Mismatch, messages, number, run
 
 BAR = "s1.open,s1.high,s1.low,s1.close"
 FEATURES = {  # and what a difference is relative to where the value is smaller
@@ -286,28 +284,5 @@ def check(tickfuse, venue, path):
     return 0
 
 
-def main(argv):
-    if len(argv) not in (4, 5):
-        print(__doc__, file=sys.stderr)
-        return 2
-    tickfuse, venue, path = argv[1:4]
-    if path != "made" and not os.path.exists(path):
-        print(f"skipped: {path} is not here")
-        return 77
-    try:
-        if len(argv) == 4:
-            return check(tickfuse, venue, path)
-        with tempfile.NamedTemporaryFile(suffix=".gz") as head:
-            if path == "made":
-                with gzip.open(head.name, "wt") as out:
-                    out.writelines(f"{line}\n" for line in Made(venue, int(argv[4])).lines() if line)
-            else:
-                head_of(path, float(argv[4]), head.name)
-            return check(tickfuse, venue, head.name)
-    except Mismatch as mismatch:
-        print(f"{venue}: {mismatch}")
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(run(check, __doc__, sys.argv))

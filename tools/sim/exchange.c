@@ -243,15 +243,15 @@ static void on_ping(void *self, sim_peer_t *peer, bool is_pong) {
   if (is_pong && !x->venue->ping) sim_ponged(peer);
 }
 
-static int on_rest(void *self, const char *method, const char *target, char *bytes, size_t cap,
-                   size_t *cnt, bool *is_snapshot) {
+static int on_rest(void *self, const char *method, const char *target, const char *body,
+                   char *bytes, size_t cap, size_t *cnt, bool *is_snapshot) {
   sim_exchange_t *x      = self;
   sim_text_t      answer = sim_text(bytes, cap);
   int             status = 405;
   if (!strcmp(method, "GET"))
     status = x->venue->on_get(x, target, &answer, is_snapshot);
   else if (!strcmp(method, "POST") && x->venue->on_post)
-    status = x->venue->on_post(x, target, &answer);
+    status = x->venue->on_post(x, target, body, &answer);
   *cnt = answer.cnt;
   return answer.full ? 500 : status;
 }

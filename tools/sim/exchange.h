@@ -139,7 +139,8 @@ typedef struct sim_venue {
   /* A request; NULL where it is not JSON. */
   void (*on_request)(sim_exchange_t *x, sim_peer_t *peer, const json_t *request);
   int (*on_get)(sim_exchange_t *x, const char *target, sim_text_t *answer, bool *is_snapshot);
-  int (*on_post)(sim_exchange_t *x, const char *target, sim_text_t *answer); /* NULL: 405 */
+  int (*on_post)(sim_exchange_t *x, const char *target, const char *body,
+                 sim_text_t *answer);                       /* NULL: 405 */
   void (*on_shutdown)(sim_exchange_t *x, sim_peer_t *peer); /* NULL: it closes without notice */
   size_t (*wrap)(sim_exchange_t *x, sim_peer_t *peer, uint32_t stream, const char *text, size_t cnt,
                  char *out, size_t cap); /* NULL: every peer gets the same text */

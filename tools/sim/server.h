@@ -58,10 +58,10 @@ typedef struct sim_service {
   void (*on_text)(void *self, sim_peer_t *peer, const char *text, size_t cnt);
   /* A websocket ping or pong came. */
   void (*on_ping)(void *self, sim_peer_t *peer, bool is_pong);
-  /* A REST request ("GET", "POST"): HTTP status, JSON body in answer. *is_snapshot: late_snapshot
+  /* A REST request ("GET", "POST" with its body): HTTP status, JSON body in answer. *is_snapshot: late_snapshot
    * holds it back. */
-  int (*on_rest)(void *self, const char *method, const char *target, char *answer, size_t cap,
-                 size_t *cnt, bool *is_snapshot);
+  int (*on_rest)(void *self, const char *method, const char *target, const char *body, char *answer,
+                 size_t cap, size_t *cnt, bool *is_snapshot);
   /* The connection is about to be closed by the venue: its notice, if it has one. */
   void (*on_shutdown)(void *self, sim_peer_t *peer);
   /* The instrument of a stream, as its messages name it; NULL: of none. */

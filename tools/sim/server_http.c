@@ -51,8 +51,9 @@ static void answer_rest(sim_client_t *c) {
   bool                 is_snapshot = false;
   s->counts.rest++;
   if (answer_by_fault(c, false)) return;
-  int status   = service->on_rest(service->self, c->head.method, c->head.target, s->answer,
-                                  sizeof s->answer, &cnt, &is_snapshot);
+  c->assembly[c->body.bytes_cnt] = '\0'; /* the request's own body */
+  int status = service->on_rest(service->self, c->head.method, c->head.target, (char *)c->assembly,
+                                s->answer, sizeof s->answer, &cnt, &is_snapshot);
   int http_cnt = tf_http_answer_write(s->http, sizeof s->http, status, "application/json", NULL,
                                       tf_http_head_keep_alive(&c->head), s->answer, cnt);
   if (http_cnt <= 0) {
@@ -68,7 +69,7 @@ static void answer_rest(sim_client_t *c) {
   answer_done(c);
 }
 
-/* A REST request is answered once its body has come; no venue's public requests say anything in it. */
+/* A REST request is answered once its body has come. */
 static void begin_rest(sim_client_t *c) {
   int rc = tf_http_body_init(&c->body, &c->head, NULL, c->assembly, SIM_REQUEST_BYTES_MAX);
   if (rc == TF_HTTP_DONE)

@@ -457,14 +457,15 @@ static bool on_upgrade(sim_exchange_t *x, sim_peer_t *peer, const char *target) 
 
 static int on_get(sim_exchange_t *x, const char *target, sim_text_t *t, bool *is_snapshot) {
   (void)is_snapshot;
-  if (strcmp(target, "/v2/conf/pub:list:pair:exchange") != 0) {
+  if (strcmp(target, "/v2/conf/pub:list:pair:exchange,pub:list:pair:futures") != 0) {
     sim_put(t, "[\"error\",10020,\"url: invalid\"]");
     return 404;
   }
   sim_put(t, "[[");
+  uint32_t cnt = 0;
   for (uint32_t i = 0; i < x->symbol_cnt; i++)
-    sim_put(t, "%s\"%s\"", i ? "," : "", x->symbols[i].name);
-  sim_put(t, "]]");
+    if (sim_is_listed(x, i)) sim_put(t, "%s\"%s\"", cnt++ ? "," : "", x->symbols[i].name);
+  sim_put(t, "],[]]");
   return 200;
 }
 

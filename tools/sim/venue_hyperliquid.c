@@ -16,6 +16,7 @@ static const sim_pair_t pairs[] = {
     {"BTC",   105055, 0, 1, 5, 12000000,      1000     },
     {"ETH",   33012,  1, 1, 4, 250000000,     10000    },
     {"kPEPE", 171230, 7, 7, 0, 5000000000000, 100000000},
+    {"@107",  25113,  3, 3, 2, 1000000000,    1000000  },
     {NULL,    100000, 2, 2, 2, 1000000000,    1000000  }
 };
 
@@ -241,18 +242,46 @@ static bool on_upgrade(sim_exchange_t *x, sim_peer_t *peer, const char *target) 
   return !strcmp(target, "/ws");
 }
 
-/* {"type":"meta"}: the coins. */
-static int on_post(sim_exchange_t *x, const char *target, sim_text_t *t) {
-  if (strcmp(target, "/info") != 0) {
-    sim_put(t, "null");
-    return 404;
-  }
+static bool is_spot(const sim_symbol_t *s) { return strpbrk(s->name, "@/") != NULL; }
+
+static void put_perpetuals(sim_exchange_t *x, sim_text_t *t) {
+  uint32_t cnt = 0;
   sim_put(t, "{\"universe\":[");
   for (uint32_t i = 0; i < x->symbol_cnt; i++)
-    sim_put(t, "%s{\"szDecimals\":%u,\"name\":\"%s\",\"maxLeverage\":50,\"marginTableId\":56}",
-            i ? "," : "", x->symbols[i].pair.qty_digits, x->symbols[i].name);
+    if (!is_spot(&x->symbols[i]))
+      sim_put(t, "%s{\"szDecimals\":%u,\"name\":\"%s\",\"maxLeverage\":50,\"marginTableId\":56%s}",
+              cnt++ ? "," : "", x->symbols[i].pair.qty_digits, x->symbols[i].name,
+              sim_is_listed(x, i) ? "" : ",\"isDelisted\":true");
   sim_put(t, "],\"marginTables\":[],\"collateralToken\":0}");
-  return 200;
+}
+
+static void put_spot(sim_exchange_t *x, sim_text_t *t) {
+  uint32_t cnt = 0;
+  sim_put(t, "{\"universe\":[");
+  for (uint32_t i = 0; i < x->symbol_cnt; i++)
+    if (is_spot(&x->symbols[i]) && sim_is_listed(x, i))
+      sim_put(t, "%s{\"tokens\":[%u,0],\"name\":\"%s\",\"index\":%u,\"isCanonical\":false}",
+              cnt++ ? "," : "", i + 1, x->symbols[i].name, i);
+  sim_put(t, "],\"tokens\":[{\"name\":\"USDC\",\"szDecimals\":8,\"weiDecimals\":8,\"index\":0}");
+  for (uint32_t i = 0; i < x->symbol_cnt; i++)
+    if (is_spot(&x->symbols[i]))
+      sim_put(t, ",{\"name\":\"TOKEN%u\",\"szDecimals\":%u,\"weiDecimals\":8,\"index\":%u}", i,
+              x->symbols[i].pair.qty_digits, i + 1);
+  sim_put(t, "]}");
+}
+
+static int on_post(sim_exchange_t *x, const char *target, const char *body, sim_text_t *t) {
+  bool is_info = !strcmp(target, "/info");
+  if (is_info && !strcmp(body, "{\"type\":\"meta\"}")) {
+    put_perpetuals(x, t);
+    return 200;
+  }
+  if (is_info && !strcmp(body, "{\"type\":\"spotMeta\"}")) {
+    put_spot(x, t);
+    return 200;
+  }
+  sim_put(t, "null");
+  return is_info ? 422 : 404;
 }
 
 static int on_get(sim_exchange_t *x, const char *target, sim_text_t *t, bool *is_snapshot) {

@@ -337,7 +337,8 @@ static void on_open(sim_exchange_t *x, sim_peer_t *peer) {
 
 /* ---- REST ---- */
 
-static int on_post(sim_exchange_t *x, const char *target, sim_text_t *t) {
+static int on_post(sim_exchange_t *x, const char *target, const char *body, sim_text_t *t) {
+  (void)body;
   if (strcmp(target, "/api/v1/bullet-public") != 0) {
     sim_put(t, "{\"code\":\"404000\",\"msg\":\"URL Not Found\"}");
     return 404;

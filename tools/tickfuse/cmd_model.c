@@ -66,7 +66,7 @@ static const command_t commands[] = {
      "with\n"
      "one float input, [batch, n] or a window of rows [batch, rows, n] or [rows, batch, n], and "
      "one\n"
-     "output, 1 (a score) or 3 (p10, p50, p90) wide.\n"
+     "output, 1 (a score) or 3 (p10, p50, p90) wide for each step ahead.\n"
      "\n"
      "  --features LIST       the n feature expressions, in the order of training, with commas\n"
      "  --features-file FILE  the same, one a line; # begins a comment\n"
@@ -343,6 +343,7 @@ static const char *precision_of(const arguments_t *args) {
 /* Steps of a row's plan, or layers and steps around a window. */
 static uint32_t step_cnt(const tf_model_t *model) {
   const tf_window_t *w = tf_loader_window(model);
+  if (tf_loader_net(model)) return tf_loader_net(model)->step_cnt;
   if (!w) return tf_loader_plan(model)->step_cnt;
   return (w->before ? w->before->step_cnt : 0) + (w->layer_cnt ? w->layer_cnt : 1) +
          (w->after ? w->after->step_cnt : 0);
@@ -467,8 +468,17 @@ static void each_plan_step(const tf_plan_t *plan, void (*visit)(void *, const ch
   }
 }
 
+static void each_net_step(const tf_net_plan_t *net, void (*visit)(void *, const char *), void *self) {
+  for (uint32_t i = 0; net && i < net->step_cnt; i++) {
+    char text[200];
+    tf_net_plan_describe(net, i, text, sizeof text);
+    visit(self, text);
+  }
+}
+
 static void each_step(const tf_model_t *model, void (*visit)(void *, const char *), void *self) {
   const tf_window_t *w = tf_loader_window(model);
+  each_net_step(tf_loader_net(model), visit, self);
   each_plan_step(w ? w->before : tf_loader_plan(model), visit, self);
   for (uint32_t i = 0; w && i < (w->layer_cnt ? w->layer_cnt : 1); i++) {
     char text[80];
@@ -495,6 +505,8 @@ typedef struct costs {
 static costs_t costs_of(const tf_model_t *model) {
   const tf_window_t *w = tf_loader_window(model);
   const tf_plan_t   *p = tf_loader_plan(model);
+  const tf_net_plan_t *n = tf_loader_net(model);
+  if (n) return (costs_t){n->weight_bytes, n->weight_bytes, n->flops, 0, tf_isa_name(n->isa)};
   if (w)
     return (costs_t){w->weight_bytes, w->timed_bytes, w->timed_flops, w->deferred_flops,
                      tf_isa_name(w->isa)};
@@ -561,7 +573,9 @@ static void inspect_text(const arguments_t *args, const tf_model_t *model,
          graph->producer);
   print_costs(args, model);
   printf("outputs   %u (%s)\n", model->output_cnt,
-         model->output_cnt == 1 ? "score" : "p10, p50, p90");
+         model->output_cnt == 1   ? "score"
+         : model->output_cnt == 3 ? "p10, p50, p90"
+                                  : "of several steps ahead");
   if (graph->training) printf("training  %s\n", graph->training);
   if (graph->schema) printf("schema    %s\n", graph->schema);
   printf("features  %u\n", model->input_cnt);

@@ -43,6 +43,16 @@ static void copy_brakes(tf_explain_t *x) {
   }
 }
 
+static void copy_answer(tf_explain_t *x, const tf_compute_model_t *model) {
+  x->alert = NAN;
+  for (uint32_t i = 0; i < TF_RULE_FLEET_CNT; i++) x->fleet[i] = NAN;
+  if (!model) return;
+  memcpy(x->model_row, model->row, sizeof(float) * model->model->input_cnt);
+  memcpy(x->model_out, model->out, sizeof(float) * model->model->output_cnt);
+  x->alert = (double)model->answer.alert;
+  if (model->fleet) memcpy(x->fleet, model->fleet->figures, sizeof x->fleet);
+}
+
 static void copy_all(tf_explain_t *x, const tf_decision_t *d) {
   const tf_lane_t            *lane = &x->engine->runner.lane;
   const tf_lane_instrument_t *in   = &lane->instruments[d->instrument_id];
@@ -55,11 +65,7 @@ static void copy_all(tf_explain_t *x, const tf_decision_t *d) {
   x->position                      = in->position;
   x->halted                        = lane->decide.halted;
   memcpy(x->row, in->row, sizeof(double) * x->engine->plan.feature_cnt);
-  if (m != TF_STRATEGY_NO_MODEL) {
-    const tf_compute_model_t *model = &lane->compute.models[m];
-    memcpy(x->model_row, model->row, sizeof(float) * model->model->input_cnt);
-    memcpy(x->model_out, model->out, sizeof(float) * model->model->output_cnt);
-  }
+  copy_answer(x, m == TF_STRATEGY_NO_MODEL ? NULL : &lane->compute.models[m]);
   copy_brakes(x);
   copy_message(x);
 }
@@ -301,10 +307,10 @@ typedef struct part { /* of a rule, as text */
 
 static const char *slot_name(const tf_explain_t *x, uint32_t slot_idx) {
   switch (slot_idx) {
-  case TF_RULE_SLOT_SCORE: return "score";
-  case TF_RULE_SLOT_P10: return "p10";
-  case TF_RULE_SLOT_P90: return "p90";
-  case TF_RULE_SLOT_POSITION: return "position";
+#define NAME_(id, name)                                                                            \
+  case TF_RULE_SLOT_##id: return name;
+    TF_RULE_SLOTS(NAME_)
+#undef NAME_
   default: return tf_feature_plan_label(&x->engine->plan, slot_idx - TF_RULE_SLOT_FEATURES);
   }
 }
@@ -389,6 +395,8 @@ static json_t *rules_json(const tf_explain_t *x) {
                                     .p10        = (double)d->p10,
                                     .p90        = (double)d->p90,
                                     .position   = x->position,
+                                    .alert      = x->alert,
+                                    .fleet      = x->fleet,
                                     .features   = x->row,
                                     .book_state = d->book_state,
                                     .now_ns     = x->market.now_ns};

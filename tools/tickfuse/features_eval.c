@@ -60,17 +60,17 @@ static void on_row(void *self, const tf_lane_instrument_t *in) {
     return;
   }
   if (gaps.nan == TF_FEATURE_NAN_FILL) {
-    double *last = gaps.last + (size_t)cause->instrument_id * file->feature_cnt;
+    double *last = gaps.last + (size_t)in->id * file->feature_cnt;
     fill(last, row, file->feature_cnt);
     row = last;
   }
-  row_file_write(file, cause->ts_recv_ns, cause->ingest_seq,
-                 engine.instruments.rows[cause->instrument_id].name, row);
+  row_file_write(file, cause->ts_recv_ns, cause->ingest_seq, engine.instruments.rows[in->id].name,
+                 row);
 }
 
 static void on_bars(void *self, const tf_lane_instrument_t *in, uint32_t closed_bars) {
   (void)self;
-  const char *name = engine.instruments.rows[in->market.event->instrument_id].name;
+  const char *name = engine.instruments.rows[in - engine.runner.lane.instruments].name;
   if (closed_bars >> bars.idx & 1) bar_file_write(&bars.file, name, &in->bars[bars.idx].closed);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "boot/control.h"
+#include "boot/serving.h"
 #include "cli.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -324,14 +325,15 @@ static tf_err_t start_http(const tf_config_t *config) {
 }
 
 static tf_err_t start_control(const tf_config_t *config) {
-  if (!config->control.path) return TF_OK;
+  if (!config->control.path && !tf_serving_wants_control(config)) return TF_OK;
   tf_control_config_t control = {.engine     = &engine,
                                  .version    = TF_VERSION,
                                  .path       = config->control.path,
                                  .token_file = config->control.token_file,
                                  .tap        = tf_live_capture_tap(&live.capture)};
   tf_err_t            err     = tf_control_start(&control, &live.control);
-  if (!err) tf_log(TF_LOG_NOTICE, "control_listening", "path=%s", config->control.path);
+  if (!err && config->control.path)
+    tf_log(TF_LOG_NOTICE, "control_listening", "path=%s", config->control.path);
   return err;
 }
 

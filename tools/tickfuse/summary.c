@@ -181,9 +181,30 @@ static json_t *lane_json(const tf_engine_t *e) {
                    (json_int_t)unscalable, "events_late", (json_int_t)lane->buffer.late_events,
                    "events_refused", (json_int_t)lane->instruments_refused, "decisions_dropped",
                    (json_int_t)lane->decisions_dropped, "inferences_late",
-                   (json_int_t)lane->late_inferences, "bars_late_trades",
+                   (json_int_t)tf_compute_late(&lane->compute), "bars_late_trades",
                    (json_int_t)bars->late_trades, "bars_outside_trades",
                    (json_int_t)bars->outside_trades, "bars_gaps_cut", (json_int_t)bars->gaps_cut);
+}
+
+/* By name: what each was asked, and what became of its answers. */
+static json_t *models_json(const tf_engine_t *e) {
+  const tf_compute_t *compute = &e->runner.lane.compute;
+  json_t             *models  = json_object();
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    const tf_compute_model_t        *m       = &compute->models[i];
+    const tf_compute_model_counts_t *c       = &m->counts;
+    json_t                          *skipped = json_pack(
+                                 "{sIsIsIsIsI}", "warmup", (json_int_t)c->warmup, "not_finite",
+                                 (json_int_t)c->post.not_finite, "out_of_range", (json_int_t)c->post.out_of_range, "crossed",
+                                 (json_int_t)c->post.crossed_refused, "paused", (json_int_t)c->paused_skipped);
+    json_t *one = json_pack("{sIsIsosIsIsIsIsIsI}", "requested", (json_int_t)c->requested, "done",
+                            (json_int_t)c->done, "skipped", skipped, "sorted",
+                            (json_int_t)c->post.sorted, "clamped", (json_int_t)c->post.clamped,
+                            "alerts", (json_int_t)c->post.alerts, "late", (json_int_t)c->late,
+                            "pauses", (json_int_t)c->pauses, "fallback", (json_int_t)c->fallback);
+    json_object_set_new(models, m->model->name, one);
+  }
+  return models;
 }
 
 static json_t *feed_json(const tf_feed_counts_t *c, json_t *root) {
@@ -233,11 +254,12 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "suspect", suspect_json(&e->runner.acquire));
   json_object_set_new(root, "instruments", integer(e->instruments.cnt));
   json_object_set_new(root, "ticks", integer(m->ticks));
-  json_object_set_new(root, "inference",
-                      json_pack("{sIsIsIsI}", "requested", (json_int_t)m->requested, "done",
-                                (json_int_t)m->done, "skipped_warmup",
-                                (json_int_t)m->skipped_warmup, "skipped_output",
-                                (json_int_t)m->skipped_output));
+  json_object_set_new(
+      root, "inference",
+      json_pack("{sIsIsIsIsI}", "requested", (json_int_t)m->requested, "done", (json_int_t)m->done,
+                "skipped_warmup", (json_int_t)m->skipped_warmup, "skipped_output",
+                (json_int_t)m->skipped_output, "skipped_paused", (json_int_t)m->skipped_paused));
+  json_object_set_new(root, "models", models_json(e));
   json_object_set_new(root, "decisions", integer(d->decisions));
   json_object_set_new(root, "actions", actions);
   json_object_set_new(root, "decisions_hash",

@@ -36,10 +36,11 @@ static json_t *rows_json(const tf_tape_reader_t *r) {
   json_t *rows = json_array();
   for (uint32_t i = 0; i < r->row_cnt; i++) {
     const tf_instrument_t *row = &r->rows[i];
-    json_t                *one = json_pack("{sissss*sIsIsf}", "id", (int)row->id, "name", row->name,
-                                           "quote_currency", row->quote_currency[0] ? row->quote_currency : NULL,
-                                           "tick_size", (json_int_t)row->tick_size, "lot_size",
-                                           (json_int_t)row->lot_size, "multiplier", row->multiplier);
+    json_t                *one =
+        json_pack("{sissss*sIsIsfsb}", "id", (int)row->id, "name", row->name, "quote_currency",
+                  row->quote_currency[0] ? row->quote_currency : NULL, "tick_size",
+                  (json_int_t)row->tick_size, "lot_size", (json_int_t)row->lot_size, "multiplier",
+                  row->multiplier, "is_inverse", row->is_inverse);
     if (one) json_array_append_new(rows, one);
   }
   return rows;

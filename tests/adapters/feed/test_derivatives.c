@@ -81,7 +81,8 @@ static void every_channel_is_asked_for_in_the_venues_words(void **state) {
   assert_non_null(strstr(asked(TF_CHANNEL_QUOTE, false, 1), "\"quote:XBTUSD\""));
   assert_string_equal(said(rig.feed->metadata_target, 0),
                       "/api/v1/instrument?symbol=XBTUSD&columns=tickSize,lotSize,quoteCurrency,"
-                      "underlyingToPositionMultiplier");
+                      "underlyingToPositionMultiplier,multiplier,isQuanto,isInverse,settlCurrency,"
+                      "state");
   stop(&rig);
   start_venue("bitfinex", bitfinex_names);
   assert_string_equal(asked(TF_CHANNEL_TRADE, false, 1),
@@ -224,6 +225,109 @@ static void bitfinex_events_answer_and_warn(void **state) {
   assert_false(rig.out.reconnect);
   feed_text("{\"event\":\"info\",\"code\":20061,\"msg\":\"Resumed\"}");
   assert_true(rig.out.reconnect);
+  stop(&rig);
+}
+
+/* Every event of the message is a listing of this kind; how many there are. */
+static uint32_t listings(tf_trading_t trading) {
+  for (uint32_t i = 0; i < rig.out.event_cnt; i++) {
+    assert_true(tf_event_is_listing(&rig.events[i]));
+    assert_int_equal(rig.events[i].u.listing.trading, trading);
+  }
+  return rig.out.event_cnt;
+}
+
+static void bitfinex_maintenance_halts_every_pair_until_it_is_over(void **state) {
+  (void)state;
+#define GREETING(status)                                                                           \
+  "{\"event\":\"info\",\"version\":2,\"serverId\":\"0\",\"platform\":{\"status\":" status "}}"
+  start_venue("bitfinex", bitfinex_names);
+  uint32_t pairs = rig.instruments.cnt;
+  feed_text(GREETING("1"));
+  assert_int_equal(rig.out.event_cnt, 0); /* that it is open is no news */
+  assert_int_equal(feed_text("{\"event\":\"info\",\"code\":20060,\"msg\":\"x\"}"),
+                   TF_VERDICT_CONTROL);
+  assert_int_equal(listings(TF_TRADING_HALTED), pairs);
+  assert_false(rig.out.leaving); /* nowhere else is it open */
+  feed_text(GREETING("0"));
+  assert_int_equal(rig.out.event_cnt, 0);
+#define PAIRS_TARGET "/v2/conf/pub:list:pair:exchange,pub:list:pair:futures"
+  assert_int_equal(feed_rest(PAIRS_TARGET, "[[\"BTCUSD\",\"DOGE:BTC\"],[]]"), TF_VERDICT_CONTROL);
+  assert_int_equal(rig.out.event_cnt, 0); /* listed, and halted all the same */
+  feed_text("{\"event\":\"info\",\"code\":20061,\"msg\":\"x\"}");
+  assert_int_equal(listings(TF_TRADING_OPEN), pairs);
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+static void bitfinex_pair_that_is_in_no_list_has_ended(void **state) {
+  (void)state;
+  start_venue("bitfinex", bitfinex_names);
+  char text[128];
+  assert_int_equal(rig.feed->metadata_target(rig.state, 0, text, sizeof text),
+                   sizeof PAIRS_TARGET - 1);
+  assert_string_equal(text, PAIRS_TARGET);
+  assert_int_equal(rig.feed->metadata_target(rig.state, 1, text, sizeof text), 0);
+  feed_rest(PAIRS_TARGET, "[[\"BTCUSD\"],[\"DOGE:BTC\"]]");
+  assert_int_equal(rig.out.event_cnt, 0);
+  feed_rest(PAIRS_TARGET, "[[\"BTCUSD\",\"DOGEBTC\"],[]]");
+  assert_int_equal(listings(TF_TRADING_ENDED), 1);
+  assert_int_equal(rig.events[0].instrument_id, 1);
+  feed_text("{\"event\":\"info\",\"code\":20060,\"msg\":\"x\"}"); /* what has ended is not halted */
+  assert_int_equal(listings(TF_TRADING_HALTED), rig.instruments.cnt - 1);
+  static const char *const bad[] = {"{}", "[]", "[[]]", "[[],7]", "[[\"BTCUSD\"],[]", "7", ""};
+  for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++)
+    assert_int_equal(feed_rest(PAIRS_TARGET, bad[i]), TF_VERDICT_REJECTED);
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+#define PAIR_TICKER(chan, last) "[" chan ",[1,1,1,1,0,0," last ",1,1,1]]"
+static void bitfinex_tick_is_the_fifth_digit_of_the_price(void **state) {
+  (void)state;
+  static const struct {
+    const char *last;
+    int8_t      tick_exp;
+  } rows[] = {
+      {"9999.9",     -1}, /* 5 digits, no more than 8 behind the point */
+      {"10000",      0 },
+      {"99999",      0 },
+      {"100010",     1 },
+      {"1.2345",     -4},
+      {"0.99999",    -5},
+      {"0.00012345", -8},
+      {"7.1e-7",     -8},
+  };
+  start_venue("bitfinex", bitfinex_names);
+  feed_text(
+      "{\"event\":\"subscribed\",\"channel\":\"ticker\",\"chanId\":7,\"symbol\":\"tBTCUSD\"}");
+  feed_text(
+      "{\"event\":\"subscribed\",\"channel\":\"ticker\",\"chanId\":8,\"symbol\":\"tDOGE:BTC\"}");
+  feed_text(PAIR_TICKER("7", "61837"));
+  const tf_instrument_t *row = &rig.instruments.rows[0];
+  assert_int_equal(rig.out.event_cnt, 1);
+  assert_int_equal(tf_instrument_metadata(row), TF_METADATA_VENUE);
+  assert_int_equal(row->tick_size, 1);
+  assert_int_equal(row->price_exp, 0);
+  assert_int_equal(row->lot_size, 1);
+  assert_int_equal(row->qty_exp, -8);
+  assert_string_equal(row->quote_currency, "USD");
+  feed_text(PAIR_TICKER("8", "0.0000012"));
+  assert_string_equal(rig.instruments.rows[1].quote_currency, "BTC");
+  int8_t was = 0;
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    char text[128];
+    snprintf(text, sizeof text, PAIR_TICKER("7", "%s"), rows[i].last);
+    assert_int_equal(feed_text(text), TF_VERDICT_DATA);
+    assert_int_equal(rig.out.event_cnt, rows[i].tick_exp == was ? 1 : 2);
+    if (rows[i].tick_exp != was) {
+      assert_int_equal(rig.events[1].u.listing.trading, TF_TRADING_CHANGED);
+      assert_int_equal(rig.events[1].u.listing.tick_size, 1);
+      assert_int_equal(rig.events[1].price_exp, rows[i].tick_exp);
+    }
+    was = rows[i].tick_exp;
+  }
+  check_ledger(&rig);
   stop(&rig);
 }
 
@@ -396,6 +500,9 @@ int main(void) {
       cmocka_unit_test(deribit_test_request_is_answered_at_once_and_a_heartbeat_is_not),
       cmocka_unit_test(bitmex_topics_are_answered_one_by_one),
       cmocka_unit_test(bitfinex_events_answer_and_warn),
+      cmocka_unit_test(bitfinex_maintenance_halts_every_pair_until_it_is_over),
+      cmocka_unit_test(bitfinex_pair_that_is_in_no_list_has_ended),
+      cmocka_unit_test(bitfinex_tick_is_the_fifth_digit_of_the_price),
       cmocka_unit_test(bitfinex_gap_puts_every_book_in_gap_and_asks_for_a_new_connection),
       cmocka_unit_test(bitfinex_numbers_of_a_connection_mean_nothing_on_the_next),
       cmocka_unit_test(bitfinex_more_channels_than_a_connection_has_are_left_out),

@@ -182,6 +182,8 @@ static void mistakes_are_named_by_their_place(void **state) {
       {"symbol,tick_size,lot_size\nETH,1,1\nBTC,0,1\n",                  ":3:5: tick_size: found \"0\""            },
       {"symbol,tick_size,lot_size\nBTC,1,-1\n",                          ":2:7: lot_size: found \"-1\""            },
       {"symbol,tick_size,lot_size\n,1,1\n",                              ":2:1: symbol"                            },
+      {"symbol,tick_size,lot_size,is_inverse\nBTC,1,1,yes\n",
+       ":2:9: is_inverse: found \"yes\"; expected true or false"                                                   },
       {"symbol,tick_size,lot_size,quote_currency\nBTC,1,1,LONGERTHAN\n", ":2:9: quote_currency"                    },
       {"[{\"symbol\":\"BTC\"}]",                                         ":1:2: tick_size"                         },
       {"[\n 5]",                                                         ":2:2: expected an object"                },

@@ -232,9 +232,11 @@ static void kucoin_connects_with_the_token_that_it_was_given(void **state) {
   (void)state;
   char text[1024];
   start_all("kucoin");
-  rig.feed->ticket_target(rig.state, text, sizeof text);
-  assert_string_equal(text, "/api/v1/bullet-public");
-  assert_int_equal(feed_rest(text, "{\"code\":\"200000\",\"data\":{\"token\":\"a+b/c=\\u0021\"}}"),
+  assert_string_equal(rig.feed->tickets[0].target, "/api/v1/bullet-public");
+  assert_null(rig.feed->tickets[0].body);
+  assert_null(rig.feed->tickets[1].target);
+  assert_int_equal(feed_rest("/api/v1/bullet-public",
+                             "{\"code\":\"200000\",\"data\":{\"token\":\"a+b/c=\\u0021\"}}"),
                    TF_VERDICT_CONTROL);
   rig.feed->ws_target(rig.state, text, sizeof text);
   assert_string_equal(text, "/?token=a%2Bb%2Fc%3D%21");
@@ -413,27 +415,128 @@ static void htx_funding_is_a_ticker_of_the_swap(void **state) {
   stop(&rig);
 }
 
+/* What the feed writes to subscribe to the book of symbol idx. */
+static size_t book_request(uint32_t idx, char *text, size_t cap) {
+  tf_feed_request_t request = {
+      .channel = TF_CHANNEL_BOOK, .symbols = &idx, .symbol_cnt = 1, .id = 1};
+  return rig.feed->request(rig.state, &request, text, cap);
+}
+
 static void hyperliquid_does_not_ask_for_a_coin_that_there_is_not(void **state) {
   (void)state;
-  static const char *const coins[] = {"BTC", "NOSUCH", "@107", "kPEPE"};
-  char                     text[256];
-  assert_int_equal(start_with(&rig, "hyperliquid", coins, 4, 15), TF_OK);
-  rig.feed->ticket_target(rig.state, text, sizeof text);
-  assert_string_equal(text, "/info");
-  assert_string_equal(rig.feed->ticket_body, "{\"type\":\"meta\"}");
+  static const char *const coins[] = {"BTC", "kPEPPE", "@107", "kPEPE", "PURR/USDT", "xyz:SP500"};
+  static const struct {
+    bool        is_known;
+    const char *complaint;
+  } expected[] = {
+      {true,  NULL                                                         },
+      {false, "the venue has no kPEPPE; the nearest is kPEPE"              },
+      {true,  NULL                                                         },
+      {true,  NULL                                                         },
+      {false, "the venue has no PURR/USDT; the nearest is PURR/USDC (spot)"},
+      {true,  NULL                                                         }, /* nobody asked for that list */
+  };
+  char text[256];
+  assert_int_equal(start_with(&rig, "hyperliquid", coins, 6, 15), TF_OK);
+  assert_string_equal(rig.feed->tickets[0].target, "/info");
+  assert_string_equal(rig.feed->tickets[0].body, "{\"type\":\"meta\"}");
+  assert_string_equal(rig.feed->tickets[1].body, "{\"type\":\"spotMeta\"}");
+  assert_null(rig.feed->tickets[2].target);
+  for (uint32_t i = 0; i < 6; i++) /* nothing was told */
+    assert_in_range(book_request(i, text, sizeof text), 1, sizeof text - 1);
   assert_int_equal(
       feed_rest("/info", "{\"universe\":[{\"name\":\"BTC\"},{\"name\":\"kPEPE\"},{\"name\":7}]}"),
       TF_VERDICT_CONTROL);
-  const tf_feed_head_t *head = rig.state;
-  assert_string_equal(head->venue_error, "no coin of the venue is named NOSUCH");
-  for (uint32_t i = 0; i < 4; i++) {
-    tf_feed_request_t request = {
-        .channel = TF_CHANNEL_BOOK, .symbols = &i, .symbol_cnt = 1, .id = 1};
-    assert_int_equal(rig.feed->request(rig.state, &request, text, sizeof text) > 0, i != 1);
+  assert_int_equal(feed_rest("/info", "{\"universe\":[{\"name\":\"PURR/USDC\",\"tokens\":[1,0]},"
+                                      "{\"name\":\"@107\",\"tokens\":[150,0]}],\"tokens\":[]}"),
+                   TF_VERDICT_CONTROL);
+  for (uint32_t i = 0; i < 6; i++) {
+    size_t cnt = book_request(i, text, sizeof text);
+    assert_int_equal(cnt != TF_FEED_UNKNOWN_SYMBOL, expected[i].is_known);
+    if (!expected[i].is_known) assert_string_equal(text, expected[i].complaint);
   }
-  static const char *const bad[] = {"null", "[]", "{}", "{\"universe\":7}"};
+  static const char *const bad[] = {"null", "[]", "{}", "{\"universe\":7}", "{\"tokens\":[]}"};
   for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++)
     assert_int_equal(feed_rest("/info", bad[i]), TF_VERDICT_REJECTED);
+  assert_in_range(book_request(1, text, sizeof text), 1, sizeof text - 1); /* none is told again */
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+/* The only event of the message: the instrument's listing. */
+static void check_listing(uint32_t instrument_id, tf_trading_t trading) {
+  assert_int_equal(rig.out.event_cnt, 1);
+  assert_true(tf_event_is_listing(&rig.events[0]));
+  assert_int_equal(rig.events[0].instrument_id, instrument_id);
+  assert_int_equal(rig.events[0].u.listing.trading, trading);
+}
+
+static void hyperliquid_says_by_its_coins_what_has_ended(void **state) {
+  (void)state;
+  static const char *const coins[] = {"BTC", "MATIC", "@107"};
+  assert_int_equal(start_with(&rig, "hyperliquid", coins, 3, 15), TF_OK);
+#define META(more)                                                                                 \
+  "{\"universe\":[{\"name\":\"BTC\",\"szDecimals\":5},{\"name\":\"MATIC\",\"szDecimals\":1" more   \
+  "}]}"
+  feed_rest("/info", META(""));
+  assert_int_equal(rig.out.event_cnt, 0); /* that they are open is no news */
+  feed_rest("/info", META(",\"isDelisted\":true"));
+  check_listing(1, TF_TRADING_ENDED);
+  feed_rest("/info", META(",\"isDelisted\":true"));
+  assert_int_equal(rig.out.event_cnt, 0);
+#define SPOT_META(pairs)                                                                           \
+  "{\"tokens\":[{\"name\":\"USDC\",\"szDecimals\":8,\"index\":0}],\"universe\":[" pairs "]}"
+  feed_rest("/info", SPOT_META("{\"name\":\"@107\",\"tokens\":[1,0]}"));
+  assert_int_equal(rig.out.event_cnt, 0);
+  feed_rest("/info", SPOT_META("")); /* it is gone */
+  check_listing(2, TF_TRADING_ENDED);
+  check_ledger(&rig);
+  stop(&rig);
+}
+
+static void hyperliquid_has_five_digits_of_price(void **state) {
+  (void)state;
+  static const char *const coins[] = {"BTC", "@107"};
+  const tf_instrument_t   *btc = &rig.instruments.rows[0], *spot = &rig.instruments.rows[1];
+  assert_int_equal(start_with(&rig, "hyperliquid", coins, 2, 15), TF_OK);
+  btc  = &rig.instruments.rows[0];
+  spot = &rig.instruments.rows[1];
+#define COIN_TRADE(coin, px, tid)                                                                  \
+  "{\"channel\":\"trades\",\"data\":[{\"coin\":\"" coin "\",\"side\":\"B\",\"px\":\"" px           \
+  "\",\"sz\":\"1\",\"time\":1737918794873,\"tid\":" tid "}]}"
+  feed_text(COIN_TRADE("BTC", "9512.3", "1"));
+  assert_int_equal(tf_instrument_metadata(btc),
+                   TF_METADATA_NONE); /* digits of sizes are not told */
+  feed_rest("/info", META(""));
+  feed_rest("/info", "{\"universe\":[{\"name\":\"@107\",\"tokens\":[150,0]}],\"tokens\":[{\"name\":"
+                     "\"USDH\",\"szDecimals\":2,\"index\":0},{\"name\":\"HYPE\",\"szDecimals\":2,"
+                     "\"index\":150}]}");
+  feed_text(COIN_TRADE("BTC", "9512.3", "2"));
+  assert_int_equal(tf_instrument_metadata(btc), TF_METADATA_VENUE);
+  assert_int_equal(btc->tick_size, 1);
+  assert_int_equal(btc->price_exp, -1); /* five digits, and no more than 6 - 5 behind the point */
+  assert_int_equal(btc->lot_size, 1);
+  assert_int_equal(btc->qty_exp, -5);
+  assert_string_equal(btc->quote_currency, "USD");
+  feed_text(COIN_TRADE("@107", "25.113", "3"));
+  assert_int_equal(spot->price_exp, -3);
+  assert_int_equal(spot->qty_exp, -2);
+  assert_string_equal(spot->quote_currency, "USDH");
+  feed_text(COIN_TRADE("BTC", "10512", "4")); /* trades do not tell of a change, */
+  assert_int_equal(rig.out.event_cnt, 1);
+  feed_text(
+      "{\"channel\":\"activeAssetCtx\",\"data\":{\"coin\":\"BTC\",\"ctx\":{\"funding\":\"0.1\","
+      "\"markPx\":\"10513.0\",\"dayBaseVlm\":\"1.0\"}}}"); /* tickers do */
+  assert_int_equal(rig.out.event_cnt, 2);
+  assert_int_equal(rig.events[0].flags & TF_FLAG_LAST, 0);
+  assert_int_equal(rig.events[1].u.listing.trading, TF_TRADING_CHANGED);
+  assert_int_equal(rig.events[1].u.listing.tick_size, 1);
+  assert_int_equal(rig.events[1].price_exp, 0);
+  feed_text(
+      "{\"channel\":\"activeAssetCtx\",\"data\":{\"coin\":\"BTC\",\"ctx\":{\"funding\":\"0.1\","
+      "\"markPx\":\"123456.0\",\"dayBaseVlm\":\"1.0\"}}}"); /* whole prices always */
+  assert_int_equal(rig.out.event_cnt, 1);
+  assert_int_equal(btc->price_exp, -1); /* the row stays as it was published */
   check_ledger(&rig);
   stop(&rig);
 }
@@ -492,6 +595,8 @@ int main(void) {
       cmocka_unit_test(htx_ids_beyond_64_bits_are_not_what_a_trade_is_known_by),
       cmocka_unit_test(htx_funding_is_a_ticker_of_the_swap),
       cmocka_unit_test(hyperliquid_does_not_ask_for_a_coin_that_there_is_not),
+      cmocka_unit_test(hyperliquid_says_by_its_coins_what_has_ended),
+      cmocka_unit_test(hyperliquid_has_five_digits_of_price),
       cmocka_unit_test(hyperliquid_trades_from_before_the_connection_are_backfill),
       cmocka_unit_test(hyperliquid_takes_no_more_instruments_than_one_address_may_have),
   };

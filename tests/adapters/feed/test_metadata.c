@@ -188,6 +188,73 @@ static void venues_name_the_same_things_by_words_of_their_own(void **state) {
   }
 }
 
+/* What a venue says of one contract's value. */
+static void contracts_are_worth_what_the_venue_says(void **state) {
+  (void)state;
+#define BITMEX(more)                                                                               \
+  "[{\"symbol\":\"S\",\"lotSize\":1,\"tickSize\":0.5,\"quoteCurrency\":\"USD\"," more "}]"
+  static const struct {
+    const char *venue, *symbol, *answer;
+    double      multiplier;
+    bool        is_inverse;
+    const char *quote;
+  } rows[] = {
+  /* a contract is 100 satoshi a dollar of the price: 0.000001 XBT */
+      {"bitmex",         "S",
+       BITMEX("\"isQuanto\":true,\"isInverse\":false,\"multiplier\":100,\"settlCurrency\":\"XBt\","
+              "\"underlyingToPositionMultiplier\":null"),
+       1e-6,                                                                                                                       false, "XBT"                                                                 },
+      {"bitmex",         "S",
+       BITMEX(
+           "\"isQuanto\":true,\"isInverse\":false,\"multiplier\":5000,\"settlCurrency\":\"USDt\""),
+       5e-3,                                                                                                                       false, "USDT"                                                                },
+      {"bitmex",         "S",             BITMEX("\"isQuanto\":true,\"multiplier\":100,\"settlCurrency\":\"MAMUSd\""),
+       1.0,                                                                                                                        false, "USD"                                                                 },
+      {"bitmex",         "S",
+       BITMEX("\"isQuanto\":false,\"isInverse\":true,\"multiplier\":-100000000,\"settlCurrency\":"
+              "\"XBt\",\"underlyingToPositionMultiplier\":null"),
+       1.0,                                                                                                                        true,  "USD"                                                                 },
+      {"bitmex",         "S",
+       BITMEX("\"isQuanto\":false,\"isInverse\":false,\"multiplier\":1,\"settlCurrency\":\"USDt\","
+              "\"underlyingToPositionMultiplier\":1000000"),
+       1e-6,                                                                                                                       false, "USD"                                                                 },
+      {"kucoin-futures", "XBTUSDM",
+       "{\"data\":[{\"symbol\":\"XBTUSDM\",\"quoteCurrency\":\"USD\",\"lotSize\":1,\"tickSize\":0."
+       "1,\"multiplier\":-1,\"isInverse\":true}]}",                                                                    1.0,        true,  "USD"                                                                 },
+      {"okx",            "BTC-USD-SWAP",
+       "{\"data\":[{\"instId\":\"BTC-USD-SWAP\",\"ctType\":\"inverse\",\"ctVal\":\"100\","
+       "\"ctMult\":\"1\",\"ctValCcy\":\"USD\",\"settleCcy\":\"BTC\",\"tickSz\":\"0.1\",\"lotSz\":"
+       "\"1\"}]}",                                                                                                     100.0,      true,  "USD"                                                                 },
+      {"okx",            "BTC-USDT-SWAP",
+       "{\"data\":[{\"instId\":\"BTC-USDT-SWAP\",\"ctType\":\"linear\",\"ctVal\":\"0.01\","
+       "\"ctMult\":\"1\",\"ctValCcy\":\"BTC\",\"settleCcy\":\"USDT\",\"tickSz\":\"0.1\",\"lotSz\":"
+       "\"1\"}]}",                                                                                                     0.01,       false, "USDT"                                                                },
+      {"deribit",        "BTC-PERPETUAL",
+       "{\"result\":[{\"instrument_name\":\"BTC-PERPETUAL\",\"instrument_type\":\"reversed\","
+       "\"tick_size\":0.5,\"min_trade_amount\":10,\"contract_size\":10,\"quote_currency\":\"USD\"}]"
+       "}",                                                                                                            1.0,        true,  "USD"                                                                 },
+      {"binance-coinm",  "BTCUSD_PERP",
+       "{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractType\":\"PERPETUAL\",\"contractSize\":"
+       "100,\"quoteAsset\":\"USD\"," FILTERS("0.1",                                                                    "1") "}]}",
+       100.0,                                                                                                                             true,                                                                   "USD"},
+      {"gate-futures",                "BTC_USD",
+       "[{\"name\":\"BTC_USD\",\"type\":\"inverse\",\"order_price_round\":\"0.1\",\"order_size_"
+       "min\":1,\"quanto_multiplier\":\"0\"}]",                                                                     1.0,                                                                                    true,                  ""},
+  };
+  char target[256];
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    assert_int_equal(start_with(&rig, rows[i].venue, &rows[i].symbol, 1, 15), TF_OK);
+    assert_true(rig.feed->metadata_target(rig.state, 0, target, sizeof target) < sizeof target);
+    assert_int_equal(feed_rest(target, rows[i].answer), TF_VERDICT_CONTROL);
+    assert_int_equal(tf_instrument_metadata(row(0)), TF_METADATA_VENUE);
+    if (row(0)->multiplier != rows[i].multiplier)
+      fail_msg("%s: %.17g, not %.17g", rows[i].answer, row(0)->multiplier, rows[i].multiplier);
+    assert_int_equal(row(0)->is_inverse, rows[i].is_inverse);
+    assert_string_equal(row(0)->quote_currency, rows[i].quote);
+    stop(&rig);
+  }
+}
+
 static void okx_answers_a_type_at_a_time(void **state) {
   (void)state;
   static const char *const symbols[] = {
@@ -315,6 +382,7 @@ static void cryptocom_answers_for_all(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(contracts_are_worth_what_the_venue_says),
       cmocka_unit_test(okx_answers_a_type_at_a_time),
       cmocka_unit_test(bitget_counts_digits),
       cmocka_unit_test(digits_that_no_number_has_are_passed_over),

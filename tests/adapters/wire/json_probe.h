@@ -20,8 +20,10 @@ enum {
   PROBE_ITEMS,
   PROBE_QTY,
   PROBE_W,
+  PROBE_T, /* tuples, in data */
   PROBE_KEYS
 };
+enum { PLACE_U64, PLACE_DECIMAL, PLACE_TEXT, PLACE_LEVELS, PLACE_ITEM, PLACE_BYTES, PLACES };
 #define PROBE_ROWS 512u
 
 static const tf_json_key_t probe_keys[PROBE_KEYS] = {
@@ -35,14 +37,22 @@ static const tf_json_key_t probe_keys[PROBE_KEYS] = {
     TF_JSON_KEY("data", TF_JSON_WANT_OBJECT),
     TF_JSON_KEY("items", TF_JSON_WANT_ITEMS),
     TF_JSON_KEY("new_quantity", TF_JSON_WANT_DECIMAL),
-    TF_JSON_KEY("w", TF_JSON_WANT_WORD_LEVELS)};
+    TF_JSON_KEY("w", TF_JSON_WANT_WORD_LEVELS),
+    TF_JSON_KEY("t", TF_JSON_WANT_ITEM)};
 static const tf_json_shape_t probe_shape = {probe_keys, PROBE_KEYS};
+
+static const tf_json_key_t probe_places[PLACES] = {
+    TF_JSON_PLACE(TF_JSON_WANT_U64),  TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
+    TF_JSON_PLACE(TF_JSON_WANT_TEXT), TF_JSON_PLACE(TF_JSON_WANT_LEVELS),
+    TF_JSON_PLACE(TF_JSON_WANT_ITEM), TF_JSON_PLACE(TF_JSON_WANT_BYTES)};
+static const tf_json_shape_t tuple_shape = {probe_places, PLACES};
 
 typedef struct probe {
   tf_json_t        json;
-  tf_json_object_t root, data;
-  tf_json_value_t  root_values[PROBE_KEYS + 1], data_values[PROBE_KEYS + 1];
-  tf_event_t       rows[PROBE_ROWS];
+  tf_json_object_t root, data, tuple;
+  tf_json_value_t  root_values[PROBE_KEYS + 1], data_values[PROBE_KEYS + 1],
+      tuple_values[PLACES + 1];
+  tf_event_t rows[PROBE_ROWS];
 } probe_t;
 
 /* Each item leaves a row: what it had of p and new_quantity. */
@@ -60,6 +70,24 @@ static inline void probe_on_item(tf_json_t *json, tf_json_object_t *item) {
   }
 }
 
+/* Each tuple leaves one too: its number, its decimal, and what its other elements were. */
+static inline void probe_on_tuple(tf_json_t *json, tf_json_object_t *tuple) {
+  tf_event_t            *row = tf_json_put_row(json);
+  const tf_json_value_t *v   = tuple->values;
+  if (row == NULL) return;
+  memset(row, 0, sizeof *row);
+  if (tf_json_seen(tuple, PLACE_U64) && v[PLACE_U64].made == TF_JSON_MADE_U64)
+    row->u.level.price = (int64_t)tf_json_u64(json, &v[PLACE_U64]);
+  if (tf_json_seen(tuple, PLACE_DECIMAL) && v[PLACE_DECIMAL].made == TF_JSON_MADE_DECIMAL) {
+    row->u.level.qty = v[PLACE_DECIMAL].as.mantissa;
+    row->qty_exp     = v[PLACE_DECIMAL].exp;
+  }
+  for (uint32_t i = 0; i < PLACES; i++)
+    if (tf_json_seen(tuple, i))
+      row->u.level.venue_seq = row->u.level.venue_seq << 6 | v[i].kind << 3 | v[i].made;
+  row->ts_event_ns = tuple->seen & ((1u << PLACES) - 1);
+}
+
 static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orders,
                                           const char *bytes, size_t bytes_cnt) {
   memset(probe, 0, sizeof(*probe));
@@ -73,6 +101,12 @@ static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orde
   probe->root.orders  = orders;
   probe->root.values  = probe->root_values;
   probe->root.child   = &probe->data;
+  probe->data.child   = &probe->tuple;
+  probe->tuple        = (tf_json_object_t){.shape    = &tuple_shape,
+                                           .orders   = orders == NULL ? NULL : &orders[2],
+                                           .values   = probe->tuple_values,
+                                           .on_item  = probe_on_tuple,
+                                           .is_tuple = true};
   return tf_json_read(&probe->json, bytes, bytes_cnt, &probe->root);
 }
 

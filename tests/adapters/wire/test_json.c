@@ -16,7 +16,7 @@ static uint64_t rng(void) {
   return rng_state;
 }
 
-static tf_json_orders_t orders[2];
+static tf_json_orders_t orders[3];
 static probe_t          probe, other;
 
 /* Reads text with its pad; the message may hold NUL bytes. */
@@ -383,6 +383,10 @@ static const char *const samples[] = {
     "{\"E\":12,\"E\":13,\"data\":{\"E\":1234567890123456,\"b\":[[\"1\",\"2\"]],\"a\":[[1,2]]}}",
     "{\"p\":123,\"E\":99999999999999999999,\"m\":\"text of some length here\",\"data\":[]}",
     "[1,2,{\"e\":3}]",
+    "{\"data\":{\"t\":[[1,2.5,\"te\",[[1,2]],[3],null],[12345678,\"-7.25\",\"\",[],4,{\"x\":[]}]],"
+    "\"items\":[[5,-6]]}}",
+    "{\"data\":{\"t\":[1234567890123456789,0.5,\"\\u0041\",[[\"1\",\"2\"]],\"hb\",1.5,7,8],"
+    "\"data\":[1,2]}}",
     "{\"lastUpdateId\":160,\"b\":[[\"0.0024\",\"10\"]],\"a\":[[\"0.0026\",\"100\"]]}",
     "{\"b\":[[\"1.5\",\"2\",\"0\",\"1\"],[\"1.6\",\"3\",\"1234567\"],[\"1.7\",\"4\",\"12345678\"],"
     "[\"1.8\",\"5\",\"a\"],[\"1.9\",\"6\",\"0\",\"1\",\"2\"],[\"2\",\"7\",\"\"]],\"a\":[]}",
@@ -427,8 +431,7 @@ static size_t make_message(char *text) {
 static void prediction_never_changes_what_is_read(void **state) {
   (void)state;
   static char text[2048], again[2048];
-  tf_json_orders_init(&orders[0]);
-  tf_json_orders_init(&orders[1]);
+  for (int i = 0; i < 3; i++) tf_json_orders_init(&orders[i]);
   uint32_t ok_cnt = 0;
   for (int round = 0; round < 150000; round++) {
     size_t n = make_message(text);
@@ -491,8 +494,7 @@ static void cut_short_anywhere_it_is_syntax_and_nothing_behind_the_pad_is_read(v
 
 static void learned_messages_take_the_predicted_way(void **state) {
   (void)state;
-  tf_json_orders_init(&orders[0]);
-  tf_json_orders_init(&orders[1]);
+  for (int i = 0; i < 3; i++) tf_json_orders_init(&orders[i]);
   assert_int_equal(read_text(samples[0]), TF_JSON_OK);
   static const char *const texts[] = {"{\"e\":\"", ",\"E\":", ",\"s\":\"",
                                       ",\"p\":\"", ",\"m\":", ",\"M\":"};
@@ -613,7 +615,7 @@ static const tf_json_step_t *step_of(const tf_json_orders_t *all, const char *te
 }
 
 /* A key is predicted in two comparisons where its bytes and those around it are more than 16. */
-static void keys_are_predicted_up_to_21_bytes(void **state) {
+static void keys_are_predicted_up_to_27_bytes(void **state) {
   (void)state;
   for (uint32_t bytes = 1; bytes < 32; bytes++) {
     char text[64] = "{\"E\":1,\"", member[64] = ",\"", again[64];
@@ -622,7 +624,7 @@ static void keys_are_predicted_up_to_21_bytes(void **state) {
     strcpy(member + 2 + bytes, "\":\"");
     tf_json_orders_init(&orders[0]);
     assert_int_equal(read_text(text), TF_JSON_OK);
-    assert_int_equal(step_of(&orders[0], member) != NULL, bytes <= 21);
+    assert_int_equal(step_of(&orders[0], member) != NULL, bytes <= 27);
     assert_int_equal(read_text(text), TF_JSON_OK);
     strcpy(again, text); /* another key that is the same but for its last byte */
     again[7 + bytes] = '~';
@@ -677,16 +679,95 @@ static void items_fill_rows_up_to_their_cap(void **state) {
   free(text);
 }
 
+/* A tuple by itself and many of them; what stands in it at each place, and how many elements it has. */
+static void tuples_are_read_by_place(void **state) {
+  (void)state;
+  static const struct {
+    const char      *text;
+    tf_json_result_t result;
+    tf_json_made_t   made;
+    uint32_t         cnt;
+    uint64_t         seen; /* of the last one */
+    int64_t          first, second;
+  } rows[] = {
+      {"{\"data\":{\"t\":[7,2.5]}}",                    TF_JSON_OK,     TF_JSON_MADE_ITEMS, 1, 3,  7, 25},
+      {"{\"data\":{\"t\":[[7,2.5],[8,\"-1\",\"x\"]]}}", TF_JSON_OK,     TF_JSON_MADE_ITEMS, 2, 7,  8,
+       -1                                                                                               },
+      {"{\"data\":{\"t\": [ [ 7 , 2.5 ] , [9] ] }}",    TF_JSON_OK,     TF_JSON_MADE_ITEMS, 2, 1,  9, 0 },
+      {"{\"data\":{\"t\":[1,2,3,4,5,6,7,8]}}",          TF_JSON_OK,     TF_JSON_MADE_ITEMS, 1, 63, 1, 2 },
+      {"{\"data\":{\"t\":[]}}",                         TF_JSON_OK,     TF_JSON_MADE_ITEMS, 0, 0,  0, 0 },
+      {"{\"data\":{\"t\":[[]]}}",                       TF_JSON_OK,     TF_JSON_MADE_ITEMS, 1, 0,  0, 0 },
+      {"{\"data\":{\"t\":[[1,2],3]}}",                  TF_JSON_OK,     TF_JSON_MADE_NONE,  1, 3,  1, 2 },
+      {"{\"data\":{\"t\":[-1,1e400]}}",                 TF_JSON_OK,     TF_JSON_MADE_ITEMS, 1, 3,  0, 0 },
+      {"{\"data\":{\"t\":{}}}",                         TF_JSON_OK,     TF_JSON_MADE_NONE,  0, 0,  0, 0 },
+      {"{\"data\":{\"t\":12}}",                         TF_JSON_OK,     TF_JSON_MADE_U64,   0, 0,  0, 0 },
+      {"{\"data\":{\"t\":[1,]}}",                       TF_JSON_SYNTAX, 0,                  0, 0,  0, 0 },
+      {"{\"data\":{\"t\":[,1]}}",                       TF_JSON_SYNTAX, 0,                  0, 0,  0, 0 },
+      {"{\"data\":{\"t\":[1 2]}}",                      TF_JSON_SYNTAX, 0,                  0, 0,  0, 0 },
+      {"{\"data\":{\"t\":[1,2}}",                       TF_JSON_SYNTAX, 0,                  0, 0,  0, 0 },
+      {"{\"data\":{\"t\":[1,\"2]}}",                    TF_JSON_SYNTAX, 0,                  0, 0,  0, 0 },
+      {"{\"data\":{\"t\":[01,2]}}",                     TF_JSON_SYNTAX, 0,                  0, 0,  0, 0 },
+      {"{\"data\":{\"t\":[1,2",                         TF_JSON_SYNTAX, 0,                  0, 0,  0, 0 },
+  };
+  for (size_t i = 0; i < 4 * TF_ARRAY_CNT(rows); i++) { /* unlearned, learned, not predicted */
+    const char *text = rows[i / 4].text;
+    assert_int_equal(read_bytes(text, strlen(text), i % 4 != 3), rows[i / 4].result);
+    if (rows[i / 4].result != TF_JSON_OK) continue;
+    const tf_event_t *last = &probe.rows[probe.json.row_cnt - 1];
+    assert_int_equal(probe.data_values[PROBE_T].made, rows[i / 4].made);
+    assert_int_equal(probe.json.row_cnt, rows[i / 4].cnt);
+    if (rows[i / 4].cnt == 0) continue;
+    assert_int_equal(last->ts_event_ns, rows[i / 4].seen);
+    assert_int_equal(last->u.level.price, rows[i / 4].first);
+    assert_int_equal(last->u.level.qty, rows[i / 4].second);
+  }
+}
+
+/* A message that is one: its root is a tuple. */
+static void a_message_may_be_a_tuple(void **state) {
+  (void)state;
+  static const struct {
+    const char      *text;
+    tf_json_result_t result;
+    tf_json_kind_t   kind;
+  } rows[] = {
+      {"[7,2.5,\"te\"]",      TF_JSON_OK,     TF_JSON_ARRAY },
+      {" [ 7 , 2.5,\"te\"] ", TF_JSON_OK,     TF_JSON_ARRAY },
+      {"{\"e\":1}",           TF_JSON_OK,     TF_JSON_OBJECT},
+      {"17",                  TF_JSON_OK,     TF_JSON_NUMBER},
+      {"[7,2.5,\"te\"",       TF_JSON_SYNTAX, 0             },
+      {"[7,2.5,\"te\"]]",     TF_JSON_SYNTAX, 0             },
+  };
+  static tf_json_orders_t own;
+  tf_json_value_t         v[PLACES + 1];
+  tf_json_object_t root = {.shape = &tuple_shape, .orders = &own, .values = v, .is_tuple = true};
+  tf_json_orders_init(&own);
+  for (size_t i = 0; i < 3 * TF_ARRAY_CNT(rows); i++) {
+    char text[128] = {0};
+    strcpy(text, rows[i / 3].text);
+    tf_json_t json = {0};
+    assert_int_equal(tf_json_read(&json, text, strlen(text), &root), rows[i / 3].result);
+    if (rows[i / 3].result != TF_JSON_OK) continue;
+    assert_int_equal(json.root_kind, rows[i / 3].kind);
+    if (json.root_kind != TF_JSON_ARRAY) continue;
+    assert_int_equal(root.seen, 7);
+    assert_int_equal(tf_json_u64(&json, &v[PLACE_U64]), 7);
+    assert_int_equal(v[PLACE_DECIMAL].as.mantissa, 25);
+    assert_true(TF_JSON_TEXT_IS(&v[PLACE_TEXT], "te"));
+  }
+}
+
 static int set_up(void **state) {
   (void)state;
-  tf_json_orders_init(&orders[0]);
-  tf_json_orders_init(&orders[1]);
+  for (int i = 0; i < 3; i++) tf_json_orders_init(&orders[i]);
   return 0;
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_not_json_is_refused_as_syntax),
+      cmocka_unit_test(tuples_are_read_by_place),
+      cmocka_unit_test(a_message_may_be_a_tuple),
       cmocka_unit_test(values_of_another_kind_than_wanted_are_kept_and_not_made),
       cmocka_unit_test(numbers_that_do_not_fit_are_bad_and_not_a_syntax_error),
       cmocka_unit_test(the_first_prediction_of_a_number_may_meet_none),
@@ -703,7 +784,7 @@ int main(void) {
       cmocka_unit_test(cut_short_anywhere_it_is_syntax_and_nothing_behind_the_pad_is_read),
       cmocka_unit_test(learned_messages_take_the_predicted_way),
       cmocka_unit_test(items_are_read_one_by_one_and_leave_rows),
-      cmocka_unit_test(keys_are_predicted_up_to_21_bytes),
+      cmocka_unit_test(keys_are_predicted_up_to_27_bytes),
       cmocka_unit_test(forms_that_begin_alike_are_all_remembered),
       cmocka_unit_test(keys_without_end_only_cost_time),
       cmocka_unit_test_setup(sides_by_place_are_two_lists_of_rows, set_up),

@@ -24,7 +24,7 @@ static const row_t corpus[] = {
 #include "json_suite.def"
 };
 
-static tf_json_orders_t orders[2];
+static tf_json_orders_t orders[3];
 static probe_t          probe, other;
 static char            *guarded; /* TEXT_MAX readable bytes, then a page that is not */
 
@@ -136,8 +136,7 @@ static int set_up(void **state) {
   if (pages == MAP_FAILED || TEXT_MAX % page || mprotect(pages + TEXT_MAX, page, PROT_NONE))
     return -1;
   guarded = pages;
-  tf_json_orders_init(&orders[0]);
-  tf_json_orders_init(&orders[1]);
+  for (int i = 0; i < 3; i++) tf_json_orders_init(&orders[i]);
   return 0;
 }
 

@@ -1,6 +1,7 @@
 /* The config as a user meets it: files in, struct or errors out. Runs in a directory of its own. */
 #include "cmocka_tf.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,7 +28,8 @@
 #define STRATEGY_KEYS                                                                              \
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
   "require_ready, emit"
-#define ROOT_KEYS "engine, feeds, bars, features, models, strategies, sinks, control, http, capture"
+#define ROOT_KEYS                                                                                  \
+  "engine, feeds, bars, peers, features, models, strategies, sinks, control, http, capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -254,10 +256,15 @@ static const char all_keys[] =
     "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional, i: {size: 500 volume_runs, "
     "ewma_bars: 7, trades_min: 3, trades_max: 900}, h: {size: 1h, clock: event, late_max: 2s, "
     "gaps: flat, session: {hours: 18:00-17:00, offset: -05:30, days: [mon, sun]}}}\n"
+    "peers: [{name: eth, instruments: [ETHUSDT.BINANCE-SPOT, \"*.OKX\"], max_age: 2s, books: "
+    "[gap], "
+    "wake: true}, {name: any, instruments: [A.B], max_age: any}]\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
     "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
     "backend: cpu, budget: "
-    "50us}]\n"
+    "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
+    "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
+    "clamp: ..0.5, alert: -0.25.., breadth: 1..2}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -361,6 +368,15 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->bars[5].session.hours.length_ns, 23 * 3600 * TF_NS_PER_SEC);
   assert_true(c->bars[5].session.offset_ns == -(int64_t)(19800 * TF_NS_PER_SEC));
   assert_int_equal(c->bars[5].session.days, 1 | 1 << 6);
+  assert_int_equal(c->peer_cnt, 2);
+  assert_string_equal(c->peers[0].name, "eth");
+  assert_int_equal(c->peers[0].instruments.item_cnt, 2);
+  assert_string_equal(c->peers[0].instruments.items[1], "*.OKX");
+  assert_int_equal(c->peers[0].max_age_ns, 2 * TF_NS_PER_SEC);
+  assert_int_equal(c->peers[0].books, 1u << TF_BOOK_GAP);
+  assert_true(c->peers[0].wake);
+  assert_int_equal(c->peers[1].max_age_ns, 0);
+  assert_int_equal(c->peers[1].books, 1u << TF_BOOK_OK | 1u << TF_BOOK_NONE);
   assert_int_equal(c->feature_cnt, 2);
   assert_null(c->features[0].name);
   assert_string_equal(c->features[0].expr, "mid");
@@ -371,6 +387,19 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
   assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);
+  assert_int_equal(c->models[1].overrun, TF_CONFIG_OVERRUN_FALLBACK);
+  assert_int_equal(c->models[1].overrun_limit, 7);
+  assert_int_equal(c->models[1].overrun_pause_ns, 2 * TF_NS_PER_SEC);
+  assert_string_equal(c->models[1].fallback, "m");
+  assert_int_equal(c->models[1].horizon, 4);
+  assert_int_equal(c->models[1].step, 3);
+  assert_true(c->models[1].valid.min == -9.0 && c->models[1].valid.max == 9.5);
+  assert_int_equal(c->models[1].quantiles, TF_CONFIG_CROSSING_SORT);
+  assert_true(isinf(c->models[1].clamp.min) && c->models[1].clamp.max == 0.5);
+  assert_true(c->models[1].alert.min == -0.25 && isinf(c->models[1].alert.max));
+  assert_true(c->models[1].breadth.min == 1.0 && c->models[1].breadth.max == 2.0);
+  assert_false(c->models[0].valid.is_set);
+  assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
   assert_string_equal(c->strategies[0].buy_until, "d");
@@ -434,6 +463,11 @@ static void words_are_those_of_the_contracts(void **state) {
   c = load("feeds: [{name: a, venue: kraken, channels: [quote]}]\n", NULL, 0);
   assert_int_equal(c->feeds[0].channels, TF_CHANNEL_QUOTE);
   assert_int_equal(c->feeds[0].instruments.item_cnt, 0);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns,
+                   UINT64_MAX); /* auto: the session's word for it */
+  tf_config_free(c);
+  c = load("feeds: [{name: a, venue: kraken, metadata_refresh: off}]\n", NULL, 0);
+  assert_int_equal(c->feeds[0].metadata_refresh_ns, 0);
   tf_config_free(c);
 }
 

@@ -69,6 +69,8 @@ static const row_t BAD[] = {
     {"score.x > 1",                    "1: score is the model's output of this tick"                   },
     {"abs(score, 1) > 1",              "1: abs takes 1 argument and has no fields, found 2"            },
     {"min(score, p10).x > 1",          "1: min takes 2 arguments and has no fields"                    },
+    {"ema(fleet_mean, 5) > 1",         "5: fleet_mean is the model's output of this tick"              },
+    {"fleet_men > 1",                  "1: unknown name \"fleet_men\", did you mean \"fleet_mean\"?"   },
     {"s1 > 2",                         "1: s1 is a bar; name one of its fields"                        },
     {"score > ema(mid, 0)",            "18: found 0 for timeperiod of ema"                             },
     {"score > 0.6 && x",               "13: found \"&&\", write \"and\""                               },

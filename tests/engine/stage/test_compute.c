@@ -153,6 +153,79 @@ static void deferred_work_is_done_once_and_only_where_a_row_was_taken(void **sta
   assert_string_equal(asked, "sar");
 }
 
+/* A pause, as an event would begin it: until 100 of the market's time. */
+static void paused_model_is_not_asked_and_its_window_stays_whole(void **state) {
+  fixture_t *f = *state;
+  for (int n = 1; n <= WINDOW; n++) tick(f, 0, (double)n);
+  tf_event_t event = {.instrument_id = 0};
+  for (int i = 0; i < 2; i++) f->instruments[i].market.event = &event;
+  tf_compute_pause(&f->compute, 1, 100);
+  asked[0]                        = 0;
+  f->instruments[0].market.now_ns = 99;
+  f->compute.models[1].overrun    = TF_OVERRUN_SKIP;
+  assert_int_equal(tick(f, 0, 4.0), 1);
+  assert_string_equal(asked, ""); /* not on the timed path */
+  assert_true(tf_compute_deferred(&f->compute, &f->instruments[0]));
+  assert_string_equal(asked, "sa");
+  assert_int_equal(f->compute.counts.skipped_paused, 1);
+  f->instruments[0].market.now_ns = 100;
+  assert_int_equal(tick(f, 0, 5.0), 3);
+  assert_true(f->compute.models[1].answer.score == 12.0f); /* 3 + 4 + 5 */
+  const tf_compute_counts_t *c = &f->compute.counts;
+  assert_int_equal(c->requested,
+                   c->done + c->skipped_warmup + c->skipped_output + c->skipped_paused);
+}
+
+static void stands_in_for_a_paused_model_what_its_policy_says(void **state) {
+  fixture_t          *f        = *state;
+  tf_compute_model_t *m        = &f->compute.models[1];
+  tf_answer_t         lasts[2] = {{.score = NAN}, {.score = NAN}};
+  tf_event_t          event    = {.instrument_id = 1};
+  m->lasts                     = lasts;
+  for (int i = 0; i < 2; i++) f->instruments[i].market.event = &event;
+  for (int n = 1; n <= WINDOW; n++) tick(f, 1, (double)n);
+  assert_true(lasts[1].score == 6.0f);
+  tf_compute_pause(&f->compute, 1, 100);
+  m->overrun = TF_OVERRUN_LAST;
+  assert_int_equal(tick(f, 1, 9.0), 3);
+  assert_true(m->answer.score == 6.0f);
+  assert_int_equal(m->path, TF_PATH_FALLBACK);
+  m->overrun      = TF_OVERRUN_FALLBACK;
+  m->fallback_idx = 0;
+  assert_int_equal(tick(f, 1, 9.0), 3);
+  assert_true(m->answer.score == 9.0f);
+  assert_ptr_equal(m->answered_by, &over_row);
+  event.instrument_id = 0; /* it has no last answer */
+  m->overrun          = TF_OVERRUN_LAST;
+  assert_int_equal(tick(f, 0, 1.0), 1);
+  assert_int_equal(f->compute.counts.skipped_paused, 1);
+  assert_int_equal(m->counts.fallback, 2);
+}
+
+/* A budget of nothing is overrun by every answer. */
+static void pause_is_asked_for_after_so_many_late_answers_in_a_row(void **state) {
+  fixture_t          *f = *state;
+  tf_compute_model_t *m = &f->compute.models[0];
+  m->budget_ticks       = 1;
+  m->late_limit         = 3;
+  for (int n = 0; n < 9; n++) tick(f, 0, 1.0); /* COUNT: late ones are counted alone */
+  assert_int_equal(m->counts.late, 9);
+  assert_int_equal(f->compute.asks, 0);
+  m->overrun = TF_OVERRUN_SKIP;
+  for (int n = 0; n < 2; n++) tick(f, 0, 1.0);
+  assert_int_equal(f->compute.asks, 0);
+  m->budget_ticks = UINT64_MAX; /* one in time begins the row anew */
+  tick(f, 0, 1.0);
+  m->budget_ticks = 1;
+  for (int n = 0; n < 2; n++) tick(f, 0, 1.0);
+  assert_int_equal(f->compute.asks, 0);
+  tick(f, 0, 1.0);
+  assert_int_equal(f->compute.asks, 1);
+  assert_int_equal(m->pauses_asked, 1);
+  assert_int_equal(m->counts.timed, 15);
+  assert_int_equal(tf_compute_late(&f->compute), 14);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(row_that_is_not_finite_begins_the_window_anew, set_up,
@@ -160,6 +233,12 @@ int main(void) {
       cmocka_unit_test_setup_teardown(window_answers_from_its_last_row_on_and_warm_up_is_counted,
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(instruments_have_windows_of_their_own, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(paused_model_is_not_asked_and_its_window_stays_whole, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(stands_in_for_a_paused_model_what_its_policy_says, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(pause_is_asked_for_after_so_many_late_answers_in_a_row,
+                                      set_up, tear_down),
       cmocka_unit_test_setup_teardown(deferred_work_is_done_once_and_only_where_a_row_was_taken,
                                       set_up, tear_down),
   };

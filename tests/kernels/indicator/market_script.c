@@ -107,6 +107,29 @@ void script_market_init(script_market_t *m) {
                                     .trade_qty    = nan,
                                     .mark_price   = nan,
                                     .funding_rate = nan};
+  m->other          = m->market;
+  m->peers[1]       = (tf_peer_t){.age_ns = UINT64_MAX}; /* it never comes */
+  m->peers[0]       = m->peers[1];
+}
+
+tf_indicator_input_t script_input(const script_market_t *m, const tf_indicator_t *d, uint32_t on) {
+  tf_indicator_input_t in = {.on = on, .market = &m->market};
+  if (d->peers_max == 0) return in;
+  in.peers    = m->peers;
+  in.peer_cnt = d->peers_max > 1 ? 2 : 1;
+  return in;
+}
+
+/* Comes at the third event, is not good at each eleventh. */
+static void move_other(script_market_t *m) {
+  m->other.bid    = m->market.bid * 0.5;
+  m->other.ask    = m->market.ask * 0.5;
+  m->other.now_ns = m->market.now_ns;
+  if (++m->event_cnt < 3) return;
+  bool is_good = m->event_cnt % 11 != 0;
+  m->peers[0]  = (tf_peer_t){.market        = &m->other,
+                             .values        = is_good ? m->other_values : NULL,
+                             .good_until_ns = is_good ? m->other.now_ns + 100000000 : 0};
 }
 
 void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *size,
@@ -127,7 +150,8 @@ void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *
 
 uint32_t script_market_apply(script_market_t *m, const script_event_t *e) {
   tf_market_t *k = &m->market;
-  k->now_ns      = e->now_ns;
+  move_other(m);
+  k->now_ns = e->now_ns;
   if (e->has_ticker) {
     k->mark_price   = tf_decimal_to_double(e->mark, -2);
     k->funding_rate = tf_decimal_to_double(e->funding, -8);

@@ -31,6 +31,10 @@ typedef struct script_market {
   int64_t        qtys[2][SCRIPT_LEVELS][TF_BOOK_PAGE_PRICES];
   tf_book_page_t pages[2][SCRIPT_LEVELS];
   uint32_t       order[2][SCRIPT_LEVELS];
+  tf_market_t    other; /* the first of the peers: what the market was before, half as dear */
+  tf_peer_t      peers[2];
+  double         other_values[1];
+  uint32_t       event_cnt;
 } script_market_t;
 
 /* xorshift64*: the tests' only randomness. */
@@ -44,6 +48,8 @@ void script_make(script_event_t *events, uint32_t cnt, uint64_t seed, uint64_t s
 void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *size, uint32_t cnt);
 
 void script_market_init(script_market_t *m);
+/* An indicator's call at the market as it stands, peers with it where it reads any. */
+tf_indicator_input_t script_input(const script_market_t *m, const tf_indicator_t *d, uint32_t on);
 /* Applies an event; the TF_ON_* bit that indicators see. */
 uint32_t script_market_apply(script_market_t *m, const script_event_t *e);
 

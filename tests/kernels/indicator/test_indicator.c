@@ -336,7 +336,7 @@ static void reset_gives_the_bytes_of_init(void **state) {
         tf_indicator_input_t in = input_of(d, x, k);
         if (d->series_cnt == 0) {
           uint32_t on = script_market_apply(&m, &events[k]);
-          in = (tf_indicator_input_t){.on = d->on & on ? on : TF_ON_TICK, .market = &m.market};
+          in          = script_input(&m, d, d->on & on ? on : TF_ON_TICK);
         }
         d->update(state_of(b), &in, out);
       }
@@ -349,10 +349,10 @@ static void reset_gives_the_bytes_of_init(void **state) {
 }
 
 /* One call of a market indicator, with everything that must hold of it. */
-static void drive(const tf_indicator_t *d, box_t b, box_t copy, const tf_market_t *market,
+static void drive(const tf_indicator_t *d, box_t b, box_t copy, const script_market_t *m,
                   uint32_t on) {
   double               seen[TF_INDICATOR_OUTPUTS_MAX], out[TF_INDICATOR_OUTPUTS_MAX];
-  tf_indicator_input_t in = {.on = on, .market = market};
+  tf_indicator_input_t in = script_input(m, d, on);
   memcpy(state_of(copy), state_of(b), b.bytes);
   tf_indicator_result_t foretold = d->peek(state_of(b), &in, seen);
   assert_memory_equal(state_of(copy), state_of(b), b.bytes);
@@ -384,8 +384,9 @@ static void market_peek_foretells_update_and_states_move(void **state) {
       script_market_init(&m);
       for (uint32_t k = 0; k < 400; k++) {
         uint32_t on = script_market_apply(&m, &events[k]);
-        if (d->on & on) drive(d, b, copy, &m.market, on);
-        if (events[k].last) drive(d, b, copy, &m.market, TF_ON_TICK);
+        if (d->on & on) drive(d, b, copy, &m, on);
+        if (d->on & TF_ON_PEER && m.peers[0].market) drive(d, b, copy, &m, TF_ON_PEER);
+        if (events[k].last) drive(d, b, copy, &m, TF_ON_TICK);
         if (k % 29 == 0) b = box_move(d, params, b);
       }
       box_close(copy);
@@ -409,7 +410,7 @@ static void a_market_without_numbers_gives_no_value_and_leaves_no_trace(void **s
     for (uint32_t bit = 0; bit < 4; bit++) {
       double               out[TF_INDICATOR_OUTPUTS_MAX] = {nan_value()};
       uint32_t             on                            = 1u << bit;
-      tf_indicator_input_t in                            = {.on = on, .market = &m.market};
+      tf_indicator_input_t in                            = script_input(&m, d, on);
       if (!(d->on & on)) continue;
       memcpy(state_of(copy), state_of(b), b.bytes);
       tf_indicator_result_t result = d->update(state_of(b), &in, out);
@@ -454,10 +455,11 @@ static uint64_t hash_of(const tf_indicator_t *d) {
         double               out[TF_INDICATOR_OUTPUTS_MAX] = {0};
         tf_indicator_input_t in                            = input_of(d, x, k);
         if (d->series_cnt == 0) {
-          in.on     = script_market_apply(&m, &events[k + kind * 50]);
-          in.market = &m.market;
+          in = script_input(&m, d, script_market_apply(&m, &events[k + kind * 50]));
           if (d->on & in.on) d->update(state_of(b), &in, out);
-          in.on = TF_ON_TICK;
+          in = script_input(&m, d, TF_ON_PEER);
+          if (d->on & TF_ON_PEER && m.peers[0].market) d->update(state_of(b), &in, out);
+          in = script_input(&m, d, TF_ON_TICK);
         }
         d->update(state_of(b), &in, out);
         for (uint32_t o = 0; o < d->output_cnt; o++) {

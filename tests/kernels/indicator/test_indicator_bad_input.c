@@ -43,6 +43,14 @@ static rig_t rig_by_default(const tf_indicator_t *d) {
   return rig_of(d, params);
 }
 
+/* The market's call, as it is or as it is seen. */
+static tf_indicator_result_t call(rig_t r, const script_market_t *m, const tf_market_t *seen,
+                                  uint32_t on, double *out) {
+  tf_indicator_input_t in = script_input(m, r.d, on);
+  in.market               = seen;
+  return r.d->update(r.mem, &in, out);
+}
+
 static void check_outputs(const tf_indicator_t *d, const char *what, const double *out) {
   for (uint32_t o = 0; o < d->output_cnt; o++)
     if (__builtin_isinf(out[o])) fail_msg("%s is infinite %s", d->name, what);
@@ -100,10 +108,8 @@ static void run_market(const tf_indicator_t *d, bool moves, int64_t qty, double 
     }
     const uint32_t on                               = script_market_apply(&m, &e);
     double         unread[TF_INDICATOR_OUTPUTS_MAX] = {0};
-    if (d->on & on)
-      (void)d->update(r.mem, &(tf_indicator_input_t){.on = on, .market = &m.market}, unread);
-    if (d->update(r.mem, &(tf_indicator_input_t){.on = TF_ON_TICK, .market = &m.market}, out) ==
-        TF_INDICATOR_REJECTED)
+    if (d->on & on) (void)call(r, &m, &m.market, on, unread);
+    if (call(r, &m, &m.market, TF_ON_TICK, out) == TF_INDICATOR_REJECTED)
       for (uint32_t o = 0; o < d->output_cnt; o++) out[o] = __builtin_nan("");
     check_outputs(d, "of a market that stands still", out);
   }
@@ -262,10 +268,8 @@ static void market_with_a_number_missing_gives_no_infinity_and_recovers(void **s
                                   &seen.ask_qty,    &seen.trade_price, &seen.trade_qty,
                                   &seen.mark_price, &seen.funding_rate};
         if (k % 3 == 0 && which % 8 < TF_ARRAY_CNT(words)) *words[which % 8] = broken;
-        if (d->on & on)
-          (void)d->update(r.mem, &(tf_indicator_input_t){.on = on, .market = &seen}, out);
-        const tf_indicator_result_t result =
-            d->update(r.mem, &(tf_indicator_input_t){.on = TF_ON_TICK, .market = &seen}, out);
+        if (d->on & on) (void)call(r, &m, &seen, on, out);
+        const tf_indicator_result_t result = call(r, &m, &seen, TF_ON_TICK, out);
         if (result != TF_INDICATOR_REJECTED)
           check_outputs(d, "of a market with a number missing", out);
       }
@@ -289,10 +293,8 @@ static void time_that_goes_back_ends_in_no_infinity(void **state) {
     script_market_init(&m);
     for (uint32_t k = 0; k < TF_ARRAY_CNT(events); k++) {
       const uint32_t on = script_market_apply(&m, &events[k]);
-      if (d->on & on)
-        (void)d->update(r.mem, &(tf_indicator_input_t){.on = on, .market = &m.market}, out);
-      if (d->update(r.mem, &(tf_indicator_input_t){.on = TF_ON_TICK, .market = &m.market}, out) !=
-          TF_INDICATOR_REJECTED)
+      if (d->on & on) (void)call(r, &m, &m.market, on, out);
+      if (call(r, &m, &m.market, TF_ON_TICK, out) != TF_INDICATOR_REJECTED)
         check_outputs(d, "where time goes back", out);
     }
     free(r.mem);
@@ -301,7 +303,10 @@ static void time_that_goes_back_ends_in_no_infinity(void **state) {
 
 /* ---- parameters ---- */
 
-static const char *const BARS[] = {"s1"};
+static const char *const       BARS[]  = {"s1"};
+static const tf_feature_peer_t PEERS[] = {
+    {.name = "eth", .instrument = "ETHUSDT.BINANCE-SPOT", .max_age_ns = 1, .books_ok = 1}
+};
 
 /* "name(s1.close, 1, 2, BAD)": parameter p as the text, those before it by default. */
 static void text_of(const tf_indicator_t *d, uint32_t p, const char *bad, char *text, size_t cap,
@@ -317,7 +322,7 @@ static void text_of(const tf_indicator_t *d, uint32_t p, const char *bad, char *
       used += (size_t)snprintf(text + used, cap - used, "%.17g, ", spec->dflt);
   }
   *at = used + 1;
-  snprintf(text + used, cap - used, "%s)", bad);
+  snprintf(text + used, cap - used, "%s)%s", bad, d->peers_max > 0 ? "@eth" : "");
 }
 
 static bool is_allowed(const tf_param_spec_t *spec, double value) {
@@ -351,7 +356,9 @@ static void absurd_parameter_is_refused_at_its_column_or_is_allowed(void **state
                                   .indicator_cnt = tf_indicator_cnt,
                                   .bar_names     = BARS,
                                   .bar_cnt       = 1,
-                                  .plain_bar     = TF_FEATURE_COMPILE_NONE};
+                                  .plain_bar     = TF_FEATURE_COMPILE_NONE,
+                                  .peers         = PEERS,
+                                  .peer_cnt      = TF_ARRAY_CNT(PEERS)};
   uint32_t         refused_cnt = 0;
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
     const tf_indicator_t *d = tf_indicators[i];

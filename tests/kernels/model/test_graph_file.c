@@ -115,7 +115,7 @@ static void metadata_that_is_wrong_is_refused_by_key(void **state) {
       {"graph",    "[]",                                                                   E_MODEL_FORMAT,      "\"input\""      },
       {"graph",    "{\"input\":0,\"output\":1,\"nodes\":[]}",                              E_MODEL_FORMAT,      "\"input\""      },
       {"graph",    "{\"input\":1025,\"output\":1,\"nodes\":[]}",                           E_MODEL_FORMAT,      "1 to 1024"      },
-      {"graph",    "{\"input\":2,\"output\":17,\"nodes\":[]}",                             E_MODEL_FORMAT,      "1 to 16"        },
+      {"graph",    "{\"input\":2,\"output\":97,\"nodes\":[]}",                             E_MODEL_FORMAT,      "1 to 96"        },
       {"graph",    "{\"input\":2,\"output\":1,\"nodes\":[]}",                              E_MODEL_FORMAT,      "1 to 256 nodes" },
       {"graph",    "{\"input\":2,\"output\":1,\"nodes\":[],\"x\":1}",                      E_MODEL_FORMAT,      "wanted"         },
       {"graph",    "{\"input\":3,\"output\":1,\"nodes\":" NODES "}",                       E_MODEL_SHAPE,       "of 3 columns"   },
@@ -175,16 +175,20 @@ static void damaged_weight_is_found_by_the_known_answer(void **state) {
   assert_int_equal(load_with(NULL, NULL, sources, 2), E_MODEL_CHECK);
 }
 
-static void two_outputs_are_no_model(void **state) {
+static void as_many_outputs_as_the_limit_load_and_one_more_does_not(void **state) {
   (void)state;
-  tf_graph_t *graph = calloc(1, sizeof *graph);
-  tf_model_t *model;
-  assert_int_equal(tf_shapes_mlp(graph, "two", (uint32_t[]){2, 2}, 2, 1), TF_OK);
-  assert_int_equal(tf_graph_file_write(graph, path), TF_OK);
-  assert_int_equal(tf_model_loader.load(path, &as_the_file_says, &model), E_MODEL_SHAPE);
-  assert_non_null(strstr(tf_error_text(), "2 outputs"));
-  tf_graph_fini(graph);
-  free(graph);
+  for (uint32_t cnt = TF_MODEL_OUTPUTS_MAX - 1; cnt <= TF_MODEL_OUTPUTS_MAX + 1; cnt++) {
+    tf_graph_t *graph = calloc(1, sizeof *graph);
+    tf_model_t *model = NULL;
+    assert_int_equal(tf_shapes_mlp(graph, "wide", (uint32_t[]){2, cnt}, 2, 1), TF_OK);
+    assert_int_equal(tf_graph_file_write(graph, path), TF_OK);
+    tf_err_t err = tf_model_loader.load(path, &as_the_file_says, &model);
+    assert_int_equal(err, cnt > TF_MODEL_OUTPUTS_MAX ? E_MODEL_FORMAT : TF_OK);
+    if (!err) assert_int_equal(model->output_cnt, cnt);
+    tf_model_loader.unload(model);
+    tf_graph_fini(graph);
+    free(graph);
+  }
 }
 
 static void every_truncation_is_refused(void **state) {
@@ -282,7 +286,7 @@ int main(void) {
       cmocka_unit_test(weights_that_are_no_numbers_are_refused_by_tensor_and_element),
       cmocka_unit_test(tensor_that_no_node_uses_is_refused),
       cmocka_unit_test(damaged_weight_is_found_by_the_known_answer),
-      cmocka_unit_test(two_outputs_are_no_model),
+      cmocka_unit_test(as_many_outputs_as_the_limit_load_and_one_more_does_not),
       cmocka_unit_test(every_truncation_is_refused),
       cmocka_unit_test(good_file_runs_and_describes_itself),
       cmocka_unit_test(written_graph_is_read_back_alike),

@@ -227,7 +227,12 @@ static void spoil_trans_a(parts_t *p) { attribute_int(p, "transA", 1); }
 static void spoil_trans_b(parts_t *p) { attribute_int(p, "transB", 1); }
 static void spoil_square(parts_t *p) { p->nodes[0].input[1] = (char *)(uintptr_t) "x"; }
 static void spoil_no_inputs(parts_t *p) { p->nodes[0].n_input = 0; }
-static void spoil_output_width(parts_t *p) { node_init(p, 0, "Relu", "x", NULL, NULL, "y"); }
+static void spoil_output_width(parts_t *p) {
+  static float wide[2 * (TF_MODEL_OUTPUTS_MAX + 1)];
+  p->weight_dims[1] = TF_MODEL_OUTPUTS_MAX + 1;
+  tensor_init(&p->weight, "w", p->weight_dims, 2, wide, TF_ARRAY_CNT(wide));
+  node_init(p, 0, "MatMul", "x", "w", NULL, "y");
+}
 static void spoil_branch(parts_t *p) {
   node_init(p, 0, "Relu", "x", NULL, NULL, "h");
   node_init(p, 1, "Add", "h", "x", NULL, "s");
@@ -310,7 +315,7 @@ static void graphs_that_are_not_supported_are_refused_in_words(void **state) {
       {spoil_trans_b,           E_MODEL_SHAPE,       "takes 1 values"                                          },
       {spoil_square,            E_MODEL_UNSUPPORTED, "by itself"                                               },
       {spoil_no_inputs,         E_MODEL_FORMAT,      "0 inputs"                                                },
-      {spoil_output_width,      E_MODEL_SHAPE,       "2 wide; 1 (a score) or 3"                                },
+      {spoil_output_width,      E_MODEL_SHAPE,       "97 wide; at most 96"                                     },
       {spoil_branch,            E_MODEL_UNSUPPORTED, "only chains"                                             },
       {spoil_add_shape,         E_MODEL_SHAPE,       "does not fit a row of 2"                                 },
       {spoil_div_zero,          E_MODEL_WEIGHTS,     "element 1 of its divisor"                                },

@@ -277,9 +277,9 @@ static void ask(tf_dial_t *dial) {
   sim_service_t service     = sim_exchange_service(&world.exchange);
   bool          is_snapshot = false;
   size_t        cnt         = 0;
-  int           status =
-      service.on_rest(service.self, dial->kind == TF_DIAL_GET ? "GET" : "POST", dial->target,
-                      server.answer, sizeof server.answer, &cnt, &is_snapshot);
+  int           status = service.on_rest(service.self, dial->kind == TF_DIAL_GET ? "GET" : "POST",
+                                         dial->target, dial->post_body ? dial->post_body : "", server.answer,
+                                         sizeof server.answer, &cnt, &is_snapshot);
   if (status != 200) {
     refuse(dial, status);
     return;

@@ -1,0 +1,20 @@
+/* How the config wants its models served: what is done with their outputs (serve/post.h), which of them a fleet is
+ * kept of, what an overrun does. Fills the compute stage's models at boot.
+ *
+ * Control plane, before the start. */
+#ifndef TF_BOOT_SERVING_H
+#define TF_BOOT_SERVING_H
+
+#include "boot/engine.h"
+
+/* Of the engine's arena, for as many instruments as it has room for. After the models were loaded. */
+size_t tf_serving_bytes(const tf_engine_t *engine);
+
+/* After the models were added and the rules compiled. E_MODEL_SHAPE: a model's outputs are not those of the
+ * config's horizon; E_CONFIG_VALUE; E_CORE_ARENA_FULL. */
+tf_err_t tf_serving_init(tf_engine_t *engine);
+
+/* Is anything published as an event by the engine itself, so that a control source is wanted? */
+bool tf_serving_wants_control(const tf_config_t *config);
+
+#endif

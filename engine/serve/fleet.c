@@ -1,0 +1,69 @@
+#include "serve/fleet.h"
+
+#include <math.h>
+#include <string.h>
+
+static uint32_t leaves_for(uint32_t cnt) {
+  uint32_t leaves = 1;
+  while (leaves < cnt) leaves *= 2;
+  return leaves;
+}
+
+size_t tf_fleet_bytes(uint32_t instrument_cnt) {
+  return 2 * (size_t)leaves_for(instrument_cnt) * sizeof(tf_fleet_node_t);
+}
+
+static void read_root(tf_fleet_t *f) {
+  const tf_fleet_node_t *root = &f->nodes[1];
+  for (int k = 0; k < 2; k++) {
+    double cnt    = (double)root->cnt[k];
+    f->figures[k] = (tf_fleet_figures_t){NAN, NAN, NAN};
+    if (root->cnt[k])
+      f->figures[k] =
+          (tf_fleet_figures_t){root->sum[k] / cnt, root->max[k], (double)root->within[k] / cnt};
+  }
+}
+
+void tf_fleet_init(tf_fleet_t *f, void *nodes, uint32_t instrument_cnt, double breadth_min,
+                   double breadth_max) {
+  *f = (tf_fleet_t){.breadth_min = breadth_min,
+                    .breadth_max = breadth_max,
+                    .leaf_cnt    = leaves_for(instrument_cnt),
+                    .nodes       = nodes};
+  memset(nodes, 0, tf_fleet_bytes(instrument_cnt));
+  read_root(f);
+}
+
+static void set_leaf(const tf_fleet_t *f, tf_fleet_node_t *leaf, const tf_answer_t *answer) {
+  *leaf = (tf_fleet_node_t){0};
+  if (!answer) return;
+  double values[2] = {(double)answer->score, (double)answer->p90};
+  for (int k = 0; k < 2; k++) {
+    if (values[k] != values[k]) continue;
+    leaf->cnt[k]    = 1;
+    leaf->sum[k]    = values[k];
+    leaf->max[k]    = values[k];
+    leaf->within[k] = values[k] >= f->breadth_min && values[k] <= f->breadth_max;
+  }
+}
+
+static double greater(const tf_fleet_node_t *a, const tf_fleet_node_t *b, int k) {
+  if (!a->cnt[k]) return b->max[k];
+  return b->cnt[k] && b->max[k] > a->max[k] ? b->max[k] : a->max[k];
+}
+
+static void join(tf_fleet_node_t *parent, const tf_fleet_node_t *a, const tf_fleet_node_t *b) {
+  for (int k = 0; k < 2; k++) {
+    parent->sum[k]    = a->sum[k] + b->sum[k];
+    parent->max[k]    = greater(a, b, k);
+    parent->within[k] = a->within[k] + b->within[k];
+    parent->cnt[k]    = a->cnt[k] + b->cnt[k];
+  }
+}
+
+void tf_fleet_update(tf_fleet_t *f, uint32_t instrument_idx, const tf_answer_t *answer) {
+  uint32_t i = f->leaf_cnt + instrument_idx;
+  set_leaf(f, &f->nodes[i], answer);
+  for (i /= 2; i > 0; i /= 2) join(&f->nodes[i], &f->nodes[2 * i], &f->nodes[2 * i + 1]);
+  read_root(f);
+}

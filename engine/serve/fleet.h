@@ -1,0 +1,48 @@
+/* A fleet: a model's newest answers over all instruments of a lane, as the mean, the greatest and the breadth of
+ * their scores (p50) and of their p90s. Rules read them as fleet_mean, fleet_max, fleet_breadth, fleet_p90_mean ..
+ *
+ * A tree over the instruments, each node the sum of its two children:
+ *
+ *                  root: what a rule reads
+ *                /      \
+ *             .. leaf: one instrument, absent until it answers, and again when its newest tick had no answer
+ *
+ * So an update costs log2(instruments) nodes, nothing drifts as a running sum would, and the figures depend on the
+ * newest answers alone, not on the order in which they came: a replay has the same bits.
+ *
+ * breadth is the share of the instruments whose value lies within breadth_min .. breadth_max. Before any
+ * instrument has answered, and for the p90s of a model without quantiles, all are NaN.
+ *
+ * Owner and only writer: the lane. Memory is the caller's; a zeroed one is an empty fleet. */
+#ifndef TF_SERVE_FLEET_H
+#define TF_SERVE_FLEET_H
+
+#include "serve/post.h"
+
+typedef struct tf_fleet_node {
+  double   sum[2]; /* of the scores, of the p90s */
+  double   max[2];
+  uint32_t within[2];
+  uint32_t cnt[2];
+} tf_fleet_node_t;
+
+typedef struct tf_fleet_figures {
+  double mean, max, breadth;
+} tf_fleet_figures_t;
+
+typedef struct tf_fleet {
+  double             breadth_min, breadth_max;
+  uint32_t           leaf_cnt;   /* a power of two */
+  tf_fleet_figures_t figures[2]; /* of the scores, of the p90s: of the tick in hand */
+  tf_fleet_node_t   *nodes;      /* (2 * leaf_cnt) node 1 is the root, leaf i is leaf_cnt + i */
+} tf_fleet_t;
+
+/* Bytes of nodes for as many instruments (1 .. 2^24). */
+size_t tf_fleet_bytes(uint32_t instrument_cnt);
+void   tf_fleet_init(tf_fleet_t *fleet, void *nodes, uint32_t instrument_cnt, double breadth_min,
+                     double breadth_max);
+
+/* The instrument's newest answer; NULL: its tick had none. instrument_idx below init's count. */
+void tf_fleet_update(tf_fleet_t *fleet, uint32_t instrument_idx, const tf_answer_t *answer);
+
+#endif

@@ -1,0 +1,55 @@
+#include "stage/peers.h"
+
+#include <string.h>
+
+size_t tf_peers_bytes(uint32_t peer_cnt) {
+  return peer_cnt * (sizeof(tf_lane_link_t) + sizeof(tf_peer_t)) + 2 * (size_t)TF_LINE_BYTES;
+}
+
+tf_err_t tf_peers_init_instrument(tf_lane_instrument_t *in, uint32_t peer_cnt, tf_arena_t *arena) {
+  if (peer_cnt == 0) return TF_OK;
+  in->links = tf_arena_take(arena, peer_cnt * sizeof *in->links, TF_LINE_BYTES);
+  in->peers = tf_arena_take(arena, peer_cnt * sizeof *in->peers, TF_LINE_BYTES);
+  if (!in->links || !in->peers) return E_CORE_ARENA_FULL;
+  for (uint32_t i = 0; i < peer_cnt; i++) {
+    in->links[i] = (tf_lane_link_t){.reader = in, .peer_idx = i};
+    in->peers[i] = (tf_peer_t){.age_ns = UINT64_MAX};
+  }
+  in->market.peers = in->peers;
+  return TF_OK;
+}
+
+/* "*.BINANCE-USDM" is the reader's own symbol there. */
+static bool is_meant(const tf_feature_peer_t *peer, const char *reader, const char *source) {
+  if (peer->instrument[0] != '*') return strcmp(peer->instrument, source) == 0;
+  const char *venue = strrchr(source, '.'), *own = strrchr(reader, '.');
+  if (!venue || !own || strcmp(venue, peer->instrument + 1) != 0) return false;
+  return venue - source == own - reader && memcmp(source, reader, (size_t)(own - reader)) == 0;
+}
+
+static void bind(const tf_feature_plan_t *plan, const tf_instrument_t *names,
+                 tf_lane_instrument_t *reader, tf_lane_instrument_t *source) {
+  for (uint32_t i = 0; i < plan->peer_cnt; i++) {
+    tf_lane_link_t *link = &reader->links[i];
+    if (link->source || !is_meant(&plan->peers[i], names[reader->id].name, names[source->id].name))
+      continue;
+    link->source = source;
+    if (source->readers_last)
+      source->readers_last->next = link;
+    else
+      source->readers = link;
+    source->readers_last = link;
+  }
+}
+
+void tf_peers_meet(const tf_feature_plan_t *plan, const tf_instrument_t *names,
+                   tf_lane_instrument_t **met, tf_lane_instrument_t *in) {
+  if (plan->peer_cnt == 0 || in->has_met) return;
+  in->has_met = true;
+  in->met     = *met;
+  *met        = in;
+  for (tf_lane_instrument_t *other = in; other; other = other->met) {
+    bind(plan, names, in, other);
+    if (other != in) bind(plan, names, other, in);
+  }
+}

@@ -1,0 +1,24 @@
+/* x, below 0 alpha (e^x - 1). */
+#include "op/lanes.h"
+
+#define RUN(isa) TF_LANES_MAP(isa, tf_lanes_elu_##isa(x, params->alpha))
+TF_LANES_EACH(RUN)
+
+static void ref(const tf_op_params_t *params, const double *in, double *out) {
+  for (uint32_t i = 0; i < params->in_cnt; i++)
+    out[i] = in[i] < 0.0 ? (double)params->alpha * expm1(in[i]) : in[i];
+}
+
+/* Additions, multiplications and divisions of the form in lanes_math.h. */
+static uint64_t flops(const tf_op_params_t *params) { return UINT64_C(20) * params->in_cnt; }
+
+const tf_op_t tf_op_elu = {
+    .name       = "elu",
+    .scalar_cnt = 1,
+    .shape      = tf_op_shape_same,
+    .ref        = ref,
+    .run        = TF_LANES_TABLE,
+    .nmse_max   = 1e-13,
+    .flops      = flops,
+    .bytes      = tf_op_bytes_elements,
+};

@@ -1,0 +1,4 @@
+/* |a|. */
+#include "tensor/pointwise.h"
+
+TF_POINTWISE(abs, 1, fabs(a), fabsf(a))

@@ -1,0 +1,203 @@
+/* Convolution over one or two axes, channels first: [batch, channels, ..] with weights [outputs, channels / groups, ..]
+ * and a bias an output. ints: groups, then for each axis stride, dilation, padding before and behind. A causal
+ * convolution is one padded before only (https://github.com/onnx/onnx/blob/main/docs/Operators.md#Conv).
+ *
+ * It runs as a product: the weights as they are, times the inputs of each place, gathered into panels
+ * (panel.h) whose columns are places. */
+#include <string.h>
+
+#include "core/error.h"
+#include "tensor/panel.h"
+#include "tensor/tensor.h"
+
+#define AXES_MAX  2u
+#define AXIS_INTS 4u
+
+/* One axis as two: the second of size 1. */
+typedef struct sizes {
+  uint32_t batch, groups, channels, outputs; /* the last two of a group */
+  uint32_t in[AXES_MAX], kernel[AXES_MAX], out[AXES_MAX];
+  uint32_t stride[AXES_MAX], dilation[AXES_MAX], before[AXES_MAX];
+  uint32_t k, places;
+} sizes_t;
+
+static sizes_t sizes_of(const tf_tensor_use_t *use) {
+  const tf_tensor_shape_t *x = &use->in[0], *w = &use->in[1];
+  sizes_t                  s = {
+                       .batch    = x->dims[0],
+                       .groups   = (uint32_t)use->ints[0],
+                       .channels = w->dims[1],
+                       .in       = {1, 1},
+                       .kernel   = {1, 1},
+                       .out      = {1, 1},
+                       .stride   = {1, 1},
+                       .dilation = {1, 1}
+  };
+  const uint32_t axes = x->rank - 2, shift = AXES_MAX - axes;
+  s.outputs = w->dims[0] / s.groups;
+  for (uint32_t axis = 0; axis < axes; axis++) {
+    const int64_t *n         = use->ints + 1 + axis * AXIS_INTS;
+    s.in[axis + shift]       = x->dims[2 + axis];
+    s.kernel[axis + shift]   = w->dims[2 + axis];
+    s.out[axis + shift]      = use->out.dims[2 + axis];
+    s.stride[axis + shift]   = (uint32_t)n[0];
+    s.dilation[axis + shift] = (uint32_t)n[1];
+    s.before[axis + shift]   = (uint32_t)n[2];
+  }
+  s.k      = s.channels * s.kernel[0] * s.kernel[1];
+  s.places = s.out[0] * s.out[1];
+  return s;
+}
+
+static tf_err_t shape_axis(tf_tensor_use_t *use, uint32_t axis) {
+  const int64_t *n   = use->ints + 1 + axis * AXIS_INTS;
+  const int64_t  max = (int64_t)TF_TENSOR_CNT_MAX, kernel = use->in[1].dims[2 + axis];
+  bool good = n[0] >= 1 && n[0] <= max && n[1] >= 1 && n[1] <= max && n[2] >= 0 && n[2] <= max &&
+              n[3] >= 0 && n[3] <= max;
+  int64_t room =
+      good ? (int64_t)use->in[0].dims[2 + axis] + n[2] + n[3] - ((kernel - 1) * n[1] + 1) : -1;
+  if (room < 0)
+    return TF_ERR(E_MODEL_SHAPE,
+                  "%lld weights over %u values, stride %lld, dilation %lld, padding %lld and %lld",
+                  (long long)kernel, use->in[0].dims[2 + axis], (long long)n[0], (long long)n[1],
+                  (long long)n[2], (long long)n[3]);
+  use->out.dims[2 + axis] = (uint32_t)(room / n[0] + 1);
+  return TF_OK;
+}
+
+static tf_err_t shape(tf_tensor_use_t *use) {
+  const tf_tensor_shape_t *x = &use->in[0], *w = &use->in[1];
+  const int64_t            groups = use->ints[0];
+  char                     a[TF_TENSOR_SHAPE_TEXT_BYTES], b[TF_TENSOR_SHAPE_TEXT_BYTES];
+  if (x->rank < 3 || x->rank > 2 + AXES_MAX || w->rank != x->rank ||
+      use->int_cnt != 1 + (x->rank - 2) * AXIS_INTS || groups < 1 || groups > x->dims[1] ||
+      x->dims[1] % groups != 0 || w->dims[0] % groups != 0 || x->dims[1] / groups != w->dims[1])
+    return TF_ERR(
+        E_MODEL_SHAPE,
+        "%s with weights %s in %lld groups; one or two axes behind batch and channel are wanted",
+        tf_tensor_shape_text(x, a), tf_tensor_shape_text(w, b), (long long)groups);
+  if (use->in_cnt > 2 && (use->in[2].rank != 1 || use->in[2].cnt != w->dims[0]))
+    return TF_ERR(E_MODEL_SHAPE, "bias %s for %u outputs", tf_tensor_shape_text(&use->in[2], a),
+                  w->dims[0]);
+  use->out         = *x;
+  use->out.dims[1] = w->dims[0];
+  for (uint32_t axis = 0; axis + 2 < x->rank; axis++) {
+    tf_err_t err = shape_axis(use, axis);
+    if (err) return err;
+  }
+  tf_err_t err = tf_tensor_shape_count(&use->out);
+  if (err) return err;
+  const sizes_t s = sizes_of(use);
+  if ((uint64_t)s.k * s.places > TF_TENSOR_CNT_MAX)
+    return TF_ERR(E_MODEL_SHAPE, "%llu values to multiply with, at most %llu are allowed",
+                  (unsigned long long)s.k * s.places, (unsigned long long)TF_TENSOR_CNT_MAX);
+  return TF_OK;
+}
+
+/* Where weight (ky, kx) reads for place (y, x); false outside. */
+static inline bool source_of(const sizes_t *s, const uint32_t at[AXES_MAX], uint32_t ky,
+                             uint32_t kx, size_t *source) {
+  const int64_t y = (int64_t)at[0] * s->stride[0] + (int64_t)ky * s->dilation[0] - s->before[0];
+  const int64_t x = (int64_t)at[1] * s->stride[1] + (int64_t)kx * s->dilation[1] - s->before[1];
+  *source         = (size_t)(y * s->in[1] + x);
+  return y >= 0 && y < s->in[0] && x >= 0 && x < s->in[1];
+}
+
+static double ref_place(const sizes_t *s, const double *x, const double *w,
+                        const uint32_t at[AXES_MAX]) {
+  double sum = 0.0;
+  for (uint32_t c = 0; c < s->channels; c++, x += (size_t)s->in[0] * s->in[1])
+    for (uint32_t ky = 0; ky < s->kernel[0]; ky++)
+      for (uint32_t kx = 0; kx < s->kernel[1]; kx++, w++) {
+        size_t source;
+        if (source_of(s, at, ky, kx, &source)) sum += *w * x[source];
+      }
+  return sum;
+}
+
+static void ref(const tf_tensor_use_t *use, const double *const *in, double *out, double *scratch) {
+  (void)scratch;
+  const sizes_t s     = sizes_of(use);
+  const size_t  plane = (size_t)s.in[0] * s.in[1];
+  for (uint32_t b = 0; b < s.batch; b++)
+    for (uint32_t o = 0; o < s.outputs * s.groups; o++) {
+      const double *x = in[0] + ((size_t)b * s.groups + o / s.outputs) * s.channels * plane;
+      for (uint32_t place = 0; place < s.places; place++) {
+        const uint32_t at[AXES_MAX] = {place / s.out[1], place % s.out[1]};
+        *out++ = ref_place(&s, x, in[1] + (size_t)o * s.k, at) + (use->in_cnt > 2 ? in[2][o] : 0.0);
+      }
+    }
+}
+
+static size_t scratch_cnt(const tf_tensor_use_t *use) {
+  const sizes_t s = sizes_of(use);
+  return tf_panel_floats(s.k, s.places);
+}
+
+/* What weight (ky, kx) of one channel meets at cnt places from first on. */
+static void gather(const sizes_t *s, const float *x, uint32_t first, uint32_t cnt, uint32_t ky,
+                   uint32_t kx, float *to) {
+  uint32_t at[AXES_MAX] = {first / s->out[1], first % s->out[1]};
+  size_t   source;
+  if (s->stride[1] == 1 && at[1] + cnt <= s->out[1] && source_of(s, at, ky, kx, &source)) {
+    const uint32_t last[AXES_MAX] = {at[0], at[1] + cnt - 1};
+    size_t         ignored;
+    if (source_of(s, last, ky, kx, &ignored)) { /* all of them inside, side by side */
+      memcpy(to, x + source, cnt * sizeof *to);
+      return;
+    }
+  }
+  for (uint32_t i = 0; i < cnt; i++) {
+    to[i] = source_of(s, at, ky, kx, &source) ? x[source] : 0.0f;
+    if (++at[1] == s->out[1]) at[1] = 0, at[0]++;
+  }
+}
+
+static void fill_panels(const sizes_t *s, const float *x, float *to) {
+  for (uint32_t first = 0; first < s->places; first += TF_PANEL) {
+    const uint32_t cnt   = s->places - first < TF_PANEL ? s->places - first : TF_PANEL;
+    const float   *plane = x;
+    for (uint32_t c = 0; c < s->channels; c++, plane += (size_t)s->in[0] * s->in[1])
+      for (uint32_t ky = 0; ky < s->kernel[0]; ky++)
+        for (uint32_t kx = 0; kx < s->kernel[1]; kx++, to += TF_PANEL) {
+          gather(s, plane, first, cnt, ky, kx, to);
+          for (uint32_t i = cnt; i < TF_PANEL; i++) to[i] = 0.0f;
+        }
+  }
+}
+
+static void run(const tf_tensor_use_t *use, const float *const *in, float *out, float *scratch) {
+  const sizes_t s = sizes_of(use);
+  for (uint32_t part = 0; part < s.batch * s.groups; part++) {
+    const uint32_t group = part % s.groups;
+    fill_panels(&s, in[0] + (size_t)part * s.channels * s.in[0] * s.in[1], scratch);
+    tf_panel_product_t p = {.m        = s.outputs,
+                            .n        = s.places,
+                            .k        = s.k,
+                            .a        = in[1] + (size_t)group * s.outputs * s.k,
+                            .a_step   = s.k,
+                            .b        = scratch,
+                            .c        = out + (size_t)part * s.outputs * s.places,
+                            .c_step   = s.places,
+                            .row_bias = use->in_cnt > 2 ? in[2] + group * s.outputs : NULL};
+    tf_panel_multiply(use->isa, &p);
+  }
+}
+
+static uint64_t flops(const tf_tensor_use_t *use) {
+  const sizes_t s = sizes_of(use);
+  return UINT64_C(2) * use->out.cnt * s.k;
+}
+
+const tf_tensor_op_t tf_tensor_conv = {
+    .name        = "conv",
+    .in_min      = 2,
+    .in_max      = 3,
+    .int_min     = 1 + AXIS_INTS,
+    .int_max     = 1 + AXES_MAX * AXIS_INTS,
+    .shape       = shape,
+    .scratch_cnt = scratch_cnt,
+    .ref         = ref,
+    .run         = run,
+    .flops       = flops,
+};

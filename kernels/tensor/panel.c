@@ -1,0 +1,92 @@
+#include "tensor/panel.h"
+
+#include <string.h>
+
+#include "op/lanes.h"
+
+#define ROWS_MAX 4u
+#define SUMS_MAX 8u /* panels times rows in flight */
+
+size_t tf_panel_floats(uint32_t k, uint32_t n) { return (size_t)k * tf_align_up(n, TF_PANEL); }
+
+void tf_panel_pack(const float *b, size_t k_step, size_t n_step, uint32_t k, uint32_t n,
+                   float *target) {
+  for (uint32_t first = 0; first < n; first += TF_PANEL) {
+    const uint32_t cnt = n - first < TF_PANEL ? n - first : TF_PANEL;
+    for (uint32_t row = 0; row < k; row++, target += TF_PANEL) {
+      const float *from = b + row * k_step + first * n_step;
+      if (n_step == 1 && cnt == TF_PANEL) {
+        memcpy(target, from, TF_PANEL * sizeof *target);
+        continue;
+      }
+      for (uint32_t i = 0; i < cnt; i++) target[i] = from[i * n_step];
+      for (uint32_t i = cnt; i < TF_PANEL; i++) target[i] = 0.0f;
+    }
+  }
+}
+
+/* rows and panels are constants where this is inlined, so that sums stay in registers. */
+#define BLOCK(isa)                                                                                 \
+  __attribute__((always_inline)) TF_LANES_TARGET_##isa static inline void block_##isa(             \
+      const tf_panel_product_t *p, uint32_t row, uint32_t panel, const uint32_t rows,              \
+      const uint32_t panels) {                                                                     \
+    enum { V = TF_PANEL / TF_LANES_WIDTH_##isa };                                                  \
+    tf_lanes_##isa##_t sum[SUMS_MAX * V];                                                          \
+    const float       *a = p->a + row * p->a_step;                                                 \
+    const float       *b = p->b + (size_t)panel * p->k * TF_PANEL;                                 \
+    _Pragma("GCC unroll 128") for (uint32_t i = 0; i < rows * panels * V; i++) sum[i] =            \
+        tf_lanes_set_##isa(0.0f);                                                                  \
+    for (uint32_t k = 0; k < p->k; k++)                                                            \
+      _Pragma("GCC unroll 8") for (uint32_t n = 0; n < panels; n++)                                \
+          _Pragma("GCC unroll 16") for (uint32_t v = 0; v < V; v++) {                              \
+        tf_lanes_##isa##_t w =                                                                     \
+            tf_lanes_load_##isa(b + ((size_t)n * p->k + k) * TF_PANEL + v * TF_LANES_WIDTH_##isa); \
+        _Pragma("GCC unroll 4") for (uint32_t r = 0; r < rows; r++) {                              \
+          const uint32_t i = (r * panels + n) * V + v;                                             \
+          sum[i]           = tf_lanes_add_##isa(                                                   \
+                        sum[i], tf_lanes_mul_##isa(w, tf_lanes_set_##isa(a[r * p->a_step + k])));  \
+        }                                                                                          \
+      }                                                                                            \
+    _Pragma("GCC unroll 4") for (uint32_t r = 0; r < rows; r++)                                    \
+        _Pragma("GCC unroll 8") for (uint32_t n = 0; n < panels; n++) {                            \
+      const uint32_t       column = (panel + n) * TF_PANEL;                                        \
+      const uint32_t       cnt    = p->n - column < TF_PANEL ? p->n - column : TF_PANEL;           \
+      TF_ALIGNED(64) float part[TF_PANEL];                                                         \
+      float               *c               = p->c + (row + r) * p->c_step + column;                \
+      float               *to              = cnt == TF_PANEL ? c : part;                           \
+      TF_ALIGNED(64) float shift[TF_PANEL] = {0.0f};                                               \
+      if (p->bias) memcpy(shift, p->bias + column, cnt * sizeof *c);                               \
+      const float row_shift = p->row_bias ? p->row_bias[row + r] : 0.0f;                           \
+      _Pragma("GCC unroll 16") for (uint32_t v = 0; v < V; v++) {                                  \
+        const uint32_t     at = v * TF_LANES_WIDTH_##isa;                                          \
+        tf_lanes_##isa##_t x  = sum[(r * panels + n) * V + v];                                     \
+        x                     = tf_lanes_add_##isa(x, tf_lanes_load_##isa(shift + at));            \
+        tf_lanes_storeu_##isa(to + at, tf_lanes_add_##isa(x, tf_lanes_set_##isa(row_shift)));      \
+      }                                                                                            \
+      if (to == part) memcpy(c, part, cnt * sizeof *c);                                            \
+    }                                                                                              \
+  }                                                                                                \
+  /* Four rows by two panels; what is left, a row by eight panels, by one. */                      \
+  TF_LANES_TARGET_##isa static void multiply_##isa(const tf_panel_product_t *p) {                  \
+    const uint32_t panels = (p->n + TF_PANEL - 1) / TF_PANEL;                                      \
+    uint32_t       row    = 0;                                                                     \
+    for (; row + ROWS_MAX <= p->m; row += ROWS_MAX) {                                              \
+      uint32_t n = 0;                                                                              \
+      for (; n + 2 <= panels && SUMS_MAX * (TF_PANEL / TF_LANES_WIDTH_##isa) <= 16; n += 2)        \
+        block_##isa(p, row, n, ROWS_MAX, 2);                                                       \
+      for (; n < panels; n++) block_##isa(p, row, n, ROWS_MAX, 1);                                 \
+    }                                                                                              \
+    for (; row < p->m; row++) {                                                                    \
+      uint32_t n = 0;                                                                              \
+      for (; n + 8 <= panels && SUMS_MAX * (TF_PANEL / TF_LANES_WIDTH_##isa) <= 16; n += 8)        \
+        block_##isa(p, row, n, 1, 8);                                                              \
+      for (; n + 2 <= panels; n += 2) block_##isa(p, row, n, 1, 2);                                \
+      for (; n < panels; n++) block_##isa(p, row, n, 1, 1);                                        \
+    }                                                                                              \
+  }
+TF_LANES_EACH(BLOCK)
+
+void tf_panel_multiply(tf_isa_t isa, const tf_panel_product_t *product) {
+  static void (*const run[TF_ISA_CNT])(const tf_panel_product_t *) = TF_LANES_TABLE_OF(multiply);
+  run[isa](product);
+}

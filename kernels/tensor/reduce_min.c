@@ -1,0 +1,4 @@
+/* The least; NaN where one is. */
+#include "tensor/reduce.h"
+
+TF_REDUCE(reduce_min, INFINITY, sum != sum || sum < x ? sum : x, sum)

@@ -1,0 +1,4 @@
+/* The product. */
+#include "tensor/reduce.h"
+
+TF_REDUCE(reduce_prod, 1.0, sum *x, sum)
