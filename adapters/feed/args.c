@@ -17,10 +17,6 @@ const tf_json_key_t tf_args_arg_keys[TF_ARGS_ARG_KEY_CNT] = {
     [TF_ARGS_SYMBOL]  = TF_JSON_KEY("instId", TF_JSON_WANT_TEXT),
 };
 
-uint32_t tf_args_checksum(const tf_depth_mirror_t *mirror) {
-  return tf_depth_mirror_checksum_pairs(mirror, 25);
-}
-
 /* {"event":"subscribe","id":..,"arg":{..}}, one a stream; {"event":"error","id":..,"code":..,"msg":..}. */
 TF_COLD static void on_event(tf_in_band_t *in, const tf_in_band_channel_t *channels) {
   const tf_json_value_t      *name    = tf_in_band_value(in, TF_ARGS_ARG, TF_ARGS_CHANNEL);

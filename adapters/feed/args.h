@@ -41,9 +41,6 @@ extern const tf_json_key_t tf_args_arg_keys[TF_ARGS_ARG_KEY_CNT];
 const tf_in_band_channel_t *tf_args_route(tf_in_band_t *in, const tf_in_band_channel_t *channels,
                                           uint32_t seq, tf_in_band_route_t *r);
 
-/* CRC-32 over the best 25 levels; signed in the messages, compared as bits. */
-uint32_t tf_args_checksum(const tf_depth_mirror_t *mirror);
-
 /* A request up to its first arg. id 0: the venue repeats none. */
 void tf_args_begin(tf_text_out_t *t, const tf_feed_request_t *request, uint64_t id);
 

@@ -107,12 +107,16 @@ TF_INLINE tf_verdict_t on_trade(tf_binance_state_t *st, tf_binance_message_t *m,
   uint32_t    idx = tf_binance_row_of(st, &v[KEY(SYMBOL)], &why);
   if (TF_UNLIKELY(idx == TF_SYMBOLS_NONE)) return tf_binance_reject(m, why);
 
-  tf_binance_row_t *row = &st->rows[idx];
-  uint32_t          print =
-      tf_trade_print_of(v[KEY(PRICE)].as.mantissa, v[KEY(PRICE)].exp, v[KEY(QTY)].as.mantissa,
-                        v[KEY(QTY)].exp, flags & TF_FLAG_SIDE);
+  tf_binance_row_t *row  = &st->rows[idx];
+  tf_trade_said_t   said = {.price     = v[KEY(PRICE)].as.mantissa,
+                            .qty       = v[KEY(QTY)].as.mantissa,
+                            .id        = (uint32_t)id,
+                            .price_exp = v[KEY(PRICE)].exp,
+                            .qty_exp   = v[KEY(QTY)].exp,
+                            .sells     = (flags & TF_FLAG_SIDE) != 0,
+                            .is_known  = true};
   if (TF_UNLIKELY(
-          tf_trade_ids_step(is_agg ? &row->agg_trades : &row->trades, id, print, m->out->counts))) {
+          tf_trade_ids_step(is_agg ? &row->agg_trades : &row->trades, id, &said, m->out->counts))) {
     m->out->counts->duplicates++;
     return data(m);
   }

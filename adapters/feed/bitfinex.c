@@ -225,14 +225,14 @@ static const tf_in_band_spec_t spec = {
     .depth_default = 25,
     .depth_max     = 250,
     .depths        = depths,
-    .checksum      = tf_bitfinex_checksum,
+    .checksum      = &tf_bitfinex_checksum,
     .own_bytes     = sizeof(tf_bitfinex_own_t),
 };
 
 static tf_verdict_t on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
   tf_in_band_t *in   = state;
   uint32_t      from = out->event_cnt;
-  if (TF_UNLIKELY(frame->kind == TF_FRAME_HTTP))
+  if (TF_UNLIKELY(tf_bitfinex_listing_is_answer(frame)))
     return tf_bitfinex_listing_on_frame(&in->symbols, frame, out);
   tf_verdict_t verdict = tf_in_band_on_frame(state, frame, out);
   if (verdict == TF_VERDICT_DATA) tf_bitfinex_listing_look(&in->symbols, from, out);

@@ -1,6 +1,5 @@
 /* Bitfinex's arrays (bitfinex.c): read in one pass, as tuples. What an array's items are, its channel says, whose number
  * stands in front: so it is looked at before the array is read. */
-#include <zlib.h>
 
 #include "feed/bitfinex_state.h"
 #include "wire/json_skip.h"
@@ -47,12 +46,12 @@ const tf_json_key_t tf_bitfinex_level_places[BITFINEX_LEVEL_CNT] = {
 /* [BID, BID_SIZE, ASK, ASK_SIZE, CHANGE, CHANGE_RELATIVE, LAST, VOLUME, HIGH, LOW] */
 enum { TICKER_LAST = 6, TICKER_VOLUME };
 const tf_json_key_t tf_bitfinex_ticker_places[BITFINEX_TICKER_CNT] = {
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
-    TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
+    TF_JSON_PLACE(TF_JSON_WANT_BYTES),
     [TICKER_LAST]   = TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
     [TICKER_VOLUME] = TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
 };
@@ -184,26 +183,18 @@ static char *put_number(char *at, int64_t mantissa, int exp) {
   return at;
 }
 
-#define LEVEL_TEXT_MAX 128u /* two numbers of up to 48 characters */
-
-/* price:amount of the best levels of both sides by turns, amounts of asks below 0, all joined by colons. */
-uint32_t tf_bitfinex_checksum(const tf_depth_mirror_t *mirror) {
-  char  text[CHECKSUM_LEVELS * 2 * LEVEL_TEXT_MAX];
-  char *at = text;
-  for (uint32_t i = 0; i < CHECKSUM_LEVELS; i++) {
-    for (int side = 0; side < 2; side++) {
-      const tf_depth_side_t *levels = &mirror->sides[side];
-      if (i >= levels->cnt) continue;
-      const tf_depth_level_t *level = &levels->levels[levels->cnt - 1 - i];
-      if (at > text) *at++ = ':';
-      at    = put_number(at, level->price, level->price_exp);
-      *at++ = ':';
-      if (side == 1) *at++ = '-';
-      at = put_number(at, level->qty, level->qty_exp);
-    }
-  }
-  return (uint32_t)crc32(0, (const Bytef *)text, (uInt)(at - text));
+static char *put_level_text(char *at, const tf_depth_level_t *level, bool is_ask) {
+  at    = put_number(at, level->price, level->price_exp);
+  *at++ = ':';
+  if (is_ask) *at++ = '-';
+  return put_number(at, level->qty, level->qty_exp);
 }
+
+const tf_depth_checksum_t tf_bitfinex_checksum = {.level_cnt = CHECKSUM_LEVELS,
+                                                  .text      = TF_DEPTH_TEXT_OWN,
+                                                  .between   = ':',
+                                                  .by_turns  = true,
+                                                  .put       = put_level_text};
 
 /* ---- items ---- */
 
@@ -381,8 +372,8 @@ static void quote_of_rows(tf_in_band_t *in, const tf_bitfinex_own_t *own,
 static bool take_crc(const tf_json_value_t *v, uint32_t *crc) {
   int64_t mantissa;
   int8_t  exp;
-  if (tf_decimal_parse(v->bytes, v->bytes_cnt, &mantissa, &exp) != TF_DECIMAL_OK || exp != 0 ||
-      mantissa < INT32_MIN || mantissa > INT32_MAX)
+  if (tf_decimal_parse_padded(v->bytes, v->bytes_cnt, &mantissa, &exp) != TF_DECIMAL_OK ||
+      exp != 0 || mantissa < INT32_MIN || mantissa > INT32_MAX)
     return false;
   *crc = (uint32_t)mantissa;
   return true;
@@ -404,7 +395,7 @@ static void on_checksum(tf_in_band_t *in, const tf_bitfinex_channel_t *channel, 
   if (!(in->channels & TF_CHANNEL_BOOK)) return;
   tf_draft_t draft;
   tf_draft_begin(&draft, in->frame, in->out, 0);
-  tf_book_row_compare(row, &draft, &m, tf_bitfinex_checksum, &in->head);
+  tf_book_row_compare(row, &draft, &m, &in->head);
   in->out->event_cnt = draft.at;
 }
 
@@ -444,7 +435,7 @@ void tf_bitfinex_on_levels(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band
       !tf_draft_has_room(draft, tf_book_row_room(row, m.bid_cnt + m.ask_cnt)))
     tf_book_row_lose(row, draft, m.instrument_id, m.ts_ns);
   else
-    tf_book_row_put(row, draft, &m, NULL, NULL, &in->head);
+    tf_book_row_put(row, draft, &m, NULL, &in->head);
 }
 
 static void on_payload(tf_in_band_t *in, tf_bitfinex_channel_t *channel, payload_t payload,

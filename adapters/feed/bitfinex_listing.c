@@ -20,6 +20,11 @@ size_t tf_bitfinex_listing_target(const void *state, uint32_t request_idx, char 
   return tf_text_out_finish(&t);
 }
 
+bool tf_bitfinex_listing_is_answer(const tf_frame_t *frame) {
+  return frame->kind == TF_FRAME_HTTP && frame->target != NULL &&
+         strcmp(frame->target, PAIRS_PATH) == 0;
+}
+
 /* The lists, each a JSON array. False: it is no such answer. */
 static bool find_lists(const tf_frame_t *frame, tf_json_value_t lists[LIST_CNT]) {
   static const tf_json_shape_t empty = {NULL, 0};

@@ -12,6 +12,8 @@
 
 size_t tf_bitfinex_listing_target(const void *state, uint32_t request_idx, char *buf, size_t cap);
 
+bool tf_bitfinex_listing_is_answer(const tf_frame_t *frame);
+
 /* That answer. CONTROL, or REJECTED with SCHEMA. */
 tf_verdict_t tf_bitfinex_listing_on_frame(tf_symbols_t *symbols, const tf_frame_t *frame,
                                           tf_feed_out_t *out);

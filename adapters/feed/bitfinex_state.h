@@ -76,6 +76,6 @@ void                       tf_bitfinex_put_level(tf_in_band_t *in, const tf_json
 void                       tf_bitfinex_put_ticker(tf_in_band_t *in, const tf_json_object_t *ticker);
 void                       tf_bitfinex_on_array(tf_in_band_t *in, tf_in_band_route_t *r);
 void tf_bitfinex_on_levels(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route);
-uint32_t tf_bitfinex_checksum(const tf_depth_mirror_t *mirror);
+extern const tf_depth_checksum_t tf_bitfinex_checksum;
 
 #endif

@@ -160,7 +160,7 @@ static const tf_in_band_spec_t spec = {
     .depth_default            = DEPTH_BOOKS,
     .depth_max                = DEPTH_BOOKS,
     .depths                   = depths,
-    .checksum                 = tf_args_checksum,
+    .checksum                 = &tf_depth_checksum_pairs,
     .deletes_what_falls_out   = true,
 };
 

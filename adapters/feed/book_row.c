@@ -108,7 +108,7 @@ static uint32_t put_fallen(tf_draft_t *draft, tf_book_row_t *row, uint32_t to, u
   tf_event_t *e = tf_draft_open(draft, to, cnt);
   for (int s = 0; s < 2; s++) {
     for (uint32_t i = 0; i < counts[s]; i++, e++) {
-      const tf_depth_level_t *level = &mirror->sides[s].levels[i];
+      const tf_depth_level_t *level = tf_depth_mirror_at(mirror, s, i);
       e->ts_event_ns                = ts_ns;
       e->flags                      = TF_FLAG_DERIVED | (s == 1 ? TF_FLAG_SIDE : 0);
       e->price_exp                  = level->price_exp;
@@ -141,16 +141,16 @@ TF_COLD static void on_mismatch(tf_book_row_t *row, tf_draft_t *draft, const tf_
 }
 
 void tf_book_row_compare(tf_book_row_t *row, tf_draft_t *draft, const tf_book_message_t *m,
-                         tf_book_checksum_t checksum, tf_feed_head_t *head) {
+                         tf_feed_head_t *head) {
   if (row->checksums_off || row->feed.book_state != TF_BOOK_OK) return;
   draft->out->counts->checksums++;
-  if (TF_UNLIKELY(checksum(&row->mirror) != m->checksum)) on_mismatch(row, draft, m, head);
+  if (TF_UNLIKELY(tf_depth_checksum(&row->mirror) != m->checksum)) on_mismatch(row, draft, m, head);
 }
 
 /* ---- a message ---- */
 
 void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_message_t *m,
-                     const uint32_t *depths, tf_book_checksum_t checksum, tf_feed_head_t *head) {
+                     const uint32_t *depths, tf_feed_head_t *head) {
   uint32_t sent_cnt = m->bid_cnt + m->ask_cnt, fallen_cnt = 0;
   step_t   step = step_of(row, m);
   if (TF_UNLIKELY(step == REPEAT)) {
@@ -165,6 +165,7 @@ void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_messag
   if (is_kept) {
     set_depth(row, m, depths);
     if (m->is_snapshot) tf_depth_mirror_clear(&row->mirror);
+    tf_depth_mirror_begin(&row->mirror);
     const tf_event_t *levels = draft->out->events + draft->at;
     for (uint32_t i = 0; i < sent_cnt; i++) tf_depth_mirror_apply(&row->mirror, &levels[i]);
     fallen_cnt = put_fallen(draft, row, draft->at + sent_cnt, m->ts_ns);
@@ -189,6 +190,6 @@ void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_messag
                            .ts_ns         = m->ts_ns,
                            .venue_seq     = is_numbered ? m->last_seq : row->feed.ordinal};
   tf_draft_put_levels(draft, &row->feed, &all);
-  if (is_kept && m->has_checksum && checksum != NULL)
-    tf_book_row_compare(row, draft, m, checksum, head);
+  if (is_kept && m->has_checksum && row->mirror.checksum != NULL)
+    tf_book_row_compare(row, draft, m, head);
 }

@@ -21,7 +21,7 @@
 #ifndef TF_FEED_BOOK_ROW_H
 #define TF_FEED_BOOK_ROW_H
 
-#include "feed/depth_mirror.h"
+#include "feed/depth_checksum.h"
 #include "feed/draft.h"
 #include "feed/feeds.h"
 
@@ -39,9 +39,6 @@ typedef enum tf_book_rule {
   TF_BOOK_RULE_PREVIOUS,
   TF_BOOK_RULE_NEXT
 } tf_book_rule_t;
-
-/* The checksum of a mirror's best levels, as the venue makes it. */
-typedef uint32_t (*tf_book_checksum_t)(const tf_depth_mirror_t *mirror);
 
 typedef struct tf_book_row {
   tf_feed_row_t     feed;
@@ -91,15 +88,15 @@ TF_INLINE bool tf_book_row_takes(const tf_book_row_t *row, const tf_book_message
 }
 
 /* Publishes it, or forgets its rows where it is a duplicate. depths: those the venue has, ascending, 0 at
- * the end, to tell a recording's from the size of its snapshot; NULL: any. checksum: NULL, none is made.
+ * the end, to tell a recording's from the size of its snapshot; NULL: any.
  * Wants tf_book_row_room. head: for what people are told. */
 void tf_book_row_put(tf_book_row_t *row, tf_draft_t *draft, const tf_book_message_t *m,
-                     const uint32_t *depths, tf_book_checksum_t checksum, tf_feed_head_t *head);
+                     const uint32_t *depths, tf_feed_head_t *head);
 
 /* Compares a book in order with the message's checksum; where it differs the book is in GAP and asked for
  * again. For venues that send it by itself; m: its checksum, instrument and time. */
 void tf_book_row_compare(tf_book_row_t *row, tf_draft_t *draft, const tf_book_message_t *m,
-                         tf_book_checksum_t checksum, tf_feed_head_t *head);
+                         tf_feed_head_t *head);
 
 /* The book is in GAP and asked for again: a message of it was refused, its checksum differs, somebody
  * found it wrong. Rows from the draft's `at` on are forgotten. */

@@ -102,8 +102,9 @@ static const product_t products[] = {
 
 typedef struct {
   const product_t *product; /* of the config's instruments */
-  /* The last message's address and what it is of: a connection's is always the same. */
-  char             target[32];
+  /* The last message's address and what it is of: a connection's is always the same. A longer one is looked at
+   * each time. */
+  char             target[128];
   const product_t *of_target;
 } own_t;
 

@@ -420,9 +420,9 @@ static bool find_products(state_t *st, tf_draft_t *draft, tf_reject_t *why) {
 }
 
 static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
-  state_t *st = self;
-  return tf_trade_ids_step(&st->rows[trade->ingest_seq].trades, trade->u.trade.id,
-                           tf_trade_print(trade), counts);
+  state_t        *st   = self;
+  tf_trade_said_t said = tf_trade_said(trade);
+  return tf_trade_ids_step(&st->rows[trade->ingest_seq].trades, trade->u.trade.id, &said, counts);
 }
 
 static void put_all(state_t *st, tf_draft_t *draft, tf_event_kind_t kind) {

@@ -278,10 +278,15 @@ static tf_verdict_t on_match(state_t *st, message_t *m, bool is_last_match) {
   if (!tf_draft_has_room(&m->draft, 1)) return reject(m, TF_REJECT_LIMIT);
   uint32_t idx = product_of(st, &why);
   if (idx == TF_SYMBOLS_NONE) return reject(m, why);
-  uint64_t id    = tf_json_u64(&m->json, &v[TRADE_ID]);
-  uint32_t print = tf_trade_print_of(v[PRICE].as.mantissa, v[PRICE].exp, v[SIZE].as.mantissa,
-                                     v[SIZE].exp, maker_buys);
-  if (tf_trade_ids_step(&st->rows[idx].trades, id, print, m->draft.out->counts)) {
+  uint64_t        id   = tf_json_u64(&m->json, &v[TRADE_ID]);
+  tf_trade_said_t said = {.price     = v[PRICE].as.mantissa,
+                          .qty       = v[SIZE].as.mantissa,
+                          .id        = (uint32_t)id,
+                          .price_exp = v[PRICE].exp,
+                          .qty_exp   = v[SIZE].exp,
+                          .sells     = maker_buys,
+                          .is_known  = true};
+  if (tf_trade_ids_step(&st->rows[idx].trades, id, &said, m->draft.out->counts)) {
     m->draft.out->counts->duplicates++;
     return tf_draft_finish(&m->draft);
   }

@@ -114,16 +114,18 @@ static const tf_in_band_channel_t channels[] = {
 
 /* ---- messages ---- */
 
-TF_COLD static void answer_heartbeat(tf_in_band_t *in) {
+static bool on_heartbeat(tf_in_band_t *in) {
   char          text[96];
   tf_text_out_t t  = {text, sizeof text, 0};
   uint64_t      id = 0;
+  if (!tf_in_band_is(in, ROOT, METHOD, "public/heartbeat")) return false;
   tf_in_band_u64(in, ROOT, ID, &id);
   tf_text_out_put(&t, "{\"id\":");
   tf_text_out_u64(&t, id);
   tf_text_out_put(&t, ",\"method\":\"public/respond-heartbeat\"}");
   size_t bytes = tf_text_out_finish(&t);
   tf_in_band_reply(in, text, bytes); /* always fits */
+  return true;
 }
 
 /* {"id":7,"method":"subscribe","code":0,"channel":"book.BTC_USDT.50"}; a refusal has a code and a message. */
@@ -163,9 +165,8 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
                         *symbol = tf_in_band_value(in, RESULT, INSTRUMENT);
   uint64_t id                   = 0;
   bool     is_stream            = tf_in_band_is(in, ROOT, METHOD, "subscribe");
-  if (tf_in_band_is(in, ROOT, METHOD, "public/heartbeat")) {
+  if (on_heartbeat(in)) {
     r->what = TF_IN_BAND_CONTROL;
-    answer_heartbeat(in);
     return;
   }
   if (!is_stream && !tf_in_band_is(in, ROOT, METHOD, "unsubscribe")) return;
@@ -201,6 +202,7 @@ static const tf_in_band_spec_t spec = {
     .sell                     = "SELL",
     .ws_path                  = "/exchange/v1/market",
     .route                    = route,
+    .on_heartbeat             = on_heartbeat,
     .depth_default            = DEPTH_DEFAULT,
     .depths                   = depths,
 };
@@ -287,6 +289,7 @@ const tf_feed_t tf_feed_cryptocom = {
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,
     .on_frame                = tf_in_band_on_frame,
+    .echo                    = tf_in_band_echo,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_in_band_lose_book,
     .ws_host                 = "stream.crypto.com",

@@ -1,75 +1,100 @@
 #include "feed/depth_mirror.h"
 
 #include <string.h>
-#include <zlib.h>
 
 #include "wire/decimal.h"
-
-#define DIGITS_MAX 19u /* of an int64 */
 
 static uint32_t cap_of(uint32_t depth_max) {
   return depth_max + tf_depth_mirror_message_max(depth_max);
 }
 
+/* Ranks that a side has room for: half of it lies before and behind them when they are put in its middle. */
+static uint32_t room_of(uint32_t cap) { return 2 * cap; }
+
 size_t tf_depth_mirror_bytes(uint32_t depth_max) {
-  return 2 * (size_t)cap_of(depth_max) * sizeof(tf_depth_level_t) +
-         TF_DEPTH_TEXTS * sizeof(tf_depth_text_t);
+  size_t cap = cap_of(depth_max);
+  return 2 * (cap * (sizeof(tf_depth_level_t) + sizeof(uint16_t)) +
+              room_of((uint32_t)cap) * sizeof(int64_t));
 }
 
-void tf_depth_mirror_init(tf_depth_mirror_t *mirror, void *memory, uint32_t depth_max) {
+void tf_depth_mirror_init(tf_depth_mirror_t *mirror, void *memory, uint32_t depth_max,
+                          const struct tf_depth_checksum *checksum) {
+  uint32_t cap = cap_of(depth_max);
+  TF_ASSERT(cap <= TF_DEPTH_SLOTS_MAX);
+  tf_crc32_join_start();
   tf_depth_level_t *levels = memory;
-  mirror->cap              = cap_of(depth_max);
+  int64_t          *ranks  = (int64_t *)(void *)(levels + 2 * (size_t)cap);
+  uint16_t         *free   = (uint16_t *)(void *)(ranks + 2 * (size_t)room_of(cap));
+  mirror->cap              = cap;
   mirror->depth            = depth_max;
   mirror->depth_max        = depth_max;
-  mirror->sides[0]         = (tf_depth_side_t){levels, 0};
-  mirror->sides[1]         = (tf_depth_side_t){levels + mirror->cap, 0};
-  mirror->texts            = (tf_depth_text_t *)(void *)(levels + 2 * (size_t)mirror->cap);
-  memset(mirror->texts, 0, TF_DEPTH_TEXTS * sizeof *mirror->texts);
+  mirror->checksum         = checksum;
+  for (uint32_t s = 0; s < 2; s++)
+    mirror->sides[s] = (tf_depth_side_t){
+        .room = ranks + s * room_of(cap), .levels = levels + s * cap, .free = free + s * cap};
   tf_depth_mirror_clear(mirror);
 }
 
 void tf_depth_mirror_clear(tf_depth_mirror_t *mirror) {
-  mirror->sides[0].cnt = mirror->sides[1].cnt = 0;
-  mirror->key_exp                             = TF_DEPTH_NO_EXP;
-  mirror->is_coarse                           = false;
+  for (uint32_t s = 0; s < 2; s++) {
+    tf_depth_side_t *side = &mirror->sides[s];
+    side->ranks           = side->room + room_of(mirror->cap) / 2;
+    side->cnt = side->free_cnt = side->slot_cnt = side->last_place = 0;
+  }
+  mirror->key_exp   = TF_DEPTH_NO_EXP;
+  mirror->is_coarse = false;
 }
 
-/* ---- keys ---- */
+/* ---- ranks by keys ---- */
 
-/* False: it does not fit. */
-static bool scale(int64_t *key, int apart) {
-  return apart <= 18 && !__builtin_mul_overflow(*key, (int64_t)tf_decimal_pow10[apart], key);
+TF_INLINE uint32_t slot_of(int64_t rank) { return (uint64_t)rank % TF_DEPTH_SLOTS_MAX; }
+
+/* The rank that a key has with slot 0. False: it does not fit, and is 0. */
+static bool make_rank(int64_t key, int apart, int64_t *rank) {
+  bool fits = apart <= 18 && !__builtin_mul_overflow(key, (int64_t)tf_decimal_pow10[apart], rank) &&
+              !__builtin_mul_overflow(*rank, (int64_t)TF_DEPTH_SLOTS_MAX, rank);
+  if (TF_UNLIKELY(!fits)) *rank = 0;
+  return fits;
 }
 
 /* A finer exponent, for all levels. */
 TF_COLD static void refine(tf_depth_mirror_t *mirror, int8_t exp) {
-  int apart = mirror->key_exp == TF_DEPTH_NO_EXP ? 0 : mirror->key_exp - exp;
-  for (int s = 0; s < 2; s++)
-    for (uint32_t i = 0; i < mirror->sides[s].cnt; i++)
-      mirror->is_coarse |= !scale(&mirror->sides[s].levels[i].key, apart);
+  int apart       = mirror->key_exp == TF_DEPTH_NO_EXP ? 0 : mirror->key_exp - exp;
   mirror->key_exp = exp;
-}
-
-/* False: the mirror is coarse. */
-static bool make_key(tf_depth_mirror_t *mirror, tf_depth_level_t *level, bool is_ask) {
-  if (TF_UNLIKELY(level->price_exp < mirror->key_exp)) refine(mirror, level->price_exp);
-  level->key = is_ask ? -level->price : level->price;
-  if (TF_UNLIKELY(!scale(&level->key, level->price_exp - mirror->key_exp)))
-    mirror->is_coarse = true;
-  return !mirror->is_coarse;
-}
-
-/* Where the key stands, or belongs. No branch hangs on a comparison: where a change falls nobody foresees. */
-static uint32_t rank_of_key(const tf_depth_side_t *side, int64_t key) {
-  const tf_depth_level_t *at = side->levels;
-  uint32_t                n  = side->cnt;
-  if (n == 0) return 0;
-  while (n > 1) {
-    uint32_t half = n / 2;
-    at += at[half - 1].key < key ? half : 0;
-    n -= half;
+  for (int s = 0; s < 2; s++) {
+    tf_depth_side_t *side = &mirror->sides[s];
+    for (uint32_t i = 0; i < side->cnt; i++) {
+      uint32_t slot = slot_of(side->ranks[i]);
+      mirror->is_coarse |= !make_rank(side->ranks[i] >> TF_DEPTH_SLOT_BITS, apart, &side->ranks[i]);
+      side->ranks[i] |= slot;
+    }
   }
-  return (uint32_t)(at - side->levels) + (at->key < key);
+}
+
+/* From `low` to `high`, where it is known to be. */
+static uint32_t bisect(const int64_t *ranks, int64_t rank, uint32_t low, uint32_t high) {
+  while (low < high) {
+    uint32_t half = low + (high - low) / 2;
+    if (ranks[half] < rank)
+      low = half + 1;
+    else
+      high = half;
+  }
+  return low;
+}
+
+/* Where the rank stands, or belongs. A message's levels come from the best on, and are often neighbours: looked for from
+ * the last one's place, in steps that double. */
+static uint32_t place_of_rank(const tf_depth_side_t *side, int64_t rank) {
+  const int64_t *ranks = side->ranks;
+  uint32_t       high = side->last_place, step = 1;
+  if (TF_UNLIKELY(high < side->cnt && ranks[high] < rank))
+    return bisect(ranks, rank, high + 1, side->cnt);
+  while (step <= high && ranks[high - step] >= rank) {
+    high -= step;
+    step *= 2;
+  }
+  return bisect(ranks, rank, step <= high ? high - step + 1 : 0, high);
 }
 
 /* ---- the same by prices ---- */
@@ -86,55 +111,112 @@ TF_COLD static bool is_less_scaled(int64_t a, int a_exp, int64_t b, int b_exp) {
   return x < y;
 }
 
-TF_INLINE bool is_less(const tf_depth_level_t *a, const tf_depth_level_t *b) {
-  if (TF_LIKELY(a->price_exp == b->price_exp)) return a->price < b->price;
-  return is_less_scaled(a->price, a->price_exp, b->price, b->price_exp);
+static bool is_less(const tf_depth_level_t *a, const tf_event_t *b) {
+  if (TF_LIKELY(a->price_exp == b->price_exp)) return a->price < b->u.level.price;
+  return is_less_scaled(a->price, a->price_exp, b->u.level.price, b->price_exp);
 }
 
-/* Where the level stands, or belongs. */
-static uint32_t rank_of(const tf_depth_side_t *side, const tf_depth_level_t *level, bool is_ask) {
-  uint32_t low = 0, high = side->cnt;
+static bool is_more(const tf_depth_level_t *a, const tf_event_t *b) {
+  if (TF_LIKELY(a->price_exp == b->price_exp)) return a->price > b->u.level.price;
+  return is_less_scaled(b->u.level.price, b->price_exp, a->price, a->price_exp);
+}
+
+/* Where a level of that price stands, or belongs. */
+TF_COLD static uint32_t place_of_price(const tf_depth_mirror_t *mirror, const tf_event_t *e,
+                                       int side, bool *stands) {
+  uint32_t low = 0, high = mirror->sides[side].cnt;
   while (low < high) {
     uint32_t                half = low + (high - low) / 2;
-    const tf_depth_level_t *at   = &side->levels[half];
-    if (is_ask ? is_less(level, at) : is_less(at, level))
+    const tf_depth_level_t *at   = tf_depth_mirror_at(mirror, side, half);
+    if (side == 1 ? is_more(at, e) : is_less(at, e))
       low = half + 1;
     else
       high = half;
   }
+  const tf_depth_level_t *at =
+      low < mirror->sides[side].cnt ? tf_depth_mirror_at(mirror, side, low) : NULL;
+  *stands = at != NULL && !is_less(at, e) && !is_more(at, e);
   return low;
 }
 
-static bool is_same_price(const tf_depth_level_t *a, const tf_depth_level_t *b) {
-  return !is_less(a, b) && !is_less(b, a);
+/* ---- changes ---- */
+
+/* The price's text is as it was where the price is written as it was. */
+TF_INLINE void write_level(tf_depth_level_t *level, const tf_event_t *e) {
+  bool is_rewritten  = level->price != e->u.level.price || level->price_exp != e->price_exp;
+  level->price       = e->u.level.price;
+  level->qty         = e->u.level.qty;
+  level->price_exp   = e->price_exp;
+  level->qty_exp     = e->qty_exp;
+  level->text_bytes  = 0;
+  level->price_bytes = is_rewritten ? 0 : level->price_bytes;
+}
+
+/* As much room before the ranks as behind them. */
+TF_COLD static void recentre(const tf_depth_mirror_t *mirror, tf_depth_side_t *side) {
+  int64_t *to = side->room + (room_of(mirror->cap) - side->cnt) / 2;
+  memmove(to, side->ranks, side->cnt * sizeof *to);
+  side->ranks = to;
+}
+
+/* What is nearer to its end moves. */
+static void insert(tf_depth_mirror_t *mirror, tf_depth_side_t *side, uint32_t place, int64_t rank,
+                   const tf_event_t *e) {
+  TF_ASSERT(side->cnt < mirror->cap); /* the caller has counted */
+  uint32_t slot = side->free_cnt > 0 ? side->free[--side->free_cnt] : side->slot_cnt++;
+  if (TF_UNLIKELY(side->ranks == side->room ||
+                  side->ranks + side->cnt == side->room + room_of(mirror->cap)))
+    recentre(mirror, side);
+  if (place < side->cnt / 2) {
+    memmove(side->ranks - 1, side->ranks, place * sizeof rank);
+    side->ranks--;
+  } else {
+    memmove(side->ranks + place + 1, side->ranks + place, (side->cnt - place) * sizeof rank);
+  }
+  side->ranks[place] = rank | slot;
+  side->cnt++;
+  side->levels[slot].price_bytes = 0;
+  write_level(&side->levels[slot], e);
+}
+
+static void delete (tf_depth_side_t *side, uint32_t place) {
+  side->free[side->free_cnt++] = (uint16_t)slot_of(side->ranks[place]);
+  side->cnt--;
+  if (place < side->cnt / 2) {
+    memmove(side->ranks + 1, side->ranks, place * sizeof *side->ranks);
+    side->ranks++;
+  } else {
+    int64_t *at = side->ranks + place;
+    memmove(at, at + 1, (side->cnt - place) * sizeof *at);
+  }
+}
+
+void tf_depth_mirror_begin(tf_depth_mirror_t *mirror) {
+  for (uint32_t s = 0; s < 2; s++) mirror->sides[s].last_place = mirror->sides[s].cnt;
 }
 
 void tf_depth_mirror_apply(tf_depth_mirror_t *mirror, const tf_event_t *e) {
-  bool             is_ask = (e->flags & TF_FLAG_SIDE) != 0;
+  bool             is_ask = (e->flags & TF_FLAG_SIDE) != 0, stands;
   tf_depth_side_t *side   = &mirror->sides[is_ask];
-  tf_depth_level_t level  = {.price     = e->u.level.price,
-                             .qty       = e->u.level.qty,
-                             .price_exp = e->price_exp,
-                             .qty_exp   = e->qty_exp};
-  bool             by_key = TF_LIKELY(make_key(mirror, &level, is_ask));
-  uint32_t         at     = by_key ? rank_of_key(side, level.key) : rank_of(side, &level, is_ask);
-  bool             stands = at < side->cnt && (by_key ? side->levels[at].key == level.key
-                                                      : is_same_price(&side->levels[at], &level));
-  if (stands && level.qty != 0) {
-    side->levels[at] = level;
-    return;
+  int64_t          price  = e->u.level.price, rank;
+  uint32_t         place;
+  if (TF_UNLIKELY(e->price_exp < mirror->key_exp)) refine(mirror, e->price_exp);
+  if (TF_UNLIKELY(!make_rank(is_ask ? -price : price, e->price_exp - mirror->key_exp, &rank)))
+    mirror->is_coarse = true;
+  if (TF_UNLIKELY(mirror->is_coarse)) {
+    rank  = 0;
+    place = place_of_price(mirror, e, is_ask, &stands);
+  } else {
+    place  = place_of_rank(side, rank);
+    stands = place < side->cnt && side->ranks[place] - rank < (int64_t)TF_DEPTH_SLOTS_MAX;
   }
-  tf_depth_level_t *place  = &side->levels[at];
-  size_t            behind = (side->cnt - at) * sizeof *place;
-  if (stands) {
-    memmove(place, place + 1, behind - sizeof *place);
-    side->cnt--;
-  } else if (level.qty != 0) {
-    TF_ASSERT(side->cnt < mirror->cap); /* the caller has counted */
-    memmove(place + 1, place, behind);
-    *place = level;
-    side->cnt++;
-  }
+  side->last_place = place;
+  if (stands && e->u.level.qty != 0)
+    write_level(&side->levels[slot_of(side->ranks[place])], e);
+  else if (stands)
+    delete (side, place);
+  else if (e->u.level.qty != 0)
+    insert(mirror, side, place, rank, e);
 }
 
 void tf_depth_mirror_cut(tf_depth_mirror_t *mirror) {
@@ -142,123 +224,10 @@ void tf_depth_mirror_cut(tf_depth_mirror_t *mirror) {
     tf_depth_side_t *side   = &mirror->sides[s];
     uint32_t         excess = tf_depth_mirror_excess(mirror, s);
     if (excess == 0) continue;
+    for (uint32_t i = 0; i < excess; i++)
+      side->free[side->free_cnt++] = (uint16_t)slot_of(side->ranks[i]);
     side->cnt -= excess;
-    memmove(side->levels, side->levels + excess, side->cnt * sizeof *side->levels);
+    side->ranks += excess;
   }
-}
-
-static char *put_digits(char *p, int64_t value) {
-  char     digits[DIGITS_MAX];
-  uint32_t cnt = 0;
-  for (uint64_t v = (uint64_t)value; v != 0; v /= 10) digits[cnt++] = (char)('0' + v % 10);
-  while (cnt > 0) *p++ = digits[--cnt];
-  return p;
-}
-
-uint32_t tf_depth_mirror_checksum(const tf_depth_mirror_t *mirror) {
-  char  text[2 * TF_DEPTH_MIRROR_CHECKSUM_LEVELS * 2 * DIGITS_MAX];
-  char *p = text;
-  for (int s = 1; s >= 0; s--) {
-    const tf_depth_side_t *side = &mirror->sides[s];
-    for (uint32_t i = 0; i < TF_DEPTH_MIRROR_CHECKSUM_LEVELS && i < side->cnt; i++) {
-      const tf_depth_level_t *level = &side->levels[side->cnt - 1 - i];
-      p                             = put_digits(p, level->price);
-      p                             = put_digits(p, level->qty);
-    }
-  }
-  return (uint32_t)crc32_z(crc32_z(0, NULL, 0), (const uint8_t *)text, (size_t)(p - text));
-}
-
-/* Eight digits of a number below 10^8, the first in the lowest byte: fours, pairs and digits are parted in one
- * word. */
-static uint64_t eight_digits(uint32_t number) {
-  uint64_t v = number / 10000 | (uint64_t)(number % 10000) << 32;
-  uint64_t q = v * 10486 >> 20 & UINT64_C(0x0000007f0000007f); /* a hundredth */
-  v          = q | (v - q * 100) << 16;
-  q          = v * 103 >> 10 & UINT64_C(0x000f000f000f000f); /* a tenth */
-  return q | (v - q * 10) << 8;
-}
-
-/* The same as below for up to 16 digits, as many of them behind the point at most. Writes up to 34 bytes. */
-static char *put_short_decimal(char *p, uint64_t mantissa, uint32_t point) {
-  char     text[16 + 16 + 17] = "00000000000000000000000000000000"; /* 16 zeros, then the digits */
-  uint64_t front              = eight_digits((uint32_t)(mantissa / 100000000));
-  uint64_t back               = eight_digits((uint32_t)(mantissa % 100000000));
-  uint32_t zeros              = front != 0 ? (uint32_t)__builtin_ctzll(front) / 8
-                                           : 8 + (back != 0 ? (uint32_t)__builtin_ctzll(back) / 8 : 8);
-  uint32_t cnt = 16 - zeros > point ? 16 - zeros : point + 1, whole = cnt - point;
-  front |= UINT64_C(0x3030303030303030);
-  back |= UINT64_C(0x3030303030303030);
-  memcpy(text + 16, &front, 8);
-  memcpy(text + 24, &back, 8);
-  const char *first = text + 32 - cnt;
-  memcpy(p, first, 17);
-  if (point == 0) return p + whole;
-  p[whole] = '.';
-  memcpy(p + whole + 1, first + whole, 16);
-  return p + cnt + 1;
-}
-
-/* The text of a decimal as it was sent: without a power, with its zeros. */
-static char *put_decimal(char *p, int64_t mantissa, int exp) {
-  char     digits[DIGITS_MAX];
-  uint32_t cnt = 0, point = exp < 0 ? (uint32_t)-exp : 0;
-  if (TF_LIKELY((uint64_t)mantissa < tf_decimal_pow10[16] && point <= 16 && exp <= 0))
-    return put_short_decimal(p, (uint64_t)mantissa, point);
-  for (uint64_t v = (uint64_t)mantissa; v != 0; v /= 10) digits[cnt++] = (char)('0' + v % 10);
-  if (cnt <= point) {
-    *p++ = '0';
-    if (point > 0) *p++ = '.';
-    for (uint32_t zeros = point - cnt; zeros > 0; zeros--) *p++ = '0';
-  }
-  while (cnt > 0) {
-    *p++ = digits[--cnt];
-    if (cnt == point && point > 0) *p++ = '.';
-  }
-  for (; exp > 0; exp--) *p++ = '0';
-  return p;
-}
-#define DECIMAL_BYTES_MAX (DIGITS_MAX + 2 + 128) /* exponents are an int8 */
-
-static char *put_pair(char *p, const tf_depth_level_t *level) {
-  p    = put_decimal(p, level->price, level->price_exp);
-  *p++ = ':';
-  return put_decimal(p, level->qty, level->qty_exp);
-}
-
-/* The same, from where it was kept or to there. Writes up to TF_DEPTH_TEXT_BYTES_MAX bytes at p, whatever it returns. */
-static char *copy_pair(char *p, const tf_depth_mirror_t *mirror, const tf_depth_level_t *level) {
-  uint64_t hash = (uint64_t)level->price * UINT64_C(0x9e3779b97f4a7c15) +
-                  (uint64_t)level->qty * UINT64_C(0xd6e8feb86659fd93);
-  tf_depth_text_t *kept = &mirror->texts[hash >> 57];
-  if (TF_UNLIKELY(kept->price != level->price || kept->qty != level->qty || kept->bytes == 0 ||
-                  kept->price_exp != level->price_exp || kept->qty_exp != level->qty_exp)) {
-    char  *stop  = put_pair(p, level);
-    size_t bytes = (size_t)(stop - p);
-    if (bytes > TF_DEPTH_TEXT_BYTES_MAX) return stop;
-    *kept = (tf_depth_text_t){.price     = level->price,
-                              .qty       = level->qty,
-                              .price_exp = level->price_exp,
-                              .qty_exp   = level->qty_exp,
-                              .bytes     = (uint8_t)bytes};
-    memcpy(kept->text, p, bytes);
-    return stop;
-  }
-  memcpy(p, kept->text, TF_DEPTH_TEXT_BYTES_MAX);
-  return p + kept->bytes;
-}
-TF_STATIC_ASSERT(TF_DEPTH_TEXTS == 128, "the top seven bits of the hash pick one");
-
-uint32_t tf_depth_mirror_checksum_pairs(const tf_depth_mirror_t *mirror, uint32_t level_cnt) {
-  char  text[2 * TF_DEPTH_MIRROR_PAIRS_MAX * 2 * (DECIMAL_BYTES_MAX + 1) + TF_DEPTH_TEXT_BYTES_MAX];
-  char *p = text;
-  for (uint32_t i = 0; i < level_cnt; i++) {
-    for (int s = 0; s < 2; s++) {
-      const tf_depth_side_t *side = &mirror->sides[s];
-      if (i >= side->cnt) continue;
-      if (p != text) *p++ = ':';
-      p = copy_pair(p, mirror, &side->levels[side->cnt - 1 - i]);
-    }
-  }
-  return (uint32_t)crc32_z(crc32_z(0, NULL, 0), (const uint8_t *)text, (size_t)(p - text));
+  tf_depth_mirror_begin(mirror);
 }

@@ -199,12 +199,13 @@ TF_COLD static void on_answer(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
 }
 
-TF_COLD static void on_heartbeat(tf_in_band_t *in, tf_in_band_route_t *r) {
+TF_COLD static bool on_heartbeat(tf_in_band_t *in) {
   char answer[128];
-  r->what = TF_IN_BAND_CONTROL;
-  if (!tf_in_band_is(in, PARAMS, TYPE, "test_request")) return;
+  if (!tf_in_band_is(in, ROOT, METHOD, "heartbeat")) return false;
+  if (!tf_in_band_is(in, PARAMS, TYPE, "test_request")) return true;
   size_t cnt = put_call(&(tf_text_out_t){answer, sizeof answer, 0}, ID_TEST, "test", "");
   tf_in_band_reply(in, answer, cnt);
+  return true;
 }
 
 /* What REST answers of instruments: a list or one. */
@@ -242,8 +243,8 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     return;
   }
   if (TF_UNLIKELY(!tf_in_band_is(in, ROOT, METHOD, "subscription"))) {
-    if (tf_in_band_is(in, ROOT, METHOD, "heartbeat"))
-      on_heartbeat(in, r);
+    if (on_heartbeat(in))
+      r->what = TF_IN_BAND_CONTROL;
     else if (tf_in_band_value(in, ROOT, METHOD) == NULL)
       on_answer(in, r);
     return;
@@ -267,16 +268,17 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
 }
 
 static const tf_in_band_spec_t spec = {
-    .objects    = objects,
-    .object_cnt = OBJECT_CNT,
-    .items      = items,
-    .item_cnt   = TF_ARRAY_CNT(items),
-    .ids        = TF_IN_BAND_IDS_CONSECUTIVE,
-    .buy        = "buy",
-    .sell       = "sell",
-    .ws_path    = "/ws/api/v2",
-    .takes_rest = takes_rest,
-    .route      = route,
+    .objects      = objects,
+    .object_cnt   = OBJECT_CNT,
+    .items        = items,
+    .item_cnt     = TF_ARRAY_CNT(items),
+    .ids          = TF_IN_BAND_IDS_CONSECUTIVE,
+    .buy          = "buy",
+    .sell         = "sell",
+    .ws_path      = "/ws/api/v2",
+    .takes_rest   = takes_rest,
+    .route        = route,
+    .on_heartbeat = on_heartbeat,
 };
 
 /* ---- live ---- */
@@ -372,6 +374,7 @@ const tf_feed_t tf_feed_deribit = {
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_in_band_init,
     .on_frame                = tf_in_band_on_frame,
+    .echo                    = tf_in_band_echo,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_in_band_lose_book,
     .key_channels            = "trades.raw, book.raw, ticker.raw (each change, not every 100 ms)",

@@ -179,19 +179,41 @@ void tf_draft_reverse(tf_event_t *rows, uint32_t cnt) {
   }
 }
 
+/* What a level has before it is completed: from ingest_seq on, up to its quantity. */
+#define LEVEL_FROM  offsetof(tf_event_t, ingest_seq)
+#define LEVEL_BYTES (offsetof(tf_event_t, u.level.venue_seq) - LEVEL_FROM)
+
+TF_INLINE void move_level(tf_event_t *to, const tf_event_t *from) {
+  memcpy((char *)to + LEVEL_FROM, (const char *)from + LEVEL_FROM, LEVEL_BYTES);
+}
+
+/* The first `by` levels go behind the others, each of them moved once: along the cycles of the permutation. */
+static void rotate_levels(tf_event_t *rows, uint32_t cnt, uint32_t by) {
+  uint32_t moved_cnt = 0;
+  for (uint32_t first = 0; moved_cnt < cnt; first++) {
+    tf_event_t held = rows[first];
+    uint32_t   at   = first;
+    for (;;) {
+      uint32_t next = at + by < cnt ? at + by : at + by - cnt;
+      moved_cnt++;
+      if (next == first) break;
+      move_level(&rows[at], &rows[next]);
+      at = next;
+    }
+    move_level(&rows[at], &held);
+  }
+}
+
 void tf_draft_gather_sides(tf_event_t *rows, const tf_json_value_t *bids,
                            const tf_json_value_t *asks) {
   bool                   asks_first = asks->as.levels.first < bids->as.levels.first;
   const tf_json_value_t *one        = asks_first ? asks : bids;
   const tf_json_value_t *two        = asks_first ? bids : asks;
   uint32_t               one_cnt = one->as.levels.cnt, two_cnt = two->as.levels.cnt;
-  memmove(rows, rows + one->as.levels.first, one_cnt * sizeof(*rows));
-  memmove(rows + one_cnt, rows + two->as.levels.first, two_cnt * sizeof(*rows));
-  if (asks_first) { /* a rotation is three reversals */
-    tf_draft_reverse(rows, one_cnt);
-    tf_draft_reverse(rows + one_cnt, two_cnt);
-    tf_draft_reverse(rows, one_cnt + two_cnt);
-  }
+  if (one->as.levels.first != 0) memmove(rows, rows + one->as.levels.first, one_cnt * sizeof *rows);
+  if (two->as.levels.first != one_cnt)
+    memmove(rows + one_cnt, rows + two->as.levels.first, two_cnt * sizeof *rows);
+  if (asks_first && one_cnt > 0 && two_cnt > 0) rotate_levels(rows, one_cnt + two_cnt, one_cnt);
 }
 
 tf_verdict_t tf_draft_finish(tf_draft_t *draft) {

@@ -89,9 +89,10 @@ typedef bool (*tf_draft_is_repeat_t)(void *self, const tf_event_t *trade, tf_fee
 void tf_draft_drop_repeats(tf_draft_t *draft, tf_draft_is_repeat_t is_repeat, void *self);
 
 /* The levels of two keys of one message (as.levels of both are set), at rows: bids to the front and asks
- * behind them, whatever order the keys had, and whatever rows stand between. */
-TF_COLD void tf_draft_gather_sides(tf_event_t *rows, const tf_json_value_t *bids,
-                                   const tf_json_value_t *asks);
+ * behind them, whatever order the keys had, and whatever rows stand between. Of a level is moved what
+ * it has before it is completed: from ingest_seq on, up to its quantity. OKX and Bitget send asks first. */
+void tf_draft_gather_sides(tf_event_t *rows, const tf_json_value_t *bids,
+                           const tf_json_value_t *asks);
 
 /* The four numbers of a quote, decimals all, brought to one exponent for prices and one for quantities.
  * False: one does not fit there. */

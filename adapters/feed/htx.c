@@ -47,6 +47,7 @@ const tf_feed_t tf_feed_htx = {
     .state_bytes             = tf_in_band_state_bytes,
     .init                    = tf_htx_init,
     .on_frame                = tf_htx_on_frame,
+    .echo                    = tf_htx_echo,
     .on_connect              = tf_in_band_on_connect,
     .lose_book               = tf_htx_lose_book,
     .ws_host                 = "api.huobi.pro",

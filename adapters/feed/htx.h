@@ -26,6 +26,7 @@ extern const tf_htx_market_t   tf_htx_spot_market, tf_htx_swap_market,
     tf_htx_funding_market; /* of these */
 
 tf_err_t     tf_htx_init(const tf_feed_t *feed, void *state, const tf_feed_config_t *config);
+size_t       tf_htx_echo(void *state, const tf_frame_t *frame, char *buf, size_t cap);
 tf_verdict_t tf_htx_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out);
 void   tf_htx_lose_book(void *state, uint32_t instrument_id, uint64_t now_ns, tf_feed_out_t *out);
 size_t tf_htx_ws_target(const void *state, char *buf, size_t cap);

@@ -144,20 +144,23 @@ static const tf_htx_market_t *market_of(const void *state) {
 /* ---- routes ---- */
 
 /* {"ping":1618678073643}, {"op":"ping","ts":"1618678073643"}: the number goes back as it came. */
-static void route_ping(tf_in_band_t *in, tf_in_band_route_t *r, const tf_json_value_t *number,
-                       bool has_op) {
-  char          text[64];
-  tf_text_out_t t = {text, sizeof text, 0};
-  r->what         = TF_IN_BAND_CONTROL;
+static bool on_heartbeat(tf_in_band_t *in) {
+  const tf_json_value_t *number = tf_in_band_value(in, ROOT, PING);
+  char                   text[64];
+  tf_text_out_t          t      = {text, sizeof text, 0};
+  bool                   has_op = number == NULL;
+  if (has_op && !tf_in_band_is(in, ROOT, OP, "ping")) return false;
+  if (has_op) number = tf_in_band_value(in, ROOT, TS);
   if (number == NULL || (number->kind != TF_JSON_NUMBER && number->kind != TF_JSON_STRING) ||
       number->bytes_cnt > 24)
-    return;
+    return true;
   bool is_text = number->kind == TF_JSON_STRING;
   tf_text_out_put(&t, has_op ? "{\"op\":\"pong\",\"ts\":" : "{\"pong\":");
   if (is_text) tf_text_out_char(&t, '"');
   for (uint32_t i = 0; i < number->bytes_cnt; i++) tf_text_out_char(&t, number->bytes[i]);
   tf_text_out_put(&t, is_text ? "\"}" : "}");
   tf_in_band_reply(in, text, tf_text_out_finish(&t));
+  return true;
 }
 
 /* {"id":"7","status":"ok","subbed":"market.btcusdt.bbo"}, {"id":"7","status":"error","err-msg":..} */
@@ -213,11 +216,10 @@ static void put_quote(tf_in_band_t *in) {
 }
 
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
-  const tf_json_value_t *ping = tf_in_band_value(in, ROOT, PING),
-                        *ch   = tf_in_band_value(in, ROOT, CH);
-  bool is_op = tf_in_band_value(in, ROOT, OP) != NULL, is_asked = false;
-  if (ping != NULL || tf_in_band_is(in, ROOT, OP, "ping")) {
-    route_ping(in, r, ping != NULL ? ping : tf_in_band_value(in, ROOT, TS), ping == NULL);
+  const tf_json_value_t *ch    = tf_in_band_value(in, ROOT, CH);
+  bool                   is_op = tf_in_band_value(in, ROOT, OP) != NULL, is_asked = false;
+  if (on_heartbeat(in)) {
+    r->what = TF_IN_BAND_CONTROL;
     return;
   }
   if (is_op) {
@@ -274,8 +276,8 @@ static const uint32_t spot_depths[] = {5, 20, 150, 400, 0}, swap_depths[] = {20,
     .market = &(its_market), .objects = objects, .object_cnt = OBJECT_CNT, .items = (its_items),   \
     .item_cnt = TF_ARRAY_CNT(its_items), .ids = (its_ids),                                         \
     .trades_come_newest_first = (newest_first), .spelling = (its_spelling), .buy = "buy",          \
-    .sell = "sell", .bridges = true, .route = route, .depth_default = 150, .depths = (its_depths), \
-    .own_bytes = sizeof(own_t) + OWN_MEMORY_BYTES                                                  \
+    .sell = "sell", .bridges = true, .route = route, .on_heartbeat = on_heartbeat,                 \
+    .depth_default = 150, .depths = (its_depths), .own_bytes = sizeof(own_t) + OWN_MEMORY_BYTES    \
   }
 #define OWN_ALIGN        16u
 #define GZIP_BYTES_MAX   65536u
@@ -305,8 +307,10 @@ static void ask_for_book(tf_in_band_t *in, uint32_t instrument_id) {
   tf_text_out_u64(&t, in->depth);
   tf_text_out_put(&t, market->book_suffix);
   tf_text_out_put(&t, "\",\"id\":\"snapshot\"}");
-  if (tf_text_out_finish(&t) < sizeof text) tf_in_band_reply(in, text, t.cnt);
+  if (tf_text_out_finish(&t) < sizeof text) tf_in_band_ask(in, text, t.cnt);
 }
+
+#define PING_BYTES_MAX 128u /* as it is sent; what is longer is data */
 
 /* The frame as text. False: it is none, and *why. */
 static bool inflate_frame(own_t *own, const tf_frame_t *frame, tf_frame_t *text, tf_reject_t *why) {
@@ -339,6 +343,16 @@ tf_verdict_t tf_htx_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t
     out->resync_cnt = wanted_cnt;
   }
   return verdict;
+}
+
+size_t tf_htx_echo(void *state, const tf_frame_t *frame, char *buf, size_t cap) {
+  tf_frame_t  text = *frame;
+  tf_reject_t unused;
+  bool        is_large = frame->bytes_cnt > PING_BYTES_MAX;
+  if (is_large ||
+      (frame->kind == TF_FRAME_BINARY && !inflate_frame(own_of(state), frame, &text, &unused)))
+    return 0;
+  return tf_in_band_echo(state, &text, buf, cap);
 }
 
 /* The snapshot is asked for with the next delta: a text goes out only behind a message. */

@@ -130,9 +130,9 @@ bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_b
   if (taker == 0) tf_in_band_scan_refuse(scan, TF_REJECT_SCHEMA);
   if (row == NULL || taker == 0) return false;
   tf_decimal_result_t price_is =
-      tf_decimal_parse(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
+      tf_decimal_parse_padded(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
   tf_decimal_result_t qty_is =
-      tf_decimal_parse(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
+      tf_decimal_parse_padded(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
   bool is_good = price_is == TF_DECIMAL_OK && qty_is == TF_DECIMAL_OK && row->u.trade.price >= 0 &&
                  row->u.trade.qty >= 0;
   if (!is_good) tf_in_band_scan_refuse(scan, TF_REJECT_NUMBER);
@@ -229,12 +229,44 @@ void tf_in_band_complain(tf_in_band_t *in, uint32_t object, uint32_t key) {
     tf_feeds_note_error(&in->head, v->bytes, v->bytes_cnt);
 }
 
-bool tf_in_band_reply(tf_in_band_t *in, const char *text, size_t text_bytes) {
+static bool put_reply(tf_in_band_t *in, const char *text, size_t text_bytes, bool is_request) {
   if (text_bytes >= sizeof in->out->reply) return false;
   memcpy(in->out->reply, text, text_bytes);
   in->out->reply[text_bytes] = '\0';
   in->out->reply_bytes_cnt   = (uint32_t)text_bytes;
+  in->out->reply_is_request  = is_request;
   return true;
+}
+
+bool tf_in_band_reply(tf_in_band_t *in, const char *text, size_t text_bytes) {
+  return put_reply(in, text, text_bytes, false);
+}
+
+bool tf_in_band_ask(tf_in_band_t *in, const char *text, size_t text_bytes) {
+  return put_reply(in, text, text_bytes, true);
+}
+
+#define HEARTBEAT_BYTES_MAX 256u /* what is longer is data */
+
+TF_COLD size_t tf_in_band_echo(void *state, const tf_frame_t *frame, char *buf, size_t cap) {
+  tf_in_band_t      *in   = state;
+  tf_in_band_scan_t *scan = in->scan;
+  tf_feed_out_t      out; /* of which the reply alone is written */
+  if (frame->bytes_cnt == 0 || frame->bytes_cnt > HEARTBEAT_BYTES_MAX || frame->bytes[0] != '{')
+    return 0;
+  out.reply_bytes_cnt = 0;
+  in->frame           = frame;
+  in->out             = &out;
+  in->json            = (tf_json_t){0};
+  scan->book_cnt = scan->book_row_cnt = scan->kinds = 0;
+  for (uint32_t i = 0; i < in->spec->object_cnt; i++) scan->objects[i].seen = 0;
+  bool is_one =
+      tf_json_read(&in->json, frame->bytes, frame->bytes_cnt, &scan->objects[0]) == TF_JSON_OK &&
+      in->json.root_kind == TF_JSON_OBJECT && in->spec->on_heartbeat(in);
+  in->out = NULL;
+  if (!is_one || out.reply_bytes_cnt >= cap) return 0;
+  memcpy(buf, out.reply, out.reply_bytes_cnt + 1);
+  return out.reply_bytes_cnt;
 }
 
 void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
@@ -487,7 +519,7 @@ tf_err_t tf_in_band_init(const tf_feed_t *feed, void *state, const tf_feed_confi
     tf_bridge_row_init(&row->bridge);
     if (l.mirror_bytes > 0)
       tf_depth_mirror_init(&row->book.mirror, memory + l.mirrors_at + i * l.mirror_bytes,
-                           l.depth_max);
+                           l.depth_max, spec->checksum);
     row->book.depth_known        = config->symbol_cnt > 0;
     row->book.for_checksums_only = spec->deletes_what_falls_out;
     if (spec->ids != TF_IN_BAND_IDS_CONSECUTIVE) row->recent = &recent[i];

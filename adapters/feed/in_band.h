@@ -157,6 +157,9 @@ typedef struct tf_in_band_spec {
   /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). It may put rows of items
    * that are no objects (tf_in_band_put_trade). */
   void (*route)(tf_in_band_t *in, tf_in_band_route_t *route);
+  /* The venue's heartbeat, where the message is one: its echo goes out by tf_in_band_reply. route calls it, and
+   * tf_in_band_echo. NULL: the venue wants none. */
+  bool (*on_heartbeat)(tf_in_band_t *in);
   /* A message whose books are rows by themselves. From the draft's `at` on each is a level, its ingest_seq
    * the number in symbols of whose it is; all are to be completed or forgotten. */
   void (*on_levels)(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route);
@@ -165,7 +168,7 @@ typedef struct tf_in_band_spec {
   uint32_t depth_default, depth_max;
   const uint32_t
       *depths; /* that the venue has, ascending, 0 at the end; NULL: any up to depth_max */
-  tf_book_checksum_t checksum;
+  const tf_depth_checksum_t *checksum; /* NULL: it sends none */
   /* The venue deletes what falls out of its depth: a mirror is kept of a book whose snapshot had a checksum,
    * for nothing but that. */
   bool   deletes_what_falls_out;
@@ -229,6 +232,8 @@ tf_err_t tf_in_band_symbol(void *state, const char *text, uint32_t *symbol,
 /* Of venues whose target and heartbeat are always the same: the spec's. */
 size_t tf_in_band_ws_target(const void *state, char *buf, size_t cap);
 size_t tf_in_band_heartbeat(const void *state, char *buf, size_t cap);
+/* tf_feed_t.echo, of JSON objects. */
+size_t tf_in_band_echo(void *state, const tf_frame_t *frame, char *buf, size_t cap);
 
 /* ---- for routes ---- */
 
@@ -292,8 +297,9 @@ void tf_in_band_put_ticker(tf_in_band_t *in, const tf_json_value_t *mark,
 
 /* What a venue complains of: kept for people. */
 void tf_in_band_complain(tf_in_band_t *in, uint32_t object, uint32_t key);
-/* The text that goes back at once. False: it does not fit. */
+/* The heartbeat's echo, which goes back at once, or a request of the feed's own. False: it does not fit. */
 bool tf_in_band_reply(tf_in_band_t *in, const char *text, size_t text_bytes);
+bool tf_in_band_ask(tf_in_band_t *in, const char *text, size_t text_bytes);
 /* An answer to a request. symbol: NULL where it names none. */
 void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
                        const tf_json_value_t *symbol, bool is_refusal);

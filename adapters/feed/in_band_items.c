@@ -48,7 +48,7 @@ uint64_t tf_in_band_time_of(const tf_in_band_t *in, const tf_json_value_t *v,
     return number > INT64_MAX ? 0 : scale_time((int64_t)number, 0, unit_exps[form]);
   }
   if (v->kind != TF_JSON_STRING || v->escaped ||
-      tf_decimal_parse(v->bytes, v->bytes_cnt, &mantissa, &exp) != TF_DECIMAL_OK)
+      tf_decimal_parse_padded(v->bytes, v->bytes_cnt, &mantissa, &exp) != TF_DECIMAL_OK)
     return 0;
   return scale_time(mantissa, exp, unit_exps[form]);
 }
@@ -358,10 +358,10 @@ static void put_change(tf_in_band_t *in, const tf_json_value_t *change, tf_json_
   if (row == NULL) return;
   if (change->kind != TF_JSON_STRING || (!is_buy && !is_word(&part[1], in->spec->sell)))
     tf_in_band_scan_refuse(in->scan, TF_REJECT_SCHEMA);
-  else if (tf_decimal_parse(part[0].bytes, part[0].bytes_cnt, &row->u.level.price,
-                            &row->price_exp) != TF_DECIMAL_OK ||
-           tf_decimal_parse(part[2].bytes, part[2].bytes_cnt, &row->u.level.qty, &row->qty_exp) !=
-               TF_DECIMAL_OK ||
+  else if (tf_decimal_parse_padded(part[0].bytes, part[0].bytes_cnt, &row->u.level.price,
+                                   &row->price_exp) != TF_DECIMAL_OK ||
+           tf_decimal_parse_padded(part[2].bytes, part[2].bytes_cnt, &row->u.level.qty,
+                                   &row->qty_exp) != TF_DECIMAL_OK ||
            row->u.level.price < 0 || row->u.level.qty < 0)
     tf_in_band_scan_refuse(in->scan, TF_REJECT_NUMBER);
   (is_buy ? bids : asks)->as.levels.cnt = 1;

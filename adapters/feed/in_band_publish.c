@@ -21,8 +21,8 @@ static void complete_rows(tf_draft_t *draft, tf_in_band_book_t *b, uint64_t ts_n
   tf_event_t *rows = draft->out->events + draft->at;
   b->bids.as.levels.first -= b->rows_before;
   b->asks.as.levels.first -= b->rows_before;
-  if (TF_UNLIKELY(b->message.ask_cnt > 0 && b->message.bid_cnt > 0 &&
-                  b->asks.as.levels.first < b->bids.as.levels.first))
+  if (b->message.ask_cnt > 0 && b->message.bid_cnt > 0 &&
+      b->asks.as.levels.first < b->bids.as.levels.first)
     tf_draft_gather_sides(rows, &b->bids, &b->asks);
   if (!b->has_time) b->message.ts_ns = ts_ns;
   for (uint32_t i = 0; i < b->row_cnt; i++) {
@@ -126,8 +126,7 @@ static tf_verdict_t on_books(tf_in_band_t *in, tf_draft_t *draft, const tf_in_ba
     b->message.is_snapshot   = route->is_snapshot;
     b->message.is_restart    = route->is_restart;
     b->message.has_checksum  = b->message.has_checksum && !route->no_checksum;
-    tf_book_row_put(&in->rows[idx[i]].book, draft, &b->message, in->spec->depths,
-                    in->spec->checksum, &in->head);
+    tf_book_row_put(&in->rows[idx[i]].book, draft, &b->message, in->spec->depths, &in->head);
   }
   return tf_draft_finish(draft);
 }
@@ -254,8 +253,8 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
   tf_trade_ids_t   *ids = &row->book.feed.trades;
   uint64_t          id  = trade->u.trade.id;
   if (TF_UNLIKELY(id == 0)) return false; /* it has none */
-  uint32_t print = tf_trade_print(trade);
-  if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, print, counts);
+  tf_trade_said_t said = tf_trade_said(trade);
+  if (in->spec->ids == TF_IN_BAND_IDS_CONSECUTIVE) return tf_trade_ids_step(ids, id, &said, counts);
   bool was_here     = false;
   ids->is_continued = true;
   if (in->spec->ids == TF_IN_BAND_IDS_OPAQUE) {
@@ -268,10 +267,10 @@ static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *cou
     counts->late_trades += !was_here && id < ids->last;
   }
   if (TF_UNLIKELY(was_here)) {
-    tf_trade_ids_check_print(ids, id, print, counts);
+    tf_trade_ids_check_said(ids, id, &said, counts);
     return true;
   }
-  tf_trade_ids_put_print(ids, id, print);
+  tf_trade_ids_put_said(ids, &said);
   remember(row, id);
   return false;
 }

@@ -392,8 +392,9 @@ static bool find_symbols(tf_kraken_state_t *st, tf_draft_t *draft, tf_reject_t *
 }
 
 static bool is_repeat(void *self, const tf_event_t *trade, tf_feed_counts_t *counts) {
-  tf_book_row_t *row = &((tf_kraken_state_t *)self)->rows[trade->ingest_seq];
-  return tf_trade_ids_step(&row->feed.trades, trade->u.trade.id, tf_trade_print(trade), counts);
+  tf_book_row_t  *row  = &((tf_kraken_state_t *)self)->rows[trade->ingest_seq];
+  tf_trade_said_t said = tf_trade_said(trade);
+  return tf_trade_ids_step(&row->feed.trades, trade->u.trade.id, &said, counts);
 }
 
 static tf_verdict_t put_trades(tf_kraken_state_t *st, tf_draft_t *draft) {
@@ -727,7 +728,8 @@ static tf_err_t init(const tf_feed_t *feed, void *state, const tf_feed_config_t 
     tf_book_row_t *row = &st->rows[i];
     memset(row, 0, sizeof *row);
     tf_feed_row_init(&row->feed);
-    tf_depth_mirror_init(&row->mirror, memory + l.mirrors_at + i * l.mirror_bytes, l.depth_max);
+    tf_depth_mirror_init(&row->mirror, memory + l.mirrors_at + i * l.mirror_bytes, l.depth_max,
+                         &tf_depth_checksum_digits);
     row->depth_known = config->symbol_cnt > 0;
   }
   err = tf_symbols_init(&st->symbols, memory + l.symbols_at, l.row_cap, config->instruments, feed);

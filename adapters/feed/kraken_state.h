@@ -38,8 +38,7 @@ TF_INLINE bool tf_kraken_book_fits(const tf_book_row_t *row, const tf_draft_t *d
 TF_INLINE void tf_kraken_put_book(tf_kraken_state_t *st, tf_draft_t *draft, uint32_t idx,
                                   tf_book_message_t *book) {
   book->instrument_id = st->symbols.rows[idx].instrument_id;
-  tf_book_row_put(&st->rows[idx], draft, book, tf_kraken_depths, tf_depth_mirror_checksum,
-                  &st->head);
+  tf_book_row_put(&st->rows[idx], draft, book, tf_kraken_depths, &st->head);
 }
 
 /* A depth message that was refused: its book is in GAP and asked for again. Where a message does not

@@ -61,6 +61,31 @@ void tf_link_reply(tf_link_t *link, const char *text, size_t cnt) {
   send_reply(link);
 }
 
+/* The oldest of the decoder's requests, behind any echo. */
+static int send_request(tf_link_t *link) {
+  if (link->request_cnt == 0 || link->reply_cnt > 0) return 0;
+  const tf_link_text_t *text = &link->requests[link->request_at];
+  if (!tf_link_send_text(link, text->bytes, text->bytes_cnt)) return 0;
+  link->request_at = (link->request_at + 1) % TF_LINK_REQUESTS_MAX;
+  link->request_cnt--;
+  return 1;
+}
+
+bool tf_link_ask(tf_link_t *link, const char *text, size_t cnt) {
+  TF_ASSERT(cnt <= TF_FEED_REPLY_BYTES);
+  for (uint32_t i = 0; i < link->request_cnt; i++) {
+    const tf_link_text_t *one = &link->requests[(link->request_at + i) % TF_LINK_REQUESTS_MAX];
+    if (one->bytes_cnt == cnt && memcmp(one->bytes, text, cnt) == 0) return true;
+  }
+  if (link->request_cnt == TF_LINK_REQUESTS_MAX) return false;
+  tf_link_text_t *to =
+      &link->requests[(link->request_at + link->request_cnt++) % TF_LINK_REQUESTS_MAX];
+  to->bytes_cnt = (uint32_t)cnt;
+  memcpy(to->bytes, text, cnt);
+  send_request(link);
+  return true;
+}
+
 /* ---- ending ---- */
 
 static tf_link_ledger_t ledger_of(const tf_ws_counts_t *c, bool faulted) {
@@ -247,6 +272,7 @@ void tf_link_start(tf_link_t *link, uint64_t now_ns) {
   link->subscribed                                         = false;
   link->heartbeat_due_ns                                   = 0;
   link->reply_cnt                                          = 0;
+  link->request_cnt                                        = 0;
 
   tf_io_handler_t io_handler = {.self = link, .on_bytes = on_bytes, .on_closed = on_closed};
   err                        = tf_io_attach(link->io, link->dial.fd, &io_handler, &link->conn);
@@ -349,7 +375,7 @@ int tf_link_tick(tf_link_t *link, uint64_t now_ns) {
   }
   link->is_doubtful = link->ws.counts.pongs > 0 && link->config.ping_busy_ns != 0 &&
                       is_unanswered(link) && now_ns - link->asked_ns > link->config.pong_busy_ns;
-  return send_reply(link) + answer_ping(link) + probe(link);
+  return send_reply(link) + send_request(link) + answer_ping(link) + probe(link);
 }
 
 static size_t deflate_bytes(const tf_link_config_t *config) {

@@ -62,6 +62,13 @@ typedef struct tf_link_ledger {
   uint64_t rx, framed, partial, rejected;
 } tf_link_ledger_t;
 
+#define TF_LINK_REQUESTS_MAX 64u
+
+typedef struct tf_link_text {
+  uint32_t bytes_cnt;
+  char     bytes[TF_FEED_REPLY_BYTES];
+} tf_link_text_t;
+
 struct tf_link {
   tf_link_state_t   state;
   tf_link_end_t     end;
@@ -94,6 +101,8 @@ struct tf_link {
   bool              is_doubtful;      /* data comes and pongs do not: our bytes may not arrive */
   uint32_t          reply_cnt;        /* of the answer that waits; 0 none */
   char              reply[TF_FEED_REPLY_BYTES];
+  tf_link_text_t    requests[TF_LINK_REQUESTS_MAX]; /* a ring: of the decoder's own, that wait */
+  uint32_t          request_at, request_cnt;
   bool              feeding;   /* inside the parser: a close waits for its return */
   tf_link_end_t     close_end; /* the close that waits */
   uint16_t          close_code;
@@ -128,6 +137,10 @@ bool tf_link_send_text(tf_link_t *link, const char *text, size_t cnt);
 /* An answer that the peer wants at once (its heartbeat's echo), at most TF_FEED_REPLY_BYTES: goes out now, or
  * as soon as the pace allows, before anything else; the newest counts. */
 void tf_link_reply(tf_link_t *link, const char *text, size_t cnt);
+/* A request of the decoder's: goes out in its turn, behind others like it. One that waits already does so once.
+ * False: TF_LINK_REQUESTS_MAX wait, and it is dropped: the stream whose data it should bring is asked for again when
+ * they are overdue (streams.h). */
+bool tf_link_ask(tf_link_t *link, const char *text, size_t cnt);
 
 /* Ends it with a close frame of this code, and calls on_end with that reason; from inside
  * on_message that waits until the parser has returned, and no further message comes. */

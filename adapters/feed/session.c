@@ -67,7 +67,10 @@ TF_COLD static void take_answers(tf_session_t *s, tf_session_leg_t *leg) {
   const tf_feed_head_t *head = tf_session_state(s, leg);
   tf_streams_answered(&leg->streams, out->answers, out->answer_cnt, head->venue_error, s->now_ns);
   note_stream(s, &leg->streams);
-  if (out->reply_bytes_cnt > 0) tf_link_reply(&leg->link, out->reply, out->reply_bytes_cnt);
+  if (out->reply_bytes_cnt > 0 && out->reply_is_request)
+    tf_link_ask(&leg->link, out->reply, out->reply_bytes_cnt);
+  else if (out->reply_bytes_cnt > 0)
+    tf_link_reply(&leg->link, out->reply, out->reply_bytes_cnt);
   out->answer_cnt = out->reply_bytes_cnt = 0;
 }
 

@@ -72,7 +72,15 @@ static void came_up(tf_session_t *s, tf_session_leg_t *leg) {
   tf_link_feed_leftover(&leg->link, tf_clock_wall_ns());
 }
 
+/* A newcomer may wait longer than the venue does for its heartbeat's echo. */
+static void echo(tf_session_t *s, tf_session_leg_t *leg, const tf_frame_t *frame) {
+  char   text[TF_FEED_REPLY_BYTES];
+  size_t cnt = s->feed->echo(tf_session_state(s, leg), frame, text, sizeof text);
+  if (cnt > 0 && cnt < sizeof text) tf_link_reply(&leg->link, text, cnt);
+}
+
 void tf_session_legs_listen(tf_session_t *s, tf_session_leg_t *leg, const tf_frame_t *frame) {
+  if (s->feed->echo != NULL) echo(s, leg, frame);
   if (leg->heard_due_ns == 0 && leg->link.subscribed)
     leg->heard_due_ns = s->now_ns + s->config.overlap_ns;
   if (tf_overlap_put(&s->overlap, frame)) return;

@@ -93,9 +93,10 @@ tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
     return TF_ERR(E_CORE_ARGUMENT, "%u symbols in one feed, allowed are 1 to %u", cap,
                   TF_SYMBOLS_CAP);
   }
-  uint8_t *p             = memory;
-  symbols->rows          = (tf_symbol_t *)(void *)p;
-  symbols->last_idx      = 0;
+  uint8_t *p        = memory;
+  symbols->rows     = (tf_symbol_t *)(void *)p;
+  symbols->last_idx = 0;
+  memset(symbols->near, 0, sizeof symbols->near);
   symbols->cnt           = 0;
   symbols->cap           = cap;
   symbols->instruments   = instruments;
@@ -253,12 +254,23 @@ uint32_t tf_symbols_of_odd(tf_symbols_t *symbols, const tf_json_value_t *symbol,
   return tf_symbols_of_text(symbols, text, (uint32_t)bytes, may_add, why);
 }
 
+/* The row's text is this one with the family behind it. */
+static bool is_of_family(const tf_symbols_t *symbols, const tf_symbol_t *row, const char *text,
+                         uint32_t bytes) {
+  return row->text_bytes == bytes + symbols->family_bytes && memcmp(row->text, text, bytes) == 0 &&
+         memcmp(row->text + bytes, symbols->family, symbols->family_bytes) == 0;
+}
+
 uint32_t tf_symbols_of_family(tf_symbols_t *symbols, const tf_json_value_t *symbol, bool may_add,
                               tf_reject_t *why) {
-  char     text[TF_SYMBOL_BYTES_MAX + 16] = {0}; /* 16: what a comparison may read */
-  uint32_t bytes                          = symbol->bytes_cnt;
-  *why                                    = TF_REJECT_INSTRUMENT;
+  char     text[TF_SYMBOL_BYTES_MAX];
+  uint32_t bytes = symbol->bytes_cnt;
+  *why           = TF_REJECT_INSTRUMENT;
   if (bytes == 0 || bytes + symbols->family_bytes >= TF_SYMBOL_BYTES_MAX) return TF_SYMBOLS_NONE;
+  uint32_t *near = &symbols->near[tf_symbols_place_(symbol->bytes, bytes, symbols->family_bytes)];
+  if (TF_LIKELY(!symbol->escaped &&
+                is_of_family(symbols, &symbols->rows[*near], symbol->bytes, bytes)))
+    return symbols->last_idx = *near;
   if (TF_UNLIKELY(symbol->escaped)) {
     size_t plain = tf_json_unescape(symbol->bytes, bytes, text, TF_SYMBOL_BYTES_MAX);
     if (plain == SIZE_MAX) return TF_SYMBOLS_NONE;
@@ -268,8 +280,10 @@ uint32_t tf_symbols_of_family(tf_symbols_t *symbols, const tf_json_value_t *symb
   }
   memcpy(text + bytes, symbols->family, symbols->family_bytes);
   bytes += symbols->family_bytes;
-  uint32_t idx = tf_symbols_find(symbols, text, bytes);
-  return idx != TF_SYMBOLS_NONE ? idx : tf_symbols_of_text(symbols, text, bytes, may_add, why);
+  uint32_t idx = tf_symbols_lookup(symbols, text, bytes);
+  if (idx == TF_SYMBOLS_NONE) idx = tf_symbols_of_text(symbols, text, bytes, may_add, why);
+  if (idx != TF_SYMBOLS_NONE) *near = idx;
+  return idx;
 }
 
 static char spelled(char c, tf_symbols_spelling_t spelling) {

@@ -1,6 +1,6 @@
 /* From a venue's symbol to the instrument. One table a feed: a Concurrency Kit hash table over rows
  * that lie in memory taken at start, with the last symbol kept in front, because messages come in
- * runs: the common case is one comparison.
+ * runs, and behind it a guess by the symbol's bytes: the common case is one comparison or two.
  *
  * A symbol that is added also gets a row in the instrument table shared by all feeds, under the
  * name "SYMBOL.SUFFIX", unless another leg of the same venue has put it there already. Rows are
@@ -22,6 +22,7 @@
 
 #define TF_SYMBOLS_NONE UINT32_MAX
 #define TF_SYMBOLS_CAP  (1u << 20) /* rows of one table */
+#define TF_SYMBOLS_NEAR 128u
 
 /* What the venue said of a symbol's listing last (listing.h). Zeroed: nothing. */
 typedef struct tf_listing {
@@ -40,6 +41,7 @@ typedef struct tf_symbols {
   tf_symbol_t      *rows;     /* index: the feed's own dense number of the symbol */
   tf_listing_t     *listings; /* likewise */
   uint32_t          last_idx;
+  uint32_t          near[TF_SYMBOLS_NEAR]; /* by place_of: the row that was there last, perhaps */
   uint32_t          cnt, cap;
   struct ck_ht     *table;
   tf_instruments_t *instruments;
@@ -92,15 +94,32 @@ TF_INLINE bool tf_symbols_is_(const tf_symbol_t *row, const char *text, uint32_t
   return memcmp(row->text, text, text_bytes) == 0;
 }
 
+/* Where the guess for a symbol is kept: by its first and last eight bytes, and what stands behind it. bytes > 0. */
+TF_INLINE uint32_t tf_symbols_place_(const char *text, uint32_t text_bytes, uint32_t salt) {
+  uint64_t word = tf_decimal_load8_(text);
+  if (text_bytes < 8)
+    word <<= 64 - 8 * text_bytes;
+  else
+    word ^= tf_decimal_load8_(text + text_bytes - 8) * UINT64_C(0xd6e8feb86659fd93);
+  return (uint32_t)((word + salt) * UINT64_C(0x9e3779b97f4a7c15) >> 57);
+}
+TF_STATIC_ASSERT(TF_SYMBOLS_NEAR == 128, "the top seven bits of the product");
+
 /* The number of an instrument's symbol; TF_SYMBOLS_NONE. Rows mostly have ids that follow one another. */
 uint32_t tf_symbols_of_instrument(const tf_symbols_t *symbols, uint32_t instrument_id);
 
-/* The same as tf_symbols_lookup, the last symbol first. */
+/* The same as tf_symbols_lookup, the last symbol and the guess first. */
 TF_INLINE uint32_t tf_symbols_find(tf_symbols_t *symbols, const char *text, uint32_t text_bytes) {
   if (TF_LIKELY(tf_symbols_is_(&symbols->rows[symbols->last_idx], text, text_bytes))) {
     return symbols->last_idx;
   }
-  return tf_symbols_lookup(symbols, text, text_bytes);
+  if (TF_UNLIKELY(text_bytes == 0)) return TF_SYMBOLS_NONE;
+  uint32_t *near = &symbols->near[tf_symbols_place_(text, text_bytes, 0)];
+  if (TF_LIKELY(tf_symbols_is_(&symbols->rows[*near], text, text_bytes)))
+    return symbols->last_idx = *near;
+  uint32_t idx = tf_symbols_lookup(symbols, text, text_bytes);
+  if (idx != TF_SYMBOLS_NONE) *near = idx;
+  return idx;
 }
 
 /* The row of a text of at most TF_SYMBOL_BYTES_MAX - 1 bytes, added if it is new and may_add. On

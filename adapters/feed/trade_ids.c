@@ -41,10 +41,10 @@ static void begin(tf_trade_ids_t *ids, uint64_t id) {
   if (early > 0) put_hole(ids, 0, id - early, id - 1);
 }
 
-void tf_trade_ids_check_print(const tf_trade_ids_t *ids, uint64_t id, uint32_t print,
-                              tf_feed_counts_t *counts) {
-  uint32_t at = id % TF_TRADE_IDS_PRINTS;
-  if (ids->print_ids[at] != id || ids->prints[at] == 0 || ids->prints[at] == print) return;
+void tf_trade_ids_check_said(const tf_trade_ids_t *ids, uint64_t id, const tf_trade_said_t *said,
+                             tf_feed_counts_t *counts) {
+  const tf_trade_said_t *first = &ids->said[said->id % TF_TRADE_IDS_SAID];
+  if (!first->is_known || first->id != said->id || tf_trade_says_the_same(first, said)) return;
   counts->id_conflicts++;
   counts->id_conflict_newest = id;
 }
@@ -75,13 +75,14 @@ static bool is_repeat(tf_trade_ids_t *ids, uint64_t id, tf_feed_counts_t *counts
   return false;
 }
 
-bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, uint32_t print, tf_feed_counts_t *counts) {
+bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, const tf_trade_said_t *said,
+                       tf_feed_counts_t *counts) {
   if (is_repeat(ids, id, counts)) {
-    tf_trade_ids_check_print(ids, id, print, counts);
+    tf_trade_ids_check_said(ids, id, said, counts);
     return true;
   }
   /* Into a hole; a venue that starts over has made it the last. */
   counts->late_trades += id < ids->last;
-  tf_trade_ids_put_print(ids, id, print);
+  tf_trade_ids_put_said(ids, said);
   return false;
 }

@@ -9,8 +9,8 @@
  * Where ids ascend with jumps between them (a venue's one counter for all its instruments) each jump is
  * a hole, so that trades late by up to that many are told apart.
  *
- * Of the newest ids what the trade said is remembered too (trade_print.h), one place for each id by its low bits: a repeat
- * that says something else is a conflict, counted; the first stands. What came longer ago is a repeat and no more.
+ * Of the newest ids what the trade said is remembered too (trade_print.h), one place for each id by its low bits, and
+ * looked at only where an id repeats: one that says something else then is a conflict, counted; the first stands. What came longer ago is a repeat and no more.
  *
  * One writer: the feed. */
 #ifndef TF_FEED_TRADE_IDS_H
@@ -26,7 +26,7 @@
 #define TF_TRADE_IDS_RESTART UINT64_C(1000000)
 
 /* As many as a venue replays behind a reconnect: 100 (Coinbase), 50 (Kraken). A power of two. */
-#define TF_TRADE_IDS_PRINTS 128u
+#define TF_TRADE_IDS_SAID 128u
 
 typedef struct tf_trade_ids_hole {
   uint64_t first, last; /* none of these was seen */
@@ -38,33 +38,32 @@ typedef struct tf_trade_ids {
   tf_trade_ids_hole_t holes[TF_TRADE_IDS_HOLES]; /* (hole_cnt), ascending, all below last */
   uint32_t            hole_cnt;
   bool                is_known;
-  bool     is_continued; /* false behind a reconnect: what was missed meanwhile is no gap */
-  uint32_t prints[TF_TRADE_IDS_PRINTS]; /* by id; 0: none yet */
-  uint64_t print_ids[TF_TRADE_IDS_PRINTS];
+  bool            is_continued; /* false behind a reconnect: what was missed meanwhile is no gap */
+  tf_trade_said_t said[TF_TRADE_IDS_SAID]; /* by id */
 } tf_trade_ids_t;
 
 /* A trade that is news. */
-TF_INLINE void tf_trade_ids_put_print(tf_trade_ids_t *ids, uint64_t id, uint32_t print) {
-  ids->prints[id % TF_TRADE_IDS_PRINTS]    = print;
-  ids->print_ids[id % TF_TRADE_IDS_PRINTS] = id;
+TF_INLINE void tf_trade_ids_put_said(tf_trade_ids_t *ids, const tf_trade_said_t *said) {
+  ids->said[said->id % TF_TRADE_IDS_SAID] = *said;
 }
 
 /* A repeat: counts a conflict where it does not say what the first did. */
-TF_COLD void tf_trade_ids_check_print(const tf_trade_ids_t *ids, uint64_t id, uint32_t print,
-                                      tf_feed_counts_t *counts);
+TF_COLD void tf_trade_ids_check_said(const tf_trade_ids_t *ids, uint64_t id,
+                                     const tf_trade_said_t *said, tf_feed_counts_t *counts);
 
 /* The id is not the one behind the last. */
-TF_COLD bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, uint32_t print,
+TF_COLD bool tf_trade_ids_jump(tf_trade_ids_t *ids, uint64_t id, const tf_trade_said_t *said,
                                tf_feed_counts_t *counts);
 
-/* True: the id was seen before. Counts a gap where ids are missing, a conflict where print is not the first one's. */
-TF_INLINE bool tf_trade_ids_step(tf_trade_ids_t *ids, uint64_t id, uint32_t print,
+/* True: the id was seen before. Counts a gap where ids are missing, a conflict where it says something else than the
+ * first. */
+TF_INLINE bool tf_trade_ids_step(tf_trade_ids_t *ids, uint64_t id, const tf_trade_said_t *said,
                                  tf_feed_counts_t *counts) {
   if (TF_UNLIKELY(!ids->is_known || id != ids->last + 1))
-    return tf_trade_ids_jump(ids, id, print, counts);
+    return tf_trade_ids_jump(ids, id, said, counts);
   ids->last         = id;
   ids->is_continued = true;
-  tf_trade_ids_put_print(ids, id, print);
+  tf_trade_ids_put_said(ids, said);
   return false;
 }
 

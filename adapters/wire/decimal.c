@@ -202,6 +202,18 @@ uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp) {
   return sign + bytes;
 }
 
+uint32_t tf_decimal_span_long(const char *p) {
+  uint32_t digit_cnt = 16;
+  for (; digit_cnt < 48; digit_cnt += 16) {
+    uint32_t breaks = tf_decimal_breaks_(p + digit_cnt) & 0xffffu;
+    if (breaks != 0) {
+      digit_cnt += (uint32_t)__builtin_ctz(breaks);
+      break;
+    }
+  }
+  return p[digit_cnt] == '.' ? 0 : digit_cnt;
+}
+
 size_t tf_decimal_format(int64_t mantissa, int exp, char text[TF_DECIMAL_TEXT_BYTES]) {
   TF_ASSERT(exp >= TF_DECIMAL_EXP_MIN && exp <= TF_DECIMAL_EXP_MAX);
   char     digits[20]; /* lowest first */

@@ -228,6 +228,31 @@ TF_INLINE uint32_t tf_decimal_read(const char *p, const char *floor, int64_t *ma
  * a power of ten of one or two digits. */
 uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp);
 
+/* The same as tf_decimal_parse, where 40 bytes from text on are readable. */
+TF_INLINE tf_decimal_result_t tf_decimal_parse_padded(const char *text, size_t text_bytes,
+                                                      int64_t *mantissa, int8_t *exp) {
+  if (TF_LIKELY(text_bytes > 0 && tf_decimal_read_wide(text, mantissa, exp) == text_bytes))
+    return TF_DECIMAL_OK;
+  return tf_decimal_parse(text, text_bytes, mantissa, exp);
+}
+
+/* An integer of 17 to 48 digits at p: how many; 0: it is of another form. 64 bytes from p on must be readable. */
+uint32_t tf_decimal_span_long(const char *p);
+
+/* How many bytes the number at p has: an integer, or 16 with its point, a sign beside. 0: it is of another form.
+ * Nothing is made of it. 65 bytes from p on must be readable. */
+TF_INLINE uint32_t tf_decimal_span(const char *p) {
+  uint32_t    sign   = *p == '-';
+  const char *q      = p + sign;
+  uint32_t    breaks = tf_decimal_breaks_(q);
+  uint32_t    whole  = (uint32_t)__builtin_ctz(breaks);
+  uint32_t    all    = (uint32_t)__builtin_ctz(breaks & (breaks - 1));
+  uint32_t    bytes  = q[whole] == '.' ? all : whole;
+  bool is_bad = (whole == 0) | (all == whole + 1 && q[whole] == '.') | (*q == '0' && whole > 1);
+  if (TF_UNLIKELY(whole == 16)) bytes = tf_decimal_span_long(q);
+  return is_bad || bytes == 0 ? 0 : sign + bytes;
+}
+
 /* How many digits, at most 16, an unsigned integer at p has; its value is not made
  * (tf_json_u64). */
 TF_INLINE uint32_t tf_decimal_u64_span(const char *p) {

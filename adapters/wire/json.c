@@ -225,7 +225,7 @@ TF_COLD static const char *read_value_again(tf_json_t *json, tf_json_object_t *o
     return NULL;
   p -= is_quoted;
   if (p >= json->end) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
-  tf_json_form_t form = tf_json_steps_form(object, want, is_wanted, *p);
+  tf_json_form_t form = tf_json_steps_form(object, want, *p);
   if (form != TF_JSON_FORM_ANY) { /* null now and then is no reason */
     step->more_form = (uint8_t)form;
     if (step->form != TF_JSON_FORM_LONG) step->form = (uint8_t)form;
@@ -234,7 +234,7 @@ TF_COLD static const char *read_value_again(tf_json_t *json, tf_json_object_t *o
 }
 
 TF_INLINE bool is_over(char c, bool is_quoted) {
-  return is_quoted ? c == '"' : tf_json_hot_ends_number(c);
+  return is_quoted ? c == '"' : tf_json_skip_ends_number(c);
 }
 
 /* A decimal with more digits than the hot reader takes, or a sign. */
@@ -267,14 +267,24 @@ static uint32_t wide_span(const char *p) {
 
 TF_INLINE const char *read_u64(tf_json_step_t *step, const char *p, tf_json_value_t *value) {
   uint32_t bytes = tf_decimal_u64_span(p);
-  if (TF_UNLIKELY(p[bytes] != ',') && !tf_json_hot_ends_number(p[bytes])) {
+  if (TF_UNLIKELY(p[bytes] != ',') && !tf_json_skip_ends_number(p[bytes])) {
     bytes = bytes == 16 ? wide_span(p) : 0;
-    if (bytes == 0 || !tf_json_hot_ends_number(p[bytes])) return NULL;
+    if (bytes == 0 || !tf_json_skip_ends_number(p[bytes])) return NULL;
   }
   value->bytes     = p;
   value->bytes_cnt = bytes;
   if (TF_UNLIKELY(!tf_json_hot_guess(&bytes, &step->guess_bytes))) return NULL;
   tf_json_hot_value_is(value, TF_JSON_NUMBER, TF_JSON_MADE_U64, 0);
+  return p + bytes;
+}
+
+TF_INLINE const char *read_number(tf_json_step_t *step, const char *p, tf_json_value_t *value) {
+  uint32_t bytes = tf_decimal_span(p);
+  if (TF_UNLIKELY(!tf_json_skip_ends_number(p[bytes]))) return NULL;
+  value->bytes     = p;
+  value->bytes_cnt = bytes;
+  if (TF_UNLIKELY(!tf_json_hot_guess(&bytes, &step->guess_bytes))) return NULL;
+  tf_json_hot_value_is(value, TF_JSON_NUMBER, TF_JSON_MADE_NONE, 0);
   return p + bytes;
 }
 
@@ -309,13 +319,11 @@ TF_INLINE const char *read_literal(const char *p, tf_json_value_t *value) {
 }
 TF_STATIC_ASSERT(TF_JSON_TRUE == TF_JSON_FALSE + 1, "read_literal adds");
 
-static const char *read_long(tf_json_t *json, tf_json_object_t *object, tf_json_step_t *step,
-                             const char *p, tf_json_value_t *value);
-
 /* p is behind the step's text. The usual forms are asked for one by one: a switch over all took six instructions
  * more a member. NULL with json->result OK: it does not have this form after all, and nothing was done. */
 TF_INLINE const char *read_form(tf_json_t *json, tf_json_object_t *object, tf_json_step_t *step,
                                 uint32_t form, const char *p, tf_json_value_t *value) {
+again:
   if (form == TF_JSON_FORM_U64) return read_u64(step, p, value);
   if (form == TF_JSON_FORM_QUOTED) return read_decimal(json, step, p, true, value);
   if (form == TF_JSON_FORM_TEXT) return read_text(json, step, p, value);
@@ -331,22 +339,17 @@ TF_INLINE const char *read_form(tf_json_t *json, tf_json_object_t *object, tf_js
     return begins(object->second, *p) ? read_child(json, object->second, p, value) : NULL;
   case TF_JSON_FORM_ITEM:
     return begins(object->child, *p) ? read_item_or_items(json, object->child, p, value) : NULL;
+  case TF_JSON_FORM_NUMBER: return read_number(step, p, value);
   case TF_JSON_FORM_DECIMAL: return read_decimal(json, step, p, false, value);
   case TF_JSON_FORM_ITEMS:
     if (*p != '[' || object->child == NULL) return NULL;
     return read_items(json, object->child, p, value);
-  case TF_JSON_FORM_LONG: return read_long(json, object, step, p, value);
+  case TF_JSON_FORM_LONG: /* the front of a long key matched */
+    form = step->more_form;
+    if (tf_json_steps_match_more(step, p - step->text_bytes)) goto again;
+    return NULL;
   default: return NULL;
   }
-}
-
-/* Where the front of a long key matched. */
-__attribute__((noinline)) static const char *read_long(tf_json_t *json, tf_json_object_t *object,
-                                                       tf_json_step_t *step, const char *p,
-                                                       tf_json_value_t *value) {
-  if (step->more_form == TF_JSON_FORM_LONG) return NULL; /* never learned so */
-  if (!tf_json_steps_match_more(step, p - step->text_bytes)) return NULL;
-  return read_form(json, object, step, step->more_form, p, value);
 }
 
 /* The value of a step whose front matched, p at its brace or comma. NULL with json->result OK: the member is
@@ -480,7 +483,7 @@ static const char *read_element_any(tf_json_t *json, tf_json_object_t *tuple, tf
                                     uint32_t at, const char *p, tf_json_value_t *value) {
   bool     is_wanted = at < tuple->shape->key_cnt;
   uint32_t want      = is_wanted ? tuple->shape->keys[at].want : TF_JSON_WANT_BYTES;
-  if (step != NULL) step->form = (uint8_t)tf_json_steps_form(tuple, want, is_wanted, *p);
+  if (step != NULL) step->form = (uint8_t)tf_json_steps_form(tuple, want, *p);
   return read_value_any(json, tuple, want, p, value);
 }
 

@@ -24,5 +24,5 @@ tf_decimal_result_t tf_json_array_decimal(const tf_json_value_t *element, int64_
                                           int8_t *exp) {
   if ((element->kind != TF_JSON_NUMBER && element->kind != TF_JSON_STRING) || element->escaped)
     return TF_DECIMAL_GRAMMAR;
-  return tf_decimal_parse(element->bytes, element->bytes_cnt, mantissa, exp);
+  return tf_decimal_parse_padded(element->bytes, element->bytes_cnt, mantissa, exp);
 }

@@ -37,11 +37,6 @@ TF_INLINE uint32_t tf_json_hot_load4(const char *p) {
 #define TF_JSON_HOT_BYTES3(a, b, c)    ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16)
 #define TF_JSON_HOT_BYTES4(a, b, c, d) (TF_JSON_HOT_BYTES3(a, b, c) | (uint32_t)(d) << 24)
 
-/* A number that a hot reader has taken is over in front of these; anything else is the scan's. */
-TF_INLINE bool tf_json_hot_ends_number(char c) {
-  return c == ',' || c == '}' || c == ']' || c == ' ';
-}
-
 TF_INLINE void tf_json_hot_value_is(tf_json_value_t *value, uint8_t kind, uint8_t made,
                                     int8_t exp) {
   value->what = (uint32_t)kind | (uint32_t)made << 8 | (uint32_t)(uint8_t)exp << 24;

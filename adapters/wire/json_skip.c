@@ -51,8 +51,14 @@ const char *tf_json_skip_string(tf_json_t *json, const char *p, bool *escaped) {
   return tf_json_skip_failed(json, TF_JSON_SYNTAX);
 }
 
-/* Behind a number that was read without a look at the end of the message; anything else is the scan's. */
-static bool ends_number(char c) { return c == ',' || c == '}' || c == ']' || c == ' '; }
+/* The usual string ends within 16 bytes. */
+TF_INLINE const char *skip_string(tf_json_t *json, const char *p, bool *escaped) {
+  uint32_t    specials = tf_json_skip_specials_(p);
+  const char *stop     = p + (specials != 0 ? __builtin_ctz(specials) : 0);
+  *escaped             = false;
+  if (TF_LIKELY(*stop == '"' && stop < json->end)) return stop;
+  return tf_json_skip_string(json, p, escaped);
+}
 
 static const char *skip_literal(tf_json_t *json, const char *p, const char *text, size_t bytes,
                                 uint8_t kind, tf_json_value_t *value) {
@@ -63,17 +69,25 @@ static const char *skip_literal(tf_json_t *json, const char *p, const char *text
   return p + bytes;
 }
 
-/* The number at p goes to the value, in its usual forms without a look at each byte; made says how that went. */
-static const char *skip_number(tf_json_t *json, const char *p, tf_json_value_t *value) {
+/* The number at p goes to the value; made says how that went. */
+static const char *read_number(tf_json_t *json, const char *p, tf_json_value_t *value) {
   tf_decimal_result_t result;
   const char         *stop = p + tf_decimal_read_wide(p, &value->as.mantissa, &value->exp);
   value->kind              = TF_JSON_NUMBER;
   value->made              = TF_JSON_MADE_DECIMAL;
-  if (TF_LIKELY(stop > p && stop <= json->end && ends_number(*stop))) return stop;
+  if (TF_LIKELY(stop > p && stop <= json->end && tf_json_skip_ends_number(*stop))) return stop;
   p           = tf_decimal_scan(p, json->end, &value->as.mantissa, &value->exp, &result);
   value->made = result == TF_DECIMAL_OK ? TF_JSON_MADE_DECIMAL : TF_JSON_MADE_BAD;
   if (p != NULL) return p;
   return tf_json_skip_failed(json, result == TF_DECIMAL_DIGITS ? TF_JSON_LIMIT : TF_JSON_SYNTAX);
+}
+
+/* The same where nothing is to be made of it: nothing is, where it is of the usual form. */
+static const char *skip_number(tf_json_t *json, const char *p, tf_json_value_t *value) {
+  const char *stop = p + tf_decimal_span(p);
+  value->kind      = TF_JSON_NUMBER;
+  if (TF_LIKELY(stop > p && stop <= json->end && tf_json_skip_ends_number(*stop))) return stop;
+  return read_number(json, p, value);
 }
 
 static const char *skip_scalar(tf_json_t *json, const char *p, tf_json_value_t *value) {
@@ -81,7 +95,7 @@ static const char *skip_scalar(tf_json_t *json, const char *p, tf_json_value_t *
   switch (*p) {
   case '"':
     value->kind = TF_JSON_STRING;
-    p           = tf_json_skip_string(json, p + 1, &escaped);
+    p           = skip_string(json, p + 1, &escaped);
     if (p == NULL) return NULL;
     value->escaped = escaped;
     return p + 1;
@@ -104,7 +118,7 @@ static const char *skip_key(tf_json_t *json, nest_t *nest, const char *p) {
   bool escaped;
   if (++nest->keys[nest->depth] > TF_JSON_KEYS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
   if (p >= json->end || *p != '"') return tf_json_skip_failed(json, TF_JSON_SYNTAX);
-  p = tf_json_skip_string(json, p + 1, &escaped);
+  p = skip_string(json, p + 1, &escaped);
   if (p == NULL) return NULL;
   p = tf_json_skip_space(p + 1, json->end);
   if (p >= json->end || *p != ':') return tf_json_skip_failed(json, TF_JSON_SYNTAX);
@@ -164,8 +178,9 @@ static const char *skip_nested(tf_json_t *json, const char *p) {
   } while (true);
 }
 
-/* Any value at p; where it is a number, made of it what it is, for the caller to keep or not. */
-TF_INLINE const char *skip_value(tf_json_t *json, const char *p, tf_json_value_t *value) {
+/* A value at p, unless it is a number that is wanted. */
+TF_INLINE const char *skip_any(tf_json_t *json, const char *p, bool makes_number,
+                               tf_json_value_t *value) {
   if (p >= json->end) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
   const char *first  = p;
   value->made        = TF_JSON_MADE_NONE;
@@ -175,6 +190,8 @@ TF_INLINE const char *skip_value(tf_json_t *json, const char *p, tf_json_value_t
   if (*p == '{' || *p == '[') {
     value->kind = *p == '{' ? TF_JSON_OBJECT : TF_JSON_ARRAY;
     p           = skip_nested(json, p);
+  } else if (makes_number && (*p == '-' || (*p >= '0' && *p <= '9'))) {
+    p = read_number(json, p, value);
   } else {
     p = skip_scalar(json, p, value);
   }
@@ -186,7 +203,7 @@ TF_INLINE const char *skip_value(tf_json_t *json, const char *p, tf_json_value_t
 }
 
 const char *tf_json_skip_value(tf_json_t *json, const char *p, tf_json_value_t *value) {
-  p                  = skip_value(json, p, value);
+  p                  = skip_any(json, p, false, value);
   value->made        = TF_JSON_MADE_NONE;
   value->exp         = 0;
   value->as.mantissa = 0;
@@ -205,17 +222,19 @@ const char *tf_json_skip_u64(tf_json_t *json, const char *p, tf_json_value_t *va
 }
 
 const char *tf_json_skip_decimal(tf_json_t *json, const char *p, tf_json_value_t *value) {
-  p = skip_value(json, p, value);
+  p = skip_any(json, p, true, value);
   if (p == NULL || value->kind != TF_JSON_STRING) return p;
-  char        plain[TF_DECIMAL_DIGITS_MAX + 16];
+  char        plain[TF_DECIMAL_DIGITS_MAX + 64]; /* 64: what is read behind it */
   const char *text       = value->bytes;
   size_t      text_bytes = value->bytes_cnt;
   if (value->escaped) {
-    text       = plain;
-    text_bytes = tf_json_unescape(value->bytes, value->bytes_cnt, plain, sizeof(plain));
+    text = plain;
+    text_bytes =
+        tf_json_unescape(value->bytes, value->bytes_cnt, plain, TF_DECIMAL_DIGITS_MAX + 16);
   }
-  bool fits = text_bytes != SIZE_MAX &&
-              tf_decimal_parse(text, text_bytes, &value->as.mantissa, &value->exp) == TF_DECIMAL_OK;
+  bool fits =
+      text_bytes != SIZE_MAX &&
+      tf_decimal_parse_padded(text, text_bytes, &value->as.mantissa, &value->exp) == TF_DECIMAL_OK;
   value->made = fits ? TF_JSON_MADE_DECIMAL : TF_JSON_MADE_BAD;
   return p;
 }

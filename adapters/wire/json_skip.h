@@ -21,6 +21,11 @@ const char *tf_json_skip_string(tf_json_t *json, const char *p, bool *escaped);
 /* Sets the result if it is not set yet; returns NULL for the caller to hand on. */
 const char *tf_json_skip_failed(tf_json_t *json, tf_json_result_t result);
 
+/* Behind a number that was read without a look at the end of the message; anything else is the scan's. */
+TF_INLINE bool tf_json_skip_ends_number(char c) {
+  return c == ',' || c == '}' || c == ']' || c == ' ';
+}
+
 TF_INLINE const char *tf_json_skip_space(const char *p, const char *end) {
   while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) p++;
   return p;

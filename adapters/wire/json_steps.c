@@ -3,8 +3,7 @@
 #define KEY_BYTES_MAX                                                                              \
   (TF_JSON_STEP_BYTES + TF_JSON_MORE_BYTES - 5) /* lead, two quotes, colon, quote */
 
-tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want, bool is_wanted,
-                                  char c) {
+tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want, char c) {
   bool is_digit = (c >= '0' && c <= '9') || c == '-';
   bool is_plain = want == TF_JSON_WANT_TEXT || want == TF_JSON_WANT_BYTES;
   bool is_items = want == TF_JSON_WANT_ITEMS || want == TF_JSON_WANT_ITEM;
@@ -14,9 +13,9 @@ tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want,
     return is_plain || want == TF_JSON_WANT_ITEM ? TF_JSON_FORM_TEXT
            : is_number                           ? TF_JSON_FORM_QUOTED
                                                  : TF_JSON_FORM_ANY;
-  /* of a number that nobody wants nobody sees what was made */
   if (is_digit && (want == TF_JSON_WANT_U64 || want == TF_JSON_WANT_ITEM)) return TF_JSON_FORM_U64;
-  if (is_digit) return is_number || !is_wanted ? TF_JSON_FORM_DECIMAL : TF_JSON_FORM_ANY;
+  if (is_digit)
+    return is_number ? TF_JSON_FORM_DECIMAL : is_plain ? TF_JSON_FORM_NUMBER : TF_JSON_FORM_ANY;
   if (is_plain && (c == 't' || c == 'f')) return TF_JSON_FORM_LITERAL;
   if (c == '[' && want == TF_JSON_WANT_LEVELS) return TF_JSON_FORM_LEVELS;
   if (c == '[' && want == TF_JSON_WANT_WORD_LEVELS) return TF_JSON_FORM_WORD_LEVELS;
@@ -142,7 +141,7 @@ tf_json_step_t *tf_json_steps_learn(tf_json_order_t *order, const tf_json_object
   step->mask           = (1u << front) - 1;
   step->slot_at        = (uint16_t)((is_known ? member->key : key_cnt) * sizeof(tf_json_value_t));
   step->text_bytes     = (uint8_t)bytes;
-  step->more_form      = (uint8_t)tf_json_steps_form(object, want, is_known, *member->value);
+  step->more_form      = (uint8_t)tf_json_steps_form(object, want, *member->value);
   step->form           = bytes > front ? TF_JSON_FORM_LONG : step->more_form;
   memcpy(step->text, member->lead, front);
   memcpy(step->more, member->lead + front, bytes - front);

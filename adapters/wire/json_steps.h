@@ -15,7 +15,8 @@ typedef enum tf_json_form {
   TF_JSON_FORM_ANY = 0,
   TF_JSON_FORM_TEXT,    /* behind the opening quote */
   TF_JSON_FORM_QUOTED,  /* a decimal, behind the opening quote */
-  TF_JSON_FORM_DECIMAL, /* a decimal without quotes; also a number that nobody wants */
+  TF_JSON_FORM_DECIMAL, /* a decimal without quotes */
+  TF_JSON_FORM_NUMBER,  /* of which nothing is made */
   TF_JSON_FORM_U64,
   TF_JSON_FORM_LITERAL, /* true or false */
   TF_JSON_FORM_LEVELS,
@@ -59,8 +60,7 @@ TF_INLINE bool tf_json_steps_match_more(const tf_json_step_t *step, const char *
 }
 
 /* The form of the value that begins with c. */
-tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want, bool is_wanted,
-                                  char c);
+tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want, char c);
 
 /* The step of the member at p (its brace or comma) whose bit is not in seen, or NULL. */
 tf_json_step_t *tf_json_steps_find(tf_json_order_t *order, const char *p, uint64_t seen);

@@ -345,6 +345,21 @@ static void check_bar(tf_config_t *config, const tf_config_bar_t *bar) {
     report_bar(config, bar, "session.hours", "is shorter than the bar's size");
 }
 
+/* Which file it is of. */
+static void check_model_file(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].file", i);
+  if (!m->file == !m->registry)
+    report(config, E_CONFIG_CONFLICT, path, "one of file and registry is wanted");
+  snprintf(path, sizeof path, "models[%u].version", i);
+  if (m->version && !m->registry)
+    report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");
+  snprintf(path, sizeof path, "models[%u].sha256", i);
+  if (m->sha256 && strspn(m->sha256, "0123456789abcdefABCDEF") != strlen(m->sha256))
+    report(config, E_CONFIG_VALUE, path, "found \"%s\"; 64 hex digits are wanted", m->sha256);
+}
+
 static void check_model(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
@@ -372,6 +387,9 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   check_lanes(config);
   for (uint32_t i = 0; i < config->feed_cnt; i++) check_feed(config, i);
   for (uint32_t i = 0; i < config->bar_cnt; i++) check_bar(config, &config->bars[i]);
-  for (uint32_t i = 0; i < config->model_cnt; i++) check_model(config, i);
+  for (uint32_t i = 0; i < config->model_cnt; i++) {
+    check_model_file(config, i);
+    check_model(config, i);
+  }
   for (uint32_t i = 0; i < config->strategy_cnt; i++) check_strategy(config, i);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 
 #include "boot/control_request.h"
 #include "boot/control_socket.h"
+#include "boot/model_server.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -35,8 +37,9 @@ struct tf_control {
   tf_control_socket_t *socket;
   char                 token[TOKEN_BYTES];
   void                *ring_memory;
-  tf_ring_writer_t     writer; /* the socket's thread */
-  tf_ring_reader_t     reader; /* acquire's */
+  pthread_mutex_t      sending; /* the socket's thread and the model server's take turns */
+  tf_ring_writer_t     writer;  /* who holds sending */
+  tf_ring_reader_t     reader;  /* acquire's */
   uint64_t             sent_cnt;
   uint64_t             started_ns;
   uint64_t             asks_seen; /* by acquire: of the lane's, and those of each model */
@@ -175,6 +178,35 @@ static tf_err_t obey(tf_control_t *c, const tf_control_request_t *r, json_t *ans
   command_t command = {.event = event};
   tf_err_t  err     = send_command(c, &command, &ingest_seq);
   if (!err) json_object_set_new(answer, "ingest_seq", json_integer((json_int_t)ingest_seq));
+  return err;
+}
+
+/* The model server's: waits until the lane is sure to take it. */
+static tf_err_t publish_for_models(void *self, const tf_event_t *event, uint64_t *ingest_seq) {
+  tf_control_t *c       = self;
+  command_t     command = {.event = *event};
+  pthread_mutex_lock(&c->sending);
+  tf_err_t err = send_command(c, &command, ingest_seq);
+  pthread_mutex_unlock(&c->sending);
+  return err;
+}
+
+/* ---- models ---- */
+
+static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
+  tf_model_server_t *server  = c->config.engine->model_server;
+  tf_model_request_t request = {.version = r->version};
+  if (!server)
+    return TF_ERR(E_CONTROL_REQUEST,
+                  "no model is of a registry: models[].registry in the config makes one swappable");
+  memcpy(request.model, r->model, sizeof request.model);
+  memcpy(request.sha256, r->sha256, sizeof request.sha256);
+  request.verb = !strcmp(r->verb, "load")   ? TF_MODEL_LOAD
+                 : !strcmp(r->verb, "swap") ? TF_MODEL_SWAP
+                 : !strcmp(r->verb, "drop") ? TF_MODEL_DROP
+                                            : TF_MODEL_ROLLBACK;
+  tf_err_t err = strcmp(r->verb, "list") != 0 ? tf_model_server_request(server, &request) : TF_OK;
+  if (!err) json_object_set_new(answer, "models", tf_model_server_list(server));
   return err;
 }
 
@@ -442,6 +474,17 @@ static bool same_token(const char *a, const char *b) {
   return difference == 0;
 }
 
+/* What crosses to acquire: one at a time, its answer read before the next is sent. */
+static tf_err_t send_request(tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
+  bool is_event = r->command == TF_CONTROL_COMMAND_HALT ||
+                  r->command == TF_CONTROL_COMMAND_RESUME ||
+                  r->command == TF_CONTROL_COMMAND_POSITION;
+  pthread_mutex_lock(&c->sending);
+  tf_err_t err = is_event ? obey(c, r, answer) : tell_source(c, r, answer);
+  pthread_mutex_unlock(&c->sending);
+  return err;
+}
+
 static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cnt, json_t *answer) {
   tf_control_request_t request;
   tf_err_t             err = tf_control_request_parse(line, line_cnt, &request);
@@ -455,17 +498,17 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
     status(c, answer);
     return TF_OK;
   }
-  if (request.command == TF_CONTROL_COMMAND_STREAMS) return tell_source(c, &request, answer);
-  tf_log(TF_LOG_NOTICE, "control", "command=%s instrument=%s feed=%s symbol=%s", name,
-         request.instrument, request.feed, request.symbol);
-  if (request.command == TF_CONTROL_COMMAND_SUBSCRIBE ||
-      request.command == TF_CONTROL_COMMAND_UNSUBSCRIBE)
-    return tell_source(c, &request, answer);
+  if (request.command == TF_CONTROL_COMMAND_STREAMS) return send_request(c, &request, answer);
+  if (request.command == TF_CONTROL_COMMAND_MODEL && !strcmp(request.verb, "list"))
+    return tell_models(c, &request, answer);
+  tf_log(TF_LOG_NOTICE, "control", "command=%s instrument=%s feed=%s symbol=%s verb=%s model=%s",
+         name, request.instrument, request.feed, request.symbol, request.verb, request.model);
+  if (request.command == TF_CONTROL_COMMAND_MODEL) return tell_models(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_DRAIN) {
     tf_engine_stop(c->config.engine);
     return TF_OK;
   }
-  return obey(c, &request, answer);
+  return send_request(c, &request, answer);
 }
 
 TF_STATIC_ASSERT(sizeof((tf_control_request_t){0}.token) == TOKEN_BYTES,
@@ -530,11 +573,12 @@ tf_err_t tf_control_start(const tf_control_config_t *config, tf_control_t **cont
   tf_control_t *c = aligned_alloc(TF_LINE_PAIR_BYTES, tf_align_up(sizeof *c, TF_LINE_PAIR_BYTES));
   if (!c) return TF_ERR(E_CORE_NO_MEMORY, "control: %zu bytes", sizeof *c);
   memset(c, 0, sizeof *c);
-  c->config                    = *config;
-  c->source.ops                = &control_ops;
-  c->source.feed_state         = TF_FEED_LIVE;
-  c->source.is_aid             = true;
-  c->started_ns                = tf_clock_monotonic_ns();
+  c->config            = *config;
+  c->source.ops        = &control_ops;
+  c->source.feed_state = TF_FEED_LIVE;
+  c->source.is_aid     = true;
+  c->started_ns        = tf_clock_monotonic_ns();
+  pthread_mutex_init(&c->sending, NULL);
   tf_control_handler_t handler = {c, tf_control_answer};
   tf_err_t             err     = config->token_file ? read_token(c, config->token_file) : TF_OK;
   if (!err) err = make_ring(c);
@@ -544,6 +588,9 @@ tf_err_t tf_control_start(const tf_control_config_t *config, tf_control_t **cont
     tf_control_stop(c);
     return err;
   }
+  if (config->engine->model_server)
+    tf_model_server_set_publisher(config->engine->model_server,
+                                  (tf_model_publisher_t){c, publish_for_models});
   *control = c;
   return TF_OK;
 }
@@ -563,6 +610,7 @@ void tf_control_stop(tf_control_t *c) {
         (unsigned long long)n.cut_short);
   }
   explicit_bzero(c->token, sizeof c->token);
+  pthread_mutex_destroy(&c->sending);
   free(c->ring_memory);
   free(c);
 }

@@ -51,7 +51,7 @@ static tf_err_t read_command(const char *text, tf_control_request_t *r) {
   const char *near = tf_nearest_name(text, names, TF_CONTROL_COMMAND_CNT);
   return TF_ERR(E_CONTROL_REQUEST,
                 "command \"%s\" is not known%s%s%s; known: status halt resume position drain "
-                "subscribe unsubscribe streams",
+                "subscribe unsubscribe streams model",
                 shown(text), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
@@ -87,6 +87,28 @@ static tf_err_t read_from(const char *text, tf_control_request_t *r) {
   return TF_OK;
 }
 
+static tf_err_t read_verb(const char *text, tf_control_request_t *r) {
+  static const char *const verbs[] = {"list", "load", "swap", "rollback", "drop"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
+    if (!strcmp(text, verbs[i])) return copy_text("verb", text, r->verb, sizeof r->verb);
+  return TF_ERR(E_CONTROL_REQUEST, "verb \"%s\" is not known; known: " TF_CONTROL_MODEL_VERBS,
+                shown(text));
+}
+
+static tf_err_t read_version(const char *text, tf_control_request_t *r) {
+  size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || digits > 9 || text[digits] != '\0' || *text == '0')
+    return TF_ERR(E_CONTROL_REQUEST, "version \"%s\" is no number of 1 to 999999999", shown(text));
+  r->version = (uint32_t)strtoul(text, NULL, 10);
+  return TF_OK;
+}
+
+static tf_err_t read_sha256(const char *text, tf_control_request_t *r) {
+  if (strlen(text) != 64 || strspn(text, "0123456789abcdefABCDEF") != 64)
+    return TF_ERR(E_CONTROL_REQUEST, "sha256 \"%s\" is not 64 hex digits", shown(text));
+  return copy_text("sha256", text, r->sha256, sizeof r->sha256);
+}
+
 /* What a command needs beside its name. */
 static tf_err_t check_members(const tf_control_request_t *r) {
   bool changes =
@@ -95,6 +117,10 @@ static tf_err_t check_members(const tf_control_request_t *r) {
     return TF_ERR(E_CONTROL_REQUEST, "%s wants \"feed\" and \"symbol\"", names[r->command]);
   if (r->command == TF_CONTROL_COMMAND_STREAMS && !*r->feed)
     return TF_ERR(E_CONTROL_REQUEST, "streams wants \"feed\"");
+  if (r->command == TF_CONTROL_COMMAND_MODEL && !*r->verb)
+    return TF_ERR(E_CONTROL_REQUEST, "model wants \"verb\": " TF_CONTROL_MODEL_VERBS);
+  if (r->command == TF_CONTROL_COMMAND_MODEL && strcmp(r->verb, "list") != 0 && !*r->model)
+    return TF_ERR(E_CONTROL_REQUEST, "model %s wants \"model\"", r->verb);
   return TF_OK;
 }
 
@@ -108,10 +134,14 @@ static tf_err_t read_member(const char *key, const json_t *value, tf_control_req
   if (!strcmp(key, "channels")) return read_channels(text, r);
   if (!strcmp(key, "from")) return read_from(text, r);
   if (!strcmp(key, "instrument")) return copy_text(key, text, r->instrument, sizeof r->instrument);
+  if (!strcmp(key, "verb")) return read_verb(text, r);
+  if (!strcmp(key, "model")) return copy_text(key, text, r->model, sizeof r->model);
+  if (!strcmp(key, "version")) return read_version(text, r);
+  if (!strcmp(key, "sha256")) return read_sha256(text, r);
   if (strcmp(key, "position") != 0)
     return TF_ERR(E_CONTROL_REQUEST,
                   "\"%s\" is not a key of a request; known: command instrument position feed "
-                  "symbol channels from token",
+                  "symbol channels from verb model version sha256 token",
                   shown(key));
   if (parse_decimal(text, &r->position, &r->position_exp)) return TF_OK;
   return TF_ERR(E_CONTROL_REQUEST,
@@ -139,7 +169,7 @@ tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_
   if (!err && !json_object_get(root, "command"))
     err = TF_ERR(E_CONTROL_REQUEST,
                  "\"command\" is missing: status, halt, resume, position, drain, subscribe, "
-                 "unsubscribe or streams");
+                 "unsubscribe, streams or model");
   bool has_both = json_object_get(root, "instrument") && json_object_get(root, "position");
   if (!err && r->command == TF_CONTROL_COMMAND_POSITION && !has_both)
     err = TF_ERR(E_CONTROL_REQUEST, "position wants \"instrument\" and \"position\"");

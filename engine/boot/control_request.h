@@ -2,6 +2,7 @@
  *   {"command":"position","instrument":"BTCUSDT.BINANCE-SPOT","position":"-1.5","token":"..."}
  *   {"command":"subscribe","feed":"main","symbol":"ETHUSDT","channels":"trade,book"}
  *   {"command":"streams","feed":"main","from":"16"}
+ *   {"command":"model","verb":"swap","model":"lstm","version":"4","sha256":"..."}
  * Pure: text in, struct out; allocates (jansson). */
 #ifndef TF_BOOT_CONTROL_REQUEST_H
 #define TF_BOOT_CONTROL_REQUEST_H
@@ -16,7 +17,10 @@
   X(DRAIN, "drain")                                                                                \
   X(SUBSCRIBE, "subscribe")                                                                        \
   X(UNSUBSCRIBE, "unsubscribe")                                                                    \
-  X(STREAMS, "streams")
+  X(STREAMS, "streams")                                                                            \
+  X(MODEL, "model")
+
+#define TF_CONTROL_MODEL_VERBS "list load swap rollback drop"
 
 typedef enum tf_control_command {
 #define TF_CONTROL_COMMAND_(id, name) TF_CONTROL_COMMAND_##id,
@@ -31,8 +35,11 @@ typedef struct tf_control_request {
   int64_t              position; /* mantissa */
   int8_t               position_exp;
   char                 feed[64], symbol[TF_SYMBOL_BYTES_MAX];
-  uint32_t             channels; /* TF_CHANNEL_*; 0: all that the feed decodes */
-  uint32_t             from;     /* of a list: the answer's next */
+  uint32_t             channels;            /* TF_CHANNEL_*; 0: all that the feed decodes */
+  uint32_t             from;                /* of a list: the answer's next */
+  char                 verb[16], model[32]; /* of models: TF_CONTROL_MODEL_VERBS */
+  uint32_t             version;             /* 0: the newest */
+  char                 sha256[65];
   char                 token[128];
 } tf_control_request_t;
 

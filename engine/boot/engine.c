@@ -4,6 +4,7 @@
 
 #include "boot/feature_compile.h"
 #include "boot/feature_schema.h"
+#include "boot/model_server.h"
 #include "boot/peer_config.h"
 #include "boot/rule.h"
 #include "boot/serving.h"
@@ -86,32 +87,11 @@ static size_t arena_bytes(const tf_engine_t *e) {
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
   for (uint32_t i = 0; i < e->model_cnt; i++)
-    total += e->models[i]->scratch_bytes + e->models[i]->input_cnt * 8 + 4096 +
-             instruments * (e->models[i]->state_bytes + TF_LINE_PAIR_BYTES);
+    total += tf_compute_model_bytes(e->models[i], e->instruments.cap);
   return total + tf_serving_bytes(e) + sink_bytes(e);
 }
 
 /* ---- parts ---- */
-
-/* How the config wants a model; what it may say but this build cannot do is refused, never passed
- * over. A model file holds fp32, which is what auto takes. */
-static tf_err_t model_options(const tf_config_t *c, uint32_t i, tf_model_options_t *options) {
-  char path[64], where[256];
-  *options = (tf_model_options_t){.error_max = (double)c->models[i].error_max_ppm * 1e-6};
-  switch (c->models[i].precision) {
-  case TF_CONFIG_PRECISION_BF16: options->precision = TF_PRECISION_BF16; break;
-  case TF_CONFIG_PRECISION_INT8: options->precision = TF_PRECISION_INT8; break;
-  case TF_CONFIG_PRECISION_FP16:
-    snprintf(path, sizeof path, "models[%u].precision", i);
-    return TF_ERR(
-        E_CONFIG_VALUE,
-        "%s: found fp16, which the cpu backend has no kernels for: allowed are auto, fp32, "
-        "bf16, int8",
-        tf_config_where(c, path, where, sizeof where));
-  default: options->precision = TF_PRECISION_FP32; break;
-  }
-  return TF_OK;
-}
 
 /* The config's window, where it says one, is that of the file. */
 static tf_err_t check_window(const tf_config_t *c, uint32_t i, const tf_model_t *model) {
@@ -122,7 +102,8 @@ static tf_err_t check_window(const tf_config_t *c, uint32_t i, const tf_model_t 
   return TF_ERR(E_CONFIG_VALUE,
                 "%s: found %u; %s was trained on windows of %u row%s: say %u, or leave it out",
                 tf_config_where(c, path, where, sizeof where), c->models[i].window,
-                c->models[i].file, rows, rows == 1 ? "" : "s", rows);
+                c->models[i].file ? c->models[i].file : c->models[i].registry, rows,
+                rows == 1 ? "" : "s", rows);
 }
 
 static tf_err_t load_models(tf_engine_t *e) {
@@ -131,13 +112,10 @@ static tf_err_t load_models(tf_engine_t *e) {
     return TF_ERR(E_CONFIG_VALUE, "%s: models: %u, at most %d", c->path, c->model_cnt,
                   TF_MODELS_MAX);
   for (uint32_t i = 0; i < c->model_cnt; i++) {
-    tf_model_options_t options;
-    tf_err_t           err = model_options(c, i, &options);
-    if (err) return err;
-    if (e->options.is_check && access(c->models[i].file, R_OK) != 0) continue; /* check notes it */
-    err = e->registry->models->load(c->models[i].file, &options, &e->models[i]);
+    const char *file = c->models[i].file;
+    if (file && e->options.is_check && access(file, R_OK) != 0) continue; /* check notes it */
+    tf_err_t err = tf_serving_load(e, i, &e->models[i], &e->versions[i]);
     if (err) return tf_error_add(err, "loading models[%u] of %s", i, c->path);
-    snprintf(e->models[i]->name, sizeof e->models[i]->name, "%s", c->models[i].name);
     e->model_cnt++;
     err = check_window(c, i, e->models[i]);
     if (err) return err;
@@ -160,6 +138,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
   lane->names             = e->instruments.rows;
   for (uint32_t i = 0; i < cap; i++) {
     tf_lane_instrument_t *in = &lane->instruments[i];
+    in->id                   = i;
     lane->decide.hashes[i]   = TF_HASH_SEED;
     tf_err_t err =
         tf_buffer_init_instrument(in, &e->arena, book_levels(e->config), PENDING_LEVELS_MAX);
@@ -289,8 +268,9 @@ static tf_err_t add_features(tf_engine_t *e, tf_feature_compile_t *compile) {
 }
 
 /* Which places of the feature row a model reads. */
-static tf_err_t add_model(tf_engine_t *e, tf_feature_compile_t *compile, const tf_model_t *model) {
-  static uint32_t places[TF_MODEL_INPUTS_MAX];
+static tf_err_t add_model(tf_engine_t *e, tf_feature_compile_t *compile, uint32_t idx) {
+  static uint32_t   places[TF_MODEL_INPUTS_MAX];
+  const tf_model_t *model = e->models[idx];
   for (uint32_t i = 0; i < model->input_cnt; i++) {
     places[i] = tf_feature_compile_find(compile, model->features[i]);
     if (places[i] == TF_FEATURE_COMPILE_NONE)
@@ -305,7 +285,10 @@ static tf_err_t add_model(tf_engine_t *e, tf_feature_compile_t *compile, const t
     err = tf_feature_schema_check(model->schema, &e->plan, places, model->input_cnt, buffer->bars,
                                   buffer->bar_cnt);
   if (err) return tf_error_add(err, "%s: loading the model %s", e->config->path, model->name);
-  return tf_compute_add_model(&e->runner.lane.compute, model, places, &e->arena);
+  tf_compute_t *compute = &e->runner.lane.compute;
+  err = tf_compute_add_model(compute, model, places, e->instruments.cap, &e->arena);
+  if (err || !e->config->models[idx].registry) return err;
+  return tf_compute_add_swap(compute, e->versions[idx], e->instruments.cap, &e->arena);
 }
 
 static tf_err_t add_strategies(tf_engine_t *e) {
@@ -585,12 +568,10 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   err = tf_arena_init(&e->arena, "engine", arena_bytes(e));
   if (!err) err = require_ready(e);
   if (!err) err = init_instruments(e);
-  for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, e->models[i]);
+  for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, i);
   if (!err) err = tf_serving_init(e);
-  for (uint32_t i = 0; i < e->instruments.cap && !err; i++)
-    err = tf_compute_init_instrument(&e->runner.lane.compute, &e->runner.lane.instruments[i],
-                                     &e->arena);
   if (!err) err = connect_stages(e);
+  if (!err) err = tf_model_server_init(e, &e->model_server);
   if (!err) err = add_sinks(e);
   return err;
 }
@@ -635,7 +616,8 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   tf_arena_seal_all();
   e->started_ns = tf_clock_monotonic_ns();
   e->cpu_ns     = tf_clock_process_cpu_ns();
-  return tf_runner_start(&e->runner);
+  tf_err_t err  = e->model_server ? tf_model_server_start(e->model_server) : TF_OK;
+  return err ? err : tf_runner_start(&e->runner);
 }
 
 void tf_engine_stop(tf_engine_t *e) { tf_runner_stop(&e->runner); }
@@ -643,14 +625,20 @@ bool tf_engine_is_running(const tf_engine_t *e) { return tf_runner_is_running(&e
 
 tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_err_t err = tf_runner_join(&e->runner);
-  e->ended_ns  = tf_clock_monotonic_ns();
-  e->cpu_ns    = tf_clock_process_cpu_ns() - e->cpu_ns;
+  char     missed[512];
+  tf_model_server_stop(e->model_server);
+  if (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed) && !err)
+    err =
+        TF_ERR(E_MODEL_VERSION, "the recording swaps to a model that is not to be had: %s", missed);
+  e->ended_ns = tf_clock_monotonic_ns();
+  e->cpu_ns   = tf_clock_process_cpu_ns() - e->cpu_ns;
   tf_arena_unseal_all();
   return err;
 }
 
 void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
+  tf_model_server_fini(e->model_server);
   for (uint32_t i = 0; i < e->model_cnt; i++) e->registry->models->unload(e->models[i]);
   tf_feature_plan_fini(&e->plan);
   tf_publish_fini(&e->publish);

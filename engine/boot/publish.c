@@ -197,6 +197,8 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_PAUSES, c->pauses);
     tf_metrics_set(b, TF_METRIC_MODEL_TIMED, c->timed);
     tf_metrics_set(b, TF_METRIC_MODEL_RUN_NS, c->run_ns);
+    tf_metrics_set(b, TF_METRIC_MODEL_VERSION, compute->models[i].active->number);
+    tf_metrics_set(b, TF_METRIC_MODEL_SWAPS, c->swaps);
   }
   tf_metrics_set(lane_block, TF_METRIC_INFERENCES_LATE, late);
 }

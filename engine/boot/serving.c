@@ -4,6 +4,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "serve/models_dir.h"
 
 TF_STATIC_ASSERT((int)TF_OVERRUN_FALLBACK == (int)TF_CONFIG_OVERRUN_FALLBACK &&
                      (int)TF_OVERRUN_LAST == (int)TF_CONFIG_OVERRUN_LAST,
@@ -11,6 +12,50 @@ TF_STATIC_ASSERT((int)TF_OVERRUN_FALLBACK == (int)TF_CONFIG_OVERRUN_FALLBACK &&
 TF_STATIC_ASSERT((int)TF_CROSSING_SORT == (int)TF_CONFIG_CROSSING_SORT &&
                      (int)TF_CROSSING_REFUSE == (int)TF_CONFIG_CROSSING_REFUSE,
                  "the config's quantiles words are the serving's");
+
+/* How the config wants a model; what it may say but this build cannot do is refused, never passed
+ * over. A model file holds fp32, which is what auto takes. */
+tf_err_t tf_serving_options(const tf_config_t *c, uint32_t i, tf_model_options_t *options) {
+  char path[64], where[256];
+  *options = (tf_model_options_t){.error_max = (double)c->models[i].error_max_ppm * 1e-6};
+  switch (c->models[i].precision) {
+  case TF_CONFIG_PRECISION_BF16: options->precision = TF_PRECISION_BF16; break;
+  case TF_CONFIG_PRECISION_INT8: options->precision = TF_PRECISION_INT8; break;
+  case TF_CONFIG_PRECISION_FP16:
+    snprintf(path, sizeof path, "models[%u].precision", i);
+    return TF_ERR(
+        E_CONFIG_VALUE,
+        "%s: found fp16, which the cpu backend has no kernels for: allowed are auto, fp32, "
+        "bf16, int8",
+        tf_config_where(c, path, where, sizeof where));
+  default: options->precision = TF_PRECISION_FP32; break;
+  }
+  return TF_OK;
+}
+
+tf_err_t tf_serving_load(const tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_t *number) {
+  const tf_config_model_t *want = &e->config->models[i];
+  char                     path[TF_MODELS_DIR_PATH_BYTES];
+  tf_model_options_t       options;
+  *number      = 0;
+  tf_err_t err = tf_serving_options(e->config, i, &options);
+  if (!err && want->registry)
+    err = tf_models_dir_find(want->registry, want->name, want->version, number);
+  if (err) return err;
+  if (want->registry)
+    tf_models_dir_path(want->registry, want->name, *number, path);
+  else
+    snprintf(path, sizeof path, "%s", want->file);
+  err = e->registry->models->load(path, &options, model);
+  if (!err) err = tf_models_dir_check_pin(path, (*model)->sha256_hex, want->sha256);
+  if (err) {
+    e->registry->models->unload(*model);
+    *model = NULL;
+    return err;
+  }
+  snprintf((*model)->name, sizeof(*model)->name, "%s", want->name);
+  return TF_OK;
+}
 
 size_t tf_serving_bytes(const tf_engine_t *e) {
   uint32_t cap   = e->instruments.cap;
@@ -32,14 +77,14 @@ static void set_bounds(const tf_config_range_t *range, float *min, float *max) {
 
 static tf_err_t set_post(const tf_config_t *c, uint32_t i, tf_compute_model_t *m) {
   const tf_config_model_t *want    = &c->models[i];
-  uint32_t                 outputs = m->model->output_cnt;
+  uint32_t                 outputs = m->active->model->output_cnt;
   char                     path[64], where[256];
   if (outputs != want->horizon && outputs != 3 * want->horizon) {
     snprintf(path, sizeof path, "models[%u].horizon", i);
     return TF_ERR(E_MODEL_SHAPE,
                   "%s: found %u; %s has %u outputs, but %u (scores) or %u (p10, p50, p90) go with "
                   "%u step%s",
-                  tf_config_where(c, path, where, sizeof where), want->horizon, want->file, outputs,
+                  tf_config_where(c, path, where, sizeof where), want->horizon, want->name, outputs,
                   want->horizon, 3 * want->horizon, want->horizon, want->horizon == 1 ? "" : "s");
   }
   m->post          = tf_post_plain(outputs, want->horizon);
@@ -107,13 +152,13 @@ tf_err_t tf_serving_init(tf_engine_t *e) {
     err                   = set_post(e->config, i, m);
     if (!err) err = set_overrun(e, i, m);
     if (!err) err = set_fleet(e, i, m);
-    if (!err) err = tf_publish_add_model(&e->publish, i, m->model->name);
+    if (!err) err = tf_publish_add_model(&e->publish, i, m->active->model->name);
   }
   return err;
 }
 
 bool tf_serving_wants_control(const tf_config_t *c) {
   for (uint32_t i = 0; i < c->model_cnt; i++)
-    if (c->models[i].overrun != TF_CONFIG_OVERRUN_COUNT) return true;
+    if (c->models[i].overrun != TF_CONFIG_OVERRUN_COUNT || c->models[i].registry) return true;
   return false;
 }

@@ -78,7 +78,7 @@ static uint64_t schema_of(const tf_engine_t *e) {
   for (uint32_t i = 0; i < lane->decide.strategy_cnt; i++)
     hash = fold_strategy(hash, &lane->decide.strategies[i]);
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++) {
-    const tf_model_t *m = lane->compute.models[i].model;
+    const tf_model_t *m = lane->compute.models[i].active->model;
     hash                = tf_hash_fold(tf_hash_fold(hash, m->hash), m->state_bytes);
   }
   return hash;
@@ -99,7 +99,9 @@ static void each_part(const tf_engine_t *e, const tf_lane_instrument_t *in, part
     part(ctx, in->policies[i], s->policy->state_bytes(&s->config));
   }
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++)
-    if (in->windows[i]) part(ctx, in->windows[i], lane->compute.models[i].model->state_bytes);
+    if (lane->compute.models[i].active->windows)
+      part(ctx, tf_version_window(lane->compute.models[i].active, in->id),
+           lane->compute.models[i].active->model->state_bytes);
 }
 
 static void count_part(void *ctx, void *memory, size_t bytes) {

@@ -22,7 +22,7 @@
  * Values. A trade's price and quantity are finite (tf_decimal_to_double of an int64 and an int8 exponent), so that no field
  * can become NaN, and none infinite in 10^16 trades. A quantity of 0 is a trade and adds nothing.
  *
- * Owner and only writer: the lane. No allocation, no failure. An event that closes nothing costs a comparison a bar. */
+ * Owner and only writer: the lane. No allocation, no failure. An event that closes nothing costs two comparisons. */
 #ifndef TF_STAGE_BAR_H
 #define TF_STAGE_BAR_H
 
@@ -47,7 +47,11 @@ typedef enum tf_bar_kind {
   TF_BAR_KIND_CNT
 } tf_bar_kind_t;
 
-typedef enum tf_bar_clock { TF_BAR_CLOCK_RECV, TF_BAR_CLOCK_EVENT } tf_bar_clock_t;
+typedef enum tf_bar_clock {
+  TF_BAR_CLOCK_RECV,
+  TF_BAR_CLOCK_EVENT,
+  TF_BAR_CLOCK_CNT
+} tf_bar_clock_t;
 
 typedef struct tf_bar_spec {
   char               name[32];

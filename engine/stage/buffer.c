@@ -47,6 +47,27 @@ static uint64_t venue_time(const tf_lane_instrument_t *in, const tf_event_t *e) 
   return event_ns != 0 ? event_ns : in->event_ns;
 }
 
+/* After a bar has opened or closed. */
+static void find_bars_due(const tf_buffer_t *buffer, tf_lane_instrument_t *in) {
+  in->bars_due_ns[TF_BAR_CLOCK_RECV] = in->bars_due_ns[TF_BAR_CLOCK_EVENT] = UINT64_MAX;
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++) {
+    uint64_t *due_ns = &in->bars_due_ns[buffer->bars[b].clock];
+    if (in->bars[b].due_ns < *due_ns) *due_ns = in->bars[b].due_ns;
+  }
+}
+
+uint32_t tf_buffer_close_bars_(tf_buffer_t *buffer, tf_lane_instrument_t *in) {
+  uint32_t closed = 0;
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++) {
+    const tf_bar_spec_t *spec   = &buffer->bars[b];
+    const bool           is_own = spec->clock == TF_BAR_CLOCK_RECV;
+    const uint64_t       now_ns = is_own ? in->market.now_ns : in->event_ns;
+    if (tf_bar_on_time(&in->bars[b], spec, now_ns, &buffer->bar_counts)) closed |= 1u << b;
+  }
+  find_bars_due(buffer, in);
+  return closed;
+}
+
 /* A trade of a bar: the bars that it closed, one bit each. */
 static uint32_t on_trade(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e) {
   tf_market_t *m      = &in->market;
@@ -68,6 +89,7 @@ static uint32_t on_trade(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf
                         &buffer->bar_counts))
       closed |= 1u << b;
   }
+  find_bars_due(buffer, in);
   return closed;
 }
 

@@ -29,17 +29,15 @@ TF_INLINE void tf_buffer_begin(tf_buffer_t *buffer, tf_lane_instrument_t *in, co
   if (event_ns > in->event_ns) in->event_ns = event_ns;
 }
 
+uint32_t tf_buffer_close_bars_(tf_buffer_t *buffer, tf_lane_instrument_t *in);
+
 /* Then the bars that have come to their end, one bit each. To be called again, those bars seen, until there is
  * none: a bar may close several times, where spans without a trade make bars too. */
 TF_INLINE uint32_t tf_buffer_close_due(tf_buffer_t *buffer, tf_lane_instrument_t *in) {
-  uint32_t closed = 0;
-  for (uint32_t b = 0; b < buffer->bar_cnt; b++) {
-    const tf_bar_spec_t *spec = &buffer->bars[b];
-    const uint64_t       now_ns =
-        TF_LIKELY(spec->clock == TF_BAR_CLOCK_RECV) ? in->market.now_ns : in->event_ns;
-    if (tf_bar_on_time(&in->bars[b], spec, now_ns, &buffer->bar_counts)) closed |= 1u << b;
-  }
-  return closed;
+  if (TF_LIKELY(in->market.now_ns < in->bars_due_ns[TF_BAR_CLOCK_RECV] &&
+                in->event_ns < in->bars_due_ns[TF_BAR_CLOCK_EVENT]))
+    return 0;
+  return tf_buffer_close_bars_(buffer, in);
 }
 
 /* Then the event. Returns the TF_ON_* bit of its kind for the event-level features (0 for kinds

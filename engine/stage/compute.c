@@ -8,7 +8,7 @@
 /* The model's input row from the feature row; false if a value is not finite as a float. */
 static bool gather(const tf_compute_model_t *m, const double *row) {
   float bad = 0.0f;
-  for (uint32_t i = 0; i < m->model->input_cnt; i++) {
+  for (uint32_t i = 0; i < m->active->model->input_cnt; i++) {
     float value = (float)row[m->feature_idx[i]];
     m->row[i]   = value;
     bad += value * 0.0f; /* NaN or infinity makes it NaN, and it stays so */
@@ -18,13 +18,13 @@ static bool gather(const tf_compute_model_t *m, const double *row) {
 
 /* The row through the model; false while its window is not full. */
 static bool answer(tf_compute_model_t *m, void *window) {
-  const tf_model_t *model = m->model;
+  const tf_model_t *model = m->active->model;
   if (!window) {
-    model->run(model, m->scratch, m->row, m->out);
+    model->run(model, m->active->scratch, m->row, m->out);
     return true;
   }
   m->has_deferred = true;
-  return model->step(model, window, m->scratch, m->row, m->out);
+  return model->step(model, window, m->active->scratch, m->row, m->out);
 }
 
 /* Late answers are there and are used; what can be saved is the next ticks' time. */
@@ -60,17 +60,19 @@ TF_COLD static bool stand_in(tf_compute_t *compute, tf_compute_model_t *m, uint3
   if (m->overrun != TF_OVERRUN_FALLBACK || !(good >> m->fallback_idx & 1)) return false;
   const tf_compute_model_t *other = &compute->models[m->fallback_idx];
   m->answer                       = other->answer;
-  m->answered_by                  = other->model;
+  m->answered_by                  = other->active->model;
   return true;
 }
 
 /* One model on the tick in hand: true when there is an answer that a rule may see. */
 static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_instrument_t *in,
                 void *window, uint32_t good) {
-  m->answered_by = m->model;
+  m->answered_by = m->active->model;
   m->path        = TF_PATH_CPU;
-  if (!gather(m, in->row)) {
-    if (window) m->model->reset(m->model, window);
+  m->has_row     = gather(m, in->row);
+  if (!m->has_row) {
+    m->broke = true;
+    if (window) m->active->model->reset(m->active->model, window);
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
     return false;
@@ -102,7 +104,7 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     tf_compute_model_t *m = &compute->models[i];
     m->counts.requested++;
     compute->counts.requested++;
-    bool is_good = ask(compute, m, in, in->windows[i], good);
+    bool is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
     good |= (uint32_t)is_good << i;
@@ -118,21 +120,52 @@ void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_
   compute->models[model_idx].counts.pauses++;
 }
 
+/* What a swappable model's other version is to know of the tick. */
+static bool follow(tf_compute_model_t *m, uint32_t instrument_idx) {
+  if (m->has_row || m->broke) tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row);
+  m->has_row = m->broke = false;
+  return tf_swap_prepare(m->swap);
+}
+
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    tf_compute_model_t *m = &compute->models[i];
+    tf_compute_model_t *m     = &compute->models[i];
+    const tf_model_t   *model = m->active->model;
+    void               *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {
-      (void)m->model->step(m->model, in->windows[i], m->scratch, m->row, m->out);
+      (void)model->step(model, state, m->active->scratch, m->row, m->out);
       m->owes_row     = false;
       m->has_deferred = true;
     }
+    if (m->swap) any |= follow(m, in->id);
     if (!m->has_deferred) continue;
-    m->model->advance(m->model, in->windows[i], m->scratch);
+    model->advance(model, state, m->active->scratch);
     m->has_deferred = false;
     any             = true;
   }
   return any;
+}
+
+void tf_compute_idle(tf_compute_t *compute) {
+  for (uint32_t i = 0; i < compute->model_cnt; i++)
+    if (compute->models[i].swap) (void)tf_swap_prepare(compute->models[i].swap);
+}
+
+void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
+  uint32_t            idx = e->u.model.model_idx;
+  tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
+  const tf_version_t *v   = NULL;
+  if (m && m->swap) v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
+  if (m && m->swap && !v && compute->fetch.fetch &&
+      compute->fetch.fetch(compute->fetch.self, idx, e->u.model.version, e->u.model.hash))
+    v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
+  if (!v) {
+    compute->swaps_failed++;
+    return;
+  }
+  m->active = v;
+  m->counts.swaps++;
 }
 
 uint64_t tf_compute_late(const tf_compute_t *compute) {
@@ -147,31 +180,65 @@ void tf_compute_forget_counts(tf_compute_t *compute) {
     compute->models[i].counts = (tf_compute_model_counts_t){0};
 }
 
-tf_err_t tf_compute_init_instrument(const tf_compute_t *compute, tf_lane_instrument_t *in,
-                                    tf_arena_t *arena) {
-  for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    const tf_model_t *model = compute->models[i].model;
-    if (model->window <= 1) continue;
-    in->windows[i] = tf_arena_take(arena, model->state_bytes, TF_LINE_PAIR_BYTES);
-    if (!in->windows[i]) return E_CORE_ARENA_FULL;
-    model->reset(model, in->windows[i]);
-  }
-  return TF_OK;
+size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt) {
+  size_t each = tf_version_stride(model) + tf_kept_rows_bytes(model->window, model->input_cnt);
+  return model->scratch_bytes + model->input_cnt * 8 + sizeof(tf_swap_t) + 4096 +
+         instrument_cnt * each;
 }
 
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
-                              const uint32_t *feature_idx, tf_arena_t *arena) {
+                              const uint32_t *feature_idx, uint32_t instrument_cnt,
+                              tf_arena_t *arena) {
   if (compute->model_cnt == TF_MODELS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "more than %d models", TF_MODELS_MAX);
-  tf_compute_model_t *m = &compute->models[compute->model_cnt];
-  m->model              = model;
-  m->feature_idx        = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
-  m->row                = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
-  m->scratch            = tf_arena_take(arena, model->scratch_bytes, 64);
-  if (!m->feature_idx || !m->row || !m->scratch) return E_CORE_ARENA_FULL;
+  tf_compute_model_t *m       = &compute->models[compute->model_cnt];
+  size_t              windows = 0;
+  tf_err_t            err     = tf_version_windows_bytes(model, instrument_cnt, &windows);
+  if (err) return err;
+  m->first       = (tf_version_t){.model         = model,
+                                  .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
+                                  .window_stride = tf_version_stride(model)};
+  m->active      = &m->first;
+  m->feature_idx = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
+  m->row         = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
+  if (windows) m->first.windows = tf_arena_take(arena, windows, TF_LINE_PAIR_BYTES);
+  if (!m->feature_idx || !m->row || !m->first.scratch || (windows && !m->first.windows))
+    return E_CORE_ARENA_FULL;
+  for (uint32_t i = 0; windows && i < instrument_cnt; i++)
+    model->reset(model, tf_version_window(&m->first, i));
   memcpy(m->feature_idx, feature_idx, model->input_cnt * sizeof *feature_idx);
   m->post        = tf_post_plain(model->output_cnt, model->output_cnt % 3 ? model->output_cnt : 1);
   m->answered_by = model;
   compute->model_cnt++;
+  return TF_OK;
+}
+
+tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
+                             tf_arena_t *arena) {
+  tf_compute_model_t *m     = &compute->models[compute->model_cnt - 1];
+  const tf_model_t   *model = m->active->model;
+  tf_swap_t          *s     = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
+  if (!s) return E_CORE_ARENA_FULL;
+  *s = (tf_swap_t){.taken          = TF_VERSION_ROWS, /* serial 1, row 0 */
+                   .offered        = TF_VERSION_ROWS,
+                   .prepared       = TF_VERSION_ROWS,
+                   .serving        = TF_VERSION_ROWS,
+                   .instrument_cnt = instrument_cnt};
+  if (m->first.windows) {
+    tf_kept_rows_t *k = &s->kept;
+    k->row_cap        = model->window;
+    k->width          = model->input_cnt;
+    k->rows =
+        tf_arena_take(arena, (size_t)instrument_cnt * k->row_cap * k->width * sizeof(float), 64);
+    k->cnt      = tf_arena_take(arena, instrument_cnt * sizeof *k->cnt, 64);
+    k->next_idx = tf_arena_take(arena, instrument_cnt * sizeof *k->next_idx, 64);
+    if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
+    memset(k->cnt, 0, instrument_cnt * sizeof *k->cnt);
+    memset(k->next_idx, 0, instrument_cnt * sizeof *k->next_idx);
+  }
+  s->versions[0]        = m->first;
+  s->versions[0].number = number;
+  m->active             = &s->versions[0];
+  m->swap               = s;
   return TF_OK;
 }

@@ -21,6 +21,7 @@
 
 #include "serve/fleet.h"
 #include "serve/post.h"
+#include "serve/swap.h"
 #include "stage/feature_plan.h"
 #include "stage/lane.h"
 #include "tf/model.h"
@@ -40,28 +41,30 @@ typedef struct tf_compute_model_counts { /* one writer: the lane */
   uint64_t         paused_skipped; /* in a pause, and nothing stood in */
   uint64_t         fallback;       /* done by what stood in: the last answer or another model */
   uint64_t         late;           /* took longer than the budget */
-  uint64_t         pauses;         /* obeyed */
+  uint64_t         pauses, swaps;  /* obeyed */
   uint64_t         run_ns;         /* of those that were timed */
   uint64_t         timed;
   tf_post_counts_t post;
 } tf_compute_model_counts_t;
 
 typedef struct tf_compute_model {
-  const tf_model_t *model;
-  uint32_t         *feature_idx; /* (input_cnt) of the plan's row */
-  float            *row;         /* (input_cnt) */
-  void             *scratch;
-  tf_post_t         post;
-  tf_fleet_t       *fleet;        /* NULL: no rule reads it */
-  uint64_t          budget_ticks; /* 0: none; else every inference is timed */
-  tf_overrun_t      overrun;
-  uint32_t          fallback_idx;
-  uint32_t          late_limit; /* in a row, before a pause is asked for */
-  uint64_t          pause_ns;
-  tf_answer_t      *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
+  const tf_version_t *active;      /* what serves: first, or a row of swap's */
+  uint32_t           *feature_idx; /* (input_cnt) of the plan's row */
+  float              *row;         /* (input_cnt) */
+  tf_swap_t          *swap;        /* NULL: the model is not of a registry and stays as it is */
+  tf_version_t        first;
+  tf_post_t           post;
+  tf_fleet_t         *fleet;        /* NULL: no rule reads it */
+  uint64_t            budget_ticks; /* 0: none; else every inference is timed */
+  tf_overrun_t        overrun;
+  uint32_t            fallback_idx;
+  uint32_t            late_limit; /* in a row, before a pause is asked for */
+  uint64_t            pause_ns;
+  tf_answer_t        *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
 
   /* of the tick in hand */
   bool              has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
+  bool              has_row, broke;         /* swap is to be told: of a row, of one that is none */
   uint8_t           path;                   /* tf_path_t of the answer */
   const tf_model_t *answered_by;
   tf_answer_t       answer;
@@ -83,12 +86,20 @@ typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t skipped_paused; /* the model is paused for its overruns, and nothing stands in */
 } tf_compute_counts_t;
 
+/* Who has a version that an event names and nobody offered: in a replay. Waits; false: it is not to be had. */
+typedef struct tf_compute_fetch {
+  void *self;
+  bool (*fetch)(void *self, uint32_t model_idx, uint64_t number, uint32_t hash);
+} tf_compute_fetch_t;
+
 typedef struct tf_compute {
   const tf_feature_plan_t *plan;
   tf_compute_model_t       models[TF_MODELS_MAX];
   uint32_t                 model_cnt;
   tf_compute_counts_t      counts;
   uint64_t                 asks; /* pauses asked for, of all models: by the lane, with release */
+  uint64_t                 swaps_failed; /* events whose version was not to be had */
+  tf_compute_fetch_t       fetch;
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -128,9 +139,19 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
  * had anything to do. */
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
 
-/* Adds a model that reads the row at feature_idx (input_cnt of them, copied), and takes its memory. */
+/* What an offered version wants done while there is no tick. */
+void tf_compute_idle(tf_compute_t *compute);
+
+/* Adds a model that reads the row at feature_idx (input_cnt of them, copied), and takes its memory; window states for
+ * instrument_cnt instruments. */
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
-                              const uint32_t *feature_idx, tf_arena_t *arena);
+                              const uint32_t *feature_idx, uint32_t instrument_cnt,
+                              tf_arena_t *arena);
+/* Makes the model that was added last one that can be swapped; number: its own. */
+tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
+                             tf_arena_t *arena);
+/* Of the arena, for both. */
+size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt);
 
 /* Inferences over their model's budget, of all models. */
 uint64_t tf_compute_late(const tf_compute_t *compute);
@@ -141,8 +162,7 @@ void tf_compute_forget_counts(tf_compute_t *compute);
 /* An event's: model idx is not asked while the market's time is before until_ns. */
 void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_ns);
 
-/* Takes an instrument's window states for the models that were added. E_CORE_ARENA_FULL. */
-tf_err_t tf_compute_init_instrument(const tf_compute_t *compute, tf_lane_instrument_t *in,
-                                    tf_arena_t *arena);
+/* An event's: another version of model idx serves from here on. */
+void tf_compute_swap(tf_compute_t *compute, const tf_event_t *event);
 
 #endif

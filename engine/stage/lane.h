@@ -28,12 +28,14 @@ typedef struct tf_lane_instrument {
   tf_market_t      market;
   tf_book_keeper_t keeper;
   tf_bar_builder_t bars[TF_BARS_MAX];
+  uint64_t         bars_due_ns[TF_BAR_CLOCK_CNT]; /* by clock: the first of its bars that is due */
   int64_t          bid_price, ask_price; /* mantissas of market.bid and ask, at bbo_price_exp */
   uint64_t         event_ns;     /* the latest ts_event that is to be trusted; 0: none yet */
   uint64_t         bbo_event_ns; /* ts_event of what they are of; 0: none that is trusted */
   int64_t          trade_price;
   int8_t           bbo_price_exp, trade_price_exp;
   bool             has_bbo, has_trade;
+  uint32_t         id;           /* its place among the lane's */
   bool             bbo_is_books; /* they are the book's top, not a quote */
   uint8_t          route;        /* by which its events come (tf/route.h) */
   uint8_t          trading;      /* tf_trading_t: what the venue said last; CHANGED is not kept */
@@ -41,12 +43,10 @@ typedef struct tf_lane_instrument {
   bool             is_ready;     /* every listed feature of the row has a value */
   bool             is_live;      /* it has ticked since the start: not in a warm-up alone */
   bool             has_met;      /* it is bound to its peers */
-  uint32_t         id;           /* once it is live */
   double  position; /* what the operator says is held: base units or contracts; NaN untold */
   void   *features; /* the feature plan's state and slots */
   double *row;      /* the feature row of the last tick */
   void   *policies[TF_STRATEGIES_MAX];
-  void   *windows[TF_MODELS_MAX]; /* states of models over a window; NULL for the others */
 
   /* of the plan's peers; NULL where it has none */
   tf_lane_link_t            *links; /* those that it reads */

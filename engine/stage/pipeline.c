@@ -67,7 +67,6 @@ static void send_decisions(tf_lane_t *lane, tf_decision_t *decisions, uint32_t c
 
 TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
   in->is_live = true;
-  in->id      = in->market.event->instrument_id;
   tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
 }
 
@@ -154,8 +153,11 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
       lane->instruments[e->instrument_id].route = (uint8_t)e->u.control.position;
     return; /* the feed's doing, not the operator's */
   case TF_CONTROL_PAUSE:
-    tf_compute_pause(&lane->compute, (uint32_t)e->u.model.model_idx, e->u.model.until_ns);
-    return;        /* the engine's own */
+    tf_compute_pause(&lane->compute, e->u.model.model_idx, e->u.model.until_ns);
+    return;             /* the engine's own */
+  case TF_CONTROL_SWAP: /* a warm start is with the config's version */
+    if (!lane->warming) tf_compute_swap(&lane->compute, e);
+    return;
   default: return; /* of a version to come: passed over, counted as an event */
   }
   lane->commands++;

@@ -82,6 +82,7 @@ static bool pass_emit(tf_runner_t *r, int *work) {
 }
 
 static void housekeep(tf_runner_t *r, uint32_t stages, uint64_t now_ns) {
+  if (stages & TF_STAGE_LANE) tf_compute_idle(&r->lane.compute);
   if (stages & TF_STAGE_EMIT) tf_emit_idle(&r->emit, now_ns);
   if (r->housekeep) r->housekeep(r->housekeep_self, stages, now_ns);
 }

@@ -51,6 +51,10 @@
   X(E_MODEL_WEIGHTS, -704, "a weight is NaN or infinite")                                          \
   X(E_MODEL_SCHEMA, -705, "a model wants features that the config does not compute")               \
   X(E_MODEL_CHECK, -706, "a model does not reproduce the known answers that its file holds")       \
+  X(E_MODEL_VERSION, -707,                                                                         \
+    "a model's version is not there, or not newer than the one that serves")                       \
+  X(E_MODEL_PIN, -708, "a model file is not the one that was pinned")                              \
+  X(E_MODEL_BUSY, -709, "a model is being loaded or swapped already")                              \
   X(E_SINK_CONFIG, -801, "a sink cannot work as configured")                                       \
   X(E_SINK_IO, -802, "a sink failed to deliver")                                                   \
   X(E_SHM_OPEN, -901, "a shared-memory file cannot be mapped")                                     \

@@ -179,9 +179,11 @@ typedef struct tf_feed_out {
   uint32_t
       answer_cnt; /* to our requests; beyond TF_ANSWERS_MAX they are dropped; the session clears it */
   tf_feed_answer_t answers[TF_ANSWERS_MAX];
-  /* A text that the venue wants back at once (its heartbeat's echo); 0: none. The session sends it on the
-   * connection that the message came from, and clears it. */
+  /* A text for the connection that the message came from; 0: none. The venue's heartbeat's echo goes out before
+   * anything else, the newest alone; a request of the feed's own (is_request) in its turn, once. The session clears
+   * it. */
   uint32_t          reply_bytes_cnt;
+  bool              reply_is_request;
   char              reply[TF_FEED_REPLY_BYTES];
   tf_feed_counts_t *counts;
 } tf_feed_out_t;
@@ -283,6 +285,10 @@ struct tf_feed {
   /* A heartbeat of ours in the venue's own words, sent every heartbeat_ns. NULL: none. */
   size_t (*heartbeat)(const void *state, char *buf, size_t cap);
   uint64_t heartbeat_ns;
+  /* The echo that the venue's heartbeat wants, where this message is one: of a connection whose messages wait to be
+   * decoded (adapters/feed/overlap.h). Leaves no trace; the message comes to on_frame later. 0: it is none. NULL: the
+   * venue wants no such thing. */
+  size_t (*echo)(void *state, const tf_frame_t *frame, char *buf, size_t cap);
   uint32_t subscribe_rate_hz_max; /* client messages a second the venue allows */
   uint32_t streams_max; /* the venue's own count of them, of one connection; 0: no limit is known */
   /* By channel: how many of the venue's one symbol of ours is at the most (a ticker may be three); 0: 1. */

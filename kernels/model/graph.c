@@ -147,6 +147,7 @@ tf_err_t tf_graph_append(tf_graph_t *graph, const tf_op_t *op, const char *name,
 }
 
 tf_err_t tf_graph_check_end(const tf_graph_t *graph) {
+  if (graph->net) return TF_OK;
   if (graph->node_cnt == 0) return TF_ERR(E_MODEL_SHAPE, "model %s has no nodes", graph->name);
   if (graph->row_cnt == 1) return TF_OK;
   return TF_ERR(E_MODEL_SHAPE,

@@ -8,15 +8,20 @@
 #include "model/onnx_ops.h"
 #include "model/window.h"
 
+/* Converters of trees alone name no set but ai.onnx.ml. */
+#define OPSET_OF_TREES 13
+
 static tf_err_t find_opset(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
-  bool found = false;
+  bool found = false, trees = false;
   for (size_t i = 0; i < model->n_opset_import; i++) {
     const Onnx__OperatorSetIdProto *set = model->opset_import[i];
+    trees |= set->domain && strcmp(set->domain, "ai.onnx.ml") == 0;
     if (set->domain && set->domain[0] && strcmp(set->domain, "ai.onnx") != 0) continue;
     if (found) return TF_ERR(E_MODEL_FORMAT, "%s: two operator sets", im->path);
     found     = true;
     im->opset = set->has_version ? set->version : 0;
   }
+  if (!found && trees) im->opset = OPSET_OF_TREES;
   if (im->opset >= TF_IMPORT_ONNX_OPSET_MIN && im->opset <= TF_IMPORT_ONNX_OPSET_MAX) return TF_OK;
   return TF_ERR(E_MODEL_UNSUPPORTED,
                 "%s: operator set %lld; %d to %d are supported: export with opset_version=13",

@@ -367,8 +367,10 @@ static tf_err_t slice_axis(const tf_onnx_net_t *im, const Onnx__NodeProto *node,
   end   = end < low ? low : end > high ? high : end;
   if (step < 0 && begin < 0) begin = 0;
   const int64_t span = step > 0 ? end - begin : begin - end, by = step > 0 ? step : -step;
-  if (span <= 0)
-    return REFUSE(im, node, E_MODEL_SHAPE, "nothing is left of an axis of %lld", (long long)size);
+  if (span <= 0) {
+    ints[1] = 0;
+    return TF_OK;
+  }
   ints[0] = begin, ints[1] = (span + by - 1) / by, ints[2] = step;
   return TF_OK;
 }
@@ -405,6 +407,11 @@ static tf_err_t import_slice(tf_onnx_net_t *im, const Onnx__NodeProto *node, con
                      ints + 3 * axis);
   }
   const bool whole = im->operands[in[0]].whole;
+  for (uint32_t i = 0; i < s.rank && !err; i++) { /* an empty list of sizes: of no more use than to be put behind others */
+    if (ints[3 * i + 1] != 0) continue;
+    if (s.rank == 1 && im->operands[in[0]].wide) return tf_onnx_net_list(im, NULL, 0, out);
+    err = REFUSE(im, node, E_MODEL_SHAPE, "nothing is left of axis %u of %u", i, s.dims[i]);
+  }
   if (!err) err = emit_slice(im, node, in[0], ints, out);
   if (!err) im->operands[*out].whole = whole;
   return err;

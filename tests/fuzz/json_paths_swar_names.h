@@ -7,6 +7,7 @@
 #define tf_decimal_pow10           swar_decimal_pow10
 #define tf_decimal_read_wide       swar_decimal_read_wide
 #define tf_decimal_scan            swar_decimal_scan
+#define tf_decimal_span_long       swar_decimal_span_long
 #define tf_decimal_tails           swar_decimal_tails
 #define tf_decimal_u64_scan        swar_decimal_u64_scan
 #define tf_json_levels_read        swar_json_levels_read

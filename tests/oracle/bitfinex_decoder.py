@@ -56,10 +56,53 @@ class Channel:
         self.has_snapshot = False
 
 
+OPEN, HALTED, CHANGED = 1, 2, 4
+PRICED = re.compile(r"(?:^| )(?:p|b|c)=(\S+)")
+
+
 class Bitfinex(base.Decoder):
     def __init__(self):
         super().__init__()
+        self.ticks, self.trading = {}, {}
         self.start()
+
+    # ---- what the venue says of its pairs ----
+
+    def frame(self, recv, text, target=None):
+        begin = len(self.out)
+        self.recv = recv
+        super().frame(recv, text, target)
+        self.see_tick([event for event in self.out[begin:] if event[1] in self.counted][:3])
+
+    def listing(self, symbol, trading):
+        tick = base.text_of(1, self.ticks[symbol]) if symbol in self.ticks else "0"
+        lot = base.text_of(1, -8) if symbol in self.ticks else "0"
+        self.emit("S", symbol, 0, self.recv, 0, "trading=%d tick=%s lot=%s" % (trading, tick, lot))
+
+    def platform(self, is_open):
+        for symbol in self.rows:
+            was, now = self.trading.get(symbol, OPEN), OPEN if is_open else HALTED
+            self.trading[symbol] = now
+            if was != now:
+                self.listing(symbol, now)
+
+    def see_tick(self, events):
+        """A price has five digits and no more than eight behind the point. The first price of a pair tells its tick;
+        tickers and snapshots tell of another one."""
+        for _, kind, symbol, _, _, flags, text in events:
+            if kind == "B" and not flags & base.SNAPSHOT:
+                return
+            price = PRICED.search(text) if kind in "TQBK" else None
+            if not price or Decimal(price.group(1)) <= 0:
+                continue
+            if symbol in self.ticks and kind in "TQ":
+                return
+            tick = max(Decimal(price.group(1)).adjusted() - 4, -8)
+            was = self.ticks.get(symbol, tick)
+            self.ticks[symbol] = tick
+            if was != tick:
+                self.listing(symbol, CHANGED)
+            return
 
     def start(self):
         self.channels, self.flags, self.sequence = {}, 0, None
@@ -86,6 +129,11 @@ class Bitfinex(base.Decoder):
             raise Reject("unknown")
         if name not in ("info", "conf", "subscribed", "unsubscribed", "error", "pong", "auth"):
             raise Reject("unknown")
+        if name == "info":
+            code, platform = root.get("code"), root.get("platform")
+            status = platform.get("status") if isinstance(platform, dict) else None
+            if code in ("20060", "20061") or status is not None:
+                self.platform(code == "20061" or (code is None and status != "0"))
         if name == "conf" and root.get("status") == "OK" and "flags" in root:
             self.flags = unsigned(root["flags"])
         if name == "subscribed":

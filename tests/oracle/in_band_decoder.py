@@ -744,7 +744,8 @@ def compare(venue, path, dump):
             part = ours.split(" ")
             if part[1] in "BS":
                 fields = dict(p.split("=", 1) for p in part if "=" in p)
-                books.setdefault(part[2], EventBook()).event(part[1], int(fields["f"], 16), fields)
+                if "trading" not in fields:  # it is not of the book
+                    books.setdefault(part[2], EventBook()).event(part[1], int(fields["f"], 16), fields)
         for symbol in decoder.touched:
             checks += 1
             mine, theirs = decoder.rows[symbol], books[symbol]

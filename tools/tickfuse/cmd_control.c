@@ -15,6 +15,9 @@
 #define TOKEN_BYTES   128
 #define WORDS_MAX     64
 
+#define MODEL_LOOK_US   20000
+#define MODEL_LOOKS_MAX 3000 /* a minute for a model to be loaded and prepared */
+
 /* Connected, with a time limit on each wait; -1 with errno. */
 static int connect_to(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -300,8 +303,73 @@ static int list_streams(const client_t *c, const char *feed) {
   return code;
 }
 
-static int obey(const client_t *c, const char *const *words, const char *channels) {
+/* ---- models ---- */
+
+static void print_model(const json_t *row) {
+  const char   *refusal  = TEXT_(row, "refusal_text");
+  const json_t *beside   = json_object_get(row, "beside"),
+               *previous = json_object_get(row, "previous");
+  printf("%-16s version %-6lld %.12s  %-10s", TEXT_(row, "name"), INT_(row, "version"),
+         TEXT_(row, "sha256"), TEXT_(row, "state"));
+  if (json_is_integer(beside)) printf("  beside %lld", INT_(row, "beside"));
+  if (json_is_integer(previous)) printf("  before %lld", INT_(row, "previous"));
+  printf("  %lld swaps, %lld refused%s%s\n", INT_(row, "swaps"), INT_(row, "refused"),
+         refusal ? ": " : "", refusal ? refusal : "");
+}
+
+static bool is_settled(const json_t *row) {
+  const char *state = TEXT_(row, "state");
+  return state && (!strcmp(state, "idle") || !strcmp(state, "ready"));
+}
+
+static const json_t *find_model(const json_t *answer, const char *name) {
+  size_t        i;
+  const json_t *row;
+  json_array_foreach(json_object_get(answer, "models"), i, row) {
+    if (!strcmp(TEXT_(row, "name"), name)) return row;
+  }
+  return NULL;
+}
+
+/* Until the request was worked on, or the time is over; what came of it. */
+static json_t *await_model(const client_t *c, const char *name) {
+  for (int look = 0;; look++) {
+    json_t       *answer = ask(c, json_pack("{ss ss}", "command", "model", "verb", "list"));
+    const json_t *row    = find_model(answer, name);
+    if (!row || is_settled(row) || look == MODEL_LOOKS_MAX) return answer;
+    json_decref(answer);
+    usleep(MODEL_LOOK_US);
+  }
+}
+
+static int tell_models(const client_t *c, const char *const *words, const char *sha256) {
+  const char *verb = words[2] ? words[2] : "list", *name = words[2] ? words[3] : NULL;
+  json_t     *answer =
+      ask(c, json_pack("{ss ss ss* ss* ss*}", "command", "model", "verb", verb, "model", name,
+                       "version", name ? words[4] : NULL, "sha256", sha256));
+  size_t        i;
+  const json_t *row;
+  int           code = answer ? exit_code(answer) : TF_EXIT_FAILED;
+  if (answer && code == TF_EXIT_DONE && name) {
+    json_decref(answer);
+    answer = await_model(c, name);
+    row    = find_model(answer, name);
+    code =
+        row && is_settled(row) && !json_object_get(row, "refusal") ? TF_EXIT_DONE : TF_EXIT_FAILED;
+  }
+  if (!answer) return TF_EXIT_FAILED;
+  if (c->as_json || !json_is_true(json_object_get(answer, "ok")))
+    print_answer(c, answer);
+  else
+    json_array_foreach(json_object_get(answer, "models"), i, row) print_model(row);
+  json_decref(answer);
+  return code;
+}
+
+static int obey(const client_t *c, const char *const *words, const char *channels,
+                const char *sha256) {
   const char *command = words[1];
+  if (!strcmp(command, "model")) return tell_models(c, words, sha256);
   if (!strcmp(command, "subscribe") || !strcmp(command, "unsubscribe"))
     return change_streams(c, words, channels);
   if (!strcmp(command, "streams")) return list_streams(c, words[2]);
@@ -322,23 +390,29 @@ static bool are_utf8(const char *const *words) {
 }
 
 int tf_cmd_control(int argc, char **argv) {
-  static const char    *token_file[TF_CLI_VALUES_MAX], *channels[TF_CLI_VALUES_MAX];
+  static const char *token_file[TF_CLI_VALUES_MAX], *channels[TF_CLI_VALUES_MAX],
+      *sha256[TF_CLI_VALUES_MAX];
   static client_t       client;
   const char           *words[WORDS_MAX + 1] = {NULL};
-  uint32_t              token_file_cnt = 0, channels_cnt = 0, json = 0;
+  uint32_t              token_file_cnt = 0, channels_cnt = 0, sha256_cnt = 0, json = 0;
   const tf_cli_option_t options[] = {
       {"--channels",   "LIST",
-       "subscribe, unsubscribe: trade,quote,book,ticker; all that the feed has", channels,
-       &channels_cnt                                                                              },
-      {"--token-file", "FILE", "the token that control.token_file asks for",     token_file,
-       &token_file_cnt                                                                            },
-      {"--json",       NULL,   "the answer as the socket gives it",              NULL,       &json},
+       "subscribe, unsubscribe: trade,quote,book,ticker; all that the feed has",        channels,
+       &channels_cnt                                                                                     },
+      {"--sha256",     "HEX",  "model load, swap: the SHA-256 that the file must have", sha256,
+       &sha256_cnt                                                                                       },
+      {"--token-file", "FILE", "the token that control.token_file asks for",            token_file,
+       &token_file_cnt                                                                                   },
+      {"--json",       NULL,   "the answer as the socket gives it",                     NULL,       &json},
   };
   const tf_cli_spec_t spec = {
       "control SOCKET status|halt|resume|drain [--token-file FILE] [--json]\n"
       "       tickfuse control SOCKET position INSTRUMENT QTY\n"
       "       tickfuse control SOCKET subscribe|unsubscribe FEED SYMBOL... [--channels LIST]\n"
-      "       tickfuse control SOCKET streams [FEED]",
+      "       tickfuse control SOCKET streams [FEED]\n"
+      "       tickfuse control SOCKET model [list]\n"
+      "       tickfuse control SOCKET model load|swap MODEL [VERSION] [--sha256 HEX]\n"
+      "       tickfuse control SOCKET model rollback|drop MODEL",
       "Asks a running engine for its state, holds its actions back (every decision is HOLD until\n"
       "resume), tells it what is held of an instrument (negative: short), or ends it in order: "
       "feeds\n"
@@ -346,7 +420,8 @@ int tf_cmd_control(int argc, char **argv) {
       "without\n"
       "reconnecting, and lists its streams: state, age of the newest data and of the request, "
       "request,\n"
-      "tries, the venue's refusal. SOCKET is the config's control.path.",
+      "tries, the venue's refusal. Loads another version of a model from its registry, lets it\n"
+      "serve, or goes back. SOCKET is the config's control.path.",
       options,
       TF_ARRAY_CNT(options),
       words,
@@ -368,7 +443,8 @@ int tf_cmd_control(int argc, char **argv) {
     fprintf(stderr, "tickfuse: %s: %s\n", words[0], strerror(errno));
     return TF_EXIT_FAILED;
   }
-  code = obey(&client, words, channels_cnt ? channels[channels_cnt - 1] : NULL);
+  code = obey(&client, words, channels_cnt ? channels[channels_cnt - 1] : NULL,
+              sha256_cnt ? sha256[sha256_cnt - 1] : NULL);
   close(client.fd);
   return code;
 }

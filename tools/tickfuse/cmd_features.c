@@ -54,10 +54,14 @@ static void print_value(char *text, size_t cap, const tf_param_spec_t *spec, dou
   snprintf(text, cap, "%.9g%s", value, spec->kind == TF_PARAM_DURATION ? "ns" : "");
 }
 
-/* "ema(x, n=20)": how it is written, with the defaults. */
+/* "ema(x, n=20)", "cbbo@NAME": how it is written, with the defaults. */
 static void print_usage(const tf_indicator_t *d, char *text, size_t cap) {
-  size_t cnt = (size_t)snprintf(text, cap, "%s", d->name);
-  if (d->series_cnt + d->param_cnt == 0) return;
+  size_t      cnt  = (size_t)snprintf(text, cap, "%s", d->name);
+  const char *peer = d->peers_max ? "@NAME" : "";
+  if (d->series_cnt + d->param_cnt == 0) {
+    snprintf(text + cnt, cap - cnt, "%s", peer);
+    return;
+  }
   for (uint32_t i = 0; i < d->series_cnt; i++)
     cnt += (size_t)snprintf(text + cnt, cap - cnt, "%s%s", i ? ", " : "(", d->series[i]);
   for (uint32_t i = 0; i < d->param_cnt; i++) {
@@ -66,7 +70,7 @@ static void print_usage(const tf_indicator_t *d, char *text, size_t cap) {
     cnt += (size_t)snprintf(text + cnt, cap - cnt, "%s%s=%s", i || d->series_cnt ? ", " : "(",
                             d->params[i].name, value);
   }
-  snprintf(text + cnt, cap - cnt, ")");
+  snprintf(text + cnt, cap - cnt, ")%s", peer);
 }
 
 static uint64_t default_lookback(const tf_indicator_t *d) {
@@ -84,6 +88,9 @@ static void print_indicator(const tf_indicator_t *d) {
     printf("; first value after %llu inputs", 1 + (unsigned long long)default_lookback(d));
   printf("\n");
   if (d->alias) printf("      also known as %s\n", d->alias);
+  if (d->peers_max)
+    printf("      NAME: of another instrument%s, under peers or as ETHUSDT.BINANCE-SPOT\n",
+           d->peers_max > 1 ? ", or of several" : "");
   if (d->output_cnt > 1) {
     printf("      outputs:");
     for (uint32_t i = 0; i < d->output_cnt; i++) printf(" .%s", d->outputs[i]);
@@ -156,12 +163,12 @@ static json_t *json_of_indicator(const tf_indicator_t *d) {
       json_object_set_new(param, "choices", names_of(p->names, (uint32_t)p->max + 1));
     json_array_append_new(params, param);
   }
-  return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "name", d->name,
+  return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:i}", "name", d->name,
                    "alias", d->alias, "group", tf_indicator_group_name(d->group), "kind",
                    d->series_cnt ? "series" : "market", "usage", usage, "help", d->help, "origin",
                    d->origin, "series", names_of(d->series, d->series_cnt), "outputs",
                    names_of(d->outputs, d->output_cnt), "params", params, "lookback",
-                   (json_int_t)default_lookback(d));
+                   (json_int_t)default_lookback(d), "peers_max", (int)d->peers_max);
 }
 
 static void print_json(const tf_registry_t *r, const char *group) {

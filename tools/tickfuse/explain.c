@@ -47,8 +47,8 @@ static void copy_answer(tf_explain_t *x, const tf_compute_model_t *model) {
   x->alert = NAN;
   for (uint32_t i = 0; i < TF_RULE_FLEET_CNT; i++) x->fleet[i] = NAN;
   if (!model) return;
-  memcpy(x->model_row, model->row, sizeof(float) * model->model->input_cnt);
-  memcpy(x->model_out, model->out, sizeof(float) * model->model->output_cnt);
+  memcpy(x->model_row, model->row, sizeof(float) * model->active->model->input_cnt);
+  memcpy(x->model_out, model->out, sizeof(float) * model->active->model->output_cnt);
   x->alert = (double)model->answer.alert;
   if (model->fleet) memcpy(x->fleet, model->fleet->figures, sizeof x->fleet);
 }
@@ -279,7 +279,7 @@ static json_t *model_json(const tf_explain_t *x) {
   const tf_lane_t *lane = &x->engine->runner.lane;
   uint32_t         idx  = lane->decide.strategies[x->decision.strategy_id].model_idx;
   if (idx == TF_STRATEGY_NO_MODEL) return json_null();
-  const tf_model_t *model = x->engine->models[idx];
+  const tf_model_t *model = x->engine->runner.lane.compute.models[idx].active->model;
   json_t           *root = json_object(), *inputs = json_array(), *outputs = json_array();
   for (uint32_t i = 0; i < model->input_cnt; i++) {
     json_t *one = json_object();

@@ -202,7 +202,7 @@ static json_t *models_json(const tf_engine_t *e) {
                             (json_int_t)c->post.sorted, "clamped", (json_int_t)c->post.clamped,
                             "alerts", (json_int_t)c->post.alerts, "late", (json_int_t)c->late,
                             "pauses", (json_int_t)c->pauses, "fallback", (json_int_t)c->fallback);
-    json_object_set_new(models, m->model->name, one);
+    json_object_set_new(models, m->active->model->name, one);
   }
   return models;
 }

@@ -2,7 +2,7 @@
  * test ends with the ledger's first row in balance.
  *
  * The feed greets with "SUB 0", "SUB 1" and asks for symbols with "RE <symbol> <0: no more, 1: from now on>".
- * It knows these messages: "ack"; "Y <id>", "N <id>" answer that request; "P" wants "pong" back at once; "T <seq>" a trade, published once; "R <id>" wants a snapshot;
+ * It knows these messages: "ack"; "Y <id>", "N <id>" answer that request; "P" wants "pong" back at once; "Q <id>" makes the feed ask "ASK <id>"; "T <seq>" a trade, published once; "R <id>" wants a snapshot;
  * "B <id>" a book is in order; "L" the venue will close; "G" the sequence broke; "V <seq>" a book's snapshot
  * and "U <seq>" its next change, by the order of which it finds gaps (of instrument 0; where sequences are shared
  * the first change stands for a snapshot); and a REST body "S <seq>". */
@@ -100,6 +100,16 @@ static inline void fake_change(fake_t *f, uint64_t seq, uint64_t recv_ns, tf_fee
   }
 }
 
+static inline void fake_pong(tf_feed_out_t *out) {
+  out->reply_bytes_cnt  = (uint32_t)snprintf(out->reply, sizeof out->reply, "pong");
+  out->reply_is_request = false;
+}
+
+static inline size_t fake_echo(void *state, const tf_frame_t *frame, char *buf, size_t cap) {
+  (void)state;
+  return frame->bytes[0] == 'P' ? (size_t)snprintf(buf, cap, "pong") : 0;
+}
+
 static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, tf_feed_out_t *out) {
   fake_t *f        = state;
   char    text[64] = {0};
@@ -118,10 +128,16 @@ static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, t
     return TF_VERDICT_CONTROL;
   }
   uint64_t number = strtoull(text + 2, NULL, 10);
+  if (text[0] == 'Q') {
+    out->reply_bytes_cnt  = (uint32_t)snprintf(out->reply, sizeof out->reply, "ASK %s", text + 2);
+    out->reply_is_request = true;
+    out->counts->msgs_control++;
+    return TF_VERDICT_CONTROL;
+  }
   if (text[0] == 'Y' || text[0] == 'N' || text[0] == 'P') {
     if (text[0] == 'N') snprintf(f->head.venue_error, sizeof f->head.venue_error, "no such thing");
     if (text[0] == 'P')
-      out->reply_bytes_cnt = (uint32_t)snprintf(out->reply, sizeof out->reply, "pong");
+      fake_pong(out);
     else
       out->answers[out->answer_cnt++] = (tf_feed_answer_t){number, UINT32_MAX, 0, text[0] == 'N'};
     out->counts->msgs_control++;
@@ -129,7 +145,8 @@ static inline tf_verdict_t fake_on_frame(void *state, const tf_frame_t *frame, t
   }
   out->counts->msgs_data++;
   if (text[0] == 'T') {
-    if (tf_trade_ids_step(&f->ids, number, 1, out->counts))
+    tf_trade_said_t said = {.price = 1, .id = (uint32_t)number, .is_known = true};
+    if (tf_trade_ids_step(&f->ids, number, &said, out->counts))
       out->counts->duplicates++;
     else
       emit(out, TF_EVENT_TRADE, number, frame->recv_ns);

@@ -309,6 +309,43 @@ static void htx_pings_go_back_as_they_came(void **state) {
   }
 }
 
+/* Of a connection whose messages wait to be decoded. */
+static void echoes_leave_no_trace(void **state) {
+  (void)state;
+  static const struct {
+    const char *venue, *message, *echo; /* "": none */
+  } rows[] = {
+      {"htx",       "{\"ping\":1618678073643}",                                                 "{\"pong\":1618678073643}"                                               },
+      {"htx-swap",  "{\"op\":\"ping\",\"ts\":\"7\"}",                                           "{\"op\":\"pong\",\"ts\":\"7\"}"                                         },
+      {"htx",       "{\"ping\":[]}",                                                            ""                                                                       },
+      {"htx",       "{\"id\":\"7\",\"status\":\"ok\",\"subbed\":\"market.btcusdt.bbo\"}",       ""                                                                       },
+      {"htx",       "{\"ping\":",                                                               ""                                                                       },
+      {"htx",       "",                                                                         ""                                                                       },
+      {"deribit",
+       "{\"jsonrpc\":\"2.0\",\"method\":\"heartbeat\",\"params\":{\"type\":\"test_request\"}}", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"public/test\",\"params\":{}}"},
+      {"deribit",
+       "{\"jsonrpc\":\"2.0\",\"method\":\"heartbeat\",\"params\":{\"type\":\"heartbeat\"}}",    ""                                                                       },
+      {"cryptocom", "{\"id\":1587523073344,\"method\":\"public/heartbeat\",\"code\":0}",
+       "{\"id\":1587523073344,\"method\":\"public/respond-heartbeat\"}"                                                                                                  },
+      {"cryptocom", "{\"id\":1,\"method\":\"subscribe\",\"code\":0}",                           ""                                                                       },
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    static char bytes[512];
+    char        echo[TF_FEED_REPLY_BYTES] = "";
+    start_all(rows[i].venue);
+    tf_feed_counts_t before = rig.counts;
+    snprintf(bytes, sizeof bytes, "%s", rows[i].message);
+    tf_frame_t frame = {
+        .bytes = bytes, .bytes_cnt = (uint32_t)strlen(bytes), .kind = TF_FRAME_TEXT, .recv_ns = 1};
+    size_t cnt = rig.feed->echo(rig.state, &frame, echo, sizeof echo);
+    assert_int_equal(cnt, strlen(rows[i].echo));
+    assert_string_equal(cnt > 0 ? echo : "", rows[i].echo);
+    assert_memory_equal(&before, &rig.counts, sizeof before);
+    assert_int_equal(rig.instruments.cnt, 0);
+    stop(&rig);
+  }
+}
+
 static void htx_frames_that_are_no_gzip_or_too_much_are_refused(void **state) {
   (void)state;
   static char text[TF_HTX_MESSAGE_BYTES_MAX + 1];
@@ -589,6 +626,7 @@ int main(void) {
       cmocka_unit_test(kucoin_token_fits_to_the_byte),
       cmocka_unit_test(kucoin_price_of_zero_only_uses_up_a_number),
       cmocka_unit_test(htx_pings_go_back_as_they_came),
+      cmocka_unit_test(echoes_leave_no_trace),
       cmocka_unit_test(htx_frames_that_are_no_gzip_or_too_much_are_refused),
       cmocka_unit_test(htx_asks_for_a_book_on_the_socket_and_not_by_the_session),
       cmocka_unit_test(htx_serves_books_at_an_address_of_their_own),

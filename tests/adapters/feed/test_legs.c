@@ -59,7 +59,8 @@ static void emit_state(tf_feed_out_t *out, toy_t *toy, uint32_t id, uint8_t book
 
 static void toy_trade(toy_t *toy, uint32_t id, uint64_t number, uint64_t recv_ns,
                       tf_feed_out_t *out) {
-  if (tf_trade_ids_step(&toy->trades[id], number, 1, out->counts))
+  tf_trade_said_t said = {.price = 1, .id = (uint32_t)number, .is_known = true};
+  if (tf_trade_ids_step(&toy->trades[id], number, &said, out->counts))
     out->counts->duplicates++;
   else
     emit(out, TF_EVENT_TRADE, id, recv_ns)->u.trade.id = number;

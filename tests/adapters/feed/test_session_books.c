@@ -100,6 +100,43 @@ static void what_the_venue_wants_back_goes_out_at_once(void **state) {
   assert_int_equal(noted(0), 1);
 }
 
+static char texts_heard[8][16];
+
+/* Sends what the feed asks for and its heartbeat in one segment, and keeps what comes. */
+static void script_requests(stub_conn_t *c, const char *target, uint32_t idx) {
+  static _Thread_local uint8_t payload[65536];
+  static const char *const     said[] = {"Q 1", "Q 2", "Q 1", "Q 3", "Q 2", "P", "P"};
+  (void)target, (void)idx;
+  stub_upgrade(c, NULL, 0);
+  if (!acks(c, 2)) return;
+  uint8_t frames[128];
+  size_t  at = 0, cnt;
+  for (size_t i = 0; i < TF_ARRAY_CNT(said); i++)
+    at += stub_frame(frames + at, TF_WS_TEXT, said[i], strlen(said[i]));
+  __atomic_fetch_add(&c->stub->ws_bytes, at, __ATOMIC_SEQ_CST);
+  stub_send(c, frames, at);
+  for (uint64_t n = 0; n < TF_ARRAY_CNT(texts_heard);) {
+    int op = stub_recv(c, payload, &cnt);
+    if (op < 0 || op == TF_WS_CLOSE) return;
+    if (op != TF_WS_TEXT || cnt >= sizeof texts_heard[0]) continue;
+    memcpy(texts_heard[n], payload, cnt);
+    note(c, 0, ++n);
+  }
+}
+
+static void requests_of_the_feed_wait_in_turn_and_echoes_go_before_them(void **state) {
+  (void)state;
+  static const char *const expected[] = {"pong", "ASK 1", "ASK 2", "ASK 3"};
+  memset(texts_heard, 0, sizeof texts_heard);
+  fake.subscribe_rate_hz_max = 20;
+  begin(script_requests, false);
+  RUN_UNTIL(noted(0) == 4);
+  run_for(150 * MS);
+  assert_int_equal(noted(0), 4); /* each once, though some were wanted twice */
+  for (size_t i = 0; i < TF_ARRAY_CNT(expected); i++)
+    assert_string_equal(texts_heard[i], expected[i]);
+}
+
 static void a_refused_stream_is_named_and_the_feed_goes_on_without_it(void **state) {
   (void)state;
   with_table((const char *const[]){"S1", "S2"}, 2);
@@ -162,6 +199,7 @@ int main(void) {
       B(resync_of_a_feed_without_requests_is_another_connection),
       B(broken_sequence_of_a_connection_is_another_connection),
       B(what_the_venue_wants_back_goes_out_at_once),
+      B(requests_of_the_feed_wait_in_turn_and_echoes_go_before_them),
       B(a_refused_stream_is_named_and_the_feed_goes_on_without_it),
       B(heartbeats_in_the_venues_words_keep_their_time),
       B(book_that_does_not_come_is_asked_for_again_and_at_last_given_up),

@@ -317,6 +317,33 @@ static void venue_that_says_it_will_close_is_left_before_it_does(void **state) {
   assert_int_equal(source->disconnects, 1);
 }
 
+/* The successor is heard for a minute before its messages are decoded; its heartbeat wants an echo before. */
+static void script_echo(stub_conn_t *c, const char *target, uint32_t idx) {
+  static _Thread_local uint8_t payload[65536];
+  size_t                       cnt;
+  (void)target;
+  stub_upgrade(c, NULL, 0);
+  if (!acks(c, 2)) return;
+  trades(c, 1);
+  stub_text(c, idx == 0 ? "L" : "P");
+  for (int op = 0; idx == 1 && op >= 0 && op != TF_WS_CLOSE;) {
+    op = stub_recv(c, payload, &cnt);
+    if (op == TF_WS_TEXT && cnt == 4 && memcmp(payload, "pong", 4) == 0) note(c, 0, 1);
+  }
+  stub_linger(c);
+}
+
+static void successor_answers_the_venues_heartbeat_before_it_takes_over(void **state) {
+  (void)state;
+  fake.session_life_ns_max = 24 * 3600 * TF_NS_PER_SEC;
+  fake.echo                = fake_echo;
+  config.overlap_ns        = 60 * TF_NS_PER_SEC;
+  begin(script_echo, false);
+  RUN_UNTIL(noted(0) == 1);
+  assert_int_equal(counts()->ends[TF_LINK_END_REPLACED], 0); /* and it has not */
+  assert_int_equal(seen.trades, 1);
+}
+
 int main(void) {
   if (!session_rig_start()) return 1;
   const struct CMUnitTest tests[] = {
@@ -326,6 +353,7 @@ int main(void) {
       T(trades_are_neither_missed_nor_doubled_over_many_rollovers),
       T(overlap_without_room_is_over_at_once),
       T(venue_that_says_it_will_close_is_left_before_it_does),
+      T(successor_answers_the_venues_heartbeat_before_it_takes_over),
       T(book_moves_to_the_successor_at_its_snapshot_without_a_gap),
       T(successor_without_the_book_takes_over_in_the_end),
       T(peer_that_stops_to_answer_while_data_comes_is_replaced_and_not_cut),

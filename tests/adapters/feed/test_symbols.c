@@ -121,6 +121,32 @@ static void ten_thousand_symbols_are_found_again(void **state) {
   stop();
 }
 
+/* More symbols than places for guesses, of three families, in any order: each has its own row, again and again. */
+static void symbols_of_families_are_told_apart_however_they_alternate(void **state) {
+  (void)state;
+  static const char *const families[] = {"", "-LINEAR", "-FUTURES"};
+  enum { NAMES = 300 };
+  start(3 * NAMES, 3 * NAMES);
+  uint32_t idx[NAMES][3];
+  for (uint32_t round = 0; round < 3 * NAMES * 4; round++) {
+    uint32_t        name = round * 7 % NAMES, family = round / NAMES % 3;
+    char            text[80] = {0};
+    tf_json_value_t symbol   = {.kind = TF_JSON_STRING, .bytes = text};
+    tf_reject_t     why;
+    snprintf(text, sizeof text, "%s%uUSDT", name % 2 ? "A" : "LONGER_NAME_", name);
+    symbol.bytes_cnt     = (uint32_t)strlen(text);
+    symbols.family       = families[family];
+    symbols.family_bytes = (uint32_t)strlen(families[family]);
+    uint32_t found       = tf_symbols_of(&symbols, &symbol, round < 3 * NAMES, &why);
+    if (round < 3 * NAMES) idx[name][family] = found;
+    assert_int_equal(found, idx[name][family]);
+    strcat(text, families[family]);
+    assert_string_equal(symbols.rows[found].text, text);
+  }
+  assert_int_equal(symbols.cnt, 3 * NAMES);
+  stop();
+}
+
 static void two_feeds_of_a_venue_share_an_instrument(void **state) {
   (void)state;
   start(4, 8);
@@ -170,6 +196,7 @@ int main(void) {
       cmocka_unit_test(the_longest_symbol_and_one_outside_ascii_are_taken),
       cmocka_unit_test(a_full_table_refuses_a_symbol_more_and_keeps_those_it_has),
       cmocka_unit_test(ten_thousand_symbols_are_found_again),
+      cmocka_unit_test(symbols_of_families_are_told_apart_however_they_alternate),
       cmocka_unit_test(two_feeds_of_a_venue_share_an_instrument),
       cmocka_unit_test(an_instrument_row_says_what_is_known),
   };

@@ -14,8 +14,9 @@ static int setup(void **state) {
   return 0;
 }
 
-static bool is_repeat_of(uint64_t id, uint32_t print) {
-  return tf_trade_ids_step(&ids, id, print, &counts);
+static bool is_repeat_of(uint64_t id, int64_t price) {
+  tf_trade_said_t said = {.price = price, .qty = 1, .id = (uint32_t)id, .is_known = true};
+  return tf_trade_ids_step(&ids, id, &said, &counts);
 }
 static bool is_repeat(uint64_t id) { return is_repeat_of(id, 1); }
 
@@ -141,14 +142,27 @@ static void repeat_that_says_something_else_is_a_conflict_and_the_first_stands(v
 
 static void what_was_said_is_remembered_for_so_many_ids(void **state) {
   (void)state;
-  for (uint64_t id = 1000; id < 1000 + TF_TRADE_IDS_PRINTS; id++) assert_false(is_repeat_of(id, 3));
+  for (uint64_t id = 1000; id < 1000 + TF_TRADE_IDS_SAID; id++) assert_false(is_repeat_of(id, 3));
   assert_true(is_repeat_of(1000, 5));
   assert_int_equal(counts.id_conflicts, 1);
-  assert_false(is_repeat_of(1000 + TF_TRADE_IDS_PRINTS, 3)); /* takes the place of 1000 */
+  assert_false(is_repeat_of(1000 + TF_TRADE_IDS_SAID, 3)); /* takes the place of 1000 */
   assert_true(is_repeat_of(1000, 5));
   assert_int_equal(counts.id_conflicts, 1);
   assert_true(is_repeat_of(1001, 5));
   assert_int_equal(counts.id_conflicts, 2);
+}
+
+static void repeat_that_writes_the_same_otherwise_is_no_conflict(void **state) {
+  (void)state;
+  tf_trade_said_t said = {.price = 1005, .price_exp = -1, .qty = 7, .id = 50, .is_known = true};
+  tf_trade_said_t same = {
+      .price = 10050, .price_exp = -2, .qty = 70, .qty_exp = -1, .id = 50, .is_known = true};
+  assert_false(tf_trade_ids_step(&ids, 50, &said, &counts));
+  assert_true(tf_trade_ids_step(&ids, 50, &same, &counts));
+  assert_int_equal(counts.id_conflicts, 0);
+  same.sells = true;
+  assert_true(tf_trade_ids_step(&ids, 50, &same, &counts));
+  assert_int_equal(counts.id_conflicts, 1);
 }
 
 static void same_value_written_otherwise_is_the_same_print(void **state) {
@@ -176,6 +190,7 @@ int main(void) {
       TEST(numbers_far_back_are_the_venue_starting_over),
       TEST(repeat_that_says_something_else_is_a_conflict_and_the_first_stands),
       TEST(what_was_said_is_remembered_for_so_many_ids),
+      TEST(repeat_that_writes_the_same_otherwise_is_no_conflict),
       TEST(same_value_written_otherwise_is_the_same_print),
       TEST(random_interleavings_of_two_streams_lose_and_double_nothing),
   };

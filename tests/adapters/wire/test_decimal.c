@@ -216,6 +216,52 @@ static void the_wide_reader_agrees_with_the_scan_and_takes_18_digits(void **stat
   }
 }
 
+/* Where a span is found, and a number may end behind it, the scan ends there too; and of the usual forms each has one. */
+static void a_span_is_as_long_as_the_scan_has_it(void **state) {
+  (void)state;
+  uint32_t found_cnt = 0;
+  for (int round = 0; round < 300000; round++) {
+    char buf[192];
+    for (size_t i = 0; i < sizeof buf; i++) buf[i] = (char)rng();
+    size_t n = make_text(buf);
+    buf[n]   = ',';
+    int64_t             mantissa;
+    int8_t              exp;
+    tf_decimal_result_t result;
+    uint32_t            bytes = tf_decimal_span(buf);
+    if (bytes == 0 || buf[bytes] != ',') continue;
+    found_cnt++;
+    if (tf_decimal_scan(buf, buf + bytes, &mantissa, &exp, &result) != buf + bytes)
+      fail_msg("%.*s", (int)n, buf);
+  }
+  assert_true(found_cnt > 50000);
+  static const struct {
+    const char *text;
+    uint32_t    bytes;
+  } rows[] = {
+      {"0,",                                                 1 },
+      {"-0.5,",                                              4 },
+      {"1234567890123456,",                                  16},
+      {"12345678901234567,",                                 17},
+      {"-123456789012345678901234567890123456789012345678,", 49},
+      {"123456789012345678901234567890123456789012345678,",  48},
+      {"12345678901234.5,",                                  16},
+      {"12345678901234567.5,",                               0 },
+      {"01,",                                                0 },
+      {"01234567890123456789,",                              0 },
+      {"-,",                                                 0 },
+      {"1.,",                                                0 },
+      {"123456789012345.,",                                  0 },
+      {"1234567890123456.,",                                 0 },
+      {".5,",                                                0 },
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    char buf[192] = {0};
+    strcpy(buf, rows[i].text);
+    assert_int_equal(tf_decimal_span(buf), rows[i].bytes);
+  }
+}
+
 static void breaks_by_sse2_and_by_words_are_the_same(void **state) {
   (void)state;
   for (int round = 0; round < 100000; round++) {
@@ -325,6 +371,7 @@ int main(void) {
       cmocka_unit_test(the_mantissa_is_what_was_sent),
       cmocka_unit_test(hot_reader_and_scan_agree_wherever_both_read),
       cmocka_unit_test(the_wide_reader_agrees_with_the_scan_and_takes_18_digits),
+      cmocka_unit_test(a_span_is_as_long_as_the_scan_has_it),
       cmocka_unit_test(breaks_by_sse2_and_by_words_are_the_same),
       cmocka_unit_test(plain_decimals_come_back_as_they_were_sent),
       cmocka_unit_test(any_number_formats_to_text_of_equal_value),

@@ -1,5 +1,6 @@
 #include "cmocka_tf.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -78,6 +79,51 @@ static void every_day_agrees_with_the_c_library(void **state) {
   }
 }
 
+/* A slow reader of "2026-08-09T21:05:48Z", by the C library's calendar. */
+static bool reference(const char *text, uint64_t *ns) {
+  static const char form[] = "0000-00-00T00:00:00Z";
+  int               at[]   = {0, 5, 8, 11, 14, 17}, n[6];
+  for (size_t i = 0; i < sizeof form - 1; i++) {
+    bool is_digit  = text[i] >= '0' && text[i] <= '9';
+    bool is_letter = (form[i] == 'T' && text[i] == 't') || (form[i] == 'Z' && text[i] == 'z');
+    if (form[i] == '0' ? !is_digit : text[i] != form[i] && !is_letter) return false;
+  }
+  for (int i = 0; i < 6; i++) n[i] = (int)strtol(text + at[i], NULL, 10);
+  struct tm tm  = {.tm_year = n[0] - 1900,
+                   .tm_mon  = n[1] - 1,
+                   .tm_mday = n[2],
+                   .tm_hour = n[3],
+                   .tm_min  = n[4]},
+            was = tm;
+  time_t s      = timegm(&tm);
+  if (s < 0 || n[0] > 2553 || n[5] > 60 || tm.tm_mon != was.tm_mon || tm.tm_mday != was.tm_mday ||
+      tm.tm_hour != was.tm_hour || tm.tm_min != was.tm_min)
+    return false;
+  *ns = ((uint64_t)s + (uint64_t)n[5]) * TF_NS_PER_SEC;
+  return true;
+}
+
+/* Each byte at each place of some times, and at two places those that are near to digits. */
+static void any_byte_in_any_place_is_taken_as_the_reference_takes_it(void **state) {
+  (void)state;
+  static const char *const good[]    = {"2026-08-09T21:05:48Z", "2000-02-29t23:59:60z",
+                                        "1999-12-31T00:00:00Z"};
+  uint32_t                 taken_cnt = 0;
+  for (size_t g = 0; g < TF_ARRAY_CNT(good); g++) {
+    for (uint32_t i = 0; i < 20 * 256 * 20; i++) {
+      char     text[32];
+      uint64_t ns = 0, expected = 0;
+      strcpy(text, good[g]);
+      text[i / (256 * 20)] = (char)(i / 20 % 256);
+      text[i % 20]         = i % 3 ? (char)(text[i % 20] + 1) : text[i % 20];
+      bool is_time         = reference(text, &expected);
+      if (tf_rfc3339_parse(text, 20, &ns) != is_time || ns != expected) fail_msg("%s", text);
+      taken_cnt += is_time;
+    }
+  }
+  assert_true(taken_cnt > 1000);
+}
+
 static void seconds_with_a_fraction_are_exact_too(void **state) {
   (void)state;
   uint64_t ns = 7;
@@ -96,6 +142,7 @@ int main(void) {
       cmocka_unit_test(what_is_no_time_is_refused_and_leaves_the_result),
       cmocka_unit_test(fractions_of_any_length_are_exact),
       cmocka_unit_test(every_day_agrees_with_the_c_library),
+      cmocka_unit_test(any_byte_in_any_place_is_taken_as_the_reference_takes_it),
       cmocka_unit_test(seconds_with_a_fraction_are_exact_too),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -264,7 +264,8 @@ static const char all_keys[] =
     "backend: cpu, budget: "
     "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
-    "clamp: ..0.5, alert: -0.25.., breadth: 1..2}]\n"
+    "clamp: ..0.5, alert: -0.25.., breadth: 1..2}, {name: r, registry: reg, version: 12, sha256: "
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -399,6 +400,10 @@ static void every_key_reaches_its_field(void **state) {
   assert_true(c->models[1].alert.min == -0.25 && isinf(c->models[1].alert.max));
   assert_true(c->models[1].breadth.min == 1.0 && c->models[1].breadth.max == 2.0);
   assert_false(c->models[0].valid.is_set);
+  assert_null(c->models[2].file);
+  assert_string_equal(c->models[2].registry, "reg");
+  assert_int_equal(c->models[2].version, 12);
+  assert_int_equal(strlen(c->models[2].sha256), 64);
   assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");

@@ -78,13 +78,13 @@ static int set_up(void **state) {
   memset(&f, 0, sizeof f);
   const uint32_t first = 0;
   assert_int_equal(tf_arena_init(&f.arena, "test", 1 << 20), TF_OK);
-  assert_int_equal(tf_compute_add_model(&f.compute, &over_row, &first, &f.arena), TF_OK);
-  assert_int_equal(tf_compute_add_model(&f.compute, &over_window, &first, &f.arena), TF_OK);
+  assert_int_equal(tf_compute_add_model(&f.compute, &over_row, &first, 2, &f.arena), TF_OK);
+  assert_int_equal(tf_compute_add_model(&f.compute, &over_window, &first, 2, &f.arena), TF_OK);
   for (int i = 0; i < 2; i++) {
     f.instruments[i].row = &f.rows[i];
-    assert_int_equal(tf_compute_init_instrument(&f.compute, &f.instruments[i], &f.arena), TF_OK);
-    assert_null(f.instruments[i].windows[0]);
-    assert_non_null(f.instruments[i].windows[1]);
+    f.instruments[i].id  = (uint32_t)i;
+    assert_null(tf_version_window(f.compute.models[0].active, (uint32_t)i));
+    assert_non_null(tf_version_window(f.compute.models[1].active, (uint32_t)i));
   }
   asked[0] = 0;
   *state   = &f;

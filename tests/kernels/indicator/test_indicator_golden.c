@@ -210,7 +210,7 @@ static void every_indicator_agrees_with_the_exact_oracle(void **state) {
   for (uint32_t i = 0; i < tf_indicator_cnt; i++) {
     if (oracle_knows(tf_indicators[i]->name)) {
       for_each_eval(tf_indicators[i], check_eval, &c);
-    } else if (tf_indicators[i]->series_cnt == 0) {
+    } else if (tf_indicators[i]->series_cnt == 0 && tf_indicators[i]->peers_max == 0) {
       print_message("no oracle for %s: add it to tests/oracle/indicators.py\n",
                     tf_indicators[i]->name);
     }

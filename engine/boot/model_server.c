@@ -1,0 +1,462 @@
+#include "boot/model_server.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "boot/feature_schema.h"
+#include "boot/serving.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "serve/models_dir.h"
+
+#define LOOK_NS (200 * TF_NS_PER_US) /* between looks at what the lane has done */
+
+typedef enum state { IDLE, LOADING, PREPARING, READY, SWAPPING } state_t;
+
+static const char *const state_names[] = {"idle", "loading", "preparing", "ready", "swapping"};
+
+typedef struct slot {
+  uint32_t            model_idx; /* of the config */
+  tf_compute_model_t *lane;
+  tf_swap_t          *swap;
+  tf_model_t         *owned[TF_VERSION_ROWS]; /* models of rows that this server loaded */
+  uint64_t            serial;
+  uint64_t            serving, beside, previous; /* words; 0: none */
+  state_t             state;
+  bool                is_wanted; /* request is to be worked on */
+  tf_model_request_t  request;
+  uint64_t            swaps, refused;
+  tf_err_t            refusal;
+  char                refusal_text[512];
+} slot_t;
+
+struct tf_model_server {
+  tf_engine_t         *engine;
+  tf_model_publisher_t publisher;
+  pthread_t            thread;
+  bool                 is_started;
+  pthread_mutex_t
+      lock; /* of all below, and of the slots but what the thread does with no lock held */
+  pthread_cond_t work, fetched;
+  bool           is_stopping;
+  slot_t         slots[TF_MODELS_MAX];
+  uint32_t       slot_cnt;
+  struct {
+    bool     is_wanted, is_done, is_good;
+    uint32_t slot_idx, hash;
+    uint64_t number;
+  } fetch;
+  tf_err_t missed;
+  char     missed_text[512];
+};
+
+/* ---- one version ---- */
+
+static const tf_version_t *row_of(const slot_t *s, uint64_t word) {
+  return tf_swap_row(s->swap, word);
+}
+
+static bool is_used(const slot_t *s, uint32_t row) {
+  const uint64_t words[] = {s->serving, s->beside, s->previous};
+  for (size_t i = 0; i < TF_ARRAY_CNT(words); i++)
+    if (words[i] && words[i] % TF_VERSION_ROWS == row) return true;
+  return false;
+}
+
+/* Row 0 of the start is the engine's: its model and the arena's memory. */
+static void free_row(const tf_model_server_t *server, slot_t *s, uint32_t row) {
+  if (!s->owned[row]) return;
+  tf_version_fini(&s->swap->versions[row]);
+  server->engine->registry->models->unload(s->owned[row]);
+  s->owned[row] = NULL;
+}
+
+static void free_unused(const tf_model_server_t *server, slot_t *s) {
+  for (uint32_t row = 0; row < TF_VERSION_ROWS; row++)
+    if (!is_used(s, row)) free_row(server, s, row);
+}
+
+static uint32_t find_row(const slot_t *s) {
+  uint32_t row = 0;
+  while (is_used(s, row)) row++;
+  return row;
+}
+
+static tf_err_t check_features(const slot_t *s, const tf_model_t *old, const tf_model_t *made) {
+  if (made->input_cnt != old->input_cnt)
+    return TF_ERR(E_MODEL_SCHEMA, "it reads %u features, the lane's rows of it have %u",
+                  made->input_cnt, old->input_cnt);
+  for (uint32_t i = 0; i < old->input_cnt; i++)
+    if (strcmp(made->features[i], old->features[i]) != 0)
+      return TF_ERR(E_MODEL_SCHEMA,
+                    "its feature %u is \"%s\", that of the version that serves \"%s\"", i,
+                    made->features[i], old->features[i]);
+  (void)s;
+  return TF_OK;
+}
+
+static tf_err_t check_fit(const tf_model_server_t *server, const slot_t *s,
+                          const tf_model_t *made) {
+  const tf_lane_t  *lane = &server->engine->runner.lane;
+  const tf_model_t *old  = row_of(s, s->serving)->model;
+  tf_err_t          err  = check_features(s, old, made);
+  if (!err && made->schema)
+    err = tf_feature_schema_check(made->schema, lane->compute.plan, s->lane->feature_idx,
+                                  made->input_cnt, lane->buffer.bars, lane->buffer.bar_cnt);
+  if (err) return err;
+  if (made->output_cnt != old->output_cnt)
+    return TF_ERR(E_MODEL_SHAPE, "it has %u outputs, the version that serves %u", made->output_cnt,
+                  old->output_cnt);
+  uint32_t rows = made->window ? made->window : 1, kept = old->window ? old->window : 1;
+  if (rows != kept)
+    return TF_ERR(E_MODEL_SHAPE, "it is over %u rows, the version that serves over %u", rows, kept);
+  return TF_OK;
+}
+
+/* Loads a version into a row that nothing uses. */
+static tf_err_t load(const tf_model_server_t *server, slot_t *s, uint32_t number, const char *pin,
+                     uint64_t *word) {
+  const tf_config_t       *c      = server->engine->config;
+  const tf_config_model_t *config = &c->models[s->model_idx];
+  char                     path[TF_MODELS_DIR_PATH_BYTES];
+  tf_model_options_t       options;
+  tf_model_t              *made = NULL;
+  tf_err_t                 err  = tf_serving_options(c, s->model_idx, &options);
+  uint32_t                 row  = find_row(s);
+  free_row(server, s, row);
+  tf_models_dir_path(config->registry, config->name, number, path);
+  if (!err) err = server->engine->registry->models->load(path, &options, &made);
+  if (err) return err;
+  snprintf(made->name, sizeof made->name, "%s", config->name);
+  err = tf_models_dir_check_pin(path, made->sha256_hex, pin && *pin ? pin : NULL);
+  if (!err) err = check_fit(server, s, made);
+  if (err) err = tf_error_add(err, "%s", path);
+  if (!err)
+    err = tf_version_init(&s->swap->versions[row], made, number, server->engine->instruments.cap);
+  if (err) {
+    server->engine->registry->models->unload(made);
+    return err;
+  }
+  s->owned[row] = made;
+  *word         = ++s->serial * TF_VERSION_ROWS + row;
+  return TF_OK;
+}
+
+/* ---- the lane's answers ---- */
+
+static bool is_stopping(tf_model_server_t *server) {
+  pthread_mutex_lock(&server->lock);
+  bool stopping = server->is_stopping;
+  pthread_mutex_unlock(&server->lock);
+  return stopping;
+}
+
+static bool wait_for(tf_model_server_t *server, const uint64_t *lane_word, uint64_t wanted) {
+  while (tf_load_acquire(lane_word) != wanted) { /* pairs with: tf_swap_prepare, tf_swap_obey */
+    if (is_stopping(server)) return false;
+    nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+  }
+  return true;
+}
+
+/* The offer goes to the lane; true once its windows are made. */
+static bool offer(tf_model_server_t *server, slot_t *s, uint64_t word) {
+  tf_store_release(&s->swap->offered, word); /* pairs with: tf_swap_prepare */
+  return wait_for(server, &s->swap->prepared, word);
+}
+
+static bool take_back(tf_model_server_t *server, slot_t *s) {
+  if (!s->beside) return true;
+  tf_store_release(&s->swap->offered, 0); /* pairs with: tf_swap_prepare */
+  if (!wait_for(server, &s->swap->taken, 0)) return false;
+  s->beside = 0;
+  return true;
+}
+
+static tf_err_t publish_swap(const tf_model_server_t *server, const slot_t *s) {
+  const tf_version_t *v     = row_of(s, s->beside);
+  tf_event_t          event = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  uint64_t            ingest_seq;
+  event.u.model.command   = TF_CONTROL_SWAP;
+  event.u.model.model_idx = s->model_idx;
+  event.u.model.hash      = v->model->hash;
+  event.u.model.version   = v->number;
+  if (!server->publisher.publish)
+    return TF_ERR(E_MODEL_BUSY, "nobody publishes events in this run");
+  return server->publisher.publish(server->publisher.self, &event, &ingest_seq);
+}
+
+/* ---- requests: the thread ---- */
+
+static void set_state(tf_model_server_t *server, slot_t *s, state_t state) {
+  pthread_mutex_lock(&server->lock);
+  s->state = state;
+  pthread_mutex_unlock(&server->lock);
+}
+
+static tf_err_t let_serve(tf_model_server_t *server, slot_t *s) {
+  set_state(server, s, SWAPPING);
+  tf_err_t err = publish_swap(server, s);
+  if (err && err != E_CONTROL_TIMEOUT) return err; /* that one is queued and will be obeyed */
+  if (!wait_for(server, &s->swap->serving, s->beside)) return TF_OK;
+  pthread_mutex_lock(&server->lock);
+  s->previous = s->serving;
+  s->serving  = s->beside;
+  s->beside   = 0;
+  s->swaps++;
+  pthread_mutex_unlock(&server->lock);
+  free_unused(server, s);
+  return TF_OK;
+}
+
+/* What the request names is beside what serves, and its windows are made. */
+static tf_err_t bring_beside(tf_model_server_t *server, slot_t *s, const tf_model_request_t *r) {
+  const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
+  uint32_t                 number = 0;
+  uint64_t                 word = 0, serving = row_of(s, s->serving)->number;
+  tf_err_t                 err = TF_OK;
+  if (r->verb == TF_MODEL_ROLLBACK) {
+    word = ++s->serial * TF_VERSION_ROWS + s->previous % TF_VERSION_ROWS;
+  } else {
+    err = tf_models_dir_find(config->registry, config->name, r->version, &number);
+    if (!err && number <= serving)
+      err = TF_ERR(E_MODEL_VERSION,
+                   "%s/%s: version %u is not newer than %llu, which serves; rollback goes back",
+                   config->registry, config->name, number, (unsigned long long)serving);
+    if (!err && s->beside && row_of(s, s->beside)->number == number && !*r->sha256) return TF_OK;
+    if (!err && !take_back(server, s)) return TF_OK;
+    if (!err) err = load(server, s, number, r->sha256, &word);
+  }
+  if (err) return err;
+  if (!take_back(server, s)) return TF_OK;
+  s->beside = word;
+  set_state(server, s, PREPARING);
+  (void)offer(server, s, word);
+  return TF_OK;
+}
+
+static void work_on(tf_model_server_t *server, slot_t *s) {
+  const tf_model_request_t r   = s->request;
+  tf_err_t                 err = TF_OK;
+  if (r.verb == TF_MODEL_DROP)
+    (void)take_back(server, s);
+  else
+    err = bring_beside(server, s, &r);
+  if (!err && s->beside && r.verb != TF_MODEL_LOAD && !is_stopping(server))
+    err = let_serve(server, s);
+  const tf_version_t *v = row_of(s, s->serving);
+  if (err)
+    tf_log(TF_LOG_WARN, "model_refused", "model=%s code=%s text=\"%s\" serving=%llu", r.model,
+           tf_error_name(err), tf_error_text(), (unsigned long long)v->number);
+  else
+    tf_log(TF_LOG_NOTICE, "model", "model=%s serving=%llu sha256=%.12s beside=%llu", r.model,
+           (unsigned long long)v->number, v->model->sha256_hex,
+           (unsigned long long)(s->beside ? row_of(s, s->beside)->number : 0));
+  pthread_mutex_lock(&server->lock);
+  s->state   = s->beside ? READY : IDLE;
+  s->refusal = err;
+  s->refused += err != TF_OK;
+  snprintf(s->refusal_text, sizeof s->refusal_text, "%s", err ? tf_error_text() : "");
+  pthread_mutex_unlock(&server->lock);
+}
+
+static void work_on_fetch(tf_model_server_t *server) {
+  slot_t  *s    = &server->slots[server->fetch.slot_idx];
+  uint64_t word = 0;
+  tf_err_t err  = load(server, s, (uint32_t)server->fetch.number, NULL, &word);
+  if (!err && row_of(s, word)->model->hash != server->fetch.hash)
+    err = TF_ERR(
+        E_MODEL_PIN, "version %llu of %s is not the file that it was: hash %08x, then %08x",
+        (unsigned long long)server->fetch.number, server->engine->config->models[s->model_idx].name,
+        row_of(s, word)->model->hash, server->fetch.hash);
+  if (!err) {
+    tf_store_release(&s->swap->offered, word); /* pairs with: tf_swap_prepare */
+    s->previous = s->serving;                  /* the lane waits for this, and goes over to it */
+    s->serving  = word;
+    s->swaps++;
+  }
+  pthread_mutex_lock(&server->lock);
+  if (err && !server->missed) {
+    server->missed = err;
+    snprintf(server->missed_text, sizeof server->missed_text, "%s", tf_error_text());
+  }
+  server->fetch.is_good   = !err;
+  server->fetch.is_done   = true;
+  server->fetch.is_wanted = false;
+  pthread_cond_signal(&server->fetched);
+  pthread_mutex_unlock(&server->lock);
+}
+
+static slot_t *next_wanted(tf_model_server_t *server) {
+  for (uint32_t i = 0; i < server->slot_cnt; i++)
+    if (server->slots[i].is_wanted) return &server->slots[i];
+  return NULL;
+}
+
+static void *run_thread(void *self) {
+  tf_model_server_t *server = self;
+  pthread_mutex_lock(&server->lock);
+  while (!server->is_stopping) {
+    slot_t *s = next_wanted(server);
+    if (!s && !server->fetch.is_wanted) {
+      pthread_cond_wait(&server->work, &server->lock);
+      continue;
+    }
+    bool is_fetch = server->fetch.is_wanted;
+    if (!is_fetch) s->is_wanted = false;
+    pthread_mutex_unlock(&server->lock);
+    if (is_fetch)
+      work_on_fetch(server);
+    else
+      work_on(server, s);
+    pthread_mutex_lock(&server->lock);
+  }
+  pthread_mutex_unlock(&server->lock);
+  return NULL;
+}
+
+/* The lane's, in a replay: it waits here for a file to be read. */
+static bool fetch(void *self, uint32_t model_idx, uint64_t number, uint32_t hash) {
+  tf_model_server_t *server = self;
+  uint32_t           i      = 0;
+  while (i < server->slot_cnt && server->slots[i].model_idx != model_idx) i++;
+  if (i == server->slot_cnt || number > TF_MODELS_DIR_VERSION_MAX) return false;
+  pthread_mutex_lock(&server->lock);
+  server->fetch.slot_idx  = i;
+  server->fetch.number    = number;
+  server->fetch.hash      = hash;
+  server->fetch.is_done   = false;
+  server->fetch.is_wanted = true;
+  pthread_cond_signal(&server->work);
+  while (!server->fetch.is_done) pthread_cond_wait(&server->fetched, &server->lock);
+  bool good = server->fetch.is_good;
+  pthread_mutex_unlock(&server->lock);
+  return good;
+}
+
+/* ---- anybody ---- */
+
+static tf_err_t find_slot(tf_model_server_t *server, const char *name, slot_t **slot) {
+  for (uint32_t i = 0; i < server->slot_cnt; i++) {
+    *slot = &server->slots[i];
+    if (!strcmp(server->engine->config->models[(*slot)->model_idx].name, name)) return TF_OK;
+  }
+  return TF_ERR(E_CONTROL_REQUEST,
+                "no model of a registry is called \"%.31s\"; model list names them", name);
+}
+
+tf_err_t tf_model_server_request(tf_model_server_t *server, const tf_model_request_t *request) {
+  slot_t  *s   = NULL;
+  tf_err_t err = find_slot(server, request->model, &s);
+  if (err) return err;
+  pthread_mutex_lock(&server->lock);
+  if (s->is_wanted || (s->state != IDLE && s->state != READY))
+    err = TF_ERR(E_MODEL_BUSY, "model %s: a request is being worked on (%s)", request->model,
+                 state_names[s->state]);
+  else if (request->verb == TF_MODEL_ROLLBACK && !s->previous)
+    err = TF_ERR(E_CONTROL_REQUEST, "model %s: no version served before this one", request->model);
+  if (!err) {
+    s->request   = *request;
+    s->is_wanted = true;
+    s->state     = LOADING;
+    pthread_cond_signal(&server->work);
+  }
+  pthread_mutex_unlock(&server->lock);
+  return err;
+}
+
+static json_t *number_or_null(const slot_t *s, uint64_t word) {
+  return word ? json_integer((json_int_t)row_of(s, word)->number) : json_null();
+}
+
+json_t *tf_model_server_list(tf_model_server_t *server) {
+  json_t *list = json_array();
+  pthread_mutex_lock(&server->lock);
+  for (uint32_t i = 0; i < server->slot_cnt; i++) {
+    const slot_t     *s     = &server->slots[i];
+    const tf_model_t *model = row_of(s, s->serving)->model;
+    bool              ready = s->state == READY; /* else beside is still the thread's to change */
+    json_t           *row   = json_object();
+    json_object_set_new(row, "name", json_string(model->name));
+    json_object_set_new(row, "version", number_or_null(s, s->serving));
+    json_object_set_new(row, "sha256", json_string(model->sha256_hex));
+    json_object_set_new(row, "state", json_string(state_names[s->state]));
+    json_object_set_new(row, "beside", number_or_null(s, ready ? s->beside : 0));
+    json_object_set_new(row, "previous", number_or_null(s, s->previous));
+    json_object_set_new(row, "swaps", json_integer((json_int_t)s->swaps));
+    json_object_set_new(row, "refused", json_integer((json_int_t)s->refused));
+    if (s->refusal) {
+      json_object_set_new(row, "refusal", json_string(tf_error_name(s->refusal)));
+      json_object_set_new(row, "refusal_text", json_string(s->refusal_text));
+    }
+    json_array_append_new(list, row);
+  }
+  pthread_mutex_unlock(&server->lock);
+  return list;
+}
+
+tf_err_t tf_model_server_missed(tf_model_server_t *server, char *text, size_t cap) {
+  pthread_mutex_lock(&server->lock);
+  tf_err_t missed = server->missed;
+  snprintf(text, cap, "%s", server->missed_text);
+  pthread_mutex_unlock(&server->lock);
+  return missed;
+}
+
+/* ---- lifetime ---- */
+
+tf_err_t tf_model_server_init(tf_engine_t *e, tf_model_server_t **server) {
+  tf_compute_t *compute = &e->runner.lane.compute;
+  bool          wanted  = false;
+  *server               = NULL;
+  for (uint32_t i = 0; i < compute->model_cnt; i++) wanted |= compute->models[i].swap != NULL;
+  if (!wanted) return TF_OK;
+  tf_model_server_t *s = calloc(1, sizeof *s);
+  if (!s) return TF_ERR(E_CORE_NO_MEMORY, "the model server");
+  s->engine = e;
+  pthread_mutex_init(&s->lock, NULL);
+  pthread_cond_init(&s->work, NULL);
+  pthread_cond_init(&s->fetched, NULL);
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    tf_compute_model_t *m = &compute->models[i];
+    if (!m->swap) continue;
+    s->slots[s->slot_cnt++] = (slot_t){
+        .model_idx = i, .lane = m, .swap = m->swap, .serial = 1, .serving = m->swap->serving};
+  }
+  if (e->options.is_replay) compute->fetch = (tf_compute_fetch_t){s, fetch};
+  *server = s;
+  return TF_OK;
+}
+
+void tf_model_server_set_publisher(tf_model_server_t *server, tf_model_publisher_t publisher) {
+  server->publisher = publisher;
+}
+
+tf_err_t tf_model_server_start(tf_model_server_t *server) {
+  int sys_errno = pthread_create(&server->thread, NULL, run_thread, server);
+  if (sys_errno) return TF_ERR(E_CORE_THREAD, "model server: %s", strerror(sys_errno));
+  server->is_started = true;
+  return TF_OK;
+}
+
+void tf_model_server_stop(tf_model_server_t *server) {
+  if (!server || !server->is_started) return;
+  pthread_mutex_lock(&server->lock);
+  server->is_stopping = true;
+  pthread_cond_signal(&server->work);
+  pthread_mutex_unlock(&server->lock);
+  pthread_join(server->thread, NULL);
+  server->is_started = false;
+}
+
+void tf_model_server_fini(tf_model_server_t *server) {
+  if (!server) return;
+  tf_model_server_stop(server);
+  for (uint32_t i = 0; i < server->slot_cnt; i++)
+    for (uint32_t row = 0; row < TF_VERSION_ROWS; row++) free_row(server, &server->slots[i], row);
+  pthread_cond_destroy(&server->fetched);
+  pthread_cond_destroy(&server->work);
+  pthread_mutex_destroy(&server->lock);
+  free(server);
+}

@@ -1,0 +1,61 @@
+/* The models that can be swapped while the engine runs: those of a registry (models[].registry). A thread of its own
+ * loads and checks, offers what is good to the lane (serve/swap.h), has the swap published as an event, and frees what
+ * the lane has left. The lane is never waited for, and never waits, but in a replay, at the event of a version that it
+ * has to fetch.
+ *
+ * What is refused, in this order, while the old version goes on serving:
+ *   not there, or not newer than what serves (rollback is for that)     E_MODEL_VERSION
+ *   damaged, not a model, NaN in a weight, a known answer missed        E_FILE_*, E_MODEL_* of the loader
+ *   not the SHA-256 that was asked for, or that stands beside it        E_MODEL_PIN
+ *   other features, or rows made otherwise than this engine's           E_MODEL_SCHEMA
+ *   another number of outputs, or another window                        E_MODEL_SHAPE
+ *
+ * Any thread may call; requests of one model are one at a time (E_MODEL_BUSY). */
+#ifndef TF_BOOT_MODEL_SERVER_H
+#define TF_BOOT_MODEL_SERVER_H
+
+#include <jansson.h>
+
+#include "boot/engine.h"
+
+typedef enum tf_model_verb {
+  TF_MODEL_LOAD,     /* load, check and prepare beside what serves */
+  TF_MODEL_SWAP,     /* the same, then let it serve */
+  TF_MODEL_ROLLBACK, /* what served before serves again */
+  TF_MODEL_DROP,     /* what stands beside is let go */
+} tf_model_verb_t;
+
+typedef struct tf_model_request {
+  tf_model_verb_t verb;
+  char            model[32];
+  uint32_t        version;    /* LOAD, SWAP; 0: the newest */
+  char            sha256[65]; /* "": none is asked for */
+} tf_model_request_t;
+
+typedef struct tf_model_server tf_model_server_t;
+
+/* Who publishes an event: the control source. */
+typedef struct tf_model_publisher {
+  void *self;
+  tf_err_t (*publish)(void *self, const tf_event_t *event, uint64_t *ingest_seq);
+} tf_model_publisher_t;
+
+/* *server stays NULL where no model is of a registry. After the models were added; before the start. */
+tf_err_t tf_model_server_init(tf_engine_t *engine, tf_model_server_t **server);
+void     tf_model_server_set_publisher(tf_model_server_t *server, tf_model_publisher_t publisher);
+tf_err_t tf_model_server_start(tf_model_server_t *server);
+/* After the lanes have ended. */
+void tf_model_server_stop(tf_model_server_t *server);
+void tf_model_server_fini(tf_model_server_t *server); /* accepts NULL */
+
+/* Takes the request; the work is done afterwards (list tells how far it is). E_MODEL_BUSY; E_CONTROL_REQUEST: no such
+ * model, or nothing to go back to. */
+tf_err_t tf_model_server_request(tf_model_server_t *server, const tf_model_request_t *request);
+
+/* A row for each model: name, version, sha256, state, beside, previous, the last refusal. */
+json_t *tf_model_server_list(tf_model_server_t *server);
+
+/* The first version that an event named and that was not to be had; TF_OK: none. */
+tf_err_t tf_model_server_missed(tf_model_server_t *server, char *text, size_t cap);
+
+#endif

@@ -1,0 +1,74 @@
+#include "serve/version.h"
+
+#include <string.h>
+
+#include "core/error.h"
+
+size_t tf_version_stride(const tf_model_t *model) {
+  return model->window > 1 ? tf_align_up(model->state_bytes, TF_LINE_PAIR_BYTES) : 0;
+}
+
+tf_err_t tf_version_windows_bytes(const tf_model_t *model, uint32_t instrument_cnt, size_t *bytes) {
+  if (!__builtin_mul_overflow(tf_version_stride(model), (size_t)instrument_cnt, bytes))
+    return TF_OK;
+  return TF_ERR(E_CORE_OVERFLOW, "model %s: %u window states of %zu bytes", model->name,
+                instrument_cnt, model->state_bytes);
+}
+
+tf_err_t tf_version_init(tf_version_t *v, const tf_model_t *model, uint64_t number,
+                         uint32_t instrument_cnt) {
+  size_t   windows = 0, scratch = tf_align_up(model->scratch_bytes + 1, TF_LINE_PAIR_BYTES);
+  tf_err_t err = tf_version_windows_bytes(model, instrument_cnt, &windows);
+  if (err) return err;
+  tf_version_t made = {.number        = number,
+                       .scratch       = aligned_alloc(TF_LINE_PAIR_BYTES, scratch),
+                       .windows       = windows ? aligned_alloc(TF_LINE_PAIR_BYTES, windows) : NULL,
+                       .window_stride = tf_version_stride(model)};
+  if (!made.scratch || (windows && !made.windows)) {
+    tf_version_fini(&made);
+    return TF_ERR(E_CORE_NO_MEMORY, "model %s: %zu bytes of window states", model->name, windows);
+  }
+  memset(made.scratch, 0, scratch);
+  if (windows) memset(made.windows, 0, windows);
+  made.model = model;
+  for (uint32_t i = 0; windows && i < instrument_cnt; i++)
+    model->reset(model, tf_version_window(&made, i));
+  *v = made;
+  return TF_OK;
+}
+
+void tf_version_fini(tf_version_t *v) {
+  free(v->scratch);
+  free(v->windows);
+  memset(v, 0, sizeof *v);
+}
+
+static float *row_at(const tf_kept_rows_t *k, uint32_t instrument_idx, uint32_t row_idx) {
+  return k->rows + ((size_t)instrument_idx * k->row_cap + row_idx) * k->width;
+}
+
+void tf_kept_rows_push(tf_kept_rows_t *k, uint32_t instrument_idx, const float *row) {
+  uint32_t *next = &k->next_idx[instrument_idx];
+  memcpy(row_at(k, instrument_idx, *next), row, k->width * sizeof *row);
+  *next = *next + 1 == k->row_cap ? 0 : *next + 1;
+  if (k->cnt[instrument_idx] < k->row_cap) k->cnt[instrument_idx]++;
+}
+
+void tf_kept_rows_clear(tf_kept_rows_t *k, uint32_t instrument_idx) {
+  k->cnt[instrument_idx] = k->next_idx[instrument_idx] = 0;
+}
+
+bool tf_kept_rows_rebuild(const tf_kept_rows_t *k, uint32_t instrument_idx, const tf_version_t *v) {
+  const tf_model_t *model = v->model;
+  void             *state = tf_version_window(v, instrument_idx);
+  uint32_t          cnt   = k->cnt[instrument_idx];
+  uint32_t          at    = cnt == k->row_cap ? k->next_idx[instrument_idx] : 0;
+  float             out[TF_MODEL_OUTPUTS_MAX];
+  model->reset(model, state);
+  for (uint32_t i = 0; i < cnt; i++) {
+    (void)model->step(model, state, v->scratch, row_at(k, instrument_idx, at), out);
+    model->advance(model, state, v->scratch);
+    at = at + 1 == k->row_cap ? 0 : at + 1;
+  }
+  return cnt > 0;
+}

@@ -1,0 +1,192 @@
+"""A model swapped while the engine runs: answers change at one event, windows are whole at once, a replay of the capture
+decides the same, and what is not fit to serve is refused while the old version goes on (FAULTS F73)."""
+import hashlib
+import json
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import ROOT, main, replay, run, shm_name, wait_until
+from test_control import Engine
+from test_live import Exchange
+from test_serving import make_model
+
+try:
+    import numpy
+    import onnx
+    from onnx import numpy_helper
+except ImportError as missing:
+    print(f"skipped: {missing}; it needs Debian's python3-onnx and python3-numpy (/usr/bin/python3)")
+    sys.exit(77)
+
+LSTM = ROOT / "models" / "example-lstm.onnx"
+FEATURES = [line.split("#")[0].strip() for line in (ROOT / "models" / "example-lstm.features").read_text().splitlines()]
+FEATURES = [line for line in FEATURES if line]
+THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
+
+
+class Registry:
+    """DIR/lstm with versions 1, 2, 3: the example, its weights scaled a little more each time."""
+
+    def __init__(self, folder):
+        self.dir = pathlib.Path(folder) / "models"
+        (self.dir / "lstm").mkdir(parents=True)
+        for version in (1, 2, 3):
+            self.add(version, 1 + 0.05 * (version - 1))
+
+    def path(self, version):
+        return self.dir / "lstm" / f"{version}.safetensors"
+
+    def add(self, version, scale):
+        model = onnx.load(LSTM)
+        for tensor in model.graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if values.dtype == numpy.float32:
+                tensor.CopyFrom(numpy_helper.from_array(values * numpy.float32(scale), tensor.name))
+        changed = self.dir / "changed.onnx"
+        changed.write_bytes(model.SerializeToString())
+        run("model", "import", changed, "--features-file", ROOT / "models" / "example-lstm.features", "--out",
+            self.dir / "made.safetensors")
+        (self.dir / "made.safetensors").rename(self.path(version))
+
+    def sha256(self, version):
+        return hashlib.sha256(self.path(version).read_bytes()).hexdigest()
+
+    def sets(self, version=1, **keys):
+        more = "".join(f", {k}: {v}" for k, v in keys.items())
+        return [f"features=[{', '.join(json.dumps(f) for f in FEATURES)}]",
+                f"models=[{{name: lstm, registry: {self.dir}, version: {version}{more}}}]",
+                "strategies=[{name: flow, model: lstm, buy: 'score > 0.05', sell: 'score < -0.05', books: all}]"]
+
+
+class Swap(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tf-swap-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.registry = Registry(self.folder)
+
+    def engine(self, exchange, *sets, version=1, **keys):
+        return Engine(exchange, self.folder, *self.registry.sets(version, **keys), f"capture.path={self.folder}/capture", *sets)
+
+    def busy(self, engine, more=2000):
+        goal = engine.ask("status")["decisions"] + more
+        wait_until(lambda: engine.ask("status")["decisions"] > goal, what="decisions")
+
+    def model(self, engine, *words, expect=0):
+        rows = engine.ask("model", *words, expect=expect)["models"]
+        return next(r for r in rows if r["name"] == "lstm")
+
+    def replayed(self, *sets, version=1):
+        journal = pathlib.Path(self.folder) / "again.journal"
+        journal.unlink(missing_ok=True)
+        got = replay(f"{self.folder}/capture", config=str(ROOT / "configs" / "demo.yaml"), args=["--decisions", journal],
+                     sets=[*self.registry.sets(version), *sets])[0]
+        out, _ = run("tail", journal, "--json")
+        return got, [json.loads(line) for line in out.splitlines()]
+
+    def check_swaps(self, *sets):
+        with Exchange() as exchange, self.engine(exchange, *sets) as engine:
+            self.busy(engine)
+            self.assertEqual(self.model(engine, "list")["version"], 1)
+            self.assertEqual(self.model(engine, "load", "lstm", "2")["beside"], 2)
+            self.busy(engine)
+            row = self.model(engine, "swap", "lstm", "2")
+            self.assertEqual((row["version"], row["previous"], row["state"], row["sha256"]),
+                             (2, 1, "idle", self.registry.sha256(2)))
+            self.busy(engine)
+            self.assertEqual(self.model(engine, "swap", "lstm")["version"], 3)  # the newest
+            self.busy(engine)
+            row = self.model(engine, "rollback", "lstm")
+            self.assertEqual((row["version"], row["previous"], row["swaps"], row["refused"]), (2, 3, 3, 0))
+            self.busy(engine)
+            engine.ask("drain")
+            live = engine.end()
+        decisions = engine.decisions()
+        self.assertEqual(live["ledger"]["residual"], 0)
+        self.assertEqual(live["events"]["control"], 3)
+        runs = []
+        for d in decisions:
+            if not runs or runs[-1][0] != d["model_hash"]:
+                runs.append((d["model_hash"], d["ingest_seq"]))
+        self.assertEqual([h for h, _ in runs], [self.registry.sha256(v)[:8] for v in (1, 2, 3, 2)])
+        for lanes in ("engine.lanes=[{stages: all}]", THREE):
+            again, _ = self.replayed(lanes)
+            for key in ("decisions_hash", "events_hash", "decisions"):
+                self.assertEqual(again[key], live[key], (lanes, key))
+        # The windows of a version that came later are those of one that was there all along.
+        _, always = self.replayed(version=2)
+        scores = {(d["ingest_seq"], d["instrument"]): d["score"] for d in always}
+        second = [d for d in decisions if runs[1][1] <= d["ingest_seq"] < runs[2][1]]
+        self.assertGreater(len(second), 1000)
+        for d in second:
+            self.assertEqual(d["score"], scores[d["ingest_seq"], d["instrument"]], d)
+
+    def test_answers_change_at_one_event_and_replay_decides_the_same(self):
+        self.check_swaps()
+
+    def test_the_same_with_the_lane_on_a_thread_of_its_own(self):
+        self.check_swaps(THREE)
+
+    def test_what_is_not_fit_is_refused_and_the_old_version_serves(self):
+        wide = make_model(pathlib.Path(self.folder), "other")  # other features, other outputs
+        reg = self.registry
+        shutil.copy(wide, reg.path(4))
+        reg.path(5).write_bytes(reg.path(3).read_bytes()[:-1])
+        spoiled = bytearray(reg.path(3).read_bytes())
+        spoiled[-2] ^= 0x7f  # a weight is another, or no number
+        reg.path(6).write_bytes(spoiled)
+        shutil.copy(reg.path(3), reg.path(7))
+        reg.path(7).with_suffix(".sha256").write_text("0" * 64 + "  7.safetensors\n")
+        shutil.copy(reg.path(3), reg.path(8))
+        with Exchange() as exchange, self.engine(exchange, version=2) as engine:
+            self.busy(engine, 500)
+            cases = [(("swap", "lstm", "1"), "E_MODEL_VERSION", "not newer than 2"),
+                     (("swap", "lstm", "2"), "E_MODEL_VERSION", "not newer than 2"),
+                     (("swap", "lstm", "99"), "E_MODEL_VERSION", "there are 8, 1 to 8"),
+                     (("swap", "lstm", "4"), "E_MODEL_SCHEMA", "it reads 2 features"),
+                     (("swap", "lstm", "5"), None, "5.safetensors"),
+                     (("swap", "lstm", "6"), None, "6.safetensors"),
+                     (("swap", "lstm", "7"), "E_MODEL_PIN", "7.sha256 says 0000"),
+                     (("swap", "lstm", "8", "--sha256", "f" * 64), "E_MODEL_PIN", "the pin says ffff")]
+            for count, (words, code, text) in enumerate(cases, 1):
+                row = self.model(engine, *words, expect=1)
+                self.assertEqual((row["version"], row["refused"], row["state"]), (2, count, "idle"), words)
+                if code:
+                    self.assertEqual(row["refusal"], code, row)
+                self.assertIn(text, row["refusal_text"])
+            self.busy(engine, 500)
+            self.assertIn("no version served before", engine.ask("model", "rollback", "lstm", expect=2)["error"])
+            self.assertIn("is called", engine.ask("model", "swap", "lstn", expect=2)["error"])
+            row = self.model(engine, "swap", "lstm", "8", "--sha256", reg.sha256(8))
+            self.assertEqual(row["version"], 8)
+            self.assertNotIn("refusal", row)
+            engine.ask("drain")
+            live = engine.end()
+        self.assertEqual(live["ledger"]["residual"], 0)
+        self.assertEqual(live["events"]["control"], 1)
+
+    def test_replay_without_the_version_fails_and_says_so(self):
+        with Exchange() as exchange, self.engine(exchange) as engine:
+            self.busy(engine, 500)
+            self.model(engine, "swap", "lstm", "2")
+            self.busy(engine, 500)
+            engine.ask("drain")
+            engine.end()
+        self.registry.path(2).unlink()
+        sets = [a for s in self.registry.sets() for a in ("--set", s)]
+        _, err = run("replay", ROOT / "configs" / "demo.yaml", "--input", f"{self.folder}/capture", "--set",
+                     f"sinks.0.path={shm_name()}", *sets, expect=1)
+        self.assertIn("the recording swaps to a model that is not to be had", err)
+        self.assertIn("2.safetensors", err)
+        shutil.copy(self.registry.path(3), self.registry.path(2))
+        _, err = run("replay", ROOT / "configs" / "demo.yaml", "--input", f"{self.folder}/capture", "--set",
+                     f"sinks.0.path={shm_name()}", *sets, expect=1)
+        self.assertIn("is not the file that it was", err)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+"""Model families as their own exporters wrote them (tools/make_model_families.py), against the answers of the library that they were
+made in, computed there in double: `model import`, `model run` on each instruction set, `model verify`. Usage:
+oracle_families.py PATH_OF_MODEL_COMMAND FOLDER [NAME...]"""
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+except ImportError as missing:
+    print(f"skipped: {missing}; Debian's python3-numpy is needed")
+    sys.exit(77)
+
+ERROR_MAX = 5e-6  # of the greater of 1 and the answer; trees sum floats that the library sums as doubles
+NO_MODELS_MIN = 30  # files that the folder holds at least
+
+
+def command(binary, *arguments):
+    return subprocess.run([binary, *map(str, arguments)], capture_output=True, text=True)
+
+
+def check(binary, source, folder):
+    case = np.load(source.with_name(source.stem.removesuffix("_dynamo") + ".npz"))
+    x, want, target = case["x"], case["y"], folder / f"{source.stem}.safetensors"
+    features = ",".join(f"f{i}" for i in range(int(case["columns"])))
+    done = command(binary, "import", source, "--features", features, "--out", target)
+    if done.returncode:
+        return [f"import: {done.stderr}"], 0.0
+    np.save(folder / "x.npy", x if int(case["window"]) > 1 else x[:, 0])
+    failures, worst, answers = [], 0.0, []
+    for isa in ("scalar", "avx2", "avx512"):
+        done = command(binary, "run", target, "--input", folder / "x.npy", "--out", folder / "y.npy", "--isa", isa)
+        if "this CPU has no" in done.stderr:
+            continue
+        if done.returncode:
+            return [f"run: {done.stderr}"], worst
+        answers.append(np.load(folder / "y.npy").reshape(want.shape))
+        error = (np.abs(answers[-1] - want) / np.maximum(1.0, np.abs(want))).max()
+        worst = max(worst, error)
+        if not error <= ERROR_MAX:
+            failures.append(f"{isa}: off by {error:.2g}")
+    if any(a.tobytes() != answers[0].tobytes() for a in answers):
+        failures.append("instruction sets differ in bits")
+    done = command(binary, "verify", target)
+    if done.returncode:
+        failures.append(f"verify: {done.stderr}")
+    return failures, worst
+
+
+def main():
+    binary, models = sys.argv[1], pathlib.Path(sys.argv[2])
+    names = sys.argv[3:] or sorted(p.stem for p in models.glob("*.onnx"))
+    bad = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            failures, worst = check(binary, models / f"{name}.onnx", pathlib.Path(folder))
+            print(f"{name}: {'; '.join(failures) if failures else f'within {worst:.1g}'}")
+            bad += bool(failures)
+    if not sys.argv[3:] and len(names) < NO_MODELS_MIN:
+        print(f"{len(names)} models in {models}, {NO_MODELS_MIN} are wanted")
+        bad += 1
+    sys.exit(1 if bad else 0)
+
+
+main()
