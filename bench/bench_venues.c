@@ -3,7 +3,8 @@
  * recordings in ../shared/data, or of the tree where a form was not recorded. What compresses by itself (HTX) stands
  * there twice: inflated before the clock runs, and by zlib on both sides while it does.
  *
- * The peer keeps no state: no sequences, no mirror, no checksum, no repeats (peer_venues.h). Ours does all of that.
+ * The peer keeps no state: no sequences, no mirror, no checksum, no repeats (peer_venues.h). Ours does all of that. In the
+ * rows "level, book" the peer keeps a book too and compares every checksum (peer_book.h).
  *
  *   bench_venues [--json] [--smoke | --rounds 1..64] ["okx trade"]     the rows whose name has this in it */
 #include <inttypes.h>
@@ -246,6 +247,9 @@ static bool check_same(const row_t *row) {
   }
   if (!has_peer) theirs_cnt = unit_cnt;
   if (unit_cnt == 0 || theirs_cnt == 0) return false;
+#ifdef BENCH_SIMDJSON
+  if (peer_venues_mismatch_cnt() != 0) return false; /* its book is not the venue's */
+#endif
   double apart = (double)theirs_cnt / (double)unit_cnt;
   return apart > 0.98 && apart < 1.02; /* repeats, which only we look for */
 }

@@ -22,8 +22,8 @@ if(TF_BENCH)
   target_compile_options(bench_venues PRIVATE $<$<COMPILE_LANGUAGE:C>:${TF_WARNINGS}>)
   target_link_libraries(bench_venues PRIVATE tf_feed tf_file PkgConfig::ZLIB)
   if(SIMDJSON_LIBRARY AND SIMDJSON_INCLUDE)
-    target_sources(bench_venues PRIVATE peer_venues.cpp)
-    set_source_files_properties(peer_venues.cpp PROPERTIES
+    target_sources(bench_venues PRIVATE peer_book.cpp peer_venues.cpp)
+    set_source_files_properties(peer_book.cpp peer_venues.cpp PROPERTIES
       COMPILE_OPTIONS "-std=c++17;-march=native;-Wall;-Wextra")
     target_compile_definitions(bench_venues PRIVATE BENCH_SIMDJSON)
     target_link_libraries(bench_venues PRIVATE ${SIMDJSON_LIBRARY})

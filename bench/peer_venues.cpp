@@ -1,10 +1,13 @@
 #include "peer_venues.h"
 
 #include <cstring>
+#include <functional>
+#include <map>
 #include <simdjson.h>
 #include <string>
 #include <string_view>
 
+#include "peer_book.h"
 #include "tf/base.h"
 
 extern "C" { /* a C header of ours; what it includes was included above */
@@ -66,6 +69,21 @@ struct output {
   uint32_t            cnt, cap;
 };
 
+/* The book that levels go to besides, null: none is kept; the message's own checksum; and those that differed. */
+static peer_book *book_of_message;
+static int64_t    checksum_of_message; /* INT64_MAX: it has none */
+static uint64_t   mismatch_cnt;
+
+extern "C" uint64_t peer_venues_mismatch_cnt(void) { return mismatch_cnt; }
+
+static constexpr int BOOK_EXP =
+    -10; /* of its keys: recorded prices have ten digits behind the point at most */
+
+static void keep(const tf_event_t *e, std::string_view price, std::string_view qty) {
+  int64_t key = e->u.level.price * (int64_t)tf_decimal_pow10[e->price_exp - BOOK_EXP];
+  book_of_message->put((e->flags & TF_FLAG_SIDE) != 0, key, price, e->u.level.qty == 0 ? "" : qty);
+}
+
 static void level(output &out, ondemand::value item, uint8_t flags) {
   if (out.cnt == out.cap) return;
   const peer_shape_t *shape = out.shape;
@@ -81,9 +99,12 @@ static void level(output &out, ondemand::value item, uint8_t flags) {
   ondemand::array array = item.get_array();
   auto            part  = array.begin();
   for (uint32_t i = 0; i < shape->price_at; i++) ++part;
-  decimal(text_of((*part).value()), &e->u.level.price, &e->price_exp);
+  std::string_view price = text_of((*part).value());
+  decimal(price, &e->u.level.price, &e->price_exp);
   ++part;
-  decimal(text_of((*part).value()), &e->u.level.qty, &e->qty_exp);
+  std::string_view qty = text_of((*part).value());
+  decimal(qty, &e->u.level.qty, &e->qty_exp);
+  if (book_of_message != nullptr) keep(e, price, qty);
 }
 
 static void side(output &out, ondemand::value levels, uint8_t flags) {
@@ -98,7 +119,7 @@ static void changes(output &out, ondemand::value levels) {
     ondemand::array array = item.get_array();
     auto            part  = array.begin();
     e->kind               = TF_EVENT_BOOK;
-    e->flags              = (text_of((*part).value())[0] | 0x20) == out.shape->sell ? TF_FLAG_SIDE : 0;
+    e->flags = (text_of((*part).value())[0] | 0x20) == out.shape->sell ? TF_FLAG_SIDE : 0;
     ++part;
     decimal(text_of((*part).value()), &e->u.level.price, &e->price_exp);
     ++part;
@@ -152,6 +173,7 @@ static void take_of_book(output &out, uint8_t role, ondemand::value value, tf_ev
   case PEER_BIDS: side(out, value, 0); break;
   case PEER_ASKS: side(out, value, TF_FLAG_SIDE); break;
   case PEER_CHANGES: changes(out, value); break;
+  case PEER_CHECKSUM: checksum_of_message = value.get_int64().value(); break;
   case PEER_SIDES: {
     uint8_t flags = 0;
     for (ondemand::value one : value.get_array()) {
@@ -255,9 +277,40 @@ static void descend(output &out, const char *const *path, ondemand::value value)
   }
 }
 
+/* Books by their "arg"; a snapshot begins one anew. */
+static void decode_kept(output &out, ondemand::object root) {
+  static std::map<std::string, peer_book, std::less<>> books;
+  bool                                                 is_new = false;
+  std::string_view                                     arg;
+  for (auto field : root) {
+    std::string_view key = field.unescaped_key();
+    if (key == "arg") {
+      arg = field.value().get_object().value().raw_json();
+    } else if (key == "action") {
+      is_new = text_of(field.value()) == "snapshot";
+    } else if (key == "data") {
+      auto found = books.find(arg);
+      if (found == books.end()) found = books.emplace(std::string(arg), peer_book()).first;
+      book_of_message = &found->second;
+      if (is_new) book_of_message->clear();
+      for (ondemand::value one : field.value().get_array()) {
+        checksum_of_message = INT64_MAX;
+        item(out, one);
+        if (checksum_of_message != INT64_MAX)
+          mismatch_cnt += book_of_message->checksum() != checksum_of_message;
+      }
+    }
+  }
+}
+
 static void decode(output &out, ondemand::document &doc) {
   const peer_shape_t *shape = out.shape;
   ondemand::value     root  = doc.get_value();
+  book_of_message           = nullptr;
+  if (shape->keeps_book) {
+    decode_kept(out, root.get_object());
+    return;
+  }
   if (shape->time_behind == nullptr) {
     descend(out, shape->path, root);
     return;

@@ -1,7 +1,7 @@
 /* The peer of bench_venues: a venue's message to the same event fields with simdjson On-Demand, as its manual says
  * is quickest: one parser, keys asked for in the order in which they come, raw strings. Which keys those are is a
  * table beside ours (bench_venues_rows.def). It decodes well-formed messages only, and keeps neither sequences nor
- * books, looks for no repeats and makes no checksums. Numbers and times are made by the very functions that ours uses. */
+ * books, looks for no repeats and makes no checksums, but in rows that say so (keeps_book). Numbers and times are made by the very functions that ours uses. */
 #ifndef BENCH_PEER_VENUES_H
 #define BENCH_PEER_VENUES_H
 
@@ -28,6 +28,7 @@ typedef enum peer_role {
   PEER_CHANGES, /* [[side, price, qty], ..] */
   PEER_SIDES,   /* [bids, asks] */
   PEER_SEQ,
+  PEER_CHECKSUM,
   PEER_LAST,
   PEER_VOLUME,
   PEER_BID,
@@ -55,9 +56,14 @@ typedef struct peer_shape {
   char         sell;          /* first letter, small */
   peer_field_t fields[10];
   const char  *time_behind; /* of the root, behind the items, in ms; NULL: none */
+  bool
+      keeps_book; /* {"arg":..,"action":..,"data":[..]}: in a book, with its checksum (peer_book.h) */
 } peer_shape_t;
 
 const char *peer_venues_version(void);
+
+/* Messages of such rows whose checksum was another than the peer's: 0. */
+uint64_t peer_venues_mismatch_cnt(void);
 
 /* Events written. 64 bytes behind the message must be readable. */
 uint32_t peer_venues_decode(const peer_shape_t *shape, const char *bytes, uint32_t bytes_cnt,

@@ -29,6 +29,7 @@ static const tf_feed_host_t others[] = {
 
 const tf_feed_t tf_feed_binance_spot = {
     .venue                   = "binance-spot",
+    .key_elsewhere           = "the binary SBE streams want one and are not read",
     .suffix                  = "BINANCE-SPOT",
     .symbol_chars            = "\x80",
     .spec                    = &market,

@@ -727,6 +727,7 @@ static const tf_feed_channel_t feed_channels[] = {
 
 const tf_feed_t tf_feed_coinbase = {
     .venue                   = "coinbase",
+    .key_elsewhere           = "optional: the channels read bring the same without one (a JWT)",
     .suffix                  = "COINBASE",
     .symbol_chars            = "-",
     .state_bytes             = state_bytes,

@@ -622,6 +622,7 @@ static const tf_feed_channel_t feed_channels[] = {
 
 const tf_feed_t tf_feed_coinbase_exchange = {
     .venue                   = "coinbase-exchange",
+    .key_elsewhere           = "full and level3 (order by order) want one and are not read",
     .suffix                  = "COINBASE-EXCHANGE",
     .symbol_chars            = "-",
     .state_bytes             = state_bytes,

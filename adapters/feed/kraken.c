@@ -764,6 +764,7 @@ static const tf_feed_channel_t feed_channels[] = {
 
 const tf_feed_t tf_feed_kraken = {
     .venue                   = "kraken",
+    .key_elsewhere           = "level3 (order by order) wants one and is not read",
     .suffix                  = "KRAKEN",
     .symbol_chars            = "/.",
     .state_bytes             = state_bytes,

@@ -42,7 +42,9 @@ static const tf_feed_channel_t channels[] = {
 };
 
 const tf_feed_t tf_feed_kucoin = {
-    .venue                 = "kucoin",
+    .venue = "kucoin",
+    .key_elsewhere =
+        "the token of a connection is public; a key would open the account's own channels alone",
     .suffix                = "KUCOIN",
     .symbol_chars          = "-",
     .spec                  = &tf_kucoin_spot_spec,

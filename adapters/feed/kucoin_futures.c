@@ -31,7 +31,9 @@ static const tf_feed_channel_t channels[] = {
 };
 
 const tf_feed_t tf_feed_kucoin_futures = {
-    .venue                 = "kucoin-futures",
+    .venue = "kucoin-futures",
+    .key_elsewhere =
+        "the token of a connection is public; a key would open the account's own channels alone",
     .suffix                = "KUCOIN-FUTURES",
     .symbol_chars          = "",
     .spec                  = &tf_kucoin_futures_spec,

@@ -466,6 +466,10 @@ void tf_legs_lose(tf_legs_t *legs, uint32_t instrument_id, uint64_t now_ns) {
   if (leg != TF_LEGS_NONE) lose(legs, leg, instrument_id, now_ns, false);
 }
 
+void tf_legs_pass_time(tf_legs_t *legs, uint64_t now_ns) {
+  hand_out(legs, tf_legs_first_up(legs), now_ns);
+}
+
 tf_err_t tf_legs_symbol(tf_legs_t *legs, const char *text, uint32_t *symbol,
                         uint32_t *instrument_id) {
   tf_err_t err = TF_OK;

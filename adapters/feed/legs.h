@@ -141,6 +141,13 @@ void tf_legs_retire(tf_legs_t *legs, uint32_t leg);
 /* This instrument's book is not to be trusted: the decoder that it comes from loses it. Any id will do. */
 void tf_legs_lose(tf_legs_t *legs, uint32_t instrument_id, uint64_t now_ns);
 
+/* Trades have waited for those before them as long as they may (reorder.h), and no message came: they go out with
+ * pass_time. */
+TF_INLINE bool tf_legs_is_due(const tf_legs_t *legs, uint64_t now_ns) {
+  return tf_reorder_is_due(&legs->reorder, now_ns);
+}
+void tf_legs_pass_time(tf_legs_t *legs, uint64_t now_ns);
+
 /* A symbol that came later, with its number and instrument (tf_feed_t.symbol): the same for each decoder.
  * E_FEED_REFUSED where the feed knows no later ones. */
 tf_err_t tf_legs_symbol(tf_legs_t *legs, const char *text, uint32_t *symbol,

@@ -103,8 +103,7 @@ static uint32_t take(tf_reorder_t *r, tf_feed_out_t *out, uint32_t at) {
 /* Held for as long as the window: all of its instrument go, in front of what the message brings. */
 TF_COLD static void release_due(tf_reorder_t *r, tf_feed_out_t *out, uint64_t now_ns) {
   uint32_t at = 0;
-  while (r->held_cnt > 0 && now_ns - r->held[0].ts_recv_ns >= r->window_ns &&
-         now_ns >= r->held[0].ts_recv_ns) {
+  while (tf_reorder_is_due(r, now_ns)) {
     uint32_t before = r->held_cnt;
     at              = release(r, out, r->held[0].instrument_id, at, true);
     if (r->held_cnt == before) return;

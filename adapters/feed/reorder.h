@@ -8,9 +8,9 @@
  *   window over        the instrument's go out in order; what was missing is a gap, as without a window
  *
  * Held is a trade alone: quotes, books and tickers go on meanwhile, and books are put in order by nobody (ADR 0020).
- * A trade keeps the time at which it was received, and is a tick of its own when it goes out. Time is that of messages: a
- * window ends with the first message of the feed behind its end, so that a replay of the same messages holds and
- * lets go alike. When the last connection is gone nothing is held.
+ * A trade keeps the time at which it was received, and is a tick of its own when it goes out. A window ends with the first
+ * message of the feed behind its end, or, where none comes, when the session looks at the clock: that is a record of
+ * the tap (TF_TAP_WINDOW_END), so that a replay holds and lets go alike. When the last connection is gone nothing is held.
  *
  * Pure; one thread. Nothing but a comparison where no trade is ahead. */
 #ifndef FEED_REORDER_H
@@ -37,6 +37,12 @@ typedef struct tf_reorder {
 size_t tf_reorder_bytes(uint64_t window_ns, uint32_t instrument_cap);
 void   tf_reorder_init(tf_reorder_t *reorder, void *memory, uint64_t window_ns,
                        uint32_t instrument_cap);
+
+/* The oldest that is held has been so for the window. */
+TF_INLINE bool tf_reorder_is_due(const tf_reorder_t *reorder, uint64_t now_ns) {
+  return reorder->held_cnt > 0 && now_ns >= reorder->held[0].ts_recv_ns &&
+         now_ns - reorder->held[0].ts_recv_ns >= reorder->window_ns;
+}
 
 /* What a message made: takes out what is ahead, puts in what may go. What finds no room stays for the next. */
 void tf_reorder_pass(tf_reorder_t *reorder, tf_feed_out_t *out, uint64_t now_ns);

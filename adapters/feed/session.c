@@ -320,6 +320,7 @@ static void housekeep(tf_session_t *s) {
   if (!s->stopping && !s->is_resting && s->broken == TF_OK) {
     tf_session_legs_tick(s);
     if (s->joined_cnt > 0) tf_session_watch_books(s);
+    if (s->joined_cnt > 0) tf_session_end_window(s);
     if (s->joined_cnt > 0) ask_for_snapshots(s);
   }
   if (s->now_ns >= s->show_due_ns) {

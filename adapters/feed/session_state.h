@@ -83,6 +83,8 @@ void tf_session_note_stream(tf_session_t *s, const tf_stream_trouble_t *trouble)
 
 /* A book that is not to be trusted: GAP, and a snapshot is asked for where somebody wants it. */
 void tf_session_lose_book(tf_session_t *s, uint32_t instrument_id);
+/* Trades that wait for those before them wait no longer, where their time is over (reorder.h). */
+void tf_session_end_window(tf_session_t *s);
 
 /* session_command.c. What the source is told while it runs, and what it tells of its streams. */
 void tf_session_command(tf_source_t *source, const tf_source_command_t *command,

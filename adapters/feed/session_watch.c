@@ -18,6 +18,16 @@ void tf_session_lose_book(tf_session_t *s, uint32_t instrument_id) {
   tf_legs_lose(&s->merge, instrument_id, wall_ns);
 }
 
+void tf_session_end_window(tf_session_t *s) {
+  uint64_t wall_ns = tf_clock_wall_ns();
+  if (TF_LIKELY(!tf_legs_is_due(&s->merge, wall_ns))) return;
+  tf_session_tap(s, &(tf_tap_record_t){.recv_ns    = wall_ns,
+                                       .source_idx = s->config.tap_source_idx,
+                                       .kind       = TF_TAP_WINDOW_END});
+  s->batch_ticks = tf_clock_ticks();
+  tf_legs_pass_time(&s->merge, wall_ns);
+}
+
 static void tell(tf_session_t *s, uint32_t instrument_id, tf_book_state_t state) {
   TF_ASSERT(s->out.event_cnt == 0);
   tf_event_t *e = &s->out.events[s->out.event_cnt++];

@@ -192,7 +192,8 @@ static const char *record_fault(const tf_capture_reader_t *r, const tf_capture_r
   bool is_connection =
       rec->kind == TF_TAP_CONNECT || rec->kind == TF_TAP_DISCONNECT || rec->kind == TF_TAP_RETIRE;
   bool has_feed = rec->kind == TF_TAP_FRAME || rec->kind == TF_TAP_LOSE ||
-                  rec->kind == TF_TAP_STATUS || rec->kind == TF_TAP_SYMBOL || is_connection;
+                  rec->kind == TF_TAP_STATUS || rec->kind == TF_TAP_SYMBOL ||
+                  rec->kind == TF_TAP_WINDOW_END || is_connection;
   if (has_feed ? rec->source_idx >= r->source_cnt : rec->source_idx != UINT32_MAX)
     return "a record names a feed that is not in the header";
   if (rec->target_bytes && target[rec->target_bytes - 1] != 0)
@@ -204,6 +205,7 @@ static const char *record_fault(const tf_capture_reader_t *r, const tf_capture_r
   case TF_TAP_CONNECT:
   case TF_TAP_DISCONNECT:
   case TF_TAP_RETIRE: return rec->bytes_cnt == 0 ? NULL : "a connection's record has bytes";
+  case TF_TAP_WINDOW_END: return rec->bytes_cnt == 0 ? NULL : "a window's end has bytes";
   case TF_TAP_CONTROL:
     return rec->bytes_cnt == sizeof(tf_event_t) ? NULL : "a control record is no event";
   case TF_TAP_LOSE:

@@ -212,6 +212,7 @@ static void record_obey(tf_replay_t *replay, const tf_replay_track_t *track) {
     return;
   case TF_TAP_RETIRE: tf_legs_retire(feed, record->leg); return;
   case TF_TAP_SYMBOL: symbol_obey(feed, record); return;
+  case TF_TAP_WINDOW_END: tf_legs_pass_time(feed, record->recv_ns); return;
   default: break;
   }
   tf_frame_t frame = {.bytes     = record->bytes,

@@ -138,11 +138,11 @@ static tf_err_t init_instruments(tf_engine_t *e) {
   lane->names             = e->instruments.rows;
   for (uint32_t i = 0; i < cap; i++) {
     tf_lane_instrument_t *in = &lane->instruments[i];
-    in->id                   = i;
     lane->decide.hashes[i]   = TF_HASH_SEED;
     tf_err_t err =
         tf_buffer_init_instrument(in, &e->arena, book_levels(e->config), PENDING_LEVELS_MAX);
     if (err) return err;
+    in->id       = i;
     in->features = tf_arena_take(&e->arena, e->plan.mem_bytes, TF_LINE_BYTES);
     in->row = tf_arena_take(&e->arena, sizeof(double) * (e->plan.feature_cnt + 1), TF_LINE_BYTES);
     if (!in->features || !in->row) return E_CORE_ARENA_FULL;

@@ -101,6 +101,11 @@ static uint32_t kind_of(const tf_feature_env_t *env, const tf_feature_node_t *n)
   return KIND_NONE;
 }
 
+/* Alone, an indicator of one series is called without asking what it is. */
+static bool is_plain_call(const tf_feature_node_t *n) {
+  return n->indicator && n->in_cnt == 1 && n->kind != TF_FEATURE_NODE_PEEK;
+}
+
 static const layout_t
     *sorted; /* by qsort, which takes no context: one plan is compiled at a time */
 
@@ -111,6 +116,9 @@ static int by_run(const void *a, const void *b) {
   if (x->level != y->level) return x->level < y->level ? -1 : 1;
   if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
   if (is_vector(x) && in->node != other->node) return in->node < other->node ? -1 : 1;
+  bool plain       = is_plain_call(&sorted->c->nodes[i]),
+       other_plain = is_plain_call(&sorted->c->nodes[k]);
+  if (plain != other_plain) return plain ? -1 : 1;
   return i < k ? -1 : i > k;
 }
 
@@ -507,7 +515,7 @@ static uint32_t write_histories(writer_t *w, uint32_t *next, uint32_t level) {
 static void add_run(writer_t *w, tf_feature_plan_t *plan, tf_feature_work_t work, uint32_t kind,
                     uint32_t first, uint32_t cnt) {
   tf_feature_run_t *last = plan->tick_run_cnt ? &w->runs[plan->tick_run_cnt - 1] : NULL;
-  if (last && work == TF_FEATURE_WORK_STEPS && last->work == work) {
+  if (last && work <= TF_FEATURE_WORK_STEPS && last->work == work) {
     last->cnt += cnt;
     return;
   }
@@ -533,9 +541,12 @@ static void write_ticks(writer_t *w, tf_feature_plan_t *plan) {
       continue;
     }
     if (s->kind == KIND_NONE) {
-      for (uint32_t k = 0; k < cnt; k++) write_step(w, l->ticks[i + k]);
-      add_run(w, plan, TF_FEATURE_WORK_STEPS, 0, plan->tick_step_cnt, cnt);
-      plan->tick_step_cnt += cnt;
+      for (uint32_t k = 0; k < cnt; k++) {
+        const tf_feature_node_t *n = &l->c->nodes[l->ticks[i + k]];
+        write_step(w, l->ticks[i + k]);
+        add_run(w, plan, is_plain_call(n) ? TF_FEATURE_WORK_CALLS : TF_FEATURE_WORK_STEPS, 0,
+                plan->tick_step_cnt++, 1);
+      }
       continue;
     }
     uint32_t lines = write_vectors(w, i, cnt, &state);

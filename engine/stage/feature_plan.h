@@ -124,6 +124,7 @@ typedef struct tf_feature_peer_value {
 } tf_feature_peer_value_t;
 
 typedef enum tf_feature_work {
+  TF_FEATURE_WORK_CALLS, /* steps that are indicators of one series: most are */
   TF_FEATURE_WORK_STEPS,
   TF_FEATURE_WORK_HISTORIES,
   TF_FEATURE_WORK_PEERS,
@@ -246,13 +247,17 @@ TF_INLINE void tf_feature_plan_count_(const tf_feature_plan_t *plan, void *mem, 
   memcpy(at, &cnt, sizeof cnt);
 }
 
-TF_INLINE void tf_feature_plan_call_(const tf_feature_plan_t *plan, const tf_feature_step_t *s,
+TF_COLD __attribute__((noinline, unused)) static void
+tf_feature_plan_refused_(const tf_feature_step_t *s, double *slots) {
+  for (uint32_t o = 0; o < s->output_cnt; o++) slots[s->out + o] = __builtin_nan("");
+}
+
+TF_INLINE void tf_feature_plan_call_(const tf_feature_update_t *updates, const tf_feature_step_t *s,
                                      uint8_t *mem, const tf_indicator_input_t *in) {
-  double             *out    = (double *)mem + s->out;
-  tf_feature_update_t update = plan->updates[s->update];
-  if (TF_UNLIKELY(update(mem + s->state_offset, in, out) == TF_INDICATOR_REJECTED)) {
-    for (uint32_t o = 0; o < s->output_cnt; o++) out[o] = __builtin_nan("");
-  }
+  double *slots = (double *)mem;
+  if (TF_UNLIKELY(updates[s->update](mem + s->state_offset, in, slots + s->out) ==
+                  TF_INDICATOR_REJECTED))
+    tf_feature_plan_refused_(s, slots);
 }
 
 TF_INLINE double tf_feature_plan_compute_(uint8_t op, double a, double b) {
@@ -274,6 +279,19 @@ TF_INLINE double tf_feature_plan_compute_(uint8_t op, double a, double b) {
 void tf_feature_plan_peek_(const tf_feature_plan_t *plan, const tf_feature_step_t *s, uint8_t *mem,
                            tf_indicator_input_t *in);
 
+/* Indicators of one series, one by one. */
+static inline void tf_feature_plan_calls_(const tf_feature_plan_t *plan,
+                                          const tf_feature_step_t *steps, uint32_t cnt,
+                                          uint8_t *mem) {
+  const tf_feature_update_t *updates = plan->updates;
+  const double              *slots   = (const double *)mem;
+  tf_indicator_input_t       in      = {.on = TF_ON_INPUT};
+  for (const tf_feature_step_t *s = steps, *end = s + cnt; s != end; s++) {
+    in.x[0] = slots[s->in[0]];
+    tf_feature_plan_call_(updates, s, mem, &in);
+  }
+}
+
 /* Series indicators and arithmetic, one by one. */
 static inline void tf_feature_plan_steps_(const tf_feature_plan_t *plan,
                                           const tf_feature_step_t *steps, uint32_t cnt,
@@ -284,7 +302,7 @@ static inline void tf_feature_plan_steps_(const tf_feature_plan_t *plan,
     in.x[0] = slots[s->in[0]];
     if (s->op == TF_FEATURE_CALL) {
       for (uint32_t i = 1; i < s->series_cnt; i++) in.x[i] = slots[s->in[i]];
-      tf_feature_plan_call_(plan, s, mem, &in);
+      tf_feature_plan_call_(plan->updates, s, mem, &in);
     } else if (TF_UNLIKELY(s->op == TF_FEATURE_PEEK)) {
       tf_feature_plan_peek_(plan, s, mem, &in);
     } else {
@@ -321,6 +339,9 @@ static inline void tf_feature_plan_runs_(const tf_feature_plan_t *plan, void *me
                                          const tf_peer_t *peers) {
   for (const tf_feature_run_t *r = plan->tick_runs, *end = r + plan->tick_run_cnt; r != end; r++) {
     switch (r->work) {
+    case TF_FEATURE_WORK_CALLS:
+      tf_feature_plan_calls_(plan, plan->tick_steps + r->first, r->cnt, mem);
+      break;
     case TF_FEATURE_WORK_STEPS:
       tf_feature_plan_steps_(plan, plan->tick_steps + r->first, r->cnt, mem);
       break;
@@ -372,7 +393,7 @@ static inline void tf_feature_plan_tick_peers_(const tf_feature_plan_t *plan, vo
        s != end; s++) {
     in->peers    = in->market->peers + s->in[0];
     in->peer_cnt = s->in[1];
-    tf_feature_plan_call_(plan, s, mem, in);
+    tf_feature_plan_call_(plan->updates, s, mem, in);
   }
 }
 
@@ -415,28 +436,38 @@ static inline void tf_feature_plan_on_open(const tf_feature_plan_t *plan, void *
   }
 }
 
+/* Two values side by side: a register that every machine has. */
+typedef double  tf_feature_pair_t __attribute__((vector_size(16)));
+typedef int64_t tf_feature_pair_mask_t __attribute__((vector_size(16)));
+
 /* The features as they stand into row[feature_cnt]. True if every listed one has a value. */
 static inline bool tf_feature_plan_read(const tf_feature_plan_t *plan, const void *mem,
                                         double *row) {
-  const double *slots = mem;
-  uint64_t      nan   = 0;
-  for (uint32_t i = 0; i < plan->listed_cnt; i++) {
-    row[i] = slots[plan->row_slots[i]];
-    nan |= row[i] != row[i];
+  const double          *slots = mem;
+  const uint16_t        *at    = plan->row_slots;
+  tf_feature_pair_mask_t nan   = {0, 0};
+  uint32_t               i     = 0;
+  for (uint32_t end = plan->listed_cnt & ~1u; i < end; i += 2) {
+    tf_feature_pair_t pair = {slots[at[i]], slots[at[i + 1]]};
+    nan |= pair != pair;
+    memcpy(&row[i], &pair, sizeof pair);
   }
-  for (uint32_t i = plan->listed_cnt; i < plan->feature_cnt; i++)
-    row[i] = slots[plan->row_slots[i]];
-  return nan == 0;
+  for (; i < plan->feature_cnt; i++) {
+    row[i] = slots[at[i]];
+    if (i < plan->listed_cnt) nan[0] |= row[i] != row[i];
+  }
+  return (nan[0] | nan[1]) == 0;
 }
 
 /* The message is complete: computes and writes row[feature_cnt], NaN where a feature is not ready.
  * True if every listed feature is. */
 static inline bool tf_feature_plan_on_tick(const tf_feature_plan_t *plan, void *mem,
                                            const tf_market_t *market, double *row) {
-  tf_indicator_input_t in = {.on = TF_ON_TICK, .market = market};
+  const tf_feature_update_t *updates = plan->updates;
+  tf_indicator_input_t       in      = {.on = TF_ON_TICK, .market = market};
   for (const tf_feature_step_t *s = plan->tick_market.steps, *end = s + plan->tick_market.cnt;
        s != end; s++) {
-    tf_feature_plan_call_(plan, s, mem, &in);
+    tf_feature_plan_call_(updates, s, mem, &in);
   }
   if (TF_UNLIKELY(plan->tick_peers.cnt)) tf_feature_plan_tick_peers_(plan, mem, &in);
   tf_feature_plan_runs_(plan, mem, market->peers);

@@ -245,6 +245,8 @@ struct tf_feed {
    * when there is nothing (more), or the length needed if it is >= cap. */
   const char
       *key_channels; /* that want a key (tf_feed_config_t.key), for people; NULL: it takes none */
+  /* What a key is for at this venue that is not read here, for people; NULL: nothing in its market data. */
+  const char *key_elsewhere;
   const char *ws_host, *ws_port; /* defaults of the venue */
   const char *rest_host, *rest_port;
   /* Further websocket hosts that serve the same, up to the row without a name: measured, and the quickest

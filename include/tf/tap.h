@@ -17,7 +17,9 @@ typedef enum tf_tap_kind {
   TF_TAP_STATUS = 5, /* bytes: the STATUS tf_event_t that the session published of itself (STALE) */
   TF_TAP_DISCONNECT = 6, /* a leg is gone */
   TF_TAP_RETIRE     = 7, /* a leg will be replaced: what is its alone may move to another */
-  TF_TAP_SYMBOL     = 8  /* feed->symbol made one that came later; bytes: its text, without NUL */
+  TF_TAP_SYMBOL     = 8, /* feed->symbol made one that came later; bytes: its text, without NUL */
+  TF_TAP_WINDOW_END =
+      9 /* trades had waited long enough for those before them, and no message came */
 } tf_tap_kind_t;
 
 /* Connections of one feed, those included that are to replace another. */

@@ -133,7 +133,8 @@ TF_PATTERN(cdl3outside, three_outside, 4, 0,
 
 /* ---- stars: a long candle, a star beyond it, and back deep into its body ---- */
 
-static bool is_back_deep(const tf_candles_t *c) {
+/* Asked seldom, after colours and gaps: out of their way. */
+__attribute__((noinline)) static bool is_back_deep(const tf_candles_t *c) {
   const tf_candle_t *a = tf_candle(c, 2), *z = tf_candle(c, 0);
   double             depth = tf_body(a) * c->penetration;
   bool               is    = tf_is_white(a) ? tf_is_black(z) && z->close < a->close - depth

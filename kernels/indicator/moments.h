@@ -64,9 +64,13 @@ TF_INLINE tf_moments_sums_t tf_moments_step(const tf_moments_t *m, double x,
   tf_moments_sums_t next = {.centre = m->centre, .peak = m->peak};
   memcpy(&next.sum.hi, m->hi, sizeof m->hi);
   memcpy(&next.sum.lo, m->lo, sizeof m->lo);
-  if (TF_UNLIKELY(m->cnt == 0)) next.centre = x;
-  /* While the window fills nothing leaves: taking 0 out changes no bit. */
-  double         gone   = TF_LIKELY(m->cnt == m->n) ? m->ring[m->pos] : next.centre;
+  double gone;
+  if (TF_LIKELY(m->cnt == m->n)) {
+    gone = m->ring[m->pos];
+  } else { /* while the window fills nothing leaves: taking 0 out changes no bit */
+    if (m->cnt == 0) next.centre = x;
+    gone = next.centre;
+  }
   tf_sum_lanes_t totals = tf_sum_pair_replace(&next.sum, tf_moments_lanes_(gone - next.centre),
                                               tf_moments_lanes_(x - next.centre));
   next.peak             = totals[1] > next.peak ? totals[1] : next.peak;

@@ -88,7 +88,7 @@ static bool place_step(place_t *s, tf_store_t m, double x, double *seq) {
     s->top = oldest;
   else if (s->peak.sign * x >= s->peak.sign * s->top.value)
     s->top = (tf_peak_view_t){x, now};
-  *seq = (double)s->top.seq;
+  *seq = (double)(int64_t)s->top.seq;
   return is_warm;
 }
 

@@ -18,7 +18,7 @@ static uint64_t deviation_build(deviation_t *s, tf_layout_t *l, const double *pa
   return 0; /* of one input there is no deviation: window.n stays 0 */
 }
 
-static bool var_step(deviation_t *s, tf_store_t m, const double *x, double *y) {
+TF_INLINE bool var_step(deviation_t *s, tf_store_t m, const double *x, double *y) {
   tf_variance_view_t v       = {0, 0};
   bool               is_warm = s->window.n == 0 || tf_variance_step(&s->window, m, x[0], &v);
   y[0]                       = v.variance;

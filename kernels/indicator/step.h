@@ -24,6 +24,9 @@
  * the parts that know of m.keep, which is false for peek; so a step never reads back from the store what the same
  * step wrote.
  *
+ * update is flattened: all that step calls is compiled into it, but what is marked noinline or cold. Calling had been a
+ * tenth of all instructions (tests/instructions/indicators.txt).
+ *
  * A state is the struct, the parameters (for reset), the store: 8-byte words without a pointer. */
 #ifndef TF_INDICATOR_STEP_H
 #define TF_INDICATOR_STEP_H
@@ -110,9 +113,9 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
 
 /* The same where build or step belong to several. */
 #define TF_INDICATOR_DEFINE_AS(id, type, build, step, ...)                                         \
-  extern const tf_indicator_t  tf_indicator_##id;                                                  \
-  static tf_indicator_result_t id##_update(void *state, const tf_indicator_input_t *in,            \
-                                           double *out) {                                          \
+  extern const tf_indicator_t                           tf_indicator_##id;                         \
+  __attribute__((flatten)) static tf_indicator_result_t id##_update(                               \
+      void *state, const tf_indicator_input_t *in, double *out) {                                  \
     const tf_indicator_t *d = &tf_indicator_##id;                                                  \
     double                y[TF_INDICATOR_OUTPUTS_MAX];                                             \
     if (TF_UNLIKELY(!tf_parts_all_usable(in->x, d->series_cnt))) return TF_INDICATOR_REJECTED;     \

@@ -21,6 +21,15 @@ TF_INLINE double tf_sum_two(double a, double b, double *error) {
   return sum;
 }
 
+/* a - b rounded; *error as before. The negation that tf_sum_two(a, -b) would need costs three instructions; the
+ * bits are those (but for the sign of a zero error where a is -0, which no sum that began at +0 is). */
+TF_INLINE double tf_sum_less(double a, double b, double *error) {
+  double rest = a - b;
+  double from = rest - a;
+  *error      = (a - (rest - from)) - (b + from);
+  return rest;
+}
+
 TF_INLINE void tf_sum_add(tf_sum_t *sum, double x) {
   double error;
   sum->hi = tf_sum_two(sum->hi, x, &error);
@@ -30,7 +39,7 @@ TF_INLINE void tf_sum_add(tf_sum_t *sum, double x) {
 /* Takes out, then adds in; returns the new sum, within one unit in its last place. What leaves goes
  * first because it is known before what enters: only two additions then wait for `in`. */
 TF_INLINE double tf_sum_replace(tf_sum_t *sum, double out, double in) {
-  double error, rest = tf_sum_two(sum->hi, -out, &error);
+  double error, rest = tf_sum_less(sum->hi, out, &error);
   double lo    = sum->lo + error;
   sum->hi      = tf_sum_two(rest, in, &error);
   double total = sum->hi + lo;
@@ -54,10 +63,18 @@ TF_INLINE tf_sum_lanes_t tf_sum_two_lanes_(tf_sum_lanes_t a, tf_sum_lanes_t b,
   return sum;
 }
 
+TF_INLINE tf_sum_lanes_t tf_sum_less_lanes_(tf_sum_lanes_t a, tf_sum_lanes_t b,
+                                            tf_sum_lanes_t *error) {
+  tf_sum_lanes_t rest = a - b;
+  tf_sum_lanes_t from = rest - a;
+  *error              = (a - (rest - from)) - (b + from);
+  return rest;
+}
+
 /* tf_sum_replace of both lanes. */
 TF_INLINE tf_sum_lanes_t tf_sum_pair_replace(tf_sum_pair_t *sum, tf_sum_lanes_t out,
                                              tf_sum_lanes_t in) {
-  tf_sum_lanes_t error, rest = tf_sum_two_lanes_(sum->hi, -out, &error);
+  tf_sum_lanes_t error, rest = tf_sum_less_lanes_(sum->hi, out, &error);
   tf_sum_lanes_t lo    = sum->lo + error;
   sum->hi              = tf_sum_two_lanes_(rest, in, &error);
   tf_sum_lanes_t total = sum->hi + lo;

@@ -22,19 +22,32 @@ TF_INLINE uint64_t tf_variance_init(tf_variance_t *s, tf_layout_t *l, double n) 
   return s->n - 1;
 }
 
-TF_INLINE bool tf_variance_step(const tf_variance_t *s, tf_store_t m, double x,
-                                tf_variance_view_t *view) {
-  tf_moments_t     *moments = (void *)(m.words + s->at);
+TF_INLINE void tf_variance_step_at_(tf_moments_t *moments, bool keep, bool is_warm, double x,
+                                    tf_variance_view_t *view) {
   tf_moments_view_t sums_view;
-  tf_moments_sums_t next    = tf_moments_step(moments, x, &sums_view);
-  bool              is_warm = moments->cnt + 1 >= moments->n;
+  tf_moments_sums_t next = tf_moments_step(moments, x, &sums_view);
   if (TF_UNLIKELY(is_warm && !sums_view.sound)) {
     tf_moments_renew(moments, x, &next, &sums_view);
-    if (m.keep) moments->renew_cnt++;
+    if (keep) moments->renew_cnt++;
   }
-  if (m.keep) tf_moments_keep(moments, x, &next);
+  if (keep) tf_moments_keep(moments, x, &next);
   *view = (tf_variance_view_t){next.centre + sums_view.away, sums_view.spread * moments->inv_n};
+}
+
+/* The inputs up to the one that fills the window: apart, so that the others ask once. */
+TF_COLD __attribute__((unused)) static bool tf_variance_fill_(tf_moments_t *moments, bool keep,
+                                                              double x, tf_variance_view_t *view) {
+  bool is_warm = moments->cnt + 1 == moments->n;
+  tf_variance_step_at_(moments, keep, is_warm, x, view);
   return is_warm;
+}
+
+TF_INLINE bool tf_variance_step(const tf_variance_t *s, tf_store_t m, double x,
+                                tf_variance_view_t *view) {
+  tf_moments_t *moments = (void *)(m.words + s->at);
+  if (TF_UNLIKELY(moments->cnt != moments->n)) return tf_variance_fill_(moments, m.keep, x, view);
+  tf_variance_step_at_(moments, m.keep, true, x, view);
+  return true;
 }
 
 #endif

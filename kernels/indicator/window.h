@@ -125,7 +125,7 @@ TF_INLINE bool tf_peak_yields_(const tf_peak_t *s, double old, double x) {
 
 TF_INLINE bool tf_peak_step(tf_peak_t *s, tf_store_t m, double x, tf_peak_view_t *view) {
   double y = s->sign * x;
-  if (s->cnt > 0 && (double)s->seq - m.words[tf_peak_place_(s, 0) + 1] >= (double)s->n) {
+  if (s->cnt > 0 && (double)(int64_t)s->seq - m.words[tf_peak_place_(s, 0) + 1] >= (double)s->n) {
     s->head = s->head + 1 == s->n ? 0 : s->head + 1;
     s->cnt--;
   }
@@ -137,9 +137,9 @@ TF_INLINE bool tf_peak_step(tf_peak_t *s, tf_store_t m, double x, tf_peak_view_t
   bool is_front = s->cnt == 0;
   *view         = is_front ? (tf_peak_view_t){x, s->seq}
                            : (tf_peak_view_t){s->sign * m.words[tf_peak_place_(s, 0)],
-                                              (uint64_t)m.words[tf_peak_place_(s, 0) + 1]};
+                                              (uint64_t)(int64_t)m.words[tf_peak_place_(s, 0) + 1]};
   tf_store_put(m, tf_peak_place_(s, s->cnt), y);
-  tf_store_put(m, tf_peak_place_(s, s->cnt) + 1, (double)s->seq);
+  tf_store_put(m, tf_peak_place_(s, s->cnt) + 1, (double)(int64_t)s->seq);
   s->cnt++;
   s->seq++;
   return s->seq >= s->n;

@@ -19,19 +19,25 @@ TF_COLD static tf_indicator_result_t update_renewed(tf_moments_t *m, double x, d
   return answer(m, &sums, &view, x, out);
 }
 
+TF_INLINE tf_indicator_result_t update_at(tf_moments_t *m, bool is_warm, double x, double *out) {
+  tf_moments_view_t view;
+  tf_moments_sums_t next = tf_moments_step(m, x, &view);
+  if (TF_UNLIKELY(is_warm && !view.sound)) return update_renewed(m, x, out);
+  tf_moments_keep(m, x, &next);
+  return is_warm ? answer(m, &next, &view, x, out) : tf_parts_warming(out);
+}
+
+/* The inputs up to the one that fills the window: apart, so that the others ask once. */
+TF_COLD static tf_indicator_result_t update_filling(tf_moments_t *m, double x, double *out) {
+  return update_at(m, m->cnt + 1 == m->n, x, out);
+}
+
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
   tf_moments_t *m = state;
   double        x = in->x[0];
   if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
-  tf_moments_view_t view;
-  tf_moments_sums_t next = tf_moments_step(m, x, &view);
-  if (TF_UNLIKELY(m->cnt + 1 < m->n)) {
-    tf_moments_keep(m, x, &next);
-    return tf_parts_warming(out);
-  }
-  if (TF_UNLIKELY(!view.sound)) return update_renewed(m, x, out);
-  tf_moments_keep(m, x, &next);
-  return answer(m, &next, &view, x, out);
+  if (TF_UNLIKELY(m->cnt != m->n)) return update_filling(m, x, out);
+  return update_at(m, true, x, out);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {

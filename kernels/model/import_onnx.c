@@ -193,7 +193,9 @@ static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model,
     err = tf_features_append(&im->graph->features, features->names[i], strlen(features->names[i]));
   if (!err) err = keep_training(im, model);
   if (!err) keep_source(im, model);
-  return err ? err : tf_graph_make_checks(im->graph);
+  if (err) return err;
+  err = tf_graph_make_checks(im->graph);
+  return err ? tf_error_add(err, "importing %s", im->path) : TF_OK;
 }
 
 static tf_err_t import_unpacked(const char *label, const Onnx__ModelProto *model,

@@ -1,6 +1,5 @@
-/* ONNX to graph, offline. What is accepted is a chain: one float input of rank 2 (a batch of rows,
- * or one column) or 3 (a window of rows, batch first or second), one op behind the other, one output 1
- * or 3 wide.
+/* ONNX to graph, offline. A chain (one float input of rank 2, a batch of rows, or 3, a window of rows; one op behind the
+ * other) becomes nodes of row ops, whose window slides exactly (window.h) and which runs below fp32 too:
  *
  *   Gemm (alpha, beta, transA, transB), MatMul, Add, Sub, Mul, Div with a constant
  *   Relu, LeakyRelu, Tanh, Sigmoid, Softmax, Clip
@@ -9,9 +8,11 @@
  *   Identity, Cast to FLOAT, Flatten, Reshape that leaves the row as it is
  *   Constant, initialisers of FLOAT, DOUBLE and INT64
  *
- * Operator sets 7 to 21 (https://github.com/onnx/onnx/blob/main/docs/Operators.md): the ops above
- * mean the same in all of them, but for the inputs of Clip and the default axis of Softmax, which
- * are read as each set has them. Everything else is refused by name. */
+ * Whatever is no chain becomes a net of tensor operations (onnx_net.h: convolutions, attention, norms, branches, trees; up to
+ * TF_ONNX_NET_INPUT_CNT_MAX inputs, which share the features in their order). What neither takes is refused by name, with the net's words.
+ *
+ * Operator sets 7 to 21 (https://github.com/onnx/onnx/blob/main/docs/Operators.md), and ai.onnx.ml for trees; where an op's form
+ * changed from set to set (inputs of Clip, axes of Squeeze, the default axis of Softmax) it is read as each set has it. */
 #ifndef TF_KERNELS_MODEL_IMPORT_ONNX_H
 #define TF_KERNELS_MODEL_IMPORT_ONNX_H
 

@@ -371,7 +371,7 @@ void tf_net_plan_profile(const tf_net_plan_t *plan, void *scratch, const float *
     for (uint32_t i = 0; i < plan->steps[s].cnt; i++)
       run_call(plan, &plan->calls[plan->steps[s].first + i], base);
     uint64_t now = tf_clock_ticks();
-    ticks[s] += now - then;
+    if (ticks[s] > now - then) ticks[s] = now - then;
     then = now;
   }
   memcpy(out, base + plan->output_at, plan->output_cnt * sizeof *out);

@@ -53,7 +53,7 @@ void     tf_net_plan_delete(tf_net_plan_t *plan); /* accepts NULL */
 /* A window of rows in, its outputs out. No allocation, no failure, no state. rows: window times input_cnt floats. scratch:
  * scratch_bytes, aligned to 64. */
 void tf_net_plan_run(const tf_net_plan_t *plan, void *scratch, const float *rows, float *out);
-/* The same, adding each step's time to ticks (of tf_clock_ticks), step_cnt of them. */
+/* The same, lowering each step's time in ticks (of tf_clock_ticks), step_cnt of them, to what it took now. */
 void tf_net_plan_profile(const tf_net_plan_t *plan, void *scratch, const float *rows, float *out,
                          uint64_t *ticks);
 

@@ -89,7 +89,7 @@ tf_err_t tf_onnx_net_same(tf_onnx_net_t *im, uint32_t in, uint32_t *out) {
   return err;
 }
 
-/* Masks only are added or chosen: there an infinite element becomes a great one. */
+/* Masks only are added or chosen: there what is below all numbers becomes a great one below zero. */
 static bool takes_infinite(const char *op) {
   static const char *const ops[] = {"add", "where", "min", "max"};
   for (size_t i = 0; i < TF_ARRAY_CNT(ops); i++)
@@ -107,8 +107,7 @@ static tf_err_t value_of(tf_onnx_net_t *im, const char *op, uint32_t idx, uint32
   if (!narrow) return TF_ERR(E_CORE_NO_MEMORY, "%s: tensor \"%.100s\"", im->path, name);
   for (uint32_t i = 0; i < o->shape.cnt; i++) {
     narrow[i] = (float)o->wide[i];
-    if (isinf(narrow[i]) && takes_infinite(op))
-      narrow[i] = copysignf(TF_ONNX_NET_INFINITE, narrow[i]);
+    if (narrow[i] == -INFINITY && takes_infinite(op)) narrow[i] = -TF_ONNX_NET_INFINITE;
     if (fpclassify(narrow[i]) == FP_SUBNORMAL) narrow[i] = 0.0f;
   }
   tf_err_t err = tf_net_add_constant(im->net, name, &o->shape, narrow, &o->value);
@@ -197,8 +196,8 @@ tf_err_t tf_onnx_net_emit(tf_onnx_net_t *im, const Onnx__NodeProto *node,
                           const tf_onnx_emit_t *emit, uint32_t *out) {
   tf_err_t err = emit_checked(im, node, emit, out);
   if (err)
-    return tf_error_add(err, "%s: node \"%.80s\" (%.32s)", im->path, tf_onnx_node_label(node),
-                        node->op_type ? node->op_type : "no op");
+    return tf_error_add(err, "importing %s: node \"%.80s\" (%.32s)", im->path,
+                        tf_onnx_node_label(node), node->op_type ? node->op_type : "no op");
   return TF_OK;
 }
 
@@ -421,6 +420,8 @@ static void read_axes(port_t *p, uint32_t feature_cnt, bool lone, int64_t *rows)
   const uint32_t last = p->rank - 1;
   *rows               = p->rank == 2 ? 1 : p->dims[last - 1];
   p->columns          = (uint32_t)p->dims[last];
+  if (lone && p->rank == 3 && p->dims[0] == 0 && p->dims[1] == 1)
+    *rows = 0; /* either could be the batch: --window says */
   if (lone && p->rank == 3 && p->dims[0] > 1 && p->dims[1] == 1)
     *rows = p->dims[0]; /* [rows, batch, n] */
   if (!lone) return;
@@ -498,7 +499,7 @@ static tf_err_t enter_port(tf_onnx_net_t *im, const Onnx__NodeProto *as, const p
   shape.dims[p->rank - 1] = p->turned ? rows : p->columns;
   if (p->rank > 2) shape.dims[p->rank - 2] = p->turned ? p->columns : rows;
   if (p->rank == 2 && !one) shape.dims[1] = rows;
-  if (p->rank == 3 && p->dims[0] > 1 && p->dims[1] == 1) shape.dims[0] = rows, shape.dims[1] = 1;
+  if (p->rank == 3 && p->dims[0] != 1 && p->dims[1] == 1) shape.dims[0] = rows, shape.dims[1] = 1;
   if (!err) err = tf_onnx_net_reshape(im, as, at, &shape, &out);
   if (!err) im->operands[out].name = p->name;
   return err;
@@ -555,7 +556,15 @@ static tf_err_t second_class(tf_onnx_net_t *im, const Onnx__GraphProto *source, 
   return err ? err : tf_onnx_net_emit(im, node, &emit, output);
 }
 
+/* Whether any node makes new values. */
+static bool computes(const tf_net_t *net) {
+  for (uint32_t i = 0; i < net->node_cnt; i++)
+    if (!net->nodes[i].use.op->is_view) return true;
+  return false;
+}
+
 static tf_err_t leave(tf_onnx_net_t *im, const Onnx__GraphProto *source) {
+  char     text[TF_TENSOR_SHAPE_TEXT_BYTES];
   uint32_t output;
   tf_err_t err = find_output(im, source, &output);
   if (!err) err = second_class(im, source, &output);
@@ -564,11 +573,17 @@ static tf_err_t leave(tf_onnx_net_t *im, const Onnx__GraphProto *source) {
   if (o->wide) return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is a constant", im->path);
   if (o->shape.cnt > TF_MODEL_OUTPUTS_MAX)
     return TF_ERR(E_MODEL_SHAPE,
-                  "%s: its output is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, p50, p90) for each step ahead",
+                  "%s: its output is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, p50, "
+                  "p90) for each step ahead",
                   im->path, o->shape.cnt, TF_MODEL_OUTPUTS_MAX);
   if (o->value == TF_NET_INPUT || im->net->node_cnt == 0)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
+  if (o->shape.rank >= 2 && o->shape.dims[0] != 1)
+    return TF_ERR(E_MODEL_SHAPE, "%s: its output is %s for a batch of one window; [1, n] is wanted",
+                  im->path, tf_tensor_shape_text(&o->shape, text));
   err = tf_net_end(im->net, o->value);
+  if (!err && !computes(im->net))
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
   return err ? tf_error_add(err, "importing %s", im->path) : TF_OK;
 }
 

@@ -15,7 +15,7 @@
 
 #define TF_ONNX_NET_OPERAND_CNT_MAX 16384u
 #define TF_ONNX_NET_INPUT_CNT_MAX   16u
-/* What an infinite element of a mask becomes: a score of it weighs nothing in a softmax. */
+/* What -infinity becomes in a mask, below zero: a score of it weighs nothing in a softmax. */
 #define TF_ONNX_NET_INFINITE 1e30f
 
 /* A value on the way: a constant in double, or a value of the graph. */

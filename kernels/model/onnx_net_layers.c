@@ -74,8 +74,17 @@ static tf_err_t import_gemm(tf_onnx_net_t *im, const Onnx__NodeProto *node, cons
   if (!err) err = tf_onnx_net_binary(im, node, "matmul", a, b, &product);
   if (err) return err;
   if (in_cnt < 3 || in[2] == TF_NET_NONE) return tf_onnx_net_same(im, product, out);
+  const tf_onnx_operand_t *c = tf_onnx_net_operand(im, in[2]);
+  for (uint32_t i = 0; c->wide && i < c->shape.cnt; i++)
+    if (!isfinite(c->wide[i]))
+      return TF_ERR(E_MODEL_WEIGHTS, "%s: tensor \"%.100s\": element %u is %g: no finite float",
+                    im->path, c->name ? c->name : "computed from constants", i, c->wide[i]);
   err = scaled(im, node, in[2], beta, &shift);
-  return err ? err : tf_onnx_net_binary(im, node, "add", product, shift, out);
+  if (!err) err = tf_onnx_net_binary(im, node, "add", product, shift, out);
+  if (!err && !tf_tensor_shape_same(shape_of(im, product), shape_of(im, *out)))
+    err = REFUSE(im, node, E_MODEL_SHAPE, "its C of %u values does not fit a row of %u",
+                 c->shape.cnt, shape_of(im, product)->dims[1]);
+  return err;
 }
 
 /* ---- convolutions ---- */
@@ -519,6 +528,12 @@ static tf_err_t import_recurrent(tf_onnx_net_t *im, const Onnx__NodeProto *node,
                  "rank %u, R of rank %u, hidden_size %lld; [rows, batch, n] is wanted",
                  shape_of(im, in[0])->rank, r->rank, (long long)hidden);
   if (err) return err;
+  if (im->net->window > 1 && shape_of(im, in[0])->dims[0] == 1 &&
+      shape_of(im, in[0])->dims[1] == im->net->window)
+    return REFUSE(im, node, E_MODEL_SHAPE,
+                  "%u sequences of one row: the input's rows are taken for its batch; export with "
+                  "a batch of 1",
+                  im->net->window);
   const uint32_t state[3] = {r->dims[0], shape_of(im, in[0])->dims[1], r->dims[2]};
   if (in_cnt > 3 && in[3] != TF_NET_NONE) {
     parts[3] = in[3];

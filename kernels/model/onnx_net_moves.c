@@ -19,8 +19,8 @@ static tf_err_t read_axis(const tf_onnx_net_t *im, const Onnx__NodeProto *node, 
   int64_t  asked;
   tf_err_t err = tf_onnx_node_int(im->path, node, "axis", preset, &asked);
   if (!err) err = tf_tensor_axis(shape_of(im, in), asked, axis);
-  return err ? tf_error_add(err, "%s: node \"%.80s\" (%.32s)", im->path, tf_onnx_node_label(node),
-                            node->op_type)
+  return err ? tf_error_add(err, "importing %s: node \"%.80s\" (%.32s)", im->path,
+                            tf_onnx_node_label(node), node->op_type)
              : TF_OK;
 }
 
@@ -407,7 +407,8 @@ static tf_err_t import_slice(tf_onnx_net_t *im, const Onnx__NodeProto *node, con
                      ints + 3 * axis);
   }
   const bool whole = im->operands[in[0]].whole;
-  for (uint32_t i = 0; i < s.rank && !err; i++) { /* an empty list of sizes: of no more use than to be put behind others */
+  for (uint32_t i = 0; i < s.rank && !err;
+       i++) { /* an empty list of sizes: of no more use than to be put behind others */
     if (ints[3 * i + 1] != 0) continue;
     if (s.rank == 1 && im->operands[in[0]].wide) return tf_onnx_net_list(im, NULL, 0, out);
     err = REFUSE(im, node, E_MODEL_SHAPE, "nothing is left of axis %u of %u", i, s.dims[i]);

@@ -308,7 +308,8 @@ static tf_err_t import_softmax(tf_onnx_net_t *im, const Onnx__NodeProto *node, c
   (void)in_cnt;
   tf_err_t err = tf_onnx_node_int(im->path, node, "axis", im->opset < 13 ? 1 : -1, &asked);
   if (!err) err = tf_tensor_axis(&shape, asked, &axis);
-  if (err) return tf_error_add(err, "%s: node \"%.80s\"", im->path, tf_onnx_node_label(node));
+  if (err)
+    return tf_error_add(err, "importing %s: node \"%.80s\"", im->path, tf_onnx_node_label(node));
   if (im->opset < 13 && tf_tensor_axes_cnt(&shape, axis, shape.rank) != shape.dims[axis])
     return REFUSE(im, node, E_MODEL_UNSUPPORTED, "of operator set %lld over several axes",
                   (long long)im->opset);

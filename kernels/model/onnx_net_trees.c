@@ -1,5 +1,5 @@
-/* ai.onnx.ml's tree ensembles, as the converters of LightGBM, XGBoost and scikit-learn write them. Every node's children
- * are renumbered to come after it (tensor/tree_ensemble.c). */
+/* ai.onnx.ml's tree ensembles, as the converters of LightGBM, XGBoost and scikit-learn write them. Nodes are
+ * renumbered in preorder (tensor/tree_ensemble.c). */
 #include <math.h>
 #include <string.h>
 
@@ -86,7 +86,7 @@ static int compare(const void *a, const void *b) {
 }
 
 /* The first key of (tree, id) among cnt; cnt where there is none. */
-static uint32_t find_key(const place_key_t *keys, uint32_t cnt, int64_t tree, int64_t id) {
+static uint32_t find_place(const place_key_t *keys, uint32_t cnt, int64_t tree, int64_t id) {
   uint32_t low = 0, high = cnt;
   while (low < high) {
     const uint32_t mid    = low + (high - low) / 2;
@@ -104,7 +104,7 @@ typedef struct builder {
   const tf_onnx_net_t   *im;
   const Onnx__NodeProto *node;
   const trees_t         *t;
-  place_key_t                 *nodes, *leaves;
+  place_key_t           *nodes, *leaves;
   double                *table, *values; /* nodes of NODE_WIDTH; leaves of outputs */
   uint32_t
       *stack; /* nodes to visit: their place in the lists, and in the table where it is written */
@@ -117,7 +117,7 @@ static bool is_mode(const trees_t *t, uint32_t at, const char *mode) {
 
 static tf_err_t build_leaf(builder_t *b, uint32_t at, double *row) {
   const trees_t *t    = b->t;
-  uint32_t       leaf = find_key(b->leaves, (uint32_t)t->leaf_cnt, t->tree[at], t->id[at]);
+  uint32_t       leaf = find_place(b->leaves, (uint32_t)t->leaf_cnt, t->tree[at], t->id[at]);
   double        *v    = b->values + (size_t)b->made_leaves * t->outputs;
   for (;
        leaf < t->leaf_cnt && b->leaves[leaf].tree == t->tree[at] && b->leaves[leaf].id == t->id[at];
@@ -175,14 +175,16 @@ static tf_err_t build_tree(builder_t *b, uint32_t root) {
         is_mode(t, at, "LEAF") ? build_leaf(b, at, row) : build_split(b, at, row, &swapped);
     if (err) return err;
     if (row[0] == LEAF) continue;
-    for (uint32_t side = 0; side < 2; side++) {
-      const int64_t  child = side ? t->no[at] : t->yes[at];
-      const uint32_t found = find_key(b->nodes, (uint32_t)t->node_cnt, t->tree[at], child);
+    for (uint32_t n = 0; n < 2;
+         n++) { /* what is visited first, right behind its own, is pushed last */
+      const bool     no    = (n == 0) != swapped;
+      const int64_t  child = no ? t->no[at] : t->yes[at];
+      const uint32_t found = find_place(b->nodes, (uint32_t)t->node_cnt, t->tree[at], child);
       if (found == t->node_cnt)
         return REFUSE(b->im, b->node, E_MODEL_FORMAT, "tree %lld has no node %lld",
                       (long long)t->tree[at], (long long)child);
       b->stack[waiting++] = b->nodes[found].at;
-      b->stack[waiting++] = own * NODE_WIDTH + 2 + (side ^ swapped);
+      b->stack[waiting++] = own * NODE_WIDTH + 3 - n;
     }
   }
   return TF_OK;
@@ -233,7 +235,7 @@ static tf_err_t base_values(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint
 
 static tf_err_t emit_trees(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t x,
                            const trees_t *t, uint32_t *out) {
-  double    *roots = calloc(t->node_cnt, sizeof *roots);
+  double    *roots    = calloc(t->node_cnt, sizeof *roots);
   uint32_t   root_cnt = 0, in[5] = {x};
   builder_t  b    = {.im     = im,
                      .node   = node,

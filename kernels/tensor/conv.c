@@ -134,22 +134,29 @@ static size_t scratch_cnt(const tf_tensor_use_t *use) {
   return tf_panel_floats(s.k, s.places);
 }
 
-/* What weight (ky, kx) of one channel meets at cnt places from first on. */
+/* cnt values step apart from at on along a row of size, zeros outside of it. */
+static void gather_row(const float *row, int64_t size, int64_t at, uint32_t step, uint32_t cnt,
+                       float *to) {
+  if (step == 1 && at >= 0 && at + cnt <= size) {
+    memcpy(to, row + at, cnt * sizeof *to);
+    return;
+  }
+  for (uint32_t i = 0; i < cnt; i++, at += step) to[i] = at >= 0 && at < size ? row[at] : 0.0f;
+}
+
+/* What weight (ky, kx) of one channel meets at cnt places from first on, output row by output row. */
 static void gather(const sizes_t *s, const float *x, uint32_t first, uint32_t cnt, uint32_t ky,
                    uint32_t kx, float *to) {
-  uint32_t at[AXES_MAX] = {first / s->out[1], first % s->out[1]};
-  size_t   source;
-  if (s->stride[1] == 1 && at[1] + cnt <= s->out[1] && source_of(s, at, ky, kx, &source)) {
-    const uint32_t last[AXES_MAX] = {at[0], at[1] + cnt - 1};
-    size_t         ignored;
-    if (source_of(s, last, ky, kx, &ignored)) { /* all of them inside, side by side */
-      memcpy(to, x + source, cnt * sizeof *to);
-      return;
-    }
-  }
-  for (uint32_t i = 0; i < cnt; i++) {
-    to[i] = source_of(s, at, ky, kx, &source) ? x[source] : 0.0f;
-    if (++at[1] == s->out[1]) at[1] = 0, at[0]++;
+  uint32_t row = first / s->out[1], column = first % s->out[1];
+  while (cnt) {
+    const uint32_t part = s->out[1] - column < cnt ? s->out[1] - column : cnt;
+    const int64_t  y    = (int64_t)row * s->stride[0] + (int64_t)ky * s->dilation[0] - s->before[0];
+    const int64_t at = (int64_t)column * s->stride[1] + (int64_t)kx * s->dilation[1] - s->before[1];
+    if (y >= 0 && y < s->in[0])
+      gather_row(x + y * s->in[1], s->in[1], at, s->stride[1], part, to);
+    else
+      memset(to, 0, part * sizeof *to);
+    to += part, cnt -= part, column = 0, row++;
   }
 }
 

@@ -43,7 +43,7 @@ tf_err_t tf_tensor_shape(tf_tensor_use_t *use) {
                   op->takes_row ? "needs a row op to apply" : "applies no row op");
   tf_err_t err = op->shape(use);
   if (!err) err = tf_tensor_shape_count(&use->out);
-  return err ? tf_error_add(err, "shape of %s", op->name) : TF_OK;
+  return err;
 }
 
 tf_err_t tf_tensor_shape_count(tf_tensor_shape_t *shape) {

@@ -11,6 +11,13 @@ TF_INLINE tf_lanes_t tf_lanes_two_sum(tf_lanes_t a, tf_lanes_t b, tf_lanes_t *er
   return sum;
 }
 
+TF_INLINE tf_lanes_t tf_lanes_less(tf_lanes_t a, tf_lanes_t b, tf_lanes_t *error) {
+  tf_lanes_t rest = a - b;
+  tf_lanes_t from = rest - a;
+  *error          = (a - (rest - from)) - (b + from);
+  return rest;
+}
+
 TF_INLINE void tf_lanes_sum_add(tf_lanes_t *hi, tf_lanes_t *lo, tf_lanes_t x) {
   tf_lanes_t error;
   *hi = tf_lanes_two_sum(*hi, x, &error);
@@ -19,7 +26,7 @@ TF_INLINE void tf_lanes_sum_add(tf_lanes_t *hi, tf_lanes_t *lo, tf_lanes_t x) {
 
 TF_INLINE tf_lanes_t tf_lanes_sum_replace(tf_lanes_t *hi, tf_lanes_t *lo, tf_lanes_t out,
                                           tf_lanes_t in) {
-  tf_lanes_t error, rest = tf_lanes_two_sum(*hi, -out, &error), held = *lo + error;
+  tf_lanes_t error, rest = tf_lanes_less(*hi, out, &error), held = *lo + error;
   *hi              = tf_lanes_two_sum(rest, in, &error);
   tf_lanes_t total = *hi + held;
   *lo              = held + error;

@@ -113,6 +113,13 @@ class LiveIsReplay(Scratch):
 
         self.check("--rate", "5000", "--faults", "reorder=0.2", sets=["feeds.0.reorder_window=100ms"], proof=proof)
 
+    def test_trades_whose_window_ends_between_two_messages(self):
+        """F27: the lane's timer ends it, and a replay obeys the record of that."""
+        def proof(live):
+            self.assertGreater(live["gaps"], 0)  # of ids that had not come when a window was over
+
+        self.check("--rate", "2000", "--faults", "reorder=0.3", sets=["feeds.0.reorder_window=1ms"], proof=proof)
+
     def test_tls_and_epoll(self):
         self.check("--tls", sets=["engine.io=epoll"])
 

@@ -86,11 +86,13 @@ static const char markdown_limits[] =
     "| venue | hosts | legs share a decoder | heartbeat | limits kept |\n"
     "|---|---|---|---|---|\n";
 
-static const char markdown_keys[] = "\n## Keys\n\n"
-                                    "With a `key_file` these channels are asked for in place of "
-                                    "the public ones. No other venue takes one.\n\n"
-                                    "| venue | channels |\n"
-                                    "|---|---|\n";
+static const char markdown_keys[] =
+    "\n## Keys\n\n"
+    "With a `key_file` the channels named here are asked for in place of the public ones; at any "
+    "other venue it is an "
+    "error of the config, because all that is read is public there.\n\n"
+    "| venue | channels by key | what else a key is for |\n"
+    "|---|---|---|\n";
 
 static void print_markdown(void) {
   char checks[512], limits[128], beat[64], hosts[256];
@@ -111,8 +113,9 @@ static void print_markdown(void) {
   }
   fputs(markdown_keys, stdout);
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++)
-    if (tf_feeds_all[i]->key_channels)
-      printf("| %s | %s |\n", tf_feeds_all[i]->venue, tf_feeds_all[i]->key_channels);
+    printf("| %s | %s | %s |\n", tf_feeds_all[i]->venue,
+           tf_feeds_all[i]->key_channels ? tf_feeds_all[i]->key_channels : "-",
+           tf_feeds_all[i]->key_elsewhere ? tf_feeds_all[i]->key_elsewhere : "-");
 }
 
 static void print_json(void) {

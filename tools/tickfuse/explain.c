@@ -235,7 +235,7 @@ static json_t *cause_json(const tf_explain_t *x) {
   static const char *const taps[] = {
       [TF_TAP_CONNECT] = "connect", [TF_TAP_CONTROL] = "command",       [TF_TAP_LOSE] = "lose_book",
       [TF_TAP_STATUS] = "status",   [TF_TAP_DISCONNECT] = "disconnect", [TF_TAP_RETIRE] = "retire",
-      [TF_TAP_SYMBOL] = "symbol"};
+      [TF_TAP_SYMBOL] = "symbol",   [TF_TAP_WINDOW_END] = "window_end"};
   bool is_frame = x->message_tap == TF_TAP_FRAME;
   json_object_set_new(
       message, "kind",

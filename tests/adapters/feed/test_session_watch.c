@@ -26,6 +26,7 @@ static void watch_publish(void *self, const tf_batch_t *batch) {
     const tf_event_t *e = &batch->events[i];
     if (e->kind == TF_EVENT_BOOK) note_told('b');
     if (e->kind == TF_EVENT_QUOTE) note_told('q');
+    if (e->kind == TF_EVENT_TRADE) note_told((char)('0' + e->u.trade.id));
     if (e->kind != TF_EVENT_STATUS || e->instrument_id != 2) continue;
     note_told("KYGSCN"[e->u.status.book_state]);
     assert_true(e->flags & TF_FLAG_LAST);
@@ -36,6 +37,7 @@ static void watch_publish(void *self, const tf_batch_t *batch) {
 static void watch_tap(void *self, const tf_tap_record_t *record) {
   (void)self;
   if (record->kind == TF_TAP_FRAME) note_told('f');
+  if (record->kind == TF_TAP_WINDOW_END) note_told('w');
   if (record->kind == TF_TAP_LOSE) {
     uint32_t id;
     assert_int_equal(record->bytes_cnt, sizeof id);
@@ -63,8 +65,9 @@ static tf_verdict_t watch_on_frame(void *state, const tf_frame_t *frame, tf_feed
   out->counts->msgs_data++;
   uint8_t kind = frame->bytes[0] == 'K'   ? TF_EVENT_STATUS
                  : frame->bytes[0] == 'B' ? TF_EVENT_BOOK
+                 : frame->bytes[0] == 'T' ? TF_EVENT_TRADE
                                           : TF_EVENT_QUOTE;
-  emit(out, kind, 0, frame->recv_ns);
+  emit(out, kind, kind == TF_EVENT_TRADE ? (uint64_t)(frame->bytes[2] - '0') : 0, frame->recv_ns);
   out->events[out->event_cnt - 1].instrument_id = 2;
   if (kind == TF_EVENT_STATUS) out->events[out->event_cnt - 1].u.status.apply_from = 1;
   return TF_VERDICT_DATA;
@@ -210,6 +213,30 @@ static void lane_that_was_held_up_calls_nobody_stale(void **state) {
   assert_int_equal(source->stale, 1);
 }
 
+/* FAULTS F27, on a feed that then falls silent. */
+static void trade_that_waits_for_those_before_it_waits_no_longer_than_its_window(void **state) {
+  (void)state;
+  static const tf_feed_channel_t channels[] = {
+      {TF_CHANNEL_TRADE, "trade", TF_FEED_CHECK(IDS_CONSECUTIVE)},
+      {0,                NULL,    0                             },
+  };
+  fake.channels                        = channels;
+  config.feed_config.reorder_window_ns = 60 * MS;
+  config.stale_after_ns                = TF_STALENESS_OFF;
+  begin_watch();
+  say("T 1");
+  uint64_t begin_ns = tf_clock_monotonic_ns();
+  say("T 4");
+  say("T 3");
+  assert_string_equal(told, "f1ff");
+  RUN_UNTIL(told_cnt > 4);
+  assert_true(tf_clock_monotonic_ns() - begin_ns >= 60 * MS);
+  assert_string_equal(told, "f1ffw34");
+  say("T 2"); /* too late */
+  run_for(80 * MS);
+  assert_string_equal(told, "f1ffw34f2");
+}
+
 #define W(name) cmocka_unit_test_setup_teardown(name, setup_watch, end_watch)
 
 int main(void) {
@@ -221,6 +248,7 @@ int main(void) {
       W(stream_that_never_had_data_is_not_stale),
       W(quotes_without_a_book_go_back_to_none),
       W(lane_that_was_held_up_calls_nobody_stale),
+      W(trade_that_waits_for_those_before_it_waits_no_longer_than_its_window),
   };
   return session_rig_stop(RUN_SESSION_TESTS(TF_IO_AUTO, "session, watch", tests));
 }

@@ -80,7 +80,8 @@ static const char *file_path(uint32_t file_idx) {
 static tf_tap_record_t made_record(uint32_t i, char *text, size_t cap) {
   static tf_event_t    event;
   tf_tap_record_t      r = {.recv_ns = 1000 + i * 10, .source_idx = i % 2, .kind = TF_TAP_FRAME};
-  static const uint8_t connection_kinds[] = {TF_TAP_CONNECT, TF_TAP_DISCONNECT, TF_TAP_RETIRE};
+  static const uint8_t connection_kinds[] = {TF_TAP_CONNECT, TF_TAP_DISCONNECT, TF_TAP_RETIRE,
+                                             TF_TAP_WINDOW_END};
   int                  n = snprintf(text, cap, "{\"i\":%u,\"text\":\"%.*s\"}", i, (int)(i % 50),
                                     "the quick brown fox jumps over the lazy dog, again");
   r.bytes                = text;
@@ -90,7 +91,7 @@ static tf_tap_record_t made_record(uint32_t i, char *text, size_t cap) {
     r.frame_kind = TF_FRAME_HTTP;
     r.target     = "/api/v3/depth?symbol=BTCUSDT";
   } else if (i % 11 == 5) {
-    r.kind      = connection_kinds[i % 3];
+    r.kind      = connection_kinds[i % 4];
     r.bytes     = NULL;
     r.bytes_cnt = 0;
   } else if (i % 13 == 6) {
@@ -397,7 +398,7 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   lies[5].rec.target_bytes = 1, lies[5].what = "does not end";
   lies[6].rec.source_idx = 2, lies[6].what = "names a feed";
   lies[7].rec.kind = 0, lies[7].rec.source_idx = UINT32_MAX, lies[7].what = "unknown kind";
-  lies[8].rec.kind = TF_TAP_SYMBOL + 1, lies[8].rec.source_idx = UINT32_MAX,
+  lies[8].rec.kind = TF_TAP_WINDOW_END + 1, lies[8].rec.source_idx = UINT32_MAX,
   lies[8].what           = "unknown kind";
   lies[9].rec.frame_kind = 3, lies[9].what = "kind of frame";
   lies[10].rec.kind = TF_TAP_CONNECT, lies[10].what = "connection's record";

