@@ -79,11 +79,20 @@ enum tf_config_capture_policy {
 };
 
 enum tf_config_bar_kind {
-  TF_CONFIG_BAR_TIME,    /* interval_ns */
-  TF_CONFIG_BAR_TICKS,   /* amount trades */
-  TF_CONFIG_BAR_VOLUME,  /* amount base units */
-  TF_CONFIG_BAR_NOTIONAL /* amount quote units */
+  TF_CONFIG_BAR_TIME,           /* interval_ns */
+  TF_CONFIG_BAR_TICKS,          /* amount trades */
+  TF_CONFIG_BAR_VOLUME,         /* amount base units */
+  TF_CONFIG_BAR_NOTIONAL,       /* amount quote units */
+  TF_CONFIG_BAR_TICK_IMBALANCE, /* amount, from here on: trades of the first bar */
+  TF_CONFIG_BAR_VOLUME_IMBALANCE,
+  TF_CONFIG_BAR_NOTIONAL_IMBALANCE,
+  TF_CONFIG_BAR_TICK_RUNS,
+  TF_CONFIG_BAR_VOLUME_RUNS,
+  TF_CONFIG_BAR_NOTIONAL_RUNS,
+  TF_CONFIG_BAR_KIND_CNT
 };
+enum tf_config_bar_clock { TF_CONFIG_BAR_CLOCK_RECV, TF_CONFIG_BAR_CLOCK_EVENT };
+enum tf_config_bar_gaps { TF_CONFIG_BAR_GAPS_NONE, TF_CONFIG_BAR_GAPS_FLAT };
 
 /* Value types that are more than one word. */
 typedef struct tf_config_texts {
@@ -118,6 +127,10 @@ typedef struct tf_config_bar_size {
   double   amount;
 } tf_config_bar_size_t;
 
+typedef struct tf_config_hours {
+  uint64_t open_ns;   /* time of day */
+  uint64_t length_ns; /* 1min .. 24h */
+} tf_config_hours_t;
 typedef struct tf_config_range {
   bool   is_set;
   double min, max; /* infinite where the text leaves it out */
@@ -143,6 +156,8 @@ typedef struct tf_config_range {
 #define TF_CONFIG_CTYPE_URLS     tf_config_urls_t
 #define TF_CONFIG_CTYPE_LISTEN   tf_config_listen_t
 #define TF_CONFIG_CTYPE_BAR      tf_config_bar_size_t
+#define TF_CONFIG_CTYPE_HOURS    tf_config_hours_t
+#define TF_CONFIG_CTYPE_OFFSET   int64_t
 #define TF_CONFIG_CTYPE_RANGE    tf_config_range_t
 
 #define TF_CONFIG_FIELD_(key, type, field, ...) TF_CONFIG_CTYPE_##type field;
@@ -187,11 +202,30 @@ TF_INLINE uint32_t tf_config_feed_room(const tf_config_feed_t *feed) {
   return feed->instruments_max > named ? feed->instruments_max - named : 0;
 }
 
-typedef struct tf_config_bar {
-#define BAR_KEY TF_CONFIG_FIELD_
+typedef struct tf_config_session {
+#define SESSION_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_session_t;
+
+typedef struct tf_config_bar { /* session.hours.length_ns 0: there are no sessions */
+#define BAR_KEY   TF_CONFIG_FIELD_
+#define BAR_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 } tf_config_bar_t;
 
+TF_INLINE bool tf_config_bar_learns(const tf_config_bar_t *bar) {
+  return bar->size.kind >= TF_CONFIG_BAR_TICK_IMBALANCE;
+}
+
+/* Of bars that learn: what trades_min and trades_max are where they are left out. */
+TF_INLINE uint32_t tf_config_bar_trades_min(const tf_config_bar_t *bar) {
+  const uint32_t tenth = (uint32_t)(bar->size.amount / 10);
+  return bar->trades_min ? bar->trades_min : tenth > 2 ? tenth : 2;
+}
+
+TF_INLINE uint32_t tf_config_bar_trades_max(const tf_config_bar_t *bar) {
+  return bar->trades_max ? bar->trades_max : (uint32_t)(bar->size.amount * 10);
+}
 typedef struct tf_config_peer {
 #define PEER_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"

@@ -13,7 +13,8 @@ typedef struct place {
   const tf_config_section_t *section;
   const tf_config_node_t    *node; /* the section's mapping, or what stands in its stead */
   void                      *base;
-  const char                *path; /* "feeds[0]", "" for the root */
+  const char                *path;     /* "feeds[0]", "" for the root */
+  bool                       is_named; /* its first key is the name that it stands under: bound */
 } place_t;
 
 static void bind_section(tf_config_t *config, const place_t *at);
@@ -23,7 +24,7 @@ static void report_no_memory(tf_config_t *config) {
                          "no memory for its values");
 }
 
-/* "feeds" and "[0]", "feeds[0]" and "url". Paths are three segments deep at most, each bounded. */
+/* "feeds" and "[0]", "feeds[0]" and "url". Paths are four segments deep at most, each bounded. */
 static void join_path(const char *path, const char *name, char joined[TF_CONFIG_PATH_BYTES]) {
   const char *between = *path && *name != '[' ? "." : "";
   int         cnt     = snprintf(joined, TF_CONFIG_PATH_BYTES, "%s%s%s", path, between, name);
@@ -32,10 +33,11 @@ static void join_path(const char *path, const char *name, char joined[TF_CONFIG_
 
 /* ---- keys that nobody knows ---- */
 
-static uint32_t key_names(const tf_config_section_t *section, const char *names[NAMES_MAX]) {
-  uint32_t cnt = 0;
+static uint32_t key_names(const place_t *at, const char *names[NAMES_MAX]) {
+  const tf_config_section_t *section = at->section;
+  uint32_t                   cnt     = 0;
   TF_ASSERT(section->key_cnt + section->group_cnt <= NAMES_MAX);
-  for (uint32_t i = 0; i < section->key_cnt; i++) names[cnt++] = section->keys[i].name;
+  for (uint32_t i = at->is_named; i < section->key_cnt; i++) names[cnt++] = section->keys[i].name;
   for (uint32_t i = 0; i < section->group_cnt; i++) names[cnt++] = section->groups[i].name;
   return cnt;
 }
@@ -43,7 +45,7 @@ static uint32_t key_names(const tf_config_section_t *section, const char *names[
 static void report_unknown(tf_config_t *config, const place_t *at, const tf_config_node_t *node) {
   const char *names[NAMES_MAX];
   char        key[64], path[TF_CONFIG_PATH_BYTES], allowed[480];
-  uint32_t    cnt  = key_names(at->section, names);
+  uint32_t    cnt  = key_names(at, names);
   const char *near = tf_nearest_name(node->key, names, cnt);
   size_t      used = 0;
   for (uint32_t i = 0; i < cnt && used < sizeof allowed; i++)
@@ -58,7 +60,7 @@ static void report_unknown(tf_config_t *config, const place_t *at, const tf_conf
 
 static void check_keys(tf_config_t *config, const place_t *at) {
   const char *names[NAMES_MAX];
-  uint32_t    cnt = key_names(at->section, names);
+  uint32_t    cnt = key_names(at, names);
   for (const tf_config_node_t *node = at->node->first; node; node = node->next) {
     bool known = false;
     for (uint32_t i = 0; i < cnt; i++) known |= strcmp(names[i], node->key) == 0;
@@ -69,7 +71,7 @@ static void check_keys(tf_config_t *config, const place_t *at) {
 /* Does an unknown key stand where a required one is missing? Then one error says both. */
 static bool is_misspelt(const place_t *at, const char *name) {
   const char *names[NAMES_MAX];
-  uint32_t    cnt = key_names(at->section, names);
+  uint32_t    cnt = key_names(at, names);
   for (const tf_config_node_t *node = at->node->first; node; node = node->next) {
     const char *near = tf_nearest_name(node->key, names, cnt);
     if (near && strcmp(near, name) == 0 && strcmp(node->key, name) != 0) return true;
@@ -131,7 +133,7 @@ static void bind_key(tf_config_t *config, const tf_config_key_t *key, const tf_c
 }
 
 static void bind_keys(tf_config_t *config, const place_t *at) {
-  for (uint32_t i = 0; i < at->section->key_cnt; i++) {
+  for (uint32_t i = at->is_named; i < at->section->key_cnt; i++) {
     const tf_config_key_t  *key  = &at->section->keys[i];
     const tf_config_node_t *node = tf_config_tree_child(at->node, key->name);
     char                    path[TF_CONFIG_PATH_BYTES];
@@ -155,29 +157,44 @@ static void report_shape(tf_config_t *config, const tf_config_node_t *node, cons
                          "found %s; expected %s", tf_config_value_found(node, found), expected);
 }
 
-/* An element of ITEMS: a text stands for the section's last key. An element of MAP: the key and the
- * value of the mapping are the section's two keys. */
+/* An element of MAP: its key is the section's first value; a mapping gives the others, anything else the second,
+ * and the rest has its defaults. */
+static void bind_named(tf_config_t *config, const tf_config_section_t *section,
+                       const tf_config_node_t *node, void *base, const char *path) {
+  char                   why[TF_CONFIG_WHY_BYTES], sub_path[TF_CONFIG_PATH_BYTES];
+  const tf_config_key_t *first = &section->keys[0];
+  tf_config_node_t       name  = {.kind     = TF_CONFIG_SCALAR,
+                                  .source   = node->source,
+                                  .text     = node->key,
+                                  .text_cnt = (uint32_t)strlen(node->key)};
+  tf_config_value_in_t   in    = {.pool = &config->store->pool, .key = first, .node = &name};
+  if (!tf_config_value_parse(&in, (char *)base + first->offset, why))
+    tf_config_store_report(config->store, E_CONFIG_KEY, node->source, node->key_line, node->key_col,
+                           path, "%s", why);
+  if (node->kind == TF_CONFIG_MAP) {
+    bind_section(config, &(place_t){section, node, base, path, true});
+    return;
+  }
+  bind_key(config, &section->keys[1], node, base, path);
+  for (uint32_t i = 2; i < section->key_cnt; i++) {
+    join_path(path, section->keys[i].name, sub_path);
+    bind_key(config, &section->keys[i], NULL, base, sub_path);
+  }
+}
+
+/* An element of ITEMS: a text stands for the section's last key. */
 static void bind_element(tf_config_t *config, const tf_config_group_t *group,
                          const tf_config_node_t *node, void *base, const char *path) {
   const tf_config_section_t *section = group->section;
-  const tf_config_key_t *first = &section->keys[0], *last = &section->keys[section->key_cnt - 1];
-  char                   sub_path[TF_CONFIG_PATH_BYTES];
+  const tf_config_key_t     *last    = &section->keys[section->key_cnt - 1];
+  char                       sub_path[TF_CONFIG_PATH_BYTES];
   if (group->kind == TF_CONFIG_KIND_MAP) {
-    char                 why[TF_CONFIG_WHY_BYTES];
-    tf_config_node_t     name = {.kind     = TF_CONFIG_SCALAR,
-                                 .source   = node->source,
-                                 .text     = node->key,
-                                 .text_cnt = (uint32_t)strlen(node->key)};
-    tf_config_value_in_t in   = {.pool = &config->store->pool, .key = first, .node = &name};
-    if (!tf_config_value_parse(&in, (char *)base + first->offset, why))
-      tf_config_store_report(config->store, E_CONFIG_KEY, node->source, node->key_line,
-                             node->key_col, path, "%s", why);
-    bind_key(config, last, node, base, path);
+    bind_named(config, section, node, base, path);
   } else if (group->kind == TF_CONFIG_KIND_ITEMS && node->kind != TF_CONFIG_MAP) {
     join_path(path, last->name, sub_path);
     bind_key(config, last, node, base, sub_path);
   } else {
-    bind_section(config, &(place_t){section, node, base, path});
+    bind_section(config, &(place_t){section, node, base, path, false});
   }
 }
 
@@ -227,7 +244,8 @@ static void bind_group(tf_config_t *config, const tf_config_group_t *group, cons
     if (!node) return;
   }
   if (group->kind == TF_CONFIG_KIND_SECTION)
-    bind_section(config, &(place_t){group->section, node, (char *)at->base + group->offset, path});
+    bind_section(config,
+                 &(place_t){group->section, node, (char *)at->base + group->offset, path, false});
   else
     bind_elements(config, group, node, at->base, path);
 }
@@ -237,7 +255,7 @@ static void bind_section(tf_config_t *config, const place_t *at) {
     char        expected[560] = "a mapping with the keys ";
     size_t      used          = strlen(expected);
     const char *names[NAMES_MAX];
-    uint32_t    cnt = key_names(at->section, names);
+    uint32_t    cnt = key_names(at, names);
     for (uint32_t i = 0; i < cnt && used < sizeof expected; i++)
       used += (size_t)snprintf(expected + used, sizeof expected - used, "%s%s", i ? ", " : "",
                                names[i]);
@@ -251,5 +269,5 @@ static void bind_section(tf_config_t *config, const place_t *at) {
 }
 
 void tf_config_bind(tf_config_t *config) {
-  bind_section(config, &(place_t){&tf_config_table_root, config->store->root, config, ""});
+  bind_section(config, &(place_t){&tf_config_table_root, config->store->root, config, "", false});
 }

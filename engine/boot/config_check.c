@@ -302,6 +302,49 @@ static void check_strategy(tf_config_t *config, uint32_t i) {
          "policy rule with neither buy, sell nor flat never acts; give it one");
 }
 
+/* ---- bars ---- */
+
+static bool is_written(const tf_config_t *config, const char *path) {
+  const tf_config_value_t *value = tf_config_value_at(config, path);
+  return value && value->source != TF_CONFIG_SOURCE_DEFAULT;
+}
+
+static void report_bar(tf_config_t *config, const tf_config_bar_t *bar, const char *key,
+                       const char *why) {
+  char path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "bars.%s.%s", bar->name, key);
+  if (is_written(config, path)) report(config, E_CONFIG_CONFLICT, path, "%s", why);
+}
+
+static void check_trades(tf_config_t *config, const tf_config_bar_t *bar) {
+  const double least = tf_config_bar_trades_min(bar), most = tf_config_bar_trades_max(bar);
+  char         why[160];
+  snprintf(why, sizeof why,
+           "of %.0f .. %.0f trades, and the first bar has %.0f: it must lie between the two", least,
+           most, bar->size.amount);
+  if (least > bar->size.amount) report_bar(config, bar, "trades_min", why);
+  if (most < bar->size.amount) report_bar(config, bar, "trades_max", why);
+}
+
+static void check_bar(tf_config_t *config, const tf_config_bar_t *bar) {
+  static const char *const learned[] = {"ewma_bars", "trades_min", "trades_max"};
+  const bool               is_time   = bar->size.kind == TF_CONFIG_BAR_TIME;
+  if (!bar->name) return;
+  if (!is_time && bar->gaps != TF_CONFIG_BAR_GAPS_NONE)
+    report_bar(config, bar, "gaps", "only bars of a duration have gaps; leave it out");
+  if (bar->late_max_ns > 0 && (!is_time || bar->clock != TF_CONFIG_BAR_CLOCK_EVENT))
+    report_bar(config, bar, "late_max",
+               "only bars of a duration with clock: event are held back; leave it out");
+  else if (is_time && bar->late_max_ns > bar->size.interval_ns)
+    report_bar(config, bar, "late_max", "is more than the bar's size; at most that");
+  for (size_t i = 0; i < TF_ARRAY_CNT(learned) && !tf_config_bar_learns(bar); i++)
+    report_bar(config, bar, learned[i], "only imbalances and runs are averaged; leave it out");
+  if (tf_config_bar_learns(bar)) check_trades(config, bar);
+  if (is_time && bar->session.hours.length_ns > 0 &&
+      bar->size.interval_ns > bar->session.hours.length_ns)
+    report_bar(config, bar, "session.hours", "is shorter than the bar's size");
+}
+
 /* Which file it is of. */
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
@@ -349,6 +392,7 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   check_features(config);
   check_lanes(config);
   for (uint32_t i = 0; i < config->feed_cnt; i++) check_feed(config, i);
+  for (uint32_t i = 0; i < config->bar_cnt; i++) check_bar(config, &config->bars[i]);
   for (uint32_t i = 0; i < config->model_cnt; i++) {
     check_model_file(config, i);
     check_model(config, i);

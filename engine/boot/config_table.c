@@ -68,11 +68,21 @@ static const tf_config_group_t feed_groups[] = {
 };
 SECTION_(feed, feed_keys, feed_groups, TF_ARRAY_CNT(feed_groups));
 
+static const tf_config_key_t session_keys[] = {
+#define SESSION_KEY(...) KEY_(tf_config_session_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(session, session_keys, NULL, 0);
+
 static const tf_config_key_t bar_keys[] = {
 #define BAR_KEY(...) KEY_(tf_config_bar_t, __VA_ARGS__)
 #include "boot/config_keys.def"
 };
-SECTION_(bar, bar_keys, NULL, 0);
+static const tf_config_group_t bar_groups[] = {
+#define BAR_GROUP(...) GROUP_(tf_config_bar_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(bar, bar_keys, bar_groups, TF_ARRAY_CNT(bar_groups));
 
 static const tf_config_key_t peer_keys[] = {
 #define PEER_KEY(...) KEY_(tf_config_peer_t, __VA_ARGS__)
@@ -145,16 +155,28 @@ TF_STATIC_ASSERT(TF_LOG_DEBUG == 0 && TF_LOG_FATAL == 5, "engine.log_level is de
 
 const char *tf_config_table_type_name(uint8_t type) {
   static const char *const names[] = {
-      [TF_CONFIG_TYPE_BOOL] = "true or false",  [TF_CONFIG_TYPE_U32] = "whole number",
-      [TF_CONFIG_TYPE_POW2] = "power of two",   [TF_CONFIG_TYPE_CPU] = "whole number",
-      [TF_CONFIG_TYPE_DURATION] = "duration",   [TF_CONFIG_TYPE_SIZE] = "size",
-      [TF_CONFIG_TYPE_RATE] = "rate",           [TF_CONFIG_TYPE_SPEED] = "speed",
-      [TF_CONFIG_TYPE_WORD] = "word",           [TF_CONFIG_TYPE_WORDS] = "list of words",
-      [TF_CONFIG_TYPE_NAME] = "name",           [TF_CONFIG_TYPE_IDENT] = "identifier",
-      [TF_CONFIG_TYPE_TEXT] = "text",           [TF_CONFIG_TYPE_FILE] = "file",
-      [TF_CONFIG_TYPE_TEXTS] = "list of texts", [TF_CONFIG_TYPE_URL] = "url",
-      [TF_CONFIG_TYPE_URLS] = "list of urls",   [TF_CONFIG_TYPE_LISTEN] = "address",
-      [TF_CONFIG_TYPE_BAR] = "bar size",        [TF_CONFIG_TYPE_RANGE] = "range",
+      [TF_CONFIG_TYPE_BOOL]     = "true or false",
+      [TF_CONFIG_TYPE_U32]      = "whole number",
+      [TF_CONFIG_TYPE_POW2]     = "power of two",
+      [TF_CONFIG_TYPE_CPU]      = "whole number",
+      [TF_CONFIG_TYPE_DURATION] = "duration",
+      [TF_CONFIG_TYPE_SIZE]     = "size",
+      [TF_CONFIG_TYPE_RATE]     = "rate",
+      [TF_CONFIG_TYPE_SPEED]    = "speed",
+      [TF_CONFIG_TYPE_WORD]     = "word",
+      [TF_CONFIG_TYPE_WORDS]    = "list of words",
+      [TF_CONFIG_TYPE_NAME]     = "name",
+      [TF_CONFIG_TYPE_IDENT]    = "identifier",
+      [TF_CONFIG_TYPE_TEXT]     = "text",
+      [TF_CONFIG_TYPE_FILE]     = "file",
+      [TF_CONFIG_TYPE_TEXTS]    = "list of texts",
+      [TF_CONFIG_TYPE_URL]      = "url",
+      [TF_CONFIG_TYPE_URLS]     = "list of urls",
+      [TF_CONFIG_TYPE_LISTEN]   = "address",
+      [TF_CONFIG_TYPE_BAR]      = "bar size",
+      [TF_CONFIG_TYPE_HOURS]    = "hours",
+      [TF_CONFIG_TYPE_OFFSET]   = "offset from UTC",
+      [TF_CONFIG_TYPE_RANGE]    = "range",
   };
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_CONFIG_TYPE_CNT, "every type has a name");
   TF_ASSERT(type < TF_CONFIG_TYPE_CNT);

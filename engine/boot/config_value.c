@@ -14,6 +14,12 @@
 #define WORDS_MAX 32
 #define URLS_MAX  8
 
+#define DAY_NS (86400 * TF_NS_PER_SEC)
+
+/* Of bars that have to learn what to expect: one trade has no imbalance to learn from. */
+#define FIRST_TRADES_MIN 2
+#define FIRST_TRADES_MAX 100000000
+
 static const char *refuse(char why[TF_CONFIG_WHY_BYTES], const char *fmt, ...) TF_PRINTF(2, 3);
 static const char *refuse(char why[TF_CONFIG_WHY_BYTES], const char *fmt, ...) {
   va_list args;
@@ -231,34 +237,100 @@ static const char *parse_rate(const tf_config_value_in_t *in, tf_config_rate_t *
   return keep(in, why, text);
 }
 
+static const char *const bar_kinds[TF_CONFIG_BAR_KIND_CNT] = {"", /* a duration says it */
+                                                              "ticks",
+                                                              "volume",
+                                                              "notional",
+                                                              "tick_imbalance",
+                                                              "volume_imbalance",
+                                                              "notional_imbalance",
+                                                              "tick_runs",
+                                                              "volume_runs",
+                                                              "notional_runs"};
+
+/* kind: the word that is none of them, or NULL. */
+static const char *refuse_bar(const tf_config_value_in_t *in, const char *kind, char *why) {
+  char        found[TF_CONFIG_FOUND_BYTES];
+  const char *near = kind ? tf_nearest_name(kind, bar_kinds + 1, TF_CONFIG_BAR_KIND_CNT - 1) : NULL;
+  return refuse(why,
+                "found %s; %s%s%sexpected 1s, 100 ticks, 50 volume, 1000000 notional, or "
+                "500 of tick_imbalance, volume_imbalance, notional_imbalance, tick_runs, "
+                "volume_runs, notional_runs",
+                tf_config_value_found(in->node, found), near ? "did you mean \"" : "",
+                near ? near : "", near ? "\"? " : "");
+}
+
 static const char *parse_bar(const tf_config_value_in_t *in, tf_config_bar_size_t *field,
                              char *why) {
-  static const char *const kinds[] = {"", "ticks", "volume", "notional"};
-  char                     found[TF_CONFIG_FOUND_BYTES], head[32];
-  tf_config_bar_size_t     size  = {.kind = TF_CONFIG_BAR_TIME};
-  const char              *space = strchr(in->node->text, ' ');
+  char                 head[32];
+  tf_config_bar_size_t size  = {.kind = TF_CONFIG_BAR_TIME};
+  const char          *space = strchr(in->node->text, ' ');
   if (!space) {
     const char *text = parse_quantity(in, &tf_config_number_durations, &size.interval_ns, why);
     if (text) *field = size;
-    if (!text && !strstr(why, "out of range"))
-      refuse(why, "found %s; expected 1s, 100 ticks, 50 volume or 1000000 notional",
-             tf_config_value_found(in->node, found));
-    return text;
+    return text || strstr(why, "out of range") ? text : refuse_bar(in, NULL, why);
   }
-  for (uint8_t kind = TF_CONFIG_BAR_TICKS; kind <= TF_CONFIG_BAR_NOTIONAL; kind++)
-    if (strcmp(space + 1, kinds[kind]) == 0) size.kind = kind;
+  for (uint8_t kind = TF_CONFIG_BAR_TICKS; kind < TF_CONFIG_BAR_KIND_CNT; kind++)
+    if (strcmp(space + 1, bar_kinds[kind]) == 0) size.kind = kind;
   snprintf(head, sizeof head, "%.*s", (int)(space - in->node->text), in->node->text);
-  if (size.kind == TF_CONFIG_BAR_TIME || space - in->node->text >= (int)sizeof head ||
+  if (space - in->node->text >= (int)sizeof head ||
       tf_config_number_decimal(head, &size.amount) != TF_NUMBER_OK)
-    return refuse(why, "found %s; expected 1s, 100 ticks, 50 volume or 1000000 notional",
-                  tf_config_value_found(in->node, found));
+    return refuse_bar(in, NULL, why);
+  if (size.kind == TF_CONFIG_BAR_TIME) return refuse_bar(in, space + 1, why);
   if (!(size.amount > 0) || size.amount > 1e15)
     return refuse(why, "%s is out of range; an amount is more than 0 and at most 1e15",
                   in->node->text);
-  if (size.kind == TF_CONFIG_BAR_TICKS && size.amount != (double)(uint64_t)size.amount)
+  if (size.kind != TF_CONFIG_BAR_VOLUME && size.kind != TF_CONFIG_BAR_NOTIONAL &&
+      size.amount != (double)(uint64_t)size.amount)
     return refuse(why, "%s is not a whole number of ticks", in->node->text);
+  if (size.kind >= TF_CONFIG_BAR_TICK_IMBALANCE &&
+      (size.amount < FIRST_TRADES_MIN || size.amount > FIRST_TRADES_MAX))
+    return refuse(why, "%s is out of range; the first bar has %d to %d trades", in->node->text,
+                  FIRST_TRADES_MIN, FIRST_TRADES_MAX);
   *field = size;
   return keep(in, why, in->node->text);
+}
+
+/* "09:30" at the beginning of text; the end of it, or NULL. */
+static const char *read_clock(const char *text, uint64_t *ns) {
+  unsigned digits[4];
+  for (int i = 0, at = 0; i < 4; i++, at++) {
+    if (i == 2 && text[at++] != ':') return NULL;
+    if (!isdigit((unsigned char)text[at])) return NULL;
+    digits[i] = (unsigned)(text[at] - '0');
+  }
+  const uint64_t hours = digits[0] * 10 + digits[1], minutes = digits[2] * 10 + digits[3];
+  *ns = (hours * 60 + minutes) * 60 * TF_NS_PER_SEC;
+  return minutes < 60 && *ns <= DAY_NS ? text + 5 : NULL;
+}
+
+static const char *parse_hours(const tf_config_value_in_t *in, tf_config_hours_t *field,
+                               char *why) {
+  char        found[TF_CONFIG_FOUND_BYTES];
+  uint64_t    open_ns, end_ns;
+  const char *dash = read_clock(in->node->text, &open_ns);
+  const char *end  = dash && *dash == '-' ? read_clock(dash + 1, &end_ns) : NULL;
+  if (!end || *end || open_ns == DAY_NS)
+    return refuse(why, "found %s; expected hours such as 09:30-16:00, from 00:00 to 24:00",
+                  tf_config_value_found(in->node, found));
+  field->open_ns   = open_ns;
+  field->length_ns = end_ns > open_ns ? end_ns - open_ns : DAY_NS - open_ns + end_ns;
+  return keep(in, why, in->node->text);
+}
+
+static const char *parse_offset(const tf_config_value_in_t *in, int64_t *field, char *why) {
+  char        found[TF_CONFIG_FOUND_BYTES];
+  uint64_t    ns;
+  const char *text = in->node->text;
+  const char *end  = *text == '+' || *text == '-' ? read_clock(text + 1, &ns) : NULL;
+  if (!end || *end)
+    return refuse(why, "found %s; expected an offset from UTC such as -05:00 or +00:00",
+                  tf_config_value_found(in->node, found));
+  const int64_t offset_ns = *text == '-' ? -(int64_t)ns : (int64_t)ns;
+  if (offset_ns < in->key->min || offset_ns > in->key->max)
+    return refuse(why, "%s is out of range; allowed: -14:00 .. +14:00", text);
+  *field = offset_ns;
+  return keep(in, why, text);
 }
 
 /* One end of a range; NULL text: left out. */
@@ -634,6 +706,8 @@ const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
   case TF_CONFIG_TYPE_URLS: return parse_urls(in, field, why);
   case TF_CONFIG_TYPE_LISTEN: return parse_listen(in, field, why);
   case TF_CONFIG_TYPE_BAR: return parse_bar(in, field, why);
+  case TF_CONFIG_TYPE_HOURS: return parse_hours(in, field, why);
+  case TF_CONFIG_TYPE_OFFSET: return parse_offset(in, field, why);
   case TF_CONFIG_TYPE_RANGE: return parse_range(in, field, why);
   case TF_CONFIG_TYPE_CNT: break;
   }

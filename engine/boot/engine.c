@@ -154,22 +154,48 @@ static tf_err_t init_instruments(tf_engine_t *e) {
   return TF_OK;
 }
 
+static tf_bar_flow_spec_t flow_of(const tf_config_bar_t *bar) {
+  const uint8_t which = (uint8_t)(bar->size.kind - TF_CONFIG_BAR_TICK_IMBALANCE);
+  return (tf_bar_flow_spec_t){.amount     = bar->size.amount,
+                              .ewma_bars  = bar->ewma_bars,
+                              .trades_min = tf_config_bar_trades_min(bar),
+                              .trades_max = tf_config_bar_trades_max(bar),
+                              .weight     = which % 3,
+                              .is_runs    = which >= 3};
+}
+
 static void set_bars(tf_engine_t *e) {
   tf_buffer_t *buffer = &e->runner.lane.buffer;
   for (uint32_t i = 0; i < e->config->bar_cnt; i++) {
-    const tf_config_bar_t *bar  = &e->config->bars[i];
-    tf_bar_spec_t         *spec = &buffer->bars[i];
+    const tf_config_bar_t     *bar     = &e->config->bars[i];
+    const tf_config_session_t *session = &bar->session;
+    tf_bar_spec_t             *spec    = &buffer->bars[i];
+    *spec                              = (tf_bar_spec_t){
+                                     .kind        = (tf_bar_kind_t)bar->size.kind,
+                                     .clock       = (tf_bar_clock_t)bar->clock,
+                                     .amount      = bar->size.amount,
+                                     .span_ns     = bar->size.interval_ns,
+                                     .late_max_ns = bar->late_max_ns,
+                                     .is_flat     = bar->gaps == TF_CONFIG_BAR_GAPS_FLAT,
+                                     .session     = {.length_ns = session->hours.length_ns,
+                                                     .open_ns   = session->hours.open_ns,
+                                                     .offset_ns = session->offset_ns,
+                                                     .days      = session->days}
+    };
+    if (tf_config_bar_learns(bar)) spec->flow = flow_of(bar);
     snprintf(spec->name, sizeof spec->name, "%s", bar->name);
-    spec->kind    = (tf_bar_kind_t)bar->size.kind;
-    spec->amount  = bar->size.amount;
-    spec->span_ns = bar->size.interval_ns;
   }
   buffer->bar_cnt = e->config->bar_cnt;
 }
 
-TF_STATIC_ASSERT((int)TF_BAR_TIME == (int)TF_CONFIG_BAR_TIME &&
-                     (int)TF_BAR_NOTIONAL == (int)TF_CONFIG_BAR_NOTIONAL,
-                 "the config's bar kinds are the buffer's");
+TF_STATIC_ASSERT(
+    (int)TF_BAR_TIME == (int)TF_CONFIG_BAR_TIME &&
+        (int)TF_BAR_NOTIONAL == (int)TF_CONFIG_BAR_NOTIONAL &&
+        (int)TF_BAR_TICK_IMBALANCE == (int)TF_CONFIG_BAR_TICK_IMBALANCE &&
+        (int)TF_BAR_NOTIONAL_RUNS == (int)TF_CONFIG_BAR_NOTIONAL_RUNS &&
+        (int)TF_BAR_CLOCK_EVENT == (int)TF_CONFIG_BAR_CLOCK_EVENT && TF_BAR_WEIGHT_NOTIONAL == 2 &&
+        TF_BAR_TICK_RUNS - TF_BAR_TICK_IMBALANCE == 3,
+    "the config's bar kinds are the buffer's, three weights of imbalances, then of runs");
 
 static tf_err_t find_model(const tf_engine_t *e, const char *name, uint32_t *idx) {
   *idx = TF_STRATEGY_NO_MODEL;

@@ -16,6 +16,9 @@
  *                               only input (rsi is then rsi(close,14)).
  *   s1.close                    the last closed bar of `bars:`: open high low close volume notional
  *                               buy_volume trade_cnt
+ *   peek(rsi(s1.close, 14))     what it would be if the bar closed now: at each tick, from the open bar and the
+ *                               states as the last close left them; NaN while no bar is open. Nothing else
+ *                               sees a bar before it closed. Moves with the tick
  *   z                           an earlier feature's alias ("z: zscore(mid, 500)")
  *   + - * / ( ) abs(a) min(a, b) max(a, b)
  *   mid@eth, (bid + ask)@eth    any of these of another instrument, as of its last tick: a name of the env's peers,

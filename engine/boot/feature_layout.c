@@ -74,6 +74,7 @@ static bool runs_on(const tf_feature_node_t *n, uint32_t trigger) {
   case TF_FEATURE_NODE_PEER: return trigger == TRIGGER_TICK;
   case TF_FEATURE_NODE_SERIES:
   case TF_FEATURE_NODE_ARITHMETIC:
+  case TF_FEATURE_NODE_PEEK:
     if (n->clock < TF_FEATURE_PLAN_BARS_MAX) return trigger == TRIGGER_BAR + n->clock;
     return trigger == TRIGGER_TICK;
   default: return false;
@@ -88,8 +89,9 @@ static const char *const OPERATIONS[] = {
     [TF_FEATURE_MIN] = "least", [TF_FEATURE_MAX] = "greatest"};
 
 static uint32_t kind_of(const tf_feature_env_t *env, const tf_feature_node_t *n) {
-  bool        is_series = n->kind == TF_FEATURE_NODE_SERIES;
-  const char *name      = is_series ? n->indicator->name : OPERATIONS[n->op];
+  bool is_series = n->kind == TF_FEATURE_NODE_SERIES;
+  if (n->kind == TF_FEATURE_NODE_PEEK) return KIND_NONE; /* its state is another node's */
+  const char *name = is_series ? n->indicator->name : OPERATIONS[n->op];
   for (uint32_t k = 0; k < env->vector_cnt; k++) {
     const tf_vector_kind_t *kind = env->vectors[k];
     if (strcmp(kind->name, name) != 0 || !kind->run[env->isa]) continue;
@@ -100,7 +102,9 @@ static uint32_t kind_of(const tf_feature_env_t *env, const tf_feature_node_t *n)
 }
 
 /* Alone, an indicator of one series is called without asking what it is. */
-static bool is_plain_call(const tf_feature_node_t *n) { return n->indicator && n->in_cnt == 1; }
+static bool is_plain_call(const tf_feature_node_t *n) {
+  return n->indicator && n->in_cnt == 1 && n->kind != TF_FEATURE_NODE_PEEK;
+}
 
 static const layout_t
     *sorted; /* by qsort, which takes no context: one plan is compiled at a time */
@@ -178,6 +182,12 @@ static void find_needs(layout_t *l) {
     uint64_t lookback = n->indicator && n->in_cnt ? n->indicator->lookback(n->params) : 0;
     *need             = (tf_feature_need_t){.bar = TF_FEATURE_NO_BAR};
     if (n->kind == TF_FEATURE_NODE_CONST) continue;
+    if (n->kind == TF_FEATURE_NODE_PEEK) { /* the open bar is the last of the closes */
+      *need       = l->spots[n->of].need;
+      need->ticks = need->ticks ? need->ticks : 1;
+      if (--need->closes == 0) need->bar = TF_FEATURE_NO_BAR;
+      continue;
+    }
     if (n->kind == TF_FEATURE_NODE_PEER) { /* what the peer needs, it counts itself */
       need->ticks = 1;
       continue;
@@ -312,6 +322,10 @@ static tf_err_t place_states(layout_t *l, size_t *bytes) {
       const tf_feature_node_t *n = &c->nodes[i];
       if (!n->indicator || (n->indicator->series_cnt == 0) != (pass == 0)) continue;
       if (is_vector(&l->spots[i])) continue;
+      if (n->kind == TF_FEATURE_NODE_PEEK) {
+        l->spots[i].offset = l->spots[n->of].offset;
+        continue;
+      }
       size_t state = n->indicator->state_bytes(n->params);
       if (state > largest_bytes) {
         largest_bytes = state;
@@ -348,7 +362,7 @@ static tf_err_t place(layout_t *l) {
 
 /* Its parts in their order, and what is written of them so far. */
 typedef struct parts {
-  size_t steps_at, runs_at, histories_at, vectors_at, rows_at, updates_at, kinds_at;
+  size_t steps_at, runs_at, histories_at, vectors_at, rows_at, updates_at, peeks_at, kinds_at;
   size_t bars_at, fields_at, starts_at, names_at, needs_at, peers_at, peer_values_at, bytes;
 } parts_t;
 
@@ -356,7 +370,8 @@ typedef struct writer {
   const layout_t       *l;
   tf_feature_step_t    *steps; /* the next one */
   tf_feature_update_t  *updates;
-  uint32_t              update_cnt;
+  tf_feature_peek_t    *peeks;
+  uint32_t              update_cnt, peek_cnt;
   tf_feature_run_t     *runs;
   tf_feature_history_t *histories;
   tf_vector_t          *vectors;
@@ -385,6 +400,7 @@ static parts_t measure(const layout_t *l) {
   p.vectors_at   = put(at, l->vector_cnt, sizeof(tf_vector_t));
   p.rows_at      = put(at, c->entry_cnt, sizeof(uint16_t));
   p.updates_at   = put(at, c->env.indicator_cnt + 1, sizeof(tf_feature_update_t));
+  p.peeks_at     = put(at, c->env.indicator_cnt + 1, sizeof(tf_feature_peek_t));
   p.kinds_at     = put(at, c->env.vector_cnt, sizeof(tf_feature_vectors_t));
   p.bars_at      = put(at, c->env.bar_cnt, sizeof(tf_feature_bar_t));
   p.fields_at    = put(at, c->node_cnt, sizeof(tf_feature_field_t));
@@ -405,6 +421,13 @@ static uint16_t number_of(writer_t *w, tf_feature_update_t update) {
   return (uint16_t)i;
 }
 
+static uint16_t number_of_peek(writer_t *w, tf_feature_peek_t peek) {
+  uint32_t i = 0;
+  while (i < w->peek_cnt && w->peeks[i] != peek) i++;
+  if (i == w->peek_cnt) w->peeks[w->peek_cnt++] = peek;
+  return (uint16_t)i;
+}
+
 static void write_step(writer_t *w, uint32_t node) {
   const tf_feature_node_t *n    = &w->l->c->nodes[node];
   const spot_t            *s    = &w->l->spots[node];
@@ -414,7 +437,10 @@ static void write_step(writer_t *w, uint32_t node) {
                                                       .op           = n->op,
                                                       .series_cnt   = n->in_cnt,
                                                       .output_cnt   = (uint8_t)n->output_cnt};
-  if (n->indicator) step->update = number_of(w, n->indicator->update);
+  if (n->kind == TF_FEATURE_NODE_PEEK)
+    step->update = number_of_peek(w, n->indicator->peek);
+  else if (n->indicator)
+    step->update = number_of(w, n->indicator->update);
   for (uint32_t k = 0; k < n->in_cnt; k++) step->in[k] = slot_of(w->l, n->in[k]);
   if (n->peer_cnt == 0) return;
   step->in[0] = (uint16_t)n->peer_first;
@@ -530,17 +556,28 @@ static void write_ticks(writer_t *w, tf_feature_plan_t *plan) {
   TF_ASSERT(plan->vector_cnt == l->vector_cnt && plan->history_cnt == l->past_cnt);
 }
 
+/* The fields of bar b that nodes of this kind are. */
+static uint32_t write_fields(const writer_t *w, tf_feature_node_kind_t kind, uint32_t b,
+                             tf_feature_field_t *fields) {
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < w->l->c->node_cnt; i++) {
+    const tf_feature_node_t *n = &w->l->c->nodes[i];
+    if (n->kind != kind || (kind == TF_FEATURE_NODE_OPEN ? n->of : n->clock) != b) continue;
+    fields[cnt++] = (tf_feature_field_t){(uint16_t)w->l->spots[i].slot, (uint16_t)n->field};
+  }
+  return cnt;
+}
+
 static void write_bars(writer_t *w, tf_feature_plan_t *plan, tf_feature_field_t *fields) {
   for (uint32_t b = 0; b < plan->bar_cnt; b++) {
     tf_feature_bar_t *bar = &plan->bars[b];
     bar->fields           = fields;
-    bar->field_cnt        = 0;
-    for (uint32_t i = 0; i < w->l->c->node_cnt; i++) {
-      const tf_feature_node_t *n = &w->l->c->nodes[i];
-      if (n->kind != TF_FEATURE_NODE_FIELD || n->clock != b) continue;
-      *fields++ = (tf_feature_field_t){(uint16_t)w->l->spots[i].slot, (uint16_t)n->field};
-      bar->field_cnt++;
-    }
+    bar->field_cnt        = write_fields(w, TF_FEATURE_NODE_FIELD, b, fields);
+    fields += bar->field_cnt;
+    bar->open_fields    = fields;
+    bar->open_field_cnt = write_fields(w, TF_FEATURE_NODE_OPEN, b, fields);
+    fields += bar->open_field_cnt;
+    if (bar->open_field_cnt > 0) plan->peeked_bars |= 1u << b;
     bar->steps = write_list(w, TRIGGER_BAR + b);
   }
 }
@@ -549,7 +586,7 @@ static uint32_t write_starts(const layout_t *l, tf_feature_start_t *starts) {
   uint32_t cnt = 0;
   for (uint32_t i = 0; i < l->c->node_cnt; i++) {
     const tf_feature_node_t *n = &l->c->nodes[i];
-    if (is_vector(&l->spots[i])) continue;
+    if (is_vector(&l->spots[i]) || n->kind == TF_FEATURE_NODE_PEEK) continue;
     if (!n->indicator && n->kind != TF_FEATURE_NODE_CONST) continue;
     tf_feature_start_t *start = &starts[cnt++];
     *start                    = (tf_feature_start_t){.indicator    = n->indicator,
@@ -570,6 +607,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   writer_t              w         = {.l         = l,
                                      .steps     = (void *)(block + p.steps_at),
                                      .updates   = (void *)(block + p.updates_at),
+                                     .peeks     = (void *)(block + p.peeks_at),
                                      .runs      = (void *)(block + p.runs_at),
                                      .histories = (void *)(block + p.histories_at),
                                      .vectors   = (void *)(block + p.vectors_at),
@@ -584,6 +622,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
                                                         .vectors     = w.vectors,
                                                         .row_slots   = row_slots,
                                                         .updates     = w.updates,
+                                                        .peeks       = w.peeks,
                                                         .vector_runs = kinds,
                                                         .bars        = (void *)(block + p.bars_at),
                                                         .bar_cnt     = c->env.bar_cnt,

@@ -14,7 +14,7 @@ enum { LEVEL_PEER, LEVEL_SUM, LEVEL_PRODUCT, LEVEL_SIGN, LEVEL_WHOLE };
 #define WORD_(id, name) name,
 static const char *const RULE_WORDS[] = {TF_RULE_SLOTS(WORD_)};
 #undef WORD_
-static const char *const FUNCTIONS[]   = {"abs", "min", "max"};
+static const char *const FUNCTIONS[]   = {"abs", "min", "max", "peek"};
 static const char *const LOGIC_WORDS[] = {"and", "or", "not"};
 
 static bool is_one_of(const char *name, const char *const *words, size_t cnt) {
@@ -287,12 +287,29 @@ static tf_err_t unknown_field(const tf_expr_t *expr, const tf_expr_node_t *n,
 
 /* ---- arithmetic ---- */
 
+/* The name of an operation over its inputs. */
+static void put_arithmetic(writer_t *w, const tf_feature_compile_t *c, const tf_feature_node_t *n) {
+  static const char *const SIGNS[] = {
+      [TF_FEATURE_NEG] = "-",   [TF_FEATURE_ABS] = "abs", [TF_FEATURE_ADD] = "+",
+      [TF_FEATURE_SUB] = "-",   [TF_FEATURE_MUL] = "*",   [TF_FEATURE_DIV] = "/",
+      [TF_FEATURE_MIN] = "min", [TF_FEATURE_MAX] = "max"};
+  const char *sign    = SIGNS[n->op];
+  const bool  is_call = n->level == LEVEL_WHOLE;
+  put(w, is_call || n->op == TF_FEATURE_NEG ? sign : "");
+  put(w, is_call ? "(" : "");
+  put_ref(w, c, n->in[0], is_call ? 0 : n->level);
+  if (n->in_cnt == 2) {
+    put(w, is_call ? "," : sign);
+    put_ref(w, c, n->in[1], is_call ? 0 : (uint8_t)(n->level + 1));
+  }
+  put(w, is_call ? ")" : "");
+}
+
 static tf_err_t resolve_arithmetic(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
                                    tf_feature_ref_t *ref) {
-  const tf_expr_node_t *src     = &expr->nodes[node];
-  bool                  is_call = src->kind == TF_EXPR_CALL;
-  uint8_t               op      = op_of(src);
-  uint32_t              wanted  = op == TF_FEATURE_ABS || op == TF_FEATURE_NEG ? 1 : 2;
+  const tf_expr_node_t *src    = &expr->nodes[node];
+  uint8_t               op     = op_of(src);
+  uint32_t              wanted = op == TF_FEATURE_ABS || op == TF_FEATURE_NEG ? 1 : 2;
   if (src->child_cnt != wanted) {
     return tf_expr_error(expr, src->at, "%s takes %u argument%s, found %u", src->name, wanted,
                          wanted == 1 ? "" : "s", src->child_cnt);
@@ -316,14 +333,7 @@ static tf_err_t resolve_arithmetic(tf_feature_compile_t *c, const tf_expr_t *exp
     n.clock = join_clocks(n.clock, c->nodes[n.in[i].node].clock);
   }
   writer_t w = {n.name, 0};
-  put(&w, is_call ? src->name : op == TF_FEATURE_NEG ? "-" : "");
-  put(&w, is_call ? "(" : "");
-  put_ref(&w, c, n.in[0], is_call ? 0 : n.level);
-  if (wanted == 2) {
-    put(&w, is_call ? "," : tf_expr_kind_text(src->kind));
-    put_ref(&w, c, n.in[1], is_call ? 0 : (uint8_t)(n.level + 1));
-  }
-  put(&w, is_call ? ")" : "");
+  put_arithmetic(&w, c, &n);
   return push(c, expr, src->at, &n, w.used, ref);
 }
 
@@ -535,6 +545,58 @@ static tf_err_t resolve_indicator(tf_feature_compile_t *c, const tf_expr_t *expr
   return err;
 }
 
+/* ---- peek ---- */
+
+static tf_err_t mirror(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t at,
+                       tf_feature_ref_t of, tf_feature_ref_t *ref) {
+  tf_feature_node_t n = c->nodes[of.node];
+  writer_t          w = {n.name, 0};
+  *ref                = of;
+  if (n.clock == TF_FEATURE_CLOCK_NEVER) return TF_OK;
+  if (n.clock == TF_FEATURE_CLOCK_TICK)
+    return tf_expr_error(expr, at,
+                         "%s moves with each tick already: peek takes what bars alone move, as in "
+                         "peek(%s.close)",
+                         n.name, c->env.bar_cnt > 0 ? c->env.bar_names[0] : "s1");
+  for (uint32_t i = 0; i < n.in_cnt; i++) {
+    tf_err_t err = mirror(c, expr, at, n.in[i], &n.in[i]);
+    if (err != TF_OK) return err;
+  }
+  if (n.kind == TF_FEATURE_NODE_ARITHMETIC) {
+    put_arithmetic(&w, c, &n);
+  } else {
+    n.of   = n.kind == TF_FEATURE_NODE_FIELD ? n.clock : of.node;
+    n.op   = n.kind == TF_FEATURE_NODE_FIELD ? n.op : TF_FEATURE_PEEK;
+    n.kind = n.kind == TF_FEATURE_NODE_FIELD ? TF_FEATURE_NODE_OPEN : TF_FEATURE_NODE_PEEK;
+    put(&w, "peek(");
+    put(&w, c->nodes[of.node].name);
+    put(&w, ")");
+  }
+  n.clock      = TF_FEATURE_CLOCK_TICK;
+  tf_err_t err = push(c, expr, at, &n, w.used, ref);
+  ref->output  = of.output;
+  return err;
+}
+
+/* peek(x), peek(x).output: what x would be if the open bar closed now. */
+static tf_err_t resolve_peek(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
+                             tf_feature_ref_t *ref) {
+  const tf_expr_node_t *src = &expr->nodes[node];
+  tf_feature_ref_t      of;
+  if (src->child_cnt != 1)
+    return tf_expr_error(expr, src->at, "peek takes 1 argument, found %u", src->child_cnt);
+  if (c->env.bars_only)
+    return tf_expr_error(expr, src->at,
+                         "peek looks into an open bar; there are only closed ones here");
+  tf_err_t err = tf_feature_resolve(c, expr, src->first, &of);
+  if (err == TF_OK) err = mirror(c, expr, expr->nodes[src->first].at, of, ref);
+  if (err != TF_OK || !src->field[0]) return err;
+  const tf_indicator_t *indicator = c->nodes[ref->node].indicator;
+  if (!indicator || expr->nodes[src->first].field[0])
+    return tf_expr_error(expr, src->field_at, "peek has no fields but the outputs of an indicator");
+  return resolve_output(expr, src, indicator, &ref->output);
+}
+
 /* ---- names and calls ---- */
 
 static tf_err_t resolve_name(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
@@ -564,6 +626,8 @@ static tf_err_t resolve_name(tf_feature_compile_t *c, const tf_expr_t *expr, uin
   }
   const tf_indicator_t *indicator = indicator_of(c, n->name);
   if (indicator) return resolve_indicator(c, expr, node, indicator, ref);
+  if (n->kind == TF_EXPR_CALL && strcmp(n->name, "peek") == 0)
+    return resolve_peek(c, expr, node, ref);
   if (is_one_of(n->name, RULE_WORDS, TF_ARRAY_CNT(RULE_WORDS))) {
     return tf_expr_error(expr, n->at,
                          c->in_rule
@@ -573,7 +637,8 @@ static tf_err_t resolve_name(tf_feature_compile_t *c, const tf_expr_t *expr, uin
                          n->name);
   }
   if (n->kind == TF_EXPR_NAME && is_one_of(n->name, FUNCTIONS, TF_ARRAY_CNT(FUNCTIONS))) {
-    return tf_expr_error(expr, n->at, "%s needs arguments: write %s(mid)", n->name, n->name);
+    return tf_expr_error(expr, n->at, "%s needs arguments: write %s(%s)", n->name, n->name,
+                         strcmp(n->name, "peek") == 0 ? "s1.close" : "mid");
   }
   return unknown_name(c, expr, n);
 }

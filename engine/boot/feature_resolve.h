@@ -2,8 +2,12 @@
  * feature_compile.c and feature_resolve.c.
  *
  * A node is a value source: a constant, a bar's field, an indicator with its inputs and parameters,
- * one arithmetic operation, or another node's value in another instrument. Nodes are appended inputs first, so their order is a valid order of
- * computation; equal canonical names are one node. */
+ * one arithmetic operation, or another node's value in another instrument. Nodes are appended inputs first, so
+ * their order is a valid order of computation; equal canonical names are one node.
+ *
+ * peek(x) mirrors what of x a bar moves: a field by the open bar's (NODE_OPEN), an indicator by its peek on
+ * the state that the closes keep (NODE_PEEK), arithmetic by the same over mirrors. Mirrors have the tick's
+ * clock. */
 #ifndef TF_BOOT_FEATURE_RESOLVE_H
 #define TF_BOOT_FEATURE_RESOLVE_H
 
@@ -22,6 +26,8 @@ typedef enum tf_feature_node_kind {
   TF_FEATURE_NODE_MARKET,
   TF_FEATURE_NODE_SERIES,
   TF_FEATURE_NODE_ARITHMETIC,
+  TF_FEATURE_NODE_OPEN,
+  TF_FEATURE_NODE_PEEK,
   TF_FEATURE_NODE_PEER /* in[0] of another instrument */
 } tf_feature_node_kind_t;
 
@@ -37,7 +43,8 @@ typedef struct tf_feature_node {
   uint8_t  level; /* how tightly the name binds: 0 a peer's, 1 sum, 2 product, 3 sign, 4 the rest */
   uint32_t output_cnt;
   uint32_t clock;
-  uint32_t field;                /* tf_feature_bar_field_t of NODE_FIELD, whose bar is the clock */
+  uint32_t field; /* tf_feature_bar_field_t of NODE_FIELD, whose bar is the clock, and NODE_OPEN */
+  uint32_t of;    /* the bar of NODE_OPEN; the node whose state a NODE_PEEK reads */
   uint32_t peer_first, peer_cnt; /* of the compiler's peers; an indicator's stand behind its name */
   tf_feature_ref_t      in[TF_INDICATOR_SERIES_MAX];
   const tf_indicator_t *indicator;

@@ -1,6 +1,7 @@
 #include "boot/feature_schema.h"
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "core/error.h"
@@ -8,16 +9,44 @@
 
 const char *const tf_feature_nan_words[TF_FEATURE_NAN_CNT] = {"keep", "drop", "fill"};
 
-static const char *const bar_units[] = {[TF_BAR_TIME]     = "ns",
-                                        [TF_BAR_TICKS]    = "ticks",
-                                        [TF_BAR_VOLUME]   = "volume",
-                                        [TF_BAR_NOTIONAL] = "notional"};
+static const char *const bar_units[TF_BAR_KIND_CNT] = {
+    [TF_BAR_TIME]               = "ns",
+    [TF_BAR_TICKS]              = "ticks",
+    [TF_BAR_VOLUME]             = "volume",
+    [TF_BAR_NOTIONAL]           = "notional",
+    [TF_BAR_TICK_IMBALANCE]     = "tick_imbalance",
+    [TF_BAR_VOLUME_IMBALANCE]   = "volume_imbalance",
+    [TF_BAR_NOTIONAL_IMBALANCE] = "notional_imbalance",
+    [TF_BAR_TICK_RUNS]          = "tick_runs",
+    [TF_BAR_VOLUME_RUNS]        = "volume_runs",
+    [TF_BAR_NOTIONAL_RUNS]      = "notional_runs"};
 
-#define BAR_TEXT_BYTES 48
+#define BAR_TEXT_BYTES 256
 
+static void add(char text[BAR_TEXT_BYTES], const char *fmt, ...) TF_PRINTF(2, 3);
+static void add(char text[BAR_TEXT_BYTES], const char *fmt, ...) {
+  const size_t used = strlen(text);
+  va_list      args;
+  va_start(args, fmt);
+  vsnprintf(text + used, BAR_TEXT_BYTES - used, fmt, args);
+  va_end(args);
+}
+
+/* "1000000000 ns", and after it what is not as it is where nothing is said. */
 static void bar_text(const tf_bar_spec_t *bar, char text[BAR_TEXT_BYTES]) {
-  double amount = bar->kind == TF_BAR_TIME ? (double)bar->span_ns : bar->amount;
-  snprintf(text, BAR_TEXT_BYTES, "%.17g %s", amount, bar_units[bar->kind]);
+  const tf_bar_session_t *s = &bar->session;
+  text[0]                   = '\0';
+  add(text, "%.17g %s", bar->kind == TF_BAR_TIME ? (double)bar->span_ns : bar->amount,
+      bar_units[bar->kind]);
+  if (bar->kind >= TF_BAR_TICK_IMBALANCE)
+    add(text, ", ewma %u, trades %u..%u", bar->flow.ewma_bars, bar->flow.trades_min,
+        bar->flow.trades_max);
+  if (bar->clock == TF_BAR_CLOCK_EVENT)
+    add(text, ", ts_event, late %llu ns", (unsigned long long)bar->late_max_ns);
+  if (bar->is_flat) add(text, ", flat");
+  if (s->length_ns > 0)
+    add(text, ", session %llu+%llu%+lld ns, days %02x", (unsigned long long)s->open_ns,
+        (unsigned long long)s->length_ns, (long long)s->offset_ns, s->days);
 }
 
 static uint64_t fold(uint64_t hash, const char *text) {
@@ -119,7 +148,7 @@ static tf_err_t check_bars(const json_t *used, const tf_bar_spec_t *bars, uint32
     while (b < bar_cnt && strcmp(bars[b].name, name) != 0) b++;
     if (b < bar_cnt) bar_text(&bars[b], here);
     if (b < bar_cnt && trained && strcmp(trained, here) == 0) continue;
-    return TF_ERR(E_MODEL_SCHEMA, "bar \"%.32s\" was trained as %.48s; in this config it is %s",
+    return TF_ERR(E_MODEL_SCHEMA, "bar \"%.32s\" was trained as %.255s; in this config it is %s",
                   name, trained ? trained : "?", b < bar_cnt ? here : "not there");
   }
   return TF_OK;

@@ -4,7 +4,8 @@
  *
  *   {"version": 1, "hash": "6c62272e07bb0142", "nan": "drop",
  *    "features": [{"name": "z", "expr": "zscore(mid,500)"}, ...],   in the order of the columns
- *    "bars": {"s1": "1000000000 ns"},                               those that the features read
+ *    "bars": {"s1": "1000000000 ns"},                               those that the features read,
+ *                                                                   with clock, gaps and session
  *    "peers": [{"name": "eth", "instrument": "ETHUSDT.BINANCE-SPOT", "max_age_ns": 5000000000,
  *               "books": 33, "wake": false}]}                       likewise; absent where there is none
  *

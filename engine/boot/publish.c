@@ -155,6 +155,9 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   const tf_compute_counts_t *m = &lane->compute.counts;
   const tf_decide_counts_t  *d = &lane->decide.counts;
   tf_metrics_set(b, TF_METRIC_EVENTS_CONSUMED, lane->events);
+  tf_metrics_set(b, TF_METRIC_BARS_LATE_TRADES, lane->buffer.bar_counts.late_trades);
+  tf_metrics_set(b, TF_METRIC_BARS_OUTSIDE_TRADES, lane->buffer.bar_counts.outside_trades);
+  tf_metrics_set(b, TF_METRIC_BARS_GAPS_CUT, lane->buffer.bar_counts.gaps_cut);
   tf_metrics_set(b, TF_METRIC_DECISION_RING_FULL, lane->ring_full_waits + lane->decisions_dropped);
   tf_metrics_set(b, TF_METRIC_TICKS, m->ticks);
   tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);

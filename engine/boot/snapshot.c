@@ -63,6 +63,11 @@ static uint64_t schema_of(const tf_engine_t *e) {
     const tf_bar_spec_t *bar = &lane->buffer.bars[i];
     hash                     = fold_text(tf_hash_fold(hash, bar->kind), bar->name);
     hash = fold_bytes(tf_hash_fold(hash, bar->span_ns), &bar->amount, sizeof bar->amount);
+    hash = tf_hash_fold(tf_hash_fold(hash, bar->clock), bar->late_max_ns);
+    hash = tf_hash_fold(tf_hash_fold(hash, bar->is_flat), bar->flow.ewma_bars);
+    hash = tf_hash_fold(tf_hash_fold(hash, bar->flow.trades_min), bar->flow.trades_max);
+    hash = tf_hash_fold(tf_hash_fold(hash, bar->session.length_ns), bar->session.open_ns);
+    hash = tf_hash_fold(tf_hash_fold(hash, (uint64_t)bar->session.offset_ns), bar->session.days);
   }
   for (uint32_t i = 0; i < e->plan.peer_cnt; i++) {
     const tf_feature_peer_t *peer = &e->plan.peers[i];
@@ -316,6 +321,7 @@ tf_err_t tf_snapshot_warm(tf_engine_t *e, tf_source_t *source, uint64_t *event_c
   tf_compute_forget_counts(&lane->compute);
   lane->events = lane->instruments_refused = lane->commands = 0;
   lane->buffer.late_events                                  = 0;
+  lane->buffer.bar_counts                                   = (tf_bar_counts_t){0};
   lane->decide.halted                                       = false;
   for (uint32_t i = 0; i < lane->instrument_cap; i++) forget_market(&lane->instruments[i]);
   *event_cnt = w.event_cnt;

@@ -13,7 +13,7 @@
 
 #include "boot/engine.h"
 
-#define TF_SNAPSHOT_VERSION 2
+#define TF_SNAPSHOT_VERSION 3
 
 typedef struct tf_snapshot_head {
   uint64_t schema;

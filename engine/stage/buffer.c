@@ -23,13 +23,9 @@ static void set_bbo(tf_lane_instrument_t *in, int64_t bid_price, double bid_qty,
   m->ask_qty        = ask_qty;
 }
 
-static uint64_t trusted_time(const tf_event_t *e) {
-  return e->flags & TF_FLAG_BAD_TS ? 0 : e->ts_event_ns;
-}
-
 /* Whether the best bid and offer at hand, which are of the other channel, are fresher (tf/market.h). */
 TF_INLINE bool is_outrun(const tf_lane_instrument_t *in, const tf_event_t *e) {
-  const uint64_t event_ns = trusted_time(e), behind_ns = in->bbo_event_ns - event_ns;
+  const uint64_t event_ns = tf_buffer_trusted_ns_(e), behind_ns = in->bbo_event_ns - event_ns;
   const bool     is_older =
       (event_ns != 0) & (event_ns < in->bbo_event_ns) & (behind_ns <= TF_BBO_SKEW_NS_MAX);
   return ((e->flags & TF_FLAG_OUTRUN) != 0) | is_older;
@@ -40,13 +36,40 @@ static void on_quote(tf_lane_instrument_t *in, const tf_event_t *e) {
   if (TF_UNLIKELY(in->bbo_is_books) && in->keeper.book.state == TF_BOOK_OK && is_outrun(in, e))
     return;
   in->bbo_is_books = false;
-  in->bbo_event_ns = trusted_time(e);
+  in->bbo_event_ns = tf_buffer_trusted_ns_(e);
   set_bbo(in, e->u.quote.bid_price, tf_decimal_to_double(e->u.quote.bid_qty, e->qty_exp),
           e->u.quote.ask_price, tf_decimal_to_double(e->u.quote.ask_qty, e->qty_exp), e->price_exp);
 }
 
+/* Of bars on the clock EVENT: the event's own, or else the latest. */
+static uint64_t venue_time(const tf_lane_instrument_t *in, const tf_event_t *e) {
+  const uint64_t event_ns = tf_buffer_trusted_ns_(e);
+  return event_ns != 0 ? event_ns : in->event_ns;
+}
+
+/* After a bar has opened or closed. */
+static void find_bars_due(const tf_buffer_t *buffer, tf_lane_instrument_t *in) {
+  in->bars_due_ns[TF_BAR_CLOCK_RECV] = in->bars_due_ns[TF_BAR_CLOCK_EVENT] = UINT64_MAX;
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++) {
+    uint64_t *due_ns = &in->bars_due_ns[buffer->bars[b].clock];
+    if (in->bars[b].due_ns < *due_ns) *due_ns = in->bars[b].due_ns;
+  }
+}
+
+uint32_t tf_buffer_close_bars_(tf_buffer_t *buffer, tf_lane_instrument_t *in) {
+  uint32_t closed = 0;
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++) {
+    const tf_bar_spec_t *spec   = &buffer->bars[b];
+    const bool           is_own = spec->clock == TF_BAR_CLOCK_RECV;
+    const uint64_t       now_ns = is_own ? in->market.now_ns : in->event_ns;
+    if (tf_bar_on_time(&in->bars[b], spec, now_ns, &buffer->bar_counts)) closed |= 1u << b;
+  }
+  find_bars_due(buffer, in);
+  return closed;
+}
+
 /* A trade of a bar: the bars that it closed, one bit each. */
-static uint32_t on_trade(const tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e) {
+static uint32_t on_trade(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e) {
   tf_market_t *m      = &in->market;
   in->trade_price     = e->u.trade.price;
   in->trade_price_exp = e->price_exp;
@@ -55,10 +78,18 @@ static uint32_t on_trade(const tf_buffer_t *buffer, tf_lane_instrument_t *in, co
   m->trade_qty        = tf_decimal_to_double(e->u.trade.qty, e->qty_exp);
   m->trade_side       = tf_event_sign(e);
   uint32_t closed     = 0;
-  for (uint32_t b = 0; b < buffer->bar_cnt; b++)
-    if (tf_bar_on_trade(&in->bars[b], &buffer->bars[b], m->now_ns, m->trade_price, m->trade_qty,
-                        m->trade_side))
+  for (uint32_t b = 0; b < buffer->bar_cnt; b++) {
+    const tf_bar_spec_t *spec    = &buffer->bars[b];
+    const uint64_t       time_ns = spec->clock == TF_BAR_CLOCK_RECV ? m->now_ns : venue_time(in, e);
+    if (TF_UNLIKELY(time_ns == 0)) { /* the venue has told no time so far */
+      buffer->bar_counts.late_trades++;
+      continue;
+    }
+    if (tf_bar_on_trade(&in->bars[b], spec, time_ns, m->trade_price, m->trade_qty, m->trade_side,
+                        &buffer->bar_counts))
       closed |= 1u << b;
+  }
+  find_bars_due(buffer, in);
   return closed;
 }
 
@@ -84,36 +115,20 @@ TF_COLD static void on_listing(const tf_buffer_t *buffer, tf_lane_instrument_t *
   in->market.trade_price = in->market.trade_qty = (double)NAN;
 }
 
-/* The bars whose time is over. */
-TF_INLINE uint32_t close_bars(const tf_buffer_t *buffer, tf_lane_instrument_t *in) {
-  uint32_t closed = 0;
-  for (uint32_t b = 0; b < buffer->bar_cnt; b++)
-    if (tf_bar_on_time(&in->bars[b], &buffer->bars[b], in->market.now_ns)) closed |= 1u << b;
-  return closed;
-}
-
-uint32_t tf_buffer_on_woken(const tf_buffer_t *buffer, tf_lane_instrument_t *in,
-                            const tf_event_t *e) {
-  tf_market_t *m = &in->market;
-  m->event       = e;
-  if (e->ts_recv_ns > m->now_ns) m->now_ns = e->ts_recv_ns;
-  return close_bars(buffer, in);
+void tf_buffer_on_woken(tf_lane_instrument_t *in, const tf_event_t *e) {
+  in->market.event = e;
+  if (e->ts_recv_ns > in->market.now_ns) in->market.now_ns = e->ts_recv_ns;
 }
 
 uint32_t tf_buffer_on_event(tf_buffer_t *buffer, tf_lane_instrument_t *in, const tf_event_t *e,
                             uint32_t *closed_bars) {
   tf_market_t *m = &in->market;
-  m->event       = e;
-  if (TF_LIKELY(e->ts_recv_ns >= m->now_ns))
-    m->now_ns = e->ts_recv_ns;
-  else
-    buffer->late_events++; /* the event counts, at the time already reached */
-  *closed_bars = close_bars(buffer, in);
+  *closed_bars   = 0;
   switch (e->kind) {
   case TF_EVENT_TRADE:
     /* It happened before this window, or its price cannot be meant. */
     if (TF_UNLIKELY(e->flags & (TF_FLAG_BACKFILL | TF_FLAG_OUTLIER))) return 0;
-    *closed_bars |= on_trade(buffer, in, e);
+    *closed_bars = on_trade(buffer, in, e);
     return TF_ON_TRADE;
   case TF_EVENT_QUOTE: on_quote(in, e); return TF_ON_QUOTE;
   case TF_EVENT_BOOK: tf_book_on_event(&in->keeper, e); return TF_ON_BOOK;
@@ -138,7 +153,7 @@ static void on_top(tf_lane_instrument_t *in, const tf_event_t *e) {
   const tf_book_cursor_t bid = tf_book_best(&book->bid), ask = tf_book_best(&book->ask);
   if (bid.qty == 0 || ask.qty == 0) return;
   in->bbo_is_books = true;
-  in->bbo_event_ns = trusted_time(e);
+  in->bbo_event_ns = tf_buffer_trusted_ns_(e);
   set_bbo(in, bid.price, tf_decimal_to_double(bid.qty, book->qty_exp), ask.price,
           tf_decimal_to_double(ask.qty, book->qty_exp), book->price_exp);
 }

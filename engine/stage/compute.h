@@ -104,20 +104,28 @@ typedef struct tf_compute {
   tf_compute_fetch_t       fetch;
 } tf_compute_t;
 
-/* Event-level features and the bars that this event closed. */
-TF_INLINE void tf_compute_on_event(tf_compute_t *compute, tf_lane_instrument_t *in, uint32_t on,
-                                   uint32_t closed_bars) {
+/* The bars that closed, one bit each. */
+TF_INLINE void tf_compute_on_bars(tf_compute_t *compute, tf_lane_instrument_t *in,
+                                  uint32_t closed_bars) {
   while (TF_UNLIKELY(closed_bars)) {
     uint32_t bar = (uint32_t)__builtin_ctz(closed_bars);
     closed_bars &= closed_bars - 1;
     tf_feature_plan_on_bar(compute->plan, in->features, bar, &in->bars[bar].closed);
   }
+}
+
+/* Event-level features. */
+TF_INLINE void tf_compute_on_event(tf_compute_t *compute, tf_lane_instrument_t *in, uint32_t on) {
   if (on) tf_feature_plan_on_event(compute->plan, in->features, &in->market, on);
 }
 
 /* The feature row of the tick. */
 TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *in) {
   compute->counts.ticks++;
+  for (uint32_t left = compute->plan->peeked_bars; TF_UNLIKELY(left); left &= left - 1) {
+    uint32_t bar = (uint32_t)__builtin_ctz(left);
+    tf_feature_plan_on_open(compute->plan, in->features, bar, tf_bar_now(&in->bars[bar]));
+  }
   bool is_ready = tf_feature_plan_on_tick(compute->plan, in->features, &in->market, in->row);
   if (TF_UNLIKELY(is_ready != in->is_ready || !in->has_ticked)) {
     compute->counts.warming += !is_ready - (uint64_t)(in->has_ticked & !in->is_ready);

@@ -13,6 +13,14 @@ const char *const tf_feature_plan_bar_fields[TF_FEATURE_BAR_FIELD_CNT] = {
     [TF_FEATURE_BAR_TRADE_CNT]  = "trade_cnt",
 };
 
+void tf_feature_plan_peek_(const tf_feature_plan_t *plan, const tf_feature_step_t *s, uint8_t *mem,
+                           tf_indicator_input_t *in) {
+  double *slots = (double *)mem, *out = slots + s->out;
+  for (uint32_t i = 1; i < s->series_cnt; i++) in->x[i] = slots[s->in[i]];
+  if (plan->peeks[s->update](mem + s->state_offset, in, out) != TF_INDICATOR_REJECTED) return;
+  for (uint32_t o = 0; o < s->output_cnt; o++) out[o] = __builtin_nan("");
+}
+
 tf_err_t tf_feature_plan_init_state(const tf_feature_plan_t *plan, void *mem) {
   double *slots = mem;
   memset(mem, 0, plan->mem_bytes); /* the gaps between states too: equal states, equal bytes */

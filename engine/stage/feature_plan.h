@@ -15,7 +15,8 @@
  *
  *   event of the message  -> on_event: indicators that follow trades, quotes or levels
  *   a bar closes          -> on_bar:   its fields become slots, then what hangs on that bar runs
- *   end of the message    -> on_tick:  market indicators, then the runs, then the row
+ *   end of the message    -> on_open:  the fields of open bars that some peek reads become slots;
+ *                            on_tick:  market indicators, then the runs, then the row
  *   a peer's message ends -> on_peer:  indicators that follow its ticks (ADR 0023)
  *
  * A run is a stretch of one sort of work: series and arithmetic are ordered by level (a level's inputs
@@ -66,7 +67,8 @@ typedef enum tf_feature_op {
   TF_FEATURE_MUL,
   TF_FEATURE_DIV,
   TF_FEATURE_MIN,
-  TF_FEATURE_MAX
+  TF_FEATURE_MAX,
+  TF_FEATURE_PEEK /* peek of an indicator, on the state that another step updates */
 } tf_feature_op_t;
 
 typedef enum tf_feature_bar_field {
@@ -86,7 +88,7 @@ extern const char *const tf_feature_plan_bar_fields[TF_FEATURE_BAR_FIELD_CNT];
 
 typedef struct tf_feature_step {
   uint32_t state_offset; /* in the instrument's memory, bytes */
-  uint16_t update;       /* of the plan's updates */
+  uint16_t update;       /* of the plan's updates, or its peeks */
   uint16_t out;          /* first slot written */
   uint16_t in[TF_INDICATOR_SERIES_MAX];
   uint8_t  op; /* tf_feature_op_t */
@@ -137,6 +139,8 @@ typedef struct tf_feature_run {
 
 typedef tf_indicator_result_t (*tf_feature_update_t)(void *state, const tf_indicator_input_t *in,
                                                      double *out);
+typedef tf_indicator_result_t (*tf_feature_peek_t)(const void                 *state,
+                                                   const tf_indicator_input_t *in, double *out);
 typedef void (*tf_feature_vectors_t)(const tf_vector_t *vectors, uint32_t cnt, double *mem);
 
 typedef struct tf_feature_list {
@@ -150,8 +154,9 @@ typedef struct tf_feature_field {
 } tf_feature_field_t;
 
 typedef struct tf_feature_bar {
-  const tf_feature_field_t *fields; /* those that some expression reads */
-  uint32_t                  field_cnt;
+  const tf_feature_field_t *fields;      /* those that some expression reads */
+  const tf_feature_field_t *open_fields; /* and those that some peek reads of the open bar */
+  uint32_t                  field_cnt, open_field_cnt;
   tf_feature_list_t         steps;
 } tf_feature_bar_t;
 
@@ -189,11 +194,13 @@ typedef struct tf_feature_plan {
   const tf_vector_t             *vectors;
   const uint16_t                *row_slots;   /* feature_cnt: where each feature's value is */
   const tf_feature_update_t     *updates;     /* what steps call */
+  const tf_feature_peek_t       *peeks;       /* what steps of the op PEEK call */
   const tf_feature_vectors_t    *vector_runs; /* what vectors are advanced by, here */
   tf_feature_list_t              on_trade, on_quote, on_book, on_peer;
   const tf_feature_peer_value_t *peer_values;
   tf_feature_bar_t              *bars;
   uint32_t                       bar_cnt;
+  uint32_t                       peeked_bars; /* a bit for each that has open_fields */
   uint32_t                       tick_run_cnt, tick_step_cnt, history_cnt, vector_cnt;
   uint32_t feature_cnt; /* of a row: the listed, then those that only rules read */
   uint32_t listed_cnt;  /* the features of the config: a model's inputs */
@@ -268,6 +275,10 @@ TF_INLINE double tf_feature_plan_compute_(uint8_t op, double a, double b) {
   return __builtin_isfinite(y) ? y : __builtin_nan("");
 }
 
+/* A step of the op PEEK, whose first input is in place. */
+void tf_feature_plan_peek_(const tf_feature_plan_t *plan, const tf_feature_step_t *s, uint8_t *mem,
+                           tf_indicator_input_t *in);
+
 /* Indicators of one series, one by one. */
 static inline void tf_feature_plan_calls_(const tf_feature_plan_t *plan,
                                           const tf_feature_step_t *steps, uint32_t cnt,
@@ -292,6 +303,8 @@ static inline void tf_feature_plan_steps_(const tf_feature_plan_t *plan,
     if (s->op == TF_FEATURE_CALL) {
       for (uint32_t i = 1; i < s->series_cnt; i++) in.x[i] = slots[s->in[i]];
       tf_feature_plan_call_(plan->updates, s, mem, &in);
+    } else if (TF_UNLIKELY(s->op == TF_FEATURE_PEEK)) {
+      tf_feature_plan_peek_(plan, s, mem, &in);
     } else {
       slots[s->out] = tf_feature_plan_compute_(s->op, in.x[0], slots[s->in[1]]);
     }
@@ -409,6 +422,18 @@ static inline void tf_feature_plan_on_bar(const tf_feature_plan_t *plan, void *m
     slots[b->fields[i].slot] = __builtin_isfinite(value) ? value : __builtin_nan("");
   }
   tf_feature_plan_steps_(plan, b->steps.steps, b->steps.cnt, mem);
+}
+
+/* Before on_tick, for each of peeked_bars: its open bar, NULL while there is none. */
+static inline void tf_feature_plan_on_open(const tf_feature_plan_t *plan, void *mem,
+                                           uint32_t bar_idx, const tf_bar_t *open) {
+  TF_ASSERT(bar_idx < plan->bar_cnt);
+  const tf_feature_bar_t *b     = &plan->bars[bar_idx];
+  double                 *slots = mem;
+  for (uint32_t i = 0; i < b->open_field_cnt; i++) {
+    double value = open ? tf_feature_plan_field_(open, b->open_fields[i].field) : __builtin_nan("");
+    slots[b->open_fields[i].slot] = __builtin_isfinite(value) ? value : __builtin_nan("");
+  }
 }
 
 /* Two values side by side: a register that every machine has. */

@@ -100,6 +100,18 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     tf_hist_record(&lane->hists[TF_HOP_DEFERRED], hop_ns(sent, tf_clock_ticks()));
 }
 
+static void on_bars(tf_lane_t *lane, tf_lane_instrument_t *in, uint32_t closed_bars) {
+  tf_compute_on_bars(&lane->compute, in, closed_bars);
+  if (TF_UNLIKELY(lane->watch.on_bars)) lane->watch.on_bars(lane->watch.self, in, closed_bars);
+}
+
+/* The bars whose time is over. */
+TF_INLINE void close_due_bars(tf_lane_t *lane, tf_lane_instrument_t *in) {
+  uint32_t closed_bars;
+  while (TF_UNLIKELY(closed_bars = tf_buffer_close_due(&lane->buffer, in)))
+    on_bars(lane, in, closed_bars);
+}
+
 /* A tick of an instrument that others read: what follows its ticks runs in each of them, and those that it wakes
  * have a tick of their own, of which it is the cause. */
 static void tell_readers(tf_lane_t *lane, const tf_lane_instrument_t *in, const tf_event_t *e,
@@ -117,7 +129,8 @@ static void tell_readers(tf_lane_t *lane, const tf_lane_instrument_t *in, const 
     if (!plan->peers[link->peer_idx].wakes || reader == woken || !reader->is_live) continue;
     woken               = reader;
     tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
-    tf_compute_on_event(&lane->compute, reader, 0, tf_buffer_on_woken(&lane->buffer, reader, e));
+    tf_buffer_on_woken(reader, e);
+    close_due_bars(lane, reader);
     on_tick(lane, reader, &hops);
   }
 }
@@ -166,10 +179,13 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     }
     tf_lane_instrument_t *in = &lane->instruments[e->instrument_id];
     uint32_t              closed_bars;
-    uint32_t              on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
-    bool                  last = e->flags & TF_FLAG_LAST;
+    tf_buffer_begin(&lane->buffer, in, e);
+    close_due_bars(lane, in);
+    uint32_t on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
+    bool     last = e->flags & TF_FLAG_LAST;
     if (last) tf_buffer_settle(&lane->buffer, in);
-    tf_compute_on_event(&lane->compute, in, on, closed_bars);
+    if (TF_UNLIKELY(closed_bars)) on_bars(lane, in, closed_bars);
+    tf_compute_on_event(&lane->compute, in, on);
     if (last) {
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
       on_tick(lane, in, &hops);

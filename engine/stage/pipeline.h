@@ -34,11 +34,12 @@ typedef struct tf_ring_decision {
   uint64_t      decided_tsc;
 } tf_ring_decision_t;
 
-/* Who looks at every feature row, for tools: called on the lane at each tick, before the models. row is
- * instrument->row, market.event the cause. on_row NULL: nobody. */
+/* Who looks on, for tools; called on the lane. on_row: at each tick, before the models: row is instrument->row,
+ * market.event the cause. on_bars: bars closed, one bit each: they are in instrument->bars. NULL: nobody. */
 typedef struct tf_row_watch {
   void *self;
   void (*on_row)(void *self, const tf_lane_instrument_t *instrument);
+  void (*on_bars)(void *self, const tf_lane_instrument_t *instrument, uint32_t closed_bars);
 } tf_row_watch_t;
 
 typedef struct tf_lane {

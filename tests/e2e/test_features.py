@@ -211,6 +211,10 @@ class Indicator(unittest.TestCase):
                            ("ts,close\n1,2\n1\n", "3: found 1 cells, the header has 2"),
                            ("ts,close\n1,2,3\n", "2:5: found \"3\" beyond"), ("close\ninf\n", "2:1: found \"inf\""),
                            ("close\n0x10\n", "found \"0x10\""), ("close\n1e999\n", "found \"1e999\""),
+                           ("ts,close\n7,1\n6,2\n", "3:1: ts \"6\", before the last bar's 7: bars come in order"),
+                           ("instrument,close\nA,1\nB,2\n", "3:1: instrument \"B\" after A: a file is of one instrument"),
+                           ("trade_cnt,close\n1.5,1\n", "2:1: found \"1.5\", expected a whole number of trades"),
+                           ("trade_cnt,close\n-1,1\n", "2:1: found \"-1\", expected a whole number of trades"),
                            ("ts,open\n1,2\n", "no column \"close\", which the expression reads")):
             with self.subTest(text):
                 err = self.eval("sma(close,1)", text, expect=3)[1]
@@ -229,6 +233,55 @@ class Indicator(unittest.TestCase):
             self.assertIn(want, self.eval(text, "close\n1\n", expect=2)[1])
         self.assertIn("--bars", run("indicator", "eval", "rsi", expect=2)[1])
         self.assertIn("nothing.csv", run("indicator", "eval", "rsi", "--bars", "nothing.csv", expect=1)[1])
+
+
+class Bars(unittest.TestCase):
+    """features eval --bars: what the features of the same bars see, and a file that indicator eval reads."""
+
+    CONFIG = "bars: {s1: 1s, t5: 5 ticks, f: {size: 200ms, gaps: flat}}\nfeatures: [s1.close, t5.trade_cnt]\n"
+
+    def bars(self, name, expect=0):
+        with tempfile.TemporaryDirectory() as tmp:
+            config = pathlib.Path(tmp, "c.yaml")
+            config.write_text(self.CONFIG, encoding="ascii")
+            return evaluate(SMALL_INPUT, config=str(config), args=("--bars", name), expect=expect)
+
+    def test_every_closed_bar_is_a_line_in_order_of_its_end(self):
+        for name in ("s1", "t5", "f"):
+            head, rows = rows_of(self.bars(name)[0])
+            self.assertEqual(head, "ts,end,instrument,open,high,low,close,volume,notional,buy_volume,trade_cnt".split(","))
+            self.assertGreater(len(rows), 5)
+            ends = {}
+            for r in rows:
+                begin, end, low, high = int(r[0]), int(r[1]), float(r[5]), float(r[4])
+                self.assertLessEqual(ends.get(r[2], 0), begin)
+                self.assertTrue(begin <= end and low <= float(r[3]) <= high and low <= float(r[6]) <= high)
+                if name == "t5":
+                    self.assertEqual(int(r[10]), 5)
+                else:
+                    self.assertEqual(end - begin, 10**9 if name == "s1" else 2 * 10**8)
+                    self.assertEqual(begin % (end - begin), 0)
+                    self.assertTrue(name != "f" or ends.get(r[2], begin) == begin)  # no span is missing
+                    self.assertTrue(int(r[10]) > 0 or name == "f")
+                ends[r[2]] = end
+
+    def test_indicator_eval_reads_the_bars_of_one_instrument(self):
+        text = "".join(line for line in self.bars("t5")[0].splitlines(True) if line.startswith("ts,") or "BTCUSDT" in line)
+        with tempfile.TemporaryDirectory() as tmp:
+            path = pathlib.Path(tmp, "bars.csv")
+            path.write_text(text, encoding="ascii")
+            head, rows = rows_of(run("indicator", "eval", "sma(notional / volume, 1)", "--bars", str(path))[0])
+            want = [[r[0], float(r[8]) / float(r[7])] for r in rows_of(text)[1]]
+            self.assertEqual([[r[0], float(r[1])] for r in rows], want)
+            self.assertIn("a file is of one instrument",
+                          self.refused(path, self.bars("t5")[0]))
+
+    def refused(self, path, text):
+        path.write_text(text, encoding="ascii")
+        return run("indicator", "eval", "close", "--bars", str(path), expect=3)[1]
+
+    def test_bars_that_are_not_there_are_named(self):
+        self.assertIn("did you mean \"s1\"?", self.bars("s2", expect=2)[1])
 
 
 class List(unittest.TestCase):

@@ -83,6 +83,8 @@ static void run_plan(const tf_feature_plan_t *plan) {
     tf_feature_plan_on_event(plan, mem, &market, TF_ON_TRADE);
     tf_feature_plan_on_event(plan, mem, &market, TF_ON_QUOTE);
     tf_feature_plan_on_bar(plan, mem, i % plan->bar_cnt, &bar);
+    for (uint32_t b = 0; b < plan->bar_cnt; b++)
+      if (plan->peeked_bars >> b & 1) tf_feature_plan_on_open(plan, mem, b, i % 3 ? &bar : NULL);
     (void)tf_feature_plan_on_tick(plan, mem, &market, row);
     for (uint32_t f = 0; f < plan->feature_cnt; f++) TF_ASSERT(!__builtin_isinf(row[f]));
   }

@@ -8,10 +8,19 @@
 #include "core/nearest.h"
 #include "core/text.h"
 
-enum { TS, OPEN, HIGH, LOW, CLOSE, VOLUME };
+/* Those of fields in the order of tf_feature_bar_field_t. */
+enum { OPEN, HIGH, LOW, CLOSE, VOLUME, NOTIONAL, BUY_VOLUME, TRADE_CNT, TS, END, INSTRUMENT };
 
-static const char *const names[BARS_CSV_COLUMNS_MAX] = {"ts",  "open",  "high",
-                                                        "low", "close", "volume"};
+TF_STATIC_ASSERT(TRADE_CNT + 1 == TF_FEATURE_BAR_FIELD_CNT &&
+                     INSTRUMENT + 1 == BARS_CSV_COLUMNS_MAX,
+                 "every field of a bar, then the others");
+
+static const char *const names[BARS_CSV_COLUMNS_MAX] = {
+    "open",       "high",      "low", "close", "volume",    "notional",
+    "buy_volume", "trade_cnt", "ts",  "end",   "instrument"};
+
+#define COLUMNS                                                                                    \
+  "ts, open, high, low, close, volume, notional, buy_volume, trade_cnt, end, instrument"
 
 #define SHOWN_BYTES 60 /* of a cell, in an error text */
 
@@ -57,8 +66,8 @@ static tf_err_t read_header(bars_csv_t *csv) {
   tf_err_t err = read_line(csv, &at);
   if (err) return err;
   if (!at)
-    return TF_ERR(E_FILE_FORMAT,
-                  "%s: empty: a header among ts,open,high,low,close,volume is wanted", csv->path);
+    return TF_ERR(E_FILE_FORMAT, "%s: empty: a header is wanted, with columns among " COLUMNS,
+                  csv->path);
   while (at) {
     char    *cell = take_cell(&at);
     uint32_t c    = 0;
@@ -66,8 +75,8 @@ static tf_err_t read_header(bars_csv_t *csv) {
     if (c == BARS_CSV_COLUMNS_MAX) {
       const char *near =
           strlen(cell) < SHOWN_BYTES ? tf_nearest_name(cell, names, BARS_CSV_COLUMNS_MAX) : NULL;
-      char wanted[128];
-      snprintf(wanted, sizeof wanted, "%s%s%s; allowed are ts, open, high, low, close, volume",
+      char wanted[256];
+      snprintf(wanted, sizeof wanted, "%s%s%s; allowed are " COLUMNS,
                near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
       return refuse(csv, cell, "unknown column ", cell, strlen(cell), wanted);
     }
@@ -100,6 +109,37 @@ static tf_err_t read_number(const bars_csv_t *csv, const char *cell, double *val
   return TF_OK;
 }
 
+/* A bar before the one before it would be silent garbage in every window. */
+static tf_err_t read_ts(bars_csv_t *csv, const char *cell) {
+  char wanted[96];
+  csv->ts = cell;
+  if (*cell == '\0' || strlen(cell) > 19 || strspn(cell, "0123456789") != strlen(cell))
+    return TF_OK;
+  const uint64_t ts = strtoull(cell, NULL, 10);
+  if (ts < csv->ts_last) {
+    snprintf(wanted, sizeof wanted, ", before the last bar's %llu: bars come in order",
+             (unsigned long long)csv->ts_last);
+    return refuse(csv, cell, "ts ", cell, strlen(cell), wanted);
+  }
+  csv->ts_last = ts;
+  return TF_OK;
+}
+
+static tf_err_t read_instrument(bars_csv_t *csv, const char *cell) {
+  char wanted[BARS_CSV_NAME_BYTES + 64];
+  if (strlen(cell) >= BARS_CSV_NAME_BYTES)
+    return refuse(csv, cell, "instrument ", cell, strlen(cell), ", which is too long a name");
+  if (csv->instrument[0] == '\0') memcpy(csv->instrument, cell, strlen(cell) + 1);
+  if (strcmp(csv->instrument, cell) == 0) return TF_OK;
+  snprintf(wanted, sizeof wanted, " after %s: a file is of one instrument", csv->instrument);
+  return refuse(csv, cell, "instrument ", cell, strlen(cell), wanted);
+}
+
+static tf_err_t check_count(const bars_csv_t *csv, const char *cell, double value) {
+  if (value >= 0 && value <= 9007199254740992.0 && value == (double)(uint64_t)value) return TF_OK;
+  return refuse(csv, cell, "found ", cell, strlen(cell), ", expected a whole number of trades");
+}
+
 tf_err_t bars_csv_next(bars_csv_t *csv, tf_bar_t *bar, bool *has_bar) {
   double   values[BARS_CSV_COLUMNS_MAX], nan = __builtin_nan("");
   char    *at;
@@ -112,10 +152,14 @@ tf_err_t bars_csv_next(bars_csv_t *csv, tf_bar_t *bar, bool *has_bar) {
       return TF_ERR(E_FILE_FORMAT, "%s:%llu: found %u cells, the header has %u", csv->path,
                     (unsigned long long)csv->line, c, csv->column_cnt);
     char *cell = take_cell(&at);
-    if (csv->columns[c] == TS)
-      csv->ts = cell;
-    else if ((err = read_number(csv, cell, &values[csv->columns[c]])) != TF_OK)
-      return err;
+    if (csv->columns[c] < TF_FEATURE_BAR_FIELD_CNT)
+      err = read_number(csv, cell, &values[csv->columns[c]]);
+    else if (csv->columns[c] == TS)
+      err = read_ts(csv, cell);
+    else if (csv->columns[c] == INSTRUMENT)
+      err = read_instrument(csv, cell);
+    if (!err && csv->columns[c] == TRADE_CNT) err = check_count(csv, cell, values[TRADE_CNT]);
+    if (err) return err;
   }
   if (at) return refuse(csv, at, "found ", at, strlen(at), " beyond the header's last column");
   *bar = (tf_bar_t){.open       = values[OPEN],
@@ -123,18 +167,10 @@ tf_err_t bars_csv_next(bars_csv_t *csv, tf_bar_t *bar, bool *has_bar) {
                     .low        = values[LOW],
                     .close      = values[CLOSE],
                     .volume     = values[VOLUME],
-                    .notional   = nan,
-                    .buy_volume = nan};
+                    .notional   = values[NOTIONAL],
+                    .buy_volume = values[BUY_VOLUME],
+                    .trade_cnt  = csv->has[TRADE_CNT] ? (uint64_t)values[TRADE_CNT] : 0};
   return TF_OK;
 }
 
-bool bars_csv_has(const bars_csv_t *csv, tf_feature_bar_field_t field) {
-  switch (field) {
-  case TF_FEATURE_BAR_OPEN: return csv->has[OPEN];
-  case TF_FEATURE_BAR_HIGH: return csv->has[HIGH];
-  case TF_FEATURE_BAR_LOW: return csv->has[LOW];
-  case TF_FEATURE_BAR_CLOSE: return csv->has[CLOSE];
-  case TF_FEATURE_BAR_VOLUME: return csv->has[VOLUME];
-  default: return false;
-  }
-}
+bool bars_csv_has(const bars_csv_t *csv, tf_feature_bar_field_t field) { return csv->has[field]; }

@@ -138,7 +138,10 @@ static void print_text(const tf_registry_t *r, const char *group) {
   }
   print_kind(r, group, true,
              "of one or more series, at each tick or at each close of the bar that they come from");
-  if (!group) printf("\nalso + - * / ( ), abs(a), min(a, b), max(a, b)\n");
+  if (!group)
+    printf("\nalso + - * / ( ), abs(a), min(a, b), max(a, b); and peek(x): x, of a bar's fields, "
+           "as if "
+           "the open bar closed now\n");
 }
 
 static json_t *names_of(const char *const *names, uint32_t cnt) {

@@ -71,8 +71,13 @@ static const char *allowed_of(const line_t *line, char *buf, size_t cap) {
   case TF_CONFIG_TYPE_DURATION: snprintf(buf, cap, "%s; %s", range, durations); break;
   case TF_CONFIG_TYPE_SIZE: snprintf(buf, cap, "%s; units B, KiB, MiB, GiB", range); break;
   case TF_CONFIG_TYPE_BAR:
-    snprintf(buf, cap, "a duration %s, or an amount of ticks, volume or notional", range);
+    snprintf(buf, cap,
+             "a duration %s, or an amount of ticks, volume, notional, tick_imbalance, "
+             "volume_imbalance, notional_imbalance, tick_runs, volume_runs, notional_runs",
+             range);
     break;
+  case TF_CONFIG_TYPE_HOURS: snprintf(buf, cap, "HH:MM-HH:MM"); break;
+  case TF_CONFIG_TYPE_OFFSET: snprintf(buf, cap, "-14:00 .. +14:00"); break;
   case TF_CONFIG_TYPE_RANGE: snprintf(buf, cap, "min..max, ..max or min.."); break;
   case TF_CONFIG_TYPE_LISTEN: snprintf(buf, cap, "address:port, a port, or off"); break;
   default: snprintf(buf, cap, "%s", range);
@@ -156,7 +161,7 @@ static void print_line(printer_t *printer, const line_t *line) {
     print_text_line(line);
 }
 
-/* A MAP has one line for its values; an ITEMS' texts are its last key's. */
+/* A MAP's values are its second key's; an ITEMS' texts are its last key's. */
 static void walk(printer_t *printer, const tf_config_section_t *section, const char *path,
                  uint32_t depth) {
   char sub_path[128];
@@ -173,8 +178,11 @@ static void walk(printer_t *printer, const tf_config_section_t *section, const c
              has_items ? "[]" : "");
     if (group->kind == TF_CONFIG_KIND_MAP) {
       snprintf(sub_path, sizeof sub_path, "%s.<name>", group->name);
-      const tf_config_key_t *value = &group->section->keys[group->section->key_cnt - 1];
-      print_line(printer, &(line_t){sub_path, value, NULL, depth + 1});
+      print_line(printer, &(line_t){sub_path, &group->section->keys[1], NULL, depth + 1});
+      tf_config_section_t others = *group->section;
+      others.keys += 1;
+      others.key_cnt -= 1;
+      walk(printer, &others, sub_path, depth + 1);
     } else {
       walk(printer, group->section, sub_path, depth + 1);
     }

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bar_file.h"
 #include "boot/engine.h"
 #include "boot/feature_schema.h"
 #include "cli.h"
@@ -20,12 +21,18 @@
 typedef struct eval_args {
   const char *config_path;
   const char *inputs[TF_CLI_VALUES_MAX], *sets[TF_CLI_VALUES_MAX], *venue[TF_CLI_VALUES_MAX],
-      *out[TF_CLI_VALUES_MAX], *nan[TF_CLI_VALUES_MAX];
-  uint32_t input_cnt, set_cnt, venue_cnt, out_cnt, nan_cnt;
+      *out[TF_CLI_VALUES_MAX], *nan[TF_CLI_VALUES_MAX], *bars[TF_CLI_VALUES_MAX];
+  uint32_t input_cnt, set_cnt, venue_cnt, out_cnt, nan_cnt, bars_cnt;
 } eval_args_t;
 
 static tf_engine_t engine; /* one a process; signal handlers stop it */
 static row_file_t  rows;
+
+static struct {
+  bar_file_t file;
+  bool       is_wanted; /* and no rows */
+  uint32_t   idx;       /* which of the config's bars */
+} bars;
 
 /* What is done of rows with gaps. On the lane. */
 static struct {
@@ -61,21 +68,39 @@ static void on_row(void *self, const tf_lane_instrument_t *in) {
                  row);
 }
 
+static void on_bars(void *self, const tf_lane_instrument_t *in, uint32_t closed_bars) {
+  (void)self;
+  const char *name = engine.instruments.rows[in - engine.runner.lane.instruments].name;
+  if (closed_bars >> bars.idx & 1) bar_file_write(&bars.file, name, &in->bars[bars.idx].closed);
+}
+
+static tf_err_t close_output(void) {
+  return bars.is_wanted ? bar_file_close(&bars.file) : row_file_close(&rows);
+}
+
+static void print_count(void) {
+  double seconds = (double)(engine.ended_ns - engine.started_ns) * 1e-9;
+  if (bars.is_wanted) {
+    fprintf(stderr, "%llu bars\n", (unsigned long long)bars.file.bar_cnt);
+    return;
+  }
+  fprintf(stderr, "%llu rows of %u features", (unsigned long long)rows.row_cnt, rows.feature_cnt);
+  if (gaps.dropped_cnt)
+    fprintf(stderr, ", %llu with a gap left out", (unsigned long long)gaps.dropped_cnt);
+  fprintf(stderr, "; %.3g rows/s\n",
+          (double)(rows.row_cnt + gaps.dropped_cnt) / (seconds > 0 ? seconds : 1e-9));
+}
+
 static int finish(tf_err_t err) {
-  if (!err) err = row_file_close(&rows);
+  if (!err) err = close_output();
   if (!err) {
-    double seconds = (double)(engine.ended_ns - engine.started_ns) * 1e-9;
-    fprintf(stderr, "%llu rows of %u features", (unsigned long long)rows.row_cnt, rows.feature_cnt);
-    if (gaps.dropped_cnt)
-      fprintf(stderr, ", %llu with a gap left out", (unsigned long long)gaps.dropped_cnt);
-    fprintf(stderr, "; %.3g rows/s\n",
-            (double)(rows.row_cnt + gaps.dropped_cnt) / (seconds > 0 ? seconds : 1e-9));
+    print_count();
     return TF_EXIT_DONE;
   }
   const tf_acquire_t *a = &engine.runner.acquire;
   if (!a->failed) return tf_cli_fail(err);
   fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err), a->failed_text);
-  (void)row_file_close(&rows); /* what came before the damage stands */
+  (void)close_output(); /* what came before the damage stands */
   return err == E_FILE_DAMAGED || err == E_FILE_FORMAT ? TF_EXIT_DATA : TF_EXIT_FAILED;
 }
 
@@ -91,12 +116,30 @@ static tf_err_t write_schema(const char *path, const char *text) {
   return TF_OK;
 }
 
+/* --bars names one of the config's. */
+static bool find_bars(const eval_args_t *args, const tf_config_t *config) {
+  const char *names[TF_BARS_MAX];
+  const char *wanted = args->bars_cnt ? args->bars[args->bars_cnt - 1] : NULL;
+  uint32_t    cnt    = config->bar_cnt < TF_BARS_MAX ? config->bar_cnt : TF_BARS_MAX;
+  bars.is_wanted     = wanted != NULL;
+  for (uint32_t i = 0; wanted && i < cnt; i++) {
+    names[i] = config->bars[i].name;
+    if (strcmp(names[i], wanted) != 0) continue;
+    bars.idx = i;
+    return true;
+  }
+  if (wanted && cnt == 0) fprintf(stderr, "tickfuse: %s lists no bars\n", args->config_path);
+  if (wanted && cnt > 0) tf_cli_unknown("--bars", wanted, names, cnt);
+  return !wanted;
+}
+
 static tf_err_t open_rows(const eval_args_t *args) {
   const tf_buffer_t *buffer = &engine.runner.lane.buffer;
   const char        *path   = args->out_cnt ? args->out[args->out_cnt - 1] : NULL;
   char              *text   = NULL;
   size_t             cells  = (size_t)engine.instruments.cap * engine.plan.listed_cnt;
-  tf_err_t           err =
+  if (bars.is_wanted) return bar_file_open(&bars.file, path);
+  tf_err_t err =
       tf_feature_schema_text(&engine.plan, buffer->bars, buffer->bar_cnt, gaps.nan, &text);
   if (!err) err = row_file_open(&rows, path, &engine.plan, engine.plan.listed_cnt, text);
   if (!err && path) err = write_schema(path, text);
@@ -112,7 +155,7 @@ static tf_err_t open_rows(const eval_args_t *args) {
 static void show_progress(void) {
   const uint64_t began_ns = tf_clock_monotonic_ns();
   bool           shown    = false;
-  while (isatty(STDERR_FILENO) && tf_engine_is_running(&engine)) {
+  while (!bars.is_wanted && isatty(STDERR_FILENO) && tf_engine_is_running(&engine)) {
     const struct timespec pause = {.tv_nsec = 100000000};
     nanosleep(&pause, NULL);
     double   seconds = (double)(tf_clock_monotonic_ns() - began_ns) * 1e-9;
@@ -136,7 +179,7 @@ static int run(const eval_args_t *args, const tf_config_t *config) {
   options.instruments_min = inputs.instruments_min;
   if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (err) return tf_cli_fail(err);
-  if (engine.plan.listed_cnt == 0) {
+  if (engine.plan.listed_cnt == 0 && !bars.is_wanted) {
     fprintf(stderr, "tickfuse: %s lists no features\n", args->config_path);
     return TF_EXIT_USAGE;
   }
@@ -147,7 +190,8 @@ static int run(const eval_args_t *args, const tf_config_t *config) {
   err = tf_replay_init(&replay, &replay_config, memory);
   if (!err) err = tf_engine_add_source(&engine, &replay.source, "replay");
   if (!err) err = open_rows(args);
-  engine.runner.lane.watch = (tf_row_watch_t){&rows, on_row};
+  engine.runner.lane.watch =
+      bars.is_wanted ? (tf_row_watch_t){.on_bars = on_bars} : (tf_row_watch_t){&rows, on_row, NULL};
   if (!err) {
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
@@ -175,12 +219,14 @@ int features_eval(int argc, char **argv) {
        "goes with it",                                                                                   args.out,   &args.out_cnt  },
       {"--nan",   "POLICY",     "rows with a gap: keep, drop, or fill with the instrument's last value",
        args.nan,                                                                                                     &args.nan_cnt  },
+      {"--bars",  "NAME",       "the config's bars of this name as they closed, as CSV, and no rows",
+       args.bars,                                                                                                    &args.bars_cnt },
       {"--set",   "KEY=VALUE",  "override a config key, as in engine.book_levels_max=1000",              args.sets,
        &args.set_cnt                                                                                                                },
   };
   const tf_cli_spec_t spec = {
       .usage = "features eval CONFIG --input VENUE:FILE [--input ...] [--venue V] [--out "
-               "X.csv|X.npy|X.arrow] [--nan keep|drop|fill] [--set KEY=VALUE]",
+               "X.csv|X.npy|X.arrow] [--nan keep|drop|fill] [--bars NAME] [--set KEY=VALUE]",
       .about =
           "The feature rows that the engine computes on the input, one a tick, as models and "
           "rules\n"
@@ -210,7 +256,7 @@ int features_eval(int argc, char **argv) {
   code = tickfuse_load_config(args.config_path, args.sets, args.set_cnt, &config);
   if (code != TF_EXIT_DONE) return code;
   tf_log_level_set((tf_log_level_t)config->engine.log_level);
-  code = run(&args, config);
+  code = find_bars(&args, config) ? run(&args, config) : TF_EXIT_USAGE;
   tf_engine_fini(&engine);
   tf_config_free(config);
   return code;

@@ -175,12 +175,15 @@ static json_t *lane_json(const tf_engine_t *e) {
     pending += lane->instruments[i].keeper.pending_dropped;
     unscalable += lane->instruments[i].keeper.unscalable_levels;
   }
-  return json_pack("{sIsIsIsIsIsIsI}", "levels_beyond_depth", (json_int_t)truncated,
+  const tf_bar_counts_t *bars = &lane->buffer.bar_counts;
+  return json_pack("{sIsIsIsIsIsIsIsIsIsI}", "levels_beyond_depth", (json_int_t)truncated,
                    "levels_beyond_pending", (json_int_t)pending, "levels_unscalable",
                    (json_int_t)unscalable, "events_late", (json_int_t)lane->buffer.late_events,
                    "events_refused", (json_int_t)lane->instruments_refused, "decisions_dropped",
                    (json_int_t)lane->decisions_dropped, "inferences_late",
-                   (json_int_t)tf_compute_late(&lane->compute));
+                   (json_int_t)tf_compute_late(&lane->compute), "bars_late_trades",
+                   (json_int_t)bars->late_trades, "bars_outside_trades",
+                   (json_int_t)bars->outside_trades, "bars_gaps_cut", (json_int_t)bars->gaps_cut);
 }
 
 /* By name: what each was asked, and what became of its answers. */

@@ -34,10 +34,16 @@
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
 #define NO_ALIASES "anchors and aliases are refused, write the value out"
-#define BAR_SIZES  "expected 1s, 100 ticks, 50 volume or 1000000 notional"
-#define NO_UNIT    "; a duration carries one of ns, us, ms, s, m, h (such as 250ms)"
-#define DURATIONS  "expected a duration such as 250ms; units: ns, us, ms, s, m, h"
-#define FEED       "feeds: [{name: a, venue: kraken}]\n"
+#define BAR_SIZES                                                                                  \
+  "expected 1s, 100 ticks, 50 volume, 1000000 notional, or 500 of tick_imbalance, "                \
+  "volume_imbalance, notional_imbalance, tick_runs, volume_runs, notional_runs"
+#define BAR_KEYS    "size, clock, late_max, gaps, ewma_bars, trades_min, trades_max, session"
+#define OFFSETS     "expected an offset from UTC such as -05:00 or +00:00"
+#define HOURS       "expected hours such as 09:30-16:00, from 00:00 to 24:00"
+#define NOT_LEARNED "only imbalances and runs are averaged; leave it out"
+#define NO_UNIT     "; a duration carries one of ns, us, ms, s, m, h (such as 250ms)"
+#define DURATIONS   "expected a duration such as 250ms; units: ns, us, ms, s, m, h"
+#define FEED        "feeds: [{name: a, venue: kraken}]\n"
 #define SETS(...)                                                                                  \
   { __VA_ARGS__ }
 
@@ -247,7 +253,9 @@ static const char all_keys[] =
     "speed: 2.5x, at_end: loop}], "
     "message_bytes_max: 64KiB}, {name: b, venue: kraken, endpoints: [\"wss://c\", "
     "\"ws://[::1]:7\"]}]\n"
-    "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional}\n"
+    "bars: {s1: 1s, t: 100 ticks, v: 0.5 volume, d: 1000000 notional, i: {size: 500 volume_runs, "
+    "ewma_bars: 7, trades_min: 3, trades_max: 900}, h: {size: 1h, clock: event, late_max: 2s, "
+    "gaps: flat, session: {hours: 18:00-17:00, offset: -05:30, days: [mon, sun]}}}\n"
     "peers: [{name: eth, instruments: [ETHUSDT.BINANCE-SPOT, \"*.OKX\"], max_age: 2s, books: "
     "[gap], "
     "wake: true}, {name: any, instruments: [A.B], max_age: any}]\n"
@@ -340,7 +348,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->feeds[0].fallbacks[2].speed, 2500);
   assert_int_equal(c->feeds[0].fallbacks[2].at_end, 1);
   assert_int_equal(c->feeds[0].message_bytes_max, 65536);
-  assert_int_equal(c->bar_cnt, 4);
+  assert_int_equal(c->bar_cnt, 6);
   assert_string_equal(c->bars[0].name, "s1");
   assert_int_equal(c->bars[0].size.kind, TF_CONFIG_BAR_TIME);
   assert_int_equal(c->bars[0].size.interval_ns, TF_NS_PER_SEC);
@@ -350,6 +358,19 @@ static void every_key_reaches_its_field(void **state) {
   assert_true(c->bars[2].size.amount == 0.5);
   assert_int_equal(c->bars[3].size.kind, TF_CONFIG_BAR_NOTIONAL);
   assert_true(c->bars[3].size.amount == 1e6);
+  assert_int_equal(c->bars[3].clock, TF_CONFIG_BAR_CLOCK_RECV);
+  assert_int_equal(c->bars[3].session.hours.length_ns, 0);
+  assert_int_equal(c->bars[4].size.kind, TF_CONFIG_BAR_VOLUME_RUNS);
+  assert_int_equal(c->bars[4].ewma_bars, 7);
+  assert_int_equal(tf_config_bar_trades_min(&c->bars[4]), 3);
+  assert_int_equal(tf_config_bar_trades_max(&c->bars[4]), 900);
+  assert_int_equal(c->bars[5].clock, TF_CONFIG_BAR_CLOCK_EVENT);
+  assert_int_equal(c->bars[5].late_max_ns, 2 * TF_NS_PER_SEC);
+  assert_int_equal(c->bars[5].gaps, TF_CONFIG_BAR_GAPS_FLAT);
+  assert_int_equal(c->bars[5].session.hours.open_ns, 18 * 3600 * TF_NS_PER_SEC);
+  assert_int_equal(c->bars[5].session.hours.length_ns, 23 * 3600 * TF_NS_PER_SEC);
+  assert_true(c->bars[5].session.offset_ns == -(int64_t)(19800 * TF_NS_PER_SEC));
+  assert_int_equal(c->bars[5].session.days, 1 | 1 << 6);
   assert_int_equal(c->peer_cnt, 2);
   assert_string_equal(c->peers[0].name, "eth");
   assert_int_equal(c->peers[0].instruments.item_cnt, 2);

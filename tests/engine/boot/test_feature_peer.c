@@ -164,7 +164,7 @@ static void open_lane(const char *const *texts, size_t cnt) {
   rig.lane.names          = rig.names;
   rig.lane.hists          = rig.hists;
   rig.lane.sample_every = rig.lane.sample_left = UINT32_MAX;
-  rig.lane.watch                               = (tf_row_watch_t){&rig, on_row};
+  rig.lane.watch                               = (tf_row_watch_t){&rig, on_row, NULL};
   for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) {
     tf_lane_instrument_t *in = &rig.instruments[i];
     snprintf(rig.names[i].name, sizeof rig.names[i].name, "%s", NAMES[i]);

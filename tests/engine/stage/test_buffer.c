@@ -27,6 +27,8 @@ static void take(tf_event_t e) {
   uint32_t closed;
   e.ts_recv_ns    = ++recv_ns;
   e.instrument_id = 1;
+  tf_buffer_begin(&buffer, &in, &e);
+  while (tf_buffer_close_due(&buffer, &in)) continue;
   tf_buffer_on_event(&buffer, &in, &e, &closed);
   if (e.flags & TF_FLAG_LAST) tf_buffer_settle(&buffer, &in);
   in.market.event = NULL;
@@ -266,6 +268,36 @@ static void what_a_ticker_leaves_out_stays_as_it_was(void **state) {
   assert_false(in.has_bbo);
 }
 
+static void trade_at(uint64_t ts_ns, uint8_t flags) {
+  tf_event_t e    = {.kind = TF_EVENT_TRADE, .flags = flags | TF_FLAG_LAST, .ts_event_ns = ts_ns};
+  e.u.trade.price = 5, e.u.trade.qty = 1;
+  take(e);
+}
+
+static void bars_of_the_venues_time_go_by_the_latest_that_is_trusted(void **state) {
+  (void)state;
+  buffer.bars[0] =
+      (tf_bar_spec_t){.kind = TF_BAR_TIME, .clock = TF_BAR_CLOCK_EVENT, .span_ns = 1000};
+  buffer.bar_cnt = 1;
+  trade_at(0, 0);
+  assert_int_equal(buffer.bar_counts.late_trades, 1); /* no time was ever told */
+  assert_false(in.bars[0].is_open);
+  quote(1000, 5300, 0);
+  trade_at(0, 0); /* counts at the latest */
+  assert_int_equal(in.bars[0].open.begin_ns, 5000);
+  trade_at(9900, TF_FLAG_BAD_TS); /* as does one whose time cannot be meant */
+  trade_at(5100, 0);              /* and one that is older goes where it belongs */
+  assert_int_equal(in.bars[0].open.trade_cnt, 3);
+  trade_at(0, 0);
+  assert_int_equal(in.bars[0].open.trade_cnt, 4);
+  quote(1000, 7000, 0);
+  assert_int_equal(tf_buffer_close_due(&buffer, &in), 0); /* take has closed it */
+  assert_int_equal(in.bars[0].closed.trade_cnt, 4);
+  trade_at(0, 0);
+  assert_int_equal(in.bars[0].open.begin_ns, 7000);
+  assert_int_equal(buffer.bar_counts.late_trades, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(book_alone_gives_its_top, setup),
@@ -281,6 +313,7 @@ int main(void) {
       cmocka_unit_test_setup(trade_that_cannot_be_meant_is_not_the_last, setup),
       cmocka_unit_test_setup(what_is_halted_or_resized_keeps_its_book, setup),
       cmocka_unit_test_setup(what_has_ended_leaves_nothing_behind, setup),
+      cmocka_unit_test_setup(bars_of_the_venues_time_go_by_the_latest_that_is_trusted, setup),
   };
   return cmocka_run_group_tests(tests, NULL, teardown);
 }
