@@ -7,10 +7,12 @@
 
 /* The model's input row from the feature row; false if a value is not finite as a float. */
 static bool gather(const tf_compute_model_t *m, const double *row) {
-  float bad = 0.0f;
-  for (uint32_t i = 0; i < m->active->model->input_cnt; i++) {
-    float value = (float)row[m->feature_idx[i]];
-    m->row[i]   = value;
+  const uint32_t  cnt = m->active->model->input_cnt;
+  const uint32_t *idx = m->feature_idx;
+  float          *to = m->row, bad = 0.0f; /* the compiler cannot know that to is none of m */
+  for (uint32_t i = 0; i < cnt; i++) {
+    float value = (float)row[idx[i]];
+    to[i]       = value;
     bad += value * 0.0f; /* NaN or infinity makes it NaN, and it stays so */
   }
   return bad == 0.0f;

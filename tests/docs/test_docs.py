@@ -44,7 +44,7 @@ def commands():
 
 
 def help_options(command):
-    return set(re.findall(r"^  (--[a-z][a-z-]*)", tickfuse(*command, "--help"), flags=re.M))
+    return set(re.findall(r"^  (--[a-z][a-z0-9-]*)", tickfuse(*command, "--help"), flags=re.M))
 
 
 class Commands(unittest.TestCase):
@@ -80,7 +80,7 @@ class Commands(unittest.TestCase):
                 for use in re.finditer(r"tickfuse ((?:model )?\w+)\b((?:\\\n|[^\n|;&])*)", text):
                     if use[1] not in known:
                         continue
-                    for option in re.findall(r"(?<=\s)--[a-z][a-z-]*", re.sub(r"'[^']*'", "", use[2])):
+                    for option in re.findall(r"(?<=\s)--[a-z][a-z0-9-]*", re.sub(r"'[^']*'", "", use[2])):
                         self.assertIn(option, known[use[1]] | {"--help"}, f"{path.name}: {use[0]}")
 
 
@@ -153,7 +153,7 @@ class Manual(unittest.TestCase):
         return path.read_text()
 
     def options(self, text):
-        return {f"--{name}" for name in re.findall(r"^\.It Fl -([a-z][a-z-]*)", text, flags=re.M)}
+        return {f"--{name}" for name in re.findall(r"^\.It Fl -([a-z][a-z0-9-]*)", text, flags=re.M)}
 
     def test_every_command_s_options_are_those_of_its_page(self):
         for command in commands():
@@ -168,7 +168,7 @@ class Manual(unittest.TestCase):
         for command in {c[0] for c in commands()}:
             text = self.page(command)
             synopsis = re.search(r"^\.Sh SYNOPSIS\n(.*?)^\.Sh", text, flags=re.M | re.S)[1]
-            named = {f"--{name}" for name in re.findall(r"\bFl -([a-z][a-z-]*)", synopsis)}
+            named = {f"--{name}" for name in re.findall(r"\bFl -([a-z][a-z0-9-]*)", synopsis)}
             self.assertEqual(named, self.options(text), command)
 
     def test_every_page_is_a_command_s_and_is_referred_to(self):

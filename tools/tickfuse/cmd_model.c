@@ -1,5 +1,5 @@
-/* tickfuse model import|inspect|ops|run|bench|verify. Exit codes as everywhere: 0 done, 1 tf_cmd_model_failed, 2 bad
- * tf_cmd_model_usage, 3 the data was bad. */
+/* tickfuse model import|inspect|ops|run|bench|verify. Exit codes as everywhere: 0 done, 1 failed, 2 bad
+ * usage, 3 the data was bad. */
 #include "cmd_model.h"
 
 #include <getopt.h>
@@ -23,7 +23,7 @@ typedef struct command {
 
 static const command_t commands[] = {
     {"import",  tf_cmd_model_import,  "fFRonwpejh",
-     "tf_cmd_model_usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
+     "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
      "Turns an ONNX model into the file that the engine loads: one float input, [batch, n] or a "
@@ -47,7 +47,7 @@ static const command_t commands[] = {
      "precision\n"
      "  --json                the report as one JSON object\n"            },
     {"inspect", tf_cmd_model_inspect, "ipejh",
-     "tf_cmd_model_usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
+     "usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
      "\n"
      "Shows a model's features, graph, plan, window, parameters, precision, bytes, what a decision "
      "waits for\n"
@@ -64,7 +64,7 @@ static const command_t commands[] = {
      "\n"
      "  --json         one JSON object: {\"Gemm\": [\"alpha\", ..], ..}\n"},
     {"run",     tf_cmd_model_run,     "Ioipejh",
-     "tf_cmd_model_usage: tickfuse model run FILE.safetensors --input X.npy --out Y.npy\n"
+     "usage: tickfuse model run FILE.safetensors --input X.npy --out Y.npy\n"
      "\n"
      "Runs each row of X through the model, or each window of rows, from a zero state. X: float32 "
      "or\n"
@@ -78,7 +78,7 @@ static const command_t commands[] = {
      "  --isa ISA      scalar, avx2 or avx512 (default: the best of this CPU)\n"
      "  --json         the report as one JSON object\n"                   },
     {"bench",   tf_cmd_model_bench,   "sSipbePjh",
-     "tf_cmd_model_usage: tickfuse model bench FILE.safetensors | --shape SHAPE [--precision P] "
+     "usage: tickfuse model bench FILE.safetensors | --shape SHAPE [--precision P] "
      "[--seconds N] "
      "[--json]\n"
      "\n"
@@ -101,7 +101,7 @@ static const command_t commands[] = {
      "  --profile        each step's share of the time (of a graph of tensor operations)\n"
      "  --json           one JSON object\n"                               },
     {"verify",  tf_cmd_model_verify,  "pejh",
-     "tf_cmd_model_usage: tickfuse model verify FILE.safetensors [--precision P] [--error-max X] "
+     "usage: tickfuse model verify FILE.safetensors [--precision P] [--error-max X] "
      "[--json]\n"
      "\n"
      "Checks the container, the graph, the weights and the schema, then runs the known answers of\n"
@@ -137,7 +137,7 @@ static const struct option long_options[] = {
 };
 
 static void print_help(FILE *to) {
-  fputs("tf_cmd_model_usage: tickfuse model import|inspect|run|bench|verify ...\n"
+  fputs("usage: tickfuse model import|inspect|ops|run|bench|verify ...\n"
         "\n"
         "  import   ONNX to the file that the engine loads\n"
         "  inspect  what a model file holds\n"
