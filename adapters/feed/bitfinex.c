@@ -161,7 +161,7 @@ TF_COLD static void on_error(tf_in_band_t *in) {
 }
 
 /* {"status":1} of a greeting: 0 is maintenance. */
-static tf_trading_t trading_of(const tf_json_value_t *platform) {
+static uint8_t trading_of(const tf_json_value_t *platform) {
   static const tf_json_key_t   keys[] = {TF_JSON_KEY("status", TF_JSON_WANT_U64)};
   static const tf_json_shape_t shape  = {keys, 1};
   tf_json_value_t              values[2];

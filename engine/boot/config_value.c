@@ -351,8 +351,8 @@ static const char *parse_range(const tf_config_value_in_t *in, tf_config_range_t
   char              found[TF_CONFIG_FOUND_BYTES];
   const char       *text = in->node->text, *dots = strstr(text, "..");
   tf_config_range_t range = {.is_set = true};
-  if (!dots || !text[2] || !parse_end(text, (size_t)(dots - text), -INFINITY, &range.min) ||
-      !parse_end(dots + 2, strlen(dots + 2), INFINITY, &range.max))
+  if (!dots || !text[2] || !parse_end(text, (size_t)(dots - text), -(double)INFINITY, &range.min) ||
+      !parse_end(dots + 2, strlen(dots + 2), (double)INFINITY, &range.max))
     return refuse(why, "found %s; expected two numbers such as -1..1, or one: 0.. or ..1",
                   tf_config_value_found(in->node, found));
   if (!(range.min < range.max))

@@ -17,7 +17,7 @@ static void read_root(tf_fleet_t *f) {
   const tf_fleet_node_t *root = &f->nodes[1];
   for (int k = 0; k < 2; k++) {
     double cnt    = (double)root->cnt[k];
-    f->figures[k] = (tf_fleet_figures_t){NAN, NAN, NAN};
+    f->figures[k] = (tf_fleet_figures_t){(double)NAN, (double)NAN, (double)NAN};
     if (root->cnt[k])
       f->figures[k] =
           (tf_fleet_figures_t){root->sum[k] / cnt, root->max[k], (double)root->within[k] / cnt};

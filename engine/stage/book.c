@@ -184,8 +184,14 @@ TF_COLD static void count_crossed(tf_book_keeper_t *k, uint64_t now_ns) {
 }
 
 /* The market has moved so far towards what a side dropped that little is left of it. */
-static bool is_short(const tf_book_keeper_t *k, int side, uint32_t level_cnt) {
+static bool is_side_short(const tf_book_keeper_t *k, int side, uint32_t level_cnt) {
   return level_cnt < k->short_cnt && tf_ladder_has_horizon(&k->sides[side]);
+}
+
+static bool is_short(const tf_book_keeper_t *k) {
+  const bool is_bid_short = is_side_short(k, BID, k->book.bid.level_cnt);
+  const bool is_ask_short = is_side_short(k, ASK, k->book.ask.level_cnt);
+  return is_bid_short | is_ask_short;
 }
 
 bool tf_book_settle(tf_book_keeper_t *k, uint64_t now_ns) {
@@ -201,8 +207,7 @@ bool tf_book_settle(tf_book_keeper_t *k, uint64_t now_ns) {
     }
     book->state = TF_BOOK_OK;
   }
-  bool falls_short =
-      follows && (is_short(k, BID, book->bid.level_cnt) | is_short(k, ASK, book->ask.level_cnt));
+  bool falls_short = follows && is_short(k);
   if (!falls_short)
     k->short_since_ns = 0;
   else if (k->short_since_ns == 0)

@@ -3,8 +3,8 @@
 
 static tf_err_t shape(tf_tensor_use_t *use) { return tf_pool_shape(use, 0); }
 
-TF_POOL_OF_(ref, double, -INFINITY, sum != sum || sum > x ? sum : x, sum)
-TF_POOL_OF_(run, float, -INFINITY, sum != sum || sum > x ? sum : x, sum)
+TF_POOL_OF_(ref, double, -(double)INFINITY, sum != sum || sum > x ? sum : x, sum)
+TF_POOL_OF_(run, float, -(double)INFINITY, sum != sum || sum > x ? sum : x, sum)
 
 const tf_tensor_op_t tf_tensor_max_pool = {
     .name    = "max_pool",

@@ -1,4 +1,4 @@
 /* The greatest; NaN where one is. */
 #include "tensor/reduce.h"
 
-TF_REDUCE(reduce_max, -INFINITY, sum != sum || sum > x ? sum : x, sum)
+TF_REDUCE(reduce_max, -(double)INFINITY, sum != sum || sum > x ? sum : x, sum)

@@ -1,4 +1,4 @@
 /* The least; NaN where one is. */
 #include "tensor/reduce.h"
 
-TF_REDUCE(reduce_min, INFINITY, sum != sum || sum < x ? sum : x, sum)
+TF_REDUCE(reduce_min, (double)INFINITY, sum != sum || sum < x ? sum : x, sum)

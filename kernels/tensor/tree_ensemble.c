@@ -192,7 +192,7 @@ static void ref(const tf_tensor_use_t *use, const double *const *in, double *out
     }
     for (uint32_t i = 0; i < width; i++)
       if (isnan(x[i]))
-        for (uint32_t o = 0; o < outputs; o++) out[o] = NAN;
+        for (uint32_t o = 0; o < outputs; o++) out[o] = (double)NAN;
   }
 }
 

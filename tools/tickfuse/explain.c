@@ -44,8 +44,8 @@ static void copy_brakes(tf_explain_t *x) {
 }
 
 static void copy_answer(tf_explain_t *x, const tf_compute_model_t *model) {
-  x->alert = NAN;
-  for (uint32_t i = 0; i < TF_RULE_FLEET_CNT; i++) x->fleet[i] = NAN;
+  x->alert = (double)NAN;
+  for (uint32_t i = 0; i < TF_RULE_FLEET_CNT; i++) x->fleet[i] = (double)NAN;
   if (!model) return;
   memcpy(x->model_row, model->row, sizeof(float) * model->active->model->input_cnt);
   memcpy(x->model_out, model->out, sizeof(float) * model->active->model->output_cnt);

@@ -423,20 +423,26 @@ static inline void trades(stub_conn_t *c, uint32_t cnt) {
   }
 }
 
+/* Answers the subscription of that index; false when the client has gone. */
+static inline bool ack(stub_conn_t *c, uint32_t idx) {
+  static _Thread_local uint8_t payload[65536];
+  size_t                       len;
+  int                          op;
+  do {
+    op = stub_recv(c, payload, &len);
+    if (op < 0) return false;
+  } while (op != TF_WS_TEXT);
+  char want[16];
+  int  want_cnt = snprintf(want, sizeof want, "SUB %u", idx);
+  if (len != (size_t)want_cnt || memcmp(payload, want, len) != 0) return false;
+  stub_text(c, "ack");
+  return true;
+}
+
 /* Answers cnt subscriptions; false when the client has gone. */
 static inline bool acks(stub_conn_t *c, uint32_t cnt) {
-  static _Thread_local uint8_t payload[65536];
-  for (uint32_t i = 0; i < cnt;) {
-    size_t len;
-    int    op = stub_recv(c, payload, &len);
-    if (op < 0) return false;
-    if (op != TF_WS_TEXT) continue;
-    char want[16];
-    int  want_cnt = snprintf(want, sizeof want, "SUB %u", i);
-    if (len != (size_t)want_cnt || memcmp(payload, want, len) != 0) return false;
-    stub_text(c, "ack");
-    i++;
-  }
+  for (uint32_t i = 0; i < cnt; i++)
+    if (!ack(c, i)) return false;
   return true;
 }
 

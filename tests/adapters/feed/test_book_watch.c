@@ -43,7 +43,7 @@ static uint32_t look_all(void) {
       ids += id;
       if (verdict == TF_BOOK_WATCH_STALE) saw(TF_EVENT_STATUS, id, TF_BOOK_STALE);
       if (verdict == TF_BOOK_WATCH_FRESH)
-        saw(TF_EVENT_STATUS, id, (uint64_t)tf_book_watch_before(&watch, id));
+        saw(TF_EVENT_STATUS, id, (uint32_t)tf_book_watch_before(&watch, id));
     }
   }
   return ids;

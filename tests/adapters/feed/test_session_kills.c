@@ -182,8 +182,6 @@ static void legs_die_at_any_byte(bool is_shared, bool tls, uint64_t kills) {
   for (uint64_t until_ns = load(&stream_ns) + 60 * MS; load(&stream_ns) < until_ns;) poll_stream();
   uint64_t missing = 0;
   for (uint64_t id = got.first_id; id <= got.last_id; id++) missing += got.ids[id] == 0;
-  uint64_t decoded = 0;
-  for (int i = 0; i < TF_EVENT_KIND_CNT; i++) decoded += source->counts.events[i];
   print_message(
       "%s%s: %llu trades, %llu kills: missing %llu, doubled %llu, books broken %llu; gaps %llu, "
       "snapshots %llu, ends eof %llu reset %llu tls %llu\n",

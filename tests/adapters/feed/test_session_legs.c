@@ -3,23 +3,53 @@
 
 #define REQUESTS 6u /* one each 125 ms: a newcomer takes so long to ask for all */
 
-/* The elder brings trades until it is told to go; the newcomer begins far ahead of it, as one does that was
- * away for a while, with its first requests still to be made. */
+/* Notes of script_newcomer: what the test tells it, and what it tells the test. */
+enum { ASKED_FOR, ELDER_MAY_GO, NEWCOMER_SPOKE, ELDERSHIP };
+enum { FREE, CLAIMED, TAKEN }; /* ELDERSHIP */
+
+/* The session dials both legs at once while it has neither, and which of the two it gets first is chance: the
+ * one whose request is read first here need not be. So only one upgrade is answered at a time, until a
+ * connection that got its answer asks for something: that one is the elder. False: another is. */
+static bool claims_eldership(stub_conn_t *c) {
+  uint64_t *eldership = &c->stub->note[ELDERSHIP], found = FREE;
+  while (!__atomic_compare_exchange_n(eldership, &found, CLAIMED, false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST)) {
+    if (found == TAKEN || stub_stopping(c)) return false;
+    found = FREE;
+    usleep(1000);
+  }
+  return true;
+}
+
+/* Brings trades until it is told to go. One whose client has given up waiting hands its turn on. */
+static void be_elder(stub_conn_t *c) {
+  bool has_asked = ack(c, 0);
+  note(c, ELDERSHIP, has_asked ? TAKEN : FREE);
+  if (!has_asked) return;
+  for (uint32_t i = 1; i < REQUESTS; i++)
+    if (!ack(c, i)) return;
+  for (int i = 1; i <= 9; i++) {
+    char text[] = "T 0";
+    text[2]     = (char)('0' + i);
+    stub_text(c, text);
+  }
+  while (noted(ELDER_MAY_GO) == 0 && !stub_stopping(c)) usleep(1000);
+}
+
+/* The newcomer begins far ahead of the elder, as one does that was away for a while, with its first requests
+ * still to be made. */
 static void script_newcomer(stub_conn_t *c, const char *target, uint32_t idx) {
   (void)target;
+  (void)idx;
+  bool may_be_elder = claims_eldership(c);
   stub_upgrade(c, NULL, 0);
-  if (!acks(c, idx == 0 ? REQUESTS : (uint32_t)noted(0))) return;
-  if (idx == 0) {
-    for (int i = 1; i <= 9; i++) {
-      char text[] = "T 0";
-      text[2]     = (char)('0' + i);
-      stub_text(c, text);
-    }
-    while (noted(1) == 0 && !stub_stopping(c)) usleep(1000);
+  if (may_be_elder) {
+    be_elder(c);
     return;
   }
-  stub_text(c, noted(0) == REQUESTS ? "T 10" : "T 50");
-  note(c, 2, 1);
+  if (!acks(c, (uint32_t)noted(ASKED_FOR))) return;
+  stub_text(c, noted(ASKED_FOR) == REQUESTS ? "T 10" : "T 50");
+  note(c, NEWCOMER_SPOKE, 1);
   stub_linger(c);
 }
 
@@ -30,12 +60,12 @@ static void begin_two(uint64_t asked_for) {
   fake_subscribe_cnt = REQUESTS;
   fake.subscribe_rate_hz_max = 10;
   begin(script_newcomer, false);
-  __atomic_store_n(&stub.note[0], asked_for, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&stub.note[ASKED_FOR], asked_for, __ATOMIC_SEQ_CST);
   RUN_UNTIL(seen.trades == 9);
-  RUN_UNTIL(noted(2) == 1);
-  run_for(20 * MS);
+  RUN_UNTIL(noted(NEWCOMER_SPOKE) == 1);
+  RUN_UNTIL(source->bytes_rx == __atomic_load_n(&stub.ws_bytes, __ATOMIC_SEQ_CST));
   assert_int_equal(seen.trades, 9); /* it is being heard */
-  __atomic_store_n(&stub.note[1], 1, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&stub.note[ELDER_MAY_GO], 1, __ATOMIC_SEQ_CST);
   RUN_UNTIL(source->disconnects == 1);
   RUN_UNTIL(seen.trades == 10);
   assert_int_equal(source->counts.gaps, 0);

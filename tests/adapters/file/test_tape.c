@@ -50,20 +50,19 @@ static void fill_market(tf_event_t *events, uint32_t cnt, uint64_t first_seq) {
   int64_t  price = 6183763, qty[2] = {1000, 2000};
   uint32_t i = 0;
   while (i < cnt) {
-    tf_event_t e      = {.ts_event_ns   = now_ns / 1000000 * 1000000,
-                         .instrument_id = (uint32_t)(next_random() % 3),
-                         .ts_recv_ns    = now_ns += next_random() % 3000 * 1000,
-                         .price_exp     = -2,
-                         .qty_exp       = -3};
-    uint32_t   levels = 1;
+    tf_event_t e = {.ts_event_ns = now_ns / 1000000 * 1000000, .price_exp = -2, .qty_exp = -3};
+    now_ns += next_random() % 3000 * 1000;
+    e.ts_recv_ns    = now_ns;
+    e.instrument_id = (uint32_t)(next_random() % 3);
+    uint32_t levels = 1;
     switch (next_random() % 16) {
     case 0:
       e.kind     = TF_EVENT_STATUS;
-      e.u.status = (typeof(e.u.status)){TF_BOOK_GAP, TF_TRADING_UNSAID, 0, id, id + 3};
+      e.u.status = (__typeof__(e.u.status)){TF_BOOK_GAP, TF_TRADING_UNSAID, 0, id, id + 3};
       break;
     case 1:
       e.kind      = TF_EVENT_CONTROL;
-      e.u.control = (typeof(e.u.control)){TF_CONTROL_POSITION, -7, {0}};
+      e.u.control = (__typeof__(e.u.control)){TF_CONTROL_POSITION, -7, {0}};
       break;
     case 2:
     case 3: levels = 1 + (uint32_t)(next_random() % 40); break;
@@ -72,18 +71,19 @@ static void fill_market(tf_event_t *events, uint32_t cnt, uint64_t first_seq) {
     case 6:
       e.kind    = TF_EVENT_TRADE;
       e.flags   = next_random() % 2 ? TF_FLAG_SIDE : 0;
-      e.u.trade = (typeof(e.u.trade)){price += (int64_t)(next_random() % 7) - 3, 125, id++, 0};
+      e.u.trade = (__typeof__(e.u.trade)){price += (int64_t)(next_random() % 7) - 3, 125, id++, 0};
       break;
     default:
       e.kind                 = TF_EVENT_QUOTE;
       qty[next_random() % 2] = (int64_t)(next_random() % 100000);
-      e.u.quote              = (typeof(e.u.quote)){price, qty[0], price + 1, qty[1]};
+      e.u.quote              = (__typeof__(e.u.quote)){price, qty[0], price + 1, qty[1]};
     }
     for (uint32_t l = 0; l < levels && i < cnt; l++) {
       if (levels > 1) {
-        e.kind    = TF_EVENT_BOOK;
-        e.flags   = TF_FLAG_SNAPSHOT;
-        e.u.level = (typeof(e.u.level)){price - l, (int64_t)(next_random() % 5000), id, l, levels};
+        e.kind  = TF_EVENT_BOOK;
+        e.flags = TF_FLAG_SNAPSHOT;
+        e.u.level =
+            (__typeof__(e.u.level)){price - l, (int64_t)(next_random() % 5000), id, l, levels};
       }
       e.flags |= l + 1 == levels ? TF_FLAG_LAST : 0;
       e.ingest_seq = first_seq + i;

@@ -24,7 +24,7 @@ typedef struct plain {
 
 /* Values are small multiples of 1/8, so that every order of summation is exact. */
 static void check(const tf_fleet_t *f, const plain_t *p, int k) {
-  double   sum = 0, max = -INFINITY;
+  double   sum = 0, max = -(double)INFINITY;
   uint32_t cnt = 0, within = 0;
   for (uint32_t i = 0; i < p->cnt; i++) {
     double v = (double)(k ? p->answers[i].p90 : p->answers[i].score);
@@ -70,8 +70,8 @@ static void figures_are_those_of_a_plain_pass_at_any_size(void **state) {
 static void figures_do_not_depend_on_the_order_of_updates(void **state) {
   (void)state;
   tf_fleet_t a, b;
-  tf_fleet_init(&a, malloc(tf_fleet_bytes(CNT_MAX)), CNT_MAX, 0.0, INFINITY);
-  tf_fleet_init(&b, malloc(tf_fleet_bytes(CNT_MAX)), CNT_MAX, 0.0, INFINITY);
+  tf_fleet_init(&a, malloc(tf_fleet_bytes(CNT_MAX)), CNT_MAX, 0.0, (double)INFINITY);
+  tf_fleet_init(&b, malloc(tf_fleet_bytes(CNT_MAX)), CNT_MAX, 0.0, (double)INFINITY);
   random_state = 7;
   tf_answer_t answers[CNT_MAX];
   for (uint32_t i = 0; i < CNT_MAX; i++)

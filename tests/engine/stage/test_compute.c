@@ -127,7 +127,7 @@ static void instruments_have_windows_of_their_own(void **state) {
 
 static void row_that_is_not_finite_begins_the_window_anew(void **state) {
   fixture_t   *f     = *state;
-  const double bad[] = {NAN, INFINITY, -INFINITY, 1e300};
+  const double bad[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, 1e300};
   for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++) {
     for (int n = 0; n < WINDOW; n++) tick(f, 0, 1.0);
     asked[0] = 0;
@@ -148,7 +148,7 @@ static void deferred_work_is_done_once_and_only_where_a_row_was_taken(void **sta
   tick(f, 0, 1.0);
   assert_true(tf_compute_deferred(&f->compute, &f->instruments[0]));
   assert_false(tf_compute_deferred(&f->compute, &f->instruments[0]));
-  tick(f, 0, NAN);
+  tick(f, 0, (double)NAN);
   assert_false(tf_compute_deferred(&f->compute, &f->instruments[0]));
   assert_string_equal(asked, "sar");
 }

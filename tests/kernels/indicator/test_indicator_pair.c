@@ -232,7 +232,7 @@ static void what_does_not_move_has_no_slope(void **state) {
   free(r.state);
   open_rig(&r, "pair_beta", GRID);
   for (uint32_t i = 0; i < 9; i++) { /* prices that have no logarithm, or are none */
-    static const double BAD[] = {0, -5, NAN, INFINITY, 1e200};
+    static const double BAD[] = {0, -5, (double)NAN, (double)INFINITY, 1e200};
     hear(&r, 10 + 100 * i, BAD[i % 5], 1000);
     assert_true(is_none(tick(&r, 11 + 100 * i, 100 + i)));
   }
