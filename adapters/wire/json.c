@@ -55,16 +55,22 @@ static bool find_member(tf_json_t *json, const tf_json_shape_t *shape, bool is_f
 }
 
 static const char *read_object(tf_json_t *json, tf_json_object_t *object, const char *p);
+static const char *read_tuple(tf_json_t *json, tf_json_object_t *tuple, const char *p);
 
-static bool begins(const tf_json_object_t *child, char c) {
-  return child != NULL && c == tf_json_opener(child);
+static bool begins(const tf_json_object_t *item, char c) {
+  return item != NULL && c == tf_json_opener(item);
 }
 
+/* p at its opener. */
+static const char *read_object_or_tuple(tf_json_t *json, tf_json_object_t *item, const char *p) {
+  return item->is_tuple ? read_tuple(json, item, p) : read_object(json, item, p);
+}
+
+/* p at '{'. */
 static const char *read_child(tf_json_t *json, tf_json_object_t *child, const char *p,
                               tf_json_value_t *value) {
   value->bytes = p;
-  tf_json_hot_value_is(value, child->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT, TF_JSON_MADE_NONE,
-                       0);
+  tf_json_hot_value_is(value, TF_JSON_OBJECT, TF_JSON_MADE_NONE, 0);
   p = read_object(json, child, p);
   if (p != NULL) value->bytes_cnt = (uint32_t)(p - value->bytes);
   return p;
@@ -74,11 +80,14 @@ static const char *read_child(tf_json_t *json, tf_json_object_t *child, const ch
 static const char *read_item(tf_json_t *json, tf_json_object_t *item, const char *p,
                              tf_json_value_t *value) {
   uint32_t first = json->row_cnt;
-  p              = read_child(json, item, p, value);
+  value->bytes   = p;
+  p              = read_object_or_tuple(json, item, p);
   if (TF_UNLIKELY(p == NULL)) return NULL;
   item->on_item(json, item);
   if (TF_UNLIKELY(json->result != TF_JSON_OK)) return NULL;
-  value->made            = TF_JSON_MADE_ITEMS;
+  tf_json_hot_value_is(value, item->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT, TF_JSON_MADE_ITEMS,
+                       0);
+  value->bytes_cnt       = (uint32_t)(p - value->bytes);
   value->as.levels.first = first;
   value->as.levels.cnt   = json->row_cnt - first;
   return p;
@@ -98,7 +107,7 @@ static const char *read_items(tf_json_t *json, tf_json_object_t *item, const cha
     if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
     if (TF_UNLIKELY(p >= end)) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
     if (TF_LIKELY(*p == opener)) {
-      p = read_object(json, item, p);
+      p = read_object_or_tuple(json, item, p);
       if (TF_UNLIKELY(p == NULL)) return NULL;
       item->on_item(json, item);
       if (TF_UNLIKELY(json->result != TF_JSON_OK)) return NULL;
@@ -188,11 +197,13 @@ static const char *read_value_any(tf_json_t *json, tf_json_object_t *object, uin
     if (*p == '[') return tf_json_levels_read_worded(json, p, value);
     return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_OBJECT:
-    return begins(object->child, *p) ? read_child(json, object->child, p, value)
-                                     : tf_json_skip_value(json, p, value);
+    if (*p == '{' && tf_json_is_object(object->child))
+      return read_child(json, object->child, p, value);
+    return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_SECOND:
-    return begins(object->second, *p) ? read_child(json, object->second, p, value)
-                                      : tf_json_skip_value(json, p, value);
+    if (*p == '{' && tf_json_is_object(object->second))
+      return read_child(json, object->second, p, value);
+    return tf_json_skip_value(json, p, value);
   case TF_JSON_WANT_ITEM:
     if (begins(object->child, *p)) return read_item_or_items(json, object->child, p, value);
     if (*p == '[' && object->child != NULL) return read_items(json, object->child, p, value);
@@ -336,9 +347,11 @@ TF_INLINE const char *read_form(tf_json_t *json, tf_json_object_t *object, tf_js
   case TF_JSON_FORM_WORD_LEVELS:
     return *p == '[' ? tf_json_levels_read_worded(json, p, value) : NULL;
   case TF_JSON_FORM_OBJECT:
-    return begins(object->child, *p) ? read_child(json, object->child, p, value) : NULL;
+    if (*p != '{' || object->child == NULL) return NULL;
+    return read_child(json, object->child, p, value);
   case TF_JSON_FORM_SECOND:
-    return begins(object->second, *p) ? read_child(json, object->second, p, value) : NULL;
+    if (*p != '{' || object->second == NULL) return NULL;
+    return read_child(json, object->second, p, value);
   case TF_JSON_FORM_ITEM:
     return begins(object->child, *p) ? read_item_or_items(json, object->child, p, value) : NULL;
   case TF_JSON_FORM_NUMBER: return read_number(step, p, value);
@@ -512,11 +525,12 @@ TF_INLINE const char *read_element(tf_json_t *json, tf_json_object_t *tuple, uin
 }
 
 /* p at '['; behind the closing bracket, or NULL. */
-__attribute__((noinline)) static const char *read_elements(tf_json_t *json, tf_json_object_t *tuple,
-                                                           const char *p) {
+__attribute__((noinline)) static const char *read_tuple(tf_json_t *json, tf_json_object_t *tuple,
+                                                        const char *p) {
   const char *end = json->end;
   uint32_t    cnt = 0;
-  p               = tf_json_skip_space(p + 1, end);
+  if (++json->depth > TF_JSON_DEPTH_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
+  p = tf_json_skip_space(p + 1, end);
   for (bool is_empty = p < end && *p == ']'; !is_empty;) {
     if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
     if (TF_UNLIKELY(p >= end)) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
@@ -528,6 +542,7 @@ __attribute__((noinline)) static const char *read_elements(tf_json_t *json, tf_j
     if (*p == ']') break;
     p = tf_json_skip_space(p + 1, end);
   }
+  json->depth--;
   tuple->seen = cnt < 64 ? (UINT64_C(1) << cnt) - 1 : UINT64_MAX;
   return p + 1;
 }
@@ -535,7 +550,7 @@ __attribute__((noinline)) static const char *read_elements(tf_json_t *json, tf_j
 __attribute__((noinline)) static const char *read_object(tf_json_t *json, tf_json_object_t *object,
                                                          const char *p) {
   if (++json->depth > TF_JSON_DEPTH_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
-  p = object->is_tuple ? read_elements(json, object, p) : read_members(json, object, p);
+  p = read_members(json, object, p);
   json->depth--;
   return p;
 }
@@ -544,7 +559,10 @@ TF_COLD static const char *read_root_any(tf_json_t *json, tf_json_object_t *root
   tf_json_value_t value;
   p           = tf_json_skip_space(p, json->end);
   json->depth = 0;
-  if (p < json->end && *p == tf_json_opener(root)) return read_object(json, root, p);
+  if (p < json->end && *p == tf_json_opener(root)) {
+    json->root_kind = root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT;
+    return read_object_or_tuple(json, root, p);
+  }
   p               = tf_json_skip_value(json, p, &value);
   json->root_kind = p == NULL ? TF_JSON_ABSENT : value.kind;
   return p;
@@ -561,7 +579,7 @@ tf_json_result_t tf_json_read(tf_json_t *json, const char *bytes, size_t bytes_c
   json->row_cnt           = 0;
   json->any_negative      = false;
   json->result            = TF_JSON_OK;
-  json->root_kind         = root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT;
+  json->root_kind         = TF_JSON_OBJECT;
   root->seen              = 0;
   if (root->child != NULL) root->child->seen = 0;
 

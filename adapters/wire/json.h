@@ -170,9 +170,9 @@ typedef struct tf_json_object {
   tf_json_value_t
           *values; /* key_cnt + 1 slots; slot i holds if bit i of seen is set, the last never */
   uint64_t seen;   /* bits from key_cnt on mean nothing */
-  struct tf_json_object
-      *child; /* of the keys that want an OBJECT, ITEMS or ITEM; NULL: they are skipped */
-  struct tf_json_object *second; /* of those that want SECOND; NULL: as above */
+  struct tf_json_object                    *
+      child; /* of the keys that want an OBJECT (a tuple is none), ITEMS or ITEM; NULL: they are skipped */
+  struct tf_json_object *second; /* of those that want SECOND; NULL or a tuple: as above */
   /* Of a child: called behind each element of ITEMS, while its slots hold; may put rows
    * (tf_json_put_row). */
   void (*on_item)(tf_json_t *json, struct tf_json_object *item);
@@ -209,6 +209,11 @@ void tf_json_orders_init(tf_json_orders_t *orders);
 /* What an object begins with. */
 TF_INLINE char tf_json_opener(const tf_json_object_t *object) {
   return object->is_tuple ? '[' : '{';
+}
+
+/* False for none and for a tuple. */
+TF_INLINE bool tf_json_is_object(const tf_json_object_t *object) {
+  return object != NULL && !object->is_tuple;
 }
 
 /* Reads the message [bytes, bytes + bytes_cnt), which must be one JSON value and whitespace. Sets

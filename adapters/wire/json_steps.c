@@ -22,11 +22,10 @@ tf_json_form_t tf_json_steps_form(const tf_json_object_t *object, uint32_t want,
   if (want == TF_JSON_WANT_ITEM && object->child != NULL && c == tf_json_opener(object->child))
     return TF_JSON_FORM_ITEM;
   if (c == '[' && is_items && object->child != NULL) return TF_JSON_FORM_ITEMS;
-  if (want == TF_JSON_WANT_SECOND && object->second != NULL && c == tf_json_opener(object->second))
-    return TF_JSON_FORM_SECOND;
-  return want == TF_JSON_WANT_OBJECT && object->child != NULL && c == tf_json_opener(object->child)
-             ? TF_JSON_FORM_OBJECT
-             : TF_JSON_FORM_ANY;
+  if (c != '{') return TF_JSON_FORM_ANY;
+  if (want == TF_JSON_WANT_SECOND && tf_json_is_object(object->second)) return TF_JSON_FORM_SECOND;
+  return want == TF_JSON_WANT_OBJECT && tf_json_is_object(object->child) ? TF_JSON_FORM_OBJECT
+                                                                         : TF_JSON_FORM_ANY;
 }
 
 /* ---- by key ---- */
