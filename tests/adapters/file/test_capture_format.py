@@ -43,7 +43,7 @@ def made(i):
     if i % 7 == 3:
         return 1, 2, leg, source, recv, b"/api/v3/depth?symbol=BTCUSDT\0", body
     if i % 11 == 5:
-        return (2, 6, 7)[i % 3], 0, leg, source, recv, b"", b""
+        return (2, 6, 7, 9)[i % 4], 0, leg, source, recv, b"", b""
     if i % 13 == 6:
         return 3, 0, leg, 0xFFFFFFFF, recv, b"", struct.pack("<QQQIBBbb32x", 0, recv, i, 0, 5, 0, 0, 0)
     return 1, 1 if i % 17 == 2 else 0, leg, source, recv, b"", body

@@ -591,7 +591,7 @@ static void sides_by_place_are_two_lists_of_rows(void **state) {
     assert_int_equal(values[1].as.levels.cnt, rows[i / 3].second_cnt);
     assert_int_equal(json.row_cnt, rows[i / 3].first_cnt + rows[i / 3].second_cnt);
   }
-  static const char number[32] = "{\"list\":\"1.50\"}";
+  static const char number[32 + TF_BYTES_PAD] = "{\"list\":\"1.50\"}";
   for (int round = 0; round < 3; round++) {
     tf_json_t json = {.rows = events, .row_cap = 4};
     assert_int_equal(tf_json_read(&json, number, strlen(number), &root), TF_JSON_OK);
