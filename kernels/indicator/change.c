@@ -43,7 +43,7 @@ static uint64_t cmo_build(cmo_t *s, tf_layout_t *l, const double *params) {
 }
 
 static double balance(double up, double down) {
-  return up + down == 0 ? 0 : 100 * ((up - down) / (up + down));
+  return TF_LIKELY(up + down != 0) ? 100 * ((up - down) / (up + down)) : 0;
 }
 
 static bool cmo_step(cmo_t *s, tf_store_t m, const double *x, double *y) {
@@ -243,9 +243,10 @@ static bool trix_step(trix_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last;
   if (!tf_chain_step(&s->chain, x[0], 3)) return false;
-  bool is_warm = tf_previous_step(&s->last, s->chain.e[2].mean, &last);
-  y[0]         = last == 0 ? 0 : (s->last.x / last - 1) * 100;
-  return is_warm;
+  double mean = s->chain.e[2].mean;
+  if (!tf_previous_step(&s->last, mean, &last)) return false;
+  y[0] = TF_LIKELY(last != 0) ? (mean / last - 1) * 100 : 0;
+  return true;
 }
 
 TF_INDICATOR_DEFINE(trix, trix_t, .group = TF_GROUP_MOMENTUM,

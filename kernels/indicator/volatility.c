@@ -17,9 +17,8 @@ static uint64_t trange_build(trange_t *s, tf_layout_t *l, const double *params) 
 static bool trange_step(trange_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last;
-  bool   has_last = tf_previous_step(&s->close, x[2], &last);
-  y[0]            = tf_true_range(x[0], x[1], last);
-  return has_last;
+  y[0] = tf_true_range(x[0], x[1], s->close.x);
+  return tf_previous_step(&s->close, x[2], &last);
 }
 
 TF_INDICATOR_DEFINE(trange, trange_t, .alias = "true_range", .group = TF_GROUP_VOLATILITY,

@@ -15,11 +15,11 @@ typedef struct tf_previous {
 
 /* x takes its place. False, and *before 0, for the first. */
 TF_INLINE bool tf_previous_step(tf_previous_t *s, double x, double *before) {
-  bool is_there = s->is_there;
-  *before       = s->x;
-  s->x          = x;
-  s->is_there   = 1;
-  return is_there;
+  *before = s->x;
+  s->x    = x;
+  if (TF_LIKELY(s->is_there)) return true;
+  s->is_there = 1;
+  return false;
 }
 
 /* ---- the input n ago ---- */
