@@ -42,6 +42,12 @@ def bitfinex(draw, k, ms, price, qty, is_sale):
     return [17470, "te", [401597000 + k, ms, -float(qty) if is_sale else float(qty), float(price)], 3 + k]
 
 
+def gate(draw, k, ms, price, qty, is_sale):
+    return {"time": ms // 1000, "channel": "spot.trades", "event": "update",
+            "result": {"id": 907000000 + k, "create_time": ms // 1000, "create_time_ms": f"{ms}.{draw.randrange(1000):03}",
+                       "side": "sell" if is_sale else "buy", "currency_pair": "BTC_USDT", "amount": qty, "price": price}}
+
+
 def opening(venue):
     if venue != "bitfinex":
         return []
@@ -97,6 +103,41 @@ def coinbase_book():
                "events": [{"type": "snapshot" if k == 0 else "update", "product_id": "BTC-USD", "updates": updates}]}
 
 
+def market():
+    """(draw, number, milliseconds, a price) of messages that are no trades."""
+    draw, mid = random.Random("market"), 56000.0
+    for k in range(CNT):
+        mid += draw.uniform(-3, 3)
+        yield draw, k, START_MS + 30 * k, round(mid, 2)
+
+
+def gate_tickers():
+    for draw, k, ms, price in market():
+        yield {"time": ms // 1000, "channel": "spot.tickers", "event": "update",
+               "result": {"currency_pair": "BTC_USDT", "last": f"{price:.2f}", "lowest_ask": f"{price + 0.01:.2f}",
+                          "highest_bid": f"{price - 0.01:.2f}", "change_percentage": "2.9256",
+                          "base_volume": f"{1138 + k + draw.random():.8f}", "quote_volume": f"{64000000 + k * 90.5:.8f}",
+                          "high_24h": "57210.40", "low_24h": "54009.18"}}
+
+
+def htx_quotes():
+    for draw, k, ms, price in market():
+        yield {"ch": "market.btcusdt.bbo", "ts": ms,
+               "tick": {"seqId": 161000000000 + k, "ask": price, "askSize": round(draw.expovariate(1) + 0.001, 6),
+                        "bid": round(price - 0.01, 2), "bidSize": round(draw.expovariate(1) + 0.001, 6), "quoteTime": ms - 2,
+                        "symbol": "btcusdt"}}
+
+
+def hyperliquid_tickers():
+    for draw, k, ms, price in market():
+        yield {"channel": "activeAssetCtx",
+               "data": {"coin": "BTC", "ctx": {"funding": "0.0000125", "openInterest": f"{28000 + draw.random() * 9:.5f}",
+                                               "prevDayPx": "55811.0", "dayNtlVlm": f"{2100000000 + k * 9100.5:.6f}",
+                                               "premium": "0.00031774", "oraclePx": f"{price + 1:.1f}", "markPx": f"{price:.1f}",
+                                               "midPx": f"{price:.1f}", "impactPxs": [f"{price - 0.5:.1f}", f"{price + 0.5:.1f}"],
+                                               "dayBaseVlm": f"{21000 + k / 7:.5f}"}}}
+
+
 def write(name, messages):
     text = ""
     for i, message in enumerate(messages):
@@ -108,9 +149,9 @@ def write(name, messages):
 
 def main():
     FOLDER.mkdir(exist_ok=True)
-    for make in (kucoin, bitmex, deribit, bitfinex):
+    for make in (kucoin, bitmex, deribit, bitfinex, gate):
         write(f"{make.__name__}_trades", trades(make))
-    for make in (kucoin_book, coinbase_book):
+    for make in (kucoin_book, coinbase_book, gate_tickers, htx_quotes, hyperliquid_tickers):
         write(make.__name__, make())
 
 
