@@ -11,7 +11,6 @@ is the same. Exit 77: no recording.
 """
 import csv
 import datetime
-import gzip
 import json
 import math
 import os
@@ -24,8 +23,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from engine_features import BACKFILL, BAD_TS, LAST, NAN, SECOND, SELL
-from engine_made import Made
-from engine_model import ROOT, Mismatch, head_of, messages, number
+from engine_model import ROOT, Mismatch, messages, number, run
 
 FIELDS = ("open", "high", "low", "close", "volume", "notional", "buy_volume", "trade_cnt")
 MS, MINUTE, DAY, FOREVER = 10**6, 60 * SECOND, 86400 * SECOND, 1 << 63
@@ -370,28 +368,5 @@ def check(tickfuse, venue, path):
     return 0
 
 
-def main(argv):
-    if len(argv) not in (4, 5):
-        print(__doc__, file=sys.stderr)
-        return 2
-    tickfuse, venue, path = argv[1:4]
-    if path != "made" and not os.path.exists(path):
-        print(f"skipped: {path} is not here")
-        return 77
-    try:
-        if len(argv) == 4:
-            return check(tickfuse, venue, path)
-        with tempfile.NamedTemporaryFile(suffix=".gz") as head:
-            if path == "made":
-                with gzip.open(head.name, "wt") as out:
-                    out.writelines(f"{line}\n" for line in belated(Made(venue, int(argv[4])).lines(), 5) if line)
-            else:
-                head_of(path, float(argv[4]), head.name)
-            return check(tickfuse, venue, head.name)
-    except Mismatch as mismatch:
-        print(f"{venue}: {mismatch}")
-        return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(run(check, __doc__, sys.argv, lambda lines: belated(lines, 5)))

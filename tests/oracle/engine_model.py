@@ -273,8 +273,8 @@ def check(tickfuse, venue, path):
     return 0
 
 
-def run(check, usage, argv):
-    """What an oracle's command does: check(tickfuse, venue, path) of a recording, its head, or a made one."""
+def run(check, usage, argv, changed=lambda lines: lines):
+    """What an oracle's command does: check(tickfuse, venue, path) of a recording, its head, or a made one, changed."""
     if len(argv) not in (4, 5):
         print(usage, file=sys.stderr)
         return 2
@@ -288,7 +288,7 @@ def run(check, usage, argv):
         with tempfile.NamedTemporaryFile(suffix=".gz") as head:
             if path == "made":
                 with gzip.open(head.name, "wt") as out:
-                    out.writelines(f"{line}\n" for line in Made(venue, int(argv[4])).lines() if line)
+                    out.writelines(f"{line}\n" for line in changed(Made(venue, int(argv[4])).lines()) if line)
             else:
                 head_of(path, float(argv[4]), head.name)
             return check(tickfuse, venue, head.name)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "core/clock.h"
 #include "stage/compute.h"
 
 #define WINDOW 3
@@ -48,9 +49,12 @@ static void advance(const tf_model_t *model, void *state, void *scratch) {
   note("a");
 }
 
+/* Takes time by any clock: an answer within one tick of it would not be late. */
 static void run(const tf_model_t *model, void *scratch, const float *row, float *out) {
   (void)model;
   (void)scratch;
+  for (uint64_t begin = tf_clock_ticks(); tf_clock_ticks() - begin < 2;) {
+  }
   out[0] = row[0];
 }
 
