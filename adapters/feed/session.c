@@ -366,8 +366,7 @@ static void session_stop(tf_source_t *source) {
   tf_session_t *s = (tf_session_t *)source;
   if (s->stopping) return;
   s->stopping = true;
-  for (uint32_t i = 0; i < s->leg_cnt; i++)
-    tf_link_close(&s->legs[i].link, TF_LINK_END_STOPPED, TF_WS_CLOSE_NORMAL);
+  tf_session_legs_close(s);
   s->source.feed_state = TF_FEED_DOWN;
 }
 

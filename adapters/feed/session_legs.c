@@ -80,6 +80,7 @@ static void echo(tf_session_t *s, tf_session_leg_t *leg, const tf_frame_t *frame
 }
 
 void tf_session_legs_listen(tf_session_t *s, tf_session_leg_t *leg, const tf_frame_t *frame) {
+  if (s->listener == TF_LEGS_NONE) return; /* all of them are being closed */
   if (s->feed->echo != NULL) echo(s, leg, frame);
   if (leg->heard_due_ns == 0 && leg->link.subscribed)
     leg->heard_due_ns = s->now_ns + s->config.overlap_ns;
@@ -372,6 +373,13 @@ void tf_session_legs_tick(tf_session_t *s) {
   }
 }
 
+void tf_session_legs_close(tf_session_t *s) {
+  s->listener = TF_LEGS_NONE; /* a newcomer takes no place any more */
+  tf_overlap_clear(&s->overlap);
+  for (uint32_t i = 0; i < s->leg_cnt; i++)
+    tf_link_close(&s->legs[i].link, TF_LINK_END_STOPPED, TF_WS_CLOSE_NORMAL);
+}
+
 void tf_session_legs_rest(tf_session_t *s, bool rests) {
   for (uint32_t i = 0; i < s->leg_cnt; i++) {
     tf_session_leg_t *leg = &s->legs[i];
@@ -380,8 +388,7 @@ void tf_session_legs_rest(tf_session_t *s, bool rests) {
     leg->retry_due_ns = leg->leave_due_ns = leg->heard_due_ns = 0;
     leg->why                                                  = "called";
   }
-  for (uint32_t i = 0; rests && i < s->leg_cnt; i++)
-    tf_link_close(&s->legs[i].link, TF_LINK_END_STOPPED, TF_WS_CLOSE_NORMAL);
+  if (rests) tf_session_legs_close(s);
 }
 
 /* ---- what is shown ---- */

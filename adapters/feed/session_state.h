@@ -103,6 +103,8 @@ void tf_session_legs_tick(tf_session_t *s);
 void tf_session_legs_dialed(tf_session_t *s, tf_session_leg_t *leg);
 /* A leg's connection has ended. */
 void tf_session_legs_ended(tf_session_t *s, tf_session_leg_t *leg);
+/* All of them at once: none takes another's place. */
+void tf_session_legs_close(tf_session_t *s);
 /* All are closed and none is dialled; or, not resting, as at the start. */
 void tf_session_legs_rest(tf_session_t *s, bool rests);
 /* A message of a leg that has not joined. */

@@ -106,14 +106,22 @@ static tf_err_t check_window(const tf_config_t *c, uint32_t i, const tf_model_t 
                 rows == 1 ? "" : "s", rows);
 }
 
+/* A config may be checked where its models are not: cmd_check notes it. */
+static bool may_lack_models(const tf_engine_t *e) {
+  for (uint32_t i = 0; e->options.is_check && i < e->config->model_cnt; i++) {
+    const char *file = e->config->models[i].file;
+    if (file && access(file, R_OK) != 0) return true;
+  }
+  return false;
+}
+
+/* All of them, at their places in the config, or none. */
 static tf_err_t load_models(tf_engine_t *e) {
   const tf_config_t *c = e->config;
   if (c->model_cnt > TF_MODELS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "%s: models: %u, at most %d", c->path, c->model_cnt,
                   TF_MODELS_MAX);
-  for (uint32_t i = 0; i < c->model_cnt; i++) {
-    const char *file = c->models[i].file;
-    if (file && e->options.is_check && access(file, R_OK) != 0) continue; /* check notes it */
+  for (uint32_t i = 0; i < c->model_cnt && !may_lack_models(e); i++) {
     tf_err_t err = tf_serving_load(e, i, &e->models[i], &e->versions[i]);
     if (err) return tf_error_add(err, "loading models[%u] of %s", i, c->path);
     e->model_cnt++;
@@ -198,11 +206,12 @@ TF_STATIC_ASSERT(
     "the config's bar kinds are the buffer's, three weights of imbalances, then of runs");
 
 static tf_err_t find_model(const tf_engine_t *e, const char *name, uint32_t *idx) {
-  *idx = TF_STRATEGY_NO_MODEL;
-  for (uint32_t i = 0; name && i < e->model_cnt; i++)
-    if (!strcmp(e->models[i]->name, name)) *idx = i;
-  if (name && *idx == TF_STRATEGY_NO_MODEL)
-    return TF_ERR(E_CONFIG_VALUE, "%s: no model is named \"%s\"", e->config->path, name);
+  const tf_config_t *c     = e->config;
+  uint32_t           found = 0;
+  while (name && found < c->model_cnt && strcmp(c->models[found].name, name) != 0) found++;
+  if (name && found == c->model_cnt)
+    return TF_ERR(E_CONFIG_VALUE, "%s: no model is named \"%s\"", c->path, name);
+  *idx = name && found < e->model_cnt ? found : TF_STRATEGY_NO_MODEL; /* not loaded: a check */
   return TF_OK;
 }
 

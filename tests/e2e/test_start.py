@@ -94,6 +94,23 @@ class Start(unittest.TestCase):
             _, err = run("check", path, "--set", "strategies.0.max_rate=1000001/h", expect=2)
             self.assertIn("1 .. 1000000 per window", err)
 
+    def test_a_config_is_checked_where_its_models_are_not(self):
+        """Any of them, in any order: noted at its place; a name that nobody has is still an error."""
+        here, gone = "{name: a, file: models/example-mlp.safetensors}", "{name: b, file: gone.safetensors}"
+        with tempfile.TemporaryDirectory() as tmp:
+            for models, model, code in (([here, gone], "a", 0), ([gone, here], "a", 0), ([gone, here], "b", 0),
+                                        ([gone], "b", 0), ([gone], "a", 2)):
+                path = pathlib.Path(tmp) / "c.yaml"
+                path.write_text("feeds: [{name: m, venue: binance-spot, channels: [trade, quote], instruments: [BTCUSDT]}]\n"
+                                "features: [mid]\nmodels: [" + ", ".join(models) + "]\n"
+                                f'strategies: [{{name: t, model: {model}, buy: "score > 0"}}]\nsinks: [{{type: "null"}}]\n')
+                out, err = run("check", path, expect=code)
+                if code == 0:
+                    self.assertIn("gone.safetensors cannot be read here", out)
+                    self.assertIn(f"{path}: ok", out)
+                else:
+                    self.assertIn('no model is named "a"', err)
+
     def test_more_sinks_than_there_is_room_for_are_refused_by_check(self):
         with tempfile.TemporaryDirectory() as out:
             path = pathlib.Path(out) / "sinks.yaml"
