@@ -165,7 +165,7 @@ static tf_err_t build_tree(builder_t *b, uint32_t root) {
   b->stack[waiting++]    = UINT32_MAX;
   while (waiting) {
     const uint32_t place = b->stack[--waiting], at = b->stack[--waiting], own = b->made;
-    bool           swapped;
+    bool           swapped = false;
     if (own == t->node_cnt)
       return REFUSE(b->im, b->node, E_MODEL_FORMAT, "tree %lld: a node is led to twice, or a cycle",
                     (long long)t->tree[root]);
