@@ -285,6 +285,22 @@ static void a_peer_has_values_while_its_book_and_its_venue_allow(void **state) {
   close_lane();
 }
 
+/* What a warm-up leaves (tf_snapshot_warm): features stand, but the market of then is not that of now. */
+static void a_peer_that_has_not_ticked_since_the_start_has_no_values(void **state) {
+  (void)state;
+  LANE("mid@perp", "peer_age@perp");
+  quote(BTC_PERP, 7);
+  quote(BTC, 100);
+  assert_true(newest(0) == 7);
+  rig.instruments[BTC_PERP].is_live = rig.instruments[BTC].is_live = false;
+  quote(BTC, 100);
+  assert_true(is_none(newest(0)) && is_none(newest(1)));
+  quote(BTC_PERP, 8);
+  quote(BTC, 100);
+  assert_true(newest(0) == 8 && newest(1) == 0);
+  close_lane();
+}
+
 static void a_star_is_the_own_symbol_at_that_venue(void **state) {
   (void)state;
   LANE("mid@perp");
@@ -338,6 +354,7 @@ int main(void) {
       cmocka_unit_test(a_value_is_that_of_the_peers_last_tick),
       cmocka_unit_test(a_peer_has_values_up_to_its_age_and_none_beyond),
       cmocka_unit_test(a_peer_has_values_while_its_book_and_its_venue_allow),
+      cmocka_unit_test(a_peer_that_has_not_ticked_since_the_start_has_no_values),
       cmocka_unit_test(a_star_is_the_own_symbol_at_that_venue),
       cmocka_unit_test(a_peers_tick_is_no_tick_unless_it_wakes),
       cmocka_unit_test(a_peer_that_wakes_is_the_cause_of_a_tick_of_its_readers),
