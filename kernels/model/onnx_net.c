@@ -298,20 +298,6 @@ static uint32_t find(const tf_onnx_net_t *im, const char *name) {
   return TF_NET_NONE;
 }
 
-static tf_err_t check_attributes(const tf_onnx_net_t *im, const Onnx__NodeProto *node,
-                                 const tf_onnx_net_op_t *op) {
-  for (size_t i = 0; i < node->n_attribute; i++) {
-    const char *name = node->attribute[i]->name ? node->attribute[i]->name : "";
-    char        word[64];
-    snprintf(word, sizeof word, " %.60s ", name);
-    if (strlen(name) > 60 || strchr(name, ' ') || !strstr(op->attributes, word))
-      return REFUSE(im, node, E_MODEL_UNSUPPORTED,
-                    "attribute \"%.40s\" is not supported (takes:%s)", name,
-                    op->attributes[0] ? op->attributes : " none");
-  }
-  return TF_OK;
-}
-
 static tf_err_t find_inputs(const tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t *in) {
   for (size_t i = 0; i < node->n_input; i++) {
     const char *name = tf_onnx_node_input(node, i);
@@ -335,7 +321,7 @@ static tf_err_t import_node(tf_onnx_net_t *im, const Onnx__NodeProto *node) {
     return REFUSE(im, node, E_MODEL_FORMAT,
                   "%zu inputs and %zu outputs; %u to %u and 1 to %u are wanted", node->n_input,
                   node->n_output, op->in_min, op->in_max, op->out_max);
-  tf_err_t err = check_attributes(im, node, op);
+  tf_err_t err = tf_onnx_node_takes(im->path, node, op->attributes);
   if (!err) err = find_inputs(im, node, in);
   for (size_t i = 0; i < node->n_output; i++) {
     out[i] = TF_NET_NONE;

@@ -57,3 +57,16 @@ const char *tf_onnx_node_input(const Onnx__NodeProto *node, size_t idx) {
 bool tf_onnx_node_is_standard(const Onnx__NodeProto *node) {
   return !node->domain || !node->domain[0] || strcmp(node->domain, "ai.onnx") == 0;
 }
+
+tf_err_t tf_onnx_node_takes(const char *path, const Onnx__NodeProto *node, const char *names) {
+  for (size_t i = 0; i < node->n_attribute; i++) {
+    const char *name = node->attribute[i]->name ? node->attribute[i]->name : "";
+    char        word[64];
+    snprintf(word, sizeof word, " %.60s ", name);
+    if (strlen(name) > 60 || strchr(name, ' ') || !strstr(names, word))
+      return REFUSE(path, node, E_MODEL_UNSUPPORTED,
+                    "attribute \"%.40s\" is not supported (takes:%s)", name,
+                    names[0] ? names : " none");
+  }
+  return TF_OK;
+}

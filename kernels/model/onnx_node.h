@@ -23,6 +23,9 @@ tf_err_t tf_onnx_node_int(const char *path, const Onnx__NodeProto *node, const c
 tf_err_t tf_onnx_node_float(const char *path, const Onnx__NodeProto *node, const char *name,
                             float preset, float *value);
 
+/* E_MODEL_UNSUPPORTED for an attribute that is none of names: " axis epsilon ", a space around each. */
+tf_err_t tf_onnx_node_takes(const char *path, const Onnx__NodeProto *node, const char *names);
+
 /* input idx, or NULL where it is left out. */
 const char *tf_onnx_node_input(const Onnx__NodeProto *node, size_t idx);
 /* Whether the node belongs to ONNX's own operator set. */

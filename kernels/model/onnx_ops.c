@@ -412,20 +412,6 @@ static const onnx_op_t onnx_ops[] = {
     {"Unsqueeze",       tf_onnx_sequence_aside,     2,                           " axes "                                               },
 };
 
-static tf_err_t check_attributes(const tf_onnx_ops_t *im, const Onnx__NodeProto *node,
-                                 const onnx_op_t *op) {
-  for (size_t i = 0; i < node->n_attribute; i++) {
-    const char *name = node->attribute[i]->name ? node->attribute[i]->name : "";
-    char        word[40];
-    snprintf(word, sizeof word, " %.36s ", name);
-    if (strlen(name) > 36 || strchr(name, ' ') || !strstr(op->attributes, word))
-      return REFUSE(im, node, E_MODEL_UNSUPPORTED,
-                    "attribute \"%.40s\" is not supported (takes:%s)", name,
-                    op->attributes[0] ? op->attributes : " none");
-  }
-  return TF_OK;
-}
-
 tf_err_t tf_onnx_ops_append(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   const char      *type = node->op_type ? node->op_type : "";
   const onnx_op_t *op   = NULL;
@@ -447,7 +433,7 @@ tf_err_t tf_onnx_ops_append(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
     if (tf_onnx_tensor_find(&im->constants, node->output[i]) || is_current(im, node->output[i]))
       return REFUSE(im, node, E_MODEL_FORMAT, "gives \"%.80s\", which is there already",
                     node->output[i]);
-  tf_err_t err = check_attributes(im, node, op);
+  tf_err_t err = tf_onnx_node_takes(im->path, node, op->attributes);
   if (err) return err;
   if (tf_onnx_sequence_is_aside(im, node)) return tf_onnx_sequence_aside(im, node);
   err = tf_onnx_sequence_enter(im, node);
