@@ -31,6 +31,9 @@ static bool has_dims(const tf_tensor_shape_t *t, uint32_t rank, uint32_t a, uint
   return t->rank == rank && memcmp(t->dims, dims, rank * sizeof *dims) == 0;
 }
 
+/* Whether the last c follows the rows. */
+static bool has_last(const tf_tensor_use_t *use) { return use->int_cnt > 1 && use->ints[1]; }
+
 tf_err_t tf_recurrent_shape(tf_tensor_use_t *use, const tf_recurrent_cell_t *cell) {
   const tf_tensor_shape_t *x = &use->in[IN_X], *r = &use->in[IN_R];
   char                     text[TF_TENSOR_SHAPE_TEXT_BYTES];
@@ -52,8 +55,10 @@ tf_err_t tf_recurrent_shape(tf_tensor_use_t *use, const tf_recurrent_cell_t *cel
         "W [%u, %u, %u], R [%u, %u, %u], B [%u, %u] and first states [%u, %u, %u] are wanted",
         directions, gates, x->dims[2], directions, gates, units, directions, 2 * gates, directions,
         x->dims[1], units);
+  if (use->int_cnt > 1 && use->ints[1] != 0 && (use->ints[1] != 1 || !cell->has_carry))
+    return TF_ERR(E_MODEL_FORMAT, "%lld rows of last states", (long long)use->ints[1]);
   use->out = (tf_tensor_shape_t){
-      .rank = 4, .dims = {x->dims[0], directions, x->dims[1], units}
+      .rank = 4, .dims = {x->dims[0] + has_last(use), directions, x->dims[1], units}
   };
   return TF_OK;
 }
@@ -128,6 +133,9 @@ static void run_sequence(const tf_tensor_use_t *use, const tf_recurrent_cell_t *
                          h);
     memcpy(out + ((row * s->directions + d) * s->batch + b) * s->units, h, s->units * sizeof *h);
   }
+  if (has_last(use))
+    memcpy(out + (((size_t)s->rows * s->directions + d) * s->batch + b) * s->units, carry,
+           s->units * sizeof *h);
 }
 
 void tf_recurrent_run(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,
@@ -185,6 +193,9 @@ static void ref_sequence(const tf_tensor_use_t *use, const tf_recurrent_cell_t *
     memcpy(h, next, s->units * sizeof *h);
     memcpy(out + ((row * s->directions + d) * s->batch + b) * s->units, h, s->units * sizeof *h);
   }
+  if (has_last(use))
+    memcpy(out + (((size_t)s->rows * s->directions + d) * s->batch + b) * s->units, carry,
+           s->units * sizeof *h);
 }
 
 void tf_recurrent_ref(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,
