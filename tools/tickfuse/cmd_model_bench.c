@@ -103,8 +103,7 @@ static int report_bench(const tf_cmd_model_args_t *args, const tf_model_t *model
                         const tf_measure_t *m, double error_max, uint32_t error_cnt,
                         uint64_t load_ns) {
   if (args->json) return report_bench_json(args, model, m, error_max, load_ns);
-  printf("model %s, %s, cpu %s, %llu parameters
-", model->name,
+  printf("model %s, %s, cpu %s, %llu parameters\n", model->name,
          tf_precision_name(model->precision), tf_cmd_model_costs(model).isa,
          (unsigned long long)model->param_cnt);
   print_quantiles("after 512 KiB of other data", &m->cold_ns);
