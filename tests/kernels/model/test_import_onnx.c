@@ -223,7 +223,10 @@ static void spoil_input_width(parts_t *p) { p->dims[1].dim_value = 3; }
 static void spoil_input_untyped(parts_t *p) { p->input.type = NULL; }
 static void spoil_unknown_value(parts_t *p) { p->nodes[0].input[0] = (char *)(uintptr_t) "later"; }
 static void spoil_cycle(parts_t *p) { p->nodes[0].input[0] = (char *)(uintptr_t) "y"; }
-static void spoil_self(parts_t *p) { p->nodes[0].output[0] = (char *)(uintptr_t) "x"; }
+static void spoil_self(parts_t *p) {
+  p->nodes[0].output[0] = (char *)(uintptr_t) "x";
+  p->output.name        = (char *)(uintptr_t) "x";
+}
 static void spoil_two_results(parts_t *p) { p->nodes[0].n_output = 2; }
 static void spoil_no_result(parts_t *p) { p->nodes[0].n_output = 0; }
 static void spoil_output_name(parts_t *p) { p->output.name = (char *)(uintptr_t) "z"; }
