@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "tensor/rounded.h"
 
 #define PIECES_MAX 16u
 #define GROUPS_MAX TF_TENSOR_INPUTS_MAX
@@ -113,6 +114,16 @@ static const tf_tensor_op_t keep_op = {
 
 static tf_err_t add(cutter_t *c, const tf_net_spec_t *spec, uint32_t *value) {
   return tf_net_add(half_of(c)->net, spec, value);
+}
+
+/* A product of node's, whose rows keep their range. */
+static tf_err_t add_product(cutter_t *c, const tf_net_node_t *node, const tf_net_spec_t *spec,
+                            uint32_t *value) {
+  tf_err_t  err = add(c, spec, value);
+  tf_net_t *net = half_of(c)->net;
+  if (!err)
+    memcpy(net->nodes[net->node_cnt - 1].use.ranges, node->use.ranges, sizeof node->use.ranges);
+  return err;
 }
 
 static tf_err_t add_plain(cutter_t *c, const char *op, uint32_t in, const int64_t *ints,
@@ -425,7 +436,7 @@ static tf_err_t add_run(cutter_t *c, const run_t *r, uint32_t in_cnt, uint32_t *
                                  .int_cnt  = use->int_cnt,
                                  .reals    = use->reals,
                                  .real_cnt = use->real_cnt};
-  return add(c, &spec, value);
+  return add_product(c, r->node, &spec, value);
 }
 
 static tf_err_t fetch_inputs(cutter_t *c, run_t *r, uint32_t first) {
@@ -523,7 +534,9 @@ static tf_err_t run_pool(cutter_t *c, run_t *r, uint32_t *value) {
 /* Whether a convolution's run is one place, all of whose taps are inside; then what it reads of its input. */
 static bool is_one_place(const cutter_t *c, const run_t *r, box_t *b) {
   const tf_tensor_use_t *use = &r->node->use;
-  if (use->ints[0] != 1 || r->cnt != 1 || !c->whole->values[r->node->in[1]].constant) return false;
+  if (use->ints[0] != 1 || r->cnt != 1 || !c->whole->values[r->node->in[1]].constant ||
+      use->in[1].dims[0] < TF_ROUNDED_OUTPUTS_MIN)
+    return false;
   *b = box_of(&use->in[0]);
   for (uint32_t axis = 2; axis < use->in[0].rank; axis++) {
     const int64_t *n   = use->ints + 1 + (axis - 2) * CONV_AXIS_INTS;
@@ -563,7 +576,7 @@ static tf_err_t run_place(cutter_t *c, run_t *r, const box_t *b, uint32_t *value
   if (!err) err = add_place_weights(c, r, &in[1]);
   tf_net_spec_t spec = {
       .op = tf_tensor_find("matmul"), .name = r->node->name, .in = in, .in_cnt = 2};
-  if (!err) err = add(c, &spec, value);
+  if (!err) err = add_product(c, r->node, &spec, value);
   if (!err && use->in_cnt > 2) {
     const box_t bias = box_of(&use->in[2]);
     in[0]            = *value;
@@ -654,7 +667,7 @@ static tf_err_t run_recurrence(cutter_t *c, run_t *r, uint32_t *value) {
                         .in_cnt  = r->node->use.in_cnt,
                         .ints    = more.ints,
                         .int_cnt = 2};
-  err                = add(c, &spec, value);
+  err                = add_product(c, r->node, &spec, value);
   for (uint32_t i = 0; i <= has_carry(r) && !err; i++)
     err = keep_recurrence(c, r, *value, r->cnt - 1 + i, h->recurrence_at[i]);
   if (err || !has_carry(r)) return err;

@@ -1,4 +1,4 @@
-/* What runs of a graph of tensor operations: steps in order, for one instruction set. Constants are packed as their ops
+/* What runs of a graph of tensor operations: steps in order, for one instruction set and precision. Constants are packed as their ops
  * read them, in one block with the steps; immutable once made, so any number of threads run it, each with a
  * scratch of its own.
  *
@@ -39,6 +39,7 @@ typedef struct tf_net_plan {
   bool           output_in_state;     /* into the state, that is */
   uint32_t       work_at;             /* ops' own scratch */
   tf_isa_t       isa;
+  tf_precision_t precision; /* of products with a constant side (tensor/rounded.h) */
   size_t         scratch_bytes;
   uint64_t       value_bytes;  /* of all values, had each its own memory */
   uint64_t       weight_bytes; /* as packed */
@@ -50,12 +51,13 @@ typedef struct tf_net_plan {
 
 /* E_CORE_NO_MEMORY, E_MODEL_UNSUPPORTED past the limits, E_CORE_ARGUMENT for an instruction set that the CPU has not. plan is
  * the caller's to delete. */
-tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_net_plan_t **plan);
+tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                         tf_net_plan_t **plan);
 void     tf_net_plan_delete(tf_net_plan_t *plan); /* accepts NULL */
 /* A part of a net, whose values lie in an instrument's state too. The answer is value answer; with TF_NET_NONE there is
  * none, and the window is not read. */
-tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, uint32_t answer,
-                              tf_net_plan_t **plan);
+tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                              uint32_t answer, tf_net_plan_t **plan);
 
 /* A window of rows in, its outputs out. No allocation, no failure, no state. rows: window times input_cnt floats. scratch:
  * scratch_bytes, aligned to 64. */

@@ -43,10 +43,11 @@ bool tf_net_stream_step(const tf_net_stream_t *s, void *state, void *scratch, co
   return full;
 }
 
-static tf_err_t build(tf_net_stream_t *s, const tf_net_t *net, tf_isa_t isa, tf_net_cut_t *cut) {
-  tf_err_t err = tf_net_plan_new_part(cut->timed, isa, cut->answer, &s->timed);
+static tf_err_t build(tf_net_stream_t *s, const tf_net_t *net, tf_isa_t isa,
+                      tf_precision_t precision, tf_net_cut_t *cut) {
+  tf_err_t err = tf_net_plan_new_part(cut->timed, isa, precision, cut->answer, &s->timed);
   if (!err && cut->deferred)
-    err = tf_net_plan_new_part(cut->deferred, isa, TF_NET_NONE, &s->deferred);
+    err = tf_net_plan_new_part(cut->deferred, isa, precision, TF_NET_NONE, &s->deferred);
   if (err) return err;
   if (s->timed->flops * 100 > net->flops * TF_NET_STREAM_TIMED_PERCENT_MAX)
     return TF_ERR(E_MODEL_UNSUPPORTED, "the newest row is in %llu of %llu operations",
@@ -62,13 +63,14 @@ static tf_err_t build(tf_net_stream_t *s, const tf_net_t *net, tf_isa_t isa, tf_
   return TF_OK;
 }
 
-tf_err_t tf_net_stream_new(const tf_net_t *net, tf_isa_t isa, tf_net_stream_t **stream) {
+tf_err_t tf_net_stream_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                           tf_net_stream_t **stream) {
   tf_net_cut_t cut;
   *stream            = NULL;
   tf_net_stream_t *s = calloc(1, sizeof *s);
   if (!s) return TF_ERR(E_CORE_NO_MEMORY, "a plan");
   tf_err_t err = tf_net_cut_init(&cut, net);
-  if (!err) err = build(s, net, isa, &cut);
+  if (!err) err = build(s, net, isa, precision, &cut);
   tf_net_cut_fini(&cut);
   if (err)
     tf_net_stream_delete(s);

@@ -26,7 +26,8 @@ typedef struct tf_net_stream {
 } tf_net_stream_t;
 
 /* E_MODEL_UNSUPPORTED where nothing is won (the text says why), or as tf_net_cut_init; E_CORE_NO_MEMORY, E_CORE_ARGUMENT. */
-tf_err_t tf_net_stream_new(const tf_net_t *net, tf_isa_t isa, tf_net_stream_t **stream);
+tf_err_t tf_net_stream_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                           tf_net_stream_t **stream);
 void     tf_net_stream_delete(tf_net_stream_t *stream); /* accepts NULL */
 
 /* As tf/model.h has them. */

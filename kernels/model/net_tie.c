@@ -194,7 +194,8 @@ static tf_net_tie_t of_recurrent(const tf_net_t *net, const tf_net_node_t *node,
   (void)net;
   const int64_t direction = node->use.ints[0];
   if (axis == 2 && (i == RECURRENT_X || i >= RECURRENT_H)) return same(1);
-  if (axis != 0 || i != RECURRENT_X) return whole();
+  const bool last_carry = node->use.int_cnt > 1 && node->use.ints[1]; /* one more row */
+  if (axis != 0 || i != RECURRENT_X || last_carry) return whole();
   if (direction == DIRECTION_FORWARD) return (tf_net_tie_t){.kind = TF_NET_TIE_BEFORE};
   if (direction == DIRECTION_REVERSE) return (tf_net_tie_t){.kind = TF_NET_TIE_BEHIND};
   return whole();

@@ -32,9 +32,10 @@ typedef struct bench {
   float           *out, *want;
 } bench_t;
 
-static void bench_init(bench_t *b, const tf_net_t *net, tf_isa_t isa, tf_net_stream_t *stream) {
+static void bench_init(bench_t *b, const tf_net_t *net, tf_precision_t precision,
+                       tf_net_stream_t *stream) {
   *b = (bench_t){.net = net, .stream = stream};
-  assert_int_equal(tf_net_plan_new(net, isa, &b->whole), TF_OK);
+  assert_int_equal(tf_net_plan_new(net, tf_isa_best(), precision, &b->whole), TF_OK);
   size_t bytes = b->whole->scratch_bytes > stream->scratch_bytes ? b->whole->scratch_bytes
                                                                  : stream->scratch_bytes;
   b->scratch   = aligned_alloc(TF_LINE_BYTES, tf_align_up(bytes, TF_LINE_BYTES));
@@ -127,10 +128,11 @@ static void every_family_gives_the_bits_of_a_recompute(void **state) {
     tf_net_stream_t *stream;
     bench_t          b;
     if (!import_family(name, suffixes[f % 2], families[f / 2].columns, graph)) continue;
-    tf_err_t err = tf_net_stream_new(graph->net, tf_isa_best(), &stream);
-    assert_int_equal(err, families[f / 2].streams ? TF_OK : E_MODEL_UNSUPPORTED);
-    if (!err) {
-      bench_init(&b, graph->net, tf_isa_best(), stream);
+    for (tf_precision_t precision = 0; precision < TF_PRECISION_CNT; precision++) {
+      tf_err_t err = tf_net_stream_new(graph->net, tf_isa_best(), precision, &stream);
+      assert_int_equal(err, families[f / 2].streams ? TF_OK : E_MODEL_UNSUPPORTED);
+      if (err) break;
+      bench_init(&b, graph->net, precision, stream);
       slide(&b, 6 * graph->window, name);
       bench_fini(&b);
       cnt++;
@@ -138,7 +140,7 @@ static void every_family_gives_the_bits_of_a_recompute(void **state) {
     tf_graph_fini(graph);
   }
   free(graph);
-  assert_int_equal(cnt, 14);
+  assert_int_equal(cnt, 14 * TF_PRECISION_CNT);
 }
 
 int main(void) {
