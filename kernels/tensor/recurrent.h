@@ -58,6 +58,7 @@ uint64_t tf_recurrent_flops(const tf_tensor_use_t *use);
       .int_min     = 1,                                                                            \
       .int_max     = 1,                                                                            \
       .packs       = 1u << 1 | 1u << 2 | 1u << 3, /* W, R, B */                                    \
+      .product_cnt = 2,                           /* W x, R h */                                   \
       .shape       = shape,                                                                        \
       .scratch_cnt = scratch_cnt,                                                                  \
       .ref         = ref,                                                                          \

@@ -15,7 +15,7 @@ except ImportError as missing:
     print(f"skipped: {missing}; Debian's python3-onnx and python3-numpy are needed")
     sys.exit(77)
 
-ERROR_MAX = {"fp32": 1e-6, "bf16": 0.03, "int8": 0.06}
+ERROR_MAX = {"fp32": 1e-6, "bf16": 0.03, "fp16": 0.004, "int8": 0.06}
 WINDOWS = 4
 GATES = {"LSTM": 4, "GRU": 3}
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "tensor/tensor.h"
+#include "tensor/rounded.h"
 
 #define INPUTS_MAX 6u
 #define CNT_MAX    20000u
@@ -232,6 +232,77 @@ static void every_op_agrees_with_double_and_over_instruction_sets(void **state) 
   }
 }
 
+/* What products below fp32 may be off by, of values between -1 and 1: a few times their rounding. */
+static double bound_below_fp32(const tf_tensor_use_t *use) {
+  static const double of_a_product[] = {0.0, 0x1p-8, 0x1p-11, 0x1p-7};
+  return of_a_product[use->precision] * 4.0 * sqrt((double)tf_tensor_flops(use) / use->out.cnt);
+}
+
+static void check_below_fp32(const case_of_t *c, tf_precision_t precision, float range) {
+  tf_tensor_use_t use;
+  const double   *inputs[INPUTS_MAX];
+  assert_int_equal(make_use(c, &use), TF_OK);
+  use.constant_mask = c->constant_mask;
+  use.precision     = precision;
+  use.ranges[0] = use.ranges[1] = range;
+  fill(c, &use);
+  for (uint32_t i = 0; i < INPUTS_MAX; i++) inputs[i] = wide[i];
+  use.op->ref(&use, inputs, want, wide_scratch);
+  for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+    if (!tf_isa_supported((tf_isa_t)isa)) continue;
+    run_isa(&use, (tf_isa_t)isa);
+    double greatest = 0.0;
+    for (uint32_t i = 0; i < use.out.cnt; i++)
+      greatest = fmax(greatest, fabs((double)out[isa][i] - want[i]));
+    if (!(greatest <= bound_below_fp32(&use)))
+      fail_msg("%s, case %zu, %s on %s: off by %g, at most %g", c->op, (size_t)(c - cases),
+               tf_precision_name(precision), tf_isa_name((tf_isa_t)isa), greatest,
+               bound_below_fp32(&use));
+    /* vdpbf16ps takes denormals for 0, of which these values have none */
+    if (memcmp(out[isa], out[TF_ISA_SCALAR], use.out.cnt * sizeof **out) != 0)
+      fail_msg("%s, case %zu, %s: %s and scalar differ in bits", c->op, (size_t)(c - cases),
+               tf_precision_name(precision), tf_isa_name((tf_isa_t)isa));
+  }
+}
+
+static void products_below_fp32_are_near_double_and_the_same_on_all_instruction_sets(void **state) {
+  (void)state;
+  for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
+    if (!tf_tensor_find(cases[i].op)->product_cnt || !cases[i].constant_mask) continue;
+    for (int precision = TF_PRECISION_BF16; precision < TF_PRECISION_CNT; precision++)
+      check_below_fp32(&cases[i], (tf_precision_t)precision, 0.0f);
+    check_below_fp32(&cases[i], TF_PRECISION_INT8, 1.0f);
+  }
+}
+
+/* Rows one value too wide for exact int8 sums stay fp32; so does a convolution of few outputs a group. */
+static void products_that_stay_fp32_have_its_bits(void **state) {
+  (void)state;
+  static const case_of_t stay[] = {
+      {.op            = "conv",
+       .in            = {S3(1, 4, 19), S3(12, 1, 3), S1(12)},
+       .ints          = {4, 1, 2, 4, 0},
+       .int_cnt       = 5,
+       .constant_mask = 6},
+      {.op = "matmul",      .in = {S2(7, 13), S2(13, 35)},                                  .constant_mask = 0},
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(stay); i++) {
+    tf_tensor_use_t use;
+    assert_int_equal(make_use(&stay[i], &use), TF_OK);
+    use.constant_mask = stay[i].constant_mask;
+    fill(&stay[i], &use);
+    run_isa(&use, TF_ISA_SCALAR);
+    memcpy(out[1], out[0], sizeof *out);
+    use.precision = TF_PRECISION_INT8;
+    run_isa(&use, TF_ISA_SCALAR);
+    assert_memory_equal(out[0], out[1], use.out.cnt * sizeof **out);
+  }
+  assert_true(
+      tf_rounded_wanted(&(tf_tensor_use_t){.precision = TF_PRECISION_INT8}, TF_OP_WIDTH_MAX));
+  assert_false(
+      tf_rounded_wanted(&(tf_tensor_use_t){.precision = TF_PRECISION_INT8}, TF_OP_WIDTH_MAX + 1));
+}
+
 static void every_op_has_a_case(void **state) {
   (void)state;
   const tf_tensor_op_t *op;
@@ -273,15 +344,18 @@ static void nan_goes_through(void **state) {
     bool wanted = false, found = false;
     for (size_t n = 0; n < TF_ARRAY_CNT(chosen); n++) wanted |= strcmp(cases[i].op, chosen[n]) == 0;
     if (!wanted) continue;
-    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+    for (int k = 0; k < TF_ISA_CNT * TF_PRECISION_CNT; k++) {
+      const int       isa = k % TF_ISA_CNT;
       tf_tensor_use_t use;
       if (!tf_isa_supported((tf_isa_t)isa)) continue;
       assert_int_equal(make_use(&cases[i], &use), TF_OK);
       use.constant_mask = cases[i].constant_mask;
+      use.precision     = (tf_precision_t)(k / TF_ISA_CNT);
+      found             = false;
       fill(&cases[i], &use);
       in[0][0] = NAN;
       run_isa(&use, (tf_isa_t)isa);
-      for (uint32_t k = 0; k < use.out.cnt; k++) found |= isnan(out[isa][k]);
+      for (uint32_t v = 0; v < use.out.cnt; v++) found |= isnan(out[isa][v]);
       if (!found) fail_msg("%s, %s: NaN is lost", use.op->name, tf_isa_name((tf_isa_t)isa));
     }
   }
@@ -371,6 +445,8 @@ int main(void) {
       cmocka_unit_test(shapes_that_disagree_are_refused_in_words),
       cmocka_unit_test(trees_that_do_not_hold_are_refused),
       cmocka_unit_test(every_op_agrees_with_double_and_over_instruction_sets),
+      cmocka_unit_test(products_below_fp32_are_near_double_and_the_same_on_all_instruction_sets),
+      cmocka_unit_test(products_that_stay_fp32_have_its_bits),
       cmocka_unit_test(ops_in_place_give_the_same),
       cmocka_unit_test(nan_goes_through),
   };
