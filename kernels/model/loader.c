@@ -214,8 +214,13 @@ static void delete_nets(net_plans_t *nets) {
 static tf_err_t make_net_window(const tf_graph_t *graph, const tf_loader_options_t *options,
                                 tf_model_t *m, net_plans_t *nets) {
   tf_err_t err = tf_net_stream_new(graph->net, options->isa, m->precision, &nets->stream);
-  if (err && err != E_MODEL_UNSUPPORTED) return err;
-  if (err) snprintf(nets->why, sizeof nets->why, "%s", tf_error_text());
+  if (!err) err = tf_net_stream_check(nets->stream, graph->net);
+  if (err == E_CORE_NO_MEMORY || err == E_CORE_ARGUMENT) return err;
+  if (err) {
+    snprintf(nets->why, sizeof nets->why, "%s", tf_error_text());
+    tf_net_stream_delete(nets->stream);
+    nets->stream = NULL;
+  }
   const bool slides = !err;
   if (slides && m->scratch_bytes < nets->stream->scratch_bytes)
     m->scratch_bytes = nets->stream->scratch_bytes;
