@@ -187,10 +187,12 @@ typedef struct bytes_of {
 static bytes_of_t node_bytes(const draft_t *d, uint32_t n) {
   const tf_net_node_t *node = &d->net->nodes[n];
   const float         *constants[TF_TENSOR_INPUTS_MAX];
-  bytes_of_t           b = {0};
+  bytes_of_t           b   = {0};
+  tf_tensor_use_t      use = node->use;
+  use.isa                  = d->isa;
   tf_net_constants(d->net, node, constants);
   if (node->use.op->pack_bytes)
-    b.packed = tf_align_up(node->use.op->pack_bytes(&node->use, constants), TF_LINE_BYTES);
+    b.packed = tf_align_up(use.op->pack_bytes(&use, constants), TF_LINE_BYTES);
   for (uint32_t i = 0; i < node->use.in_cnt; i++)
     if (constants[i] && !(node->use.op->packs >> i & 1))
       b.copied += tf_align_up((node->use.in[i].cnt + TF_OP_PAD) * sizeof(float), TF_LINE_BYTES);
@@ -225,7 +227,7 @@ static void fill_call(const draft_t *d, tf_net_plan_t *plan, uint32_t n, uint8_t
   call->node    = n;
   call->out_at  = d->places[root_of(d, node->out)].at;
   if (bytes.packed) {
-    node->use.op->pack(&node->use, constants, *at);
+    node->use.op->pack(&call->use, constants, *at);
     call->use.packed = *at;
     *at += bytes.packed;
   }
