@@ -76,8 +76,8 @@ static int report_profile(const tf_cmd_model_args_t *args, const tf_model_t *mod
 static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *model,
                              const tf_measure_t *m, double error_max, uint64_t load_ns) {
   json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", model->name, "backend", "cpu", "isa",
-                          tf_cmd_model_costs(model).isa, "precision", tf_cmd_model_precision(args),
-                          "window", (int)model->window);
+                          tf_cmd_model_costs(model).isa, "precision",
+                          tf_precision_name(model->precision), "window", (int)model->window);
   add_quantiles(all, "", &m->cold_ns);
   add_quantiles(all, "warm_", &m->warm_ns);
   add_quantiles(all, "busy_", &m->busy_ns);
@@ -103,8 +103,9 @@ static int report_bench(const tf_cmd_model_args_t *args, const tf_model_t *model
                         const tf_measure_t *m, double error_max, uint32_t error_cnt,
                         uint64_t load_ns) {
   if (args->json) return report_bench_json(args, model, m, error_max, load_ns);
-  printf("model %s, %s, cpu %s, %llu parameters\n", model->name, tf_cmd_model_precision(args),
-         tf_cmd_model_costs(model).isa, (unsigned long long)model->param_cnt);
+  printf("model %s, %s, cpu %s, %llu parameters\n", model->name,
+         tf_precision_name(model->precision), tf_cmd_model_costs(model).isa,
+         (unsigned long long)model->param_cnt);
   print_quantiles("after 512 KiB of other data", &m->cold_ns);
   print_quantiles("back to back", &m->warm_ns);
   print_quantiles("this machine's own: a fixed loop without memory", &m->busy_ns);
