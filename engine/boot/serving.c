@@ -4,33 +4,38 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/isa.h"
 #include "serve/models_dir.h"
 
 TF_STATIC_ASSERT((int)TF_OVERRUN_FALLBACK == (int)TF_CONFIG_OVERRUN_FALLBACK &&
                      (int)TF_OVERRUN_LAST == (int)TF_CONFIG_OVERRUN_LAST,
                  "the config's overrun words are the compute stage's");
+TF_STATIC_ASSERT((int)TF_PRECISION_INT8 - TF_PRECISION_FP32 ==
+                         (int)TF_CONFIG_PRECISION_INT8 - TF_CONFIG_PRECISION_FP32 &&
+                     TF_CONFIG_PRECISION_INT8 == TF_CONFIG_PRECISION_FP32 + TF_PRECISION_CNT - 1 &&
+                     (int)TF_PRECISION_FP16 == TF_CONFIG_PRECISION_FP16 - TF_CONFIG_PRECISION_FP32,
+                 "the config's precisions are the models', behind auto");
 TF_STATIC_ASSERT((int)TF_CROSSING_SORT == (int)TF_CONFIG_CROSSING_SORT &&
                      (int)TF_CROSSING_REFUSE == (int)TF_CONFIG_CROSSING_REFUSE,
                  "the config's quantiles words are the serving's");
 
 /* How the config wants a model; what it may say but this build cannot do is refused, never passed
- * over. A model file holds fp32, which is what auto takes. */
+ * over. */
 tf_err_t tf_serving_options(const tf_config_t *c, uint32_t i, tf_model_options_t *options) {
-  char path[64], where[256];
-  *options = (tf_model_options_t){.error_max = (double)c->models[i].error_max_ppm * 1e-6};
-  switch (c->models[i].precision) {
-  case TF_CONFIG_PRECISION_BF16: options->precision = TF_PRECISION_BF16; break;
-  case TF_CONFIG_PRECISION_INT8: options->precision = TF_PRECISION_INT8; break;
-  case TF_CONFIG_PRECISION_FP16:
-    snprintf(path, sizeof path, "models[%u].precision", i);
-    return TF_ERR(
-        E_CONFIG_VALUE,
-        "%s: found fp16, which the cpu backend has no kernels for: allowed are auto, fp32, "
-        "bf16, int8",
-        tf_config_where(c, path, where, sizeof where));
-  default: options->precision = TF_PRECISION_FP32; break;
-  }
-  return TF_OK;
+  const tf_config_model_t *m = &c->models[i];
+  char                     path[64], where[256];
+  *options = (tf_model_options_t){.error_max = (double)m->error_max_ppm * 1e-6,
+                                  .precision = TF_PRECISION_AUTO};
+  if (m->precision != TF_CONFIG_PRECISION_AUTO)
+    options->precision = (tf_precision_t)(m->precision - TF_CONFIG_PRECISION_FP32);
+  options->isa_forced = m->isa != TF_CONFIG_ISA_AUTO;
+  if (!options->isa_forced) return TF_OK;
+  options->isa = (tf_isa_t)(m->isa - TF_CONFIG_ISA_SCALAR);
+  if (tf_isa_supported(options->isa)) return TF_OK;
+  snprintf(path, sizeof path, "models[%u].isa", i);
+  return TF_ERR(E_CONFIG_VALUE, "%s: this machine has no %s, its best is %s",
+                tf_config_where(c, path, where, sizeof where), tf_isa_name(options->isa),
+                tf_isa_name(tf_isa_best()));
 }
 
 tf_err_t tf_serving_load(const tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_t *number) {

@@ -260,7 +260,7 @@ static const char all_keys[] =
     "[gap], "
     "wake: true}, {name: any, instruments: [A.B], max_age: any}]\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
-    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, error_max: 9, "
+    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, isa: avx2, error_max: 9, "
     "backend: cpu, budget: "
     "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
@@ -387,6 +387,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->models[0].file, "gone.safetensors");
   assert_int_equal(c->models[0].window, 50);
   assert_int_equal(c->models[0].precision, TF_CONFIG_PRECISION_INT8);
+  assert_int_equal(c->models[0].isa, TF_CONFIG_ISA_AVX2);
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
   assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);
