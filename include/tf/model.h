@@ -62,6 +62,9 @@ typedef struct tf_model_options {
 /* How boot gets one without knowing kernels/model. The error text names file, tensor or node. */
 typedef struct tf_model_loader {
   tf_err_t (*load)(const char *path, const tf_model_options_t *options, tf_model_t **model);
+  /* The same of a file's bytes, which are the caller's; label stands for the file in errors. */
+  tf_err_t (*load_bytes)(const char *label, const uint8_t *bytes, size_t bytes_cnt,
+                         const tf_model_options_t *options, tf_model_t **model);
   void (*unload)(tf_model_t *model);
 } tf_model_loader_t;
 

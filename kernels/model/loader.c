@@ -295,15 +295,13 @@ static tf_err_t load_graph(const tf_safetensors_t *st, const char *path,
   return TF_OK;
 }
 
-tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf_model_t **model,
-                        tf_graph_t *graph) {
-  tf_safetensors_t st;
-  tf_graph_t      *parsed = calloc(1, sizeof *parsed);
-  *model                  = NULL;
-  if (graph) memset(graph, 0, sizeof *graph);
-  if (!parsed) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", path);
-  tf_err_t err = tf_safetensors_read(&st, path);
-  if (!err) err = load_graph(&st, path, options, parsed, model);
+/* st is the caller's. */
+static tf_err_t load_parsed(const tf_safetensors_t *st, const char *label,
+                            const tf_loader_options_t *options, tf_model_t **model,
+                            tf_graph_t *graph) {
+  tf_graph_t *parsed = calloc(1, sizeof *parsed);
+  if (!parsed) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", label);
+  tf_err_t err = load_graph(st, label, options, parsed, model);
   if (err) {
     tf_loader_unload(*model);
     *model = NULL;
@@ -313,6 +311,16 @@ tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf
   else
     tf_graph_fini(parsed);
   free(parsed);
+  return err;
+}
+
+tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf_model_t **model,
+                        tf_graph_t *graph) {
+  tf_safetensors_t st;
+  *model = NULL;
+  if (graph) memset(graph, 0, sizeof *graph);
+  tf_err_t err = tf_safetensors_read(&st, path);
+  if (!err) err = load_parsed(&st, path, options, model, graph);
   tf_safetensors_fini(&st);
   return err;
 }
@@ -336,4 +344,16 @@ static tf_err_t load_best(const char *path, const tf_model_options_t *options, t
   return tf_loader_load(path, &all, model, NULL);
 }
 
-const tf_model_loader_t tf_model_loader = {.load = load_best, .unload = tf_loader_unload};
+static tf_err_t load_bytes(const char *label, const uint8_t *bytes, size_t bytes_cnt,
+                           const tf_model_options_t *options, tf_model_t **model) {
+  const tf_loader_options_t all = {.isa = tf_isa_best(), .model = *options};
+  tf_safetensors_t          st;
+  *model       = NULL;
+  tf_err_t err = tf_safetensors_parse(&st, label, bytes, bytes_cnt);
+  if (!err) err = load_parsed(&st, label, &all, model, NULL);
+  tf_safetensors_fini(&st);
+  return err;
+}
+
+const tf_model_loader_t tf_model_loader = {
+    .load = load_best, .load_bytes = load_bytes, .unload = tf_loader_unload};
