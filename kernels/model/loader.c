@@ -12,6 +12,11 @@ static void run(const tf_model_t *model, void *scratch, const float *row, float 
   tf_execute_row(model->plan, scratch, row, out);
 }
 
+static void run_many(const tf_model_t *model, void *scratch, const float *rows, uint32_t cnt,
+                     float *out) {
+  tf_execute_rows(model->plan, scratch, rows, cnt, out);
+}
+
 static void reset(const tf_model_t *model, void *state) { tf_window_reset(model->plan, state); }
 
 static bool step(const tf_model_t *model, void *state, void *scratch, const float *row,
@@ -187,6 +192,9 @@ static tf_err_t make_plan(const tf_graph_t *graph, const tf_loader_options_t *op
   m->plan          = plan;
   m->scratch_bytes = plan->scratch_bytes;
   m->run           = run;
+  m->run_many      = run_many;
+
+  m->many_scratch_bytes = tf_execute_rows_bytes(plan);
   return TF_OK;
 }
 
