@@ -18,10 +18,10 @@ typedef struct tf_measure {
   tf_hist_t warm_ns;     /* after the deferred work */
   tf_hist_t deferred_ns; /* the deferred work; empty without a window */
   tf_hist_t late_ns;     /* a tick that came before the deferred work of one before it */
-  tf_hist_t
-      busy_ns; /* TF_MEASURE_BUSY_STEPS multiplications, each waiting for the one before, beside each of
-                          * cold_ns: no memory, so what its tail has the machine has, not the model */
-  double ticks_per_second; /* all of it, back to back, without reading the clock in between */
+  /* TF_MEASURE_BUSY_STEPS multiplications, each waiting for the one before, beside each of cold_ns: no memory, so what its tail
+   * has the machine has, not the model. */
+  tf_hist_t busy_ns;
+  double    ticks_per_second; /* all of it, back to back, without reading the clock in between */
 } tf_measure_t;
 
 /* Runs about a third of seconds for each figure, at least 100 runs. tf_clock_calibrate() first.
