@@ -36,13 +36,13 @@ typedef struct stub {
 void stub_fail(tf_mailbox_t *box, tf_err_t err) {
   snprintf(box->text, sizeof box->text, "%s", tf_error_text());
   box->failure = (uint32_t)err;
-  tf_store_release_u32(&box->state, TF_WORKER_FAILED); /* pairs with: tf_worker_watch */
+  tf_store_release_u32(&box->state, TF_MAILBOX_FAILED); /* pairs with: tf_child_watch */
 }
 
 static void beat(stub_t *s, uint64_t now_ns) {
   if (now_ns - s->beat_ns < BEAT_NS) return;
   s->beat_ns = now_ns;
-  tf_store_release(&s->view->box->worker_beat_ns, now_ns); /* pairs with: tf_worker_watch */
+  tf_store_release(&s->view->box->worker_beat_ns, now_ns); /* pairs with: tf_child_watch */
 }
 
 /* Looks at no request any more. */
@@ -138,8 +138,8 @@ static void answer_row(stub_t *s, uint32_t idx, const tf_mailbox_row_t *row, con
 /* False: the engine is gone, or said stop. */
 static bool may_go_on(const stub_t *s, uint64_t now_ns) {
   tf_mailbox_t *box = s->view->box;
-  if (tf_load_acquire(&box->stop)) return false;            /* pairs with: tf_worker_stop */
-  uint64_t beat_ns = tf_load_acquire(&box->engine_beat_ns); /* pairs with: tf_worker_watch */
+  if (tf_load_acquire(&box->stop)) return false;            /* pairs with: tf_child_stop */
+  uint64_t beat_ns = tf_load_acquire(&box->engine_beat_ns); /* pairs with: tf_child_watch */
   return beat_ns == 0 || now_ns < beat_ns + ORPHAN_NS;
 }
 
@@ -197,9 +197,9 @@ tf_err_t stub_serve(tf_mailbox_view_t *view, const tf_model_t *model, faults_t *
   } else {
     if (faults->ns[STUB_FAULT_SLOW_START]) wait_ns(&s, faults->ns[STUB_FAULT_SLOW_START]);
     beat(&s, tf_clock_monotonic_ns());
-    tf_store_release_u32(&view->box->state, TF_WORKER_SERVING); /* pairs with: tf_worker_watch */
+    tf_store_release_u32(&view->box->state, TF_MAILBOX_SERVING); /* pairs with: tf_child_watch */
     serve(&s);
-    tf_store_release_u32(&view->box->state, TF_WORKER_STOPPED); /* pairs with: tf_worker_watch */
+    tf_store_release_u32(&view->box->state, TF_MAILBOX_STOPPED); /* pairs with: tf_child_watch */
   }
   free(s.states);
   free(s.numbers);

@@ -12,7 +12,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "model/loader.h"
-#include "serve/worker.h"
+#include "serve/child.h"
 
 #define INSTRUMENTS 5
 /* A busy machine takes a thread off its core for longer than any card takes: what is asserted of time is the lane's own, in which
@@ -22,16 +22,16 @@
 static const char *stub_path;
 
 typedef struct rig {
-  tf_model_t        *model;
-  void              *scratch;
-  uint8_t           *states; /* (INSTRUMENTS), what the answers should be; NULL: single rows */
-  size_t             stride;
-  tf_kept_rows_t     kept;
-  tf_worker_t       *worker;
-  tf_worker_lane_t   lane;
-  const char        *argv[8];
-  tf_worker_config_t config;
-  unsigned           seed;
+  tf_model_t       *model;
+  void             *scratch;
+  uint8_t          *states; /* (INSTRUMENTS), what the answers should be; NULL: single rows */
+  size_t            stride;
+  tf_kept_rows_t    kept;
+  tf_child_t       *worker;
+  tf_child_lane_t   lane;
+  const char       *argv[8];
+  tf_child_config_t config;
+  unsigned          seed;
 } rig_t;
 
 static void sleep_ms(long ms) {
@@ -46,7 +46,7 @@ static uint64_t thread_cpu_ns(void) {
 
 static bool serves_within(rig_t *r, uint64_t after_epoch, long ms) {
   for (; ms > 0; ms -= 5) {
-    if (tf_worker_serving(r->worker) > after_epoch) return true;
+    if (tf_child_serving(r->worker) > after_epoch) return true;
     sleep_ms(5);
   }
   return false;
@@ -72,7 +72,7 @@ static void begin(rig_t *r, const char *file, const char *faults) {
   const char *argv[] = {stub_path, "--model", file, "--faults", faults, "--seed", "5", NULL};
   memcpy(r->argv, argv, sizeof argv);
   if (!faults) r->argv[3] = NULL;
-  r->config = (tf_worker_config_t){
+  r->config = (tf_child_config_t){
       .argv     = r->argv,
       .heart_ns = 10 * TF_NS_PER_SEC, /* a busy machine stops hearts for a second */
       .mailbox  = {.slot_cnt       = 64,
@@ -83,26 +83,26 @@ static void begin(rig_t *r, const char *file, const char *faults) {
                    .window         = window,
                    .model_hash     = r->model->hash}
   };
-  r->lane = (tf_worker_lane_t){.kept           = window > 1 ? &r->kept : NULL,
-                               .numbers        = calloc(INSTRUMENTS, sizeof(uint64_t)),
-                               .deadline_ticks = tf_clock_ns_to_ticks(DEADLINE_NS),
-                               .miss_limit     = 3};
+  r->lane = (tf_child_lane_t){.kept           = window > 1 ? &r->kept : NULL,
+                              .numbers        = calloc(INSTRUMENTS, sizeof(uint64_t)),
+                              .deadline_ticks = tf_clock_ns_to_ticks(DEADLINE_NS),
+                              .miss_limit     = 3};
 }
 
 static void start(rig_t *r) {
-  assert_int_equal(tf_worker_start(&r->config, &r->worker), TF_OK);
+  assert_int_equal(tf_child_start(&r->config, &r->worker), TF_OK);
   r->lane.worker = r->worker;
 }
 
 static void end(rig_t *r) {
-  tf_worker_stop(r->worker);
+  tf_child_stop(r->worker);
   tf_model_loader.unload(r->model);
   free(r->scratch), free(r->states), free(r->lane.numbers);
   free(r->kept.rows), free(r->kept.cnt), free(r->kept.next_idx);
 }
 
 /* A tick: what the worker says, and what it should. right: the worker's answer has the bits of the model run here. */
-static tf_worker_miss_t tick(rig_t *r, bool *right) {
+static tf_child_miss_t tick(rig_t *r, bool *right) {
   uint32_t instrument_idx = (uint32_t)rand_r(&r->seed) % INSTRUMENTS;
   float    row[TF_MODEL_INPUTS_MAX], want[TF_MODEL_OUTPUTS_MAX], got[TF_MODEL_OUTPUTS_MAX];
   for (uint32_t i = 0; i < r->model->input_cnt; i++)
@@ -116,10 +116,10 @@ static tf_worker_miss_t tick(rig_t *r, bool *right) {
   } else {
     r->model->run(r->model, r->scratch, row, want);
   }
-  tf_worker_miss_t result = tf_worker_ask(&r->lane, instrument_idx, row, tf_clock_ticks(), got);
-  *right                  = result == TF_WORKER_WARMING ? !is_ready
-                                                        : result == TF_WORKER_ANSWERED && is_ready &&
-                                             !memcmp(got, want, r->model->output_cnt * sizeof *got);
+  tf_child_miss_t result = tf_child_ask(&r->lane, instrument_idx, row, tf_clock_ticks(), got);
+  *right                 = result == TF_CHILD_WARMING ? !is_ready
+                                                      : result == TF_CHILD_ANSWERED && is_ready &&
+                                            !memcmp(got, want, r->model->output_cnt * sizeof *got);
   return result;
 }
 
@@ -130,10 +130,10 @@ typedef struct course {
 static course_t run(rig_t *r, uint32_t ticks) {
   course_t c = {.ticks = ticks};
   for (uint32_t i = 0; i < ticks; i++) {
-    bool             right;
-    tf_worker_miss_t result = tick(r, &right);
-    c.answered += result == TF_WORKER_ANSWERED;
-    c.wrong += result == TF_WORKER_ANSWERED && !right;
+    bool            right;
+    tf_child_miss_t result = tick(r, &right);
+    c.answered += result == TF_CHILD_ANSWERED;
+    c.wrong += result == TF_CHILD_ANSWERED && !right;
   }
   return c;
 }
@@ -153,8 +153,8 @@ static void a_worker_answers_with_the_models_own_bits(void **state) {
     course_t c        = run(&r, 1000 + warm_cnt);
     assert_int_equal(c.wrong, 0);
     assert_true(c.answered >= 1000);
-    assert_int_equal(r.lane.counts.results[TF_WORKER_MISS_BEHIND], 0);
-    tf_worker_counts_t counts = tf_worker_counts(r.worker);
+    assert_int_equal(r.lane.counts.results[TF_CHILD_MISS_BEHIND], 0);
+    tf_child_counts_t counts = tf_child_counts(r.worker);
     assert_int_equal(counts.starts, 1);
     end(&r);
   }
@@ -169,9 +169,9 @@ static void a_worker_that_dies_is_followed_by_one_that_knows_the_windows(void **
   uint32_t met = 0;
   for (int round = 0; round < 3; round++) { /* each worker dies of its 2,000th answer */
     bool right;
-    while (tf_worker_counts(r.worker).ends[TF_WORKER_END_SIGNAL] == (uint64_t)round) {
-      tf_worker_miss_t result = tick(&r, &right);
-      assert_true(result != TF_WORKER_ANSWERED || right);
+    while (tf_child_counts(r.worker).ends[TF_CHILD_END_SIGNAL] == (uint64_t)round) {
+      tf_child_miss_t result = tick(&r, &right);
+      assert_true(result != TF_CHILD_ANSWERED || right);
       if (++met > 100000) fail_msg("no worker died");
     }
     assert_true(serves_within(&r, (uint64_t)round + 1, 2000)); /* F69: within 2 s */
@@ -182,7 +182,7 @@ static void a_worker_that_dies_is_followed_by_one_that_knows_the_windows(void **
   }
   assert_true(r.lane.counts.rows_again > 0);
   char text[256];
-  tf_worker_last_end(r.worker, text, sizeof text);
+  tf_child_last_end(r.worker, text, sizeof text);
   assert_string_equal(text, "signal 9");
   end(&r);
 }
@@ -191,41 +191,41 @@ static void a_worker_that_dies_is_followed_by_one_that_knows_the_windows(void **
 static void what_does_not_answer_costs_a_deadline_and_is_replaced(void **state) {
   (void)state;
   static const struct {
-    const char     *faults;
-    tf_worker_end_t end;
+    const char    *faults;
+    tf_child_end_t end;
   } rows[] = {
-      {"hang=1/50",             TF_WORKER_END_SUSPECT},
-      {"freeze=1/50",           TF_WORKER_END_SUSPECT},
-      {"silent=1/4",            TF_WORKER_END_CNT    }, /* now and then: nobody is replaced */
-      {"torn=1/5,late_by=40ms", TF_WORKER_END_CNT    },
-      {"late=1/5,late_by=40ms", TF_WORKER_END_CNT    },
+      {"hang=1/50",             TF_CHILD_END_SUSPECT},
+      {"freeze=1/50",           TF_CHILD_END_SUSPECT},
+      {"silent=1/4",            TF_CHILD_END_CNT    }, /* now and then: nobody is replaced */
+      {"torn=1/5,late_by=40ms", TF_CHILD_END_CNT    },
+      {"late=1/5,late_by=40ms", TF_CHILD_END_CNT    },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     rig_t r;
     begin(&r, MLP, rows[i].faults);
-    if (rows[i].end == TF_WORKER_END_CNT) r.lane.miss_limit = 0;
+    if (rows[i].end == TF_CHILD_END_CNT) r.lane.miss_limit = 0;
     start(&r);
     assert_true(serves_within(&r, 0, 10000));
     uint32_t late = 0, wrong = 0;
     for (uint32_t n = 0; n < 200; n++) {
-      bool             right;
-      uint64_t         begun  = thread_cpu_ns();
-      tf_worker_miss_t result = tick(&r, &right);
-      uint64_t         ns     = thread_cpu_ns() - begun;
-      wrong += result == TF_WORKER_ANSWERED && !right;
-      late += result == TF_WORKER_MISS_LATE;
+      bool            right;
+      uint64_t        begun  = thread_cpu_ns();
+      tf_child_miss_t result = tick(&r, &right);
+      uint64_t        ns     = thread_cpu_ns() - begun;
+      wrong += result == TF_CHILD_ANSWERED && !right;
+      late += result == TF_CHILD_MISS_LATE;
       assert_true(ns < DEADLINE_NS + 50 * TF_NS_PER_US);
-      if (result == TF_WORKER_MISS_ABSENT) sleep_ms(1);
-      if (rows[i].end != TF_WORKER_END_CNT && tf_worker_counts(r.worker).ends[rows[i].end]) break;
+      if (result == TF_CHILD_MISS_ABSENT) sleep_ms(1);
+      if (rows[i].end != TF_CHILD_END_CNT && tf_child_counts(r.worker).ends[rows[i].end]) break;
     }
     assert_int_equal(wrong, 0);
     assert_true(late >= 3);
-    if (rows[i].end != TF_WORKER_END_CNT) {
+    if (rows[i].end != TF_CHILD_END_CNT) {
       assert_true(serves_within(&r, 1, 2000));
       course_t c = run(&r, 20);
       assert_int_equal(c.answered, 20);
     } else {
-      assert_int_equal(tf_worker_counts(r.worker).starts, 1);
+      assert_int_equal(tf_child_counts(r.worker).starts, 1);
     }
     end(&r);
   }
@@ -242,7 +242,7 @@ static void a_stopped_heart_is_seen_without_a_tick(void **state) {
   assert_true(serves_within(&r, 0, 10000));
   run(&r, 10);
   assert_true(serves_within(&r, 1, 4000));
-  assert_int_equal(tf_worker_counts(r.worker).ends[TF_WORKER_END_HEART], 1);
+  assert_int_equal(tf_child_counts(r.worker).ends[TF_CHILD_END_HEART], 1);
   end(&r);
 }
 
@@ -250,31 +250,31 @@ static void a_stopped_heart_is_seen_without_a_tick(void **state) {
 static void a_worker_that_cannot_start_says_why_and_is_given_up_within_its_budget(void **state) {
   (void)state;
   static const struct {
-    const char     *faults, *text;
-    tf_worker_end_t end;
+    const char    *faults, *text;
+    tf_child_end_t end;
   } rows[] = {
-      {"exit=3",        "exit status 3",                              TF_WORKER_END_EXIT  },
-      {"known=1",       "it failed: E_MODEL_CHECK: " MLP ": a known", TF_WORKER_END_FAILED},
-      {"slow_start=9s", "it did not serve in time",                   TF_WORKER_END_START },
+      {"exit=3",        "exit status 3",                              TF_CHILD_END_EXIT  },
+      {"known=1",       "it failed: E_MODEL_CHECK: " MLP ": a known", TF_CHILD_END_FAILED},
+      {"slow_start=9s", "it did not serve in time",                   TF_CHILD_END_START },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     rig_t r;
     begin(&r, MLP, rows[i].faults);
     r.config.restart_max = 2;
-    if (rows[i].end == TF_WORKER_END_START) r.config.start_ns = 300 * TF_NS_PER_MS;
+    if (rows[i].end == TF_CHILD_END_START) r.config.start_ns = 300 * TF_NS_PER_MS;
     start(&r);
     bool right;
-    for (int n = 0; n < 6000 && !tf_worker_gave_up(r.worker); n++) {
-      assert_int_equal(tick(&r, &right), TF_WORKER_MISS_ABSENT); /* answered at once by others */
+    for (int n = 0; n < 6000 && !tf_child_gave_up(r.worker); n++) {
+      assert_int_equal(tick(&r, &right), TF_CHILD_MISS_ABSENT); /* answered at once by others */
       sleep_ms(10);
     }
-    assert_true(tf_worker_gave_up(r.worker));
-    tf_worker_counts_t counts = tf_worker_counts(r.worker);
+    assert_true(tf_child_gave_up(r.worker));
+    tf_child_counts_t counts = tf_child_counts(r.worker);
     assert_int_equal(counts.starts, 3);
     assert_int_equal(counts.served, 0);
     assert_int_equal(counts.ends[rows[i].end], 3);
     char text[256];
-    tf_worker_last_end(r.worker, text, sizeof text);
+    tf_child_last_end(r.worker, text, sizeof text);
     assert_memory_equal(text, rows[i].text, strlen(rows[i].text));
     end(&r);
   }
@@ -287,10 +287,10 @@ static void a_program_that_is_not_there_is_named(void **state) {
   r.argv[0]            = "/nowhere/tickfuse-gpu";
   r.config.restart_max = 1;
   start(&r);
-  for (int n = 0; n < 1000 && !tf_worker_gave_up(r.worker); n++) sleep_ms(5);
-  assert_true(tf_worker_gave_up(r.worker));
+  for (int n = 0; n < 1000 && !tf_child_gave_up(r.worker); n++) sleep_ms(5);
+  assert_true(tf_child_gave_up(r.worker));
   char text[256];
-  tf_worker_last_end(r.worker, text, sizeof text);
+  tf_child_last_end(r.worker, text, sizeof text);
   assert_string_equal(text, "/nowhere/tickfuse-gpu: No such file or directory");
   end(&r);
 }
@@ -307,11 +307,11 @@ static void wrong_answers_are_told_from_right_ones(void **state) {
     course_t c = run(&r, 100);
     assert_int_equal(c.answered, 100);
     assert_int_equal(c.wrong, 10);
-    tf_worker_suspect(&r.lane);
+    tf_child_suspect(&r.lane);
     bool right;
-    assert_int_equal(tick(&r, &right), TF_WORKER_MISS_ABSENT);
+    assert_int_equal(tick(&r, &right), TF_CHILD_MISS_ABSENT);
     assert_true(serves_within(&r, 1, 2000));
-    assert_int_equal(tf_worker_counts(r.worker).ends[TF_WORKER_END_SUSPECT], 1);
+    assert_int_equal(tf_child_counts(r.worker).ends[TF_CHILD_END_SUSPECT], 1);
     end(&r);
   }
 }
@@ -334,20 +334,20 @@ static void an_orphan_ends(void **state) {
     execl(stub_path, stub_path, "--model", MLP, "--mailbox", number, (char *)NULL);
     _exit(127);
   }
-  for (int n = 0; n < 1000 && tf_load_acquire_u32(&view.box->state) != TF_WORKER_SERVING;
+  for (int n = 0; n < 1000 && tf_load_acquire_u32(&view.box->state) != TF_MAILBOX_SERVING;
        n++) /* pairs with: stub_serve */
     sleep_ms(10);
   int waited = 0;
   while (waitpid(pid, &status, WNOHANG) == 0 && ++waited < 600) sleep_ms(10);
   assert_true(waited > 100 && waited < 600); /* 2 s and a little */
-  assert_int_equal(view.box->state, TF_WORKER_STOPPED);
+  assert_int_equal(view.box->state, TF_MAILBOX_STOPPED);
   tf_mailbox_close(&view);
   close(fd);
   end(&r);
 }
 
 int main(int argc, char **argv) {
-  if (argc < 2) return fprintf(stderr, "usage: test_worker GPU-STUB\n"), 1;
+  if (argc < 2) return fprintf(stderr, "usage: test_child GPU-STUB\n"), 1;
   stub_path = argv[1];
   tf_clock_calibrate();
   static const struct CMUnitTest tests[] = {
