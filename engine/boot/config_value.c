@@ -481,6 +481,8 @@ static const char *parse_file(const tf_config_value_in_t *in, const char **field
   return text;
 }
 
+#define EXPRESSION_BYTES_MAX 63 /* a model's name of a feature */
+
 /* Symbols go by thousands, so the text is sized first and built once. */
 static const char *texts_text(const tf_config_value_in_t *in, char *why) {
   size_t bytes = 3;
@@ -497,12 +499,14 @@ static const char *texts_text(const tf_config_value_in_t *in, char *why) {
 
 static const char *parse_texts(const tf_config_value_in_t *in, tf_config_texts_t *field,
                                char *why) {
-  char found[TF_CONFIG_FOUND_BYTES];
+  char       found[TF_CONFIG_FOUND_BYTES];
+  const bool is_plain = !in->key->words; /* "expressions": a feature's text may hold anything */
   if (in->node->kind != TF_CONFIG_LIST)
     return refuse(why, "found %s; expected a list of texts",
                   tf_config_value_found(in->node, found));
   if (in->node->child_cnt < in->key->min)
-    return refuse(why, "an empty list; leave the key out, or [\"*\"] for all");
+    return refuse(why, "an empty list; leave the key out%s",
+                  is_plain ? ", or [\"*\"] for all" : "");
   if (in->node->child_cnt > in->key->max)
     return refuse(why, "%u items; at most %lld", in->node->child_cnt, (long long)in->key->max);
   const char **items = tf_config_pool_take(in->pool, in->node->child_cnt * sizeof *items);
@@ -511,10 +515,11 @@ static const char *parse_texts(const tf_config_value_in_t *in, tf_config_texts_t
   for (const tf_config_node_t *item = in->node->first; item; item = item->next) {
     *in->culprit = item;
     if (item->kind == TF_CONFIG_POISON) return refuse(why, "has an item that was refused");
-    if (!check_text(item, 1, TF_SYMBOL_BYTES_MAX - 1, why)) return NULL;
-    if (strcmp(item->text, "*") == 0 && in->node->child_cnt > 1)
+    if (!check_text(item, 1, is_plain ? TF_SYMBOL_BYTES_MAX - 1 : EXPRESSION_BYTES_MAX, why))
+      return NULL;
+    if (is_plain && strcmp(item->text, "*") == 0 && in->node->child_cnt > 1)
       return refuse(why, "\"*\" means all and stands alone");
-    if (strpbrk(item->text, " ,[]"))
+    if (is_plain && strpbrk(item->text, " ,[]"))
       return refuse(why, "found %s; an item has no blanks, commas or brackets",
                     tf_config_value_found(item, found));
     for (uint32_t i = 0; i < cnt; i++)
@@ -565,11 +570,19 @@ static bool is_host(const char *host, bool v6) {
   return host[0] != '.' && host[0] != '-';
 }
 
+/* Of a URL that may have one: what needs no escape, and escapes (RFC 3986, 3.3). */
+static bool is_path(const char *path) {
+  return path[0] == '/' && path[1] &&
+         path[strspn(
+             path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/")] == '\0';
+}
+
 static const char *parse_url_node(const tf_config_value_in_t *in, const tf_config_node_t *node,
                                   tf_config_url_t *field, char *why) {
-  char        found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[300];
+  char        found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[600];
   const char *plain      = strncmp(in->key->words, "ws", 2) == 0 ? "ws" : "http";
   bool        may_be_tls = strchr(in->key->words, '|') != NULL;
+  bool        has_path   = strchr(in->key->words, '/') != NULL;
   const char *scheme = node->text, *after = strstr(scheme, "://");
   if (!check_text(node, 1, 290, why)) return NULL;
   if (strchr(scheme, '@')) /* not repeated here: errors are logged */
@@ -585,19 +598,26 @@ static const char *parse_url_node(const tf_config_value_in_t *in, const tf_confi
     return refuse(why, "found %s; expected %s://host:port", found, plain);
   if (!is_plain && !tls)
     return refuse(why, "found %s; expected %ss://host:port or %s://host:port", found, plain, plain);
-  if (strpbrk(after + 3, "/?#"))
+  size_t host_cnt = strcspn(after + 3, "/?#");
+  char   authority[300], path[300] = "";
+  snprintf(authority, sizeof authority, "%.*s", (int)host_cnt, after + 3);
+  if (after[3 + host_cnt] && !has_path)
     return refuse(why, "found %s; only scheme, host and port: the venue's own path is used", found);
+  if (has_path) snprintf(path, sizeof path, "%s", after + 3 + host_cnt);
+  if (has_path && !is_path(path))
+    return refuse(why, "found %s; expected a path of letters, digits and -._~%%/ behind the host",
+                  found);
   uint16_t port = tls ? 443 : 80;
-  if (!split_host(after + 3, host, port_text) || !is_host(host, after[3] == '['))
+  if (!split_host(authority, host, port_text) || !is_host(host, after[3] == '['))
     return refuse(why, "found %s; expected %s%s://host:port", found, plain, tls ? "s" : "");
   if (*port_text && !read_port(port_text, 1, &port))
     return refuse(why, "found %s; a port is 1 .. 65535", found);
   bool v6 = after[3] == '[';
-  snprintf(text, sizeof text, "%s%s://%s%s%s:%u", plain, tls ? "s" : "", v6 ? "[" : "", host,
-           v6 ? "]" : "", port);
-  const char *kept = keep(in, why, host);
-  if (!kept) return NULL;
-  *field = (tf_config_url_t){.host = kept, .port = port, .tls = tls};
+  snprintf(text, sizeof text, "%s%s://%s%s%s:%u%s", plain, tls ? "s" : "", v6 ? "[" : "", host,
+           v6 ? "]" : "", port, path);
+  const char *kept = keep(in, why, host), *kept_path = has_path ? keep(in, why, path) : NULL;
+  if (!kept || (has_path && !kept_path)) return NULL;
+  *field = (tf_config_url_t){.host = kept, .path = kept_path, .port = port, .tls = tls};
   return keep(in, why, text);
 }
 

@@ -66,6 +66,49 @@ TF_COLD static bool stand_in(tf_compute_t *compute, tf_compute_model_t *m, uint3
   return true;
 }
 
+static void take_standing(tf_compute_model_t *m, const tf_standing_t *s) {
+  m->answer          = s->answer;
+  m->path            = m->foreign->config.path;
+  m->foreign->row_ns = s->row_ns;
+}
+
+/* What no_answer says; false: nothing, and the model's strategies HOLD. */
+static bool do_without(const tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                       uint32_t good) {
+  const tf_foreign_t *f = m->foreign;
+  m->path               = TF_PATH_FALLBACK;
+  if (f->config.no_answer == TF_NO_ANSWER_FALLBACK && good >> f->config.fallback_idx & 1) {
+    const tf_compute_model_t *other = &compute->models[f->config.fallback_idx];
+    m->answer                       = other->answer;
+    m->answered_by                  = other->active->model;
+    return true;
+  }
+  const float none = __builtin_nanf("");
+  m->answer        = f->config.no_answer == TF_NO_ANSWER_LAST
+                         ? f->standing[instrument_id].answer
+                         : (tf_answer_t){.score = none, .p10 = none, .p90 = none};
+  return m->answer.score == m->answer.score;
+}
+
+/* A tick of a model that another runtime answers. */
+static bool ask_foreign(tf_compute_t *compute, tf_compute_model_t *m,
+                        const tf_lane_instrument_t *in, uint32_t good) {
+  const tf_market_t *market = &in->market;
+  tf_foreign_ask(m->foreign, in->id, market->event->ingest_seq, market->now_ns, m->row);
+  const tf_standing_t *s = tf_foreign_standing(m->foreign, in->id, market->now_ns);
+  m->foreign->row_ns     = 0;
+  if (s) {
+    take_standing(m, s);
+    return true;
+  }
+  bool stands_in = do_without(compute, m, in->id, good);
+  m->counts.fallback += stands_in;
+  m->counts.absent += !stands_in;
+  compute->counts.absent += !stands_in;
+  compute->absent |= (uint32_t)!stands_in << (m - compute->models);
+  return stands_in;
+}
+
 /* One model on the tick in hand: true when there is an answer that a rule may see. */
 static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_instrument_t *in,
                 void *window, uint32_t good) {
@@ -75,10 +118,12 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   if (!m->has_row) {
     m->broke = true;
     if (window) m->active->model->reset(m->active->model, window);
+    if (m->foreign) tf_foreign_break(m->foreign, in->id);
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
     return false;
   }
+  if (TF_UNLIKELY(m->foreign)) return ask_foreign(compute, m, in, good);
   if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns) {
     m->owes_row    = window != NULL;
     bool stands_in = stand_in(compute, m, in->id, good);
@@ -102,7 +147,8 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
 }
 
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
-  uint32_t good = 0;
+  uint32_t good   = 0;
+  compute->absent = 0;
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
     tf_compute_model_t *m = &compute->models[i];
     m->counts.requested++;
@@ -115,6 +161,20 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     if (m->fleet) tf_fleet_update(m->fleet, in->id, is_good ? &m->answer : NULL);
   }
   return good;
+}
+
+bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *e, const tf_lane_instrument_t *in) {
+  bool     is_state = e->u.control.command == TF_CONTROL_RUNTIME;
+  uint32_t idx      = is_state ? e->u.runtime.model_idx : e->u.answer.model_idx;
+  if (idx >= compute->model_cnt || !compute->models[idx].foreign)
+    return false; /* of another config */
+  tf_compute_model_t *m = &compute->models[idx];
+  if (!tf_foreign_obey(m->foreign, &m->post, e)) return false;
+  compute->absent = 0;
+  m->answered_by  = m->active->model;
+  take_standing(m, &m->foreign->standing[in->id]);
+  if (m->fleet) tf_fleet_update(m->fleet, in->id, &m->answer);
+  return true;
 }
 
 void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_ns) {
@@ -223,6 +283,10 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   m->answered_by = model;
   compute->model_cnt++;
   return TF_OK;
+}
+
+void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign) {
+  compute->models[compute->model_cnt - 1].foreign = foreign;
 }
 
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
