@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boot/chain.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "serve/worker.h"
@@ -57,6 +58,25 @@ static tf_err_t find_runtime(const tf_engine_t *e, const tf_config_model_t *m,
                 m->name, name);
 }
 
+/* The inputs that the config names, ranges of another model's outputs one by one; their number. names NULL: that alone. */
+static uint32_t list_features(const tf_config_model_t *m,
+                              char (*names)[TF_MODEL_FEATURE_NAME_BYTES]) {
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < m->inputs.item_cnt && cnt <= TF_MODEL_INPUTS_MAX; i++) {
+    tf_chain_output_t output;
+    bool is_range = tf_chain_parse(m->inputs.items[i], &output) && !tf_chain_check_output(&output);
+    uint32_t many = is_range ? output.last - output.first + 1 : 1;
+    for (uint32_t k = 0; k < many && names; k++) {
+      if (is_range)
+        snprintf(names[cnt + k], sizeof *names, "%s.%u", output.model, output.first + k);
+      else
+        snprintf(names[cnt + k], sizeof *names, "%s", m->inputs.items[i]);
+    }
+    cnt += many;
+  }
+  return cnt;
+}
+
 static uint32_t output_cnt(const tf_config_model_t *m) {
   return m->outputs ? m->outputs : m->horizon;
 }
@@ -66,7 +86,6 @@ static tf_foreign_config_t lane_config(const tf_config_t *c, uint32_t i,
   const tf_config_model_t *m      = &c->models[i];
   tf_foreign_config_t      config = {.name       = m->name,
                                      .path       = runtime->path,
-                                     .width      = m->inputs.item_cnt,
                                      .rows       = m->window ? m->window : 1,
                                      .output_cnt = output_cnt(m),
                                      .max_age_ns = m->max_age_ns,
@@ -83,9 +102,14 @@ tf_err_t tf_runtimes_load(tf_engine_t *e, uint32_t i, tf_model_t **model) {
   e->runtimes->engine = e;
   e->publish.runtimes = e->runtimes;
   row_t   *row        = &e->runtimes->rows[i];
+  uint32_t width      = list_features(m, NULL);
   tf_err_t err        = find_runtime(e, m, &row->runtime);
+  if (!err && width > TF_MODEL_INPUTS_MAX)
+    err = TF_ERR(E_MODEL_SCHEMA, "%s: model %s: %u inputs; at most %d", e->config->path, m->name,
+                 width, TF_MODEL_INPUTS_MAX);
   if (err) return err;
   tf_foreign_config_t config = lane_config(e->config, i, row->runtime);
+  config.width               = width;
   config.features            = calloc(config.width, sizeof *config.features);
   row->foreign =
       aligned_alloc(TF_LINE_PAIR_BYTES, tf_align_up(sizeof *row->foreign, TF_LINE_PAIR_BYTES));
@@ -95,8 +119,7 @@ tf_err_t tf_runtimes_load(tf_engine_t *e, uint32_t i, tf_model_t **model) {
     row->foreign = NULL;
     return TF_ERR(E_CORE_NO_MEMORY, "model %s", m->name);
   }
-  for (uint32_t k = 0; k < config.width; k++)
-    snprintf(config.features[k], sizeof config.features[k], "%s", m->inputs.items[k]);
+  (void)list_features(m, config.features);
   tf_foreign_begin(row->foreign, &config);
   *model = &row->foreign->model;
   return TF_OK;

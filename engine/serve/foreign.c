@@ -16,7 +16,10 @@ size_t tf_foreign_bytes(const tf_foreign_config_t *c, uint32_t instrument_cnt) {
   size_t rows = c->rows > 1 ? tf_kept_rows_bytes(c->rows, c->width) : 0;
   if (asks == 0 || __builtin_mul_overflow(rows, (size_t)instrument_cnt, &kept) ||
       __builtin_add_overflow(asks, kept, &bytes) ||
-      __builtin_add_overflow(bytes, instrument_cnt * sizeof(tf_standing_t) + 4 * TF_LINE_PAIR_BYTES,
+      __builtin_add_overflow(bytes,
+                             instrument_cnt *
+                                     (sizeof(tf_standing_t) + c->output_cnt * sizeof(float)) +
+                                 5 * TF_LINE_PAIR_BYTES,
                              &bytes))
     return 0;
   return bytes;
@@ -58,6 +61,8 @@ tf_err_t tf_foreign_init(tf_foreign_t *f, uint32_t instrument_cnt, tf_arena_t *a
     f->standing[i] = (tf_standing_t){
         .answer = {.score = NAN, .p10 = NAN, .p90 = NAN}
     };
+  f->outs = tf_arena_take(arena, (size_t)instrument_cnt * c->output_cnt * sizeof(float), 64);
+  if (!f->outs) return E_CORE_ARENA_FULL;
   tf_err_t err = c->rows > 1 ? init_kept(&f->kept, c, instrument_cnt, arena) : TF_OK;
   return err ? err : tf_asks_init(&f->asks, instrument_cnt, values, arena);
 }
@@ -124,6 +129,8 @@ static bool on_answer(tf_foreign_t *f, const tf_post_t *post, const tf_event_t *
     f->counts.refused++;
     return false;
   }
+  memcpy(f->outs + (size_t)e->instrument_id * f->config.output_cnt, f->coming.out,
+         f->config.output_cnt * sizeof(float));
   s->row_ns = row_ns;
   s->stands = true;
   f->counts.taken++;

@@ -60,6 +60,7 @@ typedef struct tf_foreign {
   tf_asks_t           asks;
   bool                is_asking; /* there is a worker: live, from the start on */
   uint32_t            state;     /* tf_runtime_state_t, as the events say */
+  float              *outs;      /* (instruments, output_cnt) of the standing answers */
   tf_standing_t      *standing;  /* (instruments) */
   tf_kept_rows_t      kept;      /* row_cap 0: single rows */
   struct {

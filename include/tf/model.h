@@ -4,17 +4,20 @@
 #define TF_MODEL_H
 
 #include "tf/err.h"
+#include "tf/isa.h"
 
 #define TF_MODEL_INPUTS_MAX         1024
 #define TF_MODEL_OUTPUTS_MAX        96 /* 32 steps ahead with p10, p50, p90 each */
 #define TF_MODEL_FEATURE_NAME_BYTES 64
 
-/* What weights and rows are multiplied in. Sums, states and activations are float throughout. */
+/* What weights and rows are multiplied in; fp16 rounds weights alone. Sums, states and activations are float throughout. */
 typedef enum tf_precision {
   TF_PRECISION_FP32,
   TF_PRECISION_BF16,
+  TF_PRECISION_FP16,
   TF_PRECISION_INT8,
-  TF_PRECISION_CNT
+  TF_PRECISION_CNT,
+  TF_PRECISION_AUTO = TF_PRECISION_CNT /* of options alone: what the file's weights are stored in */
 } tf_precision_t;
 
 typedef struct tf_model tf_model_t;
@@ -51,7 +54,9 @@ struct tf_model {
 /* How a model is to be loaded. */
 typedef struct tf_model_options {
   tf_precision_t precision;
-  double         error_max; /* of the file's known answers; 0: what the precision usually allows */
+  double         error_max;  /* of the file's known answers; 0: what the precision usually allows */
+  bool           isa_forced; /* isa instead of the best of this CPU, which must have it */
+  tf_isa_t       isa;
 } tf_model_options_t;
 
 /* How boot gets one without knowing kernels/model. The error text names file, tensor or node. */

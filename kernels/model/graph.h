@@ -22,10 +22,11 @@
 
 typedef struct tf_graph_node {
   const tf_op_t *op;
-  tf_op_params_t params;                    /* weight and bias are the next two */
-  float         *weight;                    /* owned */
-  float         *bias;                      /* owned; NULL for none */
-  char           name[TF_GRAPH_NAME_BYTES]; /* the source's name for it, for people */
+  tf_op_params_t params;                       /* weight and bias are the next two */
+  float         *weight;                       /* owned */
+  float         *bias;                         /* owned; NULL for none */
+  float          ranges[TF_TENSOR_RANGES_MAX]; /* int8: of its rows, and of h; 0: by row */
+  char           name[TF_GRAPH_NAME_BYTES];    /* the source's name for it, for people */
 } tf_graph_node_t;
 
 typedef struct tf_graph {
@@ -37,6 +38,7 @@ typedef struct tf_graph {
   uint32_t        width_max;  /* widest row between two nodes */
   uint32_t        node_cnt;
   uint64_t        param_cnt;
+  tf_precision_t  precision; /* what the file's weights are stored in */
   tf_graph_node_t nodes[TF_GRAPH_NODE_CNT_MAX];
   tf_net_t       *net;      /* owned; in place of nodes where the model is no chain, else NULL */
   tf_features_t   features; /* as many as input_cnt once complete */

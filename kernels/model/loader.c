@@ -58,13 +58,15 @@ const tf_window_t *tf_loader_window(const tf_model_t *model) {
   return model->window > 1 && !is_net(model) ? model->plan : NULL;
 }
 
-tf_loader_options_t tf_loader_preset(void) { return (tf_loader_options_t){.isa = tf_isa_best()}; }
+tf_loader_options_t tf_loader_preset(void) {
+  return (tf_loader_options_t){.isa = tf_isa_best(), .model.precision = TF_PRECISION_AUTO};
+}
 
-double tf_loader_error_max(const tf_model_options_t *options) {
+double tf_loader_error_max(const tf_model_options_t *options, tf_precision_t precision) {
   static const double presets[] = {TF_LOADER_ERROR_MAX_FP32, TF_LOADER_ERROR_MAX_BF16,
-                                   TF_LOADER_ERROR_MAX_INT8};
+                                   TF_LOADER_ERROR_MAX_FP16, TF_LOADER_ERROR_MAX_INT8};
   TF_STATIC_ASSERT(TF_ARRAY_CNT(presets) == TF_PRECISION_CNT, "a bound for each precision");
-  return options->error_max > 0.0 ? options->error_max : presets[options->precision];
+  return options->error_max > 0.0 ? options->error_max : presets[precision];
 }
 
 tf_err_t tf_loader_session_init(tf_loader_session_t *s, const tf_model_t *model) {
@@ -99,7 +101,7 @@ void tf_loader_answer(const tf_loader_session_t *s, const float *rows, float *ou
 tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_model_t *model,
                          const tf_model_options_t *options, double *error_max) {
   const size_t        each  = (size_t)graph->window * graph->input_cnt;
-  const double        bound = tf_loader_error_max(options);
+  const double        bound = tf_loader_error_max(options, model->precision);
   tf_loader_session_t session;
   double              worst = 0.0;
   float              *out   = malloc(graph->output_cnt * sizeof *out);
@@ -116,7 +118,7 @@ tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_model_t *model,
             TF_ERR(E_MODEL_CHECK,
                    "model %s in %s: known answer %u, output %u: %.9g came out, %.9g was stored, a "
                    "relative error of %.2g, at most %.2g is allowed",
-                   graph->name, tf_precision_name(options->precision), r, o, (double)out[o], want,
+                   graph->name, tf_precision_name(model->precision), r, o, (double)out[o], want,
                    error, bound);
     }
   }
@@ -129,7 +131,7 @@ tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_model_t *model,
 static tf_err_t make_plan(const tf_graph_t *graph, const tf_loader_options_t *options,
                           tf_model_t *m) {
   tf_plan_spec_t spec = {
-      .isa = options->isa, .precision = options->model.precision, .node_cnt = graph->node_cnt};
+      .isa = options->isa, .precision = m->precision, .node_cnt = graph->node_cnt};
   tf_plan_t *plan;
   tf_err_t   err = tf_plan_new_part(graph, &spec, &plan);
   if (err) return err;
@@ -142,7 +144,7 @@ static tf_err_t make_plan(const tf_graph_t *graph, const tf_loader_options_t *op
 static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *options,
                             tf_model_t *m) {
   tf_window_t *window;
-  tf_err_t     err = tf_window_new(graph, options->isa, options->model.precision, &window);
+  tf_err_t     err = tf_window_new(graph, options->isa, m->precision, &window);
   if (err) return err;
   m->plan          = window;
   m->scratch_bytes = window->scratch_bytes;
@@ -156,11 +158,7 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
 static tf_err_t make_net(const tf_graph_t *graph, const tf_loader_options_t *options,
                          tf_model_t *m) {
   tf_net_plan_t *plan;
-  if (options->model.precision != TF_PRECISION_FP32)
-    return TF_ERR(E_MODEL_UNSUPPORTED,
-                  "model %s is a graph of tensor operations, which run in fp32 alone, not in %s",
-                  graph->name, tf_precision_name(options->model.precision));
-  tf_err_t err = tf_net_plan_new(graph->net, options->isa, &plan);
+  tf_err_t       err = tf_net_plan_new(graph->net, options->isa, m->precision, &plan);
   if (err) return tf_error_add(err, "model %s", graph->name);
   m->plan          = plan;
   m->scratch_bytes = plan->scratch_bytes;
@@ -171,6 +169,11 @@ static tf_err_t make_net(const tf_graph_t *graph, const tf_loader_options_t *opt
   m->step        = net_step;
   m->advance     = net_advance;
   return TF_OK;
+}
+
+static tf_precision_t precision_of(const tf_graph_t *graph, const tf_loader_options_t *options) {
+  return options->model.precision == TF_PRECISION_AUTO ? graph->precision
+                                                       : options->model.precision;
 }
 
 tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *options,
@@ -184,6 +187,7 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              ? TF_OK
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
+  if (!err) m->precision = precision_of(graph, options);
   if (!err && graph->net)
     err = make_net(graph, options, m);
   else if (!err && graph->window > 1)
@@ -201,7 +205,6 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
   m->input_cnt  = graph->input_cnt;
   m->output_cnt = graph->output_cnt;
   m->param_cnt  = graph->param_cnt;
-  m->precision  = options->model.precision;
   m->features   = features;
   m->schema     = schema;
   *model        = m;
@@ -257,7 +260,8 @@ void tf_loader_unload(tf_model_t *model) {
 }
 
 static tf_err_t load_best(const char *path, const tf_model_options_t *options, tf_model_t **model) {
-  tf_loader_options_t all = {.isa = tf_isa_best(), .model = *options};
+  tf_loader_options_t all = {.isa   = options->isa_forced ? options->isa : tf_isa_best(),
+                             .model = *options};
   return tf_loader_load(path, &all, model, NULL);
 }
 

@@ -18,6 +18,7 @@ typedef struct place {
 typedef struct draft {
   const tf_net_t *net;
   tf_isa_t        isa;
+  tf_precision_t  precision;
   place_t        *places;  /* by value */
   uint32_t       *bias_of; /* by node: the add whose constant is its bias; TF_NET_NONE */
   uint32_t       *call_of; /* by node; TF_NET_NONE where it is no call: a view, or a bias */
@@ -27,6 +28,14 @@ typedef struct draft {
 } draft_t;
 
 static uint32_t root_of(const draft_t *d, uint32_t value) { return d->places[value].root; }
+
+/* A node's op as it is to run. */
+static tf_tensor_use_t use_of(const draft_t *d, uint32_t n) {
+  tf_tensor_use_t use = d->net->nodes[n].use;
+  use.isa             = d->isa;
+  use.precision       = d->precision;
+  return use;
+}
 
 static uint32_t last_node(const draft_t *d) { return d->net->node_cnt - 1; }
 
@@ -185,12 +194,13 @@ typedef struct bytes_of {
 } bytes_of_t;
 
 static bytes_of_t node_bytes(const draft_t *d, uint32_t n) {
-  const tf_net_node_t *node = &d->net->nodes[n];
-  const float         *constants[TF_TENSOR_INPUTS_MAX];
-  bytes_of_t           b = {0};
+  const tf_net_node_t  *node = &d->net->nodes[n];
+  const tf_tensor_use_t use  = use_of(d, n);
+  const float          *constants[TF_TENSOR_INPUTS_MAX];
+  bytes_of_t            b = {0};
   tf_net_constants(d->net, node, constants);
-  if (node->use.op->pack_bytes)
-    b.packed = tf_align_up(node->use.op->pack_bytes(&node->use, constants), TF_LINE_BYTES);
+  if (use.op->pack_bytes)
+    b.packed = tf_align_up(use.op->pack_bytes(&use, constants), TF_LINE_BYTES);
   for (uint32_t i = 0; i < node->use.in_cnt; i++)
     if (constants[i] && !(node->use.op->packs >> i & 1))
       b.copied += tf_align_up((node->use.in[i].cnt + TF_OP_PAD) * sizeof(float), TF_LINE_BYTES);
@@ -220,12 +230,11 @@ static void fill_call(const draft_t *d, tf_net_plan_t *plan, uint32_t n, uint8_t
   const bytes_of_t     bytes = node_bytes(d, n);
   const float         *constants[TF_TENSOR_INPUTS_MAX];
   tf_net_constants(d->net, node, constants);
-  call->use     = node->use;
-  call->use.isa = plan->isa;
-  call->node    = n;
-  call->out_at  = d->places[root_of(d, node->out)].at;
+  call->use    = use_of(d, n);
+  call->node   = n;
+  call->out_at = d->places[root_of(d, node->out)].at;
   if (bytes.packed) {
-    node->use.op->pack(&node->use, constants, *at);
+    node->use.op->pack(&call->use, constants, *at);
     call->use.packed = *at;
     *at += bytes.packed;
   }
@@ -281,6 +290,7 @@ static tf_err_t build(const draft_t *d, tf_net_plan_t **plan) {
   p->window        = net->window;
   p->output_cnt    = tf_net_output_cnt(net);
   p->isa           = d->isa;
+  p->precision     = d->precision;
   p->call_cnt      = d->call_cnt;
   p->input_at      = d->places[TF_NET_INPUT].at;
   p->output_at     = d->places[root_of(d, net->nodes[last_node(d)].out)].at;
@@ -301,8 +311,8 @@ static tf_err_t build(const draft_t *d, tf_net_plan_t **plan) {
 static void find_work(draft_t *d) {
   size_t most = 0;
   for (uint32_t n = 0; n < d->net->node_cnt; n++) {
-    const tf_tensor_use_t *use = &d->net->nodes[n].use;
-    size_t                 cnt = use->op->scratch_cnt ? use->op->scratch_cnt(use) : 0;
+    const tf_tensor_use_t use = use_of(d, n);
+    size_t                cnt = use.op->scratch_cnt ? use.op->scratch_cnt(&use) : 0;
     if (most < cnt) most = cnt;
   }
   d->work = (uint32_t)tf_align_up(most, TF_OP_PAD) + TF_TENSOR_PAD;
@@ -319,17 +329,19 @@ static tf_err_t make(draft_t *d, tf_net_plan_t **plan) {
   return err ? err : build(d, plan);
 }
 
-tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_net_plan_t **plan) {
+tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                         tf_net_plan_t **plan) {
   *plan = NULL;
   if (!tf_isa_supported(isa))
     return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_isa_name(isa),
                   tf_isa_name(tf_isa_best()));
-  draft_t  d   = {.net     = net,
-                  .isa     = isa,
-                  .places  = calloc(net->value_cnt, sizeof *d.places),
-                  .bias_of = calloc(net->node_cnt, sizeof *d.bias_of),
-                  .call_of = calloc(net->node_cnt, sizeof *d.call_of),
-                  .order   = calloc(net->value_cnt, sizeof *d.order)};
+  draft_t  d   = {.net       = net,
+                  .isa       = isa,
+                  .precision = precision,
+                  .places    = calloc(net->value_cnt, sizeof *d.places),
+                  .bias_of   = calloc(net->node_cnt, sizeof *d.bias_of),
+                  .call_of   = calloc(net->node_cnt, sizeof *d.call_of),
+                  .order     = calloc(net->value_cnt, sizeof *d.order)};
   tf_err_t err = d.places && d.bias_of && d.call_of && d.order ? make(&d, plan)
                                                                : TF_ERR(E_CORE_NO_MEMORY, "a plan");
   free(d.places);

@@ -1,4 +1,4 @@
-/* What runs of a graph of tensor operations: steps in order, for one instruction set. Constants are packed as their ops
+/* What runs of a graph of tensor operations: steps in order, for one instruction set and precision. Constants are packed as their ops
  * read them, in one block with the steps; immutable once made, so any number of threads run it, each with a
  * scratch of its own.
  *
@@ -36,6 +36,7 @@ typedef struct tf_net_plan {
   uint32_t       input_at, output_at; /* floats into scratch */
   uint32_t       work_at;             /* ops' own scratch */
   tf_isa_t       isa;
+  tf_precision_t precision; /* of products with a constant side (tensor/rounded.h) */
   size_t         scratch_bytes;
   uint64_t       value_bytes;  /* of all values, had each its own memory */
   uint64_t       weight_bytes; /* as packed */
@@ -47,7 +48,8 @@ typedef struct tf_net_plan {
 
 /* E_CORE_NO_MEMORY, E_MODEL_UNSUPPORTED past the limits, E_CORE_ARGUMENT for an instruction set that the CPU has not. plan is
  * the caller's to delete. */
-tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_net_plan_t **plan);
+tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                         tf_net_plan_t **plan);
 void     tf_net_plan_delete(tf_net_plan_t *plan); /* accepts NULL */
 
 /* A window of rows in, its outputs out. No allocation, no failure, no state. rows: window times input_cnt floats. scratch:

@@ -63,7 +63,8 @@ static tf_mat_source_t layer_source(const tf_graph_node_t *n, bool of_h, tf_prec
                            .row_floats = (size_t)in_cnt + units,
                            .in_cnt     = of_h ? units : in_cnt,
                            .out_cnt    = n->op->gate_cnt * units,
-                           .precision  = precision};
+                           .precision  = precision,
+                           .range      = n->ranges[of_h]};
 }
 
 /* Gates end in a vector's room: the cell reads each gate in whole vectors. */
@@ -83,7 +84,8 @@ static tf_mat_source_t part_source(const tf_graph_t *g, const tf_graph_node_t *n
                            .row_floats = n->params.in_cnt,
                            .in_cnt     = in_cnt,
                            .out_cnt    = n->params.out_cnt,
-                           .precision  = precision};
+                           .precision  = precision,
+                           .range      = n->ranges[0]};
 }
 
 static size_t parts_bytes(const tf_graph_t *g, const tf_graph_node_t *n, tf_precision_t precision) {

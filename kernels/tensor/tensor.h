@@ -15,12 +15,15 @@
 #define TF_KERNELS_TENSOR_H
 
 #include "op/op.h"
+#include "tf/model.h"
 
 #define TF_TENSOR_RANK_MAX   8u
 #define TF_TENSOR_INPUTS_MAX 32u
 #define TF_TENSOR_INTS_MAX   32u
 #define TF_TENSOR_REALS_MAX  4u
 #define TF_TENSOR_PAD        64u
+/* Products of one op that have rows of their own: those of x and of h, of a recurrent layer. */
+#define TF_TENSOR_RANGES_MAX 2u
 /* Values of one tensor: a bound for sizes that come from a file. */
 #define TF_TENSOR_CNT_MAX (UINT64_C(1) << 24)
 
@@ -55,7 +58,9 @@ typedef struct tf_tensor_use {
   tf_tensor_loop_t      loop;
   uint32_t              constant_mask; /* bit i: input i is a constant, packed beforehand */
   const void           *packed;        /* what pack wrote */
-  const float          *bias; /* of an op that fuses one: added along the last axis; else NULL */
+  tf_precision_t        precision;     /* of products with a constant side; set before pack_bytes */
+  float        ranges[TF_TENSOR_RANGES_MAX]; /* int8: of the rows of each product; 0: by row */
+  const float *bias; /* of an op that fuses one: added along the last axis; else NULL */
 } tf_tensor_use_t;
 
 struct tf_tensor_op {
@@ -63,11 +68,12 @@ struct tf_tensor_op {
   uint32_t    in_min, in_max;
   uint32_t    int_min, int_max; /* how many ints it takes */
   uint32_t    real_cnt;
-  bool        takes_row;  /* a row op's name */
-  bool        in_place;   /* out may be the memory of an input of the same size */
-  bool        is_view;    /* out is input 0 under another shape: nothing is run */
-  bool        fuses_bias; /* adds use->bias, one value each of the last axis, in the same pass */
-  uint32_t    packs;      /* bit i: where input i is a constant, run reads packed in its place */
+  bool        takes_row;   /* a row op's name */
+  bool        in_place;    /* out may be the memory of an input of the same size */
+  bool        is_view;     /* out is input 0 under another shape: nothing is run */
+  bool        fuses_bias;  /* adds use->bias, one value each of the last axis, in the same pass */
+  uint32_t    packs;       /* bit i: where input i is a constant, run reads packed in its place */
+  uint32_t    product_cnt; /* with a constant side, which may run below fp32 (rounded.h) */
   /* Sets out and loop from in, ints and reals; checks every size. E_MODEL_SHAPE, E_MODEL_FORMAT. */
   tf_err_t (*shape)(tf_tensor_use_t *use);
   /* scratch: of scratch_cnt values, NULL where that is NULL. */

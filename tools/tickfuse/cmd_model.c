@@ -22,7 +22,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwpejh",
+    {"import",  tf_cmd_model_import,  "fFRonwOpejh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -42,7 +42,8 @@ static const command_t commands[] = {
      "  --out FILE            what to write; replaced whole or not at all\n"
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
-     "  --precision P         also measure the error in bf16 or int8; the file holds fp32\n"
+     "  --output NAME         which of the ONNX file's outputs (default: the only one of floats)\n"
+     "  --precision P         also measure the error in bf16, fp16 or int8; the file holds fp32\n"
      "  --error-max X         refuse the model when a known answer is further off in that "
      "precision\n"
      "  --json                the report as one JSON object\n"            },
@@ -53,7 +54,7 @@ static const command_t commands[] = {
      "waits for\n"
      "and what is done after it, origin and hash.\n"
      "\n"
-     "  --precision P  plan in fp32, bf16 or int8 (default: fp32)\n"
+     "  --precision P  plan in fp32, bf16, fp16 or int8 (default: the file's own)\n"
      "  --isa ISA      plan for scalar, avx2 or avx512 (default: the best of this CPU)\n"
      "  --json         one JSON object\n"                                 },
     {"ops",     tf_cmd_model_ops,     "jh",
@@ -74,7 +75,7 @@ static const command_t commands[] = {
      "\n"
      "  --input FILE   rows of features, .npy\n"
      "  --out FILE     rows of outputs, .npy\n"
-     "  --precision P  fp32, bf16 or int8 (default: fp32)\n"
+     "  --precision P  fp32, bf16, fp16 or int8 (default: the file's own)\n"
      "  --isa ISA      scalar, avx2 or avx512 (default: the best of this CPU)\n"
      "  --json         the report as one JSON object\n"                   },
     {"bench",   tf_cmd_model_bench,   "sSipbePjh",
@@ -88,13 +89,16 @@ static const command_t commands[] = {
      "(warm_*), the\n"
      "deferred work (deferred_*), a tick that comes before it (late_*), and how many ticks a "
      "second it\n"
-     "holds for good, all work included. error_max is against an evaluation in double.\n"
+     "holds for good, all work included. busy_* is a fixed loop without memory beside them: this "
+     "machine's\n"
+     "own tail. error_max is against an evaluation in double, load_ns from the file to the first "
+     "answer.\n"
      "\n"
      "  --shape SHAPE    random weights instead of a file: mlp (256-384-384-128), lstm_a (50 rows "
      "of 100,\n"
      "                   2 layers of 100), lstm_b (100 of 250, 3 of 200), lstm_c (100 of 500, 4 of "
      "1000)\n"
-     "  --precision P    fp32, bf16 or int8 (default: fp32)\n"
+     "  --precision P    fp32, bf16, fp16 or int8 (default: the file's own)\n"
      "  --backend B      cpu, or auto, which is the same in this build\n"
      "  --seconds N      how long to measure, above 0 to 3600 (default 3)\n"
      "  --isa ISA        scalar, avx2 or avx512 (default: the best of this CPU)\n"
@@ -107,12 +111,12 @@ static const command_t commands[] = {
      "Checks the container, the graph, the weights and the schema, then runs the known answers of\n"
      "the file and random windows on each instruction set of this CPU, against an evaluation in "
      "double\n"
-     "and against one another: bit for bit in fp32 and int8, within the allowed error in bf16. "
+     "and against one another: bit for bit, within the allowed error in bf16. "
      "Exit 3\n"
      "when anything is wrong with the file, or the precision is too coarse for the model.\n"
      "\n"
-     "  --precision P  fp32, bf16 or int8 (default: fp32)\n"
-     "  --error-max X  how far a known answer may be off (default: 1e-5, 0.05, 0.15)\n"
+     "  --precision P  fp32, bf16, fp16 or int8 (default: the file's own)\n"
+     "  --error-max X  how far a known answer may be off (default: 1e-5, 0.05, 0.01, 0.15)\n"
      "  --json         one JSON object\n"                                 },
 };
 
@@ -127,6 +131,7 @@ static const struct option long_options[] = {
     {"seconds",       required_argument, NULL, 'S'},
     {"isa",           required_argument, NULL, 'i'},
     {"window",        required_argument, NULL, 'w'},
+    {"output",        required_argument, NULL, 'O'},
     {"precision",     required_argument, NULL, 'p'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
@@ -217,6 +222,7 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'n': args->name = value; break;
   case 'I': args->input = value; break;
   case 's': args->shape = value; break;
+  case 'O': args->output = value; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;
   case 'b':
@@ -236,7 +242,7 @@ static int parse_value(const char *command, int letter, const char *value,
     break;
   case 'p':
     if (!tf_precision_parse(value, &args->options.model.precision))
-      return tf_cmd_model_usage(command, "--precision %s is none of fp32, bf16, int8", value);
+      return tf_cmd_model_usage(command, "--precision %s is none of fp32, bf16, fp16, int8", value);
     break;
   case 'w':
     if (!parse_window(value, &args->window))
@@ -281,10 +287,6 @@ static int parse(const command_t *command, int argc, char **argv, tf_cmd_model_a
   if (!args->file && !args->shape && command->run != tf_cmd_model_ops)
     return tf_cmd_model_usage(command->name, "which file?");
   return 0;
-}
-
-const char *tf_cmd_model_precision(const tf_cmd_model_args_t *args) {
-  return tf_precision_name(args->options.model.precision);
 }
 
 /* Steps of a row's plan, or layers and steps around a window. */

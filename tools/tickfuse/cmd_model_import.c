@@ -31,13 +31,13 @@ static int report_import(const tf_cmd_model_args_t *args, const tf_graph_t *grap
         (int)graph->window, "params", (json_int_t)graph->param_cnt, "opset",
         (json_int_t)report->opset, "onnx_nodes", (int)report->onnx_node_cnt, "steps",
         (int)tf_cmd_model_step_cnt(model), "denormals", (json_int_t)report->denormal_cnt,
-        "precision", tf_cmd_model_precision(args), "error_max", error_max));
+        "precision", tf_precision_name(model->precision), "error_max", error_max));
   printf("%s: model %s, %u features in, %u out, %llu parameters\n", args->out, graph->name,
          graph->input_cnt, graph->output_cnt, (unsigned long long)graph->param_cnt);
   if (graph->window > 1) printf("  over a window of %u rows\n", graph->window);
   printf("  %u ONNX nodes of operator set %lld, %u steps; known answers within %.1g in %s\n",
          report->onnx_node_cnt, (long long)report->opset, tf_cmd_model_step_cnt(model), error_max,
-         tf_cmd_model_precision(args));
+         tf_precision_name(model->precision));
   if (report->denormal_cnt)
     printf("  %llu denormal weights were made 0\n", (unsigned long long)report->denormal_cnt);
   return 0;
@@ -70,10 +70,11 @@ static tf_err_t read_schema(const char *path, tf_features_t *features, char **te
 static int import_with(const tf_cmd_model_args_t *args, const char *name,
                        const tf_features_t *features, char *schema) {
   tf_import_onnx_report_t report;
-  tf_import_onnx_spec_t   spec      = {.name = name, .features = features, .window = args->window};
-  tf_model_t             *model     = NULL;
-  double                  error_max = 0.0;
-  tf_graph_t             *graph     = calloc(1, sizeof *graph);
+  tf_import_onnx_spec_t   spec = {
+        .name = name, .features = features, .window = args->window, .output = args->output};
+  tf_model_t *model     = NULL;
+  double      error_max = 0.0;
+  tf_graph_t *graph     = calloc(1, sizeof *graph);
   if (!graph) return TF_EXIT_FAILED;
   tf_err_t err = tf_import_onnx(args->file, &spec, graph, &report);
   if (!err && schema && !(graph->schema = strdup(schema)))

@@ -75,14 +75,14 @@ static int inspect_json(const tf_cmd_model_args_t *args, const tf_model_t *model
       "s:s, "
       "s:o, s:o, s:o}",
       "file", args->file, "name", model->name, "sha256", model->sha256_hex, "hash",
-      (json_int_t)model->hash, "precision", tf_cmd_model_precision(args), "isa", c.isa, "inputs",
-      (int)model->input_cnt, "window", (int)model->window, "outputs", (int)model->output_cnt,
-      "params", (json_int_t)model->param_cnt, "weight_bytes", (json_int_t)c.weight_bytes,
-      "timed_bytes", (json_int_t)c.timed_bytes, "state_bytes", (json_int_t)model->state_bytes,
-      "scratch_bytes", (json_int_t)model->scratch_bytes, "flops", (json_int_t)c.timed_flops,
-      "deferred_flops", (json_int_t)c.deferred_flops, "producer", graph->producer, "source",
-      graph->source, "source_sha256", graph->source_sha256_hex, "features", features, "graph",
-      inspect_nodes(graph), "plan", plan);
+      (json_int_t)model->hash, "precision", tf_precision_name(model->precision), "isa", c.isa,
+      "inputs", (int)model->input_cnt, "window", (int)model->window, "outputs",
+      (int)model->output_cnt, "params", (json_int_t)model->param_cnt, "weight_bytes",
+      (json_int_t)c.weight_bytes, "timed_bytes", (json_int_t)c.timed_bytes, "state_bytes",
+      (json_int_t)model->state_bytes, "scratch_bytes", (json_int_t)model->scratch_bytes, "flops",
+      (json_int_t)c.timed_flops, "deferred_flops", (json_int_t)c.deferred_flops, "producer",
+      graph->producer, "source", graph->source, "source_sha256", graph->source_sha256_hex,
+      "features", features, "graph", inspect_nodes(graph), "plan", plan);
   json_t *training = graph->training ? json_loads(graph->training, 0, NULL) : NULL;
   if (training) json_object_set_new(all, "training", training);
   json_t *schema = graph->schema ? json_loads(graph->schema, 0, NULL) : NULL;
@@ -90,10 +90,11 @@ static int inspect_json(const tf_cmd_model_args_t *args, const tf_model_t *model
   return tf_cmd_model_print(all);
 }
 
-static void print_costs(const tf_cmd_model_args_t *args, const tf_model_t *model) {
+static void print_costs(const tf_model_t *model) {
   const tf_cmd_model_costs_t c = tf_cmd_model_costs(model);
-  printf("precision %s, %llu parameters, %.1f KiB packed for %s\n", tf_cmd_model_precision(args),
-         (unsigned long long)model->param_cnt, (double)c.weight_bytes / 1024.0, c.isa);
+  printf("precision %s, %llu parameters, %.1f KiB packed for %s\n",
+         tf_precision_name(model->precision), (unsigned long long)model->param_cnt,
+         (double)c.weight_bytes / 1024.0, c.isa);
   if (model->window > 1)
     printf("window    %u rows; %.1f KiB of state an instrument\n", model->window,
            (double)model->state_bytes / 1024.0);
@@ -112,7 +113,7 @@ static void inspect_text(const tf_cmd_model_args_t *args, const tf_model_t *mode
          args->file, model->sha256_hex, model->hash, model->hash);
   printf("source    %s, sha256 %.16s...\nproducer  %s\n", graph->source, graph->source_sha256_hex,
          graph->producer);
-  print_costs(args, model);
+  print_costs(model);
   printf("outputs   %u (%s)\n", model->output_cnt,
          model->output_cnt == 1   ? "score"
          : model->output_cnt == 3 ? "p10, p50, p90"
