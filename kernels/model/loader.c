@@ -12,6 +12,11 @@ static void run(const tf_model_t *model, void *scratch, const float *row, float 
   tf_execute_row(model->plan, scratch, row, out);
 }
 
+static void run_many(const tf_model_t *model, void *scratch, const float *rows, uint32_t cnt,
+                     float *out) {
+  tf_execute_rows(model->plan, scratch, rows, cnt, out);
+}
+
 static void reset(const tf_model_t *model, void *state) { tf_window_reset(model->plan, state); }
 
 static bool step(const tf_model_t *model, void *state, void *scratch, const float *row,
@@ -21,6 +26,10 @@ static bool step(const tf_model_t *model, void *state, void *scratch, const floa
 
 static void advance(const tf_model_t *model, void *state, void *scratch) {
   tf_window_advance(model->plan, state, scratch);
+}
+
+static uint32_t assist(const tf_model_t *model) {
+  return tf_split_assist(((const tf_window_t *)model->plan)->split);
 }
 
 /* A net: all of a window at once, and its slide from row to row. */
@@ -187,6 +196,9 @@ static tf_err_t make_plan(const tf_graph_t *graph, const tf_loader_options_t *op
   m->plan          = plan;
   m->scratch_bytes = plan->scratch_bytes;
   m->run           = run;
+  m->run_many      = run_many;
+
+  m->many_scratch_bytes = tf_execute_rows_bytes(plan);
   return TF_OK;
 }
 
@@ -194,6 +206,11 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
                             tf_model_t *m) {
   tf_window_t *window;
   tf_err_t     err = tf_window_new(graph, options->isa, m->precision, &window);
+  if (!err && options->model.lanes == TF_SPLIT_LANES) {
+    err = tf_window_split(window, graph->name);
+    if (err) tf_window_delete(window);
+    m->assist = assist;
+  }
   if (err) return err;
   m->plan          = window;
   m->scratch_bytes = window->scratch_bytes;
@@ -264,7 +281,12 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
   if (!err) m->precision = precision_of(graph, options);
-  if (!err && graph->net)
+  if (!err && options->model.lanes == TF_SPLIT_LANES && (graph->net || graph->window <= 1))
+    err = TF_ERR(
+        E_MODEL_UNSUPPORTED,
+        "model %s: two lanes share the products of recurrent layers over a window; it has none",
+        graph->name);
+  else if (!err && graph->net)
     err = make_net(graph, options, m);
   else if (!err && graph->window > 1)
     err = make_window(graph, options, m);
@@ -300,15 +322,13 @@ static tf_err_t load_graph(const tf_safetensors_t *st, const char *path,
   return TF_OK;
 }
 
-tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf_model_t **model,
-                        tf_graph_t *graph) {
-  tf_safetensors_t st;
-  tf_graph_t      *parsed = calloc(1, sizeof *parsed);
-  *model                  = NULL;
-  if (graph) memset(graph, 0, sizeof *graph);
-  if (!parsed) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", path);
-  tf_err_t err = tf_safetensors_read(&st, path);
-  if (!err) err = load_graph(&st, path, options, parsed, model);
+/* st is the caller's. */
+static tf_err_t load_parsed(const tf_safetensors_t *st, const char *label,
+                            const tf_loader_options_t *options, tf_model_t **model,
+                            tf_graph_t *graph) {
+  tf_graph_t *parsed = calloc(1, sizeof *parsed);
+  if (!parsed) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", label);
+  tf_err_t err = load_graph(st, label, options, parsed, model);
   if (err) {
     tf_loader_unload(*model);
     *model = NULL;
@@ -318,6 +338,16 @@ tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf
   else
     tf_graph_fini(parsed);
   free(parsed);
+  return err;
+}
+
+tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf_model_t **model,
+                        tf_graph_t *graph) {
+  tf_safetensors_t st;
+  *model = NULL;
+  if (graph) memset(graph, 0, sizeof *graph);
+  tf_err_t err = tf_safetensors_read(&st, path);
+  if (!err) err = load_parsed(&st, path, options, model, graph);
   tf_safetensors_fini(&st);
   return err;
 }
@@ -341,4 +371,16 @@ static tf_err_t load_best(const char *path, const tf_model_options_t *options, t
   return tf_loader_load(path, &all, model, NULL);
 }
 
-const tf_model_loader_t tf_model_loader = {.load = load_best, .unload = tf_loader_unload};
+static tf_err_t load_bytes(const char *label, const uint8_t *bytes, size_t bytes_cnt,
+                           const tf_model_options_t *options, tf_model_t **model) {
+  const tf_loader_options_t all = {.isa = tf_isa_best(), .model = *options};
+  tf_safetensors_t          st;
+  *model       = NULL;
+  tf_err_t err = tf_safetensors_parse(&st, label, bytes, bytes_cnt);
+  if (!err) err = load_parsed(&st, label, &all, model, NULL);
+  tf_safetensors_fini(&st);
+  return err;
+}
+
+const tf_model_loader_t tf_model_loader = {
+    .load = load_best, .load_bytes = load_bytes, .unload = tf_loader_unload};
