@@ -140,12 +140,15 @@ static void every_family_gives_the_bits_of_a_recompute(void **state) {
 
 /* ---- made up ---- */
 
-#define NETS 20000u
+/* Of 20,000 such nets 13 were not cut: what a mask at random hides leaves positions of the newest row between others that a
+ * stride passes over (2026-11-22). */
+#define NETS        3000u
+#define NOT_CUT_MAX (NETS / 200)
 
 static void made_up_nets_give_the_bits_of_a_recompute(void **state) {
   (void)state;
   const char *only = getenv("TF_TEST_SEED"); /* as a failure printed it */
-  uint32_t    cut = 0, won = 0;
+  uint32_t    cut = 0, won = 0, not_cut = 0;
   if (only) seed = strtoull(only, NULL, 10);
   for (uint32_t n = 0; n < (only ? 1 : NETS); n++) {
     const uint64_t   began = seed;
@@ -154,25 +157,14 @@ static void made_up_nets_give_the_bits_of_a_recompute(void **state) {
     bench_t          b;
     char             name[40];
     if (!net) continue;
-    if (only)
-      for (uint32_t k = 0; k < net->node_cnt; k++) {
-        tf_net_node_t *nd = &net->nodes[k];
-        char           t[200];
-        printf("%u: %s ", nd->out, nd->use.op->name);
-        for (uint32_t i = 0; i < nd->use.in_cnt; i++)
-          printf("%u%s%s ", nd->in[i], net->values[nd->in[i]].constant ? "c" : "",
-                 tf_tensor_shape_text(&nd->use.in[i], t));
-        printf("-> %s ints", tf_tensor_shape_text(&nd->use.out, t));
-        for (uint32_t i = 0; i < nd->use.int_cnt; i++) printf(" %d", (int)nd->use.ints[i]);
-        puts("");
-        fflush(stdout);
-      }
     snprintf(name, sizeof name, "net %u, seed %llu", n, (unsigned long long)began);
     const tf_precision_t precision =
         random_below(&seed, 3) ? TF_PRECISION_FP32 : random_below(&seed, TF_PRECISION_CNT);
     tf_err_t err = tf_net_stream_new(net, tf_isa_best(), precision, &stream);
-    if (err) printf("%s: %s\n", name, tf_error_text());
-    if (!err) {
+    if (err) {
+      printf("%s: %s\n", name, tf_error_text());
+      not_cut++;
+    } else {
       cut++;
       won += tf_net_stream_check(stream, net) == TF_OK;
       bench_init(&b, net, precision, stream);
@@ -182,6 +174,8 @@ static void made_up_nets_give_the_bits_of_a_recompute(void **state) {
     tf_net_delete(net);
   }
   printf("%u nets cut, %u of them with less on the timed path\n", cut, won);
+  assert_true(not_cut <= NOT_CUT_MAX);
+  assert_true(only || won > NETS / 2);
 }
 
 int main(void) {
