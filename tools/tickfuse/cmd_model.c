@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "model/calibrate.h"
 
 #define SECONDS_PRESET 3.0
 #define SECONDS_MAX    3600.0
@@ -22,7 +23,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwpejh",
+    {"import",  tf_cmd_model_import,  "fFRonwpecCqjh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -42,9 +43,18 @@ static const command_t commands[] = {
      "  --out FILE            what to write; replaced whole or not at all\n"
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
-     "  --precision P         also measure the error in bf16, fp16 or int8; the file holds fp32\n"
-     "  --error-max X         refuse the model when a known answer is further off in that "
-     "precision\n"
+     "  --precision P         bf16, fp16 or int8: what the weights of products are stored in, and "
+     "run\n"
+     "                        (default: fp32)\n"
+     "  --error-max X         refuse the model when an answer is further off in that precision\n"
+     "  --calibrate ROWS      measure the error on rows of the market, and take int8 ranges from "
+     "them:\n"
+     "                        X.npy, of numbers or as `features eval` writes it, or VENUE:FILE\n"
+     "  --config CONFIG       whose features a VENUE:FILE is run through\n"
+     "  --percentile Q        int8 ranges hold so many percent of the values, 50 to 100; without "
+     "it "
+     "100,\n"
+     "                        and ranges are left out where each row by itself errs less\n"
      "  --json                the report as one JSON object\n"            },
     {"inspect", tf_cmd_model_inspect, "ipejh",
      "usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
@@ -128,6 +138,9 @@ static const struct option long_options[] = {
     {"isa",           required_argument, NULL, 'i'},
     {"window",        required_argument, NULL, 'w'},
     {"precision",     required_argument, NULL, 'p'},
+    {"calibrate",     required_argument, NULL, 'c'},
+    {"config",        required_argument, NULL, 'C'},
+    {"percentile",    required_argument, NULL, 'q'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
     {"json",          no_argument,       NULL, 'j'},
@@ -206,6 +219,13 @@ static bool parse_error_max(const char *text, double *error_max) {
   return end != text && *end == 0 && *error_max > 0.0 && *error_max <= ERROR_MAX_MAX;
 }
 
+static bool parse_percentile(const char *text, double *percentile) {
+  char *end;
+  *percentile = strtod(text, &end);
+  return end != text && *end == 0 && *percentile >= TF_CALIBRATE_PERCENTILE_MIN &&
+         *percentile <= 100.0;
+}
+
 /* One option's value; 0, or the exit code. */
 static int parse_value(const char *command, int letter, const char *value,
                        tf_cmd_model_args_t *args) {
@@ -217,6 +237,8 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'n': args->name = value; break;
   case 'I': args->input = value; break;
   case 's': args->shape = value; break;
+  case 'c': args->calibrate = value; break;
+  case 'C': args->config = value; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;
   case 'b':
@@ -242,6 +264,11 @@ static int parse_value(const char *command, int letter, const char *value,
     if (!parse_window(value, &args->window))
       return tf_cmd_model_usage(command, "--window %s is not an integer of 1 to %u", value,
                                 TF_GRAPH_WINDOW_MAX);
+    break;
+  case 'q':
+    if (!parse_percentile(value, &args->percentile))
+      return tf_cmd_model_usage(command, "--percentile %s is not a number of %g to 100", value,
+                                TF_CALIBRATE_PERCENTILE_MIN);
     break;
   case 'e':
     if (!parse_error_max(value, &args->options.model.error_max))

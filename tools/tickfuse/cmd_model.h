@@ -22,6 +22,9 @@ typedef struct tf_cmd_model_args {
   const char         *input;
   const char         *shape;
   const char         *backend;
+  const char         *calibrate;
+  const char         *config;
+  double              percentile; /* 0: not given */
   double              seconds;
   uint32_t            window; /* 0: not given */
   bool                json;
