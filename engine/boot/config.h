@@ -57,6 +57,12 @@ enum tf_config_crossing {
   TF_CONFIG_CROSSING_SORT,
   TF_CONFIG_CROSSING_REFUSE
 };
+enum tf_config_combine {
+  TF_CONFIG_COMBINE_MEAN,
+  TF_CONFIG_COMBINE_WEIGHTED,
+  TF_CONFIG_COMBINE_MEDIAN,
+  TF_CONFIG_COMBINE_VOTE
+};
 enum tf_config_overrun {
   TF_CONFIG_OVERRUN_COUNT,
   TF_CONFIG_OVERRUN_SKIP,
@@ -99,6 +105,11 @@ typedef struct tf_config_texts {
   const char *const *items;
   uint32_t           item_cnt; /* instruments: 0 = all that appear */
 } tf_config_texts_t;
+
+typedef struct tf_config_weights {
+  const double *items;
+  uint32_t      item_cnt; /* 0: none were given */
+} tf_config_weights_t;
 
 typedef struct tf_config_rate {
   uint32_t cnt_max; /* 0: no limit */
@@ -158,6 +169,8 @@ typedef struct tf_config_range {
 #define TF_CONFIG_CTYPE_BAR      tf_config_bar_size_t
 #define TF_CONFIG_CTYPE_HOURS    tf_config_hours_t
 #define TF_CONFIG_CTYPE_OFFSET   int64_t
+#define TF_CONFIG_CTYPE_EXPRS    tf_config_texts_t
+#define TF_CONFIG_CTYPE_WEIGHTS  tf_config_weights_t
 #define TF_CONFIG_CTYPE_RANGE    tf_config_range_t
 
 #define TF_CONFIG_FIELD_(key, type, field, ...) TF_CONFIG_CTYPE_##type field;

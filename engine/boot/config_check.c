@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "boot/chain.h"
 #include "boot/config_value.h"
 #include "core/nearest.h"
 #include "core/text.h"
@@ -350,8 +351,8 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
   snprintf(path, sizeof path, "models[%u].file", i);
-  if (!m->file == !m->registry)
-    report(config, E_CONFIG_CONFLICT, path, "one of file and registry is wanted");
+  if (!!m->file + !!m->registry + (m->ensemble.item_cnt > 0) != 1)
+    report(config, E_CONFIG_CONFLICT, path, "one of file, registry and ensemble is wanted");
   snprintf(path, sizeof path, "models[%u].version", i);
   if (m->version && !m->registry)
     report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");
@@ -364,6 +365,73 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
   snprintf(path, sizeof path, "models[%u].sha256", i);
   if (m->sha256 && strspn(m->sha256, "0123456789abcdefABCDEF") != strlen(m->sha256))
     report(config, E_CONFIG_VALUE, path, "found \"%s\"; 64 hex digits are wanted", m->sha256);
+}
+
+/* What of an ensemble's keys goes with what. */
+static void check_ensemble(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m   = &config->models[i];
+  const uint32_t           cnt = m->ensemble.item_cnt;
+  const bool               takes =
+      m->combine == TF_CONFIG_COMBINE_WEIGHTED || m->combine == TF_CONFIG_COMBINE_VOTE;
+  char path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].ensemble", i);
+  if (cnt == 0 && (m->combine || m->weights.item_cnt || m->quorum))
+    report(config, E_CONFIG_CONFLICT, path,
+           "combine, weights and quorum are of an ensemble; there is none");
+  if (cnt > 0 && (m->inputs.item_cnt || m->sha256 || m->window))
+    report(config, E_CONFIG_CONFLICT, path,
+           "inputs, sha256 and window are of a model file; an ensemble has its members alone");
+  snprintf(path, sizeof path, "models[%u].weights", i);
+  if (cnt > 0 && m->weights.item_cnt > 0 && m->weights.item_cnt != cnt)
+    report(config, E_CONFIG_CONFLICT, path, "%u weights for %u members", m->weights.item_cnt, cnt);
+  if (cnt > 0 && m->weights.item_cnt > 0 && !takes)
+    report(config, E_CONFIG_CONFLICT, path, "combine: weighted or vote takes them");
+  snprintf(path, sizeof path, "models[%u].combine", i);
+  if (cnt > 0 && m->weights.item_cnt == 0 && m->combine == TF_CONFIG_COMBINE_WEIGHTED)
+    report(config, E_CONFIG_CONFLICT, path, "there are no weights; give one for each member");
+  snprintf(path, sizeof path, "models[%u].quorum", i);
+  if (cnt > 0 && m->quorum > cnt)
+    report(config, E_CONFIG_CONFLICT, path, "%u of %u members", m->quorum, cnt);
+}
+
+/* That what it reads of other models is there. */
+static void check_sources(tf_config_t *config, uint32_t at) {
+  const tf_config_model_t *m = &config->models[at];
+  tf_chain_output_t        output;
+  char                     path[TF_CONFIG_PATH_BYTES];
+  NAMES_OF(config, models, model_cnt, names);
+  snprintf(path, sizeof path, "models[%u].ensemble", at);
+  for (uint32_t k = 0; k < m->ensemble.item_cnt; k++)
+    check_known(config, path, m->ensemble.items[k], "model", names, config->model_cnt);
+  snprintf(path, sizeof path, "models[%u].inputs", at);
+  for (uint32_t k = 0; k < m->inputs.item_cnt; k++) {
+    if (!tf_chain_parse(m->inputs.items[k], &output)) continue;
+    const char *wrong = tf_chain_check_output(&output);
+    if (wrong) report(config, E_CONFIG_VALUE, path, "found %s: %s", m->inputs.items[k], wrong);
+    check_known(config, path, output.model, "model", names, config->model_cnt);
+    uint32_t source = tf_chain_find(config, output.model);
+    if (source == TF_CHAIN_NONE || (config->models[source].overrun != TF_CONFIG_OVERRUN_LAST &&
+                                    config->models[source].overrun != TF_CONFIG_OVERRUN_FALLBACK))
+      continue;
+    report(config, E_CONFIG_CONFLICT, path,
+           "reads %s, whose overrun policy lets a score stand in for it, not a row of outputs: "
+           "count or skip",
+           output.model);
+  }
+}
+
+/* Each waits for those that it reads, so nobody may wait for itself. */
+static void check_circles(tf_config_t *config) {
+  uint32_t order[TF_ARRAY_CNT(config->models)], stuck;
+  char     path[TF_CONFIG_PATH_BYTES];
+  if (tf_chain_order(config, NULL, order, &stuck)) return;
+  const tf_config_model_t *m = &config->models[stuck];
+  snprintf(path, sizeof path, "models[%u].%s", stuck,
+           m->ensemble.item_cnt ? "ensemble"
+           : m->inputs.item_cnt ? "inputs"
+                                : "fallback");
+  report(config, E_CONFIG_CONFLICT, path,
+         "%s reads models that in the end read %s: nobody could answer first", m->name, m->name);
 }
 
 static void check_model(tf_config_t *config, uint32_t i) {
@@ -396,6 +464,9 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   for (uint32_t i = 0; i < config->model_cnt; i++) {
     check_model_file(config, i);
     check_model(config, i);
+    check_ensemble(config, i);
+    check_sources(config, i);
   }
+  check_circles(config);
   for (uint32_t i = 0; i < config->strategy_cnt; i++) check_strategy(config, i);
 }

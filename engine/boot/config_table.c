@@ -176,6 +176,8 @@ const char *tf_config_table_type_name(uint8_t type) {
       [TF_CONFIG_TYPE_BAR]      = "bar size",
       [TF_CONFIG_TYPE_HOURS]    = "hours",
       [TF_CONFIG_TYPE_OFFSET]   = "offset from UTC",
+      [TF_CONFIG_TYPE_EXPRS]    = "list of expressions",
+      [TF_CONFIG_TYPE_WEIGHTS]  = "list of numbers",
       [TF_CONFIG_TYPE_RANGE]    = "range",
   };
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_CONFIG_TYPE_CNT, "every type has a name");

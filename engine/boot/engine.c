@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "boot/feature_compile.h"
-#include "boot/feature_schema.h"
+#include "boot/model_inputs.h"
 #include "boot/model_server.h"
 #include "boot/peer_config.h"
 #include "boot/rule.h"
@@ -87,7 +87,8 @@ static size_t arena_bytes(const tf_engine_t *e) {
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
   for (uint32_t i = 0; i < e->model_cnt; i++)
-    total += tf_compute_model_bytes(e->models[i], e->instruments.cap);
+    total += tf_compute_model_bytes(e->models[i], e->instruments.cap) +
+             tf_model_inputs_bytes(e->models[i]);
   return total + tf_serving_bytes(e) + sink_bytes(e);
 }
 
@@ -122,13 +123,14 @@ static tf_err_t load_models(tf_engine_t *e) {
     return TF_ERR(E_CONFIG_VALUE, "%s: models: %u, at most %d", c->path, c->model_cnt,
                   TF_MODELS_MAX);
   for (uint32_t i = 0; i < c->model_cnt && !may_lack_models(e); i++) {
+    e->model_cnt++;
+    if (c->models[i].ensemble.item_cnt > 0) continue;
     tf_err_t err = tf_serving_load(e, i, &e->models[i], &e->versions[i]);
     if (err) return tf_error_add(err, "loading models[%u] of %s", i, c->path);
-    e->model_cnt++;
     err = check_window(c, i, e->models[i]);
     if (err) return err;
   }
-  return TF_OK;
+  return e->model_cnt ? tf_serving_make_ensembles(e) : TF_OK;
 }
 
 static tf_err_t init_instruments(tf_engine_t *e) {
@@ -274,30 +276,6 @@ static tf_err_t add_features(tf_engine_t *e, tf_feature_compile_t *compile) {
     if (err) return err;
   }
   return TF_OK;
-}
-
-/* Which places of the feature row a model reads. */
-static tf_err_t add_model(tf_engine_t *e, tf_feature_compile_t *compile, uint32_t idx) {
-  static uint32_t   places[TF_MODEL_INPUTS_MAX];
-  const tf_model_t *model = e->models[idx];
-  for (uint32_t i = 0; i < model->input_cnt; i++) {
-    places[i] = tf_feature_compile_find(compile, model->features[i]);
-    if (places[i] == TF_FEATURE_COMPILE_NONE)
-      return TF_ERR(
-          E_MODEL_SCHEMA,
-          "%s: the model %s wants the feature \"%s\", which is not computed: add it under features",
-          e->config->path, model->name, model->features[i]);
-  }
-  const tf_buffer_t *buffer = &e->runner.lane.buffer;
-  tf_err_t           err    = TF_OK;
-  if (model->schema)
-    err = tf_feature_schema_check(model->schema, &e->plan, places, model->input_cnt, buffer->bars,
-                                  buffer->bar_cnt);
-  if (err) return tf_error_add(err, "%s: loading the model %s", e->config->path, model->name);
-  tf_compute_t *compute = &e->runner.lane.compute;
-  err = tf_compute_add_model(compute, model, places, e->instruments.cap, &e->arena);
-  if (err || !e->config->models[idx].registry) return err;
-  return tf_compute_add_swap(compute, e->versions[idx], e->instruments.cap, &e->arena);
 }
 
 static tf_err_t add_strategies(tf_engine_t *e) {
@@ -577,7 +555,8 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   err = tf_arena_init(&e->arena, "engine", arena_bytes(e));
   if (!err) err = require_ready(e);
   if (!err) err = init_instruments(e);
-  for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = add_model(e, compile, i);
+  for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = tf_model_inputs_add(e, compile, i);
+  if (!err) err = tf_model_inputs_join(e);
   if (!err) err = tf_serving_init(e);
   if (!err) err = connect_stages(e);
   if (!err) err = tf_model_server_init(e, &e->model_server);
@@ -648,7 +627,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
   tf_model_server_fini(e->model_server);
-  for (uint32_t i = 0; i < e->model_cnt; i++) e->registry->models->unload(e->models[i]);
+  for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);
   tf_feature_plan_fini(&e->plan);
   tf_publish_fini(&e->publish);
   tf_arena_fini(&e->arena);

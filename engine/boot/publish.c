@@ -163,7 +163,7 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
   tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED,
-                 m->skipped_warmup + m->skipped_output + m->skipped_paused);
+                 m->skipped_warmup + m->skipped_input + m->skipped_output + m->skipped_paused);
   tf_metrics_set(b, TF_METRIC_DECISIONS, d->decisions);
   tf_metrics_set(b, TF_METRIC_HALTED, lane->decide.halted);
   tf_metrics_set(b, TF_METRIC_COMMANDS, lane->commands);
@@ -185,6 +185,9 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_REQUESTED, c->requested);
     tf_metrics_set(b, TF_METRIC_MODEL_DONE, c->done);
     tf_metrics_set(b, TF_METRIC_MODEL_WARMUP, c->warmup);
+    tf_metrics_set(b, TF_METRIC_MODEL_NO_INPUT, c->no_input);
+    tf_metrics_set(b, TF_METRIC_MODEL_NO_QUORUM, c->no_quorum);
+    tf_metrics_set(b, TF_METRIC_MODEL_MEMBERS_ABSENT, c->members_absent);
     tf_metrics_set(b, TF_METRIC_MODEL_NOT_FINITE, c->post.not_finite);
     tf_metrics_set(b, TF_METRIC_MODEL_OUT_OF_RANGE, c->post.out_of_range);
     tf_metrics_set(b, TF_METRIC_MODEL_CROSSED, c->post.crossed_refused);

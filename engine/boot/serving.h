@@ -14,6 +14,11 @@ tf_err_t tf_serving_options(const tf_config_t *config, uint32_t model_idx,
 tf_err_t tf_serving_load(const tf_engine_t *engine, uint32_t model_idx, tf_model_t **model,
                          uint32_t *number);
 
+/* The config's ensembles, of the models that were loaded. E_MODEL_SHAPE, E_CONFIG_CONFLICT, E_CORE_NO_MEMORY. */
+tf_err_t tf_serving_make_ensembles(tf_engine_t *engine);
+/* Of either kind; accepts one that was never loaded. */
+void tf_serving_unload(tf_engine_t *engine, uint32_t model_idx);
+
 /* Of the engine's arena, for as many instruments as it has room for. After the models were loaded. */
 size_t tf_serving_bytes(const tf_engine_t *engine);
 

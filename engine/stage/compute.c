@@ -4,6 +4,8 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/hash.h"
+#include "serve/ensemble.h"
 
 /* The model's input row from the feature row; false if a value is not finite as a float. */
 static bool gather(const tf_compute_model_t *m, const double *row) {
@@ -16,6 +18,30 @@ static bool gather(const tf_compute_model_t *m, const double *row) {
     bad += value * 0.0f; /* NaN or infinity makes it NaN, and it stays so */
   }
   return bad == 0.0f;
+}
+
+/* The row of a model that reads others; TF_SKIP_NONE where it is whole. An ensemble's absent members are NaN in it. */
+static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
+  uint32_t present = 0;
+  for (uint32_t i = 0; i < m->link_cnt; i++) {
+    const tf_compute_link_t *l  = &m->links[i];
+    float                   *to = m->row + l->input_idx;
+    if (l->source->is_own)
+      memcpy(to, l->source->out + l->output_idx, l->cnt * sizeof *to);
+    else
+      for (uint32_t k = 0; k < l->cnt; k++) to[k] = __builtin_nanf("");
+    present += l->source->is_own;
+  }
+  if (present < m->quorum) return m->is_ensemble ? TF_SKIP_QUORUM : TF_SKIP_INPUT;
+  m->counts.members_absent += m->link_cnt - present;
+  const uint32_t cnt = m->active->model->input_cnt;
+  float          bad = 0.0f;
+  for (uint32_t i = 0; i < cnt; i++) {
+    if (m->feature_idx[i] == TF_COMPUTE_NO_FEATURE) continue;
+    m->row[i] = (float)row[m->feature_idx[i]];
+    bad += m->row[i] * 0.0f;
+  }
+  return bad == 0.0f ? TF_SKIP_NONE : TF_SKIP_WARMUP;
 }
 
 /* The row through the model; false while its window is not full. */
@@ -62,31 +88,46 @@ TF_COLD static bool stand_in(tf_compute_t *compute, tf_compute_model_t *m, uint3
   if (m->overrun != TF_OVERRUN_FALLBACK || !(good >> m->fallback_idx & 1)) return false;
   const tf_compute_model_t *other = &compute->models[m->fallback_idx];
   m->answer                       = other->answer;
-  m->answered_by                  = other->active->model;
+  m->answer_hash                  = other->answer_hash;
   return true;
+}
+
+/* There is no row: a window begins anew, as its rows are ticks that follow one another. */
+TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, void *window,
+                         tf_skip_t why) {
+  m->broke = true;
+  if (window) m->active->model->reset(m->active->model, window);
+  m->counts.warmup += why == TF_SKIP_WARMUP;
+  m->counts.no_input += why == TF_SKIP_INPUT;
+  m->counts.no_quorum += why == TF_SKIP_QUORUM;
+  *(why == TF_SKIP_WARMUP ? &compute->counts.skipped_warmup : &compute->counts.skipped_input) += 1;
+  return false;
+}
+
+TF_COLD static bool ask_nobody(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                               void *window, uint32_t good) {
+  m->owes_row    = window != NULL;
+  bool stands_in = stand_in(compute, m, instrument_id, good);
+  m->counts.fallback += stands_in;
+  m->counts.paused_skipped += !stands_in;
+  compute->counts.skipped_paused += !stands_in;
+  return stands_in;
 }
 
 /* One model on the tick in hand: true when there is an answer that a rule may see. */
 static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_instrument_t *in,
                 void *window, uint32_t good) {
-  m->answered_by = m->active->model;
+  m->answer_hash = m->hash;
   m->path        = TF_PATH_CPU;
-  m->has_row     = gather(m, in->row);
-  if (!m->has_row) {
-    m->broke = true;
-    if (window) m->active->model->reset(m->active->model, window);
-    m->counts.warmup++;
-    compute->counts.skipped_warmup++;
-    return false;
-  }
-  if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns) {
-    m->owes_row    = window != NULL;
-    bool stands_in = stand_in(compute, m, in->id, good);
-    m->counts.fallback += stands_in;
-    m->counts.paused_skipped += !stands_in;
-    compute->counts.skipped_paused += !stands_in;
-    return stands_in;
-  }
+  tf_skip_t why  = TF_SKIP_WARMUP;
+  if (TF_UNLIKELY(m->link_cnt > 0))
+    why = gather_linked(m, in->row);
+  else if (gather(m, in->row))
+    why = TF_SKIP_NONE;
+  m->has_row = why == TF_SKIP_NONE;
+  if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, window, why);
+  if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns)
+    return ask_nobody(compute, m, in->id, window, good);
   if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(m, window))) {
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
@@ -101,18 +142,30 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   return true;
 }
 
+/* What rules read beside the answer. */
+static void set_values(tf_compute_model_t *m, uint32_t instrument_id, bool is_good) {
+  const tf_post_t *post   = &m->post;
+  uint32_t         output = post->has_quantiles ? 3 * post->step_idx + 1 : post->step_idx;
+  if (m->fleet) {
+    tf_fleet_update(m->fleet, instrument_id, is_good ? &m->answer : NULL);
+    memcpy(m->values->fleet, m->fleet->figures, sizeof m->values->fleet);
+  }
+  if (m->is_ensemble)
+    m->values->disagreement =
+        m->is_own ? tf_ensemble_disagreement(m->active->model, m->row, output) : __builtin_nan("");
+}
+
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   uint32_t good = 0;
-  for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    tf_compute_model_t *m = &compute->models[i];
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
     m->counts.requested++;
     compute->counts.requested++;
     m->is_own    = false;
     bool is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
-    good |= (uint32_t)is_good << i;
-    if (m->fleet) tf_fleet_update(m->fleet, in->id, is_good ? &m->answer : NULL);
+    good |= (uint32_t)is_good << m->idx;
+    if (m->values) set_values(m, in->id, is_good);
   }
   return good;
 }
@@ -139,10 +192,9 @@ static bool follow(tf_compute_model_t *m, uint32_t instrument_idx) {
 
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
-  for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    tf_compute_model_t *m     = &compute->models[i];
-    const tf_model_t   *model = m->active->model;
-    void               *state = tf_version_window(m->active, in->id);
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+    const tf_model_t *model = m->active->model;
+    void             *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {
       (void)model->step(model, state, m->active->scratch, m->row, m->out);
       m->owes_row     = false;
@@ -164,6 +216,21 @@ bool tf_compute_idle(tf_compute_t *compute) {
   return any;
 }
 
+/* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
+static uint32_t hash_of(const tf_compute_model_t *m) {
+  uint64_t hash = m->active->model->hash;
+  for (uint32_t i = 0; i < m->link_cnt; i++) {
+    const tf_compute_link_t *l = &m->links[i];
+    hash = tf_hash_fold(hash, (uint64_t)l->source->idx << 32 | l->source->hash);
+    hash = tf_hash_fold(hash, (uint64_t)l->input_idx << 32 | l->output_idx);
+  }
+  return (uint32_t)(hash ^ hash >> 32);
+}
+
+static void settle_hashes(tf_compute_t *compute) {
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
+}
+
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
   uint32_t            idx = e->u.model.model_idx;
   tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
@@ -178,6 +245,7 @@ void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
   }
   m->active = v;
   m->counts.swaps++;
+  settle_hashes(compute);
 }
 
 uint64_t tf_compute_late(const tf_compute_t *compute) {
@@ -219,10 +287,36 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   for (uint32_t i = 0; windows && i < instrument_cnt; i++)
     model->reset(model, tf_version_window(&m->first, i));
   memcpy(m->feature_idx, feature_idx, model->input_cnt * sizeof *feature_idx);
-  m->post        = tf_post_plain(model->output_cnt, model->output_cnt % 3 ? model->output_cnt : 1);
-  m->answered_by = model;
-  compute->model_cnt++;
+  m->post = tf_post_plain(model->output_cnt, model->output_cnt % 3 ? model->output_cnt : 1);
+  m->idx  = compute->model_cnt++;
+  m->hash = hash_of(m);
+  if (m->idx > 0)
+    compute->models[m->idx - 1].next = m;
+  else
+    compute->first = m;
   return TF_OK;
+}
+
+tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
+                              const tf_compute_link_t *links, uint32_t link_cnt, uint32_t quorum,
+                              tf_arena_t *arena) {
+  tf_compute_model_t *m = &compute->models[model_idx];
+  m->links              = tf_arena_take(arena, link_cnt * sizeof *links, TF_LINE_BYTES);
+  if (!m->links) return E_CORE_ARENA_FULL;
+  memcpy(m->links, links, link_cnt * sizeof *links);
+  m->link_cnt = link_cnt;
+  m->quorum   = quorum;
+  return TF_OK;
+}
+
+void tf_compute_order(tf_compute_t *compute, const uint32_t *order) {
+  tf_compute_model_t **at = &compute->first;
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    *at = &compute->models[order[i]];
+    at  = &(*at)->next;
+  }
+  *at = NULL;
+  settle_hashes(compute);
 }
 
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,

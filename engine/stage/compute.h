@@ -26,6 +26,27 @@
 #include "stage/lane.h"
 #include "tf/model.h"
 
+/* Chains. A model's row may hold outputs of other models of the same tick, as post-processing left them, beside
+ * features (links). Models answer in an order in which each stands behind those that it reads (tf_compute_order). A model
+ * whose source has no answer of its own on this tick, be it warming up, refused or paused, is not asked, and that is
+ * counted as its own reason; what stands in for a paused source is a score, no row of outputs. An ensemble
+ * (serve/ensemble.h) is a model all of whose inputs are links, and whose quorum may be less than all. */
+#define TF_COMPUTE_NO_FEATURE UINT32_MAX /* in feature_idx: a link fills the place */
+
+typedef struct tf_compute_link {
+  const struct tf_compute_model *source;
+  uint32_t                       input_idx, output_idx; /* the first of each */
+  uint32_t                       cnt;                   /* outputs, one behind the other */
+} tf_compute_link_t;
+
+/* Why a model was not asked on the tick in hand. */
+typedef enum tf_skip {
+  TF_SKIP_NONE,
+  TF_SKIP_WARMUP, /* a feature is not ready, NaN or infinite */
+  TF_SKIP_INPUT,  /* a model that it reads has no answer */
+  TF_SKIP_QUORUM, /* too few of an ensemble's members have one */
+} tf_skip_t;
+
 /* What a rule sees of a model that is paused. */
 typedef enum tf_overrun {
   TF_OVERRUN_COUNT,    /* it is never paused: late answers are counted and used */
@@ -34,10 +55,20 @@ typedef enum tf_overrun {
   TF_OVERRUN_FALLBACK, /* the answer of the model fallback_idx, which stands before it */
 } tf_overrun_t;
 
+/* What a rule may read of a model beside its answer. */
+typedef struct tf_compute_values {
+  tf_fleet_figures_t fleet[2];     /* of the scores, of the p90s */
+  double             disagreement; /* of an ensemble's members; NaN where it has no answer */
+} tf_compute_values_t;
+
 typedef struct tf_compute_model_counts { /* one writer: the lane */
-  uint64_t         requested;            /* = done + warmup + post's refusals + paused_skipped */
-  uint64_t         done;                 /* answers that a rule may see, whoever gave them */
+  uint64_t
+      requested; /* = done + warmup + no_input + no_quorum + post's refusals + paused_skipped */
+  uint64_t         done; /* answers that a rule may see, whoever gave them */
   uint64_t         warmup;
+  uint64_t         no_input;       /* a model that it reads had no answer */
+  uint64_t         no_quorum;      /* too few of its members had one */
+  uint64_t         members_absent; /* of an ensemble's answers: members that were not in them */
   uint64_t         paused_skipped; /* in a pause, and nothing stood in */
   uint64_t         fallback;       /* done by what stood in: the last answer or another model */
   uint64_t         late;           /* took longer than the budget */
@@ -48,28 +79,36 @@ typedef struct tf_compute_model_counts { /* one writer: the lane */
 } tf_compute_model_counts_t;
 
 typedef struct tf_compute_model {
-  const tf_version_t *active;      /* what serves: first, or a row of swap's */
-  uint32_t           *feature_idx; /* (input_cnt) of the plan's row */
-  float              *row;         /* (input_cnt) */
-  tf_swap_t          *swap;        /* NULL: the model is not of a registry and stays as it is */
-  tf_version_t        first;
-  tf_post_t           post;
-  tf_fleet_t         *fleet;        /* NULL: no rule reads it */
-  uint64_t            budget_ticks; /* 0: none; else every inference is timed */
-  tf_overrun_t        overrun;
-  uint32_t            fallback_idx;
-  uint32_t            late_limit; /* in a row, before a pause is asked for */
-  uint64_t            pause_ns;
-  tf_answer_t        *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
+  struct tf_compute_model *next;   /* in the order of answering; NULL: the last */
+  const tf_version_t      *active; /* what serves: first, or a row of swap's */
+  uint32_t                 idx;    /* among the compute stage's models: the config's */
+  uint32_t                 hash; /* of the answers: active's file and, of a chain, what it reads */
+  uint32_t                *feature_idx; /* (input_cnt) of the plan's row */
+  float                   *row;         /* (input_cnt) */
+  tf_swap_t               *swap; /* NULL: the model is not of a registry and stays as it is */
+  tf_version_t             first;
+  tf_post_t                post;
+  tf_fleet_t              *fleet;  /* NULL: no rule reads it */
+  tf_compute_values_t     *values; /* NULL: no rule reads any of them */
+  tf_compute_link_t       *links;  /* (link_cnt) */
+  uint32_t                 link_cnt;
+  uint32_t                 quorum; /* links that must bring an answer: all of a chain's */
+  bool                     is_ensemble;
+  uint64_t                 budget_ticks; /* 0: none; else every inference is timed */
+  tf_overrun_t             overrun;
+  uint32_t                 fallback_idx;
+  uint32_t                 late_limit; /* in a row, before a pause is asked for */
+  uint64_t                 pause_ns;
+  tf_answer_t *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
 
   /* of the tick in hand */
-  bool              has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
-  bool              has_row, broke;         /* swap is to be told: of a row, of one that is none */
-  bool              is_own;                 /* the answer is the model's own, and good */
-  uint8_t           path;                   /* tf_path_t of the answer */
-  const tf_model_t *answered_by;
-  tf_answer_t       answer;
-  float             out[TF_MODEL_OUTPUTS_MAX];
+  bool        has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
+  bool        has_row, broke;         /* swap is to be told: of a row, of one that is none */
+  bool        is_own;                 /* the answer is the model's own, and good */
+  uint8_t     path;                   /* tf_path_t of the answer */
+  uint32_t    answer_hash;            /* of who gave it */
+  tf_answer_t answer;
+  float       out[TF_MODEL_OUTPUTS_MAX];
 
   uint32_t                  late_cnt; /* in a row */
   uint64_t                  paused_until_ns;
@@ -80,10 +119,12 @@ typedef struct tf_compute_model {
 
 typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t ticks;
-  uint64_t warming;   /* now: instruments that have ticked and lack a listed feature */
-  uint64_t requested; /* = done + skipped_warmup + skipped_output + skipped_paused */
+  uint64_t warming; /* now: instruments that have ticked and lack a listed feature */
+  uint64_t
+      requested; /* = done + skipped_warmup + skipped_input + skipped_output + skipped_paused */
   uint64_t done;
   uint64_t skipped_warmup; /* a feature is not ready, NaN or infinite, or a window is not full */
+  uint64_t skipped_input;  /* a model that it reads has no answer, or too few members have one */
   uint64_t skipped_output; /* the model's output is not finite, not valid, or out of order */
   uint64_t skipped_paused; /* the model is paused for its overruns, and nothing stands in */
 } tf_compute_counts_t;
@@ -96,7 +137,8 @@ typedef struct tf_compute_fetch {
 
 typedef struct tf_compute {
   const tf_feature_plan_t *plan;
-  tf_compute_model_t       models[TF_MODELS_MAX];
+  tf_compute_model_t       models[TF_MODELS_MAX]; /* as in the config */
+  tf_compute_model_t      *first;                 /* of the order of answering */
   uint32_t                 model_cnt;
   tf_compute_counts_t      counts;
   uint64_t                 asks; /* pauses asked for, of all models: by the lane, with release */
@@ -149,6 +191,13 @@ bool tf_compute_idle(tf_compute_t *compute);
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               const uint32_t *feature_idx, uint32_t instrument_cnt,
                               tf_arena_t *arena);
+/* The links of model_idx (copied), which fill the places whose feature_idx is TF_COMPUTE_NO_FEATURE; quorum of them have to bring
+ * an answer. Their sources were added. E_CORE_ARENA_FULL. */
+tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
+                              const tf_compute_link_t *links, uint32_t link_cnt, uint32_t quorum,
+                              tf_arena_t *arena);
+/* Models answer in this order (model_cnt of them, each once), sources first. Without it as they were added. */
+void tf_compute_order(tf_compute_t *compute, const uint32_t *order);
 /* Makes the model that was added last one that can be swapped; number: its own. */
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena);

@@ -31,7 +31,7 @@ static void set_scores(tf_decision_t *d, tf_policy_input_t *input, const tf_comp
   d->score = d->p10 = d->p90 = d->confidence = absent();
   input->score = input->p10 = input->p90 = input->alert = (double)NAN;
   if (!m) return;
-  d->model_hash = m->answered_by->hash;
+  d->model_hash = m->answer_hash;
   d->path       = m->path;
   d->score      = m->answer.score;
   d->p10        = m->answer.p10;
@@ -40,11 +40,13 @@ static void set_scores(tf_decision_t *d, tf_policy_input_t *input, const tf_comp
   input->p10    = (double)d->p10;
   input->p90    = (double)d->p90;
   input->alert  = (double)m->answer.alert;
-  if (m->fleet) input->fleet = (const double *)m->fleet->figures;
+  input->values = (const double *)m->values;
 }
 
-TF_STATIC_ASSERT(sizeof((tf_fleet_t){0}.figures) == TF_RULE_FLEET_CNT * sizeof(double),
-                 "a fleet's figures are the rules' slots, in their order");
+TF_STATIC_ASSERT(sizeof(tf_compute_values_t) == TF_RULE_VALUE_CNT * sizeof(double) &&
+                     offsetof(tf_compute_values_t, disagreement) ==
+                         (TF_RULE_SLOT_DISAGREEMENT - TF_RULE_SLOT_FLEET_MEAN) * sizeof(double),
+                 "a model's values are the rules' slots, in their order");
 
 static void seal_decision(tf_decide_t *decide, tf_decision_t *d) {
   d->decision_seq = ++decide->decision_seq;

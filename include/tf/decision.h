@@ -51,7 +51,8 @@ typedef struct tf_decision {
   uint64_t ts_recv_ns;   /* of the cause */
   int64_t  ref_price; /* mid (rounded down to half a tick: exponent is one finer) or last trade */
   uint32_t instrument_id;
-  uint32_t model_hash; /* first 4 bytes, little endian, of the model file's SHA-256; 0 = no model */
+  uint32_t model_hash; /* first 4 bytes, little endian, of the model file's SHA-256; where it reads
+                        * other models a hash of theirs too; 0 = no model */
   float    score;      /* the model's first output; its p50 where it gives quantiles */
   float    p10, p90;   /* NaN where the model gives none */
   int8_t   ref_price_exp;

@@ -56,16 +56,14 @@ struct tf_mat {
 };
 
 /* The weights as a model file has them: out_cnt rows, row_floats apart, of which in_cnt values, column_floats
- * apart, count; or, where inner_cnt is set, in_cnt / inner_cnt groups, column_floats apart, of inner_cnt values, inner_floats apart. */
+ * apart, count. */
 typedef struct tf_mat_source {
   const float   *weight;
   size_t         row_floats;
   uint32_t       in_cnt, out_cnt; /* at least 1; int8: in_cnt up to TF_OP_WIDTH_MAX, for the sums */
   tf_precision_t precision;
   size_t         column_floats; /* 0: 1, one behind the other */
-  uint32_t       inner_cnt;
-  size_t         inner_floats;
-  float          range; /* of the rows, int8; 0: each its own */
+  float          range;         /* of the rows, int8; 0: each its own */
 } tf_mat_source_t;
 TF_STATIC_ASSERT(UINT64_C(127) * 255 * TF_OP_WIDTH_MAX <= INT32_MAX,
                  "sums of int8 products are exact");
@@ -81,9 +79,7 @@ TF_INLINE size_t tf_mat_out_floats(const tf_mat_t *mat) {
 
 /* Where weight k of an output lies, from its first one. */
 TF_INLINE size_t tf_mat_source_at(const tf_mat_source_t *source, uint32_t k) {
-  const size_t step = source->column_floats ? source->column_floats : 1;
-  if (!source->inner_cnt) return k * step;
-  return k % source->inner_cnt * source->inner_floats + k / source->inner_cnt * step;
+  return k * (source->column_floats ? source->column_floats : 1);
 }
 /* Output o's weights as int8 are round(w / scale): 127 is its greatest |w|. 0 where all are 0. */
 float tf_mat_int8_weight_scale(const tf_mat_source_t *source, uint32_t o);

@@ -4,8 +4,7 @@
  *
  * It runs as a product: the weights as they are, times the inputs of each place, gathered into panels
  * (panel.h) whose columns are places. Below fp32 the gathered inputs are the rows, so that each place has a scale of its
- * own: channels are laid side by side first, which makes a place's row a few runs of them, and outputs are turned round behind the
- * product. */
+ * own, and outputs are turned round behind the product. */
 #include <string.h>
 
 #include "core/error.h"
@@ -14,9 +13,6 @@
 
 #define AXES_MAX  2u
 #define AXIS_INTS 4u
-/* Outputs of a group below which a product stays fp32: most of a block of op/mat.h would be padding. */
-#define ROUNDED_OUTPUTS_MIN 4u
-
 /* One axis as two: the second of size 1. */
 typedef struct sizes {
   uint32_t batch, groups, channels, outputs; /* the last two of a group */
@@ -137,17 +133,15 @@ static bool is_packed(const tf_tensor_use_t *use) { return use->constant_mask & 
 
 static bool product(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product) {
   const sizes_t s = sizes_of(use);
-  if (!is_packed(use) || s.outputs < ROUNDED_OUTPUTS_MIN || !tf_rounded_wanted(use, s.k) ||
+  if (!is_packed(use) || s.outputs < TF_ROUNDED_OUTPUTS_MIN || !tf_rounded_wanted(use, s.k) ||
       idx >= s.groups)
     return false;
   *product = (tf_tensor_product_t){
-      .source = {.row_floats   = s.k,
-                 .in_cnt       = s.k,
-                 .out_cnt      = s.outputs,
-                 .precision    = use->precision,
-                 .range        = use->ranges[0],
-                 .inner_cnt    = s.channels,
-                 .inner_floats = s.kernel[0] * s.kernel[1]},
+      .source = {.row_floats = s.k,
+                 .in_cnt     = s.k,
+                 .out_cnt    = s.outputs,
+                 .precision  = use->precision,
+                 .range      = use->ranges[0]},
       .input  = 1,
       .first  = (size_t)idx * s.outputs * s.k
   };
@@ -159,18 +153,12 @@ static uint32_t chunk_of(const sizes_t *s) {
   return s->places < TF_ROUNDED_CHUNK ? s->places : TF_ROUNDED_CHUNK;
 }
 
-/* Channels side by side, for each input place. */
-static size_t turned_floats(const sizes_t *s) {
-  return tf_align_up((size_t)s->in[0] * s->in[1] * s->channels, TF_OP_PAD);
-}
-
-/* Below fp32: channels side by side, inputs gathered, products, and the rows made ready for these. */
+/* Below fp32: inputs gathered, products, and the rows made ready for these. */
 static size_t scratch_cnt(const tf_tensor_use_t *use) {
   const sizes_t       s = sizes_of(use);
   tf_tensor_product_t p;
   if (!product(use, 0, &p)) return tf_panel_floats(s.k, s.places);
-  return turned_floats(&s) +
-         chunk_of(&s) * (tf_align_up(s.k, TF_OP_PAD) + tf_align_up(s.outputs, TF_MAT_BLOCK)) +
+  return chunk_of(&s) * (tf_align_up(s.k, TF_OP_PAD) + tf_align_up(s.outputs, TF_MAT_BLOCK)) +
          tf_rounded_scratch(&p.source, chunk_of(&s));
 }
 
@@ -238,22 +226,16 @@ static void fill_panels(const sizes_t *s, const float *x, float *to) {
   }
 }
 
-static void lay_side_by_side(const sizes_t *s, const float *x, float *to) {
-  const uint32_t plane = s->in[0] * s->in[1], channels = s->channels;
-  for (uint32_t i = 0; i < plane; i++, to += channels)
-    for (uint32_t c = 0; c < channels; c++) to[c] = x[(size_t)c * plane + i];
-}
-
-/* What the weights meet at one place: tap by tap, its channels. */
-static void gather_place(const sizes_t *s, const float *turned, uint32_t place, float *to) {
+/* What the weights meet at one place, in their order: channel by channel its taps. */
+static void gather_place(const sizes_t *s, const float *x, uint32_t place, float *to) {
   const uint32_t at[AXES_MAX] = {place / s->out[1], place % s->out[1]};
+  const uint32_t taps = s->kernel[0] * s->kernel[1], plane = s->in[0] * s->in[1];
   for (uint32_t ky = 0; ky < s->kernel[0]; ky++)
-    for (uint32_t kx = 0; kx < s->kernel[1]; kx++, to += s->channels) {
-      size_t source;
-      if (source_of(s, at, ky, kx, &source))
-        memcpy(to, turned + source * s->channels, s->channels * sizeof *to);
-      else
-        memset(to, 0, s->channels * sizeof *to);
+    for (uint32_t kx = 0; kx < s->kernel[1]; kx++, to++) {
+      size_t     source;
+      const bool inside = source_of(s, at, ky, kx, &source);
+      for (uint32_t c = 0; c < s->channels; c++)
+        to[(size_t)c * taps] = inside ? x[(size_t)c * plane + source] : 0.0f;
     }
 }
 
@@ -268,18 +250,17 @@ static void turn_round(const sizes_t *s, const float *from, size_t step, uint32_
 
 static void run_rounded(const tf_mat_t *mat, const sizes_t *s, const float *x, const float *bias,
                         float *out, float *scratch) {
-  const size_t k_step = tf_align_up(s->k, TF_OP_PAD), o_step = tf_mat_out_floats(mat);
-  float *turned = scratch, *rows = turned + turned_floats(s), *sums = rows + chunk_of(s) * k_step;
+  const size_t         k_step = tf_align_up(s->k, TF_OP_PAD), o_step = tf_mat_out_floats(mat);
+  float               *rows = scratch, *sums = rows + chunk_of(s) * k_step;
   tf_rounded_product_t p = {.mat     = mat,
                             .a       = rows,
                             .a_step  = k_step,
                             .c       = sums,
                             .c_step  = o_step,
                             .scratch = sums + chunk_of(s) * o_step};
-  lay_side_by_side(s, x, turned);
   for (uint32_t first = 0; first < s->places; first += p.row_cnt) {
     p.row_cnt = s->places - first < chunk_of(s) ? s->places - first : chunk_of(s);
-    for (uint32_t i = 0; i < p.row_cnt; i++) gather_place(s, turned, first + i, rows + i * k_step);
+    for (uint32_t i = 0; i < p.row_cnt; i++) gather_place(s, x, first + i, rows + i * k_step);
     tf_rounded_multiply(&p);
     turn_round(s, sums, o_step, p.row_cnt, bias, out + first);
   }

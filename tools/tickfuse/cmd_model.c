@@ -23,7 +23,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwpecCqjh",
+    {"import",  tf_cmd_model_import,  "fFRonwOpecCqjh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -43,6 +43,7 @@ static const command_t commands[] = {
      "  --out FILE            what to write; replaced whole or not at all\n"
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
+     "  --output NAME         which of the ONNX file's outputs (default: the only one of floats)\n"
      "  --precision P         bf16, fp16 or int8: what the weights of products are stored in, and "
      "run\n"
      "                        (default: fp32)\n"
@@ -98,7 +99,10 @@ static const command_t commands[] = {
      "(warm_*), the\n"
      "deferred work (deferred_*), a tick that comes before it (late_*), and how many ticks a "
      "second it\n"
-     "holds for good, all work included. error_max is against an evaluation in double.\n"
+     "holds for good, all work included. busy_* is a fixed loop without memory beside them: this "
+     "machine's\n"
+     "own tail. error_max is against an evaluation in double, load_ns from the file to the first "
+     "answer.\n"
      "\n"
      "  --shape SHAPE    random weights instead of a file: mlp (256-384-384-128), lstm_a (50 rows "
      "of 100,\n"
@@ -137,6 +141,7 @@ static const struct option long_options[] = {
     {"seconds",       required_argument, NULL, 'S'},
     {"isa",           required_argument, NULL, 'i'},
     {"window",        required_argument, NULL, 'w'},
+    {"output",        required_argument, NULL, 'O'},
     {"precision",     required_argument, NULL, 'p'},
     {"calibrate",     required_argument, NULL, 'c'},
     {"config",        required_argument, NULL, 'C'},
@@ -239,6 +244,7 @@ static int parse_value(const char *command, int letter, const char *value,
   case 's': args->shape = value; break;
   case 'c': args->calibrate = value; break;
   case 'C': args->config = value; break;
+  case 'O': args->output = value; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;
   case 'b':

@@ -74,17 +74,19 @@ static int report_profile(const tf_cmd_model_args_t *args, const tf_model_t *mod
 }
 
 static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *model,
-                             const tf_measure_t *m, double error_max) {
+                             const tf_measure_t *m, double error_max, uint64_t load_ns) {
   json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", model->name, "backend", "cpu", "isa",
                           tf_cmd_model_costs(model).isa, "precision",
                           tf_precision_name(model->precision), "window", (int)model->window);
   add_quantiles(all, "", &m->cold_ns);
   add_quantiles(all, "warm_", &m->warm_ns);
+  add_quantiles(all, "busy_", &m->busy_ns);
   if (model->window > 1) {
     add_quantiles(all, "deferred_", &m->deferred_ns);
     add_quantiles(all, "late_", &m->late_ns);
   }
   json_object_set_new(all, "ticks_per_second", json_real(m->ticks_per_second));
+  if (args->file) json_object_set_new(all, "load_ns", json_integer((json_int_t)load_ns));
   json_object_set_new(all, "error_max", json_real(error_max));
   json_object_set_new(all, "params", json_integer((json_int_t)model->param_cnt));
   if (args->profile) {
@@ -98,19 +100,22 @@ static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *
 }
 
 static int report_bench(const tf_cmd_model_args_t *args, const tf_model_t *model,
-                        const tf_measure_t *m, double error_max, uint32_t error_cnt) {
-  if (args->json) return report_bench_json(args, model, m, error_max);
+                        const tf_measure_t *m, double error_max, uint32_t error_cnt,
+                        uint64_t load_ns) {
+  if (args->json) return report_bench_json(args, model, m, error_max, load_ns);
   printf("model %s, %s, cpu %s, %llu parameters\n", model->name,
          tf_precision_name(model->precision), tf_cmd_model_costs(model).isa,
          (unsigned long long)model->param_cnt);
   print_quantiles("after 512 KiB of other data", &m->cold_ns);
   print_quantiles("back to back", &m->warm_ns);
+  print_quantiles("this machine's own: a fixed loop without memory", &m->busy_ns);
   if (model->window > 1) {
     print_quantiles("deferred work", &m->deferred_ns);
     print_quantiles("a tick before the deferred work", &m->late_ns);
   }
   printf("  %.0f ticks a second\n", m->ticks_per_second);
   tf_cmd_model_cache_note(model);
+  if (args->file) printf("  %.2f ms from the file to the first answer\n", (double)load_ns / 1e6);
   printf("  error against double, %u random %s: at most %.2g\n", error_cnt,
          model->window > 1 ? "windows" : "rows", error_max);
   return args->profile ? report_profile(args, model, NULL) : 0;
@@ -120,14 +125,16 @@ static int bench_model(const tf_cmd_model_args_t *args, const tf_graph_t *graph,
                        const tf_model_t *model) {
   double        error_max = 0.0;
   uint32_t      error_cnt = 0;
+  uint64_t      load_ns   = 0;
   tf_measure_t *m         = malloc(sizeof *m);
   if (!m) return TF_EXIT_FAILED;
   tf_clock_calibrate();
   (void)tf_cpu_pin(sched_getcpu(), "model-bench"); /* stays where it is; unpinned is only noisier */
   tf_err_t err = tf_measure_error(graph, model, &error_max, &error_cnt);
   if (!err) err = tf_measure_time(model, args->seconds, m);
-  int code =
-      err ? tf_cmd_model_failed(args, err) : report_bench(args, model, m, error_max, error_cnt);
+  if (!err && args->file) err = tf_measure_load(args->file, &args->options, &load_ns);
+  int code = err ? tf_cmd_model_failed(args, err)
+                 : report_bench(args, model, m, error_max, error_cnt, load_ns);
   free(m);
   return code;
 }

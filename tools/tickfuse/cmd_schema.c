@@ -78,6 +78,7 @@ static const char *allowed_of(const line_t *line, char *buf, size_t cap) {
     break;
   case TF_CONFIG_TYPE_HOURS: snprintf(buf, cap, "HH:MM-HH:MM"); break;
   case TF_CONFIG_TYPE_OFFSET: snprintf(buf, cap, "-14:00 .. +14:00"); break;
+  case TF_CONFIG_TYPE_WEIGHTS: snprintf(buf, cap, "%s, each above 0", range); break;
   case TF_CONFIG_TYPE_RANGE: snprintf(buf, cap, "min..max, ..max or min.."); break;
   case TF_CONFIG_TYPE_LISTEN: snprintf(buf, cap, "address:port, a port, or off"); break;
   default: snprintf(buf, cap, "%s", range);

@@ -194,14 +194,16 @@ static json_t *models_json(const tf_engine_t *e) {
     const tf_compute_model_t        *m       = &compute->models[i];
     const tf_compute_model_counts_t *c       = &m->counts;
     json_t                          *skipped = json_pack(
-                                 "{sIsIsIsIsI}", "warmup", (json_int_t)c->warmup, "not_finite",
-                                 (json_int_t)c->post.not_finite, "out_of_range", (json_int_t)c->post.out_of_range, "crossed",
+                                 "{sIsIsIsIsIsIsI}", "warmup", (json_int_t)c->warmup, "input", (json_int_t)c->no_input,
+                                 "quorum", (json_int_t)c->no_quorum, "not_finite", (json_int_t)c->post.not_finite,
+                                 "out_of_range", (json_int_t)c->post.out_of_range, "crossed",
                                  (json_int_t)c->post.crossed_refused, "paused", (json_int_t)c->paused_skipped);
-    json_t *one = json_pack("{sIsIsosIsIsIsIsIsI}", "requested", (json_int_t)c->requested, "done",
-                            (json_int_t)c->done, "skipped", skipped, "sorted",
-                            (json_int_t)c->post.sorted, "clamped", (json_int_t)c->post.clamped,
-                            "alerts", (json_int_t)c->post.alerts, "late", (json_int_t)c->late,
-                            "pauses", (json_int_t)c->pauses, "fallback", (json_int_t)c->fallback);
+    json_t *one =
+        json_pack("{sIsIsosIsIsIsIsIsIsI}", "requested", (json_int_t)c->requested, "done",
+                  (json_int_t)c->done, "skipped", skipped, "sorted", (json_int_t)c->post.sorted,
+                  "clamped", (json_int_t)c->post.clamped, "alerts", (json_int_t)c->post.alerts,
+                  "late", (json_int_t)c->late, "pauses", (json_int_t)c->pauses, "fallback",
+                  (json_int_t)c->fallback, "members_absent", (json_int_t)c->members_absent);
     json_object_set_new(models, m->active->model->name, one);
   }
   return models;
@@ -256,8 +258,9 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "ticks", integer(m->ticks));
   json_object_set_new(
       root, "inference",
-      json_pack("{sIsIsIsIsI}", "requested", (json_int_t)m->requested, "done", (json_int_t)m->done,
-                "skipped_warmup", (json_int_t)m->skipped_warmup, "skipped_output",
+      json_pack("{sIsIsIsIsIsI}", "requested", (json_int_t)m->requested, "done",
+                (json_int_t)m->done, "skipped_warmup", (json_int_t)m->skipped_warmup,
+                "skipped_input", (json_int_t)m->skipped_input, "skipped_output",
                 (json_int_t)m->skipped_output, "skipped_paused", (json_int_t)m->skipped_paused));
   json_object_set_new(root, "models", models_json(e));
   json_object_set_new(root, "decisions", integer(d->decisions));

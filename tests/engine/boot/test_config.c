@@ -267,7 +267,9 @@ static const char all_keys[] =
     "clamp: ..0.5, alert: -0.25.., breadth: 1..2}, {name: r, registry: reg, version: 12, "
     "shadow_min: 5, "
     "divergence_max: 6, rollback_refused: 7, sha256: "
-    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}]\n"
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
+    "inputs: [m.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: weighted, "
+    "weights: [1, 0.5], quorum: 1}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -403,6 +405,12 @@ static void every_key_reaches_its_field(void **state) {
   assert_true(c->models[1].alert.min == -0.25 && isinf(c->models[1].alert.max));
   assert_true(c->models[1].breadth.min == 1.0 && c->models[1].breadth.max == 2.0);
   assert_false(c->models[0].valid.is_set);
+  assert_int_equal(c->models[3].inputs.item_cnt, 2);
+  assert_string_equal(c->models[3].inputs.items[1], "ema(mid, 20)");
+  assert_string_equal(c->models[4].ensemble.items[1], "n");
+  assert_int_equal(c->models[4].combine, TF_CONFIG_COMBINE_WEIGHTED);
+  assert_true(c->models[4].weights.items[1] == 0.5);
+  assert_int_equal(c->models[4].quorum, 1);
   assert_null(c->models[2].file);
   assert_string_equal(c->models[2].registry, "reg");
   assert_int_equal(c->models[2].version, 12);

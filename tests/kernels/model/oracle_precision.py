@@ -136,21 +136,11 @@ def patches(x, taps, dilation):
     return np.stack(views, axis=1).reshape(-1, x.shape[1]).T
 
 
-def by_channel(rows, channels, taps):
-    """The order in which such a row is summed below fp32: tap by tap, its channels."""
-    return rows.reshape(len(rows), channels, taps).transpose(0, 2, 1).reshape(len(rows), -1)
-
-
 def run_convolutions(f, window):
     names = [n for n in f.tensors if ".conv.1" in n and "scale" not in n] + [n for n in f.tensors if ".matmul.1" in n and "scale" not in n]
     biases = [next(v for k, v in f.tensors.items() if k.startswith(n.split(".")[0] + ".conv.2")) for n in names[:2]]
-    first = File.__new__(File)
-    first.__dict__ = dict(f.__dict__)
-    first.tensors = dict(f.tensors)
-    for name, channels, taps in ((names[0], 7, 3), (names[1], 6, 2)):
-        first.tensors[name] = by_channel(f.tensors[name].reshape(len(f.tensors[name]), -1), channels, taps)
-    a = np.maximum(first.product(by_channel(patches(window.T, 3, 1), 7, 3), names[0]).T + biases[0][:, None], F(0))
-    halves = [first.product(by_channel(patches(a[6 * g:6 * g + 6], 2, 3), 6, 2), names[1], part=slice(5 * g, 5 * g + 5)).T for g in range(2)]
+    a = np.maximum(f.product(patches(window.T, 3, 1), names[0]).T + biases[0][:, None], F(0))
+    halves = [f.product(patches(a[6 * g:6 * g + 6], 2, 3), names[1], part=slice(5 * g, 5 * g + 5)).T for g in range(2)]
     s = np.maximum(np.concatenate(halves) + biases[1][:, None], F(0))
     bias = next(v for k, v in f.tensors.items() if ".add." in k)
     return f.product(s.reshape(1, -1), names[2], turned=True)[0] + bias
