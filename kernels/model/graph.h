@@ -39,7 +39,8 @@ typedef struct tf_graph {
   uint32_t        width_max;  /* widest row between two nodes */
   uint32_t        node_cnt;
   uint64_t        param_cnt;
-  tf_precision_t  precision; /* what the file's weights are stored in */
+  tf_precision_t  precision;   /* what the file's weights are stored in */
+  uint32_t        cluster_cnt; /* values that a product's tensor has at most (cluster.h); 0: any */
   tf_graph_node_t nodes[TF_GRAPH_NODE_CNT_MAX];
   tf_net_t       *net;      /* owned; in place of nodes where the model is no chain, else NULL */
   tf_features_t   features; /* as many as input_cnt once complete */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "model/cluster.h"
 #include "op/small_float.h"
 
 static float *weight_at(const tf_product_t *p, uint32_t o, uint32_t k) {
@@ -59,7 +60,7 @@ static tf_err_t round_product(void *self, const tf_product_t *p) {
 tf_err_t tf_rounding_apply(tf_graph_t *graph, tf_precision_t precision) {
   tf_err_t err = tf_rounding_check(graph, precision);
   if (err || precision == TF_PRECISION_FP32) return err;
-  err              = tf_products_each(graph, precision, round_product, &precision);
+  if (!graph->cluster_cnt) err = tf_products_each(graph, precision, round_product, &precision);
   graph->precision = precision;
   return err;
 }
@@ -89,6 +90,16 @@ static void *claim(encoder_t *e, size_t bytes) {
   return at;
 }
 
+/* A vector that stands beside a tensor; its number. */
+static uint32_t append_beside(encoder_t *e, const char *name, const char *suffix,
+                              const void *values, uint32_t cnt) {
+  const uint32_t idx = e->source_cnt++;
+  snprintf(e->names[idx], TF_GRAPH_NAME_BYTES, "%.48s%s", name, suffix);
+  e->sources[idx] =
+      (tf_safetensors_source_t){.name = e->names[idx], .rank = 1, .shape = {cnt}, .values = values};
+  return idx;
+}
+
 /* The tensor's own bytes, of which each product then fills its part. */
 static void begin_tensor(encoder_t *e, const tf_product_t *p) {
   const tf_precision_t     precision = e->graph->precision;
@@ -101,16 +112,48 @@ static void begin_tensor(encoder_t *e, const tf_product_t *p) {
                                                : TF_SAFETENSORS_I8;
   s->values = claim(e, element_cnt(s) * (precision == TF_PRECISION_INT8 ? 1 : 2));
   if (precision != TF_PRECISION_INT8) return;
-  e->scales = e->source_cnt++;
-  snprintf(e->names[e->scales], TF_GRAPH_NAME_BYTES, "%.50s" TF_ROUNDING_SCALE_SUFFIX, s->name);
-  e->sources[e->scales] = (tf_safetensors_source_t){
-      .name = e->names[e->scales], .dtype = TF_SAFETENSORS_F32, .rank = 1, .values = e->at};
+  e->scales = append_beside(e, s->name, TF_ROUNDING_SCALE_SUFFIX, e->at, 0);
+}
+
+/* The values of a clustered tensor in rising order, 256 at most. */
+static uint32_t make_codebook(const float *values, uint64_t cnt, float *codebook) {
+  uint32_t used = 0;
+  for (uint64_t i = 0; i < cnt; i++) {
+    const uint32_t at = used ? tf_cluster_nearest(codebook, used, values[i]) : 0;
+    if (used && codebook[at] == values[i]) continue;
+    TF_ASSERT(used < TF_CLUSTER_CNT_MAX);
+    const uint32_t to = used && codebook[at] < values[i] ? at + 1 : at;
+    memmove(codebook + to + 1, codebook + to, (used - to) * sizeof *codebook);
+    codebook[to] = values[i];
+    used++;
+  }
+  return used;
+}
+
+/* A clustered tensor as a whole, and its codebook. */
+static void encode_clusters(encoder_t *e, const tf_product_t *p) {
+  tf_safetensors_source_t *s = e->sources;
+  while (s->values != p->values) s++;
+  const uint64_t cnt       = element_cnt(s);
+  float         *codebook  = claim(e, TF_CLUSTER_CNT_MAX * sizeof *codebook);
+  const uint32_t value_cnt = make_codebook(p->values, cnt, codebook);
+  uint8_t       *numbers   = claim(e, cnt);
+  for (uint64_t i = 0; i < cnt; i++)
+    numbers[i] = (uint8_t)tf_cluster_nearest(codebook, value_cnt, p->values[i]);
+  e->values = p->values;
+  s->dtype  = TF_SAFETENSORS_U8;
+  s->values = numbers;
+  append_beside(e, s->name, TF_ROUNDING_CODEBOOK_SUFFIX, codebook, value_cnt);
 }
 
 static tf_err_t encode_product(void *self, const tf_product_t *p) {
   encoder_t           *e         = self;
   const tf_precision_t precision = e->graph->precision;
   if (!p->is_only) return TF_OK;
+  if (e->graph->cluster_cnt) {
+    if (p->values != e->values) encode_clusters(e, p);
+    return TF_OK;
+  }
   if (p->values != e->values) begin_tensor(e, p);
   void *target = (void *)(uintptr_t)e->sources[e->source].values;
   for (uint32_t o = 0; o < p->source.out_cnt; o++) {
@@ -136,7 +179,8 @@ static tf_err_t encode_product(void *self, const tf_product_t *p) {
 /* Bytes that encoding claims at most. */
 static tf_err_t count_bytes(void *self, const tf_product_t *p) {
   *(size_t *)self += 2 * (size_t)p->source.in_cnt * p->source.out_cnt +
-                     p->source.out_cnt * sizeof(float) + 2 * TF_LINE_BYTES;
+                     p->source.out_cnt * sizeof(float) + 2 * TF_LINE_BYTES +
+                     TF_CLUSTER_CNT_MAX * sizeof(float);
   return TF_OK;
 }
 
@@ -145,19 +189,41 @@ tf_err_t tf_rounding_encode(const tf_graph_t *graph, tf_safetensors_source_t *so
                             void    **block) {
   size_t bytes = TF_LINE_BYTES;
   *block       = NULL;
-  if (graph->precision == TF_PRECISION_FP32) return TF_OK;
-  tf_products_each(graph, graph->precision, count_bytes, &bytes);
+  if (graph->precision == TF_PRECISION_FP32 && !graph->cluster_cnt) return TF_OK;
+  tf_products_each(graph, TF_PRECISION_INT8, count_bytes, &bytes);
   *block = aligned_alloc(TF_LINE_BYTES, tf_align_up(bytes, TF_LINE_BYTES));
   if (!*block)
     return TF_ERR(E_CORE_NO_MEMORY, "model %s: %zu bytes of weights", graph->name, bytes);
   encoder_t e = {
       .graph = graph, .sources = sources, .source_cnt = *source_cnt, .names = names, .at = *block};
-  tf_err_t err = tf_products_each(graph, graph->precision, encode_product, &e);
+  tf_err_t err = tf_products_each(graph, TF_PRECISION_INT8, encode_product, &e);
   *source_cnt  = e.source_cnt;
   return err;
 }
 
 /* ---- reading ---- */
+
+/* Numbers of values in the codebook beside the tensor. */
+static tf_err_t look_up(tf_rounding_reader_t *r, const tf_safetensors_tensor_t *t,
+                        const uint8_t *from, float *to) {
+  char name[TF_SAFETENSORS_NAME_BYTES + 16];
+  snprintf(name, sizeof name, "%s" TF_ROUNDING_CODEBOOK_SUFFIX, t->name);
+  const tf_safetensors_tensor_t *book = tf_safetensors_find(r->st, name);
+  if (!book || book->dtype != TF_SAFETENSORS_F32 || book->rank != 1 || book->element_cnt == 0 ||
+      book->element_cnt > TF_CLUSTER_CNT_MAX)
+    return TF_ERR(E_MODEL_FORMAT,
+                  "tensor \"%s\" is U8; a vector \"%s\" of 1 to %u F32 is wanted with it", t->name,
+                  name, TF_CLUSTER_CNT_MAX);
+  r->used[book - r->st->tensors] = true;
+  for (uint64_t i = 0; i < t->element_cnt; i++) {
+    if (from[i] >= book->element_cnt)
+      return TF_ERR(E_MODEL_WEIGHTS,
+                    "tensor \"%s\": element %llu is number %u of a codebook of %llu", t->name,
+                    (unsigned long long)i, from[i], (unsigned long long)book->element_cnt);
+    memcpy(&to[i], r->st->data + book->begin + from[i] * sizeof *to, sizeof *to);
+  }
+  return TF_OK;
+}
 
 static tf_err_t widen(const tf_safetensors_tensor_t *t, const uint8_t *from, float *to) {
   for (uint64_t i = 0; i < t->element_cnt; i++) {
@@ -178,15 +244,18 @@ tf_err_t tf_rounding_take(tf_rounding_reader_t *r, uint32_t idx, float **values)
   const tf_safetensors_tensor_t *t = &r->st->tensors[idx];
   *values                          = NULL;
   if (t->dtype != TF_SAFETENSORS_F32 && t->dtype != TF_SAFETENSORS_BF16 &&
-      t->dtype != TF_SAFETENSORS_F16 && t->dtype != TF_SAFETENSORS_I8)
+      t->dtype != TF_SAFETENSORS_F16 && t->dtype != TF_SAFETENSORS_I8 &&
+      t->dtype != TF_SAFETENSORS_U8)
     return TF_ERR(E_MODEL_UNSUPPORTED,
-                  "tensor \"%s\" is %s; F32, BF16, F16 and I8 are what this build runs", t->name,
-                  tf_safetensors_dtype_name(t->dtype));
+                  "tensor \"%s\" is %s; F32, BF16, F16, I8 and U8 are what this build runs",
+                  t->name, tf_safetensors_dtype_name(t->dtype));
   float *copy = malloc(t->element_cnt * sizeof *copy + 1);
   if (!copy) return TF_ERR(E_CORE_NO_MEMORY, "tensor \"%s\"", t->name);
   tf_err_t err = TF_OK;
   if (t->dtype == TF_SAFETENSORS_F32)
     memcpy(copy, r->st->data + t->begin, t->end - t->begin);
+  else if (t->dtype == TF_SAFETENSORS_U8)
+    err = look_up(r, t, r->st->data + t->begin, copy);
   else
     err = widen(t, r->st->data + t->begin, copy);
   if (err) {

@@ -8,6 +8,8 @@
 
 #include "core/error.h"
 #include "model/calibrate.h"
+#include "model/cluster.h"
+#include "model/prune.h"
 
 #define SECONDS_PRESET 3.0
 #define SECONDS_MAX    3600.0
@@ -23,7 +25,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwOpecCqjh",
+    {"import",  tf_cmd_model_import,  "fFRonwOpecCqrkjh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -56,6 +58,11 @@ static const command_t commands[] = {
      "it "
      "100,\n"
      "                        and ranges are left out where each row by itself errs less\n"
+     "  --prune SHARE         take so many of a chain's hidden units out, above 0 to 0.95, those "
+     "of "
+     "the\n"
+     "                        smallest weights\n"
+     "  --cluster N           leave the weights of a product N values, 2 to 256\n"
      "  --json                the report as one JSON object\n"            },
     {"inspect", tf_cmd_model_inspect, "ipejh",
      "usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
@@ -146,6 +153,8 @@ static const struct option long_options[] = {
     {"calibrate",     required_argument, NULL, 'c'},
     {"config",        required_argument, NULL, 'C'},
     {"percentile",    required_argument, NULL, 'q'},
+    {"prune",         required_argument, NULL, 'r'},
+    {"cluster",       required_argument, NULL, 'k'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
     {"json",          no_argument,       NULL, 'j'},
@@ -231,6 +240,21 @@ static bool parse_percentile(const char *text, double *percentile) {
          *percentile <= 100.0;
 }
 
+static bool parse_share(const char *text, double *share) {
+  char *end;
+  *share = strtod(text, &end);
+  return end != text && *end == 0 && *share > 0.0 && *share <= TF_PRUNE_SHARE_MAX;
+}
+
+static bool parse_clusters(const char *text, uint32_t *cnt) {
+  char *end;
+  long  value = strtol(text, &end, 10);
+  if (end == text || *end || value < (long)TF_CLUSTER_CNT_MIN || value > (long)TF_CLUSTER_CNT_MAX)
+    return false;
+  *cnt = (uint32_t)value;
+  return true;
+}
+
 /* One option's value; 0, or the exit code. */
 static int parse_value(const char *command, int letter, const char *value,
                        tf_cmd_model_args_t *args) {
@@ -275,6 +299,16 @@ static int parse_value(const char *command, int letter, const char *value,
     if (!parse_percentile(value, &args->percentile))
       return tf_cmd_model_usage(command, "--percentile %s is not a number of %g to 100", value,
                                 TF_CALIBRATE_PERCENTILE_MIN);
+    break;
+  case 'r':
+    if (!parse_share(value, &args->prune))
+      return tf_cmd_model_usage(command, "--prune %s is not a number above 0, up to %g", value,
+                                TF_PRUNE_SHARE_MAX);
+    break;
+  case 'k':
+    if (!parse_clusters(value, &args->cluster))
+      return tf_cmd_model_usage(command, "--cluster %s is not an integer of %u to %u", value,
+                                TF_CLUSTER_CNT_MIN, TF_CLUSTER_CNT_MAX);
     break;
   case 'e':
     if (!parse_error_max(value, &args->options.model.error_max))

@@ -8,11 +8,15 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "model/cluster.h"
 #include "model/measure.h"
+#include "model/prune.h"
 #include "model/rounding.h"
 
 #define STEP_SECONDS 0.1 /* of timing each */
-#define CHECK_CNT    8u /* known answers from rows of the market */
+/* Where units or values were taken away and no bound was given. */
+#define REDUCED_ERROR_MAX TF_LOADER_ERROR_MAX_INT8
+#define CHECK_CNT         8u /* known answers from rows of the market */
 
 extern char **environ;
 
@@ -30,9 +34,13 @@ int tf_cmd_model_reduce_check(const tf_cmd_model_args_t *args) {
                               rows);
   if (rows && ends_in(rows, ".npy") && args->config)
     return tf_cmd_model_usage("import", "--config is for a tape or recording, %s holds rows", rows);
-  if (!rows && (args->config || args->percentile > 0.0))
-    return tf_cmd_model_usage("import", "--%s is for --calibrate, which is missing",
-                              args->config ? "config" : "percentile");
+  const char *wants = args->config             ? "config"
+                      : args->percentile > 0.0 ? "percentile"
+                      : args->prune > 0.0      ? "prune"
+                      : args->cluster          ? "cluster"
+                                               : NULL;
+  if (!rows && wants)
+    return tf_cmd_model_usage("import", "--%s is for --calibrate, which is missing", wants);
   return 0;
 }
 
@@ -181,8 +189,11 @@ static tf_err_t round_weights(reducer_t *r) {
 }
 
 static tf_err_t check_error(const reducer_t *r) {
-  const tf_calibrate_error_t *e = &r->done->error;
-  const double bound = tf_loader_error_max(&r->args->options.model, wanted_precision(r->args));
+  const tf_calibrate_error_t *e     = &r->done->error;
+  const bool                  fewer = r->args->prune > 0.0 || r->args->cluster;
+  const double precision = tf_loader_error_max(&r->args->options.model, wanted_precision(r->args));
+  const double bound =
+      fewer && r->args->options.model.error_max == 0.0 ? REDUCED_ERROR_MAX : precision;
   if (e->error_max <= bound) return TF_OK;
   return TF_ERR(E_MODEL_CHECK,
                 "model %s in %s: calibration window %llu of %u, output %u: off by %.2g of its "
@@ -214,6 +225,25 @@ static tf_err_t keep_calibration(const reducer_t *r) {
              : TF_ERR(E_CORE_NO_MEMORY, "model %s: its calibration", r->graph->name);
 }
 
+static tf_err_t prune(reducer_t *r) {
+  tf_prune_report_t report;
+  char              what[32];
+  if (r->args->prune == 0.0) return TF_OK;
+  tf_err_t err = tf_prune_apply(r->graph, r->args->prune, &report);
+  if (err) return err;
+  snprintf(what, sizeof what, "%u of %u units", report.left_cnt, report.unit_cnt);
+  return add_rounded(r, what);
+}
+
+static tf_err_t cluster(reducer_t *r) {
+  char what[32];
+  if (!r->args->cluster) return TF_OK;
+  tf_err_t err = tf_cluster_apply(r->graph, r->args->cluster);
+  if (err) return err;
+  snprintf(what, sizeof what, "%u values", r->args->cluster);
+  return add_rounded(r, what);
+}
+
 static tf_err_t reduce(reducer_t *r) {
   tf_err_t err = TF_OK;
   if (r->args->calibrate)
@@ -221,6 +251,8 @@ static tf_err_t reduce(reducer_t *r) {
                           : tf_rows_read(&r->rows, r->args->calibrate, r->graph);
   r->done->row_cnt = r->rows.row_cnt;
   if (!err) err = add_step(r, "fp32", TF_PRECISION_FP32, &r->reference);
+  if (!err) err = prune(r);
+  if (!err) err = cluster(r);
   if (!err) err = take_checks(r);
   if (!err) err = round_weights(r);
   if (!err && r->rows.window_cnt) err = check_error(r);
@@ -245,10 +277,10 @@ tf_err_t tf_cmd_model_reduce(const tf_cmd_model_args_t *args, tf_graph_t *graph,
 void tf_cmd_model_reduce_print(const tf_cmd_model_reduction_t *d) {
   const tf_calibrate_error_t *e = &d->error;
   if (d->step_cnt)
-    printf("  %-12s %12s %12s %9s %9s\n", "", "parameters", "packed bytes", "p50 ns", "error");
+    printf("  %-16s %12s %12s %9s %9s\n", "", "parameters", "packed bytes", "p50 ns", "error");
   for (uint32_t i = 0; i < d->step_cnt; i++) {
     const tf_cmd_model_step_t *s = &d->steps[i];
-    printf("  %-12s %12llu %12llu %9llu", s->what, (unsigned long long)s->param_cnt,
+    printf("  %-16s %12llu %12llu %9llu", s->what, (unsigned long long)s->param_cnt,
            (unsigned long long)s->weight_bytes, (unsigned long long)s->p50_ns);
     if (i && e->window_cnt)
       printf(" %9.2g\n", s->error_max);
@@ -256,10 +288,10 @@ void tf_cmd_model_reduce_print(const tf_cmd_model_reduction_t *d) {
       printf(" %9s\n", "-");
   }
   if (!e->window_cnt) return;
-  printf("  against fp32 on %u windows of %llu rows:\n  %-12s %9s %9s %9s %11s\n", e->window_cnt,
+  printf("  against fp32 on %u windows of %llu rows:\n  %-16s %9s %9s %9s %11s\n", e->window_cnt,
          (unsigned long long)d->row_cnt, "output", "max", "mean", "p99", "sign flips");
   for (uint32_t o = 0; o < e->output_cnt; o++)
-    printf("  %-12u %9.2g %9.2g %9.2g %10.2f%%\n", o, e->outputs[o].max, e->outputs[o].mean,
+    printf("  %-16u %9.2g %9.2g %9.2g %10.2f%%\n", o, e->outputs[o].max, e->outputs[o].mean,
            e->outputs[o].p99, 100.0 * e->outputs[o].flips);
 }
 

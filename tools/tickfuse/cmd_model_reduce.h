@@ -1,4 +1,4 @@
-/* What `tickfuse model import` may do so that a model takes less: calibration, weights of fewer bits. Each step's model is made, timed, and
+/* What `tickfuse model import` may do so that a model takes less: fewer units, fewer values, fewer bits. Each step's model is made, timed, and
  * compared with the one in fp32 on rows of the market. */
 #ifndef TF_TOOLS_CMD_MODEL_REDUCE_H
 #define TF_TOOLS_CMD_MODEL_REDUCE_H
@@ -7,9 +7,9 @@
 #include "model/calibrate.h"
 
 /* A model on the way: as imported, then after each step. */
-#define TF_CMD_MODEL_STEPS_MAX 5u
+#define TF_CMD_MODEL_STEPS_MAX 6u
 typedef struct tf_cmd_model_step {
-  char     what[32]; /* "fp32", "int8" */
+  char     what[32]; /* "fp32", "12 of 16 units", "int8" */
   uint64_t param_cnt;
   uint64_t weight_bytes; /* as packed */
   uint64_t p50_ns;       /* of the timed path, warm */

@@ -64,13 +64,13 @@ def convolutions(path, random):
 
 # ---- what a file holds ----
 
-def read_file(path):
+def read_file(path, more=None):
     """Tensors, the nodes of the graph, the metadata."""
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8:8 + length])
     meta = header.pop("__metadata__")
-    kinds = {"F32": np.float32, "F16": np.float16, "I8": np.int8, "BF16": np.uint16}
+    kinds = {"F32": np.float32, "F16": np.float16, "I8": np.int8, "BF16": np.uint16, **(more or {})}
     tensors = {}
     for name, t in header.items():
         begin, end = (8 + length + at for at in t["data_offsets"])
@@ -232,6 +232,12 @@ def calibration(folder, random):
     refused(2, "which is missing", "--percentile", "99")
     refused(2, "which is missing", "--config", "x.yaml")
     refused(2, "holds rows", "--calibrate", file, "--config", "x.yaml")
+    for option, values in (("--prune", ("0", "0.96", "x")), ("--cluster", ("1", "257", "2.5"))):
+        refused(2, "which is missing", option, "0.5" if option == "--prune" else "16")
+        for value in values:
+            refused(2, f"{option} {value} is not", "--calibrate", file, option, value)
+    refused(3, "units are pruned of chains alone", "--calibrate", file, "--prune", "0.5")
+    refused(3, "calibration window", "--calibrate", file, "--cluster", "2", "--error-max", "0.01")
     for percentile in ("49.9", "100.1", "nan", ""):
         refused(2, "--percentile", "--calibrate", file, "--percentile", percentile)
 
@@ -265,6 +271,27 @@ def calibration(folder, random):
     expect("the greatest error", np.isclose(told["calibration_error_max"], relative, rtol=1e-4), (told["calibration_error_max"], relative))
 
 
+def smaller(folder, random):
+    """Units and values: the file holds less, and `run` gives what numpy makes of it."""
+    onnx, target, file = folder / "p.onnx", folder / "p.safetensors", folder / "p.npy"
+    _, width = perceptron(onnx, random)
+    rows = random.normal(0, 1.5, (200, width)).astype(F)
+    np.save(file, rows)
+    done = command("import", onnx, "--features", ",".join(f"f{i}" for i in range(width)), "--out", target, "--json", "--calibrate", file,
+                   "--prune", "0.3", "--cluster", "16", "--error-max", "100")
+    expect("prune and cluster", done.returncode == 0, done.stderr)
+    told = json.loads(done.stdout)
+    expect("steps", [s["step"] for s in told["steps"]] == ["fp32", "17 of 23 units", "16 values"] and
+           told["params"] == 17 * 11 + 17 + 2 * 17 + 2 and told["steps"][1]["weight_bytes"] < told["steps"][0]["weight_bytes"], told["steps"])
+    tensors = read_file(target, {"U8": np.uint8})[0]
+    wide = {n: tensors[n + ".codebook"][tensors[n]] for n in ("0.gemm.weight", "2.gemm.weight")}
+    expect("values", all(len(tensors[n + ".codebook"]) <= 16 for n in wide), tensors)
+    hidden = np.maximum(rows.astype(float) @ wide["0.gemm.weight"].T + tensors["0.gemm.bias"], 0)
+    want = hidden @ wide["2.gemm.weight"].T + tensors["2.gemm.bias"]
+    done = command("run", target, "--input", file, "--out", folder / "y.npy")
+    expect("run of fewer values", done.returncode == 0 and np.abs(np.load(folder / "y.npy") - want).max() < 1e-5, done.stderr)
+
+
 def main():
     random = np.random.default_rng(20261122)
     with tempfile.TemporaryDirectory() as name:
@@ -272,6 +299,7 @@ def main():
         agree(folder, perceptron, run_perceptron, random)
         agree(folder, convolutions, run_convolutions, random)
         calibration(folder, random)
+        smaller(folder, random)
     for failure in failures:
         print(f"FAILED {failure}")
     print(f"{len(failures)} failed")
