@@ -257,6 +257,7 @@ static tf_err_t check_tensor(const json_t *tensor, const char *word, const int64
   tf_err_t      err  = TF_OK;
   for (size_t i = 0; i < json_array_size(shape); i++) {
     json_int_t n = json_integer_value(json_array_get(shape, i));
+    if (n < 0 && i == 0 && json_array_size(shape) > 1) n = 1; /* the batch: one is sent */
     is_open |= n < 0;
     if (n >= 0 && __builtin_mul_overflow(said, (uint64_t)n, &said)) said = UINT64_MAX;
     if (rank && i < rank && n >= 0 && n != wanted[i]) fits = false;

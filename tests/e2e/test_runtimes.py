@@ -6,11 +6,13 @@ import json
 import os
 import pathlib
 import re
+import socket
 import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import ROOT, main, replay, run, wait_until
@@ -76,6 +78,18 @@ class Case(unittest.TestCase):
         self.assertEqual(got["ledger"]["residual"], 0, got["ledger"])
         return got, engine.decisions()
 
+    def check_against_ours(self, decisions, enough):
+        """The answer to each tick is our own kernels' on the same tick."""
+        ours = {}  # ticks that came with one receive have one time
+        for d in decisions:
+            if d["model_hash"] == hash_of(OURS):
+                ours.setdefault((d["instrument"], d["ts_recv_ns"]), []).append(d["score"])
+        theirs = [d for d in decisions if d["path"] in ("onnxruntime", "kserve")]
+        fresh = [d for d in theirs if (d["instrument"], d["ts_event_ns"]) in ours and d["ts_event_ns"] != d["ts_recv_ns"]]
+        self.assertGreater(len(fresh), enough)
+        for d in fresh:  # an answer's ts_event is the receive time of the tick that it answers
+            self.assertLess(min(abs(d["score"] - s) for s in ours[d["instrument"], d["ts_event_ns"]]), 1e-5, d)
+
     def check_replay(self, config, live, decisions):
         """On one thread and on three, with no runtime at all."""
         hidden = os.environ.pop("TF_ONNXRUNTIME", None)
@@ -114,16 +128,8 @@ class OnnxRuntime(Case):
                          sum(runtime["missed"].values()) + self.waiting(runtime), runtime)
         self.assertEqual(runtime["breaker"], "closed")
         self.assertGreater(runtime["answered"], 200)
-        ours = {}  # ticks that came with one receive have one time
-        for d in decisions:
-            if d["model_hash"] == hash_of(OURS):
-                ours.setdefault((d["instrument"], d["ts_recv_ns"]), []).append(d["score"])
-        theirs = [d for d in decisions if d["path"] == "onnxruntime"]
-        self.assertEqual({d["model_hash"] for d in theirs}, {hash_of(ONNX)})
-        fresh = [d for d in theirs if (d["instrument"], d["ts_event_ns"]) in ours and d["ts_event_ns"] != d["ts_recv_ns"]]
-        self.assertGreater(len(fresh), 100)
-        for d in fresh:  # an answer's ts_event is the receive time of the tick that it answers
-            self.assertLess(min(abs(d["score"] - s) for s in ours[d["instrument"], d["ts_event_ns"]]), 1e-5, d)
+        self.assertEqual({d["model_hash"] for d in decisions if d["path"] == "onnxruntime"}, {hash_of(ONNX)})
+        self.check_against_ours(decisions, 100)
         self.check_replay(config, live, decisions)
 
     def waiting(self, runtime):
@@ -276,6 +282,63 @@ class KServe(Case):
                          *[w for s in sets(self.model(server)) for w in ("--set", s)], expect=1)
             self.assertIn(code, err)
             self.assertIn(text, err)
+
+
+MLSERVER_MODEL = '''
+import numpy, onnxruntime
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec
+from mlserver.types import InferenceResponse
+
+class Far(MLModel):
+    async def load(self):
+        self.session = onnxruntime.InferenceSession("{onnx}")
+        return True
+
+    async def predict(self, payload):
+        x = NumpyCodec.decode_input(payload.inputs[0]).astype(numpy.float32)
+        y = self.session.run(["score"], {{"x": x}})[0]
+        return InferenceResponse(id=payload.id, model_name=self.name, outputs=[NumpyCodec.encode_output("score", y)])
+'''
+
+
+class RealServer(Case):
+    """MLServer from PyPI, in whatever virtual environment TF_MLSERVER names (its bin/mlserver; it wants onnxruntime beside it)."""
+
+    def setUp(self):
+        super().setUp()
+        found = os.environ.get("TF_MLSERVER") or next(iter(sorted(glob.glob(f"{ROOT.parent.parent}/*/bin/mlserver"))), None)
+        if not found or not pathlib.Path(found).exists():
+            self.skipTest("no mlserver (pip install mlserver onnxruntime; TF_MLSERVER=.../bin/mlserver)")
+        root = pathlib.Path(self.folder) / "server"
+        (root / "far").mkdir(parents=True)
+        (root / "far" / "far_model.py").write_text(MLSERVER_MODEL.format(onnx=ONNX))
+        self.port, *_ = ports = [s.getsockname()[1] for s in (socket.create_server(("127.0.0.1", 0)) for _ in range(3))]
+        (root / "settings.json").write_text(json.dumps(
+            dict(zip(("http_port", "grpc_port", "metrics_port"), ports), host="127.0.0.1", parallel_workers=0, debug=False)))
+        tensor = lambda name, shape: {"name": name, "datatype": "FP32", "shape": shape}
+        (root / "far" / "model-settings.json").write_text(json.dumps(
+            {"name": "far", "implementation": "far_model.Far", "inputs": [tensor("x", [-1, 20, 8])],
+             "outputs": [tensor("score", [-1, 1])]}))
+        server = subprocess.Popen([found, "start", str(root)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  env={**os.environ, "PYTHONPATH": str(root / "far")})
+        self.addCleanup(server.wait)
+        self.addCleanup(server.terminate)
+        self.url = f"http://127.0.0.1:{self.port}/v2/models/far"
+        wait_until(self.is_ready, seconds=120, what="MLServer")
+
+    def is_ready(self):
+        try:
+            return urllib.request.urlopen(self.url + "/ready", timeout=1).status == 200
+        except OSError:
+            return False
+
+    def test_its_answers_are_those_of_our_own_kernels(self):
+        config = sets(LOCAL, foreign("kserve", url=self.url, deadline="500ms"), strategies="near far")
+        live, decisions = self.live(config, until=lambda engine: wait_until(
+            lambda: engine.ask("status")["models"]["far"]["runtime"]["answered"] > 300, seconds=60, what="answers"))
+        self.check_against_ours(decisions, 100)
+        self.check_replay(config, live, decisions)
 
 
 if __name__ == "__main__":
