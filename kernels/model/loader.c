@@ -7,6 +7,7 @@
 #include "model/execute.h"
 #include "model/graph_file.h"
 #include "model/net_window.h"
+#include "model/rounding.h"
 
 static void run(const tf_model_t *model, void *scratch, const float *row, float *out) {
   tf_execute_row(model->plan, scratch, row, out);
@@ -281,6 +282,7 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
   if (!err) m->precision = precision_of(graph, options);
+  if (!err) err = tf_rounding_check(graph, m->precision);
   if (!err && options->model.lanes == TF_SPLIT_LANES && (graph->net || graph->window <= 1))
     err = TF_ERR(
         E_MODEL_UNSUPPORTED,
