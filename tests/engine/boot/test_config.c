@@ -15,7 +15,7 @@
   "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, cache_dir, latency_sample, "                                                \
-  "warm_start, snapshot, snapshot_age_max, log_level, lanes"
+  "warm_start, snapshot, snapshot_age_max, log_level, helper_cpu, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
   "streams_per_connection, legs, "                                                                 \
