@@ -346,10 +346,35 @@ static void check_bar(tf_config_t *config, const tf_config_bar_t *bar) {
     report_bar(config, bar, "session.hours", "is shorter than the bar's size");
 }
 
+/* models/{symbol}: the braces are of names that are known, and a base stands in. */
+static void check_owns(tf_config_t *config, uint32_t i) {
+  static const char *const known[] = {TF_CONFIG_OF_SYMBOL, TF_CONFIG_OF_INSTRUMENT};
+  const tf_config_model_t *m       = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].registry", i);
+  for (const char *at = m->registry; (at = strchr(at, '{')); at++) {
+    if (!strncmp(at, known[0], strlen(known[0])) || !strncmp(at, known[1], strlen(known[1])))
+      continue;
+    report(config, E_CONFIG_VALUE, path, "found \"%.*s\"; known are %s and %s",
+           (int)strcspn(at, "}") + 1, at, known[0], known[1]);
+  }
+  if (!m->file)
+    report(config, E_CONFIG_CONFLICT, path,
+           "one model an instrument wants a base: file, which answers until theirs is there");
+  if (m->version || m->sha256 || m->shadow_min || m->divergence_max_ppm || m->rollback_refused)
+    report(config, E_CONFIG_CONFLICT, path,
+           "version, sha256, shadow_min, divergence_max and rollback_refused are of one model for "
+           "all instruments");
+}
+
 /* Which file it is of. */
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
+  if (tf_config_model_has_owns(m)) {
+    check_owns(config, i);
+    return;
+  }
   snprintf(path, sizeof path, "models[%u].file", i);
   if (!!m->file + !!m->registry + (m->ensemble.item_cnt > 0) != 1)
     report(config, E_CONFIG_CONFLICT, path, "one of file, registry and ensemble is wanted");

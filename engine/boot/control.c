@@ -12,6 +12,7 @@
 
 #include "boot/control_request.h"
 #include "boot/control_socket.h"
+#include "boot/model_places.h"
 #include "boot/model_server.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -207,6 +208,27 @@ static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r
                                             : TF_MODEL_ROLLBACK;
   tf_err_t err = strcmp(r->verb, "list") != 0 ? tf_model_server_request(server, &request) : TF_OK;
   if (!err) json_object_set_new(answer, "models", tf_model_server_list(server));
+  return err;
+}
+
+static tf_err_t tell_cache(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
+  static const struct {
+    const char           *verb;
+    tf_model_cache_verb_t is;
+  } verbs[] = {
+      {"pin",   TF_MODEL_CACHE_PIN  },
+      {"unpin", TF_MODEL_CACHE_UNPIN},
+      {"evict", TF_MODEL_CACHE_EVICT},
+      {"warm",  TF_MODEL_CACHE_WARM }
+  };
+  tf_model_places_t *places = c->config.engine->model_places;
+  tf_err_t           err    = TF_OK;
+  if (!places)
+    return TF_ERR(E_CONTROL_REQUEST,
+                  "no model is one an instrument: {symbol} in models[].registry makes it one");
+  for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
+    if (!strcmp(r->verb, verbs[i].verb)) err = tf_model_places_request(places, verbs[i].is, r->key);
+  if (!err) json_object_set_new(answer, "model_cache", tf_model_places_list(places, r->from));
   return err;
 }
 
@@ -499,10 +521,16 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
     return TF_OK;
   }
   if (request.command == TF_CONTROL_COMMAND_STREAMS) return send_request(c, &request, answer);
-  if (request.command == TF_CONTROL_COMMAND_MODEL && !strcmp(request.verb, "list"))
+  bool is_list = !strcmp(request.verb, "list");
+  if (request.command == TF_CONTROL_COMMAND_MODEL && is_list)
     return tell_models(c, &request, answer);
-  tf_log(TF_LOG_NOTICE, "control", "command=%s instrument=%s feed=%s symbol=%s verb=%s model=%s",
-         name, request.instrument, request.feed, request.symbol, request.verb, request.model);
+  if (request.command == TF_CONTROL_COMMAND_CACHE && is_list)
+    return tell_cache(c, &request, answer);
+  tf_log(TF_LOG_NOTICE, "control",
+         "command=%s instrument=%s feed=%s symbol=%s verb=%s model=%s key=%s", name,
+         request.instrument, request.feed, request.symbol, request.verb, request.model,
+         request.key);
+  if (request.command == TF_CONTROL_COMMAND_CACHE) return tell_cache(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_MODEL) return tell_models(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_DRAIN) {
     tf_engine_stop(c->config.engine);
@@ -590,6 +618,9 @@ tf_err_t tf_control_start(const tf_control_config_t *config, tf_control_t **cont
   }
   if (config->engine->model_server)
     tf_model_server_set_publisher(config->engine->model_server,
+                                  (tf_model_publisher_t){c, publish_for_models});
+  if (config->engine->model_places)
+    tf_model_places_set_publisher(config->engine->model_places,
                                   (tf_model_publisher_t){c, publish_for_models});
   *control = c;
   return TF_OK;

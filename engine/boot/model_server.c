@@ -4,7 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "boot/feature_schema.h"
 #include "boot/serving.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -87,37 +86,6 @@ static uint32_t find_row(const slot_t *s) {
   return row;
 }
 
-static tf_err_t check_features(const slot_t *s, const tf_model_t *old, const tf_model_t *made) {
-  if (made->input_cnt != old->input_cnt)
-    return TF_ERR(E_MODEL_SCHEMA, "it reads %u features, the lane's rows of it have %u",
-                  made->input_cnt, old->input_cnt);
-  for (uint32_t i = 0; i < old->input_cnt; i++)
-    if (strcmp(made->features[i], old->features[i]) != 0)
-      return TF_ERR(E_MODEL_SCHEMA,
-                    "its feature %u is \"%s\", that of the version that serves \"%s\"", i,
-                    made->features[i], old->features[i]);
-  (void)s;
-  return TF_OK;
-}
-
-static tf_err_t check_fit(const tf_model_server_t *server, const slot_t *s,
-                          const tf_model_t *made) {
-  const tf_lane_t  *lane = &server->engine->runner.lane;
-  const tf_model_t *old  = row_of(s, s->serving)->model;
-  tf_err_t          err  = check_features(s, old, made);
-  if (!err && made->schema)
-    err = tf_feature_schema_check(made->schema, lane->compute.plan, s->lane->feature_idx,
-                                  made->input_cnt, lane->buffer.bars, lane->buffer.bar_cnt);
-  if (err) return err;
-  if (made->output_cnt != old->output_cnt)
-    return TF_ERR(E_MODEL_SHAPE, "it has %u outputs, the version that serves %u", made->output_cnt,
-                  old->output_cnt);
-  uint32_t rows = made->window ? made->window : 1, kept = old->window ? old->window : 1;
-  if (rows != kept)
-    return TF_ERR(E_MODEL_SHAPE, "it is over %u rows, the version that serves over %u", rows, kept);
-  return TF_OK;
-}
-
 /* Loads a version into a row that nothing uses. */
 static tf_err_t load(const tf_model_server_t *server, slot_t *s, uint32_t number, const char *pin,
                      uint64_t *word) {
@@ -134,7 +102,7 @@ static tf_err_t load(const tf_model_server_t *server, slot_t *s, uint32_t number
   if (err) return err;
   snprintf(made->name, sizeof made->name, "%s", config->name);
   err = tf_models_dir_check_pin(path, made->sha256_hex, pin && *pin ? pin : NULL);
-  if (!err) err = check_fit(server, s, made);
+  if (!err) err = tf_serving_check_fit(server->engine, s->lane, row_of(s, s->serving)->model, made);
   if (err) err = tf_error_add(err, "%s", path);
   if (!err)
     err = tf_version_init(&s->swap->versions[row], made, number, server->engine->instruments.cap);
@@ -408,15 +376,17 @@ static void *run_thread(void *self) {
 }
 
 /* The lane's, in a replay: it waits here for a file to be read. */
-static bool fetch(void *self, uint32_t model_idx, uint64_t number, uint32_t hash) {
-  tf_model_server_t *server = self;
-  uint32_t           i      = 0;
+static bool fetch(void *self, const tf_event_t *event) {
+  tf_model_server_t *server    = self;
+  const uint32_t     model_idx = event->u.model.model_idx;
+  const uint64_t     number    = event->u.model.version;
+  uint32_t           i         = 0;
   while (i < server->slot_cnt && server->slots[i].model_idx != model_idx) i++;
   if (i == server->slot_cnt || number > TF_MODELS_DIR_VERSION_MAX) return false;
   pthread_mutex_lock(&server->lock);
   server->fetch.slot_idx  = i;
   server->fetch.number    = number;
-  server->fetch.hash      = hash;
+  server->fetch.hash      = event->u.model.hash;
   server->fetch.is_done   = false;
   server->fetch.is_wanted = true;
   pthread_cond_signal(&server->work);
@@ -522,10 +492,10 @@ tf_err_t tf_model_server_init(tf_engine_t *e, tf_model_server_t **server) {
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
     tf_compute_model_t *m = &compute->models[i];
     if (!m->swap) continue;
+    if (e->options.is_replay) m->fetch = (tf_compute_fetch_t){s, fetch};
     s->slots[s->slot_cnt++] = (slot_t){
         .model_idx = i, .lane = m, .swap = m->swap, .serial = 1, .serving = m->swap->serving};
   }
-  if (e->options.is_replay) compute->fetch = (tf_compute_fetch_t){s, fetch};
   *server = s;
   return TF_OK;
 }

@@ -325,14 +325,19 @@ tf_err_t tf_publish_add_model(tf_publish_t *p, uint32_t model_idx, const char *n
   return add_block(p, TF_METRIC_MODEL, name, false, &p->models[model_idx]);
 }
 
+tf_err_t tf_publish_add_cache_level(tf_publish_t *p, uint32_t level_idx, const char *name) {
+  return add_block(p, TF_METRIC_CACHE, name, false, &p->cache_levels[level_idx]);
+}
+
 tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
                          const tf_instruments_t *instruments) {
   memset(p, 0, sizeof *p);
   p->runner      = runner;
   p->instruments = instruments;
-  size_t bytes   = tf_metrics_footprint(
-        1 + TF_THREADS_MAX + TF_SOURCES_MAX * (1 + TF_SOURCE_LEGS_MAX) + TF_SINKS_MAX + TF_MODELS_MAX,
-        TF_THREADS_MAX);
+  size_t bytes =
+      tf_metrics_footprint(1 + TF_THREADS_MAX + TF_SOURCES_MAX * (1 + TF_SOURCE_LEGS_MAX) +
+                               TF_SINKS_MAX + TF_MODELS_MAX + TF_CACHE_LEVELS_MAX,
+                           TF_THREADS_MAX);
   p->memory = aligned_alloc(4096, tf_align_up(bytes, 4096));
   if (!p->memory) return TF_ERR(E_CORE_NO_MEMORY, "metrics page: %zu bytes", bytes);
   memset(p->memory, 0, tf_align_up(bytes, 4096));

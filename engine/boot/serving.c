@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "boot/chain.h"
+#include "boot/feature_schema.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/isa.h"
@@ -48,12 +49,13 @@ tf_err_t tf_serving_load(const tf_engine_t *e, uint32_t i, tf_model_t **model, u
   const tf_config_model_t *want = &e->config->models[i];
   char                     path[TF_MODELS_DIR_PATH_BYTES];
   tf_model_options_t       options;
-  *number      = 0;
-  tf_err_t err = tf_serving_options(e->config, i, &options);
-  if (!err && want->registry)
+  *number               = 0;
+  tf_err_t err          = tf_serving_options(e->config, i, &options);
+  bool     is_versioned = tf_config_model_is_swappable(want);
+  if (!err && is_versioned)
     err = tf_models_dir_find(want->registry, want->name, want->version, number);
   if (err) return err;
-  if (want->registry)
+  if (is_versioned)
     tf_models_dir_path(want->registry, want->name, *number, path);
   else
     snprintf(path, sizeof path, "%s", want->file);
@@ -95,6 +97,34 @@ void tf_serving_unload(tf_engine_t *e, uint32_t i) {
     tf_ensemble_delete(e->models[i]);
   else
     e->registry->models->unload(e->models[i]);
+}
+
+static tf_err_t check_features(const tf_model_t *old, const tf_model_t *made) {
+  if (made->input_cnt != old->input_cnt)
+    return TF_ERR(E_MODEL_SCHEMA, "it reads %u features, the lane's rows of it have %u",
+                  made->input_cnt, old->input_cnt);
+  for (uint32_t i = 0; i < old->input_cnt; i++)
+    if (strcmp(made->features[i], old->features[i]) != 0)
+      return TF_ERR(E_MODEL_SCHEMA,
+                    "its feature %u is \"%s\", that of the version that serves \"%s\"", i,
+                    made->features[i], old->features[i]);
+  return TF_OK;
+}
+
+tf_err_t tf_serving_check_fit(const tf_engine_t *e, const tf_compute_model_t *m,
+                              const tf_model_t *old, const tf_model_t *made) {
+  const tf_lane_t *lane = &e->runner.lane;
+  tf_err_t         err  = check_features(old, made);
+  if (!err && made->schema)
+    err = tf_feature_schema_check(made->schema, lane->compute.plan, m->feature_idx, made->input_cnt,
+                                  lane->buffer.bars, lane->buffer.bar_cnt);
+  if (err) return err;
+  if (made->output_cnt != old->output_cnt)
+    return TF_ERR(E_MODEL_SHAPE, "it has %u outputs, the version that serves %u", made->output_cnt,
+                  old->output_cnt);
+  uint32_t rows = made->window ? made->window : 1, kept = old->window ? old->window : 1;
+  if (rows == kept) return TF_OK;
+  return TF_ERR(E_MODEL_SHAPE, "it is over %u rows, the version that serves over %u", rows, kept);
 }
 
 size_t tf_serving_bytes(const tf_engine_t *e) {

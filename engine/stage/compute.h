@@ -78,6 +78,20 @@ typedef struct tf_compute_model_counts { /* one writer: the lane */
   tf_post_counts_t post;
 } tf_compute_model_counts_t;
 
+/* A model that is one an instrument: what serves this one. Row 0 of its swap is the base, which answers as long as the
+ * instrument's own is not there (boot/model_places.h brings it). */
+typedef struct tf_compute_own {
+  const tf_version_t *active;
+  tf_swap_t          *swap;
+  uint64_t ticks; /* by the lane, for whoever brings models: that it is asked for, and how often */
+} tf_compute_own_t;
+
+/* Who has a version that an event names and nobody offered: in a replay. Waits; false: it is not to be had. */
+typedef struct tf_compute_fetch {
+  void *self;
+  bool (*fetch)(void *self, const tf_event_t *event);
+} tf_compute_fetch_t;
+
 typedef struct tf_compute_model {
   struct tf_compute_model *next;   /* in the order of answering; NULL: the last */
   const tf_version_t      *active; /* what serves: first, or a row of swap's */
@@ -86,6 +100,10 @@ typedef struct tf_compute_model {
   uint32_t                *feature_idx; /* (input_cnt) of the plan's row */
   float                   *row;         /* (input_cnt) */
   tf_swap_t               *swap; /* NULL: the model is not of a registry and stays as it is */
+  tf_compute_own_t        *owns; /* (own_cnt: instruments) NULL: one model serves all of them. Else
+                                  * active and swap are those of the instrument in hand */
+  uint32_t                 own_cnt, own_at; /* own_at: whose swap is looked at next while idle */
+  tf_compute_fetch_t       fetch;
   tf_version_t             first;
   tf_post_t                post;
   tf_fleet_t              *fleet;  /* NULL: no rule reads it */
@@ -129,12 +147,6 @@ typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t skipped_paused; /* the model is paused for its overruns, and nothing stands in */
 } tf_compute_counts_t;
 
-/* Who has a version that an event names and nobody offered: in a replay. Waits; false: it is not to be had. */
-typedef struct tf_compute_fetch {
-  void *self;
-  bool (*fetch)(void *self, uint32_t model_idx, uint64_t number, uint32_t hash);
-} tf_compute_fetch_t;
-
 typedef struct tf_compute {
   const tf_feature_plan_t *plan;
   tf_compute_model_t       models[TF_MODELS_MAX]; /* as in the config */
@@ -143,7 +155,6 @@ typedef struct tf_compute {
   tf_compute_counts_t      counts;
   uint64_t                 asks; /* pauses asked for, of all models: by the lane, with release */
   uint64_t                 swaps_failed; /* events whose version was not to be had */
-  tf_compute_fetch_t       fetch;
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -201,8 +212,10 @@ void tf_compute_order(tf_compute_t *compute, const uint32_t *order);
 /* Makes the model that was added last one that can be swapped; number: its own. */
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena);
-/* Of the arena, for both. */
-size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt);
+/* Makes it one an instrument: it is the base of them all. */
+tf_err_t tf_compute_add_owns(tf_compute_t *compute, uint32_t instrument_cnt, tf_arena_t *arena);
+/* Of the arena, for these three. */
+size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt, bool has_owns);
 
 /* Inferences over their model's budget, of all models. */
 uint64_t tf_compute_late(const tf_compute_t *compute);

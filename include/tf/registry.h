@@ -6,6 +6,7 @@
 #include "tf/feed.h"
 #include "tf/indicator.h"
 #include "tf/model.h"
+#include "tf/model_store.h"
 #include "tf/policy.h"
 #include "tf/sink.h"
 #include "tf/vector.h"
@@ -17,7 +18,8 @@ typedef struct tf_registry {
   const tf_policy_t *const      *policies;
   const tf_vector_kind_t *const *vectors;
   const tf_model_loader_t       *models;
-  uint32_t                       feed_cnt, sink_cnt, indicator_cnt, policy_cnt, vector_cnt;
+  const tf_model_store_t *const *stores; /* below the cache of models */
+  uint32_t feed_cnt, sink_cnt, indicator_cnt, policy_cnt, vector_cnt, store_cnt;
 } tf_registry_t;
 
 #endif

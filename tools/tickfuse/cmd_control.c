@@ -366,10 +366,64 @@ static int tell_models(const client_t *c, const char *const *words, const char *
   return code;
 }
 
+/* ---- the model cache ---- */
+
+static void print_level(const json_t *l) {
+  printf(
+      "level    %-12s %10lld hits %8lld misses %6lld models %12lld bytes, %.3f ms a hit (%.3f at "
+      "most), %lld damaged, %lld failed\n",
+      TEXT_(l, "level"), INT_(l, "hits"), INT_(l, "misses"), INT_(l, "models"), INT_(l, "bytes"),
+      json_real_value(json_object_get(l, "hit_ms_mean")),
+      json_real_value(json_object_get(l, "hit_ms_max")), INT_(l, "damaged"), INT_(l, "failed"));
+}
+
+static void print_cached(const json_t *row) {
+  printf("%-40s %-10s version %-6lld %10lld bytes %8lld takes%s%s\n", TEXT_(row, "key"),
+         TEXT_(row, "level"), INT_(row, "version"), INT_(row, "bytes"), INT_(row, "takes"),
+         INT_(row, "holders") ? ", serves" : "",
+         json_is_true(json_object_get(row, "pinned")) ? ", pinned" : "");
+}
+
+/* The engine's pages, one behind the other, in one answer. */
+static json_t *ask_cache(const client_t *c, const char *verb, const char *key) {
+  json_t *all   = ask(c, json_pack("{ss ss ss*}", "command", "cache", "verb", verb, "key", key));
+  json_t *cache = json_object_get(all, "model_cache"), *next = NULL;
+  while ((next = json_object_get(cache, "next")) && json_is_integer(next)) {
+    char from[24];
+    snprintf(from, sizeof from, "%lld", (long long)json_integer_value(next));
+    json_t *page =
+        ask(c, json_pack("{ss ss ss}", "command", "cache", "verb", "list", "from", from));
+    json_t *more = json_object_get(page, "model_cache");
+    if (!more) return page ? (json_decref(all), page) : all;
+    json_array_extend(json_object_get(cache, "models"), json_object_get(more, "models"));
+    json_object_set(cache, "next", json_object_get(more, "next"));
+    json_decref(page);
+  }
+  return all;
+}
+
+static int tell_cache(const client_t *c, const char *const *words) {
+  json_t       *answer = ask_cache(c, words[2] ? words[2] : "list", words[2] ? words[3] : NULL);
+  size_t        i;
+  const json_t *row;
+  if (!answer) return TF_EXIT_FAILED;
+  int           code  = exit_code(answer);
+  const json_t *cache = json_object_get(answer, "model_cache");
+  if (c->as_json || !cache) {
+    print_answer(c, answer);
+  } else {
+    json_array_foreach(json_object_get(cache, "levels"), i, row) print_level(row);
+    json_array_foreach(json_object_get(cache, "models"), i, row) print_cached(row);
+  }
+  json_decref(answer);
+  return code;
+}
+
 static int obey(const client_t *c, const char *const *words, const char *channels,
                 const char *sha256) {
   const char *command = words[1];
   if (!strcmp(command, "model")) return tell_models(c, words, sha256);
+  if (!strcmp(command, "cache")) return tell_cache(c, words);
   if (!strcmp(command, "subscribe") || !strcmp(command, "unsubscribe"))
     return change_streams(c, words, channels);
   if (!strcmp(command, "streams")) return list_streams(c, words[2]);
@@ -412,7 +466,9 @@ int tf_cmd_control(int argc, char **argv) {
       "       tickfuse control SOCKET streams [FEED]\n"
       "       tickfuse control SOCKET model [list]\n"
       "       tickfuse control SOCKET model load|swap MODEL [VERSION] [--sha256 HEX]\n"
-      "       tickfuse control SOCKET model rollback|drop MODEL",
+      "       tickfuse control SOCKET model rollback|drop MODEL\n"
+      "       tickfuse control SOCKET cache [list]\n"
+      "       tickfuse control SOCKET cache pin|unpin|evict|warm KEY",
       "Asks a running engine for its state, holds its actions back (every decision is HOLD until\n"
       "resume), tells it what is held of an instrument (negative: short), or ends it in order: "
       "feeds\n"
@@ -421,7 +477,9 @@ int tf_cmd_control(int argc, char **argv) {
       "reconnecting, and lists its streams: state, age of the newest data and of the request, "
       "request,\n"
       "tries, the venue's refusal. Loads another version of a model from its registry, lets it\n"
-      "serve, or goes back. SOCKET is the config's control.path.",
+      "serve, or goes back. Says what the model cache has at which level, and pins, evicts or "
+      "loads\n"
+      "one. SOCKET is the config's control.path.",
       options,
       TF_ARRAY_CNT(options),
       words,

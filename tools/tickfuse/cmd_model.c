@@ -42,12 +42,8 @@ static const command_t commands[] = {
      "  --out FILE            what to write; replaced whole or not at all\n"
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
-<<<<<<< HEAD
-     "  --precision P         also measure the error in bf16, fp16 or int8; the file holds fp32\n"
-=======
      "  --output NAME         which of the ONNX file's outputs (default: the only one of floats)\n"
-     "  --precision P         also measure the error in bf16 or int8; the file holds fp32\n"
->>>>>>> passes
+     "  --precision P         also measure the error in bf16, fp16 or int8; the file holds fp32\n"
      "  --error-max X         refuse the model when a known answer is further off in that "
      "precision\n"
      "  --json                the report as one JSON object\n"            },
