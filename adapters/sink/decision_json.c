@@ -182,6 +182,7 @@ const char *tf_decision_json_hold_reason(uint8_t hold_reason) {
 }
 
 const char *tf_decision_json_path(uint8_t path) {
-  static const char *const names[] = {"cpu", "gpu", "fallback", "shadow"};
+  static const char *const names[] = {"cpu", "gpu", "fallback", "shadow", "?", "?", "canary"};
+  TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_PATH_CANARY + 1, "one word each");
   return WORD_OF(names, path);
 }

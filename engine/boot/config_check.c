@@ -361,10 +361,12 @@ static void check_owns(tf_config_t *config, uint32_t i) {
   if (!m->file)
     report(config, E_CONFIG_CONFLICT, path,
            "one model an instrument wants a base: file, which answers until theirs is there");
-  if (m->version || m->sha256 || m->shadow_min || m->divergence_max_ppm || m->rollback_refused)
-    report(config, E_CONFIG_CONFLICT, path,
-           "version, sha256, shadow_min, divergence_max and rollback_refused are of one model for "
-           "all instruments");
+  if (m->version || m->sha256 || m->shadow_min || m->divergence_max_ppm || m->rollback_refused ||
+      m->canary_late_max)
+    report(
+        config, E_CONFIG_CONFLICT, path,
+        "version, sha256, shadow_min, divergence_max, rollback_refused and canary_late_max are of "
+        "one model for all instruments");
 }
 
 /* Which file it is of. */
@@ -382,9 +384,13 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
   if (m->version && !m->registry)
     report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");
   snprintf(path, sizeof path, "models[%u].registry", i);
-  if (!m->registry && (m->shadow_min || m->divergence_max_ppm || m->rollback_refused))
+  if (!m->registry &&
+      (m->shadow_min || m->divergence_max_ppm || m->rollback_refused || m->canary_late_max))
     report(config, E_CONFIG_CONFLICT, path,
-           "shadow_min, divergence_max and rollback_refused are of a model that can be swapped");
+           "shadow_min, divergence_max, rollback_refused and canary_late_max are of a model that "
+           "can be swapped");
+  if (m->canary_late_max && !m->budget_ns)
+    report(config, E_CONFIG_CONFLICT, path, "canary_late_max wants a budget to be late for");
   if (m->divergence_max_ppm && !m->shadow_min)
     report(config, E_CONFIG_CONFLICT, path, "divergence_max wants shadow_min: ticks to judge by");
   snprintf(path, sizeof path, "models[%u].sha256", i);

@@ -196,16 +196,26 @@ static tf_err_t publish_for_models(void *self, const tf_event_t *event, uint64_t
 
 static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
   tf_model_server_t *server  = c->config.engine->model_server;
-  tf_model_request_t request = {.version = r->version};
+  tf_model_request_t request = {.version = r->version, .share = r->share};
   if (!server)
     return TF_ERR(E_CONTROL_REQUEST,
                   "no model is of a registry: models[].registry in the config makes one swappable");
   memcpy(request.model, r->model, sizeof request.model);
   memcpy(request.sha256, r->sha256, sizeof request.sha256);
-  request.verb = !strcmp(r->verb, "load")   ? TF_MODEL_LOAD
-                 : !strcmp(r->verb, "swap") ? TF_MODEL_SWAP
-                 : !strcmp(r->verb, "drop") ? TF_MODEL_DROP
-                                            : TF_MODEL_ROLLBACK;
+  static const struct {
+    const char     *verb;
+    tf_model_verb_t is;
+  } verbs[] = {
+      {"load",     TF_MODEL_LOAD    },
+      {"swap",     TF_MODEL_SWAP    },
+      {"rollback", TF_MODEL_ROLLBACK},
+      {"drop",     TF_MODEL_DROP    },
+      {"canary",   TF_MODEL_CANARY  },
+      {"promote",  TF_MODEL_PROMOTE },
+      {"abort",    TF_MODEL_ABORT   }
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
+    if (!strcmp(r->verb, verbs[i].verb)) request.verb = verbs[i].is;
   tf_err_t err = strcmp(r->verb, "list") != 0 ? tf_model_server_request(server, &request) : TF_OK;
   if (!err) json_object_set_new(answer, "models", tf_model_server_list(server));
   return err;

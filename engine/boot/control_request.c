@@ -106,6 +106,15 @@ static tf_err_t read_version(const char *text, tf_control_request_t *r) {
   return TF_OK;
 }
 
+/* "10": per cent of the instruments. */
+static tf_err_t read_share(const char *text, tf_control_request_t *r) {
+  size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || digits > 2 || text[digits] != '\0' || atoi(text) == 0)
+    return TF_ERR(E_CONTROL_REQUEST, "share \"%s\" is no per cent of 1 to 99", shown(text));
+  r->share = (uint32_t)atoi(text) * (TF_CANARY_SHARES / 100);
+  return TF_OK;
+}
+
 static tf_err_t read_sha256(const char *text, tf_control_request_t *r) {
   if (strlen(text) != 64 || strspn(text, "0123456789abcdefABCDEF") != 64)
     return TF_ERR(E_CONTROL_REQUEST, "sha256 \"%s\" is not 64 hex digits", shown(text));
@@ -146,11 +155,12 @@ static tf_err_t read_member(const char *key, const json_t *value, tf_control_req
   if (!strcmp(key, "key")) return copy_text(key, text, r->key, sizeof r->key);
   if (!strcmp(key, "model")) return copy_text(key, text, r->model, sizeof r->model);
   if (!strcmp(key, "version")) return read_version(text, r);
+  if (!strcmp(key, "share")) return read_share(text, r);
   if (!strcmp(key, "sha256")) return read_sha256(text, r);
   if (strcmp(key, "position") != 0)
     return TF_ERR(E_CONTROL_REQUEST,
                   "\"%s\" is not a key of a request; known: command instrument position feed "
-                  "symbol channels from verb model version sha256 key token",
+                  "symbol channels from verb model version share sha256 key token",
                   shown(key));
   if (parse_decimal(text, &r->position, &r->position_exp)) return TF_OK;
   return TF_ERR(E_CONTROL_REQUEST,

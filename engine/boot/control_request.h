@@ -22,7 +22,7 @@
   X(MODEL, "model")                                                                                \
   X(CACHE, "cache")
 
-#define TF_CONTROL_MODEL_VERBS "list load swap rollback drop"
+#define TF_CONTROL_MODEL_VERBS "list load swap rollback drop canary promote abort"
 #define TF_CONTROL_CACHE_VERBS "list pin unpin evict warm"
 
 typedef enum tf_control_command {
@@ -43,6 +43,7 @@ typedef struct tf_control_request {
   char                 verb[16], model[32]; /* of models: TF_CONTROL_MODEL_VERBS */
   char                 key[128];            /* of the model cache */
   uint32_t             version;             /* 0: the newest */
+  uint32_t             share;               /* of TF_CANARY_SHARES; 0: the config's */
   char                 sha256[65];
   char                 token[128];
 } tf_control_request_t;

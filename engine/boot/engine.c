@@ -147,7 +147,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
     return E_CORE_ARENA_FULL;
   lane->buffer.lost_books = e->lost_books;
   lane->instrument_cap    = cap;
-  lane->names             = e->instruments.rows;
+  lane->names = lane->compute.names = e->instruments.rows;
   for (uint32_t i = 0; i < cap; i++) {
     tf_lane_instrument_t *in = &lane->instruments[i];
     lane->decide.hashes[i]   = TF_HASH_SEED;

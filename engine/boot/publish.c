@@ -173,6 +173,21 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_HOLDS_NONE + i), d->holds[i]);
 }
 
+/* What stands beside the version that serves. */
+static void publish_beside(tf_metrics_block_t *b, const tf_compute_model_t *m) {
+  const tf_swap_t *s = m->swap;
+  tf_metrics_set(b, TF_METRIC_MODEL_BESIDE, s->beside ? s->beside->number : 0);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_ANSWERS, s->shadow.answers);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_REFUSED, s->shadow.refused);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_SIGNS, s->shadow.signs);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_DISTANCE, s->shadow.distance_sum);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_DISTANCE_MAX, s->shadow.distance_max);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_SHARE, m->canary ? m->canary_share : 0);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_ANSWERS, s->canary.answers);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_REFUSED, s->canary.refused);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_LATE, s->canary.late);
+}
+
 /* A model's own block, and over all of them how many were late. */
 static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
                            const tf_compute_t *compute) {
@@ -200,8 +215,9 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_PAUSES, c->pauses);
     tf_metrics_set(b, TF_METRIC_MODEL_TIMED, c->timed);
     tf_metrics_set(b, TF_METRIC_MODEL_RUN_NS, c->run_ns);
-    tf_metrics_set(b, TF_METRIC_MODEL_VERSION, compute->models[i].active->number);
+    tf_metrics_set(b, TF_METRIC_MODEL_VERSION, compute->models[i].main->number);
     tf_metrics_set(b, TF_METRIC_MODEL_SWAPS, c->swaps);
+    if (compute->models[i].swap && !compute->models[i].owns) publish_beside(b, &compute->models[i]);
   }
   tf_metrics_set(lane_block, TF_METRIC_INFERENCES_LATE, late);
 }

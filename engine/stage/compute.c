@@ -155,19 +155,77 @@ static void set_values(tf_compute_model_t *m, uint32_t instrument_id, bool is_go
         m->is_own ? tf_ensemble_disagreement(m->active->model, m->row, output) : __builtin_nan("");
 }
 
-/* One model an instrument: from here on it is this one's. */
-TF_COLD static void turn_to(tf_compute_model_t *m, uint32_t instrument_id) {
-  const tf_compute_own_t *own = &m->owns[instrument_id];
-  m->active                   = own->active;
-  m->swap                     = own->swap;
-  m->hash                     = m->active->model->hash;
+/* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
+static uint32_t hash_of(const tf_compute_model_t *m) {
+  uint64_t hash = m->active->model->hash;
+  for (uint32_t i = 0; i < m->link_cnt; i++) {
+    const tf_compute_link_t *l = &m->links[i];
+    hash = tf_hash_fold(hash, (uint64_t)l->source->idx << 32 | l->source->hash);
+    hash = tf_hash_fold(hash, (uint64_t)l->input_idx << 32 | l->output_idx);
+  }
+  return (uint32_t)(hash ^ hash >> 32);
+}
+
+static void settle_hashes(tf_compute_t *compute) {
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
+}
+
+static uint64_t refused_by(const tf_post_counts_t *c) {
+  return c->not_finite + c->out_of_range + c->crossed_refused;
+}
+
+bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share) {
+  return tf_hash_fold(tf_hash_text(instrument), model_idx) % TF_CANARY_SHARES < share;
+}
+
+static const tf_version_t *choose(const tf_compute_t *compute, const tf_compute_model_t *m,
+                                  uint32_t instrument_id) {
+  if (m->owns) return m->owns[instrument_id].active;
+  bool is_tried = m->canary && tf_compute_is_in_share(compute->names[instrument_id].name, m->idx,
+                                                      m->canary_share);
+  return is_tried ? m->canary : m->main;
+}
+
+/* A model that does not serve all instruments alike: from here on it is this one's. */
+TF_COLD static void turn_to(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id) {
+  const tf_version_t *v = choose(compute, m, instrument_id);
+  if (m->owns) m->swap = m->owns[instrument_id].swap;
+  if (v == m->active) return;
+  m->active = v;
+  settle_hashes(compute);
+}
+
+TF_INLINE bool is_turning(const tf_compute_model_t *m) { return m->owns || m->canary; }
+
+/* What became of a tick that a canary was asked on. Late and refused: as they were counted before. */
+TF_COLD static void note_canary(tf_compute_model_t *m, uint64_t late, uint64_t refused) {
+  tf_canary_t *c = &m->swap->canary;
+  if (m->is_own) m->path = TF_PATH_CANARY;
+  tf_count_add(&c->answers, m->is_own);
+  tf_count_add(&c->late, m->counts.late - late);
+  tf_count_add(&c->refused, refused_by(&m->counts.post) - refused);
 }
 
 /* The base answered in the place of an instrument's own model. */
-static void note_base(tf_compute_model_t *m) {
+TF_COLD static void note_base(tf_compute_model_t *m) {
   if (!m->is_own || m->active != &m->swap->versions[0]) return;
   m->path = TF_PATH_FALLBACK;
   m->counts.fallback++;
+}
+
+/* Of a model that does not serve all instruments alike. */
+TF_COLD static bool ask_in_turn(tf_compute_t *compute, tf_compute_model_t *m,
+                                const tf_lane_instrument_t *in, uint32_t good) {
+  turn_to(compute, m, in->id);
+  uint64_t late = m->counts.late, refused = refused_by(&m->counts.post);
+  bool     is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+  if (m->owns) {
+    tf_count_add(&m->owns[in->id].ticks, 1);
+    note_base(m);
+  } else if (m->active == m->canary) {
+    note_canary(m, late, refused);
+  }
+  return is_good;
 }
 
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
@@ -175,16 +233,13 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
   for (tf_compute_model_t *m = compute->first; m; m = m->next) {
     m->counts.requested++;
     compute->counts.requested++;
-    m->is_own = false;
-    if (TF_UNLIKELY(m->owns != NULL)) {
-      turn_to(m, in->id);
-      tf_count_add(&m->owns[in->id].ticks, 1);
-    }
-    bool is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+    m->is_own    = false;
+    bool is_good = TF_UNLIKELY(is_turning(m))
+                       ? ask_in_turn(compute, m, in, good)
+                       : ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
     good |= (uint32_t)is_good << m->idx;
-    if (TF_UNLIKELY(m->owns != NULL)) note_base(m);
     if (m->values) set_values(m, in->id, is_good);
   }
   return good;
@@ -198,14 +253,16 @@ void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_
 
 /* What a swappable model's other version is to know of the tick; what it would have answered is compared. */
 static bool follow(tf_compute_model_t *m, uint32_t instrument_id) {
-  uint32_t instrument_idx = m->owns ? 0 : instrument_id; /* of the swap's */
-  float    out[TF_MODEL_OUTPUTS_MAX];
-  bool     answered = (m->has_row || m->broke) &&
-                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, out);
+  uint32_t            instrument_idx = m->owns ? 0 : instrument_id; /* of the swap's */
+  bool                is_tried       = m->canary && m->active == m->canary;
+  const tf_version_t *other          = is_tried ? m->main : NULL;
+  float               out[TF_MODEL_OUTPUTS_MAX];
+  bool                answered = (m->has_row || m->broke) &&
+                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, other, out);
   if (answered && m->is_own) {
     tf_answer_t answer;
     bool        good = tf_post_apply(&m->post, out, &answer, &m->shadow_counts) == TF_POST_GOOD;
-    tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
+    if (good || !is_tried) tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
   }
   m->has_row = m->broke = false;
   return tf_swap_prepare(m->swap);
@@ -220,7 +277,7 @@ static bool prepare_own(tf_compute_model_t *m) {
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
   for (tf_compute_model_t *m = compute->first; m; m = m->next) {
-    if (TF_UNLIKELY(m->owns != NULL)) turn_to(m, in->id);
+    if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in->id);
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {
@@ -250,27 +307,12 @@ bool tf_compute_idle(tf_compute_t *compute) {
   return any;
 }
 
-/* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
-static uint32_t hash_of(const tf_compute_model_t *m) {
-  uint64_t hash = m->active->model->hash;
-  for (uint32_t i = 0; i < m->link_cnt; i++) {
-    const tf_compute_link_t *l = &m->links[i];
-    hash = tf_hash_fold(hash, (uint64_t)l->source->idx << 32 | l->source->hash);
-    hash = tf_hash_fold(hash, (uint64_t)l->input_idx << 32 | l->output_idx);
-  }
-  return (uint32_t)(hash ^ hash >> 32);
-}
-
-static void settle_hashes(tf_compute_t *compute) {
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
-}
-
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
   uint32_t            idx = e->u.model.model_idx;
   tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
   const tf_version_t *v   = NULL;
   bool is_known = m && (m->owns ? e->instrument_id < m->own_cnt : e->instrument_id == UINT32_MAX);
-  if (is_known && m->owns) turn_to(m, e->instrument_id);
+  if (is_known && m->owns) m->swap = m->owns[e->instrument_id].swap;
   if (is_known && m->swap) {
     v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
     if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
@@ -280,10 +322,36 @@ void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
     compute->swaps_failed++;
     return;
   }
-  if (m->owns) m->owns[e->instrument_id].active = v;
+  if (m->owns)
+    m->owns[e->instrument_id].active = v;
+  else
+    m->main = v;
   m->active = v;
+  m->canary = NULL;
   m->counts.swaps++;
+  tf_store_release(&m->swap->trying, 0); /* pairs with: tf_model_server's waits */
   settle_hashes(compute);
+}
+
+void tf_compute_canary(tf_compute_t *compute, const tf_event_t *e) {
+  uint32_t            idx = e->u.model.model_idx;
+  tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
+  const tf_version_t *v   = NULL;
+  if (m && !m->owns && m->swap && e->u.model.share > 0) {
+    v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
+    if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
+      v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
+  }
+  compute->swaps_failed += !v && e->u.model.share > 0;
+  if (!m || m->owns || (!v && e->u.model.share > 0)) return;
+  m->canary       = v;
+  m->canary_share = e->u.model.share;
+  m->active       = m->main;
+  settle_hashes(compute);
+  if (!m->swap) return;
+  /* relaxed: the lane's own word */
+  uint64_t word = v ? tf_load_relaxed(&m->swap->taken) : 0;
+  tf_store_release(&m->swap->trying, word); /* pairs with: tf_model_server's waits */
 }
 
 uint64_t tf_compute_late(const tf_compute_t *compute) {
@@ -314,12 +382,12 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   size_t              windows = 0;
   tf_err_t            err     = tf_version_windows_bytes(model, instrument_cnt, &windows);
   if (err) return err;
-  m->first       = (tf_version_t){.model         = model,
-                                  .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
-                                  .window_stride = tf_version_stride(model)};
-  m->active      = &m->first;
-  m->feature_idx = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
-  m->row         = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
+  m->first = (tf_version_t){.model         = model,
+                            .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
+                            .window_stride = tf_version_stride(model)};
+  m->main = m->active = &m->first;
+  m->feature_idx      = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
+  m->row              = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
   if (windows) m->first.windows = tf_arena_take(arena, windows, TF_LINE_PAIR_BYTES);
   if (!m->feature_idx || !m->row || !m->first.scratch || (windows && !m->first.windows))
     return E_CORE_ARENA_FULL;
@@ -393,7 +461,7 @@ tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t in
   tf_version_t        serving = m->first;
   serving.number              = number;
   tf_err_t err                = make_swap(&serving, instrument_cnt, arena, &m->swap);
-  if (!err) m->active = &m->swap->versions[0];
+  if (!err) m->main = m->active = &m->swap->versions[0];
   return err;
 }
 

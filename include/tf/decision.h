@@ -26,7 +26,8 @@ typedef enum tf_path {
   TF_PATH_CPU      = 0,
   TF_PATH_GPU      = 1,
   TF_PATH_FALLBACK = 2,
-  TF_PATH_SHADOW   = 3
+  TF_PATH_SHADOW   = 3,
+  TF_PATH_CANARY   = 6 /* a version that serves a share of the instruments, on trial */
 } tf_path_t;
 
 /* Why an action is HOLD. */

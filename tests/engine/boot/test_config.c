@@ -268,7 +268,8 @@ static const char all_keys[] =
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
     "clamp: ..0.5, alert: -0.25.., breadth: 1..2}, {name: r, registry: reg, version: 12, "
     "shadow_min: 5, "
-    "divergence_max: 6, rollback_refused: 7, sha256: "
+    "divergence_max: 6, rollback_refused: 7, canary_share: 8, canary_late_max: 9, budget: 1us, "
+    "sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
     "inputs: [m.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: weighted, "
     "weights: [1, 0.5], quorum: 1}, {name: p, file: gone, registry: 'r/{symbol}'}]\n"
@@ -421,6 +422,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[2].shadow_min, 5);
   assert_int_equal(c->models[2].divergence_max_ppm, 6);
   assert_int_equal(c->models[2].rollback_refused, 7);
+  assert_int_equal(c->models[2].canary_share, 8);
+  assert_int_equal(c->models[2].canary_late_max, 9);
   assert_int_equal(strlen(c->models[2].sha256), 64);
   assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
   assert_true(tf_config_model_has_owns(&c->models[5]) && !tf_config_model_has_owns(&c->models[2]));
