@@ -272,7 +272,14 @@ static const char all_keys[] =
     "sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
     "inputs: [m.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: weighted, "
-    "weights: [1, 0.5], quorum: 1}, {name: p, file: gone, registry: 'r/{symbol}'}]\n"
+    "weights: [1, 0.5], quorum: 1}, {name: k, backend: kserve, url: "
+    "\"https://[::1]:8443/v2/models/k%20x/versions/3\", inputs: [mid], outputs: 6, input: x, "
+    "output: "
+    "y, horizon: 2, deadline: 3ms, max_age: 9ms, no_answer: fallback, fallback: m, in_flight: 16, "
+    "breaker_limit: 4, breaker_wait: 2s, breaker_wait_max: 8s, binary: off, ca_file: ca.pem, "
+    "header_file: token.txt}, {name: x, backend: onnxruntime, file: far.onnx, inputs: [mid], "
+    "library: "
+    "lib.so, threads: 2}, {name: p, file: gone, registry: 'r/{symbol}'}]\n"
     "model_cache: {models_max: 5, bytes_max: 2MiB, file_bytes_max: 1MiB, compressed_bytes_max: 0B, "
     "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_timeout: 9ms}\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
@@ -416,6 +423,28 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[4].combine, TF_CONFIG_COMBINE_WEIGHTED);
   assert_true(c->models[4].weights.items[1] == 0.5);
   assert_int_equal(c->models[4].quorum, 1);
+  assert_int_equal(c->models[5].backend, TF_CONFIG_BACKEND_KSERVE);
+  assert_string_equal(c->models[5].url.host, "::1");
+  assert_string_equal(c->models[5].url.path, "/v2/models/k%20x/versions/3");
+  assert_int_equal(c->models[5].url.port, 8443);
+  assert_true(c->models[5].url.tls);
+  assert_int_equal(c->models[5].outputs, 6);
+  assert_string_equal(c->models[5].input, "x");
+  assert_string_equal(c->models[5].output, "y");
+  assert_int_equal(c->models[5].deadline_ns, 3 * TF_NS_PER_MS);
+  assert_int_equal(c->models[5].max_age_ns, 9 * TF_NS_PER_MS);
+  assert_int_equal(c->models[5].no_answer, TF_CONFIG_NO_ANSWER_FALLBACK);
+  assert_int_equal(c->models[5].in_flight, 16);
+  assert_int_equal(c->models[5].breaker_limit, 4);
+  assert_int_equal(c->models[5].breaker_wait_ns, 2 * TF_NS_PER_SEC);
+  assert_int_equal(c->models[5].breaker_wait_max_ns, 8 * TF_NS_PER_SEC);
+  assert_int_equal(c->models[5].binary, TF_CONFIG_BINARY_OFF);
+  assert_string_equal(c->models[5].ca_file, "ca.pem");
+  assert_string_equal(c->models[5].header_file, "token.txt");
+  assert_int_equal(c->models[6].backend, TF_CONFIG_BACKEND_ONNXRUNTIME);
+  assert_string_equal(c->models[6].library, "lib.so");
+  assert_int_equal(c->models[6].threads, 2);
+  assert_int_equal(c->models[6].no_answer, TF_CONFIG_NO_ANSWER_HOLD);
   assert_null(c->models[2].file);
   assert_string_equal(c->models[2].registry, "reg");
   assert_int_equal(c->models[2].version, 12);
@@ -426,7 +455,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[2].canary_late_max, 9);
   assert_int_equal(strlen(c->models[2].sha256), 64);
   assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
-  assert_true(tf_config_model_has_owns(&c->models[5]) && !tf_config_model_has_owns(&c->models[2]));
+  assert_true(tf_config_model_has_owns(&c->models[7]) && !tf_config_model_has_owns(&c->models[2]));
   assert_int_equal(c->model_cache.models_max, 5);
   assert_int_equal(c->model_cache.bytes_max, 2 << 20);
   assert_int_equal(c->model_cache.file_bytes_max, 1 << 20);
