@@ -21,6 +21,9 @@ typedef struct tf_engine_options {
   uint32_t    instruments_min; /* room for as many, whatever the config names: a capture's */
   bool        features_only;   /* neither models, strategies nor sinks: what features eval runs */
   const char *decisions_path;  /* one more sink: a journal here; NULL for none */
+  const void *snapshot; /* whose versions of models to begin with; NULL: the config's. The caller's,
+                           until the start */
+  size_t      snapshot_bytes;
 } tf_engine_options_t;
 
 typedef struct tf_engine {

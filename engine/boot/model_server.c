@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "boot/serving.h"
+#include "boot/snapshot.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/models_dir.h"
@@ -345,11 +346,29 @@ static tf_err_t bring_beside(tf_model_server_t *server, slot_t *s, const tf_mode
   return TF_OK;
 }
 
-static tf_err_t begin_canary(tf_model_server_t *server, slot_t *s, uint32_t share) {
+static tf_err_t begin_canary(tf_model_server_t *server, slot_t *s, const tf_model_request_t *r) {
   const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
-  tf_err_t                 err    = check_shadow(server, s);
+  tf_err_t                 err    = r->is_resumed ? TF_OK : check_shadow(server, s);
   if (err || is_stopping(server)) return err;
-  return set_canary(server, s, share ? share : config->canary_share * (TF_CANARY_SHARES / 100));
+  return set_canary(server, s,
+                    r->share ? r->share : config->canary_share * (TF_CANARY_SHARES / 100));
+}
+
+/* What was on trial when the snapshot was taken is again, once it is prepared: an event as the first time. */
+static void resume_canary(const tf_engine_t *e, slot_t *s) {
+  const char                *name = e->config->models[s->model_idx].name;
+  const tf_snapshot_model_t *was =
+      tf_snapshot_find_model(e->options.snapshot, e->options.snapshot_bytes, name);
+  if (!was || was->canary_share == 0 || was->canary_share >= TF_CANARY_SHARES ||
+      e->versions[s->model_idx] != was->version || e->options.is_replay)
+    return;
+  s->request   = (tf_model_request_t){.verb       = TF_MODEL_CANARY,
+                                      .version    = (uint32_t)was->canary_version,
+                                      .share      = (uint32_t)was->canary_share,
+                                      .is_resumed = true};
+  s->is_wanted = true;
+  s->state     = LOADING;
+  snprintf(s->request.model, sizeof s->request.model, "%s", name);
 }
 
 static tf_err_t obey(tf_model_server_t *server, slot_t *s, const tf_model_request_t *r) {
@@ -361,7 +380,7 @@ static tf_err_t obey(tf_model_server_t *server, slot_t *s, const tf_model_reques
   default: err = bring_beside(server, s, r);
   }
   if (err || !s->beside || r->verb == TF_MODEL_LOAD) return err;
-  if (r->verb == TF_MODEL_CANARY) return begin_canary(server, s, r->share);
+  if (r->verb == TF_MODEL_CANARY) return begin_canary(server, s, r);
   if (r->verb != TF_MODEL_ROLLBACK) err = check_shadow(server, s);
   return err || is_stopping(server) ? err : let_serve(server, s);
 }
@@ -604,6 +623,7 @@ tf_err_t tf_model_server_init(tf_engine_t *e, tf_model_server_t **server) {
     s->slots[s->slot_cnt++] = (slot_t){
         .model_idx = i, .lane = m, .swap = m->swap, .serial = 1, .serving = m->swap->serving};
   }
+  for (uint32_t i = 0; i < s->slot_cnt; i++) resume_canary(e, &s->slots[i]);
   *server = s;
   return TF_OK;
 }

@@ -45,6 +45,7 @@ typedef struct tf_model_request {
   uint32_t        version;    /* LOAD, SWAP, CANARY; 0: the newest */
   uint32_t        share;      /* CANARY: of TF_CANARY_SHARES; 0: the config's */
   char            sha256[65]; /* "": none is asked for */
+  bool            is_resumed; /* CANARY: one that a snapshot tells of; it was judged already */
 } tf_model_request_t;
 
 typedef struct tf_model_server tf_model_server_t;

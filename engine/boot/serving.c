@@ -5,9 +5,11 @@
 #include "boot/chain.h"
 #include "boot/feature_schema.h"
 #include "boot/runtimes.h"
+#include "boot/snapshot.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/isa.h"
+#include "core/log.h"
 #include "serve/ensemble.h"
 #include "serve/models_dir.h"
 
@@ -46,6 +48,31 @@ tf_err_t tf_serving_options(const tf_config_t *c, uint32_t i, tf_model_options_t
                 tf_isa_name(tf_isa_best()));
 }
 
+/* The version that served when the snapshot was taken, which the config's choice gives way to, but for a pin. False: there is
+ * none, or it is not to be had any more as it was. */
+static bool load_served(const tf_engine_t *e, uint32_t i, const tf_model_options_t *options,
+                        tf_model_t **model, uint32_t *number) {
+  const tf_config_model_t   *want = &e->config->models[i];
+  const tf_snapshot_model_t *was =
+      tf_snapshot_find_model(e->options.snapshot, e->options.snapshot_bytes, want->name);
+  char path[TF_MODELS_DIR_PATH_BYTES];
+  if (!was || want->sha256 || was->version == 0 || was->version > TF_MODELS_DIR_VERSION_MAX)
+    return false;
+  tf_models_dir_path(want->registry, want->name, (uint32_t)was->version, path);
+  tf_err_t err = e->registry->models->load(path, options, model);
+  if (!err) err = tf_models_dir_check_pin(path, (*model)->sha256_hex, NULL);
+  if (!err && (*model)->hash != was->hash)
+    err = TF_ERR(E_MODEL_PIN, "%s is not the file that it was: hash %08x, then %08x", path,
+                 (*model)->hash, was->hash);
+  *number = (uint32_t)was->version;
+  if (!err) return true;
+  tf_log(TF_LOG_WARN, "model_not_resumed", "model=%s version=%u code=%s text=\"%s\"", want->name,
+         *number, tf_error_name(err), tf_error_text());
+  e->registry->models->unload(*model);
+  *model = NULL;
+  return false;
+}
+
 tf_err_t tf_serving_load(tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_t *number) {
   const tf_config_model_t *want = &e->config->models[i];
   char                     path[TF_MODELS_DIR_PATH_BYTES];
@@ -54,6 +81,10 @@ tf_err_t tf_serving_load(tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_
   if (tf_runtimes_answers(want)) return tf_runtimes_load(e, i, model);
   tf_err_t err          = tf_serving_options(e->config, i, &options);
   bool     is_versioned = tf_config_model_is_swappable(want);
+  if (!err && is_versioned && load_served(e, i, &options, model, number)) {
+    snprintf((*model)->name, sizeof(*model)->name, "%s", want->name);
+    return TF_OK;
+  }
   if (!err && is_versioned)
     err = tf_models_dir_find(want->registry, want->name, want->version, number);
   if (err) return err;

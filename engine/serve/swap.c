@@ -118,3 +118,12 @@ const tf_version_t *tf_swap_obey(tf_swap_t *s, uint64_t number, uint32_t hash) {
   tf_store_release(&s->serving, taken); /* pairs with: tf_model_server's waits */
   return v;
 }
+
+void tf_swap_remake(tf_swap_t *s, uint32_t instrument_idx) {
+  const tf_version_t *v = &s->versions[0];
+  float               out[TF_MODEL_OUTPUTS_MAX];
+  if (!v->windows) return;
+  v->model->reset(v->model, tf_version_window(v, instrument_idx));
+  for (uint32_t left = s->kept.cnt[instrument_idx]; left > 0; left--)
+    (void)step(v, instrument_idx, tf_kept_rows_at(&s->kept, instrument_idx, left), out);
+}

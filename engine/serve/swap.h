@@ -78,6 +78,9 @@ bool tf_swap_follow(tf_swap_t *swap, uint32_t instrument_idx, const float *row,
  * and then while there is none. */
 bool tf_swap_prepare(tf_swap_t *swap);
 
+/* Boot's: the window of row 0 is made anew of the kept rows. */
+void tf_swap_remake(tf_swap_t *swap, uint32_t instrument_idx);
+
 /* The scores of both on one tick; theirs NULL: it was refused. */
 void tf_swap_compare(tf_swap_t *swap, float ours, const float *theirs);
 

@@ -1,12 +1,12 @@
 """A version on trial: it serves a share of the instruments, the same ones always, while the one that serves the others stays
 ready to serve them again; what is not good enough is ended by itself; a replay of the capture decides the same."""
-import json
 import pathlib
+import shutil
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import ROOT, main, replay, wait_until
+from harness import ROOT, main, replay, run, shm_name, wait_until
 from made_models import make_affine
 from test_control import Engine
 from test_live import Exchange
@@ -102,6 +102,45 @@ class Canary(Swapping):
         self.assertEqual(live["ledger"]["residual"], 0)
         again, _ = self.replayed()
         self.assertEqual(again["decisions_hash"], live["decisions_hash"])
+
+    def test_restart_comes_back_with_the_version_that_served_and_the_trial(self):
+        snapshot = f"engine.snapshot={self.folder}/kept.snap"
+        with Exchange() as exchange, self.engine(exchange, snapshot) as engine:
+            self.busy(engine, 1000)
+            self.model(engine, "swap", "lstm", "2")
+            self.model(engine, "canary", "lstm", "3", "--share", SHARE)
+            self.busy(engine, 500)
+            engine.ask("drain")
+            engine.end()
+        pathlib.Path(engine.journal).unlink()
+        shutil.rmtree(f"{self.folder}/capture")
+        kept = pathlib.Path(f"{self.folder}/kept.snap").read_bytes()
+        with Exchange() as exchange, self.engine(exchange, snapshot) as engine:  # whose config says version 1
+            row = wait_until(lambda: (r := self.model(engine, "list"))["state"] == "canary" and r, what="the trial again")
+            self.assertEqual((row["version"], row["beside"], row["canary"]["share"]), (2, 3, SHARE))
+            self.busy(engine, 500)
+            engine.ask("drain")
+            live, decisions = engine.end(), engine.decisions()
+        two, three = (self.registry.sha256(v)[:8] for v in (2, 3))
+        for symbol, runs in runs_of(decisions).items():
+            self.assertEqual([(h, p) for h, p, _ in runs][-1], (three, "canary") if symbol in TRIED else (two, "cpu"), symbol)
+            self.assertEqual({h for h, _, _ in runs} - {two, three}, set(), symbol)
+        pathlib.Path(f"{self.folder}/kept.snap").write_bytes(kept)  # what the second run began with
+        again, _ = self.replayed(snapshot)
+        for key in ("decisions_hash", "events_hash", "decisions"):
+            self.assertEqual(again[key], live[key], key)
+        pathlib.Path(f"{self.folder}/kept.snap").write_bytes(kept)
+        sets = [word for one in (*self.registry.sets(), snapshot, f"sinks.0.path={shm_name()}") for word in ("--set", one)]
+        _, err = run("replay", ROOT / "configs" / "demo.yaml", "--input", f"{self.folder}/capture", *sets)
+        self.assertIn("snapshot_loaded", err)  # it is of version 2, and fits
+        pathlib.Path(f"{self.folder}/kept.snap").write_bytes(kept)
+        pathlib.Path(engine.journal).unlink()
+        shutil.rmtree(f"{self.folder}/capture")
+        self.registry.path(2).unlink()
+        with Exchange() as exchange, self.engine(exchange, snapshot) as engine:  # not to be had any more: as the config says
+            self.assertEqual(self.model(engine, "list")["version"], 1)
+            engine.ask("drain")
+            engine.end()
 
     def test_canary_that_is_late_is_ended_by_itself(self):
         with Exchange() as exchange, self.engine(exchange, budget="100ns", canary_late_max=50) as engine:

@@ -168,6 +168,26 @@ class ModelCache(unittest.TestCase):
         self.assertEqual(runs_of(decisions)["BTCUSDT"][-1][0], self.owns.of["BTCUSDT", 1][:8])
         self.check_same(live, ttl="1s")
 
+    def test_restart_begins_with_the_base_and_the_rows_that_were_kept(self):
+        snapshot = f"engine.snapshot={self.folder}/kept.snap"
+        with Exchange() as exchange, self.engine(exchange, snapshot) as engine:
+            wait_until(lambda: len(self.serving(engine)) == 3, what="three models")
+            self.busy(engine, 500)
+            self.end(engine)
+        kept = pathlib.Path(f"{self.folder}/kept.snap").read_bytes()
+        pathlib.Path(engine.journal).unlink()
+        shutil.rmtree(f"{self.folder}/capture")
+        with Exchange() as exchange, self.engine(exchange, snapshot) as engine:
+            wait_until(lambda: len(self.serving(engine)) == 3, what="three models again")
+            self.busy(engine, 500)
+            live, decisions = self.end(engine)
+        for symbol, runs in runs_of(decisions).items():
+            self.assertEqual(runs[-1][:2], (self.owns.of[symbol, 1][:8], "cpu"))
+        pathlib.Path(f"{self.folder}/kept.snap").write_bytes(kept)
+        again, _ = self.replayed(snapshot)
+        for key in ("decisions_hash", "events_hash", "decisions"):
+            self.assertEqual(again[key], live[key], key)
+
     def test_instrument_without_a_model_or_with_one_that_does_not_fit_keeps_the_base(self):
         shutil.rmtree(self.owns.dir / "SOLUSDT")
         path = self.owns.dir / "ETHUSDT" / "lstm" / "1.safetensors"
