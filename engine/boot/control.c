@@ -14,6 +14,7 @@
 #include "boot/control_socket.h"
 #include "boot/model_places.h"
 #include "boot/model_server.h"
+#include "boot/runtimes.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -434,6 +435,18 @@ static json_t *status_feeds(const tf_engine_t *e) {
   return list;
 }
 
+/* Those that other runtimes answer, by name. */
+static json_t *status_models(const tf_engine_t *e) {
+  json_t *models = json_object();
+  for (uint32_t i = 0; i < e->model_cnt; i++) {
+    const tf_metrics_block_t *b       = e->publish.models[i];
+    json_t                   *runtime = b ? tf_runtimes_status(e->runtimes, i, b) : NULL;
+    if (runtime)
+      json_object_set_new(models, e->models[i]->name, json_pack("{so}", "runtime", runtime));
+  }
+  return models;
+}
+
 static json_t *status_sinks(const tf_engine_t *e) {
   json_t *list = json_array();
   for (uint32_t i = 0; i < TF_SINKS_MAX; i++) {
@@ -494,6 +507,7 @@ static void status(const tf_control_t *c, json_t *answer) {
                         json_integer((json_int_t)tf_metrics_sum(page, sums[i].metric)));
   json_object_set_new(answer, "tick_to_decision_ns", status_latency(page));
   json_object_set_new(answer, "feeds", status_feeds(e));
+  if (e->runtimes) json_object_set_new(answer, "models", status_models(e));
   json_object_set_new(answer, "sinks", status_sinks(e));
 }
 

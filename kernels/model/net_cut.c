@@ -387,10 +387,23 @@ static tf_net_tie_t tie_of(const cutter_t *c, const run_t *r, uint32_t i) {
                                 : tf_net_tie(c->whole, r->node, i, r->axis);
 }
 
-/* Where taps of the run begin and end along an input's axis; they may lie outside of it. */
-static void extent_of(const run_t *r, const tf_net_tie_t *t, int64_t *first, int64_t *end) {
-  *first = t->first + (int64_t)r->first * t->by;
-  *end   = *first + (int64_t)(r->cnt - 1) * t->by + (int64_t)(t->cnt - 1) * t->apart + 1;
+/* The run's taps along an input's axis: where they begin and end; the part of that inside, up to the last tap there (end 0:
+ * there is none). */
+typedef struct extent {
+  int64_t first, end, first_inside, end_inside;
+} extent_t;
+
+static extent_t extent_of(const run_t *r, const tf_net_tie_t *t, uint32_t size) {
+  extent_t e     = {.first = t->first + (int64_t)r->first * t->by};
+  e.first_inside = e.first > 0 ? e.first : 0;
+  e.end          = e.first + (int64_t)(r->cnt - 1) * t->by + (int64_t)(t->cnt - 1) * t->apart + 1;
+  for (uint32_t p = 0; p < r->cnt; p++)
+    for (uint32_t k = 0; k < t->cnt; k++) {
+      const int64_t at = e.first + p * t->by + k * t->apart;
+      if (at < 0 || at >= size) continue;
+      if (e.end_inside <= at) e.end_inside = at + 1;
+    }
+  return e;
 }
 
 /* What of input i the run reads. */
@@ -400,12 +413,9 @@ static box_t box_of_input(const cutter_t *c, const run_t *r, uint32_t i) {
   const tf_net_tie_t         tie = tie_of(c, r, i);
   box_t                      b   = box_of(in);
   if (tie.kind == TF_NET_TIE_TAPS) {
-    int64_t first, end;
-    extent_of(r, &tie, &first, &end);
-    if (first < 0) first = 0;
-    if (end > in->dims[tie.axis]) end = in->dims[tie.axis];
-    b.first[tie.axis] = (uint32_t)first;
-    b.cnt[tie.axis]   = end > first ? (uint32_t)(end - first) : 0;
+    const extent_t e  = extent_of(r, &tie, in->dims[tie.axis]);
+    b.first[tie.axis] = (uint32_t)e.first_inside;
+    b.cnt[tie.axis]   = e.end_inside ? (uint32_t)(e.end_inside - e.first_inside) : 0;
   } else if (tie.kind != TF_NET_TIE_ALL) {
     b.first[tie.axis] = r->first, b.cnt[tie.axis] = r->cnt;
   } else if (!c->whole->values[r->node->in[i]].constant && u->axis != TF_NET_NONE) {
@@ -471,10 +481,15 @@ static tf_err_t run_slice(cutter_t *c, run_t *r, uint32_t *value) {
     backwards |= n[2] < 0 && n[1] > 1;
     if (axis == r->axis) n[0] += r->first * n[2], n[1] = r->cnt;
   }
-  if (r->narrow) r->ints[3 * r->last + 1] = r->columns;
   if (backwards) {
-    if (r->axis != TF_NET_NONE) r->ints[3 * r->axis] = 0;
-    return run_plain(c, r, value);
+    if (r->axis != TF_NET_NONE) {
+      int64_t *n       = r->ints + 3 * (size_t)r->axis;
+      b.first[r->axis] = (uint32_t)n[0], b.cnt[r->axis] = r->cnt;
+      b.apart[r->axis] = r->cnt == 1 ? 1 : (uint32_t)n[2];
+      n[0] = 0, n[2] = 1;
+    }
+    tf_err_t err = fetch(c, r->node->in[0], &b, &r->in[0]);
+    return err ? err : add_run(c, r, 1, value);
   }
   for (uint32_t axis = 0; axis < r->node->use.out.rank; axis++) {
     const int64_t *n = r->ints + 3 * (size_t)axis;
@@ -496,14 +511,12 @@ static tf_err_t run_concat(cutter_t *c, run_t *r, uint32_t *value) {
   return err ? err : add_concat(c, r->in, cnt, r->axis, value);
 }
 
-/* What a run's taps lack on either side, into *before and *behind. */
+/* What a run's taps lack on either side of what is fetched, into *before and *behind. */
 static void set_padding(const cutter_t *c, const run_t *r, int64_t *before, int64_t *behind) {
   const tf_net_tie_t tie = tie_of(c, r, 0);
-  int64_t            first, end;
-  extent_of(r, &tie, &first, &end);
-  const int64_t size = r->node->use.in[0].dims[tie.axis];
-  *before            = first < 0 ? -first : 0;
-  *behind            = end > size ? end - size : 0;
+  const extent_t     e   = extent_of(r, &tie, r->node->use.in[0].dims[tie.axis]);
+  *before                = e.first_inside - e.first;
+  *behind                = e.end - e.end_inside;
 }
 
 static tf_err_t run_pad(cutter_t *c, run_t *r, uint32_t *value) {
@@ -525,7 +538,9 @@ static tf_err_t run_pad(cutter_t *c, run_t *r, uint32_t *value) {
 
 static tf_err_t run_pool(cutter_t *c, run_t *r, uint32_t *value) {
   if (r->axis == TF_NET_NONE || r->axis < 2) return run_plain(c, r, value);
-  int64_t *n = r->ints + (r->axis - 2) * POOL_AXIS_INTS;
+  int64_t    *n = r->ints + (r->axis - 2) * POOL_AXIS_INTS;
+  const box_t b = box_of_input(c, r, 0);
+  if (b.cnt[r->axis] == 0) return TF_ERR(E_MODEL_UNSUPPORTED, "a place of padding alone");
   set_padding(c, r, &n[3], &n[4]);
   return run_plain(c, r, value);
 }
@@ -602,14 +617,27 @@ static tf_err_t run_place(cutter_t *c, run_t *r, uint32_t *value) {
   return err ? err : add_reshape(c, *value, dims, use->out.rank, value);
 }
 
+/* Places of padding alone: the biases. */
+static tf_err_t run_padding(cutter_t *c, const run_t *r, uint32_t *value) {
+  const tf_tensor_use_t  *use  = &r->node->use;
+  const tf_tensor_shape_t s    = with_positions(&use->out, r->axis, r->cnt);
+  const uint32_t          each = tf_tensor_axes_cnt(&s, 2, s.rank);
+  const float            *bias = use->in_cnt > 2 ? c->whole->values[r->node->in[2]].constant : NULL;
+  if (use->in_cnt > 2 && !bias)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "places of padding alone with biases that are computed");
+  float *values = malloc(s.cnt * sizeof *values);
+  for (uint32_t k = 0; values && k < s.cnt; k++)
+    values[k] = bias ? 0.0f + bias[k / each % s.dims[1]] : 0.0f;
+  return add_constant(c, &s, values, value);
+}
+
 static tf_err_t run_conv(cutter_t *c, run_t *r, uint32_t *value) {
   if (r->axis == TF_NET_NONE || r->axis < 2) return run_plain(c, r, value);
   if (r->cnt == 1 && tf_net_tie_is_place(c->whole, r->node, r->axis, r->first))
     return run_place(c, r, value);
   int64_t    *n = r->ints + 1 + (r->axis - 2) * CONV_AXIS_INTS;
   const box_t b = box_of_input(c, r, 0);
-  if (b.cnt[r->axis] == 0)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "node \"%.60s\": a place of padding alone", r->node->name);
+  if (b.cnt[r->axis] == 0) return run_padding(c, r, value);
   set_padding(c, r, &n[2], &n[3]);
   return run_plain(c, r, value);
 }
