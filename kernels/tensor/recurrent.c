@@ -171,8 +171,7 @@ size_t tf_recurrent_scratch_cnt(const tf_tensor_use_t *use, const tf_recurrent_c
   const sizes_t       s = sizes_of(use);
   tf_tensor_product_t x, h;
   size_t              of_x = 0, of_h = 0;
-  if (tf_recurrent_product(use, PART_X, &x))
-    of_x = tf_rounded_scratch(&x.source, s.rows * s.batch);
+  if (tf_recurrent_product(use, PART_X, &x)) of_x = tf_rounded_scratch(&x.source, s.rows * s.batch);
   if (tf_recurrent_product(use, PART_H, &h)) of_h = tf_rounded_scratch(&h.source, 1);
   return own_scratch(&s) + (of_x > of_h ? of_x : of_h);
 }

@@ -1,5 +1,6 @@
 """A model over a window, from the outside: the same decisions on every cut of threads, warm-up counted, and what a
 config may not say of it."""
+import json
 import pathlib
 import sys
 import tempfile
@@ -73,6 +74,28 @@ class WindowModel(unittest.TestCase):
                      "models.0.error_max=1", "--set", f"sinks.0.path={shm_name()}", expect=None)
         self.assertIn("E_MODEL_CHECK", err)
         self.assertIn("in int8", err)
+
+    def test_a_file_of_fewer_bits_runs_so_and_on_the_instruction_set_that_is_asked_for(self):
+        onnx, features = ROOT / "models" / "example-lstm.onnx", ROOT / "models" / "example-lstm.features"
+        with tempfile.TemporaryDirectory() as folder:
+            hashes = {}
+            for precision in ("fp32", "int8"):
+                file = pathlib.Path(folder) / f"{precision}.safetensors"
+                out, _ = run("model", "import", onnx, "--features-file", features, "--out", file, "--precision", precision,
+                             "--calibrate", MADE, "--config", CONFIG, "--error-max", "10", "--json")
+                told = json.loads(out)
+                self.assertEqual(told["precision"], precision)
+                self.assertGreater(told["windows"], 0)
+                for isa in ("scalar", "avx2", "avx512", "auto"):
+                    sets = [f"models.0.file={file}", f"models.0.isa={isa}", "models.0.error_max=10000000"]
+                    words = [word for item in sets for word in ("--set", item)]
+                    _, err = run("replay", CONFIG, "--input", MADE, "--set", f"sinks.0.path={shm_name()}", *words, expect=None)
+                    if "this machine has no" in err:
+                        self.assertIn("models[0].isa", err)
+                        continue
+                    hashes.setdefault(precision, set()).add(replay(MADE, sets=sets, config=CONFIG)[0]["decisions_hash"])
+            self.assertEqual([len(found) for found in hashes.values()], [1, 1], "the same bits on each instruction set")
+            self.assertNotEqual(hashes["fp32"], hashes["int8"], "auto takes what the file holds")
 
 
 if __name__ == "__main__":

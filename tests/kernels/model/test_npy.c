@@ -132,9 +132,81 @@ static void what_is_written_is_read(void **state) {
   assert_int_equal(tf_npy_write("/nonexistent/x", 3, 2, floats), E_FILE_WRITE);
 }
 
+#define COLUMNS(list, shape) "{'descr': [" list "], 'fortran_order': False, 'shape': " shape ", }\n"
+#define AHEAD                "('t', '<u8'), ('instrument', '|S4'), "
+
+/* As `features eval` writes them: rows of three instruments in turn. */
+static void structured_rows_have_names_and_groups(void **state) {
+  (void)state;
+  struct {
+    uint64_t t;
+    char     instrument[4];
+    double   values[2];
+  } __attribute__((packed)) rows[] = {
+      {1, "B",  {1.0, 2.0}},
+      {2, "A",  {3.0, 4.0}},
+      {3, "A",  {5.0, 6.0}},
+      {4, "B",  {7.0, 8.0}},
+      {5, "AA", {9.0, 0.5}}
+  };
+  static const uint32_t groups[] = {0, 1, 1, 0, 2};
+  tf_npy_t              npy;
+  assert_int_equal(read_image(&npy, 2,
+                              COLUMNS(AHEAD "('mid', '<f8'), ('ema(mid,20)', '<f8')", "(5,)"), rows,
+                              sizeof rows),
+                   TF_OK);
+  assert_int_equal(npy.row_cnt, 5);
+  assert_int_equal(npy.column_cnt, 2);
+  assert_int_equal(npy.group_cnt, 3);
+  assert_string_equal(npy.names[1], "ema(mid,20)");
+  assert_memory_equal(npy.groups, groups, sizeof groups);
+  for (size_t r = 0; r < 5; r++)
+    for (size_t c = 0; c < 2; c++) assert_true(npy.values[r * 2 + c] == (float)rows[r].values[c]);
+  tf_npy_fini(&npy);
+}
+
+static void structured_files_that_do_not_hold_are_refused(void **state) {
+  (void)state;
+  /* clang-format off: a table */
+  static const struct {
+    const char *header;
+    size_t      data_bytes;
+    tf_err_t    err;
+    const char *says;
+  } cases[] = {
+      {COLUMNS(AHEAD "('mid', '<f8')",                       "(2,)"),                    39, E_FILE_DAMAGED, "makes it"               },
+      {COLUMNS(AHEAD "('mid', '<f8')",                       "(2, 1)"),                  40, E_FILE_FORMAT,  "of rank 2"              },
+      {COLUMNS("('t', '<u8')",                               "(2,)"),                    16, E_FILE_FORMAT,  "no column of <f4 or <f8"},
+      {COLUMNS("('mid', '<f8'), ('t', '<u8')",               "(2,)"),                    32, E_FILE_FORMAT,  "column \"t\" is <u8"    },
+      {COLUMNS("('mid', '<f8'), ('low', '<f4')",             "(2,)"),                    24, E_FILE_FORMAT,
+       "those before are not"                                                                                                         },
+      {COLUMNS("('a', '|S4'), ('b', '|S4'), ('mid', '<f8')", "(1,)"),                    16, E_FILE_FORMAT,
+       "column \"b\" is |S4"                                                                                                          },
+      {COLUMNS("('a', '|S65'), ('mid', '<f8')",              "(1,)"),                    73, E_FILE_FORMAT,  "column \"a\" is |S65"   },
+      {COLUMNS("('a', '|S64'), ('mid', '<f8')",              "(1,)"),                    72, TF_OK,          ""                       },
+      {COLUMNS("('a', '|S'), ('mid', '<f8')",                "(1,)"),                    8,  E_FILE_FORMAT,  "column \"a\" is |S"     },
+      {COLUMNS("('a', '<i2'), ('mid', '<f8')",               "(1,)"),                    10, E_FILE_FORMAT,  "column \"a\" is <i2"    },
+      {COLUMNS("('mid, '<f8')",                              "(1,)"),                    8,  E_FILE_FORMAT,  "damaged at"             },
+      {COLUMNS("('mid', '<f8')",                             "(18446744073709551615,)"), 8,  E_FILE_FORMAT,  "more than"              },
+  };
+  /* clang-format on */
+  static const uint8_t zeros[128];
+  tf_npy_t             npy;
+  for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
+    tf_err_t err = read_image(&npy, 1, cases[i].header, zeros, cases[i].data_bytes);
+    if (err != cases[i].err || (err && !strstr(tf_error_text(), cases[i].says)))
+      fail_msg("case %zu: %d, '%s'; '%s' is wanted", i, (int)err, err ? tf_error_text() : "",
+               cases[i].says);
+    if (err) assert_null(npy.names);
+    tf_npy_fini(&npy);
+  }
+}
+
 int main(void) {
   snprintf(path, sizeof path, "/tmp/tickfuse_npy_%d", (int)getpid());
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(structured_rows_have_names_and_groups),
+      cmocka_unit_test(structured_files_that_do_not_hold_are_refused),
       cmocka_unit_test(other_files_are_refused_by_what_is_wrong),
       cmocka_unit_test(every_truncation_is_refused),
       cmocka_unit_test(both_versions_widths_and_ranks_are_read),
