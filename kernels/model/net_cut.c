@@ -421,7 +421,8 @@ static box_t box_of_input(const cutter_t *c, const run_t *r, uint32_t i) {
   }
   const uint32_t terms =
       r->axis == TF_NET_NONE ? 0 : tf_net_flow_terms(&c->flow, r->node, r->first, r->cnt);
-  if (terms) b.cnt[in->rank - 1 - i] = terms; /* a's columns, b's rows */
+  if (terms) /* a's columns, b's rows */
+    b.cnt[in->rank - 1 - (i == 1 && !tf_net_tie_is_turned(r->node))] = terms;
   return b;
 }
 

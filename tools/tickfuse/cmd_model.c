@@ -22,7 +22,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwOpejh",
+    {"import",  tf_cmd_model_import,  "fFRonwOlpejh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -43,6 +43,8 @@ static const command_t commands[] = {
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
      "  --output NAME         which of the ONNX file's outputs (default: the only one of floats)\n"
+     "  --plain               leave the graph as the exporter wrote it, without making its steps "
+     "fewer\n"
      "  --precision P         also measure the error in bf16, fp16 or int8; the file holds fp32\n"
      "  --error-max X         refuse the model when a known answer is further off in that "
      "precision\n"
@@ -132,6 +134,7 @@ static const struct option long_options[] = {
     {"isa",           required_argument, NULL, 'i'},
     {"window",        required_argument, NULL, 'w'},
     {"output",        required_argument, NULL, 'O'},
+    {"plain",         no_argument,       NULL, 'l'},
     {"precision",     required_argument, NULL, 'p'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
@@ -223,6 +226,7 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'I': args->input = value; break;
   case 's': args->shape = value; break;
   case 'O': args->output = value; break;
+  case 'l': args->plain = true; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;
   case 'b':
