@@ -28,6 +28,10 @@ static void advance(const tf_model_t *model, void *state, void *scratch) {
   tf_window_advance(model->plan, state, scratch);
 }
 
+static uint32_t assist(const tf_model_t *model) {
+  return tf_split_assist(((const tf_window_t *)model->plan)->split);
+}
+
 /* A net: all of a window at once, and its slide from row to row. */
 typedef struct net_plans {
   tf_net_plan_t   *whole;
@@ -202,6 +206,11 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
                             tf_model_t *m) {
   tf_window_t *window;
   tf_err_t     err = tf_window_new(graph, options->isa, m->precision, &window);
+  if (!err && options->model.lanes == TF_SPLIT_LANES) {
+    err = tf_window_split(window, graph->name);
+    if (err) tf_window_delete(window);
+    m->assist = assist;
+  }
   if (err) return err;
   m->plan          = window;
   m->scratch_bytes = window->scratch_bytes;
@@ -267,7 +276,12 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
   if (!err) m->precision = precision_of(graph, options);
-  if (!err && graph->net)
+  if (!err && options->model.lanes == TF_SPLIT_LANES && (graph->net || graph->window <= 1))
+    err = TF_ERR(
+        E_MODEL_UNSUPPORTED,
+        "model %s: two lanes share the products of recurrent layers over a window; it has none",
+        graph->name);
+  else if (!err && graph->net)
     err = make_net(graph, options, m);
   else if (!err && graph->window > 1)
     err = make_window(graph, options, m);

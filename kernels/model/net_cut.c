@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "tensor/rounded.h"
 
 #define PIECES_MAX 16u
 #define GROUPS_MAX TF_TENSOR_INPUTS_MAX
@@ -532,24 +531,20 @@ static tf_err_t run_pool(cutter_t *c, run_t *r, uint32_t *value) {
   return run_plain(c, r, value);
 }
 
-/* Whether a convolution's run is one place, all of whose taps are inside; then what it reads of its input. */
-static bool is_one_place(const cutter_t *c, const run_t *r, box_t *b) {
-  const tf_tensor_use_t *use = &r->node->use;
-  if (use->ints[0] != 1 || r->cnt != 1 || !c->whole->values[r->node->in[1]].constant ||
-      use->in[1].dims[0] < TF_ROUNDED_OUTPUTS_MIN)
-    return false;
-  *b = box_of(&use->in[0]);
-  for (uint32_t axis = 2; axis < use->in[0].rank; axis++) {
-    const int64_t *n   = use->ints + 1 + (axis - 2) * CONV_AXIS_INTS;
-    const int64_t  at  = (axis == r->axis ? r->first * n[0] : 0) - n[2];
-    const uint32_t cnt = use->in[1].dims[axis];
-    if ((axis != r->axis && use->out.dims[axis] != 1) || at < 0 ||
-        at + (cnt - 1) * n[1] >= use->in[0].dims[axis])
-      return false;
-    b->first[axis] = (uint32_t)at, b->cnt[axis] = cnt,
-    b->apart[axis] = cnt == 1 ? 1 : (uint32_t)n[1];
+/* The taps of one place that are inside, and in pad's ints how many are missing on either side. */
+static box_t box_of_place(const cutter_t *c, const run_t *r, int64_t *pads) {
+  box_t b = box_of(&r->node->use.in[0]);
+  for (uint32_t axis = 2; axis < r->node->use.out.rank; axis++) {
+    const tf_net_tie_t t    = tf_net_tie(c->whole, r->node, 0, axis);
+    const int64_t      size = r->node->use.in[0].dims[axis];
+    int64_t            at   = t.first + (axis == r->axis ? r->first * t.by : 0);
+    uint32_t           cnt  = t.cnt;
+    for (; at < 0; at += t.apart, cnt--) pads[2 * axis]++;
+    for (; at + (cnt - 1) * t.apart >= size; cnt--) pads[2 * axis + 1]++;
+    b.first[axis] = (uint32_t)at, b.cnt[axis] = cnt;
+    b.apart[axis] = cnt == 1 ? 1 : (uint32_t)t.apart;
   }
-  return true;
+  return b;
 }
 
 /* Weights [outputs, channels, ..] as [channels * .., outputs]: each sum has its terms in the convolution's order. */
@@ -566,13 +561,32 @@ static tf_err_t add_place_weights(cutter_t *c, const run_t *r, uint32_t *value) 
   return add_constant(c, &s, values, value);
 }
 
+static tf_err_t add_pad(cutter_t *c, uint32_t in, const int64_t *ints, uint32_t rank,
+                        uint32_t *value) {
+  const double  zero = 0.0;
+  tf_net_spec_t spec = {.op       = tf_tensor_find("pad"),
+                        .name     = "",
+                        .in       = &in,
+                        .in_cnt   = 1,
+                        .ints     = ints,
+                        .int_cnt  = 1 + 2 * rank,
+                        .reals    = &zero,
+                        .real_cnt = 1};
+  return add(c, &spec, value);
+}
+
 /* A convolution at one place is a product of a row: no panel of places of which one is used. */
-static tf_err_t run_place(cutter_t *c, run_t *r, const box_t *b, uint32_t *value) {
-  const tf_tensor_use_t *use     = &r->node->use;
+static tf_err_t run_place(cutter_t *c, run_t *r, uint32_t *value) {
+  int64_t                pads[1 + 2 * TF_TENSOR_RANK_MAX] = {0}; /* the mode, a constant */
+  const box_t            b                                = box_of_place(c, r, pads + 1);
+  const tf_tensor_use_t *use                              = &r->node->use;
   const uint32_t         outputs = use->in[1].dims[0], batch = use->in[0].dims[0];
   const uint32_t         row[2] = {batch, use->in[1].cnt / outputs};
   uint32_t               in[2];
-  tf_err_t               err = fetch(c, r->node->in[0], b, &in[0]);
+  bool                   is_padded = false;
+  tf_err_t               err       = fetch(c, r->node->in[0], &b, &in[0]);
+  for (size_t i = 1; i < TF_ARRAY_CNT(pads); i++) is_padded |= pads[i] != 0;
+  if (!err && is_padded) err = add_pad(c, in[0], pads, use->in[0].rank, &in[0]);
   if (!err) err = add_reshape(c, in[0], row, 2, &in[0]);
   if (!err) err = add_place_weights(c, r, &in[1]);
   tf_net_spec_t spec = {
@@ -590,11 +604,11 @@ static tf_err_t run_place(cutter_t *c, run_t *r, const box_t *b, uint32_t *value
 }
 
 static tf_err_t run_conv(cutter_t *c, run_t *r, uint32_t *value) {
-  box_t b;
   if (r->axis == TF_NET_NONE || r->axis < 2) return run_plain(c, r, value);
-  if (is_one_place(c, r, &b)) return run_place(c, r, &b, value);
-  int64_t *n = r->ints + 1 + (r->axis - 2) * CONV_AXIS_INTS;
-  b          = box_of_input(c, r, 0);
+  if (r->cnt == 1 && tf_net_tie_is_place(c->whole, r->node, r->axis, r->first))
+    return run_place(c, r, value);
+  int64_t    *n = r->ints + 1 + (r->axis - 2) * CONV_AXIS_INTS;
+  const box_t b = box_of_input(c, r, 0);
   if (b.cnt[r->axis] == 0)
     return TF_ERR(E_MODEL_UNSUPPORTED, "node \"%.60s\": a place of padding alone", r->node->name);
   set_padding(c, r, &n[2], &n[3]);

@@ -380,26 +380,49 @@ static void place_node(const tf_net_flow_t *f, const tf_net_node_t *node, bool i
       v->marks[p] |= TF_NET_FLOW_STORED;
 }
 
+static void want(const tf_net_flow_t *f, uint32_t value, int64_t first, int64_t apart, uint32_t cnt,
+                 uint8_t mark) {
+  tf_net_flow_value_t *u = flow_of(f, value);
+  for (uint32_t k = 0; k < cnt; k++) {
+    const int64_t at = first + k * apart;
+    if (at >= 0 && at < u->cnt) u->marks[at] |= mark;
+  }
+}
+
+/* Input i of a run of positions that are computed at once, from its first tap to its last, unless taps are read alone. */
+static void want_input(const tf_net_flow_t *f, const tf_net_node_t *node, uint32_t i,
+                       uint32_t first, uint32_t cnt, uint8_t mark) {
+  const tf_net_tie_kind_t kind = kind_of(f, node);
+  const uint32_t          axis = flow_of(f, node->out)->axis;
+  /* a recurrence goes on from its own last state */
+  if (i == 0 && (kind == TF_NET_TIE_BEFORE || kind == TF_NET_TIE_BEHIND)) {
+    want(f, node->in[0], first, 1, cnt, mark);
+    return;
+  }
+  const bool alone =
+      is_named(node, "slice") || (cnt == 1 && tf_net_tie_is_place(f->net, node, axis, first));
+  tf_net_reads_t r     = tf_net_flow_reads(f, node, i, first);
+  int64_t        begin = r.first, end = r.first;
+  for (uint32_t p = first; p < first + cnt; p++) {
+    r = tf_net_flow_reads(f, node, i, p);
+    if (alone) want(f, node->in[i], r.first, r.apart, r.cnt, mark);
+    if (begin > r.first) begin = r.first;
+    if (r.cnt && end < r.first + (r.cnt - 1) * r.apart + 1)
+      end = r.first + (r.cnt - 1) * r.apart + 1;
+  }
+  if (!alone && end > begin) want(f, node->in[i], begin, 1, (uint32_t)(end - begin), mark);
+}
+
 /* What node's computed positions are made of is wanted. */
-static void want_inputs(const tf_net_flow_t *f, const tf_net_node_t *node) {
-  const tf_net_flow_value_t *v    = flow_of(f, node->out);
-  const tf_net_tie_kind_t    kind = kind_of(f, node);
-  for (uint32_t i = 0; i < node->use.in_cnt; i++) {
-    tf_net_flow_value_t *u = flow_of(f, node->in[i]);
-    if (is_constant(f, node->in[i])) continue;
-    for (uint32_t p = 0; p < v->cnt; p++) {
-      const uint8_t wanted =
-          (uint8_t)((v->marks[p] & TF_NET_FLOW_TIMED ? TF_NET_FLOW_WANTED_T : 0) |
-                    (v->marks[p] & TF_NET_FLOW_DEFERRED ? TF_NET_FLOW_WANTED_D : 0));
-      if (!wanted) continue;
-      tf_net_reads_t reads = tf_net_flow_reads(f, node, i, p);
-      /* a recurrence goes on from its own last state */
-      if (i == 0 && (kind == TF_NET_TIE_BEFORE || kind == TF_NET_TIE_BEHIND)) reads = part(p, 1);
-      for (uint32_t k = 0; k < reads.cnt; k++) {
-        const int64_t at = reads.first + k * reads.apart;
-        if (at >= 0 && at < u->cnt) u->marks[at] |= wanted;
-      }
-    }
+static void want_inputs(const tf_net_flow_t *f, const tf_net_node_t *node, uint8_t when,
+                        uint8_t mark) {
+  const tf_net_flow_value_t *v = flow_of(f, node->out);
+  for (uint32_t p = 0, end; p < v->cnt; p = end) {
+    end = p + 1;
+    if (!(v->marks[p] & when)) continue;
+    while (end < v->cnt && v->marks[end] & when) end++;
+    for (uint32_t i = 0; i < node->use.in_cnt; i++)
+      if (!is_constant(f, node->in[i])) want_input(f, node, i, p, end - p, mark);
   }
 }
 
@@ -434,7 +457,8 @@ tf_err_t tf_net_flow_init(tf_net_flow_t *f, const tf_net_t *net) {
   for (uint32_t p = 0; p < answer->cnt; p++) answer->marks[p] |= TF_NET_FLOW_WANTED_T;
   for (uint32_t n = net->node_cnt; n-- > 0;) {
     place_node(f, &net->nodes[n], n == last);
-    want_inputs(f, &net->nodes[n]);
+    want_inputs(f, &net->nodes[n], TF_NET_FLOW_TIMED, TF_NET_FLOW_WANTED_T);
+    want_inputs(f, &net->nodes[n], TF_NET_FLOW_DEFERRED, TF_NET_FLOW_WANTED_D);
   }
   place_rows(f);
   return TF_OK;

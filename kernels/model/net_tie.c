@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "tensor/rounded.h"
+
 typedef tf_net_tie_t (*rule_t)(const tf_net_t *net, const tf_net_node_t *node, uint32_t i,
                                uint32_t axis);
 
@@ -67,6 +69,25 @@ static tf_net_tie_t of_conv(const tf_net_t *net, const tf_net_node_t *node, uint
   if (axis == 0) return same(0);
   const int64_t *n = node->use.ints + 1 + (axis - 2) * CONV_AXIS_INTS;
   return taps(axis, -n[2], n[0], node->use.in[1].dims[axis], n[1]);
+}
+
+bool tf_net_tie_is_place(const tf_net_t *net, const tf_net_node_t *node, uint32_t axis,
+                         uint32_t position) {
+  const tf_tensor_use_t *use = &node->use;
+  if (strcmp(use->op->name, "conv") != 0 || axis == TF_NET_NONE || axis < 2 || use->ints[0] != 1 ||
+      !net->values[node->in[1]].constant || use->in[1].dims[0] < TF_ROUNDED_OUTPUTS_MIN)
+    return false;
+  for (uint32_t own = 2; own < use->out.rank; own++) {
+    if (own != axis && use->out.dims[own] != 1) return false;
+    const tf_net_tie_t t      = tf_net_tie(net, node, 0, own);
+    uint32_t           inside = 0;
+    for (uint32_t k = 0; k < t.cnt; k++) {
+      const int64_t at = t.first + (own == axis ? position * t.by : 0) + k * t.apart;
+      inside += at >= 0 && at < use->in[0].dims[own];
+    }
+    if (!inside) return false;
+  }
+  return true;
 }
 
 #define POOL_AXIS_INTS 5u

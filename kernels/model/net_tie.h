@@ -23,6 +23,11 @@ typedef struct tf_net_tie {
 /* Of input i of node to axis of its output. Taps may lie outside of the input: padding, or another input of a concat. */
 tf_net_tie_t tf_net_tie(const tf_net_t *net, const tf_net_node_t *node, uint32_t i, uint32_t axis);
 
+/* Whether node is a convolution that, at one position along axis of its output, is one place: it then reads its taps alone, and
+ * is a product of a row (net_cut.h). */
+bool tf_net_tie_is_place(const tf_net_t *net, const tf_net_node_t *node, uint32_t axis,
+                         uint32_t position);
+
 /* The output's axis that input i's axis runs along; TF_NET_NONE for none. */
 uint32_t tf_net_tie_axis(const tf_net_t *net, const tf_net_node_t *node, uint32_t i, uint32_t axis);
 
