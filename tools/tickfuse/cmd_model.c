@@ -104,7 +104,7 @@ static const command_t commands[] = {
      "  --backend B      cpu, or auto, which is the same in this build\n"
      "  --seconds N      how long to measure, above 0 to 3600 (default 3)\n"
      "  --isa ISA        scalar, avx2 or avx512 (default: the best of this CPU)\n"
-     "  --profile        each step's share of the time (of a graph of tensor operations)\n"
+     "  --profile        each step: its time, share, operations and bytes\n"
      "  --json           one JSON object\n"                               },
     {"verify",  tf_cmd_model_verify,  "pejh",
      "usage: tickfuse model verify FILE.safetensors [--precision P] [--error-max X] "
