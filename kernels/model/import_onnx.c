@@ -183,6 +183,7 @@ static tf_err_t import_either(tf_onnx_ops_t *im, const source_t *s, uint64_t *de
                             .name        = s->spec->name,
                             .opset       = im->opset,
                             .output      = &s->output,
+                            .plain       = s->spec->plain,
                             .window      = s->spec->window,
                             .feature_cnt = s->spec->features->cnt};
   return tf_onnx_net_import(s->model->graph, &net, im->graph, denormal_cnt);

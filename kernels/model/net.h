@@ -12,7 +12,7 @@
 
 #define TF_NET_NODE_CNT_MAX  2048u
 #define TF_NET_VALUE_CNT_MAX 8192u
-#define TF_NET_NAME_BYTES    64u
+#define TF_NET_NAME_BYTES    128u
 /* Work of one answer: an activation bomb ends here (about a minute in double). */
 #define TF_NET_FLOPS_MAX (UINT64_C(1) << 34)
 /* All values of a graph together. */

@@ -253,9 +253,10 @@ tf_net_reads_t tf_net_flow_reads(const tf_net_flow_t *f, const tf_net_node_t *no
     return (tf_net_reads_t){tie.first + (int64_t)position * tie.by, tie.apart, tie.cnt};
   }
   if (i == 1 && is_named(node, "matmul") && v->axis + 1 == last_axis(f, node->out)) {
-    const uint32_t last = last_axis(f, node->in[1]);
-    if (u->axis == last && v->columns) return part(0, v->columns[position]);
-    const uint32_t terms = u->axis + 1 == last ? tf_net_flow_terms(f, node, position, 1) : 0;
+    const uint32_t last   = last_axis(f, node->in[1]);
+    const bool     turned = tf_net_tie_is_turned(node);
+    if (u->axis + turned == last && v->columns) return part(0, v->columns[position]);
+    const uint32_t terms = u->axis + !turned == last ? tf_net_flow_terms(f, node, position, 1) : 0;
     if (terms) return part(0, terms);
   }
   uint32_t first, cnt;

@@ -70,7 +70,8 @@ static tf_net_box_t box_of_input(const tf_net_cutter_t *c, const run_t *r, uint3
   }
   const uint32_t terms =
       r->axis == TF_NET_NONE ? 0 : tf_net_flow_terms(&c->flow, r->node, r->first, r->cnt);
-  if (terms) b.cnt[in->rank - 1 - i] = terms; /* a's columns, b's rows */
+  if (terms) /* a's columns, b's rows */
+    b.cnt[in->rank - 1 - (i == 1 && !tf_net_tie_is_turned(r->node))] = terms;
   return b;
 }
 

@@ -46,12 +46,17 @@ static tf_net_tie_t of_rows(const tf_net_t *net, const tf_net_node_t *node, uint
 
 /* ---- products ---- */
 
+bool tf_net_tie_is_turned(const tf_net_node_t *node) {
+  return strcmp(node->use.op->name, "matmul") == 0 && node->use.int_cnt > 0 && node->use.ints[0];
+}
+
 static tf_net_tie_t of_matmul(const tf_net_t *net, const tf_net_node_t *node, uint32_t i,
                               uint32_t axis) {
   (void)net;
   const tf_tensor_shape_t *in = &node->use.in[i], *out = &node->use.out;
-  const uint32_t           own = i == 0 ? out->rank - 2 : out->rank - 1;
-  if (axis + 2 >= out->rank) return axis == own ? same(in->rank - 1 - (i == 0)) : whole();
+  const uint32_t           own    = i == 0 ? out->rank - 2 : out->rank - 1;
+  const bool               turned = tf_net_tie_is_turned(node);
+  if (axis + 2 >= out->rank) return axis == own ? same(in->rank - 1 - (i == 0 || turned)) : whole();
   return repeated(in, out, axis);
 }
 

@@ -38,6 +38,9 @@ void tf_net_tie_extent(const tf_net_t *net, const tf_net_node_t *node, uint32_t 
 /* Whether a tie reads one position, the same as the output's. */
 bool tf_net_tie_is_same(const tf_net_tie_t *tie);
 
+/* Whether a product reads its second input as [.., n, k]. */
+bool tf_net_tie_is_turned(const tf_net_node_t *node);
+
 /* A constant index of a gather, 0 .. size - 1. */
 uint32_t tf_net_tie_entry(float number, uint32_t size);
 

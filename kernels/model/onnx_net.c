@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/nearest.h"
+#include "model/net_pass.h"
 
 #define REFUSE TF_ONNX_REFUSE
 
@@ -445,6 +446,7 @@ tf_err_t tf_onnx_net_import(const Onnx__GraphProto *source, const tf_onnx_net_sp
   if (!err) err = tf_onnx_net_enter(&im, source, spec->feature_cnt);
   if (!err) err = tf_onnx_net_nodes(&im, source, spec->output->needed);
   if (!err) err = tf_onnx_net_leave(&im, source, spec->output);
+  if (!err && !spec->plain) err = tf_net_pass_all(im.net);
   if (!err) err = tf_graph_init(graph, spec->name, spec->feature_cnt);
   *denormal_cnt = im.denormal_cnt;
   if (!err)

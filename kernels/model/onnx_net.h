@@ -81,6 +81,7 @@ typedef struct tf_onnx_net_spec {
   const char             *path, *folder, *name;
   int64_t                 opset;
   const tf_onnx_output_t *output;
+  bool                    plain; /* without the passes of net_pass.h */
   uint32_t                window, feature_cnt;
 } tf_onnx_net_spec_t;
 tf_err_t tf_onnx_net_import(const Onnx__GraphProto *source, const tf_onnx_net_spec_t *spec,

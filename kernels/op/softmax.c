@@ -1,33 +1,41 @@
-/* e^(x - max) over the sum of them; 0 where x is MASKED or more below the greatest, as a mask leaves it. Only the exponentials are taken in vectors: rows are short (a
- * model has at most 16 outputs). A NaN makes its own exponential NaN, so the sum, so each output. */
+/* e^(x - max) over the sum of them. The greatest and the sum are taken in eight parts, each in order, which a compiler makes
+ * vectors of; so is the division. A NaN makes its own exponential NaN, so the sum, so each output. */
 #include "op/lanes.h"
 
-/* What importers make of -infinity is -1e30: without this it would come out as the least that exp gives, 1e-38. */
-#define MASKED (-1e29f)
+#define PARTS  8u
+#define INLINE static inline __attribute__((always_inline))
 
-static float greatest(const float *x, uint32_t cnt) {
-  float max = x[0];
-  for (uint32_t i = 1; i < cnt; i++) max = x[i] > max ? x[i] : max;
-  return max;
+INLINE float greatest(const float *x, uint32_t cnt) {
+  float    m[PARTS];
+  uint32_t i = 0;
+  for (uint32_t k = 0; k < PARTS; k++) m[k] = x[0];
+  for (; i + PARTS <= cnt; i += PARTS)
+    for (uint32_t k = 0; k < PARTS; k++) m[k] = x[i + k] > m[k] ? x[i + k] : m[k];
+  for (; i < cnt; i++) m[0] = x[i] > m[0] ? x[i] : m[0];
+  for (uint32_t k = 1; k < PARTS; k++) m[0] = m[k] > m[0] ? m[k] : m[0];
+  return m[0];
 }
 
-static void divide_by_sum(const float *x, float max, float *e, uint32_t cnt) {
-  float p[8] = {0};
-  for (uint32_t i = 0; i < cnt; i++) e[i] = x[i] - max <= MASKED ? 0.0f : e[i];
-  for (uint32_t i = 0; i < cnt; i++) p[i % 8] += e[i];
-  float sum = ((p[0] + p[1]) + (p[2] + p[3])) + ((p[4] + p[5]) + (p[6] + p[7]));
-  for (uint32_t i = 0; i < cnt; i++) e[i] /= sum;
+INLINE float sum_of(const float *e, uint32_t cnt) {
+  float    p[PARTS] = {0};
+  uint32_t i        = 0;
+  for (; i + PARTS <= cnt; i += PARTS)
+    for (uint32_t k = 0; k < PARTS; k++) p[k] += e[i + k];
+  for (uint32_t k = 0; i < cnt; i++, k++) p[k] += e[i];
+  return ((p[0] + p[1]) + (p[2] + p[3])) + ((p[4] + p[5]) + (p[6] + p[7]));
 }
 
 #define RUN(isa)                                                                                   \
   TF_LANES_TARGET_##isa static void run_##isa(const tf_op_params_t *params, const float *in,       \
                                               float *out) {                                        \
-    const float        most = greatest(in, params->in_cnt);                                        \
-    tf_lanes_##isa##_t max  = tf_lanes_set_##isa(most);                                            \
-    for (uint32_t i = 0; i < params->in_cnt; i += TF_LANES_WIDTH_##isa)                            \
+    const uint32_t     cnt = params->in_cnt;                                                       \
+    tf_lanes_##isa##_t max = tf_lanes_set_##isa(greatest(in, cnt));                                \
+    for (uint32_t i = 0; i < cnt; i += TF_LANES_WIDTH_##isa)                                       \
       tf_lanes_store_##isa(                                                                        \
           out + i, tf_lanes_exp_##isa(tf_lanes_sub_##isa(tf_lanes_load_##isa(in + i), max)));      \
-    divide_by_sum(in, most, out, params->in_cnt);                                                  \
+    tf_lanes_##isa##_t sum = tf_lanes_set_##isa(sum_of(out, cnt));                                 \
+    for (uint32_t i = 0; i < cnt; i += TF_LANES_WIDTH_##isa)                                       \
+      tf_lanes_store_##isa(out + i, tf_lanes_div_##isa(tf_lanes_load_##isa(out + i), sum));        \
   }
 TF_LANES_EACH(RUN)
 

@@ -1,6 +1,7 @@
 /* Products of matrices, numpy's matmul: [.., m, k] times [.., k, n], the axes before repeated as in add. Both inputs
  * have rank 2 or more. A matrix that all rows share is one product of them all, and packed beforehand where it is
- * constant; there it may run below fp32. */
+ * constant; there it may run below fp32. ints: 1 where b is [.., n, k] instead, which costs nothing: it is packed in any case;
+ * none, or 0, where it is not. */
 #include <string.h>
 
 #include "core/error.h"
@@ -9,14 +10,21 @@
 
 typedef struct sizes {
   uint32_t m, k, n;
-  uint32_t batch;  /* products */
-  bool     shared; /* one matrix b for all, so that batch is part of m */
+  uint32_t batch;          /* products */
+  bool     shared;         /* one matrix b for all, so that batch is part of m */
+  size_t   k_step, n_step; /* in b */
 } sizes_t;
+
+static bool is_turned(const tf_tensor_use_t *use) { return use->int_cnt > 0 && use->ints[0]; }
 
 static sizes_t sizes_of(const tf_tensor_use_t *use) {
   const tf_tensor_shape_t *a = &use->in[0], *b = &use->in[1], *out = &use->out;
-  sizes_t                  s = {a->dims[a->rank - 2], a->dims[a->rank - 1], b->dims[b->rank - 1],
-                                tf_tensor_axes_cnt(out, 0, out->rank - 2), false};
+  sizes_t                  s = {.m     = a->dims[a->rank - 2],
+                                .k     = a->dims[a->rank - 1],
+                                .n     = out->dims[out->rank - 1],
+                                .batch = tf_tensor_axes_cnt(out, 0, out->rank - 2)};
+  s.k_step                   = is_turned(use) ? 1 : s.n;
+  s.n_step                   = is_turned(use) ? s.k : 1;
   /* a's own axes are all there are before m: its rows lie one behind the other */
   s.shared = b->cnt == s.k * s.n && a->cnt == s.batch * s.m * s.k;
   if (s.shared) s.m *= s.batch, s.batch = 1;
@@ -26,10 +34,13 @@ static sizes_t sizes_of(const tf_tensor_use_t *use) {
 static tf_err_t shape(tf_tensor_use_t *use) {
   tf_tensor_shape_t a = use->in[0], b = use->in[1];
   char              ta[TF_TENSOR_SHAPE_TEXT_BYTES], tb[TF_TENSOR_SHAPE_TEXT_BYTES];
-  if (a.rank < 2 || b.rank < 2 || a.dims[a.rank - 1] != b.dims[b.rank - 2])
-    return TF_ERR(E_MODEL_SHAPE, "%s times %s", tf_tensor_shape_text(&a, ta),
-                  tf_tensor_shape_text(&b, tb));
-  const uint32_t  m = a.dims[a.rank - 2], n = b.dims[b.rank - 1];
+  const uint32_t    turned = is_turned(use);
+  if (turned && use->ints[0] != 1)
+    return TF_ERR(E_MODEL_FORMAT, "%lld for whether b is turned", (long long)use->ints[0]);
+  if (a.rank < 2 || b.rank < 2 || a.dims[a.rank - 1] != b.dims[b.rank - 2 + turned])
+    return TF_ERR(E_MODEL_SHAPE, "%s times %s%s", tf_tensor_shape_text(&a, ta),
+                  tf_tensor_shape_text(&b, tb), turned ? " turned" : "");
+  const uint32_t  m = a.dims[a.rank - 2], n = b.dims[b.rank - 1 - turned];
   tf_tensor_use_t outer = {
       .in_cnt = 2, .in = {a, b}
   };
@@ -68,7 +79,7 @@ static void ref(const tf_tensor_use_t *use, const double *const *in, double *out
     for (uint32_t m = 0; m < s.m; m++, a += s.k, out += s.n) {
       memset(out, 0, s.n * sizeof *out);
       for (uint32_t k = 0; k < s.k; k++)
-        for (uint32_t n = 0; n < s.n; n++) out[n] += a[k] * b[(size_t)k * s.n + n];
+        for (uint32_t n = 0; n < s.n; n++) out[n] += a[k] * b[k * s.k_step + n * s.n_step];
     }
   }
 }
@@ -84,8 +95,8 @@ static bool product(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_
   const sizes_t s = sizes_of(use);
   if (!is_packed(use) || !tf_rounded_wanted(use, s.k) || idx >= matrix_cnt(use)) return false;
   *product = (tf_tensor_product_t){
-      .source = {.row_floats    = 1,
-                 .column_floats = s.n,
+      .source = {.row_floats    = s.n_step,
+                 .column_floats = s.k_step,
                  .in_cnt        = s.k,
                  .out_cnt       = s.n,
                  .precision     = use->precision,
@@ -120,7 +131,7 @@ static void pack(const tf_tensor_use_t *use, const float *const *in, void *targe
   }
   float *to = target;
   for (uint32_t i = 0; i < matrix_cnt(use); i++, to += tf_panel_floats(s.k, s.n))
-    tf_panel_pack(in[1] + (size_t)i * s.k * s.n, s.n, 1, s.k, s.n, to);
+    tf_panel_pack(in[1] + (size_t)i * s.k * s.n, s.k_step, s.n_step, s.k, s.n, to);
 }
 
 static void run_rounded(const tf_tensor_use_t *use, const sizes_t *s, const float *a, uint32_t b,
@@ -150,7 +161,7 @@ static void run(const tf_tensor_use_t *use, const float *const *in, float *out, 
       continue;
     }
     if (!is_packed(use) && b != packed_idx)
-      tf_panel_pack(in[1] + (size_t)b * s.k * s.n, s.n, 1, s.k, s.n, scratch);
+      tf_panel_pack(in[1] + (size_t)b * s.k * s.n, s.k_step, s.n_step, s.k, s.n, scratch);
     packed_idx = b;
     const float *mat =
         is_packed(use) ? (const float *)use->packed + b * tf_panel_floats(s.k, s.n) : scratch;
@@ -175,6 +186,7 @@ const tf_tensor_op_t tf_tensor_matmul = {
     .name        = "matmul",
     .in_min      = 2,
     .in_max      = 2,
+    .int_max     = 1,
     .fuses_bias  = true,
     .packs       = 1u << 1,
     .product     = product,

@@ -1,5 +1,5 @@
 """docs/faults.md against the tests: every fault F01 to F38 has a row, of the later ones those that are shown, every row a test, and every test that is named
-exists where ctest would run it. Usage: test_faults.py BUILD_DIR"""
+exists where ctest would run it; and so for what bad model files do, M01 and on in docs/models.md. Usage: test_faults.py BUILD_DIR"""
 import pathlib
 import re
 import subprocess
@@ -30,7 +30,8 @@ def main(build):
     known |= {name.rpartition("_")[0] for name in known if re.search(r"_[A-Z]", name)}  # a file whose classes are entries
     faults_known = set(re.findall(r'^F\(\w+, "(\w+)"', (ROOT / "tools/sim/faults.def").read_text(), re.M)) | {"field_*"}
     problems, ids = [], []
-    for row in re.findall(r"^\| (F\d\d) \|(.*)\|$", (ROOT / "docs/faults.md").read_text(), re.M):
+    tables = (ROOT / "docs/faults.md").read_text() + (ROOT / "docs/models.md").read_text()
+    for row in re.findall(r"^\| ([FM]\d\d) \|(.*)\|$", tables, re.M):
         cells = [cell.strip() for cell in row[1].split(" | ")]
         ids.append(row[0])
         tests = re.findall(r"`(\w+)/(\w*)`", cells[-1])

@@ -25,7 +25,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwOpecCqrkjh",
+    {"import",  tf_cmd_model_import,  "fFRonwOlpecCqrkjh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -46,6 +46,8 @@ static const command_t commands[] = {
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
      "  --output NAME         which of the ONNX file's outputs (default: the only one of floats)\n"
+     "  --plain               leave the graph as the exporter wrote it, without making its steps "
+     "fewer\n"
      "  --precision P         bf16, fp16 or int8: what the weights of products are stored in, and "
      "run\n"
      "                        (default: fp32)\n"
@@ -122,7 +124,7 @@ static const command_t commands[] = {
      "  --lanes N        2: a helper thread on another core shares the products of recurrent "
      "layers "
      "(default: 1)\n"
-     "  --profile        each step's share of the time (of a graph of tensor operations)\n"
+     "  --profile        each step: its time, share, operations and bytes\n"
      "  --json           one JSON object\n"                               },
     {"verify",  tf_cmd_model_verify,  "pejh",
      "usage: tickfuse model verify FILE.safetensors [--precision P] [--error-max X] "
@@ -152,6 +154,7 @@ static const struct option long_options[] = {
     {"isa",           required_argument, NULL, 'i'},
     {"window",        required_argument, NULL, 'w'},
     {"output",        required_argument, NULL, 'O'},
+    {"plain",         no_argument,       NULL, 'l'},
     {"precision",     required_argument, NULL, 'p'},
     {"calibrate",     required_argument, NULL, 'c'},
     {"config",        required_argument, NULL, 'C'},
@@ -273,6 +276,7 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'c': args->calibrate = value; break;
   case 'C': args->config = value; break;
   case 'O': args->output = value; break;
+  case 'l': args->plain = true; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;
   case 'b':

@@ -21,6 +21,7 @@ typedef struct tf_cmd_model_args {
   const char         *name;
   const char         *input;
   const char         *output;
+  bool                plain;
   const char         *shape;
   const char         *backend;
   const char         *calibrate;

@@ -8,6 +8,7 @@
 #include "core/cpu.h"
 #include "core/error.h"
 #include "model/measure.h"
+#include "model/measure_steps.h"
 #include "model/shapes.h"
 #include "tf/atomic.h"
 
@@ -77,41 +78,44 @@ static void print_quantiles(const char *what, const tf_hist_t *hist) {
          (unsigned long long)tf_hist_quantile(hist, 0.999), (unsigned long long)hist->max);
 }
 
-/* Each step in words, its time and its part of all. */
-static json_t *profile_json(const tf_net_plan_t *net, const double *step_ns) {
+/* Each step in words, its time, what it does a nanosecond, and its part of its path: of the answer, or of the deferred work. */
+static json_t *profile_json(const tf_measure_step_t *steps, uint32_t cnt, const double *all) {
   json_t *list = json_array();
-  for (uint32_t i = 0; i < net->step_cnt; i++) {
-    char text[200];
-    tf_net_plan_describe(net, i, text, sizeof text);
-    json_array_append_new(list, json_pack("{s:s, s:f, s:I}", "step", text, "ns", step_ns[i],
-                                          "flops", (json_int_t)tf_net_plan_step_flops(net, i)));
+  for (uint32_t i = 0; i < cnt; i++) {
+    const tf_measure_step_t *s = &steps[i];
+    json_array_append_new(list, json_pack("{s:s, s:f, s:f, s:I, s:f, s:I, s:b}", "step", s->text,
+                                          "ns", s->ns, "share", s->ns / all[s->deferred], "flops",
+                                          (json_int_t)s->flops, "gflops",
+                                          (double)s->flops / fmax(1e-3, s->ns), "bytes",
+                                          (json_int_t)s->bytes, "deferred", s->deferred));
   }
   return list;
 }
 
-static void print_profile(const tf_net_plan_t *net, const double *step_ns) {
-  double all = 0.0;
-  for (uint32_t i = 0; i < net->step_cnt; i++) all += step_ns[i];
-  printf("  steps, the least of %u runs:\n", TF_MEASURE_PROFILE_RUNS);
-  for (uint32_t i = 0; i < net->step_cnt; i++) {
-    char text[200];
-    tf_net_plan_describe(net, i, text, sizeof text);
-    printf("  %8.0f ns %5.1f%%  %7.2f flops/ns  %s\n", step_ns[i], 100.0 * step_ns[i] / all,
-           (double)tf_net_plan_step_flops(net, i) / fmax(1.0, step_ns[i]), text);
+static void print_profile(const tf_measure_step_t *steps, uint32_t cnt, const double *all) {
+  printf("  steps, each at its quickest:\n");
+  for (uint32_t i = 0; i < cnt; i++) {
+    const tf_measure_step_t *s = &steps[i];
+    printf("  %10.1f ns %5.1f%%  %7.2f GFLOP/s %10llu bytes  %s%s\n", s->ns,
+           100.0 * s->ns / all[s->deferred], (double)s->flops / fmax(1e-3, s->ns),
+           (unsigned long long)s->bytes, s->deferred ? "deferred: " : "", s->text);
   }
 }
 
 /* What --profile asks for, behind the rest. */
 static int report_profile(const tf_cmd_model_args_t *args, const tf_model_t *model, json_t *all) {
-  const tf_net_plan_t *net     = tf_loader_net(model);
-  double              *step_ns = malloc(net->step_cnt * sizeof *step_ns);
-  tf_err_t err = step_ns ? tf_measure_profile(net, step_ns) : TF_ERR(E_CORE_NO_MEMORY, "a profile");
-  if (!err && all)
-    json_object_set_new(all, "profile", profile_json(net, step_ns));
-  else if (!err)
-    print_profile(net, step_ns);
-  free(step_ns);
-  return err ? tf_cmd_model_failed(args, err) : 0;
+  tf_measure_step_t *steps;
+  uint32_t           cnt;
+  double             ns[2] = {1e-3, 1e-3}; /* of the timed path, and of what is deferred */
+  tf_err_t           err   = tf_measure_steps(model, &steps, &cnt);
+  if (err) return tf_cmd_model_failed(args, err);
+  for (uint32_t i = 0; i < cnt; i++) ns[steps[i].deferred] += steps[i].ns;
+  if (all)
+    json_object_set_new(all, "profile", profile_json(steps, cnt, ns));
+  else
+    print_profile(steps, cnt, ns);
+  free(steps);
+  return 0;
 }
 
 static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *model,
@@ -206,11 +210,6 @@ int tf_cmd_model_bench(const tf_cmd_model_args_t *args) {
   tf_err_t err = args->file ? tf_loader_load(args->file, &args->options, &model, graph)
                             : tf_shapes_make(graph, args->shape, 1);
   if (!err && args->shape) err = tf_loader_make(graph, &args->options, &model);
-  if (!err && args->profile && !tf_loader_net(model))
-    err = TF_ERR(
-        E_CORE_ARGUMENT,
-        "--profile: model %s is a chain of row ops, whose steps are too short to be timed apart",
-        model->name);
   int code = err ? tf_cmd_model_failed(args, err) : bench_model(args, graph, model);
   tf_loader_unload(model);
   tf_graph_fini(graph);

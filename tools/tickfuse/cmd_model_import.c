@@ -73,9 +73,12 @@ static tf_err_t read_schema(const char *path, tf_features_t *features, char **te
 
 static int import_with(const tf_cmd_model_args_t *args, const char *name,
                        const tf_features_t *features, char *schema) {
-  tf_import_onnx_report_t report;
-  tf_import_onnx_spec_t   spec = {
-        .name = name, .features = features, .window = args->window, .output = args->output};
+  tf_import_onnx_report_t  report;
+  tf_import_onnx_spec_t    spec  = {.name     = name,
+                                    .features = features,
+                                    .window   = args->window,
+                                    .output   = args->output,
+                                    .plain    = args->plain};
   tf_model_t              *model = NULL;
   tf_cmd_model_reduction_t reduction;
   double                   error_max = 0.0;

@@ -4,7 +4,32 @@
 #include "cmd_model.h"
 #include "core/error.h"
 
+/* A net's; names tell what a node was made of. */
+static json_t *inspect_net_nodes(const tf_net_t *net) {
+  json_t *nodes = json_array();
+  for (uint32_t i = 0; i < net->node_cnt; i++) {
+    const tf_net_node_t *n = &net->nodes[i];
+    char                 shape[TF_TENSOR_SHAPE_TEXT_BYTES];
+    json_t *node = json_pack("{s:s, s:s, s:s}", "op", n->use.op->name, "name", n->name, "shape",
+                             tf_tensor_shape_text(&n->use.out, shape));
+    if (n->use.row) json_object_set_new(node, "row", json_string(n->use.row->name));
+    json_array_append_new(nodes, node);
+  }
+  return nodes;
+}
+
+static void print_net_nodes(const tf_net_t *net) {
+  printf("graph     %u nodes\n", net->node_cnt);
+  for (uint32_t i = 0; i < net->node_cnt; i++) {
+    const tf_net_node_t *n = &net->nodes[i];
+    char                 shape[TF_TENSOR_SHAPE_TEXT_BYTES];
+    printf("  %4u  %-10s %s  %s\n", i, n->use.row ? n->use.row->name : n->use.op->name,
+           tf_tensor_shape_text(&n->use.out, shape), n->name);
+  }
+}
+
 static json_t *inspect_nodes(const tf_graph_t *graph) {
+  if (graph->net) return inspect_net_nodes(graph->net);
   json_t *nodes = json_array();
   for (uint32_t i = 0; i < graph->node_cnt; i++) {
     const tf_graph_node_t *n = &graph->nodes[i];
@@ -51,6 +76,10 @@ static void each_net_step(const tf_model_t *model, void (*visit)(void *, const c
   for (uint32_t i = 0; net && i < net->step_cnt; i++) {
     char text[200], share[80], both[sizeof text + sizeof share];
     tf_net_plan_describe(net, i, text, sizeof text);
+    const tf_net_call_t *last = &net->calls[net->steps[i].first + net->steps[i].cnt - 1];
+    const size_t         used = strlen(text);
+    snprintf(text + used, sizeof text - used, " @%zu+%zu", last->out_at * sizeof(float),
+             last->use.out.cnt * sizeof(float));
     describe_share(tf_loader_stream(model, NULL), net, i, share, sizeof share);
     snprintf(both, sizeof both, "%s%s", text, share);
     visit(self, both);
@@ -123,6 +152,22 @@ static void print_slide(const tf_model_t *model) {
     printf("slide     a recompute of the window: %s\n", why);
 }
 
+/* Where values lie while a model answers. */
+static void print_memory(const tf_model_t *model) {
+  const tf_net_plan_t *net = tf_loader_net(model);
+  const tf_plan_t     *row = tf_loader_plan(model);
+  const tf_window_t   *w   = tf_loader_window(model);
+  printf("memory    %.1f KiB of scratch", (double)model->scratch_bytes / 1024.0);
+  if (net)
+    printf(": %.1f KiB of values share %.1f KiB, each while it is needed",
+           (double)net->value_bytes / 1024.0, (double)net->work_at * sizeof(float) / 1024.0);
+  if (row) printf(": two rows of %u floats, steps go from one to the other", row->row_floats);
+  if (w && w->layer_cnt)
+    printf(": gates of %u windows at a time, which share a reading of the weights",
+           w->row_cnt_chunk);
+  putchar('\n');
+}
+
 static void print_costs(const tf_model_t *model) {
   const tf_cmd_model_costs_t c = tf_cmd_model_costs(model);
   printf("precision %s, %llu parameters, %.1f KiB packed for %s\n",
@@ -136,6 +181,7 @@ static void print_costs(const tf_model_t *model) {
   if (model->window > 1)
     printf("; after the decision %llu flops", (unsigned long long)c.deferred_flops);
   putchar('\n');
+  print_memory(model);
   print_slide(model);
   tf_cmd_model_cache_note(model);
 }
@@ -157,7 +203,10 @@ static void inspect_text(const tf_cmd_model_args_t *args, const tf_model_t *mode
   if (graph->calibration) printf("measured  %s\n", graph->calibration);
   printf("features  %u\n", model->input_cnt);
   for (uint32_t i = 0; i < model->input_cnt; i++) printf("  %4u  %s\n", i, model->features[i]);
-  printf("graph     %u nodes\n", graph->node_cnt);
+  if (graph->net)
+    print_net_nodes(graph->net);
+  else
+    printf("graph     %u nodes\n", graph->node_cnt);
   for (uint32_t i = 0; i < graph->node_cnt; i++)
     printf("  %4u  %-10s %u -> %u  %s\n", i, graph->nodes[i].op->name,
            graph->nodes[i].params.in_cnt, graph->nodes[i].params.out_cnt, graph->nodes[i].name);

@@ -17,6 +17,7 @@ except ImportError as missing:
 ERROR_MAX = 5e-6  # of the greater of 1 and the answer; trees sum floats that the library sums as doubles
 # Products below fp32, likewise: what was found, and half as much again. The answers of these small models are of magnitude 1.
 BELOW_FP32 = {"bf16": 0.05, "fp16": 0.002, "int8": 0.06}
+PLAIN_MAX = 1e-6  # what the passes over a graph may change, of the greater of 1 and the answer
 NO_MODELS_MIN = 41  # files that the folder holds at least
 
 
@@ -52,6 +53,17 @@ def below_fp32(binary, target, folder, want):
     return failures
 
 
+def as_written(binary, source, folder, features, answer):
+    """The graph without the passes that make it smaller: the same answers."""
+    target = folder / "plain.safetensors"
+    done = command(binary, "import", source, "--features", features, "--out", target, "--plain")
+    if done.returncode:
+        return [f"import --plain: {done.stderr}"]
+    told, plain = run(binary, target, folder, answer.shape)
+    apart = 1.0 if told else (np.abs(plain - answer) / np.maximum(1.0, np.abs(plain))).max()
+    return [] if apart <= PLAIN_MAX else [f"{told or ''} {apart:.2g} from the graph as it is written"]
+
+
 def check(binary, source, folder):
     case = np.load(source.with_name(re.sub(r"_dynamo$|_[12][0-9]$", "", source.stem) + ".npz"))
     x, want, target = case["x"], case["y"], folder / f"{source.stem}.safetensors"
@@ -72,6 +84,7 @@ def check(binary, source, folder):
         worst = max(worst, error)
         if not error <= ERROR_MAX:
             failures.append(f"{isa}: off by {error:.2g}")
+    failures += as_written(binary, source, folder, features, answers[-1])
     if int(case["window"]) > 1:
         # the same windows row by row, one behind the other: the answers that end where one of them ends
         np.save(folder / "rows.npy", x.reshape(-1, int(case["columns"])))

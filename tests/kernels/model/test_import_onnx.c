@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "model/graph_file.h"
 #include "model/import_onnx.h"
+#include "model/onnx_net.h"
 #include "model/onnx_wire.h"
 
 #define NODES_MAX 4
@@ -227,6 +228,20 @@ static void spoil_self(parts_t *p) {
   p->nodes[0].output[0] = (char *)(uintptr_t) "x";
   p->output.name        = (char *)(uintptr_t) "x";
 }
+static void spoil_two_givers(parts_t *p) {
+  node_init(p, 1, "Gemm", "x", "w", "b", "y");
+  p->graph.n_node = 2;
+}
+static void spoil_bomb(parts_t *p) { /* an axis of 2^24, times 2 */
+  static int64_t sizes[2] = {1 << 24, 2};
+  p->weight_dims[0]       = 2;
+  p->weight.n_dims        = 1;
+  p->weight.data_type     = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+  p->weight.n_float_data  = 0;
+  p->weight.int64_data    = sizes;
+  p->weight.n_int64_data  = 2;
+  node_init(p, 0, "Expand", "x", "w", NULL, "y");
+}
 static void spoil_two_results(parts_t *p) { p->nodes[0].n_output = 2; }
 static void spoil_no_result(parts_t *p) { p->nodes[0].n_output = 0; }
 static void spoil_output_name(parts_t *p) { p->output.name = (char *)(uintptr_t) "z"; }
@@ -320,6 +335,8 @@ static void graphs_that_are_not_supported_are_refused_in_words(void **state) {
       {spoil_unknown_value,     E_MODEL_UNSUPPORTED, "\"later\", which is neither"               },
       {spoil_cycle,             E_MODEL_UNSUPPORTED, "\"y\", which is neither"                   },
       {spoil_self,              E_MODEL_FORMAT,      "\"x\", which is there"                     },
+      {spoil_two_givers,        E_MODEL_FORMAT,      "two nodes give \"y\""                      },
+      {spoil_bomb,              E_MODEL_SHAPE,       "[16777216,2]; 1 to 16777216 values"        },
       {spoil_two_results,       E_MODEL_FORMAT,      "2 outputs"                                 },
       {spoil_no_result,         E_MODEL_UNSUPPORTED, "its output is \"y\", which no node gives"  },
       {spoil_output_name,       E_MODEL_UNSUPPORTED, "its output is \"z\", which no node gives"  },
@@ -427,14 +444,195 @@ static void bombs_are_refused_before_they_are_unpacked(void **state) {
   free(bytes);
 }
 
-static uint8_t *read_example(size_t *cnt) {
-  FILE *file = fopen("models/example-mlp.onnx", "rb");
+/* ---- limits, each at its edge and one past it ---- */
+
+/* tensor_cnt tensors that nobody reads behind the two that the node does. */
+static void as_many_tensors_as_the_limit_are_read_and_one_more_is_not(void **state) {
+  (void)state;
+  static Onnx__TensorProto  extra[TF_ONNX_TENSOR_CNT_MAX + 1];
+  static Onnx__TensorProto *list[TF_ONNX_TENSOR_CNT_MAX + 1];
+  static char               names[TF_ONNX_TENSOR_CNT_MAX + 1][12];
+  static float              value[1] = {1.0f};
+  for (uint32_t cnt = TF_ONNX_TENSOR_CNT_MAX - 1; cnt <= TF_ONNX_TENSOR_CNT_MAX + 1; cnt++) {
+    parts_t p;
+    parts_init(&p);
+    list[0] = &p.weight, list[1] = &p.bias;
+    for (uint32_t i = 2; i < cnt; i++) {
+      snprintf(names[i], sizeof names[i], "t%u", i);
+      tensor_init(&extra[i], names[i], NULL, 0, value, 1);
+      list[i] = &extra[i];
+    }
+    p.graph.initializer   = list;
+    p.graph.n_initializer = cnt;
+    assert_int_equal(import_parts(&p, "a,b"),
+                     cnt > TF_ONNX_TENSOR_CNT_MAX ? E_MODEL_UNSUPPORTED : TF_OK);
+  }
+  assert_non_null(strstr(tf_error_text(), "more than 4096 tensors"));
+}
+
+static void as_many_axes_as_the_limit_are_read_and_one_more_is_not(void **state) {
+  (void)state;
+  for (uint32_t rank = TF_ONNX_TENSOR_RANK_MAX - 1; rank <= TF_ONNX_TENSOR_RANK_MAX + 1; rank++) {
+    int64_t           dims[TF_ONNX_TENSOR_RANK_MAX + 1];
+    float             value[1] = {1.0f};
+    Onnx__TensorProto extra;
+    parts_t           p;
+    parts_init(&p);
+    for (uint32_t i = 0; i < rank; i++) dims[i] = 1;
+    tensor_init(&extra, "extra", dims, rank, value, 1);
+    p.initializers[2]     = &extra;
+    p.graph.n_initializer = 3;
+    assert_int_equal(import_parts(&p, "a,b"),
+                     rank > TF_ONNX_TENSOR_RANK_MAX ? E_MODEL_FORMAT : TF_OK);
+  }
+  assert_non_null(strstr(tf_error_text(), "rank 9, at most 8"));
+}
+
+static void as_many_inputs_as_the_limit_are_taken_and_one_more_is_not(void **state) {
+  (void)state;
+  enum { MOST = TF_ONNX_NET_INPUT_CNT_MAX };
+  static const char *const features[] = {"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o",
+                                         "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p",
+                                         "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q"};
+  for (uint32_t cnt = MOST - 1; cnt <= MOST + 1; cnt++) {
+    Onnx__ValueInfoProto infos[MOST + 1], *list[MOST + 1];
+    char                 names[MOST + 1][8], *inputs[MOST + 1];
+    parts_t              p;
+    parts_init(&p);
+    p.dims[1].dim_value = 1;
+    for (uint32_t i = 0; i < cnt; i++) {
+      snprintf(names[i], sizeof names[i], "x%u", i);
+      onnx__value_info_proto__init(&infos[i]);
+      infos[i].name = inputs[i] = names[i];
+      infos[i].type             = &p.type;
+      list[i]                   = &infos[i];
+    }
+    node_init(&p, 0, "Sum", NULL, NULL, NULL, "y");
+    p.nodes[0].input   = inputs;
+    p.nodes[0].n_input = cnt;
+    p.graph.input      = list;
+    p.graph.n_input    = cnt;
+    assert_int_equal(import_parts(&p, features[cnt - (MOST - 1)]),
+                     cnt > MOST ? E_MODEL_UNSUPPORTED : TF_OK);
+  }
+  assert_non_null(strstr(tf_error_text(), "more than 16 inputs"));
+}
+
+static void nesting_and_fields_hold_at_their_edges(void **state) {
+  (void)state;
+  static const uint8_t subgraph[] = {6, 5, 1}, graph[] = {7};
+  Onnx__ModelProto    *model;
+  char                 sha256_hex[65];
+  size_t               cnt;
+  for (size_t depth = TF_ONNX_WIRE_DEPTH_MAX - 1; depth <= TF_ONNX_WIRE_DEPTH_MAX + 1; depth++) {
+    uint8_t *bytes = nest(subgraph, 3, graph, 1, depth - 2, &cnt); /* the model and its graph */
+    tf_err_t err   = tf_onnx_wire_parse("m", bytes, cnt, &model, sha256_hex);
+    if (depth > TF_ONNX_WIRE_DEPTH_MAX)
+      assert_int_equal(err, E_MODEL_UNSUPPORTED);
+    else
+      assert_true(err == TF_OK ||
+                  err == E_MODEL_FORMAT); /* nodes without outputs need not unpack */
+    if (!err) onnx__model_proto__free_unpacked(model, NULL);
+    free(bytes);
+  }
+  for (uint64_t fields = TF_ONNX_WIRE_FIELD_CNT_MAX - 1; fields <= TF_ONNX_WIRE_FIELD_CNT_MAX + 1;
+       fields++) {
+    cnt            = 2 * fields;
+    uint8_t *bytes = malloc(cnt);
+    for (size_t i = 0; i < cnt; i += 2)
+      bytes[i] = 6 << 3 | 2, bytes[i + 1] = 0; /* doc_string, anew each time */
+    tf_err_t err = tf_onnx_wire_parse("m", bytes, cnt, &model, sha256_hex);
+    assert_int_equal(err, fields > TF_ONNX_WIRE_FIELD_CNT_MAX ? E_MODEL_UNSUPPORTED : TF_OK);
+    if (!err) onnx__model_proto__free_unpacked(model, NULL);
+    free(bytes);
+  }
+}
+
+/* A file of holes: it is refused by its size, and not read. */
+static void files_larger_than_the_limit_are_not_read(void **state) {
+  (void)state;
+  char              path[64], sha256_hex[65];
+  Onnx__ModelProto *model;
+  snprintf(path, sizeof path, "/tmp/tickfuse_import_large_%d.onnx", (int)getpid());
+  FILE *file = fopen(path, "wb");
+  assert_non_null(file);
+  assert_int_equal(ftruncate(fileno(file), (off_t)TF_ONNX_WIRE_FILE_BYTES_MAX + 1), 0);
+  fclose(file);
+  assert_int_equal(tf_onnx_wire_read(path, &model, sha256_hex), E_MODEL_FORMAT);
+  assert_non_null(strstr(tf_error_text(), "1073741825 bytes, at most 1073741824"));
+  unlink(path);
+}
+
+static void names_that_are_no_text_are_made_printable_or_refused(void **state) {
+  (void)state;
+  parts_t p;
+  parts_init(&p);
+  p.nodes[0].name = (char *)(uintptr_t) "\xff\xfe\x1b[2J";
+  assert_int_equal(import_parts(&p, "a,b"), TF_OK);
+  Onnx__StringStringEntryProto entry, *entries[1] = {&entry};
+  onnx__string_string_entry_proto__init(&entry);
+  entry.key                = (char *)(uintptr_t) "who";
+  entry.value              = (char *)(uintptr_t) "\xff\xfe";
+  p.model.metadata_props   = entries;
+  p.model.n_metadata_props = 1;
+  assert_int_equal(import_parts(&p, "a,b"), E_MODEL_FORMAT);
+  assert_non_null(strstr(tf_error_text(), "metadata_props are not UTF-8"));
+}
+
+/* ---- damage ---- */
+
+static uint8_t *read_model(const char *path, size_t *cnt) {
+  FILE *file = fopen(path, "rb");
   assert_non_null(file);
   uint8_t *bytes = malloc(1 << 16);
   *cnt           = fread(bytes, 1, 1 << 16, file);
   fclose(file);
   assert_true(*cnt > 1000 && *cnt < 1 << 16);
   return bytes;
+}
+
+static uint8_t *read_example(size_t *cnt) { return read_model("models/example-mlp.onnx", cnt); }
+
+/* Nets of all kinds of operations, as exporters wrote them: cut at every 64th byte, and with bytes flipped, imported whole. */
+static void truncated_and_damaged_nets_are_survived(void **state) {
+  (void)state;
+  static const struct {
+    const char *path, *features;
+  } models[] = {
+      {"tests/golden/models/sets_11.onnx",             "a,b,c,d,e,f"            },
+      {"tests/golden/models/sets_21.onnx",             "a,b,c,d,e,f"            },
+      {"tests/golden/models/conv_norm_dynamo.onnx",    "a,b,c,d,e,f"            },
+      {"tests/golden/models/gru_dynamo.onnx",          "a,b,c,d,e,f,g"          },
+      {"tests/golden/models/mlp.onnx",                 "a,b,c,d,e,f,g,h,i,j,k,l"},
+      {"tests/golden/models/xgboost_two_classes.onnx", "a,b,c,d,e,f,g,h"        },
+  };
+  tf_graph_t *graph = calloc(1, sizeof *graph);
+  uint64_t    x     = 88172645463325252u;
+  for (size_t m = 0; m < TF_ARRAY_CNT(models); m++) {
+    size_t                  cnt;
+    uint8_t                *bytes = read_model(models[m].path, &cnt);
+    tf_import_onnx_report_t report;
+    assert_int_equal(import_bytes(bytes, cnt, models[m].features, graph, &report), TF_OK);
+    tf_graph_fini(graph);
+    for (size_t i = 0; i < cnt; i += 64) {
+      uint8_t *cut = malloc(i ? i : 1); /* its own block: asan sees a read past it */
+      memcpy(cut, bytes, i);
+      assert_int_not_equal(import_bytes(cut, i, models[m].features, graph, &report), TF_OK);
+      tf_graph_fini(graph);
+      free(cut);
+    }
+    for (int i = 0; i < 250; i++) {
+      x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+      const size_t  at   = x % cnt;
+      const uint8_t kept = bytes[at];
+      bytes[at] ^= (uint8_t)(1u << (x >> 40 & 7));
+      (void)import_bytes(bytes, cnt, models[m].features, graph, &report);
+      tf_graph_fini(graph);
+      bytes[at] = kept;
+    }
+    free(bytes);
+  }
+  free(graph);
 }
 
 static const char *const example_features =
@@ -502,7 +700,14 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(graphs_that_are_not_supported_are_refused_in_words),
       cmocka_unit_test(bombs_are_refused_before_they_are_unpacked),
+      cmocka_unit_test(as_many_tensors_as_the_limit_are_read_and_one_more_is_not),
+      cmocka_unit_test(as_many_axes_as_the_limit_are_read_and_one_more_is_not),
+      cmocka_unit_test(as_many_inputs_as_the_limit_are_taken_and_one_more_is_not),
+      cmocka_unit_test(nesting_and_fields_hold_at_their_edges),
+      cmocka_unit_test(files_larger_than_the_limit_are_not_read),
+      cmocka_unit_test(names_that_are_no_text_are_made_printable_or_refused),
       cmocka_unit_test(truncated_and_damaged_examples_are_survived),
+      cmocka_unit_test(truncated_and_damaged_nets_are_survived),
       cmocka_unit_test(denormal_weights_become_zero_and_are_counted),
       cmocka_unit_test(committed_example_is_imported_to_the_committed_bytes),
   };

@@ -12,6 +12,7 @@ import tempfile
 COMMAND = sys.argv[1]
 EXAMPLE = "models/example-mlp.safetensors"
 ONNX = "models/example-mlp.onnx"
+LSTM = "models/example-lstm.safetensors"
 failures = []
 
 
@@ -137,6 +138,22 @@ def bench():
     expect("bench --shape", done.returncode == 0 and "295808 parameters" in done.stdout, done)
 
 
+def profile(folder):
+    """Each step's time and share, and what a graph was made of."""
+    net = str(folder / "net.safetensors")
+    done = run("import", "tests/golden/models/transformer_dynamo.onnx", "--features", "a,b,c,d,e,f,g", "--out", net)
+    expect("import of a net", done.returncode == 0, done)
+    for what, arguments, steps in (("a chain", [EXAMPLE], 6), ("a window", [LSTM], 5), ("a net", [net], 10)):
+        done = run("bench", *arguments, "--seconds", "0.05", "--profile", "--json")
+        told = json.loads(done.stdout)["profile"] if done.returncode == 0 else []
+        shares = [sum(s["share"] for s in told if s["deferred"] == late) for late in (False, True)]
+        expect(f"--profile of {what}", len(told) >= steps and abs(shares[0] - 1.0) < 0.01 and shares[1] < 1.01
+               and all(s["ns"] >= 0 and s["bytes"] > 0 and s["flops"] >= 0 for s in told), done)
+        expect(f"--profile of {what} in words", "GFLOP/s" in run("bench", *arguments, "--seconds", "0.05", "--profile").stdout, done)
+    done = run("inspect", net)
+    expect("inspect of a net", done.returncode == 0 and " + " in done.stdout and "values share" in done.stdout and " @" in done.stdout, done)
+
+
 def main():
     usage()
     with tempfile.TemporaryDirectory() as name:
@@ -144,6 +161,7 @@ def main():
         bad_files(folder)
         import_and_inspect(folder)
         rows(folder)
+        profile(folder)
     bench()
     for failure in failures:
         print(f"FAILED {failure}")
