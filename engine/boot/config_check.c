@@ -408,6 +408,25 @@ static void check_foreign(tf_config_t *config, uint32_t i) {
              "models[%u] is another runtime's too: what stands in must be run on the lane", k);
 }
 
+/* A helper that sleeps, or waits for the lane's own core, is always late; a version that is swapped out may not be in its hands. */
+static void check_model_lanes(tf_config_t *config, uint32_t i) {
+  const tf_config_engine_t *engine = &config->engine;
+  char                      path[TF_CONFIG_PATH_BYTES];
+  if (config->models[i].lanes == 1) return;
+  snprintf(path, sizeof path, "models[%u].lanes", i);
+  if (!config->models[i].file)
+    report(config, E_CONFIG_CONFLICT, path,
+           "two lanes are for a model of a file; a registry's and an ensemble have one");
+  if (engine->idle == TF_CONFIG_IDLE_SLEEP)
+    report(config, E_CONFIG_CONFLICT, path,
+           "the second lane looks for work without pause: engine.idle must be spin or yield");
+  for (uint32_t k = 0; k < engine->lane_cnt; k++)
+    if (engine->helper_cpu >= 0 && engine->lanes[k].cpu == engine->helper_cpu)
+      report(config, E_CONFIG_CONFLICT, "engine.helper_cpu",
+             "core %d is already engine.lanes[%u]'s; two threads on one core wait for each other",
+             engine->helper_cpu, k);
+}
+
 /* Which file it is of. */
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
@@ -538,6 +557,7 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   for (uint32_t i = 0; i < config->bar_cnt; i++) check_bar(config, &config->bars[i]);
   for (uint32_t i = 0; i < config->model_cnt; i++) {
     check_model_file(config, i);
+    check_model_lanes(config, i);
     check_model(config, i);
     check_ensemble(config, i);
     check_sources(config, i);

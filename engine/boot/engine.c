@@ -420,13 +420,26 @@ static tf_err_t add_sinks(tf_engine_t *e) {
 
 /* ---- threads ---- */
 
+/* Models of two lanes to the thread that assists. */
+static tf_err_t assist_models(tf_engine_t *e) {
+  tf_runner_t *r = &e->runner;
+  for (uint32_t i = 0; i < e->model_cnt; i++) {
+    if (!e->models[i] || !e->models[i]->assist) continue;
+    if (r->assisted_cnt == TF_ASSISTED_MAX)
+      return TF_ERR(E_BOOT_TOPOLOGY, "%s: models[%u].lanes: at most %u models share a thread",
+                    e->config->path, i, TF_ASSISTED_MAX);
+    r->assisted[r->assisted_cnt++] = e->models[i];
+  }
+  return TF_OK;
+}
+
 static tf_err_t place_stages(tf_engine_t *e) {
   const tf_config_engine_t *c = &e->config->engine;
   tf_runner_t              *r = &e->runner;
-  if (c->lane_cnt > TF_THREADS_MAX)
+  if (c->lane_cnt > TF_STAGE_THREADS_MAX)
     return TF_ERR(E_BOOT_TOPOLOGY,
                   "%s: engine.lanes: %u threads; one set of stages takes at most %d",
-                  e->config->path, c->lane_cnt, TF_THREADS_MAX);
+                  e->config->path, c->lane_cnt, TF_STAGE_THREADS_MAX);
   for (uint32_t i = 0; i < c->lane_cnt; i++) {
     uint32_t stages      = c->lanes[i].stages;
     r->threads[i].cpu    = c->lanes[i].cpu;
@@ -435,7 +448,11 @@ static tf_err_t place_stages(tf_engine_t *e) {
                            (stages & TF_CONFIG_STAGE_EMIT ? TF_STAGE_EMIT : 0);
   }
   r->thread_cnt = c->lane_cnt;
-  r->idle       = (tf_idle_t)c->idle;
+  for (uint32_t i = 0; i < e->config->model_cnt && !e->options.features_only; i++)
+    if (e->config->models[i].lanes > 1 && r->thread_cnt == c->lane_cnt)
+      r->threads[r->thread_cnt++] =
+          (tf_runner_thread_t){.stages = TF_STAGE_ASSIST, .cpu = c->helper_cpu};
+  r->idle = (tf_idle_t)c->idle;
   return tf_runner_check(r->threads, r->thread_cnt);
 }
 
@@ -582,6 +599,7 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
   tf_err_t err = place_stages(e);
   if (!err) err = tf_publish_init(&e->publish, &e->runner, &e->instruments);
   if (!err && !options->features_only) err = load_models(e);
+  if (!err) err = assist_models(e);
   if (!err && !options->features_only) err = add_strategies(e);
   if (err) return err;
   set_bars(e);

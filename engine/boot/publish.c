@@ -222,6 +222,8 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_SWAPS, c->swaps);
     if (compute->models[i].swap && !compute->models[i].owns) publish_beside(b, &compute->models[i]);
     tf_runtimes_publish(p->runtimes, i, b);
+    const tf_model_t *model = compute->models[i].active->model;
+    if (model->assist) tf_metrics_set(b, TF_METRIC_MODEL_HELPER_LATE, *model->helper_late_cnt);
   }
   tf_metrics_set(lane_block, TF_METRIC_INFERENCES_LATE, late);
 }
@@ -371,6 +373,7 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
     snprintf(name, sizeof name, "%s",
              stages & TF_STAGE_LANE      ? "lane0"
              : stages & TF_STAGE_ACQUIRE ? "acquire"
+             : stages & TF_STAGE_ASSIST  ? "helper"
                                          : "emit");
     bool     hists = (stages & (TF_STAGE_LANE | TF_STAGE_ACQUIRE)) != 0;
     tf_err_t err   = add_block(p, TF_METRIC_THREAD, name, hists, &p->threads[t]);

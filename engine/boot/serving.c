@@ -35,7 +35,8 @@ tf_err_t tf_serving_options(const tf_config_t *c, uint32_t i, tf_model_options_t
   const tf_config_model_t *m = &c->models[i];
   char                     path[64], where[256];
   *options = (tf_model_options_t){.error_max = (double)m->error_max_ppm * 1e-6,
-                                  .precision = TF_PRECISION_AUTO};
+                                  .precision = TF_PRECISION_AUTO,
+                                  .lanes     = m->lanes};
   if (m->precision != TF_CONFIG_PRECISION_AUTO)
     options->precision = (tf_precision_t)(m->precision - TF_CONFIG_PRECISION_FP32);
   options->isa_forced = m->isa != TF_CONFIG_ISA_AUTO;

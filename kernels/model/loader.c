@@ -210,7 +210,8 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
   if (!err && options->model.lanes == TF_SPLIT_LANES) {
     err = tf_window_split(window, graph->name);
     if (err) tf_window_delete(window);
-    m->assist = assist;
+    m->assist          = assist;
+    m->helper_late_cnt = err ? NULL : &window->split->late_cnt;
   }
   if (err) return err;
   m->plan          = window;

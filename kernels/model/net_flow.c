@@ -53,12 +53,16 @@ static tf_err_t add_value(tf_net_flow_t *f, uint32_t value, uint32_t axis) {
 }
 
 static uint32_t find_axis(const tf_net_flow_t *f, const tf_net_node_t *node) {
+  uint32_t found = TF_NET_NONE;
   for (uint32_t i = 0; i < node->use.in_cnt; i++) {
     if (is_constant(f, node->in[i]) || flow_of(f, node->in[i])->axis == TF_NET_NONE) continue;
     uint32_t axis = tf_net_tie_axis(f->net, node, i, flow_of(f, node->in[i])->axis);
-    if (axis != TF_NET_NONE) return axis;
+    if (axis == TF_NET_NONE) continue;
+    if (flow_of(f, node->in[i])->cnt > 1) return axis;
+    if (found == TF_NET_NONE) found = axis;
   }
-  return TF_NET_NONE;
+  /* what a loop over rows leaves, written out step by step */
+  return is_named(node, "concat") ? (uint32_t)node->use.ints[0] : found;
 }
 
 /* ---- masks ---- */
@@ -237,9 +241,12 @@ static tf_net_reads_t part(uint32_t first, uint32_t cnt) { return (tf_net_reads_
 tf_net_reads_t tf_net_flow_reads(const tf_net_flow_t *f, const tf_net_node_t *node, uint32_t i,
                                  uint32_t position) {
   const tf_net_flow_value_t *u = flow_of(f, node->in[i]), *v = flow_of(f, node->out);
-  if (u->axis == TF_NET_NONE) return part(0, 1);
-  tf_net_tie_t tie = {.kind = TF_NET_TIE_ALL};
+  tf_net_tie_t               tie = {.kind = TF_NET_TIE_ALL};
   if (v->axis != TF_NET_NONE) tie = tf_net_tie(f->net, node, i, v->axis);
+  if (is_named(node, "concat") && tie.kind == TF_NET_TIE_TAPS &&
+      (tie.first + position < 0 || tie.first + position >= node->use.in[i].dims[tie.axis]))
+    return part(0, 0); /* another input's */
+  if (u->axis == TF_NET_NONE) return part(0, 1);
   if (tie.kind != TF_NET_TIE_ALL && tie.axis == u->axis) {
     if (tie.kind == TF_NET_TIE_BEFORE) return part(0, position + 1);
     if (tie.kind == TF_NET_TIE_BEHIND) return part(position, u->cnt - position);

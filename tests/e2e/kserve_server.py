@@ -17,7 +17,7 @@ SCRIPTS = {"good": None, "nested": None, "chunked": None, "close": None, "double
 
 
 class Server:
-    def __init__(self, width, rows=1, script=("good",), binary=False, outputs=1, late=0.4, metadata=None, certificate=None):
+    def __init__(self, width, rows=1, script=("good",), binary=False, outputs=1, late=0.8, metadata=None, certificate=None):
         self.width, self.rows, self.outputs, self.late, self.binary = width, rows, outputs, late, binary
         self.script, self.is_ready, self.metadata = list(script), True, metadata
         self.lock = threading.Lock()

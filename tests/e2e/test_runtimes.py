@@ -1,5 +1,6 @@
 """Models that other runtimes answer: the lane does not wait, answers and misses are events, what stands in is declared, and a
 replay of the capture decides the same without any runtime (ADR 0031)."""
+import contextlib
 import glob
 import hashlib
 import json
@@ -118,7 +119,7 @@ class OnnxRuntime(Case):
             self.skipTest("no libonnxruntime.so.1 (TF_ONNXRUNTIME, /usr/lib, pip's site-packages)")
 
     def model(self, **keys):
-        return foreign("onnxruntime", file=ONNX, library=self.library, **keys)
+        return foreign("onnxruntime", file=ONNX, library=self.library, **{"deadline": "1s", **keys})
 
     def check_answers(self, *more):
         config = sets(LOCAL, self.model(), strategies="near far")
@@ -163,7 +164,7 @@ class KServe(Case):
         for binary in (False, True):
             with self.subTest(binary=binary):
                 server = self.server(binary=binary)
-                config = sets(self.model(server))
+                config = sets(self.model(server, deadline="5s", max_age="5s"))
                 live, decisions = self.live(config)
                 runtime = live["models"]["far"]["runtime"]
                 self.assertEqual((runtime["missed"], runtime["breaker"]), ({}, "closed"))
@@ -179,29 +180,31 @@ class KServe(Case):
             with self.subTest(binary=binary):
                 server = self.server(script=script, binary=binary)
                 live, decisions = self.live(
-                    sets(self.model(server, in_flight=1, deadline="200ms", breaker_limit=1000000)), enough=0,
+                    sets(self.model(server, in_flight=1, deadline="500ms", breaker_limit=1000000)), enough=0,
                     until=lambda engine: wait_until(lambda: server.requests > 2 * len(script), seconds=120, what="scripts"))
                 wanted = {}
                 for one, cnt in server.met.items():
                     cause = SCRIPTS[one]
                     wanted[cause] = wanted.get(cause, 0) + cnt
-                missed = dict(live["models"]["far"]["runtime"]["missed"])
-                for cause, cnt in wanted.items():
-                    if cause:
-                        self.assertIn(cnt - missed.pop(cause, 0), (0, 1), (cause, live["models"]["far"], server.met))
-                self.assertEqual(missed, {})
+                missed = live["models"]["far"]["runtime"]["missed"]
+                off = {c: wanted[c] - missed.get(c, 0) for c in wanted if c}
+                self.assertEqual(set(missed) - set(off), set())
+                # What was on its way when the engine ended, one for each instrument at most, has no outcome.
+                self.assertGreaterEqual(min(off.values()), 0, (off, live["models"]["far"], server.met))
+                self.assertLessEqual(sum(off.values()), 4, (off, live["models"]["far"], server.met))
                 self.check_scores(server, decisions)
 
     def test_outputs_that_are_no_numbers_are_refused_by_post_processing(self):
         server = self.server(binary=True, script=["nan_binary", "good"])
-        live, _ = self.live(sets(self.model(server)), enough=500)
+        live, _ = self.live(sets(self.model(server, deadline="5s", max_age="5s")), enough=500)
         runtime = live["models"]["far"]["runtime"]
         self.assertGreater(runtime["refused"], 10)
         self.assertEqual(runtime["missed"], {})
 
     def test_the_breaker_opens_a_local_model_stands_in_and_it_closes_again(self):
         server = self.server(script=["status"])
-        config = sets(LOCAL, self.model(server, no_answer="fallback", fallback="near", breaker_limit=3, breaker_wait="300ms"))
+        config = sets(LOCAL, self.model(server, no_answer="fallback", fallback="near", breaker_limit=3, breaker_wait="300ms",
+                                        deadline="2s", max_age="2s"))
 
         def until(engine):
             state = lambda: engine.ask("status")["models"]["far"]["runtime"]["breaker"]
@@ -227,7 +230,7 @@ class KServe(Case):
 
     def test_retry_after_is_kept(self):
         server = self.server(script=["503=1", "good", "good", "good", "good", "good", "good", "good"])
-        live, _ = self.live(sets(self.model(server, in_flight=1)), enough=0,
+        live, _ = self.live(sets(self.model(server, in_flight=1, deadline="2s", max_age="2s")), enough=0,
                             until=lambda engine: wait_until(lambda: server.met.get("503=1", 0) >= 2, what="two refusals"))
         self.assertGreaterEqual(live["models"]["far"]["runtime"]["opened"], 1)
 
@@ -235,7 +238,7 @@ class KServe(Case):
         server = self.server()
         port = server.port
         server.close()
-        config = sets(self.model(server, breaker_limit=2, breaker_wait="200ms", breaker_wait_max="200ms"))
+        config = sets(self.model(server, breaker_limit=2, breaker_wait="200ms", breaker_wait_max="200ms", deadline="1s"))
 
         def until(engine):
             server.listen(port)
@@ -258,7 +261,7 @@ class KServe(Case):
         token.write_text("Authorization: Bearer not-for-logs\n")
         token.chmod(0o600)
         server = self.server(certificate=(certificate, f"{self.folder}/key.pem"))
-        live, decisions = self.live(sets(self.model(server, ca_file=certificate, header_file=token)), enough=500)
+        live, decisions = self.live(sets(self.model(server, ca_file=certificate, header_file=token, deadline="2s", max_age="2s")), enough=500)
         self.check_scores(server, decisions)
         self.assertEqual({h.get("authorization") for h in server.headers}, {"Bearer not-for-logs"})
         self.assertNotIn("not-for-logs", json.dumps(live))
@@ -282,6 +285,11 @@ class KServe(Case):
                          *[w for s in sets(self.model(server)) for w in ("--set", s)], expect=1)
             self.assertIn(code, err)
             self.assertIn(text, err)
+
+
+def free_ports(cnt):
+    with contextlib.ExitStack() as stack:
+        return [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(cnt)]
 
 
 MLSERVER_MODEL = '''
@@ -313,7 +321,7 @@ class RealServer(Case):
         root = pathlib.Path(self.folder) / "server"
         (root / "far").mkdir(parents=True)
         (root / "far" / "far_model.py").write_text(MLSERVER_MODEL.format(onnx=ONNX))
-        self.port, *_ = ports = [s.getsockname()[1] for s in (socket.create_server(("127.0.0.1", 0)) for _ in range(3))]
+        self.port, *_ = ports = free_ports(3)
         (root / "settings.json").write_text(json.dumps(
             dict(zip(("http_port", "grpc_port", "metrics_port"), ports), host="127.0.0.1", parallel_workers=0, debug=False)))
         tensor = lambda name, shape: {"name": name, "datatype": "FP32", "shape": shape}
@@ -334,7 +342,7 @@ class RealServer(Case):
             return False
 
     def test_its_answers_are_those_of_our_own_kernels(self):
-        config = sets(LOCAL, foreign("kserve", url=self.url, deadline="500ms"), strategies="near far")
+        config = sets(LOCAL, foreign("kserve", url=self.url, deadline="5s", max_age="5s"), strategies="near far")
         live, decisions = self.live(config, until=lambda engine: wait_until(
             lambda: engine.ask("status")["models"]["far"]["runtime"]["answered"] > 300, seconds=60, what="answers"))
         self.check_against_ours(decisions, 100)

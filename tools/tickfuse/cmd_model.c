@@ -95,7 +95,7 @@ static const command_t commands[] = {
      "  --precision P  fp32, bf16, fp16 or int8 (default: the file's own)\n"
      "  --isa ISA      scalar, avx2 or avx512 (default: the best of this CPU)\n"
      "  --json         the report as one JSON object\n"                   },
-    {"bench",   tf_cmd_model_bench,   "sSipbePjh",
+    {"bench",   tf_cmd_model_bench,   "sSipbeLPjh",
      "usage: tickfuse model bench FILE.safetensors | --shape SHAPE [--precision P] "
      "[--seconds N] "
      "[--json]\n"
@@ -119,6 +119,9 @@ static const command_t commands[] = {
      "  --backend B      cpu, or auto, which is the same in this build\n"
      "  --seconds N      how long to measure, above 0 to 3600 (default 3)\n"
      "  --isa ISA        scalar, avx2 or avx512 (default: the best of this CPU)\n"
+     "  --lanes N        2: a helper thread on another core shares the products of recurrent "
+     "layers "
+     "(default: 1)\n"
      "  --profile        each step's share of the time (of a graph of tensor operations)\n"
      "  --json           one JSON object\n"                               },
     {"verify",  tf_cmd_model_verify,  "pejh",
@@ -157,6 +160,7 @@ static const struct option long_options[] = {
     {"cluster",       required_argument, NULL, 'k'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
+    {"lanes",         required_argument, NULL, 'L'},
     {"json",          no_argument,       NULL, 'j'},
     {"profile",       no_argument,       NULL, 'P'},
     {"help",          no_argument,       NULL, 'h'},
@@ -309,6 +313,11 @@ static int parse_value(const char *command, int letter, const char *value,
     if (!parse_clusters(value, &args->cluster))
       return tf_cmd_model_usage(command, "--cluster %s is not an integer of %u to %u", value,
                                 TF_CLUSTER_CNT_MIN, TF_CLUSTER_CNT_MAX);
+    break;
+  case 'L':
+    if (strcmp(value, "1") != 0 && strcmp(value, "2") != 0)
+      return tf_cmd_model_usage(command, "--lanes %s is neither 1 nor 2", value);
+    args->options.model.lanes = (uint32_t)(value[0] - '0');
     break;
   case 'e':
     if (!parse_error_max(value, &args->options.model.error_max))

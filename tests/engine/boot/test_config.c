@@ -15,7 +15,7 @@
   "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, cache_dir, latency_sample, "                                                \
-  "warm_start, snapshot, snapshot_age_max, log_level, lanes"
+  "warm_start, snapshot, snapshot_age_max, log_level, helper_cpu, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
   "streams_per_connection, legs, "                                                                 \
@@ -240,7 +240,7 @@ static const char all_keys[] =
     "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
-    "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
+    "snapshot_age_max: 7m, log_level: debug, helper_cpu: 5, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
@@ -308,6 +308,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.message_levels_max, 99);
   assert_int_equal(c->engine.latency_sample, 3);
   assert_int_equal(c->engine.log_level, TF_LOG_DEBUG);
+  assert_int_equal(c->engine.helper_cpu, 5);
   assert_string_equal(c->engine.warm_start, "kraken:w");
   assert_string_equal(c->engine.snapshot, "s.snap");
   assert_int_equal(c->engine.snapshot_age_max_ns, 420 * TF_NS_PER_SEC);
