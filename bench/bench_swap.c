@@ -112,7 +112,7 @@ static void tick(uint64_t n, uint64_t due_ns, uint64_t half) {
   /* relaxed: the lane's own word */
   if (ordered && ordered != tf_load_relaxed(&s->serving)) {
     const tf_version_t *v     = tf_swap_row(s, ordered);
-    tf_event_t          event = {.kind = TF_EVENT_CONTROL};
+    tf_event_t          event = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
     event.u.model.version     = v->number;
     event.u.model.hash        = v->model->hash;
     tf_compute_swap(&bench.compute, &event);
