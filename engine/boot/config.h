@@ -51,7 +51,18 @@ enum tf_config_precision {
   TF_CONFIG_PRECISION_FP16,
   TF_CONFIG_PRECISION_INT8
 };
-enum tf_config_backend { TF_CONFIG_BACKEND_AUTO, TF_CONFIG_BACKEND_CPU };
+enum tf_config_backend {
+  TF_CONFIG_BACKEND_AUTO,
+  TF_CONFIG_BACKEND_CPU,
+  TF_CONFIG_BACKEND_ONNXRUNTIME,
+  TF_CONFIG_BACKEND_KSERVE
+};
+enum tf_config_no_answer {
+  TF_CONFIG_NO_ANSWER_HOLD,
+  TF_CONFIG_NO_ANSWER_LAST,
+  TF_CONFIG_NO_ANSWER_FALLBACK
+};
+enum tf_config_binary { TF_CONFIG_BINARY_AUTO, TF_CONFIG_BINARY_ON, TF_CONFIG_BINARY_OFF };
 enum tf_config_crossing {
   TF_CONFIG_CROSSING_KEEP,
   TF_CONFIG_CROSSING_SORT,
@@ -118,6 +129,7 @@ typedef struct tf_config_rate {
 
 typedef struct tf_config_url {
   const char *host; /* NULL: not given. Without brackets */
+  const char *path; /* of keys that take one: "/v2/models/x"; else NULL */
   uint16_t    port; /* the scheme's own where the text names none */
   bool        tls;  /* wss, https */
 } tf_config_url_t;

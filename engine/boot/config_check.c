@@ -346,15 +346,55 @@ static void check_bar(tf_config_t *config, const tf_config_bar_t *bar) {
     report_bar(config, bar, "session.hours", "is shorter than the bar's size");
 }
 
+static bool is_foreign(const tf_config_model_t *m) {
+  return m->backend == TF_CONFIG_BACKEND_ONNXRUNTIME || m->backend == TF_CONFIG_BACKEND_KSERVE;
+}
+
+/* One that another runtime answers: what it is, and what it is not. */
+static void check_foreign(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m              = &config->models[i];
+  bool                     is_kserve      = m->backend == TF_CONFIG_BACKEND_KSERVE;
+  bool                     wants_fallback = m->no_answer == TF_CONFIG_NO_ANSWER_FALLBACK;
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].backend", i);
+  if (is_kserve && !m->url.host)
+    report(config, E_CONFIG_CONFLICT, path, "backend kserve wants url");
+  if (is_kserve == (m->file != NULL) || m->registry)
+    report(config, E_CONFIG_CONFLICT, path,
+           is_kserve ? "backend kserve has url, and neither file nor registry"
+                     : "backend onnxruntime has file, an .onnx, and no registry");
+  if (!is_kserve && m->url.host)
+    report(config, E_CONFIG_CONFLICT, path, "url is of backend kserve");
+  if (m->inputs.item_cnt == 0)
+    report(config, E_CONFIG_CONFLICT, path,
+           "inputs is wanted: nothing else says which features its rows are of");
+  if (m->budget_ns || m->overrun != TF_CONFIG_OVERRUN_COUNT)
+    report(
+        config, E_CONFIG_CONFLICT, path,
+        "budget and overrun are of models run on the lane; deadline and no_answer are of this one");
+  snprintf(path, sizeof path, "models[%u].max_age", i);
+  if (m->max_age_ns < m->deadline_ns)
+    report(config, E_CONFIG_CONFLICT, path,
+           "less than deadline: an answer in time would be too old");
+  snprintf(path, sizeof path, "models[%u].no_answer", i);
+  if (wants_fallback && !m->fallback)
+    report(config, E_CONFIG_CONFLICT, path, "no_answer: fallback wants the name of a model");
+  for (uint32_t k = 0; k < i && m->fallback; k++)
+    if (strcmp(config->models[k].name, m->fallback) == 0 && is_foreign(&config->models[k]))
+      report(config, E_CONFIG_CONFLICT, path,
+             "models[%u] is another runtime's too: what stands in must be run on the lane", k);
+}
+
 /* A helper that sleeps, or waits for the lane's own core, is always late; a version that is swapped out may not be in its hands. */
 static void check_model_lanes(tf_config_t *config, uint32_t i) {
   const tf_config_engine_t *engine = &config->engine;
   char                      path[TF_CONFIG_PATH_BYTES];
   if (config->models[i].lanes == 1) return;
   snprintf(path, sizeof path, "models[%u].lanes", i);
-  if (!config->models[i].file)
+  if (!config->models[i].file || is_foreign(&config->models[i]))
     report(config, E_CONFIG_CONFLICT, path,
-           "two lanes are for a model of a file; a registry's and an ensemble have one");
+           "two lanes are for a model of a file that the lane runs; a registry's, an ensemble and "
+           "another runtime's have one");
   if (engine->idle == TF_CONFIG_IDLE_SLEEP)
     report(config, E_CONFIG_CONFLICT, path,
            "the second lane looks for work without pause: engine.idle must be spin or yield");
@@ -370,8 +410,13 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
   snprintf(path, sizeof path, "models[%u].file", i);
-  if (!!m->file + !!m->registry + (m->ensemble.item_cnt > 0) != 1)
+  if (is_foreign(m)) check_foreign(config, i);
+  if (!is_foreign(m) && !!m->file + !!m->registry + (m->ensemble.item_cnt > 0) != 1)
     report(config, E_CONFIG_CONFLICT, path, "one of file, registry and ensemble is wanted");
+  snprintf(path, sizeof path, "models[%u].backend", i);
+  if (!is_foreign(m) && (m->url.host || m->outputs || m->library))
+    report(config, E_CONFIG_CONFLICT, path,
+           "url, library and outputs are of backends onnxruntime and kserve");
   snprintf(path, sizeof path, "models[%u].version", i);
   if (m->version && !m->registry)
     report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");

@@ -7,6 +7,7 @@
 #include "boot/model_server.h"
 #include "boot/peer_config.h"
 #include "boot/rule.h"
+#include "boot/runtimes.h"
 #include "boot/serving.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -89,7 +90,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
   for (uint32_t i = 0; i < e->model_cnt; i++)
     total += tf_compute_model_bytes(e->models[i], e->instruments.cap) +
              tf_model_inputs_bytes(e->models[i]);
-  return total + tf_serving_bytes(e) + sink_bytes(e);
+  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + sink_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -98,7 +99,8 @@ static size_t arena_bytes(const tf_engine_t *e) {
 static tf_err_t check_window(const tf_config_t *c, uint32_t i, const tf_model_t *model) {
   char     path[64], where[256];
   uint32_t rows = model->window ? model->window : 1;
-  if (c->models[i].window == 0 || c->models[i].window == rows) return TF_OK;
+  bool is_ours  = !tf_runtimes_answers(&c->models[i]); /* another runtime's is as the config says */
+  if (!is_ours || c->models[i].window == 0 || c->models[i].window == rows) return TF_OK;
   snprintf(path, sizeof path, "models[%u].window", i);
   return TF_ERR(E_CONFIG_VALUE,
                 "%s: found %u; %s was trained on windows of %u row%s: say %u, or leave it out",
@@ -111,7 +113,7 @@ static tf_err_t check_window(const tf_config_t *c, uint32_t i, const tf_model_t 
 static bool may_lack_models(const tf_engine_t *e) {
   for (uint32_t i = 0; e->options.is_check && i < e->config->model_cnt; i++) {
     const char *file = e->config->models[i].file;
-    if (file && access(file, R_OK) != 0) return true;
+    if (file && !tf_runtimes_answers(&e->config->models[i]) && access(file, R_OK) != 0) return true;
   }
   return false;
 }
@@ -623,6 +625,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   e->started_ns = tf_clock_monotonic_ns();
   e->cpu_ns     = tf_clock_process_cpu_ns();
   tf_err_t err  = e->model_server ? tf_model_server_start(e->model_server) : TF_OK;
+  if (!err) err = tf_runtimes_start(e->runtimes);
   return err ? err : tf_runner_start(&e->runner);
 }
 
@@ -633,6 +636,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_err_t err = tf_runner_join(&e->runner);
   char     missed[512];
   tf_model_server_stop(e->model_server);
+  tf_runtimes_stop(e->runtimes);
   if (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed) && !err)
     err =
         TF_ERR(E_MODEL_VERSION, "the recording swaps to a model that is not to be had: %s", missed);
@@ -646,6 +650,7 @@ void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
   tf_model_server_fini(e->model_server);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);
+  tf_runtimes_fini(e->runtimes);
   tf_feature_plan_fini(&e->plan);
   tf_publish_fini(&e->publish);
   tf_arena_fini(&e->arena);

@@ -36,6 +36,7 @@ typedef struct tf_engine {
   uint32_t                versions[TF_MODELS_MAX]; /* of the registry; 0: a file by itself */
   uint32_t                model_cnt;
   struct tf_model_server *model_server; /* NULL: no model is of a registry */
+  struct tf_runtimes     *runtimes;     /* NULL: no model is answered by another runtime */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */
   tf_ring_writer_t event_writer, decision_writer;
   tf_ring_reader_t event_reader, decision_reader;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "boot/runtimes.h"
 #include "core/error.h"
 
 TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_RECEIVE &&
@@ -9,7 +10,7 @@ TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_RECEIVE &&
                  "hops are the first of the metric histograms");
 TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FLAT,
                  "actions are counted in their own order");
-TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_TRADING == TF_METRIC_HOLDS_TRADING,
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_MODEL == TF_METRIC_HOLDS_MODEL,
                  "hold reasons are counted in their own order");
 
 TF_STATIC_ASSERT(TF_METRIC_EVENTS_BAD_TIME_ZERO + TF_EVENT_TIME_SAID ==
@@ -163,7 +164,8 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
   tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED,
-                 m->skipped_warmup + m->skipped_input + m->skipped_output + m->skipped_paused);
+                 m->skipped_warmup + m->skipped_input + m->skipped_output + m->skipped_paused +
+                     m->absent);
   tf_metrics_set(b, TF_METRIC_DECISIONS, d->decisions);
   tf_metrics_set(b, TF_METRIC_HALTED, lane->decide.halted);
   tf_metrics_set(b, TF_METRIC_COMMANDS, lane->commands);
@@ -192,6 +194,7 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_OUT_OF_RANGE, c->post.out_of_range);
     tf_metrics_set(b, TF_METRIC_MODEL_CROSSED, c->post.crossed_refused);
     tf_metrics_set(b, TF_METRIC_MODEL_PAUSED, c->paused_skipped);
+    tf_metrics_set(b, TF_METRIC_MODEL_ABSENT, c->absent);
     tf_metrics_set(b, TF_METRIC_MODEL_SORTED, c->post.sorted);
     tf_metrics_set(b, TF_METRIC_MODEL_CLAMPED, c->post.clamped);
     tf_metrics_set(b, TF_METRIC_MODEL_FALLBACK, c->fallback);
@@ -203,7 +206,9 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_VERSION, compute->models[i].active->number);
     tf_metrics_set(b, TF_METRIC_MODEL_SWAPS, c->swaps);
     const tf_model_t *model = compute->models[i].active->model;
-    if (model->assist) tf_metrics_set(b, TF_METRIC_MODEL_HELPER_LATE, *model->helper_late_cnt);
+    if (model && model->assist)
+      tf_metrics_set(b, TF_METRIC_MODEL_HELPER_LATE, *model->helper_late_cnt);
+    tf_runtimes_publish(p->runtimes, i, b);
   }
   tf_metrics_set(lane_block, TF_METRIC_INFERENCES_LATE, late);
 }

@@ -7,18 +7,19 @@
 #include "stage/runner.h"
 
 typedef struct tf_publish {
-  const tf_runner_t      *runner;
-  const tf_instruments_t *instruments;
-  tf_metrics_t           *page;
-  void                   *memory;  /* of the page; heap */
-  tf_metrics_block_t     *control; /* written by the thread that waits for the engine */
-  tf_metrics_block_t     *threads[TF_THREADS_MAX];
-  tf_metrics_block_t     *feeds[TF_SOURCES_MAX];
-  tf_metrics_block_t     *legs[TF_SOURCES_MAX][TF_SOURCE_LEGS_MAX];
-  tf_metrics_block_t     *sinks[TF_SINKS_MAX];
-  tf_metrics_block_t     *models[TF_MODELS_MAX];
-  uint32_t                warmup_at;    /* the lane's: the instrument that is looked at next */
-  uint32_t                quantiles_at; /* acquire's: the distribution that is summed up next */
+  const tf_runner_t        *runner;
+  const tf_instruments_t   *instruments;
+  tf_metrics_t             *page;
+  void                     *memory;  /* of the page; heap */
+  tf_metrics_block_t       *control; /* written by the thread that waits for the engine */
+  tf_metrics_block_t       *threads[TF_THREADS_MAX];
+  tf_metrics_block_t       *feeds[TF_SOURCES_MAX];
+  tf_metrics_block_t       *legs[TF_SOURCES_MAX][TF_SOURCE_LEGS_MAX];
+  tf_metrics_block_t       *sinks[TF_SINKS_MAX];
+  tf_metrics_block_t       *models[TF_MODELS_MAX];
+  const struct tf_runtimes *runtimes;     /* of models that others answer; NULL: none */
+  uint32_t                  warmup_at;    /* the lane's: the instrument that is looked at next */
+  uint32_t                  quantiles_at; /* acquire's: the distribution that is summed up next */
 } tf_publish_t;
 
 /* Makes the page, before the runner's threads are placed on it. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "boot/chain.h"
+#include "boot/runtimes.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/isa.h"
@@ -45,11 +46,12 @@ tf_err_t tf_serving_options(const tf_config_t *c, uint32_t i, tf_model_options_t
                 tf_isa_name(tf_isa_best()));
 }
 
-tf_err_t tf_serving_load(const tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_t *number) {
+tf_err_t tf_serving_load(tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_t *number) {
   const tf_config_model_t *want = &e->config->models[i];
   char                     path[TF_MODELS_DIR_PATH_BYTES];
   tf_model_options_t       options;
-  *number      = 0;
+  *number = 0;
+  if (tf_runtimes_answers(want)) return tf_runtimes_load(e, i, model);
   tf_err_t err = tf_serving_options(e->config, i, &options);
   if (!err && want->registry)
     err = tf_models_dir_find(want->registry, want->name, want->version, number);
@@ -94,7 +96,7 @@ tf_err_t tf_serving_make_ensembles(tf_engine_t *e) {
 void tf_serving_unload(tf_engine_t *e, uint32_t i) {
   if (e->config->models[i].ensemble.item_cnt > 0)
     tf_ensemble_delete(e->models[i]);
-  else
+  else if (!tf_runtimes_answers(&e->config->models[i])) /* those are tf_runtimes_fini's */
     e->registry->models->unload(e->models[i]);
 }
 

@@ -11,7 +11,7 @@
 tf_err_t tf_serving_options(const tf_config_t *config, uint32_t model_idx,
                             tf_model_options_t *options);
 /* Loads a model that the config names, by its file or from its registry. number: its version, 0 of a file. */
-tf_err_t tf_serving_load(const tf_engine_t *engine, uint32_t model_idx, tf_model_t **model,
+tf_err_t tf_serving_load(tf_engine_t *engine, uint32_t model_idx, tf_model_t **model,
                          uint32_t *number);
 
 /* The config's ensembles, of the models that were loaded. E_MODEL_SHAPE, E_CONFIG_CONFLICT, E_CORE_NO_MEMORY. */

@@ -18,6 +18,7 @@
 #include "tf/atomic.h"
 #include "tf/err.h"
 #include "tf/feed.h"
+#include "tf/runtime.h"
 #include "tf/source.h"
 
 #define TF_METRICS_MAGIC      UINT64_C(0x3147534d54454d54) /* "TMETMSG1" */

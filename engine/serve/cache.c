@@ -387,23 +387,22 @@ void tf_cache_give(tf_cache_t *c, const tf_cache_item_t *item) {
 
 TF_STATIC_ASSERT(offsetof(tf_cache_loaded_t, item) == 0, "give goes from the item to its owner");
 
-void tf_cache_touch(tf_cache_t *c, const char *key) {
-  pthread_mutex_lock(&c->lock);
-  tf_cache_entry_t *e = tf_cache_table_find(&c->table, key);
-  if (e && e->loaded) tf_cache_table_use(&c->table, e);
-  pthread_mutex_unlock(&c->lock);
-}
-
-bool tf_cache_next_out(tf_cache_t *c, char key[TF_CACHE_KEY_BYTES]) {
+bool tf_cache_is_full(tf_cache_t *c) {
   pthread_mutex_lock(&c->lock);
   const tf_cache_table_t *t    = &c->table;
   uint64_t                mean = t->model_cnt ? t->model_bytes / t->model_cnt : 0;
-  bool full = t->model_cnt >= t->models_max || t->model_bytes + mean > t->bytes_max;
-  const tf_cache_entry_t *e =
-      full && !tf_cache_table_next_out(t, false) ? tf_cache_table_next_out(t, true) : NULL;
-  if (e) memcpy(key, e->key, TF_CACHE_KEY_BYTES);
+  bool no_room = t->model_cnt >= t->models_max || t->model_bytes + mean > t->bytes_max;
+  bool full    = no_room && !tf_cache_table_next_out(t);
   pthread_mutex_unlock(&c->lock);
-  return e != NULL;
+  return full;
+}
+
+bool tf_cache_is_pinned(tf_cache_t *c, const char *key) {
+  pthread_mutex_lock(&c->lock);
+  const tf_cache_entry_t *e      = tf_cache_table_find(&c->table, key);
+  bool                    pinned = e && e->is_pinned;
+  pthread_mutex_unlock(&c->lock);
+  return pinned;
 }
 
 /* ---- an operator's ---- */

@@ -91,11 +91,9 @@ void tf_cache_fini(tf_cache_t *cache);
 tf_err_t tf_cache_take(tf_cache_t *cache, const char *key, const tf_cache_item_t **item);
 void     tf_cache_give(tf_cache_t *cache, const tf_cache_item_t *item);
 
-/* Its holder uses it: it counts as taken again. */
-void tf_cache_touch(tf_cache_t *cache, const char *key);
-/* A holder may ask which model, held by somebody but not pinned, would have to be given back before another key finds room.
- * False: there is room, or giving back would not help. */
-bool tf_cache_next_out(tf_cache_t *cache, char key[TF_CACHE_KEY_BYTES]);
+/* Would a key more of the usual size find no room, unless a holder gives one back that is not pinned? */
+bool tf_cache_is_full(tf_cache_t *cache);
+bool tf_cache_is_pinned(tf_cache_t *cache, const char *key);
 
 /* Pins a key, loaded or not: once loaded, it stays. E_MODEL_CACHE_FULL: the last free place of models_max is not to be
  * pinned. */

@@ -68,12 +68,14 @@ static bool is_before(const tf_cache_entry_t *a, const tf_cache_entry_t *b) {
   return a->used_seq < b->used_seq;
 }
 
-tf_cache_entry_t *tf_cache_table_next_out(const tf_cache_table_t *t, bool is_held) {
+static bool may_leave(const tf_cache_entry_t *e) {
+  return e->loaded && !e->is_pinned && !e->is_busy && e->loaded->holders == 0;
+}
+
+tf_cache_entry_t *tf_cache_table_next_out(const tf_cache_table_t *t) {
   tf_cache_entry_t *next = NULL;
-  for (tf_cache_entry_t *e = t->all; e; e = e->next) {
-    if (!e->loaded || e->is_pinned || e->is_busy || (e->loaded->holders > 0) != is_held) continue;
-    if (!next || is_before(e, next)) next = e;
-  }
+  for (tf_cache_entry_t *e = t->all; e; e = e->next)
+    if (may_leave(e) && (!next || is_before(e, next))) next = e;
   return next;
 }
 
@@ -172,7 +174,7 @@ static bool may_have_room(const tf_cache_table_t *t, size_t bytes) {
   uint32_t cnt  = t->model_cnt;
   uint64_t used = t->model_bytes;
   for (const tf_cache_entry_t *e = t->all; e; e = e->next) {
-    if (!e->loaded || e->is_pinned || e->is_busy || e->loaded->holders > 0) continue;
+    if (!may_leave(e)) continue;
     cnt--;
     used -= e->loaded->bytes + (e->blob ? e->blob->bytes_cnt : 0);
   }
@@ -182,7 +184,7 @@ static bool may_have_room(const tf_cache_table_t *t, size_t bytes) {
 bool tf_cache_table_make_room(tf_cache_table_t *t, size_t bytes, tf_cache_leaving_t *leaving) {
   if (!may_have_room(t, bytes)) return false;
   while (!has_room(t, bytes)) {
-    tf_cache_table_remove(t, tf_cache_table_next_out(t, false), false, leaving);
+    tf_cache_table_remove(t, tf_cache_table_next_out(t), false, leaving);
     t->evicted++;
   }
   return true;

@@ -94,8 +94,8 @@ void tf_cache_table_remove(tf_cache_table_t *table, tf_cache_entry_t *entry, boo
 /* The compressed file is taken out; NULL: there is none. */
 tf_cache_blob_t *tf_cache_table_take_blob(tf_cache_table_t *table, tf_cache_entry_t *entry);
 
-/* The next to leave: least recently used, not pinned, not busy, held or not. NULL: none. */
-tf_cache_entry_t *tf_cache_table_next_out(const tf_cache_table_t *table, bool is_held);
+/* The next to leave: least recently used, not pinned, not busy, not held. NULL: none. */
+tf_cache_entry_t *tf_cache_table_next_out(const tf_cache_table_t *table);
 
 void tf_cache_blob_free(tf_cache_blob_t *blob); /* accepts NULL */
 /* Frees entries and blobs; nothing is loaded any more. */

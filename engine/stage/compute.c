@@ -92,11 +92,60 @@ TF_COLD static bool stand_in(tf_compute_t *compute, tf_compute_model_t *m, uint3
   return true;
 }
 
+/* As if it had been made on this tick: a model that reads this one sees it. */
+static void take_standing(tf_compute_model_t *m, uint32_t instrument_id) {
+  tf_foreign_t        *f = m->foreign;
+  const tf_standing_t *s = &f->standing[instrument_id];
+  memcpy(m->out, f->outs + (size_t)instrument_id * f->config.output_cnt,
+         f->config.output_cnt * sizeof(float));
+  m->answer = s->answer;
+  m->path   = f->config.path;
+  m->is_own = true;
+  f->row_ns = s->row_ns;
+}
+
+/* What no_answer says; false: nothing, and the model's strategies HOLD. */
+static bool do_without(const tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                       uint32_t good) {
+  const tf_foreign_t *f = m->foreign;
+  m->path               = TF_PATH_FALLBACK;
+  if (f->config.no_answer == TF_NO_ANSWER_FALLBACK && good >> f->config.fallback_idx & 1) {
+    const tf_compute_model_t *other = &compute->models[f->config.fallback_idx];
+    m->answer                       = other->answer;
+    m->answer_hash                  = other->answer_hash;
+    return true;
+  }
+  const float none = __builtin_nanf("");
+  m->answer        = f->config.no_answer == TF_NO_ANSWER_LAST
+                         ? f->standing[instrument_id].answer
+                         : (tf_answer_t){.score = none, .p10 = none, .p90 = none};
+  return m->answer.score == m->answer.score;
+}
+
+/* A tick of a model that another runtime answers. */
+static bool ask_foreign(tf_compute_t *compute, tf_compute_model_t *m,
+                        const tf_lane_instrument_t *in, uint32_t good) {
+  const tf_market_t *market = &in->market;
+  tf_foreign_ask(m->foreign, in->id, market->event->ingest_seq, market->now_ns, m->row);
+  m->foreign->row_ns = 0;
+  if (tf_foreign_standing(m->foreign, in->id, market->now_ns)) {
+    take_standing(m, in->id);
+    return true;
+  }
+  bool stands_in = do_without(compute, m, in->id, good);
+  m->counts.fallback += stands_in;
+  m->counts.absent += !stands_in;
+  compute->counts.absent += !stands_in;
+  compute->absent |= (uint32_t)!stands_in << m->idx;
+  return stands_in;
+}
+
 /* There is no row: a window begins anew, as its rows are ticks that follow one another. */
-TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, void *window,
-                         tf_skip_t why) {
+TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                         void *window, tf_skip_t why) {
   m->broke = true;
   if (window) m->active->model->reset(m->active->model, window);
+  if (m->foreign) tf_foreign_break(m->foreign, instrument_id);
   m->counts.warmup += why == TF_SKIP_WARMUP;
   m->counts.no_input += why == TF_SKIP_INPUT;
   m->counts.no_quorum += why == TF_SKIP_QUORUM;
@@ -125,7 +174,8 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   else if (gather(m, in->row))
     why = TF_SKIP_NONE;
   m->has_row = why == TF_SKIP_NONE;
-  if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, window, why);
+  if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, in->id, window, why);
+  if (TF_UNLIKELY(m->foreign)) return ask_foreign(compute, m, in, good);
   if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns)
     return ask_nobody(compute, m, in->id, window, good);
   if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(m, window))) {
@@ -156,7 +206,8 @@ static void set_values(tf_compute_model_t *m, uint32_t instrument_id, bool is_go
 }
 
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
-  uint32_t good = 0;
+  uint32_t good   = 0;
+  compute->absent = 0;
   for (tf_compute_model_t *m = compute->first; m; m = m->next) {
     m->counts.requested++;
     compute->counts.requested++;
@@ -231,6 +282,22 @@ static void settle_hashes(tf_compute_t *compute) {
   for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
 }
 
+bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *e, const tf_lane_instrument_t *in) {
+  bool     is_state = e->u.control.command == TF_CONTROL_RUNTIME;
+  uint32_t idx      = is_state ? e->u.runtime.model_idx : e->u.answer.model_idx;
+  if (idx >= compute->model_cnt || !compute->models[idx].foreign)
+    return false; /* of another config */
+  tf_compute_model_t *m      = &compute->models[idx];
+  bool                is_new = tf_foreign_obey(m->foreign, &m->post, e);
+  if (is_state) settle_hashes(compute); /* of what it serves */
+  if (!is_new) return false;
+  compute->absent = 0;
+  m->answer_hash  = m->hash;
+  take_standing(m, in->id);
+  if (m->values) set_values(m, in->id, true);
+  return true;
+}
+
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
   uint32_t            idx = e->u.model.model_idx;
   tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
@@ -295,6 +362,10 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   else
     compute->first = m;
   return TF_OK;
+}
+
+void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign) {
+  compute->models[compute->model_cnt - 1].foreign = foreign;
 }
 
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,

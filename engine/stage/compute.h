@@ -11,6 +11,9 @@
  * another. What the model does for ticks to come (tf_compute_deferred) waits until the decision has
  * left.
  *
+ * A model of another runtime (serve/foreign.h) is asked and not waited for: what stands answers the tick, and an answer that
+ * comes is decided on at its own event.
+ *
  * A model that takes longer than its budget too often in a row (late_limit) asks for a pause. The request is read by
  * acquire's thread, which publishes it as an event (TF_CONTROL_PAUSE): so the pause begins at a place in the
  * stream and lasts a span of the market's time, and a replay obeys it where the live run did, without a
@@ -20,6 +23,7 @@
 #define TF_STAGE_COMPUTE_H
 
 #include "serve/fleet.h"
+#include "serve/foreign.h"
 #include "serve/post.h"
 #include "serve/swap.h"
 #include "stage/feature_plan.h"
@@ -62,19 +66,20 @@ typedef struct tf_compute_values {
 } tf_compute_values_t;
 
 typedef struct tf_compute_model_counts { /* one writer: the lane */
-  uint64_t
-      requested; /* = done + warmup + no_input + no_quorum + post's refusals + paused_skipped */
-  uint64_t         done; /* answers that a rule may see, whoever gave them */
-  uint64_t         warmup;
-  uint64_t         no_input;       /* a model that it reads had no answer */
-  uint64_t         no_quorum;      /* too few of its members had one */
-  uint64_t         members_absent; /* of an ensemble's answers: members that were not in them */
-  uint64_t         paused_skipped; /* in a pause, and nothing stood in */
-  uint64_t         fallback;       /* done by what stood in: the last answer or another model */
-  uint64_t         late;           /* took longer than the budget */
-  uint64_t         pauses, swaps;  /* obeyed */
-  uint64_t         run_ns;         /* of those that were timed */
-  uint64_t         timed;
+  uint64_t requested; /* = done + warmup + no_input + no_quorum + post's refusals + paused_skipped +
+                         absent */
+  uint64_t done;      /* answers that a rule may see, whoever gave them */
+  uint64_t warmup;
+  uint64_t no_input;       /* a model that it reads had no answer */
+  uint64_t no_quorum;      /* too few of its members had one */
+  uint64_t members_absent; /* of an ensemble's answers: members that were not in them */
+  uint64_t paused_skipped; /* in a pause, and nothing stood in */
+  uint64_t absent;         /* another runtime's, and no answer of it stood, nor anything else */
+  uint64_t fallback;       /* done by what stood in: the last answer or another model */
+  uint64_t late;           /* took longer than the budget */
+  uint64_t pauses, swaps;  /* obeyed */
+  uint64_t run_ns;         /* of those that were timed */
+  uint64_t timed;
   tf_post_counts_t post;
 } tf_compute_model_counts_t;
 
@@ -85,7 +90,8 @@ typedef struct tf_compute_model {
   uint32_t                 hash; /* of the answers: active's file and, of a chain, what it reads */
   uint32_t                *feature_idx; /* (input_cnt) of the plan's row */
   float                   *row;         /* (input_cnt) */
-  tf_swap_t               *swap; /* NULL: the model is not of a registry and stays as it is */
+  tf_swap_t               *swap;    /* NULL: the model is not of a registry and stays as it is */
+  tf_foreign_t            *foreign; /* another runtime answers it; NULL: it is run here */
   tf_version_t             first;
   tf_post_t                post;
   tf_fleet_t              *fleet;  /* NULL: no rule reads it */
@@ -119,14 +125,15 @@ typedef struct tf_compute_model {
 
 typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t ticks;
-  uint64_t warming; /* now: instruments that have ticked and lack a listed feature */
-  uint64_t
-      requested; /* = done + skipped_warmup + skipped_input + skipped_output + skipped_paused */
+  uint64_t warming;   /* now: instruments that have ticked and lack a listed feature */
+  uint64_t requested; /* = done + skipped_warmup + skipped_input + skipped_output + skipped_paused +
+                         absent */
   uint64_t done;
   uint64_t skipped_warmup; /* a feature is not ready, NaN or infinite, or a window is not full */
   uint64_t skipped_input;  /* a model that it reads has no answer, or too few members have one */
   uint64_t skipped_output; /* the model's output is not finite, not valid, or out of order */
   uint64_t skipped_paused; /* the model is paused for its overruns, and nothing stands in */
+  uint64_t absent;         /* another runtime's model without an answer: HOLD, reason MODEL */
 } tf_compute_counts_t;
 
 /* Who has a version that an event names and nobody offered: in a replay. Waits; false: it is not to be had. */
@@ -140,10 +147,12 @@ typedef struct tf_compute {
   tf_compute_model_t       models[TF_MODELS_MAX]; /* as in the config */
   tf_compute_model_t      *first;                 /* of the order of answering */
   uint32_t                 model_cnt;
-  tf_compute_counts_t      counts;
-  uint64_t                 asks; /* pauses asked for, of all models: by the lane, with release */
-  uint64_t                 swaps_failed; /* events whose version was not to be had */
-  tf_compute_fetch_t       fetch;
+  uint32_t
+      absent; /* of the tick in hand: a bit per model without an answer, whose strategies HOLD */
+  tf_compute_counts_t counts;
+  uint64_t            asks;         /* pauses asked for, of all models: by the lane, with release */
+  uint64_t            swaps_failed; /* events whose version was not to be had */
+  tf_compute_fetch_t  fetch;
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -191,6 +200,8 @@ bool tf_compute_idle(tf_compute_t *compute);
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               const uint32_t *feature_idx, uint32_t instrument_cnt,
                               tf_arena_t *arena);
+/* The model that was added last is answered by foreign, whose model it is. */
+void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign);
 /* The links of model_idx (copied), which fill the places whose feature_idx is TF_COMPUTE_NO_FEATURE; quorum of them have to bring
  * an answer. Their sources were added. E_CORE_ARENA_FULL. */
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
@@ -212,6 +223,10 @@ void tf_compute_forget_counts(tf_compute_t *compute);
 
 /* An event's: model idx is not asked while the market's time is before until_ns. */
 void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_ns);
+
+/* An event's of another runtime (serve/foreign.h). True: model_idx has a new answer on in, to be decided on. */
+bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *event,
+                       const tf_lane_instrument_t *in);
 
 /* An event's: another version of model idx serves from here on. */
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *event);

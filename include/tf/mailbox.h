@@ -49,12 +49,12 @@ typedef struct TF_ALIGNED(16) tf_packet {
 TF_STATIC_ASSERT(sizeof(tf_packet_t) == 16, "layout is a public format");
 
 /* A worker's course. It only goes down this list; a worker that failed is not asked again, a new one is started. */
-typedef enum tf_worker_state {
-  TF_WORKER_STARTING = 0,
-  TF_WORKER_SERVING  = 1, /* loaded, and its own known answers were right */
-  TF_WORKER_STOPPED  = 2, /* as it was told to */
-  TF_WORKER_FAILED   = 3, /* text says why */
-} tf_worker_state_t;
+typedef enum tf_mailbox_state {
+  TF_MAILBOX_STARTING = 0,
+  TF_MAILBOX_SERVING  = 1, /* loaded, and its own known answers were right */
+  TF_MAILBOX_STOPPED  = 2, /* as it was told to */
+  TF_MAILBOX_FAILED   = 3, /* text says why */
+} tf_mailbox_state_t;
 
 /* Of an answer. */
 typedef enum tf_mailbox_status {
@@ -87,7 +87,7 @@ typedef struct tf_mailbox {
   uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 16];
   /* written by the worker */
   uint64_t worker_beat_ns;                       /* CLOCK_MONOTONIC */
-  uint32_t state;                                /* tf_worker_state_t, with release behind text */
+  uint32_t state;                                /* tf_mailbox_state_t, with release behind text */
   uint32_t failure;                              /* tf_err_t as a word, of FAILED */
   uint64_t answered, overtaken, behind, refused; /* rows; overtaken: requests */
   uint8_t  reserved_2[TF_LINE_PAIR_BYTES - 48];

@@ -9,6 +9,7 @@
 #define TF_MODEL_INPUTS_MAX         1024
 #define TF_MODEL_OUTPUTS_MAX        96 /* 32 steps ahead with p10, p50, p90 each */
 #define TF_MODEL_FEATURE_NAME_BYTES 64
+#define TF_MODEL_ROWS_MAX           64 /* that run_many takes at once */
 
 /* What weights and rows are multiplied in; fp16 rounds weights alone. Sums, states and activations are float throughout. */
 typedef enum tf_precision {
@@ -35,6 +36,12 @@ struct tf_model {
   /* One row in, output_cnt floats out. No allocation, no failure. The same bits for the same row
    * whatever was run before. */
   void (*run)(const tf_model_t *model, void *scratch, const float *row, float *out);
+
+  /* cnt rows (1 .. TF_MODEL_ROWS_MAX), one behind the other, and their outputs likewise: the bits of cnt runs, for less, as
+   * weights are read once. many_scratch_bytes of scratch, 64-byte aligned. NULL: one by one is as good. */
+  size_t many_scratch_bytes;
+  void (*run_many)(const tf_model_t *model, void *scratch, const float *rows, uint32_t cnt,
+                   float *out);
 
   /* A model over a sliding window of rows (window > 1) keeps a state an instrument, no pointers in it,
    * and answers with step instead of run. The answer is that of the window's rows from a zero state,
@@ -68,6 +75,9 @@ typedef struct tf_model_options {
 /* How boot gets one without knowing kernels/model. The error text names file, tensor or node. */
 typedef struct tf_model_loader {
   tf_err_t (*load)(const char *path, const tf_model_options_t *options, tf_model_t **model);
+  /* The same of a file's bytes, which are the caller's; label stands for the file in errors. */
+  tf_err_t (*load_bytes)(const char *label, const uint8_t *bytes, size_t bytes_cnt,
+                         const tf_model_options_t *options, tf_model_t **model);
   void (*unload)(tf_model_t *model);
 } tf_model_loader_t;
 

@@ -7,6 +7,7 @@
 #include "tf/indicator.h"
 #include "tf/model.h"
 #include "tf/policy.h"
+#include "tf/runtime.h"
 #include "tf/sink.h"
 #include "tf/vector.h"
 
@@ -16,7 +17,9 @@ typedef struct tf_registry {
   const tf_indicator_t *const   *indicators;
   const tf_policy_t *const      *policies;
   const tf_vector_kind_t *const *vectors;
+  const tf_runtime_t *const     *runtimes;
   const tf_model_loader_t       *models;
+  uint32_t                       runtime_cnt;
   uint32_t                       feed_cnt, sink_cnt, indicator_cnt, policy_cnt, vector_cnt;
 } tf_registry_t;
 

@@ -308,9 +308,14 @@ uint32_t tf_cmd_model_step_cnt(const tf_model_t *model) {
 }
 
 tf_cmd_model_costs_t tf_cmd_model_costs(const tf_model_t *model) {
-  const tf_window_t   *w = tf_loader_window(model);
-  const tf_plan_t     *p = tf_loader_plan(model);
-  const tf_net_plan_t *n = tf_loader_net(model);
+  const tf_window_t     *w      = tf_loader_window(model);
+  const tf_plan_t       *p      = tf_loader_plan(model);
+  const tf_net_plan_t   *n      = tf_loader_net(model);
+  const tf_net_stream_t *stream = tf_loader_stream(model, NULL);
+  if (stream)
+    return (tf_cmd_model_costs_t){
+        n->weight_bytes, stream->timed->weight_bytes, stream->timed->flops,
+        stream->deferred ? stream->deferred->flops : 0, tf_isa_name(n->isa)};
   if (n)
     return (tf_cmd_model_costs_t){n->weight_bytes, n->weight_bytes, n->flops, 0,
                                   tf_isa_name(n->isa)};

@@ -5,6 +5,7 @@
 #include "indicator/registry.h"
 #include "model/loader.h"
 #include "policy/registry.h"
+#include "serve/registry.h"
 #include "sink/registry.h"
 #include "vector/registry.h"
 
@@ -22,6 +23,8 @@ const tf_registry_t *tickfuse_registry(void) {
                              .policy_cnt    = tf_policy_cnt,
                              .vectors       = tf_vectors,
                              .vector_cnt    = tf_vector_cnt,
+                             .runtimes      = tf_runtimes_all,
+                             .runtime_cnt   = tf_runtimes_all_cnt,
                              .models        = &tf_model_loader};
   while (tf_feeds_all[registry.feed_cnt]) registry.feed_cnt++;
   return &registry;

@@ -239,7 +239,7 @@ static const char all_keys[] =
     "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
-    "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
+    "snapshot_age_max: 7m, log_level: debug, helper_cpu: 5, busy_poll: 50us, kernel_timestamps: true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
@@ -260,7 +260,8 @@ static const char all_keys[] =
     "[gap], "
     "wake: true}, {name: any, instruments: [A.B], max_age: any}]\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
-    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, isa: avx2, error_max: 9, "
+    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, isa: avx2, error_max: "
+    "9, "
     "backend: cpu, budget: "
     "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
@@ -269,7 +270,14 @@ static const char all_keys[] =
     "divergence_max: 6, rollback_refused: 7, sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
     "inputs: [m.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: weighted, "
-    "weights: [1, 0.5], quorum: 1}]\n"
+    "weights: [1, 0.5], quorum: 1}, {name: k, backend: kserve, url: "
+    "\"https://[::1]:8443/v2/models/k%20x/versions/3\", inputs: [mid], outputs: 6, input: x, "
+    "output: "
+    "y, horizon: 2, deadline: 3ms, max_age: 9ms, no_answer: fallback, fallback: m, in_flight: 16, "
+    "breaker_limit: 4, breaker_wait: 2s, breaker_wait_max: 8s, binary: off, ca_file: ca.pem, "
+    "header_file: token.txt}, {name: x, backend: onnxruntime, file: far.onnx, inputs: [mid], "
+    "library: "
+    "lib.so, threads: 2}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -296,6 +304,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.message_levels_max, 99);
   assert_int_equal(c->engine.latency_sample, 3);
   assert_int_equal(c->engine.log_level, TF_LOG_DEBUG);
+  assert_int_equal(c->engine.helper_cpu, 5);
   assert_string_equal(c->engine.warm_start, "kraken:w");
   assert_string_equal(c->engine.snapshot, "s.snap");
   assert_int_equal(c->engine.snapshot_age_max_ns, 420 * TF_NS_PER_SEC);
@@ -390,6 +399,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].window, 50);
   assert_int_equal(c->models[0].precision, TF_CONFIG_PRECISION_INT8);
   assert_int_equal(c->models[0].isa, TF_CONFIG_ISA_AVX2);
+  assert_int_equal(c->models[0].lanes, 1);
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
   assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);
@@ -411,6 +421,28 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[4].combine, TF_CONFIG_COMBINE_WEIGHTED);
   assert_true(c->models[4].weights.items[1] == 0.5);
   assert_int_equal(c->models[4].quorum, 1);
+  assert_int_equal(c->models[5].backend, TF_CONFIG_BACKEND_KSERVE);
+  assert_string_equal(c->models[5].url.host, "::1");
+  assert_string_equal(c->models[5].url.path, "/v2/models/k%20x/versions/3");
+  assert_int_equal(c->models[5].url.port, 8443);
+  assert_true(c->models[5].url.tls);
+  assert_int_equal(c->models[5].outputs, 6);
+  assert_string_equal(c->models[5].input, "x");
+  assert_string_equal(c->models[5].output, "y");
+  assert_int_equal(c->models[5].deadline_ns, 3 * TF_NS_PER_MS);
+  assert_int_equal(c->models[5].max_age_ns, 9 * TF_NS_PER_MS);
+  assert_int_equal(c->models[5].no_answer, TF_CONFIG_NO_ANSWER_FALLBACK);
+  assert_int_equal(c->models[5].in_flight, 16);
+  assert_int_equal(c->models[5].breaker_limit, 4);
+  assert_int_equal(c->models[5].breaker_wait_ns, 2 * TF_NS_PER_SEC);
+  assert_int_equal(c->models[5].breaker_wait_max_ns, 8 * TF_NS_PER_SEC);
+  assert_int_equal(c->models[5].binary, TF_CONFIG_BINARY_OFF);
+  assert_string_equal(c->models[5].ca_file, "ca.pem");
+  assert_string_equal(c->models[5].header_file, "token.txt");
+  assert_int_equal(c->models[6].backend, TF_CONFIG_BACKEND_ONNXRUNTIME);
+  assert_string_equal(c->models[6].library, "lib.so");
+  assert_int_equal(c->models[6].threads, 2);
+  assert_int_equal(c->models[6].no_answer, TF_CONFIG_NO_ANSWER_HOLD);
   assert_null(c->models[2].file);
   assert_string_equal(c->models[2].registry, "reg");
   assert_int_equal(c->models[2].version, 12);

@@ -189,10 +189,6 @@ static void operate(void) {
   case 1:
     if (!held[k] && draw(3) == 0) take(k, true);
     break;
-  case 2:
-    if (plain[k].where == LOADED) use(k);
-    tf_cache_touch(cache, key);
-    break;
   case 3: {
     uint32_t pinned = 0;
     for (uint32_t i = 0; i < KEYS; i++) pinned += plain[i].pinned;
