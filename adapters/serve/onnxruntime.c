@@ -171,34 +171,43 @@ static tf_err_t read_shape(const ort_t *o, const side_t *s, size_t idx, int *typ
   return err;
 }
 
-static bool fits(const int64_t *shape, size_t rank, const int64_t *wanted, size_t wanted_rank) {
-  if (rank != wanted_rank) return false;
-  for (size_t i = 0; i < rank; i++)
-    if (shape[i] >= 0 && shape[i] != wanted[i]) return false;
-  return true;
+/* The shape to send: (1, width) or (1, rows, width), or, where the model has axes of 1 beside these, its own, with as many
+ * values. False: neither goes with what it says. */
+static bool settle_shape(const tf_runtime_config_t *c, int64_t *shape, size_t *rank) {
+  const int64_t wanted[]    = {1, c->rows > 1 ? c->rows : c->width, c->width};
+  const size_t  wanted_rank = c->rows > 1 ? 3 : 2;
+  int64_t       cnt         = 1;
+  bool          fits        = *rank == wanted_rank;
+  for (size_t i = 0; i < *rank && i < wanted_rank; i++)
+    fits &= shape[i] < 0 || shape[i] == wanted[i];
+  if (fits) {
+    memcpy(shape, wanted, wanted_rank * sizeof *shape);
+    return true;
+  }
+  if (*rank < wanted_rank || (shape[0] >= 0 && shape[0] != 1)) return false;
+  shape[0] = 1;
+  for (size_t i = 0; i < *rank; i++)
+    if (shape[i] < 0 || __builtin_mul_overflow(cnt, shape[i], &cnt)) return false;
+  return cnt == (int64_t)((uint64_t)c->rows * c->width);
 }
 
-static tf_err_t check_input(ort_t *o, const tf_runtime_config_t *c, const int64_t *wanted,
-                            size_t wanted_rank) {
+static tf_err_t check_input(ort_t *o, const tf_runtime_config_t *c, int64_t *shape, size_t *rank) {
   const side_t inputs = {"input", c->input, o->api->input_cnt, o->api->input_name,
                          o->api->input_type};
-  int64_t      shape[RANK_MAX];
-  size_t       idx = 0, rank = 0;
-  int          type = 0;
-  char         found[128], text[128];
+  size_t       idx    = 0;
+  int          type   = 0;
+  char         found[128];
   tf_err_t     err = find_tensor(o, &inputs, &idx, o->input_name);
-  if (!err) err = read_shape(o, &inputs, idx, &type, shape, &rank);
+  if (!err) err = read_shape(o, &inputs, idx, &type, shape, rank);
   if (err) return err;
-  shape_text(shape, rank, found, sizeof found);
-  shape_text(wanted, wanted_rank, text, sizeof text);
+  shape_text(shape, *rank, found, sizeof found);
   if (type != TF_ORT_FLOAT)
     return TF_ERR(E_RUNTIME_MODEL, "its input %s is of element type %d, float (1) is sent",
                   o->input_name, type);
-  if (!fits(shape, rank, wanted, wanted_rank))
-    return TF_ERR(E_MODEL_SHAPE, "its input %s is %s, but inputs names %u features%s: %s is sent",
-                  o->input_name, found, c->width, c->rows > 1 ? " and window their rows" : "",
-                  text);
-  return TF_OK;
+  if (settle_shape(c, shape, rank)) return TF_OK;
+  return TF_ERR(E_MODEL_SHAPE,
+                "its input %s is %s, but the config declares %u row%s of %u features",
+                o->input_name, found, c->rows, c->rows == 1 ? "" : "s", c->width);
 }
 
 /* As far as it is said: an open dimension is checked with each answer. */
@@ -217,6 +226,7 @@ static tf_err_t check_output(ort_t *o, const tf_runtime_config_t *c) {
   if (type != TF_ORT_FLOAT)
     return TF_ERR(E_RUNTIME_MODEL, "its output %s is of element type %d, float (1) is wanted",
                   o->output_name, type);
+  if (rank > 1 && shape[0] < 0) shape[0] = 1; /* the batch: one row or window is sent */
   for (size_t i = 0; i < rank; i++) {
     is_open |= shape[i] < 0;
     if (shape[i] >= 0 && __builtin_mul_overflow(cnt, shape[i], &cnt)) cnt = INT64_MAX;
@@ -228,11 +238,9 @@ static tf_err_t check_output(ort_t *o, const tf_runtime_config_t *c) {
 }
 
 static tf_err_t make_input(ort_t *o, const tf_runtime_config_t *c) {
-  const int64_t  row[] = {1, c->width}, window[] = {1, c->rows, c->width};
-  bool           is_row = c->rows <= 1;
-  const int64_t *shape  = is_row ? row : window;
-  size_t         rank   = is_row ? 2 : 3, bytes;
-  tf_err_t       err    = check_input(o, c, shape, rank);
+  int64_t  shape[RANK_MAX];
+  size_t   rank = 0, bytes;
+  tf_err_t err  = check_input(o, c, shape, &rank);
   if (err) return err;
   o->value_cnt = (size_t)c->rows * c->width;
   if (__builtin_mul_overflow(o->value_cnt, sizeof(float), &bytes))

@@ -182,7 +182,8 @@ const char *tf_decision_json_hold_reason(uint8_t hold_reason) {
 }
 
 const char *tf_decision_json_path(uint8_t path) {
-  static const char *const names[] = {"cpu", "gpu", "fallback", "shadow", "onnxruntime", "kserve"};
+  static const char *const names[] = {"cpu",         "gpu",    "fallback", "shadow",
+                                      "onnxruntime", "kserve", "canary"};
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_PATH_CNT, "one word each");
   return WORD_OF(names, path);
 }

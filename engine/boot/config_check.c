@@ -346,6 +346,29 @@ static void check_bar(tf_config_t *config, const tf_config_bar_t *bar) {
     report_bar(config, bar, "session.hours", "is shorter than the bar's size");
 }
 
+/* models/{symbol}: the braces are of names that are known, and a base stands in. */
+static void check_owns(tf_config_t *config, uint32_t i) {
+  static const char *const known[] = {TF_CONFIG_OF_SYMBOL, TF_CONFIG_OF_INSTRUMENT};
+  const tf_config_model_t *m       = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].registry", i);
+  for (const char *at = m->registry; (at = strchr(at, '{')); at++) {
+    if (!strncmp(at, known[0], strlen(known[0])) || !strncmp(at, known[1], strlen(known[1])))
+      continue;
+    report(config, E_CONFIG_VALUE, path, "found \"%.*s\"; known are %s and %s",
+           (int)strcspn(at, "}") + 1, at, known[0], known[1]);
+  }
+  if (!m->file)
+    report(config, E_CONFIG_CONFLICT, path,
+           "one model an instrument wants a base: file, which answers until theirs is there");
+  if (m->version || m->sha256 || m->shadow_min || m->divergence_max_ppm || m->rollback_refused ||
+      m->canary_late_max)
+    report(
+        config, E_CONFIG_CONFLICT, path,
+        "version, sha256, shadow_min, divergence_max, rollback_refused and canary_late_max are of "
+        "one model for all instruments");
+}
+
 static bool is_foreign(const tf_config_model_t *m) {
   return m->backend == TF_CONFIG_BACKEND_ONNXRUNTIME || m->backend == TF_CONFIG_BACKEND_KSERVE;
 }
@@ -391,7 +414,7 @@ static void check_model_lanes(tf_config_t *config, uint32_t i) {
   char                      path[TF_CONFIG_PATH_BYTES];
   if (config->models[i].lanes == 1) return;
   snprintf(path, sizeof path, "models[%u].lanes", i);
-  if (!config->models[i].file || is_foreign(&config->models[i]))
+  if (!config->models[i].file || config->models[i].registry || is_foreign(&config->models[i]))
     report(config, E_CONFIG_CONFLICT, path,
            "two lanes are for a model of a file that the lane runs; a registry's, an ensemble and "
            "another runtime's have one");
@@ -409,6 +432,10 @@ static void check_model_lanes(tf_config_t *config, uint32_t i) {
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
+  if (tf_config_model_has_owns(m)) {
+    check_owns(config, i);
+    return;
+  }
   snprintf(path, sizeof path, "models[%u].file", i);
   if (is_foreign(m)) check_foreign(config, i);
   if (!is_foreign(m) && !!m->file + !!m->registry + (m->ensemble.item_cnt > 0) != 1)
@@ -421,9 +448,13 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
   if (m->version && !m->registry)
     report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");
   snprintf(path, sizeof path, "models[%u].registry", i);
-  if (!m->registry && (m->shadow_min || m->divergence_max_ppm || m->rollback_refused))
+  if (!m->registry &&
+      (m->shadow_min || m->divergence_max_ppm || m->rollback_refused || m->canary_late_max))
     report(config, E_CONFIG_CONFLICT, path,
-           "shadow_min, divergence_max and rollback_refused are of a model that can be swapped");
+           "shadow_min, divergence_max, rollback_refused and canary_late_max are of a model that "
+           "can be swapped");
+  if (m->canary_late_max && !m->budget_ns)
+    report(config, E_CONFIG_CONFLICT, path, "canary_late_max wants a budget to be late for");
   if (m->divergence_max_ppm && !m->shadow_min)
     report(config, E_CONFIG_CONFLICT, path, "divergence_max wants shadow_min: ticks to judge by");
   snprintf(path, sizeof path, "models[%u].sha256", i);

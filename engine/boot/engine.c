@@ -4,6 +4,7 @@
 
 #include "boot/feature_compile.h"
 #include "boot/model_inputs.h"
+#include "boot/model_places.h"
 #include "boot/model_server.h"
 #include "boot/peer_config.h"
 #include "boot/rule.h"
@@ -88,7 +89,8 @@ static size_t arena_bytes(const tf_engine_t *e) {
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
   for (uint32_t i = 0; i < e->model_cnt; i++)
-    total += tf_compute_model_bytes(e->models[i], e->instruments.cap) +
+    total += tf_compute_model_bytes(e->models[i], e->instruments.cap,
+                                    tf_config_model_has_owns(&c->models[i])) +
              tf_model_inputs_bytes(e->models[i]);
   return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + sink_bytes(e);
 }
@@ -147,7 +149,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
     return E_CORE_ARENA_FULL;
   lane->buffer.lost_books = e->lost_books;
   lane->instrument_cap    = cap;
-  lane->names             = e->instruments.rows;
+  lane->names = lane->compute.names = e->instruments.rows;
   for (uint32_t i = 0; i < cap; i++) {
     tf_lane_instrument_t *in = &lane->instruments[i];
     lane->decide.hashes[i]   = TF_HASH_SEED;
@@ -579,6 +581,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (!err) err = tf_serving_init(e);
   if (!err) err = connect_stages(e);
   if (!err) err = tf_model_server_init(e, &e->model_server);
+  if (!err) err = tf_model_places_init(e, &e->model_places);
   if (!err) err = add_sinks(e);
   return err;
 }
@@ -625,6 +628,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   e->started_ns = tf_clock_monotonic_ns();
   e->cpu_ns     = tf_clock_process_cpu_ns();
   tf_err_t err  = e->model_server ? tf_model_server_start(e->model_server) : TF_OK;
+  if (!err && e->model_places) err = tf_model_places_start(e->model_places);
   if (!err) err = tf_runtimes_start(e->runtimes);
   return err ? err : tf_runner_start(&e->runner);
 }
@@ -637,7 +641,11 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   char     missed[512];
   tf_model_server_stop(e->model_server);
   tf_runtimes_stop(e->runtimes);
-  if (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed) && !err)
+  tf_model_places_stop(e->model_places);
+  bool is_missed =
+      (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed)) ||
+      (e->model_places && tf_model_places_missed(e->model_places, missed, sizeof missed));
+  if (is_missed && !err)
     err =
         TF_ERR(E_MODEL_VERSION, "the recording swaps to a model that is not to be had: %s", missed);
   e->ended_ns = tf_clock_monotonic_ns();
@@ -649,6 +657,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
   tf_model_server_fini(e->model_server);
+  tf_model_places_fini(e->model_places);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);
   tf_runtimes_fini(e->runtimes);
   tf_feature_plan_fini(&e->plan);

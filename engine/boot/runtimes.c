@@ -325,6 +325,14 @@ void tf_runtimes_publish(const tf_runtimes_t *r, uint32_t i, tf_metrics_block_t 
   tf_metrics_set(b, TF_METRIC_MODEL_ANSWER_MAX_NS, f->ages.max);
 }
 
+static void put_trouble(const row_t *row, json_t *root) {
+  char text[TF_RUNTIME_TEXT_BYTES] = "";
+  if (row->worker) tf_worker_trouble(row->worker, text);
+  size_t cnt = strnlen(text, sizeof text);
+  if (cnt)
+    json_object_set_new(root, "trouble", json_stringn(text, cnt)); /* NULL where it is no UTF-8 */
+}
+
 json_t *tf_runtimes_json(const tf_runtimes_t *r, uint32_t i) {
   if (!r || !r->rows[i].foreign) return NULL;
   const row_t        *row    = &r->rows[i];
@@ -359,10 +367,21 @@ json_t *tf_runtimes_json(const tf_runtimes_t *r, uint32_t i) {
                                 "p99", (json_int_t)tf_hist_quantile(&f->ages, 0.99), "p99_9",
                                 (json_int_t)tf_hist_quantile(&f->ages, 0.999), "max",
                                 (json_int_t)f->ages.max));
-  if (row->worker) {
-    char text[TF_RUNTIME_TEXT_BYTES];
-    tf_worker_trouble(row->worker, text);
-    if (*text) json_object_set_new(root, "trouble", json_string(text));
-  }
+  put_trouble(row, root);
+  return root;
+}
+
+json_t *tf_runtimes_status(const tf_runtimes_t *r, uint32_t i, const tf_metrics_block_t *b) {
+  if (!r->rows[i].foreign) return NULL;
+  uint64_t misses = 0;
+  for (uint32_t k = 0; k < TF_RUNTIME_MISS_CNT; k++)
+    misses += tf_metrics_get(b, (tf_metric_t)(TF_METRIC_MODEL_MISSED_DEADLINE + k));
+  json_t *root = json_pack("{sssssIsIsIsI}", "backend", r->rows[i].runtime->name, "breaker",
+                           tf_runtimes_state_name(tf_metrics_get(b, TF_METRIC_MODEL_BREAKER)),
+                           "asked", (json_int_t)tf_metrics_get(b, TF_METRIC_MODEL_ASKED),
+                           "answered", (json_int_t)tf_metrics_get(b, TF_METRIC_MODEL_ANSWERED),
+                           "missed", (json_int_t)misses, "opened",
+                           (json_int_t)tf_metrics_get(b, TF_METRIC_MODEL_BREAKER_OPENED));
+  put_trouble(&r->rows[i], root);
   return root;
 }

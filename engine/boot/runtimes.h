@@ -45,8 +45,11 @@ int64_t tf_runtimes_residual(const tf_runtimes_t *runtimes);
 void tf_runtimes_publish(const tf_runtimes_t *runtimes, uint32_t model_idx,
                          tf_metrics_block_t *block);
 
-/* For the summary and the operator: of model_idx, or NULL if it is not one of these. Any thread. */
+/* For the summary, at rest: of model_idx, or NULL if it is not one of these. */
 json_t *tf_runtimes_json(const tf_runtimes_t *runtimes, uint32_t model_idx);
+/* For the operator, from the figures that are published: any thread. */
+json_t *tf_runtimes_status(const tf_runtimes_t *runtimes, uint32_t model_idx,
+                           const tf_metrics_block_t *block);
 
 const char *tf_runtimes_state_name(uint64_t state);
 

@@ -19,6 +19,11 @@ tf_err_t tf_serving_make_ensembles(tf_engine_t *engine);
 /* Of either kind; accepts one that was never loaded. */
 void tf_serving_unload(tf_engine_t *engine, uint32_t model_idx);
 
+/* May made answer in the place of old, which the lane's model m is of? E_MODEL_SCHEMA: other features, or rows made otherwise;
+ * E_MODEL_SHAPE: another number of outputs, another window. */
+tf_err_t tf_serving_check_fit(const tf_engine_t *engine, const tf_compute_model_t *m,
+                              const tf_model_t *old, const tf_model_t *made);
+
 /* Of the engine's arena, for as many instruments as it has room for. After the models were loaded. */
 size_t tf_serving_bytes(const tf_engine_t *engine);
 

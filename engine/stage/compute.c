@@ -205,6 +205,79 @@ static void set_values(tf_compute_model_t *m, uint32_t instrument_id, bool is_go
         m->is_own ? tf_ensemble_disagreement(m->active->model, m->row, output) : __builtin_nan("");
 }
 
+/* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
+static uint32_t hash_of(const tf_compute_model_t *m) {
+  uint64_t hash = m->active->model->hash;
+  for (uint32_t i = 0; i < m->link_cnt; i++) {
+    const tf_compute_link_t *l = &m->links[i];
+    hash = tf_hash_fold(hash, (uint64_t)l->source->idx << 32 | l->source->hash);
+    hash = tf_hash_fold(hash, (uint64_t)l->input_idx << 32 | l->output_idx);
+  }
+  return (uint32_t)(hash ^ hash >> 32);
+}
+
+static void settle_hashes(tf_compute_t *compute) {
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
+}
+
+static uint64_t refused_by(const tf_post_counts_t *c) {
+  return c->not_finite + c->out_of_range + c->crossed_refused;
+}
+
+bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share) {
+  return tf_hash_fold(tf_hash_text(instrument), model_idx) % TF_CANARY_SHARES < share;
+}
+
+static const tf_version_t *choose(const tf_compute_t *compute, const tf_compute_model_t *m,
+                                  uint32_t instrument_id) {
+  if (m->owns) return m->owns[instrument_id].active;
+  bool is_tried = m->canary && tf_compute_is_in_share(compute->names[instrument_id].name, m->idx,
+                                                      m->canary_share);
+  return is_tried ? m->canary : m->main;
+}
+
+/* A model that does not serve all instruments alike: from here on it is this one's. */
+TF_COLD static void turn_to(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id) {
+  const tf_version_t *v = choose(compute, m, instrument_id);
+  if (m->owns) m->swap = m->owns[instrument_id].swap;
+  if (v == m->active) return;
+  m->active = v;
+  settle_hashes(compute);
+}
+
+TF_INLINE bool is_turning(const tf_compute_model_t *m) { return m->owns || m->canary; }
+
+/* What became of a tick that a canary was asked on. Late and refused: as they were counted before. */
+TF_COLD static void note_canary(tf_compute_model_t *m, uint64_t late, uint64_t refused) {
+  tf_canary_t *c = &m->swap->canary;
+  if (m->is_own) m->path = TF_PATH_CANARY;
+  tf_count_add(&c->answers, m->is_own);
+  tf_count_add(&c->late, m->counts.late - late);
+  tf_count_add(&c->refused, refused_by(&m->counts.post) - refused);
+}
+
+/* The base answered in the place of an instrument's own model. */
+TF_COLD static void note_base(tf_compute_model_t *m) {
+  if (!m->is_own || m->active != &m->swap->versions[0]) return;
+  m->path = TF_PATH_FALLBACK;
+  m->counts.fallback++;
+}
+
+/* Of a model that does not serve all instruments alike. */
+TF_COLD static bool ask_in_turn(tf_compute_t *compute, tf_compute_model_t *m,
+                                const tf_lane_instrument_t *in, uint32_t good) {
+  turn_to(compute, m, in->id);
+  uint64_t late = m->counts.late, refused = refused_by(&m->counts.post);
+  bool     is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+  if (m->owns) {
+    tf_count_add(&m->owns[in->id].ticks, 1);
+    note_base(m);
+  } else if (m->active == m->canary) {
+    note_canary(m, late, refused);
+  }
+  return is_good;
+}
+
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   uint32_t good   = 0;
   compute->absent = 0;
@@ -212,7 +285,9 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     m->counts.requested++;
     compute->counts.requested++;
     m->is_own    = false;
-    bool is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+    bool is_good = TF_UNLIKELY(is_turning(m))
+                       ? ask_in_turn(compute, m, in, good)
+                       : ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
     good |= (uint32_t)is_good << m->idx;
@@ -228,22 +303,32 @@ void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_
 }
 
 /* What a swappable model's other version is to know of the tick; what it would have answered is compared. */
-static bool follow(tf_compute_model_t *m, uint32_t instrument_idx) {
-  float out[TF_MODEL_OUTPUTS_MAX];
-  bool  answered = (m->has_row || m->broke) &&
-                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, out);
+static bool follow(tf_compute_model_t *m, uint32_t instrument_id) {
+  uint32_t            instrument_idx = m->owns ? 0 : instrument_id; /* of the swap's */
+  bool                is_tried       = m->canary && m->active == m->canary;
+  const tf_version_t *other          = is_tried ? m->main : NULL;
+  float               out[TF_MODEL_OUTPUTS_MAX];
+  bool                answered = (m->has_row || m->broke) &&
+                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, other, out);
   if (answered && m->is_own) {
     tf_answer_t answer;
     bool        good = tf_post_apply(&m->post, out, &answer, &m->shadow_counts) == TF_POST_GOOD;
-    tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
+    if (good || !is_tried) tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
   }
   m->has_row = m->broke = false;
   return tf_swap_prepare(m->swap);
 }
 
+/* One instrument's, in turn. */
+static bool prepare_own(tf_compute_model_t *m) {
+  m->own_at = m->own_at + 1 < m->own_cnt ? m->own_at + 1 : 0;
+  return tf_swap_prepare(m->owns[m->own_at].swap);
+}
+
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
   for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+    if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in->id);
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {
@@ -252,6 +337,7 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
       m->has_deferred = true;
     }
     if (m->swap) any |= follow(m, in->id);
+    if (TF_UNLIKELY(m->owns != NULL)) any |= prepare_own(m);
     if (!m->has_deferred) continue;
     model->advance(model, state, m->active->scratch);
     m->has_deferred = false;
@@ -262,24 +348,14 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
 
 bool tf_compute_idle(tf_compute_t *compute) {
   bool any = false;
-  for (uint32_t i = 0; i < compute->model_cnt; i++)
-    if (compute->models[i].swap) any |= tf_swap_prepare(compute->models[i].swap);
-  return any;
-}
-
-/* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
-static uint32_t hash_of(const tf_compute_model_t *m) {
-  uint64_t hash = m->active->model->hash;
-  for (uint32_t i = 0; i < m->link_cnt; i++) {
-    const tf_compute_link_t *l = &m->links[i];
-    hash = tf_hash_fold(hash, (uint64_t)l->source->idx << 32 | l->source->hash);
-    hash = tf_hash_fold(hash, (uint64_t)l->input_idx << 32 | l->output_idx);
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    tf_compute_model_t *m = &compute->models[i];
+    if (m->owns)
+      any |= prepare_own(m);
+    else if (m->swap)
+      any |= tf_swap_prepare(m->swap);
   }
-  return (uint32_t)(hash ^ hash >> 32);
-}
-
-static void settle_hashes(tf_compute_t *compute) {
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
+  return any;
 }
 
 bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *e, const tf_lane_instrument_t *in) {
@@ -302,17 +378,47 @@ void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
   uint32_t            idx = e->u.model.model_idx;
   tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
   const tf_version_t *v   = NULL;
-  if (m && m->swap) v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
-  if (m && m->swap && !v && compute->fetch.fetch &&
-      compute->fetch.fetch(compute->fetch.self, idx, e->u.model.version, e->u.model.hash))
+  bool is_known = m && (m->owns ? e->instrument_id < m->own_cnt : e->instrument_id == UINT32_MAX);
+  if (is_known && m->owns) m->swap = m->owns[e->instrument_id].swap;
+  if (is_known && m->swap) {
     v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
+    if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
+      v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
+  }
   if (!v) {
     compute->swaps_failed++;
     return;
   }
+  if (m->owns)
+    m->owns[e->instrument_id].active = v;
+  else
+    m->main = v;
   m->active = v;
+  m->canary = NULL;
   m->counts.swaps++;
+  tf_store_release(&m->swap->trying, 0); /* pairs with: tf_model_server's waits */
   settle_hashes(compute);
+}
+
+void tf_compute_canary(tf_compute_t *compute, const tf_event_t *e) {
+  uint32_t            idx = e->u.model.model_idx;
+  tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
+  const tf_version_t *v   = NULL;
+  if (m && !m->owns && m->swap && e->u.model.share > 0) {
+    v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
+    if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
+      v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
+  }
+  compute->swaps_failed += !v && e->u.model.share > 0;
+  if (!m || m->owns || (!v && e->u.model.share > 0)) return;
+  m->canary       = v;
+  m->canary_share = e->u.model.share;
+  m->active       = m->main;
+  settle_hashes(compute);
+  if (!m->swap) return;
+  /* relaxed: the lane's own word */
+  uint64_t word = v ? tf_load_relaxed(&m->swap->taken) : 0;
+  tf_store_release(&m->swap->trying, word); /* pairs with: tf_model_server's waits */
 }
 
 uint64_t tf_compute_late(const tf_compute_t *compute) {
@@ -327,8 +433,9 @@ void tf_compute_forget_counts(tf_compute_t *compute) {
     compute->models[i].counts = (tf_compute_model_counts_t){0};
 }
 
-size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt) {
+size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt, bool has_owns) {
   size_t each = tf_version_stride(model) + tf_kept_rows_bytes(model->window, model->input_cnt);
+  if (has_owns) each += sizeof(tf_compute_own_t) + sizeof(tf_swap_t) + 5 * TF_LINE_PAIR_BYTES;
   return model->scratch_bytes + model->input_cnt * 8 + sizeof(tf_swap_t) + 4096 +
          instrument_cnt * each;
 }
@@ -342,12 +449,12 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   size_t              windows = 0;
   tf_err_t            err     = tf_version_windows_bytes(model, instrument_cnt, &windows);
   if (err) return err;
-  m->first       = (tf_version_t){.model         = model,
-                                  .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
-                                  .window_stride = tf_version_stride(model)};
-  m->active      = &m->first;
-  m->feature_idx = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
-  m->row         = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
+  m->first = (tf_version_t){.model         = model,
+                            .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
+                            .window_stride = tf_version_stride(model)};
+  m->main = m->active = &m->first;
+  m->feature_idx      = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
+  m->row              = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
   if (windows) m->first.windows = tf_arena_take(arena, windows, TF_LINE_PAIR_BYTES);
   if (!m->feature_idx || !m->row || !m->first.scratch || (windows && !m->first.windows))
     return E_CORE_ARENA_FULL;
@@ -390,32 +497,58 @@ void tf_compute_order(tf_compute_t *compute, const uint32_t *order) {
   settle_hashes(compute);
 }
 
+static tf_err_t init_kept(tf_kept_rows_t *k, const tf_model_t *model, uint32_t instrument_cnt,
+                          tf_arena_t *arena) {
+  k->row_cap = model->window;
+  k->width   = model->input_cnt;
+  k->rows =
+      tf_arena_take(arena, (size_t)instrument_cnt * k->row_cap * k->width * sizeof(float), 64);
+  k->cnt      = tf_arena_take(arena, instrument_cnt * sizeof *k->cnt, 64);
+  k->next_idx = tf_arena_take(arena, instrument_cnt * sizeof *k->next_idx, 64);
+  if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
+  memset(k->cnt, 0, instrument_cnt * sizeof *k->cnt);
+  memset(k->next_idx, 0, instrument_cnt * sizeof *k->next_idx);
+  return TF_OK;
+}
+
+/* Its row 0 serves. */
+static tf_err_t make_swap(const tf_version_t *serving, uint32_t instrument_cnt, tf_arena_t *arena,
+                          tf_swap_t **swap) {
+  tf_swap_t *s = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
+  *swap        = s;
+  if (!s) return E_CORE_ARENA_FULL;
+  *s             = (tf_swap_t){.taken          = TF_VERSION_ROWS, /* serial 1, row 0 */
+                               .offered        = TF_VERSION_ROWS,
+                               .prepared       = TF_VERSION_ROWS,
+                               .serving        = TF_VERSION_ROWS,
+                               .instrument_cnt = instrument_cnt};
+  s->versions[0] = *serving;
+  return serving->windows ? init_kept(&s->kept, serving->model, instrument_cnt, arena) : TF_OK;
+}
+
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena) {
-  tf_compute_model_t *m     = &compute->models[compute->model_cnt - 1];
-  const tf_model_t   *model = m->active->model;
-  tf_swap_t          *s     = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
-  if (!s) return E_CORE_ARENA_FULL;
-  *s = (tf_swap_t){.taken          = TF_VERSION_ROWS, /* serial 1, row 0 */
-                   .offered        = TF_VERSION_ROWS,
-                   .prepared       = TF_VERSION_ROWS,
-                   .serving        = TF_VERSION_ROWS,
-                   .instrument_cnt = instrument_cnt};
-  if (m->first.windows) {
-    tf_kept_rows_t *k = &s->kept;
-    k->row_cap        = model->window;
-    k->width          = model->input_cnt;
-    k->rows =
-        tf_arena_take(arena, (size_t)instrument_cnt * k->row_cap * k->width * sizeof(float), 64);
-    k->cnt      = tf_arena_take(arena, instrument_cnt * sizeof *k->cnt, 64);
-    k->next_idx = tf_arena_take(arena, instrument_cnt * sizeof *k->next_idx, 64);
-    if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
-    memset(k->cnt, 0, instrument_cnt * sizeof *k->cnt);
-    memset(k->next_idx, 0, instrument_cnt * sizeof *k->next_idx);
+  tf_compute_model_t *m       = &compute->models[compute->model_cnt - 1];
+  tf_version_t        serving = m->first;
+  serving.number              = number;
+  tf_err_t err                = make_swap(&serving, instrument_cnt, arena, &m->swap);
+  if (!err) m->main = m->active = &m->swap->versions[0];
+  return err;
+}
+
+tf_err_t tf_compute_add_owns(tf_compute_t *compute, uint32_t instrument_cnt, tf_arena_t *arena) {
+  tf_compute_model_t *m = &compute->models[compute->model_cnt - 1];
+  m->owns               = tf_arena_take(arena, instrument_cnt * sizeof *m->owns, TF_LINE_BYTES);
+  if (!m->owns) return E_CORE_ARENA_FULL;
+  for (m->own_cnt = 0; m->own_cnt < instrument_cnt; m->own_cnt++) {
+    tf_compute_own_t *own  = &m->owns[m->own_cnt];
+    tf_version_t      base = m->first;
+    base.windows           = tf_version_window(&m->first, m->own_cnt);
+    base.window_stride     = 0;
+    tf_err_t err           = make_swap(&base, 1, arena, &own->swap);
+    if (err) return err;
+    own->active = &own->swap->versions[0];
+    own->ticks  = 0;
   }
-  s->versions[0]        = m->first;
-  s->versions[0].number = number;
-  m->active             = &s->versions[0];
-  m->swap               = s;
   return TF_OK;
 }

@@ -28,6 +28,7 @@
 #include "serve/swap.h"
 #include "stage/feature_plan.h"
 #include "stage/lane.h"
+#include "tf/instrument.h"
 #include "tf/model.h"
 
 /* Chains. A model's row may hold outputs of other models of the same tick, as post-processing left them, beside
@@ -83,29 +84,50 @@ typedef struct tf_compute_model_counts { /* one writer: the lane */
   tf_post_counts_t post;
 } tf_compute_model_counts_t;
 
+/* A model that is one an instrument: what serves this one. Row 0 of its swap is the base, which answers as long as the
+ * instrument's own is not there (boot/model_places.h brings it). */
+typedef struct tf_compute_own {
+  const tf_version_t *active;
+  tf_swap_t          *swap;
+  uint64_t ticks; /* by the lane, for whoever brings models: that it is asked for, and how often */
+} tf_compute_own_t;
+
+/* Who has a version that an event names and nobody offered: in a replay. Waits; false: it is not to be had. */
+typedef struct tf_compute_fetch {
+  void *self;
+  bool (*fetch)(void *self, const tf_event_t *event);
+} tf_compute_fetch_t;
+
 typedef struct tf_compute_model {
-  struct tf_compute_model *next;   /* in the order of answering; NULL: the last */
-  const tf_version_t      *active; /* what serves: first, or a row of swap's */
-  uint32_t                 idx;    /* among the compute stage's models: the config's */
-  uint32_t                 hash; /* of the answers: active's file and, of a chain, what it reads */
-  uint32_t                *feature_idx; /* (input_cnt) of the plan's row */
-  float                   *row;         /* (input_cnt) */
-  tf_swap_t               *swap;    /* NULL: the model is not of a registry and stays as it is */
-  tf_foreign_t            *foreign; /* another runtime answers it; NULL: it is run here */
-  tf_version_t             first;
-  tf_post_t                post;
-  tf_fleet_t              *fleet;  /* NULL: no rule reads it */
-  tf_compute_values_t     *values; /* NULL: no rule reads any of them */
-  tf_compute_link_t       *links;  /* (link_cnt) */
-  uint32_t                 link_cnt;
-  uint32_t                 quorum; /* links that must bring an answer: all of a chain's */
-  bool                     is_ensemble;
-  uint64_t                 budget_ticks; /* 0: none; else every inference is timed */
-  tf_overrun_t             overrun;
-  uint32_t                 fallback_idx;
-  uint32_t                 late_limit; /* in a row, before a pause is asked for */
-  uint64_t                 pause_ns;
-  tf_answer_t *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
+  struct tf_compute_model *next; /* in the order of answering; NULL: the last */
+  const tf_version_t      *main; /* what serves: first, or a row of swap's */
+  const tf_version_t  *active; /* what serves the instrument in hand: main, its own or the canary */
+  const tf_version_t  *canary; /* what serves canary_share of the instruments; NULL: none */
+  uint64_t             canary_share; /* of TF_CANARY_SHARES */
+  uint32_t             idx;          /* among the compute stage's models: the config's */
+  uint32_t             hash; /* of the answers: active's file and, of a chain, what it reads */
+  uint32_t            *feature_idx; /* (input_cnt) of the plan's row */
+  float               *row;         /* (input_cnt) */
+  tf_swap_t           *swap;        /* NULL: the model is not of a registry and stays as it is */
+  tf_compute_own_t    *owns; /* (own_cnt: instruments) NULL: one model serves all of them. Else swap
+                                  * is that of the instrument in hand */
+  uint32_t             own_cnt, own_at; /* own_at: whose swap is looked at next while idle */
+  tf_compute_fetch_t   fetch;
+  tf_foreign_t        *foreign; /* another runtime answers it; NULL: it is run here */
+  tf_version_t         first;
+  tf_post_t            post;
+  tf_fleet_t          *fleet;  /* NULL: no rule reads it */
+  tf_compute_values_t *values; /* NULL: no rule reads any of them */
+  tf_compute_link_t   *links;  /* (link_cnt) */
+  uint32_t             link_cnt;
+  uint32_t             quorum; /* links that must bring an answer: all of a chain's */
+  bool                 is_ensemble;
+  uint64_t             budget_ticks; /* 0: none; else every inference is timed */
+  tf_overrun_t         overrun;
+  uint32_t             fallback_idx;
+  uint32_t             late_limit; /* in a row, before a pause is asked for */
+  uint64_t             pause_ns;
+  tf_answer_t         *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
 
   /* of the tick in hand */
   bool        has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
@@ -136,12 +158,6 @@ typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t absent;         /* another runtime's model without an answer: HOLD, reason MODEL */
 } tf_compute_counts_t;
 
-/* Who has a version that an event names and nobody offered: in a replay. Waits; false: it is not to be had. */
-typedef struct tf_compute_fetch {
-  void *self;
-  bool (*fetch)(void *self, uint32_t model_idx, uint64_t number, uint32_t hash);
-} tf_compute_fetch_t;
-
 typedef struct tf_compute {
   const tf_feature_plan_t *plan;
   tf_compute_model_t       models[TF_MODELS_MAX]; /* as in the config */
@@ -149,10 +165,10 @@ typedef struct tf_compute {
   uint32_t                 model_cnt;
   uint32_t
       absent; /* of the tick in hand: a bit per model without an answer, whose strategies HOLD */
-  tf_compute_counts_t counts;
-  uint64_t            asks;         /* pauses asked for, of all models: by the lane, with release */
-  uint64_t            swaps_failed; /* events whose version was not to be had */
-  tf_compute_fetch_t  fetch;
+  tf_compute_counts_t    counts;
+  const tf_instrument_t *names; /* (instruments) whom a canary serves is told by these */
+  uint64_t               asks;  /* pauses asked for, of all models: by the lane, with release */
+  uint64_t               swaps_failed; /* events whose version was not to be had */
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -212,8 +228,10 @@ void tf_compute_order(tf_compute_t *compute, const uint32_t *order);
 /* Makes the model that was added last one that can be swapped; number: its own. */
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena);
-/* Of the arena, for both. */
-size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt);
+/* Makes it one an instrument: it is the base of them all. */
+tf_err_t tf_compute_add_owns(tf_compute_t *compute, uint32_t instrument_cnt, tf_arena_t *arena);
+/* Of the arena, for these three. */
+size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt, bool has_owns);
 
 /* Inferences over their model's budget, of all models. */
 uint64_t tf_compute_late(const tf_compute_t *compute);
@@ -230,5 +248,12 @@ bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *event,
 
 /* An event's: another version of model idx serves from here on. */
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *event);
+
+/* An event's: the version beside serves a share of the instruments from here on, always the same ones by their names; share 0:
+ * none any more. What served them before takes their rows too, and serves again when that is over. */
+void tf_compute_canary(tf_compute_t *compute, const tf_event_t *event);
+
+/* Is the instrument of that name among a canary's share of model idx? */
+bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share);
 
 #endif

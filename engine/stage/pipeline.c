@@ -175,6 +175,9 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   case TF_CONTROL_SWAP: /* a warm start is with the config's version */
     if (!lane->warming) tf_compute_swap(&lane->compute, e);
     return;
+  case TF_CONTROL_CANARY:
+    if (!lane->warming) tf_compute_canary(&lane->compute, e);
+    return;
   default: return; /* of a version to come: passed over, counted as an event */
   }
   lane->commands++;

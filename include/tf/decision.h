@@ -29,6 +29,7 @@ typedef enum tf_path {
   TF_PATH_SHADOW      = 3,
   TF_PATH_ONNXRUNTIME = 4,
   TF_PATH_KSERVE      = 5,
+  TF_PATH_CANARY      = 6, /* a version that serves a share of the instruments, on trial */
   TF_PATH_CNT
 } tf_path_t;
 

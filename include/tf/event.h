@@ -29,12 +29,15 @@ typedef enum tf_event_command {
   TF_CONTROL_POSITION = 3, /* what is held of instrument_id: rules may read it as "position" */
   TF_CONTROL_ROUTE    = 4, /* instrument_id's events come by another route from here on (route.h) */
   TF_CONTROL_PAUSE    = 5, /* a model that overran its budget is not asked until a time (u.model) */
-  TF_CONTROL_SWAP     = 6, /* another version of a model serves from here on (u.model) */
+  TF_CONTROL_SWAP     = 6, /* another version serves from here on (u.model), instrument_id or all */
   TF_CONTROL_ANSWER   = 7, /* a part of what another runtime answered to a tick (u.answer) */
   TF_CONTROL_MISS     = 8, /* it did not, in time or at all (u.answer) */
   TF_CONTROL_RUNTIME  = 9, /* whether a model's runtime is asked from here on (u.runtime) */
+  TF_CONTROL_CANARY   = 10, /* a version serves a share of the instruments from here on (u.model) */
   TF_CONTROL_CNT
 } tf_event_command_t;
+
+#define TF_CANARY_SHARES 10000 /* a canary's share is so many of these */
 
 /* Flags. SIDE is the aggressor of a trade and the side of a level: set = SELL / ask. */
 #define TF_FLAG_LAST     0x01u /* last event of its message for its instrument: this is the tick */
@@ -142,11 +145,14 @@ typedef struct tf_event {
       uint64_t reserved[2];
     } control;
     struct {
-      uint64_t command;   /* TF_CONTROL_PAUSE, TF_CONTROL_SWAP */
+      uint64_t command;   /* TF_CONTROL_PAUSE, TF_CONTROL_SWAP, TF_CONTROL_CANARY */
       uint32_t model_idx; /* of the config's models */
       uint32_t hash;      /* SWAP: of the version (tf_model_t.hash) */
       uint64_t version;   /* SWAP: its number in the registry */
-      uint64_t until_ns;  /* PAUSE: of the market's receive time */
+      union {
+        uint64_t until_ns; /* PAUSE: of the market's receive time */
+        uint64_t share;    /* CANARY: of TF_CANARY_SHARES; 0: it is over */
+      };
     } model;
     struct {
       uint64_t command;  /* TF_CONTROL_ANSWER, TF_CONTROL_MISS: of instrument_id; ts_event_ns is the

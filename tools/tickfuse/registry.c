@@ -7,6 +7,7 @@
 #include "policy/registry.h"
 #include "serve/registry.h"
 #include "sink/registry.h"
+#include "store/registry.h"
 #include "vector/registry.h"
 
 #define NAMES_MAX 128
@@ -25,7 +26,9 @@ const tf_registry_t *tickfuse_registry(void) {
                              .vector_cnt    = tf_vector_cnt,
                              .runtimes      = tf_runtimes_all,
                              .runtime_cnt   = tf_runtimes_all_cnt,
-                             .models        = &tf_model_loader};
+                             .models        = &tf_model_loader,
+                             .stores        = tf_stores,
+                             .store_cnt     = tf_store_cnt};
   while (tf_feeds_all[registry.feed_cnt]) registry.feed_cnt++;
   return &registry;
 }

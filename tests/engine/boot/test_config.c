@@ -29,7 +29,8 @@
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
   "require_ready, emit"
 #define ROOT_KEYS                                                                                  \
-  "engine, feeds, bars, peers, features, models, strategies, sinks, control, http, capture"
+  "engine, feeds, bars, peers, features, models, model_cache, strategies, sinks, control, http, "  \
+  "capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -267,7 +268,8 @@ static const char all_keys[] =
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
     "clamp: ..0.5, alert: -0.25.., breadth: 1..2}, {name: r, registry: reg, version: 12, "
     "shadow_min: 5, "
-    "divergence_max: 6, rollback_refused: 7, sha256: "
+    "divergence_max: 6, rollback_refused: 7, canary_share: 8, canary_late_max: 9, budget: 1us, "
+    "sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
     "inputs: [m.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: weighted, "
     "weights: [1, 0.5], quorum: 1}, {name: k, backend: kserve, url: "
@@ -277,7 +279,9 @@ static const char all_keys[] =
     "breaker_limit: 4, breaker_wait: 2s, breaker_wait_max: 8s, binary: off, ca_file: ca.pem, "
     "header_file: token.txt}, {name: x, backend: onnxruntime, file: far.onnx, inputs: [mid], "
     "library: "
-    "lib.so, threads: 2}]\n"
+    "lib.so, threads: 2}, {name: p, file: gone, registry: 'r/{symbol}'}]\n"
+    "model_cache: {models_max: 5, bytes_max: 2MiB, file_bytes_max: 1MiB, compressed_bytes_max: 0B, "
+    "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_timeout: 9ms}\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -449,8 +453,20 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[2].shadow_min, 5);
   assert_int_equal(c->models[2].divergence_max_ppm, 6);
   assert_int_equal(c->models[2].rollback_refused, 7);
+  assert_int_equal(c->models[2].canary_share, 8);
+  assert_int_equal(c->models[2].canary_late_max, 9);
   assert_int_equal(strlen(c->models[2].sha256), 64);
   assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
+  assert_true(tf_config_model_has_owns(&c->models[7]) && !tf_config_model_has_owns(&c->models[2]));
+  assert_int_equal(c->model_cache.models_max, 5);
+  assert_int_equal(c->model_cache.bytes_max, 2 << 20);
+  assert_int_equal(c->model_cache.file_bytes_max, 1 << 20);
+  assert_int_equal(c->model_cache.compressed_bytes_max, 0);
+  assert_int_equal(c->model_cache.ttl_ns, 3 * TF_NS_PER_SEC);
+  assert_string_equal(c->model_cache.dir, "below");
+  assert_int_equal(c->model_cache.dir_bytes_max, 7 << 20);
+  assert_string_equal(c->model_cache.redis, "redis://h:1/2");
+  assert_int_equal(c->model_cache.redis_timeout_ns, 9 * TF_NS_PER_MS);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
   assert_string_equal(c->strategies[0].buy_until, "d");
