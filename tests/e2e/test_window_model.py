@@ -12,6 +12,7 @@ from harness import DATA, ROOT, SMALL, main, replay, run, shm_name
 CONFIG = str(ROOT / "configs" / "replay-lstm.yaml")
 WINDOW = 20
 MADE = f"binance-spot:{SMALL / 'binance_spot_made.txt'}"
+FEATURES = (ROOT / "models" / "example-lstm.features").read_text().splitlines()[1:]  # behind a comment
 ONE = "engine.lanes=[{stages: all}]"
 TWO = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide, emit]}]"
 THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
@@ -63,6 +64,20 @@ class WindowModel(unittest.TestCase):
     def test_two_lanes_of_a_model_too_small_are_refused(self):
         _, err = run("replay", CONFIG, "--input", MADE, "--set", "models.0.lanes=2", "--set", f"sinks.0.path={shm_name()}", expect=None)
         self.assertIn("of 129 gates and more", err)
+
+    def test_nets_slide_the_same_on_any_threads(self):
+        """A net's window: convolutions keep what earlier ticks computed, a recurrence is deferred."""
+        for family, window, columns in (("tcn", 32, 8), ("rnn", 15, 5)):
+            with self.subTest(family), tempfile.TemporaryDirectory() as folder:
+                file = f"{folder}/{family}.safetensors"
+                run("model", "import", ROOT / "tests" / "golden" / "models" / f"{family}.onnx", "--features",
+                    ",".join(FEATURES[:columns]), "--out", file)
+                sets = [f"models.0.file={file}", f"models.0.window={window}"]
+                runs = [replay(MADE, sets=[*sets, lanes], config=CONFIG)[0] for lanes in (ONE, ONE, TWO, THREE)]
+                for key in ("decisions_hash", "decisions"):
+                    self.assertEqual(len({r[key] for r in runs}), 1, key)
+                self.assertTrue(all(r["ledger"]["residual"] == 0 for r in runs))
+                self.assertGreater(runs[0]["inference"]["done"], 0)
 
     def test_window_that_is_not_the_files_is_refused_with_both_numbers(self):
         for window in (1, WINDOW - 1, WINDOW + 1):
