@@ -7,7 +7,7 @@ writes nn.LSTM(batch_first=True), out[:, -1], nn.Linear, tanh.
 
 Shape: 20 rows of 8 features, 16 units, 1 score. The inputs are scaled inside the graph.
 
-Usage: /usr/bin/python3 tools/make_example_lstm.py [OUT.onnx]
+Usage: /usr/bin/python3 tools/make_example_lstm.py [OUT.onnx [UNITS]]
 Then:  tickfuse model import models/example-lstm.onnx --features-file models/example-lstm.features \\
          --out models/example-lstm.safetensors
 """
@@ -25,7 +25,8 @@ except ImportError as missing:
 FEATURES = [("spread_bps", 0.5), ("imbalance(5)", 1.0), ("ofi(1s)", 0.1), ("trade_imbalance(1s)", 1.0),
             ("zscore(mid,50)", 0.5), ("ret(mid,10)", 4e3), ("(microprice-mid)/spread", 2.0), ("trade_count(1s)", 0.05)]
 FLOW = (1, 2, 3, 6)
-WINDOW, UNITS, SEED = 20, 16, 20261121
+WINDOW, SEED = 20, 20261121
+UNITS = int(sys.argv[2]) if len(sys.argv) > 2 else 16
 
 
 def weights():

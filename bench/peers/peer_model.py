@@ -1,5 +1,5 @@
 """B8: what a new row costs, ours beside other runtimes, the same weights and rows, in turns.
-Usage: peer_model.py TICKFUSE FOLDER [--json] [--markdown] [--rounds N] [--seconds S] [--models a,b] [--peers a,b]
+Usage: peer_model.py TICKFUSE FOLDER [--json] [--markdown] [--rounds N] [--seconds S] [--models a,b] [--peers a,b] [--fifo]
 
 FOLDER is what tools/make_bench_models.py wrote. The others recompute the whole window, having no other way; ours is
 `model bench FILE`: the timed path, after its own deferred work. Before each single run 512 KiB of other data are
@@ -29,6 +29,8 @@ RATIO = {"lstm_a": 20.0, "lstm_b": 20.0, "lstm_c": 20.0, "mlp": 20.0}  # of B8, 
 ERROR_MAX = 0.5  # of the bench: a precision is shown with its error, not refused
 OTHER = np.zeros(512 << 10, np.uint8)
 RUNS_MIN = 20
+CORES = os.sched_getaffinity(1) if hasattr(os, "sched_getaffinity") else set()  # of all processes, not of this one's pin
+TWO_LANES = ("lstm_b", "lstm_c")
 
 
 def tell(text):
@@ -58,8 +60,8 @@ class Case:
 class Ours:
     """A model at a precision, by the command line."""
 
-    def __init__(self, binary, path, case, precision, folder):
-        self.command, self.path, self.precision = [binary, "model"], path, precision
+    def __init__(self, binary, path, case, precision, folder, lanes=1):
+        self.command, self.path, self.precision, self.lanes = [binary, "model"], path, precision, lanes
         np.save(folder / "x.npy", case.x.reshape(len(case.x), -1) if case.window == 1 else case.x)
         self.call("run", path, "--input", folder / "x.npy", "--out", folder / "y.npy", "--precision", precision, "--error-max", ERROR_MAX)
         self.error = float(np.abs(np.load(folder / "y.npy") - case.y).max())
@@ -72,8 +74,13 @@ class Ours:
         return done.stdout
 
     def round(self, seconds):
-        self.rounds.append(json.loads(self.call("bench", self.path, "--precision", self.precision, "--seconds", 3 * seconds,
-                                                "--error-max", ERROR_MAX, "--json")))
+        own = os.sched_getaffinity(0)
+        if self.lanes > 1:
+            os.sched_setaffinity(0, CORES)  # the child inherits it
+        told = self.call("bench", self.path, "--precision", self.precision, "--seconds", 3 * seconds, "--error-max", ERROR_MAX, "--json",
+                         *(["--lanes", self.lanes] if self.lanes > 1 else []))
+        os.sched_setaffinity(0, own)
+        self.rounds.append(json.loads(told))
 
     def told(self, key):
         return median([r.get(key) for r in self.rounds])
@@ -121,18 +128,24 @@ def measure(args, folder, name, work):
     ours = [started(lambda p=p: Ours(args.binary, path, case, p, work), f"{name} in {p}") for p in PRECISIONS]
     peers = [started(lambda k=k: Peer(k, folder, case), f"{name}, {k}") for k in args.peers.split(",") if k]
     ours, peers = [o for o in ours if o], [p for p in peers if p]
+    if name in TWO_LANES and len(CORES) > 1:
+        ours += [o for o in (started(lambda p=o.precision: Ours(args.binary, path, case, p, work, 2), f"{name} on two lanes")
+                             for o in list(ours)) if o]
     gc.disable()
+    if args.fifo:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     for i in range(args.rounds):
         tell(f"{name}: round {i + 1} of {args.rounds}, load {os.getloadavg()[0]:.1f}")
         for side in (*ours, *peers):
             side.round(args.seconds)
     gc.enable()
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return case, ours, peers
 
 
 def our_row(case, one, peers):
     p99, rate = one.told("p99_ns"), one.told("ticks_per_second")
-    row = {"name": f"model_{case.name}_{one.precision}", "unit": "ns", **{k: one.told(k) for k in ("p50_ns", "p99_ns", "p99_9_ns")},
+    row = {"name": f"model_{case.name}_{one.precision}" + "x2" * (one.lanes > 1), "unit": "ns", **{k: one.told(k) for k in ("p50_ns", "p99_ns", "p99_9_ns")},
            "best_p50_ns": min(r["p50_ns"] for r in one.rounds), "ticks_per_second": round(rate), "error_max": one.error,
            "load_ms": (one.told("load_ns") or 0) / 1e6, "deferred_p50_ns": one.told("deferred_p50_ns"),
            "busy_p99_over_p50": median([r["busy_p99_ns"] / r["busy_p50_ns"] for r in one.rounds if "busy_p50_ns" in r]),
@@ -177,6 +190,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--fifo", action="store_true", help="rounds at a real-time priority: both sides' cores are theirs on a shared machine")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--models", default="lstm_a,lstm_b,lstm_c,mlp,tcn,patchtst,tft,gbt")

@@ -414,9 +414,10 @@ static void check_model_lanes(tf_config_t *config, uint32_t i) {
   char                      path[TF_CONFIG_PATH_BYTES];
   if (config->models[i].lanes == 1) return;
   snprintf(path, sizeof path, "models[%u].lanes", i);
-  if (!config->models[i].file)
+  if (!config->models[i].file || config->models[i].registry || is_foreign(&config->models[i]))
     report(config, E_CONFIG_CONFLICT, path,
-           "two lanes are for a model of a file; a registry's and an ensemble have one");
+           "two lanes are for a model of a file that the lane runs; a registry's, an ensemble and "
+           "another runtime's have one");
   if (engine->idle == TF_CONFIG_IDLE_SLEEP)
     report(config, E_CONFIG_CONFLICT, path,
            "the second lane looks for work without pause: engine.idle must be spin or yield");

@@ -223,7 +223,8 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     if (compute->models[i].swap && !compute->models[i].owns) publish_beside(b, &compute->models[i]);
     tf_runtimes_publish(p->runtimes, i, b);
     const tf_model_t *model = compute->models[i].active->model;
-    if (model->assist) tf_metrics_set(b, TF_METRIC_MODEL_HELPER_LATE, *model->helper_late_cnt);
+    if (model && model->assist)
+      tf_metrics_set(b, TF_METRIC_MODEL_HELPER_LATE, *model->helper_late_cnt);
   }
   tf_metrics_set(lane_block, TF_METRIC_INFERENCES_LATE, late);
 }

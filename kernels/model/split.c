@@ -72,7 +72,8 @@ static tf_mat_t part_of(const tf_mat_t *mat, uint32_t first, uint32_t end) {
 
 static void fill_job(tf_split_job_t *job, const tf_mat_t *mat, const float *bias) {
   const uint32_t panels = (mat->block_cnt + TF_MAT_PANEL_BLOCKS - 1) / TF_MAT_PANEL_BLOCKS;
-  const uint32_t helper = panels * TF_SPLIT_HELPER_SIXTEENTHS / 16;
+  const uint32_t helper =
+      panels < TF_SPLIT_PANELS_MIN ? 0 : (panels * TF_SPLIT_HELPER_SIXTEENTHS + 8) / 16;
   const uint32_t first =
       helper ? (panels - helper) * TF_MAT_PANEL_BLOCKS : mat->block_cnt; /* the helper's */
   *job = (tf_split_job_t){.lane = part_of(mat, 0, first), .lane_bias = bias};
@@ -84,9 +85,6 @@ static void fill_job(tf_split_job_t *job, const tf_mat_t *mat, const float *bias
 tf_split_t *tf_split_new(const tf_mat_t *const *mats, const float *const *biases, uint32_t cnt) {
   size_t row_bytes = 0, out_floats = 0;
   TF_ASSERT(cnt <= TF_SPLIT_JOBS_MAX);
-  TF_STATIC_ASSERT(3 * TF_SPLIT_HELPER_SIXTEENTHS / 16 == 1 &&
-                       2 * TF_SPLIT_HELPER_SIXTEENTHS / 16 == 0,
-                   "three panels are the least that are shared out");
   for (uint32_t i = 0; i < cnt; i++) {
     if (row_bytes < mats[i]->row_bytes) row_bytes = mats[i]->row_bytes;
     if (out_floats < tf_mat_out_floats(mats[i])) out_floats = tf_mat_out_floats(mats[i]);

@@ -23,10 +23,11 @@
 
 #define TF_SPLIT_LANES    2u
 #define TF_SPLIT_JOBS_MAX 16u
-/* The helper's share of a matrix's panels in sixteenths, less than half, since the row and its answer travel meanwhile; and
- * what a matrix must have for a panel to be the helper's. */
+/* The helper's share of a matrix's panels in sixteenths, to the nearest panel: less than half, since the row and its answer travel
+ * meanwhile; and what a matrix must have for that. */
 #define TF_SPLIT_HELPER_SIXTEENTHS 7u
-#define TF_SPLIT_OUTPUTS_MIN       (2 * TF_MAT_BLOCK * TF_MAT_PANEL_BLOCKS + 1)
+#define TF_SPLIT_PANELS_MIN        3u
+#define TF_SPLIT_OUTPUTS_MIN       ((TF_SPLIT_PANELS_MIN - 1) * TF_MAT_BLOCK * TF_MAT_PANEL_BLOCKS + 1)
 /* Two hand-offs between cores, some 100 ns each, and a helper whose core was interrupted for a moment. */
 #define TF_SPLIT_SLACK_NS 1000u
 

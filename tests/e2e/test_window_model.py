@@ -2,6 +2,7 @@
 config may not say of it."""
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -46,6 +47,24 @@ class WindowModel(unittest.TestCase):
         self.assertGreater(done["actions"]["sell"], 0)
         fp32 = replay(f"binance-usdm:{path}", config=CONFIG)[0]
         self.assertNotEqual(fp32["decisions_hash"], done["decisions_hash"], "int8 rounds")
+
+    def test_two_lanes_decide_as_one(self):
+        with tempfile.TemporaryDirectory() as name:
+            onnx = pathlib.Path(name, "wide.onnx")
+            made = subprocess.run(["/usr/bin/python3", ROOT / "tools" / "make_example_lstm.py", onnx, "48"], check=False)
+            if made.returncode == 77:
+                self.skipTest("no python3-onnx")
+            run("model", "import", onnx, "--features-file", onnx.with_suffix(".features"), "--out", onnx.with_suffix(".safetensors"))
+            sets = [f"models.0.file={onnx.with_suffix('.safetensors')}", "models.0.budget=1s"]
+            runs = [replay(MADE, sets=[*sets, threads, f"models.0.lanes={lanes}"], config=CONFIG)[0]
+                    for threads in (ONE, THREE) for lanes in (1, 2)]
+        for key in ("decisions_hash", "events_hash", "decisions"):
+            self.assertEqual(len({r[key] for r in runs}), 1, key)
+        self.assertGreater(runs[0]["inference"]["done"], 0)
+
+    def test_two_lanes_of_a_model_too_small_are_refused(self):
+        _, err = run("replay", CONFIG, "--input", MADE, "--set", "models.0.lanes=2", "--set", f"sinks.0.path={shm_name()}", expect=None)
+        self.assertIn("of 129 gates and more", err)
 
     def test_nets_slide_the_same_on_any_threads(self):
         """A net's window: convolutions keep what earlier ticks computed, a recurrence is deferred."""

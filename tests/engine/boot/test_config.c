@@ -403,6 +403,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[0].window, 50);
   assert_int_equal(c->models[0].precision, TF_CONFIG_PRECISION_INT8);
   assert_int_equal(c->models[0].isa, TF_CONFIG_ISA_AVX2);
+  assert_int_equal(c->models[0].lanes, 1);
   assert_int_equal(c->models[0].backend, TF_CONFIG_BACKEND_CPU);
   assert_int_equal(c->models[0].error_max_ppm, 9);
   assert_int_equal(c->models[0].budget_ns, 50000);

@@ -6,6 +6,7 @@
 #define A TF_STAGE_ACQUIRE
 #define L TF_STAGE_LANE
 #define E TF_STAGE_EMIT
+#define H TF_STAGE_ASSIST
 
 static void legal_cuts_are_after_acquire_and_after_decide(void **state) {
   (void)state;
@@ -18,6 +19,10 @@ static void legal_cuts_are_after_acquire_and_after_decide(void **state) {
       {{A, L | E},     2, true },
       {{A | L, E},     2, true },
       {{A, L, E},      3, true },
+      {{A | L | E, H}, 2, true },
+      {{A, L, E, H},   4, true },
+      {{A | L | H, E}, 2, false},
+      {{H},            1, false},
       {{A | L},        1, false},
       {{L | E},        1, false},
       {{A | E, L},     2, false},
