@@ -69,6 +69,15 @@ tf_err_t tf_foreign_init(tf_foreign_t *f, uint32_t instrument_cnt, tf_arena_t *a
 
 /* ---- the lane ---- */
 
+/* Of a full window, oldest row first: the ring's two pieces. */
+static void copy_window(const tf_kept_rows_t *k, uint32_t instrument_id, float *to) {
+  const float *all    = k->rows + (size_t)instrument_id * k->row_cap * k->width;
+  const size_t newer  = (size_t)k->next_idx[instrument_id] * k->width; /* the oldest stands there */
+  const size_t values = (size_t)k->row_cap * k->width;
+  memcpy(to, all + newer, (values - newer) * sizeof *to);
+  memcpy(to + (values - newer), all, newer * sizeof *to);
+}
+
 void tf_foreign_ask(tf_foreign_t *f, uint32_t instrument_id, uint64_t tick_seq, uint64_t recv_ns,
                     const float *row) {
   const uint32_t width = f->config.width, rows = f->config.rows;
@@ -79,10 +88,10 @@ void tf_foreign_ask(tf_foreign_t *f, uint32_t instrument_id, uint64_t tick_seq, 
   if (!f->is_asking) return;
   tf_ask_t *ask = tf_asks_begin(&f->asks, instrument_id);
   ask->tick_seq = tick_seq, ask->recv_ns = recv_ns, ask->instrument_id = instrument_id;
-  if (rows <= 1) memcpy(ask->rows, row, width * sizeof *row);
-  for (uint32_t i = 0; rows > 1 && i < rows; i++)
-    memcpy(ask->rows + (size_t)i * width, tf_kept_rows_at(&f->kept, instrument_id, rows - i),
-           width * sizeof *row);
+  if (rows > 1)
+    copy_window(&f->kept, instrument_id, ask->rows);
+  else
+    memcpy(ask->rows, row, width * sizeof *row);
   tf_asks_send(&f->asks, instrument_id);
 }
 

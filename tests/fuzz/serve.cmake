@@ -1,0 +1,1 @@
+tf_fuzz(fuzz_kserve LIBS tf_runtimes)
