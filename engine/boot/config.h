@@ -51,11 +51,28 @@ enum tf_config_precision {
   TF_CONFIG_PRECISION_FP16,
   TF_CONFIG_PRECISION_INT8
 };
-enum tf_config_backend { TF_CONFIG_BACKEND_AUTO, TF_CONFIG_BACKEND_CPU };
+enum tf_config_backend {
+  TF_CONFIG_BACKEND_AUTO,
+  TF_CONFIG_BACKEND_CPU,
+  TF_CONFIG_BACKEND_ONNXRUNTIME,
+  TF_CONFIG_BACKEND_KSERVE
+};
+enum tf_config_no_answer {
+  TF_CONFIG_NO_ANSWER_HOLD,
+  TF_CONFIG_NO_ANSWER_LAST,
+  TF_CONFIG_NO_ANSWER_FALLBACK
+};
+enum tf_config_binary { TF_CONFIG_BINARY_AUTO, TF_CONFIG_BINARY_ON, TF_CONFIG_BINARY_OFF };
 enum tf_config_crossing {
   TF_CONFIG_CROSSING_KEEP,
   TF_CONFIG_CROSSING_SORT,
   TF_CONFIG_CROSSING_REFUSE
+};
+enum tf_config_combine {
+  TF_CONFIG_COMBINE_MEAN,
+  TF_CONFIG_COMBINE_WEIGHTED,
+  TF_CONFIG_COMBINE_MEDIAN,
+  TF_CONFIG_COMBINE_VOTE
 };
 enum tf_config_overrun {
   TF_CONFIG_OVERRUN_COUNT,
@@ -100,6 +117,11 @@ typedef struct tf_config_texts {
   uint32_t           item_cnt; /* instruments: 0 = all that appear */
 } tf_config_texts_t;
 
+typedef struct tf_config_weights {
+  const double *items;
+  uint32_t      item_cnt; /* 0: none were given */
+} tf_config_weights_t;
+
 typedef struct tf_config_rate {
   uint32_t cnt_max; /* 0: no limit */
   uint64_t window_ns;
@@ -107,6 +129,7 @@ typedef struct tf_config_rate {
 
 typedef struct tf_config_url {
   const char *host; /* NULL: not given. Without brackets */
+  const char *path; /* of keys that take one: "/v2/models/x"; else NULL */
   uint16_t    port; /* the scheme's own where the text names none */
   bool        tls;  /* wss, https */
 } tf_config_url_t;
@@ -158,6 +181,8 @@ typedef struct tf_config_range {
 #define TF_CONFIG_CTYPE_BAR      tf_config_bar_size_t
 #define TF_CONFIG_CTYPE_HOURS    tf_config_hours_t
 #define TF_CONFIG_CTYPE_OFFSET   int64_t
+#define TF_CONFIG_CTYPE_EXPRS    tf_config_texts_t
+#define TF_CONFIG_CTYPE_WEIGHTS  tf_config_weights_t
 #define TF_CONFIG_CTYPE_RANGE    tf_config_range_t
 
 #define TF_CONFIG_FIELD_(key, type, field, ...) TF_CONFIG_CTYPE_##type field;
@@ -241,6 +266,27 @@ typedef struct tf_config_model {
 #include "boot/config_keys.def"
 } tf_config_model_t;
 
+/* In models[].registry: what becomes the instrument's symbol (BTCUSDT), its name (BTCUSDT.BINANCE-SPOT). */
+#define TF_CONFIG_OF_SYMBOL     "{symbol}"
+#define TF_CONFIG_OF_INSTRUMENT "{instrument}"
+
+/* Is it one an instrument, its file the base of them all? */
+TF_INLINE bool tf_config_model_has_owns(const tf_config_model_t *model) {
+  for (const char *at = model->registry; at && *at; at++)
+    if (*at == '{') return true;
+  return false;
+}
+
+/* Does its registry's newest version, or the one that is asked for, serve from the start? */
+TF_INLINE bool tf_config_model_is_swappable(const tf_config_model_t *model) {
+  return model->registry && !tf_config_model_has_owns(model);
+}
+
+typedef struct tf_config_model_cache {
+#define MODEL_CACHE_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_model_cache_t;
+
 typedef struct tf_config_strategy {
 #define STRATEGY_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"
@@ -285,7 +331,7 @@ typedef enum tf_config_origin {
 
 typedef struct tf_config {
   /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], features[feature_cnt], models[model_cnt],
-   * strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
+   * model_cache, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "boot/chain.h"
 #include "boot/config_value.h"
 #include "core/nearest.h"
 #include "core/text.h"
@@ -345,25 +346,186 @@ static void check_bar(tf_config_t *config, const tf_config_bar_t *bar) {
     report_bar(config, bar, "session.hours", "is shorter than the bar's size");
 }
 
+/* models/{symbol}: the braces are of names that are known, and a base stands in. */
+static void check_owns(tf_config_t *config, uint32_t i) {
+  static const char *const known[] = {TF_CONFIG_OF_SYMBOL, TF_CONFIG_OF_INSTRUMENT};
+  const tf_config_model_t *m       = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].registry", i);
+  for (const char *at = m->registry; (at = strchr(at, '{')); at++) {
+    if (!strncmp(at, known[0], strlen(known[0])) || !strncmp(at, known[1], strlen(known[1])))
+      continue;
+    report(config, E_CONFIG_VALUE, path, "found \"%.*s\"; known are %s and %s",
+           (int)strcspn(at, "}") + 1, at, known[0], known[1]);
+  }
+  if (!m->file)
+    report(config, E_CONFIG_CONFLICT, path,
+           "one model an instrument wants a base: file, which answers until theirs is there");
+  if (m->version || m->sha256 || m->shadow_min || m->divergence_max_ppm || m->rollback_refused ||
+      m->canary_late_max)
+    report(
+        config, E_CONFIG_CONFLICT, path,
+        "version, sha256, shadow_min, divergence_max, rollback_refused and canary_late_max are of "
+        "one model for all instruments");
+}
+
+static bool is_foreign(const tf_config_model_t *m) {
+  return m->backend == TF_CONFIG_BACKEND_ONNXRUNTIME || m->backend == TF_CONFIG_BACKEND_KSERVE;
+}
+
+/* One that another runtime answers: what it is, and what it is not. */
+static void check_foreign(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m              = &config->models[i];
+  bool                     is_kserve      = m->backend == TF_CONFIG_BACKEND_KSERVE;
+  bool                     wants_fallback = m->no_answer == TF_CONFIG_NO_ANSWER_FALLBACK;
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].backend", i);
+  if (is_kserve && !m->url.host)
+    report(config, E_CONFIG_CONFLICT, path, "backend kserve wants url");
+  if (is_kserve == (m->file != NULL) || m->registry)
+    report(config, E_CONFIG_CONFLICT, path,
+           is_kserve ? "backend kserve has url, and neither file nor registry"
+                     : "backend onnxruntime has file, an .onnx, and no registry");
+  if (!is_kserve && m->url.host)
+    report(config, E_CONFIG_CONFLICT, path, "url is of backend kserve");
+  if (m->inputs.item_cnt == 0)
+    report(config, E_CONFIG_CONFLICT, path,
+           "inputs is wanted: nothing else says which features its rows are of");
+  if (m->budget_ns || m->overrun != TF_CONFIG_OVERRUN_COUNT)
+    report(
+        config, E_CONFIG_CONFLICT, path,
+        "budget and overrun are of models run on the lane; deadline and no_answer are of this one");
+  snprintf(path, sizeof path, "models[%u].max_age", i);
+  if (m->max_age_ns < m->deadline_ns)
+    report(config, E_CONFIG_CONFLICT, path,
+           "less than deadline: an answer in time would be too old");
+  snprintf(path, sizeof path, "models[%u].no_answer", i);
+  if (wants_fallback && !m->fallback)
+    report(config, E_CONFIG_CONFLICT, path, "no_answer: fallback wants the name of a model");
+  for (uint32_t k = 0; k < i && m->fallback; k++)
+    if (strcmp(config->models[k].name, m->fallback) == 0 && is_foreign(&config->models[k]))
+      report(config, E_CONFIG_CONFLICT, path,
+             "models[%u] is another runtime's too: what stands in must be run on the lane", k);
+}
+
+/* A helper that sleeps, or waits for the lane's own core, is always late; a version that is swapped out may not be in its hands. */
+static void check_model_lanes(tf_config_t *config, uint32_t i) {
+  const tf_config_engine_t *engine = &config->engine;
+  char                      path[TF_CONFIG_PATH_BYTES];
+  if (config->models[i].lanes == 1) return;
+  snprintf(path, sizeof path, "models[%u].lanes", i);
+  if (!config->models[i].file)
+    report(config, E_CONFIG_CONFLICT, path,
+           "two lanes are for a model of a file; a registry's and an ensemble have one");
+  if (engine->idle == TF_CONFIG_IDLE_SLEEP)
+    report(config, E_CONFIG_CONFLICT, path,
+           "the second lane looks for work without pause: engine.idle must be spin or yield");
+  for (uint32_t k = 0; k < engine->lane_cnt; k++)
+    if (engine->helper_cpu >= 0 && engine->lanes[k].cpu == engine->helper_cpu)
+      report(config, E_CONFIG_CONFLICT, "engine.helper_cpu",
+             "core %d is already engine.lanes[%u]'s; two threads on one core wait for each other",
+             engine->helper_cpu, k);
+}
+
 /* Which file it is of. */
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
+  if (tf_config_model_has_owns(m)) {
+    check_owns(config, i);
+    return;
+  }
   snprintf(path, sizeof path, "models[%u].file", i);
-  if (!m->file == !m->registry)
-    report(config, E_CONFIG_CONFLICT, path, "one of file and registry is wanted");
+  if (is_foreign(m)) check_foreign(config, i);
+  if (!is_foreign(m) && !!m->file + !!m->registry + (m->ensemble.item_cnt > 0) != 1)
+    report(config, E_CONFIG_CONFLICT, path, "one of file, registry and ensemble is wanted");
+  snprintf(path, sizeof path, "models[%u].backend", i);
+  if (!is_foreign(m) && (m->url.host || m->outputs || m->library))
+    report(config, E_CONFIG_CONFLICT, path,
+           "url, library and outputs are of backends onnxruntime and kserve");
   snprintf(path, sizeof path, "models[%u].version", i);
   if (m->version && !m->registry)
     report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");
   snprintf(path, sizeof path, "models[%u].registry", i);
-  if (!m->registry && (m->shadow_min || m->divergence_max_ppm || m->rollback_refused))
+  if (!m->registry &&
+      (m->shadow_min || m->divergence_max_ppm || m->rollback_refused || m->canary_late_max))
     report(config, E_CONFIG_CONFLICT, path,
-           "shadow_min, divergence_max and rollback_refused are of a model that can be swapped");
+           "shadow_min, divergence_max, rollback_refused and canary_late_max are of a model that "
+           "can be swapped");
+  if (m->canary_late_max && !m->budget_ns)
+    report(config, E_CONFIG_CONFLICT, path, "canary_late_max wants a budget to be late for");
   if (m->divergence_max_ppm && !m->shadow_min)
     report(config, E_CONFIG_CONFLICT, path, "divergence_max wants shadow_min: ticks to judge by");
   snprintf(path, sizeof path, "models[%u].sha256", i);
   if (m->sha256 && strspn(m->sha256, "0123456789abcdefABCDEF") != strlen(m->sha256))
     report(config, E_CONFIG_VALUE, path, "found \"%s\"; 64 hex digits are wanted", m->sha256);
+}
+
+/* What of an ensemble's keys goes with what. */
+static void check_ensemble(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m   = &config->models[i];
+  const uint32_t           cnt = m->ensemble.item_cnt;
+  const bool               takes =
+      m->combine == TF_CONFIG_COMBINE_WEIGHTED || m->combine == TF_CONFIG_COMBINE_VOTE;
+  char path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].ensemble", i);
+  if (cnt == 0 && (m->combine || m->weights.item_cnt || m->quorum))
+    report(config, E_CONFIG_CONFLICT, path,
+           "combine, weights and quorum are of an ensemble; there is none");
+  if (cnt > 0 && (m->inputs.item_cnt || m->sha256 || m->window))
+    report(config, E_CONFIG_CONFLICT, path,
+           "inputs, sha256 and window are of a model file; an ensemble has its members alone");
+  snprintf(path, sizeof path, "models[%u].weights", i);
+  if (cnt > 0 && m->weights.item_cnt > 0 && m->weights.item_cnt != cnt)
+    report(config, E_CONFIG_CONFLICT, path, "%u weights for %u members", m->weights.item_cnt, cnt);
+  if (cnt > 0 && m->weights.item_cnt > 0 && !takes)
+    report(config, E_CONFIG_CONFLICT, path, "combine: weighted or vote takes them");
+  snprintf(path, sizeof path, "models[%u].combine", i);
+  if (cnt > 0 && m->weights.item_cnt == 0 && m->combine == TF_CONFIG_COMBINE_WEIGHTED)
+    report(config, E_CONFIG_CONFLICT, path, "there are no weights; give one for each member");
+  snprintf(path, sizeof path, "models[%u].quorum", i);
+  if (cnt > 0 && m->quorum > cnt)
+    report(config, E_CONFIG_CONFLICT, path, "%u of %u members", m->quorum, cnt);
+}
+
+/* That what it reads of other models is there. */
+static void check_sources(tf_config_t *config, uint32_t at) {
+  const tf_config_model_t *m = &config->models[at];
+  tf_chain_output_t        output;
+  char                     path[TF_CONFIG_PATH_BYTES];
+  NAMES_OF(config, models, model_cnt, names);
+  snprintf(path, sizeof path, "models[%u].ensemble", at);
+  for (uint32_t k = 0; k < m->ensemble.item_cnt; k++)
+    check_known(config, path, m->ensemble.items[k], "model", names, config->model_cnt);
+  snprintf(path, sizeof path, "models[%u].inputs", at);
+  for (uint32_t k = 0; k < m->inputs.item_cnt; k++) {
+    if (!tf_chain_parse(m->inputs.items[k], &output)) continue;
+    const char *wrong = tf_chain_check_output(&output);
+    if (wrong) report(config, E_CONFIG_VALUE, path, "found %s: %s", m->inputs.items[k], wrong);
+    check_known(config, path, output.model, "model", names, config->model_cnt);
+    uint32_t source = tf_chain_find(config, output.model);
+    if (source == TF_CHAIN_NONE || (config->models[source].overrun != TF_CONFIG_OVERRUN_LAST &&
+                                    config->models[source].overrun != TF_CONFIG_OVERRUN_FALLBACK))
+      continue;
+    report(config, E_CONFIG_CONFLICT, path,
+           "reads %s, whose overrun policy lets a score stand in for it, not a row of outputs: "
+           "count or skip",
+           output.model);
+  }
+}
+
+/* Each waits for those that it reads, so nobody may wait for itself. */
+static void check_circles(tf_config_t *config) {
+  uint32_t order[TF_ARRAY_CNT(config->models)], stuck;
+  char     path[TF_CONFIG_PATH_BYTES];
+  if (tf_chain_order(config, NULL, order, &stuck)) return;
+  const tf_config_model_t *m = &config->models[stuck];
+  snprintf(path, sizeof path, "models[%u].%s", stuck,
+           m->ensemble.item_cnt ? "ensemble"
+           : m->inputs.item_cnt ? "inputs"
+                                : "fallback");
+  report(config, E_CONFIG_CONFLICT, path,
+         "%s reads models that in the end read %s: nobody could answer first", m->name, m->name);
 }
 
 static void check_model(tf_config_t *config, uint32_t i) {
@@ -395,7 +557,11 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   for (uint32_t i = 0; i < config->bar_cnt; i++) check_bar(config, &config->bars[i]);
   for (uint32_t i = 0; i < config->model_cnt; i++) {
     check_model_file(config, i);
+    check_model_lanes(config, i);
     check_model(config, i);
+    check_ensemble(config, i);
+    check_sources(config, i);
   }
+  check_circles(config);
   for (uint32_t i = 0; i < config->strategy_cnt; i++) check_strategy(config, i);
 }

@@ -102,6 +102,12 @@ static const tf_config_key_t model_keys[] = {
 };
 SECTION_(model, model_keys, NULL, 0);
 
+static const tf_config_key_t model_cache_keys[] = {
+#define MODEL_CACHE_KEY(...) KEY_(tf_config_model_cache_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(model_cache, model_cache_keys, NULL, 0);
+
 static const tf_config_key_t strategy_keys[] = {
 #define STRATEGY_KEY(...) KEY_(tf_config_strategy_t, __VA_ARGS__)
 #include "boot/config_keys.def"
@@ -176,6 +182,8 @@ const char *tf_config_table_type_name(uint8_t type) {
       [TF_CONFIG_TYPE_BAR]      = "bar size",
       [TF_CONFIG_TYPE_HOURS]    = "hours",
       [TF_CONFIG_TYPE_OFFSET]   = "offset from UTC",
+      [TF_CONFIG_TYPE_EXPRS]    = "list of expressions",
+      [TF_CONFIG_TYPE_WEIGHTS]  = "list of numbers",
       [TF_CONFIG_TYPE_RANGE]    = "range",
   };
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_CONFIG_TYPE_CNT, "every type has a name");

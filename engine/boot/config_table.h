@@ -27,7 +27,9 @@ typedef enum tf_config_type {
   TF_CONFIG_TYPE_BAR,
   TF_CONFIG_TYPE_HOURS,  /* 09:30-16:00; of the next day where the end is not after the beginning */
   TF_CONFIG_TYPE_OFFSET, /* -05:00; kept in ns */
-  TF_CONFIG_TYPE_RANGE,  /* -1..1, ..5, 0..: two numbers, either may be left out */
+  TF_CONFIG_TYPE_EXPRS,  /* a list of different expressions, which may have blanks and commas */
+  TF_CONFIG_TYPE_WEIGHTS, /* a list of numbers above 0 */
+  TF_CONFIG_TYPE_RANGE,   /* -1..1, ..5, 0..: two numbers, either may be left out */
   TF_CONFIG_TYPE_CNT
 } tf_config_type_t;
 

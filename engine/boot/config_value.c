@@ -11,8 +11,9 @@
 #include "core/nearest.h"
 #include "core/text.h"
 
-#define WORDS_MAX 32
-#define URLS_MAX  8
+#define WORDS_MAX      32
+#define EXPR_BYTES_MAX 63 /* what a model file keeps of a feature */
+#define URLS_MAX       8
 
 #define DAY_NS (86400 * TF_NS_PER_SEC)
 
@@ -123,6 +124,8 @@ const char *tf_config_value_range_text(const tf_config_key_t *key, char *buf, si
     break;
   case TF_CONFIG_TYPE_WORDS:
   case TF_CONFIG_TYPE_TEXTS:
+  case TF_CONFIG_TYPE_EXPRS:
+  case TF_CONFIG_TYPE_WEIGHTS:
     snprintf(buf, cap, "%lld .. %lld items", (long long)key->min, (long long)key->max);
     break;
   default: break;
@@ -501,8 +504,10 @@ static const char *parse_texts(const tf_config_value_in_t *in, tf_config_texts_t
   if (in->node->kind != TF_CONFIG_LIST)
     return refuse(why, "found %s; expected a list of texts",
                   tf_config_value_found(in->node, found));
-  if (in->node->child_cnt < in->key->min)
+  if (in->node->child_cnt < in->key->min && in->key->min == 1)
     return refuse(why, "an empty list; leave the key out, or [\"*\"] for all");
+  if (in->node->child_cnt < in->key->min)
+    return refuse(why, "%u items; at least %lld", in->node->child_cnt, (long long)in->key->min);
   if (in->node->child_cnt > in->key->max)
     return refuse(why, "%u items; at most %lld", in->node->child_cnt, (long long)in->key->max);
   const char **items = tf_config_pool_take(in->pool, in->node->child_cnt * sizeof *items);
@@ -524,6 +529,57 @@ static const char *parse_texts(const tf_config_value_in_t *in, tf_config_texts_t
   }
   field->items    = items;
   field->item_cnt = strcmp(items[0], "*") == 0 ? 0 : cnt;
+  return texts_text(in, why);
+}
+
+static const char *check_list(const tf_config_value_in_t *in, const char *what, char *why) {
+  char found[TF_CONFIG_FOUND_BYTES];
+  if (in->node->kind != TF_CONFIG_LIST)
+    return refuse(why, "found %s; expected a list of %s", tf_config_value_found(in->node, found),
+                  what);
+  if (in->node->child_cnt < in->key->min || in->node->child_cnt > in->key->max)
+    return refuse(why, "%u items; allowed: %lld to %lld", in->node->child_cnt,
+                  (long long)in->key->min, (long long)in->key->max);
+  return what;
+}
+
+/* What stands in an expression is for whoever compiles it. */
+static const char *parse_exprs(const tf_config_value_in_t *in, tf_config_texts_t *field,
+                               char *why) {
+  char found[TF_CONFIG_FOUND_BYTES];
+  if (!check_list(in, "expressions", why)) return NULL;
+  const char **items = tf_config_pool_take(in->pool, in->node->child_cnt * sizeof *items);
+  uint32_t     cnt   = 0;
+  if (!items) return refuse(why, "no memory");
+  for (const tf_config_node_t *item = in->node->first; item; item = item->next) {
+    *in->culprit = item;
+    if (item->kind == TF_CONFIG_POISON) return refuse(why, "has an item that was refused");
+    if (!check_text(item, 1, EXPR_BYTES_MAX, why)) return NULL;
+    for (uint32_t i = 0; i < cnt; i++)
+      if (strcmp(items[i], item->text) == 0)
+        return refuse(why, "%s is given twice", tf_config_value_found(item, found));
+    items[cnt++] = item->text;
+  }
+  *field = (tf_config_texts_t){items, cnt};
+  return texts_text(in, why);
+}
+
+static const char *parse_weights(const tf_config_value_in_t *in, tf_config_weights_t *field,
+                                 char *why) {
+  char found[TF_CONFIG_FOUND_BYTES];
+  if (!check_list(in, "numbers", why)) return NULL;
+  double  *items = tf_config_pool_take(in->pool, in->node->child_cnt * sizeof *items);
+  uint32_t cnt   = 0;
+  if (!items) return refuse(why, "no memory");
+  for (const tf_config_node_t *item = in->node->first; item; item = item->next) {
+    *in->culprit   = item;
+    double *weight = &items[cnt++];
+    if (item->kind != TF_CONFIG_SCALAR || !item->plain ||
+        tf_config_number_decimal(item->text, weight) != TF_NUMBER_OK || !(*weight > 0))
+      return refuse(why, "found %s; a weight is a number above 0",
+                    tf_config_value_found(item, found));
+  }
+  *field = (tf_config_weights_t){items, cnt};
   return texts_text(in, why);
 }
 
@@ -565,11 +621,19 @@ static bool is_host(const char *host, bool v6) {
   return host[0] != '.' && host[0] != '-';
 }
 
+/* Of a URL that may have one: what needs no escape, and escapes (RFC 3986, 3.3). */
+static bool is_path(const char *path) {
+  return path[0] == '/' && path[1] &&
+         path[strspn(
+             path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/")] == '\0';
+}
+
 static const char *parse_url_node(const tf_config_value_in_t *in, const tf_config_node_t *node,
                                   tf_config_url_t *field, char *why) {
-  char        found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[300];
+  char        found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[600];
   const char *plain      = strncmp(in->key->words, "ws", 2) == 0 ? "ws" : "http";
   bool        may_be_tls = strchr(in->key->words, '|') != NULL;
+  bool        has_path   = strchr(in->key->words, '/') != NULL;
   const char *scheme = node->text, *after = strstr(scheme, "://");
   if (!check_text(node, 1, 290, why)) return NULL;
   if (strchr(scheme, '@')) /* not repeated here: errors are logged */
@@ -585,19 +649,26 @@ static const char *parse_url_node(const tf_config_value_in_t *in, const tf_confi
     return refuse(why, "found %s; expected %s://host:port", found, plain);
   if (!is_plain && !tls)
     return refuse(why, "found %s; expected %ss://host:port or %s://host:port", found, plain, plain);
-  if (strpbrk(after + 3, "/?#"))
+  size_t host_cnt = strcspn(after + 3, "/?#");
+  char   authority[300], path[300] = "";
+  snprintf(authority, sizeof authority, "%.*s", (int)host_cnt, after + 3);
+  if (after[3 + host_cnt] && !has_path)
     return refuse(why, "found %s; only scheme, host and port: the venue's own path is used", found);
+  if (has_path) snprintf(path, sizeof path, "%s", after + 3 + host_cnt);
+  if (has_path && !is_path(path))
+    return refuse(why, "found %s; expected a path of letters, digits and -._~%%/ behind the host",
+                  found);
   uint16_t port = tls ? 443 : 80;
-  if (!split_host(after + 3, host, port_text) || !is_host(host, after[3] == '['))
+  if (!split_host(authority, host, port_text) || !is_host(host, after[3] == '['))
     return refuse(why, "found %s; expected %s%s://host:port", found, plain, tls ? "s" : "");
   if (*port_text && !read_port(port_text, 1, &port))
     return refuse(why, "found %s; a port is 1 .. 65535", found);
   bool v6 = after[3] == '[';
-  snprintf(text, sizeof text, "%s%s://%s%s%s:%u", plain, tls ? "s" : "", v6 ? "[" : "", host,
-           v6 ? "]" : "", port);
-  const char *kept = keep(in, why, host);
-  if (!kept) return NULL;
-  *field = (tf_config_url_t){.host = kept, .port = port, .tls = tls};
+  snprintf(text, sizeof text, "%s%s://%s%s%s:%u%s", plain, tls ? "s" : "", v6 ? "[" : "", host,
+           v6 ? "]" : "", port, path);
+  const char *kept = keep(in, why, host), *kept_path = has_path ? keep(in, why, path) : NULL;
+  if (!kept || (has_path && !kept_path)) return NULL;
+  *field = (tf_config_url_t){.host = kept, .path = kept_path, .port = port, .tls = tls};
   return keep(in, why, text);
 }
 
@@ -678,7 +749,9 @@ static const char *parse_duration(const tf_config_value_in_t *in, uint64_t *fiel
 const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
                                   char why[TF_CONFIG_WHY_BYTES]) {
   bool takes_list = in->key->type == TF_CONFIG_TYPE_WORDS ||
-                    in->key->type == TF_CONFIG_TYPE_TEXTS || in->key->type == TF_CONFIG_TYPE_URLS;
+                    in->key->type == TF_CONFIG_TYPE_TEXTS ||
+                    in->key->type == TF_CONFIG_TYPE_EXPRS ||
+                    in->key->type == TF_CONFIG_TYPE_WEIGHTS || in->key->type == TF_CONFIG_TYPE_URLS;
   if (in->node->kind != TF_CONFIG_SCALAR && !takes_list) {
     char found[TF_CONFIG_FOUND_BYTES];
     if (in->key->words && in->key->type == TF_CONFIG_TYPE_WORD)
@@ -708,6 +781,8 @@ const char *tf_config_value_parse(const tf_config_value_in_t *in, void *field,
   case TF_CONFIG_TYPE_BAR: return parse_bar(in, field, why);
   case TF_CONFIG_TYPE_HOURS: return parse_hours(in, field, why);
   case TF_CONFIG_TYPE_OFFSET: return parse_offset(in, field, why);
+  case TF_CONFIG_TYPE_EXPRS: return parse_exprs(in, field, why);
+  case TF_CONFIG_TYPE_WEIGHTS: return parse_weights(in, field, why);
   case TF_CONFIG_TYPE_RANGE: return parse_range(in, field, why);
   case TF_CONFIG_TYPE_CNT: break;
   }

@@ -129,7 +129,8 @@ static tf_err_t check_features(const json_t *list, const tf_feature_plan_t *plan
     const json_t *feature = json_array_get(list, i);
     const char   *name    = json_string_value(json_object_get(feature, "name"));
     const char   *expr    = json_string_value(json_object_get(feature, "expr"));
-    const char   *here    = tf_feature_plan_name(plan, places[i]);
+    if (places[i] == TF_COMPUTE_NO_FEATURE) continue; /* the file's name of it is compared */
+    const char *here = tf_feature_plan_name(plan, places[i]);
     if (!expr || strcmp(expr, here) != 0)
       return TF_ERR(E_MODEL_SCHEMA,
                     "feature %u, \"%.64s\", was trained as %.128s; in this config it is %.128s",

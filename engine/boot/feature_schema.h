@@ -16,6 +16,7 @@
 #define TF_BOOT_FEATURE_SCHEMA_H
 
 #include "stage/bar.h"
+#include "stage/compute.h"
 #include "stage/feature_plan.h"
 
 #define TF_FEATURE_SCHEMA_VERSION   1
@@ -35,7 +36,7 @@ extern const char *const tf_feature_nan_words[TF_FEATURE_NAN_CNT];
 tf_err_t tf_feature_schema_text(const tf_feature_plan_t *plan, const tf_bar_spec_t *bars,
                                 uint32_t bar_cnt, tf_feature_nan_t nan, char **text);
 
-/* Whether the features at places (cnt) of the plan are those of the schema. E_MODEL_SCHEMA, naming the first
+/* Whether the features at places (cnt) of the plan are those of the schema; TF_COMPUTE_NO_FEATURE: an output of another model. E_MODEL_SCHEMA, naming the first
  * that differs, both ways; also for a bar or a peer that differs, rows whose gaps were filled, another version. */
 tf_err_t tf_feature_schema_check(const char *text, const tf_feature_plan_t *plan,
                                  const uint32_t *places, uint32_t cnt, const tf_bar_spec_t *bars,

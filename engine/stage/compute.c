@@ -4,6 +4,8 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/hash.h"
+#include "serve/ensemble.h"
 
 /* The model's input row from the feature row; false if a value is not finite as a float. */
 static bool gather(const tf_compute_model_t *m, const double *row) {
@@ -16,6 +18,30 @@ static bool gather(const tf_compute_model_t *m, const double *row) {
     bad += value * 0.0f; /* NaN or infinity makes it NaN, and it stays so */
   }
   return bad == 0.0f;
+}
+
+/* The row of a model that reads others; TF_SKIP_NONE where it is whole. An ensemble's absent members are NaN in it. */
+static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
+  uint32_t present = 0;
+  for (uint32_t i = 0; i < m->link_cnt; i++) {
+    const tf_compute_link_t *l  = &m->links[i];
+    float                   *to = m->row + l->input_idx;
+    if (l->source->is_own)
+      memcpy(to, l->source->out + l->output_idx, l->cnt * sizeof *to);
+    else
+      for (uint32_t k = 0; k < l->cnt; k++) to[k] = __builtin_nanf("");
+    present += l->source->is_own;
+  }
+  if (present < m->quorum) return m->is_ensemble ? TF_SKIP_QUORUM : TF_SKIP_INPUT;
+  m->counts.members_absent += m->link_cnt - present;
+  const uint32_t cnt = m->active->model->input_cnt;
+  float          bad = 0.0f;
+  for (uint32_t i = 0; i < cnt; i++) {
+    if (m->feature_idx[i] == TF_COMPUTE_NO_FEATURE) continue;
+    m->row[i] = (float)row[m->feature_idx[i]];
+    bad += m->row[i] * 0.0f;
+  }
+  return bad == 0.0f ? TF_SKIP_NONE : TF_SKIP_WARMUP;
 }
 
 /* The row through the model; false while its window is not full. */
@@ -62,31 +88,96 @@ TF_COLD static bool stand_in(tf_compute_t *compute, tf_compute_model_t *m, uint3
   if (m->overrun != TF_OVERRUN_FALLBACK || !(good >> m->fallback_idx & 1)) return false;
   const tf_compute_model_t *other = &compute->models[m->fallback_idx];
   m->answer                       = other->answer;
-  m->answered_by                  = other->active->model;
+  m->answer_hash                  = other->answer_hash;
   return true;
+}
+
+/* As if it had been made on this tick: a model that reads this one sees it. */
+static void take_standing(tf_compute_model_t *m, uint32_t instrument_id) {
+  tf_foreign_t        *f = m->foreign;
+  const tf_standing_t *s = &f->standing[instrument_id];
+  memcpy(m->out, f->outs + (size_t)instrument_id * f->config.output_cnt,
+         f->config.output_cnt * sizeof(float));
+  m->answer = s->answer;
+  m->path   = f->config.path;
+  m->is_own = true;
+  f->row_ns = s->row_ns;
+}
+
+/* What no_answer says; false: nothing, and the model's strategies HOLD. */
+static bool do_without(const tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                       uint32_t good) {
+  const tf_foreign_t *f = m->foreign;
+  m->path               = TF_PATH_FALLBACK;
+  if (f->config.no_answer == TF_NO_ANSWER_FALLBACK && good >> f->config.fallback_idx & 1) {
+    const tf_compute_model_t *other = &compute->models[f->config.fallback_idx];
+    m->answer                       = other->answer;
+    m->answer_hash                  = other->answer_hash;
+    return true;
+  }
+  const float none = __builtin_nanf("");
+  m->answer        = f->config.no_answer == TF_NO_ANSWER_LAST
+                         ? f->standing[instrument_id].answer
+                         : (tf_answer_t){.score = none, .p10 = none, .p90 = none};
+  return m->answer.score == m->answer.score;
+}
+
+/* A tick of a model that another runtime answers. */
+static bool ask_foreign(tf_compute_t *compute, tf_compute_model_t *m,
+                        const tf_lane_instrument_t *in, uint32_t good) {
+  const tf_market_t *market = &in->market;
+  tf_foreign_ask(m->foreign, in->id, market->event->ingest_seq, market->now_ns, m->row);
+  m->foreign->row_ns = 0;
+  if (tf_foreign_standing(m->foreign, in->id, market->now_ns)) {
+    take_standing(m, in->id);
+    return true;
+  }
+  bool stands_in = do_without(compute, m, in->id, good);
+  m->counts.fallback += stands_in;
+  m->counts.absent += !stands_in;
+  compute->counts.absent += !stands_in;
+  compute->absent |= (uint32_t)!stands_in << m->idx;
+  return stands_in;
+}
+
+/* There is no row: a window begins anew, as its rows are ticks that follow one another. */
+TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                         void *window, tf_skip_t why) {
+  m->broke = true;
+  if (window) m->active->model->reset(m->active->model, window);
+  if (m->foreign) tf_foreign_break(m->foreign, instrument_id);
+  m->counts.warmup += why == TF_SKIP_WARMUP;
+  m->counts.no_input += why == TF_SKIP_INPUT;
+  m->counts.no_quorum += why == TF_SKIP_QUORUM;
+  *(why == TF_SKIP_WARMUP ? &compute->counts.skipped_warmup : &compute->counts.skipped_input) += 1;
+  return false;
+}
+
+TF_COLD static bool ask_nobody(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                               void *window, uint32_t good) {
+  m->owes_row    = window != NULL;
+  bool stands_in = stand_in(compute, m, instrument_id, good);
+  m->counts.fallback += stands_in;
+  m->counts.paused_skipped += !stands_in;
+  compute->counts.skipped_paused += !stands_in;
+  return stands_in;
 }
 
 /* One model on the tick in hand: true when there is an answer that a rule may see. */
 static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_instrument_t *in,
                 void *window, uint32_t good) {
-  m->answered_by = m->active->model;
+  m->answer_hash = m->hash;
   m->path        = TF_PATH_CPU;
-  m->has_row     = gather(m, in->row);
-  if (!m->has_row) {
-    m->broke = true;
-    if (window) m->active->model->reset(m->active->model, window);
-    m->counts.warmup++;
-    compute->counts.skipped_warmup++;
-    return false;
-  }
-  if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns) {
-    m->owes_row    = window != NULL;
-    bool stands_in = stand_in(compute, m, in->id, good);
-    m->counts.fallback += stands_in;
-    m->counts.paused_skipped += !stands_in;
-    compute->counts.skipped_paused += !stands_in;
-    return stands_in;
-  }
+  tf_skip_t why  = TF_SKIP_WARMUP;
+  if (TF_UNLIKELY(m->link_cnt > 0))
+    why = gather_linked(m, in->row);
+  else if (gather(m, in->row))
+    why = TF_SKIP_NONE;
+  m->has_row = why == TF_SKIP_NONE;
+  if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, in->id, window, why);
+  if (TF_UNLIKELY(m->foreign)) return ask_foreign(compute, m, in, good);
+  if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns)
+    return ask_nobody(compute, m, in->id, window, good);
   if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(m, window))) {
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
@@ -101,18 +192,106 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   return true;
 }
 
+/* What rules read beside the answer. */
+static void set_values(tf_compute_model_t *m, uint32_t instrument_id, bool is_good) {
+  const tf_post_t *post   = &m->post;
+  uint32_t         output = post->has_quantiles ? 3 * post->step_idx + 1 : post->step_idx;
+  if (m->fleet) {
+    tf_fleet_update(m->fleet, instrument_id, is_good ? &m->answer : NULL);
+    memcpy(m->values->fleet, m->fleet->figures, sizeof m->values->fleet);
+  }
+  if (m->is_ensemble)
+    m->values->disagreement =
+        m->is_own ? tf_ensemble_disagreement(m->active->model, m->row, output) : __builtin_nan("");
+}
+
+/* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
+static uint32_t hash_of(const tf_compute_model_t *m) {
+  uint64_t hash = m->active->model->hash;
+  for (uint32_t i = 0; i < m->link_cnt; i++) {
+    const tf_compute_link_t *l = &m->links[i];
+    hash = tf_hash_fold(hash, (uint64_t)l->source->idx << 32 | l->source->hash);
+    hash = tf_hash_fold(hash, (uint64_t)l->input_idx << 32 | l->output_idx);
+  }
+  return (uint32_t)(hash ^ hash >> 32);
+}
+
+static void settle_hashes(tf_compute_t *compute) {
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
+}
+
+static uint64_t refused_by(const tf_post_counts_t *c) {
+  return c->not_finite + c->out_of_range + c->crossed_refused;
+}
+
+bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share) {
+  return tf_hash_fold(tf_hash_text(instrument), model_idx) % TF_CANARY_SHARES < share;
+}
+
+static const tf_version_t *choose(const tf_compute_t *compute, const tf_compute_model_t *m,
+                                  uint32_t instrument_id) {
+  if (m->owns) return m->owns[instrument_id].active;
+  bool is_tried = m->canary && tf_compute_is_in_share(compute->names[instrument_id].name, m->idx,
+                                                      m->canary_share);
+  return is_tried ? m->canary : m->main;
+}
+
+/* A model that does not serve all instruments alike: from here on it is this one's. */
+TF_COLD static void turn_to(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id) {
+  const tf_version_t *v = choose(compute, m, instrument_id);
+  if (m->owns) m->swap = m->owns[instrument_id].swap;
+  if (v == m->active) return;
+  m->active = v;
+  settle_hashes(compute);
+}
+
+TF_INLINE bool is_turning(const tf_compute_model_t *m) { return m->owns || m->canary; }
+
+/* What became of a tick that a canary was asked on. Late and refused: as they were counted before. */
+TF_COLD static void note_canary(tf_compute_model_t *m, uint64_t late, uint64_t refused) {
+  tf_canary_t *c = &m->swap->canary;
+  if (m->is_own) m->path = TF_PATH_CANARY;
+  tf_count_add(&c->answers, m->is_own);
+  tf_count_add(&c->late, m->counts.late - late);
+  tf_count_add(&c->refused, refused_by(&m->counts.post) - refused);
+}
+
+/* The base answered in the place of an instrument's own model. */
+TF_COLD static void note_base(tf_compute_model_t *m) {
+  if (!m->is_own || m->active != &m->swap->versions[0]) return;
+  m->path = TF_PATH_FALLBACK;
+  m->counts.fallback++;
+}
+
+/* Of a model that does not serve all instruments alike. */
+TF_COLD static bool ask_in_turn(tf_compute_t *compute, tf_compute_model_t *m,
+                                const tf_lane_instrument_t *in, uint32_t good) {
+  turn_to(compute, m, in->id);
+  uint64_t late = m->counts.late, refused = refused_by(&m->counts.post);
+  bool     is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+  if (m->owns) {
+    tf_count_add(&m->owns[in->id].ticks, 1);
+    note_base(m);
+  } else if (m->active == m->canary) {
+    note_canary(m, late, refused);
+  }
+  return is_good;
+}
+
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
-  uint32_t good = 0;
-  for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    tf_compute_model_t *m = &compute->models[i];
+  uint32_t good   = 0;
+  compute->absent = 0;
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
     m->counts.requested++;
     compute->counts.requested++;
     m->is_own    = false;
-    bool is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+    bool is_good = TF_UNLIKELY(is_turning(m))
+                       ? ask_in_turn(compute, m, in, good)
+                       : ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
-    good |= (uint32_t)is_good << i;
-    if (m->fleet) tf_fleet_update(m->fleet, in->id, is_good ? &m->answer : NULL);
+    good |= (uint32_t)is_good << m->idx;
+    if (m->values) set_values(m, in->id, is_good);
   }
   return good;
 }
@@ -124,31 +303,41 @@ void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_
 }
 
 /* What a swappable model's other version is to know of the tick; what it would have answered is compared. */
-static bool follow(tf_compute_model_t *m, uint32_t instrument_idx) {
-  float out[TF_MODEL_OUTPUTS_MAX];
-  bool  answered = (m->has_row || m->broke) &&
-                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, out);
+static bool follow(tf_compute_model_t *m, uint32_t instrument_id) {
+  uint32_t            instrument_idx = m->owns ? 0 : instrument_id; /* of the swap's */
+  bool                is_tried       = m->canary && m->active == m->canary;
+  const tf_version_t *other          = is_tried ? m->main : NULL;
+  float               out[TF_MODEL_OUTPUTS_MAX];
+  bool                answered = (m->has_row || m->broke) &&
+                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, other, out);
   if (answered && m->is_own) {
     tf_answer_t answer;
     bool        good = tf_post_apply(&m->post, out, &answer, &m->shadow_counts) == TF_POST_GOOD;
-    tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
+    if (good || !is_tried) tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
   }
   m->has_row = m->broke = false;
   return tf_swap_prepare(m->swap);
 }
 
+/* One instrument's, in turn. */
+static bool prepare_own(tf_compute_model_t *m) {
+  m->own_at = m->own_at + 1 < m->own_cnt ? m->own_at + 1 : 0;
+  return tf_swap_prepare(m->owns[m->own_at].swap);
+}
+
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
-  for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    tf_compute_model_t *m     = &compute->models[i];
-    const tf_model_t   *model = m->active->model;
-    void               *state = tf_version_window(m->active, in->id);
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+    if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in->id);
+    const tf_model_t *model = m->active->model;
+    void             *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {
       (void)model->step(model, state, m->active->scratch, m->row, m->out);
       m->owes_row     = false;
       m->has_deferred = true;
     }
     if (m->swap) any |= follow(m, in->id);
+    if (TF_UNLIKELY(m->owns != NULL)) any |= prepare_own(m);
     if (!m->has_deferred) continue;
     model->advance(model, state, m->active->scratch);
     m->has_deferred = false;
@@ -159,25 +348,77 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
 
 bool tf_compute_idle(tf_compute_t *compute) {
   bool any = false;
-  for (uint32_t i = 0; i < compute->model_cnt; i++)
-    if (compute->models[i].swap) any |= tf_swap_prepare(compute->models[i].swap);
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    tf_compute_model_t *m = &compute->models[i];
+    if (m->owns)
+      any |= prepare_own(m);
+    else if (m->swap)
+      any |= tf_swap_prepare(m->swap);
+  }
   return any;
+}
+
+bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *e, const tf_lane_instrument_t *in) {
+  bool     is_state = e->u.control.command == TF_CONTROL_RUNTIME;
+  uint32_t idx      = is_state ? e->u.runtime.model_idx : e->u.answer.model_idx;
+  if (idx >= compute->model_cnt || !compute->models[idx].foreign)
+    return false; /* of another config */
+  tf_compute_model_t *m      = &compute->models[idx];
+  bool                is_new = tf_foreign_obey(m->foreign, &m->post, e);
+  if (is_state) settle_hashes(compute); /* of what it serves */
+  if (!is_new) return false;
+  compute->absent = 0;
+  m->answer_hash  = m->hash;
+  take_standing(m, in->id);
+  if (m->values) set_values(m, in->id, true);
+  return true;
 }
 
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
   uint32_t            idx = e->u.model.model_idx;
   tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
   const tf_version_t *v   = NULL;
-  if (m && m->swap) v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
-  if (m && m->swap && !v && compute->fetch.fetch &&
-      compute->fetch.fetch(compute->fetch.self, idx, e->u.model.version, e->u.model.hash))
+  bool is_known = m && (m->owns ? e->instrument_id < m->own_cnt : e->instrument_id == UINT32_MAX);
+  if (is_known && m->owns) m->swap = m->owns[e->instrument_id].swap;
+  if (is_known && m->swap) {
     v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
+    if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
+      v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
+  }
   if (!v) {
     compute->swaps_failed++;
     return;
   }
+  if (m->owns)
+    m->owns[e->instrument_id].active = v;
+  else
+    m->main = v;
   m->active = v;
+  m->canary = NULL;
   m->counts.swaps++;
+  tf_store_release(&m->swap->trying, 0); /* pairs with: tf_model_server's waits */
+  settle_hashes(compute);
+}
+
+void tf_compute_canary(tf_compute_t *compute, const tf_event_t *e) {
+  uint32_t            idx = e->u.model.model_idx;
+  tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
+  const tf_version_t *v   = NULL;
+  if (m && !m->owns && m->swap && e->u.model.share > 0) {
+    v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
+    if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
+      v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
+  }
+  compute->swaps_failed += !v && e->u.model.share > 0;
+  if (!m || m->owns || (!v && e->u.model.share > 0)) return;
+  m->canary       = v;
+  m->canary_share = e->u.model.share;
+  m->active       = m->main;
+  settle_hashes(compute);
+  if (!m->swap) return;
+  /* relaxed: the lane's own word */
+  uint64_t word = v ? tf_load_relaxed(&m->swap->taken) : 0;
+  tf_store_release(&m->swap->trying, word); /* pairs with: tf_model_server's waits */
 }
 
 uint64_t tf_compute_late(const tf_compute_t *compute) {
@@ -192,8 +433,9 @@ void tf_compute_forget_counts(tf_compute_t *compute) {
     compute->models[i].counts = (tf_compute_model_counts_t){0};
 }
 
-size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt) {
+size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt, bool has_owns) {
   size_t each = tf_version_stride(model) + tf_kept_rows_bytes(model->window, model->input_cnt);
+  if (has_owns) each += sizeof(tf_compute_own_t) + sizeof(tf_swap_t) + 5 * TF_LINE_PAIR_BYTES;
   return model->scratch_bytes + model->input_cnt * 8 + sizeof(tf_swap_t) + 4096 +
          instrument_cnt * each;
 }
@@ -207,50 +449,106 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   size_t              windows = 0;
   tf_err_t            err     = tf_version_windows_bytes(model, instrument_cnt, &windows);
   if (err) return err;
-  m->first       = (tf_version_t){.model         = model,
-                                  .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
-                                  .window_stride = tf_version_stride(model)};
-  m->active      = &m->first;
-  m->feature_idx = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
-  m->row         = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
+  m->first = (tf_version_t){.model         = model,
+                            .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
+                            .window_stride = tf_version_stride(model)};
+  m->main = m->active = &m->first;
+  m->feature_idx      = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
+  m->row              = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
   if (windows) m->first.windows = tf_arena_take(arena, windows, TF_LINE_PAIR_BYTES);
   if (!m->feature_idx || !m->row || !m->first.scratch || (windows && !m->first.windows))
     return E_CORE_ARENA_FULL;
   for (uint32_t i = 0; windows && i < instrument_cnt; i++)
     model->reset(model, tf_version_window(&m->first, i));
   memcpy(m->feature_idx, feature_idx, model->input_cnt * sizeof *feature_idx);
-  m->post        = tf_post_plain(model->output_cnt, model->output_cnt % 3 ? model->output_cnt : 1);
-  m->answered_by = model;
-  compute->model_cnt++;
+  m->post = tf_post_plain(model->output_cnt, model->output_cnt % 3 ? model->output_cnt : 1);
+  m->idx  = compute->model_cnt++;
+  m->hash = hash_of(m);
+  if (m->idx > 0)
+    compute->models[m->idx - 1].next = m;
+  else
+    compute->first = m;
   return TF_OK;
+}
+
+void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign) {
+  compute->models[compute->model_cnt - 1].foreign = foreign;
+}
+
+tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
+                              const tf_compute_link_t *links, uint32_t link_cnt, uint32_t quorum,
+                              tf_arena_t *arena) {
+  tf_compute_model_t *m = &compute->models[model_idx];
+  m->links              = tf_arena_take(arena, link_cnt * sizeof *links, TF_LINE_BYTES);
+  if (!m->links) return E_CORE_ARENA_FULL;
+  memcpy(m->links, links, link_cnt * sizeof *links);
+  m->link_cnt = link_cnt;
+  m->quorum   = quorum;
+  return TF_OK;
+}
+
+void tf_compute_order(tf_compute_t *compute, const uint32_t *order) {
+  tf_compute_model_t **at = &compute->first;
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    *at = &compute->models[order[i]];
+    at  = &(*at)->next;
+  }
+  *at = NULL;
+  settle_hashes(compute);
+}
+
+static tf_err_t init_kept(tf_kept_rows_t *k, const tf_model_t *model, uint32_t instrument_cnt,
+                          tf_arena_t *arena) {
+  k->row_cap = model->window;
+  k->width   = model->input_cnt;
+  k->rows =
+      tf_arena_take(arena, (size_t)instrument_cnt * k->row_cap * k->width * sizeof(float), 64);
+  k->cnt      = tf_arena_take(arena, instrument_cnt * sizeof *k->cnt, 64);
+  k->next_idx = tf_arena_take(arena, instrument_cnt * sizeof *k->next_idx, 64);
+  if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
+  memset(k->cnt, 0, instrument_cnt * sizeof *k->cnt);
+  memset(k->next_idx, 0, instrument_cnt * sizeof *k->next_idx);
+  return TF_OK;
+}
+
+/* Its row 0 serves. */
+static tf_err_t make_swap(const tf_version_t *serving, uint32_t instrument_cnt, tf_arena_t *arena,
+                          tf_swap_t **swap) {
+  tf_swap_t *s = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
+  *swap        = s;
+  if (!s) return E_CORE_ARENA_FULL;
+  *s             = (tf_swap_t){.taken          = TF_VERSION_ROWS, /* serial 1, row 0 */
+                               .offered        = TF_VERSION_ROWS,
+                               .prepared       = TF_VERSION_ROWS,
+                               .serving        = TF_VERSION_ROWS,
+                               .instrument_cnt = instrument_cnt};
+  s->versions[0] = *serving;
+  return serving->windows ? init_kept(&s->kept, serving->model, instrument_cnt, arena) : TF_OK;
 }
 
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena) {
-  tf_compute_model_t *m     = &compute->models[compute->model_cnt - 1];
-  const tf_model_t   *model = m->active->model;
-  tf_swap_t          *s     = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
-  if (!s) return E_CORE_ARENA_FULL;
-  *s = (tf_swap_t){.taken          = TF_VERSION_ROWS, /* serial 1, row 0 */
-                   .offered        = TF_VERSION_ROWS,
-                   .prepared       = TF_VERSION_ROWS,
-                   .serving        = TF_VERSION_ROWS,
-                   .instrument_cnt = instrument_cnt};
-  if (m->first.windows) {
-    tf_kept_rows_t *k = &s->kept;
-    k->row_cap        = model->window;
-    k->width          = model->input_cnt;
-    k->rows =
-        tf_arena_take(arena, (size_t)instrument_cnt * k->row_cap * k->width * sizeof(float), 64);
-    k->cnt      = tf_arena_take(arena, instrument_cnt * sizeof *k->cnt, 64);
-    k->next_idx = tf_arena_take(arena, instrument_cnt * sizeof *k->next_idx, 64);
-    if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
-    memset(k->cnt, 0, instrument_cnt * sizeof *k->cnt);
-    memset(k->next_idx, 0, instrument_cnt * sizeof *k->next_idx);
+  tf_compute_model_t *m       = &compute->models[compute->model_cnt - 1];
+  tf_version_t        serving = m->first;
+  serving.number              = number;
+  tf_err_t err                = make_swap(&serving, instrument_cnt, arena, &m->swap);
+  if (!err) m->main = m->active = &m->swap->versions[0];
+  return err;
+}
+
+tf_err_t tf_compute_add_owns(tf_compute_t *compute, uint32_t instrument_cnt, tf_arena_t *arena) {
+  tf_compute_model_t *m = &compute->models[compute->model_cnt - 1];
+  m->owns               = tf_arena_take(arena, instrument_cnt * sizeof *m->owns, TF_LINE_BYTES);
+  if (!m->owns) return E_CORE_ARENA_FULL;
+  for (m->own_cnt = 0; m->own_cnt < instrument_cnt; m->own_cnt++) {
+    tf_compute_own_t *own  = &m->owns[m->own_cnt];
+    tf_version_t      base = m->first;
+    base.windows           = tf_version_window(&m->first, m->own_cnt);
+    base.window_stride     = 0;
+    tf_err_t err           = make_swap(&base, 1, arena, &own->swap);
+    if (err) return err;
+    own->active = &own->swap->versions[0];
+    own->ticks  = 0;
   }
-  s->versions[0]        = m->first;
-  s->versions[0].number = number;
-  m->active             = &s->versions[0];
-  m->swap               = s;
   return TF_OK;
 }

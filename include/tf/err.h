@@ -57,6 +57,8 @@
   X(E_MODEL_BUSY, -709, "a model is being loaded or swapped already")                              \
   X(E_MODEL_DIVERGED, -710,                                                                        \
     "a version beside the one that serves answers too little or too far off")                      \
+  X(E_MODEL_CACHE_FULL, -711, "what is pinned or in use leaves no room for a model more")          \
+  X(E_MODEL_CACHE_DAMAGED, -712, "a level of the model cache has not the model that it says")      \
   X(E_SINK_CONFIG, -801, "a sink cannot work as configured")                                       \
   X(E_SINK_IO, -802, "a sink failed to deliver")                                                   \
   X(E_SHM_OPEN, -901, "a shared-memory file cannot be mapped")                                     \
@@ -68,7 +70,11 @@
   X(E_CONTROL_SOCKET, -1201, "the control socket cannot be made where the config says")            \
   X(E_CONTROL_DENIED, -1202, "the caller may not use the control socket")                          \
   X(E_CONTROL_REQUEST, -1203, "a request on the control socket is wrong")                          \
-  X(E_CONTROL_TIMEOUT, -1204, "the lane did not take a command in time")
+  X(E_CONTROL_TIMEOUT, -1204, "the lane did not take a command in time")                           \
+  X(E_RUNTIME_LIBRARY, -1301, "a runtime's library cannot be loaded, or is of another version")    \
+  X(E_RUNTIME_MODEL, -1302, "a runtime refuses a model, or the model is not what was declared")    \
+  X(E_RUNTIME_SERVER, -1303, "a model server answers otherwise than its protocol says")            \
+  X(E_RUNTIME_MISSING, -1304, "this build has no such runtime")
 
 typedef int tf_err_t; /* 0 or one of tf_err_codes_t */
 

@@ -52,7 +52,8 @@ typedef enum tf_rule_op {
   X(FLEET_BREADTH, "fleet_breadth")                                                                \
   X(FLEET_P90_MEAN, "fleet_p90_mean")                                                              \
   X(FLEET_P90_MAX, "fleet_p90_max")                                                                \
-  X(FLEET_P90_BREADTH, "fleet_p90_breadth")
+  X(FLEET_P90_BREADTH, "fleet_p90_breadth")                                                        \
+  X(DISAGREEMENT, "disagreement") /* of an ensemble: its members' greatest score less the least */
 
 enum tf_rule_slots {
 #define TF_RULE_SLOT_(id, name) TF_RULE_SLOT_##id,
@@ -60,7 +61,7 @@ enum tf_rule_slots {
 #undef TF_RULE_SLOT_
       TF_RULE_SLOT_FEATURES /* + i: feature i */
 };
-#define TF_RULE_FLEET_CNT (TF_RULE_SLOT_FEATURES - TF_RULE_SLOT_FLEET_MEAN)
+#define TF_RULE_VALUE_CNT (TF_RULE_SLOT_FEATURES - TF_RULE_SLOT_FLEET_MEAN)
 
 typedef struct tf_rule_step {
   uint8_t  op; /* tf_rule_op_t */
@@ -88,7 +89,7 @@ typedef struct tf_policy_input {
   double        score, p10, p90; /* NaN where the model gives none */
   double        position;        /* what an operator says is held; NaN until then */
   double        alert;           /* of the model's forecast; NaN without a model */
-  const double *fleet;           /* (TF_RULE_FLEET_CNT) in the slots' order; NULL: all are NaN */
+  const double *values;          /* (TF_RULE_VALUE_CNT) from FLEET_MEAN on; NULL: all are NaN */
   const double *features;
   uint8_t       book_state;
   uint64_t      now_ns; /* the cause's ts_recv_ns */

@@ -8,7 +8,7 @@
 #ifndef TF_KERNELS_MODEL_LOADER_H
 #define TF_KERNELS_MODEL_LOADER_H
 
-#include "model/net_plan.h"
+#include "model/net_stream.h"
 #include "model/plan.h"
 #include "model/window.h"
 
@@ -19,18 +19,19 @@
  * rows, 2026-11). Three times that is allowed. */
 #define TF_LOADER_ERROR_MAX_FP32 1e-5
 #define TF_LOADER_ERROR_MAX_BF16 0.05
+#define TF_LOADER_ERROR_MAX_FP16 0.01
 #define TF_LOADER_ERROR_MAX_INT8 0.15
 
 extern const tf_model_loader_t tf_model_loader;
 
 typedef struct tf_loader_options {
-  tf_isa_t           isa;
+  tf_isa_t           isa; /* what runs; the model's own isa is not looked at here */
   tf_model_options_t model;
 } tf_loader_options_t;
 
 /* For this CPU, as the file says. */
 tf_loader_options_t tf_loader_preset(void);
-double              tf_loader_error_max(const tf_model_options_t *options);
+double tf_loader_error_max(const tf_model_options_t *options, tf_precision_t precision);
 
 /* Loads as options say. graph may be NULL; otherwise it is filled, and the caller's to fini.
  * E_FILE_OPEN, E_FILE_DAMAGED, E_MODEL_*; E_MODEL_CHECK where a known answer is missed. */
@@ -46,6 +47,8 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
 const tf_net_plan_t *tf_loader_net(const tf_model_t *model);    /* of no chain; else NULL */
 const tf_plan_t     *tf_loader_plan(const tf_model_t *model);   /* of one row; else NULL */
 const tf_window_t   *tf_loader_window(const tf_model_t *model); /* of more; else NULL */
+/* How a net's window slides; NULL where each tick recomputes it, for the reason that *why then is (may be NULL). */
+const tf_net_stream_t *tf_loader_stream(const tf_model_t *model, const char **why);
 
 /* What answers windows one by one: a state and a scratch. Control plane. */
 typedef struct tf_loader_session {

@@ -64,14 +64,37 @@ static uint64_t time_of(bench_t *b, void (*part)(bench_t *)) {
 static void timed(bench_t *b) { timed_path(b); }
 static void deferred(bench_t *b) { deferred_work(b); }
 
-static void time_each(bench_t *b, uint64_t ns, bool cold, tf_hist_t *hist, tf_hist_t *deferred_ns) {
-  tf_hist_reset(hist);
+/* Nothing but the core's clock is in it. */
+static void busy(bench_t *b) {
+  uint64_t value = b->next | 1;
+  for (uint32_t i = 0; i < TF_MEASURE_BUSY_STEPS; i++) value *= UINT64_C(6364136223846793005);
+  volatile uint64_t kept = value;
+  (void)kept;
+}
+
+/* What a net does where its window does not slide. */
+static void whole(bench_t *b) { tf_loader_answer(&b->session, b->rows, b->out); }
+
+static void time_cold(bench_t *b, uint64_t ns, tf_measure_t *m) {
+  const bool slides = tf_loader_stream(b->model, NULL) != NULL;
+  uint64_t   end    = tf_clock_monotonic_ns() + ns;
+  for (uint64_t i = 0; i < RUN_CNT_MIN || i % RUNS_PER_LOOK || tf_clock_monotonic_ns() < end; i++) {
+    touch(b->other, TF_MEASURE_OTHER_BYTES);
+    tf_hist_record(&m->cold_ns, time_of(b, timed));
+    deferred_work(b);
+    tf_hist_record(&m->busy_ns, time_of(b, busy));
+    if (!slides || i % TF_MEASURE_WHOLE_EVERY) continue;
+    touch(b->other, TF_MEASURE_OTHER_BYTES);
+    tf_hist_record(&m->whole_ns, time_of(b, whole));
+  }
+}
+
+static void time_warm(bench_t *b, uint64_t ns, tf_hist_t *hist, tf_hist_t *deferred_ns) {
   uint64_t end = tf_clock_monotonic_ns() + ns;
   for (uint64_t i = 0; i < RUN_CNT_MIN || i % RUNS_PER_LOOK || tf_clock_monotonic_ns() < end; i++) {
-    if (cold) touch(b->other, TF_MEASURE_OTHER_BYTES);
     tf_hist_record(hist, time_of(b, timed));
     uint64_t after_ns = time_of(b, deferred);
-    if (deferred_ns) tf_hist_record(deferred_ns, after_ns);
+    if (b->model->window > 1) tf_hist_record(deferred_ns, after_ns);
   }
 }
 
@@ -124,20 +147,45 @@ static void fill_window(bench_t *b) {
 }
 
 tf_err_t tf_measure_time(const tf_model_t *model, double seconds, tf_measure_t *measure) {
-  bench_t  b;
-  tf_err_t err = init(&b, model);
-  uint64_t ns  = (uint64_t)(seconds * 1e9 / 3.0);
-  tf_hist_reset(&measure->deferred_ns);
-  tf_hist_reset(&measure->late_ns);
+  bench_t    b;
+  tf_err_t   err     = init(&b, model);
+  uint64_t   ns      = (uint64_t)(seconds * 1e9 / 3.0);
+  tf_hist_t *hists[] = {&measure->cold_ns, &measure->warm_ns, &measure->deferred_ns,
+                        &measure->late_ns, &measure->busy_ns, &measure->whole_ns};
+  for (size_t i = 0; i < TF_ARRAY_CNT(hists); i++) tf_hist_reset(hists[i]);
   if (!err) {
     fill_window(&b);
     (void)rate(&b, ns / 8); /* warms clock speed and caches */
-    time_each(&b, ns, true, &measure->cold_ns, NULL);
-    time_each(&b, ns, false, &measure->warm_ns, model->window > 1 ? &measure->deferred_ns : NULL);
+    time_cold(&b, ns, measure);
+    time_warm(&b, ns, &measure->warm_ns, &measure->deferred_ns);
     if (model->window > 1) time_late(&b, &measure->late_ns);
     measure->ticks_per_second = rate(&b, ns);
   }
   fini(&b);
+  return err;
+}
+
+static tf_err_t load_once(const char *path, const tf_loader_options_t *options) {
+  tf_model_t *model;
+  bench_t     b;
+  tf_err_t    err = tf_loader_load(path, options, &model, NULL);
+  if (err) return err;
+  err = init(&b, model);
+  for (uint32_t i = 0; i < (model->window ? model->window : 1) && !err; i++) timed_path(&b);
+  fini(&b);
+  tf_loader_unload(model);
+  return err;
+}
+
+tf_err_t tf_measure_load(const char *path, const tf_loader_options_t *options, uint64_t *ns) {
+  tf_err_t err = TF_OK;
+  *ns          = UINT64_MAX;
+  for (uint32_t i = 0; i < TF_MEASURE_LOAD_RUNS && !err; i++) {
+    uint64_t begin = tf_clock_monotonic_ns();
+    err            = load_once(path, options);
+    uint64_t took  = tf_clock_monotonic_ns() - begin;
+    if (took < *ns) *ns = took;
+  }
   return err;
 }
 

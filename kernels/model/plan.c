@@ -12,6 +12,7 @@ typedef struct draft {
   tf_op_params_t params;
   float         *weight; /* owned */
   float         *bias;   /* owned, NULL for none */
+  float          range;  /* int8: of its rows */
   uint32_t       node_first;
   uint32_t       node_last;
 } draft_t;
@@ -23,8 +24,11 @@ static void draft_fini(draft_t *d) {
 }
 
 static tf_err_t draft_init(draft_t *d, const tf_graph_node_t *node, uint32_t node_idx) {
-  *d = (draft_t){
-      .op = node->op, .params = node->params, .node_first = node_idx, .node_last = node_idx};
+  *d                  = (draft_t){.op         = node->op,
+                                  .params     = node->params,
+                                  .range      = node->ranges[0],
+                                  .node_first = node_idx,
+                                  .node_last  = node_idx};
   size_t weight_bytes = node->params.weight_cnt * sizeof(float);
   size_t bias_bytes   = node->params.bias_cnt * sizeof(float);
   if (node->weight && (d->weight = malloc(weight_bytes)) != NULL)
@@ -79,11 +83,12 @@ static bool fuse_add_after(draft_t *gemm, draft_t *add) {
   return true;
 }
 
-/* Takes next into the draft before it; false where they stay two steps. */
-static bool fuse(draft_t *last, draft_t *next) {
+/* Takes next into the draft before it; false where they stay two steps. A mul stays before a product in int8: what
+ * brings the row's values to one magnitude is what leaves each of them its digits. */
+static bool fuse(draft_t *last, draft_t *next, tf_precision_t precision) {
   bool fused = false;
   if (is(last, "mul") && is(next, "gemm")) {
-    if (!scale_weights(next, NULL, last->weight)) return false;
+    if (precision == TF_PRECISION_INT8 || !scale_weights(next, NULL, last->weight)) return false;
     uint32_t first = last->node_first;
     draft_fini(last);
     *last            = *next;
@@ -118,7 +123,7 @@ static tf_err_t draft_all(const tf_graph_t *graph, const tf_plan_spec_t *spec, d
     tf_err_t err  = draft_init(next, &graph->nodes[i], i);
     *draft_cnt += 1;
     if (err) return err;
-    if (*draft_cnt > 1 && fuse(next - 1, next)) *draft_cnt -= 1;
+    if (*draft_cnt > 1 && fuse(next - 1, next, spec->precision)) *draft_cnt -= 1;
   }
   for (uint32_t i = 0; i < *draft_cnt; i++) {
     drafts[i].params.weight = drafts[i].weight;
@@ -136,7 +141,8 @@ static tf_mat_source_t mat_source(const draft_t *d, tf_precision_t precision) {
                            .row_floats = d->params.in_cnt,
                            .in_cnt     = d->params.in_cnt,
                            .out_cnt    = d->params.out_cnt,
-                           .precision  = precision};
+                           .precision  = precision,
+                           .range      = d->range};
 }
 
 /* Whether a draft's product is a packed matrix of mat.h: what is below fp32. */

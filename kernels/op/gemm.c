@@ -48,6 +48,77 @@
   }
 TF_LANES_EACH(RUN)
 
+/* Several rows at once: each vector of weights is read once for all of them, which is what a row by itself spends its time on
+ * where the weights do not fit the first cache. The sums of an output are the eight of op.h, but taken one after
+ * the other, the rows side by side: as many rows as there are chains hide an addition's latency just as well. */
+#define EACH_ROW(rows) _Pragma("GCC unroll 8") for (uint32_t r = 0; r < rows; r++)
+
+/* s[r] = partial sum c of row r. */
+#define SUM_CHAIN(isa, rows, c)                                                                    \
+  EACH_ROW(rows) s[r] = tf_lanes_set_##isa(0.0f);                                                  \
+  for (uint32_t k = c; k < cnt; k += CHAIN_CNT) {                                                  \
+    tf_lanes_##isa##_t weight = tf_lanes_load_##isa(w + k * TF_LANES_WIDTH_##isa);                 \
+    EACH_ROW(rows)                                                                                 \
+    s[r] = tf_lanes_add_##isa(                                                                     \
+        s[r], tf_lanes_mul_##isa(weight, tf_lanes_set_##isa(in[r * in_stride + k])));              \
+  }
+
+#define ADD_SUM(isa, rows, to)        EACH_ROW(rows) to[r] = tf_lanes_add_##isa(to[r], s[r])
+#define KEEP_SUM(isa, rows, to)       EACH_ROW(rows) to[r] = s[r]
+#define ADD_PAIR(isa, rows, to, from) EACH_ROW(rows) to[r] = tf_lanes_add_##isa(to[r], from[r])
+
+#define ROWS_OF(isa, rows)                                                                         \
+  TF_LANES_TARGET_##isa static void rows_##rows##_##isa(const tf_op_params_t *params,              \
+                                                        const float *in, size_t in_stride,         \
+                                                        float *out, size_t out_stride) {           \
+    const float   *w   = params->weight;                                                           \
+    const uint32_t cnt = params->in_cnt;                                                           \
+    for (uint32_t o = 0; o < params->out_cnt; o += TF_LANES_WIDTH_##isa) {                         \
+      tf_lanes_##isa##_t s[rows], low[rows], high[rows], pair[rows];                               \
+      SUM_CHAIN(isa, rows, 0);                                                                     \
+      KEEP_SUM(isa, rows, low);                                                                    \
+      SUM_CHAIN(isa, rows, 1);                                                                     \
+      ADD_SUM(isa, rows, low);                                                                     \
+      SUM_CHAIN(isa, rows, 2);                                                                     \
+      KEEP_SUM(isa, rows, pair);                                                                   \
+      SUM_CHAIN(isa, rows, 3);                                                                     \
+      ADD_SUM(isa, rows, pair);                                                                    \
+      ADD_PAIR(isa, rows, low, pair);                                                              \
+      SUM_CHAIN(isa, rows, 4);                                                                     \
+      KEEP_SUM(isa, rows, high);                                                                   \
+      SUM_CHAIN(isa, rows, 5);                                                                     \
+      ADD_SUM(isa, rows, high);                                                                    \
+      SUM_CHAIN(isa, rows, 6);                                                                     \
+      KEEP_SUM(isa, rows, pair);                                                                   \
+      SUM_CHAIN(isa, rows, 7);                                                                     \
+      ADD_SUM(isa, rows, pair);                                                                    \
+      ADD_PAIR(isa, rows, high, pair);                                                             \
+      ADD_PAIR(isa, rows, low, high);                                                              \
+      const tf_lanes_##isa##_t bias = tf_lanes_load_##isa(params->bias + o);                       \
+      EACH_ROW(rows)                                                                               \
+      tf_lanes_store_##isa(out + r * out_stride + o,                                               \
+                           tf_lanes_act_##isa(tf_lanes_add_##isa(low[r], bias), params));          \
+      w += (size_t)cnt * TF_LANES_WIDTH_##isa;                                                     \
+    }                                                                                              \
+  }
+
+#define ROWS(isa)                                                                                  \
+  ROWS_OF(isa, 8)                                                                                  \
+  ROWS_OF(isa, 4)                                                                                  \
+  ROWS_OF(isa, 2)                                                                                  \
+  static void rows_##isa(const tf_op_params_t *params, const float *in, size_t in_stride,          \
+                         uint32_t row_cnt, float *out, size_t out_stride) {                        \
+    uint32_t r = 0;                                                                                \
+    for (; r + 8 <= row_cnt; r += 8)                                                               \
+      rows_8_##isa(params, in + r * in_stride, in_stride, out + r * out_stride, out_stride);       \
+    for (; r + 4 <= row_cnt; r += 4)                                                               \
+      rows_4_##isa(params, in + r * in_stride, in_stride, out + r * out_stride, out_stride);       \
+    for (; r + 2 <= row_cnt; r += 2)                                                               \
+      rows_2_##isa(params, in + r * in_stride, in_stride, out + r * out_stride, out_stride);       \
+    if (r < row_cnt) run_##isa(params, in + r * in_stride, out + r * out_stride);                  \
+  }
+TF_LANES_EACH(ROWS)
+
 static tf_err_t shape(tf_op_params_t *params) {
   uint64_t in_cnt = params->in_cnt;
   if (in_cnt == 0 || in_cnt > TF_OP_WIDTH_MAX)
@@ -121,6 +192,7 @@ const tf_op_t tf_op_gemm = {
     .packed_cnt = packed_cnt,
     .pack       = pack,
     .run        = TF_LANES_TABLE,
+    .rows       = TF_LANES_TABLE_OF(rows),
     .nmse_max   = 2e-12,
     .flops      = flops,
     .bytes      = bytes,

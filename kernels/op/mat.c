@@ -3,11 +3,25 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const precision_names[] = {"fp32", "bf16", "int8"};
+#include "op/small_float.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+static const char *const precision_names[] = {"fp32", "bf16", "fp16", "int8"};
 TF_STATIC_ASSERT(TF_ARRAY_CNT(precision_names) == TF_PRECISION_CNT, "a name for each precision");
 
-static const uint32_t inputs_in_group[] = {1, 2, 4};
-TF_STATIC_ASSERT(TF_ARRAY_CNT(inputs_in_group) == TF_PRECISION_CNT, "32 bits for each precision");
+/* Values of a row in 32 bits, and bytes of their weights for a block of outputs. */
+static const struct {
+  uint32_t inputs, line_bytes;
+} groups[] = {
+    [TF_PRECISION_FP32] = {1, 64},
+    [TF_PRECISION_BF16] = {2, 64},
+    [TF_PRECISION_FP16] = {1, 32},
+    [TF_PRECISION_INT8] = {4, 64},
+};
+TF_STATIC_ASSERT(TF_ARRAY_CNT(groups) == TF_PRECISION_CNT, "a group for each precision");
 
 const char *tf_precision_name(tf_precision_t precision) {
   TF_ASSERT(precision < TF_PRECISION_CNT);
@@ -24,7 +38,7 @@ bool tf_precision_parse(const char *name, tf_precision_t *precision) {
 }
 
 static uint32_t groups_of(const tf_mat_source_t *s) {
-  uint32_t each = inputs_in_group[s->precision];
+  uint32_t each = groups[s->precision].inputs;
   return (s->in_cnt + each - 1) / each;
 }
 
@@ -32,38 +46,30 @@ static uint32_t blocks_of(const tf_mat_source_t *s) {
   return (s->out_cnt + TF_MAT_BLOCK - 1) / TF_MAT_BLOCK;
 }
 
+static size_t weight_bytes(const tf_mat_source_t *s) {
+  return tf_align_up((size_t)groups_of(s) * blocks_of(s) * groups[s->precision].line_bytes,
+                     TF_LINE_BYTES);
+}
+
 size_t tf_mat_bytes(const tf_mat_source_t *s) {
-  size_t lines = (size_t)groups_of(s) * blocks_of(s);
   /* scales and shifts: 16 words of 32 bits a block each */
-  if (s->precision == TF_PRECISION_INT8) lines += 2 * (size_t)blocks_of(s);
-  return lines * TF_LINE_BYTES;
+  size_t lines = s->precision == TF_PRECISION_INT8 ? 2 * (size_t)blocks_of(s) : 0;
+  return weight_bytes(s) + lines * TF_LINE_BYTES;
 }
 
-static uint16_t bf16_of(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40); /* a quiet NaN */
-  return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);                 /* to even */
-}
-
-static float float_of(uint32_t bf16_bits) {
-  uint32_t bits = bf16_bits << 16;
-  float    x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
-}
-
-/* An output's weights as int8: 127 is its greatest |w|. */
-static float int8_scale(const float *weight, uint32_t cnt) {
-  float amax = 0.0f;
-  for (uint32_t k = 0; k < cnt; k++) amax = fmaxf(amax, fabsf(weight[k]));
+float tf_mat_int8_weight_scale(const tf_mat_source_t *s, uint32_t o) {
+  const float *weight = s->weight + (size_t)o * s->row_floats;
+  float        amax   = 0.0f;
+  for (uint32_t k = 0; k < s->in_cnt; k++)
+    amax = fmaxf(amax, fabsf(weight[tf_mat_source_at(s, k)]));
   return amax / 127.0f;
 }
 
 static void put_weight(tf_precision_t precision, uint8_t *line, uint32_t lane, uint32_t k, float w,
                        float scale) {
   switch (precision) {
-  case TF_PRECISION_BF16: ((uint16_t *)(void *)line)[lane * 2 + k % 2] = bf16_of(w); break;
+  case TF_PRECISION_BF16: ((uint16_t *)(void *)line)[lane * 2 + k % 2] = tf_bf16_of(w); break;
+  case TF_PRECISION_FP16: ((uint16_t *)(void *)line)[lane] = tf_fp16_of(w); break;
   case TF_PRECISION_INT8:
     ((int8_t *)line)[lane * 4 + k % 4] = scale > 0.0f ? (int8_t)lrintf(w / scale) : 0;
     break;
@@ -75,53 +81,68 @@ static void pack_output(tf_mat_t *mat, const tf_mat_source_t *s, uint32_t o, uin
                         float scale) {
   uint32_t     block = o / TF_MAT_BLOCK, first = block - block % TF_MAT_PANEL_BLOCKS;
   uint32_t     blocks = tf_mat_panel_blocks(mat, first);
-  uint8_t     *panel  = weights + (size_t)first * mat->group_cnt * TF_LINE_BYTES;
+  uint8_t     *panel  = weights + (size_t)first * mat->group_cnt * mat->line_bytes;
   const float *w      = s->weight + (size_t)o * s->row_floats;
-  uint32_t     each   = inputs_in_group[s->precision];
+  uint32_t     each   = groups[s->precision].inputs;
   for (uint32_t k = 0; k < s->in_cnt; k++)
     put_weight(s->precision,
-               panel + ((size_t)(k / each) * blocks + (block - first)) * TF_LINE_BYTES,
-               o % TF_MAT_BLOCK, k, w[k], scale);
+               panel + ((size_t)(k / each) * blocks + (block - first)) * mat->line_bytes,
+               o % TF_MAT_BLOCK, k, w[tf_mat_source_at(s, k)], scale);
 }
 
 static int32_t shift_of(const tf_mat_source_t *s, uint32_t o, float scale) {
   int32_t sum = 0;
   for (uint32_t k = 0; k < s->in_cnt && scale > 0.0f; k++)
-    sum += (int32_t)lrintf(s->weight[(size_t)o * s->row_floats + k] / scale);
+    sum += (int32_t)lrintf(s->weight[(size_t)o * s->row_floats + tf_mat_source_at(s, k)] / scale);
   return 128 * sum;
 }
+
+#if defined(__x86_64__)
+/* Every CPU with AVX2 that was made has it; a virtual machine may hide it. The builtin does not know its name in clang 14. */
+static bool has_f16c(void) {
+  unsigned int eax, ebx, ecx, edx;
+  return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
+}
+
+static bool has_wide(tf_precision_t precision) {
+  switch (precision) {
+  case TF_PRECISION_BF16: return __builtin_cpu_supports("avx512bf16");
+  case TF_PRECISION_INT8: return __builtin_cpu_supports("avx512vnni");
+  default: return true;
+  }
+}
+#endif
 
 /* The widest kernels of isa that this CPU has for a precision. */
 static void choose(tf_mat_t *mat, tf_precision_t precision, tf_isa_t isa) {
   const tf_mat_kernels_t *kernels = &tf_mat_scalar;
 #if defined(__x86_64__)
-  bool wide = isa == TF_ISA_AVX512 &&
-              (precision != TF_PRECISION_BF16 || __builtin_cpu_supports("avx512bf16")) &&
-              (precision != TF_PRECISION_INT8 || __builtin_cpu_supports("avx512vnni"));
-  if (isa != TF_ISA_SCALAR) kernels = wide ? &tf_mat_avx512 : &tf_mat_avx2;
+  if (isa != TF_ISA_SCALAR && (precision != TF_PRECISION_FP16 || has_f16c()))
+    kernels = isa == TF_ISA_AVX512 && has_wide(precision) ? &tf_mat_avx512 : &tf_mat_avx2;
 #else
   (void)isa;
 #endif
   mat->mul    = kernels->mul[precision];
-  mat->to_row = kernels->to_row[precision];
+  mat->to_row = mat->range > 0.0f ? kernels->to_row_ranged : kernels->to_row[precision];
 }
 
 void tf_mat_pack(tf_mat_t *mat, const tf_mat_source_t *s, tf_isa_t isa, void *target) {
-  uint32_t groups = groups_of(s), blocks = blocks_of(s);
+  bool scaled = s->precision == TF_PRECISION_INT8;
   memset(target, 0, tf_mat_bytes(s));
   /* an int8 row has its scale behind its values */
-  size_t row_bytes = 4 * ((size_t)groups + (s->precision == TF_PRECISION_INT8));
-  *mat             = (tf_mat_t){.in_cnt    = s->in_cnt,
-                                .out_cnt   = s->out_cnt,
-                                .group_cnt = groups,
-                                .block_cnt = blocks,
-                                .row_bytes = tf_align_up(row_bytes, TF_LINE_BYTES),
-                                .weights   = target};
-  float   *scales  = (float *)target + (size_t)groups * blocks * TF_MAT_BLOCK;
-  int32_t *shifts  = (int32_t *)(void *)(scales + (size_t)blocks * TF_MAT_BLOCK);
-  bool     scaled  = s->precision == TF_PRECISION_INT8;
+  size_t row_bytes = 4 * ((size_t)groups_of(s) + scaled);
+  *mat             = (tf_mat_t){.in_cnt     = s->in_cnt,
+                                .out_cnt    = s->out_cnt,
+                                .group_cnt  = groups_of(s),
+                                .block_cnt  = blocks_of(s),
+                                .row_bytes  = tf_align_up(row_bytes, TF_LINE_BYTES),
+                                .line_bytes = groups[s->precision].line_bytes,
+                                .range      = scaled ? s->range : 0.0f,
+                                .weights    = target};
+  float   *scales  = (float *)(void *)((uint8_t *)target + weight_bytes(s));
+  int32_t *shifts  = (int32_t *)(void *)(scales + (size_t)mat->block_cnt * TF_MAT_BLOCK);
   for (uint32_t o = 0; o < s->out_cnt; o++) {
-    float scale = scaled ? int8_scale(s->weight + (size_t)o * s->row_floats, s->in_cnt) : 0.0f;
+    float scale = scaled ? tf_mat_int8_weight_scale(s, o) : 0.0f;
     pack_output(mat, s, o, target, scale);
     if (!scaled) continue;
     scales[o] = scale;
@@ -142,25 +163,41 @@ static void to_row_fp32(const tf_mat_t *mat, const float *in, void *row) {
 
 static void to_row_bf16(const tf_mat_t *mat, const float *in, void *row) {
   uint16_t *to = row;
-  for (uint32_t k = 0; k < mat->in_cnt; k++) to[k] = bf16_of(in[k]);
+  for (uint32_t k = 0; k < mat->in_cnt; k++) to[k] = tf_bf16_of(in[k]);
   if (mat->in_cnt % 2) to[mat->in_cnt] = 0;
 }
 
-static void to_row_int8(const tf_mat_t *mat, const float *in, void *row) {
-  uint8_t *to   = row;
+static float greatest_of(const float *in, uint32_t cnt) {
   uint32_t amax = 0;
-  float    greatest, inverse;
-  for (uint32_t k = 0; k < mat->in_cnt; k++) {
-    uint32_t bits;
-    memcpy(&bits, &in[k], sizeof bits);
-    bits &= 0x7fffffffu; /* as integers NaN is greater than any number */
+  for (uint32_t k = 0; k < cnt; k++) { /* as integers NaN is greater than any number */
+    uint32_t bits = tf_float_bits(in[k]) & 0x7fffffffu;
     if (bits > amax) amax = bits;
   }
-  memcpy(&greatest, &amax, sizeof greatest);
-  *tf_mat_row_scale(mat, row) = tf_mat_int8_scale(greatest, &inverse);
+  return tf_float_of_bits(amax);
+}
+
+static void to_row_int8(const tf_mat_t *mat, const float *in, void *row) {
+  uint8_t *to = row;
+  float    inverse;
+  *tf_mat_row_scale(mat, row) = tf_mat_int8_scale(greatest_of(in, mat->in_cnt), &inverse);
   for (uint32_t k = 0; k < mat->in_cnt; k++)
     to[k] = inverse > 0.0f ? (uint8_t)(lrintf(in[k] * inverse) + 128) : 128;
   for (uint32_t k = mat->in_cnt; k < 4 * mat->group_cnt; k++) to[k] = 128;
+}
+
+/* What is beyond the range is cut to it; what is no finite number still spoils the row. */
+static void to_row_ranged(const tf_mat_t *mat, const float *in, void *row) {
+  uint8_t    *to = row;
+  float       inverse;
+  const float scale = tf_mat_int8_scale(mat->range, &inverse);
+  const float amax  = greatest_of(in, mat->in_cnt);
+  const bool  good  = amax <= TF_MAT_INT8_AMAX_MAX;
+  for (uint32_t k = 0; k < mat->in_cnt; k++) {
+    float q = good ? fminf(fmaxf(in[k] * inverse, -127.0f), 127.0f) : 0.0f;
+    to[k]   = (uint8_t)(lrintf(q) + 128);
+  }
+  for (uint32_t k = mat->in_cnt; k < 4 * mat->group_cnt; k++) to[k] = 128;
+  *tf_mat_row_scale(mat, row) = good ? scale : amax - amax;
 }
 
 /* One block of one row. */
@@ -182,9 +219,19 @@ static void block_bf16(const tf_mat_t *mat, uint32_t block, const uint8_t *line,
   for (uint32_t g = 0; g < mat->group_cnt; g++, line += step) {
     const uint16_t *w = (const uint16_t *)(const void *)line, *x = (const uint16_t *)row + 2 * g;
     for (uint32_t o = 0; o < TF_MAT_BLOCK; o++) {
-      sum[o] += float_of(w[2 * o + 1]) * float_of(x[1]);
-      sum[o] += float_of(w[2 * o]) * float_of(x[0]);
+      sum[o] += tf_bf16_value(w[2 * o + 1]) * tf_bf16_value(x[1]);
+      sum[o] += tf_bf16_value(w[2 * o]) * tf_bf16_value(x[0]);
     }
+  }
+}
+
+static void block_fp16(const tf_mat_t *mat, uint32_t block, const uint8_t *line, size_t step,
+                       const void *row, float *sum) {
+  (void)block;
+  for (uint32_t g = 0; g < mat->group_cnt; g++, line += step) {
+    const uint16_t *w = (const uint16_t *)(const void *)line;
+    const float     x = ((const float *)row)[g];
+    for (uint32_t o = 0; o < TF_MAT_BLOCK; o++) sum[o] += tf_fp16_value(w[o]) * x;
   }
 }
 
@@ -207,8 +254,8 @@ TF_INLINE void multiply(const tf_mat_t *mat, const void *rows, uint32_t row_cnt,
                         size_t add_stride, float *out, size_t out_stride, block_t one_block) {
   for (uint32_t b = 0; b < mat->block_cnt; b++) {
     uint32_t       first = b - b % TF_MAT_PANEL_BLOCKS;
-    size_t         step  = (size_t)tf_mat_panel_blocks(mat, first) * TF_LINE_BYTES;
-    const uint8_t *line  = tf_mat_panel(mat, first) + (size_t)(b - first) * TF_LINE_BYTES;
+    size_t         step  = (size_t)tf_mat_panel_blocks(mat, first) * mat->line_bytes;
+    const uint8_t *line  = tf_mat_panel(mat, first) + (size_t)(b - first) * mat->line_bytes;
     for (uint32_t r = 0; r < row_cnt; r++) {
       float sum[TF_MAT_BLOCK] = {0};
       one_block(mat, b, line, step, (const uint8_t *)rows + r * mat->row_bytes, sum);
@@ -228,9 +275,11 @@ TF_INLINE void multiply(const tf_mat_t *mat, const void *rows, uint32_t row_cnt,
   }
 MUL(fp32)
 MUL(bf16)
+MUL(fp16)
 MUL(int8)
 
 const tf_mat_kernels_t tf_mat_scalar = {
-    .mul = {mul_fp32,    mul_bf16,    mul_int8   },
-      .to_row = {to_row_fp32, to_row_bf16, to_row_int8}
+    .mul           = {mul_fp32,    mul_bf16,    mul_fp16,    mul_int8   },
+    .to_row        = {to_row_fp32, to_row_bf16, to_row_fp32, to_row_int8},
+    .to_row_ranged = to_row_ranged,
 };

@@ -1,12 +1,12 @@
 /* mat.h on AVX2: a block of 16 outputs is two vectors. bfloat16 is widened by a shift, int8 to 16
- * bits for vpmaddwd, which is exact (vpmaddubsw would saturate). No FMA, for the bits of scalar. */
+ * bits for vpmaddwd, which is exact (vpmaddubsw would saturate); mat.c looks for F16C before it chooses fp16. No FMA, for the bits of scalar. */
 #include "op/mat.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <string.h>
 
-#define TARGET    __attribute__((target("avx2")))
+#define TARGET    __attribute__((target("avx2,f16c")))
 #define IN_TARGET static inline TARGET __attribute__((always_inline))
 
 /* Rows times blocks in flight: 8 sums of the 16 registers. */
@@ -40,9 +40,19 @@ IN_TARGET __m256 add_quads(__m256 sum, __m256 w, __m256i x) {
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(sum), quads));
 }
 
+IN_TARGET __m256 load_halves(const uint8_t *at) {
+  return _mm256_cvtph_ps(_mm_load_si128((const __m128i *)(const void *)at));
+}
+
+IN_TARGET size_t line_bytes(tf_precision_t precision) {
+  return precision == TF_PRECISION_FP16 ? TF_LINE_BYTES / 2 : TF_LINE_BYTES;
+}
+
 IN_TARGET void add_group(tf_precision_t precision, sum16_t *sum, const uint8_t *line,
                          uint32_t word) {
-  __m256 low = load(line), high = load(line + 32);
+  const bool halves = precision == TF_PRECISION_FP16;
+  __m256     low    = halves ? load_halves(line) : load(line);
+  __m256     high   = halves ? load_halves(line + 16) : load(line + 32);
   if (precision == TF_PRECISION_INT8) {
     __m128i bytes = _mm_cvtsi32_si128((int)word);
     __m256i x     = _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(bytes));
@@ -98,15 +108,16 @@ IN_TARGET void tile(tf_precision_t precision, const job_t *j, uint32_t first_row
   const tf_mat_t *mat       = j->mat;
   sum16_t         sum[TILE] = {0};
   uint32_t        first     = block - block % TF_MAT_PANEL_BLOCKS;
-  size_t          step      = (size_t)tf_mat_panel_blocks(mat, first) * TF_LINE_BYTES;
-  const uint8_t  *line      = tf_mat_panel(mat, first) + (size_t)(block - first) * TF_LINE_BYTES;
-  const uint8_t  *row       = j->rows + first_row * mat->row_bytes;
+  size_t          step      = (size_t)tf_mat_panel_blocks(mat, first) * line_bytes(precision);
+  const uint8_t  *line = tf_mat_panel(mat, first) + (size_t)(block - first) * line_bytes(precision);
+  const uint8_t  *row  = j->rows + first_row * mat->row_bytes;
   for (uint32_t g = 0; g < mat->group_cnt; g++, line += step)
     for (uint32_t r = 0; r < row_cnt; r++)
       for (uint32_t b = 0; b < block_cnt; b++) {
         uint32_t word;
         memcpy(&word, row + r * mat->row_bytes + 4 * (size_t)g, sizeof word);
-        add_group(precision, &sum[r * block_cnt + b], line + (size_t)b * TF_LINE_BYTES, word);
+        add_group(precision, &sum[r * block_cnt + b], line + (size_t)b * line_bytes(precision),
+                  word);
       }
   for (uint32_t r = 0; r < row_cnt; r++)
     for (uint32_t b = 0; b < block_cnt; b++)
@@ -138,6 +149,7 @@ TF_STATIC_ASSERT(TILE == TF_MAT_PANEL_BLOCKS, "one row's tile is a panel");
   }
 MUL(fp32, TF_PRECISION_FP32)
 MUL(bf16, TF_PRECISION_BF16)
+MUL(fp16, TF_PRECISION_FP16)
 MUL(int8, TF_PRECISION_INT8)
 
 /* A row is made ready as scalar does it: it is a small part of a multiplication. */
@@ -151,8 +163,13 @@ static void to_row_int8(const tf_mat_t *mat, const float *in, void *row) {
   tf_mat_scalar.to_row[TF_PRECISION_INT8](mat, in, row);
 }
 
+static void to_row_ranged(const tf_mat_t *mat, const float *in, void *row) {
+  tf_mat_scalar.to_row_ranged(mat, in, row);
+}
+
 const tf_mat_kernels_t tf_mat_avx2 = {
-    .mul = {mul_fp32,    mul_bf16,    mul_int8   },
-      .to_row = {to_row_fp32, to_row_bf16, to_row_int8}
+    .mul           = {mul_fp32,    mul_bf16,    mul_fp16,    mul_int8   },
+    .to_row        = {to_row_fp32, to_row_bf16, to_row_fp32, to_row_int8},
+    .to_row_ranged = to_row_ranged,
 };
 #endif

@@ -45,6 +45,16 @@ IN_TARGET __m512 product(tf_precision_t precision, __m512 sum, __m512 w, __m512 
   }
 }
 
+IN_TARGET size_t line_bytes(tf_precision_t precision) {
+  return precision == TF_PRECISION_FP16 ? TF_LINE_BYTES / 2 : TF_LINE_BYTES;
+}
+
+IN_TARGET __m512 load(tf_precision_t precision, const uint8_t *at) {
+  if (precision == TF_PRECISION_FP16)
+    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(const void *)at));
+  return _mm512_load_ps(at);
+}
+
 IN_TARGET __m512 broadcast(const uint8_t *row, uint32_t group) {
   float word;
   memcpy(&word, row + 4 * (size_t)group, sizeof word);
@@ -80,10 +90,10 @@ IN_TARGET void tile(tf_precision_t precision, const job_t *j, uint32_t first_row
   const uint8_t *row = j->rows + first_row * j->mat->row_bytes;
   UNROLL for (uint32_t r = 0; r < row_cnt; r++) UNROLL for (uint32_t b = 0; b < blocks; b++)
       sum[r][b] = _mm512_setzero_ps();
-  for (uint32_t g = 0; g < j->mat->group_cnt; g++, w += blocks * TF_LINE_BYTES) {
+  for (uint32_t g = 0; g < j->mat->group_cnt; g++, w += blocks * line_bytes(precision)) {
     __m512 line[TF_MAT_PANEL_BLOCKS];
     UNROLL for (uint32_t b = 0; b < blocks; b++) line[b] =
-        _mm512_load_ps(w + (size_t)b * TF_LINE_BYTES);
+        load(precision, w + b * line_bytes(precision));
     UNROLL for (uint32_t r = 0; r < row_cnt; r++) {
       __m512 x = broadcast(row + r * j->mat->row_bytes, g);
       UNROLL for (uint32_t b = 0; b < blocks; b++) sum[r][b] =
@@ -112,8 +122,8 @@ IN_TARGET void one_row(tf_precision_t precision, const job_t *j, uint32_t first,
     UNROLL for (uint32_t p = 0; p < panels; p++) {
       uint32_t blocks = p + 1 == panels ? last : TF_MAT_PANEL_BLOCKS;
       UNROLL for (uint32_t b = 0; b < blocks; b++) sum[p][b] =
-          product(precision, sum[p][b], _mm512_load_ps(w[p] + (size_t)b * TF_LINE_BYTES), x);
-      w[p] += blocks * TF_LINE_BYTES;
+          product(precision, sum[p][b], load(precision, w[p] + b * line_bytes(precision)), x);
+      w[p] += blocks * line_bytes(precision);
     }
   }
   UNROLL for (uint32_t p = 0; p < panels; p++) {
@@ -196,6 +206,7 @@ IN_TARGET void multiply(tf_precision_t precision, const job_t *j, uint32_t row_c
   }
 MUL(fp32, TF_PRECISION_FP32)
 MUL(bf16, TF_PRECISION_BF16)
+MUL(fp16, TF_PRECISION_FP16)
 MUL(int8, TF_PRECISION_INT8)
 
 static void to_row_fp32(const tf_mat_t *mat, const float *in, void *row) {
@@ -237,8 +248,29 @@ TARGET static void to_row_int8(const tf_mat_t *mat, const float *in, void *row) 
   *tf_mat_row_scale(mat, row) = scale; /* the padding's 128s may lie under it */
 }
 
+TARGET static void to_row_ranged(const tf_mat_t *mat, const float *in, void *row) {
+  float         inverse;
+  const float   scale  = tf_mat_int8_scale(mat->range, &inverse);
+  const __m512  factor = _mm512_set1_ps(inverse), reach = _mm512_set1_ps(127.0f);
+  const __m512i abs  = _mm512_set1_epi32(0x7fffffff);
+  __m512i       amax = _mm512_setzero_si512();
+  for (uint32_t k = 0; k < mat->in_cnt; k += 16) {
+    __m512  x = _mm512_maskz_loadu_ps(lanes_at(mat, k), in + k);
+    __m512  q = _mm512_max_ps(_mm512_mul_ps(x, factor), _mm512_sub_ps(_mm512_setzero_ps(), reach));
+    __m512i n =
+        _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_min_ps(q, reach)), _mm512_set1_epi32(128));
+    amax = _mm512_max_epu32(amax, _mm512_and_si512(_mm512_castps_si512(x), abs));
+    _mm_store_si128((__m128i *)(void *)((uint8_t *)row + k), _mm512_cvtepi32_epi8(n));
+  }
+  uint32_t bits = _mm512_reduce_max_epu32(amax);
+  float    greatest;
+  memcpy(&greatest, &bits, sizeof greatest);
+  *tf_mat_row_scale(mat, row) = greatest <= TF_MAT_INT8_AMAX_MAX ? scale : greatest - greatest;
+}
+
 const tf_mat_kernels_t tf_mat_avx512 = {
-    .mul = {mul_fp32,    mul_bf16,    mul_int8   },
-      .to_row = {to_row_fp32, to_row_bf16, to_row_int8}
+    .mul           = {mul_fp32,    mul_bf16,    mul_fp16,    mul_int8   },
+    .to_row        = {to_row_fp32, to_row_bf16, to_row_fp32, to_row_int8},
+    .to_row_ranged = to_row_ranged,
 };
 #endif

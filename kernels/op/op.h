@@ -63,6 +63,10 @@ typedef struct tf_op_params {
 /* in and out may not overlap. Any thread; no state. */
 typedef void (*tf_op_run_t)(const tf_op_params_t *params, const float *in, float *out);
 
+/* The same of row_cnt rows, strides in floats: the bits of row_cnt runs. in and out have room for whole vectors. */
+typedef void (*tf_op_rows_t)(const tf_op_params_t *params, const float *in, size_t in_stride,
+                             uint32_t row_cnt, float *out, size_t out_stride);
+
 typedef enum tf_op_kind {
   TF_OP_KIND_ROW,       /* each row by itself: run */
   TF_OP_KIND_RECURRENT, /* a row and what the rows before left: cell */
@@ -103,7 +107,8 @@ typedef struct tf_op {
   /* Writes weight, then bias, in the order that run[isa] reads them, and points packed's weight
    * and bias at them. target is 64-byte aligned. */
   void (*pack)(const tf_op_params_t *params, tf_isa_t isa, float *target, tf_op_params_t *packed);
-  tf_op_run_t run[TF_ISA_CNT];
+  tf_op_run_t  run[TF_ISA_CNT];
+  tf_op_rows_t rows[TF_ISA_CNT]; /* NULL: row by row is as good */
   /* Recurrent ops: gates a unit; biases too are TF_OP_BIASES_A_UNIT a unit, which says how many
    * units there are. weight has a row for each gate of each unit: W's in_cnt values, then U's.
    * ref_step: one row in double; carry (2 a unit) and h (1 a unit) begin as zeros. */

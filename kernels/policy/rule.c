@@ -60,8 +60,9 @@ static double load(const tf_policy_input_t *in, uint32_t slot_idx) {
   case TF_RULE_SLOT_FLEET_P90_MEAN:
   case TF_RULE_SLOT_FLEET_P90_MAX:
   case TF_RULE_SLOT_FLEET_P90_BREADTH:
-    return in->fleet ? finite_or_nan(in->fleet[slot_idx - TF_RULE_SLOT_FLEET_MEAN])
-                     : __builtin_nan("");
+  case TF_RULE_SLOT_DISAGREEMENT:
+    return in->values ? finite_or_nan(in->values[slot_idx - TF_RULE_SLOT_FLEET_MEAN])
+                      : __builtin_nan("");
   default: return finite_or_nan(in->features[slot_idx - TF_RULE_SLOT_FEATURES]);
   }
 }

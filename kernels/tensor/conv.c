@@ -3,16 +3,16 @@
  * convolution is one padded before only (https://github.com/onnx/onnx/blob/main/docs/Operators.md#Conv).
  *
  * It runs as a product: the weights as they are, times the inputs of each place, gathered into panels
- * (panel.h) whose columns are places. */
+ * (panel.h) whose columns are places. Below fp32 the gathered inputs are the rows, so that each place has a scale of its
+ * own, and outputs are turned round behind the product. */
 #include <string.h>
 
 #include "core/error.h"
 #include "tensor/panel.h"
-#include "tensor/tensor.h"
+#include "tensor/rounded.h"
 
 #define AXES_MAX  2u
 #define AXIS_INTS 4u
-
 /* One axis as two: the second of size 1. */
 typedef struct sizes {
   uint32_t batch, groups, channels, outputs; /* the last two of a group */
@@ -129,9 +129,54 @@ static void ref(const tf_tensor_use_t *use, const double *const *in, double *out
     }
 }
 
-static size_t scratch_cnt(const tf_tensor_use_t *use) {
+static bool is_packed(const tf_tensor_use_t *use) { return use->constant_mask & 2u; }
+
+static bool product(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product) {
   const sizes_t s = sizes_of(use);
-  return tf_panel_floats(s.k, s.places);
+  if (!is_packed(use) || s.outputs < TF_ROUNDED_OUTPUTS_MIN || !tf_rounded_wanted(use, s.k) ||
+      idx >= s.groups)
+    return false;
+  *product = (tf_tensor_product_t){
+      .source = {.row_floats = s.k,
+                 .in_cnt     = s.k,
+                 .out_cnt    = s.outputs,
+                 .precision  = use->precision,
+                 .range      = use->ranges[0]},
+      .input  = 1,
+      .first  = (size_t)idx * s.outputs * s.k
+  };
+  return true;
+}
+
+/* Places whose products are made before they are turned round. */
+static uint32_t chunk_of(const sizes_t *s) {
+  return s->places < TF_ROUNDED_CHUNK ? s->places : TF_ROUNDED_CHUNK;
+}
+
+/* Below fp32: inputs gathered, products, and the rows made ready for these. */
+static size_t scratch_cnt(const tf_tensor_use_t *use) {
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t p;
+  if (!product(use, 0, &p)) return tf_panel_floats(s.k, s.places);
+  return chunk_of(&s) * (tf_align_up(s.k, TF_OP_PAD) + tf_align_up(s.outputs, TF_MAT_BLOCK)) +
+         tf_rounded_scratch(&p.source, chunk_of(&s));
+}
+
+static size_t pack_bytes(const tf_tensor_use_t *use, const float *const *in) {
+  (void)in;
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t p;
+  if (product(use, 0, &p)) return s.groups * tf_rounded_bytes(&p.source);
+  return is_packed(use) ? (size_t)use->in[1].cnt * sizeof(float) : 0;
+}
+
+/* fp32: the weights as they are. */
+static void pack(const tf_tensor_use_t *use, const float *const *in, void *target) {
+  tf_tensor_product_t p;
+  if (product(use, 0, &p))
+    tf_rounded_pack_all(use, in, target);
+  else
+    memcpy(target, in[1], use->in[1].cnt * sizeof(float));
 }
 
 /* cnt values step apart from at on along a row of size, zeros outside of it. */
@@ -181,20 +226,70 @@ static void fill_panels(const sizes_t *s, const float *x, float *to) {
   }
 }
 
+/* What the weights meet at one place, in their order: channel by channel its taps. */
+static void gather_place(const sizes_t *s, const float *x, uint32_t place, float *to) {
+  const uint32_t at[AXES_MAX] = {place / s->out[1], place % s->out[1]};
+  const uint32_t taps = s->kernel[0] * s->kernel[1], plane = s->in[0] * s->in[1];
+  for (uint32_t ky = 0; ky < s->kernel[0]; ky++)
+    for (uint32_t kx = 0; kx < s->kernel[1]; kx++, to++) {
+      size_t     source;
+      const bool inside = source_of(s, at, ky, kx, &source);
+      for (uint32_t c = 0; c < s->channels; c++)
+        to[(size_t)c * taps] = inside ? x[(size_t)c * plane + source] : 0.0f;
+    }
+}
+
+/* cnt places' rows of step outputs to outputs' rows of places. */
+static void turn_round(const sizes_t *s, const float *from, size_t step, uint32_t cnt,
+                       const float *bias, float *to) {
+  for (uint32_t o = 0; o < s->outputs; o++, to += s->places) {
+    const float shift = bias ? bias[o] : 0.0f;
+    for (uint32_t i = 0; i < cnt; i++) to[i] = from[i * step + o] + shift;
+  }
+}
+
+static void run_rounded(const tf_mat_t *mat, const sizes_t *s, const float *x, const float *bias,
+                        float *out, float *scratch) {
+  const size_t         k_step = tf_align_up(s->k, TF_OP_PAD), o_step = tf_mat_out_floats(mat);
+  float               *rows = scratch, *sums = rows + chunk_of(s) * k_step;
+  tf_rounded_product_t p = {.mat     = mat,
+                            .a       = rows,
+                            .a_step  = k_step,
+                            .c       = sums,
+                            .c_step  = o_step,
+                            .scratch = sums + chunk_of(s) * o_step};
+  for (uint32_t first = 0; first < s->places; first += p.row_cnt) {
+    p.row_cnt = s->places - first < chunk_of(s) ? s->places - first : chunk_of(s);
+    for (uint32_t i = 0; i < p.row_cnt; i++) gather_place(s, x, first + i, rows + i * k_step);
+    tf_rounded_multiply(&p);
+    turn_round(s, sums, o_step, p.row_cnt, bias, out + first);
+  }
+}
+
 static void run(const tf_tensor_use_t *use, const float *const *in, float *out, float *scratch) {
-  const sizes_t s = sizes_of(use);
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t rounded;
+  const bool          below_fp32 = product(use, 0, &rounded);
+  const float        *weights    = is_packed(use) ? use->packed : in[1];
   for (uint32_t part = 0; part < s.batch * s.groups; part++) {
     const uint32_t group = part % s.groups;
-    fill_panels(&s, in[0] + (size_t)part * s.channels * s.in[0] * s.in[1], scratch);
+    const float   *x     = in[0] + (size_t)part * s.channels * s.in[0] * s.in[1];
+    const float   *bias  = use->in_cnt > 2 ? in[2] + group * s.outputs : NULL;
+    float         *c     = out + (size_t)part * s.outputs * s.places;
+    if (below_fp32) {
+      run_rounded(tf_rounded_at(use->packed, &rounded.source, group), &s, x, bias, c, scratch);
+      continue;
+    }
+    fill_panels(&s, x, scratch);
     tf_panel_product_t p = {.m        = s.outputs,
                             .n        = s.places,
                             .k        = s.k,
-                            .a        = in[1] + (size_t)group * s.outputs * s.k,
+                            .a        = weights + (size_t)group * s.outputs * s.k,
                             .a_step   = s.k,
                             .b        = scratch,
-                            .c        = out + (size_t)part * s.outputs * s.places,
+                            .c        = c,
                             .c_step   = s.places,
-                            .row_bias = use->in_cnt > 2 ? in[2] + group * s.outputs : NULL};
+                            .row_bias = bias};
     tf_panel_multiply(use->isa, &p);
   }
 }
@@ -210,9 +305,13 @@ const tf_tensor_op_t tf_tensor_conv = {
     .in_max      = 3,
     .int_min     = 1 + AXIS_INTS,
     .int_max     = 1 + AXES_MAX * AXIS_INTS,
+    .packs       = 1u << 1,
+    .product     = product,
     .shape       = shape,
     .scratch_cnt = scratch_cnt,
     .ref         = ref,
     .run         = run,
+    .pack_bytes  = pack_bytes,
+    .pack        = pack,
     .flops       = flops,
 };

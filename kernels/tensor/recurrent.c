@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "tensor/panel.h"
+#include "tensor/rounded.h"
 
 enum { IN_X, IN_W, IN_R, IN_B, IN_H, IN_C };
 enum { DIRECTION_FORWARD, DIRECTION_REVERSE, DIRECTION_BOTH };
@@ -31,11 +32,16 @@ static bool has_dims(const tf_tensor_shape_t *t, uint32_t rank, uint32_t a, uint
   return t->rank == rank && memcmp(t->dims, dims, rank * sizeof *dims) == 0;
 }
 
+/* Whether the last c is one more row behind the others. */
+static bool gives_carry(const tf_tensor_use_t *use) { return use->int_cnt > 1 && use->ints[1]; }
+
 tf_err_t tf_recurrent_shape(tf_tensor_use_t *use, const tf_recurrent_cell_t *cell) {
   const tf_tensor_shape_t *x = &use->in[IN_X], *r = &use->in[IN_R];
   char                     text[TF_TENSOR_SHAPE_TEXT_BYTES];
   if (use->ints[0] < DIRECTION_FORWARD || use->ints[0] > DIRECTION_BOTH)
     return TF_ERR(E_MODEL_FORMAT, "direction %lld", (long long)use->ints[0]);
+  if (gives_carry(use) && (!cell->has_carry || use->ints[1] != 1))
+    return TF_ERR(E_MODEL_FORMAT, "a last c of a layer that has none");
   if (x->rank != 3 || r->rank != 3 || r->dims[2] > TF_OP_UNITS_MAX || x->dims[2] > TF_OP_WIDTH_MAX)
     return TF_ERR(E_MODEL_SHAPE, "input %s; [rows, batch, n] is wanted, and 1 to %u units",
                   tf_tensor_shape_text(x, text), TF_OP_UNITS_MAX);
@@ -53,7 +59,7 @@ tf_err_t tf_recurrent_shape(tf_tensor_use_t *use, const tf_recurrent_cell_t *cel
         directions, gates, x->dims[2], directions, gates, units, directions, 2 * gates, directions,
         x->dims[1], units);
   use->out = (tf_tensor_shape_t){
-      .rank = 4, .dims = {x->dims[0], directions, x->dims[1], units}
+      .rank = 4, .dims = {x->dims[0] + gives_carry(use), directions, x->dims[1], units}
   };
   return TF_OK;
 }
@@ -64,48 +70,148 @@ tf_err_t tf_recurrent_check(const tf_tensor_use_t *use, const float *const *in) 
   return TF_ERR(E_MODEL_UNSUPPORTED, "weights that are no constants");
 }
 
+/* W or R of a direction. */
+enum { PART_X, PART_H, PART_CNT };
+
+static uint32_t inputs_of(const sizes_t *s, uint32_t part) {
+  return part == PART_X ? s->inputs : s->units;
+}
+
+/* Products in the order in which they are packed: W and R of each direction. */
+bool tf_recurrent_product(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product) {
+  const sizes_t  s    = sizes_of(use);
+  const uint32_t part = idx % PART_CNT, d = idx / PART_CNT, k = inputs_of(&s, part);
+  if (d >= s.directions || !tf_rounded_wanted(use, k)) return false;
+  *product = (tf_tensor_product_t){
+      .source = {.row_floats = k,
+                 .in_cnt     = k,
+                 .out_cnt    = s.gates,
+                 .precision  = use->precision,
+                 .range      = use->ranges[part]},
+      .input  = part == PART_X ? IN_W : IN_R,
+      .first  = (size_t)d * s.gates * k,
+      .range  = part
+  };
+  return true;
+}
+
+static size_t part_bytes(const tf_tensor_use_t *use, const sizes_t *s, uint32_t part) {
+  tf_tensor_product_t p;
+  return tf_recurrent_product(use, part, &p)
+             ? tf_rounded_bytes(&p.source)
+             : tf_panel_floats(inputs_of(s, part), s->gates) * sizeof(float);
+}
+
+static size_t bias_floats(const sizes_t *s) { return tf_align_up(s->gates, TF_PANEL); }
+
 /* Of a direction: W, R, then x's and h's biases. */
-static size_t direction_floats(const sizes_t *s) {
-  return tf_panel_floats(s->inputs, s->gates) + tf_panel_floats(s->units, s->gates) +
-         2 * tf_align_up(s->gates, TF_PANEL);
+static size_t direction_bytes(const tf_tensor_use_t *use, const sizes_t *s) {
+  return part_bytes(use, s, PART_X) + part_bytes(use, s, PART_H) +
+         tf_align_up(2 * bias_floats(s) * sizeof(float), TF_LINE_BYTES);
+}
+
+static const uint8_t *part_at(const tf_tensor_use_t *use, const sizes_t *s, uint32_t d,
+                              uint32_t part) {
+  const uint8_t *at = (const uint8_t *)use->packed + d * direction_bytes(use, s);
+  return part == PART_X ? at : at + part_bytes(use, s, PART_X);
+}
+
+static const float *bias_at(const tf_tensor_use_t *use, const sizes_t *s, uint32_t d,
+                            uint32_t part) {
+  const uint8_t *at = part_at(use, s, d, PART_H) + part_bytes(use, s, PART_H);
+  return (const float *)(const void *)at + (part == PART_X ? 0 : bias_floats(s));
 }
 
 size_t tf_recurrent_pack_bytes(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell) {
   (void)cell;
   const sizes_t s = sizes_of(use);
-  return s.directions * direction_floats(&s) * sizeof(float);
+  return s.directions * direction_bytes(use, &s);
+}
+
+static void pack_part(const tf_tensor_use_t *use, const sizes_t *s, uint32_t part,
+                      const float *weight, void *target) {
+  const uint32_t      k = inputs_of(s, part);
+  tf_tensor_product_t p;
+  if (!tf_recurrent_product(use, part, &p)) {
+    tf_panel_pack(weight, 1, k, k, s->gates, target);
+    return;
+  }
+  p.source.weight = weight;
+  tf_rounded_pack(&p.source, use->isa, target);
 }
 
 void tf_recurrent_pack(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,
                        const float *const *in, void *target) {
   const sizes_t s  = sizes_of(use);
-  float        *to = target;
+  uint8_t      *to = target;
   for (uint32_t d = 0; d < s.directions; d++) {
     const float *bias = in[IN_B] + (size_t)d * 2 * s.gates;
-    tf_panel_pack(in[IN_W] + (size_t)d * s.gates * s.inputs, 1, s.inputs, s.inputs, s.gates, to);
-    to += tf_panel_floats(s.inputs, s.gates);
-    tf_panel_pack(in[IN_R] + (size_t)d * s.gates * s.units, 1, s.units, s.units, s.gates, to);
-    to += tf_panel_floats(s.units, s.gates);
-    float *of_x = to, *of_h = to + tf_align_up(s.gates, TF_PANEL);
+    pack_part(use, &s, PART_X, in[IN_W] + (size_t)d * s.gates * s.inputs, to);
+    to += part_bytes(use, &s, PART_X);
+    pack_part(use, &s, PART_H, in[IN_R] + (size_t)d * s.gates * s.units, to);
+    to += part_bytes(use, &s, PART_H);
+    float *of_x = (float *)(void *)to, *of_h = of_x + bias_floats(&s);
     for (uint32_t g = 0; g < s.gates; g++) {
       bool apart = cell->apart && g >= s.gates - s.units;
       of_x[g]    = apart ? bias[g] : 0.0f;
       of_h[g]    = apart ? bias[s.gates + g] : bias[g] + bias[s.gates + g];
     }
-    to += 2 * tf_align_up(s.gates, TF_PANEL);
+    to += tf_align_up(2 * bias_floats(&s) * sizeof(float), TF_LINE_BYTES);
   }
+}
+
+/* Gates of all rows and of one, h and carry. */
+static size_t own_scratch(const sizes_t *s) {
+  return tf_align_up(((size_t)s->rows * s->batch + 1) * s->gate_floats, TF_OP_PAD) +
+         2 * (s->unit_floats + TF_OP_PAD);
 }
 
 size_t tf_recurrent_scratch_cnt(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell) {
   (void)cell;
-  const sizes_t s = sizes_of(use);
-  return ((size_t)s.rows * s.batch + 1) * s.gate_floats + 2 * (s.unit_floats + TF_OP_PAD);
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t x, h;
+  size_t              of_x = 0, of_h = 0;
+  if (tf_recurrent_product(use, PART_X, &x))
+    of_x = tf_rounded_scratch(&x.source, s.rows * s.batch);
+  if (tf_recurrent_product(use, PART_H, &h)) of_h = tf_rounded_scratch(&h.source, 1);
+  return own_scratch(&s) + (of_x > of_h ? of_x : of_h);
+}
+
+/* Gates of row_cnt rows that lie one behind the other. */
+static void multiply(const tf_tensor_use_t *use, const sizes_t *s, uint32_t d, uint32_t part,
+                     const float *rows, uint32_t row_cnt, float *gates, float *scratch) {
+  const uint8_t      *mat  = part_at(use, s, d, part);
+  const float        *bias = bias_at(use, s, d, part);
+  const uint32_t      k    = inputs_of(s, part);
+  tf_tensor_product_t p;
+  if (tf_recurrent_product(use, part, &p)) {
+    tf_rounded_product_t r = {.mat     = (const tf_mat_t *)(const void *)mat,
+                              .a       = rows,
+                              .a_step  = k,
+                              .row_cnt = row_cnt,
+                              .bias    = bias,
+                              .c       = gates,
+                              .c_step  = s->gate_floats,
+                              .scratch = scratch};
+    tf_rounded_multiply(&r);
+    return;
+  }
+  tf_panel_product_t r = {.m      = row_cnt,
+                          .n      = s->gates,
+                          .k      = k,
+                          .a      = rows,
+                          .a_step = k,
+                          .b      = (const float *)(const void *)mat,
+                          .c      = gates,
+                          .c_step = s->gate_floats,
+                          .bias   = bias};
+  tf_panel_multiply(use->isa, &r);
 }
 
 /* One sequence of the batch in one direction. */
 static void run_sequence(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,
                          const sizes_t *s, uint32_t d, uint32_t b, const float *const *in,
-                         const float *packed, float *out, float *scratch) {
+                         float *out, float *scratch) {
   const bool   reverse = use->ints[0] == DIRECTION_REVERSE || d == 1;
   float       *from_h  = scratch + (size_t)s->rows * s->batch * s->gate_floats;
   float       *h = from_h + s->gate_floats, *carry = h + s->unit_floats + TF_OP_PAD;
@@ -113,41 +219,24 @@ static void run_sequence(const tf_tensor_use_t *use, const tf_recurrent_cell_t *
   memset(h, 0, 2 * (s->unit_floats + TF_OP_PAD) * sizeof *h);
   memcpy(h, in[IN_H] + first, s->units * sizeof *h);
   memcpy(carry, (cell->has_carry ? in[IN_C] : in[IN_H]) + first, s->units * sizeof *h);
-  tf_panel_product_t of_h = {.m = 1,
-                             .n = s->gates,
-                             .k = s->units,
-                             .a = h,
-                             .b = packed + tf_panel_floats(s->inputs, s->gates),
-                             .c = from_h,
-                             .bias =
-                                 packed + direction_floats(s) - tf_align_up(s->gates, TF_PANEL)};
   for (uint32_t i = 0; i < s->rows; i++) {
     const size_t row = reverse ? s->rows - 1 - i : i;
-    tf_panel_multiply(use->isa, &of_h);
+    multiply(use, s, d, PART_H, h, 1, from_h, scratch + own_scratch(s));
     cell->cell[use->isa](s->units, from_h, scratch + (row * s->batch + b) * s->gate_floats, carry,
                          h);
     memcpy(out + ((row * s->directions + d) * s->batch + b) * s->units, h, s->units * sizeof *h);
   }
+  if (gives_carry(use))
+    memcpy(out + ((s->rows * (size_t)s->directions + d) * s->batch + b) * s->units, carry,
+           s->units * sizeof *carry);
 }
 
 void tf_recurrent_run(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,
                       const float *const *in, float *out, float *scratch) {
-  const sizes_t s      = sizes_of(use);
-  const float  *packed = use->packed;
-  for (uint32_t d = 0; d < s.directions; d++, packed += direction_floats(&s)) {
-    tf_panel_product_t of_x = {.m      = s.rows * s.batch,
-                               .n      = s.gates,
-                               .k      = s.inputs,
-                               .a      = in[IN_X],
-                               .a_step = s.inputs,
-                               .b      = packed,
-                               .c      = scratch,
-                               .c_step = s.gate_floats,
-                               .bias   = packed + tf_panel_floats(s.inputs, s.gates) +
-                                       tf_panel_floats(s.units, s.gates)};
-    tf_panel_multiply(use->isa, &of_x);
-    for (uint32_t b = 0; b < s.batch; b++)
-      run_sequence(use, cell, &s, d, b, in, packed, out, scratch);
+  const sizes_t s = sizes_of(use);
+  for (uint32_t d = 0; d < s.directions; d++) {
+    multiply(use, &s, d, PART_X, in[IN_X], s.rows * s.batch, scratch, scratch + own_scratch(&s));
+    for (uint32_t b = 0; b < s.batch; b++) run_sequence(use, cell, &s, d, b, in, out, scratch);
   }
 }
 
@@ -185,6 +274,9 @@ static void ref_sequence(const tf_tensor_use_t *use, const tf_recurrent_cell_t *
     memcpy(h, next, s->units * sizeof *h);
     memcpy(out + ((row * s->directions + d) * s->batch + b) * s->units, h, s->units * sizeof *h);
   }
+  if (gives_carry(use))
+    memcpy(out + ((s->rows * (size_t)s->directions + d) * s->batch + b) * s->units, carry,
+           s->units * sizeof *carry);
 }
 
 void tf_recurrent_ref(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,

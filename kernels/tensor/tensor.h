@@ -14,13 +14,15 @@
 #ifndef TF_KERNELS_TENSOR_H
 #define TF_KERNELS_TENSOR_H
 
-#include "op/op.h"
+#include "op/mat.h"
 
 #define TF_TENSOR_RANK_MAX   8u
 #define TF_TENSOR_INPUTS_MAX 32u
 #define TF_TENSOR_INTS_MAX   32u
 #define TF_TENSOR_REALS_MAX  4u
 #define TF_TENSOR_PAD        64u
+/* Products of one op that have rows of their own: those of x and of h, of a recurrent layer. */
+#define TF_TENSOR_RANGES_MAX 2u
 /* Values of one tensor: a bound for sizes that come from a file. */
 #define TF_TENSOR_CNT_MAX (UINT64_C(1) << 24)
 
@@ -42,6 +44,14 @@ typedef struct tf_tensor_loop {
 
 typedef struct tf_tensor_op tf_tensor_op_t;
 
+/* A product of an op with a constant matrix, which may run below fp32 (rounded.h). */
+typedef struct tf_tensor_product {
+  tf_mat_source_t source; /* weight is the caller's to set: input's constant, from value first on */
+  uint32_t        input;  /* of the op: the constant */
+  size_t          first;
+  uint32_t        range; /* whose rows it meets: of use->ranges */
+} tf_tensor_product_t;
+
 /* One use of an op. ints and reals mean what the op's file says. shape fills out and loop. */
 typedef struct tf_tensor_use {
   const tf_tensor_op_t *op;
@@ -55,7 +65,9 @@ typedef struct tf_tensor_use {
   tf_tensor_loop_t      loop;
   uint32_t              constant_mask; /* bit i: input i is a constant, packed beforehand */
   const void           *packed;        /* what pack wrote */
-  const float          *bias; /* of an op that fuses one: added along the last axis; else NULL */
+  tf_precision_t        precision;     /* of products with a constant side; set before pack_bytes */
+  float        ranges[TF_TENSOR_RANGES_MAX]; /* int8: of the rows of each product; 0: by row */
+  const float *bias; /* of an op that fuses one: added along the last axis; else NULL */
 } tf_tensor_use_t;
 
 struct tf_tensor_op {
@@ -75,11 +87,13 @@ struct tf_tensor_op {
   void (*ref)(const tf_tensor_use_t *use, const double *const *in, double *out, double *scratch);
   void (*run)(const tf_tensor_use_t *use, const float *const *in, float *out, float *scratch);
   /* Bytes that pack writes of the inputs in constant_mask, for run to read; both NULL for most ops. in[i] is NULL
-   * where input i is no constant. target is aligned to 64. E_MODEL_FORMAT for constants that make no sense
+   * where input i is no constant. use->isa is the one that runs. target is aligned to 64. E_MODEL_FORMAT for constants that make no sense
    * (check, before the bytes are counted; may be NULL). */
   tf_err_t (*check)(const tf_tensor_use_t *use, const float *const *in);
   size_t (*pack_bytes)(const tf_tensor_use_t *use, const float *const *in);
   void (*pack)(const tf_tensor_use_t *use, const float *const *in, void *target);
+  /* Product number idx below use->precision; false past the last. What is not told here stays fp32. NULL for most ops. */
+  bool (*product)(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product);
   uint64_t (*flops)(const tf_tensor_use_t *use); /* NULL: one a value of out */
 };
 

@@ -87,7 +87,7 @@ class Acknowledgements(unittest.TestCase):
                 self.assertGreater(engine.count("tickfuse_feed_stream_answers_total", "no"), 0)
                 self.assertEqual(engine.count("tickfuse_feed_streams_refused_for_good_total"), 0)
 
-            self.check(venue, "ack_error=0.5", do)
+            self.check(venue, "ack_error=1/2x5", do)
 
         side_by_side(self, [(v,) for v in ("binance-spot", "kraken")], one)
 

@@ -129,14 +129,15 @@ class Live(unittest.TestCase):
         each(self, ("bitfinex", "deribit"), one)
 
     def test_refused_and_forgotten_subscriptions_are_asked_for_again(self):
-        def one(venue, faults):
-            with Exchange("--venue", venue, "--faults", faults) as exchange:
+        def one(venue, fault):
+            with Exchange("--venue", venue, "--faults", f"{fault}=1/2x3") as exchange:
                 summary, _ = live(exchange, venue, seconds="5s")
+                self.assertEqual(exchange.summary()[fault], 3)
                 self.assertEqual(summary["ledger"]["residual"], 0)
                 self.assertEqual(summary["rejected"], {})
                 for kind in ("trade", "quote", "book"):
                     self.assertGreater(summary["events"][kind], 50)
-        each(self, (("bitfinex", "ack_error=0.3"), ("bitmex", "ack_error=0.3"), ("deribit", "ack_partial=0.4")), one)
+        each(self, (("bitfinex", "ack_error"), ("bitmex", "ack_error"), ("deribit", "ack_partial")), one)
 
     def test_a_venue_that_cuts_or_goes_is_connected_to_again(self):
         def one(venue, faults):
@@ -181,11 +182,12 @@ class Numbered(unittest.TestCase):
         self.faulty("jumpback=0.02", check)
 
     def test_acknowledgements_that_lie_cost_no_stream(self):
-        def check(summary, _):
-            for kind in ("trade", "quote", "book"):
-                self.assertGreater(summary["events"][kind], 100)
-        for i, fault in enumerate(("ack_error", "ack_missing", "ack_other", "ack_partial")):
-            self.faulty(f"{fault}=0.3", check, seconds="5s", venues=NUMBERED[i:i + 1])
+        for venue, fault in zip(NUMBERED, ("ack_error", "ack_missing", "ack_other", "ack_partial")):
+            def check(summary, sent, fault=fault):
+                self.assertEqual(sent[fault], 3)
+                for kind in ("trade", "quote", "book"):
+                    self.assertGreater(summary["events"][kind], 100)
+            self.faulty(f"{fault}=1/2x3", check, seconds="5s", venues=(venue,))
 
     def test_cut_in_a_frame_is_another_connection(self):
         def check(summary, sent):
@@ -231,13 +233,15 @@ class Ids(unittest.TestCase):
         each(self, IDS, one)
 
     def test_cut_refused_and_late_the_ledger_is_zero(self):
-        faults = "close=1s,ack_error=0.3,ack_missing=0.3,late_snapshot=300ms,corrupt=0.002"
+        faults = "close=1s,ack_error=1/2x3,ack_missing=1/3x3,late_snapshot=300ms,corrupt=0.002"
         def one(venue):
             with Exchange("--venue", venue, "--faults", faults) as exchange:
                 summary, _ = live(exchange, venue, seconds="6s")
                 self.assertEqual(summary["ledger"]["residual"], 0)
                 self.assertGreater(summary["events"]["trade"], 50)
-                self.assertGreater(exchange.summary()["clients"], 1)
+                sent = exchange.summary()
+                self.assertGreater(sent["clients"], 1)
+                self.assertGreater(min(sent["ack_error"], sent["ack_missing"]), 0)
         each(self, IDS, one)
 
     def test_name_that_the_venue_does_not_know_costs_the_others_nothing(self):

@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "model/calibrate.h"
+#include "model/cluster.h"
+#include "model/prune.h"
 
 #define SECONDS_PRESET 3.0
 #define SECONDS_MAX    3600.0
@@ -22,7 +25,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwpejh",
+    {"import",  tf_cmd_model_import,  "fFRonwOpecCqrkjh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -42,9 +45,24 @@ static const command_t commands[] = {
      "  --out FILE            what to write; replaced whole or not at all\n"
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
-     "  --precision P         also measure the error in bf16 or int8; the file holds fp32\n"
-     "  --error-max X         refuse the model when a known answer is further off in that "
-     "precision\n"
+     "  --output NAME         which of the ONNX file's outputs (default: the only one of floats)\n"
+     "  --precision P         bf16, fp16 or int8: what the weights of products are stored in, and "
+     "run\n"
+     "                        (default: fp32)\n"
+     "  --error-max X         refuse the model when an answer is further off in that precision\n"
+     "  --calibrate ROWS      measure the error on rows of the market, and take int8 ranges from "
+     "them:\n"
+     "                        X.npy, of numbers or as `features eval` writes it, or VENUE:FILE\n"
+     "  --config CONFIG       whose features a VENUE:FILE is run through\n"
+     "  --percentile Q        int8 ranges hold so many percent of the values, 50 to 100; without "
+     "it "
+     "100,\n"
+     "                        and ranges are left out where each row by itself errs less\n"
+     "  --prune SHARE         take so many of a chain's hidden units out, above 0 to 0.95, those "
+     "of "
+     "the\n"
+     "                        smallest weights\n"
+     "  --cluster N           leave the weights of a product N values, 2 to 256\n"
      "  --json                the report as one JSON object\n"            },
     {"inspect", tf_cmd_model_inspect, "ipejh",
      "usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
@@ -53,7 +71,7 @@ static const command_t commands[] = {
      "waits for\n"
      "and what is done after it, origin and hash.\n"
      "\n"
-     "  --precision P  plan in fp32, bf16 or int8 (default: fp32)\n"
+     "  --precision P  plan in fp32, bf16, fp16 or int8 (default: the file's own)\n"
      "  --isa ISA      plan for scalar, avx2 or avx512 (default: the best of this CPU)\n"
      "  --json         one JSON object\n"                                 },
     {"ops",     tf_cmd_model_ops,     "jh",
@@ -74,10 +92,10 @@ static const command_t commands[] = {
      "\n"
      "  --input FILE   rows of features, .npy\n"
      "  --out FILE     rows of outputs, .npy\n"
-     "  --precision P  fp32, bf16 or int8 (default: fp32)\n"
+     "  --precision P  fp32, bf16, fp16 or int8 (default: the file's own)\n"
      "  --isa ISA      scalar, avx2 or avx512 (default: the best of this CPU)\n"
      "  --json         the report as one JSON object\n"                   },
-    {"bench",   tf_cmd_model_bench,   "sSipbePjh",
+    {"bench",   tf_cmd_model_bench,   "sSipbeLPjh",
      "usage: tickfuse model bench FILE.safetensors | --shape SHAPE [--precision P] "
      "[--seconds N] "
      "[--json]\n"
@@ -88,16 +106,22 @@ static const command_t commands[] = {
      "(warm_*), the\n"
      "deferred work (deferred_*), a tick that comes before it (late_*), and how many ticks a "
      "second it\n"
-     "holds for good, all work included. error_max is against an evaluation in double.\n"
+     "holds for good, all work included. busy_* is a fixed loop without memory beside them: this "
+     "machine's\n"
+     "own tail. error_max is against an evaluation in double, load_ns from the file to the first "
+     "answer.\n"
      "\n"
      "  --shape SHAPE    random weights instead of a file: mlp (256-384-384-128), lstm_a (50 rows "
      "of 100,\n"
      "                   2 layers of 100), lstm_b (100 of 250, 3 of 200), lstm_c (100 of 500, 4 of "
      "1000)\n"
-     "  --precision P    fp32, bf16 or int8 (default: fp32)\n"
+     "  --precision P    fp32, bf16, fp16 or int8 (default: the file's own)\n"
      "  --backend B      cpu, or auto, which is the same in this build\n"
      "  --seconds N      how long to measure, above 0 to 3600 (default 3)\n"
      "  --isa ISA        scalar, avx2 or avx512 (default: the best of this CPU)\n"
+     "  --lanes N        2: a helper thread on another core shares the products of recurrent "
+     "layers "
+     "(default: 1)\n"
      "  --profile        each step's share of the time (of a graph of tensor operations)\n"
      "  --json           one JSON object\n"                               },
     {"verify",  tf_cmd_model_verify,  "pejh",
@@ -107,12 +131,12 @@ static const command_t commands[] = {
      "Checks the container, the graph, the weights and the schema, then runs the known answers of\n"
      "the file and random windows on each instruction set of this CPU, against an evaluation in "
      "double\n"
-     "and against one another: bit for bit in fp32 and int8, within the allowed error in bf16. "
+     "and against one another: bit for bit, within the allowed error in bf16. "
      "Exit 3\n"
      "when anything is wrong with the file, or the precision is too coarse for the model.\n"
      "\n"
-     "  --precision P  fp32, bf16 or int8 (default: fp32)\n"
-     "  --error-max X  how far a known answer may be off (default: 1e-5, 0.05, 0.15)\n"
+     "  --precision P  fp32, bf16, fp16 or int8 (default: the file's own)\n"
+     "  --error-max X  how far a known answer may be off (default: 1e-5, 0.05, 0.01, 0.15)\n"
      "  --json         one JSON object\n"                                 },
 };
 
@@ -127,9 +151,16 @@ static const struct option long_options[] = {
     {"seconds",       required_argument, NULL, 'S'},
     {"isa",           required_argument, NULL, 'i'},
     {"window",        required_argument, NULL, 'w'},
+    {"output",        required_argument, NULL, 'O'},
     {"precision",     required_argument, NULL, 'p'},
+    {"calibrate",     required_argument, NULL, 'c'},
+    {"config",        required_argument, NULL, 'C'},
+    {"percentile",    required_argument, NULL, 'q'},
+    {"prune",         required_argument, NULL, 'r'},
+    {"cluster",       required_argument, NULL, 'k'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
+    {"lanes",         required_argument, NULL, 'L'},
     {"json",          no_argument,       NULL, 'j'},
     {"profile",       no_argument,       NULL, 'P'},
     {"help",          no_argument,       NULL, 'h'},
@@ -206,6 +237,28 @@ static bool parse_error_max(const char *text, double *error_max) {
   return end != text && *end == 0 && *error_max > 0.0 && *error_max <= ERROR_MAX_MAX;
 }
 
+static bool parse_percentile(const char *text, double *percentile) {
+  char *end;
+  *percentile = strtod(text, &end);
+  return end != text && *end == 0 && *percentile >= TF_CALIBRATE_PERCENTILE_MIN &&
+         *percentile <= 100.0;
+}
+
+static bool parse_share(const char *text, double *share) {
+  char *end;
+  *share = strtod(text, &end);
+  return end != text && *end == 0 && *share > 0.0 && *share <= TF_PRUNE_SHARE_MAX;
+}
+
+static bool parse_clusters(const char *text, uint32_t *cnt) {
+  char *end;
+  long  value = strtol(text, &end, 10);
+  if (end == text || *end || value < (long)TF_CLUSTER_CNT_MIN || value > (long)TF_CLUSTER_CNT_MAX)
+    return false;
+  *cnt = (uint32_t)value;
+  return true;
+}
+
 /* One option's value; 0, or the exit code. */
 static int parse_value(const char *command, int letter, const char *value,
                        tf_cmd_model_args_t *args) {
@@ -217,6 +270,9 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'n': args->name = value; break;
   case 'I': args->input = value; break;
   case 's': args->shape = value; break;
+  case 'c': args->calibrate = value; break;
+  case 'C': args->config = value; break;
+  case 'O': args->output = value; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;
   case 'b':
@@ -236,12 +292,32 @@ static int parse_value(const char *command, int letter, const char *value,
     break;
   case 'p':
     if (!tf_precision_parse(value, &args->options.model.precision))
-      return tf_cmd_model_usage(command, "--precision %s is none of fp32, bf16, int8", value);
+      return tf_cmd_model_usage(command, "--precision %s is none of fp32, bf16, fp16, int8", value);
     break;
   case 'w':
     if (!parse_window(value, &args->window))
       return tf_cmd_model_usage(command, "--window %s is not an integer of 1 to %u", value,
                                 TF_GRAPH_WINDOW_MAX);
+    break;
+  case 'q':
+    if (!parse_percentile(value, &args->percentile))
+      return tf_cmd_model_usage(command, "--percentile %s is not a number of %g to 100", value,
+                                TF_CALIBRATE_PERCENTILE_MIN);
+    break;
+  case 'r':
+    if (!parse_share(value, &args->prune))
+      return tf_cmd_model_usage(command, "--prune %s is not a number above 0, up to %g", value,
+                                TF_PRUNE_SHARE_MAX);
+    break;
+  case 'k':
+    if (!parse_clusters(value, &args->cluster))
+      return tf_cmd_model_usage(command, "--cluster %s is not an integer of %u to %u", value,
+                                TF_CLUSTER_CNT_MIN, TF_CLUSTER_CNT_MAX);
+    break;
+  case 'L':
+    if (strcmp(value, "1") != 0 && strcmp(value, "2") != 0)
+      return tf_cmd_model_usage(command, "--lanes %s is neither 1 nor 2", value);
+    args->options.model.lanes = (uint32_t)(value[0] - '0');
     break;
   case 'e':
     if (!parse_error_max(value, &args->options.model.error_max))
@@ -283,10 +359,6 @@ static int parse(const command_t *command, int argc, char **argv, tf_cmd_model_a
   return 0;
 }
 
-const char *tf_cmd_model_precision(const tf_cmd_model_args_t *args) {
-  return tf_precision_name(args->options.model.precision);
-}
-
 /* Steps of a row's plan, or layers and steps around a window. */
 uint32_t tf_cmd_model_step_cnt(const tf_model_t *model) {
   const tf_window_t *w = tf_loader_window(model);
@@ -297,9 +369,14 @@ uint32_t tf_cmd_model_step_cnt(const tf_model_t *model) {
 }
 
 tf_cmd_model_costs_t tf_cmd_model_costs(const tf_model_t *model) {
-  const tf_window_t   *w = tf_loader_window(model);
-  const tf_plan_t     *p = tf_loader_plan(model);
-  const tf_net_plan_t *n = tf_loader_net(model);
+  const tf_window_t     *w      = tf_loader_window(model);
+  const tf_plan_t       *p      = tf_loader_plan(model);
+  const tf_net_plan_t   *n      = tf_loader_net(model);
+  const tf_net_stream_t *stream = tf_loader_stream(model, NULL);
+  if (stream)
+    return (tf_cmd_model_costs_t){
+        n->weight_bytes, stream->timed->weight_bytes, stream->timed->flops,
+        stream->deferred ? stream->deferred->flops : 0, tf_isa_name(n->isa)};
   if (n)
     return (tf_cmd_model_costs_t){n->weight_bytes, n->weight_bytes, n->flops, 0,
                                   tf_isa_name(n->isa)};

@@ -20,8 +20,14 @@ typedef struct tf_cmd_model_args {
   const char         *out;
   const char         *name;
   const char         *input;
+  const char         *output;
   const char         *shape;
   const char         *backend;
+  const char         *calibrate;
+  const char         *config;
+  double              percentile; /* 0: not given */
+  double              prune;      /* share of hidden units; 0: none */
+  uint32_t            cluster;    /* values of a tensor; 0: any */
   double              seconds;
   uint32_t            window; /* 0: not given */
   bool                json;
@@ -42,8 +48,7 @@ int tf_cmd_model_usage(const char *command, const char *fmt, ...) TF_PRINTF(2, 3
 /* Prints the thread's error; its exit code. */
 int tf_cmd_model_failed(const tf_cmd_model_args_t *args, tf_err_t err);
 /* Prints a JSON object and lets go of it. */
-int         tf_cmd_model_print(json_t *object);
-const char *tf_cmd_model_precision(const tf_cmd_model_args_t *args);
+int tf_cmd_model_print(json_t *object);
 
 /* Steps of a plan, or layers and steps around a window. */
 uint32_t tf_cmd_model_step_cnt(const tf_model_t *model);

@@ -67,8 +67,8 @@ static tf_err_t verify_all(const tf_cmd_model_args_t *args, const tf_graph_t *gr
     options.isa = (tf_isa_t)isa;
     if (tf_isa_supported(options.isa)) err = verify_isa(graph, best, &options, v);
   }
-  bool   exact = options.model.precision != TF_PRECISION_BF16;
-  double bound = tf_loader_error_max(&options.model);
+  bool   exact = best->precision != TF_PRECISION_BF16;
+  double bound = tf_loader_error_max(&options.model, best->precision);
   if (!err && exact && !v->same_bits)
     err = TF_ERR(E_MODEL_CHECK, "model %s: instruction sets disagree in bits", graph->name);
   if (!err && !(v->apart_max <= bound))
@@ -83,13 +83,13 @@ static int report_verify(const tf_cmd_model_args_t *args, const tf_graph_t *grap
   if (args->json)
     return tf_cmd_model_print(
         json_pack("{s:s, s:b, s:s, s:s, s:i, s:f, s:f, s:i, s:b, s:f}", "file", args->file, "ok", 1,
-                  "sha256", model->sha256_hex, "precision", tf_cmd_model_precision(args),
+                  "sha256", model->sha256_hex, "precision", tf_precision_name(model->precision),
                   "known_answers", (int)graph->check_cnt, "check_error_max", v->check_error_max,
                   "error_max", v->error_max, "instruction_sets", (int)v->isa_cnt, "same_bits",
                   (int)v->same_bits, "apart_max", v->apart_max));
   printf("%s: good. sha256 %s; in %s %u known answers within %.1g, %u random %s within %.1g of "
          "double, ",
-         args->file, model->sha256_hex, tf_cmd_model_precision(args), graph->check_cnt,
+         args->file, model->sha256_hex, tf_precision_name(model->precision), graph->check_cnt,
          v->check_error_max, v->error_cnt, model->window > 1 ? "windows" : "rows", v->error_max);
   if (v->same_bits)
     printf("the same bits on %u instruction sets\n", v->isa_cnt);

@@ -60,8 +60,9 @@ static const char *allowed_of(const line_t *line, char *buf, size_t cap) {
              tf_config_table_words_text(line->key->words, words, sizeof words));
     break;
   case TF_CONFIG_TYPE_URL:
-    snprintf(buf, cap, "host and port, scheme %s",
+    snprintf(buf, cap, "host and port, %sscheme %s", strchr(line->key->words, '/') ? "path, " : "",
              tf_config_table_words_text(line->key->words, words, sizeof words));
+    words[strcspn(words, "/")] = '\0';
     break;
   case TF_CONFIG_TYPE_URLS:
     snprintf(buf, cap, "%lld to %lld of host and port, scheme %s", (long long)line->key->min,
@@ -78,6 +79,7 @@ static const char *allowed_of(const line_t *line, char *buf, size_t cap) {
     break;
   case TF_CONFIG_TYPE_HOURS: snprintf(buf, cap, "HH:MM-HH:MM"); break;
   case TF_CONFIG_TYPE_OFFSET: snprintf(buf, cap, "-14:00 .. +14:00"); break;
+  case TF_CONFIG_TYPE_WEIGHTS: snprintf(buf, cap, "%s, each above 0", range); break;
   case TF_CONFIG_TYPE_RANGE: snprintf(buf, cap, "min..max, ..max or min.."); break;
   case TF_CONFIG_TYPE_LISTEN: snprintf(buf, cap, "address:port, a port, or off"); break;
   default: snprintf(buf, cap, "%s", range);

@@ -45,12 +45,12 @@ static void copy_brakes(tf_explain_t *x) {
 
 static void copy_answer(tf_explain_t *x, const tf_compute_model_t *model) {
   x->alert = (double)NAN;
-  for (uint32_t i = 0; i < TF_RULE_FLEET_CNT; i++) x->fleet[i] = (double)NAN;
+  for (uint32_t i = 0; i < TF_RULE_VALUE_CNT; i++) x->values[i] = (double)NAN;
   if (!model) return;
   memcpy(x->model_row, model->row, sizeof(float) * model->active->model->input_cnt);
   memcpy(x->model_out, model->out, sizeof(float) * model->active->model->output_cnt);
   x->alert = (double)model->answer.alert;
-  if (model->fleet) memcpy(x->fleet, model->fleet->figures, sizeof x->fleet);
+  if (model->values) memcpy(x->values, model->values, sizeof x->values);
 }
 
 static void copy_all(tf_explain_t *x, const tf_decision_t *d) {
@@ -136,7 +136,7 @@ void tf_explain_end(tf_explain_t *x) {
 
 static const char *const action_words[]  = {"HOLD", "BUY", "SELL", "FLAT"};
 static const char *const hold_words[]    = {"none",     "rule",   "book",    "cooldown", "rate",
-                                            "conflict", "halted", "warming", "trading"};
+                                            "conflict", "halted", "warming", "trading",  "model"};
 static const char *const book_words[]    = {"OK", "SYNCING", "GAP", "STALE", "CROSSED", "NONE"};
 static const char *const message_words[] = {"text", "binary", "rest"};
 static const char *const rule_op_words[] = {
@@ -396,7 +396,7 @@ static json_t *rules_json(const tf_explain_t *x) {
                                     .p90        = (double)d->p90,
                                     .position   = x->position,
                                     .alert      = x->alert,
-                                    .fleet      = x->fleet,
+                                    .values     = x->values,
                                     .features   = x->row,
                                     .book_state = d->book_state,
                                     .now_ns     = x->market.now_ns};

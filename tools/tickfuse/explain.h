@@ -40,7 +40,7 @@ typedef struct tf_explain {
   double        row[TF_FEATURE_PLAN_ROW_MAX];
   float         model_row[TF_MODEL_INPUTS_MAX];
   float         model_out[TF_MODEL_OUTPUTS_MAX];
-  double        alert, fleet[TF_RULE_FLEET_CNT];
+  double        alert, values[TF_RULE_VALUE_CNT];
   bool          halted;
   uint64_t      last_action_ns; /* of this strategy on this instrument, before; 0: none */
   uint8_t       last_action;    /* tf_action_t */

@@ -68,7 +68,7 @@ static const tf_model_t over_window = {.name          = "window",
                                        .step          = step,
                                        .advance       = advance};
 static const tf_model_t over_row    = {
-       .name = "row", .input_cnt = 1, .output_cnt = 1, .scratch_bytes = 64, .run = run};
+       .name = "row", .hash = 7, .input_cnt = 1, .output_cnt = 1, .scratch_bytes = 64, .run = run};
 
 typedef struct fixture {
   tf_arena_t           arena;
@@ -194,7 +194,7 @@ static void stands_in_for_a_paused_model_what_its_policy_says(void **state) {
   m->fallback_idx = 0;
   assert_int_equal(tick(f, 1, 9.0), 3);
   assert_true(m->answer.score == 9.0f);
-  assert_ptr_equal(m->answered_by, &over_row);
+  assert_int_equal(m->answer_hash, over_row.hash);
   m->overrun = TF_OVERRUN_LAST; /* the other one has no last answer */
   assert_int_equal(tick(f, 0, 1.0), 1);
   assert_int_equal(f->compute.counts.skipped_paused, 1);
@@ -225,6 +225,57 @@ static void pause_is_asked_for_after_so_many_late_answers_in_a_row(void **state)
   assert_int_equal(tf_compute_late(&f->compute), 14);
 }
 
+/* The window stands last and reads the row model's output, so its rows are those of the other's answers. */
+static void chain(fixture_t *f) {
+  const tf_compute_link_t link        = {.source = &f->compute.models[0], .cnt = 1};
+  f->compute.models[1].feature_idx[0] = TF_COMPUTE_NO_FEATURE;
+  assert_int_equal(tf_compute_add_links(&f->compute, 1, &link, 1, 1, &f->arena), TF_OK);
+}
+
+static void model_reads_what_another_made_of_the_same_tick(void **state) {
+  fixture_t *f = *state;
+  chain(f);
+  f->compute.models[0].post.clamp_max = 10.0f; /* what rules see is what models see */
+  for (int n = 0; n < WINDOW; n++) tick(f, 0, n == 1 ? 99.0 : 1.0);
+  assert_true(f->compute.models[1].answer.score == 12.0f);
+}
+
+static void model_without_its_source_is_not_asked_and_its_window_begins_anew(void **state) {
+  fixture_t *f = *state;
+  chain(f);
+  f->compute.models[0].post.valid_max = 10.0f;
+  for (int n = 0; n < WINDOW; n++) tick(f, 0, 1.0);
+  assert_int_equal(tick(f, 0, 11.0), 0); /* refused: no answer of either */
+  assert_string_equal(asked, "sssr");
+  assert_int_equal(f->compute.models[1].counts.no_input, 1);
+  assert_int_equal(f->compute.counts.skipped_input, 1);
+  for (int n = 1; n < WINDOW; n++) assert_int_equal(tick(f, 0, 1.0), 1);
+  assert_int_equal(tick(f, 0, 1.0), 3);
+  tf_compute_pause(&f->compute, 0, 100); /* what stands in is a score, no row */
+  f->compute.models[0].overrun = TF_OVERRUN_LAST;
+  tf_answer_t lasts[2]         = {{.score = 5}, {.score = 5}};
+  f->compute.models[0].lasts   = lasts;
+  assert_int_equal(tick(f, 0, 1.0), 1);
+  assert_int_equal(f->compute.models[1].counts.no_input, 2);
+  assert_int_equal(f->compute.models[1].counts.requested,
+                   f->compute.models[1].counts.done + f->compute.models[1].counts.warmup + 2);
+}
+
+static void order_of_answering_is_said_and_the_hash_covers_what_is_read(void **state) {
+  fixture_t     *f     = *state;
+  const uint32_t old[] = {f->compute.models[0].hash, f->compute.models[1].hash};
+  assert_int_equal(old[0], over_row.hash);
+  const tf_compute_link_t link        = {.source = &f->compute.models[1], .cnt = 1};
+  f->compute.models[0].feature_idx[0] = TF_COMPUTE_NO_FEATURE;
+  assert_int_equal(tf_compute_add_links(&f->compute, 0, &link, 1, 1, &f->arena), TF_OK);
+  tf_compute_order(&f->compute, (const uint32_t[]){1, 0});
+  assert_int_not_equal(f->compute.models[0].hash, old[0]);
+  assert_int_equal(f->compute.models[1].hash, old[1]);
+  for (int n = 1; n < WINDOW; n++) assert_int_equal(tick(f, 0, 2.0), 0);
+  assert_int_equal(tick(f, 0, 2.0), 3);
+  assert_true(f->compute.models[0].answer.score == 6.0f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(row_that_is_not_finite_begins_the_window_anew, set_up,
@@ -239,6 +290,12 @@ int main(void) {
       cmocka_unit_test_setup_teardown(pause_is_asked_for_after_so_many_late_answers_in_a_row,
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(deferred_work_is_done_once_and_only_where_a_row_was_taken,
+                                      set_up, tear_down),
+      cmocka_unit_test_setup_teardown(model_reads_what_another_made_of_the_same_tick, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(
+          model_without_its_source_is_not_asked_and_its_window_begins_anew, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(order_of_answering_is_said_and_the_hash_covers_what_is_read,
                                       set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

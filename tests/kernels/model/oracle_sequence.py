@@ -15,7 +15,7 @@ except ImportError as missing:
     print(f"skipped: {missing}; Debian's python3-onnx and python3-numpy are needed")
     sys.exit(77)
 
-ERROR_MAX = {"fp32": 1e-6, "bf16": 0.03, "int8": 0.06}
+ERROR_MAX = {"fp32": 1e-6, "bf16": 0.03, "fp16": 0.004, "int8": 0.06}
 WINDOWS = 4
 GATES = {"LSTM": 4, "GRU": 3}
 
@@ -253,7 +253,6 @@ def bad_nets(random):
         return net
 
     yield "W [2, 24, 4]", one(attributes={"direction": "bidirectional"})
-    yield "linear_before_reset = 0", one(op="GRU", attributes={"linear_before_reset": 0})
     yield "activations are not", one(attributes={"activations": ["Sigmoid", "Relu", "Tanh"]})
     yield "clip", one(attributes={"clip": 1.0})
     yield "hidden_size 7", one(lambda net: net.nodes[-1].attribute[0].__setattr__("i", 7))

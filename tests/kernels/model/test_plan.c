@@ -231,6 +231,42 @@ static void same_row_gives_the_same_bits_whatever_ran_before(void **state) {
   graph_delete(graph);
 }
 
+/* Of every instruction set and precision, and every number of rows that the tiles of a product divide otherwise. */
+static void rows_at_once_have_the_bits_of_rows_by_themselves(void **state) {
+  (void)state;
+  static const char *const texts[] = {"gemm gemm", "clip gemm relu softmax gemm tanh",
+                                      "gemm leaky_relu add gemm sigmoid", "mul gemm gelu gemm",
+                                      "softmax"};
+  static const uint32_t counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, TF_MODEL_ROWS_MAX};
+  for (size_t t = 0; t < TF_ARRAY_CNT(texts) * TF_PRECISION_CNT * TF_ISA_CNT; t++) {
+    tf_plan_spec_t spec = {.isa       = (tf_isa_t)(t % TF_ISA_CNT),
+                           .precision = (tf_precision_t)(t / TF_ISA_CNT % TF_PRECISION_CNT)};
+    if (!tf_isa_supported(spec.isa)) continue;
+    tf_graph_t *graph = graph_of_text(texts[t / TF_ISA_CNT / TF_PRECISION_CNT]);
+    tf_plan_t  *plan;
+    spec.node_cnt = graph->node_cnt;
+    assert_int_equal(tf_plan_new_part(graph, &spec, &plan), TF_OK);
+    const uint32_t in_cnt = plan->input_cnt, out_cnt = plan->output_cnt;
+    float *rows = noise((size_t)TF_MODEL_ROWS_MAX * in_cnt), *one = malloc(out_cnt * sizeof *one);
+    float *scratch = aligned_alloc(64, tf_align_up(tf_execute_rows_bytes(plan), 64));
+    for (size_t c = 0; c < TF_ARRAY_CNT(counts); c++) {
+      float *out = malloc((size_t)counts[c] * out_cnt * sizeof *out); /* asan guards its end */
+      memset(scratch, 0xff, tf_execute_rows_bytes(plan));
+      tf_execute_rows(plan, scratch, rows, counts[c], out);
+      for (uint32_t r = 0; r < counts[c]; r++) {
+        tf_execute_row(plan, scratch, rows + r * in_cnt, one);
+        assert_memory_equal(out + r * out_cnt, one, out_cnt * sizeof *one);
+      }
+      free(out);
+    }
+    free(rows);
+    free(one);
+    free(scratch);
+    tf_plan_delete(plan);
+    graph_delete(graph);
+  }
+}
+
 static void rows_need_no_more_than_a_floats_alignment_and_exact_size(void **state) {
   (void)state;
   static const char *const texts[] = {"clip gemm", "gemm tanh", "sigmoid", "softmax"};
@@ -303,6 +339,7 @@ int main(void) {
       cmocka_unit_test(shift_of_a_large_input_loses_no_digits),
       cmocka_unit_test(fusing_shortens_the_plan_and_keeps_the_answers),
       cmocka_unit_test(same_row_gives_the_same_bits_whatever_ran_before),
+      cmocka_unit_test(rows_at_once_have_the_bits_of_rows_by_themselves),
       cmocka_unit_test(rows_need_no_more_than_a_floats_alignment_and_exact_size),
       cmocka_unit_test(running_on_a_sealed_lane_allocates_nothing),
       cmocka_unit_test(nan_in_a_row_comes_out),

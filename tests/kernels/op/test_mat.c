@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "op/mat.h"
+#include "op/small_float.h"
 
 #define WIDTH_MAX 260u
 #define ROWS_MAX  13u
@@ -32,15 +33,24 @@ typedef struct packed {
   float   *out; /* [ROWS_MAX][OUT_MAX] */
 } packed_t;
 
-static packed_t pack(uint32_t in_cnt, uint32_t out_cnt, tf_precision_t precision, tf_isa_t isa) {
-  tf_mat_source_t source = {weight, in_cnt, in_cnt, out_cnt, precision};
-  packed_t        p      = {.memory = aligned_alloc(64, tf_mat_bytes(&source))};
-  tf_mat_pack(&p.mat, &source, isa, p.memory);
+static packed_t pack_source(const tf_mat_source_t *source, tf_isa_t isa) {
+  const uint32_t in_cnt = source->in_cnt;
+  packed_t       p      = {.memory = aligned_alloc(64, tf_mat_bytes(source))};
+  tf_mat_pack(&p.mat, source, isa, p.memory);
   p.rows = aligned_alloc(64, ROWS_MAX * p.mat.row_bytes);
   p.out  = calloc(ROWS_MAX * OUT_MAX, sizeof *p.out);
   for (uint32_t r = 0; r < ROWS_MAX; r++)
     p.mat.to_row(&p.mat, in + r * in_cnt, p.rows + r * p.mat.row_bytes);
   return p;
+}
+
+static packed_t pack(uint32_t in_cnt, uint32_t out_cnt, tf_precision_t precision, tf_isa_t isa) {
+  tf_mat_source_t source = {.weight     = weight,
+                            .row_floats = in_cnt,
+                            .in_cnt     = in_cnt,
+                            .out_cnt    = out_cnt,
+                            .precision  = precision};
+  return pack_source(&source, isa);
 }
 
 static void drop(packed_t *p) {
@@ -53,10 +63,10 @@ static void multiply(packed_t *p, uint32_t row_cnt) {
   p->mat.mul(&p->mat, p->rows, row_cnt, add, OUT_MAX, p->out, OUT_MAX);
 }
 
-/* How far a sum may be off: half a unit of 8 bits on either factor of each product; of float the sum's
+/* How far a sum may be off: half a unit of 8 bits on either factor of each product, of 11 on the weights alone; of float the sum's
  * own rounding. */
 static double bound_of(tf_precision_t precision, const float *w, const float *x, uint32_t cnt) {
-  static const double relative[] = {1e-7, 0x1p-7, 0.0};
+  static const double relative[] = {1e-7, 0x1p-7, 0x1p-11, 0.0};
   double              sum = 0.0, w_max = 0.0, x_max = 0.0, w_sum = 0.0, x_sum = 0.0;
   for (uint32_t k = 0; k < cnt; k++) {
     double a = fabs((double)w[k]), b = fabs((double)x[k]);
@@ -186,11 +196,132 @@ static void weights_of_zeros_have_no_scale_and_no_effect(void **state) {
   drop(&p);
 }
 
+/* round(x / scale), cut to the range, as sums of integers. */
+static float ranged_product(const float *w, const float *x, uint32_t cnt, float range) {
+  const tf_mat_source_t source = {.weight = w, .in_cnt = cnt};
+  const float w_scale = tf_mat_int8_weight_scale(&source, 0), x_scale = range * (1.0f / 127.0f);
+  int64_t     sum = 0;
+  for (uint32_t k = 0; k < cnt; k++) {
+    float q = x[k] * (127.0f / range);
+    q       = q > 127.0f ? 127.0f : q < -127.0f ? -127.0f : q;
+    sum += (int64_t)lrintf(w[k] / w_scale) * (int64_t)lrintf(q);
+  }
+  return (float)sum * (x_scale * w_scale);
+}
+
+static void rows_of_a_range_are_cut_to_it_and_equal_sums_of_integers(void **state) {
+  (void)state;
+  static const float ranges[] = {0.5f, 1.7f, 3.0f, 100.0f};
+  fill();
+  for (int isa = 0; isa < TF_ISA_CNT; isa++)
+    for (size_t w = 0; w < TF_ARRAY_CNT(widths); w++)
+      for (size_t i = 0; i < TF_ARRAY_CNT(ranges) && tf_isa_supported((tf_isa_t)isa); i++) {
+        tf_mat_source_t source = {.weight     = weight,
+                                  .row_floats = widths[w],
+                                  .in_cnt     = widths[w],
+                                  .out_cnt    = 21,
+                                  .precision  = TF_PRECISION_INT8,
+                                  .range      = ranges[i]};
+        packed_t        p      = pack_source(&source, (tf_isa_t)isa);
+        p.mat.mul(&p.mat, p.rows, 5, NULL, 0, p.out, OUT_MAX);
+        for (uint32_t r = 0; r < 5; r++)
+          for (uint32_t o = 0; o < 21; o++) {
+            float want =
+                ranged_product(weight + o * widths[w], in + r * widths[w], widths[w], ranges[i]);
+            assert_true(p.out[r * OUT_MAX + o] == want);
+          }
+        drop(&p);
+      }
+}
+
+static void what_is_no_number_spoils_a_ranged_row_alone(void **state) {
+  (void)state;
+  const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
+  for (int isa = 0; isa < TF_ISA_CNT; isa++)
+    for (size_t i = 0; i < TF_ARRAY_CNT(bad) && tf_isa_supported((tf_isa_t)isa); i++) {
+      fill();
+      in[57]                 = bad[i];
+      tf_mat_source_t source = {.weight     = weight,
+                                .row_floats = 100,
+                                .in_cnt     = 100,
+                                .out_cnt    = 40,
+                                .precision  = TF_PRECISION_INT8,
+                                .range      = 2.0f};
+      packed_t        p      = pack_source(&source, (tf_isa_t)isa);
+      multiply(&p, 2);
+      for (uint32_t o = 0; o < 40; o++) {
+        assert_true(isnan(p.out[o]));
+        assert_true(isfinite(p.out[OUT_MAX + o]));
+      }
+      drop(&p);
+    }
+}
+
+static void same_as_by_rows(const tf_mat_source_t *source) {
+  packed_t a = pack(100, 77, source->precision, tf_isa_best());
+  packed_t b = pack_source(source, tf_isa_best());
+  multiply(&a, ROWS_MAX);
+  multiply(&b, ROWS_MAX);
+  assert_memory_equal(a.out, b.out, ROWS_MAX * OUT_MAX * sizeof(float));
+  drop(&a);
+  drop(&b);
+}
+
+static void weights_by_columns_give_the_bits_of_weights_by_rows(void **state) {
+  (void)state;
+  static float turned[WIDTH_MAX * WIDTH_MAX];
+  fill();
+  for (int precision = 0; precision < TF_PRECISION_CNT; precision++) {
+    tf_mat_source_t source = {.weight        = turned,
+                              .row_floats    = 1,
+                              .column_floats = 77,
+                              .in_cnt        = 100,
+                              .out_cnt       = 77,
+                              .precision     = (tf_precision_t)precision};
+    for (uint32_t o = 0; o < 77; o++)
+      for (uint32_t k = 0; k < 100; k++) turned[k * 77 + o] = weight[o * 100 + k];
+    same_as_by_rows(&source);
+  }
+}
+
+static void halves_go_to_float_and_back(void **state) {
+  (void)state;
+  for (uint32_t bits = 0; bits < 65536; bits++) {
+    const bool nan = (bits & 0x7fffu) > 0x7c00u;
+    if (!nan) assert_int_equal(tf_fp16_of(tf_fp16_value((uint16_t)bits)), bits);
+    if (!nan || (bits & 0x200u)) assert_int_equal(isnan(tf_fp16_value((uint16_t)bits)) != 0, nan);
+    if ((bits & 0x7fffu) <= 0x7f80u)
+      assert_int_equal(tf_bf16_of(tf_bf16_value((uint16_t)bits)), bits);
+  }
+  assert_true(isnan(tf_fp16_value(tf_fp16_of(NAN))));
+  assert_true(isnan(tf_bf16_value(tf_bf16_of(NAN))));
+}
+
+/* Between two neighbours a value goes to the nearer, in the middle to the even one; past the greatest to infinity. */
+static void halves_are_rounded_to_nearest_and_even(void **state) {
+  (void)state;
+  for (uint32_t bits = 0; bits < 0x7bffu; bits++) {
+    const float low = tf_fp16_value((uint16_t)bits), high = tf_fp16_value((uint16_t)(bits + 1));
+    const float middle = low + (high - low) / 2.0f;
+    assert_int_equal(tf_fp16_of(middle), bits + (bits & 1));
+    assert_int_equal(tf_fp16_of(nextafterf(middle, low)), bits);
+    assert_int_equal(tf_fp16_of(-nextafterf(middle, high)), 0x8000u | (bits + 1));
+  }
+  assert_true(tf_fp16_value(tf_fp16_of(65519.99f)) == TF_FP16_MAX);
+  assert_true(isinf(tf_fp16_value(tf_fp16_of(65520.0f))));
+  assert_true(isinf(tf_fp16_value(tf_fp16_of(INFINITY))));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(nan_or_infinity_in_a_row_reaches_each_output),
       cmocka_unit_test(rows_of_zeros_and_of_the_smallest_numbers_give_what_is_added),
       cmocka_unit_test(weights_of_zeros_have_no_scale_and_no_effect),
+      cmocka_unit_test(halves_go_to_float_and_back),
+      cmocka_unit_test(halves_are_rounded_to_nearest_and_even),
+      cmocka_unit_test(weights_by_columns_give_the_bits_of_weights_by_rows),
+      cmocka_unit_test(rows_of_a_range_are_cut_to_it_and_equal_sums_of_integers),
+      cmocka_unit_test(what_is_no_number_spoils_a_ranged_row_alone),
       cmocka_unit_test(sums_are_within_the_rounding_of_their_precision),
       cmocka_unit_test(rows_have_the_same_bits_in_any_company),
       cmocka_unit_test(instruction_sets_agree_in_bits_but_for_bf16_on_avx512),

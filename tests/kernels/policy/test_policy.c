@@ -156,11 +156,11 @@ static void held_back_exit_is_asked_for_again(void **state) {
   expect(decide_all(1000, 0, (double[]){0, 0, 0, 0, 1}), TF_ACTION_FLAT, TF_HOLD_NONE);
 }
 
-static void fleet_is_read_in_its_order_and_unknown_without_one(void **state) {
+static void values_are_read_in_their_order_and_unknown_without_any(void **state) {
   (void)state;
-  const double fleet[TF_RULE_FLEET_CNT] = {1, 2, 3, 4, 5, 6};
-  for (uint32_t i = 0; i < TF_RULE_FLEET_CNT + 1; i++) {
-    bool is_alert = i == TF_RULE_FLEET_CNT;
+  const double values[TF_RULE_VALUE_CNT] = {1, 2, 3, 4, 5, 6, 7};
+  for (uint32_t i = 0; i < TF_RULE_VALUE_CNT + 1; i++) {
+    bool is_alert = i == TF_RULE_VALUE_CNT;
     config        = (tf_policy_config_t){.book_states_ok = 1};
     config.buy    = (tf_rule_t){
            .step_cnt = 3,
@@ -172,12 +172,12 @@ static void fleet_is_read_in_its_order_and_unknown_without_one(void **state) {
                         {.op = TF_RULE_EQ}}
     };
     assert_int_equal(tf_policy_rule.init(memory, &config), TF_OK);
-    tf_policy_input_t  in = {.fleet = fleet, .alert = -4, .now_ns = 1};
+    tf_policy_input_t  in = {.values = values, .alert = -4, .now_ns = 1};
     tf_policy_output_t out;
     tf_policy_rule.decide(memory, &in, &out);
     expect(out, TF_ACTION_BUY, TF_HOLD_NONE);
-    in.fleet = NULL;
-    in.alert = __builtin_nan("");
+    in.values = NULL;
+    in.alert  = __builtin_nan("");
     tf_policy_rule.decide(memory, &in, &out);
     expect(out, TF_ACTION_HOLD, TF_HOLD_RULE);
   }
@@ -320,7 +320,7 @@ int main(void) {
       cmocka_unit_test(a_nan_never_fires),
       cmocka_unit_test(bought_is_not_bought_again_until_its_until_fires),
       cmocka_unit_test(held_back_exit_is_asked_for_again),
-      cmocka_unit_test(fleet_is_read_in_its_order_and_unknown_without_one),
+      cmocka_unit_test(values_are_read_in_their_order_and_unknown_without_any),
       cmocka_unit_test(position_is_a_slot_and_unknown_until_told),
       cmocka_unit_test(a_cooldown_ends_exactly_when_it_has_elapsed),
       cmocka_unit_test(the_rate_is_an_exact_sliding_window_of_actions_taken),

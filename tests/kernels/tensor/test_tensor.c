@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/error.h"
-#include "tensor/tensor.h"
+#include "tensor/rounded.h"
 
 #define INPUTS_MAX 6u
 #define CNT_MAX    20000u
@@ -36,17 +36,17 @@ typedef struct case_of {
   { 4, {a, b, c, d}, 0 }
 
 static const case_of_t cases[] = {
-    {.op = "abs",                                                                                   .in = {S2(3, 7)}                           },
-    {.op = "add",                                                                                   .in = {S3(4, 1, 5), S2(3, 1)}              },
-    {.op = "add",                                                                                   .in = {S2(5, 9), S1(9)}                    },
-    {.op = "add",                                                                                   .in = {S1(17), S0()}                       },
-    {.op = "average_pool",                                                                          .in = {S3(2, 3, 11)},                        .ints = {3, 2, 1, 1, 1, 0}, .int_cnt = 6},
+    {.op = "abs",                                                                                   .in = {S2(3, 7)}                     },
+    {.op = "add",                                                                                   .in = {S3(4, 1, 5), S2(3, 1)}        },
+    {.op = "add",                                                                                   .in = {S2(5, 9), S1(9)}              },
+    {.op = "add",                                                                                   .in = {S1(17), S0()}                 },
+    {.op = "average_pool",                                                                          .in = {S3(2, 3, 11)},                  .ints = {3, 2, 1, 1, 1, 0}, .int_cnt = 6},
     {.op      = "average_pool",
      .in      = {S4(1, 2, 7, 5)},
      .ints    = {2, 1, 2, 0, 1, 3, 2, 1, 1, 1, 1},
      .int_cnt = 11},
-    {.op = "ceil",                                                                   .in = {S1(31)}                                                                                              },
-    {.op = "concat",                                                                                             .in = {S3(2, 3, 5), S3(2, 1, 5), S3(2, 4, 5)},                                                                                                                             .ints = {1}, .int_cnt = 1},
+    {.op = "ceil",                                                                   .in = {S1(31)}                                                                                        },
+    {.op = "concat",                                                                                             .in = {S3(2, 3, 5), S3(2, 1, 5), S3(2, 4, 5)},                                                                                                                       .ints = {1}, .int_cnt = 1},
     {.op            = "conv",
      .in            = {S3(1, 3, 19), S3(5, 3, 3), S1(5)},
      .ints          = {1, 1, 2, 4, 0},
@@ -65,12 +65,12 @@ static const case_of_t cases[] = {
      .in      = {S4(1, 2, 23, 5), S4(3, 2, 3, 5), S1(3)},
      .ints    = {1, 1, 2, 2, 1, 1, 1, 0, 0},
      .int_cnt = 9},
-    {.op = "cos",                                                                       .in = {S1(20)}                                                                                       },
-    {.op = "div",                                                                            .in = {S2(3, 6), S2(3, 1)},                                                                                                                         .positive = true},
-    {.op = "each",                                                                             .row = "gelu",                                                                                               .in = {S2(3, 15)}},
-    {.op = "each",                                                                                  .row = "elu",                                                                                                                             .in = {S2(3, 15)}, .reals = {0.5}},
-    {.op = "each",                                           .row = "clip",                                                                                                     .in = {S3(2, 2, 9)}, .reals = {-0.25, 0.5}},
-    {.op = "equal",                                                                                             .in = {S2(3, 6), S0()}                                                                                                                             },
+    {.op = "cos",                                                                       .in = {S1(20)}                                                                                 },
+    {.op = "div",                                                                            .in = {S2(3, 6), S2(3, 1)},                                                                                                                   .positive = true},
+    {.op = "each",                                                                             .row = "gelu",                                                                                         .in = {S2(3, 15)}},
+    {.op = "each",                                                                                  .row = "elu",                                                                                                                       .in = {S2(3, 15)}, .reals = {0.5}},
+    {.op = "each",                                           .row = "clip",                                                                                               .in = {S3(2, 2, 9)}, .reals = {-0.25, 0.5}},
+    {.op = "equal",                                                                                             .in = {S2(3, 6), S0()}                                                                                                                       },
     {.op = "expand",                                                                                             .in = {S2(3, 1)},                                       .ints = {2, 3, 4}, .int_cnt = 3},
     {.op = "floor",                                                                             .in = {S1(31)}},
     {.op = "gather",    .in = {S3(2, 5, 3), S2(2, 2)},.ints = {1}, .int_cnt = 1},
@@ -79,11 +79,26 @@ static const case_of_t cases[] = {
      .ints          = {2},
      .int_cnt       = 1,
      .constant_mask = 14},
-    {.op = "layer_norm",                                                                               .in = {S3(2, 3, 13), S1(13), S1(13)},                                                                                                                          .reals = {1e-5}},
+    {.op = "layer_norm",                                                                               .in = {S3(2, 3, 13), S1(13), S1(13)},                                                                                                                    .reals = {1e-5}},
     {.op = "layer_norm",                                      .in = {S2(4, 17)},.reals = {1e-3}},
-    {.op = "less",                                                                                             .in = {S2(3, 6), S1(6)}                                                                                                                           },
+    {.op = "less",                                                                                             .in = {S2(3, 6), S1(6)}                                                                                                                     },
     {.op = "less_equal",                                                                                             .in = {S1(6), S2(3, 6)}},
-    {.op = "log",                                                                            .in = {S1(30)},                                                                     .positive = true},
+    {.op = "log",                                                                            .in = {S1(30)},                                                               .positive = true},
+    {.op            = "gru_reset",
+     .in            = {S3(5, 2, 3), S3(2, 21, 3), S3(2, 21, 7), S2(2, 42), S3(2, 2, 7)},
+     .ints          = {2},
+     .int_cnt       = 1,
+     .constant_mask = 14},
+    {.op            = "gru_reset",
+     .in            = {S3(4, 1, 9), S3(1, 57, 9), S3(1, 57, 19), S2(1, 114), S3(1, 1, 19)},
+     .ints          = {1},
+     .int_cnt       = 1,
+     .constant_mask = 14},
+    {.op      = "lstm",
+     .in      = {S3(4, 3, 2), S3(2, 28, 2), S3(2, 28, 7), S2(2, 56), S3(2, 3, 7), S3(2, 3, 7)},
+     .ints    = {2, 1}, /* the last c behind */
+     .int_cnt = 2,
+     .constant_mask = 14},
     {.op      = "lstm",
      .in      = {S3(6, 1, 5), S3(1, 36, 5), S3(1, 36, 9), S2(1, 72), S3(1, 1, 9), S3(1, 1, 9)},
      .ints    = {0},
@@ -94,42 +109,42 @@ static const case_of_t cases[] = {
      .ints    = {1},
      .int_cnt = 1,
      .constant_mask = 14},
-    {.op = "matmul",                                                                                 .in = {S2(7, 13), S2(13, 35)},                                                                                                                            .constant_mask = 2},
-    {.op = "matmul",            .in = {S2(1, 20), S2(20, 300)},                                                                                                                       .constant_mask = 2},
-    {.op = "matmul",                                                                           .in = {S4(2, 3, 5, 4), S4(2, 3, 4, 6)}                                                                                                                     },
-    {.op = "matmul",.in = {S3(3, 5, 4), S4(2, 1, 4, 18)},.constant_mask = 2},
-    {.op = "max",                                                                            .in = {S2(3, 6), S1(6)}                                                                },
-    {.op = "max_pool",                                                                                             .in = {S3(2, 3, 11)},                                                                                                                             .ints = {3, 1, 1, 1, 1}, .int_cnt = 5},
-    {.op = "min",                                                                                             .in = {S2(3, 6), S1(6)}},
-    {.op = "mul",                                                                                             .in = {S4(2, 1, 3, 1), S3(4, 1, 5)}                                                                                                                                },
-    {.op = "pad",                                                                             .in = {S2(3, 4)},                                                    .ints = {0, 1, 0, 2, 3}, .int_cnt = 5, .reals = {0.5}},
-    {.op = "pad",     .in = {S2(3, 4)},                                                                                                                             .ints = {1, 2, 2, 0, 5}, .int_cnt = 5},
-    {.op = "pad",                                                                           .in = {S2(3, 4)},                                                                                                                      .ints = {2, 2, 1, 3, 2}, .int_cnt = 5},
-    {.op = "pow", .in = {S2(3, 6), S0()},                                                                                                                             .positive = true},
-    {.op = "reduce_max",                                                                           .in = {S3(3, 4, 5)},                                                                                                                      .ints = {1, 1}, .int_cnt = 2},
-    {.op = "reduce_mean",.in = {S3(3, 4, 5)},.ints = {0, 0, 2}, .int_cnt = 3},
-    {.op = "reduce_min",                                                                                .in = {S3(3, 4, 5)},                                                                                  .ints = {0, -1}, .int_cnt = 2},
-    {.op = "reduce_prod",                                                                                             .in = {S2(3, 4)},                                                                                                                           .ints = {0, 0}, .int_cnt = 2},
-    {.op = "reduce_sum",                                                                                             .in = {S4(2, 3, 4, 5)},      .ints = {1, 1, 3}, .int_cnt = 3},
-    {.op = "reshape",                                                                           .in = {S3(2, 3, 4)},                                                                                                                                                                                                                                         .ints = {4, 6}, .int_cnt = 2},
+    {.op = "matmul",.in = {S2(7, 13), S2(13, 35)},.constant_mask = 2},
+    {.op = "matmul",                                                                            .in = {S2(1, 20), S2(20, 300)},                                                           .constant_mask = 2},
+    {.op = "matmul",                                                                                             .in = {S4(2, 3, 5, 4), S4(2, 3, 4, 6)}                                                                                                                      },
+    {.op = "matmul",                                                                                             .in = {S3(3, 5, 4), S4(2, 1, 4, 18)},.constant_mask = 2},
+    {.op = "max",                                                                                             .in = {S2(3, 6), S1(6)}                                                                                                                          },
+    {.op = "max_pool",                                                                             .in = {S3(2, 3, 11)},                                                    .ints = {3, 1, 1, 1, 1}, .int_cnt = 5},
+    {.op = "min",            .in = {S2(3, 6), S1(6)}                                                                                                                },
+    {.op = "mul",                                                                           .in = {S4(2, 1, 3, 1), S3(4, 1, 5)}                                                                                                               },
+    {.op = "pad",         .in = {S2(3, 4)},                                                                                                                 .ints = {0, 1, 0, 2, 3}, .int_cnt = 5, .reals = {0.5}},
+    {.op = "pad",                                                                           .in = {S2(3, 4)},                                                                                                                .ints = {1, 2, 2, 0, 5}, .int_cnt = 5},
+    {.op = "pad",     .in = {S2(3, 4)},                                                                                                                    .ints = {2, 2, 1, 3, 2}, .int_cnt = 5},
+    {.op = "pow",                                                                           .in = {S2(3, 6), S0()},                                                                                                                .positive = true},
+    {.op = "reduce_max",     .in = {S3(3, 4, 5)},                                                                                                                       .ints = {1, 1}, .int_cnt = 2},
+    {.op = "reduce_mean",                                                                           .in = {S3(3, 4, 5)},                                                                                                                .ints = {0, 0, 2}, .int_cnt = 3},
+    {.op = "reduce_min", .in = {S3(3, 4, 5)},                                                                                                                       .ints = {0, -1}, .int_cnt = 2},
+    {.op = "reduce_prod",                                                                           .in = {S2(3, 4)},                                                                                                                .ints = {0, 0}, .int_cnt = 2},
+    {.op = "reduce_sum",                                                                                      .in = {S4(2, 3, 4, 5)},                                                                                                                                                                                                                            .ints = {1, 1, 3}, .int_cnt = 3},
+    {.op = "reshape",                                                                                .in = {S3(2, 3, 4)},            .ints = {4, 6}, .int_cnt = 2},
     {.op            = "rnn",
      .in            = {S3(6, 1, 5), S3(1, 11, 5), S3(1, 11, 11), S2(1, 22), S3(1, 1, 11)},
      .ints          = {0},
      .int_cnt       = 1,
      .constant_mask = 14},
-    {.op = "round",.in = {S1(31)}},
-    {.op = "rows",                                                                                             .row = "softmax",                                                                                                                              .in = {S3(2, 3, 11)}},
-    {.op = "sign",                                                                                             .in = {S1(31)}                                                                                                                                  },
-    {.op = "sin",                                                                                             .in = {S1(31)}},
-    {.op = "slice",                                                                      .in = {S2(6, 9)},                                                  .ints = {1, 2, 3, 8, 4, -2}, .int_cnt = 6},
-    {.op = "sqrt",                                                                                             .in = {S1(31)},                                                                                                                              .positive = true},
-    {.op = "sub",                                                                      .in = {S2(3, 6), S2(3, 1)}},
-    {.op = "transpose",                                                                                   .in = {S4(2, 3, 4, 5)},                                    .ints = {0, 2, 3, 1}, .int_cnt = 4},
+    {.op = "round",                                                                                             .in = {S1(31)}},
+    {.op = "rows",                                                                           .row = "softmax",                                                                                                                     .in = {S3(2, 3, 11)}},
+    {.op = "sign",.in = {S1(31)}},
+    {.op = "sin",.in = {S1(31)}},
+    {.op = "slice",                                                                                             .in = {S2(6, 9)},                                                                                                                        .ints = {1, 2, 3, 8, 4, -2}, .int_cnt = 6},
+    {.op = "sqrt",                                                                                             .in = {S1(31)},        .positive = true},
+    {.op = "sub",                                                                                             .in = {S2(3, 6), S2(3, 1)}        },
+    {.op = "transpose",                                                                      .in = {S4(2, 3, 4, 5)},.ints = {0, 2, 3, 1}, .int_cnt = 4},
     {.op            = "tree_ensemble",
      .in            = {S2(4, 3), S2(5, 4), S2(3, 2), S1(2), S1(2)},
      .constant_mask = 30},
-    {.op = "trunc",                                                                       .in = {S1(31)}},
-    {.op = "where",                                                                            .in = {S2(3, 1), S2(1, 4), S0()}                         },
+    {.op = "trunc",                                                                      .in = {S1(31)}},
+    {.op = "where",                                                                                   .in = {S2(3, 1), S2(1, 4), S0()}                                                                                                   },
 };
 
 static TF_ALIGNED(64) float in[INPUTS_MAX][CNT_MAX], out[TF_ISA_CNT][CNT_MAX + TF_TENSOR_PAD],
@@ -232,6 +247,77 @@ static void every_op_agrees_with_double_and_over_instruction_sets(void **state) 
   }
 }
 
+/* What products below fp32 may be off by, of values between -1 and 1: a few times their rounding. */
+static double bound_below_fp32(const tf_tensor_use_t *use) {
+  static const double of_a_product[] = {0.0, 0x1p-8, 0x1p-11, 0x1p-7};
+  return of_a_product[use->precision] * 4.0 * sqrt((double)tf_tensor_flops(use) / use->out.cnt);
+}
+
+static void check_below_fp32(const case_of_t *c, tf_precision_t precision, float range) {
+  tf_tensor_use_t use;
+  const double   *inputs[INPUTS_MAX];
+  assert_int_equal(make_use(c, &use), TF_OK);
+  use.constant_mask = c->constant_mask;
+  use.precision     = precision;
+  use.ranges[0] = use.ranges[1] = range;
+  fill(c, &use);
+  for (uint32_t i = 0; i < INPUTS_MAX; i++) inputs[i] = wide[i];
+  use.op->ref(&use, inputs, want, wide_scratch);
+  for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+    if (!tf_isa_supported((tf_isa_t)isa)) continue;
+    run_isa(&use, (tf_isa_t)isa);
+    double greatest = 0.0;
+    for (uint32_t i = 0; i < use.out.cnt; i++)
+      greatest = fmax(greatest, fabs((double)out[isa][i] - want[i]));
+    if (!(greatest <= bound_below_fp32(&use)))
+      fail_msg("%s, case %zu, %s on %s: off by %g, at most %g", c->op, (size_t)(c - cases),
+               tf_precision_name(precision), tf_isa_name((tf_isa_t)isa), greatest,
+               bound_below_fp32(&use));
+    /* vdpbf16ps takes denormals for 0, of which these values have none */
+    if (memcmp(out[isa], out[TF_ISA_SCALAR], use.out.cnt * sizeof **out) != 0)
+      fail_msg("%s, case %zu, %s: %s and scalar differ in bits", c->op, (size_t)(c - cases),
+               tf_precision_name(precision), tf_isa_name((tf_isa_t)isa));
+  }
+}
+
+static void products_below_fp32_are_near_double_and_the_same_on_all_instruction_sets(void **state) {
+  (void)state;
+  for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
+    if (!tf_tensor_find(cases[i].op)->product || !cases[i].constant_mask) continue;
+    for (int precision = TF_PRECISION_BF16; precision < TF_PRECISION_CNT; precision++)
+      check_below_fp32(&cases[i], (tf_precision_t)precision, 0.0f);
+    check_below_fp32(&cases[i], TF_PRECISION_INT8, 1.0f);
+  }
+}
+
+/* Rows one value too wide for exact int8 sums stay fp32; so does a convolution of few outputs a group. */
+static void products_that_stay_fp32_have_its_bits(void **state) {
+  (void)state;
+  static const case_of_t stay[] = {
+      {.op            = "conv",
+       .in            = {S3(1, 4, 19), S3(12, 1, 3), S1(12)},
+       .ints          = {4, 1, 2, 4, 0},
+       .int_cnt       = 5,
+       .constant_mask = 6},
+      {.op = "matmul",      .in = {S2(7, 13), S2(13, 35)},                                  .constant_mask = 0},
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(stay); i++) {
+    tf_tensor_use_t use;
+    assert_int_equal(make_use(&stay[i], &use), TF_OK);
+    use.constant_mask = stay[i].constant_mask;
+    fill(&stay[i], &use);
+    run_isa(&use, TF_ISA_SCALAR);
+    memcpy(out[1], out[0], sizeof *out);
+    use.precision = TF_PRECISION_INT8;
+    run_isa(&use, TF_ISA_SCALAR);
+    assert_memory_equal(out[0], out[1], use.out.cnt * sizeof **out);
+  }
+  assert_true(
+      tf_rounded_wanted(&(tf_tensor_use_t){.precision = TF_PRECISION_INT8}, TF_OP_WIDTH_MAX));
+  assert_false(
+      tf_rounded_wanted(&(tf_tensor_use_t){.precision = TF_PRECISION_INT8}, TF_OP_WIDTH_MAX + 1));
+}
+
 static void every_op_has_a_case(void **state) {
   (void)state;
   const tf_tensor_op_t *op;
@@ -273,15 +359,18 @@ static void nan_goes_through(void **state) {
     bool wanted = false, found = false;
     for (size_t n = 0; n < TF_ARRAY_CNT(chosen); n++) wanted |= strcmp(cases[i].op, chosen[n]) == 0;
     if (!wanted) continue;
-    for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+    for (int k = 0; k < TF_ISA_CNT * TF_PRECISION_CNT; k++) {
+      const int       isa = k % TF_ISA_CNT;
       tf_tensor_use_t use;
       if (!tf_isa_supported((tf_isa_t)isa)) continue;
       assert_int_equal(make_use(&cases[i], &use), TF_OK);
       use.constant_mask = cases[i].constant_mask;
+      use.precision     = (tf_precision_t)(k / TF_ISA_CNT);
+      found             = false;
       fill(&cases[i], &use);
       in[0][0] = NAN;
       run_isa(&use, (tf_isa_t)isa);
-      for (uint32_t k = 0; k < use.out.cnt; k++) found |= isnan(out[isa][k]);
+      for (uint32_t v = 0; v < use.out.cnt; v++) found |= isnan(out[isa][v]);
       if (!found) fail_msg("%s, %s: NaN is lost", use.op->name, tf_isa_name((tf_isa_t)isa));
     }
   }
@@ -316,6 +405,11 @@ static void shapes_that_disagree_are_refused_in_words(void **state) {
       {{.op = "max_pool", .in = {S3(1, 3, 5)}, .ints = {6, 1, 1, 0, 0}, .int_cnt = 5},
        "a window of 6"                                                                                                        },
       {{.op = "layer_norm", .in = {S2(2, 3), S1(2)}, .reals = {1e-5}},                          "for rows of 3"               },
+      {{.op      = "gru",
+        .in      = {S3(5, 1, 3), S3(1, 21, 3), S3(1, 21, 7), S2(1, 42), S3(1, 1, 7)},
+        .ints    = {0, 1},
+        .int_cnt = 2},
+       "a last c of a layer that has none"                                                                                    },
       {{.op      = "lstm",
         .in      = {S3(6, 1, 5), S3(1, 36, 4), S3(1, 36, 9), S2(1, 72), S3(1, 1, 9), S3(1, 1, 9)},
         .ints    = {0},
@@ -371,6 +465,8 @@ int main(void) {
       cmocka_unit_test(shapes_that_disagree_are_refused_in_words),
       cmocka_unit_test(trees_that_do_not_hold_are_refused),
       cmocka_unit_test(every_op_agrees_with_double_and_over_instruction_sets),
+      cmocka_unit_test(products_below_fp32_are_near_double_and_the_same_on_all_instruction_sets),
+      cmocka_unit_test(products_that_stay_fp32_have_its_bits),
       cmocka_unit_test(ops_in_place_give_the_same),
       cmocka_unit_test(nan_goes_through),
   };
