@@ -25,8 +25,9 @@
 #define WARM_BYTES                                                                                 \
   (64u << 20) /* and what is not timed: snapshots of REST, first ones of megabytes */
 #define LONG_BYTES (32u << 10) /* a message of so many is one */
-/* Messages at the beginning that are not timed: a session has decoded for hours. */
-#define WARM_MAX        64u
+/* The first half of the messages is not timed, because a session has decoded for hours: what the second half is like can be
+ * known, it itself not. So many of them come before each pass. */
+#define LED_IN_MAX      64u
 #define ANSWERS_MAX     256u
 #define INSTRUMENTS_MAX 64
 #define STATE_BYTES_MAX (256u << 20)
@@ -224,7 +225,7 @@ static bool load(const row_t *row) {
   }
   tf_recording_fini(&recording);
   uint32_t left = frame_cnt - warm_cnt;
-  warm_cnt += left / 4 < WARM_MAX ? left / 4 : WARM_MAX;
+  warm_cnt += left / 2;
   return frame_cnt - warm_cnt > 1;
 }
 
@@ -284,15 +285,16 @@ static void rewind_state(void) {
   counts = saved_counts;
 }
 
-/* Which messages come before each pass: the last ones of warming, without its snapshots. */
-static bool is_led_in(uint32_t i) {
-  return i + WARM_MAX >= warm_cnt && frames[i].kind != TF_FRAME_HTTP &&
-         frames[i].bytes_cnt < LONG_BYTES;
+/* Which messages come before each pass: the last ones of warming, without its snapshots; where the peer keeps a book, all that
+ * it was made of. */
+static bool is_led_in(const row_t *row, uint32_t i) {
+  bool is_near = i + LED_IN_MAX >= warm_cnt || row->shape.keeps_book;
+  return is_near && frames[i].kind != TF_FRAME_HTTP && frames[i].bytes_cnt < LONG_BYTES;
 }
 
-static void lead_in(const tf_feed_t *feed) {
+static void lead_in(const row_t *row, const tf_feed_t *feed) {
   for (uint32_t i = 0; i < warm_cnt; i++)
-    if (is_led_in(i)) decode(feed, memory, &frames[i]);
+    if (is_led_in(row, i)) decode(feed, memory, &frames[i]);
 }
 
 /* The state that each pass begins with, and which lines a pass and the messages before the next one change. */
@@ -303,7 +305,7 @@ static void prepare(const row_t *row, const tf_frame_t *list) {
   memcpy(saved, memory, memory_bytes);
   saved_counts = counts;
   decode_timed(feed, memory, list);
-  lead_in(feed);
+  lead_in(row, feed);
   dirty_cnt = 0;
   for (size_t at = 0; at < memory_bytes; at += TF_LINE_BYTES)
     if (memcmp(memory + at, saved + at, TF_LINE_BYTES) != 0)
@@ -315,7 +317,7 @@ static void prepare(const row_t *row, const tf_frame_t *list) {
 static double ours_once(const row_t *row, const tf_frame_t *list) {
   const tf_feed_t *feed = tf_feeds_find(row->venue);
   touch();
-  lead_in(feed);
+  lead_in(row, feed);
   rewind_state();
   double from = now_ns();
   decode_timed(feed, memory, list);
@@ -326,7 +328,7 @@ static double peer_once(const row_t *row, bool inflate) {
 #ifdef BENCH_SIMDJSON
   touch();
   for (uint32_t i = 0; i < warm_cnt; i++)
-    if (is_led_in(i)) decode_peer(row, &frames[i]);
+    if (is_led_in(row, i)) decode_peer(row, &frames[i]);
   double from = now_ns();
   for (uint32_t i = warm_cnt; i < frame_cnt; i++) {
     tf_frame_t json = inflate ? unpacked(&packed[i]) : frames[i];

@@ -19,10 +19,11 @@ const tf_json_key_t tf_args_arg_keys[TF_ARGS_ARG_KEY_CNT] = {
 
 /* {"event":"subscribe","id":..,"arg":{..}}, one a stream; {"event":"error","id":..,"code":..,"msg":..}. */
 TF_COLD static void on_event(tf_in_band_t *in, const tf_in_band_channel_t *channels) {
-  const tf_json_value_t      *name    = tf_in_band_value(in, TF_ARGS_ARG, TF_ARGS_CHANNEL);
-  const tf_in_band_channel_t *channel = name != NULL ? tf_in_band_channel_of(channels, name) : NULL;
-  bool                        is_error = tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_EVENT, "error");
-  uint64_t                    id       = 0;
+  const tf_json_value_t      *name = tf_in_band_value(in, TF_ARGS_ARG, TF_ARGS_CHANNEL);
+  const tf_in_band_channel_t *channel =
+      name != NULL ? tf_in_band_channel_of(in, channels, name) : NULL;
+  bool     is_error = tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_EVENT, "error");
+  uint64_t id       = 0;
   if (is_error) tf_in_band_complain(in, TF_ARGS_ROOT, TF_ARGS_MSG);
   bool is_login = tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_EVENT, "login");
   if (is_login || (is_error && in->key != NULL && !in->is_login_answered)) {
@@ -50,7 +51,7 @@ const tf_in_band_channel_t *tf_args_route(tf_in_band_t *in, const tf_in_band_cha
   r->what                         = TF_IN_BAND_IGNORED;
   r->name                         = name->bytes;
   r->name_bytes                   = name->bytes_cnt;
-  const tf_in_band_channel_t *row = tf_in_band_take_channel(r, channels, name);
+  const tf_in_band_channel_t *row = tf_in_band_take_channel(in, r, channels, name);
   if (row == NULL) return NULL;
   r->is_snapshot |= tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_ACTION, "snapshot");
   r->rule = row->is_whole                                     ? TF_BOOK_RULE_WHOLE

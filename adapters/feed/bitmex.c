@@ -241,7 +241,7 @@ static void check_levels(tf_in_band_t *in, action_t action) {
 TF_COLD static void answer(tf_in_band_t *in, const tf_json_value_t *topic, bool is_refusal) {
   tf_json_value_t             name   = tf_in_band_part(topic, ':', 0, false);
   tf_json_value_t             symbol = tf_in_band_part(topic, ':', 1, true);
-  const tf_in_band_channel_t *table  = tf_in_band_channel_of(tables, &name);
+  const tf_in_band_channel_t *table  = tf_in_band_channel_of(in, tables, &name);
   if (table != NULL && symbol.bytes_cnt > 0)
     tf_in_band_answer(in, 0, table->channels, &symbol, is_refusal);
 }
@@ -286,7 +286,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     on_answer(in, r);
     return;
   }
-  const tf_in_band_channel_t *row    = tf_in_band_take_channel(r, tables, table);
+  const tf_in_band_channel_t *row    = tf_in_band_take_channel(in, r, tables, table);
   action_t                    action = action_of(in);
   if (row == NULL && table->kind != TF_JSON_STRING) refuse(r);
   if (row == NULL || row->channels == 0) return;

@@ -140,7 +140,7 @@ TF_COLD static void on_answer(tf_in_band_t *in) {
     symbol = tf_in_band_part(channel, '.', 1, false);
   }
   const tf_in_band_channel_t *row =
-      name.kind == TF_JSON_STRING ? tf_in_band_channel_of(channels, &name) : NULL;
+      name.kind == TF_JSON_STRING ? tf_in_band_channel_of(in, channels, &name) : NULL;
   if (is_refusal) tf_in_band_complain(in, ROOT, MESSAGE);
   tf_in_band_u64(in, ROOT, ID, &id);
   tf_in_band_answer(in, id, row != NULL ? row->channels : 0, &symbol, is_refusal);
@@ -179,7 +179,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->what       = TF_IN_BAND_IGNORED;
   r->name       = name->bytes;
   r->name_bytes = name->bytes_cnt;
-  if (tf_in_band_take_channel(r, channels, name) == NULL) return;
+  if (tf_in_band_take_channel(in, r, channels, name) == NULL) return;
   r->symbol = *symbol;
   r->rule   = tf_in_band_value(in, ITEM, SEQ) != NULL || !r->is_snapshot ? TF_BOOK_RULE_PREVIOUS
                                                                          : TF_BOOK_RULE_NONE;

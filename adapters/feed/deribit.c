@@ -174,7 +174,7 @@ TF_COLD static void on_accepted(tf_in_band_t *in, uint64_t id, const tf_json_val
     if (name.kind != TF_JSON_STRING) continue;
     tf_json_value_t             kind    = tf_in_band_part(&name, '.', 0, false);
     tf_json_value_t             symbol  = tf_in_band_part(&name, '.', 1, false);
-    const tf_in_band_channel_t *channel = tf_in_band_channel_of(channels, &kind);
+    const tf_in_band_channel_t *channel = tf_in_band_channel_of(in, channels, &kind);
     if (channel != NULL && channel->channels != 0)
       tf_in_band_answer(in, id, channel->channels, &symbol, false);
   }
@@ -254,7 +254,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     return;
   }
   tf_json_value_t             kind    = tf_in_band_part(name, '.', 0, false);
-  const tf_in_band_channel_t *channel = tf_in_band_take_channel(r, channels, &kind);
+  const tf_in_band_channel_t *channel = tf_in_band_take_channel(in, r, channels, &kind);
   if (channel == NULL) return;
   if (channel->channels == TF_CHANNEL_TICKER && TF_UNLIKELY(is_listing_news(in)))
     r->listing = tf_in_band_value(in, PARAMS, DATA_KEY);

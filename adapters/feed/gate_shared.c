@@ -222,7 +222,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
   const tf_json_value_t *event = tf_in_band_value(in, ROOT, EVENT);
   bool is_data = tf_in_band_is(in, ROOT, EVENT, "update") || tf_in_band_is(in, ROOT, EVENT, "all");
-  const tf_in_band_channel_t *row = tf_in_band_channel_of(channels, &kind);
+  const tf_in_band_channel_t *row = tf_in_band_channel_of(in, channels, &kind);
   if (row == NULL || (event == NULL && row->channels != 0)) return;
   if (event != NULL && !is_data) {
     route_answer(in, r, row->channels);

@@ -139,7 +139,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   }
   const tf_json_value_t *coin = tf_in_band_value(in, DATA, COIN);
   uint64_t               time = tf_in_band_time(in, DATA, TIME, TF_IN_BAND_MS);
-  tf_in_band_take_channel(r, channels, name);
+  tf_in_band_take_channel(in, r, channels, name);
   r->rule        = TF_BOOK_RULE_WHOLE;
   r->is_backfill = time < own_of(in)->since_ns; /* of the newest: the last one was read last */
   if (coin != NULL) r->symbol = *coin;

@@ -291,21 +291,27 @@ TF_INLINE bool is_name(const char *name, const tf_json_value_t *text) {
   return i == text->bytes_cnt && name[i] == '\0';
 }
 
-const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *table,
+const tf_in_band_channel_t *tf_in_band_channel_of(tf_in_band_t               *in,
+                                                  const tf_in_band_channel_t *table,
                                                   const tf_json_value_t      *name) {
-  if (TF_UNLIKELY(name->kind != TF_JSON_STRING)) return NULL;
+  uint32_t n = name->bytes_cnt;
+  if (TF_UNLIKELY(name->kind != TF_JSON_STRING || n == 0)) return NULL;
+  uint32_t           place = (n + (uint8_t)name->bytes[0] + 5u * (uint8_t)name->bytes[n - 1]);
+  tf_in_band_near_t *near  = &in->near[place % TF_IN_BAND_CHANNELS_NEAR];
+  if (TF_LIKELY(near->table == table && !name->escaped && is_name(near->row->name, name)))
+    return near->row;
   for (const tf_in_band_channel_t *row = table; row->name != NULL; row++) {
-    bool is_it = TF_LIKELY(!name->escaped) ? is_name(row->name, name)
-                                           : tf_json_text_is(name, row->name, strlen(row->name));
-    if (is_it) return row;
+    if (!tf_json_text_is(name, row->name, strlen(row->name))) continue;
+    *near = (tf_in_band_near_t){table, row};
+    return row;
   }
   return NULL;
 }
 
-const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
+const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_t *in, tf_in_band_route_t *route,
                                                     const tf_in_band_channel_t *table,
                                                     const tf_json_value_t      *name) {
-  const tf_in_band_channel_t *row = tf_in_band_channel_of(table, name);
+  const tf_in_band_channel_t *row = tf_in_band_channel_of(in, table, name);
   if (row != NULL) tf_in_band_take_row(route, row, name);
   return row;
 }

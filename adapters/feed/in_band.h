@@ -187,6 +187,12 @@ typedef struct tf_in_band_recent {
 /* Deltas remembered for an instrument that awaits its snapshot, where the config says 0. */
 #define TF_IN_BAND_PENDING_DEFAULT 2048u
 
+/* Names of channels that came: where they stand in their table. */
+#define TF_IN_BAND_CHANNELS_NEAR 16u
+typedef struct tf_in_band_near {
+  const tf_in_band_channel_t *table, *row; /* NULL: nothing yet */
+} tf_in_band_near_t;
+
 typedef struct tf_in_band_row {
   tf_book_row_t   book;
   tf_bridge_row_t bridge; /* of venues that bridge */
@@ -212,9 +218,10 @@ struct tf_in_band {
   struct tf_in_band_scan  *scan;
   const tf_json_object_t  *objects;                   /* the scan's, by their place in the spec */
   uint64_t                 buy_letters, sell_letters; /* the spec's words */
-  tf_chain_pool_t          pool;                      /* of venues that bridge */
-  tf_json_t                json;                      /* of the message being read, */
-  const tf_frame_t        *frame;                     /* and the message */
+  tf_in_band_near_t        near[TF_IN_BAND_CHANNELS_NEAR];
+  tf_chain_pool_t          pool;                                    /* of venues that bridge */
+  tf_json_t                json;                                    /* of the message being read, */
+  const tf_frame_t        *frame;                                   /* and the message */
   char                     target_symbol[TF_SYMBOL_BYTES_MAX + 16]; /* 16: what a lookup may read */
   tf_feed_out_t           *out;
 };
@@ -238,11 +245,12 @@ size_t tf_in_band_echo(void *state, const tf_frame_t *frame, char *buf, size_t c
 /* ---- for routes ---- */
 
 /* The row of a channel's name; NULL: there is none. */
-const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *table,
+const tf_in_band_channel_t *tf_in_band_channel_of(tf_in_band_t               *in,
+                                                  const tf_in_band_channel_t *table,
                                                   const tf_json_value_t      *name);
 /* The same, and what the row says goes to the route: DATA, or IGNORED where it is not published, under this
  * name. Of a name that the table does not have the route says what it said. */
-const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
+const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_t *in, tf_in_band_route_t *route,
                                                     const tf_in_band_channel_t *table,
                                                     const tf_json_value_t      *name);
 /* The same of a row that was found. */

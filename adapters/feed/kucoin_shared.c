@@ -239,7 +239,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   r->name_bytes        = name.bytes_cnt;
   if (TF_JSON_TEXT_IS(&r->symbol, "all") && tf_in_band_value(in, ROOT, SUBJECT) != NULL)
     r->symbol = *tf_in_band_value(in, ROOT, SUBJECT);
-  tf_in_band_take_channel(r, market_of(in)->topics, &name);
+  tf_in_band_take_channel(in, r, market_of(in)->topics, &name);
   bool is_other = TF_JSON_TEXT_IS(&name, "/contract/instrument") &&
                   tf_in_band_value(in, DATA, MARK) == NULL &&
                   tf_in_band_value(in, DATA, FUNDING) == NULL; /* premium.index and its kin */

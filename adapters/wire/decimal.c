@@ -27,7 +27,7 @@ const uint8_t tf_decimal_tails[48] = {
     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 #endif
 
-#define WIDE_DIGITS_MAX 18u /* no number of so many is beyond an int64 */
+#define WIDE_DIGITS_MAX 19u /* any number of so many fits 64 bits, if not an int64 */
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
@@ -162,8 +162,8 @@ const char *tf_decimal_u64_scan(const char *p, const char *end, uint64_t *value,
   return p;
 }
 
-/* The number in 1 to 18 digits. */
-static uint64_t eighteen(const char *p, uint32_t cnt) {
+/* The number in 1 to 19 digits. */
+static uint64_t nineteen(const char *p, uint32_t cnt) {
   if (cnt <= 16) return tf_decimal_digits_swar_(p, cnt);
   return tf_decimal_eight_(p, cnt - 16) * tf_decimal_pow10[16] +
          tf_decimal_digits_swar_(p + cnt - 16, 16);
@@ -193,9 +193,10 @@ uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp) {
   }
   if (whole == 0 || (*p == '0' && whole > 1) || whole + part > WIDE_DIGITS_MAX) return 0;
   uint32_t bytes  = whole + (part > 0) + part;
-  uint64_t number = eighteen(p, whole);
+  uint64_t number = nineteen(p, whole);
   int32_t  power  = 0;
-  if (part > 0) number = number * tf_decimal_pow10[part] + eighteen(p + whole + 1, part);
+  if (part > 0) number = number * tf_decimal_pow10[part] + nineteen(p + whole + 1, part);
+  if (TF_UNLIKELY(number > INT64_MAX)) return 0;
   bytes += power_of(p + bytes, &power);
   *mantissa = sign ? -(int64_t)number : (int64_t)number;
   *exp      = (int8_t)(power - (int32_t)part);

@@ -224,7 +224,7 @@ TF_INLINE uint32_t tf_decimal_read(const char *p, const char *floor, int64_t *ma
   return form.bytes;
 }
 
-/* As tf_decimal_read, for what that does not take and is common all the same: up to 18 digits, a sign,
+/* As tf_decimal_read, for what that does not take and is common all the same: up to 19 digits, a sign,
  * a power of ten of one or two digits. */
 uint32_t tf_decimal_read_wide(const char *p, int64_t *mantissa, int8_t *exp);
 

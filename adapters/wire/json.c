@@ -569,8 +569,8 @@ TF_COLD static const char *read_root_any(tf_json_t *json, tf_json_object_t *root
   return p;
 }
 
-static tf_json_result_t read_message(tf_json_t *json, const char *bytes, size_t bytes_cnt,
-                                     tf_json_object_t *root) {
+TF_INLINE tf_json_result_t read_message(tf_json_t *json, const char *bytes, size_t bytes_cnt,
+                                        tf_json_object_t *root) {
   bool        is_object = bytes_cnt > 0 && *bytes == '{' && !root->is_tuple;
   const char *end       = json->end;
   const char *p =
@@ -580,8 +580,11 @@ static tf_json_result_t read_message(tf_json_t *json, const char *bytes, size_t 
   return (tf_json_result_t)json->result;
 }
 
-static tf_json_result_t read_and_learn(tf_json_t *json, const char *bytes, size_t bytes_cnt,
-                                       tf_json_object_t *root) {
+/* Apart, so that whoever has no layouts does not pay for them. */
+__attribute__((noinline)) static tf_json_result_t
+read_known(tf_json_t *json, const char *bytes, size_t bytes_cnt, tf_json_object_t *root) {
+  const tf_json_layout_t *layout = tf_json_layout_find(root->layouts, bytes, bytes_cnt);
+  if (TF_LIKELY(layout != NULL)) return tf_json_layout_take(layout, json, bytes);
   tf_json_result_t result = read_message(json, bytes, bytes_cnt, root);
   if (result == TF_JSON_OK) tf_json_layout_learn(root->layouts, json, bytes, bytes_cnt, root);
   return result;
@@ -600,8 +603,6 @@ tf_json_result_t tf_json_read(tf_json_t *json, const char *bytes, size_t bytes_c
   json->root_kind         = root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT;
   root->seen              = 0;
   if (root->child != NULL) root->child->seen = 0;
-  if (root->layouts == NULL) return read_message(json, bytes, bytes_cnt, root);
-  const tf_json_layout_t *layout = tf_json_layout_find(root->layouts, bytes, bytes_cnt);
-  if (TF_LIKELY(layout != NULL)) return tf_json_layout_take(layout, json, bytes);
-  return read_and_learn(json, bytes, bytes_cnt, root);
+  if (root->layouts != NULL) return read_known(json, bytes, bytes_cnt, root);
+  return read_message(json, bytes, bytes_cnt, root);
 }

@@ -2,14 +2,13 @@
 
 #include "wire/json_hot.h"
 
-/* To learn a layout costs as much as some ten messages. So only what comes a second time is learned, and it is paid for: by
- * messages that had one, and by every sixteenth without. What a session begins with is free. */
-#define LEARN_COST   16u
+/* To learn a layout costs as much as some ten messages, and it saves half of each that has it. So of those that have none
+ * one in eight is looked at, by chance, and what was looked at before is learned: it comes often. Learning is paid for, by
+ * messages that had one and by those that were looked at. What a session begins with is free. */
+#define LEARN_COST   64u
 #define CREDIT_START (LEARN_COST * TF_JSON_LAYOUTS * 2)
 
 /* ---- comparing ---- */
-
-#define WAY_PLAIN (TF_JSON_LAYOUT_WAYS - 1)
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -69,7 +68,7 @@ matches_avx512(const tf_json_block_t *b, uint32_t cnt, const char *bytes) {
   return wrong == 0;
 }
 
-tf_json_places_t tf_json_layout_places(const char *p) {
+static tf_json_places_t places_sse2(const char *p) {
   tf_json_places_t places = {0, 0};
   for (uint32_t i = 0; i < 64; i += 16) {
     __m128i here   = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
@@ -83,12 +82,38 @@ tf_json_places_t tf_json_layout_places(const char *p) {
   return places;
 }
 
-tf_json_layout_matches_t tf_json_layout_way(uint32_t i) {
-  if (i == 0)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? matches_avx512
-                                                                                   : NULL;
-  if (i == 1) return __builtin_cpu_supports("avx2") ? matches_avx2 : NULL;
-  return i == WAY_PLAIN ? matches_sse2 : NULL;
+__attribute__((target("avx2"))) static tf_json_places_t places_avx2(const char *p) {
+  tf_json_places_t places = {0, 0};
+  for (uint32_t i = 0; i < 64; i += 32) {
+    __m256i here   = _mm256_loadu_si256((const __m256i *)(const void *)(p + i));
+    __m256i quotes = _mm256_cmpeq_epi8(here, _mm256_set1_epi8('"'));
+    __m256i others =
+        _mm256_or_si256(_mm256_cmpeq_epi8(here, _mm256_set1_epi8(',')),
+                        _mm256_or_si256(_mm256_cmpeq_epi8(here, _mm256_set1_epi8(':')),
+                                        _mm256_cmpeq_epi8(here, _mm256_set1_epi8('.'))));
+    places.quotes |= (uint64_t)(uint32_t)_mm256_movemask_epi8(quotes) << i;
+    places.others |= (uint64_t)(uint32_t)_mm256_movemask_epi8(others) << i;
+  }
+  return places;
+}
+
+__attribute__((target("avx512f,avx512bw"))) static tf_json_places_t places_avx512(const char *p) {
+  __m512i here = _mm512_loadu_si512(p);
+  return (tf_json_places_t){.quotes = _mm512_cmpeq_epi8_mask(here, _mm512_set1_epi8('"')),
+                            .others = _mm512_cmpeq_epi8_mask(here, _mm512_set1_epi8(',')) |
+                                      _mm512_cmpeq_epi8_mask(here, _mm512_set1_epi8(':')) |
+                                      _mm512_cmpeq_epi8_mask(here, _mm512_set1_epi8('.'))};
+}
+
+const tf_json_layout_way_t *tf_json_layout_way(uint32_t i) {
+  static const tf_json_layout_way_t ways[TF_JSON_LAYOUT_WAYS] = {
+      {matches_avx512, places_avx512},
+      {matches_avx2,   places_avx2  },
+      {matches_sse2,   places_sse2  }
+  };
+  bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+  if ((i == 0 && !has_avx512) || (i == 1 && !__builtin_cpu_supports("avx2"))) return NULL;
+  return &ways[i];
 }
 #else
 static bool matches_bytewise(const tf_json_block_t *b, uint32_t cnt, const char *bytes) {
@@ -101,7 +126,7 @@ static bool matches_bytewise(const tf_json_block_t *b, uint32_t cnt, const char 
   return true;
 }
 
-tf_json_places_t tf_json_layout_places(const char *p) {
+static tf_json_places_t places_bytewise(const char *p) {
   tf_json_places_t places = {0, 0};
   for (uint32_t i = 0; i < 64; i++) {
     places.quotes |= (uint64_t)(p[i] == '"') << i;
@@ -110,8 +135,9 @@ tf_json_places_t tf_json_layout_places(const char *p) {
   return places;
 }
 
-tf_json_layout_matches_t tf_json_layout_way(uint32_t i) {
-  return i == WAY_PLAIN ? matches_bytewise : NULL;
+const tf_json_layout_way_t *tf_json_layout_way(uint32_t i) {
+  static const tf_json_layout_way_t way = {matches_bytewise, places_bytewise};
+  return i == TF_JSON_LAYOUT_WAYS - 1 ? &way : NULL;
 }
 #endif
 
@@ -122,7 +148,7 @@ void tf_json_layouts_init(tf_json_layouts_t *layouts) {
   layouts->credit = CREDIT_START;
   layouts->hand   = 1;
   for (uint32_t i = TF_JSON_LAYOUT_WAYS; i-- > 0;)
-    if (tf_json_layout_way(i) != NULL) layouts->matches = tf_json_layout_way(i);
+    if (tf_json_layout_way(i) != NULL) layouts->way = tf_json_layout_way(i);
 }
 
 static uint8_t *head_of(tf_json_layouts_t *layouts, size_t bytes_cnt) {
@@ -144,7 +170,7 @@ const tf_json_layout_t *tf_json_layout_find(tf_json_layouts_t *layouts, const ch
   for (uint32_t try = 0; *link != 0 && try < TF_JSON_LAYOUT_TRIES; try++) {
     tf_json_layout_t *layout = &layouts->rows[*link];
     if (layout->bytes_cnt == bytes_cnt &&
-        layouts->matches(layout->blocks, layout->block_cnt, bytes) && is_guarded(layout)) {
+        layouts->way->matches(layout->blocks, layout->block_cnt, bytes) && is_guarded(layout)) {
       if (TF_UNLIKELY(try > 0)) { /* to the front */
         uint8_t *head = head_of(layouts, bytes_cnt), at = *link;
         *link        = layout->next;
@@ -235,17 +261,22 @@ static void unlink_layout(tf_json_layouts_t *layouts, uint8_t at) {
   if (*link == at) *link = layouts->rows[at].next;
 }
 
-/* A number for messages whose values stand in the same places; words may have commas, which does no harm. */
-static uint32_t hash_places(const char *bytes, size_t bytes_cnt) {
+#define CNT_MASK 7u
+#define BARRED   CNT_MASK
+TF_STATIC_ASSERT(TF_JSON_LAYOUT_SEEN < BARRED, "a count and more");
+
+/* A number for messages whose values stand in the same places; words may have commas, which does no harm. Its low bits
+ * are the count's. */
+static uint32_t hash_places(const tf_json_layouts_t *layouts, const char *bytes, size_t bytes_cnt) {
   uint64_t hash = bytes_cnt;
   for (size_t at = 0; at < bytes_cnt; at += 64) {
     size_t           left   = bytes_cnt - at;
     uint64_t         inside = left >= 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1;
-    tf_json_places_t places = tf_json_layout_places(bytes + at);
+    tf_json_places_t places = layouts->way->places(bytes + at);
     hash                    = (hash ^ (places.quotes & inside)) * UINT64_C(0x9e3779b97f4a7c15);
     hash = (hash ^ hash >> 29 ^ (places.others & inside)) * UINT64_C(0xd6e8feb86659fd93);
   }
-  return (uint32_t)(hash >> 32) | 1; /* 0: nothing; even: barred */
+  return (uint32_t)(hash >> 32) & ~CNT_MASK;
 }
 
 static uint32_t *once_of(tf_json_layouts_t *layouts, uint32_t hash) {
@@ -253,19 +284,24 @@ static uint32_t *once_of(tf_json_layouts_t *layouts, uint32_t hash) {
 }
 
 void tf_json_layout_bar(tf_json_layouts_t *layouts, const char *bytes, size_t bytes_cnt) {
-  uint32_t hash           = hash_places(bytes, bytes_cnt);
-  *once_of(layouts, hash) = hash & ~1u;
+  uint32_t hash           = hash_places(layouts, bytes, bytes_cnt);
+  *once_of(layouts, hash) = hash | BARRED;
+}
+
+bool tf_json_layout_looks(tf_json_layouts_t *layouts) {
+  layouts->dice = layouts->dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return layouts->dice >> 61 == 0;
 }
 
 tf_json_layout_t *tf_json_layout_room(tf_json_layouts_t *layouts, const char *bytes,
                                       size_t bytes_cnt) {
-  uint32_t  hash     = hash_places(bytes, bytes_cnt);
-  uint32_t *once     = once_of(layouts, hash);
-  bool      is_again = *once == hash;
+  uint32_t  hash = hash_places(layouts, bytes, bytes_cnt);
+  uint32_t *once = once_of(layouts, hash);
+  uint32_t  cnt  = (*once & ~CNT_MASK) == hash ? *once & CNT_MASK : 0;
   layouts->credit++;
-  if (*once == (hash & ~1u)) return NULL;
-  *once = hash;
-  if (!is_again || layouts->credit < LEARN_COST) return NULL;
+  if (cnt == BARRED) return NULL;
+  *once = hash | (cnt + 1 < TF_JSON_LAYOUT_SEEN ? cnt + 1 : TF_JSON_LAYOUT_SEEN);
+  if (cnt + 1 < TF_JSON_LAYOUT_SEEN || layouts->credit < LEARN_COST) return NULL;
   layouts->credit -= LEARN_COST;
   for (;;) {
     uint32_t          at     = layouts->hand;

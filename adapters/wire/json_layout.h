@@ -20,8 +20,9 @@
 #define TF_JSON_LAYOUT_BYTES  (TF_JSON_LAYOUT_BLOCKS * 64)
 #define TF_JSON_LAYOUT_TAKES  48u
 #define TF_JSON_LAYOUT_GUARDS 5u
-#define TF_JSON_LAYOUTS       64u
-#define TF_JSON_LAYOUTS_ONCE  256u
+#define TF_JSON_LAYOUTS       128u
+#define TF_JSON_LAYOUTS_ONCE  512u
+#define TF_JSON_LAYOUT_SEEN   2u /* times that a message is looked at before it is learned */
 #define TF_JSON_LAYOUT_TRIES  4u /* layouts of one length that are looked at */
 
 /* 64 bytes of a message. */
@@ -30,6 +31,17 @@ typedef struct tf_json_block {
   uint64_t inside;              /* a bit for each that is in the message */
   uint64_t quotes;              /* and where its quotes are: no word has one */
 } tf_json_block_t;
+
+/* Where 64 bytes have quotes, and what else stands between values. */
+typedef struct tf_json_places {
+  uint64_t quotes, others;
+} tf_json_places_t;
+
+/* How 64 bytes are looked at: with AVX-512, AVX2, or in any machine. */
+typedef struct tf_json_layout_way {
+  bool (*matches)(const tf_json_block_t *blocks, uint32_t block_cnt, const char *bytes);
+  tf_json_places_t (*places)(const char *p);
+} tf_json_layout_way_t;
 
 typedef enum tf_json_take_kind {
   TF_JSON_TAKE_SPAN = 0,  /* bytes, length and what they are */
@@ -73,13 +85,13 @@ typedef struct tf_json_layout {
 } tf_json_layout_t;
 
 struct tf_json_layouts {
-  bool (*matches)(const tf_json_block_t *blocks, uint32_t block_cnt, const char *bytes);
-  uint32_t credit; /* what may be learned: hits earn it, json_layout.c */
-  uint32_t hand;   /* that may be forgotten next */
-  uint32_t
-      once[TF_JSON_LAYOUTS_ONCE]; /* what was seen and is not learned: hash_places, json_layout.c */
-  uint8_t          heads[TF_JSON_LAYOUTS]; /* by length; 0: none */
-  tf_json_layout_t rows[TF_JSON_LAYOUTS];  /* the first is no layout */
+  const tf_json_layout_way_t *way;
+  uint64_t                    dice;   /* which messages are looked at, json_layout.c */
+  uint32_t                    credit; /* what may be learned: hits earn it, json_layout.c */
+  uint32_t                    hand;   /* that may be forgotten next */
+  uint32_t         once[TF_JSON_LAYOUTS_ONCE]; /* what was seen and is not learned: json_layout.c */
+  uint8_t          heads[TF_JSON_LAYOUTS];     /* by length; 0: none */
+  tf_json_layout_t rows[TF_JSON_LAYOUTS];      /* the first is no layout */
 };
 
 /* Forgets all; do it once before first use. */
@@ -101,14 +113,11 @@ void tf_json_layout_learn(tf_json_layouts_t *layouts, const tf_json_t *json, con
 
 /* ---- json_layout_learn.c's ---- */
 
+/* Whether this one is looked at. */
+bool tf_json_layout_looks(tf_json_layouts_t *layouts);
 /* A row for this message's layout, which may have been another's; NULL: it is not to be learned now. */
 tf_json_layout_t *tf_json_layout_room(tf_json_layouts_t *layouts, const char *bytes,
                                       size_t bytes_cnt);
-/* Where the 64 bytes at p have quotes, and what else stands between values. */
-typedef struct tf_json_places {
-  uint64_t quotes, others;
-} tf_json_places_t;
-tf_json_places_t tf_json_layout_places(const char *p);
 /* The message that has the row cannot be learned, nor those like it. */
 void tf_json_layout_bar(tf_json_layouts_t *layouts, const char *bytes, size_t bytes_cnt);
 /* From now on it is found. */
@@ -116,10 +125,11 @@ void tf_json_layout_add(tf_json_layouts_t *layouts, tf_json_layout_t *layout, si
 
 /* ---- for tests ---- */
 
-/* How blocks are compared: with AVX-512, AVX2, in any machine. NULL: not in this one. */
-typedef bool (*tf_json_layout_matches_t)(const tf_json_block_t *blocks, uint32_t block_cnt,
-                                         const char *bytes);
+/* With these dice the next message is looked at. */
+#define TF_JSON_LAYOUT_DICE UINT64_C(0x9995b5b621535015)
+
+/* The quickest first; NULL: this machine cannot. */
 #define TF_JSON_LAYOUT_WAYS 3u
-tf_json_layout_matches_t tf_json_layout_way(uint32_t i);
+const tf_json_layout_way_t *tf_json_layout_way(uint32_t i);
 
 #endif

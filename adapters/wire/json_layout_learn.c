@@ -8,8 +8,9 @@
 #define DIGITS_MAX 40u
 
 typedef struct {
-  tf_json_layout_t *layout;
-  const char       *bytes, *end;
+  tf_json_layout_t           *layout;
+  const tf_json_layout_way_t *way;
+  const char                 *bytes, *end;
 } learner_t;
 
 /* ---- bytes ---- */
@@ -33,7 +34,7 @@ static void paint_all(learner_t *l) {
     memcpy(block->least, l->bytes + (size_t)i * 64, 64); /* TF_BYTES_PAD: behind the end too */
     memcpy(block->most, block->least, 64);
     block->inside = left >= 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1;
-    block->quotes = tf_json_layout_places(l->bytes + (size_t)i * 64).quotes & block->inside;
+    block->quotes = l->way->places(l->bytes + (size_t)i * 64).quotes & block->inside;
   }
 }
 
@@ -355,22 +356,34 @@ static const char *learn_value(learner_t *l, const spot_t *spot, const char *p) 
   return put_span(l, p, stop, kind, TF_JSON_MADE_NONE, spot->value) ? stop : NULL;
 }
 
+/* key_cnt: none of the shape's. */
+static uint32_t key_of(const tf_json_shape_t *shape, const char *text, size_t bytes,
+                       uint32_t *was) {
+  for (uint32_t n = 0, i = *was; n < shape->key_cnt; n++) {
+    const tf_json_key_t *key = &shape->keys[i];
+    if (key->text_bytes == bytes && key->text[0] == *text && memcmp(key->text, text, bytes) == 0) {
+      *was = i;
+      return i;
+    }
+    if (++i == shape->key_cnt) i = 0;
+  }
+  return shape->key_cnt;
+}
+
 /* p at '{'. */
 static const char *learn_members(learner_t *l, tf_json_object_t *object, uint32_t depth,
                                  const char *p, uint64_t *seen) {
   const tf_json_shape_t *shape = object->shape;
+  uint32_t               was   = 0; /* keys often come as the table has them */
   *seen                        = 0;
   for (p = skip_space(l, p + 1); *p != '}'; p = skip_space(l, p)) {
     if (*p == ',') p = skip_space(l, p + 1);
     const char *key   = p + 1;
     const char *stop  = memchr(key, '"', (size_t)(l->end - key));
     size_t      bytes = (size_t)(stop - key);
-    uint32_t    i     = 0;
+    uint32_t    i     = key_of(shape, key, bytes, &was);
     p                 = skip_space(l, skip_space(l, stop + 1) + 1);
-    while (i < shape->key_cnt &&
-           (shape->keys[i].text_bytes != bytes || memcmp(shape->keys[i].text, key, bytes) != 0))
-      i++;
-    spot_t spot = {object, &object->values[i], 0, depth};
+    spot_t spot       = {object, &object->values[i], 0, depth};
     if (i < shape->key_cnt) {
       spot.want = shape->keys[i].want;
       *seen |= UINT64_C(1) << i;
@@ -412,7 +425,7 @@ static const char *learn_inside(learner_t *l, tf_json_object_t *object, uint32_t
 /* Whether a message can have a layout at all. */
 static bool may_have_one(const tf_json_t *json, const char *bytes, size_t bytes_cnt,
                          const tf_json_object_t *root) {
-  if (bytes_cnt > TF_JSON_LAYOUT_BYTES || *bytes != tf_json_opener(root)) return false;
+  if (*bytes != tf_json_opener(root)) return false;
   return json->duplicate_key_cnt == 0 && !json->any_negative &&
          memchr(bytes, '\\', bytes_cnt) == NULL;
 }
@@ -420,8 +433,10 @@ static bool may_have_one(const tf_json_t *json, const char *bytes, size_t bytes_
 void tf_json_layout_learn(tf_json_layouts_t *layouts, const tf_json_t *json, const char *bytes,
                           size_t bytes_cnt, tf_json_object_t *root) {
   uint64_t seen;
+  if (bytes_cnt > TF_JSON_LAYOUT_BYTES || !tf_json_layout_looks(layouts)) return;
   if (!may_have_one(json, bytes, bytes_cnt, root)) return;
-  learner_t l = {tf_json_layout_room(layouts, bytes, bytes_cnt), bytes, bytes + bytes_cnt};
+  learner_t l = {tf_json_layout_room(layouts, bytes, bytes_cnt), layouts->way, bytes,
+                 bytes + bytes_cnt};
   if (l.layout == NULL) return;
   paint_all(&l);
   l.layout->element_cnt = json->element_cnt;

@@ -58,11 +58,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt) {
   /* one pad as if the message went on, one as if it did not */
   for (size_t i = 0; i < TF_BYTES_PAD; i++) one[bytes_cnt + i] = "0\"],}[{:"[i % 8];
   memset(two + bytes_cnt, 0, TF_BYTES_PAD);
-  for (int round = 0; round < 2; round++) { /* unlearned perhaps, then learned */
+  for (int round = 0; round < 5; round++) { /* unlearned perhaps, then learned */
     probe_read(&probe, orders, one, bytes_cnt);
     probe_read(&other, NULL, two, bytes_cnt);
     TF_ASSERT(probe_same(&probe, &other));
-    layouts.credit = UINT32_MAX / 2; /* each may be learned */
+    layouts.credit = UINT32_MAX / 2; /* each is looked at, and may be learned */
+    layouts.dice   = TF_JSON_LAYOUT_DICE;
     probe_read_known(&probe, NULL, &layouts, one, bytes_cnt);
     TF_ASSERT(probe_same(&probe, &other));
   }

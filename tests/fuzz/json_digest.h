@@ -38,7 +38,8 @@ uint64_t JSON_DIGEST(const char *bytes, size_t cnt) {
     tf_json_layouts_init(&layouts);
     is_ready = true;
   }
-  layouts.credit = UINT32_MAX / 2; /* each may be learned */
+  layouts.credit = UINT32_MAX / 2; /* each is looked at, and may be learned */
+  layouts.dice   = TF_JSON_LAYOUT_DICE;
   hash           = mix(hash, probe_read_known(&probe, orders, &layouts, bytes, cnt));
   if (probe.json.result != TF_JSON_OK) return hash;
   hash = mix(mix(hash, probe.json.root_kind), probe.json.duplicate_key_cnt);

@@ -14,7 +14,7 @@
 #define tf_json_layout_bar         swar_json_layout_bar
 #define tf_json_layout_find        swar_json_layout_find
 #define tf_json_layout_learn       swar_json_layout_learn
-#define tf_json_layout_places      swar_json_layout_places
+#define tf_json_layout_looks       swar_json_layout_looks
 #define tf_json_layout_room        swar_json_layout_room
 #define tf_json_layout_take        swar_json_layout_take
 #define tf_json_layout_way         swar_json_layout_way

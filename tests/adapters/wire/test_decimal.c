@@ -157,7 +157,7 @@ static void hot_reader_and_scan_agree_wherever_both_read(void **state) {
   assert_true(read_cnt > 100000);
 }
 
-static void the_wide_reader_agrees_with_the_scan_and_takes_18_digits(void **state) {
+static void the_wide_reader_agrees_with_the_scan_and_takes_19_digits_that_fit(void **state) {
   (void)state;
   uint32_t read_cnt = 0;
   for (int round = 0; round < 300000; round++) {
@@ -195,8 +195,13 @@ static void the_wide_reader_agrees_with_the_scan_and_takes_18_digits(void **stat
       {"-12e+09\"",              7 },
       {"5e7\"",                  3 },
       {"1.5e-12\"",              7 },
-      {"1234567890123456789\"",  0 },
-      {"1.234567890123456789\"", 0 },
+      {"1234567890123456789\"",  19},
+      {"1.234567890123456789\"", 20},
+      {"9223372036854775807\"",  19},
+      {"-9223372036854775807\"", 20},
+      {"9223372036854775808\"",  0 },
+      {"9.999999999999999999\"", 0 },
+      {"12345678901234567890\"", 0 },
       {"-\"",                    0 },
       {"-.5\"",                  0 },
       {"01\"",                   0 },
@@ -370,7 +375,7 @@ int main(void) {
       cmocka_unit_test(a_number_may_have_64_digits_and_no_more),
       cmocka_unit_test(the_mantissa_is_what_was_sent),
       cmocka_unit_test(hot_reader_and_scan_agree_wherever_both_read),
-      cmocka_unit_test(the_wide_reader_agrees_with_the_scan_and_takes_18_digits),
+      cmocka_unit_test(the_wide_reader_agrees_with_the_scan_and_takes_19_digits_that_fit),
       cmocka_unit_test(a_span_is_as_long_as_the_scan_has_it),
       cmocka_unit_test(breaks_by_sse2_and_by_words_are_the_same),
       cmocka_unit_test(plain_decimals_come_back_as_they_were_sent),
