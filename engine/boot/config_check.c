@@ -455,6 +455,22 @@ static void check_model(tf_config_t *config, uint32_t i) {
     report(config, E_CONFIG_CONFLICT, path, "step %u of a horizon of %u", m->step, m->horizon);
 }
 
+/* A tick that waits for others is not to be late by that alone. */
+static void check_batches(tf_config_t *config) {
+  const tf_config_engine_t *e    = &config->engine;
+  const char               *path = "engine.max_queue_delay";
+  if (e->max_queue_delay_ns > 0 && e->batch_max == 1)
+    report(config, E_CONFIG_CONFLICT, path,
+           "batch_max is 1: there is nothing that a tick could wait for");
+  for (uint32_t i = 0; i < config->model_cnt && e->max_queue_delay_ns > 0; i++) {
+    const tf_config_model_t *m = &config->models[i];
+    if (m->budget_ns == 0 || e->max_queue_delay_ns < m->budget_ns) continue;
+    report(config, E_CONFIG_CONFLICT, path,
+           "a tick could wait for as long as the budget of %s (%llu ns): give it less", m->name,
+           (unsigned long long)m->budget_ns);
+  }
+}
+
 void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   check_names(config, known);
   check_features(config);
@@ -468,5 +484,6 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
     check_sources(config, i);
   }
   check_circles(config);
+  check_batches(config);
   for (uint32_t i = 0; i < config->strategy_cnt; i++) check_strategy(config, i);
 }

@@ -151,6 +151,9 @@ static void publish_warmup(tf_publish_t *p, tf_metrics_block_t *b, const tf_lane
   tf_metrics_set(b, TF_METRIC_CLOSES_TO_READY, worst.left.closes);
 }
 
+TF_STATIC_ASSERT(TF_METRIC_BATCHES_1 + TF_BATCH_SIZES - 1 == TF_METRIC_BATCHES_64,
+                 "batches are counted in the order of their sizes");
+
 static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   const tf_compute_counts_t *m = &lane->compute.counts;
   const tf_decide_counts_t  *d = &lane->decide.counts;
@@ -164,6 +167,9 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
   tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED,
                  m->skipped_warmup + m->skipped_input + m->skipped_output + m->skipped_paused);
+  for (uint32_t i = 0; lane->batch && i < TF_BATCH_SIZES; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_BATCHES_1 + i), lane->batch->counts.sizes[i]);
+  if (lane->batch) tf_metrics_set(b, TF_METRIC_BATCH_TICKS, lane->batch->counts.ticks);
   tf_metrics_set(b, TF_METRIC_DECISIONS, d->decisions);
   tf_metrics_set(b, TF_METRIC_HALTED, lane->decide.halted);
   tf_metrics_set(b, TF_METRIC_COMMANDS, lane->commands);

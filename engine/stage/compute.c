@@ -8,10 +8,10 @@
 #include "serve/ensemble.h"
 
 /* The model's input row from the feature row; false if a value is not finite as a float. */
-static bool gather(const tf_compute_model_t *m, const double *row) {
+static bool gather(const tf_compute_model_t *m, const double *row, float *to) {
   const uint32_t  cnt = m->active->model->input_cnt;
   const uint32_t *idx = m->feature_idx;
-  float          *to = m->row, bad = 0.0f; /* the compiler cannot know that to is none of m */
+  float           bad = 0.0f;
   for (uint32_t i = 0; i < cnt; i++) {
     float value = (float)row[idx[i]];
     to[i]       = value;
@@ -44,9 +44,31 @@ static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
   return bad == 0.0f ? TF_SKIP_NONE : TF_SKIP_WARMUP;
 }
 
+/* Was it answered with others of its batch? */
+static bool is_together(const tf_compute_t *compute, const tf_compute_model_t *m) {
+  return m->together && compute->slot != TF_COMPUTE_NO_SLOT;
+}
+
+static tf_skip_t gather_other(const tf_compute_t *compute, tf_compute_model_t *m,
+                              const double *row) {
+  if (m->link_cnt > 0) return gather_linked(m, row);
+  if (!is_together(compute, m)) /* in a warm start */
+    return gather(m, row, m->row) ? TF_SKIP_NONE : TF_SKIP_WARMUP;
+  uint32_t place = m->together->places[compute->slot];
+  if (place == TF_COMPUTE_NO_ROW) return TF_SKIP_WARMUP;
+  m->row = m->together->rows + place * m->active->model->input_cnt;
+  return TF_SKIP_NONE;
+}
+
 /* The row through the model; false while its window is not full. */
-static bool answer(tf_compute_model_t *m, void *window) {
+static bool answer(const tf_compute_t *compute, tf_compute_model_t *m, void *window) {
   const tf_model_t *model = m->active->model;
+  if (TF_UNLIKELY(is_together(compute, m))) {
+    const tf_compute_rows_t *t = m->together;
+    memcpy(m->out, t->outs + t->places[compute->slot] * model->output_cnt,
+           model->output_cnt * sizeof *m->out);
+    return true;
+  }
   if (!window) {
     model->run(model, m->active->scratch, m->row, m->out);
     return true;
@@ -66,10 +88,15 @@ TF_COLD static void on_late(tf_compute_t *compute, tf_compute_model_t *m) {
 
 static bool answer_timed(tf_compute_t *compute, tf_compute_model_t *m, void *window) {
   uint64_t begin = tf_clock_ticks();
-  bool     good  = answer(m, window);
-  uint64_t taken = tf_clock_ticks() - begin;
+  bool     good  = answer(compute, m, window);
+  uint64_t own = tf_clock_ticks() - begin, taken = own;
+  if (TF_UNLIKELY(
+          is_together(compute, m))) { /* it waited for its batch and for all of the product */
+    own += m->together->share_ticks;
+    taken += m->together->product_ticks + compute->waited_ticks;
+  }
   m->counts.timed++;
-  m->counts.run_ns += tf_clock_ticks_to_ns(taken);
+  m->counts.run_ns += tf_clock_ticks_to_ns(own);
   if (TF_UNLIKELY(taken > m->budget_ticks))
     on_late(compute, m);
   else
@@ -114,21 +141,24 @@ TF_COLD static bool ask_nobody(tf_compute_t *compute, tf_compute_model_t *m, uin
   return stands_in;
 }
 
+static bool is_paused(const tf_compute_model_t *m, const tf_lane_instrument_t *in) {
+  return m->paused_until_ns && in->market.now_ns < m->paused_until_ns;
+}
+
 /* One model on the tick in hand: true when there is an answer that a rule may see. */
 static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_instrument_t *in,
                 void *window, uint32_t good) {
   m->answer_hash = m->hash;
   m->path        = TF_PATH_CPU;
   tf_skip_t why  = TF_SKIP_WARMUP;
-  if (TF_UNLIKELY(m->link_cnt > 0))
-    why = gather_linked(m, in->row);
-  else if (gather(m, in->row))
+  if (TF_UNLIKELY(m->is_other))
+    why = gather_other(compute, m, in->row);
+  else if (gather(m, in->row, m->row))
     why = TF_SKIP_NONE;
   m->has_row = why == TF_SKIP_NONE;
   if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, window, why);
-  if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns)
-    return ask_nobody(compute, m, in->id, window, good);
-  if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(m, window))) {
+  if (TF_UNLIKELY(is_paused(m, in))) return ask_nobody(compute, m, in->id, window, good);
+  if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(compute, m, window))) {
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
     return false;
@@ -168,6 +198,37 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     if (m->values) set_values(m, in->id, is_good);
   }
   return good;
+}
+
+/* Rows of a pause are gathered too, since a registry's other version wants them, but a batch of nothing else is not
+ * multiplied. */
+static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
+                    uint32_t cnt) {
+  tf_compute_rows_t  *t     = m->together;
+  const tf_version_t *v     = m->active;
+  const uint32_t      width = v->model->input_cnt, out_cnt = v->model->output_cnt;
+  uint32_t            row_cnt = 0, asked = 0;
+  for (uint32_t i = 0; i < cnt; i++) {
+    bool good    = gather(m, instruments[i]->row, t->rows + row_cnt * width);
+    t->places[i] = good ? (uint8_t)row_cnt : TF_COMPUTE_NO_ROW;
+    row_cnt += good;
+    asked += good && !is_paused(m, instruments[i]);
+  }
+  if (asked == 0) return;
+  uint64_t begin = m->budget_ticks ? tf_clock_ticks() : 0;
+  if (v->many_scratch)
+    v->model->run_many(v->model, v->many_scratch, t->rows, row_cnt, t->outs);
+  else
+    for (uint32_t r = 0; r < row_cnt; r++)
+      v->model->run(v->model, v->scratch, t->rows + r * width, t->outs + r * out_cnt);
+  t->product_ticks = m->budget_ticks ? tf_clock_ticks() - begin : 0;
+  t->share_ticks   = t->product_ticks / row_cnt;
+}
+
+void tf_compute_products(tf_compute_t *compute, const tf_lane_instrument_t *const *instruments,
+                         uint32_t cnt) {
+  for (tf_compute_model_t *m = compute->first; m; m = m->next)
+    if (m->together) product(m, instruments, cnt);
 }
 
 void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_ns) {
@@ -305,7 +366,38 @@ tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
   if (!m->links) return E_CORE_ARENA_FULL;
   memcpy(m->links, links, link_cnt * sizeof *links);
   m->link_cnt = link_cnt;
+  m->is_other = true;
   m->quorum   = quorum;
+  return TF_OK;
+}
+
+size_t tf_compute_rows_bytes(const tf_model_t *model, uint32_t cap) {
+  return sizeof(tf_compute_rows_t) + model->many_scratch_bytes + 4 * TF_LINE_PAIR_BYTES +
+         (size_t)cap * (model->input_cnt + model->output_cnt) * sizeof(float);
+}
+
+static tf_err_t add_rows(tf_compute_model_t *m, uint32_t cap, tf_arena_t *arena) {
+  const tf_model_t  *model   = m->first.model;
+  tf_compute_rows_t *t       = tf_arena_take(arena, sizeof *t, TF_LINE_PAIR_BYTES);
+  void              *scratch = tf_arena_take(arena, model->many_scratch_bytes, TF_LINE_PAIR_BYTES);
+  if (!t || !scratch) return E_CORE_ARENA_FULL;
+  t->rows = tf_arena_take(arena, (size_t)cap * model->input_cnt * sizeof(float), TF_LINE_BYTES);
+  t->outs = tf_arena_take(arena, (size_t)cap * model->output_cnt * sizeof(float), TF_LINE_BYTES);
+  if (!t->rows || !t->outs) return E_CORE_ARENA_FULL;
+  m->first.many_scratch = scratch;
+  if (m->swap) m->swap->versions[0].many_scratch = scratch;
+  m->together = t;
+  m->is_other = true;
+  return TF_OK;
+}
+
+tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena) {
+  compute->slot = TF_COMPUTE_NO_SLOT;
+  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+    if (m->link_cnt > 0 || m->first.windows || !m->first.model->run_many) continue;
+    tf_err_t err = add_rows(m, cap, arena);
+    if (err) return err;
+  }
   return TF_OK;
 }
 

@@ -78,19 +78,32 @@ typedef struct tf_compute_model_counts { /* one writer: the lane */
   tf_post_counts_t post;
 } tf_compute_model_counts_t;
 
+/* The rows of a model that answers several ticks at once (stage/batch.h), by slot: the tick's place in the batch. */
+typedef struct tf_compute_rows {
+  float   *rows, *outs;               /* (cap, input_cnt), (cap, output_cnt) */
+  uint8_t  places[TF_MODEL_ROWS_MAX]; /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
+  uint64_t share_ticks;               /* an answer's part of the time that the product took */
+  uint64_t product_ticks;             /* all of it */
+} tf_compute_rows_t;
+
+#define TF_COMPUTE_NO_ROW  UINT8_MAX
+#define TF_COMPUTE_NO_SLOT UINT32_MAX
+
 typedef struct tf_compute_model {
-  struct tf_compute_model *next;   /* in the order of answering; NULL: the last */
-  const tf_version_t      *active; /* what serves: first, or a row of swap's */
-  uint32_t                 idx;    /* among the compute stage's models: the config's */
+  struct tf_compute_model *next;     /* in the order of answering; NULL: the last */
+  const tf_version_t      *active;   /* what serves: first, or a row of swap's */
+  uint32_t                 idx;      /* among the compute stage's models: the config's */
+  bool                     is_other; /* its row takes more than places of the feature row */
   uint32_t                 hash; /* of the answers: active's file and, of a chain, what it reads */
   uint32_t                *feature_idx; /* (input_cnt) of the plan's row */
   float                   *row;         /* (input_cnt) */
   tf_swap_t               *swap; /* NULL: the model is not of a registry and stays as it is */
   tf_version_t             first;
   tf_post_t                post;
-  tf_fleet_t              *fleet;  /* NULL: no rule reads it */
-  tf_compute_values_t     *values; /* NULL: no rule reads any of them */
-  tf_compute_link_t       *links;  /* (link_cnt) */
+  tf_fleet_t              *fleet;    /* NULL: no rule reads it */
+  tf_compute_values_t     *values;   /* NULL: no rule reads any of them */
+  tf_compute_rows_t       *together; /* NULL: tick by tick */
+  tf_compute_link_t       *links;    /* (link_cnt) */
   uint32_t                 link_cnt;
   uint32_t                 quorum; /* links that must bring an answer: all of a chain's */
   bool                     is_ensemble;
@@ -144,6 +157,8 @@ typedef struct tf_compute {
   uint64_t                 asks; /* pauses asked for, of all models: by the lane, with release */
   uint64_t                 swaps_failed; /* events whose version was not to be had */
   tf_compute_fetch_t       fetch;
+  uint32_t                 slot;         /* of the tick in hand; TF_COMPUTE_NO_SLOT: of no batch */
+  uint64_t                 waited_ticks; /* it, for its batch */
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -179,6 +194,16 @@ TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *
 /* Runs the models on the row. Returns a bit per model whose out[] is good for this tick. */
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in);
 
+/* Makes the products of a batch: of each model that answers several ticks at once (tf_compute_add_rows) those of cnt
+ * instruments, whose features are computed, one tick each. Nothing is counted yet: tf_compute_models does so tick by tick, after
+ * tf_compute_take_up(its slot), and finds the outputs there. */
+void tf_compute_products(tf_compute_t *compute, const tf_lane_instrument_t *const *instruments,
+                         uint32_t cnt);
+TF_INLINE void tf_compute_take_up(tf_compute_t *compute, uint32_t slot, uint64_t waited_ticks) {
+  compute->slot         = slot;
+  compute->waited_ticks = waited_ticks;
+}
+
 /* Advances the windows that took the tick's row. After the decision has left. False where no model
  * had anything to do. */
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
@@ -201,7 +226,11 @@ void tf_compute_order(tf_compute_t *compute, const uint32_t *order);
 /* Makes the model that was added last one that can be swapped; number: its own. */
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena);
-/* Of the arena, for both. */
+/* Models of single rows that read features alone answer up to cap ticks at once. After all were added. */
+tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena);
+/* Of the arena, for one model. */
+size_t tf_compute_rows_bytes(const tf_model_t *model, uint32_t cap);
+/* Of the arena, for add_model and add_swap. */
 size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt);
 
 /* Inferences over their model's budget, of all models. */

@@ -3,7 +3,8 @@
 #include "core/clock.h"
 
 const char *const tf_hop_names[TF_HOP_CNT] = {"decode", "buffer", "features",         "model",
-                                              "decide", "emit",   "tick_to_decision", "deferred"};
+                                              "decide", "emit",   "tick_to_decision", "deferred",
+                                              "queue"};
 
 static uint32_t hop_ns(uint64_t from_tsc, uint64_t to_tsc) {
   if (to_tsc <= from_tsc || from_tsc == 0) return 0;
@@ -70,8 +71,7 @@ TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
   tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
 }
 
-/* Features, models, strategies, once, on the event that completes a message; then, with the decision
- * gone, what the models do for the next one. */
+/* Once, on the event that completes a message. */
 static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
   bool sampled = --lane->sample_left == 0;
   if (sampled) {
@@ -83,6 +83,14 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
   if (TF_UNLIKELY(lane->watch.on_row)) lane->watch.on_row(lane->watch.self, in);
+  if (TF_UNLIKELY(lane->batch) && !lane->warming)
+    tf_batch_take(lane, in, hops);
+  else
+    tf_lane_finish_tick(lane, in, hops);
+}
+
+void tf_lane_finish_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
+  bool     sampled     = hops->buffered != 0;
   uint32_t models_good = tf_compute_models(&lane->compute, in);
   if (TF_UNLIKELY(lane->warming)) {
     (void)tf_compute_deferred(&lane->compute, in);
@@ -127,7 +135,8 @@ static void tell_readers(tf_lane_t *lane, const tf_lane_instrument_t *in, const 
       tf_feature_plan_on_peer(plan, reader->features, &reader->market, link->peer_idx);
     }
     if (!plan->peers[link->peer_idx].wakes || reader == woken || !reader->is_live) continue;
-    woken               = reader;
+    woken = reader;
+    if (TF_UNLIKELY(reader->is_queued)) tf_batch_answer(lane);
     tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
     tf_buffer_on_woken(reader, e);
     close_due_bars(lane, reader);

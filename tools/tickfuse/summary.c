@@ -186,6 +186,17 @@ static json_t *lane_json(const tf_engine_t *e) {
                    (json_int_t)bars->outside_trades, "bars_gaps_cut", (json_int_t)bars->gaps_cut);
 }
 
+/* How many ticks were answered at once, by the least of the class: {"1": n, "2": n, "4": n ..}. */
+static json_t *batches_json(const tf_batch_counts_t *c) {
+  json_t *sizes = json_object();
+  for (uint32_t i = 0; i < TF_BATCH_SIZES; i++) {
+    char least[8];
+    snprintf(least, sizeof least, "%u", 1u << i);
+    json_object_set_new(sizes, least, json_integer((json_int_t)c->sizes[i]));
+  }
+  return json_pack("{sIso}", "ticks", (json_int_t)c->ticks, "sizes", sizes);
+}
+
 /* By name: what each was asked, and what became of its answers. */
 static json_t *models_json(const tf_engine_t *e) {
   const tf_compute_t *compute = &e->runner.lane.compute;
@@ -263,6 +274,8 @@ json_t *tf_summary_json(const tf_engine_t *e) {
                 "skipped_input", (json_int_t)m->skipped_input, "skipped_output",
                 (json_int_t)m->skipped_output, "skipped_paused", (json_int_t)m->skipped_paused));
   json_object_set_new(root, "models", models_json(e));
+  const tf_tick_batch_t *batch = e->runner.lane.batch;
+  if (batch) json_object_set_new(root, "batches", batches_json(&batch->counts));
   json_object_set_new(root, "decisions", integer(d->decisions));
   json_object_set_new(root, "actions", actions);
   json_object_set_new(root, "decisions_hash",

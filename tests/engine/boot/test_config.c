@@ -14,7 +14,7 @@
   "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
   "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
-  "message_levels_max, cache_dir, latency_sample, "                                                \
+  "message_levels_max, cache_dir, batch_max, max_queue_delay, latency_sample, "                    \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
@@ -234,7 +234,8 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 }
 
 static const char all_keys[] =
-    "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
+    "engine: {profile: maximum, batch_max: 33, max_queue_delay: 7us, lanes: [{cpu: 2, stages: "
+    "[acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
     "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
@@ -260,7 +261,8 @@ static const char all_keys[] =
     "[gap], "
     "wake: true}, {name: any, instruments: [A.B], max_age: any}]\n"
     "features: [mid, {name: z, expr: \"zscore(mid, 500)\"}]\n"
-    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, isa: avx2, error_max: 9, "
+    "models: [{name: m, file: gone.safetensors, window: 50, precision: int8, isa: avx2, error_max: "
+    "9, "
     "backend: cpu, budget: "
     "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
@@ -432,6 +434,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_int_equal(c->engine.batch_max, 33);
+  assert_int_equal(c->engine.max_queue_delay_ns, 7000);
   assert_string_equal(c->sinks[0].key_file, "k.txt");
   assert_string_equal(c->control.path, "/run/x/socket");
   assert_string_equal(c->control.token_file, "t.yaml");
