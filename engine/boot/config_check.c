@@ -424,7 +424,7 @@ static void check_sources(tf_config_t *config, uint32_t at) {
 static void check_circles(tf_config_t *config) {
   uint32_t order[TF_ARRAY_CNT(config->models)], stuck;
   char     path[TF_CONFIG_PATH_BYTES];
-  if (tf_chain_order(config, NULL, order, &stuck)) return;
+  if (tf_chain_order(config, NULL, order, NULL, &stuck)) return;
   const tf_config_model_t *m = &config->models[stuck];
   snprintf(path, sizeof path, "models[%u].%s", stuck,
            m->ensemble.item_cnt ? "ensemble"
@@ -471,6 +471,35 @@ static void check_batches(tf_config_t *config) {
   }
 }
 
+/* What is shed when, and that nobody more important waits for it. */
+static void check_priorities(tf_config_t *config) {
+  const tf_config_engine_t *e       = &config->engine;
+  bool                      has_low = e->low_instruments.item_cnt > 0, has_budget = false;
+  uint32_t                  source, reader;
+  char                      path[TF_CONFIG_PATH_BYTES];
+  for (uint32_t i = 0; i < config->model_cnt; i++) {
+    has_low |= config->models[i].priority == TF_CONFIG_PRIORITY_LOW;
+    has_budget |= config->models[i].budget_ns > 0;
+    if (config->models[i].priority != TF_CONFIG_PRIORITY_LOW || e->burst_budget_ns > 0) continue;
+    snprintf(path, sizeof path, "models[%u].priority", i);
+    report(config, E_CONFIG_CONFLICT, path,
+           "low is what is not asked past engine.burst_budget, and there is none; give one");
+  }
+  if (e->low_instruments.item_cnt > 0 && e->burst_budget_ns == 0)
+    report(config, E_CONFIG_CONFLICT, "engine.low_instruments",
+           "low is what is not asked past engine.burst_budget, and there is none; give one");
+  if (e->burst_budget_ns > 0 && !has_low)
+    report(config, E_CONFIG_CONFLICT, "engine.burst_budget",
+           "neither a model nor an instrument is of low priority: nothing could be shed");
+  if (e->burst_budget_ns > 0 && has_low && !has_budget)
+    report(config, E_CONFIG_CONFLICT, "engine.burst_budget",
+           "no model has a budget: there is no work that could add up");
+  if (!tf_chain_starves(config, NULL, &source, &reader)) return;
+  snprintf(path, sizeof path, "models[%u].priority", source);
+  report(config, E_CONFIG_CONFLICT, path, "low, but %s, which is not, cannot answer without it",
+         config->models[reader].name);
+}
+
 void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   check_names(config, known);
   check_features(config);
@@ -485,5 +514,6 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   }
   check_circles(config);
   check_batches(config);
+  check_priorities(config);
   for (uint32_t i = 0; i < config->strategy_cnt; i++) check_strategy(config, i);
 }

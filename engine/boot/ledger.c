@@ -39,7 +39,8 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   const tf_compute_counts_t *inference = &lane->compute.counts;
   l->residual[TF_LEDGER_INFERENCE] =
       (int64_t)(inference->requested - inference->done - inference->skipped_warmup -
-                inference->skipped_input - inference->skipped_output - inference->skipped_paused);
+                inference->skipped_input - inference->skipped_output - inference->skipped_paused -
+                inference->skipped_shed);
 
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
   l->residual[TF_LEDGER_DECISIONS] = (int64_t)(lane->decide.counts.decisions - emit->decisions -

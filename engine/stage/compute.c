@@ -23,6 +23,7 @@ static bool gather(const tf_compute_model_t *m, const double *row, float *to) {
 /* The row of a model that reads others; TF_SKIP_NONE where it is whole. An ensemble's absent members are NaN in it. */
 static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
   uint32_t present = 0;
+  bool     shed    = false;
   for (uint32_t i = 0; i < m->link_cnt; i++) {
     const tf_compute_link_t *l  = &m->links[i];
     float                   *to = m->row + l->input_idx;
@@ -31,8 +32,10 @@ static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
     else
       for (uint32_t k = 0; k < l->cnt; k++) to[k] = __builtin_nanf("");
     present += l->source->is_own;
+    shed |= l->source->was_shed;
   }
-  if (present < m->quorum) return m->is_ensemble ? TF_SKIP_QUORUM : TF_SKIP_INPUT;
+  if (present < m->quorum)
+    return shed ? TF_SKIP_SHED : m->is_ensemble ? TF_SKIP_QUORUM : TF_SKIP_INPUT;
   m->counts.members_absent += m->link_cnt - present;
   const uint32_t cnt = m->active->model->input_cnt;
   float          bad = 0.0f;
@@ -122,27 +125,50 @@ TF_COLD static bool stand_in(tf_compute_t *compute, tf_compute_model_t *m, uint3
 /* There is no row: a window begins anew, as its rows are ticks that follow one another. */
 TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, void *window,
                          tf_skip_t why) {
-  m->broke = true;
+  m->broke    = true;
+  m->was_shed = why == TF_SKIP_SHED;
   if (window) m->active->model->reset(m->active->model, window);
-  m->counts.warmup += why == TF_SKIP_WARMUP;
-  m->counts.no_input += why == TF_SKIP_INPUT;
-  m->counts.no_quorum += why == TF_SKIP_QUORUM;
-  *(why == TF_SKIP_WARMUP ? &compute->counts.skipped_warmup : &compute->counts.skipped_input) += 1;
+  switch (why) {
+  case TF_SKIP_INPUT:
+    m->counts.no_input++;
+    compute->counts.skipped_input++;
+    break;
+  case TF_SKIP_QUORUM:
+    m->counts.no_quorum++;
+    compute->counts.skipped_input++;
+    break;
+  case TF_SKIP_SHED:
+    m->counts.shed++;
+    compute->counts.skipped_shed++;
+    break;
+  default: m->counts.warmup++; compute->counts.skipped_warmup++;
+  }
   return false;
 }
 
-TF_COLD static bool ask_nobody(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
-                               void *window, uint32_t good) {
-  m->owes_row    = window != NULL;
-  bool stands_in = stand_in(compute, m, instrument_id, good);
+static bool is_shed(const tf_compute_model_t *m, const tf_lane_instrument_t *in) {
+  return in->shed >> m->idx & 1;
+}
+
+static bool is_held(const tf_compute_model_t *m, const tf_lane_instrument_t *in) {
+  return is_shed(m, in) || (m->paused_until_ns && in->market.now_ns < m->paused_until_ns);
+}
+
+/* The row is there, and the model is not asked: shed, or paused. */
+TF_COLD static bool ask_nobody(tf_compute_t *compute, tf_compute_model_t *m,
+                               const tf_lane_instrument_t *in, void *window, uint32_t good) {
+  m->owes_row = window != NULL;
+  if (is_shed(m, in)) {
+    m->was_shed = true;
+    m->counts.shed++;
+    compute->counts.skipped_shed++;
+    return false;
+  }
+  bool stands_in = stand_in(compute, m, in->id, good);
   m->counts.fallback += stands_in;
   m->counts.paused_skipped += !stands_in;
   compute->counts.skipped_paused += !stands_in;
   return stands_in;
-}
-
-static bool is_paused(const tf_compute_model_t *m, const tf_lane_instrument_t *in) {
-  return m->paused_until_ns && in->market.now_ns < m->paused_until_ns;
 }
 
 /* One model on the tick in hand: true when there is an answer that a rule may see. */
@@ -157,7 +183,8 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
     why = TF_SKIP_NONE;
   m->has_row = why == TF_SKIP_NONE;
   if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, window, why);
-  if (TF_UNLIKELY(is_paused(m, in))) return ask_nobody(compute, m, in->id, window, good);
+  if (TF_UNLIKELY(m->paused_until_ns | in->shed) && is_held(m, in))
+    return ask_nobody(compute, m, in, window, good);
   if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(compute, m, window))) {
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
@@ -185,49 +212,70 @@ static void set_values(tf_compute_model_t *m, uint32_t instrument_id, bool is_go
         m->is_own ? tf_ensemble_disagreement(m->active->model, m->row, output) : __builtin_nan("");
 }
 
-uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
-  uint32_t good = 0;
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+void tf_compute_admit(tf_compute_t *compute, tf_lane_instrument_t *in) {
+  tf_compute_load_t *l      = &compute->load;
+  const uint64_t     now_ns = in->market.now_ns;
+  in->shed                  = 0;
+  if (now_ns > l->at_ns) {
+    uint64_t passed_ns = now_ns - l->at_ns;
+    l->backlog_ns      = l->backlog_ns > passed_ns ? l->backlog_ns - passed_ns : 0;
+    l->at_ns           = now_ns;
+  }
+  for (const tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
+    bool low = m->priority == TF_PRIORITY_LOW || (in->is_low && m->priority == TF_PRIORITY_NORMAL);
+    if (low && l->backlog_ns + m->cost_ns > l->burst_budget_ns)
+      in->shed |= (uint8_t)(1u << m->idx);
+    else
+      l->backlog_ns += m->cost_ns;
+  }
+}
+TF_STATIC_ASSERT(TF_MODELS_MAX <= 8, "in->shed has a bit for each");
+
+uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in, uint32_t wave,
+                           uint32_t good) {
+  const tf_compute_model_t *end = compute->waves[wave + 1];
+  for (tf_compute_model_t *m = compute->waves[wave]; m != end; m = m->next) {
     m->counts.requested++;
     compute->counts.requested++;
-    m->is_own    = false;
-    bool is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+    m->is_own = m->was_shed = false;
+    bool is_good            = ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
-    good |= (uint32_t)is_good << m->idx;
+    good |= (uint32_t)is_good << m->idx | (uint32_t)m->was_shed << (TF_COMPUTE_SHED_SHIFT + m->idx);
     if (m->values) set_values(m, in->id, is_good);
   }
   return good;
 }
 
-/* Rows of a pause are gathered too, since a registry's other version wants them, but a batch of nothing else is not
- * multiplied. */
+/* A row that is held is gathered too, since a registry's other version wants it, but behind those that are multiplied. */
 static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
                     uint32_t cnt) {
   tf_compute_rows_t  *t     = m->together;
   const tf_version_t *v     = m->active;
   const uint32_t      width = v->model->input_cnt, out_cnt = v->model->output_cnt;
-  uint32_t            row_cnt = 0, asked = 0;
+  uint32_t            asked = 0, held_at = cnt;
   for (uint32_t i = 0; i < cnt; i++) {
-    bool good    = gather(m, instruments[i]->row, t->rows + row_cnt * width);
-    t->places[i] = good ? (uint8_t)row_cnt : TF_COMPUTE_NO_ROW;
-    row_cnt += good;
-    asked += good && !is_paused(m, instruments[i]);
+    bool     held  = is_held(m, instruments[i]);
+    uint32_t place = held ? held_at - 1 : asked;
+    bool     good  = gather(m, instruments[i]->row, t->rows + place * width);
+    t->places[i]   = good ? (uint8_t)place : TF_COMPUTE_NO_ROW;
+    asked += good && !held;
+    held_at -= good && held;
   }
   if (asked == 0) return;
   uint64_t begin = m->budget_ticks ? tf_clock_ticks() : 0;
   if (v->many_scratch)
-    v->model->run_many(v->model, v->many_scratch, t->rows, row_cnt, t->outs);
+    v->model->run_many(v->model, v->many_scratch, t->rows, asked, t->outs);
   else
-    for (uint32_t r = 0; r < row_cnt; r++)
+    for (uint32_t r = 0; r < asked; r++)
       v->model->run(v->model, v->scratch, t->rows + r * width, t->outs + r * out_cnt);
   t->product_ticks = m->budget_ticks ? tf_clock_ticks() - begin : 0;
-  t->share_ticks   = t->product_ticks / row_cnt;
+  t->share_ticks   = t->product_ticks / asked;
 }
 
 void tf_compute_products(tf_compute_t *compute, const tf_lane_instrument_t *const *instruments,
                          uint32_t cnt) {
-  for (tf_compute_model_t *m = compute->first; m; m = m->next)
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next)
     if (m->together) product(m, instruments, cnt);
 }
 
@@ -253,7 +301,7 @@ static bool follow(tf_compute_model_t *m, uint32_t instrument_idx) {
 
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {
@@ -289,7 +337,7 @@ static uint32_t hash_of(const tf_compute_model_t *m) {
 }
 
 static void settle_hashes(tf_compute_t *compute) {
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) m->hash = hash_of(m);
 }
 
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
@@ -354,7 +402,8 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   if (m->idx > 0)
     compute->models[m->idx - 1].next = m;
   else
-    compute->first = m;
+    compute->waves[0] = m;
+  compute->wave_cnt = 1;
   return TF_OK;
 }
 
@@ -393,7 +442,7 @@ static tf_err_t add_rows(tf_compute_model_t *m, uint32_t cap, tf_arena_t *arena)
 
 tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena) {
   compute->slot = TF_COMPUTE_NO_SLOT;
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
     if (m->link_cnt > 0 || m->first.windows || !m->first.model->run_many) continue;
     tf_err_t err = add_rows(m, cap, arena);
     if (err) return err;
@@ -401,11 +450,16 @@ tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *ar
   return TF_OK;
 }
 
-void tf_compute_order(tf_compute_t *compute, const uint32_t *order) {
-  tf_compute_model_t **at = &compute->first;
+void tf_compute_order(tf_compute_t *compute, const uint32_t *order, const uint8_t *waves) {
+  tf_compute_model_t **at = &compute->waves[0];
+  memset(compute->waves, 0, sizeof compute->waves);
+  compute->wave_cnt = 0;
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    *at = &compute->models[order[i]];
-    at  = &(*at)->next;
+    tf_compute_model_t *m = &compute->models[order[i]];
+    if (i == 0 || waves[order[i]] != waves[order[i - 1]]) compute->waves[compute->wave_cnt++] = m;
+    m->wave = (uint8_t)(compute->wave_cnt - 1);
+    *at     = m;
+    at      = &m->next;
   }
   *at = NULL;
   settle_hashes(compute);

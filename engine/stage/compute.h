@@ -30,8 +30,29 @@
  * features (links). Models answer in an order in which each stands behind those that it reads (tf_compute_order). A model
  * whose source has no answer of its own on this tick, be it warming up, refused or paused, is not asked, and that is
  * counted as its own reason; what stands in for a paused source is a score, no row of outputs. An ensemble
- * (serve/ensemble.h) is a model all of whose inputs are links, and whose quorum may be less than all. */
+ * (serve/ensemble.h) is a model all of whose inputs are links, and whose quorum may be less than all.
+ *
+ * Priorities. The order has waves: what is of higher priority, and what that reads, answers first, and its decisions leave before the next wave is
+ * asked. Low ones are shed in a burst (tf_compute_admit). What a burst is, is told from the stream alone, so that a replay sheds
+ * the same: the models' budgets are what their answers cost, the receive time between ticks is what goes by, and a low one is
+ * not asked while what was asked and has not gone by comes to more than burst_budget. Its window takes the row later. */
 #define TF_COMPUTE_NO_FEATURE UINT32_MAX /* in feature_idx: a link fills the place */
+
+#define TF_COMPUTE_SHED_SHIFT 16 /* of tf_compute_models' answer: bit 16 + i, model i was shed */
+
+typedef enum tf_priority {
+  TF_PRIORITY_HIGH,
+  TF_PRIORITY_NORMAL,
+  TF_PRIORITY_LOW,
+  TF_PRIORITY_CNT
+} tf_priority_t;
+
+/* What a burst has left to do, by the market's clock. */
+typedef struct tf_compute_load {
+  uint64_t burst_budget_ns; /* 0: nothing is shed */
+  uint64_t backlog_ns;      /* at at_ns */
+  uint64_t at_ns;
+} tf_compute_load_t;
 
 typedef struct tf_compute_link {
   const struct tf_compute_model *source;
@@ -44,6 +65,7 @@ typedef enum tf_skip {
   TF_SKIP_NONE,
   TF_SKIP_WARMUP, /* a feature is not ready, NaN or infinite */
   TF_SKIP_INPUT,  /* a model that it reads has no answer */
+  TF_SKIP_SHED,   /* as INPUT, and one that has none was shed */
   TF_SKIP_QUORUM, /* too few of an ensemble's members have one */
 } tf_skip_t;
 
@@ -63,12 +85,13 @@ typedef struct tf_compute_values {
 
 typedef struct tf_compute_model_counts { /* one writer: the lane */
   uint64_t
-      requested; /* = done + warmup + no_input + no_quorum + post's refusals + paused_skipped */
+      requested; /* = done + warmup + no_input + no_quorum + shed + post's refusals + paused_skipped */
   uint64_t         done; /* answers that a rule may see, whoever gave them */
   uint64_t         warmup;
   uint64_t         no_input;       /* a model that it reads had no answer */
   uint64_t         no_quorum;      /* too few of its members had one */
   uint64_t         members_absent; /* of an ensemble's answers: members that were not in them */
+  uint64_t         shed;           /* of low priority, in a burst, or reads one that was */
   uint64_t         paused_skipped; /* in a pause, and nothing stood in */
   uint64_t         fallback;       /* done by what stood in: the last answer or another model */
   uint64_t         late;           /* took longer than the budget */
@@ -107,6 +130,9 @@ typedef struct tf_compute_model {
   uint32_t                 link_cnt;
   uint32_t                 quorum; /* links that must bring an answer: all of a chain's */
   bool                     is_ensemble;
+  uint8_t                  wave;
+  tf_priority_t            priority;
+  uint64_t                 cost_ns;      /* of an answer, as load reckons */
   uint64_t                 budget_ticks; /* 0: none; else every inference is timed */
   tf_overrun_t             overrun;
   uint32_t                 fallback_idx;
@@ -117,9 +143,10 @@ typedef struct tf_compute_model {
   /* of the tick in hand */
   bool        has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
   bool        has_row, broke;         /* swap is to be told: of a row, of one that is none */
-  bool        is_own;                 /* the answer is the model's own, and good */
-  uint8_t     path;                   /* tf_path_t of the answer */
-  uint32_t    answer_hash;            /* of who gave it */
+  bool        was_shed;
+  bool        is_own;      /* the answer is the model's own, and good */
+  uint8_t     path;        /* tf_path_t of the answer */
+  uint32_t    answer_hash; /* of who gave it */
   tf_answer_t answer;
   float       out[TF_MODEL_OUTPUTS_MAX];
 
@@ -139,6 +166,7 @@ typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t skipped_warmup; /* a feature is not ready, NaN or infinite, or a window is not full */
   uint64_t skipped_input;  /* a model that it reads has no answer, or too few members have one */
   uint64_t skipped_output; /* the model's output is not finite, not valid, or out of order */
+  uint64_t skipped_shed;   /* the model is of low priority, or reads one that is, in a burst */
   uint64_t skipped_paused; /* the model is paused for its overruns, and nothing stands in */
 } tf_compute_counts_t;
 
@@ -151,14 +179,18 @@ typedef struct tf_compute_fetch {
 typedef struct tf_compute {
   const tf_feature_plan_t *plan;
   tf_compute_model_t       models[TF_MODELS_MAX]; /* as in the config */
-  tf_compute_model_t      *first;                 /* of the order of answering */
-  uint32_t                 model_cnt;
-  tf_compute_counts_t      counts;
-  uint64_t                 asks; /* pauses asked for, of all models: by the lane, with release */
-  uint64_t                 swaps_failed; /* events whose version was not to be had */
-  tf_compute_fetch_t       fetch;
-  uint32_t                 slot;         /* of the tick in hand; TF_COMPUTE_NO_SLOT: of no batch */
-  uint64_t                 waited_ticks; /* it, for its batch */
+  tf_compute_model_t
+                     *waves[TF_PRIORITY_CNT +
+             1]; /* the first of each, in the order of answering; NULL behind the last */
+  uint32_t            wave_cnt;
+  uint32_t            model_cnt;
+  tf_compute_counts_t counts;
+  uint64_t            asks;         /* pauses asked for, of all models: by the lane, with release */
+  uint64_t            swaps_failed; /* events whose version was not to be had */
+  tf_compute_fetch_t  fetch;
+  tf_compute_load_t   load;
+  uint32_t            slot;         /* of the tick in hand; TF_COMPUTE_NO_SLOT: of no batch */
+  uint64_t            waited_ticks; /* it, for its batch */
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -191,8 +223,14 @@ TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *
   }
 }
 
-/* Runs the models on the row. Returns a bit per model whose out[] is good for this tick. */
-uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in);
+/* Reckons what the tick asks for, and writes which models it is too much for (in->shed). At each tick, in the order of events, where
+ * there is a burst_budget. */
+void tf_compute_admit(tf_compute_t *compute, tf_lane_instrument_t *in);
+
+/* Runs a wave of the models on the row. models_good: what the waves before it gave, 0 for the first. Returns it with a bit per
+ * model whose out[] is good for this tick, and one (TF_COMPUTE_SHED_SHIFT) per model that was shed. */
+uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in, uint32_t wave,
+                           uint32_t models_good);
 
 /* Makes the products of a batch: of each model that answers several ticks at once (tf_compute_add_rows) those of cnt
  * instruments, whose features are computed, one tick each. Nothing is counted yet: tf_compute_models does so tick by tick, after
@@ -221,8 +259,9 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
                               const tf_compute_link_t *links, uint32_t link_cnt, uint32_t quorum,
                               tf_arena_t *arena);
-/* Models answer in this order (model_cnt of them, each once), sources first. Without it as they were added. */
-void tf_compute_order(tf_compute_t *compute, const uint32_t *order);
+/* Models answer in this order (model_cnt of them, each once), sources first; waves, by model, only rise along it. Without it they
+ * are one wave, as they were added. */
+void tf_compute_order(tf_compute_t *compute, const uint32_t *order, const uint8_t *waves);
 /* Makes the model that was added last one that can be swapped; number: its own. */
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena);

@@ -65,15 +65,19 @@ static bool is_warm(const tf_strategy_t *s, const tf_lane_instrument_t *in) {
 }
 
 uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lane_instrument_t *in,
-                        uint32_t models_good, tf_decision_t *out) {
+                        uint32_t wave, uint32_t models_good, tf_decision_t *out) {
   const tf_event_t *cause = in->market.event;
   uint32_t          cnt   = 0;
   for (uint32_t s = 0; s < decide->strategy_cnt; s++) {
     const tf_strategy_t      *strategy = &decide->strategies[s];
     const tf_compute_model_t *model    = NULL;
+    bool                      shed     = false;
+    if (TF_UNLIKELY(strategy->wave != wave)) continue;
     if (strategy->model_idx != TF_STRATEGY_NO_MODEL) {
-      if (!(models_good >> strategy->model_idx & 1)) continue; /* counted by compute */
-      model = &compute->models[strategy->model_idx];
+      if (models_good >> strategy->model_idx & 1)
+        model = &compute->models[strategy->model_idx];
+      else if (!(shed = models_good >> (TF_COMPUTE_SHED_SHIFT + strategy->model_idx) & 1))
+        continue; /* counted by compute */
     }
     tf_decision_t *d = &out[cnt];
     memset(d, 0, sizeof *d);
@@ -87,6 +91,8 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
       output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_HALTED};
     else if (TF_UNLIKELY(in->trading > TF_TRADING_OPEN))
       output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_TRADING};
+    else if (TF_UNLIKELY(shed))
+      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_SHED};
     else if (TF_UNLIKELY(!is_warm(strategy, in)))
       output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_WARMING};
     else
@@ -111,6 +117,14 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
     cnt++;
   }
   return cnt;
+}
+
+void tf_decide_order(tf_decide_t *decide, const tf_compute_t *compute) {
+  for (uint32_t s = 0; s < decide->strategy_cnt; s++) {
+    tf_strategy_t *strategy = &decide->strategies[s];
+    if (strategy->model_idx != TF_STRATEGY_NO_MODEL)
+      strategy->wave = compute->models[strategy->model_idx].wave;
+  }
 }
 
 tf_err_t tf_decide_init_instrument(tf_decide_t *decide, tf_lane_instrument_t *in,

@@ -60,13 +60,15 @@ typedef struct tf_lane {
   tf_ring_writer_t      *ring;                /* NULL: emit in place */
   tf_emit_t             *emit;
   uint64_t               ring_full_waits;
-  bool             waits_for_emit;    /* replay: backpressure; live: a full ring drops, counted */
-  uint64_t         decisions_dropped; /* live: the ring was full; or told to stop */
-  const uint32_t  *stopping;
-  bool             warming; /* features and models run, nothing is decided: a warm start */
-  tf_tick_batch_t *batch;   /* NULL: each tick is answered by itself */
-  tf_row_watch_t   watch;
-  tf_hist_t       *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
+  bool               waits_for_emit;    /* replay: backpressure; live: a full ring drops, counted */
+  uint64_t           decisions_dropped; /* live: the ring was full; or told to stop */
+  const uint32_t    *stopping;
+  bool               warming; /* features and models run, nothing is decided: a warm start */
+  const char *const *low;     /* (low_cnt) instruments of low priority: SYMBOL.VENUE, *.VENUE */
+  uint32_t           low_cnt;
+  tf_tick_batch_t   *batch; /* NULL: each tick is answered by itself */
+  tf_row_watch_t     watch;
+  tf_hist_t         *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 
 /* The path of a tick. events: of one message, in order (or one event from the ring). */

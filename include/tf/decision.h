@@ -40,6 +40,7 @@ typedef enum tf_hold_reason {
   TF_HOLD_HALTED   = 6, /* an operator's halt */
   TF_HOLD_WARMING  = 7, /* a feature that the strategy requires has no value (require_ready) */
   TF_HOLD_TRADING  = 8, /* the venue does not trade the instrument now, or no longer (trading) */
+  TF_HOLD_SHED     = 9, /* its model was not asked: of low priority, in a burst */
   TF_HOLD_REASON_CNT
 } tf_hold_reason_t;
 

@@ -205,9 +205,9 @@ static json_t *models_json(const tf_engine_t *e) {
     const tf_compute_model_t        *m       = &compute->models[i];
     const tf_compute_model_counts_t *c       = &m->counts;
     json_t                          *skipped = json_pack(
-                                 "{sIsIsIsIsIsIsI}", "warmup", (json_int_t)c->warmup, "input", (json_int_t)c->no_input,
-                                 "quorum", (json_int_t)c->no_quorum, "not_finite", (json_int_t)c->post.not_finite,
-                                 "out_of_range", (json_int_t)c->post.out_of_range, "crossed",
+                                 "{sIsIsIsIsIsIsIsI}", "shed", (json_int_t)c->shed, "warmup", (json_int_t)c->warmup, "input",
+                                 (json_int_t)c->no_input, "quorum", (json_int_t)c->no_quorum, "not_finite",
+                                 (json_int_t)c->post.not_finite, "out_of_range", (json_int_t)c->post.out_of_range, "crossed",
                                  (json_int_t)c->post.crossed_refused, "paused", (json_int_t)c->paused_skipped);
     json_t *one =
         json_pack("{sIsIsosIsIsIsIsIsIsI}", "requested", (json_int_t)c->requested, "done",
@@ -267,12 +267,13 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "suspect", suspect_json(&e->runner.acquire));
   json_object_set_new(root, "instruments", integer(e->instruments.cnt));
   json_object_set_new(root, "ticks", integer(m->ticks));
-  json_object_set_new(
-      root, "inference",
-      json_pack("{sIsIsIsIsIsI}", "requested", (json_int_t)m->requested, "done",
-                (json_int_t)m->done, "skipped_warmup", (json_int_t)m->skipped_warmup,
-                "skipped_input", (json_int_t)m->skipped_input, "skipped_output",
-                (json_int_t)m->skipped_output, "skipped_paused", (json_int_t)m->skipped_paused));
+  json_object_set_new(root, "inference",
+                      json_pack("{sIsIsIsIsIsIsI}", "skipped_shed", (json_int_t)m->skipped_shed,
+                                "requested", (json_int_t)m->requested, "done", (json_int_t)m->done,
+                                "skipped_warmup", (json_int_t)m->skipped_warmup, "skipped_input",
+                                (json_int_t)m->skipped_input, "skipped_output",
+                                (json_int_t)m->skipped_output, "skipped_paused",
+                                (json_int_t)m->skipped_paused));
   json_object_set_new(root, "models", models_json(e));
   const tf_tick_batch_t *batch = e->runner.lane.batch;
   if (batch) json_object_set_new(root, "batches", batches_json(&batch->counts));

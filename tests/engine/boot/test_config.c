@@ -14,7 +14,8 @@
   "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
   "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
-  "message_levels_max, cache_dir, batch_max, max_queue_delay, latency_sample, "                    \
+  "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, low_instruments, "     \
+  "latency_sample, "                                                                               \
   "warm_start, snapshot, snapshot_age_max, log_level, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
@@ -234,7 +235,8 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 }
 
 static const char all_keys[] =
-    "engine: {profile: maximum, batch_max: 33, max_queue_delay: 7us, lanes: [{cpu: 2, stages: "
+    "engine: {profile: maximum, batch_max: 33, max_queue_delay: 7us, burst_budget: 90us, "
+    "low_instruments: [A.KRAKEN, \"*.OKX\"], lanes: [{cpu: 2, stages: "
     "[acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
     "instruments_max: 7, "
@@ -270,7 +272,8 @@ static const char all_keys[] =
     "shadow_min: 5, "
     "divergence_max: 6, rollback_refused: 7, sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
-    "inputs: [m.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: weighted, "
+    "priority: low, inputs: [r.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: "
+    "weighted, "
     "weights: [1, 0.5], quorum: 1}]\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
@@ -408,6 +411,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_true(c->models[1].breadth.min == 1.0 && c->models[1].breadth.max == 2.0);
   assert_false(c->models[0].valid.is_set);
   assert_int_equal(c->models[3].inputs.item_cnt, 2);
+  assert_int_equal(c->models[3].priority, TF_CONFIG_PRIORITY_LOW);
   assert_string_equal(c->models[3].inputs.items[1], "ema(mid, 20)");
   assert_string_equal(c->models[4].ensemble.items[1], "n");
   assert_int_equal(c->models[4].combine, TF_CONFIG_COMBINE_WEIGHTED);
@@ -436,6 +440,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_true(c->sinks[0].durable);
   assert_int_equal(c->engine.batch_max, 33);
   assert_int_equal(c->engine.max_queue_delay_ns, 7000);
+  assert_int_equal(c->engine.burst_budget_ns, 90000);
+  assert_int_equal(c->engine.low_instruments.item_cnt, 2);
   assert_string_equal(c->sinks[0].key_file, "k.txt");
   assert_string_equal(c->control.path, "/run/x/socket");
   assert_string_equal(c->control.token_file, "t.yaml");

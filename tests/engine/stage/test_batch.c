@@ -71,7 +71,7 @@ static int tear_down(void **state) {
 
 static uint32_t take_up(fixture_t *f, uint32_t slot, uint64_t waited_ticks) {
   tf_compute_take_up(&f->compute, slot, waited_ticks);
-  return tf_compute_models(&f->compute, f->list[slot]);
+  return tf_compute_models(&f->compute, f->list[slot], 0, 0);
 }
 
 static void one_product_answers_all_and_each_is_counted_when_it_is_taken_up(void **state) {
@@ -133,7 +133,7 @@ static void tick_of_no_batch_is_answered_by_itself(void **state) {
   tf_compute_products(&f->compute, f->list, INSTRUMENTS);
   tf_compute_take_up(&f->compute, TF_COMPUTE_NO_SLOT, 0);
   f->rows[0] = 21;
-  assert_int_equal(tf_compute_models(&f->compute, f->list[0]), 3);
+  assert_int_equal(tf_compute_models(&f->compute, f->list[0], 0, 0), 3);
   assert_true(f->compute.models[0].answer.score == 42.0f);
 }
 

@@ -102,7 +102,7 @@ static int tear_down(void **state) {
 
 static uint32_t tick(fixture_t *f, int instrument, double value) {
   f->rows[instrument] = value;
-  return tf_compute_models(&f->compute, &f->instruments[instrument]);
+  return tf_compute_models(&f->compute, &f->instruments[instrument], 0, 0);
 }
 
 static void window_answers_from_its_last_row_on_and_warm_up_is_counted(void **state) {
@@ -268,7 +268,7 @@ static void order_of_answering_is_said_and_the_hash_covers_what_is_read(void **s
   const tf_compute_link_t link        = {.source = &f->compute.models[1], .cnt = 1};
   f->compute.models[0].feature_idx[0] = TF_COMPUTE_NO_FEATURE;
   assert_int_equal(tf_compute_add_links(&f->compute, 0, &link, 1, 1, &f->arena), TF_OK);
-  tf_compute_order(&f->compute, (const uint32_t[]){1, 0});
+  tf_compute_order(&f->compute, (const uint32_t[]){1, 0}, (const uint8_t[]){1, 1});
   assert_int_not_equal(f->compute.models[0].hash, old[0]);
   assert_int_equal(f->compute.models[1].hash, old[1]);
   for (int n = 1; n < WINDOW; n++) assert_int_equal(tick(f, 0, 2.0), 0);
