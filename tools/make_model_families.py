@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 import pathlib
+import re
 import sys
 import warnings
 
@@ -336,6 +337,24 @@ class TwoTower(nn.Module):
         return (F.normalize(self.a(x), dim=-1) * F.normalize(self.b(z), dim=-1)).sum(-1, keepdim=True)
 
 
+class Sets(nn.Module):
+    """What changed its form from operator set to set: axes and splits as attributes and as inputs, clip, pads, norms, softmax, GELU."""
+    dims = (1, 8, 6)
+    SCRIPTED, EXPORTED = range(11, 18), range(18, 22)  # by the older exporter, and by the newer one
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.inside, self.group = nn.Conv1d(6, 8, 3), nn.BatchNorm1d(8), nn.GroupNorm(2, 8)
+        self.norm, self.a, self.b = nn.LayerNorm(8), nn.Linear(8, 12), nn.Linear(6, 2)
+
+    def forward(self, x):
+        h = self.group(self.inside(self.conv(F.pad(x.transpose(1, 2), (2, 0)))))
+        h = F.max_pool1d(F.gelu(h), 2).transpose(1, 2)
+        left, right = torch.split(self.a(self.norm(h)), 6, dim=-1)
+        h = torch.softmax(left.clamp(-1.0, 1.0), dim=1) * right.unsqueeze(1).squeeze(1)
+        return self.b(h.sum(dim=1) + h.mean(dim=1) - h.min(dim=1)[0])
+
+
 FAMILIES = {"mlp": Mlp, "activations": Activations, "lstm": Lstm, "lstm_both": LstmMean, "gru": Gru, "rnn": Rnn, "tcn": Tcn,
             "conv_norm": ConvNorm, "deeplob": DeepLob, "transformer": Transformer, "patchtst": PatchTst, "tft": Tft,
             "nbeats": NBeats, "two_tower": TwoTower}
@@ -349,25 +368,30 @@ def settle(module):
             part.running_var.uniform_(0.5, 2.0)
 
 
+def npz_of(name):
+    """Both exporters' files of a model, and those of each operator set, share its rows and answers."""
+    return re.sub(r"_dynamo$|_[12][0-9]$", "", name)
+
+
 def save(folder, name, model_bytes, rows, answers, window, columns):
     (folder / f"{name}.onnx").write_bytes(model_bytes)
     cases = max(2, min(CASES, 3000 // (window * columns)))  # files stay small
     rows, answers = rows[:cases], answers[:cases]
-    np.savez_compressed(folder / f"{name.removesuffix('_dynamo')}.npz", x=rows.astype(np.float32), y=np.asarray(answers, np.float64),
+    np.savez_compressed(folder / f"{npz_of(name)}.npz", x=rows.astype(np.float32), y=np.asarray(answers, np.float64),
                         window=window, columns=columns)
     print(f"{name}: {len(model_bytes)} bytes, window {window} of {columns}, ops "
           f"{' '.join(sorted({n.op_type for n in onnx.load_from_string(model_bytes).graph.node}))}")
 
 
-def export(module, inputs, dynamo, open_batch):
+def export(module, inputs, dynamo, open_batch, opset=None):
     names = [f"x{i}" for i in range(len(inputs))]
     if dynamo:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            program = torch.onnx.export(module, inputs, dynamo=True, opset_version=18, input_names=names, output_names=["y"])
+            program = torch.onnx.export(module, inputs, dynamo=True, opset_version=opset or 18, input_names=names, output_names=["y"])
         model = program.model_proto
     else:
         target = io.BytesIO()
-        torch.onnx.export(module, inputs, target, dynamo=False, opset_version=17, input_names=names, output_names=["y"],
+        torch.onnx.export(module, inputs, target, dynamo=False, opset_version=opset or 17, input_names=names, output_names=["y"],
                           dynamic_axes={n: {0: "batch"} for n in names} if open_batch else None)
         model = onnx.load_from_string(target.getvalue())
     for node in model.graph.node:
@@ -407,6 +431,24 @@ def make_torch(folder, name, family):
             save(folder, name + ("_dynamo" if dynamo else ""), model, rows, answers, window, columns)
 
 
+def make_sets(folder):
+    """One model in each operator set."""
+    torch.manual_seed(7)
+    module = Sets().eval()
+    settle(module)
+    x = torch.randn(CASES, *Sets.dims[1:])
+    wide = Sets()
+    wide.load_state_dict(module.state_dict())
+    with torch.no_grad():
+        answers = wide.double().eval()(x.double()).numpy()
+        for opset in [*Sets.SCRIPTED, *Sets.EXPORTED]:
+            model = export(module, (x[:1],), opset in Sets.EXPORTED, True, opset)
+            found = {s.domain: s.version for s in onnx.load_from_string(model).opset_import}[""]
+            if found != opset:
+                raise SystemExit(f"operator set {found} was written, {opset} was asked for")
+            save(folder, f"sets_{opset}", model, x.numpy(), answers, Sets.dims[1], Sets.dims[2])
+
+
 def make_trees(folder):
     import lightgbm
     import onnxmltools
@@ -435,10 +477,12 @@ def make_trees(folder):
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1] / "tests/golden/models")
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = sys.argv[2].split(",") if len(sys.argv) > 2 else [*FAMILIES, "trees"]
+    wanted = sys.argv[2].split(",") if len(sys.argv) > 2 else [*FAMILIES, "sets", "trees"]
     for name, family in FAMILIES.items():
         if name in wanted:
             make_torch(folder, name, family)
+    if "sets" in wanted:
+        make_sets(folder)
     if "trees" in wanted:
         make_trees(folder)
 

@@ -57,6 +57,8 @@
   X(E_MODEL_BUSY, -709, "a model is being loaded or swapped already")                              \
   X(E_MODEL_DIVERGED, -710,                                                                        \
     "a version beside the one that serves answers too little or too far off")                      \
+  X(E_MODEL_CACHE_FULL, -711, "what is pinned or in use leaves no room for a model more")          \
+  X(E_MODEL_CACHE_DAMAGED, -712, "a level of the model cache has not the model that it says")      \
   X(E_SINK_CONFIG, -801, "a sink cannot work as configured")                                       \
   X(E_SINK_IO, -802, "a sink failed to deliver")                                                   \
   X(E_SHM_OPEN, -901, "a shared-memory file cannot be mapped")                                     \

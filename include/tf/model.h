@@ -55,6 +55,10 @@ struct tf_model {
   bool (*step)(const tf_model_t *model, void *state, void *scratch, const float *row, float *out);
   void (*advance)(const tf_model_t *model, void *state, void *scratch);
 
+  /* Of a model of two lanes: does what step has ordered, on a second thread that calls it over and over; how many jobs that were.
+   * step does without where it is not called. Then one thread at a time may call step. NULL: a model of one lane. */
+  uint32_t (*assist)(const tf_model_t *model);
+
   void *plan; /* kernels/model's own */
 };
 
@@ -64,11 +68,15 @@ typedef struct tf_model_options {
   double         error_max;  /* of the file's known answers; 0: what the precision usually allows */
   bool           isa_forced; /* isa instead of the best of this CPU, which must have it */
   tf_isa_t       isa;
+  uint32_t       lanes; /* 2: a helper thread shares a step's products; 0 or 1: none */
 } tf_model_options_t;
 
 /* How boot gets one without knowing kernels/model. The error text names file, tensor or node. */
 typedef struct tf_model_loader {
   tf_err_t (*load)(const char *path, const tf_model_options_t *options, tf_model_t **model);
+  /* The same of a file's bytes, which are the caller's; label stands for the file in errors. */
+  tf_err_t (*load_bytes)(const char *label, const uint8_t *bytes, size_t bytes_cnt,
+                         const tf_model_options_t *options, tf_model_t **model);
   void (*unload)(tf_model_t *model);
 } tf_model_loader_t;
 

@@ -24,7 +24,7 @@ static tf_err_t find_opset(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
   if (!found && trees) im->opset = OPSET_OF_TREES;
   if (im->opset >= TF_IMPORT_ONNX_OPSET_MIN && im->opset <= TF_IMPORT_ONNX_OPSET_MAX) return TF_OK;
   return TF_ERR(E_MODEL_UNSUPPORTED,
-                "%s: operator set %lld; %d to %d are supported: export with opset_version=13",
+                "%s: operator set %lld; %d to %d are supported: export with opset_version=18",
                 im->path, (long long)im->opset, TF_IMPORT_ONNX_OPSET_MIN, TF_IMPORT_ONNX_OPSET_MAX);
 }
 
@@ -52,9 +52,9 @@ static tf_err_t read_input(tf_onnx_ops_t *im, const Onnx__ValueInfoProto *input,
   const Onnx__TypeProto__Tensor *type = NULL;
   if (input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
     type = input->type->tensor_type;
-  if (!type || !type->has_elem_type || type->elem_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: input \"%.80s\" is no tensor of FLOAT (float32)",
-                  im->path, input->name);
+  if (!type || !type->has_elem_type || !tf_onnx_tensor_is_float(type->elem_type))
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: input \"%.80s\" is no tensor of floats", im->path,
+                  input->name);
   size_t rank = type->shape ? type->shape->n_dim : 0;
   if (rank != 2 && rank != 3)
     return TF_ERR(
@@ -82,14 +82,12 @@ static tf_err_t read_input(tf_onnx_ops_t *im, const Onnx__ValueInfoProto *input,
   return TF_OK;
 }
 
-static tf_err_t check_output(const tf_onnx_ops_t *im, const Onnx__GraphProto *graph) {
-  if (graph->n_output != 1 || !graph->output[0]->name)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: %zu outputs, one is wanted", im->path, graph->n_output);
-  if (strcmp(graph->output[0]->name, im->current) != 0)
+static tf_err_t check_output(const tf_onnx_ops_t *im, const char *output) {
+  if (strcmp(output, im->current) != 0)
     return TF_ERR(E_MODEL_UNSUPPORTED,
                   "%s: its output is \"%.80s\", its last node gives \"%.80s\": nodes after the "
                   "output, or a branch",
-                  im->path, graph->output[0]->name, im->current);
+                  im->path, output, im->current);
   if (im->graph->node_cnt == 0)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
   if (strcmp(im->axes, "BF") != 0)
@@ -97,7 +95,7 @@ static tf_err_t check_output(const tf_onnx_ops_t *im, const Onnx__GraphProto *gr
         E_MODEL_UNSUPPORTED,
         "%s: output \"%.80s\" has the axes %s (B batch, T rows, F values, D directions); one "
         "row is wanted: take the last",
-        im->path, graph->output[0]->name, im->axes);
+        im->path, output, im->axes);
   if (im->window && im->window != im->graph->window)
     return TF_ERR(E_MODEL_SHAPE, "%s: a window of %u rows was asked for, it takes single rows",
                   im->path, im->window);
@@ -105,7 +103,7 @@ static tf_err_t check_output(const tf_onnx_ops_t *im, const Onnx__GraphProto *gr
     return TF_ERR(E_MODEL_SHAPE,
                   "%s: output \"%.80s\" is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, "
                   "p50, p90) for each step ahead",
-                  im->path, graph->output[0]->name, im->graph->output_cnt, TF_MODEL_OUTPUTS_MAX);
+                  im->path, output, im->graph->output_cnt, TF_MODEL_OUTPUTS_MAX);
   return TF_OK;
 }
 
@@ -146,81 +144,99 @@ static void keep_source(tf_onnx_ops_t *im, const Onnx__ModelProto *model) {
   while (length && im->graph->source[length - 1] == ' ') im->graph->source[--length] = 0;
 }
 
-static tf_err_t import_chain(tf_onnx_ops_t *im, const Onnx__GraphProto *graph,
-                             const tf_import_onnx_spec_t *spec) {
+/* A model on its way: the file's folder, and which output is wanted. */
+typedef struct source {
+  const char                  *folder;
+  const Onnx__ModelProto      *model;
+  const tf_import_onnx_spec_t *spec;
+  tf_onnx_output_t             output;
+} source_t;
+
+static tf_err_t import_chain(tf_onnx_ops_t *im, const source_t *s) {
+  const Onnx__GraphProto     *graph = s->model->graph;
   const Onnx__ValueInfoProto *input;
   tf_err_t                    err = TF_OK;
   for (size_t i = 0; i < graph->n_initializer && !err; i++)
     err = tf_onnx_tensor_add(&im->constants, graph->initializer[i]->name, graph->initializer[i]);
   if (!err) err = find_input(im, graph, &input);
-  if (!err) err = read_input(im, input, spec->features->cnt);
+  if (!err) err = read_input(im, input, s->spec->features->cnt);
   if (err) return err;
-  err = tf_graph_init(im->graph, spec->name, spec->features->cnt);
+  err = tf_graph_init(im->graph, s->spec->name, s->spec->features->cnt);
   if (err) return tf_error_add(err, "importing %s", im->path);
-  for (size_t i = 0; i < graph->n_node && !err; i++) err = tf_onnx_ops_append(im, graph->node[i]);
-  if (!err) err = check_output(im, graph);
+  for (size_t i = 0; i < graph->n_node && !err; i++)
+    if (s->output.needed[i]) err = tf_onnx_ops_append(im, graph->node[i]);
+  if (!err) err = check_output(im, s->output.name);
   return err ? err : tf_window_check(im->graph);
 }
 
 /* A chain, whose window slides and whose precision may be lower, or else a net; what is neither is told by the net's words,
  * which takes more. */
-static tf_err_t import_either(tf_onnx_ops_t *im, const Onnx__GraphProto *graph,
-                              const tf_import_onnx_spec_t *spec, uint64_t *denormal_cnt) {
-  tf_err_t err = tf_onnx_tensor_init(&im->constants, im->path);
-  if (!err) err = import_chain(im, graph, spec);
+static tf_err_t import_either(tf_onnx_ops_t *im, const source_t *s, uint64_t *denormal_cnt) {
+  tf_err_t err = tf_onnx_tensor_init(&im->constants, im->path, s->folder);
+  if (!err) err = import_chain(im, s);
   *denormal_cnt = im->constants.denormal_cnt;
   if (im->constants.tensors) tf_onnx_tensor_fini(&im->constants);
   if (!err || err == E_CORE_NO_MEMORY) return err;
   tf_graph_fini(im->graph);
   tf_onnx_net_spec_t net = {.path        = im->path,
-                            .name        = spec->name,
+                            .folder      = s->folder,
+                            .name        = s->spec->name,
                             .opset       = im->opset,
-                            .window      = spec->window,
-                            .feature_cnt = spec->features->cnt};
-  return tf_onnx_net_import(graph, &net, im->graph, denormal_cnt);
+                            .output      = &s->output,
+                            .window      = s->spec->window,
+                            .feature_cnt = s->spec->features->cnt};
+  return tf_onnx_net_import(s->model->graph, &net, im->graph, denormal_cnt);
 }
 
-static tf_err_t import_model(tf_onnx_ops_t *im, const Onnx__ModelProto *model,
-                             const tf_import_onnx_spec_t *spec, uint64_t *denormal_cnt) {
-  const tf_features_t    *features = spec->features;
-  const Onnx__GraphProto *graph    = model->graph;
+static tf_err_t import_model(tf_onnx_ops_t *im, source_t *s, uint64_t *denormal_cnt) {
+  const tf_features_t    *features = s->spec->features;
+  const Onnx__GraphProto *graph    = s->model->graph;
   if (!graph) return TF_ERR(E_MODEL_FORMAT, "%s: no ONNX file: it holds no graph", im->path);
   if (graph->n_sparse_initializer)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: it holds sparse initialisers", im->path);
-  tf_err_t err = find_opset(im, model);
-  if (!err) err = import_either(im, graph, spec, denormal_cnt);
+  tf_err_t err = find_opset(im, s->model);
+  if (!err) err = tf_onnx_output_find(im->path, graph, s->spec->output, &s->output);
+  if (!err) err = import_either(im, s, denormal_cnt);
   for (uint32_t i = 0; i < features->cnt && !err; i++)
     err = tf_features_append(&im->graph->features, features->names[i], strlen(features->names[i]));
-  if (!err) err = keep_training(im, model);
-  if (!err) keep_source(im, model);
+  if (!err) err = keep_training(im, s->model);
+  if (!err) keep_source(im, s->model);
   if (err) return err;
   err = tf_graph_make_checks(im->graph);
   return err ? tf_error_add(err, "importing %s", im->path) : TF_OK;
 }
 
-static tf_err_t import_unpacked(const char *label, const Onnx__ModelProto *model,
-                                const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
+static tf_err_t import_unpacked(const char *label, source_t *s, tf_graph_t *graph,
                                 tf_import_onnx_report_t *report) {
-  tf_onnx_ops_t im           = {.path = label, .graph = graph, .window = spec->window};
+  tf_onnx_ops_t im           = {.path = label, .graph = graph, .window = s->spec->window};
   uint64_t      denormal_cnt = 0;
-  tf_err_t      err          = import_model(&im, model, spec, &denormal_cnt);
+  tf_err_t      err          = import_model(&im, s, &denormal_cnt);
   if (!err)
     *report = (tf_import_onnx_report_t){.opset         = im.opset,
-                                        .onnx_node_cnt = (uint32_t)model->graph->n_node,
+                                        .onnx_node_cnt = (uint32_t)s->model->graph->n_node,
                                         .denormal_cnt  = denormal_cnt};
   else
     tf_graph_fini(graph);
+  tf_onnx_output_fini(&s->output);
   return err;
 }
 
-static tf_err_t import_and_free(const char *label, Onnx__ModelProto *model, const char *sha256_hex,
-                                const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
-                                tf_import_onnx_report_t *report) {
-  tf_err_t err = spec->features->cnt ? import_unpacked(label, model, spec, graph, report)
+static tf_err_t import_and_free(const char *label, const char *folder, Onnx__ModelProto *model,
+                                const char *sha256_hex, const tf_import_onnx_spec_t *spec,
+                                tf_graph_t *graph, tf_import_onnx_report_t *report) {
+  source_t s   = {.folder = folder, .model = model, .spec = spec};
+  tf_err_t err = spec->features->cnt ? import_unpacked(label, &s, graph, report)
                                      : TF_ERR(E_MODEL_SCHEMA, "%s: no features were given", label);
   if (!err) memcpy(graph->source_sha256_hex, sha256_hex, sizeof graph->source_sha256_hex);
   onnx__model_proto__free_unpacked(model, NULL);
   return err;
+}
+
+/* The folder that path lies in, malloc'd. */
+static char *folder_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  if (!slash) return strdup(".");
+  return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
 tf_err_t tf_import_onnx(const char *path, const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
@@ -230,7 +246,16 @@ tf_err_t tf_import_onnx(const char *path, const tf_import_onnx_spec_t *spec, tf_
   memset(graph, 0, sizeof *graph);
   memset(report, 0, sizeof *report);
   tf_err_t err = tf_onnx_wire_read(path, &model, sha256_hex);
-  return err ? err : import_and_free(path, model, sha256_hex, spec, graph, report);
+  if (err) return err;
+  char *folder = folder_of(path);
+  if (folder) {
+    err = import_and_free(path, folder, model, sha256_hex, spec, graph, report);
+  } else {
+    onnx__model_proto__free_unpacked(model, NULL);
+    err = TF_ERR(E_CORE_NO_MEMORY, "%s: its folder", path);
+  }
+  free(folder);
+  return err;
 }
 
 tf_err_t tf_import_onnx_parse(const char *label, const uint8_t *bytes, size_t bytes_cnt,
@@ -241,5 +266,5 @@ tf_err_t tf_import_onnx_parse(const char *label, const uint8_t *bytes, size_t by
   memset(graph, 0, sizeof *graph);
   memset(report, 0, sizeof *report);
   tf_err_t err = tf_onnx_wire_parse(label, bytes, bytes_cnt, &model, sha256_hex);
-  return err ? err : import_and_free(label, model, sha256_hex, spec, graph, report);
+  return err ? err : import_and_free(label, NULL, model, sha256_hex, spec, graph, report);
 }

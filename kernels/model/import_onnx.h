@@ -5,8 +5,8 @@
  *   Relu, LeakyRelu, Tanh, Sigmoid, Softmax, Clip
  *   LSTM, GRU (linear_before_reset 1): forward, from a zero state, the usual activations
  *   Transpose, Squeeze, Reshape of a window's axes; Gather or Slice of its last row; Flatten of all
- *   Identity, Cast to FLOAT, Flatten, Reshape that leaves the row as it is
- *   Constant, initialisers of FLOAT, DOUBLE and INT64
+ *   Identity, Cast to floats, Flatten, Reshape that leaves the row as it is
+ *   Constant, initialisers of FLOAT, DOUBLE, FLOAT16, BFLOAT16 and INT64, also in files beside the model
  *
  * Whatever is no chain becomes a net of tensor operations (onnx_net.h: convolutions, attention, norms, branches, trees; up to
  * TF_ONNX_NET_INPUT_CNT_MAX inputs, which share the features in their order). What neither takes is refused by name, with the net's words.
@@ -31,6 +31,7 @@ typedef struct tf_import_onnx_spec {
   const char          *name;
   const tf_features_t *features; /* copied: the schema */
   uint32_t             window;   /* rows; 0: as the file says */
+  const char          *output;   /* which of the file's outputs; NULL: the only one of floats */
 } tf_import_onnx_spec_t;
 
 /* Reads path into graph and computes its known answers. E_FILE_OPEN; E_MODEL_FORMAT; E_MODEL_UNSUPPORTED naming node and op;
@@ -39,7 +40,7 @@ typedef struct tf_import_onnx_spec {
 tf_err_t tf_import_onnx(const char *path, const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
                         tf_import_onnx_report_t *report);
 
-/* The same from memory; label stands for the file in error texts. */
+/* The same from memory, where no file lies beside the model; label stands for the file in error texts. */
 tf_err_t tf_import_onnx_parse(const char *label, const uint8_t *bytes, size_t bytes_cnt,
                               const tf_import_onnx_spec_t *spec, tf_graph_t *graph,
                               tf_import_onnx_report_t *report);

@@ -28,22 +28,47 @@ static void advance(const tf_model_t *model, void *state, void *scratch) {
   tf_window_advance(model->plan, state, scratch);
 }
 
-/* A net's. */
+static uint32_t assist(const tf_model_t *model) {
+  return tf_split_assist(((const tf_window_t *)model->plan)->split);
+}
+
+/* A net: all of a window at once, and its slide from row to row. */
+typedef struct net_plans {
+  tf_net_plan_t   *whole;
+  tf_net_stream_t *stream; /* NULL: each tick recomputes the window */
+  char             why[200];
+} net_plans_t;
+
+static const net_plans_t *nets_of(const tf_model_t *model) { return model->plan; }
+
 static void net_run(const tf_model_t *model, void *scratch, const float *row, float *out) {
-  tf_net_plan_run(model->plan, scratch, row, out);
+  tf_net_plan_run(nets_of(model)->whole, scratch, row, out);
 }
 
-static void net_reset(const tf_model_t *model, void *state) {
-  tf_net_window_reset(model->plan, state);
+static void stream_reset(const tf_model_t *model, void *state) {
+  tf_net_stream_reset(nets_of(model)->stream, state);
 }
 
-static bool net_step(const tf_model_t *model, void *state, void *scratch, const float *row,
-                     float *out) {
-  return tf_net_window_step(model->plan, state, scratch, row, out);
+static bool stream_step(const tf_model_t *model, void *state, void *scratch, const float *row,
+                        float *out) {
+  return tf_net_stream_step(nets_of(model)->stream, state, scratch, row, out);
 }
 
-/* Nothing of a net's window can be done beforehand. */
-static void net_advance(const tf_model_t *model, void *state, void *scratch) {
+static void stream_advance(const tf_model_t *model, void *state, void *scratch) {
+  tf_net_stream_advance(nets_of(model)->stream, state, scratch);
+}
+
+static void recompute_reset(const tf_model_t *model, void *state) {
+  tf_net_window_reset(nets_of(model)->whole, state);
+}
+
+static bool recompute_step(const tf_model_t *model, void *state, void *scratch, const float *row,
+                           float *out) {
+  return tf_net_window_step(nets_of(model)->whole, state, scratch, row, out);
+}
+
+/* Nothing is done beforehand. */
+static void recompute_advance(const tf_model_t *model, void *state, void *scratch) {
   (void)model;
   (void)state;
   (void)scratch;
@@ -52,7 +77,12 @@ static void net_advance(const tf_model_t *model, void *state, void *scratch) {
 static bool is_net(const tf_model_t *model) { return model->run == net_run; }
 
 const tf_net_plan_t *tf_loader_net(const tf_model_t *model) {
-  return is_net(model) ? model->plan : NULL;
+  return is_net(model) ? nets_of(model)->whole : NULL;
+}
+
+const tf_net_stream_t *tf_loader_stream(const tf_model_t *model, const char **why) {
+  if (why) *why = is_net(model) ? nets_of(model)->why : "";
+  return is_net(model) ? nets_of(model)->stream : NULL;
 }
 
 const tf_plan_t *tf_loader_plan(const tf_model_t *model) {
@@ -96,11 +126,32 @@ void tf_loader_session_fini(tf_loader_session_t *s) {
 
 void tf_loader_answer(const tf_loader_session_t *s, const float *rows, float *out) {
   if (is_net(s->model))
-    tf_net_plan_run(s->model->plan, s->scratch, rows, out);
+    tf_net_plan_run(nets_of(s->model)->whole, s->scratch, rows, out);
   else if (s->model->window > 1)
     tf_window_recompute(s->model->plan, s->state, s->scratch, rows, out);
   else
     s->model->run(s->model, s->scratch, rows, out);
+}
+
+static bool same_answer(float a, float b) { return a == b || (isnan(a) && isnan(b)); }
+
+/* A window row by row against all of it at once: what was cut wrongly is found here. */
+static tf_err_t check_slide(const tf_graph_t *graph, const tf_loader_session_t *s, float *out,
+                            float *whole) {
+  const tf_model_t *m = s->model;
+  tf_loader_answer(s, graph->check_inputs, whole);
+  m->reset(m, s->state);
+  for (uint32_t i = 0; i < m->window; i++) {
+    m->step(m, s->state, s->scratch, graph->check_inputs + (size_t)i * m->input_cnt, out);
+    m->advance(m, s->state, s->scratch);
+  }
+  for (uint32_t o = 0; o < m->output_cnt; o++)
+    if (!same_answer(out[o], whole[o]))
+      return TF_ERR(E_MODEL_CHECK,
+                    "model %s: known answer 0, output %u: row by row %.9g came out, of the whole "
+                    "window %.9g",
+                    graph->name, o, (double)out[o], (double)whole[o]);
+  return TF_OK;
 }
 
 tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_model_t *model,
@@ -109,7 +160,7 @@ tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_model_t *model,
   const double        bound = tf_loader_error_max(options, model->precision);
   tf_loader_session_t session;
   double              worst = 0.0;
-  float              *out   = malloc(graph->output_cnt * sizeof *out);
+  float              *out   = malloc(2 * graph->output_cnt * sizeof *out);
   tf_err_t            err   = tf_loader_session_init(&session, model);
   if (!err && !out) err = TF_ERR(E_CORE_NO_MEMORY, "outputs of model %s", graph->name);
   for (uint32_t r = 0; r < graph->check_cnt && !err; r++) {
@@ -127,6 +178,8 @@ tf_err_t tf_loader_check(const tf_graph_t *graph, const tf_model_t *model,
                    error, bound);
     }
   }
+  if (!err && graph->check_cnt && tf_loader_stream(model, NULL))
+    err = check_slide(graph, &session, out, out + graph->output_cnt);
   if (error_max) *error_max = worst;
   tf_loader_session_fini(&session);
   free(out);
@@ -153,6 +206,11 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
                             tf_model_t *m) {
   tf_window_t *window;
   tf_err_t     err = tf_window_new(graph, options->isa, m->precision, &window);
+  if (!err && options->model.lanes == TF_SPLIT_LANES) {
+    err = tf_window_split(window, graph->name);
+    if (err) tf_window_delete(window);
+    m->assist = assist;
+  }
   if (err) return err;
   m->plan          = window;
   m->scratch_bytes = window->scratch_bytes;
@@ -163,19 +221,41 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
   return TF_OK;
 }
 
+static void delete_nets(net_plans_t *nets) {
+  tf_net_plan_delete(nets->whole);
+  tf_net_stream_delete(nets->stream);
+  free(nets);
+}
+
+/* Slides where that wins anything; else recomputes, which is no failure. */
+static tf_err_t make_net_window(const tf_graph_t *graph, const tf_loader_options_t *options,
+                                tf_model_t *m, net_plans_t *nets) {
+  tf_err_t err = tf_net_stream_new(graph->net, options->isa, m->precision, &nets->stream);
+  if (err && err != E_MODEL_UNSUPPORTED) return err;
+  if (err) snprintf(nets->why, sizeof nets->why, "%s", tf_error_text());
+  const bool slides = !err;
+  if (slides && m->scratch_bytes < nets->stream->scratch_bytes)
+    m->scratch_bytes = nets->stream->scratch_bytes;
+  m->state_bytes = slides ? nets->stream->state_bytes : tf_net_window_state_bytes(nets->whole);
+  m->reset       = slides ? stream_reset : recompute_reset;
+  m->step        = slides ? stream_step : recompute_step;
+  m->advance     = slides ? stream_advance : recompute_advance;
+  return TF_OK;
+}
+
 static tf_err_t make_net(const tf_graph_t *graph, const tf_loader_options_t *options,
                          tf_model_t *m) {
-  tf_net_plan_t *plan;
-  tf_err_t       err = tf_net_plan_new(graph->net, options->isa, m->precision, &plan);
-  if (err) return tf_error_add(err, "model %s", graph->name);
-  m->plan          = plan;
-  m->scratch_bytes = plan->scratch_bytes;
-  m->run           = net_run;
-  if (graph->window <= 1) return TF_OK;
-  m->state_bytes = tf_net_window_state_bytes(plan);
-  m->reset       = net_reset;
-  m->step        = net_step;
-  m->advance     = net_advance;
+  net_plans_t *nets = calloc(1, sizeof *nets);
+  if (!nets) return TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
+  tf_err_t err = tf_net_plan_new(graph->net, options->isa, m->precision, &nets->whole);
+  if (!err) m->scratch_bytes = nets->whole->scratch_bytes;
+  if (!err && graph->window > 1) err = make_net_window(graph, options, m, nets);
+  if (err) {
+    delete_nets(nets);
+    return tf_error_add(err, "model %s", graph->name);
+  }
+  m->plan = nets;
+  m->run  = net_run;
   return TF_OK;
 }
 
@@ -196,7 +276,12 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
   if (!err) m->precision = precision_of(graph, options);
-  if (!err && graph->net)
+  if (!err && options->model.lanes == TF_SPLIT_LANES && (graph->net || graph->window <= 1))
+    err = TF_ERR(
+        E_MODEL_UNSUPPORTED,
+        "model %s: two lanes share the products of recurrent layers over a window; it has none",
+        graph->name);
+  else if (!err && graph->net)
     err = make_net(graph, options, m);
   else if (!err && graph->window > 1)
     err = make_window(graph, options, m);
@@ -232,15 +317,13 @@ static tf_err_t load_graph(const tf_safetensors_t *st, const char *path,
   return TF_OK;
 }
 
-tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf_model_t **model,
-                        tf_graph_t *graph) {
-  tf_safetensors_t st;
-  tf_graph_t      *parsed = calloc(1, sizeof *parsed);
-  *model                  = NULL;
-  if (graph) memset(graph, 0, sizeof *graph);
-  if (!parsed) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", path);
-  tf_err_t err = tf_safetensors_read(&st, path);
-  if (!err) err = load_graph(&st, path, options, parsed, model);
+/* st is the caller's. */
+static tf_err_t load_parsed(const tf_safetensors_t *st, const char *label,
+                            const tf_loader_options_t *options, tf_model_t **model,
+                            tf_graph_t *graph) {
+  tf_graph_t *parsed = calloc(1, sizeof *parsed);
+  if (!parsed) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", label);
+  tf_err_t err = load_graph(st, label, options, parsed, model);
   if (err) {
     tf_loader_unload(*model);
     *model = NULL;
@@ -250,6 +333,16 @@ tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf
   else
     tf_graph_fini(parsed);
   free(parsed);
+  return err;
+}
+
+tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf_model_t **model,
+                        tf_graph_t *graph) {
+  tf_safetensors_t st;
+  *model = NULL;
+  if (graph) memset(graph, 0, sizeof *graph);
+  tf_err_t err = tf_safetensors_read(&st, path);
+  if (!err) err = load_parsed(&st, path, options, model, graph);
   tf_safetensors_fini(&st);
   return err;
 }
@@ -257,7 +350,7 @@ tf_err_t tf_loader_load(const char *path, const tf_loader_options_t *options, tf
 void tf_loader_unload(tf_model_t *model) {
   if (!model) return;
   if (is_net(model))
-    tf_net_plan_delete(model->plan);
+    delete_nets(model->plan);
   else if (model->window > 1)
     tf_window_delete(model->plan);
   else
@@ -273,4 +366,16 @@ static tf_err_t load_best(const char *path, const tf_model_options_t *options, t
   return tf_loader_load(path, &all, model, NULL);
 }
 
-const tf_model_loader_t tf_model_loader = {.load = load_best, .unload = tf_loader_unload};
+static tf_err_t load_bytes(const char *label, const uint8_t *bytes, size_t bytes_cnt,
+                           const tf_model_options_t *options, tf_model_t **model) {
+  const tf_loader_options_t all = {.isa = tf_isa_best(), .model = *options};
+  tf_safetensors_t          st;
+  *model       = NULL;
+  tf_err_t err = tf_safetensors_parse(&st, label, bytes, bytes_cnt);
+  if (!err) err = load_parsed(&st, label, &all, model, NULL);
+  tf_safetensors_fini(&st);
+  return err;
+}
+
+const tf_model_loader_t tf_model_loader = {
+    .load = load_best, .load_bytes = load_bytes, .unload = tf_loader_unload};

@@ -8,7 +8,7 @@
 #ifndef TF_KERNELS_MODEL_LOADER_H
 #define TF_KERNELS_MODEL_LOADER_H
 
-#include "model/net_plan.h"
+#include "model/net_stream.h"
 #include "model/plan.h"
 #include "model/window.h"
 
@@ -47,6 +47,8 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
 const tf_net_plan_t *tf_loader_net(const tf_model_t *model);    /* of no chain; else NULL */
 const tf_plan_t     *tf_loader_plan(const tf_model_t *model);   /* of one row; else NULL */
 const tf_window_t   *tf_loader_window(const tf_model_t *model); /* of more; else NULL */
+/* How a net's window slides; NULL where each tick recomputes it, for the reason that *why then is (may be NULL). */
+const tf_net_stream_t *tf_loader_stream(const tf_model_t *model, const char **why);
 
 /* What answers windows one by one: a state and a scratch. Control plane. */
 typedef struct tf_loader_session {

@@ -72,13 +72,20 @@ static void busy(bench_t *b) {
   (void)kept;
 }
 
-static void time_cold(bench_t *b, uint64_t ns, tf_hist_t *hist, tf_hist_t *busy_ns) {
-  uint64_t end = tf_clock_monotonic_ns() + ns;
+/* What a net does where its window does not slide. */
+static void whole(bench_t *b) { tf_loader_answer(&b->session, b->rows, b->out); }
+
+static void time_cold(bench_t *b, uint64_t ns, tf_measure_t *m) {
+  const bool slides = tf_loader_stream(b->model, NULL) != NULL;
+  uint64_t   end    = tf_clock_monotonic_ns() + ns;
   for (uint64_t i = 0; i < RUN_CNT_MIN || i % RUNS_PER_LOOK || tf_clock_monotonic_ns() < end; i++) {
     touch(b->other, TF_MEASURE_OTHER_BYTES);
-    tf_hist_record(hist, time_of(b, timed));
+    tf_hist_record(&m->cold_ns, time_of(b, timed));
     deferred_work(b);
-    tf_hist_record(busy_ns, time_of(b, busy));
+    tf_hist_record(&m->busy_ns, time_of(b, busy));
+    if (!slides || i % TF_MEASURE_WHOLE_EVERY) continue;
+    touch(b->other, TF_MEASURE_OTHER_BYTES);
+    tf_hist_record(&m->whole_ns, time_of(b, whole));
   }
 }
 
@@ -144,12 +151,12 @@ tf_err_t tf_measure_time(const tf_model_t *model, double seconds, tf_measure_t *
   tf_err_t   err     = init(&b, model);
   uint64_t   ns      = (uint64_t)(seconds * 1e9 / 3.0);
   tf_hist_t *hists[] = {&measure->cold_ns, &measure->warm_ns, &measure->deferred_ns,
-                        &measure->late_ns, &measure->busy_ns};
+                        &measure->late_ns, &measure->busy_ns, &measure->whole_ns};
   for (size_t i = 0; i < TF_ARRAY_CNT(hists); i++) tf_hist_reset(hists[i]);
   if (!err) {
     fill_window(&b);
     (void)rate(&b, ns / 8); /* warms clock speed and caches */
-    time_cold(&b, ns, &measure->cold_ns, &measure->busy_ns);
+    time_cold(&b, ns, measure);
     time_warm(&b, ns, &measure->warm_ns, &measure->deferred_ns);
     if (model->window > 1) time_late(&b, &measure->late_ns);
     measure->ticks_per_second = rate(&b, ns);

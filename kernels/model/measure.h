@@ -18,11 +18,16 @@ typedef struct tf_measure {
   tf_hist_t warm_ns;     /* after the deferred work */
   tf_hist_t deferred_ns; /* the deferred work; empty without a window */
   tf_hist_t late_ns;     /* a tick that came before the deferred work of one before it */
-  tf_hist_t
-      busy_ns; /* TF_MEASURE_BUSY_STEPS multiplications, each waiting for the one before, beside each of
-                          * cold_ns: no memory, so what its tail has the machine has, not the model */
-  double ticks_per_second; /* all of it, back to back, without reading the clock in between */
+  /* TF_MEASURE_BUSY_STEPS multiplications, each waiting for the one before, beside each of cold_ns: no memory, so what its tail
+   * has the machine has, not the model. */
+  tf_hist_t busy_ns;
+  /* A net whose window slides: a recompute of the window instead, one beside each TF_MEASURE_WHOLE_EVERY of cold_ns, after as
+   * much other data; else empty. */
+  tf_hist_t whole_ns;
+  double    ticks_per_second; /* all of it, back to back, without reading the clock in between */
 } tf_measure_t;
+
+#define TF_MEASURE_WHOLE_EVERY 8u
 
 /* Runs about a third of seconds for each figure, at least 100 runs. tf_clock_calibrate() first.
  * E_CORE_NO_MEMORY. */

@@ -87,6 +87,12 @@ tf_err_t tf_net_add_constant(tf_net_t *net, const char *name, const tf_tensor_sh
   return err;
 }
 
+tf_err_t tf_net_add_state(tf_net_t *net, const tf_tensor_shape_t *shape, uint32_t at,
+                          uint32_t *value) {
+  tf_net_value_t v = {.shape = *shape, .node = TF_NET_NONE, .in_state = true, .state_at = at};
+  return claim_value(net, &v, value);
+}
+
 void tf_net_constants(const tf_net_t *net, const tf_net_node_t *node,
                       const float *constants[TF_TENSOR_INPUTS_MAX]) {
   for (uint32_t i = 0; i < node->use.in_cnt; i++) constants[i] = net->values[node->in[i]].constant;

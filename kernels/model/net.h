@@ -25,6 +25,8 @@ typedef struct tf_net_value {
   tf_tensor_shape_t shape;
   float            *constant; /* owned; NULL for what is computed */
   uint32_t          node;     /* which computes it; TF_NET_NONE for constants and the window */
+  bool     in_state; /* in a part of a net (net_cut.h): it lies in the instrument's state, .. */
+  uint32_t state_at; /* .. floats from its beginning */
 } tf_net_value_t;
 
 typedef struct tf_net_node {
@@ -66,6 +68,9 @@ void     tf_net_delete(tf_net_t *net); /* accepts NULL */
  * E_MODEL_WEIGHTS naming name and element for NaN, infinite and denormal values. */
 tf_err_t tf_net_add_constant(tf_net_t *net, const char *name, const tf_tensor_shape_t *shape,
                              float *constant, uint32_t *value);
+/* What lies in an instrument's state, from float at on. E_MODEL_UNSUPPORTED past the limits. */
+tf_err_t tf_net_add_state(tf_net_t *net, const tf_tensor_shape_t *shape, uint32_t at,
+                          uint32_t *value);
 /* E_MODEL_SHAPE, E_MODEL_FORMAT, E_MODEL_UNSUPPORTED past the limits; the text names the node. */
 tf_err_t tf_net_add(tf_net_t *net, const tf_net_spec_t *spec, uint32_t *value);
 

@@ -19,6 +19,7 @@ typedef struct draft {
   const tf_net_t *net;
   tf_isa_t        isa;
   tf_precision_t  precision;
+  uint32_t        answer;  /* value; TF_NET_NONE */
   place_t        *places;  /* by value */
   uint32_t       *bias_of; /* by node: the add whose constant is its bias; TF_NET_NONE */
   uint32_t       *call_of; /* by node; TF_NET_NONE where it is no call: a view, or a bias */
@@ -29,6 +30,10 @@ typedef struct draft {
 
 static uint32_t root_of(const draft_t *d, uint32_t value) { return d->places[value].root; }
 
+static bool in_state(const draft_t *d, uint32_t value) {
+  return d->net->values[root_of(d, value)].in_state;
+}
+
 /* A node's op as it is to run. */
 static tf_tensor_use_t use_of(const draft_t *d, uint32_t n) {
   tf_tensor_use_t use = d->net->nodes[n].use;
@@ -36,8 +41,6 @@ static tf_tensor_use_t use_of(const draft_t *d, uint32_t n) {
   use.precision       = d->precision;
   return use;
 }
-
-static uint32_t last_node(const draft_t *d) { return d->net->node_cnt - 1; }
 
 /* ---- which nodes are calls ---- */
 
@@ -75,6 +78,7 @@ static void number_calls(draft_t *d) {
     d->call_of[n] = 0;
     for (uint32_t i = 0; i < net->nodes[n].use.in_cnt; i++) d->places[net->nodes[n].in[i]].uses++;
   }
+  if (d->answer != TF_NET_NONE) d->places[d->answer].uses++;
   for (uint32_t n = 0; n < net->node_cnt; n++) {
     const tf_net_node_t *node = &net->nodes[n];
     if (node->use.op->is_view && !net->values[node->in[0]].constant) {
@@ -106,7 +110,7 @@ static void find_lifetimes(draft_t *d) {
       if (in->end < call) in->end = call;
     }
   }
-  d->places[root_of(d, net->nodes[last_node(d)].out)].end = d->call_cnt;
+  if (d->answer != TF_NET_NONE) d->places[root_of(d, d->answer)].end = d->call_cnt;
 }
 
 /* A call that may write over an input does, where that input's memory ends with it and is no larger. Roots of values
@@ -116,7 +120,9 @@ static void write_over(draft_t *d) {
   for (uint32_t n = 0; n < net->node_cnt; n++) {
     const tf_net_node_t *node = &net->nodes[n];
     const uint32_t       call = d->call_of[n], own = node->out;
-    if (call == TF_NET_NONE || !node->use.op->in_place || root_of(d, own) != own) continue;
+    if (call == TF_NET_NONE || !node->use.op->in_place || root_of(d, own) != own ||
+        net->values[own].in_state)
+      continue;
     for (uint32_t i = 0; i < node->use.in_cnt; i++) {
       const uint32_t root = root_of(d, node->in[i]);
       if (net->values[root].constant || d->places[root].end != call ||
@@ -128,7 +134,7 @@ static void write_over(draft_t *d) {
       for (uint32_t k = 0; k < node->use.in_cnt; k++)
         twice |= k != i && root_of(d, node->in[k]) == root &&
                  net->values[node->in[k]].shape.cnt != node->use.out.cnt;
-      if (twice || root == TF_NET_INPUT) continue;
+      if (twice || root == TF_NET_INPUT || net->values[root].in_state) continue;
       d->places[root].end = d->places[own].end;
       for (uint32_t v = 0; v < net->value_cnt; v++)
         if (d->places[v].root == own) d->places[v].root = root;
@@ -164,7 +170,8 @@ static tf_err_t place_values(draft_t *d) {
   const tf_net_t *net = d->net;
   uint32_t        cnt = 0;
   for (uint32_t v = 0; v < net->value_cnt; v++) {
-    if (d->places[v].root != v || net->values[v].constant || d->places[v].begin == UINT32_MAX)
+    if (d->places[v].root != v || net->values[v].constant || net->values[v].in_state ||
+        d->places[v].begin == UINT32_MAX)
       continue;
     d->places[v].floats =
         (uint32_t)tf_align_up(net->values[v].shape.cnt, TF_OP_PAD) + TF_TENSOR_PAD;
@@ -224,27 +231,35 @@ static const float *bias_constant(const draft_t *d, uint32_t n) {
   return a ? a : d->net->values[add->in[1]].constant;
 }
 
+static uint32_t place_of(const draft_t *d, uint32_t value) {
+  const uint32_t root = root_of(d, value);
+  return in_state(d, value) ? d->net->values[root].state_at : d->places[root].at;
+}
+
 static void fill_call(const draft_t *d, tf_net_plan_t *plan, uint32_t n, uint8_t **at) {
   const tf_net_node_t *node  = &d->net->nodes[n];
   tf_net_call_t       *call  = &plan->calls[d->call_of[n]];
   const bytes_of_t     bytes = node_bytes(d, n);
   const float         *constants[TF_TENSOR_INPUTS_MAX];
   tf_net_constants(d->net, node, constants);
-  call->use    = use_of(d, n);
-  call->node   = n;
-  call->out_at = d->places[root_of(d, node->out)].at;
+  call->use          = use_of(d, n);
+  call->node         = n;
+  call->out_at       = place_of(d, node->out);
+  call->out_in_state = in_state(d, node->out);
   if (bytes.packed) {
     node->use.op->pack(&call->use, constants, *at);
     call->use.packed = *at;
     *at += bytes.packed;
   }
   for (uint32_t i = 0; i < node->use.in_cnt; i++) {
-    if (!constants[i])
-      call->at[i] = d->places[root_of(d, node->in[i])].at;
-    else if (node->use.op->packs >> i & 1)
+    if (!constants[i]) {
+      call->at[i] = place_of(d, node->in[i]);
+      call->in_state |= (uint32_t)in_state(d, node->in[i]) << i;
+    } else if (node->use.op->packs >> i & 1) {
       call->constants[i] = call->use.packed; /* not read by this name */
-    else
+    } else {
       call->constants[i] = copy_floats(at, constants[i], node->use.in[i].cnt);
+    }
   }
   if (d->bias_of[n] != TF_NET_NONE)
     call->use.bias =
@@ -257,7 +272,7 @@ static void fill_call(const draft_t *d, tf_net_plan_t *plan, uint32_t n, uint8_t
 static bool belongs_behind(const tf_net_plan_t *plan, uint32_t idx) {
   const tf_net_call_t *call = &plan->calls[idx], *before = call - 1;
   return call->use.op->in_place && !call->use.op->scratch_cnt && call->out_at == before->out_at &&
-         call->use.out.cnt == before->use.out.cnt;
+         call->out_in_state == before->out_in_state && call->use.out.cnt == before->use.out.cnt;
 }
 
 static void fill_steps(tf_net_plan_t *plan) {
@@ -283,20 +298,21 @@ static tf_err_t build(const draft_t *d, tf_net_plan_t **plan) {
   }
   tf_net_plan_t *p = tf_block_new(&bytes);
   if (!p) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes of packed weights", bytes);
-  uint8_t *at      = (uint8_t *)p + header;
-  p->steps         = (tf_net_step_t *)(void *)at;
-  p->calls         = (tf_net_call_t *)(void *)(at + steps);
-  p->input_cnt     = net->input_cnt;
-  p->window        = net->window;
-  p->output_cnt    = tf_net_output_cnt(net);
-  p->isa           = d->isa;
-  p->precision     = d->precision;
-  p->call_cnt      = d->call_cnt;
-  p->input_at      = d->places[TF_NET_INPUT].at;
-  p->output_at     = d->places[root_of(d, net->nodes[last_node(d)].out)].at;
-  p->work_at       = d->floats;
-  p->scratch_bytes = (d->floats + d->work) * sizeof(float);
-  p->block_bytes   = bytes;
+  uint8_t *at        = (uint8_t *)p + header;
+  p->steps           = (tf_net_step_t *)(void *)at;
+  p->calls           = (tf_net_call_t *)(void *)(at + steps);
+  p->input_cnt       = net->input_cnt;
+  p->window          = net->window;
+  p->output_cnt      = d->answer == TF_NET_NONE ? 0 : net->values[d->answer].shape.cnt;
+  p->isa             = d->isa;
+  p->precision       = d->precision;
+  p->call_cnt        = d->call_cnt;
+  p->input_at        = d->places[TF_NET_INPUT].at;
+  p->output_at       = d->answer == TF_NET_NONE ? 0 : place_of(d, d->answer);
+  p->output_in_state = d->answer != TF_NET_NONE && in_state(d, d->answer);
+  p->work_at         = d->floats;
+  p->scratch_bytes   = (d->floats + d->work) * sizeof(float);
+  p->block_bytes     = bytes;
   at += steps + calls;
   for (uint32_t n = 0; n < net->node_cnt; n++) {
     if (d->call_of[n] != TF_NET_NONE) fill_call(d, p, n, &at);
@@ -331,6 +347,11 @@ static tf_err_t make(draft_t *d, tf_net_plan_t **plan) {
 
 tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
                          tf_net_plan_t **plan) {
+  return tf_net_plan_new_part(net, isa, precision, net->nodes[net->node_cnt - 1].out, plan);
+}
+
+tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                              uint32_t answer, tf_net_plan_t **plan) {
   *plan = NULL;
   if (!tf_isa_supported(isa))
     return TF_ERR(E_CORE_ARGUMENT, "this CPU has no %s; it has %s", tf_isa_name(isa),
@@ -338,6 +359,7 @@ tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t preci
   draft_t  d   = {.net       = net,
                   .isa       = isa,
                   .precision = precision,
+                  .answer    = answer,
                   .places    = calloc(net->value_cnt, sizeof *d.places),
                   .bias_of   = calloc(net->node_cnt, sizeof *d.bias_of),
                   .call_of   = calloc(net->node_cnt, sizeof *d.call_of),
@@ -355,38 +377,55 @@ void tf_net_plan_delete(tf_net_plan_t *plan) { free(plan); }
 
 /* ---- running ---- */
 
-TF_INLINE void run_call(const tf_net_plan_t *plan, const tf_net_call_t *call, float *base) {
+/* Where values lie while a plan runs. */
+typedef struct bases {
+  float *scratch, *state;
+} bases_t;
+
+TF_INLINE void run_call(const tf_net_plan_t *plan, const tf_net_call_t *call, bases_t b) {
   const float *in[TF_TENSOR_INPUTS_MAX];
   for (uint32_t i = 0; i < call->use.in_cnt; i++)
-    in[i] = call->constants[i] ? call->constants[i] : base + call->at[i];
-  call->use.op->run(&call->use, in, base + call->out_at, base + plan->work_at);
+    in[i] = call->constants[i] ? call->constants[i]
+                               : (call->in_state >> i & 1 ? b.state : b.scratch) + call->at[i];
+  call->use.op->run(&call->use, in, (call->out_in_state ? b.state : b.scratch) + call->out_at,
+                    b.scratch + plan->work_at);
 }
 
 /* The window comes to where value 0 lies: behind the first call it is memory like any other. */
-static float *enter(const tf_net_plan_t *plan, void *scratch, const float *rows) {
-  float *base = scratch;
-  memcpy(base + plan->input_at, rows, (size_t)plan->window * plan->input_cnt * sizeof *rows);
-  return base;
+static void enter(const tf_net_plan_t *plan, bases_t b, const float *rows) {
+  memcpy(b.scratch + plan->input_at, rows, (size_t)plan->window * plan->input_cnt * sizeof *rows);
+}
+
+static void leave(const tf_net_plan_t *plan, bases_t b, float *out) {
+  memcpy(out, (plan->output_in_state ? b.state : b.scratch) + plan->output_at,
+         plan->output_cnt * sizeof *out);
+}
+
+void tf_net_plan_run_part(const tf_net_plan_t *plan, void *state, void *scratch, const float *rows,
+                          float *out) {
+  const bases_t b = {scratch, state};
+  if (rows) enter(plan, b, rows);
+  for (uint32_t i = 0; i < plan->call_cnt; i++) run_call(plan, &plan->calls[i], b);
+  if (out) leave(plan, b, out);
 }
 
 void tf_net_plan_run(const tf_net_plan_t *plan, void *scratch, const float *rows, float *out) {
-  float *base = enter(plan, scratch, rows);
-  for (uint32_t i = 0; i < plan->call_cnt; i++) run_call(plan, &plan->calls[i], base);
-  memcpy(out, base + plan->output_at, plan->output_cnt * sizeof *out);
+  tf_net_plan_run_part(plan, NULL, scratch, rows, out);
 }
 
 void tf_net_plan_profile(const tf_net_plan_t *plan, void *scratch, const float *rows, float *out,
                          uint64_t *ticks) {
-  float   *base = enter(plan, scratch, rows);
+  const bases_t b = {scratch, NULL};
+  enter(plan, b, rows);
   uint64_t then = tf_clock_ticks();
   for (uint32_t s = 0; s < plan->step_cnt; s++) {
     for (uint32_t i = 0; i < plan->steps[s].cnt; i++)
-      run_call(plan, &plan->calls[plan->steps[s].first + i], base);
+      run_call(plan, &plan->calls[plan->steps[s].first + i], b);
     uint64_t now = tf_clock_ticks();
     if (ticks[s] > now - then) ticks[s] = now - then;
     then = now;
   }
-  memcpy(out, base + plan->output_at, plan->output_cnt * sizeof *out);
+  leave(plan, b, out);
 }
 
 /* ---- for people ---- */

@@ -22,7 +22,9 @@ typedef struct tf_net_call {
   const float    *constants[TF_TENSOR_INPUTS_MAX]; /* NULL: in scratch, at */
   uint32_t        at[TF_TENSOR_INPUTS_MAX];        /* floats */
   uint32_t        out_at;
-  uint32_t        node; /* of the graph */
+  uint32_t        node;     /* of the graph */
+  uint32_t        in_state; /* bit i: input i lies in the state, not in scratch */
+  bool            out_in_state;
 } tf_net_call_t;
 
 typedef struct tf_net_step {
@@ -34,6 +36,7 @@ typedef struct tf_net_plan {
   uint32_t       input_cnt, output_cnt, window;
   uint32_t       step_cnt, call_cnt;
   uint32_t       input_at, output_at; /* floats into scratch */
+  bool           output_in_state;     /* into the state, that is */
   uint32_t       work_at;             /* ops' own scratch */
   tf_isa_t       isa;
   tf_precision_t precision; /* of products with a constant side (tensor/rounded.h) */
@@ -51,10 +54,17 @@ typedef struct tf_net_plan {
 tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
                          tf_net_plan_t **plan);
 void     tf_net_plan_delete(tf_net_plan_t *plan); /* accepts NULL */
+/* A part of a net, whose values lie in an instrument's state too. The answer is value answer; with TF_NET_NONE there is
+ * none, and the window is not read. */
+tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                              uint32_t answer, tf_net_plan_t **plan);
 
 /* A window of rows in, its outputs out. No allocation, no failure, no state. rows: window times input_cnt floats. scratch:
  * scratch_bytes, aligned to 64. */
 void tf_net_plan_run(const tf_net_plan_t *plan, void *scratch, const float *rows, float *out);
+/* The same of a part, over a state. rows NULL: none are read; out NULL: none is written. */
+void tf_net_plan_run_part(const tf_net_plan_t *plan, void *state, void *scratch, const float *rows,
+                          float *out);
 /* The same, lowering each step's time in ticks (of tf_clock_ticks), step_cnt of them, to what it took now. */
 void tf_net_plan_profile(const tf_net_plan_t *plan, void *scratch, const float *rows, float *out,
                          uint64_t *ticks);

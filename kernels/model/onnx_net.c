@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "core/nearest.h"
 
 #define REFUSE TF_ONNX_REFUSE
 
-static const tf_onnx_net_op_t *const tables[] = {tf_onnx_net_layers, tf_onnx_net_moves,
-                                                 tf_onnx_net_pointwise, tf_onnx_net_trees};
+static const tf_onnx_net_op_t *const tables[] = {
+    tf_onnx_net_layers,  tf_onnx_net_recurrent, tf_onnx_net_reduce,
+    tf_onnx_net_einsum,  tf_onnx_net_moves,     tf_onnx_net_places,
+    tf_onnx_net_control, tf_onnx_net_pointwise, tf_onnx_net_trees};
 
 const tf_onnx_net_op_t *tf_onnx_net_at(uint32_t idx) {
   for (size_t t = 0; t < TF_ARRAY_CNT(tables); t++)
@@ -30,23 +33,59 @@ static const tf_onnx_net_op_t *find_op(const Onnx__NodeProto *node) {
   return NULL;
 }
 
+/* What to do about an op that exporters write, and that is not here. */
+static const char *advice_of(const char *type) {
+  static const char *const rows[][2] = {
+      {"ArgMax",           "no labels are computed: take the scores before it as the output, with --output"},
+      {"ArgMin",           "no labels are computed: take the scores before it as the output, with --output"},
+      {"Attention",        "export with opset_version=18, which writes it as MatMul and Softmax"           },
+      {"DFT",              "make the spectrum a feature"                                                   },
+      {"DequantizeLinear",
+       "export the model in floats: `model import --precision` makes it smaller"                           },
+      {"Loop",             "export it unrolled, with a window of known length"                             },
+      {"QuantizeLinear",   "export the model in floats: `model import --precision` makes it smaller"       },
+      {"Scan",             "export it unrolled, with a window of known length"                             },
+      {"TopK",             "no labels are computed: take the scores before it as the output, with --output"},
+      {"ZipMap",
+       "convert with the option zipmap=False, which leaves the probabilities as a tensor"                  },
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++)
+    if (type && strcmp(rows[i][0], type) == 0) return rows[i][1];
+  return NULL;
+}
+
 #define SUPPORTED_BYTES 1400u
+#define NEAREST_CNT_MAX 256u
+
+/* "; did you mean Gemm" of the ops there are, the advice, or nothing. */
+static void append_advice(const char *type, char *text, size_t bytes) {
+  const char             *known[NEAREST_CNT_MAX], *advice = advice_of(type);
+  size_t                  cnt = 0;
+  const tf_onnx_net_op_t *op;
+  for (uint32_t i = 0; (op = tf_onnx_net_at(i)) != NULL && cnt < NEAREST_CNT_MAX; i++)
+    known[cnt++] = op->type;
+  const char *near = advice || !type ? NULL : tf_nearest_name(type, known, cnt);
+  text[0]          = 0;
+  if (advice) snprintf(text, bytes, ": %s", advice);
+  if (near) snprintf(text, bytes, " (did you mean %s?)", near);
+}
 
 static tf_err_t refuse_op(const tf_onnx_net_t *im, const Onnx__NodeProto *node) {
-  char                    text[SUPPORTED_BYTES];
+  char                    text[SUPPORTED_BYTES], advice[120];
   size_t                  at = 0;
   const tf_onnx_net_op_t *op;
   text[0] = 0;
   for (uint32_t i = 0; (op = tf_onnx_net_at(i)) != NULL && at < sizeof text; i++)
     at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", i ? ", " : "", op->type);
   const bool standard = tf_onnx_node_is_standard(node);
-  return REFUSE(im, node, E_MODEL_UNSUPPORTED, "is not supported%s%.40s; supported are: %s",
-                standard ? "" : " in domain ", standard ? "" : node->domain, text);
+  append_advice(node->op_type, advice, sizeof advice);
+  return REFUSE(im, node, E_MODEL_UNSUPPORTED, "is not supported%s%.40s%s; supported are: %s",
+                standard ? "" : " in domain ", standard ? "" : node->domain, advice, text);
 }
 
 /* ---- operands ---- */
 
-static tf_err_t claim(tf_onnx_net_t *im, const tf_onnx_operand_t *operand, uint32_t *idx) {
+tf_err_t tf_onnx_net_claim(tf_onnx_net_t *im, const tf_onnx_operand_t *operand, uint32_t *idx) {
   if (im->operand_cnt == TF_ONNX_NET_OPERAND_CNT_MAX)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s: more than %u values", im->path,
                   TF_ONNX_NET_OPERAND_CNT_MAX);
@@ -58,7 +97,8 @@ static tf_err_t claim(tf_onnx_net_t *im, const tf_onnx_operand_t *operand, uint3
 tf_err_t tf_onnx_net_constant(tf_onnx_net_t *im, const tf_tensor_shape_t *shape, double *wide,
                               bool whole, uint32_t *out) {
   tf_onnx_operand_t o = {.shape = *shape, .wide = wide, .value = TF_NET_NONE, .whole = whole};
-  tf_err_t err = wide ? claim(im, &o, out) : TF_ERR(E_CORE_NO_MEMORY, "%s: a constant", im->path);
+  tf_err_t          err =
+      wide ? tf_onnx_net_claim(im, &o, out) : TF_ERR(E_CORE_NO_MEMORY, "%s: a constant", im->path);
   if (err) free(wide);
   return err;
 }
@@ -84,7 +124,7 @@ tf_err_t tf_onnx_net_same(tf_onnx_net_t *im, uint32_t in, uint32_t *out) {
     if (copy.wide) memcpy(copy.wide, im->operands[in].wide, copy.shape.cnt * sizeof *copy.wide);
     if (!copy.wide) return TF_ERR(E_CORE_NO_MEMORY, "%s: a constant", im->path);
   }
-  tf_err_t err = claim(im, &copy, out);
+  tf_err_t err = tf_onnx_net_claim(im, &copy, out);
   if (err) free(copy.wide);
   return err;
 }
@@ -161,7 +201,7 @@ static tf_err_t emit_node(tf_onnx_net_t *im, const Onnx__NodeProto *node,
   if (!err) err = tf_net_add(im->net, &spec, &value);
   if (err) return err;
   tf_onnx_operand_t o = {.shape = im->net->values[value].shape, .value = value};
-  return claim(im, &o, out);
+  return tf_onnx_net_claim(im, &o, out);
 }
 
 static tf_err_t emit_checked(tf_onnx_net_t *im, const Onnx__NodeProto *node,
@@ -208,6 +248,13 @@ tf_err_t tf_onnx_net_reshape(tf_onnx_net_t *im, const Onnx__NodeProto *node, uin
   tf_onnx_emit_t emit = {
       .op = "reshape", .in = &in, .in_cnt = 1, .ints = dims, .int_cnt = shape->rank};
   return tf_onnx_net_emit(im, node, &emit, out);
+}
+
+tf_err_t tf_onnx_net_as(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in, uint32_t rank,
+                        const uint32_t *dims, uint32_t *out) {
+  tf_tensor_shape_t shape = {.rank = rank};
+  memcpy(shape.dims, dims, rank * sizeof *dims);
+  return tf_onnx_net_reshape(im, node, in, &shape, out);
 }
 
 tf_err_t tf_onnx_net_binary(tf_onnx_net_t *im, const Onnx__NodeProto *node, const char *op,
@@ -292,7 +339,7 @@ tf_err_t tf_onnx_net_axes(tf_onnx_net_t *im, const Onnx__NodeProto *node, const 
 
 /* ---- nodes ---- */
 
-static uint32_t find(const tf_onnx_net_t *im, const char *name) {
+uint32_t tf_onnx_net_find(const tf_onnx_net_t *im, const char *name) {
   for (uint32_t i = im->operand_cnt; i-- > 0;)
     if (im->operands[i].name && strcmp(im->operands[i].name, name) == 0) return i;
   return TF_NET_NONE;
@@ -301,7 +348,7 @@ static uint32_t find(const tf_onnx_net_t *im, const char *name) {
 static tf_err_t find_inputs(const tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t *in) {
   for (size_t i = 0; i < node->n_input; i++) {
     const char *name = tf_onnx_node_input(node, i);
-    in[i]            = name ? find(im, name) : TF_NET_NONE;
+    in[i]            = name ? tf_onnx_net_find(im, name) : TF_NET_NONE;
     if (name && in[i] == TF_NET_NONE)
       return REFUSE(im, node, E_MODEL_UNSUPPORTED,
                     "it reads \"%.80s\", which is neither an input nor a constant nor the result "
@@ -325,7 +372,8 @@ static tf_err_t import_node(tf_onnx_net_t *im, const Onnx__NodeProto *node) {
   if (!err) err = find_inputs(im, node, in);
   for (size_t i = 0; i < node->n_output; i++) {
     out[i] = TF_NET_NONE;
-    if (!err && node->output[i] && node->output[i][0] && find(im, node->output[i]) != TF_NET_NONE)
+    if (!err && node->output[i] && node->output[i][0] &&
+        tf_onnx_net_find(im, node->output[i]) != TF_NET_NONE)
       err = REFUSE(im, node, E_MODEL_FORMAT, "gives \"%.80s\", which is there already",
                    node->output[i]);
   }
@@ -343,278 +391,62 @@ static tf_err_t import_node(tf_onnx_net_t *im, const Onnx__NodeProto *node) {
   return err;
 }
 
-/* ---- the graph's ends ---- */
-
-/* An input's axes; 0 where the file leaves one open. */
-typedef struct port {
-  const char *name;
-  uint32_t    rank;
-  int64_t     dims[TF_TENSOR_RANK_MAX];
-  uint32_t    columns;
-  bool        turned; /* [.., columns, rows] */
-} port_t;
-
-static tf_err_t read_port(const tf_onnx_net_t *im, const Onnx__ValueInfoProto *info, port_t *port) {
-  const Onnx__TypeProto__Tensor *type = NULL;
-  if (info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
-    type = info->type->tensor_type;
-  if (!type || !type->has_elem_type || type->elem_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: input \"%.80s\" is no tensor of FLOAT (float32)",
-                  im->path, info->name);
-  size_t rank = type->shape ? type->shape->n_dim : 0;
-  if (rank < 2 || rank > 4)
-    return TF_ERR(E_MODEL_UNSUPPORTED,
-                  "%s: input \"%.80s\" has rank %zu; [batch, n], [batch, rows, n] or [batch, 1, "
-                  "rows, n] is wanted",
-                  im->path, info->name, rank);
-  *port = (port_t){.name = info->name, .rank = (uint32_t)rank};
-  for (size_t i = 0; i < rank; i++) {
-    const Onnx__TensorShapeProto__Dimension *dim = type->shape->dim[i];
-    if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
-      port->dims[i] = dim->dim_value;
-    if (port->dims[i] < 0 || port->dims[i] > (int64_t)TF_TENSOR_CNT_MAX)
-      return TF_ERR(E_MODEL_SHAPE, "%s: input \"%.80s\": axis %zu is %lld", im->path, info->name, i,
-                    (long long)port->dims[i]);
-  }
-  return TF_OK;
-}
-
-static bool is_constant(const tf_onnx_net_t *im, const char *name) {
-  return find(im, name) != TF_NET_NONE;
-}
-
-static tf_err_t read_ports(const tf_onnx_net_t *im, const Onnx__GraphProto *source, port_t *ports,
-                           uint32_t *cnt) {
-  *cnt = 0;
-  for (size_t i = 0; i < source->n_input; i++) {
-    const Onnx__ValueInfoProto *info = source->input[i];
-    if (!info->name || !info->name[0])
-      return TF_ERR(E_MODEL_FORMAT, "%s: an input without a name", im->path);
-    if (is_constant(im, info->name)) continue;
-    if (*cnt == TF_ONNX_NET_INPUT_CNT_MAX)
-      return TF_ERR(E_MODEL_UNSUPPORTED, "%s: more than %u inputs", im->path,
-                    TF_ONNX_NET_INPUT_CNT_MAX);
-    tf_err_t err = read_port(im, info, &ports[(*cnt)++]);
-    if (err) return err;
-  }
-  return *cnt ? TF_OK : TF_ERR(E_MODEL_FORMAT, "%s: no input", im->path);
-}
-
-/* How many columns an input has, and rows: 1, or those of the window; 0 where open. One feature and a row of several
- * values is a window of that feature; the axes of a lone window may be turned. */
-static void read_axes(port_t *p, uint32_t feature_cnt, bool lone, int64_t *rows) {
-  const uint32_t last = p->rank - 1;
-  *rows               = p->rank == 2 ? 1 : p->dims[last - 1];
-  p->columns          = (uint32_t)p->dims[last];
-  if (lone && p->rank == 3 && p->dims[0] == 0 && p->dims[1] == 1)
-    *rows = 0; /* either could be the batch: --window says */
-  if (lone && p->rank == 3 && p->dims[0] > 1 && p->dims[1] == 1)
-    *rows = p->dims[0]; /* [rows, batch, n] */
-  if (!lone) return;
-  if (p->columns == 0) p->columns = feature_cnt;
-  if (p->rank == 2 && feature_cnt == 1 && p->columns > 1) {
-    *rows      = p->columns;
-    p->columns = 1;
-  } else if (p->rank == 3 && p->columns != feature_cnt && p->dims[1] == (int64_t)feature_cnt) {
-    p->turned  = true;
-    *rows      = p->dims[2];
-    p->columns = feature_cnt;
-  }
-}
-
-static tf_err_t find_window(const tf_onnx_net_t *im, port_t *ports, uint32_t cnt,
-                            uint32_t feature_cnt, uint32_t *window) {
-  uint64_t columns = 0;
-  int64_t  found   = 1;
-  for (uint32_t i = 0; i < cnt; i++) {
-    int64_t rows;
-    read_axes(&ports[i], feature_cnt, cnt == 1, &rows);
-    columns += ports[i].columns;
-    if (rows == 0) rows = im->window;
-    if (rows == 0)
-      return TF_ERR(
-          E_MODEL_SHAPE,
-          "%s: input \"%.80s\" leaves the number of rows in a window open: say --window N",
-          im->path, ports[i].name);
-    if (rows != 1 && found != 1 && rows != found)
-      return TF_ERR(E_MODEL_SHAPE, "%s: inputs of %lld and of %lld rows", im->path,
-                    (long long)found, (long long)rows);
-    if (rows != 1) found = rows;
-  }
-  if (columns != feature_cnt)
-    return TF_ERR(E_MODEL_SCHEMA,
-                  "%s: input%s \"%.80s\"%s take%s %llu values, %u feature%s given: name one for "
-                  "each, in the order of training",
-                  im->path, cnt == 1 ? "" : "s", ports[0].name, cnt == 1 ? "" : " and so on",
-                  cnt == 1 ? "s" : "", (unsigned long long)columns, feature_cnt,
-                  feature_cnt == 1 ? " was" : "s were");
-  if (im->window && found != (int64_t)im->window)
-    return TF_ERR(E_MODEL_SHAPE, "%s: a window of %u rows was asked for, the file says %lld",
-                  im->path, im->window, (long long)found);
-  if (found > (int64_t)TF_GRAPH_WINDOW_MAX)
-    return TF_ERR(E_MODEL_SHAPE, "%s: a window of %lld rows; 1 to %u are allowed", im->path,
-                  (long long)found, TF_GRAPH_WINDOW_MAX);
-  *window = (uint32_t)found;
-  return TF_OK;
-}
-
-/* Its columns of the window, from first on; of the last row alone where it is a row. */
-static tf_err_t enter_port(tf_onnx_net_t *im, const Onnx__NodeProto *as, const port_t *p,
-                           uint32_t window, uint32_t feature_cnt, uint32_t first) {
-  const bool        one  = p->rank == 2 && !(window > 1 && p->dims[1] == window && p->columns == 1);
-  const uint32_t    rows = one ? 1 : window;
-  tf_onnx_operand_t o    = {
-         .shape = {.rank = 2, .dims = {window, feature_cnt}, .cnt = window * feature_cnt},
-         .value = TF_NET_INPUT
-  };
-  uint32_t at, out;
-  tf_err_t err = claim(im, &o, &at);
-  if (!err && (rows != window || p->columns != feature_cnt)) {
-    const int64_t  ints[6] = {window - rows, rows, 1, first, p->columns, 1};
-    tf_onnx_emit_t emit    = {.op = "slice", .in = &at, .in_cnt = 1, .ints = ints, .int_cnt = 6};
-    err                    = tf_onnx_net_emit(im, as, &emit, &out);
-    at                     = out;
-  }
-  if (!err && p->turned) {
-    err = tf_onnx_net_transpose(im, as, at, (const uint32_t[2]){1, 0}, &out);
-    at  = out;
-  }
-  tf_tensor_shape_t shape = {
-      .rank = p->rank, .dims = {1, 1, 1, 1}
-  };
-  shape.dims[p->rank - 1] = p->turned ? rows : p->columns;
-  if (p->rank > 2) shape.dims[p->rank - 2] = p->turned ? p->columns : rows;
-  if (p->rank == 2 && !one) shape.dims[1] = rows;
-  if (p->rank == 3 && p->dims[0] != 1 && p->dims[1] == 1) shape.dims[0] = rows, shape.dims[1] = 1;
-  if (!err) err = tf_onnx_net_reshape(im, as, at, &shape, &out);
-  if (!err) im->operands[out].name = p->name;
+tf_err_t tf_onnx_net_nodes(tf_onnx_net_t *im, const Onnx__GraphProto *source, const bool *needed) {
+  tf_err_t err = TF_OK;
+  for (size_t i = 0; i < source->n_node && !err; i++)
+    if (!needed || needed[i]) err = import_node(im, source->node[i]);
   return err;
-}
-
-static tf_err_t enter(tf_onnx_net_t *im, const Onnx__GraphProto *source, uint32_t feature_cnt) {
-  port_t          ports[TF_ONNX_NET_INPUT_CNT_MAX];
-  Onnx__NodeProto as = ONNX__NODE_PROTO__INIT;
-  uint32_t        cnt, window = 1, first = 0;
-  char            input[] = "input", none[] = "Input";
-  as.name      = input;
-  as.op_type   = none;
-  tf_err_t err = read_ports(im, source, ports, &cnt);
-  if (!err) err = find_window(im, ports, cnt, feature_cnt, &window);
-  if (!err) err = tf_net_new(window, feature_cnt, &im->net);
-  for (uint32_t i = 0; i < cnt && !err; i++) {
-    err = enter_port(im, &as, &ports[i], window, feature_cnt, first);
-    first += ports[i].columns;
-  }
-  return err;
-}
-
-/* The one output of floats: classifiers give labels beside it. */
-static tf_err_t find_output(const tf_onnx_net_t *im, const Onnx__GraphProto *source,
-                            uint32_t *output) {
-  uint32_t cnt = 0;
-  for (size_t i = 0; i < source->n_output; i++) {
-    const Onnx__ValueInfoProto *info  = source->output[i];
-    const bool                  typed = info->type &&
-                       info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE &&
-                       info->type->tensor_type->has_elem_type;
-    if (!info->name) return TF_ERR(E_MODEL_FORMAT, "%s: an output without a name", im->path);
-    if (typed && info->type->tensor_type->elem_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
-      continue;
-    *output = find(im, info->name);
-    if (*output == TF_NET_NONE)
-      return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is \"%.80s\", which no node gives",
-                    im->path, info->name);
-    cnt++;
-  }
-  if (cnt == 1) return TF_OK;
-  return TF_ERR(E_MODEL_UNSUPPORTED, "%s: %u outputs of floats, one is wanted", im->path, cnt);
-}
-
-/* Of two classes the second one's probability is the score. */
-static tf_err_t second_class(tf_onnx_net_t *im, const Onnx__GraphProto *source, uint32_t *output) {
-  if (im->operands[*output].shape.cnt != 2 || source->n_output < 2) return TF_OK;
-  const Onnx__NodeProto *node    = source->node[source->n_node - 1];
-  tf_tensor_shape_t      flat    = {.rank = 1, .dims = {2}};
-  const int64_t          ints[3] = {1, 1, 1};
-  uint32_t               at;
-  tf_err_t               err  = tf_onnx_net_reshape(im, node, *output, &flat, &at);
-  tf_onnx_emit_t         emit = {.op = "slice", .in = &at, .in_cnt = 1, .ints = ints, .int_cnt = 3};
-  return err ? err : tf_onnx_net_emit(im, node, &emit, output);
-}
-
-/* Whether any node makes new values. */
-static bool computes(const tf_net_t *net) {
-  for (uint32_t i = 0; i < net->node_cnt; i++)
-    if (!net->nodes[i].use.op->is_view) return true;
-  return false;
-}
-
-static tf_err_t leave(tf_onnx_net_t *im, const Onnx__GraphProto *source) {
-  char     text[TF_TENSOR_SHAPE_TEXT_BYTES];
-  uint32_t output;
-  tf_err_t err = find_output(im, source, &output);
-  if (!err) err = second_class(im, source, &output);
-  if (err) return err;
-  const tf_onnx_operand_t *o = &im->operands[output];
-  if (o->wide) return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is a constant", im->path);
-  if (o->shape.cnt > TF_MODEL_OUTPUTS_MAX)
-    return TF_ERR(E_MODEL_SHAPE,
-                  "%s: its output is %u wide; at most %d are allowed: 1 (a score) or 3 (p10, p50, "
-                  "p90) for each step ahead",
-                  im->path, o->shape.cnt, TF_MODEL_OUTPUTS_MAX);
-  if (o->value == TF_NET_INPUT || im->net->node_cnt == 0)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
-  if (o->shape.rank >= 2 && o->shape.dims[0] != 1)
-    return TF_ERR(E_MODEL_SHAPE, "%s: its output is %s for a batch of one window; [1, n] is wanted",
-                  im->path, tf_tensor_shape_text(&o->shape, text));
-  err = tf_net_end(im->net, o->value);
-  if (!err && !computes(im->net))
-    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: its output is its input", im->path);
-  return err ? tf_error_add(err, "importing %s", im->path) : TF_OK;
 }
 
 /* ---- constants and all ---- */
 
-static tf_err_t take_tensor(tf_onnx_net_t *im, const tf_onnx_tensor_t *t) {
-  tf_tensor_shape_t shape = {.rank = t->rank, .cnt = (uint32_t)t->cnt};
-  uint32_t          idx;
+tf_err_t tf_onnx_net_tensor(tf_onnx_net_t *im, tf_onnx_tensors_t *all, const char *name,
+                            const Onnx__TensorProto *proto, uint32_t *out) {
+  all->masks   = true;
+  tf_err_t err = tf_onnx_tensor_add(all, name, proto);
+  if (err) return err;
+  const tf_onnx_tensor_t *t     = &all->tensors[all->cnt - 1];
+  tf_tensor_shape_t       shape = {.rank = t->rank, .cnt = (uint32_t)t->cnt};
   if (t->cnt > TF_TENSOR_CNT_MAX)
     return TF_ERR(E_MODEL_UNSUPPORTED,
                   "%s: tensor \"%.100s\" holds %llu values, at most %llu are allowed", im->path,
-                  t->name, (unsigned long long)t->cnt, (unsigned long long)TF_TENSOR_CNT_MAX);
+                  name, (unsigned long long)t->cnt, (unsigned long long)TF_TENSOR_CNT_MAX);
   for (uint32_t i = 0; i < t->rank; i++) shape.dims[i] = (uint32_t)t->dims[i];
   double *wide = malloc((t->cnt + 1) * sizeof *wide);
   for (uint64_t i = 0; wide && i < t->cnt; i++)
     wide[i] = t->values ? (double)t->values[i] : (double)t->ints[i];
-  tf_err_t err = tf_onnx_net_constant(im, &shape, wide, t->ints != NULL, &idx);
-  if (!err) im->operands[idx].name = t->name;
-  return err;
+  return tf_onnx_net_constant(im, &shape, wide, t->ints != NULL, out);
 }
 
-static tf_err_t take_tensors(tf_onnx_net_t *im, const Onnx__GraphProto *source,
-                             uint64_t *denormal_cnt) {
+tf_err_t tf_onnx_net_tensors(tf_onnx_net_t *im, const Onnx__GraphProto *source) {
   tf_onnx_tensors_t all;
-  tf_err_t          err = tf_onnx_tensor_init(&all, im->path);
-  all.masks             = true;
+  uint32_t          idx;
+  tf_err_t          err = tf_onnx_tensor_init(&all, im->path, im->folder);
   for (size_t i = 0; i < source->n_initializer && !err; i++) {
-    err = tf_onnx_tensor_add(&all, source->initializer[i]->name, source->initializer[i]);
-    if (!err) err = take_tensor(im, &all.tensors[all.cnt - 1]);
+    const char *name = source->initializer[i]->name;
+    err              = tf_onnx_net_tensor(im, &all, name, source->initializer[i], &idx);
+    if (!err) im->operands[idx].name = name;
   }
-  *denormal_cnt = all.denormal_cnt;
+  im->denormal_cnt += all.denormal_cnt;
   if (all.tensors) tf_onnx_tensor_fini(&all);
   return err;
 }
 
 tf_err_t tf_onnx_net_import(const Onnx__GraphProto *source, const tf_onnx_net_spec_t *spec,
                             tf_graph_t *graph, uint64_t *denormal_cnt) {
-  tf_onnx_net_t im = {.path = spec->path, .opset = spec->opset, .window = spec->window};
+  tf_onnx_net_t im = {.path   = spec->path,
+                      .folder = spec->folder,
+                      .source = source,
+                      .opset  = spec->opset,
+                      .window = spec->window};
   im.operands      = calloc(TF_ONNX_NET_OPERAND_CNT_MAX, sizeof *im.operands);
   if (!im.operands) return TF_ERR(E_CORE_NO_MEMORY, "%s: its values", spec->path);
-  tf_err_t err = take_tensors(&im, source, denormal_cnt);
-  if (!err) err = enter(&im, source, spec->feature_cnt);
-  for (size_t i = 0; i < source->n_node && !err; i++) err = import_node(&im, source->node[i]);
-  if (!err) err = leave(&im, source);
+  tf_err_t err = tf_onnx_net_tensors(&im, source);
+  if (!err) err = tf_onnx_net_enter(&im, source, spec->feature_cnt);
+  if (!err) err = tf_onnx_net_nodes(&im, source, spec->output->needed);
+  if (!err) err = tf_onnx_net_leave(&im, source, spec->output);
   if (!err) err = tf_graph_init(graph, spec->name, spec->feature_cnt);
+  *denormal_cnt = im.denormal_cnt;
   if (!err)
     tf_graph_set_net(graph, im.net);
   else

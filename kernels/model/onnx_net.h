@@ -11,6 +11,7 @@
 #include "model/graph.h"
 #include "model/net.h"
 #include "model/onnx_node.h"
+#include "model/onnx_output.h"
 #include "model/onnx_tensor.h"
 
 #define TF_ONNX_NET_OPERAND_CNT_MAX 16384u
@@ -28,12 +29,15 @@ typedef struct tf_onnx_operand {
 } tf_onnx_operand_t;
 
 typedef struct tf_onnx_net {
-  const char        *path; /* for error texts */
-  tf_net_t          *net;
-  int64_t            opset;
-  uint32_t           window; /* asked for; 0: as the file says */
-  uint32_t           operand_cnt;
-  tf_onnx_operand_t *operands; /* room for TF_ONNX_NET_OPERAND_CNT_MAX */
+  const char             *path;   /* for error texts */
+  const char             *folder; /* that other files with data lie in, or NULL */
+  tf_net_t               *net;
+  const Onnx__GraphProto *source;
+  int64_t                 opset;
+  uint32_t                window; /* asked for; 0: as the file says */
+  uint32_t                operand_cnt;
+  uint64_t                denormal_cnt; /* weights that were made 0 */
+  tf_onnx_operand_t      *operands;     /* room for TF_ONNX_NET_OPERAND_CNT_MAX */
 } tf_onnx_net_t;
 
 /* One op of tensors.def on operands. row: the row op that it applies, or NULL. */
@@ -59,9 +63,14 @@ typedef struct tf_onnx_net_op {
 } tf_onnx_net_op_t;
 
 /* Each ends in a row of zeros. */
+extern const tf_onnx_net_op_t tf_onnx_net_control[];
+extern const tf_onnx_net_op_t tf_onnx_net_einsum[];
 extern const tf_onnx_net_op_t tf_onnx_net_layers[];
 extern const tf_onnx_net_op_t tf_onnx_net_moves[];
+extern const tf_onnx_net_op_t tf_onnx_net_places[];
 extern const tf_onnx_net_op_t tf_onnx_net_pointwise[];
+extern const tf_onnx_net_op_t tf_onnx_net_recurrent[];
+extern const tf_onnx_net_op_t tf_onnx_net_reduce[];
 extern const tf_onnx_net_op_t tf_onnx_net_trees[];
 /* The n-th op of all tables in the order above, or NULL past the last: for docs and errors. */
 const tf_onnx_net_op_t *tf_onnx_net_at(uint32_t idx);
@@ -69,14 +78,33 @@ const tf_onnx_net_op_t *tf_onnx_net_at(uint32_t idx);
 /* The graph's nodes and constants into graph, which is made: its net, window and inputs. opset was checked.
  * E_MODEL_UNSUPPORTED, E_MODEL_FORMAT, E_MODEL_SHAPE, E_MODEL_WEIGHTS, E_MODEL_SCHEMA. denormal_cnt: weights made 0. */
 typedef struct tf_onnx_net_spec {
-  const char *path, *name;
-  int64_t     opset;
-  uint32_t    window, feature_cnt;
+  const char             *path, *folder, *name;
+  int64_t                 opset;
+  const tf_onnx_output_t *output;
+  uint32_t                window, feature_cnt;
 } tf_onnx_net_spec_t;
 tf_err_t tf_onnx_net_import(const Onnx__GraphProto *source, const tf_onnx_net_spec_t *spec,
                             tf_graph_t *graph, uint64_t *denormal_cnt);
 
+/* ---- the parts of an import, and what nodes with graphs inside need of them ---- */
+
+/* Inputs of features (onnx_net_ends.c): makes im->net. */
+tf_err_t tf_onnx_net_enter(tf_onnx_net_t *im, const Onnx__GraphProto *source, uint32_t feature_cnt);
+tf_err_t tf_onnx_net_leave(tf_onnx_net_t *im, const Onnx__GraphProto *source,
+                           const tf_onnx_output_t *wanted);
+/* The initialisers of a graph, under their names; one tensor, which all must have room for. */
+tf_err_t tf_onnx_net_tensors(tf_onnx_net_t *im, const Onnx__GraphProto *source);
+tf_err_t tf_onnx_net_tensor(tf_onnx_net_t *im, tf_onnx_tensors_t *all, const char *name,
+                            const Onnx__TensorProto *proto, uint32_t *out);
+/* Its nodes in order; needed, by node, or NULL for all. */
+tf_err_t tf_onnx_net_nodes(tf_onnx_net_t *im, const Onnx__GraphProto *source, const bool *needed);
+
 /* ---- for the tables ---- */
+
+/* The operand called name, the newest of several; TF_NET_NONE. */
+uint32_t tf_onnx_net_find(const tf_onnx_net_t *im, const char *name);
+/* A copy of operand; the constant it owns is the caller's on failure: past TF_ONNX_NET_OPERAND_CNT_MAX. */
+tf_err_t tf_onnx_net_claim(tf_onnx_net_t *im, const tf_onnx_operand_t *operand, uint32_t *idx);
 
 /* Adds the op to the graph, or evaluates it where all its inputs are constants. The error names the node. */
 tf_err_t tf_onnx_net_emit(tf_onnx_net_t *im, const Onnx__NodeProto *node,
@@ -92,6 +120,9 @@ tf_err_t tf_onnx_net_same(tf_onnx_net_t *im, uint32_t in, uint32_t *out);
 /* emit of a reshape; ints are the axes. */
 tf_err_t tf_onnx_net_reshape(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in,
                              const tf_tensor_shape_t *shape, uint32_t *out);
+/* The same, of axes one by one. */
+tf_err_t tf_onnx_net_as(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in, uint32_t rank,
+                        const uint32_t *dims, uint32_t *out);
 /* emit of one with two inputs. */
 tf_err_t tf_onnx_net_binary(tf_onnx_net_t *im, const Onnx__NodeProto *node, const char *op,
                             uint32_t a, uint32_t b, uint32_t *out);
@@ -101,6 +132,10 @@ tf_err_t tf_onnx_net_each(tf_onnx_net_t *im, const Onnx__NodeProto *node, const 
 /* emit of an order of axes. */
 tf_err_t tf_onnx_net_transpose(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in,
                                const uint32_t *order, uint32_t *out);
+
+TF_INLINE const tf_tensor_shape_t *tf_onnx_net_shape(const tf_onnx_net_t *im, uint32_t idx) {
+  return &im->operands[idx].shape;
+}
 
 TF_INLINE const tf_onnx_operand_t *tf_onnx_net_operand(const tf_onnx_net_t *im, uint32_t idx) {
   return &im->operands[idx];

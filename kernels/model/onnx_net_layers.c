@@ -1,4 +1,4 @@
-/* ONNX ops with weights, or over many values: products, convolutions, recurrent layers, norms, pooling, reductions. */
+/* ONNX ops with weights, or over many values: products, convolutions, norms, pooling. */
 #include <math.h>
 #include <string.h>
 
@@ -6,17 +6,6 @@
 #include "model/onnx_net.h"
 
 #define REFUSE TF_ONNX_REFUSE
-
-static const tf_tensor_shape_t *shape_of(const tf_onnx_net_t *im, uint32_t in) {
-  return &im->operands[in].shape;
-}
-
-static tf_err_t reshaped(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in, uint32_t rank,
-                         const uint32_t *dims, uint32_t *out) {
-  tf_tensor_shape_t shape = {.rank = rank};
-  memcpy(shape.dims, dims, rank * sizeof *dims);
-  return tf_onnx_net_reshape(im, node, in, &shape, out);
-}
 
 static tf_err_t scaled(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in, float factor,
                        uint32_t *out) {
@@ -31,18 +20,19 @@ static tf_err_t scaled(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t 
 /* A vector on either side is a matrix of one row or column, whose axis goes again. */
 static tf_err_t import_matmul(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                               uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t a = *shape_of(im, in[0]), b = *shape_of(im, in[1]);
+  const tf_tensor_shape_t a = *tf_onnx_net_shape(im, in[0]), b = *tf_onnx_net_shape(im, in[1]);
   uint32_t                left = in[0], right = in[1], at;
   tf_err_t                err = TF_OK;
   (void)in_cnt;
   if (a.rank == 0 || b.rank == 0)
     return REFUSE(im, node, E_MODEL_SHAPE, "%s", "a factor of rank 0");
-  if (a.rank == 1) err = reshaped(im, node, left, 2, (const uint32_t[2]){1, a.dims[0]}, &left);
+  if (a.rank == 1)
+    err = tf_onnx_net_as(im, node, left, 2, (const uint32_t[2]){1, a.dims[0]}, &left);
   if (!err && b.rank == 1)
-    err = reshaped(im, node, right, 2, (const uint32_t[2]){b.dims[0], 1}, &right);
+    err = tf_onnx_net_as(im, node, right, 2, (const uint32_t[2]){b.dims[0], 1}, &right);
   if (!err) err = tf_onnx_net_binary(im, node, "matmul", left, right, &at);
   if (err) return err;
-  tf_tensor_shape_t shape = *shape_of(im, at);
+  tf_tensor_shape_t shape = *tf_onnx_net_shape(im, at);
   if (b.rank == 1) shape.rank--;
   if (a.rank == 1 && b.rank != 1) shape.dims[shape.rank - 2] = shape.dims[shape.rank - 1];
   if (a.rank == 1) shape.rank--;
@@ -54,9 +44,9 @@ static tf_err_t turned(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t 
                        const char *name, uint32_t *out) {
   int64_t  trans;
   tf_err_t err = tf_onnx_node_int(im->path, node, name, 0, &trans);
-  if (!err && shape_of(im, in)->rank != 2)
+  if (!err && tf_onnx_net_shape(im, in)->rank != 2)
     err = REFUSE(im, node, E_MODEL_SHAPE, "a factor of rank %u; a matrix is wanted",
-                 shape_of(im, in)->rank);
+                 tf_onnx_net_shape(im, in)->rank);
   if (err) return err;
   return trans ? tf_onnx_net_transpose(im, node, in, (const uint32_t[2]){1, 0}, out)
                : tf_onnx_net_same(im, in, out);
@@ -81,9 +71,9 @@ static tf_err_t import_gemm(tf_onnx_net_t *im, const Onnx__NodeProto *node, cons
                     im->path, c->name ? c->name : "computed from constants", i, c->wide[i]);
   err = scaled(im, node, in[2], beta, &shift);
   if (!err) err = tf_onnx_net_binary(im, node, "add", product, shift, out);
-  if (!err && !tf_tensor_shape_same(shape_of(im, product), shape_of(im, *out)))
+  if (!err && !tf_tensor_shape_same(tf_onnx_net_shape(im, product), tf_onnx_net_shape(im, *out)))
     err = REFUSE(im, node, E_MODEL_SHAPE, "its C of %u values does not fit a row of %u",
-                 c->shape.cnt, shape_of(im, product)->dims[1]);
+                 c->shape.cnt, tf_onnx_net_shape(im, product)->dims[1]);
   return err;
 }
 
@@ -138,7 +128,7 @@ static tf_err_t read_per_axis(const tf_onnx_net_t *im, const Onnx__NodeProto *no
 
 static tf_err_t import_conv(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                             uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t *x = shape_of(im, in[0]), *w = shape_of(im, in[1]);
+  const tf_tensor_shape_t *x = tf_onnx_net_shape(im, in[0]), *w = tf_onnx_net_shape(im, in[1]);
   const uint32_t           axes = x->rank < 2 ? 0 : x->rank - 2;
   int64_t stride[TF_TENSOR_RANK_MAX], dilation[TF_TENSOR_RANK_MAX], kernel[TF_TENSOR_RANK_MAX],
       pads[2 * TF_TENSOR_RANK_MAX], ints[9];
@@ -160,13 +150,75 @@ static tf_err_t import_conv(tf_onnx_net_t *im, const Onnx__NodeProto *node, cons
   return tf_onnx_net_emit(im, node, &emit, out);
 }
 
+/* What ceil_mode adds behind: enough for a last window that is not whole, where that begins before the padding behind. */
+static int64_t ceil_pad(int64_t size, int64_t kernel, int64_t stride, int64_t dilation,
+                        const int64_t pads[2]) {
+  const int64_t room = size + pads[0] + pads[1] - ((kernel - 1) * dilation + 1);
+  if (room < 0 || room % stride == 0) return 0;
+  const int64_t last = (room / stride + 1) * stride; /* where it begins */
+  return last < size + pads[0] ? last - room : 0;
+}
+
+/* Zeros around the axes behind batch and channel. */
+static tf_err_t pad_zeros(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in,
+                          uint32_t axes, const int64_t *pads, uint32_t *out) {
+  int64_t ints[1 + 2 * TF_TENSOR_RANK_MAX] = {0};
+  double  zero                             = 0.0;
+  for (uint32_t i = 0; i < axes; i++) {
+    ints[1 + 2 * (2 + i)] = pads[i];
+    ints[2 + 2 * (2 + i)] = pads[axes + i];
+  }
+  tf_onnx_emit_t emit = {.op       = "pad",
+                         .in       = &in,
+                         .in_cnt   = 1,
+                         .ints     = ints,
+                         .int_cnt  = 1 + 2 * (2 + axes),
+                         .reals    = &zero,
+                         .real_cnt = 1};
+  return tf_onnx_net_emit(im, node, &emit, out);
+}
+
+/* ints of max_pool and average_pool (tensor/pool.h). Padding that counts, of windows that are cut at their end, is made first:
+ * then what is cut does not count. */
+static tf_err_t emit_pool(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in,
+                          uint32_t axes, const int64_t *kernel, const int64_t *stride,
+                          const int64_t *dilation, int64_t *pads, uint32_t *out) {
+  const bool average  = strcmp(node->op_type, "AveragePool") == 0;
+  int64_t    ints[16] = {0}, more[3] = {0}, ceil_mode, include;
+  tf_err_t   err = tf_onnx_node_int(im->path, node, "ceil_mode", 0, &ceil_mode);
+  if (!err) err = tf_onnx_node_int(im->path, node, "count_include_pad", 0, &include);
+  if (err) return err;
+  for (uint32_t i = 0; i < axes && ceil_mode; i++) {
+    const int64_t both[2] = {pads[i], pads[axes + i]};
+    more[i] =
+        ceil_pad(tf_onnx_net_shape(im, in)->dims[2 + i], kernel[i], stride[i], dilation[i], both);
+  }
+  if (average && ceil_mode && include) {
+    err     = pad_zeros(im, node, in, axes, pads, &in);
+    include = 0;
+    memset(pads, 0, 2 * axes * sizeof *pads);
+  }
+  if (err) return err;
+  for (uint32_t i = 0; i < axes; i++) {
+    int64_t *n = ints + 5 * i;
+    n[0] = kernel[i], n[1] = stride[i], n[2] = dilation[i], n[3] = pads[i];
+    n[4] = pads[axes + i] + more[i];
+  }
+  ints[5 * axes]      = include;
+  tf_onnx_emit_t emit = {.op      = average ? "average_pool" : "max_pool",
+                         .in      = &in,
+                         .in_cnt  = 1,
+                         .ints    = ints,
+                         .int_cnt = 5 * axes + average};
+  return tf_onnx_net_emit(im, node, &emit, out);
+}
+
 static tf_err_t import_pool(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                             uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t *x       = shape_of(im, in[0]);
-  const bool               average = strcmp(node->op_type, "AveragePool") == 0;
-  const uint32_t           axes    = x->rank < 2 ? 0 : x->rank - 2;
+  const tf_tensor_shape_t *x    = tf_onnx_net_shape(im, in[0]);
+  const uint32_t           axes = x->rank < 2 ? 0 : x->rank - 2;
   int64_t stride[TF_TENSOR_RANK_MAX], dilation[TF_TENSOR_RANK_MAX], kernel[TF_TENSOR_RANK_MAX],
-      pads[2 * TF_TENSOR_RANK_MAX], ints[16], ceil_mode, include;
+      pads[2 * TF_TENSOR_RANK_MAX];
   (void)in_cnt;
   if (axes < 1 || axes > 3)
     return REFUSE(im, node, E_MODEL_UNSUPPORTED, "over %u axes; one to three are supported", axes);
@@ -174,22 +226,10 @@ static tf_err_t import_pool(tf_onnx_net_t *im, const Onnx__NodeProto *node, cons
   if (!err) err = read_per_axis(im, node, "strides", axes, stride);
   if (!err) err = read_per_axis(im, node, "dilations", axes, dilation);
   if (!err) err = read_pads(im, node, axes, x->dims + 2, kernel, stride, dilation, pads);
-  if (!err) err = tf_onnx_node_int(im->path, node, "ceil_mode", 0, &ceil_mode);
-  if (!err) err = tf_onnx_node_int(im->path, node, "count_include_pad", 0, &include);
-  if (!err && ceil_mode)
-    err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "%s", "ceil_mode 1 is not supported");
-  if (err) return err;
-  for (uint32_t i = 0; i < axes; i++) {
-    int64_t *n = ints + 5 * i;
-    n[0] = kernel[i], n[1] = stride[i], n[2] = dilation[i], n[3] = pads[i], n[4] = pads[axes + i];
-  }
-  ints[5 * axes]      = include;
-  tf_onnx_emit_t emit = {.op      = average ? "average_pool" : "max_pool",
-                         .in      = in,
-                         .in_cnt  = 1,
-                         .ints    = ints,
-                         .int_cnt = 5 * axes + average};
-  return tf_onnx_net_emit(im, node, &emit, out);
+  for (uint32_t i = 0; i < 2 * axes && !err; i++)
+    if (pads[i] < 0 || pads[i] > (int64_t)TF_TENSOR_CNT_MAX)
+      err = REFUSE(im, node, E_MODEL_SHAPE, "pads of %lld", (long long)pads[i]);
+  return err ? err : emit_pool(im, node, in[0], axes, kernel, stride, dilation, pads, out);
 }
 
 /* ---- norms ---- */
@@ -205,7 +245,7 @@ static tf_err_t emit_norm(tf_onnx_net_t *im, const Onnx__NodeProto *node, const 
 /* Over the axes from axis on, taken as one. */
 static tf_err_t import_layer_norm(tf_onnx_net_t *im, const Onnx__NodeProto *node,
                                   const uint32_t *in, uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t shape = *shape_of(im, in[0]);
+  const tf_tensor_shape_t shape = *tf_onnx_net_shape(im, in[0]);
   float                   epsilon;
   int64_t                 asked;
   uint32_t                axis, parts[3];
@@ -215,9 +255,10 @@ static tf_err_t import_layer_norm(tf_onnx_net_t *im, const Onnx__NodeProto *node
   if (err) return err;
   const uint32_t width = tf_tensor_axes_cnt(&shape, axis, shape.rank);
   if (in_cnt > 2 && in[2] == TF_NET_NONE) in_cnt = 2;
-  err = reshaped(im, node, in[0], 2, (const uint32_t[2]){shape.cnt / width, width}, &parts[0]);
+  err =
+      tf_onnx_net_as(im, node, in[0], 2, (const uint32_t[2]){shape.cnt / width, width}, &parts[0]);
   for (uint32_t i = 1; i < in_cnt && !err; i++)
-    err = reshaped(im, node, in[i], 1, &width, &parts[i]);
+    err = tf_onnx_net_as(im, node, in[i], 1, &width, &parts[i]);
   if (!err) err = emit_norm(im, node, parts, in_cnt, epsilon, &parts[0]);
   return err ? err : tf_onnx_net_reshape(im, node, parts[0], &shape, out);
 }
@@ -225,10 +266,10 @@ static tf_err_t import_layer_norm(tf_onnx_net_t *im, const Onnx__NodeProto *node
 /* Times scale and plus shift, one each of axis 1: as [channels, 1, ..] */
 static tf_err_t scale_channels(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in,
                                uint32_t scale, uint32_t shift, uint32_t *out) {
-  const tf_tensor_shape_t shape                    = *shape_of(im, in);
+  const tf_tensor_shape_t shape                    = *tf_onnx_net_shape(im, in);
   uint32_t                dims[TF_TENSOR_RANK_MAX] = {shape.dims[1], 1, 1, 1, 1, 1, 1}, at;
-  tf_err_t                err = reshaped(im, node, scale, shape.rank - 1, dims, &scale);
-  if (!err) err = reshaped(im, node, shift, shape.rank - 1, dims, &shift);
+  tf_err_t                err = tf_onnx_net_as(im, node, scale, shape.rank - 1, dims, &scale);
+  if (!err) err = tf_onnx_net_as(im, node, shift, shape.rank - 1, dims, &shift);
   if (!err) err = tf_onnx_net_binary(im, node, "mul", in, scale, &at);
   return err ? err : tf_onnx_net_binary(im, node, "add", at, shift, out);
 }
@@ -236,7 +277,7 @@ static tf_err_t scale_channels(tf_onnx_net_t *im, const Onnx__NodeProto *node, u
 /* Instance norm is one of a group a channel. */
 static tf_err_t import_group_norm(tf_onnx_net_t *im, const Onnx__NodeProto *node,
                                   const uint32_t *in, uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t shape = *shape_of(im, in[0]);
+  const tf_tensor_shape_t shape = *tf_onnx_net_shape(im, in[0]);
   float                   epsilon;
   int64_t                 groups = 0;
   uint32_t                at, scale = in[1], shift = in[2];
@@ -250,17 +291,17 @@ static tf_err_t import_group_norm(tf_onnx_net_t *im, const Onnx__NodeProto *node
   if (err) return err;
   const uint32_t rows = shape.dims[0] * (uint32_t)groups, each = shape.dims[1] / (uint32_t)groups;
   const bool     by_group = im->opset < 21 && strcmp(node->op_type, "GroupNormalization") == 0;
-  err = reshaped(im, node, in[0], 2, (const uint32_t[2]){rows, shape.cnt / rows}, &at);
+  err = tf_onnx_net_as(im, node, in[0], 2, (const uint32_t[2]){rows, shape.cnt / rows}, &at);
   if (!err) err = emit_norm(im, node, &at, 1, epsilon, &at);
   if (!err) err = tf_onnx_net_reshape(im, node, at, &shape, &at);
   for (uint32_t i = 0; i < 2 && by_group && !err;
        i++) { /* a value a group, repeated for its channels */
     uint32_t     *list    = i ? &shift : &scale;
     const int64_t wide[2] = {groups, each};
-    err = reshaped(im, node, *list, 2, (const uint32_t[2]){(uint32_t)groups, 1}, list);
+    err = tf_onnx_net_as(im, node, *list, 2, (const uint32_t[2]){(uint32_t)groups, 1}, list);
     tf_onnx_emit_t emit = {.op = "expand", .in = list, .in_cnt = 1, .ints = wide, .int_cnt = 2};
     if (!err) err = tf_onnx_net_emit(im, node, &emit, list);
-    if (!err) err = reshaped(im, node, *list, 1, &shape.dims[1], list);
+    if (!err) err = tf_onnx_net_as(im, node, *list, 1, &shape.dims[1], list);
   }
   return err ? err : scale_channels(im, node, at, scale, shift, out);
 }
@@ -293,7 +334,7 @@ static bool scale_into_conv(tf_onnx_net_t *im, uint32_t in, const double *scale,
 /* As running statistics have it: (x - mean) / sqrt(variance + epsilon) * scale + shift. */
 static tf_err_t import_batch_norm(tf_onnx_net_t *im, const Onnx__NodeProto *node,
                                   const uint32_t *in, uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t x = *shape_of(im, in[0]);
+  const tf_tensor_shape_t x = *tf_onnx_net_shape(im, in[0]);
   float                   epsilon;
   int64_t                 training;
   tf_err_t                err = tf_onnx_node_float(im->path, node, "epsilon", 1e-5f, &epsilon);
@@ -332,273 +373,19 @@ static tf_err_t import_batch_norm(tf_onnx_net_t *im, const Onnx__NodeProto *node
   return err;
 }
 
-/* ---- reductions ---- */
-
-static tf_err_t emit_reduce(tf_onnx_net_t *im, const Onnx__NodeProto *node, const char *op,
-                            uint32_t in, bool keep, const int64_t *axes, uint32_t cnt,
-                            uint32_t *out) {
-  int64_t ints[1 + TF_TENSOR_RANK_MAX] = {keep};
-  for (uint32_t i = 0; i < cnt; i++) ints[1 + i] = axes[i];
-  tf_onnx_emit_t emit = {.op = op, .in = &in, .in_cnt = 1, .ints = ints, .int_cnt = 1 + cnt};
-  return tf_onnx_net_emit(im, node, &emit, out);
-}
-
-/* What is done before and after: the L2 norm is the root of a sum of squares. */
-typedef struct reduction {
-  const char *type, *before, *op, *after;
-} reduction_t;
-
-static tf_err_t apply(tf_onnx_net_t *im, const Onnx__NodeProto *node, const char *op, uint32_t in,
-                      uint32_t *out) {
-  if (!op) return tf_onnx_net_same(im, in, out);
-  if (strcmp(op, "square") == 0) return tf_onnx_net_binary(im, node, "mul", in, in, out);
-  if (strcmp(op, "exp") == 0) return tf_onnx_net_each(im, node, op, in, 0.0, 0.0, out);
-  tf_onnx_emit_t emit = {.op = op, .in = &in, .in_cnt = 1};
-  return tf_onnx_net_emit(im, node, &emit, out);
-}
-
-static tf_err_t import_reduce(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
-                              uint32_t in_cnt, uint32_t *out) {
-  static const reduction_t rows[] = {
-      {"ReduceL1",        "abs",    "reduce_sum",  NULL  },
-      {"ReduceL2",        "square", "reduce_sum",  "sqrt"},
-      {"ReduceLogSum",    NULL,     "reduce_sum",  "log" },
-      {"ReduceLogSumExp", "exp",    "reduce_sum",  "log" },
-      {"ReduceMax",       NULL,     "reduce_max",  NULL  },
-      {"ReduceMean",      NULL,     "reduce_mean", NULL  },
-      {"ReduceMin",       NULL,     "reduce_min",  NULL  },
-      {"ReduceProd",      NULL,     "reduce_prod", NULL  },
-      {"ReduceSum",       NULL,     "reduce_sum",  NULL  },
-      {"ReduceSumSquare", "square", "reduce_sum",  NULL  },
-  };
-  const uint32_t     rank = shape_of(im, in[0])->rank;
-  const reduction_t *r    = rows;
-  int64_t            axes[TF_TENSOR_RANK_MAX], keep, noop;
-  uint32_t           cnt, at;
-  while (strcmp(r->type, node->op_type) != 0) r++;
-  tf_err_t err = tf_onnx_net_axes(im, node, in, in_cnt, 1, rank, axes, &cnt);
-  if (!err) err = tf_onnx_node_int(im->path, node, "keepdims", 1, &keep);
-  if (!err) err = tf_onnx_node_int(im->path, node, "noop_with_empty_axes", 0, &noop);
-  if (err) return err;
-  if (cnt == 0 && noop) return tf_onnx_net_same(im, in[0], out);
-  if (cnt == 0)
-    for (; cnt < rank; cnt++) axes[cnt] = cnt;
-  err = apply(im, node, r->before, in[0], &at);
-  if (!err) err = emit_reduce(im, node, r->op, at, keep, axes, cnt, &at);
-  const bool whole = im->operands[in[0]].whole && !r->after && strcmp(r->op, "reduce_mean") != 0;
-  if (!err) err = apply(im, node, r->after, at, out);
-  if (!err) im->operands[*out].whole = whole && im->operands[*out].wide;
-  return err;
-}
-
-static tf_err_t import_global_pool(tf_onnx_net_t *im, const Onnx__NodeProto *node,
-                                   const uint32_t *in, uint32_t in_cnt, uint32_t *out) {
-  const uint32_t rank = shape_of(im, in[0])->rank;
-  int64_t        axes[TF_TENSOR_RANK_MAX];
-  uint32_t       cnt = 0;
-  (void)in_cnt;
-  for (uint32_t i = 2; i < rank; i++) axes[cnt++] = i;
-  return emit_reduce(im, node,
-                     strcmp(node->op_type, "GlobalAveragePool") == 0 ? "reduce_mean" : "reduce_max",
-                     in[0], true, axes, cnt, out);
-}
-
-/* ---- recurrent layers ---- */
-
-static bool same_word(const ProtobufCBinaryData *text, const char *word) {
-  return text->len == strlen(word) && strncasecmp((const char *)text->data, word, text->len) == 0;
-}
-
-static tf_err_t check_activations(const tf_onnx_net_t *im, const Onnx__NodeProto *node,
-                                  uint32_t directions) {
-  static const char *const of_lstm[] = {"Sigmoid", "Tanh", "Tanh"}, *const of_rnn[] = {"Tanh"};
-  const bool                  rnn = strcmp(node->op_type, "RNN") == 0;
-  const size_t                cnt = rnn ? 1 : strcmp(node->op_type, "LSTM") == 0 ? 3 : 2;
-  const Onnx__AttributeProto *a;
-  tf_err_t                    err = tf_onnx_node_attribute(im->path, node, "activations",
-                                                           ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS, &a);
-  if (err || !a) return err;
-  bool same = a->n_strings == cnt * directions;
-  for (size_t i = 0; same && i < a->n_strings; i++)
-    same = same_word(&a->strings[i], (rnn ? of_rnn : of_lstm)[i % cnt]);
-  return same ? TF_OK
-              : REFUSE(im, node, E_MODEL_UNSUPPORTED, "its activations are not %s",
-                       rnn        ? "Tanh"
-                       : cnt == 3 ? "Sigmoid, Tanh, Tanh"
-                                  : "Sigmoid, Tanh");
-}
-
-static tf_err_t read_direction(const tf_onnx_net_t *im, const Onnx__NodeProto *node,
-                               int64_t *direction) {
-  static const char *const    names[] = {"forward", "reverse", "bidirectional"};
-  const Onnx__AttributeProto *a;
-  tf_err_t                    err = tf_onnx_node_attribute(im->path, node, "direction",
-                                                           ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, &a);
-  *direction                      = 0;
-  if (err || !a) return err;
-  for (*direction = 0; *direction < 3; ++*direction)
-    if (a->s.len == strlen(names[*direction]) &&
-        memcmp(a->s.data, names[*direction], a->s.len) == 0)
-      return TF_OK;
-  return REFUSE(im, node, E_MODEL_UNSUPPORTED,
-                "direction %.*s; forward, reverse and bidirectional are supported",
-                (int)(a->s.len < 32 ? a->s.len : 32), (const char *)a->s.data);
-}
-
-static tf_err_t check_recurrent(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
-                                uint32_t in_cnt, uint32_t directions) {
-  int64_t  forget, reset = 1;
-  float    clip;
-  tf_err_t err = check_activations(im, node, directions);
-  if (!err) err = tf_onnx_node_int(im->path, node, "input_forget", 0, &forget);
-  if (!err) err = tf_onnx_node_float(im->path, node, "clip", 0.0f, &clip);
-  if (!err && strcmp(node->op_type, "GRU") == 0)
-    err = tf_onnx_node_int(im->path, node, "linear_before_reset", 0, &reset);
-  if (!err && (forget || !reset || clip != 0.0f))
-    err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "%s is not supported",
-                 forget  ? "input_forget = 1"
-                 : reset ? "clip"
-                         : "linear_before_reset = 0 (PyTorch exports 1)");
-  if (!err && in_cnt > 4 && in[4] != TF_NET_NONE) {
-    const tf_onnx_operand_t *lens = tf_onnx_net_operand(im, in[4]);
-    for (uint32_t i = 0; i < lens->shape.cnt && !err; i++)
-      if (!lens->wide || lens->wide[i] != (double)shape_of(im, in[0])->dims[0])
-        err =
-            REFUSE(im, node, E_MODEL_UNSUPPORTED, "%s", "sequence_lens: a window has all its rows");
-  }
-  if (!err && in_cnt > 7 && in[7] != TF_NET_NONE)
-    err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "%s", "peepholes (P) are not supported");
-  return err;
-}
-
-/* [directions, batch, units] of zeros where a first state is left out. */
-static tf_err_t first_state(tf_onnx_net_t *im, const uint32_t *in, uint32_t in_cnt, uint32_t idx,
-                            const uint32_t *dims, uint32_t *state) {
-  if (idx < in_cnt && in[idx] != TF_NET_NONE) {
-    *state = in[idx];
-    return TF_OK;
-  }
-  tf_tensor_shape_t shape = {
-      .rank = 3, .dims = {dims[0], dims[1], dims[2]},
-           .cnt = dims[0] * dims[1] * dims[2]
-  };
-  return tf_onnx_net_constant(im, &shape, calloc(shape.cnt + 1, sizeof(double)), false, state);
-}
-
-/* h after the last row: of a layer in reverse that is row 0. y [rows, directions, batch, units]. */
-static tf_err_t last_state(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t y,
-                           int64_t direction, uint32_t *out) {
-  const tf_tensor_shape_t s = *shape_of(im, y);
-  uint32_t                parts[2];
-  tf_err_t                err = TF_OK;
-  for (uint32_t d = 0; d < s.dims[1] && !err; d++) {
-    const bool    reverse  = direction == 1 || d == 1;
-    const int64_t ints[12] = {
-        reverse ? 0 : s.dims[0] - 1, 1, 1, d, 1, 1, 0, s.dims[2], 1, 0, s.dims[3], 1};
-    tf_onnx_emit_t emit = {.op = "slice", .in = &y, .in_cnt = 1, .ints = ints, .int_cnt = 12};
-    err                 = tf_onnx_net_emit(im, node, &emit, &parts[d]);
-    if (!err)
-      err =
-          reshaped(im, node, parts[d], 3, (const uint32_t[3]){1, s.dims[2], s.dims[3]}, &parts[d]);
-  }
-  if (err || s.dims[1] == 1) return err ? err : tf_onnx_net_same(im, parts[0], out);
-  const int64_t  axis = 0;
-  tf_onnx_emit_t emit = {.op = "concat", .in = parts, .in_cnt = 2, .ints = &axis, .int_cnt = 1};
-  return tf_onnx_net_emit(im, node, &emit, out);
-}
-
-static tf_err_t import_recurrent(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
-                                 uint32_t in_cnt, uint32_t *out) {
-  const char *const        op = strcmp(node->op_type, "LSTM") == 0  ? "lstm"
-                                : strcmp(node->op_type, "GRU") == 0 ? "gru"
-                                                                    : "rnn";
-  const tf_tensor_shape_t *r  = shape_of(im, in[2]);
-  int64_t                  direction, layout, hidden;
-  uint32_t                 parts[6] = {in[0], in[1], in[2]};
-  tf_err_t                 err      = read_direction(im, node, &direction);
-  if (!err) err = check_recurrent(im, node, in, in_cnt, direction == 2 ? 2 : 1);
-  if (!err) err = tf_onnx_node_int(im->path, node, "layout", 0, &layout);
-  if (!err)
-    err = tf_onnx_node_int(im->path, node, "hidden_size", r->rank == 3 ? r->dims[2] : 0, &hidden);
-  if (!err && layout)
-    err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "layout %lld of no chain; 0 is supported",
-                 (long long)layout);
-  if (!err && (shape_of(im, in[0])->rank != 3 || r->rank != 3 || r->dims[2] != hidden))
-    err = REFUSE(im, node, E_MODEL_SHAPE,
-                 "rank %u, R of rank %u, hidden_size %lld; [rows, batch, n] is wanted",
-                 shape_of(im, in[0])->rank, r->rank, (long long)hidden);
-  if (err) return err;
-  if (im->net->window > 1 && shape_of(im, in[0])->dims[0] == 1 &&
-      shape_of(im, in[0])->dims[1] == im->net->window)
-    return REFUSE(im, node, E_MODEL_SHAPE,
-                  "%u sequences of one row: the input's rows are taken for its batch; export with "
-                  "a batch of 1",
-                  im->net->window);
-  const uint32_t state[3] = {r->dims[0], shape_of(im, in[0])->dims[1], r->dims[2]};
-  if (in_cnt > 3 && in[3] != TF_NET_NONE) {
-    parts[3] = in[3];
-  } else {
-    tf_tensor_shape_t shape = {
-        .rank = 2, .dims = {r->dims[0], 2 * r->dims[1]},
-             .cnt = 2 * r->dims[0] * r->dims[1]
-    };
-    err = tf_onnx_net_constant(im, &shape, calloc(shape.cnt + 1, sizeof(double)), false, &parts[3]);
-  }
-  if (!err) err = first_state(im, in, in_cnt, 5, state, &parts[4]);
-  if (!err && strcmp(op, "lstm") == 0) err = first_state(im, in, in_cnt, 6, state, &parts[5]);
-  tf_onnx_emit_t emit = {.op      = op,
-                         .in      = parts,
-                         .in_cnt  = strcmp(op, "lstm") == 0 ? 6 : 5,
-                         .ints    = &direction,
-                         .int_cnt = 1};
-  if (!err) err = tf_onnx_net_emit(im, node, &emit, &out[0]);
-  if (!err && node->n_output > 1 && node->output[1] && node->output[1][0])
-    err = last_state(im, node, out[0], direction, &out[1]);
-  return err;
-}
-
-/* The last c is nobody's: a name of it that a node reads is refused there. */
-static tf_err_t import_lstm(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
-                            uint32_t in_cnt, uint32_t *out) {
-  tf_err_t err = import_recurrent(im, node, in, in_cnt, out);
-  if (err || node->n_output < 3) return err;
-  double           *none  = calloc(1, sizeof *none);
-  tf_tensor_shape_t empty = {.rank = 1};
-  return tf_onnx_net_constant(im, &empty, none, false, &out[2]);
-}
-
-#define RECURRENT                                                                                  \
-  " activations activation_alpha activation_beta clip direction hidden_size input_forget layout "  \
-  "linear_before_reset "
 #define CONV " auto_pad dilations group kernel_shape pads strides "
 #define POOL                                                                                       \
   " auto_pad ceil_mode count_include_pad dilations kernel_shape pads storage_order strides "
-#define REDUCE " axes keepdims noop_with_empty_axes "
 
 const tf_onnx_net_op_t tf_onnx_net_layers[] = {
-    {"AveragePool",           POOL,                               1, 1, 1, import_pool,        NULL},
-    {"BatchNormalization",    " epsilon momentum training_mode ", 5, 5, 1, import_batch_norm,  NULL},
-    {"Conv",                  CONV,                               2, 3, 1, import_conv,        NULL},
-    {"GRU",                   RECURRENT,                          3, 6, 2, import_recurrent,   NULL},
-    {"Gemm",                  " alpha beta transA transB ",       2, 3, 1, import_gemm,        NULL},
-    {"GlobalAveragePool",     "",                                 1, 1, 1, import_global_pool, NULL},
-    {"GlobalMaxPool",         "",                                 1, 1, 1, import_global_pool, NULL},
-    {"GroupNormalization",    " epsilon num_groups stash_type ",  3, 3, 1, import_group_norm,  NULL},
-    {"InstanceNormalization", " epsilon ",                        3, 3, 1, import_group_norm,  NULL},
-    {"LSTM",                  RECURRENT,                          3, 8, 3, import_lstm,        NULL},
-    {"LayerNormalization",    " axis epsilon stash_type ",        2, 3, 1, import_layer_norm,  NULL},
-    {"MatMul",                "",                                 2, 2, 1, import_matmul,      NULL},
-    {"MaxPool",               POOL,                               1, 1, 1, import_pool,        NULL},
-    {"RNN",                   RECURRENT,                          3, 6, 2, import_recurrent,   NULL},
-    {"ReduceL1",              REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceL2",              REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceLogSum",          REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceLogSumExp",       REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceMax",             REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceMean",            REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceMin",             REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceProd",            REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceSum",             REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {"ReduceSumSquare",       REDUCE,                             1, 2, 1, import_reduce,      NULL},
-    {NULL,                    NULL,                               0, 0, 0, NULL,               NULL},
+    {"AveragePool",           POOL,                               1, 1, 1, import_pool,       NULL},
+    {"BatchNormalization",    " epsilon momentum training_mode ", 5, 5, 1, import_batch_norm, NULL},
+    {"Conv",                  CONV,                               2, 3, 1, import_conv,       NULL},
+    {"Gemm",                  " alpha beta transA transB ",       2, 3, 1, import_gemm,       NULL},
+    {"GroupNormalization",    " epsilon num_groups stash_type ",  3, 3, 1, import_group_norm, NULL},
+    {"InstanceNormalization", " epsilon ",                        3, 3, 1, import_group_norm, NULL},
+    {"LayerNormalization",    " axis epsilon stash_type ",        2, 3, 1, import_layer_norm, NULL},
+    {"MatMul",                "",                                 2, 2, 1, import_matmul,     NULL},
+    {"MaxPool",               POOL,                               1, 1, 1, import_pool,       NULL},
+    {NULL,                    NULL,                               0, 0, 0, NULL,              NULL},
 };

@@ -9,16 +9,12 @@
 
 #define ATTRIBUTE(name) ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__##name
 
-static const tf_tensor_shape_t *shape_of(const tf_onnx_net_t *im, uint32_t in) {
-  return &im->operands[in].shape;
-}
-
 /* An axis of the node, as 0 .. rank - 1. */
 static tf_err_t read_axis(const tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in,
                           int64_t preset, uint32_t *axis) {
   int64_t  asked;
   tf_err_t err = tf_onnx_node_int(im->path, node, "axis", preset, &asked);
-  if (!err) err = tf_tensor_axis(shape_of(im, in), asked, axis);
+  if (!err) err = tf_tensor_axis(tf_onnx_net_shape(im, in), asked, axis);
   return err ? tf_error_add(err, "importing %s: node \"%.80s\" (%.32s)", im->path,
                             tf_onnx_node_label(node), node->op_type)
              : TF_OK;
@@ -29,23 +25,9 @@ static tf_err_t read_axis(const tf_onnx_net_t *im, const Onnx__NodeProto *node, 
 static tf_err_t take_attribute_tensor(tf_onnx_net_t *im, const char *name,
                                       const Onnx__TensorProto *proto, uint32_t *out) {
   tf_onnx_tensors_t all;
-  tf_err_t          err = tf_onnx_tensor_init(&all, im->path);
-  if (err) return err;
-  all.masks = true;
-  err       = tf_onnx_tensor_add(&all, name, proto);
-  if (!err && all.tensors[0].cnt > TF_TENSOR_CNT_MAX)
-    err = TF_ERR(E_MODEL_UNSUPPORTED, "%s: constant \"%.80s\" of %llu values", im->path, name,
-                 (unsigned long long)all.tensors[0].cnt);
-  if (!err) {
-    const tf_onnx_tensor_t *t     = &all.tensors[0];
-    tf_tensor_shape_t       shape = {.rank = t->rank, .cnt = (uint32_t)t->cnt};
-    double                 *wide  = malloc((t->cnt + 1) * sizeof *wide);
-    for (uint32_t i = 0; i < t->rank; i++) shape.dims[i] = (uint32_t)t->dims[i];
-    for (uint64_t i = 0; wide && i < t->cnt; i++)
-      wide[i] = t->values ? (double)t->values[i] : (double)t->ints[i];
-    err = tf_onnx_net_constant(im, &shape, wide, t->ints != NULL, out);
-  }
-  tf_onnx_tensor_fini(&all);
+  tf_err_t          err = tf_onnx_tensor_init(&all, im->path, im->folder);
+  if (!err) err = tf_onnx_net_tensor(im, &all, name, proto, out);
+  if (all.tensors) tf_onnx_tensor_fini(&all);
   return err;
 }
 
@@ -84,7 +66,7 @@ static tf_err_t import_constant(tf_onnx_net_t *im, const Onnx__NodeProto *node, 
 
 static tf_err_t import_shape(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                              uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t *s = shape_of(im, in[0]);
+  const tf_tensor_shape_t *s = tf_onnx_net_shape(im, in[0]);
   int64_t                  begin, end, rank = s->rank;
   double                   dims[TF_TENSOR_RANK_MAX] = {0};
   (void)in_cnt;
@@ -163,7 +145,7 @@ static tf_err_t import_range(tf_onnx_net_t *im, const Onnx__NodeProto *node, con
  * NaN. */
 static tf_err_t import_trilu(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                              uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t shape = *shape_of(im, in[0]);
+  const tf_tensor_shape_t shape = *tf_onnx_net_shape(im, in[0]);
   int64_t                 upper, k[1] = {0};
   uint32_t                cnt = 1;
   tf_err_t                err = tf_onnx_node_int(im->path, node, "upper", 1, &upper);
@@ -212,7 +194,7 @@ static tf_err_t as_shape(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_
 
 static tf_err_t import_reshape(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                                uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t *s = shape_of(im, in[0]);
+  const tf_tensor_shape_t *s = tf_onnx_net_shape(im, in[0]);
   int64_t                  sizes[TF_TENSOR_RANK_MAX], known = 1, allow_zero = 0;
   uint32_t                 open  = UINT32_MAX;
   tf_tensor_shape_t        shape = {0};
@@ -238,7 +220,7 @@ static tf_err_t import_reshape(tf_onnx_net_t *im, const Onnx__NodeProto *node, c
 
 static tf_err_t import_flatten(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                                uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t *s = shape_of(im, in[0]);
+  const tf_tensor_shape_t *s = tf_onnx_net_shape(im, in[0]);
   int64_t                  axis;
   (void)in_cnt;
   tf_err_t err = tf_onnx_node_int(im->path, node, "axis", 1, &axis);
@@ -257,7 +239,7 @@ static tf_err_t import_flatten(tf_onnx_net_t *im, const Onnx__NodeProto *node, c
 
 static tf_err_t import_squeeze(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                                uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t *s = shape_of(im, in[0]);
+  const tf_tensor_shape_t *s = tf_onnx_net_shape(im, in[0]);
   int64_t                  axes[TF_TENSOR_RANK_MAX];
   uint32_t                 cnt, mask = 0;
   tf_tensor_shape_t        shape = {0};
@@ -275,7 +257,7 @@ static tf_err_t import_squeeze(tf_onnx_net_t *im, const Onnx__NodeProto *node, c
 
 static tf_err_t import_unsqueeze(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                                  uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t *s = shape_of(im, in[0]);
+  const tf_tensor_shape_t *s = tf_onnx_net_shape(im, in[0]);
   int64_t                  axes[TF_TENSOR_RANK_MAX];
   uint32_t                 cnt = 0, mask = 0, from = 0;
   tf_tensor_shape_t        shape = {0};
@@ -301,7 +283,7 @@ static tf_err_t import_unsqueeze(tf_onnx_net_t *im, const Onnx__NodeProto *node,
 
 static tf_err_t import_transpose(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                                  uint32_t in_cnt, uint32_t *out) {
-  const uint32_t rank = shape_of(im, in[0])->rank;
+  const uint32_t rank = tf_onnx_net_shape(im, in[0])->rank;
   int64_t        axes[TF_TENSOR_RANK_MAX];
   uint32_t       order[TF_TENSOR_RANK_MAX], cnt;
   (void)in_cnt;
@@ -322,7 +304,7 @@ static tf_err_t import_gather(tf_onnx_net_t *im, const Onnx__NodeProto *node, co
   tf_err_t err = read_axis(im, node, in[0], 0, &axis);
   if (err) return err;
   const tf_onnx_operand_t *idx  = tf_onnx_net_operand(im, in[1]);
-  const double             size = shape_of(im, in[0])->dims[axis];
+  const double             size = tf_onnx_net_shape(im, in[0])->dims[axis];
   for (uint32_t i = 0; idx->wide && i < idx->shape.cnt; i++)
     if (!(idx->wide[i] >= -size && idx->wide[i] < size))
       return REFUSE(im, node, E_MODEL_SHAPE, "entry %g of axis %u, which has %g", idx->wide[i],
@@ -337,7 +319,7 @@ static tf_err_t import_gather(tf_onnx_net_t *im, const Onnx__NodeProto *node, co
 
 static tf_err_t emit_slice(tf_onnx_net_t *im, const Onnx__NodeProto *node, uint32_t in,
                            const int64_t *ints, uint32_t *out) {
-  const tf_tensor_shape_t *s     = shape_of(im, in);
+  const tf_tensor_shape_t *s     = tf_onnx_net_shape(im, in);
   bool                     whole = true;
   for (uint32_t i = 0; i < s->rank; i++)
     whole &= ints[3 * i] == 0 && ints[3 * i + 1] == s->dims[i] && ints[3 * i + 2] == 1;
@@ -385,7 +367,7 @@ static tf_err_t read_slice_list(tf_onnx_net_t *im, const Onnx__NodeProto *node, 
 
 static tf_err_t import_slice(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                              uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t s = *shape_of(im, in[0]);
+  const tf_tensor_shape_t s = *tf_onnx_net_shape(im, in[0]);
   int64_t begins[TF_TENSOR_RANK_MAX], ends[TF_TENSOR_RANK_MAX], axes[TF_TENSOR_RANK_MAX],
       steps[TF_TENSOR_RANK_MAX];
   int64_t  ints[3 * TF_TENSOR_RANK_MAX];
@@ -420,7 +402,7 @@ static tf_err_t import_slice(tf_onnx_net_t *im, const Onnx__NodeProto *node, con
 
 static tf_err_t import_split(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                              uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t s = *shape_of(im, in[0]);
+  const tf_tensor_shape_t s = *tf_onnx_net_shape(im, in[0]);
   int64_t                 sizes[TF_TENSOR_INPUTS_MAX], ints[3 * TF_TENSOR_RANK_MAX], used = 0;
   uint32_t                axis, cnt = 0, parts = (uint32_t)node->n_output;
   tf_err_t                err = read_axis(im, node, in[0], 0, &axis);
@@ -450,7 +432,7 @@ static tf_err_t import_concat(tf_onnx_net_t *im, const Onnx__NodeProto *node, co
   for (uint32_t i = 0; i < in_cnt; i++) {
     if (in[i] == TF_NET_NONE)
       return REFUSE(im, node, E_MODEL_FORMAT, "its input %u is left out", i);
-    if (shape_of(im, in[i])->cnt) kept[cnt++] = in[i]; /* an empty list adds nothing */
+    if (tf_onnx_net_shape(im, in[i])->cnt) kept[cnt++] = in[i]; /* an empty list adds nothing */
   }
   if (cnt == 0) return tf_onnx_net_same(im, in[0], out);
   tf_err_t err = read_axis(im, node, kept[0], 0, &axis);
@@ -475,7 +457,7 @@ static tf_err_t import_expand(tf_onnx_net_t *im, const Onnx__NodeProto *node, co
 /* Repeated whole: an axis of 1 before each axis, expanded. */
 static tf_err_t import_tile(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                             uint32_t in_cnt, uint32_t *out) {
-  const tf_tensor_shape_t s     = *shape_of(im, in[0]);
+  const tf_tensor_shape_t s     = *tf_onnx_net_shape(im, in[0]);
   tf_tensor_shape_t       split = {0}, joined = s;
   int64_t                 repeats[TF_TENSOR_RANK_MAX], wide[TF_TENSOR_RANK_MAX];
   uint32_t                cnt, at;
@@ -515,7 +497,7 @@ static tf_err_t pad_mode(const tf_onnx_net_t *im, const Onnx__NodeProto *node, i
 
 static tf_err_t import_pad(tf_onnx_net_t *im, const Onnx__NodeProto *node, const uint32_t *in,
                            uint32_t in_cnt, uint32_t *out) {
-  const uint32_t rank = shape_of(im, in[0])->rank;
+  const uint32_t rank = tf_onnx_net_shape(im, in[0])->rank;
   int64_t        pads[2 * TF_TENSOR_RANK_MAX], axes[TF_TENSOR_RANK_MAX],
       ints[1 + 2 * TF_TENSOR_RANK_MAX] = {0};
   uint32_t cnt, axis_cnt;

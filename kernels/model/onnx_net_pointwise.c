@@ -279,6 +279,8 @@ static tf_err_t import_cast(tf_onnx_net_t *im, const Onnx__NodeProto *node, cons
   switch (to) {
   case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
   case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE:
+  case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
+  case ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16:
     err = tf_onnx_net_same(im, in[0], out);
     if (!err) im->operands[*out].whole = false;
     return err;
@@ -294,7 +296,7 @@ static tf_err_t import_cast(tf_onnx_net_t *im, const Onnx__NodeProto *node, cons
     return err;
   default:
     return REFUSE(im, node, E_MODEL_UNSUPPORTED,
-                  "casts to type %lld; FLOAT, DOUBLE, INT32, INT64 and BOOL are supported",
+                  "casts to type %lld; kinds of float, INT32, INT64 and BOOL are supported",
                   (long long)to);
   }
 }

@@ -9,7 +9,7 @@
 
 #define SUPPORTED                                                                                  \
   "Gemm, MatMul, Add, Sub, Mul, Div, Relu, LeakyRelu, Tanh, Sigmoid, Softmax, Clip, LSTM, GRU, "   \
-  "Transpose, Gather, Slice, Squeeze, Flatten, Reshape, Identity, Constant, Cast to FLOAT, and "   \
+  "Transpose, Gather, Slice, Squeeze, Flatten, Reshape, Identity, Constant, Cast to floats, and "  \
   "Shape, Unsqueeze, Concat, Expand, ConstantOfShape for zero states are supported"
 
 #define REFUSE TF_ONNX_REFUSE
@@ -309,8 +309,8 @@ static tf_err_t pass_on(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
 static tf_err_t import_cast(tf_onnx_ops_t *im, const Onnx__NodeProto *node) {
   int64_t  to;
   tf_err_t err = tf_onnx_node_int(im->path, node, "to", 0, &to);
-  if (!err && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
-    err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "casts to type %lld; FLOAT (1) is supported",
+  if (!err && (to < 0 || to > INT32_MAX || !tf_onnx_tensor_is_float((int32_t)to)))
+    err = REFUSE(im, node, E_MODEL_UNSUPPORTED, "casts to type %lld; kinds of float are supported",
                  (long long)to);
   return err ? err : pass_on(im, node);
 }

@@ -13,13 +13,15 @@ typedef struct tf_onnx_tensor {
   uint32_t    rank;
   uint64_t    dims[TF_ONNX_TENSOR_RANK_MAX];
   uint64_t    cnt;
-  float      *values; /* FLOAT and DOUBLE, denormals made 0; or NULL */
+  float      *values; /* the kinds of float, denormals made 0; or NULL */
   int64_t    *ints;   /* INT64, INT32, BOOL; or NULL */
   bool        alias;  /* values and ints belong to another one */
 } tf_onnx_tensor_t;
 
 typedef struct tf_onnx_tensors {
-  const char *label; /* the file, for error texts */
+  const char *label;          /* the file, for error texts */
+  const char *folder;         /* which it lies in: other files with data are there; NULL: nowhere */
+  uint64_t    external_bytes; /* read from such files, up to TF_ONNX_WIRE_FILE_BYTES_MAX */
   uint32_t    cnt;
   uint64_t    denormal_cnt; /* values that were made 0 */
   bool        masks; /* INT32, BOOL and infinite values are taken too: what masks are made of */
@@ -27,14 +29,17 @@ typedef struct tf_onnx_tensors {
 } tf_onnx_tensors_t;
 
 /* Room for TF_ONNX_TENSOR_CNT_MAX. E_CORE_NO_MEMORY. */
-tf_err_t tf_onnx_tensor_init(tf_onnx_tensors_t *all, const char *label);
+tf_err_t tf_onnx_tensor_init(tf_onnx_tensors_t *all, const char *label, const char *folder);
 void     tf_onnx_tensor_fini(tf_onnx_tensors_t *all); /* accepts a zeroed one */
 
 const tf_onnx_tensor_t *tf_onnx_tensor_find(const tf_onnx_tensors_t *all, const char *name);
 
+/* FLOAT, DOUBLE, FLOAT16 and BFLOAT16: all are computed in fp32. */
+bool tf_onnx_tensor_is_float(int32_t type);
+
 /* Adds a tensor under name. E_MODEL_FORMAT: a name that is there, sizes that disagree;
- * E_MODEL_UNSUPPORTED: other types than FLOAT, DOUBLE and INT64 (with masks INT32 and BOOL), data in another
- * file; E_MODEL_WEIGHTS: NaN or (without masks) infinite, naming tensor and element. */
+ * E_MODEL_UNSUPPORTED: other types than kinds of float and INT64 (with masks INT32 and BOOL); E_MODEL_WEIGHTS:
+ * NaN, no float32, or (without masks) infinite, naming tensor and element; what onnx_external.h refuses. */
 tf_err_t tf_onnx_tensor_add(tf_onnx_tensors_t *all, const char *name,
                             const Onnx__TensorProto *proto);
 /* Adds a second name for a tensor that is there. */

@@ -18,12 +18,13 @@ typedef struct run {
   const tf_window_t *w;
   head_t            *head;
   uint8_t           *state, *scratch;
+  tf_split_t        *split; /* of a timed step's products; NULL: this thread's alone */
 } run_t;
 
 TF_INLINE float *floats_at(uint8_t *base, size_t at) { return (float *)(void *)(base + at); }
 
 static run_t begin(const tf_window_t *w, void *state, void *scratch) {
-  return (run_t){w, state, state, scratch};
+  return (run_t){w, state, state, scratch, NULL};
 }
 
 /* The place of the window that began with tick. */
@@ -49,13 +50,21 @@ static float *sum_of(const run_t *r, uint32_t slot) {
 
 /* ---- recurrent layers ---- */
 
+/* out = W x of one row. */
+static void multiply_row(const run_t *r, uint32_t layer, const void *row, float *out) {
+  const tf_window_layer_t *l = &r->w->layers[layer];
+  if (r->split)
+    tf_split_mul(r->split, layer, row, out);
+  else
+    l->w.mul(&l->w, row, 1, l->x_bias, 0, out, 0);
+}
+
 /* W x of the first layer for a tick. */
 static const float *shared_of(const run_t *r, uint64_t tick) {
-  const tf_window_layer_t *l    = &r->w->layers[0];
-  bool                     kept = tick + 1 == r->head->seen;
-  float                   *shared =
+  bool   kept = tick + 1 == r->head->seen;
+  float *shared =
       kept ? floats_at(r->state, r->w->shared_at) : floats_at(r->scratch, r->w->shared_scratch_at);
-  if (!kept || !r->head->has_shared) l->w.mul(&l->w, input_of(r, tick), 1, l->x_bias, 0, shared, 0);
+  if (!kept || !r->head->has_shared) multiply_row(r, 0, input_of(r, tick), shared);
   if (kept) r->head->has_shared = true;
   return shared;
 }
@@ -69,7 +78,10 @@ static void take_row(const run_t *r, uint32_t layer, uint32_t slot, uint32_t cnt
   if (layer > 0) {
     float *products = floats_at(r->scratch, r->w->products_at);
     stride          = l->gate_floats;
-    l->w.mul(&l->w, rows_of(r, l - 1, slot), cnt, l->x_bias, 0, products, stride);
+    if (cnt == 1)
+      multiply_row(r, layer, rows_of(r, l - 1, slot), products);
+    else
+      l->w.mul(&l->w, rows_of(r, l - 1, slot), cnt, l->x_bias, 0, products, stride);
     from_x = products;
   }
   float *h = floats_at(r->scratch, r->w->h_at);
@@ -165,6 +177,7 @@ bool tf_window_step(const tf_window_t *w, void *state, void *scratch, const floa
                     float *out) {
   run_t   r    = begin(w, state, scratch);
   head_t *head = r.head;
+  r.split      = w->split;
   take_input(&r, row);
   uint64_t newest = head->seen - 1, missed = head->backlog;
   if (head->backlog + 1 < w->window) head->backlog++;

@@ -22,13 +22,17 @@
  * (a feature is NaN) breaks the row of ticks that a window stands for: the caller resets, and the next
  * answer comes T good rows later.
  *
- * The plan is immutable; a state belongs to one instrument, holds no pointers and begins as reset
+ * With a split (tf_window_split) a helper on another core takes a share of a step's products; the deferred work stays the
+ * lane's. Then one thread at a time may call step, and another one assist.
+ *
+ * The plan is immutable, but for the split; a state belongs to one instrument, holds no pointers and begins as reset
  * leaves it; its memory must have been zeroed once. scratch is shared by all that one thread runs. No
  * allocation, no failure after tf_window_new. */
 #ifndef TF_KERNELS_MODEL_WINDOW_H
 #define TF_KERNELS_MODEL_WINDOW_H
 
 #include "model/plan.h"
+#include "model/split.h"
 
 #define TF_WINDOW_LAYERS_MAX 16u
 /* Of an instrument: the open windows' states. */
@@ -72,6 +76,8 @@ typedef struct tf_window {
   size_t scratch_bytes;
   size_t gates_at, products_at, h_at, shared_scratch_at, plan_scratch_at, row_at; /* in scratch */
 
+  tf_split_t *split; /* who shares a step's products; NULL: one thread does all */
+
   uint64_t timed_flops, deferred_flops; /* a tick */
   uint64_t timed_bytes;                 /* weights that a timed path reads */
   uint64_t weight_bytes;                /* of all, packed */
@@ -87,6 +93,10 @@ tf_err_t tf_window_check(const tf_graph_t *graph);
 tf_err_t tf_window_new(const tf_graph_t *graph, tf_isa_t isa, tf_precision_t precision,
                        tf_window_t **window);
 void     tf_window_delete(tf_window_t *window); /* accepts NULL */
+
+/* Makes a split, once. E_MODEL_UNSUPPORTED where there are no recurrent layers, or none with products wide enough to be shared
+ * out; E_CORE_NO_MEMORY. */
+tf_err_t tf_window_split(tf_window_t *window, const char *name);
 
 /* As tf/model.h has them. */
 void tf_window_reset(const tf_window_t *window, void *state);

@@ -260,8 +260,31 @@ tf_err_t tf_window_new(const tf_graph_t *g, tf_isa_t isa, tf_precision_t precisi
   return err;
 }
 
+tf_err_t tf_window_split(tf_window_t *w, const char *name) {
+  const tf_mat_t *mats[TF_WINDOW_LAYERS_MAX];
+  const float    *biases[TF_WINDOW_LAYERS_MAX];
+  TF_STATIC_ASSERT(TF_WINDOW_LAYERS_MAX <= TF_SPLIT_JOBS_MAX, "a job for each layer");
+  for (uint32_t i = 0; i < w->layer_cnt; i++) {
+    mats[i]   = &w->layers[i].w;
+    biases[i] = w->layers[i].x_bias;
+  }
+  tf_split_t *split = tf_split_new(mats, biases, w->layer_cnt);
+  if (!split) return TF_ERR(E_CORE_NO_MEMORY, "model %s: what two lanes share", name);
+  if (!tf_split_shares(split)) {
+    tf_split_delete(split);
+    return TF_ERR(
+        E_MODEL_UNSUPPORTED,
+        "model %s: two lanes share the products of recurrent layers, of %u gates and more "
+        "a layer; it has none",
+        name, TF_SPLIT_OUTPUTS_MIN);
+  }
+  w->split = split;
+  return TF_OK;
+}
+
 void tf_window_delete(tf_window_t *w) {
   if (!w) return;
+  tf_split_delete(w->split);
   tf_plan_delete(w->before);
   tf_plan_delete(w->after);
   free(w->block);

@@ -1,6 +1,9 @@
-/* e^(x - max) over the sum of them. Only the exponentials are taken in vectors: rows are short (a
+/* e^(x - max) over the sum of them; 0 where x is MASKED or more below the greatest, as a mask leaves it. Only the exponentials are taken in vectors: rows are short (a
  * model has at most 16 outputs). A NaN makes its own exponential NaN, so the sum, so each output. */
 #include "op/lanes.h"
+
+/* What importers make of -infinity is -1e30: without this it would come out as the least that exp gives, 1e-38. */
+#define MASKED (-1e29f)
 
 static float greatest(const float *x, uint32_t cnt) {
   float max = x[0];
@@ -8,8 +11,9 @@ static float greatest(const float *x, uint32_t cnt) {
   return max;
 }
 
-static void divide_by_sum(float *e, uint32_t cnt) {
+static void divide_by_sum(const float *x, float max, float *e, uint32_t cnt) {
   float p[8] = {0};
+  for (uint32_t i = 0; i < cnt; i++) e[i] = x[i] - max <= MASKED ? 0.0f : e[i];
   for (uint32_t i = 0; i < cnt; i++) p[i % 8] += e[i];
   float sum = ((p[0] + p[1]) + (p[2] + p[3])) + ((p[4] + p[5]) + (p[6] + p[7]));
   for (uint32_t i = 0; i < cnt; i++) e[i] /= sum;
@@ -18,11 +22,12 @@ static void divide_by_sum(float *e, uint32_t cnt) {
 #define RUN(isa)                                                                                   \
   TF_LANES_TARGET_##isa static void run_##isa(const tf_op_params_t *params, const float *in,       \
                                               float *out) {                                        \
-    tf_lanes_##isa##_t max = tf_lanes_set_##isa(greatest(in, params->in_cnt));                     \
+    const float        most = greatest(in, params->in_cnt);                                        \
+    tf_lanes_##isa##_t max  = tf_lanes_set_##isa(most);                                            \
     for (uint32_t i = 0; i < params->in_cnt; i += TF_LANES_WIDTH_##isa)                            \
       tf_lanes_store_##isa(                                                                        \
           out + i, tf_lanes_exp_##isa(tf_lanes_sub_##isa(tf_lanes_load_##isa(in + i), max)));      \
-    divide_by_sum(out, params->in_cnt);                                                            \
+    divide_by_sum(in, most, out, params->in_cnt);                                                  \
   }
 TF_LANES_EACH(RUN)
 

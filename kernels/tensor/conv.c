@@ -13,9 +13,6 @@
 
 #define AXES_MAX  2u
 #define AXIS_INTS 4u
-/* Outputs of a group below which a product stays fp32: most of a block of op/mat.h would be padding. */
-#define ROUNDED_OUTPUTS_MIN 4u
-
 /* One axis as two: the second of size 1. */
 typedef struct sizes {
   uint32_t batch, groups, channels, outputs; /* the last two of a group */
@@ -135,7 +132,7 @@ static void ref(const tf_tensor_use_t *use, const double *const *in, double *out
 static bool is_packed(const tf_tensor_use_t *use) { return use->constant_mask & 2u; }
 
 static bool is_rounded(const tf_tensor_use_t *use, const sizes_t *s) {
-  return is_packed(use) && s->outputs >= ROUNDED_OUTPUTS_MIN && tf_rounded_wanted(use, s->k);
+  return is_packed(use) && s->outputs >= TF_ROUNDED_OUTPUTS_MIN && tf_rounded_wanted(use, s->k);
 }
 
 static tf_mat_source_t mat_source(const tf_tensor_use_t *use, const sizes_t *s) {

@@ -32,11 +32,16 @@ static bool has_dims(const tf_tensor_shape_t *t, uint32_t rank, uint32_t a, uint
   return t->rank == rank && memcmp(t->dims, dims, rank * sizeof *dims) == 0;
 }
 
+/* Whether the last c is one more row behind the others. */
+static bool gives_carry(const tf_tensor_use_t *use) { return use->int_cnt > 1 && use->ints[1]; }
+
 tf_err_t tf_recurrent_shape(tf_tensor_use_t *use, const tf_recurrent_cell_t *cell) {
   const tf_tensor_shape_t *x = &use->in[IN_X], *r = &use->in[IN_R];
   char                     text[TF_TENSOR_SHAPE_TEXT_BYTES];
   if (use->ints[0] < DIRECTION_FORWARD || use->ints[0] > DIRECTION_BOTH)
     return TF_ERR(E_MODEL_FORMAT, "direction %lld", (long long)use->ints[0]);
+  if (gives_carry(use) && (!cell->has_carry || use->ints[1] != 1))
+    return TF_ERR(E_MODEL_FORMAT, "a last c of a layer that has none");
   if (x->rank != 3 || r->rank != 3 || r->dims[2] > TF_OP_UNITS_MAX || x->dims[2] > TF_OP_WIDTH_MAX)
     return TF_ERR(E_MODEL_SHAPE, "input %s; [rows, batch, n] is wanted, and 1 to %u units",
                   tf_tensor_shape_text(x, text), TF_OP_UNITS_MAX);
@@ -54,7 +59,7 @@ tf_err_t tf_recurrent_shape(tf_tensor_use_t *use, const tf_recurrent_cell_t *cel
         directions, gates, x->dims[2], directions, gates, units, directions, 2 * gates, directions,
         x->dims[1], units);
   use->out = (tf_tensor_shape_t){
-      .rank = 4, .dims = {x->dims[0], directions, x->dims[1], units}
+      .rank = 4, .dims = {x->dims[0] + gives_carry(use), directions, x->dims[1], units}
   };
   return TF_OK;
 }
@@ -212,6 +217,9 @@ static void run_sequence(const tf_tensor_use_t *use, const tf_recurrent_cell_t *
                          h);
     memcpy(out + ((row * s->directions + d) * s->batch + b) * s->units, h, s->units * sizeof *h);
   }
+  if (gives_carry(use))
+    memcpy(out + ((s->rows * (size_t)s->directions + d) * s->batch + b) * s->units, carry,
+           s->units * sizeof *carry);
 }
 
 void tf_recurrent_run(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,
@@ -257,6 +265,9 @@ static void ref_sequence(const tf_tensor_use_t *use, const tf_recurrent_cell_t *
     memcpy(h, next, s->units * sizeof *h);
     memcpy(out + ((row * s->directions + d) * s->batch + b) * s->units, h, s->units * sizeof *h);
   }
+  if (gives_carry(use))
+    memcpy(out + ((s->rows * (size_t)s->directions + d) * s->batch + b) * s->units, carry,
+           s->units * sizeof *carry);
 }
 
 void tf_recurrent_ref(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,

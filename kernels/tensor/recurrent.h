@@ -1,7 +1,8 @@
 /* Recurrent layers over a sequence: lstm, gru, rnn as ONNX has them (docs/Operators.md there), gates i o f c, z r n
  * (linear_before_reset 1) and one with tanh. Inputs: x [rows, batch, n]; W [directions, gates * units, n]; R
  * [directions, gates * units, units]; B [directions, 2 * gates * units]; the first h [directions, batch, units]; for lstm the
- * first c. W, R and B are constants. ints: 0 forward, 1 reverse, 2 both. Out: [rows, directions, batch, units].
+ * first c. W, R and B are constants. ints: 0 forward, 1 reverse, 2 both; then, of
+ * lstm, 1 where its last c is wanted as one more row. Out: [rows, directions, batch, units].
  *
  * x's part of all gates is one product beforehand; a row then costs R h and the cell of op/op.h. */
 #ifndef TF_KERNELS_TENSOR_RECURRENT_H
@@ -56,7 +57,7 @@ uint64_t tf_recurrent_flops(const tf_tensor_use_t *use);
       .in_min      = inputs,                                                                       \
       .in_max      = inputs,                                                                       \
       .int_min     = 1,                                                                            \
-      .int_max     = 1,                                                                            \
+      .int_max     = 2,                                                                            \
       .packs       = 1u << 1 | 1u << 2 | 1u << 3, /* W, R, B */                                    \
       .product_cnt = 2,                           /* W x, R h */                                   \
       .shape       = shape,                                                                        \

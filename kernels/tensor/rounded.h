@@ -11,6 +11,8 @@
 
 /* Rows made ready at a time: a multiple of the tiles of op/mat_avx512.c. */
 #define TF_ROUNDED_CHUNK 48u
+/* Outputs of a convolution's group below which it stays fp32: most of a block of op/mat.h would be padding. */
+#define TF_ROUNDED_OUTPUTS_MIN 4u
 
 /* Whether use is to run below fp32, its products having in_cnt inputs. */
 TF_INLINE bool tf_rounded_wanted(const tf_tensor_use_t *use, uint32_t in_cnt) {

@@ -81,7 +81,7 @@ struct tf_tensor_op {
   void (*ref)(const tf_tensor_use_t *use, const double *const *in, double *out, double *scratch);
   void (*run)(const tf_tensor_use_t *use, const float *const *in, float *out, float *scratch);
   /* Bytes that pack writes of the inputs in constant_mask, for run to read; both NULL for most ops. in[i] is NULL
-   * where input i is no constant. target is aligned to 64. E_MODEL_FORMAT for constants that make no sense
+   * where input i is no constant. use->isa is the one that runs. target is aligned to 64. E_MODEL_FORMAT for constants that make no sense
    * (check, before the bytes are counted; may be NULL). */
   tf_err_t (*check)(const tf_tensor_use_t *use, const float *const *in);
   size_t (*pack_bytes)(const tf_tensor_use_t *use, const float *const *in);

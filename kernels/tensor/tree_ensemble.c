@@ -4,13 +4,15 @@
  * other comes later, so there are no cycles. values [leaves, outputs]; roots [trees]; base [outputs]. Out [.., outputs]: base
  * and each tree's leaf, in double, in the order of roots. NaN in a row makes its outputs NaN.
  *
- * A node takes 8 bytes, so that 1,000 trees of depth 6 are 1 MiB. Several trees are walked at a time, each a step: a walk
- * alone waits for one load after another. A leaf leads to itself, so that all take as many steps as the deepest of them. */
+ * Where the CPU and the forest allow it, leaves are found without walking (tree_scan.h). Else a node takes 8 bytes, so that
+ * 1,000 trees of depth 6 are 1 MiB. Several trees are walked at a time, each a step: a walk alone waits for one load after
+ * another. A leaf leads to itself, so that all take as many steps as the deepest of them. The bits are the same either way. */
 #include <math.h>
 #include <string.h>
 
 #include "core/error.h"
 #include "tensor/tensor.h"
+#include "tensor/tree_scan.h"
 
 enum { IN_X, IN_NODES, IN_VALUES, IN_ROOTS, IN_BASE, IN_CNT };
 
@@ -22,13 +24,16 @@ typedef struct node {
   uint16_t other; /* how far on where the feature is above the threshold; 0 in a leaf */
 } node_t;
 
-/* At the beginning of what pack wrote: nodes, then each node's leaf, then roots, then steps a group of trees. */
+/* At the beginning of what pack wrote; a line further a scan, or nodes, then each node's leaf, then roots, then steps a group of
+ * trees. */
 typedef struct forest {
-  const node_t   *nodes;
-  const int32_t  *leaves;
-  const int32_t  *roots;
-  const uint32_t *depths;
+  const tf_tree_scan_t *scan; /* NULL: walked */
+  const node_t         *nodes;
+  const int32_t        *leaves;
+  const int32_t        *roots;
+  const uint32_t       *depths;
 } forest_t;
+TF_STATIC_ASSERT(sizeof(forest_t) <= TF_LINE_BYTES, "a scan begins a line further");
 
 static uint32_t node_cnt(const tf_tensor_use_t *use) { return use->in[IN_NODES].dims[0]; }
 static uint32_t tree_cnt(const tf_tensor_use_t *use) { return use->in[IN_ROOTS].cnt; }
@@ -86,10 +91,21 @@ static tf_err_t check(const tf_tensor_use_t *use, const float *const *in) {
   return TF_OK;
 }
 
+static tf_tree_source_t source_of(const tf_tensor_use_t *use, const float *const *in) {
+  return (tf_tree_source_t){.nodes      = in[IN_NODES],
+                            .values     = in[IN_VALUES],
+                            .roots      = in[IN_ROOTS],
+                            .node_cnt   = node_cnt(use),
+                            .tree_cnt   = tree_cnt(use),
+                            .output_cnt = output_cnt(use)};
+}
+
 static size_t pack_bytes(const tf_tensor_use_t *use, const float *const *in) {
-  (void)in;
-  return sizeof(forest_t) + node_cnt(use) * (sizeof(node_t) + sizeof(int32_t)) +
-         tree_cnt(use) * sizeof(int32_t) + group_cnt(use) * sizeof(uint32_t);
+  const tf_tree_source_t source = source_of(use, in);
+  const size_t           scan   = use->isa == TF_ISA_AVX512 ? tf_tree_scan_bytes(&source) : 0;
+  const size_t           walk   = node_cnt(use) * (sizeof(node_t) + sizeof(int32_t)) +
+                      tree_cnt(use) * sizeof(int32_t) + group_cnt(use) * sizeof(uint32_t);
+  return TF_LINE_BYTES + (scan ? scan : walk);
 }
 
 /* Steps from a node to its deepest leaf. Nodes lead to later ones, so a pass from the end knows all; an inner node's stands
@@ -116,10 +132,16 @@ static void pack_nodes(const tf_tensor_use_t *use, const float *const *in, node_
 static void pack(const tf_tensor_use_t *use, const float *const *in, void *target) {
   const uint32_t cnt = node_cnt(use), trees = tree_cnt(use);
   forest_t      *f      = target;
-  node_t        *nodes  = (node_t *)(void *)(f + 1);
+  node_t        *nodes  = (node_t *)(void *)((uint8_t *)target + TF_LINE_BYTES);
   int32_t       *leaves = (int32_t *)(void *)(nodes + cnt), *roots = leaves + cnt;
-  uint32_t      *depths = (uint32_t *)(void *)(roots + trees);
-  *f                    = (forest_t){nodes, leaves, roots, depths};
+  uint32_t      *depths         = (uint32_t *)(void *)(roots + trees);
+  *f                            = (forest_t){NULL, nodes, leaves, roots, depths};
+  const tf_tree_source_t source = source_of(use, in);
+  if (use->isa == TF_ISA_AVX512 && tf_tree_scan_pack(&source, nodes)) {
+    f->scan = (const tf_tree_scan_t *)(const void *)nodes;
+    return;
+  }
+  memset(depths, 0, group_cnt(use) * sizeof *depths);
   pack_nodes(use, in, nodes, leaves);
   for (uint32_t t = 0; t < trees; t++) {
     roots[t]       = (int32_t)in[IN_ROOTS][t];
@@ -168,12 +190,16 @@ static void sum_row(const tf_tensor_use_t *use, const forest_t *f, const float *
 static size_t scratch_cnt(const tf_tensor_use_t *use) { return 2 * (size_t)output_cnt(use); }
 
 static void run(const tf_tensor_use_t *use, const float *const *in, float *out, float *scratch) {
-  const uint32_t outputs = output_cnt(use), width = width_of(use);
-  const float   *x    = in[IN_X];
-  double        *sums = (double *)(void *)scratch;
+  const uint32_t  outputs = output_cnt(use), width = width_of(use);
+  const forest_t *forest = use->packed;
+  const float    *x      = in[IN_X];
+  double         *sums   = (double *)(void *)scratch;
   for (uint32_t row = 0; row < use->out.cnt / outputs; row++, x += width, out += outputs) {
     for (uint32_t o = 0; o < outputs; o++) sums[o] = (double)in[IN_BASE][o];
-    sum_row(use, use->packed, x, in[IN_VALUES], sums);
+    if (forest->scan)
+      tf_tree_scan_sum(forest->scan, x, sums);
+    else
+      sum_row(use, forest, x, in[IN_VALUES], sums);
     const bool nan = has_nan(x, width);
     for (uint32_t o = 0; o < outputs; o++) out[o] = nan ? NAN : (float)sums[o];
   }

@@ -49,7 +49,7 @@ void sim_client_doom(sim_client_t *c) {
 static bool is_stalled(const sim_client_t *c) {
   const sim_server_t *s      = c->server;
   uint64_t            age_ns = s->now_ns - c->since_ns;
-  return c->phase == PHASE_WS && sim_fault_is_due(s->config.faults, SIM_FAULT_STALL, age_ns) &&
+  return c->phase == PHASE_WS && fault_is_due(s->config.faults, SIM_FAULT_STALL, age_ns) &&
          age_ns < 2 * s->config.faults->ns[SIM_FAULT_STALL];
 }
 
@@ -82,7 +82,7 @@ static tf_err_t put_split(sim_client_t *c, const uint8_t *bytes, size_t cnt, siz
 }
 
 static tf_err_t put(sim_client_t *c, const uint8_t *bytes, size_t cnt) {
-  sim_faults_t *faults = c->server->config.faults;
+  faults_t *faults = c->server->config.faults;
   if (c->stalled.cnt || is_stalled(c)) {
     faults->done[SIM_FAULT_STALL]++;
     return keep_back(&c->stalled, bytes, cnt);

@@ -85,7 +85,7 @@ struct sim_server {
 TF_INLINE bool sim_is_tls(const sim_server_t *s) { return s->config.cert_file != NULL; }
 
 TF_INLINE bool sim_server_hits(sim_server_t *s, sim_fault_t fault) {
-  return sim_fault_hits(s->config.faults, fault);
+  return fault_hits(s->config.faults, fault);
 }
 
 /* ---- client.c ---- */

@@ -83,7 +83,7 @@ uint32_t sim_crc(const char *text, size_t cnt) {
 }
 
 uint32_t sim_checksum(sim_exchange_t *x, uint32_t crc) {
-  return sim_fault_hits(x->faults, SIM_FAULT_CHECKSUM) ? crc ^ 1 : crc;
+  return fault_hits(x->faults, SIM_FAULT_CHECKSUM) ? crc ^ 1 : crc;
 }
 
 /* ---- subscriptions ---- */
@@ -107,7 +107,7 @@ void sim_subscribe(sim_exchange_t *x, sim_peer_t *peer, uint32_t stream) {
   if (sim_hears(peer, stream) || !sim_admit(x, peer, SIM_LIMIT_STREAMS, 1)) return;
   peer->stream_cnt++;
   x->subscribed_cnt++;
-  if (sim_fault_hits(x->faults, SIM_FAULT_ACK_SILENT)) {
+  if (fault_hits(x->faults, SIM_FAULT_ACK_SILENT)) {
     sim_bit_set(peer->waiting, stream, true); /* for ever */
     return;
   }
@@ -157,7 +157,7 @@ sim_ack_t sim_ack(sim_exchange_t *x) {
       {SIM_FAULT_ACK_PARTIAL, SIM_ACK_SKIPPED}
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(faults); i++)
-    if (sim_fault_hits(x->faults, faults[i].fault)) return faults[i].ack;
+    if (fault_hits(x->faults, faults[i].fault)) return faults[i].ack;
   return SIM_ACK_SENT;
 }
 
@@ -293,8 +293,7 @@ static bool is_heard(const sim_exchange_t *x, uint32_t symbol) {
 
 /* Ids that start again, far lower: no venue promises that they never do. */
 static void jump_back(sim_exchange_t *x, sim_symbol_t *s) {
-  if (s->market.update_id <= SIM_JUMP_BACK || !sim_fault_hits(x->faults, SIM_FAULT_JUMPBACK))
-    return;
+  if (s->market.update_id <= SIM_JUMP_BACK || !fault_hits(x->faults, SIM_FAULT_JUMPBACK)) return;
   s->market.update_id -= SIM_JUMP_BACK;
   s->market.trade_id -= SIM_JUMP_BACK;
   s->depth_last_id = s->market.update_id;
@@ -306,7 +305,7 @@ static void jump_back(sim_exchange_t *x, sim_symbol_t *s) {
 static void lose_deletes(sim_exchange_t *x, sim_market_t *m) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < m->dirty_cnt; i++)
-    if (m->dirty[i].qty != 0 || !sim_fault_hits(x->faults, SIM_FAULT_LOST_DELETE))
+    if (m->dirty[i].qty != 0 || !fault_hits(x->faults, SIM_FAULT_LOST_DELETE))
       m->dirty[kept++] = m->dirty[i];
   m->dirty_cnt = kept;
 }
@@ -318,7 +317,7 @@ static void cross(sim_exchange_t *x, sim_symbol_t *s) {
     int64_t at = s->crossed_ticks - m->base_ticks;
     sim_market_tell(m, s->crossed_ticks, at >= 0 && at < SIM_LADDER_TICKS ? m->ladder[0][at] : 0);
     s->crossed_ticks = 0;
-  } else if (sim_fault_hits(x->faults, SIM_FAULT_CROSS)) {
+  } else if (fault_hits(x->faults, SIM_FAULT_CROSS)) {
     s->crossed_ticks = sim_market_price(m, m->best_ask) + 1;
     sim_market_tell(m, s->crossed_ticks, m->lot);
   }
@@ -503,7 +502,7 @@ static uint32_t symbol_cap(const sim_venue_t *venue, const char *names) {
 }
 
 tf_err_t sim_exchange_init(sim_exchange_t *x, const sim_venue_t *venue, const char *symbols,
-                           uint64_t seed, uint32_t levels, sim_faults_t *faults) {
+                           uint64_t seed, uint32_t levels, faults_t *faults) {
   *x = (sim_exchange_t){.venue = venue, .faults = faults, .rng = seed * 2 + 1, .hurry = 1};
   x->symbol_cap    = symbol_cap(venue, symbols);
   x->symbols       = calloc(x->symbol_cap, sizeof *x->symbols);
@@ -513,7 +512,7 @@ tf_err_t sim_exchange_init(sim_exchange_t *x, const sim_venue_t *venue, const ch
   x->state         = calloc(1, venue->state_bytes + 1);
   if (!x->symbols || !x->symbol_states || !x->view || !x->text || !x->state)
     return TF_ERR(E_CORE_NO_MEMORY, "sim: exchange");
-  if (sim_fault_is_on(faults, SIM_FAULT_CHECKSUM) && !venue->has_checksum)
+  if (fault_is_on(faults, SIM_FAULT_CHECKSUM) && !venue->has_checksum)
     return TF_ERR(E_CORE_ARGUMENT, "--faults: checksum: %s sends none", venue->name);
   return add_symbols(x, symbols, seed, levels);
 }

@@ -172,7 +172,7 @@ extern const uint32_t           sim_venue_cnt;
 struct sim_exchange {
   const sim_venue_t *venue;
   sim_server_t      *server;
-  sim_faults_t      *faults;
+  faults_t          *faults;
   sim_symbol_t      *symbols; /* (symbol_cap) */
   uint32_t           symbol_cnt, symbol_cap;
   void              *state, *symbol_states; /* the venue's own */
@@ -197,7 +197,7 @@ struct sim_exchange {
 /* symbols: comma separated, as the venue writes them. levels: of each side at the start.
  * E_CORE_ARGUMENT names what is wrong. */
 tf_err_t sim_exchange_init(sim_exchange_t *x, const sim_venue_t *venue, const char *symbols,
-                           uint64_t seed, uint32_t levels, sim_faults_t *faults);
+                           uint64_t seed, uint32_t levels, faults_t *faults);
 void     sim_exchange_fini(sim_exchange_t *x);
 
 const sim_venue_t *sim_venue_find(const char *name);

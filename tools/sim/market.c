@@ -1,21 +1,13 @@
 #include "sim/market.h"
+#include "faults/random.h"
 
 #include <string.h>
 
 #define FIRST_ID       UINT64_C(5000000000) /* above 32 bits, as venues' are */
 #define LEVEL_NEAR_CNT 24                   /* changes happen within so many ticks of the best */
 
-uint64_t sim_random(uint64_t *state) {
-  uint64_t x = *state;
-  x ^= x >> 12, x ^= x << 25, x ^= x >> 27;
-  *state = x;
-  return x * UINT64_C(0x2545F4914F6CDD1D);
-}
-
-double sim_random_unit(uint64_t *state) { return (double)(sim_random(state) >> 11) * 0x1.0p-53; }
-
 static int64_t random_qty(sim_market_t *m) {
-  double  u   = sim_random_unit(&m->rng) + sim_random_unit(&m->rng) * sim_random_unit(&m->rng);
+  double  u   = tool_random_unit(&m->rng) + tool_random_unit(&m->rng) * tool_random_unit(&m->rng);
   int64_t qty = m->lot / 8 + (int64_t)((double)m->lot * 2.0 * u * u);
   return (qty / m->qty_step + 1) * m->qty_step;
 }
@@ -49,7 +41,7 @@ static void find_best(sim_market_t *m, bool ask) {
 }
 
 static sim_step_t trade(sim_market_t *m) {
-  bool    buy  = sim_random_unit(&m->rng) < 0.5 + 0.35 * m->lean;
+  bool    buy  = tool_random_unit(&m->rng) < 0.5 + 0.35 * m->lean;
   bool    ask  = buy; /* a buyer takes from the asks */
   int32_t best = ask ? m->best_ask : m->best_bid;
   int64_t left = m->ladder[ask][best];
@@ -69,13 +61,13 @@ static sim_step_t trade(sim_market_t *m) {
 
 /* Somebody places, changes or cancels near the market. */
 static sim_step_t order(sim_market_t *m) {
-  bool    ask    = sim_random_unit(&m->rng) < 0.5 - 0.25 * m->lean;
+  bool    ask    = tool_random_unit(&m->rng) < 0.5 - 0.25 * m->lean;
   int32_t spread = m->best_ask - m->best_bid;
   int32_t best   = ask ? m->best_ask : m->best_bid;
-  int32_t away   = (int32_t)(sim_random_unit(&m->rng) * sim_random_unit(&m->rng) * LEVEL_NEAR_CNT);
-  if (spread > 1 && sim_random_unit(&m->rng) < 0.4) away = -1; /* improve the price */
+  int32_t away = (int32_t)(tool_random_unit(&m->rng) * tool_random_unit(&m->rng) * LEVEL_NEAR_CNT);
+  if (spread > 1 && tool_random_unit(&m->rng) < 0.4) away = -1; /* improve the price */
   int32_t  at      = ask ? best + away : best - away;
-  bool     cancel  = away > 0 && sim_random_unit(&m->rng) < 0.3;
+  bool     cancel  = away > 0 && tool_random_unit(&m->rng) < 0.3;
   uint64_t last_id = m->update_id;
   set_level(m, ask, at, cancel ? 0 : random_qty(m));
   if (away < 0) *(ask ? &m->best_ask : &m->best_bid) = at;
@@ -84,10 +76,10 @@ static sim_step_t order(sim_market_t *m) {
 }
 
 sim_step_t sim_market_step(sim_market_t *m) {
-  m->lean = m->lean * 0.995 + (sim_random_unit(&m->rng) - 0.5) * 0.12;
+  m->lean = m->lean * 0.995 + (tool_random_unit(&m->rng) - 0.5) * 0.12;
   if (m->best_bid < 4096) m->lean = 0.8; /* turned back at the window's edges */
   if (m->best_ask > SIM_LADDER_TICKS - 4096) m->lean = -0.8;
-  return sim_random_unit(&m->rng) < 0.22 ? trade(m) : order(m);
+  return tool_random_unit(&m->rng) < 0.22 ? trade(m) : order(m);
 }
 
 void sim_market_tell(sim_market_t *m, int64_t price_ticks, int64_t qty) {

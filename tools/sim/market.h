@@ -58,9 +58,4 @@ TF_INLINE int64_t sim_market_price(const sim_market_t *m, int32_t ladder_idx) {
   return m->base_ticks + ladder_idx;
 }
 
-/* xorshift64*: the simulator's randomness, also for faults. */
-uint64_t sim_random(uint64_t *state);
-/* Uniform in [0, 1). */
-double sim_random_unit(uint64_t *state);
-
 #endif

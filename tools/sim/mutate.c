@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "faults/random.h"
 #include "sim/market.h"
 #include "sim/text.h"
 
@@ -212,7 +213,7 @@ size_t sim_mutate(sim_mutation_t mutation, uint64_t *rng, const char *text, size
   uint64_t candidates = 0;
   for (const char *at = text; next_scalar(&at, end, &s);) candidates += may_touch(mutation, &s);
   if (!candidates) return 0;
-  uint64_t    chosen = sim_random(rng) % candidates;
+  uint64_t    chosen = tool_random(rng) % candidates;
   const char *at     = text;
   while (next_scalar(&at, end, &s))
     if (may_touch(mutation, &s) && chosen-- == 0) break;
@@ -226,7 +227,7 @@ size_t sim_mutate(sim_mutation_t mutation, uint64_t *rng, const char *text, size
   if (mutation == SIM_MUTATE_FIELD_RENAMED)
     sim_put(&t, "_zz");
   else
-    put_value(mutation, &t, &s, sim_random(rng));
+    put_value(mutation, &t, &s, tool_random(rng));
   sim_put_bytes(&t, to, (size_t)(end - to));
   return t.full ? 0 : t.cnt;
 }

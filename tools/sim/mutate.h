@@ -17,7 +17,7 @@ typedef enum sim_mutation {
 } sim_mutation_t;
 
 /* The mutated text in out, and its length; 0: nothing in it can be mutated so, or it does not fit. rng: the
- * faults' (sim_random). */
+ * faults' (tool_random). */
 size_t sim_mutate(sim_mutation_t mutation, uint64_t *rng, const char *text, size_t cnt, char *out,
                   size_t cap);
 

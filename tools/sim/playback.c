@@ -227,7 +227,7 @@ static tf_err_t take_memory(sim_playback_t *p) {
 }
 
 tf_err_t sim_playback_open(const char *path, const sim_venue_t *venue, const tf_feed_t *feed,
-                           double speed, sim_faults_t *faults, sim_exchange_t *x,
+                           double speed, faults_t *faults, sim_exchange_t *x,
                            sim_playback_t **playback) {
   char            symbols[SYMBOLS_BYTES];
   sim_playback_t *p = calloc(1, sizeof *p);

@@ -13,7 +13,7 @@ typedef struct sim_playback sim_playback_t;
  * called here, and fini is the caller's in any case). feed: the venue's decoder. speed: factor
  * of recorded time. Memory: heap, at start. */
 tf_err_t sim_playback_open(const char *path, const sim_venue_t *venue, const tf_feed_t *feed,
-                           double speed, sim_faults_t *faults, sim_exchange_t *exchange,
+                           double speed, faults_t *faults, sim_exchange_t *exchange,
                            sim_playback_t **playback);
 void     sim_playback_close(sim_playback_t *playback);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "faults/random.h"
 #include "sim/client.h"
 #include "sim/market.h"
 #include "sim/mutate.h"
@@ -13,13 +14,13 @@
 /* One frame, unless the connection's age says otherwise. */
 static void send_frame(sim_client_t *c, const uint8_t *bytes, size_t cnt) {
   sim_server_t *s      = c->server;
-  sim_faults_t *faults = s->config.faults;
+  faults_t     *faults = s->config.faults;
   uint64_t      age_ns = s->now_ns - c->since_ns;
-  if (sim_fault_is_due(faults, SIM_FAULT_MUTE, age_ns)) {
+  if (fault_is_due(faults, SIM_FAULT_MUTE, age_ns)) {
     faults->done[SIM_FAULT_MUTE]++;
     return;
   }
-  bool is_cut = sim_fault_is_due(faults, SIM_FAULT_CLOSE, age_ns);
+  bool is_cut = fault_is_due(faults, SIM_FAULT_CLOSE, age_ns);
   sim_client_send(c, bytes, is_cut ? cnt / 2 : cnt);
   c->peer.sent_ns = s->now_ns;
   s->counts.frames++;
@@ -63,21 +64,21 @@ static void mutate(sim_server_t *s, uint32_t stream, const char **text, size_t *
       {SIM_FAULT_TIME_FIELD,    SIM_MUTATE_TIME         },
       {SIM_FAULT_TYPE_UNKNOWN,  SIM_MUTATE_TYPE_UNKNOWN }
   };
-  sim_faults_t *faults  = s->config.faults;
-  size_t        mutated = 0;
+  faults_t *faults  = s->config.faults;
+  size_t    mutated = 0;
   for (size_t i = 0; i < TF_ARRAY_CNT(rows) && !mutated; i++) {
     if (!sim_server_hits(s, rows[i].fault)) continue;
     mutated =
         sim_mutate(rows[i].mutation, &faults->rng, *text, *cnt, s->mutated, sizeof s->mutated);
-    if (!mutated) sim_fault_missed(faults, rows[i].fault);
+    if (!mutated) fault_missed(faults, rows[i].fault);
   }
   const char *name = stream == SIM_STREAM_NONE
                          ? NULL
                          : s->config.service.symbol_name(s->config.service.self, stream);
   if (!mutated && name && sim_server_hits(s, SIM_FAULT_SYMBOL)) {
-    mutated = sim_mutate_name(name, sim_random(&faults->rng) % 4 == 0, *text, *cnt, s->mutated,
+    mutated = sim_mutate_name(name, tool_random(&faults->rng) % 4 == 0, *text, *cnt, s->mutated,
                               sizeof s->mutated);
-    if (!mutated) sim_fault_missed(faults, SIM_FAULT_SYMBOL);
+    if (!mutated) fault_missed(faults, SIM_FAULT_SYMBOL);
   }
   if (!mutated) return;
   *text = s->mutated;
@@ -86,14 +87,14 @@ static void mutate(sim_server_t *s, uint32_t stream, const char **text, size_t *
 
 /* A fault keeps this message from this client. */
 static bool is_muted(sim_client_t *c, uint32_t stream, sim_message_kind_t kind) {
-  sim_faults_t *faults = c->server->config.faults;
-  uint64_t      age_ns = c->server->now_ns - c->since_ns;
+  faults_t *faults = c->server->config.faults;
+  uint64_t  age_ns = c->server->now_ns - c->since_ns;
   if (kind != SIM_MESSAGE_DATA && kind != SIM_MESSAGE_BOOK) return false;
-  if (sim_fault_is_due(faults, SIM_FAULT_MUTE_DATA, age_ns)) {
+  if (fault_is_due(faults, SIM_FAULT_MUTE_DATA, age_ns)) {
     faults->done[SIM_FAULT_MUTE_DATA]++;
     return true;
   }
-  if (stream == SIM_STREAM_NONE || !sim_fault_is_due(faults, SIM_FAULT_MUTE_STREAM, age_ns))
+  if (stream == SIM_STREAM_NONE || !fault_is_due(faults, SIM_FAULT_MUTE_STREAM, age_ns))
     return false;
   if (c->muted_stream == SIM_STREAM_NONE) c->muted_stream = stream;
   if (c->muted_stream != stream) return false;
@@ -113,7 +114,7 @@ static void send_message(sim_client_t *c, const char *text, size_t cnt, sim_mess
   }
   if (cnt && sim_server_hits(s, SIM_FAULT_CORRUPT)) {
     size_t payload_cnt = cnt < frame_cnt ? cnt : frame_cnt / 2; /* deflated: its later half */
-    s->frame[frame_cnt - 1 - sim_random(&s->config.faults->rng) % payload_cnt] ^= 0x15;
+    s->frame[frame_cnt - 1 - tool_random(&s->config.faults->rng) % payload_cnt] ^= 0x15;
   }
   if (!c->frame.bytes && sim_server_hits(s, SIM_FAULT_REORDER)) {
     sim_held_set(&c->frame, s->frame, frame_cnt, 0, 0);
@@ -228,12 +229,12 @@ static void reset(sim_client_t *c) {
 
 static void age(sim_client_t *c) {
   sim_server_t *s      = c->server;
-  sim_faults_t *faults = s->config.faults;
+  faults_t     *faults = s->config.faults;
   uint64_t      age_ns = s->now_ns - c->since_ns;
   if (s->config.life_ns && age_ns > s->config.life_ns) {
     s->counts.lives_ended++;
     close_politely(c, "");
-  } else if (sim_fault_is_due(faults, SIM_FAULT_SHUTDOWN, age_ns)) {
+  } else if (fault_is_due(faults, SIM_FAULT_SHUTDOWN, age_ns)) {
     if (!c->noticed) {
       c->noticed = true;
       faults->done[SIM_FAULT_SHUTDOWN]++;
@@ -241,7 +242,7 @@ static void age(sim_client_t *c) {
     } else if (age_ns > faults->ns[SIM_FAULT_SHUTDOWN] + NOTICE_NS) {
       close_politely(c, "server shutdown");
     }
-  } else if (sim_fault_is_due(faults, SIM_FAULT_RESET, age_ns)) {
+  } else if (fault_is_due(faults, SIM_FAULT_RESET, age_ns)) {
     faults->done[SIM_FAULT_RESET]++;
     reset(c);
   }

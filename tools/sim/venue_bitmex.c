@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sim/exchange.h"
+#include "faults/random.h"
 
 #define TOP_LEVELS 25
 #define IDS_A_SIDE UINT64_C(100000000) /* ids fall as prices rise, from here on */
@@ -88,12 +89,12 @@ static void put_trade(sim_text_t *t, const sim_symbol_t *s) {
 static void trade(sim_exchange_t *x, uint32_t symbol, const sim_step_t *step) {
   sim_symbol_t *s    = &x->symbols[symbol];
   own_t        *own  = s->state;
-  uint64_t      id   = sim_random(&x->rng);
+  uint64_t      id   = tool_random(&x->rng);
   own->last_trade    = *step;
   own->last_trade_ns = x->wall_ns;
   snprintf(own->last_trade_id, sizeof own->last_trade_id, "%08x-%04x-4%03x-a%03x-%012" PRIx64,
            (uint32_t)id, (uint32_t)(id >> 32) & 0xffff, (uint32_t)(id >> 48) & 0xfff,
-           (uint32_t)sim_random(&x->rng) & 0xfff, sim_random(&x->rng) >> 16);
+           (uint32_t)tool_random(&x->rng) & 0xfff, tool_random(&x->rng) >> 16);
   sim_text_t t = sim_message(x);
   put_head(&t, TRADE, "insert");
   put_trade(&t, s);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "faults/random.h"
 #include "sim/exchange.h"
 
 enum { LEVEL2, LEVEL2_BATCH, MATCHES, TICKER, HEARTBEAT, CHANNEL_CNT };
@@ -25,7 +26,7 @@ static const sim_pair_t pairs[] = {
 /* ---- messages ---- */
 
 static void put_order_id(sim_exchange_t *x, sim_text_t *t) {
-  uint64_t a = sim_random(&x->rng), b = sim_random(&x->rng);
+  uint64_t a = tool_random(&x->rng), b = tool_random(&x->rng);
   sim_put(t, "%08x-%04x-4%03x-a%03x-%012" PRIx64, (uint32_t)a, (uint32_t)(a >> 32) & 0xffff,
           (uint32_t)(a >> 48) & 0xfff, (uint32_t)b & 0xfff, b >> 16);
 }

@@ -1,12 +1,13 @@
 #include "sim/weather.h"
 
+#include "faults/random.h"
 #include "sim/exchange.h"
 
 #define HALT_NS       (2 * TF_NS_PER_SEC)
 #define CLOCK_JUMP_NS (3600 * TF_NS_PER_SEC) /* at the most, either way */
 
 static bool is_past(const sim_exchange_t *x, sim_fault_t fault) {
-  return x->weather.since_ns && sim_fault_is_due(x->faults, fault, x->now_ns - x->weather.since_ns);
+  return x->weather.since_ns && fault_is_due(x->faults, fault, x->now_ns - x->weather.since_ns);
 }
 
 /* Only the last instrument comes and goes: the others show that it is not the whole feed. */
@@ -39,13 +40,13 @@ int64_t sim_tick_sent(const sim_exchange_t *x, uint32_t symbol) {
 }
 
 static void second(sim_exchange_t *x) {
-  sim_faults_t *faults = x->faults;
-  x->weather.storms    = sim_fault_hits(faults, SIM_FAULT_STORM);
-  if (sim_fault_hits(faults, SIM_FAULT_CLOCK_JUMP))
+  faults_t *faults  = x->faults;
+  x->weather.storms = fault_hits(faults, SIM_FAULT_STORM);
+  if (fault_hits(faults, SIM_FAULT_CLOCK_JUMP))
     x->weather.clock_ahead_ns =
-        (int64_t)((sim_random_unit(&faults->rng) * 2 - 1) * (double)CLOCK_JUMP_NS);
-  if (sim_fault_hits(faults, SIM_FAULT_HALT))
-    x->symbols[sim_random(&faults->rng) % x->symbol_cnt].halted_until_ns = x->now_ns + HALT_NS;
+        (int64_t)((tool_random_unit(&faults->rng) * 2 - 1) * (double)CLOCK_JUMP_NS);
+  if (fault_hits(faults, SIM_FAULT_HALT))
+    x->symbols[tool_random(&faults->rng) % x->symbol_cnt].halted_until_ns = x->now_ns + HALT_NS;
 }
 
 void sim_weather_tick(sim_exchange_t *x, uint64_t now_ns) {

@@ -22,7 +22,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwpejh",
+    {"import",  tf_cmd_model_import,  "fFRonwOpejh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -42,6 +42,7 @@ static const command_t commands[] = {
      "  --out FILE            what to write; replaced whole or not at all\n"
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
+     "  --output NAME         which of the ONNX file's outputs (default: the only one of floats)\n"
      "  --precision P         also measure the error in bf16, fp16 or int8; the file holds fp32\n"
      "  --error-max X         refuse the model when a known answer is further off in that "
      "precision\n"
@@ -130,6 +131,7 @@ static const struct option long_options[] = {
     {"seconds",       required_argument, NULL, 'S'},
     {"isa",           required_argument, NULL, 'i'},
     {"window",        required_argument, NULL, 'w'},
+    {"output",        required_argument, NULL, 'O'},
     {"precision",     required_argument, NULL, 'p'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
@@ -220,6 +222,7 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'n': args->name = value; break;
   case 'I': args->input = value; break;
   case 's': args->shape = value; break;
+  case 'O': args->output = value; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;
   case 'b':
@@ -296,9 +299,14 @@ uint32_t tf_cmd_model_step_cnt(const tf_model_t *model) {
 }
 
 tf_cmd_model_costs_t tf_cmd_model_costs(const tf_model_t *model) {
-  const tf_window_t   *w = tf_loader_window(model);
-  const tf_plan_t     *p = tf_loader_plan(model);
-  const tf_net_plan_t *n = tf_loader_net(model);
+  const tf_window_t     *w      = tf_loader_window(model);
+  const tf_plan_t       *p      = tf_loader_plan(model);
+  const tf_net_plan_t   *n      = tf_loader_net(model);
+  const tf_net_stream_t *stream = tf_loader_stream(model, NULL);
+  if (stream)
+    return (tf_cmd_model_costs_t){
+        n->weight_bytes, stream->timed->weight_bytes, stream->timed->flops,
+        stream->deferred ? stream->deferred->flops : 0, tf_isa_name(n->isa)};
   if (n)
     return (tf_cmd_model_costs_t){n->weight_bytes, n->weight_bytes, n->flops, 0,
                                   tf_isa_name(n->isa)};

@@ -20,6 +20,7 @@ typedef struct tf_cmd_model_args {
   const char         *out;
   const char         *name;
   const char         *input;
+  const char         *output;
   const char         *shape;
   const char         *backend;
   double              seconds;

@@ -70,10 +70,11 @@ static tf_err_t read_schema(const char *path, tf_features_t *features, char **te
 static int import_with(const tf_cmd_model_args_t *args, const char *name,
                        const tf_features_t *features, char *schema) {
   tf_import_onnx_report_t report;
-  tf_import_onnx_spec_t   spec      = {.name = name, .features = features, .window = args->window};
-  tf_model_t             *model     = NULL;
-  double                  error_max = 0.0;
-  tf_graph_t             *graph     = calloc(1, sizeof *graph);
+  tf_import_onnx_spec_t   spec = {
+        .name = name, .features = features, .window = args->window, .output = args->output};
+  tf_model_t *model     = NULL;
+  double      error_max = 0.0;
+  tf_graph_t *graph     = calloc(1, sizeof *graph);
   if (!graph) return TF_EXIT_FAILED;
   tf_err_t err = tf_import_onnx(args->file, &spec, graph, &report);
   if (!err && schema && !(graph->schema = strdup(schema)))

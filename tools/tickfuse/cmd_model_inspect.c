@@ -34,18 +34,32 @@ static void each_plan_step(const tf_plan_t *plan, void (*visit)(void *, const ch
   }
 }
 
-static void each_net_step(const tf_net_plan_t *net, void (*visit)(void *, const char *),
-                          void                *self) {
+/* " | 1 timed, 14 kept, 0 deferred of 16": a step's positions along the axis of rows, where the window slides. */
+static void describe_share(const tf_net_stream_t *stream, const tf_net_plan_t *net, uint32_t step,
+                           char *target, size_t bytes) {
+  const tf_net_step_t *s = &net->steps[step];
+  target[0]              = 0;
+  if (!stream) return;
+  const tf_net_share_t *share = &stream->shares[net->calls[s->first + s->cnt - 1].node];
+  snprintf(target, bytes, " | %u timed, %u kept, %u deferred of %u", share->timed, share->kept,
+           share->deferred, share->all);
+}
+
+static void each_net_step(const tf_model_t *model, void (*visit)(void *, const char *),
+                          void             *self) {
+  const tf_net_plan_t *net = tf_loader_net(model);
   for (uint32_t i = 0; net && i < net->step_cnt; i++) {
-    char text[200];
+    char text[200], share[80], both[sizeof text + sizeof share];
     tf_net_plan_describe(net, i, text, sizeof text);
-    visit(self, text);
+    describe_share(tf_loader_stream(model, NULL), net, i, share, sizeof share);
+    snprintf(both, sizeof both, "%s%s", text, share);
+    visit(self, both);
   }
 }
 
 static void each_step(const tf_model_t *model, void (*visit)(void *, const char *), void *self) {
   const tf_window_t *w = tf_loader_window(model);
-  each_net_step(tf_loader_net(model), visit, self);
+  each_net_step(model, visit, self);
   each_plan_step(w ? w->before : tf_loader_plan(model), visit, self);
   for (uint32_t i = 0; w && i < (w->layer_cnt ? w->layer_cnt : 1); i++) {
     char text[80];
@@ -61,6 +75,12 @@ static void append_text(void *list, const char *text) {
 
 static void print_text(void *cnt, const char *text) {
   printf("  %4u  %s\n", (*(uint32_t *)cnt)++, text);
+}
+
+/* "cut", or why each tick recomputes the window. */
+static json_t *slide_json(const tf_model_t *model) {
+  const char *why;
+  return json_string(tf_loader_stream(model, &why) ? "cut" : why);
 }
 
 static int inspect_json(const tf_cmd_model_args_t *args, const tf_model_t *model,
@@ -83,11 +103,22 @@ static int inspect_json(const tf_cmd_model_args_t *args, const tf_model_t *model
       (json_int_t)c.timed_flops, "deferred_flops", (json_int_t)c.deferred_flops, "producer",
       graph->producer, "source", graph->source, "source_sha256", graph->source_sha256_hex,
       "features", features, "graph", inspect_nodes(graph), "plan", plan);
+  if (tf_loader_net(model) && model->window > 1)
+    json_object_set_new(all, "slide", slide_json(model));
   json_t *training = graph->training ? json_loads(graph->training, 0, NULL) : NULL;
   if (training) json_object_set_new(all, "training", training);
   json_t *schema = graph->schema ? json_loads(graph->schema, 0, NULL) : NULL;
   if (schema) json_object_set_new(all, "schema", schema);
   return tf_cmd_model_print(all);
+}
+
+static void print_slide(const tf_model_t *model) {
+  const char *why;
+  if (!tf_loader_net(model) || model->window <= 1) return;
+  if (tf_loader_stream(model, &why))
+    printf("slide     timed, kept and deferred work\n");
+  else
+    printf("slide     a recompute of the window: %s\n", why);
 }
 
 static void print_costs(const tf_model_t *model) {
@@ -103,6 +134,7 @@ static void print_costs(const tf_model_t *model) {
   if (model->window > 1)
     printf("; after the decision %llu flops", (unsigned long long)c.deferred_flops);
   putchar('\n');
+  print_slide(model);
   tf_cmd_model_cache_note(model);
 }
 

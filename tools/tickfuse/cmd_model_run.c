@@ -29,6 +29,17 @@ static int refuse_shape(const tf_cmd_model_args_t *args, const tf_model_t *model
   return TF_EXIT_DATA;
 }
 
+/* Rows that follow one another, one at a time, as the engine has them. */
+static void slide(const tf_loader_session_t *s, const tf_npy_t *x, float *out) {
+  const tf_model_t *m = s->model;
+  m->reset(m, s->state);
+  for (uint64_t r = 0; r < x->row_cnt; r++) {
+    const bool answered = m->step(m, s->state, s->scratch, x->values + r * m->input_cnt, out);
+    m->advance(m, s->state, s->scratch);
+    if (answered) out += m->output_cnt;
+  }
+}
+
 static int run_rows(const tf_cmd_model_args_t *args, const tf_model_t *model, const tf_npy_t *x) {
   size_t   stride;
   uint64_t nan_cnt = 0, cnt = window_cnt(model, x, &stride);
@@ -38,9 +49,11 @@ static int run_rows(const tf_cmd_model_args_t *args, const tf_model_t *model, co
   float              *out = malloc(cnt ? cnt * model->output_cnt * sizeof *out : 1);
   tf_err_t            err = tf_loader_session_init(&session, model);
   if (!err && !out) err = TF_ERR(E_CORE_NO_MEMORY, "%s: its outputs", args->out);
+  const bool slides = model->window > 1 && stride == model->input_cnt;
+  if (!err && slides) slide(&session, x, out);
   for (uint64_t r = 0; r < cnt && !err; r++) {
     float *y = out + r * model->output_cnt;
-    tf_loader_answer(&session, x->values + r * stride, y);
+    if (!slides) tf_loader_answer(&session, x->values + r * stride, y);
     nan_cnt += isnan(y[0]) != 0;
   }
   if (!err) err = tf_npy_write(args->out, cnt, model->output_cnt, out);

@@ -44,7 +44,7 @@ typedef struct sim_options {
 
 typedef struct sim_run {
   sim_exchange_t  exchange;
-  sim_faults_t    faults;
+  faults_t        faults;
   sim_playback_t *playback; /* NULL: synthetic */
   double          steps_hz; /* all symbols together */
   double          steps_due;
@@ -78,7 +78,7 @@ static void step_markets(sim_run_t *run, uint64_t now_ns) {
 
 /* Whoever waits for the faults that have an end reads it here. */
 static void tell_when_faults_are_over(sim_run_t *run) {
-  if (run->told_over || !sim_faults_are_over(&run->faults)) return;
+  if (run->told_over || !faults_are_over(&run->faults)) return;
   run->told_over = true;
   puts("faults over");
   fflush(stdout);
@@ -161,8 +161,7 @@ static void print_summary(const sim_run_t *run) {
           (unsigned long long)c->deflated);
   for (int i = 0; i < SIM_FAULT_CNT; i++)
     if (run->faults.done[i])
-      fprintf(stderr, " %s=%llu", sim_fault_name((sim_fault_t)i),
-              (unsigned long long)run->faults.done[i]);
+      fprintf(stderr, " %s=%llu", sim_fault_rows[i].name, (unsigned long long)run->faults.done[i]);
   for (int i = 0; i < SIM_LIMIT_CNT; i++)
     if (run->exchange.limits_passed[i])
       fprintf(stderr, " %s=%llu", sim_limit_name((sim_limit_t)i),
@@ -262,8 +261,8 @@ int tf_cmd_sim(int argc, char **argv) {
        args.faults,                                                                                                 &args.faults_cnt },
       {"--for",     "T",     "stop after this time",                                                  args.run_for, &args.run_for_cnt},
   };
-  char about[2048 + SIM_FAULTS_HELP_BYTES], faults_help[SIM_FAULTS_HELP_BYTES], venues[1024];
-  sim_faults_help(faults_help, sizeof faults_help);
+  char about[2048 + FAULTS_HELP_BYTES], faults_text[FAULTS_HELP_BYTES], venues[1024];
+  faults_help(sim_fault_rows, SIM_FAULT_CNT, faults_text, sizeof faults_text);
   tickfuse_sim_venues(venues, sizeof venues);
   snprintf(
       about, sizeof about,
@@ -275,7 +274,7 @@ int tf_cmd_sim(int argc, char **argv) {
       "Venues:%s\n"
       "Faults, by seed (P: chance from 0 to 1 at each occasion, or 1/N: each N-th, and x3 behind "
       "it: 3 times\nin all; T: time; N: count):\n%s",
-      venues, faults_help);
+      venues, faults_text);
   const tf_cli_spec_t spec = {
       "sim [--venue V] [--port N] [--input FILE] [--tls] [--faults LIST] ...",
       about,
@@ -290,17 +289,17 @@ int tf_cmd_sim(int argc, char **argv) {
   static sim_run_t run;
   sim_options_t    given;
   if (!read_options(&args, &given)) return TF_EXIT_USAGE;
-  run.faults.rng = given.seed * UINT64_C(0x9E3779B97F4A7C15) + 0x1234567;
+  faults_init(&run.faults, sim_fault_rows, SIM_FAULT_CNT, given.seed);
   if (args.faults_cnt && !strcmp(args.faults[args.faults_cnt - 1], "help")) {
-    fputs(faults_help, stdout);
+    fputs(faults_text, stdout);
     return TF_EXIT_DONE;
   }
   if (args.faults_cnt) {
-    tf_err_t err = sim_faults_parse(&run.faults, args.faults[args.faults_cnt - 1]);
+    tf_err_t err = faults_parse(&run.faults, "tickfuse sim", args.faults[args.faults_cnt - 1]);
     if (err) return (void)tf_cli_fail(err), TF_EXIT_USAGE;
   }
-  if (args.deflate && (sim_fault_is_on(&run.faults, SIM_FAULT_DUP) ||
-                       sim_fault_is_on(&run.faults, SIM_FAULT_REORDER))) {
+  if (args.deflate &&
+      (fault_is_on(&run.faults, SIM_FAULT_DUP) || fault_is_on(&run.faults, SIM_FAULT_REORDER))) {
     fprintf(stderr, "tickfuse: sim: --deflate with dup or reorder: a compressed message depends on "
                     "those before it, so neither can be had\n");
     return TF_EXIT_USAGE;

@@ -3,6 +3,7 @@
 made in, computed there in double: `model import`, `model run` on each instruction set, `model verify`. Usage:
 oracle_families.py PATH_OF_MODEL_COMMAND FOLDER [NAME...]"""
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ except ImportError as missing:
 ERROR_MAX = 5e-6  # of the greater of 1 and the answer; trees sum floats that the library sums as doubles
 # Products below fp32, likewise: what was found, and half as much again. The answers of these small models are of magnitude 1.
 BELOW_FP32 = {"bf16": 0.05, "fp16": 0.002, "int8": 0.06}
-NO_MODELS_MIN = 30  # files that the folder holds at least
+NO_MODELS_MIN = 41  # files that the folder holds at least
 
 
 def command(binary, *arguments):
@@ -52,7 +53,7 @@ def below_fp32(binary, target, folder, want):
 
 
 def check(binary, source, folder):
-    case = np.load(source.with_name(source.stem.removesuffix("_dynamo") + ".npz"))
+    case = np.load(source.with_name(re.sub(r"_dynamo$|_[12][0-9]$", "", source.stem) + ".npz"))
     x, want, target = case["x"], case["y"], folder / f"{source.stem}.safetensors"
     features = ",".join(f"f{i}" for i in range(int(case["columns"])))
     done = command(binary, "import", source, "--features", features, "--out", target)
@@ -71,6 +72,14 @@ def check(binary, source, folder):
         worst = max(worst, error)
         if not error <= ERROR_MAX:
             failures.append(f"{isa}: off by {error:.2g}")
+    if int(case["window"]) > 1:
+        # the same windows row by row, one behind the other: the answers that end where one of them ends
+        np.save(folder / "rows.npy", x.reshape(-1, int(case["columns"])))
+        done = command(binary, "run", target, "--input", folder / "rows.npy", "--out", folder / "y.npy")
+        if done.returncode:
+            return [f"run, row by row: {done.stderr}"], worst
+        if np.load(folder / "y.npy")[:: int(case["window"])].tobytes() != answers[-1].tobytes():
+            failures.append("row by row the bits are others")
     if any(a.tobytes() != answers[0].tobytes() for a in answers):
         failures.append("instruction sets differ in bits")
     # a process each takes its time under sanitizers, and both exporters' files hold one model

@@ -253,7 +253,6 @@ def bad_nets(random):
         return net
 
     yield "W [2, 24, 4]", one(attributes={"direction": "bidirectional"})
-    yield "linear_before_reset = 0", one(op="GRU", attributes={"linear_before_reset": 0})
     yield "activations are not", one(attributes={"activations": ["Sigmoid", "Relu", "Tanh"]})
     yield "clip", one(attributes={"clip": 1.0})
     yield "hidden_size 7", one(lambda net: net.nodes[-1].attribute[0].__setattr__("i", 7))

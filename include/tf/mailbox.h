@@ -1,0 +1,300 @@
+/* The mailbox between a lane and a worker process that answers a model: the GPU's, or tools/gpu_stub, which speaks the
+ * same with CPU kernels. One file of shared memory a worker, made by the engine, fresh for each worker that is started, so
+ * nothing of a dead one is ever taken for the living one's.
+ *
+ * All that crosses on a tick goes as packets of 16 bytes: 12 of content, 4 of tag. A packet is stored and loaded in one
+ * access, so flag and data come together: content under the right tag is what was stored with it. A row is there when
+ * each of its packets has the tag of the request; one packet of an older or newer tag, and it is not there (yet). No lock,
+ * no fence, no word that both sides write; neither side can make the other wait, or see half a row.
+ *
+ *   lane, one thread                                  worker
+ *   tf_mailbox_post: rows of request seq  -------->   tf_mailbox_take, slot by slot; goes on from a newer
+ *                                                     request if the lane has come round to the slot again
+ *   tf_mailbox_poll, up to a deadline     <--------   tf_mailbox_answer
+ *   given up: the slot is used again slot_cnt requests later, and a late answer has a tag that nobody asks for
+ *
+ * Layout (little endian), each part at a multiple of a page:
+ *   0                 tf_mailbox_t, one page
+ *   requests_offset   (slot_cnt, batch_max, row_packets) packets: request seq lies in slot seq % slot_cnt
+ *   answers_offset    (slot_cnt, batch_max, answer_packets) packets
+ *
+ * A row: a head {instrument, row_cnt of the request | flags, number} and its values, three a packet. The number counts an
+ * instrument's rows from 1: a worker that keeps a window answers BEHIND where it has not seen all before it, and the lane
+ * sends the rows that it keeps again, the first with TF_MAILBOX_RESET, all but the last with TF_MAILBOX_QUIET.
+ * An answer: a head {output 0, output 1, status | time on the device} and the other outputs, three a packet.
+ *
+ * Accesses of 16 aligned bytes are single ones on every x86-64 CPU with AVX (Intel SDM 3A, 9.1.1; AMD64 APM 2, 7.3.2), and as
+ * vector accesses of a CUDA device. tf_mailbox_create (engine/flow) refuses other CPUs.
+ *
+ * What is trusted: neither side the other's words. Each reads the static part once and checks it, and bounds what a row says. */
+#ifndef TF_MAILBOX_H
+#define TF_MAILBOX_H
+
+#include "tf/atomic.h"
+
+#define TF_MAILBOX_MAGIC          UINT64_C(0x3130786f626d6674) /* "tfmbox01", little endian */
+#define TF_MAILBOX_LAYOUT_VERSION 1u
+#define TF_MAILBOX_HEADER_BYTES   4096u
+#define TF_MAILBOX_BATCH_MAX      64u
+#define TF_MAILBOX_SLOT_CNT_MAX   1024u
+#define TF_MAILBOX_VALUES_MAX     1024u /* of a row or an answer */
+#define TF_MAILBOX_INSTRUMENT_MAX (1u << 20)
+#define TF_MAILBOX_TEXT_BYTES     256u
+
+typedef struct TF_ALIGNED(16) tf_packet {
+  uint32_t words[3];
+  uint32_t tag;
+} tf_packet_t;
+
+TF_STATIC_ASSERT(sizeof(tf_packet_t) == 16, "layout is a public format");
+
+/* A worker's course. It only goes down this list; a worker that failed is not asked again, a new one is started. */
+typedef enum tf_mailbox_state {
+  TF_MAILBOX_STARTING = 0,
+  TF_MAILBOX_SERVING  = 1, /* loaded, and its own known answers were right */
+  TF_MAILBOX_STOPPED  = 2, /* as it was told to */
+  TF_MAILBOX_FAILED   = 3, /* text says why */
+} tf_mailbox_state_t;
+
+/* Of an answer. */
+typedef enum tf_mailbox_status {
+  TF_MAILBOX_OK      = 0,
+  TF_MAILBOX_WARMING = 1, /* the window is not full yet: no outputs */
+  TF_MAILBOX_BEHIND  = 2, /* rows of the instrument are missing: no outputs, see number above */
+  TF_MAILBOX_REFUSED = 3, /* the row itself is wrong: its instrument, its flags */
+  TF_MAILBOX_STATUS_CNT
+} tf_mailbox_status_t;
+
+#define TF_MAILBOX_RESET (1u << 8) /* the instrument's window begins with this row */
+#define TF_MAILBOX_QUIET (1u << 9) /* no answer is wanted of this row */
+
+typedef struct tf_mailbox {
+  /* written once, before the worker is started */
+  uint64_t magic; /* last to be written */
+  uint32_t layout_version;
+  uint32_t epoch; /* of workers of this model, from 1 */
+  uint64_t file_bytes, requests_offset, answers_offset;
+  uint32_t slot_cnt;  /* a power of two */
+  uint32_t batch_max; /* rows of a request */
+  uint32_t input_cnt, output_cnt;
+  uint32_t instrument_cnt, window;
+  uint32_t model_hash; /* tf/model.h */
+  uint32_t row_packets, answer_packets;
+  uint8_t  reserved_0[TF_LINE_PAIR_BYTES - 76];
+  /* written by the engine */
+  uint64_t stop;           /* not 0: end in order */
+  uint64_t engine_beat_ns; /* CLOCK_MONOTONIC: an old one, and the worker ends by itself */
+  uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 16];
+  /* written by the worker */
+  uint64_t worker_beat_ns;                       /* CLOCK_MONOTONIC */
+  uint32_t state;                                /* tf_mailbox_state_t, with release behind text */
+  uint32_t failure;                              /* tf_err_t as a word, of FAILED */
+  uint64_t answered, overtaken, behind, refused; /* rows; overtaken: requests */
+  uint8_t  reserved_2[TF_LINE_PAIR_BYTES - 48];
+  char     text[TF_MAILBOX_TEXT_BYTES]; /* by the worker: what FAILED, NUL-terminated */
+  uint8_t  reserved_3[TF_MAILBOX_HEADER_BYTES - 3 * TF_LINE_PAIR_BYTES - TF_MAILBOX_TEXT_BYTES];
+} tf_mailbox_t;
+
+TF_STATIC_ASSERT(sizeof(tf_mailbox_t) == TF_MAILBOX_HEADER_BYTES, "layout is a public format");
+TF_STATIC_ASSERT(offsetof(tf_mailbox_t, stop) == TF_LINE_PAIR_BYTES, "one pair a writer");
+TF_STATIC_ASSERT(offsetof(tf_mailbox_t, worker_beat_ns) == 2 * TF_LINE_PAIR_BYTES,
+                 "one pair a writer");
+
+/* Packets of a row and of an answer. */
+TF_INLINE uint32_t tf_mailbox_row_packets(uint32_t input_cnt) { return 1 + (input_cnt + 2) / 3; }
+TF_INLINE uint32_t tf_mailbox_answer_packets(uint32_t output_cnt) {
+  return output_cnt <= 2 ? 1 : 1 + (output_cnt - 2 + 2) / 3;
+}
+
+/* ---- packets ---- */
+
+/* Whole, past the compiler's sight: neither it nor ThreadSanitizer knows an access of 16 bytes that two threads may make. */
+TF_INLINE void tf_packet_store(tf_packet_t *to, const tf_packet_t *packet) {
+#if defined(__CUDA_ARCH__)
+  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(packet->words[0]),
+               "r"(packet->words[1]), "r"(packet->words[2]), "r"(packet->tag)
+               : "memory");
+#elif defined(__x86_64__)
+  __asm__ __volatile__("movdqu %1, %%xmm0\n\tmovdqa %%xmm0, %0"
+                       : "=m"(*to)
+                       : "m"(*packet)
+                       : "xmm0", "memory");
+#else
+#error "packets want a single access of 16 bytes: x86-64 or a CUDA device"
+#endif
+}
+
+TF_INLINE void tf_packet_load(const tf_packet_t *from, tf_packet_t *packet) {
+#if defined(__CUDA_ARCH__)
+  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(packet->words[0]), "=r"(packet->words[1]), "=r"(packet->words[2]),
+                 "=r"(packet->tag)
+               : "l"(from)
+               : "memory");
+#else
+  __asm__ __volatile__("movdqa %1, %%xmm0\n\tmovdqu %%xmm0, %0"
+                       : "=m"(*packet)
+                       : "m"(*from)
+                       : "xmm0", "memory");
+#endif
+}
+
+TF_INLINE uint32_t tf_mailbox_bits(float value) {
+  union {
+    float    value;
+    uint32_t bits;
+  } u;
+  u.value = value;
+  return u.bits;
+}
+TF_INLINE float tf_mailbox_value(uint32_t bits) {
+  union {
+    uint32_t bits;
+    float    value;
+  } u;
+  u.bits = bits;
+  return u.value;
+}
+
+/* Values three a packet; the last is filled up with zeros. */
+TF_INLINE void tf_packets_store(tf_packet_t *to, const float *values, uint32_t cnt, uint32_t tag) {
+  for (uint32_t i = 0; i < cnt; i += 3) {
+    tf_packet_t p = {
+        {0, 0, 0},
+        tag
+    };
+    for (uint32_t j = 0; j < 3 && i + j < cnt; j++) p.words[j] = tf_mailbox_bits(values[i + j]);
+    tf_packet_store(to++, &p);
+  }
+}
+/* False where one of them has another tag: values is then anything. */
+TF_INLINE bool tf_packets_load(const tf_packet_t *from, float *values, uint32_t cnt, uint32_t tag) {
+  for (uint32_t i = 0; i < cnt; i += 3) {
+    tf_packet_t p;
+    tf_packet_load(from++, &p);
+    if (p.tag != tag) return false;
+    for (uint32_t j = 0; j < 3 && i + j < cnt; j++) values[i + j] = tf_mailbox_value(p.words[j]);
+  }
+  return true;
+}
+
+/* ---- both sides ---- */
+
+/* One side's view: the checked sizes, which the other cannot change under its hands. tf_mailbox_create and
+ * tf_mailbox_open (engine/flow/mailbox_file.h) fill it. */
+typedef struct tf_mailbox_view {
+  tf_mailbox_t *box;
+  tf_packet_t  *requests, *answers;
+  uint64_t      file_bytes;
+  uint32_t      slot_mask, batch_max;
+  uint32_t      input_cnt, output_cnt, row_packets, answer_packets;
+  uint32_t      instrument_cnt, window;
+  uint64_t next_seq; /* the lane's next request, or the one that the worker waits for; from 1 */
+} tf_mailbox_view_t;
+
+TF_INLINE tf_packet_t *tf_mailbox_row_(const tf_mailbox_view_t *v, uint64_t seq, uint32_t row) {
+  return v->requests + ((seq & v->slot_mask) * v->batch_max + row) * v->row_packets;
+}
+TF_INLINE tf_packet_t *tf_mailbox_answer_(const tf_mailbox_view_t *v, uint64_t seq, uint32_t row) {
+  return v->answers + ((seq & v->slot_mask) * v->batch_max + row) * v->answer_packets;
+}
+
+/* What a row is of. */
+typedef struct tf_mailbox_row {
+  uint32_t instrument_idx;
+  uint32_t flags;  /* TF_MAILBOX_RESET, TF_MAILBOX_QUIET */
+  uint32_t number; /* of the instrument's rows since its reset, from 1 */
+} tf_mailbox_row_t;
+
+/* ---- the lane ---- */
+
+/* Row idx of row_cnt (1 .. batch_max) of request next_seq. values: input_cnt. After the last one, next_seq++. */
+TF_INLINE void tf_mailbox_post(tf_mailbox_view_t *v, uint32_t idx, uint32_t row_cnt,
+                               const tf_mailbox_row_t *row, const float *values) {
+  uint32_t     tag  = (uint32_t)v->next_seq;
+  tf_packet_t *at   = tf_mailbox_row_(v, v->next_seq, idx);
+  tf_packet_t  head = {
+       {row->instrument_idx, row_cnt | row->flags, row->number},
+       tag
+  };
+  tf_packets_store(at + 1, values, v->input_cnt, tag);
+  tf_packet_store(at,
+                  &head); /* last: whoever polls it then seldom meets a row that is half there */
+}
+
+typedef struct tf_mailbox_answer {
+  tf_mailbox_status_t status;
+  uint32_t            device_ns; /* up to 2^24 - 1, where the worker tells */
+} tf_mailbox_answer_t;
+
+/* Is row idx of request seq answered? out: output_cnt, good where the status is OK. A status that is none is REFUSED. */
+TF_INLINE bool tf_mailbox_poll(const tf_mailbox_view_t *v, uint64_t seq, uint32_t idx,
+                               tf_mailbox_answer_t *answer, float *out) {
+  const tf_packet_t *at  = tf_mailbox_answer_(v, seq, idx);
+  uint32_t           tag = (uint32_t)seq;
+  tf_packet_t        head;
+  tf_packet_load(at, &head);
+  if (head.tag != tag) return false;
+  uint32_t status = head.words[2] >> 24;
+  answer->status =
+      status < TF_MAILBOX_STATUS_CNT ? (tf_mailbox_status_t)status : TF_MAILBOX_REFUSED;
+  answer->device_ns = head.words[2] & 0xffffffu;
+  if (answer->status != TF_MAILBOX_OK) return true;
+  out[0] = tf_mailbox_value(head.words[0]);
+  if (v->output_cnt > 1) out[1] = tf_mailbox_value(head.words[1]);
+  return v->output_cnt <= 2 || tf_packets_load(at + 1, out + 2, v->output_cnt - 2, tag);
+}
+
+/* ---- the worker ---- */
+
+typedef enum tf_mailbox_take {
+  TF_MAILBOX_EMPTY = 0, /* request next_seq is not there yet, or not whole */
+  TF_MAILBOX_TAKEN = 1,
+  TF_MAILBOX_LAPPED =
+      2, /* the lane has come round: next_seq is now the request that the slot holds. lost_cnt were never seen */
+} tf_mailbox_take_t;
+
+/* Row idx of request next_seq. row_cnt: of the request, bounded by batch_max; a row that lies is REFUSED by the caller:
+ * instrument_idx and flags are as they came. After the last one of a request, next_seq++. */
+TF_INLINE tf_mailbox_take_t tf_mailbox_take(tf_mailbox_view_t *v, uint32_t idx, uint32_t *row_cnt,
+                                            tf_mailbox_row_t *row, float *values,
+                                            uint64_t *lost_cnt) {
+  const tf_packet_t *at  = tf_mailbox_row_(v, v->next_seq, idx);
+  uint32_t           tag = (uint32_t)v->next_seq;
+  tf_packet_t        head;
+  tf_packet_load(at, &head);
+  if (head.tag != tag) {
+    uint32_t ahead = head.tag - tag; /* slots are used again in steps of slot_cnt */
+    if (ahead - 1 >= UINT32_MAX / 2 || (ahead & v->slot_mask)) return TF_MAILBOX_EMPTY;
+    *lost_cnt = ahead;
+    v->next_seq += ahead;
+    return TF_MAILBOX_LAPPED;
+  }
+  if (!tf_packets_load(at + 1, values, v->input_cnt, tag)) return TF_MAILBOX_EMPTY;
+  uint32_t cnt        = head.words[1] & 0xffu;
+  *row_cnt            = cnt >= 1 && cnt <= v->batch_max ? cnt : 1;
+  row->instrument_idx = head.words[0];
+  row->flags          = head.words[1] & ~0xffu;
+  row->number         = head.words[2];
+  return TF_MAILBOX_TAKEN;
+}
+
+/* out: output_cnt where the status is OK, else not read. */
+TF_INLINE void tf_mailbox_answer(const tf_mailbox_view_t *v, uint64_t seq, uint32_t idx,
+                                 tf_mailbox_status_t status, uint32_t device_ns, const float *out) {
+  tf_packet_t *at   = tf_mailbox_answer_(v, seq, idx);
+  uint32_t     tag  = (uint32_t)seq;
+  uint32_t     ns   = device_ns < 0xffffffu ? device_ns : 0xffffffu;
+  tf_packet_t  head = {
+       {0, 0, (uint32_t)status << 24 | ns},
+       tag
+  };
+  if (status == TF_MAILBOX_OK) {
+    head.words[0] = tf_mailbox_bits(out[0]);
+    if (v->output_cnt > 1) head.words[1] = tf_mailbox_bits(out[1]);
+    if (v->output_cnt > 2) tf_packets_store(at + 1, out + 2, v->output_cnt - 2, tag);
+  }
+  tf_packet_store(at, &head); /* last, as in post */
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* A net over a sliding window at the cost of what the newest row changes (net_flow.h, net_cut.h). step runs the timed net; advance
+ * moves the histories on by a row and runs the deferred net for the window that begins with the next row. When the next tick comes
+ * first, step does that before: latency grows by it, in the open, and by no more. Each answer is bit for bit that of
+ * tf_net_plan_run over the window's rows, as long as these and all that is made of them are finite: what a mask hides is not looked
+ * at, where a recompute would find an infinite score behind it.
+ *
+ * While a window fills, both nets run over what the state happens to hold: a position is made of rows of its own window alone, so
+ * nothing of that is in an answer. A state is an instrument's, holds no pointers, and must have been zeroed once. The
+ * lane's thread. */
+#ifndef TF_KERNELS_MODEL_NET_STREAM_H
+#define TF_KERNELS_MODEL_NET_STREAM_H
+
+#include "model/net_cut.h"
+#include "model/net_plan.h"
+
+/* Of the whole net's operations: where the timed path has more than this, a recompute of the window is as good. */
+#define TF_NET_STREAM_TIMED_PERCENT_MAX 90u
+
+typedef struct tf_net_stream {
+  uint32_t        window;
+  tf_net_plan_t  *timed, *deferred; /* deferred: NULL for nothing */
+  tf_net_shift_t *shifts;
+  uint32_t        shift_cnt;
+  tf_net_share_t *shares; /* by node of the whole net */
+  size_t          state_bytes, scratch_bytes;
+} tf_net_stream_t;
+
+/* E_MODEL_UNSUPPORTED where nothing is won (the text says why), or as tf_net_cut_init; E_CORE_NO_MEMORY, E_CORE_ARGUMENT. */
+tf_err_t tf_net_stream_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
+                           tf_net_stream_t **stream);
+void     tf_net_stream_delete(tf_net_stream_t *stream); /* accepts NULL */
+
+/* As tf/model.h has them. */
+void tf_net_stream_reset(const tf_net_stream_t *stream, void *state);
+bool tf_net_stream_step(const tf_net_stream_t *stream, void *state, void *scratch, const float *row,
+                        float *out);
+void tf_net_stream_advance(const tf_net_stream_t *stream, void *state, void *scratch);
+
+#endif
