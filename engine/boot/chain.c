@@ -38,10 +38,10 @@ bool tf_chain_parse(const char *text, tf_chain_output_t *o) {
 
 const char *tf_chain_check_output(const tf_chain_output_t *o) {
   if (o->last < o->first) return "the range goes backwards; write it the other way round";
-  if (o->last >= TF_MODEL_OUTPUTS_MAX) return "outputs are numbered from 0 to 95";
+  if (o->last >= TF_MODEL_OUTPUTS_MAX) return "outputs are numbered from 0 to 255";
   return NULL;
 }
-TF_STATIC_ASSERT(TF_MODEL_OUTPUTS_MAX == 96, "the text above says 95");
+TF_STATIC_ASSERT(TF_MODEL_OUTPUTS_MAX == 256, "the text above says 255");
 
 uint32_t tf_chain_find(const tf_config_t *c, const char *name) {
   for (uint32_t i = 0; i < c->model_cnt; i++)

@@ -380,6 +380,9 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               tf_arena_t *arena) {
   if (compute->model_cnt == TF_MODELS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "more than %d models", TF_MODELS_MAX);
+  if (model->output_cnt == 0 || model->output_cnt > TF_MODEL_OUTPUTS_MAX)
+    return TF_ERR(E_MODEL_SHAPE, "model %s has %u outputs; allowed: 1 to %d", model->name,
+                  model->output_cnt, TF_MODEL_OUTPUTS_MAX);
   tf_compute_model_t *m       = &compute->models[compute->model_cnt];
   size_t              windows = 0;
   tf_err_t            err     = tf_version_windows_bytes(model, instrument_cnt, &windows);

@@ -250,7 +250,7 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
 bool tf_compute_idle(tf_compute_t *compute);
 
 /* Adds a model that reads the row at feature_idx (input_cnt of them, copied), and takes its memory; window states for
- * instrument_cnt instruments. */
+ * instrument_cnt instruments. E_MODEL_SHAPE: no outputs, or more than TF_MODEL_OUTPUTS_MAX; E_CORE_ARENA_FULL. */
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               const uint32_t *feature_idx, uint32_t instrument_cnt,
                               tf_arena_t *arena);
