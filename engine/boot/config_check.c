@@ -1,6 +1,7 @@
 #include "boot/config_check.h"
 
 #include <arpa/inet.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -455,6 +456,24 @@ static void check_model(tf_config_t *config, uint32_t i) {
     report(config, E_CONFIG_CONFLICT, path, "step %u of a horizon of %u", m->step, m->horizon);
 }
 
+/* What passes clamp and valid lies within them, so an alert has to be within too. */
+static void check_alert(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m        = &config->models[i];
+  const tf_config_range_t *bounds[] = {&m->clamp, &m->valid};
+  static const char *const names[]  = {"clamp", "valid"};
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].alert", i);
+  for (size_t k = 0; k < TF_ARRAY_CNT(bounds) && m->alert.is_set; k++) {
+    if (!bounds[k]->is_set) continue;
+    bool above = isfinite(m->alert.max) && m->alert.max >= bounds[k]->max;
+    bool below = isfinite(m->alert.min) && m->alert.min <= bounds[k]->min;
+    if (above || below)
+      report(config, E_CONFIG_CONFLICT, path,
+             "no output that %s lets through is %s %g: it would never be raised", names[k],
+             above ? "above" : "below", above ? m->alert.max : m->alert.min);
+  }
+}
+
 /* A tick that waits for others is not to be late by that alone. */
 static void check_batches(tf_config_t *config) {
   const tf_config_engine_t *e    = &config->engine;
@@ -510,6 +529,7 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
     check_model_file(config, i);
     check_model(config, i);
     check_ensemble(config, i);
+    check_alert(config, i);
     check_sources(config, i);
   }
   check_circles(config);

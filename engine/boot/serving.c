@@ -212,6 +212,7 @@ static tf_err_t set_fleet(tf_engine_t *e, uint32_t i, tf_compute_model_t *m) {
   void *nodes = tf_arena_take(&e->arena, tf_fleet_bytes(cap), TF_LINE_PAIR_BYTES);
   if (!m->fleet || !nodes) return E_CORE_ARENA_FULL;
   tf_fleet_init(m->fleet, nodes, cap, breadth->min, breadth->max);
+  m->fleet->max_age_ns = e->config->models[i].fleet_max_age_ns;
   memcpy(m->values->fleet, m->fleet->figures, sizeof m->values->fleet);
   return TF_OK;
 }

@@ -200,11 +200,11 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
 }
 
 /* What rules read beside the answer. */
-static void set_values(tf_compute_model_t *m, uint32_t instrument_id, bool is_good) {
+static void set_values(tf_compute_model_t *m, const tf_lane_instrument_t *in, bool is_good) {
   const tf_post_t *post   = &m->post;
   uint32_t         output = post->has_quantiles ? 3 * post->step_idx + 1 : post->step_idx;
   if (m->fleet) {
-    tf_fleet_update(m->fleet, instrument_id, is_good ? &m->answer : NULL);
+    tf_fleet_update(m->fleet, in->id, is_good ? &m->answer : NULL, in->market.now_ns);
     memcpy(m->values->fleet, m->fleet->figures, sizeof m->values->fleet);
   }
   if (m->is_ensemble)
@@ -242,7 +242,7 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
     m->counts.done += is_good;
     compute->counts.done += is_good;
     good |= (uint32_t)is_good << m->idx | (uint32_t)m->was_shed << (TF_COMPUTE_SHED_SHIFT + m->idx);
-    if (m->values) set_values(m, in->id, is_good);
+    if (m->values) set_values(m, in, is_good);
   }
   return good;
 }

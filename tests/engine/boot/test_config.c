@@ -268,7 +268,8 @@ static const char all_keys[] =
     "backend: cpu, budget: "
     "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
-    "clamp: ..0.5, alert: -0.25.., breadth: 1..2}, {name: r, registry: reg, version: 12, "
+    "clamp: ..0.5, alert: -0.25.., breadth: 1..2, fleet_max_age: 9s}, {name: r, registry: reg, "
+    "version: 12, "
     "shadow_min: 5, "
     "divergence_max: 6, rollback_refused: 7, sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
@@ -410,6 +411,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_true(c->models[1].alert.min == -0.25 && isinf(c->models[1].alert.max));
   assert_true(c->models[1].breadth.min == 1.0 && c->models[1].breadth.max == 2.0);
   assert_false(c->models[0].valid.is_set);
+  assert_int_equal(c->models[1].fleet_max_age_ns, 9 * TF_NS_PER_SEC);
+  assert_int_equal(c->models[0].fleet_max_age_ns, 0);
   assert_int_equal(c->models[3].inputs.item_cnt, 2);
   assert_int_equal(c->models[3].priority, TF_CONFIG_PRIORITY_LOW);
   assert_string_equal(c->models[3].inputs.items[1], "ema(mid, 20)");
