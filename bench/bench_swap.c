@@ -145,7 +145,7 @@ static void build(void) {
   static uint32_t    places[TF_MODEL_INPUTS_MAX];
   for (uint32_t i = 0; i < TF_MODEL_INPUTS_MAX; i++) places[i] = i;
   if (tf_model_loader.load(bench.options.file, &options, &model)) die("load");
-  size_t bytes = tf_compute_model_bytes(model, INSTRUMENTS) + (1u << 20);
+  size_t bytes = tf_compute_model_bytes(model, INSTRUMENTS, false) + (1u << 20);
   if (tf_arena_init(&bench.arena, "bench", bytes)) die("arena");
   if (tf_compute_add_model(&bench.compute, model, places, INSTRUMENTS, &bench.arena)) die("model");
   if (tf_compute_add_swap(&bench.compute, 1, INSTRUMENTS, &bench.arena)) die("swap");

@@ -26,7 +26,7 @@
   (64u << 20) /* and what is not timed: snapshots of REST, first ones of megabytes */
 #define LONG_BYTES (32u << 10) /* a message of so many is one */
 /* Messages at the beginning that are not timed: a session has decoded for hours. */
-#define WARM_MAX        16u
+#define WARM_MAX        64u
 #define ANSWERS_MAX     256u
 #define INSTRUMENTS_MAX 64
 #define STATE_BYTES_MAX (256u << 20)

@@ -228,7 +228,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
     route_answer(in, r, row->channels);
     return;
   }
-  tf_in_band_take_channel(r, channels, &kind);
+  tf_in_band_take_row(r, row, &kind);
   r->name       = name->bytes;
   r->name_bytes = name->bytes_cnt;
   if (row->channels != 0) route_data(in, r, TF_JSON_TEXT_IS(&kind, "obu"));

@@ -284,11 +284,20 @@ void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
       .is_refusal    = is_refusal};
 }
 
+/* A name that was sent as it is: few letters tell it from the others. */
+TF_INLINE bool is_name(const char *name, const tf_json_value_t *text) {
+  uint32_t i = 0;
+  while (i < text->bytes_cnt && name[i] == text->bytes[i]) i++;
+  return i == text->bytes_cnt && name[i] == '\0';
+}
+
 const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *table,
                                                   const tf_json_value_t      *name) {
+  if (TF_UNLIKELY(name->kind != TF_JSON_STRING)) return NULL;
   for (const tf_in_band_channel_t *row = table; row->name != NULL; row++) {
-    bool may_be = name->escaped || row->name[0] == *name->bytes;
-    if (may_be && tf_json_text_is(name, row->name, strlen(row->name))) return row;
+    bool is_it = TF_LIKELY(!name->escaped) ? is_name(row->name, name)
+                                           : tf_json_text_is(name, row->name, strlen(row->name));
+    if (is_it) return row;
   }
   return NULL;
 }
@@ -297,7 +306,12 @@ const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *
                                                     const tf_in_band_channel_t *table,
                                                     const tf_json_value_t      *name) {
   const tf_in_band_channel_t *row = tf_in_band_channel_of(table, name);
-  if (row == NULL) return NULL;
+  if (row != NULL) tf_in_band_take_row(route, row, name);
+  return row;
+}
+
+void tf_in_band_take_row(tf_in_band_route_t *route, const tf_in_band_channel_t *row,
+                         const tf_json_value_t *name) {
   route->what        = row->channels != 0 ? TF_IN_BAND_DATA : TF_IN_BAND_IGNORED;
   route->name        = name->bytes;
   route->name_bytes  = name->bytes_cnt;
@@ -305,7 +319,6 @@ const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *
   route->depth       = row->depth;
   route->is_quote    = row->is_quote;
   route->is_snapshot = row->is_whole;
-  return row;
 }
 
 const tf_in_band_channel_t *tf_in_band_channel_for(const tf_in_band_t         *in,
@@ -452,6 +465,7 @@ size_t tf_in_band_state_bytes(const tf_feed_t *feed, const tf_feed_config_t *con
 static void scan_init(tf_in_band_t *in) {
   const tf_in_band_spec_t *spec = in->spec;
   tf_in_band_scan_t       *scan = in->scan;
+  TF_ASSERT(spec->item_cnt <= 32); /* a bit each: tf_in_band_forms_t */
   memset(scan, 0, sizeof *scan);
   for (uint32_t i = 0; i < spec->object_cnt; i++) {
     const tf_in_band_object_t *o = &spec->objects[i];
@@ -467,6 +481,8 @@ static void scan_init(tf_in_band_t *in) {
                                           .self     = in,
                                           .is_tuple = o->keys[0].text == NULL};
   }
+  tf_json_layouts_init(&scan->layouts);
+  scan->objects[0].layouts = scan->objects[spec->array_object].layouts = &scan->layouts;
 }
 
 static tf_err_t check_depth(const tf_feed_t *feed, uint32_t depth) {

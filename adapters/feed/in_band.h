@@ -245,6 +245,9 @@ const tf_in_band_channel_t *tf_in_band_channel_of(const tf_in_band_channel_t *ta
 const tf_in_band_channel_t *tf_in_band_take_channel(tf_in_band_route_t         *route,
                                                     const tf_in_band_channel_t *table,
                                                     const tf_json_value_t      *name);
+/* The same of a row that was found. */
+void tf_in_band_take_row(tf_in_band_route_t *route, const tf_in_band_channel_t *row,
+                         const tf_json_value_t *name);
 /* The row to ask for this channel by: the first that brings it, a book to the depth that is subscribed to; with a
  * key, one that wants it rather. NULL: none. */
 const tf_in_band_channel_t *

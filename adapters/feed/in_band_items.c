@@ -438,33 +438,50 @@ static void put_level_row(tf_in_band_t *in, const tf_in_band_item_t *form,
   park(in, form, object, row);
 }
 
+static void put_item(tf_in_band_t *in, const tf_in_band_item_t *form,
+                     const tf_json_object_t *object) {
+  switch (form->kind) {
+  case TF_EVENT_TRADE: put_trade(in, form, object); break;
+  case TF_EVENT_QUOTE: put_quote(in, form, object); break;
+  case TF_EVENT_TICKER: put_ticker(in, form, object); break;
+  case TF_IN_BAND_LEVEL: put_level(in, form, object); break;
+  case TF_IN_BAND_OWN: form->put(in, object); break;
+  default:
+    if (form->bids != 0 || form->change != 0)
+      put_book(in, form, object);
+    else
+      put_level_row(in, form, object);
+    break;
+  }
+}
+
+/* Which forms an object's keys are of. */
+static uint32_t forms_of(const tf_in_band_spec_t *spec, uint32_t place, uint64_t seen) {
+  uint32_t forms = 0;
+  for (uint32_t i = 0; i < spec->item_cnt; i++) {
+    const tf_in_band_item_t *form = &spec->items[i];
+    if (form->object == place && (seen & (form->marks | form->lacks)) == form->marks &&
+        (form->any == 0 || (seen & form->any) != 0))
+      forms |= 1u << i;
+  }
+  return forms;
+}
+
 void tf_in_band_on_item(tf_json_t *json, tf_json_object_t *object) {
   tf_in_band_t            *in    = object->self;
   tf_in_band_scan_t       *scan  = in->scan;
-  uint32_t                 place = (uint32_t)(object - scan->objects);
   const tf_in_band_spec_t *spec  = in->spec;
-  for (uint32_t i = 0; i < spec->item_cnt; i++) {
-    const tf_in_band_item_t *form = &spec->items[i];
-    if (form->object != place || (object->seen & (form->marks | form->lacks)) != form->marks ||
-        (form->any != 0 && (object->seen & form->any) == 0))
-      continue;
-    switch (form->kind) {
-    case TF_EVENT_TRADE: put_trade(in, form, object); break;
-    case TF_EVENT_QUOTE: put_quote(in, form, object); break;
-    case TF_EVENT_TICKER: put_ticker(in, form, object); break;
-    case TF_IN_BAND_LEVEL: put_level(in, form, object); break;
-    case TF_IN_BAND_OWN: form->put(in, object); break;
-    default:
-      if (form->bids != 0 || form->change != 0)
-        put_book(in, form, object);
-      else
-        put_level_row(in, form, object);
-      break;
-    }
-  }
+  uint32_t                 place = (uint32_t)(object - scan->objects);
+  uint64_t                 seen  = object->seen;
+  tf_in_band_forms_t *known = &scan->forms[(seen + place) * UINT64_C(0x9e3779b97f4a7c15) >> 60];
+  if (TF_UNLIKELY(known->seen != seen || known->place != place + 1))
+    *known = (tf_in_band_forms_t){seen, place + 1, forms_of(spec, place, seen)};
+  for (uint32_t left = known->forms; left != 0; left &= left - 1)
+    put_item(in, &spec->items[__builtin_ctz(left)], object);
   const tf_in_band_object_t *o =
       &spec->objects[place]; /* the next item may not have what this one had */
   if (o->child) scan->objects[o->child].seen = 0;
   if (o->second) scan->objects[o->second].seen = 0;
   (void)json;
 }
+TF_STATIC_ASSERT(TF_IN_BAND_FORMS_KNOWN == 16, "the top four bits of the product");

@@ -8,6 +8,7 @@
 #define TF_FEED_IN_BAND_SCAN_H
 
 #include "feed/in_band.h"
+#include "wire/json_layout.h"
 
 /* A book in the message: where its symbol and its rows are. */
 typedef struct tf_in_band_book {
@@ -22,17 +23,27 @@ typedef struct tf_in_band_book {
 /* Of a row whose symbol is the route's: where that stands. Of one that a route put: its form. */
 #define TF_IN_BAND_NOWHERE UINT32_MAX
 
+/* The forms of item that an object with these keys has; there are few such. */
+#define TF_IN_BAND_FORMS_KNOWN 16u
+typedef struct tf_in_band_forms {
+  uint64_t seen;
+  uint32_t place; /* of the object + 1; 0: nothing is known */
+  uint32_t forms; /* a bit for each of the spec's items */
+} tf_in_band_forms_t;
+
 typedef struct tf_in_band_scan {
-  tf_json_object_t  objects[TF_IN_BAND_OBJECTS_MAX];
-  tf_json_shape_t   shapes[TF_IN_BAND_OBJECTS_MAX];
-  tf_json_orders_t  orders[TF_IN_BAND_OBJECTS_MAX];
-  tf_json_value_t   values[TF_IN_BAND_OBJECTS_MAX][TF_IN_BAND_KEYS_MAX + 1];
-  tf_in_band_book_t books[TF_IN_BAND_BOOKS_MAX];
-  uint32_t          book_cnt;
-  uint32_t          book_row_cnt; /* rows that books own */
-  uint32_t          kinds;        /* of rows that are no book's: a bit for each TF_EVENT_* */
-  tf_reject_t       why;          /* the first fault of an item */
-  bool              is_bad;
+  tf_json_object_t   objects[TF_IN_BAND_OBJECTS_MAX];
+  tf_json_shape_t    shapes[TF_IN_BAND_OBJECTS_MAX];
+  tf_json_orders_t   orders[TF_IN_BAND_OBJECTS_MAX];
+  tf_json_value_t    values[TF_IN_BAND_OBJECTS_MAX][TF_IN_BAND_KEYS_MAX + 1];
+  tf_json_layouts_t  layouts; /* of the root, and of messages that are arrays */
+  tf_in_band_book_t  books[TF_IN_BAND_BOOKS_MAX];
+  tf_in_band_forms_t forms[TF_IN_BAND_FORMS_KNOWN];
+  uint32_t           book_cnt;
+  uint32_t           book_row_cnt; /* rows that books own */
+  uint32_t           kinds;        /* of rows that are no book's: a bit for each TF_EVENT_* */
+  tf_reject_t        why;          /* the first fault of an item */
+  bool               is_bad;
 } tf_in_band_scan_t;
 
 TF_INLINE void tf_in_band_scan_refuse(tf_in_band_scan_t *scan, tf_reject_t why) {

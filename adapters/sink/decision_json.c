@@ -175,13 +175,16 @@ const char *tf_decision_json_book_state(uint8_t book_state) {
 }
 
 const char *tf_decision_json_hold_reason(uint8_t hold_reason) {
-  static const char *const names[] = {"none",     "rule",   "book",    "cooldown", "rate",
-                                      "conflict", "halted", "warming", "trading",  "shed"};
+  static const char *const names[] = {"none",    "rule",     "book",   "cooldown",
+                                      "rate",    "conflict", "halted", "warming",
+                                      "trading", "model",    "shed"};
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_HOLD_REASON_CNT, "one word each");
   return WORD_OF(names, hold_reason);
 }
 
 const char *tf_decision_json_path(uint8_t path) {
-  static const char *const names[] = {"cpu", "gpu", "fallback", "shadow"};
+  static const char *const names[] = {"cpu",         "gpu",    "fallback", "shadow",
+                                      "onnxruntime", "kserve", "canary"};
+  TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_PATH_CNT, "one word each");
   return WORD_OF(names, path);
 }

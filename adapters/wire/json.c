@@ -1,5 +1,6 @@
 #include "wire/json.h"
 
+#include "wire/json_layout.h"
 #include "wire/json_levels.h"
 #include "wire/json_steps.h"
 
@@ -568,25 +569,39 @@ TF_COLD static const char *read_root_any(tf_json_t *json, tf_json_object_t *root
   return p;
 }
 
+static tf_json_result_t read_message(tf_json_t *json, const char *bytes, size_t bytes_cnt,
+                                     tf_json_object_t *root) {
+  bool        is_object = bytes_cnt > 0 && *bytes == '{' && !root->is_tuple;
+  const char *end       = json->end;
+  const char *p =
+      TF_LIKELY(is_object) ? read_members(json, root, bytes) : read_root_any(json, root, bytes);
+  if (TF_UNLIKELY(p == NULL)) return (tf_json_result_t)json->result;
+  if (TF_UNLIKELY(p != end) && tf_json_skip_space(p, end) != end) json->result = TF_JSON_SYNTAX;
+  return (tf_json_result_t)json->result;
+}
+
+static tf_json_result_t read_and_learn(tf_json_t *json, const char *bytes, size_t bytes_cnt,
+                                       tf_json_object_t *root) {
+  tf_json_result_t result = read_message(json, bytes, bytes_cnt, root);
+  if (result == TF_JSON_OK) tf_json_layout_learn(root->layouts, json, bytes, bytes_cnt, root);
+  return result;
+}
+
 tf_json_result_t tf_json_read(tf_json_t *json, const char *bytes, size_t bytes_cnt,
                               tf_json_object_t *root) {
-  const char *end         = bytes + bytes_cnt;
   json->floor             = bytes + 16;
-  json->end               = end;
+  json->end               = bytes + bytes_cnt;
   json->depth             = 1;
   json->element_cnt       = 0;
   json->duplicate_key_cnt = 0;
   json->row_cnt           = 0;
   json->any_negative      = false;
   json->result            = TF_JSON_OK;
-  json->root_kind         = TF_JSON_OBJECT;
+  json->root_kind         = root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT;
   root->seen              = 0;
   if (root->child != NULL) root->child->seen = 0;
-
-  bool        is_object = bytes_cnt > 0 && *bytes == '{' && !root->is_tuple;
-  const char *p =
-      TF_LIKELY(is_object) ? read_members(json, root, bytes) : read_root_any(json, root, bytes);
-  if (TF_UNLIKELY(p == NULL)) return (tf_json_result_t)json->result;
-  if (TF_UNLIKELY(p != end) && tf_json_skip_space(p, end) != end) json->result = TF_JSON_SYNTAX;
-  return (tf_json_result_t)json->result;
+  if (root->layouts == NULL) return read_message(json, bytes, bytes_cnt, root);
+  const tf_json_layout_t *layout = tf_json_layout_find(root->layouts, bytes, bytes_cnt);
+  if (TF_LIKELY(layout != NULL)) return tf_json_layout_take(layout, json, bytes);
+  return read_and_learn(json, bytes, bytes_cnt, root);
 }

@@ -162,7 +162,8 @@ typedef struct tf_json_orders {
   tf_json_order_t  orders[TF_JSON_ORDERS_MAX];
 } tf_json_orders_t;
 
-typedef struct tf_json tf_json_t;
+typedef struct tf_json         tf_json_t;
+typedef struct tf_json_layouts tf_json_layouts_t; /* json_layout.h */
 
 typedef struct tf_json_object {
   const tf_json_shape_t *shape;
@@ -176,8 +177,9 @@ typedef struct tf_json_object {
   /* Of a child: called behind each element of ITEMS, while its slots hold; may put rows
    * (tf_json_put_row). */
   void (*on_item)(tf_json_t *json, struct tf_json_object *item);
-  void *self;     /* on_item's own */
-  bool  is_tuple; /* an array: the shape's keys are its places */
+  void              *self;     /* on_item's own */
+  tf_json_layouts_t *layouts;  /* of a root: of its messages; NULL: each is read member by member */
+  bool               is_tuple; /* an array: the shape's keys are its places */
 } tf_json_object_t;
 
 /* One message. rows: where LEVELS go; of each row only the price, quantity, their exponents and

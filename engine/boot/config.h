@@ -51,7 +51,18 @@ enum tf_config_precision {
   TF_CONFIG_PRECISION_FP16,
   TF_CONFIG_PRECISION_INT8
 };
-enum tf_config_backend { TF_CONFIG_BACKEND_AUTO, TF_CONFIG_BACKEND_CPU };
+enum tf_config_backend {
+  TF_CONFIG_BACKEND_AUTO,
+  TF_CONFIG_BACKEND_CPU,
+  TF_CONFIG_BACKEND_ONNXRUNTIME,
+  TF_CONFIG_BACKEND_KSERVE
+};
+enum tf_config_no_answer {
+  TF_CONFIG_NO_ANSWER_HOLD,
+  TF_CONFIG_NO_ANSWER_LAST,
+  TF_CONFIG_NO_ANSWER_FALLBACK
+};
+enum tf_config_binary { TF_CONFIG_BINARY_AUTO, TF_CONFIG_BINARY_ON, TF_CONFIG_BINARY_OFF };
 enum tf_config_crossing {
   TF_CONFIG_CROSSING_KEEP,
   TF_CONFIG_CROSSING_SORT,
@@ -123,6 +134,7 @@ typedef struct tf_config_rate {
 
 typedef struct tf_config_url {
   const char *host; /* NULL: not given. Without brackets */
+  const char *path; /* of keys that take one: "/v2/models/x"; else NULL */
   uint16_t    port; /* the scheme's own where the text names none */
   bool        tls;  /* wss, https */
 } tf_config_url_t;
@@ -259,6 +271,27 @@ typedef struct tf_config_model {
 #include "boot/config_keys.def"
 } tf_config_model_t;
 
+/* In models[].registry: what becomes the instrument's symbol (BTCUSDT), its name (BTCUSDT.BINANCE-SPOT). */
+#define TF_CONFIG_OF_SYMBOL     "{symbol}"
+#define TF_CONFIG_OF_INSTRUMENT "{instrument}"
+
+/* Is it one an instrument, its file the base of them all? */
+TF_INLINE bool tf_config_model_has_owns(const tf_config_model_t *model) {
+  for (const char *at = model->registry; at && *at; at++)
+    if (*at == '{') return true;
+  return false;
+}
+
+/* Does its registry's newest version, or the one that is asked for, serve from the start? */
+TF_INLINE bool tf_config_model_is_swappable(const tf_config_model_t *model) {
+  return model->registry && !tf_config_model_has_owns(model);
+}
+
+typedef struct tf_config_model_cache {
+#define MODEL_CACHE_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_model_cache_t;
+
 typedef struct tf_config_strategy {
 #define STRATEGY_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"
@@ -303,7 +336,7 @@ typedef enum tf_config_origin {
 
 typedef struct tf_config {
   /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], features[feature_cnt], models[model_cnt],
-   * strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
+   * model_cache, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

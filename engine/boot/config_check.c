@@ -347,20 +347,114 @@ static void check_bar(tf_config_t *config, const tf_config_bar_t *bar) {
     report_bar(config, bar, "session.hours", "is shorter than the bar's size");
 }
 
+/* models/{symbol}: the braces are of names that are known, and a base stands in. */
+static void check_owns(tf_config_t *config, uint32_t i) {
+  static const char *const known[] = {TF_CONFIG_OF_SYMBOL, TF_CONFIG_OF_INSTRUMENT};
+  const tf_config_model_t *m       = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].registry", i);
+  for (const char *at = m->registry; (at = strchr(at, '{')); at++) {
+    if (!strncmp(at, known[0], strlen(known[0])) || !strncmp(at, known[1], strlen(known[1])))
+      continue;
+    report(config, E_CONFIG_VALUE, path, "found \"%.*s\"; known are %s and %s",
+           (int)strcspn(at, "}") + 1, at, known[0], known[1]);
+  }
+  if (!m->file)
+    report(config, E_CONFIG_CONFLICT, path,
+           "one model an instrument wants a base: file, which answers until theirs is there");
+  if (m->version || m->sha256 || m->shadow_min || m->divergence_max_ppm || m->rollback_refused ||
+      m->canary_late_max)
+    report(
+        config, E_CONFIG_CONFLICT, path,
+        "version, sha256, shadow_min, divergence_max, rollback_refused and canary_late_max are of "
+        "one model for all instruments");
+}
+
+static bool is_foreign(const tf_config_model_t *m) {
+  return m->backend == TF_CONFIG_BACKEND_ONNXRUNTIME || m->backend == TF_CONFIG_BACKEND_KSERVE;
+}
+
+/* One that another runtime answers: what it is, and what it is not. */
+static void check_foreign(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m              = &config->models[i];
+  bool                     is_kserve      = m->backend == TF_CONFIG_BACKEND_KSERVE;
+  bool                     wants_fallback = m->no_answer == TF_CONFIG_NO_ANSWER_FALLBACK;
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].backend", i);
+  if (is_kserve && !m->url.host)
+    report(config, E_CONFIG_CONFLICT, path, "backend kserve wants url");
+  if (is_kserve == (m->file != NULL) || m->registry)
+    report(config, E_CONFIG_CONFLICT, path,
+           is_kserve ? "backend kserve has url, and neither file nor registry"
+                     : "backend onnxruntime has file, an .onnx, and no registry");
+  if (!is_kserve && m->url.host)
+    report(config, E_CONFIG_CONFLICT, path, "url is of backend kserve");
+  if (m->inputs.item_cnt == 0)
+    report(config, E_CONFIG_CONFLICT, path,
+           "inputs is wanted: nothing else says which features its rows are of");
+  if (m->budget_ns || m->overrun != TF_CONFIG_OVERRUN_COUNT)
+    report(
+        config, E_CONFIG_CONFLICT, path,
+        "budget and overrun are of models run on the lane; deadline and no_answer are of this one");
+  snprintf(path, sizeof path, "models[%u].max_age", i);
+  if (m->max_age_ns < m->deadline_ns)
+    report(config, E_CONFIG_CONFLICT, path,
+           "less than deadline: an answer in time would be too old");
+  snprintf(path, sizeof path, "models[%u].no_answer", i);
+  if (wants_fallback && !m->fallback)
+    report(config, E_CONFIG_CONFLICT, path, "no_answer: fallback wants the name of a model");
+  for (uint32_t k = 0; k < i && m->fallback; k++)
+    if (strcmp(config->models[k].name, m->fallback) == 0 && is_foreign(&config->models[k]))
+      report(config, E_CONFIG_CONFLICT, path,
+             "models[%u] is another runtime's too: what stands in must be run on the lane", k);
+}
+
+/* A helper that sleeps, or waits for the lane's own core, is always late; a version that is swapped out may not be in its hands. */
+static void check_model_lanes(tf_config_t *config, uint32_t i) {
+  const tf_config_engine_t *engine = &config->engine;
+  char                      path[TF_CONFIG_PATH_BYTES];
+  if (config->models[i].lanes == 1) return;
+  snprintf(path, sizeof path, "models[%u].lanes", i);
+  if (!config->models[i].file)
+    report(config, E_CONFIG_CONFLICT, path,
+           "two lanes are for a model of a file; a registry's and an ensemble have one");
+  if (engine->idle == TF_CONFIG_IDLE_SLEEP)
+    report(config, E_CONFIG_CONFLICT, path,
+           "the second lane looks for work without pause: engine.idle must be spin or yield");
+  for (uint32_t k = 0; k < engine->lane_cnt; k++)
+    if (engine->helper_cpu >= 0 && engine->lanes[k].cpu == engine->helper_cpu)
+      report(config, E_CONFIG_CONFLICT, "engine.helper_cpu",
+             "core %d is already engine.lanes[%u]'s; two threads on one core wait for each other",
+             engine->helper_cpu, k);
+}
+
 /* Which file it is of. */
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
+  if (tf_config_model_has_owns(m)) {
+    check_owns(config, i);
+    return;
+  }
   snprintf(path, sizeof path, "models[%u].file", i);
-  if (!!m->file + !!m->registry + (m->ensemble.item_cnt > 0) != 1)
+  if (is_foreign(m)) check_foreign(config, i);
+  if (!is_foreign(m) && !!m->file + !!m->registry + (m->ensemble.item_cnt > 0) != 1)
     report(config, E_CONFIG_CONFLICT, path, "one of file, registry and ensemble is wanted");
+  snprintf(path, sizeof path, "models[%u].backend", i);
+  if (!is_foreign(m) && (m->url.host || m->outputs || m->library))
+    report(config, E_CONFIG_CONFLICT, path,
+           "url, library and outputs are of backends onnxruntime and kserve");
   snprintf(path, sizeof path, "models[%u].version", i);
   if (m->version && !m->registry)
     report(config, E_CONFIG_CONFLICT, path, "versions are of a registry; a file is itself");
   snprintf(path, sizeof path, "models[%u].registry", i);
-  if (!m->registry && (m->shadow_min || m->divergence_max_ppm || m->rollback_refused))
+  if (!m->registry &&
+      (m->shadow_min || m->divergence_max_ppm || m->rollback_refused || m->canary_late_max))
     report(config, E_CONFIG_CONFLICT, path,
-           "shadow_min, divergence_max and rollback_refused are of a model that can be swapped");
+           "shadow_min, divergence_max, rollback_refused and canary_late_max are of a model that "
+           "can be swapped");
+  if (m->canary_late_max && !m->budget_ns)
+    report(config, E_CONFIG_CONFLICT, path, "canary_late_max wants a budget to be late for");
   if (m->divergence_max_ppm && !m->shadow_min)
     report(config, E_CONFIG_CONFLICT, path, "divergence_max wants shadow_min: ticks to judge by");
   snprintf(path, sizeof path, "models[%u].sha256", i);
@@ -527,6 +621,7 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   for (uint32_t i = 0; i < config->bar_cnt; i++) check_bar(config, &config->bars[i]);
   for (uint32_t i = 0; i < config->model_cnt; i++) {
     check_model_file(config, i);
+    check_model_lanes(config, i);
     check_model(config, i);
     check_ensemble(config, i);
     check_alert(config, i);

@@ -102,6 +102,12 @@ static const tf_config_key_t model_keys[] = {
 };
 SECTION_(model, model_keys, NULL, 0);
 
+static const tf_config_key_t model_cache_keys[] = {
+#define MODEL_CACHE_KEY(...) KEY_(tf_config_model_cache_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(model_cache, model_cache_keys, NULL, 0);
+
 static const tf_config_key_t strategy_keys[] = {
 #define STRATEGY_KEY(...) KEY_(tf_config_strategy_t, __VA_ARGS__)
 #include "boot/config_keys.def"

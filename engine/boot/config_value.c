@@ -621,11 +621,19 @@ static bool is_host(const char *host, bool v6) {
   return host[0] != '.' && host[0] != '-';
 }
 
+/* Of a URL that may have one: what needs no escape, and escapes (RFC 3986, 3.3). */
+static bool is_path(const char *path) {
+  return path[0] == '/' && path[1] &&
+         path[strspn(
+             path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/")] == '\0';
+}
+
 static const char *parse_url_node(const tf_config_value_in_t *in, const tf_config_node_t *node,
                                   tf_config_url_t *field, char *why) {
-  char        found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[300];
+  char        found[TF_CONFIG_FOUND_BYTES], host[256], port_text[8], text[600];
   const char *plain      = strncmp(in->key->words, "ws", 2) == 0 ? "ws" : "http";
   bool        may_be_tls = strchr(in->key->words, '|') != NULL;
+  bool        has_path   = strchr(in->key->words, '/') != NULL;
   const char *scheme = node->text, *after = strstr(scheme, "://");
   if (!check_text(node, 1, 290, why)) return NULL;
   if (strchr(scheme, '@')) /* not repeated here: errors are logged */
@@ -641,19 +649,26 @@ static const char *parse_url_node(const tf_config_value_in_t *in, const tf_confi
     return refuse(why, "found %s; expected %s://host:port", found, plain);
   if (!is_plain && !tls)
     return refuse(why, "found %s; expected %ss://host:port or %s://host:port", found, plain, plain);
-  if (strpbrk(after + 3, "/?#"))
+  size_t host_cnt = strcspn(after + 3, "/?#");
+  char   authority[300], path[300] = "";
+  snprintf(authority, sizeof authority, "%.*s", (int)host_cnt, after + 3);
+  if (after[3 + host_cnt] && !has_path)
     return refuse(why, "found %s; only scheme, host and port: the venue's own path is used", found);
+  if (has_path) snprintf(path, sizeof path, "%s", after + 3 + host_cnt);
+  if (has_path && !is_path(path))
+    return refuse(why, "found %s; expected a path of letters, digits and -._~%%/ behind the host",
+                  found);
   uint16_t port = tls ? 443 : 80;
-  if (!split_host(after + 3, host, port_text) || !is_host(host, after[3] == '['))
+  if (!split_host(authority, host, port_text) || !is_host(host, after[3] == '['))
     return refuse(why, "found %s; expected %s%s://host:port", found, plain, tls ? "s" : "");
   if (*port_text && !read_port(port_text, 1, &port))
     return refuse(why, "found %s; a port is 1 .. 65535", found);
   bool v6 = after[3] == '[';
-  snprintf(text, sizeof text, "%s%s://%s%s%s:%u", plain, tls ? "s" : "", v6 ? "[" : "", host,
-           v6 ? "]" : "", port);
-  const char *kept = keep(in, why, host);
-  if (!kept) return NULL;
-  *field = (tf_config_url_t){.host = kept, .port = port, .tls = tls};
+  snprintf(text, sizeof text, "%s%s://%s%s%s:%u%s", plain, tls ? "s" : "", v6 ? "[" : "", host,
+           v6 ? "]" : "", port, path);
+  const char *kept = keep(in, why, host), *kept_path = has_path ? keep(in, why, path) : NULL;
+  if (!kept || (has_path && !kept_path)) return NULL;
+  *field = (tf_config_url_t){.host = kept, .path = kept_path, .port = port, .tls = tls};
   return keep(in, why, text);
 }
 

@@ -12,7 +12,9 @@
 
 #include "boot/control_request.h"
 #include "boot/control_socket.h"
+#include "boot/model_places.h"
 #include "boot/model_server.h"
+#include "boot/runtimes.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -195,18 +197,49 @@ static tf_err_t publish_for_models(void *self, const tf_event_t *event, uint64_t
 
 static tf_err_t tell_models(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
   tf_model_server_t *server  = c->config.engine->model_server;
-  tf_model_request_t request = {.version = r->version};
+  tf_model_request_t request = {.version = r->version, .share = r->share};
   if (!server)
     return TF_ERR(E_CONTROL_REQUEST,
                   "no model is of a registry: models[].registry in the config makes one swappable");
   memcpy(request.model, r->model, sizeof request.model);
   memcpy(request.sha256, r->sha256, sizeof request.sha256);
-  request.verb = !strcmp(r->verb, "load")   ? TF_MODEL_LOAD
-                 : !strcmp(r->verb, "swap") ? TF_MODEL_SWAP
-                 : !strcmp(r->verb, "drop") ? TF_MODEL_DROP
-                                            : TF_MODEL_ROLLBACK;
+  static const struct {
+    const char     *verb;
+    tf_model_verb_t is;
+  } verbs[] = {
+      {"load",     TF_MODEL_LOAD    },
+      {"swap",     TF_MODEL_SWAP    },
+      {"rollback", TF_MODEL_ROLLBACK},
+      {"drop",     TF_MODEL_DROP    },
+      {"canary",   TF_MODEL_CANARY  },
+      {"promote",  TF_MODEL_PROMOTE },
+      {"abort",    TF_MODEL_ABORT   }
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
+    if (!strcmp(r->verb, verbs[i].verb)) request.verb = verbs[i].is;
   tf_err_t err = strcmp(r->verb, "list") != 0 ? tf_model_server_request(server, &request) : TF_OK;
   if (!err) json_object_set_new(answer, "models", tf_model_server_list(server));
+  return err;
+}
+
+static tf_err_t tell_cache(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
+  static const struct {
+    const char           *verb;
+    tf_model_cache_verb_t is;
+  } verbs[] = {
+      {"pin",   TF_MODEL_CACHE_PIN  },
+      {"unpin", TF_MODEL_CACHE_UNPIN},
+      {"evict", TF_MODEL_CACHE_EVICT},
+      {"warm",  TF_MODEL_CACHE_WARM }
+  };
+  tf_model_places_t *places = c->config.engine->model_places;
+  tf_err_t           err    = TF_OK;
+  if (!places)
+    return TF_ERR(E_CONTROL_REQUEST,
+                  "no model is one an instrument: {symbol} in models[].registry makes it one");
+  for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
+    if (!strcmp(r->verb, verbs[i].verb)) err = tf_model_places_request(places, verbs[i].is, r->key);
+  if (!err) json_object_set_new(answer, "model_cache", tf_model_places_list(places, r->from));
   return err;
 }
 
@@ -402,6 +435,18 @@ static json_t *status_feeds(const tf_engine_t *e) {
   return list;
 }
 
+/* Those that other runtimes answer, by name. */
+static json_t *status_models(const tf_engine_t *e) {
+  json_t *models = json_object();
+  for (uint32_t i = 0; i < e->model_cnt; i++) {
+    const tf_metrics_block_t *b       = e->publish.models[i];
+    json_t                   *runtime = b ? tf_runtimes_status(e->runtimes, i, b) : NULL;
+    if (runtime)
+      json_object_set_new(models, e->models[i]->name, json_pack("{so}", "runtime", runtime));
+  }
+  return models;
+}
+
 static json_t *status_sinks(const tf_engine_t *e) {
   json_t *list = json_array();
   for (uint32_t i = 0; i < TF_SINKS_MAX; i++) {
@@ -462,6 +507,7 @@ static void status(const tf_control_t *c, json_t *answer) {
                         json_integer((json_int_t)tf_metrics_sum(page, sums[i].metric)));
   json_object_set_new(answer, "tick_to_decision_ns", status_latency(page));
   json_object_set_new(answer, "feeds", status_feeds(e));
+  if (e->runtimes) json_object_set_new(answer, "models", status_models(e));
   json_object_set_new(answer, "sinks", status_sinks(e));
 }
 
@@ -499,10 +545,16 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
     return TF_OK;
   }
   if (request.command == TF_CONTROL_COMMAND_STREAMS) return send_request(c, &request, answer);
-  if (request.command == TF_CONTROL_COMMAND_MODEL && !strcmp(request.verb, "list"))
+  bool is_list = !strcmp(request.verb, "list");
+  if (request.command == TF_CONTROL_COMMAND_MODEL && is_list)
     return tell_models(c, &request, answer);
-  tf_log(TF_LOG_NOTICE, "control", "command=%s instrument=%s feed=%s symbol=%s verb=%s model=%s",
-         name, request.instrument, request.feed, request.symbol, request.verb, request.model);
+  if (request.command == TF_CONTROL_COMMAND_CACHE && is_list)
+    return tell_cache(c, &request, answer);
+  tf_log(TF_LOG_NOTICE, "control",
+         "command=%s instrument=%s feed=%s symbol=%s verb=%s model=%s key=%s", name,
+         request.instrument, request.feed, request.symbol, request.verb, request.model,
+         request.key);
+  if (request.command == TF_CONTROL_COMMAND_CACHE) return tell_cache(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_MODEL) return tell_models(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_DRAIN) {
     tf_engine_stop(c->config.engine);
@@ -590,6 +642,9 @@ tf_err_t tf_control_start(const tf_control_config_t *config, tf_control_t **cont
   }
   if (config->engine->model_server)
     tf_model_server_set_publisher(config->engine->model_server,
+                                  (tf_model_publisher_t){c, publish_for_models});
+  if (config->engine->model_places)
+    tf_model_places_set_publisher(config->engine->model_places,
                                   (tf_model_publisher_t){c, publish_for_models});
   *control = c;
   return TF_OK;

@@ -51,7 +51,7 @@ static tf_err_t read_command(const char *text, tf_control_request_t *r) {
   const char *near = tf_nearest_name(text, names, TF_CONTROL_COMMAND_CNT);
   return TF_ERR(E_CONTROL_REQUEST,
                 "command \"%s\" is not known%s%s%s; known: status halt resume position drain "
-                "subscribe unsubscribe streams model",
+                "subscribe unsubscribe streams model cache",
                 shown(text), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
@@ -87,12 +87,15 @@ static tf_err_t read_from(const char *text, tf_control_request_t *r) {
   return TF_OK;
 }
 
-static tf_err_t read_verb(const char *text, tf_control_request_t *r) {
-  static const char *const verbs[] = {"list", "load", "swap", "rollback", "drop"};
-  for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
-    if (!strcmp(text, verbs[i])) return copy_text("verb", text, r->verb, sizeof r->verb);
-  return TF_ERR(E_CONTROL_REQUEST, "verb \"%s\" is not known; known: " TF_CONTROL_MODEL_VERBS,
-                shown(text));
+/* Of whichever command: they may be told in any order, so check_members looks at it once both are known. */
+static tf_err_t check_verb(const tf_control_request_t *r, const char *known) {
+  size_t chars = strlen(r->verb);
+  for (const char *at = known; *at; at += strspn(at, " ")) {
+    size_t cnt = strcspn(at, " ");
+    if (cnt == chars && !memcmp(at, r->verb, cnt)) return TF_OK;
+    at += cnt;
+  }
+  return TF_ERR(E_CONTROL_REQUEST, "verb \"%s\" is not known; known: %s", shown(r->verb), known);
 }
 
 static tf_err_t read_version(const char *text, tf_control_request_t *r) {
@@ -100,6 +103,15 @@ static tf_err_t read_version(const char *text, tf_control_request_t *r) {
   if (digits == 0 || digits > 9 || text[digits] != '\0' || *text == '0')
     return TF_ERR(E_CONTROL_REQUEST, "version \"%s\" is no number of 1 to 999999999", shown(text));
   r->version = (uint32_t)strtoul(text, NULL, 10);
+  return TF_OK;
+}
+
+/* "10": per cent of the instruments. */
+static tf_err_t read_share(const char *text, tf_control_request_t *r) {
+  size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || digits > 2 || text[digits] != '\0' || atoi(text) == 0)
+    return TF_ERR(E_CONTROL_REQUEST, "share \"%s\" is no per cent of 1 to 99", shown(text));
+  r->share = (uint32_t)atoi(text) * (TF_CANARY_SHARES / 100);
   return TF_OK;
 }
 
@@ -119,9 +131,14 @@ static tf_err_t check_members(const tf_control_request_t *r) {
     return TF_ERR(E_CONTROL_REQUEST, "streams wants \"feed\"");
   if (r->command == TF_CONTROL_COMMAND_MODEL && !*r->verb)
     return TF_ERR(E_CONTROL_REQUEST, "model wants \"verb\": " TF_CONTROL_MODEL_VERBS);
-  if (r->command == TF_CONTROL_COMMAND_MODEL && strcmp(r->verb, "list") != 0 && !*r->model)
-    return TF_ERR(E_CONTROL_REQUEST, "model %s wants \"model\"", r->verb);
-  return TF_OK;
+  if (r->command == TF_CONTROL_COMMAND_CACHE && !*r->verb)
+    return TF_ERR(E_CONTROL_REQUEST, "cache wants \"verb\": " TF_CONTROL_CACHE_VERBS);
+  bool is_model = r->command == TF_CONTROL_COMMAND_MODEL;
+  if (!is_model && r->command != TF_CONTROL_COMMAND_CACHE) return TF_OK;
+  const char *what = is_model ? r->model : r->key, *key = is_model ? "model" : "key";
+  tf_err_t    err = check_verb(r, is_model ? TF_CONTROL_MODEL_VERBS : TF_CONTROL_CACHE_VERBS);
+  if (err || !strcmp(r->verb, "list") || *what) return err;
+  return TF_ERR(E_CONTROL_REQUEST, "%s %s wants \"%s\"", names[r->command], r->verb, key);
 }
 
 static tf_err_t read_member(const char *key, const json_t *value, tf_control_request_t *r) {
@@ -134,14 +151,16 @@ static tf_err_t read_member(const char *key, const json_t *value, tf_control_req
   if (!strcmp(key, "channels")) return read_channels(text, r);
   if (!strcmp(key, "from")) return read_from(text, r);
   if (!strcmp(key, "instrument")) return copy_text(key, text, r->instrument, sizeof r->instrument);
-  if (!strcmp(key, "verb")) return read_verb(text, r);
+  if (!strcmp(key, "verb")) return copy_text(key, text, r->verb, sizeof r->verb);
+  if (!strcmp(key, "key")) return copy_text(key, text, r->key, sizeof r->key);
   if (!strcmp(key, "model")) return copy_text(key, text, r->model, sizeof r->model);
   if (!strcmp(key, "version")) return read_version(text, r);
+  if (!strcmp(key, "share")) return read_share(text, r);
   if (!strcmp(key, "sha256")) return read_sha256(text, r);
   if (strcmp(key, "position") != 0)
     return TF_ERR(E_CONTROL_REQUEST,
                   "\"%s\" is not a key of a request; known: command instrument position feed "
-                  "symbol channels from verb model version sha256 token",
+                  "symbol channels from verb model version share sha256 key token",
                   shown(key));
   if (parse_decimal(text, &r->position, &r->position_exp)) return TF_OK;
   return TF_ERR(E_CONTROL_REQUEST,
@@ -169,7 +188,7 @@ tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_
   if (!err && !json_object_get(root, "command"))
     err = TF_ERR(E_CONTROL_REQUEST,
                  "\"command\" is missing: status, halt, resume, position, drain, subscribe, "
-                 "unsubscribe, streams or model");
+                 "unsubscribe, streams, model or cache");
   bool has_both = json_object_get(root, "instrument") && json_object_get(root, "position");
   if (!err && r->command == TF_CONTROL_COMMAND_POSITION && !has_both)
     err = TF_ERR(E_CONTROL_REQUEST, "position wants \"instrument\" and \"position\"");

@@ -3,6 +3,7 @@
  *   {"command":"subscribe","feed":"main","symbol":"ETHUSDT","channels":"trade,book"}
  *   {"command":"streams","feed":"main","from":"16"}
  *   {"command":"model","verb":"swap","model":"lstm","version":"4","sha256":"..."}
+ *   {"command":"cache","verb":"pin","key":"models/BTCUSDT/lstm"}
  * Pure: text in, struct out; allocates (jansson). */
 #ifndef TF_BOOT_CONTROL_REQUEST_H
 #define TF_BOOT_CONTROL_REQUEST_H
@@ -18,9 +19,11 @@
   X(SUBSCRIBE, "subscribe")                                                                        \
   X(UNSUBSCRIBE, "unsubscribe")                                                                    \
   X(STREAMS, "streams")                                                                            \
-  X(MODEL, "model")
+  X(MODEL, "model")                                                                                \
+  X(CACHE, "cache")
 
-#define TF_CONTROL_MODEL_VERBS "list load swap rollback drop"
+#define TF_CONTROL_MODEL_VERBS "list load swap rollback drop canary promote abort"
+#define TF_CONTROL_CACHE_VERBS "list pin unpin evict warm"
 
 typedef enum tf_control_command {
 #define TF_CONTROL_COMMAND_(id, name) TF_CONTROL_COMMAND_##id,
@@ -38,7 +41,9 @@ typedef struct tf_control_request {
   uint32_t             channels;            /* TF_CHANNEL_*; 0: all that the feed decodes */
   uint32_t             from;                /* of a list: the answer's next */
   char                 verb[16], model[32]; /* of models: TF_CONTROL_MODEL_VERBS */
+  char                 key[128];            /* of the model cache */
   uint32_t             version;             /* 0: the newest */
+  uint32_t             share;               /* of TF_CANARY_SHARES; 0: the config's */
   char                 sha256[65];
   char                 token[128];
 } tf_control_request_t;

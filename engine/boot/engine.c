@@ -4,9 +4,11 @@
 
 #include "boot/feature_compile.h"
 #include "boot/model_inputs.h"
+#include "boot/model_places.h"
 #include "boot/model_server.h"
 #include "boot/peer_config.h"
 #include "boot/rule.h"
+#include "boot/runtimes.h"
 #include "boot/serving.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -91,11 +93,12 @@ static size_t arena_bytes(const tf_engine_t *e) {
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
   total += tf_ring_footprint(c->engine.decision_ring_slots, sizeof(tf_ring_decision_t));
   for (uint32_t i = 0; i < e->model_cnt; i++)
-    total += tf_compute_model_bytes(e->models[i], e->instruments.cap) +
+    total += tf_compute_model_bytes(e->models[i], e->instruments.cap,
+                                    tf_config_model_has_owns(&c->models[i])) +
              tf_model_inputs_bytes(e->models[i]) +
              (is_batching(e) ? tf_compute_rows_bytes(e->models[i], c->engine.batch_max) : 0);
   if (is_batching(e)) total += tf_batch_bytes(c->engine.batch_max);
-  return total + tf_serving_bytes(e) + sink_bytes(e);
+  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + sink_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -104,7 +107,8 @@ static size_t arena_bytes(const tf_engine_t *e) {
 static tf_err_t check_window(const tf_config_t *c, uint32_t i, const tf_model_t *model) {
   char     path[64], where[256];
   uint32_t rows = model->window ? model->window : 1;
-  if (c->models[i].window == 0 || c->models[i].window == rows) return TF_OK;
+  bool is_ours  = !tf_runtimes_answers(&c->models[i]); /* another runtime's is as the config says */
+  if (!is_ours || c->models[i].window == 0 || c->models[i].window == rows) return TF_OK;
   snprintf(path, sizeof path, "models[%u].window", i);
   return TF_ERR(E_CONFIG_VALUE,
                 "%s: found %u; %s was trained on windows of %u row%s: say %u, or leave it out",
@@ -117,7 +121,7 @@ static tf_err_t check_window(const tf_config_t *c, uint32_t i, const tf_model_t 
 static bool may_lack_models(const tf_engine_t *e) {
   for (uint32_t i = 0; e->options.is_check && i < e->config->model_cnt; i++) {
     const char *file = e->config->models[i].file;
-    if (file && access(file, R_OK) != 0) return true;
+    if (file && !tf_runtimes_answers(&e->config->models[i]) && access(file, R_OK) != 0) return true;
   }
   return false;
 }
@@ -151,7 +155,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
     return E_CORE_ARENA_FULL;
   lane->buffer.lost_books = e->lost_books;
   lane->instrument_cap    = cap;
-  lane->names             = e->instruments.rows;
+  lane->names = lane->compute.names = e->instruments.rows;
   for (uint32_t i = 0; i < cap; i++) {
     tf_lane_instrument_t *in = &lane->instruments[i];
     lane->decide.hashes[i]   = TF_HASH_SEED;
@@ -422,13 +426,26 @@ static tf_err_t add_sinks(tf_engine_t *e) {
 
 /* ---- threads ---- */
 
+/* Models of two lanes to the thread that assists. */
+static tf_err_t assist_models(tf_engine_t *e) {
+  tf_runner_t *r = &e->runner;
+  for (uint32_t i = 0; i < e->model_cnt; i++) {
+    if (!e->models[i] || !e->models[i]->assist) continue;
+    if (r->assisted_cnt == TF_ASSISTED_MAX)
+      return TF_ERR(E_BOOT_TOPOLOGY, "%s: models[%u].lanes: at most %u models share a thread",
+                    e->config->path, i, TF_ASSISTED_MAX);
+    r->assisted[r->assisted_cnt++] = e->models[i];
+  }
+  return TF_OK;
+}
+
 static tf_err_t place_stages(tf_engine_t *e) {
   const tf_config_engine_t *c = &e->config->engine;
   tf_runner_t              *r = &e->runner;
-  if (c->lane_cnt > TF_THREADS_MAX)
+  if (c->lane_cnt > TF_STAGE_THREADS_MAX)
     return TF_ERR(E_BOOT_TOPOLOGY,
                   "%s: engine.lanes: %u threads; one set of stages takes at most %d",
-                  e->config->path, c->lane_cnt, TF_THREADS_MAX);
+                  e->config->path, c->lane_cnt, TF_STAGE_THREADS_MAX);
   for (uint32_t i = 0; i < c->lane_cnt; i++) {
     uint32_t stages      = c->lanes[i].stages;
     r->threads[i].cpu    = c->lanes[i].cpu;
@@ -437,7 +454,11 @@ static tf_err_t place_stages(tf_engine_t *e) {
                            (stages & TF_CONFIG_STAGE_EMIT ? TF_STAGE_EMIT : 0);
   }
   r->thread_cnt = c->lane_cnt;
-  r->idle       = (tf_idle_t)c->idle;
+  for (uint32_t i = 0; i < e->config->model_cnt && !e->options.features_only; i++)
+    if (e->config->models[i].lanes > 1 && r->thread_cnt == c->lane_cnt)
+      r->threads[r->thread_cnt++] =
+          (tf_runner_thread_t){.stages = TF_STAGE_ASSIST, .cpu = c->helper_cpu};
+  r->idle = (tf_idle_t)c->idle;
   return tf_runner_check(r->threads, r->thread_cnt);
 }
 
@@ -569,6 +590,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
                         tf_clock_ns_to_ticks(e->config->engine.max_queue_delay_ns), &e->arena);
   if (!err) err = connect_stages(e);
   if (!err) err = tf_model_server_init(e, &e->model_server);
+  if (!err) err = tf_model_places_init(e, &e->model_places);
   if (!err) err = add_sinks(e);
   return err;
 }
@@ -586,6 +608,7 @@ tf_err_t tf_engine_init(tf_engine_t *e, const tf_config_t *config, const tf_regi
   tf_err_t err = place_stages(e);
   if (!err) err = tf_publish_init(&e->publish, &e->runner, &e->instruments);
   if (!err && !options->features_only) err = load_models(e);
+  if (!err) err = assist_models(e);
   if (!err && !options->features_only) err = add_strategies(e);
   if (err) return err;
   set_bars(e);
@@ -614,6 +637,8 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   e->started_ns = tf_clock_monotonic_ns();
   e->cpu_ns     = tf_clock_process_cpu_ns();
   tf_err_t err  = e->model_server ? tf_model_server_start(e->model_server) : TF_OK;
+  if (!err && e->model_places) err = tf_model_places_start(e->model_places);
+  if (!err) err = tf_runtimes_start(e->runtimes);
   return err ? err : tf_runner_start(&e->runner);
 }
 
@@ -624,7 +649,12 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_err_t err = tf_runner_join(&e->runner);
   char     missed[512];
   tf_model_server_stop(e->model_server);
-  if (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed) && !err)
+  tf_runtimes_stop(e->runtimes);
+  tf_model_places_stop(e->model_places);
+  bool is_missed =
+      (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed)) ||
+      (e->model_places && tf_model_places_missed(e->model_places, missed, sizeof missed));
+  if (is_missed && !err)
     err =
         TF_ERR(E_MODEL_VERSION, "the recording swaps to a model that is not to be had: %s", missed);
   e->ended_ns = tf_clock_monotonic_ns();
@@ -636,7 +666,9 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
   tf_model_server_fini(e->model_server);
+  tf_model_places_fini(e->model_places);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);
+  tf_runtimes_fini(e->runtimes);
   tf_feature_plan_fini(&e->plan);
   tf_publish_fini(&e->publish);
   tf_arena_fini(&e->arena);

@@ -22,6 +22,9 @@ typedef struct tf_engine_options {
   bool        features_only;   /* neither models, strategies nor sinks: what features eval runs */
   bool        one_by_one;      /* no batches: who looks on wants each decision beside its message */
   const char *decisions_path;  /* one more sink: a journal here; NULL for none */
+  const void *snapshot; /* whose versions of models to begin with; NULL: the config's. The caller's,
+                           until the start */
+  size_t      snapshot_bytes;
 } tf_engine_options_t;
 
 typedef struct tf_engine {
@@ -37,6 +40,8 @@ typedef struct tf_engine {
   uint32_t                versions[TF_MODELS_MAX]; /* of the registry; 0: a file by itself */
   uint32_t                model_cnt;
   struct tf_model_server *model_server; /* NULL: no model is of a registry */
+  struct tf_model_places *model_places; /* NULL: no model is one an instrument */
+  struct tf_runtimes     *runtimes;     /* NULL: no model is answered by another runtime */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */
   tf_ring_writer_t event_writer, decision_writer;
   tf_ring_reader_t event_reader, decision_reader;

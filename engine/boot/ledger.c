@@ -1,9 +1,11 @@
 #include "boot/ledger.h"
 
+#include "boot/runtimes.h"
+
 #include <string.h>
 
 const char *const tf_ledger_names[TF_LEDGER_ROW_CNT] = {
-    "bytes", "messages", "events", "consumed", "inference", "decisions", "sinks"};
+    "bytes", "messages", "events", "consumed", "inference", "decisions", "sinks", "runtimes"};
 
 static uint64_t sum(const uint64_t *words, uint32_t cnt) {
   uint64_t total = 0;
@@ -40,7 +42,8 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   l->residual[TF_LEDGER_INFERENCE] =
       (int64_t)(inference->requested - inference->done - inference->skipped_warmup -
                 inference->skipped_input - inference->skipped_output - inference->skipped_paused -
-                inference->skipped_shed);
+                inference->skipped_shed - inference->absent);
+  l->residual[TF_LEDGER_RUNTIMES] = tf_runtimes_residual(engine->runtimes);
 
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
   l->residual[TF_LEDGER_DECISIONS] = (int64_t)(lane->decide.counts.decisions - emit->decisions -

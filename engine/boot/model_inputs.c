@@ -4,6 +4,7 @@
 
 #include "boot/chain.h"
 #include "boot/feature_schema.h"
+#include "boot/runtimes.h"
 #include "core/error.h"
 
 size_t tf_model_inputs_bytes(const tf_model_t *model) {
@@ -120,7 +121,10 @@ tf_err_t tf_model_inputs_add(tf_engine_t *e, tf_feature_compile_t *compile, uint
   if (err) return tf_error_add(err, "%s: loading the model %s", e->config->path, model->name);
   tf_compute_t *compute = &e->runner.lane.compute;
   err = tf_compute_add_model(compute, model, places, e->instruments.cap, &e->arena);
+  if (!err) err = tf_runtimes_add(e, idx);
   if (err || !e->config->models[idx].registry) return err;
+  if (tf_config_model_has_owns(&e->config->models[idx]))
+    return tf_compute_add_owns(compute, e->instruments.cap, &e->arena);
   return tf_compute_add_swap(compute, e->versions[idx], e->instruments.cap, &e->arena);
 }
 
@@ -137,6 +141,10 @@ static tf_err_t list_links(tf_engine_t *e, uint32_t idx, tf_compute_link_t *link
     const tf_model_t         *model  = e->models[in->source_idx];
     const tf_compute_model_t *source = &compute->models[in->source_idx];
     tf_compute_link_t        *last   = *cnt ? &links[*cnt - 1] : NULL;
+    if (source->owns)
+      return TF_ERR(E_CONFIG_CONFLICT,
+                    "%s: the model %s reads %s, which is another one for each instrument",
+                    e->config->path, e->models[idx]->name, model->name);
     if (in->output_idx >= model->output_cnt)
       return TF_ERR(E_MODEL_SHAPE, "%s: the model %s reads output %u of %s, which has %u, from 0",
                     e->config->path, e->models[idx]->name, in->output_idx, model->name,

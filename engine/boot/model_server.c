@@ -4,8 +4,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "boot/feature_schema.h"
 #include "boot/serving.h"
+#include "boot/snapshot.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/models_dir.h"
@@ -14,9 +14,10 @@
 #define WATCH_NS                                                                                   \
   (50 * TF_NS_PER_MS) /* between looks at the answers of a version that was swapped in */
 
-typedef enum state { IDLE, LOADING, PREPARING, READY, SWAPPING } state_t;
+typedef enum state { IDLE, LOADING, PREPARING, READY, SWAPPING, CANARY } state_t;
 
-static const char *const state_names[] = {"idle", "loading", "preparing", "ready", "swapping"};
+static const char *const state_names[] = {"idle",  "loading",  "preparing",
+                                          "ready", "swapping", "canary"};
 
 typedef struct slot {
   uint32_t            model_idx; /* of the config */
@@ -29,9 +30,10 @@ typedef struct slot {
   bool                is_wanted; /* request is to be worked on */
   tf_model_request_t  request;
   uint64_t            swaps, refused, rollbacks; /* rollbacks: by the server itself */
+  uint64_t            canary_share;              /* of what is beside; 0: it serves nobody */
   bool                is_watched;                /* the version that serves was swapped in */
   uint64_t            refusals_before;           /* of answers, when it was */
-  tf_err_t            refusal;
+  tf_err_t            refusal, verdict;          /* verdict: why its canary is being ended */
   char                refusal_text[512];
 } slot_t;
 
@@ -87,37 +89,6 @@ static uint32_t find_row(const slot_t *s) {
   return row;
 }
 
-static tf_err_t check_features(const slot_t *s, const tf_model_t *old, const tf_model_t *made) {
-  if (made->input_cnt != old->input_cnt)
-    return TF_ERR(E_MODEL_SCHEMA, "it reads %u features, the lane's rows of it have %u",
-                  made->input_cnt, old->input_cnt);
-  for (uint32_t i = 0; i < old->input_cnt; i++)
-    if (strcmp(made->features[i], old->features[i]) != 0)
-      return TF_ERR(E_MODEL_SCHEMA,
-                    "its feature %u is \"%s\", that of the version that serves \"%s\"", i,
-                    made->features[i], old->features[i]);
-  (void)s;
-  return TF_OK;
-}
-
-static tf_err_t check_fit(const tf_model_server_t *server, const slot_t *s,
-                          const tf_model_t *made) {
-  const tf_lane_t  *lane = &server->engine->runner.lane;
-  const tf_model_t *old  = row_of(s, s->serving)->model;
-  tf_err_t          err  = check_features(s, old, made);
-  if (!err && made->schema)
-    err = tf_feature_schema_check(made->schema, lane->compute.plan, s->lane->feature_idx,
-                                  made->input_cnt, lane->buffer.bars, lane->buffer.bar_cnt);
-  if (err) return err;
-  if (made->output_cnt != old->output_cnt)
-    return TF_ERR(E_MODEL_SHAPE, "it has %u outputs, the version that serves %u", made->output_cnt,
-                  old->output_cnt);
-  uint32_t rows = made->window ? made->window : 1, kept = old->window ? old->window : 1;
-  if (rows != kept)
-    return TF_ERR(E_MODEL_SHAPE, "it is over %u rows, the version that serves over %u", rows, kept);
-  return TF_OK;
-}
-
 /* Loads a version into a row that nothing uses. */
 static tf_err_t load(const tf_model_server_t *server, slot_t *s, uint32_t number, const char *pin,
                      uint64_t *word) {
@@ -134,7 +105,7 @@ static tf_err_t load(const tf_model_server_t *server, slot_t *s, uint32_t number
   if (err) return err;
   snprintf(made->name, sizeof made->name, "%s", config->name);
   err = tf_models_dir_check_pin(path, made->sha256_hex, pin && *pin ? pin : NULL);
-  if (!err) err = check_fit(server, s, made);
+  if (!err) err = tf_serving_check_fit(server->engine, s->lane, row_of(s, s->serving)->model, made);
   if (err) err = tf_error_add(err, "%s", path);
   if (!err)
     err = tf_version_init(&s->swap->versions[row], made, number, server->engine->instruments.cap);
@@ -170,25 +141,40 @@ static bool offer(tf_model_server_t *server, slot_t *s, uint64_t word) {
   return wait_for(server, &s->swap->prepared, word);
 }
 
+static tf_err_t publish(const tf_model_server_t *server, const slot_t *s, uint64_t command,
+                        uint64_t share) {
+  const tf_version_t *v     = row_of(s, s->beside);
+  tf_event_t          event = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  uint64_t            ingest_seq;
+  event.u.model.command   = command;
+  event.u.model.model_idx = s->model_idx;
+  event.u.model.hash      = v->model->hash;
+  event.u.model.version   = v->number;
+  event.u.model.share     = share;
+  if (!server->publisher.publish)
+    return TF_ERR(E_MODEL_BUSY, "nobody publishes events in this run");
+  return server->publisher.publish(server->publisher.self, &event, &ingest_seq);
+}
+
+/* What is beside serves a share of the instruments from an event on; 0: none. */
+static tf_err_t set_canary(tf_model_server_t *server, slot_t *s, uint64_t share) {
+  tf_err_t err = publish(server, s, TF_CONTROL_CANARY, share);
+  if (err && err != E_CONTROL_TIMEOUT) return err; /* that one is queued and will be obeyed */
+  /* until then what is beside may not be taken away */
+  (void)wait_for(server, &s->swap->trying, share ? s->beside : 0);
+  pthread_mutex_lock(&server->lock);
+  s->canary_share = share;
+  pthread_mutex_unlock(&server->lock);
+  return TF_OK;
+}
+
 static bool take_back(tf_model_server_t *server, slot_t *s) {
   if (!s->beside) return true;
+  if (s->canary_share > 0 && set_canary(server, s, 0)) return false;
   tf_store_release(&s->swap->offered, 0); /* pairs with: tf_swap_prepare */
   if (!wait_for(server, &s->swap->taken, 0)) return false;
   s->beside = 0;
   return true;
-}
-
-static tf_err_t publish_swap(const tf_model_server_t *server, const slot_t *s) {
-  const tf_version_t *v     = row_of(s, s->beside);
-  tf_event_t          event = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
-  uint64_t            ingest_seq;
-  event.u.model.command   = TF_CONTROL_SWAP;
-  event.u.model.model_idx = s->model_idx;
-  event.u.model.hash      = v->model->hash;
-  event.u.model.version   = v->number;
-  if (!server->publisher.publish)
-    return TF_ERR(E_MODEL_BUSY, "nobody publishes events in this run");
-  return server->publisher.publish(server->publisher.self, &event, &ingest_seq);
 }
 
 /* ---- judging ---- */
@@ -238,6 +224,54 @@ static tf_err_t check_shadow(const tf_model_server_t *server, const slot_t *s) {
   return TF_OK;
 }
 
+static tf_canary_t read_canary(const slot_t *s) {
+  tf_canary_t read;
+  /* relaxed: words that stand alone */
+  tf_words_from_shared((uint64_t *)&read, (const uint64_t *)&s->swap->canary,
+                       sizeof read / sizeof(uint64_t));
+  return read;
+}
+
+/* May it go on serving its share? */
+static tf_err_t judge_canary(const tf_config_model_t *config, const slot_t *s) {
+  const tf_canary_t c      = read_canary(s);
+  const tf_shadow_t w      = read_shadow(s);
+  uint64_t          number = row_of(s, s->beside)->number, mean = mean_distance(&w);
+  if (config->rollback_refused && c.refused >= config->rollback_refused)
+    return TF_ERR(E_MODEL_DIVERGED,
+                  "%s: %llu answers of the canary, version %llu, were not finite, not valid or "
+                  "crossed",
+                  config->name, (unsigned long long)c.refused, (unsigned long long)number);
+  if (config->canary_late_max && c.late >= config->canary_late_max)
+    return TF_ERR(E_MODEL_DIVERGED,
+                  "%s: %llu answers of the canary, version %llu, came later than the budget",
+                  config->name, (unsigned long long)c.late, (unsigned long long)number);
+  if (config->divergence_max_ppm && w.answers >= config->shadow_min &&
+      mean > config->divergence_max_ppm)
+    return TF_ERR(E_MODEL_DIVERGED,
+                  "%s: the scores of the canary, version %llu, are %llu millionths off on average, "
+                  "%u are allowed",
+                  config->name, (unsigned long long)number, (unsigned long long)mean,
+                  config->divergence_max_ppm);
+  return TF_OK;
+}
+
+/* With the lock held. A canary that does not do is to serve nobody any more; its refusal says why. */
+static void watch_canary(tf_model_server_t *server, slot_t *s) {
+  const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
+  if (s->canary_share == 0 || s->is_wanted || s->state != CANARY) return;
+  tf_err_t err = judge_canary(config, s);
+  if (!err) return;
+  s->request   = (tf_model_request_t){.verb = TF_MODEL_ABORT};
+  s->is_wanted = true;
+  s->state     = LOADING;
+  s->rollbacks++;
+  s->verdict = err;
+  snprintf(s->request.model, sizeof s->request.model, "%s", config->name);
+  snprintf(s->refusal_text, sizeof s->refusal_text, "%s", tf_error_text());
+  tf_log(TF_LOG_WARN, "model_canary_ended", "model=%s text=\"%s\"", config->name, tf_error_text());
+}
+
 /* With the lock held. A version that was swapped in and whose answers are refused gives way to the one before. */
 static void watch(tf_model_server_t *server, slot_t *s) {
   const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
@@ -255,7 +289,7 @@ static void watch(tf_model_server_t *server, slot_t *s) {
 
 static bool is_watching(const tf_model_server_t *server) {
   for (uint32_t i = 0; i < server->slot_cnt; i++)
-    if (server->slots[i].is_watched) return true;
+    if (server->slots[i].is_watched || server->slots[i].canary_share > 0) return true;
   return false;
 }
 
@@ -269,16 +303,17 @@ static void set_state(tf_model_server_t *server, slot_t *s, state_t state) {
 
 static tf_err_t let_serve(tf_model_server_t *server, slot_t *s) {
   set_state(server, s, SWAPPING);
-  tf_err_t err = publish_swap(server, s);
+  tf_err_t err = publish(server, s, TF_CONTROL_SWAP, 0);
   if (err && err != E_CONTROL_TIMEOUT) return err; /* that one is queued and will be obeyed */
   if (!wait_for(server, &s->swap->serving, s->beside)) return TF_OK;
   pthread_mutex_lock(&server->lock);
-  s->previous = s->serving;
-  s->serving  = s->beside;
-  s->beside   = 0;
+  s->previous     = s->serving;
+  s->serving      = s->beside;
+  s->beside       = 0;
+  s->canary_share = 0;
   s->swaps++;
   s->refusals_before = refusals(server, s);
-  s->is_watched      = s->request.verb == TF_MODEL_SWAP &&
+  s->is_watched      = s->request.verb != TF_MODEL_ROLLBACK &&
                   server->engine->config->models[s->model_idx].rollback_refused > 0;
   pthread_mutex_unlock(&server->lock);
   free_unused(server, s);
@@ -311,46 +346,91 @@ static tf_err_t bring_beside(tf_model_server_t *server, slot_t *s, const tf_mode
   return TF_OK;
 }
 
+static tf_err_t begin_canary(tf_model_server_t *server, slot_t *s, const tf_model_request_t *r) {
+  const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
+  tf_err_t                 err    = r->is_resumed ? TF_OK : check_shadow(server, s);
+  if (err || is_stopping(server)) return err;
+  return set_canary(server, s,
+                    r->share ? r->share : config->canary_share * (TF_CANARY_SHARES / 100));
+}
+
+/* What was on trial when the snapshot was taken is again, once it is prepared: an event as the first time. */
+static void resume_canary(const tf_engine_t *e, slot_t *s) {
+  const char                *name = e->config->models[s->model_idx].name;
+  const tf_snapshot_model_t *was =
+      tf_snapshot_find_model(e->options.snapshot, e->options.snapshot_bytes, name);
+  if (!was || was->canary_share == 0 || was->canary_share >= TF_CANARY_SHARES ||
+      e->versions[s->model_idx] != was->version || e->options.is_replay)
+    return;
+  s->request   = (tf_model_request_t){.verb       = TF_MODEL_CANARY,
+                                      .version    = (uint32_t)was->canary_version,
+                                      .share      = (uint32_t)was->canary_share,
+                                      .is_resumed = true};
+  s->is_wanted = true;
+  s->state     = LOADING;
+  snprintf(s->request.model, sizeof s->request.model, "%s", name);
+}
+
+static tf_err_t obey(tf_model_server_t *server, slot_t *s, const tf_model_request_t *r) {
+  tf_err_t err = TF_OK;
+  switch (r->verb) {
+  case TF_MODEL_DROP: (void)take_back(server, s); return TF_OK;
+  case TF_MODEL_ABORT: return set_canary(server, s, 0);
+  case TF_MODEL_PROMOTE: break;
+  default: err = bring_beside(server, s, r);
+  }
+  if (err || !s->beside || r->verb == TF_MODEL_LOAD) return err;
+  if (r->verb == TF_MODEL_CANARY) return begin_canary(server, s, r);
+  if (r->verb != TF_MODEL_ROLLBACK) err = check_shadow(server, s);
+  return err || is_stopping(server) ? err : let_serve(server, s);
+}
+
 static void work_on(tf_model_server_t *server, slot_t *s) {
   const tf_model_request_t r   = s->request;
-  tf_err_t                 err = TF_OK;
-  if (r.verb == TF_MODEL_DROP)
-    (void)take_back(server, s);
-  else
-    err = bring_beside(server, s, &r);
-  if (!err && s->beside && r.verb == TF_MODEL_SWAP) err = check_shadow(server, s);
-  if (!err && s->beside && r.verb != TF_MODEL_LOAD && !is_stopping(server))
-    err = let_serve(server, s);
-  const tf_version_t *v = row_of(s, s->serving);
+  tf_err_t                 err = obey(server, s, &r);
+  const tf_version_t      *v   = row_of(s, s->serving);
   if (err)
     tf_log(TF_LOG_WARN, "model_refused", "model=%s code=%s text=\"%s\" serving=%llu", r.model,
            tf_error_name(err), tf_error_text(), (unsigned long long)v->number);
   else
-    tf_log(TF_LOG_NOTICE, "model", "model=%s serving=%llu sha256=%.12s beside=%llu", r.model,
-           (unsigned long long)v->number, v->model->sha256_hex,
-           (unsigned long long)(s->beside ? row_of(s, s->beside)->number : 0));
+    tf_log(TF_LOG_NOTICE, "model", "model=%s serving=%llu sha256=%.12s beside=%llu share=%llu",
+           r.model, (unsigned long long)v->number, v->model->sha256_hex,
+           (unsigned long long)(s->beside ? row_of(s, s->beside)->number : 0),
+           (unsigned long long)s->canary_share);
   pthread_mutex_lock(&server->lock);
-  s->state   = s->beside ? READY : IDLE;
-  s->refusal = err;
+  s->state       = s->canary_share ? CANARY : s->beside ? READY : IDLE;
+  bool is_ruling = !err && s->verdict; /* the server's own doing: its text stands already */
+  s->refusal     = is_ruling ? s->verdict : err;
+  s->verdict     = TF_OK;
   s->refused += err != TF_OK;
-  snprintf(s->refusal_text, sizeof s->refusal_text, "%s", err ? tf_error_text() : "");
+  if (!is_ruling)
+    snprintf(s->refusal_text, sizeof s->refusal_text, "%s", err ? tf_error_text() : "");
   pthread_mutex_unlock(&server->lock);
+}
+
+/* The lane's word: it obeyed what it was given last. */
+static void learn_what_serves(slot_t *s) {
+  uint64_t now = tf_load_acquire(&s->swap->serving); /* pairs with: tf_swap_obey */
+  if (now == s->serving) return;
+  s->previous = s->serving;
+  s->serving  = now;
+  s->swaps++;
+  if (s->beside == now) s->beside = 0;
 }
 
 static void work_on_fetch(tf_model_server_t *server) {
   slot_t  *s    = &server->slots[server->fetch.slot_idx];
   uint64_t word = 0;
-  tf_err_t err  = load(server, s, (uint32_t)server->fetch.number, NULL, &word);
+  learn_what_serves(s);
+  tf_err_t err = load(server, s, (uint32_t)server->fetch.number, NULL, &word);
   if (!err && row_of(s, word)->model->hash != server->fetch.hash)
     err = TF_ERR(
         E_MODEL_PIN, "version %llu of %s is not the file that it was: hash %08x, then %08x",
         (unsigned long long)server->fetch.number, server->engine->config->models[s->model_idx].name,
         row_of(s, word)->model->hash, server->fetch.hash);
   if (!err) {
+    s->beside = word;
     tf_store_release(&s->swap->offered, word); /* pairs with: tf_swap_prepare */
-    s->previous = s->serving;                  /* the lane waits for this, and goes over to it */
-    s->serving  = word;
-    s->swaps++;
   }
   pthread_mutex_lock(&server->lock);
   if (err && !server->missed) {
@@ -382,7 +462,10 @@ static void wait_for_work(tf_model_server_t *server) {
   until.tv_sec += (time_t)(ns / TF_NS_PER_SEC);
   until.tv_nsec = (long)(ns % TF_NS_PER_SEC);
   pthread_cond_timedwait(&server->work, &server->lock, &until);
-  for (uint32_t i = 0; i < server->slot_cnt; i++) watch(server, &server->slots[i]);
+  for (uint32_t i = 0; i < server->slot_cnt; i++) {
+    watch(server, &server->slots[i]);
+    watch_canary(server, &server->slots[i]);
+  }
 }
 
 static void *run_thread(void *self) {
@@ -408,15 +491,17 @@ static void *run_thread(void *self) {
 }
 
 /* The lane's, in a replay: it waits here for a file to be read. */
-static bool fetch(void *self, uint32_t model_idx, uint64_t number, uint32_t hash) {
-  tf_model_server_t *server = self;
-  uint32_t           i      = 0;
+static bool fetch(void *self, const tf_event_t *event) {
+  tf_model_server_t *server    = self;
+  const uint32_t     model_idx = event->u.model.model_idx;
+  const uint64_t     number    = event->u.model.version;
+  uint32_t           i         = 0;
   while (i < server->slot_cnt && server->slots[i].model_idx != model_idx) i++;
   if (i == server->slot_cnt || number > TF_MODELS_DIR_VERSION_MAX) return false;
   pthread_mutex_lock(&server->lock);
   server->fetch.slot_idx  = i;
   server->fetch.number    = number;
-  server->fetch.hash      = hash;
+  server->fetch.hash      = event->u.model.hash;
   server->fetch.is_done   = false;
   server->fetch.is_wanted = true;
   pthread_cond_signal(&server->work);
@@ -442,11 +527,14 @@ tf_err_t tf_model_server_request(tf_model_server_t *server, const tf_model_reque
   tf_err_t err = find_slot(server, request->model, &s);
   if (err) return err;
   pthread_mutex_lock(&server->lock);
-  if (s->is_wanted || (s->state != IDLE && s->state != READY))
+  if (s->is_wanted || (s->state != IDLE && s->state != READY && s->state != CANARY))
     err = TF_ERR(E_MODEL_BUSY, "model %s: a request is being worked on (%s)", request->model,
                  state_names[s->state]);
   else if (request->verb == TF_MODEL_ROLLBACK && !s->previous)
     err = TF_ERR(E_CONTROL_REQUEST, "model %s: no version served before this one", request->model);
+  else if ((request->verb == TF_MODEL_PROMOTE || request->verb == TF_MODEL_ABORT) &&
+           s->canary_share == 0)
+    err = TF_ERR(E_CONTROL_REQUEST, "model %s: no version is a canary", request->model);
   if (!err) {
     s->request   = *request;
     s->is_wanted = true;
@@ -469,14 +557,22 @@ static json_t *shadow_json(const slot_t *s) {
                    (double)w.distance_max * 1e-6);
 }
 
+static json_t *canary_json(const slot_t *s) {
+  const tf_canary_t c = read_canary(s);
+  return json_pack("{sf sI sI sI}", "share", (double)s->canary_share * (100.0 / TF_CANARY_SHARES),
+                   "answers", (json_int_t)c.answers, "refused", (json_int_t)c.refused, "late",
+                   (json_int_t)c.late);
+}
+
 json_t *tf_model_server_list(tf_model_server_t *server) {
   json_t *list = json_array();
   pthread_mutex_lock(&server->lock);
   for (uint32_t i = 0; i < server->slot_cnt; i++) {
     const slot_t     *s     = &server->slots[i];
     const tf_model_t *model = row_of(s, s->serving)->model;
-    bool              ready = s->state == READY; /* else beside is still the thread's to change */
-    json_t           *row   = json_object();
+    bool              ready =
+        s->state == READY || s->state == CANARY; /* else beside is still the thread's to change */
+    json_t *row = json_object();
     json_object_set_new(row, "name", json_string(model->name));
     json_object_set_new(row, "version", number_or_null(s, s->serving));
     json_object_set_new(row, "sha256", json_string(model->sha256_hex));
@@ -487,6 +583,7 @@ json_t *tf_model_server_list(tf_model_server_t *server) {
     json_object_set_new(row, "refused", json_integer((json_int_t)s->refused));
     json_object_set_new(row, "rollbacks", json_integer((json_int_t)s->rollbacks));
     if (ready && s->beside) json_object_set_new(row, "shadow", shadow_json(s));
+    if (s->canary_share > 0) json_object_set_new(row, "canary", canary_json(s));
     if (s->refusal) {
       json_object_set_new(row, "refusal", json_string(tf_error_name(s->refusal)));
       json_object_set_new(row, "refusal_text", json_string(s->refusal_text));
@@ -522,10 +619,11 @@ tf_err_t tf_model_server_init(tf_engine_t *e, tf_model_server_t **server) {
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
     tf_compute_model_t *m = &compute->models[i];
     if (!m->swap) continue;
+    if (e->options.is_replay) m->fetch = (tf_compute_fetch_t){s, fetch};
     s->slots[s->slot_cnt++] = (slot_t){
         .model_idx = i, .lane = m, .swap = m->swap, .serial = 1, .serving = m->swap->serving};
   }
-  if (e->options.is_replay) compute->fetch = (tf_compute_fetch_t){s, fetch};
+  for (uint32_t i = 0; i < s->slot_cnt; i++) resume_canary(e, &s->slots[i]);
   *server = s;
   return TF_OK;
 }

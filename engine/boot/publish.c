@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "boot/runtimes.h"
 #include "core/error.h"
 
 TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_RECEIVE &&
@@ -167,7 +168,7 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
   tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED,
                  m->skipped_warmup + m->skipped_input + m->skipped_output + m->skipped_paused +
-                     m->skipped_shed);
+                     m->skipped_shed + m->absent);
   for (uint32_t i = 0; lane->batch && i < TF_BATCH_SIZES; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_BATCHES_1 + i), lane->batch->counts.sizes[i]);
   if (lane->batch) tf_metrics_set(b, TF_METRIC_BATCH_TICKS, lane->batch->counts.ticks);
@@ -178,6 +179,21 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_ACTIONS_HOLD + i), d->actions[i]);
   for (uint32_t i = 0; i < TF_HOLD_REASON_CNT; i++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_HOLDS_NONE + i), d->holds[i]);
+}
+
+/* What stands beside the version that serves. */
+static void publish_beside(tf_metrics_block_t *b, const tf_compute_model_t *m) {
+  const tf_swap_t *s = m->swap;
+  tf_metrics_set(b, TF_METRIC_MODEL_BESIDE, s->beside ? s->beside->number : 0);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_ANSWERS, s->shadow.answers);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_REFUSED, s->shadow.refused);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_SIGNS, s->shadow.signs);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_DISTANCE, s->shadow.distance_sum);
+  tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_DISTANCE_MAX, s->shadow.distance_max);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_SHARE, m->canary ? m->canary_share : 0);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_ANSWERS, s->canary.answers);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_REFUSED, s->canary.refused);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_LATE, s->canary.late);
 }
 
 /* A model's own block, and over all of them how many were late. */
@@ -200,6 +216,7 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_OUT_OF_RANGE, c->post.out_of_range);
     tf_metrics_set(b, TF_METRIC_MODEL_CROSSED, c->post.crossed_refused);
     tf_metrics_set(b, TF_METRIC_MODEL_PAUSED, c->paused_skipped);
+    tf_metrics_set(b, TF_METRIC_MODEL_ABSENT, c->absent);
     tf_metrics_set(b, TF_METRIC_MODEL_SORTED, c->post.sorted);
     tf_metrics_set(b, TF_METRIC_MODEL_CLAMPED, c->post.clamped);
     tf_metrics_set(b, TF_METRIC_MODEL_FALLBACK, c->fallback);
@@ -208,8 +225,12 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_PAUSES, c->pauses);
     tf_metrics_set(b, TF_METRIC_MODEL_TIMED, c->timed);
     tf_metrics_set(b, TF_METRIC_MODEL_RUN_NS, c->run_ns);
-    tf_metrics_set(b, TF_METRIC_MODEL_VERSION, compute->models[i].active->number);
+    tf_metrics_set(b, TF_METRIC_MODEL_VERSION, compute->models[i].main->number);
     tf_metrics_set(b, TF_METRIC_MODEL_SWAPS, c->swaps);
+    if (compute->models[i].swap && !compute->models[i].owns) publish_beside(b, &compute->models[i]);
+    tf_runtimes_publish(p->runtimes, i, b);
+    const tf_model_t *model = compute->models[i].active->model;
+    if (model->assist) tf_metrics_set(b, TF_METRIC_MODEL_HELPER_LATE, *model->helper_late_cnt);
   }
   tf_metrics_set(lane_block, TF_METRIC_INFERENCES_LATE, late);
 }
@@ -333,14 +354,19 @@ tf_err_t tf_publish_add_model(tf_publish_t *p, uint32_t model_idx, const char *n
   return add_block(p, TF_METRIC_MODEL, name, false, &p->models[model_idx]);
 }
 
+tf_err_t tf_publish_add_cache_level(tf_publish_t *p, uint32_t level_idx, const char *name) {
+  return add_block(p, TF_METRIC_CACHE, name, false, &p->cache_levels[level_idx]);
+}
+
 tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
                          const tf_instruments_t *instruments) {
   memset(p, 0, sizeof *p);
   p->runner      = runner;
   p->instruments = instruments;
-  size_t bytes   = tf_metrics_footprint(
-        1 + TF_THREADS_MAX + TF_SOURCES_MAX * (1 + TF_SOURCE_LEGS_MAX) + TF_SINKS_MAX + TF_MODELS_MAX,
-        TF_THREADS_MAX);
+  size_t bytes =
+      tf_metrics_footprint(1 + TF_THREADS_MAX + TF_SOURCES_MAX * (1 + TF_SOURCE_LEGS_MAX) +
+                               TF_SINKS_MAX + TF_MODELS_MAX + TF_CACHE_LEVELS_MAX,
+                           TF_THREADS_MAX);
   p->memory = aligned_alloc(4096, tf_align_up(bytes, 4096));
   if (!p->memory) return TF_ERR(E_CORE_NO_MEMORY, "metrics page: %zu bytes", bytes);
   memset(p->memory, 0, tf_align_up(bytes, 4096));
@@ -354,6 +380,7 @@ tf_err_t tf_publish_init(tf_publish_t *p, const tf_runner_t *runner,
     snprintf(name, sizeof name, "%s",
              stages & TF_STAGE_LANE      ? "lane0"
              : stages & TF_STAGE_ACQUIRE ? "acquire"
+             : stages & TF_STAGE_ASSIST  ? "helper"
                                          : "emit");
     bool     hists = (stages & (TF_STAGE_LANE | TF_STAGE_ACQUIRE)) != 0;
     tf_err_t err   = add_block(p, TF_METRIC_THREAD, name, hists, &p->threads[t]);

@@ -4,21 +4,24 @@
 #define TF_BOOT_PUBLISH_H
 
 #include "core/metrics.h"
+#include "serve/cache.h"
 #include "stage/runner.h"
 
 typedef struct tf_publish {
-  const tf_runner_t      *runner;
-  const tf_instruments_t *instruments;
-  tf_metrics_t           *page;
-  void                   *memory;  /* of the page; heap */
-  tf_metrics_block_t     *control; /* written by the thread that waits for the engine */
-  tf_metrics_block_t     *threads[TF_THREADS_MAX];
-  tf_metrics_block_t     *feeds[TF_SOURCES_MAX];
-  tf_metrics_block_t     *legs[TF_SOURCES_MAX][TF_SOURCE_LEGS_MAX];
-  tf_metrics_block_t     *sinks[TF_SINKS_MAX];
-  tf_metrics_block_t     *models[TF_MODELS_MAX];
-  uint32_t                warmup_at;    /* the lane's: the instrument that is looked at next */
-  uint32_t                quantiles_at; /* acquire's: the distribution that is summed up next */
+  const tf_runner_t        *runner;
+  const tf_instruments_t   *instruments;
+  tf_metrics_t             *page;
+  void                     *memory;  /* of the page; heap */
+  tf_metrics_block_t       *control; /* written by the thread that waits for the engine */
+  tf_metrics_block_t       *threads[TF_THREADS_MAX];
+  tf_metrics_block_t       *feeds[TF_SOURCES_MAX];
+  tf_metrics_block_t       *legs[TF_SOURCES_MAX][TF_SOURCE_LEGS_MAX];
+  tf_metrics_block_t       *sinks[TF_SINKS_MAX];
+  tf_metrics_block_t       *models[TF_MODELS_MAX];
+  tf_metrics_block_t       *cache_levels[TF_CACHE_LEVELS_MAX]; /* written by model_places' thread */
+  const struct tf_runtimes *runtimes;     /* of models that others answer; NULL: none */
+  uint32_t                  warmup_at;    /* the lane's: the instrument that is looked at next */
+  uint32_t                  quantiles_at; /* acquire's: the distribution that is summed up next */
 } tf_publish_t;
 
 /* Makes the page, before the runner's threads are placed on it. */
@@ -30,6 +33,9 @@ void     tf_publish_fini(tf_publish_t *publish);
 tf_err_t tf_publish_add_feed(tf_publish_t *publish, uint32_t source_idx, const char *name);
 tf_err_t tf_publish_add_sink(tf_publish_t *publish, uint32_t sink_idx, const char *name);
 tf_err_t tf_publish_add_model(tf_publish_t *publish, uint32_t model_idx, const char *name);
+
+/* A level of the model cache. */
+tf_err_t tf_publish_add_cache_level(tf_publish_t *publish, uint32_t level_idx, const char *name);
 
 /* The control thread's own figures, once a second or so: of the allocator, 0 where it has none. */
 void tf_publish_control(tf_publish_t *publish, uint64_t heap_allocated_bytes,

@@ -3,9 +3,13 @@
 #include <string.h>
 
 #include "boot/chain.h"
+#include "boot/feature_schema.h"
+#include "boot/runtimes.h"
+#include "boot/snapshot.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/isa.h"
+#include "core/log.h"
 #include "serve/ensemble.h"
 #include "serve/models_dir.h"
 
@@ -34,7 +38,8 @@ tf_err_t tf_serving_options(const tf_config_t *c, uint32_t i, tf_model_options_t
   const tf_config_model_t *m = &c->models[i];
   char                     path[64], where[256];
   *options = (tf_model_options_t){.error_max = (double)m->error_max_ppm * 1e-6,
-                                  .precision = TF_PRECISION_AUTO};
+                                  .precision = TF_PRECISION_AUTO,
+                                  .lanes     = m->lanes};
   if (m->precision != TF_CONFIG_PRECISION_AUTO)
     options->precision = (tf_precision_t)(m->precision - TF_CONFIG_PRECISION_FP32);
   options->isa_forced = m->isa != TF_CONFIG_ISA_AUTO;
@@ -47,16 +52,47 @@ tf_err_t tf_serving_options(const tf_config_t *c, uint32_t i, tf_model_options_t
                 tf_isa_name(tf_isa_best()));
 }
 
-tf_err_t tf_serving_load(const tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_t *number) {
+/* The version that served when the snapshot was taken, which the config's choice gives way to, but for a pin. False: there is
+ * none, or it is not to be had any more as it was. */
+static bool load_served(const tf_engine_t *e, uint32_t i, const tf_model_options_t *options,
+                        tf_model_t **model, uint32_t *number) {
+  const tf_config_model_t   *want = &e->config->models[i];
+  const tf_snapshot_model_t *was =
+      tf_snapshot_find_model(e->options.snapshot, e->options.snapshot_bytes, want->name);
+  char path[TF_MODELS_DIR_PATH_BYTES];
+  if (!was || want->sha256 || was->version == 0 || was->version > TF_MODELS_DIR_VERSION_MAX)
+    return false;
+  tf_models_dir_path(want->registry, want->name, (uint32_t)was->version, path);
+  tf_err_t err = e->registry->models->load(path, options, model);
+  if (!err) err = tf_models_dir_check_pin(path, (*model)->sha256_hex, NULL);
+  if (!err && (*model)->hash != was->hash)
+    err = TF_ERR(E_MODEL_PIN, "%s is not the file that it was: hash %08x, then %08x", path,
+                 (*model)->hash, was->hash);
+  *number = (uint32_t)was->version;
+  if (!err) return true;
+  tf_log(TF_LOG_WARN, "model_not_resumed", "model=%s version=%u code=%s text=\"%s\"", want->name,
+         *number, tf_error_name(err), tf_error_text());
+  e->registry->models->unload(*model);
+  *model = NULL;
+  return false;
+}
+
+tf_err_t tf_serving_load(tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_t *number) {
   const tf_config_model_t *want = &e->config->models[i];
   char                     path[TF_MODELS_DIR_PATH_BYTES];
   tf_model_options_t       options;
-  *number      = 0;
-  tf_err_t err = tf_serving_options(e->config, i, &options);
-  if (!err && want->registry)
+  *number = 0;
+  if (tf_runtimes_answers(want)) return tf_runtimes_load(e, i, model);
+  tf_err_t err          = tf_serving_options(e->config, i, &options);
+  bool     is_versioned = tf_config_model_is_swappable(want);
+  if (!err && is_versioned && load_served(e, i, &options, model, number)) {
+    snprintf((*model)->name, sizeof(*model)->name, "%s", want->name);
+    return TF_OK;
+  }
+  if (!err && is_versioned)
     err = tf_models_dir_find(want->registry, want->name, want->version, number);
   if (err) return err;
-  if (want->registry)
+  if (is_versioned)
     tf_models_dir_path(want->registry, want->name, *number, path);
   else
     snprintf(path, sizeof path, "%s", want->file);
@@ -96,8 +132,36 @@ tf_err_t tf_serving_make_ensembles(tf_engine_t *e) {
 void tf_serving_unload(tf_engine_t *e, uint32_t i) {
   if (e->config->models[i].ensemble.item_cnt > 0)
     tf_ensemble_delete(e->models[i]);
-  else
+  else if (!tf_runtimes_answers(&e->config->models[i])) /* those are tf_runtimes_fini's */
     e->registry->models->unload(e->models[i]);
+}
+
+static tf_err_t check_features(const tf_model_t *old, const tf_model_t *made) {
+  if (made->input_cnt != old->input_cnt)
+    return TF_ERR(E_MODEL_SCHEMA, "it reads %u features, the lane's rows of it have %u",
+                  made->input_cnt, old->input_cnt);
+  for (uint32_t i = 0; i < old->input_cnt; i++)
+    if (strcmp(made->features[i], old->features[i]) != 0)
+      return TF_ERR(E_MODEL_SCHEMA,
+                    "its feature %u is \"%s\", that of the version that serves \"%s\"", i,
+                    made->features[i], old->features[i]);
+  return TF_OK;
+}
+
+tf_err_t tf_serving_check_fit(const tf_engine_t *e, const tf_compute_model_t *m,
+                              const tf_model_t *old, const tf_model_t *made) {
+  const tf_lane_t *lane = &e->runner.lane;
+  tf_err_t         err  = check_features(old, made);
+  if (!err && made->schema)
+    err = tf_feature_schema_check(made->schema, lane->compute.plan, m->feature_idx, made->input_cnt,
+                                  lane->buffer.bars, lane->buffer.bar_cnt);
+  if (err) return err;
+  if (made->output_cnt != old->output_cnt)
+    return TF_ERR(E_MODEL_SHAPE, "it has %u outputs, the version that serves %u", made->output_cnt,
+                  old->output_cnt);
+  uint32_t rows = made->window ? made->window : 1, kept = old->window ? old->window : 1;
+  if (rows == kept) return TF_OK;
+  return TF_ERR(E_MODEL_SHAPE, "it is over %u rows, the version that serves over %u", rows, kept);
 }
 
 size_t tf_serving_bytes(const tf_engine_t *e) {

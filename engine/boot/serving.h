@@ -11,13 +11,18 @@
 tf_err_t tf_serving_options(const tf_config_t *config, uint32_t model_idx,
                             tf_model_options_t *options);
 /* Loads a model that the config names, by its file or from its registry. number: its version, 0 of a file. */
-tf_err_t tf_serving_load(const tf_engine_t *engine, uint32_t model_idx, tf_model_t **model,
+tf_err_t tf_serving_load(tf_engine_t *engine, uint32_t model_idx, tf_model_t **model,
                          uint32_t *number);
 
 /* The config's ensembles, of the models that were loaded. E_MODEL_SHAPE, E_CONFIG_CONFLICT, E_CORE_NO_MEMORY. */
 tf_err_t tf_serving_make_ensembles(tf_engine_t *engine);
 /* Of either kind; accepts one that was never loaded. */
 void tf_serving_unload(tf_engine_t *engine, uint32_t model_idx);
+
+/* May made answer in the place of old, which the lane's model m is of? E_MODEL_SCHEMA: other features, or rows made otherwise;
+ * E_MODEL_SHAPE: another number of outputs, another window. */
+tf_err_t tf_serving_check_fit(const tf_engine_t *engine, const tf_compute_model_t *m,
+                              const tf_model_t *old, const tf_model_t *made);
 
 /* Of the engine's arena, for as many instruments as it has room for. After the models were loaded. */
 size_t tf_serving_bytes(const tf_engine_t *engine);

@@ -78,7 +78,7 @@ static uint64_t schema_of(const tf_engine_t *e) {
   for (uint32_t i = 0; i < lane->decide.strategy_cnt; i++)
     hash = fold_strategy(hash, &lane->decide.strategies[i]);
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++) {
-    const tf_model_t *m = lane->compute.models[i].active->model;
+    const tf_model_t *m = lane->compute.models[i].main->model;
     hash                = tf_hash_fold(tf_hash_fold(hash, m->hash), m->state_bytes);
   }
   return hash;
@@ -88,6 +88,24 @@ static uint64_t schema_of(const tf_engine_t *e) {
 
 /* Each part of a record, in order: both ways walk the same list. */
 typedef void part_t(void *ctx, void *memory, size_t bytes);
+
+static void each_kept_row(const tf_kept_rows_t *k, uint32_t idx, part_t *part, void *ctx) {
+  if (k->row_cap == 0) return;
+  part(ctx, k->rows + (size_t)idx * k->row_cap * k->width,
+       (size_t)k->row_cap * k->width * sizeof *k->rows);
+  part(ctx, &k->cnt[idx], sizeof k->cnt[idx]);
+  part(ctx, &k->next_idx[idx], sizeof k->next_idx[idx]);
+}
+
+/* Of a model that is one an instrument the rows alone: whose window there is depends on what has been brought. */
+static void each_part_of_model(const tf_compute_model_t *m, uint32_t id, part_t *part, void *ctx) {
+  if (m->owns) {
+    each_kept_row(&m->owns[id].swap->kept, 0, part, ctx);
+    return;
+  }
+  if (m->main->windows) part(ctx, tf_version_window(m->main, id), m->main->model->state_bytes);
+  if (m->swap) each_kept_row(&m->swap->kept, id, part, ctx);
+}
 
 static void each_part(const tf_engine_t *e, const tf_lane_instrument_t *in, part_t *part,
                       void *ctx) {
@@ -99,9 +117,7 @@ static void each_part(const tf_engine_t *e, const tf_lane_instrument_t *in, part
     part(ctx, in->policies[i], s->policy->state_bytes(&s->config));
   }
   for (uint32_t i = 0; i < lane->compute.model_cnt; i++)
-    if (lane->compute.models[i].active->windows)
-      part(ctx, tf_version_window(lane->compute.models[i].active, in->id),
-           lane->compute.models[i].active->model->state_bytes);
+    each_part_of_model(&lane->compute.models[i], in->id, part, ctx);
 }
 
 static void count_part(void *ctx, void *memory, size_t bytes) {
@@ -186,12 +202,35 @@ static void load(tf_engine_t *e, uint32_t id, const uint8_t *at) {
   in->keeper.book.change_cnt = head.change_cnt + 1;
   each_part(e, in, load_part, &at);
   attach_policies(e, in, true);
+  for (uint32_t i = 0; i < e->runner.lane.compute.model_cnt; i++)
+    if (e->runner.lane.compute.models[i].owns)
+      tf_swap_remake(e->runner.lane.compute.models[i].owns[id].swap, 0);
 }
 
 /* ---- all of them ---- */
 
 size_t tf_snapshot_bytes_max(const tf_engine_t *e) {
   return sizeof(tf_snapshot_head_t) + e->instruments.cap * record_bytes_of(e);
+}
+
+static void note_models(const tf_engine_t *e, tf_snapshot_model_t *rows) {
+  for (uint32_t i = 0; i < e->runner.lane.compute.model_cnt; i++) {
+    const tf_compute_model_t *m = &e->runner.lane.compute.models[i];
+    if (!m->swap || m->owns) continue;
+    snprintf(rows[i].name, sizeof rows[i].name, "%s", e->config->models[i].name);
+    rows[i].version        = m->main->number;
+    rows[i].hash           = m->main->model->hash;
+    rows[i].canary_version = m->canary ? m->canary->number : 0;
+    rows[i].canary_share   = m->canary ? m->canary_share : 0;
+  }
+}
+
+const tf_snapshot_model_t *tf_snapshot_find_model(const void *bytes, size_t bytes_cnt,
+                                                  const char *name) {
+  const tf_snapshot_head_t *head = bytes; /* malloc'd, so aligned */
+  for (uint32_t i = 0; head && bytes_cnt >= sizeof *head && i < TF_MODELS_MAX; i++)
+    if (!strncmp(head->models[i].name, name, sizeof head->models[i].name)) return &head->models[i];
+  return NULL;
 }
 
 size_t tf_snapshot_take(const tf_engine_t *e, void *bytes) {
@@ -202,6 +241,7 @@ size_t tf_snapshot_take(const tf_engine_t *e, void *bytes) {
                              .instrument_cnt = cnt,
                              .halted         = e->runner.lane.decide.halted};
   uint8_t           *at   = (uint8_t *)bytes + sizeof head;
+  note_models(e, head.models);
   memset(at, 0, cnt * head.record_bytes);
   for (uint32_t i = 0; i < cnt; i++, at += head.record_bytes) {
     save(e, i, at);

@@ -1,5 +1,7 @@
 /* What an engine has learnt, as bytes: of each instrument the features' memory, the bars, the market's last
- * values, the strategies' and window models' states. Books are left out: after a restart they are worth
+ * values, the strategies' and window models' states, the rows from which another version's windows are made; of each model of a
+ * registry the version that served. A model that is one an instrument begins with its base, whose window is made of those
+ * rows. Books are left out: after a restart they are worth
  * nothing until the venue has sent them anew, and their state says so.
  *
  * Layout: a head, then one record an instrument, each of head.record_bytes; no pointers; native, little
@@ -13,7 +15,16 @@
 
 #include "boot/engine.h"
 
-#define TF_SNAPSHOT_VERSION 3
+#define TF_SNAPSHOT_VERSION 4
+
+/* What served of a registry's model, and what was on trial beside it. */
+typedef struct tf_snapshot_model {
+  char     name[32]; /* "": no model of a registry stood here */
+  uint64_t version;
+  uint64_t canary_version, canary_share; /* 0: none was */
+  uint32_t hash;                         /* of the version's file */
+  uint32_t reserved;
+} tf_snapshot_model_t;
 
 typedef struct tf_snapshot_head {
   uint64_t schema;
@@ -21,15 +32,24 @@ typedef struct tf_snapshot_head {
   uint64_t record_bytes;
   uint32_t instrument_cnt;
   uint32_t halted; /* 1: an operator's halt stands */
+
+  tf_snapshot_model_t models[TF_MODELS_MAX];
 } tf_snapshot_head_t;
 
-TF_STATIC_ASSERT(sizeof(tf_snapshot_head_t) == 32, "part of the snapshot's format");
+TF_STATIC_ASSERT(sizeof(tf_snapshot_model_t) == 64 &&
+                     sizeof(tf_snapshot_head_t) == 32 + 64 * TF_MODELS_MAX,
+                 "part of the snapshot's format");
 
 /* Enough for every instrument that the engine has room for. */
 size_t tf_snapshot_bytes_max(const tf_engine_t *engine);
 
 /* Writes at most tf_snapshot_bytes_max; returns how many. */
 size_t tf_snapshot_take(const tf_engine_t *engine, void *bytes);
+
+/* What a snapshot says of the model of that name: before the engine is made, so that it begins with the version that served. NULL:
+ * nothing. bytes may be NULL. */
+const tf_snapshot_model_t *tf_snapshot_find_model(const void *bytes, size_t bytes_cnt,
+                                                  const char *name);
 
 /* The engine goes on from the snapshot. now_ns 0: its age does not matter. E_BOOT_SNAPSHOT, with the
  * reason, having changed nothing: cut short, another schema, older than age_max_ns, more instruments

@@ -21,6 +21,16 @@ TF_INLINE uint64_t tf_hash_fold(uint64_t hash, uint64_t word) {
          (hash << 1 | hash >> 63);
 }
 
+/* A text's. */
+TF_INLINE uint64_t tf_hash_text(const char *text) {
+  uint64_t hash = TF_HASH_SEED, word = 0;
+  for (uint32_t i = 0; text[i]; i++) {
+    word = word << 8 | (uint8_t)text[i];
+    if (i % 8 == 7) hash = tf_hash_fold(hash, word);
+  }
+  return tf_hash_fold(hash, word);
+}
+
 /* One cache line. Its four pairs of words are multiplied independently of one another and of the hash
  * so far, so that consecutive lines cost one multiplication's latency, not eight. */
 TF_INLINE uint64_t tf_hash_line(uint64_t hash, const void *line) {

@@ -18,6 +18,7 @@
 #include "tf/atomic.h"
 #include "tf/err.h"
 #include "tf/feed.h"
+#include "tf/runtime.h"
 #include "tf/source.h"
 
 #define TF_METRICS_MAGIC      UINT64_C(0x3147534d54454d54) /* "TMETMSG1" */
@@ -49,6 +50,7 @@ typedef enum tf_metric_scope {
   TF_METRIC_LEG,
   TF_METRIC_SINK,
   TF_METRIC_MODEL,
+  TF_METRIC_CACHE, /* a level of the model cache */
   TF_METRIC_PROCESS,
   TF_METRIC_SCOPE_CNT
 } tf_metric_scope_t;

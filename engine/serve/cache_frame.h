@@ -14,6 +14,9 @@
 
 #define TF_CACHE_FRAME_HEAD_BYTES (16 + TF_MODEL_STORE_ID_CHARS)
 
+/* By how much a blob may be longer than its file, where that cannot be compressed. */
+#define TF_CACHE_FRAME_ROOM(file_bytes) ((file_bytes) / 128 + 1024)
+
 /* sha256_hex: 65 bytes, closed by NUL. E_CORE_SYSTEM. */
 tf_err_t tf_cache_frame_digest(const uint8_t *file, size_t file_bytes, char *sha256_hex);
 

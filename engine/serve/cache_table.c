@@ -5,16 +5,7 @@
 #include "core/hash.h"
 
 static uint32_t bucket_of(const char *key) {
-  uint64_t hash = TF_HASH_SEED;
-  for (size_t left = strlen(key); left > 0;) {
-    uint64_t word  = 0;
-    size_t   bytes = left < sizeof word ? left : sizeof word;
-    memcpy(&word, key, bytes);
-    hash = tf_hash_fold(hash, word);
-    key += bytes;
-    left -= bytes;
-  }
-  return (uint32_t)(hash >> 32) & (TF_CACHE_BUCKETS - 1);
+  return (uint32_t)(tf_hash_text(key) >> 32) & (TF_CACHE_BUCKETS - 1);
 }
 
 TF_STATIC_ASSERT((TF_CACHE_BUCKETS & (TF_CACHE_BUCKETS - 1)) == 0, "a mask finds the bucket");

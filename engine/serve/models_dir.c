@@ -1,5 +1,6 @@
 #include "serve/models_dir.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
@@ -79,16 +80,27 @@ static tf_err_t compare_pin(const char *path, const char *sha256_hex, const char
   return TF_ERR(E_MODEL_PIN, "%s: its SHA-256 is %s, %s says %.64s", path, sha256_hex, where, pin);
 }
 
-tf_err_t tf_models_dir_check_pin(const char *path, const char *sha256_hex, const char *pin) {
-  char     beside[TF_MODELS_DIR_PATH_BYTES + 8], text[TF_MODELS_DIR_SHA256_CHARS + 1] = "";
-  size_t   stem = strlen(path);
-  tf_err_t err  = pin ? compare_pin(path, sha256_hex, pin, "the pin") : TF_OK;
-  if (err || stem < strlen(suffix)) return err;
-  snprintf(beside, sizeof beside, "%.*s.sha256", (int)(stem - strlen(suffix)), path);
-  FILE *file = fopen(beside, "re");
-  if (!file) return TF_OK;
-  size_t got = fread(text, 1, sizeof text - 1, file);
+static void path_beside(const char *path, char beside[TF_MODELS_DIR_PATH_BYTES + 8]) {
+  size_t chars = strlen(path), stem = chars < strlen(suffix) ? chars : chars - strlen(suffix);
+  snprintf(beside, TF_MODELS_DIR_PATH_BYTES + 8, "%.*s.sha256", (int)stem, path);
+}
+
+bool tf_models_dir_sha256(const char *path, char sha256_hex[TF_MODELS_DIR_SHA256_CHARS + 1]) {
+  char beside[TF_MODELS_DIR_PATH_BYTES + 8];
+  path_beside(path, beside);
+  FILE *file    = fopen(beside, "re");
+  sha256_hex[0] = '\0';
+  if (!file) return false;
+  sha256_hex[fread(sha256_hex, 1, TF_MODELS_DIR_SHA256_CHARS, file)] = '\0';
   fclose(file);
-  text[got] = '\0';
+  for (char *at = sha256_hex; *at; at++) *at = (char)tolower((unsigned char)*at);
+  return true;
+}
+
+tf_err_t tf_models_dir_check_pin(const char *path, const char *sha256_hex, const char *pin) {
+  char     beside[TF_MODELS_DIR_PATH_BYTES + 8], text[TF_MODELS_DIR_SHA256_CHARS + 1];
+  tf_err_t err = pin ? compare_pin(path, sha256_hex, pin, "the pin") : TF_OK;
+  if (err || !tf_models_dir_sha256(path, text)) return err;
+  path_beside(path, beside);
   return compare_pin(path, sha256_hex, text, beside);
 }

@@ -23,6 +23,9 @@ tf_err_t tf_models_dir_find(const char *dir, const char *name, uint32_t number, 
 void tf_models_dir_path(const char *dir, const char *name, uint32_t number,
                         char path[TF_MODELS_DIR_PATH_BYTES]);
 
+/* What the file beside that of path says, as far as it goes, in small letters. False: there is none. */
+bool tf_models_dir_sha256(const char *path, char sha256_hex[TF_MODELS_DIR_SHA256_CHARS + 1]);
+
 /* Is sha256_hex what the pin (NULL: none) and the file beside it (if there is one) say? E_MODEL_PIN. */
 tf_err_t tf_models_dir_check_pin(const char *path, const char *sha256_hex, const char *pin);
 

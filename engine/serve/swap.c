@@ -17,8 +17,9 @@ static void follow_unmade(tf_swap_t *s, const float *row) {
     s->left_cnt++;
 }
 
-bool tf_swap_follow(tf_swap_t *s, uint32_t instrument_idx, const float *row, float *out) {
-  const tf_version_t *v = s->beside;
+bool tf_swap_follow(tf_swap_t *s, uint32_t instrument_idx, const float *row,
+                    const tf_version_t *other, float *out) {
+  const tf_version_t *v = other ? other : s->beside;
   if (!s->kept.row_cap) {
     if (v && row) v->model->run(v->model, v->scratch, row, out);
     return v && row;
@@ -27,8 +28,8 @@ bool tf_swap_follow(tf_swap_t *s, uint32_t instrument_idx, const float *row, flo
     tf_kept_rows_push(&s->kept, instrument_idx, row);
   else
     tf_kept_rows_clear(&s->kept, instrument_idx);
-  if (!v || instrument_idx > s->made_cnt) return false;
-  if (instrument_idx == s->made_cnt)
+  if (!v || (!other && instrument_idx > s->made_cnt)) return false;
+  if (!other && instrument_idx == s->made_cnt)
     follow_unmade(s, row);
   else if (row)
     return step(v, instrument_idx, row, out);
@@ -53,8 +54,9 @@ void tf_swap_compare(tf_swap_t *s, float ours, const float *theirs) {
   tf_count_add(&w->answers, 1);
 }
 
-static void forget_shadow(tf_shadow_t *w) {
-  uint64_t *words[] = {&w->answers, &w->refused, &w->signs, &w->distance_sum, &w->distance_max};
+static void forget_figures(tf_shadow_t *w, tf_canary_t *c) {
+  uint64_t *words[] = {&w->answers,      &w->refused, &w->signs,   &w->distance_sum,
+                       &w->distance_max, &c->answers, &c->refused, &c->late};
   /* relaxed: words that stand alone */
   for (size_t i = 0; i < TF_ARRAY_CNT(words); i++) tf_store_relaxed(words[i], 0);
 }
@@ -64,7 +66,7 @@ static void take(tf_swap_t *s, uint64_t offered) {
   s->beside   = offered ? tf_swap_row(s, offered) : NULL;
   s->made_cnt = is_row ? s->instrument_cnt : 0;
   s->is_begun = false;
-  forget_shadow(&s->shadow);
+  forget_figures(&s->shadow, &s->canary);
   tf_store_release(&s->taken, offered); /* pairs with: tf_model_server's waits */
 }
 
@@ -99,14 +101,29 @@ bool tf_swap_prepare(tf_swap_t *s) {
   return true;
 }
 
-const tf_version_t *tf_swap_obey(tf_swap_t *s, uint64_t number, uint32_t hash) {
+const tf_version_t *tf_swap_try(tf_swap_t *s, uint64_t number, uint32_t hash) {
   (void)tf_swap_prepare(s);
   const tf_version_t *v = s->beside;
   if (!v || v->number != number || v->model->hash != hash) return NULL;
   while (s->made_cnt < s->instrument_cnt) make_more(s);
+  return v;
+}
+
+const tf_version_t *tf_swap_obey(tf_swap_t *s, uint64_t number, uint32_t hash) {
+  const tf_version_t *v = tf_swap_try(s, number, hash);
+  if (!v) return NULL;
   s->beside = NULL;
   /* relaxed: the lane's own word */
   uint64_t taken = tf_load_relaxed(&s->taken);
   tf_store_release(&s->serving, taken); /* pairs with: tf_model_server's waits */
   return v;
+}
+
+void tf_swap_remake(tf_swap_t *s, uint32_t instrument_idx) {
+  const tf_version_t *v = &s->versions[0];
+  float               out[TF_MODEL_OUTPUTS_MAX];
+  if (!v->windows) return;
+  v->model->reset(v->model, tf_version_window(v, instrument_idx));
+  for (uint32_t left = s->kept.cnt[instrument_idx]; left > 0; left--)
+    (void)step(v, instrument_idx, tf_kept_rows_at(&s->kept, instrument_idx, left), out);
 }

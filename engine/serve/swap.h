@@ -32,6 +32,13 @@ typedef struct tf_shadow {
   uint64_t distance_sum, distance_max;
 } tf_shadow_t;
 
+/* What the version beside answered where it served, as a canary; by the lane, as tf_shadow_t. */
+typedef struct tf_canary {
+  uint64_t answers; /* good ones */
+  uint64_t refused; /* by post-processing */
+  uint64_t late;    /* beyond the model's budget */
+} tf_canary_t;
+
 #define TF_SHADOW_DISTANCE_MAX                                                                     \
   UINT64_C(1000000000000) /* a million: 2^64 holds 18 million such answers */
 
@@ -41,8 +48,11 @@ typedef struct TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_swap {
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t offered; /* with release */
   /* by the lane, each with release */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t taken;
-  uint64_t    prepared, serving;
+  uint64_t prepared, serving;
+  uint64_t
+      trying; /* the word of the canary; 0: there is none, and nothing beside is asked as one */
   tf_shadow_t shadow; /* plainly published: words that stand alone */
+  tf_canary_t canary;
   /* the lane's own */
   const tf_version_t *beside;   /* the taken version; NULL: none */
   uint32_t            made_cnt; /* instruments, from 0 on, whose window of it is made */
@@ -58,16 +68,25 @@ TF_INLINE const tf_version_t *tf_swap_row(const tf_swap_t *s, uint64_t word) {
 
 /* ---- the lane ---- */
 
-/* The instrument's tick is decided: row went into the serving version; NULL: it broke the window. True where the version
- * beside answered too: its outputs are in out (TF_MODEL_OUTPUTS_MAX). */
-bool tf_swap_follow(tf_swap_t *swap, uint32_t instrument_idx, const float *row, float *out);
+/* The instrument's tick is decided: row went into the version that answered; NULL: it broke the window. other: the one that did
+ * not answer, and takes the row too: NULL means the one beside; where that is a canary and answered, the one that serves. True
+ * where it answered as well: its outputs are in out (TF_MODEL_OUTPUTS_MAX). */
+bool tf_swap_follow(tf_swap_t *swap, uint32_t instrument_idx, const float *row,
+                    const tf_version_t *other, float *out);
 
 /* Takes or lets go what is offered, and lets one of its windows take one row. False: there was nothing to do. After each tick and now
  * and then while there is none. */
 bool tf_swap_prepare(tf_swap_t *swap);
 
+/* Boot's: the window of row 0 is made anew of the kept rows. */
+void tf_swap_remake(tf_swap_t *swap, uint32_t instrument_idx);
+
 /* The scores of both on one tick; theirs NULL: it was refused. */
 void tf_swap_compare(tf_swap_t *swap, float ours, const float *theirs);
+
+/* The event of a canary: the version of this number and hash, its windows made, if it is the one beside; it stays
+ * there. NULL: it is not there. */
+const tf_version_t *tf_swap_try(tf_swap_t *swap, uint64_t number, uint32_t hash);
 
 /* The event: the version of this number and hash serves from here on, if it is the one that was taken; its
  * missing windows are made. NULL: it is not there. */

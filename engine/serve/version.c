@@ -25,7 +25,7 @@ tf_err_t tf_version_init(tf_version_t *v, const tf_model_t *model, uint64_t numb
                        .scratch       = aligned_alloc(TF_LINE_PAIR_BYTES, scratch),
                        .many_scratch  = many ? aligned_alloc(TF_LINE_PAIR_BYTES, many) : NULL,
                        .windows       = windows ? aligned_alloc(TF_LINE_PAIR_BYTES, windows) : NULL,
-                       .window_stride = tf_version_stride(model)};
+                       .window_stride = instrument_cnt > 1 ? tf_version_stride(model) : 0};
   if (!made.scratch || (many && !made.many_scratch) || (windows && !made.windows)) {
     tf_version_fini(&made);
     return TF_ERR(E_CORE_NO_MEMORY, "model %s: %zu bytes of window states", model->name, windows);

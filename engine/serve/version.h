@@ -17,7 +17,7 @@ typedef struct tf_version {
   void             *scratch;
   void             *many_scratch; /* of run_many; NULL: one by one */
   uint8_t *windows; /* (instruments) states, a stride apart; NULL: the model is of single rows */
-  size_t   window_stride;
+  size_t   window_stride; /* 0: there is one, whose instrument it is is known elsewhere */
 } tf_version_t;
 
 TF_INLINE void *tf_version_window(const tf_version_t *v, uint32_t instrument_idx) {
@@ -28,7 +28,7 @@ TF_INLINE void *tf_version_window(const tf_version_t *v, uint32_t instrument_idx
 size_t   tf_version_stride(const tf_model_t *model);
 tf_err_t tf_version_windows_bytes(const tf_model_t *model, uint32_t instrument_cnt, size_t *bytes);
 
-/* Takes scratch and windows from the heap, resets the windows and touches every page, so that the lane faults
+/* Takes scratch and windows from the heap (one window: window_stride is 0), resets the windows and touches every page, so that the lane faults
  * on none. The model stays the caller's, and outlives the version. E_CORE_NO_MEMORY, E_CORE_OVERFLOW. */
 tf_err_t tf_version_init(tf_version_t *version, const tf_model_t *model, uint64_t number,
                          uint32_t instrument_cnt);

@@ -49,7 +49,7 @@ static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
 
 /* Was it answered with others of its batch? */
 static bool is_together(const tf_compute_t *compute, const tf_compute_model_t *m) {
-  return m->together && compute->slot != TF_COMPUTE_NO_SLOT;
+  return m->together && m->together->is_made && compute->slot != TF_COMPUTE_NO_SLOT;
 }
 
 static tf_skip_t gather_other(const tf_compute_t *compute, tf_compute_model_t *m,
@@ -122,12 +122,61 @@ TF_COLD static bool stand_in(tf_compute_t *compute, tf_compute_model_t *m, uint3
   return true;
 }
 
+/* As if it had been made on this tick: a model that reads this one sees it. */
+static void take_standing(tf_compute_model_t *m, uint32_t instrument_id) {
+  tf_foreign_t        *f = m->foreign;
+  const tf_standing_t *s = &f->standing[instrument_id];
+  memcpy(m->out, f->outs + (size_t)instrument_id * f->config.output_cnt,
+         f->config.output_cnt * sizeof(float));
+  m->answer = s->answer;
+  m->path   = f->config.path;
+  m->is_own = true;
+  f->row_ns = s->row_ns;
+}
+
+/* What no_answer says; false: nothing, and the model's strategies HOLD. */
+static bool do_without(const tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                       uint32_t good) {
+  const tf_foreign_t *f = m->foreign;
+  m->path               = TF_PATH_FALLBACK;
+  if (f->config.no_answer == TF_NO_ANSWER_FALLBACK && good >> f->config.fallback_idx & 1) {
+    const tf_compute_model_t *other = &compute->models[f->config.fallback_idx];
+    m->answer                       = other->answer;
+    m->answer_hash                  = other->answer_hash;
+    return true;
+  }
+  const float none = __builtin_nanf("");
+  m->answer        = f->config.no_answer == TF_NO_ANSWER_LAST
+                         ? f->standing[instrument_id].answer
+                         : (tf_answer_t){.score = none, .p10 = none, .p90 = none};
+  return m->answer.score == m->answer.score;
+}
+
+/* A tick of a model that another runtime answers. */
+static bool ask_foreign(tf_compute_t *compute, tf_compute_model_t *m,
+                        const tf_lane_instrument_t *in, uint32_t good) {
+  const tf_market_t *market = &in->market;
+  tf_foreign_ask(m->foreign, in->id, market->event->ingest_seq, market->now_ns, m->row);
+  m->foreign->row_ns = 0;
+  if (tf_foreign_standing(m->foreign, in->id, market->now_ns)) {
+    take_standing(m, in->id);
+    return true;
+  }
+  bool stands_in = do_without(compute, m, in->id, good);
+  m->counts.fallback += stands_in;
+  m->counts.absent += !stands_in;
+  compute->counts.absent += !stands_in;
+  compute->absent |= (uint32_t)!stands_in << m->idx;
+  return stands_in;
+}
+
 /* There is no row: a window begins anew, as its rows are ticks that follow one another. */
-TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, void *window,
-                         tf_skip_t why) {
+TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
+                         void *window, tf_skip_t why) {
   m->broke    = true;
   m->was_shed = why == TF_SKIP_SHED;
   if (window) m->active->model->reset(m->active->model, window);
+  if (m->foreign) tf_foreign_break(m->foreign, instrument_id);
   switch (why) {
   case TF_SKIP_INPUT:
     m->counts.no_input++;
@@ -182,9 +231,10 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   else if (gather(m, in->row, m->row))
     why = TF_SKIP_NONE;
   m->has_row = why == TF_SKIP_NONE;
-  if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, window, why);
+  if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, in->id, window, why);
   if (TF_UNLIKELY(m->paused_until_ns | in->shed) && is_held(m, in))
     return ask_nobody(compute, m, in, window, good);
+  if (TF_UNLIKELY(m->foreign)) return ask_foreign(compute, m, in, good);
   if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(compute, m, window))) {
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
@@ -231,14 +281,90 @@ void tf_compute_admit(tf_compute_t *compute, tf_lane_instrument_t *in) {
 }
 TF_STATIC_ASSERT(TF_MODELS_MAX <= 8, "in->shed has a bit for each");
 
+/* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
+static uint32_t hash_of(const tf_compute_model_t *m) {
+  uint64_t hash = m->active->model->hash;
+  for (uint32_t i = 0; i < m->link_cnt; i++) {
+    const tf_compute_link_t *l = &m->links[i];
+    hash = tf_hash_fold(hash, (uint64_t)l->source->idx << 32 | l->source->hash);
+    hash = tf_hash_fold(hash, (uint64_t)l->input_idx << 32 | l->output_idx);
+  }
+  return (uint32_t)(hash ^ hash >> 32);
+}
+
+static void settle_hashes(tf_compute_t *compute) {
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) m->hash = hash_of(m);
+}
+
+static uint64_t refused_by(const tf_post_counts_t *c) {
+  return c->not_finite + c->out_of_range + c->crossed_refused;
+}
+
+bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share) {
+  return tf_hash_fold(tf_hash_text(instrument), model_idx) % TF_CANARY_SHARES < share;
+}
+
+static const tf_version_t *choose(const tf_compute_t *compute, const tf_compute_model_t *m,
+                                  uint32_t instrument_id) {
+  if (m->owns) return m->owns[instrument_id].active;
+  bool is_tried = m->canary && tf_compute_is_in_share(compute->names[instrument_id].name, m->idx,
+                                                      m->canary_share);
+  return is_tried ? m->canary : m->main;
+}
+
+/* A model that does not serve all instruments alike: from here on it is this one's. */
+TF_COLD static void turn_to(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id) {
+  const tf_version_t *v = choose(compute, m, instrument_id);
+  if (m->owns) m->swap = m->owns[instrument_id].swap;
+  if (v == m->active) return;
+  m->active = v;
+  settle_hashes(compute);
+}
+
+TF_INLINE bool is_turning(const tf_compute_model_t *m) { return m->owns || m->canary; }
+
+/* What became of a tick that a canary was asked on. Late and refused: as they were counted before. */
+TF_COLD static void note_canary(tf_compute_model_t *m, uint64_t late, uint64_t refused) {
+  tf_canary_t *c = &m->swap->canary;
+  if (m->is_own) m->path = TF_PATH_CANARY;
+  tf_count_add(&c->answers, m->is_own);
+  tf_count_add(&c->late, m->counts.late - late);
+  tf_count_add(&c->refused, refused_by(&m->counts.post) - refused);
+}
+
+/* The base answered in the place of an instrument's own model. */
+TF_COLD static void note_base(tf_compute_model_t *m) {
+  if (!m->is_own || m->active != &m->swap->versions[0]) return;
+  m->path = TF_PATH_FALLBACK;
+  m->counts.fallback++;
+}
+
+/* Of a model that does not serve all instruments alike. */
+TF_COLD static bool ask_in_turn(tf_compute_t *compute, tf_compute_model_t *m,
+                                const tf_lane_instrument_t *in, uint32_t good) {
+  turn_to(compute, m, in->id);
+  uint64_t late = m->counts.late, refused = refused_by(&m->counts.post);
+  bool     is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+  if (m->owns) {
+    tf_count_add(&m->owns[in->id].ticks, 1);
+    note_base(m);
+  } else if (m->active == m->canary) {
+    note_canary(m, late, refused);
+  }
+  return is_good;
+}
+
 uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in, uint32_t wave,
                            uint32_t good) {
   const tf_compute_model_t *end = compute->waves[wave + 1];
+  if (wave == 0) compute->absent = 0;
   for (tf_compute_model_t *m = compute->waves[wave]; m != end; m = m->next) {
     m->counts.requested++;
     compute->counts.requested++;
     m->is_own = m->was_shed = false;
-    bool is_good            = ask(compute, m, in, tf_version_window(m->active, in->id), good);
+    bool is_good            = TF_UNLIKELY(is_turning(m))
+                                  ? ask_in_turn(compute, m, in, good)
+                                  : ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
     good |= (uint32_t)is_good << m->idx | (uint32_t)m->was_shed << (TF_COMPUTE_SHED_SHIFT + m->idx);
@@ -254,6 +380,8 @@ static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *in
   const tf_version_t *v     = m->active;
   const uint32_t      width = v->model->input_cnt, out_cnt = v->model->output_cnt;
   uint32_t            asked = 0, held_at = cnt;
+  t->is_made = !is_turning(m); /* else another version may serve each of them */
+  if (!t->is_made) return;
   for (uint32_t i = 0; i < cnt; i++) {
     bool     held  = is_held(m, instruments[i]);
     uint32_t place = held ? held_at - 1 : asked;
@@ -286,22 +414,32 @@ void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_
 }
 
 /* What a swappable model's other version is to know of the tick; what it would have answered is compared. */
-static bool follow(tf_compute_model_t *m, uint32_t instrument_idx) {
-  float out[TF_MODEL_OUTPUTS_MAX];
-  bool  answered = (m->has_row || m->broke) &&
-                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, out);
+static bool follow(tf_compute_model_t *m, uint32_t instrument_id) {
+  uint32_t            instrument_idx = m->owns ? 0 : instrument_id; /* of the swap's */
+  bool                is_tried       = m->canary && m->active == m->canary;
+  const tf_version_t *other          = is_tried ? m->main : NULL;
+  float               out[TF_MODEL_OUTPUTS_MAX];
+  bool                answered = (m->has_row || m->broke) &&
+                  tf_swap_follow(m->swap, instrument_idx, m->broke ? NULL : m->row, other, out);
   if (answered && m->is_own) {
     tf_answer_t answer;
     bool        good = tf_post_apply(&m->post, out, &answer, &m->shadow_counts) == TF_POST_GOOD;
-    tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
+    if (good || !is_tried) tf_swap_compare(m->swap, m->answer.score, good ? &answer.score : NULL);
   }
   m->has_row = m->broke = false;
   return tf_swap_prepare(m->swap);
 }
 
+/* One instrument's, in turn. */
+static bool prepare_own(tf_compute_model_t *m) {
+  m->own_at = m->own_at + 1 < m->own_cnt ? m->own_at + 1 : 0;
+  return tf_swap_prepare(m->owns[m->own_at].swap);
+}
+
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
   for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
+    if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in->id);
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {
@@ -310,6 +448,7 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
       m->has_deferred = true;
     }
     if (m->swap) any |= follow(m, in->id);
+    if (TF_UNLIKELY(m->owns != NULL)) any |= prepare_own(m);
     if (!m->has_deferred) continue;
     model->advance(model, state, m->active->scratch);
     m->has_deferred = false;
@@ -320,41 +459,77 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
 
 bool tf_compute_idle(tf_compute_t *compute) {
   bool any = false;
-  for (uint32_t i = 0; i < compute->model_cnt; i++)
-    if (compute->models[i].swap) any |= tf_swap_prepare(compute->models[i].swap);
+  for (uint32_t i = 0; i < compute->model_cnt; i++) {
+    tf_compute_model_t *m = &compute->models[i];
+    if (m->owns)
+      any |= prepare_own(m);
+    else if (m->swap)
+      any |= tf_swap_prepare(m->swap);
+  }
   return any;
 }
 
-/* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
-static uint32_t hash_of(const tf_compute_model_t *m) {
-  uint64_t hash = m->active->model->hash;
-  for (uint32_t i = 0; i < m->link_cnt; i++) {
-    const tf_compute_link_t *l = &m->links[i];
-    hash = tf_hash_fold(hash, (uint64_t)l->source->idx << 32 | l->source->hash);
-    hash = tf_hash_fold(hash, (uint64_t)l->input_idx << 32 | l->output_idx);
-  }
-  return (uint32_t)(hash ^ hash >> 32);
-}
-
-static void settle_hashes(tf_compute_t *compute) {
-  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) m->hash = hash_of(m);
+bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *e, const tf_lane_instrument_t *in) {
+  bool     is_state = e->u.control.command == TF_CONTROL_RUNTIME;
+  uint32_t idx      = is_state ? e->u.runtime.model_idx : e->u.answer.model_idx;
+  if (idx >= compute->model_cnt || !compute->models[idx].foreign)
+    return false; /* of another config */
+  tf_compute_model_t *m      = &compute->models[idx];
+  bool                is_new = tf_foreign_obey(m->foreign, &m->post, e);
+  if (is_state) settle_hashes(compute); /* of what it serves */
+  if (!is_new) return false;
+  compute->absent = 0;
+  m->answer_hash  = m->hash;
+  take_standing(m, in->id);
+  if (m->values) set_values(m, in, true);
+  return true;
 }
 
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
   uint32_t            idx = e->u.model.model_idx;
   tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
   const tf_version_t *v   = NULL;
-  if (m && m->swap) v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
-  if (m && m->swap && !v && compute->fetch.fetch &&
-      compute->fetch.fetch(compute->fetch.self, idx, e->u.model.version, e->u.model.hash))
+  bool is_known = m && (m->owns ? e->instrument_id < m->own_cnt : e->instrument_id == UINT32_MAX);
+  if (is_known && m->owns) m->swap = m->owns[e->instrument_id].swap;
+  if (is_known && m->swap) {
     v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
+    if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
+      v = tf_swap_obey(m->swap, e->u.model.version, e->u.model.hash);
+  }
   if (!v) {
     compute->swaps_failed++;
     return;
   }
+  if (m->owns)
+    m->owns[e->instrument_id].active = v;
+  else
+    m->main = v;
   m->active = v;
+  m->canary = NULL;
   m->counts.swaps++;
+  tf_store_release(&m->swap->trying, 0); /* pairs with: tf_model_server's waits */
   settle_hashes(compute);
+}
+
+void tf_compute_canary(tf_compute_t *compute, const tf_event_t *e) {
+  uint32_t            idx = e->u.model.model_idx;
+  tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
+  const tf_version_t *v   = NULL;
+  if (m && !m->owns && m->swap && e->u.model.share > 0) {
+    v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
+    if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
+      v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
+  }
+  compute->swaps_failed += !v && e->u.model.share > 0;
+  if (!m || m->owns || (!v && e->u.model.share > 0)) return;
+  m->canary       = v;
+  m->canary_share = e->u.model.share;
+  m->active       = m->main;
+  settle_hashes(compute);
+  if (!m->swap) return;
+  /* relaxed: the lane's own word */
+  uint64_t word = v ? tf_load_relaxed(&m->swap->taken) : 0;
+  tf_store_release(&m->swap->trying, word); /* pairs with: tf_model_server's waits */
 }
 
 uint64_t tf_compute_late(const tf_compute_t *compute) {
@@ -369,8 +544,9 @@ void tf_compute_forget_counts(tf_compute_t *compute) {
     compute->models[i].counts = (tf_compute_model_counts_t){0};
 }
 
-size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt) {
+size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt, bool has_owns) {
   size_t each = tf_version_stride(model) + tf_kept_rows_bytes(model->window, model->input_cnt);
+  if (has_owns) each += sizeof(tf_compute_own_t) + sizeof(tf_swap_t) + 5 * TF_LINE_PAIR_BYTES;
   return model->scratch_bytes + model->input_cnt * 8 + sizeof(tf_swap_t) + 4096 +
          instrument_cnt * each;
 }
@@ -387,12 +563,12 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   size_t              windows = 0;
   tf_err_t            err     = tf_version_windows_bytes(model, instrument_cnt, &windows);
   if (err) return err;
-  m->first       = (tf_version_t){.model         = model,
-                                  .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
-                                  .window_stride = tf_version_stride(model)};
-  m->active      = &m->first;
-  m->feature_idx = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
-  m->row         = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
+  m->first = (tf_version_t){.model         = model,
+                            .scratch       = tf_arena_take(arena, model->scratch_bytes, 64),
+                            .window_stride = tf_version_stride(model)};
+  m->main = m->active = &m->first;
+  m->feature_idx      = tf_arena_take(arena, model->input_cnt * sizeof *m->feature_idx, 64);
+  m->row              = tf_arena_take(arena, model->input_cnt * sizeof *m->row, 64);
   if (windows) m->first.windows = tf_arena_take(arena, windows, TF_LINE_PAIR_BYTES);
   if (!m->feature_idx || !m->row || !m->first.scratch || (windows && !m->first.windows))
     return E_CORE_ARENA_FULL;
@@ -408,6 +584,10 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
     compute->waves[0] = m;
   compute->wave_cnt = 1;
   return TF_OK;
+}
+
+void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign) {
+  compute->models[compute->model_cnt - 1].foreign = foreign;
 }
 
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
@@ -446,7 +626,8 @@ static tf_err_t add_rows(tf_compute_model_t *m, uint32_t cap, tf_arena_t *arena)
 tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena) {
   compute->slot = TF_COMPUTE_NO_SLOT;
   for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
-    if (m->link_cnt > 0 || m->first.windows || !m->first.model->run_many) continue;
+    if (m->link_cnt > 0 || m->first.windows || m->foreign || m->owns || !m->first.model->run_many)
+      continue;
     tf_err_t err = add_rows(m, cap, arena);
     if (err) return err;
   }
@@ -468,32 +649,58 @@ void tf_compute_order(tf_compute_t *compute, const uint32_t *order, const uint8_
   settle_hashes(compute);
 }
 
+static tf_err_t init_kept(tf_kept_rows_t *k, const tf_model_t *model, uint32_t instrument_cnt,
+                          tf_arena_t *arena) {
+  k->row_cap = model->window;
+  k->width   = model->input_cnt;
+  k->rows =
+      tf_arena_take(arena, (size_t)instrument_cnt * k->row_cap * k->width * sizeof(float), 64);
+  k->cnt      = tf_arena_take(arena, instrument_cnt * sizeof *k->cnt, 64);
+  k->next_idx = tf_arena_take(arena, instrument_cnt * sizeof *k->next_idx, 64);
+  if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
+  memset(k->cnt, 0, instrument_cnt * sizeof *k->cnt);
+  memset(k->next_idx, 0, instrument_cnt * sizeof *k->next_idx);
+  return TF_OK;
+}
+
+/* Its row 0 serves. */
+static tf_err_t make_swap(const tf_version_t *serving, uint32_t instrument_cnt, tf_arena_t *arena,
+                          tf_swap_t **swap) {
+  tf_swap_t *s = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
+  *swap        = s;
+  if (!s) return E_CORE_ARENA_FULL;
+  *s             = (tf_swap_t){.taken          = TF_VERSION_ROWS, /* serial 1, row 0 */
+                               .offered        = TF_VERSION_ROWS,
+                               .prepared       = TF_VERSION_ROWS,
+                               .serving        = TF_VERSION_ROWS,
+                               .instrument_cnt = instrument_cnt};
+  s->versions[0] = *serving;
+  return serving->windows ? init_kept(&s->kept, serving->model, instrument_cnt, arena) : TF_OK;
+}
+
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena) {
-  tf_compute_model_t *m     = &compute->models[compute->model_cnt - 1];
-  const tf_model_t   *model = m->active->model;
-  tf_swap_t          *s     = tf_arena_take(arena, sizeof *s, TF_LINE_PAIR_BYTES);
-  if (!s) return E_CORE_ARENA_FULL;
-  *s = (tf_swap_t){.taken          = TF_VERSION_ROWS, /* serial 1, row 0 */
-                   .offered        = TF_VERSION_ROWS,
-                   .prepared       = TF_VERSION_ROWS,
-                   .serving        = TF_VERSION_ROWS,
-                   .instrument_cnt = instrument_cnt};
-  if (m->first.windows) {
-    tf_kept_rows_t *k = &s->kept;
-    k->row_cap        = model->window;
-    k->width          = model->input_cnt;
-    k->rows =
-        tf_arena_take(arena, (size_t)instrument_cnt * k->row_cap * k->width * sizeof(float), 64);
-    k->cnt      = tf_arena_take(arena, instrument_cnt * sizeof *k->cnt, 64);
-    k->next_idx = tf_arena_take(arena, instrument_cnt * sizeof *k->next_idx, 64);
-    if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
-    memset(k->cnt, 0, instrument_cnt * sizeof *k->cnt);
-    memset(k->next_idx, 0, instrument_cnt * sizeof *k->next_idx);
+  tf_compute_model_t *m       = &compute->models[compute->model_cnt - 1];
+  tf_version_t        serving = m->first;
+  serving.number              = number;
+  tf_err_t err                = make_swap(&serving, instrument_cnt, arena, &m->swap);
+  if (!err) m->main = m->active = &m->swap->versions[0];
+  return err;
+}
+
+tf_err_t tf_compute_add_owns(tf_compute_t *compute, uint32_t instrument_cnt, tf_arena_t *arena) {
+  tf_compute_model_t *m = &compute->models[compute->model_cnt - 1];
+  m->owns               = tf_arena_take(arena, instrument_cnt * sizeof *m->owns, TF_LINE_BYTES);
+  if (!m->owns) return E_CORE_ARENA_FULL;
+  for (m->own_cnt = 0; m->own_cnt < instrument_cnt; m->own_cnt++) {
+    tf_compute_own_t *own  = &m->owns[m->own_cnt];
+    tf_version_t      base = m->first;
+    base.windows           = tf_version_window(&m->first, m->own_cnt);
+    base.window_stride     = 0;
+    tf_err_t err           = make_swap(&base, 1, arena, &own->swap);
+    if (err) return err;
+    own->active = &own->swap->versions[0];
+    own->ticks  = 0;
   }
-  s->versions[0]        = m->first;
-  s->versions[0].number = number;
-  m->active             = &s->versions[0];
-  m->swap               = s;
   return TF_OK;
 }

@@ -11,6 +11,9 @@
  * another. What the model does for ticks to come (tf_compute_deferred) waits until the decision has
  * left.
  *
+ * A model of another runtime (serve/foreign.h) is asked and not waited for: what stands answers the tick, and an answer that
+ * comes is decided on at its own event.
+ *
  * A model that takes longer than its budget too often in a row (late_limit) asks for a pause. The request is read by
  * acquire's thread, which publishes it as an event (TF_CONTROL_PAUSE): so the pause begins at a place in the
  * stream and lasts a span of the market's time, and a replay obeys it where the live run did, without a
@@ -20,10 +23,12 @@
 #define TF_STAGE_COMPUTE_H
 
 #include "serve/fleet.h"
+#include "serve/foreign.h"
 #include "serve/post.h"
 #include "serve/swap.h"
 #include "stage/feature_plan.h"
 #include "stage/lane.h"
+#include "tf/instrument.h"
 #include "tf/model.h"
 
 /* Chains. A model's row may hold outputs of other models of the same tick, as post-processing left them, beside
@@ -84,27 +89,43 @@ typedef struct tf_compute_values {
 } tf_compute_values_t;
 
 typedef struct tf_compute_model_counts { /* one writer: the lane */
-  uint64_t
-      requested; /* = done + warmup + no_input + no_quorum + shed + post's refusals + paused_skipped */
-  uint64_t         done; /* answers that a rule may see, whoever gave them */
-  uint64_t         warmup;
-  uint64_t         no_input;       /* a model that it reads had no answer */
-  uint64_t         no_quorum;      /* too few of its members had one */
-  uint64_t         members_absent; /* of an ensemble's answers: members that were not in them */
-  uint64_t         shed;           /* of low priority, in a burst, or reads one that was */
-  uint64_t         paused_skipped; /* in a pause, and nothing stood in */
-  uint64_t         fallback;       /* done by what stood in: the last answer or another model */
-  uint64_t         late;           /* took longer than the budget */
-  uint64_t         pauses, swaps;  /* obeyed */
-  uint64_t         run_ns;         /* of those that were timed */
-  uint64_t         timed;
+  uint64_t requested; /* = done + warmup + no_input + no_quorum + post's refusals + paused_skipped +
+                         absent */
+  uint64_t done;      /* answers that a rule may see, whoever gave them */
+  uint64_t warmup;
+  uint64_t no_input;       /* a model that it reads had no answer */
+  uint64_t no_quorum;      /* too few of its members had one */
+  uint64_t members_absent; /* of an ensemble's answers: members that were not in them */
+  uint64_t shed;           /* of low priority, in a burst, or reads one that was */
+  uint64_t paused_skipped; /* in a pause, and nothing stood in */
+  uint64_t absent;         /* another runtime's, and no answer of it stood, nor anything else */
+  uint64_t fallback;       /* done by what stood in: the last answer or another model */
+  uint64_t late;           /* took longer than the budget */
+  uint64_t pauses, swaps;  /* obeyed */
+  uint64_t run_ns;         /* of those that were timed */
+  uint64_t timed;
   tf_post_counts_t post;
 } tf_compute_model_counts_t;
+
+/* A model that is one an instrument: what serves this one. Row 0 of its swap is the base, which answers as long as the
+ * instrument's own is not there (boot/model_places.h brings it). */
+typedef struct tf_compute_own {
+  const tf_version_t *active;
+  tf_swap_t          *swap;
+  uint64_t ticks; /* by the lane, for whoever brings models: that it is asked for, and how often */
+} tf_compute_own_t;
+
+/* Who has a version that an event names and nobody offered: in a replay. Waits; false: it is not to be had. */
+typedef struct tf_compute_fetch {
+  void *self;
+  bool (*fetch)(void *self, const tf_event_t *event);
+} tf_compute_fetch_t;
 
 /* The rows of a model that answers several ticks at once (stage/batch.h), by slot: the tick's place in the batch. */
 typedef struct tf_compute_rows {
   float   *rows, *outs;               /* (cap, input_cnt), (cap, output_cnt) */
   uint8_t  places[TF_MODEL_ROWS_MAX]; /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
+  bool     is_made;                   /* of the batch in hand */
   uint64_t share_ticks;               /* an answer's part of the time that the product took */
   uint64_t product_ticks;             /* all of it */
 } tf_compute_rows_t;
@@ -113,32 +134,40 @@ typedef struct tf_compute_rows {
 #define TF_COMPUTE_NO_SLOT UINT32_MAX
 
 typedef struct tf_compute_model {
-  struct tf_compute_model *next;     /* in the order of answering; NULL: the last */
-  const tf_version_t      *active;   /* what serves: first, or a row of swap's */
-  uint32_t                 idx;      /* among the compute stage's models: the config's */
-  bool                     is_other; /* its row takes more than places of the feature row */
-  uint32_t                 hash; /* of the answers: active's file and, of a chain, what it reads */
-  uint32_t                *feature_idx; /* (input_cnt) of the plan's row */
-  float                   *row;         /* (input_cnt) */
-  tf_swap_t               *swap; /* NULL: the model is not of a registry and stays as it is */
-  tf_version_t             first;
-  tf_post_t                post;
-  tf_fleet_t              *fleet;    /* NULL: no rule reads it */
-  tf_compute_values_t     *values;   /* NULL: no rule reads any of them */
-  tf_compute_rows_t       *together; /* NULL: tick by tick */
-  tf_compute_link_t       *links;    /* (link_cnt) */
-  uint32_t                 link_cnt;
-  uint32_t                 quorum; /* links that must bring an answer: all of a chain's */
-  bool                     is_ensemble;
-  uint8_t                  wave;
-  tf_priority_t            priority;
-  uint64_t                 cost_ns;      /* of an answer, as load reckons */
-  uint64_t                 budget_ticks; /* 0: none; else every inference is timed */
-  tf_overrun_t             overrun;
-  uint32_t                 fallback_idx;
-  uint32_t                 late_limit; /* in a row, before a pause is asked for */
-  uint64_t                 pause_ns;
-  tf_answer_t *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
+  struct tf_compute_model *next; /* in the order of answering; NULL: the last */
+  const tf_version_t      *main; /* what serves: first, or a row of swap's */
+  const tf_version_t  *active; /* what serves the instrument in hand: main, its own or the canary */
+  const tf_version_t  *canary; /* what serves canary_share of the instruments; NULL: none */
+  uint64_t             canary_share; /* of TF_CANARY_SHARES */
+  uint32_t             idx;          /* among the compute stage's models: the config's */
+  uint32_t             hash;     /* of the answers: active's file and, of a chain, what it reads */
+  bool                 is_other; /* its row takes more than places of the feature row */
+  uint32_t            *feature_idx; /* (input_cnt) of the plan's row */
+  float               *row;         /* (input_cnt) */
+  tf_swap_t           *swap;        /* NULL: the model is not of a registry and stays as it is */
+  tf_compute_own_t    *owns; /* (own_cnt: instruments) NULL: one model serves all of them. Else swap
+                                  * is that of the instrument in hand */
+  uint32_t             own_cnt, own_at; /* own_at: whose swap is looked at next while idle */
+  tf_compute_fetch_t   fetch;
+  tf_foreign_t        *foreign; /* another runtime answers it; NULL: it is run here */
+  tf_version_t         first;
+  tf_post_t            post;
+  tf_fleet_t          *fleet;    /* NULL: no rule reads it */
+  tf_compute_values_t *values;   /* NULL: no rule reads any of them */
+  tf_compute_rows_t   *together; /* NULL: tick by tick */
+  tf_compute_link_t   *links;    /* (link_cnt) */
+  uint32_t             link_cnt;
+  uint32_t             quorum; /* links that must bring an answer: all of a chain's */
+  bool                 is_ensemble;
+  uint8_t              wave;
+  tf_priority_t        priority;
+  uint64_t             cost_ns;      /* of an answer, as load reckons */
+  uint64_t             budget_ticks; /* 0: none; else every inference is timed */
+  tf_overrun_t         overrun;
+  uint32_t             fallback_idx;
+  uint32_t             late_limit; /* in a row, before a pause is asked for */
+  uint64_t             pause_ns;
+  tf_answer_t         *lasts; /* (instruments) under LAST; a score of NaN: none yet. Else NULL */
 
   /* of the tick in hand */
   bool        has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
@@ -159,22 +188,17 @@ typedef struct tf_compute_model {
 
 typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t ticks;
-  uint64_t warming; /* now: instruments that have ticked and lack a listed feature */
-  uint64_t
-      requested; /* = done + skipped_warmup + skipped_input + skipped_output + skipped_paused */
+  uint64_t warming;   /* now: instruments that have ticked and lack a listed feature */
+  uint64_t requested; /* = done + skipped_warmup + skipped_input + skipped_output + skipped_paused +
+                         absent */
   uint64_t done;
   uint64_t skipped_warmup; /* a feature is not ready, NaN or infinite, or a window is not full */
   uint64_t skipped_input;  /* a model that it reads has no answer, or too few members have one */
   uint64_t skipped_output; /* the model's output is not finite, not valid, or out of order */
   uint64_t skipped_shed;   /* the model is of low priority, or reads one that is, in a burst */
   uint64_t skipped_paused; /* the model is paused for its overruns, and nothing stands in */
+  uint64_t absent;         /* another runtime's model without an answer: HOLD, reason MODEL */
 } tf_compute_counts_t;
-
-/* Who has a version that an event names and nobody offered: in a replay. Waits; false: it is not to be had. */
-typedef struct tf_compute_fetch {
-  void *self;
-  bool (*fetch)(void *self, uint32_t model_idx, uint64_t number, uint32_t hash);
-} tf_compute_fetch_t;
 
 typedef struct tf_compute {
   const tf_feature_plan_t *plan;
@@ -187,10 +211,12 @@ typedef struct tf_compute {
   tf_compute_counts_t counts;
   uint64_t            asks;         /* pauses asked for, of all models: by the lane, with release */
   uint64_t            swaps_failed; /* events whose version was not to be had */
-  tf_compute_fetch_t  fetch;
   tf_compute_load_t   load;
   uint32_t            slot;         /* of the tick in hand; TF_COMPUTE_NO_SLOT: of no batch */
   uint64_t            waited_ticks; /* it, for its batch */
+  uint32_t
+      absent; /* of the tick in hand: a bit per model without an answer, whose strategies HOLD */
+  const tf_instrument_t *names; /* (instruments) whom a canary serves is told by these */
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -254,6 +280,8 @@ bool tf_compute_idle(tf_compute_t *compute);
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               const uint32_t *feature_idx, uint32_t instrument_cnt,
                               tf_arena_t *arena);
+/* The model that was added last is answered by foreign, whose model it is. */
+void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign);
 /* The links of model_idx (copied), which fill the places whose feature_idx is TF_COMPUTE_NO_FEATURE; quorum of them have to bring
  * an answer. Their sources were added. E_CORE_ARENA_FULL. */
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
@@ -269,8 +297,10 @@ tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t in
 tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena);
 /* Of the arena, for one model. */
 size_t tf_compute_rows_bytes(const tf_model_t *model, uint32_t cap);
-/* Of the arena, for add_model and add_swap. */
-size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt);
+/* Makes it one an instrument: it is the base of them all. */
+tf_err_t tf_compute_add_owns(tf_compute_t *compute, uint32_t instrument_cnt, tf_arena_t *arena);
+/* Of the arena, for these three. */
+size_t tf_compute_model_bytes(const tf_model_t *model, uint32_t instrument_cnt, bool has_owns);
 
 /* Inferences over their model's budget, of all models. */
 uint64_t tf_compute_late(const tf_compute_t *compute);
@@ -281,7 +311,18 @@ void tf_compute_forget_counts(tf_compute_t *compute);
 /* An event's: model idx is not asked while the market's time is before until_ns. */
 void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_ns);
 
+/* An event's of another runtime (serve/foreign.h). True: model_idx has a new answer on in, to be decided on. */
+bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *event,
+                       const tf_lane_instrument_t *in);
+
 /* An event's: another version of model idx serves from here on. */
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *event);
+
+/* An event's: the version beside serves a share of the instruments from here on, always the same ones by their names; share 0:
+ * none any more. What served them before takes their rows too, and serves again when that is over. */
+void tf_compute_canary(tf_compute_t *compute, const tf_event_t *event);
+
+/* Is the instrument of that name among a canary's share of model idx? */
+bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share);
 
 #endif

@@ -48,6 +48,14 @@ TF_STATIC_ASSERT(sizeof(tf_compute_values_t) == TF_RULE_VALUE_CNT * sizeof(doubl
                          (TF_RULE_SLOT_DISAGREEMENT - TF_RULE_SLOT_FLEET_MEAN) * sizeof(double),
                  "a model's values are the rules' slots, in their order");
 
+/* Of another runtime's answer: how old its row is, and until when it may be used. */
+TF_COLD static void set_age(tf_decision_t *d, const tf_foreign_t *f, uint64_t now_ns) {
+  if (f->row_ns == 0) return;
+  uint64_t age       = (now_ns - f->row_ns) / (10 * TF_NS_PER_US);
+  d->answer_age_10us = age > UINT16_MAX ? UINT16_MAX : (uint16_t)age;
+  d->expiry_ns       = f->row_ns + f->config.max_age_ns;
+}
+
 static void seal_decision(tf_decide_t *decide, tf_decision_t *d) {
   d->decision_seq = ++decide->decision_seq;
   d->epoch        = decide->epoch;
@@ -64,58 +72,80 @@ static bool is_warm(const tf_strategy_t *s, const tf_lane_instrument_t *in) {
   return true;
 }
 
+/* Strategy s on the tick in hand; false: a HOLD that makes no record. is_absent: its model has no answer. */
+static bool decide_one(tf_decide_t *decide, tf_lane_instrument_t *in, uint32_t s,
+                       const tf_compute_model_t *model, uint8_t held, tf_decision_t *d) {
+  const tf_strategy_t *strategy = &decide->strategies[s];
+  const tf_event_t    *cause    = in->market.event;
+  memset(d, 0, sizeof *d);
+  tf_policy_input_t  input = {.position   = in->position,
+                              .features   = in->row,
+                              .book_state = in->keeper.book.state,
+                              .now_ns     = in->market.now_ns};
+  tf_policy_output_t output;
+  set_scores(d, &input, model);
+  if (TF_UNLIKELY(decide->halted))
+    output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_HALTED};
+  else if (TF_UNLIKELY(in->trading > TF_TRADING_OPEN))
+    output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_TRADING};
+  else if (TF_UNLIKELY(held == TF_HOLD_SHED))
+    output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_SHED};
+  else if (TF_UNLIKELY(!is_warm(strategy, in)))
+    output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_WARMING};
+  else if (TF_UNLIKELY(held != TF_HOLD_NONE))
+    output = (tf_policy_output_t){TF_ACTION_HOLD, held};
+  else
+    strategy->policy->decide(in->policies[s], &input, &output);
+  decide->counts.actions[output.action]++;
+  if (output.action == TF_ACTION_HOLD) {
+    decide->counts.holds[output.hold_reason]++;
+    if (strategy->actions_only) return false;
+  }
+  d->ingest_seq    = cause->ingest_seq;
+  d->ts_event_ns   = cause->ts_event_ns;
+  d->ts_recv_ns    = cause->ts_recv_ns;
+  d->instrument_id = in->id; /* the cause may be a peer's */
+  d->strategy_id   = (uint8_t)s;
+  d->action        = output.action;
+  d->hold_reason   = output.hold_reason;
+  d->book_state    = in->keeper.book.state;
+  d->route         = in->route;
+  d->trading       = in->trading;
+  if (TF_UNLIKELY(model && model->foreign)) set_age(d, model->foreign, in->market.now_ns);
+  set_ref_price(d, in);
+  seal_decision(decide, d);
+  return true;
+}
+
 uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lane_instrument_t *in,
                         uint32_t wave, uint32_t models_good, tf_decision_t *out) {
-  const tf_event_t *cause = in->market.event;
-  uint32_t          cnt   = 0;
+  uint32_t cnt = 0;
   for (uint32_t s = 0; s < decide->strategy_cnt; s++) {
     const tf_strategy_t      *strategy = &decide->strategies[s];
     const tf_compute_model_t *model    = NULL;
-    bool                      shed     = false;
+    uint8_t                   held     = TF_HOLD_NONE;
     if (TF_UNLIKELY(strategy->wave != wave)) continue;
     if (strategy->model_idx != TF_STRATEGY_NO_MODEL) {
-      if (models_good >> strategy->model_idx & 1)
-        model = &compute->models[strategy->model_idx];
-      else if (!(shed = models_good >> (TF_COMPUTE_SHED_SHIFT + strategy->model_idx) & 1))
-        continue; /* counted by compute */
+      const uint32_t idx = strategy->model_idx;
+      if (TF_UNLIKELY(!(models_good >> idx & 1))) {
+        held = compute->absent >> idx & 1                         ? TF_HOLD_MODEL
+               : models_good >> (TF_COMPUTE_SHED_SHIFT + idx) & 1 ? TF_HOLD_SHED
+                                                                  : TF_HOLD_NONE;
+        if (held == TF_HOLD_NONE) continue; /* counted by compute */
+      }
+      if (held != TF_HOLD_SHED) model = &compute->models[idx];
     }
-    tf_decision_t *d = &out[cnt];
-    memset(d, 0, sizeof *d);
-    tf_policy_input_t  input = {.position   = in->position,
-                                .features   = in->row,
-                                .book_state = in->keeper.book.state,
-                                .now_ns     = in->market.now_ns};
-    tf_policy_output_t output;
-    set_scores(d, &input, model);
-    if (TF_UNLIKELY(decide->halted))
-      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_HALTED};
-    else if (TF_UNLIKELY(in->trading > TF_TRADING_OPEN))
-      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_TRADING};
-    else if (TF_UNLIKELY(shed))
-      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_SHED};
-    else if (TF_UNLIKELY(!is_warm(strategy, in)))
-      output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_WARMING};
-    else
-      strategy->policy->decide(in->policies[s], &input, &output);
-    decide->counts.actions[output.action]++;
-    if (output.action == TF_ACTION_HOLD) {
-      decide->counts.holds[output.hold_reason]++;
-      if (strategy->actions_only) continue;
-    }
-    d->ingest_seq    = cause->ingest_seq;
-    d->ts_event_ns   = cause->ts_event_ns;
-    d->ts_recv_ns    = cause->ts_recv_ns;
-    d->instrument_id = in->id; /* the cause may be a peer's */
-    d->strategy_id   = (uint8_t)s;
-    d->action        = output.action;
-    d->hold_reason   = output.hold_reason;
-    d->book_state    = in->keeper.book.state;
-    d->route         = in->route;
-    d->trading       = in->trading;
-    set_ref_price(d, in);
-    seal_decision(decide, d);
-    cnt++;
+    cnt += decide_one(decide, in, s, model, held, &out[cnt]);
   }
+  return cnt;
+}
+
+uint32_t tf_decide_answer(tf_decide_t *decide, const tf_compute_t *compute,
+                          tf_lane_instrument_t *in, uint32_t model_idx, tf_decision_t *out) {
+  uint32_t cnt = 0;
+  for (uint32_t s = 0; s < decide->strategy_cnt; s++)
+    if (decide->strategies[s].model_idx == model_idx)
+      cnt += decide_one(decide, in, s, &compute->models[model_idx], TF_HOLD_NONE, &out[cnt]);
   return cnt;
 }
 

@@ -44,6 +44,10 @@ uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lan
 /* Strategies are asked in the wave of the model that they read; without one in the first. */
 void tf_decide_order(tf_decide_t *decide, const tf_compute_t *compute);
 
+/* The strategies of one model, which has just got an answer. As above. */
+uint32_t tf_decide_answer(tf_decide_t *decide, const tf_compute_t *compute,
+                          tf_lane_instrument_t *in, uint32_t model_idx, tf_decision_t *out);
+
 /* Policy states of one instrument. */
 tf_err_t tf_decide_init_instrument(tf_decide_t *decide, tf_lane_instrument_t *in,
                                    tf_arena_t *arena);

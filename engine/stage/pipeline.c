@@ -164,6 +164,23 @@ static void tell_readers(tf_lane_t *lane, const tf_lane_instrument_t *in, const 
   }
 }
 
+/* What another runtime answered: the strategies of that model decide on it, with the answer as the cause; the rows are those of
+ * the instrument's last tick. */
+static void on_answer(tf_lane_t *lane, const tf_event_t *e, uint64_t origin_tsc,
+                      uint64_t decoded_tsc) {
+  bool                  has = e->instrument_id < lane->instrument_cap;
+  tf_lane_instrument_t *in  = has ? &lane->instruments[e->instrument_id] : NULL;
+  if (!tf_compute_answer(&lane->compute, e, in) || lane->warming || !in->is_live) return;
+  tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
+  tf_decision_t  decisions[TF_STRATEGIES_MAX];
+  tf_buffer_on_woken(in, e);
+  close_due_bars(lane, in);
+  uint32_t cnt =
+      tf_decide_answer(&lane->decide, &lane->compute, in, e->u.answer.model_idx, decisions);
+  hops.decided = tf_clock_ticks();
+  if (cnt > 0) send_decisions(lane, decisions, cnt, &hops);
+}
+
 /* An operator's command, at its place in the stream: so a replay obeys it at the same event. */
 TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   switch (e->u.control.command) {
@@ -187,6 +204,9 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   case TF_CONTROL_SWAP: /* a warm start is with the config's version */
     if (!lane->warming) tf_compute_swap(&lane->compute, e);
     return;
+  case TF_CONTROL_CANARY:
+    if (!lane->warming) tf_compute_canary(&lane->compute, e);
+    return;
   default: return; /* of a version to come: passed over, counted as an event */
   }
   lane->commands++;
@@ -199,7 +219,10 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     const tf_event_t *e = &events[i];
     lane->events++;
     if (TF_UNLIKELY(e->kind == TF_EVENT_CONTROL)) {
-      on_control(lane, e);
+      if (e->u.control.command >= TF_CONTROL_ANSWER && e->u.control.command <= TF_CONTROL_RUNTIME)
+        on_answer(lane, e, origin_tsc, decoded_tsc);
+      else
+        on_control(lane, e);
       continue;
     }
     if (TF_UNLIKELY(e->instrument_id >= lane->instrument_cap)) {

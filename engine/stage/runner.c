@@ -17,6 +17,8 @@
 #define IDLE_WAIT_NS    HOUSEKEEPING_NS     /* acquire waits for bytes under idle: sleep */
 #define LANE_BURST      256 /* events taken before the stop flag is looked at again */
 #define EMIT_BURST      32
+#define ASSIST_BURST                                                                               \
+  256 /* looks at the models' orders before the clock and the end are looked at */
 
 typedef struct thread_args {
   tf_runner_t *runner;
@@ -82,6 +84,18 @@ static bool pass_emit(tf_runner_t *r, int *work) {
   return !(done && cnt == 0);
 }
 
+/* Orders come within a tick, so it looks for them without a pause of the thread in between. */
+static bool pass_assist(tf_runner_t *r, int *work) {
+  const uint32_t done = tf_load_acquire_u32(&r->lane_done); /* pairs with: run_thread */
+  for (uint32_t burst = 0; burst < ASSIST_BURST; burst++) {
+    uint32_t jobs = 0;
+    for (uint32_t i = 0; i < r->assisted_cnt; i++) jobs += r->assisted[i]->assist(r->assisted[i]);
+    *work += (int)jobs;
+    if (jobs == 0) tf_spin_pause();
+  }
+  return !done;
+}
+
 static void housekeep(tf_runner_t *r, uint32_t stages, uint64_t now_ns) {
   if (stages & TF_STAGE_EMIT) tf_emit_idle(&r->emit, now_ns);
   if (r->housekeep) r->housekeep(r->housekeep_self, stages, now_ns);
@@ -97,6 +111,8 @@ static void loop(tf_runner_t *r, uint32_t stages) {
     int      work = 0;
     if (stages & TF_STAGE_ACQUIRE)
       more = pass_acquire(r, tf_clock_wall_of_ticks(tsc), !is_queued, &work);
+    else if (stages & TF_STAGE_ASSIST)
+      more = pass_assist(r, &work);
     else if (stages & TF_STAGE_LANE)
       more = pass_lane(r, &work);
     else
@@ -113,8 +129,9 @@ static void loop(tf_runner_t *r, uint32_t stages) {
 }
 
 static void name_of(uint32_t stages, char *name, size_t bytes) {
-  snprintf(name, bytes, "tf:%s%s%s", stages & TF_STAGE_ACQUIRE ? "acq" : "",
-           stages & TF_STAGE_LANE ? "lane" : "", stages & TF_STAGE_EMIT ? "emit" : "");
+  snprintf(name, bytes, "tf:%s%s%s%s", stages & TF_STAGE_ASSIST ? "help" : "",
+           stages & TF_STAGE_ACQUIRE ? "acq" : "", stages & TF_STAGE_LANE ? "lane" : "",
+           stages & TF_STAGE_EMIT ? "emit" : "");
 }
 
 static void *run_thread(void *arg) {
@@ -122,7 +139,7 @@ static void *run_thread(void *arg) {
   free(arg);
   tf_runner_t        *r = args.runner;
   tf_runner_thread_t *t = &r->threads[args.idx];
-  char                name[16];
+  char                name[24];
   name_of(t->stages, name, sizeof name);
   if (tf_cpu_pin(t->cpu, name) != TF_OK)
     tf_log(TF_LOG_WARN, "thread_not_pinned", "text=\"%s\"", tf_error_text());
@@ -137,7 +154,9 @@ static void *run_thread(void *arg) {
 
 tf_err_t tf_runner_check(const tf_runner_thread_t *threads, uint32_t thread_cnt) {
   uint32_t next = TF_STAGE_ACQUIRE;
-  for (uint32_t i = 0; i < thread_cnt; i++)
+  for (uint32_t i = 0; i < thread_cnt; i++) {
+    if (threads[i].stages & TF_STAGE_ASSIST && threads[i].stages != TF_STAGE_ASSIST)
+      return TF_ERR(E_BOOT_TOPOLOGY, "thread %u: what assists does nothing else", i);
     for (uint32_t stage = 1; stage <= TF_STAGE_EMIT; stage <<= 1) {
       if (!(threads[i].stages & stage)) continue;
       if (stage != next)
@@ -147,6 +166,7 @@ tf_err_t tf_runner_check(const tf_runner_thread_t *threads, uint32_t thread_cnt)
                       i);
       next <<= 1;
     }
+  }
   if (next != TF_STAGE_EMIT << 1)
     return TF_ERR(E_BOOT_TOPOLOGY, "a stage has no thread: lanes must name acquire, buffer, "
                                    "compute, decide and emit");

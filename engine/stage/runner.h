@@ -16,7 +16,11 @@ typedef enum tf_idle { TF_IDLE_SPIN, TF_IDLE_YIELD, TF_IDLE_SLEEP } tf_idle_t;
 #define TF_STAGE_LANE    0x2u /* buffer, compute, decide */
 #define TF_STAGE_EMIT    0x4u
 #define TF_STAGE_ALL     0x7u
-#define TF_THREADS_MAX   3
+#define TF_STAGE_ASSIST  0x8u /* no stage of a tick: shares the products of models of two lanes */
+#define TF_THREADS_MAX   4
+/* Of the stages; one more assists. */
+#define TF_STAGE_THREADS_MAX 3
+#define TF_ASSISTED_MAX      8u
 
 typedef struct tf_runner_thread {
   uint32_t stages; /* TF_STAGE_* */
@@ -32,7 +36,10 @@ typedef struct tf_runner {
   tf_runner_thread_t threads[TF_THREADS_MAX];
   uint32_t           thread_cnt;
   tf_idle_t          idle;
-  bool               seal; /* lanes are under the allocation seal (debug builds) */
+  const tf_model_t
+          *assisted[TF_ASSISTED_MAX]; /* models of two lanes, for the thread that assists */
+  uint32_t assisted_cnt;
+  bool     seal; /* lanes are under the allocation seal (debug builds) */
   /* Called about each millisecond by the thread that runs acquire, lane or emit: publishes that
    * stage's counters. Optional. */
   void (*housekeep)(void *self, uint32_t stages, uint64_t now_ns);
@@ -45,7 +52,8 @@ typedef struct tf_runner {
   uint64_t pthreads[TF_THREADS_MAX];                /* by the starting thread */
 } tf_runner_t;
 
-/* Checks that the threads' stages are a legal cut: every stage once, in order. E_BOOT_TOPOLOGY. */
+/* Checks that the threads' stages are a legal cut: every stage once, in order; a thread that assists does nothing else.
+ * E_BOOT_TOPOLOGY. */
 tf_err_t tf_runner_check(const tf_runner_thread_t *threads, uint32_t thread_cnt);
 
 /* Starts the threads. They end by themselves when every source is done and what was in flight is

@@ -3,7 +3,7 @@
  * Shared words are plain integers that are only touched through these functions, over the
  * compiler's __atomic builtins, so that C, C++, nvcc and ThreadSanitizer read one header
  * (docs/adr/0002). Rules for callers, which tools/check_orders.py enforces:
- *   - a line with _acquire or _release says "pairs with: <function>" on it or on the line above;
+ *   - a line with _acquire, _release or _both says "pairs with: <function>" on it or on the line above;
  *   - a line with _relaxed says "relaxed: <why that is enough>" likewise.
  *
  * acquire: no later access of this thread moves before the load.
@@ -44,6 +44,11 @@ TF_INLINE void tf_store_relaxed_u32(uint32_t *p, uint32_t v) {
 TF_INLINE bool tf_swap_relaxed(uint64_t *p, uint64_t *expected, uint64_t desired) {
   return __atomic_compare_exchange_n(p, expected, desired, false, __ATOMIC_RELAXED,
                                      __ATOMIC_RELAXED);
+}
+
+/* Puts desired in the place of what was there, which is returned: a hand-over in both directions at once. */
+TF_INLINE uint64_t tf_exchange_both(uint64_t *p, uint64_t desired) {
+  return __atomic_exchange_n(p, desired, __ATOMIC_ACQ_REL);
 }
 
 /* A counter word with one writer: a plain add, published so that a reader never sees it torn. */

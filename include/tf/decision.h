@@ -23,10 +23,14 @@ typedef enum tf_action {
 } tf_action_t;
 
 typedef enum tf_path {
-  TF_PATH_CPU      = 0,
-  TF_PATH_GPU      = 1,
-  TF_PATH_FALLBACK = 2,
-  TF_PATH_SHADOW   = 3
+  TF_PATH_CPU         = 0,
+  TF_PATH_GPU         = 1,
+  TF_PATH_FALLBACK    = 2,
+  TF_PATH_SHADOW      = 3,
+  TF_PATH_ONNXRUNTIME = 4,
+  TF_PATH_KSERVE      = 5,
+  TF_PATH_CANARY      = 6, /* a version that serves a share of the instruments, on trial */
+  TF_PATH_CNT
 } tf_path_t;
 
 /* Why an action is HOLD. */
@@ -40,7 +44,9 @@ typedef enum tf_hold_reason {
   TF_HOLD_HALTED   = 6, /* an operator's halt */
   TF_HOLD_WARMING  = 7, /* a feature that the strategy requires has no value (require_ready) */
   TF_HOLD_TRADING  = 8, /* the venue does not trade the instrument now, or no longer (trading) */
-  TF_HOLD_SHED     = 9, /* its model was not asked: of low priority, in a burst */
+  TF_HOLD_MODEL =
+      9, /* the model's runtime has no answer that is fresh enough, and nothing stands in */
+  TF_HOLD_SHED = 10, /* its model was not asked: of low priority, in a burst */
   TF_HOLD_REASON_CNT
 } tf_hold_reason_t;
 
@@ -63,10 +69,11 @@ typedef struct tf_decision {
   /* line 2: telemetry */
   uint64_t ts_decision_ns; /* ns since 1970 */
   uint64_t ts_out_ns;      /* when emit handed it to the sinks */
-  uint64_t expiry_ns;      /* ns since 1970; 0 = does not expire */
-  uint32_t epoch;          /* engine start: fences a predecessor off */
-  float    confidence;     /* 0 .. 1, NaN where the model gives none */
-  uint32_t decode_ns;      /* hops, each from the receive time of the cause, saturating */
+  uint64_t
+      expiry_ns;  /* ns since 1970: when another runtime's answer is too old; 0 = does not expire */
+  uint32_t epoch; /* engine start: fences a predecessor off */
+  float    confidence; /* 0 .. 1, NaN where the model gives none */
+  uint32_t decode_ns;  /* hops, each from the receive time of the cause, saturating */
   uint32_t buffer_ns;
   uint32_t features_ns;
   uint32_t model_ns;
@@ -77,7 +84,9 @@ typedef struct tf_decision {
   uint16_t version;     /* TF_DECISION_VERSION */
   uint8_t  route; /* by which the market came (tf/route.h): 0 the feed's own, else what stood in */
   uint8_t  trading; /* tf_trading_t: what the venue said of the instrument last; 0: nothing */
-  uint8_t  reserved[2];
+  uint16_t
+      answer_age_10us; /* of the row that another runtime answered, when the cause was received: in
+                               10 us, saturating at 0.65 s; 0: the model is run on the lane */
 } tf_decision_t;
 
 TF_STATIC_ASSERT(sizeof(tf_decision_t) == 128, "a decision is two cache lines");

@@ -70,7 +70,11 @@
   X(E_CONTROL_SOCKET, -1201, "the control socket cannot be made where the config says")            \
   X(E_CONTROL_DENIED, -1202, "the caller may not use the control socket")                          \
   X(E_CONTROL_REQUEST, -1203, "a request on the control socket is wrong")                          \
-  X(E_CONTROL_TIMEOUT, -1204, "the lane did not take a command in time")
+  X(E_CONTROL_TIMEOUT, -1204, "the lane did not take a command in time")                           \
+  X(E_RUNTIME_LIBRARY, -1301, "a runtime's library cannot be loaded, or is of another version")    \
+  X(E_RUNTIME_MODEL, -1302, "a runtime refuses a model, or the model is not what was declared")    \
+  X(E_RUNTIME_SERVER, -1303, "a model server answers otherwise than its protocol says")            \
+  X(E_RUNTIME_MISSING, -1304, "this build has no such runtime")
 
 typedef int tf_err_t; /* 0 or one of tf_err_codes_t */
 

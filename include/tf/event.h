@@ -29,9 +29,15 @@ typedef enum tf_event_command {
   TF_CONTROL_POSITION = 3, /* what is held of instrument_id: rules may read it as "position" */
   TF_CONTROL_ROUTE    = 4, /* instrument_id's events come by another route from here on (route.h) */
   TF_CONTROL_PAUSE    = 5, /* a model that overran its budget is not asked until a time (u.model) */
-  TF_CONTROL_SWAP     = 6, /* another version of a model serves from here on (u.model) */
+  TF_CONTROL_SWAP     = 6, /* another version serves from here on (u.model), instrument_id or all */
+  TF_CONTROL_ANSWER   = 7, /* a part of what another runtime answered to a tick (u.answer) */
+  TF_CONTROL_MISS     = 8, /* it did not, in time or at all (u.answer) */
+  TF_CONTROL_RUNTIME  = 9, /* whether a model's runtime is asked from here on (u.runtime) */
+  TF_CONTROL_CANARY   = 10, /* a version serves a share of the instruments from here on (u.model) */
   TF_CONTROL_CNT
 } tf_event_command_t;
+
+#define TF_CANARY_SHARES 10000 /* a canary's share is so many of these */
 
 /* Flags. SIDE is the aggressor of a trade and the side of a level: set = SELL / ask. */
 #define TF_FLAG_LAST     0x01u /* last event of its message for its instrument: this is the tick */
@@ -139,15 +145,36 @@ typedef struct tf_event {
       uint64_t reserved[2];
     } control;
     struct {
-      uint64_t command;   /* TF_CONTROL_PAUSE, TF_CONTROL_SWAP */
+      uint64_t command;   /* TF_CONTROL_PAUSE, TF_CONTROL_SWAP, TF_CONTROL_CANARY */
       uint32_t model_idx; /* of the config's models */
       uint32_t hash;      /* SWAP: of the version (tf_model_t.hash) */
       uint64_t version;   /* SWAP: its number in the registry */
-      uint64_t until_ns;  /* PAUSE: of the market's receive time */
+      union {
+        uint64_t until_ns; /* PAUSE: of the market's receive time */
+        uint64_t share;    /* CANARY: of TF_CANARY_SHARES; 0: it is over */
+      };
     } model;
+    struct {
+      uint64_t command;  /* TF_CONTROL_ANSWER, TF_CONTROL_MISS: of instrument_id; ts_event_ns is the
+                            receive time of the tick that was asked about */
+      uint64_t tick_seq; /* that tick's ingest_seq */
+      uint8_t  model_idx;
+      uint8_t  part_idx, part_cnt; /* ANSWER: a part holds TF_ANSWER_PART_CNT outputs, in order */
+      uint8_t  miss;               /* MISS: tf_runtime_miss_t (tf/runtime.h) */
+      float    out[3];
+    } answer;
+    struct {
+      uint64_t command; /* TF_CONTROL_RUNTIME */
+      uint32_t model_idx;
+      uint32_t hash;     /* of what it serves, as decisions name it */
+      uint64_t state;    /* tf_runtime_state_t */
+      uint64_t until_ns; /* OPEN: when it is tried again */
+    } runtime;
     uint64_t word[4];
   } u;
 } tf_event_t;
+
+#define TF_ANSWER_PART_CNT 3
 
 TF_STATIC_ASSERT(sizeof(tf_event_t) == 64, "an event is one cache line");
 TF_STATIC_ASSERT(offsetof(tf_event_t, ingest_seq) == 16, "layout is part of the tape format");

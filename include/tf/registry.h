@@ -6,7 +6,9 @@
 #include "tf/feed.h"
 #include "tf/indicator.h"
 #include "tf/model.h"
+#include "tf/model_store.h"
 #include "tf/policy.h"
+#include "tf/runtime.h"
 #include "tf/sink.h"
 #include "tf/vector.h"
 
@@ -16,8 +18,10 @@ typedef struct tf_registry {
   const tf_indicator_t *const   *indicators;
   const tf_policy_t *const      *policies;
   const tf_vector_kind_t *const *vectors;
+  const tf_runtime_t *const     *runtimes;
   const tf_model_loader_t       *models;
-  uint32_t                       feed_cnt, sink_cnt, indicator_cnt, policy_cnt, vector_cnt;
+  const tf_model_store_t *const *stores; /* below the cache of models */
+  uint32_t feed_cnt, sink_cnt, indicator_cnt, policy_cnt, vector_cnt, store_cnt, runtime_cnt;
 } tf_registry_t;
 
 #endif

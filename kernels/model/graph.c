@@ -62,6 +62,7 @@ void tf_graph_fini(tf_graph_t *graph) {
   tf_features_fini(&graph->features);
   free(graph->training);
   free(graph->schema);
+  free(graph->calibration);
   free(graph->check_inputs);
   free(graph->check_outputs);
   memset(graph, 0, sizeof *graph);
@@ -171,8 +172,10 @@ static void eval_recurrent(eval_t *e, const tf_op_t *op, const tf_op_params_t *p
   }
 }
 
-static void eval_node(eval_t *e, const tf_op_t *op, const tf_op_params_t *params) {
-  size_t in_cnt = params->in_cnt;
+static void eval_node(eval_t *e, uint32_t node, const tf_net_watch_t *watch) {
+  const tf_op_t        *op     = e->graph->nodes[node].op;
+  const tf_op_params_t *params = &e->graph->nodes[node].params;
+  const size_t          in_cnt = params->in_cnt, all_in_cnt = e->row_cnt * in_cnt;
   switch (op->kind) {
   case TF_OP_KIND_ROW:
     for (uint32_t r = 0; r < e->row_cnt; r++)
@@ -188,6 +191,8 @@ static void eval_node(eval_t *e, const tf_op_t *op, const tf_op_params_t *params
     e->row_cnt = 1;
     break;
   }
+  if (watch)
+    watch->see(watch->self, node, e->in, all_in_cnt, e->out, e->row_cnt * (size_t)params->out_cnt);
   double *done = e->in;
   e->in        = e->out;
   e->out       = done;
@@ -205,45 +210,70 @@ static size_t value_cnt_max(const tf_graph_t *graph) {
 }
 
 tf_err_t tf_graph_eval(const tf_graph_t *graph, const float *rows, double *out) {
-  if (graph->net) return tf_net_eval(graph->net, rows, out);
+  return tf_graph_eval_watched(graph, rows, out, NULL);
+}
+
+tf_err_t tf_graph_eval_watched(const tf_graph_t *graph, const float *rows, double *out,
+                               const tf_net_watch_t *watch) {
+  if (graph->net) return tf_net_eval_watched(graph->net, rows, out, watch);
   size_t  cnt    = value_cnt_max(graph);
   double *values = malloc((2 * cnt + 3 * (size_t)graph->width_max) * sizeof *values);
   if (!values) return TF_ERR(E_CORE_NO_MEMORY, "%u rows of %u", graph->window, graph->width_max);
   eval_t e = {graph, graph->window, values, values + cnt, values + 2 * cnt};
   for (size_t i = 0; i < (size_t)graph->input_cnt * graph->window; i++) e.in[i] = (double)rows[i];
-  for (uint32_t n = 0; n < graph->node_cnt; n++)
-    eval_node(&e, graph->nodes[n].op, &graph->nodes[n].params);
+  for (uint32_t n = 0; n < graph->node_cnt; n++) eval_node(&e, n, watch);
   memcpy(out, e.in, graph->output_cnt * sizeof *out);
   free(values);
   return TF_OK;
 }
 
-tf_err_t tf_graph_make_checks(tf_graph_t *graph) {
-  const uint32_t cnt  = TF_ARRAY_CNT(check_scales);
-  const size_t   each = (size_t)graph->window * graph->input_cnt;
-  uint64_t       seed = 0;
-  free(graph->check_inputs);
-  free(graph->check_outputs);
-  graph->check_cnt     = 0;
-  graph->check_inputs  = malloc(cnt * each * sizeof *graph->check_inputs);
-  graph->check_outputs = malloc((size_t)cnt * graph->output_cnt * sizeof *graph->check_outputs);
-  double  *out         = malloc(graph->output_cnt * sizeof *out);
-  tf_err_t err         = graph->check_inputs && graph->check_outputs && out
-                             ? tf_graph_check_end(graph)
-                             : TF_ERR(E_CORE_NO_MEMORY, "check rows");
+/* The outputs of check_inputs, cnt windows of them. */
+static tf_err_t answer_checks(tf_graph_t *graph, uint32_t cnt) {
+  const size_t each = (size_t)graph->window * graph->input_cnt;
+  double      *out  = malloc(graph->output_cnt * sizeof *out);
+  tf_err_t     err  = out ? tf_graph_check_end(graph) : TF_ERR(E_CORE_NO_MEMORY, "check rows");
   for (uint32_t r = 0; r < cnt && !err; r++) {
-    float *rows = graph->check_inputs + r * each;
-    tf_shapes_noise(rows, each, &seed);
-    for (size_t i = 0; i < each; i++) rows[i] *= check_scales[r];
-    err = tf_graph_eval(graph, rows, out);
+    err = tf_graph_eval(graph, graph->check_inputs + r * each, out);
     for (uint32_t o = 0; o < graph->output_cnt && !err; o++) {
       if (!(fabs(out[o]) <= (double)FLT_MAX))
-        err = TF_ERR(E_MODEL_WEIGHTS, "output %u of a row of magnitude %g is %g: no float", o,
-                     (double)check_scales[r], out[o]);
+        err = TF_ERR(E_MODEL_WEIGHTS, "output %u of known answer %u is %g: no float", o, r, out[o]);
       graph->check_outputs[(size_t)r * graph->output_cnt + o] = (float)out[o];
     }
   }
   free(out);
   if (!err) graph->check_cnt = cnt;
   return err;
+}
+
+static tf_err_t begin_checks(tf_graph_t *graph, uint32_t cnt) {
+  const size_t each = (size_t)graph->window * graph->input_cnt;
+  free(graph->check_inputs);
+  free(graph->check_outputs);
+  graph->check_cnt     = 0;
+  graph->check_inputs  = malloc(cnt * each * sizeof *graph->check_inputs);
+  graph->check_outputs = malloc((size_t)cnt * graph->output_cnt * sizeof *graph->check_outputs);
+  return graph->check_inputs && graph->check_outputs ? TF_OK
+                                                     : TF_ERR(E_CORE_NO_MEMORY, "check rows");
+}
+
+tf_err_t tf_graph_make_checks(tf_graph_t *graph) {
+  const uint32_t cnt  = TF_ARRAY_CNT(check_scales);
+  const size_t   each = (size_t)graph->window * graph->input_cnt;
+  uint64_t       seed = 0;
+  tf_err_t       err  = begin_checks(graph, cnt);
+  for (uint32_t r = 0; r < cnt && !err; r++) {
+    float *rows = graph->check_inputs + r * each;
+    tf_shapes_noise(rows, each, &seed);
+    for (size_t i = 0; i < each; i++) rows[i] *= check_scales[r];
+  }
+  return err ? err : answer_checks(graph, cnt);
+}
+
+tf_err_t tf_graph_make_checks_of(tf_graph_t *graph, const float *const *windows, uint32_t cnt) {
+  const size_t each = (size_t)graph->window * graph->input_cnt;
+  TF_ASSERT(cnt >= 1 && cnt <= TF_GRAPH_CHECK_CNT_MAX);
+  tf_err_t err = begin_checks(graph, cnt);
+  for (uint32_t r = 0; r < cnt && !err; r++)
+    memcpy(graph->check_inputs + r * each, windows[r], each * sizeof(float));
+  return err ? err : answer_checks(graph, cnt);
 }

@@ -12,13 +12,14 @@
 #define TF_GRAPH_NODE_CNT_MAX 256u
 #define TF_GRAPH_WINDOW_MAX   4096u
 /* Values between two nodes: rows of the window times the widest row. */
-#define TF_GRAPH_VALUE_CNT_MAX  (UINT64_C(1) << 24)
-#define TF_GRAPH_NAME_BYTES     64u
-#define TF_GRAPH_SOURCE_BYTES   128u
-#define TF_GRAPH_CHECK_CNT_MAX  16u
-#define TF_GRAPH_PARAM_CNT_MAX  (UINT64_C(1) << 30)
-#define TF_GRAPH_TRAINING_BYTES 65536u
-#define TF_GRAPH_SCHEMA_BYTES   (1u << 20)
+#define TF_GRAPH_VALUE_CNT_MAX     (UINT64_C(1) << 24)
+#define TF_GRAPH_NAME_BYTES        64u
+#define TF_GRAPH_SOURCE_BYTES      128u
+#define TF_GRAPH_CHECK_CNT_MAX     16u
+#define TF_GRAPH_PARAM_CNT_MAX     (UINT64_C(1) << 30)
+#define TF_GRAPH_TRAINING_BYTES    65536u
+#define TF_GRAPH_SCHEMA_BYTES      (1u << 20)
+#define TF_GRAPH_CALIBRATION_BYTES 65536u
 
 typedef struct tf_graph_node {
   const tf_op_t *op;
@@ -38,15 +39,17 @@ typedef struct tf_graph {
   uint32_t        width_max;  /* widest row between two nodes */
   uint32_t        node_cnt;
   uint64_t        param_cnt;
-  tf_precision_t  precision; /* what the file's weights are stored in */
+  tf_precision_t  precision;   /* what the file's weights are stored in */
+  uint32_t        cluster_cnt; /* values that a product's tensor has at most (cluster.h); 0: any */
   tf_graph_node_t nodes[TF_GRAPH_NODE_CNT_MAX];
   tf_net_t       *net;      /* owned; in place of nodes where the model is no chain, else NULL */
   tf_features_t   features; /* as many as input_cnt once complete */
   char            producer[TF_GRAPH_SOURCE_BYTES];
   char            source[TF_GRAPH_SOURCE_BYTES]; /* "onnx opset 13, pytorch 2.1" */
   char            source_sha256_hex[65];
-  char           *training; /* a JSON object as text, or NULL; malloc'd */
-  char           *schema;   /* likewise: what boot/feature_schema.h says of the rows */
+  char           *training;    /* a JSON object as text, or NULL; malloc'd */
+  char           *schema;      /* likewise: what boot/feature_schema.h says of the rows */
+  char           *calibration; /* likewise: what was measured on rows of the market (calibrate.h) */
   uint32_t        check_cnt;
   float          *check_inputs;  /* check_cnt windows of window rows of input_cnt; malloc'd */
   float          *check_outputs; /* check_cnt rows of output_cnt; malloc'd */
@@ -80,9 +83,14 @@ tf_err_t tf_graph_check_end(const tf_graph_t *graph);
  * node by node, unfused: the measure of everything that runs faster. The graph ends in one row.
  * E_CORE_NO_MEMORY. */
 tf_err_t tf_graph_eval(const tf_graph_t *graph, const float *rows, double *out);
+/* The same, shown node by node; of a chain all rows of a node's input and output. */
+tf_err_t tf_graph_eval_watched(const tf_graph_t *graph, const float *rows, double *out,
+                               const tf_net_watch_t *watch);
 
 /* Fills the windows with known answers: reproducible inputs of several magnitudes, so that one of
  * them meets the model where its activations do not saturate, and the outputs of tf_graph_eval. */
 tf_err_t tf_graph_make_checks(tf_graph_t *graph);
+/* The same of windows that are given, cnt of 1 to TF_GRAPH_CHECK_CNT_MAX: rows of the market. */
+tf_err_t tf_graph_make_checks_of(tf_graph_t *graph, const float *const *windows, uint32_t cnt);
 
 #endif

@@ -8,14 +8,13 @@
 #include "core/error.h"
 #include "model/net_file.h"
 
-/* Reading state: which tensors have been used. */
 typedef struct reader {
   tf_graph_t             *graph;
   const tf_safetensors_t *st;
   const char             *label;
   bool                    windowed; /* version 2 or 3 */
   bool                    net;      /* version 3 */
-  bool                    used[TF_SAFETENSORS_TENSOR_CNT_MAX];
+  tf_rounding_reader_t    tensors;
 } reader_t;
 
 static tf_err_t meta_text(const reader_t *r, const char *key, const char **text) {
@@ -63,18 +62,13 @@ static tf_err_t copy_tensor(reader_t *r, const char *name, const tf_safetensors_
   const tf_safetensors_tensor_t *t = tf_safetensors_find(r->st, name);
   if (!t) return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%.100s\" is not in it", r->label, name);
   size_t idx = (size_t)(t - r->st->tensors);
-  if (r->used[idx])
+  if (r->tensors.used[idx])
     return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%s\" is used twice", r->label, t->name);
-  if (t->dtype != TF_SAFETENSORS_F32)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "%s: tensor \"%s\" is %s, F32 is what this build runs",
-                  r->label, t->name, tf_safetensors_dtype_name(t->dtype));
   if (t->element_cnt == 0)
     return TF_ERR(E_MODEL_SHAPE, "%s: tensor \"%s\" is empty", r->label, t->name);
-  *values = malloc(t->end - t->begin);
-  if (!*values) return TF_ERR(E_CORE_NO_MEMORY, "%s: tensor \"%s\"", r->label, t->name);
-  memcpy(*values, r->st->data + t->begin, t->end - t->begin);
-  r->used[idx] = true;
-  *found       = t;
+  tf_err_t err = tf_rounding_take(&r->tensors, (uint32_t)idx, values);
+  if (err) return tf_error_add(err, "reading %s", r->label);
+  *found = t;
   return TF_OK;
 }
 
@@ -103,7 +97,8 @@ static tf_err_t check_node_keys(const reader_t *r, const tf_op_t *op, json_t *no
                  (op->has_weight && strcmp(key, "weight") == 0) ||
                  (op->has_bias && strcmp(key, "bias") == 0) ||
                  (op->scalar_cnt > 0 && strcmp(key, "alpha") == 0) ||
-                 (op->scalar_cnt > 1 && strcmp(key, "beta") == 0);
+                 (op->scalar_cnt > 1 && strcmp(key, "beta") == 0) ||
+                 (op->has_bias && strcmp(key, "ranges") == 0);
     if (!known)
       return TF_ERR(E_MODEL_FORMAT, "%s: node %u: %s takes no \"%.32s\"", r->label,
                     r->graph->node_cnt, op->name, key);
@@ -159,7 +154,9 @@ static tf_err_t read_node(reader_t *r, json_t *node) {
     return err;
   }
   err = tf_graph_append(r->graph, op, name, &params, weight, bias);
-  return err ? tf_error_add(err, "reading %s", r->label) : TF_OK;
+  if (err) return tf_error_add(err, "reading %s", r->label);
+  return tf_net_file_read_ranges(node, op->kind == TF_OP_KIND_RECURRENT ? 2 : 1,
+                                 r->graph->nodes[r->graph->node_cnt - 1].ranges);
 }
 
 /* The nodes of a chain, or of a net. */
@@ -176,8 +173,7 @@ static tf_err_t read_chain(reader_t *r, const json_t *nodes) {
 
 static tf_err_t read_net(reader_t *r, const json_t *nodes, uint32_t window) {
   tf_net_t *net;
-  tf_err_t  err =
-      tf_net_file_read(nodes, r->st, r->label, window, r->graph->input_cnt, r->used, &net);
+  tf_err_t  err = tf_net_file_read(nodes, &r->tensors, r->label, window, r->graph->input_cnt, &net);
   if (!err) tf_graph_set_net(r->graph, net);
   return err;
 }
@@ -208,7 +204,7 @@ static tf_err_t read_nodes(reader_t *r, json_t *graph) {
 
 static tf_err_t check_all_used(const reader_t *r) {
   for (uint32_t i = 0; i < r->st->tensor_cnt; i++)
-    if (!r->used[i])
+    if (!r->tensors.used[i])
       return TF_ERR(E_MODEL_FORMAT, "%s: tensor \"%s\" is used by no node", r->label,
                     r->st->tensors[i].name);
   return TF_OK;
@@ -329,8 +325,21 @@ static tf_err_t read_origin(reader_t *r) {
     memcpy(texts[i].target, text, strlen(text) + 1);
   }
   tf_err_t err = read_object(r, "training", TF_GRAPH_TRAINING_BYTES, &r->graph->training);
-  return err ? err : read_object(r, "schema", TF_GRAPH_SCHEMA_BYTES, &r->graph->schema);
+  if (!err) err = read_object(r, "schema", TF_GRAPH_SCHEMA_BYTES, &r->graph->schema);
+  return err ? err
+             : read_object(r, "calibration", TF_GRAPH_CALIBRATION_BYTES, &r->graph->calibration);
 }
+
+/* What the weights are stored in, and their scales. */
+static tf_err_t read_precision(reader_t *r) {
+  const char *name = tf_safetensors_meta(r->st, "precision");
+  if (name && !tf_precision_parse(name, &r->graph->precision))
+    return TF_ERR(E_MODEL_FORMAT, "%s: precision \"%.32s\" is none of fp32, bf16, fp16, int8",
+                  r->label, name);
+  tf_err_t err = tf_rounding_scale(&r->tensors, r->graph);
+  return err ? tf_error_add(err, "reading %s", r->label) : TF_OK;
+}
+
 static tf_err_t read_format(reader_t *r) {
   const char *format, *version;
   tf_err_t    err = meta_text(r, "format", &format);
@@ -366,6 +375,7 @@ static tf_err_t read_all(reader_t *r) {
     if (!err) err = parts[i].read(r, value);
     json_decref(value);
   }
+  if (!err) err = read_precision(r);
   if (!err && r->windowed) err = read_check_tensors(r);
   if (!err) err = check_all_used(r);
   return err ? err : read_origin(r);
@@ -375,7 +385,7 @@ tf_err_t tf_graph_file_read(tf_graph_t *graph, const tf_safetensors_t *st, const
   memset(graph, 0, sizeof *graph);
   reader_t *r = calloc(1, sizeof *r);
   if (!r) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", label);
-  *r           = (reader_t){.graph = graph, .st = st, .label = label};
+  *r           = (reader_t){.graph = graph, .st = st, .label = label, .tensors.st = st};
   tf_err_t err = read_all(r);
   free(r);
   if (err) tf_graph_fini(graph);
@@ -412,6 +422,8 @@ static json_t *chain_json(const tf_graph_t *graph) {
     if (n->op->scalar_cnt > 0)
       json_object_set_new(node, "alpha", json_real((double)n->params.alpha));
     if (n->op->scalar_cnt > 1) json_object_set_new(node, "beta", json_real((double)n->params.beta));
+    json_t *ranges = tf_net_file_ranges(n->ranges);
+    if (ranges) json_object_set_new(node, "ranges", ranges);
     json_array_append_new(nodes, node);
   }
   return nodes;
@@ -480,9 +492,9 @@ static json_t *check_json(const tf_graph_t *graph) {
                    rows_json(graph->check_outputs, graph->check_cnt, graph->output_cnt));
 }
 
-/* Room for a weight and a bias a node, or for a net's constants, and the known answers. */
-#define SOURCE_CNT_MAX (TF_NET_VALUE_CNT_MAX + 2)
-TF_STATIC_ASSERT(SOURCE_CNT_MAX >= 2 * TF_GRAPH_NODE_CNT_MAX + 2 &&
+/* Room for a weight and a bias a node, or for a net's constants, and the known answers; and for scales. */
+#define SOURCE_CNT_MAX (2 * TF_NET_VALUE_CNT_MAX + 2)
+TF_STATIC_ASSERT(SOURCE_CNT_MAX >= 3 * TF_GRAPH_NODE_CNT_MAX + 2 &&
                      TF_NET_FILE_NAME_BYTES == TF_GRAPH_NAME_BYTES,
                  "a chain's tensors too");
 
@@ -501,7 +513,7 @@ tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
                                                                : TF_GRAPH_FILE_VERSION;
   tf_err_t    err;
   if (graph_text && features_text && check_text && sources && names) {
-    tf_safetensors_text_t texts[11] = {
+    tf_safetensors_text_t texts[13] = {
         {"format",        TF_GRAPH_FILE_FORMAT    },
         {"version",       version                 },
         {"name",          graph->name             },
@@ -515,7 +527,15 @@ tf_err_t tf_graph_file_write(const tf_graph_t *graph, const char *path) {
     if (!is_windowed(graph)) texts[text_cnt++] = (tf_safetensors_text_t){"check", check_text};
     if (graph->schema) texts[text_cnt++] = (tf_safetensors_text_t){"schema", graph->schema};
     if (graph->training) texts[text_cnt++] = (tf_safetensors_text_t){"training", graph->training};
-    err = tf_safetensors_write(path, texts, text_cnt, sources, list_sources(graph, sources, names));
+    if (graph->precision != TF_PRECISION_FP32)
+      texts[text_cnt++] = (tf_safetensors_text_t){"precision", tf_precision_name(graph->precision)};
+    if (graph->calibration)
+      texts[text_cnt++] = (tf_safetensors_text_t){"calibration", graph->calibration};
+    void    *block;
+    uint32_t source_cnt = list_sources(graph, sources, names);
+    err                 = tf_rounding_encode(graph, sources, &source_cnt, names, &block);
+    if (!err) err = tf_safetensors_write(path, texts, text_cnt, sources, source_cnt);
+    free(block);
   } else {
     err = TF_ERR(E_CORE_NO_MEMORY, "%s: its metadata", path);
   }

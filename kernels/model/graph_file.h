@@ -1,4 +1,4 @@
-/* A graph as a .safetensors file: the weights as F32 tensors, all else as texts of its metadata.
+/* A graph as a .safetensors file: the weights as tensors, F32 or as rounding.h says, all else as texts of its metadata.
  *
  *   format    "tickfuse-model"
  *   version   "1"
@@ -9,7 +9,10 @@
  *              "weight": "0.gemm.weight", "bias": "0.gemm.bias"}, {"op": "relu", "name": "r1"},
  *              {"op": "clip", "name": "c", "alpha": -1.0, "beta": 1.0}]}: a chain, in order
  *   features  ["spread_bps", "imbalance(5)"]: as many as input
- *   check     {"inputs": [[...]], "outputs": [[...]]}: rows with known answers *   training  {"key": "text"}: what the source said about its making; may be missing
+ *   check     {"inputs": [[...]], "outputs": [[...]]}: rows with known answers
+ *   training  {"key": "text"}: what the source said about its making; may be missing
+ *   precision "int8": what the weights of products are stored in; missing: fp32
+ *   calibration {"windows": 500, ...}: the errors that were measured at import (calibrate.h); may be missing
  *   schema    {"version": 1, ...}: what its rows were made of; the engine compares (boot/feature_schema.h); may be missing
 *
  * A gemm's weight has the shape [outputs, inputs], a recurrent op's [gates * units, inputs + units]; bias

@@ -7,6 +7,7 @@
 #include "model/execute.h"
 #include "model/graph_file.h"
 #include "model/net_window.h"
+#include "model/rounding.h"
 
 static void run(const tf_model_t *model, void *scratch, const float *row, float *out) {
   tf_execute_row(model->plan, scratch, row, out);
@@ -209,7 +210,8 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
   if (!err && options->model.lanes == TF_SPLIT_LANES) {
     err = tf_window_split(window, graph->name);
     if (err) tf_window_delete(window);
-    m->assist = assist;
+    m->assist          = assist;
+    m->helper_late_cnt = err ? NULL : &window->split->late_cnt;
   }
   if (err) return err;
   m->plan          = window;
@@ -231,8 +233,13 @@ static void delete_nets(net_plans_t *nets) {
 static tf_err_t make_net_window(const tf_graph_t *graph, const tf_loader_options_t *options,
                                 tf_model_t *m, net_plans_t *nets) {
   tf_err_t err = tf_net_stream_new(graph->net, options->isa, m->precision, &nets->stream);
-  if (err && err != E_MODEL_UNSUPPORTED) return err;
-  if (err) snprintf(nets->why, sizeof nets->why, "%s", tf_error_text());
+  if (!err) err = tf_net_stream_check(nets->stream, graph->net);
+  if (err == E_CORE_NO_MEMORY || err == E_CORE_ARGUMENT) return err;
+  if (err) {
+    snprintf(nets->why, sizeof nets->why, "%s", tf_error_text());
+    tf_net_stream_delete(nets->stream);
+    nets->stream = NULL;
+  }
   const bool slides = !err;
   if (slides && m->scratch_bytes < nets->stream->scratch_bytes)
     m->scratch_bytes = nets->stream->scratch_bytes;
@@ -276,6 +283,7 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
   if (!err) m->precision = precision_of(graph, options);
+  if (!err) err = tf_rounding_check(graph, m->precision);
   if (!err && options->model.lanes == TF_SPLIT_LANES && (graph->net || graph->window <= 1))
     err = TF_ERR(
         E_MODEL_UNSUPPORTED,

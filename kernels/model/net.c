@@ -230,9 +230,10 @@ tf_err_t tf_net_end(tf_net_t *net, uint32_t output) {
 /* ---- in double ---- */
 
 typedef struct eval {
-  const tf_net_t *net;
-  double        **values;
-  uint32_t       *uses; /* left of each value */
+  const tf_net_t       *net;
+  const tf_net_watch_t *watch;
+  double              **values;
+  uint32_t             *uses; /* left of each value */
 } eval_t;
 
 static tf_err_t eval_value(const eval_t *e, uint32_t idx, const float *rows) {
@@ -257,6 +258,9 @@ static tf_err_t eval_node(const eval_t *e, const tf_net_node_t *node, const floa
   double *scratch = malloc((cnt + 1) * sizeof *scratch);
   if (!err && !scratch) err = TF_ERR(E_CORE_NO_MEMORY, "%zu values", cnt);
   if (!err) node->use.op->ref(&node->use, in, e->values[node->out], scratch);
+  if (!err && e->watch)
+    e->watch->see(e->watch->self, (uint32_t)(node - e->net->nodes), in[0], node->use.in[0].cnt,
+                  e->values[node->out], node->use.out.cnt);
   free(scratch);
   for (uint32_t i = 0; i < node->use.in_cnt && !err; i++) {
     if (--e->uses[node->in[i]]) continue;
@@ -267,7 +271,12 @@ static tf_err_t eval_node(const eval_t *e, const tf_net_node_t *node, const floa
 }
 
 tf_err_t tf_net_eval(const tf_net_t *net, const float *rows, double *out) {
-  eval_t   e   = {net, calloc(net->value_cnt, sizeof *e.values),
+  return tf_net_eval_watched(net, rows, out, NULL);
+}
+
+tf_err_t tf_net_eval_watched(const tf_net_t *net, const float *rows, double *out,
+                             const tf_net_watch_t *watch) {
+  eval_t   e   = {net, watch, calloc(net->value_cnt, sizeof *e.values),
                   calloc(net->value_cnt, sizeof *e.uses)};
   tf_err_t err = e.values && e.uses ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "a graph's values");
   for (uint32_t n = 0; n < net->node_cnt && !err; n++)

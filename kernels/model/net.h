@@ -81,6 +81,15 @@ uint32_t tf_net_output_cnt(const tf_net_t *net);
 
 /* The answer to a window (window rows of input_cnt, the oldest first), in double. E_CORE_NO_MEMORY. */
 tf_err_t tf_net_eval(const tf_net_t *net, const float *rows, double *out);
+/* What is shown of an evaluation: the values of a node's first input and of its output, once they are made. NULL in
+ * place of a watch: nothing. */
+typedef struct tf_net_watch {
+  void *self;
+  void (*see)(void *self, uint32_t node, const double *in, size_t in_cnt, const double *out,
+              size_t out_cnt);
+} tf_net_watch_t;
+tf_err_t tf_net_eval_watched(const tf_net_t *net, const float *rows, double *out,
+                             const tf_net_watch_t *watch);
 
 /* A node's inputs where they are constants, NULL elsewhere: what an op packs and checks. */
 void tf_net_constants(const tf_net_t *net, const tf_net_node_t *node,

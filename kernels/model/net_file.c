@@ -32,6 +32,14 @@ uint32_t tf_net_file_sources(const tf_net_t *net, tf_safetensors_source_t *sourc
   return cnt;
 }
 
+json_t *tf_net_file_ranges(const float *ranges) {
+  uint32_t cnt = TF_TENSOR_RANGES_MAX;
+  while (cnt && ranges[cnt - 1] == 0.0f) cnt--;
+  json_t *list = cnt ? json_array() : NULL;
+  for (uint32_t i = 0; i < cnt; i++) json_array_append_new(list, json_real((double)ranges[i]));
+  return list;
+}
+
 static json_t *node_json(const tf_net_t *net, const tf_net_node_t *node) {
   const tf_tensor_use_t *use = &node->use;
   json_t                *all = json_pack("{s:s, s:s}", "op", use->op->name, "name", node->name),
@@ -54,6 +62,8 @@ static json_t *node_json(const tf_net_t *net, const tf_net_node_t *node) {
   if (use->real_cnt) json_object_set_new(all, "reals", list = json_array());
   for (uint32_t i = 0; i < use->real_cnt; i++)
     json_array_append_new(list, json_real((double)(float)use->reals[i]));
+  json_t *ranges = tf_net_file_ranges(use->ranges);
+  if (ranges) json_object_set_new(all, "ranges", ranges);
   return all;
 }
 
@@ -67,24 +77,20 @@ json_t *tf_net_file_nodes(const tf_net_t *net) {
 /* ---- reading ---- */
 
 typedef struct reader {
-  tf_net_t               *net;
-  const tf_safetensors_t *st;
-  const char             *label;
-  bool                   *used;
-  uint32_t                values[TF_SAFETENSORS_TENSOR_CNT_MAX]; /* of each tensor that was read */
+  tf_net_t             *net;
+  tf_rounding_reader_t *tensors;
+  const char           *label;
+  uint32_t              values[TF_SAFETENSORS_TENSOR_CNT_MAX]; /* of each tensor that was read */
 } reader_t;
 
 static tf_err_t take_tensor(reader_t *r, const char *name, uint32_t *value) {
-  const tf_safetensors_tensor_t *t = tf_safetensors_find(r->st, name);
+  const tf_safetensors_tensor_t *t = tf_safetensors_find(r->tensors->st, name);
   if (!t) return TF_ERR(E_MODEL_FORMAT, "tensor \"%.100s\" is not in it", name);
-  const size_t idx = (size_t)(t - r->st->tensors);
-  if (r->used[idx]) {
+  const size_t idx = (size_t)(t - r->tensors->st->tensors);
+  if (r->tensors->used[idx]) {
     *value = r->values[idx];
     return TF_OK;
   }
-  if (t->dtype != TF_SAFETENSORS_F32)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "tensor \"%s\" is %s, F32 is what this build runs", t->name,
-                  tf_safetensors_dtype_name(t->dtype));
   tf_tensor_shape_t shape = {.rank = t->rank};
   if (t->rank > TF_TENSOR_RANK_MAX)
     return TF_ERR(E_MODEL_SHAPE, "tensor \"%s\" is of rank %u", t->name, t->rank);
@@ -96,13 +102,10 @@ static tf_err_t take_tensor(reader_t *r, const char *name, uint32_t *value) {
   }
   tf_err_t err = tf_tensor_shape_count(&shape);
   if (err) return tf_error_add(err, "tensor \"%s\"", t->name);
-  TF_ASSERT(t->end - t->begin == shape.cnt * sizeof(float));
-  float *constant = malloc(t->end - t->begin);
-  if (!constant) return TF_ERR(E_CORE_NO_MEMORY, "tensor \"%s\"", t->name);
-  memcpy(constant, r->st->data + t->begin, t->end - t->begin);
-  err = tf_net_add_constant(r->net, t->name, &shape, constant, value);
+  float *constant;
+  err = tf_rounding_take(r->tensors, (uint32_t)idx, &constant);
+  if (!err) err = tf_net_add_constant(r->net, t->name, &shape, constant, value);
   if (err) return err;
-  r->used[idx]   = true;
   r->values[idx] = *value;
   return TF_OK;
 }
@@ -132,7 +135,7 @@ static tf_err_t list_of(const json_t *node, const char *key, uint32_t max, const
 }
 
 static tf_err_t check_keys(json_t *node) {
-  static const char *const keys[] = {"op", "name", "in", "row", "ints", "reals"};
+  static const char *const keys[] = {"op", "name", "in", "row", "ints", "reals", "ranges"};
   const char              *key;
   json_t                  *ignored;
   json_object_foreach(node, key, ignored) {
@@ -155,6 +158,26 @@ static tf_err_t read_ops(const json_t *node, tf_net_spec_t *spec) {
     return TF_ERR(E_MODEL_UNSUPPORTED, "row op \"%.32s\" is not known to this build",
                   row ? row : "");
   return TF_OK;
+}
+
+tf_err_t tf_net_file_read_ranges(const json_t *node, uint32_t cnt, float *ranges) {
+  const json_t *list;
+  uint32_t      found;
+  tf_err_t      err = list_of(node, "ranges", cnt, &list, &found);
+  for (uint32_t i = 0; i < found && !err; i++) {
+    const json_t *range = json_array_get(list, i);
+    ranges[i]           = (float)json_number_value(range);
+    if (!json_is_number(range) || !(ranges[i] >= 0.0f && ranges[i] <= TF_NET_FILE_RANGE_MAX))
+      err = TF_ERR(E_MODEL_FORMAT, "\"ranges\": number %u is none of 0 to %g", i,
+                   (double)TF_NET_FILE_RANGE_MAX);
+  }
+  return err;
+}
+
+/* A product takes as many as it has rows; other nodes none. */
+static tf_err_t read_ranges(reader_t *r, const json_t *node) {
+  tf_net_node_t *last = &r->net->nodes[r->net->node_cnt - 1];
+  return tf_net_file_read_ranges(node, tf_products_range_cnt_of_op(&last->use), last->use.ranges);
 }
 
 static tf_err_t read_node(reader_t *r, json_t *node) {
@@ -181,7 +204,8 @@ static tf_err_t read_node(reader_t *r, json_t *node) {
     if (!json_is_number(real) || !(fabs(json_number_value(real)) <= (double)FLT_MAX))
       err = TF_ERR(E_MODEL_FORMAT, "\"reals\": number %u is no float", i);
   }
-  return err ? err : tf_net_add(r->net, &spec, &ignored);
+  if (!err) err = tf_net_add(r->net, &spec, &ignored);
+  return err ? err : read_ranges(r, node);
 }
 
 static tf_err_t read_nodes(reader_t *r, const json_t *nodes) {
@@ -201,12 +225,12 @@ static tf_err_t read_nodes(reader_t *r, const json_t *nodes) {
   return err;
 }
 
-tf_err_t tf_net_file_read(const json_t *nodes, const tf_safetensors_t *st, const char *label,
-                          uint32_t window, uint32_t input_cnt, bool *used, tf_net_t **net) {
+tf_err_t tf_net_file_read(const json_t *nodes, tf_rounding_reader_t *tensors, const char *label,
+                          uint32_t window, uint32_t input_cnt, tf_net_t **net) {
   *net        = NULL;
   reader_t *r = calloc(1, sizeof *r);
   if (!r) return TF_ERR(E_CORE_NO_MEMORY, "%s: its graph", label);
-  *r           = (reader_t){.st = st, .label = label, .used = used};
+  *r           = (reader_t){.tensors = tensors, .label = label};
   tf_err_t err = tf_net_new(window, input_cnt, &r->net);
   if (!err) err = read_nodes(r, nodes);
   if (err)

@@ -53,12 +53,16 @@ static tf_err_t add_value(tf_net_flow_t *f, uint32_t value, uint32_t axis) {
 }
 
 static uint32_t find_axis(const tf_net_flow_t *f, const tf_net_node_t *node) {
+  uint32_t found = TF_NET_NONE;
   for (uint32_t i = 0; i < node->use.in_cnt; i++) {
     if (is_constant(f, node->in[i]) || flow_of(f, node->in[i])->axis == TF_NET_NONE) continue;
     uint32_t axis = tf_net_tie_axis(f->net, node, i, flow_of(f, node->in[i])->axis);
-    if (axis != TF_NET_NONE) return axis;
+    if (axis == TF_NET_NONE) continue;
+    if (flow_of(f, node->in[i])->cnt > 1) return axis;
+    if (found == TF_NET_NONE) found = axis;
   }
-  return TF_NET_NONE;
+  /* what a loop over rows leaves, written out step by step */
+  return is_named(node, "concat") ? (uint32_t)node->use.ints[0] : found;
 }
 
 /* ---- masks ---- */
@@ -171,10 +175,21 @@ static void want_columns(const tf_net_flow_t *f, const tf_net_node_t *node, uint
     for (uint32_t p = 0; p < u->cnt; p++) u->columns[p] = all;
     return;
   }
-  for (uint32_t p = 0; p < v->cnt; p++) {
+  for (uint32_t p = 0; p < v->cnt && p < u->cnt; p++) {
     const uint32_t wanted = wanted_columns(f, node, i, p);
     if (u->columns[p] < wanted) u->columns[p] = wanted;
   }
+}
+
+/* Whether a part of the last axis can be computed by itself. */
+static bool can_be_narrow(const tf_net_flow_t *f, const tf_net_node_t *node) {
+  const tf_tensor_op_t *op = node->use.op;
+  if (!has_columns(f, node->out)) return false;
+  if (is_named(node, "rows")) return flow_of(f, node->out)->mask == TF_NET_MASK_ZERO;
+  if (is_named(node, "matmul") || is_named(node, "each") || op->shape == tf_tensor_shape_broadcast)
+    return true;
+  const tf_net_tie_t last = tf_net_tie(f->net, node, 0, last_axis(f, node->out));
+  return (is_named(node, "reshape") || is_named(node, "transpose")) && tf_net_tie_is_same(&last);
 }
 
 static tf_err_t find_columns(tf_net_flow_t *f) {
@@ -185,7 +200,7 @@ static tf_err_t find_columns(tf_net_flow_t *f) {
   if (!any) return TF_OK;
   for (uint32_t n = 0; n < net->node_cnt; n++) {
     tf_net_flow_value_t *v = flow_of(f, net->nodes[n].out);
-    if (!has_columns(f, net->nodes[n].out) || net->nodes[n].out == answer) continue;
+    if (!can_be_narrow(f, &net->nodes[n]) || net->nodes[n].out == answer) continue;
     v->columns = calloc(v->cnt, sizeof *v->columns);
     if (!v->columns) return TF_ERR(E_CORE_NO_MEMORY, "columns of a graph's values");
   }
@@ -226,9 +241,12 @@ static tf_net_reads_t part(uint32_t first, uint32_t cnt) { return (tf_net_reads_
 tf_net_reads_t tf_net_flow_reads(const tf_net_flow_t *f, const tf_net_node_t *node, uint32_t i,
                                  uint32_t position) {
   const tf_net_flow_value_t *u = flow_of(f, node->in[i]), *v = flow_of(f, node->out);
-  if (u->axis == TF_NET_NONE) return part(0, 1);
-  tf_net_tie_t tie = {.kind = TF_NET_TIE_ALL};
+  tf_net_tie_t               tie = {.kind = TF_NET_TIE_ALL};
   if (v->axis != TF_NET_NONE) tie = tf_net_tie(f->net, node, i, v->axis);
+  if (is_named(node, "concat") && tie.kind == TF_NET_TIE_TAPS &&
+      (tie.first + position < 0 || tie.first + position >= node->use.in[i].dims[tie.axis]))
+    return part(0, 0); /* another input's */
+  if (u->axis == TF_NET_NONE) return part(0, 1);
   if (tie.kind != TF_NET_TIE_ALL && tie.axis == u->axis) {
     if (tie.kind == TF_NET_TIE_BEFORE) return part(0, position + 1);
     if (tie.kind == TF_NET_TIE_BEHIND) return part(position, u->cnt - position);
@@ -246,6 +264,15 @@ tf_net_reads_t tf_net_flow_reads(const tf_net_flow_t *f, const tf_net_node_t *no
 }
 
 /* ---- even positions, and those of the newest row ---- */
+
+/* How the positions of node's are tied to one another, where it is a recurrence. */
+static tf_net_tie_kind_t kind_of(const tf_net_flow_t *f, const tf_net_node_t *node) {
+  const uint32_t axis = flow_of(f, node->out)->axis;
+  if (axis == TF_NET_NONE || is_constant(f, node->in[0])) return TF_NET_TIE_ALL;
+  const tf_net_tie_t tie = tf_net_tie(f->net, node, 0, axis);
+  return tie.kind == TF_NET_TIE_ALL || tie.axis != flow_of(f, node->in[0])->axis ? TF_NET_TIE_ALL
+                                                                                 : tie.kind;
+}
 
 /* Rows from one position of node's to the next where all are made alike; 0 where they are not. */
 static int32_t step_of(const tf_net_flow_t *f, const tf_net_node_t *node) {
@@ -276,19 +303,32 @@ static void mark_position(const tf_net_flow_t *f, const tf_net_node_t *node, uin
     if (is_constant(f, node->in[i])) continue;
     const tf_net_flow_value_t *u     = flow_of(f, node->in[i]);
     const tf_net_reads_t       reads = tf_net_flow_reads(f, node, i, p);
+    int64_t                    end   = 0;
     for (uint32_t k = 0; k < reads.cnt; k++) {
       const int64_t at = reads.first + k * reads.apart;
       if (at < 0 || at >= u->cnt) {
         even = false;
         continue;
       }
-      newest |= (u->marks[at] & TF_NET_FLOW_NEWEST) != 0;
+      end = at + 1;
       even &= (u->marks[at] & TF_NET_FLOW_EVEN) != 0;
       if (age > u->age[at]) age = u->age[at];
     }
+    /* what lies between taps may be fetched with them */
+    for (int64_t at = reads.first > 0 ? reads.first : 0; at < end; at++)
+      newest |= (u->marks[at] & TF_NET_FLOW_NEWEST) != 0;
   }
   v->marks[p] = (uint8_t)((newest ? TF_NET_FLOW_NEWEST : 0) | (even ? TF_NET_FLOW_EVEN : 0));
   v->age[p]   = age;
+}
+
+static void mark_node(const tf_net_flow_t *f, const tf_net_node_t *node) {
+  tf_net_flow_value_t *v = flow_of(f, node->out);
+  v->step                = step_of(f, node);
+  for (uint32_t p = 0; p < v->cnt; p++) mark_position(f, node, p);
+  /* backwards all positions wait for the first to be known: the last ones too, which may be padding alone */
+  if (kind_of(f, node) == TF_NET_TIE_BEHIND && v->marks[0] & TF_NET_FLOW_NEWEST)
+    for (uint32_t p = 0; p < v->cnt; p++) v->marks[p] |= TF_NET_FLOW_NEWEST;
 }
 
 static void mark_rows(tf_net_flow_t *f) {
@@ -337,7 +377,8 @@ static void fill_gaps(tf_net_flow_value_t *v, uint8_t when) {
   }
 }
 
-/* A recurrence is computed without a gap: to the last position from the first, or from the newest row on. */
+/* A recurrence is computed without a gap: to the last position from the first, or from the newest row on; backwards, from the
+ * end. */
 static void fill_recurrence(tf_net_flow_value_t *v, tf_net_tie_kind_t kind) {
   uint32_t first = v->cnt, end = 0;
   for (uint32_t p = 0; p < v->cnt; p++)
@@ -345,20 +386,10 @@ static void fill_recurrence(tf_net_flow_value_t *v, tf_net_tie_kind_t kind) {
       if (first > p) first = p;
       end = p + 1;
     }
-  if (kind == TF_NET_TIE_BEFORE)
-    first = 0;
-  else if (end)
-    end = v->cnt;
+  if (end && kind == TF_NET_TIE_BEFORE) first = 0;
+  if (end && kind == TF_NET_TIE_BEHIND) end = v->cnt;
   for (uint32_t p = first; p < end; p++)
     v->marks[p] |= v->marks[p] & TF_NET_FLOW_NEWEST ? TF_NET_FLOW_TIMED : TF_NET_FLOW_DEFERRED;
-}
-
-static tf_net_tie_kind_t kind_of(const tf_net_flow_t *f, const tf_net_node_t *node) {
-  const uint32_t axis = flow_of(f, node->out)->axis;
-  if (axis == TF_NET_NONE || is_constant(f, node->in[0])) return TF_NET_TIE_ALL;
-  const tf_net_tie_t tie = tf_net_tie(f->net, node, 0, axis);
-  return tie.kind == TF_NET_TIE_ALL || tie.axis != flow_of(f, node->in[0])->axis ? TF_NET_TIE_ALL
-                                                                                 : tie.kind;
 }
 
 static void place_node(const tf_net_flow_t *f, const tf_net_node_t *node, bool is_answer) {
@@ -400,14 +431,16 @@ static void want_input(const tf_net_flow_t *f, const tf_net_node_t *node, uint32
   }
   const bool alone =
       is_named(node, "slice") || (cnt == 1 && tf_net_tie_is_place(f->net, node, axis, first));
-  tf_net_reads_t r     = tf_net_flow_reads(f, node, i, first);
-  int64_t        begin = r.first, end = r.first;
+  int64_t begin = tf_net_flow_reads(f, node, i, first).first, end = 0;
+  if (begin < 0) begin = 0;
   for (uint32_t p = first; p < first + cnt; p++) {
-    r = tf_net_flow_reads(f, node, i, p);
+    const tf_net_reads_t r = tf_net_flow_reads(f, node, i, p);
     if (alone) want(f, node->in[i], r.first, r.apart, r.cnt, mark);
-    if (begin > r.first) begin = r.first;
-    if (r.cnt && end < r.first + (r.cnt - 1) * r.apart + 1)
-      end = r.first + (r.cnt - 1) * r.apart + 1;
+    for (uint32_t k = 0; k < r.cnt; k++) {
+      const int64_t at = r.first + k * r.apart;
+      if (at < 0 || at >= flow_of(f, node->in[i])->cnt) continue;
+      if (end <= at) end = at + 1;
+    }
   }
   if (!alone && end > begin) want(f, node->in[i], begin, 1, (uint32_t)(end - begin), mark);
 }
@@ -446,11 +479,7 @@ tf_err_t tf_net_flow_init(tf_net_flow_t *f, const tf_net_t *net) {
   if (!err) err = find_columns(f);
   if (err) return err;
   mark_rows(f);
-  for (uint32_t n = 0; n < net->node_cnt; n++) {
-    tf_net_flow_value_t *v = flow_of(f, net->nodes[n].out);
-    v->step                = step_of(f, &net->nodes[n]);
-    for (uint32_t p = 0; p < v->cnt; p++) mark_position(f, &net->nodes[n], p);
-  }
+  for (uint32_t n = 0; n < net->node_cnt; n++) mark_node(f, &net->nodes[n]);
   const uint32_t       last   = net->node_cnt - 1;
   tf_net_flow_value_t *answer = flow_of(f, net->nodes[last].out);
   for (uint32_t p = 0; p < answer->cnt; p++) answer->marks[p] |= TF_NET_FLOW_WANTED_T;

@@ -337,7 +337,6 @@ static void find_work(draft_t *d) {
 static tf_err_t make(draft_t *d, tf_net_plan_t **plan) {
   for (uint32_t v = 0; v < d->net->value_cnt; v++) d->places[v].root = v;
   number_calls(d);
-  if (d->call_cnt == 0) return TF_ERR(E_MODEL_SHAPE, "the output is the input in another shape");
   find_lifetimes(d);
   write_over(d);
   find_work(d);
@@ -347,7 +346,11 @@ static tf_err_t make(draft_t *d, tf_net_plan_t **plan) {
 
 tf_err_t tf_net_plan_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
                          tf_net_plan_t **plan) {
-  return tf_net_plan_new_part(net, isa, precision, net->nodes[net->node_cnt - 1].out, plan);
+  tf_err_t err = tf_net_plan_new_part(net, isa, precision, net->nodes[net->node_cnt - 1].out, plan);
+  if (err || (*plan)->call_cnt > 0) return err;
+  tf_net_plan_delete(*plan);
+  *plan = NULL;
+  return TF_ERR(E_MODEL_SHAPE, "the output is the input in another shape");
 }
 
 tf_err_t tf_net_plan_new_part(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,

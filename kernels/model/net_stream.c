@@ -49,9 +49,6 @@ static tf_err_t build(tf_net_stream_t *s, const tf_net_t *net, tf_isa_t isa,
   if (!err && cut->deferred)
     err = tf_net_plan_new_part(cut->deferred, isa, precision, TF_NET_NONE, &s->deferred);
   if (err) return err;
-  if (s->timed->flops * 100 > net->flops * TF_NET_STREAM_TIMED_PERCENT_MAX)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "the newest row is in %llu of %llu operations",
-                  (unsigned long long)s->timed->flops, (unsigned long long)net->flops);
   s->window        = net->window;
   s->state_bytes   = TF_LINE_BYTES + cut->state_floats * sizeof(float);
   s->scratch_bytes = s->timed->scratch_bytes;
@@ -77,6 +74,12 @@ tf_err_t tf_net_stream_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t pre
   else
     *stream = s;
   return err;
+}
+
+tf_err_t tf_net_stream_check(const tf_net_stream_t *s, const tf_net_t *net) {
+  if (s->timed->flops * 100 <= net->flops * TF_NET_STREAM_TIMED_PERCENT_MAX) return TF_OK;
+  return TF_ERR(E_MODEL_UNSUPPORTED, "the newest row is in %llu of %llu operations",
+                (unsigned long long)s->timed->flops, (unsigned long long)net->flops);
 }
 
 void tf_net_stream_delete(tf_net_stream_t *s) {

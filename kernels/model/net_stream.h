@@ -13,7 +13,7 @@
 #include "model/net_cut.h"
 #include "model/net_plan.h"
 
-/* Of the whole net's operations: where the timed path has more than this, a recompute of the window is as good. */
+/* Of a recompute's operations: where the timed path has more than this, a recompute is as good. */
 #define TF_NET_STREAM_TIMED_PERCENT_MAX 90u
 
 typedef struct tf_net_stream {
@@ -25,10 +25,13 @@ typedef struct tf_net_stream {
   size_t          state_bytes, scratch_bytes;
 } tf_net_stream_t;
 
-/* E_MODEL_UNSUPPORTED where nothing is won (the text says why), or as tf_net_cut_init; E_CORE_NO_MEMORY, E_CORE_ARGUMENT. */
+/* As tf_net_cut_init and tf_net_plan_new. */
 tf_err_t tf_net_stream_new(const tf_net_t *net, tf_isa_t isa, tf_precision_t precision,
                            tf_net_stream_t **stream);
 void     tf_net_stream_delete(tf_net_stream_t *stream); /* accepts NULL */
+
+/* E_MODEL_UNSUPPORTED, with how much of the net's work is timed, where a recompute is as good. */
+tf_err_t tf_net_stream_check(const tf_net_stream_t *stream, const tf_net_t *net);
 
 /* As tf/model.h has them. */
 void tf_net_stream_reset(const tf_net_stream_t *stream, void *state);

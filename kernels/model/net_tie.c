@@ -265,6 +265,7 @@ static const struct {
     {"reduce_prod",   of_reduce   },
     {"reduce_sum",    of_reduce   },
     {"reshape",       of_reshape  },
+    {"rms_norm",      of_rows     },
     {"rnn",           of_recurrent},
     {"round",         of_values   },
     {"rows",          of_rows     },

@@ -380,8 +380,8 @@ static json_t *describe_tensor(const tf_safetensors_source_t *source, uint64_t b
   json_t *shape = json_array();
   for (uint32_t d = 0; d < source->rank; d++)
     json_array_append_new(shape, json_integer((json_int_t)source->shape[d]));
-  return json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape, "data_offsets",
-                   (json_int_t)begin, (json_int_t)(begin + bytes));
+  return json_pack("{s:s, s:o, s:[I, I]}", "dtype", tf_safetensors_dtype_name(source->dtype),
+                   "shape", shape, "data_offsets", (json_int_t)begin, (json_int_t)(begin + bytes));
 }
 
 static tf_err_t source_bytes(const char *path, const tf_safetensors_source_t *source,
@@ -389,7 +389,7 @@ static tf_err_t source_bytes(const char *path, const tf_safetensors_source_t *so
   tf_err_t err = check_name(path, source->name);
   if (err) return err;
   TF_ASSERT(source->rank <= TF_SAFETENSORS_RANK_MAX);
-  *bytes = sizeof(float);
+  *bytes = dtypes[source->dtype].bytes;
   for (uint32_t d = 0; d < source->rank; d++)
     if (__builtin_mul_overflow(*bytes, source->shape[d], bytes) ||
         *bytes > TF_SAFETENSORS_FILE_BYTES_MAX)
@@ -450,9 +450,9 @@ static tf_err_t write_parts(FILE *file, const char *path, const char *header, si
   bool good = fwrite(length, 1, sizeof length, file) == sizeof length &&
               fwrite(header, 1, header_bytes, file) == header_bytes;
   for (uint32_t i = 0; i < source_cnt && good; i++) {
-    uint64_t cnt = 1;
-    for (uint32_t d = 0; d < sources[i].rank; d++) cnt *= sources[i].shape[d];
-    good = fwrite(sources[i].values, sizeof(float), cnt, file) == cnt;
+    uint64_t bytes = dtypes[sources[i].dtype].bytes;
+    for (uint32_t d = 0; d < sources[i].rank; d++) bytes *= sources[i].shape[d];
+    good = fwrite(sources[i].values, 1, bytes, file) == bytes;
   }
   good = good && fflush(file) == 0 && fsync(fileno(file)) == 0;
   return good ? TF_OK : TF_ERR(E_FILE_WRITE, "%s: %s", path, strerror(errno));

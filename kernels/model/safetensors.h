@@ -17,6 +17,7 @@
 #define TF_SAFETENSORS_NAME_BYTES       128u /* with the closing NUL */
 
 typedef enum tf_safetensors_dtype {
+  TF_SAFETENSORS_F32, /* first: of sources that say nothing else */
   TF_SAFETENSORS_BOOL,
   TF_SAFETENSORS_U8,
   TF_SAFETENSORS_I8,
@@ -28,7 +29,6 @@ typedef enum tf_safetensors_dtype {
   TF_SAFETENSORS_BF16,
   TF_SAFETENSORS_I32,
   TF_SAFETENSORS_U32,
-  TF_SAFETENSORS_F32,
   TF_SAFETENSORS_F64,
   TF_SAFETENSORS_I64,
   TF_SAFETENSORS_U64,
@@ -77,12 +77,13 @@ const tf_safetensors_tensor_t *tf_safetensors_find(const tf_safetensors_t *st, c
 const char *tf_safetensors_meta(const tf_safetensors_t *st, const char *key); /* or NULL */
 const char *tf_safetensors_dtype_name(tf_safetensors_dtype_t dtype);          /* "F32" */
 
-/* What a writer takes: F32 tensors, written in the order given, one behind the other. */
+/* What a writer takes: tensors, written in the order given, one behind the other. */
 typedef struct tf_safetensors_source {
-  const char  *name;
-  uint32_t     rank;
-  uint64_t     shape[TF_SAFETENSORS_RANK_MAX];
-  const float *values;
+  const char            *name;
+  uint32_t               rank;
+  uint64_t               shape[TF_SAFETENSORS_RANK_MAX];
+  const void            *values;
+  tf_safetensors_dtype_t dtype; /* of whole bytes */
 } tf_safetensors_source_t;
 
 typedef struct tf_safetensors_text {

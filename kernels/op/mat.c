@@ -57,13 +57,11 @@ size_t tf_mat_bytes(const tf_mat_source_t *s) {
   return weight_bytes(s) + lines * TF_LINE_BYTES;
 }
 
-static size_t column_floats(const tf_mat_source_t *s) {
-  return s->column_floats ? s->column_floats : 1;
-}
-
-float tf_mat_int8_weight_scale(const float *weight, size_t column_floats, uint32_t cnt) {
-  float amax = 0.0f;
-  for (uint32_t k = 0; k < cnt; k++) amax = fmaxf(amax, fabsf(weight[k * column_floats]));
+float tf_mat_int8_weight_scale(const tf_mat_source_t *s, uint32_t o) {
+  const float *weight = s->weight + (size_t)o * s->row_floats;
+  float        amax   = 0.0f;
+  for (uint32_t k = 0; k < s->in_cnt; k++)
+    amax = fmaxf(amax, fabsf(weight[tf_mat_source_at(s, k)]));
   return amax / 127.0f;
 }
 
@@ -89,13 +87,13 @@ static void pack_output(tf_mat_t *mat, const tf_mat_source_t *s, uint32_t o, uin
   for (uint32_t k = 0; k < s->in_cnt; k++)
     put_weight(s->precision,
                panel + ((size_t)(k / each) * blocks + (block - first)) * mat->line_bytes,
-               o % TF_MAT_BLOCK, k, w[k * column_floats(s)], scale);
+               o % TF_MAT_BLOCK, k, w[tf_mat_source_at(s, k)], scale);
 }
 
 static int32_t shift_of(const tf_mat_source_t *s, uint32_t o, float scale) {
   int32_t sum = 0;
   for (uint32_t k = 0; k < s->in_cnt && scale > 0.0f; k++)
-    sum += (int32_t)lrintf(s->weight[(size_t)o * s->row_floats + k * column_floats(s)] / scale);
+    sum += (int32_t)lrintf(s->weight[(size_t)o * s->row_floats + tf_mat_source_at(s, k)] / scale);
   return 128 * sum;
 }
 
@@ -144,8 +142,7 @@ void tf_mat_pack(tf_mat_t *mat, const tf_mat_source_t *s, tf_isa_t isa, void *ta
   float   *scales  = (float *)(void *)((uint8_t *)target + weight_bytes(s));
   int32_t *shifts  = (int32_t *)(void *)(scales + (size_t)mat->block_cnt * TF_MAT_BLOCK);
   for (uint32_t o = 0; o < s->out_cnt; o++) {
-    const float *weight = s->weight + (size_t)o * s->row_floats;
-    float scale = scaled ? tf_mat_int8_weight_scale(weight, column_floats(s), s->in_cnt) : 0.0f;
+    float scale = scaled ? tf_mat_int8_weight_scale(s, o) : 0.0f;
     pack_output(mat, s, o, target, scale);
     if (!scaled) continue;
     scales[o] = scale;

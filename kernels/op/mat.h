@@ -77,8 +77,12 @@ TF_INLINE size_t tf_mat_out_floats(const tf_mat_t *mat) {
   return (size_t)mat->block_cnt * TF_MAT_BLOCK;
 }
 
-/* An output's weights as int8 are round(w / scale): 127 is its greatest |w|. 0 where all are 0. */
-float tf_mat_int8_weight_scale(const float *weight, size_t column_floats, uint32_t cnt);
+/* Where weight k of an output lies, from its first one. */
+TF_INLINE size_t tf_mat_source_at(const tf_mat_source_t *source, uint32_t k) {
+  return k * (source->column_floats ? source->column_floats : 1);
+}
+/* Output o's weights as int8 are round(w / scale): 127 is its greatest |w|. 0 where all are 0. */
+float tf_mat_int8_weight_scale(const tf_mat_source_t *source, uint32_t o);
 
 /* "fp32", "bf16", "fp16", "int8" */
 const char *tf_precision_name(tf_precision_t precision);

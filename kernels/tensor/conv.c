@@ -131,16 +131,21 @@ static void ref(const tf_tensor_use_t *use, const double *const *in, double *out
 
 static bool is_packed(const tf_tensor_use_t *use) { return use->constant_mask & 2u; }
 
-static bool is_rounded(const tf_tensor_use_t *use, const sizes_t *s) {
-  return is_packed(use) && s->outputs >= TF_ROUNDED_OUTPUTS_MIN && tf_rounded_wanted(use, s->k);
-}
-
-static tf_mat_source_t mat_source(const tf_tensor_use_t *use, const sizes_t *s) {
-  return (tf_mat_source_t){.row_floats = s->k,
-                           .in_cnt     = s->k,
-                           .out_cnt    = s->outputs,
-                           .precision  = use->precision,
-                           .range      = use->ranges[0]};
+static bool product(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product) {
+  const sizes_t s = sizes_of(use);
+  if (!is_packed(use) || s.outputs < TF_ROUNDED_OUTPUTS_MIN || !tf_rounded_wanted(use, s.k) ||
+      idx >= s.groups)
+    return false;
+  *product = (tf_tensor_product_t){
+      .source = {.row_floats = s.k,
+                 .in_cnt     = s.k,
+                 .out_cnt    = s.outputs,
+                 .precision  = use->precision,
+                 .range      = use->ranges[0]},
+      .input  = 1,
+      .first  = (size_t)idx * s.outputs * s.k
+  };
+  return true;
 }
 
 /* Places whose products are made before they are turned round. */
@@ -150,34 +155,28 @@ static uint32_t chunk_of(const sizes_t *s) {
 
 /* Below fp32: inputs gathered, products, and the rows made ready for these. */
 static size_t scratch_cnt(const tf_tensor_use_t *use) {
-  const sizes_t         s      = sizes_of(use);
-  const tf_mat_source_t source = mat_source(use, &s);
-  if (!is_rounded(use, &s)) return tf_panel_floats(s.k, s.places);
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t p;
+  if (!product(use, 0, &p)) return tf_panel_floats(s.k, s.places);
   return chunk_of(&s) * (tf_align_up(s.k, TF_OP_PAD) + tf_align_up(s.outputs, TF_MAT_BLOCK)) +
-         tf_rounded_scratch(&source, chunk_of(&s));
+         tf_rounded_scratch(&p.source, chunk_of(&s));
 }
 
 static size_t pack_bytes(const tf_tensor_use_t *use, const float *const *in) {
   (void)in;
-  const sizes_t         s      = sizes_of(use);
-  const tf_mat_source_t source = mat_source(use, &s);
-  if (!is_packed(use)) return 0;
-  return is_rounded(use, &s) ? s.groups * tf_rounded_bytes(&source)
-                             : (size_t)use->in[1].cnt * sizeof(float);
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t p;
+  if (product(use, 0, &p)) return s.groups * tf_rounded_bytes(&p.source);
+  return is_packed(use) ? (size_t)use->in[1].cnt * sizeof(float) : 0;
 }
 
 /* fp32: the weights as they are. */
 static void pack(const tf_tensor_use_t *use, const float *const *in, void *target) {
-  const sizes_t   s      = sizes_of(use);
-  tf_mat_source_t source = mat_source(use, &s);
-  if (!is_rounded(use, &s)) {
+  tf_tensor_product_t p;
+  if (product(use, 0, &p))
+    tf_rounded_pack_all(use, in, target);
+  else
     memcpy(target, in[1], use->in[1].cnt * sizeof(float));
-    return;
-  }
-  for (uint32_t group = 0; group < s.groups; group++) {
-    source.weight = in[1] + (size_t)group * s.outputs * s.k;
-    target        = tf_rounded_pack(&source, use->isa, target);
-  }
 }
 
 /* cnt values step apart from at on along a row of size, zeros outside of it. */
@@ -227,15 +226,17 @@ static void fill_panels(const sizes_t *s, const float *x, float *to) {
   }
 }
 
-/* What the weights meet at one place, in their order. */
+/* What the weights meet at one place, in their order: channel by channel its taps. */
 static void gather_place(const sizes_t *s, const float *x, uint32_t place, float *to) {
   const uint32_t at[AXES_MAX] = {place / s->out[1], place % s->out[1]};
-  for (uint32_t c = 0; c < s->channels; c++, x += (size_t)s->in[0] * s->in[1])
-    for (uint32_t ky = 0; ky < s->kernel[0]; ky++)
-      for (uint32_t kx = 0; kx < s->kernel[1]; kx++) {
-        size_t source;
-        *to++ = source_of(s, at, ky, kx, &source) ? x[source] : 0.0f;
-      }
+  const uint32_t taps = s->kernel[0] * s->kernel[1], plane = s->in[0] * s->in[1];
+  for (uint32_t ky = 0; ky < s->kernel[0]; ky++)
+    for (uint32_t kx = 0; kx < s->kernel[1]; kx++, to++) {
+      size_t     source;
+      const bool inside = source_of(s, at, ky, kx, &source);
+      for (uint32_t c = 0; c < s->channels; c++)
+        to[(size_t)c * taps] = inside ? x[(size_t)c * plane + source] : 0.0f;
+    }
 }
 
 /* cnt places' rows of step outputs to outputs' rows of places. */
@@ -247,18 +248,16 @@ static void turn_round(const sizes_t *s, const float *from, size_t step, uint32_
   }
 }
 
-static void run_rounded(const tf_tensor_use_t *use, const sizes_t *s, uint32_t group,
-                        const float *x, const float *bias, float *out, float *scratch) {
-  const tf_mat_source_t source = mat_source(use, s);
-  const tf_mat_t       *mat    = tf_rounded_at(use->packed, &source, group);
-  const size_t          k_step = tf_align_up(s->k, TF_OP_PAD), o_step = tf_mat_out_floats(mat);
-  float                *rows = scratch, *sums = rows + chunk_of(s) * k_step;
-  tf_rounded_product_t  p = {.mat     = mat,
-                             .a       = rows,
-                             .a_step  = k_step,
-                             .c       = sums,
-                             .c_step  = o_step,
-                             .scratch = sums + chunk_of(s) * o_step};
+static void run_rounded(const tf_mat_t *mat, const sizes_t *s, const float *x, const float *bias,
+                        float *out, float *scratch) {
+  const size_t         k_step = tf_align_up(s->k, TF_OP_PAD), o_step = tf_mat_out_floats(mat);
+  float               *rows = scratch, *sums = rows + chunk_of(s) * k_step;
+  tf_rounded_product_t p = {.mat     = mat,
+                            .a       = rows,
+                            .a_step  = k_step,
+                            .c       = sums,
+                            .c_step  = o_step,
+                            .scratch = sums + chunk_of(s) * o_step};
   for (uint32_t first = 0; first < s->places; first += p.row_cnt) {
     p.row_cnt = s->places - first < chunk_of(s) ? s->places - first : chunk_of(s);
     for (uint32_t i = 0; i < p.row_cnt; i++) gather_place(s, x, first + i, rows + i * k_step);
@@ -268,16 +267,17 @@ static void run_rounded(const tf_tensor_use_t *use, const sizes_t *s, uint32_t g
 }
 
 static void run(const tf_tensor_use_t *use, const float *const *in, float *out, float *scratch) {
-  const sizes_t s       = sizes_of(use);
-  const bool    rounded = is_rounded(use, &s);
-  const float  *weights = is_packed(use) && !rounded ? use->packed : in[1];
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t rounded;
+  const bool          below_fp32 = product(use, 0, &rounded);
+  const float        *weights    = is_packed(use) ? use->packed : in[1];
   for (uint32_t part = 0; part < s.batch * s.groups; part++) {
     const uint32_t group = part % s.groups;
     const float   *x     = in[0] + (size_t)part * s.channels * s.in[0] * s.in[1];
     const float   *bias  = use->in_cnt > 2 ? in[2] + group * s.outputs : NULL;
     float         *c     = out + (size_t)part * s.outputs * s.places;
-    if (rounded) {
-      run_rounded(use, &s, group, x, bias, c, scratch);
+    if (below_fp32) {
+      run_rounded(tf_rounded_at(use->packed, &rounded.source, group), &s, x, bias, c, scratch);
       continue;
     }
     fill_panels(&s, x, scratch);
@@ -306,7 +306,7 @@ const tf_tensor_op_t tf_tensor_conv = {
     .int_min     = 1 + AXIS_INTS,
     .int_max     = 1 + AXES_MAX * AXIS_INTS,
     .packs       = 1u << 1,
-    .product_cnt = 1,
+    .product     = product,
     .shape       = shape,
     .scratch_cnt = scratch_cnt,
     .ref         = ref,

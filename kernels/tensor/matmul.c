@@ -75,81 +75,78 @@ static void ref(const tf_tensor_use_t *use, const double *const *in, double *out
 
 static bool is_packed(const tf_tensor_use_t *use) { return use->constant_mask & 2u; }
 
-static bool is_rounded(const tf_tensor_use_t *use, const sizes_t *s) {
-  return is_packed(use) && tf_rounded_wanted(use, s->k);
-}
-
-static tf_mat_source_t source_of(const tf_tensor_use_t *use, const sizes_t *s) {
-  return (tf_mat_source_t){.row_floats    = 1,
-                           .column_floats = s->n,
-                           .in_cnt        = s->k,
-                           .out_cnt       = s->n,
-                           .precision     = use->precision,
-                           .range         = use->ranges[0]};
-}
-
-static size_t scratch_cnt(const tf_tensor_use_t *use) {
-  const sizes_t         s      = sizes_of(use);
-  const tf_mat_source_t source = source_of(use, &s);
-  if (is_rounded(use, &s)) return tf_rounded_scratch(&source, s.m);
-  return is_packed(use) ? 0 : tf_panel_floats(s.k, s.n);
-}
-
 static uint32_t matrix_cnt(const tf_tensor_use_t *use) {
   const sizes_t s = sizes_of(use);
   return use->in[1].cnt / (s.k * s.n);
 }
 
-/* Of one of the constant matrices. */
-static size_t matrix_bytes(const tf_tensor_use_t *use, const sizes_t *s) {
-  const tf_mat_source_t source = source_of(use, s);
-  return is_rounded(use, s) ? tf_rounded_bytes(&source)
-                            : tf_panel_floats(s->k, s->n) * sizeof(float);
+static bool product(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product) {
+  const sizes_t s = sizes_of(use);
+  if (!is_packed(use) || !tf_rounded_wanted(use, s.k) || idx >= matrix_cnt(use)) return false;
+  *product = (tf_tensor_product_t){
+      .source = {.row_floats    = 1,
+                 .column_floats = s.n,
+                 .in_cnt        = s.k,
+                 .out_cnt       = s.n,
+                 .precision     = use->precision,
+                 .range         = use->ranges[0]},
+      .input  = 1,
+      .first  = (size_t)idx * s.k * s.n
+  };
+  return true;
+}
+
+static size_t scratch_cnt(const tf_tensor_use_t *use) {
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t p;
+  if (product(use, 0, &p)) return tf_rounded_scratch(&p.source, s.m);
+  return is_packed(use) ? 0 : tf_panel_floats(s.k, s.n);
 }
 
 static size_t pack_bytes(const tf_tensor_use_t *use, const float *const *in) {
   (void)in;
-  const sizes_t s = sizes_of(use);
-  return is_packed(use) ? matrix_cnt(use) * matrix_bytes(use, &s) : 0;
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t p;
+  if (product(use, 0, &p)) return matrix_cnt(use) * tf_rounded_bytes(&p.source);
+  return is_packed(use) ? matrix_cnt(use) * tf_panel_floats(s.k, s.n) * sizeof(float) : 0;
 }
 
 static void pack(const tf_tensor_use_t *use, const float *const *in, void *target) {
-  const sizes_t   s      = sizes_of(use);
-  tf_mat_source_t source = source_of(use, &s);
-  uint8_t        *to     = target;
-  for (uint32_t i = 0; i < matrix_cnt(use); i++, to += matrix_bytes(use, &s)) {
-    source.weight = in[1] + (size_t)i * s.k * s.n;
-    if (is_rounded(use, &s))
-      tf_rounded_pack(&source, use->isa, to);
-    else
-      tf_panel_pack(source.weight, s.n, 1, s.k, s.n, (float *)(void *)to);
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t p;
+  if (product(use, 0, &p)) {
+    tf_rounded_pack_all(use, in, target);
+    return;
   }
+  float *to = target;
+  for (uint32_t i = 0; i < matrix_cnt(use); i++, to += tf_panel_floats(s.k, s.n))
+    tf_panel_pack(in[1] + (size_t)i * s.k * s.n, s.n, 1, s.k, s.n, to);
 }
 
 static void run_rounded(const tf_tensor_use_t *use, const sizes_t *s, const float *a, uint32_t b,
-                        float *out, float *scratch) {
-  const tf_mat_source_t source = source_of(use, s);
-  tf_rounded_product_t  p      = {.mat     = tf_rounded_at(use->packed, &source, b),
-                                  .a       = a,
-                                  .a_step  = s->k,
-                                  .row_cnt = s->m,
-                                  .bias    = use->bias,
-                                  .c       = out,
-                                  .c_step  = s->n,
-                                  .scratch = scratch};
+                        const tf_tensor_product_t *product, float *out, float *scratch) {
+  tf_rounded_product_t p = {.mat     = tf_rounded_at(use->packed, &product->source, b),
+                            .a       = a,
+                            .a_step  = s->k,
+                            .row_cnt = s->m,
+                            .bias    = use->bias,
+                            .c       = out,
+                            .c_step  = s->n,
+                            .scratch = scratch};
   tf_rounded_multiply(&p);
 }
 
 static void run(const tf_tensor_use_t *use, const float *const *in, float *out, float *scratch) {
-  const sizes_t s          = sizes_of(use);
-  const bool    rounded    = is_rounded(use, &s);
-  uint32_t      packed_idx = UINT32_MAX; /* what scratch holds */
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t rounded;
+  const bool          below_fp32 = product(use, 0, &rounded);
+  uint32_t            packed_idx = UINT32_MAX; /* what scratch holds */
   for (uint32_t i = 0; i < s.batch; i++, out += (size_t)s.m * s.n) {
     uint32_t a = 0, b = 0;
     if (!s.shared) operands_of(use, i, &a, &b);
     const float *rows = in[0] + (size_t)a * s.m * s.k;
-    if (rounded) {
-      run_rounded(use, &s, rows, b, out, scratch);
+    if (below_fp32) {
+      run_rounded(use, &s, rows, b, &rounded, out, scratch);
       continue;
     }
     if (!is_packed(use) && b != packed_idx)
@@ -180,7 +177,7 @@ const tf_tensor_op_t tf_tensor_matmul = {
     .in_max      = 2,
     .fuses_bias  = true,
     .packs       = 1u << 1,
-    .product_cnt = 1,
+    .product     = product,
     .shape       = shape,
     .scratch_cnt = scratch_cnt,
     .ref         = ref,

@@ -71,29 +71,35 @@ tf_err_t tf_recurrent_check(const tf_tensor_use_t *use, const float *const *in) 
 }
 
 /* W or R of a direction. */
-typedef struct part {
-  uint32_t        k;
-  tf_mat_source_t source; /* below fp32 */
-} part_t;
-
 enum { PART_X, PART_H, PART_CNT };
 
-static part_t part_of(const tf_tensor_use_t *use, const sizes_t *s, uint32_t part) {
-  const uint32_t k = part == PART_X ? s->inputs : s->units;
-  return (part_t){
-      .k      = k,
+static uint32_t inputs_of(const sizes_t *s, uint32_t part) {
+  return part == PART_X ? s->inputs : s->units;
+}
+
+/* Products in the order in which they are packed: W and R of each direction. */
+bool tf_recurrent_product(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product) {
+  const sizes_t  s    = sizes_of(use);
+  const uint32_t part = idx % PART_CNT, d = idx / PART_CNT, k = inputs_of(&s, part);
+  if (d >= s.directions || !tf_rounded_wanted(use, k)) return false;
+  *product = (tf_tensor_product_t){
       .source = {.row_floats = k,
                  .in_cnt     = k,
-                 .out_cnt    = s->gates,
+                 .out_cnt    = s.gates,
                  .precision  = use->precision,
-                 .range      = use->ranges[part]}
+                 .range      = use->ranges[part]},
+      .input  = part == PART_X ? IN_W : IN_R,
+      .first  = (size_t)d * s.gates * k,
+      .range  = part
   };
+  return true;
 }
 
 static size_t part_bytes(const tf_tensor_use_t *use, const sizes_t *s, uint32_t part) {
-  const part_t p = part_of(use, s, part);
-  return tf_rounded_wanted(use, p.k) ? tf_rounded_bytes(&p.source)
-                                     : tf_panel_floats(p.k, s->gates) * sizeof(float);
+  tf_tensor_product_t p;
+  return tf_recurrent_product(use, part, &p)
+             ? tf_rounded_bytes(&p.source)
+             : tf_panel_floats(inputs_of(s, part), s->gates) * sizeof(float);
 }
 
 static size_t bias_floats(const sizes_t *s) { return tf_align_up(s->gates, TF_PANEL); }
@@ -124,13 +130,14 @@ size_t tf_recurrent_pack_bytes(const tf_tensor_use_t *use, const tf_recurrent_ce
 
 static void pack_part(const tf_tensor_use_t *use, const sizes_t *s, uint32_t part,
                       const float *weight, void *target) {
-  part_t p = part_of(use, s, part);
-  if (tf_rounded_wanted(use, p.k)) {
-    p.source.weight = weight;
-    tf_rounded_pack(&p.source, use->isa, target);
-  } else {
-    tf_panel_pack(weight, 1, p.k, p.k, s->gates, target);
+  const uint32_t      k = inputs_of(s, part);
+  tf_tensor_product_t p;
+  if (!tf_recurrent_product(use, part, &p)) {
+    tf_panel_pack(weight, 1, k, k, s->gates, target);
+    return;
   }
+  p.source.weight = weight;
+  tf_rounded_pack(&p.source, use->isa, target);
 }
 
 void tf_recurrent_pack(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,
@@ -161,24 +168,26 @@ static size_t own_scratch(const sizes_t *s) {
 
 size_t tf_recurrent_scratch_cnt(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell) {
   (void)cell;
-  const sizes_t s = sizes_of(use);
-  const part_t  x = part_of(use, &s, PART_X), h = part_of(use, &s, PART_H);
-  size_t        own = own_scratch(&s), of_x = 0, of_h = 0;
-  if (tf_rounded_wanted(use, x.k)) of_x = tf_rounded_scratch(&x.source, s.rows * s.batch);
-  if (tf_rounded_wanted(use, h.k)) of_h = tf_rounded_scratch(&h.source, 1);
-  return own + (of_x > of_h ? of_x : of_h);
+  const sizes_t       s = sizes_of(use);
+  tf_tensor_product_t x, h;
+  size_t              of_x = 0, of_h = 0;
+  if (tf_recurrent_product(use, PART_X, &x))
+    of_x = tf_rounded_scratch(&x.source, s.rows * s.batch);
+  if (tf_recurrent_product(use, PART_H, &h)) of_h = tf_rounded_scratch(&h.source, 1);
+  return own_scratch(&s) + (of_x > of_h ? of_x : of_h);
 }
 
 /* Gates of row_cnt rows that lie one behind the other. */
 static void multiply(const tf_tensor_use_t *use, const sizes_t *s, uint32_t d, uint32_t part,
                      const float *rows, uint32_t row_cnt, float *gates, float *scratch) {
-  const part_t   p    = part_of(use, s, part);
-  const uint8_t *mat  = part_at(use, s, d, part);
-  const float   *bias = bias_at(use, s, d, part);
-  if (tf_rounded_wanted(use, p.k)) {
+  const uint8_t      *mat  = part_at(use, s, d, part);
+  const float        *bias = bias_at(use, s, d, part);
+  const uint32_t      k    = inputs_of(s, part);
+  tf_tensor_product_t p;
+  if (tf_recurrent_product(use, part, &p)) {
     tf_rounded_product_t r = {.mat     = (const tf_mat_t *)(const void *)mat,
                               .a       = rows,
-                              .a_step  = p.k,
+                              .a_step  = k,
                               .row_cnt = row_cnt,
                               .bias    = bias,
                               .c       = gates,
@@ -189,9 +198,9 @@ static void multiply(const tf_tensor_use_t *use, const sizes_t *s, uint32_t d, u
   }
   tf_panel_product_t r = {.m      = row_cnt,
                           .n      = s->gates,
-                          .k      = p.k,
+                          .k      = k,
                           .a      = rows,
-                          .a_step = p.k,
+                          .a_step = k,
                           .b      = (const float *)(const void *)mat,
                           .c      = gates,
                           .c_step = s->gate_floats,

@@ -30,6 +30,7 @@ void     tf_recurrent_ref(const tf_tensor_use_t *use, const tf_recurrent_cell_t 
                           const double *const *in, double *out, double *scratch);
 void     tf_recurrent_run(const tf_tensor_use_t *use, const tf_recurrent_cell_t *cell,
                           const float *const *in, float *out, float *scratch);
+bool tf_recurrent_product(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product);
 uint64_t tf_recurrent_flops(const tf_tensor_use_t *use);
 
 #define TF_RECURRENT(op_name, inputs, the_cell)                                                    \
@@ -59,7 +60,7 @@ uint64_t tf_recurrent_flops(const tf_tensor_use_t *use);
       .int_min     = 1,                                                                            \
       .int_max     = 2,                                                                            \
       .packs       = 1u << 1 | 1u << 2 | 1u << 3, /* W, R, B */                                    \
-      .product_cnt = 2,                           /* W x, R h */                                   \
+      .product     = tf_recurrent_product,                                                         \
       .shape       = shape,                                                                        \
       .scratch_cnt = scratch_cnt,                                                                  \
       .ref         = ref,                                                                          \

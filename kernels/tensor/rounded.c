@@ -15,6 +15,14 @@ void *tf_rounded_pack(const tf_mat_source_t *source, tf_isa_t isa, void *target)
   return weights + tf_mat_bytes(source);
 }
 
+void tf_rounded_pack_all(const tf_tensor_use_t *use, const float *const *in, void *target) {
+  tf_tensor_product_t p;
+  for (uint32_t i = 0; use->op->product(use, i, &p); i++) {
+    p.source.weight = in[p.input] + p.first;
+    target          = tf_rounded_pack(&p.source, use->isa, target);
+  }
+}
+
 const tf_mat_t *tf_rounded_at(const void *packed, const tf_mat_source_t *source, uint32_t idx) {
   return (const tf_mat_t *)(const void *)((const uint8_t *)packed + idx * tf_rounded_bytes(source));
 }

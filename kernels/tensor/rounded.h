@@ -1,12 +1,11 @@
 /* Products below fp32 inside a net: rows of floats times a constant matrix of op/mat.h, packed behind its header. Rows are made
  * ready a chunk at a time in scratch; nothing past the last output is written.
  *
- * Which products these are: those of matmul, conv and the recurrent layers with a constant side, of at most TF_OP_WIDTH_MAX inputs (int8 sums are
- * exact up to there). Everything else of a net is float. */
+ * Which products these are an op's product says: those of matmul, conv and the recurrent layers with a constant side, of at most
+ * TF_OP_WIDTH_MAX inputs (int8 sums are exact up to there). Everything else of a net is float. */
 #ifndef TF_KERNELS_TENSOR_ROUNDED_H
 #define TF_KERNELS_TENSOR_ROUNDED_H
 
-#include "op/mat.h"
 #include "tensor/tensor.h"
 
 /* Rows made ready at a time: a multiple of the tiles of op/mat_avx512.c. */
@@ -23,6 +22,8 @@ TF_INLINE bool tf_rounded_wanted(const tf_tensor_use_t *use, uint32_t in_cnt) {
 size_t tf_rounded_bytes(const tf_mat_source_t *source);
 /* target: aligned to 64. What lies behind it is returned. */
 void *tf_rounded_pack(const tf_mat_source_t *source, tf_isa_t isa, void *target);
+/* All of use's products, one behind the other. */
+void tf_rounded_pack_all(const tf_tensor_use_t *use, const float *const *in, void *target);
 /* The matrix number idx of equal ones. */
 const tf_mat_t *tf_rounded_at(const void *packed, const tf_mat_source_t *source, uint32_t idx);
 

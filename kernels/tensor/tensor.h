@@ -14,8 +14,7 @@
 #ifndef TF_KERNELS_TENSOR_H
 #define TF_KERNELS_TENSOR_H
 
-#include "op/op.h"
-#include "tf/model.h"
+#include "op/mat.h"
 
 #define TF_TENSOR_RANK_MAX   8u
 #define TF_TENSOR_INPUTS_MAX 32u
@@ -45,6 +44,14 @@ typedef struct tf_tensor_loop {
 
 typedef struct tf_tensor_op tf_tensor_op_t;
 
+/* A product of an op with a constant matrix, which may run below fp32 (rounded.h). */
+typedef struct tf_tensor_product {
+  tf_mat_source_t source; /* weight is the caller's to set: input's constant, from value first on */
+  uint32_t        input;  /* of the op: the constant */
+  size_t          first;
+  uint32_t        range; /* whose rows it meets: of use->ranges */
+} tf_tensor_product_t;
+
 /* One use of an op. ints and reals mean what the op's file says. shape fills out and loop. */
 typedef struct tf_tensor_use {
   const tf_tensor_op_t *op;
@@ -68,12 +75,11 @@ struct tf_tensor_op {
   uint32_t    in_min, in_max;
   uint32_t    int_min, int_max; /* how many ints it takes */
   uint32_t    real_cnt;
-  bool        takes_row;   /* a row op's name */
-  bool        in_place;    /* out may be the memory of an input of the same size */
-  bool        is_view;     /* out is input 0 under another shape: nothing is run */
-  bool        fuses_bias;  /* adds use->bias, one value each of the last axis, in the same pass */
-  uint32_t    packs;       /* bit i: where input i is a constant, run reads packed in its place */
-  uint32_t    product_cnt; /* with a constant side, which may run below fp32 (rounded.h) */
+  bool        takes_row;  /* a row op's name */
+  bool        in_place;   /* out may be the memory of an input of the same size */
+  bool        is_view;    /* out is input 0 under another shape: nothing is run */
+  bool        fuses_bias; /* adds use->bias, one value each of the last axis, in the same pass */
+  uint32_t    packs;      /* bit i: where input i is a constant, run reads packed in its place */
   /* Sets out and loop from in, ints and reals; checks every size. E_MODEL_SHAPE, E_MODEL_FORMAT. */
   tf_err_t (*shape)(tf_tensor_use_t *use);
   /* scratch: of scratch_cnt values, NULL where that is NULL. */
@@ -86,6 +92,8 @@ struct tf_tensor_op {
   tf_err_t (*check)(const tf_tensor_use_t *use, const float *const *in);
   size_t (*pack_bytes)(const tf_tensor_use_t *use, const float *const *in);
   void (*pack)(const tf_tensor_use_t *use, const float *const *in, void *target);
+  /* Product number idx below use->precision; false past the last. What is not told here stays fp32. NULL for most ops. */
+  bool (*product)(const tf_tensor_use_t *use, uint32_t idx, tf_tensor_product_t *product);
   uint64_t (*flops)(const tf_tensor_use_t *use); /* NULL: one a value of out */
 };
 

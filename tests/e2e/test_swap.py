@@ -62,7 +62,9 @@ class Registry:
                 "strategies=[{name: flow, model: lstm, buy: 'score > 0.05', sell: 'score < -0.05', books: all}]"]
 
 
-class Swap(unittest.TestCase):
+class Swapping(unittest.TestCase):
+    """An engine with a registry of three versions."""
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="tf-swap-")
         self.addCleanup(folder.cleanup)
@@ -88,6 +90,8 @@ class Swap(unittest.TestCase):
         out, _ = run("tail", journal, "--json")
         return got, [json.loads(line) for line in out.splitlines()]
 
+
+class Swap(Swapping):
     def check_swaps(self, *sets):
         with Exchange() as exchange, self.engine(exchange, *sets) as engine:
             self.busy(engine)

@@ -2,6 +2,7 @@
 config may not say of it."""
 import pathlib
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -10,6 +11,7 @@ from harness import DATA, ROOT, SMALL, main, replay, run, shm_name
 CONFIG = str(ROOT / "configs" / "replay-lstm.yaml")
 WINDOW = 20
 MADE = f"binance-spot:{SMALL / 'binance_spot_made.txt'}"
+FEATURES = (ROOT / "models" / "example-lstm.features").read_text().splitlines()[1:]  # behind a comment
 ONE = "engine.lanes=[{stages: all}]"
 TWO = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide, emit]}]"
 THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
@@ -43,6 +45,20 @@ class WindowModel(unittest.TestCase):
         self.assertGreater(done["actions"]["sell"], 0)
         fp32 = replay(f"binance-usdm:{path}", config=CONFIG)[0]
         self.assertNotEqual(fp32["decisions_hash"], done["decisions_hash"], "int8 rounds")
+
+    def test_nets_slide_the_same_on_any_threads(self):
+        """A net's window: convolutions keep what earlier ticks computed, a recurrence is deferred."""
+        for family, window, columns in (("tcn", 32, 8), ("rnn", 15, 5)):
+            with self.subTest(family), tempfile.TemporaryDirectory() as folder:
+                file = f"{folder}/{family}.safetensors"
+                run("model", "import", ROOT / "tests" / "golden" / "models" / f"{family}.onnx", "--features",
+                    ",".join(FEATURES[:columns]), "--out", file)
+                sets = [f"models.0.file={file}", f"models.0.window={window}"]
+                runs = [replay(MADE, sets=[*sets, lanes], config=CONFIG)[0] for lanes in (ONE, ONE, TWO, THREE)]
+                for key in ("decisions_hash", "decisions"):
+                    self.assertEqual(len({r[key] for r in runs}), 1, key)
+                self.assertTrue(all(r["ledger"]["residual"] == 0 for r in runs))
+                self.assertGreater(runs[0]["inference"]["done"], 0)
 
     def test_window_that_is_not_the_files_is_refused_with_both_numbers(self):
         for window in (1, WINDOW - 1, WINDOW + 1):

@@ -10,6 +10,15 @@
 #define tf_decimal_span_long       swar_decimal_span_long
 #define tf_decimal_tails           swar_decimal_tails
 #define tf_decimal_u64_scan        swar_decimal_u64_scan
+#define tf_json_layout_add         swar_json_layout_add
+#define tf_json_layout_bar         swar_json_layout_bar
+#define tf_json_layout_find        swar_json_layout_find
+#define tf_json_layout_learn       swar_json_layout_learn
+#define tf_json_layout_places      swar_json_layout_places
+#define tf_json_layout_room        swar_json_layout_room
+#define tf_json_layout_take        swar_json_layout_take
+#define tf_json_layout_way         swar_json_layout_way
+#define tf_json_layouts_init       swar_json_layouts_init
 #define tf_json_levels_read        swar_json_levels_read
 #define tf_json_levels_read_worded swar_json_levels_read_worded
 #define tf_json_orders_init        swar_json_orders_init

@@ -7,7 +7,7 @@ import sys
 root = pathlib.Path(__file__).resolve().parents[2]
 problems = []
 raw = re.compile(r"__ATOMIC_|__atomic_|\bmemory_order_|_Atomic\b|stdatomic\.h")
-paired = re.compile(r"\btf_(load_acquire|store_release)\w*\(")
+paired = re.compile(r"\btf_(load_acquire|store_release|exchange_both)\w*\(")
 relaxed = re.compile(r"\btf_(load|store)_relaxed\w*\(")
 fence = re.compile(r"\btf_fence_(acquire|release)\(")
 for path in sorted(p for top in ("include", "engine", "kernels", "adapters", "tools") for p in (root / top).rglob("*.[ch]")):

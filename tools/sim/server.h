@@ -82,7 +82,7 @@ typedef struct sim_server_config {
   uint32_t      send_bytes;  /* kept for a client that reads slowly, then it is cut */
   uint32_t      clients_max; /* 1 .. SIM_CLIENTS_MAX */
   sim_service_t service;
-  faults_t *faults; /* the caller's; the server counts in it */
+  faults_t     *faults; /* the caller's; the server counts in it */
 } sim_server_config_t;
 
 typedef struct sim_server_counts {

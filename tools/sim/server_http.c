@@ -33,7 +33,7 @@ static bool answer_by_fault(sim_client_t *c, bool is_upgrade) {
 /* When the answer may begin: faults hold it back. */
 static uint64_t answer_due_ns(const sim_server_t *s, bool is_snapshot) {
   const faults_t *faults = s->config.faults;
-  uint64_t            due_ns = s->now_ns + faults->ns[SIM_FAULT_SLOW_REST];
+  uint64_t        due_ns = s->now_ns + faults->ns[SIM_FAULT_SLOW_REST];
   return is_snapshot ? due_ns + faults->ns[SIM_FAULT_LATE_SNAPSHOT] : due_ns;
 }
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/exchange.h"
 #include "faults/random.h"
+#include "sim/exchange.h"
 
 #define TOP_LEVELS 25
 #define IDS_A_SIDE UINT64_C(100000000) /* ids fall as prices rise, from here on */

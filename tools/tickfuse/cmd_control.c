@@ -313,13 +313,18 @@ static void print_model(const json_t *row) {
          TEXT_(row, "sha256"), TEXT_(row, "state"));
   if (json_is_integer(beside)) printf("  beside %lld", INT_(row, "beside"));
   if (json_is_integer(previous)) printf("  before %lld", INT_(row, "previous"));
+  const json_t *canary = json_object_get(row, "canary");
+  if (canary)
+    printf("  on %.0f %%: %lld answers, %lld refused, %lld late",
+           json_real_value(json_object_get(canary, "share")), INT_(canary, "answers"),
+           INT_(canary, "refused"), INT_(canary, "late"));
   printf("  %lld swaps, %lld refused%s%s\n", INT_(row, "swaps"), INT_(row, "refused"),
          refusal ? ": " : "", refusal ? refusal : "");
 }
 
 static bool is_settled(const json_t *row) {
   const char *state = TEXT_(row, "state");
-  return state && (!strcmp(state, "idle") || !strcmp(state, "ready"));
+  return state && (!strcmp(state, "idle") || !strcmp(state, "ready") || !strcmp(state, "canary"));
 }
 
 static const json_t *find_model(const json_t *answer, const char *name) {
@@ -342,11 +347,12 @@ static json_t *await_model(const client_t *c, const char *name) {
   }
 }
 
-static int tell_models(const client_t *c, const char *const *words, const char *sha256) {
+static int tell_models(const client_t *c, const char *const *words, const char *sha256,
+                       const char *share) {
   const char *verb = words[2] ? words[2] : "list", *name = words[2] ? words[3] : NULL;
   json_t     *answer =
-      ask(c, json_pack("{ss ss ss* ss* ss*}", "command", "model", "verb", verb, "model", name,
-                       "version", name ? words[4] : NULL, "sha256", sha256));
+      ask(c, json_pack("{ss ss ss* ss* ss* ss*}", "command", "model", "verb", verb, "model", name,
+                       "version", name ? words[4] : NULL, "sha256", sha256, "share", share));
   size_t        i;
   const json_t *row;
   int           code = answer ? exit_code(answer) : TF_EXIT_FAILED;
@@ -366,10 +372,64 @@ static int tell_models(const client_t *c, const char *const *words, const char *
   return code;
 }
 
+/* ---- the model cache ---- */
+
+static void print_level(const json_t *l) {
+  printf(
+      "level    %-12s %10lld hits %8lld misses %6lld models %12lld bytes, %.3f ms a hit (%.3f at "
+      "most), %lld damaged, %lld failed\n",
+      TEXT_(l, "level"), INT_(l, "hits"), INT_(l, "misses"), INT_(l, "models"), INT_(l, "bytes"),
+      json_real_value(json_object_get(l, "hit_ms_mean")),
+      json_real_value(json_object_get(l, "hit_ms_max")), INT_(l, "damaged"), INT_(l, "failed"));
+}
+
+static void print_cached(const json_t *row) {
+  printf("%-40s %-10s version %-6lld %10lld bytes %8lld takes%s%s\n", TEXT_(row, "key"),
+         TEXT_(row, "level"), INT_(row, "version"), INT_(row, "bytes"), INT_(row, "takes"),
+         INT_(row, "holders") ? ", serves" : "",
+         json_is_true(json_object_get(row, "pinned")) ? ", pinned" : "");
+}
+
+/* The engine's pages, one behind the other, in one answer. */
+static json_t *ask_cache(const client_t *c, const char *verb, const char *key) {
+  json_t *all   = ask(c, json_pack("{ss ss ss*}", "command", "cache", "verb", verb, "key", key));
+  json_t *cache = json_object_get(all, "model_cache"), *next = NULL;
+  while ((next = json_object_get(cache, "next")) && json_is_integer(next)) {
+    char from[24];
+    snprintf(from, sizeof from, "%lld", (long long)json_integer_value(next));
+    json_t *page =
+        ask(c, json_pack("{ss ss ss}", "command", "cache", "verb", "list", "from", from));
+    json_t *more = json_object_get(page, "model_cache");
+    if (!more) return page ? (json_decref(all), page) : all;
+    json_array_extend(json_object_get(cache, "models"), json_object_get(more, "models"));
+    json_object_set(cache, "next", json_object_get(more, "next"));
+    json_decref(page);
+  }
+  return all;
+}
+
+static int tell_cache(const client_t *c, const char *const *words) {
+  json_t       *answer = ask_cache(c, words[2] ? words[2] : "list", words[2] ? words[3] : NULL);
+  size_t        i;
+  const json_t *row;
+  if (!answer) return TF_EXIT_FAILED;
+  int           code  = exit_code(answer);
+  const json_t *cache = json_object_get(answer, "model_cache");
+  if (c->as_json || !cache) {
+    print_answer(c, answer);
+  } else {
+    json_array_foreach(json_object_get(cache, "levels"), i, row) print_level(row);
+    json_array_foreach(json_object_get(cache, "models"), i, row) print_cached(row);
+  }
+  json_decref(answer);
+  return code;
+}
+
 static int obey(const client_t *c, const char *const *words, const char *channels,
-                const char *sha256) {
+                const char *sha256, const char *share) {
   const char *command = words[1];
-  if (!strcmp(command, "model")) return tell_models(c, words, sha256);
+  if (!strcmp(command, "model")) return tell_models(c, words, sha256, share);
+  if (!strcmp(command, "cache")) return tell_cache(c, words);
   if (!strcmp(command, "subscribe") || !strcmp(command, "unsubscribe"))
     return change_streams(c, words, channels);
   if (!strcmp(command, "streams")) return list_streams(c, words[2]);
@@ -391,19 +451,20 @@ static bool are_utf8(const char *const *words) {
 
 int tf_cmd_control(int argc, char **argv) {
   static const char *token_file[TF_CLI_VALUES_MAX], *channels[TF_CLI_VALUES_MAX],
-      *sha256[TF_CLI_VALUES_MAX];
-  static client_t       client;
-  const char           *words[WORDS_MAX + 1] = {NULL};
-  uint32_t              token_file_cnt = 0, channels_cnt = 0, sha256_cnt = 0, json = 0;
+      *sha256[TF_CLI_VALUES_MAX], *share[TF_CLI_VALUES_MAX];
+  static client_t client;
+  const char     *words[WORDS_MAX + 1] = {NULL};
+  uint32_t        token_file_cnt = 0, channels_cnt = 0, sha256_cnt = 0, share_cnt = 0, json = 0;
   const tf_cli_option_t options[] = {
       {"--channels",   "LIST",
        "subscribe, unsubscribe: trade,quote,book,ticker; all that the feed has",        channels,
-       &channels_cnt                                                                                     },
+       &channels_cnt                                                                                          },
       {"--sha256",     "HEX",  "model load, swap: the SHA-256 that the file must have", sha256,
-       &sha256_cnt                                                                                       },
+       &sha256_cnt                                                                                            },
+      {"--share",      "N",    "model canary: per cent of the instruments",             share,      &share_cnt},
       {"--token-file", "FILE", "the token that control.token_file asks for",            token_file,
-       &token_file_cnt                                                                                   },
-      {"--json",       NULL,   "the answer as the socket gives it",                     NULL,       &json},
+       &token_file_cnt                                                                                        },
+      {"--json",       NULL,   "the answer as the socket gives it",                     NULL,       &json     },
   };
   const tf_cli_spec_t spec = {
       "control SOCKET status|halt|resume|drain [--token-file FILE] [--json]\n"
@@ -412,7 +473,10 @@ int tf_cmd_control(int argc, char **argv) {
       "       tickfuse control SOCKET streams [FEED]\n"
       "       tickfuse control SOCKET model [list]\n"
       "       tickfuse control SOCKET model load|swap MODEL [VERSION] [--sha256 HEX]\n"
-      "       tickfuse control SOCKET model rollback|drop MODEL",
+      "       tickfuse control SOCKET model canary MODEL [VERSION] [--share N]\n"
+      "       tickfuse control SOCKET model rollback|drop|promote|abort MODEL\n"
+      "       tickfuse control SOCKET cache [list]\n"
+      "       tickfuse control SOCKET cache pin|unpin|evict|warm KEY",
       "Asks a running engine for its state, holds its actions back (every decision is HOLD until\n"
       "resume), tells it what is held of an instrument (negative: short), or ends it in order: "
       "feeds\n"
@@ -421,7 +485,9 @@ int tf_cmd_control(int argc, char **argv) {
       "reconnecting, and lists its streams: state, age of the newest data and of the request, "
       "request,\n"
       "tries, the venue's refusal. Loads another version of a model from its registry, lets it\n"
-      "serve, or goes back. SOCKET is the config's control.path.",
+      "serve, or goes back. Says what the model cache has at which level, and pins, evicts or "
+      "loads\n"
+      "one. SOCKET is the config's control.path.",
       options,
       TF_ARRAY_CNT(options),
       words,
@@ -444,7 +510,7 @@ int tf_cmd_control(int argc, char **argv) {
     return TF_EXIT_FAILED;
   }
   code = obey(&client, words, channels_cnt ? channels[channels_cnt - 1] : NULL,
-              sha256_cnt ? sha256[sha256_cnt - 1] : NULL);
+              sha256_cnt ? sha256[sha256_cnt - 1] : NULL, share_cnt ? share[share_cnt - 1] : NULL);
   close(client.fd);
   return code;
 }

@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "model/calibrate.h"
+#include "model/cluster.h"
+#include "model/prune.h"
 
 #define SECONDS_PRESET 3.0
 #define SECONDS_MAX    3600.0
@@ -22,7 +25,7 @@ typedef struct command {
 } command_t;
 
 static const command_t commands[] = {
-    {"import",  tf_cmd_model_import,  "fFRonwOpejh",
+    {"import",  tf_cmd_model_import,  "fFRonwOpecCqrkjh",
      "usage: tickfuse model import FILE.onnx --features \"a,b,c\" --out "
      "FILE.safetensors\n"
      "\n"
@@ -43,9 +46,23 @@ static const command_t commands[] = {
      "  --name NAME           the model's name, A-Z a-z 0-9 _ - . (default: FILE without .onnx)\n"
      "  --window N            rows in a window, where the ONNX file leaves it open\n"
      "  --output NAME         which of the ONNX file's outputs (default: the only one of floats)\n"
-     "  --precision P         also measure the error in bf16, fp16 or int8; the file holds fp32\n"
-     "  --error-max X         refuse the model when a known answer is further off in that "
-     "precision\n"
+     "  --precision P         bf16, fp16 or int8: what the weights of products are stored in, and "
+     "run\n"
+     "                        (default: fp32)\n"
+     "  --error-max X         refuse the model when an answer is further off in that precision\n"
+     "  --calibrate ROWS      measure the error on rows of the market, and take int8 ranges from "
+     "them:\n"
+     "                        X.npy, of numbers or as `features eval` writes it, or VENUE:FILE\n"
+     "  --config CONFIG       whose features a VENUE:FILE is run through\n"
+     "  --percentile Q        int8 ranges hold so many percent of the values, 50 to 100; without "
+     "it "
+     "100,\n"
+     "                        and ranges are left out where each row by itself errs less\n"
+     "  --prune SHARE         take so many of a chain's hidden units out, above 0 to 0.95, those "
+     "of "
+     "the\n"
+     "                        smallest weights\n"
+     "  --cluster N           leave the weights of a product N values, 2 to 256\n"
      "  --json                the report as one JSON object\n"            },
     {"inspect", tf_cmd_model_inspect, "ipejh",
      "usage: tickfuse model inspect FILE.safetensors [--precision P] [--json]\n"
@@ -78,7 +95,7 @@ static const command_t commands[] = {
      "  --precision P  fp32, bf16, fp16 or int8 (default: the file's own)\n"
      "  --isa ISA      scalar, avx2 or avx512 (default: the best of this CPU)\n"
      "  --json         the report as one JSON object\n"                   },
-    {"bench",   tf_cmd_model_bench,   "sSipbePjh",
+    {"bench",   tf_cmd_model_bench,   "sSipbeLPjh",
      "usage: tickfuse model bench FILE.safetensors | --shape SHAPE [--precision P] "
      "[--seconds N] "
      "[--json]\n"
@@ -102,6 +119,9 @@ static const command_t commands[] = {
      "  --backend B      cpu, or auto, which is the same in this build\n"
      "  --seconds N      how long to measure, above 0 to 3600 (default 3)\n"
      "  --isa ISA        scalar, avx2 or avx512 (default: the best of this CPU)\n"
+     "  --lanes N        2: a helper thread on another core shares the products of recurrent "
+     "layers "
+     "(default: 1)\n"
      "  --profile        each step's share of the time (of a graph of tensor operations)\n"
      "  --json           one JSON object\n"                               },
     {"verify",  tf_cmd_model_verify,  "pejh",
@@ -133,8 +153,14 @@ static const struct option long_options[] = {
     {"window",        required_argument, NULL, 'w'},
     {"output",        required_argument, NULL, 'O'},
     {"precision",     required_argument, NULL, 'p'},
+    {"calibrate",     required_argument, NULL, 'c'},
+    {"config",        required_argument, NULL, 'C'},
+    {"percentile",    required_argument, NULL, 'q'},
+    {"prune",         required_argument, NULL, 'r'},
+    {"cluster",       required_argument, NULL, 'k'},
     {"backend",       required_argument, NULL, 'b'},
     {"error-max",     required_argument, NULL, 'e'},
+    {"lanes",         required_argument, NULL, 'L'},
     {"json",          no_argument,       NULL, 'j'},
     {"profile",       no_argument,       NULL, 'P'},
     {"help",          no_argument,       NULL, 'h'},
@@ -211,6 +237,28 @@ static bool parse_error_max(const char *text, double *error_max) {
   return end != text && *end == 0 && *error_max > 0.0 && *error_max <= ERROR_MAX_MAX;
 }
 
+static bool parse_percentile(const char *text, double *percentile) {
+  char *end;
+  *percentile = strtod(text, &end);
+  return end != text && *end == 0 && *percentile >= TF_CALIBRATE_PERCENTILE_MIN &&
+         *percentile <= 100.0;
+}
+
+static bool parse_share(const char *text, double *share) {
+  char *end;
+  *share = strtod(text, &end);
+  return end != text && *end == 0 && *share > 0.0 && *share <= TF_PRUNE_SHARE_MAX;
+}
+
+static bool parse_clusters(const char *text, uint32_t *cnt) {
+  char *end;
+  long  value = strtol(text, &end, 10);
+  if (end == text || *end || value < (long)TF_CLUSTER_CNT_MIN || value > (long)TF_CLUSTER_CNT_MAX)
+    return false;
+  *cnt = (uint32_t)value;
+  return true;
+}
+
 /* One option's value; 0, or the exit code. */
 static int parse_value(const char *command, int letter, const char *value,
                        tf_cmd_model_args_t *args) {
@@ -222,6 +270,8 @@ static int parse_value(const char *command, int letter, const char *value,
   case 'n': args->name = value; break;
   case 'I': args->input = value; break;
   case 's': args->shape = value; break;
+  case 'c': args->calibrate = value; break;
+  case 'C': args->config = value; break;
   case 'O': args->output = value; break;
   case 'j': args->json = true; break;
   case 'P': args->profile = true; break;
@@ -248,6 +298,26 @@ static int parse_value(const char *command, int letter, const char *value,
     if (!parse_window(value, &args->window))
       return tf_cmd_model_usage(command, "--window %s is not an integer of 1 to %u", value,
                                 TF_GRAPH_WINDOW_MAX);
+    break;
+  case 'q':
+    if (!parse_percentile(value, &args->percentile))
+      return tf_cmd_model_usage(command, "--percentile %s is not a number of %g to 100", value,
+                                TF_CALIBRATE_PERCENTILE_MIN);
+    break;
+  case 'r':
+    if (!parse_share(value, &args->prune))
+      return tf_cmd_model_usage(command, "--prune %s is not a number above 0, up to %g", value,
+                                TF_PRUNE_SHARE_MAX);
+    break;
+  case 'k':
+    if (!parse_clusters(value, &args->cluster))
+      return tf_cmd_model_usage(command, "--cluster %s is not an integer of %u to %u", value,
+                                TF_CLUSTER_CNT_MIN, TF_CLUSTER_CNT_MAX);
+    break;
+  case 'L':
+    if (strcmp(value, "1") != 0 && strcmp(value, "2") != 0)
+      return tf_cmd_model_usage(command, "--lanes %s is neither 1 nor 2", value);
+    args->options.model.lanes = (uint32_t)(value[0] - '0');
     break;
   case 'e':
     if (!parse_error_max(value, &args->options.model.error_max))

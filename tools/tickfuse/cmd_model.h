@@ -23,6 +23,11 @@ typedef struct tf_cmd_model_args {
   const char         *output;
   const char         *shape;
   const char         *backend;
+  const char         *calibrate;
+  const char         *config;
+  double              percentile; /* 0: not given */
+  double              prune;      /* share of hidden units; 0: none */
+  uint32_t            cluster;    /* values of a tensor; 0: any */
   double              seconds;
   uint32_t            window; /* 0: not given */
   bool                json;

@@ -1,5 +1,6 @@
 /* tickfuse model bench. */
 #include <math.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include "cmd_model.h"
@@ -8,6 +9,46 @@
 #include "core/error.h"
 #include "model/measure.h"
 #include "model/shapes.h"
+#include "tf/atomic.h"
+
+/* The second thread of a model of two lanes. */
+typedef struct helper {
+  const tf_model_t *model;
+  pthread_t         thread;
+  int               cpu;
+  bool              is_running; /* by the main thread */
+  uint32_t          stopping;   /* by the main thread */
+} helper_t;
+
+static void *help(void *arg) {
+  helper_t *h = arg;
+  (void)tf_cpu_pin(h->cpu, "model-helper");
+  while (!tf_load_relaxed_u32(&h->stopping)) /* relaxed: a flag, nothing is read behind it */
+    if (!h->model->assist(h->model)) tf_spin_pause();
+  return NULL;
+}
+
+/* On the first core allowed that is not cpu. */
+static tf_err_t start_helper(helper_t *h, const tf_model_t *model, int cpu) {
+  cpu_set_t allowed;
+  *h = (helper_t){.model = model, .cpu = -1};
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_ZERO(&allowed);
+  for (int i = 0; i < CPU_SETSIZE && h->cpu < 0; i++)
+    if (i != cpu && CPU_ISSET(i, &allowed)) h->cpu = i;
+  if (h->cpu < 0)
+    return TF_ERR(E_CORE_THREAD,
+                  "--lanes 2 wants a second core; this process may use core %d alone", cpu);
+  if (pthread_create(&h->thread, NULL, help, h) != 0)
+    return TF_ERR(E_CORE_THREAD, "the helper's thread cannot be started");
+  h->is_running = true;
+  return TF_OK;
+}
+
+static void stop_helper(helper_t *h) {
+  if (!h->is_running) return;
+  tf_store_relaxed_u32(&h->stopping, 1); /* relaxed: a flag, nothing is written for it */
+  pthread_join(h->thread, NULL);
+}
 
 /* p50, p99, p99.9 and max of hist under prefix. */
 static void add_quantiles(json_t *all, const char *prefix, const tf_hist_t *hist) {
@@ -86,6 +127,12 @@ static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *
     add_quantiles(all, "late_", &m->late_ns);
   }
   if (tf_loader_stream(model, NULL)) add_quantiles(all, "whole_", &m->whole_ns);
+  if (model->assist) {
+    const tf_split_t *split = tf_loader_window(model)->split;
+    json_object_set_new(all, "lanes", json_integer(TF_SPLIT_LANES));
+    json_object_set_new(all, "helper_late", json_integer((json_int_t)split->late_cnt));
+    json_object_set_new(all, "helper_jobs", json_integer((json_int_t)split->order));
+  }
   json_object_set_new(all, "ticks_per_second", json_real(m->ticks_per_second));
   if (args->file) json_object_set_new(all, "load_ns", json_integer((json_int_t)load_ns));
   json_object_set_new(all, "error_max", json_real(error_max));
@@ -116,6 +163,11 @@ static int report_bench(const tf_cmd_model_args_t *args, const tf_model_t *model
   }
   if (tf_loader_stream(model, NULL))
     print_quantiles("a recompute of the window instead", &m->whole_ns);
+  if (model->assist) {
+    const tf_split_t *split = tf_loader_window(model)->split;
+    printf("  two lanes: the helper had a part in %llu products, and was late in %llu\n",
+           (unsigned long long)split->order, (unsigned long long)split->late_cnt);
+  }
   printf("  %.0f ticks a second\n", m->ticks_per_second);
   tf_cmd_model_cache_note(model);
   if (args->file) printf("  %.2f ms from the file to the first answer\n", (double)load_ns / 1e6);
@@ -131,10 +183,13 @@ static int bench_model(const tf_cmd_model_args_t *args, const tf_graph_t *graph,
   uint64_t      load_ns   = 0;
   tf_measure_t *m         = malloc(sizeof *m);
   if (!m) return TF_EXIT_FAILED;
-  tf_clock_calibrate();
-  (void)tf_cpu_pin(sched_getcpu(), "model-bench"); /* stays where it is; unpinned is only noisier */
-  tf_err_t err = tf_measure_error(graph, model, &error_max, &error_cnt);
+  helper_t  helper = {0};
+  const int cpu    = sched_getcpu();
+  tf_err_t  err    = model->assist ? start_helper(&helper, model, cpu) : TF_OK;
+  (void)tf_cpu_pin(cpu, "model-bench"); /* stays where it is; unpinned is only noisier */
+  if (!err) err = tf_measure_error(graph, model, &error_max, &error_cnt);
   if (!err) err = tf_measure_time(model, args->seconds, m);
+  stop_helper(&helper);
   if (!err && args->file) err = tf_measure_load(args->file, &args->options, &load_ns);
   int code = err ? tf_cmd_model_failed(args, err)
                  : report_bench(args, model, m, error_max, error_cnt, load_ns);
@@ -147,6 +202,7 @@ int tf_cmd_model_bench(const tf_cmd_model_args_t *args) {
   tf_graph_t *graph = calloc(1, sizeof *graph);
   tf_model_t *model = NULL;
   if (!graph) return TF_EXIT_FAILED;
+  tf_clock_calibrate();
   tf_err_t err = args->file ? tf_loader_load(args->file, &args->options, &model, graph)
                             : tf_shapes_make(graph, args->shape, 1);
   if (!err && args->shape) err = tf_loader_make(graph, &args->options, &model);

@@ -1,7 +1,7 @@
 /* tickfuse model import. */
 #include <string.h>
 
-#include "cmd_model.h"
+#include "cmd_model_reduce.h"
 #include "core/error.h"
 #include "model/graph_file.h"
 #include "model/import_onnx.h"
@@ -23,15 +23,18 @@ static void name_from_path(const char *path, char *name, size_t bytes) {
 
 static int report_import(const tf_cmd_model_args_t *args, const tf_graph_t *graph,
                          const tf_model_t *model, const tf_import_onnx_report_t *report,
-                         double error_max) {
-  if (args->json)
-    return tf_cmd_model_print(json_pack(
+                         double error_max, const tf_cmd_model_reduction_t *reduction) {
+  if (args->json) {
+    json_t *all = json_pack(
         "{s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:i, s:i, s:I, s:s, s:f}", "file", args->out, "name",
         graph->name, "inputs", (int)graph->input_cnt, "outputs", (int)graph->output_cnt, "window",
         (int)graph->window, "params", (json_int_t)graph->param_cnt, "opset",
         (json_int_t)report->opset, "onnx_nodes", (int)report->onnx_node_cnt, "steps",
         (int)tf_cmd_model_step_cnt(model), "denormals", (json_int_t)report->denormal_cnt,
-        "precision", tf_precision_name(model->precision), "error_max", error_max));
+        "precision", tf_precision_name(model->precision), "error_max", error_max);
+    if (reduction->step_cnt) tf_cmd_model_reduce_json(reduction, all);
+    return tf_cmd_model_print(all);
+  }
   printf("%s: model %s, %u features in, %u out, %llu parameters\n", args->out, graph->name,
          graph->input_cnt, graph->output_cnt, (unsigned long long)graph->param_cnt);
   if (graph->window > 1) printf("  over a window of %u rows\n", graph->window);
@@ -40,6 +43,7 @@ static int report_import(const tf_cmd_model_args_t *args, const tf_graph_t *grap
          tf_precision_name(model->precision));
   if (report->denormal_cnt)
     printf("  %llu denormal weights were made 0\n", (unsigned long long)report->denormal_cnt);
+  tf_cmd_model_reduce_print(reduction);
   return 0;
 }
 
@@ -72,18 +76,20 @@ static int import_with(const tf_cmd_model_args_t *args, const char *name,
   tf_import_onnx_report_t report;
   tf_import_onnx_spec_t   spec = {
         .name = name, .features = features, .window = args->window, .output = args->output};
-  tf_model_t *model     = NULL;
-  double      error_max = 0.0;
-  tf_graph_t *graph     = calloc(1, sizeof *graph);
+  tf_model_t              *model = NULL;
+  tf_cmd_model_reduction_t reduction;
+  double                   error_max = 0.0;
+  tf_graph_t              *graph     = calloc(1, sizeof *graph);
   if (!graph) return TF_EXIT_FAILED;
   tf_err_t err = tf_import_onnx(args->file, &spec, graph, &report);
   if (!err && schema && !(graph->schema = strdup(schema)))
     err = TF_ERR(E_CORE_NO_MEMORY, "%s", args->schema_file);
+  if (!err) err = tf_cmd_model_reduce(args, graph, &reduction);
   if (!err) err = tf_loader_make(graph, &args->options, &model);
   if (!err) err = tf_loader_check(graph, model, &args->options.model, &error_max);
   if (!err) err = tf_graph_file_write(graph, args->out);
-  int code =
-      err ? tf_cmd_model_failed(args, err) : report_import(args, graph, model, &report, error_max);
+  int code = err ? tf_cmd_model_failed(args, err)
+                 : report_import(args, graph, model, &report, error_max, &reduction);
   tf_loader_unload(model);
   tf_graph_fini(graph);
   free(graph);
@@ -95,6 +101,8 @@ int tf_cmd_model_import(const tf_cmd_model_args_t *args) {
   if (!!args->features + !!args->features_file + !!args->schema_file != 1)
     return tf_cmd_model_usage("import",
                               "one of --features, --features-file and --schema is wanted");
+  int bad = tf_cmd_model_reduce_check(args);
+  if (bad) return bad;
   tf_features_t features = {0};
   char         *schema   = NULL;
   tf_err_t      err      = args->features        ? tf_features_parse(&features, args->features)

@@ -109,6 +109,8 @@ static int inspect_json(const tf_cmd_model_args_t *args, const tf_model_t *model
   if (training) json_object_set_new(all, "training", training);
   json_t *schema = graph->schema ? json_loads(graph->schema, 0, NULL) : NULL;
   if (schema) json_object_set_new(all, "schema", schema);
+  json_t *calibration = graph->calibration ? json_loads(graph->calibration, 0, NULL) : NULL;
+  if (calibration) json_object_set_new(all, "calibration", calibration);
   return tf_cmd_model_print(all);
 }
 
@@ -152,6 +154,7 @@ static void inspect_text(const tf_cmd_model_args_t *args, const tf_model_t *mode
                                   : "of several steps ahead");
   if (graph->training) printf("training  %s\n", graph->training);
   if (graph->schema) printf("schema    %s\n", graph->schema);
+  if (graph->calibration) printf("measured  %s\n", graph->calibration);
   printf("features  %u\n", model->input_cnt);
   for (uint32_t i = 0; i < model->input_cnt; i++) printf("  %4u  %s\n", i, model->features[i]);
   printf("graph     %u nodes\n", graph->node_cnt);

@@ -60,8 +60,9 @@ static const char *allowed_of(const line_t *line, char *buf, size_t cap) {
              tf_config_table_words_text(line->key->words, words, sizeof words));
     break;
   case TF_CONFIG_TYPE_URL:
-    snprintf(buf, cap, "host and port, scheme %s",
+    snprintf(buf, cap, "host and port, %sscheme %s", strchr(line->key->words, '/') ? "path, " : "",
              tf_config_table_words_text(line->key->words, words, sizeof words));
+    words[strcspn(words, "/")] = '\0';
     break;
   case TF_CONFIG_TYPE_URLS:
     snprintf(buf, cap, "%lld to %lld of host and port, scheme %s", (long long)line->key->min,

@@ -10,8 +10,8 @@ static const char *const kinds[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
                                                      "ticker", "status", "control"};
 static const char *const books[TF_BOOK_STATE_CNT] = {"ok",    "syncing", "gap",
                                                      "stale", "crossed", "none"};
-static const char *const commands[TF_CONTROL_CNT] = {"?",     "halt",  "resume", "position",
-                                                     "route", "pause", "swap"};
+static const char *const commands[TF_CONTROL_CNT] = {
+    "?", "halt", "resume", "position", "route", "pause", "swap", "answer", "miss", "runtime"};
 static const struct {
   uint8_t     bit;
   const char *word;

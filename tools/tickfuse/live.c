@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "boot/control.h"
+#include "boot/runtimes.h"
 #include "boot/serving.h"
 #include "cli.h"
 #include "core/clock.h"
@@ -287,7 +288,22 @@ static bool names_stream_down(uint32_t i, char reason[TF_HTTP_REASON_BYTES]) {
   return true;
 }
 
-/* /healthz: every connection that serves is LIVE, with all its streams, or the reason why not. HTTP's own
+/* A model whose runtime does not answer: what stands in for it decides. */
+static bool runtimes_answer(char reason[TF_HTTP_REASON_BYTES]) {
+  char name[TF_METRICS_NAME_BYTES];
+  for (uint32_t i = 0; i < TF_MODELS_MAX; i++) {
+    const tf_metrics_block_t *b = engine.publish.models[i];
+    uint64_t breaker = b ? tf_metrics_get(b, TF_METRIC_MODEL_BREAKER) : TF_RUNTIME_CLOSED;
+    if (breaker == TF_RUNTIME_CLOSED) continue;
+    snprintf(reason, TF_HTTP_REASON_BYTES,
+             "model %s: its runtime does not answer, the breaker is %s",
+             tf_metrics_block_name(b, name), tf_runtimes_state_name(breaker));
+    return false;
+  }
+  return true;
+}
+
+/* /healthz: every connection that serves is LIVE, with all its streams, and every runtime answers, or the reason why not. HTTP's own
  * thread: reads the metrics page, and words made for any thread. */
 static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
   (void)self;
@@ -304,7 +320,7 @@ static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
              tf_metrics_get(b, TF_METRIC_FEED_BROKEN) ? ": the venue refused it for good" : "");
     return false;
   }
-  return true;
+  return runtimes_answer(reason);
 }
 
 static tf_err_t start_http(const tf_config_t *config) {
@@ -415,7 +431,8 @@ static void report(const tf_live_options_t *options) {
 }
 
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
-  const tf_engine_options_t engine_options = {0};
+  tf_engine_options_t engine_options = {0};
+  tickfuse_warm_versions(config, &engine_options);
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err) err = tf_live_plan_make(&live.plan, config);
   if (!err)
@@ -424,6 +441,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_live_tape_start(&live.tape, &engine, options->tape);
   if (!err) err = start_feeds(config);
   if (!err) err = tf_ranks_start(&live.ranks, live.dialer);
+  if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);

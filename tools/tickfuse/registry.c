@@ -5,7 +5,9 @@
 #include "indicator/registry.h"
 #include "model/loader.h"
 #include "policy/registry.h"
+#include "serve/registry.h"
 #include "sink/registry.h"
+#include "store/registry.h"
 #include "vector/registry.h"
 
 #define NAMES_MAX 128
@@ -22,7 +24,11 @@ const tf_registry_t *tickfuse_registry(void) {
                              .policy_cnt    = tf_policy_cnt,
                              .vectors       = tf_vectors,
                              .vector_cnt    = tf_vector_cnt,
-                             .models        = &tf_model_loader};
+                             .runtimes      = tf_runtimes_all,
+                             .runtime_cnt   = tf_runtimes_all_cnt,
+                             .models        = &tf_model_loader,
+                             .stores        = tf_stores,
+                             .store_cnt     = tf_store_cnt};
   while (tf_feeds_all[registry.feed_cnt]) registry.feed_cnt++;
   return &registry;
 }

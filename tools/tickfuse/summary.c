@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "boot/ledger.h"
+#include "boot/runtimes.h"
 #include "core/cpu.h"
 
 static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
@@ -205,16 +206,19 @@ static json_t *models_json(const tf_engine_t *e) {
     const tf_compute_model_t        *m       = &compute->models[i];
     const tf_compute_model_counts_t *c       = &m->counts;
     json_t                          *skipped = json_pack(
-                                 "{sIsIsIsIsIsIsIsI}", "shed", (json_int_t)c->shed, "warmup", (json_int_t)c->warmup, "input",
-                                 (json_int_t)c->no_input, "quorum", (json_int_t)c->no_quorum, "not_finite",
+                                 "{sIsIsIsIsIsIsIsIsI}", "shed", (json_int_t)c->shed, "warmup", (json_int_t)c->warmup,
+                                 "input", (json_int_t)c->no_input, "quorum", (json_int_t)c->no_quorum, "not_finite",
                                  (json_int_t)c->post.not_finite, "out_of_range", (json_int_t)c->post.out_of_range, "crossed",
-                                 (json_int_t)c->post.crossed_refused, "paused", (json_int_t)c->paused_skipped);
+                                 (json_int_t)c->post.crossed_refused, "paused", (json_int_t)c->paused_skipped, "absent",
+                                 (json_int_t)c->absent);
     json_t *one =
         json_pack("{sIsIsosIsIsIsIsIsIsI}", "requested", (json_int_t)c->requested, "done",
                   (json_int_t)c->done, "skipped", skipped, "sorted", (json_int_t)c->post.sorted,
                   "clamped", (json_int_t)c->post.clamped, "alerts", (json_int_t)c->post.alerts,
                   "late", (json_int_t)c->late, "pauses", (json_int_t)c->pauses, "fallback",
                   (json_int_t)c->fallback, "members_absent", (json_int_t)c->members_absent);
+    json_t *runtime = tf_runtimes_json(e->runtimes, i);
+    if (runtime) json_object_set_new(one, "runtime", runtime);
     json_object_set_new(models, m->active->model->name, one);
   }
   return models;
@@ -268,12 +272,12 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "instruments", integer(e->instruments.cnt));
   json_object_set_new(root, "ticks", integer(m->ticks));
   json_object_set_new(root, "inference",
-                      json_pack("{sIsIsIsIsIsIsI}", "skipped_shed", (json_int_t)m->skipped_shed,
+                      json_pack("{sIsIsIsIsIsIsIsI}", "skipped_shed", (json_int_t)m->skipped_shed,
                                 "requested", (json_int_t)m->requested, "done", (json_int_t)m->done,
                                 "skipped_warmup", (json_int_t)m->skipped_warmup, "skipped_input",
                                 (json_int_t)m->skipped_input, "skipped_output",
                                 (json_int_t)m->skipped_output, "skipped_paused",
-                                (json_int_t)m->skipped_paused));
+                                (json_int_t)m->skipped_paused, "absent", (json_int_t)m->absent));
   json_object_set_new(root, "models", models_json(e));
   const tf_tick_batch_t *batch = e->runner.lane.batch;
   if (batch) json_object_set_new(root, "batches", batches_json(&batch->counts));

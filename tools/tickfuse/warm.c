@@ -13,6 +13,15 @@
 
 static const tf_sealed_kind_t KIND = {"TFSNAPSH", TF_SNAPSHOT_VERSION};
 
+void tickfuse_warm_versions(const tf_config_t *config, tf_engine_options_t *options) {
+  static void *bytes; /* as long as the process: an engine's options point at it */
+  const char  *path = config->engine.snapshot;
+  size_t       cnt  = 0;
+  if (!path || access(path, F_OK) != 0 || tf_sealed_read(path, &KIND, &bytes, &cnt)) return;
+  options->snapshot       = bytes;
+  options->snapshot_bytes = cnt;
+}
+
 /* True if the engine goes on from it. */
 static bool load_snapshot(tf_engine_t *e, const char *path, bool is_live) {
   void  *bytes;

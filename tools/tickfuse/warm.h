@@ -5,6 +5,10 @@
 
 #include "boot/engine.h"
 
+/* Before tf_engine_init: a snapshot that is there says which versions of models served, and options then do. One that cannot be
+ * read is left for tickfuse_warm_begin to tell of. */
+void tickfuse_warm_versions(const tf_config_t *config, tf_engine_options_t *options);
+
 /* After the sources were added, before start. A snapshot that is there and fits goes first; else the
  * recording is run, if the config names one. A snapshot that is missing or refused is no error: why is
  * logged, and the engine starts without. A recording that cannot be read is one. is_live: the

@@ -8,12 +8,13 @@ tf_test(test_hmac_sha256 LIBS tf_json PkgConfig::OPENSSL LABELS unit)
 tf_test(test_rfc3339 LIBS tf_json LABELS unit)
 tf_test(test_json_array LIBS tf_json LABELS unit)
 tf_test(test_json LIBS tf_json PkgConfig::JANSSON LABELS unit)
+tf_test(test_json_layout LIBS tf_json LABELS unit)
 tf_test(test_json_suite LIBS tf_json LABELS unit)
 
-# The same three on the code for machines without SSE2.
-foreach(name test_decimal test_json test_json_suite)
+# The same on the code for machines without SSE2.
+foreach(name test_decimal test_json test_json_layout test_json_suite)
   set(sources ${name}.c)
-  foreach(source decimal.c json.c json_levels.c json_skip.c json_steps.c json_unescape.c)
+  foreach(source decimal.c json.c json_layout.c json_layout_learn.c json_levels.c json_skip.c json_steps.c json_unescape.c)
     list(APPEND sources ${CMAKE_SOURCE_DIR}/adapters/wire/${source})
   endforeach()
   add_executable(${name}_swar ${sources})

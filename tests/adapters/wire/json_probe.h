@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tf/io.h"
-#include "wire/json.h"
+#include "wire/json_layout.h"
 
 enum {
   PROBE_E,
@@ -88,8 +88,10 @@ static inline void probe_on_tuple(tf_json_t *json, tf_json_object_t *tuple) {
   row->ts_event_ns = tuple->seen & ((1u << PLACES) - 1);
 }
 
-static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orders,
-                                          const char *bytes, size_t bytes_cnt) {
+/* What was learned is used where it is given: orders are three. */
+static inline tf_json_result_t probe_read_known(probe_t *probe, tf_json_orders_t *orders,
+                                                tf_json_layouts_t *layouts, const char *bytes,
+                                                size_t bytes_cnt) {
   memset(probe, 0, sizeof(*probe));
   probe->json.rows    = probe->rows;
   probe->json.row_cap = PROBE_ROWS;
@@ -101,6 +103,7 @@ static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orde
   probe->root.orders  = orders;
   probe->root.values  = probe->root_values;
   probe->root.child   = &probe->data;
+  probe->root.layouts = layouts;
   probe->data.child   = &probe->tuple;
   probe->tuple        = (tf_json_object_t){.shape    = &tuple_shape,
                                            .orders   = orders == NULL ? NULL : &orders[2],
@@ -108,6 +111,11 @@ static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orde
                                            .on_item  = probe_on_tuple,
                                            .is_tuple = true};
   return tf_json_read(&probe->json, bytes, bytes_cnt, &probe->root);
+}
+
+static inline tf_json_result_t probe_read(probe_t *probe, tf_json_orders_t *orders,
+                                          const char *bytes, size_t bytes_cnt) {
+  return probe_read_known(probe, orders, NULL, bytes, bytes_cnt);
 }
 
 static inline bool probe_same_value(const probe_t *x, const probe_t *y, const tf_json_value_t *a,

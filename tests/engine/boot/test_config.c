@@ -16,7 +16,7 @@
   "event_ring_slots, decision_ring_slots, "                                                        \
   "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, low_instruments, "     \
   "latency_sample, "                                                                               \
-  "warm_start, snapshot, snapshot_age_max, log_level, lanes"
+  "warm_start, snapshot, snapshot_age_max, log_level, helper_cpu, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
   "streams_per_connection, legs, "                                                                 \
@@ -30,7 +30,8 @@
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
   "require_ready, emit"
 #define ROOT_KEYS                                                                                  \
-  "engine, feeds, bars, peers, features, models, strategies, sinks, control, http, capture"
+  "engine, feeds, bars, peers, features, models, model_cache, strategies, sinks, control, http, "  \
+  "capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
   "[buffer, compute, decide, emit], [emit]"
@@ -235,14 +236,15 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 }
 
 static const char all_keys[] =
-    "engine: {profile: maximum, batch_max: 33, max_queue_delay: 7us, burst_budget: 90us, "
+    "engine: {profile: maximum, batch_max: 33, max_queue_delay: 700ns, burst_budget: 90us, "
     "low_instruments: [A.KRAKEN, \"*.OKX\"], lanes: [{cpu: 2, stages: "
     "[acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
     "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
-    "snapshot_age_max: 7m, log_level: debug, busy_poll: 50us, kernel_timestamps: true}\n"
+    "snapshot_age_max: 7m, log_level: debug, helper_cpu: 5, busy_poll: 50us, kernel_timestamps: "
+    "true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
@@ -271,11 +273,21 @@ static const char all_keys[] =
     "clamp: ..0.5, alert: -0.25.., breadth: 1..2, fleet_max_age: 9s}, {name: r, registry: reg, "
     "version: 12, "
     "shadow_min: 5, "
-    "divergence_max: 6, rollback_refused: 7, sha256: "
+    "divergence_max: 6, rollback_refused: 7, canary_share: 8, canary_late_max: 9, budget: 1us, "
+    "sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
     "priority: low, inputs: [r.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: "
     "weighted, "
-    "weights: [1, 0.5], quorum: 1}]\n"
+    "weights: [1, 0.5], quorum: 1}, {name: k, backend: kserve, url: "
+    "\"https://[::1]:8443/v2/models/k%20x/versions/3\", inputs: [mid], outputs: 6, input: x, "
+    "output: "
+    "y, horizon: 2, deadline: 3ms, max_age: 9ms, no_answer: fallback, fallback: m, in_flight: 16, "
+    "breaker_limit: 4, breaker_wait: 2s, breaker_wait_max: 8s, binary: off, ca_file: ca.pem, "
+    "header_file: token.txt}, {name: x, backend: onnxruntime, file: far.onnx, inputs: [mid], "
+    "library: "
+    "lib.so, threads: 2}, {name: p, file: gone, registry: 'r/{symbol}'}]\n"
+    "model_cache: {models_max: 5, bytes_max: 2MiB, file_bytes_max: 1MiB, compressed_bytes_max: 0B, "
+    "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_timeout: 9ms}\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -302,6 +314,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.message_levels_max, 99);
   assert_int_equal(c->engine.latency_sample, 3);
   assert_int_equal(c->engine.log_level, TF_LOG_DEBUG);
+  assert_int_equal(c->engine.helper_cpu, 5);
   assert_string_equal(c->engine.warm_start, "kraken:w");
   assert_string_equal(c->engine.snapshot, "s.snap");
   assert_int_equal(c->engine.snapshot_age_max_ns, 420 * TF_NS_PER_SEC);
@@ -420,14 +433,48 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[4].combine, TF_CONFIG_COMBINE_WEIGHTED);
   assert_true(c->models[4].weights.items[1] == 0.5);
   assert_int_equal(c->models[4].quorum, 1);
+  assert_int_equal(c->models[5].backend, TF_CONFIG_BACKEND_KSERVE);
+  assert_string_equal(c->models[5].url.host, "::1");
+  assert_string_equal(c->models[5].url.path, "/v2/models/k%20x/versions/3");
+  assert_int_equal(c->models[5].url.port, 8443);
+  assert_true(c->models[5].url.tls);
+  assert_int_equal(c->models[5].outputs, 6);
+  assert_string_equal(c->models[5].input, "x");
+  assert_string_equal(c->models[5].output, "y");
+  assert_int_equal(c->models[5].deadline_ns, 3 * TF_NS_PER_MS);
+  assert_int_equal(c->models[5].max_age_ns, 9 * TF_NS_PER_MS);
+  assert_int_equal(c->models[5].no_answer, TF_CONFIG_NO_ANSWER_FALLBACK);
+  assert_int_equal(c->models[5].in_flight, 16);
+  assert_int_equal(c->models[5].breaker_limit, 4);
+  assert_int_equal(c->models[5].breaker_wait_ns, 2 * TF_NS_PER_SEC);
+  assert_int_equal(c->models[5].breaker_wait_max_ns, 8 * TF_NS_PER_SEC);
+  assert_int_equal(c->models[5].binary, TF_CONFIG_BINARY_OFF);
+  assert_string_equal(c->models[5].ca_file, "ca.pem");
+  assert_string_equal(c->models[5].header_file, "token.txt");
+  assert_int_equal(c->models[6].backend, TF_CONFIG_BACKEND_ONNXRUNTIME);
+  assert_string_equal(c->models[6].library, "lib.so");
+  assert_int_equal(c->models[6].threads, 2);
+  assert_int_equal(c->models[6].no_answer, TF_CONFIG_NO_ANSWER_HOLD);
   assert_null(c->models[2].file);
   assert_string_equal(c->models[2].registry, "reg");
   assert_int_equal(c->models[2].version, 12);
   assert_int_equal(c->models[2].shadow_min, 5);
   assert_int_equal(c->models[2].divergence_max_ppm, 6);
   assert_int_equal(c->models[2].rollback_refused, 7);
+  assert_int_equal(c->models[2].canary_share, 8);
+  assert_int_equal(c->models[2].canary_late_max, 9);
   assert_int_equal(strlen(c->models[2].sha256), 64);
   assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
+  assert_true(tf_config_model_has_owns(&c->models[7]) && !tf_config_model_has_owns(&c->models[2]));
+  assert_int_equal(c->model_cache.models_max, 5);
+  assert_int_equal(c->model_cache.bytes_max, 2 << 20);
+  assert_int_equal(c->model_cache.file_bytes_max, 1 << 20);
+  assert_int_equal(c->model_cache.compressed_bytes_max, 0);
+  assert_int_equal(c->model_cache.ttl_ns, 3 * TF_NS_PER_SEC);
+  assert_string_equal(c->model_cache.dir, "below");
+  assert_int_equal(c->model_cache.dir_bytes_max, 7 << 20);
+  assert_string_equal(c->model_cache.redis, "redis://h:1/2");
+  assert_int_equal(c->model_cache.redis_timeout_ns, 9 * TF_NS_PER_MS);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
   assert_string_equal(c->strategies[0].buy_until, "d");
@@ -442,7 +489,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
   assert_int_equal(c->engine.batch_max, 33);
-  assert_int_equal(c->engine.max_queue_delay_ns, 7000);
+  assert_int_equal(c->engine.max_queue_delay_ns, 700);
   assert_int_equal(c->engine.burst_budget_ns, 90000);
   assert_int_equal(c->engine.low_instruments.item_cnt, 2);
   assert_string_equal(c->sinks[0].key_file, "k.txt");

@@ -74,7 +74,7 @@ static float tick(lane_t *l, uint32_t id, float row, bool prepares) {
   else
     l->active->model->reset(l->active->model, state);
   float shadow[TF_MODEL_OUTPUTS_MAX];
-  if (tf_swap_follow(&l->swap, id, row != 0.0f ? &row : NULL, shadow) && good)
+  if (tf_swap_follow(&l->swap, id, row != 0.0f ? &row : NULL, NULL, shadow) && good)
     tf_swap_compare(&l->swap, out, shadow);
   if (prepares) (void)tf_swap_prepare(&l->swap);
   return good ? out : __builtin_nanf("");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "kernels/model/random_net.h"
 #include "model/import_onnx.h"
 #include "model/net_stream.h"
 #include "model/shapes.h"
@@ -14,13 +15,6 @@
 #define FEATURES_MAX 64u
 
 static uint64_t seed = 11;
-
-static uint32_t random_below(uint32_t cnt) {
-  float x;
-  tf_shapes_noise(&x, 1, &seed);
-  uint32_t at = (uint32_t)((x + 1.0f) * 0.5f * (float)cnt);
-  return at < cnt ? at : cnt - 1;
-}
 
 /* Everything that answers windows of one net. */
 typedef struct bench {
@@ -62,7 +56,7 @@ static void slide(bench_t *b, uint32_t cnt, const char *name) {
   const size_t width = b->net->input_cnt, before = (b->net->window - 1) * width;
   uint32_t     seen = 0;
   for (uint32_t t = 0; t < cnt; t++) {
-    if (t > 0 && random_below(2 * b->net->window) == 0) {
+    if (t > 0 && random_below(&seed, 2 * b->net->window) == 0) {
       tf_net_stream_reset(b->stream, b->state);
       seen = 0;
     }
@@ -79,7 +73,7 @@ static void slide(bench_t *b, uint32_t cnt, const char *name) {
         fail_msg("%s: row %u: %.9g, a recompute gives %.9g", name, t, (double)b->out[0],
                  (double)b->want[0]);
     }
-    if (random_below(4)) tf_net_stream_advance(b->stream, b->state, b->scratch);
+    if (random_below(&seed, 4)) tf_net_stream_advance(b->stream, b->state, b->scratch);
   }
 }
 
@@ -89,18 +83,18 @@ static void slide(bench_t *b, uint32_t cnt, const char *name) {
 static const struct {
   const char *name;
   uint32_t    columns;
-  bool        streams; /* part of the work is not of the newest row */
+  uint32_t    timed_percent_max; /* of a recompute's operations; 100: it is as good */
 } families[] = {
-    {"conv_norm",   6,  true },
-    {"deeplob",     40, true },
-    {"gru",         7,  true },
-    {"lstm_both",   6,  false},
-    {"nbeats",      1,  false},
-    {"patchtst",    4,  false},
-    {"rnn",         5,  true },
-    {"tcn",         8,  true },
-    {"tft",         5,  true },
-    {"transformer", 7,  true },
+    {"conv_norm",   6,  60 },
+    {"deeplob",     40, 6  },
+    {"gru",         7,  7  },
+    {"lstm_both",   6,  100},
+    {"nbeats",      1,  100},
+    {"patchtst",    4,  100},
+    {"rnn",         5,  8  },
+    {"tcn",         8,  3  },
+    {"tft",         5,  40 },
+    {"transformer", 7,  8  },
 };
 
 static bool import_family(const char *name, const char *suffix, uint32_t columns,
@@ -130,8 +124,13 @@ static void every_family_gives_the_bits_of_a_recompute(void **state) {
     if (!import_family(name, suffixes[f % 2], families[f / 2].columns, graph)) continue;
     for (tf_precision_t precision = 0; precision < TF_PRECISION_CNT; precision++) {
       tf_err_t err = tf_net_stream_new(graph->net, tf_isa_best(), precision, &stream);
-      assert_int_equal(err, families[f / 2].streams ? TF_OK : E_MODEL_UNSUPPORTED);
-      if (err) break;
+      assert_int_equal(err, TF_OK);
+      err                        = tf_net_stream_check(stream, graph->net);
+      const uint64_t percent_max = families[f / 2].timed_percent_max;
+      assert_int_equal(err, percent_max < 100 ? TF_OK : E_MODEL_UNSUPPORTED);
+      if (stream->timed->flops * 100 > percent_max * graph->net->flops)
+        fail_msg("%s%s: %llu of %llu operations are timed", name, suffixes[f % 2],
+                 (unsigned long long)stream->timed->flops, (unsigned long long)graph->net->flops);
       bench_init(&b, graph->net, precision, stream);
       slide(&b, 6 * graph->window, name);
       bench_fini(&b);
@@ -140,12 +139,88 @@ static void every_family_gives_the_bits_of_a_recompute(void **state) {
     tf_graph_fini(graph);
   }
   free(graph);
-  assert_int_equal(cnt, 14 * TF_PRECISION_CNT);
+  assert_int_equal(cnt, 19 * TF_PRECISION_CNT);
+}
+
+/* ---- made up ---- */
+
+/* Of 20,000 such nets 13 were not cut: what a mask at random hides leaves positions of the newest row between others that a
+ * stride passes over (2026-11-22). */
+#define NETS        3000u
+#define NOT_CUT_MAX (NETS / 200)
+
+static void made_up_nets_give_the_bits_of_a_recompute(void **state) {
+  (void)state;
+  const char *only = getenv("TF_TEST_SEED"); /* as a failure printed it */
+  uint32_t    cut = 0, won = 0, not_cut = 0;
+  if (only) seed = strtoull(only, NULL, 10);
+  for (uint32_t n = 0; n < (only ? 1 : NETS); n++) {
+    const uint64_t   began = seed;
+    tf_net_t        *net   = random_net(&seed);
+    tf_net_stream_t *stream;
+    bench_t          b;
+    char             name[40];
+    if (!net) continue;
+    snprintf(name, sizeof name, "net %u, seed %llu", n, (unsigned long long)began);
+    const tf_precision_t precision =
+        random_below(&seed, 3) ? TF_PRECISION_FP32 : random_below(&seed, TF_PRECISION_CNT);
+    tf_err_t err = tf_net_stream_new(net, tf_isa_best(), precision, &stream);
+    if (err) {
+      printf("%s: %s\n", name, tf_error_text());
+      not_cut++;
+    } else {
+      cut++;
+      won += tf_net_stream_check(stream, net) == TF_OK;
+      bench_init(&b, net, precision, stream);
+      slide(&b, 4 * net->window, name);
+      bench_fini(&b);
+    }
+    tf_net_delete(net);
+  }
+  printf("%u nets cut, %u of them with less on the timed path\n", cut, won);
+  assert_true(not_cut <= NOT_CUT_MAX);
+  assert_true(only || won > NETS / 2);
+}
+
+/* ---- limits ---- */
+
+/* The history of 64 rows, each wanted for the greatest of it: as many floats as 64 rows have, and a pad. */
+static tf_err_t cut_rows_of(uint32_t input_cnt) {
+  const int64_t ints[2] = {0, 0};
+  uint32_t      value   = TF_NET_INPUT;
+  tf_net_t     *net;
+  tf_net_cut_t  cut;
+  assert_int_equal(tf_net_new(64, input_cnt, &net), TF_OK);
+  for (uint32_t i = 0; i < 2; i++) {
+    const tf_net_spec_t spec = {.op      = tf_tensor_find("reduce_max"),
+                                .name    = "r",
+                                .in      = &value,
+                                .in_cnt  = 1,
+                                .ints    = ints,
+                                .int_cnt = 2};
+    assert_int_equal(tf_net_add(net, &spec, &value), TF_OK);
+  }
+  assert_int_equal(tf_net_end(net, value), TF_OK);
+  tf_err_t err = tf_net_cut_init(&cut, net);
+  tf_net_cut_fini(&cut);
+  tf_net_delete(net);
+  return err;
+}
+
+static void state_ends_at_its_limit(void **state) {
+  (void)state;
+  const uint32_t most = TF_NET_CUT_STATE_BYTES_MAX / sizeof(float) / 64 - TF_TENSOR_PAD / 64;
+  assert_int_equal(cut_rows_of(most - 1), TF_OK);
+  assert_int_equal(cut_rows_of(most), TF_OK);
+  assert_int_equal(cut_rows_of(most + 1), E_MODEL_UNSUPPORTED);
+  assert_non_null(strstr(tf_error_text(), "bytes of state an instrument"));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_family_gives_the_bits_of_a_recompute),
+      cmocka_unit_test(state_ends_at_its_limit),
+      cmocka_unit_test(made_up_nets_give_the_bits_of_a_recompute),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

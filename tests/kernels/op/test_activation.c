@@ -145,8 +145,25 @@ static void results_saturate_without_infinity(void **state) {
   }
 }
 
+/* A mask is -1e30 on top of a score: those before it come out as if the row ended there. */
+static void what_a_mask_hides_weighs_nothing(void **state) {
+  (void)state;
+  const tf_op_t       *op = tf_op_find("softmax");
+  TF_ALIGNED(64) float in[32], whole[32], part[32];
+  for (uint32_t i = 0; i < 32; i++) in[i] = i < 13 ? (float)(i % 5) - 2.0f : -1e30f + (float)i;
+  for (int isa = 0; isa < TF_ISA_CNT; isa++) {
+    if (!tf_isa_supported((tf_isa_t)isa)) continue;
+    const tf_op_params_t all = {.in_cnt = 21, .out_cnt = 21}, few = {.in_cnt = 13, .out_cnt = 13};
+    op->run[isa](&all, in, whole);
+    op->run[isa](&few, in, part);
+    assert_memory_equal(whole, part, 13 * sizeof *part);
+    for (uint32_t i = 13; i < 21; i++) assert_true(whole[i] == 0.0f);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_a_mask_hides_weighs_nothing),
       cmocka_unit_test(results_saturate_without_infinity),
       cmocka_unit_test(cubics_stay_within_their_absolute_errors_on_every_instruction_set),
       cmocka_unit_test(every_instruction_set_gives_the_same_bits_at_each_magnitude),

@@ -198,7 +198,8 @@ static void weights_of_zeros_have_no_scale_and_no_effect(void **state) {
 
 /* round(x / scale), cut to the range, as sums of integers. */
 static float ranged_product(const float *w, const float *x, uint32_t cnt, float range) {
-  const float w_scale = tf_mat_int8_weight_scale(w, 1, cnt), x_scale = range * (1.0f / 127.0f);
+  const tf_mat_source_t source = {.weight = w, .in_cnt = cnt};
+  const float w_scale = tf_mat_int8_weight_scale(&source, 0), x_scale = range * (1.0f / 127.0f);
   int64_t     sum = 0;
   for (uint32_t k = 0; k < cnt; k++) {
     float q = x[k] * (127.0f / range);
@@ -256,12 +257,20 @@ static void what_is_no_number_spoils_a_ranged_row_alone(void **state) {
     }
 }
 
+static void same_as_by_rows(const tf_mat_source_t *source) {
+  packed_t a = pack(100, 77, source->precision, tf_isa_best());
+  packed_t b = pack_source(source, tf_isa_best());
+  multiply(&a, ROWS_MAX);
+  multiply(&b, ROWS_MAX);
+  assert_memory_equal(a.out, b.out, ROWS_MAX * OUT_MAX * sizeof(float));
+  drop(&a);
+  drop(&b);
+}
+
 static void weights_by_columns_give_the_bits_of_weights_by_rows(void **state) {
   (void)state;
   static float turned[WIDTH_MAX * WIDTH_MAX];
   fill();
-  for (uint32_t o = 0; o < 77; o++)
-    for (uint32_t k = 0; k < 100; k++) turned[k * 77 + o] = weight[o * 100 + k];
   for (int precision = 0; precision < TF_PRECISION_CNT; precision++) {
     tf_mat_source_t source = {.weight        = turned,
                               .row_floats    = 1,
@@ -269,13 +278,9 @@ static void weights_by_columns_give_the_bits_of_weights_by_rows(void **state) {
                               .in_cnt        = 100,
                               .out_cnt       = 77,
                               .precision     = (tf_precision_t)precision};
-    packed_t        a      = pack(100, 77, (tf_precision_t)precision, tf_isa_best());
-    packed_t        b      = pack_source(&source, tf_isa_best());
-    multiply(&a, ROWS_MAX);
-    multiply(&b, ROWS_MAX);
-    assert_memory_equal(a.out, b.out, ROWS_MAX * OUT_MAX * sizeof(float));
-    drop(&a);
-    drop(&b);
+    for (uint32_t o = 0; o < 77; o++)
+      for (uint32_t k = 0; k < 100; k++) turned[k * 77 + o] = weight[o * 100 + k];
+    same_as_by_rows(&source);
   }
 }
 

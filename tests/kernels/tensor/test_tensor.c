@@ -283,7 +283,7 @@ static void check_below_fp32(const case_of_t *c, tf_precision_t precision, float
 static void products_below_fp32_are_near_double_and_the_same_on_all_instruction_sets(void **state) {
   (void)state;
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
-    if (!tf_tensor_find(cases[i].op)->product_cnt || !cases[i].constant_mask) continue;
+    if (!tf_tensor_find(cases[i].op)->product || !cases[i].constant_mask) continue;
     for (int precision = TF_PRECISION_BF16; precision < TF_PRECISION_CNT; precision++)
       check_below_fp32(&cases[i], (tf_precision_t)precision, 0.0f);
     check_below_fp32(&cases[i], TF_PRECISION_INT8, 1.0f);

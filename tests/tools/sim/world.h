@@ -66,7 +66,7 @@ typedef struct world {
   tf_sim_t          *sim;
   tf_io_t           *io;
   const sim_venue_t *venue;
-  faults_t       faults;
+  faults_t           faults;
   sim_exchange_t     exchange;
   uint32_t           turn;
   bool               market_rests;

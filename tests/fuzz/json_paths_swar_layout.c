@@ -1,0 +1,2 @@
+/* And its layouts. */
+#include "../../adapters/wire/json_layout.c"

@@ -1,0 +1,2 @@
+/* And how it learns them. */
+#include "../../adapters/wire/json_layout_learn.c"
