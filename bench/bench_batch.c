@@ -98,7 +98,7 @@ static void make_rig(rig_t *r, uint32_t cap) {
   static uint32_t places[INPUTS];
   tf_lane_t      *lane = &r->lane;
   for (uint32_t i = 0; i < INPUTS; i++) places[i] = i % ROW;
-  size_t bytes = ((size_t)8 << 20) + tf_compute_model_bytes(bench.model, INSTRUMENTS) +
+  size_t bytes = ((size_t)8 << 20) + tf_compute_model_bytes(bench.model, INSTRUMENTS, false) +
                  tf_compute_rows_bytes(bench.model, TF_MODEL_ROWS_MAX);
   if (tf_arena_init(&r->arena, "bench", bytes)) die("arena");
   lane->compute.plan   = &bench.plan;
