@@ -117,7 +117,7 @@ static void tick(uint64_t n, uint64_t due_ns, uint64_t half) {
     event.u.model.hash        = v->model->hash;
     tf_compute_swap(&bench.compute, &event);
   }
-  (void)tf_compute_models(&bench.compute, in);
+  (void)tf_compute_models(&bench.compute, in, 0, 0);
   uint64_t work_ns = cpu_ns() - begin_ns, now_ns = tf_clock_monotonic_ns();
   tf_hist_record(&bench.works[half], work_ns);
   tf_hist_record(&bench.hists[half], now_ns > due_ns ? now_ns - due_ns : 0);

@@ -175,8 +175,9 @@ const char *tf_decision_json_book_state(uint8_t book_state) {
 }
 
 const char *tf_decision_json_hold_reason(uint8_t hold_reason) {
-  static const char *const names[] = {"none",     "rule",   "book",    "cooldown", "rate",
-                                      "conflict", "halted", "warming", "trading",  "model"};
+  static const char *const names[] = {"none",    "rule",     "book",   "cooldown",
+                                      "rate",    "conflict", "halted", "warming",
+                                      "trading", "model",    "shed"};
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_HOLD_REASON_CNT, "one word each");
   return WORD_OF(names, hold_reason);
 }

@@ -38,10 +38,10 @@ bool tf_chain_parse(const char *text, tf_chain_output_t *o) {
 
 const char *tf_chain_check_output(const tf_chain_output_t *o) {
   if (o->last < o->first) return "the range goes backwards; write it the other way round";
-  if (o->last >= TF_MODEL_OUTPUTS_MAX) return "outputs are numbered from 0 to 95";
+  if (o->last >= TF_MODEL_OUTPUTS_MAX) return "outputs are numbered from 0 to 255";
   return NULL;
 }
-TF_STATIC_ASSERT(TF_MODEL_OUTPUTS_MAX == 96, "the text above says 95");
+TF_STATIC_ASSERT(TF_MODEL_OUTPUTS_MAX == 256, "the text above says 255");
 
 uint32_t tf_chain_find(const tf_config_t *c, const char *name) {
   for (uint32_t i = 0; i < c->model_cnt; i++)
@@ -70,16 +70,38 @@ uint32_t tf_chain_needs(const tf_config_t *c, const tf_model_t *const *models, u
   return needs;
 }
 
+/* What a higher one waits for is of its wave. */
+static void raise_waves(const tf_config_t *c, const uint32_t *needs, uint8_t *waves) {
+  for (uint32_t i = 0; i < c->model_cnt; i++) waves[i] = c->models[i].priority;
+  for (uint32_t round = 0; round < c->model_cnt; round++)
+    for (uint32_t i = 0; i < c->model_cnt; i++)
+      for (uint32_t left = needs[i]; left; left &= left - 1) {
+        uint32_t source = (uint32_t)__builtin_ctz(left);
+        if (waves[source] > waves[i]) waves[source] = waves[i];
+      }
+}
+
+/* The next of the order; model_cnt: none of those left can be. */
+static uint32_t next_of(const tf_config_t *c, const uint32_t *needs, const uint8_t *waves,
+                        uint32_t placed) {
+  uint32_t next = c->model_cnt;
+  for (uint32_t i = 0; i < c->model_cnt; i++) {
+    if (placed >> i & 1 || needs[i] & ~placed) continue;
+    if (next == c->model_cnt || waves[i] < waves[next]) next = i;
+  }
+  return next;
+}
+
 bool tf_chain_order(const tf_config_t *c, const tf_model_t *const *models, uint32_t *order,
-                    uint32_t *stuck) {
+                    uint8_t *waves, uint32_t *stuck) {
   uint32_t needs[TF_ARRAY_CNT(c->models)], placed = 0, cnt = 0;
+  uint8_t  own[TF_ARRAY_CNT(c->models)];
+  if (!waves) waves = own;
   for (uint32_t i = 0; i < c->model_cnt; i++) needs[i] = tf_chain_needs(c, models, i);
-  while (cnt < c->model_cnt) {
-    uint32_t i = 0;
-    while (i < c->model_cnt && (placed >> i & 1 || needs[i] & ~placed)) i++;
-    if (i == c->model_cnt) break;
+  raise_waves(c, needs, waves);
+  for (uint32_t i; (i = next_of(c, needs, waves, placed)) < c->model_cnt; cnt++) {
     placed |= UINT32_C(1) << i;
-    order[cnt++] = i;
+    order[cnt] = i;
   }
   /* Of what is left each waits for another that is left: following that leads into a circle. */
   *stuck = 0;
@@ -87,4 +109,32 @@ bool tf_chain_order(const tf_config_t *c, const tf_model_t *const *models, uint3
   for (uint32_t step = 0; cnt < c->model_cnt && step < c->model_cnt; step++)
     *stuck = (uint32_t)__builtin_ctz(needs[*stuck] & ~placed);
   return cnt == c->model_cnt;
+}
+
+static bool is_low(const tf_config_t *c, uint32_t idx) {
+  return c->models[idx].priority == TF_CONFIG_PRIORITY_LOW;
+}
+
+/* Members that are never shed are enough. */
+static bool does_without(const tf_config_t *c, uint32_t reader) {
+  const tf_config_model_t *m    = &c->models[reader];
+  uint32_t                 sure = 0;
+  if (m->ensemble.item_cnt == 0) return false;
+  for (uint32_t i = 0; i < m->ensemble.item_cnt; i++) {
+    uint32_t member = tf_chain_find(c, m->ensemble.items[i]);
+    sure += member != TF_CHAIN_NONE && !is_low(c, member);
+  }
+  return sure >= (m->quorum ? m->quorum : m->ensemble.item_cnt);
+}
+
+bool tf_chain_starves(const tf_config_t *c, const tf_model_t *const *models, uint32_t *source,
+                      uint32_t *reader) {
+  for (*reader = 0; *reader < c->model_cnt; ++*reader) {
+    if (is_low(c, *reader) || does_without(c, *reader)) continue;
+    for (uint32_t left = tf_chain_needs(c, models, *reader); left; left &= left - 1) {
+      *source = (uint32_t)__builtin_ctz(left);
+      if (is_low(c, *source)) return true;
+    }
+  }
+  return false;
 }

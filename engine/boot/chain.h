@@ -34,9 +34,15 @@ uint32_t tf_chain_find(const tf_config_t *config, const char *name);
 uint32_t tf_chain_needs(const tf_config_t *config, const tf_model_t *const *models,
                         uint32_t model_idx);
 
-/* An order (model_cnt) in which each stands behind what it needs, otherwise the config's. False: order_cnt of them have
- * a place in it, and *stuck is one of a circle. */
+/* An order (model_cnt) in which each stands behind what it needs; of those that might be next it is one of the highest
+ * priority, then the config's first. waves (model_cnt, by model; may be NULL): the highest priority of what waits for it, its own
+ * too, so that they only rise along the order. False: they wait for one another, *stuck is one of a circle. */
 bool tf_chain_order(const tf_config_t *config, const tf_model_t *const *models, uint32_t *order,
-                    uint32_t *stuck);
+                    uint8_t *waves, uint32_t *stuck);
+
+/* A model of low priority that another one cannot do without, which is not of low priority: *source and *reader. An ensemble
+ * can where its quorum is reached without it. */
+bool tf_chain_starves(const tf_config_t *config, const tf_model_t *const *models, uint32_t *source,
+                      uint32_t *reader);
 
 #endif

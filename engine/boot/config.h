@@ -68,6 +68,11 @@ enum tf_config_crossing {
   TF_CONFIG_CROSSING_SORT,
   TF_CONFIG_CROSSING_REFUSE
 };
+enum tf_config_priority {
+  TF_CONFIG_PRIORITY_HIGH,
+  TF_CONFIG_PRIORITY_NORMAL,
+  TF_CONFIG_PRIORITY_LOW
+};
 enum tf_config_combine {
   TF_CONFIG_COMBINE_MEAN,
   TF_CONFIG_COMBINE_WEIGHTED,

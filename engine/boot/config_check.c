@@ -1,6 +1,7 @@
 #include "boot/config_check.h"
 
 #include <arpa/inet.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -519,7 +520,7 @@ static void check_sources(tf_config_t *config, uint32_t at) {
 static void check_circles(tf_config_t *config) {
   uint32_t order[TF_ARRAY_CNT(config->models)], stuck;
   char     path[TF_CONFIG_PATH_BYTES];
-  if (tf_chain_order(config, NULL, order, &stuck)) return;
+  if (tf_chain_order(config, NULL, order, NULL, &stuck)) return;
   const tf_config_model_t *m = &config->models[stuck];
   snprintf(path, sizeof path, "models[%u].%s", stuck,
            m->ensemble.item_cnt ? "ensemble"
@@ -550,6 +551,69 @@ static void check_model(tf_config_t *config, uint32_t i) {
     report(config, E_CONFIG_CONFLICT, path, "step %u of a horizon of %u", m->step, m->horizon);
 }
 
+/* What passes clamp and valid lies within them, so an alert has to be within too. */
+static void check_alert(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m        = &config->models[i];
+  const tf_config_range_t *bounds[] = {&m->clamp, &m->valid};
+  static const char *const names[]  = {"clamp", "valid"};
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].alert", i);
+  for (size_t k = 0; k < TF_ARRAY_CNT(bounds) && m->alert.is_set; k++) {
+    if (!bounds[k]->is_set) continue;
+    bool above = isfinite(m->alert.max) && m->alert.max >= bounds[k]->max;
+    bool below = isfinite(m->alert.min) && m->alert.min <= bounds[k]->min;
+    if (above || below)
+      report(config, E_CONFIG_CONFLICT, path,
+             "no output that %s lets through is %s %g: it would never be raised", names[k],
+             above ? "above" : "below", above ? m->alert.max : m->alert.min);
+  }
+}
+
+/* A tick that waits for others is not to be late by that alone. */
+static void check_batches(tf_config_t *config) {
+  const tf_config_engine_t *e    = &config->engine;
+  const char               *path = "engine.max_queue_delay";
+  if (e->max_queue_delay_ns > 0 && e->batch_max == 1)
+    report(config, E_CONFIG_CONFLICT, path,
+           "batch_max is 1: there is nothing that a tick could wait for");
+  for (uint32_t i = 0; i < config->model_cnt && e->max_queue_delay_ns > 0; i++) {
+    const tf_config_model_t *m = &config->models[i];
+    if (m->budget_ns == 0 || e->max_queue_delay_ns < m->budget_ns) continue;
+    report(config, E_CONFIG_CONFLICT, path,
+           "a tick could wait for as long as the budget of %s (%llu ns): give it less", m->name,
+           (unsigned long long)m->budget_ns);
+  }
+}
+
+/* What is shed when, and that nobody more important waits for it. */
+static void check_priorities(tf_config_t *config) {
+  const tf_config_engine_t *e       = &config->engine;
+  bool                      has_low = e->low_instruments.item_cnt > 0, has_budget = false;
+  uint32_t                  source, reader;
+  char                      path[TF_CONFIG_PATH_BYTES];
+  for (uint32_t i = 0; i < config->model_cnt; i++) {
+    has_low |= config->models[i].priority == TF_CONFIG_PRIORITY_LOW;
+    has_budget |= config->models[i].budget_ns > 0;
+    if (config->models[i].priority != TF_CONFIG_PRIORITY_LOW || e->burst_budget_ns > 0) continue;
+    snprintf(path, sizeof path, "models[%u].priority", i);
+    report(config, E_CONFIG_CONFLICT, path,
+           "low is what is not asked past engine.burst_budget, and there is none; give one");
+  }
+  if (e->low_instruments.item_cnt > 0 && e->burst_budget_ns == 0)
+    report(config, E_CONFIG_CONFLICT, "engine.low_instruments",
+           "low is what is not asked past engine.burst_budget, and there is none; give one");
+  if (e->burst_budget_ns > 0 && !has_low)
+    report(config, E_CONFIG_CONFLICT, "engine.burst_budget",
+           "neither a model nor an instrument is of low priority: nothing could be shed");
+  if (e->burst_budget_ns > 0 && has_low && !has_budget)
+    report(config, E_CONFIG_CONFLICT, "engine.burst_budget",
+           "no model has a budget: there is no work that could add up");
+  if (!tf_chain_starves(config, NULL, &source, &reader)) return;
+  snprintf(path, sizeof path, "models[%u].priority", source);
+  report(config, E_CONFIG_CONFLICT, path, "low, but %s, which is not, cannot answer without it",
+         config->models[reader].name);
+}
+
 void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
   check_names(config, known);
   check_features(config);
@@ -561,8 +625,11 @@ void tf_config_check(tf_config_t *config, const tf_config_known_t *known) {
     check_model_lanes(config, i);
     check_model(config, i);
     check_ensemble(config, i);
+    check_alert(config, i);
     check_sources(config, i);
   }
   check_circles(config);
+  check_batches(config);
+  check_priorities(config);
   for (uint32_t i = 0; i < config->strategy_cnt; i++) check_strategy(config, i);
 }

@@ -73,6 +73,10 @@ static size_t sink_bytes(const tf_engine_t *e) {
   return bytes;
 }
 
+static bool is_batching(const tf_engine_t *e) {
+  return e->config->engine.batch_max > 1 && e->model_cnt > 0 && !e->options.one_by_one;
+}
+
 #define RULES_MAX 5 /* of a strategy */
 
 static size_t arena_bytes(const tf_engine_t *e) {
@@ -91,7 +95,9 @@ static size_t arena_bytes(const tf_engine_t *e) {
   for (uint32_t i = 0; i < e->model_cnt; i++)
     total += tf_compute_model_bytes(e->models[i], e->instruments.cap,
                                     tf_config_model_has_owns(&c->models[i])) +
-             tf_model_inputs_bytes(e->models[i]);
+             tf_model_inputs_bytes(e->models[i]) +
+             (is_batching(e) ? tf_compute_rows_bytes(e->models[i], c->engine.batch_max) : 0);
+  if (is_batching(e)) total += tf_batch_bytes(c->engine.batch_max);
   return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + sink_bytes(e);
 }
 
@@ -482,7 +488,7 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   tf_acquire_t             *acquire = &r->acquire;
   tf_lane_t                *lane    = &r->lane;
   acquire->events_hash              = TF_HASH_SEED;
-  acquire->deliver                  = tf_lane_on_events;
+  acquire->deliver                  = lane->batch ? tf_batch_on_events : tf_lane_on_events;
   acquire->lane                     = lane;
   acquire->clocks =
       tf_arena_take(&e->arena, TF_SOURCES_MAX * sizeof *acquire->clocks, TF_LINE_BYTES);
@@ -579,6 +585,9 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   for (uint32_t i = 0; i < e->model_cnt && !err; i++) err = tf_model_inputs_add(e, compile, i);
   if (!err) err = tf_model_inputs_join(e);
   if (!err) err = tf_serving_init(e);
+  if (!err && is_batching(e))
+    err = tf_batch_init(&e->runner.lane, e->config->engine.batch_max,
+                        tf_clock_ns_to_ticks(e->config->engine.max_queue_delay_ns), &e->arena);
   if (!err) err = connect_stages(e);
   if (!err) err = tf_model_server_init(e, &e->model_server);
   if (!err) err = tf_model_places_init(e, &e->model_places);

@@ -42,7 +42,7 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   l->residual[TF_LEDGER_INFERENCE] =
       (int64_t)(inference->requested - inference->done - inference->skipped_warmup -
                 inference->skipped_input - inference->skipped_output - inference->skipped_paused -
-                inference->absent);
+                inference->skipped_shed - inference->absent);
   l->residual[TF_LEDGER_RUNTIMES] = tf_runtimes_residual(engine->runtimes);
 
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;

@@ -171,17 +171,25 @@ static tf_err_t join(tf_engine_t *e, uint32_t idx) {
 }
 
 tf_err_t tf_model_inputs_join(tf_engine_t *e) {
-  uint32_t order[TF_ARRAY_CNT(e->config->models)], stuck;
+  const tf_model_t *const *models = (const tf_model_t *const *)e->models;
+  uint32_t                 order[TF_ARRAY_CNT(e->config->models)], stuck, reader;
+  uint8_t                  waves[TF_ARRAY_CNT(e->config->models)];
   if (e->model_cnt == 0) return TF_OK;
   for (uint32_t i = 0; i < e->model_cnt; i++) {
     tf_err_t err = join(e, i);
     if (err) return err;
   }
-  if (!tf_chain_order(e->config, (const tf_model_t *const *)e->models, order, &stuck))
+  if (tf_chain_starves(e->config, models, &stuck, &reader))
+    return TF_ERR(
+        E_CONFIG_CONFLICT,
+        "%s: the model %s is of low priority, but %s, which is not, cannot answer without it",
+        e->config->path, e->config->models[stuck].name, e->config->models[reader].name);
+  if (!tf_chain_order(e->config, models, order, waves, &stuck))
     return TF_ERR(
         E_CONFIG_CONFLICT,
         "%s: the model %s reads models that in the end read %s: nobody could answer first",
         e->config->path, e->config->models[stuck].name, e->config->models[stuck].name);
-  tf_compute_order(&e->runner.lane.compute, order);
+  tf_compute_order(&e->runner.lane.compute, order, waves);
+  tf_decide_order(&e->runner.lane.decide, &e->runner.lane.compute);
   return TF_OK;
 }

@@ -10,7 +10,7 @@ TF_STATIC_ASSERT((int)TF_HOP_CNT == (int)TF_METRIC_HIST_RECEIVE &&
                  "hops are the first of the metric histograms");
 TF_STATIC_ASSERT(TF_METRIC_ACTIONS_HOLD + TF_ACTION_FLAT == TF_METRIC_ACTIONS_FLAT,
                  "actions are counted in their own order");
-TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_MODEL == TF_METRIC_HOLDS_MODEL,
+TF_STATIC_ASSERT(TF_METRIC_HOLDS_NONE + TF_HOLD_SHED == TF_METRIC_HOLDS_SHED,
                  "hold reasons are counted in their own order");
 
 TF_STATIC_ASSERT(TF_METRIC_EVENTS_BAD_TIME_ZERO + TF_EVENT_TIME_SAID ==
@@ -152,6 +152,9 @@ static void publish_warmup(tf_publish_t *p, tf_metrics_block_t *b, const tf_lane
   tf_metrics_set(b, TF_METRIC_CLOSES_TO_READY, worst.left.closes);
 }
 
+TF_STATIC_ASSERT(TF_METRIC_BATCHES_1 + TF_BATCH_SIZES - 1 == TF_METRIC_BATCHES_64,
+                 "batches are counted in the order of their sizes");
+
 static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   const tf_compute_counts_t *m = &lane->compute.counts;
   const tf_decide_counts_t  *d = &lane->decide.counts;
@@ -165,7 +168,10 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);
   tf_metrics_set(b, TF_METRIC_INFERENCES_SKIPPED,
                  m->skipped_warmup + m->skipped_input + m->skipped_output + m->skipped_paused +
-                     m->absent);
+                     m->skipped_shed + m->absent);
+  for (uint32_t i = 0; lane->batch && i < TF_BATCH_SIZES; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_BATCHES_1 + i), lane->batch->counts.sizes[i]);
+  if (lane->batch) tf_metrics_set(b, TF_METRIC_BATCH_TICKS, lane->batch->counts.ticks);
   tf_metrics_set(b, TF_METRIC_DECISIONS, d->decisions);
   tf_metrics_set(b, TF_METRIC_HALTED, lane->decide.halted);
   tf_metrics_set(b, TF_METRIC_COMMANDS, lane->commands);
@@ -204,6 +210,7 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_WARMUP, c->warmup);
     tf_metrics_set(b, TF_METRIC_MODEL_NO_INPUT, c->no_input);
     tf_metrics_set(b, TF_METRIC_MODEL_NO_QUORUM, c->no_quorum);
+    tf_metrics_set(b, TF_METRIC_MODEL_SHED, c->shed);
     tf_metrics_set(b, TF_METRIC_MODEL_MEMBERS_ABSENT, c->members_absent);
     tf_metrics_set(b, TF_METRIC_MODEL_NOT_FINITE, c->post.not_finite);
     tf_metrics_set(b, TF_METRIC_MODEL_OUT_OF_RANGE, c->post.out_of_range);

@@ -25,6 +25,9 @@ TF_STATIC_ASSERT((int)TF_CROSSING_SORT == (int)TF_CONFIG_CROSSING_SORT &&
                      (int)TF_CROSSING_REFUSE == (int)TF_CONFIG_CROSSING_REFUSE,
                  "the config's quantiles words are the serving's");
 
+TF_STATIC_ASSERT((int)TF_PRIORITY_LOW == (int)TF_CONFIG_PRIORITY_LOW &&
+                     (int)TF_PRIORITY_HIGH == (int)TF_CONFIG_PRIORITY_HIGH,
+                 "the config's priority words are the compute stage's");
 TF_STATIC_ASSERT((int)TF_COMBINE_WEIGHTED == (int)TF_CONFIG_COMBINE_WEIGHTED &&
                      (int)TF_COMBINE_VOTE == (int)TF_CONFIG_COMBINE_VOTE,
                  "the config's combine words are the ensemble's");
@@ -108,7 +111,7 @@ tf_err_t tf_serving_load(tf_engine_t *e, uint32_t i, tf_model_t **model, uint32_
 tf_err_t tf_serving_make_ensembles(tf_engine_t *e) {
   const tf_config_t *c = e->config;
   uint32_t           order[TF_ARRAY_CNT(c->models)], stuck;
-  (void)tf_chain_order(c, NULL, order, &stuck); /* there are no circles: config_check.c */
+  (void)tf_chain_order(c, NULL, order, NULL, &stuck); /* there are no circles: config_check.c */
   for (uint32_t i = 0; i < c->model_cnt; i++) {
     const tf_config_model_t *want = &c->models[order[i]];
     const tf_model_t        *members[TF_ENSEMBLE_MEMBERS_MAX];
@@ -223,6 +226,11 @@ static tf_err_t set_post(const tf_engine_t *e, uint32_t i, tf_compute_model_t *m
   return TF_OK;
 }
 
+static void set_priority(const tf_engine_t *e, uint32_t i, tf_compute_model_t *m) {
+  m->priority = (tf_priority_t)e->config->models[i].priority;
+  m->cost_ns  = e->config->models[i].budget_ns;
+}
+
 static tf_err_t set_overrun(tf_engine_t *e, uint32_t i, tf_compute_model_t *m) {
   const tf_config_model_t *want = &e->config->models[i];
   m->budget_ticks               = tf_clock_ns_to_ticks(want->budget_ns);
@@ -268,6 +276,7 @@ static tf_err_t set_fleet(tf_engine_t *e, uint32_t i, tf_compute_model_t *m) {
   void *nodes = tf_arena_take(&e->arena, tf_fleet_bytes(cap), TF_LINE_PAIR_BYTES);
   if (!m->fleet || !nodes) return E_CORE_ARENA_FULL;
   tf_fleet_init(m->fleet, nodes, cap, breadth->min, breadth->max);
+  m->fleet->max_age_ns = e->config->models[i].fleet_max_age_ns;
   memcpy(m->values->fleet, m->fleet->figures, sizeof m->values->fleet);
   return TF_OK;
 }
@@ -295,12 +304,16 @@ static tf_err_t set_values(tf_engine_t *e, uint32_t i, tf_compute_model_t *m) {
 }
 
 tf_err_t tf_serving_init(tf_engine_t *e) {
-  tf_compute_t *compute = &e->runner.lane.compute;
-  tf_err_t      err     = TF_OK;
+  tf_compute_t *compute         = &e->runner.lane.compute;
+  tf_err_t      err             = TF_OK;
+  compute->load.burst_budget_ns = e->config->engine.burst_budget_ns;
+  e->runner.lane.low            = e->config->engine.low_instruments.items;
+  e->runner.lane.low_cnt        = e->config->engine.low_instruments.item_cnt;
   for (uint32_t i = 0; i < compute->model_cnt && !err; i++) {
     tf_compute_model_t *m = &compute->models[i];
     err                   = set_post(e, i, m);
     if (!err) err = set_overrun(e, i, m);
+    set_priority(e, i, m);
     if (!err) err = set_values(e, i, m);
     if (!err) err = tf_publish_add_model(&e->publish, i, m->active->model->name);
   }

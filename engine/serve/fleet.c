@@ -10,7 +10,8 @@ static uint32_t leaves_for(uint32_t cnt) {
 }
 
 size_t tf_fleet_bytes(uint32_t instrument_cnt) {
-  return 2 * (size_t)leaves_for(instrument_cnt) * sizeof(tf_fleet_node_t);
+  size_t leaves = leaves_for(instrument_cnt);
+  return 2 * leaves * sizeof(tf_fleet_node_t) + (leaves + 1) * sizeof(tf_fleet_age_t);
 }
 
 static void read_root(tf_fleet_t *f) {
@@ -31,6 +32,8 @@ void tf_fleet_init(tf_fleet_t *f, void *nodes, uint32_t instrument_cnt, double b
                     .leaf_cnt    = leaves_for(instrument_cnt),
                     .nodes       = nodes};
   memset(nodes, 0, tf_fleet_bytes(instrument_cnt));
+  f->ages = (tf_fleet_age_t *)(void *)(f->nodes + 2 * (size_t)f->leaf_cnt);
+  for (uint32_t i = 0; i <= f->leaf_cnt; i++) f->ages[i].older = f->ages[i].newer = i;
   read_root(f);
 }
 
@@ -61,9 +64,43 @@ static void join(tf_fleet_node_t *parent, const tf_fleet_node_t *a, const tf_fle
   }
 }
 
-void tf_fleet_update(tf_fleet_t *f, uint32_t instrument_idx, const tf_answer_t *answer) {
+static void set(tf_fleet_t *f, uint32_t instrument_idx, const tf_answer_t *answer) {
   uint32_t i = f->leaf_cnt + instrument_idx;
   set_leaf(f, &f->nodes[i], answer);
   for (i /= 2; i > 0; i /= 2) join(&f->nodes[i], &f->nodes[2 * i], &f->nodes[2 * i + 1]);
+}
+
+static void unlink_age(tf_fleet_t *f, uint32_t i) {
+  tf_fleet_age_t *age       = &f->ages[i];
+  f->ages[age->older].newer = age->newer;
+  f->ages[age->newer].older = age->older;
+  age->older = age->newer = i;
+}
+
+static void link_newest(tf_fleet_t *f, uint32_t i) {
+  tf_fleet_age_t *age = &f->ages[i], *ends = &f->ages[f->leaf_cnt];
+  *age                       = (tf_fleet_age_t){f->now_ns, ends->older, f->leaf_cnt};
+  f->ages[ends->older].newer = i;
+  ends->older                = i;
+}
+
+static void drop_old(tf_fleet_t *f) {
+  const tf_fleet_age_t *ends = &f->ages[f->leaf_cnt];
+  for (uint32_t i; (i = ends->newer) != f->leaf_cnt;) {
+    if (f->now_ns - f->ages[i].at_ns <= f->max_age_ns) return;
+    unlink_age(f, i);
+    set(f, i, NULL);
+  }
+}
+
+void tf_fleet_update(tf_fleet_t *f, uint32_t instrument_idx, const tf_answer_t *answer,
+                     uint64_t now_ns) {
+  set(f, instrument_idx, answer);
+  if (f->max_age_ns > 0) {
+    if (f->now_ns < now_ns) f->now_ns = now_ns;
+    unlink_age(f, instrument_idx);
+    if (answer) link_newest(f, instrument_idx);
+    drop_old(f);
+  }
   read_root(f);
 }

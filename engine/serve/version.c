@@ -17,18 +17,21 @@ tf_err_t tf_version_windows_bytes(const tf_model_t *model, uint32_t instrument_c
 
 tf_err_t tf_version_init(tf_version_t *v, const tf_model_t *model, uint64_t number,
                          uint32_t instrument_cnt) {
+  size_t   many    = tf_align_up(model->many_scratch_bytes, TF_LINE_PAIR_BYTES);
   size_t   windows = 0, scratch = tf_align_up(model->scratch_bytes + 1, TF_LINE_PAIR_BYTES);
   tf_err_t err = tf_version_windows_bytes(model, instrument_cnt, &windows);
   if (err) return err;
   tf_version_t made = {.number        = number,
                        .scratch       = aligned_alloc(TF_LINE_PAIR_BYTES, scratch),
+                       .many_scratch  = many ? aligned_alloc(TF_LINE_PAIR_BYTES, many) : NULL,
                        .windows       = windows ? aligned_alloc(TF_LINE_PAIR_BYTES, windows) : NULL,
                        .window_stride = instrument_cnt > 1 ? tf_version_stride(model) : 0};
-  if (!made.scratch || (windows && !made.windows)) {
+  if (!made.scratch || (many && !made.many_scratch) || (windows && !made.windows)) {
     tf_version_fini(&made);
     return TF_ERR(E_CORE_NO_MEMORY, "model %s: %zu bytes of window states", model->name, windows);
   }
   memset(made.scratch, 0, scratch);
+  if (many) memset(made.many_scratch, 0, many);
   if (windows) memset(made.windows, 0, windows);
   made.model = model;
   for (uint32_t i = 0; windows && i < instrument_cnt; i++)
@@ -39,6 +42,7 @@ tf_err_t tf_version_init(tf_version_t *v, const tf_model_t *model, uint64_t numb
 
 void tf_version_fini(tf_version_t *v) {
   free(v->scratch);
+  free(v->many_scratch);
   free(v->windows);
   memset(v, 0, sizeof *v);
 }

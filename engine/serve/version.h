@@ -15,6 +15,7 @@ typedef struct tf_version {
   const tf_model_t *model;
   uint64_t          number; /* in the registry; 0: of a file by itself */
   void             *scratch;
+  void             *many_scratch; /* of run_many; NULL: one by one */
   uint8_t *windows; /* (instruments) states, a stride apart; NULL: the model is of single rows */
   size_t   window_stride; /* 0: there is one, whose instrument it is is known elsewhere */
 } tf_version_t;

@@ -8,10 +8,10 @@
 #include "serve/ensemble.h"
 
 /* The model's input row from the feature row; false if a value is not finite as a float. */
-static bool gather(const tf_compute_model_t *m, const double *row) {
+static bool gather(const tf_compute_model_t *m, const double *row, float *to) {
   const uint32_t  cnt = m->active->model->input_cnt;
   const uint32_t *idx = m->feature_idx;
-  float          *to = m->row, bad = 0.0f; /* the compiler cannot know that to is none of m */
+  float           bad = 0.0f;
   for (uint32_t i = 0; i < cnt; i++) {
     float value = (float)row[idx[i]];
     to[i]       = value;
@@ -23,6 +23,7 @@ static bool gather(const tf_compute_model_t *m, const double *row) {
 /* The row of a model that reads others; TF_SKIP_NONE where it is whole. An ensemble's absent members are NaN in it. */
 static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
   uint32_t present = 0;
+  bool     shed    = false;
   for (uint32_t i = 0; i < m->link_cnt; i++) {
     const tf_compute_link_t *l  = &m->links[i];
     float                   *to = m->row + l->input_idx;
@@ -31,8 +32,10 @@ static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
     else
       for (uint32_t k = 0; k < l->cnt; k++) to[k] = __builtin_nanf("");
     present += l->source->is_own;
+    shed |= l->source->was_shed;
   }
-  if (present < m->quorum) return m->is_ensemble ? TF_SKIP_QUORUM : TF_SKIP_INPUT;
+  if (present < m->quorum)
+    return shed ? TF_SKIP_SHED : m->is_ensemble ? TF_SKIP_QUORUM : TF_SKIP_INPUT;
   m->counts.members_absent += m->link_cnt - present;
   const uint32_t cnt = m->active->model->input_cnt;
   float          bad = 0.0f;
@@ -44,9 +47,31 @@ static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
   return bad == 0.0f ? TF_SKIP_NONE : TF_SKIP_WARMUP;
 }
 
+/* Was it answered with others of its batch? */
+static bool is_together(const tf_compute_t *compute, const tf_compute_model_t *m) {
+  return m->together && m->together->is_made && compute->slot != TF_COMPUTE_NO_SLOT;
+}
+
+static tf_skip_t gather_other(const tf_compute_t *compute, tf_compute_model_t *m,
+                              const double *row) {
+  if (m->link_cnt > 0) return gather_linked(m, row);
+  if (!is_together(compute, m)) /* in a warm start */
+    return gather(m, row, m->row) ? TF_SKIP_NONE : TF_SKIP_WARMUP;
+  uint32_t place = m->together->places[compute->slot];
+  if (place == TF_COMPUTE_NO_ROW) return TF_SKIP_WARMUP;
+  m->row = m->together->rows + place * m->active->model->input_cnt;
+  return TF_SKIP_NONE;
+}
+
 /* The row through the model; false while its window is not full. */
-static bool answer(tf_compute_model_t *m, void *window) {
+static bool answer(const tf_compute_t *compute, tf_compute_model_t *m, void *window) {
   const tf_model_t *model = m->active->model;
+  if (TF_UNLIKELY(is_together(compute, m))) {
+    const tf_compute_rows_t *t = m->together;
+    memcpy(m->out, t->outs + t->places[compute->slot] * model->output_cnt,
+           model->output_cnt * sizeof *m->out);
+    return true;
+  }
   if (!window) {
     model->run(model, m->active->scratch, m->row, m->out);
     return true;
@@ -66,10 +91,15 @@ TF_COLD static void on_late(tf_compute_t *compute, tf_compute_model_t *m) {
 
 static bool answer_timed(tf_compute_t *compute, tf_compute_model_t *m, void *window) {
   uint64_t begin = tf_clock_ticks();
-  bool     good  = answer(m, window);
-  uint64_t taken = tf_clock_ticks() - begin;
+  bool     good  = answer(compute, m, window);
+  uint64_t own = tf_clock_ticks() - begin, taken = own;
+  if (TF_UNLIKELY(
+          is_together(compute, m))) { /* it waited for its batch and for all of the product */
+    own += m->together->share_ticks;
+    taken += m->together->product_ticks + compute->waited_ticks;
+  }
   m->counts.timed++;
-  m->counts.run_ns += tf_clock_ticks_to_ns(taken);
+  m->counts.run_ns += tf_clock_ticks_to_ns(own);
   if (TF_UNLIKELY(taken > m->budget_ticks))
     on_late(compute, m);
   else
@@ -143,20 +173,47 @@ static bool ask_foreign(tf_compute_t *compute, tf_compute_model_t *m,
 /* There is no row: a window begins anew, as its rows are ticks that follow one another. */
 TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
                          void *window, tf_skip_t why) {
-  m->broke = true;
+  m->broke    = true;
+  m->was_shed = why == TF_SKIP_SHED;
   if (window) m->active->model->reset(m->active->model, window);
   if (m->foreign) tf_foreign_break(m->foreign, instrument_id);
-  m->counts.warmup += why == TF_SKIP_WARMUP;
-  m->counts.no_input += why == TF_SKIP_INPUT;
-  m->counts.no_quorum += why == TF_SKIP_QUORUM;
-  *(why == TF_SKIP_WARMUP ? &compute->counts.skipped_warmup : &compute->counts.skipped_input) += 1;
+  switch (why) {
+  case TF_SKIP_INPUT:
+    m->counts.no_input++;
+    compute->counts.skipped_input++;
+    break;
+  case TF_SKIP_QUORUM:
+    m->counts.no_quorum++;
+    compute->counts.skipped_input++;
+    break;
+  case TF_SKIP_SHED:
+    m->counts.shed++;
+    compute->counts.skipped_shed++;
+    break;
+  default: m->counts.warmup++; compute->counts.skipped_warmup++;
+  }
   return false;
 }
 
-TF_COLD static bool ask_nobody(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
-                               void *window, uint32_t good) {
-  m->owes_row    = window != NULL;
-  bool stands_in = stand_in(compute, m, instrument_id, good);
+static bool is_shed(const tf_compute_model_t *m, const tf_lane_instrument_t *in) {
+  return in->shed >> m->idx & 1;
+}
+
+static bool is_held(const tf_compute_model_t *m, const tf_lane_instrument_t *in) {
+  return is_shed(m, in) || (m->paused_until_ns && in->market.now_ns < m->paused_until_ns);
+}
+
+/* The row is there, and the model is not asked: shed, or paused. */
+TF_COLD static bool ask_nobody(tf_compute_t *compute, tf_compute_model_t *m,
+                               const tf_lane_instrument_t *in, void *window, uint32_t good) {
+  m->owes_row = window != NULL;
+  if (is_shed(m, in)) {
+    m->was_shed = true;
+    m->counts.shed++;
+    compute->counts.skipped_shed++;
+    return false;
+  }
+  bool stands_in = stand_in(compute, m, in->id, good);
   m->counts.fallback += stands_in;
   m->counts.paused_skipped += !stands_in;
   compute->counts.skipped_paused += !stands_in;
@@ -169,16 +226,16 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   m->answer_hash = m->hash;
   m->path        = TF_PATH_CPU;
   tf_skip_t why  = TF_SKIP_WARMUP;
-  if (TF_UNLIKELY(m->link_cnt > 0))
-    why = gather_linked(m, in->row);
-  else if (gather(m, in->row))
+  if (TF_UNLIKELY(m->is_other))
+    why = gather_other(compute, m, in->row);
+  else if (gather(m, in->row, m->row))
     why = TF_SKIP_NONE;
   m->has_row = why == TF_SKIP_NONE;
   if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, in->id, window, why);
+  if (TF_UNLIKELY(m->paused_until_ns | in->shed) && is_held(m, in))
+    return ask_nobody(compute, m, in, window, good);
   if (TF_UNLIKELY(m->foreign)) return ask_foreign(compute, m, in, good);
-  if (TF_UNLIKELY(m->paused_until_ns) && in->market.now_ns < m->paused_until_ns)
-    return ask_nobody(compute, m, in->id, window, good);
-  if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(m, window))) {
+  if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(compute, m, window))) {
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
     return false;
@@ -193,17 +250,36 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
 }
 
 /* What rules read beside the answer. */
-static void set_values(tf_compute_model_t *m, uint32_t instrument_id, bool is_good) {
+static void set_values(tf_compute_model_t *m, const tf_lane_instrument_t *in, bool is_good) {
   const tf_post_t *post   = &m->post;
   uint32_t         output = post->has_quantiles ? 3 * post->step_idx + 1 : post->step_idx;
   if (m->fleet) {
-    tf_fleet_update(m->fleet, instrument_id, is_good ? &m->answer : NULL);
+    tf_fleet_update(m->fleet, in->id, is_good ? &m->answer : NULL, in->market.now_ns);
     memcpy(m->values->fleet, m->fleet->figures, sizeof m->values->fleet);
   }
   if (m->is_ensemble)
     m->values->disagreement =
         m->is_own ? tf_ensemble_disagreement(m->active->model, m->row, output) : __builtin_nan("");
 }
+
+void tf_compute_admit(tf_compute_t *compute, tf_lane_instrument_t *in) {
+  tf_compute_load_t *l      = &compute->load;
+  const uint64_t     now_ns = in->market.now_ns;
+  in->shed                  = 0;
+  if (now_ns > l->at_ns) {
+    uint64_t passed_ns = now_ns - l->at_ns;
+    l->backlog_ns      = l->backlog_ns > passed_ns ? l->backlog_ns - passed_ns : 0;
+    l->at_ns           = now_ns;
+  }
+  for (const tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
+    bool low = m->priority == TF_PRIORITY_LOW || (in->is_low && m->priority == TF_PRIORITY_NORMAL);
+    if (low && l->backlog_ns + m->cost_ns > l->burst_budget_ns)
+      in->shed |= (uint8_t)(1u << m->idx);
+    else
+      l->backlog_ns += m->cost_ns;
+  }
+}
+TF_STATIC_ASSERT(TF_MODELS_MAX <= 8, "in->shed has a bit for each");
 
 /* Whose answers a decision is of: the file that serves and, of a chain, those that it reads, and what of them. */
 static uint32_t hash_of(const tf_compute_model_t *m) {
@@ -217,7 +293,7 @@ static uint32_t hash_of(const tf_compute_model_t *m) {
 }
 
 static void settle_hashes(tf_compute_t *compute) {
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) m->hash = hash_of(m);
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) m->hash = hash_of(m);
 }
 
 static uint64_t refused_by(const tf_post_counts_t *c) {
@@ -278,22 +354,57 @@ TF_COLD static bool ask_in_turn(tf_compute_t *compute, tf_compute_model_t *m,
   return is_good;
 }
 
-uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in) {
-  uint32_t good   = 0;
-  compute->absent = 0;
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in, uint32_t wave,
+                           uint32_t good) {
+  const tf_compute_model_t *end = compute->waves[wave + 1];
+  if (wave == 0) compute->absent = 0;
+  for (tf_compute_model_t *m = compute->waves[wave]; m != end; m = m->next) {
     m->counts.requested++;
     compute->counts.requested++;
-    m->is_own    = false;
-    bool is_good = TF_UNLIKELY(is_turning(m))
-                       ? ask_in_turn(compute, m, in, good)
-                       : ask(compute, m, in, tf_version_window(m->active, in->id), good);
+    m->is_own = m->was_shed = false;
+    bool is_good            = TF_UNLIKELY(is_turning(m))
+                                  ? ask_in_turn(compute, m, in, good)
+                                  : ask(compute, m, in, tf_version_window(m->active, in->id), good);
     m->counts.done += is_good;
     compute->counts.done += is_good;
-    good |= (uint32_t)is_good << m->idx;
-    if (m->values) set_values(m, in->id, is_good);
+    good |= (uint32_t)is_good << m->idx | (uint32_t)m->was_shed << (TF_COMPUTE_SHED_SHIFT + m->idx);
+    if (m->values) set_values(m, in, is_good);
   }
   return good;
+}
+
+/* A row that is held is gathered too, since a registry's other version wants it, but behind those that are multiplied. */
+static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
+                    uint32_t cnt) {
+  tf_compute_rows_t  *t     = m->together;
+  const tf_version_t *v     = m->active;
+  const uint32_t      width = v->model->input_cnt, out_cnt = v->model->output_cnt;
+  uint32_t            asked = 0, held_at = cnt;
+  t->is_made = !is_turning(m); /* else another version may serve each of them */
+  if (!t->is_made) return;
+  for (uint32_t i = 0; i < cnt; i++) {
+    bool     held  = is_held(m, instruments[i]);
+    uint32_t place = held ? held_at - 1 : asked;
+    bool     good  = gather(m, instruments[i]->row, t->rows + place * width);
+    t->places[i]   = good ? (uint8_t)place : TF_COMPUTE_NO_ROW;
+    asked += good && !held;
+    held_at -= good && held;
+  }
+  if (asked == 0) return;
+  uint64_t begin = m->budget_ticks ? tf_clock_ticks() : 0;
+  if (v->many_scratch)
+    v->model->run_many(v->model, v->many_scratch, t->rows, asked, t->outs);
+  else
+    for (uint32_t r = 0; r < asked; r++)
+      v->model->run(v->model, v->scratch, t->rows + r * width, t->outs + r * out_cnt);
+  t->product_ticks = m->budget_ticks ? tf_clock_ticks() - begin : 0;
+  t->share_ticks   = t->product_ticks / asked;
+}
+
+void tf_compute_products(tf_compute_t *compute, const tf_lane_instrument_t *const *instruments,
+                         uint32_t cnt) {
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next)
+    if (m->together) product(m, instruments, cnt);
 }
 
 void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_ns) {
@@ -327,7 +438,7 @@ static bool prepare_own(tf_compute_model_t *m) {
 
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
-  for (tf_compute_model_t *m = compute->first; m; m = m->next) {
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
     if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in->id);
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
@@ -370,7 +481,7 @@ bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *e, const tf_lane
   compute->absent = 0;
   m->answer_hash  = m->hash;
   take_standing(m, in->id);
-  if (m->values) set_values(m, in->id, true);
+  if (m->values) set_values(m, in, true);
   return true;
 }
 
@@ -445,6 +556,9 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               tf_arena_t *arena) {
   if (compute->model_cnt == TF_MODELS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "more than %d models", TF_MODELS_MAX);
+  if (model->output_cnt == 0 || model->output_cnt > TF_MODEL_OUTPUTS_MAX)
+    return TF_ERR(E_MODEL_SHAPE, "model %s has %u outputs; allowed: 1 to %d", model->name,
+                  model->output_cnt, TF_MODEL_OUTPUTS_MAX);
   tf_compute_model_t *m       = &compute->models[compute->model_cnt];
   size_t              windows = 0;
   tf_err_t            err     = tf_version_windows_bytes(model, instrument_cnt, &windows);
@@ -467,7 +581,8 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
   if (m->idx > 0)
     compute->models[m->idx - 1].next = m;
   else
-    compute->first = m;
+    compute->waves[0] = m;
+  compute->wave_cnt = 1;
   return TF_OK;
 }
 
@@ -483,15 +598,52 @@ tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
   if (!m->links) return E_CORE_ARENA_FULL;
   memcpy(m->links, links, link_cnt * sizeof *links);
   m->link_cnt = link_cnt;
+  m->is_other = true;
   m->quorum   = quorum;
   return TF_OK;
 }
 
-void tf_compute_order(tf_compute_t *compute, const uint32_t *order) {
-  tf_compute_model_t **at = &compute->first;
+size_t tf_compute_rows_bytes(const tf_model_t *model, uint32_t cap) {
+  return sizeof(tf_compute_rows_t) + model->many_scratch_bytes + 4 * TF_LINE_PAIR_BYTES +
+         (size_t)cap * (model->input_cnt + model->output_cnt) * sizeof(float);
+}
+
+static tf_err_t add_rows(tf_compute_model_t *m, uint32_t cap, tf_arena_t *arena) {
+  const tf_model_t  *model   = m->first.model;
+  tf_compute_rows_t *t       = tf_arena_take(arena, sizeof *t, TF_LINE_PAIR_BYTES);
+  void              *scratch = tf_arena_take(arena, model->many_scratch_bytes, TF_LINE_PAIR_BYTES);
+  if (!t || !scratch) return E_CORE_ARENA_FULL;
+  t->rows = tf_arena_take(arena, (size_t)cap * model->input_cnt * sizeof(float), TF_LINE_BYTES);
+  t->outs = tf_arena_take(arena, (size_t)cap * model->output_cnt * sizeof(float), TF_LINE_BYTES);
+  if (!t->rows || !t->outs) return E_CORE_ARENA_FULL;
+  m->first.many_scratch = scratch;
+  if (m->swap) m->swap->versions[0].many_scratch = scratch;
+  m->together = t;
+  m->is_other = true;
+  return TF_OK;
+}
+
+tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena) {
+  compute->slot = TF_COMPUTE_NO_SLOT;
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
+    if (m->link_cnt > 0 || m->first.windows || m->foreign || m->owns || !m->first.model->run_many)
+      continue;
+    tf_err_t err = add_rows(m, cap, arena);
+    if (err) return err;
+  }
+  return TF_OK;
+}
+
+void tf_compute_order(tf_compute_t *compute, const uint32_t *order, const uint8_t *waves) {
+  tf_compute_model_t **at = &compute->waves[0];
+  memset(compute->waves, 0, sizeof compute->waves);
+  compute->wave_cnt = 0;
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    *at = &compute->models[order[i]];
-    at  = &(*at)->next;
+    tf_compute_model_t *m = &compute->models[order[i]];
+    if (i == 0 || waves[order[i]] != waves[order[i - 1]]) compute->waves[compute->wave_cnt++] = m;
+    m->wave = (uint8_t)(compute->wave_cnt - 1);
+    *at     = m;
+    at      = &m->next;
   }
   *at = NULL;
   settle_hashes(compute);

@@ -35,8 +35,29 @@
  * features (links). Models answer in an order in which each stands behind those that it reads (tf_compute_order). A model
  * whose source has no answer of its own on this tick, be it warming up, refused or paused, is not asked, and that is
  * counted as its own reason; what stands in for a paused source is a score, no row of outputs. An ensemble
- * (serve/ensemble.h) is a model all of whose inputs are links, and whose quorum may be less than all. */
+ * (serve/ensemble.h) is a model all of whose inputs are links, and whose quorum may be less than all.
+ *
+ * Priorities. The order has waves: what is of higher priority, and what that reads, answers first, and its decisions leave before the next wave is
+ * asked. Low ones are shed in a burst (tf_compute_admit). What a burst is, is told from the stream alone, so that a replay sheds
+ * the same: the models' budgets are what their answers cost, the receive time between ticks is what goes by, and a low one is
+ * not asked while what was asked and has not gone by comes to more than burst_budget. Its window takes the row later. */
 #define TF_COMPUTE_NO_FEATURE UINT32_MAX /* in feature_idx: a link fills the place */
+
+#define TF_COMPUTE_SHED_SHIFT 16 /* of tf_compute_models' answer: bit 16 + i, model i was shed */
+
+typedef enum tf_priority {
+  TF_PRIORITY_HIGH,
+  TF_PRIORITY_NORMAL,
+  TF_PRIORITY_LOW,
+  TF_PRIORITY_CNT
+} tf_priority_t;
+
+/* What a burst has left to do, by the market's clock. */
+typedef struct tf_compute_load {
+  uint64_t burst_budget_ns; /* 0: nothing is shed */
+  uint64_t backlog_ns;      /* at at_ns */
+  uint64_t at_ns;
+} tf_compute_load_t;
 
 typedef struct tf_compute_link {
   const struct tf_compute_model *source;
@@ -49,6 +70,7 @@ typedef enum tf_skip {
   TF_SKIP_NONE,
   TF_SKIP_WARMUP, /* a feature is not ready, NaN or infinite */
   TF_SKIP_INPUT,  /* a model that it reads has no answer */
+  TF_SKIP_SHED,   /* as INPUT, and one that has none was shed */
   TF_SKIP_QUORUM, /* too few of an ensemble's members have one */
 } tf_skip_t;
 
@@ -74,6 +96,7 @@ typedef struct tf_compute_model_counts { /* one writer: the lane */
   uint64_t no_input;       /* a model that it reads had no answer */
   uint64_t no_quorum;      /* too few of its members had one */
   uint64_t members_absent; /* of an ensemble's answers: members that were not in them */
+  uint64_t shed;           /* of low priority, in a burst, or reads one that was */
   uint64_t paused_skipped; /* in a pause, and nothing stood in */
   uint64_t absent;         /* another runtime's, and no answer of it stood, nor anything else */
   uint64_t fallback;       /* done by what stood in: the last answer or another model */
@@ -98,6 +121,18 @@ typedef struct tf_compute_fetch {
   bool (*fetch)(void *self, const tf_event_t *event);
 } tf_compute_fetch_t;
 
+/* The rows of a model that answers several ticks at once (stage/batch.h), by slot: the tick's place in the batch. */
+typedef struct tf_compute_rows {
+  float   *rows, *outs;               /* (cap, input_cnt), (cap, output_cnt) */
+  uint8_t  places[TF_MODEL_ROWS_MAX]; /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
+  bool     is_made;                   /* of the batch in hand */
+  uint64_t share_ticks;               /* an answer's part of the time that the product took */
+  uint64_t product_ticks;             /* all of it */
+} tf_compute_rows_t;
+
+#define TF_COMPUTE_NO_ROW  UINT8_MAX
+#define TF_COMPUTE_NO_SLOT UINT32_MAX
+
 typedef struct tf_compute_model {
   struct tf_compute_model *next; /* in the order of answering; NULL: the last */
   const tf_version_t      *main; /* what serves: first, or a row of swap's */
@@ -105,7 +140,8 @@ typedef struct tf_compute_model {
   const tf_version_t  *canary; /* what serves canary_share of the instruments; NULL: none */
   uint64_t             canary_share; /* of TF_CANARY_SHARES */
   uint32_t             idx;          /* among the compute stage's models: the config's */
-  uint32_t             hash; /* of the answers: active's file and, of a chain, what it reads */
+  uint32_t             hash;     /* of the answers: active's file and, of a chain, what it reads */
+  bool                 is_other; /* its row takes more than places of the feature row */
   uint32_t            *feature_idx; /* (input_cnt) of the plan's row */
   float               *row;         /* (input_cnt) */
   tf_swap_t           *swap;        /* NULL: the model is not of a registry and stays as it is */
@@ -116,12 +152,16 @@ typedef struct tf_compute_model {
   tf_foreign_t        *foreign; /* another runtime answers it; NULL: it is run here */
   tf_version_t         first;
   tf_post_t            post;
-  tf_fleet_t          *fleet;  /* NULL: no rule reads it */
-  tf_compute_values_t *values; /* NULL: no rule reads any of them */
-  tf_compute_link_t   *links;  /* (link_cnt) */
+  tf_fleet_t          *fleet;    /* NULL: no rule reads it */
+  tf_compute_values_t *values;   /* NULL: no rule reads any of them */
+  tf_compute_rows_t   *together; /* NULL: tick by tick */
+  tf_compute_link_t   *links;    /* (link_cnt) */
   uint32_t             link_cnt;
   uint32_t             quorum; /* links that must bring an answer: all of a chain's */
   bool                 is_ensemble;
+  uint8_t              wave;
+  tf_priority_t        priority;
+  uint64_t             cost_ns;      /* of an answer, as load reckons */
   uint64_t             budget_ticks; /* 0: none; else every inference is timed */
   tf_overrun_t         overrun;
   uint32_t             fallback_idx;
@@ -132,9 +172,10 @@ typedef struct tf_compute_model {
   /* of the tick in hand */
   bool        has_deferred, owes_row; /* owes_row: paused, the window has not taken the row */
   bool        has_row, broke;         /* swap is to be told: of a row, of one that is none */
-  bool        is_own;                 /* the answer is the model's own, and good */
-  uint8_t     path;                   /* tf_path_t of the answer */
-  uint32_t    answer_hash;            /* of who gave it */
+  bool        was_shed;
+  bool        is_own;      /* the answer is the model's own, and good */
+  uint8_t     path;        /* tf_path_t of the answer */
+  uint32_t    answer_hash; /* of who gave it */
   tf_answer_t answer;
   float       out[TF_MODEL_OUTPUTS_MAX];
 
@@ -154,6 +195,7 @@ typedef struct tf_compute_counts { /* one writer: the lane */
   uint64_t skipped_warmup; /* a feature is not ready, NaN or infinite, or a window is not full */
   uint64_t skipped_input;  /* a model that it reads has no answer, or too few members have one */
   uint64_t skipped_output; /* the model's output is not finite, not valid, or out of order */
+  uint64_t skipped_shed;   /* the model is of low priority, or reads one that is, in a burst */
   uint64_t skipped_paused; /* the model is paused for its overruns, and nothing stands in */
   uint64_t absent;         /* another runtime's model without an answer: HOLD, reason MODEL */
 } tf_compute_counts_t;
@@ -161,14 +203,20 @@ typedef struct tf_compute_counts { /* one writer: the lane */
 typedef struct tf_compute {
   const tf_feature_plan_t *plan;
   tf_compute_model_t       models[TF_MODELS_MAX]; /* as in the config */
-  tf_compute_model_t      *first;                 /* of the order of answering */
-  uint32_t                 model_cnt;
+  tf_compute_model_t
+                     *waves[TF_PRIORITY_CNT +
+             1]; /* the first of each, in the order of answering; NULL behind the last */
+  uint32_t            wave_cnt;
+  uint32_t            model_cnt;
+  tf_compute_counts_t counts;
+  uint64_t            asks;         /* pauses asked for, of all models: by the lane, with release */
+  uint64_t            swaps_failed; /* events whose version was not to be had */
+  tf_compute_load_t   load;
+  uint32_t            slot;         /* of the tick in hand; TF_COMPUTE_NO_SLOT: of no batch */
+  uint64_t            waited_ticks; /* it, for its batch */
   uint32_t
       absent; /* of the tick in hand: a bit per model without an answer, whose strategies HOLD */
-  tf_compute_counts_t    counts;
   const tf_instrument_t *names; /* (instruments) whom a canary serves is told by these */
-  uint64_t               asks;  /* pauses asked for, of all models: by the lane, with release */
-  uint64_t               swaps_failed; /* events whose version was not to be had */
 } tf_compute_t;
 
 /* The bars that closed, one bit each. */
@@ -201,8 +249,24 @@ TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *
   }
 }
 
-/* Runs the models on the row. Returns a bit per model whose out[] is good for this tick. */
-uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in);
+/* Reckons what the tick asks for, and writes which models it is too much for (in->shed). At each tick, in the order of events, where
+ * there is a burst_budget. */
+void tf_compute_admit(tf_compute_t *compute, tf_lane_instrument_t *in);
+
+/* Runs a wave of the models on the row. models_good: what the waves before it gave, 0 for the first. Returns it with a bit per
+ * model whose out[] is good for this tick, and one (TF_COMPUTE_SHED_SHIFT) per model that was shed. */
+uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in, uint32_t wave,
+                           uint32_t models_good);
+
+/* Makes the products of a batch: of each model that answers several ticks at once (tf_compute_add_rows) those of cnt
+ * instruments, whose features are computed, one tick each. Nothing is counted yet: tf_compute_models does so tick by tick, after
+ * tf_compute_take_up(its slot), and finds the outputs there. */
+void tf_compute_products(tf_compute_t *compute, const tf_lane_instrument_t *const *instruments,
+                         uint32_t cnt);
+TF_INLINE void tf_compute_take_up(tf_compute_t *compute, uint32_t slot, uint64_t waited_ticks) {
+  compute->slot         = slot;
+  compute->waited_ticks = waited_ticks;
+}
 
 /* Advances the windows that took the tick's row. After the decision has left. False where no model
  * had anything to do. */
@@ -212,7 +276,7 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
 bool tf_compute_idle(tf_compute_t *compute);
 
 /* Adds a model that reads the row at feature_idx (input_cnt of them, copied), and takes its memory; window states for
- * instrument_cnt instruments. */
+ * instrument_cnt instruments. E_MODEL_SHAPE: no outputs, or more than TF_MODEL_OUTPUTS_MAX; E_CORE_ARENA_FULL. */
 tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               const uint32_t *feature_idx, uint32_t instrument_cnt,
                               tf_arena_t *arena);
@@ -223,11 +287,16 @@ void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign);
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
                               const tf_compute_link_t *links, uint32_t link_cnt, uint32_t quorum,
                               tf_arena_t *arena);
-/* Models answer in this order (model_cnt of them, each once), sources first. Without it as they were added. */
-void tf_compute_order(tf_compute_t *compute, const uint32_t *order);
+/* Models answer in this order (model_cnt of them, each once), sources first; waves, by model, only rise along it. Without it they
+ * are one wave, as they were added. */
+void tf_compute_order(tf_compute_t *compute, const uint32_t *order, const uint8_t *waves);
 /* Makes the model that was added last one that can be swapped; number: its own. */
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena);
+/* Models of single rows that read features alone answer up to cap ticks at once. After all were added. */
+tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena);
+/* Of the arena, for one model. */
+size_t tf_compute_rows_bytes(const tf_model_t *model, uint32_t cap);
 /* Makes it one an instrument: it is the base of them all. */
 tf_err_t tf_compute_add_owns(tf_compute_t *compute, uint32_t instrument_cnt, tf_arena_t *arena);
 /* Of the arena, for these three. */

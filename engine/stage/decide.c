@@ -74,7 +74,7 @@ static bool is_warm(const tf_strategy_t *s, const tf_lane_instrument_t *in) {
 
 /* Strategy s on the tick in hand; false: a HOLD that makes no record. is_absent: its model has no answer. */
 static bool decide_one(tf_decide_t *decide, tf_lane_instrument_t *in, uint32_t s,
-                       const tf_compute_model_t *model, bool is_absent, tf_decision_t *d) {
+                       const tf_compute_model_t *model, uint8_t held, tf_decision_t *d) {
   const tf_strategy_t *strategy = &decide->strategies[s];
   const tf_event_t    *cause    = in->market.event;
   memset(d, 0, sizeof *d);
@@ -88,10 +88,12 @@ static bool decide_one(tf_decide_t *decide, tf_lane_instrument_t *in, uint32_t s
     output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_HALTED};
   else if (TF_UNLIKELY(in->trading > TF_TRADING_OPEN))
     output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_TRADING};
+  else if (TF_UNLIKELY(held == TF_HOLD_SHED))
+    output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_SHED};
   else if (TF_UNLIKELY(!is_warm(strategy, in)))
     output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_WARMING};
-  else if (TF_UNLIKELY(is_absent))
-    output = (tf_policy_output_t){TF_ACTION_HOLD, TF_HOLD_MODEL};
+  else if (TF_UNLIKELY(held != TF_HOLD_NONE))
+    output = (tf_policy_output_t){TF_ACTION_HOLD, held};
   else
     strategy->policy->decide(in->policies[s], &input, &output);
   decide->counts.actions[output.action]++;
@@ -116,19 +118,24 @@ static bool decide_one(tf_decide_t *decide, tf_lane_instrument_t *in, uint32_t s
 }
 
 uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lane_instrument_t *in,
-                        uint32_t models_good, tf_decision_t *out) {
+                        uint32_t wave, uint32_t models_good, tf_decision_t *out) {
   uint32_t cnt = 0;
   for (uint32_t s = 0; s < decide->strategy_cnt; s++) {
-    const tf_strategy_t      *strategy  = &decide->strategies[s];
-    const tf_compute_model_t *model     = NULL;
-    bool                      is_absent = false;
+    const tf_strategy_t      *strategy = &decide->strategies[s];
+    const tf_compute_model_t *model    = NULL;
+    uint8_t                   held     = TF_HOLD_NONE;
+    if (TF_UNLIKELY(strategy->wave != wave)) continue;
     if (strategy->model_idx != TF_STRATEGY_NO_MODEL) {
-      is_absent = compute->absent >> strategy->model_idx & 1;
-      if (!is_absent && !(models_good >> strategy->model_idx & 1))
-        continue; /* counted by compute */
-      model = &compute->models[strategy->model_idx];
+      const uint32_t idx = strategy->model_idx;
+      if (TF_UNLIKELY(!(models_good >> idx & 1))) {
+        held = compute->absent >> idx & 1                         ? TF_HOLD_MODEL
+               : models_good >> (TF_COMPUTE_SHED_SHIFT + idx) & 1 ? TF_HOLD_SHED
+                                                                  : TF_HOLD_NONE;
+        if (held == TF_HOLD_NONE) continue; /* counted by compute */
+      }
+      if (held != TF_HOLD_SHED) model = &compute->models[idx];
     }
-    cnt += decide_one(decide, in, s, model, is_absent, &out[cnt]);
+    cnt += decide_one(decide, in, s, model, held, &out[cnt]);
   }
   return cnt;
 }
@@ -138,8 +145,16 @@ uint32_t tf_decide_answer(tf_decide_t *decide, const tf_compute_t *compute,
   uint32_t cnt = 0;
   for (uint32_t s = 0; s < decide->strategy_cnt; s++)
     if (decide->strategies[s].model_idx == model_idx)
-      cnt += decide_one(decide, in, s, &compute->models[model_idx], false, &out[cnt]);
+      cnt += decide_one(decide, in, s, &compute->models[model_idx], TF_HOLD_NONE, &out[cnt]);
   return cnt;
+}
+
+void tf_decide_order(tf_decide_t *decide, const tf_compute_t *compute) {
+  for (uint32_t s = 0; s < decide->strategy_cnt; s++) {
+    tf_strategy_t *strategy = &decide->strategies[s];
+    if (strategy->model_idx != TF_STRATEGY_NO_MODEL)
+      strategy->wave = compute->models[strategy->model_idx].wave;
+  }
 }
 
 tf_err_t tf_decide_init_instrument(tf_decide_t *decide, tf_lane_instrument_t *in,

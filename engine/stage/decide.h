@@ -13,6 +13,7 @@ typedef struct tf_strategy {
   const tf_policy_t *policy;
   tf_policy_config_t config;
   uint32_t           model_idx;     /* TF_STRATEGY_NO_MODEL: rules on features alone */
+  uint8_t            wave;          /* its model's */
   bool               actions_only;  /* HOLD makes no decision record */
   bool               waits_for_all; /* HOLD until every listed feature has a value */
   const uint32_t    *awaited;       /* (awaited_cnt) places of the row that must have one besides */
@@ -35,10 +36,13 @@ typedef struct tf_decide {
   tf_decide_counts_t counts;
 } tf_decide_t;
 
-/* Runs every strategy whose model answered (bit in models_good). Writes at most strategy_cnt
+/* Runs every strategy of the wave whose model answered (bit in models_good), or was shed: that one holds. Writes at most strategy_cnt
  * decisions and returns how many. ts_decision, hops and what follows are filled by the caller. */
 uint32_t tf_decide_tick(tf_decide_t *decide, const tf_compute_t *compute, tf_lane_instrument_t *in,
-                        uint32_t models_good, tf_decision_t *out);
+                        uint32_t wave, uint32_t models_good, tf_decision_t *out);
+
+/* Strategies are asked in the wave of the model that they read; without one in the first. */
+void tf_decide_order(tf_decide_t *decide, const tf_compute_t *compute);
 
 /* The strategies of one model, which has just got an answer. As above. */
 uint32_t tf_decide_answer(tf_decide_t *decide, const tf_compute_t *compute,

@@ -41,6 +41,9 @@ typedef struct tf_lane_instrument {
   uint8_t          trading;      /* tf_trading_t: what the venue said last; CHANGED is not kept */
   bool             has_ticked;   /* there is a row */
   bool             is_ready;     /* every listed feature of the row has a value */
+  uint8_t          shed;         /* bit per model that is not asked on the tick in hand */
+  bool             is_low;       /* of low priority */
+  bool             is_queued;    /* a tick of it waits in the lane's batch */
   bool             is_live;      /* it has ticked since the start: not in a warm-up alone */
   bool             has_met;      /* it is bound to its peers */
   double  position; /* what the operator says is held: base units or contracts; NaN untold */

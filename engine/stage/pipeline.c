@@ -1,9 +1,12 @@
 #include "stage/pipeline.h"
 
+#include <string.h>
+
 #include "core/clock.h"
 
 const char *const tf_hop_names[TF_HOP_CNT] = {"decode", "buffer", "features",         "model",
-                                              "decide", "emit",   "tick_to_decision", "deferred"};
+                                              "decide", "emit",   "tick_to_decision", "deferred",
+                                              "queue"};
 
 static uint32_t hop_ns(uint64_t from_tsc, uint64_t to_tsc) {
   if (to_tsc <= from_tsc || from_tsc == 0) return 0;
@@ -65,13 +68,23 @@ static void send_decisions(tf_lane_t *lane, tf_decision_t *decisions, uint32_t c
     emit_in_place(lane, decisions, cnt, hops);
 }
 
+/* Is it one of those that the config says are of low priority? */
+static bool is_low(const tf_lane_t *lane, const char *name) {
+  const char *venue = strrchr(name, '.');
+  for (uint32_t i = 0; i < lane->low_cnt; i++) {
+    const char *wanted = lane->low[i];
+    if (wanted[0] == '*' ? venue && !strcmp(venue, wanted + 1) : !strcmp(name, wanted)) return true;
+  }
+  return false;
+}
+
 TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
   in->is_live = true;
+  in->is_low  = is_low(lane, lane->low_cnt ? lane->names[in->id].name : "");
   tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
 }
 
-/* Features, models, strategies, once, on the event that completes a message; then, with the decision
- * gone, what the models do for the next one. */
+/* Once, on the event that completes a message. */
 static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
   bool sampled = --lane->sample_left == 0;
   if (sampled) {
@@ -83,19 +96,34 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
   if (TF_UNLIKELY(lane->watch.on_row)) lane->watch.on_row(lane->watch.self, in);
-  uint32_t models_good = tf_compute_models(&lane->compute, in);
-  if (TF_UNLIKELY(lane->warming)) {
-    (void)tf_compute_deferred(&lane->compute, in);
-    return;
-  }
-  if (sampled) hops->modelled = tf_clock_ticks();
+  if (TF_UNLIKELY(lane->compute.load.burst_budget_ns)) tf_compute_admit(&lane->compute, in);
+  if (TF_UNLIKELY(lane->batch) && !lane->warming)
+    tf_batch_take(lane, in, hops);
+  else
+    tf_lane_finish_tick(lane, in, hops);
+}
 
+/* A wave of models and the strategies that read them: what the next wave takes is not on its decisions' path. */
+TF_INLINE uint32_t decide_wave(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops,
+                               uint32_t wave, uint32_t models_good) {
+  const bool    sampled = hops->buffered != 0;
   tf_decision_t decisions[TF_STRATEGIES_MAX];
-  uint32_t      cnt = tf_decide_tick(&lane->decide, &lane->compute, in, models_good, decisions);
-  hops->decided     = tf_clock_ticks();
-  if (sampled) record_hops(lane, hops);
+  models_good = tf_compute_models(&lane->compute, in, wave, models_good);
+  if (TF_UNLIKELY(lane->warming)) return models_good;
+  if (sampled) hops->modelled = tf_clock_ticks();
+  uint32_t cnt  = tf_decide_tick(&lane->decide, &lane->compute, in, wave, models_good, decisions);
+  hops->decided = tf_clock_ticks();
+  if (sampled && wave == 0) record_hops(lane, hops);
   if (cnt > 0) send_decisions(lane, decisions, cnt, hops);
-  uint64_t sent = sampled ? tf_clock_ticks() : 0;
+  return models_good;
+}
+
+void tf_lane_finish_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
+  uint32_t models_good = decide_wave(lane, in, hops, 0, 0);
+  for (uint32_t wave = 1; TF_UNLIKELY(wave < lane->compute.wave_cnt); wave++)
+    models_good = decide_wave(lane, in, hops, wave, models_good);
+  const bool sampled = hops->buffered != 0 && !lane->warming;
+  uint64_t   sent    = sampled ? tf_clock_ticks() : 0;
   if (tf_compute_deferred(&lane->compute, in) && sampled)
     tf_hist_record(&lane->hists[TF_HOP_DEFERRED], hop_ns(sent, tf_clock_ticks()));
 }
@@ -127,7 +155,8 @@ static void tell_readers(tf_lane_t *lane, const tf_lane_instrument_t *in, const 
       tf_feature_plan_on_peer(plan, reader->features, &reader->market, link->peer_idx);
     }
     if (!plan->peers[link->peer_idx].wakes || reader == woken || !reader->is_live) continue;
-    woken               = reader;
+    woken = reader;
+    if (TF_UNLIKELY(reader->is_queued)) tf_batch_answer(lane);
     tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
     tf_buffer_on_woken(reader, e);
     close_due_bars(lane, reader);

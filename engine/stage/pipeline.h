@@ -7,6 +7,7 @@
 
 #include "core/hist.h"
 #include "flow/ring.h"
+#include "stage/batch.h"
 #include "stage/buffer.h"
 #include "stage/compute.h"
 #include "stage/decide.h"
@@ -22,6 +23,7 @@ typedef enum tf_hop {
   TF_HOP_EMIT,
   TF_HOP_TICK_TO_DECISION,
   TF_HOP_DEFERRED, /* a model's work for ticks to come, after the decision has left */
+  TF_HOP_QUEUE,    /* a tick waited for others, to be answered together */
   TF_HOP_CNT
 } tf_hop_t;
 
@@ -58,16 +60,23 @@ typedef struct tf_lane {
   tf_ring_writer_t      *ring;                /* NULL: emit in place */
   tf_emit_t             *emit;
   uint64_t               ring_full_waits;
-  bool            waits_for_emit;    /* replay: backpressure; live: a full ring drops, counted */
-  uint64_t        decisions_dropped; /* live: the ring was full; or told to stop */
-  const uint32_t *stopping;
-  bool            warming; /* features and models run, nothing is decided: a warm start */
-  tf_row_watch_t  watch;
-  tf_hist_t      *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
+  bool               waits_for_emit;    /* replay: backpressure; live: a full ring drops, counted */
+  uint64_t           decisions_dropped; /* live: the ring was full; or told to stop */
+  const uint32_t    *stopping;
+  bool               warming; /* features and models run, nothing is decided: a warm start */
+  const char *const *low;     /* (low_cnt) instruments of low priority: SYMBOL.VENUE, *.VENUE */
+  uint32_t           low_cnt;
+  tf_tick_batch_t   *batch; /* NULL: each tick is answered by itself */
+  tf_row_watch_t     watch;
+  tf_hist_t         *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 
 /* The path of a tick. events: of one message, in order (or one event from the ring). */
 void tf_lane_on_events(void *lane, const tf_event_t *events, uint32_t event_cnt,
                        uint64_t origin_tsc, uint64_t decoded_tsc);
+
+/* The rest of a tick whose features are computed: models, strategies, and, with the decisions gone, what the models do for
+ * the next one. */
+void tf_lane_finish_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops);
 
 #endif

@@ -39,8 +39,8 @@ static void rest(tf_idle_t idle) {
 }
 
 /* One pass of acquire. False when it will never have work again. */
-static bool pass_acquire(tf_runner_t *r, uint64_t now_ns, int *work) {
-  uint64_t wait_ns = r->idle == TF_IDLE_SLEEP ? IDLE_WAIT_NS : 0;
+static bool pass_acquire(tf_runner_t *r, uint64_t now_ns, bool may_wait, int *work) {
+  uint64_t wait_ns = r->idle == TF_IDLE_SLEEP && may_wait ? IDLE_WAIT_NS : 0;
   int      n       = tf_acquire_poll(&r->acquire, now_ns, wait_ns);
   if (n == TF_SOURCE_DONE || is_stopping(r)) {
     for (uint32_t i = 0; i < r->acquire.source_cnt; i++)
@@ -55,13 +55,14 @@ static bool pass_acquire(tf_runner_t *r, uint64_t now_ns, int *work) {
 /* One pass of a lane behind the event ring. */
 static bool pass_lane(tf_runner_t *r, int *work) {
   uint32_t done = tf_load_acquire_u32(&r->acquire_done); /* pairs with: pass_acquire */
+  void (*deliver)(void *, const tf_event_t *, uint32_t, uint64_t, uint64_t) =
+      r->lane.batch ? tf_batch_on_events : tf_lane_on_events;
   for (uint32_t burst = 0; burst < LANE_BURST;) {
     uint32_t               cnt     = LANE_BURST - burst;
     const tf_ring_event_t *records = tf_ring_peek(r->event_reader, &cnt);
     if (cnt == 0) break;
     for (uint32_t i = 0; i < cnt; i++)
-      tf_lane_on_events(&r->lane, &records[i].event, 1, records[i].origin_tsc,
-                        records[i].decoded_tsc);
+      deliver(&r->lane, &records[i].event, 1, records[i].origin_tsc, records[i].decoded_tsc);
     tf_ring_release(r->event_reader, cnt);
     burst += cnt;
     *work += (int)cnt;
@@ -104,24 +105,26 @@ static void housekeep(tf_runner_t *r, uint32_t stages, uint64_t now_ns) {
 static void loop(tf_runner_t *r, uint32_t stages) {
   uint64_t housekept_tsc = 0;
   uint64_t period_tsc    = tf_clock_ns_to_ticks(HOUSEKEEPING_NS);
+  bool     is_queued     = false; /* ticks wait for others: no time to sleep */
   for (bool more = true; more;) {
     uint64_t tsc  = tf_clock_ticks();
     int      work = 0;
     if (stages & TF_STAGE_ACQUIRE)
-      more = pass_acquire(r, tf_clock_wall_of_ticks(tsc), &work);
+      more = pass_acquire(r, tf_clock_wall_of_ticks(tsc), !is_queued, &work);
     else if (stages & TF_STAGE_ASSIST)
       more = pass_assist(r, &work);
     else if (stages & TF_STAGE_LANE)
       more = pass_lane(r, &work);
     else
       more = pass_emit(r, &work);
+    if (stages & TF_STAGE_LANE && r->lane.batch) is_queued = tf_batch_settle(&r->lane, !more);
     if (tsc - housekept_tsc >= period_tsc) {
       housekept_tsc = tsc;
       housekeep(r, stages, tf_clock_wall_of_ticks(tsc));
     }
     if (work == 0 && more && stages & TF_STAGE_LANE) work = tf_compute_idle(&r->lane.compute);
     bool waited = stages & TF_STAGE_ACQUIRE && r->acquire.io && r->idle == TF_IDLE_SLEEP;
-    if (work == 0 && more && !waited) rest(r->idle);
+    if (work == 0 && more && !waited && !is_queued) rest(r->idle);
   }
 }
 

@@ -46,6 +46,7 @@ typedef enum tf_hold_reason {
   TF_HOLD_TRADING  = 8, /* the venue does not trade the instrument now, or no longer (trading) */
   TF_HOLD_MODEL =
       9, /* the model's runtime has no answer that is fresh enough, and nothing stands in */
+  TF_HOLD_SHED = 10, /* its model was not asked: of low priority, in a burst */
   TF_HOLD_REASON_CNT
 } tf_hold_reason_t;
 

@@ -7,7 +7,7 @@
 #include "tf/isa.h"
 
 #define TF_MODEL_INPUTS_MAX         1024
-#define TF_MODEL_OUTPUTS_MAX        96 /* 32 steps ahead with p10, p50, p90 each */
+#define TF_MODEL_OUTPUTS_MAX        256 /* a row for another model; 32 steps ahead are 96 at most */
 #define TF_MODEL_FEATURE_NAME_BYTES 64
 #define TF_MODEL_ROWS_MAX           64 /* that run_many takes at once */
 

@@ -33,12 +33,12 @@ def affine(row, weights, bias):
             + numpy.array(bias, dtype=numpy.float32))
 
 
-def write_config(folder, features, models, strategies, engine="{instruments_max: 8}"):
+def write_config(folder, features, models, strategies, engine="{instruments_max: 8}", peers=()):
     path = folder / "made.yaml"
     def block(key, items):
         return f"{key}:\n" + "".join(f"  - {item}\n" for item in items) if items else ""
 
-    path.write_text(f"engine: {engine}\n" + block("features", map(json.dumps, features)) + block("models", models)
+    path.write_text(f"engine: {engine}\n" + block("peers", peers) + block("features", list(map(json.dumps, features))) + block("models", models)
                     + block("strategies", strategies) + block("sinks", [f"{{type: shm, path: {shm_name()}}}"]))
     return str(path)
 

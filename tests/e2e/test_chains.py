@@ -77,10 +77,10 @@ class Chains(Made):
         for inputs, word in (("[embed.1, embed.0, embed.2..3, 'imbalance(5)']", 'input 0 is "embed.1" here; the file was trained with "embed.0"'),
                              ("[embed.0..3, spread_bps]", 'input 4 is "spread_bps" here'),
                              ("[embed.0..3]", "found 4 inputs; the file classify has 5"),
-                             ("[embed.0..95]", "found 96 inputs"),
+                             ("[embed.0..255]", "found 256 inputs"),
                              ("[embed.3..0, 'imbalance(5)']", "the range goes backwards"),
                              ("[embd.0..3, 'imbalance(5)']", 'no model is named "embd"; did you mean "embed"?'),
-                             ("[embed.0..96]", "outputs are numbered from 0 to 95"),
+                             ("[embed.0..256]", "outputs are numbered from 0 to 255"),
                              ("[classify.0..3, 'imbalance(5)']", "nobody could answer first")):
             err = self.refusal(self.models(inputs=f", inputs: {inputs}"))
             self.assertIn(word, err)

@@ -135,8 +135,9 @@ void tf_explain_end(tf_explain_t *x) {
 /* ---- telling ---------------------------------------------------------------------------------*/
 
 static const char *const action_words[]  = {"HOLD", "BUY", "SELL", "FLAT"};
-static const char *const hold_words[]    = {"none",     "rule",   "book",    "cooldown", "rate",
-                                            "conflict", "halted", "warming", "trading",  "model"};
+static const char *const hold_words[]    = {"none",    "rule",     "book",   "cooldown",
+                                            "rate",    "conflict", "halted", "warming",
+                                            "trading", "model",    "shed"};
 static const char *const book_words[]    = {"OK", "SYNCING", "GAP", "STALE", "CROSSED", "NONE"};
 static const char *const message_words[] = {"text", "binary", "rest"};
 static const char *const rule_op_words[] = {

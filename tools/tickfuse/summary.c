@@ -187,19 +187,30 @@ static json_t *lane_json(const tf_engine_t *e) {
                    (json_int_t)bars->outside_trades, "bars_gaps_cut", (json_int_t)bars->gaps_cut);
 }
 
+/* How many ticks were answered at once, by the least of the class: {"1": n, "2": n, "4": n ..}. */
+static json_t *batches_json(const tf_batch_counts_t *c) {
+  json_t *sizes = json_object();
+  for (uint32_t i = 0; i < TF_BATCH_SIZES; i++) {
+    char least[8];
+    snprintf(least, sizeof least, "%u", 1u << i);
+    json_object_set_new(sizes, least, json_integer((json_int_t)c->sizes[i]));
+  }
+  return json_pack("{sIso}", "ticks", (json_int_t)c->ticks, "sizes", sizes);
+}
+
 /* By name: what each was asked, and what became of its answers. */
 static json_t *models_json(const tf_engine_t *e) {
   const tf_compute_t *compute = &e->runner.lane.compute;
   json_t             *models  = json_object();
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
-    const tf_compute_model_t        *m = &compute->models[i];
-    const tf_compute_model_counts_t *c = &m->counts;
-    json_t                          *skipped =
-        json_pack("{sIsIsIsIsIsIsIsI}", "warmup", (json_int_t)c->warmup, "input",
-                  (json_int_t)c->no_input, "quorum", (json_int_t)c->no_quorum, "not_finite",
-                  (json_int_t)c->post.not_finite, "out_of_range", (json_int_t)c->post.out_of_range,
-                  "crossed", (json_int_t)c->post.crossed_refused, "paused",
-                  (json_int_t)c->paused_skipped, "absent", (json_int_t)c->absent);
+    const tf_compute_model_t        *m       = &compute->models[i];
+    const tf_compute_model_counts_t *c       = &m->counts;
+    json_t                          *skipped = json_pack(
+                                 "{sIsIsIsIsIsIsIsIsI}", "shed", (json_int_t)c->shed, "warmup", (json_int_t)c->warmup,
+                                 "input", (json_int_t)c->no_input, "quorum", (json_int_t)c->no_quorum, "not_finite",
+                                 (json_int_t)c->post.not_finite, "out_of_range", (json_int_t)c->post.out_of_range, "crossed",
+                                 (json_int_t)c->post.crossed_refused, "paused", (json_int_t)c->paused_skipped, "absent",
+                                 (json_int_t)c->absent);
     json_t *one =
         json_pack("{sIsIsosIsIsIsIsIsIsI}", "requested", (json_int_t)c->requested, "done",
                   (json_int_t)c->done, "skipped", skipped, "sorted", (json_int_t)c->post.sorted,
@@ -261,13 +272,15 @@ json_t *tf_summary_json(const tf_engine_t *e) {
   json_object_set_new(root, "instruments", integer(e->instruments.cnt));
   json_object_set_new(root, "ticks", integer(m->ticks));
   json_object_set_new(root, "inference",
-                      json_pack("{sIsIsIsIsIsIsI}", "requested", (json_int_t)m->requested, "done",
-                                (json_int_t)m->done, "skipped_warmup",
-                                (json_int_t)m->skipped_warmup, "skipped_input",
+                      json_pack("{sIsIsIsIsIsIsIsI}", "skipped_shed", (json_int_t)m->skipped_shed,
+                                "requested", (json_int_t)m->requested, "done", (json_int_t)m->done,
+                                "skipped_warmup", (json_int_t)m->skipped_warmup, "skipped_input",
                                 (json_int_t)m->skipped_input, "skipped_output",
                                 (json_int_t)m->skipped_output, "skipped_paused",
                                 (json_int_t)m->skipped_paused, "absent", (json_int_t)m->absent));
   json_object_set_new(root, "models", models_json(e));
+  const tf_tick_batch_t *batch = e->runner.lane.batch;
+  if (batch) json_object_set_new(root, "batches", batches_json(&batch->counts));
   json_object_set_new(root, "decisions", integer(d->decisions));
   json_object_set_new(root, "actions", actions);
   json_object_set_new(root, "decisions_hash",

@@ -14,7 +14,8 @@
   "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
   "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
-  "message_levels_max, cache_dir, latency_sample, "                                                \
+  "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, low_instruments, "     \
+  "latency_sample, "                                                                               \
   "warm_start, snapshot, snapshot_age_max, log_level, helper_cpu, lanes"
 #define FEED_KEYS                                                                                  \
   "name, venue, channels, instruments, instruments_max, url, rest, path, "                         \
@@ -235,12 +236,15 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 }
 
 static const char all_keys[] =
-    "engine: {profile: maximum, lanes: [{cpu: 2, stages: [acquire]}, {cpu: 3, stages: [buffer, "
+    "engine: {profile: maximum, batch_max: 33, max_queue_delay: 700ns, burst_budget: 90us, "
+    "low_instruments: [A.KRAKEN, \"*.OKX\"], lanes: [{cpu: 2, stages: "
+    "[acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
     "instruments_max: 7, "
     "book_levels_max: 9, event_ring_slots: 128, decision_ring_slots: 256, message_levels_max: 99, "
     "cache_dir: /tmp/c, latency_sample: 3, warm_start: \"kraken:w\", snapshot: s.snap, "
-    "snapshot_age_max: 7m, log_level: debug, helper_cpu: 5, busy_poll: 50us, kernel_timestamps: true}\n"
+    "snapshot_age_max: 7m, log_level: debug, helper_cpu: 5, busy_poll: 50us, kernel_timestamps: "
+    "true}\n"
     "feeds: [{name: main, venue: kraken, channels: [trade, book], instruments: [A, B], url: "
     "\"wss://[::1]:9\", rest: \"http://h:8\", ca_file: t.yaml, deflate: true, key_file: t.yaml, "
     "instruments_file: t.yaml, book_depth: 25, "
@@ -266,12 +270,14 @@ static const char all_keys[] =
     "backend: cpu, budget: "
     "50us}, {name: n, file: gone, budget: 1ms, overrun: fallback, overrun_limit: 7, "
     "overrun_pause: 2s, fallback: m, horizon: 4, step: 3, valid: -9..9.5, quantiles: sort, "
-    "clamp: ..0.5, alert: -0.25.., breadth: 1..2}, {name: r, registry: reg, version: 12, "
+    "clamp: ..0.5, alert: -0.25.., breadth: 1..2, fleet_max_age: 9s}, {name: r, registry: reg, "
+    "version: 12, "
     "shadow_min: 5, "
     "divergence_max: 6, rollback_refused: 7, canary_share: 8, canary_late_max: 9, budget: 1us, "
     "sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
-    "inputs: [m.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: weighted, "
+    "priority: low, inputs: [r.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: "
+    "weighted, "
     "weights: [1, 0.5], quorum: 1}, {name: k, backend: kserve, url: "
     "\"https://[::1]:8443/v2/models/k%20x/versions/3\", inputs: [mid], outputs: 6, input: x, "
     "output: "
@@ -419,7 +425,10 @@ static void every_key_reaches_its_field(void **state) {
   assert_true(c->models[1].alert.min == -0.25 && isinf(c->models[1].alert.max));
   assert_true(c->models[1].breadth.min == 1.0 && c->models[1].breadth.max == 2.0);
   assert_false(c->models[0].valid.is_set);
+  assert_int_equal(c->models[1].fleet_max_age_ns, 9 * TF_NS_PER_SEC);
+  assert_int_equal(c->models[0].fleet_max_age_ns, 0);
   assert_int_equal(c->models[3].inputs.item_cnt, 2);
+  assert_int_equal(c->models[3].priority, TF_CONFIG_PRIORITY_LOW);
   assert_string_equal(c->models[3].inputs.items[1], "ema(mid, 20)");
   assert_string_equal(c->models[4].ensemble.items[1], "n");
   assert_int_equal(c->models[4].combine, TF_CONFIG_COMBINE_WEIGHTED);
@@ -480,6 +489,10 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
+  assert_int_equal(c->engine.batch_max, 33);
+  assert_int_equal(c->engine.max_queue_delay_ns, 700);
+  assert_int_equal(c->engine.burst_budget_ns, 90000);
+  assert_int_equal(c->engine.low_instruments.item_cnt, 2);
   assert_string_equal(c->sinks[0].key_file, "k.txt");
   assert_string_equal(c->control.path, "/run/x/socket");
   assert_string_equal(c->control.token_file, "t.yaml");

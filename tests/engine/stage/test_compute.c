@@ -102,7 +102,7 @@ static int tear_down(void **state) {
 
 static uint32_t tick(fixture_t *f, int instrument, double value) {
   f->rows[instrument] = value;
-  return tf_compute_models(&f->compute, &f->instruments[instrument]);
+  return tf_compute_models(&f->compute, &f->instruments[instrument], 0, 0);
 }
 
 static void window_answers_from_its_last_row_on_and_warm_up_is_counted(void **state) {
@@ -225,6 +225,22 @@ static void pause_is_asked_for_after_so_many_late_answers_in_a_row(void **state)
   assert_int_equal(tf_compute_late(&f->compute), 14);
 }
 
+static void outputs_beyond_what_a_tick_has_room_for_are_refused(void **state) {
+  fixture_t     *f       = *state;
+  tf_model_t     wide    = over_row;
+  const uint32_t cnts[]  = {0, 1, TF_MODEL_OUTPUTS_MAX - 1, TF_MODEL_OUTPUTS_MAX,
+                            TF_MODEL_OUTPUTS_MAX + 1};
+  const bool     goods[] = {false, true, true, true, false};
+  const uint32_t place   = 0;
+  for (size_t i = 0; i < TF_ARRAY_CNT(cnts); i++) {
+    uint32_t before = f->compute.model_cnt;
+    wide.output_cnt = cnts[i];
+    assert_int_equal(tf_compute_add_model(&f->compute, &wide, &place, 2, &f->arena),
+                     goods[i] ? TF_OK : E_MODEL_SHAPE);
+    assert_int_equal(f->compute.model_cnt, before + goods[i]);
+  }
+}
+
 /* The window stands last and reads the row model's output, so its rows are those of the other's answers. */
 static void chain(fixture_t *f) {
   const tf_compute_link_t link        = {.source = &f->compute.models[0], .cnt = 1};
@@ -268,7 +284,7 @@ static void order_of_answering_is_said_and_the_hash_covers_what_is_read(void **s
   const tf_compute_link_t link        = {.source = &f->compute.models[1], .cnt = 1};
   f->compute.models[0].feature_idx[0] = TF_COMPUTE_NO_FEATURE;
   assert_int_equal(tf_compute_add_links(&f->compute, 0, &link, 1, 1, &f->arena), TF_OK);
-  tf_compute_order(&f->compute, (const uint32_t[]){1, 0});
+  tf_compute_order(&f->compute, (const uint32_t[]){1, 0}, (const uint8_t[]){1, 1});
   assert_int_not_equal(f->compute.models[0].hash, old[0]);
   assert_int_equal(f->compute.models[1].hash, old[1]);
   for (int n = 1; n < WINDOW; n++) assert_int_equal(tick(f, 0, 2.0), 0);
@@ -291,6 +307,8 @@ int main(void) {
                                       set_up, tear_down),
       cmocka_unit_test_setup_teardown(deferred_work_is_done_once_and_only_where_a_row_was_taken,
                                       set_up, tear_down),
+      cmocka_unit_test_setup_teardown(outputs_beyond_what_a_tick_has_room_for_are_refused, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(model_reads_what_another_made_of_the_same_tick, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(

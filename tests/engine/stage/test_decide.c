@@ -41,7 +41,7 @@ static fixture_t *fresh(void) {
 
 static tf_decision_t decided(fixture_t *f) {
   tf_decision_t d[TF_STRATEGIES_MAX];
-  assert_int_equal(tf_decide_tick(&f->decide, &f->compute, &f->in, 0, d), 1);
+  assert_int_equal(tf_decide_tick(&f->decide, &f->compute, &f->in, 0, 0, d), 1);
   return d[0];
 }
 

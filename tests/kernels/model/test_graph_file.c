@@ -116,7 +116,7 @@ static void metadata_that_is_wrong_is_refused_by_key(void **state) {
       {"graph",    "[]",                                                                   E_MODEL_FORMAT,      "\"input\""      },
       {"graph",    "{\"input\":0,\"output\":1,\"nodes\":[]}",                              E_MODEL_FORMAT,      "\"input\""      },
       {"graph",    "{\"input\":1025,\"output\":1,\"nodes\":[]}",                           E_MODEL_FORMAT,      "1 to 1024"      },
-      {"graph",    "{\"input\":2,\"output\":97,\"nodes\":[]}",                             E_MODEL_FORMAT,      "1 to 96"        },
+      {"graph",    "{\"input\":2,\"output\":257,\"nodes\":[]}",                            E_MODEL_FORMAT,      "1 to 256"       },
       {"graph",    "{\"input\":2,\"output\":1,\"nodes\":[]}",                              E_MODEL_FORMAT,      "1 to 256 nodes" },
       {"graph",    "{\"input\":2,\"output\":1,\"nodes\":[],\"x\":1}",                      E_MODEL_FORMAT,      "wanted"         },
       {"graph",    "{\"input\":3,\"output\":1,\"nodes\":" NODES "}",                       E_MODEL_SHAPE,       "of 3 columns"   },

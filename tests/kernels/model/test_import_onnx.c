@@ -347,7 +347,7 @@ static void graphs_that_are_not_supported_are_refused_in_words(void **state) {
       {spoil_trans_b,           E_MODEL_SHAPE,       "[1,2] times [1,2]"                         },
       {spoil_square,            E_MODEL_SHAPE,       "[1,2] times [1,2]"                         },
       {spoil_no_inputs,         E_MODEL_FORMAT,      "0 inputs"                                  },
-      {spoil_output_width,      E_MODEL_SHAPE,       "97 wide; at most 96"                       },
+      {spoil_output_width,      E_MODEL_SHAPE,       "257 wide; at most 256"                     },
       {spoil_branch,            E_MODEL_UNSUPPORTED, "\"y\", which no node gives"                },
       {spoil_add_shape,         E_MODEL_SHAPE,       "its output is [2,2]"                       },
       {spoil_div_zero,          E_MODEL_WEIGHTS,     "no float"                                  },

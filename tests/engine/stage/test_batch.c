@@ -1,0 +1,152 @@
+/* Several ticks' models at once: what is multiplied, what is counted, and what a pause and a broken row leave out. The model
+ * here doubles its row and notes how many rows it was given. */
+#include "cmocka_tf.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/arena.h"
+#include "stage/batch.h"
+#include "stage/compute.h"
+
+#define INSTRUMENTS 4
+
+static uint32_t given; /* rows, of the last product */
+
+static void run(const tf_model_t *model, void *scratch, const float *row, float *out) {
+  (void)model;
+  (void)scratch;
+  out[0] = 2 * row[0];
+}
+
+static void run_many(const tf_model_t *model, void *scratch, const float *rows, uint32_t cnt,
+                     float *out) {
+  given = cnt;
+  for (uint32_t i = 0; i < cnt; i++) run(model, scratch, rows + i, out + i);
+}
+
+static const tf_model_t doubles = {.name               = "doubles",
+                                   .input_cnt          = 1,
+                                   .output_cnt         = 1,
+                                   .scratch_bytes      = 64,
+                                   .many_scratch_bytes = 64,
+                                   .run                = run,
+                                   .run_many           = run_many};
+
+typedef struct fixture {
+  tf_arena_t                  arena;
+  tf_compute_t                compute;
+  tf_lane_instrument_t        instruments[INSTRUMENTS];
+  const tf_lane_instrument_t *list[INSTRUMENTS];
+  double                      rows[INSTRUMENTS];
+} fixture_t;
+
+static int set_up(void **state) {
+  static fixture_t f;
+  memset(&f, 0, sizeof f);
+  const uint32_t first = 0;
+  assert_int_equal(tf_arena_init(&f.arena, "test", 1 << 20), TF_OK);
+  for (int m = 0; m < 2; m++)
+    assert_int_equal(tf_compute_add_model(&f.compute, &doubles, &first, INSTRUMENTS, &f.arena),
+                     TF_OK);
+  const tf_compute_link_t link       = {.source = &f.compute.models[0], .cnt = 1};
+  f.compute.models[1].feature_idx[0] = TF_COMPUTE_NO_FEATURE;
+  assert_int_equal(tf_compute_add_links(&f.compute, 1, &link, 1, 1, &f.arena), TF_OK);
+  assert_int_equal(tf_compute_add_rows(&f.compute, INSTRUMENTS, &f.arena), TF_OK);
+  assert_null(f.compute.models[1].together); /* it reads another */
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) {
+    f.rows[i]        = i + 1;
+    f.instruments[i] = (tf_lane_instrument_t){.id = i, .row = &f.rows[i]};
+    f.list[i]        = &f.instruments[i];
+  }
+  given  = 0;
+  *state = &f;
+  return 0;
+}
+
+static int tear_down(void **state) {
+  tf_arena_fini(&((fixture_t *)*state)->arena);
+  return 0;
+}
+
+static uint32_t take_up(fixture_t *f, uint32_t slot, uint64_t waited_ticks) {
+  tf_compute_take_up(&f->compute, slot, waited_ticks);
+  return tf_compute_models(&f->compute, f->list[slot], 0, 0);
+}
+
+static void one_product_answers_all_and_each_is_counted_when_it_is_taken_up(void **state) {
+  fixture_t *f = *state;
+  tf_compute_products(&f->compute, f->list, INSTRUMENTS);
+  assert_int_equal(given, INSTRUMENTS);
+  assert_int_equal(f->compute.counts.requested, 0);
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) {
+    assert_int_equal(take_up(f, i, 0), 3);
+    assert_true(f->compute.models[0].answer.score == 2.0f * (float)(i + 1));
+    assert_true(f->compute.models[1].answer.score == 4.0f * (float)(i + 1)); /* of this tick's */
+    assert_true(f->compute.models[0].row[0] == (float)(i + 1));
+    assert_int_equal(f->compute.counts.done, 2 * (i + 1));
+  }
+}
+
+static void row_that_is_none_is_left_out_and_counted_as_such(void **state) {
+  fixture_t *f = *state;
+  f->rows[1]   = NAN;
+  f->rows[2]   = 1e300; /* no float */
+  tf_compute_products(&f->compute, f->list, INSTRUMENTS);
+  assert_int_equal(given, 2);
+  const uint32_t good[] = {3, 0, 0, 3};
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) assert_int_equal(take_up(f, i, 0), good[i]);
+  assert_true(f->compute.models[0].answer.score == 8.0f);
+  assert_int_equal(f->compute.models[0].counts.warmup, 2);
+  assert_int_equal(f->compute.models[1].counts.no_input, 2);
+}
+
+static void pause_of_all_makes_no_product_and_of_some_gives_them_no_answer(void **state) {
+  fixture_t *f = *state;
+  tf_compute_pause(&f->compute, 0, 100);
+  f->compute.models[0].overrun = TF_OVERRUN_SKIP;
+  tf_compute_products(&f->compute, f->list, INSTRUMENTS);
+  assert_int_equal(given, 0);
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) assert_int_equal(take_up(f, i, 0), 0);
+  assert_int_equal(f->compute.counts.skipped_paused, INSTRUMENTS);
+  f->instruments[3].market.now_ns = 100; /* it is over there */
+  tf_compute_products(&f->compute, f->list, INSTRUMENTS);
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) assert_int_equal(take_up(f, i, 0), i == 3 ? 3 : 0);
+  assert_true(f->compute.models[0].answer.score == 8.0f);
+}
+
+/* What a tick waited for its batch is part of its answer's time. */
+static void waiting_counts_against_the_budget(void **state) {
+  fixture_t          *f = *state;
+  tf_compute_model_t *m = &f->compute.models[0];
+  m->budget_ticks       = UINT64_C(1) << 40;
+  tf_compute_products(&f->compute, f->list, 2);
+  take_up(f, 0, 0);
+  assert_int_equal(m->counts.late, 0);
+  take_up(f, 1, m->budget_ticks);
+  assert_int_equal(m->counts.late, 1);
+  assert_int_equal(m->counts.timed, 2);
+}
+
+static void tick_of_no_batch_is_answered_by_itself(void **state) {
+  fixture_t *f = *state;
+  tf_compute_products(&f->compute, f->list, INSTRUMENTS);
+  tf_compute_take_up(&f->compute, TF_COMPUTE_NO_SLOT, 0);
+  f->rows[0] = 21;
+  assert_int_equal(tf_compute_models(&f->compute, f->list[0], 0, 0), 3);
+  assert_true(f->compute.models[0].answer.score == 42.0f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(
+          one_product_answers_all_and_each_is_counted_when_it_is_taken_up, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(row_that_is_none_is_left_out_and_counted_as_such, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(
+          pause_of_all_makes_no_product_and_of_some_gives_them_no_answer, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(waiting_counts_against_the_budget, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(tick_of_no_batch_is_answered_by_itself, set_up, tear_down),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
