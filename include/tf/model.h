@@ -58,7 +58,8 @@ struct tf_model {
   /* Of a model of two lanes: does what step has ordered, on a second thread that calls it over and over; how many jobs that were.
    * step does without where it is not called. Then one thread at a time may call step. NULL: a model of one lane. */
   uint32_t (*assist)(const tf_model_t *model);
-  const uint64_t *helper_late_cnt; /* orders that were not done in time; by the thread that steps. NULL where assist is */
+  const uint64_t *
+      helper_late_cnt; /* orders that were not done in time; by the thread that steps. NULL where assist is */
 
   void *plan; /* kernels/model's own */
 };
