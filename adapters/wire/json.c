@@ -584,7 +584,10 @@ TF_INLINE tf_json_result_t read_message(tf_json_t *json, const char *bytes, size
 __attribute__((noinline)) static tf_json_result_t
 read_known(tf_json_t *json, const char *bytes, size_t bytes_cnt, tf_json_object_t *root) {
   const tf_json_layout_t *layout = tf_json_layout_find(root->layouts, bytes, bytes_cnt);
-  if (TF_LIKELY(layout != NULL)) return tf_json_layout_take(layout, json, bytes);
+  if (TF_LIKELY(layout != NULL)) {
+    json->root_kind = root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT;
+    return tf_json_layout_take(layout, json, bytes);
+  }
   tf_json_result_t result = read_message(json, bytes, bytes_cnt, root);
   if (result == TF_JSON_OK) tf_json_layout_learn(root->layouts, json, bytes, bytes_cnt, root);
   return result;
@@ -600,7 +603,7 @@ tf_json_result_t tf_json_read(tf_json_t *json, const char *bytes, size_t bytes_c
   json->row_cnt           = 0;
   json->any_negative      = false;
   json->result            = TF_JSON_OK;
-  json->root_kind         = root->is_tuple ? TF_JSON_ARRAY : TF_JSON_OBJECT;
+  json->root_kind         = TF_JSON_OBJECT;
   root->seen              = 0;
   if (root->child != NULL) root->child->seen = 0;
   if (root->layouts != NULL) return read_known(json, bytes, bytes_cnt, root);

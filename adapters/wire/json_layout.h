@@ -23,7 +23,7 @@
 #define TF_JSON_LAYOUTS       128u
 #define TF_JSON_LAYOUTS_ONCE  512u
 #define TF_JSON_LAYOUT_SEEN   2u /* times that a message is looked at before it is learned */
-#define TF_JSON_LAYOUT_TRIES  4u /* layouts of one length that are looked at */
+#define TF_JSON_LAYOUT_TRIES  2u /* layouts of one length that are looked at */
 
 /* 64 bytes of a message. */
 typedef struct tf_json_block {
