@@ -308,6 +308,9 @@ uint64_t tf_compute_late(const tf_compute_t *compute);
 /* As at the start, but for what is warming: after a warm start. */
 void tf_compute_forget_counts(tf_compute_t *compute);
 
+/* The hashes that decisions carry, of what serves now. */
+void tf_compute_settle_hashes(tf_compute_t *compute);
+
 /* An event's: model idx is not asked while the market's time is before until_ns. */
 void tf_compute_pause(tf_compute_t *compute, uint32_t model_idx, uint64_t until_ns);
 
