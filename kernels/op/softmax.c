@@ -1,7 +1,9 @@
-/* e^(x - max) over the sum of them. The greatest and the sum are taken in eight parts, each in order, which a compiler makes
+/* e^(x - max) over the sum of them; 0 where x is further below the greatest than MASKED, as a mask leaves it. The greatest and the sum are taken in eight parts, each in order, which a compiler makes
  * vectors of; so is the division. A NaN makes its own exponential NaN, so the sum, so each output. */
 #include "op/lanes.h"
 
+/* What importers make of -infinity is -1e30: without this it would come out as the least that exp gives, 1e-38. */
+#define MASKED (-1e29f)
 #define PARTS  8u
 #define INLINE static inline __attribute__((always_inline))
 
@@ -28,11 +30,13 @@ INLINE float sum_of(const float *e, uint32_t cnt) {
 #define RUN(isa)                                                                                   \
   TF_LANES_TARGET_##isa static void run_##isa(const tf_op_params_t *params, const float *in,       \
                                               float *out) {                                        \
-    const uint32_t     cnt = params->in_cnt;                                                       \
-    tf_lanes_##isa##_t max = tf_lanes_set_##isa(greatest(in, cnt));                                \
-    for (uint32_t i = 0; i < cnt; i += TF_LANES_WIDTH_##isa)                                       \
-      tf_lanes_store_##isa(                                                                        \
-          out + i, tf_lanes_exp_##isa(tf_lanes_sub_##isa(tf_lanes_load_##isa(in + i), max)));      \
+    const uint32_t           cnt  = params->in_cnt;                                                \
+    const tf_lanes_##isa##_t max  = tf_lanes_set_##isa(greatest(in, cnt));                         \
+    const tf_lanes_##isa##_t mask = tf_lanes_set_##isa(MASKED), none = tf_lanes_set_##isa(0.0f);   \
+    for (uint32_t i = 0; i < cnt; i += TF_LANES_WIDTH_##isa) {                                     \
+      tf_lanes_##isa##_t x = tf_lanes_sub_##isa(tf_lanes_load_##isa(in + i), max);                 \
+      tf_lanes_store_##isa(out + i, tf_lanes_select_##isa(x, mask, none, tf_lanes_exp_##isa(x)));  \
+    }                                                                                              \
     tf_lanes_##isa##_t sum = tf_lanes_set_##isa(sum_of(out, cnt));                                 \
     for (uint32_t i = 0; i < cnt; i += TF_LANES_WIDTH_##isa)                                       \
       tf_lanes_store_##isa(out + i, tf_lanes_div_##isa(tf_lanes_load_##isa(out + i), sum));        \
