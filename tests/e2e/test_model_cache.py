@@ -152,19 +152,21 @@ class ModelCache(unittest.TestCase):
             self.owns.put(two, 2, 3)
             self.busy(engine, 500)
             self.assertEqual(self.serving(engine)[one]["version"], 1)
-            # The other place goes by rate: to the third, perhaps, in the meantime. What is evicted comes back at once, or the third does.
-            wait_until(lambda: self.evicted(engine, *(set(self.serving(engine)) - {one})), what="an eviction")
-            wait_until(lambda: len(self.serving(engine)) == 2, what="two models again")
-            self.busy(engine, 500)
+            # The other place goes by rate: to the third, perhaps, in the meantime. What is evicted comes back at once, or the third does;
+            # the base answers in between, if a tick comes then: five times are enough for one.
+            for _ in range(5):
+                wait_until(lambda: self.evicted(engine, *(set(self.serving(engine)) - {one})), what="an eviction")
+                wait_until(lambda: len(self.serving(engine)) == 2, what="two models again")
+                self.busy(engine, 200)
             self.assertIn(one, self.serving(engine))
             self.cache(engine, "unpin", self.owns.key(one))
             self.assertIn("is not loaded", engine.ask("cache", "evict", f"{self.owns.dir}/NOBODY/lstm", expect=2)["error"])
             self.assertIn("NOBODY", engine.ask("cache", "warm", f"{self.owns.dir}/NOBODY/lstm", expect=1)["error"])
             self.assertIn("verb", engine.ask("cache", "drop", "x", expect=2)["error"])
             live, decisions = self.end(engine)
-        self.assertGreaterEqual(live["events"]["control"], 4)
+        self.assertGreaterEqual(live["events"]["control"], 12)  # two to begin with, and each eviction is gone and come
         runs = runs_of(decisions)
-        self.assertIn(self.owns.sha256(1)[:8], {h for h, _, _ in runs[two] + runs[out]})
+        self.assertIn(self.owns.sha256(1)[:8], {h for h, _, _ in runs[two][1:]} | {h for h, _, _ in runs[out][1:]})
         self.check_same(live, models_max=2)
 
     def test_ttl_brings_the_newer_version(self):
