@@ -65,9 +65,9 @@ class Crossed(Exchanges):  # F31
         self.assertEqual({row["hold_reason"] for row in crossed}, {"book"})
 
     def test_a_book_that_stays_crossed_is_asked_for_again(self):
-        met = self.meet("binance-spot", "lost_delete=1/3x60", lambda e: e.count("tickfuse_feed_books_lost_total") >= 1,
+        met = self.meet("binance-spot", "lost_delete=1/3x600", lambda e: e.count("tickfuse_feed_books_lost_total") >= 1,
                         feed=", crossed_after: 100ms", rate=2000)
-        self.assertEqual(met.did["lost_delete"], 60)
+        self.assertEqual(met.did["lost_delete"], 600)
         self.assertGreaterEqual(met.got["resyncs"], met.got["books_lost"])
         self.assertEqual(met.metrics.get("tickfuse_feed_reconnects_total", 0), 0)
 
