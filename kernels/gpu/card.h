@@ -1,0 +1,91 @@
+/* What a model becomes for a card: a program, made on the CPU from the model's graph, that one persistent kernel runs. A
+ * program is an image of bytes without pointers: the worker (tools/tickfuse_gpu) copies it to the card as it is, and its
+ * parts are found by offsets. What it is made of, each kind of program says in its own header.
+ *
+ *   card_*.c     graph -> program; plain C, no CUDA, tested everywhere
+ *   loop.cuh     the persistent loop: mailbox, windows by number, answers, abort; the same for each kind
+ *   KIND.cuh     the kind's step and advance, as device functions
+ *   *.cu         the kernels themselves, and their launch: where nvcc is
+ *
+ * Device functions see CUDA's words through device.cuh alone. Where nvcc is not, device.cuh takes them from
+ * tests/cuda_on_cpu, where threads of a block are fibers: the kernels' sources run, and are tested, on the CPU. */
+#ifndef TF_GPU_CARD_H
+#define TF_GPU_CARD_H
+
+#include "tf/mailbox.h"
+#include "tf/model.h"
+
+typedef enum tf_card_kind {
+  TF_CARD_RECURRENT, /* stacks of LSTM and GRU, by the sliding window's schedule: recurrent.cuh */
+  TF_CARD_NET,       /* any net of tensor operations, a window at a time: net.cuh */
+  TF_CARD_FEATURES,  /* events in, features and answers out: features.cuh */
+  TF_CARD_KIND_CNT
+} tf_card_kind_t;
+
+/* What a device has, as the driver says, or as a test wants it. */
+typedef struct tf_card_limits {
+  uint32_t sm_cnt;
+  uint32_t cluster_max;      /* blocks of a cluster; 1: no clusters */
+  uint32_t thread_max;       /* of a block */
+  uint32_t shared_bytes_max; /* of a block, opted in */
+  uint64_t memory_bytes;     /* that the worker may use */
+} tf_card_limits_t;
+
+typedef struct tf_card_program {
+  uint32_t kind; /* tf_card_kind_t */
+  uint32_t model_hash;
+  uint32_t precision; /* of weights and rows, tf_precision_t; sums are float */
+  uint32_t input_cnt, output_cnt, window;
+  uint32_t block_cnt, cluster_size; /* block_cnt is a multiple of cluster_size */
+  uint32_t thread_cnt;              /* of a block */
+  uint32_t shared_bytes;            /* of a block, dynamic */
+  uint64_t state_bytes;             /* an instrument's, in the card's memory; a multiple of 128 */
+  uint64_t scratch_bytes;           /* for all blocks together, in the card's memory */
+  uint64_t image_bytes;             /* behind this struct, which is a part of what is copied */
+} tf_card_program_t;
+
+TF_INLINE const uint8_t *tf_card_image(const tf_card_program_t *program) {
+  return (const uint8_t *)(program + 1);
+}
+
+/* What a kernel is started with: addresses as the device sees them. */
+typedef struct tf_card_args {
+  const tf_card_program_t *slots[2]; /* two models of the same shapes; which one, control says */
+  uint8_t                 *states;   /* (instruments) state_bytes */
+  uint32_t                *numbers;  /* (instruments) rows that its window has seen: tf/mailbox.h */
+  uint8_t                 *scratch;
+  tf_mailbox_view_t        view; /* of the mailbox, which is the host's memory */
+  struct tf_card_control  *control;
+} tf_card_args_t;
+
+/* The worker's host side and its kernel: the host's memory, mapped. Each line pair has one writer. */
+typedef struct TF_ALIGNED(128) tf_card_control {
+  uint32_t abort; /* by the host: not 0: leave the loop */
+  uint32_t slot;  /* by the host: 0 or 1, taken up between two requests */
+  uint8_t  reserved_0[TF_LINE_PAIR_BYTES - 8];
+  uint64_t beat; /* by the kernel: counts its passes, at least one a millisecond */
+  uint64_t answered, overtaken, behind, refused;
+  uint32_t slot_used;
+  uint32_t left; /* not 0: the loop was left, tf_card_left_t */
+  uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 48];
+} tf_card_control_t;
+
+typedef enum tf_card_left {
+  TF_CARD_RUNS  = 0,
+  TF_CARD_ENDED = 1, /* abort */
+  TF_CARD_STUCK = 2, /* a wait between its own blocks passed its bound */
+} tf_card_left_t;
+
+TF_STATIC_ASSERT(sizeof(tf_card_control_t) == 2 * TF_LINE_PAIR_BYTES, "one pair a writer");
+
+/* How a device function meets a program's kind: a struct with these members, which loop.cuh is a template over. All threads
+ * of all blocks call each of them together.
+ *
+ *   void begin(const tf_card_args_t &args, const tf_card_program_t *program, uint8_t *shared);  weights to where they stay
+ *   void reset(uint32_t instrument);                                                            its window begins anew
+ *   bool step(uint32_t instrument, const float *row, float *out);   the timed path; false: the window is not full yet
+ *   void advance(uint32_t instrument);                              deferred, after the answer has left
+ *
+ * row and out lie in block 0's shared memory; out is whole in thread 0 of block 0 when step returns. */
+
+#endif
