@@ -653,7 +653,9 @@ static void add_store(const tf_engine_t *e, tf_cache_config_t *cache, const char
           .where          = where,
           .bytes_max      = bytes_max,
           .blob_bytes_max = c->file_bytes_max + TF_CACHE_FRAME_ROOM(c->file_bytes_max),
-          .timeout_ns     = c->redis_timeout_ns};
+          .timeout_ns     = c->redis_timeout_ns,
+          .user           = c->redis_user,
+          .password_file  = c->redis_password_file};
     }
 }
 

@@ -288,7 +288,8 @@ static const char all_keys[] =
     "library: "
     "lib.so, threads: 2}, {name: p, file: gone, registry: 'r/{symbol}'}]\n"
     "model_cache: {models_max: 5, bytes_max: 2MiB, file_bytes_max: 1MiB, compressed_bytes_max: 0B, "
-    "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_timeout: 9ms}\n"
+    "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_user: u, "
+    "redis_password_file: pw.txt, redis_timeout: 9ms}\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -477,6 +478,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->model_cache.dir, "below");
   assert_int_equal(c->model_cache.dir_bytes_max, 7 << 20);
   assert_string_equal(c->model_cache.redis, "redis://h:1/2");
+  assert_string_equal(c->model_cache.redis_user, "u");
+  assert_string_equal(c->model_cache.redis_password_file, "pw.txt");
   assert_int_equal(c->model_cache.redis_timeout_ns, 9 * TF_NS_PER_MS);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");
