@@ -56,7 +56,8 @@ struct tf_model_places {
   pthread_cond_t       work, done;
   bool                 is_stopping;
   struct {
-    bool                  is_wanted, is_taken;
+    uint64_t              serial;    /* of the newest; 0: there was none */
+    bool                  is_wanted; /* and not done yet */
     tf_model_cache_verb_t verb;
     char                  key[TF_CACHE_KEY_BYTES];
     tf_err_t              err;
@@ -439,32 +440,49 @@ static void work_on_request(tf_model_places_t *p) {
   p->request.is_wanted = false;
   p->request.err       = err;
   snprintf(p->request.text, sizeof p->request.text, "%s", err ? tf_error_text() : "");
-  pthread_cond_broadcast(&p->done);
 }
+
+static const char *const verb_names[] = {"pin", "unpin", "evict", "warm"};
 
 tf_err_t tf_model_places_request(tf_model_places_t *p, tf_model_cache_verb_t verb,
                                  const char *key) {
+  tf_err_t err = TF_OK;
   if (strlen(key) == 0 || strlen(key) >= TF_CACHE_KEY_BYTES)
     return TF_ERR(E_CONTROL_REQUEST, "a key of %zu characters; 1 to %u are allowed", strlen(key),
                   TF_CACHE_KEY_BYTES - 1);
   pthread_mutex_lock(&p->lock);
-  while (p->request.is_taken && !p->is_stopping) pthread_cond_wait(&p->done, &p->lock);
-  if (p->is_stopping) {
-    pthread_mutex_unlock(&p->lock);
-    return TF_ERR(E_MODEL_BUSY, "the engine ends");
+  if (p->is_stopping)
+    err = TF_ERR(E_MODEL_BUSY, "the engine ends");
+  else if (p->request.is_wanted)
+    err = TF_ERR(E_MODEL_BUSY, "a request is being worked on (%s %s): ask again",
+                 verb_names[p->request.verb], p->request.key);
+  if (!err) {
+    p->request.is_wanted = true;
+    p->request.verb      = verb;
+    p->request.err       = TF_OK;
+    p->request.serial++;
+    snprintf(p->request.key, sizeof p->request.key, "%s", key);
+    pthread_cond_signal(&p->work);
   }
-  p->request.is_taken = p->request.is_wanted = true;
-  p->request.verb                            = verb;
-  snprintf(p->request.key, sizeof p->request.key, "%s", key);
-  pthread_cond_signal(&p->work);
-  while (p->request.is_wanted && !p->is_stopping) pthread_cond_wait(&p->done, &p->lock);
-  tf_err_t err        = p->request.is_wanted ? TF_ERR(E_MODEL_BUSY, "the engine ends")
-                        : p->request.err     ? TF_ERR(p->request.err, "%s", p->request.text)
-                                             : TF_OK;
-  p->request.is_taken = false;
-  pthread_cond_broadcast(&p->done);
   pthread_mutex_unlock(&p->lock);
   return err;
+}
+
+static json_t *request_json(tf_model_places_t *p) {
+  json_t *row = json_null();
+  pthread_mutex_lock(&p->lock);
+  if (p->request.serial > 0)
+    row = json_pack("{sI ss ss ss}", "serial", (json_int_t)p->request.serial, "verb",
+                    verb_names[p->request.verb], "key", p->request.key, "state",
+                    p->request.is_wanted ? "working"
+                    : p->request.err     ? "refused"
+                                         : "done");
+  if (!p->request.is_wanted && p->request.err) {
+    json_object_set_new(row, "code", json_string(tf_error_name(p->request.err)));
+    json_object_set_new(row, "error", json_string(p->request.text));
+  }
+  pthread_mutex_unlock(&p->lock);
+  return row;
 }
 
 /* ---- a replay's ---- */
@@ -634,11 +652,11 @@ json_t *tf_model_places_list(tf_model_places_t *p, uint32_t from) {
   tf_cache_read(p->cache, &f);
   tf_cache_each(p->cache, list_row, &l);
   bool more = l.at > from + TF_MODEL_PLACES_PAGE;
-  return json_pack("{so so so sI sI sI sI}", "models", l.rows, "next",
-                   more ? json_integer((json_int_t)from + TF_MODEL_PLACES_PAGE) : json_null(),
-                   "levels", list_levels(&f), "takes", (json_int_t)f.takes, "refused",
-                   (json_int_t)f.refused, "evicted", (json_int_t)f.evicted, "replaced",
-                   (json_int_t)f.replaced);
+  return json_pack(
+      "{so so so so sI sI sI sI}", "request", request_json(p), "models", l.rows, "next",
+      more ? json_integer((json_int_t)from + TF_MODEL_PLACES_PAGE) : json_null(), "levels",
+      list_levels(&f), "takes", (json_int_t)f.takes, "refused", (json_int_t)f.refused, "evicted",
+      (json_int_t)f.evicted, "replaced", (json_int_t)f.replaced);
 }
 
 /* ---- lifetime ---- */

@@ -39,13 +39,15 @@ tf_err_t tf_model_places_start(tf_model_places_t *places);
 void tf_model_places_stop(tf_model_places_t *places);
 void tf_model_places_fini(tf_model_places_t *places); /* accepts NULL */
 
-/* Waits until it is done. The cache's errors, and those of a model that is not to be had. */
+/* Takes the request; the work is done afterwards, as a warm one waits for disks and networks, and list tells what became of it: the
+ * cache's errors, and those of a model that is not to be had. E_MODEL_BUSY: there is one already. */
 tf_err_t tf_model_places_request(tf_model_places_t *places, tf_model_cache_verb_t verb,
                                  const char *key);
 
 #define TF_MODEL_PLACES_PAGE 500u /* keys in one list */
 
-/* {models: [..], next, levels: [..], takes, ..}: the keys from the from-th on; next is null at the end. */
+/* {request: {serial, verb, key, state, ..}, models: [..], next, levels: [..], takes, ..}: the newest request, or null; the keys from the
+ * from-th on; next is null at the end. */
 json_t *tf_model_places_list(tf_model_places_t *places, uint32_t from);
 
 /* As tf_model_server_missed. */
