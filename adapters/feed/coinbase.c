@@ -32,6 +32,7 @@
 #include "feed/coinbase_state.h"
 #include "feed/metadata.h"
 #include "feed/text_out.h"
+#include "wire/rfc3339.h"
 
 #define PRODUCTS          "/api/v3/brokerage/market/products" /* REST: metadata */
 #define SYMBOLS_A_MESSAGE 100u                                /* of a subscription */
@@ -211,8 +212,12 @@ static tf_verdict_t on_tickers(tf_coinbase_state_t *st, tf_draft_t *draft) {
     return reject(draft, TF_REJECT_SCHEMA);
   }
   if (!tf_scanned_find(&st->symbols, draft, st->asked_cnt == 0, &why)) return reject(draft, why);
+  const tf_json_value_t *text  = &st->root_values[COINBASE_TIMESTAMP];
+  uint64_t               ts_ns = 0;
+  if (!tf_rfc3339_parse(text->bytes, text->bytes_cnt, &ts_ns)) ts_ns = 0;
   for (uint32_t i = draft->at; i < draft->end; i++) {
-    tf_coinbase_put_time(st, &draft->out->events[i], &st->root_values[COINBASE_TIMESTAMP]);
+    draft->out->events[i].ts_event_ns = ts_ns;
+    draft->out->events[i].flags |= tf_draft_time_flags(ts_ns, draft->frame->recv_ns);
   }
   put_all(st, draft, TF_EVENT_TICKER);
   return tf_draft_finish(draft);

@@ -54,7 +54,7 @@ TF_INLINE uint64_t time_of(tf_coinbase_state_t *st, const tf_json_value_t *text)
   return ns;
 }
 
-void tf_coinbase_put_time(tf_coinbase_state_t *st, tf_event_t *row, const tf_json_value_t *text) {
+TF_INLINE void put_time(tf_coinbase_state_t *st, tf_event_t *row, const tf_json_value_t *text) {
   row->ts_event_ns = time_of(st, text);
   row->flags |= tf_draft_time_flags(row->ts_event_ns, st->frame->recv_ns);
 }
@@ -76,7 +76,7 @@ TF_INLINE void on_level(tf_coinbase_state_t *st, tf_json_object_t *item, tf_even
   row->qty_exp       = v[COINBASE_NEW_QUANTITY].exp;
   row->u.level.price = v[COINBASE_PRICE_LEVEL].as.mantissa;
   row->u.level.qty   = v[COINBASE_NEW_QUANTITY].as.mantissa;
-  tf_coinbase_put_time(st, row, &v[COINBASE_EVENT_TIME]);
+  put_time(st, row, &v[COINBASE_EVENT_TIME]);
 }
 
 static void on_trade(tf_coinbase_state_t *st, tf_json_object_t *item, tf_event_t *row) {
@@ -99,7 +99,7 @@ static void on_trade(tf_coinbase_state_t *st, tf_json_object_t *item, tf_event_t
   row->u.trade.qty      = v[COINBASE_SIZE].as.mantissa;
   row->u.trade.id       = (uint64_t)v[COINBASE_TRADE_ID].as.mantissa;
   row->u.trade.reserved = 0;
-  tf_coinbase_put_time(st, row, &v[COINBASE_TIME]);
+  put_time(st, row, &v[COINBASE_TIME]);
   tf_scanned_park(row, st->frame, &v[COINBASE_PRODUCT]);
 }
 

@@ -97,7 +97,4 @@ TF_INLINE void tf_coinbase_scan_begin(tf_coinbase_state_t *st, const tf_frame_t 
   st->fault.is_bad = false;
 }
 
-/* A row's ts_event_ns and BAD_TS, from a time's text. */
-void tf_coinbase_put_time(tf_coinbase_state_t *st, tf_event_t *row, const tf_json_value_t *text);
-
 #endif
