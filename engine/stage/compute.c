@@ -300,22 +300,26 @@ static uint64_t refused_by(const tf_post_counts_t *c) {
   return c->not_finite + c->out_of_range + c->crossed_refused;
 }
 
-bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share) {
-  return tf_hash_fold(tf_hash_text(instrument), model_idx) % TF_CANARY_SHARES < share;
+bool tf_compute_is_in_share(tf_canary_share_t share, const char *instrument, uint64_t ingest_seq,
+                            uint32_t model_idx) {
+  uint64_t who = share.by == TF_SHARE_BY_TICKS ? tf_hash_fold(TF_HASH_SEED, ingest_seq)
+                                               : tf_hash_text(instrument);
+  return tf_hash_fold(who, model_idx) % TF_CANARY_SHARES < share.cnt;
 }
 
 static const tf_version_t *choose(const tf_compute_t *compute, const tf_compute_model_t *m,
-                                  uint32_t instrument_id) {
-  if (m->owns) return m->owns[instrument_id].active;
-  bool is_tried = m->canary && tf_compute_is_in_share(compute->names[instrument_id].name, m->idx,
-                                                      m->canary_share);
+                                  const tf_lane_instrument_t *in) {
+  if (m->owns) return m->owns[in->id].active;
+  bool is_tried = m->canary && tf_compute_is_in_share(m->share, compute->names[in->id].name,
+                                                      in->market.event->ingest_seq, m->idx);
   return is_tried ? m->canary : m->main;
 }
 
-/* A model that does not serve all instruments alike: from here on it is this one's. */
-TF_COLD static void turn_to(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id) {
-  const tf_version_t *v = choose(compute, m, instrument_id);
-  if (m->owns) m->swap = m->owns[instrument_id].swap;
+/* A model that does not serve all ticks alike: from here on it is as this one wants it. */
+TF_COLD static void turn_to(tf_compute_t *compute, tf_compute_model_t *m,
+                            const tf_lane_instrument_t *in) {
+  const tf_version_t *v = choose(compute, m, in);
+  if (m->owns) m->swap = m->owns[in->id].swap;
   if (v == m->active) return;
   m->active = v;
   tf_compute_settle_hashes(compute);
@@ -339,10 +343,10 @@ TF_COLD static void note_base(tf_compute_model_t *m) {
   m->counts.fallback++;
 }
 
-/* Of a model that does not serve all instruments alike. */
+/* Of a model that does not serve all ticks alike. */
 TF_COLD static bool ask_in_turn(tf_compute_t *compute, tf_compute_model_t *m,
                                 const tf_lane_instrument_t *in, uint32_t good) {
-  turn_to(compute, m, in->id);
+  turn_to(compute, m, in);
   uint64_t late = m->counts.late, refused = refused_by(&m->counts.post);
   bool     is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
   if (m->owns) {
@@ -433,7 +437,7 @@ static bool prepare_own(tf_compute_model_t *m) {
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
   for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
-    if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in->id);
+    if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in);
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {

@@ -137,9 +137,9 @@ typedef struct tf_compute_model {
   struct tf_compute_model *next; /* in the order of answering; NULL: the last */
   const tf_version_t      *main; /* what serves: first, or a row of swap's */
   const tf_version_t  *active; /* what serves the instrument in hand: main, its own or the canary */
-  const tf_version_t  *canary; /* what serves canary_share of the instruments; NULL: none */
-  uint64_t             canary_share; /* of TF_CANARY_SHARES */
-  uint32_t             idx;          /* among the compute stage's models: the config's */
+  const tf_version_t  *canary; /* what serves the share; NULL: none */
+  tf_canary_share_t    share;
+  uint32_t             idx;      /* among the compute stage's models: the config's */
   uint32_t             hash;     /* of the answers: active's file and, of a chain, what it reads */
   bool                 is_other; /* its row takes more than places of the feature row */
   uint32_t            *feature_idx; /* (input_cnt) of the plan's row */
@@ -321,11 +321,13 @@ bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *event,
 /* An event's: another version of model idx serves from here on. */
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *event);
 
-/* An event's: the version beside serves a share of the instruments from here on, always the same ones by their names; share 0:
- * none any more. What served them before takes their rows too, and serves again when that is over. */
+/* An event's: the version beside serves a share from here on, of the instruments or of the ticks; of cnt 0: nothing any more. What
+ * served before takes those ticks' rows too, and serves again when that is over. */
 void tf_compute_canary(tf_compute_t *compute, const tf_event_t *event);
 
-/* Is the instrument of that name among a canary's share of model idx? */
-bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share);
+/* Is a tick of that instrument and ingest_seq among a canary's share of model idx? By the instrument's name alone, always the same
+ * ones; or by the tick's number alone. */
+bool tf_compute_is_in_share(tf_canary_share_t share, const char *instrument, uint64_t ingest_seq,
+                            uint32_t model_idx);
 
 #endif
