@@ -24,7 +24,8 @@
  * An answer: a head {output 0, output 1, status | time on the device} and the other outputs, three a packet.
  *
  * Accesses of 16 aligned bytes are single ones on every x86-64 CPU with AVX (Intel SDM 3A, 9.1.1; AMD64 APM 2, 7.3.2), and as
- * vector accesses of a CUDA device. tf_mailbox_create (engine/flow) refuses other CPUs.
+ * relaxed accesses of type b128 on a CUDA device (PTX ISA 8.3: a scalar, not a vector, hence single-copy atomic; sm_70 and
+ * later). tf_mailbox_create (engine/flow) refuses other CPUs.
  *
  * What is trusted: neither side the other's words. Each reads the static part once and checks it, and bounds what a row says. */
 #ifndef TF_MAILBOX_H
@@ -148,8 +149,10 @@ TF_INLINE uint32_t tf_mailbox_answer_packets(uint32_t output_cnt) {
 /* Whole, past the compiler's sight: neither it nor ThreadSanitizer knows an access of 16 bytes that two threads may make. */
 TF_INLINE void tf_packet_store(tf_packet_t *to, const tf_packet_t *packet) {
 #if defined(__CUDA_ARCH__)
-  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(packet->words[0]),
-               "r"(packet->words[1]), "r"(packet->words[2]), "r"(packet->tag)
+  asm volatile("{ .reg .b64 low, high; .reg .b128 all;\n\t"
+               "mov.b64 low, {%1, %2}; mov.b64 high, {%3, %4}; mov.b128 all, {low, high};\n\t"
+               "st.relaxed.sys.b128 [%0], all; }" ::"l"(to),
+               "r"(packet->words[0]), "r"(packet->words[1]), "r"(packet->words[2]), "r"(packet->tag)
                : "memory");
 #elif defined(__x86_64__)
   __asm__ __volatile__("movdqu %1, %%xmm0\n\tmovdqa %%xmm0, %0"
@@ -163,7 +166,9 @@ TF_INLINE void tf_packet_store(tf_packet_t *to, const tf_packet_t *packet) {
 
 TF_INLINE void tf_packet_load(const tf_packet_t *from, tf_packet_t *packet) {
 #if defined(__CUDA_ARCH__)
-  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("{ .reg .b64 low, high; .reg .b128 all;\n\t"
+               "ld.relaxed.sys.b128 all, [%4]; mov.b128 {low, high}, all;\n\t"
+               "mov.b64 {%0, %1}, low; mov.b64 {%2, %3}, high; }"
                : "=r"(packet->words[0]), "=r"(packet->words[1]), "=r"(packet->words[2]),
                  "=r"(packet->tag)
                : "l"(from)
