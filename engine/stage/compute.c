@@ -67,9 +67,11 @@ static tf_skip_t gather_other(const tf_compute_t *compute, tf_compute_model_t *m
 static bool answer(const tf_compute_t *compute, tf_compute_model_t *m, void *window) {
   const tf_model_t *model = m->active->model;
   if (TF_UNLIKELY(is_together(compute, m))) {
-    const tf_compute_rows_t *t = m->together;
-    memcpy(m->out, t->outs + t->places[compute->slot] * model->output_cnt,
-           model->output_cnt * sizeof *m->out);
+    const tf_compute_rows_t *t     = m->together;
+    const uint32_t           place = t->places[compute->slot];
+    m->has_deferred                = window != NULL;
+    if (!t->answered[place]) return false;
+    memcpy(m->out, t->outs + place * model->output_cnt, model->output_cnt * sizeof *m->out);
     return true;
   }
   if (!window) {
@@ -377,13 +379,34 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
   return good;
 }
 
+/* The first cnt rows of a batch, of the instruments ids. */
+static void multiply(const tf_version_t *v, tf_compute_rows_t *t, const uint32_t *ids,
+                     uint32_t cnt) {
+  const tf_model_t *model = v->model;
+  const uint32_t    width = model->input_cnt, out_cnt = model->output_cnt;
+  void             *windows[TF_MODEL_ROWS_MAX];
+  memset(t->answered, 1, cnt * sizeof *t->answered);
+  for (uint32_t r = 0; r < cnt; r++) windows[r] = tf_version_window(v, ids[r]);
+  if (windows[0] && v->many_scratch)
+    model->step_many(model, windows, v->many_scratch, t->rows, cnt, t->outs, t->answered);
+  else if (v->many_scratch)
+    model->run_many(model, v->many_scratch, t->rows, cnt, t->outs);
+  else
+    for (uint32_t r = 0; r < cnt; r++) {
+      float *out = t->outs + r * out_cnt;
+      if (windows[r])
+        t->answered[r] = model->step(model, windows[r], v->scratch, t->rows + r * width, out);
+      else
+        model->run(model, v->scratch, t->rows + r * width, out);
+    }
+}
+
 /* A row that is held is gathered too, since a registry's other version wants it, but behind those that are multiplied. */
 static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
                     uint32_t cnt) {
-  tf_compute_rows_t  *t     = m->together;
-  const tf_version_t *v     = m->active;
-  const uint32_t      width = v->model->input_cnt, out_cnt = v->model->output_cnt;
-  uint32_t            asked = 0, held_at = cnt;
+  tf_compute_rows_t *t     = m->together;
+  const uint32_t     width = m->active->model->input_cnt;
+  uint32_t           ids[TF_MODEL_ROWS_MAX], asked = 0, held_at = cnt;
   t->is_made = !is_turning(m); /* else another version may serve each of them */
   if (!t->is_made) return;
   for (uint32_t i = 0; i < cnt; i++) {
@@ -391,16 +414,13 @@ static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *in
     uint32_t place = held ? held_at - 1 : asked;
     bool     good  = gather(m, instruments[i]->row, t->rows + place * width);
     t->places[i]   = good ? (uint8_t)place : TF_COMPUTE_NO_ROW;
+    ids[place]     = instruments[i]->id;
     asked += good && !held;
     held_at -= good && held;
   }
   if (asked == 0) return;
   uint64_t begin = m->budget_ticks ? tf_clock_ticks() : 0;
-  if (v->many_scratch)
-    v->model->run_many(v->model, v->many_scratch, t->rows, asked, t->outs);
-  else
-    for (uint32_t r = 0; r < asked; r++)
-      v->model->run(v->model, v->scratch, t->rows + r * width, t->outs + r * out_cnt);
+  multiply(m->active, t, ids, asked);
   t->product_ticks = m->budget_ticks ? tf_clock_ticks() - begin : 0;
   t->share_ticks   = t->product_ticks / asked;
 }
@@ -448,9 +468,21 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
     if (m->swap) any |= follow(m, in->id);
     if (TF_UNLIKELY(m->owns != NULL)) any |= prepare_own(m);
     if (!m->has_deferred) continue;
-    model->advance(model, state, m->active->scratch);
     m->has_deferred = false;
-    any             = true;
+    if (is_together(compute, m)) continue; /* tf_compute_advance, behind the batch's decisions */
+    model->advance(model, state, m->active->scratch);
+    any = true;
+  }
+  return any;
+}
+
+bool tf_compute_advance(tf_compute_t *compute, const tf_lane_instrument_t *in) {
+  bool any = false;
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
+    if (!m->together || !m->together->is_made || !m->active->windows) continue;
+    const tf_model_t *model = m->active->model;
+    model->advance(model, tf_version_window(m->active, in->id), m->active->scratch);
+    any = true;
   }
   return any;
 }

@@ -123,11 +123,12 @@ typedef struct tf_compute_fetch {
 
 /* The rows of a model that answers several ticks at once (stage/batch.h), by slot: the tick's place in the batch. */
 typedef struct tf_compute_rows {
-  float   *rows, *outs;               /* (cap, input_cnt), (cap, output_cnt) */
-  uint8_t  places[TF_MODEL_ROWS_MAX]; /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
-  bool     is_made;                   /* of the batch in hand */
-  uint64_t share_ticks;               /* an answer's part of the time that the product took */
-  uint64_t product_ticks;             /* all of it */
+  float   *rows, *outs;                 /* (cap, input_cnt), (cap, output_cnt) */
+  uint8_t  places[TF_MODEL_ROWS_MAX];   /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
+  bool     answered[TF_MODEL_ROWS_MAX]; /* by row; false: its window is not full */
+  bool     is_made;                     /* of the batch in hand */
+  uint64_t share_ticks;                 /* an answer's part of the time that the product took */
+  uint64_t product_ticks;               /* all of it */
 } tf_compute_rows_t;
 
 #define TF_COMPUTE_NO_ROW  UINT8_MAX
@@ -268,9 +269,13 @@ TF_INLINE void tf_compute_take_up(tf_compute_t *compute, uint32_t slot, uint64_t
   compute->waited_ticks = waited_ticks;
 }
 
-/* Advances the windows that took the tick's row. After the decision has left. False where no model
- * had anything to do. */
+/* Advances the windows that took the tick's row, but for those of a batch (tf_compute_advance). After the decision has left. False
+ * where no model had anything to do. */
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
+
+/* Of a tick of a batch: advances the windows that were stepped together, once the decisions of all of the batch have left. False where no
+ * model has any. */
+bool tf_compute_advance(tf_compute_t *compute, const tf_lane_instrument_t *in);
 
 /* A little of what an offered version wants done, while there is no tick. False: there is nothing. */
 bool tf_compute_idle(tf_compute_t *compute);
@@ -293,7 +298,8 @@ void tf_compute_order(tf_compute_t *compute, const uint32_t *order, const uint8_
 /* Makes the model that was added last one that can be swapped; number: its own. */
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena);
-/* Models of single rows that read features alone answer up to cap ticks at once. After all were added. */
+/* Models that read features alone, of single rows or over windows that can be stepped together, answer up to cap ticks at once. After
+ * all were added. */
 tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena);
 /* Of the arena, for one model. */
 size_t tf_compute_rows_bytes(const tf_model_t *model, uint32_t cap);
