@@ -221,7 +221,7 @@ static void note_models(const tf_engine_t *e, tf_snapshot_model_t *rows) {
     rows[i].version        = m->main->number;
     rows[i].hash           = m->main->model->hash;
     rows[i].canary_version = m->canary ? m->canary->number : 0;
-    rows[i].canary_share   = m->canary ? m->canary_share : 0;
+    if (m->canary) rows[i].share = m->share;
   }
 }
 

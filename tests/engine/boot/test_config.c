@@ -274,7 +274,8 @@ static const char all_keys[] =
     "clamp: ..0.5, alert: -0.25.., breadth: 1..2, fleet_max_age: 9s}, {name: r, registry: reg, "
     "version: 12, "
     "shadow_min: 5, "
-    "divergence_max: 6, rollback_refused: 7, canary_share: 8, canary_late_max: 9, budget: 1us, "
+    "divergence_max: 6, rollback_refused: 7, canary_share: 8, canary_share_by: ticks, "
+    "canary_late_max: 9, budget: 1us, "
     "sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
     "priority: low, inputs: [r.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: "
@@ -465,6 +466,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[2].divergence_max_ppm, 6);
   assert_int_equal(c->models[2].rollback_refused, 7);
   assert_int_equal(c->models[2].canary_share, 8);
+  assert_int_equal(c->models[2].canary_share_by, TF_SHARE_BY_TICKS);
   assert_int_equal(c->models[2].canary_late_max, 9);
   assert_int_equal(strlen(c->models[2].sha256), 64);
   assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
