@@ -29,7 +29,7 @@ typedef struct tf_ema {
 } tf_ema_t;
 
 TF_INLINE double tf_ema_next(const tf_ema_t *s, double x) {
-  if (s->cnt == s->n) return (x - s->mean) * s->step + s->mean;
+  if (TF_LIKELY(s->cnt == s->n)) return (x - s->mean) * s->step + s->mean;
   double sum = s->mean + x;
   return s->cnt + 1 == s->n ? sum / (double)s->n : sum;
 }
@@ -37,8 +37,8 @@ TF_INLINE double tf_ema_next(const tf_ema_t *s, double x) {
 /* False while it warms. */
 TF_INLINE bool tf_ema_step(tf_ema_t *s, double x, double *y) {
   *y = s->mean = tf_ema_next(s, x);
-  if (s->cnt < s->n) s->cnt++;
-  return s->cnt == s->n;
+  if (TF_LIKELY(s->cnt == s->n)) return true;
+  return ++s->cnt == s->n;
 }
 
 /* ---- rsi ---- */
