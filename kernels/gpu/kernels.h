@@ -34,7 +34,10 @@ tf_card_entry_t tf_card_kernel(const tf_card_program_t *program);
   }
 #else
 #define TF_CARD_KERNEL(NAME, THREADS, TYPE)                                                        \
-  static void NAME(void *args) { tf_card_loop<TYPE>(*static_cast<const tf_card_args_t *>(args)); }
+  static void NAME(void *args) {                                                                   \
+    TYPE kind;                                                                                     \
+    tf_card_loop(static_cast<const tf_card_args_t *>(args), kind);                                 \
+  }
 #endif
 #define TF_CARD_ENTRY(NAME) reinterpret_cast<tf_card_entry_t>(NAME)
 
