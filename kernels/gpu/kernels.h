@@ -27,7 +27,7 @@ tf_card_entry_t tf_card_kernel(const tf_card_program_t *program);
 /* In a .cu: one kernel, named, over a type of kind. THREADS: of a block, at most. */
 #ifdef __CUDACC__
 #define TF_CARD_KERNEL(NAME, THREADS, TYPE)                                                        \
-  extern "C" __global__ void __launch_bounds__(THREADS)                                            \
+  extern "C" __global__ void __launch_bounds__(THREADS, 1)                                         \
       NAME(const __grid_constant__ tf_card_args_t args) {                                          \
     TYPE kind;                                                                                     \
     tf_card_loop(&args, kind);                                                                     \

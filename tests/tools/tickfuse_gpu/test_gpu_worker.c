@@ -16,7 +16,7 @@
 
 #define MLP         "models/example-mlp.safetensors"
 #define LSTM        "models/example-lstm.safetensors"
-#define INSTRUMENTS 3
+#define INSTRUMENTS 2
 
 static unsigned seed;
 

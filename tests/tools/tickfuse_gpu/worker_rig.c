@@ -111,7 +111,7 @@ tf_mailbox_status_t rig_ask(rig_t *r, uint32_t instrument, const float *row, flo
   tf_mailbox_answer_t answer;
   while (!tf_mailbox_poll(&r->view, seq, 0, &answer, out)) {
     if (tf_clock_monotonic_ns() - begun_ns > RIG_LIMIT_NS) fail_msg("no answer");
-    tf_spin_pause();
+    usleep(20); /* the kernel wants a core more than this side does */
   }
   return answer.status;
 }
