@@ -82,6 +82,7 @@ TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
   in->is_live = true;
   in->is_low  = is_low(lane, lane->low_cnt ? lane->names[in->id].name : "");
   tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
+  tf_universe_meet(&lane->universe, lane->names, in);
 }
 
 /* Once, on the event that completes a message. */
@@ -92,6 +93,7 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     hops->buffered    = tf_clock_ticks();
   }
   if (TF_UNLIKELY(!in->is_live)) on_first_tick(lane, in);
+  if (TF_UNLIKELY(in->market.seat)) tf_universe_look(&lane->universe, in);
   if (TF_UNLIKELY(in->peers)) tf_peers_look(lane->compute.plan, in, in->market.now_ns);
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
@@ -231,6 +233,10 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     }
     tf_lane_instrument_t *in = &lane->instruments[e->instrument_id];
     uint32_t              closed_bars;
+    if (in != lane->fetched) {
+      lane->fetched = in;
+      tf_feature_plan_fetch(lane->compute.plan, in->features);
+    }
     tf_buffer_begin(&lane->buffer, in, e);
     close_due_bars(lane, in);
     uint32_t on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
