@@ -87,10 +87,14 @@ static tf_err_t add_rows(tf_compute_model_t *m, uint32_t cap, tf_arena_t *arena)
   return TF_OK;
 }
 
+static bool is_many(const tf_model_t *model) {
+  return model->window > 1 ? model->step_many != NULL : model->run_many != NULL;
+}
+
 tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena) {
   compute->slot = TF_COMPUTE_NO_SLOT;
   for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
-    bool is_one_by_one = m->remote ? false : m->first.windows || !m->first.model->run_many;
+    bool is_one_by_one = !m->remote && !is_many(m->first.model);
     if (m->link_cnt > 0 || m->foreign || m->owns || is_one_by_one) continue;
     tf_err_t err = add_rows(m, cap, arena);
     if (err) return err;
