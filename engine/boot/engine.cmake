@@ -13,11 +13,11 @@ tf_library(tf_boot
     model_places.c
     model_server.c
     peer_config.c
+    placement.c
     publish.c
     remotes.c
     remotes_show.c
     runtimes.c
     serving.c
     snapshot.c
-    worker_program.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

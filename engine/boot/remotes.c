@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "boot/placement.h"
 #include "boot/remotes_row.h"
 #include "boot/serving.h"
 #include "core/clock.h"
@@ -301,13 +302,45 @@ static const tf_source_ops_t source_ops = {.poll = poll_remotes, .stop = stop_po
 
 /* ---- live ---- */
 
+/* backend auto came to be the CPU's: the lane knows nothing of a worker. */
+static void leave_to_cpu(tf_remotes_t *rs, tf_remotes_row_t *row) {
+  rs->engine->runner.lane.compute.models[row->model_idx].remote = NULL;
+  tf_child_stop(row->child);
+  row->child  = NULL;
+  row->remote = NULL;
+}
+
+/* What stands in is to be quick enough for the tick that it answers. */
+static void check_stand_in(const tf_remotes_row_t *row, const char *model) {
+  if (row->remote->config.no_answer != TF_NO_ANSWER_CPU ||
+      row->place.cpu_ns <= TF_PLACEMENT_STAND_IN_NS)
+    return;
+  tf_log(TF_LOG_WARN, "stand_in_slow",
+         "model=%s cpu_us=%.1f text=\"a tick that the worker misses is answered by the CPU so long "
+         "after the deadline: a smaller model as fallback, no_answer: last or hold are sooner\"",
+         model, (double)row->place.cpu_ns * 1e-3);
+}
+
 static tf_err_t open_row(tf_remotes_t *rs, uint32_t i) {
-  tf_remotes_row_t *row = &rs->rows[i];
-  tf_err_t          err = start_worker(rs, row, rs->engine->versions[i]);
+  const tf_config_model_t *m   = &rs->engine->config->models[i];
+  tf_remotes_row_t        *row = &rs->rows[i];
+  tf_err_t                 err = start_worker(rs, row, rs->engine->versions[i]);
+  if (!err) err = tf_placement_measure_cpu(row, row->reference);
   if (err) return err;
   offer_worker(row);
-  row->place.is_worker = true;
-  snprintf(row->place.why, sizeof row->place.why, "the config says so");
+  if (m->backend != TF_CONFIG_BACKEND_AUTO) {
+    row->place.is_worker = true;
+    snprintf(row->place.why, sizeof row->place.why, "the config says so");
+    check_stand_in(row, m->name);
+    return TF_OK;
+  }
+  tf_placement_decide(row, rs->engine->config->gpu.start_ns);
+  tf_log(TF_LOG_NOTICE, "model_placed", "model=%s on=%s why=\"%s\"", m->name,
+         row->place.is_worker ? "worker" : "cpu", row->place.why);
+  if (row->place.is_worker)
+    check_stand_in(row, m->name);
+  else
+    leave_to_cpu(rs, row);
   return TF_OK;
 }
 
@@ -351,8 +384,13 @@ tf_err_t tf_remotes_open(tf_engine_t *e, tf_tap_t tap) {
 
 tf_err_t tf_remotes_start(tf_remotes_t *rs) {
   if (!rs || !rs->is_open) return TF_OK;
-  for (uint32_t i = 0; i < TF_MODELS_MAX; i++)
-    if (rs->rows[i].remote) rs->rows[i].remote->is_asking = true;
+  bool any = false;
+  for (uint32_t i = 0; i < TF_MODELS_MAX; i++) {
+    if (!rs->rows[i].remote) continue;
+    rs->rows[i].remote->is_asking = true;
+    any                           = true;
+  }
+  if (!any) return TF_OK; /* auto left all of them to the CPU */
   int failed = pthread_create(&rs->thread, NULL, watch, rs);
   if (failed) return TF_ERR(E_CORE_THREAD, "workers: %s", strerror(failed));
   rs->is_started = true;

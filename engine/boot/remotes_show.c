@@ -70,7 +70,10 @@ uint64_t tf_remotes_unmatched(const tf_remotes_t *rs) {
 
 void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *b) {
   const tf_remotes_row_t *row = row_of(rs, i);
-  if (!row || !row->remote) return;
+  if (!row) return;
+  tf_metrics_set(b, TF_METRIC_MODEL_PLACE_CPU_NS, row->place.cpu_ns);
+  tf_metrics_set(b, TF_METRIC_MODEL_PLACE_WORKER_NS, row->place.worker_ns);
+  if (!row->remote) return;
   const tf_remote_t        *r = row->remote;
   const tf_remotes_shown_t *s = &row->shown;
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_STATE, read_word(&s->state));
@@ -91,6 +94,13 @@ void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_TRIP_P99_NS, tf_hist_quantile(&r->round_trips, 0.99));
 }
 
+static json_t *hist_json(const tf_hist_t *h) {
+  return json_pack("{sIsIsIsIsI}", "count", (json_int_t)h->cnt, "p50",
+                   (json_int_t)tf_hist_quantile(h, 0.5), "p99",
+                   (json_int_t)tf_hist_quantile(h, 0.99), "p99_9",
+                   (json_int_t)tf_hist_quantile(h, 0.999), "max", (json_int_t)h->max);
+}
+
 static json_t *place_json(const tf_remotes_place_t *p) {
   return json_pack("{sssIsIss}", "on", p->is_worker ? "worker" : "cpu", "cpu_ns",
                    (json_int_t)p->cpu_ns, "worker_ns", (json_int_t)p->worker_ns, "why", p->why);
@@ -101,10 +111,10 @@ static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json
   const tf_remotes_shown_t *s    = &row->shown;
   json_t                   *ends = json_object();
   char                      text[TF_REMOTES_TEXT_BYTES];
-  if (rs->is_open) {
+  if (rs->is_open) json_object_set_new(root, "placed", place_json(&row->place));
+  if (!row->remote) return; /* auto left it to the CPU */
+  if (rs->is_open)
     json_object_set_new(root, "state", json_string(tf_remotes_state_name(read_word(&s->state))));
-    json_object_set_new(root, "placed", place_json(&row->place));
-  }
   for (uint32_t k = 0; k < TF_CHILD_END_CNT; k++)
     if (read_word(&s->ends[k]))
       json_object_set_new(ends, end_names[k], json_integer((json_int_t)read_word(&s->ends[k])));
@@ -132,24 +142,23 @@ json_t *tf_remotes_json(tf_remotes_t *rs, uint32_t i) {
   const tf_remote_t *r    = row->remote;
   json_t            *root = json_object(), *missed = json_object();
   put_worker(rs, row, root);
-  for (uint32_t k = 0; r && k < TF_ARRAY_CNT(misses); k++)
+  if (!r) {
+    json_decref(missed);
+    return root;
+  }
+  for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
     if (r->counts.results[misses[k].asked])
       json_object_set_new(missed, misses[k].name,
                           json_integer((json_int_t)r->counts.results[misses[k].asked]));
   json_object_set_new(root, "missed", missed);
-  if (!r) return root;
   json_object_set_new(root, "asked", json_integer((json_int_t)r->counts.asked));
   json_object_set_new(root, "answered",
                       json_integer((json_int_t)r->counts.results[TF_ASKED_ANSWERED]));
   json_object_set_new(root, "unmatched", json_integer((json_int_t)r->counts.unmatched));
   json_object_set_new(root, "rows_again", json_integer((json_int_t)r->lane.counts.rows_again));
   json_object_set_new(root, "kept_alive", json_integer((json_int_t)r->lane.counts.kept_alive));
-  json_object_set_new(root, "trip_ns",
-                      json_pack("{sIsIsIsI}", "p50",
-                                (json_int_t)tf_hist_quantile(&r->round_trips, 0.5), "p99",
-                                (json_int_t)tf_hist_quantile(&r->round_trips, 0.99), "p99_9",
-                                (json_int_t)tf_hist_quantile(&r->round_trips, 0.999), "max",
-                                (json_int_t)r->round_trips.max));
+  json_object_set_new(root, "trip_ns", hist_json(&r->round_trips));
+  json_object_set_new(root, "stand_in_ns", hist_json(&r->stand_ins));
   return root;
 }
 
@@ -159,6 +168,7 @@ json_t *tf_remotes_status(tf_remotes_t *rs, uint32_t i, const tf_metrics_block_t
   uint64_t missed = 0;
   json_t  *root   = json_object();
   put_worker(rs, row, root);
+  if (!row->remote) return root;
   for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
     missed += tf_metrics_get(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_MISSED_ABSENT + k));
   json_object_set_new(root, "missed", json_integer((json_int_t)missed));

@@ -112,6 +112,7 @@ tf_asked_t tf_remote_ask(tf_remote_t *r, uint32_t instrument_id, uint64_t tick_s
     return count(r, is_full(r, instrument_id) ? obey(r, instrument_id, tick_seq, out)
                                               : TF_ASKED_WARMING);
   tf_asked_t asked = TF_ASKED_ABSENT;
+  r->due_ticks     = 0;
   note_passed(r);
   if (TF_UNLIKELY(!has_room(r))) {
     asked = TF_ASKED_UNKEPT;
@@ -121,6 +122,8 @@ tf_asked_t tf_remote_ask(tf_remote_t *r, uint32_t instrument_id, uint64_t tick_s
     asked          = (tf_asked_t)tf_child_ask(&r->lane, instrument_id, row, begun, out);
     if (asked == TF_ASKED_ANSWERED)
       tf_hist_record(&r->round_trips, tf_clock_ticks_to_ns(tf_clock_ticks() - begun));
+    else if (asked == TF_ASKED_LATE)
+      r->due_ticks = begun + r->lane.deadline_ticks;
   }
   return count(r, judge(r, instrument_id, tick_seq, asked, out));
 }

@@ -14,6 +14,7 @@
 #define TF_SERVE_REMOTE_H
 
 #include "core/arena.h"
+#include "core/clock.h"
 #include "core/hist.h"
 #include "flow/ring.h"
 #include "serve/child.h"
@@ -75,6 +76,8 @@ typedef struct tf_remote {
   bool                 is_due; /* the tick's answer is to be compared, once the decision is out */
   float                due_out[TF_MODEL_OUTPUTS_MAX]; /* it, before post-processing */
   tf_hist_t            round_trips;
+  tf_hist_t            stand_ins; /* of late answers: from the deadline to what stood in */
+  uint64_t             due_ticks; /* of the tick in hand, if its answer is late; else 0 */
   tf_remote_counts_t   counts;
   uint64_t             passed_seq; /* last decision before the tick in hand: for who compares */
   tf_remote_sample_t   sample;
@@ -113,6 +116,13 @@ tf_asked_t tf_remote_ask(tf_remote_t *remote, uint32_t instrument_id, uint64_t t
 void tf_remote_ask_many(tf_remote_t *remote, tf_child_row_t *rows, uint32_t row_cnt, uint32_t hash);
 tf_asked_t tf_remote_settle(tf_remote_t *remote, const tf_child_row_t *row, uint64_t tick_seq,
                             float *out);
+
+/* What stands in for a late answer is there. */
+TF_INLINE void tf_remote_stood_in(tf_remote_t *r, uint64_t now_ticks) {
+  if (r->due_ticks == 0) return;
+  tf_hist_record(&r->stand_ins, tf_clock_ticks_to_ns(now_ticks - r->due_ticks));
+  r->due_ticks = 0;
+}
 
 /* The instrument has this row, and nobody is asked about it: shed, paused, answered by another version. */
 void tf_remote_tell(tf_remote_t *remote, uint32_t instrument_id, const float *row);

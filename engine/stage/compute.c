@@ -210,11 +210,13 @@ static bool ask_remote(tf_compute_t *compute, tf_compute_model_t *m, const tf_la
   if (!is_ours) {
     const tf_answer_t *last = m->lasts ? &m->lasts[in->id] : NULL;
     *stands_in = do_without(compute, m, (tf_no_answer_t)c->no_answer, c->fallback_idx, last, good);
+    if (asked == TF_ASKED_LATE) tf_remote_stood_in(m->remote, tf_clock_ticks());
     return false;
   }
   m->owes_row = false;
   m->path     = TF_PATH_FALLBACK;
   if (answer_here(m, window)) {
+    if (asked == TF_ASKED_LATE) tf_remote_stood_in(m->remote, tf_clock_ticks());
     m->counts.fallback++;
     return true;
   }

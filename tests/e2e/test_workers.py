@@ -174,6 +174,54 @@ class Batches(Case):
         self.check(LSTM, faults="die=1/900x1", deadline="300ms")
 
 
+class Auto(Case):
+    """backend auto: whoever was measured to be sooner answers, and what decided is told."""
+
+    def check(self, deadline=PATIENT, worker_program=STUB, **keys):
+        config = sets(model("near", LSTM, backend="cpu"), worker(backend="auto", deadline=deadline, **keys),
+                      strategies="near far", worker=worker_program, start="60s")
+        shown = {}
+
+        def until(engine):
+            busy(engine)
+            shown.update(engine.ask("status").get("models", {}))
+
+        live, decisions = self.live(config, until=until)
+        self.check_replay(config, live, decisions)
+        paths = {d["path"] for d in decisions}
+        return live["models"]["far"].get("worker"), shown.get("far", {}).get("worker"), paths, decisions
+
+    def test_the_sooner_one_answers(self):
+        w, shown, paths, decisions = self.check()
+        placed = w["placed"]
+        self.assertEqual(shown["placed"], placed)
+        self.assertGreater(placed["cpu_ns"], 0)
+        self.assertGreater(placed["worker_ns"], 0, placed)
+        is_sooner = placed["worker_ns"] + placed["worker_ns"] // 4 < placed["cpu_ns"]
+        self.assertEqual(placed["on"], "worker" if is_sooner else "cpu", placed)
+        self.assertEqual("gpu" in paths, is_sooner)
+
+    def test_where_the_cpu_is_slow(self):
+        """Scalar code here, the best that there is in the worker; whoever is chosen, the answers are the same bits."""
+        w, _, paths, decisions = self.check(isa="scalar")
+        if w["placed"]["on"] == "worker":
+            self.assertGreater(w["answered"], 0, w)
+            self.check_near(decisions, enough=10)
+
+    def test_a_worker_that_cannot_keep_the_deadline_is_not_chosen(self):
+        w, _, paths, _ = self.check(deadline="1us")
+        self.assertEqual((w["placed"]["on"], paths), ("cpu", {"cpu"}), w)
+
+    def test_without_a_program_it_is_the_cpu(self):
+        w, _, paths, _ = self.check(worker_program="/nowhere/tickfuse-gpu")
+        self.assertEqual((w, paths), (None, {"cpu"}))
+
+    def test_with_one_that_never_serves_it_is_the_cpu_and_says_why(self):
+        w, _, paths, _ = self.check(worker_program="/bin/false")
+        self.assertEqual((w["placed"]["on"], paths), ("cpu", {"cpu"}))
+        self.assertIn("no worker serves: exit status 1", w["placed"]["why"])
+
+
 class Misbehaviour(Case):
     """Each fault is met on its tick by the CPU's answer, has its cause, and another worker serves where one was over."""
 
