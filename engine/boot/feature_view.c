@@ -34,8 +34,9 @@ static void add_call(tf_plan_view_t *v, const tf_feature_plan_t *plan, const tf_
                                               .out          = s->out};
   memcpy(to->in, s->in, sizeof to->in);
   if (kind == TF_PLAN_MARKET)
-    to->on_events = is_listed(&plan->on_trade, s) || is_listed(&plan->on_quote, s) ||
-                    is_listed(&plan->on_book, s);
+    to->on = (uint8_t)((is_listed(&plan->on_trade, s) ? TF_ON_TRADE : 0) |
+                       (is_listed(&plan->on_quote, s) ? TF_ON_QUOTE : 0) |
+                       (is_listed(&plan->on_book, s) ? TF_ON_BOOK : 0));
 }
 
 static void add_cross(tf_plan_view_t *v, const tf_feature_plan_t *plan,

@@ -20,15 +20,16 @@
 
 #define TF_LIKELY(x)                 __builtin_expect(!!(x), 1)
 #define TF_UNLIKELY(x)               __builtin_expect(!!(x), 0)
-#define TF_COLD                      __attribute__((cold, noinline))
 #define TF_PRINTF(fmt_idx, args_idx) __attribute__((format(printf, fmt_idx, args_idx)))
 #define TF_ALIGNED(bytes)            __attribute__((aligned(bytes)))
 
 /* For nvcc, of the card too: arithmetic that both sides share is written once. */
 #ifdef __CUDACC__
 #define TF_INLINE __host__ __device__ static inline __attribute__((always_inline))
+#define TF_COLD   __host__ __device__ __attribute__((cold, noinline))
 #else
 #define TF_INLINE static inline __attribute__((always_inline))
+#define TF_COLD   __attribute__((cold, noinline))
 #endif
 
 #ifdef __cplusplus

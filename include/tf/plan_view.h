@@ -22,10 +22,10 @@ typedef struct tf_plan_step {
   uint8_t     member_min;   /* of a cross */
   uint32_t    state_offset; /* of an indicator, in memory, bytes */
   uint16_t    in[TF_INDICATOR_SERIES_MAX];
-  uint16_t    out;       /* first slot written */
-  uint16_t    section;   /* of a cross */
-  bool        puts;      /* of a cross: its input is put into the section before */
-  bool        on_events; /* of a market indicator: it sees events between ticks too */
+  uint16_t    out;     /* first slot written */
+  uint16_t    section; /* of a cross */
+  bool        puts;    /* of a cross: its input is put into the section before */
+  uint8_t     on;      /* of a market indicator: TF_ON_TRADE, QUOTE, BOOK where it sees these too */
 } tf_plan_step_t;
 
 typedef struct tf_plan_view {

@@ -29,9 +29,6 @@ static tf_err_t check_steps(const tf_plan_view_t *view) {
                   view->missing);
   for (uint32_t i = 0; i < view->step_cnt; i++) {
     const tf_plan_step_t *s = &view->steps[i];
-    if (s->on_events)
-      return TF_ERR(E_MODEL_UNSUPPORTED,
-                    "features read %s, which follows each event: the card does not", s->name);
     if (function_of(s) == TF_CARD_FN_CNT)
       return TF_ERR(E_MODEL_UNSUPPORTED, "features read %s, which the card does not compute",
                     s->name);
@@ -83,6 +80,18 @@ static uint32_t write_steps(const draft_t *d, uint32_t level, bool crosses,
   return cnt;
 }
 
+/* Those that see events too, in any order: none reads another's. */
+static uint32_t write_following(const tf_plan_view_t *view, tf_card_feature_step_t *to) {
+  uint32_t cnt = 0;
+  for (uint32_t i = 0; i < view->step_cnt; i++) {
+    const tf_plan_step_t *s = &view->steps[i];
+    if (!s->on) continue;
+    to[cnt++] = (tf_card_feature_step_t){
+        .fn = (uint16_t)function_of(s), .state_offset = s->state_offset, .section = s->on};
+  }
+  return cnt;
+}
+
 static void write_levels(const draft_t *d, tf_card_feature_level_t *levels,
                          tf_card_feature_step_t *steps) {
   uint32_t at = 0;
@@ -96,9 +105,10 @@ static void write_levels(const draft_t *d, tf_card_feature_level_t *levels,
 
 /* ---- the program ---- */
 
-/* Slots, and a word of each thread for what all of them add up. */
 static uint64_t shared_bytes_of(const tf_plan_view_t *view) {
-  return tf_align_up(((uint64_t)view->slot_cnt + THREADS) * sizeof(double), TF_LINE_PAIR_BYTES);
+  return tf_align_up(tf_card_features_event_at(view->slot_cnt, THREADS) + sizeof(tf_event_t) +
+                         sizeof(tf_market_t),
+                     TF_LINE_PAIR_BYTES);
 }
 
 static uint64_t state_bytes_of(const tf_plan_view_t *view) {
@@ -150,6 +160,7 @@ static tf_err_t write_program(const draft_t *d, uint32_t instrument_cnt,
   head.steps_at              = put(&size, view->step_cnt * sizeof(tf_card_feature_step_t));
   head.rows_at               = put(&size, view->feature_cnt * sizeof(uint16_t));
   head.memory_at             = put(&size, view->mem_bytes);
+  head.follow_at             = put(&size, view->step_cnt * sizeof(tf_card_feature_step_t));
   tf_card_program_t *p       = calloc(1, sizeof *p + size);
   if (!p)
     return TF_ERR(E_CORE_NO_MEMORY, "%llu bytes for a card's program", (unsigned long long)size);
@@ -167,7 +178,8 @@ static tf_err_t write_program(const draft_t *d, uint32_t instrument_cnt,
       .scratch_bytes = tf_align_up((uint64_t)view->section_cnt * instrument_cnt * sizeof(double),
                                    TF_LINE_PAIR_BYTES),
       .image_bytes   = size};
-  uint8_t *image = (uint8_t *)(p + 1);
+  uint8_t *image  = (uint8_t *)(p + 1);
+  head.follow_cnt = write_following(view, (void *)(image + head.follow_at));
   memcpy(image, &head, sizeof head);
   memcpy(image + head.rows_at, view->row_slots, view->feature_cnt * sizeof(uint16_t));
   memcpy(image + head.memory_at, view->memory, view->mem_bytes);

@@ -7,7 +7,20 @@
 
 #include "gpu/device.cuh"
 #include "gpu/features.h"
+/* Written in C, which they stay: states that end in an array, values made where they are used. */
+#ifndef __CUDACC__
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#pragma GCC diagnostic ignored "-Wc++20-extensions"
+#endif
+#include "indicator/extreme.h"
 #include "indicator/shared_steps.h"
+#include "indicator/window_values.h"
+#include "indicator/zscore.h"
+#ifndef __CUDACC__
+#pragma GCC diagnostic pop
+#endif
 
 #define TF_FEATURES_MAGNITUDE_MAX 1e150 /* indicator/parts.h */
 
@@ -46,7 +59,7 @@ TF_DEVICE double tf_features_arithmetic(uint32_t fn, double a, double b) {
 }
 
 /* NaN where a side is missing, by itself. */
-TF_DEVICE double tf_features_market(uint32_t fn, const tf_card_feature_head_t *m) {
+TF_DEVICE double tf_features_market(uint32_t fn, const tf_market_t *m) {
   switch (fn) {
   case TF_CARD_FN_MARKET_bid: return m->bid;
   case TF_CARD_FN_MARKET_ask: return m->ask;
@@ -60,6 +73,38 @@ TF_DEVICE double tf_features_market(uint32_t fn, const tf_card_feature_head_t *m
   }
 }
 
+/* on: TF_ON_TRADE, TF_ON_QUOTE, and then there is no value, or TF_ON_TICK. */
+TF_DEVICE double tf_features_window(uint32_t fn, uint8_t *state, const tf_market_t *m,
+                                    uint32_t on) {
+  tf_indicator_input_t in = {};
+  double               y  = 0;
+  tf_time_window_t    *w  = reinterpret_cast<tf_time_window_t *>(state);
+  in.on                   = on;
+  in.market               = m;
+  tf_indicator_result_t made;
+  switch (fn) {
+  case TF_CARD_FN_MARKET_ofi:
+    made = tf_quote_window_update(reinterpret_cast<tf_quote_window_t *>(state), &in, TF_OFI_VALUES,
+                                  tf_ofi_values, tf_ofi_answer, &y);
+    break;
+  case TF_CARD_FN_MARKET_trade_count:
+    made = tf_trade_window_update(w, &in, TF_TRADE_COUNT_VALUES, tf_trade_count_values,
+                                  tf_volume_answer, &y);
+    break;
+  case TF_CARD_FN_MARKET_trade_imbalance:
+    made = tf_trade_window_update(w, &in, TF_TRADE_IMBALANCE_VALUES, tf_trade_imbalance_values,
+                                  tf_trade_imbalance_answer, &y);
+    break;
+  case TF_CARD_FN_MARKET_volume:
+    made = tf_trade_window_update(w, &in, TF_VOLUME_VALUES, tf_volume_values, tf_volume_answer, &y);
+    break;
+  default:
+    made = tf_trade_window_update(w, &in, TF_VWAP_VALUES, tf_vwap_values, tf_vwap_answer, &y);
+    break;
+  }
+  return made == TF_INDICATOR_READY ? y : tf_features_none();
+}
+
 TF_DEVICE double tf_features_series(uint32_t fn, uint8_t *state, double x) {
   double y     = 0;
   bool   is_on = false;
@@ -70,6 +115,17 @@ TF_DEVICE double tf_features_series(uint32_t fn, uint8_t *state, double x) {
     break;
   case TF_CARD_FN_SERIES_ret:
     is_on = tf_ret_step(reinterpret_cast<tf_ret_t *>(state), x, &y);
+    break;
+  case TF_CARD_FN_SERIES_sma:
+    is_on = tf_sma_step(reinterpret_cast<tf_sma_t *>(state), x, &y);
+    break;
+  case TF_CARD_FN_SERIES_max:
+  case TF_CARD_FN_SERIES_min:
+    is_on = tf_extreme_update(reinterpret_cast<tf_extreme_t *>(state), x,
+                              fn == TF_CARD_FN_SERIES_max, &y) == TF_INDICATOR_READY;
+    break;
+  case TF_CARD_FN_SERIES_zscore:
+    is_on = tf_zscore_update(state, x, &y) == TF_INDICATOR_READY;
     break;
   default: is_on = tf_rsi_step(reinterpret_cast<tf_rsi_t *>(state), x, &y); break;
   }
@@ -83,8 +139,11 @@ struct tf_features_kind {
   const tf_card_feature_level_t *levels;
   const tf_card_feature_step_t  *steps;
   const uint16_t                *rows;
+  const tf_card_feature_step_t  *following;
   const uint64_t                *memory; /* the beginning */
   double                        *slots, *parts;
+  tf_market_t                   *market;
+  tf_event_t                    *event;
   uint64_t                      *sections;
 
   TF_DEVICE_MEMBER void begin(const tf_card_place_t &where, const tf_card_program_t *what) {
@@ -92,12 +151,16 @@ struct tf_features_kind {
     place                = where;
     program              = what;
     plan                 = reinterpret_cast<const tf_card_features_t *>(image);
-    levels   = reinterpret_cast<const tf_card_feature_level_t *>(image + plan->levels_at);
-    steps    = reinterpret_cast<const tf_card_feature_step_t *>(image + plan->steps_at);
-    rows     = reinterpret_cast<const uint16_t *>(image + plan->rows_at);
-    memory   = reinterpret_cast<const uint64_t *>(image + plan->memory_at);
-    slots    = reinterpret_cast<double *>(place.shared);
-    parts    = slots + plan->slot_cnt;
+    levels    = reinterpret_cast<const tf_card_feature_level_t *>(image + plan->levels_at);
+    steps     = reinterpret_cast<const tf_card_feature_step_t *>(image + plan->steps_at);
+    rows      = reinterpret_cast<const uint16_t *>(image + plan->rows_at);
+    memory    = reinterpret_cast<const uint64_t *>(image + plan->memory_at);
+    following = reinterpret_cast<const tf_card_feature_step_t *>(image + plan->follow_at);
+    slots     = reinterpret_cast<double *>(place.shared);
+    parts     = slots + plan->slot_cnt;
+    event     = reinterpret_cast<tf_event_t *>(
+        place.shared + tf_card_features_event_at(plan->slot_cnt, tf_team_size()));
+    market   = reinterpret_cast<tf_market_t *>(event + 1);
     sections = reinterpret_cast<uint64_t *>(place.scratch);
     for (uint64_t i = tf_team_rank(); i < uint64_t{plan->section_cnt} * plan->instrument_cnt;
          i += tf_team_size())
@@ -120,23 +183,28 @@ struct tf_features_kind {
       sections[uint64_t{i} * plan->instrument_cnt + instrument] = 0;
     if (tf_team_rank() == 0) {
       head->bid = head->ask = head->bid_qty = head->ask_qty = tf_features_none();
-      head->trade_price                                     = tf_features_none();
-      head->is_fit                                          = 1;
+      head->trade_price = head->trade_qty = tf_features_none();
+      head->trade_side                    = 0;
+      head->has_quote                     = 0;
+      head->is_fit                        = 1;
     }
     tf_team_barrier();
   }
 
   /* Thread 0. */
-  TF_DEVICE_MEMBER void take(tf_card_feature_head_t *m, const tf_event_t *e) const {
+  TF_DEVICE_MEMBER void keep(tf_card_feature_head_t *m, const tf_event_t *e) const {
     switch (e->kind) {
     case TF_EVENT_QUOTE:
-      m->bid     = tf_decimal_to_double(e->u.quote.bid_price, e->price_exp);
-      m->ask     = tf_decimal_to_double(e->u.quote.ask_price, e->price_exp);
-      m->bid_qty = tf_decimal_to_double(e->u.quote.bid_qty, e->qty_exp);
-      m->ask_qty = tf_decimal_to_double(e->u.quote.ask_qty, e->qty_exp);
+      m->has_quote = 1;
+      m->bid       = tf_decimal_to_double(e->u.quote.bid_price, e->price_exp);
+      m->ask       = tf_decimal_to_double(e->u.quote.ask_price, e->price_exp);
+      m->bid_qty   = tf_decimal_to_double(e->u.quote.bid_qty, e->qty_exp);
+      m->ask_qty   = tf_decimal_to_double(e->u.quote.ask_qty, e->qty_exp);
       break;
     case TF_EVENT_TRADE:
       m->trade_price = tf_decimal_to_double(e->u.trade.price, e->price_exp);
+      m->trade_qty   = tf_decimal_to_double(e->u.trade.qty, e->qty_exp);
+      m->trade_side  = tf_event_sign(e);
       break;
     case TF_EVENT_STATUS:
       m->is_fit =
@@ -147,13 +215,48 @@ struct tf_features_kind {
     }
   }
 
-  TF_DEVICE_MEMBER void run(const tf_card_feature_step_t *s, tf_card_feature_head_t *head) const {
+  /* Thread 0: the market with the event in it, as indicators read it. There is no book here. */
+  TF_DEVICE_MEMBER void show(tf_card_feature_head_t *head, const float *row) const {
+    memcpy(event, row, sizeof *event);
+    keep(head, event);
+    memset(market, 0, sizeof *market);
+    market->event       = event;
+    market->now_ns      = event->ts_recv_ns;
+    market->bid         = head->bid;
+    market->ask         = head->ask;
+    market->bid_qty     = head->bid_qty;
+    market->ask_qty     = head->ask_qty;
+    market->trade_price = head->trade_price;
+    market->trade_qty   = head->trade_qty;
+    market->trade_side  = head->trade_side;
+    market->has_quote   = head->has_quote != 0;
+    market->mark_price = market->funding_rate = tf_features_none();
+  }
+
+  /* Steps that see each event: a thread each. */
+  TF_DEVICE_MEMBER void follow(uint8_t *kept) const {
+    uint32_t on = event->kind == TF_EVENT_TRADE   ? TF_ON_TRADE
+                  : event->kind == TF_EVENT_QUOTE ? TF_ON_QUOTE
+                                                  : 0;
+    for (uint32_t i = tf_team_rank(); i < plan->follow_cnt; i += tf_team_size())
+      if (following[i].section & on)
+        (void)tf_features_window(following[i].fn, kept + following[i].state_offset, market, on);
+    tf_team_barrier();
+  }
+
+  TF_DEVICE_MEMBER static bool is_window(uint32_t fn) {
+    return fn == TF_CARD_FN_MARKET_ofi ||
+           (fn >= TF_CARD_FN_MARKET_trade_count && fn <= TF_CARD_FN_MARKET_vwap);
+  }
+
+  TF_DEVICE_MEMBER void run(const tf_card_feature_step_t *s, uint8_t *kept) const {
     double y;
     if (s->fn >= TF_CARD_FN_SERIES_ema)
-      y = tf_features_series(s->fn, reinterpret_cast<uint8_t *>(head + 1) + s->state_offset,
-                             slots[s->in[0]]);
+      y = tf_features_series(s->fn, kept + s->state_offset, slots[s->in[0]]);
+    else if (is_window(s->fn))
+      y = tf_features_window(s->fn, kept + s->state_offset, market, TF_ON_TICK);
     else if (s->fn >= TF_CARD_FN_MARKET_ask)
-      y = tf_features_market(s->fn, head);
+      y = tf_features_market(s->fn, market);
     else
       y = tf_features_arithmetic(s->fn, slots[s->in[0]], slots[s->in[1]]);
     slots[s->out] = tf_features_is_finite(y) ? y : tf_features_none();
@@ -219,18 +322,18 @@ struct tf_features_kind {
   }
 
   TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *row, float *out) {
-    tf_event_t event;
     if (instrument >= plan->instrument_cnt) return TF_CARD_STEP_WARMING;
-    memcpy(&event, row, sizeof event);
     tf_card_feature_head_t *head = head_of(instrument);
     double                 *kept = reinterpret_cast<double *>(head + 1);
-    if (tf_team_rank() == 0) take(head, &event);
+    if (tf_team_rank() == 0) show(head, row);
     for (uint32_t i = tf_team_rank(); i < plan->slot_cnt; i += tf_team_size()) slots[i] = kept[i];
     tf_team_barrier();
-    if (!(event.flags & TF_FLAG_LAST)) return TF_CARD_STEP_WARMING; /* it went QUIET */
+    follow(reinterpret_cast<uint8_t *>(kept));
+    if (!(event->flags & TF_FLAG_LAST)) return TF_CARD_STEP_WARMING; /* it went QUIET */
     const tf_card_feature_step_t *s = steps;
     for (uint32_t l = 0; l < plan->level_cnt; l++) {
-      for (uint32_t i = tf_team_rank(); i < levels[l].cnt; i += tf_team_size()) run(s + i, head);
+      for (uint32_t i = tf_team_rank(); i < levels[l].cnt; i += tf_team_size())
+        run(s + i, reinterpret_cast<uint8_t *>(kept));
       tf_team_barrier();
       s += levels[l].cnt;
       for (uint32_t i = 0; i < levels[l].cross_cnt; i++) cross(s++, instrument, head->is_fit);
@@ -247,7 +350,7 @@ struct tf_features_kind {
 
 TF_STATIC_ASSERT(TF_CARD_FN_ARITHMETIC_abs < TF_CARD_FN_CROSS_cs_count &&
                      TF_CARD_FN_CROSS_cs_zscore < TF_CARD_FN_MARKET_ask &&
-                     TF_CARD_FN_MARKET_spread_bps < TF_CARD_FN_SERIES_ema,
+                     TF_CARD_FN_MARKET_vwap < TF_CARD_FN_SERIES_ema,
                  "run tells the sorts by their numbers");
 
 #endif

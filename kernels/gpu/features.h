@@ -27,7 +27,7 @@ typedef struct tf_card_feature_step {
   uint16_t out;
   uint16_t in[2];
   uint32_t state_offset; /* in the plan's memory, bytes */
-  uint16_t section;
+  uint16_t section;      /* of a cross; of one that follows events: TF_ON_TRADE, TF_ON_QUOTE */
   uint8_t  puts;
   uint8_t  member_min;
 } tf_card_feature_step_t;
@@ -45,16 +45,23 @@ typedef struct tf_card_features {
   uint32_t feature_cnt, instrument_cnt;
   uint32_t mem_bytes; /* of the plan's memory */
   uint32_t levels_at, steps_at, rows_at, memory_at;
-  uint32_t reserved[5];
+  uint32_t follow_at, follow_cnt; /* steps that see events between ticks too */
+  uint32_t reserved[3];
 } tf_card_features_t;
 
 TF_STATIC_ASSERT(sizeof(tf_card_features_t) == 64, "the image's parts are aligned behind it");
 
+/* In a block's shared memory: slots, a double of each thread, and from here on the event, and the market with it. */
+TF_INLINE uint32_t tf_card_features_event_at(uint32_t slot_cnt, uint32_t thread_cnt) {
+  return (uint32_t)tf_align_up(((uint64_t)slot_cnt + thread_cnt) * sizeof(double), TF_LINE_BYTES);
+}
+
 /* Of an instrument's state; the plan's memory is behind it. */
 typedef struct tf_card_feature_head {
-  double   bid, ask, bid_qty, ask_qty, trade_price; /* NaN: none yet */
-  uint32_t is_fit;
-  uint32_t reserved[21];
+  double   bid, ask, bid_qty, ask_qty, trade_price, trade_qty; /* NaN: none yet */
+  int32_t  trade_side;
+  uint32_t has_quote, is_fit;
+  uint32_t reserved[17];
 } tf_card_feature_head_t;
 
 TF_STATIC_ASSERT(sizeof(tf_card_feature_head_t) == TF_LINE_PAIR_BYTES, "the memory is aligned");

@@ -12,20 +12,9 @@
  * nothing changed in the window. A best bid and offer out of a book that has a gap or is syncing is
  * no change either, nor is the first one after: what flowed in between is unknown. What windows over
  * quotes share is in quote_window.h. */
-#include "indicator/quote_window.h"
+#include "indicator/window_values.h"
 
-enum { VALUE_CNT = 1 };
-
-static void values_of(const tf_quote_last_t *last, tf_quote_last_t *now,
-                      const tf_indicator_input_t *in, double *values) {
-  (void)in;
-  values[0] = last->has_pair && now->has_pair ? tf_order_flow(&last->pair, &now->pair) : 0;
-}
-
-static tf_indicator_result_t answer(const double *sums, double *out) {
-  return tf_parts_answer(out, sums[0]);
-}
-
-TF_QUOTE_WINDOW_DEFINE(ofi, VALUE_CNT, values_of, answer, .on = TF_ON_QUOTE | TF_ON_TICK,
+TF_QUOTE_WINDOW_DEFINE(ofi, TF_OFI_VALUES, tf_ofi_values, tf_ofi_answer,
+                       .on     = TF_ON_QUOTE | TF_ON_TICK,
                        .help   = "order flow imbalance over the window, in base units",
                        .origin = "Cont, Kukanov, Stoikov 2014, equation (4)");

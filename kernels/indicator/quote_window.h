@@ -82,7 +82,7 @@ TF_INLINE tf_indicator_result_t tf_quote_window_peek(const tf_quote_window_t    
 }
 
 TF_INLINE tf_err_t tf_quote_window_init(void *state, const double *params, uint32_t value_cnt) {
-  tf_quote_window_t *s = state;
+  tf_quote_window_t *s = (tf_quote_window_t *)state;
   s->last              = (tf_quote_last_t){0};
   return tf_time_window_init(&s->window, params[0], params[1], value_cnt);
 }

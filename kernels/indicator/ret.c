@@ -9,7 +9,7 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
   const tf_ret_t *s = state;
   if (TF_UNLIKELY(!tf_parts_usable(in->x[0]))) return TF_INDICATOR_REJECTED;
   if (!s->full) return tf_parts_warming(out);
-  return tf_parts_answer(out, tf_ret_of(in->x[0], tf_ret_ring(s)[s->pos]));
+  return tf_parts_answer(out, tf_ret_of(in->x[0], s->ring[s->pos]));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {

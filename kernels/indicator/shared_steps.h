@@ -6,6 +6,7 @@
 #ifndef TF_INDICATOR_SHARED_STEPS_H
 #define TF_INDICATOR_SHARED_STEPS_H
 
+#include "indicator/sum.h"
 #include "tf/base.h"
 
 /* ---- of the best bid and offer ---- */
@@ -87,22 +88,64 @@ typedef struct tf_ret {
   uint32_t pos;  /* of the input n ago, where the next one goes */
   uint32_t full; /* n inputs have been seen */
   uint32_t reserved;
-} tf_ret_t; /* n inputs behind it */
-
-TF_INLINE double *tf_ret_ring(const tf_ret_t *s) { return (double *)(uintptr_t)(s + 1); }
+  double   ring[]; /* n */
+} tf_ret_t;
 
 TF_INLINE double tf_ret_of(double x, double before) { return (x - before) / before; }
 
 TF_INLINE bool tf_ret_step(tf_ret_t *s, double x, double *y) {
   bool was_full = s->full != 0;
 
-  *y                     = tf_ret_of(x, tf_ret_ring(s)[s->pos]);
-  tf_ret_ring(s)[s->pos] = x;
+  *y              = tf_ret_of(x, s->ring[s->pos]);
+  s->ring[s->pos] = x;
   if (++s->pos == s->n) {
     s->pos  = 0;
     s->full = 1;
   }
   return was_full;
+}
+
+/* ---- sma ---- */
+
+typedef struct tf_sma {
+  tf_sum_t sum;   /* of the last n inputs */
+  tf_sum_t fresh; /* of ring[0 .. pos - 1] */
+  uint32_t n;
+  uint32_t pos;  /* where the next input goes */
+  uint32_t full; /* the ring has wrapped at least once */
+  uint32_t reserved;
+  double   ring[]; /* n */
+} tf_sma_t;
+
+typedef struct tf_sma_sums {
+  tf_sum_t sum, fresh;
+  double   total; /* sum, rounded */
+} tf_sma_sums_t;
+
+/* The sums once x has replaced the oldest input. Before the ring is full the oldest is 0. */
+TF_INLINE tf_sma_sums_t tf_sma_next(const tf_sma_t *s, double x) {
+  tf_sma_sums_t next = {s->sum, s->fresh, 0};
+  next.total         = tf_sum_replace(&next.sum, s->ring[s->pos], x);
+  tf_sum_add(&next.fresh, x);
+  if (TF_UNLIKELY(s->pos + 1 == s->n)) {
+    next.sum   = next.fresh;
+    next.fresh = (tf_sum_t){0};
+    next.total = tf_sum_value(&next.sum);
+  }
+  return next;
+}
+
+TF_INLINE bool tf_sma_step(tf_sma_t *s, double x, double *y) {
+  tf_sma_sums_t next = tf_sma_next(s, x);
+  s->sum             = next.sum;
+  s->fresh           = next.fresh;
+  s->ring[s->pos]    = x;
+  if (++s->pos == s->n) {
+    s->pos  = 0;
+    s->full = 1;
+  }
+  *y = next.total / (double)s->n;
+  return s->full != 0;
 }
 
 #endif

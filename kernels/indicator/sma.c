@@ -3,67 +3,31 @@
  * takes only additions, and n inputs later is exactly the sum of the ring, so it takes over. Any
  * residue is gone at most n inputs after its cause has left. */
 #include "indicator/parts.h"
-#include "indicator/sum.h"
-
-typedef struct sma {
-  tf_sum_t sum;   /* of the last n inputs */
-  tf_sum_t fresh; /* of ring[0 .. pos - 1] */
-  uint32_t n;
-  uint32_t pos;  /* where the next input goes */
-  uint32_t full; /* the ring has wrapped at least once */
-  uint32_t reserved;
-  double   ring[]; /* n */
-} sma_t;
-
-typedef struct next {
-  tf_sum_t sum, fresh;
-  double   total; /* sum, rounded */
-} next_t;
-
-/* The sums once x has replaced the oldest input. Before the ring is full the oldest is 0. */
-static next_t next_sums(const sma_t *s, double x) {
-  next_t next = {.sum = s->sum, .fresh = s->fresh};
-  next.total  = tf_sum_replace(&next.sum, s->ring[s->pos], x);
-  tf_sum_add(&next.fresh, x);
-  if (TF_UNLIKELY(s->pos + 1 == s->n)) {
-    next.sum   = next.fresh;
-    next.fresh = (tf_sum_t){0};
-    next.total = tf_sum_value(&next.sum);
-  }
-  return next;
-}
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  sma_t *s = state;
-  double x = in->x[0];
+  tf_sma_t *s = state;
+  double    x = in->x[0];
   if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
-  next_t next     = next_sums(s, x);
-  s->sum          = next.sum;
-  s->fresh        = next.fresh;
-  s->ring[s->pos] = x;
-  if (++s->pos == s->n) {
-    s->pos  = 0;
-    s->full = 1;
-  }
-  if (TF_UNLIKELY(!s->full)) return tf_parts_warming(out);
-  return tf_parts_answer(out, next.total / (double)s->n);
+  double mean;
+  return tf_sma_step(s, x, &mean) ? tf_parts_answer(out, mean) : tf_parts_warming(out);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
-  const sma_t *s = state;
+  const tf_sma_t *s = state;
   if (!tf_parts_usable(in->x[0])) return TF_INDICATOR_REJECTED;
   if (!s->full && s->pos + 1 < s->n) return tf_parts_warming(out);
-  return tf_parts_answer(out, next_sums(s, in->x[0]).total / (double)s->n);
+  return tf_parts_answer(out, tf_sma_next(s, in->x[0]).total / (double)s->n);
 }
 
 static size_t state_bytes(const double *params) {
-  return tf_parts_bytes(sizeof(sma_t), params[0], sizeof(double));
+  return tf_parts_bytes(sizeof(tf_sma_t), params[0], sizeof(double));
 }
 
 static tf_err_t init(void *state, const double *params) {
-  sma_t   *s = state;
-  uint32_t n;
-  tf_err_t err = tf_parts_count(params[0], 1, &n);
+  tf_sma_t *s = state;
+  uint32_t  n;
+  tf_err_t  err = tf_parts_count(params[0], 1, &n);
   if (err != TF_OK) return err;
   memset(s, 0, state_bytes(params));
   s->n = n;
@@ -71,7 +35,7 @@ static tf_err_t init(void *state, const double *params) {
 }
 
 static void reset(void *state) {
-  double n = ((sma_t *)state)->n;
+  double n = ((tf_sma_t *)state)->n;
   (void)init(state, &n);
 }
 

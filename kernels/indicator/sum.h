@@ -49,7 +49,20 @@ TF_INLINE double tf_sum_replace(tf_sum_t *sum, double out, double in) {
 
 /* Two sums side by side in one vector register; lane by lane the same operations, so the same bits.
  * (The compiler makes scalar code of it where the machine has no such register.) */
+#ifdef __CUDACC__ /* which has no vectors in device code: the same, lane by lane */
+struct TF_ALIGNED(16) tf_sum_lanes_t {
+  double                     x[2];
+  __host__ __device__ double operator[](int i) const { return x[i]; }
+};
+TF_INLINE tf_sum_lanes_t operator+(tf_sum_lanes_t a, tf_sum_lanes_t b) {
+  return {a[0] + b[0], a[1] + b[1]};
+}
+TF_INLINE tf_sum_lanes_t operator-(tf_sum_lanes_t a, tf_sum_lanes_t b) {
+  return {a[0] - b[0], a[1] - b[1]};
+}
+#else
 typedef double tf_sum_lanes_t __attribute__((vector_size(16)));
+#endif
 
 typedef struct tf_sum_pair {
   tf_sum_lanes_t hi, lo;

@@ -40,6 +40,16 @@ static const char *const TEXTS[] = {
     "ema(ema(microprice, 5), 3)",
     "rsi(mid, 14)",
     "ret(mid, 10)",
+    "sma(mid, 7)",
+    "zscore(mid, 25)",
+    "max(mid, 12)",
+    "min(microprice, 9)",
+    "ofi(50ms)",
+    "vwap(100ms)",
+    "volume(100ms)",
+    "trade_count(1s)",
+    "trade_imbalance(200ms, 16)",
+    "cs_rank(ofi(1s))",
     "cs_rank(ret(mid, 10))",
     "cs_count(ema(mid, 20))",
     "cs_zscore(ret(mid, 10))",
@@ -336,8 +346,8 @@ static void an_event_that_is_missing_is_said(void **state) {
 static void what_the_card_does_not_compute_is_refused_by_its_name(void **state) {
   (void)state;
   static const char *const ROWS[][2] = {
-      {"vpin(0.5, 20)",    "vpin, which follows each event"            },
-      {"zscore(mid, 20)",  "zscore, which the card does not compute"   },
+      {"vpin(0.5, 20)",    "vpin, which the card does not compute"     },
+      {"stddev(mid, 20)",  "stddev, which the card does not compute"   },
       {"cs_quantile(mid)", "cs_quantile, which the card"               },
       {"imbalance(5)",     "imbalance, which the card"                 },
       {"s1.close - mid",   "bars, which the card"                      },
