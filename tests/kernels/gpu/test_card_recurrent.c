@@ -51,7 +51,7 @@ static const model_case_t cases[] = {
     {"+gg",   9,  5,  16, 1 },
     {"wgl",   3,  4,  9,  1 },
     {"ll",    2,  8,  8,  1 },
-    {"l",     19, 40, 40, 30},
+    {"l",     19, 40, 24, 30},
 };
 
 static tf_graph_t *graph_of(const model_case_t *c) {
@@ -89,7 +89,7 @@ static const struct {
   uint32_t blocks, cluster, threads;
 } launches[] = {
     {1, 1, 32 },
-    {1, 1, 256},
+    {1, 1, 128},
     {2, 2, 64 },
     {3, 1, 64 },
 };
@@ -157,12 +157,14 @@ static void each_answer_is_near_the_graph_in_double(void **state) {
   (void)state;
   for (size_t c = 0; c < TF_ARRAY_CNT(cases); c++) {
     tf_graph_t      *g                 = graph_of(&cases[c]);
-    uint32_t         ticks             = 2 * g->window + 3;
+    uint32_t         ticks             = g->window + 6;
     float           *rows              = noise((uint64_t)ticks * g->input_cnt, 1.0f);
     recurrent_tick_t script[TICKS_MAX] = {{0}};
     for (uint32_t t = 0; t < ticks; t++) script[t] = (recurrent_tick_t){0, t == 0, UINT32_MAX};
     for (size_t l = 0; l < TF_ARRAY_CNT(launches); l++)
       for (size_t k = 0; k < TF_ARRAY_CNT(precisions); k++) {
+        if (l > 0 && k != (c + l) % TF_ARRAY_CNT(precisions))
+          continue; /* each with each, in turn */
         tf_card_program_t *p = program_of(g, precisions[k], l);
         answers_t          a;
         double             worst = 0;
@@ -201,7 +203,7 @@ static void deferred_work_that_is_late_or_torn_changes_no_bit(void **state) {
   for (size_t c = 0; c < TF_ARRAY_CNT(cases); c++) {
     tf_graph_t    *g         = graph_of(&cases[c]);
     tf_precision_t precision = precisions[c % TF_ARRAY_CNT(precisions)];
-    uint32_t       ticks     = 3 * g->window + 9;
+    uint32_t       ticks     = 2 * g->window + 9;
     float         *rows      = noise((uint64_t)ticks * g->input_cnt, 1.0f);
     for (size_t l = 0; l < TF_ARRAY_CNT(launches); l++) {
       tf_card_program_t *p                 = program_of(g, precision, l);
@@ -211,7 +213,7 @@ static void deferred_work_that_is_late_or_torn_changes_no_bit(void **state) {
         script[t] = (recurrent_tick_t){0, t == 0, below(3) ? below(4) : UINT32_MAX};
       for (uint32_t t = ticks - g->window / 2; t < ticks; t++) script[t].pieces = 0; /* a burst */
       run(p, script, ticks, rows, 1, l, &a);
-      for (uint32_t t = g->window - 1; t < ticks; t += 1 + below(4)) {
+      for (uint32_t t = g->window - 1; t < ticks; t += 2 + below(7)) {
         float want[32];
         recompute(p, rows, t, want);
         if (memcmp(a.out + t * p->output_cnt, want, p->output_cnt * sizeof *want) != 0)
@@ -320,9 +322,9 @@ static void the_published_shapes_lie_where_the_header_says(void **state) {
     const char *name;
     uint32_t    blocks, cluster, split, held, shared, far;
   } plans[] = {
-      {"lstm_a", 1,   1, 1, 320, 380, 0  },
-      {"lstm_b", 8,   8, 1, 280, 287, 0  },
-      {"lstm_c", 125, 1, 4, 320, 385, 241},
+      {"lstm_a", 1,   1, 1, 256, 444, 0  },
+      {"lstm_b", 8,   8, 1, 224, 343, 0  },
+      {"lstm_c", 125, 1, 4, 256, 385, 305},
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(plans); i++) {
     tf_graph_t *g = calloc(1, sizeof *g);
