@@ -387,6 +387,7 @@ static void what_has_no_form_is_refused_with_its_reason(void **state) {
   graph_delete(g);
 }
 
+#define ROWS 8u
 /* All of it: rows through a mailbox, the persistent loop, answers, a swap. */
 static void a_model_answers_behind_a_mailbox(void **state) {
   (void)state;
@@ -399,22 +400,27 @@ static void a_model_answers_behind_a_mailbox(void **state) {
         .kernel         = recurrent_loop_kernel(TF_PRECISION_FP16),
         .instrument_cnt = 2,
         .batch_max      = 2,
-        .slot_cnt       = 8,
+        .slot_cnt       = ROWS,
         .seed           = l
     };
     card_run_t card;
     card_run_init(&card, &spec);
     card_run_start(&card);
     for (int swap = 0; swap < 2; swap++) {
-      float  rows[14 * 6], out[8];
-      double want[8];
+      float    rows[ROWS * 6], out[8];
+      double   want[8];
+      uint64_t first = card.lane.next_seq;
       tf_shapes_noise(rows, TF_ARRAY_CNT(rows), &seed);
-      for (uint32_t n = 1; n <= 14; n++) {
-        tf_mailbox_status_t status =
-            card_run_ask(&card, 1, n, n == 1 ? TF_MAILBOX_RESET : 0, rows + 6 * (n - 1), out);
+      for (uint32_t n = 1; n <= ROWS; n++) { /* all at once: as many as there are slots */
+        tf_mailbox_row_t head = {1, n == 1 ? TF_MAILBOX_RESET : 0, n};
+        tf_mailbox_post(&card.lane, 0, 1, &head, rows + (size_t)6 * (n - 1));
+        card.lane.next_seq++;
+      }
+      for (uint32_t n = 1; n <= ROWS; n++) {
+        tf_mailbox_status_t status = card_run_await(&card, first + n - 1, 0, out);
         assert_int_equal(status, n < 5 ? TF_MAILBOX_WARMING : TF_MAILBOX_OK);
         if (n < 5) continue;
-        assert_int_equal(tf_graph_eval(swap ? h : g, rows + 6 * (n - 5), want), TF_OK);
+        assert_int_equal(tf_graph_eval(swap ? h : g, rows + (size_t)6 * (n - 5), want), TF_OK);
         for (int o = 0; o < 3; o++)
           assert_true(fabs(want[o] - (double)out[o]) < bound_of(TF_PRECISION_FP16));
       }
