@@ -33,7 +33,7 @@ TF_INLINE float tf_curve_sigmoid(float x) {
 
 TF_INLINE float tf_curve_tanh(float x) {
   float mag = x < 0.0f ? -x : x;
-  if (mag < 0.625f) {
+  if (!(mag > 0.625f)) {
     float z = x * x, p = -5.7049900e-3f;
     p = p * z + 2.0639092e-2f;
     p = p * z + -5.3739706e-2f;

@@ -29,36 +29,46 @@ TF_STATIC_ASSERT(TF_WAIT_GIVEN_UP == TF_CARD_STUCK, "the word of device.cuh is t
 TF_STATIC_ASSERT(offsetof(tf_card_control_t, abort) == 0 && offsetof(tf_card_control_t, slot) == 4,
                  "one read for both");
 
+/* A thread's. What it can find again from args, which are constants of the launch, it does not hold. */
 typedef struct tf_loop {
   const tf_card_args_t *args;
-  tf_loop_shared_t     *shared;
-  tf_loop_scratch_t    *scratch;
-  float                *row, *out;
-  uint8_t              *boards;
   uint32_t              command; /* number of the next one, from 1 */
-  uint32_t              polls_max;
   uint32_t              slot;
-  bool                  is_stuck;
   /* block 0's warp 0 alone, the same in all its lanes */
-  tf_mailbox_view_t view;
-  tf_loop_flight_t  first, second;
-  uint32_t          idx, row_cnt;        /* of the row that is due in its request */
-  uint64_t          seq_taken, taken_ns; /* of the row at hand */
-  uint32_t          idx_taken, flags;
-  uint32_t          pending_first, pending_cnt;
-  uint64_t          beat, beat_ns;
-  uint64_t          answered, overtaken, behind, refused;
+  bool             is_stuck;
+  uint32_t         idx, row_cnt; /* of the row that is due in its request */
+  uint64_t         next_seq;     /* its request */
+  tf_loop_flight_t first, second;
 } tf_loop_t;
+
+TF_DEVICE tf_loop_shared_t *tf_loop_shared_() {
+  return reinterpret_cast<tf_loop_shared_t *>(tf_team_shared());
+}
+TF_DEVICE float *tf_loop_row_() {
+  return reinterpret_cast<float *>(tf_team_shared() + sizeof(tf_loop_shared_t));
+}
+TF_DEVICE float *tf_loop_out_(const tf_loop_t *l) {
+  return tf_loop_row_() + tf_loop_floats_bytes(l->args->view.input_cnt) / sizeof(float);
+}
+TF_DEVICE tf_loop_scratch_t *tf_loop_scratch_(const tf_loop_t *l) {
+  return reinterpret_cast<tf_loop_scratch_t *>(l->args->scratch);
+}
+TF_DEVICE const uint64_t *tf_loop_wishes_(const tf_loop_t *l) {
+  return reinterpret_cast<const uint64_t *>(l->args->control);
+}
+TF_DEVICE uint32_t tf_loop_polls_max_(const tf_loop_t *l) {
+  return l->args->polls_max ? l->args->polls_max : TF_CARD_POLLS_MAX;
+}
 
 /* ---- the host's side: block 0, warp 0 ---- */
 
 TF_DEVICE tf_loop_flight_t tf_loop_send_(const tf_loop_t *l) {
   tf_loop_flight_t f;
   uint32_t         lane = tf_warp_lane();
-  f.wishes              = tf_load_system(reinterpret_cast<const uint64_t *>(l->args->control));
+  f.wishes              = tf_load_system(tf_loop_wishes_(l));
   f.packet.words[0] = f.packet.words[1] = f.packet.words[2] = f.packet.tag = 0;
-  if (lane < l->view.row_packets)
-    tf_packet_load(tf_mailbox_row_(&l->view, l->view.next_seq, l->idx) + lane, &f.packet);
+  if (lane < l->args->view.row_packets)
+    tf_packet_load(tf_mailbox_row_(&l->args->view, l->next_seq, l->idx) + lane, &f.packet);
   return f;
 }
 
@@ -76,16 +86,16 @@ TF_DEVICE void tf_loop_values_(float *row, uint32_t packet, const tf_packet_t *p
 
 /* The row that is due, into shared memory: is all of it there? */
 TF_DEVICE bool tf_loop_row_is_there_(tf_loop_t *l, const tf_loop_flight_t *f) {
-  uint32_t lane = tf_warp_lane(), tag = static_cast<uint32_t>(l->view.next_seq);
-  bool     there = lane >= l->view.row_packets || f->packet.tag == tag;
+  uint32_t lane = tf_warp_lane(), tag = static_cast<uint32_t>(l->next_seq);
+  bool     there = lane >= l->args->view.row_packets || f->packet.tag == tag;
   if (!tf_warp_all(there)) return false;
-  tf_loop_values_(l->row, lane, &f->packet, l->view.input_cnt);
-  const tf_packet_t *packets = tf_mailbox_row_(&l->view, l->view.next_seq, l->idx);
-  for (uint32_t i = lane + TF_WARP_SIZE; i < l->view.row_packets; i += TF_WARP_SIZE) {
+  tf_loop_values_(tf_loop_row_(), lane, &f->packet, l->args->view.input_cnt);
+  const tf_packet_t *packets = tf_mailbox_row_(&l->args->view, l->next_seq, l->idx);
+  for (uint32_t i = lane + TF_WARP_SIZE; i < l->args->view.row_packets; i += TF_WARP_SIZE) {
     tf_packet_t p;
     tf_packet_load(packets + i, &p);
     there = there && p.tag == tag;
-    tf_loop_values_(l->row, i, &p, l->view.input_cnt);
+    tf_loop_values_(tf_loop_row_(), i, &p, l->args->view.input_cnt);
   }
   return tf_warp_all(there);
 }
@@ -100,43 +110,50 @@ TF_DEVICE void tf_loop_answer_head_(tf_loop_t *l, uint64_t seq, uint32_t idx,
   };
   if (status == TF_MAILBOX_OK) {
     head.words[0] = tf_mailbox_bits(out[0]);
-    if (l->view.output_cnt > 1) head.words[1] = tf_mailbox_bits(out[1]);
+    if (l->args->view.output_cnt > 1) head.words[1] = tf_mailbox_bits(out[1]);
   }
-  tf_packet_store(tf_mailbox_answer_(&l->view, seq, idx), &head);
+  tf_packet_store(tf_mailbox_answer_(&l->args->view, seq, idx), &head);
 }
 
-TF_DEVICE void tf_loop_count_(tf_loop_t *l) {
-  if (tf_warp_lane() != 0) return;
-  tf_card_control_t *c = l->args->control;
-  tf_store_system(&c->answered, l->answered);
-  tf_store_system(&c->overtaken, l->overtaken);
-  tf_store_system(&c->behind, l->behind);
-  tf_store_system(&c->refused, l->refused);
-  tf_store_system(&c->beat, l->beat);
+/* One lane's. */
+TF_DEVICE void tf_loop_count_(const tf_loop_t *l) {
+  const tf_loop_shared_t *s = tf_loop_shared_();
+  tf_card_control_t      *c = l->args->control;
+  tf_store_system(&c->answered, s->answered);
+  tf_store_system(&c->overtaken, s->overtaken);
+  tf_store_system(&c->behind, s->behind);
+  tf_store_system(&c->refused, s->refused);
+  tf_store_system(&c->beat, s->beat);
 }
 
 TF_DEVICE void tf_loop_beat_(tf_loop_t *l) {
-  uint64_t now_ns = tf_device_clock_ns();
-  l->beat++;
-  if (tf_warp_ballot(now_ns - l->beat_ns >= TF_LOOP_BEAT_NS) == 0)
-    return; /* lanes read their clocks one after another */
-  l->beat_ns  = now_ns;
-  l->is_stuck = l->is_stuck || tf_warp_any(tf_load_card(&l->scratch->leave) != 0);
-  tf_loop_count_(l);
+  bool is_time = false;
+  if (tf_warp_lane() == 0) {
+    tf_loop_shared_t *s      = tf_loop_shared_();
+    uint64_t          now_ns = tf_device_clock_ns();
+    s->beat++;
+    is_time = now_ns - s->beat_ns >= TF_LOOP_BEAT_NS;
+    if (is_time) {
+      s->beat_ns = now_ns;
+      tf_loop_count_(l);
+      is_time = tf_load_card(&tf_loop_scratch_(l)->leave) != 0; /* another block gave up */
+    }
+  }
+  l->is_stuck = tf_warp_any(is_time) || l->is_stuck;
 }
 
-TF_DEVICE void tf_loop_command_(tf_loop_t *l, tf_loop_op_t op, uint32_t word_1, uint32_t word_2) {
+TF_DEVICE void tf_loop_command_(tf_loop_op_t op, uint32_t word_1, uint32_t word_2) {
   if (tf_warp_lane() == 0) {
-    l->shared->op     = op;
-    l->shared->word_1 = word_1;
-    l->shared->word_2 = word_2;
+    tf_loop_shared_()->op     = op;
+    tf_loop_shared_()->word_1 = word_1;
+    tf_loop_shared_()->word_2 = word_2;
   }
   tf_warp_barrier();
 }
 
 TF_DEVICE void tf_loop_next_row_(tf_loop_t *l) {
   if (++l->idx >= l->row_cnt) {
-    l->view.next_seq++;
+    l->next_seq++;
     l->idx = 0;
   }
   tf_loop_look_anew_(l);
@@ -144,21 +161,23 @@ TF_DEVICE void tf_loop_next_row_(tf_loop_t *l) {
 
 /* The row at hand is one that a kind may see: else it is answered here. */
 TF_DEVICE bool tf_loop_admit_(tf_loop_t *l, uint32_t instrument, uint32_t flags, uint32_t number) {
-  uint64_t seq = l->view.next_seq;
+  uint64_t seq = l->next_seq;
   uint32_t idx = l->idx;
-  if (instrument >= l->view.instrument_cnt || (flags & ~TF_LOOP_FLAGS) || number == 0) {
-    l->refused++;
-    if (tf_warp_lane() == 0) tf_loop_answer_head_(l, seq, idx, TF_MAILBOX_REFUSED, 0, nullptr);
+  if (instrument >= l->args->view.instrument_cnt || (flags & ~TF_LOOP_FLAGS) || number == 0) {
+    if (tf_warp_lane() == 0) {
+      tf_loop_shared_()->refused++;
+      tf_loop_answer_head_(l, seq, idx, TF_MAILBOX_REFUSED, 0, nullptr);
+    }
     return false;
   }
-  if (l->view.window <= 1) return true;
+  if (l->args->view.window <= 1) return true;
   uint32_t *seen      = &l->args->numbers[instrument];
   bool      is_first  = flags & TF_MAILBOX_RESET;
   uint32_t  had       = is_first ? number - 1 : tf_warp_shuffle(tf_warp_lane() == 0 ? *seen : 0, 0);
   bool      is_behind = had == 0 ? !is_first : number != had + 1;
   if (tf_warp_lane() == 0) *seen = is_behind ? 0 : number;
   if (!is_behind) return true;
-  l->behind++;
+  if (tf_warp_lane() == 0) tf_loop_shared_()->behind++;
   if (!(flags & TF_MAILBOX_QUIET) && tf_warp_lane() == 0)
     tf_loop_answer_head_(l, seq, idx, TF_MAILBOX_BEHIND, 0, nullptr);
   return false;
@@ -170,29 +189,33 @@ TF_DEVICE bool tf_loop_take_(tf_loop_t *l, const tf_loop_flight_t *f) {
   uint32_t counts     = tf_warp_shuffle(f->packet.words[1], 0);
   uint32_t number     = tf_warp_shuffle(f->packet.words[2], 0);
   uint32_t cnt        = counts & 0xffu;
-  l->row_cnt          = cnt >= 1 && cnt <= l->view.batch_max ? cnt : 1;
-  l->flags            = counts & ~0xffu;
-  l->taken_ns         = tf_device_clock_ns();
-  l->seq_taken        = l->view.next_seq;
-  l->idx_taken        = l->idx;
-  bool is_good        = tf_loop_admit_(l, instrument, l->flags, number);
+  l->row_cnt          = cnt >= 1 && cnt <= l->args->view.batch_max ? cnt : 1;
+  uint32_t flags      = counts & ~0xffu;
+  if (tf_warp_lane() == 0) {
+    tf_loop_shared_t *s = tf_loop_shared_();
+    s->flags            = flags;
+    s->taken_ns         = tf_device_clock_ns();
+    s->seq_taken        = l->next_seq;
+    s->idx_taken        = l->idx;
+  }
+  bool is_good = tf_loop_admit_(l, instrument, flags, number);
   tf_loop_next_row_(l);
-  if (is_good) tf_loop_command_(l, TF_LOOP_STEP, instrument, l->flags & TF_MAILBOX_RESET);
+  if (is_good) tf_loop_command_(TF_LOOP_STEP, instrument, flags & TF_MAILBOX_RESET);
   return is_good;
 }
 
 /* The lane has come round: the slot holds a newer request. */
 TF_DEVICE bool tf_loop_is_lapped_(tf_loop_t *l, const tf_loop_flight_t *f) {
-  uint32_t ahead = tf_warp_shuffle(f->packet.tag, 0) - static_cast<uint32_t>(l->view.next_seq);
-  if (ahead - 1 >= UINT32_MAX / 2 || (ahead & l->view.slot_mask)) return false;
-  l->overtaken += ahead;
-  l->view.next_seq += ahead;
+  uint32_t ahead = tf_warp_shuffle(f->packet.tag, 0) - static_cast<uint32_t>(l->next_seq);
+  if (ahead - 1 >= UINT32_MAX / 2 || (ahead & l->args->view.slot_mask)) return false;
+  if (tf_warp_lane() == 0) tf_loop_shared_()->overtaken += ahead;
+  l->next_seq += ahead;
   l->idx = 0;
   tf_loop_look_anew_(l);
   return true;
 }
 
-/* What block 0 does next, in l->shared. */
+/* What block 0 does next, in shared memory. */
 TF_DEVICE void tf_loop_decide_(tf_loop_t *l) {
   for (;;) {
     tf_loop_flight_t f     = l->first;
@@ -200,66 +223,66 @@ TF_DEVICE void tf_loop_decide_(tf_loop_t *l) {
     uint32_t         slot  = tf_warp_shuffle(static_cast<uint32_t>(f.wishes >> 32), 0) & 1;
     tf_loop_beat_(l);
     if (abort || l->is_stuck)
-      return tf_loop_command_(l, TF_LOOP_LEAVE, l->is_stuck ? TF_CARD_STUCK : TF_CARD_ENDED, 0);
-    if (slot != l->slot && l->idx == 0) return tf_loop_command_(l, TF_LOOP_SWAP, slot, 0);
+      return tf_loop_command_(TF_LOOP_LEAVE, l->is_stuck ? TF_CARD_STUCK : TF_CARD_ENDED, 0);
+    if (slot != l->slot && l->idx == 0) return tf_loop_command_(TF_LOOP_SWAP, slot, 0);
     if (tf_loop_row_is_there_(l, &f)) {
       if (tf_loop_take_(l, &f)) return;
       continue;
     }
     if (tf_loop_is_lapped_(l, &f)) continue;
-    l->first  = l->second;
-    l->second = tf_loop_send_(l);
-    if (l->pending_cnt)
-      return tf_loop_command_(l, TF_LOOP_ADVANCE, l->shared->pending[l->pending_first], 0);
+    l->first                  = l->second;
+    l->second                 = tf_loop_send_(l);
+    const tf_loop_shared_t *s = tf_loop_shared_();
+    if (s->pending_cnt) return tf_loop_command_(TF_LOOP_ADVANCE, s->pending[s->pending_first], 0);
     tf_pause();
   }
 }
 
-TF_DEVICE void tf_loop_remember_(tf_loop_t *l, uint32_t instrument) {
-  uint32_t last = (l->pending_first + l->pending_cnt - 1) % TF_LOOP_PENDING_MAX;
-  if (l->pending_cnt && l->shared->pending[last] == instrument) return;
-  if (l->pending_cnt == TF_LOOP_PENDING_MAX) {
-    l->pending_first = (l->pending_first + 1) % TF_LOOP_PENDING_MAX;
-    l->pending_cnt--;
-  }
-  tf_warp_barrier();
-  if (tf_warp_lane() == 0)
-    l->shared->pending[(l->pending_first + l->pending_cnt) % TF_LOOP_PENDING_MAX] = instrument;
-  l->pending_cnt++;
-  tf_warp_barrier();
+/* Deferred work, first come, first done. One thread's. */
+TF_DEVICE void tf_loop_forget_(tf_loop_shared_t *s) {
+  s->pending_first = (s->pending_first + 1) % TF_LOOP_PENDING_MAX;
+  s->pending_cnt--;
+}
+TF_DEVICE void tf_loop_remember_(tf_loop_shared_t *s, uint32_t instrument) {
+  uint32_t last = (s->pending_first + s->pending_cnt - 1) % TF_LOOP_PENDING_MAX;
+  if (s->pending_cnt && s->pending[last] == instrument) return;
+  if (s->pending_cnt == TF_LOOP_PENDING_MAX) tf_loop_forget_(s);
+  s->pending[(s->pending_first + s->pending_cnt++) % TF_LOOP_PENDING_MAX] = instrument;
 }
 
 /* After a step, of block 0's warp 0. */
 TF_DEVICE void tf_loop_answer_(tf_loop_t *l, tf_card_step_t made) {
-  if (l->flags & TF_MAILBOX_QUIET || made == TF_CARD_STEP_STUCK) return;
-  uint32_t lane    = tf_warp_lane(),
-           took_ns = static_cast<uint32_t>(tf_device_clock_ns() - l->taken_ns);
-  if (made == TF_CARD_STEP_WARMING) {
-    if (lane == 0)
-      tf_loop_answer_head_(l, l->seq_taken, l->idx_taken, TF_MAILBOX_WARMING, took_ns, nullptr);
-    return;
-  }
-  tf_packet_t *more = tf_mailbox_answer_(&l->view, l->seq_taken, l->idx_taken) + 1;
-  for (uint32_t i = lane; i + 1 < l->view.answer_packets; i += TF_WARP_SIZE) {
-    uint32_t at = 2 + 3 * i;
-    tf_packets_store(more + i, l->out + at,
-                     l->view.output_cnt - at < 3 ? l->view.output_cnt - at : 3,
-                     static_cast<uint32_t>(l->seq_taken));
-  }
-  if (lane == 0)
-    tf_loop_answer_head_(l, l->seq_taken, l->idx_taken, TF_MAILBOX_OK, took_ns, l->out);
-  l->answered++;
+  tf_loop_shared_t *s = tf_loop_shared_();
+  if (s->flags & TF_MAILBOX_QUIET || made == TF_CARD_STEP_STUCK) return;
+  const uint32_t lane = tf_warp_lane(), output_cnt = l->args->view.output_cnt;
+  const uint64_t seq     = s->seq_taken;
+  const float   *out     = tf_loop_out_(l);
+  const bool     is_full = made == TF_CARD_STEP_DONE;
+  tf_packet_t   *more    = tf_mailbox_answer_(&l->args->view, seq, s->idx_taken) + 1;
+  if (is_full)
+    for (uint32_t i = lane; i + 1 < l->args->view.answer_packets; i += TF_WARP_SIZE) {
+      uint32_t at = 2 + 3 * i, left = output_cnt - at;
+      tf_packets_store(more + i, out + at, left < 3 ? left : 3, static_cast<uint32_t>(seq));
+    }
+  if (lane != 0) return;
+  s->answered += is_full;
+  tf_loop_answer_head_(l, seq, s->idx_taken, is_full ? TF_MAILBOX_OK : TF_MAILBOX_WARMING,
+                       static_cast<uint32_t>(tf_device_clock_ns() - s->taken_ns), out);
 }
 
 /* ---- between blocks ---- */
 
-TF_DEVICE tf_packet_t *tf_loop_board_(const tf_loop_t *l) {
-  uint32_t bytes = tf_loop_board_bytes(l->view.input_cnt);
-  return reinterpret_cast<tf_packet_t *>(l->boards + l->command % TF_LOOP_BOARDS * bytes);
+TF_DEVICE tf_packet_t *tf_loop_board_(const tf_loop_t *l, uint32_t command) {
+  const tf_card_program_t *p      = l->args->slots[0];
+  uint8_t                 *boards = l->args->scratch + sizeof(tf_loop_scratch_t);
+  if (tf_loop_has_shared_boards(p))
+    boards = reinterpret_cast<uint8_t *>(tf_loop_out_(l)) + tf_loop_floats_bytes(p->output_cnt);
+  return reinterpret_cast<tf_packet_t *>(boards + command % TF_LOOP_BOARDS *
+                                                      tf_loop_board_bytes(p->input_cnt));
 }
 
 TF_DEVICE void tf_loop_post_(const tf_loop_t *l, uint32_t packet, const tf_packet_t *p) {
-  tf_packet_t *at = tf_loop_board_(l) + packet;
+  tf_packet_t *at = tf_loop_board_(l, l->command) + packet;
   if (tf_cluster_size() < tf_grid_size())
     tf_packet_store(at, p);
   else
@@ -272,23 +295,23 @@ TF_DEVICE void tf_loop_tell_(tf_loop_t *l) {
   uint32_t others = tf_grid_size() - 1, lane = tf_warp_lane();
   if (l->command > TF_LOOP_BOARDS) {
     uint32_t  due  = (l->command - TF_LOOP_BOARDS) * others;
-    tf_wait_t wait = tf_wait_of(&l->scratch->leave, l->polls_max);
-    while (tf_warp_any(static_cast<int32_t>(tf_load_card(&l->scratch->done) - due) < 0))
+    tf_wait_t wait = tf_wait_of(&tf_loop_scratch_(l)->leave, tf_loop_polls_max_(l));
+    while (tf_warp_any(static_cast<int32_t>(tf_load_card(&tf_loop_scratch_(l)->done) - due) < 0))
       if (!tf_warp_all(tf_wait_on(&wait))) {
         l->is_stuck = true;
-        tf_loop_command_(l, TF_LOOP_LEAVE, TF_CARD_STUCK, 0);
+        tf_loop_command_(TF_LOOP_LEAVE, TF_CARD_STUCK, 0);
         return; /* who comes still finds leave in the card's memory */
       }
   }
-  uint32_t packets = l->shared->op == TF_LOOP_STEP ? l->view.row_packets : 1;
+  uint32_t packets = tf_loop_shared_()->op == TF_LOOP_STEP ? l->args->view.row_packets : 1;
   for (uint32_t i = lane; i < packets; i += TF_WARP_SIZE) {
     tf_packet_t p = {
-        {l->shared->op, l->shared->word_1, l->shared->word_2},
+        {tf_loop_shared_()->op, tf_loop_shared_()->word_1, tf_loop_shared_()->word_2},
         l->command
     };
     if (i > 0)
       for (uint32_t j = 0, at = 3 * (i - 1); j < 3; j++)
-        p.words[j] = at + j < l->view.input_cnt ? tf_mailbox_bits(l->row[at + j]) : 0;
+        p.words[j] = at + j < l->args->view.input_cnt ? tf_mailbox_bits(tf_loop_row_()[at + j]) : 0;
     tf_loop_post_(l, i, &p);
   }
 }
@@ -296,25 +319,24 @@ TF_DEVICE void tf_loop_tell_(tf_loop_t *l) {
 /* Warp 0 of another block: the next command, and its row, into shared memory. */
 TF_DEVICE void tf_loop_listen_(tf_loop_t *l) {
   uint32_t           lane  = tf_warp_lane();
-  const tf_packet_t *board = tf_loop_board_(l);
+  const tf_packet_t *board = tf_loop_board_(l, l->command);
   for (uint32_t polls = 1;; polls++) {
     tf_packet_t head, p;
     tf_packet_load(board, &head); /* each lane: one read for all */
     bool there = tf_warp_all(head.tag == l->command);
     if (there && head.words[0] == TF_LOOP_STEP)
-      for (uint32_t i = lane; i < l->view.row_packets; i += TF_WARP_SIZE) {
+      for (uint32_t i = lane; i < l->args->view.row_packets; i += TF_WARP_SIZE) {
         tf_packet_load(board + i, &p);
         there = there && p.tag == l->command;
-        tf_loop_values_(l->row, i, &p, l->view.input_cnt);
+        tf_loop_values_(tf_loop_row_(), i, &p, l->args->view.input_cnt);
       }
     if (tf_warp_all(there))
-      return tf_loop_command_(l, static_cast<tf_loop_op_t>(head.words[0]), head.words[1],
+      return tf_loop_command_(static_cast<tf_loop_op_t>(head.words[0]), head.words[1],
                               head.words[2]);
-    bool is_over = polls % TF_WAIT_POLLS_A_LOOK == 0 && tf_load_card(&l->scratch->leave);
+    bool is_over = polls % TF_WAIT_POLLS_A_LOOK == 0 && tf_load_card(&tf_loop_scratch_(l)->leave);
     if (polls % TF_LOOP_POLLS_A_LOOK == 0)
-      is_over = is_over || static_cast<uint32_t>(tf_load_system(
-                               reinterpret_cast<const uint64_t *>(l->args->control)));
-    if (tf_warp_any(is_over)) return tf_loop_command_(l, TF_LOOP_LEAVE, TF_CARD_ENDED, 0);
+      is_over = is_over || static_cast<uint32_t>(tf_load_system(tf_loop_wishes_(l)));
+    if (tf_warp_any(is_over)) return tf_loop_command_(TF_LOOP_LEAVE, TF_CARD_ENDED, 0);
     tf_pause();
   }
 }
@@ -323,52 +345,31 @@ TF_DEVICE void tf_loop_listen_(tf_loop_t *l) {
 
 TF_DEVICE void tf_loop_begin_(tf_loop_t *l, const tf_card_args_t *args, tf_card_place_t *place) {
   const tf_card_program_t *p      = args->slots[0];
-  uint8_t                 *shared = tf_team_shared();
+  uint32_t                *shared = reinterpret_cast<uint32_t *>(tf_team_shared());
   l->args                         = args;
-  l->shared                       = reinterpret_cast<tf_loop_shared_t *>(shared);
-  l->row                          = reinterpret_cast<float *>(shared + sizeof(tf_loop_shared_t));
-  l->out                          = l->row + tf_loop_floats_bytes(p->input_cnt) / sizeof(float);
-  l->scratch                      = reinterpret_cast<tf_loop_scratch_t *>(args->scratch);
-  l->boards                       = tf_loop_has_shared_boards(p)
-                                        ? reinterpret_cast<uint8_t *>(l->out) + tf_loop_floats_bytes(p->output_cnt)
-                                        : args->scratch + sizeof(tf_loop_scratch_t);
   l->command                      = 1;
-  l->polls_max                    = args->polls_max ? args->polls_max : TF_CARD_POLLS_MAX;
-  l->slot                         = static_cast<uint32_t>(
-                tf_load_system(reinterpret_cast<const uint64_t *>(args->control)) >> 32) &
-            1;
-  l->is_stuck = false;
-  l->view     = args->view;
-  l->idx = l->flags = 0;
-  l->row_cnt        = 1;
-  l->pending_first = l->pending_cnt = 0;
-  l->beat = l->beat_ns = l->answered = l->overtaken = l->behind = l->refused = 0;
-  place->shared    = shared + tf_loop_own_shared_bytes(p);
+  l->slot          = static_cast<uint32_t>(tf_load_system(tf_loop_wishes_(l)) >> 32) & 1;
+  l->next_seq      = args->view.next_seq;
+  l->row_cnt       = 1;
+  place->shared    = tf_team_shared() + tf_loop_own_shared_bytes(p);
   place->states    = args->states;
   place->scratch   = args->scratch + tf_loop_own_scratch_bytes(p);
-  place->leave     = &l->scratch->leave;
-  place->polls_max = l->polls_max;
-  if (tf_loop_has_shared_boards(p)) { /* command 1 is on the second board */
-    tf_packet_t none = {
-        {0, 0, 0},
-        0
-    };
-    if (tf_team_rank() < TF_LOOP_BOARDS) {
-      l->command = tf_team_rank();
-      for (uint32_t i = 0; i < l->view.row_packets; i++)
-        tf_packet_store(tf_loop_board_(l) + i, &none);
-      l->command = 1;
-    }
-    tf_cluster_barrier(); /* nobody is told anything before */
-  }
+  place->leave     = &tf_loop_scratch_(l)->leave;
+  place->polls_max = tf_loop_polls_max_(l);
+  /* what lies there may look like a packet, and nobody is told anything before */
+  for (uint32_t i = tf_team_rank(); i < tf_loop_own_shared_bytes(p) / sizeof *shared;
+       i += tf_team_size())
+    shared[i] = 0;
+  if (tf_cluster_size() > 1) tf_cluster_barrier();
+  tf_team_barrier();
 }
 
-/* Block 0's warp 0 says why it left; where it is the wait of a kind that ended, whoever waits for this block learns it. */
+/* Block 0 says why it left; where it is the wait of a kind that ended, whoever waits for this block learns it. */
 TF_DEVICE void tf_loop_end_(tf_loop_t *l, uint32_t why) {
-  if (tf_team_rank() == 0) tf_store_card(&l->scratch->leave, why);
-  if (tf_grid_rank() == 0 && tf_warp_rank() == 0) {
+  if (tf_team_rank() == 0) tf_store_card(&tf_loop_scratch_(l)->leave, why);
+  if (tf_grid_rank() == 0 && tf_team_rank() == 0) {
     tf_loop_count_(l);
-    if (tf_warp_lane() == 0) tf_store_system(&l->args->control->left, why);
+    tf_store_system(&l->args->control->left, why);
   }
   if (tf_cluster_size() > 1)
     tf_cluster_barrier(); /* nobody writes into the shared memory of a block that is gone */
@@ -394,32 +395,30 @@ template <typename Kind> TF_DEVICE void tf_card_loop(const tf_card_args_t *args,
       tf_loop_listen_(&l);
     }
     tf_team_barrier();
-    const uint32_t op = l.shared->op, word_1 = l.shared->word_1, word_2 = l.shared->word_2;
+    tf_loop_shared_t *shared = tf_loop_shared_();
+    const uint32_t    op = shared->op, word_1 = shared->word_1, word_2 = shared->word_2;
     if (op == TF_LOOP_LEAVE) return tf_loop_end_(&l, word_1);
     if (op == TF_LOOP_STEP) {
       if (word_2) kind.reset(word_1);
-      tf_card_step_t made = kind.step(word_1, l.row, l.out);
+      tf_card_step_t made = kind.step(word_1, tf_loop_row_(), tf_loop_out_(&l));
       if (made == TF_CARD_STEP_STUCK) l.is_stuck = true;
       if (is_first && is_warp_0) {
         tf_loop_answer_(&l, made);
-        if (l.view.window > 1) tf_loop_remember_(&l, word_1);
+        if (args->view.window > 1 && tf_warp_lane() == 0) tf_loop_remember_(shared, word_1);
       }
     } else if (op == TF_LOOP_ADVANCE) {
-      if (!kind.advance(word_1) && is_first && is_warp_0) {
-        l.pending_first = (l.pending_first + 1) % TF_LOOP_PENDING_MAX;
-        l.pending_cnt--;
-      }
+      if (!kind.advance(word_1) && tf_team_rank() == 0) tf_loop_forget_(shared);
     } else {
       l.slot = word_1;
       if (is_first)
-        for (uint32_t i = tf_team_rank(); i < l.view.instrument_cnt; i += tf_team_size())
+        for (uint32_t i = tf_team_rank(); i < args->view.instrument_cnt; i += tf_team_size())
           args->numbers[i] = 0;
       kind.begin(place, args->slots[l.slot]);
-      l.pending_cnt = 0;
+      if (tf_team_rank() == 0) shared->pending_cnt = 0;
       if (is_first && tf_team_rank() == 0) tf_store_system(&args->control->slot_used, l.slot);
     }
     tf_team_barrier(); /* command, row and out are free again */
-    if (!is_first && tf_team_rank() == 0) tf_add_release(&l.scratch->done, 1);
+    if (!is_first && tf_team_rank() == 0) tf_add_release(&tf_loop_scratch_(&l)->done, 1);
   }
 }
 

@@ -17,11 +17,18 @@ typedef enum tf_loop_op {
   TF_LOOP_LEAVE   = 4,
 } tf_loop_op_t;
 
-/* In the block's shared memory, before the kind's. */
+/* In the block's shared memory, before the kind's: what only warp 0 uses, so that it holds no registers while a kind works. */
 typedef struct TF_ALIGNED(16) tf_loop_shared {
-  uint32_t op, word_1, word_2; /* the command at hand, of warp 0 */
+  uint32_t op, word_1, word_2; /* the command at hand */
+  /* block 0 alone, from here on; written by its first thread */
+  uint32_t flags; /* of the row at hand */
+  uint64_t seq_taken, taken_ns;
+  uint32_t idx_taken;
+  uint32_t pending_first, pending_cnt;
+  uint32_t pending[TF_LOOP_PENDING_MAX]; /* instruments */
   uint32_t reserved;
-  uint32_t pending[TF_LOOP_PENDING_MAX]; /* instruments, block 0's */
+  uint64_t beat, beat_ns;
+  uint64_t answered, overtaken, behind, refused;
 } tf_loop_shared_t;
 
 /* In the card's memory, before the kind's scratch. Each word on a line of its own: all blocks poll them. */

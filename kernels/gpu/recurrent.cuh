@@ -188,16 +188,15 @@ template <uint32_t PRECISION> struct tf_recurrent_kind {
     if (i >= end) break;                                                                           \
     take(sum->c[(i)&1], held[i], at_quad(b, (i)-first));                                           \
     [[fallthrough]];
-#define TF_HELD_4(i) TF_HELD_1(i) TF_HELD_1((i) + 1) TF_HELD_1((i) + 2) TF_HELD_1((i) + 3)
-#define TF_HELD_20(i)                                                                              \
-  TF_HELD_4(i) TF_HELD_4((i) + 4) TF_HELD_4((i) + 8) TF_HELD_4((i) + 12) TF_HELD_4((i) + 16)
-    static_assert(HELD == 40, "a case each");
+#define TF_HELD_4(i)  TF_HELD_1(i) TF_HELD_1((i) + 1) TF_HELD_1((i) + 2) TF_HELD_1((i) + 3)
+#define TF_HELD_16(i) TF_HELD_4(i) TF_HELD_4((i) + 4) TF_HELD_4((i) + 8) TF_HELD_4((i) + 12)
+    static_assert(HELD == 32, "a case each");
     switch (first) {
-      TF_HELD_20(0)
-      TF_HELD_20(20)
+      TF_HELD_16(0)
+      TF_HELD_16(16)
     default: break;
     }
-#undef TF_HELD_20
+#undef TF_HELD_16
 #undef TF_HELD_4
 #undef TF_HELD_1
     uint32_t done = first < end ? end - first : 0;

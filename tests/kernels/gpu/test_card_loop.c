@@ -24,7 +24,7 @@ typedef struct shape {
 static const shape_t shapes[] = {
     {1, 1, 32, 5,   1, 3},
     {1, 1, 96, 200, 9, 1}, /* more packets than a warp has lanes; more outputs than a packet */
-    {4, 4, 64, 40,  2, 4}, /* a cluster */
+    {4, 4, 64, 200, 2, 4}, /* a cluster */
     {3, 1, 32, 200, 3, 2}, /* blocks that meet in the card's memory */
     {4, 2, 32, 5,   1, 3}, /* clusters that do */
 };

@@ -51,8 +51,15 @@ static const model_case_t cases[] = {
     {"+gg",   9,  5,  16, 1 },
     {"wgl",   3,  4,  9,  1 },
     {"ll",    2,  8,  8,  1 },
-    {"l",     19, 40, 40, 30},
+    {"l",     19, 40, 24, 30},
 };
+
+/* One thread does all but the last test: ThreadSanitizer, which has nothing to see there, gets a part. */
+#ifdef __SANITIZE_THREAD__
+#define CASE_CNT 2u
+#else
+#define CASE_CNT TF_ARRAY_CNT(cases)
+#endif
 
 static tf_graph_t *graph_of(const model_case_t *c) {
   tf_graph_t *g = calloc(1, sizeof *g);
@@ -89,7 +96,7 @@ static const struct {
   uint32_t blocks, cluster, threads;
 } launches[] = {
     {1, 1, 32 },
-    {1, 1, 256},
+    {1, 1, 128},
     {2, 2, 64 },
     {3, 1, 64 },
 };
@@ -155,14 +162,16 @@ static const tf_precision_t precisions[] = {TF_PRECISION_FP16, TF_PRECISION_BF16
 
 static void each_answer_is_near_the_graph_in_double(void **state) {
   (void)state;
-  for (size_t c = 0; c < TF_ARRAY_CNT(cases); c++) {
+  for (size_t c = 0; c < CASE_CNT; c++) {
     tf_graph_t      *g                 = graph_of(&cases[c]);
-    uint32_t         ticks             = 2 * g->window + 3;
+    uint32_t         ticks             = g->window + 6;
     float           *rows              = noise((uint64_t)ticks * g->input_cnt, 1.0f);
     recurrent_tick_t script[TICKS_MAX] = {{0}};
     for (uint32_t t = 0; t < ticks; t++) script[t] = (recurrent_tick_t){0, t == 0, UINT32_MAX};
     for (size_t l = 0; l < TF_ARRAY_CNT(launches); l++)
       for (size_t k = 0; k < TF_ARRAY_CNT(precisions); k++) {
+        if (l > 0 && k != (c + l) % TF_ARRAY_CNT(precisions))
+          continue; /* each with each, in turn */
         tf_card_program_t *p = program_of(g, precisions[k], l);
         answers_t          a;
         double             worst = 0;
@@ -198,10 +207,10 @@ static void recompute(const tf_card_program_t *p, const float *rows, uint32_t la
 
 static void deferred_work_that_is_late_or_torn_changes_no_bit(void **state) {
   (void)state;
-  for (size_t c = 0; c < TF_ARRAY_CNT(cases); c++) {
+  for (size_t c = 0; c < CASE_CNT; c++) {
     tf_graph_t    *g         = graph_of(&cases[c]);
     tf_precision_t precision = precisions[c % TF_ARRAY_CNT(precisions)];
-    uint32_t       ticks     = 3 * g->window + 9;
+    uint32_t       ticks     = 2 * g->window + 9;
     float         *rows      = noise((uint64_t)ticks * g->input_cnt, 1.0f);
     for (size_t l = 0; l < TF_ARRAY_CNT(launches); l++) {
       tf_card_program_t *p                 = program_of(g, precision, l);
@@ -211,7 +220,7 @@ static void deferred_work_that_is_late_or_torn_changes_no_bit(void **state) {
         script[t] = (recurrent_tick_t){0, t == 0, below(3) ? below(4) : UINT32_MAX};
       for (uint32_t t = ticks - g->window / 2; t < ticks; t++) script[t].pieces = 0; /* a burst */
       run(p, script, ticks, rows, 1, l, &a);
-      for (uint32_t t = g->window - 1; t < ticks; t += 1 + below(4)) {
+      for (uint32_t t = g->window - 1; t < ticks; t += 2 + below(7)) {
         float want[32];
         recompute(p, rows, t, want);
         if (memcmp(a.out + t * p->output_cnt, want, p->output_cnt * sizeof *want) != 0)
@@ -320,9 +329,9 @@ static void the_published_shapes_lie_where_the_header_says(void **state) {
     const char *name;
     uint32_t    blocks, cluster, split, held, shared, far;
   } plans[] = {
-      {"lstm_a", 1,   1, 1, 320, 380, 0  },
-      {"lstm_b", 8,   8, 1, 280, 287, 0  },
-      {"lstm_c", 125, 1, 4, 320, 385, 241},
+      {"lstm_a", 1,   1, 1, 256, 444, 0  },
+      {"lstm_b", 8,   8, 1, 224, 343, 0  },
+      {"lstm_c", 125, 1, 4, 256, 385, 305},
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(plans); i++) {
     tf_graph_t *g = calloc(1, sizeof *g);
@@ -378,6 +387,7 @@ static void what_has_no_form_is_refused_with_its_reason(void **state) {
   graph_delete(g);
 }
 
+#define ROWS 8u
 /* All of it: rows through a mailbox, the persistent loop, answers, a swap. */
 static void a_model_answers_behind_a_mailbox(void **state) {
   (void)state;
@@ -390,22 +400,27 @@ static void a_model_answers_behind_a_mailbox(void **state) {
         .kernel         = recurrent_loop_kernel(TF_PRECISION_FP16),
         .instrument_cnt = 2,
         .batch_max      = 2,
-        .slot_cnt       = 8,
+        .slot_cnt       = ROWS,
         .seed           = l
     };
     card_run_t card;
     card_run_init(&card, &spec);
     card_run_start(&card);
     for (int swap = 0; swap < 2; swap++) {
-      float  rows[14 * 6], out[8];
-      double want[8];
+      float    rows[ROWS * 6], out[8];
+      double   want[8];
+      uint64_t first = card.lane.next_seq;
       tf_shapes_noise(rows, TF_ARRAY_CNT(rows), &seed);
-      for (uint32_t n = 1; n <= 14; n++) {
-        tf_mailbox_status_t status =
-            card_run_ask(&card, 1, n, n == 1 ? TF_MAILBOX_RESET : 0, rows + 6 * (n - 1), out);
+      for (uint32_t n = 1; n <= ROWS; n++) { /* all at once: as many as there are slots */
+        tf_mailbox_row_t head = {1, n == 1 ? TF_MAILBOX_RESET : 0, n};
+        tf_mailbox_post(&card.lane, 0, 1, &head, rows + (size_t)6 * (n - 1));
+        card.lane.next_seq++;
+      }
+      for (uint32_t n = 1; n <= ROWS; n++) {
+        tf_mailbox_status_t status = card_run_await(&card, first + n - 1, 0, out);
         assert_int_equal(status, n < 5 ? TF_MAILBOX_WARMING : TF_MAILBOX_OK);
         if (n < 5) continue;
-        assert_int_equal(tf_graph_eval(swap ? h : g, rows + 6 * (n - 5), want), TF_OK);
+        assert_int_equal(tf_graph_eval(swap ? h : g, rows + (size_t)6 * (n - 5), want), TF_OK);
         for (int o = 0; o < 3; o++)
           assert_true(fabs(want[o] - (double)out[o]) < bound_of(TF_PRECISION_FP16));
       }
