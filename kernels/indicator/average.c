@@ -81,8 +81,8 @@ static bool chain_step(tf_chain_t *s, double x, uint32_t layers, double *y) {
   return is_warm;
 }
 
-/* Advanced where it lies; a peek's on a copy. (With a copy for both, two calls of memcpy took most of the time: dema 141
- * instructions where its two averages take 40.) */
+/* Advanced where it lies; a peek's on a copy. (With a copy for both, two calls of memcpy, dema took 141 instructions in the
+ * place of 96, ppo 238 of 153.) */
 bool tf_average_step(const tf_average_t *s, tf_store_t m, double x, double *y) {
   part_t          copy, *part = (part_t *)(void *)(m.words + s->at);
   tf_trend_view_t line;
