@@ -1,8 +1,10 @@
 # What every folder's CMakeLists.txt uses. A folder lists its own files; nothing is globbed, except
 # that a .def list and its folder must name the same files.
 
-set(TF_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wstrict-prototypes
-    -Wdouble-promotion -Wformat=2 -Wvla -Werror -Wno-sign-conversion)
+set(TF_WARNINGS -Wall -Wextra -Wpedantic -Wconversion
+    -Wdouble-promotion -Wformat=2 -Wvla -Werror -Wno-sign-conversion
+    $<$<COMPILE_LANGUAGE:C>:-Wshadow> $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wshadow=local>) # a struct and a function may share a name
 
 # -ffp-contract=off: features are the same bits on every compiler and instruction set.
 add_compile_options(-fno-math-errno -ffp-contract=off -fno-omit-frame-pointer -g)

@@ -21,9 +21,15 @@
 #define TF_LIKELY(x)                 __builtin_expect(!!(x), 1)
 #define TF_UNLIKELY(x)               __builtin_expect(!!(x), 0)
 #define TF_COLD                      __attribute__((cold, noinline))
-#define TF_INLINE                    static inline __attribute__((always_inline))
 #define TF_PRINTF(fmt_idx, args_idx) __attribute__((format(printf, fmt_idx, args_idx)))
 #define TF_ALIGNED(bytes)            __attribute__((aligned(bytes)))
+
+/* For nvcc, of the card too: arithmetic that both sides share is written once. */
+#ifdef __CUDACC__
+#define TF_INLINE __host__ __device__ static inline __attribute__((always_inline))
+#else
+#define TF_INLINE static inline __attribute__((always_inline))
+#endif
 
 #ifdef __cplusplus
 #define TF_STATIC_ASSERT(cond, why) static_assert(cond, why)

@@ -24,13 +24,19 @@
  * An answer: a head {output 0, output 1, status | time on the device} and the other outputs, three a packet.
  *
  * Accesses of 16 aligned bytes are single ones on every x86-64 CPU with AVX (Intel SDM 3A, 9.1.1; AMD64 APM 2, 7.3.2), and as
- * vector accesses of a CUDA device. tf_mailbox_create (engine/flow) refuses other CPUs.
+ * relaxed accesses of type b128 on a CUDA device (PTX ISA 8.3: a scalar, not a vector, hence single-copy atomic; sm_70 and
+ * later). tf_mailbox_create (engine/flow) refuses other CPUs.
+ *
+ * A program that computes features takes events instead of rows: a tf_event_t is a row of TF_MAILBOX_EVENT_VALUES values whose bits
+ * are the event's words, 6 packets. All but the last event of a message go QUIET: one answer a tick. Values are moved as they
+ * are, never computed with, so any bits come through.
  *
  * What is trusted: neither side the other's words. Each reads the static part once and checks it, and bounds what a row says. */
 #ifndef TF_MAILBOX_H
 #define TF_MAILBOX_H
 
 #include "tf/atomic.h"
+#include "tf/event.h"
 
 #define TF_MAILBOX_MAGIC          UINT64_C(0x3130786f626d6674) /* "tfmbox01", little endian */
 #define TF_MAILBOX_LAYOUT_VERSION 1u
@@ -40,6 +46,7 @@
 #define TF_MAILBOX_VALUES_MAX     1024u /* of a row or an answer */
 #define TF_MAILBOX_INSTRUMENT_MAX (1u << 20)
 #define TF_MAILBOX_TEXT_BYTES     256u
+#define TF_MAILBOX_PATH_BYTES     1024u
 
 typedef struct TF_ALIGNED(16) tf_packet {
   uint32_t words[3];
@@ -68,6 +75,31 @@ typedef enum tf_mailbox_status {
 #define TF_MAILBOX_RESET (1u << 8) /* the instrument's window begins with this row */
 #define TF_MAILBOX_QUIET (1u << 9) /* no answer is wanted of this row */
 
+/* What a worker knows of its device, brought up to date every half second; each word by itself, by the worker, relaxed.
+ * All bits set: not to be had here. */
+#define TF_MAILBOX_UNKNOWN UINT64_MAX
+typedef struct tf_mailbox_device {
+  uint64_t updated_ns; /* CLOCK_MONOTONIC; 0: never, this worker tells nothing */
+  uint64_t compute_busy_pct, memory_busy_pct;
+  uint64_t memory_used_bytes, memory_bytes; /* all processes' */
+  uint64_t compute_clock_mhz, memory_clock_mhz;
+  uint64_t temperature_c;
+  uint64_t power_mw;
+  uint64_t xid_cnt;                   /* the driver's critical errors since the worker began */
+  uint64_t xid_last;                  /* which; 0: none */
+  uint64_t model_bytes, window_bytes; /* of the device's memory: both slots; states, scratch */
+  char     name[64];                  /* NUL-terminated, written before SERVING */
+  uint8_t  reserved[TF_LINE_PAIR_BYTES - 40];
+} tf_mailbox_device_t;
+
+TF_STATIC_ASSERT(sizeof(tf_mailbox_device_t) == 2 * TF_LINE_PAIR_BYTES,
+                 "layout is a public format");
+
+/* Another model of the same shapes, while one serves: the engine writes next_model and counts next_cnt up; the worker
+ * loads it beside the one that serves, checks it, takes it up between two requests, and says so by next_done = next_cnt,
+ * with next_failure 0 and model_hash_now the new one's; else next_failure and next_text say why the old one goes on.
+ * Windows begin anew: rows are BEHIND until the lane has sent what it keeps. One at a time. */
+
 typedef struct tf_mailbox {
   /* written once, before the worker is started */
   uint64_t magic; /* last to be written */
@@ -84,20 +116,31 @@ typedef struct tf_mailbox {
   /* written by the engine */
   uint64_t stop;           /* not 0: end in order */
   uint64_t engine_beat_ns; /* CLOCK_MONOTONIC: an old one, and the worker ends by itself */
-  uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 16];
+  uint64_t next_cnt;       /* models asked for, with release behind next_model */
+  uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 24];
   /* written by the worker */
-  uint64_t worker_beat_ns;                       /* CLOCK_MONOTONIC */
-  uint32_t state;                                /* tf_mailbox_state_t, with release behind text */
-  uint32_t failure;                              /* tf_err_t as a word, of FAILED */
-  uint64_t answered, overtaken, behind, refused; /* rows; overtaken: requests */
-  uint8_t  reserved_2[TF_LINE_PAIR_BYTES - 48];
-  char     text[TF_MAILBOX_TEXT_BYTES]; /* by the worker: what FAILED, NUL-terminated */
-  uint8_t  reserved_3[TF_MAILBOX_HEADER_BYTES - 3 * TF_LINE_PAIR_BYTES - TF_MAILBOX_TEXT_BYTES];
+  uint64_t            worker_beat_ns; /* CLOCK_MONOTONIC */
+  uint32_t            state;          /* tf_mailbox_state_t, with release behind text */
+  uint32_t            failure;        /* tf_err_t as a word, of FAILED */
+  uint64_t            answered, overtaken, behind, refused; /* rows; overtaken: requests */
+  uint64_t            next_done; /* with release behind next_failure, next_text, model_hash_now */
+  uint32_t            next_failure;   /* tf_err_t as a word; 0: it serves */
+  uint32_t            model_hash_now; /* of the model that answers; 0: the first one, model_hash */
+  uint8_t             reserved_2[TF_LINE_PAIR_BYTES - 64];
+  char                text[TF_MAILBOX_TEXT_BYTES]; /* by the worker: what FAILED, NUL-terminated */
+  char                next_text[TF_MAILBOX_TEXT_BYTES];  /* by the worker, likewise */
+  char                next_model[TF_MAILBOX_PATH_BYTES]; /* by the engine: a file, NUL-terminated */
+  tf_mailbox_device_t device;                            /* by the worker */
+  uint8_t reserved_3[TF_MAILBOX_HEADER_BYTES - 3 * TF_LINE_PAIR_BYTES - 2 * TF_MAILBOX_TEXT_BYTES -
+                     TF_MAILBOX_PATH_BYTES - 2 * TF_LINE_PAIR_BYTES];
 } tf_mailbox_t;
 
 TF_STATIC_ASSERT(sizeof(tf_mailbox_t) == TF_MAILBOX_HEADER_BYTES, "layout is a public format");
 TF_STATIC_ASSERT(offsetof(tf_mailbox_t, stop) == TF_LINE_PAIR_BYTES, "one pair a writer");
 TF_STATIC_ASSERT(offsetof(tf_mailbox_t, worker_beat_ns) == 2 * TF_LINE_PAIR_BYTES,
+                 "one pair a writer");
+TF_STATIC_ASSERT(offsetof(tf_mailbox_t, next_model) % TF_LINE_PAIR_BYTES == 0 &&
+                     offsetof(tf_mailbox_t, device) % TF_LINE_PAIR_BYTES == 0,
                  "one pair a writer");
 
 /* Packets of a row and of an answer. */
@@ -111,8 +154,10 @@ TF_INLINE uint32_t tf_mailbox_answer_packets(uint32_t output_cnt) {
 /* Whole, past the compiler's sight: neither it nor ThreadSanitizer knows an access of 16 bytes that two threads may make. */
 TF_INLINE void tf_packet_store(tf_packet_t *to, const tf_packet_t *packet) {
 #if defined(__CUDA_ARCH__)
-  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(packet->words[0]),
-               "r"(packet->words[1]), "r"(packet->words[2]), "r"(packet->tag)
+  asm volatile("{ .reg .b64 low, high; .reg .b128 all;\n\t"
+               "mov.b64 low, {%1, %2}; mov.b64 high, {%3, %4}; mov.b128 all, {low, high};\n\t"
+               "st.relaxed.sys.b128 [%0], all; }" ::"l"(to),
+               "r"(packet->words[0]), "r"(packet->words[1]), "r"(packet->words[2]), "r"(packet->tag)
                : "memory");
 #elif defined(__x86_64__)
   __asm__ __volatile__("movdqu %1, %%xmm0\n\tmovdqa %%xmm0, %0"
@@ -126,7 +171,9 @@ TF_INLINE void tf_packet_store(tf_packet_t *to, const tf_packet_t *packet) {
 
 TF_INLINE void tf_packet_load(const tf_packet_t *from, tf_packet_t *packet) {
 #if defined(__CUDA_ARCH__)
-  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("{ .reg .b64 low, high; .reg .b128 all;\n\t"
+               "ld.relaxed.sys.b128 all, [%4]; mov.b128 {low, high}, all;\n\t"
+               "mov.b64 {%0, %1}, low; mov.b64 {%2, %3}, high; }"
                : "=r"(packet->words[0]), "=r"(packet->words[1]), "=r"(packet->words[2]),
                  "=r"(packet->tag)
                : "l"(from)
@@ -220,6 +267,18 @@ TF_INLINE void tf_mailbox_post(tf_mailbox_view_t *v, uint32_t idx, uint32_t row_
   tf_packets_store(at + 1, values, v->input_cnt, tag);
   tf_packet_store(at,
                   &head); /* last: whoever polls it then seldom meets a row that is half there */
+}
+
+/* A row that is an event: input_cnt of the mailbox is TF_MAILBOX_EVENT_VALUES. */
+#define TF_MAILBOX_EVENT_VALUES 16u
+TF_STATIC_ASSERT(TF_MAILBOX_EVENT_VALUES * sizeof(float) == sizeof(tf_event_t),
+                 "an event's words are a row's values");
+
+TF_INLINE void tf_mailbox_post_event(tf_mailbox_view_t *v, uint32_t idx, uint32_t row_cnt,
+                                     const tf_mailbox_row_t *row, const tf_event_t *event) {
+  float values[TF_MAILBOX_EVENT_VALUES];
+  __builtin_memcpy(values, event, sizeof values);
+  tf_mailbox_post(v, idx, row_cnt, row, values);
 }
 
 typedef struct tf_mailbox_answer {

@@ -3,6 +3,7 @@
  * parts are found by offsets. What it is made of, each kind of program says in its own header.
  *
  *   card_*.c     graph -> program; plain C, no CUDA, tested everywhere
+ *   loop.h       what a launch is: its shared memory, scratch and threads
  *   loop.cuh     the persistent loop: mailbox, windows by number, answers, abort; the same for each kind
  *   KIND.cuh     the kind's step and advance, as device functions
  *   *.cu         the kernels themselves, and their launch: where nvcc is
@@ -48,14 +49,18 @@ TF_INLINE const uint8_t *tf_card_image(const tf_card_program_t *program) {
   return (const uint8_t *)(program + 1);
 }
 
-/* What a kernel is started with: addresses as the device sees them. */
+/* Where blocks answer one another within microseconds: one that takes this many polls does not come any more. */
+#define TF_CARD_POLLS_MAX (1u << 22)
+
+/* What a kernel is started with: addresses as the device sees them. States, numbers and scratch are zeroed before each launch. */
 typedef struct tf_card_args {
   const tf_card_program_t *slots[2]; /* two models of the same shapes; which one, control says */
   uint8_t                 *states;   /* (instruments) state_bytes */
   uint32_t                *numbers;  /* (instruments) rows that its window has seen: tf/mailbox.h */
-  uint8_t                 *scratch;
-  tf_mailbox_view_t        view; /* of the mailbox, which is the host's memory */
+  uint8_t                 *scratch;  /* tf_loop_scratch_bytes (loop.h) */
+  tf_mailbox_view_t        view;     /* of the mailbox, which is the host's memory */
   struct tf_card_control  *control;
+  uint32_t                 polls_max; /* of a wait between its own blocks; 0: TF_CARD_POLLS_MAX */
 } tf_card_args_t;
 
 /* The worker's host side and its kernel: the host's memory, mapped. Each line pair has one writer. */
@@ -78,14 +83,33 @@ typedef enum tf_card_left {
 
 TF_STATIC_ASSERT(sizeof(tf_card_control_t) == 2 * TF_LINE_PAIR_BYTES, "one pair a writer");
 
-/* How a device function meets a program's kind: a struct with these members, which loop.cuh is a template over. All threads
- * of all blocks call each of them together.
+/* How device functions meet a program's kind: a struct with these members, which loop.cuh is a template over. All threads of all
+ * blocks call each of them together, in the same order, and instrument and row are the same in every block.
  *
- *   void begin(const tf_card_args_t &args, const tf_card_program_t *program, uint8_t *shared);  weights to where they stay
- *   void reset(uint32_t instrument);                                                            its window begins anew
- *   bool step(uint32_t instrument, const float *row, float *out);   the timed path; false: the window is not full yet
- *   void advance(uint32_t instrument);                              deferred, after the answer has left
+ *   void begin(const tf_card_place_t &place, const tf_card_program_t *program);   weights to where they stay; called again, with
+ *                                        the other slot's program, at a swap: every window begins anew then
+ *   void reset(uint32_t instrument);     its window begins anew
+ *   tf_card_step_t step(uint32_t instrument, const float *row, float *out);   the timed path
+ *   bool advance(uint32_t instrument);   a piece of the deferred work, after the answer has left; true: more is left.
+ *                                        step may come at any time between two pieces, and does itself what it needs of them
  *
- * row and out lie in block 0's shared memory; out is whole in thread 0 of block 0 when step returns. */
+ * row lies in the block's own shared memory. out lies in that of block 0, where it is whole, past a barrier of the team, when step
+ * has returned there. Neither may be written after. A kind whose window is 1 answers each row by itself; its advance returns
+ * false. A wait for another block goes through tf_wait_of(place.leave, place.polls_max); where it ends without what was waited
+ * for, step returns TF_CARD_STEP_STUCK, advance false, and the loop is left. */
+typedef enum tf_card_step {
+  TF_CARD_STEP_DONE,
+  TF_CARD_STEP_WARMING, /* the window is not full yet: no outputs */
+  TF_CARD_STEP_STUCK,
+} tf_card_step_t;
+
+/* What a kind is given; loop.cuh has parts of its own before these. */
+typedef struct tf_card_place {
+  uint8_t  *shared;  /* program->shared_bytes of the block's shared memory */
+  uint8_t  *states;  /* (instruments) state_bytes, zeroed once */
+  uint8_t  *scratch; /* program->scratch_bytes of the card's memory, zeroed once */
+  uint32_t *leave;   /* for tf_wait_of (device.cuh) */
+  uint32_t  polls_max;
+} tf_card_place_t;
 
 #endif

@@ -25,6 +25,11 @@ static bool step(const tf_model_t *model, void *state, void *scratch, const floa
   return tf_window_step(model->plan, state, scratch, row, out);
 }
 
+static void step_many(const tf_model_t *model, void *const *states, void *scratch,
+                      const float *rows, uint32_t cnt, float *out, bool *answered) {
+  tf_window_step_many(model->plan, states, scratch, rows, cnt, out, answered);
+}
+
 static void advance(const tf_model_t *model, void *state, void *scratch) {
   tf_window_advance(model->plan, state, scratch);
 }
@@ -220,6 +225,9 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
   m->reset         = reset;
   m->step          = step;
   m->advance       = advance;
+  if (window->split) return TF_OK; /* a helper's products are of one row each */
+  m->step_many          = step_many;
+  m->many_scratch_bytes = window->many_scratch_bytes;
   return TF_OK;
 }
 
@@ -283,6 +291,7 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
   if (!err) m->precision = precision_of(graph, options);
+  if (!err) m->error_max = tf_loader_error_max(&options->model, m->precision);
   if (!err) err = tf_rounding_check(graph, m->precision);
   if (!err && options->model.lanes == TF_SPLIT_LANES && (graph->net || graph->window <= 1))
     err = TF_ERR(
