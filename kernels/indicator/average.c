@@ -6,8 +6,8 @@ const char *const tf_average_names[TF_AVERAGE_CNT] = {
 #undef X
 };
 
-/* The state of any kind but mama, which is long. */
-typedef union part {
+/* The state of any kind, as it lies in the store: of a union no more than its kind's bytes are there. */
+typedef union __attribute__((may_alias)) part {
   tf_total_t  total;
   tf_smooth_t smooth;
   tf_trend_t  trend;
@@ -16,18 +16,21 @@ typedef union part {
   tf_kama_t   kama;
   tf_hma_t    hma;
   tf_zlema_t  zlema;
+  tf_mama_t   mama;
 } part_t;
+
+TF_STATIC_ASSERT(_Alignof(part_t) <= _Alignof(double), "the store's words");
 
 #define T3_LEAN 0.7 /* TA-Lib's, where there is no parameter for it */
 
 static size_t bytes_of(uint32_t kind) {
-  static const uint8_t BYTES[TF_AVERAGE_CNT] = {
+  static const uint16_t BYTES[TF_AVERAGE_CNT] = {
       [TF_AVERAGE_SMA] = sizeof(tf_total_t),       [TF_AVERAGE_EMA] = sizeof(tf_smooth_t),
       [TF_AVERAGE_WMA] = sizeof(tf_trend_t),       [TF_AVERAGE_DEMA] = 2 * sizeof(tf_smooth_t),
       [TF_AVERAGE_TEMA] = 3 * sizeof(tf_smooth_t), [TF_AVERAGE_TRIMA] = sizeof(tf_trima_t),
       [TF_AVERAGE_KAMA] = sizeof(tf_kama_t),       [TF_AVERAGE_T3] = 6 * sizeof(tf_smooth_t),
       [TF_AVERAGE_HMA] = sizeof(tf_hma_t),         [TF_AVERAGE_ZLEMA] = sizeof(tf_zlema_t),
-      [TF_AVERAGE_RMA] = sizeof(tf_smooth_t),
+      [TF_AVERAGE_RMA] = sizeof(tf_smooth_t),      [TF_AVERAGE_MAMA] = sizeof(tf_mama_t),
   };
   return BYTES[kind];
 }
@@ -59,12 +62,7 @@ uint64_t tf_average_init(tf_average_t *s, tf_layout_t *l, double kind, double n,
     (void)tf_smooth_init_wilder(&part.smooth, cnt);
     lookback = cnt - 1;
     break;
-  case TF_AVERAGE_MAMA: {
-    tf_mama_t mama     = {0};
-    lookback           = tf_mama_init(&mama, 0.5, 0.05);
-    s->at              = tf_layout_place(l, &mama, sizeof mama);
-    return s->lookback = lookback;
-  }
+  case TF_AVERAGE_MAMA: lookback = tf_mama_init(&part.mama, 0.5, 0.05); break;
   case TF_AVERAGE_NONE:
   case TF_AVERAGE_DEFAULT:
   case TF_AVERAGE_CNT: break;
@@ -83,45 +81,38 @@ static bool chain_step(tf_chain_t *s, double x, uint32_t layers, double *y) {
   return is_warm;
 }
 
-static bool mama_step(double *place, tf_store_t m, double x, double *y) {
-  tf_mama_t mama;
-  memcpy(&mama, place, sizeof mama);
-  bool is_warm = tf_mama_step(&mama, x);
-  *y           = mama.mama;
-  if (m.keep) memcpy(place, &mama, sizeof mama);
-  return is_warm;
-}
-
+/* Advanced where it lies; a peek's on a copy. (With a copy for both, two calls of memcpy, dema took 141 instructions in the
+ * place of 96, ppo 238 of 153.) */
 bool tf_average_step(const tf_average_t *s, tf_store_t m, double x, double *y) {
-  double         *place = m.words + s->at;
-  size_t          bytes = bytes_of(s->kind);
-  part_t          part;
+  part_t          copy, *part = (part_t *)(void *)(m.words + s->at);
   tf_trend_view_t line;
   bool            is_warm = true;
-  memcpy(&part, place, bytes);
+  if (!m.keep) part = memcpy(&copy, part, bytes_of(s->kind));
   switch ((tf_average_kind_t)s->kind) {
-  case TF_AVERAGE_SMA: is_warm = tf_total_step_mean(&part.total, m, x, y); break;
-  case TF_AVERAGE_EMA: is_warm = chain_step(&part.chain, x, 1, y); break;
+  case TF_AVERAGE_SMA: is_warm = tf_total_step_mean(&part->total, m, x, y); break;
+  case TF_AVERAGE_EMA: is_warm = chain_step(&part->chain, x, 1, y); break;
   case TF_AVERAGE_WMA:
-    is_warm = tf_trend_step(&part.trend, m, x, &line);
+    is_warm = tf_trend_step(&part->trend, m, x, &line);
     *y      = tf_trend_weighted_mean(&line);
     break;
-  case TF_AVERAGE_DEMA: is_warm = chain_step(&part.chain, x, 2, y); break;
-  case TF_AVERAGE_TEMA: is_warm = chain_step(&part.chain, x, 3, y); break;
-  case TF_AVERAGE_TRIMA: is_warm = tf_trima_step(&part.trima, m, x, y); break;
-  case TF_AVERAGE_KAMA: is_warm = tf_kama_step(&part.kama, m, x, y); break;
-  case TF_AVERAGE_MAMA: return mama_step(place, m, x, y);
-  case TF_AVERAGE_T3: is_warm = chain_step(&part.chain, x, 6, y); break;
-  case TF_AVERAGE_HMA: is_warm = tf_hma_step(&part.hma, m, x, y); break;
-  case TF_AVERAGE_ZLEMA: is_warm = tf_zlema_step(&part.zlema, m, x, y); break;
+  case TF_AVERAGE_DEMA: is_warm = chain_step(&part->chain, x, 2, y); break;
+  case TF_AVERAGE_TEMA: is_warm = chain_step(&part->chain, x, 3, y); break;
+  case TF_AVERAGE_TRIMA: is_warm = tf_trima_step(&part->trima, m, x, y); break;
+  case TF_AVERAGE_KAMA: is_warm = tf_kama_step(&part->kama, m, x, y); break;
+  case TF_AVERAGE_MAMA:
+    is_warm = tf_mama_step(&part->mama, x);
+    *y      = part->mama.mama;
+    break;
+  case TF_AVERAGE_T3: is_warm = chain_step(&part->chain, x, 6, y); break;
+  case TF_AVERAGE_HMA: is_warm = tf_hma_step(&part->hma, m, x, y); break;
+  case TF_AVERAGE_ZLEMA: is_warm = tf_zlema_step(&part->zlema, m, x, y); break;
   case TF_AVERAGE_RMA:
-    is_warm = tf_smooth_add(&part.smooth, x);
-    *y      = part.smooth.mean;
+    is_warm = tf_smooth_add(&part->smooth, x);
+    *y      = part->smooth.mean;
     break;
   case TF_AVERAGE_NONE:
   case TF_AVERAGE_DEFAULT:
   case TF_AVERAGE_CNT: *y = x; return true;
   }
-  if (m.keep) memcpy(place, &part, bytes);
   return is_warm;
 }

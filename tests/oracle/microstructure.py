@@ -24,11 +24,12 @@ from engine_model import ROOT, Mismatch, messages, number, run
 BAR = "s1.open,s1.high,s1.low,s1.close"
 FEATURES = {  # and what a difference is relative to where the value is smaller
     "effective_spread(1s)": 1, "realised_spread(1s,500ms)": 1, "roll(1s)": 1, "kyle_lambda(1s)": 1, "amihud(1s)": 1e-9,
-    "vpin(0.5,20)": 1e-3, "trade_intensity(1s)": 1, "inter_arrival(1s)": 1e-3, "hawkes(0.1,1,2)": 1e-3,
+    "vpin(0.5,20)": 1e-3, "vpin(0.5,20,bvc,10)": 1e-3, "trade_intensity(1s)": 1, "inter_arrival(1s)": 1e-3, "hawkes(0.1,1,2)": 1e-3,
     "quote_trade_ratio(1s)": 1, "queue_half_life(1s)": 1e-6, "mlofi(1s,3)": 1, "imbalance_bps(0.1)": 1, "impact(1).buy": 1,
     "impact(1).sell": 1, "depth_slope(10).bid": 1, "depth_slope(10).ask": 1, f"garman_klass({BAR},5)": 1e-6,
     f"rogers_satchell({BAR},5)": 1e-6, f"yang_zhang({BAR},5)": 1e-6, "realized_var(mid,100)": 1e-12,
     "bipower(mid,100)": 1e-12}
+BULK = 10  # bars a bucket
 TOLERANCE, DELAY, QUANTUM, BUCKET, BUCKETS, N = 1e-9, SECOND // 2, -(-(SECOND // 2) // 2048), 10**12 // 2, 20, 100
 CONFIG = """engine: {{profile: standard}}
 feeds:
@@ -71,6 +72,7 @@ class Watch(Market):
         self.counts, self.quotes, self.queues, self.level_flow = Span(), Span(), Span(), Span()
         self.waiting, self.intensity = collections.deque(), [NAN, 0.0, 0.0]
         self.volume, self.signed = 0, {}
+        self.bar_price, self.squares, self.bulk = None, 0.0, []  # bulk: of each bar, bought less sold, -1 to 1
         self.seen = self.queue_last = self.level_last = None
         self.book_rows, self.mids, self.returns = (NAN,) * 5, [], []
 
@@ -107,6 +109,26 @@ class Watch(Market):
         for k in range(begin // BUCKET, self.volume // BUCKET + 1):
             inside = min(self.volume, (k + 1) * BUCKET) - max(begin, k * BUCKET)
             self.signed[k] = self.signed.get(k, 0) + inside * side
+        for k in range(begin * BULK // BUCKET, self.volume * BULK // BUCKET):
+            self.bulk_bar(p / 1e12)
+
+    def bulk_bar(self, price):
+        """Bulk volume classification of a bar that ends at price."""
+        change = None if self.bar_price is None else price - self.bar_price
+        self.bar_price = price
+        if change is None:
+            self.bulk.append(0.0)
+            return
+        count = min(len(self.bulk), BUCKETS * BULK)
+        self.squares += (change * change - self.squares) / count
+        self.bulk.append(math.erf(change / math.sqrt(2 * self.squares)) if self.squares else 0.0)
+
+    def bulk_vpin(self):
+        full = len(self.bulk) // BULK
+        if full < BUCKETS:
+            return NAN
+        buckets = (self.bulk[k * BULK:(k + 1) * BULK] for k in range(full - BUCKETS, full))
+        return sum(abs(math.fsum(bars)) for bars in buckets) / (BUCKETS * BULK)
 
     def decayed(self):
         at, buy, sell = self.intensity
@@ -211,7 +233,7 @@ class Watch(Market):
         queues = self.queues.at(now)
         flow = sum(r[1] for r in self.level_flow.at(now)) / 1e12 if getattr(self, "has_level", False) else NAN
         return [ratio(self.effective.at(now), 1, 2), ratio(self.realised.at(now), 1, 2), 2 * math.sqrt(bounce / len(products)) / 1e12 if bounce > 0 else NAN,
-                ratio(pairs, 1, 2), ratio(pairs, 3, 4), vpin, float(len(self.counts.at(now))), ratio(pairs, 5, 6),
+                ratio(pairs, 1, 2), ratio(pairs, 3, 4), vpin, self.bulk_vpin(), float(len(self.counts.at(now))), ratio(pairs, 5, 6),
                 0.1 + sum(self.decayed()), ratio(quotes, 1, 2) if self.bbo else NAN,
                 math.log(2) * ratio(queues, 1, 2) if self.bbo else NAN, flow, *self.book_rows, *self.of_bars(), *self.varied()]
 

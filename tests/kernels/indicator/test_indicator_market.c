@@ -304,7 +304,7 @@ static void mlofi_follows_one_level_and_not_across_a_gap(void **state) {
 
 static void vpin_cuts_volume_into_equal_buckets(void **state) {
   (void)state;
-  static const double PARAMS[] = {1, 2};
+  static const double PARAMS[] = {1, 2, 0, 10};
   static rig_t        r;
   open_rig(&r, "vpin", PARAMS);
   for (uint32_t i = 0; i < 10; i++) trade(&r, 100, 0.1, 1); /* ten tenths are full */
@@ -321,6 +321,26 @@ static void vpin_cuts_volume_into_equal_buckets(void **state) {
   assert_true(is_near(call(&r, TF_ON_TICK), 0.5));
   trade(&r, 100, 1e149, 1);
   assert_true(is_near(call(&r, TF_ON_TICK), 1));
+  free(r.state);
+}
+
+static void vpin_by_bulk_asks_prices_and_not_aggressors(void **state) {
+  (void)state;
+  static const double PARAMS[] = {1, 1, 1, 2}, ONE_SIGMA = 0.68268949213708590; /* erf(1 / sqrt 2) */
+  static rig_t        r;
+  open_rig(&r, "vpin", PARAMS);
+  trade(&r, 100, 0.25, 1);
+  trade(&r, 100, 0.25, -1); /* the first bar: half and half */
+  assert_true(is_none(call(&r, TF_ON_TICK)));
+  trade(&r, 101, 0.5, -1); /* up by one sigma */
+  assert_true(is_near(call(&r, TF_ON_TICK), ONE_SIGMA / 2));
+  trade(&r, 100, 0.5, 1); /* down by one */
+  trade(&r, 100, 0.5, 1); /* stays */
+  assert_true(is_near(call(&r, TF_ON_TICK), ONE_SIGMA / 2));
+  trade(&r, 100, 1e9 + 0.5, 1); /* more bars than are kept, all at one price, and one of the next bucket */
+  assert_true(is_near(call(&r, TF_ON_TICK), 0));
+  trade(&r, 200, 0.5, 0); /* beyond eight sigma: all of it was bought */
+  assert_true(is_near(call(&r, TF_ON_TICK), ONE_SIGMA / 2) || call(&r, TF_ON_TICK) > 0.4);
   free(r.state);
 }
 
@@ -382,6 +402,7 @@ int main(void) {
       cmocka_unit_test(distance_takes_in_its_limit),
       cmocka_unit_test(mlofi_follows_one_level_and_not_across_a_gap),
       cmocka_unit_test(vpin_cuts_volume_into_equal_buckets),
+      cmocka_unit_test(vpin_by_bulk_asks_prices_and_not_aggressors),
       cmocka_unit_test(a_full_ring_of_waiting_trades_loses_none),
       cmocka_unit_test(equal_prices_bounce_nowhere),
       cmocka_unit_test(hawkes_decays_and_time_does_not_run_backwards),
