@@ -90,6 +90,12 @@ static const tf_config_key_t peer_keys[] = {
 };
 SECTION_(peer, peer_keys, NULL, 0);
 
+static const tf_config_key_t universe_keys[] = {
+#define UNIVERSE_KEY(...) KEY_(tf_config_universe_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(universe, universe_keys, NULL, 0);
+
 static const tf_config_key_t feature_keys[] = {
 #define FEATURE_KEY(...) KEY_(tf_config_feature_t, __VA_ARGS__)
 #include "boot/config_keys.def"
@@ -107,6 +113,12 @@ static const tf_config_key_t model_cache_keys[] = {
 #include "boot/config_keys.def"
 };
 SECTION_(model_cache, model_cache_keys, NULL, 0);
+
+static const tf_config_key_t gpu_keys[] = {
+#define GPU_KEY(...) KEY_(tf_config_gpu_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(gpu, gpu_keys, NULL, 0);
 
 static const tf_config_key_t strategy_keys[] = {
 #define STRATEGY_KEY(...) KEY_(tf_config_strategy_t, __VA_ARGS__)

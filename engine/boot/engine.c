@@ -7,6 +7,7 @@
 #include "boot/model_places.h"
 #include "boot/model_server.h"
 #include "boot/peer_config.h"
+#include "boot/remotes.h"
 #include "boot/rule.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
@@ -88,6 +89,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
                e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt +
                tf_peers_bytes(e->plan.peer_cnt) + policy_bytes(&e->runner.lane.decide) + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
+  total += tf_universe_bytes(&e->plan, e->instruments.cap);
   total += c->strategy_cnt * (RULES_MAX * TF_RULE_OPS_MAX * sizeof(uint32_t) + TF_LINE_BYTES);
   total += TF_SOURCES_MAX * sizeof(tf_feed_clock_t);
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
@@ -98,7 +100,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
              tf_model_inputs_bytes(e->models[i]) +
              (is_batching(e) ? tf_compute_rows_bytes(e->models[i], c->engine.batch_max) : 0);
   if (is_batching(e)) total += tf_batch_bytes(c->engine.batch_max);
-  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + sink_bytes(e);
+  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + tf_remotes_bytes(e) + sink_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -171,7 +173,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
     if (!err) err = tf_peers_init_instrument(in, e->plan.peer_cnt, &e->arena);
     if (err) return err;
   }
-  return TF_OK;
+  return tf_universe_init(&lane->universe, &e->plan, cap, &e->arena);
 }
 
 static tf_bar_flow_spec_t flow_of(const tf_config_bar_t *bar) {
@@ -559,10 +561,12 @@ static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
                           .plain_bar     = TF_FEATURE_COMPILE_NONE,
                           .peers         = peers,
                           .vectors       = e->registry->vectors,
-                          .vector_cnt    = e->registry->vector_cnt};
+                          .vector_cnt    = e->registry->vector_cnt,
+                          .crosses       = e->registry->crosses};
   *compile             = NULL;
   tf_err_t err         = choose_isa(e->config, &env);
   if (!err) err = tf_peer_config_list(e->config, peers, &env.peer_cnt);
+  if (!err) err = tf_peer_config_universe(e->config, &env.universe);
   if (err) return err;
   return tf_feature_compile_begin(compile, &env);
 }
@@ -639,6 +643,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   tf_err_t err  = e->model_server ? tf_model_server_start(e->model_server) : TF_OK;
   if (!err && e->model_places) err = tf_model_places_start(e->model_places);
   if (!err) err = tf_runtimes_start(e->runtimes);
+  if (!err) err = tf_remotes_start(e->remotes);
   return err ? err : tf_runner_start(&e->runner);
 }
 
@@ -650,6 +655,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   char     missed[512];
   tf_model_server_stop(e->model_server);
   tf_runtimes_stop(e->runtimes);
+  tf_remotes_stop(e->remotes);
   tf_model_places_stop(e->model_places);
   bool is_missed =
       (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed)) ||
@@ -669,6 +675,7 @@ void tf_engine_fini(tf_engine_t *e) {
   tf_model_places_fini(e->model_places);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);
   tf_runtimes_fini(e->runtimes);
+  tf_remotes_fini(e->remotes);
   tf_feature_plan_fini(&e->plan);
   tf_publish_fini(&e->publish);
   tf_arena_fini(&e->arena);

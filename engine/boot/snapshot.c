@@ -364,6 +364,7 @@ tf_err_t tf_snapshot_warm(tf_engine_t *e, tf_source_t *source, uint64_t *event_c
   lane->buffer.bar_counts                                   = (tf_bar_counts_t){0};
   lane->decide.halted                                       = false;
   for (uint32_t i = 0; i < lane->instrument_cap; i++) forget_market(&lane->instruments[i]);
+  tf_universe_clear(&lane->universe);
   *event_cnt = w.event_cnt;
   return n == TF_SOURCE_DONE ? TF_OK : n;
 }
