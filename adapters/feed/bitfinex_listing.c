@@ -80,9 +80,9 @@ static void put_quote_currency(const tf_symbol_t *symbol, tf_instrument_t *to) {
 
 void tf_bitfinex_listing_look(tf_symbols_t *symbols, uint32_t from, tf_feed_out_t *out) {
   uint32_t          idx;
-  tf_instrument_t   rest = {.lot_size = 1, .qty_exp = QTY_EXP, .multiplier = 1};
-  const tf_event_t *e    = tf_tick_rule_event(symbols, out, from, &idx);
-  if (e == NULL) return;
+  const tf_event_t *e = tf_tick_rule_event(symbols, out, from, &idx);
+  if (e == NULL || !tf_tick_rule_is_news(symbols, idx, &ticks, e)) return;
+  tf_instrument_t rest = {.lot_size = 1, .qty_exp = QTY_EXP, .multiplier = 1};
   put_quote_currency(&symbols->rows[idx], &rest);
   tf_tick_rule_say(symbols, idx, &ticks, e, &rest, out);
 }

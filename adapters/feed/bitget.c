@@ -18,7 +18,6 @@
 #include <strings.h>
 
 #include "feed/args.h"
-#include "wire/json_array.h"
 
 #define DEPTH_BOOKS 500u
 #define FUTURES     "-FUTURES"
@@ -63,7 +62,46 @@ static const tf_json_key_t item_keys[ITEM_KEY_CNT] = {
     [FUNDING]     = TF_JSON_KEY("fundingRate", TF_JSON_WANT_DECIMAL),
     [FUNDING_V1]  = TF_JSON_KEY("capitalRate", TF_JSON_WANT_DECIMAL),
 };
-static const tf_in_band_object_t objects[] = TF_ARGS_OBJECTS(item_keys, ITEM_KEY_CNT);
+
+/* v1: ["1649290077777","0.005613","890.8","buy"] */
+enum { V1_TIME, V1_PRICE, V1_QTY, V1_SIDE, V1_CNT };
+static const tf_json_key_t trade_v1_places[V1_CNT] = {
+    [V1_TIME]  = TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
+    [V1_PRICE] = TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
+    [V1_QTY]   = TF_JSON_PLACE(TF_JSON_WANT_DECIMAL),
+    [V1_SIDE]  = TF_JSON_PLACE(TF_JSON_WANT_TEXT),
+};
+
+enum { TRADE_V1 = TF_ARGS_OBJECT_CNT, OBJECT_CNT };
+static const tf_in_band_object_t objects[OBJECT_CNT] = {
+    [TF_ARGS_ROOT] = {tf_args_root_keys, TF_ARGS_ROOT_KEY_CNT, TF_ARGS_ITEM, TF_ARGS_ARG},
+    [TF_ARGS_ARG]  = {tf_args_arg_keys,  TF_ARGS_ARG_KEY_CNT,  0,            0          },
+    [TF_ARGS_ITEM] = {item_keys,         ITEM_KEY_CNT,         0,            0          },
+    [TRADE_V1]     = {trade_v1_places,   V1_CNT,               0,            0          },
+};
+
+static void put_trade_v1(tf_in_band_t *in, const tf_json_object_t *trade) {
+  const tf_json_value_t *v        = trade->values;
+  bool                   is_whole = (trade->seen >> V1_SIDE & 1) != 0;
+  for (uint32_t i = 0; i < V1_CNT && is_whole; i++) is_whole = v[i].kind == TF_JSON_STRING;
+  int         taker = is_whole ? tf_in_band_side_of(in, &v[V1_SIDE]) : 0;
+  tf_event_t *row   = taker != 0 ? tf_in_band_put_row(in, TF_EVENT_TRADE) : NULL;
+  if (row == NULL) {
+    tf_in_band_refuse(in, TF_REJECT_SCHEMA);
+    return;
+  }
+  bool is_good = v[V1_PRICE].made == TF_JSON_MADE_DECIMAL && v[V1_PRICE].as.mantissa >= 0 &&
+                 v[V1_QTY].made == TF_JSON_MADE_DECIMAL && v[V1_QTY].as.mantissa >= 0;
+  if (!is_good) tf_in_band_refuse(in, TF_REJECT_NUMBER);
+  row->ts_event_ns = tf_in_band_time_of(in, &v[V1_TIME], TF_IN_BAND_MS);
+  row->flags       = tf_draft_time_flags(row->ts_event_ns, in->frame->recv_ns);
+  row->flags |= taker < 0 ? TF_FLAG_SIDE : 0;
+  row->price_exp     = v[V1_PRICE].exp;
+  row->qty_exp       = v[V1_QTY].exp;
+  row->u.trade.price = v[V1_PRICE].as.mantissa;
+  row->u.trade.qty   = v[V1_QTY].as.mantissa;
+}
+
 #define BIT TF_IN_BAND_BIT
 static const tf_in_band_item_t items[] = {
     TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_BOOK, .marks = BIT(ASKS) | BIT(BIDS),
@@ -72,6 +110,7 @@ static const tf_in_band_item_t items[] = {
     TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TRADE,
                     .marks = BIT(TRADE_ID) | BIT(PRICE), .time = TS, .price = PRICE, .qty = QTY,
                     .side = SIDE, .id = TRADE_ID),
+    TF_IN_BAND_ITEM(.object = TRADE_V1, .kind = TF_IN_BAND_OWN, .put = put_trade_v1),
     TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TICKER, .marks = BIT(LAST), .time = TS,
                     .last = LAST, .volume = VOLUME, .mark = MARK, .funding = FUNDING),
     TF_IN_BAND_ITEM(.object = TF_ARGS_ITEM, .kind = TF_EVENT_TICKER,
@@ -111,21 +150,6 @@ static bool is_spot(const tf_json_value_t *type) {
 
 /* ---- messages ---- */
 
-/* v1: [["1649290077777","0.005613","890.8","buy"],..]. False: it is not that. */
-static bool put_trades_v1(tf_in_band_t *in, const tf_json_value_t *data) {
-  tf_json_array_t array, fields;
-  tf_json_value_t trade, v[4];
-  tf_json_array_init(&array, data->bytes, data->bytes_cnt);
-  while (tf_json_array_next(&array, &trade)) {
-    if (trade.kind != TF_JSON_ARRAY) return false;
-    tf_json_array_init(&fields, trade.bytes, trade.bytes_cnt);
-    for (uint32_t i = 0; i < TF_ARRAY_CNT(v); i++)
-      if (!tf_json_array_next(&fields, &v[i]) || v[i].kind != TF_JSON_STRING) return false;
-    if (!tf_in_band_put_trade(in, &v[0], TF_IN_BAND_MS, &v[1], &v[2], &v[3], 0)) return true;
-  }
-  return true;
-}
-
 static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   const tf_json_value_t *type = tf_in_band_value(in, TF_ARGS_ARG, TF_ARGS_TYPE),
                         *data = tf_in_band_value(in, TF_ARGS_ROOT, TF_ARGS_DATA);
@@ -133,10 +157,7 @@ static void route(tf_in_band_t *in, tf_in_band_route_t *r) {
   if (tf_args_route(in, channels, SEQ, r) == NULL) return;
   r->is_backfill = tf_in_band_is(in, TF_ARGS_ROOT, TF_ARGS_ACTION, "snapshot");
   r->no_checksum = tf_in_band_value(in, TF_ARGS_ITEM, SEQ) != NULL;
-  bool is_v1     = r->channels == TF_CHANNEL_TRADE && data != NULL && data->kind == TF_JSON_ARRAY &&
-               data->made != TF_JSON_MADE_ITEMS;
-  bool is_good = is_v1 ? put_trades_v1(in, data) : data != NULL && data->made == TF_JSON_MADE_ITEMS;
-  if (is_good) return;
+  if (data != NULL && data->made == TF_JSON_MADE_ITEMS) return;
   r->what = TF_IN_BAND_REFUSED;
   r->why  = TF_REJECT_SCHEMA;
 }
@@ -145,7 +166,8 @@ static const uint32_t depths[] = {5, 15, DEPTH_BOOKS, 0};
 
 static const tf_in_band_spec_t spec = {
     .objects                  = objects,
-    .object_cnt               = TF_ARGS_OBJECT_CNT,
+    .object_cnt               = OBJECT_CNT,
+    .array_item               = TRADE_V1,
     .items                    = items,
     .item_cnt                 = TF_ARRAY_CNT(items),
     .ids                      = TF_IN_BAND_IDS_ASCENDING,

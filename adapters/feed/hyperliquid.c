@@ -168,7 +168,8 @@ static void look_at_tick(tf_in_band_t *in, uint32_t from, tf_feed_out_t *out) {
   tf_instrument_t   rest;
   tf_tick_rule_t    rule;
   const tf_event_t *e = tf_tick_rule_event(&in->symbols, out, from, &idx);
-  if (e != NULL && tf_hyperliquid_names_rule(&own_of(in)->names, &in->symbols, idx, &rule, &rest))
+  if (e != NULL && tf_hyperliquid_names_rule(&own_of(in)->names, &in->symbols, idx, &rule, &rest) &&
+      tf_tick_rule_is_news(&in->symbols, idx, &rule, e))
     tf_tick_rule_say(&in->symbols, idx, &rule, e, &rest, out);
 }
 

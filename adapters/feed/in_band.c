@@ -119,33 +119,6 @@ void tf_in_band_break_books(tf_in_band_t *in, tf_book_state_t state, uint64_t fi
   in->json.row_cap = out->event_cap - out->event_cnt;
 }
 
-bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_band_time_t form,
-                          const tf_json_value_t *price, const tf_json_value_t *qty,
-                          const tf_json_value_t *side, uint64_t id) {
-  tf_in_band_scan_t *scan  = in->scan;
-  tf_event_t        *row   = tf_json_put_row(&in->json);
-  int                taker = tf_in_band_side_of(in, side);
-  scan->kinds |= 1u << TF_EVENT_TRADE;
-  if (row == NULL) tf_in_band_scan_refuse(scan, TF_REJECT_LIMIT);
-  if (taker == 0) tf_in_band_scan_refuse(scan, TF_REJECT_SCHEMA);
-  if (row == NULL || taker == 0) return false;
-  tf_decimal_result_t price_is =
-      tf_decimal_parse_padded(price->bytes, price->bytes_cnt, &row->u.trade.price, &row->price_exp);
-  tf_decimal_result_t qty_is =
-      tf_decimal_parse_padded(qty->bytes, qty->bytes_cnt, &row->u.trade.qty, &row->qty_exp);
-  bool is_good = price_is == TF_DECIMAL_OK && qty_is == TF_DECIMAL_OK && row->u.trade.price >= 0 &&
-                 row->u.trade.qty >= 0;
-  if (!is_good) tf_in_band_scan_refuse(scan, TF_REJECT_NUMBER);
-  row->ts_event_ns = tf_in_band_time_of(in, time, form);
-  row->flags       = tf_draft_time_flags(row->ts_event_ns, in->frame->recv_ns);
-  if (taker < 0) row->flags |= TF_FLAG_SIDE;
-  row->u.trade.id       = id;
-  row->u.trade.reserved = 0;
-  row->ingest_seq       = UINT64_MAX;
-  row->kind             = TF_EVENT_TRADE;
-  return is_good;
-}
-
 /* The two numbers that "[price, qty, ..]" begins with. */
 static bool take_pair(tf_in_band_scan_t *scan, const tf_json_value_t *text,
                       tf_json_value_t pair[2]) {
@@ -284,13 +257,6 @@ void tf_in_band_answer(tf_in_band_t *in, uint64_t request_id, uint32_t channel,
       .is_refusal    = is_refusal};
 }
 
-/* A name that was sent as it is: few letters tell it from the others. */
-TF_INLINE bool is_name(const char *name, const tf_json_value_t *text) {
-  uint32_t i = 0;
-  while (i < text->bytes_cnt && name[i] == text->bytes[i]) i++;
-  return i == text->bytes_cnt && name[i] == '\0';
-}
-
 const tf_in_band_channel_t *tf_in_band_channel_of(tf_in_band_t               *in,
                                                   const tf_in_band_channel_t *table,
                                                   const tf_json_value_t      *name) {
@@ -298,11 +264,12 @@ const tf_in_band_channel_t *tf_in_band_channel_of(tf_in_band_t               *in
   if (TF_UNLIKELY(name->kind != TF_JSON_STRING || n == 0)) return NULL;
   uint32_t           place = (n + (uint8_t)name->bytes[0] + 5u * (uint8_t)name->bytes[n - 1]);
   tf_in_band_near_t *near  = &in->near[place % TF_IN_BAND_CHANNELS_NEAR];
-  if (TF_LIKELY(near->table == table && !name->escaped && is_name(near->row->name, name)))
+  if (TF_LIKELY(near->table == table && near->name_bytes == n && !name->escaped &&
+                memcmp(near->row->name, name->bytes, n) == 0))
     return near->row;
   for (const tf_in_band_channel_t *row = table; row->name != NULL; row++) {
     if (!tf_json_text_is(name, row->name, strlen(row->name))) continue;
-    *near = (tf_in_band_near_t){table, row};
+    *near = (tf_in_band_near_t){table, row, (uint32_t)strlen(row->name)};
     return row;
   }
   return NULL;
@@ -487,6 +454,7 @@ static void scan_init(tf_in_band_t *in) {
                                           .self     = in,
                                           .is_tuple = o->keys[0].text == NULL};
   }
+  if (spec->array_item) scan->objects[0].child->other = &scan->objects[spec->array_item];
   tf_json_layouts_init(&scan->layouts);
   scan->objects[0].layouts = scan->objects[spec->array_object].layouts = &scan->layouts;
 }

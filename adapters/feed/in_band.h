@@ -133,6 +133,7 @@ typedef struct tf_in_band_spec {
   uint32_t                   object_cnt;
   uint8_t                    rest_object; /* REST answers are one of these; 0: the root */
   uint8_t                  array_object;  /* messages that are arrays: a tuple; 0: there are none */
+  uint8_t                  array_item;    /* items of the root that are arrays: a tuple; 0: none */
   const tf_in_band_item_t *items;
   uint32_t                 item_cnt;
   uint8_t                  ids;           /* tf_in_band_ids_t */
@@ -155,7 +156,7 @@ typedef struct tf_in_band_spec {
    * (tf_in_band_set_child). NULL: always the same. */
   void (*family)(tf_in_band_t *in, const tf_frame_t *frame);
   /* What the message was. Called behind the scan, its slots hold (tf_in_band_value). It may put rows of items
-   * that are no objects (tf_in_band_put_trade). */
+   * that are no objects (tf_in_band_put_quote). */
   void (*route)(tf_in_band_t *in, tf_in_band_route_t *route);
   /* The venue's heartbeat, where the message is one: its echo goes out by tf_in_band_reply. route calls it, and
    * tf_in_band_echo. NULL: the venue wants none. */
@@ -191,6 +192,7 @@ typedef struct tf_in_band_recent {
 #define TF_IN_BAND_CHANNELS_NEAR 16u
 typedef struct tf_in_band_near {
   const tf_in_band_channel_t *table, *row; /* NULL: nothing yet */
+  uint32_t                    name_bytes;
 } tf_in_band_near_t;
 
 typedef struct tf_in_band_row {
@@ -285,19 +287,19 @@ TF_INLINE bool tf_in_band_is(const tf_in_band_t *in, uint32_t object, uint32_t k
   const tf_json_value_t *v = tf_in_band_value(in, object, key);
   return v != NULL && tf_json_text_is(v, text, strlen(text));
 }
+/* A time in ns since 1970; 0: it is none. */
+uint64_t tf_in_band_time_of(const tf_in_band_t *in, const tf_json_value_t *v,
+                            tf_in_band_time_t form);
+/* A trade's side in the spec's words: 1 a buy, -1 a sell, 0 neither. */
+int tf_in_band_side_of(const tf_in_band_t *in, const tf_json_value_t *side);
 /* A number without sign, or a string of digits. */
 bool tf_in_band_u64(const tf_in_band_t *in, uint32_t object, uint32_t key, uint64_t *number);
 /* A time in ns since 1970; 0: not there, or none. */
 uint64_t tf_in_band_time(const tf_in_band_t *in, uint32_t object, uint32_t key,
                          tf_in_band_time_t form);
 
-/* A trade of the route's symbol that stands in no object. Its side is one of the spec's words. False: there
+/* A quote of the route's symbol whose sides are texts of the form "[price, qty, ..]"; ts_ns 0: the route's. False: there
  * is no room, or one of it is bad; then the message will be refused. */
-bool tf_in_band_put_trade(tf_in_band_t *in, const tf_json_value_t *time, tf_in_band_time_t form,
-                          const tf_json_value_t *price, const tf_json_value_t *qty,
-                          const tf_json_value_t *side, uint64_t id);
-
-/* The same of a quote whose sides are texts of the form "[price, qty, ..]"; ts_ns 0: the route's. */
 bool tf_in_band_put_quote(tf_in_band_t *in, uint64_t ts_ns, const tf_json_value_t *bid,
                           const tf_json_value_t *ask);
 /* A ticker of the route's symbol that no form of item can tell: a mark price or a funding rate (NULL: not

@@ -178,12 +178,12 @@ static tf_verdict_t on_quote_book(tf_in_band_t *in, tf_draft_t *draft,
   return tf_draft_finish(draft);
 }
 
-static uint32_t channel_of(uint8_t kind) {
-  return kind == TF_EVENT_TRADE   ? TF_CHANNEL_TRADE
-         : kind == TF_EVENT_QUOTE ? TF_CHANNEL_QUOTE
-         : kind == TF_EVENT_BOOK  ? TF_CHANNEL_BOOK
-                                  : TF_CHANNEL_TICKER;
-}
+/* Channels and sets of kinds of event are the same bits. */
+TF_STATIC_ASSERT(TF_CHANNEL_TRADE == 1u << TF_EVENT_TRADE &&
+                     TF_CHANNEL_QUOTE == 1u << TF_EVENT_QUOTE &&
+                     TF_CHANNEL_BOOK == 1u << TF_EVENT_BOOK &&
+                     TF_CHANNEL_TICKER == 1u << TF_EVENT_TICKER,
+                 "a bit for each kind");
 
 /* Of a row that park left. */
 static tf_json_value_t symbol_of_row(const tf_in_band_t *in, const tf_event_t *e,
@@ -210,7 +210,7 @@ static bool find_symbols(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_r
     e->ingest_seq    = idx;
     if (e->ts_event_ns == 0 && !(e->flags & TF_FLAG_BAD_TS)) e->ts_event_ns = route->ts_ns;
     if (route->is_backfill && e->kind == TF_EVENT_TRADE) e->flags |= TF_FLAG_BACKFILL;
-    if (!(channel_of(e->kind) & in->channels)) continue;
+    if (!(1u << e->kind & in->channels)) continue;
     if (kept != i) draft->out->events[kept] = *e;
     kept++;
   }
@@ -320,10 +320,7 @@ static tf_newest_t *newest_of(const tf_in_band_t *in, tf_in_band_row_t *row, con
 static tf_verdict_t on_rows(tf_in_band_t *in, tf_draft_t *draft, const tf_in_band_route_t *route) {
   tf_in_band_scan_t *scan = in->scan;
   tf_reject_t        why;
-  uint32_t           allowed = 0;
-  for (uint8_t kind = 0; kind < TF_EVENT_STATUS; kind++)
-    if (channel_of(kind) & route->channels) allowed |= 1u << kind;
-  if (TF_UNLIKELY(scan->book_cnt > 0 || (scan->kinds & ~allowed) != 0))
+  if (TF_UNLIKELY(scan->book_cnt > 0 || (scan->kinds & ~route->channels) != 0))
     return reject(in, TF_REJECT_SCHEMA);
   if (TF_UNLIKELY(scan->is_bad)) return reject(in, scan->why);
   if (TF_UNLIKELY(!find_symbols(in, draft, route, &why))) return reject(in, why);

@@ -56,13 +56,8 @@ TF_INLINE void tf_in_band_scan_refuse(tf_in_band_scan_t *scan, tf_reject_t why) 
 /* The scanner's: an object's own keys are complete. */
 void tf_in_band_on_item(tf_json_t *json, tf_json_object_t *object);
 
-/* A time in ns since 1970; 0: it is none. */
-uint64_t tf_in_band_time_of(const tf_in_band_t *in, const tf_json_value_t *v,
-                            tf_in_band_time_t form);
 /* A number without sign or a string of digits. Where it has more than 64 bits, its low ones. */
 bool tf_in_band_digits_of(const tf_in_band_t *in, const tf_json_value_t *v, uint64_t *number);
-/* A trade's side in the spec's words: 1 a buy, -1 a sell, 0 neither. */
-int tf_in_band_side_of(const tf_in_band_t *in, const tf_json_value_t *side);
 /* Once at start: the spec's words as that wants them. */
 void tf_in_band_scan_words(tf_in_band_t *in);
 

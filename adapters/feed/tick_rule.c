@@ -15,9 +15,15 @@ static int64_t price_of(const tf_event_t *e) {
   }
 }
 
+/* Decimal digits of a number above 0: 1233/4096 is the logarithm of 2, near enough for 63 bits. */
+static uint32_t digits_of(int64_t number) {
+  uint32_t bits = 64 - (uint32_t)__builtin_clzll((uint64_t)number), less = bits * 1233 >> 12;
+  return less + (number >= (int64_t)tf_decimal_pow10[less]);
+}
+
 int8_t tf_tick_rule_exp(const tf_tick_rule_t *rule, int64_t price, int8_t price_exp) {
   int exp = price_exp - rule->digits;
-  for (; price > 0; price /= 10) exp++;
+  if (price > 0) exp += (int)digits_of(price);
   if (exp < rule->finest_exp) return rule->finest_exp;
   return exp > rule->coarsest_exp ? rule->coarsest_exp : (int8_t)exp;
 }
@@ -35,6 +41,13 @@ const tf_event_t *tf_tick_rule_event(const tf_symbols_t *symbols, const tf_feed_
     return is_known && !is_seldom ? NULL : e;
   }
   return NULL;
+}
+
+bool tf_tick_rule_is_news(const tf_symbols_t *symbols, uint32_t idx, const tf_tick_rule_t *rule,
+                          const tf_event_t *e) {
+  const tf_listing_t *said = &symbols->listings[idx];
+  return said->tick_size == 0 ||
+         said->price_exp != tf_tick_rule_exp(rule, price_of(e), e->price_exp);
 }
 
 void tf_tick_rule_say(tf_symbols_t *symbols, uint32_t idx, const tf_tick_rule_t *rule,

@@ -31,6 +31,10 @@ TF_INLINE bool tf_tick_rule_may_tell(const tf_feed_out_t *out, uint32_t from) {
 const tf_event_t *tf_tick_rule_event(const tf_symbols_t *symbols, const tf_feed_out_t *out,
                                      uint32_t from, uint32_t *idx);
 
+/* The tick at that event's price is another than was told last, or the first. */
+bool tf_tick_rule_is_news(const tf_symbols_t *symbols, uint32_t idx, const tf_tick_rule_t *rule,
+                          const tf_event_t *e);
+
 /* Tells the tick at that event's price. rest: what else the row of the instrument wants: lot size, multiplier, quote
  * currency. */
 void tf_tick_rule_say(tf_symbols_t *symbols, uint32_t idx, const tf_tick_rule_t *rule,

@@ -97,9 +97,8 @@ static const char *read_item(tf_json_t *json, tf_json_object_t *item, const char
 /* p at '['. An element that is no item is validated, and nothing was made then. */
 static const char *read_items(tf_json_t *json, tf_json_object_t *item, const char *p,
                               tf_json_value_t *value) {
-  const char *end    = json->end;
-  const char  opener = tf_json_opener(item);
-  value->bytes       = p;
+  const char *end = json->end;
+  value->bytes    = p;
   tf_json_hot_value_is(value, TF_JSON_ARRAY, TF_JSON_MADE_ITEMS, 0);
   value->as.levels.first = json->row_cnt;
   if (++json->depth > TF_JSON_DEPTH_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
@@ -107,10 +106,11 @@ static const char *read_items(tf_json_t *json, tf_json_object_t *item, const cha
   for (bool is_empty = p < end && *p == ']'; !is_empty;) {
     if (++json->element_cnt > TF_JSON_ELEMENTS_MAX) return tf_json_skip_failed(json, TF_JSON_LIMIT);
     if (TF_UNLIKELY(p >= end)) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
-    if (TF_LIKELY(*p == opener)) {
-      p = read_object_or_tuple(json, item, p);
+    tf_json_object_t *element = tf_json_item_of(item, *p);
+    if (TF_LIKELY(element != NULL)) {
+      p = read_object_or_tuple(json, element, p);
       if (TF_UNLIKELY(p == NULL)) return NULL;
-      item->on_item(json, item);
+      element->on_item(json, element);
       if (TF_UNLIKELY(json->result != TF_JSON_OK)) return NULL;
     } else {
       tf_json_value_t other;
@@ -537,11 +537,13 @@ __attribute__((noinline)) static const char *read_tuple(tf_json_t *json, tf_json
     if (TF_UNLIKELY(p >= end)) return tf_json_skip_failed(json, TF_JSON_SYNTAX);
     p = read_element(json, tuple, cnt++, p);
     if (TF_UNLIKELY(p == NULL)) return NULL;
-    p = tf_json_skip_space(p, end);
-    if (TF_UNLIKELY(p >= end || (*p != ',' && *p != ']')))
-      return tf_json_skip_failed(json, TF_JSON_SYNTAX);
-    if (*p == ']') break;
-    p = tf_json_skip_space(p + 1, end);
+    if (TF_UNLIKELY(*p != ',')) {
+      p = tf_json_skip_space(p, end);
+      if (TF_UNLIKELY(p >= end || (*p != ',' && *p != ']')))
+        return tf_json_skip_failed(json, TF_JSON_SYNTAX);
+      if (*p == ']') break;
+    }
+    p = tf_json_skip_space(p + 1, end); /* a comma behind the end is seen at the next element */
   }
   json->depth--;
   tuple->seen = cnt < 64 ? (UINT64_C(1) << cnt) - 1 : UINT64_MAX;

@@ -174,6 +174,8 @@ typedef struct tf_json_object {
   struct tf_json_object                    *
       child; /* of the keys that want an OBJECT (a tuple is none), ITEMS or ITEM; NULL: they are skipped */
   struct tf_json_object *second; /* of those that want SECOND; NULL or a tuple: as above */
+  struct tf_json_object
+      *other; /* of a child: its ITEMS that begin with the other bracket; may be NULL */
   /* Of a child: called behind each element of ITEMS, while its slots hold; may put rows
    * (tf_json_put_row). */
   void (*on_item)(tf_json_t *json, struct tf_json_object *item);
@@ -211,6 +213,12 @@ void tf_json_orders_init(tf_json_orders_t *orders);
 /* What an object begins with. */
 TF_INLINE char tf_json_opener(const tf_json_object_t *object) {
   return object->is_tuple ? '[' : '{';
+}
+
+/* What an element of ITEMS that begins so is read into; NULL: it is no item. */
+TF_INLINE tf_json_object_t *tf_json_item_of(tf_json_object_t *item, char c) {
+  if (TF_LIKELY(c == tf_json_opener(item))) return item;
+  return item->other != NULL && c == tf_json_opener(item->other) ? item->other : NULL;
 }
 
 /* False for none and for a tuple. */

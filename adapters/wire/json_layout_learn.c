@@ -237,11 +237,12 @@ static const char *learn_item(learner_t *l, tf_json_object_t *item, uint32_t dep
 }
 
 /* p at '[' before elements that are no items, which are passed over. */
-static const char *learn_no_items(learner_t *l, const spot_t *spot, char opener, const char *p) {
+static const char *learn_no_items(learner_t *l, const spot_t *spot, tf_json_object_t *item,
+                                  const char *p) {
   const char *first = p;
   for (p = skip_space(l, p + 1); *p != ']'; p = skip_space(l, p)) {
     if (*p == ',') p = skip_space(l, p + 1);
-    p = *p != opener ? learn_unwanted(l, p, spot->depth + 1) : NULL;
+    p = tf_json_item_of(item, *p) == NULL ? learn_unwanted(l, p, spot->depth + 1) : NULL;
     if (p == NULL) return NULL;
   }
   bool is_put = put_span(l, first, p + 1, TF_JSON_ARRAY, TF_JSON_MADE_NONE, spot->value);
@@ -254,15 +255,16 @@ static const char *learn_items(learner_t *l, const spot_t *spot, tf_json_object_
   const char *first   = p;
   uint32_t    what    = (*p == '{' ? TF_JSON_OBJECT : TF_JSON_ARRAY) | TF_JSON_MADE_ITEMS << 8;
   const char *element = skip_space(l, p + 1);
-  if (!is_alone && *element != ']' && *element != tf_json_opener(item))
-    return learn_no_items(l, spot, tf_json_opener(item), p);
+  if (!is_alone && *element != ']' && tf_json_item_of(item, *element) == NULL)
+    return learn_no_items(l, spot, item, p);
   if (!put_rows(l, TF_JSON_TAKE_ROWS_FROM, p, p, 0, spot->value)) return NULL;
   if (is_alone) {
     p = learn_item(l, item, spot->depth + 1, p);
   } else {
     for (p = skip_space(l, p + 1); p != NULL && *p != ']'; p = p ? skip_space(l, p) : p) {
       if (*p == ',') p = skip_space(l, p + 1);
-      p = *p == tf_json_opener(item) ? learn_item(l, item, spot->depth + 2, p) : NULL;
+      tf_json_object_t *one = tf_json_item_of(item, *p);
+      p                     = one != NULL ? learn_item(l, one, spot->depth + 2, p) : NULL;
     }
     p = p != NULL ? p + 1 : NULL;
   }

@@ -27,7 +27,8 @@ TF_INLINE bool tf_json_skip_ends_number(char c) {
 }
 
 TF_INLINE const char *tf_json_skip_space(const char *p, const char *end) {
-  while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')) p++;
+  while (p < end && (uint8_t)*p <= ' ' && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+    p++;
   return p;
 }
 

@@ -105,6 +105,7 @@ static inline tf_json_result_t probe_read_known(probe_t *probe, tf_json_orders_t
   probe->root.child   = &probe->data;
   probe->root.layouts = layouts;
   probe->data.child   = &probe->tuple;
+  probe->data.other   = &probe->tuple;
   probe->tuple        = (tf_json_object_t){.shape    = &tuple_shape,
                                            .orders   = orders == NULL ? NULL : &orders[2],
                                            .values   = probe->tuple_values,

@@ -535,6 +535,35 @@ static void items_are_read_one_by_one_and_leave_rows(void **state) {
     assert_int_equal(read_text(wrong[i]), TF_JSON_SYNTAX);
 }
 
+/* An object leaves its p and new_quantity, an array its number and its decimal. */
+static void items_may_begin_with_either_bracket(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "{\"items\":[[7,2.5],{\"p\":\"7\",\"new_quantity\":2.5}, [7,\"2.5\",\"x\"]],\"E\":7}",
+      "{\"items\":[{\"new_quantity\":\"2.5\",\"p\":7},[7,2.5],[7,2.5]],\"E\":7}",
+      "{\"items\":[[7,2.5],[7,2.5],[7,2.5]],\"E\":7}",
+  };
+  for (size_t i = 0; i < 4 * TF_ARRAY_CNT(texts); i++) { /* unlearned, learned, not predicted */
+    assert_int_equal(read_bytes(texts[i / 4], strlen(texts[i / 4]), i % 4 != 3), TF_JSON_OK);
+    const tf_json_value_t *items = &probe.root_values[PROBE_ITEMS];
+    assert_int_equal(items->made, TF_JSON_MADE_ITEMS);
+    assert_int_equal(items->as.levels.cnt, 3);
+    for (uint32_t k = 0; k < 3; k++) {
+      assert_int_equal(probe.rows[k].u.level.price, 7);
+      assert_int_equal(probe.rows[k].u.level.qty, 25);
+      assert_int_equal(probe.rows[k].qty_exp, -1);
+    }
+    assert_int_equal(tf_json_u64(&probe.json, &probe.root_values[PROBE_TIME]), 7);
+  }
+  assert_int_equal(read_text("{\"items\":[[7,2.5],7]}"), TF_JSON_OK);
+  assert_int_equal(probe.root_values[PROBE_ITEMS].made, TF_JSON_MADE_NONE);
+  static const char *const wrong[] = {"{\"items\":[[1,]]}", "{\"items\":[[1} ]}",
+                                      "{\"items\":[[1] [2]]}", "{\"items\":[[1],",
+                                      "{\"items\":[[1,2"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(wrong); i++)
+    assert_int_equal(read_text(wrong[i]), TF_JSON_SYNTAX);
+}
+
 /* A row an object, its number the price. */
 static void put_side_row(tf_json_t *json, tf_json_object_t *item) {
   tf_event_t *row = tf_json_put_row(json);
@@ -766,6 +795,7 @@ static int set_up(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_is_not_json_is_refused_as_syntax),
+      cmocka_unit_test(items_may_begin_with_either_bracket),
       cmocka_unit_test(tuples_are_read_by_place),
       cmocka_unit_test(a_message_may_be_a_tuple),
       cmocka_unit_test(values_of_another_kind_than_wanted_are_kept_and_not_made),
