@@ -84,24 +84,8 @@ struct tf_net_kind {
     return reinterpret_cast<tf_net_head_t *>(state);
   }
 
-  /* All ops of a part. */
   TF_DEVICE_MEMBER void run(uint32_t part) {
-    const uint32_t end = net->op_at[part] + net->op_cnt[part];
-    for (uint32_t i = net->op_at[part]; i < end; i++) {
-      const tf_card_net_op_t &op   = ops[i];
-      const uint32_t          size = tf_team_size(), rank = tf_team_rank();
-      const tf_net_team_t     team = {rank >= op.first ? rank - op.first : rank + size - op.first,
-                                  size};
-      switch (op.kind) {
-      case TF_CARD_OP_EACH: tf_net_each(memory, steps, op, team); break;
-      case TF_CARD_OP_PRODUCT:
-      case TF_CARD_OP_MATMUL: tf_net_product(memory, steps, op, team); break;
-      case TF_CARD_OP_FOLD: tf_net_fold(memory, steps, op, team); break;
-      case TF_CARD_OP_ROW: tf_net_row(memory, steps, op, team); break;
-      default: tf_net_recurrence(memory, steps, &op, team), i++;
-      }
-      if (ops[i].is_last) tf_team_barrier();
-    }
+    tf_net_run(memory, steps, ops + net->op_at[part], net->op_cnt[part]);
   }
 
   /* A history goes on by a row. Threads read before any of them writes what others read; what they write nobody reads later. */

@@ -133,12 +133,13 @@ TF_DEVICE void tf_net_product_rows(const tf_net_memory_t &memory, const tf_card_
   }
 }
 
-TF_DEVICE void tf_net_product(const tf_net_memory_t &memory, const tf_card_net_step_t *steps,
-                              const tf_card_net_op_t &op, tf_net_team_t team) {
-  if (op.product.m % TF_NET_ROWS == 0)
-    tf_net_product_rows<TF_NET_ROWS>(memory, steps, op, team);
+/* Apart: recurrences run it, too. */
+TF_NET_APART void tf_net_product(const tf_net_memory_t memory, const tf_card_net_step_t *steps,
+                                 const tf_card_net_op_t *op, tf_net_team_t team) {
+  if (op->product.m % TF_NET_ROWS == 0)
+    tf_net_product_rows<TF_NET_ROWS>(memory, steps, *op, team);
   else
-    tf_net_product_rows<1>(memory, steps, op, team);
+    tf_net_product_rows<1>(memory, steps, *op, team);
 }
 
 #endif
