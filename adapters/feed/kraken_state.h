@@ -20,7 +20,7 @@ typedef struct tf_kraken_state {
   uint32_t               channels, asked_cnt;
   uint32_t               depth;     /* subscribed to */
   uint32_t               depth_max; /* of the mirrors */
-  struct tf_kraken_scan *scan;      /* kraken.c's own */
+  struct tf_kraken_scan *scan;      /* kraken_scan.h */
 } tf_kraken_state_t;
 
 TF_INLINE bool tf_kraken_has_books(const tf_kraken_state_t *st) {

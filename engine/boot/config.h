@@ -261,6 +261,11 @@ typedef struct tf_config_peer {
 #include "boot/config_keys.def"
 } tf_config_peer_t;
 
+typedef struct tf_config_universe {
+#define UNIVERSE_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_universe_t;
+
 typedef struct tf_config_feature {
 #define FEATURE_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"
@@ -335,8 +340,8 @@ typedef enum tf_config_origin {
 } tf_config_origin_t;
 
 typedef struct tf_config {
-  /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], features[feature_cnt], models[model_cnt],
-   * model_cache, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
+  /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], universe, features[feature_cnt],
+   * models[model_cnt], model_cache, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

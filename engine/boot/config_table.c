@@ -90,6 +90,12 @@ static const tf_config_key_t peer_keys[] = {
 };
 SECTION_(peer, peer_keys, NULL, 0);
 
+static const tf_config_key_t universe_keys[] = {
+#define UNIVERSE_KEY(...) KEY_(tf_config_universe_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(universe, universe_keys, NULL, 0);
+
 static const tf_config_key_t feature_keys[] = {
 #define FEATURE_KEY(...) KEY_(tf_config_feature_t, __VA_ARGS__)
 #include "boot/config_keys.def"

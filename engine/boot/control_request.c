@@ -106,12 +106,24 @@ static tf_err_t read_version(const char *text, tf_control_request_t *r) {
   return TF_OK;
 }
 
-/* "10": per cent of the instruments. */
+/* "10": per cent. */
 static tf_err_t read_share(const char *text, tf_control_request_t *r) {
   size_t digits = strspn(text, "0123456789");
   if (digits == 0 || digits > 2 || text[digits] != '\0' || atoi(text) == 0)
     return TF_ERR(E_CONTROL_REQUEST, "share \"%s\" is no per cent of 1 to 99", shown(text));
-  r->share = (uint32_t)atoi(text) * (TF_CANARY_SHARES / 100);
+  r->share.cnt = (uint32_t)atoi(text) * (TF_CANARY_SHARES / 100);
+  return TF_OK;
+}
+
+const char *const tf_control_share_names[TF_SHARE_BY_CNT] = {"instruments", "ticks"};
+
+static tf_err_t read_share_by(const char *text, tf_control_request_t *r) {
+  uint32_t by = 0;
+  while (by < TF_SHARE_BY_CNT && strcmp(text, tf_control_share_names[by]) != 0) by++;
+  if (by == TF_SHARE_BY_CNT)
+    return TF_ERR(E_CONTROL_REQUEST, "share_by \"%s\" is not known; known: instruments ticks",
+                  shown(text));
+  r->share.by = by;
   return TF_OK;
 }
 
@@ -156,11 +168,12 @@ static tf_err_t read_member(const char *key, const json_t *value, tf_control_req
   if (!strcmp(key, "model")) return copy_text(key, text, r->model, sizeof r->model);
   if (!strcmp(key, "version")) return read_version(text, r);
   if (!strcmp(key, "share")) return read_share(text, r);
+  if (!strcmp(key, "share_by")) return read_share_by(text, r);
   if (!strcmp(key, "sha256")) return read_sha256(text, r);
   if (strcmp(key, "position") != 0)
     return TF_ERR(E_CONTROL_REQUEST,
                   "\"%s\" is not a key of a request; known: command instrument position feed "
-                  "symbol channels from verb model version share sha256 key token",
+                  "symbol channels from verb model version share share_by sha256 key token",
                   shown(key));
   if (parse_decimal(text, &r->position, &r->position_exp)) return TF_OK;
   return TF_ERR(E_CONTROL_REQUEST,
@@ -175,6 +188,7 @@ tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_
   const char  *key;
   json_t      *value;
   memset(r, 0, sizeof *r);
+  r->share.by = TF_SHARE_BY_CNT;
   if (!json_is_object(root)) {
     if (root)
       err = TF_ERR(E_CONTROL_REQUEST, "a JSON object is wanted: {\"command\":\"status\"}");

@@ -43,13 +43,15 @@ typedef struct tf_control_request {
   char                 verb[16], model[32]; /* of models: TF_CONTROL_MODEL_VERBS */
   char                 key[128];            /* of the model cache */
   uint32_t             version;             /* 0: the newest */
-  uint32_t             share;               /* of TF_CANARY_SHARES; 0: the config's */
+  tf_canary_share_t    share;               /* cnt 0, by TF_SHARE_BY_CNT: the config's */
   char                 sha256[65];
   char                 token[128];
 } tf_control_request_t;
 
 /* E_CONTROL_REQUEST says what was found and what is allowed. */
 tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_request_t *request);
+
+extern const char *const tf_control_share_names[TF_SHARE_BY_CNT];
 
 const char *tf_control_command_name(tf_control_command_t command);
 

@@ -88,6 +88,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
                e->plan.mem_bytes + sizeof(double) * e->plan.feature_cnt +
                tf_peers_bytes(e->plan.peer_cnt) + policy_bytes(&e->runner.lane.decide) + 4096;
   size_t total = instruments * one + ARENA_SLACK_BYTES;
+  total += tf_universe_bytes(&e->plan, e->instruments.cap);
   total += c->strategy_cnt * (RULES_MAX * TF_RULE_OPS_MAX * sizeof(uint32_t) + TF_LINE_BYTES);
   total += TF_SOURCES_MAX * sizeof(tf_feed_clock_t);
   total += tf_ring_footprint(c->engine.event_ring_slots, sizeof(tf_ring_event_t));
@@ -171,7 +172,7 @@ static tf_err_t init_instruments(tf_engine_t *e) {
     if (!err) err = tf_peers_init_instrument(in, e->plan.peer_cnt, &e->arena);
     if (err) return err;
   }
-  return TF_OK;
+  return tf_universe_init(&lane->universe, &e->plan, cap, &e->arena);
 }
 
 static tf_bar_flow_spec_t flow_of(const tf_config_bar_t *bar) {
@@ -559,10 +560,12 @@ static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
                           .plain_bar     = TF_FEATURE_COMPILE_NONE,
                           .peers         = peers,
                           .vectors       = e->registry->vectors,
-                          .vector_cnt    = e->registry->vector_cnt};
+                          .vector_cnt    = e->registry->vector_cnt,
+                          .crosses       = e->registry->crosses};
   *compile             = NULL;
   tf_err_t err         = choose_isa(e->config, &env);
   if (!err) err = tf_peer_config_list(e->config, peers, &env.peer_cnt);
+  if (!err) err = tf_peer_config_universe(e->config, &env.universe);
   if (err) return err;
   return tf_feature_compile_begin(compile, &env);
 }

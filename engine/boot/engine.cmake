@@ -1,3 +1,20 @@
 tf_library(tf_boot
-  SOURCES control.c control_request.c control_socket.c engine.c feature_schema.c ledger.c model_inputs.c model_places.c model_server.c peer_config.c publish.c runtimes.c serving.c snapshot.c
+  SOURCES
+    cache_origin.c
+    cache_report.c
+    control.c
+    control_request.c
+    control_socket.c
+    control_status.c
+    engine.c
+    feature_schema.c
+    ledger.c
+    model_inputs.c
+    model_places.c
+    model_server.c
+    peer_config.c
+    publish.c
+    runtimes.c
+    serving.c
+    snapshot.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

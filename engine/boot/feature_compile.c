@@ -20,6 +20,11 @@ static void check_descriptor(const tf_indicator_t *d) {
   TF_ASSERT(d->peers_max ? d->series_cnt == 0 : !(d->on & TF_ON_PEER));
 }
 
+static void check_cross(const tf_cross_t *d) {
+  TF_ASSERT(d && d->name && d->help && d->origin && d->value && d->member_min >= 1);
+  TF_ASSERT(d->param_cnt <= TF_CROSS_PARAMS_MAX && (d->param_cnt == 0 || d->params));
+}
+
 static tf_err_t check_bars(const tf_feature_compile_t *c) {
   static const char NAME_BYTES[] =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
@@ -54,6 +59,9 @@ tf_err_t tf_feature_compile_begin(tf_feature_compile_t **compile, const tf_featu
   for (uint32_t i = 0; i < env->peer_cnt; i++)
     TF_ASSERT(tf_feature_compile_is_instrument(env->peers[i].instrument));
   for (uint32_t i = 0; i < env->indicator_cnt; i++) check_descriptor(env->indicators[i]);
+  TF_ASSERT(!env->crosses || env->crosses->cross_cnt <= UINT8_MAX);
+  for (uint32_t i = 0; env->crosses && i < env->crosses->cross_cnt; i++)
+    check_cross(env->crosses->crosses[i]);
   tf_feature_compile_t *c = calloc(1, sizeof *c);
   if (c) c->entries = calloc(TF_FEATURE_PLAN_ROW_MAX, sizeof *c->entries);
   if (!c || !c->entries) {

@@ -24,6 +24,7 @@
  *   mid@eth, (bid + ask)@eth    any of these of another instrument, as of its last tick: a name of the env's peers,
  *                               or SYMBOL.VENUE, *.VENUE for the own symbol there
  *   cbbo@btc                    an indicator that reads other instruments, and which
+ *   cs_rank(ret(mid, 20))       a cross (tf/cross.h): where the value stands among all instruments. Moves with the tick
  * min(x, n) and max(x, n) with a plain number in second place are the indicators, the extremes of
  * the last n inputs; with the number in first place, or none, they compare two values.
  *
@@ -52,6 +53,9 @@ typedef struct tf_feature_env {
   /* Other instruments by the names that the config gives them; those of one name follow one another. */
   const tf_feature_peer_t *peers;
   uint32_t                 peer_cnt;
+
+  const tf_cross_table_t *crosses; /* NULL: there are none */
+  tf_feature_universe_t   universe;
 
   /* What runs eight at a time, and how; vector_cnt 0: everything runs one by one. */
   const tf_vector_kind_t *const *vectors;

@@ -14,6 +14,7 @@
 
 #define KIND_NONE  UINT32_MAX
 #define KIND_PEERS (UINT32_MAX - 1)
+#define KIND_CROSS (UINT32_MAX - 2)
 
 /* Which steps belong together: the values below TRIGGER_BAR, then one for each bar. */
 enum {
@@ -33,7 +34,8 @@ typedef struct spot {
   uint32_t stride; /* from one output's slot to the next */
   uint32_t offset; /* of its state, bytes */
   uint32_t level;  /* 0: no tick's step makes it; else 1 + the highest of its inputs */
-  uint32_t kind; /* of vectors; KIND_PEERS of a peer's value; KIND_NONE where it runs one by one */
+  uint32_t
+           kind; /* of vectors; KIND_PEERS of a peer's value, KIND_CROSS of a place among all; KIND_NONE where it runs one by one */
   uint32_t own;  /* place of a lane's own doubles */
 
   tf_feature_need_t need;
@@ -61,7 +63,7 @@ typedef struct layout {
   size_t                      mem_bytes;
 } layout_t;
 
-static bool is_vector(const spot_t *s) { return s->kind < KIND_PEERS; }
+static bool is_vector(const spot_t *s) { return s->kind < KIND_CROSS; }
 
 static bool runs_on(const tf_feature_node_t *n, uint32_t trigger) {
   switch (n->kind) {
@@ -71,7 +73,8 @@ static bool runs_on(const tf_feature_node_t *n, uint32_t trigger) {
            (trigger == TRIGGER_BOOK && (n->indicator->on & TF_ON_BOOK)) ||
            (trigger == TRIGGER_PEER && (n->indicator->on & TF_ON_PEER)) ||
            trigger == (n->peer_cnt > 0 ? TRIGGER_TICK_PEERS : TRIGGER_MARKET);
-  case TF_FEATURE_NODE_PEER: return trigger == TRIGGER_TICK;
+  case TF_FEATURE_NODE_PEER:
+  case TF_FEATURE_NODE_CROSS: return trigger == TRIGGER_TICK;
   case TF_FEATURE_NODE_SERIES:
   case TF_FEATURE_NODE_ARITHMETIC:
   case TF_FEATURE_NODE_PEEK:
@@ -115,7 +118,9 @@ static int by_run(const void *a, const void *b) {
   const tf_feature_ref_t *in = sorted->c->nodes[i].in, *other = sorted->c->nodes[k].in;
   if (x->level != y->level) return x->level < y->level ? -1 : 1;
   if (x->kind != y->kind) return x->kind < y->kind ? -1 : 1;
-  if (is_vector(x) && in->node != other->node) return in->node < other->node ? -1 : 1;
+  if (x->kind <= KIND_CROSS && in->node != other->node) return in->node < other->node ? -1 : 1;
+  if (x->kind == KIND_CROSS && in->output != other->output)
+    return in->output < other->output ? -1 : 1;
   bool plain       = is_plain_call(&sorted->c->nodes[i]),
        other_plain = is_plain_call(&sorted->c->nodes[k]);
   if (plain != other_plain) return plain ? -1 : 1;
@@ -150,7 +155,9 @@ static void group(layout_t *l) {
       if (s->level < below) s->level = below;
     }
     s->level++;
-    s->kind                 = n->kind == TF_FEATURE_NODE_PEER ? KIND_PEERS : kind_of(&c->env, n);
+    s->kind                 = n->kind == TF_FEATURE_NODE_PEER    ? KIND_PEERS
+                              : n->kind == TF_FEATURE_NODE_CROSS ? KIND_CROSS
+                                                                 : kind_of(&c->env, n);
     l->ticks[l->tick_cnt++] = i;
   }
   sort_ticks(l);
@@ -363,7 +370,8 @@ static tf_err_t place(layout_t *l) {
 /* Its parts in their order, and what is written of them so far. */
 typedef struct parts {
   size_t steps_at, runs_at, histories_at, vectors_at, rows_at, updates_at, peeks_at, kinds_at;
-  size_t bars_at, fields_at, starts_at, names_at, needs_at, peers_at, peer_values_at, bytes;
+  size_t bars_at, fields_at, starts_at, names_at, needs_at, peers_at, peer_values_at;
+  size_t crosses_at, reads_at, values_at, bytes;
 } parts_t;
 
 typedef struct writer {
@@ -378,6 +386,10 @@ typedef struct writer {
 
   tf_feature_peer_value_t *peer_values;
   uint32_t                 peer_value_cnt;
+
+  tf_feature_cross_t *crosses;
+  uint32_t           *section_reads;
+  uint32_t            cross_cnt, section_cnt;
 } writer_t;
 
 static size_t put(size_t *at, size_t cnt, size_t bytes) {
@@ -410,6 +422,11 @@ static parts_t measure(const layout_t *l) {
   p.peers_at     = put(at, c->peer_cnt, sizeof(tf_feature_peer_t));
 
   p.peer_values_at = put(at, l->tick_cnt, sizeof(tf_feature_peer_value_t));
+
+  uint32_t kind_cnt = c->env.crosses ? c->env.crosses->cross_cnt : 0;
+  p.crosses_at      = put(at, l->tick_cnt, sizeof(tf_feature_cross_t));
+  p.reads_at        = put(at, l->tick_cnt, sizeof(uint32_t));
+  p.values_at       = put(at, kind_cnt, sizeof(tf_feature_cross_value_t));
   return p;
 }
 
@@ -454,6 +471,33 @@ static void write_peer_value(writer_t *w, uint32_t node) {
       (tf_feature_peer_value_t){.out  = (uint16_t)w->l->spots[node].slot,
                                 .in   = slot_of(w->l, n->in[0]),
                                 .peer = n->peer_first};
+}
+
+/* Crosses over one series follow one another: the first of them puts the value that all of them read. */
+static void write_cross(writer_t *w, uint32_t node, tf_feature_ref_t last) {
+  const tf_feature_node_t *n      = &w->l->c->nodes[node];
+  const tf_cross_t        *kind   = w->l->c->env.crosses->crosses[n->cross];
+  bool                     is_new = n->in[0].node != last.node || n->in[0].output != last.output;
+
+  w->section_cnt += is_new;
+  uint32_t section = w->section_cnt - 1;
+  w->section_reads[section] |= kind->reads;
+  tf_feature_cross_t *cross = &w->crosses[w->cross_cnt++];
+  *cross                    = (tf_feature_cross_t){.in         = slot_of(w->l, n->in[0]),
+                                                   .out        = (uint16_t)w->l->spots[node].slot,
+                                                   .section    = (uint16_t)section,
+                                                   .value      = (uint8_t)n->cross,
+                                                   .member_min = kind->member_min,
+                                                   .puts       = is_new};
+  memcpy(cross->params, n->params, sizeof cross->params);
+}
+
+static void write_crosses(writer_t *w, const uint32_t *nodes, uint32_t cnt) {
+  tf_feature_ref_t last = {UINT32_MAX, 0};
+  for (uint32_t i = 0; i < cnt; i++) {
+    write_cross(w, nodes[i], last);
+    last = w->l->c->nodes[nodes[i]].in[0];
+  }
 }
 
 /* The steps of one trigger. */
@@ -540,6 +584,11 @@ static void write_ticks(writer_t *w, tf_feature_plan_t *plan) {
       for (uint32_t k = 0; k < cnt; k++) write_peer_value(w, l->ticks[i + k]);
       continue;
     }
+    if (s->kind == KIND_CROSS) {
+      add_run(w, plan, TF_FEATURE_WORK_CROSSES, 0, w->cross_cnt, cnt);
+      write_crosses(w, &l->ticks[i], cnt);
+      continue;
+    }
     if (s->kind == KIND_NONE) {
       for (uint32_t k = 0; k < cnt; k++) {
         const tf_feature_node_t *n = &l->c->nodes[l->ticks[i + k]];
@@ -604,42 +653,54 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
   uint8_t                    *block = aligned_alloc(TF_LINE_BYTES, p.bytes + TF_LINE_BYTES);
   if (!block) return TF_ERR(E_CORE_NO_MEMORY, "%zu bytes for the feature plan", p.bytes);
   memset(block, 0, p.bytes + TF_LINE_BYTES);
-  writer_t              w         = {.l         = l,
-                                     .steps     = (void *)(block + p.steps_at),
-                                     .updates   = (void *)(block + p.updates_at),
-                                     .peeks     = (void *)(block + p.peeks_at),
-                                     .runs      = (void *)(block + p.runs_at),
-                                     .histories = (void *)(block + p.histories_at),
-                                     .vectors   = (void *)(block + p.vectors_at),
+  writer_t                  w         = {.l         = l,
+                                         .steps     = (void *)(block + p.steps_at),
+                                         .updates   = (void *)(block + p.updates_at),
+                                         .peeks     = (void *)(block + p.peeks_at),
+                                         .runs      = (void *)(block + p.runs_at),
+                                         .histories = (void *)(block + p.histories_at),
+                                         .vectors   = (void *)(block + p.vectors_at),
 
-                                     .peer_values = (void *)(block + p.peer_values_at)};
-  uint16_t             *row_slots = (void *)(block + p.rows_at);
-  tf_feature_vectors_t *kinds     = (void *)(block + p.kinds_at);
-  tf_feature_start_t   *starts    = (void *)(block + p.starts_at);
-  tf_feature_need_t    *needs     = (void *)(block + p.needs_at);
-  *plan                           = (tf_feature_plan_t){.tick_runs   = w.runs,
-                                                        .histories   = w.histories,
-                                                        .vectors     = w.vectors,
-                                                        .row_slots   = row_slots,
-                                                        .updates     = w.updates,
-                                                        .peeks       = w.peeks,
-                                                        .vector_runs = kinds,
-                                                        .bars        = (void *)(block + p.bars_at),
-                                                        .bar_cnt     = c->env.bar_cnt,
-                                                        .feature_cnt = c->entry_cnt,
-                                                        .listed_cnt  = c->listed_cnt,
-                                                        .slot_cnt    = l->slot_cnt,
-                                                        .seen        = l->seen,
-                                                        .mem_bytes   = l->mem_bytes,
-                                                        .starts      = starts,
-                                                        .names       = (void *)(block + p.names_at),
-                                                        .needs       = needs,
-                                                        .peers       = (void *)(block + p.peers_at),
-                                                        .peer_cnt    = c->peer_cnt,
-                                                        .peer_values = w.peer_values,
-                                                        .block       = block};
-  plan->tick_market               = write_list(&w, TRIGGER_MARKET);
+                                         .peer_values = (void *)(block + p.peer_values_at),
+
+                                         .crosses       = (void *)(block + p.crosses_at),
+                                         .section_reads = (void *)(block + p.reads_at)};
+  tf_feature_cross_value_t *values    = (void *)(block + p.values_at);
+  uint16_t                 *row_slots = (void *)(block + p.rows_at);
+  tf_feature_vectors_t     *kinds     = (void *)(block + p.kinds_at);
+  tf_feature_start_t       *starts    = (void *)(block + p.starts_at);
+  tf_feature_need_t        *needs     = (void *)(block + p.needs_at);
+  *plan                               = (tf_feature_plan_t){.tick_runs     = w.runs,
+                                                            .histories     = w.histories,
+                                                            .vectors       = w.vectors,
+                                                            .row_slots     = row_slots,
+                                                            .updates       = w.updates,
+                                                            .peeks         = w.peeks,
+                                                            .vector_runs   = kinds,
+                                                            .bars          = (void *)(block + p.bars_at),
+                                                            .bar_cnt       = c->env.bar_cnt,
+                                                            .feature_cnt   = c->entry_cnt,
+                                                            .listed_cnt    = c->listed_cnt,
+                                                            .slot_cnt      = l->slot_cnt,
+                                                            .seen          = l->seen,
+                                                            .mem_bytes     = l->mem_bytes,
+                                                            .starts        = starts,
+                                                            .names         = (void *)(block + p.names_at),
+                                                            .needs         = needs,
+                                                            .peers         = (void *)(block + p.peers_at),
+                                                            .peer_cnt      = c->peer_cnt,
+                                                            .peer_values   = w.peer_values,
+                                                            .crosses       = w.crosses,
+                                                            .cross_values  = values,
+                                                            .section_reads = w.section_reads,
+                                                            .universe      = c->env.universe,
+                                                            .block         = block};
+  plan->tick_market                   = write_list(&w, TRIGGER_MARKET);
   write_ticks(&w, plan);
+  plan->section_cnt = w.section_cnt;
+  plan->cross_table = w.section_cnt ? c->env.crosses : NULL;
+  for (uint32_t k = 0; plan->cross_table && k < plan->cross_table->cross_cnt; k++)
+    values[k] = plan->cross_table->crosses[k]->value;
   plan->on_trade = write_list(&w, TRIGGER_TRADE);
   plan->on_quote = write_list(&w, TRIGGER_QUOTE);
   plan->on_book  = write_list(&w, TRIGGER_BOOK);

@@ -32,6 +32,15 @@ static const tf_indicator_t *indicator_of(const tf_feature_compile_t *c, const c
   return NULL;
 }
 
+static const tf_cross_t *cross_of(const tf_feature_compile_t *c, const char *name, uint32_t *idx) {
+  const tf_cross_table_t *table = c->env.crosses;
+  for (uint32_t i = 0; table && i < table->cross_cnt; i++) {
+    *idx = i;
+    if (strcmp(table->crosses[i]->name, name) == 0) return table->crosses[i];
+  }
+  return NULL;
+}
+
 static uint32_t bar_of(const tf_feature_compile_t *c, const char *name) {
   for (uint32_t b = 0; b < c->env.bar_cnt; b++) {
     if (strcmp(c->env.bar_names[b], name) == 0) return b;
@@ -54,7 +63,9 @@ static const tf_feature_entry_t *alias_of(const tf_feature_compile_t *c, const c
 }
 
 const char *tf_feature_resolve_taken(const tf_feature_compile_t *c, const char *name) {
+  uint32_t idx;
   if (indicator_of(c, name)) return "an indicator";
+  if (cross_of(c, name, &idx)) return "a feature over all instruments";
   if (bar_of(c, name) != TF_FEATURE_COMPILE_NONE) return "a bar of this config";
   if (alias_of(c, name)) return "another feature's alias";
   if (is_one_of(name, RULE_WORDS, TF_ARRAY_CNT(RULE_WORDS)))
@@ -243,6 +254,9 @@ static tf_err_t unknown_name(const tf_feature_compile_t *c, const tf_expr_t *exp
   for (uint32_t i = 0; i < c->env.indicator_cnt; i++) {
     known_add(known, &cnt, c->env.indicators[i]->name);
   }
+  for (uint32_t i = 0; c->env.crosses && i < c->env.crosses->cross_cnt; i++) {
+    known_add(known, &cnt, c->env.crosses->crosses[i]->name);
+  }
   if (called) {
     for (size_t i = 0; i < TF_ARRAY_CNT(FUNCTIONS); i++) known_add(known, &cnt, FUNCTIONS[i]);
   } else {
@@ -369,7 +383,7 @@ static bool choice_of(const tf_expr_node_t *n, const tf_param_spec_t *spec, doub
 }
 
 static tf_err_t unknown_choice(const tf_expr_t *expr, const tf_expr_node_t *n, const char *found,
-                               const tf_indicator_t *indicator, const tf_param_spec_t *spec) {
+                               const char *called, const tf_param_spec_t *spec) {
   char        list[256];
   size_t      used = 0, cnt = (size_t)spec->max + 1;
   const char *near = n->kind == TF_EXPR_NAME ? tf_nearest_name(n->name, spec->names, cnt) : NULL;
@@ -379,18 +393,18 @@ static tf_err_t unknown_choice(const tf_expr_t *expr, const tf_expr_node_t *n, c
         (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", spec->names[i]);
   }
   return tf_expr_error(expr, n->at, "found %s for %s of %s%s%s%s; it is one of %s", found,
-                       spec->name, indicator->name, near ? ", did you mean \"" : "",
-                       near ? near : "", near ? "\"?" : "", list);
+                       spec->name, called, near ? ", did you mean \"" : "", near ? near : "",
+                       near ? "\"?" : "", list);
 }
 
-static tf_err_t read_param(const tf_expr_t *expr, uint32_t arg, const tf_indicator_t *indicator,
+static tf_err_t read_param(const tf_expr_t *expr, uint32_t arg, const char *called,
                            const tf_param_spec_t *spec, double *value) {
   const tf_expr_node_t *n = &expr->nodes[arg];
   char                  allowed[128], found[128];
   bool                  is_duration = n->kind == TF_EXPR_DURATION;
   if (!tf_expr_text(expr, arg, found, sizeof found)) memcpy(found, "that", 5);
   if (spec->kind == TF_PARAM_CHOICE)
-    return choice_of(n, spec, value) ? TF_OK : unknown_choice(expr, n, found, indicator, spec);
+    return choice_of(n, spec, value) ? TF_OK : unknown_choice(expr, n, found, called, spec);
   param_range_text(spec, allowed, sizeof allowed);
   bool known = is_duration || constant_of(expr, arg, value);
   if (is_duration) *value = n->value;
@@ -398,8 +412,8 @@ static tf_err_t read_param(const tf_expr_t *expr, uint32_t arg, const tf_indicat
               *value <= spec->max;
   if (fits && spec->kind == TF_PARAM_COUNT) fits = *value == __builtin_floor(*value);
   if (fits) return TF_OK;
-  return tf_expr_error(expr, n->at, "found %s for %s of %s, which is %s", found, spec->name,
-                       indicator->name, allowed);
+  return tf_expr_error(expr, n->at, "found %s for %s of %s, which is %s", found, spec->name, called,
+                       allowed);
 }
 
 /* Whether the call leaves its series out: rsi, rsi(14). */
@@ -523,7 +537,7 @@ static tf_err_t resolve_indicator(tf_feature_compile_t *c, const tf_expr_t *expr
     uint32_t arg = tf_expr_child(expr, node, taken + p);
     n.params[p]  = indicator->params[p].dflt;
     if (arg == TF_EXPR_NONE) continue;
-    err = read_param(expr, arg, indicator, &indicator->params[p], &n.params[p]);
+    err = read_param(expr, arg, indicator->name, &indicator->params[p], &n.params[p]);
     if (err != TF_OK) return err;
   }
   err = resolve_output(expr, src, indicator, &output);
@@ -543,6 +557,60 @@ static tf_err_t resolve_indicator(tf_feature_compile_t *c, const tf_expr_t *expr
   err         = push(c, expr, src->at, &n, w.used, ref);
   ref->output = output;
   return err;
+}
+
+/* ---- crosses ---- */
+
+static tf_err_t check_cross(const tf_feature_compile_t *c, const tf_expr_t *expr,
+                            const tf_expr_node_t *src, const tf_cross_t *cross) {
+  if (c->env.bars_only)
+    return tf_expr_error(expr, src->at,
+                         "%s compares instruments, and there is one series of bars here",
+                         cross->name);
+  if (src->kind != TF_EXPR_CALL || src->child_cnt == 0)
+    return tf_expr_error(expr, src->at, "%s needs a value to compare: write %s(mid)", cross->name,
+                         cross->name);
+  if (src->field[0]) return tf_expr_error(expr, src->field_at, "%s has no fields", cross->name);
+  if (src->child_cnt > 1 + (uint32_t)cross->param_cnt)
+    return tf_expr_error(expr, src->at, "%s takes at most %u argument%s, found %u", cross->name,
+                         1 + cross->param_cnt, cross->param_cnt ? "s" : "", src->child_cnt);
+  return TF_OK;
+}
+
+/* cs_rank(x): where x stands among its values in all instruments. */
+static tf_err_t resolve_cross(tf_feature_compile_t *c, const tf_expr_t *expr, uint32_t node,
+                              uint32_t idx, tf_feature_ref_t *ref) {
+  const tf_cross_t     *cross = c->env.crosses->crosses[idx];
+  const tf_expr_node_t *src   = &expr->nodes[node];
+  tf_feature_node_t     n     = {
+              .kind       = TF_FEATURE_NODE_CROSS,
+              .in_cnt     = 1,
+              .level      = LEVEL_WHOLE,
+              .output_cnt = 1,
+              .clock      = TF_FEATURE_CLOCK_TICK,
+              .cross      = idx,
+  };
+  tf_err_t err = check_cross(c, expr, src, cross);
+  if (err == TF_OK) err = tf_feature_resolve(c, expr, src->first, &n.in[0]);
+  if (err != TF_OK) return err;
+  if (c->nodes[n.in[0].node].clock == TF_FEATURE_CLOCK_NEVER)
+    return tf_expr_error(expr, expr->nodes[src->first].at,
+                         "found a number, which is the same of every instrument");
+  writer_t w = {n.name, 0};
+  put(&w, cross->name);
+  put(&w, "(");
+  put_ref(&w, c, n.in[0], 0);
+  for (uint32_t p = 0; p < cross->param_cnt; p++) {
+    uint32_t arg = tf_expr_child(expr, node, 1 + p);
+    n.params[p]  = cross->params[p].dflt;
+    if (arg != TF_EXPR_NONE)
+      err = read_param(expr, arg, cross->name, &cross->params[p], &n.params[p]);
+    if (err != TF_OK) return err;
+    put(&w, ",");
+    put_param(&w, &cross->params[p], n.params[p]);
+  }
+  put(&w, ")");
+  return push(c, expr, src->at, &n, w.used, ref);
 }
 
 /* ---- peek ---- */
@@ -604,6 +672,7 @@ static tf_err_t resolve_name(tf_feature_compile_t *c, const tf_expr_t *expr, uin
   const tf_expr_node_t     *n     = &expr->nodes[node];
   uint32_t                  bar   = n->kind == TF_EXPR_NAME ? bar_of(c, n->name) : UINT32_MAX;
   const tf_feature_entry_t *alias = n->kind == TF_EXPR_NAME ? alias_of(c, n->name) : NULL;
+  uint32_t                  cross;
   if (bar != TF_FEATURE_COMPILE_NONE) {
     if (!n->field[0]) {
       return tf_expr_error(expr, n->at, "%s is a bar; name one of its fields, as in %s.close",
@@ -626,6 +695,7 @@ static tf_err_t resolve_name(tf_feature_compile_t *c, const tf_expr_t *expr, uin
   }
   const tf_indicator_t *indicator = indicator_of(c, n->name);
   if (indicator) return resolve_indicator(c, expr, node, indicator, ref);
+  if (cross_of(c, n->name, &cross)) return resolve_cross(c, expr, node, cross, ref);
   if (n->kind == TF_EXPR_CALL && strcmp(n->name, "peek") == 0)
     return resolve_peek(c, expr, node, ref);
   if (is_one_of(n->name, RULE_WORDS, TF_ARRAY_CNT(RULE_WORDS))) {

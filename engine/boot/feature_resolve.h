@@ -2,7 +2,7 @@
  * feature_compile.c and feature_resolve.c.
  *
  * A node is a value source: a constant, a bar's field, an indicator with its inputs and parameters,
- * one arithmetic operation, or another node's value in another instrument. Nodes are appended inputs first, so
+ * one arithmetic operation, another node's value in another instrument, or where it stands among all. Nodes are appended inputs first, so
  * their order is a valid order of computation; equal canonical names are one node.
  *
  * peek(x) mirrors what of x a bar moves: a field by the open bar's (NODE_OPEN), an indicator by its peek on
@@ -28,7 +28,8 @@ typedef enum tf_feature_node_kind {
   TF_FEATURE_NODE_ARITHMETIC,
   TF_FEATURE_NODE_OPEN,
   TF_FEATURE_NODE_PEEK,
-  TF_FEATURE_NODE_PEER /* in[0] of another instrument */
+  TF_FEATURE_NODE_PEER, /* in[0] of another instrument */
+  TF_FEATURE_NODE_CROSS /* of in[0] among all instruments */
 } tf_feature_node_kind_t;
 
 typedef struct tf_feature_ref {
@@ -48,6 +49,7 @@ typedef struct tf_feature_node {
   uint32_t peer_first, peer_cnt; /* of the compiler's peers; an indicator's stand behind its name */
   tf_feature_ref_t      in[TF_INDICATOR_SERIES_MAX];
   const tf_indicator_t *indicator;
+  uint32_t              cross; /* of NODE_CROSS: which of the env's */
   double                params[TF_INDICATOR_PARAMS_MAX];
   double                value;
   char                  name[TF_FEATURE_PLAN_NAME_BYTES];

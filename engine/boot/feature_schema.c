@@ -71,6 +71,26 @@ static json_t *peer_object(const tf_feature_peer_t *peer) {
                    peer->wakes);
 }
 
+static json_t *universe_object(const tf_feature_universe_t *u) {
+  json_t *names = json_array();
+  for (uint32_t i = 0; i < u->name_cnt; i++)
+    json_array_append_new(names, json_string(u->instruments[i]));
+  return json_pack("{s:o, s:I, s:i}", "instruments", names, "max_age_ns", (json_int_t)u->max_age_ns,
+                   "books", (int)u->books_ok);
+}
+
+static uint64_t fold_universe(uint64_t hash, const json_t *universe) {
+  const json_t *name;
+  size_t        i;
+  if (!universe) return hash;
+  json_array_foreach(json_object_get(universe, "instruments"), i, name) {
+    const char *text = json_string_value(name);
+    hash             = fold(hash, text ? text : "");
+  }
+  hash = tf_hash_fold(hash, (uint64_t)json_integer_value(json_object_get(universe, "max_age_ns")));
+  return tf_hash_fold(hash, (uint64_t)json_integer_value(json_object_get(universe, "books")));
+}
+
 /* Of the parsed text's own words, so that whoever changes one by hand has to mean it. */
 static void hash_of(const json_t *root, char hex[17]) {
   const json_t *feature, *bar, *peer;
@@ -87,6 +107,7 @@ static void hash_of(const json_t *root, char hex[17]) {
     hash             = fold(fold(hash, name), text ? text : "");
   }
   json_array_foreach(json_object_get(root, "peers"), i, peer) hash = fold_peer(hash, peer);
+  hash = fold_universe(hash, json_object_get(root, "universe"));
   snprintf(hex, 17, "%016llx", (unsigned long long)hash);
 }
 
@@ -111,6 +132,8 @@ tf_err_t tf_feature_schema_text(const tf_feature_plan_t *plan, const tf_bar_spec
       json_array_append_new(peers, peer_object(&plan->peers[i]));
     json_object_set_new(root, "peers", peers);
   }
+  if (root && plan->section_cnt > 0)
+    json_object_set_new(root, "universe", universe_object(&plan->universe));
   if (root) {
     hash_of(root, hex);
     json_object_set_new(root, "hash", json_string(hex));
@@ -178,6 +201,19 @@ static tf_err_t check_peers(const json_t *trained, const tf_feature_plan_t *plan
   return TF_OK;
 }
 
+/* What a model was trained to see placed among one universe is not placed among another. */
+static tf_err_t check_universe(const json_t *trained, const tf_feature_plan_t *plan) {
+  if (!trained) return TF_OK;
+  json_t *here    = universe_object(&plan->universe);
+  bool    is_same = plan->section_cnt > 0 && json_equal(trained, here);
+  json_decref(here);
+  if (is_same) return TF_OK;
+  return TF_ERR(
+      E_MODEL_SCHEMA,
+      "its cs_ features were trained with another universe: instruments, max_age and books "
+      "have to be as they were");
+}
+
 static tf_err_t check_head(const json_t *root) {
   const json_t *version = json_object_get(root, "version");
   const char   *nan     = json_string_value(json_object_get(root, "nan"));
@@ -210,6 +246,7 @@ tf_err_t tf_feature_schema_check(const char *text, const tf_feature_plan_t *plan
   if (!err) err = check_features(json_object_get(root, "features"), plan, places, cnt);
   if (!err) err = check_bars(json_object_get(root, "bars"), bars, bar_cnt);
   if (!err) err = check_peers(json_object_get(root, "peers"), plan);
+  if (!err) err = check_universe(json_object_get(root, "universe"), plan);
   json_decref(root);
   return err;
 }

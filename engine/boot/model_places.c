@@ -1,12 +1,11 @@
 #include "boot/model_places.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
+#include "boot/cache_origin.h"
+#include "boot/cache_report.h"
 #include "boot/serving.h"
 #include "core/clock.h"
 #include "core/error.h"
@@ -83,92 +82,12 @@ static bool is_stopping(tf_model_places_t *p) {
   return stopping;
 }
 
-/* ---- keys: DIR/NAME, or DIR/NAME@VERSION ---- */
-
-/* A symbol as a directory's name: what a venue writes otherwise becomes a dash. */
-static size_t add_name(char *at, size_t cap, const char *name) {
-  size_t cnt = 0;
-  for (; name[cnt] && cnt + 1 < cap; cnt++) {
-    unsigned char c     = (unsigned char)name[cnt];
-    bool          plain = isalnum(c) || c == '_' || (c == '.' && cnt > 0);
-    at[cnt]             = plain ? (char)c : '-';
-  }
-  at[cnt] = '\0';
-  return cnt;
-}
-
 static tf_err_t key_of(const tf_model_places_t *p, const seat_t *s, char key[TF_CACHE_KEY_BYTES]) {
-  const tf_config_model_t *m   = &p->engine->config->models[s->slot->model_idx];
-  const tf_instrument_t   *row = &p->engine->instruments.rows[s->id];
-  size_t                   cnt = 0;
-  for (const char *at = m->registry; *at && cnt + 1 < TF_CACHE_KEY_BYTES;) {
-    size_t symbol = strlen(TF_CONFIG_OF_SYMBOL), name = strlen(TF_CONFIG_OF_INSTRUMENT);
-    if (!strncmp(at, TF_CONFIG_OF_SYMBOL, symbol)) {
-      cnt += add_name(key + cnt, TF_CACHE_KEY_BYTES - cnt, row->symbol);
-      at += symbol;
-    } else if (!strncmp(at, TF_CONFIG_OF_INSTRUMENT, name)) {
-      cnt += add_name(key + cnt, TF_CACHE_KEY_BYTES - cnt, row->name);
-      at += name;
-    } else {
-      key[cnt++] = *at++;
-    }
-  }
-  int left = (int)(TF_CACHE_KEY_BYTES - cnt);
-  if (snprintf(key + cnt, (size_t)left, "/%s", m->name) < left) return TF_OK;
-  return TF_ERR(E_MODEL_VERSION, "%s of %s: a path of more than %u characters", m->name, row->name,
-                TF_CACHE_KEY_BYTES - 1);
+  return tf_cache_origin_key(&p->engine->config->models[s->slot->model_idx],
+                             &p->engine->instruments.rows[s->id], key);
 }
 
-/* ---- the registry, for the cache ---- */
-
-static tf_err_t find_file(void *self, const char *key, tf_cache_file_t *file) {
-  (void)self;
-  char dir[TF_CACHE_KEY_BYTES];
-  snprintf(dir, sizeof dir, "%s", key);
-  char    *name = strrchr(dir, '/'), *version = name ? strchr(name, '@') : NULL;
-  uint32_t number = version ? (uint32_t)strtoul(version + 1, NULL, 10) : 0;
-  if (!name || name == dir)
-    return TF_ERR(E_MODEL_VERSION,
-                  "\"%s\" is no model of a registry; one is as models/BTCUSDT/lstm", key);
-  *name++ = '\0';
-  if (version) *version = '\0';
-  tf_err_t err = tf_models_dir_find(dir, name, number, &file->number);
-  if (err) return err;
-  tf_models_dir_path(dir, name, file->number, file->path);
-  if (tf_models_dir_sha256(file->path, file->sha256_hex) &&
-      strlen(file->sha256_hex) != TF_MODELS_DIR_SHA256_CHARS)
-    return TF_ERR(E_MODEL_PIN, "%s: the .sha256 beside it has no 64 hex digits", file->path);
-  return TF_OK;
-}
-
-static tf_err_t read_open(FILE *in, const char *path, uint64_t bytes_max, uint8_t **bytes,
-                          size_t *bytes_cnt) {
-  struct stat st;
-  if (fstat(fileno(in), &st) != 0 || !S_ISREG(st.st_mode))
-    return TF_ERR(E_FILE_OPEN, "%s: not a file", path);
-  if ((uint64_t)st.st_size > bytes_max)
-    return TF_ERR(E_MODEL_CACHE_FULL, "%s: %lld bytes; model_cache.file_bytes_max is %llu", path,
-                  (long long)st.st_size, (unsigned long long)bytes_max);
-  *bytes_cnt = (size_t)st.st_size;
-  *bytes     = malloc(*bytes_cnt + 1);
-  if (!*bytes) return TF_ERR(E_CORE_NO_MEMORY, "%s: %zu bytes", path, *bytes_cnt);
-  if (fread(*bytes, 1, *bytes_cnt, in) == *bytes_cnt) return TF_OK;
-  free(*bytes);
-  *bytes = NULL;
-  return TF_ERR(E_FILE_DAMAGED, "%s: it changed while it was read", path);
-}
-
-static tf_err_t read_file(void *self, const tf_cache_file_t *file, uint8_t **bytes,
-                          size_t *bytes_cnt) {
-  const tf_model_places_t *p  = self;
-  FILE                    *in = fopen(file->path, "rbe");
-  *bytes                      = NULL;
-  if (!in) return TF_ERR(E_FILE_OPEN, "%s: %s", file->path, strerror(errno));
-  tf_err_t err =
-      read_open(in, file->path, p->engine->config->model_cache.file_bytes_max, bytes, bytes_cnt);
-  fclose(in);
-  return err;
-}
+/* ---- models, for the cache ---- */
 
 static slot_t *slot_of_key(tf_model_places_t *p, const char *key) {
   const char *name = strrchr(key, '/');
@@ -541,25 +460,6 @@ tf_err_t tf_model_places_missed(tf_model_places_t *p, char *text, size_t cap) {
 
 /* ---- the thread ---- */
 
-static void publish_figures(tf_model_places_t *p) {
-  tf_cache_figures_t f;
-  tf_cache_read(p->cache, &f);
-  for (uint32_t i = 0; i < f.level_cnt; i++) {
-    const tf_cache_level_t *l = &f.levels[i];
-    tf_metrics_block_t     *b = p->engine->publish.cache_levels[i];
-    if (!b) continue;
-    tf_metrics_set(b, TF_METRIC_CACHE_HITS, l->hits);
-    tf_metrics_set(b, TF_METRIC_CACHE_MISSES, l->misses);
-    tf_metrics_set(b, TF_METRIC_CACHE_DAMAGED, l->damaged);
-    tf_metrics_set(b, TF_METRIC_CACHE_FAILED, l->failed);
-    tf_metrics_set(b, TF_METRIC_CACHE_PUT, l->put);
-    tf_metrics_set(b, TF_METRIC_CACHE_MODELS, l->entries);
-    tf_metrics_set(b, TF_METRIC_CACHE_BYTES, l->bytes);
-    tf_metrics_set(b, TF_METRIC_CACHE_HIT_NS, l->hit_ns);
-    tf_metrics_set(b, TF_METRIC_CACHE_HIT_NS_MAX, l->hit_ns_max);
-  }
-}
-
 /* With the lock. A replay's lane asks when it wants something; a live one is looked at. */
 static void wait_for_work(tf_model_places_t *p) {
   if (p->engine->options.is_replay) {
@@ -586,7 +486,7 @@ static void *run_thread(void *self) {
       wait_for_work(p);
     pthread_mutex_unlock(&p->lock);
     if (!p->engine->options.is_replay) scan(p);
-    publish_figures(p);
+    tf_cache_report_publish(p->cache, &p->engine->publish);
     pthread_mutex_lock(&p->lock);
   }
   pthread_cond_broadcast(&p->done);
@@ -594,51 +494,8 @@ static void *run_thread(void *self) {
   return NULL;
 }
 
-/* ---- lists ---- */
-
-typedef struct listing {
-  json_t  *rows;
-  uint32_t at, from;
-} listing_t;
-
-static void list_row(void *self, const tf_cache_row_t *row) {
-  listing_t *l  = self;
-  uint32_t   at = l->at++;
-  if (at < l->from || at >= l->from + TF_MODEL_PLACES_PAGE) return;
-  json_array_append_new(l->rows,
-                        json_pack("{ss ss sI sI sI sI sb}", "key", row->key, "level", row->level,
-                                  "version", (json_int_t)row->number, "holders",
-                                  (json_int_t)row->holders, "bytes", (json_int_t)row->bytes,
-                                  "takes", (json_int_t)row->takes, "pinned", (int)row->is_pinned));
-}
-
-static json_t *list_levels(const tf_cache_figures_t *f) {
-  json_t *list = json_array();
-  for (uint32_t i = 0; i < f->level_cnt; i++) {
-    const tf_cache_level_t *l = &f->levels[i];
-    json_array_append_new(list,
-                          json_pack("{ss sI sI sI sI sI sI sI sf sf}", "level", l->name, "hits",
-                                    (json_int_t)l->hits, "misses", (json_int_t)l->misses, "damaged",
-                                    (json_int_t)l->damaged, "failed", (json_int_t)l->failed, "put",
-                                    (json_int_t)l->put, "models", (json_int_t)l->entries, "bytes",
-                                    (json_int_t)l->bytes, "hit_ms_mean",
-                                    l->hits ? (double)l->hit_ns / (double)l->hits * 1e-6 : 0.0,
-                                    "hit_ms_max", (double)l->hit_ns_max * 1e-6));
-  }
-  return list;
-}
-
 json_t *tf_model_places_list(tf_model_places_t *p, uint32_t from) {
-  tf_cache_figures_t f;
-  listing_t          l = {.rows = json_array(), .from = from};
-  tf_cache_read(p->cache, &f);
-  tf_cache_each(p->cache, list_row, &l);
-  bool more = l.at > from + TF_MODEL_PLACES_PAGE;
-  return json_pack("{so so so sI sI sI sI}", "models", l.rows, "next",
-                   more ? json_integer((json_int_t)from + TF_MODEL_PLACES_PAGE) : json_null(),
-                   "levels", list_levels(&f), "takes", (json_int_t)f.takes, "refused",
-                   (json_int_t)f.refused, "evicted", (json_int_t)f.evicted, "replaced",
-                   (json_int_t)f.replaced);
+  return tf_cache_report_list(p->cache, from);
 }
 
 /* ---- lifetime ---- */
@@ -667,7 +524,7 @@ static tf_err_t make_cache(tf_model_places_t *p) {
                    .file_bytes_max       = c->file_bytes_max,
                    .ttl_ns               = c->ttl_ns,
                    .now_ns               = tf_clock_monotonic_ns,
-                   .origin               = {p, find_file,  read_file   },
+                   .origin               = tf_cache_origin(c),
                    .maker                = {p, make_model, unmake_model}
   };
   if (e->options.is_replay) cache.ttl_ns = 0; /* its events say which version serves when */

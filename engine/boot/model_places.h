@@ -43,9 +43,7 @@ void tf_model_places_fini(tf_model_places_t *places); /* accepts NULL */
 tf_err_t tf_model_places_request(tf_model_places_t *places, tf_model_cache_verb_t verb,
                                  const char *key);
 
-#define TF_MODEL_PLACES_PAGE 500u /* keys in one list */
-
-/* {models: [..], next, levels: [..], takes, ..}: the keys from the from-th on; next is null at the end. */
+/* As tf_cache_report_list. */
 json_t *tf_model_places_list(tf_model_places_t *places, uint32_t from);
 
 /* As tf_model_server_missed. */

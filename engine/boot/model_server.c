@@ -4,11 +4,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "boot/control_request.h"
 #include "boot/serving.h"
 #include "boot/snapshot.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/models_dir.h"
+#include "serve/trial.h"
 
 #define LOOK_NS (200 * TF_NS_PER_US) /* between looks at what the lane has done */
 #define WATCH_NS                                                                                   \
@@ -30,7 +32,7 @@ typedef struct slot {
   bool                is_wanted; /* request is to be worked on */
   tf_model_request_t  request;
   uint64_t            swaps, refused, rollbacks; /* rollbacks: by the server itself */
-  uint64_t            canary_share;              /* of what is beside; 0: it serves nobody */
+  tf_canary_share_t   share;                     /* of what is beside; cnt 0: it serves nobody */
   bool                is_watched;                /* the version that serves was swapped in */
   uint64_t            refusals_before;           /* of answers, when it was */
   tf_err_t            refusal, verdict;          /* verdict: why its canary is being ended */
@@ -142,7 +144,7 @@ static bool offer(tf_model_server_t *server, slot_t *s, uint64_t word) {
 }
 
 static tf_err_t publish(const tf_model_server_t *server, const slot_t *s, uint64_t command,
-                        uint64_t share) {
+                        tf_canary_share_t share) {
   const tf_version_t *v     = row_of(s, s->beside);
   tf_event_t          event = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
   uint64_t            ingest_seq;
@@ -156,21 +158,21 @@ static tf_err_t publish(const tf_model_server_t *server, const slot_t *s, uint64
   return server->publisher.publish(server->publisher.self, &event, &ingest_seq);
 }
 
-/* What is beside serves a share of the instruments from an event on; 0: none. */
-static tf_err_t set_canary(tf_model_server_t *server, slot_t *s, uint64_t share) {
+/* What is beside serves a share from an event on; of cnt 0: nothing. */
+static tf_err_t set_canary(tf_model_server_t *server, slot_t *s, tf_canary_share_t share) {
   tf_err_t err = publish(server, s, TF_CONTROL_CANARY, share);
   if (err && err != E_CONTROL_TIMEOUT) return err; /* that one is queued and will be obeyed */
   /* until then what is beside may not be taken away */
-  (void)wait_for(server, &s->swap->trying, share ? s->beside : 0);
+  (void)wait_for(server, &s->swap->trying, share.cnt ? s->beside : 0);
   pthread_mutex_lock(&server->lock);
-  s->canary_share = share;
+  s->share = share;
   pthread_mutex_unlock(&server->lock);
   return TF_OK;
 }
 
 static bool take_back(tf_model_server_t *server, slot_t *s) {
   if (!s->beside) return true;
-  if (s->canary_share > 0 && set_canary(server, s, 0)) return false;
+  if (s->share.cnt > 0 && set_canary(server, s, (tf_canary_share_t){0})) return false;
   tf_store_release(&s->swap->offered, 0); /* pairs with: tf_swap_prepare */
   if (!wait_for(server, &s->swap->taken, 0)) return false;
   s->beside = 0;
@@ -195,33 +197,18 @@ static tf_shadow_t read_shadow(const slot_t *s) {
   return read;
 }
 
-static uint64_t mean_distance(const tf_shadow_t *w) {
-  return w->answers ? w->distance_sum / w->answers : 0;
+static tf_trial_rules_t rules_of(const tf_model_server_t *server, const slot_t *s) {
+  const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
+  return (tf_trial_rules_t){config->shadow_min, config->divergence_max_ppm,
+                            config->rollback_refused, config->canary_late_max};
 }
 
 /* May what stands beside serve? */
 static tf_err_t check_shadow(const tf_model_server_t *server, const slot_t *s) {
-  const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
-  const tf_shadow_t        w      = read_shadow(s);
-  uint64_t                 number = row_of(s, s->beside)->number, ticks = w.answers + w.refused;
-  if (ticks < config->shadow_min)
-    return TF_ERR(E_MODEL_DIVERGED,
-                  "%s: version %llu has answered %llu ticks beside the one that serves, %u are "
-                  "wanted: swap again later",
-                  config->name, (unsigned long long)number, (unsigned long long)ticks,
-                  config->shadow_min);
-  if (!config->divergence_max_ppm) return TF_OK;
-  if (w.refused > 0)
-    return TF_ERR(E_MODEL_DIVERGED,
-                  "%s: %llu answers of version %llu were not finite, not valid or crossed",
-                  config->name, (unsigned long long)w.refused, (unsigned long long)number);
-  if (mean_distance(&w) > config->divergence_max_ppm)
-    return TF_ERR(
-        E_MODEL_DIVERGED,
-        "%s: the scores of version %llu are %llu millionths off on average, %u are allowed",
-        config->name, (unsigned long long)number, (unsigned long long)mean_distance(&w),
-        config->divergence_max_ppm);
-  return TF_OK;
+  const tf_trial_rules_t rules  = rules_of(server, s);
+  const tf_shadow_t      shadow = read_shadow(s);
+  return tf_trial_check_shadow(&rules, &shadow, server->engine->config->models[s->model_idx].name,
+                               row_of(s, s->beside)->number);
 }
 
 static tf_canary_t read_canary(const slot_t *s) {
@@ -233,34 +220,20 @@ static tf_canary_t read_canary(const slot_t *s) {
 }
 
 /* May it go on serving its share? */
-static tf_err_t judge_canary(const tf_config_model_t *config, const slot_t *s) {
-  const tf_canary_t c      = read_canary(s);
-  const tf_shadow_t w      = read_shadow(s);
-  uint64_t          number = row_of(s, s->beside)->number, mean = mean_distance(&w);
-  if (config->rollback_refused && c.refused >= config->rollback_refused)
-    return TF_ERR(E_MODEL_DIVERGED,
-                  "%s: %llu answers of the canary, version %llu, were not finite, not valid or "
-                  "crossed",
-                  config->name, (unsigned long long)c.refused, (unsigned long long)number);
-  if (config->canary_late_max && c.late >= config->canary_late_max)
-    return TF_ERR(E_MODEL_DIVERGED,
-                  "%s: %llu answers of the canary, version %llu, came later than the budget",
-                  config->name, (unsigned long long)c.late, (unsigned long long)number);
-  if (config->divergence_max_ppm && w.answers >= config->shadow_min &&
-      mean > config->divergence_max_ppm)
-    return TF_ERR(E_MODEL_DIVERGED,
-                  "%s: the scores of the canary, version %llu, are %llu millionths off on average, "
-                  "%u are allowed",
-                  config->name, (unsigned long long)number, (unsigned long long)mean,
-                  config->divergence_max_ppm);
-  return TF_OK;
+static tf_err_t check_canary(const tf_model_server_t *server, const slot_t *s) {
+  const tf_trial_rules_t rules  = rules_of(server, s);
+  const tf_shadow_t      shadow = read_shadow(s);
+  const tf_canary_t      canary = read_canary(s);
+  return tf_trial_check_canary(&rules, &shadow, &canary,
+                               server->engine->config->models[s->model_idx].name,
+                               row_of(s, s->beside)->number);
 }
 
 /* With the lock held. A canary that does not do is to serve nobody any more; its refusal says why. */
 static void watch_canary(tf_model_server_t *server, slot_t *s) {
   const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
-  if (s->canary_share == 0 || s->is_wanted || s->state != CANARY) return;
-  tf_err_t err = judge_canary(config, s);
+  if (s->share.cnt == 0 || s->is_wanted || s->state != CANARY) return;
+  tf_err_t err = check_canary(server, s);
   if (!err) return;
   s->request   = (tf_model_request_t){.verb = TF_MODEL_ABORT};
   s->is_wanted = true;
@@ -289,7 +262,7 @@ static void watch(tf_model_server_t *server, slot_t *s) {
 
 static bool is_watching(const tf_model_server_t *server) {
   for (uint32_t i = 0; i < server->slot_cnt; i++)
-    if (server->slots[i].is_watched || server->slots[i].canary_share > 0) return true;
+    if (server->slots[i].is_watched || server->slots[i].share.cnt > 0) return true;
   return false;
 }
 
@@ -303,14 +276,14 @@ static void set_state(tf_model_server_t *server, slot_t *s, state_t state) {
 
 static tf_err_t let_serve(tf_model_server_t *server, slot_t *s) {
   set_state(server, s, SWAPPING);
-  tf_err_t err = publish(server, s, TF_CONTROL_SWAP, 0);
+  tf_err_t err = publish(server, s, TF_CONTROL_SWAP, (tf_canary_share_t){0});
   if (err && err != E_CONTROL_TIMEOUT) return err; /* that one is queued and will be obeyed */
   if (!wait_for(server, &s->swap->serving, s->beside)) return TF_OK;
   pthread_mutex_lock(&server->lock);
-  s->previous     = s->serving;
-  s->serving      = s->beside;
-  s->beside       = 0;
-  s->canary_share = 0;
+  s->previous = s->serving;
+  s->serving  = s->beside;
+  s->beside   = 0;
+  s->share    = (tf_canary_share_t){0};
   s->swaps++;
   s->refusals_before = refusals(server, s);
   s->is_watched      = s->request.verb != TF_MODEL_ROLLBACK &&
@@ -350,8 +323,10 @@ static tf_err_t begin_canary(tf_model_server_t *server, slot_t *s, const tf_mode
   const tf_config_model_t *config = &server->engine->config->models[s->model_idx];
   tf_err_t                 err    = r->is_resumed ? TF_OK : check_shadow(server, s);
   if (err || is_stopping(server)) return err;
-  return set_canary(server, s,
-                    r->share ? r->share : config->canary_share * (TF_CANARY_SHARES / 100));
+  tf_canary_share_t share = r->share;
+  if (!share.cnt) share.cnt = config->canary_share * (TF_CANARY_SHARES / 100);
+  if (share.by == TF_SHARE_BY_CNT) share.by = (uint32_t)config->canary_share_by;
+  return set_canary(server, s, share);
 }
 
 /* What was on trial when the snapshot was taken is again, once it is prepared: an event as the first time. */
@@ -359,12 +334,12 @@ static void resume_canary(const tf_engine_t *e, slot_t *s) {
   const char                *name = e->config->models[s->model_idx].name;
   const tf_snapshot_model_t *was =
       tf_snapshot_find_model(e->options.snapshot, e->options.snapshot_bytes, name);
-  if (!was || was->canary_share == 0 || was->canary_share >= TF_CANARY_SHARES ||
+  if (!was || was->share.cnt == 0 || was->share.cnt >= TF_CANARY_SHARES ||
       e->versions[s->model_idx] != was->version || e->options.is_replay)
     return;
   s->request   = (tf_model_request_t){.verb       = TF_MODEL_CANARY,
                                       .version    = (uint32_t)was->canary_version,
-                                      .share      = (uint32_t)was->canary_share,
+                                      .share      = was->share,
                                       .is_resumed = true};
   s->is_wanted = true;
   s->state     = LOADING;
@@ -375,7 +350,7 @@ static tf_err_t obey(tf_model_server_t *server, slot_t *s, const tf_model_reques
   tf_err_t err = TF_OK;
   switch (r->verb) {
   case TF_MODEL_DROP: (void)take_back(server, s); return TF_OK;
-  case TF_MODEL_ABORT: return set_canary(server, s, 0);
+  case TF_MODEL_ABORT: return set_canary(server, s, (tf_canary_share_t){0});
   case TF_MODEL_PROMOTE: break;
   default: err = bring_beside(server, s, r);
   }
@@ -393,12 +368,11 @@ static void work_on(tf_model_server_t *server, slot_t *s) {
     tf_log(TF_LOG_WARN, "model_refused", "model=%s code=%s text=\"%s\" serving=%llu", r.model,
            tf_error_name(err), tf_error_text(), (unsigned long long)v->number);
   else
-    tf_log(TF_LOG_NOTICE, "model", "model=%s serving=%llu sha256=%.12s beside=%llu share=%llu",
+    tf_log(TF_LOG_NOTICE, "model", "model=%s serving=%llu sha256=%.12s beside=%llu share=%u",
            r.model, (unsigned long long)v->number, v->model->sha256_hex,
-           (unsigned long long)(s->beside ? row_of(s, s->beside)->number : 0),
-           (unsigned long long)s->canary_share);
+           (unsigned long long)(s->beside ? row_of(s, s->beside)->number : 0), s->share.cnt);
   pthread_mutex_lock(&server->lock);
-  s->state       = s->canary_share ? CANARY : s->beside ? READY : IDLE;
+  s->state       = s->share.cnt ? CANARY : s->beside ? READY : IDLE;
   bool is_ruling = !err && s->verdict; /* the server's own doing: its text stands already */
   s->refusal     = is_ruling ? s->verdict : err;
   s->verdict     = TF_OK;
@@ -533,7 +507,7 @@ tf_err_t tf_model_server_request(tf_model_server_t *server, const tf_model_reque
   else if (request->verb == TF_MODEL_ROLLBACK && !s->previous)
     err = TF_ERR(E_CONTROL_REQUEST, "model %s: no version served before this one", request->model);
   else if ((request->verb == TF_MODEL_PROMOTE || request->verb == TF_MODEL_ABORT) &&
-           s->canary_share == 0)
+           s->share.cnt == 0)
     err = TF_ERR(E_CONTROL_REQUEST, "model %s: no version is a canary", request->model);
   if (!err) {
     s->request   = *request;
@@ -553,14 +527,15 @@ static json_t *shadow_json(const slot_t *s) {
   const tf_shadow_t w = read_shadow(s);
   return json_pack("{sI sI sI sf sf}", "answers", (json_int_t)w.answers, "refused",
                    (json_int_t)w.refused, "other_sign", (json_int_t)w.signs, "divergence_mean",
-                   (double)mean_distance(&w) * 1e-6, "divergence_max",
+                   (double)tf_trial_mean_distance(&w) * 1e-6, "divergence_max",
                    (double)w.distance_max * 1e-6);
 }
 
 static json_t *canary_json(const slot_t *s) {
   const tf_canary_t c = read_canary(s);
-  return json_pack("{sf sI sI sI}", "share", (double)s->canary_share * (100.0 / TF_CANARY_SHARES),
-                   "answers", (json_int_t)c.answers, "refused", (json_int_t)c.refused, "late",
+  return json_pack("{sf ss sI sI sI}", "share", (double)s->share.cnt * (100.0 / TF_CANARY_SHARES),
+                   "share_by", tf_control_share_names[s->share.by], "answers",
+                   (json_int_t)c.answers, "refused", (json_int_t)c.refused, "late",
                    (json_int_t)c.late);
 }
 
@@ -583,7 +558,7 @@ json_t *tf_model_server_list(tf_model_server_t *server) {
     json_object_set_new(row, "refused", json_integer((json_int_t)s->refused));
     json_object_set_new(row, "rollbacks", json_integer((json_int_t)s->rollbacks));
     if (ready && s->beside) json_object_set_new(row, "shadow", shadow_json(s));
-    if (s->canary_share > 0) json_object_set_new(row, "canary", canary_json(s));
+    if (s->share.cnt > 0) json_object_set_new(row, "canary", canary_json(s));
     if (s->refusal) {
       json_object_set_new(row, "refusal", json_string(tf_error_name(s->refusal)));
       json_object_set_new(row, "refusal_text", json_string(s->refusal_text));

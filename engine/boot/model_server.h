@@ -16,8 +16,8 @@
  * and seen by no rule. After a swap the server watches: rollback_refused answers that post-processing refused, and what
  * served before serves again.
  *
- * A canary is a version that stands beside and serves a share of the instruments, always the same by their names. What serves the others
- * takes these instruments' rows too, so it serves again at once when that is over. The server ends it by itself when its scores are
+ * A canary is a version that stands beside and serves a share: of the instruments, always the same by their names, or of the ticks, by
+ * their ingest_seq. What serves the others takes these ticks' rows too, so it serves again at once when that is over. The server ends it by itself when its scores are
  * further off than divergence_max after shadow_min ticks, when rollback_refused of its answers were refused, or
  * canary_late_max came later than the budget. Each change is an event.
  *
@@ -34,18 +34,18 @@ typedef enum tf_model_verb {
   TF_MODEL_SWAP,     /* the same, then let it serve */
   TF_MODEL_ROLLBACK, /* what served before serves again */
   TF_MODEL_DROP,     /* what stands beside is let go */
-  TF_MODEL_CANARY,   /* as LOAD; then it serves a share of the instruments */
+  TF_MODEL_CANARY,   /* as LOAD; then it serves a share */
   TF_MODEL_PROMOTE,  /* the canary serves them all */
   TF_MODEL_ABORT,    /* it serves none any more, and stands beside */
 } tf_model_verb_t;
 
 typedef struct tf_model_request {
-  tf_model_verb_t verb;
-  char            model[32];
-  uint32_t        version;    /* LOAD, SWAP, CANARY; 0: the newest */
-  uint32_t        share;      /* CANARY: of TF_CANARY_SHARES; 0: the config's */
-  char            sha256[65]; /* "": none is asked for */
-  bool            is_resumed; /* CANARY: one that a snapshot tells of; it was judged already */
+  tf_model_verb_t   verb;
+  char              model[32];
+  uint32_t          version;    /* LOAD, SWAP, CANARY; 0: the newest */
+  tf_canary_share_t share;      /* CANARY: cnt 0, by TF_SHARE_BY_CNT: the config's */
+  char              sha256[65]; /* "": none is asked for */
+  bool              is_resumed; /* CANARY: one that a snapshot tells of; it was judged already */
 } tf_model_request_t;
 
 typedef struct tf_model_server tf_model_server_t;

@@ -21,10 +21,14 @@ static bool is_of_feed(const tf_config_feed_t *feed, const char *instrument) {
 }
 
 /* A config with feeds brings its peers by one of them, into this process: it has the one lane. */
-static tf_err_t check_brought(const tf_config_t *c, const tf_feature_peer_t *peer) {
+static bool is_brought(const tf_config_t *c, const char *instrument) {
   for (uint32_t i = 0; i < c->feed_cnt; i++)
-    if (is_of_feed(&c->feeds[i], peer->instrument)) return TF_OK;
-  if (c->feed_cnt == 0) return TF_OK;
+    if (is_of_feed(&c->feeds[i], instrument)) return true;
+  return c->feed_cnt == 0;
+}
+
+static tf_err_t check_peer(const tf_config_t *c, const tf_feature_peer_t *peer) {
+  if (is_brought(c, peer->instrument)) return TF_OK;
   return TF_ERR(
       E_CONFIG_VALUE,
       "%s: features read \"%s\" of %s, which no feed of this config brings: a process has one "
@@ -68,8 +72,33 @@ tf_err_t tf_peer_config_list(const tf_config_t *c,
   return TF_OK;
 }
 
+tf_err_t tf_peer_config_universe(const tf_config_t *c, tf_feature_universe_t *universe) {
+  const tf_config_universe_t *row = &c->universe;
+  char                        where[256];
+  for (uint32_t i = 0; i < row->instruments.item_cnt; i++) {
+    const char *name = row->instruments.items[i];
+    bool        is   = tf_feature_compile_is_instrument(name);
+    if (is && is_brought(c, name)) continue;
+    tf_config_where(c, "universe.instruments", where, sizeof where);
+    if (is)
+      return TF_ERR(E_CONFIG_VALUE, "%s: found \"%s\", which no feed of this config brings", where,
+                    name);
+    return TF_ERR(
+        E_CONFIG_VALUE,
+        "%s: found \"%s\", expected SYMBOL.VENUE such as ETHUSDT.BINANCE-SPOT, *.VENUE for "
+        "all instruments there, or [\"*\"] for all of the config",
+        where, name);
+  }
+  *universe = (tf_feature_universe_t){.instruments = row->instruments.items,
+                                      .name_cnt    = row->instruments.item_cnt,
+                                      .books_ok    = row->books,
+                                      .max_age_ns  = row->max_age_ns ? row->max_age_ns
+                                                                     : TF_FEATURE_AGE_NS_MAX};
+  return TF_OK;
+}
+
 tf_err_t tf_peer_config_check(const tf_config_t *c, const tf_feature_plan_t *plan) {
   tf_err_t err = TF_OK;
-  for (uint32_t i = 0; i < plan->peer_cnt && !err; i++) err = check_brought(c, &plan->peers[i]);
+  for (uint32_t i = 0; i < plan->peer_cnt && !err; i++) err = check_peer(c, &plan->peers[i]);
   return err;
 }

@@ -190,7 +190,7 @@ static void publish_beside(tf_metrics_block_t *b, const tf_compute_model_t *m) {
   tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_SIGNS, s->shadow.signs);
   tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_DISTANCE, s->shadow.distance_sum);
   tf_metrics_set(b, TF_METRIC_MODEL_SHADOW_DISTANCE_MAX, s->shadow.distance_max);
-  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_SHARE, m->canary ? m->canary_share : 0);
+  tf_metrics_set(b, TF_METRIC_MODEL_CANARY_SHARE, m->canary ? m->share.cnt : 0);
   tf_metrics_set(b, TF_METRIC_MODEL_CANARY_ANSWERS, s->canary.answers);
   tf_metrics_set(b, TF_METRIC_MODEL_CANARY_REFUSED, s->canary.refused);
   tf_metrics_set(b, TF_METRIC_MODEL_CANARY_LATE, s->canary.late);

@@ -221,7 +221,7 @@ static void note_models(const tf_engine_t *e, tf_snapshot_model_t *rows) {
     rows[i].version        = m->main->number;
     rows[i].hash           = m->main->model->hash;
     rows[i].canary_version = m->canary ? m->canary->number : 0;
-    rows[i].canary_share   = m->canary ? m->canary_share : 0;
+    if (m->canary) rows[i].share = m->share;
   }
 }
 
@@ -364,6 +364,7 @@ tf_err_t tf_snapshot_warm(tf_engine_t *e, tf_source_t *source, uint64_t *event_c
   lane->buffer.bar_counts                                   = (tf_bar_counts_t){0};
   lane->decide.halted                                       = false;
   for (uint32_t i = 0; i < lane->instrument_cap; i++) forget_market(&lane->instruments[i]);
+  tf_universe_clear(&lane->universe);
   *event_cnt = w.event_cnt;
   return n == TF_SOURCE_DONE ? TF_OK : n;
 }

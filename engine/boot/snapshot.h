@@ -19,11 +19,12 @@
 
 /* What served of a registry's model, and what was on trial beside it. */
 typedef struct tf_snapshot_model {
-  char     name[32]; /* "": no model of a registry stood here */
-  uint64_t version;
-  uint64_t canary_version, canary_share; /* 0: none was */
-  uint32_t hash;                         /* of the version's file */
-  uint32_t reserved;
+  char              name[32]; /* "": no model of a registry stood here */
+  uint64_t          version;
+  uint64_t          canary_version; /* 0: none was */
+  tf_canary_share_t share;
+  uint32_t          hash; /* of the version's file */
+  uint32_t          reserved;
 } tf_snapshot_model_t;
 
 typedef struct tf_snapshot_head {

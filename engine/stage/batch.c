@@ -7,6 +7,14 @@ static uint32_t size_class(uint32_t cnt) { return 31u - (uint32_t)__builtin_clz(
 TF_STATIC_ASSERT(UINT32_C(1) << (TF_BATCH_SIZES - 1) == TF_MODEL_ROWS_MAX,
                  "the last class is that of the largest batch");
 
+/* What windows that were stepped together do for ticks to come. */
+static void advance(tf_lane_t *lane, const tf_batch_tick_t *t) {
+  const bool sampled = t->hops.buffered != 0;
+  uint64_t   begin   = sampled ? tf_clock_ticks() : 0;
+  if (tf_compute_advance(&lane->compute, t->in) && sampled)
+    tf_hist_record(&lane->hists[TF_HOP_DEFERRED], tf_clock_ticks_to_ns(tf_clock_ticks() - begin));
+}
+
 void tf_batch_answer(tf_lane_t *lane) {
   tf_tick_batch_t            *b = lane->batch;
   const tf_lane_instrument_t *instruments[TF_MODEL_ROWS_MAX];
@@ -24,6 +32,7 @@ void tf_batch_answer(tf_lane_t *lane) {
     tf_hist_record(&lane->hists[TF_HOP_QUEUE], tf_clock_ticks_to_ns(waited));
   }
   tf_compute_take_up(&lane->compute, TF_COMPUTE_NO_SLOT, 0);
+  for (uint32_t i = 0; i < cnt; i++) advance(lane, &b->ticks[i]);
   b->cnt = 0;
   b->counts.ticks += cnt;
   b->counts.sizes[size_class(cnt)]++;

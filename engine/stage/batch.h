@@ -10,7 +10,7 @@
  *
  * Answering goes tick by tick in the order of their events, and only the product was made beforehand: decisions leave in
  * ingest_seq order, and every bit of them is what it would be without (ADR 0030). So a batch is in no capture, and a replay is
- * free to make others.
+ * free to make others. What windows do for ticks to come waits until the last decision of the batch has left.
  *
  * Owner and only writer: the lane. Cost of a tick: a copy of its event and two clock reads. */
 #ifndef TF_STAGE_BATCH_H

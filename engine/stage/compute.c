@@ -67,9 +67,11 @@ static tf_skip_t gather_other(const tf_compute_t *compute, tf_compute_model_t *m
 static bool answer(const tf_compute_t *compute, tf_compute_model_t *m, void *window) {
   const tf_model_t *model = m->active->model;
   if (TF_UNLIKELY(is_together(compute, m))) {
-    const tf_compute_rows_t *t = m->together;
-    memcpy(m->out, t->outs + t->places[compute->slot] * model->output_cnt,
-           model->output_cnt * sizeof *m->out);
+    const tf_compute_rows_t *t     = m->together;
+    const uint32_t           place = t->places[compute->slot];
+    m->has_deferred                = window != NULL;
+    if (!t->answered[place]) return false;
+    memcpy(m->out, t->outs + place * model->output_cnt, model->output_cnt * sizeof *m->out);
     return true;
   }
   if (!window) {
@@ -300,22 +302,26 @@ static uint64_t refused_by(const tf_post_counts_t *c) {
   return c->not_finite + c->out_of_range + c->crossed_refused;
 }
 
-bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share) {
-  return tf_hash_fold(tf_hash_text(instrument), model_idx) % TF_CANARY_SHARES < share;
+bool tf_compute_is_in_share(tf_canary_share_t share, const char *instrument, uint64_t ingest_seq,
+                            uint32_t model_idx) {
+  uint64_t who = share.by == TF_SHARE_BY_TICKS ? tf_hash_fold(TF_HASH_SEED, ingest_seq)
+                                               : tf_hash_text(instrument);
+  return tf_hash_fold(who, model_idx) % TF_CANARY_SHARES < share.cnt;
 }
 
 static const tf_version_t *choose(const tf_compute_t *compute, const tf_compute_model_t *m,
-                                  uint32_t instrument_id) {
-  if (m->owns) return m->owns[instrument_id].active;
-  bool is_tried = m->canary && tf_compute_is_in_share(compute->names[instrument_id].name, m->idx,
-                                                      m->canary_share);
+                                  const tf_lane_instrument_t *in) {
+  if (m->owns) return m->owns[in->id].active;
+  bool is_tried = m->canary && tf_compute_is_in_share(m->share, compute->names[in->id].name,
+                                                      in->market.event->ingest_seq, m->idx);
   return is_tried ? m->canary : m->main;
 }
 
-/* A model that does not serve all instruments alike: from here on it is this one's. */
-TF_COLD static void turn_to(tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id) {
-  const tf_version_t *v = choose(compute, m, instrument_id);
-  if (m->owns) m->swap = m->owns[instrument_id].swap;
+/* A model that does not serve all ticks alike: from here on it is as this one wants it. */
+TF_COLD static void turn_to(tf_compute_t *compute, tf_compute_model_t *m,
+                            const tf_lane_instrument_t *in) {
+  const tf_version_t *v = choose(compute, m, in);
+  if (m->owns) m->swap = m->owns[in->id].swap;
   if (v == m->active) return;
   m->active = v;
   tf_compute_settle_hashes(compute);
@@ -339,10 +345,10 @@ TF_COLD static void note_base(tf_compute_model_t *m) {
   m->counts.fallback++;
 }
 
-/* Of a model that does not serve all instruments alike. */
+/* Of a model that does not serve all ticks alike. */
 TF_COLD static bool ask_in_turn(tf_compute_t *compute, tf_compute_model_t *m,
                                 const tf_lane_instrument_t *in, uint32_t good) {
-  turn_to(compute, m, in->id);
+  turn_to(compute, m, in);
   uint64_t late = m->counts.late, refused = refused_by(&m->counts.post);
   bool     is_good = ask(compute, m, in, tf_version_window(m->active, in->id), good);
   if (m->owns) {
@@ -373,13 +379,34 @@ uint32_t tf_compute_models(tf_compute_t *compute, const tf_lane_instrument_t *in
   return good;
 }
 
+/* The first cnt rows of a batch, of the instruments ids. */
+static void multiply(const tf_version_t *v, tf_compute_rows_t *t, const uint32_t *ids,
+                     uint32_t cnt) {
+  const tf_model_t *model = v->model;
+  const uint32_t    width = model->input_cnt, out_cnt = model->output_cnt;
+  void             *windows[TF_MODEL_ROWS_MAX];
+  memset(t->answered, 1, cnt * sizeof *t->answered);
+  for (uint32_t r = 0; r < cnt; r++) windows[r] = tf_version_window(v, ids[r]);
+  if (windows[0] && v->many_scratch)
+    model->step_many(model, windows, v->many_scratch, t->rows, cnt, t->outs, t->answered);
+  else if (v->many_scratch)
+    model->run_many(model, v->many_scratch, t->rows, cnt, t->outs);
+  else
+    for (uint32_t r = 0; r < cnt; r++) {
+      float *out = t->outs + r * out_cnt;
+      if (windows[r])
+        t->answered[r] = model->step(model, windows[r], v->scratch, t->rows + r * width, out);
+      else
+        model->run(model, v->scratch, t->rows + r * width, out);
+    }
+}
+
 /* A row that is held is gathered too, since a registry's other version wants it, but behind those that are multiplied. */
 static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
                     uint32_t cnt) {
-  tf_compute_rows_t  *t     = m->together;
-  const tf_version_t *v     = m->active;
-  const uint32_t      width = v->model->input_cnt, out_cnt = v->model->output_cnt;
-  uint32_t            asked = 0, held_at = cnt;
+  tf_compute_rows_t *t     = m->together;
+  const uint32_t     width = m->active->model->input_cnt;
+  uint32_t           ids[TF_MODEL_ROWS_MAX], asked = 0, held_at = cnt;
   t->is_made = !is_turning(m); /* else another version may serve each of them */
   if (!t->is_made) return;
   for (uint32_t i = 0; i < cnt; i++) {
@@ -387,16 +414,13 @@ static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *in
     uint32_t place = held ? held_at - 1 : asked;
     bool     good  = gather(m, instruments[i]->row, t->rows + place * width);
     t->places[i]   = good ? (uint8_t)place : TF_COMPUTE_NO_ROW;
+    ids[place]     = instruments[i]->id;
     asked += good && !held;
     held_at -= good && held;
   }
   if (asked == 0) return;
   uint64_t begin = m->budget_ticks ? tf_clock_ticks() : 0;
-  if (v->many_scratch)
-    v->model->run_many(v->model, v->many_scratch, t->rows, asked, t->outs);
-  else
-    for (uint32_t r = 0; r < asked; r++)
-      v->model->run(v->model, v->scratch, t->rows + r * width, t->outs + r * out_cnt);
+  multiply(m->active, t, ids, asked);
   t->product_ticks = m->budget_ticks ? tf_clock_ticks() - begin : 0;
   t->share_ticks   = t->product_ticks / asked;
 }
@@ -433,7 +457,7 @@ static bool prepare_own(tf_compute_model_t *m) {
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) {
   bool any = false;
   for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
-    if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in->id);
+    if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in);
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
     if (TF_UNLIKELY(m->owes_row)) {
@@ -444,9 +468,21 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
     if (m->swap) any |= follow(m, in->id);
     if (TF_UNLIKELY(m->owns != NULL)) any |= prepare_own(m);
     if (!m->has_deferred) continue;
-    model->advance(model, state, m->active->scratch);
     m->has_deferred = false;
-    any             = true;
+    if (is_together(compute, m)) continue; /* tf_compute_advance, behind the batch's decisions */
+    model->advance(model, state, m->active->scratch);
+    any = true;
+  }
+  return any;
+}
+
+bool tf_compute_advance(tf_compute_t *compute, const tf_lane_instrument_t *in) {
+  bool any = false;
+  for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
+    if (!m->together || !m->together->is_made || !m->active->windows) continue;
+    const tf_model_t *model = m->active->model;
+    model->advance(model, tf_version_window(m->active, in->id), m->active->scratch);
+    any = true;
   }
   return any;
 }

@@ -123,11 +123,12 @@ typedef struct tf_compute_fetch {
 
 /* The rows of a model that answers several ticks at once (stage/batch.h), by slot: the tick's place in the batch. */
 typedef struct tf_compute_rows {
-  float   *rows, *outs;               /* (cap, input_cnt), (cap, output_cnt) */
-  uint8_t  places[TF_MODEL_ROWS_MAX]; /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
-  bool     is_made;                   /* of the batch in hand */
-  uint64_t share_ticks;               /* an answer's part of the time that the product took */
-  uint64_t product_ticks;             /* all of it */
+  float   *rows, *outs;                 /* (cap, input_cnt), (cap, output_cnt) */
+  uint8_t  places[TF_MODEL_ROWS_MAX];   /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
+  bool     answered[TF_MODEL_ROWS_MAX]; /* by row; false: its window is not full */
+  bool     is_made;                     /* of the batch in hand */
+  uint64_t share_ticks;                 /* an answer's part of the time that the product took */
+  uint64_t product_ticks;               /* all of it */
 } tf_compute_rows_t;
 
 #define TF_COMPUTE_NO_ROW  UINT8_MAX
@@ -137,9 +138,9 @@ typedef struct tf_compute_model {
   struct tf_compute_model *next; /* in the order of answering; NULL: the last */
   const tf_version_t      *main; /* what serves: first, or a row of swap's */
   const tf_version_t  *active; /* what serves the instrument in hand: main, its own or the canary */
-  const tf_version_t  *canary; /* what serves canary_share of the instruments; NULL: none */
-  uint64_t             canary_share; /* of TF_CANARY_SHARES */
-  uint32_t             idx;          /* among the compute stage's models: the config's */
+  const tf_version_t  *canary; /* what serves the share; NULL: none */
+  tf_canary_share_t    share;
+  uint32_t             idx;      /* among the compute stage's models: the config's */
   uint32_t             hash;     /* of the answers: active's file and, of a chain, what it reads */
   bool                 is_other; /* its row takes more than places of the feature row */
   uint32_t            *feature_idx; /* (input_cnt) of the plan's row */
@@ -268,9 +269,13 @@ TF_INLINE void tf_compute_take_up(tf_compute_t *compute, uint32_t slot, uint64_t
   compute->waited_ticks = waited_ticks;
 }
 
-/* Advances the windows that took the tick's row. After the decision has left. False where no model
- * had anything to do. */
+/* Advances the windows that took the tick's row, but for those of a batch (tf_compute_advance). After the decision has left. False
+ * where no model had anything to do. */
 bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in);
+
+/* Of a tick of a batch: advances the windows that were stepped together, once the decisions of all of the batch have left. False where no
+ * model has any. */
+bool tf_compute_advance(tf_compute_t *compute, const tf_lane_instrument_t *in);
 
 /* A little of what an offered version wants done, while there is no tick. False: there is nothing. */
 bool tf_compute_idle(tf_compute_t *compute);
@@ -293,7 +298,8 @@ void tf_compute_order(tf_compute_t *compute, const uint32_t *order, const uint8_
 /* Makes the model that was added last one that can be swapped; number: its own. */
 tf_err_t tf_compute_add_swap(tf_compute_t *compute, uint64_t number, uint32_t instrument_cnt,
                              tf_arena_t *arena);
-/* Models of single rows that read features alone answer up to cap ticks at once. After all were added. */
+/* Models that read features alone, of single rows or over windows that can be stepped together, answer up to cap ticks at once. After
+ * all were added. */
 tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena);
 /* Of the arena, for one model. */
 size_t tf_compute_rows_bytes(const tf_model_t *model, uint32_t cap);
@@ -321,11 +327,13 @@ bool tf_compute_answer(tf_compute_t *compute, const tf_event_t *event,
 /* An event's: another version of model idx serves from here on. */
 void tf_compute_swap(tf_compute_t *compute, const tf_event_t *event);
 
-/* An event's: the version beside serves a share of the instruments from here on, always the same ones by their names; share 0:
- * none any more. What served them before takes their rows too, and serves again when that is over. */
+/* An event's: the version beside serves a share from here on, of the instruments or of the ticks; of cnt 0: nothing any more. What
+ * served before takes those ticks' rows too, and serves again when that is over. */
 void tf_compute_canary(tf_compute_t *compute, const tf_event_t *event);
 
-/* Is the instrument of that name among a canary's share of model idx? */
-bool tf_compute_is_in_share(const char *instrument, uint32_t model_idx, uint64_t share);
+/* Is a tick of that instrument and ingest_seq among a canary's share of model idx? By the instrument's name alone, always the same
+ * ones; or by the tick's number alone. */
+bool tf_compute_is_in_share(tf_canary_share_t share, const char *instrument, uint64_t ingest_seq,
+                            uint32_t model_idx);
 
 #endif

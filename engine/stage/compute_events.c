@@ -37,16 +37,16 @@ void tf_compute_canary(tf_compute_t *compute, const tf_event_t *e) {
   uint32_t            idx = e->u.model.model_idx;
   tf_compute_model_t *m   = idx < compute->model_cnt ? &compute->models[idx] : NULL;
   const tf_version_t *v   = NULL;
-  if (m && !m->owns && m->swap && e->u.model.share > 0) {
+  if (m && !m->owns && m->swap && e->u.model.share.cnt > 0) {
     v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
     if (!v && m->fetch.fetch && m->fetch.fetch(m->fetch.self, e))
       v = tf_swap_try(m->swap, e->u.model.version, e->u.model.hash);
   }
-  compute->swaps_failed += !v && e->u.model.share > 0;
-  if (!m || m->owns || (!v && e->u.model.share > 0)) return;
-  m->canary       = v;
-  m->canary_share = e->u.model.share;
-  m->active       = m->main;
+  compute->swaps_failed += !v && e->u.model.share.cnt > 0;
+  if (!m || m->owns || (!v && e->u.model.share.cnt > 0)) return;
+  m->canary = v;
+  m->share  = e->u.model.share;
+  m->active = m->main;
   tf_compute_settle_hashes(compute);
   if (!m->swap) return;
   /* relaxed: the lane's own word */

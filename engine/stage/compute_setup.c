@@ -83,11 +83,14 @@ static tf_err_t add_rows(tf_compute_model_t *m, uint32_t cap, tf_arena_t *arena)
   return TF_OK;
 }
 
+static bool is_many(const tf_model_t *model) {
+  return model->window > 1 ? model->step_many != NULL : model->run_many != NULL;
+}
+
 tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena) {
   compute->slot = TF_COMPUTE_NO_SLOT;
   for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
-    if (m->link_cnt > 0 || m->first.windows || m->foreign || m->owns || !m->first.model->run_many)
-      continue;
+    if (m->link_cnt > 0 || m->foreign || m->owns || !is_many(m->first.model)) continue;
     tf_err_t err = add_rows(m, cap, arena);
     if (err) return err;
   }

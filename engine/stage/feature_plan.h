@@ -39,12 +39,16 @@
  * a peer is read where it lies, as of that instrument's last tick, by the lane that owns both. market->peers says whose
  * memory that is, and whether it is good: else the value is NaN.
  *
+ * Sections. What crosses (tf/cross.h) read of all instruments is the lane's, not an instrument's: market->seat says where. A
+ * tick puts its own value there before the first cross over that series reads it (ADR 0039).
+ *
  * This file runs on a lane: no allocation, no failure, no log. One writer: the instrument's lane. */
 #ifndef TF_STAGE_FEATURE_PLAN_H
 #define TF_STAGE_FEATURE_PLAN_H
 
 #include <string.h>
 
+#include "tf/cross.h"
 #include "tf/indicator.h"
 #include "tf/vector.h"
 
@@ -123,11 +127,32 @@ typedef struct tf_feature_peer_value {
   uint32_t peer;
 } tf_feature_peer_value_t;
 
+/* Whose values sections hold. What a config's universe: says; names borrowed. */
+#define TF_FEATURE_UNIVERSE_NAMES_MAX 256
+
+typedef struct tf_feature_universe {
+  const char *const *instruments; /* SYMBOL.VENUE, *.VENUE; name_cnt 0: all of the lane */
+  uint32_t           name_cnt;
+  uint32_t           books_ok;   /* a bit for each tf_book_state_t */
+  uint64_t           max_age_ns; /* at most TF_FEATURE_AGE_NS_MAX */
+} tf_feature_universe_t;
+
+/* What the slot `in` holds takes its place in a section, and what is read off it there becomes slot `out`. */
+typedef struct tf_feature_cross {
+  uint16_t in, out;
+  uint16_t section;
+  uint8_t  value; /* of the plan's cross_values */
+  uint8_t  member_min;
+  bool     puts; /* the first of its section on a tick */
+  double   params[TF_CROSS_PARAMS_MAX];
+} tf_feature_cross_t;
+
 typedef enum tf_feature_work {
   TF_FEATURE_WORK_CALLS, /* steps that are indicators of one series: most are */
   TF_FEATURE_WORK_STEPS,
   TF_FEATURE_WORK_HISTORIES,
   TF_FEATURE_WORK_PEERS,
+  TF_FEATURE_WORK_CROSSES,
   TF_FEATURE_WORK_VECTORS
 } tf_feature_work_t;
 
@@ -141,6 +166,8 @@ typedef tf_indicator_result_t (*tf_feature_update_t)(void *state, const tf_indic
                                                      double *out);
 typedef tf_indicator_result_t (*tf_feature_peek_t)(const void                 *state,
                                                    const tf_indicator_input_t *in, double *out);
+typedef double (*tf_feature_cross_value_t)(const void *section, uint32_t member,
+                                           const double *params);
 typedef void (*tf_feature_vectors_t)(const tf_vector_t *vectors, uint32_t cnt, double *mem);
 
 typedef struct tf_feature_list {
@@ -188,20 +215,23 @@ typedef struct tf_feature_name {
 typedef struct tf_feature_plan {
   tf_feature_list_t tick_market; /* market indicators, at each tick */
   tf_feature_list_t tick_peers;  /* those that read peers; in[0] is their first, in[1] how many */
-  const tf_feature_run_t        *tick_runs; /* series and arithmetic at each tick, by level */
-  const tf_feature_step_t       *tick_steps;
-  const tf_feature_history_t    *histories;
-  const tf_vector_t             *vectors;
-  const uint16_t                *row_slots;   /* feature_cnt: where each feature's value is */
-  const tf_feature_update_t     *updates;     /* what steps call */
-  const tf_feature_peek_t       *peeks;       /* what steps of the op PEEK call */
-  const tf_feature_vectors_t    *vector_runs; /* what vectors are advanced by, here */
-  tf_feature_list_t              on_trade, on_quote, on_book, on_peer;
-  const tf_feature_peer_value_t *peer_values;
-  tf_feature_bar_t              *bars;
-  uint32_t                       bar_cnt;
-  uint32_t                       peeked_bars; /* a bit for each that has open_fields */
-  uint32_t                       tick_run_cnt, tick_step_cnt, history_cnt, vector_cnt;
+  const tf_feature_run_t         *tick_runs; /* series and arithmetic at each tick, by level */
+  const tf_feature_step_t        *tick_steps;
+  const tf_feature_history_t     *histories;
+  const tf_vector_t              *vectors;
+  const uint16_t                 *row_slots;   /* feature_cnt: where each feature's value is */
+  const tf_feature_update_t      *updates;     /* what steps call */
+  const tf_feature_peek_t        *peeks;       /* what steps of the op PEEK call */
+  const tf_feature_vectors_t     *vector_runs; /* what vectors are advanced by, here */
+  tf_feature_list_t               on_trade, on_quote, on_book, on_peer;
+  const tf_feature_peer_value_t  *peer_values;
+  const tf_feature_cross_t       *crosses;
+  const tf_feature_cross_value_t *cross_values; /* what crosses call */
+  const tf_cross_table_t         *cross_table;  /* how sections are kept; NULL: there are none */
+  tf_feature_bar_t               *bars;
+  uint32_t                        bar_cnt;
+  uint32_t                        peeked_bars; /* a bit for each that has open_fields */
+  uint32_t                        tick_run_cnt, tick_step_cnt, history_cnt, vector_cnt;
   uint32_t feature_cnt; /* of a row: the listed, then those that only rules read */
   uint32_t listed_cnt;  /* the features of the config: a model's inputs */
   uint32_t slot_cnt;
@@ -211,6 +241,9 @@ typedef struct tf_feature_plan {
   /* cold */
   const tf_feature_peer_t  *peers; /* those that some feature reads */
   uint32_t                  peer_cnt;
+  const uint32_t           *section_reads; /* (section_cnt) TF_SECTION_*, of all crosses over it */
+  uint32_t                  section_cnt;
+  tf_feature_universe_t     universe;
   const tf_feature_start_t *starts;
   uint32_t                  start_cnt;
   tf_feature_name_t        *names; /* feature_cnt */
@@ -335,8 +368,27 @@ static inline void tf_feature_plan_peer_values_(const tf_feature_peer_value_t *v
   }
 }
 
+/* What stands where among all instruments. */
+static inline void tf_feature_plan_crosses_(const tf_feature_plan_t  *plan,
+                                            const tf_feature_cross_t *crosses, uint32_t cnt,
+                                            const tf_seat_t *seat, double *mem) {
+  const tf_cross_table_t *table = plan->cross_table;
+  for (const tf_feature_cross_t *c = crosses, *end = c + cnt; c != end; c++) {
+    double y = __builtin_nan("");
+    if (TF_LIKELY(seat)) {
+      void  *section = seat->sections + c->section * seat->section_bytes;
+      double x       = seat->is_fit ? mem[c->in] : y;
+      if (c->puts) table->section_put(section, seat->member, x);
+      bool is_member = __builtin_fabs(x) <= TF_VECTOR_MAGNITUDE_MAX; /* as section_put has it */
+      if (is_member && table->section_member_cnt(section) >= c->member_min)
+        y = plan->cross_values[c->value](section, seat->member, c->params);
+    }
+    mem[c->out] = __builtin_isfinite(y) ? y : __builtin_nan("");
+  }
+}
+
 static inline void tf_feature_plan_runs_(const tf_feature_plan_t *plan, void *mem,
-                                         const tf_peer_t *peers) {
+                                         const tf_market_t *market) {
   for (const tf_feature_run_t *r = plan->tick_runs, *end = r + plan->tick_run_cnt; r != end; r++) {
     switch (r->work) {
     case TF_FEATURE_WORK_CALLS:
@@ -349,7 +401,10 @@ static inline void tf_feature_plan_runs_(const tf_feature_plan_t *plan, void *me
       tf_feature_plan_histories_(plan->histories + r->first, r->cnt, mem);
       break;
     case TF_FEATURE_WORK_PEERS:
-      tf_feature_plan_peer_values_(plan->peer_values + r->first, r->cnt, peers, mem);
+      tf_feature_plan_peer_values_(plan->peer_values + r->first, r->cnt, market->peers, mem);
+      break;
+    case TF_FEATURE_WORK_CROSSES:
+      tf_feature_plan_crosses_(plan, plan->crosses + r->first, r->cnt, market->seat, mem);
       break;
     default: plan->vector_runs[r->kind](plan->vectors + r->first, r->cnt, mem); break;
     }
@@ -470,7 +525,7 @@ static inline bool tf_feature_plan_on_tick(const tf_feature_plan_t *plan, void *
     tf_feature_plan_call_(updates, s, mem, &in);
   }
   if (TF_UNLIKELY(plan->tick_peers.cnt)) tf_feature_plan_tick_peers_(plan, mem, &in);
-  tf_feature_plan_runs_(plan, mem, market->peers);
+  tf_feature_plan_runs_(plan, mem, market);
   tf_feature_plan_count_(plan, mem, 0);
   return tf_feature_plan_read(plan, mem, row);
 }

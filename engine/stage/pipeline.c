@@ -82,6 +82,7 @@ TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
   in->is_live = true;
   in->is_low  = is_low(lane, lane->low_cnt ? lane->names[in->id].name : "");
   tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
+  tf_universe_meet(&lane->universe, lane->names, in);
 }
 
 /* Once, on the event that completes a message. */
@@ -92,6 +93,7 @@ static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *h
     hops->buffered    = tf_clock_ticks();
   }
   if (TF_UNLIKELY(!in->is_live)) on_first_tick(lane, in);
+  if (TF_UNLIKELY(in->market.seat)) tf_universe_look(&lane->universe, in);
   if (TF_UNLIKELY(in->peers)) tf_peers_look(lane->compute.plan, in, in->market.now_ns);
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();

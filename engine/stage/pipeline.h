@@ -13,6 +13,7 @@
 #include "stage/decide.h"
 #include "stage/emit.h"
 #include "stage/peers.h"
+#include "stage/universe.h"
 
 typedef enum tf_hop {
   TF_HOP_DECODE,
@@ -51,6 +52,7 @@ typedef struct tf_lane {
   tf_lane_instrument_t  *instruments; /* (instruments_max) */
   const tf_instrument_t *names;       /* the table's rows, for binding peers */
   tf_lane_instrument_t  *met;         /* chain of those that are bound */
+  tf_universe_t          universe;
   uint32_t               instrument_cap;
   uint32_t               sample_every; /* hops inside the tick are measured on every Nth tick */
   uint32_t               sample_left;

@@ -74,7 +74,13 @@
   X(E_RUNTIME_LIBRARY, -1301, "a runtime's library cannot be loaded, or is of another version")    \
   X(E_RUNTIME_MODEL, -1302, "a runtime refuses a model, or the model is not what was declared")    \
   X(E_RUNTIME_SERVER, -1303, "a model server answers otherwise than its protocol says")            \
-  X(E_RUNTIME_MISSING, -1304, "this build has no such runtime")
+  X(E_RUNTIME_MISSING, -1304, "this build has no such runtime")                                    \
+  X(E_GPU_DRIVER, -1401, "there is no GPU driver, or one too old for this worker")                 \
+  X(E_GPU_NO_DEVICE, -1402, "there is no such GPU, or none that this process may see")             \
+  X(E_GPU_MEMORY, -1403, "a GPU has not the memory that a model wants")                            \
+  X(E_GPU_DEVICE, -1404, "a GPU failed, and this process cannot use it any more")                  \
+  X(E_GPU_COPY, -1405, "what a GPU holds is not what was copied to it")                            \
+  X(E_GPU_HANG, -1406, "a GPU's kernel does not go on, or does not end")
 
 typedef int tf_err_t; /* 0 or one of tf_err_codes_t */
 

@@ -33,11 +33,23 @@ typedef enum tf_event_command {
   TF_CONTROL_ANSWER   = 7, /* a part of what another runtime answered to a tick (u.answer) */
   TF_CONTROL_MISS     = 8, /* it did not, in time or at all (u.answer) */
   TF_CONTROL_RUNTIME  = 9, /* whether a model's runtime is asked from here on (u.runtime) */
-  TF_CONTROL_CANARY   = 10, /* a version serves a share of the instruments from here on (u.model) */
+  TF_CONTROL_CANARY   = 10, /* a version serves a share from here on (u.model) */
   TF_CONTROL_CNT
 } tf_event_command_t;
 
 #define TF_CANARY_SHARES 10000 /* a canary's share is so many of these */
+
+/* What a canary's share is a share of. In the stream: never renumbered. */
+typedef enum tf_share_by {
+  TF_SHARE_BY_INSTRUMENTS, /* always the same ones, by a hash of their names */
+  TF_SHARE_BY_TICKS,       /* of every instrument, by a hash of their ingest_seq */
+  TF_SHARE_BY_CNT
+} tf_share_by_t;
+
+typedef struct tf_canary_share {
+  uint32_t cnt; /* of TF_CANARY_SHARES */
+  uint32_t by;  /* tf_share_by_t */
+} tf_canary_share_t;
 
 /* Flags. SIDE is the aggressor of a trade and the side of a level: set = SELL / ask. */
 #define TF_FLAG_LAST     0x01u /* last event of its message for its instrument: this is the tick */
@@ -150,8 +162,8 @@ typedef struct tf_event {
       uint32_t hash;      /* SWAP: of the version (tf_model_t.hash) */
       uint64_t version;   /* SWAP: its number in the registry */
       union {
-        uint64_t until_ns; /* PAUSE: of the market's receive time */
-        uint64_t share;    /* CANARY: of TF_CANARY_SHARES; 0: it is over */
+        uint64_t          until_ns; /* PAUSE: of the market's receive time */
+        tf_canary_share_t share;    /* CANARY: a cnt of 0: it is over */
       };
     } model;
     struct {

@@ -41,6 +41,7 @@
 #define TF_MAILBOX_VALUES_MAX     1024u /* of a row or an answer */
 #define TF_MAILBOX_INSTRUMENT_MAX (1u << 20)
 #define TF_MAILBOX_TEXT_BYTES     256u
+#define TF_MAILBOX_PATH_BYTES     1024u
 
 typedef struct TF_ALIGNED(16) tf_packet {
   uint32_t words[3];
@@ -69,6 +70,31 @@ typedef enum tf_mailbox_status {
 #define TF_MAILBOX_RESET (1u << 8) /* the instrument's window begins with this row */
 #define TF_MAILBOX_QUIET (1u << 9) /* no answer is wanted of this row */
 
+/* What a worker knows of its device, brought up to date every half second; each word by itself, by the worker, relaxed.
+ * All bits set: not to be had here. */
+#define TF_MAILBOX_UNKNOWN UINT64_MAX
+typedef struct tf_mailbox_device {
+  uint64_t updated_ns; /* CLOCK_MONOTONIC; 0: never, this worker tells nothing */
+  uint64_t compute_busy_pct, memory_busy_pct;
+  uint64_t memory_used_bytes, memory_bytes; /* all processes' */
+  uint64_t compute_clock_mhz, memory_clock_mhz;
+  uint64_t temperature_c;
+  uint64_t power_mw;
+  uint64_t xid_cnt;                   /* the driver's critical errors since the worker began */
+  uint64_t xid_last;                  /* which; 0: none */
+  uint64_t model_bytes, window_bytes; /* of the device's memory: both slots; states, scratch */
+  char     name[64];                  /* NUL-terminated, written before SERVING */
+  uint8_t  reserved[TF_LINE_PAIR_BYTES - 40];
+} tf_mailbox_device_t;
+
+TF_STATIC_ASSERT(sizeof(tf_mailbox_device_t) == 2 * TF_LINE_PAIR_BYTES,
+                 "layout is a public format");
+
+/* Another model of the same shapes, while one serves: the engine writes next_model and counts next_cnt up; the worker
+ * loads it beside the one that serves, checks it, takes it up between two requests, and says so by next_done = next_cnt,
+ * with next_failure 0 and model_hash_now the new one's; else next_failure and next_text say why the old one goes on.
+ * Windows begin anew: rows are BEHIND until the lane has sent what it keeps. One at a time. */
+
 typedef struct tf_mailbox {
   /* written once, before the worker is started */
   uint64_t magic; /* last to be written */
@@ -85,20 +111,31 @@ typedef struct tf_mailbox {
   /* written by the engine */
   uint64_t stop;           /* not 0: end in order */
   uint64_t engine_beat_ns; /* CLOCK_MONOTONIC: an old one, and the worker ends by itself */
-  uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 16];
+  uint64_t next_cnt;       /* models asked for, with release behind next_model */
+  uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 24];
   /* written by the worker */
-  uint64_t worker_beat_ns;                       /* CLOCK_MONOTONIC */
-  uint32_t state;                                /* tf_mailbox_state_t, with release behind text */
-  uint32_t failure;                              /* tf_err_t as a word, of FAILED */
-  uint64_t answered, overtaken, behind, refused; /* rows; overtaken: requests */
-  uint8_t  reserved_2[TF_LINE_PAIR_BYTES - 48];
-  char     text[TF_MAILBOX_TEXT_BYTES]; /* by the worker: what FAILED, NUL-terminated */
-  uint8_t  reserved_3[TF_MAILBOX_HEADER_BYTES - 3 * TF_LINE_PAIR_BYTES - TF_MAILBOX_TEXT_BYTES];
+  uint64_t            worker_beat_ns; /* CLOCK_MONOTONIC */
+  uint32_t            state;          /* tf_mailbox_state_t, with release behind text */
+  uint32_t            failure;        /* tf_err_t as a word, of FAILED */
+  uint64_t            answered, overtaken, behind, refused; /* rows; overtaken: requests */
+  uint64_t            next_done; /* with release behind next_failure, next_text, model_hash_now */
+  uint32_t            next_failure;   /* tf_err_t as a word; 0: it serves */
+  uint32_t            model_hash_now; /* of the model that answers; 0: the first one, model_hash */
+  uint8_t             reserved_2[TF_LINE_PAIR_BYTES - 64];
+  char                text[TF_MAILBOX_TEXT_BYTES]; /* by the worker: what FAILED, NUL-terminated */
+  char                next_text[TF_MAILBOX_TEXT_BYTES];  /* by the worker, likewise */
+  char                next_model[TF_MAILBOX_PATH_BYTES]; /* by the engine: a file, NUL-terminated */
+  tf_mailbox_device_t device;                            /* by the worker */
+  uint8_t reserved_3[TF_MAILBOX_HEADER_BYTES - 3 * TF_LINE_PAIR_BYTES - 2 * TF_MAILBOX_TEXT_BYTES -
+                     TF_MAILBOX_PATH_BYTES - 2 * TF_LINE_PAIR_BYTES];
 } tf_mailbox_t;
 
 TF_STATIC_ASSERT(sizeof(tf_mailbox_t) == TF_MAILBOX_HEADER_BYTES, "layout is a public format");
 TF_STATIC_ASSERT(offsetof(tf_mailbox_t, stop) == TF_LINE_PAIR_BYTES, "one pair a writer");
 TF_STATIC_ASSERT(offsetof(tf_mailbox_t, worker_beat_ns) == 2 * TF_LINE_PAIR_BYTES,
+                 "one pair a writer");
+TF_STATIC_ASSERT(offsetof(tf_mailbox_t, next_model) % TF_LINE_PAIR_BYTES == 0 &&
+                     offsetof(tf_mailbox_t, device) % TF_LINE_PAIR_BYTES == 0,
                  "one pair a writer");
 
 /* Packets of a row and of an answer. */

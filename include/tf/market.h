@@ -124,6 +124,9 @@ typedef struct tf_market {
 
   /* The other instruments that the features read, in the plan's order; NULL where they read none. */
   const tf_peer_t *peers;
+
+  /* Its place among the instruments of the lane (tf/cross.h); NULL where it is not of the universe, or nobody asks. */
+  const struct tf_seat *seat;
 } tf_market_t;
 
 #endif

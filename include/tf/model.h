@@ -9,7 +9,7 @@
 #define TF_MODEL_INPUTS_MAX         1024
 #define TF_MODEL_OUTPUTS_MAX        256 /* a row for another model; 32 steps ahead are 96 at most */
 #define TF_MODEL_FEATURE_NAME_BYTES 64
-#define TF_MODEL_ROWS_MAX           64 /* that run_many takes at once */
+#define TF_MODEL_ROWS_MAX           64 /* that run_many and step_many take at once */
 
 /* What weights and rows are multiplied in; fp16 rounds weights alone. Sums, states and activations are float throughout. */
 typedef enum tf_precision {
@@ -54,6 +54,12 @@ struct tf_model {
   void (*reset)(const tf_model_t *model, void *state);
   bool (*step)(const tf_model_t *model, void *state, void *scratch, const float *row, float *out);
   void (*advance)(const tf_model_t *model, void *state, void *scratch);
+
+  /* The timed path of cnt windows at once (1 .. TF_MODEL_ROWS_MAX, each of another instrument): row i goes into states[i].
+   * The bits and states of cnt steps, for less, as run_many; answered[i] is what step i would return, and where it is true its
+   * outputs are at out + i * output_cnt. many_scratch_bytes of scratch. NULL: one by one. */
+  void (*step_many)(const tf_model_t *model, void *const *states, void *scratch, const float *rows,
+                    uint32_t cnt, float *out, bool *answered);
 
   /* Of a model of two lanes: does what step has ordered, on a second thread that calls it over and over; how many jobs that were.
    * step does without where it is not called. Then one thread at a time may call step. NULL: a model of one lane. */

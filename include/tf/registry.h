@@ -3,6 +3,7 @@
 #ifndef TF_REGISTRY_H
 #define TF_REGISTRY_H
 
+#include "tf/cross.h"
 #include "tf/feed.h"
 #include "tf/indicator.h"
 #include "tf/model.h"
@@ -18,6 +19,7 @@ typedef struct tf_registry {
   const tf_indicator_t *const   *indicators;
   const tf_policy_t *const      *policies;
   const tf_vector_kind_t *const *vectors;
+  const tf_cross_table_t        *crosses;
   const tf_runtime_t *const     *runtimes;
   const tf_model_loader_t       *models;
   const tf_model_store_t *const *stores; /* below the cache of models */

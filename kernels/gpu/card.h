@@ -3,6 +3,7 @@
  * parts are found by offsets. What it is made of, each kind of program says in its own header.
  *
  *   card_*.c     graph -> program; plain C, no CUDA, tested everywhere
+ *   loop.h       what a launch is: its shared memory, scratch and threads
  *   loop.cuh     the persistent loop: mailbox, windows by number, answers, abort; the same for each kind
  *   KIND.cuh     the kind's step and advance, as device functions
  *   *.cu         the kernels themselves, and their launch: where nvcc is
@@ -48,16 +49,16 @@ TF_INLINE const uint8_t *tf_card_image(const tf_card_program_t *program) {
   return (const uint8_t *)(program + 1);
 }
 
-/* About a second, where blocks answer one another within microseconds. */
+/* Where blocks answer one another within microseconds: one that takes this many polls does not come any more. */
 #define TF_CARD_POLLS_MAX (1u << 22)
 
-/* What a kernel is started with: addresses as the device sees them. */
+/* What a kernel is started with: addresses as the device sees them. States, numbers and scratch are zeroed before each launch. */
 typedef struct tf_card_args {
   const tf_card_program_t *slots[2]; /* two models of the same shapes; which one, control says */
   uint8_t                 *states;   /* (instruments) state_bytes */
   uint32_t                *numbers;  /* (instruments) rows that its window has seen: tf/mailbox.h */
-  uint8_t                 *scratch;
-  tf_mailbox_view_t        view; /* of the mailbox, which is the host's memory */
+  uint8_t                 *scratch;  /* tf_loop_scratch_bytes (loop.h) */
+  tf_mailbox_view_t        view;     /* of the mailbox, which is the host's memory */
   struct tf_card_control  *control;
   uint32_t                 polls_max; /* of a wait between its own blocks; 0: TF_CARD_POLLS_MAX */
 } tf_card_args_t;
@@ -104,11 +105,11 @@ typedef enum tf_card_step {
 
 /* What a kind is given; loop.cuh has parts of its own before these. */
 typedef struct tf_card_place {
-  uint8_t        *shared;  /* program->shared_bytes of the block's shared memory */
-  uint8_t        *states;  /* (instruments) state_bytes, zeroed once */
-  uint8_t        *scratch; /* program->scratch_bytes of the card's memory, zeroed once */
-  const uint32_t *leave;   /* for tf_wait_of (device.cuh) */
-  uint32_t        polls_max;
+  uint8_t  *shared;  /* program->shared_bytes of the block's shared memory */
+  uint8_t  *states;  /* (instruments) state_bytes, zeroed once */
+  uint8_t  *scratch; /* program->scratch_bytes of the card's memory, zeroed once */
+  uint32_t *leave;   /* for tf_wait_of (device.cuh) */
+  uint32_t  polls_max;
 } tf_card_place_t;
 
 #endif

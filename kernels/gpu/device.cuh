@@ -154,8 +154,7 @@ TF_DEVICE void tf_store_card(uint32_t *p, uint32_t x) {
 }
 /* Between blocks: what a thread (and whom it met at a barrier) wrote before add_release is seen behind an acquire that sees the sum. */
 TF_DEVICE void tf_add_release(uint32_t *p, uint32_t x) {
-  asm volatile("fence.acq_rel.gpu;\n\tred.release.gpu.global.add.u32 [%0], %1;" ::"l"(p), "r"(x)
-               : "memory");
+  asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(p), "r"(x) : "memory");
 }
 TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) {
   uint32_t x;
@@ -306,24 +305,28 @@ TF_DEVICE float tf_warp_max(float x) {
   return x;
 }
 
-/* A wait that ends: by what is waited for, by the word that tells all blocks to leave, or by its bound.
+/* A wait that ends: by what is waited for, by the word that tells all blocks to leave, or by its bound, and then that word is set.
  *   tf_wait_t wait = tf_wait_of(...);
  *   while (!there) if (!tf_wait_on(&wait)) return false; */
 typedef struct tf_wait {
-  const uint32_t *leave; /* in the card's memory; not 0: leave */
-  uint32_t        polls_left;
+  uint32_t *leave; /* in the card's memory; not 0: leave */
+  uint32_t  polls_left;
 } tf_wait_t;
 
 #define TF_WAIT_POLLS_A_LOOK 256u /* at the word */
+#define TF_WAIT_GIVEN_UP     2u   /* what the word becomes */
 
-TF_DEVICE tf_wait_t tf_wait_of(const uint32_t *leave, uint32_t polls_max) {
+TF_DEVICE tf_wait_t tf_wait_of(uint32_t *leave, uint32_t polls_max) {
   tf_wait_t wait = {leave, polls_max};
   return wait;
 }
 TF_DEVICE bool tf_wait_on(tf_wait_t *wait) {
   tf_pause();
-  if (wait->polls_left-- == 0) return false;
-  return wait->polls_left % TF_WAIT_POLLS_A_LOOK || tf_load_card(wait->leave) == 0;
+  if (wait->polls_left == 0) {
+    tf_store_card(wait->leave, TF_WAIT_GIVEN_UP);
+    return false;
+  }
+  return --wait->polls_left % TF_WAIT_POLLS_A_LOOK || tf_load_card(wait->leave) == 0;
 }
 
 #endif

@@ -25,6 +25,11 @@ static bool step(const tf_model_t *model, void *state, void *scratch, const floa
   return tf_window_step(model->plan, state, scratch, row, out);
 }
 
+static void step_many(const tf_model_t *model, void *const *states, void *scratch,
+                      const float *rows, uint32_t cnt, float *out, bool *answered) {
+  tf_window_step_many(model->plan, states, scratch, rows, cnt, out, answered);
+}
+
 static void advance(const tf_model_t *model, void *state, void *scratch) {
   tf_window_advance(model->plan, state, scratch);
 }
@@ -220,6 +225,9 @@ static tf_err_t make_window(const tf_graph_t *graph, const tf_loader_options_t *
   m->reset         = reset;
   m->step          = step;
   m->advance       = advance;
+  if (window->split) return TF_OK; /* a helper's products are of one row each */
+  m->step_many          = step_many;
+  m->many_scratch_bytes = window->many_scratch_bytes;
   return TF_OK;
 }
 

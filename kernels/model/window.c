@@ -30,6 +30,9 @@ static run_t begin(const tf_window_t *w, void *state, void *scratch) {
 /* The place of the window that began with tick. */
 static uint32_t slot_of(const run_t *r, uint64_t tick) { return (uint32_t)(tick % r->w->window); }
 
+/* Of the one that the newest tick completes. */
+static uint32_t completed_slot(const run_t *r) { return slot_of(r, r->head->seen - r->w->window); }
+
 static uint8_t *input_of(const run_t *r, uint64_t tick) {
   return r->state + r->w->inputs_at + slot_of(r, tick) * r->w->input_row_bytes;
 }
@@ -154,18 +157,22 @@ static void catch_up(const run_t *r, uint64_t tick, uint64_t begun) {
   advance_layers(r, tick, slot, 1);
 }
 
-/* The newest tick's row into the ring of inputs. */
-static void take_input(const run_t *r, const float *row) {
+/* The newest tick's row, past what is before the window, into the ring of inputs. True: it completes a window, whose state is that
+ * of its rows but this one. */
+static bool take_input(const run_t *r, const float *row) {
   const tf_window_t *w     = r->w;
+  head_t            *head  = r->head;
   const tf_mat_t    *first = w->layer_cnt ? &w->layers[0].w : &w->parts[0];
-  if (w->before) {
-    float *made = floats_at(r->scratch, w->row_at);
-    tf_execute_row(w->before, r->scratch + w->plan_scratch_at, row, made);
-    row = made;
-  }
-  first->to_row(first, row, input_of(r, r->head->seen));
-  r->head->seen++;
-  r->head->has_shared = false;
+  first->to_row(first, row, input_of(r, head->seen));
+  head->seen++;
+  head->has_shared = false;
+  uint64_t newest = head->seen - 1, missed = head->backlog;
+  if (head->backlog + 1 < w->window) head->backlog++;
+  if (head->seen < w->window) return false;
+  for (uint64_t tick = newest - missed; tick < newest; tick++)
+    catch_up(r, tick, head->seen - w->window);
+  if (missed && w->layer_cnt) make_ready(r, completed_slot(r));
+  return true;
 }
 
 void tf_window_reset(const tf_window_t *w, void *state) {
@@ -175,20 +182,18 @@ void tf_window_reset(const tf_window_t *w, void *state) {
 
 bool tf_window_step(const tf_window_t *w, void *state, void *scratch, const float *row,
                     float *out) {
-  run_t   r    = begin(w, state, scratch);
-  head_t *head = r.head;
-  r.split      = w->split;
-  take_input(&r, row);
-  uint64_t newest = head->seen - 1, missed = head->backlog;
-  if (head->backlog + 1 < w->window) head->backlog++;
-  if (head->seen < w->window) return false;
-
-  uint64_t begun = head->seen - w->window;
-  uint32_t slot  = slot_of(&r, begun);
-  for (uint64_t tick = newest - missed; tick < newest; tick++) catch_up(&r, tick, begun);
+  run_t r = begin(w, state, scratch);
+  r.split = w->split;
+  if (w->before) {
+    float *made = floats_at(r.scratch, w->row_at);
+    tf_execute_row(w->before, r.scratch + w->plan_scratch_at, row, made);
+    row = made;
+  }
+  if (!take_input(&r, row)) return false;
+  uint64_t     newest = r.head->seen - 1;
+  uint32_t     slot   = completed_slot(&r);
   const float *result;
   if (w->layer_cnt) {
-    if (missed) make_ready(&r, slot);
     result = finish_layers(&r, newest, slot);
   } else {
     add_part(&r, newest, slot, w->window - 1);
@@ -199,6 +204,99 @@ bool tf_window_step(const tf_window_t *w, void *state, void *scratch, const floa
   else
     memcpy(out, result, w->output_cnt * sizeof *out);
   return true;
+}
+
+/* ---- several windows at once ---- */
+
+/* Those that the newest rows complete, and scratch of theirs: a row each, one behind the other. */
+typedef struct many {
+  run_t    runs[TF_MODEL_ROWS_MAX];
+  uint32_t places[TF_MODEL_ROWS_MAX]; /* among those that were asked */
+  uint32_t cnt;
+  uint8_t *rows;     /* made ready for the product in hand */
+  float   *products; /* of it */
+  float   *results;  /* of the windows */
+} many_t;
+
+/* W x of a layer's rows. */
+static void multiply_many(const many_t *m, const tf_window_layer_t *l) {
+  l->w.mul(&l->w, m->rows, m->cnt, l->x_bias, 0, m->products, l->gate_floats);
+}
+
+static void finish_layers_many(const tf_window_t *w, many_t *m) {
+  for (uint32_t k = 0; k < m->cnt; k++)
+    memcpy(m->rows + k * w->input_row_bytes, input_of(&m->runs[k], m->runs[k].head->seen - 1),
+           w->input_row_bytes);
+  for (uint32_t i = 0; i < w->layer_cnt; i++) {
+    const tf_window_layer_t *l    = &w->layers[i];
+    const bool               last = i + 1 == w->layer_cnt;
+    multiply_many(m, l);
+    for (uint32_t k = 0; k < m->cnt; k++) {
+      const run_t *r       = &m->runs[k];
+      const float *product = m->products + k * l->gate_floats;
+      uint32_t     slot    = completed_slot(r);
+      float       *h       = floats_at(r->scratch, w->h_at);
+      l->cell(l->units, floats_at(r->state, l->ready_at), product, carry_of(r, l, slot), h);
+      l->u.to_row(&l->u, h, rows_of(r, l, slot));
+      if (last)
+        memcpy(m->results + k * l->units, h, l->units * sizeof *h);
+      else
+        memcpy(m->rows + k * l->u.row_bytes, rows_of(r, l, slot), l->u.row_bytes);
+      if (i > 0) continue;
+      memcpy(floats_at(r->state, w->shared_at), product, l->gate_floats * sizeof *product);
+      r->head->has_shared = true;
+    }
+  }
+}
+
+static void finish_sums_many(const tf_window_t *w, many_t *m, uint32_t result_cnt) {
+  const tf_mat_t *part = &w->parts[w->window - 1];
+  for (uint32_t k = 0; k < m->cnt; k++) {
+    const run_t *r = &m->runs[k];
+    memcpy(m->rows + k * w->input_row_bytes, input_of(r, r->head->seen - 1), w->input_row_bytes);
+    memcpy(m->products + k * w->sum_floats, sum_of(r, completed_slot(r)),
+           w->sum_floats * sizeof(float));
+  }
+  part->mul(part, m->rows, m->cnt, m->products, w->sum_floats, m->products, w->sum_floats);
+  for (uint32_t k = 0; k < m->cnt; k++)
+    memcpy(m->results + k * result_cnt, m->products + k * w->sum_floats,
+           result_cnt * sizeof(float));
+}
+
+void tf_window_step_many(const tf_window_t *w, void *const *states, void *scratch,
+                         const float *rows, uint32_t cnt, float *out, bool *answered) {
+  uint8_t *base   = scratch;
+  size_t   in_cnt = w->input_cnt;
+  many_t   m      = {.cnt      = 0,
+                     .rows     = base + w->many_rows_at,
+                     .products = floats_at(base, w->many_products_at),
+                     .results  = floats_at(base, w->many_results_at)};
+  if (w->before) {
+    float *made = floats_at(base, w->many_made_at);
+    tf_execute_rows(w->before, base + w->many_plan_at, rows, cnt, made);
+    rows   = made;
+    in_cnt = w->before->output_cnt;
+  }
+  for (uint32_t i = 0; i < cnt; i++) {
+    m.runs[m.cnt]   = begin(w, states[i], scratch);
+    m.places[m.cnt] = i;
+    answered[i]     = take_input(&m.runs[m.cnt], rows + i * in_cnt);
+    m.cnt += answered[i];
+  }
+  if (m.cnt == 0) return;
+  if (w->layer_cnt)
+    finish_layers_many(w, &m);
+  else
+    finish_sums_many(w, &m, w->parts[0].out_cnt);
+  const float *outs = m.results;
+  if (w->after) {
+    float *made = floats_at(base, w->many_outs_at);
+    tf_execute_rows(w->after, base + w->many_plan_at, m.results, m.cnt, made);
+    outs = made;
+  }
+  for (uint32_t k = 0; k < m.cnt; k++)
+    memcpy(out + (size_t)m.places[k] * w->output_cnt, outs + (size_t)k * w->output_cnt,
+           w->output_cnt * sizeof *out);
 }
 
 /* All slots take part, the completed window's too: it costs a T-th more, and its state is made anew

@@ -22,6 +22,9 @@
  * (a feature is NaN) breaks the row of ticks that a window stands for: the caller resets, and the next
  * answer comes T good rows later.
  *
+ * Windows of several instruments that tick at one time are stepped together (tf_window_step_many): layer by layer their W x are one
+ * product of matrices, which reads W once.
+ *
  * With a split (tf_window_split) a helper on another core takes a share of a step's products; the deferred work stays the
  * lane's. Then one thread at a time may call step, and another one assist.
  *
@@ -75,6 +78,9 @@ typedef struct tf_window {
   size_t state_bytes;
   size_t scratch_bytes;
   size_t gates_at, products_at, h_at, shared_scratch_at, plan_scratch_at, row_at; /* in scratch */
+  /* step_many's scratch: one step's, then of TF_MODEL_ROWS_MAX of them */
+  size_t many_scratch_bytes;
+  size_t many_rows_at, many_products_at, many_results_at, many_outs_at, many_made_at, many_plan_at;
 
   tf_split_t *split; /* who shares a step's products; NULL: one thread does all */
 
@@ -103,6 +109,10 @@ void tf_window_reset(const tf_window_t *window, void *state);
 bool tf_window_step(const tf_window_t *window, void *state, void *scratch, const float *row,
                     float *out);
 void tf_window_advance(const tf_window_t *window, void *state, void *scratch);
+
+/* As tf/model.h has it; not of a window with a split. */
+void tf_window_step_many(const tf_window_t *window, void *const *states, void *scratch,
+                         const float *rows, uint32_t cnt, float *out, bool *answered);
 
 /* One window from a zero state, row by row: what a step is equal to. state: state_bytes, zeroed once. */
 void tf_window_recompute(const tf_window_t *window, void *state, void *scratch, const float *rows,

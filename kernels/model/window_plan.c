@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "model/block.h"
+#include "model/execute.h"
 #include "model/window.h"
 
 /* Windows that advance together: their gates stay in L1 between the product and the cell. */
@@ -185,6 +186,28 @@ static void place_scratch(tf_window_t *w) {
   w->scratch_bytes     = used ? used : TF_LINE_BYTES;
 }
 
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static void place_many_scratch(tf_window_t *w) {
+  const size_t cnt       = TF_MODEL_ROWS_MAX;
+  size_t       used      = tf_align_up(w->scratch_bytes, TF_LINE_BYTES);
+  size_t       row_bytes = w->input_row_bytes, products = w->sum_floats, results = w->sum_floats;
+  for (uint32_t i = 0; i < w->layer_cnt; i++) {
+    row_bytes = larger(row_bytes, w->layers[i].u.row_bytes);
+    products  = larger(products, w->layers[i].gate_floats);
+    results   = larger(results, tf_align_up(w->layers[i].units, TF_OP_PAD));
+  }
+  size_t plans = w->before ? tf_execute_rows_bytes(w->before) : 0;
+  if (w->after) plans = larger(plans, tf_execute_rows_bytes(w->after));
+  w->many_rows_at     = place(&used, cnt * row_bytes);
+  w->many_products_at = place(&used, cnt * products * sizeof(float));
+  w->many_results_at  = place(&used, cnt * results * sizeof(float));
+  w->many_outs_at     = place(&used, cnt * w->output_cnt * sizeof(float));
+  w->many_made_at     = place(&used, cnt * (w->before ? w->before->output_cnt : 0) * sizeof(float));
+  w->many_plan_at     = place(&used, plans);
+  w->many_scratch_bytes = used;
+}
+
 /* Ops on single rows, from one node up to another; none leaves *plan NULL. They stay in fp32: they are
  * a small part of the time, and scale what may not be rounded before. */
 static tf_err_t plan_rows(const tf_graph_t *g, const tf_window_t *w, uint32_t first, uint32_t end,
@@ -225,6 +248,7 @@ static tf_err_t build(tf_window_t *w, const tf_graph_t *g) {
   if (err) return err;
   place_state(w);
   place_scratch(w);
+  place_many_scratch(w);
   for (int i = 0; i < 2; i++) {
     const tf_plan_t *plan = i ? w->after : w->before;
     if (!plan) continue;

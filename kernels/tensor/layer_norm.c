@@ -1,60 +1,15 @@
-/* Each row along the last axis less its mean, over the root of its variance and reals[0]; then times input 1 and plus
- * input 2, one value each of the row, where they are given. Sums in double, in order, as reduce.h says. Instance and group
- * norms are this over reshaped rows. */
-#include <math.h>
+/* Rows less their mean, over the root of their variance. Instance and group norms are this over reshaped rows. */
+#include "tensor/norm.h"
 
-#include "core/error.h"
-#include "tensor/tensor.h"
-
-static uint32_t width_of(const tf_tensor_use_t *use) {
-  return use->in[0].rank ? use->in[0].dims[use->in[0].rank - 1] : 1;
-}
-
-static tf_err_t shape(tf_tensor_use_t *use) {
-  char text[TF_TENSOR_SHAPE_TEXT_BYTES];
-  use->out = use->in[0];
-  for (uint32_t i = 1; i < use->in_cnt; i++)
-    if (use->in[i].rank != 1 || use->in[i].cnt != width_of(use))
-      return TF_ERR(E_MODEL_SHAPE, "input %u is %s for rows of %u", i,
-                    tf_tensor_shape_text(&use->in[i], text), width_of(use));
-  if (!(use->reals[0] >= 0.0 && use->reals[0] < 1e6))
-    return TF_ERR(E_MODEL_SHAPE, "epsilon %g", use->reals[0]);
-  return TF_OK;
-}
-
-#define NORM(name, T)                                                                              \
-  static void name(const tf_tensor_use_t *use, const T *const *in, T *out, T *scratch) {           \
-    (void)scratch;                                                                                 \
-    const uint32_t width = width_of(use);                                                          \
-    const T       *x     = in[0];                                                                  \
-    for (uint32_t at = 0; at < use->out.cnt; at += width, x += width, out += width) {              \
-      double sum[4] = {0.0, 0.0, 0.0, 0.0}, square[4] = {0.0, 0.0, 0.0, 0.0};                      \
-      for (uint32_t i = 0; i < width; i++) sum[i % 4] += (double)x[i];                             \
-      const double mean = ((sum[0] + sum[1]) + (sum[2] + sum[3])) / (double)width;                 \
-      for (uint32_t i = 0; i < width; i++)                                                         \
-        square[i % 4] += ((double)x[i] - mean) * ((double)x[i] - mean);                            \
-      const double variance = ((square[0] + square[1]) + (square[2] + square[3])) / (double)width; \
-      const double scale    = 1.0 / sqrt(variance + use->reals[0]);                                \
-      for (uint32_t i = 0; i < width; i++) out[i] = (T)(((double)x[i] - mean) * scale);            \
-      if (use->in_cnt > 1)                                                                         \
-        for (uint32_t i = 0; i < width; i++) out[i] *= in[1][i];                                   \
-      if (use->in_cnt > 2)                                                                         \
-        for (uint32_t i = 0; i < width; i++) out[i] += in[2][i];                                   \
-    }                                                                                              \
+/* One for each type, so that neither converts what it need not. */
+#define MEAN_OF_(name, T)                                                                          \
+  TF_INLINE double name(const T *x, uint32_t width) {                                              \
+    double sum[4] = {0.0, 0.0, 0.0, 0.0};                                                          \
+    for (uint32_t i = 0; i < width; i++) sum[i % 4] += (double)x[i];                               \
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) / (double)width;                                \
   }
-NORM(ref, double)
-NORM(run, float)
+MEAN_OF_(mean_of_doubles, double)
+MEAN_OF_(mean_of_floats, float)
+#define MEAN(x, width) _Generic(*(x), double : mean_of_doubles, float : mean_of_floats)(x, width)
 
-static uint64_t flops(const tf_tensor_use_t *use) { return UINT64_C(8) * use->out.cnt; }
-
-const tf_tensor_op_t tf_tensor_layer_norm = {
-    .name     = "layer_norm",
-    .in_min   = 1,
-    .in_max   = 3,
-    .real_cnt = 1,
-    .in_place = true,
-    .shape    = shape,
-    .ref      = ref,
-    .run      = run,
-    .flops    = flops,
-};
+TF_NORM(layer_norm, 3, 8, MEAN)

@@ -214,7 +214,7 @@ const cuda_on_cpu_words_t *cuda_on_cpu_exchange(const uint32_t *words, uint32_t 
   TF_ASSERT(cnt <= CUDA_ON_CPU_EXCHANGE_WORDS);
   warp_t              *w    = &machine->blocks[self->block].warps[self->thread / WARP];
   cuda_on_cpu_words_t *both = w->words[w->turn & 1];
-  memcpy(both[self->thread % WARP], words, cnt * sizeof *words);
+  if (cnt) memcpy(both[self->thread % WARP], words, cnt * sizeof *words);
   if (++w->arrived == WARP) {
     w->arrived = 0;
     w->turn++;

@@ -28,6 +28,42 @@ def make_affine(folder, name, features, weights, bias):
     return out
 
 
+def make_window(folder, name, features, window, outputs, rng, kind="lstm", units=12):
+    """Random weights over a window of rows: an LSTM or GRU layer whose last row goes on, or all rows flattened ("flat"); then outputs = h . w."""
+    onnx, out, width = folder / f"{name}.onnx", folder / f"{name}.safetensors", len(features)
+    gates = {"lstm": 4, "gru": 3, "flat": 0}[kind]
+    tensors, nodes, ends = [], [], "x"
+
+    def weight(label, *shape):
+        tensors.append(numpy_helper.from_array(rng.normal(0, 0.4, shape).astype(numpy.float32), label))
+        return label
+
+    def number(label, value):
+        tensors.append(numpy_helper.from_array(numpy.array(value), label))
+        return label
+
+    if gates:
+        nodes = [helper.make_node("Transpose", ["x"], ["rows"], perm=[1, 0, 2]),
+                 helper.make_node(kind.upper(), ["rows", weight("W", 1, gates * units, width), weight("R", 1, gates * units, units),
+                                                 weight("B", 1, 2 * gates * units)], ["y"], hidden_size=units,
+                                  **({"linear_before_reset": 1} if kind == "gru" else {})),
+                 helper.make_node("Squeeze", ["y", number("axis", [1])], ["out"]),
+                 helper.make_node("Transpose", ["out"], ["batch"], perm=[1, 0, 2]),
+                 helper.make_node("Gather", ["batch", number("last", -1)], ["h"], axis=1)]
+        ends, width = "h", units
+    else:
+        nodes = [helper.make_node("Flatten", ["x"], ["h"])]
+        ends, width = "h", window * width
+    nodes.append(helper.make_node("Gemm", [ends, weight("w", width, outputs), weight("b", outputs)], ["z"]))
+    graph = helper.make_graph(nodes, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, window, len(features)])],
+                              [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, outputs])], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 7
+    onnx.write_bytes(model.SerializeToString())
+    run("model", "import", onnx, "--features", ",".join(features), "--out", out)
+    return out
+
+
 def affine(row, weights, bias):
     return (numpy.array(row, dtype=numpy.float32) @ numpy.array(weights, dtype=numpy.float32)
             + numpy.array(bias, dtype=numpy.float32))

@@ -9,7 +9,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import main, run
-from made_models import decisions_of, make_affine, write_config
+from made_models import decisions_of, make_affine, make_window, write_config, numpy
 
 SYMBOLS = [f"{a}{b}USDT" for a in "ABCDE" for b in "KLMNO"]
 FEATURES = ["last", "ema(last, 8)", "roc(last, 3)"]
@@ -79,6 +79,26 @@ class Batches(unittest.TestCase):
             for name, model in summary["models"].items():
                 self.assertEqual({k: v for k, v in model.items() if k != "late"}, {k: v for k, v in first["models"][name].items() if k != "late"}, (engine, name))
             self.assertEqual(summary["batches"]["ticks"], summary["ticks"], engine)
+
+    def test_windows_are_answered_together_with_the_same_bits(self):
+        rng = numpy.random.default_rng(5)
+        files = {kind: make_window(self.folder, f"w-{kind}", FEATURES, 4, 3, rng, kind) for kind in ("lstm", "gru", "flat")}
+        for precision in ("fp32", "int8"):
+            models = [f"{{name: {kind}, file: {path}, quantiles: sort, precision: {precision}, error_max: 1000000}}" for kind, path in files.items()]
+            models[1] = models[1].replace("}", ", valid: -0.8..0.8}")
+            strategies = [f"{{name: s-{kind}, model: {kind}, buy: 'score > 0', sell: 'score < 0', books: all}}" for kind in files]
+            found = []
+            for engine in ("", ", batch_max: 2", ", batch_max: 64", ", batch_max: 64, max_queue_delay: 1s", f", batch_max: 16, lanes: {SPLIT['three']}"):
+                config = write_config(self.folder, FEATURES, models, strategies, f"{{instruments_max: 40{engine}}}")
+                got, summary = decisions_of(self.folder, self.source, config)
+                counts = {n: {k: v for k, v in m.items() if k != "late"} for n, m in summary["models"].items()}
+                found.append((summary["decisions_hash"], counts, [(d["ingest_seq"], d["score"]) for d in got.values()]))
+                if engine:
+                    self.assertGreater(sum(n for k, n in summary["batches"]["sizes"].items() if int(k) >= 2), 20)
+            self.assertGreater(len(found[0][2]), 2000)
+            self.assertGreater(found[0][1]["gru"]["skipped"]["out_of_range"], 20, "a test that sees refusals")
+            for one in found[1:]:
+                self.assertEqual(one, found[0])
 
     def test_readers_of_another_instrument_and_those_it_wakes_see_what_they_saw(self):
         features = [*FEATURES, "last@lead", "ema(last@lead, 5)"]

@@ -1,6 +1,7 @@
 """A version on trial: it serves a share of the instruments, the same ones always, while the one that serves the others stays
 ready to serve them again; what is not good enough is ended by itself; a replay of the capture decides the same."""
 import pathlib
+import re
 import shutil
 import sys
 import unittest
@@ -21,14 +22,22 @@ def fold(value, word):
     return ((product & MASK) ^ (product >> 64)) ^ ((value << 1 | value >> 63) & MASK)
 
 
+SEED = 0x9e3779b97f4a7c15
+
+
 def place(instrument, model_idx=0):
     """Of 10000: a canary with a greater share serves it (core/hash.h, written anew)."""
-    value, word = 0x9e3779b97f4a7c15, 0
+    value, word = SEED, 0
     for i, byte in enumerate(instrument.encode()):
         word = (word << 8 | byte) & MASK
         if i % 8 == 7:
             value = fold(value, word)
     return fold(fold(value, word), model_idx) % 10000
+
+
+def tick_place(ingest_seq, model_idx=0):
+    """The same of a tick."""
+    return fold(fold(SEED, ingest_seq), model_idx) % 10000
 
 
 PLACES = sorted((place(f"{s}.BINANCE-SPOT"), s) for s in ("BTCUSDT", "ETHUSDT", "SOLUSDT"))
@@ -86,6 +95,83 @@ class Canary(Swapping):
 
     def test_the_same_with_the_lane_on_a_thread_of_its_own(self):
         self.check_trial(THREE)
+
+    def check_trial_by_ticks(self, *sets, **keys):
+        by = ["--share-by", "ticks"] if "canary_share_by" not in keys else []
+        one, two = (self.registry.sha256(v)[:8] for v in (1, 2))
+        with Exchange() as exchange, self.engine(exchange, *sets, **keys) as engine:
+            self.busy(engine, 1000)
+            row = self.model(engine, "canary", "lstm", "2", "--share", 30, *by)
+            self.assertEqual((row["state"], row["canary"]["share"], row["canary"]["share_by"]), ("canary", 30, "ticks"))
+            self.busy(engine, 3000)
+            self.model(engine, "abort", "lstm")
+            self.busy(engine, 500)
+            engine.ask("drain")
+            live, decisions = engine.end(), engine.decisions()
+        self.assertEqual(live["ledger"]["residual"], 0)
+        canary = [d["ingest_seq"] for d in decisions if d["path"] == "canary"]
+        trial = [d for d in decisions if canary[0] <= d["ingest_seq"] <= canary[-1]]
+        self.assertGreater(len(canary), 300)
+        for d in decisions:
+            tried = canary[0] <= d["ingest_seq"] <= canary[-1] and tick_place(d["ingest_seq"]) < 3000
+            self.assertEqual((d["model_hash"], d["path"]), (two, "canary") if tried else (one, "cpu"), d)
+        self.assertEqual({d["instrument"] for d in trial if d["path"] == "canary"}, {d["instrument"] for d in trial})
+        for lanes in ("engine.lanes=[{stages: all}]", THREE):
+            again, _ = self.replayed(lanes)
+            for key in ("decisions_hash", "events_hash", "decisions", "inference"):
+                self.assertEqual(again[key], live[key], (lanes, key))
+        for version, model_hash in ((1, one), (2, two)):  # each answer is that of a version that was there all along
+            _, always = self.replayed(version=version)
+            scores = {(d["ingest_seq"], d["instrument"]): d["score"] for d in always}
+            for d in decisions:
+                if d["model_hash"] == model_hash:
+                    self.assertEqual(d["score"], scores[d["ingest_seq"], d["instrument"]], d)
+
+    def test_share_of_ticks_is_served_whatever_the_instrument(self):
+        self.check_trial_by_ticks()
+
+    def test_the_same_by_the_config_and_with_the_lane_on_a_thread_of_its_own(self):
+        self.check_trial_by_ticks(THREE, canary_share_by="ticks")
+
+    def test_canary_whose_scores_are_further_off_than_allowed_is_ended_by_itself(self):
+        """The versions' scores are a fifth of mid apart: 36 for SOL, and 12,000 once BTC is subscribed to, so that their mean passes 1000 at
+        some tick, whichever that is."""
+        folder = pathlib.Path(self.folder)
+        (self.registry.dir / "far").mkdir()
+        for version, weight in ((1, 0.1), (2, 0.3)):
+            made = make_affine(folder, "far", ["mid"], [[weight]], [0.0])
+            made.rename(self.registry.dir / "far" / f"{version}.safetensors")
+        sets = ["features=[mid]",
+                f"models=[{{name: far, registry: {self.registry.dir}, version: 1, shadow_min: 200, divergence_max: 1000000000}}]",
+                "strategies=[{name: flow, model: far, buy: 'score > 0', books: all}]"]
+
+        def far(engine):
+            return engine.ask("model", "list")["models"][0]
+
+        with Exchange() as exchange, Engine(exchange, self.folder, *sets, "feeds.0.instruments=[SOLUSDT]",
+                                            f"capture.path={folder}/capture") as engine:
+            self.busy(engine, 100)
+            engine.ask("model", "load", "far", "2")
+            wait_until(lambda: far(engine)["shadow"]["answers"] >= 200, what="shadow_min")
+            engine.ask("model", "canary", "far", "2", "--share", 50, "--share-by", "ticks")
+            answers = far(engine)["canary"]["answers"]
+            wait_until(lambda: far(engine)["canary"]["answers"] > answers + 200, what="answers that are judged and near enough")
+            self.assertEqual((far(engine)["state"], far(engine)["rollbacks"]), ("canary", 0))
+            engine.ask("subscribe", "main", "BTCUSDT")
+            row = wait_until(lambda: (r := far(engine))["rollbacks"] == 1 and r["state"] == "ready" and r, what="the end of the trial")
+            self.assertEqual((row["version"], row["beside"], row["refusal"]), (1, 2, "E_MODEL_DIVERGED"))
+            said = re.fullmatch(r"far: the scores of the canary's version 2 are (\d+) millionths off on average, 1000000000 are allowed",
+                                row["refusal_text"])
+            self.assertGreater(int(said[1]), 1000000000)
+            self.assertGreater(row["shadow"]["divergence_max"], 10000)
+            self.busy(engine, 300)
+            engine.ask("drain")
+            live, decisions = engine.end(), engine.decisions()
+        self.assertEqual(live["events"]["control"], 2)  # the trial's begin and end
+        self.assertEqual({d["path"] for d in decisions[-200:]}, {"cpu"})
+        again = replay(f"{folder}/capture", config=str(ROOT / "configs" / "demo.yaml"), sets=sets)[0]
+        for key in ("decisions_hash", "events_hash", "decisions"):
+            self.assertEqual(again[key], live[key], key)
 
     def test_another_version_or_a_drop_ends_the_trial_first(self):
         with Exchange() as exchange, self.engine(exchange, THREE) as engine:

@@ -124,6 +124,52 @@ class Refusals(Recorded):
                                  "features: [mid@ETHUSDT.BINANCE-SPOT, \"mid@*.BINANCE-SPOT\"]\n"))
 
 
+class Universe(Recorded):
+    FEATURES = ("universe: {{max_age: 2s, books: {books}}}\nfeatures: [spread_bps, "
+                '"rank: cs_rank(ema(mid, 20))", "z: cs_zscore(imbalance(5))", "n: cs_count(mid)", mid]\n')
+
+    def test_every_cut_of_the_threads_decides_the_same(self):
+        hashes = set()
+        config = self.config(self.FEATURES.format(books="all") + (
+            "strategies:\n  - {name: s, buy: \"rank > 0.6 and n > 1\", sell: \"z < -0.2\", books: all}\n"
+            "sinks: [{type: shm, path: cross}]\n"))
+        for lanes in CUTS:
+            done, _ = replay(*self.inputs, config=config, sets=[f"engine.lanes={lanes}"])
+            hashes.add((done["decisions"], done["decisions_hash"]))
+        self.assertEqual(len(hashes), 1, hashes)
+        self.assertGreater(hashes.pop()[0], 100)
+
+    def test_a_broken_book_is_out_unless_all_are_asked_for(self):
+        good = self.rows(self.config(self.FEATURES.format(books="[ok, none]")))
+        everything = self.rows(self.config(self.FEATURES.format(books="all")))
+        self.assertEqual(len(good), len(everything))
+        for row in everything:
+            self.assertEqual(row["n"] == "", row["mid"] == "")
+        out = [r for r in good if r["mid"] and not r["n"]]
+        self.assertGreater(len(out), 10)
+
+    def test_refusals_say_what_and_where(self):
+        feed = "feeds: [{name: a, venue: binance-spot, instruments: [BTCUSDT]}]\n"
+        for text, *wanted in (
+                ("universe: {instruments: [BTC]}\n", "config.yaml:1:25: universe.instruments", 'found "BTC", expected SYMBOL.VENUE'),
+                (feed + "universe: {instruments: [\"*.OKX\"]}\n", 'found "*.OKX", which no feed of this config brings'),
+                ("universe: {max_age: 0s}\n", "config.yaml:1:21: universe.max_age"),
+                ('features: ["cs_rnk(mid)"]\n', 'unknown indicator "cs_rnk", did you mean "cs_rank"')):
+            _, err = run("check", self.config(text), expect=2)
+            for part in wanted:
+                self.assertIn(part, err)
+        run("check", self.config(feed + "universe: {instruments: [BTCUSDT.BINANCE-SPOT], max_age: any}\n"
+                                        "features: [\"cs_rank(mid)\"]\n"))
+
+    def test_the_schema_says_among_whom(self):
+        out, seen = pathlib.Path(self.folder.name) / "rows.npy", []
+        for books in ("all", "[ok, none]"):
+            self.rows(self.config(self.FEATURES.format(books=books)), "--out", out)
+            seen.append(json.loads(pathlib.Path(f"{out}.schema.json").read_text()))
+        self.assertEqual(seen[0]["universe"], {"instruments": [], "max_age_ns": 2 * 10**9, "books": 63})
+        self.assertNotEqual(seen[0]["hash"], seen[1]["hash"])
+
+
 class Schema(Recorded):
     def schema(self, age):
         out = pathlib.Path(self.folder.name) / "rows.npy"

@@ -164,6 +164,10 @@ typedef struct client {
   bool        as_json;
 } client_t;
 
+typedef struct options { /* NULL: not given */
+  const char *channels, *sha256, *share, *share_by;
+} options_t;
+
 /* Asks, takes the request over, and gives the answer; NULL: that it has none was said. */
 static json_t *ask(const client_t *c, json_t *request) {
   static char answer[TF_CONTROL_ANSWER_BYTES_MAX];
@@ -315,9 +319,9 @@ static void print_model(const json_t *row) {
   if (json_is_integer(previous)) printf("  before %lld", INT_(row, "previous"));
   const json_t *canary = json_object_get(row, "canary");
   if (canary)
-    printf("  on %.0f %%: %lld answers, %lld refused, %lld late",
-           json_real_value(json_object_get(canary, "share")), INT_(canary, "answers"),
-           INT_(canary, "refused"), INT_(canary, "late"));
+    printf("  on %.0f %% of the %s: %lld answers, %lld refused, %lld late",
+           json_real_value(json_object_get(canary, "share")), TEXT_(canary, "share_by"),
+           INT_(canary, "answers"), INT_(canary, "refused"), INT_(canary, "late"));
   printf("  %lld swaps, %lld refused%s%s\n", INT_(row, "swaps"), INT_(row, "refused"),
          refusal ? ": " : "", refusal ? refusal : "");
 }
@@ -347,13 +351,12 @@ static json_t *await_model(const client_t *c, const char *name) {
   }
 }
 
-static int tell_models(const client_t *c, const char *const *words, const char *sha256,
-                       const char *share) {
+static int tell_models(const client_t *c, const char *const *words, const options_t *o) {
   const char *verb = words[2] ? words[2] : "list", *name = words[2] ? words[3] : NULL;
-  json_t     *answer =
-      ask(c, json_pack("{ss ss ss* ss* ss* ss*}", "command", "model", "verb", verb, "model", name,
-                       "version", name ? words[4] : NULL, "sha256", sha256, "share", share));
-  size_t        i;
+  json_t *answer = ask(c, json_pack("{ss ss ss* ss* ss* ss* ss*}", "command", "model", "verb", verb,
+                                    "model", name, "version", name ? words[4] : NULL, "sha256",
+                                    o->sha256, "share", o->share, "share_by", o->share_by));
+  size_t  i;
   const json_t *row;
   int           code = answer ? exit_code(answer) : TF_EXIT_FAILED;
   if (answer && code == TF_EXIT_DONE && name) {
@@ -425,13 +428,12 @@ static int tell_cache(const client_t *c, const char *const *words) {
   return code;
 }
 
-static int obey(const client_t *c, const char *const *words, const char *channels,
-                const char *sha256, const char *share) {
+static int obey(const client_t *c, const char *const *words, const options_t *o) {
   const char *command = words[1];
-  if (!strcmp(command, "model")) return tell_models(c, words, sha256, share);
+  if (!strcmp(command, "model")) return tell_models(c, words, o);
   if (!strcmp(command, "cache")) return tell_cache(c, words);
   if (!strcmp(command, "subscribe") || !strcmp(command, "unsubscribe"))
-    return change_streams(c, words, channels);
+    return change_streams(c, words, o->channels);
   if (!strcmp(command, "streams")) return list_streams(c, words[2]);
   json_t *request = json_pack("{ss ss* ss*}", "command", command, "instrument", words[2],
                               "position", words[2] ? words[3] : NULL);
@@ -451,20 +453,22 @@ static bool are_utf8(const char *const *words) {
 
 int tf_cmd_control(int argc, char **argv) {
   static const char *token_file[TF_CLI_VALUES_MAX], *channels[TF_CLI_VALUES_MAX],
-      *sha256[TF_CLI_VALUES_MAX], *share[TF_CLI_VALUES_MAX];
+      *sha256[TF_CLI_VALUES_MAX], *share[TF_CLI_VALUES_MAX], *share_by[TF_CLI_VALUES_MAX];
   static client_t client;
   const char     *words[WORDS_MAX + 1] = {NULL};
-  uint32_t        token_file_cnt = 0, channels_cnt = 0, sha256_cnt = 0, share_cnt = 0, json = 0;
+  uint32_t token_file_cnt = 0, channels_cnt = 0, sha256_cnt = 0, share_cnt = 0, share_by_cnt = 0,
+           json                   = 0;
   const tf_cli_option_t options[] = {
       {"--channels",   "LIST",
        "subscribe, unsubscribe: trade,quote,book,ticker; all that the feed has",        channels,
-       &channels_cnt                                                                                          },
+       &channels_cnt                                                                                             },
       {"--sha256",     "HEX",  "model load, swap: the SHA-256 that the file must have", sha256,
-       &sha256_cnt                                                                                            },
-      {"--share",      "N",    "model canary: per cent of the instruments",             share,      &share_cnt},
+       &sha256_cnt                                                                                               },
+      {"--share",      "N",    "model canary: per cent of the instruments or ticks",    share,      &share_cnt   },
+      {"--share-by",   "WHAT", "model canary: instruments or ticks",                    share_by,   &share_by_cnt},
       {"--token-file", "FILE", "the token that control.token_file asks for",            token_file,
-       &token_file_cnt                                                                                        },
-      {"--json",       NULL,   "the answer as the socket gives it",                     NULL,       &json     },
+       &token_file_cnt                                                                                           },
+      {"--json",       NULL,   "the answer as the socket gives it",                     NULL,       &json        },
   };
   const tf_cli_spec_t spec = {
       "control SOCKET status|halt|resume|drain [--token-file FILE] [--json]\n"
@@ -473,7 +477,7 @@ int tf_cmd_control(int argc, char **argv) {
       "       tickfuse control SOCKET streams [FEED]\n"
       "       tickfuse control SOCKET model [list]\n"
       "       tickfuse control SOCKET model load|swap MODEL [VERSION] [--sha256 HEX]\n"
-      "       tickfuse control SOCKET model canary MODEL [VERSION] [--share N]\n"
+      "       tickfuse control SOCKET model canary MODEL [VERSION] [--share N] [--share-by WHAT]\n"
       "       tickfuse control SOCKET model rollback|drop|promote|abort MODEL\n"
       "       tickfuse control SOCKET cache [list]\n"
       "       tickfuse control SOCKET cache pin|unpin|evict|warm KEY",
@@ -509,8 +513,13 @@ int tf_cmd_control(int argc, char **argv) {
     fprintf(stderr, "tickfuse: %s: %s\n", words[0], strerror(errno));
     return TF_EXIT_FAILED;
   }
-  code = obey(&client, words, channels_cnt ? channels[channels_cnt - 1] : NULL,
-              sha256_cnt ? sha256[sha256_cnt - 1] : NULL, share_cnt ? share[share_cnt - 1] : NULL);
+  const options_t given = {
+      .channels = channels_cnt ? channels[channels_cnt - 1] : NULL,
+      .sha256   = sha256_cnt ? sha256[sha256_cnt - 1] : NULL,
+      .share    = share_cnt ? share[share_cnt - 1] : NULL,
+      .share_by = share_by_cnt ? share_by[share_by_cnt - 1] : NULL,
+  };
+  code = obey(&client, words, &given);
   close(client.fd);
   return code;
 }

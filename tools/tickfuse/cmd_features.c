@@ -79,6 +79,22 @@ static uint64_t default_lookback(const tf_indicator_t *d) {
   return d->lookback(params);
 }
 
+static void print_params(const tf_param_spec_t *params, uint32_t cnt) {
+  for (uint32_t i = 0; i < cnt; i++) {
+    const tf_param_spec_t *p = &params[i];
+    char                   dflt[32], min[32], max[32];
+    print_value(dflt, sizeof dflt, p, p->dflt);
+    print_value(min, sizeof min, p, p->min);
+    print_value(max, sizeof max, p, p->max);
+    printf("      %s: %s, %s; ", p->name, kind_names[p->kind], p->help);
+    if (p->kind == TF_PARAM_CHOICE)
+      for (uint32_t k = 0; k <= (uint32_t)p->max; k++) printf("%s%s", k ? ", " : "", p->names[k]);
+    else
+      printf("%s to %s", min, max);
+    printf("; default %s\n", dflt);
+  }
+}
+
 static void print_indicator(const tf_indicator_t *d) {
   char usage[512];
   print_usage(d, usage, sizeof usage);
@@ -96,19 +112,34 @@ static void print_indicator(const tf_indicator_t *d) {
     for (uint32_t i = 0; i < d->output_cnt; i++) printf(" .%s", d->outputs[i]);
     printf("\n");
   }
+  print_params(d->params, d->param_cnt);
+}
+
+/* cs_quantile(x, q=0.5) */
+static void print_cross_usage(const tf_cross_t *d, char *text, size_t cap) {
+  size_t cnt = (size_t)snprintf(text, cap, "%s(x", d->name);
   for (uint32_t i = 0; i < d->param_cnt; i++) {
-    const tf_param_spec_t *p = &d->params[i];
-    char                   dflt[32], min[32], max[32];
-    print_value(dflt, sizeof dflt, p, p->dflt);
-    print_value(min, sizeof min, p, p->min);
-    print_value(max, sizeof max, p, p->max);
-    printf("      %s: %s, %s; ", p->name, kind_names[p->kind], p->help);
-    if (p->kind == TF_PARAM_CHOICE)
-      for (uint32_t k = 0; k <= (uint32_t)p->max; k++) printf("%s%s", k ? ", " : "", p->names[k]);
-    else
-      printf("%s to %s", min, max);
-    printf("; default %s\n", dflt);
+    char value[32];
+    print_value(value, sizeof value, &d->params[i], d->params[i].dflt);
+    cnt += (size_t)snprintf(text + cnt, cap - cnt, ", %s=%s", d->params[i].name, value);
   }
+  snprintf(text + cnt, cap - cnt, ")");
+}
+
+static void print_crosses(const tf_cross_table_t *table) {
+  char usage[128];
+  printf("\nof one value in all instruments (the config's universe), at each tick\n");
+  for (uint32_t i = 0; i < table->cross_cnt; i++) {
+    const tf_cross_t *d = table->crosses[i];
+    print_cross_usage(d, usage, sizeof usage);
+    printf("  %s\n      %s\n      group: %s; origin: %s; from %u instruments on\n", usage, d->help,
+           tf_indicator_group_name(TF_GROUP_CROSS), d->origin, d->member_min);
+    print_params(d->params, d->param_cnt);
+  }
+}
+
+static bool is_cross_wanted(const char *group) {
+  return !group || strcmp(tf_indicator_group_name(TF_GROUP_CROSS), group) == 0;
 }
 
 static bool is_wanted(const tf_indicator_t *d, const char *group) {
@@ -138,6 +169,7 @@ static void print_text(const tf_registry_t *r, const char *group) {
   }
   print_kind(r, group, true,
              "of one or more series, at each tick or at each close of the bar that they come from");
+  if (is_cross_wanted(group)) print_crosses(r->crosses);
   if (!group)
     printf("\nalso + - * / ( ), abs(a), min(a, b), max(a, b); and peek(x): x, of a bar's fields, "
            "as if "
@@ -150,12 +182,10 @@ static json_t *names_of(const char *const *names, uint32_t cnt) {
   return list;
 }
 
-static json_t *json_of_indicator(const tf_indicator_t *d) {
-  char    usage[512];
+static json_t *json_of_params(const tf_param_spec_t *specs, uint32_t cnt) {
   json_t *params = json_array();
-  print_usage(d, usage, sizeof usage);
-  for (uint32_t i = 0; i < d->param_cnt; i++) {
-    const tf_param_spec_t *p = &d->params[i];
+  for (uint32_t i = 0; i < cnt; i++) {
+    const tf_param_spec_t *p = &specs[i];
     json_t *param = json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:s}", "name", p->name, "kind",
                               kind_names[p->kind], "unit", p->kind == TF_PARAM_DURATION ? "ns" : "",
                               "default", p->dflt, "min", p->min, "max", p->max, "help", p->help);
@@ -163,23 +193,42 @@ static json_t *json_of_indicator(const tf_indicator_t *d) {
       json_object_set_new(param, "choices", names_of(p->names, (uint32_t)p->max + 1));
     json_array_append_new(params, param);
   }
+  return params;
+}
+
+static json_t *json_of_indicator(const tf_indicator_t *d) {
+  char usage[512];
+  print_usage(d, usage, sizeof usage);
   return json_pack("{s:s, s:s*, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:i}", "name", d->name,
                    "alias", d->alias, "group", tf_indicator_group_name(d->group), "kind",
                    d->series_cnt ? "series" : "market", "usage", usage, "help", d->help, "origin",
                    d->origin, "series", names_of(d->series, d->series_cnt), "outputs",
-                   names_of(d->outputs, d->output_cnt), "params", params, "lookback",
+                   names_of(d->outputs, d->output_cnt), "params",
+                   json_of_params(d->params, d->param_cnt), "lookback",
                    (json_int_t)default_lookback(d), "peers_max", (int)d->peers_max);
 }
 
+static json_t *json_of_cross(const tf_cross_t *d) {
+  char usage[128];
+  print_cross_usage(d, usage, sizeof usage);
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:i}", "name", d->name, "group",
+                   tf_indicator_group_name(TF_GROUP_CROSS), "usage", usage, "help", d->help,
+                   "origin", d->origin, "params", json_of_params(d->params, d->param_cnt),
+                   "instruments_min", (int)d->member_min);
+}
+
 static void print_json(const tf_registry_t *r, const char *group) {
-  json_t *indicators = json_array(), *fields = json_array();
+  json_t *indicators = json_array(), *fields = json_array(), *crosses = json_array();
   for (uint32_t i = 0; i < r->indicator_cnt; i++)
     if (is_wanted(r->indicators[i], group))
       json_array_append_new(indicators, json_of_indicator(r->indicators[i]));
   for (uint32_t i = 0; !group && i < TF_FEATURE_BAR_FIELD_CNT; i++)
     json_array_append_new(fields, json_pack("{s:s, s:s}", "name", tf_feature_plan_bar_fields[i],
                                             "help", field_help[i]));
-  json_t *root = json_pack("{s:o, s:o}", "indicators", indicators, "bar_fields", fields);
+  for (uint32_t i = 0; is_cross_wanted(group) && i < r->crosses->cross_cnt; i++)
+    json_array_append_new(crosses, json_of_cross(r->crosses->crosses[i]));
+  json_t *root = json_pack("{s:o, s:o, s:o}", "indicators", indicators, "crosses", crosses,
+                           "bar_fields", fields);
   json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
   printf("\n");
   json_decref(root);

@@ -1,6 +1,7 @@
 #include "registry.h"
 
 #include "cli.h"
+#include "cross/registry.h"
 #include "feed/feeds.h"
 #include "indicator/registry.h"
 #include "model/loader.h"
@@ -24,6 +25,7 @@ const tf_registry_t *tickfuse_registry(void) {
                              .policy_cnt    = tf_policy_cnt,
                              .vectors       = tf_vectors,
                              .vector_cnt    = tf_vector_cnt,
+                             .crosses       = &tf_cross_table,
                              .runtimes      = tf_runtimes_all,
                              .runtime_cnt   = tf_runtimes_all_cnt,
                              .models        = &tf_model_loader,

@@ -37,6 +37,16 @@ static bool is_woken(int wake_fd) {
   return poll(&fd, 1, 5000) == 1;
 }
 
+/* Threads that nobody waits for any more may have their part of the limit yet. */
+static tf_resolve_t *begin_when_one_may(const char *name, int wake_fd) {
+  tf_resolve_t *r = begin(name, wake_fd);
+  for (uint32_t i = 0; !r && i < 30000; i++) {
+    poll(NULL, 0, 1);
+    r = begin(name, wake_fd);
+  }
+  return r;
+}
+
 static void the_answer_wakes_and_is_whole(void **state) {
   (void)state;
   tf_address_t addresses[TF_RESOLVE_ADDRESSES_MAX];
@@ -79,7 +89,7 @@ static void those_that_nobody_waits_for_are_freed_whenever_it_is(void **state) {
   (void)state;
   for (uint32_t round = 0; round < 300; round++) {
     int           wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    tf_resolve_t *r       = begin("3.test", wake_fd);
+    tf_resolve_t *r       = begin_when_one_may("3.test", wake_fd);
     assert_non_null(r);
     if (round % 3 == 1) is_woken(wake_fd);
     close(wake_fd); /* its own copy is written to */
@@ -94,10 +104,9 @@ static void sixteen_may_be_under_way_and_one_more_is_refused(void **state) {
   tf_resolve_t *all[TF_RESOLVE_THREADS_MAX];
   int           wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   while (__atomic_load_n(&running, __ATOMIC_SEQ_CST)) poll(NULL, 0, 1);
-  poll(NULL, 0, 50); /* threads of the tests before have ended */
   __atomic_store_n(&held, 1, __ATOMIC_SEQ_CST);
   for (uint32_t i = 0; i < TF_RESOLVE_THREADS_MAX; i++) {
-    all[i] = begin("1.test", wake_fd);
+    all[i] = begin_when_one_may("1.test", wake_fd);
     assert_non_null(all[i]);
   }
   assert_null(begin("1.test", wake_fd));
@@ -105,12 +114,7 @@ static void sixteen_may_be_under_way_and_one_more_is_refused(void **state) {
   for (uint32_t i = 0; i < TF_RESOLVE_THREADS_MAX; i++) tf_resolver_end(all[i]);
   assert_null(begin("1.test", wake_fd)); /* given up, but a thread each all the same */
   __atomic_store_n(&held, 0, __ATOMIC_SEQ_CST);
-  tf_resolve_t *r        = NULL;
-  uint64_t      begin_ns = tf_clock_monotonic_ns();
-  while (!r && tf_clock_monotonic_ns() - begin_ns < 5 * TF_NS_PER_SEC) {
-    r = begin("1.test", wake_fd);
-    if (!r) poll(NULL, 0, 1);
-  }
+  tf_resolve_t *r = begin_when_one_may("1.test", wake_fd);
   assert_non_null(r);
   assert_true(is_woken(wake_fd));
   tf_resolver_end(r);

@@ -30,7 +30,8 @@
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
   "require_ready, emit"
 #define ROOT_KEYS                                                                                  \
-  "engine, feeds, bars, peers, features, models, model_cache, strategies, sinks, control, http, "  \
+  "engine, feeds, bars, peers, universe, features, models, model_cache, strategies, sinks, "       \
+  "control, http, "                                                                                \
   "capture"
 #define LEGAL_LANES                                                                                \
   "allowed: all, [acquire], [acquire, buffer, compute, decide], [buffer, compute, decide], "       \
@@ -273,7 +274,8 @@ static const char all_keys[] =
     "clamp: ..0.5, alert: -0.25.., breadth: 1..2, fleet_max_age: 9s}, {name: r, registry: reg, "
     "version: 12, "
     "shadow_min: 5, "
-    "divergence_max: 6, rollback_refused: 7, canary_share: 8, canary_late_max: 9, budget: 1us, "
+    "divergence_max: 6, rollback_refused: 7, canary_share: 8, canary_share_by: ticks, "
+    "canary_late_max: 9, budget: 1us, "
     "sha256: "
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF}, {name: o, file: gone, "
     "priority: low, inputs: [r.0..3, \"ema(mid, 20)\"]}, {name: e, ensemble: [m, n], combine: "
@@ -286,6 +288,7 @@ static const char all_keys[] =
     "header_file: token.txt}, {name: x, backend: onnxruntime, file: far.onnx, inputs: [mid], "
     "library: "
     "lib.so, threads: 2}, {name: p, file: gone, registry: 'r/{symbol}'}]\n"
+    "universe: {instruments: [BTCUSDT.BINANCE-SPOT], max_age: 90s, books: [ok]}\n"
     "model_cache: {models_max: 5, bytes_max: 2MiB, file_bytes_max: 1MiB, compressed_bytes_max: 0B, "
     "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_timeout: 9ms}\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
@@ -463,10 +466,14 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[2].divergence_max_ppm, 6);
   assert_int_equal(c->models[2].rollback_refused, 7);
   assert_int_equal(c->models[2].canary_share, 8);
+  assert_int_equal(c->models[2].canary_share_by, TF_SHARE_BY_TICKS);
   assert_int_equal(c->models[2].canary_late_max, 9);
   assert_int_equal(strlen(c->models[2].sha256), 64);
   assert_true(c->models[0].breadth.min == 0.0 && isinf(c->models[0].breadth.max));
   assert_true(tf_config_model_has_owns(&c->models[7]) && !tf_config_model_has_owns(&c->models[2]));
+  assert_string_equal(c->universe.instruments.items[0], "BTCUSDT.BINANCE-SPOT");
+  assert_int_equal(c->universe.max_age_ns, 90 * TF_NS_PER_SEC);
+  assert_int_equal(c->universe.books, 1u << TF_BOOK_OK);
   assert_int_equal(c->model_cache.models_max, 5);
   assert_int_equal(c->model_cache.bytes_max, 2 << 20);
   assert_int_equal(c->model_cache.file_bytes_max, 1 << 20);

@@ -8,9 +8,14 @@
 #include "core/error.h"
 #include "flow/mailbox_file.h"
 
+/* Both ends, and what the worker took last. */
 typedef struct pair {
   tf_mailbox_view_t lane, worker;
   int               fd;
+  uint32_t          row_cnt;
+  uint64_t          lost;
+  tf_mailbox_row_t  row;
+  float             got[5];
 } pair_t;
 
 static const tf_mailbox_spec_t small = {.epoch          = 3,
@@ -23,7 +28,7 @@ static const tf_mailbox_spec_t small = {.epoch          = 3,
                                         .model_hash     = 0xabcd};
 
 static pair_t pair_of(const tf_mailbox_spec_t *spec) {
-  pair_t p;
+  pair_t p = {0};
   assert_int_equal(tf_mailbox_create(spec, &p.lane, &p.fd), TF_OK);
   assert_int_equal(tf_mailbox_open(p.fd, &p.worker), TF_OK);
   return p;
@@ -35,6 +40,10 @@ static void end(pair_t *p) {
   close(p->fd);
 }
 
+static tf_mailbox_take_t take(pair_t *p, uint32_t row_idx) {
+  return tf_mailbox_take(&p->worker, row_idx, &p->row_cnt, &p->row, p->got, &p->lost);
+}
+
 static void post_one(tf_mailbox_view_t *lane, uint32_t instrument_idx, float first) {
   float            values[5] = {first, first + 1, first + 2, first + 3, first + 4};
   tf_mailbox_row_t row = {.instrument_idx = instrument_idx, .flags = TF_MAILBOX_RESET, .number = 1};
@@ -44,28 +53,25 @@ static void post_one(tf_mailbox_view_t *lane, uint32_t instrument_idx, float fir
 
 static void rows_and_answers_cross_with_all_their_values(void **state) {
   (void)state;
-  pair_t           p = pair_of(&small);
-  float            in[2][5], got[5], out[4];
-  uint32_t         row_cnt;
-  uint64_t         lost = 0;
-  tf_mailbox_row_t row;
+  pair_t p = pair_of(&small);
+  float  in[2][5], out[4];
   for (uint64_t seq = 1; seq <= 20; seq++) { /* five times round */
-    assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_EMPTY);
+    assert_int_equal(take(&p, 0), TF_MAILBOX_EMPTY);
     for (uint32_t r = 0; r < 2; r++) {
       for (uint32_t i = 0; i < 5; i++) in[r][i] = (float)(seq * 100 + r * 10 + i);
-      row = (tf_mailbox_row_t){
+      tf_mailbox_row_t row = {
           .instrument_idx = r + 1, .flags = r ? TF_MAILBOX_QUIET : 0, .number = (uint32_t)seq};
       tf_mailbox_post(&p.lane, r, 2, &row, in[r]);
     }
     uint64_t            asked = p.lane.next_seq++;
     tf_mailbox_answer_t answer;
     for (uint32_t r = 0; r < 2; r++) {
-      assert_int_equal(tf_mailbox_take(&p.worker, r, &row_cnt, &row, got, &lost), TF_MAILBOX_TAKEN);
-      assert_int_equal(row_cnt, 2);
-      assert_int_equal(row.instrument_idx, r + 1);
-      assert_int_equal(row.flags, r ? TF_MAILBOX_QUIET : 0);
-      assert_int_equal(row.number, seq);
-      assert_memory_equal(got, in[r], sizeof got);
+      assert_int_equal(take(&p, r), TF_MAILBOX_TAKEN);
+      assert_int_equal(p.row_cnt, 2);
+      assert_int_equal(p.row.instrument_idx, r + 1);
+      assert_int_equal(p.row.flags, r ? TF_MAILBOX_QUIET : 0);
+      assert_int_equal(p.row.number, seq);
+      assert_memory_equal(p.got, in[r], sizeof p.got);
       assert_false(tf_mailbox_poll(&p.lane, asked, r, &answer, out));
       float answers[4] = {(float)seq, (float)r, -1, 0.5f};
       tf_mailbox_answer(&p.worker, p.worker.next_seq, r, TF_MAILBOX_OK, 1234, answers);
@@ -76,26 +82,22 @@ static void rows_and_answers_cross_with_all_their_values(void **state) {
     }
     p.worker.next_seq++;
   }
-  assert_int_equal(lost, 0);
+  assert_int_equal(p.lost, 0);
   end(&p);
 }
 
 static void a_row_with_one_packet_of_another_request_is_not_there(void **state) {
   (void)state;
-  pair_t           p = pair_of(&small);
-  uint32_t         row_cnt;
-  uint64_t         lost = 0;
-  tf_mailbox_row_t row;
-  float            got[5];
+  pair_t p = pair_of(&small);
   post_one(&p.lane, 1, 1);
   tf_packet_t *packets = tf_mailbox_row_(&p.lane, 1, 0);
   for (uint32_t i = 0; i < p.lane.row_packets; i++)
     for (int d = -1; d <= 1; d += 2) {
       packets[i].tag += (uint32_t)d;
-      assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_EMPTY);
+      assert_int_equal(take(&p, 0), TF_MAILBOX_EMPTY);
       packets[i].tag -= (uint32_t)d;
     }
-  assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_TAKEN);
+  assert_int_equal(take(&p, 0), TF_MAILBOX_TAKEN);
 
   float               answers[4] = {1, 2, 3, 4}, out[4];
   tf_mailbox_answer_t answer;
@@ -112,20 +114,16 @@ static void a_row_with_one_packet_of_another_request_is_not_there(void **state) 
 
 static void a_worker_that_slept_goes_on_from_what_is_there_and_counts_what_is_lost(void **state) {
   (void)state;
-  pair_t           p = pair_of(&small);
-  uint32_t         row_cnt;
-  uint64_t         lost = 0;
-  tf_mailbox_row_t row;
-  float            got[5];
+  pair_t p = pair_of(&small);
   for (uint32_t i = 0; i < 11; i++) post_one(&p.lane, i % 7, (float)i); /* slot 1 holds 9 now */
-  assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_LAPPED);
-  assert_int_equal(lost, 8);
+  assert_int_equal(take(&p, 0), TF_MAILBOX_LAPPED);
+  assert_int_equal(p.lost, 8);
   assert_int_equal(p.worker.next_seq, 9);
   for (uint64_t seq = 9; seq <= 11; seq++, p.worker.next_seq++) {
-    assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_TAKEN);
-    assert_true(got[0] == (float)(seq - 1));
+    assert_int_equal(take(&p, 0), TF_MAILBOX_TAKEN);
+    assert_true(p.got[0] == (float)(seq - 1));
   }
-  assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_EMPTY);
+  assert_int_equal(take(&p, 0), TF_MAILBOX_EMPTY);
   end(&p);
 }
 
@@ -145,36 +143,29 @@ static void a_late_answer_is_nobodys(void **state) {
 
 static void sequences_go_on_past_two_to_the_thirty_second(void **state) {
   (void)state;
-  pair_t           p = pair_of(&small);
-  uint32_t         row_cnt;
-  uint64_t         lost = 0;
-  tf_mailbox_row_t row;
-  float            got[5];
+  pair_t p        = pair_of(&small);
   p.lane.next_seq = p.worker.next_seq = (UINT64_C(1) << 32) - 6;
   for (uint32_t i = 0; i < 12; i++) {
     post_one(&p.lane, 1, (float)i);
-    assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_TAKEN);
-    assert_true(got[0] == (float)i);
+    assert_int_equal(take(&p, 0), TF_MAILBOX_TAKEN);
+    assert_true(p.got[0] == (float)i);
     p.worker.next_seq++;
     if (i < 4) continue; /* fresh memory, which no such sequence meets */
-    assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_EMPTY);
+    assert_int_equal(take(&p, 0), TF_MAILBOX_EMPTY);
   }
   end(&p);
 }
 
 static void a_row_count_or_a_status_that_is_none_is_bounded(void **state) {
   (void)state;
-  pair_t           p = pair_of(&small);
-  uint32_t         row_cnt;
-  uint64_t         lost = 0;
-  tf_mailbox_row_t row;
-  float            got[5], out[4];
+  pair_t p = pair_of(&small);
+  float  out[4];
   post_one(&p.lane, 1, 1);
   tf_packet_t *head = tf_mailbox_row_(&p.lane, 1, 0);
   for (uint32_t cnt = 0; cnt < 256; cnt++) {
     head->words[1] = cnt;
-    assert_int_equal(tf_mailbox_take(&p.worker, 0, &row_cnt, &row, got, &lost), TF_MAILBOX_TAKEN);
-    assert_int_equal(row_cnt, cnt == 2 ? 2 : 1);
+    assert_int_equal(take(&p, 0), TF_MAILBOX_TAKEN);
+    assert_int_equal(p.row_cnt, cnt == 2 ? 2 : 1);
   }
   tf_mailbox_answer_t answer;
   tf_mailbox_answer(&p.worker, 1, 0, TF_MAILBOX_BEHIND, 0, NULL);

@@ -10,6 +10,14 @@ static tf_cache_t        *cache;
 static tf_cache_config_t  config;
 static tf_cache_figures_t figures;
 
+/* models_max in memory, and what leaves them goes to a store. */
+static tf_cache_config_t with_store(uint32_t models_max, const tf_model_store_t *store) {
+  tf_cache_config_t c = fixture_config(models_max);
+  c.stores[0].store   = store;
+  c.store_cnt         = 1;
+  return c;
+}
+
 static void begin(void) { assert_int_equal(tf_cache_init(&config, &cache), TF_OK); }
 
 static void end(void) {
@@ -40,10 +48,8 @@ static const char *level_of(const char *key) {
 
 static void models_that_leave_go_down_level_by_level_and_come_back(void **state) {
   (void)state;
-  config                      = fixture_config(1);
+  config                      = with_store(1, &fixture_store);
   config.compressed_bytes_max = 1600; /* one, not two */
-  config.stores[0].store      = &fixture_store;
-  config.store_cnt            = 1;
   begin();
   uses("k0");
   assert_string_equal(level_of("k0"), "memory");
@@ -65,9 +71,7 @@ static void models_that_leave_go_down_level_by_level_and_come_back(void **state)
 /* k1's SHA-256 is in no file of the registry: until it was read once, no store can be asked for it. */
 static void stores_are_asked_by_sha256_alone(void **state) {
   (void)state;
-  config                 = fixture_config(2);
-  config.stores[0].store = &fixture_shared;
-  config.store_cnt       = 1;
+  config = with_store(2, &fixture_shared);
   begin();
   uses("k0");
   uses("k1");
@@ -85,9 +89,7 @@ static void damaged_blobs_are_dropped_counted_and_loaded_from_below(void **state
   (void)state;
   static const size_t places[] = {0, 8, 16, TF_CACHE_FRAME_HEAD_BYTES, 200};
   for (size_t i = 0; i <= TF_ARRAY_CNT(places); i++) {
-    config                 = fixture_config(2);
-    config.stores[0].store = &fixture_shared;
-    config.store_cnt       = 1;
+    config = with_store(2, &fixture_shared);
     begin();
     uses("k0");
     assert_int_equal(tf_cache_evict(cache, "k0"), TF_OK);
@@ -108,9 +110,7 @@ static void damaged_blobs_are_dropped_counted_and_loaded_from_below(void **state
 /* Of one model under the name of another: what comes out is whole, but not what was asked for. */
 static void whole_blob_of_another_model_is_refused(void **state) {
   (void)state;
-  config                 = fixture_config(2);
-  config.stores[0].store = &fixture_shared;
-  config.store_cnt       = 1;
+  config = with_store(2, &fixture_shared);
   begin();
   uses("k0");
   uses("k2");
@@ -136,10 +136,8 @@ static void whole_blob_of_another_model_is_refused(void **state) {
 
 static void store_that_is_down_costs_its_level_and_nothing_else(void **state) {
   (void)state;
-  config                      = fixture_config(1);
+  config                      = with_store(1, &fixture_shared);
   config.compressed_bytes_max = 1 << 20;
-  config.stores[0].store      = &fixture_shared;
-  config.store_cnt            = 1;
   fixture.store_is_down       = true;
   begin();
   for (uint32_t i = 0; i < 10; i++) {
@@ -359,10 +357,8 @@ static void *wander(void *seed) {
 
 static void threads_share_a_cache(void **state) {
   (void)state;
-  config                      = fixture_config(6);
+  config                      = with_store(6, &fixture_store);
   config.compressed_bytes_max = 5000;
-  config.stores[0].store      = &fixture_store;
-  config.store_cnt            = 1;
   for (uint32_t k = 0; k < FIXTURE_KEYS; k++) fixture.is_told[k] = false; /* its digest is static */
   begin();
   pthread_t threads[4];

@@ -33,6 +33,53 @@ static const tf_model_t doubles = {.name               = "doubles",
                                    .run                = run,
                                    .run_many           = run_many};
 
+/* Over windows of two rows: their sum. States count how they were stepped. */
+typedef struct window {
+  float    last;
+  uint32_t cnt, advanced;
+} window_t;
+
+static void reset(const tf_model_t *model, void *state) {
+  (void)model;
+  memset(state, 0, sizeof(window_t));
+}
+
+static bool step(const tf_model_t *model, void *state, void *scratch, const float *row,
+                 float *out) {
+  window_t *w = state;
+  (void)model;
+  (void)scratch;
+  bool good = w->cnt++ > 0;
+  if (good) out[0] = w->last + row[0];
+  w->last = row[0];
+  return good;
+}
+
+static void step_many(const tf_model_t *model, void *const *states, void *scratch,
+                      const float *rows, uint32_t cnt, float *out, bool *answered) {
+  given = cnt;
+  for (uint32_t i = 0; i < cnt; i++)
+    answered[i] = step(model, states[i], scratch, rows + i, out + i);
+}
+
+static void advance(const tf_model_t *model, void *state, void *scratch) {
+  (void)model;
+  (void)scratch;
+  ((window_t *)state)->advanced++;
+}
+
+static const tf_model_t sums = {.name               = "sums",
+                                .input_cnt          = 1,
+                                .output_cnt         = 1,
+                                .scratch_bytes      = 64,
+                                .many_scratch_bytes = 64,
+                                .window             = 2,
+                                .state_bytes        = sizeof(window_t),
+                                .reset              = reset,
+                                .step               = step,
+                                .advance            = advance,
+                                .step_many          = step_many};
+
 typedef struct fixture {
   tf_arena_t                  arena;
   tf_compute_t                compute;
@@ -137,6 +184,84 @@ static void tick_of_no_batch_is_answered_by_itself(void **state) {
   assert_true(f->compute.models[0].answer.score == 42.0f);
 }
 
+/* As set_up, of one model over windows. */
+static int set_up_window(void **state) {
+  static fixture_t f;
+  memset(&f, 0, sizeof f);
+  const uint32_t first = 0;
+  assert_int_equal(tf_arena_init(&f.arena, "test", 1 << 20), TF_OK);
+  assert_int_equal(tf_compute_add_model(&f.compute, &sums, &first, INSTRUMENTS, &f.arena), TF_OK);
+  assert_int_equal(tf_compute_add_rows(&f.compute, INSTRUMENTS, &f.arena), TF_OK);
+  assert_non_null(f.compute.models[0].together);
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) {
+    f.rows[i]        = i + 1;
+    f.instruments[i] = (tf_lane_instrument_t){.id = i, .row = &f.rows[i]};
+    f.list[i]        = &f.instruments[i];
+  }
+  given  = 0;
+  *state = &f;
+  return 0;
+}
+
+/* A burst: a tick of each of cnt, and what is to be done after each. */
+static uint32_t tick_all(fixture_t *f, uint32_t cnt) {
+  uint32_t good = 0;
+  tf_compute_products(&f->compute, f->list, cnt);
+  for (uint32_t i = 0; i < cnt; i++) {
+    good |= take_up(f, i, 0) << i;
+    assert_false(tf_compute_deferred(&f->compute, f->list[i])); /* not between decisions */
+  }
+  tf_compute_take_up(&f->compute, TF_COMPUTE_NO_SLOT, 0);
+  for (uint32_t i = 0; i < cnt; i++) assert_true(tf_compute_advance(&f->compute, f->list[i]));
+  return good;
+}
+
+static const window_t *window_of(const fixture_t *f, uint32_t i) {
+  return tf_version_window(f->compute.models[0].active, i);
+}
+
+static void windows_are_stepped_together_and_each_takes_its_own_row(void **state) {
+  fixture_t          *f = *state;
+  tf_compute_model_t *m = &f->compute.models[0];
+  assert_int_equal(tick_all(f, INSTRUMENTS), 0); /* not full */
+  assert_int_equal(given, INSTRUMENTS);
+  assert_int_equal(m->counts.warmup, INSTRUMENTS);
+  assert_int_equal(tick_all(f, 2), 3);
+  assert_true(m->answer.score == 4.0f); /* the second one's: 2 + 2 */
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) {
+    assert_int_equal(window_of(f, i)->cnt, i < 2 ? 2 : 1);
+    assert_int_equal(window_of(f, i)->advanced, i < 2 ? 2 : 1); /* also of those not full */
+  }
+}
+
+static void window_whose_row_is_none_begins_anew_and_the_others_do_not(void **state) {
+  fixture_t *f = *state;
+  for (int n = 0; n < 2; n++) tick_all(f, INSTRUMENTS);
+  f->rows[1] = NAN;
+  assert_int_equal(tick_all(f, INSTRUMENTS), 0xd);
+  assert_int_equal(given, INSTRUMENTS - 1);
+  assert_int_equal(window_of(f, 1)->cnt, 0);
+  f->rows[1] = 5;
+  assert_int_equal(tick_all(f, INSTRUMENTS), 0xd);
+  assert_int_equal(tick_all(f, INSTRUMENTS), 0xf);
+}
+
+static void paused_windows_take_their_rows_afterwards(void **state) {
+  fixture_t          *f = *state;
+  tf_compute_model_t *m = &f->compute.models[0];
+  for (int n = 0; n < 2; n++) tick_all(f, INSTRUMENTS);
+  tf_compute_pause(&f->compute, 0, 100);
+  m->overrun                      = TF_OVERRUN_SKIP;
+  f->instruments[2].market.now_ns = 100; /* it is over there */
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) f->rows[i] = 10 * (i + 1);
+  assert_int_equal(tick_all(f, INSTRUMENTS), 4);
+  assert_int_equal(given, 1);
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) {
+    assert_int_equal(window_of(f, i)->cnt, 3);
+    assert_true(window_of(f, i)->last == 10.0f * (float)(i + 1));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(
@@ -147,6 +272,12 @@ int main(void) {
           pause_of_all_makes_no_product_and_of_some_gives_them_no_answer, set_up, tear_down),
       cmocka_unit_test_setup_teardown(waiting_counts_against_the_budget, set_up, tear_down),
       cmocka_unit_test_setup_teardown(tick_of_no_batch_is_answered_by_itself, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(windows_are_stepped_together_and_each_takes_its_own_row,
+                                      set_up_window, tear_down),
+      cmocka_unit_test_setup_teardown(window_whose_row_is_none_begins_anew_and_the_others_do_not,
+                                      set_up_window, tear_down),
+      cmocka_unit_test_setup_teardown(paused_windows_take_their_rows_afterwards, set_up_window,
+                                      tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -292,6 +292,30 @@ static void order_of_answering_is_said_and_the_hash_covers_what_is_read(void **s
   assert_true(f->compute.models[0].answer.score == 6.0f);
 }
 
+static void share_of_instruments_is_of_names_and_share_of_ticks_of_numbers(void **state) {
+  (void)state;
+  const tf_canary_share_t by_name = {2500, TF_SHARE_BY_INSTRUMENTS};
+  const tf_canary_share_t by_tick = {2500, TF_SHARE_BY_TICKS};
+  uint32_t                names = 0, ticks = 0, of_other_model = 0;
+  for (uint64_t n = 0; n < 10000; n++) {
+    char name[32];
+    snprintf(name, sizeof name, "S%llu.MADE", (unsigned long long)n);
+    bool is_named = tf_compute_is_in_share(by_name, name, n, 0);
+    bool is_tick  = tf_compute_is_in_share(by_tick, name, n, 0);
+    assert_int_equal(is_named, tf_compute_is_in_share(by_name, name, n + 1, 0));
+    assert_int_equal(is_tick, tf_compute_is_in_share(by_tick, "ANOTHER.MADE", n, 0));
+    names += is_named, ticks += is_tick;
+    of_other_model += is_tick && tf_compute_is_in_share(by_tick, name, n, 1);
+    for (uint32_t by = 0; by < TF_SHARE_BY_CNT; by++) {
+      assert_false(tf_compute_is_in_share((tf_canary_share_t){0, by}, name, n, 0));
+      assert_true(tf_compute_is_in_share((tf_canary_share_t){TF_CANARY_SHARES, by}, name, n, 0));
+    }
+  }
+  assert_in_range(names, 2300, 2700); /* the same every time: nothing is drawn */
+  assert_in_range(ticks, 2300, 2700);
+  assert_in_range(of_other_model, 500, 750); /* a quarter of a quarter: each model has its own */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(row_that_is_not_finite_begins_the_window_anew, set_up,
@@ -315,6 +339,7 @@ int main(void) {
           model_without_its_source_is_not_asked_and_its_window_begins_anew, set_up, tear_down),
       cmocka_unit_test_setup_teardown(order_of_answering_is_said_and_the_hash_covers_what_is_read,
                                       set_up, tear_down),
+      cmocka_unit_test(share_of_instruments_is_of_names_and_share_of_ticks_of_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,6 +138,8 @@ static void blocks_meet_in_memory_and_every_wait_is_bounded(void **state) {
   for (args.stage = 0; args.stage < 1000; args.stage += 333) {
     assert_true(launch(kernel_bounded, &args, 1, 1, 32, 1));
     assert_true(out[0] == (float)args.stage);
+    assert_int_equal(args.leave, 2);
+    args.leave = 0;
   }
   args.stage = 100000;
   args.leave = 1; /* seen at the next look */

@@ -202,6 +202,81 @@ static void instruments_and_resets_do_not_touch_one_another(void **state) {
   each_case(visit_interleaved);
 }
 
+/* Instruments in twos: one is stepped with others, its twin by itself. */
+typedef struct twins {
+  tf_loader_session_t together, alone;
+} twins_t;
+
+typedef struct many {
+  const tf_model_t *model;
+  twins_t           twins[TF_MODEL_ROWS_MAX];
+  uint32_t          twin_cnt;
+  uint8_t          *scratch;
+  float            *rows, *outs;
+} many_t;
+
+/* cnt of them, any, tick at once; some do their deferred work afterwards, and some begin anew. */
+static void tick_together(many_t *m, uint32_t cnt) {
+  const tf_model_t *model = m->model;
+  uint32_t          order[TF_MODEL_ROWS_MAX];
+  void             *states[TF_MODEL_ROWS_MAX];
+  bool              answered[TF_MODEL_ROWS_MAX];
+  for (uint32_t i = 0; i < m->twin_cnt; i++) order[i] = i;
+  for (uint32_t i = 0; i < cnt; i++) {
+    uint32_t other = i + below(m->twin_cnt - i), it = order[other];
+    order[other] = order[i];
+    order[i]     = it;
+    states[i]    = m->twins[it].together.state;
+  }
+  tf_shapes_noise(m->rows, (uint64_t)cnt * model->input_cnt, &seed);
+  for (uint32_t i = 0; i < cnt * 3; i++) m->outs[i] = 77.0f;
+  model->step_many(model, states, m->scratch, m->rows, cnt, m->outs, answered);
+  for (uint32_t i = 0; i < cnt; i++) {
+    twins_t *t      = &m->twins[order[i]];
+    float    out[3] = {77.0f, 77.0f, 77.0f};
+    assert_int_equal(answered[i], model->step(model, t->alone.state, t->alone.scratch,
+                                              m->rows + i * model->input_cnt, out));
+    assert_memory_equal(m->outs + i * 3, out, sizeof out);
+    bool advances = below(3) > 0, resets = below(5 * model->window) == 0;
+    for (int k = 0; k < 2; k++) {
+      void *state = k ? t->alone.state : t->together.state;
+      if (advances) model->advance(model, state, t->alone.scratch);
+      if (resets) model->reset(model, state);
+    }
+  }
+}
+
+static void visit_together(const tf_graph_t *graph, const tf_model_t *model) {
+  (void)graph;
+  many_t *m   = calloc(1, sizeof *m);
+  m->model    = model;
+  m->twin_cnt = model->window < 4 ? TF_MODEL_ROWS_MAX : 5; /* as many as are allowed, of a few */
+  m->scratch  = aligned_alloc(TF_LINE_BYTES, tf_align_up(model->many_scratch_bytes, TF_LINE_BYTES));
+  m->rows     = malloc(sizeof(float) * TF_MODEL_ROWS_MAX * model->input_cnt);
+  m->outs     = malloc(sizeof(float) * TF_MODEL_ROWS_MAX * 3);
+  for (uint32_t i = 0; i < m->twin_cnt; i++)
+    for (int k = 0; k < 2; k++) {
+      tf_loader_session_t *s = k ? &m->twins[i].alone : &m->twins[i].together;
+      assert_int_equal(tf_loader_session_init(s, model), TF_OK);
+      model->reset(model, s->state);
+    }
+  for (uint32_t n = 0; n < model->window + 3; n++) tick_together(m, m->twin_cnt);
+  for (uint32_t n = 0; n < 3 * model->window; n++) tick_together(m, 1 + below(m->twin_cnt));
+  for (uint32_t i = 0; i < m->twin_cnt; i++) {
+    tf_loader_session_fini(&m->twins[i].together);
+    tf_loader_session_fini(&m->twins[i].alone);
+  }
+  free(m->scratch);
+  free(m->rows);
+  free(m->outs);
+  free(m);
+}
+
+static void windows_stepped_together_have_the_bits_of_each_by_itself(void **state) {
+  (void)state;
+  each_case(visit_together);
+}
+
 static void visit_error(const tf_graph_t *graph, const tf_model_t *model) {
   static const double bounds[] = {1e-6, 0.03, 0.004, 0.06};
   double              worst    = 0.0;
@@ -369,6 +444,7 @@ int main(void) {
       cmocka_unit_test(each_answer_has_the_bits_of_a_recompute),
       cmocka_unit_test(deferred_work_that_comes_late_or_never_changes_no_bit),
       cmocka_unit_test(instruments_and_resets_do_not_touch_one_another),
+      cmocka_unit_test(windows_stepped_together_have_the_bits_of_each_by_itself),
       cmocka_unit_test(answers_are_near_the_graph_in_double),
       cmocka_unit_test(reset_forgets_a_nan),
       cmocka_unit_test(params_of_the_named_shapes_are_the_published_ones),

@@ -89,6 +89,12 @@ static void begin(rig_t *r, const char *file, const char *faults) {
                               .miss_limit     = 3};
 }
 
+/* For tests of what is answered, not of when: a busy machine is no miss. */
+static void begin_patient(rig_t *r, const char *file, const char *faults) {
+  begin(r, file, faults);
+  r->lane.deadline_ticks = tf_clock_ns_to_ticks(10 * TF_NS_PER_SEC);
+}
+
 static void start(rig_t *r) {
   assert_int_equal(tf_child_start(&r->config, &r->worker), TF_OK);
   r->lane.worker = r->worker;
@@ -146,7 +152,7 @@ static void a_worker_answers_with_the_models_own_bits(void **state) {
   static const char *const files[] = {MLP, LSTM};
   for (size_t i = 0; i < TF_ARRAY_CNT(files); i++) {
     rig_t r;
-    begin(&r, files[i], NULL);
+    begin_patient(&r, files[i], NULL);
     start(&r);
     assert_true(serves_within(&r, 0, 10000));
     uint32_t warm_cnt = INSTRUMENTS * r.model->window;
@@ -304,7 +310,7 @@ static void wrong_answers_are_told_from_right_ones(void **state) {
   static const char *const faults[] = {"wrong=1/10", "bit=1/10", "nan=1/10", "stale=1/10"};
   for (size_t i = 0; i < TF_ARRAY_CNT(faults); i++) {
     rig_t r;
-    begin(&r, MLP, faults[i]);
+    begin_patient(&r, MLP, faults[i]);
     start(&r);
     assert_true(serves_within(&r, 0, 10000));
     course_t c = run(&r, 100);

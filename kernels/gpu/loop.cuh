@@ -1,0 +1,425 @@
+/* The persistent loop, the same for each kind of program: rows out of the mailbox, answers into it, until the host says leave.
+ *
+ *   block 0, warp 0   reads the row that is due, a packet a lane, two reads in flight; decides what is done next
+ *   all blocks        do it, together; between blocks of a cluster a command goes into each one's shared memory, else through the
+ *                     card's memory, as tagged packets, so that flag and data come together
+ *   block 0           one store of 16 bytes as the answer (more where there are more than two outputs)
+ *
+ * What is next: a row that has come, before a piece of deferred work, before waiting. So a row waits for one piece at the most.
+ * A swap of slots and the end are looked for with each read. What is answered, and how, is as tools/gpu_stub has it.
+ *
+ * No fence reaches the host: packets carry their tags, counters stand for themselves. Every wait is bounded or ends with abort. */
+#ifndef TF_GPU_LOOP_CUH
+#define TF_GPU_LOOP_CUH
+
+#include "gpu/device.cuh"
+#include "gpu/loop.h"
+
+#define TF_LOOP_BEAT_NS      UINT64_C(100000)
+#define TF_LOOP_POLLS_A_LOOK 1024u /* of another block, at the host's abort word */
+#define TF_LOOP_FLAGS        (TF_MAILBOX_RESET | TF_MAILBOX_QUIET)
+
+/* A read of a row's packet that is on its way, and of abort and slot, which lie in one word. */
+typedef struct tf_loop_flight {
+  tf_packet_t packet;
+  uint64_t    wishes;
+} tf_loop_flight_t;
+
+TF_STATIC_ASSERT(TF_WAIT_GIVEN_UP == TF_CARD_STUCK, "the word of device.cuh is tf_card_left_t's");
+TF_STATIC_ASSERT(offsetof(tf_card_control_t, abort) == 0 && offsetof(tf_card_control_t, slot) == 4,
+                 "one read for both");
+
+typedef struct tf_loop {
+  const tf_card_args_t *args;
+  tf_loop_shared_t     *shared;
+  tf_loop_scratch_t    *scratch;
+  float                *row, *out;
+  uint8_t              *boards;
+  uint32_t              command; /* number of the next one, from 1 */
+  uint32_t              polls_max;
+  uint32_t              slot;
+  bool                  is_stuck;
+  /* block 0's warp 0 alone, the same in all its lanes */
+  tf_mailbox_view_t view;
+  tf_loop_flight_t  first, second;
+  uint32_t          idx, row_cnt;        /* of the row that is due in its request */
+  uint64_t          seq_taken, taken_ns; /* of the row at hand */
+  uint32_t          idx_taken, flags;
+  uint32_t          pending_first, pending_cnt;
+  uint64_t          beat, beat_ns;
+  uint64_t          answered, overtaken, behind, refused;
+} tf_loop_t;
+
+/* ---- the host's side: block 0, warp 0 ---- */
+
+TF_DEVICE tf_loop_flight_t tf_loop_send_(const tf_loop_t *l) {
+  tf_loop_flight_t f;
+  uint32_t         lane = tf_warp_lane();
+  f.wishes              = tf_load_system(reinterpret_cast<const uint64_t *>(l->args->control));
+  f.packet.words[0] = f.packet.words[1] = f.packet.words[2] = f.packet.tag = 0;
+  if (lane < l->view.row_packets)
+    tf_packet_load(tf_mailbox_row_(&l->view, l->view.next_seq, l->idx) + lane, &f.packet);
+  return f;
+}
+
+/* Another row is due: what is on its way is of no use. */
+TF_DEVICE void tf_loop_look_anew_(tf_loop_t *l) {
+  l->first  = tf_loop_send_(l);
+  l->second = tf_loop_send_(l);
+}
+
+TF_DEVICE void tf_loop_values_(float *row, uint32_t packet, const tf_packet_t *p, uint32_t cnt) {
+  for (uint32_t j = 0; j < 3; j++)
+    if (packet > 0 && 3 * (packet - 1) + j < cnt)
+      row[3 * (packet - 1) + j] = tf_mailbox_value(p->words[j]);
+}
+
+/* The row that is due, into shared memory: is all of it there? */
+TF_DEVICE bool tf_loop_row_is_there_(tf_loop_t *l, const tf_loop_flight_t *f) {
+  uint32_t lane = tf_warp_lane(), tag = static_cast<uint32_t>(l->view.next_seq);
+  bool     there = lane >= l->view.row_packets || f->packet.tag == tag;
+  if (!tf_warp_all(there)) return false;
+  tf_loop_values_(l->row, lane, &f->packet, l->view.input_cnt);
+  const tf_packet_t *packets = tf_mailbox_row_(&l->view, l->view.next_seq, l->idx);
+  for (uint32_t i = lane + TF_WARP_SIZE; i < l->view.row_packets; i += TF_WARP_SIZE) {
+    tf_packet_t p;
+    tf_packet_load(packets + i, &p);
+    there = there && p.tag == tag;
+    tf_loop_values_(l->row, i, &p, l->view.input_cnt);
+  }
+  return tf_warp_all(there);
+}
+
+/* One lane's: the others' part of an answer is in tf_loop_answer_. */
+TF_DEVICE void tf_loop_answer_head_(tf_loop_t *l, uint64_t seq, uint32_t idx,
+                                    tf_mailbox_status_t status, uint32_t device_ns,
+                                    const float *out) {
+  tf_packet_t head = {
+      {0, 0, static_cast<uint32_t>(status) << 24 | (device_ns < 0xffffffu ? device_ns : 0xffffffu)},
+      static_cast<uint32_t>(seq)
+  };
+  if (status == TF_MAILBOX_OK) {
+    head.words[0] = tf_mailbox_bits(out[0]);
+    if (l->view.output_cnt > 1) head.words[1] = tf_mailbox_bits(out[1]);
+  }
+  tf_packet_store(tf_mailbox_answer_(&l->view, seq, idx), &head);
+}
+
+TF_DEVICE void tf_loop_count_(tf_loop_t *l) {
+  if (tf_warp_lane() != 0) return;
+  tf_card_control_t *c = l->args->control;
+  tf_store_system(&c->answered, l->answered);
+  tf_store_system(&c->overtaken, l->overtaken);
+  tf_store_system(&c->behind, l->behind);
+  tf_store_system(&c->refused, l->refused);
+  tf_store_system(&c->beat, l->beat);
+}
+
+TF_DEVICE void tf_loop_beat_(tf_loop_t *l) {
+  uint64_t now_ns = tf_device_clock_ns();
+  l->beat++;
+  if (tf_warp_ballot(now_ns - l->beat_ns >= TF_LOOP_BEAT_NS) == 0)
+    return; /* lanes read their clocks one after another */
+  l->beat_ns  = now_ns;
+  l->is_stuck = l->is_stuck || tf_warp_any(tf_load_card(&l->scratch->leave) != 0);
+  tf_loop_count_(l);
+}
+
+TF_DEVICE void tf_loop_command_(tf_loop_t *l, tf_loop_op_t op, uint32_t word_1, uint32_t word_2) {
+  if (tf_warp_lane() == 0) {
+    l->shared->op     = op;
+    l->shared->word_1 = word_1;
+    l->shared->word_2 = word_2;
+  }
+  tf_warp_barrier();
+}
+
+TF_DEVICE void tf_loop_next_row_(tf_loop_t *l) {
+  if (++l->idx >= l->row_cnt) {
+    l->view.next_seq++;
+    l->idx = 0;
+  }
+  tf_loop_look_anew_(l);
+}
+
+/* The row at hand is one that a kind may see: else it is answered here. */
+TF_DEVICE bool tf_loop_admit_(tf_loop_t *l, uint32_t instrument, uint32_t flags, uint32_t number) {
+  uint64_t seq = l->view.next_seq;
+  uint32_t idx = l->idx;
+  if (instrument >= l->view.instrument_cnt || (flags & ~TF_LOOP_FLAGS) || number == 0) {
+    l->refused++;
+    if (tf_warp_lane() == 0) tf_loop_answer_head_(l, seq, idx, TF_MAILBOX_REFUSED, 0, nullptr);
+    return false;
+  }
+  if (l->view.window <= 1) return true;
+  uint32_t *seen      = &l->args->numbers[instrument];
+  bool      is_first  = flags & TF_MAILBOX_RESET;
+  uint32_t  had       = is_first ? number - 1 : tf_warp_shuffle(tf_warp_lane() == 0 ? *seen : 0, 0);
+  bool      is_behind = had == 0 ? !is_first : number != had + 1;
+  if (tf_warp_lane() == 0) *seen = is_behind ? 0 : number;
+  if (!is_behind) return true;
+  l->behind++;
+  if (!(flags & TF_MAILBOX_QUIET) && tf_warp_lane() == 0)
+    tf_loop_answer_head_(l, seq, idx, TF_MAILBOX_BEHIND, 0, nullptr);
+  return false;
+}
+
+/* A row is whole in shared memory: its command, or false where it asks for none. */
+TF_DEVICE bool tf_loop_take_(tf_loop_t *l, const tf_loop_flight_t *f) {
+  uint32_t instrument = tf_warp_shuffle(f->packet.words[0], 0);
+  uint32_t counts     = tf_warp_shuffle(f->packet.words[1], 0);
+  uint32_t number     = tf_warp_shuffle(f->packet.words[2], 0);
+  uint32_t cnt        = counts & 0xffu;
+  l->row_cnt          = cnt >= 1 && cnt <= l->view.batch_max ? cnt : 1;
+  l->flags            = counts & ~0xffu;
+  l->taken_ns         = tf_device_clock_ns();
+  l->seq_taken        = l->view.next_seq;
+  l->idx_taken        = l->idx;
+  bool is_good        = tf_loop_admit_(l, instrument, l->flags, number);
+  tf_loop_next_row_(l);
+  if (is_good) tf_loop_command_(l, TF_LOOP_STEP, instrument, l->flags & TF_MAILBOX_RESET);
+  return is_good;
+}
+
+/* The lane has come round: the slot holds a newer request. */
+TF_DEVICE bool tf_loop_is_lapped_(tf_loop_t *l, const tf_loop_flight_t *f) {
+  uint32_t ahead = tf_warp_shuffle(f->packet.tag, 0) - static_cast<uint32_t>(l->view.next_seq);
+  if (ahead - 1 >= UINT32_MAX / 2 || (ahead & l->view.slot_mask)) return false;
+  l->overtaken += ahead;
+  l->view.next_seq += ahead;
+  l->idx = 0;
+  tf_loop_look_anew_(l);
+  return true;
+}
+
+/* What block 0 does next, in l->shared. */
+TF_DEVICE void tf_loop_decide_(tf_loop_t *l) {
+  for (;;) {
+    tf_loop_flight_t f     = l->first;
+    uint32_t         abort = tf_warp_shuffle(static_cast<uint32_t>(f.wishes), 0);
+    uint32_t         slot  = tf_warp_shuffle(static_cast<uint32_t>(f.wishes >> 32), 0) & 1;
+    tf_loop_beat_(l);
+    if (abort || l->is_stuck)
+      return tf_loop_command_(l, TF_LOOP_LEAVE, l->is_stuck ? TF_CARD_STUCK : TF_CARD_ENDED, 0);
+    if (slot != l->slot && l->idx == 0) return tf_loop_command_(l, TF_LOOP_SWAP, slot, 0);
+    if (tf_loop_row_is_there_(l, &f)) {
+      if (tf_loop_take_(l, &f)) return;
+      continue;
+    }
+    if (tf_loop_is_lapped_(l, &f)) continue;
+    l->first  = l->second;
+    l->second = tf_loop_send_(l);
+    if (l->pending_cnt)
+      return tf_loop_command_(l, TF_LOOP_ADVANCE, l->shared->pending[l->pending_first], 0);
+    tf_pause();
+  }
+}
+
+TF_DEVICE void tf_loop_remember_(tf_loop_t *l, uint32_t instrument) {
+  uint32_t last = (l->pending_first + l->pending_cnt - 1) % TF_LOOP_PENDING_MAX;
+  if (l->pending_cnt && l->shared->pending[last] == instrument) return;
+  if (l->pending_cnt == TF_LOOP_PENDING_MAX) {
+    l->pending_first = (l->pending_first + 1) % TF_LOOP_PENDING_MAX;
+    l->pending_cnt--;
+  }
+  tf_warp_barrier();
+  if (tf_warp_lane() == 0)
+    l->shared->pending[(l->pending_first + l->pending_cnt) % TF_LOOP_PENDING_MAX] = instrument;
+  l->pending_cnt++;
+  tf_warp_barrier();
+}
+
+/* After a step, of block 0's warp 0. */
+TF_DEVICE void tf_loop_answer_(tf_loop_t *l, tf_card_step_t made) {
+  if (l->flags & TF_MAILBOX_QUIET || made == TF_CARD_STEP_STUCK) return;
+  uint32_t lane    = tf_warp_lane(),
+           took_ns = static_cast<uint32_t>(tf_device_clock_ns() - l->taken_ns);
+  if (made == TF_CARD_STEP_WARMING) {
+    if (lane == 0)
+      tf_loop_answer_head_(l, l->seq_taken, l->idx_taken, TF_MAILBOX_WARMING, took_ns, nullptr);
+    return;
+  }
+  tf_packet_t *more = tf_mailbox_answer_(&l->view, l->seq_taken, l->idx_taken) + 1;
+  for (uint32_t i = lane; i + 1 < l->view.answer_packets; i += TF_WARP_SIZE) {
+    uint32_t at = 2 + 3 * i;
+    tf_packets_store(more + i, l->out + at,
+                     l->view.output_cnt - at < 3 ? l->view.output_cnt - at : 3,
+                     static_cast<uint32_t>(l->seq_taken));
+  }
+  if (lane == 0)
+    tf_loop_answer_head_(l, l->seq_taken, l->idx_taken, TF_MAILBOX_OK, took_ns, l->out);
+  l->answered++;
+}
+
+/* ---- between blocks ---- */
+
+TF_DEVICE tf_packet_t *tf_loop_board_(const tf_loop_t *l) {
+  uint32_t bytes = tf_loop_board_bytes(l->view.input_cnt);
+  return reinterpret_cast<tf_packet_t *>(l->boards + l->command % TF_LOOP_BOARDS * bytes);
+}
+
+TF_DEVICE void tf_loop_post_(const tf_loop_t *l, uint32_t packet, const tf_packet_t *p) {
+  tf_packet_t *at = tf_loop_board_(l) + packet;
+  if (tf_cluster_size() < tf_grid_size())
+    tf_packet_store(at, p);
+  else
+    for (uint32_t rank = 1; rank < tf_cluster_size(); rank++)
+      tf_packet_store(tf_cluster_peer(at, rank), p);
+}
+
+/* Block 0's warp 0: the command at hand to all others. A board is written again when all have done what stood there. */
+TF_DEVICE void tf_loop_tell_(tf_loop_t *l) {
+  uint32_t others = tf_grid_size() - 1, lane = tf_warp_lane();
+  if (l->command > TF_LOOP_BOARDS) {
+    uint32_t  due  = (l->command - TF_LOOP_BOARDS) * others;
+    tf_wait_t wait = tf_wait_of(&l->scratch->leave, l->polls_max);
+    while (tf_warp_any(static_cast<int32_t>(tf_load_card(&l->scratch->done) - due) < 0))
+      if (!tf_warp_all(tf_wait_on(&wait))) {
+        l->is_stuck = true;
+        tf_loop_command_(l, TF_LOOP_LEAVE, TF_CARD_STUCK, 0);
+        return; /* who comes still finds leave in the card's memory */
+      }
+  }
+  uint32_t packets = l->shared->op == TF_LOOP_STEP ? l->view.row_packets : 1;
+  for (uint32_t i = lane; i < packets; i += TF_WARP_SIZE) {
+    tf_packet_t p = {
+        {l->shared->op, l->shared->word_1, l->shared->word_2},
+        l->command
+    };
+    if (i > 0)
+      for (uint32_t j = 0, at = 3 * (i - 1); j < 3; j++)
+        p.words[j] = at + j < l->view.input_cnt ? tf_mailbox_bits(l->row[at + j]) : 0;
+    tf_loop_post_(l, i, &p);
+  }
+}
+
+/* Warp 0 of another block: the next command, and its row, into shared memory. */
+TF_DEVICE void tf_loop_listen_(tf_loop_t *l) {
+  uint32_t           lane  = tf_warp_lane();
+  const tf_packet_t *board = tf_loop_board_(l);
+  for (uint32_t polls = 1;; polls++) {
+    tf_packet_t head, p;
+    tf_packet_load(board, &head); /* each lane: one read for all */
+    bool there = tf_warp_all(head.tag == l->command);
+    if (there && head.words[0] == TF_LOOP_STEP)
+      for (uint32_t i = lane; i < l->view.row_packets; i += TF_WARP_SIZE) {
+        tf_packet_load(board + i, &p);
+        there = there && p.tag == l->command;
+        tf_loop_values_(l->row, i, &p, l->view.input_cnt);
+      }
+    if (tf_warp_all(there))
+      return tf_loop_command_(l, static_cast<tf_loop_op_t>(head.words[0]), head.words[1],
+                              head.words[2]);
+    bool is_over = polls % TF_WAIT_POLLS_A_LOOK == 0 && tf_load_card(&l->scratch->leave);
+    if (polls % TF_LOOP_POLLS_A_LOOK == 0)
+      is_over = is_over || static_cast<uint32_t>(tf_load_system(
+                               reinterpret_cast<const uint64_t *>(l->args->control)));
+    if (tf_warp_any(is_over)) return tf_loop_command_(l, TF_LOOP_LEAVE, TF_CARD_ENDED, 0);
+    tf_pause();
+  }
+}
+
+/* ---- the loop ---- */
+
+TF_DEVICE void tf_loop_begin_(tf_loop_t *l, const tf_card_args_t *args, tf_card_place_t *place) {
+  const tf_card_program_t *p      = args->slots[0];
+  uint8_t                 *shared = tf_team_shared();
+  l->args                         = args;
+  l->shared                       = reinterpret_cast<tf_loop_shared_t *>(shared);
+  l->row                          = reinterpret_cast<float *>(shared + sizeof(tf_loop_shared_t));
+  l->out                          = l->row + tf_loop_floats_bytes(p->input_cnt) / sizeof(float);
+  l->scratch                      = reinterpret_cast<tf_loop_scratch_t *>(args->scratch);
+  l->boards                       = tf_loop_has_shared_boards(p)
+                                        ? reinterpret_cast<uint8_t *>(l->out) + tf_loop_floats_bytes(p->output_cnt)
+                                        : args->scratch + sizeof(tf_loop_scratch_t);
+  l->command                      = 1;
+  l->polls_max                    = args->polls_max ? args->polls_max : TF_CARD_POLLS_MAX;
+  l->slot                         = static_cast<uint32_t>(
+                tf_load_system(reinterpret_cast<const uint64_t *>(args->control)) >> 32) &
+            1;
+  l->is_stuck = false;
+  l->view     = args->view;
+  l->idx = l->flags = 0;
+  l->row_cnt        = 1;
+  l->pending_first = l->pending_cnt = 0;
+  l->beat = l->beat_ns = l->answered = l->overtaken = l->behind = l->refused = 0;
+  place->shared    = shared + tf_loop_own_shared_bytes(p);
+  place->states    = args->states;
+  place->scratch   = args->scratch + tf_loop_own_scratch_bytes(p);
+  place->leave     = &l->scratch->leave;
+  place->polls_max = l->polls_max;
+  if (tf_loop_has_shared_boards(p)) { /* command 1 is on the second board */
+    tf_packet_t none = {
+        {0, 0, 0},
+        0
+    };
+    if (tf_team_rank() < TF_LOOP_BOARDS) {
+      l->command = tf_team_rank();
+      for (uint32_t i = 0; i < l->view.row_packets; i++)
+        tf_packet_store(tf_loop_board_(l) + i, &none);
+      l->command = 1;
+    }
+    tf_cluster_barrier(); /* nobody is told anything before */
+  }
+}
+
+/* Block 0's warp 0 says why it left; where it is the wait of a kind that ended, whoever waits for this block learns it. */
+TF_DEVICE void tf_loop_end_(tf_loop_t *l, uint32_t why) {
+  if (tf_team_rank() == 0) tf_store_card(&l->scratch->leave, why);
+  if (tf_grid_rank() == 0 && tf_warp_rank() == 0) {
+    tf_loop_count_(l);
+    if (tf_warp_lane() == 0) tf_store_system(&l->args->control->left, why);
+  }
+  if (tf_cluster_size() > 1)
+    tf_cluster_barrier(); /* nobody writes into the shared memory of a block that is gone */
+}
+
+/* All threads of all blocks. kind: the thread's own, nothing in it set. */
+template <typename Kind> TF_DEVICE void tf_card_loop(const tf_card_args_t *args, Kind &kind) {
+  tf_loop_t       l = {};
+  tf_card_place_t place;
+  tf_loop_begin_(&l, args, &place);
+  const bool is_first = tf_grid_rank() == 0, is_warp_0 = tf_warp_rank() == 0;
+  kind.begin(place, args->slots[l.slot]);
+  if (is_first && is_warp_0) {
+    if (tf_warp_lane() == 0) tf_store_system(&args->control->slot_used, l.slot);
+    tf_loop_look_anew_(&l);
+  }
+  for (;; l.command++) {
+    if (is_warp_0 && is_first) {
+      tf_loop_decide_(&l);
+      if (tf_grid_size() > 1) tf_loop_tell_(&l);
+    } else if (is_warp_0) {
+      tf_loop_listen_(&l);
+    }
+    tf_team_barrier();
+    const uint32_t op = l.shared->op, word_1 = l.shared->word_1, word_2 = l.shared->word_2;
+    if (op == TF_LOOP_LEAVE) return tf_loop_end_(&l, word_1);
+    if (op == TF_LOOP_STEP) {
+      if (word_2) kind.reset(word_1);
+      tf_card_step_t made = kind.step(word_1, l.row, l.out);
+      if (made == TF_CARD_STEP_STUCK) l.is_stuck = true;
+      if (is_first && is_warp_0) {
+        tf_loop_answer_(&l, made);
+        if (l.view.window > 1) tf_loop_remember_(&l, word_1);
+      }
+    } else if (op == TF_LOOP_ADVANCE) {
+      if (!kind.advance(word_1) && is_first && is_warp_0) {
+        l.pending_first = (l.pending_first + 1) % TF_LOOP_PENDING_MAX;
+        l.pending_cnt--;
+      }
+    } else {
+      l.slot = word_1;
+      if (is_first)
+        for (uint32_t i = tf_team_rank(); i < l.view.instrument_cnt; i += tf_team_size())
+          args->numbers[i] = 0;
+      kind.begin(place, args->slots[l.slot]);
+      l.pending_cnt = 0;
+      if (is_first && tf_team_rank() == 0) tf_store_system(&args->control->slot_used, l.slot);
+    }
+    tf_team_barrier(); /* command, row and out are free again */
+    if (!is_first && tf_team_rank() == 0) tf_add_release(&l.scratch->done, 1);
+  }
+}
+
+#endif
