@@ -20,7 +20,7 @@ typedef struct tf_net_card_shift {
   uint32_t at, cnt, by;
 } tf_net_card_shift_t;
 
-/* The kind as card.h asks for it. All blocks but one end at once: a program of this kind has one. */
+/* The kind as card.h asks for it. A program has one block, or the blocks of one cluster. */
 struct tf_net_kind {
   const tf_card_program_t   *program;
   const tf_card_net_t       *net;
@@ -39,36 +39,42 @@ struct tf_net_kind {
     memory.image          = reinterpret_cast<const float *>(image);
     memory.values =
         reinterpret_cast<float *>(net->values_are_shared ? place.shared : place.scratch);
-    memory.state = NULL;
-    float *kept  = reinterpret_cast<float *>(place.shared);
+    memory.state       = NULL;
+    memory.value_words = net->values_are_shared ? 0 : net->value_words;
+    memory.values += (size_t)memory.value_words * tf_cluster_rank();
+    float *kept = reinterpret_cast<float *>(place.shared);
     if (net->values_are_shared) kept += net->value_words;
     memory.kept = kept;
     const tf_card_net_copy_t *copies =
         reinterpret_cast<const tf_card_net_copy_t *>(image + net->copy_at);
-    for (uint32_t c = 0; c < net->copy_cnt; c++)
-      for (uint32_t i = tf_team_rank(); i < copies[c].cnt; i += tf_team_size())
-        kept[copies[c].to + i] = memory.image[copies[c].at + i];
+    for (uint32_t c = 0; c < net->copy_cnt; c++) {
+      const uint32_t first = copies[c].by * tf_cluster_rank();
+      uint32_t       cnt   = first < copies[c].cnt ? copies[c].cnt - first : 0;
+      if (copies[c].by && cnt > copies[c].by) cnt = copies[c].by;
+      for (uint32_t i = tf_team_rank(); i < cnt; i += tf_team_size())
+        kept[copies[c].to + i] = memory.image[copies[c].at + first + i];
+    }
     ops   = reinterpret_cast<const tf_card_net_op_t *>(tf_net_at(memory, net->ops));
     steps = reinterpret_cast<const tf_card_net_step_t *>(tf_net_at(memory, net->steps));
-    tf_team_barrier();
+    meet();
   }
 
   TF_DEVICE_MEMBER void reset(uint32_t instrument) {
     tf_net_head_t *head = enter(instrument);
-    if (tf_team_rank() == 0) head->seen = head->due = 0;
-    tf_team_barrier();
+    if (is_writer()) head->seen = head->due = 0;
+    meet();
   }
 
   TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *row, float *out) {
     tf_net_head_t *head = enter(instrument);
     const bool     full = net->slides ? take_row(head, row) : take_window(head, row);
     if (net->slides || full) run(TF_CARD_TIMED);
-    if (full) {
+    if (full && tf_cluster_rank() == 0) {
       const float *answer = tf_net_at(memory, net->answer);
       for (uint32_t i = tf_team_rank(); i < program->output_cnt; i += tf_team_size())
         out[i] = answer[i];
     }
-    tf_team_barrier();
+    meet();
     return full ? TF_CARD_STEP_DONE : TF_CARD_STEP_WARMING;
   }
 
@@ -77,6 +83,17 @@ struct tf_net_kind {
   }
 
   /* ---- its own ---- */
+
+  /* All threads of all blocks. */
+  TF_DEVICE_MEMBER void meet() {
+    if (tf_cluster_size() > 1)
+      tf_cluster_barrier();
+    else
+      tf_team_barrier();
+  }
+
+  /* Who writes a state's head, between two meetings. */
+  TF_DEVICE_MEMBER bool is_writer() { return tf_cluster_rank() == 0 && tf_team_rank() == 0; }
 
   TF_DEVICE_MEMBER tf_net_head_t *enter(uint32_t instrument) {
     uint8_t *state = states + instrument * program->state_bytes;
@@ -88,35 +105,38 @@ struct tf_net_kind {
     tf_net_run(memory, steps, ops + net->op_at[part], net->op_cnt[part]);
   }
 
-  /* A history goes on by a row. Threads read before any of them writes what others read; what they write nobody reads later. */
+  /* A history goes on by a row. All read before any of them writes what others read; what they write nobody reads later. */
   TF_DEVICE_MEMBER void shift(const tf_net_card_shift_t &s) {
     float         *at   = memory.state + s.at;
-    const uint32_t size = tf_team_size();
-    for (uint32_t first = tf_team_rank(); first - tf_team_rank() < s.cnt;
-         first += TF_NET_SHIFT_CNT * size) {
+    const uint32_t size = tf_team_size() * tf_cluster_size();
+    const uint32_t rank = tf_team_size() * tf_cluster_rank() + tf_team_rank();
+    for (uint32_t first = 0; first < s.cnt; first += TF_NET_SHIFT_CNT * size) {
       float held[TF_NET_SHIFT_CNT];
       TF_UNROLL
       for (uint32_t j = 0; j < TF_NET_SHIFT_CNT; j++)
-        if (first + j * size < s.cnt) held[j] = at[first + j * size + s.by];
-      tf_team_barrier();
+        if (first + j * size + rank < s.cnt) held[j] = at[first + j * size + rank + s.by];
+      meet();
       TF_UNROLL
       for (uint32_t j = 0; j < TF_NET_SHIFT_CNT; j++)
-        if (first + j * size < s.cnt) at[first + j * size] = held[j];
+        if (first + j * size + rank < s.cnt) at[first + j * size + rank] = held[j];
     }
   }
 
   /* One piece of what is due; true: another one is. All threads read what is due before one of them changes it. */
   TF_DEVICE_MEMBER bool catch_up(tf_net_head_t *head) {
     const uint32_t due = head->due;
+    if (due == TF_NET_DUE_NOTHING) return false;
     if (due == TF_NET_DUE_SHIFTS)
       for (uint32_t i = 0; i < net->shift_cnt; i++) shift(shifts[i]);
-    if (due == TF_NET_DUE_DEFERRED) run(TF_CARD_DEFERRED);
-    tf_team_barrier();
-    const uint32_t left =
-        due == TF_NET_DUE_SHIFTS && net->op_cnt[TF_CARD_DEFERRED] ? TF_NET_DUE_DEFERRED : 0;
-    if (tf_team_rank() == 0) head->due = left;
-    tf_team_barrier();
-    return left != 0;
+    else
+      run(TF_CARD_DEFERRED);
+    meet();
+    const uint32_t left = due == TF_NET_DUE_SHIFTS && net->op_cnt[TF_CARD_DEFERRED]
+                              ? TF_NET_DUE_DEFERRED
+                              : TF_NET_DUE_NOTHING;
+    if (is_writer()) head->due = left;
+    meet();
+    return left != TF_NET_DUE_NOTHING;
   }
 
   /* The newest row for the timed half. True where the window is full. */
@@ -126,8 +146,8 @@ struct tf_net_kind {
     const uint32_t seen = head->seen < program->window ? head->seen + 1 : program->window;
     for (uint32_t i = tf_team_rank(); i < program->input_cnt; i += tf_team_size())
       memory.values[net->input_at + i] = row[i];
-    tf_team_barrier();
-    if (tf_team_rank() == 0) head->seen = seen, head->due = TF_NET_DUE_SHIFTS;
+    meet();
+    if (is_writer()) head->seen = seen, head->due = TF_NET_DUE_SHIFTS;
     return seen == program->window;
   }
 
@@ -137,15 +157,15 @@ struct tf_net_kind {
     const uint32_t seen = head->seen < window ? head->seen + 1 : window;
     float         *to   = memory.values + net->input_at;
     for (uint32_t i = tf_team_rank(); i < width; i += tf_team_size()) {
-      memory.state[place * width + i] = row[i];
-      to[(window - 1) * width + i]    = row[i];
+      if (tf_cluster_rank() == 0) memory.state[place * width + i] = row[i];
+      to[(window - 1) * width + i] = row[i];
     }
     for (uint32_t i = tf_team_rank(); i < (window - 1) * width; i += tf_team_size()) {
       const uint32_t from = (place + 1) * width + i;
       to[i]               = memory.state[from < window * width ? from : from - window * width];
     }
-    tf_team_barrier();
-    if (tf_team_rank() == 0) head->seen = seen, head->due = place + 1 < window ? place + 1 : 0;
+    meet();
+    if (is_writer()) head->seen = seen, head->due = place + 1 < window ? place + 1 : 0;
     return seen == window;
   }
 };

@@ -8,6 +8,7 @@ TF_DEVICE void tf_net_each(const tf_net_memory_t &memory, const tf_card_net_step
                            const tf_card_net_op_t &op, tf_net_team_t team) {
   const tf_net_walk_t from = tf_net_walk_of(memory, op.each.from),
                       to   = tf_net_walk_of(memory, op.each.to);
+  if (op.spread && tf_cluster_rank() > 0) return; /* the state is block 0's to write */
   for (uint32_t i = team.rank; i < op.item_cnt; i += team.size) {
     const float x                   = tf_net_read(memory, from, i, op.each.fill);
     *tf_net_value_at(memory, to, i) = tf_net_through(memory, steps, op, i, x);
@@ -209,7 +210,8 @@ TF_NET_APART void tf_net_run(const tf_net_memory_t memory, const tf_card_net_ste
     case TF_CARD_OP_ROW: tf_net_row(memory, steps, op, team); break;
     default: tf_net_recurrence(memory, steps, &op, team), i++;
     }
-    if (ops[i].is_last) tf_team_barrier();
+    if (ops[i].barrier == TF_CARD_BARRIER_BLOCK) tf_team_barrier();
+    if (ops[i].barrier == TF_CARD_BARRIER_CLUSTER) tf_cluster_barrier();
   }
 }
 

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "cuda_on_cpu/cuda_on_cpu.h"
 #include "gpu/card_net.h"
+#include "gpu/loop.h"
 #include "kernels/model/random_net.h"
 #include "model/import_onnx.h"
 #include "model/net_plan.h"
@@ -17,6 +18,9 @@
 
 #define FAMILIES     "tests/golden/models"
 #define FEATURES_MAX 64u
+
+/* About what the loop around a program takes of shared memory. */
+#define LOOP_BYTES 2048u
 
 static uint64_t seed = 7;
 
@@ -36,10 +40,12 @@ typedef struct bench {
 } bench_t;
 
 static tf_err_t bench_init(bench_t *b, const tf_graph_t *graph, tf_precision_t precision,
-                           const tf_card_limits_t *limits, bool whole, uint32_t instruments) {
-  const tf_card_net_spec_t spec = {.precision = precision, .limits = *limits, .whole = whole};
-  *b                            = (bench_t){.graph = graph};
-  tf_err_t err                  = tf_card_net_new(graph, &spec, &b->program);
+                           const tf_card_limits_t *limits, bool whole, uint32_t instruments,
+                           uint32_t block_cnt) {
+  const tf_card_net_spec_t spec = {
+      .precision = precision, .limits = *limits, .whole = whole, .block_cnt = block_cnt};
+  *b           = (bench_t){.graph = graph};
+  tf_err_t err = tf_card_net_new(graph, &spec, &b->program);
   if (err) return err;
   b->states  = calloc(instruments, b->program->state_bytes);
   b->scratch = calloc(1, b->program->scratch_bytes + 1);
@@ -57,8 +63,8 @@ static void launch(const bench_t *b, net_args_t *args) {
   args->program          = b->program;
   args->states           = b->states;
   args->scratch          = b->scratch;
-  cuda_on_cpu_launch_t l = {.grid         = 1,
-                            .cluster      = 1,
+  cuda_on_cpu_launch_t l = {.grid         = b->program->block_cnt,
+                            .cluster      = b->program->cluster_size,
                             .block        = b->program->thread_cnt,
                             .shared_bytes = b->program->shared_bytes + shared,
                             .seed         = seed++,
@@ -178,7 +184,7 @@ static bool import_family(const char *name, const char *suffix, uint32_t columns
 static void check_family(const tf_graph_t *graph, const char *name, tf_precision_t precision,
                          bool whole) {
   bench_t b;
-  if (bench_init(&b, graph, precision, &card, whole, 1) != TF_OK)
+  if (bench_init(&b, graph, precision, &card, whole, 1, 0) != TF_OK)
     fail_msg("%s: %s", name, tf_error_text());
   const double error = slide(&b, 2 * graph->window + 4, NULL).card;
   if (getenv("TF_TEST_SHOW"))
@@ -219,9 +225,10 @@ static void check_made_up(const tf_graph_t *graph, const char *name) {
   bench_t          b;
   /* some with values in the card's memory, or hardly anything kept */
   if (random_below(&seed, 3) == 0)
-    limits.shared_bytes_max = TF_CARD_NET_LOOP_BYTES + random_below(&seed, 40000);
-  limits.thread_max = 32 * (1 + random_below(&seed, 4));
-  if (bench_init(&b, graph, precision, &limits, random_below(&seed, 2), 1) != TF_OK)
+    limits.shared_bytes_max = LOOP_BYTES + random_below(&seed, 40000);
+  limits.thread_max        = 32 * (1 + random_below(&seed, 4));
+  const uint32_t block_cnt = random_below(&seed, 3) ? 0 : 1u << random_below(&seed, 4);
+  if (bench_init(&b, graph, precision, &limits, random_below(&seed, 2), 1, block_cnt) != TF_OK)
     fail_msg("%s: %s", name, tf_error_text());
   assert_int_equal(tf_net_plan_new(graph->net, tf_isa_best(), precision, &plan), TF_OK);
   const errors_t e = slide(&b, graph->window + 3, plan);
@@ -255,7 +262,8 @@ static void made_up_nets_answer_as_their_graphs(void **state) {
 static void check_graph(const tf_graph_t *graph, uint32_t row_cnt) {
   for (tf_precision_t precision = 0; precision < TF_PRECISION_CNT; precision++) {
     bench_t b;
-    if (bench_init(&b, graph, precision, &card, false, 1) != TF_OK) fail_msg("%s", tf_error_text());
+    if (bench_init(&b, graph, precision, &card, false, 1, 0) != TF_OK)
+      fail_msg("%s", tf_error_text());
     const double error = slide(&b, row_cnt, NULL).card;
     if (!(error <= error_max[precision])) fail_msg("%s: an error of %g", graph->name, error);
     bench_fini(&b);
@@ -322,7 +330,7 @@ static void check_function(tf_net_t *net, const char *name) {
   net_args_t args = {.rows = rows, .row_cnt = 1, .out = out, .steps = &step};
   assert_int_equal(tf_graph_init(&graph, "m", 3 * VALUES), TF_OK);
   tf_graph_set_net(&graph, net);
-  if (bench_init(&b, &graph, TF_PRECISION_FP32, &card, false, 1) != TF_OK)
+  if (bench_init(&b, &graph, TF_PRECISION_FP32, &card, false, 1, 0) != TF_OK)
     fail_msg("%s: %s", name, tf_error_text());
   for (uint32_t scale = 0; scale < 3; scale++) {
     tf_shapes_noise(rows, TF_ARRAY_CNT(rows), &seed);
@@ -372,7 +380,7 @@ static void a_rows_bits_do_not_depend_on_company_or_on_the_order_of_threads(void
   uint32_t    instruments[CNT * EACH];
   uint8_t     steps[CNT * EACH], advances[CNT * EACH];
   assert_true(import_family("transformer", "", 7, false, graph));
-  assert_int_equal(bench_init(&b, graph, TF_PRECISION_FP16, &card, false, CNT), TF_OK);
+  assert_int_equal(bench_init(&b, graph, TF_PRECISION_FP16, &card, false, CNT, 0), TF_OK);
   const uint32_t outputs = graph->output_cnt;
   assert_true(outputs <= 4);
   tf_shapes_noise(rows, TF_ARRAY_CNT(rows), &seed);
@@ -399,6 +407,50 @@ static void a_rows_bits_do_not_depend_on_company_or_on_the_order_of_threads(void
                           outputs * sizeof *out);
   }
   bench_fini(&b);
+  tf_graph_fini(graph);
+  free(graph);
+}
+
+/* Answers to one row each of a perceptron, on as many blocks as limits make it. */
+static uint32_t answer_rows(const tf_graph_t *graph, const tf_card_limits_t *limits,
+                            const float *rows, uint32_t cnt, float *out) {
+  bench_t    b;
+  uint8_t    steps[8];
+  net_args_t args = {.rows = rows, .row_cnt = cnt, .out = out, .steps = steps};
+  if (bench_init(&b, graph, TF_PRECISION_INT8, limits, false, 1, 0) != TF_OK)
+    fail_msg("%s", tf_error_text());
+  launch(&b, &args);
+  const uint32_t blocks = b.program->block_cnt;
+  bench_fini(&b);
+  return blocks;
+}
+
+static void blocks_share_what_is_too_large_for_one_and_give_the_same_bits(void **state) {
+  (void)state;
+  static const uint32_t widths[] = {64, 250, 256, 3};
+  /* bytes of shared memory, and how few blocks hold the weights then: 81 KB, and half as much again for values, ops and padding */
+  static const uint32_t kib[][2] = {
+      {160, 1},
+      {64,  2},
+      {48,  4},
+      {4,   8}
+  };
+  tf_card_limits_t limits = card;
+  tf_graph_t      *graph  = malloc(sizeof *graph);
+  float            rows[4 * 64], one[4 * 3], out[4 * 3];
+  assert_int_equal(tf_shapes_mlp(graph, "mlp", widths, TF_ARRAY_CNT(widths), 3), TF_OK);
+  tf_shapes_noise(rows, TF_ARRAY_CNT(rows), &seed);
+  limits.cluster_max = 1;
+  assert_int_equal(answer_rows(graph, &limits, rows, 4, one), 1);
+  for (size_t i = 0; i < TF_ARRAY_CNT(kib); i++) {
+    limits                  = card;
+    limits.shared_bytes_max = kib[i][0] << 10;
+    assert_int_equal(answer_rows(graph, &limits, rows, 4, out), kib[i][1]);
+    assert_memory_equal(out, one, sizeof one);
+  }
+  limits.sm_cnt = 2; /* no more than there are */
+  assert_int_equal(answer_rows(graph, &limits, rows, 4, out), 2);
+  assert_memory_equal(out, one, sizeof one);
   tf_graph_fini(graph);
   free(graph);
 }
@@ -440,9 +492,12 @@ static void memory_ends_at_its_limit(void **state) {
   const uint32_t shared = program->shared_bytes;
   free(program);
   /* past shared memory the values lie in the card's */
+  const tf_card_program_t loop = {
+      .input_cnt = 64, .output_cnt = 1, .block_cnt = 1, .cluster_size = 1};
   const uint32_t values   = 32 * 4;
   limits                  = card;
-  limits.shared_bytes_max = TF_CARD_NET_LOOP_BYTES + values;
+  limits.cluster_max      = 1;
+  limits.shared_bytes_max = tf_loop_own_shared_bytes(&loop) + values;
   assert_int_equal(tf_card_net_make(graph, TF_PRECISION_FP32, &limits, &program), TF_OK);
   assert_true(program->shared_bytes <= values && program->shared_bytes < shared);
   assert_true(program->scratch_bytes > 0);
@@ -502,6 +557,7 @@ int main(void) {
       cmocka_unit_test(every_function_is_that_of_the_graph_and_lets_nan_through),
       cmocka_unit_test(chains_answer_as_their_graphs),
       cmocka_unit_test(a_rows_bits_do_not_depend_on_company_or_on_the_order_of_threads),
+      cmocka_unit_test(blocks_share_what_is_too_large_for_one_and_give_the_same_bits),
       cmocka_unit_test(every_family_answers_as_its_graph),
       cmocka_unit_test(made_up_nets_answer_as_their_graphs),
   };
