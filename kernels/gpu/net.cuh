@@ -5,7 +5,7 @@
 #include "gpu/net_ops.cuh"
 
 /* Values that a thread holds while a history moves on. */
-#define TF_NET_SHIFT_CNT 8u
+#define TF_NET_SHIFT_CNT 4u
 
 /* The head of an instrument's state. */
 typedef struct tf_net_head {
