@@ -119,7 +119,8 @@ static tf_err_t size_program(const maker_t *m, tf_card_program_t *p) {
   const uint64_t             state_words =
       m->slides ? m->cut.state_floats : (uint64_t)m->net->window * m->net->input_cnt;
   p->block_cnt = p->cluster_size = m->keep.block_cnt;
-  p->shared_bytes  = ((h->values_are_shared ? h->value_words : 0) + h->kept_words) * 4;
+  p->shared_bytes =
+      TF_CARD_NET_CONTEXT_BYTES + ((h->values_are_shared ? h->value_words : 0) + h->kept_words) * 4;
   p->state_bytes   = tf_align_up((TF_CARD_NET_HEAD_WORDS + state_words) * 4, TF_LINE_PAIR_BYTES);
   p->scratch_bytes = h->values_are_shared ? 0 : (uint64_t)h->value_words * 4 * p->block_cnt;
   p->image_bytes   = tf_align_up((uint64_t)d->words * 4, TF_LINE_PAIR_BYTES);

@@ -44,6 +44,8 @@
 #define TF_CARD_NET_SPREAD_WORDS 4096u
 /* Of a state, before what it holds. */
 #define TF_CARD_NET_HEAD_WORDS 32u
+/* Of a block's shared memory, before its values: what the kernel knows of its program. */
+#define TF_CARD_NET_CONTEXT_BYTES 128u
 /* Bytes of weights that are read at once, of one output. */
 #define TF_CARD_NET_VECTOR_BYTES 16u
 

@@ -15,7 +15,8 @@ static uint32_t room_of(const tf_card_net_draft_t *d, const tf_card_program_t *p
                         uint32_t block_cnt) {
   tf_card_program_t p = *program;
   p.block_cnt = p.cluster_size = block_cnt;
-  const uint32_t loops = tf_loop_own_shared_bytes(&p), all = d->limits.shared_bytes_max;
+  const uint32_t loops         = tf_loop_own_shared_bytes(&p) + TF_CARD_NET_CONTEXT_BYTES,
+                 all           = d->limits.shared_bytes_max;
   return all > loops ? (all - loops) / (uint32_t)sizeof(uint32_t) : 0;
 }
 

@@ -497,9 +497,10 @@ static void memory_ends_at_its_limit(void **state) {
   const uint32_t values   = 32 * 4;
   limits                  = card;
   limits.cluster_max      = 1;
-  limits.shared_bytes_max = tf_loop_own_shared_bytes(&loop) + values;
+  limits.shared_bytes_max = tf_loop_own_shared_bytes(&loop) + TF_CARD_NET_CONTEXT_BYTES + values;
   assert_int_equal(tf_card_net_make(graph, TF_PRECISION_FP32, &limits, &program), TF_OK);
-  assert_true(program->shared_bytes <= values && program->shared_bytes < shared);
+  assert_true(program->shared_bytes <= TF_CARD_NET_CONTEXT_BYTES + values &&
+              program->shared_bytes < shared);
   assert_true(program->scratch_bytes > 0);
   free(program);
   limits.thread_max = TF_CARD_NET_WARP - 1;
