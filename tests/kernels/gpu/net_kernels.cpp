@@ -1,5 +1,6 @@
 #include "net_kernels.h"
 
+#include "gpu/loop.cuh"
 #include "gpu/net.cuh"
 
 void kernel_net(void *p) {
@@ -25,4 +26,9 @@ void kernel_net(void *p) {
         args->out[t * outputs + i] = out[i];
     for (uint32_t i = 0; args->advances && i < args->advances[t]; i++) kind.advance(instrument);
   }
+}
+
+void kernel_net_loop(void *p) {
+  tf_net_kind kind;
+  tf_card_loop(static_cast<const tf_card_args_t *>(p), kind);
 }

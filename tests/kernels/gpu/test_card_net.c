@@ -3,13 +3,14 @@
 #include "cmocka_tf.h"
 
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "card_run.h"
 #include "core/error.h"
 #include "cuda_on_cpu/cuda_on_cpu.h"
 #include "gpu/card_net.h"
-#include "gpu/loop.h"
 #include "kernels/model/random_net.h"
 #include "model/import_onnx.h"
 #include "model/net_plan.h"
@@ -455,6 +456,68 @@ static void blocks_share_what_is_too_large_for_one_and_give_the_same_bits(void *
   free(graph);
 }
 
+/* ---- behind the mailbox ---- */
+
+/* Rows of two instruments in turn through the persistent loop; the worst error of the answers from row first on. */
+static double ask_rows(card_run_t *run, const tf_graph_t *graph, uint32_t first) {
+  const uint32_t width = graph->input_cnt, window = graph->window, cnt = window + 4;
+  float         *rows  = calloc((size_t)2 * cnt * width, sizeof *rows), out[8];
+  double         worst = 0.0;
+  assert_true(graph->output_cnt <= TF_ARRAY_CNT(out));
+  tf_shapes_noise(rows, (size_t)2 * cnt * width, &seed);
+  for (uint32_t t = 0; t < 2 * cnt; t++) {
+    const uint32_t            instrument = t % 2, n = t / 2;
+    const float              *row   = rows + ((size_t)instrument * cnt + n) * width;
+    const uint32_t            flags = n == 0 ? TF_MAILBOX_RESET : 0;
+    const tf_mailbox_status_t status =
+        card_run_ask(run, first + instrument, n + 1, flags, row, out);
+    assert_int_equal(status, n + 1 >= window ? TF_MAILBOX_OK : TF_MAILBOX_WARMING);
+    if (status != TF_MAILBOX_OK) continue;
+    const double error = error_of(graph, row - (size_t)(window - 1) * width, out);
+    if (!(error <= worst)) worst = error;
+  }
+  free(rows);
+  return worst;
+}
+
+static void the_persistent_loop_answers_before_and_behind_a_swap(void **state) {
+  (void)state;
+  tf_graph_t *graph = malloc(sizeof *graph);
+  assert_true(import_family("transformer", "", 7, false, graph));
+  for (uint32_t blocks = 1; blocks <= 4; blocks *= 2) {
+    static const tf_precision_t precisions[2] = {TF_PRECISION_FP32, TF_PRECISION_BF16};
+    tf_card_program_t          *programs[2];
+    card_run_t                  run;
+    for (uint32_t i = 0; i < 2; i++) {
+      const tf_card_net_spec_t spec = {
+          .precision = precisions[i], .limits = card, .block_cnt = blocks};
+      assert_int_equal(tf_card_net_new(graph, &spec, &programs[i]), TF_OK);
+      assert_int_equal(programs[i]->block_cnt, blocks);
+    }
+    const card_run_spec_t spec = {
+        .slots          = {programs[0], programs[1]},
+        .kernel         = kernel_net_loop,
+        .instrument_cnt = 4,
+        .batch_max      = 4,
+        .slot_cnt       = 8,
+        .seed           = seed++
+    };
+    card_run_init(&run, &spec);
+    card_run_start(&run);
+    assert_true(ask_rows(&run, graph, 0) <= error_max[precisions[0]]);
+    tf_store_release_u32(&run.control.slot, 1); /* pairs with: tf_load_system */
+    while (tf_load_acquire_u32(&run.control.slot_used) != 1)
+      sched_yield(); /* pairs with: tf_store_system */
+    assert_true(ask_rows(&run, graph, 1) <= error_max[precisions[1]]);
+    card_run_stop(&run);
+    card_run_fini(&run);
+    free(programs[0]);
+    free(programs[1]);
+  }
+  tf_graph_fini(graph);
+  free(graph);
+}
+
 /* ---- what is refused ---- */
 
 static void what_has_no_form_is_named(void **state) {
@@ -559,6 +622,7 @@ int main(void) {
       cmocka_unit_test(chains_answer_as_their_graphs),
       cmocka_unit_test(a_rows_bits_do_not_depend_on_company_or_on_the_order_of_threads),
       cmocka_unit_test(blocks_share_what_is_too_large_for_one_and_give_the_same_bits),
+      cmocka_unit_test(the_persistent_loop_answers_before_and_behind_a_swap),
       cmocka_unit_test(every_family_answers_as_its_graph),
       cmocka_unit_test(made_up_nets_answer_as_their_graphs),
   };
