@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "gpu/card_net_chain.h"
+#include "gpu/card_net_keep.h"
 #include "gpu/card_net_ops.h"
 #include "gpu/card_net_order.h"
 
@@ -16,8 +17,7 @@ typedef struct maker {
   tf_net_cut_t        cut;
   bool                slides;
   tf_card_net_t       header;
-  tf_card_net_copy_t *copies;
-  uint32_t            copy_cnt;
+  tf_card_net_keep_t  keep;
 } maker_t;
 
 /* ---- parts ---- */
@@ -97,143 +97,59 @@ static tf_err_t add_lists(maker_t *m) {
   return err;
 }
 
-static int by_worth(const void *a, const void *b) {
-  const tf_card_net_segment_t *x = a, *y = b;
-  if (x->is_timed != y->is_timed) return x->is_timed ? -1 : 1;
-  if (x->words != y->words) return x->words < y->words ? -1 : 1;
-  return x->at < y->at ? -1 : x->at > y->at;
-}
-
-static int by_place(const void *a, const void *b) {
-  const tf_card_net_copy_t *x = a, *y = b;
-  return x->at < y->at ? -1 : x->at > y->at;
-}
-
-/* Values first, then ops, then of the timed part's tensors the smallest, then of the deferred one's. */
-static tf_err_t choose_kept(maker_t *m) {
-  tf_card_net_draft_t *d   = &m->draft;
-  tf_card_net_t       *h   = &m->header;
-  const uint32_t       all = d->limits.shared_bytes_max;
-  uint32_t room = words_of(all > TF_CARD_NET_LOOP_BYTES ? all - TF_CARD_NET_LOOP_BYTES : 0);
-  m->copies     = calloc(d->segment_cnt, sizeof *m->copies);
-  if (!m->copies) return TF_ERR(E_CORE_NO_MEMORY, "%u tensors", d->segment_cnt);
-  h->value_words       = (uint32_t)tf_align_up(h->value_words, TF_CARD_NET_HEAD_WORDS);
-  h->values_are_shared = h->value_words <= room;
-  if (h->values_are_shared) room -= h->value_words;
-  qsort(d->segments, d->segment_cnt, sizeof *d->segments, by_worth);
-  for (uint32_t pass = 0; pass < 2; pass++)
-    for (uint32_t i = 0; i < d->segment_cnt; i++) {
-      const tf_card_net_segment_t *s     = &d->segments[i];
-      const bool                   first = s->at == h->ops.at || s->at == h->steps.at;
-      const uint32_t               words = (uint32_t)tf_align_up(s->words, 4);
-      if (first != (pass == 0) || words > room) continue;
-      m->copies[m->copy_cnt++] = (tf_card_net_copy_t){s->at, h->kept_words, words};
-      h->kept_words += words;
-      room -= words;
-    }
-  qsort(m->copies, m->copy_cnt, sizeof *m->copies, by_place);
-  return TF_OK;
-}
-
-/* ---- places in what is kept ---- */
-
-static void move_place(const maker_t *m, tf_card_net_place_t *place) {
-  if (place->base != TF_CARD_IMAGE) return;
-  for (uint32_t low = 0, high = m->copy_cnt; low < high;) {
-    const uint32_t            middle = (low + high) / 2;
-    const tf_card_net_copy_t *c      = &m->copies[middle];
-    if (place->at < c->at) {
-      high = middle;
-    } else if (place->at >= c->at + c->cnt) {
-      low = middle + 1;
-    } else {
-      *place = tf_card_net_place(TF_CARD_KEPT, c->to + (place->at - c->at));
-      return;
-    }
-  }
-}
-
-static void move_op(const maker_t *m, tf_card_net_op_t *op) {
-  switch (op->kind) {
-  case TF_CARD_OP_EACH:
-    move_place(m, &op->each.from.place);
-    move_place(m, &op->each.to.place);
-    break;
-  case TF_CARD_OP_PRODUCT:
-  case TF_CARD_OP_MATMUL:
-    move_place(m, &op->product.a);
-    move_place(m, &op->product.weight);
-    move_place(m, &op->product.scale);
-    move_place(m, &op->product.bias);
-    break;
-  case TF_CARD_OP_FOLD: move_place(m, &op->fold.from.place); break;
-  case TF_CARD_OP_ROW:
-    move_place(m, &op->row.from);
-    move_place(m, &op->row.scale);
-    move_place(m, &op->row.shift);
-    break;
-  case TF_CARD_OP_RECURRENCE:
-    move_place(m, &op->recurrence.h);
-    move_place(m, &op->recurrence.carry);
-    break;
-  }
-}
-
-static void move_all(maker_t *m) {
-  tf_card_net_draft_t *d     = &m->draft;
-  tf_card_net_op_t    *ops   = (tf_card_net_op_t *)(void *)(d->image + m->header.ops.at);
-  tf_card_net_step_t  *steps = (tf_card_net_step_t *)(void *)(d->image + m->header.steps.at);
-  for (uint32_t i = 0; i < d->op_cnt; i++) move_op(m, &ops[i]);
-  for (uint32_t i = 0; i < d->step_cnt; i++)
-    for (uint32_t k = 0; k < TF_ARRAY_CNT(steps[i].others); k++)
-      move_place(m, &steps[i].others[k].place);
-  move_place(m, &m->header.ops);
-  move_place(m, &m->header.steps);
-}
-
 /* ---- the program ---- */
 
-static tf_err_t finish(maker_t *m, tf_card_program_t **program) {
-  tf_card_net_draft_t *d = &m->draft;
-  tf_card_net_t       *h = &m->header;
-  tf_card_net_place_t  copies;
-  h->slides       = m->slides;
-  h->weight_bytes = d->weight_bytes;
-  tf_err_t err    = add_lists(m);
-  if (!err) err = choose_kept(m);
-  if (err) return err;
-  move_all(m);
-  h->copy_cnt = m->copy_cnt;
-  if (m->copy_cnt)
-    err = tf_card_net_draft_add(d, m->copies, words_of(m->copy_cnt * sizeof *m->copies), &copies);
-  if (err) return err;
-  if (m->copy_cnt) h->copy_at = copies.at;
-  memcpy(d->image, h, sizeof *h);
+static tf_err_t add_copies(maker_t *m) {
+  tf_card_net_place_t copies = {TF_CARD_IMAGE, 0};
+  tf_err_t            err    = TF_OK;
+  m->header.copy_cnt         = m->keep.copy_cnt;
+  if (m->keep.copy_cnt)
+    err = tf_card_net_draft_add(&m->draft, m->keep.copies,
+                                words_of(m->keep.copy_cnt * sizeof *m->keep.copies), &copies);
+  m->header.copy_at = copies.at;
+  return err;
+}
 
-  const uint64_t state_words =
+/* Sizes of memory, now that all is placed. */
+static tf_err_t size_program(const maker_t *m, tf_card_program_t *p) {
+  const tf_card_net_draft_t *d = &m->draft;
+  const tf_card_net_t       *h = &m->header;
+  const uint64_t             state_words =
       m->slides ? m->cut.state_floats : (uint64_t)m->net->window * m->net->input_cnt;
-  const tf_card_program_t p = {
-      .kind          = TF_CARD_NET,
-      .precision     = d->precision,
-      .input_cnt     = m->net->input_cnt,
-      .output_cnt    = tf_net_output_cnt(m->net),
-      .window        = m->net->window,
-      .block_cnt     = 1,
-      .cluster_size  = 1,
-      .thread_cnt    = d->thread_cnt,
-      .shared_bytes  = ((h->values_are_shared ? h->value_words : 0) + h->kept_words) * 4,
-      .state_bytes   = tf_align_up((TF_CARD_NET_HEAD_WORDS + state_words) * 4, TF_LINE_PAIR_BYTES),
-      .scratch_bytes = h->values_are_shared ? 0 : (uint64_t)h->value_words * 4,
-      .image_bytes   = tf_align_up((uint64_t)d->words * 4, TF_LINE_PAIR_BYTES)};
-  if (p.scratch_bytes + p.image_bytes > d->limits.memory_bytes)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "%llu bytes of the card's memory, %llu are left",
-                  (unsigned long long)(p.scratch_bytes + p.image_bytes),
-                  (unsigned long long)d->limits.memory_bytes);
+  p->block_cnt = p->cluster_size = m->keep.block_cnt;
+  p->shared_bytes =
+      TF_CARD_NET_CONTEXT_BYTES + ((h->values_are_shared ? h->value_words : 0) + h->kept_words) * 4;
+  p->state_bytes   = tf_align_up((TF_CARD_NET_HEAD_WORDS + state_words) * 4, TF_LINE_PAIR_BYTES);
+  p->scratch_bytes = h->values_are_shared ? 0 : (uint64_t)h->value_words * 4 * p->block_cnt;
+  p->image_bytes   = tf_align_up((uint64_t)d->words * 4, TF_LINE_PAIR_BYTES);
+  if (p->scratch_bytes + p->image_bytes <= d->limits.memory_bytes) return TF_OK;
+  return TF_ERR(E_MODEL_UNSUPPORTED, "%llu bytes of the card's memory, %llu are left",
+                (unsigned long long)(p->scratch_bytes + p->image_bytes),
+                (unsigned long long)d->limits.memory_bytes);
+}
+
+static tf_err_t finish(maker_t *m, uint32_t block_cnt, tf_card_program_t **program) {
+  tf_card_net_draft_t *d = &m->draft;
+  tf_card_program_t    p = {.kind       = TF_CARD_NET,
+                            .precision  = d->precision,
+                            .input_cnt  = m->net->input_cnt,
+                            .output_cnt = tf_net_output_cnt(m->net),
+                            .window     = m->net->window,
+                            .thread_cnt = d->thread_cnt};
+  m->header.slides       = m->slides;
+  m->header.weight_bytes = d->weight_bytes;
+  tf_err_t err           = tf_card_net_keep_init(&m->keep, d, &m->header, &p, block_cnt);
+  if (!err) err = add_lists(m);
+  if (!err) err = tf_card_net_keep_choose(&m->keep, d, &m->header);
+  if (!err) err = add_copies(m);
+  if (!err) err = size_program(m, &p);
+  if (err) return err;
   *program = calloc(1, sizeof p + p.image_bytes);
   if (!*program)
     return TF_ERR(E_CORE_NO_MEMORY, "%llu bytes of a program", (unsigned long long)p.image_bytes);
   **program = p;
   memcpy(*program + 1, d->image, d->words * sizeof *d->image);
+  memcpy(*program + 1, &m->header, sizeof m->header);
   return TF_OK;
 }
 
@@ -251,7 +167,7 @@ static tf_err_t make(maker_t *m, const tf_card_net_spec_t *spec, tf_card_program
   if (!err && !spec->whole) err = cut(m);
   if (!err) err = tf_card_net_draft_init(d, words_of(sizeof m->header));
   if (!err) err = add_parts(m);
-  return err ? err : finish(m, program);
+  return err ? err : finish(m, spec->block_cnt, program);
 }
 
 tf_err_t tf_card_net_new(const struct tf_graph *graph, const tf_card_net_spec_t *spec,
@@ -266,7 +182,7 @@ tf_err_t tf_card_net_new(const struct tf_graph *graph, const tf_card_net_spec_t 
   tf_card_net_draft_fini(&m.draft);
   tf_net_cut_fini(&m.cut);
   tf_net_delete(chain);
-  free(m.copies);
+  tf_card_net_keep_fini(&m.keep);
   return err;
 }
 
@@ -303,7 +219,8 @@ const tf_card_net_op_t *tf_card_net_ops(const tf_card_program_t *program) {
 
 void tf_card_net_describe(const tf_card_program_t *program, uint32_t op_idx, char *target,
                           size_t bytes) {
-  static const char *const kinds[] = {"each", "product", "matmul", "fold", "row", "recurrence"};
+  static const char *const kinds[]    = {"each", "product", "matmul", "fold", "row", "recurrence"};
+  static const char *const barriers[] = {"", ", barrier", ", barrier of the cluster"};
   TF_STATIC_ASSERT(TF_ARRAY_CNT(kinds) == TF_CARD_OP_KIND_CNT, "a name each");
   const tf_card_net_op_t   *op = &tf_card_net_ops(program)[op_idx];
   const tf_card_net_step_t *steps =
@@ -320,6 +237,6 @@ void tf_card_net_describe(const tf_card_program_t *program, uint32_t op_idx, cha
   for (uint32_t i = 0; i < op->step_cnt && (size_t)at < bytes; i++)
     at += snprintf(target + at, bytes - (size_t)at, " +%s", fn_name(steps[op->step_at + i].fn));
   if ((size_t)at < bytes)
-    snprintf(target + at, bytes - (size_t)at, ", %u threads an item%s", op->lanes,
-             op->is_last ? ", barrier" : "");
+    snprintf(target + at, bytes - (size_t)at, ", %u threads an item%s%s", op->lanes,
+             op->spread ? ", shared by blocks" : "", barriers[op->barrier]);
 }

@@ -18,6 +18,10 @@
  * Where things lie: values in shared memory, or, past it, in the card's (and so in L2); of the image, ops, small tensors and then larger
  * ones are kept in shared memory as long as there is room, smallest first: each costs a trip to L2 the less. The rest is read from L2.
  *
+ * Weights past one block's shared memory: the blocks of a cluster share large products, each with its part of the outputs and their
+ * weights, and store these into everybody's values. All else every block does for itself, so that it waits for nobody; what is written
+ * to a state block 0 writes.
+ *
  * An instrument's state must have been zeroed once. It holds the window's rows, or what the halves of a cut net leave each other. */
 #ifndef TF_GPU_CARD_NET_H
 #define TF_GPU_CARD_NET_H
@@ -36,10 +40,14 @@
 #define TF_CARD_NET_WARP      32u
 /* Of a block: with 128 registers a thread it is the most that one multiprocessor holds. */
 #define TF_CARD_NET_THREADS_MAX 512u
-/* Shared memory that is left for the loop around the program (rows, answers). */
-#define TF_CARD_NET_LOOP_BYTES 16384u
+/* Blocks of a cluster that share weights: what every device with clusters grants. */
+#define TF_CARD_NET_BLOCKS_MAX 8u
+/* Words of a product's weights from which blocks share them, where one block's shared memory does not hold all weights. */
+#define TF_CARD_NET_SPREAD_WORDS 4096u
 /* Of a state, before what it holds. */
 #define TF_CARD_NET_HEAD_WORDS 32u
+/* Of a block's shared memory, before its values: what the kernel knows of its program. */
+#define TF_CARD_NET_CONTEXT_BYTES 128u
 /* Bytes of weights that are read at once, of one output. */
 #define TF_CARD_NET_VECTOR_BYTES 16u
 
@@ -163,13 +171,20 @@ typedef struct tf_card_net_recurrence {
   tf_card_net_place_t work_h, work_carry; /* (batch, units) */
 } tf_card_net_recurrence_t;
 
+typedef enum tf_card_net_barrier {
+  TF_CARD_BARRIER_NONE,
+  TF_CARD_BARRIER_BLOCK,
+  TF_CARD_BARRIER_CLUSTER /* around a phase in which blocks write what others read */
+} tf_card_net_barrier_t;
+
 typedef struct tf_card_net_op {
-  uint32_t            kind;
-  uint32_t            node;     /* of the net, for people */
-  uint32_t            item_cnt; /* that threads, or groups of lanes, share out among themselves */
-  uint32_t            lanes;    /* threads that make one item together; a power of two */
-  uint32_t            first;    /* thread that begins: another in the same phase begins elsewhere */
-  uint32_t            is_last;  /* of its phase: a barrier follows */
+  uint32_t kind;
+  uint32_t node;     /* of the net, for people */
+  uint32_t item_cnt; /* that threads, or groups of lanes, share out among themselves */
+  uint32_t lanes;    /* threads that make one item together; a power of two */
+  uint32_t first;    /* thread that begins: another in the same phase begins elsewhere */
+  uint32_t barrier;  /* tf_card_net_barrier_t, behind it */
+  uint32_t spread;   /* outputs of each block, where they share it; 0: each block does it */
   tf_card_net_place_t out;
   uint32_t            step_at, step_cnt; /* functions behind it */
   union {
@@ -189,9 +204,9 @@ typedef enum tf_card_net_part {
   TF_CARD_PART_CNT
 } tf_card_net_part_t;
 
-/* cnt words from place at of the image are kept at place to of shared memory. */
+/* cnt words from at of the image are kept at to of shared memory; of what blocks share, block r keeps those from r * by on. */
 typedef struct tf_card_net_copy {
-  uint32_t at, to, cnt;
+  uint32_t at, to, cnt, by;
 } tf_card_net_copy_t;
 
 /* At the beginning of the image. */
@@ -218,7 +233,8 @@ TF_INLINE const tf_card_net_t *tf_card_net_of(const tf_card_program_t *program) 
 typedef struct tf_card_net_spec {
   tf_precision_t   precision; /* of weights */
   tf_card_limits_t limits;
-  bool             whole; /* the window anew on each tick, also where it could slide */
+  bool             whole;     /* the window anew on each tick, also where it could slide */
+  uint32_t         block_cnt; /* of a cluster; 0: as is best, TF_CARD_NET_SPREAD_WORDS */
 } tf_card_net_spec_t;
 
 struct tf_graph;

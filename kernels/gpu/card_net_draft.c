@@ -197,8 +197,8 @@ static tf_err_t note(tf_card_net_draft_t *d, const tf_card_net_access_t *accesse
 
 void tf_card_net_draft_end_phase(tf_card_net_draft_t *d) {
   d->access_cnt = d->thread_first = 0;
-  if (d->op_cnt == d->part_first || d->ops[d->op_cnt - 1].is_last) return;
-  d->ops[d->op_cnt - 1].is_last = 1;
+  if (d->op_cnt == d->part_first || d->ops[d->op_cnt - 1].barrier) return;
+  d->ops[d->op_cnt - 1].barrier = TF_CARD_BARRIER_BLOCK;
   d->phase_cnt++;
 }
 

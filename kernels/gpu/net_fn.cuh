@@ -16,6 +16,8 @@
 typedef struct tf_net_memory {
   float       *values, *state;
   const float *image, *kept;
+  uint32_t
+      value_words; /* where values are in the card's memory, block after block; 0: in shared memory */
 } tf_net_memory_t;
 
 TF_DEVICE float *tf_net_at(const tf_net_memory_t &memory, uint32_t base, uint32_t at) {
@@ -30,6 +32,12 @@ TF_DEVICE float *tf_net_at(const tf_net_memory_t &memory, tf_card_net_place_t pl
 }
 TF_DEVICE const float *tf_net_at_or_null(const tf_net_memory_t &memory, tf_card_net_place_t place) {
   return place.base == TF_CARD_NOWHERE ? NULL : tf_net_at(memory, place);
+}
+
+/* What lies at p of this block's values, in those of another block of the cluster. */
+TF_DEVICE float *tf_net_of_peer(const tf_net_memory_t &memory, float *p, uint32_t peer) {
+  if (memory.value_words == 0) return tf_cluster_peer(p, peer);
+  return p + ((ptrdiff_t)peer - (ptrdiff_t)tf_cluster_rank()) * memory.value_words;
 }
 
 /* A view's place, found once an op. */

@@ -8,6 +8,7 @@ TF_DEVICE void tf_net_each(const tf_net_memory_t &memory, const tf_card_net_step
                            const tf_card_net_op_t &op, tf_net_team_t team) {
   const tf_net_walk_t from = tf_net_walk_of(memory, op.each.from),
                       to   = tf_net_walk_of(memory, op.each.to);
+  if (op.spread && tf_cluster_rank() > 0) return; /* the state is block 0's to write */
   for (uint32_t i = team.rank; i < op.item_cnt; i += team.size) {
     const float x                   = tf_net_read(memory, from, i, op.each.fill);
     *tf_net_value_at(memory, to, i) = tf_net_through(memory, steps, op, i, x);
@@ -179,7 +180,7 @@ TF_DEVICE void tf_net_recurrence(const tf_net_memory_t &memory, const tf_card_ne
   for (uint32_t t = 0; t < r.row_cnt; t++) {
     const uint32_t row    = r.is_reverse ? r.row_cnt - 1 - t : t;
     const float   *from_x = tf_net_at(memory, r.gates) + row * r.batch_cnt * gates;
-    tf_net_product(memory, steps, ops[1], team);
+    tf_net_product(memory, steps, &ops[1], team);
     tf_team_barrier();
     for (uint32_t i = team.rank; i < cnt; i += team.size) {
       const uint32_t at = i / units * gates + i % units;
@@ -190,6 +191,28 @@ TF_DEVICE void tf_net_recurrence(const tf_net_memory_t &memory, const tf_card_ne
   }
   if (r.carry_row == TF_CARD_NOTHING) return;
   for (uint32_t i = team.rank; i < cnt; i += team.size) out[r.carry_row * r.out_row + i] = carry[i];
+}
+
+/* ---- lists ---- */
+
+/* cnt ops, with the barriers between them, by all threads of the block. */
+TF_NET_APART void tf_net_run(const tf_net_memory_t memory, const tf_card_net_step_t *steps,
+                             const tf_card_net_op_t *ops, uint32_t cnt) {
+  const uint32_t size = tf_team_size(), rank = tf_team_rank();
+  for (uint32_t i = 0; i < cnt; i++) {
+    const tf_card_net_op_t &op = ops[i];
+    const tf_net_team_t team = {rank >= op.first ? rank - op.first : rank + size - op.first, size};
+    switch (op.kind) {
+    case TF_CARD_OP_EACH: tf_net_each(memory, steps, op, team); break;
+    case TF_CARD_OP_PRODUCT:
+    case TF_CARD_OP_MATMUL: tf_net_product(memory, steps, &op, team); break;
+    case TF_CARD_OP_FOLD: tf_net_fold(memory, steps, op, team); break;
+    case TF_CARD_OP_ROW: tf_net_row(memory, steps, op, team); break;
+    default: tf_net_recurrence(memory, steps, &op, team), i++;
+    }
+    if (ops[i].barrier == TF_CARD_BARRIER_BLOCK) tf_team_barrier();
+    if (ops[i].barrier == TF_CARD_BARRIER_CLUSTER) tf_cluster_barrier();
+  }
 }
 
 #endif

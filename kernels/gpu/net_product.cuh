@@ -105,6 +105,17 @@ TF_DEVICE tf_net_items_t tf_net_items_of(const tf_card_net_op_t &op, tf_net_team
   return items;
 }
 
+/* Value i of a product's output; where blocks share it, everybody's. */
+TF_DEVICE void tf_net_put(const tf_net_memory_t &memory, const tf_card_net_op_t &op, float *out,
+                          uint32_t i, float x) {
+  if (!op.spread) {
+    out[i] = x;
+    return;
+  }
+  for (uint32_t peer = 0; peer < tf_cluster_size(); peer++)
+    tf_net_of_peer(memory, out, peer)[i] = x;
+}
+
 template <uint32_t ROWS>
 TF_DEVICE void tf_net_product_rows(const tf_net_memory_t &memory, const tf_card_net_step_t *steps,
                                    const tf_card_net_op_t &op, tf_net_team_t team) {
@@ -113,32 +124,39 @@ TF_DEVICE void tf_net_product_rows(const tf_net_memory_t &memory, const tf_card_
   const float                 *bias  = tf_net_at_or_null(memory, p.bias);
   const float                 *scale = tf_net_at_or_null(memory, p.scale);
   float                       *out   = tf_net_at(memory, op.out);
-  const uint32_t               tiles = p.m / ROWS, cnt = p.batch_cnt * tiles * p.n;
-  tf_net_items_t               it = tf_net_items_of(op, team);
+  /* the block's outputs; of weights that it keeps it has no others' */
+  const uint32_t n_first = op.spread * tf_cluster_rank();
+  const uint32_t n_left  = n_first < p.n ? p.n - n_first : 0;
+  const uint32_t n_cnt   = op.spread && op.spread < n_left ? op.spread : n_left;
+  const uint32_t skipped = p.weight.base == TF_CARD_KEPT ? 0 : n_first;
+  const uint32_t tiles = p.m / ROWS, cnt = p.batch_cnt * tiles * n_cnt;
+  tf_net_items_t it = tf_net_items_of(op, team);
   for (; it.warp_first < cnt; it.warp_first += it.by, it.own += it.by) {
     const bool     is_own = it.own < cnt;
     const uint32_t item   = is_own ? it.own : cnt - 1;
-    const uint32_t n = item % p.n, tile = item / p.n % tiles, b = item / p.n / tiles;
+    const uint32_t at = item % n_cnt, tile = item / n_cnt % tiles, b = item / n_cnt / tiles;
+    const uint32_t n = n_first + at;
     float          sum[ROWS];
     tf_net_sum<ROWS>(op, p, a + b * p.a_batch + tile * ROWS * p.a_m,
-                     weight + b * p.weight_batch + n * p.weight_n, it.lane, sum);
+                     weight + b * p.weight_batch + (skipped + at) * p.weight_n, it.lane, sum);
     if (!is_own || it.lane != 0) continue;
     const float factor = scale ? scale[b * p.scale_batch + n] : 1.0f;
     const float shift  = bias ? bias[b * p.bias_batch + n] : 0.0f;
     TF_UNROLL
     for (uint32_t r = 0; r < ROWS; r++) {
       const uint32_t i = b * p.out_batch + (tile * ROWS + r) * p.out_m + n * p.out_n;
-      out[i]           = tf_net_through(memory, steps, op, i, sum[r] * factor + shift);
+      tf_net_put(memory, op, out, i, tf_net_through(memory, steps, op, i, sum[r] * factor + shift));
     }
   }
 }
 
-TF_DEVICE void tf_net_product(const tf_net_memory_t &memory, const tf_card_net_step_t *steps,
-                              const tf_card_net_op_t &op, tf_net_team_t team) {
-  if (op.product.m % TF_NET_ROWS == 0)
-    tf_net_product_rows<TF_NET_ROWS>(memory, steps, op, team);
+/* Apart: recurrences run it, too. */
+TF_NET_APART void tf_net_product(const tf_net_memory_t memory, const tf_card_net_step_t *steps,
+                                 const tf_card_net_op_t *op, tf_net_team_t team) {
+  if (op->product.m % TF_NET_ROWS == 0)
+    tf_net_product_rows<TF_NET_ROWS>(memory, steps, *op, team);
   else
-    tf_net_product_rows<1>(memory, steps, op, team);
+    tf_net_product_rows<1>(memory, steps, *op, team);
 }
 
 #endif

@@ -1,4 +1,5 @@
 """What the documentation says, held against the built binary: commands and their output, configs, snippets, options, links."""
+import os
 import pathlib
 import re
 import shutil
@@ -13,6 +14,7 @@ from stage import TICKFUSE, Stage
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "tasks.md"]
 MAN = ROOT / "docs" / "man"
+PROGRAMS = {"tickfuse-gpu": os.environ.get("TICKFUSE_GPU")}  # beside the binary; the path of one with its options
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Werror"]
 C_WARNINGS = WARNINGS + ["-std=gnu17", "-D_GNU_SOURCE", "-Wconversion", "-Wno-sign-conversion", "-Wstrict-prototypes",
                          "-Wdouble-promotion", "-Wvla", "-ffp-contract=off", "-fno-math-errno"]
@@ -171,8 +173,15 @@ class Manual(unittest.TestCase):
             named = {f"--{name}" for name in re.findall(r"\bFl -([a-z][a-z0-9-]*)", synopsis)}
             self.assertEqual(named, self.options(text), command)
 
+    def test_every_program_s_options_are_those_of_its_page(self):
+        for program, path in PROGRAMS.items():
+            text = (MAN / f"{program}.1").read_text()
+            if path:
+                said = run(path, "--help").stdout
+                self.assertEqual(self.options(text), set(re.findall(r"--[a-z][a-z-]*", said)) - {"--help"}, program)
+
     def test_every_page_is_a_command_s_and_is_referred_to(self):
-        names = {f"tickfuse-{c[0]}" for c in commands()}
+        names = {f"tickfuse-{c[0]}" for c in commands()} | set(PROGRAMS)
         self.assertEqual({p.stem for p in MAN.glob("*.1")}, names | {"tickfuse"})
         overview = (MAN / "tickfuse.1").read_text()
         self.assertEqual(set(re.findall(r"^\.It Xr (\S+) 1$", overview, flags=re.M)), names)

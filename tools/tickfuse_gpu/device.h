@@ -37,6 +37,9 @@ typedef struct device_run device_run_t; /* one kernel on its way */
 
 extern const char *const device_program; /* what this program calls itself */
 
+/* By how much longer than a card's its kernels may take before they hang: 1 of a card. */
+uint64_t device_patience(void);
+
 void device_versions(device_versions_t *versions);
 /* The devices that this process may see (CUDA_VISIBLE_DEVICES). E_GPU_DRIVER; E_GPU_NO_DEVICE: there is not one. */
 tf_err_t device_cnt(uint32_t *cnt);

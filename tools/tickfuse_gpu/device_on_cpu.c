@@ -20,6 +20,7 @@
 #define PIECES_MAX   16
 #define FROZEN_US    1000
 #define SEED         1u
+#define PATIENCE     60u
 
 enum {
 #define F(id, name, kind, text) FAULT_##id,
@@ -59,6 +60,11 @@ static tf_err_t read_faults(void) {
   return list ? faults_parse(&faults, device_program, list) : TF_OK;
 }
 
+/* Fibers of one thread, of a core that others want too. */
+uint64_t device_patience(void) {
+  return faults.cnt[FAULT_PATIENCE] ? faults.cnt[FAULT_PATIENCE] : PATIENCE;
+}
+
 void device_versions(device_versions_t *versions) { *versions = (device_versions_t){0, 0}; }
 
 tf_err_t device_cnt(uint32_t *cnt) {
@@ -87,6 +93,7 @@ tf_err_t device_describe(uint32_t idx, device_info_t *info) {
                             .shared_bytes_max = SHARED_BYTES,
                             .memory_bytes     = MEMORY_BYTES}
   };
+  if (faults.cnt[FAULT_CROWDED]) info->limits.sm_cnt = (uint32_t)faults.cnt[FAULT_CROWDED];
   snprintf(info->name, sizeof info->name, "this CPU (%s)", tf_isa_name(tf_isa_best()));
   const char *pci = getenv("TICKFUSE_GPU_PCI"); /* as if it were a card there: for NVML */
   snprintf(info->pci, sizeof info->pci, "%s", pci ? pci : "");

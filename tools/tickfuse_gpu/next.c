@@ -20,7 +20,7 @@ static tf_err_t take_up(next_t *n, uint32_t slot) {
   uint64_t           begun_ns = tf_clock_monotonic_ns();
   tf_store_release_u32(&control->slot, slot); /* pairs with: the kernel, between requests */
   while (tf_load_acquire_u32(&control->slot_used) != slot) { /* pairs with: the kernel's word */
-    if (tf_clock_monotonic_ns() - begun_ns > TAKE_UP_NS)
+    if (tf_clock_monotonic_ns() - begun_ns > TAKE_UP_NS * device_patience())
       return TF_ERR(E_GPU_HANG, "the kernel did not take the other model up");
     nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
   }

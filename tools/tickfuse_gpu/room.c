@@ -87,9 +87,8 @@ tf_err_t room_end(room_t *room) {
   bool     is_over  = false;
   tf_err_t err      = device_look(room->run, &is_over);
   while (!err && !is_over) {
-    if (tf_clock_monotonic_ns() - begun_ns > ROOM_LEAVE_NS)
-      return TF_ERR(E_GPU_HANG, "the kernel did not leave within %llu ms",
-                    (unsigned long long)(ROOM_LEAVE_NS / TF_NS_PER_MS));
+    if (tf_clock_monotonic_ns() - begun_ns > ROOM_LEAVE_NS * device_patience())
+      return TF_ERR(E_GPU_HANG, "the kernel did not leave when it was told to");
     nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     err = device_look(room->run, &is_over);
   }

@@ -111,8 +111,8 @@ static tf_err_t first_beat(worker_t *w) {
   while (w->kernel_beat == 0) {
     tf_err_t err = look_if_still(w, now_ns);
     if (err) return err;
-    if (now_ns - begun_ns > FIRST_BEAT_NS)
-      return TF_ERR(E_GPU_HANG, "the kernel did not begin within 5 s");
+    if (now_ns - begun_ns > FIRST_BEAT_NS * device_patience())
+      return TF_ERR(E_GPU_HANG, "the kernel did not begin");
     nanosleep(&(struct timespec){.tv_nsec = (long)LOOK_NS}, NULL);
     now_ns = tf_clock_monotonic_ns();
     relay(w, now_ns);

@@ -1,8 +1,10 @@
 #include "tickfuse_gpu/watch.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t signalled;
+static pid_t                 parent; /* set once */
 
 static void note(int signal) {
   (void)signal;
@@ -10,6 +12,7 @@ static void note(int signal) {
 }
 
 void watch_signals(void) {
+  parent                  = getppid();
   struct sigaction action = {.sa_handler = note};
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
@@ -19,7 +22,8 @@ void watch_signals(void) {
 
 watch_end_t watch_look(const tf_mailbox_t *box, uint64_t now_ns) {
   if (signalled) return WATCH_SIGNAL;
-  if (tf_load_acquire(&box->stop)) return WATCH_STOP;       /* pairs with: tf_child_stop */
+  if (tf_load_acquire(&box->stop)) return WATCH_STOP; /* pairs with: tf_child_stop */
+  if (getppid() != parent) return WATCH_ORPHAN;
   uint64_t beat_ns = tf_load_acquire(&box->engine_beat_ns); /* pairs with: tf_child_watch */
   return beat_ns != 0 && now_ns > beat_ns + WATCH_ORPHAN_NS ? WATCH_ORPHAN : WATCH_GOES_ON;
 }

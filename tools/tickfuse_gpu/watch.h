@@ -10,10 +10,10 @@ typedef enum watch_end {
   WATCH_GOES_ON = 0,
   WATCH_STOP,   /* the engine said so */
   WATCH_SIGNAL, /* SIGTERM or SIGINT */
-  WATCH_ORPHAN, /* the engine's heart has stopped */
+  WATCH_ORPHAN, /* the engine is gone, or its heart has stopped */
 } watch_end_t;
 
-/* SIGTERM and SIGINT are noted from here on, and SIGPIPE is nothing. */
+/* SIGTERM and SIGINT are noted from here on, and SIGPIPE is nothing; who the parent is, too. */
 void        watch_signals(void);
 watch_end_t watch_look(const tf_mailbox_t *box, uint64_t now_ns);
 

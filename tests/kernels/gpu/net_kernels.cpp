@@ -1,5 +1,6 @@
 #include "net_kernels.h"
 
+#include "gpu/loop.cuh"
 #include "gpu/net.cuh"
 
 void kernel_net(void *p) {
@@ -19,10 +20,15 @@ void kernel_net(void *p) {
       row[i] = args->rows[t * inputs + i];
     tf_team_barrier();
     const tf_card_step_t step = kind.step(instrument, row, out);
-    if (tf_team_rank() == 0) args->steps[t] = static_cast<uint8_t>(step);
-    if (step == TF_CARD_STEP_DONE)
+    if (tf_grid_rank() == 0 && tf_team_rank() == 0) args->steps[t] = static_cast<uint8_t>(step);
+    if (tf_grid_rank() == 0 && step == TF_CARD_STEP_DONE)
       for (uint32_t i = tf_team_rank(); i < outputs; i += tf_team_size())
         args->out[t * outputs + i] = out[i];
     for (uint32_t i = 0; args->advances && i < args->advances[t]; i++) kind.advance(instrument);
   }
+}
+
+void kernel_net_loop(void *p) {
+  tf_net_kind kind;
+  tf_card_loop(static_cast<const tf_card_args_t *>(p), kind);
 }

@@ -1,4 +1,4 @@
-/* The kernel of a net's program without a loop around it, for test_card_net.c. */
+/* The kernel of a net's program, for test_card_net.c: without a loop around it, and with. */
 #ifndef TESTS_NET_KERNELS_H
 #define TESTS_NET_KERNELS_H
 
@@ -23,6 +23,7 @@ typedef struct net_args {
 } net_args_t;
 
 void kernel_net(void *args);
+void kernel_net_loop(void *args); /* tf_card_args_t */
 
 #ifdef __cplusplus
 }

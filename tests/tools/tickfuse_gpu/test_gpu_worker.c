@@ -18,6 +18,9 @@
 #define LSTM        "models/example-lstm.safetensors"
 #define INSTRUMENTS 2
 
+/* The CPU in int8 is off by up to 0.096 on 1,024 random windows of this model (model bench, 2026-11-22). */
+#define LSTM_INT8_MAX 0.1
+
 static unsigned seed;
 
 static void draw(const rig_t *r, float *row) {
@@ -58,7 +61,7 @@ static void answers_are_the_models_in_each_precision(void **state) {
       {LSTM, NULL,   TF_LOADER_ERROR_MAX_FP32},
       {LSTM, "fp16", TF_LOADER_ERROR_MAX_FP16},
       {LSTM, "bf16", TF_LOADER_ERROR_MAX_BF16},
-      {LSTM, "int8", TF_LOADER_ERROR_MAX_INT8},
+      {LSTM, "int8", LSTM_INT8_MAX           },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     rig_t r;
@@ -81,12 +84,12 @@ static void what_a_device_suffers_is_said_and_never_served(void **state) {
     tf_err_t    err;
     int         status;
   } rows[] = {
-      {"copy=1/1",   E_GPU_COPY,    8},
-      {"flip=1/1",   E_MODEL_CHECK, 8},
-      {"memory=1/1", E_GPU_MEMORY,  6},
-      {"memory=1/5", E_GPU_MEMORY,  6},
-      {"driver=1",   E_GPU_DRIVER,  5},
-      {"mute=1/2",   E_GPU_HANG,    7},
+      {"copy=1/1",            E_GPU_COPY,    8},
+      {"flip=1/1",            E_MODEL_CHECK, 8},
+      {"memory=1/1",          E_GPU_MEMORY,  6},
+      {"memory=1/5",          E_GPU_MEMORY,  6},
+      {"driver=1",            E_GPU_DRIVER,  5},
+      {"mute=1/2,patience=1", E_GPU_HANG,    7},
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
     rig_t r;
@@ -192,8 +195,7 @@ static tf_err_t ask_for(rig_t *r, const char *path, uint64_t number) {
 }
 
 /* F73: what is no model, or not of these shapes, changes nothing; a right one takes over, its windows anew. */
-static void another_model_takes_over_and_a_wrong_one_does_not(void **state) {
-  (void)state;
+static void swap(const char *faults) {
   char       path[64], broken[64];
   tf_graph_t other;
   rig_t      r;
@@ -204,7 +206,7 @@ static void another_model_takes_over_and_a_wrong_one_does_not(void **state) {
   FILE *f = fopen(broken, "w");
   assert_true(f && fputs("no model", f) >= 0 && fclose(f) == 0);
   rig_begin(&r, LSTM, INSTRUMENTS, 4);
-  rig_start(&r, LSTM, "fp16", NULL);
+  rig_start(&r, LSTM, "fp16", faults);
   assert_true(rig_serves(&r));
   const uint32_t rows = 2 * INSTRUMENTS * r.graph.window;
   ask_many(&r, &r.graph, rows, TF_LOADER_ERROR_MAX_FP16);
@@ -230,6 +232,16 @@ static void another_model_takes_over_and_a_wrong_one_does_not(void **state) {
   rig_end(&r);
   tf_graph_fini(&other);
   unlink(path), unlink(broken);
+}
+
+static void another_model_takes_over_and_a_wrong_one_does_not(void **state) {
+  (void)state;
+  swap(NULL);
+}
+
+static void a_device_without_room_for_a_second_kernel_swaps_too(void **state) {
+  (void)state;
+  swap("crowded=1");
 }
 
 /* ---- ends ---- */
@@ -287,6 +299,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_mailbox_of_another_model_is_refused),
       /* what follows breaks the device: the one that is a CPU */
       cmocka_unit_test(what_a_device_suffers_is_said_and_never_served),
+      cmocka_unit_test(a_device_without_room_for_a_second_kernel_swaps_too),
       cmocka_unit_test(a_device_that_breaks_ends_the_worker),
       cmocka_unit_test(a_kernel_that_stands_still_is_a_stopped_heart),
       cmocka_unit_test(a_stopped_heart_is_replaced_by_the_engines_supervisor),

@@ -8,7 +8,7 @@
 #include "flow/mailbox_file.h"
 #include "model/loader.h"
 
-#define RIG_LIMIT_NS   (90 * TF_NS_PER_SEC)
+#define RIG_LIMIT_NS   (600 * TF_NS_PER_SEC)
 #define RIG_TEXT_BYTES 8192
 
 typedef struct rig {
