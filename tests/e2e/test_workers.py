@@ -72,7 +72,7 @@ def busy(engine, more=1500):
     wait_until(lambda: engine.ask("status")["decisions"] > goal, seconds=120, what="decisions")
 
 
-class Case(unittest.TestCase):
+class Case:
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="tf-workers-")
         self.addCleanup(folder.cleanup)
@@ -123,7 +123,7 @@ class Case(unittest.TestCase):
         self.assertEqual([d for d in far if near[d["ingest_seq"], d["instrument"]] != d["score"]], [])
 
 
-class Answers(Case):
+class Answers(Case, unittest.TestCase):
     def check(self, file, *more, **keys):
         config = sets(model("near", file), worker(file=file, **keys), strategies="near far")
 
@@ -148,7 +148,7 @@ class Answers(Case):
         self.check(MLP, THREE)
 
 
-class Batches(Case):
+class Batches(Case, unittest.TestCase):
     """Ticks that are answered together are asked of a worker in one request."""
 
     def check(self, file, *more, faults=None, **keys):
@@ -174,7 +174,7 @@ class Batches(Case):
         self.check(LSTM, faults="die=1/900x1", deadline="300ms")
 
 
-class Auto(Case):
+class Auto(Case, unittest.TestCase):
     """backend auto: whoever was measured to be sooner answers, and what decided is told."""
 
     def check(self, deadline=PATIENT, worker_program=STUB, **keys):
@@ -222,7 +222,7 @@ class Auto(Case):
         self.assertIn("no worker serves: exit status 1", w["placed"]["why"])
 
 
-class Misbehaviour(Case):
+class Misbehaviour(Case, unittest.TestCase):
     """Each fault is met on its tick by the CPU's answer, has its cause, and another worker serves where one was over."""
 
     def check(self, faults, *more, ends=None, missed=None, ends_min=1, file=LSTM, gpu=None, **keys):
@@ -307,7 +307,7 @@ class Misbehaviour(Case):
         self.assertEqual([d for d in decisions if d["score"] is None and d["path"] in ("gpu", "fallback")], [])
 
 
-class StandIn(Case):
+class StandIn(Case, unittest.TestCase):
     """What no_answer declares answers where there is no worker at all."""
 
     def check(self, *more, keys, models=(), strategies="far", gpu=None, faults="exit=3", state="given_up", until=None):
