@@ -34,6 +34,8 @@
 /* Threads that may share a sum: a warp. */
 #define TF_CARD_NET_LANES_MAX 32u
 #define TF_CARD_NET_WARP      32u
+/* Of a block: with 128 registers a thread it is the most that one multiprocessor holds. */
+#define TF_CARD_NET_THREADS_MAX 512u
 /* Shared memory that is left for the loop around the program (rows, answers). */
 #define TF_CARD_NET_LOOP_BYTES 16384u
 /* Of a state, before what it holds. */

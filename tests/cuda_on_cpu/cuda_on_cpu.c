@@ -12,6 +12,7 @@
 #endif
 #endif
 #ifdef HAS_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define STACK_BYTES (256u << 10)
 #else
@@ -289,6 +290,9 @@ bool cuda_on_cpu_launch(const cuda_on_cpu_launch_t *l) {
   bool failed = m->failed;
   if (failed) memcpy(last_text, m->text, sizeof last_text);
   for (uint32_t i = 0; i < l->grid; i++) free(m->blocks[i].shared);
+#ifdef HAS_ASAN
+  __asan_unpoison_memory_region(stacks, bytes); /* nobody returned from the fibers' first frames */
+#endif
   munmap(stacks, bytes);
   free(m->cluster_arrived);
   free(m->blocks);
