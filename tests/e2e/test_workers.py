@@ -18,6 +18,7 @@ from test_live import Exchange
 MODELS = ROOT / "models"
 LSTM, MLP = MODELS / "example-lstm.safetensors", MODELS / "example-mlp.safetensors"
 STUB = os.environ.get("GPU_STUB", str(pathlib.Path(TICKFUSE).parent / "gpu-stub"))
+CARD = str(pathlib.Path(TICKFUSE).parent / "tickfuse-gpu-on-cpu")
 THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
 ONE = "engine.lanes=[{stages: all}]"
 # A loaded machine takes a process off its core for longer than any card takes; what is to be late is told to be.
@@ -372,6 +373,33 @@ class StandIn(Case, unittest.TestCase):
                 _, err = run(*words, expect=1)
                 for word in ("E_RUNTIME_MISSING", "models[0].backend", "is no program", where, remedy):
                     self.assertIn(word, err)
+
+
+@unittest.skipUnless(os.path.exists(CARD), f"{CARD} is not built")
+class Card(Case, unittest.TestCase):
+    """The card's own worker program, its kernels' sources run by this CPU: the engine starts it as it does on a card."""
+
+    def check(self, file, **keys):
+        config = sets(model("near", file), worker(file=file, backend="gpu", **keys), strategies="near far", worker=CARD,
+                      compare_every=16)
+
+        def until(engine):
+            serves(engine)
+            wait_until(lambda: status_of(engine)["answered"] > 200, seconds=120, what="answers")
+            wait_until(lambda: status_of(engine)["compared"] > 3, seconds=120, what="answers that are compared")
+
+        live, decisions = self.live(config, until=until)
+        w = self.check_worker(live)
+        self.assertEqual(w["wrong"], 0, w)
+        near = {(d["ingest_seq"], d["instrument"]): d["score"] for d in decisions if d["path"] == "cpu"}
+        far = [d for d in decisions if d["path"] == "gpu"]
+        self.assertGreater(len(far), 200)
+        off = max(abs(d["score"] - near[d["ingest_seq"], d["instrument"]]) for d in far)
+        self.assertLess(off, 2e-5)  # twice what fp32 is allowed; other kernels, so not the same bits
+        self.check_replay(config, live, decisions)
+
+    def test_its_answers_are_the_cpus_within_the_bound_and_a_replay_has_its_bits(self):
+        self.check(LSTM)
 
 
 if __name__ == "__main__":
