@@ -226,6 +226,14 @@ static void show_end(tf_remotes_t *rs, tf_remotes_row_t *row) {
          rs->engine->config->models[row->model_idx].name, text);
 }
 
+static void show_device(tf_remotes_row_t *row) {
+  tf_mailbox_device_t device;
+  uint64_t           *to = (uint64_t *)&row->shown.device, *from = (uint64_t *)&device;
+  tf_child_device(row->child, &device);
+  for (size_t i = 0; i < sizeof device / sizeof *to; i++)
+    tf_store_relaxed(&to[i], from[i]); /* relaxed: each word by itself */
+}
+
 static void show(tf_remotes_t *rs, tf_remotes_row_t *row) {
   tf_child_counts_t   c     = tf_child_counts(row->child);
   tf_remotes_shown_t *s     = &row->shown;
@@ -236,6 +244,7 @@ static void show(tf_remotes_t *rs, tf_remotes_row_t *row) {
     tf_store_relaxed(&s->ends[i], c.ends[i]); /* relaxed: figures that stand alone */
   }
   if (ended != known) show_end(rs, row);
+  show_device(row);
   if (state != s->state)
     tf_log(TF_LOG_NOTICE, "worker", "model=%s state=%s back_ms=%.1f",
            rs->engine->config->models[row->model_idx].name, tf_remotes_state_name(state),
