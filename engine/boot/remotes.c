@@ -91,10 +91,9 @@ tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
   err = tf_remote_init(r, &config, e->instruments.cap, &e->arena);
   if (err) return tf_error_add(err, "model %s", e->config->models[i].name);
   r->decision_seq = &e->runner.lane.decide.decision_seq;
-  r->outcomes     = e->options.outcomes;
   row->remote     = r;
   row->model_idx  = i;
-  tf_compute_set_remote(&e->runner.lane.compute, r);
+  tf_compute_set_remote(&e->runner.lane.compute, i, r);
   return TF_OK;
 }
 
@@ -227,6 +226,14 @@ static void show_end(tf_remotes_t *rs, tf_remotes_row_t *row) {
          rs->engine->config->models[row->model_idx].name, text);
 }
 
+static void show_device(tf_remotes_row_t *row) {
+  tf_mailbox_device_t device;
+  uint64_t           *to = (uint64_t *)&row->shown.device, *from = (uint64_t *)&device;
+  tf_child_device(row->child, &device);
+  for (size_t i = 0; i < sizeof device / sizeof *to; i++)
+    tf_store_relaxed(&to[i], from[i]); /* relaxed: each word by itself */
+}
+
 static void show(tf_remotes_t *rs, tf_remotes_row_t *row) {
   tf_child_counts_t   c     = tf_child_counts(row->child);
   tf_remotes_shown_t *s     = &row->shown;
@@ -237,6 +244,7 @@ static void show(tf_remotes_t *rs, tf_remotes_row_t *row) {
     tf_store_relaxed(&s->ends[i], c.ends[i]); /* relaxed: figures that stand alone */
   }
   if (ended != known) show_end(rs, row);
+  show_device(row);
   if (state != s->state)
     tf_log(TF_LOG_NOTICE, "worker", "model=%s state=%s back_ms=%.1f",
            rs->engine->config->models[row->model_idx].name, tf_remotes_state_name(state),
@@ -304,7 +312,7 @@ static const tf_source_ops_t source_ops = {.poll = poll_remotes, .stop = stop_po
 
 /* backend auto came to be the CPU's: the lane knows nothing of a worker. */
 static void leave_to_cpu(tf_remotes_t *rs, tf_remotes_row_t *row) {
-  rs->engine->runner.lane.compute.models[row->model_idx].remote = NULL;
+  tf_compute_set_remote(&rs->engine->runner.lane.compute, row->model_idx, NULL);
   tf_child_stop(row->child);
   row->child  = NULL;
   row->remote = NULL;
@@ -372,8 +380,6 @@ tf_err_t tf_remotes_open(tf_engine_t *e, tf_tap_t tap) {
   rs->tap           = tap;
   rs->source.ops    = &source_ops;
   rs->source.is_aid = true;
-  if (e->config->gpu.visible_devices)
-    setenv("CUDA_VISIBLE_DEVICES", e->config->gpu.visible_devices, 1);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++)
     if (rs->rows[i].remote) err = open_row(rs, i);
   if (!err) err = open_log(rs);
@@ -383,6 +389,8 @@ tf_err_t tf_remotes_open(tf_engine_t *e, tf_tap_t tap) {
 }
 
 tf_err_t tf_remotes_start(tf_remotes_t *rs) {
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++) /* not before: a warm start is run here */
+    if (rs->rows[i].remote) rs->rows[i].remote->outcomes = rs->engine->options.outcomes;
   if (!rs || !rs->is_open) return TF_OK;
   bool any = false;
   for (uint32_t i = 0; i < TF_MODELS_MAX; i++) {

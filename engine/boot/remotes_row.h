@@ -16,6 +16,7 @@ typedef struct tf_remotes_shown {
   uint64_t starts, ends[TF_CHILD_END_CNT], back_ns, back_ns_max;
   uint64_t compared, wrong;
   uint64_t wrong_first_seq, wrong_last_seq; /* decisions that the last wrong answer may concern */
+  tf_mailbox_device_t device;
 } tf_remotes_shown_t;
 
 /* Where backend auto put it, and why: medians of the measurement at the start; 0: not measured. */

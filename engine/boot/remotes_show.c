@@ -1,5 +1,8 @@
 /* What is shown of the models that workers answer: metrics, the summary, the operator's status, the ledger. */
 #include "boot/remotes.h"
+
+#include <string.h>
+
 #include "boot/remotes_row.h"
 
 static const char *const state_names[] = {
@@ -68,6 +71,51 @@ uint64_t tf_remotes_unmatched(const tf_remotes_t *rs) {
   return cnt;
 }
 
+/* What of the device is told, in this order in JSON and metrics. */
+static const struct {
+  const char *name;
+  size_t      offset; /* in tf_mailbox_device_t */
+  int         metric; /* -1: none */
+} device_words[] = {
+#define WORD_(field, metric)                                                                       \
+  { #field, offsetof(tf_mailbox_device_t, field), metric }
+    WORD_(compute_busy_pct, TF_METRIC_MODEL_DEVICE_BUSY),
+    WORD_(memory_busy_pct, -1),
+    WORD_(memory_used_bytes, TF_METRIC_MODEL_DEVICE_MEMORY_BYTES),
+    WORD_(memory_bytes, -1),
+    WORD_(compute_clock_mhz, TF_METRIC_MODEL_DEVICE_CLOCK),
+    WORD_(memory_clock_mhz, -1),
+    WORD_(temperature_c, TF_METRIC_MODEL_DEVICE_TEMPERATURE),
+    WORD_(power_mw, TF_METRIC_MODEL_DEVICE_POWER),
+    WORD_(xid_cnt, TF_METRIC_MODEL_DEVICE_XID),
+    WORD_(xid_last, -1),
+    WORD_(model_bytes, -1),
+    WORD_(window_bytes, -1),
+#undef WORD_
+};
+
+static uint64_t device_word(const tf_mailbox_device_t *d, size_t i) {
+  return read_word((const uint64_t *)(const void *)((const uint8_t *)d + device_words[i].offset));
+}
+
+static void put_device(const tf_mailbox_device_t *d, json_t *root) {
+  json_t            *device = json_object();
+  TF_ALIGNED(8) char name[sizeof d->name];
+  if (read_word(&d->updated_ns) == 0) {
+    json_decref(device);
+    return;
+  }
+  tf_words_from_shared((uint64_t *)(void *)name, (const uint64_t *)(const void *)d->name,
+                       sizeof name / sizeof(uint64_t));
+  json_t *text = json_stringn(name, strnlen(name, sizeof name)); /* NULL where it is no UTF-8 */
+  if (text) json_object_set_new(device, "name", text);
+  for (size_t i = 0; i < TF_ARRAY_CNT(device_words); i++)
+    if (device_word(d, i) != TF_MAILBOX_UNKNOWN)
+      json_object_set_new(device, device_words[i].name,
+                          json_integer((json_int_t)device_word(d, i)));
+  json_object_set_new(root, "device", device);
+}
+
 void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *b) {
   const tf_remotes_row_t *row = row_of(rs, i);
   if (!row) return;
@@ -89,6 +137,11 @@ void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *
   for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_MISSED_ABSENT + k),
                    r->counts.results[misses[k].asked]);
+  for (size_t k = 0; k < TF_ARRAY_CNT(device_words); k++) {
+    uint64_t word = device_word(&s->device, k);
+    if (device_words[k].metric >= 0)
+      tf_metrics_set(b, (tf_metric_t)device_words[k].metric, word == TF_MAILBOX_UNKNOWN ? 0 : word);
+  }
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ROWS_AGAIN, r->lane.counts.rows_again);
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_TRIP_NS, tf_hist_quantile(&r->round_trips, 0.5));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_TRIP_P99_NS, tf_hist_quantile(&r->round_trips, 0.99));
@@ -128,6 +181,7 @@ static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json
     json_object_set_new(root, "wrong_decisions",
                         json_pack("[II]", (json_int_t)read_word(&s->wrong_first_seq),
                                   (json_int_t)read_word(&s->wrong_last_seq)));
+  put_device(&s->device, root);
   pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&row->lock;
   pthread_mutex_lock(lock);
   snprintf(text, sizeof text, "%s", row->text);

@@ -27,9 +27,10 @@ struct tf_child {
   pthread_t         thread;
   /* by the supervisor */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t offered;
-  uint64_t          down;
-  uint64_t          gave_up;
-  tf_child_counts_t counts;
+  uint64_t            down;
+  uint64_t            gave_up;
+  tf_child_counts_t   counts;
+  tf_mailbox_device_t device; /* as the worker told it last */
   /* by the lane */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t taken;
   uint64_t suspect;
@@ -175,12 +176,21 @@ static bool is_suspect(const tf_child_t *w) {
          tf_load_acquire(&w->doubted) == w->epoch;   /* pairs with: tf_child_doubt */
 }
 
+/* Out of the mapping, which is this thread's to take down. */
+static void copy_device(tf_child_t *w, const tf_mailbox_t *box) {
+  const uint64_t *from = (const uint64_t *)&box->device;
+  uint64_t       *to   = (uint64_t *)&w->device;
+  for (size_t i = 0; i < sizeof w->device / sizeof *to; i++)
+    tf_store_relaxed(&to[i], tf_load_relaxed(&from[i])); /* relaxed: each word by itself */
+}
+
 /* One look at the process that runs. */
 static void tf_child_watch(tf_child_t *w, uint64_t now_ns) {
   if (has_ended(w, now_ns)) return;
   tf_mailbox_t *box   = view_of(w, w->epoch)->box;
   uint32_t      state = tf_load_acquire_u32(&box->state); /* pairs with: the worker that serves */
-  tf_store_release(&box->engine_beat_ns, now_ns);         /* pairs with: the worker's may_go_on */
+  copy_device(w, box);
+  tf_store_release(&box->engine_beat_ns, now_ns); /* pairs with: the worker's may_go_on */
   const char    *text = NULL;
   tf_child_end_t end  = TF_CHILD_END_START;
   if (state == TF_MAILBOX_STARTING) {
@@ -287,6 +297,13 @@ tf_child_counts_t tf_child_counts(const tf_child_t *w) {
   tf_child_counts_t counts;
   tf_words_from_shared((uint64_t *)&counts, (const uint64_t *)&w->counts, sizeof counts / 8);
   return counts;
+}
+
+TF_STATIC_ASSERT(sizeof(tf_mailbox_device_t) % sizeof(uint64_t) == 0, "it is copied by words");
+
+void tf_child_device(const tf_child_t *w, tf_mailbox_device_t *device) {
+  tf_words_from_shared((uint64_t *)device, (const uint64_t *)&w->device,
+                       sizeof *device / sizeof(uint64_t));
 }
 
 void tf_child_last_end(tf_child_t *w, char *text, size_t cap) {

@@ -79,6 +79,8 @@ tf_child_state_t tf_child_state(const tf_child_t *worker);
 /* An answer of that epoch was wrong: another worker is wanted. One thread, not the lane's. */
 void              tf_child_doubt(tf_child_t *worker, uint64_t epoch);
 tf_child_counts_t tf_child_counts(const tf_child_t *worker);
+/* What the worker tells of its device; updated_ns 0: nothing. Any thread. */
+void tf_child_device(const tf_child_t *worker, tf_mailbox_device_t *device);
 /* What the last one died of: "exit status 3", "FAILED: E_MODEL_CHECK: ...". Control plane. */
 void tf_child_last_end(tf_child_t *worker, char *text, size_t cap);
 

@@ -291,15 +291,17 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   if (TF_UNLIKELY(!m->has_row)) return skip(compute, m, in->id, window, why);
   if (TF_UNLIKELY(m->paused_until_ns | in->shed) && is_held(m, in))
     return ask_nobody(compute, m, in, window, good);
-  if (TF_UNLIKELY(m->foreign)) return ask_foreign(compute, m, in, good);
-  if (TF_UNLIKELY(m->remote)) {
+  bool is_answered = false;
+  if (TF_UNLIKELY(m->is_elsewhere)) {
     bool stands_in;
-    if (!is_remote(m))
+    if (m->foreign) return ask_foreign(compute, m, in, good);
+    is_answered = is_remote(m);
+    if (!is_answered)
       tf_remote_tell(m->remote, in->id, m->row);
     else if (!ask_remote(compute, m, in, window, good, &stands_in))
       return stands_in;
   }
-  if (TF_LIKELY(!m->remote || !is_remote(m)) &&
+  if (!is_answered &&
       !(m->budget_ticks ? answer_timed(compute, m, window) : answer(compute, m, window))) {
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
@@ -547,7 +549,7 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
     if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in);
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
-    if (TF_UNLIKELY(m->remote) && m->remote->is_due)
+    if (TF_UNLIKELY(m->is_elsewhere) && m->remote && m->remote->is_due)
       tf_remote_give_sample(m->remote, in->id, m->row);
     if (TF_UNLIKELY(m->owes_row)) {
       (void)model->step(model, state, m->active->scratch, m->row, m->out);

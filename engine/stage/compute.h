@@ -147,9 +147,10 @@ typedef struct tf_compute_model {
   uint32_t             idx;      /* among the compute stage's models: the config's */
   uint32_t             hash;     /* of the answers: active's file and, of a chain, what it reads */
   bool                 is_other; /* its row takes more than places of the feature row */
-  uint32_t            *feature_idx; /* (input_cnt) of the plan's row */
-  float               *row;         /* (input_cnt) */
-  tf_swap_t           *swap;        /* NULL: the model is not of a registry and stays as it is */
+  bool                 is_elsewhere; /* it is of foreign or remote */
+  uint32_t            *feature_idx;  /* (input_cnt) of the plan's row */
+  float               *row;          /* (input_cnt) */
+  tf_swap_t           *swap;         /* NULL: the model is not of a registry and stays as it is */
   tf_compute_own_t    *owns; /* (own_cnt: instruments) NULL: one model serves all of them. Else swap
                                   * is that of the instrument in hand */
   uint32_t             own_cnt, own_at; /* own_at: whose swap is looked at next while idle */
@@ -292,8 +293,8 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               tf_arena_t *arena);
 /* The model that was added last is answered by foreign, whose model it is. */
 void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign);
-/* The model that was added last is asked of a worker too. */
-void tf_compute_set_remote(tf_compute_t *compute, tf_remote_t *remote);
+/* That model, which was added, is asked of a worker; NULL: of none any more. Before the start. */
+void tf_compute_set_remote(tf_compute_t *compute, uint32_t model_idx, tf_remote_t *remote);
 /* The links of model_idx (copied), which fill the places whose feature_idx is TF_COMPUTE_NO_FEATURE; quorum of them have to bring
  * an answer. Their sources were added. E_CORE_ARENA_FULL. */
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,

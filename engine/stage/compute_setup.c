@@ -47,11 +47,15 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
 }
 
 void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign) {
-  compute->models[compute->model_cnt - 1].foreign = foreign;
+  tf_compute_model_t *m = &compute->models[compute->model_cnt - 1];
+  m->foreign            = foreign;
+  m->is_elsewhere       = true;
 }
 
-void tf_compute_set_remote(tf_compute_t *compute, tf_remote_t *remote) {
-  compute->models[compute->model_cnt - 1].remote = remote;
+void tf_compute_set_remote(tf_compute_t *compute, uint32_t model_idx, tf_remote_t *remote) {
+  tf_compute_model_t *m = &compute->models[model_idx];
+  m->remote             = remote;
+  m->is_elsewhere       = m->foreign || remote;
 }
 
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,

@@ -18,6 +18,7 @@ from test_live import Exchange
 MODELS = ROOT / "models"
 LSTM, MLP = MODELS / "example-lstm.safetensors", MODELS / "example-mlp.safetensors"
 STUB = os.environ.get("GPU_STUB", str(pathlib.Path(TICKFUSE).parent / "gpu-stub"))
+CARD = str(pathlib.Path(TICKFUSE).parent / "tickfuse-gpu-on-cpu")
 THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
 ONE = "engine.lanes=[{stages: all}]"
 # A loaded machine takes a process off its core for longer than any card takes; what is to be late is told to be.
@@ -72,7 +73,7 @@ def busy(engine, more=1500):
     wait_until(lambda: engine.ask("status")["decisions"] > goal, seconds=120, what="decisions")
 
 
-class Case(unittest.TestCase):
+class Case:
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="tf-workers-")
         self.addCleanup(folder.cleanup)
@@ -123,7 +124,7 @@ class Case(unittest.TestCase):
         self.assertEqual([d for d in far if near[d["ingest_seq"], d["instrument"]] != d["score"]], [])
 
 
-class Answers(Case):
+class Answers(Case, unittest.TestCase):
     def check(self, file, *more, **keys):
         config = sets(model("near", file), worker(file=file, **keys), strategies="near far")
 
@@ -148,7 +149,7 @@ class Answers(Case):
         self.check(MLP, THREE)
 
 
-class Batches(Case):
+class Batches(Case, unittest.TestCase):
     """Ticks that are answered together are asked of a worker in one request."""
 
     def check(self, file, *more, faults=None, **keys):
@@ -174,7 +175,7 @@ class Batches(Case):
         self.check(LSTM, faults="die=1/900x1", deadline="300ms")
 
 
-class Auto(Case):
+class Auto(Case, unittest.TestCase):
     """backend auto: whoever was measured to be sooner answers, and what decided is told."""
 
     def check(self, deadline=PATIENT, worker_program=STUB, **keys):
@@ -222,7 +223,7 @@ class Auto(Case):
         self.assertIn("no worker serves: exit status 1", w["placed"]["why"])
 
 
-class Misbehaviour(Case):
+class Misbehaviour(Case, unittest.TestCase):
     """Each fault is met on its tick by the CPU's answer, has its cause, and another worker serves where one was over."""
 
     def check(self, faults, *more, ends=None, missed=None, ends_min=1, file=LSTM, gpu=None, **keys):
@@ -307,7 +308,7 @@ class Misbehaviour(Case):
         self.assertEqual([d for d in decisions if d["score"] is None and d["path"] in ("gpu", "fallback")], [])
 
 
-class StandIn(Case):
+class StandIn(Case, unittest.TestCase):
     """What no_answer declares answers where there is no worker at all."""
 
     def check(self, *more, keys, models=(), strategies="far", gpu=None, faults="exit=3", state="given_up", until=None):
@@ -372,6 +373,33 @@ class StandIn(Case):
                 _, err = run(*words, expect=1)
                 for word in ("E_RUNTIME_MISSING", "models[0].backend", "is no program", where, remedy):
                     self.assertIn(word, err)
+
+
+@unittest.skipUnless(os.path.exists(CARD), f"{CARD} is not built")
+class Card(Case, unittest.TestCase):
+    """The card's own worker program, its kernels' sources run by this CPU: the engine starts it as it does on a card."""
+
+    def check(self, file, **keys):
+        config = sets(model("near", file), worker(file=file, backend="gpu", **keys), strategies="near far", worker=CARD,
+                      compare_every=16)
+
+        def until(engine):
+            serves(engine)
+            wait_until(lambda: status_of(engine)["answered"] > 200, seconds=120, what="answers")
+            wait_until(lambda: status_of(engine)["compared"] > 3, seconds=120, what="answers that are compared")
+
+        live, decisions = self.live(config, until=until)
+        w = self.check_worker(live)
+        self.assertEqual(w["wrong"], 0, w)
+        near = {(d["ingest_seq"], d["instrument"]): d["score"] for d in decisions if d["path"] == "cpu"}
+        far = [d for d in decisions if d["path"] == "gpu"]
+        self.assertGreater(len(far), 200)
+        off = max(abs(d["score"] - near[d["ingest_seq"], d["instrument"]]) for d in far)
+        self.assertLess(off, 2e-5)  # twice what fp32 is allowed; other kernels, so not the same bits
+        self.check_replay(config, live, decisions)
+
+    def test_its_answers_are_the_cpus_within_the_bound_and_a_replay_has_its_bits(self):
+        self.check(LSTM)
 
 
 if __name__ == "__main__":
