@@ -168,6 +168,7 @@ typedef struct rig {
   uint8_t          *mem;   /* of instrument_cnt instruments */
   uint32_t          instrument_cnt;
   uint32_t          at; /* whose tick is next */
+  const uint8_t    *fetched;
 } rig_t;
 
 static rig_t open_rig(const char *const *texts, uint32_t text_cnt, uint32_t instrument_cnt,
@@ -235,6 +236,8 @@ static double run_rig(rig_t *rig, uint64_t *base) {
                           .trade_qty   = qtys[i],
                           .trade_side  = i & 2 ? 1 : -1};
     market.peers       = move_peers(rig, mem, i, market.now_ns);
+    if (mem != rig->fetched) tf_feature_plan_fetch(&rig->plan, mem); /* as the lane does */
+    rig->fetched = mem;
     if (market.peers && i & 1) tf_feature_plan_on_peer(&rig->plan, mem, &market, 0);
     rig->at = rig->at + 1 == rig->instrument_cnt ? 0 : rig->at + 1;
     if (i & 1) tf_feature_plan_on_event(&rig->plan, mem, &market, TF_ON_TRADE);

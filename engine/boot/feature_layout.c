@@ -60,7 +60,7 @@ typedef struct layout {
   uint32_t                    vector_cnt, vector_lines; /* lines of their states */
   uint32_t                    slot_cnt, seen;
   uint32_t                    vector_state; /* place of the first vector's state */
-  size_t                      mem_bytes;
+  size_t                      mem_bytes, hot_bytes;
 } layout_t;
 
 static bool is_vector(const spot_t *s) { return s->kind < KIND_CROSS; }
@@ -285,10 +285,8 @@ static tf_err_t too_large(const char *name, size_t bytes) {
       TF_FEATURE_PLAN_BYTES_MAX >> 20, name, bytes >> 10);
 }
 
-static tf_err_t place_pasts(layout_t *l, size_t *bytes) {
-  uint32_t cnt_place = (uint32_t)(*bytes / sizeof(double));
-  if (!take(bytes, tf_align_up(l->past_cnt * sizeof(uint64_t), TF_LINE_BYTES)))
-    return too_large("what windows look back on", l->past_cnt * sizeof(uint64_t));
+/* The rings; their counts lie at cnt_place. */
+static tf_err_t place_pasts(layout_t *l, uint32_t cnt_place, size_t *bytes) {
   for (uint32_t p = 0; p < l->past_cnt; p++) {
     const past_t *past = &l->pasts[p];
     uint64_t      cap  = TF_VECTOR_LANES;
@@ -350,13 +348,14 @@ static tf_err_t place(layout_t *l) {
   tf_err_t err = place_slots(l);
   if (err != TF_OK) return err;
   collect_pasts(l);
-  l->seen      = l->slot_cnt;
-  size_t bytes = tf_align_up((l->slot_cnt + 1 + l->c->env.bar_cnt) * sizeof(double), TF_LINE_BYTES);
-  err          = place_pasts(l, &bytes);
-  if (err != TF_OK) return err;
-  l->vector_state = (uint32_t)(bytes / sizeof(double));
+  l->seen            = l->slot_cnt;
+  uint32_t cnt_place = l->seen + 1 + l->c->env.bar_cnt;
+  size_t   bytes     = tf_align_up((cnt_place + l->past_cnt) * sizeof(double), TF_LINE_BYTES);
+  l->vector_state    = (uint32_t)(bytes / sizeof(double));
   bytes += (size_t)l->vector_lines * TF_LINE_BYTES;
-  err = place_states(l, &bytes);
+  l->hot_bytes = bytes;
+  err          = place_pasts(l, cnt_place, &bytes);
+  if (err == TF_OK) err = place_states(l, &bytes);
   if (err == TF_OK) {
     bytes = tf_align_up(bytes, TF_LINE_BYTES);
     err   = place_own(l, &bytes);
@@ -684,6 +683,7 @@ static tf_err_t write_plan(const layout_t *l, tf_feature_plan_t *plan) {
                                                             .slot_cnt      = l->slot_cnt,
                                                             .seen          = l->seen,
                                                             .mem_bytes     = l->mem_bytes,
+                                                            .hot_bytes     = l->hot_bytes,
                                                             .starts        = starts,
                                                             .names         = (void *)(block + p.names_at),
                                                             .needs         = needs,

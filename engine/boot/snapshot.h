@@ -15,7 +15,7 @@
 
 #include "boot/engine.h"
 
-#define TF_SNAPSHOT_VERSION 4
+#define TF_SNAPSHOT_VERSION 5
 
 /* What served of a registry's model, and what was on trial beside it. */
 typedef struct tf_snapshot_model {

@@ -4,10 +4,17 @@
  * lanes. What changes is one block of memory an instrument, in this order:
  *
  *   slots      one double for each value that some expression produces; those of vectors last, eight
- *              side by side, each line of eight on a cache line *   seen       how many ticks there were, and closes of each bar
- *   histories  the latest inputs of each series that windows look back on, once for all windows
+ *              side by side, each line of eight on a cache line
+ *   seen       how many ticks there were, and closes of each bar
+ *   counts     how many inputs each history has taken
  *   vectors    the states of eight equal nodes side by side, line by line (tf/vector.h)
+ *   histories  the latest inputs of each series that windows look back on, once for all windows
  *   states     of the indicators that run one by one
+ *   own        what lanes of vectors have to themselves
+ *
+ * Up to the vectors' states every line is touched at each tick (hot_bytes), behind them one here and there. So a lane
+ * asks for the first part of an instrument's memory when its message begins (tf_feature_plan_fetch), and the lines come
+ * while the book is brought up to date.
  *
  * There is no pointer in it, so it can be copied or snapshotted as bytes, or sent to a device. Nor is
  * there an address in what runs over it: steps, vectors and histories name places in the block, and
@@ -58,6 +65,7 @@
 #define TF_FEATURE_PLAN_BARS_MAX   32
 #define TF_FEATURE_PLAN_SLOTS_MAX  UINT16_MAX
 #define TF_FEATURE_PLAN_BYTES_MAX  ((size_t)1 << 30) /* of an instrument's memory */
+#define TF_FEATURE_PLAN_FETCH_MAX  ((size_t)1 << 14) /* bytes: half of a small first-level cache */
 #define TF_FEATURE_PLAN_PEERS_MAX  64
 #define TF_FEATURE_PEER_NAME_BYTES 64
 #define TF_FEATURE_AGE_NS_MAX      (UINT64_C(1) << 62) /* however old: no sum with a time overflows */
@@ -237,6 +245,7 @@ typedef struct tf_feature_plan {
   uint32_t slot_cnt;
   uint32_t seen;      /* place of the counts of ticks, then of each bar's closes */
   size_t   mem_bytes; /* of one instrument, a multiple of 64 */
+  size_t   hot_bytes; /* of them: what each tick touches, from the beginning on */
 
   /* cold */
   const tf_feature_peer_t  *peers; /* those that some feature reads */
@@ -271,6 +280,15 @@ typedef struct tf_feature_wait {
 } tf_feature_wait_t;
 
 tf_feature_wait_t tf_feature_plan_wait(const tf_feature_plan_t *plan, const void *mem, uint32_t i);
+
+/* Asks for the lines of mem that its next tick will touch, and does not wait. Worth it where another instrument's were
+ * touched last: 1,000 instruments in turn took 183 to 194 ns a tick without and 140 to 147 with it, ten 113 to 116 and 117
+ * to 122, one 107 and 107 (64 features, three interleaved runs, EPYC Zen 5 at load 12, 2026-11-22). */
+TF_INLINE void tf_feature_plan_fetch(const tf_feature_plan_t *plan, const void *mem) {
+  const uint8_t *bytes = mem;
+  for (size_t at = 0; at < plan->hot_bytes && at < TF_FEATURE_PLAN_FETCH_MAX; at += TF_LINE_BYTES)
+    __builtin_prefetch(bytes + at, 1);
+}
 
 TF_INLINE void tf_feature_plan_count_(const tf_feature_plan_t *plan, void *mem, uint32_t what) {
   uint64_t cnt;

@@ -233,6 +233,10 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     }
     tf_lane_instrument_t *in = &lane->instruments[e->instrument_id];
     uint32_t              closed_bars;
+    if (in != lane->fetched) {
+      lane->fetched = in;
+      tf_feature_plan_fetch(lane->compute.plan, in->features);
+    }
     tf_buffer_begin(&lane->buffer, in, e);
     close_due_bars(lane, in);
     uint32_t on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);

@@ -53,6 +53,7 @@ typedef struct tf_lane {
   const tf_instrument_t *names;       /* the table's rows, for binding peers */
   tf_lane_instrument_t  *met;         /* chain of those that are bound */
   tf_universe_t          universe;
+  tf_lane_instrument_t  *fetched; /* whose memory was asked for last */
   uint32_t               instrument_cap;
   uint32_t               sample_every; /* hops inside the tick are measured on every Nth tick */
   uint32_t               sample_left;

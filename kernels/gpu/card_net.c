@@ -8,8 +8,6 @@
 #include "gpu/card_net_ops.h"
 #include "gpu/card_net_order.h"
 
-/* Of a block: with 128 registers a thread it is the most that one multiprocessor holds. */
-#define THREADS_MAX 512u
 /* Of a recompute's operations, as net_stream.h has it. */
 #define TIMED_PERCENT_MAX 90u
 
@@ -159,7 +157,8 @@ static tf_err_t make(maker_t *m, const tf_card_net_spec_t *spec, tf_card_program
   tf_card_net_draft_t *d = &m->draft;
   d->precision           = spec->precision;
   d->limits              = spec->limits;
-  d->thread_cnt = spec->limits.thread_max < THREADS_MAX ? spec->limits.thread_max : THREADS_MAX;
+  d->thread_cnt = spec->limits.thread_max < TF_CARD_NET_THREADS_MAX ? spec->limits.thread_max
+                                                                    : TF_CARD_NET_THREADS_MAX;
   d->thread_cnt -= d->thread_cnt % TF_CARD_NET_WARP;
   if (d->thread_cnt == 0)
     return TF_ERR(E_MODEL_UNSUPPORTED, "blocks of %u threads, %u are wanted",

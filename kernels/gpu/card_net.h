@@ -42,6 +42,8 @@
 #define TF_CARD_NET_BLOCKS_MAX 8u
 /* Words of a product's weights from which blocks share them, where one block's shared memory does not hold all weights. */
 #define TF_CARD_NET_SPREAD_WORDS 4096u
+/* Of a block: with 128 registers a thread it is the most that one multiprocessor holds. */
+#define TF_CARD_NET_THREADS_MAX 512u
 /* Of a state, before what it holds. */
 #define TF_CARD_NET_HEAD_WORDS 32u
 /* Of a block's shared memory, before its values: what the kernel knows of its program. */

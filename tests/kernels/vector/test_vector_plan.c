@@ -204,6 +204,58 @@ static void vectors_answer_what_one_by_one_does_bit_for_bit(void **state) {
   assert_true(finite_cnt * 2 > value_cnt);
 }
 
+/* ---- where things lie ---- */
+
+/* Doubles first .. first + cnt belong to somebody now; nobody had them. */
+static void claim(bool *owned, uint64_t first, uint64_t cnt, uint64_t from, uint64_t to) {
+  assert_in_range(first, from, to);
+  assert_in_range(first + cnt, from, to);
+  for (uint64_t i = first; i < first + cnt; i++) {
+    assert_false(owned[i]);
+    owned[i] = true;
+  }
+}
+
+static void claim_all(const tf_feature_plan_t *plan, bool *owned) {
+  uint64_t hot = plan->hot_bytes / sizeof(double), end = plan->mem_bytes / sizeof(double);
+  claim(owned, 0, plan->slot_cnt, 0, hot);
+  claim(owned, plan->seen, 1 + plan->bar_cnt, 0, hot);
+  for (uint32_t h = 0; h < plan->history_cnt; h++) {
+    claim(owned, plan->histories[h].cnt, 1, 0, hot);
+    claim(owned, plan->histories[h].ring, plan->histories[h].mask + 1, hot, end);
+  }
+  for (uint32_t i = 0; i < plan->tick_run_cnt; i++) {
+    const tf_feature_run_t *r = &plan->tick_runs[i];
+    if (r->work != TF_FEATURE_WORK_VECTORS) continue;
+    const tf_vector_kind_t *kind = tf_vectors[r->kind];
+    for (uint32_t k = 0; k < r->cnt; k++) {
+      const tf_vector_t *v = &plan->vectors[r->first + k];
+      claim(owned, v->state, (uint64_t)kind->state_lines * TF_VECTOR_LANES, 0, hot);
+      for (uint32_t lane = 0; kind->own && lane < TF_VECTOR_LANES; lane++)
+        if (lane == 0 || v->own[lane] != v->own[lane - 1])
+          claim(owned, (uint64_t)v->own[lane], (uint64_t)v->n[lane], hot, end);
+    }
+  }
+  for (uint32_t i = 0; i < plan->start_cnt; i++)
+    if (plan->starts[i].indicator) assert_in_range(plan->starts[i].state_offset, hot * 8, end * 8);
+}
+
+static void what_each_tick_touches_lies_in_front_and_no_two_things_share_a_place(void **state) {
+  (void)state;
+  static texts_t texts;
+  for (uint32_t p = 0; p < PLANS; p++) {
+    rig_t rig;
+    make_texts(&texts);
+    open_rig(&rig, &texts, tf_vector_cnt, TF_ISA_SCALAR);
+    bool *owned = calloc(rig.plan.mem_bytes / sizeof(double), sizeof *owned);
+    assert_int_equal(rig.plan.hot_bytes % TF_LINE_BYTES, 0);
+    claim_all(&rig.plan, owned);
+    tf_feature_plan_fetch(&rig.plan, rig.mem);
+    free(owned);
+    close_rig(&rig);
+  }
+}
+
 static void each_kind_is_an_indicator_or_an_operation(void **state) {
   (void)state;
   static const char *const OPERATIONS[] = {"abs",   "add", "div", "greatest",
@@ -233,6 +285,7 @@ int main(void) {
   print_message("seed %llu\n", (unsigned long long)seed);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(vectors_answer_what_one_by_one_does_bit_for_bit),
+      cmocka_unit_test(what_each_tick_touches_lies_in_front_and_no_two_things_share_a_place),
       cmocka_unit_test(each_kind_is_an_indicator_or_an_operation),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

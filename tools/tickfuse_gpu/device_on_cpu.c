@@ -1,0 +1,216 @@
+/* The device that is this CPU: the kernels' own sources by tests/cuda_on_cpu, a thread a launch. Its memory is the host's,
+ * and what a device can suffer it suffers where TICKFUSE_GPU_FAULTS says so (device_faults.def). */
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/isa.h"
+#include "cuda_on_cpu/cuda_on_cpu.h"
+#include "faults/faults.h"
+#include "gpu/kernels.h"
+#include "gpu/loop.h"
+#include "tickfuse_gpu/device.h"
+
+#define ALIGN        256u
+#define MEMORY_BYTES (UINT64_C(1) << 30)
+#define SHARED_BYTES (227u << 10) /* an H100's, so that the same programs are made */
+#define PIECES_MAX   16
+#define FROZEN_US    1000
+#define SEED         1u
+
+enum {
+#define F(id, name, kind, text) FAULT_##id,
+#include "tickfuse_gpu/device_faults.def"
+#undef F
+  FAULT_CNT
+};
+
+static const fault_row_t fault_rows[FAULT_CNT] = {
+#define F(id, name, kind, text) {name, FAULT_##kind, text},
+#include "tickfuse_gpu/device_faults.def"
+#undef F
+};
+
+struct device_run {
+  tf_card_program_t program;
+  tf_card_args_t    args;
+  pthread_t         thread;
+  bool              is_mute;
+  bool              is_right; /* by the thread, before is_over */
+  uint64_t          is_over;  /* by the thread */
+  uint64_t          is_still; /* by the thread that froze it */
+  char              text[CUDA_ON_CPU_TEXT_BYTES];
+};
+
+const char *const device_program = "tickfuse-gpu-on-cpu";
+
+static faults_t faults;
+static uint64_t memory_left_bytes;
+static void    *pieces[PIECES_MAX];
+static int      piece_cnt;
+
+static tf_err_t read_faults(void) {
+  const char *list = getenv("TICKFUSE_GPU_FAULTS");
+  if (faults.rows) return TF_OK;
+  faults_init(&faults, fault_rows, FAULT_CNT, SEED);
+  return list ? faults_parse(&faults, device_program, list) : TF_OK;
+}
+
+void device_versions(device_versions_t *versions) { *versions = (device_versions_t){0, 0}; }
+
+tf_err_t device_cnt(uint32_t *cnt) {
+  const char *visible = getenv("CUDA_VISIBLE_DEVICES");
+  *cnt                = 0;
+  tf_err_t err        = read_faults();
+  if (err) return err;
+  if (faults.cnt[FAULT_DRIVER])
+    return TF_ERR(E_GPU_DRIVER, "looking for devices: no driver, as the faults want it");
+  if (visible && *visible == '\0')
+    return TF_ERR(E_GPU_NO_DEVICE, "looking for devices: CUDA_VISIBLE_DEVICES hides all of them");
+  *cnt = 1;
+  return TF_OK;
+}
+
+tf_err_t device_describe(uint32_t idx, device_info_t *info) {
+  uint32_t cnt;
+  tf_err_t err = device_cnt(&cnt);
+  if (err) return err;
+  if (idx >= cnt) return TF_ERR(E_GPU_NO_DEVICE, "device %u of %u", idx, cnt);
+  *info = (device_info_t){
+      .memory_free_bytes = MEMORY_BYTES,
+      .limits            = {.sm_cnt           = 8,
+                            .cluster_max      = 8,
+                            .thread_max       = CUDA_ON_CPU_THREAD_MAX,
+                            .shared_bytes_max = SHARED_BYTES,
+                            .memory_bytes     = MEMORY_BYTES}
+  };
+  snprintf(info->name, sizeof info->name, "this CPU (%s)", tf_isa_name(tf_isa_best()));
+  const char *pci = getenv("TICKFUSE_GPU_PCI"); /* as if it were a card there: for NVML */
+  snprintf(info->pci, sizeof info->pci, "%s", pci ? pci : "");
+  return TF_OK;
+}
+
+/* A kernel's thread that a device would not hear from again. */
+static void stand_still(int number) {
+  (void)number;
+  for (;;) usleep(FROZEN_US);
+}
+
+tf_err_t device_open(uint32_t idx, uint64_t memory_bytes) {
+  (void)idx;
+  struct sigaction action = {.sa_handler = stand_still};
+  sigaction(SIGUSR2, &action, NULL);
+  memory_left_bytes = memory_bytes;
+  return TF_OK;
+}
+
+void device_close(void) {
+  while (piece_cnt > 0) free(pieces[--piece_cnt]);
+}
+
+tf_err_t device_memory(const char *what, uint64_t bytes, void **at) {
+  TF_ASSERT(piece_cnt < PIECES_MAX);
+  if (fault_hits(&faults, FAULT_MEMORY)) memory_left_bytes = 0;
+  if (bytes > memory_left_bytes)
+    return TF_ERR(E_GPU_MEMORY, "%s: %llu bytes, and %llu are left of what this worker may use",
+                  what, (unsigned long long)bytes, (unsigned long long)memory_left_bytes);
+  *at = aligned_alloc(ALIGN, tf_align_up(bytes + 1, ALIGN));
+  if (!*at) return TF_ERR(E_GPU_MEMORY, "%s: %llu bytes", what, (unsigned long long)bytes);
+  memset(*at, 0, bytes);
+  memory_left_bytes -= bytes;
+  pieces[piece_cnt++] = *at;
+  return TF_OK;
+}
+
+tf_err_t device_share(void *host, uint64_t bytes, void **at) {
+  (void)bytes;
+  *at = host;
+  return TF_OK;
+}
+
+tf_err_t device_write(void *to, const void *from, uint64_t bytes) {
+  memcpy(to, from, bytes);
+  if (fault_hits(&faults, FAULT_COPY)) ((uint8_t *)to)[bytes / 2] ^= 1;
+  return TF_OK;
+}
+
+tf_err_t device_read(void *to, const void *from, uint64_t bytes) {
+  memcpy(to, from, bytes);
+  return TF_OK;
+}
+
+static void *launch(void *arg) {
+  device_run_t              *run = arg;
+  const tf_card_program_t   *p   = &run->program;
+  const cuda_on_cpu_launch_t all = {.grid         = p->block_cnt,
+                                    .cluster      = p->cluster_size,
+                                    .block        = p->thread_cnt,
+                                    .shared_bytes = tf_loop_shared_bytes(p),
+                                    .seed         = SEED,
+                                    .kernel       = tf_card_kernel(p),
+                                    .args         = &run->args};
+  run->is_right                  = run->is_mute || cuda_on_cpu_launch(&all);
+  if (!run->is_right) snprintf(run->text, sizeof run->text, "%s", cuda_on_cpu_text());
+  while (run->is_mute && !tf_load_acquire_u32(&run->args.control->abort)) /* pairs with: room_end */
+    usleep(FROZEN_US);
+  tf_store_release(&run->is_over, 1); /* pairs with: device_look */
+  return NULL;
+}
+
+/* The kernel that serves is the second one: the first gives the known answers. */
+static bool is_to_freeze(void) {
+  static int starts;
+  return ++starts == 2 && (faults.ns[FAULT_FREEZE] || faults.ns[FAULT_STICKY]);
+}
+
+static void *freeze(void *arg) {
+  device_run_t *run = arg;
+  uint64_t      ns  = faults.ns[FAULT_FREEZE] ? faults.ns[FAULT_FREEZE] : faults.ns[FAULT_STICKY];
+  usleep((useconds_t)(ns / TF_NS_PER_US));
+  pthread_kill(run->thread, SIGUSR2);
+  tf_store_release(&run->is_still, 1); /* pairs with: device_look */
+  return NULL;
+}
+
+/* The greatest byte of the first weights: the top bit of a float's exponent is in it, or an int8's sign. */
+static void flip(const tf_card_args_t *args) {
+  const tf_card_program_t *slot = args->slots[args->control->slot];
+  ((uint8_t *)(uintptr_t)tf_card_image(slot))[slot->image_bytes / 2 | 1] ^= 0x40;
+}
+
+tf_err_t device_start(const tf_card_program_t *program, const tf_card_args_t *args,
+                      device_run_t **run) {
+  if (!tf_card_kernel(program))
+    return TF_ERR(E_MODEL_UNSUPPORTED, "this build has no kernel of kind %u", program->kind);
+  device_run_t *r = calloc(1, sizeof *r);
+  if (!r) return TF_ERR(E_CORE_NO_MEMORY, "a launch");
+  r->program = *program;
+  r->args    = *args;
+  r->is_mute = fault_hits(&faults, FAULT_MUTE);
+  if (fault_hits(&faults, FAULT_FLIP)) flip(args);
+  if (pthread_create(&r->thread, NULL, launch, r)) {
+    free(r);
+    return TF_ERR(E_CORE_THREAD, "a launch");
+  }
+  pthread_t freezer;
+  if (is_to_freeze() && !pthread_create(&freezer, NULL, freeze, r)) pthread_detach(freezer);
+  *run = r;
+  return TF_OK;
+}
+
+tf_err_t device_look(device_run_t *run, bool *is_over) {
+  if (faults.ns[FAULT_STICKY] && tf_load_acquire(&run->is_still)) /* pairs with: freeze */
+    return TF_ERR(E_GPU_DEVICE, "a running kernel: broken, as the faults want it");
+  *is_over = tf_load_acquire(&run->is_over); /* pairs with: launch */
+  return *is_over && !run->is_right ? TF_ERR(E_GPU_DEVICE, "a running kernel: %s", run->text)
+                                    : TF_OK;
+}
+
+void device_forget(device_run_t *run) {
+  if (!run) return;
+  pthread_join(run->thread, NULL);
+  free(run);
+}

@@ -1,0 +1,33 @@
+/* A model file as a worker wants it: its graph, the same model for the CPU, and the program that a device would run.
+ * Control plane; the caller's thread owns it. */
+#ifndef TICKFUSE_GPU_LOAD_H
+#define TICKFUSE_GPU_LOAD_H
+
+#include "gpu/card.h"
+#include "model/loader.h"
+
+/* Where a model runs. */
+typedef enum load_where {
+  LOAD_PERSISTENT, /* a kernel that stays on the device and polls */
+  LOAD_CPU,        /* no kernel for it: why says what is missing */
+} load_where_t;
+
+typedef struct loaded {
+  const char        *path; /* the caller's */
+  tf_model_options_t options;
+  tf_model_t        *model;
+  tf_graph_t         graph;
+  tf_card_program_t *program; /* NULL where it is LOAD_CPU */
+  load_where_t       where;
+  char               why[512];
+} loaded_t;
+
+/* E_FILE_*, E_MODEL_* of the file itself, its known answers on the CPU included. That no kernel can run it is no failure:
+ * where and why say so. */
+tf_err_t load_model(const char *path, const tf_model_options_t *options,
+                    const tf_card_limits_t *limits, loaded_t *loaded);
+void     load_free(loaded_t *loaded); /* accepts a zeroed one */
+
+const char *load_where_name(load_where_t where); /* "persistent" */
+
+#endif

@@ -1,0 +1,104 @@
+#include "tickfuse_gpu/room.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "gpu/loop.h"
+
+#define PAGE 4096u
+
+uint64_t room_bytes(const tf_card_program_t *program, uint32_t instrument_cnt) {
+  uint64_t bytes;
+  if (__builtin_mul_overflow(program->state_bytes + sizeof(uint32_t), instrument_cnt, &bytes) ||
+      __builtin_add_overflow(bytes, tf_loop_scratch_bytes(program), &bytes))
+    return UINT64_MAX;
+  return bytes;
+}
+
+/* The host's mailbox where the device sees it. */
+static tf_err_t share_view(const tf_mailbox_view_t *host, tf_mailbox_view_t *device) {
+  void    *at;
+  tf_err_t err = device_share(host->box, host->file_bytes, &at);
+  if (err)
+    return tf_error_add(err, "the mailbox of %llu bytes", (unsigned long long)host->file_bytes);
+  *device     = *host;
+  device->box = at;
+  device->requests =
+      (tf_packet_t *)((uint8_t *)at + ((uint8_t *)host->requests - (uint8_t *)host->box));
+  device->answers =
+      (tf_packet_t *)((uint8_t *)at + ((uint8_t *)host->answers - (uint8_t *)host->box));
+  return TF_OK;
+}
+
+tf_err_t room_open(room_t *room, const tf_card_program_t *program, uint8_t *const slots[2],
+                   const tf_mailbox_view_t *view) {
+  *room          = (room_t){.program = program, .view = *view};
+  uint64_t bytes = room_bytes(program, view->instrument_cnt);
+  if (bytes == UINT64_MAX)
+    return TF_ERR(E_CORE_OVERFLOW, "windows of %u instruments, %llu bytes each",
+                  view->instrument_cnt, (unsigned long long)program->state_bytes);
+  room->control = aligned_alloc(PAGE, PAGE);
+  if (!room->control) return TF_ERR(E_CORE_NO_MEMORY, "a control page");
+  memset(room->control, 0, PAGE);
+  void    *states = NULL, *numbers = NULL, *scratch = NULL, *control = NULL;
+  tf_err_t err = share_view(view, &room->args.view);
+  if (!err) err = device_share(room->control, PAGE, &control);
+  if (!err)
+    err = device_memory("the instruments' windows", program->state_bytes * view->instrument_cnt,
+                        &states);
+  if (!err)
+    err = device_memory("the instruments' row numbers", view->instrument_cnt * sizeof(uint32_t),
+                        &numbers);
+  if (!err) err = device_memory("the kernel's scratch", tf_loop_scratch_bytes(program), &scratch);
+  for (int i = 0; i < 2; i++)
+    room->args.slots[i] = (const tf_card_program_t *)(const void *)slots[i];
+  room->args.states  = states;
+  room->args.numbers = numbers;
+  room->args.scratch = scratch;
+  room->args.control = control;
+  return err;
+}
+
+/* The loop's own words of the scratch as its first launch found them. */
+static tf_err_t clear_loop(const room_t *room) {
+  uint64_t bytes = tf_loop_own_scratch_bytes(room->program);
+  void    *zeros = calloc(1, bytes);
+  if (!zeros) return TF_ERR(E_CORE_NO_MEMORY, "%llu bytes of zeros", (unsigned long long)bytes);
+  tf_err_t err = device_write(room->args.scratch, zeros, bytes);
+  free(zeros);
+  return err;
+}
+
+tf_err_t room_start(room_t *room, uint32_t slot) {
+  memset(room->control, 0, sizeof *room->control); /* no kernel runs: this side has both lines */
+  room->control->slot      = slot;
+  room->args.view.next_seq = room->view.next_seq;
+  tf_err_t err             = clear_loop(room);
+  return err ? err : device_start(room->program, &room->args, &room->run);
+}
+
+tf_err_t room_end(room_t *room) {
+  if (!room->run) return TF_OK;
+  tf_store_release_u32(&room->control->abort, 1); /* pairs with: the kernel's waits */
+  uint64_t begun_ns = tf_clock_monotonic_ns();
+  bool     is_over  = false;
+  tf_err_t err      = device_look(room->run, &is_over);
+  while (!err && !is_over) {
+    if (tf_clock_monotonic_ns() - begun_ns > ROOM_LEAVE_NS)
+      return TF_ERR(E_GPU_HANG, "the kernel did not leave within %llu ms",
+                    (unsigned long long)(ROOM_LEAVE_NS / TF_NS_PER_MS));
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    err = device_look(room->run, &is_over);
+  }
+  device_forget(room->run);
+  room->run = NULL;
+  return err;
+}
+
+void room_close(room_t *room) {
+  if (!room->run) free(room->control); /* else it may still be written */
+  memset(room, 0, sizeof *room);
+}

@@ -1,0 +1,21 @@
+/* Two places in the device's memory for a program each, of one shape: the one that serves, and the next one beside it. What is
+ * written is read back and compared before anything runs on it. */
+#ifndef TICKFUSE_GPU_SLOTS_H
+#define TICKFUSE_GPU_SLOTS_H
+
+#include "tickfuse_gpu/device.h"
+
+typedef struct slots {
+  uint8_t *at[2]; /* as the device sees them */
+  uint64_t bytes; /* of one */
+} slots_t;
+
+uint64_t slots_program_bytes(const tf_card_program_t *program);
+/* For programs of this one's shape. E_GPU_*. */
+tf_err_t slots_open(slots_t *slots, const tf_card_program_t *program);
+/* E_GPU_COPY names the first byte that is not what was written. E_GPU_*, E_CORE_NO_MEMORY. */
+tf_err_t slots_write(const slots_t *slots, uint32_t slot, const tf_card_program_t *program);
+/* What keeps a program from taking the place of another while its kernel runs, or NULL. */
+const char *slots_differ(const tf_card_program_t *a, const tf_card_program_t *b);
+
+#endif
