@@ -4,7 +4,7 @@
  *
  * One row per series indicator, over made-up bars: a streaming update through its descriptor (one of 8
  * states in turn, as in a plan), against the cost a bar of the textbook batch loop where there is one
- * (batch_loops.h). Then market indicators, and whole plans: the budget
+ * (batch_loops.h). Then market indicators, bars a trade, and whole plans: the budget
  * rows. Each figure is the least of many short runs, since the neighbours on a shared machine
  * only ever add; the ratio is peer / ours, above 1 where ours is cheaper. */
 #include <string.h>
@@ -15,6 +15,7 @@
 #include "core/error.h"
 #include "core/isa.h"
 #include "indicator/registry.h"
+#include "stage/bar.h"
 #include "stage/ladder.h"
 #include "vector/registry.h"
 
@@ -356,6 +357,65 @@ static void run_market(void) {
   add_row("peer_value", ns > 0 ? ns : 0, NULL, nan_value(), nan_value());
 }
 
+/* ---- bars ---- */
+
+/* ns a trade: its time, then itself, some hundred trades a bar. */
+static double time_bars(tf_bar_spec_t *spec) {
+  double           ns[RUNS];
+  tf_bar_builder_t builder = {0};
+  tf_bar_counts_t  counts  = {0};
+  uint64_t         base = 0, closed = 0;
+  uint32_t         passes = smoke ? 1 : 4;
+  for (uint32_t r = 0; r < RUNS; r++) {
+    uint64_t begin = tf_clock_ticks();
+    for (uint32_t k = 0; k < passes; k++, base += times[TICKS - 1] - times[0] + 1000)
+      for (uint32_t i = 0; i < TICKS; i++) {
+        const uint64_t now_ns = times[i] + base;
+        while (tf_bar_on_time(&builder, spec, now_ns, &counts)) closed++;
+        closed +=
+            tf_bar_on_trade(&builder, spec, now_ns, bids[i], qtys[i], i & 2 ? 1 : -1, &counts);
+      }
+    ns[r] = (double)tf_clock_ticks_to_ns(tf_clock_ticks() - begin) / (double)passes / TICKS;
+  }
+  sink += (double)closed + builder.closed.volume;
+  return least(ns, RUNS);
+}
+
+static void run_bars(void) {
+  static const struct {
+    const char   *name;
+    tf_bar_kind_t kind;
+    double        amount;
+  } KINDS[] = {
+      {"bars_time",               TF_BAR_TIME,               0      },
+      {"bars_ticks",              TF_BAR_TICKS,              100    },
+      {"bars_volume",             TF_BAR_VOLUME,             50     },
+      {"bars_notional",           TF_BAR_NOTIONAL,           3000000},
+      {"bars_tick_imbalance",     TF_BAR_TICK_IMBALANCE,     100    },
+      {"bars_volume_imbalance",   TF_BAR_VOLUME_IMBALANCE,   100    },
+      {"bars_notional_imbalance", TF_BAR_NOTIONAL_IMBALANCE, 100    },
+      {"bars_tick_runs",          TF_BAR_TICK_RUNS,          100    },
+      {"bars_volume_runs",        TF_BAR_VOLUME_RUNS,        100    },
+      {"bars_notional_runs",      TF_BAR_NOTIONAL_RUNS,      100    },
+  };
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(KINDS); i++) {
+    const uint32_t flow = KINDS[i].kind - TF_BAR_TICK_IMBALANCE;
+    tf_bar_spec_t  spec = {
+         .kind    = KINDS[i].kind,
+         .amount  = KINDS[i].amount,
+         .span_ns = TF_NS_PER_SEC / 10,
+         .flow    = {.amount     = KINDS[i].amount,
+                     .ewma_bars  = 20,
+                     .trades_min = 10,
+                     .trades_max = 1000,
+                     .weight     = (uint8_t)(flow % 3),
+                     .is_runs    = flow >= 3}
+    };
+    if (wanted(KINDS[i].name))
+      add_row(KINDS[i].name, time_bars(&spec), NULL, nan_value(), nan_value());
+  }
+}
+
 /* A plan of many features on some instruments, against the same plan one by one. */
 static double run_pair(const char *const *list, uint32_t cnt, uint32_t instrument_cnt,
                        double budget) {
@@ -459,6 +519,7 @@ int main(int argc, char **argv) {
   if (!make_book()) return 1;
   run_series();
   run_market();
+  run_bars();
   run_plans();
   if (json) {
     print_json();

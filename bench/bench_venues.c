@@ -155,6 +155,30 @@ static void keep_answer(const tf_frame_t *json, room_t *room) {
   answers[answer_cnt++].bytes = text;
 }
 
+/* Where a message has its connection's sequence; NULL: nowhere. key "": the last of an array's elements. */
+static char *sequence_of(char *text, uint32_t bytes_cnt, const char *key) {
+  size_t key_bytes = strlen(key);
+  char  *at        = key_bytes > 0 ? memmem(text, bytes_cnt, key, key_bytes) : NULL;
+  if (key_bytes == 0) at = memrchr(text, ',', bytes_cnt);
+  if (at == NULL) return NULL;
+  return at + (key_bytes > 0 ? key_bytes + 2 : 1); /* behind its quote and colon */
+}
+
+/* What stands between the row's messages is left out, and a sequence over all of them would have a gap at each, as no
+ * connection does. So they are numbered anew, from the first one's number on: never longer than they were. */
+static void renumber(const row_t *row, tf_frame_t *frame, uint64_t *next) {
+  char *text = (char *)(uintptr_t)frame->bytes, number[24], *stop;
+  char *at   = sequence_of(text, frame->bytes_cnt, row->shape.sequence);
+  if (at == NULL) return;
+  uint64_t was = strtoull(at, &stop, 10);
+  if (*next == 0) *next = was;
+  int cnt = snprintf(number, sizeof number, "%" PRIu64, (*next)++);
+  TF_ASSERT(cnt > 0 && cnt <= stop - at);
+  memcpy(at, number, (size_t)cnt);
+  memmove(at + cnt, stop, frame->bytes_cnt - (size_t)(stop - text) + TF_BYTES_PAD);
+  frame->bytes_cnt -= (uint32_t)(stop - at - cnt);
+}
+
 static bool keep(const tf_frame_t *json, const tf_frame_t *raw, room_t *room) {
   if (frame_cnt == MESSAGES_MAX) return false;
   char *text   = keep_bytes(json->bytes, json->bytes_cnt, room);
@@ -224,6 +248,9 @@ static bool load(const row_t *row) {
     if (has_room && is_warming) warm_cnt = frame_cnt;
   }
   tf_recording_fini(&recording);
+  uint64_t next = 0;
+  for (uint32_t i = 0; i < frame_cnt && row->shape.sequence != NULL; i++)
+    renumber(row, &frames[i], &next);
   uint32_t left = frame_cnt - warm_cnt;
   warm_cnt += left / 2;
   return frame_cnt - warm_cnt > 1;

@@ -55,7 +55,9 @@ typedef struct peer_shape {
   const char  *level_keys[2]; /* price and quantity where a level is an object; NULL: an array */
   char         sell;          /* first letter, small */
   peer_field_t fields[10];
-  const char  *time_behind; /* of the root, behind the items, in ms; NULL: none */
+  /* The connection's: its key, or "" where it is an array's last element; NULL: it has none. */
+  const char *sequence;
+  const char *time_behind; /* of the root, behind the items, in ms; NULL: none */
   bool
       keeps_book; /* {"arg":..,"action":..,"data":[..]}: in a book, with its checksum (peer_book.h) */
 } peer_shape_t;

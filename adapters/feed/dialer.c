@@ -96,12 +96,12 @@ void tf_dial_fini(tf_dial_t *dial) {
 }
 
 bool tf_dialer_submit(tf_dialer_t *dialer, tf_dialer_client_t *client, tf_dial_t *dial) {
-  if (!tf_mailbox_post(&client->requests, dial)) return false;
+  if (!tf_handoff_post(&client->requests, dial)) return false;
   wake(dialer);
   return true;
 }
 
-tf_dial_t *tf_dialer_take(tf_dialer_client_t *client) { return tf_mailbox_take(&client->results); }
+tf_dial_t *tf_dialer_take(tf_dialer_client_t *client) { return tf_handoff_take(&client->results); }
 
 /* ---- the thread ---- */
 
@@ -134,8 +134,8 @@ static host_t *first_hop_of(tf_dialer_t *dialer, const tf_endpoint_t *to, uint64
 }
 
 static void give_back(tf_dialer_client_t *client, tf_dial_t *dial) {
-  bool posted = tf_mailbox_post(&client->results, dial);
-  TF_ASSERT(posted); /* no more are out than its request mailbox held */
+  bool posted = tf_handoff_post(&client->results, dial);
+  TF_ASSERT(posted); /* no more are out than its request hand-off held */
 }
 
 static void report(const tf_dial_t *dial) {
@@ -222,7 +222,7 @@ static bool serve_clients(tf_dialer_t *dialer, uint64_t now_ns) {
   for (uint32_t i = 0; i < dialer->client_cnt;) {
     client_row_t *row = &dialer->clients[i];
     tf_dial_t    *dial;
-    while ((dial = tf_mailbox_take(&row->client->requests))) {
+    while ((dial = tf_handoff_take(&row->client->requests))) {
       if (row->leaving)
         refuse(row->client, dial, TF_ERR(E_FEED_CLOSED, "the session was stopped"));
       else
@@ -345,8 +345,8 @@ void tf_dialer_stop(tf_dialer_t *dialer) {
 }
 
 tf_err_t tf_dialer_join(tf_dialer_t *dialer, tf_dialer_client_t *client) {
-  tf_mailbox_init(&client->requests);
-  tf_mailbox_init(&client->results);
+  tf_handoff_init(&client->requests);
+  tf_handoff_init(&client->results);
   tf_err_t err = TF_OK;
   pthread_mutex_lock(&dialer->lock);
   if (dialer->client_cnt < TF_DIALER_CLIENTS_MAX)

@@ -7,7 +7,7 @@
  * tf_dialer_take returns it to the dialer. Everything in it, the TLS stream included, is handed
  * over by that, without a copy: OpenSSL keeps pointers into it, so it does not move.
  *
- *   lane                             mailbox (SPSC)                   dialer thread
+ *   lane                             hand-off (SPSC)                   dialer thread
  *   submit(dial) --post, eventfd-->  client.requests   --take-->      resolve connect tls upgrade
  *   take() <-----------------------  client.results    <--post--      done or failed
  *
@@ -23,7 +23,7 @@
 #define FEED_DIALER_H
 
 #include "feed/budget.h"
-#include "feed/mailbox.h"
+#include "feed/handoff.h"
 #include "feed/resolver.h"
 #include "feed/via.h"
 #include "tf/source.h"
@@ -105,7 +105,7 @@ typedef struct tf_dial {
 typedef struct tf_dialer tf_dialer_t;
 
 typedef struct tf_dialer_client {
-  tf_mailbox_t requests, results;
+  tf_handoff_t requests, results;
 } tf_dialer_client_t;
 
 typedef struct tf_dialer_config {
@@ -128,7 +128,7 @@ void tf_dialer_stop(tf_dialer_t *dialer);
 /* Before a client's first submit. E_FEED_LIMIT. */
 tf_err_t tf_dialer_join(tf_dialer_t *dialer, tf_dialer_client_t *client);
 /* Waits until the dialer has let go of all of the client's dials; then they are the caller's, whatever
- * the mailboxes say. The client's lane is no longer running. */
+ * the hand-offs say. The client's lane is no longer running. */
 void tf_dialer_leave(tf_dialer_t *dialer, tf_dialer_client_t *client);
 
 /* Memory of a dial; neither init nor fini may be called while the dialer has it. */
@@ -137,8 +137,8 @@ void tf_dial_fini(tf_dial_t *dial); /* closes the socket, frees TLS and body */
 
 /* --- the client's lane --- */
 
-/* Gives a dial away; one small write(2), no allocation. False when the mailbox is full: at most
- * TF_MAILBOX_SLOTS - 1 dials of a client may be out, which a client knows beforehand. */
+/* Gives a dial away; one small write(2), no allocation. False when the hand-off is full: at most
+ * TF_HANDOFF_SLOTS - 1 dials of a client may be out, which a client knows beforehand. */
 bool tf_dialer_submit(tf_dialer_t *dialer, tf_dialer_client_t *client, tf_dial_t *dial);
 /* A dial that is back, or NULL. */
 tf_dial_t *tf_dialer_take(tf_dialer_client_t *client);

@@ -127,11 +127,11 @@ static void dial_all(const tf_ranker_config_t *config, tf_dialer_client_t *clien
       memcpy(dial->nonce + k, &word, sizeof word);
     }
     bool posted = tf_dialer_submit(config->dialer, client, dial);
-    TF_ASSERT(posted); /* TF_ENDPOINTS_MAX fit the mailbox */
+    TF_ASSERT(posted); /* TF_ENDPOINTS_MAX fit the hand-off */
   }
 }
 
-TF_STATIC_ASSERT(TF_ENDPOINTS_MAX < TF_MAILBOX_SLOTS, "all dials may be out at once");
+TF_STATIC_ASSERT(TF_ENDPOINTS_MAX < TF_HANDOFF_SLOTS, "all dials may be out at once");
 
 static void settle(const tf_ranker_config_t *config, probe_t *p, tf_ranker_row_t *row) {
   row->err   = p->dial.err;

@@ -19,7 +19,8 @@
  *   bytes_cnt bytes            FRAME: as handed to the feed; CONNECT, DISCONNECT, RETIRE: none;
  *                              CONTROL: the tf_event_t (64) as published; LOSE: the instrument's id, a
  *                              uint32_t; STATUS: the tf_event_t that the session published of itself;
- *                              SYMBOL: a symbol's text, without NUL; GAP: tf_capture_gap_t
+ *                              SYMBOL: a symbol's text, without NUL; OUTCOMES: tf_outcome_t and outputs,
+ *                              each padded to 8 bytes; GAP: tf_capture_gap_t
  *
  * Blocks are whole or absent: each is written by one write behind the last, headers and payloads
  * carry a CRC-32C, and each header the header CRC of the block before (prev_crc), also across files,
@@ -37,6 +38,7 @@
 #include "file/crc32c.h"
 #include "tf/event.h"
 #include "tf/instrument.h"
+#include "tf/outcome.h"
 #include "tf/tap.h"
 
 /* \r\n: a transfer that changes line ends shows in the first eight bytes. */

@@ -215,6 +215,10 @@ static const char *record_fault(const tf_capture_reader_t *r, const tf_capture_r
   case TF_TAP_SYMBOL:
     return rec->bytes_cnt < TF_SYMBOL_BYTES_MAX ? NULL
                                                 : "a symbol record is longer than any symbol";
+  case TF_TAP_OUTCOMES:
+    return rec->bytes_cnt >= sizeof(tf_outcome_t) && rec->bytes_cnt % 8 == 0
+               ? NULL
+               : "an outcomes record holds no outcomes";
   case TF_CAPTURE_GAP:
     return rec->bytes_cnt == sizeof(tf_capture_gap_t) ? NULL : "a gap record is none";
   default: return "a record is of an unknown kind";

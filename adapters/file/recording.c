@@ -143,6 +143,7 @@ static tf_recording_result_t capture_next(tf_recording_t *rec, tf_record_t *reco
                      (tap->target ? (uint64_t)(tap->bytes - tap->target) : 0);
     rec->counts.bytes_read += bytes;
     rec->counts.bytes_framed += bytes;
+    if (tap->kind == TF_TAP_OUTCOMES) continue; /* file/outcome_reader.h has them */
     if (TF_LIKELY(tap->kind != TF_CAPTURE_GAP)) break;
     rec->counts.gaps++;
   }

@@ -55,12 +55,16 @@ enum tf_config_backend {
   TF_CONFIG_BACKEND_AUTO,
   TF_CONFIG_BACKEND_CPU,
   TF_CONFIG_BACKEND_ONNXRUNTIME,
-  TF_CONFIG_BACKEND_KSERVE
+  TF_CONFIG_BACKEND_KSERVE,
+  TF_CONFIG_BACKEND_GPU,
+  TF_CONFIG_BACKEND_STUB
 };
 enum tf_config_no_answer {
   TF_CONFIG_NO_ANSWER_HOLD,
   TF_CONFIG_NO_ANSWER_LAST,
-  TF_CONFIG_NO_ANSWER_FALLBACK
+  TF_CONFIG_NO_ANSWER_FALLBACK,
+  TF_CONFIG_NO_ANSWER_CPU,
+  TF_CONFIG_NO_ANSWER_AUTO
 };
 enum tf_config_binary { TF_CONFIG_BINARY_AUTO, TF_CONFIG_BINARY_ON, TF_CONFIG_BINARY_OFF };
 enum tf_config_crossing {
@@ -297,6 +301,31 @@ typedef struct tf_config_model_cache {
 #include "boot/config_keys.def"
 } tf_config_model_cache_t;
 
+typedef struct tf_config_gpu {
+#define GPU_KEY TF_CONFIG_FIELD_
+#include "boot/config_keys.def"
+} tf_config_gpu_t;
+
+/* Does a runtime beside the lane answer it, or a worker on the tick? auto may come to be of the latter. */
+TF_INLINE bool tf_config_model_is_foreign(const tf_config_model_t *model) {
+  return model->backend == TF_CONFIG_BACKEND_ONNXRUNTIME ||
+         model->backend == TF_CONFIG_BACKEND_KSERVE;
+}
+TF_INLINE bool tf_config_model_is_remote(const tf_config_model_t *model) {
+  return model->backend == TF_CONFIG_BACKEND_GPU || model->backend == TF_CONFIG_BACKEND_STUB;
+}
+
+/* What is not said depends on the backend. */
+TF_INLINE uint64_t tf_config_model_deadline_ns(const tf_config_model_t *model) {
+  if (model->deadline_ns) return model->deadline_ns;
+  return tf_config_model_is_foreign(model) ? UINT64_C(50000000) : UINT64_C(100000);
+}
+TF_INLINE int tf_config_model_no_answer(const tf_config_model_t *model) {
+  if (model->no_answer != TF_CONFIG_NO_ANSWER_AUTO) return model->no_answer;
+  if (tf_config_model_is_foreign(model)) return TF_CONFIG_NO_ANSWER_HOLD;
+  return model->fallback ? TF_CONFIG_NO_ANSWER_FALLBACK : TF_CONFIG_NO_ANSWER_CPU;
+}
+
 typedef struct tf_config_strategy {
 #define STRATEGY_KEY TF_CONFIG_FIELD_
 #include "boot/config_keys.def"
@@ -341,7 +370,7 @@ typedef enum tf_config_origin {
 
 typedef struct tf_config {
   /* engine, feeds[feed_cnt], bars[bar_cnt], peers[peer_cnt], universe, features[feature_cnt],
-   * models[model_cnt], model_cache, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
+   * models[model_cnt], model_cache, gpu, strategies[strategy_cnt], sinks[sink_cnt], control, http, capture */
 #define ROOT_GROUP TF_CONFIG_GROUP_
 #include "boot/config_keys.def"
 

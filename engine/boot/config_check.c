@@ -370,16 +370,14 @@ static void check_owns(tf_config_t *config, uint32_t i) {
         "one model for all instruments");
 }
 
-static bool is_foreign(const tf_config_model_t *m) {
-  return m->backend == TF_CONFIG_BACKEND_ONNXRUNTIME || m->backend == TF_CONFIG_BACKEND_KSERVE;
-}
+static bool is_foreign(const tf_config_model_t *m) { return tf_config_model_is_foreign(m); }
 
 /* One that another runtime answers: what it is, and what it is not. */
 static void check_foreign(tf_config_t *config, uint32_t i) {
-  const tf_config_model_t *m              = &config->models[i];
-  bool                     is_kserve      = m->backend == TF_CONFIG_BACKEND_KSERVE;
-  bool                     wants_fallback = m->no_answer == TF_CONFIG_NO_ANSWER_FALLBACK;
-  char                     path[TF_CONFIG_PATH_BYTES];
+  const tf_config_model_t *m         = &config->models[i];
+  bool                     is_kserve = m->backend == TF_CONFIG_BACKEND_KSERVE;
+  bool wants_fallback                = tf_config_model_no_answer(m) == TF_CONFIG_NO_ANSWER_FALLBACK;
+  char path[TF_CONFIG_PATH_BYTES];
   snprintf(path, sizeof path, "models[%u].backend", i);
   if (is_kserve && !m->url.host)
     report(config, E_CONFIG_CONFLICT, path, "backend kserve wants url");
@@ -397,16 +395,50 @@ static void check_foreign(tf_config_t *config, uint32_t i) {
         config, E_CONFIG_CONFLICT, path,
         "budget and overrun are of models run on the lane; deadline and no_answer are of this one");
   snprintf(path, sizeof path, "models[%u].max_age", i);
-  if (m->max_age_ns < m->deadline_ns)
+  if (m->max_age_ns < tf_config_model_deadline_ns(m))
     report(config, E_CONFIG_CONFLICT, path,
            "less than deadline: an answer in time would be too old");
   snprintf(path, sizeof path, "models[%u].no_answer", i);
   if (wants_fallback && !m->fallback)
     report(config, E_CONFIG_CONFLICT, path, "no_answer: fallback wants the name of a model");
+  if (m->no_answer == TF_CONFIG_NO_ANSWER_CPU)
+    report(config, E_CONFIG_CONFLICT, path,
+           "cpu is of backends gpu and stub: no file here could be run on the lane");
   for (uint32_t k = 0; k < i && m->fallback; k++)
     if (strcmp(config->models[k].name, m->fallback) == 0 && is_foreign(&config->models[k]))
       report(config, E_CONFIG_CONFLICT, path,
              "models[%u] is another runtime's too: what stands in must be run on the lane", k);
+}
+
+/* One that a worker answers on the tick. */
+static void check_remote(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m  = &config->models[i];
+  int                      no = tf_config_model_no_answer(m);
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].backend", i);
+  if (tf_config_model_has_owns(m))
+    report(config, E_CONFIG_CONFLICT, path,
+           "a worker has one model: models of instruments (registry with {symbol}) are run on the "
+           "lane");
+  if (m->ensemble.item_cnt > 0)
+    report(config, E_CONFIG_CONFLICT, path,
+           "an ensemble is a sum on the lane; its members may be of a worker");
+  if (m->lanes > 1)
+    report(config, E_CONFIG_CONFLICT, path, "two lanes are of a model that the lane runs");
+  if (m->budget_ns || m->overrun != TF_CONFIG_OVERRUN_COUNT)
+    report(
+        config, E_CONFIG_CONFLICT, path,
+        "budget and overrun are of models run on the lane; deadline and no_answer are of this one");
+  snprintf(path, sizeof path, "models[%u].no_answer", i);
+  if (no == TF_CONFIG_NO_ANSWER_FALLBACK && !m->fallback)
+    report(config, E_CONFIG_CONFLICT, path, "no_answer: fallback wants the name of a model");
+  for (uint32_t k = 0; k < i && m->fallback; k++)
+    if (strcmp(config->models[k].name, m->fallback) == 0 && is_foreign(&config->models[k]))
+      report(
+          config, E_CONFIG_CONFLICT, path,
+          "models[%u] is another runtime's, which may have no answer either: what stands in must "
+          "have one on each tick",
+          k);
 }
 
 /* A helper that sleeps, or waits for the lane's own core, is always late; a version that is swapped out may not be in its hands. */
@@ -433,6 +465,7 @@ static void check_model_lanes(tf_config_t *config, uint32_t i) {
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
+  if (tf_config_model_is_remote(m)) check_remote(config, i);
   if (tf_config_model_has_owns(m)) {
     check_owns(config, i);
     return;

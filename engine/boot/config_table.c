@@ -114,6 +114,12 @@ static const tf_config_key_t model_cache_keys[] = {
 };
 SECTION_(model_cache, model_cache_keys, NULL, 0);
 
+static const tf_config_key_t gpu_keys[] = {
+#define GPU_KEY(...) KEY_(tf_config_gpu_t, __VA_ARGS__)
+#include "boot/config_keys.def"
+};
+SECTION_(gpu, gpu_keys, NULL, 0);
+
 static const tf_config_key_t strategy_keys[] = {
 #define STRATEGY_KEY(...) KEY_(tf_config_strategy_t, __VA_ARGS__)
 #include "boot/config_keys.def"

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "core/clock.h"
 
@@ -100,14 +101,17 @@ static json_t *status_feeds(const tf_engine_t *e) {
   return list;
 }
 
-/* Those that other runtimes answer, by name. */
+/* Those that other runtimes or workers answer, by name. */
 static json_t *status_models(const tf_engine_t *e) {
   json_t *models = json_object();
   for (uint32_t i = 0; i < e->model_cnt; i++) {
-    const tf_metrics_block_t *b       = e->publish.models[i];
-    json_t                   *runtime = b ? tf_runtimes_status(e->runtimes, i, b) : NULL;
+    const tf_metrics_block_t *b = e->publish.models[i];
+    json_t *runtime             = b && e->runtimes ? tf_runtimes_status(e->runtimes, i, b) : NULL;
+    json_t *worker              = b ? tf_remotes_status(e->remotes, i, b) : NULL;
     if (runtime)
       json_object_set_new(models, e->models[i]->name, json_pack("{so}", "runtime", runtime));
+    if (worker)
+      json_object_set_new(models, e->models[i]->name, json_pack("{so}", "worker", worker));
   }
   return models;
 }
@@ -172,6 +176,6 @@ void tf_control_status(const tf_control_status_t *self, json_t *answer) {
                         json_integer((json_int_t)tf_metrics_sum(page, sums[i].metric)));
   json_object_set_new(answer, "tick_to_decision_ns", status_latency(page));
   json_object_set_new(answer, "feeds", status_feeds(e));
-  if (e->runtimes) json_object_set_new(answer, "models", status_models(e));
+  if (e->runtimes || e->remotes) json_object_set_new(answer, "models", status_models(e));
   json_object_set_new(answer, "sinks", status_sinks(e));
 }

@@ -7,6 +7,7 @@
 #include "boot/model_places.h"
 #include "boot/model_server.h"
 #include "boot/peer_config.h"
+#include "boot/remotes.h"
 #include "boot/rule.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
@@ -99,7 +100,7 @@ static size_t arena_bytes(const tf_engine_t *e) {
              tf_model_inputs_bytes(e->models[i]) +
              (is_batching(e) ? tf_compute_rows_bytes(e->models[i], c->engine.batch_max) : 0);
   if (is_batching(e)) total += tf_batch_bytes(c->engine.batch_max);
-  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + sink_bytes(e);
+  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + tf_remotes_bytes(e) + sink_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -642,6 +643,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   tf_err_t err  = e->model_server ? tf_model_server_start(e->model_server) : TF_OK;
   if (!err && e->model_places) err = tf_model_places_start(e->model_places);
   if (!err) err = tf_runtimes_start(e->runtimes);
+  if (!err) err = tf_remotes_start(e->remotes);
   return err ? err : tf_runner_start(&e->runner);
 }
 
@@ -653,6 +655,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   char     missed[512];
   tf_model_server_stop(e->model_server);
   tf_runtimes_stop(e->runtimes);
+  tf_remotes_stop(e->remotes);
   tf_model_places_stop(e->model_places);
   bool is_missed =
       (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed)) ||
@@ -672,6 +675,7 @@ void tf_engine_fini(tf_engine_t *e) {
   tf_model_places_fini(e->model_places);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);
   tf_runtimes_fini(e->runtimes);
+  tf_remotes_fini(e->remotes);
   tf_feature_plan_fini(&e->plan);
   tf_publish_fini(&e->publish);
   tf_arena_fini(&e->arena);

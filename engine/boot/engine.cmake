@@ -13,7 +13,10 @@ tf_library(tf_boot
     model_places.c
     model_server.c
     peer_config.c
+    placement.c
     publish.c
+    remotes.c
+    remotes_show.c
     runtimes.c
     serving.c
     snapshot.c

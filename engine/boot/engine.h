@@ -13,6 +13,7 @@
 #include "boot/publish.h"
 #include "core/arena.h"
 #include "stage/runner.h"
+#include "tf/outcome.h"
 #include "tf/registry.h"
 
 typedef struct tf_engine_options {
@@ -25,6 +26,9 @@ typedef struct tf_engine_options {
   const void *snapshot; /* whose versions of models to begin with; NULL: the config's. The caller's,
                            until the start */
   size_t      snapshot_bytes;
+  /* of a replay: what came of asking workers, and which models they answered (a bit each); NULL: all are run here. The caller's */
+  const tf_outcomes_t *outcomes;
+  uint32_t             remote_models;
 } tf_engine_options_t;
 
 typedef struct tf_engine {
@@ -42,6 +46,7 @@ typedef struct tf_engine {
   struct tf_model_server *model_server; /* NULL: no model is of a registry */
   struct tf_model_places *model_places; /* NULL: no model is one an instrument */
   struct tf_runtimes     *runtimes;     /* NULL: no model is answered by another runtime */
+  struct tf_remotes      *remotes;      /* NULL: no model is answered by a worker */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */
   tf_ring_writer_t event_writer, decision_writer;
   tf_ring_reader_t event_reader, decision_reader;

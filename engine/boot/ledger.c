@@ -1,11 +1,13 @@
 #include "boot/ledger.h"
 
+#include "boot/remotes.h"
 #include "boot/runtimes.h"
 
 #include <string.h>
 
-const char *const tf_ledger_names[TF_LEDGER_ROW_CNT] = {
-    "bytes", "messages", "events", "consumed", "inference", "decisions", "sinks", "runtimes"};
+const char *const tf_ledger_names[TF_LEDGER_ROW_CNT] = {"bytes",    "messages",  "events",
+                                                        "consumed", "inference", "decisions",
+                                                        "sinks",    "runtimes",  "workers"};
 
 static uint64_t sum(const uint64_t *words, uint32_t cnt) {
   uint64_t total = 0;
@@ -44,6 +46,7 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
                 inference->skipped_input - inference->skipped_output - inference->skipped_paused -
                 inference->skipped_shed - inference->absent);
   l->residual[TF_LEDGER_RUNTIMES] = tf_runtimes_residual(engine->runtimes);
+  l->residual[TF_LEDGER_WORKERS]  = tf_remotes_residual(engine->remotes);
 
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
   l->residual[TF_LEDGER_DECISIONS] = (int64_t)(lane->decide.counts.decisions - emit->decisions -

@@ -4,6 +4,7 @@
 
 #include "boot/chain.h"
 #include "boot/feature_schema.h"
+#include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "core/error.h"
 
@@ -122,6 +123,7 @@ tf_err_t tf_model_inputs_add(tf_engine_t *e, tf_feature_compile_t *compile, uint
   tf_compute_t *compute = &e->runner.lane.compute;
   err = tf_compute_add_model(compute, model, places, e->instruments.cap, &e->arena);
   if (!err) err = tf_runtimes_add(e, idx);
+  if (!err) err = tf_remotes_add(e, idx);
   if (err || !e->config->models[idx].registry) return err;
   if (tf_config_model_has_owns(&e->config->models[idx]))
     return tf_compute_add_owns(compute, e->instruments.cap, &e->arena);

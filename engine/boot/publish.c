@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "core/error.h"
 
@@ -229,6 +230,7 @@ static void publish_models(tf_publish_t *p, tf_metrics_block_t *lane_block,
     tf_metrics_set(b, TF_METRIC_MODEL_SWAPS, c->swaps);
     if (compute->models[i].swap && !compute->models[i].owns) publish_beside(b, &compute->models[i]);
     tf_runtimes_publish(p->runtimes, i, b);
+    tf_remotes_publish(p->remotes, i, b);
     const tf_model_t *model = compute->models[i].active->model;
     if (model && model->assist)
       tf_metrics_set(b, TF_METRIC_MODEL_HELPER_LATE, *model->helper_late_cnt);

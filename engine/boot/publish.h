@@ -20,6 +20,7 @@ typedef struct tf_publish {
   tf_metrics_block_t       *models[TF_MODELS_MAX];
   tf_metrics_block_t       *cache_levels[TF_CACHE_LEVELS_MAX]; /* written by model_places' thread */
   const struct tf_runtimes *runtimes;     /* of models that others answer; NULL: none */
+  const struct tf_remotes  *remotes;      /* of models that workers answer; NULL: none */
   uint32_t                  warmup_at;    /* the lane's: the instrument that is looked at next */
   uint32_t                  quantiles_at; /* acquire's: the distribution that is summed up next */
 } tf_publish_t;

@@ -89,7 +89,7 @@ static tf_foreign_config_t lane_config(const tf_config_t *c, uint32_t i,
                                      .rows       = m->window ? m->window : 1,
                                      .output_cnt = output_cnt(m),
                                      .max_age_ns = m->max_age_ns,
-                                     .no_answer  = m->no_answer};
+                                     .no_answer  = (uint8_t)tf_config_model_no_answer(m)};
   for (uint32_t k = 0; k < i && m->fallback; k++)
     if (!strcmp(c->models[k].name, m->fallback)) config.fallback_idx = k;
   return config;
@@ -216,7 +216,7 @@ static tf_err_t open_row(tf_runtimes_t *r, uint32_t i) {
   tf_watch_config_t        watch  = {.model_idx   = i,
                                      .output_cnt  = config.output_cnt,
                                      .in_flight   = config.in_flight,
-                                     .deadline_ns = m->deadline_ns,
+                                     .deadline_ns = tf_config_model_deadline_ns(m),
                                      .limit       = m->breaker_limit,
                                      .wait_ns     = m->breaker_wait_ns,
                                      .wait_ns_max = m->breaker_wait_max_ns};
@@ -227,7 +227,7 @@ static tf_err_t open_row(tf_runtimes_t *r, uint32_t i) {
                                .runtime_self = self,
                                .asks         = &row->foreign->asks,
                                .gate         = &row->watch.gate,
-                               .deadline_ns  = m->deadline_ns,
+                               .deadline_ns  = tf_config_model_deadline_ns(m),
                                .in_flight    = config.in_flight,
                                .output_cnt   = config.output_cnt};
   err                       = tf_worker_init(&worker, &row->worker);

@@ -17,8 +17,7 @@ typedef struct tf_runtimes tf_runtimes_t;
 
 /* Does another runtime answer it? */
 TF_INLINE bool tf_runtimes_answers(const tf_config_model_t *model) {
-  return model->backend == TF_CONFIG_BACKEND_ONNXRUNTIME ||
-         model->backend == TF_CONFIG_BACKEND_KSERVE;
+  return tf_config_model_is_foreign(model);
 }
 
 /* The model of the config as the lane sees it. E_CORE_NO_MEMORY, E_RUNTIME_MISSING. */

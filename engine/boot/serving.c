@@ -164,6 +164,13 @@ tf_err_t tf_serving_check_fit(const tf_engine_t *e, const tf_compute_model_t *m,
   return TF_ERR(E_MODEL_SHAPE, "it is over %u rows, the version that serves over %u", rows, kept);
 }
 
+/* Of each instrument: for a pause, or for ticks that its worker did not answer. */
+static bool keeps_last(const tf_config_model_t *m) {
+  return m->overrun == TF_CONFIG_OVERRUN_LAST ||
+         (!tf_config_model_is_foreign(m) &&
+          tf_config_model_no_answer(m) == TF_CONFIG_NO_ANSWER_LAST);
+}
+
 size_t tf_serving_bytes(const tf_engine_t *e) {
   uint32_t cap   = e->instruments.cap;
   size_t   fleet = tf_fleet_bytes(cap) + sizeof(tf_fleet_t) + sizeof(tf_compute_values_t) +
@@ -171,8 +178,7 @@ size_t tf_serving_bytes(const tf_engine_t *e) {
   size_t bytes = 0;
   for (uint32_t i = 0; i < e->model_cnt; i++) {
     bytes += fleet; /* which rules read one is known only later */
-    if (e->config->models[i].overrun == TF_CONFIG_OVERRUN_LAST)
-      bytes += cap * sizeof(tf_answer_t) + TF_LINE_PAIR_BYTES;
+    if (keeps_last(&e->config->models[i])) bytes += cap * sizeof(tf_answer_t) + TF_LINE_PAIR_BYTES;
   }
   return bytes;
 }
@@ -228,7 +234,9 @@ static tf_err_t set_post(const tf_engine_t *e, uint32_t i, tf_compute_model_t *m
 
 static void set_priority(const tf_engine_t *e, uint32_t i, tf_compute_model_t *m) {
   m->priority = (tf_priority_t)e->config->models[i].priority;
-  m->cost_ns  = e->config->models[i].budget_ns;
+  m->cost_ns  = tf_config_model_is_remote(&e->config->models[i])
+                    ? tf_config_model_deadline_ns(&e->config->models[i])
+                    : e->config->models[i].budget_ns;
 }
 
 static tf_err_t set_overrun(tf_engine_t *e, uint32_t i, tf_compute_model_t *m) {
@@ -239,7 +247,7 @@ static tf_err_t set_overrun(tf_engine_t *e, uint32_t i, tf_compute_model_t *m) {
   m->pause_ns                   = want->overrun_pause_ns;
   for (uint32_t k = 0; k < i && want->fallback; k++)
     if (!strcmp(e->config->models[k].name, want->fallback)) m->fallback_idx = k;
-  if (m->overrun != TF_OVERRUN_LAST) return TF_OK;
+  if (!keeps_last(want)) return TF_OK;
   uint32_t cap = e->instruments.cap;
   m->lasts     = tf_arena_take(&e->arena, cap * sizeof *m->lasts, TF_LINE_BYTES);
   if (!m->lasts) return E_CORE_ARENA_FULL;

@@ -33,6 +33,8 @@ struct tf_child {
   /* by the lane */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t taken;
   uint64_t suspect;
+  /* by who compares */
+  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t doubted;
   /* by the owner */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t stop;
   /* the supervisor's own, but views, which the lane reads behind offered */
@@ -40,6 +42,7 @@ struct tf_child {
   uint64_t        epoch, oldest; /* of the newest mapping, of the oldest one left */
   pid_t           pid;           /* 0: none */
   uint64_t        started_ns, pause_ns, not_before_ns;
+  uint64_t        over_ns;       /* when one that served was over; 0: none was, or another serves */
   uint64_t        starts_ns[16]; /* the last starts, by number % 16 */
   pthread_mutex_t text_lock;     /* of text alone: control plane */
   char            text[TF_MAILBOX_TEXT_BYTES + 128];
@@ -97,6 +100,7 @@ static void over(tf_child_t *w, tf_child_end_t end, const char *text, uint64_t n
   tf_count_add(&w->counts.ends[end], 1);
   say(w, text);
   tf_store_release(&w->down, w->epoch); /* pairs with: adopt */
+  if (w->offered == w->epoch && w->over_ns == 0) w->over_ns = now_ns;
   w->pid           = 0;
   w->not_before_ns = now_ns + w->pause_ns;
   w->pause_ns      = w->pause_ns ? 2 * w->pause_ns : PAUSE_FIRST_NS;
@@ -111,11 +115,13 @@ static void begin(tf_child_t *w, uint64_t now_ns) {
   if (now_ns < w->not_before_ns || w->epoch - w->oldest + 2 > TF_CHILD_MAPPINGS) return;
   tf_mailbox_spec_t spec = w->config.mailbox;
   int               fd;
-  spec.epoch                            = (uint32_t)++w->epoch;
-  w->starts_ns[w->counts.starts++ % 16] = now_ns;
-  w->started_ns                         = now_ns;
-  *view_of(w, w->epoch)                 = (tf_mailbox_view_t){0};
-  tf_err_t err                          = tf_mailbox_create(&spec, view_of(w, w->epoch), &fd);
+  spec.epoch                          = (uint32_t)++w->epoch;
+  w->starts_ns[w->counts.starts % 16] = now_ns;
+  tf_count_add(&w->counts.starts, 1);
+
+  w->started_ns         = now_ns;
+  *view_of(w, w->epoch) = (tf_mailbox_view_t){0};
+  tf_err_t err          = tf_mailbox_create(&spec, view_of(w, w->epoch), &fd);
   if (!err) {
     tf_store_release(&view_of(w, w->epoch)->box->engine_beat_ns,
                      now_ns); /* pairs with: the worker */
@@ -152,6 +158,23 @@ static bool has_ended(tf_child_t *w, uint64_t now_ns) {
   return true;
 }
 
+static void count_served(tf_child_t *w, uint64_t now_ns) {
+  tf_count_add(&w->counts.served, 1);
+  w->pause_ns = 0;
+  if (w->over_ns == 0) return;
+  uint64_t back_ns = now_ns - w->over_ns;
+  w->over_ns       = 0;
+  tf_store_relaxed(&w->counts.back_ns, back_ns); /* relaxed: figures that stand alone */
+  if (back_ns > w->counts.back_ns_max)
+    tf_store_relaxed(&w->counts.back_ns_max, back_ns); /* relaxed: as above */
+}
+
+/* Has somebody seen too many misses, or a wrong answer? */
+static bool is_suspect(const tf_child_t *w) {
+  return tf_load_acquire(&w->suspect) == w->epoch || /* pairs with: tf_child_suspect */
+         tf_load_acquire(&w->doubted) == w->epoch;   /* pairs with: tf_child_doubt */
+}
+
 /* One look at the process that runs. */
 static void tf_child_watch(tf_child_t *w, uint64_t now_ns) {
   if (has_ended(w, now_ns)) return;
@@ -165,14 +188,13 @@ static void tf_child_watch(tf_child_t *w, uint64_t now_ns) {
   } else if (state == TF_MAILBOX_SERVING) {
     uint64_t beat_ns = tf_load_acquire(&box->worker_beat_ns); /* pairs with: the worker's beat */
     if (w->offered != w->epoch) {
-      w->counts.served++;
-      w->pause_ns = 0;
+      count_served(w, now_ns);
       tf_store_release(&w->offered, w->epoch); /* pairs with: adopt */
     }
     if (now_ns > beat_ns && now_ns - beat_ns > w->config.heart_ns) {
       end  = TF_CHILD_END_HEART;
       text = "its heart stopped";
-    } else if (tf_load_acquire(&w->suspect) == w->epoch) { /* pairs with: tf_child_suspect */
+    } else if (is_suspect(w)) {
       end  = TF_CHILD_END_SUSPECT;
       text = "it missed too many answers in a row, or gave a wrong one";
     }
@@ -250,6 +272,17 @@ bool tf_child_gave_up(const tf_child_t *w) {
   return tf_load_acquire(&w->gave_up); /* pairs with: over */
 }
 
+tf_child_state_t tf_child_state(const tf_child_t *w) {
+  if (tf_child_serving(w)) return TF_CHILD_SERVING;
+  if (tf_child_gave_up(w)) return TF_CHILD_GIVEN_UP;
+  /* relaxed: a word that only grows */
+  return tf_load_relaxed(&w->counts.served) ? TF_CHILD_SUSPECT : TF_CHILD_STARTING;
+}
+
+void tf_child_doubt(tf_child_t *w, uint64_t epoch) {
+  tf_store_release(&w->doubted, epoch); /* pairs with: is_suspect */
+}
+
 tf_child_counts_t tf_child_counts(const tf_child_t *w) {
   tf_child_counts_t counts;
   tf_words_from_shared((uint64_t *)&counts, (const uint64_t *)&w->counts, sizeof counts / 8);
@@ -274,8 +307,9 @@ static bool adopt(tf_child_lane_t *lane) {
     lane->miss_cnt = 0;
     tf_store_release(&w->taken, offered); /* pairs with: reclaim */
   }
-  /* pairs with: over; relaxed: the lane's own word */
-  return offered > tf_load_acquire(&w->down) && tf_load_relaxed(&w->suspect) != offered;
+  if (offered <= tf_load_acquire(&w->down)) return false; /* pairs with: over */
+  /* relaxed: the lane's own word; pairs with: tf_child_doubt */
+  return tf_load_relaxed(&w->suspect) != offered && tf_load_acquire(&w->doubted) != offered;
 }
 
 static void post_row(tf_child_lane_t *lane, uint32_t idx, uint32_t row_cnt, uint32_t instrument_idx,
@@ -312,23 +346,17 @@ static tf_child_miss_t missed(tf_child_lane_t *lane, tf_child_miss_t miss) {
   return miss;
 }
 
-tf_child_miss_t tf_child_ask(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row,
-                             uint64_t begun_ticks, float *out) {
-  if (!adopt(lane)) {
-    lane->counts.results[TF_CHILD_MISS_ABSENT]++;
-    return TF_CHILD_MISS_ABSENT;
-  }
-  uint64_t *number    = &lane->numbers[instrument_idx];
-  bool      is_behind = lane->kept && (*number >> 32 != lane->epoch || (uint32_t)*number == 0) &&
-                   send_kept(lane, instrument_idx);
-  post_row(lane, 0, 1, instrument_idx, is_behind ? TF_MAILBOX_QUIET : 0, row);
-  uint64_t seq = lane->view.next_seq++;
-  if (TF_UNLIKELY(is_behind)) { /* it has a window's rows to take: nobody waits for that */
-    lane->counts.results[TF_CHILD_MISS_BEHIND]++;
-    return TF_CHILD_MISS_BEHIND;
-  }
+/* The worker's window of the instrument is not what the lane has. */
+static bool lacks_rows(const tf_child_lane_t *lane, uint32_t instrument_idx) {
+  uint64_t number = lane->numbers[instrument_idx];
+  return lane->kept && (number >> 32 != lane->epoch || (uint32_t)number == 0);
+}
+
+/* The answer to row idx of request seq, up to the deadline. */
+static tf_child_miss_t await(tf_child_lane_t *lane, uint64_t seq, uint32_t idx,
+                             const tf_child_row_t *row, uint64_t begun_ticks) {
   tf_mailbox_answer_t answer;
-  while (!tf_mailbox_poll(&lane->view, seq, 0, &answer, out)) {
+  while (!tf_mailbox_poll(&lane->view, seq, idx, &answer, row->out)) {
     if (tf_clock_ticks() - begun_ticks > lane->deadline_ticks)
       return missed(lane, TF_CHILD_MISS_LATE);
     tf_spin_pause();
@@ -342,10 +370,60 @@ tf_child_miss_t tf_child_ask(tf_child_lane_t *lane, uint32_t instrument_idx, con
     lane->miss_cnt = 0;
     lane->counts.results[TF_CHILD_WARMING]++;
     return TF_CHILD_WARMING;
-  case TF_MAILBOX_BEHIND: *number = 0; return missed(lane, TF_CHILD_MISS_BEHIND);
+  case TF_MAILBOX_BEHIND:
+    lane->numbers[row->instrument_idx] = 0;
+    return missed(lane, TF_CHILD_MISS_BEHIND);
   case TF_MAILBOX_REFUSED:
-  default: *number = 0; return missed(lane, TF_CHILD_MISS_REFUSED);
+  default: lane->numbers[row->instrument_idx] = 0; return missed(lane, TF_CHILD_MISS_REFUSED);
   }
+}
+
+void tf_child_ask_many(tf_child_lane_t *lane, tf_child_row_t *rows, uint32_t row_cnt,
+                       uint64_t begun_ticks) {
+  const bool serves = adopt(lane);
+  for (uint32_t i = 0; i < row_cnt; i++) {
+    /* a window's rows go in requests of their own; nobody waits for these */
+    bool is_behind = serves && lacks_rows(lane, rows[i].instrument_idx) &&
+                     send_kept(lane, rows[i].instrument_idx);
+    rows[i].result = !serves     ? TF_CHILD_MISS_ABSENT
+                     : is_behind ? TF_CHILD_MISS_BEHIND
+                                 : TF_CHILD_ANSWERED;
+    if (rows[i].result != TF_CHILD_ANSWERED) lane->counts.results[rows[i].result]++;
+  }
+  if (!serves) return;
+  for (uint32_t i = 0; i < row_cnt; i++)
+    post_row(lane, i, row_cnt, rows[i].instrument_idx,
+             rows[i].result == TF_CHILD_MISS_BEHIND ? TF_MAILBOX_QUIET : 0, rows[i].row);
+  uint64_t seq       = lane->view.next_seq++;
+  lane->posted_ticks = begun_ticks;
+  for (uint32_t i = 0; i < row_cnt; i++)
+    if (rows[i].result == TF_CHILD_ANSWERED)
+      rows[i].result = await(lane, seq, i, &rows[i], begun_ticks);
+}
+
+tf_child_miss_t tf_child_ask(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row,
+                             uint64_t begun_ticks, float *out) {
+  tf_child_row_t one = {.instrument_idx = instrument_idx, .row = row, .out = out};
+  tf_child_ask_many(lane, &one, 1, begun_ticks);
+  return one.result;
+}
+
+void tf_child_tell(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row) {
+  if (!adopt(lane) || lacks_rows(lane, instrument_idx)) return; /* it gets them when it is asked */
+  post_row(lane, 0, 1, instrument_idx, TF_MAILBOX_QUIET, row);
+  lane->view.next_seq++;
+}
+
+void tf_child_keep_alive(tf_child_lane_t *lane, uint64_t now_ticks, uint64_t idle_ticks) {
+  static const float nothing[TF_MAILBOX_VALUES_MAX];
+  if (now_ticks - lane->posted_ticks < idle_ticks || !adopt(lane)) return;
+  tf_mailbox_row_t head = {.instrument_idx = lane->view.instrument_cnt - 1,
+                           .flags          = TF_MAILBOX_RESET | TF_MAILBOX_QUIET,
+                           .number         = 1};
+  tf_mailbox_post(&lane->view, 0, 1, &head, nothing);
+  lane->view.next_seq++;
+  lane->posted_ticks = now_ticks;
+  lane->counts.kept_alive++;
 }
 
 void tf_child_break(tf_child_lane_t *lane, uint32_t instrument_idx) {

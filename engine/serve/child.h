@@ -7,6 +7,7 @@
  *
  *   supervisor writes   offered (epoch that serves), down (epoch that is over), counts     with release
  *   lane writes         taken (epoch that it asks), suspect (epoch that missed too often)  with release
+ *   who compares writes doubted (epoch whose answer was wrong)                             with release
  *
  * A mapping is taken down once the lane has taken a later epoch: it may be asking until then. Epochs only go up.
  *
@@ -17,6 +18,7 @@
 
 #include "flow/mailbox_file.h"
 #include "serve/version.h"
+#include "tf/outcome.h"
 
 /* Why a worker was over. */
 typedef enum tf_child_end {
@@ -44,7 +46,22 @@ typedef struct tf_child_counts { /* by the supervisor */
   uint64_t starts;
   uint64_t served; /* starts that came to serve */
   uint64_t ends[TF_CHILD_END_CNT];
+  uint64_t back_ns, back_ns_max; /* from an end to the next that serves: the last, the longest */
 } tf_child_counts_t;
+
+/* What becomes of it, as an operator sees it. X(id, name) */
+#define TF_CHILD_STATES(X)                                                                         \
+  X(STARTING, "starting") /* the first one has not passed its known answers yet */                 \
+  X(SERVING, "serving")                                                                            \
+  X(SUSPECT, "suspect")   /* one was over; another has not passed its known answers yet */         \
+  X(GIVEN_UP, "given_up") /* its restart budget is used up */
+
+typedef enum tf_child_state {
+#define TF_CHILD_STATE_ENUM_(id, name) TF_CHILD_##id,
+  TF_CHILD_STATES(TF_CHILD_STATE_ENUM_)
+#undef TF_CHILD_STATE_ENUM_
+      TF_CHILD_STATE_CNT
+} tf_child_state_t;
 
 typedef struct tf_child tf_child_t;
 
@@ -57,27 +74,39 @@ void tf_child_stop(tf_child_t *worker);
 /* The epoch that serves; 0: none. Any thread. */
 uint64_t tf_child_serving(const tf_child_t *worker);
 /* It will not be started again: restart_max was reached. */
-bool              tf_child_gave_up(const tf_child_t *worker);
+bool             tf_child_gave_up(const tf_child_t *worker);
+tf_child_state_t tf_child_state(const tf_child_t *worker);
+/* An answer of that epoch was wrong: another worker is wanted. One thread, not the lane's. */
+void              tf_child_doubt(tf_child_t *worker, uint64_t epoch);
 tf_child_counts_t tf_child_counts(const tf_child_t *worker);
 /* What the last one died of: "exit status 3", "FAILED: E_MODEL_CHECK: ...". Control plane. */
 void tf_child_last_end(tf_child_t *worker, char *text, size_t cap);
 
 /* ---- the lane ---- */
 
-typedef enum tf_child_miss {
-  TF_CHILD_ANSWERED = 0,
-  TF_CHILD_WARMING,     /* the window is not full */
-  TF_CHILD_MISS_ABSENT, /* no worker serves */
-  TF_CHILD_MISS_LATE,   /* past the deadline */
-  TF_CHILD_MISS_BEHIND, /* its window lacked rows: it has them now, or gets them with the next */
-  TF_CHILD_MISS_REFUSED,
-  TF_CHILD_RESULT_CNT
+typedef enum tf_child_miss { /* those of tf_asked_t that come of the asking itself */
+                             TF_CHILD_ANSWERED     = TF_ASKED_ANSWERED,
+                             TF_CHILD_WARMING      = TF_ASKED_WARMING,
+                             TF_CHILD_MISS_ABSENT  = TF_ASKED_ABSENT,
+                             TF_CHILD_MISS_LATE    = TF_ASKED_LATE,
+                             TF_CHILD_MISS_BEHIND  = TF_ASKED_BEHIND,
+                             TF_CHILD_MISS_REFUSED = TF_ASKED_REFUSED,
+                             TF_CHILD_RESULT_CNT
 } tf_child_miss_t;
 
 typedef struct tf_child_lane_counts { /* by the lane */
   uint64_t results[TF_CHILD_RESULT_CNT];
   uint64_t rows_again; /* rows sent once more */
+  uint64_t kept_alive; /* rows sent for nobody, so that the device's clocks stay up */
 } tf_child_lane_counts_t;
+
+/* A row to be asked about with others, one an instrument. */
+typedef struct tf_child_row {
+  uint32_t        instrument_idx;
+  const float    *row;
+  float          *out;    /* output_cnt, good where ANSWERED */
+  tf_child_miss_t result; /* by the asking */
+} tf_child_row_t;
 
 /* The lane's own side of one worker. */
 typedef struct tf_child_lane {
@@ -90,6 +119,7 @@ typedef struct tf_child_lane {
   uint64_t               deadline_ticks;
   uint32_t               miss_limit; /* in a row, before the worker is suspect; 0: never */
   uint32_t               miss_cnt;
+  uint64_t               posted_ticks; /* when something was sent last */
   tf_child_lane_counts_t counts;
 } tf_child_lane_t;
 
@@ -97,6 +127,13 @@ typedef struct tf_child_lane {
  * from there (tf_clock_ticks). out: output_cnt, good where ANSWERED. */
 tf_child_miss_t tf_child_ask(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row,
                              uint64_t begun_ticks, float *out);
+/* The same of row_cnt (1 .. batch_max of the mailbox) rows, in one request. */
+void tf_child_ask_many(tf_child_lane_t *lane, tf_child_row_t *rows, uint32_t row_cnt,
+                       uint64_t begun_ticks);
+/* The instrument has this row too, and no answer is wanted. Of a worker over windows; it does not wait. */
+void tf_child_tell(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row);
+/* Sends a row for nobody, of the mailbox's last instrument, where idle_ticks have gone by since something was sent. */
+void tf_child_keep_alive(tf_child_lane_t *lane, uint64_t now_ticks, uint64_t idle_ticks);
 /* The instrument's window begins anew with its next row. */
 void tf_child_break(tf_child_lane_t *lane, uint32_t instrument_idx);
 /* An answer was wrong: another worker is wanted, and this one not asked any more. */

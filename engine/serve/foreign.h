@@ -23,6 +23,7 @@ typedef enum tf_no_answer {
   TF_NO_ANSWER_HOLD,
   TF_NO_ANSWER_LAST,     /* the last answer on that instrument, however old */
   TF_NO_ANSWER_FALLBACK, /* the answer of the model fallback_idx, which stands before it */
+  TF_NO_ANSWER_CPU, /* of a worker's model (serve/remote.h): the model itself, run on the lane */
 } tf_no_answer_t;
 
 typedef struct tf_standing { /* of an instrument */

@@ -162,6 +162,23 @@ void tf_book_on_event(tf_book_keeper_t *k, const tf_event_t *e) {
   }
 }
 
+void tf_book_on_levels(tf_book_keeper_t *k, const tf_event_t *events, uint32_t cnt) {
+  tf_book_t *book     = &k->book;
+  bool       is_plain = (book->state != TF_BOOK_NONE) & !k->collecting & k->has_scale;
+  for (const tf_event_t *e = events, *end = events + cnt; e != end; e++) {
+    const bool is_aligned = (e->price_exp == book->price_exp) & (e->qty_exp == book->qty_exp);
+    if (TF_UNLIKELY(!is_plain | !is_aligned | ((e->flags & TF_FLAG_SNAPSHOT) != 0))) {
+      tf_book_on_event(k, e);
+      continue;
+    }
+    book->change_cnt++;
+    if (TF_UNLIKELY(e->u.level.venue_seq < k->apply_from)) continue; /* in the snapshot */
+    book->venue_seq   = e->u.level.venue_seq;
+    tf_ladder_t *side = &k->sides[(e->flags & TF_FLAG_SIDE) != 0];
+    if (TF_UNLIKELY(!tf_ladder_set(side, e->u.level.price, e->u.level.qty))) k->unscalable_levels++;
+  }
+}
+
 void tf_book_forget(tf_book_keeper_t *k) {
   clear(k);
   k->book.state = TF_BOOK_NONE;

@@ -67,6 +67,9 @@ uint64_t tf_book_truncated(const tf_book_keeper_t *keeper);
 /* One BOOK or STATUS event, in ingest order. */
 void tf_book_on_event(tf_book_keeper_t *keeper, const tf_event_t *event);
 
+/* BOOK events of one message, as if one by one. */
+void tf_book_on_levels(tf_book_keeper_t *keeper, const tf_event_t *events, uint32_t cnt);
+
 /* After the last event of a message, received at now_ns: OK becomes CROSSED (best bid above best ask; equal
  * ones are a locked book, which is in order) and back as the sides say; doubtful_since_ns is brought up to
  * date. False, at the cost of one comparison: the message did not touch the book. */

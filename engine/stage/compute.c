@@ -47,6 +47,11 @@ static tf_skip_t gather_linked(tf_compute_model_t *m, const double *row) {
   return bad == 0.0f ? TF_SKIP_NONE : TF_SKIP_WARMUP;
 }
 
+/* Does a worker answer the tick in hand? A version on trial is run here. */
+static bool is_remote(const tf_compute_model_t *m) {
+  return m->remote && m->active == m->main && tf_remote_is_on(m->remote);
+}
+
 /* Was it answered with others of its batch? */
 static bool is_together(const tf_compute_t *compute, const tf_compute_model_t *m) {
   return m->together && m->together->is_made && compute->slot != TF_COMPUTE_NO_SLOT;
@@ -63,23 +68,25 @@ static tf_skip_t gather_other(const tf_compute_t *compute, tf_compute_model_t *m
   return TF_SKIP_NONE;
 }
 
-/* The row through the model; false while its window is not full. */
-static bool answer(const tf_compute_t *compute, tf_compute_model_t *m, void *window) {
+/* The row through the model, here and now; false while its window is not full. */
+static bool answer_here(tf_compute_model_t *m, void *window) {
   const tf_model_t *model = m->active->model;
-  if (TF_UNLIKELY(is_together(compute, m))) {
-    const tf_compute_rows_t *t     = m->together;
-    const uint32_t           place = t->places[compute->slot];
-    m->has_deferred                = window != NULL;
-    if (!t->answered[place]) return false;
-    memcpy(m->out, t->outs + place * model->output_cnt, model->output_cnt * sizeof *m->out);
-    return true;
-  }
   if (!window) {
     model->run(model, m->active->scratch, m->row, m->out);
     return true;
   }
   m->has_deferred = true;
   return model->step(model, window, m->active->scratch, m->row, m->out);
+}
+
+static bool answer(const tf_compute_t *compute, tf_compute_model_t *m, void *window) {
+  if (TF_LIKELY(!is_together(compute, m))) return answer_here(m, window);
+  const tf_compute_rows_t *t     = m->together;
+  const uint32_t           place = t->places[compute->slot], cnt = m->active->model->output_cnt;
+  m->has_deferred = window != NULL;
+  if (!t->answered[place]) return false;
+  memcpy(m->out, t->outs + place * cnt, cnt * sizeof *m->out);
+  return true;
 }
 
 /* Late answers are there and are used; what can be saved is the next ticks' time. */
@@ -136,22 +143,26 @@ static void take_standing(tf_compute_model_t *m, uint32_t instrument_id) {
   f->row_ns = s->row_ns;
 }
 
-/* What no_answer says; false: nothing, and the model's strategies HOLD. */
-static bool do_without(const tf_compute_t *compute, tf_compute_model_t *m, uint32_t instrument_id,
-                       uint32_t good) {
-  const tf_foreign_t *f = m->foreign;
-  m->path               = TF_PATH_FALLBACK;
-  if (f->config.no_answer == TF_NO_ANSWER_FALLBACK && good >> f->config.fallback_idx & 1) {
-    const tf_compute_model_t *other = &compute->models[f->config.fallback_idx];
+/* What no_answer says but CPU; false: nothing, and the model's strategies HOLD. last: on that instrument; NULL: none is kept. */
+static bool do_without(tf_compute_t *compute, tf_compute_model_t *m, tf_no_answer_t no_answer,
+                       uint32_t fallback_idx, const tf_answer_t *last, uint32_t good) {
+  const float none = __builtin_nanf("");
+  m->path          = TF_PATH_FALLBACK;
+  m->answer        = (tf_answer_t){.score = none, .p10 = none, .p90 = none};
+  if (no_answer == TF_NO_ANSWER_FALLBACK && good >> fallback_idx & 1) {
+    const tf_compute_model_t *other = &compute->models[fallback_idx];
     m->answer                       = other->answer;
     m->answer_hash                  = other->answer_hash;
-    return true;
+  } else if (no_answer == TF_NO_ANSWER_LAST && last) {
+    m->answer = *last;
   }
-  const float none = __builtin_nanf("");
-  m->answer        = f->config.no_answer == TF_NO_ANSWER_LAST
-                         ? f->standing[instrument_id].answer
-                         : (tf_answer_t){.score = none, .p10 = none, .p90 = none};
-  return m->answer.score == m->answer.score;
+  bool stands_in = m->answer.score == m->answer.score ||
+                   (no_answer == TF_NO_ANSWER_FALLBACK && good >> fallback_idx & 1);
+  m->counts.fallback += stands_in;
+  m->counts.absent += !stands_in;
+  compute->counts.absent += !stands_in;
+  compute->absent |= (uint32_t)!stands_in << m->idx;
+  return stands_in;
 }
 
 /* A tick of a model that another runtime answers. */
@@ -164,12 +175,54 @@ static bool ask_foreign(tf_compute_t *compute, tf_compute_model_t *m,
     take_standing(m, in->id);
     return true;
   }
-  bool stands_in = do_without(compute, m, in->id, good);
-  m->counts.fallback += stands_in;
-  m->counts.absent += !stands_in;
-  compute->counts.absent += !stands_in;
-  compute->absent |= (uint32_t)!stands_in << m->idx;
-  return stands_in;
+  const tf_foreign_config_t *c = &m->foreign->config;
+  return do_without(compute, m, (tf_no_answer_t)c->no_answer, c->fallback_idx,
+                    &m->foreign->standing[in->id].answer, good);
+}
+
+/* What came of asking a worker about the tick; ANSWERED: out is the model's. */
+static tf_asked_t ask_worker(const tf_compute_t *compute, tf_compute_model_t *m,
+                             const tf_lane_instrument_t *in) {
+  const uint64_t tick_seq = in->market.event->ingest_seq;
+  if (is_together(compute, m) && m->together->is_asked)
+    return tf_remote_settle(m->remote, &m->together->asked[m->together->places[compute->slot]],
+                            tick_seq, m->out);
+  return tf_remote_ask(m->remote, in->id, tick_seq, m->row, m->active->model->hash, m->out);
+}
+
+/* A tick of a model that a worker answers. True: out is good; false: nothing is, or *stands_in. */
+static bool ask_remote(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_instrument_t *in,
+                       void *window, uint32_t good, bool *stands_in) {
+  const tf_remote_config_t *c       = &m->remote->config;
+  const bool                is_ours = c->no_answer == TF_NO_ANSWER_CPU;
+  const tf_asked_t          asked   = ask_worker(compute, m, in);
+  *stands_in                        = false;
+  m->owes_row                       = window && is_ours; /* the CPU's window takes it later */
+  if (asked == TF_ASKED_ANSWERED) {
+    m->path = TF_PATH_GPU;
+    return true;
+  }
+  if (asked == TF_ASKED_WARMING) {
+    m->counts.warmup++;
+    compute->counts.skipped_warmup++;
+    return false;
+  }
+  if (!is_ours) {
+    const tf_answer_t *last = m->lasts ? &m->lasts[in->id] : NULL;
+    *stands_in = do_without(compute, m, (tf_no_answer_t)c->no_answer, c->fallback_idx, last, good);
+    if (asked == TF_ASKED_LATE) tf_remote_stood_in(m->remote, tf_clock_ticks());
+    return false;
+  }
+  m->owes_row = false;
+  m->path     = TF_PATH_FALLBACK;
+  if (answer_here(m, window)) {
+    if (asked == TF_ASKED_LATE) tf_remote_stood_in(m->remote, tf_clock_ticks());
+    m->counts.fallback++;
+    return true;
+  }
+  m->counts.warmup++; /* its own window is behind the worker's: after a swap */
+  compute->counts.skipped_warmup++;
+  return false;
 }
 
 /* There is no row: a window begins anew, as its rows are ticks that follow one another. */
@@ -179,6 +232,7 @@ TF_COLD static bool skip(tf_compute_t *compute, tf_compute_model_t *m, uint32_t 
   m->was_shed = why == TF_SKIP_SHED;
   if (window) m->active->model->reset(m->active->model, window);
   if (m->foreign) tf_foreign_break(m->foreign, instrument_id);
+  if (m->remote) tf_remote_break(m->remote, instrument_id);
   switch (why) {
   case TF_SKIP_INPUT:
     m->counts.no_input++;
@@ -209,6 +263,7 @@ static bool is_held(const tf_compute_model_t *m, const tf_lane_instrument_t *in)
 TF_COLD static bool ask_nobody(tf_compute_t *compute, tf_compute_model_t *m,
                                const tf_lane_instrument_t *in, void *window, uint32_t good) {
   m->owes_row = window != NULL;
+  if (m->remote) tf_remote_tell(m->remote, in->id, m->row);
   if (is_shed(m, in)) {
     m->was_shed = true;
     m->counts.shed++;
@@ -237,7 +292,15 @@ static bool ask(tf_compute_t *compute, tf_compute_model_t *m, const tf_lane_inst
   if (TF_UNLIKELY(m->paused_until_ns | in->shed) && is_held(m, in))
     return ask_nobody(compute, m, in, window, good);
   if (TF_UNLIKELY(m->foreign)) return ask_foreign(compute, m, in, good);
-  if (!(m->budget_ticks ? answer_timed(compute, m, window) : answer(compute, m, window))) {
+  if (TF_UNLIKELY(m->remote)) {
+    bool stands_in;
+    if (!is_remote(m))
+      tf_remote_tell(m->remote, in->id, m->row);
+    else if (!ask_remote(compute, m, in, window, good, &stands_in))
+      return stands_in;
+  }
+  if (TF_LIKELY(!m->remote || !is_remote(m)) &&
+      !(m->budget_ticks ? answer_timed(compute, m, window) : answer(compute, m, window))) {
     m->counts.warmup++;
     compute->counts.skipped_warmup++;
     return false;
@@ -401,14 +464,13 @@ static void multiply(const tf_version_t *v, tf_compute_rows_t *t, const uint32_t
     }
 }
 
-/* A row that is held is gathered too, since a registry's other version wants it, but behind those that are multiplied. */
-static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
-                    uint32_t cnt) {
+/* The rows of those that are asked, and their ids, on the places from 0 on; how many these are. A row that is held is gathered
+ * too, since a registry's other version wants it, but behind those. */
+static uint32_t gather_all(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
+                           uint32_t cnt, uint32_t *ids) {
   tf_compute_rows_t *t     = m->together;
   const uint32_t     width = m->active->model->input_cnt;
-  uint32_t           ids[TF_MODEL_ROWS_MAX], asked = 0, held_at = cnt;
-  t->is_made = !is_turning(m); /* else another version may serve each of them */
-  if (!t->is_made) return;
+  uint32_t           asked = 0, held_at = cnt;
   for (uint32_t i = 0; i < cnt; i++) {
     bool     held  = is_held(m, instruments[i]);
     uint32_t place = held ? held_at - 1 : asked;
@@ -418,7 +480,32 @@ static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *in
     asked += good && !held;
     held_at -= good && held;
   }
+  return asked;
+}
+
+/* In one request; what came of each is settled when its tick is answered. */
+static void ask_together(tf_compute_model_t *m, const uint32_t *ids, uint32_t cnt) {
+  tf_compute_rows_t *t     = m->together;
+  const tf_model_t  *model = m->active->model;
+  for (uint32_t i = 0; i < cnt; i++)
+    t->asked[i] = (tf_child_row_t){.instrument_idx = ids[i],
+                                   .row            = t->rows + i * model->input_cnt,
+                                   .out            = t->outs + i * model->output_cnt};
+  tf_remote_ask_many(m->remote, t->asked, cnt, model->hash);
+}
+
+static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
+                    uint32_t cnt) {
+  tf_compute_rows_t *t = m->together;
+  uint32_t           ids[TF_MODEL_ROWS_MAX];
+  t->is_asked    = m->remote && m->remote->is_asking;
+  t->is_made     = !is_turning(m) && (t->is_asked || !m->remote || !tf_remote_is_on(m->remote));
+  uint32_t asked = t->is_made ? gather_all(m, instruments, cnt, ids) : 0; /* else one by one */
   if (asked == 0) return;
+  if (TF_UNLIKELY(t->is_asked)) {
+    ask_together(m, ids, asked);
+    return;
+  }
   uint64_t begin = m->budget_ticks ? tf_clock_ticks() : 0;
   multiply(m->active, t, ids, asked);
   t->product_ticks = m->budget_ticks ? tf_clock_ticks() - begin : 0;
@@ -460,6 +547,8 @@ bool tf_compute_deferred(tf_compute_t *compute, const tf_lane_instrument_t *in) 
     if (TF_UNLIKELY(is_turning(m))) turn_to(compute, m, in);
     const tf_model_t *model = m->active->model;
     void             *state = tf_version_window(m->active, in->id);
+    if (TF_UNLIKELY(m->remote) && m->remote->is_due)
+      tf_remote_give_sample(m->remote, in->id, m->row);
     if (TF_UNLIKELY(m->owes_row)) {
       (void)model->step(model, state, m->active->scratch, m->row, m->out);
       m->owes_row     = false;
@@ -491,6 +580,7 @@ bool tf_compute_idle(tf_compute_t *compute) {
   bool any = false;
   for (uint32_t i = 0; i < compute->model_cnt; i++) {
     tf_compute_model_t *m = &compute->models[i];
+    if (m->remote) tf_remote_idle(m->remote, tf_clock_ticks());
     if (m->owns)
       any |= prepare_own(m);
     else if (m->swap)

@@ -12,7 +12,8 @@
  * left.
  *
  * A model of another runtime (serve/foreign.h) is asked and not waited for: what stands answers the tick, and an answer that
- * comes is decided on at its own event.
+ * comes is decided on at its own event. A model of a worker (serve/remote.h) is asked and waited for, up to its deadline; then, or
+ * where there is no worker, what no_answer names answers that very tick. In a replay the capture says what came of it.
  *
  * A model that takes longer than its budget too often in a row (late_limit) asks for a pause. The request is read by
  * acquire's thread, which publishes it as an event (TF_CONTROL_PAUSE): so the pause begins at a place in the
@@ -25,6 +26,7 @@
 #include "serve/fleet.h"
 #include "serve/foreign.h"
 #include "serve/post.h"
+#include "serve/remote.h"
 #include "serve/swap.h"
 #include "stage/feature_plan.h"
 #include "stage/lane.h"
@@ -98,11 +100,11 @@ typedef struct tf_compute_model_counts { /* one writer: the lane */
   uint64_t members_absent; /* of an ensemble's answers: members that were not in them */
   uint64_t shed;           /* of low priority, in a burst, or reads one that was */
   uint64_t paused_skipped; /* in a pause, and nothing stood in */
-  uint64_t absent;         /* another runtime's, and no answer of it stood, nor anything else */
-  uint64_t fallback;       /* done by what stood in: the last answer or another model */
-  uint64_t late;           /* took longer than the budget */
-  uint64_t pauses, swaps;  /* obeyed */
-  uint64_t run_ns;         /* of those that were timed */
+  uint64_t absent;   /* another runtime's or a worker's, without an answer, nor anything else */
+  uint64_t fallback; /* done by what stood in: the last answer, another model, or the CPU */
+  uint64_t late;     /* took longer than the budget */
+  uint64_t pauses, swaps; /* obeyed */
+  uint64_t run_ns;        /* of those that were timed */
   uint64_t timed;
   tf_post_counts_t post;
 } tf_compute_model_counts_t;
@@ -123,12 +125,14 @@ typedef struct tf_compute_fetch {
 
 /* The rows of a model that answers several ticks at once (stage/batch.h), by slot: the tick's place in the batch. */
 typedef struct tf_compute_rows {
-  float   *rows, *outs;                 /* (cap, input_cnt), (cap, output_cnt) */
-  uint8_t  places[TF_MODEL_ROWS_MAX];   /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
-  bool     answered[TF_MODEL_ROWS_MAX]; /* by row; false: its window is not full */
-  bool     is_made;                     /* of the batch in hand */
-  uint64_t share_ticks;                 /* an answer's part of the time that the product took */
-  uint64_t product_ticks;               /* all of it */
+  float         *rows, *outs;                 /* (cap, input_cnt), (cap, output_cnt) */
+  uint8_t        places[TF_MODEL_ROWS_MAX];   /* by slot: the row; TF_COMPUTE_NO_ROW: it has none */
+  bool           answered[TF_MODEL_ROWS_MAX]; /* by row; false: its window is not full */
+  bool           is_asked;                    /* of a worker: what came of it is in asked */
+  tf_child_row_t asked[TF_MODEL_ROWS_MAX];    /* by row */
+  bool           is_made;                     /* of the batch in hand */
+  uint64_t       share_ticks;   /* an answer's part of the time that the product took */
+  uint64_t       product_ticks; /* all of it */
 } tf_compute_rows_t;
 
 #define TF_COMPUTE_NO_ROW  UINT8_MAX
@@ -151,6 +155,7 @@ typedef struct tf_compute_model {
   uint32_t             own_cnt, own_at; /* own_at: whose swap is looked at next while idle */
   tf_compute_fetch_t   fetch;
   tf_foreign_t        *foreign; /* another runtime answers it; NULL: it is run here */
+  tf_remote_t         *remote;  /* a worker answers it; NULL: none does */
   tf_version_t         first;
   tf_post_t            post;
   tf_fleet_t          *fleet;    /* NULL: no rule reads it */
@@ -287,6 +292,8 @@ tf_err_t tf_compute_add_model(tf_compute_t *compute, const tf_model_t *model,
                               tf_arena_t *arena);
 /* The model that was added last is answered by foreign, whose model it is. */
 void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign);
+/* The model that was added last is asked of a worker too. */
+void tf_compute_set_remote(tf_compute_t *compute, tf_remote_t *remote);
 /* The links of model_idx (copied), which fill the places whose feature_idx is TF_COMPUTE_NO_FEATURE; quorum of them have to bring
  * an answer. Their sources were added. E_CORE_ARENA_FULL. */
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,

@@ -29,6 +29,7 @@ void tf_compute_swap(tf_compute_t *compute, const tf_event_t *e) {
   m->active = v;
   m->canary = NULL;
   m->counts.swaps++;
+  if (m->remote && !m->owns) tf_remote_want(m->remote, v->number, v->model->hash);
   tf_store_release(&m->swap->trying, 0); /* pairs with: tf_model_server's waits */
   tf_compute_settle_hashes(compute);
 }

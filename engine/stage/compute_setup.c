@@ -50,6 +50,10 @@ void tf_compute_set_foreign(tf_compute_t *compute, tf_foreign_t *foreign) {
   compute->models[compute->model_cnt - 1].foreign = foreign;
 }
 
+void tf_compute_set_remote(tf_compute_t *compute, tf_remote_t *remote) {
+  compute->models[compute->model_cnt - 1].remote = remote;
+}
+
 tf_err_t tf_compute_add_links(tf_compute_t *compute, uint32_t model_idx,
                               const tf_compute_link_t *links, uint32_t link_cnt, uint32_t quorum,
                               tf_arena_t *arena) {
@@ -90,7 +94,8 @@ static bool is_many(const tf_model_t *model) {
 tf_err_t tf_compute_add_rows(tf_compute_t *compute, uint32_t cap, tf_arena_t *arena) {
   compute->slot = TF_COMPUTE_NO_SLOT;
   for (tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
-    if (m->link_cnt > 0 || m->foreign || m->owns || !is_many(m->first.model)) continue;
+    bool is_one_by_one = !m->remote && !is_many(m->first.model);
+    if (m->link_cnt > 0 || m->foreign || m->owns || is_one_by_one) continue;
     tf_err_t err = add_rows(m, cap, arena);
     if (err) return err;
   }

@@ -214,11 +214,41 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   lane->commands++;
 }
 
+/* How many events, from the first on, are levels of one message and tell the clocks the same. */
+TF_INLINE uint32_t count_levels(const tf_event_t *e, uint32_t cnt) {
+  uint32_t n = 1;
+  while (n < cnt && !(e[n - 1].flags & TF_FLAG_LAST) &&
+         (e[n].kind == TF_EVENT_BOOK) & (e[n].instrument_id == e->instrument_id) &
+             (e[n].ts_recv_ns == e->ts_recv_ns) & (e[n].ts_event_ns == e->ts_event_ns) &
+             (((e[n].flags ^ e->flags) & TF_FLAG_BAD_TS) == 0))
+    n++;
+  return n;
+}
+
+/* An event after which the clocks and the bars have been seen to. Levels of one message go to the book together, where no
+ * feature looks at each (and none of them is late, which is counted by each): what the first did to clocks and bars was all that they
+ * do. The last of the events that were taken. */
+TF_INLINE const tf_event_t *take_event(tf_lane_t *lane, tf_lane_instrument_t *in,
+                                       const tf_event_t *e, const tf_event_t *end, uint32_t *on,
+                                       uint32_t *closed_bars) {
+  if (e->kind != TF_EVENT_BOOK || lane->compute.plan->on_book.cnt > 0 ||
+      e->ts_recv_ns != in->market.now_ns) {
+    *on = tf_buffer_on_event(&lane->buffer, in, e, closed_bars);
+    return e;
+  }
+  uint32_t cnt = count_levels(e, (uint32_t)(end - e));
+  tf_book_on_levels(&in->keeper, e, cnt);
+  e += cnt - 1;
+  lane->events += cnt - 1;
+  in->market.event = e;
+  *on = *closed_bars = 0;
+  return e;
+}
+
 void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
                        uint64_t origin_tsc, uint64_t decoded_tsc) {
   tf_lane_t *lane = self;
-  for (uint32_t i = 0; i < event_cnt; i++) {
-    const tf_event_t *e = &events[i];
+  for (const tf_event_t *e = events, *end = events + event_cnt; e != end; e++) {
     lane->events++;
     if (TF_UNLIKELY(e->kind == TF_EVENT_CONTROL)) {
       if (e->u.control.command >= TF_CONTROL_ANSWER && e->u.control.command <= TF_CONTROL_RUNTIME)
@@ -232,15 +262,15 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
       continue;
     }
     tf_lane_instrument_t *in = &lane->instruments[e->instrument_id];
-    uint32_t              closed_bars;
+    uint32_t              closed_bars, on;
     if (in != lane->fetched) {
       lane->fetched = in;
       tf_feature_plan_fetch(lane->compute.plan, in->features);
     }
     tf_buffer_begin(&lane->buffer, in, e);
     close_due_bars(lane, in);
-    uint32_t on   = tf_buffer_on_event(&lane->buffer, in, e, &closed_bars);
-    bool     last = e->flags & TF_FLAG_LAST;
+    e         = take_event(lane, in, e, end, &on, &closed_bars);
+    bool last = e->flags & TF_FLAG_LAST;
     if (last) tf_buffer_settle(&lane->buffer, in);
     if (TF_UNLIKELY(closed_bars)) on_bars(lane, in, closed_bars);
     tf_compute_on_event(&lane->compute, in, on);

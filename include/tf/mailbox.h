@@ -27,11 +27,16 @@
  * relaxed accesses of type b128 on a CUDA device (PTX ISA 8.3: a scalar, not a vector, hence single-copy atomic; sm_70 and
  * later). tf_mailbox_create (engine/flow) refuses other CPUs.
  *
+ * A program that computes features takes events instead of rows: a tf_event_t is a row of TF_MAILBOX_EVENT_VALUES values whose bits
+ * are the event's words, 6 packets. All but the last event of a message go QUIET: one answer a tick. Values are moved as they
+ * are, never computed with, so any bits come through.
+ *
  * What is trusted: neither side the other's words. Each reads the static part once and checks it, and bounds what a row says. */
 #ifndef TF_MAILBOX_H
 #define TF_MAILBOX_H
 
 #include "tf/atomic.h"
+#include "tf/event.h"
 
 #define TF_MAILBOX_MAGIC          UINT64_C(0x3130786f626d6674) /* "tfmbox01", little endian */
 #define TF_MAILBOX_LAYOUT_VERSION 1u
@@ -262,6 +267,18 @@ TF_INLINE void tf_mailbox_post(tf_mailbox_view_t *v, uint32_t idx, uint32_t row_
   tf_packets_store(at + 1, values, v->input_cnt, tag);
   tf_packet_store(at,
                   &head); /* last: whoever polls it then seldom meets a row that is half there */
+}
+
+/* A row that is an event: input_cnt of the mailbox is TF_MAILBOX_EVENT_VALUES. */
+#define TF_MAILBOX_EVENT_VALUES 16u
+TF_STATIC_ASSERT(TF_MAILBOX_EVENT_VALUES * sizeof(float) == sizeof(tf_event_t),
+                 "an event's words are a row's values");
+
+TF_INLINE void tf_mailbox_post_event(tf_mailbox_view_t *v, uint32_t idx, uint32_t row_cnt,
+                                     const tf_mailbox_row_t *row, const tf_event_t *event) {
+  float values[TF_MAILBOX_EVENT_VALUES];
+  __builtin_memcpy(values, event, sizeof values);
+  tf_mailbox_post(v, idx, row_cnt, row, values);
 }
 
 typedef struct tf_mailbox_answer {

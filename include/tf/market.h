@@ -36,7 +36,7 @@ typedef struct tf_book_page {
 } tf_book_page_t;
 
 typedef struct tf_book_side {
-  int64_t (*qtys)[TF_BOOK_PAGE_PRICES]; /* of each page, by key */
+  int64_t (*qtys)[TF_BOOK_PAGE_PRICES]; /* of each page, by key; 0 where there is no level */
   tf_book_page_t *pages;
   uint32_t       *order;     /* pages, worst first */
   uint32_t        page_cnt;  /* of order: the last of them is not empty */
@@ -76,6 +76,14 @@ TF_INLINE tf_book_cursor_t tf_book_best(const tf_book_side_t *side) {
   tf_book_worse(&at);
   return at;
 }
+
+/* How many levels a page has, of its `used`: bits in pairs, then in fours, then in the byte. */
+TF_INLINE uint32_t tf_book_page_level_cnt(uint32_t used) {
+  used -= used >> 1 & 0x55;
+  used = (used & 0x33) + (used >> 2 & 0x33);
+  return (used + (used >> 4)) & 0xf;
+}
+TF_STATIC_ASSERT(TF_BOOK_PAGE_PRICES == 8, "a page's levels are the bits of a byte");
 
 typedef struct tf_book {
   tf_book_side_t bid, ask;

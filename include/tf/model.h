@@ -28,8 +28,9 @@ struct tf_model {
   uint32_t       output_cnt; /* 1: score; 3: p10, p50, p90; as many for each step ahead */
   uint64_t       param_cnt;
   tf_precision_t precision;
-  uint32_t       hash; /* first 4 bytes, little endian, of the file's SHA-256 */
-  char           sha256_hex[65];
+  double error_max; /* that its known answers were allowed, relative to the greater of 1 and each */
+  uint32_t hash;    /* first 4 bytes, little endian, of the file's SHA-256 */
+  char     sha256_hex[65];
   char (*features)[TF_MODEL_FEATURE_NAME_BYTES]; /* input_cnt canonical feature expressions */
   char  *schema;        /* of the rows it was trained on (boot/feature_schema.h); NULL: not told */
   size_t scratch_bytes; /* 64-byte aligned, per lane */

@@ -19,7 +19,8 @@ typedef enum tf_tap_kind {
   TF_TAP_RETIRE     = 7, /* a leg will be replaced: what is its alone may move to another */
   TF_TAP_SYMBOL     = 8, /* feed->symbol made one that came later; bytes: its text, without NUL */
   TF_TAP_WINDOW_END =
-      9 /* trades had waited long enough for those before them, and no message came */
+      9, /* trades had waited long enough for those before them, and no message came */
+  TF_TAP_OUTCOMES = 10 /* bytes: what came of asking workers (tf/outcome.h); no feed's doing */
 } tf_tap_kind_t;
 
 /* Connections of one feed, those included that are to replace another. */

@@ -374,12 +374,13 @@ TF_DEVICE void tf_loop_end_(tf_loop_t *l, uint32_t why) {
     tf_cluster_barrier(); /* nobody writes into the shared memory of a block that is gone */
 }
 
-/* All threads of all blocks. kind: the thread's own, nothing in it set. */
+/* All threads of all blocks. kind: the thread's own; its members are zeros when begin is called first. */
 template <typename Kind> TF_DEVICE void tf_card_loop(const tf_card_args_t *args, Kind &kind) {
   tf_loop_t       l = {};
   tf_card_place_t place;
   tf_loop_begin_(&l, args, &place);
   const bool is_first = tf_grid_rank() == 0, is_warp_0 = tf_warp_rank() == 0;
+  kind = Kind();
   kind.begin(place, args->slots[l.slot]);
   if (is_first && is_warp_0) {
     if (tf_warp_lane() == 0) tf_store_system(&args->control->slot_used, l.slot);

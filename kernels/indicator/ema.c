@@ -2,42 +2,29 @@
  * first n inputs, as TA-Lib's EMA does; first output at the n-th input. The step is TA-Lib's, in its
  * order of operations. */
 #include "indicator/parts.h"
-
-typedef struct ema {
-  double   step; /* 2 / (n + 1) */
-  double   mean; /* while seeding: the sum so far */
-  uint32_t n;
-  uint32_t cnt; /* inputs seen, up to n */
-} ema_t;
-
-static double next_mean(const ema_t *s, double x) {
-  if (TF_LIKELY(s->cnt == s->n)) return (x - s->mean) * s->step + s->mean;
-  double sum = s->mean + x;
-  return s->cnt + 1 == s->n ? sum / (double)s->n : sum;
-}
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  ema_t *s = state;
+  tf_ema_t *s = state;
   if (TF_UNLIKELY(!tf_parts_usable(in->x[0]))) return TF_INDICATOR_REJECTED;
-  s->mean = next_mean(s, in->x[0]);
-  if (s->cnt < s->n) s->cnt++;
-  return s->cnt < s->n ? tf_parts_warming(out) : tf_parts_answer(out, s->mean);
+  double mean;
+  return tf_ema_step(s, in->x[0], &mean) ? tf_parts_answer(out, mean) : tf_parts_warming(out);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
-  const ema_t *s = state;
+  const tf_ema_t *s = state;
   if (!tf_parts_usable(in->x[0])) return TF_INDICATOR_REJECTED;
   if (s->cnt + 1 < s->n) return tf_parts_warming(out);
-  return tf_parts_answer(out, next_mean(s, in->x[0]));
+  return tf_parts_answer(out, tf_ema_next(s, in->x[0]));
 }
 
 static size_t state_bytes(const double *params) {
   (void)params;
-  return sizeof(ema_t);
+  return sizeof(tf_ema_t);
 }
 
 static tf_err_t init(void *state, const double *params) {
-  ema_t *s = state;
+  tf_ema_t *s = state;
   memset(s, 0, sizeof *s);
   tf_err_t err = tf_parts_count(params[0], 1, &s->n);
   if (err != TF_OK) return err;
@@ -46,9 +33,9 @@ static tf_err_t init(void *state, const double *params) {
 }
 
 static void reset(void *state) {
-  ema_t *s = state;
-  s->mean  = 0;
-  s->cnt   = 0;
+  tf_ema_t *s = state;
+  s->mean     = 0;
+  s->cnt      = 0;
 }
 
 static void batch(const double *params, const double *const *series, size_t len,

@@ -22,11 +22,23 @@ typedef struct imbalance {
 /* Hundreds of levels of int64 sizes may pass 2^63: the sum is kept in 128 bits. */
 __extension__ typedef __int128 wide_t;
 
+/* Page by page, not level by level: whole ones as they lie, as there is 0 where no level is. */
 static double side_total(const tf_book_side_t *side, uint32_t level_cnt) {
   wide_t total = 0;
-  for (tf_book_cursor_t at = tf_book_best(side); at.qty != 0 && level_cnt > 0; tf_book_worse(&at)) {
-    total += at.qty;
-    level_cnt--;
+  for (uint32_t i = side->page_cnt; i > 0 && level_cnt > 0;) {
+    const uint32_t page = side->order[--i];
+    const int64_t *qtys = side->qtys[page];
+    uint32_t       used = side->pages[page].used, cnt = tf_book_page_level_cnt(used);
+    if (TF_LIKELY(cnt <= level_cnt)) {
+      for (uint32_t k = 0; k < TF_BOOK_PAGE_PRICES; k++) total += qtys[k];
+      level_cnt -= cnt;
+      continue;
+    }
+    for (; level_cnt > 0; level_cnt--) { /* the best of the page come first, in its high bits */
+      uint32_t slot = 31 - (uint32_t)__builtin_clz(used);
+      used ^= 1u << slot;
+      total += qtys[slot];
+    }
   }
   int64_t narrow = (int64_t)total; /* as a rule it fits, and converts in one instruction */
   return narrow == total ? (double)narrow : (double)total;

@@ -5,6 +5,7 @@
  * estimator adds a term fitted from data). Rejected while a side is missing; no value where both
  * sizes are 0. */
 #include "indicator/parts.h"
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
   (void)state;
@@ -13,8 +14,7 @@ static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t 
       !tf_parts_finite(m->ask_qty)) {
     return TF_INDICATOR_REJECTED;
   }
-  return tf_parts_answer(out,
-                         (m->bid * m->ask_qty + m->ask * m->bid_qty) / (m->bid_qty + m->ask_qty));
+  return tf_parts_answer(out, tf_top_microprice(m->bid, m->ask, m->bid_qty, m->ask_qty));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {

@@ -1,11 +1,12 @@
 /* mid = (bid + ask) / 2: the middle of the best bid and offer. Rejected while a side is missing. */
 #include "indicator/parts.h"
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
   (void)state;
   const tf_market_t *m = in->market;
   if (!tf_parts_finite(m->bid) || !tf_parts_finite(m->ask)) return TF_INDICATOR_REJECTED;
-  return tf_parts_answer(out, (m->bid + m->ask) * 0.5);
+  return tf_parts_answer(out, tf_top_mid(m->bid, m->ask));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {

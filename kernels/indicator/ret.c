@@ -3,44 +3,29 @@
  * is small, so it is computed as (x - before) / before, which for prices within a factor of two of
  * one another has a single rounded operation. TA-Lib calls it ROCP. */
 #include "indicator/parts.h"
-
-typedef struct ret {
-  uint32_t n;
-  uint32_t pos;  /* of the input n ago, where the next one goes */
-  uint32_t full; /* n inputs have been seen */
-  uint32_t reserved;
-  double   ring[]; /* n */
-} ret_t;
-
-static double change(double x, double before) { return (x - before) / before; }
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
-  const ret_t *s = state;
+  const tf_ret_t *s = state;
   if (TF_UNLIKELY(!tf_parts_usable(in->x[0]))) return TF_INDICATOR_REJECTED;
   if (!s->full) return tf_parts_warming(out);
-  return tf_parts_answer(out, change(in->x[0], s->ring[s->pos]));
+  return tf_parts_answer(out, tf_ret_of(in->x[0], tf_ret_ring(s)[s->pos]));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  ret_t                *s      = state;
-  tf_indicator_result_t result = peek(s, in, out);
-  if (TF_UNLIKELY(result == TF_INDICATOR_REJECTED)) return result;
-  s->ring[s->pos] = in->x[0];
-  if (++s->pos == s->n) {
-    s->pos  = 0;
-    s->full = 1;
-  }
-  return result;
+  double y;
+  if (TF_UNLIKELY(!tf_parts_usable(in->x[0]))) return TF_INDICATOR_REJECTED;
+  return tf_ret_step(state, in->x[0], &y) ? tf_parts_answer(out, y) : tf_parts_warming(out);
 }
 
 static size_t state_bytes(const double *params) {
-  return tf_parts_bytes(sizeof(ret_t), params[0], sizeof(double));
+  return tf_parts_bytes(sizeof(tf_ret_t), params[0], sizeof(double));
 }
 
 static tf_err_t init(void *state, const double *params) {
-  ret_t   *s = state;
-  uint32_t n;
-  tf_err_t err = tf_parts_count(params[0], 1, &n);
+  tf_ret_t *s = state;
+  uint32_t  n;
+  tf_err_t  err = tf_parts_count(params[0], 1, &n);
   if (err != TF_OK) return err;
   memset(s, 0, state_bytes(params));
   s->n = n;
@@ -48,7 +33,7 @@ static tf_err_t init(void *state, const double *params) {
 }
 
 static void reset(void *state) {
-  double n = ((ret_t *)state)->n;
+  double n = ((tf_ret_t *)state)->n;
   (void)init(state, &n);
 }
 

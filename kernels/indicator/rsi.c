@@ -6,62 +6,31 @@
  * for a flat series are those of TA-Lib's RSI. (TA-Lib takes G + L below 1e-14 for zero; here only 0
  * is. The division by n is a multiplication here: about 1e-16 apart.) */
 #include "indicator/parts.h"
-
-typedef struct rsi {
-  double   last;
-  double   gain, loss; /* while seeding: sums */
-  double   step;       /* 1 / n */
-  uint32_t n;
-  uint32_t cnt; /* inputs seen, up to n + 1 */
-} rsi_t;
-
-typedef struct next {
-  double gain, loss;
-} next_t;
-
-static next_t next_means(const rsi_t *s, double x) {
-  double change = x - s->last;
-  double up = change > 0 ? change : 0.0, down = change < 0 ? -change : 0.0;
-  if (TF_LIKELY(s->cnt > s->n)) {
-    return (next_t){(up - s->gain) * s->step + s->gain, (down - s->loss) * s->step + s->loss};
-  }
-  next_t sums = {s->gain + up, s->loss + down};
-  double n    = (double)s->n;
-  return s->cnt == s->n ? (next_t){sums.gain / n, sums.loss / n} : sums;
-}
-
-static tf_indicator_result_t answer(next_t means, double *out) {
-  double total = means.gain + means.loss;
-  return tf_parts_answer(out, total == 0 ? 0.0 : 100.0 * (means.gain / total));
-}
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {
-  rsi_t *s = state;
+  tf_rsi_t *s = state;
   if (TF_UNLIKELY(!tf_parts_usable(in->x[0]))) return TF_INDICATOR_REJECTED;
-  if (TF_LIKELY(s->cnt > 0)) {
-    next_t next = next_means(s, in->x[0]);
-    s->gain     = next.gain;
-    s->loss     = next.loss;
-  }
-  s->last = in->x[0];
-  if (s->cnt <= s->n) s->cnt++;
-  return s->cnt <= s->n ? tf_parts_warming(out) : answer((next_t){s->gain, s->loss}, out);
+  double y;
+  return tf_rsi_step(s, in->x[0], &y) ? tf_parts_answer(out, y) : tf_parts_warming(out);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
-  const rsi_t *s = state;
+  const tf_rsi_t *s = state;
   if (!tf_parts_usable(in->x[0])) return TF_INDICATOR_REJECTED;
   if (s->cnt < s->n) return tf_parts_warming(out);
-  return answer(next_means(s, in->x[0]), out);
+  double gain, loss;
+  tf_rsi_next(s, in->x[0], &gain, &loss);
+  return tf_parts_answer(out, tf_rsi_answer(gain, loss));
 }
 
 static size_t state_bytes(const double *params) {
   (void)params;
-  return sizeof(rsi_t);
+  return sizeof(tf_rsi_t);
 }
 
 static tf_err_t init(void *state, const double *params) {
-  rsi_t *s = state;
+  tf_rsi_t *s = state;
   memset(s, 0, sizeof *s);
   tf_err_t err = tf_parts_count(params[0], 1, &s->n);
   if (err != TF_OK) return err;
@@ -70,7 +39,7 @@ static tf_err_t init(void *state, const double *params) {
 }
 
 static void reset(void *state) {
-  double n = ((rsi_t *)state)->n;
+  double n = ((tf_rsi_t *)state)->n;
   (void)init(state, &n);
 }
 

@@ -1,12 +1,13 @@
 /* spread = ask - bid, of the best bid and offer; negative while the book is crossed. Rejected while
  * a side is missing. */
 #include "indicator/parts.h"
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
   (void)state;
   const tf_market_t *m = in->market;
   if (!tf_parts_finite(m->bid) || !tf_parts_finite(m->ask)) return TF_INDICATOR_REJECTED;
-  return tf_parts_answer(out, m->ask - m->bid);
+  return tf_parts_answer(out, tf_top_spread(m->bid, m->ask));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {

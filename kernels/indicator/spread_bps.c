@@ -1,13 +1,13 @@
 /* spread_bps = (ask - bid) / mid * 10^4: the spread in hundredths of a percent of the mid. Rejected
  * while a side is missing; no value where the mid is 0. */
 #include "indicator/parts.h"
+#include "indicator/shared_steps.h"
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
   (void)state;
   const tf_market_t *m = in->market;
   if (!tf_parts_finite(m->bid) || !tf_parts_finite(m->ask)) return TF_INDICATOR_REJECTED;
-  double mid = (m->bid + m->ask) * 0.5;
-  return tf_parts_answer(out, (m->ask - m->bid) / mid * 1e4);
+  return tf_parts_answer(out, tf_top_spread_bps(m->bid, m->ask));
 }
 
 static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in, double *out) {

@@ -291,6 +291,7 @@ tf_err_t tf_loader_make(const tf_graph_t *graph, const tf_loader_options_t *opti
                              : TF_ERR(E_CORE_NO_MEMORY, "model %s", graph->name);
   if (!err) m->window = graph->window;
   if (!err) m->precision = precision_of(graph, options);
+  if (!err) m->error_max = tf_loader_error_max(&options->model, m->precision);
   if (!err) err = tf_rounding_check(graph, m->precision);
   if (!err && options->model.lanes == TF_SPLIT_LANES && (graph->net || graph->window <= 1))
     err = TF_ERR(

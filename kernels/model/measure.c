@@ -189,29 +189,6 @@ tf_err_t tf_measure_load(const char *path, const tf_loader_options_t *options, u
   return err;
 }
 
-tf_err_t tf_measure_profile(const tf_net_plan_t *plan, double *step_ns) {
-  const size_t each    = (size_t)plan->window * plan->input_cnt;
-  uint64_t     seed    = 1;
-  uint64_t    *ticks   = calloc(plan->step_cnt, sizeof *ticks);
-  float       *rows    = malloc(each * sizeof *rows);
-  float       *out     = malloc(plan->output_cnt * sizeof *out);
-  void        *scratch = aligned_alloc(TF_LINE_BYTES, plan->scratch_bytes);
-  tf_err_t err = ticks && rows && out && scratch ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "a profile");
-  if (!err) {
-    tf_shapes_noise(rows, each, &seed);
-    memset(ticks, 0xff, plan->step_cnt * sizeof *ticks);
-    for (uint32_t i = 0; i < TF_MEASURE_PROFILE_RUNS; i++)
-      tf_net_plan_profile(plan, scratch, rows, out, ticks);
-    for (uint32_t i = 0; i < plan->step_cnt; i++)
-      step_ns[i] = (double)tf_clock_ticks_to_ns(ticks[i]);
-  }
-  free(ticks);
-  free(rows);
-  free(out);
-  free(scratch);
-  return err;
-}
-
 static uint32_t error_cnt(const tf_graph_t *graph) {
   const double macs =
       graph->net ? (double)graph->net->flops / 2.0 + 1.0 : (double)graph->param_cnt * graph->window;

@@ -38,11 +38,6 @@ tf_err_t tf_measure_time(const tf_model_t *model, double seconds, tf_measure_t *
 #define TF_MEASURE_LOAD_RUNS 3u
 tf_err_t tf_measure_load(const char *path, const tf_loader_options_t *options, uint64_t *ns);
 
-/* The least time of each step of a net's plan, step_cnt of them, in TF_MEASURE_PROFILE_RUNS runs back to back; a read of the clock
- * a step is in it. E_CORE_NO_MEMORY. */
-#define TF_MEASURE_PROFILE_RUNS 2000u
-tf_err_t tf_measure_profile(const tf_net_plan_t *plan, double *step_ns);
-
 /* The greatest |model - graph in double| over random windows: 1024 of them, fewer where the double
  * evaluation would take more than a few seconds, never less than 2. *cnt is how many. */
 tf_err_t tf_measure_error(const tf_graph_t *graph, const tf_model_t *model, double *error_max,

@@ -4,7 +4,6 @@
 
 #include "core/clock.h"
 #include "core/error.h"
-#include "model/measure.h"
 #include "model/shapes.h"
 
 /* A list under construction, and memory that every step may use: two rows and what is made ready of one. */
@@ -192,30 +191,91 @@ static uint64_t call_bytes(const tf_net_call_t *call) {
   return floats * sizeof(float);
 }
 
-static tf_err_t measure_net(const tf_net_plan_t *net, list_t *l) {
-  double  *ns  = malloc(net->step_cnt * sizeof *ns);
-  tf_err_t err = ns ? tf_measure_profile(net, ns) : TF_ERR(E_CORE_NO_MEMORY, "a profile");
-  for (uint32_t i = 0; i < net->step_cnt && !err; i++) {
+/* A plan's steps, and the ticks that each took. */
+static void add_net(list_t *l, const tf_net_plan_t *net, const uint64_t *ticks, bool deferred) {
+  for (uint32_t i = 0; i < net->step_cnt; i++) {
     tf_measure_step_t *m = claim(l);
     tf_net_plan_describe(net, i, m->text, sizeof m->text);
-    m->ns    = ns[i];
-    m->flops = tf_net_plan_step_flops(net, i);
+    m->deferred = deferred;
+    m->ns       = (double)tf_clock_ticks_to_ns(ticks[i]);
+    m->flops    = tf_net_plan_step_flops(net, i);
     for (uint32_t k = 0; k < net->steps[i].cnt; k++)
       m->bytes += call_bytes(&net->calls[net->steps[i].first + k]);
   }
-  free(ns);
+}
+
+static void add_shifts(list_t *l, const tf_net_stream_t *s, uint64_t ticks) {
+  if (s->shift_cnt == 0) return;
+  tf_measure_step_t *m = claim(l);
+  snprintf(m->text, sizeof m->text, "%u histories move on by a row", s->shift_cnt);
+  m->deferred = true;
+  m->ns       = (double)tf_clock_ticks_to_ns(ticks);
+  for (uint32_t i = 0; i < s->shift_cnt; i++)
+    m->bytes += 2 * (uint64_t)s->shifts[i].cnt * sizeof(float);
+}
+
+/* What a tick does of a window that slides. */
+static void run_stream(const tf_net_stream_t *s, const tf_loader_session_t *session,
+                       const float *rows, float *out, list_t *l, uint64_t *ticks) {
+  tf_net_stream_profile_t p         = {ticks, ticks + s->timed->step_cnt, UINT64_MAX};
+  const size_t            input_cnt = session->model->input_cnt;
+  tf_net_stream_reset(s, session->state);
+  for (uint32_t i = 0; i < TF_MEASURE_NET_RUNS; i++)
+    tf_net_stream_profile(s, session->state, session->scratch, rows + i % s->window * input_cnt,
+                          out, &p);
+  add_net(l, s->timed, p.timed, false);
+  add_shifts(l, s, p.shifts);
+  if (s->deferred) add_net(l, s->deferred, p.deferred, true);
+}
+
+/* All of a window, or a single row. */
+static void run_whole(const tf_net_plan_t *net, const tf_loader_session_t *session,
+                      const float *rows, float *out, list_t *l, uint64_t *ticks) {
+  for (uint32_t i = 0; i < TF_MEASURE_NET_RUNS; i++)
+    tf_net_plan_profile(net, NULL, session->scratch, rows, out, ticks);
+  add_net(l, net, ticks, false);
+}
+
+static tf_err_t measure_net(const tf_model_t *model, list_t *l) {
+  const tf_net_plan_t   *net    = tf_loader_net(model);
+  const tf_net_stream_t *stream = tf_loader_stream(model, NULL);
+  const size_t           each   = (size_t)net->window * net->input_cnt;
+  uint64_t               seed   = 1;
+  uint64_t              *ticks  = malloc(l->room * sizeof *ticks);
+  float                 *rows   = malloc(each * sizeof *rows);
+  float                 *out    = malloc(net->output_cnt * sizeof *out);
+  tf_loader_session_t    session;
+  tf_err_t               err = tf_loader_session_init(&session, model);
+  if (!err && !(ticks && rows && out)) err = TF_ERR(E_CORE_NO_MEMORY, "a profile");
+  if (!err) {
+    tf_shapes_noise(rows, each, &seed);
+    memset(ticks, 0xff, l->room * sizeof *ticks);
+    if (stream)
+      run_stream(stream, &session, rows, out, l, ticks);
+    else
+      run_whole(net, &session, rows, out, l, ticks);
+  }
+  tf_loader_session_fini(&session);
+  free(ticks);
+  free(rows);
+  free(out);
   return err;
 }
 
+/* As many steps as there may be. */
+static uint32_t room_of(const tf_model_t *model) {
+  const tf_net_stream_t *s   = tf_loader_stream(model, NULL);
+  const tf_net_plan_t   *net = tf_loader_net(model);
+  const tf_window_t     *w   = tf_loader_window(model);
+  if (s) return s->timed->step_cnt + (s->deferred ? s->deferred->step_cnt : 0) + 1;
+  return net ? net->step_cnt : w ? window_step_cnt(w) : tf_loader_plan(model)->step_cnt;
+}
+
 tf_err_t tf_measure_steps(const tf_model_t *model, tf_measure_step_t **steps, uint32_t *cnt) {
-  const tf_net_plan_t *net = tf_loader_net(model);
-  const tf_window_t   *w   = tf_loader_window(model);
-  list_t               l   = {.room = net ? net->step_cnt
-                                      : w ? window_step_cnt(w)
-                                          : tf_loader_plan(model)->step_cnt};
-  l.steps                  = calloc(l.room, sizeof *l.steps);
+  list_t l     = {.room = room_of(model)};
+  l.steps      = calloc(l.room, sizeof *l.steps);
   tf_err_t err = l.steps ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "a profile of %u steps", l.room);
-  if (!err) err = net ? measure_net(net, &l) : measure_chain(model, &l);
+  if (!err) err = tf_loader_net(model) ? measure_net(model, &l) : measure_chain(model, &l);
   *steps = l.steps;
   *cnt   = l.cnt;
   if (!err) return TF_OK;

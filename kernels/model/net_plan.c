@@ -416,10 +416,10 @@ void tf_net_plan_run(const tf_net_plan_t *plan, void *scratch, const float *rows
   tf_net_plan_run_part(plan, NULL, scratch, rows, out);
 }
 
-void tf_net_plan_profile(const tf_net_plan_t *plan, void *scratch, const float *rows, float *out,
-                         uint64_t *ticks) {
-  const bases_t b = {scratch, NULL};
-  enter(plan, b, rows);
+void tf_net_plan_profile(const tf_net_plan_t *plan, void *state, void *scratch, const float *rows,
+                         float *out, uint64_t *ticks) {
+  const bases_t b = {scratch, state};
+  if (rows) enter(plan, b, rows);
   uint64_t then = tf_clock_ticks();
   for (uint32_t s = 0; s < plan->step_cnt; s++) {
     for (uint32_t i = 0; i < plan->steps[s].cnt; i++)
@@ -428,7 +428,7 @@ void tf_net_plan_profile(const tf_net_plan_t *plan, void *scratch, const float *
     if (ticks[s] > now - then) ticks[s] = now - then;
     then = now;
   }
-  leave(plan, b, out);
+  if (out) leave(plan, b, out);
 }
 
 /* ---- for people ---- */

@@ -66,8 +66,8 @@ void tf_net_plan_run(const tf_net_plan_t *plan, void *scratch, const float *rows
 void tf_net_plan_run_part(const tf_net_plan_t *plan, void *state, void *scratch, const float *rows,
                           float *out);
 /* The same, lowering each step's time in ticks (of tf_clock_ticks), step_cnt of them, to what it took now. */
-void tf_net_plan_profile(const tf_net_plan_t *plan, void *scratch, const float *rows, float *out,
-                         uint64_t *ticks);
+void tf_net_plan_profile(const tf_net_plan_t *plan, void *state, void *scratch, const float *rows,
+                         float *out, uint64_t *ticks);
 
 /* "matmul [16,64]x[64,32] +bias +each gelu" for people; always NUL-terminated. */
 void     tf_net_plan_describe(const tf_net_plan_t *plan, uint32_t step, char *target, size_t bytes);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/error.h"
 
 /* At the beginning of a state. */
@@ -20,14 +21,18 @@ void tf_net_stream_reset(const tf_net_stream_t *s, void *state) {
   memset(state, 0, sizeof(head_t));
 }
 
-void tf_net_stream_advance(const tf_net_stream_t *s, void *state, void *scratch) {
-  head_t *head    = state;
-  float  *tensors = tensors_of(state);
-  if (!head->due) return;
+static void move_histories(const tf_net_stream_t *s, float *tensors) {
   for (uint32_t i = 0; i < s->shift_cnt; i++) {
     float *at = tensors + s->shifts[i].at;
     memmove(at, at + s->shifts[i].by, s->shifts[i].cnt * sizeof *at);
   }
+}
+
+void tf_net_stream_advance(const tf_net_stream_t *s, void *state, void *scratch) {
+  head_t *head    = state;
+  float  *tensors = tensors_of(state);
+  if (!head->due) return;
+  move_histories(s, tensors);
   if (s->deferred) tf_net_plan_run_part(s->deferred, tensors, scratch, NULL, NULL);
   head->due = false;
 }
@@ -41,6 +46,20 @@ bool tf_net_stream_step(const tf_net_stream_t *s, void *state, void *scratch, co
   tf_net_plan_run_part(s->timed, tensors_of(state), scratch, row, full ? out : NULL);
   head->due = true;
   return full;
+}
+
+void tf_net_stream_profile(const tf_net_stream_t *s, void *state, void *scratch, const float *row,
+                           float *out, tf_net_stream_profile_t *p) {
+  head_t *head    = state;
+  float  *tensors = tensors_of(state);
+  tf_net_stream_advance(s, state, scratch);
+  if (head->seen < s->window) head->seen++;
+  tf_net_plan_profile(s->timed, tensors, scratch, row, out, p->timed);
+  uint64_t begin = tf_clock_ticks();
+  move_histories(s, tensors);
+  uint64_t taken = tf_clock_ticks() - begin;
+  if (taken < p->shifts) p->shifts = taken;
+  if (s->deferred) tf_net_plan_profile(s->deferred, tensors, scratch, NULL, NULL, p->deferred);
 }
 
 static tf_err_t build(tf_net_stream_t *s, const tf_net_t *net, tf_isa_t isa,

@@ -39,4 +39,13 @@ bool tf_net_stream_step(const tf_net_stream_t *stream, void *state, void *scratc
                         float *out);
 void tf_net_stream_advance(const tf_net_stream_t *stream, void *state, void *scratch);
 
+/* A step, then its deferred work, lowering the time in ticks (of tf_clock_ticks) of each to what it took now: of timed's steps, of the
+ * histories' move, of deferred's steps. */
+typedef struct tf_net_stream_profile {
+  uint64_t *timed, *deferred;
+  uint64_t  shifts;
+} tf_net_stream_profile_t;
+void tf_net_stream_profile(const tf_net_stream_t *stream, void *state, void *scratch,
+                           const float *row, float *out, tf_net_stream_profile_t *profile);
+
 #endif

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import ROOT, main, replay, run, shm_name, wait_until
+from harness import ROOT, TICKFUSE, main, replay, run, shm_name, wait_until
 from test_control import Engine
 from test_live import Exchange
 from test_serving import make_model
@@ -82,11 +82,11 @@ class Swapping(unittest.TestCase):
         rows = engine.ask("model", *words, expect=expect)["models"]
         return next(r for r in rows if r["name"] == "lstm")
 
-    def replayed(self, *sets, version=1):
+    def replayed(self, *sets, version=1, **keys):
         journal = pathlib.Path(self.folder) / "again.journal"
         journal.unlink(missing_ok=True)
         got = replay(f"{self.folder}/capture", config=str(ROOT / "configs" / "demo.yaml"), args=["--decisions", journal],
-                     sets=[*self.registry.sets(version), *sets])[0]
+                     sets=[*self.registry.sets(version, **keys), *sets])[0]
         out, _ = run("tail", journal, "--json")
         return got, [json.loads(line) for line in out.splitlines()]
 
@@ -134,6 +134,41 @@ class Swap(Swapping):
 
     def test_the_same_with_the_lane_on_a_thread_of_its_own(self):
         self.check_swaps(THREE)
+
+    def test_a_worker_of_the_new_version_takes_over_once_it_has_passed(self):
+        """The old worker's answers end with the swap; until the new one serves, the CPU answers with the new version."""
+        keys = {"backend": "stub", "deadline": "2s"}
+        stub = f"gpu={{stub: {pathlib.Path(TICKFUSE).parent / 'gpu-stub'}, heart: 10s, compare_every: 16}}"
+        hashes = [self.registry.sha256(v)[:8] for v in (1, 2, 3)]
+
+        def answers(engine, at_least):
+            state = lambda: engine.ask("status")["models"]["lstm"]["worker"]
+            goal = state()["answered"] + at_least
+            wait_until(lambda: state()["answered"] > goal, seconds=120, what="a worker's answers")
+
+        with Exchange() as exchange, self.engine(exchange, stub, **keys) as engine:
+            answers(engine, 300)
+            for version in (2, 3):
+                self.assertEqual(self.model(engine, "swap", "lstm", version)["version"], version)
+                answers(engine, 300)
+            self.model(engine, "swap", "lstm", "1", expect=1)  # older: refused, and the third goes on
+            answers(engine, 100)
+            engine.ask("drain")
+            live = engine.end()
+        decisions = engine.decisions()
+        self.assertEqual(live["ledger"]["residual"], 0)
+        worker = live["models"]["lstm"]["worker"]
+        self.assertEqual((worker["wrong"], worker["unmatched"]), (0, 0), worker)
+        self.assertGreater(worker["compared"], 0)
+        runs = [h for h, before in zip((d["model_hash"] for d in decisions), [None, *(d["model_hash"] for d in decisions)])
+                if h != before]
+        self.assertEqual(runs, hashes)
+        self.assertEqual({d["model_hash"] for d in decisions if d["path"] == "gpu"}, set(hashes))
+        for lanes in ("engine.lanes=[{stages: all}]", THREE):
+            again, replayed = self.replayed(lanes, stub.replace("gpu-stub", "nowhere"), **keys)
+            for key in ("decisions_hash", "events_hash", "decisions"):
+                self.assertEqual(again[key], live[key], (lanes, key))
+            self.assertEqual([d["path"] for d in replayed], [d["path"] for d in decisions])
 
     def test_what_is_not_fit_is_refused_and_the_old_version_serves(self):
         wide = make_model(pathlib.Path(self.folder), "other")  # other features, other outputs

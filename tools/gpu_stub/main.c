@@ -17,6 +17,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: gpu-stub --mailbox FD --model FILE [--precision P] [--faults LIST] [--seed N]\n"
+    "                [--device N] [--memory-fraction F] (as tickfuse-gpu has them; there is one "
+    "device)\n"
     "       gpu-stub --probe [--json]\n"
     "       gpu-stub --faults help\n"
     "\n"
@@ -60,8 +62,10 @@ static bool read_options(int argc, char **argv, options_t *o) {
       {"faults",required_argument, NULL, 'f'},
       {"seed",               required_argument, NULL, 's'},
       {"probe",        no_argument, NULL, 'P'},
+      {"device",              required_argument, NULL, 'd'},
+      {"memory-fraction",                  required_argument, NULL, 'F'},
       {"json",              no_argument, NULL, 'j'},
-      {0                 }
+      {0              }
   };
   *o = (options_t){.fd = -1, .seed = 1, .load = {.precision = TF_PRECISION_AUTO}};
   for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -72,6 +76,8 @@ static bool read_options(int argc, char **argv, options_t *o) {
     case 'p': ok = tf_precision_parse(optarg, &o->load.precision); break;
     case 'f': o->faults = optarg; break;
     case 's': ok = read_number(optarg, INT32_MAX, &o->seed); break;
+    case 'd':
+    case 'F': break; /* this CPU is all there is */
     case 'P': o->wants_probe = true; break;
     case 'j': o->as_json = true; break;
     default: return false;

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "boot/worker_program.h"
 #include "cli.h"
 #include "cmd_config.h"
 #include "core/error.h"
@@ -81,6 +82,21 @@ static uint32_t missing_files(const tf_config_t *config, char notes[][TF_CONFIG_
   return cnt;
 }
 
+/* Nor is a worker's program. */
+static uint32_t missing_workers(const tf_config_t *config, char notes[][TF_CONFIG_ERROR_TEXT_BYTES],
+                                uint32_t cnt, uint32_t cap) {
+  char program[TF_WORKER_PATH_BYTES];
+  for (uint32_t i = 0; i < config->model_cnt && cnt < cap; i++)
+    if (tf_config_model_is_remote(&config->models[i]) && tf_worker_find_or_say(config, i, program))
+      snprintf(notes[cnt++], TF_CONFIG_ERROR_TEXT_BYTES, "%s", tf_error_text());
+  return cnt;
+}
+
+static uint32_t all_notes(const tf_config_t *config, char notes[][TF_CONFIG_ERROR_TEXT_BYTES],
+                          uint32_t cap) {
+  return missing_workers(config, notes, missing_files(config, notes, cap), cap);
+}
+
 static void print_text(const tf_config_t *config) {
   char   notes[8][TF_CONFIG_ERROR_TEXT_BYTES], origin[512];
   size_t path_width = 0, text_width = 0;
@@ -93,7 +109,7 @@ static void print_text(const tf_config_t *config) {
     printf("%-*s  %-*s  # %s\n", (int)path_width, v->path, (int)text_width, v->text,
            tf_config_origin_text(config, v, origin, sizeof origin));
   if (deep_check) deep_check->print(config, stdout);
-  uint32_t note_cnt = missing_files(config, notes, 8);
+  uint32_t note_cnt = all_notes(config, notes, 8);
   for (uint32_t i = 0; i < note_cnt; i++) printf("note: %s\n", notes[i]);
   printf("%s: ok, hash %016llx\n", config->path, (unsigned long long)config->hash);
 }
@@ -116,7 +132,7 @@ static json_t *json_of_config(const tf_config_t *config) {
                         text_of(tf_config_origin_text(config, v, origin, sizeof origin)));
     json_array_append_new(values, value);
   }
-  uint32_t note_cnt = missing_files(config, notes, 8);
+  uint32_t note_cnt = all_notes(config, notes, 8);
   for (uint32_t i = 0; i < note_cnt; i++) json_array_append_new(remarks, text_of(notes[i]));
   snprintf(hash, sizeof hash, "%016llx", (unsigned long long)config->hash);
   json_t *object = json_object();

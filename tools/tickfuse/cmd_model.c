@@ -390,6 +390,13 @@ tf_cmd_model_costs_t tf_cmd_model_costs(const tf_model_t *model) {
   return (tf_cmd_model_costs_t){p->weight_bytes, p->weight_bytes, p->flops, 0, tf_isa_name(p->isa)};
 }
 
+const char *tf_cmd_model_weights_note(const tf_graph_t *graph) {
+  static const char *const notes[TF_PRECISION_CNT] = {"", " (of the file's bf16 weights)",
+                                                      " (of the file's fp16 weights)",
+                                                      " (of the file's int8 weights)"};
+  return notes[graph->precision];
+}
+
 /* Weights that the core's own cache cannot hold are fetched anew on each tick. */
 void tf_cmd_model_cache_note(const tf_model_t *model) {
   long     bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);

@@ -61,6 +61,9 @@ typedef struct tf_cmd_model_costs {
 } tf_cmd_model_costs_t;
 
 tf_cmd_model_costs_t tf_cmd_model_costs(const tf_model_t *model);
+/* Behind "double": of which weights, where the file has them rounded. Of what rounding costs the known answers tell, which were
+ * made before it. */
+const char *tf_cmd_model_weights_note(const tf_graph_t *graph);
 /* A line where the weights outgrow the core's own cache. */
 void tf_cmd_model_cache_note(const tf_model_t *model);
 

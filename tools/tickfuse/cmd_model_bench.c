@@ -118,8 +118,9 @@ static int report_profile(const tf_cmd_model_args_t *args, const tf_model_t *mod
   return 0;
 }
 
-static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *model,
-                             const tf_measure_t *m, double error_max, uint64_t load_ns) {
+static int report_bench_json(const tf_cmd_model_args_t *args, const tf_graph_t *graph,
+                             const tf_model_t *model, const tf_measure_t *m, double error_max,
+                             uint64_t load_ns) {
   json_t *all = json_pack("{s:s, s:s, s:s, s:s, s:i}", "name", model->name, "backend", "cpu", "isa",
                           tf_cmd_model_costs(model).isa, "precision",
                           tf_precision_name(model->precision), "window", (int)model->window);
@@ -140,6 +141,7 @@ static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *
   json_object_set_new(all, "ticks_per_second", json_real(m->ticks_per_second));
   if (args->file) json_object_set_new(all, "load_ns", json_integer((json_int_t)load_ns));
   json_object_set_new(all, "error_max", json_real(error_max));
+  json_object_set_new(all, "error_weights", json_string(tf_precision_name(graph->precision)));
   json_object_set_new(all, "params", json_integer((json_int_t)model->param_cnt));
   if (args->profile) {
     int code = report_profile(args, model, all);
@@ -151,10 +153,10 @@ static int report_bench_json(const tf_cmd_model_args_t *args, const tf_model_t *
   return tf_cmd_model_print(all);
 }
 
-static int report_bench(const tf_cmd_model_args_t *args, const tf_model_t *model,
-                        const tf_measure_t *m, double error_max, uint32_t error_cnt,
-                        uint64_t load_ns) {
-  if (args->json) return report_bench_json(args, model, m, error_max, load_ns);
+static int report_bench(const tf_cmd_model_args_t *args, const tf_graph_t *graph,
+                        const tf_model_t *model, const tf_measure_t *m, double error_max,
+                        uint32_t error_cnt, uint64_t load_ns) {
+  if (args->json) return report_bench_json(args, graph, model, m, error_max, load_ns);
   printf("model %s, %s, cpu %s, %llu parameters\n", model->name,
          tf_precision_name(model->precision), tf_cmd_model_costs(model).isa,
          (unsigned long long)model->param_cnt);
@@ -175,8 +177,8 @@ static int report_bench(const tf_cmd_model_args_t *args, const tf_model_t *model
   printf("  %.0f ticks a second\n", m->ticks_per_second);
   tf_cmd_model_cache_note(model);
   if (args->file) printf("  %.2f ms from the file to the first answer\n", (double)load_ns / 1e6);
-  printf("  error against double, %u random %s: at most %.2g\n", error_cnt,
-         model->window > 1 ? "windows" : "rows", error_max);
+  printf("  error against double%s, %u random %s: at most %.2g\n", tf_cmd_model_weights_note(graph),
+         error_cnt, model->window > 1 ? "windows" : "rows", error_max);
   return args->profile ? report_profile(args, model, NULL) : 0;
 }
 
@@ -196,7 +198,7 @@ static int bench_model(const tf_cmd_model_args_t *args, const tf_graph_t *graph,
   stop_helper(&helper);
   if (!err && args->file) err = tf_measure_load(args->file, &args->options, &load_ns);
   int code = err ? tf_cmd_model_failed(args, err)
-                 : report_bench(args, model, m, error_max, error_cnt, load_ns);
+                 : report_bench(args, graph, model, m, error_max, error_cnt, load_ns);
   free(m);
   return code;
 }

@@ -15,7 +15,7 @@
 
 #define STEP_SECONDS 0.1 /* of timing each */
 /* Where units or values were taken away and no bound was given. */
-#define REDUCED_ERROR_MAX TF_LOADER_ERROR_MAX_INT8
+#define REDUCED_ERROR_MAX 0.15
 #define CHECK_CNT         8u /* known answers from rows of the market */
 
 extern char **environ;

@@ -81,16 +81,17 @@ static tf_err_t verify_all(const tf_cmd_model_args_t *args, const tf_graph_t *gr
 static int report_verify(const tf_cmd_model_args_t *args, const tf_graph_t *graph,
                          const tf_model_t *model, const verdict_t *v) {
   if (args->json)
-    return tf_cmd_model_print(
-        json_pack("{s:s, s:b, s:s, s:s, s:i, s:f, s:f, s:i, s:b, s:f}", "file", args->file, "ok", 1,
-                  "sha256", model->sha256_hex, "precision", tf_precision_name(model->precision),
-                  "known_answers", (int)graph->check_cnt, "check_error_max", v->check_error_max,
-                  "error_max", v->error_max, "instruction_sets", (int)v->isa_cnt, "same_bits",
-                  (int)v->same_bits, "apart_max", v->apart_max));
+    return tf_cmd_model_print(json_pack(
+        "{s:s, s:b, s:s, s:s, s:i, s:f, s:f, s:s, s:i, s:b, s:f}", "file", args->file, "ok", 1,
+        "sha256", model->sha256_hex, "precision", tf_precision_name(model->precision),
+        "known_answers", (int)graph->check_cnt, "check_error_max", v->check_error_max, "error_max",
+        v->error_max, "error_weights", tf_precision_name(graph->precision), "instruction_sets",
+        (int)v->isa_cnt, "same_bits", (int)v->same_bits, "apart_max", v->apart_max));
   printf("%s: good. sha256 %s; in %s %u known answers within %.1g, %u random %s within %.1g of "
-         "double, ",
+         "double%s, ",
          args->file, model->sha256_hex, tf_precision_name(model->precision), graph->check_cnt,
-         v->check_error_max, v->error_cnt, model->window > 1 ? "windows" : "rows", v->error_max);
+         v->check_error_max, v->error_cnt, model->window > 1 ? "windows" : "rows", v->error_max,
+         tf_cmd_model_weights_note(graph));
   if (v->same_bits)
     printf("the same bits on %u instruction sets\n", v->isa_cnt);
   else

@@ -79,6 +79,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
   tf_err_t            err =
       tf_inputs_resolve(&inputs, &engine.instruments, config, venue, args->inputs, args->input_cnt);
   options.instruments_min = inputs.instruments_min;
+  if (!err) err = tf_inputs_take_outcomes(&inputs, replay_config.from_ns, &options);
   tickfuse_warm_versions(config, &options);
   if (!err) err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (err) return tf_cli_fail(err);
@@ -102,6 +103,7 @@ static int run(const replay_args_t *args, const tf_config_t *config) {
     err = tf_engine_join(&engine);
     report(args);
     tf_inputs_report_tails(&replay);
+    tf_inputs_report_outcomes(&engine);
     if (!err) err = tickfuse_warm_end(&engine);
     code = TF_EXIT_DONE;
     if (err) {

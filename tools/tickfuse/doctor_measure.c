@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "boot/worker_program.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hist.h"
@@ -137,10 +138,29 @@ static void measure_loopback(const doctor_host_t *host, doctor_finding_t *f) {
                "/sys/devices/system/cpu/vulnerabilities");
 }
 
+/* What models of backend auto have to choose from. */
+static void find_worker(const doctor_host_t *host, doctor_finding_t *f) {
+  static const tf_config_t plain; /* names no program */
+  char                     program[TF_WORKER_PATH_BYTES], where[1400];
+  (void)host;
+  if (tf_worker_find(&plain, TF_CONFIG_BACKEND_GPU, program, where, sizeof where)) {
+    doctor_value(f, "%.90s", program);
+    doctor_say(f, DOCTOR_GOOD,
+               "models of backend auto are measured on it and on the CPU at the start", "");
+    return;
+  }
+  doctor_value(f, "no tickfuse-gpu");
+  doctor_say(f, DOCTOR_UNKNOWN,
+             "models of backend auto run on the CPU; it is looked for beside this program, then in "
+             "PATH",
+             "with a card: build it where nvcc is, ./dev gpu");
+}
+
 const doctor_check_t doctor_measurements[] = {
     {"io_uring_probe",      measure_io_uring},
     {"clock_read",          measure_clock   },
     {"timer_jitter",        measure_jitter  },
     {"loopback_round_trip", measure_loopback},
+    {"gpu_worker",          find_worker     },
 };
 const uint32_t doctor_measurement_cnt = TF_ARRAY_CNT(doctor_measurements);

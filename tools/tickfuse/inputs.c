@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "boot/remotes.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "live_capture.h"
@@ -142,7 +143,38 @@ tf_err_t tf_inputs_resolve(tf_inputs_t *in, tf_instruments_t *instruments,
   return TF_OK;
 }
 
+tf_err_t tf_inputs_take_outcomes(tf_inputs_t *in, uint64_t from_ns, tf_engine_options_t *options) {
+  bool has_any = false;
+  for (uint32_t i = 0; i < in->cnt && !has_any; i++) {
+    if (!in->captures[i]) continue;
+    tf_err_t err = tf_outcome_reader_init(&in->outcome_reader, in->rows[i].path, &has_any);
+    if (err) return err;
+    if (!has_any) tf_outcome_reader_fini(&in->outcome_reader);
+  }
+  if (!has_any) return TF_OK;
+  if (in->cnt > 1 || from_ns > 0) {
+    tf_log(TF_LOG_NOTICE, "worker_answers_unused",
+           "text=\"workers answered in this capture; it is not replayed alone and from its "
+           "beginning, so their models are run here\"");
+    return TF_OK;
+  }
+  in->outcomes           = tf_outcome_reader_source(&in->outcome_reader);
+  options->outcomes      = &in->outcomes;
+  options->remote_models = in->outcome_reader.models;
+  return TF_OK;
+}
+
+void tf_inputs_report_outcomes(const tf_engine_t *engine) {
+  uint64_t unmatched = tf_remotes_unmatched(engine->remotes);
+  if (unmatched > 0)
+    fprintf(stderr,
+            "tickfuse: %llu answers of workers in the capture are of ticks that this config has "
+            "not: decisions differ from those of the run\n",
+            (unsigned long long)unmatched);
+}
+
 void tf_inputs_fini(tf_inputs_t *in) {
+  tf_outcome_reader_fini(&in->outcome_reader);
   for (uint32_t i = 0; i < TF_CLI_VALUES_MAX; i++) {
     if (in->captures[i]) tf_capture_reader_fini(&in->captures[i]->reader);
     free(in->captures[i]);

@@ -5,6 +5,7 @@
 
 #include "boot/engine.h"
 #include "cli.h"
+#include "file/outcome_reader.h"
 #include "file/replay.h"
 
 /* What a capture brings with it. */
@@ -20,6 +21,8 @@ typedef struct tf_inputs {
   tf_inputs_capture_t *captures[TF_CLI_VALUES_MAX]; /* NULL: a recording */
   uint32_t             cnt;
   uint32_t             instruments_min; /* for tf_engine_options_t */
+  tf_outcome_reader_t  outcome_reader;  /* of the one capture, where workers answered in it */
+  tf_outcomes_t        outcomes;
 } tf_inputs_t;
 
 /* Before tf_engine_init: only the place of the instrument table is kept. config may be NULL: recordings
@@ -30,7 +33,15 @@ tf_err_t tf_inputs_resolve(tf_inputs_t *inputs, tf_instruments_t *instruments,
                            uint32_t cnt);
 void     tf_inputs_fini(tf_inputs_t *inputs);
 
+/* What workers answered in the run that was captured, into options: the replay obeys it. Where there is none of it, or the replay is not of
+ * one capture from its beginning, models are run here. After resolve; from_ns: 0, the replay begins where the capture does. Errors of
+ * tf_outcome_reader_init. */
+tf_err_t tf_inputs_take_outcomes(tf_inputs_t *inputs, uint64_t from_ns,
+                                 tf_engine_options_t *options);
+
 /* After the replay: on stderr, how a capture ends where that is not in order. */
 void tf_inputs_report_tails(const tf_replay_t *replay);
+/* And whether what workers answered was of other ticks than the replay had. */
+void tf_inputs_report_outcomes(const tf_engine_t *engine);
 
 #endif

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "boot/control.h"
+#include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
 #include "cli.h"
@@ -289,6 +290,20 @@ static bool names_stream_down(uint32_t i, char reason[TF_HTTP_REASON_BYTES]) {
 }
 
 /* A model whose runtime does not answer: what stands in for it decides. */
+static bool workers_answer(char reason[TF_HTTP_REASON_BYTES]) {
+  char name[TF_METRICS_NAME_BYTES];
+  for (uint32_t i = 0; engine.remotes && i < TF_MODELS_MAX; i++) {
+    const tf_metrics_block_t *b = engine.publish.models[i];
+    if (!b || tf_metrics_get(b, TF_METRIC_MODEL_WORKER_STARTS) == 0) continue;
+    uint64_t state = tf_metrics_get(b, TF_METRIC_MODEL_WORKER_STATE);
+    if (state == TF_CHILD_SERVING) continue;
+    snprintf(reason, TF_HTTP_REASON_BYTES, "model %s: its worker does not answer, it is %s",
+             tf_metrics_block_name(b, name), tf_remotes_state_name(state));
+    return false;
+  }
+  return true;
+}
+
 static bool runtimes_answer(char reason[TF_HTTP_REASON_BYTES]) {
   char name[TF_METRICS_NAME_BYTES];
   for (uint32_t i = 0; i < TF_MODELS_MAX; i++) {
@@ -320,7 +335,7 @@ static bool healthy(void *self, char reason[TF_HTTP_REASON_BYTES]) {
              tf_metrics_get(b, TF_METRIC_FEED_BROKEN) ? ": the venue refused it for good" : "");
     return false;
   }
-  return runtimes_answer(reason);
+  return runtimes_answer(reason) && workers_answer(reason);
 }
 
 static tf_err_t start_http(const tf_config_t *config) {
@@ -442,6 +457,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = start_feeds(config);
   if (!err) err = tf_ranks_start(&live.ranks, live.dialer);
   if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
+  if (!err) err = tf_remotes_open(&engine, tf_live_capture_tap(&live.capture));
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);

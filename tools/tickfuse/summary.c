@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "boot/ledger.h"
+#include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "core/cpu.h"
 
@@ -219,6 +220,8 @@ static json_t *models_json(const tf_engine_t *e) {
                   (json_int_t)c->fallback, "members_absent", (json_int_t)c->members_absent);
     json_t *runtime = tf_runtimes_json(e->runtimes, i);
     if (runtime) json_object_set_new(one, "runtime", runtime);
+    json_t *worker = tf_remotes_json(e->remotes, i);
+    if (worker) json_object_set_new(one, "worker", worker);
     json_object_set_new(models, m->active->model->name, one);
   }
   return models;

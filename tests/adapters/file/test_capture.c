@@ -388,7 +388,7 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   struct {
     tf_capture_record_t rec;
     const char         *what;
-  } lies[17];
+  } lies[19];
   for (size_t i = 0; i < TF_ARRAY_CNT(lies); i++) lies[i].rec = good;
   lies[0].what          = NULL;
   lies[1].rec.bytes_cnt = 5, lies[1].what = "longer";
@@ -398,7 +398,7 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   lies[5].rec.target_bytes = 1, lies[5].what = "does not end";
   lies[6].rec.source_idx = 2, lies[6].what = "names a feed";
   lies[7].rec.kind = 0, lies[7].rec.source_idx = UINT32_MAX, lies[7].what = "unknown kind";
-  lies[8].rec.kind = TF_TAP_WINDOW_END + 1, lies[8].rec.source_idx = UINT32_MAX,
+  lies[8].rec.kind = TF_TAP_OUTCOMES + 1, lies[8].rec.source_idx = UINT32_MAX,
   lies[8].what           = "unknown kind";
   lies[9].rec.frame_kind = 3, lies[9].what = "kind of frame";
   lies[10].rec.kind = TF_TAP_CONNECT, lies[10].what = "connection's record";
@@ -410,6 +410,9 @@ static void records_that_lie_under_a_good_checksum_are_refused(void **state) {
   lies[14].rec.kind = TF_TAP_DISCONNECT, lies[14].what = "connection's record";
   lies[15].rec.kind = TF_TAP_RETIRE, lies[15].what = "connection's record";
   lies[16].rec.leg = TF_TAP_LEGS_MAX, lies[16].what = "beyond the last";
+  lies[17].rec.kind = TF_TAP_OUTCOMES, lies[17].what = "names a feed";
+  lies[18].rec.kind = TF_TAP_OUTCOMES, lies[18].rec.source_idx = UINT32_MAX,
+  lies[18].what = "no outcomes";
   for (size_t i = 0; i < TF_ARRAY_CNT(lies); i++) {
     memcpy(bytes, b.p, file.header_bytes);
     uint8_t                  *at = bytes + file.header_bytes;

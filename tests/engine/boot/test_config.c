@@ -30,7 +30,7 @@
   "name, model, policy, buy, sell, buy_until, sell_until, flat, cooldown, max_rate, books, "       \
   "require_ready, emit"
 #define ROOT_KEYS                                                                                  \
-  "engine, feeds, bars, peers, universe, features, models, model_cache, strategies, sinks, "       \
+  "engine, feeds, bars, peers, universe, features, models, model_cache, gpu, strategies, sinks, "  \
   "control, http, "                                                                                \
   "capture"
 #define LEGAL_LANES                                                                                \
@@ -287,10 +287,14 @@ static const char all_keys[] =
     "breaker_limit: 4, breaker_wait: 2s, breaker_wait_max: 8s, binary: off, ca_file: ca.pem, "
     "header_file: token.txt}, {name: x, backend: onnxruntime, file: far.onnx, inputs: [mid], "
     "library: "
-    "lib.so, threads: 2}, {name: p, file: gone, registry: 'r/{symbol}'}]\n"
+    "lib.so, threads: 2}, {name: p, file: gone, registry: 'r/{symbol}'}, {name: g, file: gone, "
+    "backend: gpu, device: 3, deadline: 7us, miss_limit: 5, compare_max: 77, fallback: m}]\n"
     "universe: {instruments: [BTCUSDT.BINANCE-SPOT], max_age: 90s, books: [ok]}\n"
     "model_cache: {models_max: 5, bytes_max: 2MiB, file_bytes_max: 1MiB, compressed_bytes_max: 0B, "
     "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_timeout: 9ms}\n"
+    "gpu: {worker: w, stub: s, faults: late=1/3, device: 2, visible_devices: '1,2', "
+    "memory_fraction: 50, start: 4s, heart: 90ms, restart_max: 3, restart_within: 2m, "
+    "compare_every: 64, keep_alive: off}\n"
     "strategies: [{name: fade, model: m, buy: a, sell: b, buy_until: d, sell_until: e, flat: c, "
     "cooldown: 250ms, max_rate: "
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n"
@@ -458,7 +462,29 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->models[6].backend, TF_CONFIG_BACKEND_ONNXRUNTIME);
   assert_string_equal(c->models[6].library, "lib.so");
   assert_int_equal(c->models[6].threads, 2);
-  assert_int_equal(c->models[6].no_answer, TF_CONFIG_NO_ANSWER_HOLD);
+  assert_int_equal(tf_config_model_no_answer(&c->models[6]), TF_CONFIG_NO_ANSWER_HOLD);
+  assert_int_equal(tf_config_model_deadline_ns(&c->models[6]), 50 * TF_NS_PER_MS);
+  assert_true(tf_config_model_is_remote(&c->models[8]) &&
+              !tf_config_model_is_remote(&c->models[0]));
+  assert_int_equal(c->models[8].device, 3);
+  assert_int_equal(tf_config_model_deadline_ns(&c->models[8]), 7 * TF_NS_PER_US);
+  assert_int_equal(tf_config_model_deadline_ns(&c->models[0]), 100 * TF_NS_PER_US);
+  assert_int_equal(c->models[8].miss_limit, 5);
+  assert_int_equal(c->models[8].compare_max_ppm, 77);
+  assert_int_equal(tf_config_model_no_answer(&c->models[8]), TF_CONFIG_NO_ANSWER_FALLBACK);
+  assert_int_equal(tf_config_model_no_answer(&c->models[0]), TF_CONFIG_NO_ANSWER_CPU);
+  assert_string_equal(c->gpu.worker, "w");
+  assert_string_equal(c->gpu.stub, "s");
+  assert_string_equal(c->gpu.faults, "late=1/3");
+  assert_int_equal(c->gpu.device, 2);
+  assert_string_equal(c->gpu.visible_devices, "1,2");
+  assert_int_equal(c->gpu.memory_percent, 50);
+  assert_int_equal(c->gpu.start_ns, 4 * TF_NS_PER_SEC);
+  assert_int_equal(c->gpu.heart_ns, 90 * TF_NS_PER_MS);
+  assert_int_equal(c->gpu.restart_max, 3);
+  assert_int_equal(c->gpu.restart_ns, 120 * TF_NS_PER_SEC);
+  assert_int_equal(c->gpu.compare_every, 64);
+  assert_int_equal(c->gpu.keep_alive_ns, 0);
   assert_null(c->models[2].file);
   assert_string_equal(c->models[2].registry, "reg");
   assert_int_equal(c->models[2].version, 12);

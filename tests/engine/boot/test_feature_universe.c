@@ -193,8 +193,7 @@ static void quote(uint32_t id, int64_t mid) {
 
 static void status(uint32_t id, tf_book_state_t book, tf_trading_t trading) {
   tf_event_t e = {
-      .kind      = TF_EVENT_STATUS,
-      .u.listing = {.book_state = book, .trading = trading}
+      .kind = TF_EVENT_STATUS, .u.listing = {.book_state = book, .trading = trading}
   };
   send(&e, id);
 }

@@ -356,6 +356,83 @@ static void flickering_levels_agree_with_a_list_of_levels(void **state) {
   }
 }
 
+/* ---- levels of a message together ---- */
+
+static uint64_t seed = 88172645463325252u;
+
+static uint64_t draw(uint64_t below) {
+  seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+  return (seed >> 16) % below;
+}
+
+/* Everything that a level may be: of a snapshot, finer than the book, beyond its scale, older than its snapshot. */
+static tf_event_t odd_level(uint64_t seq) {
+  tf_event_t e        = {.kind      = TF_EVENT_BOOK,
+                         .flags     = draw(2) ? TF_FLAG_SIDE : 0,
+                         .price_exp = draw(60) ? -2 : (int8_t)(draw(3) ? -3 : 10),
+                         .qty_exp   = draw(60) ? -3 : -4};
+  e.u.level.price     = e.price_exp == 10 ? INT64_MAX / 10 : 5000 + (int64_t)draw(500);
+  e.u.level.qty       = draw(2) ? (int64_t)draw(4096) : 0;
+  e.u.level.venue_seq = draw(20) ? seq : seq / 2;
+  e.u.level.level_idx = (uint32_t)draw(4);
+  if (draw(200) == 0) e.flags |= TF_FLAG_SNAPSHOT;
+  return e;
+}
+
+static void assert_same_side(const tf_book_side_t *a, const tf_book_side_t *b) {
+  tf_book_cursor_t at = tf_book_best(a), other = tf_book_best(b);
+  assert_int_equal(a->level_cnt, b->level_cnt);
+  for (; at.qty != 0; tf_book_worse(&at), tf_book_worse(&other)) {
+    assert_int_equal(at.price, other.price);
+    assert_int_equal(at.qty, other.qty);
+  }
+  assert_int_equal(other.qty, 0);
+}
+
+static void assert_same_books(const tf_book_keeper_t *a, const tf_book_keeper_t *b) {
+  assert_same_side(&a->book.bid, &b->book.bid);
+  assert_same_side(&a->book.ask, &b->book.ask);
+  assert_int_equal(a->book.price_exp, b->book.price_exp);
+  assert_int_equal(a->book.qty_exp, b->book.qty_exp);
+  assert_int_equal(a->book.state, b->book.state);
+  assert_int_equal(a->book.venue_seq, b->book.venue_seq);
+  assert_int_equal(a->book.change_cnt, b->book.change_cnt);
+  assert_int_equal(a->pending_cnt, b->pending_cnt);
+  assert_int_equal(a->pending_dropped, b->pending_dropped);
+  assert_int_equal(a->unscalable_levels, b->unscalable_levels);
+  assert_int_equal(tf_book_truncated(a), tf_book_truncated(b));
+}
+
+static void levels_together_are_the_same_as_one_by_one(void **state) {
+  (void)state;
+  enum { MESSAGES = 600, LEVELS = 40 };
+  static tf_book_keeper_t other;
+  uint64_t                seq = 1, unscalable = 0, kept = 0;
+  for (int round = 0; round < 20; round++) {
+    fresh();
+    assert_int_equal(tf_book_init(&other, &arena, LEVELS_MAX, PENDING_MAX), TF_OK);
+    for (int m = 0; m < MESSAGES; m++) {
+      tf_event_t events[LEVELS];
+      uint32_t   cnt = 1 + (uint32_t)draw(LEVELS);
+      seq++;
+      for (uint32_t i = 0; i < cnt; i++) events[i] = odd_level(seq);
+      for (uint32_t i = 0; i < cnt; i++) tf_book_on_event(&keeper, &events[i]);
+      tf_book_on_levels(&other, events, cnt);
+      if (draw(30) == 0) {
+        tf_event_t e          = {.kind = TF_EVENT_STATUS, .ts_recv_ns = 40};
+        e.u.status.book_state = draw(4) ? TF_BOOK_OK : TF_BOOK_GAP;
+        e.u.status.apply_from = seq - 1;
+        tf_book_on_event(&keeper, &e);
+        tf_book_on_event(&other, &e);
+      }
+      assert_same_books(&keeper, &other);
+      kept += keeper.pending_cnt;
+    }
+    unscalable += keeper.unscalable_levels;
+  }
+  assert_true(unscalable > 100 && kept > 1000); /* else the test saw little */
+}
+
 static int teardown(void **state) {
   (void)state;
   tf_arena_fini(&arena);
@@ -382,6 +459,7 @@ int main(void) {
       cmocka_unit_test(price_that_cannot_be_scaled_is_counted_and_left_out),
       cmocka_unit_test(random_deltas_agree_with_a_list_of_levels),
       cmocka_unit_test(flickering_levels_agree_with_a_list_of_levels),
+      cmocka_unit_test(levels_together_are_the_same_as_one_by_one),
   };
   return cmocka_run_group_tests(tests, NULL, teardown);
 }

@@ -140,6 +140,7 @@ void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *
     int64_t key = price[i] ^ side->flip, number = key >> TF_BOOK_PAGE_BITS;
     if (side->page_cnt == 0 || side->pages[side->page_cnt - 1].number != number) {
       side->order[side->page_cnt]   = side->page_cnt;
+      memset(side->qtys[side->page_cnt], 0, sizeof side->qtys[0]);
       side->pages[side->page_cnt++] = (tf_book_page_t){.number = number};
     }
     uint32_t page = side->page_cnt - 1, slot = (uint32_t)key & (TF_BOOK_PAGE_PRICES - 1);

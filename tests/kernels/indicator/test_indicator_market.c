@@ -155,6 +155,38 @@ static void imbalance_takes_the_best_levels_and_the_bbo_without_a_book(void **st
   free(r.state);
 }
 
+/* Prices up to three pages apart, so that pages are full, thin and left out; sizes that pass 63 bits together. */
+static void imbalance_is_that_of_the_levels_one_by_one_wherever_pages_begin(void **state) {
+  (void)state;
+  enum { LEVELS = 14 };
+  static rig_t r;
+  uint64_t     x = 88172645463325252u;
+  for (int round = 0; round < 3000; round++) {
+    int64_t prices[2][LEVELS], qtys[2][LEVELS];
+    double  totals[2];
+    x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+    const uint32_t wanted = 1 + (uint32_t)(x >> 20) % (LEVELS + 1);
+    for (int side = 0; side < 2; side++) {
+      __extension__ __int128 total = 0;
+      int64_t                price = 1000 + (int64_t)(x % 9);
+      for (uint32_t i = 0; i < LEVELS; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        price += (side ? 1 : -1) * (1 + (int64_t)(x % 100 < 70 ? 0 : x >> 8 & 3));
+        prices[side][i] = price;
+        qtys[side][i]   = round % 2 ? 1 + (int64_t)(x >> 30 & 0xfffff) : INT64_MAX - (int64_t)i;
+        if (i < wanted) total += qtys[side][i];
+      }
+      totals[side] = (double)total;
+    }
+    open_rig(&r, "imbalance", (double[]){wanted});
+    r.book.state = TF_BOOK_OK;
+    script_set_side(&r.book.bid, prices[0], qtys[0], LEVELS);
+    script_set_side(&r.book.ask, prices[1], qtys[1], LEVELS);
+    assert_true(call(&r, TF_ON_TICK) == (totals[0] - totals[1]) / (totals[0] + totals[1]));
+    free(r.state);
+  }
+}
+
 static void imbalance_of_an_unchanged_book_is_not_added_up_again(void **state) {
   (void)state;
   static const double TWO[] = {2};
@@ -342,6 +374,7 @@ int main(void) {
       cmocka_unit_test(ofi_adds_up_each_kind_of_change_of_the_paper),
       cmocka_unit_test(ofi_counts_every_quote_but_books_only_at_ticks),
       cmocka_unit_test(imbalance_takes_the_best_levels_and_the_bbo_without_a_book),
+      cmocka_unit_test(imbalance_is_that_of_the_levels_one_by_one_wherever_pages_begin),
       cmocka_unit_test(imbalance_of_an_unchanged_book_is_not_added_up_again),
       cmocka_unit_test(microprice_leans_to_the_thin_side),
       cmocka_unit_test(backfilled_trades_are_left_out_of_windows),

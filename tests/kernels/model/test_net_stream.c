@@ -52,6 +52,19 @@ static void bench_fini(bench_t *b) {
 }
 
 /* cnt rows at random; some without the deferred work behind them, and now and then a reset. */
+/* A step whose parts are timed is one like another. Each part was looked at. */
+static void profile(bench_t *b, const float *row) {
+  const tf_net_plan_t *timed = b->stream->timed, *deferred = b->stream->deferred;
+  const uint32_t       cnt   = timed->step_cnt + (deferred ? deferred->step_cnt : 0);
+  uint64_t            *ticks = malloc(cnt * sizeof *ticks);
+  memset(ticks, 0xff, cnt * sizeof *ticks);
+  tf_net_stream_profile_t p = {ticks, ticks + timed->step_cnt, UINT64_MAX};
+  tf_net_stream_profile(b->stream, b->state, b->scratch, row, b->out, &p);
+  for (uint32_t i = 0; i < cnt; i++) assert_true(ticks[i] < UINT64_MAX);
+  assert_true(p.shifts < UINT64_MAX);
+  free(ticks);
+}
+
 static void slide(bench_t *b, uint32_t cnt, const char *name) {
   const size_t width = b->net->input_cnt, before = (b->net->window - 1) * width;
   uint32_t     seen = 0;
@@ -63,10 +76,13 @@ static void slide(bench_t *b, uint32_t cnt, const char *name) {
     memmove(b->rows, b->rows + width, before * sizeof *b->rows);
     tf_shapes_noise(b->rows + before, width, &seed);
     memset(b->out, 0xff, b->whole->output_cnt * sizeof *b->out);
-    const bool answered =
-        tf_net_stream_step(b->stream, b->state, b->scratch, b->rows + before, b->out);
     seen++;
-    assert_int_equal(answered, seen >= b->net->window);
+    const bool answered = seen >= b->net->window;
+    if (random_below(&seed, 5) == 0)
+      profile(b, b->rows + before);
+    else
+      assert_int_equal(
+          answered, tf_net_stream_step(b->stream, b->state, b->scratch, b->rows + before, b->out));
     if (answered) {
       tf_net_plan_run(b->whole, b->scratch, b->rows, b->want);
       if (memcmp(b->out, b->want, b->whole->output_cnt * sizeof *b->out) != 0)

@@ -149,6 +149,9 @@ def profile(folder):
         shares = [sum(s["share"] for s in told if s["deferred"] == late) for late in (False, True)]
         expect(f"--profile of {what}", len(told) >= steps and abs(shares[0] - 1.0) < 0.01 and shares[1] < 1.01
                and all(s["ns"] >= 0 and s["bytes"] > 0 and s["flops"] >= 0 for s in told), done)
+        late = [s["step"] for s in told if s["deferred"]]
+        expect(f"what is deferred of {what}", bool(late) == (what != "a chain") and
+               (what != "a net" or len(late) > 2 and any("histories move on" in s for s in late)), late)
         expect(f"--profile of {what} in words", "GFLOP/s" in run("bench", *arguments, "--seconds", "0.05", "--profile").stdout, done)
     done = run("inspect", net)
     expect("inspect of a net", done.returncode == 0 and " + " in done.stdout and "values share" in done.stdout and " @" in done.stdout, done)

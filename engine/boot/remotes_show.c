@@ -1,0 +1,180 @@
+/* What is shown of the models that workers answer: metrics, the summary, the operator's status, the ledger. */
+#include "boot/remotes.h"
+#include "boot/remotes_row.h"
+
+static const char *const state_names[] = {
+#define NAME_(id, name) name,
+    TF_CHILD_STATES(NAME_)
+#undef NAME_
+};
+
+const char *tf_remotes_state_name(uint64_t state) {
+  return state < TF_ARRAY_CNT(state_names) ? state_names[state] : "?";
+}
+
+static const struct {
+  const char *name;
+  uint32_t    asked; /* tf_asked_t */
+} misses[] = {
+    {"absent",  TF_ASKED_ABSENT },
+    {"late",    TF_ASKED_LATE   },
+    {"behind",  TF_ASKED_BEHIND },
+    {"refused", TF_ASKED_REFUSED},
+    {"wrong",   TF_ASKED_WRONG  },
+    {"unkept",  TF_ASKED_UNKEPT },
+};
+TF_STATIC_ASSERT(TF_ARRAY_CNT(misses) == TF_ASKED_CNT - 2 &&
+                     TF_METRIC_MODEL_WORKER_MISSED_UNKEPT - TF_METRIC_MODEL_WORKER_MISSED_ABSENT ==
+                         TF_ARRAY_CNT(misses) - 1,
+                 "all but ANSWERED and WARMING are misses, with a metric each");
+
+static const char *const end_names[] = {"exit", "signal", "failed", "start", "heart", "suspect"};
+TF_STATIC_ASSERT(TF_ARRAY_CNT(end_names) == TF_CHILD_END_CNT &&
+                     TF_METRIC_MODEL_WORKER_ENDED_SUSPECT - TF_METRIC_MODEL_WORKER_ENDED_EXIT ==
+                         TF_CHILD_END_CNT - 1,
+                 "a name and a metric for each end");
+
+static uint64_t read_word(const uint64_t *word) {
+  return tf_load_relaxed(word); /* relaxed: a figure that stands alone */
+}
+
+static const tf_remotes_row_t *row_of(const tf_remotes_t *rs, uint32_t i) {
+  return rs && (rs->rows[i].remote || rs->rows[i].place.why[0]) ? &rs->rows[i] : NULL;
+}
+
+static int64_t apart(uint64_t left, uint64_t right) {
+  int64_t off = (int64_t)(left - right);
+  return off < 0 ? -off : off;
+}
+
+int64_t tf_remotes_residual(const tf_remotes_t *rs) {
+  int64_t  off  = 0;
+  uint64_t kept = 0;
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++) {
+    const tf_remote_t *r   = rs->rows[i].remote;
+    uint64_t           sum = 0;
+    if (!r) continue;
+    for (uint32_t k = 0; k < TF_ASKED_CNT; k++) sum += r->counts.results[k];
+    off += apart(r->counts.asked, sum);
+    kept += r->counts.kept;
+  }
+  return rs ? off + apart(kept, rs->captured) : 0;
+}
+
+uint64_t tf_remotes_unmatched(const tf_remotes_t *rs) {
+  uint64_t cnt = 0;
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
+    if (rs->rows[i].remote) cnt += rs->rows[i].remote->counts.unmatched;
+  return cnt;
+}
+
+void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *b) {
+  const tf_remotes_row_t *row = row_of(rs, i);
+  if (!row) return;
+  tf_metrics_set(b, TF_METRIC_MODEL_PLACE_CPU_NS, row->place.cpu_ns);
+  tf_metrics_set(b, TF_METRIC_MODEL_PLACE_WORKER_NS, row->place.worker_ns);
+  if (!row->remote) return;
+  const tf_remote_t        *r = row->remote;
+  const tf_remotes_shown_t *s = &row->shown;
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_STATE, read_word(&s->state));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_STARTS, read_word(&s->starts));
+  for (uint32_t k = 0; k < TF_CHILD_END_CNT; k++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_ENDED_EXIT + k), read_word(&s->ends[k]));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_BACK_NS, read_word(&s->back_ns));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_BACK_MAX_NS, read_word(&s->back_ns_max));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_COMPARED, read_word(&s->compared));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG, read_word(&s->wrong));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ASKED, r->counts.asked);
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ANSWERED, r->counts.results[TF_ASKED_ANSWERED]);
+  for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_MISSED_ABSENT + k),
+                   r->counts.results[misses[k].asked]);
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ROWS_AGAIN, r->lane.counts.rows_again);
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_TRIP_NS, tf_hist_quantile(&r->round_trips, 0.5));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_TRIP_P99_NS, tf_hist_quantile(&r->round_trips, 0.99));
+}
+
+static json_t *hist_json(const tf_hist_t *h) {
+  return json_pack("{sIsIsIsIsI}", "count", (json_int_t)h->cnt, "p50",
+                   (json_int_t)tf_hist_quantile(h, 0.5), "p99",
+                   (json_int_t)tf_hist_quantile(h, 0.99), "p99_9",
+                   (json_int_t)tf_hist_quantile(h, 0.999), "max", (json_int_t)h->max);
+}
+
+static json_t *place_json(const tf_remotes_place_t *p) {
+  return json_pack("{sssIsIss}", "on", p->is_worker ? "worker" : "cpu", "cpu_ns",
+                   (json_int_t)p->cpu_ns, "worker_ns", (json_int_t)p->worker_ns, "why", p->why);
+}
+
+/* What is the same in the summary and in the status. */
+static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json_t *root) {
+  const tf_remotes_shown_t *s    = &row->shown;
+  json_t                   *ends = json_object();
+  char                      text[TF_REMOTES_TEXT_BYTES];
+  if (rs->is_open) json_object_set_new(root, "placed", place_json(&row->place));
+  if (!row->remote) return; /* auto left it to the CPU */
+  if (rs->is_open)
+    json_object_set_new(root, "state", json_string(tf_remotes_state_name(read_word(&s->state))));
+  for (uint32_t k = 0; k < TF_CHILD_END_CNT; k++)
+    if (read_word(&s->ends[k]))
+      json_object_set_new(ends, end_names[k], json_integer((json_int_t)read_word(&s->ends[k])));
+  json_object_set_new(root, "starts", json_integer((json_int_t)read_word(&s->starts)));
+  json_object_set_new(root, "ends", ends);
+  json_object_set_new(root, "back_ns", json_integer((json_int_t)read_word(&s->back_ns)));
+  json_object_set_new(root, "back_ns_max", json_integer((json_int_t)read_word(&s->back_ns_max)));
+  json_object_set_new(root, "compared", json_integer((json_int_t)read_word(&s->compared)));
+  json_object_set_new(root, "wrong", json_integer((json_int_t)read_word(&s->wrong)));
+  if (read_word(&s->wrong))
+    json_object_set_new(root, "wrong_decisions",
+                        json_pack("[II]", (json_int_t)read_word(&s->wrong_first_seq),
+                                  (json_int_t)read_word(&s->wrong_last_seq)));
+  pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&row->lock;
+  pthread_mutex_lock(lock);
+  snprintf(text, sizeof text, "%s", row->text);
+  pthread_mutex_unlock(lock);
+  json_t *trouble = text[0] ? json_string(text) : NULL; /* NULL where it is no UTF-8 */
+  if (trouble) json_object_set_new(root, "trouble", trouble);
+}
+
+json_t *tf_remotes_json(tf_remotes_t *rs, uint32_t i) {
+  const tf_remotes_row_t *row = row_of(rs, i);
+  if (!row) return NULL;
+  const tf_remote_t *r    = row->remote;
+  json_t            *root = json_object(), *missed = json_object();
+  put_worker(rs, row, root);
+  if (!r) {
+    json_decref(missed);
+    return root;
+  }
+  for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
+    if (r->counts.results[misses[k].asked])
+      json_object_set_new(missed, misses[k].name,
+                          json_integer((json_int_t)r->counts.results[misses[k].asked]));
+  json_object_set_new(root, "missed", missed);
+  json_object_set_new(root, "asked", json_integer((json_int_t)r->counts.asked));
+  json_object_set_new(root, "answered",
+                      json_integer((json_int_t)r->counts.results[TF_ASKED_ANSWERED]));
+  json_object_set_new(root, "unmatched", json_integer((json_int_t)r->counts.unmatched));
+  json_object_set_new(root, "rows_again", json_integer((json_int_t)r->lane.counts.rows_again));
+  json_object_set_new(root, "kept_alive", json_integer((json_int_t)r->lane.counts.kept_alive));
+  json_object_set_new(root, "trip_ns", hist_json(&r->round_trips));
+  json_object_set_new(root, "stand_in_ns", hist_json(&r->stand_ins));
+  return root;
+}
+
+json_t *tf_remotes_status(tf_remotes_t *rs, uint32_t i, const tf_metrics_block_t *b) {
+  const tf_remotes_row_t *row = row_of(rs, i);
+  if (!row) return NULL;
+  uint64_t missed = 0;
+  json_t  *root   = json_object();
+  put_worker(rs, row, root);
+  if (!row->remote) return root;
+  for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
+    missed += tf_metrics_get(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_MISSED_ABSENT + k));
+  json_object_set_new(root, "missed", json_integer((json_int_t)missed));
+  json_object_set_new(root, "asked",
+                      json_integer((json_int_t)tf_metrics_get(b, TF_METRIC_MODEL_WORKER_ASKED)));
+  json_object_set_new(root, "answered",
+                      json_integer((json_int_t)tf_metrics_get(b, TF_METRIC_MODEL_WORKER_ANSWERED)));
+  return root;
+}

@@ -1,0 +1,378 @@
+"""Models that a worker process answers on the tick, with gpu-stub for the card: what it does wrong is met on that very tick by what
+the config declares, another worker serves soon after, nothing is lost from any count, and a replay of the capture decides the
+same without any worker (ADR 0035; FAULTS F69 to F73)."""
+import hashlib
+import json
+import os
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import ROOT, TICKFUSE, main, replay, run, wait_until
+from test_control import Engine
+from test_live import Exchange
+
+MODELS = ROOT / "models"
+LSTM, MLP = MODELS / "example-lstm.safetensors", MODELS / "example-mlp.safetensors"
+STUB = os.environ.get("GPU_STUB", str(pathlib.Path(TICKFUSE).parent / "gpu-stub"))
+THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
+ONE = "engine.lanes=[{stages: all}]"
+# A loaded machine takes a process off its core for longer than any card takes; what is to be late is told to be.
+PATIENT = "2s"
+
+
+def features_of(name):
+    lines = [line.split("#")[0].strip() for line in (MODELS / f"{name}.features").read_text().splitlines()]
+    return [line for line in lines if line]
+
+
+FEATURES = list(dict.fromkeys(features_of("example-lstm") + features_of("example-mlp")))
+
+
+def hash_of(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:8]
+
+
+def model(name, file, **keys):
+    return f"{{name: {name}, file: {file}{''.join(f', {k}: {v}' for k, v in keys.items())}}}"
+
+
+def worker(name="far", file=LSTM, **keys):
+    return model(name, file, **{"backend": "stub", "deadline": PATIENT, **keys})
+
+
+def sets(*models, strategies="far", faults=None, **gpu):
+    """Each model has a strategy of its name, that records each decision."""
+    rules = ", ".join(f"{{name: {s}, model: {s}, buy: 'score > 0.05', sell: 'score < -0.05', books: all}}"
+                      for s in strategies.split())
+    gpu = {"stub": STUB, "heart": "10s", **gpu}
+    if faults:
+        gpu["faults"] = f"'{faults}'"
+    return [f"features=[{', '.join(json.dumps(f) for f in FEATURES)}]", f"models=[{', '.join(models)}]",
+            f"strategies=[{rules}]", f"gpu={{{', '.join(f'{k}: {v}' for k, v in gpu.items())}}}"]
+
+
+def status_of(engine, name="far"):
+    return engine.ask("status")["models"][name]["worker"]
+
+
+def serves(engine, after=0, name="far"):
+    """After so many ends, one serves again."""
+    def look():
+        s = status_of(engine, name)
+        return s["state"] == "serving" and sum(s["ends"].values()) >= after and s
+    return wait_until(look, seconds=120, what=f"a worker that serves after {after} ends")
+
+
+def busy(engine, more=1500):
+    goal = engine.ask("status")["decisions"] + more
+    wait_until(lambda: engine.ask("status")["decisions"] > goal, seconds=120, what="decisions")
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tf-workers-")
+        self.addCleanup(folder.cleanup)
+        self.whole = folder.name
+
+    def live(self, config, *more, until=busy):
+        """Runs until(engine) is content; returns the summary and the decisions."""
+        self.folder = tempfile.mkdtemp(dir=self.whole)
+        with Exchange() as exchange, Engine(exchange, self.folder, *config, f"capture.path={self.folder}/capture",
+                                            *more) as engine:
+            until(engine)
+            engine.ask("drain")
+            got = engine.end()
+        self.assertEqual(got["ledger"]["residual"], 0, got["ledger"])
+        return got, engine.decisions()
+
+    def check_worker(self, got, name="far"):
+        w = got["models"][name]["worker"]
+        m = got["models"][name]
+        warming = w["asked"] - w["answered"] - sum(w["missed"].values())
+        self.assertGreaterEqual(warming, 0, w)
+        self.assertLessEqual(warming, m["skipped"]["warmup"], (w, m))
+        return w
+
+    def check_replay(self, config, live, decisions):
+        """On one thread and on three, with no worker at all."""
+        config = [re.sub(r"stub: [^,}]+", "stub: /nowhere/gpu-stub", text) if text.startswith("gpu=") else text
+                  for text in config]
+        for lanes in (ONE, THREE):
+            journal = pathlib.Path(self.folder) / "again.journal"
+            journal.unlink(missing_ok=True)
+            again, err = replay(f"{self.folder}/capture", config=str(ROOT / "configs" / "demo.yaml"),
+                                args=["--decisions", journal], sets=[*config, lanes])
+            out, _ = run("tail", journal, "--json")
+            replayed = [json.loads(line) for line in out.splitlines()]
+            view = lambda ds: [(d["ingest_seq"], d["decision_seq"], d["action"], d["score"], d["path"], d["hold_reason"]) for d in ds]
+            self.assertEqual(view(replayed), view(decisions), lanes)
+            for key in ("decisions_hash", "events_hash", "decisions"):
+                self.assertEqual(again[key], live[key], (lanes, key))
+            self.assertEqual(again["ledger"]["residual"], 0)
+            self.assertNotIn("of ticks that this config has not", err)
+
+    def check_near(self, decisions, enough=500):
+        """What the worker answered has the bits of the same model run on the lane, on the same tick."""
+        near = {(d["ingest_seq"], d["instrument"]): d["score"] for d in decisions if d["path"] == "cpu"}
+        far = [d for d in decisions if d["path"] == "gpu"]
+        self.assertGreater(len(far), enough)
+        self.assertEqual([d for d in far if near[d["ingest_seq"], d["instrument"]] != d["score"]], [])
+
+
+class Answers(Case):
+    def check(self, file, *more, **keys):
+        config = sets(model("near", file), worker(file=file, **keys), strategies="near far")
+
+        def until(engine):
+            serves(engine)
+            busy(engine)
+
+        live, decisions = self.live(config, *more, until=until)
+        w = self.check_worker(live)
+        self.assertGreater(w["answered"], 500)
+        self.assertGreater(w["compared"], 0)
+        self.assertEqual((w["wrong"], w["ends"]), (0, {}))
+        self.check_near(decisions)
+        self.assertEqual({d["model_hash"] for d in decisions if d["path"] == "gpu"}, {hash_of(file)})
+        self.check_replay(config, live, decisions)
+        return live, decisions
+
+    def test_a_model_of_windows_answers_on_the_tick_and_a_replay_needs_no_worker(self):
+        self.check(LSTM)
+
+    def test_a_model_of_rows_with_the_lane_on_a_thread_of_its_own(self):
+        self.check(MLP, THREE)
+
+
+class Batches(Case):
+    """Ticks that are answered together are asked of a worker in one request."""
+
+    def check(self, file, *more, faults=None, **keys):
+        config = sets(model("near", file), worker(file=file, **keys), strategies="near far", faults=faults,
+                      restart_max=15)
+        batch = ["engine.batch_max=16", "engine.max_queue_delay=2ms"]
+
+        def until(engine):
+            serves(engine)
+            busy(engine, 2500)
+
+        live, decisions = self.live(config, *batch, *more, until=until)
+        self.check_worker(live)
+        self.assertGreater(sum(cnt for size, cnt in live["batches"]["sizes"].items() if size != "1"), 0, live["batches"])
+        self.check_near(decisions)
+        self.check_replay(config, live, decisions)
+
+    def test_rows_and_windows_together_are_the_bits_of_one_by_one(self):
+        self.check(LSTM)
+        self.check(MLP, THREE)
+
+    def test_a_worker_that_dies_within_a_batch(self):
+        self.check(LSTM, faults="die=1/900x1", deadline="300ms")
+
+
+class Auto(Case):
+    """backend auto: whoever was measured to be sooner answers, and what decided is told."""
+
+    def check(self, deadline=PATIENT, worker_program=STUB, **keys):
+        config = sets(model("near", LSTM, backend="cpu"), worker(backend="auto", deadline=deadline, **keys),
+                      strategies="near far", worker=worker_program, start="60s")
+        shown = {}
+
+        def until(engine):
+            busy(engine)
+            shown.update(engine.ask("status").get("models", {}))
+
+        live, decisions = self.live(config, until=until)
+        self.check_replay(config, live, decisions)
+        paths = {d["path"] for d in decisions}
+        return live["models"]["far"].get("worker"), shown.get("far", {}).get("worker"), paths, decisions
+
+    def test_the_sooner_one_answers(self):
+        w, shown, paths, decisions = self.check()
+        placed = w["placed"]
+        self.assertEqual(shown["placed"], placed)
+        self.assertGreater(placed["cpu_ns"], 0)
+        self.assertGreater(placed["worker_ns"], 0, placed)
+        is_sooner = placed["worker_ns"] + placed["worker_ns"] // 4 < placed["cpu_ns"]
+        self.assertEqual(placed["on"], "worker" if is_sooner else "cpu", placed)
+        self.assertEqual("gpu" in paths, is_sooner)
+
+    def test_where_the_cpu_is_slow(self):
+        """Scalar code here, the best that there is in the worker; whoever is chosen, the answers are the same bits."""
+        w, _, paths, decisions = self.check(isa="scalar")
+        if w["placed"]["on"] == "worker":
+            self.assertGreater(w["answered"], 0, w)
+            self.check_near(decisions, enough=10)
+
+    def test_a_worker_that_cannot_keep_the_deadline_is_not_chosen(self):
+        w, _, paths, _ = self.check(deadline="1us")
+        self.assertEqual((w["placed"]["on"], paths), ("cpu", {"cpu"}), w)
+
+    def test_without_a_program_it_is_the_cpu(self):
+        w, _, paths, _ = self.check(worker_program="/nowhere/tickfuse-gpu")
+        self.assertEqual((w, paths), (None, {"cpu"}))
+
+    def test_with_one_that_never_serves_it_is_the_cpu_and_says_why(self):
+        w, _, paths, _ = self.check(worker_program="/bin/false")
+        self.assertEqual((w["placed"]["on"], paths), ("cpu", {"cpu"}))
+        self.assertIn("no worker serves: exit status 1", w["placed"]["why"])
+
+
+class Misbehaviour(Case):
+    """Each fault is met on its tick by the CPU's answer, has its cause, and another worker serves where one was over."""
+
+    def check(self, faults, *more, ends=None, missed=None, ends_min=1, file=LSTM, gpu=None, **keys):
+        config = sets(model("near", file), worker(file=file, **keys), strategies="near far", faults=faults,
+                      **{"restart_max": 15, **(gpu or {})})
+
+        def until(engine):
+            serves(engine)
+            if ends:
+                serves(engine, after=ends_min)
+            else:
+                wait_until(lambda: status_of(engine)["missed"] >= 3, seconds=120, what="misses")
+            busy(engine, 800)
+
+        live, decisions = self.live(config, *more, until=until)
+        w = self.check_worker(live)
+        if missed:
+            self.assertGreater(w["missed"].get(missed, 0), 0, w)
+        if ends:
+            self.assertGreaterEqual(w["ends"].get(ends, 0), 1, w)
+            self.assertGreater(w["back_ns"], 0)
+            self.assertIn(w["starts"] - sum(w["ends"].values()), (0, 1))
+        self.check_near(decisions, enough=10)
+        self.check_stand_in(decisions)
+        self.check_replay(config, live, decisions)
+        return w, decisions
+
+    def check_stand_in(self, decisions):
+        """Of each tick there are both decisions, and what stood in is the same model's answer here, bit for bit."""
+        ticks = {}
+        for d in decisions:
+            ticks.setdefault((d["ingest_seq"], d["instrument"]), []).append(d)
+        self.assertEqual({len(ds) for ds in ticks.values()}, {2})
+        stood_in = [ds for ds in ticks.values() if any(d["path"] == "fallback" for d in ds)]
+        self.assertGreater(len(stood_in), 0)
+        self.assertEqual([ds for ds in stood_in if ds[0]["score"] != ds[1]["score"]], [])
+
+    def test_late_answers(self):
+        self.check("late=1/200x3,late_by=900ms", deadline="300ms", missed="late")
+
+    def test_answers_that_never_come(self):
+        self.check("silent=1/200x3", deadline="300ms", missed="late")
+
+    def test_a_worker_that_hangs_is_replaced(self):
+        w, _ = self.check("hang=1/400x1", deadline="100ms", miss_limit=3, missed="late", ends="suspect")
+        self.assertGreater(w["rows_again"], 0)
+
+    def test_a_worker_whose_heart_stops_is_replaced(self):
+        self.check("freeze=1/400x1", deadline="100ms", miss_limit=1000000, gpu={"heart": "1s"}, missed="late", ends="heart")
+
+    def test_a_worker_that_dies_is_replaced(self):
+        self.check("die=1/400x1", deadline="300ms", missed="late", ends="signal")
+
+    def test_the_same_with_the_lane_on_a_thread_of_its_own(self):
+        self.check("die=1/400x1", THREE, deadline="300ms", missed="late", ends="signal", file=MLP)
+
+    def check_compared(self, faults):
+        """Answers that are off: found among those that are compared, and the decisions that may be of them told."""
+        config = sets(worker(), faults=faults, compare_every=16, restart_max=15)
+
+        def until(engine):
+            serves(engine)
+            wait_until(lambda: status_of(engine)["wrong"] >= 1, seconds=120, what="a wrong answer that is found")
+            serves(engine, after=1)
+
+        live, decisions = self.live(config, until=until)
+        w = self.check_worker(live)
+        self.assertGreaterEqual(w["ends"].get("suspect", 0), 1, w)
+        first, last = w["wrong_decisions"]
+        self.assertLess(first, last)
+        self.assertTrue({d["path"] for d in decisions if first <= d["decision_seq"] <= last} & {"gpu"})
+        self.check_replay(config, live, decisions)
+
+    def test_answers_that_are_off_by_a_tenth_are_found(self):
+        self.check_compared("wrong=1/1")
+
+    def test_answers_with_a_flipped_bit_are_found(self):
+        self.check_compared("bit=1/2")
+
+    def test_answers_that_are_no_numbers_reach_no_decision(self):
+        w, decisions = self.check("nan=1/400x1", missed="wrong", ends="suspect")
+        self.assertEqual([d for d in decisions if d["score"] is None and d["path"] in ("gpu", "fallback")], [])
+
+
+class StandIn(Case):
+    """What no_answer declares answers where there is no worker at all."""
+
+    def check(self, *more, keys, models=(), strategies="far", gpu=None, faults="exit=3", state="given_up", until=None):
+        config = sets(*models, worker(**keys), strategies=strategies, faults=faults, **{"restart_max": 1, **(gpu or {})})
+
+        def wait(engine):
+            wait_until(lambda: status_of(engine)["state"] == state, seconds=120, what=state)
+            busy(engine, 600)
+
+        live, decisions = self.live(config, *more, until=until or wait)
+        w = self.check_worker(live)
+        self.check_replay(config, live, decisions)
+        return live, w, decisions
+
+    def test_a_worker_that_ends_at_its_start_is_given_up_and_the_cpu_answers(self):
+        _, w, decisions = self.check(keys={})
+        self.assertEqual((w["answered"], w["ends"]), (0, {"exit": 2}))
+        self.assertEqual(w["trouble"], "exit status 3")
+        self.assertEqual({d["path"] for d in decisions}, {"fallback"})
+
+    def test_one_that_misses_its_known_answers_never_serves(self):
+        _, w, _ = self.check(keys={}, faults="known=1/1")
+        self.assertEqual((w["answered"], w["ends"]), (0, {"failed": 2}))
+        self.assertIn("known answer", w["trouble"])
+
+    def test_one_that_does_not_start_in_time_is_ended(self):
+        _, w, _ = self.check(keys={}, faults="slow_start=60m", gpu={"start": "200ms"})
+        self.assertEqual((w["answered"], w["ends"]), (0, {"start": 2}))
+
+    def test_hold_says_why(self):
+        live, _, decisions = self.check(keys={"no_answer": "hold"})
+        self.assertEqual({(d["action"], d["hold_reason"]) for d in decisions}, {("HOLD", "model")})
+        self.assertEqual(live["models"]["far"]["skipped"]["absent"], len(decisions))
+
+    def test_another_model_stands_in(self):
+        _, _, decisions = self.check(keys={"file": MLP, "fallback": "near"}, models=[model("near", LSTM)])
+        self.assertEqual({(d["path"], d["model_hash"]) for d in decisions}, {("fallback", hash_of(LSTM))})
+
+    def test_the_last_answer_stands_in(self):
+        def until(engine):
+            serves(engine)
+            wait_until(lambda: status_of(engine)["state"] == "given_up", seconds=120, what="its end")
+            busy(engine, 600)
+
+        _, w, decisions = self.check(keys={"no_answer": "last"}, faults="die=1/300x1", gpu={"restart_max": 1}, until=until)
+        last = {}
+        for d in decisions:
+            if d["path"] == "gpu":
+                last[d["instrument"]] = d["score"]
+            elif d["hold_reason"] != "model":
+                self.assertEqual((d["path"], d["score"]), ("fallback", last[d["instrument"]]))
+        self.assertIn("fallback", {d["path"] for d in decisions})
+
+    def test_a_program_that_is_not_there_is_said_before_the_start(self):
+        with Exchange() as exchange:
+            folder = tempfile.mkdtemp(dir=self.whole)
+            for backend, where, remedy in (("stub", "gpu.stub", "gpu-stub"), ("gpu", "gpu.worker", "./dev gpu")):
+                config = sets(worker(backend=backend), stub="/nowhere/gpu-stub", worker="/nowhere/tickfuse-gpu")
+                words = ["run", ROOT / "configs" / "demo.yaml", "--for", "1s"]
+                for item in (*exchange.sets, *config, "http.listen=off", f"sinks.0.path=test-{os.getpid()}-none"):
+                    words += ["--set", item]
+                _, err = run(*words, expect=1)
+                for word in ("E_RUNTIME_MISSING", "models[0].backend", "is no program", where, remedy):
+                    self.assertIn(word, err)
+
+
+if __name__ == "__main__":
+    main()

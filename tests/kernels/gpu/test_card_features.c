@@ -1,0 +1,392 @@
+/* A feature plan on a card against the same plan on a lane, event by event: quotes and trades of a made-up market of several
+ * instruments, and of recordings where they are there. The kernel runs on fibers (tests/cuda_on_cpu), behind a mailbox. */
+#include "cmocka_tf.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "boot/feature_view.h"
+#include "card_run.h"
+#include "core/error.h"
+#include "cross/registry.h"
+#include "features_kernel.h"
+#include "feed/feeds.h"
+#include "file/recording.h"
+#include "gpu/card_features.h"
+#include "indicator/registry.h"
+#include "stage/pipeline.h"
+
+#define INSTRUMENT_CNT 6u
+#define FEATURES_MAX   64u
+#define BOOKS_OK       (1u << TF_BOOK_OK | 1u << TF_BOOK_NONE)
+
+static const tf_card_limits_t LIMITS = {.sm_cnt           = 1,
+                                        .cluster_max      = 1,
+                                        .thread_max       = 1024,
+                                        .shared_bytes_max = 1 << 17,
+                                        .memory_bytes     = 1 << 24};
+
+/* Those whose sums the card makes in an order of its own: as floats they may differ by their last place. */
+static const char *const TEXTS[] = {
+    "mid",
+    "spread_bps",
+    "microprice",
+    "last",
+    "bid_qty - ask_qty",
+    "abs(mid - last) / max(1, spread)",
+    "min(bid, last) * -2",
+    "ema(mid, 20)",
+    "ema(ema(microprice, 5), 3)",
+    "rsi(mid, 14)",
+    "ret(mid, 10)",
+    "cs_rank(ret(mid, 10))",
+    "cs_count(ema(mid, 20))",
+    "cs_zscore(ret(mid, 10))",
+    "cs_mean(spread_bps)",
+    "cs_std(spread_bps)",
+    "cs_demean(spread_bps)",
+    "ema(cs_rank(mid), 4)",
+    "cs_rank(cs_demean(spread_bps))",
+};
+
+static bool is_rounded(const char *name) {
+  static const char *const WORDS[] = {"cs_zscore", "cs_mean", "cs_std", "cs_demean(s"};
+  for (size_t i = 0; i < TF_ARRAY_CNT(WORDS); i++)
+    if (!strncmp(name, WORDS[i], strlen(WORDS[i]))) return true;
+  return false;
+}
+
+/* ---- the lane, and the card beside it ---- */
+
+static struct {
+  tf_feature_env_t      env;
+  tf_feature_compile_t *compile;
+  tf_feature_plan_t     plan;
+  tf_plan_view_t        view;
+  tf_card_program_t    *program;
+  card_run_t            card;
+  uint32_t              numbers[INSTRUMENT_CNT];
+
+  tf_lane_t            lane;
+  tf_lane_instrument_t instruments[INSTRUMENT_CNT];
+  tf_instrument_t      names[INSTRUMENT_CNT];
+  tf_hist_t            hists[TF_HOP_CNT];
+  tf_arena_t           arena;
+  double               row[FEATURES_MAX];
+  uint64_t             seq, ticks, values;
+} rig;
+
+static void on_row(void *self, const tf_lane_instrument_t *in) {
+  (void)self;
+  memcpy(rig.row, in->row, rig.plan.feature_cnt * sizeof(double));
+}
+
+static void compile_texts(const char *const *texts, size_t cnt) {
+  static const char *const BARS[] = {"s1"};
+  memset(&rig, 0, sizeof rig);
+  rig.env = (tf_feature_env_t){
+      .indicators    = tf_indicators,
+      .indicator_cnt = tf_indicator_cnt,
+      .bar_names     = BARS,
+      .bar_cnt       = 1,
+      .plain_bar     = TF_FEATURE_COMPILE_NONE,
+      .crosses       = &tf_cross_table,
+      .universe      = {.books_ok = BOOKS_OK, .max_age_ns = TF_FEATURE_AGE_NS_MAX}
+  };
+  assert_int_equal(tf_feature_compile_begin(&rig.compile, &rig.env), TF_OK);
+  for (size_t i = 0; i < cnt; i++)
+    if (tf_feature_compile_add(rig.compile, NULL, texts[i], NULL) != TF_OK)
+      fail_msg("%s", tf_error_text());
+  assert_int_equal(tf_feature_compile_finish(rig.compile, &rig.plan), TF_OK);
+  assert_int_equal(tf_feature_view_init(&rig.view, &rig.plan, &rig.env), TF_OK);
+}
+
+static void free_texts(void) {
+  tf_feature_view_fini(&rig.view);
+  tf_feature_plan_fini(&rig.plan);
+  tf_feature_compile_end(rig.compile);
+}
+
+static void init_instrument(uint32_t i) {
+  tf_lane_instrument_t *in = &rig.instruments[i];
+  snprintf(rig.names[i].name, sizeof rig.names[i].name, "I%u.V", i);
+  assert_int_equal(tf_buffer_init_instrument(in, &rig.arena, 16, 16), TF_OK);
+  in->id       = i;
+  in->features = tf_arena_take(&rig.arena, rig.plan.mem_bytes, 64);
+  in->row      = tf_arena_take(&rig.arena, sizeof(double) * (rig.plan.feature_cnt + 1), 64);
+  assert_int_equal(tf_feature_plan_init_state(&rig.plan, in->features), TF_OK);
+}
+
+static void open_both(const char *const *texts, size_t cnt, uint64_t seed) {
+  compile_texts(texts, cnt);
+  assert_int_equal(tf_arena_init(&rig.arena, "test", (size_t)32 << 20), TF_OK);
+  rig.lane.compute.plan   = &rig.plan;
+  rig.lane.instruments    = rig.instruments;
+  rig.lane.instrument_cap = INSTRUMENT_CNT;
+  rig.lane.names          = rig.names;
+  rig.lane.hists          = rig.hists;
+  rig.lane.sample_every = rig.lane.sample_left = UINT32_MAX;
+  rig.lane.watch                               = (tf_row_watch_t){&rig, on_row, NULL};
+  for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) init_instrument(i);
+  assert_int_equal(tf_universe_init(&rig.lane.universe, &rig.plan, INSTRUMENT_CNT, &rig.arena),
+                   TF_OK);
+  if (tf_card_features_make(&rig.view, INSTRUMENT_CNT, &LIMITS, &rig.program) != TF_OK)
+    fail_msg("%s", tf_error_text());
+  const card_run_spec_t spec = {.slots          = {rig.program},
+                                .kernel         = features_kernel,
+                                .instrument_cnt = INSTRUMENT_CNT,
+                                .batch_max      = 4,
+                                .slot_cnt       = 8,
+                                .seed           = seed};
+  card_run_init(&rig.card, &spec);
+  card_run_start(&rig.card);
+}
+
+static void close_both(void) {
+  card_run_stop(&rig.card);
+  card_run_fini(&rig.card);
+  free(rig.program);
+  tf_arena_fini(&rig.arena);
+  free_texts();
+}
+
+static void compare(uint32_t instrument, const float *out) {
+  for (uint32_t i = 0; i < rig.plan.feature_cnt; i++) {
+    const char *name = tf_feature_plan_name(&rig.plan, i);
+    float       ours = (float)rig.row[i];
+    bool        same =
+        is_rounded(name) ? fabsf(out[i] - ours) <= fabsf(ours) * 0x1p-23f + 1e-12f : out[i] == ours;
+    if (!same && !(isnan(ours) && isnan(out[i])))
+      fail_msg("tick %llu of I%u: %s is %.9g on the card, %.9g on the lane",
+               (unsigned long long)rig.ticks, instrument, name, (double)out[i], (double)ours);
+    rig.values += !isnan(ours);
+  }
+}
+
+/* One event to both; a tick's rows are compared. */
+static void send(tf_event_t *e) {
+  const uint32_t   id   = e->instrument_id;
+  const bool       last = e->flags & TF_FLAG_LAST;
+  tf_mailbox_row_t head = {.instrument_idx = id,
+                           .flags          = (rig.numbers[id] ? 0 : TF_MAILBOX_RESET) |
+                                    (last ? 0 : TF_MAILBOX_QUIET),
+                           .number = ++rig.numbers[id]};
+  float            out[FEATURES_MAX];
+  e->ingest_seq = ++rig.seq;
+  tf_lane_on_events(&rig.lane, e, 1, 0, 0);
+  tf_mailbox_post_event(&rig.card.lane, 0, 1, &head, e);
+  uint64_t seq = rig.card.lane.next_seq++;
+  if (!last) return;
+  assert_int_equal(card_run_await(&rig.card, seq, 0, out), TF_MAILBOX_OK);
+  rig.ticks++;
+  compare(id, out);
+}
+
+static uint64_t random_next(uint64_t *seed) {
+  *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+  return *seed >> 33;
+}
+
+/* Quotes that walk, trades, messages of several events; now and then a book that breaks and heals. */
+static void send_made_up(uint64_t *seed, int64_t mids[INSTRUMENT_CNT]) {
+  uint32_t   id   = (uint32_t)(random_next(seed) % INSTRUMENT_CNT);
+  uint64_t   what = random_next(seed) % 32;
+  tf_event_t e    = {.instrument_id = id, .price_exp = -2, .qty_exp = -3, .flags = TF_FLAG_LAST};
+  mids[id] += (int64_t)(random_next(seed) % 7) - 3;
+  if (what == 0) {
+    e.kind                = TF_EVENT_STATUS;
+    e.u.status.book_state = random_next(seed) % 2 ? TF_BOOK_NONE : TF_BOOK_GAP;
+  } else if (what < 12) {
+    e.kind          = TF_EVENT_TRADE;
+    e.u.trade.price = mids[id];
+    e.u.trade.qty   = 1 + (int64_t)(random_next(seed) % 1000);
+    if (what < 6) e.flags = 0; /* its message goes on */
+  } else {
+    int64_t half        = 1 + (int64_t)(random_next(seed) % 5);
+    e.kind              = TF_EVENT_QUOTE;
+    e.u.quote.bid_price = mids[id] - half;
+    e.u.quote.ask_price = mids[id] + half;
+    e.u.quote.bid_qty   = (int64_t)(random_next(seed) % 900);
+    e.u.quote.ask_qty   = (int64_t)(random_next(seed) % 900);
+  }
+  e.ts_recv_ns = UINT64_C(1700000000000000000) + rig.seq * 1000000;
+  send(&e);
+}
+
+static void a_made_up_market_reads_the_same_on_both(void **state) {
+  (void)state;
+  for (uint64_t seed = 1; seed <= 3; seed++) {
+    uint64_t random = seed;
+    int64_t  mids[INSTRUMENT_CNT];
+    open_both(TEXTS, TF_ARRAY_CNT(TEXTS), seed);
+    for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) mids[i] = 10000 << i;
+    for (uint32_t i = 0; i < 600; i++) send_made_up(&random, mids);
+    assert_true(rig.ticks > 400 && rig.values > 5000);
+    close_both();
+  }
+}
+
+/* ---- recordings ---- */
+
+#define EVENT_CAP 65536u
+#define TICKS_MAX 1500u /* a tick takes the fibers a millisecond */
+
+static struct {
+  tf_instruments_t instruments;
+  tf_feed_counts_t counts;
+  tf_feed_out_t    out;
+  const tf_feed_t *feed;
+  void            *state;
+} market;
+
+static void open_market(const char *venue) {
+  memset(&market, 0, sizeof market);
+  market.feed             = tf_feeds_find(venue);
+  market.instruments.cap  = 256;
+  market.instruments.rows = calloc(256, sizeof(tf_instrument_t));
+  market.out              = (tf_feed_out_t){.event_cap = EVENT_CAP,
+                                            .counts    = &market.counts,
+                                            .events    = malloc(EVENT_CAP * sizeof(tf_event_t))};
+  tf_feed_config_t config = {.instruments = &market.instruments,
+                             .channels    = (1u << TF_CHANNEL_CNT) - 1,
+                             .pending_cap = 64};
+  market.state =
+      aligned_alloc(64, tf_align_up(market.feed->state_bytes(market.feed, &config), 128));
+  assert_int_equal(market.feed->init(market.feed, market.state, &config), TF_OK);
+}
+
+static void close_market(void) {
+  free(market.state);
+  free(market.out.events);
+  free(market.instruments.rows);
+}
+
+/* Its quotes and trades, to both; each ends a message of its own. */
+static void send_message(const tf_record_t *record) {
+  tf_frame_t frame = {.bytes     = record->bytes,
+                      .bytes_cnt = record->bytes_cnt,
+                      .kind      = record->kind,
+                      .recv_ns   = record->recv_ns,
+                      .target    = record->target};
+  market.feed->on_frame(market.state, &frame, &market.out);
+  for (uint32_t i = 0; i < market.out.event_cnt; i++) {
+    tf_event_t *e  = &market.out.events[i];
+    bool        is = e->kind == TF_EVENT_QUOTE || e->kind == TF_EVENT_TRADE;
+    if (!is || e->instrument_id >= INSTRUMENT_CNT) continue;
+    e->flags |= TF_FLAG_LAST;
+    send(e);
+  }
+  market.out.event_cnt = market.out.resync_cnt = 0;
+}
+
+static bool send_recording(const char *venue, const char *path) {
+  tf_recording_t recording = {0};
+  tf_record_t    record;
+  if (tf_recording_init(&recording, path) != TF_OK) return false;
+  open_market(venue);
+  open_both(TEXTS, TF_ARRAY_CNT(TEXTS), 1);
+  while (rig.ticks < TICKS_MAX) {
+    tf_recording_result_t result = tf_recording_next(&recording, &record);
+    if (result == TF_RECORDING_AGAIN) continue;
+    if (result != TF_RECORDING_RECORD) break;
+    send_message(&record);
+  }
+  printf("%s: %llu ticks, %llu values\n", path, (unsigned long long)rig.ticks,
+         (unsigned long long)rig.values);
+  assert_true(rig.ticks > 50 && rig.values > rig.ticks * 4);
+  close_both();
+  close_market();
+  tf_recording_fini(&recording);
+  return true;
+}
+
+static void recordings_read_the_same_on_both(void **state) {
+  (void)state;
+  static const char *const ROWS[][2] = {
+      {"binance-usdm", "../shared/data/binance-usdm/binance_futures.jsonl.zst"},
+      {"binance-usdm", "../shared/data/binance-usdm/btcusdt_20240808.gz"      },
+      {"binance-spot", "../shared/data/binance-spot/binance.jsonl.zst"        },
+  };
+  bool sent = false;
+  for (size_t i = 0; i < TF_ARRAY_CNT(ROWS); i++) sent |= send_recording(ROWS[i][0], ROWS[i][1]);
+  if (!sent) skip(); /* no recording here: the made-up market covers the path */
+}
+
+/* The loop's own rule: events after one that was never seen are not computed on. */
+static void an_event_that_is_missing_is_said(void **state) {
+  (void)state;
+  static const char *const texts[] = {"mid"};
+  open_both(texts, 1, 1);
+  tf_event_t e        = {.kind = TF_EVENT_QUOTE, .flags = TF_FLAG_LAST};
+  e.u.quote.bid_price = 1;
+  e.u.quote.ask_price = 3;
+  send(&e);
+  float            out[FEATURES_MAX];
+  tf_mailbox_row_t head = {.instrument_idx = 0, .number = 3};
+  tf_mailbox_post_event(&rig.card.lane, 0, 1, &head, &e);
+  assert_int_equal(card_run_await(&rig.card, rig.card.lane.next_seq++, 0, out), TF_MAILBOX_BEHIND);
+  head = (tf_mailbox_row_t){.instrument_idx = 0, .flags = TF_MAILBOX_RESET, .number = 1};
+  tf_mailbox_post_event(&rig.card.lane, 0, 1, &head, &e);
+  assert_int_equal(card_run_await(&rig.card, rig.card.lane.next_seq++, 0, out), TF_MAILBOX_OK);
+  assert_true(out[0] == 2);
+  close_both();
+}
+
+static void what_the_card_does_not_compute_is_refused_by_its_name(void **state) {
+  (void)state;
+  static const char *const ROWS[][2] = {
+      {"vpin(0.5, 20)",    "vpin, which follows each event"            },
+      {"zscore(mid, 20)",  "zscore, which the card does not compute"   },
+      {"cs_quantile(mid)", "cs_quantile, which the card"               },
+      {"imbalance(5)",     "imbalance, which the card"                 },
+      {"s1.close - mid",   "bars, which the card"                      },
+      {"mid - mid@I1.V",   "another instrument's value, which the card"},
+      {"macd(mid)",        "macd, which the card"                      },
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(ROWS); i++) {
+    tf_card_program_t *program;
+    compile_texts(&ROWS[i][0], 1);
+    assert_int_equal(tf_card_features_make(&rig.view, 1, &LIMITS, &program), E_MODEL_UNSUPPORTED);
+    if (!strstr(tf_error_text(), ROWS[i][1])) fail_msg("%s: %s", ROWS[i][0], tf_error_text());
+    assert_null(program);
+    free_texts();
+  }
+}
+
+static void sizes_are_bounded(void **state) {
+  (void)state;
+  static const char *const texts[] = {"cs_rank(ret(mid, 100))"};
+  tf_card_program_t       *program;
+  compile_texts(texts, 1);
+  const uint32_t   most   = TF_CARD_FEATURES_INSTRUMENTS_MAX;
+  tf_card_limits_t limits = LIMITS;
+  limits.memory_bytes     = UINT64_C(1) << 40;
+  assert_int_equal(tf_card_features_make(&rig.view, 0, &limits, &program), E_MODEL_SHAPE);
+  assert_int_equal(tf_card_features_make(&rig.view, most + 1, &limits, &program), E_MODEL_SHAPE);
+  assert_int_equal(tf_card_features_make(&rig.view, most, &limits, &program), TF_OK);
+  uint64_t one          = program->state_bytes + sizeof(double); /* with its place in the section */
+  uint32_t shared_bytes = program->shared_bytes;
+  free(program);
+  limits.memory_bytes = one * 10;
+  assert_int_equal(tf_card_features_make(&rig.view, 11, &limits, &program), E_GPU_MEMORY);
+  assert_int_equal(tf_card_features_make(&rig.view, 10, &limits, &program), TF_OK);
+  free(program);
+  limits.shared_bytes_max = shared_bytes + 16384 - 1;
+  assert_int_equal(tf_card_features_make(&rig.view, 10, &limits, &program), E_MODEL_SHAPE);
+  limits.shared_bytes_max++;
+  assert_int_equal(tf_card_features_make(&rig.view, 10, &limits, &program), TF_OK);
+  free(program);
+  free_texts();
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_made_up_market_reads_the_same_on_both),
+      cmocka_unit_test(recordings_read_the_same_on_both),
+      cmocka_unit_test(an_event_that_is_missing_is_said),
+      cmocka_unit_test(what_the_card_does_not_compute_is_refused_by_its_name),
+      cmocka_unit_test(sizes_are_bounded),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
