@@ -262,16 +262,17 @@ static tf_err_t add_keep(emit_t *e) {
 
 /* ---- products ---- */
 
-/* Threads that share a sum: as many as have a vector each, while that leaves no thread idle. */
-static uint32_t lanes_of(const tf_card_net_draft_t *d, uint32_t k, uint32_t each,
+/* Threads that share a sum of cnt: as many as have each of them to add, while that leaves no thread idle; and few in any case, where
+ * neighbours read what lies side by side. */
+static uint32_t lanes_of(const tf_card_net_draft_t *d, uint32_t cnt, uint32_t each, uint32_t few,
                          uint64_t item_cnt) {
-  const uint32_t few   = 8; /* whose vectors are a line of L2 */
-  uint32_t       lanes = 1;
-  while (lanes < TF_CARD_NET_LANES_MAX && 2 * lanes * each <= k &&
+  uint32_t lanes = 1;
+  while (lanes < TF_CARD_NET_LANES_MAX && (uint64_t)2 * lanes * each <= cnt &&
          (lanes < few || 2 * lanes * item_cnt <= d->thread_cnt))
     lanes *= 2;
   return lanes;
 }
+#define LINE_LANES 8u /* whose vectors are a line of L2 */
 
 static bool is_packed(const tf_tensor_use_t *use) { return use->constant_mask & 2u; }
 
@@ -292,12 +293,13 @@ static tf_err_t add_product(emit_t *e, tf_card_net_product_t *p, const tf_mat_so
   op.item_cnt             = p->batch_cnt * p->m * p->n;
   op.out                  = out;
   if (packed) {
-    op.lanes = lanes_of(e->d, p->k, tf_card_net_vector_cnt(source->precision), op.item_cnt);
+    op.lanes =
+        lanes_of(e->d, p->k, tf_card_net_vector_cnt(source->precision), LINE_LANES, op.item_cnt);
     err = tf_card_net_draft_pack(e->d, source, p->weight_batch ? p->batch_cnt : 1, p->weight_batch,
                                  op.lanes, p);
   } else {
     p->scale = tf_card_net_place(TF_CARD_NOWHERE, 0);
-    op.lanes = p->weight_k == 1 ? lanes_of(e->d, p->k, 4, op.item_cnt) : 1;
+    op.lanes = lanes_of(e->d, p->k, 4, p->weight_k == 1 ? LINE_LANES : 1, op.item_cnt);
   }
   op.product = *p;
   return err ? err : add_op(e, &op);
@@ -556,7 +558,7 @@ static const tf_card_net_fold_kind_t *fold_of(const tf_tensor_use_t *use) {
 static tf_err_t add_fold(emit_t *e, tf_card_net_fold_kind_t fold, uint32_t each_cnt) {
   tf_card_net_op_t op = op_of(e, TF_CARD_OP_FOLD, e->use->out.cnt);
   op.fold             = (tf_card_net_fold_t){.fold = fold, .each_cnt = each_cnt};
-  op.lanes            = lanes_of(e->d, each_cnt, 1, op.item_cnt);
+  op.lanes            = lanes_of(e->d, each_cnt, 1, LINE_LANES, op.item_cnt);
   tf_err_t err        = tf_card_net_draft_view(e->d, e->use->out.cnt * each_cnt, &op.fold.from);
   return err ? err : add_op(e, &op);
 }
@@ -633,7 +635,7 @@ static tf_err_t add_row(emit_t *e, tf_card_net_row_kind_t kind) {
                       .shift   = {TF_CARD_NOWHERE, 0},
                       .epsilon = (float)e->use->reals[0]
   };
-  op.lanes     = lanes_of(e->d, width, 1, op.item_cnt);
+  op.lanes     = lanes_of(e->d, width, 1, LINE_LANES, op.item_cnt);
   tf_err_t err = input_at(e, 0, &op.row.from);
   if (!err && e->use->in_cnt > 1) err = input_at(e, 1, &op.row.scale);
   if (!err && e->use->in_cnt > 2) err = input_at(e, 2, &op.row.shift);
