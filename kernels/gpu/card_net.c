@@ -7,9 +7,7 @@
 #include "gpu/card_net_keep.h"
 #include "gpu/card_net_ops.h"
 #include "gpu/card_net_order.h"
-
-/* Of a recompute's operations, as net_stream.h has it. */
-#define TIMED_PERCENT_MAX 90u
+#include "model/net_stream.h"
 
 typedef struct maker {
   const tf_net_t     *net;
@@ -66,7 +64,7 @@ static tf_err_t add_part(maker_t *m, tf_card_net_part_t part, const tf_net_t *ne
 /* Cuts the net where the timed half is enough less than the whole. */
 static tf_err_t cut(maker_t *m) {
   tf_err_t err = tf_net_cut_init(&m->cut, m->net);
-  m->slides    = !err && m->cut.timed->flops * 100 <= m->net->flops * TIMED_PERCENT_MAX;
+  m->slides = !err && m->cut.timed->flops * 100 <= m->net->flops * TF_NET_STREAM_TIMED_PERCENT_MAX;
   return err == E_CORE_NO_MEMORY ? err : TF_OK;
 }
 
