@@ -817,10 +817,19 @@ static tf_err_t add_call(emit_t *e) {
   return add_move(e);
 }
 
+/* Whether the last of the ops from first on makes all of call's output by itself. */
+static bool is_one_op(const tf_card_net_draft_t *d, uint32_t first, const tf_net_call_t *call) {
+  const tf_card_net_op_t *last = &d->ops[d->op_cnt - 1];
+  uint32_t                cnt  = 0;
+  for (uint32_t i = first; i < d->op_cnt; i++)
+    cnt += d->ops[i].out.base == out_at(call).base && d->ops[i].out.at >= call->out_at &&
+           d->ops[i].out.at - call->out_at < call->use.out.cnt;
+  return cnt == 1 && is_same_place(last->out, out_at(call)) && last->kind != TF_CARD_OP_RECURRENCE;
+}
+
 tf_err_t tf_card_net_ops_add(tf_card_net_draft_t *d) {
-  const tf_net_call_t *before =
-      NULL; /* what a call may go behind: the last one, if it was one op */
-  d->part_first = d->op_cnt;
+  const tf_net_call_t *before = NULL; /* what a call may go behind: where one op made it */
+  d->part_first               = d->op_cnt;
   for (uint32_t i = 0; i < d->plan->call_cnt; i++) {
     const tf_net_call_t *call = &d->plan->calls[i];
     emit_t e = {.d = d, .call = call, .use = &call->use, .node = &d->net->nodes[call->node]};
@@ -829,9 +838,8 @@ tf_err_t tf_card_net_ops_add(tf_card_net_draft_t *d) {
     d->call++;
     tf_err_t err = try_behind(&e, before, &done);
     if (!err && !done) {
-      err = add_call(&e);
-      before =
-          d->op_cnt == op_cnt + 1 && d->ops[op_cnt].kind != TF_CARD_OP_RECURRENCE ? call : NULL;
+      err    = add_call(&e);
+      before = !err && is_one_op(d, op_cnt, call) ? call : NULL;
     }
     if (err)
       return tf_error_add(err, "node %u, %s \"%.60s\"", call->node, call->use.op->name,
