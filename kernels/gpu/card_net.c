@@ -192,15 +192,6 @@ tf_err_t tf_card_net_make(const struct tf_graph *graph, tf_precision_t precision
 
 /* ---- for people ---- */
 
-static const char *fn_name(uint32_t fn) {
-  static const char *const names[] = {
-#define TF_CARD_FN(name, inputs, expr) #name,
-#include "gpu/card_net_fn.def"
-#undef TF_CARD_FN
-  };
-  return names[fn];
-}
-
 /* Where place lies in the program as it is stored: what is kept is a copy. */
 static const void *stored_at(const tf_card_program_t *program, tf_card_net_place_t place) {
   const uint32_t           *image = (const uint32_t *)(const void *)tf_card_image(program);
@@ -233,7 +224,8 @@ void tf_card_net_describe(const tf_card_program_t *program, uint32_t op_idx, cha
   else
     at += snprintf(target + at, bytes - (size_t)at, " %u", op->item_cnt);
   for (uint32_t i = 0; i < op->step_cnt && (size_t)at < bytes; i++)
-    at += snprintf(target + at, bytes - (size_t)at, " +%s", fn_name(steps[op->step_at + i].fn));
+    at += snprintf(target + at, bytes - (size_t)at, " +%s",
+                   tf_card_net_ops_fn_name(steps[op->step_at + i].fn));
   if ((size_t)at < bytes)
     snprintf(target + at, bytes - (size_t)at, ", %u threads an item%s%s", op->lanes,
              op->spread ? ", shared by blocks" : "", barriers[op->barrier]);

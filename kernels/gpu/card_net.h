@@ -5,7 +5,7 @@
  *
  *   graph -> net -> cut in a timed and a deferred half where that pays (model/net_cut.h)
  *         -> nodes by depth (card_net_order.c) -> memory by lifetimes (model/net_plan.h)
- *         -> ops (card_net_ops.c), tables and packed weights (card_net_image.h) -> image
+ *         -> ops (card_net_ops.c, card_net_products.c), tables and packed weights (card_net_draft.h) -> image
  *
  * Few kinds of op serve all that a net has. What moves values, works value by value, or does both is one kind: a value comes from where a
  * table says, goes through a list of functions, and is stored. A convolution is such a move into rows, and a product. Reductions and pools are
