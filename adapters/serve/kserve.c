@@ -6,20 +6,19 @@
  *
  * It is learnt at the start if the server is there, else by the first request that finds it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "core/secret.h"
 #include "serve/kserve_conn.h"
 #include "serve/kserve_text.h"
 #include "tf/model.h"
@@ -295,21 +294,12 @@ static void kserve_close(void *self) {
 
 /* One line, "Name: value", of a file that only its owner may read; never repeated in a text. */
 static tf_err_t read_header(kserve_t *k, const char *path) {
-  struct stat st;
-  int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return TF_ERR(E_FILE_OPEN, "%s: %s", path, strerror(errno));
-  ssize_t cnt = fstat(fd, &st) == 0 ? read(fd, k->header, sizeof k->header - 3) : -1;
-  close(fd);
-  if (cnt < 0) return TF_ERR(E_FILE_OPEN, "%s: %s", path, strerror(errno));
-  if ((st.st_mode & 077) != 0)
-    return TF_ERR(E_FEED_KEY, "%s: mode %03o lets others read it: chmod 600 %s", path,
-                  (unsigned)(st.st_mode & 0777), path);
-  size_t end = strcspn(k->header, "\r\n");
-  char  *at  = strchr(k->header, ':');
-  if (!at || at == k->header || (size_t)(at - k->header) > end ||
-      k->header[end + strspn(k->header + end, "\r\n")] != '\0' || end + 3 > sizeof k->header)
+  tf_err_t err = tf_secret_read(path, k->header, sizeof k->header - 2);
+  if (err) return err;
+  const char *at = strchr(k->header, ':');
+  if (!at || at == k->header)
     return TF_ERR(E_FEED_KEY, "%s: one line \"Name: value\" is wanted", path);
-  memcpy(k->header + end, "\r\n", 3);
+  memcpy(k->header + strlen(k->header), "\r\n", 3);
   return TF_OK;
 }
 

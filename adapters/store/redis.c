@@ -2,17 +2,23 @@
  *
  * The connection is made when it is first wanted, and again after it broke, at the earliest WAIT_NS_MIN after the last failure
  * and twice as long after each further one; in between the store is not to be had, which costs nobody time. How
- * much Redis holds, and what it forgets, is its own maxmemory and maxmemory-policy. */
+ * much Redis holds, and what it forgets, is its own maxmemory and maxmemory-policy.
+ *
+ * Where there is a password file the connection begins with AUTH. The file is read each time, so that a password may be changed
+ * under way, and is forgotten afterwards. The connection is plain TCP: Debian 12's hiredis has no TLS, so past one's own network a tunnel
+ * (stunnel, WireGuard) is wanted. */
 #include <hiredis/hiredis.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/secret.h"
 #include "tf/model_store.h"
 
-#define PREFIX      "tickfuse:model:"
-#define WAIT_NS_MIN (TF_NS_PER_SEC)
-#define WAIT_NS_MAX (30 * TF_NS_PER_SEC)
+#define PREFIX       "tickfuse:model:"
+#define SECRET_BYTES 513 /* of a password, with its NUL: Redis takes any length */
+#define WAIT_NS_MIN  (TF_NS_PER_SEC)
+#define WAIT_NS_MAX  (30 * TF_NS_PER_SEC)
 
 typedef struct redis {
   tf_model_store_config_t config;
@@ -33,6 +39,13 @@ static tf_err_t parse(const char *where, redis_t *r) {
   } else if (good) {
     good = where[used] == '\0' || where[used] == '/';
   }
+  if (!strncmp(where, "rediss://", strlen("rediss://")))
+    return TF_ERR(E_CONFIG_VALUE,
+                  "\"%s\": no TLS here; redis://127.0.0.1:PORT of a tunnel (stunnel) to it will do",
+                  where);
+  if (strchr(where, '@'))
+    return TF_ERR(E_CONFIG_VALUE, "the address of a Redis holds an @: the user goes into "
+                                  "redis_user, the password into redis_password_file");
   if (!good || r->port < 1 || r->port > 65535 || r->db < 0)
     return TF_ERR(E_CONFIG_VALUE, "\"%s\": expected redis://HOST:PORT or redis://HOST:PORT/DB",
                   where);
@@ -46,6 +59,12 @@ static tf_err_t open_redis(const tf_model_store_config_t *config, void **state) 
   if (!r) return TF_ERR(E_CORE_NO_MEMORY, "the store %s", config->where);
   r->config    = *config;
   tf_err_t err = parse(config->where, r);
+  char     password[SECRET_BYTES]; /* is it to be had? */
+  if (!err && config->user && !config->password_file)
+    err = TF_ERR(E_CONFIG_VALUE, "redis_user is given, and no redis_password_file");
+  if (!err && config->password_file)
+    err = tf_secret_read(config->password_file, password, sizeof password);
+  tf_secret_wipe(password, sizeof password);
   if (err) {
     free(r);
     return err;
@@ -91,6 +110,24 @@ static tf_model_store_result_t select_db(redis_t *r) {
   return done;
 }
 
+/* By name, or as the default user. */
+static tf_model_store_result_t authenticate(redis_t *r) {
+  char        password[SECRET_BYTES];
+  const char *named[] = {"AUTH", r->config.user, password}, *unnamed[] = {"AUTH", password};
+  if (tf_secret_read(r->config.password_file, password, sizeof password)) {
+    char why[TF_ERROR_TEXT_BYTES];
+    snprintf(why, sizeof why, "%s", tf_error_text());
+    return fail(r, "AUTH", why);
+  }
+  redisReply *reply = r->config.user ? ask(r, 3, named, NULL) : ask(r, 2, unnamed, NULL);
+  tf_secret_wipe(password, sizeof password);
+  bool                    good = reply && reply->type == REDIS_REPLY_STATUS;
+  tf_model_store_result_t done = TF_MODEL_STORE_DONE;
+  if (!good) done = fail(r, "AUTH", reply && reply->str ? reply->str : r->context->errstr);
+  freeReplyObject(reply);
+  return done;
+}
+
 static tf_model_store_result_t connect_again(redis_t *r) {
   if (r->context) return TF_MODEL_STORE_DONE;
   if (tf_clock_monotonic_ns() < r->again_ns) {
@@ -104,6 +141,8 @@ static tf_model_store_result_t connect_again(redis_t *r) {
   if (r->context->err) return fail(r, "connect", r->context->errstr);
   if (redisSetTimeout(r->context, timeout) != REDIS_OK)
     return fail(r, "timeout", r->context->errstr);
+  if (r->config.password_file && authenticate(r) != TF_MODEL_STORE_DONE)
+    return TF_MODEL_STORE_FAILED;
   if (r->db && select_db(r) != TF_MODEL_STORE_DONE) return TF_MODEL_STORE_FAILED;
   r->wait_ns = 0;
   return TF_MODEL_STORE_DONE;

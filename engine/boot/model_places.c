@@ -55,7 +55,8 @@ struct tf_model_places {
   pthread_cond_t       work, done;
   bool                 is_stopping;
   struct {
-    bool                  is_wanted, is_taken;
+    uint64_t              serial;    /* of the newest; 0: there was none */
+    bool                  is_wanted; /* and not done yet */
     tf_model_cache_verb_t verb;
     char                  key[TF_CACHE_KEY_BYTES];
     tf_err_t              err;
@@ -358,32 +359,49 @@ static void work_on_request(tf_model_places_t *p) {
   p->request.is_wanted = false;
   p->request.err       = err;
   snprintf(p->request.text, sizeof p->request.text, "%s", err ? tf_error_text() : "");
-  pthread_cond_broadcast(&p->done);
 }
+
+static const char *const verb_names[] = {"pin", "unpin", "evict", "warm"};
 
 tf_err_t tf_model_places_request(tf_model_places_t *p, tf_model_cache_verb_t verb,
                                  const char *key) {
+  tf_err_t err = TF_OK;
   if (strlen(key) == 0 || strlen(key) >= TF_CACHE_KEY_BYTES)
     return TF_ERR(E_CONTROL_REQUEST, "a key of %zu characters; 1 to %u are allowed", strlen(key),
                   TF_CACHE_KEY_BYTES - 1);
   pthread_mutex_lock(&p->lock);
-  while (p->request.is_taken && !p->is_stopping) pthread_cond_wait(&p->done, &p->lock);
-  if (p->is_stopping) {
-    pthread_mutex_unlock(&p->lock);
-    return TF_ERR(E_MODEL_BUSY, "the engine ends");
+  if (p->is_stopping)
+    err = TF_ERR(E_MODEL_BUSY, "the engine ends");
+  else if (p->request.is_wanted)
+    err = TF_ERR(E_MODEL_BUSY, "a request is being worked on (%s %s): ask again",
+                 verb_names[p->request.verb], p->request.key);
+  if (!err) {
+    p->request.is_wanted = true;
+    p->request.verb      = verb;
+    p->request.err       = TF_OK;
+    p->request.serial++;
+    snprintf(p->request.key, sizeof p->request.key, "%s", key);
+    pthread_cond_signal(&p->work);
   }
-  p->request.is_taken = p->request.is_wanted = true;
-  p->request.verb                            = verb;
-  snprintf(p->request.key, sizeof p->request.key, "%s", key);
-  pthread_cond_signal(&p->work);
-  while (p->request.is_wanted && !p->is_stopping) pthread_cond_wait(&p->done, &p->lock);
-  tf_err_t err        = p->request.is_wanted ? TF_ERR(E_MODEL_BUSY, "the engine ends")
-                        : p->request.err     ? TF_ERR(p->request.err, "%s", p->request.text)
-                                             : TF_OK;
-  p->request.is_taken = false;
-  pthread_cond_broadcast(&p->done);
   pthread_mutex_unlock(&p->lock);
   return err;
+}
+
+static json_t *request_json(tf_model_places_t *p) {
+  json_t *row = json_null();
+  pthread_mutex_lock(&p->lock);
+  if (p->request.serial > 0)
+    row = json_pack("{sI ss ss ss}", "serial", (json_int_t)p->request.serial, "verb",
+                    verb_names[p->request.verb], "key", p->request.key, "state",
+                    p->request.is_wanted ? "working"
+                    : p->request.err     ? "refused"
+                                         : "done");
+  if (!p->request.is_wanted && p->request.err) {
+    json_object_set_new(row, "code", json_string(tf_error_name(p->request.err)));
+    json_object_set_new(row, "error", json_string(p->request.text));
+  }
+  pthread_mutex_unlock(&p->lock);
+  return row;
 }
 
 /* ---- a replay's ---- */
@@ -495,7 +513,9 @@ static void *run_thread(void *self) {
 }
 
 json_t *tf_model_places_list(tf_model_places_t *p, uint32_t from) {
-  return tf_cache_report_list(p->cache, from);
+  json_t *list = tf_cache_report_list(p->cache, from);
+  json_object_set_new(list, "request", request_json(p));
+  return list;
 }
 
 /* ---- lifetime ---- */
@@ -510,7 +530,9 @@ static void add_store(const tf_engine_t *e, tf_cache_config_t *cache, const char
           .where          = where,
           .bytes_max      = bytes_max,
           .blob_bytes_max = c->file_bytes_max + TF_CACHE_FRAME_ROOM(c->file_bytes_max),
-          .timeout_ns     = c->redis_timeout_ns};
+          .timeout_ns     = c->redis_timeout_ns,
+          .user           = c->redis_user,
+          .password_file  = c->redis_password_file};
     }
 }
 

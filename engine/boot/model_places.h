@@ -39,11 +39,12 @@ tf_err_t tf_model_places_start(tf_model_places_t *places);
 void tf_model_places_stop(tf_model_places_t *places);
 void tf_model_places_fini(tf_model_places_t *places); /* accepts NULL */
 
-/* Waits until it is done. The cache's errors, and those of a model that is not to be had. */
+/* Takes the request; the work is done afterwards, as a warm one waits for disks and networks, and list tells what became of it: the
+ * cache's errors, and those of a model that is not to be had. E_MODEL_BUSY: there is one already. */
 tf_err_t tf_model_places_request(tf_model_places_t *places, tf_model_cache_verb_t verb,
                                  const char *key);
 
-/* As tf_cache_report_list. */
+/* As tf_cache_report_list; and the newest request, request: {serial, verb, key, state, ..}, or null. */
 json_t *tf_model_places_list(tf_model_places_t *places, uint32_t from);
 
 /* As tf_model_server_missed. */

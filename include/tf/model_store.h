@@ -24,6 +24,8 @@ typedef struct tf_model_store_config {
   uint64_t    bytes_max;      /* of all blobs; 0: as the store's own side limits them */
   uint64_t    blob_bytes_max; /* a larger one is neither stored nor read */
   uint64_t    timeout_ns;     /* of one call */
+  const char *user;           /* NULL: the server's default one */
+  const char *password_file;  /* core/secret.h, read at each connection; NULL: none is asked for */
 } tf_model_store_config_t;
 
 typedef struct tf_model_store {
@@ -32,7 +34,7 @@ typedef struct tf_model_store {
       is_shared; /* by other engines: written as soon as a model is had, not only when it is put away */
 
   /* The config's strings are the caller's and outlive the state. E_CONFIG_VALUE, E_CORE_NO_MEMORY, E_FILE_OPEN. What
-   * may come back later, a server that is down, is no error here. */
+   * may come back later, a server that is down, is no error here; a password_file that cannot be used is: E_FEED_KEY, E_FILE_OPEN. */
   tf_err_t (*open)(const tf_model_store_config_t *config, void **state);
   void (*close)(void *state); /* accepts NULL */
 

@@ -161,6 +161,8 @@ class ModelCache(unittest.TestCase):
             self.assertIn(one, self.serving(engine))
             self.cache(engine, "unpin", self.owns.key(one))
             self.assertIn("is not loaded", engine.ask("cache", "evict", f"{self.owns.dir}/NOBODY/lstm", expect=2)["error"])
+            last = json.loads(run("control", engine.socket, "cache", "--json")[0])["model_cache"]["request"]
+            self.assertEqual((last["verb"], last["state"], last["code"]), ("evict", "refused", "E_CONTROL_REQUEST"))
             self.assertIn("NOBODY", engine.ask("cache", "warm", f"{self.owns.dir}/NOBODY/lstm", expect=1)["error"])
             self.assertIn("verb", engine.ask("cache", "drop", "x", expect=2)["error"])
             live, decisions = self.end(engine)
@@ -214,6 +216,35 @@ class ModelCache(unittest.TestCase):
         self.assertEqual({(h, p) for s in ("ETHUSDT", "SOLUSDT") for h, p, _ in runs_of(decisions)[s]},
                          {(self.owns.sha256(1)[:8], "fallback")})
         self.check_same(live)
+
+    def test_a_store_that_hangs_holds_neither_the_socket_nor_the_answers(self):
+        """The store takes connections and says nothing: what asks it waits as long as it is let, and nobody else does."""
+        store = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(store.close)
+        cache = {"compressed_bytes_max": "0B", "redis": f"redis://127.0.0.1:{store.getsockname()[1]}/0", "redis_timeout": "60s"}
+
+        def ask(**request):  # as it comes, without the command's waiting
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(30)
+                s.connect(engine.socket)
+                s.sendall(json.dumps(request).encode() + b"\n")
+                return json.loads(s.makefile().readline())
+
+        with Exchange() as exchange, self.engine(exchange, **cache) as engine:
+            held = store.accept()[0]  # somebody asks it: the first of the three models
+            told = ask(command="cache", verb="warm", key=self.owns.key("SOLUSDT"))
+            self.assertTrue(told["ok"], told)
+            self.assertEqual(told["model_cache"]["request"]["state"], "working")
+            again = ask(command="cache", verb="pin", key=self.owns.key("ETHUSDT"))
+            self.assertEqual((again["ok"], again["code"]), (False, "E_MODEL_BUSY"))
+            self.assertIn("warm", again["error"])
+            self.busy(engine)
+            self.assertEqual(ask(command="cache", verb="list")["model_cache"]["request"]["state"], "working")
+            held.close()
+            store.close()
+            wait_until(lambda: self.cache(engine)["request"]["state"] == "done", what="the end of the request")
+            wait_until(lambda: len(self.serving(engine)) == 3, what="three models, without the store")
+            self.end(engine)
 
     def test_levels_below_serve_survive_damage_and_the_death_of_redis(self):
         if not REDIS.exists():

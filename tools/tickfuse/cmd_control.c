@@ -393,9 +393,42 @@ static void print_cached(const json_t *row) {
          json_is_true(json_object_get(row, "pinned")) ? ", pinned" : "");
 }
 
+static const json_t *request_of(const json_t *answer) {
+  return json_object_get(json_object_get(answer, "model_cache"), "request");
+}
+
+/* What became of a request: its refusal is the answer's. */
+static void take_outcome(json_t *answer, json_int_t serial) {
+  const json_t *request = request_of(answer);
+  const char   *state   = TEXT_(request, "state");
+  bool          is_lost = INT_(request, "serial") != serial || !strcmp(state, "working");
+  if (!is_lost && !strcmp(state, "done")) return;
+  json_object_set_new(answer, "ok", json_false());
+  json_object_set_new(answer, "code",
+                      json_string(is_lost ? "E_MODEL_BUSY" : TEXT_(request, "code")));
+  json_object_set_new(answer, "error",
+                      json_string(is_lost ? "it is not known what became of the request"
+                                          : TEXT_(request, "error")));
+}
+
+/* A list, once the request is worked on, or the time is over. Takes answer. */
+static json_t *await_cache(const client_t *c, json_t *answer) {
+  const json_int_t serial = INT_(request_of(answer), "serial");
+  for (int look = 0; look < MODEL_LOOKS_MAX; look++) {
+    const json_t *request = request_of(answer);
+    if (!request || strcmp(TEXT_(request, "state"), "working") != 0) break;
+    usleep(MODEL_LOOK_US);
+    json_decref(answer);
+    answer = ask(c, json_pack("{ss ss}", "command", "cache", "verb", "list"));
+  }
+  if (request_of(answer)) take_outcome(answer, serial);
+  return answer;
+}
+
 /* The engine's pages, one behind the other, in one answer. */
 static json_t *ask_cache(const client_t *c, const char *verb, const char *key) {
-  json_t *all   = ask(c, json_pack("{ss ss ss*}", "command", "cache", "verb", verb, "key", key));
+  json_t *all = ask(c, json_pack("{ss ss ss*}", "command", "cache", "verb", verb, "key", key));
+  if (key && json_is_true(json_object_get(all, "ok"))) all = await_cache(c, all);
   json_t *cache = json_object_get(all, "model_cache"), *next = NULL;
   while ((next = json_object_get(cache, "next")) && json_is_integer(next)) {
     char from[24];
@@ -418,7 +451,7 @@ static int tell_cache(const client_t *c, const char *const *words) {
   if (!answer) return TF_EXIT_FAILED;
   int           code  = exit_code(answer);
   const json_t *cache = json_object_get(answer, "model_cache");
-  if (c->as_json || !cache) {
+  if (c->as_json || code != TF_EXIT_DONE) {
     print_answer(c, answer);
   } else {
     json_array_foreach(json_object_get(cache, "levels"), i, row) print_level(row);

@@ -10,12 +10,12 @@
 #include "core/error.h"
 #include "feed/resolver.h"
 
-static uint32_t held, running; /* atomics */
+static uint32_t held, ended_cnt; /* atomics */
+static uint32_t begun_cnt;
 
 /* "n.test": n addresses; "none.test": none. Waits while it is held. */
 static int made(const char *host, const char *port, tf_address_t *addresses, uint32_t *cnt) {
   (void)port;
-  __atomic_fetch_add(&running, 1, __ATOMIC_SEQ_CST);
   while (__atomic_load_n(&held, __ATOMIC_SEQ_CST)) poll(NULL, 0, 1);
   *cnt = (uint32_t)strtoul(host, NULL, 10);
   for (uint32_t i = 0; i < *cnt; i++) {
@@ -23,12 +23,14 @@ static int made(const char *host, const char *port, tf_address_t *addresses, uin
     snprintf(text, sizeof text, "192.0.2.%u", i + 1);
     tf_address_of_text(text, &addresses[i]);
   }
-  __atomic_fetch_sub(&running, 1, __ATOMIC_SEQ_CST);
+  __atomic_fetch_add(&ended_cnt, 1, __ATOMIC_SEQ_CST);
   return *cnt ? 0 : EAI_NONAME;
 }
 
 static tf_resolve_t *begin(const char *host, int wake_fd) {
-  return tf_resolver_begin(made, host, "443", wake_fd);
+  tf_resolve_t *r = tf_resolver_begin(made, host, "443", wake_fd);
+  if (r) begun_cnt++;
+  return r;
 }
 
 /* True once it woke us. */
@@ -103,7 +105,8 @@ static void sixteen_may_be_under_way_and_one_more_is_refused(void **state) {
   (void)state;
   tf_resolve_t *all[TF_RESOLVE_THREADS_MAX];
   int           wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  while (__atomic_load_n(&running, __ATOMIC_SEQ_CST)) poll(NULL, 0, 1);
+  while (__atomic_load_n(&ended_cnt, __ATOMIC_SEQ_CST) < begun_cnt)
+    poll(NULL, 0, 1); /* else held, too */
   __atomic_store_n(&held, 1, __ATOMIC_SEQ_CST);
   for (uint32_t i = 0; i < TF_RESOLVE_THREADS_MAX; i++) {
     all[i] = begin_when_one_may("1.test", wake_fd);

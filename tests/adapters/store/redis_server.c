@@ -37,7 +37,7 @@ static bool listens(int port) {
   return good;
 }
 
-bool redis_server_start(redis_server_t *s, int port, const char *extra_option) {
+bool redis_server_start(redis_server_t *s, int port, const char *option, const char *value) {
   char text[16];
   s->port = port ? port : free_port();
   snprintf(text, sizeof text, "%d", s->port);
@@ -48,8 +48,7 @@ bool redis_server_start(redis_server_t *s, int port, const char *extra_option) {
     dup2(null, STDOUT_FILENO);
     dup2(null, STDERR_FILENO);
     execl("/usr/bin/redis-server", "redis-server", "--port", text, "--bind", "127.0.0.1", "--save",
-          "", "--appendonly", "no", extra_option ? "--maxmemory" : (char *)NULL, extra_option,
-          (char *)NULL);
+          "", "--appendonly", "no", option, value, (char *)NULL);
     _exit(127);
   }
   for (int i = 0; i < 1000; i++) {

@@ -12,8 +12,8 @@ typedef struct redis_server {
 } redis_server_t;
 
 bool redis_server_is_installed(void);
-/* port 0: any free one. False: it does not listen within ten seconds. */
-bool redis_server_start(redis_server_t *server, int port, const char *extra_option);
+/* port 0: any free one. option NULL: none beside those that it always has. False: it does not listen within ten seconds. */
+bool redis_server_start(redis_server_t *server, int port, const char *option, const char *value);
 void redis_server_kill(redis_server_t *server); /* at once, connections and all */
 
 #endif

@@ -1,10 +1,12 @@
 /* Redis as it is: a real server, killed and started again under the store. */
 #include "cmocka_tf.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -46,7 +48,7 @@ static tf_model_store_result_t gets(const void *bytes, size_t cnt) {
 
 static int set_up(void **state) {
   (void)state;
-  return redis_server_start(&server, 0, NULL) ? 0 : -1;
+  return redis_server_start(&server, 0, NULL, NULL) ? 0 : -1;
 }
 
 static int tear_down(void **state) {
@@ -99,7 +101,7 @@ static void server_that_dies_is_reported_at_once_and_found_again(void **state) {
   }
   assert_true(tf_clock_monotonic_ns() - before_ns <
               TF_NS_PER_SEC / 2); /* it does not try each time */
-  assert_true(redis_server_start(&server, port, NULL));
+  assert_true(redis_server_start(&server, port, NULL, NULL));
   tf_model_store_result_t r = TF_MODEL_STORE_FAILED;
   for (int i = 0; i < 500 && r == TF_MODEL_STORE_FAILED; i++) {
     r = gets(NULL, 0);
@@ -129,10 +131,93 @@ static void server_that_hangs_costs_one_timeout(void **state) {
 static void what_redis_refuses_is_a_failure_with_its_words(void **state) {
   (void)state;
   redis_server_kill(&server);
-  assert_true(redis_server_start(&server, 0, "1000")); /* less than an empty server takes */
+  assert_true(
+      redis_server_start(&server, 0, "--maxmemory", "1000")); /* less than an empty server takes */
   begin(1000);
   assert_int_equal(put("one", 3), TF_MODEL_STORE_FAILED);
   assert_non_null(strstr(tf_error_text(), "OOM"));
+}
+
+/* ---- passwords ---- */
+
+static char secret_path[] = "/tmp/tf-redis-XXXXXX";
+
+static void write_secret(const char *text, mode_t mode) {
+  int fd = open(secret_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+  assert_int_equal(fchmod(fd, mode), 0);
+  close(fd);
+}
+
+static int set_up_guarded(void **state) {
+  (void)state;
+  int fd = mkstemp(secret_path);
+  if (fd >= 0) close(fd);
+  return fd >= 0 && redis_server_start(&server, 0, "--requirepass", "correct horse") ? 0 : -1;
+}
+
+static int tear_down_guarded(void **state) {
+  unlink(secret_path);
+  memcpy(secret_path + sizeof secret_path - 7, "XXXXXX", 6);
+  return tear_down(state);
+}
+
+/* A store whose connection is made anew. */
+static tf_model_store_result_t put_as(const char *user) {
+  tf_store_redis.close(store);
+  config.user = user, config.password_file = secret_path;
+  assert_int_equal(tf_store_redis.open(&config, &store), TF_OK);
+  return put("one", 3);
+}
+
+static void password_of_the_file_opens_the_server(void **state) {
+  (void)state;
+  begin(1000);
+  assert_int_equal(put("one", 3), TF_MODEL_STORE_FAILED);
+  assert_non_null(strstr(tf_error_text(), "NOAUTH"));
+  write_secret("correct horse\n", 0600);
+  assert_int_equal(put_as(NULL), TF_MODEL_STORE_DONE);
+  assert_int_equal(put_as("default"), TF_MODEL_STORE_DONE);
+  assert_int_equal(gets("one", 3), TF_MODEL_STORE_DONE);
+  assert_int_equal(put_as("nobody"), TF_MODEL_STORE_FAILED);
+  write_secret("wrong", 0600);
+  assert_int_equal(put_as(NULL), TF_MODEL_STORE_FAILED);
+  assert_non_null(strstr(tf_error_text(), "AUTH"));
+  assert_null(strstr(tf_error_text(), "wrong"));
+}
+
+static void password_file_is_read_at_each_connection(void **state) {
+  (void)state;
+  begin(1000);
+  write_secret("correct horse", 0600);
+  assert_int_equal(put_as(NULL), TF_MODEL_STORE_DONE);
+  int port = server.port;
+  redis_server_kill(&server);
+  assert_int_equal(put("one", 3), TF_MODEL_STORE_FAILED);
+  write_secret("battery staple", 0600);
+  assert_true(redis_server_start(&server, port, "--requirepass", "battery staple"));
+  tf_model_store_result_t r = TF_MODEL_STORE_FAILED;
+  for (int i = 0; i < 500 && r == TF_MODEL_STORE_FAILED; i++) {
+    r = put("one", 3);
+    usleep(20000);
+  }
+  assert_int_equal(r, TF_MODEL_STORE_DONE);
+}
+
+static void password_file_that_cannot_be_used_is_refused_at_the_start(void **state) {
+  (void)state;
+  void *none;
+  begin(1000);
+  config.password_file = secret_path;
+  write_secret("correct horse", 0644);
+  assert_int_equal(tf_store_redis.open(&config, &none), E_FEED_KEY);
+  write_secret("", 0600);
+  assert_int_equal(tf_store_redis.open(&config, &none), E_FEED_KEY);
+  config.password_file = "/nowhere/secret";
+  assert_int_equal(tf_store_redis.open(&config, &none), E_FILE_OPEN);
+  config.user = "somebody", config.password_file = NULL;
+  assert_int_equal(tf_store_redis.open(&config, &none), E_CONFIG_VALUE);
 }
 
 static void addresses_that_are_none_are_refused(void **state) {
@@ -147,11 +232,14 @@ static void addresses_that_are_none_are_refused(void **state) {
                                     "redis://h:6379/1/2",
                                     "redis://h:6379/-1",
                                     "redis://user:secret@h:6379",
+                                    "rediss://h:6379",
                                     "http://h:6379"};
   void                    *none;
+  config = (tf_model_store_config_t){.blob_bytes_max = 1, .timeout_ns = TF_NS_PER_SEC};
   for (size_t i = 0; i < TF_ARRAY_CNT(bad); i++) {
     config.where = bad[i];
     assert_int_equal(tf_store_redis.open(&config, &none), E_CONFIG_VALUE);
+    assert_null(strstr(tf_error_text(), "secret"));
   }
   static const char *const good[] = {"redis://h:1", "redis://h:65535/", "redis://h:6379/15"};
   for (size_t i = 0; i < TF_ARRAY_CNT(good); i++) {
@@ -171,6 +259,12 @@ int main(void) {
       cmocka_unit_test_setup_teardown(server_that_hangs_costs_one_timeout, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_redis_refuses_is_a_failure_with_its_words, set_up,
                                       tear_down),
+      cmocka_unit_test_setup_teardown(password_of_the_file_opens_the_server, set_up_guarded,
+                                      tear_down_guarded),
+      cmocka_unit_test_setup_teardown(password_file_is_read_at_each_connection, set_up_guarded,
+                                      tear_down_guarded),
+      cmocka_unit_test_setup_teardown(password_file_that_cannot_be_used_is_refused_at_the_start,
+                                      set_up_guarded, tear_down_guarded),
       cmocka_unit_test(addresses_that_are_none_are_refused),
   };
   signal(SIGPIPE, SIG_IGN); /* as the engine has it */

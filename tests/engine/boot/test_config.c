@@ -291,7 +291,8 @@ static const char all_keys[] =
     "backend: gpu, device: 3, deadline: 7us, miss_limit: 5, compare_max: 77, fallback: m}]\n"
     "universe: {instruments: [BTCUSDT.BINANCE-SPOT], max_age: 90s, books: [ok]}\n"
     "model_cache: {models_max: 5, bytes_max: 2MiB, file_bytes_max: 1MiB, compressed_bytes_max: 0B, "
-    "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_timeout: 9ms}\n"
+    "ttl: 3s, dir: below, dir_bytes_max: 7MiB, redis: 'redis://h:1/2', redis_user: u, "
+    "redis_password_file: pw.txt, redis_timeout: 9ms}\n"
     "gpu: {worker: w, stub: s, faults: late=1/3, device: 2, visible_devices: '1,2', "
     "memory_fraction: 50, start: 4s, heart: 90ms, restart_max: 3, restart_within: 2m, "
     "compare_every: 64, keep_alive: off}\n"
@@ -508,6 +509,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->model_cache.dir, "below");
   assert_int_equal(c->model_cache.dir_bytes_max, 7 << 20);
   assert_string_equal(c->model_cache.redis, "redis://h:1/2");
+  assert_string_equal(c->model_cache.redis_user, "u");
+  assert_string_equal(c->model_cache.redis_password_file, "pw.txt");
   assert_int_equal(c->model_cache.redis_timeout_ns, 9 * TF_NS_PER_MS);
   assert_string_equal(c->strategies[0].model, "m");
   assert_string_equal(c->strategies[0].flat, "c");

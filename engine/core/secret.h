@@ -1,0 +1,17 @@
+/* A secret by file: one line, of a file that nobody else may read. Control plane. */
+#ifndef TF_CORE_SECRET_H
+#define TF_CORE_SECRET_H
+
+#include <stddef.h>
+
+#include "tf/err.h"
+
+#define TF_SECRET_BYTES_MAX 4096 /* of cap */
+
+/* The line without its end, always NUL-terminated; "" on failure. E_FILE_OPEN: not there, a link, no regular file; E_FEED_KEY: its mode lets
+ * others read it, or it is no single line of 1 to cap - 1 characters. No error quotes what is in the file. */
+tf_err_t tf_secret_read(const char *path, char *line, size_t cap);
+/* Memory that held one; not left out by the compiler. */
+void tf_secret_wipe(void *secret, size_t bytes);
+
+#endif
