@@ -7,9 +7,7 @@
 #include "gpu/card_net_keep.h"
 #include "gpu/card_net_ops.h"
 #include "gpu/card_net_order.h"
-
-/* Of a recompute's operations, as net_stream.h has it. */
-#define TIMED_PERCENT_MAX 90u
+#include "model/net_stream.h"
 
 typedef struct maker {
   const tf_net_t     *net;
@@ -66,7 +64,7 @@ static tf_err_t add_part(maker_t *m, tf_card_net_part_t part, const tf_net_t *ne
 /* Cuts the net where the timed half is enough less than the whole. */
 static tf_err_t cut(maker_t *m) {
   tf_err_t err = tf_net_cut_init(&m->cut, m->net);
-  m->slides    = !err && m->cut.timed->flops * 100 <= m->net->flops * TIMED_PERCENT_MAX;
+  m->slides = !err && m->cut.timed->flops * 100 <= m->net->flops * TF_NET_STREAM_TIMED_PERCENT_MAX;
   return err == E_CORE_NO_MEMORY ? err : TF_OK;
 }
 
@@ -194,15 +192,6 @@ tf_err_t tf_card_net_make(const struct tf_graph *graph, tf_precision_t precision
 
 /* ---- for people ---- */
 
-static const char *fn_name(uint32_t fn) {
-  static const char *const names[] = {
-#define TF_CARD_FN(name, inputs, expr) #name,
-#include "gpu/card_net_fn.def"
-#undef TF_CARD_FN
-  };
-  return names[fn];
-}
-
 /* Where place lies in the program as it is stored: what is kept is a copy. */
 static const void *stored_at(const tf_card_program_t *program, tf_card_net_place_t place) {
   const uint32_t           *image = (const uint32_t *)(const void *)tf_card_image(program);
@@ -235,7 +224,8 @@ void tf_card_net_describe(const tf_card_program_t *program, uint32_t op_idx, cha
   else
     at += snprintf(target + at, bytes - (size_t)at, " %u", op->item_cnt);
   for (uint32_t i = 0; i < op->step_cnt && (size_t)at < bytes; i++)
-    at += snprintf(target + at, bytes - (size_t)at, " +%s", fn_name(steps[op->step_at + i].fn));
+    at += snprintf(target + at, bytes - (size_t)at, " +%s",
+                   tf_card_net_ops_fn_name(steps[op->step_at + i].fn));
   if ((size_t)at < bytes)
     snprintf(target + at, bytes - (size_t)at, ", %u threads an item%s%s", op->lanes,
              op->spread ? ", shared by blocks" : "", barriers[op->barrier]);

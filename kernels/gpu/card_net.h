@@ -5,7 +5,7 @@
  *
  *   graph -> net -> cut in a timed and a deferred half where that pays (model/net_cut.h)
  *         -> nodes by depth (card_net_order.c) -> memory by lifetimes (model/net_plan.h)
- *         -> ops (card_net_ops.c), tables and packed weights (card_net_image.h) -> image
+ *         -> ops (card_net_ops.c, card_net_products.c), tables and packed weights (card_net_draft.h) -> image
  *
  * Few kinds of op serve all that a net has. What moves values, works value by value, or does both is one kind: a value comes from where a
  * table says, goes through a list of functions, and is stored. A convolution is such a move into rows, and a product. Reductions and pools are
@@ -38,12 +38,12 @@
 /* Threads that may share a sum: a warp. */
 #define TF_CARD_NET_LANES_MAX 32u
 #define TF_CARD_NET_WARP      32u
-/* Of a block: with 128 registers a thread it is the most that one multiprocessor holds. */
-#define TF_CARD_NET_THREADS_MAX 512u
 /* Blocks of a cluster that share weights: what every device with clusters grants. */
 #define TF_CARD_NET_BLOCKS_MAX 8u
 /* Words of a product's weights from which blocks share them, where one block's shared memory does not hold all weights. */
 #define TF_CARD_NET_SPREAD_WORDS 4096u
+/* Of a block: with 128 registers a thread it is the most that one multiprocessor holds. */
+#define TF_CARD_NET_THREADS_MAX 512u
 /* Of a state, before what it holds. */
 #define TF_CARD_NET_HEAD_WORDS 32u
 /* Of a block's shared memory, before its values: what the kernel knows of its program. */

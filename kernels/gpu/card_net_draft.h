@@ -7,6 +7,11 @@
 #include "model/net_cut.h"
 #include "model/net_plan.h"
 
+TF_STATIC_ASSERT(TF_CARD_NET_WORDS_MAX <= TF_CARD_NET_TABLE_AT_MAX, "a table names every word");
+TF_STATIC_ASSERT(TF_NET_PLAN_SCRATCH_BYTES_MAX / 4 + 4 * TF_TENSOR_CNT_MAX <=
+                     TF_CARD_NET_TABLE_AT_MAX,
+                 "values and ops' own memory too");
+
 /* What of the image may be kept in shared memory on its own. */
 typedef struct tf_card_net_segment {
   uint32_t at, words;

@@ -12,5 +12,6 @@ tf_err_t tf_card_net_ops_check(const tf_net_t *net);
 
 /* The function by that name; TF_CARD_FN_CNT for none. */
 tf_card_net_fn_t tf_card_net_ops_fn(const char *name);
+const char      *tf_card_net_ops_fn_name(uint32_t fn);
 
 #endif

@@ -116,9 +116,11 @@ TF_DEVICE void tf_net_put(const tf_net_memory_t &memory, const tf_card_net_op_t 
     tf_net_of_peer(memory, out, peer)[i] = x;
 }
 
+/* m_cnt rows from m_first on, ROWS at a time. */
 template <uint32_t ROWS>
 TF_DEVICE void tf_net_product_rows(const tf_net_memory_t &memory, const tf_card_net_step_t *steps,
-                                   const tf_card_net_op_t &op, tf_net_team_t team) {
+                                   const tf_card_net_op_t &op, tf_net_team_t team, uint32_t m_first,
+                                   uint32_t m_cnt) {
   const tf_card_net_product_t &p = op.product;
   const float                 *a = tf_net_at(memory, p.a), *weight = tf_net_at(memory, p.weight);
   const float                 *bias  = tf_net_at_or_null(memory, p.bias);
@@ -129,22 +131,22 @@ TF_DEVICE void tf_net_product_rows(const tf_net_memory_t &memory, const tf_card_
   const uint32_t n_left  = n_first < p.n ? p.n - n_first : 0;
   const uint32_t n_cnt   = op.spread && op.spread < n_left ? op.spread : n_left;
   const uint32_t skipped = p.weight.base == TF_CARD_KEPT ? 0 : n_first;
-  const uint32_t tiles = p.m / ROWS, cnt = p.batch_cnt * tiles * n_cnt;
+  const uint32_t tiles = m_cnt / ROWS, cnt = p.batch_cnt * tiles * n_cnt;
   tf_net_items_t it = tf_net_items_of(op, team);
   for (; it.warp_first < cnt; it.warp_first += it.by, it.own += it.by) {
     const bool     is_own = it.own < cnt;
     const uint32_t item   = is_own ? it.own : cnt - 1;
     const uint32_t at = item % n_cnt, tile = item / n_cnt % tiles, b = item / n_cnt / tiles;
-    const uint32_t n = n_first + at;
+    const uint32_t n = n_first + at, m = m_first + tile * ROWS;
     float          sum[ROWS];
-    tf_net_sum<ROWS>(op, p, a + b * p.a_batch + tile * ROWS * p.a_m,
+    tf_net_sum<ROWS>(op, p, a + b * p.a_batch + m * p.a_m,
                      weight + b * p.weight_batch + (skipped + at) * p.weight_n, it.lane, sum);
     if (!is_own || it.lane != 0) continue;
     const float factor = scale ? scale[b * p.scale_batch + n] : 1.0f;
     const float shift  = bias ? bias[b * p.bias_batch + n] : 0.0f;
     TF_UNROLL
     for (uint32_t r = 0; r < ROWS; r++) {
-      const uint32_t i = b * p.out_batch + (tile * ROWS + r) * p.out_m + n * p.out_n;
+      const uint32_t i = b * p.out_batch + (m + r) * p.out_m + n * p.out_n;
       tf_net_put(memory, op, out, i, tf_net_through(memory, steps, op, i, sum[r] * factor + shift));
     }
   }
@@ -153,10 +155,9 @@ TF_DEVICE void tf_net_product_rows(const tf_net_memory_t &memory, const tf_card_
 /* Apart: recurrences run it, too. */
 TF_NET_APART void tf_net_product(const tf_net_memory_t memory, const tf_card_net_step_t *steps,
                                  const tf_card_net_op_t *op, tf_net_team_t team) {
-  if (op->product.m % TF_NET_ROWS == 0)
-    tf_net_product_rows<TF_NET_ROWS>(memory, steps, *op, team);
-  else
-    tf_net_product_rows<1>(memory, steps, *op, team);
+  const uint32_t m = op->product.m, by_tiles = m - m % TF_NET_ROWS;
+  if (by_tiles) tf_net_product_rows<TF_NET_ROWS>(memory, steps, *op, team, 0, by_tiles);
+  if (by_tiles < m) tf_net_product_rows<1>(memory, steps, *op, team, by_tiles, m - by_tiles);
 }
 
 #endif

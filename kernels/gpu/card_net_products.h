@@ -1,0 +1,16 @@
+/* Products of a net on a card, and what is made of them: matmul, convolutions, recurrent layers. Control plane only; for card_net_ops.c. */
+#ifndef TF_GPU_CARD_NET_PRODUCTS_H
+#define TF_GPU_CARD_NET_PRODUCTS_H
+
+#include "gpu/card_net_emit.h"
+
+/* The ops of a call whose inputs and output are noted (tf_card_net_emit_touch_all). E_MODEL_UNSUPPORTED for what is too large,
+ * E_MODEL_WEIGHTS, E_CORE_NO_MEMORY. */
+tf_err_t tf_card_net_products_matmul(tf_card_net_emit_t *e);
+tf_err_t tf_card_net_products_conv(tf_card_net_emit_t *e);
+tf_err_t tf_card_net_products_recurrent(tf_card_net_emit_t *e);
+
+/* The cell of a recurrent layer; NULL for another op. */
+const tf_card_net_cell_t *tf_card_net_products_cell(const tf_tensor_use_t *use);
+
+#endif
