@@ -318,7 +318,7 @@ int main(int argc, char **argv) {
   level_t disk       = promote("dir", store, 0, 2, times);
   level_t registry   = promote(NULL, NULL, 0, 2, times);
   level_t remote     = {none, none};
-  if (redis_server_is_installed() && redis_server_start(&redis, 0, NULL))
+  if (redis_server_is_installed() && redis_server_start(&redis, 0, NULL, NULL))
     remote = promote("redis", redis.url, 0, 2, times);
   redis_server_kill(&redis);
   tf_bench_row_t rows[ROWS_MAX] = {

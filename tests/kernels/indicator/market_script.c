@@ -139,7 +139,7 @@ void script_set_side(tf_book_side_t *side, const int64_t *price, const int64_t *
   for (uint32_t i = cnt; i-- > 0;) { /* worst first */
     int64_t key = price[i] ^ side->flip, number = key >> TF_BOOK_PAGE_BITS;
     if (side->page_cnt == 0 || side->pages[side->page_cnt - 1].number != number) {
-      side->order[side->page_cnt]   = side->page_cnt;
+      side->order[side->page_cnt] = side->page_cnt;
       memset(side->qtys[side->page_cnt], 0, sizeof side->qtys[0]);
       side->pages[side->page_cnt++] = (tf_book_page_t){.number = number};
     }

@@ -326,8 +326,9 @@ static void vpin_cuts_volume_into_equal_buckets(void **state) {
 
 static void vpin_by_bulk_asks_prices_and_not_aggressors(void **state) {
   (void)state;
-  static const double PARAMS[] = {1, 1, 1, 2}, ONE_SIGMA = 0.68268949213708590; /* erf(1 / sqrt 2) */
-  static rig_t        r;
+  static const double PARAMS[]  = {1, 1, 1, 2},
+                      ONE_SIGMA = 0.68268949213708590; /* erf(1 / sqrt 2) */
+  static rig_t r;
   open_rig(&r, "vpin", PARAMS);
   trade(&r, 100, 0.25, 1);
   trade(&r, 100, 0.25, -1); /* the first bar: half and half */
@@ -337,7 +338,8 @@ static void vpin_by_bulk_asks_prices_and_not_aggressors(void **state) {
   trade(&r, 100, 0.5, 1); /* down by one */
   trade(&r, 100, 0.5, 1); /* stays */
   assert_true(is_near(call(&r, TF_ON_TICK), ONE_SIGMA / 2));
-  trade(&r, 100, 1e9 + 0.5, 1); /* more bars than are kept, all at one price, and one of the next bucket */
+  trade(&r, 100, 1e9 + 0.5,
+        1); /* more bars than are kept, all at one price, and one of the next bucket */
   assert_true(is_near(call(&r, TF_ON_TICK), 0));
   trade(&r, 200, 0.5, 0); /* beyond eight sigma: all of it was bought */
   assert_true(is_near(call(&r, TF_ON_TICK), ONE_SIGMA / 2) || call(&r, TF_ON_TICK) > 0.4);
