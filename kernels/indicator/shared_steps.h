@@ -144,8 +144,9 @@ TF_INLINE bool tf_sma_step(tf_sma_t *s, double x, double *y) {
     s->pos  = 0;
     s->full = 1;
   }
+  if (TF_UNLIKELY(!s->full)) return false;
   *y = next.total / (double)s->n;
-  return s->full != 0;
+  return true;
 }
 
 #endif

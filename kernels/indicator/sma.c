@@ -10,7 +10,8 @@ static tf_indicator_result_t update(void *state, const tf_indicator_input_t *in,
   double    x = in->x[0];
   if (TF_UNLIKELY(!tf_parts_usable(x))) return TF_INDICATOR_REJECTED;
   double mean;
-  return tf_sma_step(s, x, &mean) ? tf_parts_answer(out, mean) : tf_parts_warming(out);
+  if (TF_UNLIKELY(!tf_sma_step(s, x, &mean))) return tf_parts_warming(out);
+  return tf_parts_answer(out, mean);
 }
 
 static tf_indicator_result_t peek(const void *state, const tf_indicator_input_t *in, double *out) {
