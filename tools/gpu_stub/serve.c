@@ -31,6 +31,7 @@ typedef struct stub {
   uint32_t          *numbers; /* (instruments) rows that its window has seen */
   float              before[TF_MODEL_OUTPUTS_MAX];
   uint64_t           beat_ns;
+  pid_t              parent;
 } stub_t;
 
 void stub_fail(tf_mailbox_t *box, tf_err_t err) {
@@ -135,9 +136,10 @@ static void answer_row(stub_t *s, uint32_t idx, const tf_mailbox_row_t *row, con
     s->model->advance(s->model, s->states + row->instrument_idx * s->stride, s->scratch);
 }
 
-/* False: the engine is gone, or said stop. */
+/* False: the engine is gone, or said stop. One that died before its first beat is not our parent any more. */
 static bool may_go_on(const stub_t *s, uint64_t now_ns) {
   tf_mailbox_t *box = s->view->box;
+  if (getppid() != s->parent) return false;
   if (tf_load_acquire(&box->stop)) return false;            /* pairs with: tf_child_stop */
   uint64_t beat_ns = tf_load_acquire(&box->engine_beat_ns); /* pairs with: tf_child_watch */
   return beat_ns == 0 || now_ns < beat_ns + ORPHAN_NS;
@@ -181,7 +183,7 @@ tf_err_t stub_serve(tf_mailbox_view_t *view, const tf_model_t *model, faults_t *
         "the mailbox is not of model %s: %u inputs, %u outputs, window %u there; %u, %u, %u here",
         model->name, view->input_cnt, view->output_cnt, view->window, model->input_cnt,
         model->output_cnt, model->window);
-  stub_t s = {.view = view, .model = model, .faults = faults};
+  stub_t s = {.view = view, .model = model, .faults = faults, .parent = getppid()};
   if (faults->ns[STUB_FAULT_LATE_BY] == 0) faults->ns[STUB_FAULT_LATE_BY] = LATE_NS;
   s.stride  = tf_align_up(model->state_bytes, TF_LINE_BYTES);
   s.scratch = aligned_alloc(TF_LINE_BYTES, tf_align_up(model->scratch_bytes + 1, TF_LINE_BYTES));
