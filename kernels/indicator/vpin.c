@@ -12,7 +12,7 @@
  *
  * Backfilled trades are left out, malformed ones rejected. A bucket that lacks less than 1e-9 of its size is full, as
  * quantities are decimals that doubles round; what it lacks is taken from the next, so nothing drifts. (A bar likewise.)
- * O(1) amortised: a trade of more than n buckets fills n.
+ * O(1) amortised: a trade of more than n + 1 buckets fills n + 1.
  *
  * D. Easley, M. Lopez de Prado, M. O'Hara, "Flow toxicity and liquidity in a high-frequency world", Review of Financial
  * Studies 25 (2012) 1457-1493. */
@@ -113,15 +113,25 @@ static void close_unit(vpin_t *s, double given, int side, double price) {
   s->signed_qty = (tf_sum_t){0};
 }
 
-/* A trade has filled more units than the ring's buckets have, which are of it alone: the rest are left out but for where
- * they end. What is left of it. */
+static double power(double x, uint64_t n) {
+  double y = 1;
+  for (; n > 0; n /= 2, x *= x)
+    if (n % 2) y *= x;
+  return y;
+}
+
+/* A trade has filled all buckets of the ring by itself: what it fills besides is left out but for where it ends, and that its
+ * bars change nothing. What is left of it. */
 static double pass_over(vpin_t *s) {
-  double filled = tf_sum_value(&s->filled), cnt = filled / s->unit, left = 0;
-  if (cnt < 0x1p52) {
-    left        = filled - (double)(uint64_t)cnt * s->unit;
-    s->unit_idx = (uint32_t)((s->unit_idx + (uint64_t)cnt) % s->unit_cnt);
+  double   filled = tf_sum_value(&s->filled), units = filled / s->unit, left = 0;
+  uint64_t cnt = UINT64_MAX; /* so many that where they end is not known */
+  if (units < 0x1p52) {
+    cnt         = (uint64_t)units;
+    left        = filled - (double)cnt * s->unit;
+    s->unit_idx = (uint32_t)((s->unit_idx + cnt) % s->unit_cnt);
   }
   s->filled = (tf_sum_t){left, 0};
+  s->moves.mean_square *= power(1 - 1 / ((double)s->n * s->unit_cnt), cnt);
   return left;
 }
 
@@ -129,7 +139,7 @@ static void trade(vpin_t *s, double qty, int side, double price) {
   double left = qty, room = s->unit - tf_sum_value(&s->filled);
   tf_sum_add(&s->filled, qty);
   for (uint64_t i = 0; tf_sum_value(&s->filled) >= s->unit * FULL_ENOUGH; i++) {
-    if (i > (uint64_t)s->n * s->unit_cnt) {
+    if (i == ((uint64_t)s->n + 1) * s->unit_cnt) { /* the first bucket may be another's, too */
       left = pass_over(s);
       break;
     }

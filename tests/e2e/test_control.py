@@ -22,7 +22,8 @@ class Engine(Background):
         self.socket = f"{folder}/control/socket"
         self.journal = f"{folder}/out.journal"
         super().__init__(*engine_args(exchange, "sinks.0.type=journal", "sinks.0.policy=auto",
-                                      f"sinks.0.path={self.journal}", f"control.path={self.socket}", *sets,
+                                      f"sinks.0.path={self.journal}", f"control.path={self.socket}",
+                                      "engine.decision_ring_slots=65536", *sets,  # a busy machine keeps emit off its core
                                       seconds="60s"))
         wait_until(lambda: pathlib.Path(self.socket).exists(), what="the control socket")
 
