@@ -25,18 +25,6 @@ size_t tf_foreign_bytes(const tf_foreign_config_t *c, uint32_t instrument_cnt) {
   return bytes;
 }
 
-static tf_err_t init_kept(tf_kept_rows_t *k, const tf_foreign_config_t *c, uint32_t cnt,
-                          tf_arena_t *arena) {
-  *k          = (tf_kept_rows_t){.row_cap = c->rows, .width = c->width};
-  k->rows     = tf_arena_take(arena, (size_t)cnt * c->rows * c->width * sizeof(float), 64);
-  k->cnt      = tf_arena_take(arena, cnt * sizeof *k->cnt, 64);
-  k->next_idx = tf_arena_take(arena, cnt * sizeof *k->next_idx, 64);
-  if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
-  memset(k->cnt, 0, cnt * sizeof *k->cnt);
-  memset(k->next_idx, 0, cnt * sizeof *k->next_idx);
-  return TF_OK;
-}
-
 static void forget(tf_foreign_t *f) {
   for (uint32_t i = 0; i < f->instrument_cnt; i++) f->standing[i].stands = false;
 }
@@ -63,7 +51,8 @@ tf_err_t tf_foreign_init(tf_foreign_t *f, uint32_t instrument_cnt, tf_arena_t *a
     };
   f->outs = tf_arena_take(arena, (size_t)instrument_cnt * c->output_cnt * sizeof(float), 64);
   if (!f->outs) return E_CORE_ARENA_FULL;
-  tf_err_t err = c->rows > 1 ? init_kept(&f->kept, c, instrument_cnt, arena) : TF_OK;
+  tf_err_t err =
+      c->rows > 1 ? tf_kept_rows_init(&f->kept, c->rows, c->width, instrument_cnt, arena) : TF_OK;
   return err ? err : tf_asks_init(&f->asks, instrument_cnt, values, arena);
 }
 

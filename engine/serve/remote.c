@@ -237,18 +237,6 @@ size_t tf_remote_bytes(const tf_remote_config_t *c, uint32_t instrument_cnt) {
   return bytes;
 }
 
-static tf_err_t init_kept(tf_kept_rows_t *k, const tf_remote_config_t *c, uint32_t cnt,
-                          tf_arena_t *arena) {
-  *k          = (tf_kept_rows_t){.row_cap = c->window, .width = c->width};
-  k->rows     = tf_arena_take(arena, (size_t)cnt * c->window * c->width * sizeof(float), 64);
-  k->cnt      = tf_arena_take(arena, cnt * sizeof *k->cnt, 64);
-  k->next_idx = tf_arena_take(arena, cnt * sizeof *k->next_idx, 64);
-  if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
-  memset(k->cnt, 0, cnt * sizeof *k->cnt);
-  memset(k->next_idx, 0, cnt * sizeof *k->next_idx);
-  return TF_OK;
-}
-
 tf_err_t tf_remote_init(tf_remote_t *r, const tf_remote_config_t *c, uint32_t instrument_cnt,
                         tf_arena_t *arena) {
   memset(r, 0, sizeof *r);
@@ -267,5 +255,5 @@ tf_err_t tf_remote_init(tf_remote_t *r, const tf_remote_config_t *c, uint32_t in
   memset(r->lane.numbers, 0, instrument_cnt * sizeof(uint64_t));
   if (c->window <= 1) return TF_OK;
   r->lane.kept = &r->kept;
-  return init_kept(&r->kept, c, instrument_cnt, arena);
+  return tf_kept_rows_init(&r->kept, c->window, c->width, instrument_cnt, arena);
 }

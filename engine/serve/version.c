@@ -51,6 +51,18 @@ static float *row_at(const tf_kept_rows_t *k, uint32_t instrument_idx, uint32_t 
   return k->rows + ((size_t)instrument_idx * k->row_cap + row_idx) * k->width;
 }
 
+tf_err_t tf_kept_rows_init(tf_kept_rows_t *k, uint32_t row_cap, uint32_t width,
+                           uint32_t instrument_cnt, tf_arena_t *arena) {
+  *k          = (tf_kept_rows_t){.row_cap = row_cap, .width = width};
+  k->rows     = tf_arena_take(arena, (size_t)instrument_cnt * row_cap * width * sizeof(float), 64);
+  k->cnt      = tf_arena_take(arena, instrument_cnt * sizeof *k->cnt, 64);
+  k->next_idx = tf_arena_take(arena, instrument_cnt * sizeof *k->next_idx, 64);
+  if (!k->rows || !k->cnt || !k->next_idx) return E_CORE_ARENA_FULL;
+  memset(k->cnt, 0, instrument_cnt * sizeof *k->cnt);
+  memset(k->next_idx, 0, instrument_cnt * sizeof *k->next_idx);
+  return TF_OK;
+}
+
 void tf_kept_rows_push(tf_kept_rows_t *k, uint32_t instrument_idx, const float *row) {
   uint32_t *next = &k->next_idx[instrument_idx];
   memcpy(row_at(k, instrument_idx, *next), row, k->width * sizeof *row);

@@ -8,6 +8,7 @@
 #ifndef TF_SERVE_VERSION_H
 #define TF_SERVE_VERSION_H
 
+#include "core/arena.h"
 #include "tf/atomic.h"
 #include "tf/model.h"
 
@@ -48,8 +49,11 @@ TF_INLINE size_t tf_kept_rows_bytes(uint32_t row_cap, uint32_t width) {
   return (size_t)row_cap * width * sizeof(float) + 2 * sizeof(uint32_t);
 }
 
-void tf_kept_rows_push(tf_kept_rows_t *kept, uint32_t instrument_idx, const float *row);
-void tf_kept_rows_clear(tf_kept_rows_t *kept, uint32_t instrument_idx);
+/* Empty, of the arena. E_CORE_ARENA_FULL. */
+tf_err_t tf_kept_rows_init(tf_kept_rows_t *kept, uint32_t row_cap, uint32_t width,
+                           uint32_t instrument_cnt, tf_arena_t *arena);
+void     tf_kept_rows_push(tf_kept_rows_t *kept, uint32_t instrument_idx, const float *row);
+void     tf_kept_rows_clear(tf_kept_rows_t *kept, uint32_t instrument_idx);
 
 /* The row that came back_cnt rows before the next: 1 is the newest. back_cnt at most the instrument's cnt. */
 const float *tf_kept_rows_at(const tf_kept_rows_t *kept, uint32_t instrument_idx,
