@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "apart_nets.h"
 #include "core/error.h"
 #include "cuda_on_cpu/cuda_on_cpu.h"
 #include "gpu/card_graph.h"
@@ -184,6 +185,7 @@ static void check_forest(const tf_graph_t *graph, const char *name) {
   void *scratch = zeroed(plan->scratch_bytes);
   tf_shapes_noise(rows, ROWS * each, &seed);
   bench_init(&b, graph, &spec);
+  assert_int_equal(tf_card_graph_nodes(b.program, TF_CARD_GRAPH_ANSWER, NULL), 4);
   for (uint32_t n = 0; n < ROWS; n++) {
     float *window = rows + n * each;
     for (size_t i = 0; i < each; i++) window[i] *= 3.0f;
@@ -224,94 +226,43 @@ static void forests_answer_as_the_cpu_within_a_step_of_float(void **state) {
   free(graph);
 }
 
-static uint32_t constant_of(tf_net_t *net, uint32_t rank, const uint32_t *dims,
-                            const float *values) {
-  tf_tensor_shape_t shape = {.rank = rank};
-  uint32_t          value, cnt = 1;
-  for (uint32_t i = 0; i < rank; i++) shape.dims[i] = dims[i], cnt *= dims[i];
-  float *own = malloc(cnt * sizeof *own);
-  if (values)
-    memcpy(own, values, cnt * sizeof *own);
-  else
-    tf_shapes_noise(own, cnt, &seed);
-  assert_int_equal(tf_tensor_shape_count(&shape), TF_OK);
-  assert_int_equal(tf_net_add_constant(net, "c", &shape, own, &value), TF_OK);
-  return value;
-}
-
-static uint32_t node_of(tf_net_t *net, const char *op, const uint32_t *in, uint32_t in_cnt,
-                        const int64_t *ints, uint32_t int_cnt) {
-  uint32_t            value;
-  const tf_net_spec_t spec = {.op      = tf_tensor_find(op),
-                              .name    = op,
-                              .in      = in,
-                              .in_cnt  = in_cnt,
-                              .ints    = ints,
-                              .int_cnt = int_cnt};
-  if (tf_net_add(net, &spec, &value) != TF_OK) fail_msg("%s: %s", op, tf_error_text());
-  return value;
-}
-
-static void check_net(tf_net_t *net, uint32_t answer, const float *rows, uint32_t more,
-                      bool whole) {
+static void check_graph(const tf_graph_t *graph, const float *rows, uint32_t more, bool whole) {
   const tf_card_net_spec_t spec = {.limits = card, .whole = whole, .is_graph = true};
-  tf_graph_t               graph;
   bench_t                  b;
   tf_card_program_t       *persistent;
-  assert_int_equal(tf_net_end(net, answer), TF_OK);
-  assert_int_equal(tf_graph_init(&graph, "m", net->input_cnt), TF_OK);
-  tf_graph_set_net(&graph, net);
-  assert_int_equal(tf_card_net_make(&graph, TF_PRECISION_FP32, &card, &persistent),
+  assert_int_equal(tf_card_net_make(graph, TF_PRECISION_FP32, &card, &persistent),
                    E_MODEL_UNSUPPORTED);
-  bench_init(&b, &graph, &spec);
+  bench_init(&b, graph, &spec);
   const double error = slide(&b, more, rows);
   if (!(error <= error_max[TF_PRECISION_FP32])) fail_msg("an error of %g", error);
   bench_fini(&b);
-  tf_graph_fini(&graph);
 }
 
-/* An embedding: a row's first value says which line of a table is added to the others. Numbers from the end, past both ends, between two, and NaN. */
+/* Numbers from the end, past both ends, between two, and NaN. */
 static void entries_by_computed_numbers_are_those_of_the_graph(void **state) {
   (void)state;
   enum { LINES = 5, WIDTH = 6, ROWS = 11 };
-  static const float   numbers[ROWS] = {0, 4, 2.7f, -1, -5, -9, 7, 1e9f, -1e9f, NAN, 3};
-  static const int64_t first[6] = {0, 1, 1, 0, 1, 1}, others[6] = {0, 1, 1, 1, WIDTH, 1}, axis = 0;
-  tf_net_t            *net;
-  float                rows[INSTRUMENTS * ROWS * (WIDTH + 1)];
+  static const float numbers[ROWS] = {0, 4, 2.7f, -1, -5, -9, 7, 1e9f, -1e9f, NAN, 3};
+  float              rows[INSTRUMENTS * ROWS * (WIDTH + 1)];
+  tf_graph_t         graph;
   tf_shapes_noise(rows, TF_ARRAY_CNT(rows), &seed);
   for (uint32_t i = 0; i < INSTRUMENTS * ROWS; i++) rows[i * (WIDTH + 1)] = numbers[i % ROWS];
-  assert_int_equal(tf_net_new(1, WIDTH + 1, &net), TF_OK);
-  const uint32_t window   = TF_NET_INPUT;
-  const uint32_t number   = node_of(net, "slice", &window, 1, first, 6),
-                 values   = node_of(net, "slice", &window, 1, others, 6),
-                 table    = constant_of(net, 2, (uint32_t[]){LINES, WIDTH}, NULL),
-                 line     = node_of(net, "gather", (uint32_t[]){table, number}, 2, &axis, 1);
-  const int64_t  shape[2] = {1, WIDTH};
-  const uint32_t flat     = node_of(net, "reshape", &line, 1, shape, 2);
-  check_net(net, node_of(net, "add", (uint32_t[]){flat, values}, 2, NULL, 0), rows, ROWS, false);
+  apart_embedding(&graph, LINES, WIDTH, &seed);
+  check_graph(&graph, rows, ROWS, false);
+  tf_graph_fini(&graph);
 }
 
-/* Both directions; whole and, where it can, sliding. */
 static void a_gru_whose_reset_gate_is_before_answers_as_its_graph(void **state) {
   (void)state;
   enum { WINDOW = 7, INPUTS = 5, UNITS = 6, MORE = 9 };
   float rows[INSTRUMENTS * (WINDOW - 1 + MORE) * INPUTS];
   for (int64_t direction = 0; direction < 3; direction++)
     for (uint32_t whole = 0; whole < 2; whole++) {
-      const uint32_t d = direction == 2 ? 2 : 1;
-      tf_net_t      *net;
+      tf_graph_t graph;
       tf_shapes_noise(rows, TF_ARRAY_CNT(rows), &seed);
-      assert_int_equal(tf_net_new(WINDOW, INPUTS, &net), TF_OK);
-      const int64_t  batch[3] = {WINDOW, 1, INPUTS}, flat[2] = {1, WINDOW * d * UNITS};
-      const uint32_t window = TF_NET_INPUT, x = node_of(net, "reshape", &window, 1, batch, 3);
-      const uint32_t in[5] = {x, constant_of(net, 3, (uint32_t[]){d, 3 * UNITS, INPUTS}, NULL),
-                              constant_of(net, 3, (uint32_t[]){d, 3 * UNITS, UNITS}, NULL),
-                              constant_of(net, 2, (uint32_t[]){d, 6 * UNITS}, NULL),
-                              constant_of(net, 3, (uint32_t[]){d, 1, UNITS}, NULL)};
-      const uint32_t h     = node_of(net, "gru_reset", in, 5, &direction, 1),
-                     all   = node_of(net, "reshape", &h, 1, flat, 2);
-      const uint32_t of[2] = {all, constant_of(net, 2, (uint32_t[]){WINDOW * d * UNITS, 2}, NULL)};
-      check_net(net, node_of(net, "matmul", of, 2, NULL, 0), rows, MORE, whole);
+      apart_gru(&graph, WINDOW, INPUTS, UNITS, direction, &seed);
+      check_graph(&graph, rows, MORE, whole);
+      tf_graph_fini(&graph);
     }
 }
 
