@@ -7,11 +7,12 @@
 
 #define TF_WORKER_PATH_BYTES 1280
 #define TF_WORKER_WORDS_MAX  16
+#define TF_WORKER_DEVICE_MAX 63u /* a number that --device takes */
 
 typedef struct tf_worker_words {
   const char *argv[TF_WORKER_WORDS_MAX]; /* NULL-terminated, into what follows and the config */
   char        program[TF_WORKER_PATH_BYTES], model[TF_WORKER_PATH_BYTES];
-  char        device[12], fraction[12];
+  char        device[16], fraction[12];
 } tf_worker_words_t;
 
 /* The program for a backend (TF_CONFIG_BACKEND_STUB, or any other for the card's): what the config names, else the one beside this
