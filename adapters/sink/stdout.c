@@ -62,8 +62,9 @@ static tf_err_t drain(state_t *s) {
   return s->ended_errno ? ended(s) : 0;
 }
 
-static int stdout_offer(void *self, const tf_decision_t *decisions, uint32_t n) {
-  state_t *s = self;
+static int stdout_offer(void *self, const void *records, uint32_t n) {
+  state_t             *s         = self;
+  const tf_decision_t *decisions = records;
   if (TF_UNLIKELY(s->ended_errno)) return ended(s);
   for (uint32_t i = 0; i < n; i++) {
     if (BUFFER_BYTES - s->end < TF_DECISION_JSON_BYTES_MAX) {
@@ -102,7 +103,9 @@ static tf_err_t stdout_close(void *self) {
 const tf_sink_t tf_sink_stdout = {
     .name        = "stdout",
     .help        = "one JSON line per decision on standard output",
-    .reliable    = true,
+    .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
+    .policy      = TF_OVERFLOW_BLOCK,
+    .carries     = 1u << TF_CARRIES_DECISIONS,
     .state_bytes = stdout_state_bytes,
     .open        = stdout_open,
     .offer       = stdout_offer,

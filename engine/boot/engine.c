@@ -352,22 +352,22 @@ static tf_err_t require_ready(tf_engine_t *e) {
 }
 
 /* ---- sinks ---- */
+static const char *const overflow_names[TF_OVERFLOW_CNT] = {
+    "overrun", "block", "drop_newest", "drop_oldest", "conflate", "spill", "disconnect"};
+
 static tf_overflow_t overflow_of(const tf_sink_t *sink, uint8_t policy) {
-  switch (policy) {
-  case TF_CONFIG_SINK_OVERRUN: return TF_OVERFLOW_OVERRUN;
-  case TF_CONFIG_SINK_DROP_NEWEST: return TF_OVERFLOW_DROP_NEWEST;
-  case TF_CONFIG_SINK_AUTO: return sink->reliable ? TF_OVERFLOW_BLOCK : TF_OVERFLOW_OVERRUN;
-  default: return TF_OVERFLOW_BLOCK;
-  }
+  return policy == TF_CONFIG_SINK_AUTO ? sink->policy : (tf_overflow_t)(policy - 1);
 }
 
 static tf_err_t check_overflow(const tf_engine_t *e, const tf_sink_t *sink, uint8_t policy) {
-  bool ok = policy == TF_CONFIG_SINK_AUTO ||
-            (sink->reliable ? policy == TF_CONFIG_SINK_BLOCK || policy == TF_CONFIG_SINK_DROP_NEWEST
-                            : policy == TF_CONFIG_SINK_OVERRUN);
-  if (ok) return TF_OK;
-  return TF_ERR(E_CONFIG_VALUE, "%s: sink %s: its policy may be %s", e->config->path, sink->name,
-                sink->reliable ? "block or drop_newest" : "overrun: it is lossy by design");
+  if (sink->policies & TF_OVERFLOW_BIT(overflow_of(sink, policy))) return TF_OK;
+  char allowed[128] = "";
+  for (uint32_t i = 0, at = 0; i < TF_OVERFLOW_CNT; i++)
+    if (sink->policies & TF_OVERFLOW_BIT(i))
+      at += (uint32_t)snprintf(allowed + at, sizeof allowed - at, "%s%s", at ? ", " : "",
+                               overflow_names[i]);
+  return TF_ERR(E_CONFIG_VALUE, "%s: sink %s: its policy is %s; allowed: %s", e->config->path,
+                sink->name, overflow_names[overflow_of(sink, policy)], allowed);
 }
 
 static tf_err_t find_sink(const tf_engine_t *e, const char *type, uint8_t policy,
@@ -386,6 +386,10 @@ static tf_err_t add_sink(tf_engine_t *e, const tf_config_sink_t *s) {
   tf_emit_t       *emit   = &e->runner.emit;
   char            *named  = e->sink_paths[emit->sink_cnt];
   tf_sink_config_t config = {.type        = s->type,
+                             .name        = named,
+                             .shape       = tf_record_shape(TF_CARRIES_DECISIONS, 0),
+                             .policy      = overflow_of(sink, s->policy),
+                             .is_replay   = e->options.is_replay,
                              .path        = s->path ? named : NULL,
                              .slot_cnt    = s->slots,
                              .durable     = s->durable,

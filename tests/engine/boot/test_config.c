@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "boot/config.h"
+#include "tf/sink.h"
 #include "boot/config_table.h"
 #include "core/error.h"
 
@@ -522,7 +523,7 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->strategies[0].books, 1u << TF_BOOK_OK | 1u << TF_BOOK_CROSSED);
   assert_int_equal(c->strategies[0].emit, TF_CONFIG_EMIT_ACTIONS);
   assert_int_equal(c->strategies[0].require_ready, TF_CONFIG_READY_RULES);
-  assert_int_equal(c->sinks[0].policy, TF_CONFIG_SINK_DROP_OLDEST);
+  assert_int_equal(c->sinks[0].policy, 1 + TF_OVERFLOW_DROP_OLDEST);
   assert_int_equal(c->sinks[0].slots, 64);
   assert_true(c->sinks[0].durable);
   assert_int_equal(c->engine.batch_max, 33);
