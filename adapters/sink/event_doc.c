@@ -30,15 +30,20 @@ const char *tf_event_doc_kind(uint8_t kind) { return WORD_OF(kinds, kind); }
 const char *tf_event_doc_book(uint32_t book_state) { return WORD_OF(books, book_state); }
 const char *tf_event_doc_command(uint64_t command) { return WORD_OF(commands, command); }
 
+const char *tf_event_doc_flag(const tf_event_t *e, uint32_t idx) {
+  for (size_t i = 0; i < TF_ARRAY_CNT(flag_words); i++) {
+    if (!(e->flags & flag_words[i].bit) || idx-- > 0) continue;
+    bool is_outlier = flag_words[i].bit == TF_FLAG_OUTLIER && e->kind == TF_EVENT_TRADE;
+    return is_outlier ? "outlier" : flag_words[i].word;
+  }
+  return NULL;
+}
+
 static void put_flags(tf_doc_t *doc, const tf_event_t *e) {
   uint32_t cnt = 0;
-  for (size_t i = 0; i < TF_ARRAY_CNT(flag_words); i++) cnt += (e->flags & flag_words[i].bit) != 0;
+  while (tf_event_doc_flag(e, cnt)) cnt++;
   tf_doc_array(doc, "flags", cnt);
-  for (size_t i = 0; i < TF_ARRAY_CNT(flag_words); i++) {
-    bool is_outlier = flag_words[i].bit == TF_FLAG_OUTLIER && e->kind == TF_EVENT_TRADE;
-    if (e->flags & flag_words[i].bit)
-      tf_doc_word(doc, NULL, is_outlier ? "outlier" : flag_words[i].word);
-  }
+  for (uint32_t i = 0; i < cnt; i++) tf_doc_word(doc, NULL, tf_event_doc_flag(e, i));
   tf_doc_array_end(doc);
 }
 

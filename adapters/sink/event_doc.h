@@ -21,5 +21,7 @@ void tf_event_doc_fields(tf_doc_t *doc, const tf_event_t *event,
 const char *tf_event_doc_kind(uint8_t kind);
 const char *tf_event_doc_book(uint32_t book_state);
 const char *tf_event_doc_command(uint64_t command);
+/* Of the event's flags the idx-th that has a word of its own, NULL behind the last. */
+const char *tf_event_doc_flag(const tf_event_t *event, uint32_t idx);
 
 #endif

@@ -7,18 +7,6 @@
 #include "sink/decision_json.h"
 #include "sink/event_doc.h"
 
-static const struct {
-  uint8_t     bit;
-  const char *word;
-} flag_words[] = {
-    {TF_FLAG_LAST,     "last"    },
-    {TF_FLAG_SNAPSHOT, "snapshot"},
-    {TF_FLAG_BAD_BOOK, "bad_book"},
-    {TF_FLAG_BAD_TS,   "bad_ts"  },
-    {TF_FLAG_BACKFILL, "backfill"},
-    {TF_FLAG_OUTRUN,   "outrun"  },
-};
-
 const char *const tf_event_text_csv_header =
     "ingest_seq,ts_recv_ns,ts_event_ns,instrument,kind,flags,side,price,qty,id,bid_price,bid_qty,"
     "ask_price,ask_qty,venue_seq,level_idx,level_cnt,last_price,volume,mark_price,funding_rate,"
@@ -71,13 +59,9 @@ static void put_name(row_t *r, const tf_event_t *e, const tf_instrument_t *rows,
   put(r, ",");
 }
 
-static void put_flags(row_t *r, uint8_t flags) {
-  const char *separator = "";
-  for (size_t i = 0; i < TF_ARRAY_CNT(flag_words); i++) {
-    if (!(flags & flag_words[i].bit)) continue;
-    put(r, "%s%s", separator, flag_words[i].word);
-    separator = " ";
-  }
+static void put_flags(row_t *r, const tf_event_t *e) {
+  const char *word;
+  for (uint32_t i = 0; (word = tf_event_doc_flag(e, i)); i++) put(r, "%s%s", i ? " " : "", word);
   put(r, ",");
 }
 
@@ -163,7 +147,7 @@ size_t tf_event_text_csv(const tf_event_t *e, const tf_instrument_t *rows, uint3
   put_integer(&r, e->ts_event_ns);
   put_name(&r, e, rows, row_cnt);
   put_word(&r, tf_event_text_kind(e->kind));
-  put_flags(&r, e->flags);
+  put_flags(&r, e);
   if (e->kind < TF_EVENT_KIND_CNT) put_kind[e->kind](&r, e);
   r.used--; /* the last column's comma */
   put(&r, "\n");
