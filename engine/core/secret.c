@@ -49,4 +49,12 @@ tf_err_t tf_secret_read(const char *path, char *line, size_t cap) {
   return err;
 }
 
+bool tf_secret_equal(const char *secret, size_t secret_bytes, const char *guess,
+                     size_t guess_bytes) {
+  volatile uint8_t differs = secret_bytes != guess_bytes;
+  for (size_t i = 0; i < guess_bytes; i++)
+    differs = (uint8_t)(differs | (guess[i] ^ secret[secret_bytes ? i % secret_bytes : 0]));
+  return !differs;
+}
+
 void tf_secret_wipe(void *secret, size_t bytes) { explicit_bzero(secret, bytes); }
