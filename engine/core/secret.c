@@ -49,4 +49,11 @@ tf_err_t tf_secret_read(const char *path, char *line, size_t cap) {
   return err;
 }
 
+tf_err_t tf_secret_check(const char *path) {
+  int      fd;
+  tf_err_t err = open_own(path, &fd);
+  if (fd >= 0) close(fd);
+  return err;
+}
+
 void tf_secret_wipe(void *secret, size_t bytes) { explicit_bzero(secret, bytes); }
