@@ -397,7 +397,8 @@ const tf_outlet_t        tf_nats_outlet = {.state_bytes = outlet_bytes,
                                            .send        = outlet_send,
                                            .flush       = outlet_flush,
                                            .counts      = outlet_counts,
-                                           .close       = outlet_close};
+                                           .close       = outlet_close,
+                                           .keeps_tail  = true};
 
 TF_EGRESS_SINK(nats, "NATS JetStream, exactly once; url: the servers, stream: its name",
                tf_nats_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES);

@@ -554,7 +554,8 @@ const tf_outlet_t        tf_redis_outlet = {.state_bytes = outlet_bytes,
                                             .send        = outlet_send,
                                             .flush       = outlet_flush,
                                             .counts      = outlet_counts,
-                                            .close       = outlet_close};
+                                            .close       = outlet_close,
+                                            .keeps_tail  = true};
 
 TF_EGRESS_SINK(redis, "Redis Streams, exactly once; url: the server, stream: the key",
                tf_redis_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES);
