@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "core/error.h"
 #include "core/secret.h"
@@ -188,7 +189,13 @@ void tf_nats_link_dial(tf_nats_link_t *link) {
   link->state = TF_NATS_LINK_DOWN;
 }
 
+/* libnats' own close waits half a second for a PONG that in event-loop mode nobody would read. A socket that is
+ * shut is a connection that broke: libnats closes it at once. */
 void tf_nats_link_hang_up(tf_nats_link_t *link) {
+  if (link->nc && !natsConnection_IsClosed(link->nc)) {
+    (void)shutdown(link->fd, SHUT_RDWR);
+    natsConnection_ProcessReadEvent(link->nc);
+  }
   natsSubscription_Destroy(link->sub);
   natsConnection_Destroy(link->nc);
   link->sub   = NULL;
