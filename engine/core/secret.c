@@ -57,4 +57,11 @@ bool tf_secret_equal(const char *secret, size_t secret_bytes, const char *guess,
   return !differs;
 }
 
+tf_err_t tf_secret_check(const char *path) {
+  int      fd;
+  tf_err_t err = open_own(path, &fd);
+  if (fd >= 0) close(fd);
+  return err;
+}
+
 void tf_secret_wipe(void *secret, size_t bytes) { explicit_bzero(secret, bytes); }
