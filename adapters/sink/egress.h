@@ -12,13 +12,29 @@
  * behind it: what it had sent before and the tail covers is acked (already_there), what the tail does
  * not cover is sent again, in order. What was not acked is kept: in the spool with SPILL, else in
  * memory up to the window. So neither a lost acknowledgement nor an outage of any length makes a hole
- * or a double, whatever the destination's own window of ids is. */
+ * or a double, whatever the destination's own window of ids is.
+ *
+ * The tail may be ahead of all that this engine took. In a replay that is another replay of the same
+ * input: what it left is acked as it comes by. In a live engine somebody else has used our numbers: the
+ * sink ends with E_SINK_FENCED and says so, before anything is taken for delivered that is not. A tail behind
+ * what was acked: the destination has lost records; from a spool they are sent again as far as it
+ * still has them, and the hole that is left is counted in errors and told in the log.
+ *
+ * Nothing is taken from the queue before the outlet is READY and nearly all before it is sent: what waits,
+ * waits where the policy holds. The thread is named tf:NAME, takes no signals, and polls: emit's
+ * offer makes no system call. */
 #ifndef TF_SINK_EGRESS_H
 #define TF_SINK_EGRESS_H
 
 #include "sink/outq.h"
 
-#define TF_EGRESS_WINDOW 4096u /* records sent and not acked, at most */
+#define TF_EGRESS_WINDOW     4096u /* records sent and not acked, at most */
+#define TF_EGRESS_SEND_MAX   64u   /* records offered to an outlet's send at once */
+#define TF_EGRESS_SPIN_CNT   32u   /* passes without work before the thread naps */
+#define TF_EGRESS_NAP_NS_MIN (20 * TF_NS_PER_US)
+#define TF_EGRESS_NAP_NS_MAX TF_NS_PER_MS
+#define TF_EGRESS_TAIL_NS_MAX                                                                      \
+  (3 * TF_NS_PER_SEC) /* so long a live start waits for a destination's tail */
 
 typedef enum tf_outlet_phase {
   TF_OUTLET_DOWN,       /* not connected; the outlet tries again by itself, with backoff */
@@ -67,6 +83,9 @@ typedef struct tf_outlet {
   /* Egress thread, its last call. Gives back everything. */
   void (*close)(void *state);
   bool has_clients; /* the policy is each client's: the queue before the thread is DROP_NEWEST */
+  bool
+      keeps_tail; /* its destination keeps what it got and says its tail; without it tail_seq is not
+                       looked at, and what was in flight is sent again */
 } tf_outlet_t;
 
 typedef struct tf_egress tf_egress_t;
@@ -75,7 +94,9 @@ size_t   tf_egress_bytes(const tf_outlet_t *outlet, const tf_sink_config_t *conf
 tf_err_t tf_egress_open(void *state, const tf_outlet_t *outlet, const tf_sink_config_t *config);
 int      tf_egress_offer(void *state, const void *records, uint32_t n);
 tf_err_t tf_egress_flush(void *state, uint64_t now_ns);
-/* Waits up to drain_ns_max for what is on the way, then ends the thread. */
+/* close waits up to drain_ns_max, since closing or since its own call, for what is on the way; then it ends
+ * the thread. What could not be delivered by then is dropped_closed, or stays in the spool. */
+void     tf_egress_closing(void *state);
 tf_err_t tf_egress_close(void *state);
 uint64_t tf_egress_last_seq(const void *state);
 uint64_t tf_egress_durable_seq(const void *state);
@@ -99,6 +120,7 @@ void     tf_egress_counts(const void *state, tf_sink_counts_t *counts);
                                            .open        = NAME##_open,                             \
                                            .offer       = tf_egress_offer,                         \
                                            .flush       = tf_egress_flush,                         \
+                                           .closing     = tf_egress_closing,                       \
                                            .close       = tf_egress_close,                         \
                                            .durable_seq = tf_egress_durable_seq,                   \
                                            .last_seq    = tf_egress_last_seq,                      \

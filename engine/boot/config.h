@@ -94,6 +94,11 @@ enum tf_config_emit { TF_CONFIG_EMIT_EVERY, TF_CONFIG_EMIT_ACTIONS };
 enum tf_config_sink_policy {
   TF_CONFIG_SINK_AUTO /* the sink's own choice; behind it tf_overflow_t, one higher */
 };
+enum tf_config_sink_format {
+  TF_CONFIG_FORMAT_BINARY,
+  TF_CONFIG_FORMAT_JSON,
+  TF_CONFIG_FORMAT_CBOR
+};
 enum tf_config_capture_policy {
   TF_CONFIG_CAPTURE_AUTO, /* stop beside an engine, block without */
   TF_CONFIG_CAPTURE_BLOCK,

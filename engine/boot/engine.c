@@ -11,6 +11,7 @@
 #include "boot/rule.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
+#include "boot/sinks.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -60,27 +61,13 @@ static size_t policy_bytes(const tf_decide_t *decide) {
   return bytes;
 }
 
-/* Of sinks whose type is known; of the others it is said later. decisions_path is a journal. */
-static size_t sink_bytes(const tf_engine_t *e) {
-  const tf_config_t *c     = e->config;
-  size_t             bytes = 0;
-  for (uint32_t i = 0; i < e->registry->sink_cnt; i++) {
-    const tf_sink_t *sink  = e->registry->sinks[i];
-    size_t           times = e->options.decisions_path && !strcmp(sink->name, "journal");
-    for (uint32_t k = 0; k < c->sink_cnt; k++) times += !strcmp(sink->name, c->sinks[k].type);
-    tf_sink_config_t config = {.type = sink->name};
-    bytes += times * (sink->state_bytes(&config) + TF_LINE_PAIR_BYTES);
-  }
-  return bytes;
-}
-
 static bool is_batching(const tf_engine_t *e) {
   return e->config->engine.batch_max > 1 && e->model_cnt > 0 && !e->options.one_by_one;
 }
 
 #define RULES_MAX 5 /* of a strategy */
 
-static size_t arena_bytes(const tf_engine_t *e) {
+static size_t arena_bytes(tf_engine_t *e) {
   const tf_config_t *c           = e->config;
   size_t             instruments = e->instruments.cap;
   size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + 2 * sizeof(uint64_t) +
@@ -100,7 +87,8 @@ static size_t arena_bytes(const tf_engine_t *e) {
              tf_model_inputs_bytes(e->models[i]) +
              (is_batching(e) ? tf_compute_rows_bytes(e->models[i], c->engine.batch_max) : 0);
   if (is_batching(e)) total += tf_batch_bytes(c->engine.batch_max);
-  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + tf_remotes_bytes(e) + sink_bytes(e);
+  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + tf_remotes_bytes(e) +
+         tf_sinks_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -351,85 +339,6 @@ static tf_err_t require_ready(tf_engine_t *e) {
   return TF_OK;
 }
 
-/* ---- sinks ---- */
-static const char *const overflow_names[TF_OVERFLOW_CNT] = {
-    "overrun", "block", "drop_newest", "drop_oldest", "conflate", "spill", "disconnect"};
-
-static tf_overflow_t overflow_of(const tf_sink_t *sink, uint8_t policy) {
-  return policy == TF_CONFIG_SINK_AUTO ? sink->policy : (tf_overflow_t)(policy - 1);
-}
-
-static tf_err_t check_overflow(const tf_engine_t *e, const tf_sink_t *sink, uint8_t policy) {
-  if (sink->policies & TF_OVERFLOW_BIT(overflow_of(sink, policy))) return TF_OK;
-  char allowed[128] = "";
-  for (uint32_t i = 0, at = 0; i < TF_OVERFLOW_CNT; i++)
-    if (sink->policies & TF_OVERFLOW_BIT(i))
-      at += (uint32_t)snprintf(allowed + at, sizeof allowed - at, "%s%s", at ? ", " : "",
-                               overflow_names[i]);
-  return TF_ERR(E_CONFIG_VALUE, "%s: sink %s: its policy is %s; allowed: %s", e->config->path,
-                sink->name, overflow_names[overflow_of(sink, policy)], allowed);
-}
-
-static tf_err_t find_sink(const tf_engine_t *e, const char *type, uint8_t policy,
-                          const tf_sink_t **sink) {
-  for (uint32_t i = 0; i < e->registry->sink_cnt; i++) {
-    *sink = e->registry->sinks[i];
-    if (!strcmp((*sink)->name, type)) return check_overflow(e, *sink, policy);
-  }
-  return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
-}
-
-static tf_err_t add_sink(tf_engine_t *e, const tf_config_sink_t *s) {
-  const tf_sink_t *sink = NULL;
-  tf_err_t         err  = find_sink(e, s->type, s->policy, &sink);
-  if (err || e->options.is_check) return err;
-  tf_emit_t       *emit   = &e->runner.emit;
-  char            *named  = e->sink_paths[emit->sink_cnt];
-  tf_sink_config_t config = {.type        = s->type,
-                             .name        = named,
-                             .shape       = tf_record_shape(TF_CARRIES_DECISIONS, 0),
-                             .policy      = overflow_of(sink, s->policy),
-                             .is_replay   = e->options.is_replay,
-                             .path        = s->path ? named : NULL,
-                             .slot_cnt    = s->slots,
-                             .durable     = s->durable,
-                             .key_file    = s->key_file,
-                             .epoch       = e->epoch,
-                             .instruments = &e->instruments};
-  snprintf(named, sizeof e->sink_paths[0], "%s", s->path ? s->path : "");
-  void *state = tf_arena_take(&e->arena, sink->state_bytes(&config), TF_LINE_PAIR_BYTES);
-  if (!state) return E_CORE_ARENA_FULL;
-  err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
-  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(s->type, "shm")) {
-    /* A replay is no service that readers wait for: beside a running one it takes another name. */
-    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", s->path, (int)getpid());
-    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", s->path, named);
-    err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
-  }
-  if (err) return err;
-  char name[TF_METRICS_NAME_BYTES];
-  snprintf(name, sizeof name, "%s:%.20s", s->type, named);
-  return tf_publish_add_sink(&e->publish, emit->sink_cnt - 1, name);
-}
-
-static tf_err_t add_sinks(tf_engine_t *e) {
-  const tf_config_t *c = e->config;
-  char               path[64], where[256];
-  if (e->options.features_only) return TF_OK;
-  snprintf(path, sizeof path, "sinks[%u]", TF_SINKS_MAX);
-  if (c->sink_cnt > TF_SINKS_MAX)
-    return TF_ERR(E_CONFIG_VALUE, "%s: %u sinks; at most %d",
-                  tf_config_where(c, path, where, sizeof where), c->sink_cnt, TF_SINKS_MAX);
-  for (uint32_t i = 0; i < c->sink_cnt; i++) {
-    tf_err_t err = add_sink(e, &c->sinks[i]);
-    if (err) return err;
-  }
-  if (!e->options.decisions_path) return TF_OK;
-  tf_config_sink_t journal = {
-      .type = "journal", .path = e->options.decisions_path, .policy = TF_CONFIG_SINK_AUTO};
-  return add_sink(e, &journal);
-}
-
 /* ---- threads ---- */
 
 /* Models of two lanes to the thread that assists. */
@@ -599,7 +508,7 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (!err) err = connect_stages(e);
   if (!err) err = tf_model_server_init(e, &e->model_server);
   if (!err) err = tf_model_places_init(e, &e->model_places);
-  if (!err) err = add_sinks(e);
+  if (!err && !e->options.features_only) err = tf_sinks_add(e);
   return err;
 }
 

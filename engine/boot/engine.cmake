@@ -19,5 +19,6 @@ tf_library(tf_boot
     remotes_show.c
     runtimes.c
     serving.c
+    sinks.c
     snapshot.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

@@ -51,7 +51,8 @@ typedef struct tf_engine {
   tf_ring_writer_t event_writer, decision_writer;
   tf_ring_reader_t event_reader, decision_reader;
   tf_ring_t       *event_ring, *decision_ring; /* NULL where the pipeline is not cut */
-  char             sink_paths[TF_SINKS_MAX][128];
+  char             sink_paths[TF_SINKS_MAX][128], sink_names[TF_SINKS_MAX][32];
+  const char      *strategy_names[TF_STRATEGIES_MAX];
   uint64_t         started_ns, ended_ns; /* monotonic */
   uint64_t         cpu_ns;               /* of the process between them; until join: at the start */
   tf_runner_t      runner;

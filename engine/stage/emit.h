@@ -9,7 +9,7 @@
 #include "core/hist.h"
 #include "tf/sink.h"
 
-#define TF_SINKS_MAX 8
+#define TF_SINKS_MAX 16
 
 typedef struct tf_emit_sink {
   const tf_sink_t *sink;

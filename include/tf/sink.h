@@ -9,7 +9,7 @@
  *              sink's queue under the policy, and a thread of the sink's own delivers
  *              (adapters/sink/egress.h). What becomes of a record later stands in the counts.
  *
- * Ledger, for each sink: offered = acked + dropped[reason] + conflated + pending. */
+ * Ledger, for each sink: offered + recovered = acked + dropped[reason] + conflated + pending. */
 #ifndef TF_SINK_H
 #define TF_SINK_H
 
@@ -82,9 +82,11 @@ typedef struct tf_sink_counts {
   uint64_t dropped_closed; /* not delivered when the sink was closed, and not in a spool */
   uint64_t dropped_broken; /* the sink had failed for good */
   uint64_t conflated;
-  uint64_t pending;       /* queued, spooled or on the way */
-  uint64_t spooled;       /* of those, on disk only */
-  uint64_t late;          /* sent, and marked */
+  uint64_t pending; /* queued, spooled or on the way */
+  uint64_t spooled; /* of those, on disk only */
+  uint64_t
+      recovered; /* found in the spool at start: of an earlier engine, not offered by this one */
+  uint64_t late; /* sent, and marked */
   uint64_t already_there; /* of acked: the destination held them before they were sent (again) */
   uint64_t resent;        /* sent once more after a lost acknowledgement or connection */
   uint64_t connects, disconnects, errors, bytes;
@@ -107,6 +109,8 @@ typedef struct tf_sink {
    * tf_err_t: broken for good. What a policy dropped counts as taken. */
   int (*offer)(void *state, const void *records, uint32_t n);
   tf_err_t (*flush)(void *state, uint64_t now_ns); /* called when emit is idle, and before close */
+  void (*closing)(
+      void *state); /* close is near: begins to drain, returns at once; NULL: close alone */
   tf_err_t (*close)(void *state);
   /* The last sequence that is known to outlive a crash of the machine; NULL: nothing is kept. */
   uint64_t (*durable_seq)(const void *state);
