@@ -73,16 +73,12 @@ static bool may_have_device(const tf_config_model_t *m) {
   return m->backend == TF_CONFIG_BACKEND_GPU || m->backend == TF_CONFIG_BACKEND_AUTO;
 }
 
-/* What the model says, what all say, or each in turn: the worker knows how many devices there are. */
-static void say_device(tf_worker_words_t *w, const tf_config_t *c, uint32_t i) {
+uint32_t tf_worker_device(const tf_config_t *c, uint32_t i, bool *takes_turn) {
   uint32_t turn = 0;
+  *takes_turn   = !says_device(c, i) && !is_said(c, "gpu.device");
+  if (!*takes_turn) return says_device(c, i) ? c->models[i].device : c->gpu.device;
   for (uint32_t k = 0; k < i; k++) turn += may_have_device(&c->models[k]) && !says_device(c, k);
-  if (says_device(c, i))
-    snprintf(w->device, sizeof w->device, "%u", c->models[i].device);
-  else if (is_said(c, "gpu.device"))
-    snprintf(w->device, sizeof w->device, "%u", c->gpu.device);
-  else
-    snprintf(w->device, sizeof w->device, "turn:%u", turn % (TF_WORKER_DEVICE_MAX + 1));
+  return turn % (TF_WORKER_DEVICE_MAX + 1);
 }
 
 void tf_worker_say(tf_worker_words_t *w, const tf_config_t *c, uint32_t i, const char *file) {
@@ -103,7 +99,9 @@ void tf_worker_say(tf_worker_words_t *w, const tf_config_t *c, uint32_t i, const
       w->argv[cnt++] = c->gpu.faults;
     }
   } else {
-    say_device(w, c, i);
+    bool           takes_turn;
+    const uint32_t device = tf_worker_device(c, i, &takes_turn);
+    snprintf(w->device, sizeof w->device, "%s%u", takes_turn ? "turn:" : "", device);
     snprintf(w->fraction, sizeof w->fraction, "%u.%02u", c->gpu.memory_percent / 100,
              c->gpu.memory_percent % 100);
     w->argv[cnt++] = "--device";
