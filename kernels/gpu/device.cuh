@@ -156,7 +156,7 @@ TF_DEVICE void tf_store_card(uint32_t *p, uint32_t x) {
 TF_DEVICE void tf_add_release(uint32_t *p, uint32_t x) {
   asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(p), "r"(x) : "memory");
 }
-TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) {
+TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) { /* pairs with: tf_add_release */
   uint32_t x;
   asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(x) : "l"(p) : "memory");
   return x;
@@ -267,12 +267,14 @@ TF_DEVICE void tf_mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2] 
   tf_mma_<tf_from_bf16>(c, a, b, file, line);
 }
 
+/* pairs with: the worker's host threads, which stand for the other side of the bus */
 TF_DEVICE uint64_t tf_load_system(const uint64_t *p) { return tf_load_acquire(p); }
 TF_DEVICE void     tf_store_system(uint64_t *p, uint64_t x) { tf_store_release(p, x); }
 TF_DEVICE void     tf_store_system(uint32_t *p, uint32_t x) { tf_store_release_u32(p, x); }
 TF_DEVICE uint32_t tf_load_card(const uint32_t *p) { return *p; }
 TF_DEVICE void     tf_store_card(uint32_t *p, uint32_t x) { *p = x; }
 TF_DEVICE void     tf_add_release(uint32_t *p, uint32_t x) { *p += x; }
+/* pairs with: tf_add_release, of a fiber of the same thread */
 TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) { return *p; }
 
 TF_DEVICE void     tf_pause() { cuda_on_cpu_pause(); }
