@@ -2,7 +2,10 @@
  * its script, what it holds in the end has no hole and no double, and every record is in one account. */
 #include "cmocka_tf.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "adapters/sink/fake_outlet.h"
 #include "adapters/sink/outq_fixture.h"
@@ -281,7 +284,148 @@ static void destination_without_a_tail_gets_all_at_least_once(void **state) {
   assert_balanced(&c, 1000);
 }
 
+/* ---- spill ---- */
+
+static char folder[] = "/dev/shm/tf_egress_XXXXXX", spool_prefix[64];
+
+static tf_sink_config_t spilling(void) {
+  tf_sink_config_t config = config_of(TF_OVERFLOW_SPILL);
+  config.spool            = spool_prefix;
+  config.spool_bytes_max  = 1 << 20;
+  return config;
+}
+
+static int empty_spool(void **state) {
+  (void)state;
+  DIR *d = opendir(folder);
+  for (struct dirent *entry; (entry = readdir(d)) != NULL;)
+    if (entry->d_name[0] != '.') unlinkat(dirfd(d), entry->d_name, 0);
+  closedir(d);
+  return 0;
+}
+
+/* Engines come and go in the middle of everything: nobody waits for what is on its way. */
+static void each_record_arrives_once_over_restarts_of_the_engine(void **state) {
+  for (uint64_t seed = 1; seed <= 12; seed++) {
+    empty_spool(state);
+    fake_reset(&(fake_script_t){.seed       = seed,
+                                .cut_in     = (uint32_t)(3 + seed * 7 % 40),
+                                .away_polls = (uint32_t)(seed * 3),
+                                .ack_in     = (uint32_t)(1 + seed % 6),
+                                .is_deaf    = seed % 5 == 0,
+                                .send_max   = (uint32_t)(1 + seed * 5 % 64)});
+    uint64_t last = 0, pending = 0;
+    for (uint32_t life = 0; life < 8; life++) {
+      tf_sink_config_t config = spilling();
+      config.drain_ns_max     = life == 7 ? LIMIT_NS : 0;
+      void *sink              = open_sink(&config);
+      assert_int_equal(tf_sink_fake.last_seq(sink), last);
+      offer(sink, last + 1, last + 200 * seed);
+      last += 200 * seed;
+      tf_sink_counts_t c = close_sink(sink);
+      assert_balanced(&c, 200 * seed);
+      assert_int_equal(dropped(&c), 0);
+      assert_true(
+          c.recovered <=
+          pending); /* what the last one's mark did not know was acked is there twice over */
+      pending = c.pending;
+    }
+    assert_int_equal(pending, 0);
+    assert_holds_each_once(last);
+  }
+}
+
+static void outage_fills_the_disk_and_not_the_queue(void **state) {
+  (void)state;
+  fake_reset(&(fake_script_t){.seed = 1, .is_dead = true});
+  tf_sink_config_t config = spilling();
+  void            *sink   = open_sink(&config);
+  offer(sink, 1, 5000); /* the queue has 256 */
+  tf_sink_counts_t c = counts_of(sink);
+  assert_balanced(&c, 5000);
+  assert_int_equal(c.pending, 5000);
+  fake_heal();
+  c = close_sink(sink);
+  assert_holds_each_once(5000);
+  assert_int_equal(c.acked, 5000);
+  assert_balanced(&c, 5000);
+}
+
+static void full_spool_makes_emit_wait_and_nothing_is_lost(void **state) {
+  (void)state;
+  fake_reset(&(fake_script_t){.seed = 1, .is_dead = true});
+  tf_sink_config_t config = spilling();
+  void            *sink   = open_sink(&config);
+  uint64_t         last   = 0;
+  for (uint32_t refused = 0;
+       refused < 200;) { /* so often in a row: the disk and the queue are full */
+    tf_decision_t record = fixture_record(last + 1);
+    int           k      = tf_sink_fake.offer(sink, &record, 1);
+    last += (uint64_t)k;
+    refused = k ? 0 : refused + 1;
+    if (!k) nap();
+  }
+  assert_true(last > 5000 && last < 9000); /* 1 MiB */
+  fake_heal();
+  offer(sink, last + 1, last + 1000);
+  tf_sink_counts_t c = close_sink(sink);
+  assert_holds_each_once(last + 1000);
+  assert_balanced(&c, last + 1000);
+}
+
+static void broker_that_lost_what_it_acked_gets_it_again(void **state) {
+  (void)state;
+  fake_reset(&(fake_script_t){.seed = 1, .ack_in = 1});
+  tf_sink_config_t config = spilling();
+  void            *sink   = open_sink(&config);
+  offer(sink, 1, 500);
+  tf_sink_counts_t c = close_sink(sink);
+  assert_int_equal(c.acked, 500);
+  fake_forget(301);
+  sink = open_sink(&config);
+  assert_int_equal(tf_sink_fake.last_seq(sink), 500); /* its own numbers are not used again */
+  offer(sink, 501, 600);
+  c = close_sink(sink);
+  assert_holds_each_once(600);
+  assert_int_equal(c.acked, 100);
+  assert_int_equal(c.resent, 200);
+  assert_true(c.errors > 0);
+  assert_balanced(&c, 100);
+}
+
+static void failed_destination_leaves_all_in_the_spool(void **state) {
+  (void)state;
+  fake_reset(&(fake_script_t){.seed = 1, .ack_in = 1, .fail_at_seq = 10});
+  tf_sink_config_t config = spilling();
+  void            *sink   = open_sink(&config);
+  uint64_t         taken  = 0;
+  for (int k = 0; k >= 0;) {
+    tf_decision_t record = fixture_record(taken + 1);
+    k                    = tf_sink_fake.offer(sink, &record, 1);
+    taken += k > 0;
+    if (k == 0) nap();
+  }
+  tf_sink_counts_t c = close_sink(sink);
+  assert_balanced(&c, taken);
+  assert_int_equal(c.dropped_broken, 0);
+  fake_script.fail_at_seq = 0;
+  sink                    = open_sink(&config);
+  c                       = close_sink(sink);
+  assert_holds_each_once(taken);
+}
+
+static void spill_without_a_spool_is_refused(void **state) {
+  (void)state;
+  tf_sink_config_t config = config_of(TF_OVERFLOW_SPILL);
+  void            *sink   = aligned_alloc(TF_LINE_PAIR_BYTES,
+                                          tf_align_up(tf_sink_fake.state_bytes(&config), TF_LINE_PAIR_BYTES));
+  assert_int_equal(tf_sink_fake.open(sink, &config), E_SINK_CONFIG);
+  free(sink);
+}
+
 int main(void) {
+  if (!mkdtemp(folder)) return 1;
+  snprintf(spool_prefix, sizeof spool_prefix, "%s/s", folder);
   tf_clock_calibrate();
   tf_log_level_set(TF_LOG_FATAL);
   const struct CMUnitTest tests[] = {
@@ -296,6 +440,16 @@ int main(void) {
       cmocka_unit_test(destination_that_came_back_gets_the_newest_alone),
       cmocka_unit_test(record_past_its_age_or_expiry_is_marked_late),
       cmocka_unit_test(destination_without_a_tail_gets_all_at_least_once),
+      cmocka_unit_test_setup(each_record_arrives_once_over_restarts_of_the_engine, empty_spool),
+      cmocka_unit_test_setup(outage_fills_the_disk_and_not_the_queue, empty_spool),
+      cmocka_unit_test_setup(full_spool_makes_emit_wait_and_nothing_is_lost, empty_spool),
+      cmocka_unit_test_setup(broker_that_lost_what_it_acked_gets_it_again, empty_spool),
+      cmocka_unit_test_setup(failed_destination_leaves_all_in_the_spool, empty_spool),
+      cmocka_unit_test_setup(spill_without_a_spool_is_refused, empty_spool),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  int   failed = cmocka_run_group_tests(tests, NULL, NULL);
+  void *none   = NULL;
+  empty_spool(&none);
+  rmdir(folder);
+  return failed;
 }
