@@ -318,6 +318,7 @@ static void each_record_arrives_once_over_restarts_of_the_engine(void **state) {
     for (uint32_t life = 0; life < 8; life++) {
       tf_sink_config_t config = spilling();
       config.drain_ns_max     = life == 7 ? LIMIT_NS : 0;
+      config.spool_bytes_max  = 16 << 20; /* all of it, should nothing be acked */
       void *sink              = open_sink(&config);
       assert_int_equal(tf_sink_fake.last_seq(sink), last);
       offer(sink, last + 1, last + 200 * seed);
