@@ -16,10 +16,10 @@
 #define BUFFER_BYTES (UINT32_C(64) << 10)
 
 typedef struct state {
-  const tf_instruments_t *instruments;
-  size_t                  begin, end; /* not yet written: [begin, end) of buffer */
-  int                     ended_errno;
-  char                    buffer[BUFFER_BYTES];
+  tf_sink_config_t config;
+  size_t           begin, end; /* not yet written: [begin, end) of buffer */
+  int              ended_errno;
+  char             buffer[BUFFER_BYTES];
 } state_t;
 
 static size_t stdout_state_bytes(const tf_sink_config_t *config) {
@@ -28,8 +28,8 @@ static size_t stdout_state_bytes(const tf_sink_config_t *config) {
 }
 
 static tf_err_t stdout_open(void *self, const tf_sink_config_t *config) {
-  state_t *s     = self;
-  s->instruments = config->instruments;
+  state_t *s = self;
+  s->config  = *config;
   s->begin = s->end = 0;
   s->ended_errno    = 0;
   /* A closed pipe must come back as EPIPE: by default its signal ends the whole engine. A handler
@@ -72,7 +72,7 @@ static int stdout_offer(void *self, const void *records, uint32_t n) {
       if (err) return err;
       if (BUFFER_BYTES - s->end < TF_DECISION_JSON_BYTES_MAX) return (int)i;
     }
-    s->end += tf_decision_json_write(&decisions[i], s->instruments, s->buffer + s->end);
+    s->end += tf_decision_json_line(&decisions[i], &s->config, s->buffer + s->end);
   }
   return (int)n;
 }

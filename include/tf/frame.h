@@ -19,11 +19,26 @@
  *
  * resume_from: the first sequence that the client has not seen; TF_FRAME_RESUME_NEXT: begin with the next one;
  * TF_FRAME_RESUME_OLDEST: with the oldest that can be had. Older ones come from the journal, if the
- * sink has `history`; what cannot be had is told as LOST, reason HISTORY, before the first record.
+ * sink has `history`; what cannot be had is told as LOST, reason HISTORY, before the first record. One
+ * that lies ahead of the stream is as NEXT: WELCOME's next_seq is then smaller than what was asked for,
+ * and says that the stream is not the one that the client saw.
  *
- * JSON: with `format: json` the listener sends lines instead (websocket: text messages): one object a
- * record, and {"type":"welcome"|"lost"|"heartbeat"|"end", ...} for the others; a client's hello is such
- * a line too: {"type":"hello","resume_from":17,"token":"..."}. */
+ * A client says HELLO within two seconds, and nothing after it; to leave, it closes. Of a header from a
+ * client record_cnt, first_seq and prev_seq are 0. HEARTBEAT and END carry in first_seq the next
+ * sequence that has not been sent on this connection, 0 if none is known yet.
+ *
+ * JSON: with `format: json` the listener sends lines instead (websocket: a text message each), one object a
+ * record, which has no "type", and for the others
+ *
+ *   {"type":"hello","resume_from":17,"token":"..."}      from the client; resume_from a number, "next" or
+ *                                                        "oldest", without it "next"; token if one is wanted
+ *   {"type":"welcome","stream":"out","epoch":1,"next_seq":17,"carries":"decisions","policy":"drop_oldest",
+ *    "heartbeat_ms":1000}
+ *   {"type":"lost","first_seq":17,"last_seq":19,"record_cnt":3,"reason":"dropped"}
+ *   {"type":"heartbeat","next_seq":20}
+ *   {"type":"end","next_seq":20,"reason":"closed","text":"..."}
+ *
+ * with the reasons' names of TF_FRAME_REASONS. */
 #ifndef TF_FRAME_H
 #define TF_FRAME_H
 
@@ -74,7 +89,8 @@ typedef struct tf_frame_hello {
 
 typedef struct tf_frame_welcome {
   uint64_t
-      next_seq; /* of the first record that will come; what lies between it and resume_from is LOST */
+      next_seq; /* of the first record that will come; what lies between it and resume_from is LOST.
+                 * 0: none is known yet, the first that comes */
   uint32_t epoch;
   uint32_t record_bytes;
   uint8_t  carries; /* tf_carries_t */
@@ -91,23 +107,31 @@ typedef struct tf_frame_instrument {
   char     name[64];
 } tf_frame_instrument_t;
 
+/* X(code, number, JSON's name, what it says). Never renumbered. */
+#define TF_FRAME_REASONS(X)                                                                        \
+  X(NONE, 0, "none", "")                                                                           \
+  X(DROPPED, 1, "dropped", "LOST: by the queue's policy, or the sink's own queue was full")        \
+  X(HISTORY, 2, "history", "LOST: older than what can be had")                                     \
+  X(CLOSED, 3, "closed", "END: the engine stops")                                                  \
+  X(SLOW, 4, "slow", "END: policy disconnect, or a write that did not go on for too long")         \
+  X(TOKEN, 5, "token", "END: wrong or missing token")                                              \
+  X(PROTOCOL, 6, "protocol", "END: what the client sent is not a hello of this version")           \
+  X(FULL, 7, "full", "END: clients_max are connected")                                             \
+  X(TIMEOUT, 8, "timeout", "END: no hello in time")                                                \
+  X(USER, 9, "user", "END: another user's process, on a Unix socket without a token")              \
+  X(ORIGIN, 10, "origin", "END: a web page of another site")
+
 typedef enum tf_frame_reason {
-  TF_FRAME_REASON_NONE    = 0,
-  TF_FRAME_REASON_DROPPED = 1, /* LOST: by the queue's policy */
-  TF_FRAME_REASON_HISTORY = 2, /* LOST: older than what can be had */
-  TF_FRAME_REASON_CLOSED  = 3, /* END: the engine stops */
-  TF_FRAME_REASON_SLOW = 4, /* END: policy disconnect, or a write that did not go on for too long */
-  TF_FRAME_REASON_TOKEN    = 5, /* END: wrong or missing token */
-  TF_FRAME_REASON_PROTOCOL = 6, /* END: what the client sent is not a hello of this version */
-  TF_FRAME_REASON_FULL     = 7, /* END: clients_max are connected */
-  TF_FRAME_REASON_TIMEOUT  = 8, /* END: no hello in time */
-  TF_FRAME_REASON_CNT
+#define TF_FRAME_REASON_ENUM_(code, number, name, text) TF_FRAME_REASON_##code = number,
+  TF_FRAME_REASONS(TF_FRAME_REASON_ENUM_)
+#undef TF_FRAME_REASON_ENUM_
+      TF_FRAME_REASON_CNT
 } tf_frame_reason_t;
 
 typedef struct tf_frame_lost {
   uint64_t first_seq, last_seq; /* both included */
-  uint64_t record_cnt;
-  uint32_t reason; /* tf_frame_reason_t */
+  uint64_t record_cnt;          /* 0: not known, of a shape whose sequences have holes */
+  uint32_t reason;              /* tf_frame_reason_t */
   uint32_t reserved;
 } tf_frame_lost_t;
 
@@ -122,5 +146,6 @@ TF_STATIC_ASSERT(sizeof(tf_frame_hello_t) == 16, "layout is a public format");
 TF_STATIC_ASSERT(sizeof(tf_frame_welcome_t) == 56, "layout is a public format");
 TF_STATIC_ASSERT(sizeof(tf_frame_instrument_t) == 72, "layout is a public format");
 TF_STATIC_ASSERT(sizeof(tf_frame_lost_t) == 32, "layout is a public format");
+TF_STATIC_ASSERT(sizeof(tf_frame_end_t) == 8, "layout is a public format");
 
 #endif
