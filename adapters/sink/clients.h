@@ -45,6 +45,12 @@
 #define TF_CLIENTS_BACKLOG_DEFAULT 65536u
 #define TF_CLIENT_PEER_BYTES       64
 
+/* Of every sink that has clients. */
+#define TF_CLIENT_POLICIES                                                                         \
+  (TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_OLDEST) |           \
+   TF_OVERFLOW_BIT(TF_OVERFLOW_CONFLATE) | TF_OVERFLOW_BIT(TF_OVERFLOW_DISCONNECT))
+#define TF_CLIENT_POLICY TF_OVERFLOW_DROP_OLDEST
+
 typedef enum tf_client_phase {
   TF_CLIENT_FREE,
   TF_CLIENT_HELLO,
