@@ -51,17 +51,22 @@ static int64_t apart(uint64_t left, uint64_t right) {
 }
 
 int64_t tf_remotes_residual(const tf_remotes_t *rs) {
-  int64_t  off  = 0;
-  uint64_t kept = 0;
+  int64_t off = 0;
   for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++) {
     const tf_remote_t *r   = rs->rows[i].remote;
     uint64_t           sum = 0;
     if (!r) continue;
     for (uint32_t k = 0; k < TF_ASKED_CNT; k++) sum += r->counts.results[k];
     off += apart(r->counts.asked, sum);
-    kept += r->counts.kept;
   }
-  return rs ? off + apart(kept, rs->captured) : 0;
+  return off;
+}
+
+uint64_t tf_remotes_kept(const tf_remotes_t *rs) {
+  uint64_t kept = 0;
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
+    if (rs->rows[i].remote) kept += rs->rows[i].remote->counts.kept;
+  return kept;
 }
 
 uint64_t tf_remotes_unmatched(const tf_remotes_t *rs) {
@@ -154,17 +159,12 @@ static json_t *hist_json(const tf_hist_t *h) {
                    (json_int_t)tf_hist_quantile(h, 0.999), "max", (json_int_t)h->max);
 }
 
-static json_t *place_json(const tf_remotes_place_t *p) {
-  return json_pack("{sssIsIss}", "on", p->is_worker ? "worker" : "cpu", "cpu_ns",
-                   (json_int_t)p->cpu_ns, "worker_ns", (json_int_t)p->worker_ns, "why", p->why);
-}
-
 /* What is the same in the summary and in the status. */
 static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json_t *root) {
   const tf_remotes_shown_t *s    = &row->shown;
   json_t                   *ends = json_object();
   char                      text[TF_REMOTES_TEXT_BYTES];
-  if (rs->is_open) json_object_set_new(root, "placed", place_json(&row->place));
+  if (rs->is_open) json_object_set_new(root, "placed", tf_placement_json(&row->place));
   if (!row->remote) return; /* auto left it to the CPU */
   if (rs->is_open)
     json_object_set_new(root, "state", json_string(tf_remotes_state_name(read_word(&s->state))));

@@ -15,7 +15,8 @@
   "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
   "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
-  "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, low_instruments, "     \
+  "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, conflate_after, "      \
+  "shed_low_after, low_instruments, "                                                              \
   "latency_sample, "                                                                               \
   "warm_start, snapshot, snapshot_age_max, log_level, helper_cpu, lanes"
 #define FEED_KEYS                                                                                  \
@@ -240,7 +241,8 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 /* In two: compilers need not take a text this long. */
 static const char keys_to_strategies[] =
     "engine: {profile: maximum, batch_max: 33, max_queue_delay: 700ns, burst_budget: 90us, "
-    "low_instruments: [A.KRAKEN, \"*.OKX\"], lanes: [{cpu: 2, stages: "
+    "conflate_after: 2ms, shed_low_after: 3ms, low_instruments: [A.KRAKEN, \"*.OKX\"], lanes: "
+    "[{cpu: 2, stages: "
     "[acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
     "instruments_max: 7, "
@@ -561,6 +563,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.batch_max, 33);
   assert_int_equal(c->engine.max_queue_delay_ns, 700);
   assert_int_equal(c->engine.burst_budget_ns, 90000);
+  assert_int_equal(c->engine.conflate_after_ns, 2 * TF_NS_PER_MS);
+  assert_int_equal(c->engine.shed_low_after_ns, 3 * TF_NS_PER_MS);
   assert_int_equal(c->engine.low_instruments.item_cnt, 2);
   assert_string_equal(c->sinks[0].key_file, "k.txt");
   assert_string_equal(c->control.path, "/run/x/socket");
@@ -578,7 +582,21 @@ static void every_key_reaches_its_field(void **state) {
   tf_config_free(c);
 }
 
-/* Every key of the table appears in all_keys: a new row must come into the test above. */
+/* A literal of ISO C ends at 4095 bytes: more of them. */
+static const char worker_keys[] =
+    "models: [{name: m, file: gone, place_cpu: 20us, place_worker: 4us}]\n"
+    "gpu: {placements: p.json}\n";
+
+static void keys_of_workers_reach_their_fields(void **state) {
+  (void)state;
+  tf_config_t *c = load(worker_keys, NULL, 0);
+  assert_int_equal(c->models[0].place_cpu_ns, 20 * TF_NS_PER_US);
+  assert_int_equal(c->models[0].place_worker_ns, 4 * TF_NS_PER_US);
+  assert_string_equal(c->gpu.placements, "p.json");
+  tf_config_free(c);
+}
+
+/* Every key of the table appears in all_keys or worker_keys: a new row must come into the test above. */
 static void the_test_above_knows_every_key(void **state) {
   (void)state;
   for (uint32_t g = 0; g < tf_config_table_root.group_cnt; g++) {
@@ -589,7 +607,8 @@ static void the_test_above_knows_every_key(void **state) {
       snprintf(key, sizeof key, "%s: ", group->section->keys[k].name);
       bool is_default_only =
           strcmp(key, "insecure: ") == 0 || strcmp(key, "policy: ") == 0; /* other tests' */
-      if (!strstr(all_keys, key) && !is_default_only) fail_msg("%s is not tested", key);
+      if (!strstr(all_keys, key) && !strstr(worker_keys, key) && !is_default_only)
+        fail_msg("%s is not tested", key);
     }
   }
 }
@@ -807,6 +826,7 @@ int main(void) {
       cmocka_unit_test(more_sets_than_the_bound_are_refused),
       cmocka_unit_test(each_good_config_has_its_canonical_value),
       cmocka_unit_test(every_key_reaches_its_field),
+      cmocka_unit_test(keys_of_workers_reach_their_fields),
       cmocka_unit_test(the_test_above_knows_every_key),
       cmocka_unit_test(words_are_those_of_the_contracts),
       cmocka_unit_test(each_value_remembers_where_it_came_from),
