@@ -6,6 +6,7 @@
 #include "boot/model_inputs.h"
 #include "boot/model_places.h"
 #include "boot/model_server.h"
+#include "boot/outcomes.h"
 #include "boot/peer_config.h"
 #include "boot/remotes.h"
 #include "boot/rule.h"
@@ -88,7 +89,7 @@ static size_t arena_bytes(tf_engine_t *e) {
              (is_batching(e) ? tf_compute_rows_bytes(e->models[i], c->engine.batch_max) : 0);
   if (is_batching(e)) total += tf_batch_bytes(c->engine.batch_max);
   return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + tf_remotes_bytes(e) +
-         tf_sinks_bytes(e);
+         tf_outcomes_bytes(e) + tf_sinks_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -505,6 +506,10 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (!err && is_batching(e))
     err = tf_batch_init(&e->runner.lane, e->config->engine.batch_max,
                         tf_clock_ns_to_ticks(e->config->engine.max_queue_delay_ns), &e->arena);
+  if (!err && (tf_outcomes_shed(e)))
+    err =
+        tf_shed_init(&e->runner.lane.shed, e->instruments.cap, e->config->engine.conflate_after_ns,
+                     e->config->engine.shed_low_after_ns, &e->arena);
   if (!err) err = connect_stages(e);
   if (!err) err = tf_model_server_init(e, &e->model_server);
   if (!err) err = tf_model_places_init(e, &e->model_places);
@@ -557,6 +562,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   if (!err && e->model_places) err = tf_model_places_start(e->model_places);
   if (!err) err = tf_runtimes_start(e->runtimes);
   if (!err) err = tf_remotes_start(e->remotes);
+  if (!err) tf_outcomes_start(e);
   return err ? err : tf_runner_start(&e->runner);
 }
 
@@ -569,6 +575,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_model_server_stop(e->model_server);
   tf_runtimes_stop(e->runtimes);
   tf_remotes_stop(e->remotes);
+  tf_outcomes_stop(e->outcome_capture);
   tf_model_places_stop(e->model_places);
   bool is_missed =
       (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed)) ||
@@ -584,6 +591,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 
 void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
+  tf_outcomes_fini(e->outcome_capture);
   tf_model_server_fini(e->model_server);
   tf_model_places_fini(e->model_places);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);

@@ -15,6 +15,7 @@ tf_library(tf_boot
     peer_config.c
     placement.c
     publish.c
+    outcomes.c
     remotes.c
     remotes_show.c
     runtimes.c

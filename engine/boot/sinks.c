@@ -68,6 +68,8 @@ static tf_sink_config_t config_of(tf_engine_t *e, uint32_t i, const tf_sink_t *s
       .strategies      = e->strategy_names,
       .url             = s->url,
       .stream          = s->stream,
+      .stream_create   = s->stream_create,
+      .stream_keep     = s->stream_keep,
       .spool           = s->spool,
       .spool_bytes_max = s->spool_max_bytes,
       .block_ns_max    = e->options.is_replay ? UINT64_MAX : s->block_max_ns,

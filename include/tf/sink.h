@@ -53,9 +53,11 @@ typedef struct tf_sink_config {
   uint32_t                strategy_cnt;
   const char *const      *strategies; /* names by strategy_id */
 
-  const char *url;    /* of the broker, the listener or the receiver; NULL if not given */
-  const char *stream; /* JetStream's stream and subject prefix, Redis' key, Kafka's topic */
-  const char *spool;  /* SPILL: path prefix of the spool's segments */
+  const char *url;           /* of the broker, the listener or the receiver; NULL if not given */
+  const char *stream;        /* JetStream's stream and subject prefix, Redis' key, Kafka's topic */
+  bool        stream_create; /* nats: the stream is made if it is not there */
+  uint64_t    stream_keep;   /* nats, redis: records that the stream keeps, the last ones; 0: all */
+  const char *spool;         /* SPILL: path prefix of the spool's segments */
   uint64_t    spool_bytes_max;
   uint64_t    block_ns_max; /* BLOCK: how long emit may wait; UINT64_MAX in a replay */
   uint64_t

@@ -15,7 +15,8 @@
   "profile, idle, feature_isa, io, busy_poll, kernel_timestamps, instruments_max, "                \
   "book_levels_max, "                                                                              \
   "event_ring_slots, decision_ring_slots, "                                                        \
-  "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, low_instruments, "     \
+  "message_levels_max, cache_dir, batch_max, max_queue_delay, burst_budget, conflate_after, "      \
+  "shed_low_after, low_instruments, "                                                              \
   "latency_sample, "                                                                               \
   "warm_start, snapshot, snapshot_age_max, log_level, helper_cpu, lanes"
 #define FEED_KEYS                                                                                  \
@@ -240,7 +241,8 @@ static void more_sets_than_the_bound_are_refused(void **state) {
 /* In two: compilers need not take a text this long. */
 static const char keys_to_strategies[] =
     "engine: {profile: maximum, batch_max: 33, max_queue_delay: 700ns, burst_budget: 90us, "
-    "low_instruments: [A.KRAKEN, \"*.OKX\"], lanes: [{cpu: 2, stages: "
+    "conflate_after: 2ms, shed_low_after: 3ms, low_instruments: [A.KRAKEN, \"*.OKX\"], lanes: "
+    "[{cpu: 2, stages: "
     "[acquire]}, {cpu: 3, stages: [buffer, "
     "compute, decide]}, {stages: [emit]}], idle: sleep, feature_isa: avx2, io: epoll, "
     "instruments_max: 7, "
@@ -561,6 +563,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_int_equal(c->engine.batch_max, 33);
   assert_int_equal(c->engine.max_queue_delay_ns, 700);
   assert_int_equal(c->engine.burst_budget_ns, 90000);
+  assert_int_equal(c->engine.conflate_after_ns, 2 * TF_NS_PER_MS);
+  assert_int_equal(c->engine.shed_low_after_ns, 3 * TF_NS_PER_MS);
   assert_int_equal(c->engine.low_instruments.item_cnt, 2);
   assert_string_equal(c->sinks[0].key_file, "k.txt");
   assert_string_equal(c->control.path, "/run/x/socket");
