@@ -461,11 +461,21 @@ static void check_model_lanes(tf_config_t *config, uint32_t i) {
              engine->helper_cpu, k);
 }
 
+/* Figures instead of a measurement that nobody makes. */
+static void check_place(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  if (m->backend == TF_CONFIG_BACKEND_AUTO || (!m->place_cpu_ns && !m->place_worker_ns)) return;
+  snprintf(path, sizeof path, "models[%u].%s", i, m->place_cpu_ns ? "place_cpu" : "place_worker");
+  report(config, E_CONFIG_CONFLICT, path, "it is of backend auto: this one's place is said");
+}
+
 /* Which file it is of. */
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
   if (tf_config_model_is_remote(m)) check_remote(config, i);
+  check_place(config, i);
   if (tf_config_model_has_owns(m)) {
     check_owns(config, i);
     return;

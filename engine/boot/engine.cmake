@@ -9,11 +9,13 @@ tf_library(tf_boot
     engine.c
     feature_schema.c
     ledger.c
+    model_child.c
     model_inputs.c
     model_places.c
     model_server.c
     peer_config.c
     placement.c
+    placement_file.c
     publish.c
     outcomes.c
     remotes.c

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "boot/placement.h"
+#include "boot/model_child.h"
+#include "boot/placement_file.h"
 #include "boot/remotes_row.h"
 #include "boot/serving.h"
 #include "core/clock.h"
@@ -16,21 +17,18 @@
 TF_STATIC_ASSERT((int)TF_CONFIG_NO_ANSWER_CPU == (int)TF_NO_ANSWER_CPU,
                  "the config's no_answer words are the lane's");
 
-#define LOOK_NS   TF_NS_PER_MS /* between looks at samples and versions */
-#define SLOTS     64u          /* requests of a mailbox that may be under way */
-#define BATCH_MIN 16u          /* rows of a request, where a window's are sent again */
+#define LOOK_NS TF_NS_PER_MS /* between looks at samples and versions */
 
 /* ---- which models, and their memory ---- */
 
 static bool may_be_remote(const tf_engine_t *e, uint32_t i) {
-  const tf_config_model_t *m = &e->config->models[i];
-  char                     program[TF_WORKER_PATH_BYTES], where[1400];
-  if (tf_config_model_is_foreign(m) || tf_config_model_has_owns(m) || m->ensemble.item_cnt > 0 ||
-      m->lanes > 1 || e->options.is_check)
-    return false;
-  if (e->options.is_replay) return e->options.outcomes && e->options.remote_models >> i & 1;
-  if (m->backend != TF_CONFIG_BACKEND_AUTO) return tf_config_model_is_remote(m);
-  return tf_worker_find(e->config, m->backend, program, where, sizeof where);
+  tf_placement_option_t option;
+  if (e->options.is_check) return false;
+  tf_placement_choose(e->config, i, &option);
+  if (e->options.is_replay)
+    return e->options.outcomes && e->options.remote_models >> i & 1 &&
+           option.choice != TF_PLACEMENT_RUNTIME && !option.is_lane_only;
+  return option.choice == TF_PLACEMENT_WORKER || option.choice == TF_PLACEMENT_OPEN;
 }
 
 static tf_remote_config_t lane_config(const tf_engine_t *e, uint32_t i) {
@@ -93,18 +91,6 @@ tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
 
 /* ---- workers ---- */
 
-/* The file of the version that serves, or that came to serve. */
-static void file_of(const tf_engine_t *e, uint32_t i, uint64_t number,
-                    char path[TF_WORKER_PATH_BYTES]) {
-  const tf_config_model_t *m = &e->config->models[i];
-  if (m->registry)
-    tf_models_dir_path(m->registry, m->name, (uint32_t)number, path);
-  else
-    snprintf(path, TF_WORKER_PATH_BYTES, "%s", m->file);
-}
-
-TF_STATIC_ASSERT(TF_WORKER_PATH_BYTES >= TF_MODELS_DIR_PATH_BYTES, "a registry's path fits");
-
 /* The model to compare with, of the file that the worker loads. */
 static tf_err_t load_reference(const tf_engine_t *e, tf_remotes_row_t *row, const char *path) {
   tf_model_options_t options;
@@ -128,28 +114,13 @@ static tf_err_t start_worker(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t n
   const tf_remote_t *r = row->remote;
   char               path[TF_WORKER_PATH_BYTES];
   tf_worker_words_t *words = &row->words[(row->serial + 1) % 2];
-  file_of(e, row->model_idx, number, path);
+  tf_model_child_file(c, row->model_idx, number, path);
   tf_err_t err = tf_worker_find_or_say(c, row->model_idx, words->program);
   if (!err) err = load_reference(e, row, path);
   if (err) return err;
-  uint32_t batch = c->engine.batch_max > BATCH_MIN ? c->engine.batch_max : BATCH_MIN;
-  tf_worker_say(words, c, row->model_idx, path);
-  tf_child_config_t config = {
-      .argv        = words->argv,
-      .mailbox     = {.slot_cnt       = SLOTS,
-                      .batch_max      = batch < TF_MAILBOX_BATCH_MAX ? batch : TF_MAILBOX_BATCH_MAX,
-                      .input_cnt      = r->config.width,
-                      .output_cnt     = r->config.output_cnt,
-                      .instrument_cnt = r->instrument_cnt + 1, /* one to keep it alive with */
-                      .window         = row->reference->window,
-                      .model_hash     = row->reference->hash},
-      .start_ns    = c->gpu.start_ns,
-      .heart_ns    = c->gpu.heart_ns,
-      .restart_max = c->gpu.restart_max,
-      .restart_ns  = c->gpu.restart_ns
-  };
   tf_child_t *made = NULL;
-  err              = tf_child_start(&config, &made);
+  err = tf_model_child_start(c, row->model_idx, row->reference, path, r->instrument_cnt, words,
+                             &made);
   if (err) return err;
   row->before  = row->child;
   row->child   = made;
@@ -289,27 +260,56 @@ static void check_stand_in(const tf_remotes_row_t *row, const char *model) {
          model, (double)row->place.cpu_ns * 1e-3);
 }
 
-static tf_err_t open_row(tf_remotes_t *rs, uint32_t i) {
-  const tf_config_model_t *m   = &rs->engine->config->models[i];
+/* backend auto: measured, and left to whom is sooner. */
+static void place_row(tf_remotes_t *rs, tf_remotes_row_t *row) {
+  const tf_config_t *c    = rs->engine->config;
+  const char        *name = c->models[row->model_idx].name;
+  tf_remote_t       *r    = row->remote;
+  r->lane.worker          = row->child;
+  if (tf_placement_decide(&r->lane, row->reference, c->gpu.start_ns, &row->place)) {
+    r->hash   = row->reference->hash; /* the lane goes on where this ended */
+    r->serial = row->serial;
+    tf_store_release(&r->taken, row->serial); /* pairs with: stop_unused */
+  }
+  tf_log(TF_LOG_NOTICE, "model_placed", "model=%s on=%s why=\"%s\"", name,
+         row->place.is_worker ? "worker" : "cpu", row->place.why);
+}
+
+static tf_err_t open_row(tf_remotes_t *rs, uint32_t i, const tf_placement_file_t *before) {
+  const tf_config_t       *c   = rs->engine->config;
+  const tf_config_model_t *m   = &c->models[i];
   tf_remotes_row_t        *row = &rs->rows[i];
   tf_err_t                 err = start_worker(rs, row, rs->engine->versions[i]);
-  if (!err) err = tf_placement_measure_cpu(row, row->reference);
+  tf_placement_begin(c, i, &row->place);
+  if (!err) err = tf_placement_measure_cpu(row->reference, &row->place);
   if (err) return err;
   offer_worker(row);
-  if (m->backend != TF_CONFIG_BACKEND_AUTO) {
+  if (m->backend == TF_CONFIG_BACKEND_AUTO) {
+    row->place.was_worker = tf_placement_file_was_worker(before, m->name, row->reference->hash);
+    place_row(rs, row);
+  } else {
     row->place.is_worker = true;
     snprintf(row->place.why, sizeof row->place.why, "the config says so");
-    check_stand_in(row, m->name);
-    return TF_OK;
   }
-  tf_placement_decide(row, rs->engine->config->gpu.start_ns);
-  tf_log(TF_LOG_NOTICE, "model_placed", "model=%s on=%s why=\"%s\"", m->name,
-         row->place.is_worker ? "worker" : "cpu", row->place.why);
   if (row->place.is_worker)
     check_stand_in(row, m->name);
   else
     leave_to_cpu(rs, row);
   return TF_OK;
+}
+
+/* What the next start is to begin with. */
+static void keep_places(const tf_remotes_t *rs) {
+  const tf_config_t  *c     = rs->engine->config;
+  tf_placement_file_t after = {0};
+  for (uint32_t i = 0; i < c->model_cnt; i++) {
+    const tf_remotes_row_t *row = &rs->rows[i];
+    if (c->models[i].backend == TF_CONFIG_BACKEND_AUTO && row->place.why[0])
+      tf_placement_file_put(&after, c->models[i].name, row->reference->hash, &row->place);
+  }
+  if (after.cnt == 0 || !c->gpu.placements) return;
+  if (tf_placement_file_write(&after, c->gpu.placements))
+    tf_log(TF_LOG_WARN, "placements_not_kept", "text=\"%s\"", tf_error_text());
 }
 
 uint32_t tf_remotes_models(const tf_engine_t *e, uint32_t *output_cnt) {
@@ -332,8 +332,11 @@ tf_err_t tf_remotes_open(tf_engine_t *e) {
   tf_remotes_t *rs  = e->remotes;
   tf_err_t      err = TF_OK;
   if (!rs) return TF_OK;
+  tf_placement_file_t before;
+  tf_placement_file_read_or_log(&before, e->config->gpu.placements);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++)
-    if (rs->rows[i].remote) err = open_row(rs, i);
+    if (rs->rows[i].remote) err = open_row(rs, i, &before);
+  if (!err) keep_places(rs);
   if (!err) rs->is_open = true;
   return err;
 }

@@ -159,17 +159,12 @@ static json_t *hist_json(const tf_hist_t *h) {
                    (json_int_t)tf_hist_quantile(h, 0.999), "max", (json_int_t)h->max);
 }
 
-static json_t *place_json(const tf_remotes_place_t *p) {
-  return json_pack("{sssIsIss}", "on", p->is_worker ? "worker" : "cpu", "cpu_ns",
-                   (json_int_t)p->cpu_ns, "worker_ns", (json_int_t)p->worker_ns, "why", p->why);
-}
-
 /* What is the same in the summary and in the status. */
 static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json_t *root) {
   const tf_remotes_shown_t *s    = &row->shown;
   json_t                   *ends = json_object();
   char                      text[TF_REMOTES_TEXT_BYTES];
-  if (rs->is_open) json_object_set_new(root, "placed", place_json(&row->place));
+  if (rs->is_open) json_object_set_new(root, "placed", tf_placement_json(&row->place));
   if (!row->remote) return; /* auto left it to the CPU */
   if (rs->is_open)
     json_object_set_new(root, "state", json_string(tf_remotes_state_name(read_word(&s->state))));

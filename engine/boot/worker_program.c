@@ -58,6 +58,14 @@ tf_err_t tf_worker_find_or_say(const tf_config_t *c, uint32_t i,
                       "backend: cpu");
 }
 
+uint32_t tf_worker_device(const tf_config_t *c, uint32_t i) {
+  char path[64];
+  snprintf(path, sizeof path, "models[%u].device", i);
+  const tf_config_value_t *said    = tf_config_value_at(c, path);
+  bool                     is_said = said && tf_config_origin_of(said) != TF_CONFIG_ORIGIN_DEFAULT;
+  return is_said ? c->models[i].device : c->gpu.device;
+}
+
 void tf_worker_say(tf_worker_words_t *w, const tf_config_t *c, uint32_t i, const char *file) {
   static const char *const precisions[] = {NULL, "fp32", "bf16", "fp16", "int8"};
   const tf_config_model_t *m            = &c->models[i];
@@ -76,11 +84,7 @@ void tf_worker_say(tf_worker_words_t *w, const tf_config_t *c, uint32_t i, const
       w->argv[cnt++] = c->gpu.faults;
     }
   } else {
-    char path[64];
-    snprintf(path, sizeof path, "models[%u].device", i);
-    const tf_config_value_t *said = tf_config_value_at(c, path);
-    bool is_said                  = said && tf_config_origin_of(said) != TF_CONFIG_ORIGIN_DEFAULT;
-    snprintf(w->device, sizeof w->device, "%u", is_said ? m->device : c->gpu.device);
+    snprintf(w->device, sizeof w->device, "%u", tf_worker_device(c, i));
     snprintf(w->fraction, sizeof w->fraction, "%u.%02u", c->gpu.memory_percent / 100,
              c->gpu.memory_percent % 100);
     w->argv[cnt++] = "--device";

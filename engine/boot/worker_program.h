@@ -23,6 +23,9 @@ bool tf_worker_find(const tf_config_t *config, int backend, char program[TF_WORK
 tf_err_t tf_worker_find_or_say(const tf_config_t *config, uint32_t model_idx,
                                char program[TF_WORKER_PATH_BYTES]);
 
+/* Which of the visible devices the worker of models[model_idx] is to use. */
+uint32_t tf_worker_device(const tf_config_t *config, uint32_t model_idx);
+
 /* words->program is there; file: of the model. */
 void tf_worker_say(tf_worker_words_t *words, const tf_config_t *config, uint32_t model_idx,
                    const char *file);

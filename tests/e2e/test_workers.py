@@ -202,6 +202,44 @@ class Auto(Case, unittest.TestCase):
         self.assertEqual(placed["on"], "worker" if is_sooner else "cpu", placed)
         self.assertEqual("gpu" in paths, is_sooner)
 
+    def started(self, cpu, worker_takes, **gpu):
+        """A start with figures that are told: where the model is, what status says of it, and the paths of its decisions."""
+        config = sets(worker(backend="auto", place_cpu=cpu, place_worker=worker_takes), worker=STUB, start="60s", **gpu)
+        shown = {}
+
+        def until(engine):
+            shown.update(engine.ask("status")["models"]["far"]["worker"])
+            if shown["placed"]["on"] == "worker":
+                wait_until(lambda: status_of(engine)["answered"] > 50, seconds=120, what="answers of the worker")
+            busy(engine, 100)
+
+        live, decisions = self.live(config, until=until)
+        self.assertEqual(live["models"]["far"]["worker"]["placed"], shown["placed"])
+        return shown["placed"], {d["path"] for d in decisions}
+
+    def test_a_model_too_slow_for_the_cpu_is_the_workers(self):
+        placed, paths = self.started("400us", "100us")
+        self.assertEqual((placed["on"], placed["was"], placed["measured"]), ("worker", "cpu", False))
+        self.assertIn("gpu", paths)
+
+    def test_it_stays_where_it_was_until_the_other_is_sooner_by_a_quarter(self):
+        kept = pathlib.Path(self.whole) / "placements.json"
+        steps = (("100us", "80us", "cpu", "cpu"), ("100us", "79us", "cpu", "worker"),
+                 ("100us", "125us", "worker", "worker"), ("100us", "126us", "worker", "cpu"))
+        for cpu, takes, was, on in steps:
+            placed, paths = self.started(cpu, takes, placements=kept)
+            self.assertEqual((placed["was"], placed["on"]), (was, on), placed)
+            self.assertEqual("gpu" in paths, on == "worker")
+            row = json.loads(kept.read_text())["far"]
+            self.assertEqual((row["on"], row["model"]), (on, hash_of(LSTM)))
+
+    def test_a_file_of_placements_that_is_none_is_as_if_there_were_none(self):
+        kept = pathlib.Path(self.whole) / "placements.json"
+        kept.write_text('{"far": {"on": "worker", "model": ')
+        placed, _ = self.started("100us", "101us", placements=kept)
+        self.assertEqual((placed["was"], placed["on"]), ("cpu", "cpu"))
+        self.assertEqual(json.loads(kept.read_text())["far"]["on"], "cpu")
+
     def test_where_the_cpu_is_slow(self):
         """Scalar code here, the best that there is in the worker; whoever is chosen, the answers are the same bits."""
         w, _, paths, decisions = self.check(isa="scalar")
@@ -221,6 +259,60 @@ class Auto(Case, unittest.TestCase):
         w, _, paths, _ = self.check(worker_program="/bin/false")
         self.assertEqual((w["placed"]["on"], paths), ("cpu", {"cpu"}))
         self.assertIn("no worker serves: exit status 1", w["placed"]["why"])
+
+
+class Doctor(unittest.TestCase):
+    """tickfuse doctor CONFIG: where each model would be, and why, without a run."""
+
+    def doctor(self, *models, expect=0, strategies="far", **gpu):
+        words = ["doctor", ROOT / "configs" / "demo.yaml", "--no-measure"]
+        for item in sets(*models, strategies=strategies, start="60s", **gpu):
+            words += ["--set", item]
+        text, _ = run(*words, expect=expect)
+        out, _ = run(*words, "--json", expect=expect)
+        return text, {row["name"]: row for row in json.loads(out)["models"]}
+
+    def test_figures_of_the_config_decide(self):
+        text, rows = self.doctor(worker(backend="auto", place_cpu="90us", place_worker="30us", budget="50us"), worker=STUB)
+        far = rows["far"]
+        self.assertEqual((far["on"], far["may"], far["measured"], far["program"]), ("worker", "measured", False, STUB))
+        self.assertEqual((far["cpu_ns"], far["worker_ns"], far["budget_ns"]), (90000, 30000, 50000))
+        self.assertIn("the CPU takes 90.0 us, more than the budget of 50.0 us", text)
+        self.assertIn("CPU 90.0 us of a budget of 50.0 us: beyond it", text)
+        self.assertIn("device 0", text)
+
+    def test_what_is_not_told_is_measured(self):
+        _, rows = self.doctor(worker(backend="auto"), model("near", MLP, backend="cpu"), strategies="far near", worker=STUB)
+        self.assertTrue(rows["far"]["measured"] and rows["far"]["serves"])
+        for key in ("cpu_ns", "worker_ns", "worker_p99_ns"):
+            self.assertGreater(rows["far"][key], 0)
+        self.assertGreater(rows["near"]["cpu_ns"], 0)
+        self.assertEqual((rows["near"]["on"], rows["near"]["worker_ns"], rows["near"]["why"]),
+                         ("cpu", 0, "the config says backend: cpu"))
+
+    def test_a_worker_that_is_said_and_does_not_serve_is_told(self):
+        text, rows = self.doctor(worker(backend="stub"), faults="exit=3", restart_max=1)
+        self.assertEqual((rows["far"]["on"], rows["far"]["serves"], rows["far"]["trouble"]), ("worker", False, "exit status 3"))
+        self.assertIn("no worker serves here: exit status 3", text)
+
+    def test_it_begins_where_the_last_start_ended(self):
+        with tempfile.TemporaryDirectory() as folder:
+            kept = pathlib.Path(folder) / "p.json"
+            kept.write_text(json.dumps({"far": {"on": "worker", "model": hash_of(LSTM)}}))
+            _, rows = self.doctor(worker(backend="auto", place_cpu="100us", place_worker="100us"), worker=STUB, placements=kept)
+            self.assertEqual((rows["far"]["was"], rows["far"]["on"]), ("worker", "worker"))
+            self.assertEqual(json.loads(kept.read_text()), {"far": {"on": "worker", "model": hash_of(LSTM)}})
+
+    def test_a_model_that_is_not_there_is_not_measured(self):
+        text, rows = self.doctor(worker(file="/nowhere/x.safetensors", backend="auto"), worker=STUB)
+        self.assertEqual(rows["far"]["on"], "measured")
+        self.assertIn("/nowhere/x.safetensors cannot be read here", text)
+
+    def test_a_config_that_is_wrong_is_bad_usage(self):
+        _, err = run("doctor", ROOT / "configs" / "demo.yaml", "--no-measure", "--set", "models.0.backend=gpux", expect=2)
+        self.assertIn('did you mean "gpu"', err)
+        _, err = run("doctor", "--set", "a=b", expect=2)
+        self.assertIn("name one", err)
 
 
 class Misbehaviour(Case, unittest.TestCase):
