@@ -18,6 +18,7 @@ tf_library(tf_boot
     placement_file.c
     publish.c
     remotes.c
+    remotes_follow.c
     remotes_show.c
     runtimes.c
     serving.c

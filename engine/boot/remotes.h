@@ -46,6 +46,12 @@ json_t *tf_remotes_json(tf_remotes_t *remotes, uint32_t model_idx);
 json_t *tf_remotes_status(tf_remotes_t *remotes, uint32_t model_idx,
                           const tf_metrics_block_t *block);
 
+/* The worker of a model is ended, if it runs, and another started, with the whole restart budget. Any thread, one at a time; the work
+ * is done afterwards. E_CONTROL_REQUEST: no worker answers a model of that name. */
+tf_err_t tf_remotes_restart(tf_remotes_t *remotes, const char *name);
+/* A row for each model of a worker: name, state, starts, ends, revived, .. */
+json_t *tf_remotes_list(tf_remotes_t *remotes);
+
 const char *tf_remotes_state_name(uint64_t state);
 
 #endif
