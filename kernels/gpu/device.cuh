@@ -120,8 +120,10 @@ TF_DEVICE uint16_t tf_to_bf16(float x) { return __bfloat16_as_ushort(__float2bfl
 TF_DEVICE int32_t tf_dot4(uint32_t a, uint32_t b, int32_t c) {
   return __dp4a((int32_t)a, (int32_t)b, c);
 }
-/* The low and the high two of four signed bytes as two fp16 each, exactly: 1024 + (x + 128) has the byte in its low bits. */
+/* The low and the high two of four signed bytes as two fp16 each, exactly: 1024 + (x + 128) has the byte in its low bits. Made where
+ * they are used: else the compiler makes them of weights that stay in registers once and for all, and has no registers for that. */
 TF_DEVICE void tf_fp16_of_int8(uint32_t bytes, uint32_t *low, uint32_t *high) {
+  asm volatile("" : "+r"(bytes));
   uint32_t biased = bytes ^ 0x80808080u;
   uint32_t two    = __byte_perm(biased, 0x64646464u, 0x4140),
            more   = __byte_perm(biased, 0x64646464u, 0x4342);
