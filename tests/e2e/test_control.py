@@ -16,7 +16,8 @@ INSTRUMENT = "BTCUSDT.BINANCE-SPOT"
 
 
 class Engine(Background):
-    """`tickfuse run` against an exchange, with a control socket and a journal."""
+    """`tickfuse run` against an exchange, with a control socket and a journal. It ends by itself after so many seconds, or when it is told to."""
+    seconds = 60
 
     def __init__(self, exchange, folder, *sets):
         self.socket = f"{folder}/control/socket"
@@ -24,7 +25,7 @@ class Engine(Background):
         super().__init__(*engine_args(exchange, "sinks.0.type=journal", "sinks.0.policy=auto",
                                       f"sinks.0.path={self.journal}", f"control.path={self.socket}",
                                       "engine.decision_ring_slots=65536", *sets,  # a busy machine keeps emit off its core
-                                      seconds="60s"))
+                                      seconds=f"{self.seconds}s"))
         wait_until(lambda: pathlib.Path(self.socket).exists(), what="the control socket")
 
     def ask(self, *words, expect=0):
@@ -32,7 +33,7 @@ class Engine(Background):
         return json.loads(out)
 
     def end(self):
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=self.seconds)
         assert self.process.returncode == 0, err
         return json.loads(out)
 
