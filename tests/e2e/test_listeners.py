@@ -197,31 +197,6 @@ class Consumers(unittest.TestCase):
         self.side_by_side("wss", "disconnect")
 
 
-class Restart(unittest.TestCase):
-    def test_who_comes_back_to_the_next_engine_has_no_hole_and_no_double(self):
-        """A consumer that was there, one that was away meanwhile, one that begins with the oldest: out of the journal, then live."""
-        with tempfile.TemporaryDirectory() as folder, Exchange("--rate", "2000") as exchange:
-            there, away = None, None
-            for i in range(3):
-                with Engine(exchange, folder, listener("unix", folder, "disconnect")[0]) as engine:
-                    (where,) = engine.where.values()
-                    there = Consumer(folder, "there", where, "--from", self.behind(there))
-                    away = Consumer(folder, "away", where, "--from", self.behind(away), "--cnt", 50)
-                    self.assertEqual(away.end()["lost"], [])
-                    there.wait(there.cnt() + 300)
-                    got = engine.finish()
-                    self.assertEqual(there.end()["lost"], [])
-                    self.assertEqual(got["ledger"]["residual"], 0)
-            truth = journal_records(f"{folder}/out.journal")
-            self.assertEqual(there.records(), list(truth.values()))
-            cnt = len(away.records())
-            self.assertGreaterEqual(cnt, 150)
-            self.assertEqual(away.records(), list(truth.values())[:cnt])
-
-    def behind(self, consumer):
-        return sequence(consumer.records()[-1]) + 1 if consumer else 1
-
-
 class Liars(unittest.TestCase):
     """Each is told why, counted and logged, and let go; who reads beside them has every byte."""
 
