@@ -3,6 +3,7 @@ their answers lost; afterwards the stream holds every record once and in order, 
 
 The engine is broker_pump, an emit with one sink, which takes a hundredth of the time to start and is killed as often as one
 likes: TF_KILLS=10000 for the whole of the acceptance; by default a sample."""
+import concurrent.futures
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import time
 import unittest
 
 import brokers
+import hostile_brokers
 from brokers import AckThief, Nats, Redis, wait_until
 
 PUMP = os.environ.get("BROKER_PUMP", "build/dev/tests/adapters/sink/broker_pump")
@@ -208,6 +210,25 @@ class Exactly:
             self.write_as_somebody_else(broker)
             self.refused(broker, "give the sink a (stream|key) of its own")
 
+    def test_what_a_hostile_broker_says_ends_a_connection_and_nothing_else(self):
+        """F66: each connection hears another lie; the sink counts it, says it, and comes again, until a broker is there that
+        tells the truth."""
+        scenes = hostile_brokers.scenes_of(self.type)
+        slices = [scenes[i:i + 6] for i in range(0, len(scenes), 6)]  # few: each trouble puts the next try off
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(self.hear_lies, slices))
+        with self.server() as broker:
+            self.finish(self.pump(broker, 50), acked=50)
+
+    def hear_lies(self, scenes):
+        with hostile_brokers.lying(self.type, scenes) as liar:
+            pump = self.pump(liar, ENDLESS, "pause_us=2000", "drain_ms=50")
+            wait_until("every lie is told", lambda: liar.played == len(scenes) or pump.process.poll() is not None, 400)
+            counts, err, code = pump.stop()
+            self.assertEqual(code, 0, err[-3000:])
+            self.assertEqual(counts["acked"], 0)
+            self.assertGreaterEqual(counts["errors"], len(scenes) - 1)
+
     def test_a_wrong_or_missing_login_is_said_and_a_right_one_serves(self):
         with self.locked_server() as broker:
             secret, wrong = secret_file(broker.dir, "open sesame"), secret_file(broker.dir, "let me in")
@@ -236,6 +257,7 @@ def has(type_, server):
 
 @unittest.skipUnless(has("nats", "nats-server"), "there is no nats-server, or the sink is left out")
 class JetStream(Exactly, unittest.TestCase):
+    type = "nats"
     login, refusal = ("user=engine",), r"(?i)authoriz"
 
     def server(self, **more):
@@ -341,6 +363,7 @@ class Tls:
 
 @unittest.skipUnless(has("redis", "redis-server"), "there is no redis-server, or the sink is left out")
 class RedisStreams(Exactly, unittest.TestCase):
+    type = "redis"
     login, refusal = (), "NOAUTH|WRONGPASS"
 
     def server(self):
