@@ -15,24 +15,23 @@ static bool is_whole(const tf_nats_guard_t *g, const char *line) {
   return g->line_cnt == strlen(line) && begins(g, line);
 }
 
-/* The words behind the first, of characters other than blanks; 0 if there are more, or an empty one. */
-static uint32_t split(const char *at, const char *end, const char *words[WORDS_MAX + 1]) {
+/* The words behind the first; 0 if there are more than WORDS_MAX. nats-server writes two blanks where a reply would stand
+ * that is empty.*/
+static uint32_t split(const char *at, const char *end, const char *words[WORDS_MAX]) {
   uint32_t cnt = 0;
-  while (at <= end && cnt < WORDS_MAX) {
+  while (at < end) {
     const char *blank = memchr(at, ' ', (size_t)(end - at));
     if (!blank) blank = end;
-    if (blank == at) return 0;
-    words[cnt++] = at;
-    at           = blank + 1;
+    if (blank > at && cnt == WORDS_MAX) return 0;
+    if (blank > at) words[cnt++] = at;
+    at = blank + 1;
   }
-  words[cnt] = at;
-  return at > end ? cnt : 0;
+  return cnt;
 }
 
-/* words[i] is followed by a blank, and then by words[i + 1]. */
-static bool number_of(const char *const *words, uint32_t i, uint64_t *number) {
-  *number = 0;
-  for (const char *at = words[i]; at < words[i + 1] - 1; at++) {
+/* A word of digits alone, up to a blank or the end of the line. */
+static bool number_of(const char *at, const char *end, uint64_t *number) {
+  for (*number = 0; at < end && *at != ' '; at++) {
     if (*at < '0' || *at > '9') return false;
     *number = *number * 10 + (uint64_t)(*at - '0');
     if (*number > TF_NATS_GUARD_PAYLOAD_BYTES) return false;
@@ -41,12 +40,12 @@ static bool number_of(const char *const *words, uint32_t i, uint64_t *number) {
 }
 
 static tf_err_t take_message(tf_nats_guard_t *g, bool has_headers) {
-  const char *words[WORDS_MAX + 1];
-  size_t      head = has_headers ? 5 : 4;
-  uint32_t    min = has_headers ? 4 : 3, cnt = split(g->line + head, g->line + g->line_cnt, words);
+  const char *words[WORDS_MAX];
+  const char *end = g->line + g->line_cnt;
+  uint32_t    min = has_headers ? 4 : 3, cnt = split(g->line + (has_headers ? 5 : 4), end, words);
   uint64_t    total = 0, header = 0;
-  bool        good = (cnt == min || cnt == min + 1) && number_of(words, cnt - 1, &total);
-  if (good && has_headers) good = number_of(words, cnt - 2, &header) && header <= total;
+  bool        good = (cnt == min || cnt == min + 1) && number_of(words[cnt - 1], end, &total);
+  if (good && has_headers) good = number_of(words[cnt - 2], end, &header) && header <= total;
   if (!good)
     return TF_ERR(E_SINK_IO, "NATS sends a message of no size, or of more than %u bytes: \"%.*s\"",
                   TF_NATS_GUARD_PAYLOAD_BYTES, g->line_cnt < 80 ? (int)g->line_cnt : 80, g->line);

@@ -1,5 +1,5 @@
 /* Stands between a NATS server and libnats: libnats 3.4 takes the size that a MSG line claims at its word, and a claim of
- * 2^31 - 1 ends the process. What is not the protocol as nats-server writes it (capitals, single blanks, CR LF), or
+ * 2^31 - 1 ends the process. What is not the protocol as nats-server writes it (capitals, CR LF), or
  * larger than an answer may be, does not get there. Pure, incremental: any split of the bytes gives the same
  * result. One thread. */
 #ifndef TF_SINK_NATS_GUARD_H

@@ -13,6 +13,7 @@ import time
 from tunnel import shut
 
 LONG_S = 60
+NO_MESSAGE = 10037  # JetStream's err_code of one that was purged or deleted
 
 
 def free_port():
@@ -164,6 +165,8 @@ class Nats(Broker):
                 answers.update([client.message()])
             got += [json.loads(answers[f"in.{n}"]) for n in numbers]
         client.close()
+        odd = [a["error"] for a in got if "error" in a and a["error"]["err_code"] != NO_MESSAGE]
+        assert not odd, odd[:3]
         return [stored(a["message"]) for a in got if "message" in a]
 
 

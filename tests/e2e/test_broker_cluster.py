@@ -106,6 +106,23 @@ class Cluster(brokers.Nats):
     def last(self, stream):
         return wait_until("a leader", self.info)["state"]["last_seq"]
 
+    def settle(self, last):
+        """Until each server has the stream up to there, and all say who leads."""
+        def settled():
+            leaders = set()
+            for i in range(3):
+                client = Client(i)
+                try:
+                    answer = client.api("INFO.D")
+                finally:
+                    client.close()
+                cluster = answer["cluster"]
+                leaders.add(cluster.get("leader"))
+                if answer["state"]["last_seq"] < last or not all(r["current"] and not r.get("offline") for r in cluster["replicas"]):
+                    return False
+            return len(leaders) == 1
+        wait_until("three that agree", settled, 120)
+
     def make_replicated(self):
         config = {"name": "D", "subjects": ["D.>"], "retention": "limits", "storage": "file", "discard": "old", "num_replicas": 3,
                   "max_consumers": -1, "max_msgs": -1, "max_bytes": -1, "duplicate_window": 100_000_000}
@@ -125,7 +142,7 @@ class Cluster(brokers.Nats):
 @unittest.skipUnless(has("nats", "nats-server"), "there is no nats-server, or the sink is left out")
 class Leader(unittest.TestCase):
     def through(self, cluster, trouble, heal):
-        pump = Pump(cluster, ENDLESS, "pause_us=20000", url=cluster.url)
+        pump = Pump(cluster, ENDLESS, "pause_us=100000", url=cluster.url)
         self.addCleanup(pump.kill)
         self.grows(cluster)
         leader = cluster.leader()
@@ -137,6 +154,7 @@ class Leader(unittest.TestCase):
         self.assertEqual(code, 0, err[-3000:])
         self.assertGreater(counts["errors"], 0, "it noticed nothing")
         self.assertEqual(counts["pending"] + counts["dropped_closed"] + counts["dropped_broken"], 0, counts)
+        cluster.settle(counts["last_seq"])
         entries = cluster.read("D")
         seqs = [int(e[1]["Nats-Msg-Id"].removeprefix("D-")) for e in entries]
         self.assertEqual(seqs, list(range(1, counts["last_seq"] + 1)))

@@ -6,6 +6,7 @@ likes: TF_KILLS=10000 for the whole of the acceptance; by default a sample."""
 import concurrent.futures
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -43,6 +44,10 @@ class Pump:
 
     def wait_for(self, pattern):
         wait_until(pattern, lambda: re.search(pattern, self.said()))
+        return self
+
+    def wait_for_spool(self, folder, bytes_min):
+        wait_until("a spool that fills", lambda: sum(f.stat().st_size for f in pathlib.Path(folder).glob("spool*")) > bytes_min)
         return self
 
     def kill(self):
@@ -203,6 +208,17 @@ class Exactly:
         self.assertGreaterEqual(counts["errors"], 1)
         first = self.seq_of(broker.read("D")[0])
         self.check(broker, counts["last_seq"], first)
+
+    def test_a_spool_bridges_an_outage_that_the_engine_did_not_outlive(self):
+        """Longer than the duplicate window, too."""
+        with self.server() as broker:
+            spill = ("policy=spill", f"spool={broker.dir}/spool")
+            self.finish(self.pump(broker, 500, *spill))
+            broker.kill()
+            self.pump(broker, 3000, *spill).wait_for_spool(broker.dir, 2500 * 128).kill()
+            broker.start()
+            self.finish(self.pump(broker, 4000, *spill))
+            self.check(broker, 4000)
 
     def test_what_somebody_else_wrote_is_refused_by_name(self):
         with self.server() as broker:
