@@ -585,7 +585,7 @@ static void every_key_reaches_its_field(void **state) {
 /* A literal of ISO C ends at 4095 bytes: more of them. */
 static const char worker_keys[] =
     "models: [{name: m, file: gone, place_cpu: 20us, place_worker: 4us}]\n"
-    "gpu: {placements: p.json}\n";
+    "gpu: {placements: p.json, refill: 3m}\n";
 
 static void keys_of_workers_reach_their_fields(void **state) {
   (void)state;
@@ -593,6 +593,7 @@ static void keys_of_workers_reach_their_fields(void **state) {
   assert_int_equal(c->models[0].place_cpu_ns, 20 * TF_NS_PER_US);
   assert_int_equal(c->models[0].place_worker_ns, 4 * TF_NS_PER_US);
   assert_string_equal(c->gpu.placements, "p.json");
+  assert_int_equal(c->gpu.refill_ns, 180 * TF_NS_PER_SEC);
   tf_config_free(c);
 }
 
