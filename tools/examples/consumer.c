@@ -111,7 +111,8 @@ int main(int argc, char **argv) {
   int                status = consume(client, count);
   tf_client_counts_t counts;
   tf_client_counts(client, &counts);
+  if (fflush(stdout) != 0) status = 1;
   fprintf(stderr, "consumer: received=%" PRIu64 " lost=%" PRIu64 "\n", counts.records, counts.lost);
   tf_client_close(client);
-  return fflush(stdout) == 0 ? status : 1;
+  return status;
 }
