@@ -17,10 +17,12 @@ tf_library(tf_boot
     placement.c
     placement_file.c
     publish.c
+    outcomes.c
     remotes.c
     remotes_follow.c
     remotes_show.c
     runtimes.c
     serving.c
+    sinks.c
     snapshot.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

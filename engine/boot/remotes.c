@@ -17,11 +17,7 @@
 TF_STATIC_ASSERT((int)TF_CONFIG_NO_ANSWER_CPU == (int)TF_NO_ANSWER_CPU,
                  "the config's no_answer words are the lane's");
 
-#define LOOK_NS   TF_NS_PER_MS /* between looks at samples and versions */
-#define TAP_BYTES 8192u        /* of outcomes in one record of the capture */
-
-TF_STATIC_ASSERT(TAP_BYTES >= sizeof(tf_outcome_t) + 4 * TF_MODEL_OUTPUTS_MAX + 8,
-                 "the largest outcome fits a record");
+#define LOOK_NS TF_NS_PER_MS /* between looks at samples and versions */
 
 /* ---- which models, and their memory ---- */
 
@@ -55,15 +51,13 @@ static tf_remote_config_t lane_config(const tf_engine_t *e, uint32_t i) {
 }
 
 size_t tf_remotes_bytes(const tf_engine_t *e) {
-  size_t   bytes   = 0;
-  uint32_t outputs = 0;
+  size_t bytes = 0;
   for (uint32_t i = 0; i < e->model_cnt; i++) {
     if (!may_be_remote(e, i)) continue;
     tf_remote_config_t config = lane_config(e, i);
     bytes += tf_remote_bytes(&config, e->instruments.cap); /* 0: add says what is wrong */
-    if (config.output_cnt > outputs) outputs = config.output_cnt;
   }
-  return outputs ? bytes + tf_outcome_log_bytes(outputs) : 0;
+  return bytes;
 }
 
 static tf_err_t make_remotes(tf_engine_t *e) {
@@ -189,56 +183,21 @@ static void *watch(void *arg) {
   return NULL;
 }
 
-/* ---- acquire's side: outcomes into the capture ---- */
+/* ---- acquire's side: marks of the capture ---- */
 
-static void put_record(const tf_remotes_t *rs, const void *bytes, uint32_t bytes_cnt) {
-  tf_tap_record_t record = {.recv_ns    = tf_clock_wall_ns(),
-                            .source_idx = UINT32_MAX,
-                            .kind       = TF_TAP_OUTCOMES,
-                            .bytes_cnt  = bytes_cnt,
-                            .bytes      = bytes};
-  rs->tap.on_record(rs->tap.self, &record);
-}
-
-static int capture_outcomes(tf_remotes_t *rs) {
-  TF_ALIGNED(8) uint8_t bytes[TAP_BYTES];
-  int                   work = 0;
-  for (uint32_t cnt;
-       rs->has_log && (cnt = tf_outcome_log_take(&rs->log, bytes, sizeof bytes, &rs->captured));
-       work++)
-    put_record(rs, bytes, cnt);
-  return work;
-}
-
-/* Workers that have their restart budget again, each once. */
-static int capture_marks(tf_remotes_t *rs) {
-  int work = 0;
-  for (uint32_t i = 0; rs->has_log && i < TF_MODELS_MAX; i++)
+bool tf_remotes_next_mark(tf_remotes_t *rs, tf_outcome_t *mark) {
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
     for (uint32_t k = 0; k < TF_CHILD_REVIVAL_CNT; k++) {
       tf_remotes_row_t *row = &rs->rows[i];
       /* relaxed: a count that stands alone */
-      for (uint64_t now = tf_load_relaxed(&row->shown.revived[k]); row->marked[k] < now; work++) {
-        tf_outcome_t mark = {
-            .instrument_id = i, .model_idx = TF_OUTCOME_REVIVED, .asked = (uint8_t)k};
-        put_record(rs, &mark, sizeof mark);
-        row->marked[k]++;
-      }
+      if (row->marked[k] == tf_load_relaxed(&row->shown.revived[k])) continue;
+      row->marked[k]++;
+      *mark =
+          (tf_outcome_t){.instrument_id = i, .model_idx = TF_OUTCOME_REVIVED, .asked = (uint8_t)k};
+      return true;
     }
-  return work;
+  return false;
 }
-
-static int poll_remotes(tf_source_t *source, uint64_t now_ns) {
-  (void)now_ns;
-  tf_remotes_t *rs = (tf_remotes_t *)(void *)((uint8_t *)source - offsetof(tf_remotes_t, source));
-  return TF_UNLIKELY(rs->is_stopping) ? TF_SOURCE_DONE : capture_outcomes(rs) + capture_marks(rs);
-}
-
-static void stop_polling(tf_source_t *source) {
-  ((tf_remotes_t *)(void *)((uint8_t *)source - offsetof(tf_remotes_t, source)))->is_stopping =
-      true;
-}
-
-static const tf_source_ops_t source_ops = {.poll = poll_remotes, .stop = stop_polling};
 
 /* ---- live ---- */
 
@@ -313,43 +272,33 @@ static void keep_places(const tf_remotes_t *rs) {
     tf_log(TF_LOG_WARN, "placements_not_kept", "text=\"%s\"", tf_error_text());
 }
 
-/* Says which models a worker answers, before anything else is captured. */
-static tf_err_t open_log(tf_remotes_t *rs) {
-  tf_engine_t *e       = rs->engine;
-  uint32_t     outputs = 0, models = 0;
+uint32_t tf_remotes_models(const tf_engine_t *e, uint32_t *output_cnt) {
+  uint32_t models = 0;
   for (uint32_t i = 0; i < e->model_cnt; i++) {
-    const tf_remote_t *r = rs->rows[i].remote;
-    if (!r) continue;
+    if (e->remotes ? !e->remotes->rows[i].remote : !may_be_remote(e, i)) continue;
+    uint32_t outputs = lane_config(e, i).output_cnt;
     models |= UINT32_C(1) << i;
-    if (r->config.output_cnt > outputs) outputs = r->config.output_cnt;
+    if (outputs > *output_cnt) *output_cnt = outputs;
   }
-  if (!rs->tap.on_record || models == 0) return TF_OK;
-  tf_err_t err = tf_outcome_log_init(&rs->log, outputs, &e->arena);
-  if (err) return err;
-  for (uint32_t i = 0; i < e->model_cnt; i++)
-    if (rs->rows[i].remote) rs->rows[i].remote->log = &rs->log;
-  tf_outcome_t begin = {.instrument_id = models, .model_idx = TF_OUTCOME_BEGIN};
-  put_record(rs, &begin, sizeof begin);
-  rs->has_log = true;
-  return TF_OK;
+  return models;
 }
 
-tf_err_t tf_remotes_open(tf_engine_t *e, tf_tap_t tap) {
+void tf_remotes_set_log(tf_remotes_t *rs, tf_outcome_log_t *log) {
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
+    if (rs->rows[i].remote) rs->rows[i].remote->log = log;
+}
+
+tf_err_t tf_remotes_open(tf_engine_t *e) {
   tf_remotes_t *rs  = e->remotes;
   tf_err_t      err = TF_OK;
   if (!rs) return TF_OK;
-  rs->tap           = tap;
-  rs->source.ops    = &source_ops;
-  rs->source.is_aid = true;
   tf_placement_file_t before;
   tf_placement_file_read_or_log(&before, e->config->gpu.placements);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++)
     if (rs->rows[i].remote) err = open_row(rs, i, &before);
   if (!err) keep_places(rs);
-  if (!err) err = open_log(rs);
-  if (err) return err;
-  rs->is_open = true;
-  return tf_acquire_add(&e->runner.acquire, &rs->source);
+  if (!err) rs->is_open = true;
+  return err;
 }
 
 tf_err_t tf_remotes_start(tf_remotes_t *rs) {
@@ -375,8 +324,6 @@ void tf_remotes_stop(tf_remotes_t *rs) {
   tf_store_release(&rs->stop, 1); /* pairs with: watch */
   pthread_join(rs->thread, NULL);
   rs->is_started = false;
-  (void)capture_outcomes(rs);
-  (void)capture_marks(rs);
   for (uint32_t i = 0; i < TF_MODELS_MAX; i++) {
     tf_remotes_row_t *row = &rs->rows[i];
     if (row->doubted_ns) tell_doubt(rs, row);

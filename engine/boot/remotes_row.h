@@ -51,11 +51,7 @@ typedef struct tf_remotes_row {
 
 struct tf_remotes {
   tf_engine_t     *engine;
-  tf_tap_t         tap;
-  tf_source_t      source;
-  tf_outcome_log_t log; /* has a ring where there is a tap */
-  bool             has_log, is_stopping, is_open, is_started;
-  uint64_t         captured; /* outcomes that went through the tap: acquire's thread, then stop's */
+  bool             is_open, is_started;
   pthread_t        thread;
   uint64_t         stop; /* with release */
   uint64_t         runs; /* with release: rows have their workers, and the thread looks at them */

@@ -61,17 +61,22 @@ static int64_t apart(uint64_t left, uint64_t right) {
 }
 
 int64_t tf_remotes_residual(const tf_remotes_t *rs) {
-  int64_t  off  = 0;
-  uint64_t kept = 0;
+  int64_t off = 0;
   for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++) {
     const tf_remote_t *r   = rs->rows[i].remote;
     uint64_t           sum = 0;
     if (!r) continue;
     for (uint32_t k = 0; k < TF_ASKED_CNT; k++) sum += r->counts.results[k];
     off += apart(r->counts.asked, sum);
-    kept += r->counts.kept;
   }
-  return rs ? off + apart(kept, rs->captured) : 0;
+  return off;
+}
+
+uint64_t tf_remotes_kept(const tf_remotes_t *rs) {
+  uint64_t kept = 0;
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
+    if (rs->rows[i].remote) kept += rs->rows[i].remote->counts.kept;
+  return kept;
 }
 
 uint64_t tf_remotes_unmatched(const tf_remotes_t *rs) {

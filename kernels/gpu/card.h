@@ -6,6 +6,7 @@
  *   loop.h       what a launch is: its shared memory, scratch and threads
  *   loop.cuh     the persistent loop: mailbox, windows by number, answers, abort; the same for each kind
  *   KIND.cuh     the kind's step and advance, as device functions
+ *   graph.cuh    what no kernel that stays is for: the nodes of a graph, launched a tick
  *   *.cu         the kernels themselves, and their launch: where nvcc is
  *
  * Device functions see CUDA's words through device.cuh alone. Where nvcc is not, device.cuh takes them from
@@ -20,6 +21,7 @@ typedef enum tf_card_kind {
   TF_CARD_RECURRENT, /* stacks of LSTM and GRU, by the sliding window's schedule: recurrent.cuh */
   TF_CARD_NET,       /* any net of tensor operations, a window at a time: net.cuh */
   TF_CARD_FEATURES,  /* events in, features and answers out: features.cuh */
+  TF_CARD_GRAPH,     /* any net, kernel by kernel, as a CUDA graph: card_graph.h */
   TF_CARD_KIND_CNT
 } tf_card_kind_t;
 

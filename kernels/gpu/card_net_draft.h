@@ -29,7 +29,8 @@ typedef struct tf_card_net_access {
 typedef struct tf_card_net_draft {
   tf_precision_t   precision;
   tf_card_limits_t limits;
-  uint32_t         thread_cnt;
+  uint32_t         thread_cnt; /* that an op may have */
+  bool             is_graph;
 
   /* the part in work */
   tf_card_net_part_t    part;

@@ -53,7 +53,7 @@ static void print_text(const tail_t *t, const tf_decision_t *d) {
   if (d->instrument_id < t->instruments.cnt) name = t->instruments.rows[d->instrument_id].name;
   char score[16] = "-"; /* a rule without a model */
   if (!isnan(d->score)) snprintf(score, sizeof score, "%+.4f", (double)d->score);
-  tf_decision_json_decimal(d->ref_price, d->ref_price_exp, price);
+  tf_doc_decimal_text(d->ref_price, d->ref_price_exp, price);
   printf("%10" PRIu64 "  %-24s %-4s score %-7s  at %-14s book %-7s %s%s%s%s\n", d->decision_seq,
          name, tf_decision_json_action(d->action), score, price,
          tf_decision_json_book_state(d->book_state), d->action == TF_ACTION_HOLD ? "because " : "",

@@ -6,7 +6,7 @@
 #include "gpu/makers.h"
 
 const char *load_where_name(load_where_t where) {
-  return where == LOAD_PERSISTENT ? "persistent" : "cpu";
+  return where == LOAD_PERSISTENT ? "persistent" : where == LOAD_GRAPH ? "graph" : "cpu";
 }
 
 /* The first that can: they stand from the quickest kernel to the most general. */
@@ -20,11 +20,10 @@ static tf_err_t make_program(loaded_t *l, const tf_card_limits_t *limits) {
       cnt += (size_t)snprintf(l->why + cnt, sizeof l->why - cnt, "%s%s: %s", cnt ? "; " : "",
                               m->name, tf_error_text());
   }
-  l->where = l->program ? LOAD_PERSISTENT : LOAD_CPU;
-  if (l->program) {
-    l->program->model_hash = l->model->hash;
-    l->why[0]              = '\0';
-  }
+  l->where = !l->program                         ? LOAD_CPU
+             : l->program->kind == TF_CARD_GRAPH ? LOAD_GRAPH
+                                                 : LOAD_PERSISTENT;
+  if (l->program) l->program->model_hash = l->model->hash;
   return TF_OK;
 }
 

@@ -9,7 +9,8 @@
 /* Where a model runs. */
 typedef enum load_where {
   LOAD_PERSISTENT, /* a kernel that stays on the device and polls */
-  LOAD_CPU,        /* no kernel for it: why says what is missing */
+  LOAD_GRAPH, /* kernels launched a tick, as a captured graph: why says what no kernel that stays has */
+  LOAD_CPU, /* no kernel for it: why says what is missing */
 } load_where_t;
 
 typedef struct loaded {
@@ -19,7 +20,7 @@ typedef struct loaded {
   tf_graph_t         graph;
   tf_card_program_t *program; /* NULL where it is LOAD_CPU */
   load_where_t       where;
-  char               why[512];
+  char               why[512]; /* of each kind that was refused */
 } loaded_t;
 
 /* E_FILE_*, E_MODEL_* of the file itself, its known answers on the CPU included. That no kernel can run it is no failure:
@@ -28,6 +29,6 @@ tf_err_t load_model(const char *path, const tf_model_options_t *options,
                     const tf_card_limits_t *limits, loaded_t *loaded);
 void     load_free(loaded_t *loaded); /* accepts a zeroed one */
 
-const char *load_where_name(load_where_t where); /* "persistent" */
+const char *load_where_name(load_where_t where); /* "persistent", "graph", "cpu" */
 
 #endif

@@ -102,7 +102,7 @@ static tf_err_t left(const worker_t *w) {
 static tf_err_t look_if_still(worker_t *w, uint64_t now_ns) {
   bool is_over = false;
   if (now_ns - w->beat_ns < STILL_NS) return TF_OK;
-  tf_err_t err = device_look(w->main.run, &is_over);
+  tf_err_t err = room_look(&w->main, &is_over);
   return !err && is_over ? left(w) : err;
 }
 
@@ -135,7 +135,7 @@ static tf_err_t run(worker_t *w, watch_end_t *ended) {
 
 static tf_err_t start(worker_t *w) {
   w->main.view.next_seq = 1;
-  tf_err_t err          = room_start(&w->main, 0);
+  tf_err_t err          = room_start(&w->main, 0, w->loaded.program);
   if (!err) err = first_beat(w);
   if (err) return err;
   w->next = (next_t){.main     = &w->main,
