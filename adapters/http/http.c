@@ -11,15 +11,14 @@
 #include "core/error.h"
 #include "core/listener.h"
 #include "core/log.h"
+#include "http/guard.h"
 #include "http/page.h"
 #include "http/prometheus.h"
 
 TF_STATIC_ASSERT(TF_REPLY_PRE_BYTES >= LWS_PRE, "libwebsockets may write this far before the body");
 
 #define WRITE_BYTES_MAX 16384 /* a call, so that one reader does not hold the thread */
-#define LOG_NS_BETWEEN  TF_NS_PER_SEC
 #define LISTEN_BACKLOG  64
-#define HOST_BYTES_MAX  280
 
 struct tf_http {
   tf_http_config_t     config;
@@ -41,24 +40,9 @@ typedef struct session {
 
 /* ---- requests ---- */
 
-/* Is a Host header's value, without its port, a name of this machine's loopback? */
-static bool is_loopback_host(const char *host) {
-  static const char *const names[]  = {"localhost", "127.0.0.1", "[::1]"};
-  const char              *port     = host[0] == '[' ? strchr(host, ']') : host;
-  size_t                   host_cnt = strlen(host);
-  port                              = port ? strchr(port, ':') : NULL;
-  if (port) {
-    host_cnt = (size_t)(port - host);
-    if (strspn(port + 1, "0123456789") != strlen(port + 1)) return false;
-  }
-  for (size_t i = 0; i < TF_ARRAY_CNT(names); i++)
-    if (strlen(names[i]) == host_cnt && strncasecmp(host, names[i], host_cnt) == 0) return true;
-  return false;
-}
-
 /* 0, or the status of the refusal with its text. */
 static int refusal(const tf_http_t *http, struct lws *wsi, const char **text) {
-  char host[HOST_BYTES_MAX] = "";
+  char host[TF_HTTP_HOST_BYTES] = "";
   int  uri_cnt =
       lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) + lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI);
   bool has_body = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 ||
@@ -71,7 +55,7 @@ static int refusal(const tf_http_t *http, struct lws *wsi, const char **text) {
     *text = has_body ? "a request here has no body" : "a Host header is needed";
     return 400;
   }
-  if (!http->listener.loopback || is_loopback_host(host)) return 0;
+  if (!http->listener.loopback || tf_http_guard_is_loopback(host)) return 0;
   *text = "this listener is on loopback and answers to localhost only";
   return 421;
 }
@@ -186,23 +170,6 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 
 /* ---- start and stop ---- */
 
-/* libwebsockets' own words, at most one line a second: a peer can provoke them at will. The library
- * has one log for the process, so any listener's thread may come here. */
-static void on_log(int level, const char *line) {
-  static uint64_t last_ns, held_cnt;
-  uint64_t        now_ns    = tf_clock_monotonic_ns();
-  uint64_t        before_ns = tf_load_relaxed(&last_ns); /* relaxed: a line too many is no harm */
-  if (before_ns && now_ns - before_ns < LOG_NS_BETWEEN) {
-    tf_count_add(&held_cnt, 1);
-    return;
-  }
-  tf_log(level == LLL_ERR ? TF_LOG_ERROR : TF_LOG_WARN, "libwebsockets", "held=%llu text=\"%.*s\"",
-         (unsigned long long)tf_load_relaxed(&held_cnt), /* relaxed: as above */
-         (int)strcspn(line, "\n"), line);
-  tf_store_relaxed(&last_ns, now_ns); /* relaxed: as above */
-  tf_store_relaxed(&held_cnt, 0);     /* relaxed: as above */
-}
-
 static tf_err_t open_context(tf_http_t *http) {
   static const struct lws_protocols protocols[] = {
       {"http", on_event, sizeof(session_t), 0, 0, NULL, 0},
@@ -222,7 +189,7 @@ static tf_err_t open_context(tf_http_t *http) {
       .keepalive_timeout     = (int)(TF_HTTP_HEADER_NS_MAX / TF_NS_PER_SEC),
       .fd_limit_per_thread   = TF_HTTP_CONNECTIONS_MAX + 16,
   };
-  lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+  tf_http_guard_log();
   http->context = lws_create_context(&info);
   if (!http->context) return TF_ERR(E_CORE_NO_MEMORY, "the HTTP listener's context cannot be made");
   http->vhost = lws_create_vhost(http->context, &info);

@@ -95,19 +95,25 @@ bool tf_clients_have_more(const tf_clients_t *c) {
 
 /* ---- coming ---- */
 
+void tf_clients_refuse(tf_clients_t *c, const char *peer, tf_frame_reason_t reason,
+                       const char *text, uint64_t now_ns) {
+  tf_client_t nobody = {.end_reason = (uint8_t)reason};
+  snprintf(nobody.peer, sizeof nobody.peer, "%s", peer);
+  snprintf(nobody.end_text, sizeof nobody.end_text, "%s", text);
+  c->refused[reason]++;
+  c->counts->clients_refused++;
+  log_end(c, &nobody, "sink_client_refused", now_ns);
+}
+
 tf_client_t *tf_clients_admit(tf_clients_t *c, const char *peer, bool token_shown,
                               uint64_t now_ns) {
   tf_client_t *client = NULL;
   for (uint32_t i = 0; i < c->config.clients_max && !client; i++)
     if (c->clients[i].phase == TF_CLIENT_FREE) client = &c->clients[i];
   if (!client) {
-    tf_client_t nobody = {.end_reason = TF_FRAME_REASON_FULL};
-    snprintf(nobody.peer, sizeof nobody.peer, "%s", peer);
-    snprintf(nobody.end_text, sizeof nobody.end_text, "%u clients are connected",
-             c->config.clients_max);
-    c->refused[TF_FRAME_REASON_FULL]++;
-    c->counts->clients_refused++;
-    log_end(c, &nobody, "sink_client_refused", now_ns);
+    char text[TF_FRAME_TEXT_BYTES];
+    snprintf(text, sizeof text, "%u clients are connected", c->config.clients_max);
+    tf_clients_refuse(c, peer, TF_FRAME_REASON_FULL, text, now_ns);
     return NULL;
   }
   *client = (tf_client_t){.phase        = TF_CLIENT_HELLO,
@@ -558,6 +564,12 @@ size_t tf_clients_bytes(const tf_sink_config_t *given) {
   sizes_t          s;
   fill_defaults(&config);
   return measure(&config, &s) ? s.total : 0;
+}
+
+size_t tf_clients_tx_bytes(const tf_sink_config_t *given) {
+  tf_sink_config_t config = *given;
+  fill_defaults(&config);
+  return tx_bytes(&config);
 }
 
 static tf_err_t check(const tf_sink_config_t *config) {

@@ -45,6 +45,12 @@
 #define TF_CLIENTS_BACKLOG_DEFAULT 65536u
 #define TF_CLIENT_PEER_BYTES       64
 
+/* Of every sink that has clients. */
+#define TF_CLIENT_POLICIES                                                                         \
+  (TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_OLDEST) |           \
+   TF_OVERFLOW_BIT(TF_OVERFLOW_CONFLATE) | TF_OVERFLOW_BIT(TF_OVERFLOW_DISCONNECT))
+#define TF_CLIENT_POLICY TF_OVERFLOW_DROP_OLDEST
+
 typedef enum tf_client_phase {
   TF_CLIENT_FREE,
   TF_CLIENT_HELLO,
@@ -103,6 +109,8 @@ typedef struct tf_clients {
 
 /* Of all but sizes the config may still be empty. 0: a size is out of its range. */
 size_t tf_clients_bytes(const tf_sink_config_t *config);
+/* The longest message, and what one client's frames may take. */
+size_t tf_clients_tx_bytes(const tf_sink_config_t *config);
 /* memory: tf_clients_bytes, TF_LINE_PAIR_BYTES aligned. E_SINK_CONFIG names the key; E_FILE_OPEN and
  * E_FEED_KEY of the token's file. counts: of the outlet, added to. */
 tf_err_t tf_clients_init(tf_clients_t **clients, void *memory, const tf_sink_config_t *config,
@@ -117,6 +125,9 @@ uint32_t tf_clients_publish(tf_clients_t *clients, const tf_out_t *outs, uint32_
  * by tf_clients_full and closes. token_shown: the transport has seen the right token. */
 tf_client_t *tf_clients_admit(tf_clients_t *clients, const char *peer, bool token_shown,
                               uint64_t now_ns);
+/* Somebody who does not become a client: counted and logged. */
+void tf_clients_refuse(tf_clients_t *clients, const char *peer, tf_frame_reason_t reason,
+                       const char *text, uint64_t now_ns);
 /* The END of a client for which there is no place; out has TF_FRAME_OUT_BYTES_MAX bytes. */
 size_t tf_clients_full(const tf_clients_t *clients, uint8_t *out);
 /* Is this the sink's token? Takes as long for any text of a length. */

@@ -149,8 +149,9 @@ static void sort(const tf_conflate_t *c, uint32_t *keys, uint32_t cnt) {
 /* All that has come, into swept[0] in order. What came after it began goes to swept[1]: it would leave
  * ahead of an earlier record of a key whose turn had passed. */
 static void sweep(tf_conflate_t *c, uint64_t *replaced) {
-  uint64_t queued  = tf_load_acquire(&c->queue_in); /* pairs with: tf_conflate_offer */
+  /* arrived first: every key of a record up to it stands in the queue that is looked at then */
   uint64_t arrived = tf_load_acquire(&c->arrived);  /* pairs with: tf_conflate_offer */
+  uint64_t queued  = tf_load_acquire(&c->queue_in); /* pairs with: tf_conflate_offer */
   uint32_t cnt = c->over_cnt, over = 0, here = 0;
   /* What was held over stands in swept[1], and is in the sweep whether its key was queued or not. */
   for (uint32_t i = 0; i < cnt; i++) c->swept[0][i] = c->swept[1][i];

@@ -9,6 +9,7 @@
 #include "core/cpu.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "sink/spool.h"
 #include "sink/window.h"
 #include "tf/atomic.h"
 
@@ -29,7 +30,12 @@ struct tf_egress {
   TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_window_t window;
   tf_outlet_view_t view;
   tf_sink_counts_t counts;
-  uint8_t         *batch;      /* TF_EGRESS_SEND_MAX records */
+  uint8_t         *batch;     /* TF_EGRESS_SEND_MAX records */
+  uint32_t         batch_cnt; /* SPILL: of them taken and not yet on disk */
+  tf_spool_t      *spool;     /* SPILL; else NULL */
+  bool             is_spool_full;
+  uint64_t         recovered_seq; /* last in the spool at open: of an earlier engine up to there */
+  uint64_t         again_seq;  /* up to there it was acked once, and then lost by the destination */
   uint64_t         seq_next;   /* behind the last that was taken */
   uint64_t         tail_seq;   /* of the destination, when READY was last reached */
   uint32_t         connection; /* that the window was rewound for */
@@ -65,6 +71,7 @@ tf_err_t tf_egress_flush(void *state, uint64_t now_ns) {
 /* ---- the egress thread ---- */
 
 static void fail(tf_egress_t *e, tf_err_t err) {
+  if (e->failed) return; /* the first says why, and emit may be reading it */
   e->failed = err;
   snprintf(e->failed_text, sizeof e->failed_text, "%s: %s", e->config.name, tf_error_text());
   tf_log(TF_LOG_ERROR, "sink_failed", "sink=%s code=%s text=\"%s\"", e->config.name,
@@ -72,10 +79,22 @@ static void fail(tf_egress_t *e, tf_err_t err) {
   tf_store_release(&e->has_failed, 1); /* pairs with: tf_egress_offer */
 }
 
+/* How many of the first cnt in the window were acked once before. */
+static uint64_t again_cnt(const tf_egress_t *e, uint64_t cnt) {
+  if (TF_LIKELY(e->again_seq == 0)) return 0;
+  return tf_window_covered(&e->window, e->window.begin + cnt, e->again_seq);
+}
+
 static void show(tf_egress_t *e) {
   const tf_outlet_counts_t *outlet = e->outlet->counts(e->outlet_state);
   tf_sink_counts_t          c      = e->counts;
-  c.pending += tf_window_cnt(&e->window);
+  c.pending = tf_window_cnt(&e->window) + e->batch_cnt - again_cnt(e, tf_window_cnt(&e->window));
+  if (e->spool) {
+    c.spooled = e->spool->waiting_cnt;
+    c.pending += c.spooled;
+    c.dropped_broken += e->spool->lost_cnt;
+    c.errors += e->spool->write_errors;
+  }
   c.already_there += outlet->already_there;
   c.connects    = outlet->connects;
   c.disconnects = outlet->disconnects;
@@ -90,9 +109,12 @@ static void show(tf_egress_t *e) {
 
 static void release_acked(tf_egress_t *e, uint64_t cnt) {
   if (cnt == 0) return;
+  uint64_t again     = again_cnt(e, cnt);
   e->counts.last_seq = tf_window_seq(&e->window, e->window.begin + cnt - 1);
-  e->counts.acked += cnt;
+  e->counts.acked += cnt - again;
+  e->counts.resent += again;
   tf_window_release(&e->window, cnt);
+  if (e->spool) tf_spool_ack(e->spool, e->counts.last_seq);
 }
 
 /* Somebody else has used the sequences that this engine is about to send. */
@@ -108,23 +130,46 @@ static bool is_there(const tf_egress_t *e, uint64_t seq) {
   return e->tail_seq != 0 && seq <= e->tail_seq;
 }
 
+/* The destination has one of this sequence, this engine has not sent it, and no replay or earlier engine of this
+ * spool explains it. */
+static bool is_foreign(const tf_egress_t *e, uint64_t seq) {
+  return !e->config.is_replay && seq > e->recovered_seq && is_there(e, seq);
+}
+
+static void count_there(tf_egress_t *e) {
+  e->counts.already_there++;
+  e->counts.acked++;
+}
+
+/* The destination has acked more than it holds now. What the spool still has of it goes out again. */
+static TF_COLD void resend_lost(tf_egress_t *e) {
+  uint64_t acked_seq = e->counts.last_seq, found_seq = 0;
+  e->counts.errors++;
+  if (e->spool) {
+    uint64_t in_flight = tf_window_cnt(&e->window) - again_cnt(e, tf_window_cnt(&e->window));
+    if (acked_seq > e->again_seq) e->again_seq = acked_seq;
+    tf_window_release(&e->window, tf_window_cnt(&e->window));
+    found_seq          = tf_spool_rewind(e->spool, e->tail_seq, in_flight);
+    e->counts.last_seq = e->tail_seq;
+  }
+  tf_log(TF_LOG_ERROR, "sink_destination_lost", "sink=%s acked=%llu holds=%llu resent_from=%llu",
+         e->config.name, (unsigned long long)acked_seq, (unsigned long long)e->tail_seq,
+         (unsigned long long)found_seq);
+}
+
 /* READY anew: what was in flight is in doubt, and the tail decides it. */
 static void rewind_to_tail(tf_egress_t *e) {
   const tf_window_t *w = &e->window;
   e->connection        = e->view.connection;
   e->has_connected     = true;
   e->tail_seq          = e->outlet->keeps_tail ? e->view.tail_seq : 0;
-  if (!tf_load_acquire(&e->is_tail_known)) {           /* pairs with: itself, one writer */
-    tf_store_release(&e->first_tail_seq, e->tail_seq); /* pairs with: tf_egress_last_seq */
+  if (!e->is_tail_known) {
+    tf_store_relaxed(&e->first_tail_seq, e->tail_seq); /* relaxed: the next line publishes it */
     tf_store_release(&e->is_tail_known, 1);            /* pairs with: tf_egress_last_seq */
   }
-  if (e->outlet->keeps_tail && e->tail_seq < e->counts.last_seq) {
-    e->counts.errors++;
-    tf_log(TF_LOG_ERROR, "sink_destination_lost", "sink=%s acked=%llu found=%llu", e->config.name,
-           (unsigned long long)e->counts.last_seq, (unsigned long long)e->tail_seq);
-  }
+  if (e->outlet->keeps_tail && e->tail_seq < e->counts.last_seq) resend_lost(e);
   uint64_t there = e->tail_seq ? tf_window_covered(w, w->end, e->tail_seq) : 0;
-  if (!e->config.is_replay && w->begin + there > w->touched) {
+  if (w->begin + there > w->touched && is_foreign(e, tf_window_seq(w, w->begin + there - 1))) {
     fence(e, tf_window_seq(w, w->touched));
     return;
   }
@@ -143,31 +188,99 @@ static bool follow(tf_egress_t *e) {
   return cnt > 0;
 }
 
+/* From the queue to batch, without what is there already: an earlier replay's. False: the sink has ended. */
+static bool take(tf_egress_t *e, uint32_t n) {
+  uint64_t missed;
+  uint32_t k = tf_outq_take(e->queue, e->batch, n, &missed), bytes = e->config.shape.bytes;
+  for (uint32_t i = 0; i < k; i++) {
+    const uint8_t *record = e->batch + (size_t)i * bytes;
+    uint64_t       seq    = tf_record_seq(&e->config.shape, record);
+    if (TF_UNLIKELY(is_foreign(e, seq))) {
+      e->counts.dropped_broken += k - i;
+      fence(e, seq);
+      return false;
+    }
+    if (TF_UNLIKELY(is_there(e, seq) || seq < e->seq_next)) {
+      count_there(e);
+      continue;
+    }
+    e->seq_next = seq + 1;
+    if (e->batch_cnt != i) memmove(e->batch + (size_t)e->batch_cnt * bytes, record, bytes);
+    e->batch_cnt++;
+  }
+  return true;
+}
+
+static void batch_to_window(tf_egress_t *e) {
+  for (uint32_t i = 0; i < e->batch_cnt; i++)
+    tf_window_push(&e->window, e->batch + (size_t)i * e->config.shape.bytes);
+  e->batch_cnt = 0;
+}
+
+/* How many more the window may have now. */
+static uint32_t wanted(const tf_egress_t *e) {
+  uint64_t unsent = tf_window_unsent_cnt(&e->window), room = tf_window_room(&e->window);
+  if (e->view.phase != TF_OUTLET_READY || unsent >= TF_EGRESS_SEND_MAX) return 0;
+  return (uint32_t)(TF_EGRESS_SEND_MAX - unsent < room ? TF_EGRESS_SEND_MAX - unsent : room);
+}
+
 /* From the queue to the window. */
 static bool fill(tf_egress_t *e) {
-  tf_window_t *w      = &e->window;
-  uint64_t     unsent = tf_window_unsent_cnt(w), room = tf_window_room(w), missed;
-  if (e->view.phase != TF_OUTLET_READY || unsent >= TF_EGRESS_SEND_MAX || room == 0) return false;
-  uint64_t n = TF_EGRESS_SEND_MAX - unsent < room ? TF_EGRESS_SEND_MAX - unsent : room;
-  uint32_t k = tf_outq_take(e->queue, e->batch, (uint32_t)n, &missed);
-  for (uint32_t i = 0; i < k; i++) {
-    const uint8_t *record = e->batch + (size_t)i * e->config.shape.bytes;
-    uint64_t       seq    = tf_record_seq(&e->config.shape, record);
-    bool           is_old = is_there(e, seq);
-    if (TF_UNLIKELY(is_old && !e->config.is_replay)) {
-      e->counts.dropped_broken += k - i;
+  uint32_t n     = wanted(e);
+  uint64_t acked = e->counts.acked;
+  if (n == 0 || !take(e, n)) return false;
+  bool moved = e->batch_cnt > 0 || e->counts.acked != acked;
+  batch_to_window(e);
+  return moved;
+}
+
+static TF_COLD void spool_is_full(tf_egress_t *e, bool is_full) {
+  e->is_spool_full = is_full;
+  tf_log(is_full ? TF_LOG_ERROR : TF_LOG_NOTICE,
+         is_full ? "sink_spool_full" : "sink_spool_has_room", "sink=%s spool=%s bytes=%llu",
+         e->config.name, e->config.spool, (unsigned long long)e->spool->bytes);
+}
+
+/* From the queue to the disk, and where nothing waits there straight on to the window. */
+static bool spool_in(tf_egress_t *e) {
+  if (e->batch_cnt == 0) {
+    bool is_full = !tf_spool_has_room(e->spool, TF_EGRESS_SEND_MAX);
+    if (TF_UNLIKELY(is_full != e->is_spool_full)) spool_is_full(e, is_full);
+    if (is_full || !take(e, TF_EGRESS_SEND_MAX) || e->batch_cnt == 0) return false;
+  }
+  bool is_caught_up = tf_spool_is_read(e->spool) && wanted(e) >= e->batch_cnt;
+  if (tf_spool_append(e->spool, e->batch, e->batch_cnt)) return false; /* it stays in batch */
+  if (is_caught_up) {
+    tf_spool_pass(e->spool);
+    batch_to_window(e);
+  }
+  e->batch_cnt = 0;
+  return true;
+}
+
+/* From the disk to the window. */
+static bool spool_out(tf_egress_t *e) {
+  tf_window_t *w     = &e->window;
+  bool         moved = false;
+  for (uint32_t n = wanted(e); n > 0; n--) {
+    uint8_t *place = tf_window_at(w, w->end);
+    if (tf_spool_read(e->spool, place, 1) == 0) break;
+    uint64_t seq = tf_record_seq(&w->shape, place);
+    moved        = true;
+    if (TF_UNLIKELY(is_foreign(e, seq))) {
+      e->counts.dropped_broken++;
       fence(e, seq);
       return true;
     }
-    if (TF_UNLIKELY(is_old || seq < e->seq_next)) { /* it holds this one, of an earlier replay */
-      e->counts.already_there++;
-      e->counts.acked++;
+    if (is_there(e, seq)) {
+      count_there(e);
+      e->counts.last_seq = seq;
+      tf_spool_ack(e->spool, seq);
     } else {
-      e->seq_next = seq + 1;
-      tf_window_push(w, record);
+      w->end++;
     }
   }
-  return k > 0;
+  return moved;
 }
 
 /* A replay's time is the recording's: there nothing is late. */
@@ -232,16 +345,19 @@ static void pass(tf_egress_t *e) {
   if (e->wait_ns) sleep_on(e, &before, now_ns);
   bool moved = follow(e);
   if (e->failed) return;
-  moved |= fill(e);
+  moved |= e->spool ? spool_in(e) : fill(e);
+  if (e->spool && !e->failed) moved |= spool_out(e);
   if (e->failed) return;
   moved |= send(e);
+  if (e->spool) tf_spool_tend(e->spool, now_ns);
   if (e->view.phase == TF_OUTLET_READY && tf_window_unsent_cnt(&e->window) == 0)
     e->outlet->flush(e->outlet_state, now_ns);
   choose_wait(e, moved);
 }
 
 static bool is_empty(const tf_egress_t *e) {
-  return tf_window_cnt(&e->window) == 0 && tf_outq_pending(e->queue) == 0;
+  return tf_window_cnt(&e->window) + e->batch_cnt + tf_outq_pending(e->queue) == 0 &&
+         (!e->spool || tf_spool_is_read(e->spool));
 }
 
 /* Whether to go on. */
@@ -252,13 +368,20 @@ static bool is_wanted(const tf_egress_t *e) {
   return tf_clock_monotonic_ns() - closing_ns < e->config.drain_ns_max;
 }
 
-/* What has not been delivered, and will not be. */
-static void drop_rest(tf_egress_t *e, uint64_t *reason) {
-  uint64_t missed;
-  uint32_t k;
-  *reason += tf_window_cnt(&e->window);
-  tf_window_release(&e->window, tf_window_cnt(&e->window));
-  while ((k = tf_outq_take(e->queue, e->batch, TF_EGRESS_SEND_MAX, &missed)) > 0) *reason += k;
+/* What has not been delivered goes to disk, where there is one; else it is dropped for that reason. */
+static void give_up_rest(tf_egress_t *e, uint64_t *reason) {
+  uint64_t missed, acked = e->counts.acked;
+  if (e->spool) {
+    do acked = e->counts.acked;
+    while (spool_in(e) || e->counts.acked != acked);
+  } else {
+    *reason += tf_window_cnt(&e->window);
+    tf_window_release(&e->window, tf_window_cnt(&e->window));
+  }
+  *reason += e->batch_cnt;
+  e->batch_cnt = 0;
+  for (uint32_t k; (k = tf_outq_take(e->queue, e->batch, TF_EGRESS_SEND_MAX, &missed)) > 0;)
+    *reason += k;
 }
 
 static void *deliver(void *arg) {
@@ -270,13 +393,14 @@ static void *deliver(void *arg) {
     if (TF_LIKELY(!e->failed)) {
       pass(e);
     } else {
-      drop_rest(e, &e->counts.dropped_broken);
+      give_up_rest(e, &e->counts.dropped_broken);
       nap(TF_EGRESS_NAP_NS_MAX);
     }
     show(e);
   }
-  drop_rest(e, e->failed ? &e->counts.dropped_broken : &e->counts.dropped_closed);
+  give_up_rest(e, e->failed ? &e->counts.dropped_broken : &e->counts.dropped_closed);
   show(e);
+  if (e->spool) tf_spool_close(e->spool);
   e->outlet->close(e->outlet_state);
   return NULL;
 }
@@ -294,11 +418,40 @@ static tf_outq_config_t queue_of(const tf_outlet_t *outlet, const tf_sink_config
 
 static size_t part(size_t bytes) { return tf_align_up(bytes, TF_LINE_PAIR_BYTES); }
 
+static size_t spool_bytes(const tf_sink_config_t *config) {
+  if (config->policy != TF_OVERFLOW_SPILL) return 0;
+  return part(sizeof(tf_spool_t)) + part(tf_spool_bytes(&config->shape));
+}
+
 size_t tf_egress_bytes(const tf_outlet_t *outlet, const tf_sink_config_t *config) {
   tf_outq_config_t queue = queue_of(outlet, config);
   return part(sizeof(tf_egress_t)) + part(tf_outq_bytes(&queue)) +
          part((size_t)TF_EGRESS_WINDOW * config->shape.bytes) +
-         part((size_t)TF_EGRESS_SEND_MAX * config->shape.bytes) + part(outlet->state_bytes(config));
+         part((size_t)TF_EGRESS_SEND_MAX * config->shape.bytes) + spool_bytes(config) +
+         part(outlet->state_bytes(config));
+}
+
+static tf_err_t open_spool(tf_egress_t *e, uint8_t *memory) {
+  if (!e->config.spool)
+    return TF_ERR(E_SINK_CONFIG, "sink %s: policy spill wants `spool:`, the path of its files",
+                  e->config.name);
+  tf_spool_config_t config = {
+      .prefix = e->config.spool, .bytes_max = e->config.spool_bytes_max, .shape = e->config.shape};
+  e->spool     = (tf_spool_t *)(void *)memory;
+  tf_err_t err = tf_spool_open(e->spool, &config, memory + part(sizeof(tf_spool_t)));
+  if (err) {
+    e->spool = NULL;
+    return err;
+  }
+  e->recovered_seq    = e->spool->last_seq;
+  e->seq_next         = e->recovered_seq + 1;
+  e->counts.recovered = e->spool->recovered_cnt;
+  e->counts.last_seq  = e->spool->acked_seq;
+  if (e->counts.recovered)
+    tf_log(TF_LOG_NOTICE, "sink_spool_recovered", "sink=%s records=%llu last_seq=%llu",
+           e->config.name, (unsigned long long)e->counts.recovered,
+           (unsigned long long)e->recovered_seq);
+  return TF_OK;
 }
 
 static tf_err_t start_thread(tf_egress_t *e) {
@@ -331,10 +484,16 @@ tf_err_t tf_egress_open(void *state, const tf_outlet_t *outlet, const tf_sink_co
   at += part((size_t)TF_EGRESS_WINDOW * config->shape.bytes);
   e->batch = at;
   at += part((size_t)TF_EGRESS_SEND_MAX * config->shape.bytes);
+  uint8_t *spool = at;
+  at += spool_bytes(config);
   e->outlet_state = at;
   e->opened_ns    = tf_clock_monotonic_ns();
   tf_err_t err    = outlet->open(e->outlet_state, &e->config);
-  return err ? err : start_thread(e);
+  if (err) return err;
+  if (config->policy == TF_OVERFLOW_SPILL) err = open_spool(e, spool);
+  if (!err) err = start_thread(e);
+  if (err) outlet->close(e->outlet_state);
+  return err;
 }
 
 void tf_egress_closing(void *state) {
@@ -356,10 +515,12 @@ tf_err_t tf_egress_close(void *state) {
 
 uint64_t tf_egress_last_seq(const void *state) {
   const tf_egress_t *e = state;
-  if (!e->outlet->keeps_tail || e->config.is_replay) return 0;
+  if (!e->outlet->keeps_tail || e->config.is_replay) return e->recovered_seq;
   for (;;) {
-    if (tf_load_acquire(&e->is_tail_known))         /* pairs with: rewind_to_tail */
-      return tf_load_acquire(&e->first_tail_seq);   /* pairs with: rewind_to_tail */
+    if (tf_load_acquire(&e->is_tail_known)) {                  /* pairs with: rewind_to_tail */
+      uint64_t tail_seq = tf_load_relaxed(&e->first_tail_seq); /* relaxed: published before */
+      return tail_seq > e->recovered_seq ? tail_seq : e->recovered_seq;
+    }
     bool is_over = tf_load_acquire(&e->has_failed); /* pairs with: fail */
     if (is_over || tf_clock_monotonic_ns() - e->opened_ns > TF_EGRESS_TAIL_NS_MAX) break;
     nap(TF_EGRESS_NAP_NS_MAX);
@@ -368,7 +529,7 @@ uint64_t tf_egress_last_seq(const void *state) {
          "sink=%s text=\"it did not say in time what it holds; should it hold later records than "
          "this engine's first, the sink will end\"",
          e->config.name);
-  return 0;
+  return e->recovered_seq;
 }
 
 uint64_t tf_egress_durable_seq(const void *state) {

@@ -5,6 +5,9 @@
  * not at all (a reply of OOM in its middle ends all of it), and no batch is sent before the one in
  * front of it was answered. A larger batch is what a longer way to Redis asks for.
  *
+ * The key is made by the first entry and by no other (NOMKSTREAM, Redis 6.2): a key that went away is found by
+ * the next XADD, and told.
+ *
  * The tail is XINFO STREAM's last-generated-id, which outlives that consumers delete or trim
  * entries (XREVRANGE's answer does not). Any trouble ends the connection; the next one begins by reading
  * the tail. An entry on top that is not ours, such as one that XADD * made, is refused by name: its id is
@@ -63,6 +66,12 @@ typedef struct batch {
   char     refusal[TF_REDIS_TEXT_BYTES]; /* the first error among the answers */
 } batch_t;
 
+/* A command as far as it is the same for every record. */
+typedef struct xadd {
+  char   bytes[COMMAND_BYTES];
+  size_t cnt;
+} xadd_t;
+
 typedef struct redis {
   tf_broker_t       broker;
   place_t           home, place; /* the config's; where the next connection goes (MOVED) */
@@ -84,10 +93,10 @@ typedef struct redis {
 
   uint32_t batch_max;
   size_t   out_at, out_end, out_cap;
-  char    *out;                 /* commands not yet written */
-  uint8_t *encoded;             /* one record */
-  char     xadd[COMMAND_BYTES]; /* every XADD up to its id */
-  size_t   xadd_bytes;
+  char    *out;     /* commands not yet written */
+  uint8_t *encoded; /* one record */
+  bool     has_key; /* it is there: an XADD that finds it gone is to make none */
+  xadd_t   xadd_new, xadd;
 } redis_t;
 
 /* ---- commands ---- */
@@ -127,28 +136,29 @@ static const char *field_of(tf_sink_format_t format) {
 static void put_record(redis_t *r, const tf_out_t *out) {
   const tf_sink_config_t *config = r->broker.config;
   char                    id[32];
-  int         id_chars = snprintf(id, sizeof id, "%llu-0", (unsigned long long)out->seq);
-  size_t      bytes    = tf_encode(config, out->record, out->late, r->encoded);
-  const char *field    = field_of(config->format);
-  put(r, r->xadd, r->xadd_bytes);
+  int           id_chars = snprintf(id, sizeof id, "%llu-0", (unsigned long long)out->seq);
+  size_t        bytes    = tf_encode(config, out->record, out->late, r->encoded);
+  const char   *field    = field_of(config->format);
+  const xadd_t *xadd     = r->has_key || r->batch.cnt ? &r->xadd : &r->xadd_new;
+  put(r, xadd->bytes, xadd->cnt);
   put_bulk(r, id, (size_t)id_chars);
   put_bulk(r, field, strlen(field));
   put_bulk(r, r->encoded, bytes);
   r->broker.counts.bytes += bytes;
 }
 
-/* "*N XADD key [MAXLEN ~ n]": the same before every id. */
-static void lay_out_xadd(redis_t *r) {
-  const tf_sink_config_t *config    = r->broker.config;
-  char                    limit[24] = "";
-  const char             *words[]   = {"XADD", config->stream, "MAXLEN", "~", limit};
-  size_t                  word_cnt = config->stream_keep ? 5 : 2, at = 0;
+/* "*N XADD key [NOMKSTREAM] [MAXLEN ~ n]": the same before every id. */
+static void lay_out(xadd_t *xadd, const tf_sink_config_t *config, bool creates) {
+  char        limit[24] = "";
+  const char *words[]   = {"XADD", config->stream, "NOMKSTREAM", "MAXLEN", "~", limit};
+  uint32_t    skipped   = (creates ? 1u << 2 : 0) | (config->stream_keep ? 0 : 7u << 3);
+  size_t      word_cnt  = 3 + TF_ARRAY_CNT(words) - (size_t)__builtin_popcount(skipped);
   snprintf(limit, sizeof limit, "%llu", (unsigned long long)config->stream_keep);
-  at += bulk_head(r->xadd, '*', word_cnt + 3);
-  for (size_t i = 0; i < word_cnt; i++)
-    at += (size_t)snprintf(r->xadd + at, sizeof r->xadd - at, "$%zu\r\n%s\r\n", strlen(words[i]),
-                           words[i]);
-  r->xadd_bytes = at;
+  xadd->cnt = bulk_head(xadd->bytes, '*', word_cnt);
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(words); i++)
+    if (!(skipped >> i & 1))
+      xadd->cnt += (size_t)snprintf(xadd->bytes + xadd->cnt, sizeof xadd->bytes - xadd->cnt,
+                                    "$%zu\r\n%s\r\n", strlen(words[i]), words[i]);
 }
 
 /* ---- one connection ---- */
@@ -330,6 +340,7 @@ static void take_tail(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *reply
     return;
   }
   r->tail_seq = r->acked_seq = is_new ? 0 : tail->last_id;
+  r->has_key                 = !is_new;
   r->phase                   = PHASE_READY;
   r->deadline_ns             = UINT64_MAX;
   r->moved_cnt               = 0;
@@ -354,14 +365,17 @@ static void take_batch(redis_t *r, uint64_t now_ns, const tf_redis_reply_t *repl
                      : !batch->is_multi
                          ? reply->kind == TF_REDIS_BULK
                          : reply->kind == TF_REDIS_ARRAY && reply->element_cnt == batch->cnt;
-  if ((reply->error_cnt || !good) && !batch->refusal[0])
+  if ((reply->error_cnt || reply->nil_cnt || !good) && !batch->refusal[0])
     snprintf(batch->refusal, sizeof batch->refusal, "%s",
-             reply->error_cnt ? reply->text : "an answer of another kind than asked for");
+             reply->error_cnt ? reply->text
+             : reply->nil_cnt ? "the key is not there any more"
+                              : "an answer of another kind than asked for");
   if (!is_last) return;
   if (batch->refusal[0]) {
     refused(r, now_ns, "XADD", batch->refusal);
     return;
   }
+  r->has_key     = true;
   r->acked_seq   = batch->last_seq;
   batch->cnt     = 0;
   r->deadline_ns = UINT64_MAX;
@@ -543,7 +557,8 @@ static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   r->out         = (char *)(r + 1);
   r->out_cap     = out_bytes(config);
   r->encoded     = (uint8_t *)r->out + r->out_cap;
-  lay_out_xadd(r);
+  lay_out(&r->xadd_new, config, true);
+  lay_out(&r->xadd, config, false);
   return TF_OK;
 }
 

@@ -98,6 +98,7 @@ static void *create_integer(const redisReadTask *task, long long number) {
 }
 
 static void *create_nil(const redisReadTask *task) {
+  reader_of(task)->reply.nil_cnt++;
   if (!task->parent) reader_of(task)->reply.kind = TF_REDIS_NIL;
   return &object;
 }

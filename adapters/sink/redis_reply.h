@@ -35,6 +35,7 @@ typedef struct tf_redis_reply {
   tf_redis_kind_t kind;
   uint32_t        element_cnt;    /* ARRAY: on the first level */
   uint32_t        error_cnt;      /* errors in it, itself included */
+  uint32_t        nil_cnt;        /* nils in it, itself included */
   char text[TF_REDIS_TEXT_BYTES]; /* STATUS; of the first error, if there is one; cut, printable */
   tf_redis_tail_t tail;           /* as far as the answer is one of XINFO STREAM */
 } tf_redis_reply_t;

@@ -35,6 +35,4 @@ static const tf_outlet_t outlet = {.state_bytes = tf_streams_bytes,
                                    .has_clients = true};
 
 TF_EGRESS_SINK(unix, "processes of this machine, over a Unix socket (tf/frame.h)", outlet,
-               TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_OLDEST) |
-                   TF_OVERFLOW_BIT(TF_OVERFLOW_CONFLATE) | TF_OVERFLOW_BIT(TF_OVERFLOW_DISCONNECT),
-               TF_OVERFLOW_DROP_OLDEST, (1u << TF_CARRIES_CNT) - 1);
+               TF_CLIENT_POLICIES, TF_CLIENT_POLICY, (1u << TF_CARRIES_CNT) - 1);

@@ -17,8 +17,8 @@ struct tf_outcome_capture {
   tf_tap_t         tap;
   bool             is_stopping;
   uint64_t         captured; /* acquire's thread, then stop's */
-  tf_remotes_t    *remotes;  /* whose marks go with them */
   tf_outcome_log_t log;
+  tf_remotes_t    *remotes; /* NULL: none */
 };
 
 static bool sheds(const tf_engine_t *e) {
@@ -42,7 +42,7 @@ static int capture_all(tf_outcome_capture_t *c) {
   for (uint32_t cnt; (cnt = tf_outcome_log_take(&c->log, bytes, sizeof bytes, &c->captured));
        work++)
     put_record(c, bytes, cnt);
-  for (tf_outcome_t mark; tf_remotes_next_mark(c->remotes, &mark); work++)
+  for (tf_outcome_t mark; tf_remotes_take_mark(c->remotes, &mark); work++)
     put_record(c, &mark, sizeof mark);
   return work;
 }

@@ -183,14 +183,12 @@ static void *watch(void *arg) {
   return NULL;
 }
 
-/* ---- acquire's side: marks of the capture ---- */
-
-bool tf_remotes_next_mark(tf_remotes_t *rs, tf_outcome_t *mark) {
+bool tf_remotes_take_mark(tf_remotes_t *rs, tf_outcome_t *mark) {
   for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
     for (uint32_t k = 0; k < TF_CHILD_REVIVAL_CNT; k++) {
       tf_remotes_row_t *row = &rs->rows[i];
       /* relaxed: a count that stands alone */
-      if (row->marked[k] == tf_load_relaxed(&row->shown.revived[k])) continue;
+      if (row->marked[k] >= tf_load_relaxed(&row->shown.revived[k])) continue;
       row->marked[k]++;
       *mark =
           (tf_outcome_t){.instrument_id = i, .model_idx = TF_OUTCOME_REVIVED, .asked = (uint8_t)k};

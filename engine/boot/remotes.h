@@ -32,6 +32,9 @@ uint32_t tf_remotes_models(const tf_engine_t *engine, uint32_t *output_cnt);
 /* Where their outcomes go. Before start; remotes may be NULL. */
 void tf_remotes_set_log(tf_remotes_t *remotes, tf_outcome_log_t *log);
 
+/* acquire's thread, and who stops it: a worker that has its restart budget again, each once. False: none. */
+bool tf_remotes_take_mark(tf_remotes_t *remotes, tf_outcome_t *mark);
+
 /* All accept NULL. */
 tf_err_t tf_remotes_start(tf_remotes_t *remotes);
 void     tf_remotes_stop(tf_remotes_t *remotes); /* after acquire and the lane ended */
@@ -46,9 +49,6 @@ uint64_t tf_remotes_unmatched(const tf_remotes_t *remotes);
 
 /* The lane's housekeeping: the figures of model_idx, if it is one of these. */
 void tf_remotes_publish(const tf_remotes_t *remotes, uint32_t model_idx, tf_metrics_block_t *block);
-
-/* acquire's, then stop's: a revival of a worker that the capture has no mark of yet. False: there is none. Accepts NULL. */
-bool tf_remotes_next_mark(tf_remotes_t *remotes, tf_outcome_t *mark);
 
 /* For the summary, at rest: of model_idx, or NULL if it is not one of these. */
 json_t *tf_remotes_json(tf_remotes_t *remotes, uint32_t model_idx);

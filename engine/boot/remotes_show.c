@@ -94,6 +94,7 @@ static const struct {
 } device_words[] = {
 #define WORD_(field, metric)                                                                       \
   { #field, offsetof(tf_mailbox_device_t, field), metric }
+    WORD_(index, TF_METRIC_MODEL_DEVICE_INDEX),
     WORD_(compute_busy_pct, TF_METRIC_MODEL_DEVICE_BUSY),
     WORD_(memory_busy_pct, -1),
     WORD_(memory_used_bytes, TF_METRIC_MODEL_DEVICE_MEMORY_BYTES),
@@ -113,17 +114,21 @@ static uint64_t device_word(const tf_mailbox_device_t *d, size_t i) {
   return read_word((const uint64_t *)(const void *)((const uint8_t *)d + device_words[i].offset));
 }
 
+/* Words of shared memory that are a text; none where it is empty or no UTF-8. */
+static void put_text(json_t *root, const char *key, const char *shared, size_t bytes) {
+  TF_ALIGNED(8) char text[sizeof(((tf_mailbox_device_t *)NULL)->name)];
+  TF_ASSERT(bytes <= sizeof text);
+  tf_words_from_shared((uint64_t *)(void *)text, (const uint64_t *)(const void *)shared,
+                       bytes / sizeof(uint64_t));
+  json_t *string = text[0] ? json_stringn(text, strnlen(text, bytes)) : NULL;
+  if (string) json_object_set_new(root, key, string);
+}
+
 static void put_device(const tf_mailbox_device_t *d, json_t *root) {
-  json_t            *device = json_object();
-  TF_ALIGNED(8) char name[sizeof d->name];
-  if (read_word(&d->updated_ns) == 0) {
-    json_decref(device);
-    return;
-  }
-  tf_words_from_shared((uint64_t *)(void *)name, (const uint64_t *)(const void *)d->name,
-                       sizeof name / sizeof(uint64_t));
-  json_t *text = json_stringn(name, strnlen(name, sizeof name)); /* NULL where it is no UTF-8 */
-  if (text) json_object_set_new(device, "name", text);
+  if (read_word(&d->updated_ns) == 0) return;
+  json_t *device = json_object();
+  put_text(device, "name", d->name, sizeof d->name);
+  put_text(device, "pci", d->pci, sizeof d->pci);
   for (size_t i = 0; i < TF_ARRAY_CNT(device_words); i++)
     if (device_word(d, i) != TF_MAILBOX_UNKNOWN)
       json_object_set_new(device, device_words[i].name,

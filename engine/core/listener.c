@@ -71,6 +71,41 @@ bool tf_listener_address(const char *host, uint16_t port, struct sockaddr_storag
   return true;
 }
 
+static tf_err_t url_wrong(const tf_listener_use_t *use, const char *url, const char *scheme) {
+  return TF_ERR(use->code,
+                "%s: found \"%.200s\"; %s://HOST:PORT is wanted, HOST a numeric address such as "
+                "127.0.0.1 or [::1], PORT 0 (a free one) to 65535",
+                use->what, url, scheme);
+}
+
+tf_err_t tf_listener_url(const tf_listener_use_t *use, const char *url, const char *scheme,
+                         char host[TF_LISTENER_HOST_BYTES], uint16_t *port, const char **path) {
+  struct sockaddr_storage address;
+  uint32_t                bytes;
+  bool                    loopback;
+  size_t                  cnt = strlen(scheme);
+  if (strncmp(url, scheme, cnt) != 0 || strncmp(url + cnt, "://", 3) != 0)
+    return url_wrong(use, url, scheme);
+  const char *at    = url + cnt + 3;
+  const char *close = *at == '[' ? strchr(at, ']') : NULL;
+  const char *begin = close ? at + 1 : at, *end = close ? close : at + strcspn(at, ":/");
+  const char *colon = close ? close + 1 : end;
+  size_t      chars = (size_t)(end - begin), digits;
+  if (chars == 0 || chars >= TF_LISTENER_HOST_BYTES || *colon != ':')
+    return url_wrong(use, url, scheme);
+  memcpy(host, begin, chars);
+  host[chars] = '\0';
+  if (!strcmp(host, "localhost")) snprintf(host, TF_LISTENER_HOST_BYTES, "127.0.0.1");
+  digits                   = strspn(colon + 1, "0123456789");
+  unsigned long long value = digits && digits <= 5 ? strtoull(colon + 1, NULL, 10) : UINT64_MAX;
+  *path                    = colon + 1 + digits;
+  if (value > UINT16_MAX || (**path && **path != '/') ||
+      !tf_listener_address(host, (uint16_t)value, &address, &bytes, &loopback))
+    return url_wrong(use, url, scheme);
+  *port = (uint16_t)value;
+  return TF_OK;
+}
+
 static void reset(tf_listener_t *l) {
   *l = (tf_listener_t){.fd = -1, .spare_fd = -1, .folder_fd = -1};
 }

@@ -49,6 +49,13 @@ int tf_listener_accept(tf_listener_t *listener);
 /* "127.0.0.1:80", "[::1]:80", "unix:pid=7,uid=1000": of a connection's other side, for logs. */
 void tf_listener_peer(int fd, char *text, size_t cap);
 
+#define TF_LISTENER_HOST_BYTES 64
+
+/* "scheme://HOST:PORT/PATH" of a listener: HOST numeric, in brackets where it has colons, or localhost;
+ * *path is what follows the port, "" or from '/' on. Errors as of use. */
+tf_err_t tf_listener_url(const tf_listener_use_t *use, const char *url, const char *scheme,
+                         char host[TF_LISTENER_HOST_BYTES], uint16_t *port, const char **path);
+
 /* Reads a numeric address; *bytes is its size, *loopback whether it is this machine's alone. */
 bool tf_listener_address(const char *host, uint16_t port, struct sockaddr_storage *address,
                          uint32_t *bytes, bool *loopback);

@@ -63,6 +63,7 @@ typedef enum tf_frame_kind {
   TF_FRAME_LOST        = 5,
   TF_FRAME_HEARTBEAT   = 6, /* no payload; first_seq: the next sequence that has not been sent */
   TF_FRAME_END         = 7, /* tf_frame_end_t and a text */
+  TF_FRAME_RESEND      = 8, /* udp, from a reader: tf_frame_resend_t */
   TF_FRAME_KIND_CNT
 } tf_frame_kind_t;
 
@@ -141,6 +142,30 @@ typedef struct tf_frame_end {
   /* text_bytes of text follow */
 } tf_frame_end_t;
 
+/* udp: stands before the payload of each datagram, counted in payload_bytes. It makes a datagram its own
+ * WELCOME: a reader may begin with any. In a HEARTBEAT and an END prev_seq is the last sequence sent. */
+typedef struct tf_frame_line {
+  uint32_t epoch;        /* of the engine's start: a reader follows the highest that it saw */
+  uint32_t stream;       /* CRC-32C of the sink's name: whose datagrams these are */
+  uint16_t record_bytes; /* of the stream's shape, in each kind of frame */
+  uint16_t record_version;
+  uint8_t  carries;
+  uint8_t  reserved[3];
+} tf_frame_line_t;
+
+/* udp: a reader asks the address that the datagrams came from for what it missed, at most
+ * TF_FRAME_RESEND_RECORDS_MAX sequences. The answer is one datagram, RECORDS with as many as fit into so many
+ * bytes as the request had (so the request is filled up with zeros), or LOST, reason HISTORY: whoever
+ * forges the address of another can have him sent no more than he sends himself. */
+typedef struct tf_frame_resend {
+  uint64_t first_seq, last_seq; /* both included */
+} tf_frame_resend_t;
+
+#define TF_FRAME_RESEND_RECORDS_MAX 1024u
+#define TF_FRAME_DATAGRAM_BYTES_MAX 1472u /* an Ethernet frame less the heads of IPv4 and UDP */
+
+TF_STATIC_ASSERT(sizeof(tf_frame_line_t) == 16, "layout is a public format");
+TF_STATIC_ASSERT(sizeof(tf_frame_resend_t) == 16, "layout is a public format");
 TF_STATIC_ASSERT(sizeof(tf_frame_header_t) == TF_FRAME_HEADER_BYTES, "layout is a public format");
 TF_STATIC_ASSERT(sizeof(tf_frame_hello_t) == 16, "layout is a public format");
 TF_STATIC_ASSERT(sizeof(tf_frame_welcome_t) == 56, "layout is a public format");

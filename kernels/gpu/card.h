@@ -42,10 +42,15 @@ typedef struct tf_card_program {
   uint32_t block_cnt, cluster_size; /* block_cnt is a multiple of cluster_size */
   uint32_t thread_cnt;              /* of a block */
   uint32_t shared_bytes;            /* of a block, dynamic */
-  uint64_t state_bytes;             /* an instrument's, in the card's memory; a multiple of 128 */
-  uint64_t scratch_bytes;           /* for all blocks together, in the card's memory */
-  uint64_t image_bytes;             /* behind this struct, which is a part of what is copied */
+  uint32_t part_cnt;                /* card_part.h; 0: none are told */
+  uint32_t reserved;
+  uint64_t state_bytes;   /* an instrument's, in the card's memory; a multiple of 128 */
+  uint64_t scratch_bytes; /* for all blocks together, in the card's memory */
+  uint64_t image_bytes;   /* behind this struct, which is a part of what is copied */
+  uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 72];
 } tf_card_program_t;
+
+TF_STATIC_ASSERT(sizeof(tf_card_program_t) == TF_LINE_PAIR_BYTES, "an image begins at a line");
 
 TF_INLINE const uint8_t *tf_card_image(const tf_card_program_t *program) {
   return (const uint8_t *)(program + 1);

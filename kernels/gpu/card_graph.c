@@ -14,16 +14,14 @@ typedef struct list {
   uint32_t                 cnt;
 } list_t;
 
-/* threads: that it has work for. */
+/* threads: that it has work for; one block at the least, of a warp. */
 static void add(list_t *l, tf_card_graph_what_t what, uint32_t first, uint32_t cnt,
                 uint64_t threads) {
-  const uint32_t each   = l->program->thread_cnt;
-  uint64_t       blocks = (threads + each - 1) / each;
-  if (blocks == 0) blocks = 1;
+  const uint64_t warps = tf_align_up(threads ? threads : 1, TF_CARD_NET_WARP);
+  const uint32_t max = l->program->thread_cnt, each = warps < max ? (uint32_t)warps : max;
+  uint64_t       blocks = (warps + each - 1) / each;
   if (blocks > l->program->block_cnt) blocks = l->program->block_cnt;
-  if (l->nodes)
-    l->nodes[l->cnt] =
-        (tf_card_graph_node_t){what, first, cnt, (uint32_t)blocks, l->program->thread_cnt};
+  if (l->nodes) l->nodes[l->cnt] = (tf_card_graph_node_t){what, first, cnt, (uint32_t)blocks, each};
   l->cnt++;
 }
 
@@ -40,7 +38,7 @@ static void add_phases(list_t *l, tf_card_net_part_t part) {
     if (threads < need) threads = need;
     is_alone |= ops[i].kind == TF_CARD_OP_RECURRENCE || ops[i].kind == TF_CARD_OP_RESET;
     if (!ops[i].barrier) continue;
-    add(l, TF_CARD_NODE_PHASE, first, i + 1 - first, is_alone ? 1 : threads);
+    add(l, TF_CARD_NODE_PHASE, first, i + 1 - first, is_alone ? l->program->thread_cnt : threads);
     first    = i + 1;
     threads  = 0;
     is_alone = false;
@@ -70,7 +68,8 @@ uint32_t tf_card_graph_nodes(const tf_card_program_t *program, tf_card_graph_par
     add(&l, TF_CARD_NODE_GIVE, 0, packets, packets);
     break;
   case TF_CARD_GRAPH_DEFERRED:
-    if (net->slides && net->shift_cnt) add(&l, TF_CARD_NODE_SHIFT, 0, net->shift_cnt, 1);
+    if (net->slides && net->shift_cnt)
+      add(&l, TF_CARD_NODE_SHIFT, 0, net->shift_cnt, program->thread_cnt);
     if (net->slides) add_phases(&l, TF_CARD_DEFERRED);
     break;
   default: add(&l, TF_CARD_NODE_BEAT, 0, 0, 1);

@@ -84,15 +84,17 @@ static tf_err_t add_lists(maker_t *m) {
   tf_card_net_draft_t *d     = &m->draft;
   tf_card_net_t       *h     = &m->header;
   tf_card_net_place_t  place = {TF_CARD_IMAGE, 0};
-  tf_err_t err = tf_card_net_draft_add(d, d->ops, words_of(d->op_cnt * sizeof *d->ops), &h->ops);
-  h->steps     = place;
+  tf_err_t             err =
+      tf_card_net_draft_add(d, "operations", d->ops, words_of(d->op_cnt * sizeof *d->ops), &h->ops);
+  h->steps = place;
   if (!err && d->step_cnt)
-    err = tf_card_net_draft_add(d, d->steps, words_of(d->step_cnt * sizeof *d->steps), &h->steps);
+    err = tf_card_net_draft_add(d, "functions", d->steps, words_of(d->step_cnt * sizeof *d->steps),
+                                &h->steps);
   if (!err && m->slides && m->cut.shift_cnt) {
     h->shift_cnt = m->cut.shift_cnt;
-    err = tf_card_net_draft_add(d, m->cut.shifts, words_of(h->shift_cnt * sizeof *m->cut.shifts),
-                                &place);
-    h->shift_at = place.at;
+    err          = tf_card_net_draft_add(d, "histories", m->cut.shifts,
+                                         words_of(h->shift_cnt * sizeof *m->cut.shifts), &place);
+    h->shift_at  = place.at;
   }
   return err;
 }
@@ -104,7 +106,7 @@ static tf_err_t add_copies(maker_t *m) {
   tf_err_t            err    = TF_OK;
   m->header.copy_cnt         = m->keep.copy_cnt;
   if (m->keep.copy_cnt)
-    err = tf_card_net_draft_add(&m->draft, m->keep.copies,
+    err = tf_card_net_draft_add(&m->draft, "copies", m->keep.copies,
                                 words_of(m->keep.copy_cnt * sizeof *m->keep.copies), &copies);
   m->header.copy_at = copies.at;
   return err;
@@ -133,6 +135,18 @@ static tf_err_t size_program(const maker_t *m, tf_card_program_t *p) {
                 (unsigned long long)d->limits.memory_bytes);
 }
 
+static tf_err_t name_parts(const tf_card_net_draft_t *d, tf_card_program_t **program) {
+  tf_card_parts_t parts = {0};
+  tf_err_t        err   = TF_OK;
+  for (uint32_t i = 0; i < d->segment_cnt && !err; i++) {
+    const tf_card_net_segment_t *s = &d->segments[i];
+    err = tf_card_parts_add(&parts, (uint64_t)s->at * 4, (uint64_t)s->words * 4, s->name);
+  }
+  if (!err) err = tf_card_parts_end(&parts, program);
+  tf_card_parts_fini(&parts);
+  return err;
+}
+
 static tf_err_t finish(maker_t *m, uint32_t block_cnt, tf_card_program_t **program) {
   tf_card_net_draft_t *d = &m->draft;
   tf_card_program_t    p = {.kind       = d->is_graph ? TF_CARD_GRAPH : TF_CARD_NET,
@@ -155,7 +169,11 @@ static tf_err_t finish(maker_t *m, uint32_t block_cnt, tf_card_program_t **progr
   **program = p;
   memcpy(*program + 1, d->image, d->words * sizeof *d->image);
   memcpy(*program + 1, &m->header, sizeof m->header);
-  return TF_OK;
+  err = name_parts(d, program);
+  if (!err) return TF_OK;
+  free(*program);
+  *program = NULL;
+  return err;
 }
 
 /* Threads of a block, and how many an op may have: of a graph's kernels, all of the device's. */

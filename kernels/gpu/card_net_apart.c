@@ -38,9 +38,9 @@ static tf_err_t add_nodes(tf_card_net_emit_t *e, tf_card_net_trees_t *t) {
   for (uint32_t i = 0; i < cnt && !err; i++) nodes[i] = packed(from + 4 * (size_t)i, i);
   for (uint32_t i = 0; i < t->tree_cnt && !err; i++) firsts[i] = (uint32_t)roots[i];
   if (!err)
-    err = tf_card_net_draft_add(e->d, nodes, cnt * (uint32_t)(sizeof *nodes / sizeof(uint32_t)),
-                                &t->nodes);
-  if (!err) err = tf_card_net_draft_add(e->d, firsts, t->tree_cnt, &t->roots);
+    err = tf_card_net_draft_add(e->d, "nodes", nodes,
+                                cnt * (uint32_t)(sizeof *nodes / sizeof(uint32_t)), &t->nodes);
+  if (!err) err = tf_card_net_draft_add(e->d, "roots", firsts, t->tree_cnt, &t->roots);
   free(nodes);
   free(firsts);
   return err;

@@ -371,6 +371,8 @@ tf_err_t tf_card_net_ops_add(tf_card_net_draft_t *d) {
     const uint32_t op_cnt = d->op_cnt;
     bool           done;
     d->call++;
+    d->node      = e.node;
+    d->node_idx  = call->node;
     tf_err_t err = try_behind(&e, before, &done);
     if (!err && !done) {
       err    = add_call(&e);
@@ -380,6 +382,7 @@ tf_err_t tf_card_net_ops_add(tf_card_net_draft_t *d) {
       return tf_error_add(err, "node %u, %s \"%.60s\"", call->node, call->use.op->name,
                           e.node->name);
   }
+  d->node = NULL;
   tf_card_net_draft_end_phase(d);
   return TF_OK;
 }

@@ -6,9 +6,12 @@ import json
 import os
 import pathlib
 import re
+import signal
+import socket
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import ROOT, TICKFUSE, main, replay, run, wait_until
@@ -17,6 +20,7 @@ from test_live import Exchange
 
 MODELS = ROOT / "models"
 LSTM, MLP = MODELS / "example-lstm.safetensors", MODELS / "example-mlp.safetensors"
+FOREST = ROOT / "tests" / "golden" / "models" / "lightgbm.onnx"
 STUB = os.environ.get("GPU_STUB", str(pathlib.Path(TICKFUSE).parent / "gpu-stub"))
 CARD = str(pathlib.Path(TICKFUSE).parent / "tickfuse-gpu-on-cpu")
 THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
@@ -31,6 +35,13 @@ def features_of(name):
 
 
 FEATURES = list(dict.fromkeys(features_of("example-lstm") + features_of("example-mlp")))
+
+
+def forest_in(folder):
+    """A model that no kernel stays for; on fibers of this CPU its graphs are the quickest that there is."""
+    path = pathlib.Path(folder) / "forest.safetensors"
+    run("model", "import", FOREST, "--features", ",".join(FEATURES[i] for i in (0, 2, 3, 5, 6, 7, 10, 11)), "--out", path)
+    return path
 
 
 def hash_of(path):
@@ -532,6 +543,93 @@ class Card(Case, unittest.TestCase):
 
     def test_its_answers_are_the_cpus_within_the_bound_and_a_replay_has_its_bits(self):
         self.check(LSTM)
+
+    def test_a_forest_that_no_kernel_stays_for_is_answered_by_graphs(self):
+        self.check(forest_in(self.whole))
+
+
+def children(engine):
+    """Of all its threads: the one that supervises has them."""
+    tasks = pathlib.Path(f"/proc/{engine.process.pid}/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+def words_of(pid):
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+@unittest.skipUnless(os.path.exists(CARD), f"{CARD} is not built")
+class Devices(Case, unittest.TestCase):
+    """Two devices, each model's worker on one: as the config says, or in turn. What befalls one worker the other does not notice."""
+
+    def setUp(self):
+        super().setUp()
+        os.environ["TICKFUSE_GPU_FAULTS"] = "devices=2"
+        self.addCleanup(os.environ.pop, "TICKFUSE_GPU_FAULTS")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+
+    def config(self, one, other, **gpu):
+        forest = forest_in(self.whole)
+        return sets(worker("one", forest, backend="gpu", **one), worker("other", forest, backend="gpu", **other),
+                    strategies="one other", worker=CARD, **gpu)
+
+    def shown_index(self, model):
+        """Of the metrics."""
+        text = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60).read().decode()
+        found = re.findall(rf'^tickfuse_model_device_index{{[^}}]*"{model}"[^}}]*}} (\d+)$', text, re.M)
+        self.assertEqual(len(found), 1, text)
+        return int(found[0])
+
+    def check_devices(self, config, expected, more=None):
+        def until(engine):
+            for name, (index, device) in expected.items():
+                shown = serves(engine, name=name)["device"]
+                self.assertEqual(shown["index"], index, (name, shown))
+                self.assertTrue(shown["name"].endswith(f", device {device}"), shown)
+                self.assertEqual(self.shown_index(name), index)
+            for name in expected:
+                wait_until(lambda: status_of(engine, name)["answered"] > 50, seconds=120, what=f"answers of {name}")
+            if more:
+                more(engine)
+
+        live, decisions = self.live(config, f"http.listen=127.0.0.1:{self.port}", until=until)
+        for name in expected:
+            self.check_worker(live, name)
+        self.check_replay(config, live, decisions)
+        return live
+
+    def test_the_config_says_which(self):
+        self.check_devices(self.config({"device": 1}, {"device": 0}), {"one": (1, 1), "other": (0, 0)})
+
+    def test_without_a_word_they_take_turns(self):
+        self.check_devices(self.config({}, {}), {"one": (0, 0), "other": (1, 1)})
+
+    def test_hidden_ones_are_not_counted(self):
+        self.check_devices(self.config({}, {}, visible_devices="'1'"), {"one": (0, 1), "other": (0, 1)})
+
+    def test_one_dies_and_the_other_goes_on(self):
+        def kill(engine):
+            pids = [pid for pid in children(engine) if b"turn:1" in words_of(pid)]
+            self.assertEqual(len(pids), 1)
+            before = status_of(engine, "one")["answered"]
+            os.kill(pids[0], signal.SIGKILL)
+            back = serves(engine, after=1, name="other")
+            self.assertEqual(back["ends"], {"signal": 1})
+            self.assertEqual(back["device"]["index"], 1)
+            wait_until(lambda: status_of(engine, "one")["answered"] > before + 50, seconds=120, what="the other's answers")
+            self.assertEqual(status_of(engine, "one")["ends"], {})
+
+        self.check_devices(self.config({}, {}), {"one": (0, 0), "other": (1, 1)}, more=kill)
+
+    def test_one_that_is_not_there_is_said(self):
+        live = self.live(self.config({}, {"device": 2}, restart_max=1), until=lambda engine: (
+            serves(engine, name="one"),
+            wait_until(lambda: status_of(engine, "other")["state"] == "given_up", seconds=120, what="its end")))[0]
+        w = live["models"]["other"]["worker"]
+        self.assertEqual((w["answered"], w["ends"]), (0, {"failed": 2}))
+        self.assertIn("device 2 of 2", w["trouble"])
 
 
 if __name__ == "__main__":

@@ -19,14 +19,14 @@ static tf_err_t io_error(const char *what) {
 
 /* ---- sending ---- */
 
-static void watch(tf_link_t *link, bool wants_out) {
+static void watch(tf_client_link_t *link, bool wants_out) {
   if (link->wants_out == wants_out) return;
   struct epoll_event wanted = {.events = EPOLLIN | (wants_out ? EPOLLOUT : 0u)};
   epoll_ctl(link->poll_fd, EPOLL_CTL_MOD, link->fd, &wanted);
   link->wants_out = wants_out;
 }
 
-static tf_err_t out_put(tf_link_t *link, const void *bytes, size_t cnt) {
+static tf_err_t out_put(tf_client_link_t *link, const void *bytes, size_t cnt) {
   if (link->is_tls) return tf_tls_write(&link->tls, bytes, cnt);
   if (link->out_at == link->out_end) link->out_at = link->out_end = 0;
   if (cnt > sizeof link->out - link->out_end)
@@ -36,7 +36,7 @@ static tf_err_t out_put(tf_link_t *link, const void *bytes, size_t cnt) {
   return TF_OK;
 }
 
-static tf_err_t out_flush(tf_link_t *link) {
+static tf_err_t out_flush(tf_client_link_t *link) {
   for (;;) {
     size_t         cnt   = link->out_end - link->out_at;
     const uint8_t *bytes = link->out + link->out_at;
@@ -58,7 +58,7 @@ static tf_err_t out_flush(tf_link_t *link) {
   return TF_OK;
 }
 
-void tf_link_say(tf_link_t *link, const uint8_t *bytes, size_t cnt) {
+void tf_client_link_say(tf_client_link_t *link, const uint8_t *bytes, size_t cnt) {
   uint8_t frame[TF_FRAME_HEADER_BYTES + TF_FRAME_HELLO_BYTES_MAX + TF_WS_HEADER_BYTES_MAX];
   if (link->is_ws) {
     cnt   = tf_ws_write_frame(&link->ws, frame, sizeof frame, TF_WS_BINARY, true, bytes, cnt);
@@ -70,9 +70,9 @@ void tf_link_say(tf_link_t *link, const uint8_t *bytes, size_t cnt) {
 /* ---- receiving ---- */
 
 static void on_message(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, size_t cnt) {
-  tf_link_t *link = self;
-  size_t     cap;
-  uint8_t   *room = tf_frames_room(link->frames, &cap);
+  tf_client_link_t *link = self;
+  size_t            cap;
+  uint8_t          *room = tf_frames_room(link->frames, &cap);
   link->is_cut |= opcode != TF_WS_BINARY || cap < cnt;
   if (link->is_cut) {
     tf_ws_stop(&link->ws);
@@ -86,16 +86,16 @@ static void on_control(void *self, tf_ws_opcode_t opcode, const uint8_t *bytes, 
   (void)self, (void)opcode, (void)bytes, (void)cnt; /* pongs are written behind the feed */
 }
 
-static tf_err_t ws_begin(tf_link_t *link) {
+static tf_err_t ws_begin(tf_client_link_t *link) {
   tf_ws_config_t  config  = {.role              = TF_WS_CLIENT,
                              .message_bytes_max = TF_FRAME_HEADER_BYTES + TF_FRAME_BYTES_MAX,
                              .random            = {.u32 = tf_ws_random_system}};
   tf_ws_handler_t handler = {.self = link, .on_message = on_message, .on_control = on_control};
-  link->phase             = TF_LINK_OPEN;
+  link->phase             = TF_CLIENT_LINK_OPEN;
   return tf_ws_init(&link->ws, &config, &handler, link->assembly);
 }
 
-static tf_err_t ws_take(tf_link_t *link, const uint8_t *bytes, size_t cnt) {
+static tf_err_t ws_take(tf_client_link_t *link, const uint8_t *bytes, size_t cnt) {
   uint8_t pong[TF_WS_HEADER_BYTES_MAX + TF_WS_CONTROL_BYTES_MAX];
   if (tf_ws_feed(&link->ws, bytes, cnt)) return tf_ws_error(&link->ws);
   if (link->is_cut)
@@ -107,8 +107,8 @@ static tf_err_t ws_take(tf_link_t *link, const uint8_t *bytes, size_t cnt) {
 }
 
 /* Plain bytes, TF_BYTES_PAD behind them: the upgrade's answer, then messages. */
-static tf_err_t ws_bytes_take(tf_link_t *link, const uint8_t *bytes, size_t cnt) {
-  if (link->phase == TF_LINK_UPGRADE) {
+static tf_err_t ws_bytes_take(tf_client_link_t *link, const uint8_t *bytes, size_t cnt) {
+  if (link->phase == TF_CLIENT_LINK_UPGRADE) {
     size_t used = 0;
     int    got  = tf_http_ws_client_feed(&link->upgrade, bytes, cnt, &used);
     if (got < 0) return got;
@@ -121,9 +121,9 @@ static tf_err_t ws_bytes_take(tf_link_t *link, const uint8_t *bytes, size_t cnt)
   return cnt ? ws_take(link, bytes, cnt) : TF_OK;
 }
 
-static tf_err_t upgrade_begin(tf_link_t *link) {
+static tf_err_t upgrade_begin(tf_client_link_t *link) {
   uint8_t nonce[16];
-  char    request[TF_LINK_OUT_BYTES], host[TF_LINK_HOST_BYTES + 2];
+  char    request[TF_CLIENT_LINK_OUT_BYTES], host[TF_CLIENT_LINK_HOST_BYTES + 2];
   bool    is_v6 = strchr(link->host, ':') != NULL;
   snprintf(host, sizeof host, "%s%s%s", is_v6 ? "[" : "", link->host, is_v6 ? "]" : "");
   if (getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce) return io_error("getrandom");
@@ -131,22 +131,22 @@ static tf_err_t upgrade_begin(tf_link_t *link) {
   if (err) return err;
   int cnt     = tf_http_ws_client_write(&link->upgrade, request, sizeof request, link->port,
                                         link->target, NULL);
-  link->phase = TF_LINK_UPGRADE;
+  link->phase = TF_CLIENT_LINK_UPGRADE;
   return cnt < 0 ? cnt : out_put(link, request, (size_t)cnt);
 }
 
 /* Ciphertext came: all that it holds goes on. */
-static tf_err_t tls_take(tf_link_t *link, size_t cnt) {
+static tf_err_t tls_take(tf_client_link_t *link, size_t cnt) {
   tf_tls_feed(&link->tls, link->cipher, cnt);
   for (;;) {
     size_t   cap   = sizeof link->plain - TF_BYTES_PAD;
     uint8_t *plain = link->is_ws ? link->plain : tf_frames_room(link->frames, &cap);
     if (cap == 0) return TF_ERR(E_WIRE_TLS, "records without an end");
     int got = tf_tls_read(&link->tls, plain, cap);
-    if (link->phase == TF_LINK_TLS && link->tls.state == TF_TLS_OPEN) {
+    if (link->phase == TF_CLIENT_LINK_TLS && link->tls.state == TF_TLS_OPEN) {
       tf_err_t err = link->is_ws ? upgrade_begin(link) : TF_OK;
       if (err) return err;
-      if (!link->is_ws) link->phase = TF_LINK_OPEN;
+      if (!link->is_ws) link->phase = TF_CLIENT_LINK_OPEN;
     }
     if (got < 0) return link->tls.err;
     if (got == 0) break;
@@ -162,13 +162,13 @@ static tf_err_t tls_take(tf_link_t *link, size_t cnt) {
   return TF_OK;
 }
 
-static tf_err_t ended(tf_link_t *link) {
-  if (link->phase == TF_LINK_UPGRADE) return tf_http_ws_client_eof(&link->upgrade);
+static tf_err_t ended(tf_client_link_t *link) {
+  if (link->phase == TF_CLIENT_LINK_UPGRADE) return tf_http_ws_client_eof(&link->upgrade);
   if (link->is_tls && tf_tls_eof(&link->tls)) return tf_error_code();
   return TF_ERR(E_IO_SYSTEM, "the listener closed the connection");
 }
 
-static int receive(tf_link_t *link) {
+static int receive(tf_client_link_t *link) {
   size_t   cap    = TF_FRAMES_ROOM_BYTES / 2;
   uint8_t *target = link->is_tls  ? link->cipher
                     : link->is_ws ? link->plain
@@ -190,7 +190,7 @@ static int receive(tf_link_t *link) {
 
 /* ---- connecting ---- */
 
-static int connected(tf_link_t *link) {
+static int connected(tf_client_link_t *link) {
   int       err = 0;
   socklen_t cnt = sizeof err;
   if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &err, &cnt) != 0) return io_error("connecting");
@@ -201,7 +201,7 @@ static int connected(tf_link_t *link) {
   cnt = sizeof peer;
   if (getpeername(link->fd, (struct sockaddr *)&peer, &cnt) != 0) return 0;
   if (link->is_tls) {
-    link->phase = TF_LINK_TLS;
+    link->phase = TF_CLIENT_LINK_TLS;
     tf_err_t tls_err =
         tf_tls_init(&link->tls, &link->tls_ctx, link->host, link->tls_tx, sizeof link->tls_tx);
     return tls_err ? tls_err : PROGRESS;
@@ -210,13 +210,13 @@ static int connected(tf_link_t *link) {
     tf_err_t ws_err = upgrade_begin(link);
     return ws_err ? ws_err : PROGRESS;
   }
-  link->phase = TF_LINK_OPEN;
+  link->phase = TF_CLIENT_LINK_OPEN;
   return PROGRESS;
 }
 
-int tf_link_pump(tf_link_t *link) {
-  int progress = link->phase == TF_LINK_CONNECTING ? connected(link) : 0;
-  if (progress < 0 || link->phase == TF_LINK_CONNECTING) return progress;
+int tf_client_link_pump(tf_client_link_t *link) {
+  int progress = link->phase == TF_CLIENT_LINK_CONNECTING ? connected(link) : 0;
+  if (progress < 0 || link->phase == TF_CLIENT_LINK_CONNECTING) return progress;
   tf_err_t err = out_flush(link);
   if (err) return err;
   /* What a peer said before it closed is read first: only then its end is an error. */
@@ -226,14 +226,14 @@ int tf_link_pump(tf_link_t *link) {
   return err ? err : got || progress;
 }
 
-tf_err_t tf_link_connect(tf_link_t *link, tf_frames_t *frames) {
-  const tf_link_address_t *to     = &link->addresses[link->address_idx];
-  struct epoll_event       wanted = {.events = EPOLLIN | EPOLLOUT};
-  int                      on     = 1;
-  link->address_idx               = (link->address_idx + 1) % link->address_cnt;
-  link->frames                    = frames;
-  link->is_cut                    = false;
-  link->wants_out                 = true;
+tf_err_t tf_client_link_connect(tf_client_link_t *link, tf_frames_t *frames) {
+  const tf_client_link_address_t *to     = &link->addresses[link->address_idx];
+  struct epoll_event              wanted = {.events = EPOLLIN | EPOLLOUT};
+  int                             on     = 1;
+  link->address_idx                      = (link->address_idx + 1) % link->address_cnt;
+  link->frames                           = frames;
+  link->is_cut                           = false;
+  link->wants_out                        = true;
   link->out_at = link->out_end = 0;
   link->fd = socket(to->bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (link->fd < 0) return io_error("socket");
@@ -242,21 +242,21 @@ tf_err_t tf_link_connect(tf_link_t *link, tf_frames_t *frames) {
   int rc = connect(link->fd, (const struct sockaddr *)&to->bytes, to->cnt);
   if (rc != 0 && errno != EINPROGRESS) return io_error("connecting");
   if (epoll_ctl(link->poll_fd, EPOLL_CTL_ADD, link->fd, &wanted) != 0) return io_error("epoll_ctl");
-  link->phase = TF_LINK_CONNECTING;
+  link->phase = TF_CLIENT_LINK_CONNECTING;
   return TF_OK;
 }
 
-void tf_link_close(tf_link_t *link) {
+void tf_client_link_close(tf_client_link_t *link) {
   if (link->fd >= 0) close(link->fd); /* epoll forgets it */
   tf_tls_fini(&link->tls);
   memset(&link->tls, 0, sizeof link->tls);
   link->fd    = -1;
-  link->phase = TF_LINK_CLOSED;
+  link->phase = TF_CLIENT_LINK_CLOSED;
 }
 
 /* ---- open ---- */
 
-tf_err_t tf_link_open_unix(tf_link_t *link, const char *path) {
+tf_err_t tf_client_link_open_unix(tf_client_link_t *link, const char *path) {
   struct sockaddr_un *to = (struct sockaddr_un *)&link->addresses[0].bytes;
   to->sun_family         = AF_UNIX;
   if (!path[0] || strlen(path) >= sizeof to->sun_path)
@@ -269,7 +269,7 @@ tf_err_t tf_link_open_unix(tf_link_t *link, const char *path) {
 }
 
 /* "HOST:PORT/TARGET", "[::1]:PORT": host, port and target of the link. */
-static tf_err_t authority_take(tf_link_t *link, const char *rest) {
+static tf_err_t authority_take(tf_client_link_t *link, const char *rest) {
   size_t      cnt   = strcspn(rest, "/");
   const char *end   = rest + cnt;
   const char *colon = memrchr(rest, ':', cnt);
@@ -295,13 +295,13 @@ static tf_err_t authority_take(tf_link_t *link, const char *rest) {
   return TF_OK;
 }
 
-static tf_err_t resolve(tf_link_t *link) {
+static tf_err_t resolve(tf_client_link_t *link) {
   struct addrinfo *list = NULL, hints = {.ai_socktype = SOCK_STREAM};
   int              rc = getaddrinfo(link->host, link->port, &hints, &list);
   if (rc != 0) return TF_ERR(E_IO_SYSTEM, "host \"%s\": %s", link->host, gai_strerror(rc));
-  for (struct addrinfo *at = list; at && link->address_cnt < TF_LINK_ADDRESSES_MAX;
+  for (struct addrinfo *at = list; at && link->address_cnt < TF_CLIENT_LINK_ADDRESSES_MAX;
        at                  = at->ai_next) {
-    tf_link_address_t *to = &link->addresses[link->address_cnt];
+    tf_client_link_address_t *to = &link->addresses[link->address_cnt];
     if (at->ai_addrlen > sizeof to->bytes) continue;
     memcpy(&to->bytes, at->ai_addr, at->ai_addrlen);
     to->cnt = at->ai_addrlen;
@@ -311,8 +311,8 @@ static tf_err_t resolve(tf_link_t *link) {
   return link->address_cnt ? TF_OK : TF_ERR(E_IO_SYSTEM, "host \"%s\": no address", link->host);
 }
 
-tf_err_t tf_link_open_tcp(tf_link_t *link, const char *rest, bool is_tls, bool is_ws,
-                          const char *ca_file) {
+tf_err_t tf_client_link_open_tcp(tf_client_link_t *link, const char *rest, bool is_tls, bool is_ws,
+                                 const char *ca_file) {
   tf_tls_client_config_t config = {.ca_file = ca_file};
   link->is_tls                  = is_tls;
   link->is_ws                   = is_ws;
@@ -324,8 +324,8 @@ tf_err_t tf_link_open_tcp(tf_link_t *link, const char *rest, bool is_tls, bool i
   return link->assembly ? TF_OK : TF_ERR(E_CORE_NO_MEMORY, "for websocket messages");
 }
 
-void tf_link_fini(tf_link_t *link) {
-  tf_link_close(link);
+void tf_client_link_fini(tf_client_link_t *link) {
+  tf_client_link_close(link);
   tf_tls_ctx_fini(&link->tls_ctx);
   free(link->assembly);
   link->assembly = NULL;

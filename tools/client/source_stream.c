@@ -18,17 +18,17 @@
 #define SILENT_HEARTBEATS 3u
 
 typedef struct stream {
-  tf_link_t   link;
-  tf_frames_t frames;
-  char        token[TF_FRAME_TOKEN_BYTES_MAX + 1];
-  int         timer_fd;
-  uint64_t    timer_ns;    /* it rings then; 0: never */
-  uint64_t    deadline_ns; /* CLOSED: of the next try; else of the first or next sign of life */
-  uint64_t    retry_ns;    /* pause before the next try */
-  bool        said_hello;
-  bool        is_broken; /* the connection; what came before is still to be read */
-  bool        is_down;   /* told, and no UP since */
-  uint8_t     inbox[TF_FRAMES_INBOX_BYTES];
+  tf_client_link_t link;
+  tf_frames_t      frames;
+  char             token[TF_FRAME_TOKEN_BYTES_MAX + 1];
+  int              timer_fd;
+  uint64_t         timer_ns; /* it rings then; 0: never */
+  uint64_t deadline_ns;      /* CLOSED: of the next try; else of the first or next sign of life */
+  uint64_t retry_ns;         /* pause before the next try */
+  bool     said_hello;
+  bool     is_broken; /* the connection; what came before is still to be read */
+  bool     is_down;   /* told, and no UP since */
+  uint8_t  inbox[TF_FRAMES_INBOX_BYTES];
 } stream_t;
 
 /* ---- time ---- */
@@ -73,7 +73,7 @@ static tf_client_kind_t fail(tf_client_t *client, tf_client_message_t *message, 
       client->options.flags & TF_CLIENT_NO_RECONNECT || reason == TF_CLIENT_REASON_TOKEN ||
       reason == TF_CLIENT_REASON_PROTOCOL ||
       (reason == TF_CLIENT_REASON_CLOSED && !(client->options.flags & TF_CLIENT_FOLLOW));
-  tf_link_close(&s->link);
+  tf_client_link_close(&s->link);
   s->is_broken = false;
   if (is_final) return tf_client_say(client, message, TF_CLIENT_END, reason, 0);
   deadline_set(s, tf_stream_clock_ns() + s->retry_ns);
@@ -101,13 +101,14 @@ static tf_err_t try_again(tf_client_t *client, uint64_t now_ns) {
   tf_frames_connect(&s->frames);
   s->said_hello = false;
   deadline_set(s, now_ns + client->options.timeout_ns);
-  return tf_link_connect(&s->link, &s->frames);
+  return tf_client_link_connect(&s->link, &s->frames);
 }
 
 static void say_hello(tf_client_t *client) {
   stream_t *s = client->state;
   uint8_t   hello[TF_FRAME_HEADER_BYTES + TF_FRAME_HELLO_BYTES_MAX];
-  tf_link_say(&s->link, hello, tf_frames_hello(&s->frames, client->carries, s->token, hello));
+  tf_client_link_say(&s->link, hello,
+                     tf_frames_hello(&s->frames, client->carries, s->token, hello));
   s->said_hello = true;
 }
 
@@ -133,14 +134,14 @@ static tf_client_kind_t stream_next(tf_client_t *client, tf_client_message_t *me
     if (kind != TF_CLIENT_IDLE) return heard(client, message, kind);
     if (s->is_broken) return fail(client, message, TF_CLIENT_REASON_DISCONNECTED);
     uint64_t now_ns = tf_stream_clock_ns();
-    if (s->link.phase == TF_LINK_CLOSED) {
+    if (s->link.phase == TF_CLIENT_LINK_CLOSED) {
       if (!is_late(s, now_ns)) return TF_CLIENT_IDLE;
       s->is_broken = try_again(client, now_ns) != TF_OK;
     } else if (is_late(s, now_ns)) {
       return late(client, message);
     }
-    if (s->link.phase == TF_LINK_OPEN && !s->said_hello) say_hello(client);
-    int got      = s->is_broken ? -1 : tf_link_pump(&s->link);
+    if (s->link.phase == TF_CLIENT_LINK_OPEN && !s->said_hello) say_hello(client);
+    int got      = s->is_broken ? -1 : tf_client_link_pump(&s->link);
     s->is_broken = got < 0;
     if (got < 0) tf_client_set_error(client, "%s", tf_error_text());
     if (got == 0) return TF_CLIENT_IDLE;
@@ -169,13 +170,14 @@ static tf_err_t stream_open(tf_client_t *client) {
 static tf_err_t unix_open(tf_client_t *client, const char *rest) {
   stream_t *s   = client->state;
   tf_err_t  err = stream_open(client);
-  return err ? err : tf_link_open_unix(&s->link, rest);
+  return err ? err : tf_client_link_open_unix(&s->link, rest);
 }
 
 static tf_err_t tcp_family_open(tf_client_t *client, const char *rest, bool is_tls, bool is_ws) {
   stream_t *s   = client->state;
   tf_err_t  err = stream_open(client);
-  return err ? err : tf_link_open_tcp(&s->link, rest, is_tls, is_ws, client->options.ca_file);
+  return err ? err
+             : tf_client_link_open_tcp(&s->link, rest, is_tls, is_ws, client->options.ca_file);
 }
 
 static tf_err_t tcp_open(tf_client_t *client, const char *rest) {
@@ -193,7 +195,7 @@ static tf_err_t wss_open(tf_client_t *client, const char *rest) {
 
 static void stream_close(tf_client_t *client) {
   stream_t *s = client->state;
-  tf_link_fini(&s->link);
+  tf_client_link_fini(&s->link);
   if (s->timer_fd > 0) close(s->timer_fd);
   tf_secret_wipe(s->token, sizeof s->token);
 }

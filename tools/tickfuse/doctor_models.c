@@ -27,7 +27,7 @@ static tf_err_t examine_rows(doctor_models_t *d, const tf_engine_t *e) {
   for (uint32_t i = 0; i < c->model_cnt && !err; i++) {
     doctor_model_t *row = &d->rows[d->cnt++];
     row->name           = c->models[i].name;
-    row->device         = tf_worker_device(c, i);
+    row->device         = tf_worker_device(c, i, &row->takes_turn);
     row->is_there       = i < e->model_cnt;
     if (!row->is_there) {
       say_missing(c, i, row);
@@ -77,9 +77,10 @@ void doctor_models_print(const doctor_models_t *d) {
       printf("%-7s  %-19s  CPU %.1f us\n", "", "", (double)p->cpu_ns * 1e-3);
     if (p->worker_ns)
       printf("%-7s  %-19s  worker %.1f us, 99 in 100 within %.1f us, deadline %.1f us; device "
-             "%u%s%s\n",
+             "%s%u%s%s\n",
              "", "", (double)p->worker_ns * 1e-3, (double)p->worker_p99_ns * 1e-3,
-             (double)p->deadline_ns * 1e-3, row->device, p->device[0] ? ", " : "", p->device);
+             (double)p->deadline_ns * 1e-3, row->takes_turn ? "turn:" : "", row->device,
+             p->device[0] ? ", " : "", p->device);
     if (row->option.choice == TF_PLACEMENT_WORKER && row->is_there && !p->is_served)
       printf("%-7s  %-19s  no worker serves here: %s\n", "", "",
              p->trouble[0]            ? p->trouble
@@ -99,6 +100,7 @@ json_t *doctor_models_json(const doctor_models_t *d) {
     json_object_set_new(root, "serves", json_boolean(row->place.is_served));
     json_t *program = row->option.program[0] ? json_string(row->option.program) : NULL;
     json_object_set_new(root, "program", program ? program : json_null());
+    json_object_set_new(root, "device_takes_turn", json_boolean(row->takes_turn));
     json_object_set_new(root, "device_index",
                         row->option.program[0] ? json_integer(row->device) : json_null());
     json_t *trouble = row->place.trouble[0] ? json_string(row->place.trouble) : NULL;

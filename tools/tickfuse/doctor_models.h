@@ -11,7 +11,8 @@ typedef struct doctor_model {
   bool                  is_there; /* it was loaded; else only option is known */
   tf_placement_option_t option;
   tf_placement_t        place;
-  uint32_t              device; /* that the worker is to use */
+  uint32_t              device;     /* that the worker is to use .. */
+  bool                  takes_turn; /* .. counted round those that there are */
 } doctor_model_t;
 
 typedef struct doctor_models {

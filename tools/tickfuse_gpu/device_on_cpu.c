@@ -67,6 +67,22 @@ uint64_t device_patience(void) {
 
 void device_versions(device_versions_t *versions) { *versions = (device_versions_t){0, 0}; }
 
+/* The devices that CUDA_VISIBLE_DEVICES leaves, up to the first that there is not: how many. number: of the one at idx. */
+static uint32_t visible_of(const char *list, uint32_t idx, uint32_t *number) {
+  const uint64_t all = faults.cnt[FAULT_DEVICES] ? faults.cnt[FAULT_DEVICES] : 1;
+  uint32_t       cnt = 0;
+  if (!list) {
+    if (number) *number = idx;
+    return (uint32_t)all;
+  }
+  for (char *end; *list; list = end + (*end == ',')) {
+    const unsigned long at = strtoul(list, &end, 10);
+    if (end == list || at >= all) return cnt;
+    if (cnt++ == idx && number) *number = (uint32_t)at;
+  }
+  return cnt;
+}
+
 tf_err_t device_cnt(uint32_t *cnt) {
   const char *visible = getenv("CUDA_VISIBLE_DEVICES");
   *cnt                = 0;
@@ -76,15 +92,17 @@ tf_err_t device_cnt(uint32_t *cnt) {
     return TF_ERR(E_GPU_DRIVER, "looking for devices: no driver, as the faults want it");
   if (visible && *visible == '\0')
     return TF_ERR(E_GPU_NO_DEVICE, "looking for devices: CUDA_VISIBLE_DEVICES hides all of them");
-  *cnt = 1;
-  return TF_OK;
+  *cnt = visible_of(visible, UINT32_MAX, NULL);
+  return *cnt ? TF_OK
+              : TF_ERR(E_GPU_NO_DEVICE, "looking for devices: CUDA_VISIBLE_DEVICES is %s", visible);
 }
 
 tf_err_t device_describe(uint32_t idx, device_info_t *info) {
-  uint32_t cnt;
+  uint32_t cnt, number = 0;
   tf_err_t err = device_cnt(&cnt);
   if (err) return err;
   if (idx >= cnt) return TF_ERR(E_GPU_NO_DEVICE, "device %u of %u", idx, cnt);
+  visible_of(getenv("CUDA_VISIBLE_DEVICES"), idx, &number);
   *info = (device_info_t){
       .memory_free_bytes = MEMORY_BYTES,
       .limits            = {.sm_cnt           = 8,
@@ -95,6 +113,9 @@ tf_err_t device_describe(uint32_t idx, device_info_t *info) {
   };
   if (faults.cnt[FAULT_CROWDED]) info->limits.sm_cnt = (uint32_t)faults.cnt[FAULT_CROWDED];
   snprintf(info->name, sizeof info->name, "this CPU (%s)", tf_isa_name(tf_isa_best()));
+  if (faults.cnt[FAULT_DEVICES])
+    snprintf(info->name, sizeof info->name, "this CPU (%s), device %u", tf_isa_name(tf_isa_best()),
+             number);
   const char *pci = getenv("TICKFUSE_GPU_PCI"); /* as if it were a card there: for NVML */
   snprintf(info->pci, sizeof info->pci, "%s", pci ? pci : "");
   return TF_OK;

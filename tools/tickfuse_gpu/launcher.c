@@ -135,7 +135,7 @@ static tf_err_t idle(launcher_t *l, uint32_t *polls) {
   tf_spin_pause();
   if (++*polls % POLLS_A_CLOCK) return TF_OK;
   const uint64_t now_ns = tf_clock_monotonic_ns();
-  if (now_ns - l->beat_ns >= LAUNCHER_BEAT_NS) return beat(l, now_ns);
+  if (now_ns - l->beat_ns >= LAUNCHER_BEAT_NS * device_patience()) return beat(l, now_ns);
   sched_yield();
   return TF_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "gpu/makers.h"
+#include "tickfuse_gpu/slots.h"
 
 const char *load_where_name(load_where_t where) {
   return where == LOAD_PERSISTENT ? "persistent" : where == LOAD_GRAPH ? "graph" : "cpu";
@@ -23,7 +24,9 @@ static tf_err_t make_program(loaded_t *l, const tf_card_limits_t *limits) {
   l->where = !l->program                         ? LOAD_CPU
              : l->program->kind == TF_CARD_GRAPH ? LOAD_GRAPH
                                                  : LOAD_PERSISTENT;
-  if (l->program) l->program->model_hash = l->model->hash;
+  if (!l->program) return TF_OK;
+  l->program->model_hash = l->model->hash;
+  slots_sum(l->program);
   return TF_OK;
 }
 

@@ -16,7 +16,9 @@ uint64_t slots_program_bytes(const tf_card_program_t *program);
 uint64_t slots_room_for(const tf_card_program_t *program, uint64_t bytes);
 /* For programs of this one's shape. E_GPU_*. */
 tf_err_t slots_open(slots_t *slots, const tf_card_program_t *program);
-/* E_GPU_COPY names the first byte that is not what was written. E_GPU_*, E_CORE_NO_MEMORY. */
+/* The CRC of each part, once, as soon as the program is made. */
+void slots_sum(tf_card_program_t *program);
+/* Copied, read back, and each part's CRC compared. E_GPU_COPY names the tensor; E_GPU_*, E_CORE_NO_MEMORY. */
 tf_err_t slots_write(const slots_t *slots, uint32_t slot, const tf_card_program_t *program);
 /* What keeps a program from taking the place of the first one while that one's kernel runs, or NULL. */
 const char *slots_differ(const tf_card_program_t *program, const tf_card_program_t *first);

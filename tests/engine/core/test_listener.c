@@ -122,6 +122,51 @@ static void a_unix_socket_is_ours_alone_unless_shared(void **state) {
   assert_int_equal(rmdir(dir), 0);
 }
 
+static void a_url_is_read_or_refused_with_what_is_wanted(void **state) {
+  (void)state;
+  static const struct {
+    const char *url, *host;
+    uint16_t    port;
+    const char *path; /* NULL: refused */
+  } of[] = {
+      {"tcp://127.0.0.1:9001",    "127.0.0.1", 9001,  ""      },
+      {"tcp://localhost:0/",      "127.0.0.1", 0,     "/"     },
+      {"tcp://[::1]:65535/a/b?c", "::1",       65535, "/a/b?c"},
+      {"tcp://0.0.0.0:1",         "0.0.0.0",   1,     ""      },
+      {"tcp://127.0.0.1:65536",   NULL,        0,     NULL    },
+      {"tcp://127.0.0.1:",        NULL,        0,     NULL    },
+      {"tcp://127.0.0.1",         NULL,        0,     NULL    },
+      {"tcp://127.0.0.1:1x",      NULL,        0,     NULL    },
+      {"tcp://127.0.0.1:000001",  NULL,        0,     NULL    },
+      {"tcp://:80",               NULL,        0,     NULL    },
+      {"tcp://[::1:80",           NULL,        0,     NULL    },
+      {"tcp://[::1]80",           NULL,        0,     NULL    },
+      {"tcp://example.com:80",    NULL,        0,     NULL    },
+      {"tls://127.0.0.1:80",      NULL,        0,     NULL    },
+      {"127.0.0.1:80",            NULL,        0,     NULL    },
+      {"",                        NULL,        0,     NULL    },
+  };
+  char        host[TF_LISTENER_HOST_BYTES];
+  uint16_t    port;
+  const char *path;
+  for (size_t i = 0; i < TF_ARRAY_CNT(of); i++) {
+    tf_err_t err = tf_listener_url(&use, of[i].url, "tcp", host, &port, &path);
+    if (of[i].path) {
+      assert_int_equal(err, TF_OK);
+      assert_string_equal(host, of[i].host);
+      assert_int_equal(port, of[i].port);
+      assert_string_equal(path, of[i].path);
+    } else {
+      if (err != E_SINK_CONFIG) fail_msg("%s: %d", of[i].url, err);
+      assert_non_null(strstr(tf_error_text(), "tcp://HOST:PORT is wanted"));
+    }
+  }
+  char longest[200] = "tcp://";
+  memset(longest + 6, '1', 64);
+  strcpy(longest + 70, ":80");
+  assert_int_equal(tf_listener_url(&use, longest, "tcp", host, &port, &path), E_SINK_CONFIG);
+}
+
 static int enter(void **state) {
   (void)state;
   return mkdtemp(folder) ? 0 : -1;
@@ -136,6 +181,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_tcp_caller_is_taken_and_named),
       cmocka_unit_test(a_caller_without_a_descriptor_is_turned_away_and_counted),
+      cmocka_unit_test(a_url_is_read_or_refused_with_what_is_wanted),
       cmocka_unit_test(a_unix_socket_is_ours_alone_unless_shared),
   };
   return cmocka_run_group_tests(tests, enter, leave);
