@@ -84,23 +84,16 @@ def busy(engine, more=1500):
     wait_until(lambda: engine.ask("status")["decisions"] > goal, seconds=120, what="decisions")
 
 
-class LongEngine(Engine):
-    """For workers that are this CPU, which others want too."""
-    seconds = 600
-
-
 class Case:
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="tf-workers-")
         self.addCleanup(folder.cleanup)
         self.whole = folder.name
 
-    engine = Engine
-
     def live(self, config, *more, until=busy):
         """Runs until(engine) is content; returns the summary and the decisions."""
         self.folder = tempfile.mkdtemp(dir=self.whole)
-        with Exchange() as exchange, self.engine(exchange, self.folder, *config, f"capture.path={self.folder}/capture",
+        with Exchange() as exchange, Engine(exchange, self.folder, *config, f"capture.path={self.folder}/capture",
                                             *more) as engine:
             until(engine)
             engine.ask("drain")
@@ -528,7 +521,6 @@ class StandIn(Case, unittest.TestCase):
 @unittest.skipUnless(os.path.exists(CARD), f"{CARD} is not built")
 class Card(Case, unittest.TestCase):
     """The card's own worker program, its kernels' sources run by this CPU: the engine starts it as it does on a card."""
-    engine = LongEngine
 
     def check(self, file, **keys):
         config = sets(model("near", file), worker(file=file, backend="gpu", **keys), strategies="near far", worker=CARD,
@@ -570,7 +562,6 @@ def words_of(pid):
 class Devices(Case, unittest.TestCase):
     """Two devices, each model's worker on one: as the config says, or in turn. What befalls one worker the other does not notice. They are fibers
     of a CPU that others want too: a deadline that a backlog can be worked off with, and nobody is taken for hung."""
-    engine = LongEngine
     keys = {"backend": "gpu", "deadline": "50ms", "miss_limit": 1000000}
 
     def setUp(self):
