@@ -65,7 +65,8 @@ tf_err_t gpu_worker_start(gpu_worker_t *w, const gpu_worker_spec_t *how, tf_grap
   const tf_loader_options_t options = tf_loader_preset();
   tf_model_t               *model   = NULL;
   int                       fd      = -1;
-  tf_err_t                  err     = tf_graph_file_write(&w->graph, w->path);
+  tf_err_t                  err     = w->graph.check_cnt ? TF_OK : tf_graph_make_checks(&w->graph);
+  if (!err) err = tf_graph_file_write(&w->graph, w->path);
   if (!err) err = tf_loader_load(w->path, &options, &model, NULL);
   if (!err) {
     const tf_mailbox_spec_t spec = {.epoch          = 1,
