@@ -333,7 +333,8 @@ class Documented(unittest.TestCase):
                     reader = subprocess.Popen([sys.executable, "-c", program, where, "0"], stdout=subprocess.PIPE, text=True)
                     lines = [reader.stdout.readline() for _ in range(200)]
                     engine.finish()
-                    lines += reader.communicate(timeout=LONG)[0].splitlines()
+                    lines += reader.stdout.read().splitlines()
+                    reader.wait()
                 truth = journal_records(engine.journal)
                 self.assertEqual([int(line.split()[0]) for line in lines[:-1]], list(truth))
                 self.assertRegex(lines[0], r"^1 \w+USDT\.BINANCE-SPOT (HOLD|BUY)")

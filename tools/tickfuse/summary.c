@@ -154,7 +154,7 @@ static json_t *sink_json(const tf_engine_t *e, uint32_t i) {
       {"clients_evicted", c.clients_evicted},
       {"client_dropped",  c.client_dropped },
   };
-  json_t *sink = json_pack("{sssssssss*}", "type", s->sink->name, "name", e->sink_names[i], "path",
+  json_t *sink = json_pack("{ssssssssss*}", "type", s->sink->name, "name", e->sink_names[i], "path",
                            e->sink_paths[i], "policy", tf_sinks_policy_name(s->policy), "error",
                            s->broken ? s->broken_text : NULL);
   for (size_t k = 0; k < TF_ARRAY_CNT(counts); k++)
