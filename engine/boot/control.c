@@ -14,6 +14,7 @@
 #include "boot/control_status.h"
 #include "boot/model_places.h"
 #include "boot/model_server.h"
+#include "boot/remotes.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -242,6 +243,13 @@ static tf_err_t tell_cache(const tf_control_t *c, const tf_control_request_t *r,
   return err;
 }
 
+static tf_err_t tell_worker(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
+  tf_remotes_t *remotes = c->config.engine->remotes;
+  tf_err_t      err = !strcmp(r->verb, "restart") ? tf_remotes_restart(remotes, r->model) : TF_OK;
+  if (!err) json_object_set_new(answer, "workers", tf_remotes_list(remotes));
+  return err;
+}
+
 /* ---- streams ---- */
 
 /* The source of this name that can be told of streams. */
@@ -377,12 +385,15 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
     return tell_models(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_CACHE && is_list)
     return tell_cache(c, &request, answer);
+  if (request.command == TF_CONTROL_COMMAND_WORKER && is_list)
+    return tell_worker(c, &request, answer);
   tf_log(TF_LOG_NOTICE, "control",
          "command=%s instrument=%s feed=%s symbol=%s verb=%s model=%s key=%s", name,
          request.instrument, request.feed, request.symbol, request.verb, request.model,
          request.key);
   if (request.command == TF_CONTROL_COMMAND_CACHE) return tell_cache(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_MODEL) return tell_models(c, &request, answer);
+  if (request.command == TF_CONTROL_COMMAND_WORKER) return tell_worker(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_DRAIN) {
     tf_engine_stop(c->config.engine);
     return TF_OK;

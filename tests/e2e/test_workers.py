@@ -432,6 +432,46 @@ class StandIn(Case, unittest.TestCase):
         self.assertEqual(w["trouble"], "exit status 3")
         self.assertEqual({d["path"] for d in decisions}, {"fallback"})
 
+    def test_one_that_is_given_up_is_brought_back_by_an_operator(self):
+        """The program is broken, given up, mended, and told to come back."""
+        program = pathlib.Path(self.whole) / "worker"
+        broken, whole = "#!/bin/sh\nexit 3\n", f'#!/bin/sh\nexec {STUB} "$@"\n'
+
+        def put(text):
+            made = program.with_suffix(".made")
+            made.write_text(text)
+            made.chmod(0o700)
+            made.rename(program)
+
+        def until(engine):
+            wait_until(lambda: status_of(engine)["state"] == "given_up", seconds=120, what="given_up")
+            busy(engine, 100)
+            engine.ask("worker", "restart", "near", expect=2)  # the CPU's
+            put(whole)
+            engine.ask("worker", "restart", "far")
+            serves(engine)
+            busy(engine, 300)
+            engine.ask("worker", "restart", "far")  # one that runs, too
+            serves(engine, after=3)
+            busy(engine, 300)
+            rows = engine.ask("worker", "list")["workers"]
+            self.assertEqual([(r["name"], r["state"], r["revived"]) for r in rows], [("far", "serving", {"asked": 2})])
+
+        put(broken)
+        _, w, decisions = self.check(keys={}, models=[model("near", LSTM)], faults=None, gpu={"stub": program, "refill": "off"},
+                                     until=until)
+        self.assertEqual((w["ends"], w["revived"], w["starts"]), ({"exit": 2, "asked": 1}, {"asked": 2}, 4))
+        self.assertEqual({d["path"] for d in decisions}, {"gpu", "fallback"})
+
+    def test_one_that_is_given_up_comes_back_with_time(self):
+        def until(engine):
+            wait_until(lambda: status_of(engine)["revived"].get("refilled", 0) >= 2, seconds=120, what="two refills")
+            busy(engine, 100)
+
+        _, w, _ = self.check(keys={}, gpu={"refill": "300ms"}, until=until)
+        self.assertGreaterEqual(w["ends"]["exit"], 4, w)
+        self.assertNotIn("asked", w["revived"])
+
     def test_one_that_misses_its_known_answers_never_serves(self):
         _, w, _ = self.check(keys={}, faults="known=1/1")
         self.assertEqual((w["answered"], w["ends"]), (0, {"failed": 2}))
