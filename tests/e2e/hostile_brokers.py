@@ -84,7 +84,7 @@ def redis_scenes():
 # ---- NATS ----
 
 def nats_scenes():
-    subscribes, asks, publishes = memoryview(b"SUB "), memoryview(b"STREAM.INFO"), memoryview(b"HPUB")
+    asks, publishes = memoryview(b"STREAM.INFO.D"), memoryview(b"Nats-Msg-Id")
     first = [b"INFO {bad json\r\n", b"INFO \r\n", b"INFO []\r\n", b'INFO {"max_payload":"x","port":{}}\r\n', b"INFO " + b"x" * 300_000 + b"\r\n",
              b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 1000, b"-ERR 'no'\r\n", b"+OK\r\n", b"INFO " + b'{"a":' * 5000 + b"\r\n"]
     login = [b"-ERR 'Authorization Violation'\r\n", b"+OK\r\n", b"PING\r\n" * 1000, b"\xff" * 4096, b"MSG\r\n", b"-ERR '" + b"e" * 10_000 + b"'\r\n"]
@@ -96,7 +96,7 @@ def nats_scenes():
               b'{"config":{"retention":"limits"},"state":{"last_seq":99999999999999999999}}', b'{"config":5,"state":6}',
               b'"' + b"x" * 900_000 + b'"', b'{"config":{"retention":"limits"},"state":{"last_seq":0}}' + b" " * 300_000]
     good = b'{"config":{"retention":"limits"},"state":{"last_seq":0}}'
-    acks = [b"", b"{}", b'{"seq":-5}', b'{"stream":"D","seq":1,"duplicate":5}', b'{"error":{"code":400,"err_code":10071}}', b"x" * 500_000]
+    acks = [b"", b"{}", b'{"seq":-5}', b'{"stream":"D","duplicate":true}', b'{"error":{"code":400,"err_code":10071}}', b"x" * 500_000]
     return ([[f] for f in first] + [[INFO, memoryview(b"PING"), a] for a in login] + [[INFO, Pong(), asks, a] for a in later]
             + [[INFO, Pong(), asks, Answer(b)] for b in bodies] + [[INFO, Pong(), asks, Answer(good), publishes, Answer(a)] for a in acks])
 
@@ -131,7 +131,8 @@ class LyingNats(LyingServer):
                 hear(b"PING")
                 client.sendall(b"PONG\r\n")
             else:
-                words = [line.split() for line in heard.split(b"\r\n") if line.startswith((b"PUB", b"HPUB"))][-1]
+                lines = heard.split(b"\r\n")[:-1]  # whole ones
+                words = [line.split() for line in lines if line.startswith((b"PUB", b"HPUB"))][-1]
                 client.sendall(b"MSG %s 1 %d\r\n%s\r\n" % (words[2], len(part.body), part.body))
         while client.recv(65536):
             pass

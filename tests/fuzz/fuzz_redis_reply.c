@@ -20,7 +20,7 @@ static void hear(heard_t *heard, const char *bytes, size_t cnt, size_t cut) {
   for (size_t at = 0; at < cnt && !heard->refused;) {
     size_t n   = cnt - at < cut ? cnt - at : cut;
     int    got = tf_redis_reply_feed(&r, bytes + at, n) == TF_OK ? 1 : -1;
-    for (; got > 0 && heard->cnt < REPLIES_MAX; heard->cnt += got > 0)
+    for (; got > 0 && heard->cnt<REPLIES_MAX; heard->cnt += got> 0)
       got = tf_redis_reply_next(&r, &heard->replies[heard->cnt]);
     heard->refused = got < 0;
     if (heard->cnt == REPLIES_MAX) break;
