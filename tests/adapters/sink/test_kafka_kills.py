@@ -61,9 +61,11 @@ class Kills(unittest.TestCase):
             pump.stdout.close()
             self.cluster.ask("late 0")
             self.cluster.ask("up")
+            if kill % 25 == 24:
+                self.assertIn(" lost 0 wrong 0", self.cluster.ask(f"read {max(tails)}"))
         known = [tail for tail in tails if tail]
         self.assertEqual(known, sorted(known))
-        up_to = max(tails) + 20000
+        up_to = max(tails) + 2000
         pump = self.finish(up_to, max(tails) > 0)
         self.assertEqual(pump.wait(timeout=120), 0)
         pump.stdout.close()
