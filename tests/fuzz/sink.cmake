@@ -1,3 +1,4 @@
+tf_fuzz(fuzz_datagram LIBS tf_core)
 if(HIREDIS_FOUND)
   tf_fuzz(fuzz_redis_reply LIBS tf_sink)
 endif()
