@@ -189,7 +189,7 @@ static void conclude(kafka_t *k, rd_kafka_resp_err_t err, uint64_t seq) {
     if (k->broker.config->stream_create && k->address.partition == 0)
       become_ready(k, 0); /* brokers make it with the first message, where they may */
     else
-      trouble(k, "there is no such topic or partition: make it, or set create: true");
+      trouble(k, "there is no such topic or partition: make it, or set stream_create: true");
     return;
   default: trouble(k, rd_kafka_err2str(err)); return;
   }

@@ -32,6 +32,7 @@ typedef struct websocket {
   struct lws_vhost   *vhost;
   tf_listener_t       listener;
   bool                adopted; /* the listening socket is libwebsockets' to close */
+  char                host[TF_LISTENER_HOST_BYTES];
   const char         *path;
   tf_clients_t       *clients;
   tf_outlet_counts_t  counts;
@@ -296,13 +297,12 @@ static tf_err_t check(const tf_sink_config_t *config) {
 }
 
 static tf_err_t listen_at(websocket_t *w, const tf_sink_config_t *config) {
-  char              host[TF_LISTENER_HOST_BYTES];
   uint16_t          port;
   const char       *scheme = config->cert_file ? "wss" : "ws";
   tf_listener_use_t use    = {
          .code = E_SINK_CONFIG, .what = "websocket sink: url", .backlog = BACKLOG_CNT};
-  tf_err_t err = tf_listener_url(&use, config->url, scheme, host, &port, &w->path);
-  if (!err) err = tf_listener_tcp(&w->listener, &use, host, port);
+  tf_err_t err = tf_listener_url(&use, config->url, scheme, w->host, &port, &w->path);
+  if (!err) err = tf_listener_tcp(&w->listener, &use, w->host, port);
   if (err) return err;
   if (!*w->path) w->path = "/";
   if (!w->listener.loopback && !config->token_file)
@@ -315,9 +315,6 @@ static tf_err_t listen_at(websocket_t *w, const tf_sink_config_t *config) {
         "sink=%s remedy=\"token and records cross the network in the clear: wss:// with cert_file "
         "and tls_key_file\"",
         config->name);
-  tf_log(TF_LOG_NOTICE, "sink_listening", "sink=%s url=%s://%s%s%s:%u%s", config->name, scheme,
-         strchr(host, ':') ? "[" : "", host, strchr(host, ':') ? "]" : "", w->listener.port,
-         w->path);
   return TF_OK;
 }
 
@@ -387,8 +384,15 @@ static tf_err_t open_websocket(void *state, const tf_sink_config_t *config) {
     err = listen_at(w, config);
   }
   if (!err) err = open_context(w, config);
-  if (err) release(w);
-  return err;
+  if (err) {
+    release(w);
+    return err;
+  }
+  bool v6 = strchr(w->host, ':') != NULL;
+  tf_log(TF_LOG_NOTICE, "sink_listening", "sink=%s url=%s://%s%s%s:%u%s", config->name,
+         config->cert_file ? "wss" : "ws", v6 ? "[" : "", w->host, v6 ? "]" : "", w->listener.port,
+         w->path);
+  return TF_OK;
 }
 
 /* Clients get what is queued for them and their END, as far as they take it in time. */

@@ -197,31 +197,6 @@ class Consumers(unittest.TestCase):
         self.side_by_side("wss", "disconnect")
 
 
-class Restart(unittest.TestCase):
-    def test_who_comes_back_to_the_next_engine_has_no_hole_and_no_double(self):
-        """A consumer that was there, one that was away meanwhile, one that begins with the oldest: out of the journal, then live."""
-        with tempfile.TemporaryDirectory() as folder, Exchange("--rate", "2000") as exchange:
-            there, away = None, None
-            for i in range(3):
-                with Engine(exchange, folder, listener("unix", folder, "disconnect")[0]) as engine:
-                    (where,) = engine.where.values()
-                    there = Consumer(folder, "there", where, "--from", self.behind(there))
-                    away = Consumer(folder, "away", where, "--from", self.behind(away), "--cnt", 50)
-                    self.assertEqual(away.end()["lost"], [])
-                    there.wait(there.cnt() + 300)
-                    got = engine.finish()
-                    self.assertEqual(there.end()["lost"], [])
-                    self.assertEqual(got["ledger"]["residual"], 0)
-            truth = journal_records(f"{folder}/out.journal")
-            self.assertEqual(there.records(), list(truth.values()))
-            cnt = len(away.records())
-            self.assertGreaterEqual(cnt, 150)
-            self.assertEqual(away.records(), list(truth.values())[:cnt])
-
-    def behind(self, consumer):
-        return sequence(consumer.records()[-1]) + 1 if consumer else 1
-
-
 class Liars(unittest.TestCase):
     """Each is told why, counted and logged, and let go; who reads beside them has every byte."""
 
@@ -348,24 +323,41 @@ class Liars(unittest.TestCase):
                 return f"closed without a word: {closed}"
 
 
+class Documented(unittest.TestCase):
+    def test_the_reader_of_the_documentation_reads(self):
+        (program,) = re.findall(r"<!-- tested -->\n```python\n(.*?)```", (ROOT / "docs/frames.md").read_text(), re.S)
+        for kind in ("unix", "tcp"):
+            with tempfile.TemporaryDirectory() as folder, Exchange() as exchange:
+                with Engine(exchange, folder, listener(kind, folder, "drop_oldest")[0]) as engine:
+                    (where,) = engine.where.values()
+                    reader = subprocess.Popen([sys.executable, "-c", program, where, "0"], stdout=subprocess.PIPE, text=True)
+                    lines = [reader.stdout.readline() for _ in range(200)]
+                    engine.finish()
+                    lines += reader.communicate(timeout=LONG)[0].splitlines()
+                truth = journal_records(engine.journal)
+                self.assertEqual([int(line.split()[0]) for line in lines[:-1]], list(truth))
+                self.assertRegex(lines[0], r"^1 \w+USDT\.BINANCE-SPOT (HOLD|BUY)")
+                self.assertEqual(lines[-1], f"end closed go on with {len(truth) + 1}")
+
+
 class Replay(unittest.TestCase):
-    def test_a_replay_serves_who_is_there_and_says_what_it_could_not(self):
+    def test_a_replay_serves_who_is_there(self):
         with tempfile.TemporaryDirectory() as folder:
-            config = pathlib.Path(f"{folder}/replay.yaml")
+            config, log = pathlib.Path(f"{folder}/replay.yaml"), pathlib.Path(f"{folder}/log")
             text = pathlib.Path(REPLAY_CONFIG).read_text().replace("models/", f"{ROOT}/models/")
             config.write_text(text[:text.index("sinks:")] + "sinks:\n"
                               f"  - {{type: journal, path: {folder}/out.journal}}\n"
                               f"  - {{type: unix, path: {folder}/own/out, history: {folder}/out.journal, drain: 60s}}\n")
-            with open(f"{folder}/log", "w+") as log:
-                replay = subprocess.Popen([TICKFUSE, "replay", config, "--json", "--input", SMALL / "binance_spot_made.txt"],
-                                          stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
-                wait_until(lambda: "sink_listening" in pathlib.Path(log.name).read_text() or replay.poll() is not None, LONG)
-                out, _ = replay.communicate(timeout=LONG)
-                got = json.loads(out)
+            with open(log, "w") as err:
+                replay = subprocess.Popen([TICKFUSE, "replay", config, "--json", "--input", SMALL / "binance_spot_made.txt",
+                                           "--speed", "1x"], stdout=subprocess.PIPE, stderr=err, text=True, cwd=ROOT)
+            wait_until(lambda: "sink_listening" in log.read_text(), LONG, "the listener")
+            reader = Consumer(folder, "reader", f"unix:{folder}/own/out")  # the recording takes five seconds
+            got = json.loads(replay.communicate(timeout=LONG)[0])
+            end = reader.end()
             self.assertEqual(got["ledger"]["residual"], 0)
-            unix = next(s for s in got["sinks"] if s["type"] == "unix")
-            self.assertEqual(unix["acked"] + unix["dropped_full"], got["decisions"])
-            self.assertEqual(len(journal_records(f"{folder}/out.journal")), got["decisions"])
+            self.assertEqual((reader.records(), end["lost"]), (list(journal_records(f"{folder}/out.journal").values()), []))
+            self.assertEqual(len(reader.records()), got["decisions"])
 
 
 if __name__ == "__main__":
