@@ -32,7 +32,7 @@ class Engine(Background):
         return json.loads(out)
 
     def end(self):
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=600)
         assert self.process.returncode == 0, err
         return json.loads(out)
 
