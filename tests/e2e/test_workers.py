@@ -383,21 +383,52 @@ class Misbehaviour(Case, unittest.TestCase):
     def test_the_same_with_the_lane_on_a_thread_of_its_own(self):
         self.check("die=1/400x1", THREE, deadline="300ms", missed="late", ends="signal", file=MLP)
 
-    def check_compared(self, faults):
-        """Answers that are off: found among those that are compared, and the decisions that may be of them told."""
-        config = sets(worker(), faults=faults, compare_every=16, restart_max=15)
+    def test_it_is_suspect_until_the_next_one_has_passed(self):
+        """The next one takes its time; meanwhile each tick is the CPU's."""
+        config = sets(model("near", LSTM), worker(deadline="300ms"), strategies="near far", faults="die=1/400x1,slow_start=4s",
+                      restart_max=15, start="60s")
 
         def until(engine):
-            serves(engine)
-            wait_until(lambda: status_of(engine)["wrong"] >= 1, seconds=120, what="a wrong answer that is found")
+            wait_until(lambda: status_of(engine)["state"] == "starting", seconds=120, what="starting")
+            wait_until(lambda: status_of(engine)["state"] == "suspect", seconds=120, what="suspect")
+            self.assertEqual(status_of(engine)["ends"], {"signal": 1})
             serves(engine, after=1)
+            busy(engine, 300)
 
         live, decisions = self.live(config, until=until)
         w = self.check_worker(live)
-        self.assertGreaterEqual(w["ends"].get("suspect", 0), 1, w)
+        self.assertGreater(w["missed"]["absent"], 0, w)
+        self.check_near(decisions, enough=10)
+        self.check_stand_in(decisions)
+        self.check_replay(config, live, decisions)
+
+    def check_compared(self, faults):
+        """Answers that are off: found among those that are compared; the decisions that may be of them are told, by status, summary,
+        metrics and log, and none that is of them is outside. The next worker is a good one."""
+        program, flag = pathlib.Path(self.whole) / "worker", pathlib.Path(self.whole) / "was-started"
+        program.write_text(f'#!/bin/sh\nif mkdir {flag} 2>/dev/null; then set -- "$@" --faults {faults}; fi\nexec {STUB} "$@"\n')
+        program.chmod(0o700)
+        config = sets(model("near", LSTM), worker(), strategies="near far", stub=program, compare_every=16, restart_max=15)
+        told = {}
+
+        def until(engine):
+            serves(engine)
+            wait_until(lambda: status_of(engine)["wrong"] == 1, seconds=120, what="a wrong answer that is found")
+            serves(engine, after=1)
+            busy(engine, 600)
+            told["status"] = status_of(engine)["wrong_decisions"]
+
+        live, decisions = self.live(config, until=until)
+        w = self.check_worker(live)
+        self.assertEqual((w["ends"], w["wrong"], w["starts"]), ({"suspect": 1}, 1, 2), w)
         first, last = w["wrong_decisions"]
-        self.assertLess(first, last)
-        self.assertTrue({d["path"] for d in decisions if first <= d["decision_seq"] <= last} & {"gpu"})
+        self.assertEqual(told["status"], [first, last])
+        near = {(d["ingest_seq"], d["instrument"]): d["score"] for d in decisions if d["path"] == "cpu"}
+        far = [d for d in decisions if d["path"] == "gpu"]
+        off = [d["decision_seq"] for d in far if near[d["ingest_seq"], d["instrument"]] != d["score"]]
+        self.assertGreater(len(off), 0)
+        self.assertTrue(first <= min(off) and max(off) <= last, (first, last, min(off), max(off)))
+        self.assertGreater(len([d for d in far if d["decision_seq"] > last]), 10)
         self.check_replay(config, live, decisions)
 
     def test_answers_that_are_off_by_a_tenth_are_found(self):
