@@ -29,7 +29,8 @@ static tf_sink_config_t config_of(const char *type) {
                             .policy       = TF_OVERFLOW_DISCONNECT,
                             .slot_cnt     = 32768,
                             .client_slots = 32768,
-                            .clients_max  = 2,
+                            .clients_max =
+                                4, /* the second engine's look at the socket is one for a moment */
                             .strategy_cnt = 1,
                             .drain_ns_max = 60 * TF_NS_PER_SEC,
                             .instruments  = &table};
