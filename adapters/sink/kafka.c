@@ -106,6 +106,9 @@ static bool set_up(kafka_t *k, const tf_sink_config_t *config) {
   rd_kafka_conf_set_error_cb(k->conf, on_error);
   return tf_kafka_conf_set(k->conf, "enable.idempotence", "true") &&
          tf_kafka_conf_set(k->conf, "message.timeout.ms", "0") && /* for ever */
+         /* One batch at a time: then no batch can be there without the one before it, whatever the
+          * broker remembers of its producer when we die between the two. */
+         tf_kafka_conf_set(k->conf, "max.in.flight.requests.per.connection", "1") &&
          tf_kafka_conf_set(k->conf, "linger.ms", linger_ms) &&
          tf_kafka_conf_set(k->conf, "batch.num.messages", batch) &&
          tf_kafka_conf_set(k->conf, "enable.partition.eof", "true") &&
@@ -189,7 +192,7 @@ static void conclude(kafka_t *k, rd_kafka_resp_err_t err, uint64_t seq) {
     if (k->broker.config->stream_create && k->address.partition == 0)
       become_ready(k, 0); /* brokers make it with the first message, where they may */
     else
-      trouble(k, "there is no such topic or partition: make it, or set create: true");
+      trouble(k, "there is no such topic or partition: make it, or set stream_create: true");
     return;
   default: trouble(k, rd_kafka_err2str(err)); return;
   }

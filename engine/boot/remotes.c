@@ -91,10 +91,8 @@ tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
 
 /* ---- the thread that watches ---- */
 
-/* Told a look later: the lane may have been within a tick when the worker was doubted. */
-static void tell_doubt(tf_remotes_t *rs, tf_remotes_row_t *row) {
-  /* relaxed: the lane asks it no more */
-  uint64_t last   = tf_load_relaxed(&row->remote->passed_seq);
+/* last: no decision behind it is of that worker. */
+static void tell_doubt(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t last) {
   row->doubted_ns = 0;
   tf_store_relaxed(&row->shown.wrong_first_seq, row->check.first_seq); /* relaxed: figures */
   tf_store_relaxed(&row->shown.wrong_last_seq, last);                  /* relaxed: as above */
@@ -104,11 +102,23 @@ static void tell_doubt(tf_remotes_t *rs, tf_remotes_row_t *row) {
          (unsigned long long)row->check.first_seq, (unsigned long long)last);
 }
 
+/* Told two ticks later: the lane may have been within one when the worker was doubted, and its decisions are counted by the next. */
+static void await_ticks(tf_remotes_t *rs, tf_remotes_row_t *row) {
+  /* relaxed: the lane asks it no more */
+  uint64_t passed = tf_load_relaxed(&row->remote->passed_seq);
+  if (passed == row->doubted_at) return;
+  row->doubted_at = passed;
+  if (++row->doubted_ticks == 2) tell_doubt(rs, row, passed);
+}
+
 static void compare(tf_remotes_t *rs, tf_remotes_row_t *row) {
-  if (row->doubted_ns) tell_doubt(rs, row);
+  if (row->doubted_ns) await_ticks(rs, row);
   if (tf_remote_check_look(&row->check, row->remote, row->serial) != TF_REMOTE_WRONG) return;
   tf_child_doubt(row->child, row->check.epoch);
-  row->doubted_ns = tf_clock_monotonic_ns();
+  row->doubted_ns    = tf_clock_monotonic_ns();
+  row->doubted_ticks = 0;
+  /* relaxed: as in await_ticks */
+  row->doubted_at = tf_load_relaxed(&row->remote->passed_seq);
 }
 
 static void show_end(tf_remotes_t *rs, tf_remotes_row_t *row) {
@@ -324,7 +334,7 @@ void tf_remotes_stop(tf_remotes_t *rs) {
   rs->is_started = false;
   for (uint32_t i = 0; i < TF_MODELS_MAX; i++) {
     tf_remotes_row_t *row = &rs->rows[i];
-    if (row->doubted_ns) tell_doubt(rs, row);
+    if (row->doubted_ns) tell_doubt(rs, row, *row->remote->decision_seq); /* the lane has ended */
     tf_child_stop(row->before);
     tf_child_stop(row->child);
     row->before = row->child = NULL;

@@ -43,6 +43,8 @@ typedef struct tf_remotes_row {
   uint64_t          marked[TF_CHILD_REVIVAL_CNT]; /* by acquire: of shown.revived, in the capture */
   tf_remote_check_t check;
   uint64_t          doubted_ns; /* when a wrong answer was found that is not told yet; 0: none */
+  uint64_t          doubted_at; /* the lane's passed_seq then, and as it went on */
+  uint32_t          doubted_ticks;
   tf_remotes_shown_t shown;
   tf_placement_t     place;                       /* where it was put at the start, and why */
   pthread_mutex_t    lock;                        /* of text */

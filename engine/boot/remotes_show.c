@@ -156,6 +156,8 @@ void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_BACK_MAX_NS, read_word(&s->back_ns_max));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_COMPARED, read_word(&s->compared));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG, read_word(&s->wrong));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG_FIRST, read_word(&s->wrong_first_seq));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG_LAST, read_word(&s->wrong_last_seq));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ASKED, r->counts.asked);
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ANSWERED, r->counts.results[TF_ASKED_ANSWERED]);
   for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)

@@ -24,7 +24,7 @@ class Engine(Background):
         super().__init__(*engine_args(exchange, "sinks.0.type=journal", "sinks.0.policy=auto",
                                       f"sinks.0.path={self.journal}", f"control.path={self.socket}",
                                       "engine.decision_ring_slots=65536", *sets,  # a busy machine keeps emit off its core
-                                      seconds="60s"))
+                                      seconds="600s"))  # the tests end it
         wait_until(lambda: pathlib.Path(self.socket).exists(), what="the control socket")
 
     def ask(self, *words, expect=0):
@@ -32,7 +32,7 @@ class Engine(Background):
         return json.loads(out)
 
     def end(self):
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=600)
         assert self.process.returncode == 0, err
         return json.loads(out)
 

@@ -210,6 +210,64 @@ class Tcp(Unix):
         return socket.create_connection(("127.0.0.1", self.port))
 
 
+class FramesOverWebsocket(socket.socket):
+    """What its messages hold, one behind the other: a Client reads it as any stream, and what it sends is one message."""
+
+    def __init__(self, port):
+        super().__init__()
+        try:
+            self.connect(("127.0.0.1", port))
+        except OSError:
+            self.close()
+            raise
+        super().sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            piece = self.recv(1)
+            if not piece:
+                raise OSError("no upgrade")
+            head += piece
+
+    def sendall(self, data):
+        super().sendall(bytes([0x82, 0x80 | len(data)]) + bytes(4) + data)  # a mask of zeros
+
+    def makefile(self, *args, **kwargs):
+        self.file, self.left = super().makefile(*args, **kwargs), 0
+        return self
+
+    def read(self, most):
+        while self.left == 0:
+            head = self.file.read(2)
+            if len(head) < 2 or head[0] != 0x82:
+                return b""  # the end, or a close frame
+            size = head[1]
+            self.left = size if size < 126 else int.from_bytes(self.exactly(2 if size == 126 else 8), "big")
+        piece = self.file.read(min(most, self.left))
+        self.left -= len(piece)
+        return piece
+
+    def exactly(self, count):
+        data = b""
+        while len(data) < count:
+            piece = self.file.read(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+
+class Websocket(Tcp):
+    type = "websocket"
+    policies = ("drop_oldest", "disconnect")
+
+    def sink(self):
+        return {"url": f"ws://127.0.0.1:{self.port}", "slots": 1024, "client_slots": 1024}
+
+    def connect(self):
+        return FramesOverWebsocket(self.port)
+
+
 # ---- brokers ----
 
 class RedisStream(Destination):
@@ -266,7 +324,7 @@ class JetStream(RedisStream):
     broker_type = Nats
 
 
-DESTINATIONS = (Destination, Journal, Shm, Unix, Tcp, RedisStream, JetStream)
+DESTINATIONS = (Destination, Journal, Shm, Unix, Tcp, Websocket, RedisStream, JetStream)
 
 
 # ---- the matrix ----

@@ -13,9 +13,25 @@ typedef enum load_where {
   LOAD_CPU, /* no kernel for it: why says what is missing */
 } load_where_t;
 
+/* How a row comes to the kernel, and its blocks' results to one another: to measure one against another. */
+typedef enum load_hand_over {
+  LOAD_BEST,    /* whatever is best for the model */
+  LOAD_BLOCK,   /* polled by one block, which has nobody to hand over to */
+  LOAD_CLUSTER, /* by LOAD_BLOCKS of a cluster, through one another's shared memory */
+  LOAD_MEMORY,  /* by as many, through the card's memory */
+  LOAD_LAUNCH,  /* by a thread of the host that launches a graph */
+  LOAD_HAND_OVER_CNT
+} load_hand_over_t;
+#define LOAD_BLOCKS 8u
+
+typedef struct load_spec {
+  tf_model_options_t model;
+  load_hand_over_t   hand_over;
+} load_spec_t;
+
 typedef struct loaded {
   const char        *path; /* the caller's */
-  tf_model_options_t options;
+  load_spec_t        spec;
   tf_model_t        *model;
   tf_graph_t         graph;
   tf_card_program_t *program; /* NULL where it is LOAD_CPU */
@@ -25,10 +41,12 @@ typedef struct loaded {
 
 /* E_FILE_*, E_MODEL_* of the file itself, its known answers on the CPU included. That no kernel can run it is no failure:
  * where and why say so. */
-tf_err_t load_model(const char *path, const tf_model_options_t *options,
-                    const tf_card_limits_t *limits, loaded_t *loaded);
+tf_err_t load_model(const char *path, const load_spec_t *spec, const tf_card_limits_t *limits,
+                    loaded_t *loaded);
 void     load_free(loaded_t *loaded); /* accepts a zeroed one */
 
+/* "best", "block", "cluster", "memory", "launch". False: it is none. */
+bool        load_parse_hand_over(const char *text, load_hand_over_t *hand_over);
 const char *load_where_name(load_where_t where); /* "persistent", "graph", "cpu" */
 
 #endif
