@@ -47,6 +47,7 @@ struct tf_control {
   uint64_t             asks_seen; /* by acquire: of the lane's, and those of each model */
   uint64_t             pauses_seen[TF_MODELS_MAX];
   uint32_t             stopping;                          /* by acquire: the engine ends */
+  bool                 has_told_sequence;                 /* by acquire */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_source_reply_t reply; /* by acquire, before taken_cnt */
   uint64_t taken_ingest_seq;                              /* as the reply */
   uint64_t taken_cnt;                                     /* by acquire, with release */
@@ -105,11 +106,23 @@ TF_COLD static int ask_pauses(tf_control_t *c, uint64_t asks) {
   return work;
 }
 
+/* First of all, so that a replay of the capture numbers its decisions as this engine does. */
+TF_COLD static int tell_sequence(tf_control_t *c) {
+  c->has_told_sequence = true;
+  if (c->config.engine->continues_seq == 0) return 0;
+  tf_event_t event         = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  event.u.control.command  = TF_CONTROL_SEQUENCE;
+  event.u.control.position = (int64_t)c->config.engine->continues_seq;
+  publish_event(c, &event);
+  return 1;
+}
+
 static int control_poll(tf_source_t *source, uint64_t now_ns) {
   (void)now_ns;
   tf_control_t *c = (tf_control_t *)source;
   command_t     command;
   if (TF_UNLIKELY(c->stopping)) return TF_SOURCE_DONE;
+  if (TF_UNLIKELY(!c->has_told_sequence)) return tell_sequence(c);
   uint64_t asks =
       tf_load_acquire(&c->config.engine->runner.lane.compute.asks); /* pairs with: on_late */
   if (TF_UNLIKELY(asks != c->asks_seen)) return ask_pauses(c, asks);

@@ -548,6 +548,13 @@ void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) {
   if (io->stamp_ages) io->stamp_ages = tf_publish_receive(&e->publish);
 }
 
+void tf_engine_continue(tf_engine_t *e) {
+  e->continues_seq = e->runner.lane.decide.decision_seq = tf_sinks_last_seq(e);
+  if (e->continues_seq)
+    tf_log(TF_LOG_NOTICE, "decisions_continue", "behind=%llu",
+           (unsigned long long)e->continues_seq);
+}
+
 tf_err_t tf_engine_start(tf_engine_t *e) {
   e->runner.housekeep      = tf_publish_run;
   e->runner.housekeep_self = &e->publish;

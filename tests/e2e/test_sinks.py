@@ -19,7 +19,7 @@ import time
 import unittest
 
 from brokers import Nats, Redis, free_port, wait_until
-from harness import AT_ONCE, ROOT, SMALL, TICKFUSE, run
+from harness import AT_ONCE, ROOT, SMALL, TICKFUSE, Exchange, LiveEngine, run
 
 INPUT = f"binance-spot:{SMALL}/binance_spot_made.txt"
 DECISION_CNT = 426
@@ -401,6 +401,51 @@ class Matrix(unittest.TestCase):
 
 for destination_class in DESTINATIONS:
     setattr(Matrix, f"test_{destination_class.type}", lambda self, make=destination_class: self.check(make))
+
+class Restarts(unittest.TestCase):
+    """A live engine numbers its decisions behind what an earlier one left, and a replay of its capture does, too."""
+
+    def check(self, folder, exchange, sinks):
+        sums, lives = 0, 3
+        for life in range(lives):
+            config = {"feeds": [{"name": "f", "venue": "binance-spot", "url": exchange.url, "rest": exchange.rest,
+                                 "channels": ["trade", "quote"], "instruments": ["BTCUSDT"]}],
+                      "features": ["mid"], "strategies": [{"name": "a", "buy": "mid > 0"}],
+                      "capture": {"path": f"{folder}/capture{life}"}, "sinks": sinks}
+            path = f"{folder}/config.yaml"
+            pathlib.Path(path).write_text(json.dumps(config))
+            with LiveEngine(None, config=path) as engine:
+                wait_until("decisions", lambda: engine.count("tickfuse_decisions_total") > 50)
+                live, _ = engine.finish()
+            self.assertEqual(0, live["ledger"]["residual"], live["ledger"])
+            sums += live["decisions"]
+            config["sinks"] = [{"type": "null"}]
+            pathlib.Path(path).write_text(json.dumps(config))
+            out, _ = run("replay", path, "--json", "--input", f"{folder}/capture{life}")
+            again = json.loads(out)
+            self.assertEqual(live["decisions_hash"], again["decisions_hash"], f"life {life}")
+        return sums
+
+    def test_decisions_of_three_lives_are_one_sequence(self):
+        with tempfile.TemporaryDirectory() as folder, Exchange("--venue", "binance-spot", "--rate", "500") as exchange:
+            journal = {"type": "journal", "path": f"{folder}/journal"}
+            total = self.check(folder, exchange, [journal])
+            self.assertEqual(list(range(1, total + 1)), journalled(f"{folder}/journal"))
+
+    def test_a_broker_has_three_lives_once_each(self):
+        if not shutil.which("redis-server"):
+            self.skipTest("no redis-server here")
+        with tempfile.TemporaryDirectory() as folder, Exchange("--venue", "binance-spot", "--rate", "500") as exchange:
+            with Redis() as broker:
+                for policy, more in (("block", {}), ("spill", {"spool": f"{folder}/spool"})):
+                    sink = {"type": "redis", "policy": policy, "url": f"redis://127.0.0.1:{broker.port}",
+                            "stream": policy, "drain": "60s", **more}
+                    total = self.check(folder, exchange, [sink])
+                    seqs = [struct.unpack_from("<Q", entry[2])[0] for entry in broker.read(policy)]
+                    self.assertEqual(list(range(1, total + 1)), seqs, policy)
+                    for left in pathlib.Path(folder).glob("capture*"):
+                        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
 
 if __name__ == "__main__":
     unittest.main()
