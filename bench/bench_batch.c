@@ -79,9 +79,9 @@ static void decide(void *state, const tf_policy_input_t *in, tf_policy_output_t 
 }
 static const tf_policy_t policy = {.name = "sign", .decide = decide};
 
-static int offer(void *state, const tf_decision_t *decisions, uint32_t n) {
+static int offer(void *state, const void *records, uint32_t n) {
   (void)state;
-  (void)decisions;
+  (void)records;
   uint64_t taken_ns = thread_ns() - bench.begin_ns;
   for (uint32_t i = 0; i < n; i++) tf_hist_record(bench.latency, bench.late_ns + taken_ns);
   return (int)n;
