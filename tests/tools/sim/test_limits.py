@@ -56,8 +56,8 @@ class Time(unittest.TestCase):
             self.assertIsInstance(end, asyncio.TimeoutError)
 
     def test_client_that_answers_pings_lives_and_one_that_does_not_is_closed(self):
-        with Exchange("--rate", "1", "--hurry", "100") as exchange:  # a ping each 0.2 s, 0.6 s to answer
-            _, end = talk(exchange, "/ws", seconds=2)
+        with Exchange("--rate", "1", "--hurry", "20") as exchange:  # a ping each second, 3 s to answer: far from five messages a second
+            _, end = talk(exchange, "/ws", seconds=4.5)
             self.assertIsInstance(end, asyncio.TimeoutError)
             closed = asyncio.run(self.deaf(exchange))
             self.assertEqual((closed.rcvd.code, closed.rcvd.reason), (1008, "Pong timeout"))
@@ -70,7 +70,7 @@ class Time(unittest.TestCase):
 
         async with websockets.connect(exchange.url + "/ws", create_protocol=Deaf) as socket:
             try:
-                await asyncio.wait_for(socket.recv(), 5)
+                await asyncio.wait_for(socket.recv(), 30)
             except websockets.ConnectionClosed as closed:
                 return closed
         return None
