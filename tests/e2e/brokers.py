@@ -10,15 +10,11 @@ import tempfile
 import threading
 import time
 
+from ports import free_port
 from tunnel import shut
 
 LONG_S = 60
 NO_MESSAGE = 10037  # JetStream's err_code of one that was purged or deleted
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def wait_until(what, condition, long_s=LONG_S):

@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ import threading
 import time
 import unittest
 import urllib.request
+
+from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TICKFUSE = os.environ.get("TICKFUSE", str(ROOT / "build/rel/tickfuse"))
@@ -160,9 +161,7 @@ class LiveEngine(Background):
 
     def __init__(self, exchange, *sets, config=None):
         """On an exchange; or as a config says, for as long as it is let."""
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         listen = f"http.listen=127.0.0.1:{self.port}"
         super().__init__(*(["run", config, "--json", "--set", listen] if config else
                            engine_args(exchange, *sets, listen, seconds="300s")))

@@ -20,9 +20,10 @@ import unittest
 import brokers
 import hostile_brokers
 from brokers import AckThief, Nats, Redis, wait_until
+from ports import free_port
 
 PUMP = os.environ.get("BROKER_PUMP", "build/dev/tests/adapters/sink/broker_pump")
-KILLS = int(os.environ.get("TF_KILLS", "40"))
+KILLS = int(os.environ.get("TF_KILLS", "25"))
 SHORT_WINDOW = {"duplicate_window": 100_000_000}  # ns, the least that nats-server takes
 
 
@@ -430,7 +431,7 @@ class RedisStreams(Exactly, unittest.TestCase):
         with self.server() as broker:
             pump = self.pump(broker, ENDLESS, "pause_us=2000")
             self.grows(broker)
-            self.ask(broker, "REPLICAOF", "127.0.0.1", str(brokers.free_port()))
+            self.ask(broker, "REPLICAOF", "127.0.0.1", str(free_port()))
             pump.wait_for("name the primary")
             self.ask(broker, "REPLICAOF", "NO", "ONE")
             self.grows(broker)

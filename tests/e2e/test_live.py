@@ -2,12 +2,12 @@
 import json
 import pathlib
 import re
-import socket
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import DATA, VENUES, Exchange, engine_args, live, main, run, side_by_side, venue_sets
+from ports import free_port
 
 
 class Live(unittest.TestCase):
@@ -75,9 +75,7 @@ class Live(unittest.TestCase):
             self.check_good(got)
 
     def test_exchange_that_is_not_there_is_no_crash(self):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
+        port = free_port()
         exchange = type("Nobody", (), {"sets": [f"feeds.0.url=ws://127.0.0.1:{port}", f"feeds.0.rest=http://127.0.0.1:{port}"], "ca": []})
         out, err = run(*engine_args(exchange, seconds="2s"))
         self.assertEqual(json.loads(out)["messages"], 0)

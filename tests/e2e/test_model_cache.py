@@ -14,6 +14,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import ROOT, main, replay, run, wait_until
+from ports import free_port
 from test_control import Engine
 from test_live import Exchange
 from test_swap import FEATURES, THREE, Registry
@@ -249,9 +250,7 @@ class ModelCache(unittest.TestCase):
     def test_levels_below_serve_survive_damage_and_the_death_of_redis(self):
         if not REDIS.exists():
             self.skipTest("no /usr/bin/redis-server (Debian's package redis-server)")
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
+        port = free_port()
         redis = subprocess.Popen([REDIS, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
                                  stdout=subprocess.DEVNULL)
         self.addCleanup(redis.kill)

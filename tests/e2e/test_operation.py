@@ -2,7 +2,6 @@
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,14 +11,13 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import SANITIZED, Background, Exchange, engine_args, main, run, shm_name, wait_until
+from ports import free_port
 
 
 class Operation(unittest.TestCase):
     def test_metrics_and_health_over_http(self):
         with Exchange() as exchange:
-            with socket.socket() as s:
-                s.bind(("127.0.0.1", 0))
-                port = s.getsockname()[1]
+            port = free_port()
             args = engine_args(exchange, f"http.listen=127.0.0.1:{port}", seconds="30s")
             with Background(*args) as engine:
                 def healthy():

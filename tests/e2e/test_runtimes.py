@@ -1,13 +1,11 @@
 """Models that other runtimes answer: the lane does not wait, answers and misses are events, what stands in is declared, and a
 replay of the capture decides the same without any runtime (ADR 0031)."""
-import contextlib
 import glob
 import hashlib
 import json
 import os
 import pathlib
 import re
-import socket
 import struct
 import subprocess
 import sys
@@ -18,6 +16,7 @@ import urllib.request
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import ROOT, main, replay, run, wait_until
 from kserve_server import SCRIPTS, Server
+from ports import free_port
 from test_control import Engine
 from test_live import Exchange
 
@@ -287,11 +286,6 @@ class KServe(Case):
             self.assertIn(text, err)
 
 
-def free_ports(cnt):
-    with contextlib.ExitStack() as stack:
-        return [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(cnt)]
-
-
 MLSERVER_MODEL = '''
 import numpy, onnxruntime
 from mlserver import MLModel
@@ -321,7 +315,7 @@ class RealServer(Case):
         root = pathlib.Path(self.folder) / "server"
         (root / "far").mkdir(parents=True)
         (root / "far" / "far_model.py").write_text(MLSERVER_MODEL.format(onnx=ONNX))
-        self.port, *_ = ports = free_ports(3)
+        self.port, *_ = ports = [free_port() for _ in range(3)]
         (root / "settings.json").write_text(json.dumps(
             dict(zip(("http_port", "grpc_port", "metrics_port"), ports), host="127.0.0.1", parallel_workers=0, debug=False)))
         tensor = lambda name, shape: {"name": name, "datatype": "FP32", "shape": shape}

@@ -18,8 +18,9 @@ import threading
 import time
 import unittest
 
-from brokers import Nats, Redis, free_port, wait_until
+from brokers import Nats, Redis, wait_until
 from harness import AT_ONCE, ROOT, SMALL, TICKFUSE, Exchange, LiveEngine, run
+from ports import free_port
 
 INPUT = f"binance-spot:{SMALL}/binance_spot_made.txt"
 DECISION_CNT = 426

@@ -3,7 +3,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import sys
 import tempfile
 import unittest
@@ -12,12 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tools/client"))
 import frames
 from harness import Background, Exchange, LiveEngine, engine_args, main, run, shm_name, wait_until
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+from ports import free_port
 
 
 def lines_of(text):

@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import sys
 import tempfile
 import unittest
@@ -15,6 +14,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import ROOT, TICKFUSE, main, replay, run, wait_until
+from ports import free_port
 from test_control import Engine
 from test_live import Exchange
 
@@ -599,9 +599,7 @@ class Devices(Case, unittest.TestCase):
         super().setUp()
         os.environ["TICKFUSE_GPU_FAULTS"] = "devices=2"
         self.addCleanup(os.environ.pop, "TICKFUSE_GPU_FAULTS")
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
 
     def config(self, one, other, **gpu):
         forest = forest_in(self.whole)
