@@ -77,10 +77,11 @@ void doctor_models_print(const doctor_models_t *d) {
       printf("%-7s  %-19s  CPU %.1f us\n", "", "", (double)p->cpu_ns * 1e-3);
     if (p->worker_ns)
       printf("%-7s  %-19s  worker %.1f us, 99 in 100 within %.1f us, deadline %.1f us; device "
-             "%s%u%s%s\n",
+             "%u%s%s%s\n",
              "", "", (double)p->worker_ns * 1e-3, (double)p->worker_p99_ns * 1e-3,
-             (double)p->deadline_ns * 1e-3, row->takes_turn ? "turn:" : "", row->device,
-             p->device[0] ? ", " : "", p->device);
+             (double)p->deadline_ns * 1e-3, row->device,
+             row->takes_turn ? " of the visible ones, in turn" : "", p->device[0] ? ", " : "",
+             p->device);
     if (row->option.choice == TF_PLACEMENT_WORKER && row->is_there && !p->is_served)
       printf("%-7s  %-19s  no worker serves here: %s\n", "", "",
              p->trouble[0]            ? p->trouble
