@@ -78,10 +78,11 @@ static void take(tf_lane_t *lane, const tf_outcome_t *o, bool is_matched) {
 }
 
 void tf_shed_obey(tf_lane_t *lane, const tf_event_t *e) {
-  const tf_outcome_t *o;
-  while ((o = due(&lane->shed, e->ingest_seq - 1))) take(lane, o, o->asked == TF_SHED_AFTER);
+  const tf_outcome_t *o        = due(&lane->shed, e->ingest_seq - 1);
+  const bool          is_taken = o != NULL;
+  for (; o; o = due(&lane->shed, e->ingest_seq - 1)) take(lane, o, o->asked == TF_SHED_AFTER);
   /* e may be of an instrument that got its tick just now. */
-  if (lane->batch) tf_batch_answer(lane);
+  if (is_taken && lane->batch) tf_batch_answer(lane);
 }
 
 /* ---- the lane ---- */
