@@ -15,7 +15,7 @@
 
 /* ---- leaving ---- */
 
-static TF_COLD void log_end(tf_clients_t *c, const tf_client_t *client, const char *event,
+static TF_COLD void log_end(tf_clients_t *c, const tf_sink_client_t *client, const char *event,
                             uint64_t now_ns) {
   struct tf_clients_log *log = &c->logs[client->end_reason];
   if (log->ns && now_ns - log->ns < LOG_NS_BETWEEN) {
@@ -29,12 +29,12 @@ static TF_COLD void log_end(tf_clients_t *c, const tf_client_t *client, const ch
   *log = (struct tf_clients_log){.ns = now_ns};
 }
 
-void tf_client_let_go(tf_clients_t *c, tf_client_t *client, tf_frame_reason_t reason,
-                      const char *text, uint64_t now_ns) {
-  if (client->phase == TF_CLIENT_ENDING) return;
+void tf_sink_client_let_go(tf_clients_t *c, tf_sink_client_t *client, tf_frame_reason_t reason,
+                           const char *text, uint64_t now_ns) {
+  if (client->phase == TF_SINK_CLIENT_ENDING) return;
   client->end_reason = (uint8_t)reason;
   snprintf(client->end_text, sizeof client->end_text, "%s", text);
-  client->phase    = TF_CLIENT_ENDING;
+  client->phase    = TF_SINK_CLIENT_ENDING;
   client->has_more = true;
   client->began_ns = now_ns;
   if (client->welcomed) {
@@ -50,7 +50,7 @@ void tf_client_let_go(tf_clients_t *c, tf_client_t *client, tf_frame_reason_t re
   }
 }
 
-void tf_client_left(tf_clients_t *c, tf_client_t *client) {
+void tf_sink_client_left(tf_clients_t *c, tf_sink_client_t *client) {
   if (client->history) tf_history_end(client->history);
   if (client->welcomed) c->counts->disconnects++;
   if (client->queue && c->queue.policy == TF_OVERFLOW_DROP_OLDEST) {
@@ -58,38 +58,40 @@ void tf_client_left(tf_clients_t *c, tf_client_t *client) {
     while (tf_outq_take(client->queue, c->scratch, c->scratch_cnt, &missed) > 0)
       c->counts->client_dropped += missed;
   }
-  client->phase = TF_CLIENT_FREE;
+  client->phase = TF_SINK_CLIENT_FREE;
   client->queue = NULL;
   c->counts->clients--;
 }
 
-bool tf_client_over(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
+bool tf_sink_client_over(tf_clients_t *c, tf_sink_client_t *client, uint64_t now_ns) {
   bool waits = client->tx_at < client->tx_cnt;
-  if (client->phase == TF_CLIENT_HELLO && now_ns - client->began_ns >= TF_CLIENT_HELLO_NS_MAX)
-    tf_client_let_go(c, client, TF_FRAME_REASON_TIMEOUT, "no hello within 2 s", now_ns);
-  if (waits && client->stuck_ns && now_ns - client->stuck_ns >= TF_CLIENT_WRITE_NS_MAX) {
-    tf_client_let_go(c, client, TF_FRAME_REASON_SLOW, "a write did not go on for 30 s", now_ns);
+  if (client->phase == TF_SINK_CLIENT_HELLO &&
+      now_ns - client->began_ns >= TF_SINK_CLIENT_HELLO_NS_MAX)
+    tf_sink_client_let_go(c, client, TF_FRAME_REASON_TIMEOUT, "no hello within 2 s", now_ns);
+  if (waits && client->stuck_ns && now_ns - client->stuck_ns >= TF_SINK_CLIENT_WRITE_NS_MAX) {
+    tf_sink_client_let_go(c, client, TF_FRAME_REASON_SLOW, "a write did not go on for 30 s",
+                          now_ns);
     return true;
   }
-  if (client->phase != TF_CLIENT_ENDING) return false;
-  uint64_t most_ns =
-      client->end_reason == TF_FRAME_REASON_CLOSED ? c->config.drain_ns_max : TF_CLIENT_END_NS_MAX;
+  if (client->phase != TF_SINK_CLIENT_ENDING) return false;
+  uint64_t most_ns = client->end_reason == TF_FRAME_REASON_CLOSED ? c->config.drain_ns_max
+                                                                  : TF_SINK_CLIENT_END_NS_MAX;
   return (client->end_written && !waits) || now_ns - client->began_ns >= most_ns;
 }
 
-static void end_with_the_engine(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
-  tf_client_let_go(c, client, TF_FRAME_REASON_CLOSED, "the engine stops", now_ns);
+static void end_with_the_engine(tf_clients_t *c, tf_sink_client_t *client, uint64_t now_ns) {
+  tf_sink_client_let_go(c, client, TF_FRAME_REASON_CLOSED, "the engine stops", now_ns);
 }
 
 void tf_clients_stop(tf_clients_t *c, uint64_t now_ns) {
   c->stopping = true;
   for (uint32_t i = 0; i < c->config.clients_max; i++)
-    if (c->clients[i].phase == TF_CLIENT_HELLO) end_with_the_engine(c, &c->clients[i], now_ns);
+    if (c->clients[i].phase == TF_SINK_CLIENT_HELLO) end_with_the_engine(c, &c->clients[i], now_ns);
 }
 
 bool tf_clients_have_more(const tf_clients_t *c) {
   for (uint32_t i = 0; i < c->config.clients_max; i++)
-    if (c->clients[i].phase != TF_CLIENT_FREE && c->clients[i].has_more &&
+    if (c->clients[i].phase != TF_SINK_CLIENT_FREE && c->clients[i].has_more &&
         c->clients[i].tx_at == c->clients[i].tx_cnt)
       return true;
   return false;
@@ -99,7 +101,7 @@ bool tf_clients_have_more(const tf_clients_t *c) {
 
 void tf_clients_refuse(tf_clients_t *c, const char *peer, tf_frame_reason_t reason,
                        const char *text, uint64_t now_ns) {
-  tf_client_t nobody = {.end_reason = (uint8_t)reason};
+  tf_sink_client_t nobody = {.end_reason = (uint8_t)reason};
   snprintf(nobody.peer, sizeof nobody.peer, "%s", peer);
   snprintf(nobody.end_text, sizeof nobody.end_text, "%s", text);
   c->refused[reason]++;
@@ -107,23 +109,23 @@ void tf_clients_refuse(tf_clients_t *c, const char *peer, tf_frame_reason_t reas
   log_end(c, &nobody, "sink_client_refused", now_ns);
 }
 
-tf_client_t *tf_clients_admit(tf_clients_t *c, const char *peer, bool token_shown,
-                              uint64_t now_ns) {
-  tf_client_t *client = NULL;
+tf_sink_client_t *tf_clients_admit(tf_clients_t *c, const char *peer, bool token_shown,
+                                   uint64_t now_ns) {
+  tf_sink_client_t *client = NULL;
   for (uint32_t i = 0; i < c->config.clients_max && !client; i++)
-    if (c->clients[i].phase == TF_CLIENT_FREE) client = &c->clients[i];
+    if (c->clients[i].phase == TF_SINK_CLIENT_FREE) client = &c->clients[i];
   if (!client) {
     char text[TF_FRAME_TEXT_BYTES];
     snprintf(text, sizeof text, "%u clients are connected", c->config.clients_max);
     tf_clients_refuse(c, peer, TF_FRAME_REASON_FULL, text, now_ns);
     return NULL;
   }
-  *client = (tf_client_t){.phase        = TF_CLIENT_HELLO,
-                          .token_shown  = token_shown,
-                          .began_ns     = now_ns,
-                          .tx           = client->tx,
-                          .queue_memory = client->queue_memory,
-                          .history      = client->history};
+  *client = (tf_sink_client_t){.phase        = TF_SINK_CLIENT_HELLO,
+                               .token_shown  = token_shown,
+                               .began_ns     = now_ns,
+                               .tx           = client->tx,
+                               .queue_memory = client->queue_memory,
+                               .history      = client->history};
   snprintf(client->peer, sizeof client->peer, "%s", peer);
   c->counts->clients++;
   return client;
@@ -139,11 +141,12 @@ bool tf_clients_token_is(const tf_clients_t *c, const char *token, size_t cnt) {
 }
 
 /* Where a client begins: at what the backlog has, or behind all of it. */
-static void begin(tf_clients_t *c, tf_client_t *client, uint64_t resume_from, uint64_t now_ns) {
+static void begin(tf_clients_t *c, tf_sink_client_t *client, uint64_t resume_from,
+                  uint64_t now_ns) {
   const tf_backlog_t *b     = &c->backlog;
   uint64_t            next  = b->head ? tf_backlog_seq(b, b->head - 1) + 1 : 0;
   bool                ahead = next ? resume_from > next : resume_from == TF_FRAME_RESUME_NEXT;
-  client->phase             = TF_CLIENT_CATCHUP;
+  client->phase             = TF_SINK_CLIENT_CATCHUP;
   client->has_more          = true;
   client->hello_pos         = b->head;
   client->next_seq          = ahead ? next : resume_from;
@@ -153,27 +156,28 @@ static void begin(tf_clients_t *c, tf_client_t *client, uint64_t resume_from, ui
   if (client->older) tf_history_begin(client->history, c->config.history, client->next_seq);
 }
 
-static void on_hello(tf_clients_t *c, tf_client_t *client, const tf_hello_t *hello,
+static void on_hello(tf_clients_t *c, tf_sink_client_t *client, const tf_hello_t *hello,
                      uint64_t now_ns) {
   if (c->wants_token && !client->token_shown &&
       !tf_clients_token_is(c, hello->token, hello->token_bytes))
-    tf_client_let_go(c, client, TF_FRAME_REASON_TOKEN,
-                     hello->token_bytes ? "that is not the token" : "a token is wanted", now_ns);
+    tf_sink_client_let_go(c, client, TF_FRAME_REASON_TOKEN,
+                          hello->token_bytes ? "that is not the token" : "a token is wanted",
+                          now_ns);
   else if (hello->carries != TF_HELLO_CARRIES_ANY && hello->carries != c->config.shape.carries)
-    tf_client_let_go(c, client, TF_FRAME_REASON_PROTOCOL, "hello: this sink carries something else",
-                     now_ns);
+    tf_sink_client_let_go(c, client, TF_FRAME_REASON_PROTOCOL,
+                          "hello: this sink carries something else", now_ns);
   else
     begin(c, client, hello->resume_from, now_ns);
 }
 
-void tf_client_said(tf_clients_t *c, tf_client_t *client, const uint8_t *bytes, size_t cnt,
-                    uint64_t now_ns) {
+void tf_sink_client_said(tf_clients_t *c, tf_sink_client_t *client, const uint8_t *bytes,
+                         size_t cnt, uint64_t now_ns) {
   tf_hello_t hello;
   char       why[TF_HELLO_WHY_BYTES];
-  if (client->phase == TF_CLIENT_ENDING || cnt == 0) return;
-  if (client->phase != TF_CLIENT_HELLO) {
-    tf_client_let_go(c, client, TF_FRAME_REASON_PROTOCOL, "a client says nothing after its hello",
-                     now_ns);
+  if (client->phase == TF_SINK_CLIENT_ENDING || cnt == 0) return;
+  if (client->phase != TF_SINK_CLIENT_HELLO) {
+    tf_sink_client_let_go(c, client, TF_FRAME_REASON_PROTOCOL,
+                          "a client says nothing after its hello", now_ns);
     return;
   }
   size_t room = sizeof client->rx - client->rx_cnt, more = cnt < room ? cnt : room;
@@ -181,10 +185,10 @@ void tf_client_said(tf_clients_t *c, tf_client_t *client, const uint8_t *bytes, 
   client->rx_cnt += (uint32_t)more;
   int took = tf_hello_read(c->config.format, client->rx, client->rx_cnt, &hello, why);
   if (took < 0)
-    tf_client_let_go(c, client, TF_FRAME_REASON_PROTOCOL, why, now_ns);
+    tf_sink_client_let_go(c, client, TF_FRAME_REASON_PROTOCOL, why, now_ns);
   else if (took > 0 && ((size_t)took < client->rx_cnt || more < cnt))
-    tf_client_let_go(c, client, TF_FRAME_REASON_PROTOCOL, "a client says nothing after its hello",
-                     now_ns);
+    tf_sink_client_let_go(c, client, TF_FRAME_REASON_PROTOCOL,
+                          "a client says nothing after its hello", now_ns);
   else if (took > 0)
     on_hello(c, client, &hello, now_ns);
   tf_secret_wipe(&hello, sizeof hello);
@@ -193,11 +197,11 @@ void tf_client_said(tf_clients_t *c, tf_client_t *client, const uint8_t *bytes, 
 
 /* ---- what it is sent ---- */
 
-static size_t room(const tf_clients_t *c, const tf_client_t *client) {
+static size_t room(const tf_clients_t *c, const tf_sink_client_t *client) {
   return c->tx_cap - client->tx_cnt;
 }
 
-static void write_welcome(tf_clients_t *c, tf_client_t *client, uint64_t next_seq) {
+static void write_welcome(tf_clients_t *c, tf_sink_client_t *client, uint64_t next_seq) {
   bool               decisions = c->config.shape.carries == TF_CARRIES_DECISIONS;
   tf_frame_welcome_t w         = {.next_seq       = next_seq,
                                   .epoch          = c->config.epoch,
@@ -211,7 +215,7 @@ static void write_welcome(tf_clients_t *c, tf_client_t *client, uint64_t next_se
   client->welcomed = true;
 }
 
-static void write_lost(tf_clients_t *c, tf_client_t *client, uint64_t first, uint64_t last,
+static void write_lost(tf_clients_t *c, tf_sink_client_t *client, uint64_t first, uint64_t last,
                        uint64_t cnt, tf_frame_reason_t reason) {
   tf_frame_lost_t lost = {
       .first_seq = first, .last_seq = last, .record_cnt = cnt, .reason = (uint32_t)reason};
@@ -221,7 +225,7 @@ static void write_lost(tf_clients_t *c, tf_client_t *client, uint64_t first, uin
 }
 
 /* The next record is seq: welcomes the client, and tells what it cannot have before that. */
-static void go_on_at(tf_clients_t *c, tf_client_t *client, uint64_t seq) {
+static void go_on_at(tf_clients_t *c, tf_sink_client_t *client, uint64_t seq) {
   if (!client->welcomed) write_welcome(c, client, seq);
   if (client->next_seq && seq > client->next_seq)
     write_lost(c, client, client->next_seq, seq - 1, c->contiguous ? seq - client->next_seq : 0,
@@ -230,14 +234,15 @@ static void go_on_at(tf_clients_t *c, tf_client_t *client, uint64_t seq) {
 }
 
 /* As many records as surely fit, each with a LOST before it. */
-static uint32_t fit(const tf_clients_t *c, const tf_client_t *client, uint32_t n) {
+static uint32_t fit(const tf_clients_t *c, const tf_sink_client_t *client, uint32_t n) {
   size_t free_bytes = room(c, client);
   size_t cnt = free_bytes > CONTROL_BYTES ? (free_bytes - CONTROL_BYTES) / c->record_bytes_max : 0;
   return cnt < n ? (uint32_t)cnt : n;
 }
 
 /* n records that follow one another go into one frame. */
-static void write_run(tf_clients_t *c, tf_client_t *client, const uint8_t *records, uint32_t n) {
+static void write_run(tf_clients_t *c, tf_sink_client_t *client, const uint8_t *records,
+                      uint32_t n) {
   const tf_record_shape_t *shape = &c->config.shape;
   uint64_t                 first = tf_record_seq(shape, records);
   uint64_t                 last  = tf_record_seq(shape, records + (size_t)(n - 1) * shape->bytes);
@@ -266,8 +271,8 @@ static void write_run(tf_clients_t *c, tf_client_t *client, const uint8_t *recor
 }
 
 /* n <= fit. missed: dropped before the first, of a shape with holes. */
-static void write_records(tf_clients_t *c, tf_client_t *client, const uint8_t *records, uint32_t n,
-                          uint64_t missed) {
+static void write_records(tf_clients_t *c, tf_sink_client_t *client, const uint8_t *records,
+                          uint32_t n, uint64_t missed) {
   const tf_record_shape_t *shape    = &c->config.shape;
   bool                     conflate = c->config.policy == TF_OVERFLOW_CONFLATE;
   bool                     splits   = c->contiguous && !conflate;
@@ -309,7 +314,7 @@ static void list_instruments(tf_clients_t *c, uint64_t now_ns) {
   c->priced_ns      = now_ns;
 }
 
-static void write_instruments(tf_clients_t *c, tf_client_t *client) {
+static void write_instruments(tf_clients_t *c, tf_sink_client_t *client) {
   uint32_t n = c->instrument_list_cnt - client->told_cnt;
   if (n > INSTRUMENT_CNT_MAX) n = INSTRUMENT_CNT_MAX;
   uint32_t bytes = n * (uint32_t)sizeof(tf_frame_instrument_t);
@@ -333,7 +338,7 @@ static void write_instruments(tf_clients_t *c, tf_client_t *client) {
 
 /* ---- where it comes from ---- */
 
-static void compose_live(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
+static void compose_live(tf_clients_t *c, tf_sink_client_t *client, uint64_t now_ns) {
   uint64_t missed = 0;
   uint32_t n      = fit(c, client, c->scratch_cnt);
   n               = tf_outq_take(client->queue, c->scratch, n, &missed);
@@ -351,16 +356,16 @@ static void compose_live(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) 
   }
 }
 
-static void go_live(tf_clients_t *c, tf_client_t *client) {
+static void go_live(tf_clients_t *c, tf_sink_client_t *client) {
   if (!client->welcomed) write_welcome(c, client, client->next_seq);
   client->queue    = tf_outq_init(client->queue_memory, &c->queue);
-  client->phase    = TF_CLIENT_LIVE;
+  client->phase    = TF_SINK_CLIENT_LIVE;
   client->has_more = true;
   if (client->history) tf_history_end(client->history);
 }
 
 /* next_seq lies in the backlog, or behind it. */
-static void compose_backlog(tf_clients_t *c, tf_client_t *client) {
+static void compose_backlog(tf_clients_t *c, tf_sink_client_t *client) {
   const tf_backlog_t *b     = &c->backlog;
   uint64_t            pos   = tf_backlog_find(b, client->next_seq);
   uint64_t            ahead = tf_backlog_seq(b, b->head - 1) + 1;
@@ -383,7 +388,7 @@ static void compose_backlog(tf_clients_t *c, tf_client_t *client) {
 }
 
 /* What lies before the backlog, as much as fits. False: there is nothing more, and it does not wait for any. */
-static bool compose_history(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
+static bool compose_history(tf_clients_t *c, tf_sink_client_t *client, uint64_t now_ns) {
   const tf_decision_t *decisions;
   uint32_t             n;
   bool                 is_new;
@@ -406,12 +411,12 @@ static bool compose_history(tf_clients_t *c, tf_client_t *client, uint64_t now_n
       if (client->asked_ns == 0) client->asked_ns = now_ns;
       if (!client->welcomed) write_welcome(c, client, client->next_seq);
       return client->tx_cnt > 0 || (c->backlog.head > 0 && !c->stopping &&
-                                    now_ns - client->asked_ns < TF_CLIENT_HISTORY_NS_MAX);
+                                    now_ns - client->asked_ns < TF_SINK_CLIENT_HISTORY_NS_MAX);
     }
   return true;
 }
 
-static void compose_catchup(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
+static void compose_catchup(tf_clients_t *c, tf_sink_client_t *client, uint64_t now_ns) {
   const tf_backlog_t *b = &c->backlog;
   bool behind = b->head == 0 || client->next_seq < tf_backlog_seq(b, tf_backlog_oldest(b));
   if (behind && client->older && compose_history(c, client, now_ns)) return;
@@ -430,31 +435,32 @@ static void compose_catchup(tf_clients_t *c, tf_client_t *client, uint64_t now_n
   compose_backlog(c, client);
 }
 
-static void compose(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
+static void compose(tf_clients_t *c, tf_sink_client_t *client, uint64_t now_ns) {
   bool binary      = c->config.format == TF_FORMAT_BINARY;
   client->has_more = false;
-  if (client->phase == TF_CLIENT_ENDING && !client->end_written) {
+  if (client->phase == TF_SINK_CLIENT_ENDING && !client->end_written) {
     client->tx_cnt =
         tf_frame_out_end(c->config.format, (tf_frame_reason_t)client->end_reason,
                          client->welcomed ? client->next_seq : 0, client->end_text, client->tx);
     client->end_written = true;
   } else if (client->welcomed && binary && client->told_cnt < c->instrument_list_cnt &&
-             client->phase != TF_CLIENT_ENDING) {
+             client->phase != TF_SINK_CLIENT_ENDING) {
     write_instruments(c, client);
     client->has_more = true;
-  } else if (client->phase == TF_CLIENT_CATCHUP) {
+  } else if (client->phase == TF_SINK_CLIENT_CATCHUP) {
     compose_catchup(c, client, now_ns);
-  } else if (client->phase == TF_CLIENT_LIVE) {
+  } else if (client->phase == TF_SINK_CLIENT_LIVE) {
     compose_live(c, client, now_ns);
   }
-  bool beats = client->welcomed && client->phase != TF_CLIENT_ENDING;
-  if (client->tx_cnt == 0 && beats && now_ns - client->told_ns >= TF_CLIENT_BEAT_NS)
+  bool beats = client->welcomed && client->phase != TF_SINK_CLIENT_ENDING;
+  if (client->tx_cnt == 0 && beats && now_ns - client->told_ns >= TF_SINK_CLIENT_BEAT_NS)
     client->tx_cnt =
         tf_frame_out_heartbeat(c->config.format, client->next_seq, client->prev_seq, client->tx);
   if (client->tx_cnt) client->told_ns = now_ns;
 }
 
-const uint8_t *tf_client_tx(tf_clients_t *c, tf_client_t *client, size_t *cnt, uint64_t now_ns) {
+const uint8_t *tf_sink_client_tx(tf_clients_t *c, tf_sink_client_t *client, size_t *cnt,
+                                 uint64_t now_ns) {
   if (client->tx_at == client->tx_cnt) {
     client->tx_at = client->tx_cnt = 0;
     list_instruments(c, now_ns);
@@ -465,7 +471,7 @@ const uint8_t *tf_client_tx(tf_clients_t *c, tf_client_t *client, size_t *cnt, u
   return client->tx + client->tx_at;
 }
 
-void tf_client_sent(tf_client_t *client, size_t cnt, uint64_t now_ns) {
+void tf_sink_client_sent(tf_sink_client_t *client, size_t cnt, uint64_t now_ns) {
   TF_ASSERT(cnt <= client->tx_cnt - client->tx_at);
   client->tx_at += cnt;
   if (cnt) client->stuck_ns = now_ns;
@@ -473,15 +479,15 @@ void tf_client_sent(tf_client_t *client, size_t cnt, uint64_t now_ns) {
 
 /* ---- records ---- */
 
-static void queue_run(tf_clients_t *c, tf_client_t *client, const uint8_t *records, uint32_t n,
+static void queue_run(tf_clients_t *c, tf_sink_client_t *client, const uint8_t *records, uint32_t n,
                       uint64_t now_ns) {
   const tf_record_shape_t *shape = &c->config.shape;
   uint32_t                 taken = client->gap_cnt ? 0 : tf_outq_offer(client->queue, records, n);
   if (client->next_seq == 0) client->next_seq = tf_record_seq(shape, records);
   if (taken == n) return;
   if (c->config.policy == TF_OVERFLOW_DISCONNECT) {
-    tf_client_let_go(c, client, TF_FRAME_REASON_SLOW, "its queue is full: policy disconnect",
-                     now_ns);
+    tf_sink_client_let_go(c, client, TF_FRAME_REASON_SLOW, "its queue is full: policy disconnect",
+                          now_ns);
     return;
   }
   if (!client->gap_cnt)
@@ -501,8 +507,8 @@ uint32_t tf_clients_publish(tf_clients_t *c, const tf_out_t *outs, uint32_t n, u
       at[offsetof(tf_decision_t, path)] |= TF_PATH_LATE;
   }
   for (uint32_t i = 0; i < c->config.clients_max; i++) {
-    tf_client_t *client = &c->clients[i];
-    for (uint64_t pos = first; pos < b->head && client->phase == TF_CLIENT_LIVE;) {
+    tf_sink_client_t *client = &c->clients[i];
+    for (uint64_t pos = first; pos < b->head && client->phase == TF_SINK_CLIENT_LIVE;) {
       uint32_t run = tf_backlog_run(b, pos, n);
       queue_run(c, client, tf_backlog_at(b, pos), run, now_ns);
       pos += run;
@@ -515,10 +521,10 @@ uint32_t tf_clients_publish(tf_clients_t *c, const tf_out_t *outs, uint32_t n, u
 
 static void fill_defaults(tf_sink_config_t *config) {
   if (!config->clients_max) config->clients_max = TF_CLIENTS_DEFAULT;
-  if (!config->client_slots) config->client_slots = TF_CLIENT_SLOTS_DEFAULT;
+  if (!config->client_slots) config->client_slots = TF_SINK_CLIENT_SLOTS_DEFAULT;
   if (!config->slot_cnt) config->slot_cnt = TF_CLIENTS_BACKLOG_DEFAULT;
   if (!config->shape.bytes) config->shape = tf_record_shape(TF_CARRIES_DECISIONS, 0);
-  if (!config->drain_ns_max) config->drain_ns_max = TF_CLIENT_END_NS_MAX;
+  if (!config->drain_ns_max) config->drain_ns_max = TF_SINK_CLIENT_END_NS_MAX;
   if (!config->batch_max || config->batch_max > UINT16_MAX) config->batch_max = UINT16_MAX;
 }
 
@@ -547,7 +553,7 @@ static size_t record_bytes_max(const tf_sink_config_t *config) {
 
 static size_t tx_bytes(const tf_sink_config_t *config) {
   size_t most = CONTROL_BYTES + 2 * record_bytes_max(config);
-  return most > TF_CLIENT_TX_BYTES ? most : TF_CLIENT_TX_BYTES;
+  return most > TF_SINK_CLIENT_TX_BYTES ? most : TF_SINK_CLIENT_TX_BYTES;
 }
 
 static bool measure(const tf_sink_config_t *config, sizes_t *s) {
@@ -560,7 +566,7 @@ static bool measure(const tf_sink_config_t *config, sizes_t *s) {
   s->scratch = tf_align_up(tx_bytes(config), TF_LINE_PAIR_BYTES);
   s->list    = tf_align_up(2 * cap * sizeof(uint32_t), TF_LINE_PAIR_BYTES);
   s->priced  = tf_align_up(cap, TF_LINE_PAIR_BYTES);
-  s->client  = tf_align_up(sizeof(tf_client_t), TF_LINE_PAIR_BYTES);
+  s->client  = tf_align_up(sizeof(tf_sink_client_t), TF_LINE_PAIR_BYTES);
   s->queue   = tf_align_up(tf_outq_bytes(&queue), TF_LINE_PAIR_BYTES);
   s->tx      = tf_align_up(tx_bytes(config), TF_LINE_PAIR_BYTES);
   s->history = config->history ? tf_align_up(sizeof(tf_history_t), TF_LINE_PAIR_BYTES) : 0;
@@ -610,10 +616,10 @@ static void lay_out(tf_clients_t *c, uint8_t *memory, const sizes_t *s) {
   c->scratch_cnt       = (uint32_t)(s->scratch / c->config.shape.bytes);
   c->instrument_list   = s->list ? (uint32_t *)(void *)carve(&memory, s->list) : NULL;
   c->instrument_priced = carve(&memory, s->priced);
-  c->clients           = (tf_client_t *)(void *)memory;
-  memory += tf_align_up(sizeof(tf_client_t) * c->config.clients_max, TF_LINE_PAIR_BYTES);
+  c->clients           = (tf_sink_client_t *)(void *)memory;
+  memory += tf_align_up(sizeof(tf_sink_client_t) * c->config.clients_max, TF_LINE_PAIR_BYTES);
   for (uint32_t i = 0; i < c->config.clients_max; i++) {
-    c->clients[i]              = (tf_client_t){.phase = TF_CLIENT_FREE};
+    c->clients[i]              = (tf_sink_client_t){.phase = TF_SINK_CLIENT_FREE};
     c->clients[i].queue_memory = carve(&memory, s->queue);
     c->clients[i].tx           = carve(&memory, s->tx);
     if (!s->history) continue;

@@ -16,8 +16,8 @@
  * Sequences without holes (decisions, events): every jump in what a client is sent is a LOST frame with
  * exactly that range, whoever dropped it.
  *
- * Bounds: clients_max clients; of each client_slots records and TF_CLIENT_TX_BYTES of frames; a hello of
- * TF_HELLO_BYTES_MAX in TF_CLIENT_HELLO_NS_MAX; TF_CLIENT_SOCKET_BYTES of the kernel's; a write that does not go on for TF_CLIENT_WRITE_NS_MAX.
+ * Bounds: clients_max clients; of each client_slots records and TF_SINK_CLIENT_TX_BYTES of frames; a hello of
+ * TF_HELLO_BYTES_MAX in TF_SINK_CLIENT_HELLO_NS_MAX; TF_SINK_CLIENT_SOCKET_BYTES of the kernel's; a write that does not go on for TF_SINK_CLIENT_WRITE_NS_MAX.
  *
  * One thread, the sink's own. Memory is one block of the caller's; only a JSON hello allocates. now_ns:
  * any clock that does not step back, from 1 on. */
@@ -32,44 +32,45 @@
 #include "sink/history.h"
 #include "sink/outq.h"
 
-#define TF_CLIENT_HELLO_NS_MAX (2 * TF_NS_PER_SEC)
-#define TF_CLIENT_WRITE_NS_MAX (30 * TF_NS_PER_SEC)
-#define TF_CLIENT_END_NS_MAX   TF_NS_PER_SEC /* for an END to be taken */
+#define TF_SINK_CLIENT_HELLO_NS_MAX (2 * TF_NS_PER_SEC)
+#define TF_SINK_CLIENT_WRITE_NS_MAX (30 * TF_NS_PER_SEC)
+#define TF_SINK_CLIENT_END_NS_MAX   TF_NS_PER_SEC /* for an END to be taken */
 /* A beat is due twice a period, so that a late pass does not break the promise. */
-#define TF_CLIENT_BEAT_NS (TF_FRAME_HEARTBEAT_NS / 2)
+#define TF_SINK_CLIENT_BEAT_NS (TF_FRAME_HEARTBEAT_NS / 2)
 /* Of the kernel's send buffer: what lies there is stale when a slow client comes to read it. */
-#define TF_CLIENT_SOCKET_BYTES     (256 << 10)
-#define TF_CLIENT_TX_BYTES         65536u
-#define TF_CLIENT_HISTORY_NS_MAX   TF_NS_PER_SEC /* a journal may lag so long behind the backlog */
-#define TF_CLIENTS_MAX             4096u
-#define TF_CLIENTS_DEFAULT         64u
-#define TF_CLIENT_SLOTS_DEFAULT    1024u
-#define TF_CLIENTS_BACKLOG_DEFAULT 65536u
-#define TF_CLIENT_PEER_BYTES       64
+#define TF_SINK_CLIENT_SOCKET_BYTES (256 << 10)
+#define TF_SINK_CLIENT_TX_BYTES     65536u
+#define TF_SINK_CLIENT_HISTORY_NS_MAX                                                              \
+  TF_NS_PER_SEC /* a journal may lag so long behind the backlog */
+#define TF_CLIENTS_MAX               4096u
+#define TF_CLIENTS_DEFAULT           64u
+#define TF_SINK_CLIENT_SLOTS_DEFAULT 1024u
+#define TF_CLIENTS_BACKLOG_DEFAULT   65536u
+#define TF_SINK_CLIENT_PEER_BYTES    64
 
 /* Of every sink that has clients. */
-#define TF_CLIENT_POLICIES                                                                         \
+#define TF_SINK_CLIENT_POLICIES                                                                    \
   (TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_OLDEST) |           \
    TF_OVERFLOW_BIT(TF_OVERFLOW_CONFLATE) | TF_OVERFLOW_BIT(TF_OVERFLOW_DISCONNECT))
-#define TF_CLIENT_POLICY TF_OVERFLOW_DROP_OLDEST
+#define TF_SINK_CLIENT_POLICY TF_OVERFLOW_DROP_OLDEST
 
-typedef enum tf_client_phase {
-  TF_CLIENT_FREE,
-  TF_CLIENT_HELLO,
-  TF_CLIENT_CATCHUP,
-  TF_CLIENT_LIVE,
-  TF_CLIENT_ENDING, /* END is to be written, or waits to be sent */
-} tf_client_phase_t;
+typedef enum tf_sink_client_phase {
+  TF_SINK_CLIENT_FREE,
+  TF_SINK_CLIENT_HELLO,
+  TF_SINK_CLIENT_CATCHUP,
+  TF_SINK_CLIENT_LIVE,
+  TF_SINK_CLIENT_ENDING, /* END is to be written, or waits to be sent */
+} tf_sink_client_phase_t;
 
 typedef struct tf_client {
-  uint8_t       phase; /* tf_client_phase_t */
+  uint8_t       phase; /* tf_sink_client_phase_t */
   bool          welcomed, end_written;
   bool          older;       /* the journal may have what it wants */
   bool          token_shown; /* by the transport: it needs none in the hello */
   bool          has_more;    /* it would go on at once if it were called again */
   uint8_t       end_reason;  /* tf_frame_reason_t */
   char          end_text[TF_FRAME_TEXT_BYTES];
-  char          peer[TF_CLIENT_PEER_BYTES];
+  char          peer[TF_SINK_CLIENT_PEER_BYTES];
   uint64_t      began_ns;  /* HELLO: connected; ENDING: since */
   uint64_t      told_ns;   /* the last frame was written */
   uint64_t      stuck_ns;  /* what is in tx waits since; 0: nothing does */
@@ -86,7 +87,7 @@ typedef struct tf_client {
   void         *queue_memory;
   tf_outq_t    *queue;   /* from LIVE on */
   tf_history_t *history; /* NULL: the sink has none */
-} tf_client_t;
+} tf_sink_client_t;
 
 typedef struct tf_clients {
   tf_sink_config_t    config; /* with defaults filled in */
@@ -108,7 +109,7 @@ typedef struct tf_clients {
   struct tf_clients_log {
     uint64_t ns, held;
   } logs[TF_FRAME_REASON_CNT]; /* of those that are let go: a line a second for each reason */
-  tf_client_t *clients;        /* config.clients_max */
+  tf_sink_client_t *clients;   /* config.clients_max */
 } tf_clients_t;
 
 /* Of all but sizes the config may still be empty. 0: a size is out of its range. */
@@ -127,8 +128,8 @@ uint32_t tf_clients_publish(tf_clients_t *clients, const tf_out_t *outs, uint32_
 
 /* A connection that was accepted; NULL: clients_max are there, counted and logged: the transport says END
  * by tf_clients_full and closes. token_shown: the transport has seen the right token. */
-tf_client_t *tf_clients_admit(tf_clients_t *clients, const char *peer, bool token_shown,
-                              uint64_t now_ns);
+tf_sink_client_t *tf_clients_admit(tf_clients_t *clients, const char *peer, bool token_shown,
+                                   uint64_t now_ns);
 /* Somebody who does not become a client: counted and logged. */
 void tf_clients_refuse(tf_clients_t *clients, const char *peer, tf_frame_reason_t reason,
                        const char *text, uint64_t now_ns);
@@ -137,21 +138,21 @@ size_t tf_clients_full(const tf_clients_t *clients, uint8_t *out);
 /* Is this the sink's token? Takes as long for any text of a length. */
 bool tf_clients_token_is(const tf_clients_t *clients, const char *token, size_t cnt);
 /* Bytes that it sent. */
-void tf_client_said(tf_clients_t *clients, tf_client_t *client, const uint8_t *bytes, size_t cnt,
-                    uint64_t now_ns);
+void tf_sink_client_said(tf_clients_t *clients, tf_sink_client_t *client, const uint8_t *bytes,
+                         size_t cnt, uint64_t now_ns);
 /* Sends it away: END with this reason. Counted and logged. text: printable ASCII without quotes. */
-void tf_client_let_go(tf_clients_t *clients, tf_client_t *client, tf_frame_reason_t reason,
-                      const char *text, uint64_t now_ns);
+void tf_sink_client_let_go(tf_clients_t *clients, tf_sink_client_t *client,
+                           tf_frame_reason_t reason, const char *text, uint64_t now_ns);
 /* The connection is gone. */
-void tf_client_left(tf_clients_t *clients, tf_client_t *client);
+void tf_sink_client_left(tf_clients_t *clients, tf_sink_client_t *client);
 
 /* What is to be sent to it now: whole messages (tf_frame_out_message), but for the rest of one that was sent in
  * part. *cnt 0: nothing. Writes the next ones when all were sent. */
-const uint8_t *tf_client_tx(tf_clients_t *clients, tf_client_t *client, size_t *cnt,
-                            uint64_t now_ns);
-void           tf_client_sent(tf_client_t *client, size_t cnt, uint64_t now_ns);
-/* Deadlines. True: the connection is to be closed now, and tf_client_left called. */
-bool tf_client_over(tf_clients_t *clients, tf_client_t *client, uint64_t now_ns);
+const uint8_t *tf_sink_client_tx(tf_clients_t *clients, tf_sink_client_t *client, size_t *cnt,
+                                 uint64_t now_ns);
+void           tf_sink_client_sent(tf_sink_client_t *client, size_t cnt, uint64_t now_ns);
+/* Deadlines. True: the connection is to be closed now, and tf_sink_client_left called. */
+bool tf_sink_client_over(tf_clients_t *clients, tf_sink_client_t *client, uint64_t now_ns);
 /* No more records come: END, reason CLOSED, to each that has all of them. */
 void tf_clients_stop(tf_clients_t *clients, uint64_t now_ns);
 /* Would a client go on at once? Then nobody is to wait. */

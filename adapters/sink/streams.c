@@ -24,10 +24,10 @@ typedef struct tls_part { /* of a TLS listener only */
 } tls_part_t;
 
 typedef struct stream {
-  int          fd; /* -1: free */
-  bool         waits_out;
-  tf_client_t *client;
-  tls_part_t  *tls; /* NULL: plain */
+  int               fd; /* -1: free */
+  bool              waits_out;
+  tf_sink_client_t *client;
+  tls_part_t       *tls; /* NULL: plain */
 } stream_t;
 
 typedef struct streams {
@@ -48,7 +48,7 @@ static void end_stream(streams_t *s, stream_t *stream) {
   if (stream->tls) tf_tls_fini(&stream->tls->tls);
   close(stream->fd); /* and out of the epoll set */
   stream->fd = -1;
-  tf_client_left(s->clients, stream->client);
+  tf_sink_client_left(s->clients, stream->client);
 }
 
 static void watch(streams_t *s, stream_t *stream, bool waits_out) {
@@ -71,11 +71,11 @@ static int pump_tls(streams_t *s, stream_t *stream) {
   tf_tls_t *tls = &stream->tls->tls;
   size_t    cnt = 0, out;
   if (tls->state == TF_TLS_OPEN) {
-    const uint8_t *bytes = tf_client_tx(s->clients, stream->client, &cnt, s->now_ns);
+    const uint8_t *bytes = tf_sink_client_tx(s->clients, stream->client, &cnt, s->now_ns);
     size_t         room  = tf_tls_write_room(tls);
     if (cnt > room) cnt = room;
     if (cnt > 0 && tf_tls_write(tls, bytes, cnt) != TF_OK) return -1;
-    tf_client_sent(stream->client, cnt, s->now_ns);
+    tf_sink_client_sent(stream->client, cnt, s->now_ns);
   }
   const uint8_t *cipher = tf_tls_tx(tls, &out);
   if (out == 0) return 1;
@@ -88,11 +88,11 @@ static int pump_tls(streams_t *s, stream_t *stream) {
 /* 2: all that was there is out, and there may be more. */
 static int pump_plain(streams_t *s, stream_t *stream) {
   size_t         cnt;
-  const uint8_t *bytes = tf_client_tx(s->clients, stream->client, &cnt, s->now_ns);
+  const uint8_t *bytes = tf_sink_client_tx(s->clients, stream->client, &cnt, s->now_ns);
   if (cnt == 0) return 1;
   ssize_t sent = send_some(s, stream, bytes, cnt);
   if (sent < 0) return -1;
-  tf_client_sent(stream->client, (size_t)sent, s->now_ns);
+  tf_sink_client_sent(stream->client, (size_t)sent, s->now_ns);
   return (size_t)sent == cnt ? 2 : 0;
 }
 
@@ -100,9 +100,9 @@ static void pump(streams_t *s, stream_t *stream) {
   int state = 2;
   for (int i = 0; i < MESSAGES_CNT_MAX && state == 2; i++)
     state = stream->tls ? pump_tls(s, stream) : pump_plain(s, stream);
-  bool over = tf_client_over(s->clients, stream->client, s->now_ns);
+  bool over = tf_sink_client_over(s->clients, stream->client, s->now_ns);
   if (state < 0 ||
-      (over && (state > 0 || s->now_ns - stream->client->began_ns >= TF_CLIENT_END_NS_MAX)))
+      (over && (state > 0 || s->now_ns - stream->client->began_ns >= TF_SINK_CLIENT_END_NS_MAX)))
     end_stream(s, stream);
   else
     watch(s, stream, state == 0);
@@ -122,12 +122,12 @@ static bool read_tls(streams_t *s, stream_t *stream, const uint8_t *bytes, size_
   int       got;
   tf_tls_feed(tls, bytes, cnt);
   while ((got = tf_tls_read(tls, plain, sizeof plain)) > 0)
-    tf_client_said(s->clients, stream->client, plain, (size_t)got, s->now_ns);
+    tf_sink_client_said(s->clients, stream->client, plain, (size_t)got, s->now_ns);
   if (got < 0) {
     size_t         out;
     const uint8_t *alert = tf_tls_tx(tls, &out);
-    tf_client_let_go(s->clients, stream->client, TF_FRAME_REASON_PROTOCOL,
-                     "no TLS handshake that this listener knows", s->now_ns);
+    tf_sink_client_let_go(s->clients, stream->client, TF_FRAME_REASON_PROTOCOL,
+                          "no TLS handshake that this listener knows", s->now_ns);
     send_some(s, stream, alert, out);
     return false;
   }
@@ -142,7 +142,7 @@ static void read_stream(streams_t *s, stream_t *stream) {
   if (goes_on && stream->tls)
     goes_on = read_tls(s, stream, bytes, (size_t)got);
   else if (goes_on)
-    tf_client_said(s->clients, stream->client, bytes, (size_t)got, s->now_ns);
+    tf_sink_client_said(s->clients, stream->client, bytes, (size_t)got, s->now_ns);
   if (!goes_on) end_stream(s, stream);
 }
 
@@ -169,10 +169,10 @@ static bool begin_tls(streams_t *s, stream_t *stream) {
 }
 
 static void take(streams_t *s, int fd) {
-  char peer[TF_CLIENT_PEER_BYTES];
-  int  one = 1, bytes = TF_CLIENT_SOCKET_BYTES;
+  char peer[TF_SINK_CLIENT_PEER_BYTES];
+  int  one = 1, bytes = TF_SINK_CLIENT_SOCKET_BYTES;
   tf_listener_peer(fd, peer, sizeof peer);
-  tf_client_t *client = tf_clients_admit(s->clients, peer, false, s->now_ns);
+  tf_sink_client_t *client = tf_clients_admit(s->clients, peer, false, s->now_ns);
   if (!client) {
     turn_away(s, fd);
     return;
@@ -189,8 +189,8 @@ static void take(streams_t *s, int fd) {
     s->counts.errors++;
     end_stream(s, stream);
   } else if (s->checks_user && !is_our_user(fd)) {
-    tf_client_let_go(s->clients, client, TF_FRAME_REASON_USER,
-                     "this socket is for processes of the engine's user", s->now_ns);
+    tf_sink_client_let_go(s->clients, client, TF_FRAME_REASON_USER,
+                          "this socket is for processes of the engine's user", s->now_ns);
   }
 }
 

@@ -44,8 +44,8 @@ typedef struct websocket {
 
 /* A connection that speaks websocket. */
 typedef struct session {
-  tf_client_t *client; /* NULL: there was no place for it */
-  uint32_t     slot;
+  tf_sink_client_t *client; /* NULL: there was no place for it */
+  uint32_t          slot;
 } session_t;
 
 /* ---- who may ---- */
@@ -80,8 +80,8 @@ static const char *refusal(websocket_t *w, struct lws *wsi, unsigned *status,
   return *token_shown || !w->clients->wants_token ? NULL : "that is not the token";
 }
 
-static void peer_of(struct lws *wsi, char peer[TF_CLIENT_PEER_BYTES]) {
-  tf_listener_peer(lws_get_socket_fd(wsi), peer, TF_CLIENT_PEER_BYTES);
+static void peer_of(struct lws *wsi, char peer[TF_SINK_CLIENT_PEER_BYTES]) {
+  tf_listener_peer(lws_get_socket_fd(wsi), peer, TF_SINK_CLIENT_PEER_BYTES);
 }
 
 /* lws_return_http_status would answer as HTTP/1.0 here, which clients do not take for an answer. */
@@ -100,7 +100,7 @@ static int on_upgrade(websocket_t *w, struct lws *wsi) {
   unsigned          status;
   tf_frame_reason_t reason;
   bool              shown = false;
-  char              peer[TF_CLIENT_PEER_BYTES];
+  char              peer[TF_SINK_CLIENT_PEER_BYTES];
   const char       *text = refusal(w, wsi, &status, &reason, &shown);
   /* Seen again when the connection is one of websocket: lws keeps this for us meanwhile. */
   lws_set_opaque_user_data(wsi, shown ? (void *)w->clients : (void *)w);
@@ -114,7 +114,7 @@ static int on_upgrade(websocket_t *w, struct lws *wsi) {
 /* ---- clients ---- */
 
 static int on_established(websocket_t *w, struct lws *wsi, session_t *session) {
-  char peer[TF_CLIENT_PEER_BYTES];
+  char peer[TF_SINK_CLIENT_PEER_BYTES];
   bool shown = lws_get_opaque_user_data(wsi) == w->clients;
   peer_of(wsi, peer);
   *session        = (session_t){.slot = 0};
@@ -132,15 +132,15 @@ static void on_message(websocket_t *w, struct lws *wsi, session_t *session, cons
   bool json = w->clients->config.format == TF_FORMAT_JSON;
   if (!session->client) return;
   if ((bool)lws_frame_is_binary(wsi) == json) {
-    tf_client_let_go(w->clients, session->client, TF_FRAME_REASON_PROTOCOL,
-                     json ? "hello: a text message is wanted" : "hello: a binary message is wanted",
-                     w->now_ns);
+    tf_sink_client_let_go(
+        w->clients, session->client, TF_FRAME_REASON_PROTOCOL,
+        json ? "hello: a text message is wanted" : "hello: a binary message is wanted", w->now_ns);
     return;
   }
-  tf_client_said(w->clients, session->client, bytes, cnt, w->now_ns);
+  tf_sink_client_said(w->clients, session->client, bytes, cnt, w->now_ns);
   bool whole = lws_is_final_fragment(wsi) && lws_remaining_packet_payload(wsi) == 0;
   if (json && whole && (cnt == 0 || bytes[cnt - 1] != '\n'))
-    tf_client_said(w->clients, session->client, (const uint8_t *)"\n", 1, w->now_ns);
+    tf_sink_client_said(w->clients, session->client, (const uint8_t *)"\n", 1, w->now_ns);
 }
 
 /* False: the connection is broken. */
@@ -165,13 +165,13 @@ static int on_writable(websocket_t *w, struct lws *wsi, session_t *session) {
   size_t cnt = 1;
   if (!session->client) return say_full(w, wsi);
   for (int i = 0; i < MESSAGES_CNT_MAX && !lws_send_pipe_choked(wsi); i++) {
-    const uint8_t *bytes = tf_client_tx(w->clients, session->client, &cnt, w->now_ns);
+    const uint8_t *bytes = tf_sink_client_tx(w->clients, session->client, &cnt, w->now_ns);
     if (cnt == 0) break;
     size_t one = tf_frame_out_message(w->clients->config.format, bytes, cnt);
     if (!write_message(w, wsi, bytes, one)) return -1;
-    tf_client_sent(session->client, one, w->now_ns);
+    tf_sink_client_sent(session->client, one, w->now_ns);
   }
-  if (tf_client_over(w->clients, session->client, w->now_ns)) {
+  if (tf_sink_client_over(w->clients, session->client, w->now_ns)) {
     bool stops = session->client->end_reason == TF_FRAME_REASON_CLOSED;
     lws_close_reason(wsi, stops ? LWS_CLOSE_STATUS_GOINGAWAY : LWS_CLOSE_STATUS_POLICY_VIOLATION,
                      NULL, 0);
@@ -184,7 +184,7 @@ static int on_writable(websocket_t *w, struct lws *wsi, session_t *session) {
 static void on_closed(websocket_t *w, session_t *session) {
   if (!session->client) return;
   w->sessions[session->slot] = NULL;
-  tf_client_left(w->clients, session->client);
+  tf_sink_client_left(w->clients, session->client);
   session->client = NULL;
 }
 
@@ -195,8 +195,8 @@ static void look_after_all(websocket_t *w) {
     size_t      cnt;
     if (!wsi) continue;
     session_t *session = lws_wsi_user(wsi);
-    tf_client_tx(w->clients, session->client, &cnt, w->now_ns);
-    bool over = tf_client_over(w->clients, session->client, w->now_ns);
+    tf_sink_client_tx(w->clients, session->client, &cnt, w->now_ns);
+    bool over = tf_sink_client_over(w->clients, session->client, w->now_ns);
     if (over && cnt > 0)
       lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
     else if (over || cnt > 0)
@@ -212,13 +212,13 @@ static void on_listen_ready(websocket_t *w) {
   w->counts.clients_refused += w->listener.turned_away - before;
   if (fd < 0) return;
   if (w->connection_cnt >= w->clients->config.clients_max + CONNECTION_SPARE) {
-    char peer[TF_CLIENT_PEER_BYTES];
+    char peer[TF_SINK_CLIENT_PEER_BYTES];
     tf_listener_peer(fd, peer, sizeof peer);
     tf_clients_refuse(w->clients, peer, TF_FRAME_REASON_FULL, "too many connections", w->now_ns);
     close(fd);
     return;
   }
-  int bytes = TF_CLIENT_SOCKET_BYTES;
+  int bytes = TF_SINK_CLIENT_SOCKET_BYTES;
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   struct lws *wsi = lws_adopt_socket_vhost(w->vhost, fd);
   if (!wsi) return;                 /* fd is closed by the failed adoption */
@@ -333,9 +333,9 @@ static tf_err_t open_context(websocket_t *w, const tf_sink_config_t *config) {
              .user                  = w,
              .max_http_header_data2 = HEADER_BYTES_MAX,
              .max_http_header_pool2 = (unsigned short)connections,
-             .timeout_secs          = (unsigned)(TF_CLIENT_HELLO_NS_MAX / TF_NS_PER_SEC),
-             .timeout_secs_ah_idle  = (unsigned)(TF_CLIENT_HELLO_NS_MAX / TF_NS_PER_SEC),
-             .keepalive_timeout     = (int)(TF_CLIENT_HELLO_NS_MAX / TF_NS_PER_SEC),
+             .timeout_secs          = (unsigned)(TF_SINK_CLIENT_HELLO_NS_MAX / TF_NS_PER_SEC),
+             .timeout_secs_ah_idle  = (unsigned)(TF_SINK_CLIENT_HELLO_NS_MAX / TF_NS_PER_SEC),
+             .keepalive_timeout     = (int)(TF_SINK_CLIENT_HELLO_NS_MAX / TF_NS_PER_SEC),
              .fd_limit_per_thread   = connections + 16,
   };
   if (config->cert_file) {
@@ -418,4 +418,4 @@ static const tf_outlet_t outlet = {.state_bytes = state_bytes,
                                    .has_clients = true};
 
 TF_EGRESS_SINK(websocket, "whoever speaks websocket (tf/frame.h), plain or TLS", outlet,
-               TF_CLIENT_POLICIES, TF_CLIENT_POLICY, (1u << TF_CARRIES_CNT) - 1);
+               TF_SINK_CLIENT_POLICIES, TF_SINK_CLIENT_POLICY, (1u << TF_CARRIES_CNT) - 1);

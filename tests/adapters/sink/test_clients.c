@@ -18,18 +18,18 @@
 /* ---- a consumer ---- */
 
 typedef struct consumer {
-  tf_client_t *client;
-  uint8_t     *held; /* bytes that came, not yet read */
-  size_t       held_cnt;
-  bool         welcomed, ended;
-  uint64_t     welcome_next_seq;
-  uint64_t     next_seq; /* after WELCOME or the last record or LOST; 0: not known */
-  uint64_t     prev_seq; /* of the last record */
-  uint64_t     record_cnt, lost_cnt, lost_frames, beats, instruments;
-  uint32_t     lost_reason, end_reason;
-  uint64_t     end_next_seq;
-  char         end_text[256];
-  bool         is_conflating;
+  tf_sink_client_t *client;
+  uint8_t          *held; /* bytes that came, not yet read */
+  size_t            held_cnt;
+  bool              welcomed, ended;
+  uint64_t          welcome_next_seq;
+  uint64_t          next_seq; /* after WELCOME or the last record or LOST; 0: not known */
+  uint64_t          prev_seq; /* of the last record */
+  uint64_t          record_cnt, lost_cnt, lost_frames, beats, instruments;
+  uint32_t          lost_reason, end_reason;
+  uint64_t          end_next_seq;
+  char              end_text[256];
+  bool              is_conflating;
 } consumer_t;
 
 static void see_records(consumer_t *c, const tf_frame_header_t *h, const uint8_t *payload) {
@@ -151,7 +151,7 @@ static void publish(uint32_t n) {
 static void serve(consumer_t *c, size_t most) {
   for (int idle = 0; most > 0 && idle < 200;) {
     size_t         cnt;
-    const uint8_t *bytes = tf_client_tx(clients, c->client, &cnt, now_ns);
+    const uint8_t *bytes = tf_sink_client_tx(clients, c->client, &cnt, now_ns);
     if (cnt == 0) {
       if (!c->client->has_more) return;
       idle++;
@@ -159,7 +159,7 @@ static void serve(consumer_t *c, size_t most) {
     }
     if (cnt > most) cnt = most;
     see_bytes(c, bytes, cnt);
-    tf_client_sent(c->client, cnt, now_ns);
+    tf_sink_client_sent(c->client, cnt, now_ns);
     most -= cnt;
     idle = 0;
   }
@@ -185,7 +185,7 @@ static void say_hello(consumer_t *c, uint64_t resume_from, const char *token) {
   memcpy(bytes, &h, sizeof h);
   memcpy(bytes + sizeof h, &p, sizeof p);
   memcpy(bytes + sizeof h + sizeof p, token, strlen(token));
-  tf_client_said(clients, c->client, bytes, sizeof h + h.payload_bytes, now_ns);
+  tf_sink_client_said(clients, c->client, bytes, sizeof h + h.payload_bytes, now_ns);
   c->next_seq = resume_from == TF_FRAME_RESUME_NEXT ? 0 : resume_from;
 }
 
@@ -264,7 +264,7 @@ static void a_client_that_comes_back_has_no_hole_and_no_double(void **state) {
   serve(c, SIZE_MAX);
   assert_int_equal(c->record_cnt, 211);
   uint64_t from = c->next_seq;
-  tf_client_left(clients, c->client);
+  tf_sink_client_left(clients, c->client);
   publish(200);
   c = join(0, from);
   assert_int_equal(c->record_cnt, 200);
@@ -379,8 +379,8 @@ static void disconnect_says_from_where_to_come_back(void **state) {
   assert_true(slow->ended);
   assert_int_equal(slow->end_reason, TF_FRAME_REASON_SLOW);
   assert_int_equal(slow->end_next_seq, slow->prev_seq + 1);
-  assert_true(tf_client_over(clients, slow->client, now_ns));
-  tf_client_left(clients, slow->client);
+  assert_true(tf_sink_client_over(clients, slow->client, now_ns));
+  tf_sink_client_left(clients, slow->client);
   assert_int_equal(counts.clients_evicted, 1);
   uint64_t had = slow->record_cnt;
   slow         = join(1, slow->end_next_seq);
@@ -410,8 +410,8 @@ static void refused(int slot, tf_frame_reason_t reason, const char *text) {
   assert_true(c->ended && !c->welcomed);
   assert_int_equal(c->end_reason, reason);
   if (!strstr(c->end_text, text)) fail_msg("\"%s\" is not in: %s", text, c->end_text);
-  assert_true(tf_client_over(clients, c->client, now_ns));
-  tf_client_left(clients, c->client);
+  assert_true(tf_sink_client_over(clients, c->client, now_ns));
+  tf_sink_client_left(clients, c->client);
 }
 
 static void each_refusal_has_its_reason_and_its_count(void **state) {
@@ -432,19 +432,19 @@ static void each_refusal_has_its_reason_and_its_count(void **state) {
     refused(0, TF_FRAME_REASON_TOKEN, "that is not the token");
   }
   c = connect_as(0);
-  tf_client_said(clients, c->client, (const uint8_t *)"{\"type\"", 7, now_ns);
+  tf_sink_client_said(clients, c->client, (const uint8_t *)"{\"type\"", 7, now_ns);
   refused(0, TF_FRAME_REASON_PROTOCOL, "TFF1");
   c = connect_as(0);
-  now_ns += TF_CLIENT_HELLO_NS_MAX - 1;
-  assert_false(tf_client_over(clients, c->client, now_ns));
+  now_ns += TF_SINK_CLIENT_HELLO_NS_MAX - 1;
+  assert_false(tf_sink_client_over(clients, c->client, now_ns));
   now_ns += 1;
-  assert_false(tf_client_over(clients, c->client, now_ns)); /* its END is to be sent first */
+  assert_false(tf_sink_client_over(clients, c->client, now_ns)); /* its END is to be sent first */
   refused(0, TF_FRAME_REASON_TIMEOUT, "no hello within 2 s");
   c = connect_as(0);
   say_hello(c, TF_FRAME_RESUME_NEXT, "s3cret");
   serve(c, SIZE_MAX);
   assert_true(c->welcomed);
-  tf_client_said(clients, c->client, (const uint8_t *)"?", 1, now_ns);
+  tf_sink_client_said(clients, c->client, (const uint8_t *)"?", 1, now_ns);
   serve(c, SIZE_MAX);
   assert_int_equal(c->end_reason, TF_FRAME_REASON_PROTOCOL);
   assert_int_equal(counts.clients_evicted, 1);
@@ -469,7 +469,7 @@ static void clients_max_holds_exactly(void **state) {
   memcpy(&h, out, sizeof h);
   assert_int_equal(h.kind, TF_FRAME_END);
   assert_int_equal(cnt, sizeof h + h.payload_bytes);
-  tf_client_left(clients, consumers[2].client);
+  tf_sink_client_left(clients, consumers[2].client);
   join(4, TF_FRAME_RESUME_NEXT);
   publish(3);
   serve(&consumers[4], SIZE_MAX);
@@ -494,15 +494,15 @@ static void a_write_that_does_not_go_on_ends_the_client(void **state) {
   consumer_t *c = join(0, TF_FRAME_RESUME_NEXT);
   size_t      cnt;
   publish(3);
-  tf_client_tx(clients, c->client, &cnt, now_ns);
+  tf_sink_client_tx(clients, c->client, &cnt, now_ns);
   assert_true(cnt > 0);
-  now_ns += TF_CLIENT_WRITE_NS_MAX - 1;
-  assert_false(tf_client_over(clients, c->client, now_ns));
-  tf_client_sent(c->client, 1, now_ns); /* one byte is going on */
-  now_ns += TF_CLIENT_WRITE_NS_MAX - 1;
-  assert_false(tf_client_over(clients, c->client, now_ns));
+  now_ns += TF_SINK_CLIENT_WRITE_NS_MAX - 1;
+  assert_false(tf_sink_client_over(clients, c->client, now_ns));
+  tf_sink_client_sent(c->client, 1, now_ns); /* one byte is going on */
+  now_ns += TF_SINK_CLIENT_WRITE_NS_MAX - 1;
+  assert_false(tf_sink_client_over(clients, c->client, now_ns));
   now_ns += 1;
-  assert_true(tf_client_over(clients, c->client, now_ns));
+  assert_true(tf_sink_client_over(clients, c->client, now_ns));
   assert_int_equal(clients->ended[TF_FRAME_REASON_SLOW], 1);
 }
 
@@ -590,12 +590,12 @@ static void what_the_backlog_has_no_more_comes_from_the_journal(void **state) {
       assert_int_equal(c->welcome_next_seq, from);
       assert_int_equal(c->record_cnt, of[i].last + 1 - from);
       assert_int_equal(c->lost_cnt, 0);
-      assert_int_equal(c->client->phase, TF_CLIENT_LIVE);
-      tf_client_left(clients, c->client);
+      assert_int_equal(c->client->phase, TF_SINK_CLIENT_LIVE);
+      tf_sink_client_left(clients, c->client);
     }
     consumer_t *c = join(0, TF_FRAME_RESUME_OLDEST);
     assert_int_equal(c->record_cnt, of[i].last);
-    tf_client_left(clients, c->client);
+    tf_sink_client_left(clients, c->client);
     unlink(journal_path);
     tf_clients_fini(clients);
     free(memory);
@@ -632,12 +632,12 @@ static void the_journal_may_lag_and_grow_while_it_is_read(void **state) {
   serve(c, SIZE_MAX);
   assert_int_equal(c->record_cnt, 211);
   assert_int_equal(c->lost_cnt, 0);
-  tf_client_left(clients, c->client);
+  tf_sink_client_left(clients, c->client);
   next_seq = 700;
   publish(256); /* 601 .. 699 never come, and the backlog has forgotten 601 .. 610 */
   c = join(0, 595);
   assert_int_equal(c->record_cnt, 6);
-  now_ns += TF_CLIENT_HISTORY_NS_MAX;
+  now_ns += TF_SINK_CLIENT_HISTORY_NS_MAX;
   serve(c, SIZE_MAX);
   assert_int_equal(c->lost_cnt, 99);
   assert_int_equal(c->lost_reason, TF_FRAME_REASON_HISTORY);
