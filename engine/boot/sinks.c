@@ -186,9 +186,10 @@ static tf_err_t open_sink(tf_engine_t *e, uint32_t i, const tf_sink_t *sink,
 tf_err_t tf_sinks_add(tf_engine_t *e) {
   char path[64], where[256];
   snprintf(path, sizeof path, "sinks[%u]", TF_SINKS_MAX);
-  if (e->config->sink_cnt > TF_SINKS_MAX)
-    return TF_ERR(E_CONFIG_VALUE, "%s: %u sinks; at most %d",
-                  tf_config_where(e->config, path, where, sizeof where), e->config->sink_cnt,
+  if (sink_cnt(e) > TF_SINKS_MAX)
+    return TF_ERR(E_CONFIG_VALUE, "%s: %u sinks%s; at most %d",
+                  tf_config_where(e->config, path, where, sizeof where), sink_cnt(e),
+                  e->options.decisions_path ? ", the journal of --decisions among them" : "",
                   TF_SINKS_MAX);
   for (uint32_t i = 0; i < sink_cnt(e); i++) {
     tf_config_sink_t s    = sink_at(e, i);

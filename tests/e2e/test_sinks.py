@@ -448,5 +448,24 @@ class Restarts(unittest.TestCase):
                         shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
+class Bounds(unittest.TestCase):
+    def replay(self, folder, cnt, *more, expect=0):
+        sinks = ", ".join(["{type: 'null'}"] * cnt)
+        return run("replay", ROOT / "configs" / "replay-binance.yaml", "--json", "--input", INPUT, "--set", f"sinks=[{sinks}]", *more,
+                   expect=expect)
+
+    def test_sixteen_sinks_and_the_command_lines_journal_is_one_of_them(self):
+        with tempfile.TemporaryDirectory() as folder:
+            journal = ("--decisions", f"{folder}/journal")
+            for cnt, more in ((16, ()), (15, journal)):
+                out, _ = self.replay(folder, cnt, *more)
+                got = json.loads(out)
+                self.assertEqual((len(got["sinks"]), got["ledger"]["residual"]), (16, 0))
+            for cnt, more in ((17, ()), (16, journal)):
+                _, err = self.replay(folder, cnt, *more, expect=None)
+                self.assertIn("17 sinks", err)
+                self.assertIn("at most 16", err)
+
+
 if __name__ == "__main__":
     unittest.main()
