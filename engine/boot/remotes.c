@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/models_dir.h"
+#include "stage/tell.h"
 
 TF_STATIC_ASSERT((int)TF_CONFIG_NO_ANSWER_CPU == (int)TF_NO_ANSWER_CPU,
                  "the config's no_answer words are the lane's");
@@ -50,7 +51,8 @@ static tf_remote_config_t lane_config(const tf_engine_t *e, uint32_t i) {
                                      .miss_limit    = m->miss_limit,
                                      .compare_every = c->gpu.compare_every,
                                      .compare_max   = (double)m->compare_max_ppm * 1e-6,
-                                     .keep_alive_ns = c->gpu.keep_alive_ns};
+                                     .keep_alive_ns = c->gpu.keep_alive_ns,
+                                     .has_market    = m->features == TF_CONFIG_FEATURES_GPU};
   for (uint32_t k = 0; k < i && m->fallback; k++)
     if (!strcmp(c->models[k].name, m->fallback)) config.fallback_idx = k;
   return config;
@@ -80,6 +82,13 @@ static tf_err_t make_remotes(tf_engine_t *e) {
   return TF_OK;
 }
 
+static void set_market(tf_engine_t *e, uint32_t i, tf_remote_t *r) {
+  tf_child_market_t market = tf_card_plan_market(&e->card_plans[i]);
+  market.source = (tf_child_market_source_t){&e->runner.lane, tf_tell_tick, tf_tell_state};
+  tf_remote_set_market(r, &market);
+  e->runner.lane.compute.tells |= TF_ON_TICK | market.on;
+}
+
 tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
   if (!may_be_remote(e, i)) return TF_OK;
   tf_err_t err = make_remotes(e);
@@ -94,6 +103,7 @@ tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
   row->remote     = r;
   row->model_idx  = i;
   tf_compute_set_remote(&e->runner.lane.compute, i, r);
+  if (e->card_plans[i].view.image) set_market(e, i, r);
   return TF_OK;
 }
 
@@ -128,6 +138,17 @@ static tf_err_t load_reference(const tf_engine_t *e, tf_remotes_row_t *row, cons
 }
 
 /* Starts a worker of that version beside the one that is there. It is offered to the lane by offer_worker. */
+/* The mailbox of a worker that computes features. */
+static void say_market(const tf_engine_t *e, const tf_remotes_row_t *row, tf_mailbox_spec_t *box) {
+  const tf_plan_view_t *v = &e->card_plans[row->model_idx].view;
+  box->slot_cnt           = TF_CHILD_MARKET_SLOTS;
+  box->input_cnt          = tf_market_row_values(row->remote->market->handed_cnt);
+  box->plan               = v->image;
+  box->plan_bytes         = v->image->bytes;
+  box->state_packets =
+      tf_child_market_packets(v->mem_bytes, row->remote->config.width, row->remote->config.window);
+}
+
 static tf_err_t start_worker(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t number) {
   const tf_engine_t *e = rs->engine;
   const tf_config_t *c = e->config;
@@ -154,6 +175,7 @@ static tf_err_t start_worker(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t n
       .restart_max = c->gpu.restart_max,
       .restart_ns  = c->gpu.restart_ns
   };
+  if (r->market) say_market(e, row, &config.mailbox);
   tf_child_t *made = NULL;
   err              = tf_child_start(&config, &made);
   if (err) return err;
