@@ -153,6 +153,17 @@ tf_journal_read_t tf_journal_reader_next(tf_journal_reader_t *reader) {
   return TF_JOURNAL_READ_BLOCK;
 }
 
+tf_journal_read_t tf_journal_reader_seek(tf_journal_reader_t *reader, uint64_t offset) {
+  uint64_t at    = offset;
+  int      found = intact_find(reader, offset, &at);
+  if (found < 0) return TF_JOURNAL_READ_ERROR;
+  if (found == 0) return TF_JOURNAL_READ_END;
+  reader->offset = reader->block_offset = at;
+  reader->chain_known                   = false;
+  reader->chain_broken_here             = false;
+  return TF_JOURNAL_READ_BLOCK;
+}
+
 /* ---- cold ------------------------------------------------------------------------------------*/
 
 static tf_err_t file_header_check(const tf_journal_reader_t *reader, ssize_t have) {

@@ -67,6 +67,10 @@ void     tf_journal_reader_fini(tf_journal_reader_t *reader); /* accepts a zeroe
 
 tf_journal_read_t tf_journal_reader_next(tf_journal_reader_t *reader);
 
+/* Stands before the first intact block at or behind offset, a multiple of TF_JOURNAL_HEADER_BYTES: next reads
+ * it, and looks at no chain up to it. BLOCK (its header can be looked at), END: there is none, or ERROR. */
+tf_journal_read_t tf_journal_reader_seek(tf_journal_reader_t *reader, uint64_t offset);
+
 /* Of the block that next found. Records are tf_decision_t or tf_journal_instrument_t by its kind. */
 TF_INLINE const tf_journal_block_header_t *
 tf_journal_reader_header(const tf_journal_reader_t *reader) {

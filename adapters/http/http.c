@@ -1,28 +1,24 @@
 #include "http/http.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <libwebsockets.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/cpu.h"
 #include "core/error.h"
+#include "core/listener.h"
 #include "core/log.h"
+#include "http/guard.h"
 #include "http/page.h"
 #include "http/prometheus.h"
 
 TF_STATIC_ASSERT(TF_REPLY_PRE_BYTES >= LWS_PRE, "libwebsockets may write this far before the body");
 
 #define WRITE_BYTES_MAX 16384 /* a call, so that one reader does not hold the thread */
-#define LOG_NS_BETWEEN  TF_NS_PER_SEC
 #define LISTEN_BACKLOG  64
-#define HOST_BYTES_MAX  280
 
 struct tf_http {
   tf_http_config_t     config;
@@ -30,10 +26,8 @@ struct tf_http {
   struct lws_context  *context;
   struct lws_vhost    *vhost;
   pthread_t            thread;
-  int                  listen_fd; /* libwebsockets' once adopted: then -1 */
-  int                  spare_fd;  /* given up for a moment to turn a caller away when fds run out */
-  uint16_t             port;
-  bool                 loopback;
+  tf_listener_t        listener;
+  bool                 adopted;        /* its socket is libwebsockets' to close */
   uint32_t             stopping;       /* written by tf_http_stop */
   uint32_t             connection_cnt; /* HTTP thread only */
 };
@@ -46,24 +40,9 @@ typedef struct session {
 
 /* ---- requests ---- */
 
-/* Is a Host header's value, without its port, a name of this machine's loopback? */
-static bool is_loopback_host(const char *host) {
-  static const char *const names[]  = {"localhost", "127.0.0.1", "[::1]"};
-  const char              *port     = host[0] == '[' ? strchr(host, ']') : host;
-  size_t                   host_cnt = strlen(host);
-  port                              = port ? strchr(port, ':') : NULL;
-  if (port) {
-    host_cnt = (size_t)(port - host);
-    if (strspn(port + 1, "0123456789") != strlen(port + 1)) return false;
-  }
-  for (size_t i = 0; i < TF_ARRAY_CNT(names); i++)
-    if (strlen(names[i]) == host_cnt && strncasecmp(host, names[i], host_cnt) == 0) return true;
-  return false;
-}
-
 /* 0, or the status of the refusal with its text. */
 static int refusal(const tf_http_t *http, struct lws *wsi, const char **text) {
-  char host[HOST_BYTES_MAX] = "";
+  char host[TF_HTTP_HOST_BYTES] = "";
   int  uri_cnt =
       lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) + lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI);
   bool has_body = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 ||
@@ -76,7 +55,7 @@ static int refusal(const tf_http_t *http, struct lws *wsi, const char **text) {
     *text = has_body ? "a request here has no body" : "a Host header is needed";
     return 400;
   }
-  if (!http->loopback || is_loopback_host(host)) return 0;
+  if (!http->listener.loopback || tf_http_guard_is_loopback(host)) return 0;
   *text = "this listener is on loopback and answers to localhost only";
   return 421;
 }
@@ -155,19 +134,8 @@ static int on_writable(struct lws *wsi, session_t *session) {
 
 /* ---- connections ---- */
 
-static int take_connection(tf_http_t *http, int listen_fd) {
-  int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd >= 0 || (errno != EMFILE && errno != ENFILE) || http->spare_fd < 0) return fd;
-  /* Left in the queue it would be reported for ever, and this thread would spin. */
-  close(http->spare_fd);
-  fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-  if (fd >= 0) close(fd);
-  http->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  return -1;
-}
-
-static void on_listen_ready(tf_http_t *http, int listen_fd) {
-  int fd = take_connection(http, listen_fd);
+static void on_listen_ready(tf_http_t *http) {
+  int fd = tf_listener_accept(&http->listener);
   if (fd < 0) return; /* gone already, or turned away */
   if (http->connection_cnt >= TF_HTTP_CONNECTIONS_MAX) {
     close(fd);
@@ -184,7 +152,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
   tf_http_t *http    = lws_context_user(lws_get_context(wsi));
   session_t *session = user;
   switch (reason) {
-  case LWS_CALLBACK_RAW_RX_FILE: on_listen_ready(http, lws_get_socket_fd(wsi)); return 0;
+  case LWS_CALLBACK_RAW_RX_FILE: on_listen_ready(http); return 0;
   case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return -1; /* neither websocket nor h2c is served */
   case LWS_CALLBACK_HTTP: return on_request(http, wsi, session, in, in_cnt);
   case LWS_CALLBACK_HTTP_WRITEABLE: return on_writable(wsi, session);
@@ -201,73 +169,6 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 }
 
 /* ---- start and stop ---- */
-
-/* libwebsockets' own words, at most one line a second: a peer can provoke them at will. The library
- * has one log for the process, so any listener's thread may come here. */
-static void on_log(int level, const char *line) {
-  static uint64_t last_ns, held_cnt;
-  uint64_t        now_ns    = tf_clock_monotonic_ns();
-  uint64_t        before_ns = tf_load_relaxed(&last_ns); /* relaxed: a line too many is no harm */
-  if (before_ns && now_ns - before_ns < LOG_NS_BETWEEN) {
-    tf_count_add(&held_cnt, 1);
-    return;
-  }
-  tf_log(level == LLL_ERR ? TF_LOG_ERROR : TF_LOG_WARN, "libwebsockets", "held=%llu text=\"%.*s\"",
-         (unsigned long long)tf_load_relaxed(&held_cnt), /* relaxed: as above */
-         (int)strcspn(line, "\n"), line);
-  tf_store_relaxed(&last_ns, now_ns); /* relaxed: as above */
-  tf_store_relaxed(&held_cnt, 0);     /* relaxed: as above */
-}
-
-static tf_err_t listen_failed(const tf_http_config_t *config, const char *why) {
-  return TF_ERR(E_HTTP_LISTEN, "cannot listen on %s%s%s:%u: %s",
-                strchr(config->host, ':') ? "[" : "", config->host,
-                strchr(config->host, ':') ? "]" : "", config->port, why);
-}
-
-/* Reads a numeric address; tells loopback from the rest. */
-static bool read_address(const char *host, uint16_t port, struct sockaddr_storage *address,
-                         socklen_t *bytes, bool *loopback) {
-  struct sockaddr_in  *v4 = (struct sockaddr_in *)(void *)address;
-  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)address;
-  memset(address, 0, sizeof *address);
-  if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port   = htons(port);
-    *bytes         = sizeof *v4;
-    *loopback      = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    return true;
-  }
-  if (inet_pton(AF_INET6, host, &v6->sin6_addr) != 1) return false;
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port   = htons(port);
-  *bytes          = sizeof *v6;
-  *loopback       = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-  return true;
-}
-
-static tf_err_t open_listener(tf_http_t *http) {
-  const tf_http_config_t *config = &http->config;
-  struct sockaddr_storage address;
-  socklen_t               bytes;
-  int                     one = 1;
-  if (!read_address(config->host, config->port, &address, &bytes, &http->loopback))
-    return listen_failed(config, "not a numeric address such as 127.0.0.1 or ::1");
-  http->listen_fd =
-      socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
-  if (http->listen_fd < 0) return listen_failed(config, strerror(errno));
-  if (setsockopt(http->listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-      bind(http->listen_fd, (struct sockaddr *)&address, bytes) != 0 ||
-      listen(http->listen_fd, LISTEN_BACKLOG) != 0 ||
-      getsockname(http->listen_fd, (struct sockaddr *)&address, &bytes) != 0)
-    return listen_failed(config, errno == EADDRINUSE
-                                     ? "another program has that port; name another, or off"
-                                     : strerror(errno));
-  http->port =
-      ntohs(address.ss_family == AF_INET ? ((struct sockaddr_in *)(void *)&address)->sin_port
-                                         : ((struct sockaddr_in6 *)(void *)&address)->sin6_port);
-  return TF_OK;
-}
 
 static tf_err_t open_context(tf_http_t *http) {
   static const struct lws_protocols protocols[] = {
@@ -288,19 +189,17 @@ static tf_err_t open_context(tf_http_t *http) {
       .keepalive_timeout     = (int)(TF_HTTP_HEADER_NS_MAX / TF_NS_PER_SEC),
       .fd_limit_per_thread   = TF_HTTP_CONNECTIONS_MAX + 16,
   };
-  lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+  tf_http_guard_log();
   http->context = lws_create_context(&info);
   if (!http->context) return TF_ERR(E_CORE_NO_MEMORY, "the HTTP listener's context cannot be made");
   http->vhost = lws_create_vhost(http->context, &info);
   if (!http->vhost) return TF_ERR(E_CORE_NO_MEMORY, "the HTTP listener's host cannot be made");
   lws_sock_file_fd_type fd;
   memset(&fd, 0, sizeof fd);
-  fd.filefd = http->listen_fd;
-  if (!lws_adopt_descriptor_vhost(http->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "http", NULL)) {
-    http->listen_fd = -1; /* closed by the failed adoption */
+  fd.filefd     = http->listener.fd;
+  http->adopted = true; /* a failed adoption closes it too */
+  if (!lws_adopt_descriptor_vhost(http->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "http", NULL))
     return TF_ERR(E_CORE_NO_MEMORY, "the HTTP listener's socket cannot be watched");
-  }
-  http->listen_fd = -1;
   return TF_OK;
 }
 
@@ -324,8 +223,8 @@ static tf_err_t start_thread(tf_http_t *http) {
 
 static void release(tf_http_t *http) {
   if (http->context) lws_context_destroy(http->context);
-  if (http->listen_fd >= 0) close(http->listen_fd);
-  if (http->spare_fd >= 0) close(http->spare_fd);
+  if (http->adopted) http->listener.fd = -1;
+  tf_listener_close(&http->listener);
   free(http);
 }
 
@@ -333,25 +232,24 @@ tf_err_t tf_http_start(const tf_http_config_t *config, tf_http_t **started) {
   *started        = NULL;
   tf_http_t *http = calloc(1, sizeof *http);
   if (!http) return TF_ERR(E_CORE_NO_MEMORY, "no memory for the HTTP listener");
-  http->config    = *config;
-  http->listen_fd = -1;
-  http->spare_fd  = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  http->info      = (tf_prometheus_info_t){.version     = config->version,
-                                           .commit      = config->commit,
-                                           .config_hash = config->config_hash,
-                                           .start_ns    = tf_clock_wall_ns()};
-  tf_err_t err    = open_listener(http);
+  http->config          = *config;
+  http->info            = (tf_prometheus_info_t){.version     = config->version,
+                                                 .commit      = config->commit,
+                                                 .config_hash = config->config_hash,
+                                                 .start_ns    = tf_clock_wall_ns()};
+  tf_listener_use_t use = {.code = E_HTTP_LISTEN, .what = "http.listen", .backlog = LISTEN_BACKLOG};
+  tf_err_t          err = tf_listener_tcp(&http->listener, &use, config->host, config->port);
   if (!err) err = open_context(http);
   if (!err) err = start_thread(http);
   if (err) {
     release(http);
     return err;
   }
-  if (!http->loopback)
+  if (!http->listener.loopback)
     tf_log(TF_LOG_WARN, "http_exposed",
            "address=%s port=%u remedy=\"no authentication: bind to "
            "127.0.0.1, or put a proxy in front\"",
-           config->host, http->port);
+           config->host, http->listener.port);
   *started = http;
   return TF_OK;
 }
@@ -364,4 +262,4 @@ void tf_http_stop(tf_http_t *http) {
   release(http);
 }
 
-uint16_t tf_http_port(const tf_http_t *http) { return http->port; }
+uint16_t tf_http_port(const tf_http_t *http) { return http->listener.port; }

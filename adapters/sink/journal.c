@@ -34,9 +34,9 @@ static tf_err_t journal_open(void *state, const tf_sink_config_t *config) {
   return tf_journal_init(journal, &own);
 }
 
-static int journal_offer(void *state, const tf_decision_t *decisions, uint32_t n) {
+static int journal_offer(void *state, const void *records, uint32_t n) {
   tf_journal_t *journal = state;
-  uint32_t      taken   = tf_journal_append(journal, decisions, n, tf_clock_wall_ns());
+  uint32_t      taken   = tf_journal_append(journal, records, n, tf_clock_wall_ns());
   if (TF_UNLIKELY(tf_journal_failed(journal) && taken == 0))
     return tf_journal_flush(journal, 0); /* gives the error */
   return (int)taken;
@@ -57,7 +57,9 @@ static tf_err_t journal_close(void *state) { return tf_journal_fini(state); }
 const tf_sink_t tf_sink_journal = {
     .name        = "journal",
     .help        = "every decision to a file, checksummed and chained; path: the file",
-    .reliable    = true,
+    .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
+    .policy      = TF_OVERFLOW_BLOCK,
+    .carries     = 1u << TF_CARRIES_DECISIONS,
     .state_bytes = journal_state_bytes,
     .open        = journal_open,
     .offer       = journal_offer,

@@ -23,8 +23,9 @@ static tf_err_t null_open(void *state, const tf_sink_config_t *config) {
   return TF_OK;
 }
 
-static int null_offer(void *state, const tf_decision_t *decisions, uint32_t n) {
-  null_state_t *null = state;
+static int null_offer(void *state, const void *records, uint32_t n) {
+  null_state_t        *null      = state;
+  const tf_decision_t *decisions = records;
   TF_ASSERT(n <= INT32_MAX);
   if (n == 0) return 0;
   tf_count_add(&null->dropped_cnt, n);
@@ -47,9 +48,11 @@ static tf_err_t null_close(void *state) {
 
 extern const tf_sink_t tf_sink_null;
 const tf_sink_t        tf_sink_null = {
-           .name        = "null",
-           .help        = "takes every decision and drops it, counted",
-           .reliable    = true,
+           .name     = "null",
+           .help     = "takes every decision and drops it, counted",
+           .policies = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
+           .policy   = TF_OVERFLOW_BLOCK,
+           .carries  = 1u << TF_CARRIES_DECISIONS,
            .state_bytes = null_state_bytes,
            .open        = null_open,
            .offer       = null_offer,

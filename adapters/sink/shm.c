@@ -59,8 +59,9 @@ static void beat(shm_state_t *shm, uint64_t now_ns) {
   tf_store_release(&shm->header->heartbeat_ns, now_ns); /* pairs with: tf_reader_ended_ */
 }
 
-static int shm_offer(void *state, const tf_decision_t *decisions, uint32_t n) {
-  shm_state_t *shm = state;
+static int shm_offer(void *state, const void *records, uint32_t n) {
+  shm_state_t         *shm       = state;
+  const tf_decision_t *decisions = records;
   TF_ASSERT(n <= INT32_MAX);
   for (uint32_t i = 0; i < n; i++) tf_bcast_write(&shm->writer, &decisions[i], TF_STREAM_WORD_CNT);
   /* flush comes when emit is idle. An emit that is never idle beats by count: then decisions flow. */
@@ -358,7 +359,9 @@ extern const tf_sink_t tf_sink_shm;
 const tf_sink_t        tf_sink_shm = {
            .name        = "shm",
            .help        = "a file under /dev/shm that other processes map read-only (tf/reader.h)",
-           .reliable    = false,
+           .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_OVERRUN),
+           .policy      = TF_OVERFLOW_OVERRUN,
+           .carries     = 1u << TF_CARRIES_DECISIONS,
            .state_bytes = shm_state_bytes,
            .open        = shm_open_stream,
            .offer       = shm_offer,

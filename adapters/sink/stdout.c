@@ -16,10 +16,10 @@
 #define BUFFER_BYTES (UINT32_C(64) << 10)
 
 typedef struct state {
-  const tf_instruments_t *instruments;
-  size_t                  begin, end; /* not yet written: [begin, end) of buffer */
-  int                     ended_errno;
-  char                    buffer[BUFFER_BYTES];
+  tf_sink_config_t config;
+  size_t           begin, end; /* not yet written: [begin, end) of buffer */
+  int              ended_errno;
+  char             buffer[BUFFER_BYTES];
 } state_t;
 
 static size_t stdout_state_bytes(const tf_sink_config_t *config) {
@@ -28,8 +28,8 @@ static size_t stdout_state_bytes(const tf_sink_config_t *config) {
 }
 
 static tf_err_t stdout_open(void *self, const tf_sink_config_t *config) {
-  state_t *s     = self;
-  s->instruments = config->instruments;
+  state_t *s = self;
+  s->config  = *config;
   s->begin = s->end = 0;
   s->ended_errno    = 0;
   /* A closed pipe must come back as EPIPE: by default its signal ends the whole engine. A handler
@@ -62,8 +62,9 @@ static tf_err_t drain(state_t *s) {
   return s->ended_errno ? ended(s) : 0;
 }
 
-static int stdout_offer(void *self, const tf_decision_t *decisions, uint32_t n) {
-  state_t *s = self;
+static int stdout_offer(void *self, const void *records, uint32_t n) {
+  state_t             *s         = self;
+  const tf_decision_t *decisions = records;
   if (TF_UNLIKELY(s->ended_errno)) return ended(s);
   for (uint32_t i = 0; i < n; i++) {
     if (BUFFER_BYTES - s->end < TF_DECISION_JSON_BYTES_MAX) {
@@ -71,7 +72,7 @@ static int stdout_offer(void *self, const tf_decision_t *decisions, uint32_t n) 
       if (err) return err;
       if (BUFFER_BYTES - s->end < TF_DECISION_JSON_BYTES_MAX) return (int)i;
     }
-    s->end += tf_decision_json_write(&decisions[i], s->instruments, s->buffer + s->end);
+    s->end += tf_decision_json_line(&decisions[i], &s->config, s->buffer + s->end);
   }
   return (int)n;
 }
@@ -102,7 +103,9 @@ static tf_err_t stdout_close(void *self) {
 const tf_sink_t tf_sink_stdout = {
     .name        = "stdout",
     .help        = "one JSON line per decision on standard output",
-    .reliable    = true,
+    .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
+    .policy      = TF_OVERFLOW_BLOCK,
+    .carries     = 1u << TF_CARRIES_DECISIONS,
     .state_bytes = stdout_state_bytes,
     .open        = stdout_open,
     .offer       = stdout_offer,

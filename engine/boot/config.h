@@ -93,11 +93,12 @@ enum tf_config_overrun {
 enum tf_config_at_end { TF_CONFIG_AT_END_STOP, TF_CONFIG_AT_END_LOOP };
 enum tf_config_emit { TF_CONFIG_EMIT_EVERY, TF_CONFIG_EMIT_ACTIONS };
 enum tf_config_sink_policy {
-  TF_CONFIG_SINK_AUTO, /* overrun where the sink's descriptor is not reliable, else block */
-  TF_CONFIG_SINK_OVERRUN,
-  TF_CONFIG_SINK_BLOCK,
-  TF_CONFIG_SINK_DROP_NEWEST,
-  TF_CONFIG_SINK_DROP_OLDEST
+  TF_CONFIG_SINK_AUTO /* the sink's own choice; behind it tf_overflow_t, one higher */
+};
+enum tf_config_sink_format {
+  TF_CONFIG_FORMAT_BINARY,
+  TF_CONFIG_FORMAT_JSON,
+  TF_CONFIG_FORMAT_CBOR
 };
 enum tf_config_capture_policy {
   TF_CONFIG_CAPTURE_AUTO, /* stop beside an engine, block without */

@@ -470,12 +470,22 @@ static void check_model_lanes(tf_config_t *config, uint32_t i) {
              engine->helper_cpu, k);
 }
 
+/* Figures instead of a measurement that nobody makes. */
+static void check_place(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  if (m->backend == TF_CONFIG_BACKEND_AUTO || (!m->place_cpu_ns && !m->place_worker_ns)) return;
+  snprintf(path, sizeof path, "models[%u].%s", i, m->place_cpu_ns ? "place_cpu" : "place_worker");
+  report(config, E_CONFIG_CONFLICT, path, "it is of backend auto: this one's place is said");
+}
+
 /* Which file it is of. */
 static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
   if (tf_config_model_is_remote(m)) check_remote(config, i);
   check_model_features(config, i);
+  check_place(config, i);
   if (tf_config_model_has_owns(m)) {
     check_owns(config, i);
     return;
@@ -632,25 +642,35 @@ static void check_batches(tf_config_t *config) {
 static void check_priorities(tf_config_t *config) {
   const tf_config_engine_t *e       = &config->engine;
   bool                      has_low = e->low_instruments.item_cnt > 0, has_budget = false;
+  const bool                sheds_low = e->burst_budget_ns > 0 || e->shed_low_after_ns > 0;
   uint32_t                  source, reader;
   char                      path[TF_CONFIG_PATH_BYTES];
   for (uint32_t i = 0; i < config->model_cnt; i++) {
     has_low |= config->models[i].priority == TF_CONFIG_PRIORITY_LOW;
     has_budget |= config->models[i].budget_ns > 0;
-    if (config->models[i].priority != TF_CONFIG_PRIORITY_LOW || e->burst_budget_ns > 0) continue;
+    if (config->models[i].priority != TF_CONFIG_PRIORITY_LOW || sheds_low) continue;
     snprintf(path, sizeof path, "models[%u].priority", i);
     report(config, E_CONFIG_CONFLICT, path,
-           "low is what is not asked past engine.burst_budget, and there is none; give one");
+           "low is what is not asked past engine.burst_budget or engine.shed_low_after, and there "
+           "is neither; give one");
   }
-  if (e->low_instruments.item_cnt > 0 && e->burst_budget_ns == 0)
+  if (e->low_instruments.item_cnt > 0 && !sheds_low)
     report(config, E_CONFIG_CONFLICT, "engine.low_instruments",
-           "low is what is not asked past engine.burst_budget, and there is none; give one");
+           "low is what is not asked past engine.burst_budget or engine.shed_low_after, and there "
+           "is neither; give one");
+  if (e->shed_low_after_ns > 0 && !has_low)
+    report(config, E_CONFIG_CONFLICT, "engine.shed_low_after",
+           "neither a model nor an instrument is of low priority: nothing could be shed");
   if (e->burst_budget_ns > 0 && !has_low)
     report(config, E_CONFIG_CONFLICT, "engine.burst_budget",
            "neither a model nor an instrument is of low priority: nothing could be shed");
   if (e->burst_budget_ns > 0 && has_low && !has_budget)
     report(config, E_CONFIG_CONFLICT, "engine.burst_budget",
            "no model has a budget: there is no work that could add up");
+  if (e->conflate_after_ns > 0 && e->shed_low_after_ns > 0 &&
+      e->shed_low_after_ns <= e->conflate_after_ns)
+    report(config, E_CONFIG_CONFLICT, "engine.shed_low_after",
+           "not longer than engine.conflate_after, which is the gentler step and comes first");
   if (!tf_chain_starves(config, NULL, &source, &reader)) return;
   snprintf(path, sizeof path, "models[%u].priority", source);
   report(config, E_CONFIG_CONFLICT, path, "low, but %s, which is not, cannot answer without it",

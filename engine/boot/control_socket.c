@@ -1,19 +1,17 @@
 #include "boot/control_socket.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/listener.h"
 #include "core/log.h"
 
 #define SEND_NS_MAX TF_NS_PER_SEC /* for an answer to be taken */
@@ -29,100 +27,11 @@ struct tf_control_socket {
   tf_control_handler_t       handler;
   tf_control_socket_counts_t counts;
   pthread_t                  thread;
-  int                        folder, listener, wake;
-  ino_t                      inode; /* of the socket that we made */
-  char                       name[64];
+  tf_listener_t              listener;
+  int                        wake;
   client_t                   clients[TF_CONTROL_CLIENTS_MAX];
   char                       answer[TF_CONTROL_ANSWER_BYTES_MAX];
 };
-
-/* ---- the place ---- */
-
-/* Opens the socket's directory, made if it is missing; it must be ours and closed to others. */
-static tf_err_t open_folder(tf_control_socket_t *s, const char *path) {
-  char        folder[128];
-  struct stat st;
-  const char *slash = strrchr(path, '/');
-  const char *name  = slash ? slash + 1 : path;
-  size_t      cnt   = slash ? (size_t)(slash - path) : 0;
-  if (!slash || cnt == 0 || !*name || strlen(name) >= sizeof s->name || cnt >= sizeof folder)
-    return TF_ERR(E_CONTROL_SOCKET,
-                  "control.path %s: a file in a directory of its own is wanted, such as "
-                  "/run/user/1000/tickfuse/control",
-                  path);
-  memcpy(folder, path, cnt);
-  folder[cnt] = '\0';
-  memcpy(s->name, name, strlen(name) + 1);
-  if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-    return TF_ERR(E_CONTROL_SOCKET, "control.path: the directory %s cannot be made: %s", folder,
-                  strerror(errno));
-  s->folder = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (s->folder < 0 || fstat(s->folder, &st) != 0)
-    return TF_ERR(E_CONTROL_SOCKET, "control.path: %s: %s", folder,
-                  errno == ELOOP || errno == ENOTDIR
-                      ? "is a symbolic link or no directory: name the directory itself"
-                      : strerror(errno));
-  if (st.st_uid != geteuid())
-    return TF_ERR(E_CONTROL_SOCKET,
-                  "control.path: the directory %s belongs to uid %u, not to us (%u)", folder,
-                  st.st_uid, geteuid());
-  if (st.st_mode & 077)
-    return TF_ERR(E_CONTROL_SOCKET,
-                  "control.path: the directory %s has mode %04o, open to others: chmod 700 it",
-                  folder, st.st_mode & 07777);
-  return TF_OK;
-}
-
-/* The socket's address by way of the open directory: nobody can swap it under us. */
-static struct sockaddr_un address_of(const tf_control_socket_t *s) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", s->folder, s->name);
-  return address;
-}
-
-static bool somebody_answers(const struct sockaddr_un *address) {
-  int  fd    = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  bool there = fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 ||
-                           errno == EAGAIN);
-  if (fd >= 0) close(fd);
-  return there;
-}
-
-/* What a killed predecessor left is removed; a living one, or anything else of that name, is not. */
-static tf_err_t clear_name(const tf_control_socket_t *s, const char *path,
-                           const struct sockaddr_un *address) {
-  struct stat st;
-  if (fstatat(s->folder, s->name, &st, AT_SYMLINK_NOFOLLOW) != 0) return TF_OK;
-  if (!S_ISSOCK(st.st_mode))
-    return TF_ERR(E_CONTROL_SOCKET,
-                  "control.path %s: is there and is no socket: remove it or take "
-                  "another name",
-                  path);
-  if (somebody_answers(address))
-    return TF_ERR(E_FILE_BUSY, "control.path %s: another engine answers there", path);
-  unlinkat(s->folder, s->name, 0);
-  return TF_OK;
-}
-
-static tf_err_t make_socket(tf_control_socket_t *s, const char *path) {
-  struct stat        st;
-  tf_err_t           err = open_folder(s, path);
-  struct sockaddr_un address;
-  if (err) return err;
-  address = address_of(s);
-  err     = clear_name(s, path, &address);
-  if (err) return err;
-  s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  s->wake     = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (s->listener < 0 || s->wake < 0 ||
-      bind(s->listener, (const struct sockaddr *)&address, sizeof address) != 0 ||
-      fchmodat(s->folder, s->name, 0600, 0) != 0 ||
-      fstatat(s->folder, s->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-      listen(s->listener, TF_CONTROL_CLIENTS_MAX) != 0)
-    return TF_ERR(E_CONTROL_SOCKET, "control.path %s: %s", path, strerror(errno));
-  s->inode = st.st_ino;
-  return TF_OK;
-}
 
 /* ---- clients ---- */
 
@@ -143,7 +52,7 @@ static bool is_allowed(tf_control_socket_t *s, int fd) {
 }
 
 static void accept_client(tf_control_socket_t *s, uint64_t now_ns) {
-  int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  int fd = tf_listener_accept(&s->listener);
   if (fd < 0) return;
   client_t *free_one = NULL;
   for (uint32_t i = 0; i < TF_CONTROL_CLIENTS_MAX && !free_one; i++)
@@ -228,7 +137,7 @@ static void *serve(void *arg) {
   pthread_setname_np(pthread_self(), "tf-control");
   for (;;) {
     fds[0] = (struct pollfd){.fd = s->wake, .events = POLLIN};
-    fds[1] = (struct pollfd){.fd = s->listener, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = s->listener.fd, .events = POLLIN};
     for (uint32_t i = 0; i < TF_CONTROL_CLIENTS_MAX; i++)
       fds[2 + i] = (struct pollfd){.fd = s->clients[i].fd, .events = POLLIN};
     poll(fds, TF_ARRAY_CNT(fds), 100);
@@ -245,15 +154,10 @@ static void *serve(void *arg) {
 /* ---- lifetime ---- */
 
 static void release(tf_control_socket_t *s) {
-  struct stat st;
   for (uint32_t i = 0; i < TF_CONTROL_CLIENTS_MAX; i++)
     if (s->clients[i].fd >= 0) close(s->clients[i].fd);
-  if (s->inode && fstatat(s->folder, s->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-      st.st_ino == s->inode)
-    unlinkat(s->folder, s->name, 0);
-  if (s->listener >= 0) close(s->listener);
+  tf_listener_close(&s->listener);
   if (s->wake >= 0) close(s->wake);
-  if (s->folder >= 0) close(s->folder);
   free(s);
 }
 
@@ -263,9 +167,13 @@ tf_err_t tf_control_socket_start(const char *path, const tf_control_handler_t *h
   tf_control_socket_t *s = calloc(1, sizeof *s);
   if (!s) return TF_ERR(E_CORE_NO_MEMORY, "control socket: %zu bytes", sizeof *s);
   s->handler = *handler;
-  s->folder = s->listener = s->wake = -1;
   for (uint32_t i = 0; i < TF_CONTROL_CLIENTS_MAX; i++) s->clients[i].fd = -1;
-  tf_err_t err = make_socket(s, path);
+  tf_listener_use_t use = {
+      .code = E_CONTROL_SOCKET, .what = "control.path", .backlog = TF_CONTROL_CLIENTS_MAX};
+  s->wake      = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  tf_err_t err = tf_listener_unix(&s->listener, &use, path);
+  if (!err && s->wake < 0)
+    err = TF_ERR(E_CONTROL_SOCKET, "control.path %s: %s", path, strerror(errno));
   if (!err && pthread_create(&s->thread, NULL, serve, s) != 0)
     err = TF_ERR(E_CORE_THREAD, "the control socket's thread cannot be started");
   if (err) {

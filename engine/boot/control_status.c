@@ -132,6 +132,20 @@ static json_t *status_sinks(const tf_engine_t *e) {
   return list;
 }
 
+static json_t *status_shed(const tf_metrics_t *page) {
+  static const char *const steps[] = {"over", "books", "low"};
+  json_t                  *shed    = json_object();
+  json_object_set_new(shed, "step",
+                      json_integer((json_int_t)tf_metrics_sum(page, TF_METRIC_SHED_STEP)));
+  for (uint32_t i = 0; i < TF_ARRAY_CNT(steps); i++)
+    json_object_set_new(
+        shed, steps[i],
+        json_integer((json_int_t)tf_metrics_sum(page, (tf_metric_t)(TF_METRIC_SHEDS_OVER + i))));
+  json_object_set_new(shed, "ticks_conflated",
+                      json_integer((json_int_t)tf_metrics_sum(page, TF_METRIC_TICKS_CONFLATED)));
+  return shed;
+}
+
 static json_t *status_latency(const tf_metrics_t *page) {
   tf_hist_t hist;
   tf_metrics_hist_sum(page, TF_METRIC_HIST_TICK_TO_DECISION, &hist);
@@ -174,6 +188,7 @@ void tf_control_status(const tf_control_status_t *self, json_t *answer) {
   for (uint32_t i = 0; i < TF_ARRAY_CNT(sums); i++)
     json_object_set_new(answer, sums[i].key,
                         json_integer((json_int_t)tf_metrics_sum(page, sums[i].metric)));
+  json_object_set_new(answer, "shed", status_shed(page));
   json_object_set_new(answer, "tick_to_decision_ns", status_latency(page));
   json_object_set_new(answer, "feeds", status_feeds(e));
   if (e->runtimes || e->remotes) json_object_set_new(answer, "models", status_models(e));

@@ -6,11 +6,13 @@
 #include "boot/model_inputs.h"
 #include "boot/model_places.h"
 #include "boot/model_server.h"
+#include "boot/outcomes.h"
 #include "boot/peer_config.h"
 #include "boot/remotes.h"
 #include "boot/rule.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
+#include "boot/sinks.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/hash.h"
@@ -60,27 +62,13 @@ static size_t policy_bytes(const tf_decide_t *decide) {
   return bytes;
 }
 
-/* Of sinks whose type is known; of the others it is said later. decisions_path is a journal. */
-static size_t sink_bytes(const tf_engine_t *e) {
-  const tf_config_t *c     = e->config;
-  size_t             bytes = 0;
-  for (uint32_t i = 0; i < e->registry->sink_cnt; i++) {
-    const tf_sink_t *sink  = e->registry->sinks[i];
-    size_t           times = e->options.decisions_path && !strcmp(sink->name, "journal");
-    for (uint32_t k = 0; k < c->sink_cnt; k++) times += !strcmp(sink->name, c->sinks[k].type);
-    tf_sink_config_t config = {.type = sink->name};
-    bytes += times * (sink->state_bytes(&config) + TF_LINE_PAIR_BYTES);
-  }
-  return bytes;
-}
-
 static bool is_batching(const tf_engine_t *e) {
   return e->config->engine.batch_max > 1 && e->model_cnt > 0 && !e->options.one_by_one;
 }
 
 #define RULES_MAX 5 /* of a strategy */
 
-static size_t arena_bytes(const tf_engine_t *e) {
+static size_t arena_bytes(tf_engine_t *e) {
   const tf_config_t *c           = e->config;
   size_t             instruments = e->instruments.cap;
   size_t one = sizeof(tf_lane_instrument_t) + sizeof(tf_instrument_t) + 2 * sizeof(uint64_t) +
@@ -100,7 +88,8 @@ static size_t arena_bytes(const tf_engine_t *e) {
              tf_model_inputs_bytes(e->models[i]) +
              (is_batching(e) ? tf_compute_rows_bytes(e->models[i], c->engine.batch_max) : 0);
   if (is_batching(e)) total += tf_batch_bytes(c->engine.batch_max);
-  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + tf_remotes_bytes(e) + sink_bytes(e);
+  return total + tf_serving_bytes(e) + tf_runtimes_bytes(e) + tf_remotes_bytes(e) +
+         tf_outcomes_bytes(e) + tf_sinks_bytes(e);
 }
 
 /* ---- parts ---- */
@@ -351,81 +340,6 @@ static tf_err_t require_ready(tf_engine_t *e) {
   return TF_OK;
 }
 
-/* ---- sinks ---- */
-static tf_overflow_t overflow_of(const tf_sink_t *sink, uint8_t policy) {
-  switch (policy) {
-  case TF_CONFIG_SINK_OVERRUN: return TF_OVERFLOW_OVERRUN;
-  case TF_CONFIG_SINK_DROP_NEWEST: return TF_OVERFLOW_DROP_NEWEST;
-  case TF_CONFIG_SINK_AUTO: return sink->reliable ? TF_OVERFLOW_BLOCK : TF_OVERFLOW_OVERRUN;
-  default: return TF_OVERFLOW_BLOCK;
-  }
-}
-
-static tf_err_t check_overflow(const tf_engine_t *e, const tf_sink_t *sink, uint8_t policy) {
-  bool ok = policy == TF_CONFIG_SINK_AUTO ||
-            (sink->reliable ? policy == TF_CONFIG_SINK_BLOCK || policy == TF_CONFIG_SINK_DROP_NEWEST
-                            : policy == TF_CONFIG_SINK_OVERRUN);
-  if (ok) return TF_OK;
-  return TF_ERR(E_CONFIG_VALUE, "%s: sink %s: its policy may be %s", e->config->path, sink->name,
-                sink->reliable ? "block or drop_newest" : "overrun: it is lossy by design");
-}
-
-static tf_err_t find_sink(const tf_engine_t *e, const char *type, uint8_t policy,
-                          const tf_sink_t **sink) {
-  for (uint32_t i = 0; i < e->registry->sink_cnt; i++) {
-    *sink = e->registry->sinks[i];
-    if (!strcmp((*sink)->name, type)) return check_overflow(e, *sink, policy);
-  }
-  return TF_ERR(E_CONFIG_VALUE, "%s: no sink is of type \"%s\"", e->config->path, type);
-}
-
-static tf_err_t add_sink(tf_engine_t *e, const tf_config_sink_t *s) {
-  const tf_sink_t *sink = NULL;
-  tf_err_t         err  = find_sink(e, s->type, s->policy, &sink);
-  if (err || e->options.is_check) return err;
-  tf_emit_t       *emit   = &e->runner.emit;
-  char            *named  = e->sink_paths[emit->sink_cnt];
-  tf_sink_config_t config = {.type        = s->type,
-                             .path        = s->path ? named : NULL,
-                             .slot_cnt    = s->slots,
-                             .durable     = s->durable,
-                             .key_file    = s->key_file,
-                             .epoch       = e->epoch,
-                             .instruments = &e->instruments};
-  snprintf(named, sizeof e->sink_paths[0], "%s", s->path ? s->path : "");
-  void *state = tf_arena_take(&e->arena, sink->state_bytes(&config), TF_LINE_PAIR_BYTES);
-  if (!state) return E_CORE_ARENA_FULL;
-  err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
-  if (err == E_FILE_BUSY && e->options.is_replay && !strcmp(s->type, "shm")) {
-    /* A replay is no service that readers wait for: beside a running one it takes another name. */
-    snprintf(named, sizeof e->sink_paths[0], "%.100s-%d", s->path, (int)getpid());
-    tf_log(TF_LOG_NOTICE, "shm_name_busy", "wanted=%s using=%s", s->path, named);
-    err = tf_emit_add(emit, sink, state, overflow_of(sink, s->policy), &config);
-  }
-  if (err) return err;
-  char name[TF_METRICS_NAME_BYTES];
-  snprintf(name, sizeof name, "%s:%.20s", s->type, named);
-  return tf_publish_add_sink(&e->publish, emit->sink_cnt - 1, name);
-}
-
-static tf_err_t add_sinks(tf_engine_t *e) {
-  const tf_config_t *c = e->config;
-  char               path[64], where[256];
-  if (e->options.features_only) return TF_OK;
-  snprintf(path, sizeof path, "sinks[%u]", TF_SINKS_MAX);
-  if (c->sink_cnt > TF_SINKS_MAX)
-    return TF_ERR(E_CONFIG_VALUE, "%s: %u sinks; at most %d",
-                  tf_config_where(c, path, where, sizeof where), c->sink_cnt, TF_SINKS_MAX);
-  for (uint32_t i = 0; i < c->sink_cnt; i++) {
-    tf_err_t err = add_sink(e, &c->sinks[i]);
-    if (err) return err;
-  }
-  if (!e->options.decisions_path) return TF_OK;
-  tf_config_sink_t journal = {
-      .type = "journal", .path = e->options.decisions_path, .policy = TF_CONFIG_SINK_AUTO};
-  return add_sink(e, &journal);
-}
-
 /* ---- threads ---- */
 
 /* Models of two lanes to the thread that assists. */
@@ -600,10 +514,14 @@ static tf_err_t build(tf_engine_t *e, tf_feature_compile_t *compile) {
   if (!err && is_batching(e))
     err = tf_batch_init(&e->runner.lane, e->config->engine.batch_max,
                         tf_clock_ns_to_ticks(e->config->engine.max_queue_delay_ns), &e->arena);
+  if (!err && (tf_outcomes_shed(e)))
+    err =
+        tf_shed_init(&e->runner.lane.shed, e->instruments.cap, e->config->engine.conflate_after_ns,
+                     e->config->engine.shed_low_after_ns, &e->arena);
   if (!err) err = connect_stages(e);
   if (!err) err = tf_model_server_init(e, &e->model_server);
   if (!err) err = tf_model_places_init(e, &e->model_places);
-  if (!err) err = add_sinks(e);
+  if (!err && !e->options.features_only) err = tf_sinks_add(e);
   return err;
 }
 
@@ -652,6 +570,7 @@ tf_err_t tf_engine_start(tf_engine_t *e) {
   if (!err && e->model_places) err = tf_model_places_start(e->model_places);
   if (!err) err = tf_runtimes_start(e->runtimes);
   if (!err) err = tf_remotes_start(e->remotes);
+  if (!err) tf_outcomes_start(e);
   return err ? err : tf_runner_start(&e->runner);
 }
 
@@ -664,6 +583,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
   tf_model_server_stop(e->model_server);
   tf_runtimes_stop(e->runtimes);
   tf_remotes_stop(e->remotes);
+  tf_outcomes_stop(e->outcome_capture);
   tf_model_places_stop(e->model_places);
   bool is_missed =
       (e->model_server && tf_model_server_missed(e->model_server, missed, sizeof missed)) ||
@@ -679,6 +599,7 @@ tf_err_t tf_engine_join(tf_engine_t *e) {
 
 void tf_engine_fini(tf_engine_t *e) {
   tf_emit_close(&e->runner.emit, tf_clock_wall_ns());
+  tf_outcomes_fini(e->outcome_capture);
   tf_model_server_fini(e->model_server);
   tf_model_places_fini(e->model_places);
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);

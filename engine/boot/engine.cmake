@@ -10,15 +10,19 @@ tf_library(tf_boot
     engine.c
     feature_schema.c
     ledger.c
+    model_child.c
     model_inputs.c
     model_places.c
     model_server.c
     peer_config.c
     placement.c
+    placement_file.c
     publish.c
+    outcomes.c
     remotes.c
     remotes_show.c
     runtimes.c
     serving.c
+    sinks.c
     snapshot.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

@@ -33,27 +33,29 @@ typedef struct tf_engine_options {
 } tf_engine_options_t;
 
 typedef struct tf_engine {
-  const tf_config_t      *config;
-  const tf_registry_t    *registry;
-  tf_engine_options_t     options;
-  uint32_t                epoch;
-  tf_arena_t              arena;
-  tf_instruments_t        instruments;
-  tf_feature_plan_t       plan;
-  tf_card_plan_t          card_plans[TF_MODELS_MAX]; /* of features that a worker computes */
-  tf_publish_t            publish;
-  tf_model_t             *models[TF_MODELS_MAX];
-  uint32_t                versions[TF_MODELS_MAX]; /* of the registry; 0: a file by itself */
-  uint32_t                model_cnt;
-  struct tf_model_server *model_server; /* NULL: no model is of a registry */
-  struct tf_model_places *model_places; /* NULL: no model is one an instrument */
-  struct tf_runtimes     *runtimes;     /* NULL: no model is answered by another runtime */
-  struct tf_remotes      *remotes;      /* NULL: no model is answered by a worker */
+  const tf_config_t         *config;
+  const tf_registry_t       *registry;
+  tf_engine_options_t        options;
+  uint32_t                   epoch;
+  tf_arena_t                 arena;
+  tf_instruments_t           instruments;
+  tf_feature_plan_t          plan;
+  tf_card_plan_t             card_plans[TF_MODELS_MAX]; /* of features that a worker computes */
+  tf_publish_t               publish;
+  tf_model_t                *models[TF_MODELS_MAX];
+  uint32_t                   versions[TF_MODELS_MAX]; /* of the registry; 0: a file by itself */
+  uint32_t                   model_cnt;
+  struct tf_model_server    *model_server;    /* NULL: no model is of a registry */
+  struct tf_model_places    *model_places;    /* NULL: no model is one an instrument */
+  struct tf_runtimes        *runtimes;        /* NULL: no model is answered by another runtime */
+  struct tf_remotes         *remotes;         /* NULL: no model is answered by a worker */
+  struct tf_outcome_capture *outcome_capture; /* NULL: nothing of it is captured */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */
   tf_ring_writer_t event_writer, decision_writer;
   tf_ring_reader_t event_reader, decision_reader;
   tf_ring_t       *event_ring, *decision_ring; /* NULL where the pipeline is not cut */
-  char             sink_paths[TF_SINKS_MAX][128];
+  char             sink_paths[TF_SINKS_MAX][128], sink_names[TF_SINKS_MAX][32];
+  const char      *strategy_names[TF_STRATEGIES_MAX];
   uint64_t         started_ns, ended_ns; /* monotonic */
   uint64_t         cpu_ns;               /* of the process between them; until join: at the start */
   tf_runner_t      runner;

@@ -1,5 +1,6 @@
 #include "boot/ledger.h"
 
+#include "boot/outcomes.h"
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
 
@@ -47,6 +48,9 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
                 inference->skipped_shed - inference->absent);
   l->residual[TF_LEDGER_RUNTIMES] = tf_runtimes_residual(engine->runtimes);
   l->residual[TF_LEDGER_WORKERS]  = tf_remotes_residual(engine->remotes);
+  int64_t uncaptured = (int64_t)(tf_remotes_kept(engine->remotes) + lane->shed.counts.noted -
+                                 tf_outcomes_captured(engine->outcome_capture));
+  l->residual[TF_LEDGER_WORKERS] += uncaptured < 0 ? -uncaptured : uncaptured;
 
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
   l->residual[TF_LEDGER_DECISIONS] = (int64_t)(lane->decide.counts.decisions - emit->decisions -

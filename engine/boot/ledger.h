@@ -14,7 +14,7 @@ typedef enum tf_ledger_row {
   TF_LEDGER_DECISIONS, /* decided = handed to emit + lag + dropped at stop */
   TF_LEDGER_SINKS,     /* for each sink: handed to emit = acked + dropped */
   TF_LEDGER_RUNTIMES,  /* asked = superseded + waiting + expired + answered + missed + under way */
-  TF_LEDGER_WORKERS,   /* asked = what came of it, summed; outcomes kept = captured */
+  TF_LEDGER_WORKERS, /* asked = what came of it, summed; outcomes kept = captured, those of shedding too */
   TF_LEDGER_ROW_CNT
 } tf_ledger_row_t;
 

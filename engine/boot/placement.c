@@ -1,8 +1,13 @@
 #include "boot/placement.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "boot/model_child.h"
 #include "core/clock.h"
+#include "core/error.h"
+#include "serve/version.h"
 
 #define ROUNDS       400u
 #define ROUNDS_FIRST 50u                  /* not counted: caches, clocks */
@@ -35,11 +40,22 @@ static void note(course_t *c, uint64_t ticks, uint32_t first) {
   if (c->rounds > first) tf_hist_record(&c->took, tf_clock_ticks_to_ns(ticks));
 }
 
-tf_err_t tf_placement_measure_cpu(tf_remotes_row_t *row, const tf_model_t *model) {
+void tf_placement_begin(const tf_config_t *c, uint32_t i, tf_placement_t *p) {
+  const tf_config_model_t *m = &c->models[i];
+  *p                         = (tf_placement_t){.is_said       = m->place_cpu_ns || m->place_worker_ns,
+                                                .cpu_ns        = m->place_cpu_ns,
+                                                .worker_ns     = m->place_worker_ns,
+                                                .worker_p99_ns = m->place_worker_ns,
+                                                .deadline_ns   = tf_config_model_deadline_ns(m),
+                                                .budget_ns     = m->budget_ns};
+}
+
+tf_err_t tf_placement_measure_cpu(const tf_model_t *model, tf_placement_t *p) {
   static course_t c; /* boot's */
   tf_version_t    v;
   const uint32_t  first = ROUNDS_FIRST + model->window;
-  tf_err_t        err   = tf_version_init(&v, model, 0, 1);
+  if (p->cpu_ns) return TF_OK;
+  tf_err_t err = tf_version_init(&v, model, 0, 1);
   if (err) return err;
   begin(&c);
   while (next(&c, model->input_cnt, first)) {
@@ -52,7 +68,7 @@ tf_err_t tf_placement_measure_cpu(tf_remotes_row_t *row, const tf_model_t *model
     if (v.windows) model->advance(model, v.windows, v.scratch);
   }
   tf_version_fini(&v);
-  row->place.cpu_ns = tf_hist_quantile(&c.took, 0.5);
+  p->cpu_ns = tf_hist_quantile(&c.took, 0.5);
   return TF_OK;
 }
 
@@ -65,58 +81,98 @@ static bool serves_within(const tf_child_t *worker, uint64_t ns) {
   return true;
 }
 
-/* The share of 99 in 100, by nanoseconds; 0: it did not answer. The lane's side is left as it was, with the worker taken. */
-static uint64_t measure_worker(tf_remotes_row_t *row) {
+static void measure_worker(tf_child_lane_t *lane, const tf_model_t *model, tf_placement_t *p) {
   static course_t c;
-  tf_remote_t    *r      = row->remote;
-  tf_child_lane_t kept   = r->lane;
-  const uint32_t  first  = ROUNDS_FIRST + r->config.window;
-  r->lane.worker         = row->child;
-  r->lane.kept           = NULL; /* of an instrument that has no rows yet */
-  r->lane.deadline_ticks = tf_clock_ns_to_ticks(TF_NS_PER_SEC);
-  r->lane.miss_limit     = 0;
+  tf_child_lane_t kept  = *lane;
+  const uint32_t  first = ROUNDS_FIRST + model->window;
+  lane->kept            = NULL; /* of an instrument that has no rows yet */
+  lane->deadline_ticks  = tf_clock_ns_to_ticks(TF_NS_PER_SEC);
+  lane->miss_limit      = 0;
   begin(&c);
-  while (next(&c, r->config.width, first)) {
+  while (next(&c, model->input_cnt, first)) {
     uint64_t        at  = tf_clock_ticks();
-    tf_child_miss_t got = tf_child_ask(&r->lane, 0, c.row, at, c.out);
+    tf_child_miss_t got = tf_child_ask(lane, 0, c.row, at, c.out);
     if (got == TF_CHILD_ANSWERED) note(&c, tf_clock_ticks() - at, first);
   }
-  tf_child_break(&r->lane, 0);
-  r->lane.kept           = kept.kept;
-  r->lane.deadline_ticks = kept.deadline_ticks;
-  r->lane.miss_limit     = kept.miss_limit;
-  r->lane.miss_cnt       = 0;
-  r->lane.counts         = kept.counts;
-  r->hash                = row->reference->hash; /* the lane goes on where this ended */
-  r->serial              = row->serial;
-  tf_store_release(&r->taken, row->serial); /* pairs with: stop_unused */
-  row->place.worker_ns = tf_hist_quantile(&c.took, 0.5);
-  return tf_hist_quantile(&c.took, 0.99);
+  tf_child_break(lane, 0);
+  lane->kept           = kept.kept;
+  lane->deadline_ticks = kept.deadline_ticks;
+  lane->miss_limit     = kept.miss_limit;
+  lane->miss_cnt       = 0;
+  lane->counts         = kept.counts;
+  p->worker_ns         = tf_hist_quantile(&c.took, 0.5);
+  p->worker_p99_ns     = tf_hist_quantile(&c.took, 0.99);
 }
 
-static double us(uint64_t ns) { return (double)ns * 1e-3; }
+bool tf_placement_decide(tf_child_lane_t *lane, const tf_model_t *model, uint64_t start_ns,
+                         tf_placement_t *p) {
+  tf_mailbox_device_t device;
+  bool                is_measured = false;
+  p->is_served                    = serves_within(lane->worker, start_ns);
+  if (!p->is_served) {
+    tf_child_last_end(lane->worker, p->trouble, sizeof p->trouble);
+  } else if (p->worker_ns == 0) {
+    measure_worker(lane, model, p);
+    is_measured = true;
+  }
+  tf_child_device(lane->worker, &device);
+  memcpy(p->device, device.name, sizeof p->device);
+  p->device[sizeof p->device - 1] = '\0';
+  tf_placement_judge(p);
+  return is_measured;
+}
 
-void tf_placement_decide(tf_remotes_row_t *row, uint64_t start_ns) {
-  tf_remotes_place_t *p = &row->place;
-  if (!serves_within(row->child, start_ns)) {
-    char text[96];
-    tf_child_last_end(row->child, text, sizeof text);
-    snprintf(p->why, sizeof p->why, "no worker serves: %s",
-             text[0] ? text : "it did not start in time");
-    return;
+json_t *tf_placement_json(const tf_placement_t *p) {
+  json_t *root = json_pack("{ss ss sI sI}", "on", p->is_worker ? "worker" : "cpu", "was",
+                           p->was_worker ? "worker" : "cpu", "cpu_ns", (json_int_t)p->cpu_ns,
+                           "worker_ns", (json_int_t)p->worker_ns);
+  json_object_set_new(root, "worker_p99_ns", json_integer((json_int_t)p->worker_p99_ns));
+  json_object_set_new(root, "deadline_ns", json_integer((json_int_t)p->deadline_ns));
+  if (p->budget_ns) json_object_set_new(root, "budget_ns", json_integer((json_int_t)p->budget_ns));
+  json_object_set_new(root, "measured", json_boolean(!p->is_said));
+  json_t *device = p->device[0] ? json_string(p->device) : NULL; /* NULL where it is no UTF-8 */
+  if (device) json_object_set_new(root, "device", device);
+  json_t *why = json_string(p->why);
+  json_object_set_new(root, "why", why ? why : json_string("?"));
+  return root;
+}
+
+/* ---- for who asks without a run ---- */
+
+TF_STATIC_ASSERT(TF_PLACEMENT_NAME_BYTES == sizeof((tf_mailbox_device_t){0}.name),
+                 "a device's name fits");
+
+/* A worker of its own, for one instrument, until the judgement is there. */
+static tf_err_t try_worker(const tf_engine_t *e, uint32_t i, const char *program,
+                           tf_placement_t *p) {
+  const tf_model_t *model     = e->models[i];
+  uint64_t          number[1] = {0};
+  tf_child_lane_t   lane      = {.numbers = number, .deadline_ticks = 1};
+  tf_worker_words_t words;
+  char              file[TF_WORKER_PATH_BYTES];
+  snprintf(words.program, sizeof words.program, "%s", program);
+  tf_model_child_file(e->config, i, e->versions[i], file);
+  tf_err_t err = tf_model_child_start(e->config, i, model, file, 1, NULL, &words, &lane.worker);
+  if (err) return err;
+  (void)tf_placement_decide(&lane, model, e->config->gpu.start_ns, p);
+  tf_child_stop(lane.worker);
+  return TF_OK;
+}
+
+tf_err_t tf_placement_explain(const tf_engine_t *e, uint32_t i, bool was_worker,
+                              tf_placement_option_t *o, tf_placement_t *p) {
+  tf_err_t err = TF_OK;
+  tf_placement_choose(e->config, i, o);
+  tf_placement_begin(e->config, i, p);
+  p->was_worker  = was_worker;
+  bool runs_here = o->choice != TF_PLACEMENT_RUNTIME && e->config->models[i].ensemble.item_cnt == 0;
+  if (runs_here) err = tf_placement_measure_cpu(e->models[i], p);
+  bool tries =
+      o->program[0] && (o->choice == TF_PLACEMENT_OPEN || o->choice == TF_PLACEMENT_WORKER);
+  if (!err && tries) err = try_worker(e, i, o->program, p);
+  if (!err && o->choice != TF_PLACEMENT_OPEN) {
+    p->is_worker = o->choice == TF_PLACEMENT_WORKER;
+    snprintf(p->why, sizeof p->why, "%s", o->why);
   }
-  const uint64_t deadline_ns = row->remote->config.deadline_ns;
-  const uint64_t p99_ns      = measure_worker(row);
-  if (p->worker_ns == 0)
-    snprintf(p->why, sizeof p->why, "the worker answers nothing");
-  else if (p99_ns > deadline_ns)
-    snprintf(p->why, sizeof p->why,
-             "99 in 100 answers of the worker within %.1f us, the deadline is %.1f us", us(p99_ns),
-             us(deadline_ns));
-  else {
-    p->is_worker = p->worker_ns + p->worker_ns / 4 < p->cpu_ns;
-    snprintf(p->why, sizeof p->why,
-             "the worker takes %.1f us, the CPU %.1f us; it has to be sooner by a quarter",
-             us(p->worker_ns), us(p->cpu_ns));
-  }
+  return err;
 }

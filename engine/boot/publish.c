@@ -164,6 +164,10 @@ static void publish_lane(tf_metrics_block_t *b, const tf_lane_t *lane) {
   tf_metrics_set(b, TF_METRIC_BARS_OUTSIDE_TRADES, lane->buffer.bar_counts.outside_trades);
   tf_metrics_set(b, TF_METRIC_BARS_GAPS_CUT, lane->buffer.bar_counts.gaps_cut);
   tf_metrics_set(b, TF_METRIC_DECISION_RING_FULL, lane->ring_full_waits + lane->decisions_dropped);
+  tf_metrics_set(b, TF_METRIC_SHED_STEP, lane->shed.level);
+  for (uint32_t i = 0; i < TF_SHED_LEVEL_CNT; i++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_SHEDS_OVER + i), lane->shed.counts.begun[i]);
+  tf_metrics_set(b, TF_METRIC_TICKS_CONFLATED, lane->shed.counts.conflated);
   tf_metrics_set(b, TF_METRIC_TICKS, m->ticks);
   tf_metrics_set(b, TF_METRIC_INFERENCES_REQUESTED, m->requested);
   tf_metrics_set(b, TF_METRIC_INFERENCES_DONE, m->done);

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "boot/placement.h"
+#include "boot/model_child.h"
+#include "boot/placement_file.h"
 #include "boot/remotes_row.h"
 #include "boot/serving.h"
 #include "core/clock.h"
@@ -17,25 +18,18 @@
 TF_STATIC_ASSERT((int)TF_CONFIG_NO_ANSWER_CPU == (int)TF_NO_ANSWER_CPU,
                  "the config's no_answer words are the lane's");
 
-#define LOOK_NS   TF_NS_PER_MS /* between looks at samples and versions */
-#define TAP_BYTES 8192u        /* of outcomes in one record of the capture */
-#define SLOTS     64u          /* requests of a mailbox that may be under way */
-#define BATCH_MIN 16u          /* rows of a request, where a window's are sent again */
-
-TF_STATIC_ASSERT(TAP_BYTES >= sizeof(tf_outcome_t) + 4 * TF_MODEL_OUTPUTS_MAX + 8,
-                 "the largest outcome fits a record");
+#define LOOK_NS TF_NS_PER_MS /* between looks at samples and versions */
 
 /* ---- which models, and their memory ---- */
 
 static bool may_be_remote(const tf_engine_t *e, uint32_t i) {
-  const tf_config_model_t *m = &e->config->models[i];
-  char                     program[TF_WORKER_PATH_BYTES], where[1400];
-  if (tf_config_model_is_foreign(m) || tf_config_model_has_owns(m) || m->ensemble.item_cnt > 0 ||
-      m->lanes > 1 || e->options.is_check)
-    return false;
-  if (e->options.is_replay) return e->options.outcomes && e->options.remote_models >> i & 1;
-  if (m->backend != TF_CONFIG_BACKEND_AUTO) return tf_config_model_is_remote(m);
-  return tf_worker_find(e->config, m->backend, program, where, sizeof where);
+  tf_placement_option_t option;
+  if (e->options.is_check) return false;
+  tf_placement_choose(e->config, i, &option);
+  if (e->options.is_replay)
+    return e->options.outcomes && e->options.remote_models >> i & 1 &&
+           option.choice != TF_PLACEMENT_RUNTIME && !option.is_lane_only;
+  return option.choice == TF_PLACEMENT_WORKER || option.choice == TF_PLACEMENT_OPEN;
 }
 
 static tf_remote_config_t lane_config(const tf_engine_t *e, uint32_t i) {
@@ -59,15 +53,13 @@ static tf_remote_config_t lane_config(const tf_engine_t *e, uint32_t i) {
 }
 
 size_t tf_remotes_bytes(const tf_engine_t *e) {
-  size_t   bytes   = 0;
-  uint32_t outputs = 0;
+  size_t bytes = 0;
   for (uint32_t i = 0; i < e->model_cnt; i++) {
     if (!may_be_remote(e, i)) continue;
     tf_remote_config_t config = lane_config(e, i);
     bytes += tf_remote_bytes(&config, e->instruments.cap); /* 0: add says what is wrong */
-    if (config.output_cnt > outputs) outputs = config.output_cnt;
   }
-  return outputs ? bytes + tf_outcome_log_bytes(outputs) : 0;
+  return bytes;
 }
 
 static tf_err_t make_remotes(tf_engine_t *e) {
@@ -109,18 +101,6 @@ tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
 
 /* ---- workers ---- */
 
-/* The file of the version that serves, or that came to serve. */
-static void file_of(const tf_engine_t *e, uint32_t i, uint64_t number,
-                    char path[TF_WORKER_PATH_BYTES]) {
-  const tf_config_model_t *m = &e->config->models[i];
-  if (m->registry)
-    tf_models_dir_path(m->registry, m->name, (uint32_t)number, path);
-  else
-    snprintf(path, TF_WORKER_PATH_BYTES, "%s", m->file);
-}
-
-TF_STATIC_ASSERT(TF_WORKER_PATH_BYTES >= TF_MODELS_DIR_PATH_BYTES, "a registry's path fits");
-
 /* The model to compare with, of the file that the worker loads. */
 static tf_err_t load_reference(const tf_engine_t *e, tf_remotes_row_t *row, const char *path) {
   tf_model_options_t options;
@@ -137,17 +117,20 @@ static tf_err_t load_reference(const tf_engine_t *e, tf_remotes_row_t *row, cons
   return TF_OK;
 }
 
-/* Starts a worker of that version beside the one that is there. It is offered to the lane by offer_worker. */
 /* The mailbox of a worker that computes features. */
-static void say_market(const tf_engine_t *e, const tf_remotes_row_t *row, tf_mailbox_spec_t *box) {
-  const tf_plan_view_t *v = &e->card_plans[row->model_idx].view;
-  box->slot_cnt           = TF_CHILD_MARKET_SLOTS;
-  box->input_cnt          = tf_market_row_values(row->remote->market->handed_cnt);
-  box->plan               = v->image;
-  box->plan_bytes         = v->image->bytes;
-  box->state_packets =
-      tf_child_market_packets(v->mem_bytes, row->remote->config.width, row->remote->config.window);
+static tf_mailbox_spec_t market_mailbox(const tf_engine_t *e, const tf_remotes_row_t *row) {
+  const tf_plan_view_t     *v = &e->card_plans[row->model_idx].view;
+  const tf_remote_config_t *c = &row->remote->config;
+  return (tf_mailbox_spec_t){.slot_cnt   = TF_CHILD_MARKET_SLOTS,
+                             .input_cnt  = tf_market_row_values(row->remote->market->handed_cnt),
+                             .window     = 2, /* no row may be missing */
+                             .plan       = v->image,
+                             .plan_bytes = v->image->bytes,
+                             .state_packets =
+                                 tf_child_market_packets(v->mem_bytes, c->width, c->window)};
 }
+
+/* Starts a worker of that version beside the one that is there. It is offered to the lane by offer_worker. */
 
 static tf_err_t start_worker(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t number) {
   const tf_engine_t *e = rs->engine;
@@ -155,29 +138,14 @@ static tf_err_t start_worker(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t n
   const tf_remote_t *r = row->remote;
   char               path[TF_WORKER_PATH_BYTES];
   tf_worker_words_t *words = &row->words[(row->serial + 1) % 2];
-  file_of(e, row->model_idx, number, path);
+  tf_model_child_file(c, row->model_idx, number, path);
   tf_err_t err = tf_worker_find_or_say(c, row->model_idx, words->program);
   if (!err) err = load_reference(e, row, path);
   if (err) return err;
-  uint32_t batch = c->engine.batch_max > BATCH_MIN ? c->engine.batch_max : BATCH_MIN;
-  tf_worker_say(words, c, row->model_idx, path);
-  tf_child_config_t config = {
-      .argv        = words->argv,
-      .mailbox     = {.slot_cnt       = SLOTS,
-                      .batch_max      = batch < TF_MAILBOX_BATCH_MAX ? batch : TF_MAILBOX_BATCH_MAX,
-                      .input_cnt      = r->config.width,
-                      .output_cnt     = r->config.output_cnt,
-                      .instrument_cnt = r->instrument_cnt + 1, /* one to keep it alive with */
-                      .window         = row->reference->window,
-                      .model_hash     = row->reference->hash},
-      .start_ns    = c->gpu.start_ns,
-      .heart_ns    = c->gpu.heart_ns,
-      .restart_max = c->gpu.restart_max,
-      .restart_ns  = c->gpu.restart_ns
-  };
-  if (r->market) say_market(e, row, &config.mailbox);
-  tf_child_t *made = NULL;
-  err              = tf_child_start(&config, &made);
+  tf_child_t       *made   = NULL;
+  tf_mailbox_spec_t market = r->market ? market_mailbox(e, row) : (tf_mailbox_spec_t){0};
+  err = tf_model_child_start(c, row->model_idx, row->reference, path, r->instrument_cnt,
+                             r->market ? &market : NULL, words, &made);
   if (err) return err;
   row->before  = row->child;
   row->child   = made;
@@ -296,40 +264,6 @@ static void *watch(void *arg) {
   return NULL;
 }
 
-/* ---- acquire's side: outcomes into the capture ---- */
-
-static void put_record(const tf_remotes_t *rs, const void *bytes, uint32_t bytes_cnt) {
-  tf_tap_record_t record = {.recv_ns    = tf_clock_wall_ns(),
-                            .source_idx = UINT32_MAX,
-                            .kind       = TF_TAP_OUTCOMES,
-                            .bytes_cnt  = bytes_cnt,
-                            .bytes      = bytes};
-  rs->tap.on_record(rs->tap.self, &record);
-}
-
-static int capture_outcomes(tf_remotes_t *rs) {
-  TF_ALIGNED(8) uint8_t bytes[TAP_BYTES];
-  int                   work = 0;
-  for (uint32_t cnt;
-       rs->has_log && (cnt = tf_outcome_log_take(&rs->log, bytes, sizeof bytes, &rs->captured));
-       work++)
-    put_record(rs, bytes, cnt);
-  return work;
-}
-
-static int poll_remotes(tf_source_t *source, uint64_t now_ns) {
-  (void)now_ns;
-  tf_remotes_t *rs = (tf_remotes_t *)(void *)((uint8_t *)source - offsetof(tf_remotes_t, source));
-  return TF_UNLIKELY(rs->is_stopping) ? TF_SOURCE_DONE : capture_outcomes(rs);
-}
-
-static void stop_polling(tf_source_t *source) {
-  ((tf_remotes_t *)(void *)((uint8_t *)source - offsetof(tf_remotes_t, source)))->is_stopping =
-      true;
-}
-
-static const tf_source_ops_t source_ops = {.poll = poll_remotes, .stop = stop_polling};
-
 /* ---- live ---- */
 
 /* backend auto came to be the CPU's: the lane knows nothing of a worker. */
@@ -351,22 +285,37 @@ static void check_stand_in(const tf_remotes_row_t *row, const char *model) {
          model, (double)row->place.cpu_ns * 1e-3);
 }
 
-static tf_err_t open_row(tf_remotes_t *rs, uint32_t i) {
-  const tf_config_model_t *m   = &rs->engine->config->models[i];
+/* backend auto: measured, and left to whom is sooner. */
+static void place_row(tf_remotes_t *rs, tf_remotes_row_t *row) {
+  const tf_config_t *c    = rs->engine->config;
+  const char        *name = c->models[row->model_idx].name;
+  tf_remote_t       *r    = row->remote;
+  r->lane.worker          = row->child;
+  if (tf_placement_decide(&r->lane, row->reference, c->gpu.start_ns, &row->place)) {
+    r->hash   = row->reference->hash; /* the lane goes on where this ended */
+    r->serial = row->serial;
+    tf_store_release(&r->taken, row->serial); /* pairs with: stop_unused */
+  }
+  tf_log(TF_LOG_NOTICE, "model_placed", "model=%s on=%s why=\"%s\"", name,
+         row->place.is_worker ? "worker" : "cpu", row->place.why);
+}
+
+static tf_err_t open_row(tf_remotes_t *rs, uint32_t i, const tf_placement_file_t *before) {
+  const tf_config_t       *c   = rs->engine->config;
+  const tf_config_model_t *m   = &c->models[i];
   tf_remotes_row_t        *row = &rs->rows[i];
   tf_err_t                 err = start_worker(rs, row, rs->engine->versions[i]);
-  if (!err) err = tf_placement_measure_cpu(row, row->reference);
+  tf_placement_begin(c, i, &row->place);
+  if (!err) err = tf_placement_measure_cpu(row->reference, &row->place);
   if (err) return err;
   offer_worker(row);
-  if (m->backend != TF_CONFIG_BACKEND_AUTO) {
+  if (m->backend == TF_CONFIG_BACKEND_AUTO) {
+    row->place.was_worker = tf_placement_file_was_worker(before, m->name, row->reference->hash);
+    place_row(rs, row);
+  } else {
     row->place.is_worker = true;
     snprintf(row->place.why, sizeof row->place.why, "the config says so");
-    check_stand_in(row, m->name);
-    return TF_OK;
   }
-  tf_placement_decide(row, rs->engine->config->gpu.start_ns);
-  tf_log(TF_LOG_NOTICE, "model_placed", "model=%s on=%s why=\"%s\"", m->name,
-         row->place.is_worker ? "worker" : "cpu", row->place.why);
   if (row->place.is_worker)
     check_stand_in(row, m->name);
   else
@@ -374,40 +323,47 @@ static tf_err_t open_row(tf_remotes_t *rs, uint32_t i) {
   return TF_OK;
 }
 
-/* Says which models a worker answers, before anything else is captured. */
-static tf_err_t open_log(tf_remotes_t *rs) {
-  tf_engine_t *e       = rs->engine;
-  uint32_t     outputs = 0, models = 0;
-  for (uint32_t i = 0; i < e->model_cnt; i++) {
-    const tf_remote_t *r = rs->rows[i].remote;
-    if (!r) continue;
-    models |= UINT32_C(1) << i;
-    if (r->config.output_cnt > outputs) outputs = r->config.output_cnt;
+/* What the next start is to begin with. */
+static void keep_places(const tf_remotes_t *rs) {
+  const tf_config_t  *c     = rs->engine->config;
+  tf_placement_file_t after = {0};
+  for (uint32_t i = 0; i < c->model_cnt; i++) {
+    const tf_remotes_row_t *row = &rs->rows[i];
+    if (c->models[i].backend == TF_CONFIG_BACKEND_AUTO && row->place.why[0])
+      tf_placement_file_put(&after, c->models[i].name, row->reference->hash, &row->place);
   }
-  if (!rs->tap.on_record || models == 0) return TF_OK;
-  tf_err_t err = tf_outcome_log_init(&rs->log, outputs, &e->arena);
-  if (err) return err;
-  for (uint32_t i = 0; i < e->model_cnt; i++)
-    if (rs->rows[i].remote) rs->rows[i].remote->log = &rs->log;
-  tf_outcome_t begin = {.instrument_id = models, .model_idx = TF_OUTCOME_BEGIN};
-  put_record(rs, &begin, sizeof begin);
-  rs->has_log = true;
-  return TF_OK;
+  if (after.cnt == 0 || !c->gpu.placements) return;
+  if (tf_placement_file_write(&after, c->gpu.placements))
+    tf_log(TF_LOG_WARN, "placements_not_kept", "text=\"%s\"", tf_error_text());
 }
 
-tf_err_t tf_remotes_open(tf_engine_t *e, tf_tap_t tap) {
+uint32_t tf_remotes_models(const tf_engine_t *e, uint32_t *output_cnt) {
+  uint32_t models = 0;
+  for (uint32_t i = 0; i < e->model_cnt; i++) {
+    if (e->remotes ? !e->remotes->rows[i].remote : !may_be_remote(e, i)) continue;
+    uint32_t outputs = lane_config(e, i).output_cnt;
+    models |= UINT32_C(1) << i;
+    if (outputs > *output_cnt) *output_cnt = outputs;
+  }
+  return models;
+}
+
+void tf_remotes_set_log(tf_remotes_t *rs, tf_outcome_log_t *log) {
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
+    if (rs->rows[i].remote) rs->rows[i].remote->log = log;
+}
+
+tf_err_t tf_remotes_open(tf_engine_t *e) {
   tf_remotes_t *rs  = e->remotes;
   tf_err_t      err = TF_OK;
   if (!rs) return TF_OK;
-  rs->tap           = tap;
-  rs->source.ops    = &source_ops;
-  rs->source.is_aid = true;
+  tf_placement_file_t before;
+  tf_placement_file_read_or_log(&before, e->config->gpu.placements);
   for (uint32_t i = 0; i < e->model_cnt && !err; i++)
-    if (rs->rows[i].remote) err = open_row(rs, i);
-  if (!err) err = open_log(rs);
-  if (err) return err;
-  rs->is_open = true;
-  return tf_acquire_add(&e->runner.acquire, &rs->source);
+    if (rs->rows[i].remote) err = open_row(rs, i, &before);
+  if (!err) keep_places(rs);
+  if (!err) rs->is_open = true;
+  return err;
 }
 
 tf_err_t tf_remotes_start(tf_remotes_t *rs) {
@@ -432,7 +388,6 @@ void tf_remotes_stop(tf_remotes_t *rs) {
   tf_store_release(&rs->stop, 1); /* pairs with: watch */
   pthread_join(rs->thread, NULL);
   rs->is_started = false;
-  (void)capture_outcomes(rs);
   for (uint32_t i = 0; i < TF_MODELS_MAX; i++) {
     tf_remotes_row_t *row = &rs->rows[i];
     if (row->doubted_ns) tell_doubt(rs, row);

@@ -13,7 +13,7 @@
 #include <jansson.h>
 
 #include "boot/engine.h"
-#include "tf/tap.h"
+#include "serve/outcome_log.h"
 
 typedef struct tf_remotes tf_remotes_t;
 
@@ -23,17 +23,24 @@ size_t tf_remotes_bytes(const tf_engine_t *engine);
  * E_CORE_OVERFLOW, E_CORE_NO_MEMORY. */
 tf_err_t tf_remotes_add(tf_engine_t *engine, uint32_t model_idx);
 
-/* Live: starts the workers, and waits for none but those of backend auto, which it measures beside the CPU. Says in the capture
- * which models a worker answers. E_RUNTIME_MISSING: there is no worker program; E_CORE_*. */
-tf_err_t tf_remotes_open(tf_engine_t *engine, tf_tap_t tap);
+/* Live: starts the workers, and waits for none but those of backend auto, which it measures beside the CPU.
+ * E_RUNTIME_MISSING: there is no worker program; E_CORE_*. */
+tf_err_t tf_remotes_open(tf_engine_t *engine);
+
+/* A bit for each model that a worker answers, or before they are opened may come to; *output_cnt is raised to the most outputs of one. */
+uint32_t tf_remotes_models(const tf_engine_t *engine, uint32_t *output_cnt);
+/* Where their outcomes go. Before start; remotes may be NULL. */
+void tf_remotes_set_log(tf_remotes_t *remotes, tf_outcome_log_t *log);
 
 /* All accept NULL. */
 tf_err_t tf_remotes_start(tf_remotes_t *remotes);
 void     tf_remotes_stop(tf_remotes_t *remotes); /* after acquire and the lane ended */
 void     tf_remotes_fini(tf_remotes_t *remotes);
 
-/* The ledger's row, at rest: asked - sum of results, outcomes kept - captured, each without its sign. */
+/* The ledger's row, at rest: asked - sum of results, each without its sign. */
 int64_t tf_remotes_residual(const tf_remotes_t *remotes);
+/* Outcomes that went to the log. */
+uint64_t tf_remotes_kept(const tf_remotes_t *remotes);
 /* A replay's: outcomes in the capture of ticks that there were not. 0: the models and the config are those of the run. */
 uint64_t tf_remotes_unmatched(const tf_remotes_t *remotes);
 

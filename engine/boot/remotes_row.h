@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "boot/placement.h"
 #include "boot/remotes.h"
 #include "boot/worker_program.h"
 #include "serve/remote_check.h"
@@ -19,13 +20,6 @@ typedef struct tf_remotes_shown {
   tf_mailbox_device_t device;
 } tf_remotes_shown_t;
 
-/* Where backend auto put it, and why: medians of the measurement at the start; 0: not measured. */
-typedef struct tf_remotes_place {
-  bool     is_worker;
-  uint64_t cpu_ns, worker_ns;
-  char     why[160];
-} tf_remotes_place_t;
-
 typedef struct tf_remotes_row {
   tf_remote_t       *remote; /* of the arena; NULL: the model is none of these */
   uint32_t           model_idx;
@@ -36,18 +30,14 @@ typedef struct tf_remotes_row {
   tf_remote_check_t  check;
   uint64_t           doubted_ns; /* when a wrong answer was found that is not told yet; 0: none */
   tf_remotes_shown_t shown;
-  tf_remotes_place_t place;
+  tf_placement_t     place;                       /* where it was put at the start, and why */
   pthread_mutex_t    lock;                        /* of text */
   char               text[TF_REMOTES_TEXT_BYTES]; /* what the last worker ended of */
 } tf_remotes_row_t;
 
 struct tf_remotes {
   tf_engine_t     *engine;
-  tf_tap_t         tap;
-  tf_source_t      source;
-  tf_outcome_log_t log; /* has a ring where there is a tap */
-  bool             has_log, is_stopping, is_open, is_started;
-  uint64_t         captured; /* outcomes that went through the tap: acquire's thread, then stop's */
+  bool             is_open, is_started;
   pthread_t        thread;
   uint64_t         stop; /* with release */
   tf_remotes_row_t rows[TF_MODELS_MAX];

@@ -51,17 +51,22 @@ static int64_t apart(uint64_t left, uint64_t right) {
 }
 
 int64_t tf_remotes_residual(const tf_remotes_t *rs) {
-  int64_t  off  = 0;
-  uint64_t kept = 0;
+  int64_t off = 0;
   for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++) {
     const tf_remote_t *r   = rs->rows[i].remote;
     uint64_t           sum = 0;
     if (!r) continue;
     for (uint32_t k = 0; k < TF_ASKED_CNT; k++) sum += r->counts.results[k];
     off += apart(r->counts.asked, sum);
-    kept += r->counts.kept;
   }
-  return rs ? off + apart(kept, rs->captured) : 0;
+  return off;
+}
+
+uint64_t tf_remotes_kept(const tf_remotes_t *rs) {
+  uint64_t kept = 0;
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
+    if (rs->rows[i].remote) kept += rs->rows[i].remote->counts.kept;
+  return kept;
 }
 
 uint64_t tf_remotes_unmatched(const tf_remotes_t *rs) {
@@ -79,6 +84,7 @@ static const struct {
 } device_words[] = {
 #define WORD_(field, metric)                                                                       \
   { #field, offsetof(tf_mailbox_device_t, field), metric }
+    WORD_(index, TF_METRIC_MODEL_DEVICE_INDEX),
     WORD_(compute_busy_pct, TF_METRIC_MODEL_DEVICE_BUSY),
     WORD_(memory_busy_pct, -1),
     WORD_(memory_used_bytes, TF_METRIC_MODEL_DEVICE_MEMORY_BYTES),
@@ -98,17 +104,21 @@ static uint64_t device_word(const tf_mailbox_device_t *d, size_t i) {
   return read_word((const uint64_t *)(const void *)((const uint8_t *)d + device_words[i].offset));
 }
 
+/* Words of shared memory that are a text; none where it is empty or no UTF-8. */
+static void put_text(json_t *root, const char *key, const char *shared, size_t bytes) {
+  TF_ALIGNED(8) char text[sizeof(((tf_mailbox_device_t *)NULL)->name)];
+  TF_ASSERT(bytes <= sizeof text);
+  tf_words_from_shared((uint64_t *)(void *)text, (const uint64_t *)(const void *)shared,
+                       bytes / sizeof(uint64_t));
+  json_t *string = text[0] ? json_stringn(text, strnlen(text, bytes)) : NULL;
+  if (string) json_object_set_new(root, key, string);
+}
+
 static void put_device(const tf_mailbox_device_t *d, json_t *root) {
-  json_t            *device = json_object();
-  TF_ALIGNED(8) char name[sizeof d->name];
-  if (read_word(&d->updated_ns) == 0) {
-    json_decref(device);
-    return;
-  }
-  tf_words_from_shared((uint64_t *)(void *)name, (const uint64_t *)(const void *)d->name,
-                       sizeof name / sizeof(uint64_t));
-  json_t *text = json_stringn(name, strnlen(name, sizeof name)); /* NULL where it is no UTF-8 */
-  if (text) json_object_set_new(device, "name", text);
+  if (read_word(&d->updated_ns) == 0) return;
+  json_t *device = json_object();
+  put_text(device, "name", d->name, sizeof d->name);
+  put_text(device, "pci", d->pci, sizeof d->pci);
   for (size_t i = 0; i < TF_ARRAY_CNT(device_words); i++)
     if (device_word(d, i) != TF_MAILBOX_UNKNOWN)
       json_object_set_new(device, device_words[i].name,
@@ -154,17 +164,12 @@ static json_t *hist_json(const tf_hist_t *h) {
                    (json_int_t)tf_hist_quantile(h, 0.999), "max", (json_int_t)h->max);
 }
 
-static json_t *place_json(const tf_remotes_place_t *p) {
-  return json_pack("{sssIsIss}", "on", p->is_worker ? "worker" : "cpu", "cpu_ns",
-                   (json_int_t)p->cpu_ns, "worker_ns", (json_int_t)p->worker_ns, "why", p->why);
-}
-
 /* What is the same in the summary and in the status. */
 static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json_t *root) {
   const tf_remotes_shown_t *s    = &row->shown;
   json_t                   *ends = json_object();
   char                      text[TF_REMOTES_TEXT_BYTES];
-  if (rs->is_open) json_object_set_new(root, "placed", place_json(&row->place));
+  if (rs->is_open) json_object_set_new(root, "placed", tf_placement_json(&row->place));
   if (!row->remote) return; /* auto left it to the CPU */
   if (rs->is_open)
     json_object_set_new(root, "state", json_string(tf_remotes_state_name(read_word(&s->state))));

@@ -58,6 +58,29 @@ tf_err_t tf_worker_find_or_say(const tf_config_t *c, uint32_t i,
                       "backend: cpu");
 }
 
+static bool is_said(const tf_config_t *c, const char *path) {
+  const tf_config_value_t *value = tf_config_value_at(c, path);
+  return value && tf_config_origin_of(value) != TF_CONFIG_ORIGIN_DEFAULT;
+}
+
+static bool says_device(const tf_config_t *c, uint32_t i) {
+  char path[64];
+  snprintf(path, sizeof path, "models[%u].device", i);
+  return is_said(c, path);
+}
+
+static bool may_have_device(const tf_config_model_t *m) {
+  return m->backend == TF_CONFIG_BACKEND_GPU || m->backend == TF_CONFIG_BACKEND_AUTO;
+}
+
+uint32_t tf_worker_device(const tf_config_t *c, uint32_t i, bool *takes_turn) {
+  uint32_t turn = 0;
+  *takes_turn   = !says_device(c, i) && !is_said(c, "gpu.device");
+  if (!*takes_turn) return says_device(c, i) ? c->models[i].device : c->gpu.device;
+  for (uint32_t k = 0; k < i; k++) turn += may_have_device(&c->models[k]) && !says_device(c, k);
+  return turn % (TF_WORKER_DEVICE_MAX + 1);
+}
+
 void tf_worker_say(tf_worker_words_t *w, const tf_config_t *c, uint32_t i, const char *file) {
   static const char *const precisions[] = {NULL, "fp32", "bf16", "fp16", "int8"};
   const tf_config_model_t *m            = &c->models[i];
@@ -76,17 +99,19 @@ void tf_worker_say(tf_worker_words_t *w, const tf_config_t *c, uint32_t i, const
       w->argv[cnt++] = c->gpu.faults;
     }
   } else {
-    char path[64];
-    snprintf(path, sizeof path, "models[%u].device", i);
-    const tf_config_value_t *said = tf_config_value_at(c, path);
-    bool is_said                  = said && tf_config_origin_of(said) != TF_CONFIG_ORIGIN_DEFAULT;
-    snprintf(w->device, sizeof w->device, "%u", is_said ? m->device : c->gpu.device);
+    bool           takes_turn;
+    const uint32_t device = tf_worker_device(c, i, &takes_turn);
+    snprintf(w->device, sizeof w->device, "%s%u", takes_turn ? "turn:" : "", device);
     snprintf(w->fraction, sizeof w->fraction, "%u.%02u", c->gpu.memory_percent / 100,
              c->gpu.memory_percent % 100);
     w->argv[cnt++] = "--device";
     w->argv[cnt++] = w->device;
     w->argv[cnt++] = "--memory-fraction";
     w->argv[cnt++] = w->fraction;
+    if (c->gpu.visible_devices) {
+      w->argv[cnt++] = "--visible-devices";
+      w->argv[cnt++] = c->gpu.visible_devices;
+    }
   }
   w->argv[cnt] = NULL;
 }

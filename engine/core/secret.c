@@ -49,4 +49,19 @@ tf_err_t tf_secret_read(const char *path, char *line, size_t cap) {
   return err;
 }
 
+bool tf_secret_equal(const char *secret, size_t secret_bytes, const char *guess,
+                     size_t guess_bytes) {
+  volatile uint8_t differs = secret_bytes != guess_bytes;
+  for (size_t i = 0; i < guess_bytes; i++)
+    differs = (uint8_t)(differs | (guess[i] ^ secret[secret_bytes ? i % secret_bytes : 0]));
+  return !differs;
+}
+
+tf_err_t tf_secret_check(const char *path) {
+  int      fd;
+  tf_err_t err = open_own(path, &fd);
+  if (fd >= 0) close(fd);
+  return err;
+}
+
 void tf_secret_wipe(void *secret, size_t bytes) { explicit_bzero(secret, bytes); }

@@ -5,8 +5,6 @@
 #include "core/clock.h"
 #include "core/error.h"
 
-#define LOG_SLOTS 4096u /* 40 ms of 100,000 ticks a second between two looks of acquire */
-
 /* ---- the lane ---- */
 
 /* Is there a worker of this version? Another one may have come. */
@@ -35,25 +33,16 @@ static bool is_full(const tf_remote_t *r, uint32_t instrument_id) {
   return r->kept.row_cap == 0 || r->kept.cnt[instrument_id] == r->kept.row_cap;
 }
 
-static bool has_room(const tf_remote_t *r) {
-  return !r->log || tf_ring_credits_(&r->log->writer, 1) > 0;
-}
-
 static void keep(tf_remote_t *r, uint32_t instrument_id, uint64_t tick_seq, tf_asked_t asked,
                  const float *out) {
-  uint32_t n = 1;
-  if (!r->log) return;
-  tf_outcome_t *o = tf_ring_claim(&r->log->writer, &n);
-  if (TF_UNLIKELY(!o)) return; /* has_room was asked first: a replay takes it for unkept */
-  *o = (tf_outcome_t){.tick_seq      = tick_seq,
-                      .instrument_id = instrument_id,
-                      .model_idx     = (uint8_t)r->config.model_idx,
-                      .asked         = (uint8_t)asked};
-  if (asked == TF_ASKED_ANSWERED) {
-    o->out_cnt = (uint16_t)r->config.output_cnt;
-    memcpy(o + 1, out, r->config.output_cnt * sizeof *out);
-  }
-  tf_ring_publish(&r->log->writer, 1);
+  const uint32_t cnt = asked == TF_ASKED_ANSWERED ? r->config.output_cnt : 0;
+  tf_outcome_t   o   = {.tick_seq      = tick_seq,
+                        .instrument_id = instrument_id,
+                        .model_idx     = (uint8_t)r->config.model_idx,
+                        .asked         = (uint8_t)asked,
+                        .out_cnt       = (uint16_t)cnt};
+  /* There was room when it was asked for first; where not, a replay takes it for unkept. */
+  if (!r->log || !tf_outcome_log_put(r->log, &o, out)) return;
   r->counts.kept++;
 }
 
@@ -131,7 +120,7 @@ tf_asked_t tf_remote_ask(tf_remote_t *r, uint32_t instrument_id, uint64_t tick_s
   tf_asked_t asked = TF_ASKED_ABSENT;
   r->due_ticks     = 0;
   note_passed(r);
-  if (TF_UNLIKELY(!has_room(r))) {
+  if (TF_UNLIKELY(r->log && !tf_outcome_log_has_room(r->log))) {
     asked = TF_ASKED_UNKEPT;
     if (r->market)
       pass(r, instrument_id);
@@ -179,7 +168,8 @@ void tf_remote_ask_many(tf_remote_t *r, tf_child_row_t *rows, uint32_t row_cnt, 
 
 tf_asked_t tf_remote_settle(tf_remote_t *r, const tf_child_row_t *row, uint64_t tick_seq,
                             float *out) {
-  tf_asked_t asked = has_room(r) ? (tf_asked_t)row->result : TF_ASKED_UNKEPT;
+  bool       has_room = !r->log || tf_outcome_log_has_room(r->log);
+  tf_asked_t asked    = has_room ? (tf_asked_t)row->result : TF_ASKED_UNKEPT;
   if (asked == TF_ASKED_ANSWERED) memcpy(out, row->out, r->config.output_cnt * sizeof *out);
   return count(r, judge(r, row->instrument_idx, tick_seq, asked, out));
 }
@@ -228,40 +218,7 @@ void tf_remote_want(tf_remote_t *r, uint64_t number, uint32_t hash) {
   tf_store_release(&r->wanted, number << 32 | hash); /* pairs with: follow_version */
 }
 
-/* ---- acquire ---- */
-
-uint32_t tf_outcome_log_take(tf_outcome_log_t *log, uint8_t *bytes, uint32_t cap,
-                             uint64_t *outcome_cnt) {
-  uint32_t put = 0;
-  for (uint32_t n = 1;; n = 1) {
-    const tf_outcome_t *o = tf_ring_peek(&log->reader, &n);
-    if (!o) return put;
-    uint32_t one = tf_outcome_bytes(o->out_cnt);
-    if (one > cap - put) return put;
-    memcpy(bytes + put, o, one);
-    put += one;
-    ++*outcome_cnt;
-    tf_ring_release(&log->reader, 1);
-  }
-}
-
 /* ---- boot ---- */
-
-size_t tf_outcome_log_bytes(uint32_t output_cnt) {
-  return tf_ring_footprint(LOG_SLOTS, tf_outcome_bytes(output_cnt)) + sizeof(tf_outcome_log_t) +
-         2 * TF_LINE_PAIR_BYTES;
-}
-
-tf_err_t tf_outcome_log_init(tf_outcome_log_t *log, uint32_t output_cnt, tf_arena_t *arena) {
-  const uint32_t slot_bytes = tf_outcome_bytes(output_cnt);
-  void *mem = tf_arena_take(arena, tf_ring_footprint(LOG_SLOTS, slot_bytes), TF_LINE_PAIR_BYTES);
-  tf_ring_t *ring = mem ? tf_ring_new(mem, LOG_SLOTS, slot_bytes) : NULL;
-  if (!ring) return E_CORE_ARENA_FULL;
-  memset(ring + 1, 0, LOG_SLOTS * (size_t)slot_bytes); /* what pads an outcome is the same always */
-  tf_ring_writer_init(&log->writer, ring);
-  tf_ring_reader_init(&log->reader, ring);
-  return TF_OK;
-}
 
 static size_t market_bytes(const tf_remote_config_t *c, uint32_t instrument_cnt) {
   if (!c->has_market) return 0;

@@ -20,15 +20,9 @@
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/hist.h"
-#include "flow/ring.h"
 #include "serve/child_market.h"
 #include "serve/foreign.h"
-
-/* Where outcomes of a lane's models go; one a lane. */
-typedef struct tf_outcome_log {
-  tf_ring_writer_t writer; /* of slots with room for the largest outcome */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_ring_reader_t reader; /* acquire's */
-} tf_outcome_log_t;
+#include "serve/outcome_log.h"
 
 /* An answer that is to be compared, in the hands of one side at a time. */
 typedef struct tf_remote_sample {
@@ -104,13 +98,6 @@ tf_err_t tf_remote_init(tf_remote_t *remote, const tf_remote_config_t *config,
 
 /* From its next worker on, it is told of the market. market's source, mem_bytes, on, bars and has_sections are the caller's. */
 void tf_remote_set_market(tf_remote_t *remote, const tf_child_market_t *market);
-
-/* The ring for the outcomes of models of up to output_cnt outputs. */
-size_t   tf_outcome_log_bytes(uint32_t output_cnt);
-tf_err_t tf_outcome_log_init(tf_outcome_log_t *log, uint32_t output_cnt, tf_arena_t *arena);
-/* acquire's side: whole outcomes into bytes, as a capture keeps them; how many bytes. 0: there are none. */
-uint32_t tf_outcome_log_take(tf_outcome_log_t *log, uint8_t *bytes, uint32_t cap,
-                             uint64_t *outcome_cnt);
 
 /* ---- the lane ---- */
 

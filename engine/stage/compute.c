@@ -329,6 +329,16 @@ static void set_values(tf_compute_model_t *m, const tf_lane_instrument_t *in, bo
         m->is_own ? tf_ensemble_disagreement(m->active->model, m->row, output) : __builtin_nan("");
 }
 
+static bool is_low(const tf_compute_model_t *m, const tf_lane_instrument_t *in) {
+  return m->priority == TF_PRIORITY_LOW || (in->is_low && m->priority == TF_PRIORITY_NORMAL);
+}
+
+void tf_compute_shed_low(const tf_compute_t *compute, tf_lane_instrument_t *in, bool sheds) {
+  if (!compute->load.burst_budget_ns) in->shed = 0;
+  for (const tf_compute_model_t *m = sheds ? compute->waves[0] : NULL; m; m = m->next)
+    if (is_low(m, in)) in->shed |= (uint8_t)(1u << m->idx);
+}
+
 void tf_compute_admit(tf_compute_t *compute, tf_lane_instrument_t *in) {
   tf_compute_load_t *l      = &compute->load;
   const uint64_t     now_ns = in->market.now_ns;
@@ -339,8 +349,7 @@ void tf_compute_admit(tf_compute_t *compute, tf_lane_instrument_t *in) {
     l->at_ns           = now_ns;
   }
   for (const tf_compute_model_t *m = compute->waves[0]; m; m = m->next) {
-    bool low = m->priority == TF_PRIORITY_LOW || (in->is_low && m->priority == TF_PRIORITY_NORMAL);
-    if (low && l->backlog_ns + m->cost_ns > l->burst_budget_ns)
+    if (is_low(m, in) && l->backlog_ns + m->cost_ns > l->burst_budget_ns)
       in->shed |= (uint8_t)(1u << m->idx);
     else
       l->backlog_ns += m->cost_ns;

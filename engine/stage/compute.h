@@ -258,6 +258,9 @@ TF_INLINE void tf_compute_features(tf_compute_t *compute, tf_lane_instrument_t *
   }
 }
 
+/* in->shed also has, or where no burst is reckoned has only, the models that are low for this instrument. */
+void tf_compute_shed_low(const tf_compute_t *compute, tf_lane_instrument_t *in, bool sheds);
+
 /* Reckons what the tick asks for, and writes which models it is too much for (in->shed). At each tick, in the order of events, where
  * there is a burst_budget. */
 void tf_compute_admit(tf_compute_t *compute, tf_lane_instrument_t *in);

@@ -9,13 +9,7 @@
 #include "core/hist.h"
 #include "tf/sink.h"
 
-#define TF_SINKS_MAX 8
-
-typedef enum tf_overflow {
-  TF_OVERFLOW_OVERRUN,     /* lossy by design: the sink always takes, its readers detect loss */
-  TF_OVERFLOW_BLOCK,       /* wait for the sink, at most block_ns_max; then as DROP_NEWEST */
-  TF_OVERFLOW_DROP_NEWEST, /* what the sink does not take now is dropped and counted */
-} tf_overflow_t;
+#define TF_SINKS_MAX 16
 
 typedef struct tf_emit_sink {
   const tf_sink_t *sink;

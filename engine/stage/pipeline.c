@@ -96,24 +96,31 @@ static void look_around(tf_lane_t *lane, const tf_lane_instrument_t *in) {
   if (TF_UNLIKELY(cnt > 0 && lane->compute.tells)) tf_tell_gone(&lane->compute, gone, cnt);
 }
 
-/* Once, on the event that completes a message. */
-static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
+void tf_lane_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
   bool sampled = --lane->sample_left == 0;
   if (sampled) {
     lane->sample_left = lane->sample_every;
     hops->buffered    = tf_clock_ticks();
   }
-  if (TF_UNLIKELY(!in->is_live)) on_first_tick(lane, in);
   if (TF_UNLIKELY(in->market.seat)) look_around(lane, in);
   if (TF_UNLIKELY(in->peers)) tf_peers_look(lane->compute.plan, in, in->market.now_ns);
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
   if (TF_UNLIKELY(lane->watch.on_row)) lane->watch.on_row(lane->watch.self, in);
   if (TF_UNLIKELY(lane->compute.load.burst_budget_ns)) tf_compute_admit(&lane->compute, in);
+  if (TF_UNLIKELY(lane->shed.is_on))
+    tf_compute_shed_low(&lane->compute, in, lane->shed.level == TF_SHED_LOW);
   if (TF_UNLIKELY(lane->batch) && !lane->warming)
     tf_batch_take(lane, in, hops);
   else
     tf_lane_finish_tick(lane, in, hops);
+}
+
+/* Once, on the event that completes a message. */
+static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
+  if (TF_UNLIKELY(!in->is_live)) on_first_tick(lane, in);
+  if (TF_UNLIKELY(lane->shed.level) && tf_shed_tick(lane, in, hops)) return;
+  tf_lane_tick(lane, in, hops);
 }
 
 /* A wave of models and the strategies that read them: what the next wave takes is not on its decisions' path. */
@@ -262,6 +269,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
   tf_lane_t *lane = self;
   for (const tf_event_t *e = events, *end = events + event_cnt; e != end; e++) {
     lane->events++;
+    if (TF_UNLIKELY(lane->shed.outcomes)) tf_shed_obey(lane, e);
     if (TF_UNLIKELY(e->kind == TF_EVENT_CONTROL)) {
       if (e->u.control.command >= TF_CONTROL_ANSWER && e->u.control.command <= TF_CONTROL_RUNTIME)
         on_answer(lane, e, origin_tsc, decoded_tsc);
@@ -287,6 +295,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     if (TF_UNLIKELY(closed_bars)) on_bars(lane, in, closed_bars);
     tf_compute_on_event(&lane->compute, in, on);
     if (TF_UNLIKELY(lane->compute.tells & on)) tf_tell_event(&lane->compute, in, on);
+    if (TF_UNLIKELY(lane->shed.is_on)) tf_shed_look(lane, in, e, origin_tsc);
     if (last) {
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};
       on_tick(lane, in, &hops);

@@ -13,6 +13,7 @@
 #include "stage/decide.h"
 #include "stage/emit.h"
 #include "stage/peers.h"
+#include "stage/shed.h"
 #include "stage/universe.h"
 
 typedef enum tf_hop {
@@ -69,6 +70,7 @@ typedef struct tf_lane {
   bool               warming; /* features and models run, nothing is decided: a warm start */
   const char *const *low;     /* (low_cnt) instruments of low priority: SYMBOL.VENUE, *.VENUE */
   uint32_t           low_cnt;
+  tf_shed_t          shed;
   tf_tick_batch_t   *batch; /* NULL: each tick is answered by itself */
   tf_row_watch_t     watch;
   tf_hist_t         *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
@@ -77,6 +79,9 @@ typedef struct tf_lane {
 /* The path of a tick. events: of one message, in order (or one event from the ring). */
 void tf_lane_on_events(void *lane, const tf_event_t *events, uint32_t event_cnt,
                        uint64_t origin_tsc, uint64_t decoded_tsc);
+
+/* A tick, at its time: features, and what follows from them. */
+void tf_lane_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops);
 
 /* The rest of a tick whose features are computed: models, strategies, and, with the decisions gone, what the models do for
  * the next one. */

@@ -122,6 +122,8 @@ static void loop(tf_runner_t *r, uint32_t stages) {
       housekept_tsc = tsc;
       housekeep(r, stages, tf_clock_wall_of_ticks(tsc));
     }
+    if (TF_UNLIKELY(r->lane.shed.is_on) && stages & TF_STAGE_LANE && (work == 0 || !more))
+      tf_shed_idle(&r->lane, !more);
     if (work == 0 && more && stages & TF_STAGE_LANE) work = tf_compute_idle(&r->lane.compute);
     bool waited = stages & TF_STAGE_ACQUIRE && r->acquire.io && r->idle == TF_IDLE_SLEEP;
     if (work == 0 && more && !waited && !is_queued) rest(r->idle);

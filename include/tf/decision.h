@@ -33,6 +33,9 @@ typedef enum tf_path {
   TF_PATH_CNT
 } tf_path_t;
 
+/* Set in path by a sink that sends a decision later than its expiry or the sink's max_age. */
+#define TF_PATH_LATE 0x80u
+
 /* Why an action is HOLD. */
 typedef enum tf_hold_reason {
   TF_HOLD_NONE     = 0, /* the action is not HOLD */
@@ -79,7 +82,7 @@ typedef struct tf_decision {
   uint32_t model_ns;
   uint32_t decide_ns;
   uint32_t emit_ns;
-  uint8_t  path;        /* tf_path_t */
+  uint8_t  path;        /* tf_path_t, and TF_PATH_LATE */
   uint8_t  hold_reason; /* tf_hold_reason_t */
   uint16_t version;     /* TF_DECISION_VERSION */
   uint8_t  route; /* by which the market came (tf/route.h): 0 the feed's own, else what stood in */

@@ -61,6 +61,7 @@
   X(E_MODEL_CACHE_DAMAGED, -712, "a level of the model cache has not the model that it says")      \
   X(E_SINK_CONFIG, -801, "a sink cannot work as configured")                                       \
   X(E_SINK_IO, -802, "a sink failed to deliver")                                                   \
+  X(E_SINK_FENCED, -803, "a sink's destination holds records of another engine")                   \
   X(E_SHM_OPEN, -901, "a shared-memory file cannot be mapped")                                     \
   X(E_SHM_LAYOUT, -902, "a shared-memory file has another layout or version")                      \
   X(E_BOOT_TOPOLOGY, -1001, "the stages cannot be placed as configured")                           \

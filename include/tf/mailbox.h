@@ -93,7 +93,9 @@ typedef struct tf_mailbox_device {
   uint64_t xid_last;                  /* which; 0: none */
   uint64_t model_bytes, window_bytes; /* of the device's memory: both slots; states, scratch */
   char     name[64];                  /* NUL-terminated, written before SERVING */
-  uint8_t  reserved[TF_LINE_PAIR_BYTES - 40];
+  uint64_t index;   /* of those that the worker sees; written before SERVING, as what follows */
+  char     pci[32]; /* "00000000:1b:00.0", NUL-terminated; empty: it has none */
+  uint8_t  reserved[TF_LINE_PAIR_BYTES - 80];
 } tf_mailbox_device_t;
 
 TF_STATIC_ASSERT(sizeof(tf_mailbox_device_t) == 2 * TF_LINE_PAIR_BYTES,

@@ -1,4 +1,5 @@
-/* What came of asking a worker (tf/mailbox.h) on a tick, as a capture keeps it and a replay obeys it, without a worker.
+/* What came of asking a worker (tf/mailbox.h) on a tick, and when a lane shed work, as a capture keeps it and a replay obeys
+ * it, without a worker and at any pace.
  *
  * Outcomes are no events: a lane waits for its worker on the tick itself, and an event would come behind that tick in the stream.
  * They are a stream of their own beside it, in the order in which the lane's ticks took them, which is the same in a replay:
@@ -8,7 +9,7 @@
  *   lane --ring--> acquire --tap, OUTCOMES--> capture --second reader--> the lane of a replay
  *
  * A record of the capture (TF_TAP_OUTCOMES) holds whole outcomes, one behind the other, each padded to 8 bytes. The first outcome
- * of a capture that workers answered in is a BEGIN, in a record of its own before everything else. */
+ * of a capture that has any is a BEGIN, in a record of its own before everything else. */
 #ifndef TF_OUTCOME_H
 #define TF_OUTCOME_H
 
@@ -26,6 +27,12 @@ typedef enum tf_asked {
   TF_ASKED_UNKEPT,  /* it was not asked: the outcome could not have been captured */
   TF_ASKED_CNT
 } tf_asked_t;
+
+/* As a model_idx: the lane's shedding changed (engine/stage/shed.h). instrument_id is the level from here on, asked when:
+ * before the tick that event tick_seq causes, or after all that it caused. */
+#define TF_OUTCOME_SHED 0xfeu
+
+typedef enum tf_shed_when { TF_SHED_BEFORE = 0, TF_SHED_AFTER = 1 } tf_shed_when_t;
 
 #define TF_OUTCOME_BEGIN                                                                           \
   0xffu /* as a model_idx: instrument_id has a bit for each model that a

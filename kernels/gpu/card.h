@@ -6,6 +6,7 @@
  *   loop.h       what a launch is: its shared memory, scratch and threads
  *   loop.cuh     the persistent loop: mailbox, windows by number, answers, abort; the same for each kind
  *   KIND.cuh     the kind's step and advance, as device functions
+ *   graph.cuh    what no kernel that stays is for: the nodes of a graph, launched a tick
  *   *.cu         the kernels themselves, and their launch: where nvcc is
  *
  * Device functions see CUDA's words through device.cuh alone. Where nvcc is not, device.cuh takes them from
@@ -21,6 +22,7 @@ typedef enum tf_card_kind {
   TF_CARD_NET,       /* any net of tensor operations, a window at a time: net.cuh */
   TF_CARD_FEATURES,  /* market rows in, features out: features.cuh */
   TF_CARD_FUSED,     /* market rows in, features, a net's answers out: fused.cuh */
+  TF_CARD_GRAPH,     /* any net, kernel by kernel, as a CUDA graph: card_graph.h */
   TF_CARD_KIND_CNT
 } tf_card_kind_t;
 
@@ -41,10 +43,15 @@ typedef struct tf_card_program {
   uint32_t block_cnt, cluster_size; /* block_cnt is a multiple of cluster_size */
   uint32_t thread_cnt;              /* of a block */
   uint32_t shared_bytes;            /* of a block, dynamic */
-  uint64_t state_bytes;             /* an instrument's, in the card's memory; a multiple of 128 */
-  uint64_t scratch_bytes;           /* for all blocks together, in the card's memory */
-  uint64_t image_bytes;             /* behind this struct, which is a part of what is copied */
+  uint32_t part_cnt;                /* card_part.h; 0: none are told */
+  uint32_t reserved;
+  uint64_t state_bytes;   /* an instrument's, in the card's memory; a multiple of 128 */
+  uint64_t scratch_bytes; /* for all blocks together, in the card's memory */
+  uint64_t image_bytes;   /* behind this struct, which is a part of what is copied */
+  uint8_t  reserved_1[TF_LINE_PAIR_BYTES - 72];
 } tf_card_program_t;
+
+TF_STATIC_ASSERT(sizeof(tf_card_program_t) == TF_LINE_PAIR_BYTES, "an image begins at a line");
 
 TF_INLINE const uint8_t *tf_card_image(const tf_card_program_t *program) {
   return (const uint8_t *)(program + 1);

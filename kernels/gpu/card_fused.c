@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "gpu/card_net.h"
+#include "gpu/card_part.h"
 #include "gpu/loop.h"
 
 static uint64_t bytes_of(const tf_card_program_t *p) {
@@ -53,6 +54,19 @@ static tf_card_program_t shape_of(const tf_card_program_t *features, const tf_ca
                              .image_bytes   = image_bytes};
 }
 
+/* The net's tensors, where they lie now. */
+static tf_err_t add_parts(const tf_card_program_t *net, tf_card_program_t **program) {
+  const uint64_t        at    = tf_card_fused_of(*program)->net_at + sizeof *net;
+  const tf_card_part_t *list  = tf_card_parts_of((tf_card_program_t *)(uintptr_t)net);
+  tf_card_parts_t       parts = {0};
+  tf_err_t              err   = TF_OK;
+  for (uint32_t i = 0; i < net->part_cnt && !err; i++)
+    err = tf_card_parts_add(&parts, at + list[i].at, list[i].bytes, list[i].name);
+  if (!err && net->part_cnt) err = tf_card_parts_end(&parts, program);
+  tf_card_parts_fini(&parts);
+  return err;
+}
+
 static tf_err_t check_shared(const tf_card_program_t *p, const tf_card_limits_t *limits) {
   if (tf_loop_shared_bytes(p) <= limits->shared_bytes_max) return TF_OK;
   return TF_ERR(E_MODEL_SHAPE,
@@ -80,10 +94,12 @@ tf_err_t tf_card_fused_make(const tf_plan_view_t *view, uint32_t instrument_cnt,
   if (p) {
     uint8_t *at = (uint8_t *)(p + 1);
     *p          = shape_of(features, net, image);
-    err         = check_shared(p, limits);
     memcpy(at, &head, sizeof head);
     memcpy(at + head.features_at, features, sizeof *features + features->image_bytes);
     memcpy(at + head.net_at, net, sizeof *net + net->image_bytes);
+    ((tf_card_program_t *)(void *)(at + head.net_at))->part_cnt = 0; /* the whole one's */
+    err                                                         = check_shared(p, limits);
+    if (!err) err = add_parts(net, &p);
     *program = err ? NULL : p;
     if (err) free(p);
   } else {

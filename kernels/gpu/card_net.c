@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "gpu/card_graph.h"
 #include "gpu/card_net_chain.h"
 #include "gpu/card_net_keep.h"
 #include "gpu/card_net_ops.h"
@@ -14,6 +15,7 @@ typedef struct maker {
   tf_card_net_draft_t draft;
   tf_net_cut_t        cut;
   bool                slides;
+  uint32_t            thread_cnt; /* of a block */
   tf_card_net_t       header;
   tf_card_net_keep_t  keep;
 } maker_t;
@@ -82,15 +84,17 @@ static tf_err_t add_lists(maker_t *m) {
   tf_card_net_draft_t *d     = &m->draft;
   tf_card_net_t       *h     = &m->header;
   tf_card_net_place_t  place = {TF_CARD_IMAGE, 0};
-  tf_err_t err = tf_card_net_draft_add(d, d->ops, words_of(d->op_cnt * sizeof *d->ops), &h->ops);
-  h->steps     = place;
+  tf_err_t             err =
+      tf_card_net_draft_add(d, "operations", d->ops, words_of(d->op_cnt * sizeof *d->ops), &h->ops);
+  h->steps = place;
   if (!err && d->step_cnt)
-    err = tf_card_net_draft_add(d, d->steps, words_of(d->step_cnt * sizeof *d->steps), &h->steps);
+    err = tf_card_net_draft_add(d, "functions", d->steps, words_of(d->step_cnt * sizeof *d->steps),
+                                &h->steps);
   if (!err && m->slides && m->cut.shift_cnt) {
     h->shift_cnt = m->cut.shift_cnt;
-    err = tf_card_net_draft_add(d, m->cut.shifts, words_of(h->shift_cnt * sizeof *m->cut.shifts),
-                                &place);
-    h->shift_at = place.at;
+    err          = tf_card_net_draft_add(d, "histories", m->cut.shifts,
+                                         words_of(h->shift_cnt * sizeof *m->cut.shifts), &place);
+    h->shift_at  = place.at;
   }
   return err;
 }
@@ -102,7 +106,7 @@ static tf_err_t add_copies(maker_t *m) {
   tf_err_t            err    = TF_OK;
   m->header.copy_cnt         = m->keep.copy_cnt;
   if (m->keep.copy_cnt)
-    err = tf_card_net_draft_add(&m->draft, m->keep.copies,
+    err = tf_card_net_draft_add(&m->draft, "copies", m->keep.copies,
                                 words_of(m->keep.copy_cnt * sizeof *m->keep.copies), &copies);
   m->header.copy_at = copies.at;
   return err;
@@ -120,20 +124,37 @@ static tf_err_t size_program(const maker_t *m, tf_card_program_t *p) {
   p->state_bytes   = tf_align_up((TF_CARD_NET_HEAD_WORDS + state_words) * 4, TF_LINE_PAIR_BYTES);
   p->scratch_bytes = h->values_are_shared ? 0 : (uint64_t)h->value_words * 4 * p->block_cnt;
   p->image_bytes   = tf_align_up((uint64_t)d->words * 4, TF_LINE_PAIR_BYTES);
+  if (d->is_graph) {
+    p->block_cnt    = d->limits.sm_cnt;
+    p->shared_bytes = 0;
+    p->scratch_bytes += sizeof(tf_card_graph_scratch_t);
+  }
   if (p->scratch_bytes + p->image_bytes <= d->limits.memory_bytes) return TF_OK;
   return TF_ERR(E_MODEL_UNSUPPORTED, "%llu bytes of the card's memory, %llu are left",
                 (unsigned long long)(p->scratch_bytes + p->image_bytes),
                 (unsigned long long)d->limits.memory_bytes);
 }
 
+static tf_err_t name_parts(const tf_card_net_draft_t *d, tf_card_program_t **program) {
+  tf_card_parts_t parts = {0};
+  tf_err_t        err   = TF_OK;
+  for (uint32_t i = 0; i < d->segment_cnt && !err; i++) {
+    const tf_card_net_segment_t *s = &d->segments[i];
+    err = tf_card_parts_add(&parts, (uint64_t)s->at * 4, (uint64_t)s->words * 4, s->name);
+  }
+  if (!err) err = tf_card_parts_end(&parts, program);
+  tf_card_parts_fini(&parts);
+  return err;
+}
+
 static tf_err_t finish(maker_t *m, uint32_t block_cnt, tf_card_program_t **program) {
   tf_card_net_draft_t *d = &m->draft;
-  tf_card_program_t    p = {.kind       = TF_CARD_NET,
+  tf_card_program_t    p = {.kind       = d->is_graph ? TF_CARD_GRAPH : TF_CARD_NET,
                             .precision  = d->precision,
                             .input_cnt  = m->net->input_cnt,
                             .output_cnt = tf_net_output_cnt(m->net),
                             .window     = m->net->window,
-                            .thread_cnt = d->thread_cnt};
+                            .thread_cnt = m->thread_cnt};
   m->header.slides       = m->slides;
   m->header.weight_bytes = d->weight_bytes;
   tf_err_t err           = tf_card_net_keep_init(&m->keep, d, &m->header, &p, block_cnt);
@@ -148,6 +169,22 @@ static tf_err_t finish(maker_t *m, uint32_t block_cnt, tf_card_program_t **progr
   **program = p;
   memcpy(*program + 1, d->image, d->words * sizeof *d->image);
   memcpy(*program + 1, &m->header, sizeof m->header);
+  err = name_parts(d, program);
+  if (!err) return TF_OK;
+  free(*program);
+  *program = NULL;
+  return err;
+}
+
+/* Threads of a block, and how many an op may have: of a graph's kernels, all of the device's. */
+static tf_err_t choose_threads(maker_t *m, const tf_card_net_spec_t *spec) {
+  const uint32_t max = spec->is_graph ? TF_CARD_GRAPH_THREADS_MAX : TF_CARD_NET_THREADS_MAX;
+  m->thread_cnt      = spec->limits.thread_max < max ? spec->limits.thread_max : max;
+  m->thread_cnt -= m->thread_cnt % TF_CARD_NET_WARP;
+  if (m->thread_cnt == 0 || spec->limits.sm_cnt == 0)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%u blocks of %u threads, %u are wanted",
+                  spec->limits.sm_cnt, spec->limits.thread_max, TF_CARD_NET_WARP);
+  m->draft.thread_cnt = spec->is_graph ? m->thread_cnt * spec->limits.sm_cnt : m->thread_cnt;
   return TF_OK;
 }
 
@@ -155,13 +192,10 @@ static tf_err_t make(maker_t *m, const tf_card_net_spec_t *spec, tf_card_program
   tf_card_net_draft_t *d = &m->draft;
   d->precision           = spec->precision;
   d->limits              = spec->limits;
-  d->thread_cnt = spec->limits.thread_max < TF_CARD_NET_THREADS_MAX ? spec->limits.thread_max
-                                                                    : TF_CARD_NET_THREADS_MAX;
-  d->thread_cnt -= d->thread_cnt % TF_CARD_NET_WARP;
-  if (d->thread_cnt == 0)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "blocks of %u threads, %u are wanted",
-                  spec->limits.thread_max, TF_CARD_NET_WARP);
-  tf_err_t err = tf_card_net_ops_check(m->net);
+  d->is_graph            = spec->is_graph;
+  if (d->is_graph) d->limits.shared_bytes_max = 0; /* nothing stays in it */
+  tf_err_t err = choose_threads(m, spec);
+  if (!err) err = tf_card_net_ops_check(m->net, d->is_graph);
   if (!err && !spec->whole) err = cut(m);
   if (!err) err = tf_card_net_draft_init(d, words_of(sizeof m->header));
   if (!err) err = add_parts(m);
@@ -208,7 +242,8 @@ const tf_card_net_op_t *tf_card_net_ops(const tf_card_program_t *program) {
 
 void tf_card_net_describe(const tf_card_program_t *program, uint32_t op_idx, char *target,
                           size_t bytes) {
-  static const char *const kinds[]    = {"each", "product", "matmul", "fold", "row", "recurrence"};
+  static const char *const kinds[]    = {"each",       "product", "matmul", "fold", "row",
+                                         "recurrence", "trees",   "gather", "reset"};
   static const char *const barriers[] = {"", ", barrier", ", barrier of the cluster"};
   TF_STATIC_ASSERT(TF_ARRAY_CNT(kinds) == TF_CARD_OP_KIND_CNT, "a name each");
   const tf_card_net_op_t   *op = &tf_card_net_ops(program)[op_idx];
@@ -218,7 +253,7 @@ void tf_card_net_describe(const tf_card_program_t *program, uint32_t op_idx, cha
   if (op->kind == TF_CARD_OP_PRODUCT || op->kind == TF_CARD_OP_MATMUL)
     at += snprintf(target + at, bytes - (size_t)at, " %u x %u x %u of %u", op->product.batch_cnt,
                    op->product.m, op->product.n, op->product.k);
-  else if (op->kind == TF_CARD_OP_RECURRENCE)
+  else if (op->kind == TF_CARD_OP_RECURRENCE || op->kind == TF_CARD_OP_RESET)
     at += snprintf(target + at, bytes - (size_t)at, " %u rows of %u units", op->recurrence.row_cnt,
                    op->recurrence.unit_cnt);
   else

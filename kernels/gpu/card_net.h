@@ -102,6 +102,10 @@ typedef enum tf_card_net_op_kind {
   TF_CARD_OP_FOLD,    /* values made one */
   TF_CARD_OP_ROW,     /* along rows: softmax, norms */
   TF_CARD_OP_RECURRENCE, /* a recurrent layer behind W x: a product and a cell a row, with barriers of its own */
+  /* of a graph's kernels alone (card_graph.h): they would cost the interpreter registers */
+  TF_CARD_OP_TREES,  /* each tree's leaf */
+  TF_CARD_OP_GATHER, /* entries along an axis, by numbers that are computed */
+  TF_CARD_OP_RESET, /* a recurrent layer whose reset gate works before the product: two products a row */
   TF_CARD_OP_KIND_CNT
 } tf_card_net_op_kind_t;
 
@@ -159,7 +163,8 @@ typedef enum tf_card_net_cell {
 } tf_card_net_cell_t;
 
 /* One direction of a layer: row by row h' = cell(gates + R h + bias). gates: W x, (rows, batch, gates). R h + bias is the next op of the
- * list, a product of work_h that runs only here. */
+ * list, a product of work_h that runs only here. Of RESET two products follow: of z and r, from work_h, and of h~, from the units behind
+ * those of work_carry, which holds z; their biases are in gates. */
 typedef struct tf_card_net_recurrence {
   uint32_t            cell; /* tf_card_net_cell_t */
   uint32_t            is_reverse;
@@ -170,6 +175,26 @@ typedef struct tf_card_net_recurrence {
   tf_card_net_place_t h, carry;           /* first ones */
   tf_card_net_place_t work_h, work_carry; /* (batch, units) */
 } tf_card_net_recurrence_t;
+
+/* Trees of rows (tensor/tree_ensemble.c). Item (row, tree) writes its tree's leaf, of output o, to out[row, o, tree]; the last tree
+ * is the base, or NaN where the row has one. A fold behind it makes the sums. */
+typedef struct tf_card_net_trees {
+  tf_card_net_place_t x, nodes, values, roots, base; /* nodes: tf_card_net_tree_node_t */
+  uint32_t            width, tree_cnt, output_cnt;
+} tf_card_net_trees_t;
+
+/* A node, and where a row goes on from it: to the next one where its feature is at most the threshold, else other nodes on. */
+typedef struct tf_card_net_tree_node {
+  uint32_t bits; /* of the threshold; of a leaf: the number of its values */
+  uint16_t feature;
+  uint16_t other; /* 0: a leaf */
+} tf_card_net_tree_node_t;
+
+/* out[o, j, i] = from[o, number j, i] (tensor/gather.c). */
+typedef struct tf_card_net_gather {
+  tf_card_net_place_t from, numbers;
+  uint32_t            size, number_cnt, inner;
+} tf_card_net_gather_t;
 
 typedef enum tf_card_net_barrier {
   TF_CARD_BARRIER_NONE,
@@ -193,6 +218,8 @@ typedef struct tf_card_net_op {
     tf_card_net_fold_t       fold;
     tf_card_net_row_t        row;
     tf_card_net_recurrence_t recurrence;
+    tf_card_net_trees_t      trees;
+    tf_card_net_gather_t     gather;
   };
 } tf_card_net_op_t;
 
@@ -234,6 +261,7 @@ typedef struct tf_card_net_spec {
   tf_precision_t   precision; /* of weights */
   tf_card_limits_t limits;
   bool             whole;     /* the window anew on each tick, also where it could slide */
+  bool             is_graph;  /* of kind TF_CARD_GRAPH: card_graph.h */
   uint32_t         block_cnt; /* of a cluster; 0: as is best, TF_CARD_NET_SPREAD_WORDS */
 } tf_card_net_spec_t;
 

@@ -41,14 +41,24 @@ static tf_err_t claim(tf_card_net_draft_t *d, uint32_t cnt, uint32_t *at) {
   return TF_OK;
 }
 
-static tf_err_t add_segment(tf_card_net_draft_t *d, uint32_t at, uint32_t words) {
+static void name_segment(const tf_card_net_draft_t *d, tf_card_net_segment_t *s, const char *what) {
+  if (d->node)
+    snprintf(s->name, sizeof s->name, "%s of node %u, %s \"%.24s\"", what, d->node_idx,
+             d->node->use.op->name, d->node->name);
+  else
+    snprintf(s->name, sizeof s->name, "%s", what);
+}
+
+static tf_err_t add_segment(tf_card_net_draft_t *d, const char *what, uint32_t at, uint32_t words) {
   void    *list = d->segments;
   tf_err_t err  = tf_card_net_draft_grow(&list, d->segment_cnt, 1, &d->segment_room,
                                          TF_CARD_NET_WORDS_MAX, sizeof *d->segments, "tensors");
   d->segments   = list;
-  if (!err)
-    d->segments[d->segment_cnt++] = (tf_card_net_segment_t){at, words, d->part == TF_CARD_TIMED};
-  return err;
+  if (err) return err;
+  tf_card_net_segment_t *s = &d->segments[d->segment_cnt++];
+  *s = (tf_card_net_segment_t){.at = at, .words = words, .is_timed = d->part == TF_CARD_TIMED};
+  name_segment(d, s, what);
+  return TF_OK;
 }
 
 tf_err_t tf_card_net_draft_init(tf_card_net_draft_t *d, uint32_t header_words) {
@@ -66,8 +76,8 @@ void tf_card_net_draft_fini(tf_card_net_draft_t *d) {
   memset(d, 0, sizeof *d);
 }
 
-tf_err_t tf_card_net_draft_add(tf_card_net_draft_t *d, const void *words, uint32_t cnt,
-                               tf_card_net_place_t *place) {
+tf_err_t tf_card_net_draft_add(tf_card_net_draft_t *d, const char *what, const void *words,
+                               uint32_t cnt, tf_card_net_place_t *place) {
   uint32_t at;
   for (uint32_t i = 0; i < d->segment_cnt; i++) {
     tf_card_net_segment_t *s = &d->segments[i];
@@ -77,7 +87,7 @@ tf_err_t tf_card_net_draft_add(tf_card_net_draft_t *d, const void *words, uint32
     return TF_OK;
   }
   tf_err_t err = claim(d, cnt, &at);
-  if (!err) err = add_segment(d, at, cnt);
+  if (!err) err = add_segment(d, what, at, cnt);
   if (err) return err;
   memcpy(d->image + at, words, cnt * sizeof *d->image);
   *place = tf_card_net_place(TF_CARD_IMAGE, at);
@@ -102,8 +112,9 @@ tf_err_t tf_card_net_draft_view(tf_card_net_draft_t *d, uint32_t cnt, tf_card_ne
   view->place =
       tf_card_net_place((tf_card_net_base_t)(first >> 30), first & (TF_CARD_NET_TABLE_AT_MAX - 1));
   view->walk = along ? TF_CARD_ALONG : still ? TF_CARD_STILL : TF_CARD_TABLE;
-  return view->walk == TF_CARD_TABLE ? tf_card_net_draft_add(d, d->entries, cnt, &view->place)
-                                     : TF_OK;
+  return view->walk == TF_CARD_TABLE
+             ? tf_card_net_draft_add(d, "a table", d->entries, cnt, &view->place)
+             : TF_OK;
 }
 
 /* ---- weights ---- */
@@ -156,9 +167,9 @@ tf_err_t tf_card_net_draft_pack(tf_card_net_draft_t *d, const tf_mat_source_t *s
     }
   }
   product->scale = tf_card_net_place(TF_CARD_NOWHERE, 0);
-  if (!err) err = tf_card_net_draft_add(d, packed, (uint32_t)words, &product->weight);
+  if (!err) err = tf_card_net_draft_add(d, "weights", packed, (uint32_t)words, &product->weight);
   if (!err && source->precision == TF_PRECISION_INT8)
-    err = tf_card_net_draft_add(d, scales, (uint32_t)outputs, &product->scale);
+    err = tf_card_net_draft_add(d, "scales", scales, (uint32_t)outputs, &product->scale);
   product->precision    = source->precision;
   product->weight_n     = (uint32_t)row;
   product->weight_batch = batch_cnt > 1 ? (uint32_t)(row * source->out_cnt) : 0;

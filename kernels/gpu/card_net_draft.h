@@ -4,6 +4,7 @@
 #define TF_GPU_CARD_NET_DRAFT_H
 
 #include "gpu/card_net.h"
+#include "gpu/card_part.h"
 #include "model/net_cut.h"
 #include "model/net_plan.h"
 
@@ -16,6 +17,7 @@ TF_STATIC_ASSERT(TF_NET_PLAN_SCRATCH_BYTES_MAX / 4 + 4 * TF_TENSOR_CNT_MAX <=
 typedef struct tf_card_net_segment {
   uint32_t at, words;
   bool     is_timed; /* the timed part reads it */
+  char     name[TF_CARD_PART_NAME_BYTES];
 } tf_card_net_segment_t;
 
 /* Memory that an op touches. */
@@ -29,13 +31,16 @@ typedef struct tf_card_net_access {
 typedef struct tf_card_net_draft {
   tf_precision_t   precision;
   tf_card_limits_t limits;
-  uint32_t         thread_cnt;
+  uint32_t         thread_cnt; /* that an op may have */
+  bool             is_graph;
 
   /* the part in work */
   tf_card_net_part_t    part;
   const tf_net_t       *net;
   const tf_net_plan_t  *plan;
   uint32_t              call;
+  const tf_net_node_t  *node; /* of the call; NULL: none */
+  uint32_t              node_idx;
   uint32_t              work_at, work_words; /* of values: memory of ops' own, behind all others */
   tf_card_net_access_t *accesses;            /* of the phase so far */
   uint32_t              access_cnt, access_room;
@@ -64,9 +69,9 @@ void     tf_card_net_draft_fini(tf_card_net_draft_t *d); /* accepts a zeroed one
 tf_err_t tf_card_net_draft_grow(void **list, uint32_t cnt, uint32_t more, uint32_t *room,
                                 uint32_t max, size_t bytes, const char *what);
 
-/* cnt words into the image, once however often they come. E_CORE_NO_MEMORY, E_MODEL_UNSUPPORTED past the limits. */
-tf_err_t tf_card_net_draft_add(tf_card_net_draft_t *d, const void *words, uint32_t cnt,
-                               tf_card_net_place_t *place);
+/* cnt words into the image, once however often they come. what: of the call's node. E_CORE_NO_MEMORY, E_MODEL_UNSUPPORTED past the limits. */
+tf_err_t tf_card_net_draft_add(tf_card_net_draft_t *d, const char *what, const void *words,
+                               uint32_t cnt, tf_card_net_place_t *place);
 /* d->entries has room for cnt words. */
 tf_err_t tf_card_net_draft_entries(tf_card_net_draft_t *d, uint32_t cnt);
 /* How the cnt places in d->entries are walked: a table only where it takes one. */

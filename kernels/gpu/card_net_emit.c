@@ -12,7 +12,7 @@ const float *tf_card_net_emit_constant_of(const tf_card_net_emit_t *e, uint32_t 
 
 tf_err_t tf_card_net_emit_add_floats(tf_card_net_emit_t *e, const float *values, uint32_t cnt,
                                      tf_card_net_place_t *place) {
-  return tf_card_net_draft_add(e->d, values, cnt, place);
+  return tf_card_net_draft_add(e->d, "values", values, cnt, place);
 }
 
 tf_card_net_place_t tf_card_net_emit_computed_at(const tf_card_net_emit_t *e, uint32_t i) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "gpu/card_net_apart.h"
 #include "gpu/card_net_order.h"
 #include "gpu/card_net_products.h"
 
@@ -305,7 +306,7 @@ static bool is_move(const tf_tensor_use_t *use) {
   return use->op->flops == tf_tensor_flops_none && use->op->ref;
 }
 
-static tf_err_t check(const tf_net_t *net, const tf_net_node_t *node) {
+static tf_err_t check(const tf_net_t *net, const tf_net_node_t *node, bool is_graph) {
   const tf_tensor_use_t *use = &node->use;
   bool good = tf_card_net_emit_is_named(use, "matmul") || tf_card_net_emit_is_named(use, "conv") ||
               tf_card_net_emit_is_named(use, "keep") ||
@@ -315,17 +316,19 @@ static tf_err_t check(const tf_net_t *net, const tf_net_node_t *node) {
   if (tf_card_net_order_is_pointwise(use)) good = fn_of(use) < TF_CARD_FN_CNT;
   if (tf_card_net_emit_is_named(use, "rows") && use->row->mixes)
     good = strcmp(use->row->name, "softmax") == 0;
+  const char *apart = tf_card_net_apart_name(net, node);
+  if (apart && is_graph) return TF_OK;
+  if (apart)
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%s has no form in a kernel that stays on the card", apart);
   if (!good)
     return TF_ERR(E_MODEL_UNSUPPORTED, "%s%s%s has no form on a card", use->op->name,
                   use->row ? " " : "", use->row ? use->row->name : "");
-  if (tf_card_net_emit_is_named(use, "gather") && !net->values[node->in[1]].constant)
-    return TF_ERR(E_MODEL_UNSUPPORTED, "gather by numbers that are computed has no form on a card");
   return TF_OK;
 }
 
-tf_err_t tf_card_net_ops_check(const tf_net_t *net) {
+tf_err_t tf_card_net_ops_check(const tf_net_t *net, bool is_graph) {
   for (uint32_t n = 0; n < net->node_cnt; n++) {
-    tf_err_t err = check(net, &net->nodes[n]);
+    tf_err_t err = check(net, &net->nodes[n], is_graph);
     if (err) return tf_error_add(err, "node %u, \"%.60s\"", n, net->nodes[n].name);
   }
   return TF_OK;
@@ -334,6 +337,7 @@ tf_err_t tf_card_net_ops_check(const tf_net_t *net) {
 static tf_err_t add_call(tf_card_net_emit_t *e) {
   const tf_tensor_use_t *use = e->use;
   tf_card_net_emit_touch_all(e);
+  if (tf_card_net_apart_name(e->d->net, e->node)) return tf_card_net_apart_add(e);
   if (tf_card_net_emit_is_named(use, "matmul")) return tf_card_net_products_matmul(e);
   if (tf_card_net_emit_is_named(use, "conv")) return tf_card_net_products_conv(e);
   if (tf_card_net_emit_is_named(use, "keep")) return add_keep(e);
@@ -354,7 +358,7 @@ static bool is_one_op(const tf_card_net_draft_t *d, uint32_t first, const tf_net
     cnt += d->ops[i].out.base == tf_card_net_emit_out_at(call).base &&
            d->ops[i].out.at >= call->out_at && d->ops[i].out.at - call->out_at < call->use.out.cnt;
   return cnt == 1 && is_same_place(last->out, tf_card_net_emit_out_at(call)) &&
-         last->kind != TF_CARD_OP_RECURRENCE;
+         last->kind != TF_CARD_OP_RECURRENCE && last->kind != TF_CARD_OP_RESET;
 }
 
 tf_err_t tf_card_net_ops_add(tf_card_net_draft_t *d) {
@@ -367,6 +371,8 @@ tf_err_t tf_card_net_ops_add(tf_card_net_draft_t *d) {
     const uint32_t op_cnt = d->op_cnt;
     bool           done;
     d->call++;
+    d->node      = e.node;
+    d->node_idx  = call->node;
     tf_err_t err = try_behind(&e, before, &done);
     if (!err && !done) {
       err    = add_call(&e);
@@ -376,6 +382,7 @@ tf_err_t tf_card_net_ops_add(tf_card_net_draft_t *d) {
       return tf_error_add(err, "node %u, %s \"%.60s\"", call->node, call->use.op->name,
                           e.node->name);
   }
+  d->node = NULL;
   tf_card_net_draft_end_phase(d);
   return TF_OK;
 }

@@ -8,7 +8,7 @@
  * naming the node; E_MODEL_WEIGHTS, E_CORE_NO_MEMORY. */
 tf_err_t tf_card_net_ops_add(tf_card_net_draft_t *d);
 /* The same op by op of a net, without making anything: what is unsupported is found before. */
-tf_err_t tf_card_net_ops_check(const tf_net_t *net);
+tf_err_t tf_card_net_ops_check(const tf_net_t *net, bool is_graph);
 
 /* The function by that name; TF_CARD_FN_CNT for none. */
 tf_card_net_fn_t tf_card_net_ops_fn(const char *name);

@@ -16,9 +16,8 @@ static tf_precision_t precision_of(const tf_card_net_emit_t *e) {
   return use.op->product(&use, 0, &product) ? e->d->precision : TF_PRECISION_FP32;
 }
 
-/* p's sizes, batch_cnt, a and out are set; source: of the first matrix, or for a computed one its steps. */
-static tf_err_t add_product(tf_card_net_emit_t *e, tf_card_net_product_t *p,
-                            const tf_mat_source_t *source, tf_card_net_place_t out) {
+tf_err_t tf_card_net_products_add(tf_card_net_emit_t *e, tf_card_net_product_t *p,
+                                  const tf_mat_source_t *source, tf_card_net_place_t out) {
   const bool       packed = source->weight != NULL;
   tf_card_net_op_t op =
       tf_card_net_emit_op_of(e, packed ? TF_CARD_OP_PRODUCT : TF_CARD_OP_MATMUL, 0);
@@ -127,7 +126,7 @@ tf_err_t tf_card_net_products_matmul(tf_card_net_emit_t *e) {
     } else {
       p.weight = tf_card_net_emit_behind(b, b_at * each);
     }
-    err = add_product(
+    err = tf_card_net_products_add(
         e, &p, &source,
         tf_card_net_emit_behind(tf_card_net_emit_out_at(e->call), (uint64_t)i * s.m * s.n));
   }
@@ -265,9 +264,9 @@ tf_err_t tf_card_net_products_conv(tf_card_net_emit_t *e) {
     one.weight                = w;
     one.weight_batch          = s.outputs * s.k;
     one.a                     = tf_card_net_emit_behind(p.a, (uint64_t)b * s.groups * p.a_batch);
-    err                       = add_product(e, &one, &source,
-                                            tf_card_net_emit_behind(tf_card_net_emit_out_at(e->call),
-                                                                    (uint64_t)b * s.groups * p.out_batch));
+    err                       = tf_card_net_products_add(e, &one, &source,
+                                                         tf_card_net_emit_behind(tf_card_net_emit_out_at(e->call),
+                                                                                 (uint64_t)b * s.groups * p.out_batch));
   }
   return err;
 }
@@ -355,7 +354,7 @@ static tf_err_t add_direction(tf_card_net_emit_t *e, tf_card_net_cell_t cell, ui
   if (!tf_card_net_emit_constant_of(e, IN_X))
     tf_card_net_emit_touch(e, x, use->in[IN_X].cnt, false);
   tf_card_net_emit_touch(e, work, all, true);
-  if (!err) err = add_product(e, &p, &source, work);
+  if (!err) err = tf_card_net_products_add(e, &p, &source, work);
   if (err) return err;
 
   tf_card_net_op_t op = tf_card_net_emit_op_of(e, TF_CARD_OP_RECURRENCE, 0);
@@ -396,7 +395,7 @@ static tf_err_t add_direction(tf_card_net_emit_t *e, tf_card_net_cell_t cell, ui
                                           .out_m     = gates,
                                           .out_n     = 1};
   e->access_cnt = 0; /* it is the recurrence that runs it */
-  return add_product(e, &p, &source, tf_card_net_emit_behind(work, all));
+  return tf_card_net_products_add(e, &p, &source, tf_card_net_emit_behind(work, all));
 }
 
 tf_err_t tf_card_net_products_recurrent(tf_card_net_emit_t *e) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/error.h"
+#include "gpu/card_part.h"
 #include "gpu/loop.h"
 #include "model/graph.h"
 #include "model/window.h"
@@ -433,6 +434,68 @@ static void place_image(draft_t *d) {
   d->image_bytes = r->quads_at + d->quad_cnt * TF_CARD_QUAD_BYTES;
 }
 
+/* ---- whose bytes are whose ---- */
+
+static tf_err_t name_part(const draft_t *d, tf_card_parts_t *parts, uint64_t at, uint64_t bytes,
+                          const char *what, uint32_t node) {
+  char name[TF_CARD_PART_NAME_BYTES];
+  snprintf(name, sizeof name, "%s of node %u, %s \"%.24s\"", what, node, d->g->nodes[node].op->name,
+           d->g->nodes[node].name);
+  return tf_card_parts_add(parts, at, bytes, name);
+}
+
+static tf_err_t name_ops(const draft_t *d, tf_card_parts_t *parts, const tf_card_row_op_t *ops,
+                         uint32_t cnt, uint32_t node) {
+  tf_err_t err = TF_OK;
+  for (uint32_t i = 0; i < cnt && !err; node++) {
+    const tf_graph_node_t *n = &d->g->nodes[node];
+    if (n->op->kind != TF_OP_KIND_ROW) continue;
+    if (n->weight)
+      err = name_part(d, parts, ops[i].weight_at, n->params.weight_cnt * sizeof(float), "weights",
+                      node);
+    if (!err && n->bias)
+      err = name_part(d, parts, ops[i].bias_at, n->params.bias_cnt * sizeof(float), "bias", node);
+    i++;
+  }
+  return err;
+}
+
+/* A warp's fragments: of W, then of U, layer by layer. */
+static tf_err_t name_warp(const draft_t *d, tf_card_parts_t *parts, uint32_t block, uint32_t warp) {
+  const tf_card_recurrent_t *r = &d->r;
+  const uint32_t groups = r->warp_cnt / r->split, group = warp / r->split, part = warp % r->split;
+  uint64_t at = r->quads_at + (uint64_t)d->warps[(size_t)block * r->warp_cnt + warp].quads_at *
+                                  TF_CARD_QUAD_BYTES;
+  tf_err_t err = TF_OK;
+  for (uint32_t of_h = 0; of_h < 2; of_h++)
+    for (uint32_t i = 0; i < r->layer_cnt && !err; i++) {
+      const tf_card_layer_t *l     = &r->layers[i];
+      const uint64_t         quads = (uint64_t)rounds_of(l, block, group, groups) *
+                             part_cnt(of_h ? l->h_quads : l->x_quads, r->split, part);
+      err = name_part(d, parts, at, quads * TF_CARD_QUAD_BYTES,
+                      of_h ? "weights of h" : "weights of x", d->first + i);
+      at += quads * TF_CARD_QUAD_BYTES;
+    }
+  return err;
+}
+
+static tf_err_t name_parts(const draft_t *d, tf_card_parts_t *parts) {
+  const tf_card_recurrent_t *r   = &d->r;
+  tf_err_t                   err = name_ops(d, parts, r->before, r->before_cnt, 0);
+  if (!err) err = name_ops(d, parts, r->after, r->after_cnt, d->first + r->layer_cnt);
+  for (uint32_t i = 0; i < r->layer_cnt && !err; i++) {
+    const tf_card_layer_t *l      = &r->layers[i];
+    const uint64_t         bytes  = (uint64_t)l->tiles * TF_CARD_TILE_ROWS * sizeof(float);
+    const uint64_t         scales = d->precision == TF_PRECISION_INT8 ? bytes : 0;
+    err                           = name_part(d, parts, l->bias_at, bytes, "bias", d->first + i);
+    if (!err) err = name_part(d, parts, l->x_scale_at, scales, "scales of x", d->first + i);
+    if (!err) err = name_part(d, parts, l->h_scale_at, scales, "scales of h", d->first + i);
+  }
+  for (uint32_t b = 0; b < d->program.block_cnt; b++)
+    for (uint32_t w = 0; w < r->warp_cnt && !err; w++) err = name_warp(d, parts, b, w);
+  return err;
+}
+
 static tf_err_t write_program(draft_t *d, tf_card_program_t **program) {
   place_image(d);
   d->program.image_bytes = d->image_bytes;
@@ -450,8 +513,13 @@ static tf_err_t write_program(draft_t *d, tf_card_program_t **program) {
   for (uint32_t i = 0; i < d->r.layer_cnt; i++) pack_layer(d, i);
   for (uint32_t b = 0; b < p->block_cnt; b++)
     for (uint32_t w = 0; w < d->r.warp_cnt; w++) pack_warp(d, b, w);
+  tf_card_parts_t parts = {0};
+  tf_err_t        err   = name_parts(d, &parts);
+  if (!err) err = tf_card_parts_end(&parts, &p);
+  tf_card_parts_fini(&parts);
+  if (err) free(p), p = NULL;
   *program = p;
-  return TF_OK;
+  return err;
 }
 
 /* ---- which size ---- */

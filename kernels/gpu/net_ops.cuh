@@ -195,23 +195,29 @@ TF_DEVICE void tf_net_recurrence(const tf_net_memory_t &memory, const tf_card_ne
 
 /* ---- lists ---- */
 
+/* The first of ops: how many of them it is. */
+TF_DEVICE uint32_t tf_net_op(const tf_net_memory_t &memory, const tf_card_net_step_t *steps,
+                             const tf_card_net_op_t *ops, tf_net_team_t team) {
+  switch (ops->kind) {
+  case TF_CARD_OP_EACH: tf_net_each(memory, steps, *ops, team); return 1;
+  case TF_CARD_OP_PRODUCT:
+  case TF_CARD_OP_MATMUL: tf_net_product(memory, steps, ops, team); return 1;
+  case TF_CARD_OP_FOLD: tf_net_fold(memory, steps, *ops, team); return 1;
+  case TF_CARD_OP_ROW: tf_net_row(memory, steps, *ops, team); return 1;
+  default: tf_net_recurrence(memory, steps, ops, team); return 2;
+  }
+}
+
 /* cnt ops, with the barriers between them, by all threads of the block. */
 TF_NET_APART void tf_net_run(const tf_net_memory_t memory, const tf_card_net_step_t *steps,
                              const tf_card_net_op_t *ops, uint32_t cnt) {
   const uint32_t size = tf_team_size(), rank = tf_team_rank();
-  for (uint32_t i = 0; i < cnt; i++) {
-    const tf_card_net_op_t &op = ops[i];
-    const tf_net_team_t team = {rank >= op.first ? rank - op.first : rank + size - op.first, size};
-    switch (op.kind) {
-    case TF_CARD_OP_EACH: tf_net_each(memory, steps, op, team); break;
-    case TF_CARD_OP_PRODUCT:
-    case TF_CARD_OP_MATMUL: tf_net_product(memory, steps, &op, team); break;
-    case TF_CARD_OP_FOLD: tf_net_fold(memory, steps, op, team); break;
-    case TF_CARD_OP_ROW: tf_net_row(memory, steps, op, team); break;
-    default: tf_net_recurrence(memory, steps, &op, team), i++;
-    }
-    if (ops[i].barrier == TF_CARD_BARRIER_BLOCK) tf_team_barrier();
-    if (ops[i].barrier == TF_CARD_BARRIER_CLUSTER) tf_cluster_barrier();
+  for (uint32_t i = 0; i < cnt;) {
+    const uint32_t      first = ops[i].first;
+    const tf_net_team_t team  = {rank >= first ? rank - first : rank + size - first, size};
+    i += tf_net_op(memory, steps, &ops[i], team);
+    if (ops[i - 1].barrier == TF_CARD_BARRIER_BLOCK) tf_team_barrier();
+    if (ops[i - 1].barrier == TF_CARD_BARRIER_CLUSTER) tf_cluster_barrier();
   }
 }
 

@@ -114,11 +114,11 @@ class Start(unittest.TestCase):
     def test_more_sinks_than_there_is_room_for_are_refused_by_check(self):
         with tempfile.TemporaryDirectory() as out:
             path = pathlib.Path(out) / "sinks.yaml"
-            for cnt, code in ((7, 0), (8, 0), (9, 2)):
+            for cnt, code in ((15, 0), (16, 0), (17, 2)):
                 path.write_text('features: [mid]\nstrategies: [{name: s, buy: "mid > 0"}]\n'
                                 f'sinks: [{", ".join(["{type: null}".replace("null", chr(39) + "null" + chr(39))] * cnt)}]\n')
                 _, err = run("check", path, expect=code)
-            self.assertIn("9 sinks; at most 8", err)
+            self.assertIn("17 sinks; at most 16", err)
 
     def test_what_a_feed_would_refuse_check_refuses_at_its_place(self):
         with tempfile.TemporaryDirectory() as out:

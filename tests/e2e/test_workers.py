@@ -7,9 +7,11 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import sys
 import tempfile
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import ROOT, TICKFUSE, main, replay, run, wait_until
@@ -18,6 +20,7 @@ from test_live import Exchange
 
 MODELS = ROOT / "models"
 LSTM, MLP = MODELS / "example-lstm.safetensors", MODELS / "example-mlp.safetensors"
+FOREST = ROOT / "tests" / "golden" / "models" / "lightgbm.onnx"
 STUB = os.environ.get("GPU_STUB", str(pathlib.Path(TICKFUSE).parent / "gpu-stub"))
 CARD = str(pathlib.Path(TICKFUSE).parent / "tickfuse-gpu-on-cpu")
 THREE = "engine.lanes=[{stages: [acquire]}, {stages: [buffer, compute, decide]}, {stages: [emit]}]"
@@ -32,6 +35,13 @@ def features_of(name):
 
 
 FEATURES = list(dict.fromkeys(features_of("example-lstm") + features_of("example-mlp")))
+
+
+def forest_in(folder):
+    """A model that no kernel stays for; on fibers of this CPU its graphs are the quickest that there is."""
+    path = pathlib.Path(folder) / "forest.safetensors"
+    run("model", "import", FOREST, "--features", ",".join(FEATURES[i] for i in (0, 2, 3, 5, 6, 7, 10, 11)), "--out", path)
+    return path
 
 
 def hash_of(path):
@@ -217,6 +227,44 @@ class Auto(Case, unittest.TestCase):
         self.assertEqual(placed["on"], "worker" if is_sooner else "cpu", placed)
         self.assertEqual("gpu" in paths, is_sooner)
 
+    def started(self, cpu, worker_takes, **gpu):
+        """A start with figures that are told: where the model is, what status says of it, and the paths of its decisions."""
+        config = sets(worker(backend="auto", place_cpu=cpu, place_worker=worker_takes), worker=STUB, start="60s", **gpu)
+        shown = {}
+
+        def until(engine):
+            shown.update(engine.ask("status")["models"]["far"]["worker"])
+            if shown["placed"]["on"] == "worker":
+                wait_until(lambda: status_of(engine)["answered"] > 50, seconds=120, what="answers of the worker")
+            busy(engine, 100)
+
+        live, decisions = self.live(config, until=until)
+        self.assertEqual(live["models"]["far"]["worker"]["placed"], shown["placed"])
+        return shown["placed"], {d["path"] for d in decisions}
+
+    def test_a_model_too_slow_for_the_cpu_is_the_workers(self):
+        placed, paths = self.started("400us", "100us")
+        self.assertEqual((placed["on"], placed["was"], placed["measured"]), ("worker", "cpu", False))
+        self.assertIn("gpu", paths)
+
+    def test_it_stays_where_it_was_until_the_other_is_sooner_by_a_quarter(self):
+        kept = pathlib.Path(self.whole) / "placements.json"
+        steps = (("100us", "80us", "cpu", "cpu"), ("100us", "79us", "cpu", "worker"),
+                 ("100us", "125us", "worker", "worker"), ("100us", "126us", "worker", "cpu"))
+        for cpu, takes, was, on in steps:
+            placed, paths = self.started(cpu, takes, placements=kept)
+            self.assertEqual((placed["was"], placed["on"]), (was, on), placed)
+            self.assertEqual("gpu" in paths, on == "worker")
+            row = json.loads(kept.read_text())["far"]
+            self.assertEqual((row["on"], row["model"]), (on, hash_of(LSTM)))
+
+    def test_a_file_of_placements_that_is_none_is_as_if_there_were_none(self):
+        kept = pathlib.Path(self.whole) / "placements.json"
+        kept.write_text('{"far": {"on": "worker", "model": ')
+        placed, _ = self.started("100us", "101us", placements=kept)
+        self.assertEqual((placed["was"], placed["on"]), ("cpu", "cpu"))
+        self.assertEqual(json.loads(kept.read_text())["far"]["on"], "cpu")
+
     def test_where_the_cpu_is_slow(self):
         """Scalar code here, the best that there is in the worker; whoever is chosen, the answers are the same bits."""
         w, _, paths, decisions = self.check(isa="scalar")
@@ -236,6 +284,60 @@ class Auto(Case, unittest.TestCase):
         w, _, paths, _ = self.check(worker_program="/bin/false")
         self.assertEqual((w["placed"]["on"], paths), ("cpu", {"cpu"}))
         self.assertIn("no worker serves: exit status 1", w["placed"]["why"])
+
+
+class Doctor(unittest.TestCase):
+    """tickfuse doctor CONFIG: where each model would be, and why, without a run."""
+
+    def doctor(self, *models, expect=0, strategies="far", **gpu):
+        words = ["doctor", ROOT / "configs" / "demo.yaml", "--no-measure"]
+        for item in sets(*models, strategies=strategies, start="60s", **gpu):
+            words += ["--set", item]
+        text, _ = run(*words, expect=expect)
+        out, _ = run(*words, "--json", expect=expect)
+        return text, {row["name"]: row for row in json.loads(out)["models"]}
+
+    def test_figures_of_the_config_decide(self):
+        text, rows = self.doctor(worker(backend="auto", place_cpu="90us", place_worker="30us", budget="50us"), worker=STUB)
+        far = rows["far"]
+        self.assertEqual((far["on"], far["may"], far["measured"], far["program"]), ("worker", "measured", False, STUB))
+        self.assertEqual((far["cpu_ns"], far["worker_ns"], far["budget_ns"]), (90000, 30000, 50000))
+        self.assertIn("the CPU takes 90.0 us, more than the budget of 50.0 us", text)
+        self.assertIn("CPU 90.0 us of a budget of 50.0 us: beyond it", text)
+        self.assertIn("device 0", text)
+
+    def test_what_is_not_told_is_measured(self):
+        _, rows = self.doctor(worker(backend="auto"), model("near", MLP, backend="cpu"), strategies="far near", worker=STUB)
+        self.assertTrue(rows["far"]["measured"] and rows["far"]["serves"])
+        for key in ("cpu_ns", "worker_ns", "worker_p99_ns"):
+            self.assertGreater(rows["far"][key], 0)
+        self.assertGreater(rows["near"]["cpu_ns"], 0)
+        self.assertEqual((rows["near"]["on"], rows["near"]["worker_ns"], rows["near"]["why"]),
+                         ("cpu", 0, "the config says backend: cpu"))
+
+    def test_a_worker_that_is_said_and_does_not_serve_is_told(self):
+        text, rows = self.doctor(worker(backend="stub"), faults="exit=3", restart_max=1)
+        self.assertEqual((rows["far"]["on"], rows["far"]["serves"], rows["far"]["trouble"]), ("worker", False, "exit status 3"))
+        self.assertIn("no worker serves here: exit status 3", text)
+
+    def test_it_begins_where_the_last_start_ended(self):
+        with tempfile.TemporaryDirectory() as folder:
+            kept = pathlib.Path(folder) / "p.json"
+            kept.write_text(json.dumps({"far": {"on": "worker", "model": hash_of(LSTM)}}))
+            _, rows = self.doctor(worker(backend="auto", place_cpu="100us", place_worker="100us"), worker=STUB, placements=kept)
+            self.assertEqual((rows["far"]["was"], rows["far"]["on"]), ("worker", "worker"))
+            self.assertEqual(json.loads(kept.read_text()), {"far": {"on": "worker", "model": hash_of(LSTM)}})
+
+    def test_a_model_that_is_not_there_is_not_measured(self):
+        text, rows = self.doctor(worker(file="/nowhere/x.safetensors", backend="auto"), worker=STUB)
+        self.assertEqual(rows["far"]["on"], "measured")
+        self.assertIn("/nowhere/x.safetensors cannot be read here", text)
+
+    def test_a_config_that_is_wrong_is_bad_usage(self):
+        _, err = run("doctor", ROOT / "configs" / "demo.yaml", "--no-measure", "--set", "models.0.backend=gpux", expect=2)
+        self.assertIn('did you mean "gpu"', err)
+        _, err = run("doctor", "--set", "a=b", expect=2)
+        self.assertIn("name one", err)
 
 
 class Misbehaviour(Case, unittest.TestCase):
@@ -415,6 +517,93 @@ class Card(Case, unittest.TestCase):
 
     def test_its_answers_are_the_cpus_within_the_bound_and_a_replay_has_its_bits(self):
         self.check(LSTM)
+
+    def test_a_forest_that_no_kernel_stays_for_is_answered_by_graphs(self):
+        self.check(forest_in(self.whole))
+
+
+def children(engine):
+    """Of all its threads: the one that supervises has them."""
+    tasks = pathlib.Path(f"/proc/{engine.process.pid}/task").glob("*/children")
+    return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+
+def words_of(pid):
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+@unittest.skipUnless(os.path.exists(CARD), f"{CARD} is not built")
+class Devices(Case, unittest.TestCase):
+    """Two devices, each model's worker on one: as the config says, or in turn. What befalls one worker the other does not notice."""
+
+    def setUp(self):
+        super().setUp()
+        os.environ["TICKFUSE_GPU_FAULTS"] = "devices=2"
+        self.addCleanup(os.environ.pop, "TICKFUSE_GPU_FAULTS")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+
+    def config(self, one, other, **gpu):
+        forest = forest_in(self.whole)
+        return sets(worker("one", forest, backend="gpu", **one), worker("other", forest, backend="gpu", **other),
+                    strategies="one other", worker=CARD, **gpu)
+
+    def shown_index(self, model):
+        """Of the metrics."""
+        text = urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60).read().decode()
+        found = re.findall(rf'^tickfuse_model_device_index{{[^}}]*"{model}"[^}}]*}} (\d+)$', text, re.M)
+        self.assertEqual(len(found), 1, text)
+        return int(found[0])
+
+    def check_devices(self, config, expected, more=None):
+        def until(engine):
+            for name, (index, device) in expected.items():
+                shown = serves(engine, name=name)["device"]
+                self.assertEqual(shown["index"], index, (name, shown))
+                self.assertTrue(shown["name"].endswith(f", device {device}"), shown)
+                self.assertEqual(self.shown_index(name), index)
+            for name in expected:
+                wait_until(lambda: status_of(engine, name)["answered"] > 50, seconds=120, what=f"answers of {name}")
+            if more:
+                more(engine)
+
+        live, decisions = self.live(config, f"http.listen=127.0.0.1:{self.port}", until=until)
+        for name in expected:
+            self.check_worker(live, name)
+        self.check_replay(config, live, decisions)
+        return live
+
+    def test_the_config_says_which(self):
+        self.check_devices(self.config({"device": 1}, {"device": 0}), {"one": (1, 1), "other": (0, 0)})
+
+    def test_without_a_word_they_take_turns(self):
+        self.check_devices(self.config({}, {}), {"one": (0, 0), "other": (1, 1)})
+
+    def test_hidden_ones_are_not_counted(self):
+        self.check_devices(self.config({}, {}, visible_devices="'1'"), {"one": (0, 1), "other": (0, 1)})
+
+    def test_one_dies_and_the_other_goes_on(self):
+        def kill(engine):
+            pids = [pid for pid in children(engine) if b"turn:1" in words_of(pid)]
+            self.assertEqual(len(pids), 1)
+            before = status_of(engine, "one")["answered"]
+            os.kill(pids[0], signal.SIGKILL)
+            back = serves(engine, after=1, name="other")
+            self.assertEqual(back["ends"], {"signal": 1})
+            self.assertEqual(back["device"]["index"], 1)
+            wait_until(lambda: status_of(engine, "one")["answered"] > before + 50, seconds=120, what="the other's answers")
+            self.assertEqual(status_of(engine, "one")["ends"], {})
+
+        self.check_devices(self.config({}, {}), {"one": (0, 0), "other": (1, 1)}, more=kill)
+
+    def test_one_that_is_not_there_is_said(self):
+        live = self.live(self.config({}, {"device": 2}, restart_max=1), until=lambda engine: (
+            serves(engine, name="one"),
+            wait_until(lambda: status_of(engine, "other")["state"] == "given_up", seconds=120, what="its end")))[0]
+        w = live["models"]["other"]["worker"]
+        self.assertEqual((w["answered"], w["ends"]), (0, {"failed": 2}))
+        self.assertIn("device 2 of 2", w["trouble"])
 
 
 @unittest.skipUnless(os.path.exists(CARD), f"{CARD} is not built")

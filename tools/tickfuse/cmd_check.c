@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "boot/worker_program.h"
+#include "boot/placement_rule.h"
 #include "cli.h"
 #include "cmd_config.h"
 #include "core/error.h"
@@ -44,7 +44,7 @@ static int read_arguments(int argc, char **argv, arguments_t *args) {
        "lay one value over the file, as in `run` (engine.idle=spin,\n"
        "                             feeds.0.url=ws://127.0.0.1:9001); may be given several times", args->sets, &args->set_cnt},
       {"--json", NULL,
-       "one object: file, ok, hash, values, notes, connections;\n"
+       "one object: file, ok, hash, values, notes, models, connections;\n"
        "                             or file, ok, errors",                                          NULL,       &args->json   },
   };
   const tf_cli_spec_t spec = {
@@ -54,7 +54,8 @@ static int read_arguments(int argc, char **argv, arguments_t *args) {
           "line and\n"
           "column, a --set argument, the profile, or the default; then the connections that a "
           "live\n"
-          "run would make and what each carries. All errors found are listed.\n"
+          "run would make and what each carries, and where each model may be answered. All errors "
+          "found are listed.\n"
           "Exit status: 0 the config is good, 2 it is not. `tickfuse schema` lists every key.",
       .options        = options,
       .option_cnt     = TF_ARRAY_CNT(options),
@@ -92,6 +93,16 @@ static uint32_t missing_workers(const tf_config_t *config, char notes[][TF_CONFI
   return cnt;
 }
 
+/* Where each model would be answered, as far as that is known without a measurement. */
+static void print_places(const tf_config_t *config) {
+  tf_placement_option_t option;
+  for (uint32_t i = 0; i < config->model_cnt; i++) {
+    tf_placement_choose(config, i, &option);
+    printf("model %s: %s: %s\n", config->models[i].name, tf_placement_choice_name(option.choice),
+           option.why);
+  }
+}
+
 static uint32_t all_notes(const tf_config_t *config, char notes[][TF_CONFIG_ERROR_TEXT_BYTES],
                           uint32_t cap) {
   return missing_workers(config, notes, missing_files(config, notes, cap), cap);
@@ -109,6 +120,7 @@ static void print_text(const tf_config_t *config) {
     printf("%-*s  %-*s  # %s\n", (int)path_width, v->path, (int)text_width, v->text,
            tf_config_origin_text(config, v, origin, sizeof origin));
   if (deep_check) deep_check->print(config, stdout);
+  print_places(config);
   uint32_t note_cnt = all_notes(config, notes, 8);
   for (uint32_t i = 0; i < note_cnt; i++) printf("note: %s\n", notes[i]);
   printf("%s: ok, hash %016llx\n", config->path, (unsigned long long)config->hash);
@@ -117,6 +129,21 @@ static void print_text(const tf_config_t *config) {
 static json_t *text_of(const char *text) {
   json_t *string = json_string(text);
   return string ? string : json_string("?"); /* an argument that is not UTF-8 */
+}
+
+static json_t *json_of_places(const tf_config_t *config) {
+  tf_placement_option_t option;
+  json_t               *list = json_array();
+  for (uint32_t i = 0; i < config->model_cnt; i++) {
+    json_t *row = json_object();
+    tf_placement_choose(config, i, &option);
+    json_object_set_new(row, "name", text_of(config->models[i].name));
+    json_object_set_new(row, "may", json_string(tf_placement_choice_name(option.choice)));
+    json_object_set_new(row, "program", option.program[0] ? text_of(option.program) : json_null());
+    json_object_set_new(row, "why", text_of(option.why));
+    json_array_append_new(list, row);
+  }
+  return list;
 }
 
 static json_t *json_of_config(const tf_config_t *config) {
@@ -141,6 +168,7 @@ static json_t *json_of_config(const tf_config_t *config) {
   json_object_set_new(object, "hash", text_of(hash));
   json_object_set_new(object, "values", values);
   json_object_set_new(object, "notes", remarks);
+  json_object_set_new(object, "models", json_of_places(config));
   if (deep_check) json_object_set_new(object, "connections", deep_check->json(config));
   return object;
 }

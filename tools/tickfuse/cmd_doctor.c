@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "core/clock.h"
 #include "doctor.h"
+#include "doctor_models.h"
 
 #define FINDINGS_MAX 64
 
@@ -37,9 +38,10 @@ static void print_grade(const findings_t *all, doctor_grade_t grade) {
   }
 }
 
-static void print_text(const findings_t *all) {
+static void print_text(const findings_t *all, const doctor_models_t *models) {
   static const doctor_grade_t order[] = {DOCTOR_BAD, DOCTOR_WARN, DOCTOR_GOOD, DOCTOR_UNKNOWN};
   for (size_t i = 0; i < TF_ARRAY_CNT(order); i++) print_grade(all, order[i]);
+  doctor_models_print(models);
   printf("%u bad, %u warn, %u good, %u unknown\n", all->grade_cnt[DOCTOR_BAD],
          all->grade_cnt[DOCTOR_WARN], all->grade_cnt[DOCTOR_GOOD], all->grade_cnt[DOCTOR_UNKNOWN]);
 }
@@ -50,7 +52,7 @@ static json_t *text_of(const char *text) {
   return string ? string : json_string("?");
 }
 
-static void print_json(const findings_t *all) {
+static void print_json(const findings_t *all, const doctor_models_t *models) {
   json_t *object = json_object(), *rows = json_array();
   for (uint32_t i = 0; i < all->cnt; i++) {
     const doctor_finding_t *f   = &all->rows[i];
@@ -63,6 +65,7 @@ static void print_json(const findings_t *all) {
     json_array_append_new(rows, row);
   }
   json_object_set_new(object, "findings", rows);
+  if (models->config) json_object_set_new(object, "models", doctor_models_json(models));
   for (size_t i = 0; i < TF_ARRAY_CNT(grade_words); i++)
     json_object_set_new(object, grade_words[i], json_integer(all->grade_cnt[i]));
   json_dumpf(object, stdout, JSON_INDENT(1));
@@ -70,41 +73,75 @@ static void print_json(const findings_t *all) {
   json_decref(object);
 }
 
-int tf_cmd_doctor(int argc, char **argv) {
-  const char           *roots[TF_CLI_VALUES_MAX] = {NULL};
-  uint32_t              json = 0, root_cnt = 0, no_measure = 0, strict = 0;
+typedef struct arguments {
+  const char *config; /* NULL: the host alone */
+  const char *sets[TF_CLI_VALUES_MAX], *roots[TF_CLI_VALUES_MAX];
+  uint32_t    set_cnt, root_cnt, json, no_measure, strict;
+} arguments_t;
+
+static int read_arguments(int argc, char **argv, arguments_t *args) {
   const tf_cli_option_t options[] = {
-      {"--json",       NULL,  "{\"findings\": [{id, grade, value, says, remedy}], \"bad\": n, ...}", NULL,
-       &json                                                                                                         },
-      {"--no-measure", NULL,  "read settings only: no clock, jitter and loopback measurement",       NULL,
-       &no_measure                                                                                                   },
-      {"--strict",     NULL,  "exit 1 if anything is bad",                                           NULL,  &strict  },
-      {"--root",       "DIR", "read DIR/proc and DIR/sys; nothing is measured",                      roots, &root_cnt},
+      {"--set",        "key=value", "with CONFIG: lay one value over the file, as in `run`",               args->sets,
+       &args->set_cnt                                                                                                                },
+      {"--json",       NULL,        "{\"findings\": [{id, grade, value, says, remedy}], \"bad\": n, ...}", NULL,
+       &args->json                                                                                                                   },
+      {"--no-measure", NULL,        "read settings only: no clock, jitter and loopback measurement",       NULL,
+       &args->no_measure                                                                                                             },
+      {"--strict",     NULL,        "exit 1 if anything is bad",                                           NULL,        &args->strict},
+      {"--root",       "DIR",       "read DIR/proc and DIR/sys; nothing is measured",                      args->roots,
+       &args->root_cnt                                                                                                               },
   };
-  const tf_cli_spec_t spec = {.usage   = "doctor [--json] [--no-measure] [--strict] [--root DIR]",
-                              .about   = "Says what on this host costs latency, and what to do "
-                                         "about it. Takes about a second.",
-                              .options = options,
-                              .option_cnt = TF_ARRAY_CNT(options)};
-  int                 code = tf_cli_parse(&spec, argc, argv);
+  const tf_cli_spec_t spec = {
+      .usage =
+          "doctor [CONFIG] [--set key=value]... [--json] [--no-measure] [--strict] [--root DIR]",
+      .about =
+          "Says what on this host costs latency, and what to do about it. Takes about a second.\n"
+          "With CONFIG it says too where each of its models would be answered here, and why: the\n"
+          "models are loaded and timed on the CPU, and where backend auto is open, in their "
+          "worker.",
+      .options        = options,
+      .option_cnt     = TF_ARRAY_CNT(options),
+      .positional     = &args->config,
+      .positional_max = 1};
+  int code = tf_cli_parse(&spec, argc, argv);
+  if (code >= 0 || args->config || args->set_cnt == 0) return code;
+  fprintf(stderr, "tickfuse: doctor: --set changes a config: name one\n");
+  return TF_EXIT_USAGE;
+}
+
+/* A host that is read from elsewhere has to be one. */
+static bool is_host(const doctor_host_t *host) {
+  char probe[8];
+  if (doctor_read(host, "/proc/version", probe, sizeof probe) ||
+      doctor_read(host, "/proc/sys/kernel/osrelease", probe, sizeof probe))
+    return true;
+  fprintf(stderr, "tickfuse: doctor: %s/proc has neither version nor sys/kernel/osrelease\n",
+          host->root);
+  return false;
+}
+
+int tf_cmd_doctor(int argc, char **argv) {
+  static findings_t      all;
+  static doctor_models_t models;
+  arguments_t            args = {0};
+  int                    code = read_arguments(argc, argv, &args);
   if (code >= 0) return code;
-  static findings_t all;
-  doctor_host_t     host = {.root = root_cnt ? roots[root_cnt - 1] : ""};
-  char              probe[8];
-  if (root_cnt && !doctor_read(&host, "/proc/version", probe, sizeof probe) &&
-      !doctor_read(&host, "/proc/sys/kernel/osrelease", probe, sizeof probe)) {
-    fprintf(stderr, "tickfuse: doctor: %s/proc has neither version nor sys/kernel/osrelease\n",
-            host.root);
-    return TF_EXIT_USAGE;
-  }
+  doctor_host_t host = {.root = args.root_cnt ? args.roots[args.root_cnt - 1] : ""};
+  if (args.root_cnt && !is_host(&host)) return TF_EXIT_USAGE;
   examine(doctor_checks, doctor_check_cnt, &host, &all);
-  if (!root_cnt && !no_measure) {
+  if (!args.root_cnt && !args.no_measure) {
     tf_clock_calibrate();
     examine(doctor_measurements, doctor_measurement_cnt, &host, &all);
   }
-  if (json)
-    print_json(&all);
-  else
-    print_text(&all);
-  return strict && all.grade_cnt[DOCTOR_BAD] ? TF_EXIT_FAILED : TF_EXIT_DONE;
+  code = args.config ? doctor_models_examine(&models, args.config, args.sets, args.set_cnt)
+                     : TF_EXIT_DONE;
+  if (code == TF_EXIT_DONE) {
+    if (args.json)
+      print_json(&all, &models);
+    else
+      print_text(&all, &models);
+    if (args.strict && all.grade_cnt[DOCTOR_BAD]) code = TF_EXIT_FAILED;
+  }
+  doctor_models_fini(&models);
+  return code;
 }

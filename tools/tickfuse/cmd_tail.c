@@ -1,27 +1,29 @@
-/* `tickfuse tail`: decisions as they come. A name is a shared-memory stream, a path a journal. */
+/* `tickfuse tail`: what a sink gives out, as it comes, over the client library. */
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cli.h"
+#include "client/tickfuse_client.h"
 #include "core/error.h"
-#include "file/journal_key.h"
-#include "file/journal_reader.h"
 #include "sink/decision_json.h"
-#include "tf/reader.h"
+#include "sink/encode.h"
+#include "wire/decimal.h"
 
-#define POLL_NS         (200 * TF_NS_PER_US)
-#define INSTRUMENTS_MAX 65536
+#define WAIT_NS (200 * TF_NS_PER_MS) /* a signal is seen that much later at most */
 
 typedef struct tail {
   const char      *name;
-  uint64_t         left; /* decisions still to print; UINT64_MAX: all */
+  tf_client_t     *client;
+  char             url[TF_CLIENT_URL_BYTES_MAX];
+  uint64_t         left; /* records still to print; UINT64_MAX: all */
   bool             json, follow, actions_only;
-  tf_instruments_t instruments; /* names, as the stream gives them */
-  const char      *key_file;    /* journal; NULL: MACs are not verified */
+  int              code;
+  tf_instruments_t instruments; /* names, as the source gives them */
+  tf_sink_config_t config;      /* for the encoder */
+  uint8_t         *text;        /* one line of it */
 } tail_t;
 
 static volatile sig_atomic_t stopped;
@@ -31,175 +33,205 @@ static void on_signal(int signo) {
   stopped = 1;
 }
 
-static void pause_briefly(void) {
-  fflush(stdout);
-  nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+/* ---- records ---- */
+
+/* The encoder's table of names gets a row when its first record comes. */
+static void name_row(tail_t *t, uint32_t id) {
+  tf_instruments_t *table = &t->instruments;
+  if (id >= table->cap || (id < table->cnt && table->rows[id].name[0])) return;
+  const char *name = tf_client_instrument_name(t->client, id);
+  if (!name) return;
+  snprintf(table->rows[id].name, sizeof table->rows[id].name, "%s", name);
+  if (id >= table->cnt) table->cnt = id + 1;
 }
 
-static tf_instrument_t *row_of(tail_t *t, uint32_t id) {
-  if (id >= INSTRUMENTS_MAX) return NULL;
-  if (!t->instruments.rows) {
-    t->instruments.rows = calloc(INSTRUMENTS_MAX, sizeof *t->instruments.rows);
-    if (!t->instruments.rows) return NULL;
-    t->instruments.cap = INSTRUMENTS_MAX;
-  }
-  if (id >= t->instruments.cnt) t->instruments.cnt = id + 1;
-  return &t->instruments.rows[id];
-}
-
-static void print_text(const tail_t *t, const tf_decision_t *d) {
-  char        price[TF_DECIMAL_TEXT_BYTES_MAX];
-  const char *name = "?";
-  if (d->instrument_id < t->instruments.cnt) name = t->instruments.rows[d->instrument_id].name;
-  char score[16] = "-"; /* a rule without a model */
+static void print_decision(const tail_t *t, const tf_decision_t *d) {
+  const char *name = tf_client_instrument_name(t->client, d->instrument_id);
+  char        price[TF_DECIMAL_TEXT_BYTES];
+  char        score[16] = "-"; /* a rule without a model */
   if (!isnan(d->score)) snprintf(score, sizeof score, "%+.4f", (double)d->score);
-  tf_decision_json_decimal(d->ref_price, d->ref_price_exp, price);
-  printf("%10" PRIu64 "  %-24s %-4s score %-7s  at %-14s book %-7s %s%s%s%s\n", d->decision_seq,
-         name, tf_decision_json_action(d->action), score, price,
+  tf_decimal_format(d->ref_price, d->ref_price_exp, price);
+  printf("%10" PRIu64 "  %-24s %-4s score %-7s  at %-14s book %-7s %s%s%s%s%s\n", d->decision_seq,
+         name ? name : "?", tf_decision_json_action(d->action), score, price,
          tf_decision_json_book_state(d->book_state), d->action == TF_ACTION_HOLD ? "because " : "",
          d->action == TF_ACTION_HOLD ? tf_decision_json_hold_reason(d->hold_reason) : "",
          d->route ? " by way of the fallback: " : "",
-         d->route ? tf_decision_json_route(d->route) : "");
+         d->route ? tf_decision_json_route(d->route) : "", d->path & TF_PATH_LATE ? " late" : "");
 }
 
-static void print(tail_t *t, const tf_decision_t *d) {
-  if (t->actions_only && d->action == TF_ACTION_HOLD) return;
-  if (t->json) {
-    char line[TF_DECISION_JSON_BYTES_MAX];
-    tf_decision_json_write(d, &t->instruments, line);
-    fputs(line, stdout);
-  } else {
-    print_text(t, d);
+static tf_err_t print_json(tail_t *t, const tf_client_message_t *message) {
+  if (t->config.shape.bytes != message->record_bytes) { /* known when the first record comes */
+    uint32_t values       = (message->record_bytes - (uint32_t)sizeof(tf_feature_record_t)) / 8;
+    t->config.shape       = tf_record_shape((tf_carries_t)message->carries, values);
+    t->config.format      = TF_FORMAT_JSON;
+    t->config.instruments = &t->instruments;
+    free(t->text);
+    t->text = malloc(tf_encode_bytes_max(&t->config.shape, TF_FORMAT_JSON));
+    if (!t->text) return TF_ERR(E_CORE_NO_MEMORY, "for a line");
   }
+  name_row(t, tf_record_instrument(&t->config.shape, message->record));
+  fwrite(t->text, 1, tf_encode(&t->config, message->record, false, t->text), stdout);
+  return TF_OK;
+}
+
+static void print_record(tail_t *t, const tf_client_message_t *message) {
+  bool                 is_decision = message->carries == TF_CARRIES_DECISIONS;
+  const tf_decision_t *d           = message->record;
+  if (is_decision && t->actions_only && d->action == TF_ACTION_HOLD) return;
+  if (is_decision && !t->json)
+    print_decision(t, d);
+  else if (print_json(t, message) != TF_OK)
+    stopped = 1;
   if (t->left != UINT64_MAX) t->left--;
 }
 
-/* ---- shared memory ---- */
+/* ---- what else is told ---- */
 
-static void name_from_stream(tail_t *t, const tf_reader_t *reader, uint32_t id) {
-  if (id < t->instruments.cnt && t->instruments.rows[id].name[0]) return;
-  const char      *name = tf_reader_instrument_name(reader, id);
-  tf_instrument_t *row  = name ? row_of(t, id) : NULL;
-  if (row) snprintf(row->name, sizeof row->name, "%s", name);
+static void print_lost(tail_t *t, const tf_client_message_t *m) {
+  fflush(stdout);
+  if (m->reason == TF_CLIENT_REASON_OVERRUN) {
+    fprintf(stderr,
+            "tickfuse: fell behind: decisions at %" PRIu64 " to %" PRIu64
+            " of the stream were overwritten (%" PRIu64 ")\n",
+            m->lost_from, m->lost_to, m->lost_cnt);
+  } else if (m->reason == TF_CLIENT_REASON_DAMAGED) {
+    t->code = TF_EXIT_DATA;
+    fprintf(stderr, "tickfuse: E_FILE_DAMAGED: %s\n", tf_client_error(t->client));
+  } else {
+    fprintf(stderr, "tickfuse: %" PRIu64 " to %" PRIu64 " will not come: %s\n", m->lost_from,
+            m->lost_to, tf_client_reason_text(m->reason));
+  }
 }
 
-static int tail_stream(tail_t *t, bool oldest) {
-  static tf_reader_t reader;
-  if (tf_reader_open(t->name, &reader) != TF_OK) {
-    fprintf(stderr, "tickfuse: %s\n", reader.error);
-    return TF_EXIT_FAILED;
-  }
-  if (oldest)
-    tf_reader_seek_oldest(&reader);
-  else
-    tf_reader_seek_tail(&reader);
-  bool said_dead = false;
-  int  code      = TF_EXIT_DONE;
-  while (!stopped && t->left) {
-    tf_decision_t decision;
-    switch (tf_reader_next(&reader, &decision)) {
-    case TF_READER_READ:
-      said_dead = false;
-      name_from_stream(t, &reader, decision.instrument_id);
-      print(t, &decision);
+static void print_up(const tail_t *t, const tf_client_message_t *m, bool was_down) {
+  if (was_down || m->reason == TF_CLIENT_REASON_RESTARTED) fflush(stdout);
+  if (m->reason == TF_CLIENT_REASON_RESTARTED)
+    fprintf(stderr, "tickfuse: %s: the sequence begins anew at %" PRIu64 " (epoch %u)\n", t->name,
+            m->seq, m->epoch);
+  else if (was_down)
+    fprintf(stderr, "tickfuse: %s: there again, epoch %u\n", t->name, m->epoch);
+}
+
+/* The end, or what is one where nobody follows. In order, or of a writer that went quiet, it is no failure
+ * of ours. */
+static void print_end(tail_t *t, const tf_client_message_t *m) {
+  bool is_calm = m->reason == TF_CLIENT_REASON_CLOSED || m->reason == TF_CLIENT_REASON_FILE_END ||
+                 m->reason == TF_CLIENT_REASON_SILENT;
+  fflush(stdout);
+  bool is_expected = m->kind == TF_CLIENT_END && is_calm;
+  if (!is_expected) fprintf(stderr, "tickfuse: %s: %s\n", t->name, tf_client_error(t->client));
+  if (!is_calm) t->code = m->reason == TF_CLIENT_REASON_DAMAGED ? TF_EXIT_DATA : TF_EXIT_FAILED;
+  stopped = m->kind == TF_CLIENT_END || !t->follow;
+}
+
+static void tail_all(tail_t *t) {
+  tf_client_message_t m;
+  bool                is_down = false;
+  while (!stopped && t->left) switch (tf_client_next(t->client, &m)) {
+    case TF_CLIENT_RECORD: print_record(t, &m); break;
+    case TF_CLIENT_LOST: print_lost(t, &m); break;
+    case TF_CLIENT_HEARTBEAT: break;
+    case TF_CLIENT_UP:
+      print_up(t, &m, is_down);
+      is_down = false;
       break;
-    case TF_READER_OVERRUN:
+    case TF_CLIENT_DOWN:
+      print_end(t, &m);
+      is_down = true;
+      break;
+    case TF_CLIENT_END: print_end(t, &m); break;
+    case TF_CLIENT_IDLE:
       fflush(stdout);
-      fprintf(stderr,
-              "tickfuse: fell behind: decisions at %" PRIu64 " to %" PRIu64
-              " of the stream were overwritten (%" PRIu64 ")\n",
-              reader.ring.lost_from, reader.ring.lost_to,
-              reader.ring.lost_to - reader.ring.lost_from + 1);
-      break;
-    case TF_READER_EMPTY: pause_briefly(); break;
-    case TF_READER_DEAD:
-      if (!said_dead)
-        fprintf(stderr, "tickfuse: %s: no sign of life from its writer (pid %u)\n", t->name,
-                tf_reader_writer_pid(&reader));
-      said_dead = true;
-      if (!t->follow) stopped = 1;
-      pause_briefly();
-      break;
-    case TF_READER_CLOSED: stopped = 1; break;
-    }
-  }
-  if (reader.ring.lost_cnt)
-    fprintf(stderr, "tickfuse: %" PRIu64 " read, %" PRIu64 " lost\n", reader.ring.read_cnt,
-            reader.ring.lost_cnt);
-  tf_reader_close(&reader);
-  return code;
-}
-
-/* ---- journal ---- */
-
-static void take_block(tail_t *t, const tf_journal_reader_t *reader) {
-  const tf_journal_block_header_t *header = tf_journal_reader_header(reader);
-  if (header->kind == TF_JOURNAL_INSTRUMENTS) {
-    const tf_journal_instrument_t *rows = tf_journal_reader_instruments(reader);
-    for (uint32_t i = 0; i < header->record_cnt; i++) {
-      tf_instrument_t *row = row_of(t, rows[i].id);
-      if (row)
-        snprintf(row->name, sizeof row->name, "%.*s", (int)sizeof rows[i].name, rows[i].name);
-    }
-    return;
-  }
-  if (header->kind != TF_JOURNAL_DECISIONS) return;
-  const tf_decision_t *decisions = tf_journal_reader_decisions(reader);
-  for (uint32_t i = 0; i < header->record_cnt && t->left; i++) print(t, &decisions[i]);
-}
-
-static int tail_journal(tail_t *t) {
-  static tf_journal_reader_t reader;
-  static tf_journal_key_t    key;
-  tf_err_t                   err = t->key_file ? tf_journal_key_load(&key, t->key_file) : TF_OK;
-  if (!err) err = tf_journal_reader_init(&reader, t->name);
-  if (err) return tf_cli_fail(err);
-  if (t->key_file && !(reader.file.flags & TF_JOURNAL_FLAG_KEYED)) {
-    fprintf(stderr, "tickfuse: %s has no MACs that a key could verify\n", t->name);
-    tf_journal_reader_fini(&reader);
-    return TF_EXIT_DATA;
-  }
-  tf_journal_reader_set_key(&reader, &key);
-  int code = TF_EXIT_DONE;
-  while (!stopped && t->left) {
-    tf_journal_read_t read = tf_journal_reader_next(&reader);
-    if (read == TF_JOURNAL_READ_BLOCK) {
-      take_block(t, &reader);
-    } else if (read == TF_JOURNAL_READ_LOSS) {
-      fflush(stdout);
-      code = tf_cli_fail(tf_journal_reader_error(&reader));
-    } else if (read == TF_JOURNAL_READ_ERROR) {
-      code = tf_cli_fail(tf_error_code());
-      break;
-    } else if (t->follow) {
-      pause_briefly();
-    } else {
+      tf_client_wait(t->client, WAIT_NS);
       break;
     }
-  }
-  tf_journal_reader_fini(&reader);
-  return code;
+  tf_client_counts_t counts;
+  tf_client_counts(t->client, &counts);
+  if (counts.lost)
+    fprintf(stderr, "tickfuse: %" PRIu64 " read, %" PRIu64 " lost\n", counts.records, counts.lost);
 }
+
+/* ---- the command ---- */
+
+/* A bare name is a shm stream, a path or a file that is there a journal. */
+static void url_of(tail_t *t) {
+  struct stat st;
+  const char *colon   = strchr(t->name, ':');
+  const char *slash   = strchr(t->name, '/');
+  bool        is_url  = colon && (!slash || colon < slash);
+  bool        is_file = !is_url && (slash || (stat(t->name, &st) == 0 && S_ISREG(st.st_mode)));
+  snprintf(t->url, sizeof t->url, "%s%s", is_url ? "" : is_file ? "journal:" : "shm:", t->name);
+}
+
+static int tail_run(tail_t *t, const tf_client_options_t *options) {
+  char error[TF_CLIENT_ERROR_BYTES];
+  t->client = tf_client_open(t->url, options, error, sizeof error);
+  if (!t->client) {
+    int code = tf_cli_fail(tf_error_code());
+    return tf_error_code() == E_CORE_ARGUMENT ? TF_EXIT_USAGE : code;
+  }
+  t->instruments.cap  = TF_CLIENT_INSTRUMENTS_MAX;
+  t->instruments.rows = calloc(t->instruments.cap, sizeof *t->instruments.rows);
+  if (t->instruments.rows) tail_all(t);
+  if (!t->instruments.rows) t->code = TF_EXIT_FAILED;
+  tf_client_close(t->client);
+  free(t->instruments.rows);
+  free(t->text);
+  return t->code;
+}
+
+static bool number(const char *option, const char *text, uint64_t *value) {
+  char *end;
+  *value = strtoull(text, &end, 10);
+  if (*text >= '0' && *text <= '9' && !*end) return true;
+  fprintf(stderr, "tickfuse: %s %s: a whole number\n", option, text);
+  return false;
+}
+
+static bool carries_of(const char *text, uint32_t *carries) {
+  static const char *const names[TF_CARRIES_CNT] = {"decisions", "events", "quotes", "features"};
+  for (*carries = 0; *carries < TF_CARRIES_CNT; ++*carries)
+    if (strcmp(text, names[*carries]) == 0) return true;
+  tf_cli_unknown("kind", text, names, TF_CARRIES_CNT);
+  return false;
+}
+
+/* clang-format off: a table */
+typedef struct tail_arguments {
+  const char *counts[TF_CLI_VALUES_MAX], *keys[TF_CLI_VALUES_MAX], *resumes[TF_CLI_VALUES_MAX],
+      *tokens[TF_CLI_VALUES_MAX], *cas[TF_CLI_VALUES_MAX], *carries[TF_CLI_VALUES_MAX];
+  uint32_t json, oldest, follow, actions, count_cnt, key_cnt, resume_cnt, token_cnt, ca_cnt,
+      carries_cnt;
+} tail_arguments_t;
 
 int tf_cmd_tail(int argc, char **argv) {
-  static const char    *counts[TF_CLI_VALUES_MAX], *keys[TF_CLI_VALUES_MAX];
-  static tail_t         t;
-  uint32_t              json = 0, count_cnt = 0, oldest = 0, follow = 0, actions = 0, key_cnt = 0;
-  const tf_cli_option_t options[] = {
-      {"--json",    NULL,   "one JSON object a line",                                                  NULL,   &json     },
-      {"--actions", NULL,   "leave HOLD out",                                                          NULL,   &actions  },
-      {"--count",   "N",    "stop after N decisions",                                                  counts, &count_cnt},
-      {"--key",     "FILE", "journal: also verify its MACs, under the key of its sink's key_file",     keys,
-       &key_cnt                                                                                                          },
-      {"--oldest",  NULL,   "stream: begin with the oldest that is still there, not with the next",
-       NULL,                                                                                                   &oldest   },
-      {"--follow",  NULL,   "journal: wait for more at its end; stream: wait for a new writer's life",
-       NULL,                                                                                                   &follow   },
+  static tail_arguments_t a;
+  static tail_t           t;
+  const tf_cli_option_t   options[] = {
+        {"--json",       NULL,   "one JSON object a line",                                             NULL,      &a.json       },
+        {"--actions",    NULL,   "leave HOLD out",                                                     NULL,      &a.actions    },
+        {"--count",      "N",    "stop after N records",                                               a.counts,  &a.count_cnt  },
+        {"--oldest",     NULL,   "begin with the oldest that is still there, not with the next",       NULL,
+         &a.oldest                                                                                                              },
+        {"--resume",     "N",    "begin with sequence N; what is gone of it is told",                  a.resumes,
+         &a.resume_cnt                                                                                                          },
+        {"--follow",     NULL,   "wait where it would end: for a new engine, a connection, more file", NULL,
+         &a.follow                                                                                                              },
+        {"--carries",    "KIND", "decisions, events, quotes or features: what the sink carries",
+         a.carries,                                                                                               &a.carries_cnt},
+        {"--token-file", "FILE", "of a listener that wants one: mode 600, one line",                   a.tokens,
+         &a.token_cnt                                                                                                           },
+        {"--ca-file",    "FILE", "tls, wss: certificates that alone are trusted",                      a.cas,     &a.ca_cnt     },
+        {"--key",        "FILE", "journal: verify its MACs, under the key of its sink's key_file",     a.keys,
+         &a.key_cnt                                                                                                             },
   };
+  /* clang-format on */
   const tf_cli_spec_t spec = {
-      "tail NAME|FILE [--json] [--actions] [--count N] [--key FILE] [--oldest] [--follow]",
-      "Prints decisions: of the shared-memory stream NAME as they come, or of the journal FILE.\n"
-      "A stream that was faster than this reader is reported with exactly what was lost.",
+      "tail SOURCE [--json] [--actions] [--count N] [--oldest | --resume N] [--follow] ...",
+      "Prints what a sink gives out, decisions above all, as it comes. SOURCE is the NAME of a\n"
+      "shared-memory stream, the FILE of a journal, or a URL: shm:NAME, journal:FILE, unix:/PATH,\n"
+      "tcp://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT/PATH, wss://HOST:PORT/PATH.\n"
+      "What will not come is told, with its exact sequences, on standard error.",
       options,
       TF_ARRAY_CNT(options),
       &t.name,
@@ -207,24 +239,21 @@ int tf_cmd_tail(int argc, char **argv) {
       1};
   int code = tf_cli_parse(&spec, argc, argv);
   if (code >= 0) return code;
-  t.json         = json;
-  t.follow       = follow;
-  t.actions_only = actions;
+  tf_client_options_t to = TF_CLIENT_OPTIONS;
+  url_of(&t);
+  t.json         = a.json;
+  t.follow       = a.follow;
+  t.actions_only = a.actions;
   t.left         = UINT64_MAX;
-  t.key_file     = key_cnt ? keys[key_cnt - 1] : NULL;
-  if (count_cnt) {
-    char *end;
-    t.left = strtoull(counts[0], &end, 10);
-    if (end == counts[0] || *end) {
-      fprintf(stderr, "tickfuse: --count %s: a whole number\n", counts[0]);
-      return TF_EXIT_USAGE;
-    }
-  }
+  to.flags       = a.follow ? TF_CLIENT_FOLLOW : 0;
+  to.key_file    = a.key_cnt ? a.keys[a.key_cnt - 1] : NULL;
+  to.token_file  = a.token_cnt ? a.tokens[a.token_cnt - 1] : NULL;
+  to.ca_file     = a.ca_cnt ? a.cas[a.ca_cnt - 1] : NULL;
+  if (a.oldest || strncmp(t.url, "journal:", 8) == 0) to.resume_from = TF_CLIENT_OLDEST;
+  if (a.count_cnt && !number("--count", a.counts[0], &t.left)) return TF_EXIT_USAGE;
+  if (a.resume_cnt && !number("--resume", a.resumes[0], &to.resume_from)) return TF_EXIT_USAGE;
+  if (a.carries_cnt && !carries_of(a.carries[0], &to.carries)) return TF_EXIT_USAGE;
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
-  struct stat st;
-  bool        is_file = strchr(t.name, '/') || (stat(t.name, &st) == 0 && S_ISREG(st.st_mode));
-  code                = is_file ? tail_journal(&t) : tail_stream(&t, oldest);
-  free(t.instruments.rows);
-  return code;
+  return tail_run(&t, &to);
 }

@@ -70,7 +70,8 @@ static void copy_all(tf_explain_t *x, const tf_decision_t *d) {
   copy_message(x);
 }
 
-static int probe_offer(void *state, const tf_decision_t *decisions, uint32_t n) {
+static int probe_offer(void *state, const void *records, uint32_t n) {
+  const tf_decision_t *decisions = records;
   (void)state;
   tf_explain_t *x = probe;
   for (uint32_t i = 0; i < n && !x->found; i++) {
@@ -109,7 +110,9 @@ static tf_err_t probe_close(void *state) {
 
 const tf_sink_t tf_explain_sink = {.name        = "explain",
                                    .help        = "waits for one decision",
-                                   .reliable    = true,
+                                   .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK),
+                                   .policy      = TF_OVERFLOW_BLOCK,
+                                   .carries     = 1u << TF_CARRIES_DECISIONS,
                                    .state_bytes = probe_state_bytes,
                                    .open        = probe_open,
                                    .offer       = probe_offer,

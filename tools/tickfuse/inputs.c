@@ -165,10 +165,12 @@ tf_err_t tf_inputs_take_outcomes(tf_inputs_t *in, uint64_t from_ns, tf_engine_op
 }
 
 void tf_inputs_report_outcomes(const tf_engine_t *engine) {
-  uint64_t unmatched = tf_remotes_unmatched(engine->remotes);
+  uint64_t unmatched =
+      tf_remotes_unmatched(engine->remotes) + engine->runner.lane.shed.counts.unmatched;
   if (unmatched > 0)
     fprintf(stderr,
-            "tickfuse: %llu answers of workers in the capture are of ticks that this config has "
+            "tickfuse: %llu answers of workers, or steps of shedding, in the capture are of ticks "
+            "that this config has "
             "not: decisions differ from those of the run\n",
             (unsigned long long)unmatched);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "boot/control.h"
+#include "boot/outcomes.h"
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
 #include "boot/serving.h"
@@ -457,7 +458,8 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = start_feeds(config);
   if (!err) err = tf_ranks_start(&live.ranks, live.dialer);
   if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
-  if (!err) err = tf_remotes_open(&engine, tf_live_capture_tap(&live.capture));
+  if (!err) err = tf_remotes_open(&engine);
+  if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);

@@ -282,6 +282,12 @@ json_t *tf_summary_json(const tf_engine_t *e) {
                                 (json_int_t)m->skipped_output, "skipped_paused",
                                 (json_int_t)m->skipped_paused, "absent", (json_int_t)m->absent));
   json_object_set_new(root, "models", models_json(e));
+  const tf_shed_counts_t *shed = &e->runner.lane.shed.counts;
+  json_object_set_new(root, "shed",
+                      json_pack("{sIsIsIsI}", "over", (json_int_t)shed->begun[TF_SHED_NONE],
+                                "books", (json_int_t)shed->begun[TF_SHED_BOOKS], "low",
+                                (json_int_t)shed->begun[TF_SHED_LOW], "ticks_conflated",
+                                (json_int_t)shed->conflated));
   const tf_tick_batch_t *batch = e->runner.lane.batch;
   if (batch) json_object_set_new(root, "batches", batches_json(&batch->counts));
   json_object_set_new(root, "decisions", integer(d->decisions));

@@ -1,17 +1,17 @@
 /* The device under a worker's feet: as little of one as the worker needs, so that all else of it is C that knows no CUDA.
  *
  *   device_cuda.cu      the CUDA runtime
- *   device_on_cpu.cpp   tests/cuda_on_cpu: the kernels' own sources, run on the CPU by a thread a launch
+ *   device_on_cpu.c     tests/cuda_on_cpu: the kernels' own sources, run on the CPU by a thread a launch
  *
  * One device a process: device_open chooses it. Memory of the device is had before the first launch and given back after
- * the last: while a kernel runs that does not end, only device_write, device_read, device_start of a second kernel and
- * device_look are allowed, and none of them waits for the first one. Any thread may call them, one at a time each run.
+ * the last: while a kernel runs that does not end, only device_write, device_read, device_start of a second kernel,
+ * device_look and what is about graphs are allowed, and none of them waits for the first one. Any thread may call them, one at a time each run.
  *
  * Failures are E_GPU_*; after E_GPU_DEVICE the process can do nothing more with the device, and ends. */
 #ifndef TICKFUSE_GPU_DEVICE_H
 #define TICKFUSE_GPU_DEVICE_H
 
-#include "gpu/card.h"
+#include "gpu/card_graph.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -64,6 +64,17 @@ tf_err_t device_start(const tf_card_program_t *program, const tf_card_args_t *ar
 /* *is_over: the kernel has returned. E_GPU_DEVICE: it, or another one of this process, has broken the device. */
 tf_err_t device_look(device_run_t *run, bool *is_over);
 void     device_forget(device_run_t *run); /* one that is over; accepts NULL */
+
+/* A program of kind TF_CARD_GRAPH: its parts captured, to be launched as often as wanted. program: the host's copy of what lies at args->program;
+ * args are copied, but for node. May be called while others are launched. E_MODEL_UNSUPPORTED, E_CORE_NO_MEMORY, E_GPU_*. */
+typedef struct device_graph device_graph_t;
+tf_err_t device_capture(const tf_card_program_t *program, const tf_card_graph_args_t *args,
+                        device_graph_t **graph);
+/* Returns at once. A graph's launches run one behind the other; one thread launches. */
+tf_err_t device_launch(device_graph_t *graph, tf_card_graph_part_t part);
+/* *is_over: all that was launched of it has ended. Else as device_look. */
+tf_err_t device_graph_look(device_graph_t *graph, bool *is_over);
+void     device_drop(device_graph_t *graph); /* one that is over; accepts NULL */
 
 #ifdef __cplusplus
 }

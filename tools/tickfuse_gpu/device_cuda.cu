@@ -4,6 +4,7 @@
 #include <cstring>
 #include <cuda_runtime.h>
 #include <pthread.h>
+#include <vector>
 
 #include "gpu/kernels.h"
 #include "gpu/loop.h"
@@ -232,4 +233,90 @@ extern "C" void device_forget(device_run_t *run) {
   if (!run) return;
   cudaStreamDestroy(run->stream);
   delete run;
+}
+
+// ---- graphs ----
+
+struct device_graph {
+  cudaStream_t    stream;
+  cudaGraphExec_t parts[TF_CARD_GRAPH_PART_CNT]; // null: a part without kernels
+};
+
+// The nodes of a part into the stream, which records them. Nothing here allocates on the device, waits, or touches another stream.
+static tf_err_t record(const tf_card_program_t *program, const tf_card_graph_args_t *args,
+                       const std::vector<tf_card_graph_node_t> &nodes, cudaStream_t stream) {
+  const void          *kernel   = reinterpret_cast<const void *>(tf_card_kernel(program));
+  tf_card_graph_args_t all      = *args;
+  void                *params[] = {&all};
+  tf_err_t             err      = TF_OK;
+  for (size_t i = 0; i < nodes.size() && !err; i++) {
+    all.node = nodes[i];
+    err      = wrong(cudaLaunchKernel(kernel, dim3(nodes[i].block_cnt), dim3(nodes[i].thread_cnt),
+                                      params, 0, stream),
+                     "recording a kernel");
+  }
+  return err;
+}
+
+static tf_err_t capture(const tf_card_program_t *program, const tf_card_graph_args_t *args,
+                        tf_card_graph_part_t part, cudaStream_t stream, cudaGraphExec_t *exec) {
+  std::vector<tf_card_graph_node_t> nodes(tf_card_graph_nodes(program, part, nullptr));
+  if (nodes.empty()) return TF_OK;
+  tf_card_graph_nodes(program, part, nodes.data());
+  cudaGraph_t graph = nullptr;
+  // of this thread alone: another one may be launching
+  tf_err_t err =
+      wrong(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "a graph's capture");
+  if (err) return err;
+  err                     = record(program, args, nodes, stream);
+  const cudaError_t ended = cudaStreamEndCapture(stream, &graph);
+  if (!err) err = wrong(ended, "a graph's capture");
+  if (!err) err = wrong(cudaGraphInstantiate(exec, graph, 0), "a graph");
+  if (graph) cudaGraphDestroy(graph);
+  if (!err) err = wrong(cudaGraphUpload(*exec, stream), "a graph's upload");
+  if (!err) err = wrong(cudaStreamSynchronize(stream), "a graph's upload");
+  return err;
+}
+
+extern "C" tf_err_t device_capture(const tf_card_program_t *program,
+                                   const tf_card_graph_args_t *args, device_graph_t **graph) {
+  if (!tf_card_kernel(program))
+    return TF_ERR(E_MODEL_UNSUPPORTED, "this build has no kernel of kind %u", program->kind);
+  int             least = 0, greatest = 0;
+  device_graph_t *made = new device_graph_t{};
+  tf_err_t        err  = mine("a graph");
+  if (!err) err = wrong(cudaDeviceGetStreamPriorityRange(&least, &greatest), "a stream");
+  if (!err)
+    err = wrong(cudaStreamCreateWithPriority(&made->stream, cudaStreamNonBlocking, greatest),
+                "a stream");
+  for (int part = 0; part < TF_CARD_GRAPH_PART_CNT && !err; part++)
+    err = capture(program, args, static_cast<tf_card_graph_part_t>(part), made->stream,
+                  &made->parts[part]);
+  if (err) {
+    char text[TF_ERROR_TEXT_BYTES];
+    snprintf(text, sizeof text, "%s", tf_error_text());
+    device_drop(made);
+    return TF_ERR(err, "%s", text);
+  }
+  *graph = made;
+  return TF_OK;
+}
+
+extern "C" tf_err_t device_launch(device_graph_t *graph, tf_card_graph_part_t part) {
+  if (!graph->parts[part]) return TF_OK;
+  return wrong(cudaGraphLaunch(graph->parts[part], graph->stream), "launching a graph");
+}
+
+extern "C" tf_err_t device_graph_look(device_graph_t *graph, bool *is_over) {
+  const cudaError_t error = cudaStreamQuery(graph->stream);
+  *is_over                = error != cudaErrorNotReady;
+  return *is_over ? wrong(error, "a graph that was launched") : TF_OK;
+}
+
+extern "C" void device_drop(device_graph_t *graph) {
+  if (!graph) return;
+  for (cudaGraphExec_t exec : graph->parts)
+    if (exec) cudaGraphExecDestroy(exec);
+  if (graph->stream) cudaStreamDestroy(graph->stream);
+  delete graph;
 }

@@ -67,6 +67,22 @@ uint64_t device_patience(void) {
 
 void device_versions(device_versions_t *versions) { *versions = (device_versions_t){0, 0}; }
 
+/* The devices that CUDA_VISIBLE_DEVICES leaves, up to the first that there is not: how many. number: of the one at idx. */
+static uint32_t visible_of(const char *list, uint32_t idx, uint32_t *number) {
+  const uint64_t all = faults.cnt[FAULT_DEVICES] ? faults.cnt[FAULT_DEVICES] : 1;
+  uint32_t       cnt = 0;
+  if (!list) {
+    if (number) *number = idx;
+    return (uint32_t)all;
+  }
+  for (char *end; *list; list = end + (*end == ',')) {
+    const unsigned long at = strtoul(list, &end, 10);
+    if (end == list || at >= all) return cnt;
+    if (cnt++ == idx && number) *number = (uint32_t)at;
+  }
+  return cnt;
+}
+
 tf_err_t device_cnt(uint32_t *cnt) {
   const char *visible = getenv("CUDA_VISIBLE_DEVICES");
   *cnt                = 0;
@@ -76,15 +92,17 @@ tf_err_t device_cnt(uint32_t *cnt) {
     return TF_ERR(E_GPU_DRIVER, "looking for devices: no driver, as the faults want it");
   if (visible && *visible == '\0')
     return TF_ERR(E_GPU_NO_DEVICE, "looking for devices: CUDA_VISIBLE_DEVICES hides all of them");
-  *cnt = 1;
-  return TF_OK;
+  *cnt = visible_of(visible, UINT32_MAX, NULL);
+  return *cnt ? TF_OK
+              : TF_ERR(E_GPU_NO_DEVICE, "looking for devices: CUDA_VISIBLE_DEVICES is %s", visible);
 }
 
 tf_err_t device_describe(uint32_t idx, device_info_t *info) {
-  uint32_t cnt;
+  uint32_t cnt, number = 0;
   tf_err_t err = device_cnt(&cnt);
   if (err) return err;
   if (idx >= cnt) return TF_ERR(E_GPU_NO_DEVICE, "device %u of %u", idx, cnt);
+  visible_of(getenv("CUDA_VISIBLE_DEVICES"), idx, &number);
   *info = (device_info_t){
       .memory_free_bytes = MEMORY_BYTES,
       .limits            = {.sm_cnt           = 8,
@@ -95,6 +113,9 @@ tf_err_t device_describe(uint32_t idx, device_info_t *info) {
   };
   if (faults.cnt[FAULT_CROWDED]) info->limits.sm_cnt = (uint32_t)faults.cnt[FAULT_CROWDED];
   snprintf(info->name, sizeof info->name, "this CPU (%s)", tf_isa_name(tf_isa_best()));
+  if (faults.cnt[FAULT_DEVICES])
+    snprintf(info->name, sizeof info->name, "this CPU (%s), device %u", tf_isa_name(tf_isa_best()),
+             number);
   const char *pci = getenv("TICKFUSE_GPU_PCI"); /* as if it were a card there: for NVML */
   snprintf(info->pci, sizeof info->pci, "%s", pci ? pci : "");
   return TF_OK;
@@ -173,18 +194,20 @@ static bool is_to_freeze(void) {
   return ++starts == 2 && (faults.ns[FAULT_FREEZE] || faults.ns[FAULT_STICKY]);
 }
 
+static uint64_t freeze_ns(void) {
+  return faults.ns[FAULT_FREEZE] ? faults.ns[FAULT_FREEZE] : faults.ns[FAULT_STICKY];
+}
+
 static void *freeze(void *arg) {
   device_run_t *run = arg;
-  uint64_t      ns  = faults.ns[FAULT_FREEZE] ? faults.ns[FAULT_FREEZE] : faults.ns[FAULT_STICKY];
-  usleep((useconds_t)(ns / TF_NS_PER_US));
+  usleep((useconds_t)(freeze_ns() / TF_NS_PER_US));
   pthread_kill(run->thread, SIGUSR2);
   tf_store_release(&run->is_still, 1); /* pairs with: device_look */
   return NULL;
 }
 
 /* The greatest byte of the first weights: the top bit of a float's exponent is in it, or an int8's sign. */
-static void flip(const tf_card_args_t *args) {
-  const tf_card_program_t *slot = args->slots[args->control->slot];
+static void flip(const tf_card_program_t *slot) {
   ((uint8_t *)(uintptr_t)tf_card_image(slot))[slot->image_bytes / 2 | 1] ^= 0x40;
 }
 
@@ -197,7 +220,7 @@ tf_err_t device_start(const tf_card_program_t *program, const tf_card_args_t *ar
   r->program = *program;
   r->args    = *args;
   r->is_mute = fault_hits(&faults, FAULT_MUTE);
-  if (fault_hits(&faults, FAULT_FLIP)) flip(args);
+  if (fault_hits(&faults, FAULT_FLIP)) flip(args->slots[args->control->slot]);
   if (pthread_create(&r->thread, NULL, launch, r)) {
     free(r);
     return TF_ERR(E_CORE_THREAD, "a launch");
@@ -220,4 +243,79 @@ void device_forget(device_run_t *run) {
   if (!run) return;
   pthread_join(run->thread, NULL);
   free(run);
+}
+
+/* ---- graphs: a launch has ended when it returns ---- */
+
+struct device_graph {
+  tf_card_entry_t       kernel;
+  tf_card_graph_args_t  args;
+  tf_card_graph_node_t *nodes[TF_CARD_GRAPH_PART_CNT];
+  uint32_t              cnt[TF_CARD_GRAPH_PART_CNT];
+  bool                  is_mute;
+  uint64_t still_ns; /* from then on nothing is launched, or an error comes; 0: never */
+};
+
+static tf_err_t list_nodes(device_graph_t *g, const tf_card_program_t *program) {
+  for (tf_card_graph_part_t part = 0; part < TF_CARD_GRAPH_PART_CNT; part++) {
+    g->cnt[part]   = tf_card_graph_nodes(program, part, NULL);
+    g->nodes[part] = calloc(g->cnt[part] + 1, sizeof **g->nodes);
+    if (!g->nodes[part]) return TF_ERR(E_CORE_NO_MEMORY, "%u nodes of a graph", g->cnt[part]);
+    tf_card_graph_nodes(program, part, g->nodes[part]);
+  }
+  return TF_OK;
+}
+
+tf_err_t device_capture(const tf_card_program_t *program, const tf_card_graph_args_t *args,
+                        device_graph_t **graph) {
+  device_graph_t *g = calloc(1, sizeof *g);
+  if (!g) return TF_ERR(E_CORE_NO_MEMORY, "a graph");
+  g->kernel    = tf_card_kernel(program);
+  g->args      = *args;
+  g->is_mute   = fault_hits(&faults, FAULT_MUTE);
+  tf_err_t err = list_nodes(g, program);
+  if (err) {
+    device_drop(g);
+    return err;
+  }
+  if (fault_hits(&faults, FAULT_FLIP)) flip(args->program);
+  if (is_to_freeze()) g->still_ns = tf_clock_monotonic_ns() + freeze_ns();
+  *graph = g;
+  return TF_OK;
+}
+
+static bool is_still(const device_graph_t *g) {
+  return g->still_ns && tf_clock_monotonic_ns() >= g->still_ns;
+}
+
+tf_err_t device_launch(device_graph_t *g, tf_card_graph_part_t part) {
+  bool     is_over;
+  tf_err_t err = device_graph_look(g, &is_over);
+  if (g->is_mute || is_still(g)) return err;
+  for (uint32_t i = 0; i < g->cnt[part] && !err; i++) {
+    tf_card_graph_args_t       args = g->args;
+    const cuda_on_cpu_launch_t all  = {.grid    = g->nodes[part][i].block_cnt,
+                                       .cluster = 1,
+                                       .block   = g->nodes[part][i].thread_cnt,
+                                       .seed    = SEED,
+                                       .kernel  = g->kernel,
+                                       .args    = &args};
+    args.node                       = g->nodes[part][i];
+    if (!cuda_on_cpu_launch(&all))
+      err = TF_ERR(E_GPU_DEVICE, "a graph that was launched: %s", cuda_on_cpu_text());
+  }
+  return err;
+}
+
+tf_err_t device_graph_look(device_graph_t *g, bool *is_over) {
+  *is_over = !g->is_mute && !is_still(g);
+  return faults.ns[FAULT_STICKY] && is_still(g)
+             ? TF_ERR(E_GPU_DEVICE, "a graph that was launched: broken, as the faults want it")
+             : TF_OK;
+}
+
+void device_drop(device_graph_t *g) {
+  if (!g) return;
+  for (int part = 0; part < TF_CARD_GRAPH_PART_CNT; part++) free(g->nodes[part]);
+  free(g);
 }

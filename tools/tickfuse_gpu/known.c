@@ -51,7 +51,7 @@ static tf_err_t await(asking_t *a, uint64_t seq, uint32_t idx, tf_mailbox_answer
     if (now_ns - looked_ns < LOOK_NS) continue;
     looked_ns    = now_ns;
     a->ended     = watch_look(a->box, now_ns);
-    tf_err_t err = device_look(a->room->run, &is_over);
+    tf_err_t err = room_look(a->room, &is_over);
     if (err || a->ended) return err;
     if (is_over || now_ns - begun_ns > KNOWN_ANSWER_NS * device_patience())
       return TF_ERR(E_GPU_HANG, "model %s: known answer %u: %s", a->loaded->model->name,
@@ -121,7 +121,8 @@ static tf_err_t end(room_t *room, tf_err_t err) {
 tf_err_t known_ask(room_t *room, uint32_t slot, const loaded_t *loaded, const tf_mailbox_t *box,
                    watch_end_t *ended, double *worst) {
   asking_t a   = {.room = room, .loaded = loaded, .box = box};
-  tf_err_t err = room_start(room, slot);
+  uint64_t offset;
+  tf_err_t err = room_start(room, slot, load_rows_program(loaded, &offset));
   if (err) return err;
   for (; !err && !a.ended && a.check_idx < loaded->graph.check_cnt; a.check_idx++)
     err = ask_window(&a);

@@ -6,9 +6,10 @@
 #include "gpu/card_fused.h"
 #include "gpu/card_net.h"
 #include "gpu/makers.h"
+#include "tickfuse_gpu/slots.h"
 
 const char *load_where_name(load_where_t where) {
-  return where == LOAD_PERSISTENT ? "persistent" : "cpu";
+  return where == LOAD_PERSISTENT ? "persistent" : where == LOAD_GRAPH ? "graph" : "cpu";
 }
 
 /* Adds what a maker said that could not. */
@@ -43,11 +44,12 @@ static tf_err_t make_fused(loaded_t *l, const tf_card_limits_t *limits) {
 static tf_err_t make_program(loaded_t *l, const tf_card_limits_t *limits) {
   tf_err_t err = l->features.view.image ? make_fused(l, limits) : make_rows(l, limits);
   if (err) return err;
-  l->where = l->program ? LOAD_PERSISTENT : LOAD_CPU;
-  if (l->program) {
-    l->program->model_hash = l->model->hash;
-    l->why[0]              = '\0';
-  }
+  l->where = !l->program                         ? LOAD_CPU
+             : l->program->kind == TF_CARD_GRAPH ? LOAD_GRAPH
+                                                 : LOAD_PERSISTENT;
+  if (!l->program) return TF_OK;
+  l->program->model_hash = l->model->hash;
+  slots_sum(l->program);
   return TF_OK;
 }
 

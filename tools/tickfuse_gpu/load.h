@@ -10,7 +10,8 @@
 /* Where a model runs. */
 typedef enum load_where {
   LOAD_PERSISTENT, /* a kernel that stays on the device and polls */
-  LOAD_CPU,        /* no kernel for it: why says what is missing */
+  LOAD_GRAPH, /* kernels launched a tick, as a captured graph: why says what no kernel that stays has */
+  LOAD_CPU, /* no kernel for it: why says what is missing */
 } load_where_t;
 
 /* What is computed before the model's rows are there; view.image NULL: nothing, it is sent rows. */
@@ -27,7 +28,7 @@ typedef struct loaded {
   tf_graph_t         graph;
   tf_card_program_t *program; /* NULL where it is LOAD_CPU */
   load_where_t       where;
-  char               why[512];
+  char               why[512]; /* of each kind that was refused */
 } loaded_t;
 
 /* features NULL: as a zeroed one. E_FILE_*, E_MODEL_* of the file itself, its known answers on the CPU included. That no kernel can run it is no failure:
@@ -40,6 +41,6 @@ void     load_free(loaded_t *loaded); /* accepts a zeroed one */
 /* The part of program that answers rows, as known answers want it, and where it begins. */
 const tf_card_program_t *load_rows_program(const loaded_t *loaded, uint64_t *offset);
 
-const char *load_where_name(load_where_t where); /* "persistent" */
+const char *load_where_name(load_where_t where); /* "persistent", "graph", "cpu" */
 
 #endif

@@ -33,7 +33,8 @@ enum {
 #define FD_MAX          (1 << 20)
 
 static const char usage[] =
-    "usage: %s --mailbox FD --model FILE [--precision P] [--device N] [--memory-fraction F]\n"
+    "usage: %s --mailbox FD --model FILE [--precision P] [--device N]\n"
+    "          [--visible-devices L] [--memory-fraction F]\n"
     "       %s --check --model FILE [--precision P] [--device N] [--memory-fraction F]\n"
     "       %s --probe [--model FILE] [--precision P] [--memory-fraction F] [--json]\n"
     "\n"
@@ -43,7 +44,9 @@ static const char usage[] =
     "  --mailbox FD         the mailbox's file, open\n"
     "  --model FILE         a model of tickfuse model import\n"
     "  --precision P        fp32, bf16, fp16 or int8 instead of the file's own\n"
-    "  --device N           of those that CUDA_VISIBLE_DEVICES leaves, from 0\n"
+    "  --device N           of those that CUDA_VISIBLE_DEVICES leaves, from 0; turn:N goes round "
+    "them\n"
+    "  --visible-devices L  CUDA_VISIBLE_DEVICES, instead of what the environment says: 0,1\n"
     "  --memory-fraction F  of the device's free memory that may be used; 0.9 if not told\n"
     "  --check              the model's known answers on the device, and no more\n"
     "  --probe              what is here, and what would run where\n"
@@ -85,6 +88,16 @@ static bool read_number(const char *text, long max, long *number) {
   return *text >= '0' && *text <= '9' && *end == '\0' && *number <= max;
 }
 
+/* N, or turn:N. */
+static bool read_device(const char *text, serve_options_t *o) {
+  static const char turn[] = "turn:";
+  long              number = 0;
+  o->takes_turn            = strncmp(text, turn, sizeof turn - 1) == 0;
+  const bool ok = read_number(o->takes_turn ? text + sizeof turn - 1 : text, DEVICE_MAX, &number);
+  o->device     = (uint32_t)number;
+  return ok;
+}
+
 static bool read_fraction(const char *text, double *fraction) {
   char *end;
   *fraction = strtod(text, &end);
@@ -97,21 +110,21 @@ static bool read_options(int argc, char **argv, options_t *o) {
       {"model",              required_argument, NULL, 'm'},
       {"precision",                  required_argument, NULL, 'p'},
       {"device",required_argument, NULL, 'd'},
-      {"memory-fraction",               required_argument, NULL, 'f'},
-      {"check",        no_argument, NULL, 'c'},
-      {"probe",              no_argument, NULL, 'P'},
-      {"json",                  no_argument, NULL, 'j'},
-      {"help",              no_argument, NULL, 'h'},
-      {0              }
+      {"visible-devices",               required_argument, NULL, 'v'},
+      {"memory-fraction",        required_argument, NULL, 'f'},
+      {"check",              no_argument, NULL, 'c'},
+      {"probe",                  no_argument, NULL, 'P'},
+      {"json",              no_argument, NULL, 'j'},
+      {"help",               no_argument, NULL, 'h'},
+      {0 }
   };
   *o = (options_t){
       .fd    = -1,
       .serve = {.memory_fraction = MEMORY_FRACTION, .load = {.precision = TF_PRECISION_AUTO}}
   };
   for (int c, at = 0; (c = getopt_long(argc, argv, "", known, &at)) != -1;) {
-    bool        ok     = true;
-    long        number = 0;
-    const char *range  = "";
+    bool        ok    = true;
+    const char *range = "";
     switch (c) {
     case 'b': ok = read_number(optarg, FD_MAX, &o->fd), range = "a descriptor"; break;
     case 'm': o->serve.model = optarg; break;
@@ -120,9 +133,9 @@ static bool read_options(int argc, char **argv, options_t *o) {
       range = "fp32, bf16, fp16 or int8";
       break;
     case 'd':
-      ok = read_number(optarg, DEVICE_MAX, &number), range = "0 to 63";
-      o->serve.device = (uint32_t)number;
+      ok = read_device(optarg, &o->serve), range = "0 to 63, or turn: and such a one";
       break;
+    case 'v': ok = setenv("CUDA_VISIBLE_DEVICES", optarg, 1) == 0; break;
     case 'f':
       ok    = read_fraction(optarg, &o->serve.memory_fraction);
       range = "above 0, up to 1";

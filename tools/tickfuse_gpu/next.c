@@ -10,6 +10,7 @@
 #define TAKE_UP_NS (2 * TF_NS_PER_SEC)
 
 bool next_has_room(const tf_card_program_t *program, const tf_card_limits_t *limits) {
+  if (program->kind == TF_CARD_GRAPH) return true; /* they end */
   /* A persistent block may take all of an SM's shared memory: counted a block an SM. */
   return 2ull * program->block_cnt <= limits->sm_cnt;
 }
@@ -40,6 +41,7 @@ static tf_err_t put(next_t *n, const loaded_t *l) {
   tf_err_t    err   = slots_write(n->slots, slot, l->program);
   if (!err && n->has_room) err = known_ask(n->trial, slot, l, n->box, &ended, NULL);
   if (!err && ended) return TF_ERR(E_MODEL_BUSY, "the worker ends");
+  if (!err) err = room_prepare(n->main, slot, l->program);
   if (!err) err = take_up(n, slot);
   return err;
 }

@@ -68,6 +68,15 @@ static void tell_pair(uint64_t *a, uint64_t *b, bool is_known, uint64_t a_value,
   tell(b, is_known ? b_value : TF_MAILBOX_UNKNOWN);
 }
 
+void nvml_tell_nothing(tf_mailbox_device_t *d) {
+  tell_pair(&d->compute_busy_pct, &d->memory_busy_pct, false, 0, 0);
+  tell_pair(&d->memory_used_bytes, &d->memory_bytes, false, 0, 0);
+  tell_pair(&d->compute_clock_mhz, &d->memory_clock_mhz, false, 0, 0);
+  tell_pair(&d->temperature_c, &d->power_mw, false, 0, 0);
+  tell_pair(&d->xid_cnt, &d->xid_last, false, 0, 0);
+  tell(&d->updated_ns, tf_clock_monotonic_ns());
+}
+
 static uint64_t clock_mhz(const nvml_t *n, unsigned which) {
   unsigned mhz;
   return n->clock && n->clock(n->device, which, &mhz) == DONE ? mhz : TF_MAILBOX_UNKNOWN;

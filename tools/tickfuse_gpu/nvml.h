@@ -14,5 +14,7 @@ typedef struct nvml nvml_t;
  * figures. target is written once before the return, and outlives the thread. */
 nvml_t *nvml_start(const char *pci, tf_mailbox_device_t *target);
 void    nvml_stop(nvml_t *nvml); /* accepts NULL */
+/* All of target's figures unknown as of now: what a worker writes besides is shown where there is no library, too. */
+void nvml_tell_nothing(tf_mailbox_device_t *target);
 
 #endif

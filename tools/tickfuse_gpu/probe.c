@@ -30,14 +30,19 @@ static json_t *device(uint32_t idx, const device_info_t *d) {
                    (int)d->limits.thread_max, "shared_bytes_max", (int)d->limits.shared_bytes_max);
 }
 
+/* How far over the device it goes. */
+static const char *spread_name(const tf_card_program_t *p) {
+  if (p->block_cnt == 1) return "one block";
+  return p->cluster_size == p->block_cnt ? "one cluster" : "the whole device";
+}
+
 /* How a model would run on one device. */
 static json_t *course(uint32_t idx, const loaded_t *l) {
   json_t *c = json_pack("{s:i, s:s}", "device", (int)idx, "where", load_where_name(l->where));
   const tf_card_program_t *p = l->program;
-  if (!p) {
-    json_object_set_new(c, "reason", json_string(l->why));
-    return c;
-  }
+  if (l->where != LOAD_PERSISTENT) json_object_set_new(c, "reason", json_string(l->why));
+  if (!p) return c;
+  json_object_set_new(c, "blocks", json_string(spread_name(p)));
   json_t *more = json_pack(
       "{s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I}", "kernel", tf_card_kind_name(p->kind),
       "precision", tf_precision_name((tf_precision_t)p->precision), "block_cnt", (int)p->block_cnt,
@@ -96,15 +101,14 @@ static long long number_of(json_t *of, const char *key) {
 
 static void print_course(json_t *c) {
   printf("  on device %lld: %s", number_of(c, "device"), text_of(c, "where"));
-  if (json_object_get(c, "reason")) {
-    printf(": %s\n", text_of(c, "reason"));
-    return;
-  }
-  printf(", %s kernel in %s, %lld blocks of %lld threads, clusters of %lld, %.1f KiB of shared "
-         "memory a block, %.1f MiB of weights, %.1f KiB of windows an instrument\n",
-         text_of(c, "kernel"), text_of(c, "precision"), number_of(c, "block_cnt"),
-         number_of(c, "thread_cnt"), number_of(c, "cluster_size"), mib(c, "shared_bytes") * 1024,
-         mib(c, "model_bytes"), mib(c, "window_bytes") * 1024);
+  if (json_object_get(c, "kernel"))
+    printf(", %s kernel in %s on %s, %lld blocks of %lld threads, clusters of %lld, %.1f KiB of "
+           "shared memory a block, %.1f MiB of weights, %.1f KiB of windows an instrument",
+           text_of(c, "kernel"), text_of(c, "precision"), text_of(c, "blocks"),
+           number_of(c, "block_cnt"), number_of(c, "thread_cnt"), number_of(c, "cluster_size"),
+           mib(c, "shared_bytes") * 1024, mib(c, "model_bytes"), mib(c, "window_bytes") * 1024);
+  if (json_object_get(c, "reason")) printf(": %s", text_of(c, "reason"));
+  putchar('\n');
 }
 
 static void print_text(json_t *all) {

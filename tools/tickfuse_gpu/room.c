@@ -7,13 +7,18 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "gpu/loop.h"
+#include "tickfuse_gpu/slots.h"
 
 #define PAGE 4096u
+
+static uint64_t scratch_bytes(const tf_card_program_t *program) {
+  return slots_room_for(program, tf_loop_scratch_bytes(program));
+}
 
 uint64_t room_bytes(const tf_card_program_t *program, uint32_t instrument_cnt) {
   uint64_t bytes;
   if (__builtin_mul_overflow(program->state_bytes + sizeof(uint32_t), instrument_cnt, &bytes) ||
-      __builtin_add_overflow(bytes, tf_loop_scratch_bytes(program), &bytes))
+      __builtin_add_overflow(bytes, scratch_bytes(program), &bytes))
     return UINT64_MAX;
   return bytes;
 }
@@ -56,13 +61,15 @@ tf_err_t room_open(room_t *room, const tf_card_program_t *program, uint8_t *cons
   if (!err)
     err = device_memory("the instruments' row numbers", view->instrument_cnt * sizeof(uint32_t),
                         &numbers);
-  if (!err) err = device_memory("the kernel's scratch", tf_loop_scratch_bytes(program), &scratch);
+  if (!err) err = device_memory("the kernel's scratch", scratch_bytes(program), &scratch);
   for (int i = 0; i < 2; i++)
     room->args.slots[i] = (const tf_card_program_t *)(const void *)slots[i];
   room->args.states  = states;
   room->args.numbers = numbers;
   room->args.scratch = scratch;
   room->args.control = control;
+  if (!err && program->kind == TF_CARD_GRAPH)
+    err = launcher_open(&room->launcher, &room->args, room->control, view);
   return err;
 }
 
@@ -76,32 +83,56 @@ static tf_err_t clear_loop(const room_t *room) {
   return err;
 }
 
-tf_err_t room_start(room_t *room, uint32_t slot) {
+tf_err_t room_prepare(room_t *room, uint32_t slot, const tf_card_program_t *program) {
+  return program->kind == TF_CARD_GRAPH ? launcher_capture(&room->launcher, slot, program) : TF_OK;
+}
+
+tf_err_t room_start(room_t *room, uint32_t slot, const tf_card_program_t *program) {
   memset(room->control, 0, sizeof *room->control); /* no kernel runs: this side has both lines */
   room->control->slot      = slot;
   room->args.view.next_seq = room->view.next_seq;
   tf_err_t err             = clear_loop(room);
-  return err ? err : device_start(room->program, &room->args, &room->run);
+  if (!err) err = room_prepare(room, slot, program);
+  if (err) return err;
+  if (program->kind != TF_CARD_GRAPH) return device_start(program, &room->args, &room->run);
+  err            = launcher_start(&room->launcher, room->view.next_seq);
+  room->launches = !err;
+  return err;
+}
+
+tf_err_t room_look(room_t *room, bool *is_over) {
+  return room->launches ? launcher_look(&room->launcher, is_over) : device_look(room->run, is_over);
+}
+
+static void forget(room_t *room) {
+  if (room->launches)
+    launcher_forget(&room->launcher);
+  else
+    device_forget(room->run);
+  room->launches = false;
+  room->run      = NULL;
 }
 
 tf_err_t room_end(room_t *room) {
-  if (!room->run) return TF_OK;
+  if (!room->run && !room->launches) return TF_OK;
   tf_store_release_u32(&room->control->abort, 1); /* pairs with: the kernel's waits */
   uint64_t begun_ns = tf_clock_monotonic_ns();
   bool     is_over  = false;
-  tf_err_t err      = device_look(room->run, &is_over);
+  tf_err_t err      = room_look(room, &is_over);
   while (!err && !is_over) {
     if (tf_clock_monotonic_ns() - begun_ns > ROOM_LEAVE_NS * device_patience())
       return TF_ERR(E_GPU_HANG, "the kernel did not leave when it was told to");
     nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    err = device_look(room->run, &is_over);
+    err = room_look(room, &is_over);
   }
-  device_forget(room->run);
-  room->run = NULL;
+  forget(room);
   return err;
 }
 
 void room_close(room_t *room) {
-  if (!room->run) free(room->control); /* else it may still be written */
+  if (!room->run && !room->launches) { /* else it may still be written */
+    free(room->control);
+    launcher_close(&room->launcher);
+  }
   memset(room, 0, sizeof *room);
 }

@@ -17,7 +17,8 @@
 
 typedef struct worker {
   const serve_options_t *options;
-  tf_mailbox_view_t     *view; /* the engine's; NULL: there is none */
+  tf_mailbox_view_t     *view;   /* the engine's; NULL: there is none */
+  uint32_t               device; /* the one that was chosen */
   device_info_t          info;
   loaded_t               loaded;
   slots_t                slots;
@@ -54,9 +55,20 @@ static tf_err_t open_trial(worker_t *w) {
   return room_open(&w->trial, p, slots, &w->trial_view);
 }
 
+/* Workers that take turns are told different numbers: one after the other they go round all devices. */
+static tf_err_t choose_device(worker_t *w) {
+  uint32_t cnt = 1;
+  w->device    = w->options->device;
+  if (!w->options->takes_turn) return TF_OK;
+  tf_err_t err = device_cnt(&cnt);
+  if (!err) w->device %= cnt;
+  return err;
+}
+
 /* The model on the device, and a room to ask it in. */
 static tf_err_t prepare(worker_t *w) {
-  tf_err_t err = device_describe(w->options->device, &w->info);
+  tf_err_t err = choose_device(w);
+  if (!err) err = device_describe(w->device, &w->info);
   if (err) return err;
   uint64_t free_bytes         = w->info.memory_free_bytes;
   w->info.limits.memory_bytes = (uint64_t)((double)free_bytes * w->options->memory_fraction);
@@ -69,7 +81,7 @@ static tf_err_t prepare(worker_t *w) {
   if (!err && !w->loaded.program)
     err = TF_ERR(E_MODEL_UNSUPPORTED, "model %s runs on no kernel: %s", w->loaded.model->name,
                  w->loaded.why);
-  if (!err) err = device_open(w->options->device, w->info.limits.memory_bytes);
+  if (!err) err = device_open(w->device, w->info.limits.memory_bytes);
   if (!err) err = slots_open(&w->slots, w->loaded.program);
   if (!err) err = known_mailbox(w->loaded.model, &w->trial_view);
   if (!err) err = open_trial(w);
@@ -79,7 +91,10 @@ static tf_err_t prepare(worker_t *w) {
 
 static void tell_device(worker_t *w) {
   tf_mailbox_device_t *d = &w->view->box->device;
+  nvml_tell_nothing(d);
   snprintf(d->name, sizeof d->name, "%s", w->info.name);
+  snprintf(d->pci, sizeof d->pci, "%s", w->info.pci);
+  d->index        = w->device;
   d->model_bytes  = 2 * w->slots.bytes;
   d->window_bytes = room_bytes(w->loaded.program, w->view->instrument_cnt);
   w->nvml         = nvml_start(w->info.pci, d);
@@ -115,7 +130,7 @@ static tf_err_t left(const worker_t *w) {
 static tf_err_t look_if_still(worker_t *w, uint64_t now_ns) {
   bool is_over = false;
   if (now_ns - w->beat_ns < STILL_NS) return TF_OK;
-  tf_err_t err = device_look(w->main.run, &is_over);
+  tf_err_t err = room_look(&w->main, &is_over);
   return !err && is_over ? left(w) : err;
 }
 
@@ -148,7 +163,7 @@ static tf_err_t run(worker_t *w, watch_end_t *ended) {
 
 static tf_err_t start(worker_t *w) {
   w->main.view.next_seq = 1;
-  tf_err_t err          = room_start(&w->main, 0);
+  tf_err_t err          = room_start(&w->main, 0, w->loaded.program);
   if (!err) err = first_beat(w);
   if (err) return err;
   w->next = (next_t){.main     = &w->main,

@@ -14,6 +14,7 @@
 typedef struct serve_options {
   const char        *model;
   uint32_t           device;
+  bool               takes_turn;      /* device is counted round those that there are */
   double             memory_fraction; /* of what is free on the device */
   tf_model_options_t load;
 } serve_options_t;

@@ -103,9 +103,10 @@ static void a_busy_port_is_named_with_its_cause(void **state) {
   tf_http_config_t config = {.host = "127.0.0.1", .port = tf_http_port(http), .metrics = metrics};
   assert_int_equal(tf_http_start(&config, &second), E_HTTP_LISTEN);
   assert_null(second);
-  snprintf(expected, sizeof expected,
-           "cannot listen on 127.0.0.1:%u: another program has that port; name another, or off",
-           config.port);
+  snprintf(
+      expected, sizeof expected,
+      "http.listen: cannot listen on 127.0.0.1:%u: another program has that port; name another",
+      config.port);
   assert_string_equal(tf_error_text(), expected);
   config.host = "example.com";
   assert_int_equal(tf_http_start(&config, &second), E_HTTP_LISTEN);
@@ -114,7 +115,7 @@ static void a_busy_port_is_named_with_its_cause(void **state) {
   config.port = 0;
   assert_int_equal(tf_http_start(&config, &second), E_HTTP_LISTEN);
   assert_string_equal(tf_error_text(),
-                      "cannot listen on 192.0.2.1:0: Cannot assign requested address");
+                      "http.listen: cannot listen on 192.0.2.1:0: Cannot assign requested address");
 }
 
 /* status 0: closed without an answer; -1: either that or any refusal (4xx, 5xx), never 2xx. */

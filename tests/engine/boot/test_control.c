@@ -350,7 +350,9 @@ static void a_dead_engines_socket_is_replaced_a_living_ones_is_not(void **state)
   close(dead); /* its name stays, as after kill -9 */
   assert_int_equal(serve(path), TF_OK);
   tf_control_socket_t *living = served;
-  refused_with(path, E_FILE_BUSY, "another engine answers there");
+  char                 busy[64];
+  snprintf(busy, sizeof busy, "another engine answers there, pid %d", (int)getpid());
+  refused_with(path, E_FILE_BUSY, busy);
   served = living;
   end_service();
 }

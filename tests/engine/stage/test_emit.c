@@ -24,7 +24,8 @@ static tf_err_t open_fake(void *state, const tf_sink_config_t *config) {
   (void)state;
   return config->path ? TF_OK : TF_ERR(E_SINK_CONFIG, "no path");
 }
-static int offer(void *state, const tf_decision_t *decisions, uint32_t n) {
+static int offer(void *state, const void *records, uint32_t n) {
+  const tf_decision_t *decisions = records;
   (void)state;
   if (fake.fails) return TF_ERR(E_SINK_IO, "gone");
   int taken = 0;
@@ -45,8 +46,11 @@ static tf_err_t close_fake(void *state) {
   return TF_OK;
 }
 
-static const tf_sink_t sink = {.name        = "fake",
-                               .reliable    = true,
+static const tf_sink_t sink = {.name     = "fake",
+                               .policies = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) |
+                                           TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
+                               .policy      = TF_OVERFLOW_BLOCK,
+                               .carries     = 1u << TF_CARRIES_DECISIONS,
                                .state_bytes = state_bytes,
                                .open        = open_fake,
                                .offer       = offer,

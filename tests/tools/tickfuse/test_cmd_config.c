@@ -124,6 +124,23 @@ static void a_good_config_prints_values_with_their_origins(void **state) {
   json_decref(object);
 }
 
+static void a_model_has_its_place_or_says_that_it_is_measured(void **state) {
+  (void)state;
+  const char *models = "gpu: {worker: /bin/true}\nmodels: [{name: a, file: x.safetensors}, "
+                       "{name: b, file: x.safetensors, backend: cpu}]\n";
+  assert_int_equal(check(models, ""), 0);
+  assert_non_null(strstr(out, "\nmodel a: measured: measured at the start, with /bin/true\n"));
+  assert_non_null(strstr(out, "\nmodel b: cpu: the config says backend: cpu\n"));
+  assert_int_equal(check(models, "--json"), 0);
+  json_t *object = parsed(), *rows = json_object_get(object, "models");
+  assert_int_equal(json_array_size(rows), 2);
+  assert_string_equal(text_at(json_array_get(rows, 0), "may"), "measured");
+  assert_string_equal(text_at(json_array_get(rows, 0), "program"), "/bin/true");
+  assert_string_equal(text_at(json_array_get(rows, 1), "may"), "cpu");
+  assert_true(json_is_null(json_object_get(json_array_get(rows, 1), "program")));
+  json_decref(object);
+}
+
 static void help_is_zero(void **state) {
   (void)state;
   assert_int_equal(run("check --help"), 0);
@@ -177,6 +194,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_bad_config_is_two_and_lists_every_error),
       cmocka_unit_test(names_that_the_engine_lacks_are_refused),
       cmocka_unit_test(a_good_config_prints_values_with_their_origins),
+      cmocka_unit_test(a_model_has_its_place_or_says_that_it_is_measured),
       cmocka_unit_test(help_is_zero),
       cmocka_unit_test(schema_names_every_key_once),
       cmocka_unit_test(docs_config_md_is_what_schema_writes),

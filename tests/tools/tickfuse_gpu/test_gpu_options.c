@@ -20,6 +20,8 @@ static void bad_options_are_named_with_what_they_may_be(void **state) {
   } rows[] = {
       {"--precision",       "fp99",           "fp32, bf16, fp16 or int8"},
       {"--device",          "64",             "0 to 63"                 },
+      {"--device",          "turn:64",        "0 to 63"                 },
+      {"--device",          "turn:",          "0 to 63"                 },
       {"--device",          "-1",             "0 to 63"                 },
       {"--memory-fraction", "0",              "above 0, up to 1"        },
       {"--memory-fraction", "1.01",           "above 0, up to 1"        },
@@ -101,6 +103,36 @@ static void what_is_missing_is_told_from_what_is_broken(void **state) {
   assert_int_equal(RUN(NULL, text, "--mailbox", "0", "--model", LSTM), 3);
 }
 
+/* turn:N is counted round those that are left; 1 of 0,2,1 is device 2; a list ends at one that is not there. */
+static void devices_are_those_that_are_visible_and_taken_in_turn(void **state) {
+  (void)state;
+  static const struct {
+    const char *visible, *device, *says;
+    int         status;
+  } rows[] = {
+      {"0,1,2", "turn:0",  "device 0,",                              0},
+      {"0,1,2", "turn:4",  "device 1,",                              0},
+      {"0,1,2", "turn:63", "device 0,",                              0},
+      {"0,2,1", "1",       "device 2,",                              0},
+      {"2",     "turn:5",  "device 2,",                              0},
+      {"1,9,0", "turn:1",  "device 1,",                              0},
+      {"0,1",   "2",       "device 2 of 2",                          4},
+      {"9",     "0",       "CUDA_VISIBLE_DEVICES is 9",              4},
+      {"",      "turn:1",  "CUDA_VISIBLE_DEVICES hides all of them", 4},
+  };
+  char text[RIG_TEXT_BYTES];
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    assert_int_equal(RUN("TICKFUSE_GPU_FAULTS=devices=3", text, "--check", "--model", MLP,
+                         "--visible-devices", rows[i].visible, "--device", rows[i].device),
+                     rows[i].status);
+    if (!strstr(text, rows[i].says)) fail_msg("%s", text);
+  }
+  assert_int_equal(RUN("TICKFUSE_GPU_FAULTS=devices=3", text, "--probe", "--json"), 0);
+  json_t *all = parsed(text);
+  assert_int_equal(json_array_size(json_object_get(all, "devices")), 3);
+  json_decref(all);
+}
+
 static void a_check_gives_the_known_answers_on_the_device(void **state) {
   (void)state;
   char text[RIG_TEXT_BYTES];
@@ -120,6 +152,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(bad_options_are_named_with_what_they_may_be),
       cmocka_unit_test(a_probe_says_what_would_run_where),
       cmocka_unit_test(what_is_missing_is_told_from_what_is_broken),
+      cmocka_unit_test(devices_are_those_that_are_visible_and_taken_in_turn),
       cmocka_unit_test(a_check_gives_the_known_answers_on_the_device),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,29 @@ static void what_a_device_suffers_is_said_and_never_served(void **state) {
   }
 }
 
+/* One bit on its way, of each kind's program: the tensor that it is in is named. */
+static void a_bit_that_is_lost_on_the_way_is_told_with_its_tensor(void **state) {
+  (void)state;
+  static const struct {
+    const char *file, *precision, *says;
+  } rows[] = {
+      {LSTM, "fp16", " of node 1, lstm \"lstm\": "    },
+      {LSTM, "int8", " of node 1, lstm \"lstm\": "    },
+      {MLP,  "fp32", " of node 6, matmul \"dense2\": "},
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    rig_t r;
+    rig_begin(&r, rows[i].file, INSTRUMENTS, 4);
+    rig_start(&r, rows[i].file, rows[i].precision, "copy=1/1");
+    assert_false(rig_serves(&r));
+    assert_int_equal(rig_status(&r), 8);
+    assert_int_equal((tf_err_t)r.view.box->failure, E_GPU_COPY);
+    if (!strstr(r.view.box->text, rows[i].says) || !strstr(r.view.box->text, "CRC "))
+      fail_msg("%s", r.view.box->text);
+    rig_end(&r);
+  }
+}
+
 /* A device that breaks under a kernel that serves: FAILED, with the text, and the process is gone. */
 static void a_device_that_breaks_ends_the_worker(void **state) {
   (void)state;
@@ -299,6 +322,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_mailbox_of_another_model_is_refused),
       /* what follows breaks the device: the one that is a CPU */
       cmocka_unit_test(what_a_device_suffers_is_said_and_never_served),
+      cmocka_unit_test(a_bit_that_is_lost_on_the_way_is_told_with_its_tensor),
       cmocka_unit_test(a_device_without_room_for_a_second_kernel_swaps_too),
       cmocka_unit_test(a_device_that_breaks_ends_the_worker),
       cmocka_unit_test(a_kernel_that_stands_still_is_a_stopped_heart),

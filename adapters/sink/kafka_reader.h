@@ -1,0 +1,35 @@
+/* The kafka sink's partition read back: each record once, in order, whatever stands in it twice. A message
+ * whose id (header tf-seq) is not above the last one's is a repeat of what was in doubt when its producer
+ * went, and is dropped; one that skips ids, of a kind that has no holes, is told as lost. Messages without an
+ * id are not the sink's, and are counted.
+ *
+ * Control plane; librdkafka allocates and has threads of its own. One thread a reader. */
+#ifndef TF_SINK_KAFKA_READER_H
+#define TF_SINK_KAFKA_READER_H
+
+#include "tf/sink.h"
+
+typedef enum tf_kafka_result {
+  TF_KAFKA_IDLE   = 0, /* nothing within wait_ns */
+  TF_KAFKA_RECORD = 1,
+  TF_KAFKA_LOST   = 2, /* lost_from .. lost_to are not in the partition; go on calling */
+  TF_KAFKA_END    = 3, /* all that the partition held when asked was delivered; more may come */
+  TF_KAFKA_FAILED = 4  /* tf_error_text; may pass by itself, go on calling */
+} tf_kafka_result_t;
+
+typedef struct tf_kafka_reader {
+  const uint8_t               *value; /* RECORD: until the next call */
+  size_t                       value_bytes;
+  uint64_t                     seq, lost_from, lost_to;
+  uint64_t                     record_cnt, double_cnt, foreign_cnt, lost_cnt;
+  struct tf_kafka_reader_link *link_;
+} tf_kafka_reader_t;
+
+/* config: url, stream, shape.carries, and what is secret, as the sink's. resume_from: the first sequence wanted;
+ * the partition is read from its beginning. E_SINK_CONFIG, E_SINK_IO. */
+tf_err_t          tf_kafka_reader_open(tf_kafka_reader_t *reader, const tf_sink_config_t *config,
+                                       uint64_t resume_from);
+tf_kafka_result_t tf_kafka_reader_next(tf_kafka_reader_t *reader, uint64_t wait_ns);
+void              tf_kafka_reader_close(tf_kafka_reader_t *reader);
+
+#endif

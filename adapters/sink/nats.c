@@ -1,0 +1,404 @@
+/* NATS JetStream, each record once and in order whatever breaks. A record is a message of the stream with
+ *
+ *   Nats-Msg-Id                 STREAM-SEQUENCE: two of one id within the stream's duplicate_window are one
+ *   Nats-Expected-Last-Msg-Id   the id of the record before: the server takes it behind that one only
+ *   Nats-Expected-Last-Sequence instead, on the first of a connection: the stream's last sequence as it was
+ *                               read just before. The server forgets the last id with its restart, if that
+ *                               is older than the window (nats-server 2.9.10; docs/adr/0049)
+ *
+ * So the messages form a chain: what is sent twice or out of its turn is refused, without regard to any
+ * window, and an acknowledgement of one is one of all before it. A connection begins with reading the
+ * stream's last message, whose id says where to go on. Any trouble ends the connection.
+ *
+ * The stream is this sink's alone. Subjects are STREAM.KIND.VENUE.INSTRUMENT, for consumers to filter by
+ * (DECISIONS.decisions.BINANCE-SPOT.BTCUSDT); the order is the stream's, over all of them. */
+#include <string.h>
+
+#include "core/error.h"
+#include "sink/broker.h"
+#include "sink/encode.h"
+#include "sink/nats_link.h"
+#include "sink/nats_reply.h"
+#include "tf/atomic.h"
+#include "tf/io.h"
+
+#define STREAM_CHARS_MAX 64u
+#define SUBJECT_BYTES    256u
+#define BUFFERED_MAX                                                                               \
+  (1 << 20) /* bytes that libnats may hold for the socket before no more is sent */
+#define FLIGHT_CNT TF_EGRESS_WINDOW
+
+typedef enum phase {
+  PHASE_IDLE,    /* until retry_ns */
+  PHASE_DIALING, /* libnats connects */
+  PHASE_ASKING,  /* about the stream, and its last message */
+  PHASE_READY
+} phase_t;
+
+typedef struct nats {
+  tf_broker_t    broker;
+  tf_nats_link_t link;
+  phase_t        phase;
+  tf_nats_ask_t  ask;
+  uint64_t       now_ns, deadline_ns; /* of the answer, or of the next acknowledgement */
+  uint32_t       connection;
+  uint64_t       tail_seq, acked_seq;
+  uint64_t       stream_seq; /* of the stream's last message when the tail was read */
+  uint64_t       chain_seq;  /* of the record sent last; 0: none on this connection yet */
+  uint64_t       flight_seqs[FLIGHT_CNT]; /* by token % FLIGHT_CNT */
+  uint64_t flight_head, flight_tail; /* tokens: of the next sent, and of the oldest not acked */
+  uint8_t *encoded;                  /* one record */
+  char     reply[TF_NATS_REPLY_BYTES_MAX + TF_BYTES_PAD];
+} nats_t;
+
+/* ---- asking about the stream ---- */
+
+static void disconnect(nats_t *n) {
+  if (n->phase == PHASE_READY) n->broker.counts.disconnects++;
+  tf_nats_link_hang_up(&n->link);
+  n->phase       = PHASE_IDLE;
+  n->deadline_ns = UINT64_MAX;
+  n->chain_seq   = 0;
+  n->flight_tail = n->flight_head; /* in doubt; the next tail settles it */
+}
+
+#define TROUBLE(n, ...)                                                                            \
+  do {                                                                                             \
+    disconnect(n);                                                                                 \
+    tf_broker_trouble(&(n)->broker, (n)->now_ns, __VA_ARGS__);                                     \
+  } while (0)
+
+static void request(nats_t *n, tf_nats_ask_t ask, const char *body) {
+  static const char *const calls[] = {
+      [TF_NATS_INFO] = "INFO", [TF_NATS_CREATE] = "CREATE", [TF_NATS_GET] = "MSG.GET"};
+  char subject[SUBJECT_BYTES], reply[TF_NATS_INBOX_BYTES + 8];
+  snprintf(subject, sizeof subject, "$JS.API.STREAM.%s.%s", calls[ask], n->broker.config->stream);
+  snprintf(reply, sizeof reply, "%sask", n->link.inbox);
+  n->ask         = ask;
+  n->phase       = PHASE_ASKING;
+  n->deadline_ns = n->now_ns + TF_BROKER_ANSWER_NS_MAX;
+  natsStatus status =
+      natsConnection_PublishRequest(n->link.nc, subject, reply, body, (int)strlen(body));
+  if (status != NATS_OK) TROUBLE(n, "%s: %s", subject, natsStatus_GetText(status));
+}
+
+static void create_stream(nats_t *n) {
+  const tf_sink_config_t *config = n->broker.config;
+  char                    body[512], keep[24] = "-1";
+  if (config->stream_keep)
+    snprintf(keep, sizeof keep, "%llu", (unsigned long long)config->stream_keep);
+  snprintf(body, sizeof body,
+           "{\"name\":\"%s\",\"subjects\":[\"%s.>\"],\"retention\":\"limits\",\"storage\":\"file\","
+           "\"discard\":\"old\",\"num_replicas\":1,\"max_consumers\":-1,\"max_bytes\":-1,"
+           "\"max_age\":0,\"max_msgs\":%s}",
+           config->stream, config->stream, keep);
+  request(n, TF_NATS_CREATE, body);
+}
+
+static void ready(nats_t *n, uint64_t tail_seq) {
+  n->tail_seq = n->acked_seq = tail_seq;
+  n->phase                   = PHASE_READY;
+  n->deadline_ns             = UINT64_MAX;
+  n->connection++;
+  tf_broker_ready(&n->broker, tail_seq);
+}
+
+static void ask_for_tail(nats_t *n, const tf_nats_reply_t *info) {
+  char body[48];
+  if (!info->keeps) {
+    TROUBLE(
+        n,
+        "stream %s drops what its consumers took, and with it what was sent last: its retention "
+        "must be \"limits\"",
+        n->broker.config->stream);
+    return;
+  }
+  n->stream_seq = info->seq;
+  if (info->seq == 0) {
+    ready(n, 0);
+    return;
+  }
+  snprintf(body, sizeof body, "{\"seq\":%llu}", (unsigned long long)info->seq);
+  request(n, TF_NATS_GET, body);
+}
+
+static void take_tail(nats_t *n, const tf_nats_reply_t *reply) {
+  const char *stream = n->broker.config->stream;
+  uint64_t    seq    = 0;
+  if (!tf_nats_reply_seq(reply->message_id, stream, &seq)) {
+    TROUBLE(n,
+            "the last message of stream %s, number %llu, is not this sink's (Nats-Msg-Id \"%s\"): "
+            "give the sink a stream of its own",
+            stream, (unsigned long long)n->stream_seq, reply->message_id);
+    return;
+  }
+  ready(n, seq);
+}
+
+static void take_refusal(nats_t *n, const tf_nats_reply_t *reply) {
+  const tf_sink_config_t *config = n->broker.config;
+  if (n->ask == TF_NATS_INFO && reply->err_code == TF_NATS_STREAM_NOT_FOUND) {
+    if (config->stream_create)
+      create_stream(n);
+    else
+      TROUBLE(
+          n,
+          "there is no stream %s: make it with the subjects \"%s.>\", or set stream_create: true",
+          config->stream, config->stream);
+  } else if (n->ask == TF_NATS_GET && reply->err_code == TF_NATS_MESSAGE_NOT_FOUND) {
+    /* Purged, deleted or too old: what was acked stays so, and what a restart needs is elsewhere. */
+    ready(n, n->acked_seq);
+  } else {
+    TROUBLE(n, "JetStream refuses: %u, %u: %s", reply->code, reply->err_code, reply->text);
+  }
+}
+
+static void take_answer(nats_t *n, const tf_nats_reply_t *reply) {
+  if (reply->is_error)
+    take_refusal(n, reply);
+  else if (n->ask == TF_NATS_GET)
+    take_tail(n, reply);
+  else
+    ask_for_tail(n, reply);
+}
+
+/* ---- acknowledgements ---- */
+
+/* The token behind the inbox; false: none. */
+static bool token_of(const nats_t *n, const char *subject, uint64_t *token) {
+  size_t chars = strlen(n->link.inbox);
+  char  *end;
+  if (strncmp(subject, n->link.inbox, chars) != 0) return false;
+  *token = strtoull(subject + chars, &end, 10);
+  return end > subject + chars && *end == '\0' &&
+         *token - n->flight_tail < n->flight_head - n->flight_tail;
+}
+
+static void take_ack(nats_t *n, const tf_nats_reply_t *reply, uint64_t token) {
+  uint64_t seq = n->flight_seqs[token % FLIGHT_CNT];
+  if (reply->is_error) {
+    TROUBLE(n, "JetStream refuses %s-%llu: %u, %u: %s", n->broker.config->stream,
+            (unsigned long long)seq, reply->code, reply->err_code, reply->text);
+    return;
+  }
+  if (reply->is_duplicate && reply->seq <= n->stream_seq) {
+    TROUBLE(n,
+            "the id %s-%llu is in the duplicate_window, and its message is in the stream no more "
+            "(purged?): it is sent again when the window is over",
+            n->broker.config->stream, (unsigned long long)seq);
+    return;
+  }
+  n->broker.counts.already_there += reply->is_duplicate;
+  n->acked_seq   = seq;
+  n->flight_tail = token + 1;
+  n->deadline_ns =
+      n->flight_tail == n->flight_head ? UINT64_MAX : n->now_ns + TF_BROKER_ANSWER_NS_MAX;
+  tf_broker_delivered(&n->broker);
+}
+
+static void take_message(nats_t *n, const char *subject, const char *bytes, size_t bytes_cnt) {
+  tf_nats_reply_t reply;
+  uint64_t        token  = 0;
+  bool            is_ack = token_of(n, subject, &token);
+  if (!is_ack && n->phase != PHASE_ASKING) return; /* of a token that a later one has acked */
+  if (bytes_cnt <= TF_NATS_REPLY_BYTES_MAX) {
+    memcpy(n->reply, bytes, bytes_cnt);
+    memset(n->reply + bytes_cnt, 0, TF_BYTES_PAD);
+  }
+  if (tf_nats_reply_read(is_ack ? TF_NATS_PUBLISH : n->ask, n->reply, bytes_cnt, &reply) != TF_OK)
+    TROUBLE(n, "%s", tf_error_text());
+  else if (is_ack)
+    take_ack(n, &reply, token);
+  else
+    take_answer(n, &reply);
+}
+
+static void take_messages(nats_t *n) {
+  bool no_responders = false;
+  for (natsMsg *msg; n->phase >= PHASE_ASKING;) {
+    msg = tf_nats_link_next(&n->link, &no_responders);
+    if (msg && !no_responders)
+      take_message(n, natsMsg_GetSubject(msg), natsMsg_GetData(msg),
+                   (size_t)natsMsg_GetDataLength(msg));
+    natsMsg_Destroy(msg);
+    if (no_responders)
+      TROUBLE(n, "nobody answers for stream %s: is JetStream enabled, and has the stream a leader?",
+              n->broker.config->stream);
+    else if (!msg)
+      break;
+  }
+}
+
+/* ---- sending ---- */
+
+static const char *kind_of(uint8_t carries) {
+  static const char *const kinds[TF_CARRIES_CNT] = {[TF_CARRIES_DECISIONS] = "decisions",
+                                                    [TF_CARRIES_EVENTS]    = "events",
+                                                    [TF_CARRIES_QUOTES]    = "quotes",
+                                                    [TF_CARRIES_FEATURES]  = "features"};
+  return kinds[carries];
+}
+
+/* What a token of a subject may not hold becomes '_'. */
+static char subject_char(char c) {
+  return (unsigned char)c <= ' ' || c == '.' || c == '*' || c == '>' || c == 0x7f ? '_' : c;
+}
+
+static size_t put_token(char *subject, size_t at, const char *text, size_t chars) {
+  subject[at++] = '.';
+  for (size_t i = 0; i < chars; i++) subject[at++] = subject_char(text[i]);
+  return at;
+}
+
+static void subject_of(const tf_sink_config_t *config, const void *record, char *subject) {
+  char                    unknown[16];
+  uint32_t                id   = tf_record_instrument(&config->shape, record);
+  const char             *name = unknown, *kind = kind_of(config->shape.carries);
+  const tf_instruments_t *table = config->instruments;
+  snprintf(unknown, sizeof unknown, "%u.UNKNOWN", id);
+  /* pairs with: the decoder's append, tf/instrument.h */
+  if (table && id < tf_load_acquire_u32(&table->cnt)) name = table->rows[id].name;
+  const char *venue = strrchr(name, '.');
+  size_t      chars = venue ? (size_t)(venue - name) : strlen(name);
+  size_t      at    = (size_t)snprintf(subject, SUBJECT_BYTES, "%s", config->stream);
+  at                = put_token(subject, at, kind, strlen(kind));
+  at                = venue && venue[1] ? put_token(subject, at, venue + 1, strlen(venue + 1))
+                                        : put_token(subject, at, "UNKNOWN", 7);
+  at                = put_token(subject, at, name, chars);
+  subject[at]       = '\0';
+}
+
+static natsStatus set_headers(nats_t *n, natsMsg *msg, uint64_t seq) {
+  const char *stream = n->broker.config->stream;
+  char        id[TF_NATS_ID_BYTES];
+  snprintf(id, sizeof id, "%s-%llu", stream, (unsigned long long)seq);
+  natsStatus status = natsMsgHeader_Set(msg, "Nats-Msg-Id", id);
+  if (status != NATS_OK) return status;
+  if (n->chain_seq) {
+    snprintf(id, sizeof id, "%s-%llu", stream, (unsigned long long)n->chain_seq);
+    status = natsMsgHeader_Set(msg, "Nats-Expected-Last-Msg-Id", id);
+  } else {
+    snprintf(id, sizeof id, "%llu", (unsigned long long)n->stream_seq);
+    status = natsMsgHeader_Set(msg, "Nats-Expected-Last-Sequence", id);
+  }
+  if (status != NATS_OK) return status;
+  return natsMsgHeader_Set(msg, "Content-Type", tf_encode_content_type(n->broker.config->format));
+}
+
+static natsStatus publish(nats_t *n, const tf_out_t *out) {
+  char     subject[SUBJECT_BYTES], reply[TF_NATS_INBOX_BYTES + 24];
+  natsMsg *msg   = NULL;
+  size_t   bytes = tf_encode(n->broker.config, out->record, out->late, n->encoded);
+  subject_of(n->broker.config, out->record, subject);
+  snprintf(reply, sizeof reply, "%s%llu", n->link.inbox, (unsigned long long)n->flight_head);
+  natsStatus status = natsMsg_Create(&msg, subject, reply, (const char *)n->encoded, (int)bytes);
+  if (status == NATS_OK) status = set_headers(n, msg, out->seq);
+  if (status == NATS_OK) status = natsConnection_PublishMsg(n->link.nc, msg);
+  natsMsg_Destroy(msg);
+  n->broker.counts.bytes += status == NATS_OK ? bytes : 0;
+  return status;
+}
+
+static uint32_t outlet_send(void *state, const tf_out_t *outs, uint32_t n_outs) {
+  nats_t  *n    = state;
+  uint32_t sent = 0;
+  if (n->phase != PHASE_READY || natsConnection_Buffered(n->link.nc) > BUFFERED_MAX) return 0;
+  for (; sent < n_outs && n->flight_head - n->flight_tail < FLIGHT_CNT; sent++) {
+    natsStatus status = publish(n, &outs[sent]);
+    if (status != NATS_OK) {
+      TROUBLE(n, "publishing: %s", natsStatus_GetText(status));
+      return sent;
+    }
+    if (n->flight_head == n->flight_tail) n->deadline_ns = n->now_ns + TF_BROKER_ANSWER_NS_MAX;
+    n->flight_seqs[n->flight_head++ % FLIGHT_CNT] = n->chain_seq = outs[sent].seq;
+  }
+  return sent;
+}
+
+static void outlet_flush(void *state, uint64_t now_ns) {
+  nats_t *n = state;
+  n->now_ns = now_ns;
+  if (n->phase == PHASE_READY) (void)tf_nats_link_wait(&n->link, 0);
+}
+
+static void outlet_poll(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outlet_view_t *view) {
+  nats_t *n = state;
+  n->now_ns = now_ns;
+  if (n->phase == PHASE_IDLE && now_ns >= n->broker.retry_ns) {
+    tf_nats_link_dial(&n->link);
+    n->phase = PHASE_DIALING;
+  }
+  uint64_t             until_ns = n->phase == PHASE_IDLE ? n->broker.retry_ns : n->deadline_ns;
+  tf_nats_link_state_t link =
+      tf_nats_link_wait(&n->link, tf_broker_wait(wait_ns, now_ns, until_ns));
+  if (n->phase == PHASE_DIALING && link == TF_NATS_LINK_UP) request(n, TF_NATS_INFO, "");
+  take_messages(n);
+  if (n->phase != PHASE_IDLE && link == TF_NATS_LINK_DOWN) TROUBLE(n, "%s", n->link.text);
+  if (n->phase >= PHASE_ASKING && now_ns >= n->deadline_ns)
+    TROUBLE(n, "JetStream has not answered for %llu s",
+            (unsigned long long)(TF_BROKER_ANSWER_NS_MAX / TF_NS_PER_SEC));
+  view->phase      = n->phase == PHASE_READY  ? TF_OUTLET_READY
+                     : n->phase == PHASE_IDLE ? TF_OUTLET_DOWN
+                                              : TF_OUTLET_CONNECTING;
+  view->connection = n->connection;
+  view->tail_seq   = n->tail_seq;
+  view->acked_seq  = n->acked_seq;
+}
+
+static const tf_outlet_counts_t *outlet_counts(const void *state) {
+  return &((const nats_t *)state)->broker.counts;
+}
+
+/* ---- open, close ---- */
+
+static bool is_stream_name(const char *text) {
+  for (; *text; text++)
+    if (!(*text >= 'A' && *text <= 'Z') && !(*text >= 'a' && *text <= 'z') &&
+        !(*text >= '0' && *text <= '9') && *text != '_' && *text != '-')
+      return false;
+  return true;
+}
+
+static tf_err_t check(const tf_sink_config_t *config) {
+  tf_err_t err = tf_broker_want(config, "url", config->url, "url: \"nats://127.0.0.1:4222\"");
+  if (!err) err = tf_broker_want(config, "stream", config->stream, "stream: DECISIONS");
+  if (err) return err;
+  if (strlen(config->stream) > STREAM_CHARS_MAX || !is_stream_name(config->stream))
+    return TF_ERR(E_SINK_CONFIG, "stream: \"%s\": at most %u letters, digits, _ and - are allowed",
+                  config->stream, STREAM_CHARS_MAX);
+  return TF_OK;
+}
+
+static size_t outlet_bytes(const tf_sink_config_t *config) {
+  return sizeof(nats_t) + tf_encode_bytes_max(&config->shape, config->format);
+}
+
+static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
+  nats_t *n = state;
+  memset(n, 0, sizeof *n);
+  tf_broker_init(&n->broker, config);
+  n->encoded     = (uint8_t *)(n + 1);
+  n->deadline_ns = UINT64_MAX;
+  tf_err_t err   = check(config);
+  if (!err) err = tf_nats_link_init(&n->link, config);
+  return err ? tf_error_add(err, "sink %s", config->name) : TF_OK;
+}
+
+static void outlet_close(void *state) {
+  nats_t *n = state;
+  tf_nats_link_fini(&n->link);
+  nats_ReleaseThreadMemory();
+}
+
+extern const tf_outlet_t tf_nats_outlet; /* for tests and benches that drive it by themselves */
+const tf_outlet_t        tf_nats_outlet = {.state_bytes = outlet_bytes,
+                                           .open        = outlet_open,
+                                           .poll        = outlet_poll,
+                                           .send        = outlet_send,
+                                           .flush       = outlet_flush,
+                                           .counts      = outlet_counts,
+                                           .close       = outlet_close,
+                                           .keeps_tail  = true};
+
+TF_EGRESS_SINK(nats, "NATS JetStream, exactly once; url: the servers, stream: its name",
+               tf_nats_outlet, TF_BROKER_POLICIES, TF_OVERFLOW_SPILL, TF_BROKER_CARRIES);

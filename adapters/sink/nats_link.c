@@ -1,0 +1,267 @@
+#include "sink/nats_link.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/error.h"
+#include "core/secret.h"
+#include "sink/broker.h"
+#include "tf/atomic.h"
+
+#define CONNECT_MS   2000
+#define PING_MS      2000
+#define PINGS_MAX    2 /* unanswered: the connection is broken */
+#define URL_BYTES    512u
+#define SECRET_CHARS 1024u
+
+/* ---- libnats' event loop: one socket, which wait polls ---- */
+
+static natsStatus loop_attach(void **user_data, void *loop, natsConnection *nc, natsSock fd) {
+  tf_nats_link_t *link = loop;
+  (void)nc;
+  *user_data = link;
+  link->fd   = fd;
+  return NATS_OK;
+}
+
+static natsStatus loop_read(void *user_data, bool add) {
+  (void)user_data;
+  (void)add;
+  return NATS_OK;
+}
+
+static natsStatus loop_write(void *user_data, bool add) {
+  tf_nats_link_t *link = user_data;
+  /* relaxed: only whether to poll for room; what is to be written is under libnats' own lock */
+  tf_store_relaxed_u32(&link->wants_write, add);
+  return NATS_OK;
+}
+
+static natsStatus loop_detach(void *user_data) {
+  (void)user_data;
+  return NATS_OK;
+}
+
+/* ---- options ---- */
+
+static tf_err_t refuse(const char *what, natsStatus status) {
+  const char *more = nats_GetLastError(NULL);
+  return TF_ERR(E_SINK_CONFIG, "%s: %s%s%s", what, natsStatus_GetText(status), more ? ": " : "",
+                more ? more : "");
+}
+
+static bool ends_with(const char *text, const char *end) {
+  size_t chars = strlen(text), end_chars = strlen(end);
+  return chars >= end_chars && !strcmp(text + chars - end_chars, end);
+}
+
+/* user with password_file; token_file by itself, a token or a .creds file; user with token_file, an nkey and its seed. */
+static tf_err_t set_login(natsOptions *options, const tf_sink_config_t *c) {
+  char       secret[SECRET_CHARS] = "";
+  natsStatus status               = NATS_OK;
+  tf_err_t   err                  = TF_OK;
+  if (c->password_file && c->token_file)
+    return TF_ERR(E_SINK_CONFIG,
+                  "password_file and token_file are both given; one of them is wanted");
+  if (c->token_file && !c->user && ends_with(c->token_file, ".creds")) {
+    err = tf_secret_check(c->token_file);
+    if (!err) status = natsOptions_SetUserCredentialsFromFiles(options, c->token_file, NULL);
+  } else if (c->token_file) {
+    err = tf_secret_read(c->token_file, secret, sizeof secret);
+    if (!err)
+      status = c->user ? natsOptions_SetNKeyFromSeed(options, c->user, c->token_file)
+                       : natsOptions_SetToken(options, secret);
+  } else if (c->password_file) {
+    err = tf_secret_read(c->password_file, secret, sizeof secret);
+    if (!err) status = natsOptions_SetUserInfo(options, c->user ? c->user : "", secret);
+  } else if (c->user) {
+    return TF_ERR(E_SINK_CONFIG, "user is given, and neither password_file nor token_file");
+  }
+  tf_secret_wipe(secret, sizeof secret);
+  return !err && status != NATS_OK ? refuse("user, password_file, token_file", status) : err;
+}
+
+static tf_err_t set_tls(natsOptions *options, const tf_sink_config_t *c) {
+  natsStatus status = NATS_OK;
+  bool       secure = !strncmp(c->url, "tls://", 6) || c->ca_file || c->cert_file;
+  if (!secure) return TF_OK;
+  if (!c->cert_file != !c->tls_key_file)
+    return TF_ERR(E_SINK_CONFIG, "cert_file and tls_key_file go together");
+  status = natsOptions_SetSecure(options, true);
+  if (status == NATS_OK && c->ca_file)
+    status = natsOptions_LoadCATrustedCertificates(options, c->ca_file);
+  if (status != NATS_OK) return refuse("ca_file", status);
+  if (c->cert_file)
+    status = natsOptions_LoadCertificatesChain(options, c->cert_file, c->tls_key_file);
+  return status == NATS_OK ? TF_OK : refuse("cert_file, tls_key_file", status);
+}
+
+/* "nats://a:4222,nats://b:4222" */
+static tf_err_t set_servers(natsOptions *options, const tf_sink_config_t *c) {
+  char        text[URL_BYTES];
+  const char *servers[TF_NATS_SERVERS_MAX];
+  uint32_t    cnt = 0;
+  char       *save;
+  if (strlen(c->url) >= sizeof text)
+    return TF_ERR(E_SINK_CONFIG, "url: %zu characters; at most %zu are allowed", strlen(c->url),
+                  sizeof text - 1);
+  memcpy(text, c->url, strlen(c->url) + 1);
+  for (char *at = strtok_r(text, ", ", &save); at; at = strtok_r(NULL, ", ", &save)) {
+    if (strchr(at, '@'))
+      return TF_ERR(E_SINK_CONFIG,
+                    "url: an address of NATS holds an @: the user goes into user, the "
+                    "password into password_file");
+    if (strncmp(at, "nats://", 7) != 0 && strncmp(at, "tls://", 6) != 0)
+      return TF_ERR(E_SINK_CONFIG, "url: \"%s\": expected nats://HOST:PORT or tls://HOST:PORT", at);
+    if (cnt == TF_NATS_SERVERS_MAX)
+      return TF_ERR(E_SINK_CONFIG, "url: more than %u servers", TF_NATS_SERVERS_MAX);
+    servers[cnt++] = at;
+  }
+  natsStatus status = natsOptions_SetServers(options, servers, (int)cnt);
+  return status == NATS_OK ? TF_OK : refuse(c->url, status);
+}
+
+static tf_err_t set_rest(natsOptions *options, tf_nats_link_t *link) {
+  natsStatus status = natsOptions_SetName(options, link->config->name);
+  if (status == NATS_OK) status = natsOptions_SetTimeout(options, CONNECT_MS);
+  if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
+  if (status == NATS_OK) status = natsOptions_SetPingInterval(options, PING_MS);
+  if (status == NATS_OK) status = natsOptions_SetMaxPingsOut(options, PINGS_MAX);
+  if (status == NATS_OK) status = natsOptions_SetSendAsap(options, true);
+  if (status == NATS_OK)
+    status =
+        natsOptions_SetEventLoop(options, link, loop_attach, loop_read, loop_write, loop_detach);
+  return status == NATS_OK ? TF_OK : refuse("libnats", status);
+}
+
+static tf_err_t make_options(tf_nats_link_t *link, natsOptions **options) {
+  natsStatus status = natsOptions_Create(options);
+  if (status != NATS_OK) return refuse("libnats", status);
+  tf_err_t err = set_servers(*options, link->config);
+  if (!err) err = set_login(*options, link->config);
+  if (!err) err = set_tls(*options, link->config);
+  if (!err) err = set_rest(*options, link);
+  if (err) natsOptions_Destroy(*options);
+  return err;
+}
+
+/* ---- dialing ---- */
+
+static natsStatus subscribe(tf_nats_link_t *link) {
+  char       subject[TF_NATS_INBOX_BYTES + 2];
+  natsInbox *inbox  = NULL;
+  natsStatus status = natsInbox_Create(&inbox);
+  if (status != NATS_OK) return status;
+  snprintf(link->inbox, sizeof link->inbox, "%s.", inbox);
+  snprintf(subject, sizeof subject, "%s*", link->inbox);
+  natsInbox_Destroy(inbox);
+  return natsConnection_SubscribeSync(&link->sub, link->nc, subject);
+}
+
+static void *dial(void *self) {
+  tf_nats_link_t *link    = self;
+  natsOptions    *options = NULL;
+  link->text[0]           = '\0';
+  if (make_options(link, &options) != TF_OK) {
+    snprintf(link->text, sizeof link->text, "%s", tf_error_text());
+  } else {
+    natsStatus status = natsConnection_Connect(&link->nc, options);
+    if (status == NATS_OK) status = subscribe(link);
+    if (status != NATS_OK) {
+      const char *more = nats_GetLastError(NULL);
+      snprintf(link->text, sizeof link->text, "%s: %s%s%s", link->config->url,
+               natsStatus_GetText(status), more ? ": " : "", more ? more : "");
+    }
+    natsOptions_Destroy(options);
+  }
+  nats_ReleaseThreadMemory();
+  tf_store_release(&link->dialed, 1); /* pairs with: tf_nats_link_wait */
+  return NULL;
+}
+
+void tf_nats_link_dial(tf_nats_link_t *link) {
+  TF_ASSERT(link->state == TF_NATS_LINK_NONE);
+  tf_store_release(&link->dialed, 0); /* pairs with: tf_nats_link_wait, this same thread */
+  link->state = TF_NATS_LINK_DIALING;
+  if (pthread_create(&link->dialer, NULL, dial, link) == 0) return;
+  snprintf(link->text, sizeof link->text, "no thread can be had to connect with");
+  link->state = TF_NATS_LINK_DOWN;
+}
+
+/* libnats' own close waits half a second for a PONG that in event-loop mode nobody would read. A socket that is
+ * shut is a connection that broke: libnats closes it at once. */
+void tf_nats_link_hang_up(tf_nats_link_t *link) {
+  if (link->nc && !natsConnection_IsClosed(link->nc)) {
+    (void)shutdown(link->fd, SHUT_RDWR);
+    natsConnection_ProcessReadEvent(link->nc);
+  }
+  natsSubscription_Destroy(link->sub);
+  natsConnection_Destroy(link->nc);
+  link->sub   = NULL;
+  link->nc    = NULL;
+  link->fd    = -1;
+  link->state = TF_NATS_LINK_NONE;
+}
+
+static void take_dialed(tf_nats_link_t *link) {
+  (void)pthread_join(link->dialer, NULL);
+  link->state = link->text[0] ? TF_NATS_LINK_DOWN : TF_NATS_LINK_UP;
+}
+
+/* ---- running ---- */
+
+static bool wants_write(const tf_nats_link_t *link) {
+  /* relaxed: see loop_write */
+  return tf_load_relaxed_u32(&link->wants_write) != 0;
+}
+
+static void check_closed(tf_nats_link_t *link) {
+  const char *more = NULL;
+  if (!natsConnection_IsClosed(link->nc)) return;
+  natsStatus status = natsConnection_GetLastError(link->nc, &more);
+  snprintf(link->text, sizeof link->text, "%s: the connection ended: %s%s%s", link->config->url,
+           natsStatus_GetText(status), more && *more ? ": " : "", more ? more : "");
+  link->state = TF_NATS_LINK_DOWN;
+}
+
+#define DIALED_NS TF_NS_PER_MS /* how often it is asked whether the dialer is done */
+
+tf_nats_link_state_t tf_nats_link_wait(tf_nats_link_t *link, uint64_t wait_ns) {
+  if (link->state != TF_NATS_LINK_UP) {
+    bool dials = link->state == TF_NATS_LINK_DIALING;
+    /* pairs with: dial */
+    if (dials && tf_load_acquire(&link->dialed))
+      take_dialed(link);
+    else
+      (void)tf_broker_wait_for(-1, false, dials && wait_ns > DIALED_NS ? DIALED_NS : wait_ns);
+    return link->state;
+  }
+  short events = tf_broker_wait_for(link->fd, wants_write(link), wait_ns);
+  if (events & (POLLIN | POLLERR | POLLHUP)) natsConnection_ProcessReadEvent(link->nc);
+  if (events & POLLOUT) natsConnection_ProcessWriteEvent(link->nc);
+  check_closed(link);
+  return link->state;
+}
+
+natsMsg *tf_nats_link_next(tf_nats_link_t *link, bool *no_responders) {
+  natsMsg   *msg    = NULL;
+  natsStatus status = natsSubscription_NextMsg(&msg, link->sub, 0);
+  *no_responders    = status == NATS_NO_RESPONDERS || (msg && natsMsg_IsNoResponders(msg));
+  return msg;
+}
+
+tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_sink_config_t *config) {
+  natsOptions *options = NULL;
+  memset(link, 0, sizeof *link);
+  link->config = config;
+  link->fd     = -1;
+  tf_err_t err = make_options(link, &options);
+  if (!err) natsOptions_Destroy(options);
+  return err;
+}
+
+void tf_nats_link_fini(tf_nats_link_t *link) {
+  if (link->state == TF_NATS_LINK_DIALING) take_dialed(link);
+  tf_nats_link_hang_up(link);
+}

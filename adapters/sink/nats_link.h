@@ -1,0 +1,56 @@
+/* A connection to NATS through libnats, made and read so that the egress thread never waits for it:
+ *
+ *   dialing   natsConnection_Connect waits (names, TCP, TLS, login), so a thread made for it does that and
+ *             ends; libnats' own reconnecting is off, and a connection that broke is given up for a new one. So
+ *             nothing that was sent on one can come back on another.
+ *   I/O       libnats' event-loop mode: no reader thread, publishing only appends to a buffer, and reading and
+ *             writing happen in wait, on the egress thread. libnats' timer thread may write a PING.
+ *
+ * Secrets are read anew for each connection, so that they may be changed under way. */
+#ifndef TF_SINK_NATS_LINK_H
+#define TF_SINK_NATS_LINK_H
+
+#include <nats/nats.h>
+#include <pthread.h>
+
+#include "tf/sink.h"
+
+#define TF_NATS_SERVERS_MAX 16u
+#define TF_NATS_INBOX_BYTES 64u
+#define TF_NATS_TEXT_BYTES  256u
+
+typedef enum tf_nats_link_state {
+  TF_NATS_LINK_NONE,
+  TF_NATS_LINK_DIALING,
+  TF_NATS_LINK_UP,
+  TF_NATS_LINK_DOWN /* refused or broken: text says why; hang_up, then dial again */
+} tf_nats_link_state_t;
+
+typedef struct tf_nats_link {
+  const tf_sink_config_t *config;
+  tf_nats_link_state_t    state; /* egress thread */
+  pthread_t               dialer;
+  natsConnection         *nc;
+  natsSubscription       *sub;
+  int                     fd;
+  char     inbox[TF_NATS_INBOX_BYTES]; /* "_INBOX.x.": what is behind says what is answered */
+  char     text[TF_NATS_TEXT_BYTES];
+  uint64_t dialed;      /* the dialer sets it last, with release */
+  uint32_t wants_write; /* libnats' calls set it, on whichever thread */
+} tf_nats_link_t;
+
+/* Checks what the config says, the secrets too. E_SINK_CONFIG, or what reading a secret gives. */
+tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_sink_config_t *config);
+void     tf_nats_link_fini(tf_nats_link_t *link);
+
+void tf_nats_link_dial(tf_nats_link_t *link);    /* NONE only */
+void tf_nats_link_hang_up(tf_nats_link_t *link); /* UP or DOWN to NONE */
+
+/* Reads and writes; waits up to wait_ns for either. */
+tf_nats_link_state_t tf_nats_link_wait(tf_nats_link_t *link, uint64_t wait_ns);
+
+/* The next message to the inbox, or NULL. *no_responders: there is nobody to answer a request. The caller
+ * destroys it. */
+natsMsg *tf_nats_link_next(tf_nats_link_t *link, bool *no_responders);
+
+#endif

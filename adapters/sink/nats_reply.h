@@ -1,0 +1,43 @@
+/* What a JetStream server answers, JSON by its API (v1, nats-server 2.9): the acknowledgement of a publish, and
+ * the answers to STREAM.INFO, STREAM.CREATE and STREAM.MSG.GET. Pure: bytes in, meaning out. No allocation;
+ * any thread. */
+#ifndef TF_SINK_NATS_REPLY_H
+#define TF_SINK_NATS_REPLY_H
+
+#include "tf/err.h"
+
+#define TF_NATS_REPLY_BYTES_MAX (256u << 10) /* a longer one is refused */
+#define TF_NATS_ID_BYTES        128u         /* of a message id with its NUL */
+
+/* err_code of errors that mean something of their own. */
+#define TF_NATS_STREAM_NOT_FOUND  10059
+#define TF_NATS_MESSAGE_NOT_FOUND 10037
+
+typedef struct tf_nats_reply {
+  bool     is_error;
+  uint32_t code, err_code;
+  char     text[192]; /* the error's description; printable, cut */
+  uint64_t seq; /* of an acknowledgement: the message's in the stream; of INFO: the last one's */
+  bool     is_duplicate;
+  bool     keeps; /* INFO: retention is "limits" */
+  char     message_id
+      [TF_NATS_ID_BYTES]; /* MSG.GET: its Nats-Msg-Id; "" if it has none, or a longer one */
+} tf_nats_reply_t;
+
+/* What was asked. */
+typedef enum tf_nats_ask {
+  TF_NATS_PUBLISH,
+  TF_NATS_INFO,
+  TF_NATS_CREATE,
+  TF_NATS_GET
+} tf_nats_ask_t;
+
+/* Reads [bytes, bytes + bytes_cnt) with TF_BYTES_PAD readable bytes behind. E_SINK_IO: not an answer to that; the
+ * text says why. An answer that is an error is none of this function's. */
+tf_err_t tf_nats_reply_read(tf_nats_ask_t ask, const char *bytes, size_t bytes_cnt,
+                            tf_nats_reply_t *reply);
+
+/* "DECISIONS-1042" of stream DECISIONS: 1042. False: another stream's, or nobody's. */
+bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq);
+
+#endif

@@ -1,0 +1,1 @@
+tf_fuzz(fuzz_client_frames LIBS tf_client)
