@@ -30,8 +30,9 @@ static tf_err_t check(const tf_plan_view_t *view, const tf_card_program_t *net) 
 tf_card_limits_t tf_card_fused_left(const tf_plan_view_t *view, const tf_card_limits_t *limits) {
   tf_card_limits_t left = *limits;
   uint64_t         shared =
-      tf_card_features_shared_bytes(view->slot_cnt, view->feature_cnt, TF_CARD_NET_THREADS_MAX);
+      tf_card_features_shared_bytes(view->slot_cnt, view->feature_cnt, TF_CARD_FUSED_THREADS);
   left.sm_cnt = left.cluster_max = 1;
+  if (left.thread_max > TF_CARD_FUSED_THREADS) left.thread_max = TF_CARD_FUSED_THREADS;
   left.shared_bytes_max -=
       shared < left.shared_bytes_max ? (uint32_t)shared : left.shared_bytes_max;
   return left;

@@ -14,16 +14,30 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
+#include "indicator/bar_volume.c"
+#include "indicator/change.c"
+#include "indicator/directional.c"
+#include "indicator/operator.c"
+#include "indicator/price.c"
+#include "indicator/stops.c"
 #include "indicator/variation.c"
 #include "indicator/volatility.c"
+#include "indicator/window.h"
 #ifndef __CUDACC__
 #pragma GCC diagnostic pop
 #endif
 #undef TF_STEPS_ONLY
 
+#ifdef __CUDACC__
+#define TF_FEATURES_APART                                                                          \
+  static __device__ __noinline__ /* its registers are not those of what is around it */
+#else
+#define TF_FEATURES_APART static
+#endif
+
 /* y is set where it is true; x is usable. */
-TF_DEVICE bool tf_features_step(uint32_t fn, uint8_t *state, uint32_t param_cnt, const double *x,
-                                double *y) {
+TF_FEATURES_APART bool tf_features_step(uint32_t fn, uint8_t *state, uint32_t param_cnt,
+                                        const double *x, double *y) {
   switch (fn) {
 #define FN(kind, name)
 #define STEP(name)                                                                                 \

@@ -510,7 +510,7 @@ TF_STATIC_ASSERT(sizeof(tf_event_t) + sizeof(tf_market_t) <= TF_CARD_FEATURE_MAR
 TF_STATIC_ASSERT(TF_CARD_FEATURE_ARITHMETIC_abs < TF_CARD_FEATURE_CROSS_cs_count &&
                      TF_CARD_FEATURE_CROSS_cs_zscore < TF_CARD_FEATURE_MARKET_ask &&
                      TF_CARD_FEATURE_MARKET_vwap < TF_CARD_FEATURE_SERIES_ema &&
-                     TF_CARD_FEATURE_SERIES_zscore < TF_CARD_FEATURE_STEP_atr,
+                     TF_CARD_FEATURE_SERIES_zscore < TF_CARD_FEATURE_STEP_ad,
                  "run tells the sorts by their numbers");
 
 #endif

@@ -3,7 +3,7 @@
 #include "gpu/kernels.h"
 #include "gpu/loop.cuh"
 
-TF_CARD_KERNEL(tf_card_fused_kernel, TF_CARD_NET_THREADS_MAX, tf_fused_kind)
+TF_CARD_KERNEL(tf_card_fused_kernel, TF_CARD_FUSED_THREADS, tf_fused_kind)
 
 extern "C" tf_card_entry_t tf_card_kernel_fused(const tf_card_program_t *) {
   return TF_CARD_ENTRY(tf_card_fused_kernel);

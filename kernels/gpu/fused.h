@@ -29,6 +29,9 @@ TF_INLINE const tf_card_program_t *tf_card_fused_net(const tf_card_program_t *pr
                                                    tf_card_fused_of(program)->net_at);
 }
 
+/* Of its block: more than a plan's level has steps. Few threads leave each one registers enough that nothing of features is spilled. */
+#define TF_CARD_FUSED_THREADS 128u
+
 /* Packets of the mailbox's state room: an instrument's memory, then each row of the model's window from a packet on. */
 TF_INLINE uint64_t tf_card_fused_rows_at(uint64_t mem_bytes) { return (mem_bytes / 4 + 2) / 3; }
 TF_INLINE uint64_t tf_card_fused_row_packets(uint32_t input_cnt) { return (input_cnt + 2) / 3; }

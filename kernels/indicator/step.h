@@ -198,6 +198,7 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
   }
 #endif
 
+#ifndef TF_STEPS_ONLY
 /* A whole series through a state of its own, which it allocates: not for a lane. What is rejected reads NaN. */
 TF_INLINE void
 tf_step_batch(const tf_indicator_t *d,
@@ -215,5 +216,6 @@ tf_step_batch(const tf_indicator_t *d,
   }
   free(state);
 }
+#endif
 
 #endif

@@ -31,8 +31,8 @@ class Engine(Background):
         out, err = run("control", self.socket, *words, "--json", expect=expect)
         return json.loads(out)
 
-    def end(self):
-        out, err = self.process.communicate(timeout=60)
+    def end(self, seconds=60):
+        out, err = self.process.communicate(timeout=seconds)
         assert self.process.returncode == 0, err
         return json.loads(out)
 

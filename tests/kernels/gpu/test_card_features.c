@@ -517,7 +517,7 @@ static void what_the_card_does_not_compute_is_refused_or_handed_over(void **stat
   (void)state;
   static const char *const ROWS[][3] = {
       {"vpin(0.5, 20)",                   "vpin, which the card does not compute", "vpin"                      },
-      {"ema(cvi(s1.high, s1.low), 20)",   "cvi, which the card",                   "ema"                       },
+      {"ema(stddev(s1.close, 20), 20)",   "stddev, which the card",                "ema"                       },
       {"imbalance(5) + mid",              "imbalance, which the card",             "imbalance"                 },
       {"mid - mid@I1.V",                  NULL,                                    "another instrument's value"},
       {"peek(ema(s1.close, 4))",          NULL,                                    "peek"                      },
