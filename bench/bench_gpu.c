@@ -1,5 +1,6 @@
 /* B9: a tick's row to a card and its answer back, on the lane's thread, each instrument's deferred work done between ticks.
- * B10: many instruments, a tick each, in requests of 64 rows. The empty round trip, a model of one product, is the floor of all.
+ * B10: many instruments, a tick each, in requests of 64 rows. The empty round trip, a model of one product, is the floor of all; the least
+ * model that blocks can share, an LSTM of 32 units, is asked in each way of handing over (tickfuse-gpu --hand-over).
  *
  * Ticks come at a fixed pace from a schedule that does not wait for answers; a time is from the store of the row's first packet to
  * the load of the answer's last. None is left out but the first WARM_TICKS. The worker is a process of its own, as in the engine. */
@@ -25,11 +26,13 @@
 #define NAMES_MAX    64
 #define NAME_BYTES   64
 #define SKIPPED      77
+#define SMOKE_MODELS "empty,empty_cluster,empty_launch"
 #define NOT_A_NUMBER ((double)NAN)
 
 typedef struct options {
   bool        json, smoke;
   const char *worker, *precision;
+  const char *models; /* names with commas; NULL: all */
   uint64_t    tick_cnt;
 } options_t;
 
@@ -65,17 +68,39 @@ static bool await(const gpu_worker_t *w, uint64_t seq, uint32_t idx, tf_mailbox_
 
 typedef struct narrow {
   const char *name;  /* of the figures */
-  const char *shape; /* tf_shapes_make; NULL: one product */
+  const char *shape; /* tf_shapes_make; NULL: one product, or with hand_over the least LSTM */
+  const char *hand_over;
   double      pace_ns;
   double      p99_ns_max; /* B9's; 0: none */
 } narrow_t;
 
 static const narrow_t narrow_models[] = {
-    {"empty",  NULL,     20e3,  0.0 },
-    {"lstm_a", "lstm_a", 100e3, 4e3 },
-    {"lstm_b", "lstm_b", 400e3, 5e3 },
-    {"lstm_c", "lstm_c", 4e6,   12e3},
+    {"empty",         NULL,     NULL,      20e3,  0.0 },
+    {"empty_block",   NULL,     "block",   20e3,  0.0 },
+    {"empty_cluster", NULL,     "cluster", 20e3,  0.0 },
+    {"empty_memory",  NULL,     "memory",  20e3,  0.0 },
+    {"empty_launch",  NULL,     "launch",  100e3, 0.0 },
+    {"lstm_a",        "lstm_a", NULL,      100e3, 4e3 },
+    {"lstm_b",        "lstm_b", NULL,      400e3, 5e3 },
+    {"lstm_c",        "lstm_c", NULL,      4e6,   12e3},
 };
+
+static tf_err_t make_shape(const narrow_t *n, tf_graph_t *graph) {
+  static const uint32_t              product[] = {1, 1};
+  static const tf_shapes_recurrent_t least     = {
+          .op = "lstm", .window = 2, .input_cnt = 1, .layer_cnt = 1, .units = 32};
+  if (n->shape) return tf_shapes_make(graph, n->shape, 1);
+  return n->hand_over ? tf_shapes_recurrent(graph, n->name, &least, 1)
+                      : tf_shapes_mlp(graph, n->name, product, TF_ARRAY_CNT(product), 1);
+}
+
+/* Whether it is one of a list with commas. */
+static bool is_wanted(const char *list, const char *name) {
+  const size_t cnt = strlen(name);
+  for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+    if (strncmp(at, name, cnt) == 0 && (at[cnt] == ',' || at[cnt] == '\0')) return true;
+  return list == NULL;
+}
 
 static bool ask(gpu_worker_t *w, uint32_t number, const float *row, tf_hist_t *host,
                 tf_hist_t *device, bool is_warm) {
@@ -118,18 +143,17 @@ static void add_narrow(const narrow_t *n, const tf_hist_t *host, const tf_hist_t
 }
 
 static tf_err_t bench_narrow(const narrow_t *n, const options_t *o) {
-  static tf_hist_t      host, device;
-  static const uint32_t product[] = {1, 1};
-  float                 noise[ROWS_MAX][TF_MODEL_INPUTS_MAX];
-  uint64_t              seed  = 3;
-  tf_graph_t           *graph = calloc(1, sizeof *graph);
-  gpu_worker_t         *w     = calloc(1, sizeof *w);
+  static tf_hist_t        host, device;
+  const gpu_worker_spec_t spec = {o->worker, o->precision, n->hand_over, 1};
+  float                   noise[ROWS_MAX][TF_MODEL_INPUTS_MAX];
+  uint64_t                seed  = 3;
+  tf_graph_t             *graph = calloc(1, sizeof *graph);
+  gpu_worker_t           *w     = calloc(1, sizeof *w);
   if (!graph || !w) return TF_ERR(E_CORE_NO_MEMORY, "a bench");
   tf_hist_reset(&host), tf_hist_reset(&device);
   tf_shapes_noise(noise[0], ROWS_MAX * TF_MODEL_INPUTS_MAX, &seed);
-  tf_err_t err = n->shape ? tf_shapes_make(graph, n->shape, 1)
-                          : tf_shapes_mlp(graph, n->name, product, TF_ARRAY_CNT(product), 1);
-  if (!err) err = gpu_worker_start(w, o->worker, graph, o->precision, 1);
+  tf_err_t err = make_shape(n, graph);
+  if (!err) err = gpu_worker_start(w, &spec, graph);
   const uint64_t warm = o->smoke ? WARM_SMOKE : WARM_TICKS;
   const uint64_t cnt  = warm + (o->smoke ? WARM_SMOKE : o->tick_cnt);
   const uint64_t pace = tf_clock_ns_to_ticks((uint64_t)n->pace_ns), begun = tf_clock_ticks();
@@ -169,15 +193,16 @@ static tf_err_t bench_wide(const options_t *o) {
   static float                noise[TF_MODEL_INPUTS_MAX + 1024];
   const tf_shapes_recurrent_t shape = {
       .op = "lstm", .window = 50, .input_cnt = 64, .layer_cnt = 2, .units = 100};
-  const uint32_t instruments = o->smoke ? ROWS_MAX : WIDE_CNT;
-  uint64_t       seed        = 5;
-  tf_graph_t    *graph       = calloc(1, sizeof *graph);
-  gpu_worker_t  *w           = calloc(1, sizeof *w);
+  const uint32_t          instruments = o->smoke ? ROWS_MAX : WIDE_CNT;
+  const gpu_worker_spec_t spec        = {o->worker, o->precision, NULL, instruments};
+  uint64_t                seed        = 5;
+  tf_graph_t             *graph       = calloc(1, sizeof *graph);
+  gpu_worker_t           *w           = calloc(1, sizeof *w);
   if (!graph || !w) return TF_ERR(E_CORE_NO_MEMORY, "a bench");
   tf_hist_reset(&rounds);
   tf_shapes_noise(noise, TF_ARRAY_CNT(noise), &seed);
   tf_err_t err = tf_shapes_recurrent(graph, "wide", &shape, 1);
-  if (!err) err = gpu_worker_start(w, o->worker, graph, o->precision, instruments);
+  if (!err) err = gpu_worker_start(w, &spec, graph);
   const uint32_t cnt = shape.window + (o->smoke ? 1 : WIDE_ROUNDS);
   for (uint32_t number = 1; number <= cnt && !err; number++) {
     uint64_t begun = tf_clock_ticks();
@@ -204,8 +229,9 @@ static bool read_options(int argc, char **argv, options_t *o) {
       {"smoke",        no_argument, NULL, 's'},
       {"worker",            required_argument, NULL, 'w'},
       {"precision",required_argument, NULL, 'p'},
-      {"ticks",         required_argument, NULL, 't'},
-      {0    }
+      {"models",         required_argument, NULL, 'm'},
+      {"ticks",     required_argument, NULL, 't'},
+      {0       }
   };
   *o = (options_t){.precision = "fp16", .tick_cnt = 200000};
   for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) switch (c) {
@@ -213,6 +239,7 @@ static bool read_options(int argc, char **argv, options_t *o) {
     case 's': o->smoke = true; break;
     case 'w': o->worker = optarg; break;
     case 'p': o->precision = optarg; break;
+    case 'm': o->models = optarg; break;
     case 't': o->tick_cnt = strtoull(optarg, NULL, 10); break;
     default: return false;
     }
@@ -235,14 +262,15 @@ int main(int argc, char **argv) {
   options_t o;
   if (!read_options(argc, argv, &o))
     return fprintf(stderr, "usage: bench_gpu [--json] [--smoke] [--worker TICKFUSE-GPU] "
-                           "[--precision P] [--ticks N]\n"),
+                           "[--precision P] [--ticks N] [--models NAME,NAME]\n"),
            2;
   if (!o.worker) o.worker = find_worker();
   tf_err_t err = o.worker ? TF_OK : TF_ERR(E_GPU_NO_DEVICE, "tickfuse-gpu was not built");
   tf_clock_calibrate();
-  const size_t narrow_cnt = o.smoke ? 1 : TF_ARRAY_CNT(narrow_models);
-  for (size_t i = 0; i < narrow_cnt && !err; i++) err = bench_narrow(&narrow_models[i], &o);
-  if (!err && !o.smoke) err = bench_wide(&o);
+  for (size_t i = 0; i < TF_ARRAY_CNT(narrow_models) && !err; i++)
+    if (is_wanted(o.smoke ? SMOKE_MODELS : o.models, narrow_models[i].name))
+      err = bench_narrow(&narrow_models[i], &o);
+  if (!err && !o.smoke && is_wanted(o.models, "wide")) err = bench_wide(&o);
   if (err) fprintf(stderr, "bench_gpu: %s: %s\n", tf_error_name(err), tf_error_text());
   tf_bench_print(rows, row_cnt, o.json);
   return is_no_device(err) ? SKIPPED : err ? 1 : 0;

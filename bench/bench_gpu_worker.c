@@ -16,18 +16,27 @@
 
 extern char **environ;
 
-static tf_err_t spawn(gpu_worker_t *w, const char *program, const char *precision, int fd) {
-  const char *const argv[] = {program, "--mailbox",   "3",       "--model",
-                              w->path, "--precision", precision, NULL};
+static tf_err_t spawn(gpu_worker_t *w, const gpu_worker_spec_t *spec, int fd) {
+  const char *const argv[] = {spec->program,
+                              "--mailbox",
+                              "3",
+                              "--model",
+                              w->path,
+                              "--precision",
+                              spec->precision,
+                              "--hand-over",
+                              spec->hand_over ? spec->hand_over : "best",
+                              NULL};
 
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
   posix_spawn_file_actions_adddup2(&files, fd, 3);
-  int failed = posix_spawn(&w->pid, program, &files, NULL, (char *const *)(uintptr_t)argv, environ);
+  int failed =
+      posix_spawn(&w->pid, spec->program, &files, NULL, (char *const *)(uintptr_t)argv, environ);
   posix_spawn_file_actions_destroy(&files);
   if (!failed) return TF_OK;
   w->pid = 0;
-  return TF_ERR(E_CORE_SYSTEM, "%s: %s", program, strerror(failed));
+  return TF_ERR(E_CORE_SYSTEM, "%s: %s", spec->program, strerror(failed));
 }
 
 static tf_err_t await(gpu_worker_t *w) {
@@ -49,15 +58,15 @@ static tf_err_t await(gpu_worker_t *w) {
   }
 }
 
-tf_err_t gpu_worker_start(gpu_worker_t *w, const char *program, tf_graph_t *graph,
-                          const char *precision, uint32_t instrument_cnt) {
+tf_err_t gpu_worker_start(gpu_worker_t *w, const gpu_worker_spec_t *how, tf_graph_t *graph) {
   *w = (gpu_worker_t){.graph = *graph};
   memset(graph, 0, sizeof *graph);
   snprintf(w->path, sizeof w->path, "/tmp/bench-gpu-%d.safetensors", (int)getpid());
   const tf_loader_options_t options = tf_loader_preset();
   tf_model_t               *model   = NULL;
   int                       fd      = -1;
-  tf_err_t                  err     = tf_graph_file_write(&w->graph, w->path);
+  tf_err_t                  err     = w->graph.check_cnt ? TF_OK : tf_graph_make_checks(&w->graph);
+  if (!err) err = tf_graph_file_write(&w->graph, w->path);
   if (!err) err = tf_loader_load(w->path, &options, &model, NULL);
   if (!err) {
     const tf_mailbox_spec_t spec = {.epoch          = 1,
@@ -65,13 +74,13 @@ tf_err_t gpu_worker_start(gpu_worker_t *w, const char *program, tf_graph_t *grap
                                     .batch_max      = TF_MAILBOX_BATCH_MAX,
                                     .input_cnt      = model->input_cnt,
                                     .output_cnt     = model->output_cnt,
-                                    .instrument_cnt = instrument_cnt,
+                                    .instrument_cnt = how->instrument_cnt,
                                     .window         = model->window,
                                     .model_hash     = model->hash};
     err                          = tf_mailbox_create(&spec, &w->view, &fd);
   }
   tf_loader_unload(model);
-  if (!err) err = spawn(w, program, precision, fd);
+  if (!err) err = spawn(w, how, fd);
   if (fd >= 0) close(fd);
   return err ? err : await(w);
 }

@@ -14,9 +14,15 @@ typedef struct gpu_worker {
   pid_t             pid;
 } gpu_worker_t;
 
+/* How it is started. */
+typedef struct gpu_worker_spec {
+  const char *program, *precision;
+  const char *hand_over; /* of tickfuse-gpu's --hand-over; NULL: what is best */
+  uint32_t    instrument_cnt;
+} gpu_worker_spec_t;
+
 /* graph is taken over, on failure too. Returns when it serves; else what it said. E_CORE_*, E_FILE_*, E_GPU_*. */
-tf_err_t gpu_worker_start(gpu_worker_t *worker, const char *program, tf_graph_t *graph,
-                          const char *precision, uint32_t instrument_cnt);
+tf_err_t gpu_worker_start(gpu_worker_t *worker, const gpu_worker_spec_t *spec, tf_graph_t *graph);
 void     gpu_worker_stop(gpu_worker_t *worker); /* accepts one that did not start */
 
 #endif

@@ -1,7 +1,9 @@
+# Names to addresses, for whoever dials.
+tf_library(tf_resolver SOURCES addresses.c resolver.c DEPS tf_core Threads::Threads)
+
 # What all live feeds share: the dialer's thread, a connection, a session as a source.
 tf_library(tf_live
   SOURCES
-    addresses.c
     attempts.c
     backoff.c
     book_watch.c
@@ -16,7 +18,6 @@ tf_library(tf_live
     ranker.c
     ranking.c
     ranks.c
-    resolver.c
     session.c
     session_command.c
     session_init.c
@@ -28,4 +29,4 @@ tf_library(tf_live
     streams.c
     ticket.c
     via.c
-  DEPS tf_wire tf_json tf_core ${CK_LIBRARY})
+  DEPS tf_wire tf_json tf_resolver tf_core ${CK_LIBRARY})

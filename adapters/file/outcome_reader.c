@@ -28,12 +28,17 @@ static bool unpack(tf_outcome_reader_t *r) {
   return true;
 }
 
+/* Of a tick, and not about the run. */
+static bool is_of_tick(const tf_outcome_t *o) {
+  return o->model_idx != TF_OUTCOME_BEGIN && o->model_idx != TF_OUTCOME_REVIVED;
+}
+
 static const tf_outcome_t *peek(void *self, const float **out) {
   tf_outcome_reader_t *r = self;
   while (!r->has_one) {
     if (r->is_damaged || (r->bytes_cnt == 0 && !next_record(r))) return NULL;
     r->is_damaged = !unpack(r);
-    r->has_one    = !r->is_damaged && r->outcome.model_idx != TF_OUTCOME_BEGIN;
+    r->has_one    = !r->is_damaged && is_of_tick(&r->outcome);
   }
   *out = r->out;
   return &r->outcome;

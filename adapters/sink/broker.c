@@ -31,8 +31,8 @@ void tf_broker_trouble(tf_broker_t *b, uint64_t now_ns, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(why, sizeof why, fmt, args);
   va_end(args);
-  for (char *c = why; *c; c++) /* it is quoted in the log */
-    if (*c == '"') *c = '\'';
+  for (char *c = why; *c; c++) /* it is quoted in the log, and a broker may have said it */
+    *c = (unsigned char)(*c - ' ') >= 0x5f ? '?' : *c == '"' ? '\'' : *c;
   b->counts.errors++;
   b->wait_ns = b->wait_ns ? 2 * b->wait_ns : TF_BROKER_WAIT_NS_MIN;
   if (b->wait_ns > TF_BROKER_WAIT_NS_MAX) b->wait_ns = TF_BROKER_WAIT_NS_MAX;

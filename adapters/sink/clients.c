@@ -17,16 +17,16 @@
 
 static TF_COLD void log_end(tf_clients_t *c, const tf_client_t *client, const char *event,
                             uint64_t now_ns) {
-  if (c->log_ns && now_ns - c->log_ns < LOG_NS_BETWEEN) {
-    c->log_held++;
+  struct tf_clients_log *log = &c->logs[client->end_reason];
+  if (log->ns && now_ns - log->ns < LOG_NS_BETWEEN) {
+    log->held++;
     return;
   }
   tf_log(TF_LOG_WARN, event,
          "sink=%s reason=%s peer=%s next_seq=%" PRIu64 " held=%" PRIu64 " text=\"%s\"",
          c->config.name, tf_frame_reason_name(client->end_reason), client->peer, client->next_seq,
-         c->log_held, client->end_text);
-  c->log_ns   = now_ns;
-  c->log_held = 0;
+         log->held, client->end_text);
+  *log = (struct tf_clients_log){.ns = now_ns};
 }
 
 void tf_client_let_go(tf_clients_t *c, tf_client_t *client, tf_frame_reason_t reason,
@@ -72,7 +72,9 @@ bool tf_client_over(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
     return true;
   }
   if (client->phase != TF_CLIENT_ENDING) return false;
-  return (client->end_written && !waits) || now_ns - client->began_ns >= TF_CLIENT_END_NS_MAX;
+  uint64_t most_ns =
+      client->end_reason == TF_FRAME_REASON_CLOSED ? c->config.drain_ns_max : TF_CLIENT_END_NS_MAX;
+  return (client->end_written && !waits) || now_ns - client->began_ns >= most_ns;
 }
 
 static void end_with_the_engine(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
@@ -371,16 +373,20 @@ static void compose_backlog(tf_clients_t *c, tf_client_t *client) {
     go_live(c, client);
     return;
   }
-  if (!client->welcomed) write_welcome(c, client, tf_backlog_seq(b, pos));
+  client->has_more = true;
+  if (!client->welcomed) { /* names come before records */
+    write_welcome(c, client, tf_backlog_seq(b, pos));
+    return;
+  }
   uint32_t n = tf_backlog_run(b, pos, fit(c, client, UINT32_MAX));
   write_records(c, client, tf_backlog_at(b, pos), n, 0);
-  client->has_more = true;
 }
 
 /* What lies before the backlog, as much as fits. False: there is nothing more, and it does not wait for any. */
 static bool compose_history(tf_clients_t *c, tf_client_t *client, uint64_t now_ns) {
   const tf_decision_t *decisions;
   uint32_t             n;
+  bool                 is_new;
   client->has_more = true;
   for (int i = 0; i < HISTORY_STEP_CNT; i++)
     switch (tf_history_step(client->history, &decisions, &n)) {
@@ -388,8 +394,10 @@ static bool compose_history(tf_clients_t *c, tf_client_t *client, uint64_t now_n
     case TF_HISTORY_RECORDS:
       client->asked_ns = 0;
       n                = fit(c, client, n);
+      is_new           = !client->welcomed;
       if (n == 0) return true;
       go_on_at(c, client, decisions[0].decision_seq);
+      if (is_new) return true; /* names come before records */
       write_records(c, client, (const uint8_t *)decisions, n, 0);
       tf_history_took(client->history, n);
       break;
@@ -415,7 +423,10 @@ static void compose_catchup(tf_clients_t *c, tf_client_t *client, uint64_t now_n
       go_live(c, client);
     return;
   }
+  bool is_new = !client->welcomed;
   if (behind) go_on_at(c, client, tf_backlog_seq(b, tf_backlog_oldest(b)));
+  client->has_more = true;
+  if (behind && is_new) return;
   compose_backlog(c, client);
 }
 
@@ -507,6 +518,7 @@ static void fill_defaults(tf_sink_config_t *config) {
   if (!config->client_slots) config->client_slots = TF_CLIENT_SLOTS_DEFAULT;
   if (!config->slot_cnt) config->slot_cnt = TF_CLIENTS_BACKLOG_DEFAULT;
   if (!config->shape.bytes) config->shape = tf_record_shape(TF_CARRIES_DECISIONS, 0);
+  if (!config->drain_ns_max) config->drain_ns_max = TF_CLIENT_END_NS_MAX;
   if (!config->batch_max || config->batch_max > UINT16_MAX) config->batch_max = UINT16_MAX;
 }
 

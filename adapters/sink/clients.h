@@ -17,7 +17,7 @@
  * exactly that range, whoever dropped it.
  *
  * Bounds: clients_max clients; of each client_slots records and TF_CLIENT_TX_BYTES of frames; a hello of
- * TF_HELLO_BYTES_MAX in TF_CLIENT_HELLO_NS_MAX; a write that does not go on for TF_CLIENT_WRITE_NS_MAX.
+ * TF_HELLO_BYTES_MAX in TF_CLIENT_HELLO_NS_MAX; TF_CLIENT_SOCKET_BYTES of the kernel's; a write that does not go on for TF_CLIENT_WRITE_NS_MAX.
  *
  * One thread, the sink's own. Memory is one block of the caller's; only a JSON hello allocates. now_ns:
  * any clock that does not step back, from 1 on. */
@@ -36,7 +36,9 @@
 #define TF_CLIENT_WRITE_NS_MAX (30 * TF_NS_PER_SEC)
 #define TF_CLIENT_END_NS_MAX   TF_NS_PER_SEC /* for an END to be taken */
 /* A beat is due twice a period, so that a late pass does not break the promise. */
-#define TF_CLIENT_BEAT_NS          (TF_FRAME_HEARTBEAT_NS / 2)
+#define TF_CLIENT_BEAT_NS (TF_FRAME_HEARTBEAT_NS / 2)
+/* Of the kernel's send buffer: what lies there is stale when a slow client comes to read it. */
+#define TF_CLIENT_SOCKET_BYTES     (256 << 10)
 #define TF_CLIENT_TX_BYTES         65536u
 #define TF_CLIENT_HISTORY_NS_MAX   TF_NS_PER_SEC /* a journal may lag so long behind the backlog */
 #define TF_CLIENTS_MAX             4096u
@@ -97,14 +99,16 @@ typedef struct tf_clients {
   tf_outq_config_t    queue;
   size_t              tx_cap, record_bytes_max; /* of a record with a LOST and a header before it */
   tf_backlog_t        backlog;
-  uint32_t    *instrument_list, instrument_list_cnt; /* ids, each again when its price is known */
-  uint8_t     *instrument_priced;
-  uint32_t     instrument_cnt, unpriced_cnt;
-  uint64_t     priced_ns; /* prices were looked at */
-  uint8_t     *scratch;   /* records on their way from a queue to tx */
-  uint32_t     scratch_cnt;
-  uint64_t     log_ns, log_held; /* of refusals: one line a second */
-  tf_client_t *clients;          /* config.clients_max */
+  uint32_t *instrument_list, instrument_list_cnt; /* ids, each again when its price is known */
+  uint8_t  *instrument_priced;
+  uint32_t  instrument_cnt, unpriced_cnt;
+  uint64_t  priced_ns; /* prices were looked at */
+  uint8_t  *scratch;   /* records on their way from a queue to tx */
+  uint32_t  scratch_cnt;
+  struct tf_clients_log {
+    uint64_t ns, held;
+  } logs[TF_FRAME_REASON_CNT]; /* of those that are let go: a line a second for each reason */
+  tf_client_t *clients;        /* config.clients_max */
 } tf_clients_t;
 
 /* Of all but sizes the config may still be empty. 0: a size is out of its range. */

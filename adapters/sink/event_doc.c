@@ -4,8 +4,9 @@
 
 static const char *const kinds[]    = {"trade", "quote", "book", "ticker", "status", "control"};
 static const char *const books[]    = {"ok", "syncing", "gap", "stale", "crossed", "none"};
-static const char *const commands[] = {"?",    "halt",   "resume", "position", "route", "pause",
-                                       "swap", "answer", "miss",   "runtime",  "canary"};
+static const char *const commands[] = {"?",     "halt",    "resume", "position",
+                                       "route", "pause",   "swap",   "answer",
+                                       "miss",  "runtime", "canary", "sequence"};
 TF_STATIC_ASSERT(TF_ARRAY_CNT(kinds) == TF_EVENT_KIND_CNT, "one word each");
 TF_STATIC_ASSERT(TF_ARRAY_CNT(books) == TF_BOOK_STATE_CNT, "one word each");
 TF_STATIC_ASSERT(TF_ARRAY_CNT(commands) == TF_CONTROL_CNT, "one word each");

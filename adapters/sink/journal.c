@@ -52,6 +52,10 @@ static tf_err_t journal_flush(void *state, uint64_t now_ns) {
 
 static uint64_t journal_durable_seq(const void *state) { return tf_journal_durable_seq(state); }
 
+static uint64_t journal_last_seq(const void *state) {
+  return ((const tf_journal_t *)state)->recovered.last_seq;
+}
+
 static tf_err_t journal_close(void *state) { return tf_journal_fini(state); }
 
 const tf_sink_t tf_sink_journal = {
@@ -66,4 +70,5 @@ const tf_sink_t tf_sink_journal = {
     .flush       = journal_flush,
     .close       = journal_close,
     .durable_seq = journal_durable_seq,
+    .last_seq    = journal_last_seq,
 };

@@ -106,6 +106,9 @@ static bool set_up(kafka_t *k, const tf_sink_config_t *config) {
   rd_kafka_conf_set_error_cb(k->conf, on_error);
   return tf_kafka_conf_set(k->conf, "enable.idempotence", "true") &&
          tf_kafka_conf_set(k->conf, "message.timeout.ms", "0") && /* for ever */
+         /* One batch at a time: then no batch can be there without the one before it, whatever the
+          * broker remembers of its producer when we die between the two. */
+         tf_kafka_conf_set(k->conf, "max.in.flight.requests.per.connection", "1") &&
          tf_kafka_conf_set(k->conf, "linger.ms", linger_ms) &&
          tf_kafka_conf_set(k->conf, "batch.num.messages", batch) &&
          tf_kafka_conf_set(k->conf, "enable.partition.eof", "true") &&
@@ -189,7 +192,7 @@ static void conclude(kafka_t *k, rd_kafka_resp_err_t err, uint64_t seq) {
     if (k->broker.config->stream_create && k->address.partition == 0)
       become_ready(k, 0); /* brokers make it with the first message, where they may */
     else
-      trouble(k, "there is no such topic or partition: make it, or set create: true");
+      trouble(k, "there is no such topic or partition: make it, or set stream_create: true");
     return;
   default: trouble(k, rd_kafka_err2str(err)); return;
   }
@@ -235,12 +238,20 @@ static rd_kafka_resp_err_t produce(kafka_t *k, const tf_out_t *out) {
   int                     seq_cnt = snprintf(seq, sizeof seq, "%llu", (unsigned long long)out->seq);
   int                     key_cnt = snprintf(key, sizeof key, "%s-%s", config->stream, seq);
   size_t                  cnt     = tf_encode(config, out->record, out->late, k->encoded);
-  rd_kafka_resp_err_t     err     = rd_kafka_producev(
-              k->producer.rk, RD_KAFKA_V_RKT(k->producer.topic), RD_KAFKA_V_PARTITION(k->address.partition),
-              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, (size_t)key_cnt),
-              RD_KAFKA_V_VALUE(k->encoded, cnt), RD_KAFKA_V_HEADER(TF_KAFKA_HEADER_SEQ, seq, seq_cnt),
-              RD_KAFKA_V_HEADER("content-type", type, (ssize_t)strlen(type)),
-              RD_KAFKA_V_OPAQUE((void *)(uintptr_t)out->seq), RD_KAFKA_V_END);
+  /* An array, since the macros of its call with a list of arguments are GNU C. */
+  const rd_kafka_vu_t parts[] = {
+      {RD_KAFKA_VTYPE_RKT,       .u.rkt = k->producer.topic                               },
+      {RD_KAFKA_VTYPE_PARTITION, .u.i32 = k->address.partition                            },
+      {RD_KAFKA_VTYPE_MSGFLAGS,  .u.i = RD_KAFKA_MSG_F_COPY                               },
+      {RD_KAFKA_VTYPE_KEY,       .u.mem = {key, (size_t)key_cnt}                          },
+      {RD_KAFKA_VTYPE_VALUE,     .u.mem = {k->encoded, cnt}                               },
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {TF_KAFKA_HEADER_SEQ, seq, seq_cnt}          },
+      {RD_KAFKA_VTYPE_HEADER,    .u.header = {"content-type", type, (ssize_t)strlen(type)}},
+      {RD_KAFKA_VTYPE_OPAQUE,    .u.ptr = (void *)(uintptr_t)out->seq                     },
+  };
+  rd_kafka_error_t   *refused = rd_kafka_produceva(k->producer.rk, parts, TF_ARRAY_CNT(parts));
+  rd_kafka_resp_err_t err     = rd_kafka_error_code(refused);
+  if (refused) rd_kafka_error_destroy(refused);
   if (!err) k->broker.counts.bytes += cnt;
   return err;
 }

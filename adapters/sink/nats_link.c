@@ -1,8 +1,12 @@
 #include "sink/nats_link.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/error.h"
 #include "core/secret.h"
@@ -14,15 +18,33 @@
 #define PINGS_MAX    2 /* unanswered: the connection is broken */
 #define URL_BYTES    512u
 #define SECRET_CHARS 1024u
+#define RECEIVE_BYTES                                                                              \
+  (16u << 10) /* less than libnats reads at once, so that nothing is left in the pair */
+
+static bool is_secure(const tf_sink_config_t *config) {
+  return strstr(config->url, "tls://") || config->ca_file || config->cert_file;
+}
 
 /* ---- libnats' event loop: one socket, which wait polls ---- */
+
+/* Puts a socket pair in the place of libnats' socket, whose number it keeps. */
+static bool stand_between(tf_nats_link_t *link) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) return false;
+  link->pair_fd = pair[1];
+  link->wire_fd = fcntl(link->fd, F_DUPFD_CLOEXEC, 0);
+  bool done     = link->wire_fd >= 0 && fcntl(link->wire_fd, F_SETFL, O_NONBLOCK) == 0 &&
+              dup3(pair[0], link->fd, O_CLOEXEC) >= 0;
+  close(pair[0]);
+  return done;
+}
 
 static natsStatus loop_attach(void **user_data, void *loop, natsConnection *nc, natsSock fd) {
   tf_nats_link_t *link = loop;
   (void)nc;
   *user_data = link;
   link->fd   = fd;
-  return NATS_OK;
+  return is_secure(link->config) || stand_between(link) ? NATS_OK : NATS_SYS_ERROR;
 }
 
 static natsStatus loop_read(void *user_data, bool add) {
@@ -84,8 +106,7 @@ static tf_err_t set_login(natsOptions *options, const tf_sink_config_t *c) {
 
 static tf_err_t set_tls(natsOptions *options, const tf_sink_config_t *c) {
   natsStatus status = NATS_OK;
-  bool       secure = !strncmp(c->url, "tls://", 6) || c->ca_file || c->cert_file;
-  if (!secure) return TF_OK;
+  if (!is_secure(c)) return TF_OK;
   if (!c->cert_file != !c->tls_key_file)
     return TF_ERR(E_SINK_CONFIG, "cert_file and tls_key_file go together");
   status = natsOptions_SetSecure(options, true);
@@ -198,10 +219,15 @@ void tf_nats_link_hang_up(tf_nats_link_t *link) {
   }
   natsSubscription_Destroy(link->sub);
   natsConnection_Destroy(link->nc);
-  link->sub   = NULL;
-  link->nc    = NULL;
-  link->fd    = -1;
-  link->state = TF_NATS_LINK_NONE;
+  if (link->wire_fd >= 0) close(link->wire_fd);
+  if (link->pair_fd >= 0) close(link->pair_fd);
+  link->sub = NULL;
+  link->nc  = NULL;
+  link->fd = link->wire_fd = link->pair_fd = -1;
+  link->out_at = link->out_end = 0;
+  link->guard.line_cnt         = 0;
+  link->guard.skip             = 0;
+  link->state                  = TF_NATS_LINK_NONE;
 }
 
 static void take_dialed(tf_nats_link_t *link) {
@@ -216,9 +242,52 @@ static bool wants_write(const tf_nats_link_t *link) {
   return tf_load_relaxed_u32(&link->wants_write) != 0;
 }
 
+static TF_PRINTF(2, 3) void broke(tf_nats_link_t *link, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(link->text, sizeof link->text, fmt, args);
+  va_end(args);
+  link->state = TF_NATS_LINK_DOWN;
+}
+
+/* From the wire, through the guard, into libnats. */
+static void receive(tf_nats_link_t *link) {
+  char    bytes[RECEIVE_BYTES];
+  ssize_t got = recv(link->wire_fd, bytes, sizeof bytes, 0);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0)
+    broke(link, "%s: the connection ended: %s", link->config->url,
+          got == 0 ? "the server closed it" : strerror(errno));
+  else if (tf_nats_guard_check(&link->guard, bytes, (size_t)got) != TF_OK)
+    broke(link, "%s", tf_error_text());
+  else if (send(link->pair_fd, bytes, (size_t)got, MSG_NOSIGNAL) != got)
+    broke(link, "libnats does not read");
+  else
+    natsConnection_ProcessReadEvent(link->nc);
+}
+
+/* From libnats onto the wire: until it has no more, or the wire takes no more. */
+static void transmit(tf_nats_link_t *link) {
+  for (;;) {
+    if (link->out_at == link->out_end) {
+      if (wants_write(link)) natsConnection_ProcessWriteEvent(link->nc);
+      ssize_t got = recv(link->pair_fd, link->out, sizeof link->out, 0);
+      if (got <= 0) return;
+      link->out_at  = 0;
+      link->out_end = (size_t)got;
+    }
+    ssize_t sent =
+        send(link->wire_fd, link->out + link->out_at, link->out_end - link->out_at, MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+      broke(link, "%s: the connection ended: %s", link->config->url, strerror(errno));
+    if (sent <= 0) return;
+    link->out_at += (size_t)sent;
+  }
+}
+
 static void check_closed(tf_nats_link_t *link) {
   const char *more = NULL;
-  if (!natsConnection_IsClosed(link->nc)) return;
+  if (link->state == TF_NATS_LINK_DOWN || !natsConnection_IsClosed(link->nc)) return;
   natsStatus status = natsConnection_GetLastError(link->nc, &more);
   snprintf(link->text, sizeof link->text, "%s: the connection ended: %s%s%s", link->config->url,
            natsStatus_GetText(status), more && *more ? ": " : "", more ? more : "");
@@ -237,9 +306,13 @@ tf_nats_link_state_t tf_nats_link_wait(tf_nats_link_t *link, uint64_t wait_ns) {
       (void)tf_broker_wait_for(-1, false, dials && wait_ns > DIALED_NS ? DIALED_NS : wait_ns);
     return link->state;
   }
-  short events = tf_broker_wait_for(link->fd, wants_write(link), wait_ns);
-  if (events & (POLLIN | POLLERR | POLLHUP)) natsConnection_ProcessReadEvent(link->nc);
-  if (events & POLLOUT) natsConnection_ProcessWriteEvent(link->nc);
+  bool  is_guarded = link->wire_fd >= 0, writes = wants_write(link) || link->out_at < link->out_end;
+  short events = tf_broker_wait_for(is_guarded ? link->wire_fd : link->fd, writes, wait_ns);
+  bool  reads  = (events & (POLLIN | POLLERR | POLLHUP)) != 0;
+  if (reads && is_guarded) receive(link);
+  if (reads && !is_guarded) natsConnection_ProcessReadEvent(link->nc);
+  if (events & POLLOUT && is_guarded) transmit(link);
+  if (events & POLLOUT && !is_guarded) natsConnection_ProcessWriteEvent(link->nc);
   check_closed(link);
   return link->state;
 }
@@ -255,8 +328,8 @@ tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_sink_config_t *config)
   natsOptions *options = NULL;
   memset(link, 0, sizeof *link);
   link->config = config;
-  link->fd     = -1;
-  tf_err_t err = make_options(link, &options);
+  link->fd = link->wire_fd = link->pair_fd = -1;
+  tf_err_t err                             = make_options(link, &options);
   if (!err) natsOptions_Destroy(options);
   return err;
 }

@@ -6,6 +6,10 @@
  *   I/O       libnats' event-loop mode: no reader thread, publishing only appends to a buffer, and reading and
  *             writing happen in wait, on the egress thread. libnats' timer thread may write a PING.
  *
+ *   guard     libnats is handed one end of a socket pair in the place of its TCP socket, once it has logged in; what the
+ *             server says goes through nats_guard.h first. Not under TLS, where libnats itself must read: there
+ *             the server is one that the CA vouches for.
+ *
  * Secrets are read anew for each connection, so that they may be changed under way. */
 #ifndef TF_SINK_NATS_LINK_H
 #define TF_SINK_NATS_LINK_H
@@ -13,11 +17,13 @@
 #include <nats/nats.h>
 #include <pthread.h>
 
+#include "sink/nats_guard.h"
 #include "tf/sink.h"
 
 #define TF_NATS_SERVERS_MAX 16u
 #define TF_NATS_INBOX_BYTES 64u
 #define TF_NATS_TEXT_BYTES  256u
+#define TF_NATS_OUT_BYTES   (64u << 10)
 
 typedef enum tf_nats_link_state {
   TF_NATS_LINK_NONE,
@@ -32,7 +38,12 @@ typedef struct tf_nats_link {
   pthread_t               dialer;
   natsConnection         *nc;
   natsSubscription       *sub;
-  int                     fd;
+  int                     fd;      /* libnats' */
+  int                     wire_fd; /* the TCP socket, and our end of the pair; -1: under TLS */
+  int                     pair_fd;
+  size_t                  out_at, out_end;
+  char                    out[TF_NATS_OUT_BYTES]; /* from libnats, not yet on the wire */
+  tf_nats_guard_t         guard;
   char     inbox[TF_NATS_INBOX_BYTES]; /* "_INBOX.x.": what is behind says what is answered */
   char     text[TF_NATS_TEXT_BYTES];
   uint64_t dialed;      /* the dialer sets it last, with release */

@@ -14,12 +14,13 @@
  * a time, and would hide all that is to come (docs/adr/0049).
  *
  * hiredis reads the answers (redis_reply.h); the socket is ours: hiredis' own connect resolves names in the
- * caller's time. Names are resolved by getaddrinfo_a's thread. Plain TCP: Debian 12's hiredis has no TLS. */
+ * caller's time. Names are resolved on a thread made for it, which ends. Plain TCP: Debian 12's hiredis has no TLS. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@
 #include "sink/broker.h"
 #include "sink/encode.h"
 #include "sink/redis_reply.h"
+#include "tf/atomic.h"
 
 #define HOST_BYTES     256u
 #define KEY_BYTES_MAX  512u
@@ -44,7 +46,7 @@
 
 typedef enum phase {
   PHASE_IDLE,       /* until retry_ns */
-  PHASE_RESOLVING,  /* getaddrinfo_a is at it */
+  PHASE_RESOLVING,  /* a thread asks for the name's addresses */
   PHASE_CONNECTING, /* the socket's connect is on the way */
   PHASE_GREETING,   /* AUTH, SELECT, XINFO STREAM were sent */
   PHASE_READY
@@ -86,10 +88,10 @@ typedef struct redis {
   uint32_t          connection;
   uint64_t          tail_seq, acked_seq;
 
-  struct gaicb    resolve;
-  struct gaicb   *resolve_list[1];
-  struct addrinfo hints;
-  char            service[8];
+  pthread_t        resolver;
+  struct addrinfo *addresses; /* what it found */
+  int              resolve_error;
+  uint64_t         resolved; /* it sets this last, with release */
 
   uint32_t batch_max;
   size_t   out_at, out_end, out_cap;
@@ -183,18 +185,23 @@ static void disconnect(redis_t *r) {
     tf_broker_trouble(&(r)->broker, (now_ns), __VA_ARGS__);                                        \
   } while (0)
 
+static void *resolve(void *self) {
+  redis_t              *r     = self;
+  const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+  char                  service[16];
+  snprintf(service, sizeof service, "%d", r->place.port);
+  r->resolve_error = getaddrinfo(r->place.host, service, &hints, &r->addresses);
+  tf_store_release(&r->resolved, 1); /* pairs with: take_address */
+  return NULL;
+}
+
 static void start_resolving(redis_t *r, uint64_t now_ns) {
-  snprintf(r->service, sizeof r->service, "%d", r->place.port);
-  r->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM};
-  r->resolve =
-      (struct gaicb){.ar_name = r->place.host, .ar_service = r->service, .ar_request = &r->hints};
-  r->resolve_list[0] = &r->resolve;
-  int err            = getaddrinfo_a(GAI_NOWAIT, r->resolve_list, 1, NULL);
-  if (err) {
-    TROUBLE(r, now_ns, "%s: %s", r->place.host, gai_strerror(err));
-    return;
-  }
-  r->phase = PHASE_RESOLVING;
+  tf_store_release(&r->resolved, 0); /* pairs with: take_address, this same thread */
+  int err = pthread_create(&r->resolver, NULL, resolve, r);
+  if (err)
+    TROUBLE(r, now_ns, "%s: a thread to resolve it: %s", r->place.host, strerror(err));
+  else
+    r->phase = PHASE_RESOLVING;
 }
 
 static void start_connecting(redis_t *r, uint64_t now_ns, const struct addrinfo *at) {
@@ -210,16 +217,15 @@ static void start_connecting(redis_t *r, uint64_t now_ns, const struct addrinfo 
 }
 
 static void take_address(redis_t *r, uint64_t now_ns) {
-  int err = gai_error(&r->resolve);
-  if (err == EAI_INPROGRESS) return;
+  if (!tf_load_acquire(&r->resolved)) return; /* pairs with: resolve */
+  (void)pthread_join(r->resolver, NULL);
   r->phase = PHASE_IDLE;
-  if (err) {
-    TROUBLE(r, now_ns, "%s: %s", r->place.host, gai_strerror(err));
+  if (r->resolve_error) {
+    TROUBLE(r, now_ns, "%s: %s", r->place.host, gai_strerror(r->resolve_error));
     return;
   }
-  start_connecting(r, now_ns, r->resolve.ar_result);
-  freeaddrinfo(r->resolve.ar_result);
-  r->resolve.ar_result = NULL;
+  start_connecting(r, now_ns, r->addresses);
+  freeaddrinfo(r->addresses);
 }
 
 static void expect(redis_t *r, expect_t what) { r->expects[r->expect_cnt++] = what; }
@@ -481,10 +487,8 @@ static const tf_outlet_counts_t *outlet_counts(const void *state) {
 static void outlet_close(void *state) {
   redis_t *r = state;
   if (r->phase == PHASE_RESOLVING) {
-    (void)gai_cancel(&r->resolve);
-    while (gai_error(&r->resolve) == EAI_INPROGRESS)
-      (void)gai_suspend((const struct gaicb *const *)r->resolve_list, 1, NULL);
-    if (gai_error(&r->resolve) == 0) freeaddrinfo(r->resolve.ar_result);
+    (void)pthread_join(r->resolver, NULL);
+    if (!r->resolve_error) freeaddrinfo(r->addresses);
   }
   disconnect(r);
 }

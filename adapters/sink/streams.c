@@ -170,7 +170,7 @@ static bool begin_tls(streams_t *s, stream_t *stream) {
 
 static void take(streams_t *s, int fd) {
   char peer[TF_CLIENT_PEER_BYTES];
-  int  one = 1;
+  int  one = 1, bytes = TF_CLIENT_SOCKET_BYTES;
   tf_listener_peer(fd, peer, sizeof peer);
   tf_client_t *client = tf_clients_admit(s->clients, peer, false, s->now_ns);
   if (!client) {
@@ -180,6 +180,7 @@ static void take(streams_t *s, int fd) {
   stream_t *stream = s->streams;
   while (stream->fd >= 0) stream++; /* as many as there are clients */
   if (s->is_tcp) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   stream->fd               = fd;
   stream->client           = client;
   stream->waits_out        = false;
@@ -329,12 +330,12 @@ tf_err_t tf_streams_open(void *state, const tf_sink_config_t *config, const tf_l
   return err;
 }
 
-/* Clients get what is queued for them and their END, as far as they take it in a second. */
+/* Clients get what is queued for them and their END, as far as they take it in time. */
 void tf_streams_close(void *state) {
   streams_t *s      = state;
-  uint64_t   due_ns = tf_clock_monotonic_ns() + TF_CLIENT_END_NS_MAX, now_ns;
+  uint64_t   due_ns = tf_clock_monotonic_ns() + s->clients->config.drain_ns_max;
   tf_clients_stop(s->clients, s->now_ns);
-  while ((now_ns = tf_clock_monotonic_ns()) < due_ns && s->counts.clients > 0) {
+  while ((s->now_ns = tf_clock_monotonic_ns()) < due_ns && s->counts.clients > 0) {
     pump_all(s);
     wait_for(s, tf_clients_have_more(s->clients) ? 0 : TF_NS_PER_MS);
     serve_events(s);

@@ -88,12 +88,12 @@ static tf_err_t open_line(state_t *s, uint32_t line, const char *url) {
   s->fds[line] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (s->fds[line] < 0)
     return TF_ERR(E_CORE_SYSTEM, "sink %s: socket: %s", c->name, strerror(errno));
-  int             ttl = (int)(c->ttl ? c->ttl : 1), on = 1, bytes = (int)TF_UDP_RX_BYTES;
+  int             ttl = (int)c->ttl, host_ttl = ttl ? ttl : 1, on = 1, bytes = (int)TF_UDP_RX_BYTES;
   struct ip_mreqn out = {.imr_ifindex = c->interface ? (int)if_nametoindex(c->interface) : 0};
   if (c->interface && out.imr_ifindex == 0)
     return TF_ERR(E_SINK_CONFIG, "sink %s: interface: there is no \"%s\"", c->name, c->interface);
   setsockopt(s->fds[line], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-  bool good = setsockopt(s->fds[line], IPPROTO_IP, IP_TTL, &ttl, sizeof ttl) == 0;
+  bool good = setsockopt(s->fds[line], IPPROTO_IP, IP_TTL, &host_ttl, sizeof host_ttl) == 0;
   if (good && IN_MULTICAST(ntohl(s->to[line].sin_addr.s_addr)))
     good = setsockopt(s->fds[line], IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof ttl) == 0 &&
            setsockopt(s->fds[line], IPPROTO_IP, IP_MULTICAST_LOOP, &on, sizeof on) == 0 &&

@@ -10,6 +10,7 @@
 #include <libwebsockets.h>
 #include <openssl/ssl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -31,6 +32,7 @@ typedef struct websocket {
   struct lws_vhost   *vhost;
   tf_listener_t       listener;
   bool                adopted; /* the listening socket is libwebsockets' to close */
+  char                host[TF_LISTENER_HOST_BYTES];
   const char         *path;
   tf_clients_t       *clients;
   tf_outlet_counts_t  counts;
@@ -82,7 +84,18 @@ static void peer_of(struct lws *wsi, char peer[TF_CLIENT_PEER_BYTES]) {
   tf_listener_peer(lws_get_socket_fd(wsi), peer, TF_CLIENT_PEER_BYTES);
 }
 
-/* 0: the upgrade may go on; 1: it was answered otherwise. */
+/* lws_return_http_status would answer as HTTP/1.0 here, which clients do not take for an answer. */
+static void answer(struct lws *wsi, unsigned status, const char *text) {
+  uint8_t bytes[LWS_PRE + 256];
+  int     cnt = snprintf((char *)bytes + LWS_PRE, sizeof bytes - LWS_PRE,
+                         "HTTP/1.1 %u Refused\r\nconnection: close\r\ncontent-type: text/plain\r\n"
+                             "content-length: %zu\r\n\r\n%s\n",
+                         status, strlen(text) + 1, text);
+  TF_ASSERT(cnt > 0 && (size_t)cnt < sizeof bytes - LWS_PRE);
+  lws_write(wsi, bytes + LWS_PRE, (size_t)cnt, LWS_WRITE_HTTP_HEADERS);
+}
+
+/* 0: the upgrade may go on; -1: it was answered otherwise. */
 static int on_upgrade(websocket_t *w, struct lws *wsi) {
   unsigned          status;
   tf_frame_reason_t reason;
@@ -94,7 +107,8 @@ static int on_upgrade(websocket_t *w, struct lws *wsi) {
   if (!text) return 0;
   peer_of(wsi, peer);
   tf_clients_refuse(w->clients, peer, reason, text, w->now_ns);
-  return lws_return_http_status(wsi, status, text) < 0 ? -1 : 1;
+  answer(wsi, status, text);
+  return -1;
 }
 
 /* ---- clients ---- */
@@ -204,6 +218,8 @@ static void on_listen_ready(websocket_t *w) {
     close(fd);
     return;
   }
+  int bytes = TF_CLIENT_SOCKET_BYTES;
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   struct lws *wsi = lws_adopt_socket_vhost(w->vhost, fd);
   if (!wsi) return;                 /* fd is closed by the failed adoption */
   lws_set_opaque_user_data(wsi, w); /* tells the counted connections from the listener */
@@ -281,13 +297,12 @@ static tf_err_t check(const tf_sink_config_t *config) {
 }
 
 static tf_err_t listen_at(websocket_t *w, const tf_sink_config_t *config) {
-  char              host[TF_LISTENER_HOST_BYTES];
   uint16_t          port;
   const char       *scheme = config->cert_file ? "wss" : "ws";
   tf_listener_use_t use    = {
          .code = E_SINK_CONFIG, .what = "websocket sink: url", .backlog = BACKLOG_CNT};
-  tf_err_t err = tf_listener_url(&use, config->url, scheme, host, &port, &w->path);
-  if (!err) err = tf_listener_tcp(&w->listener, &use, host, port);
+  tf_err_t err = tf_listener_url(&use, config->url, scheme, w->host, &port, &w->path);
+  if (!err) err = tf_listener_tcp(&w->listener, &use, w->host, port);
   if (err) return err;
   if (!*w->path) w->path = "/";
   if (!w->listener.loopback && !config->token_file)
@@ -300,9 +315,6 @@ static tf_err_t listen_at(websocket_t *w, const tf_sink_config_t *config) {
         "sink=%s remedy=\"token and records cross the network in the clear: wss:// with cert_file "
         "and tls_key_file\"",
         config->name);
-  tf_log(TF_LOG_NOTICE, "sink_listening", "sink=%s url=%s://%s%s%s:%u%s", config->name, scheme,
-         strchr(host, ':') ? "[" : "", host, strchr(host, ':') ? "]" : "", w->listener.port,
-         w->path);
   return TF_OK;
 }
 
@@ -372,16 +384,23 @@ static tf_err_t open_websocket(void *state, const tf_sink_config_t *config) {
     err = listen_at(w, config);
   }
   if (!err) err = open_context(w, config);
-  if (err) release(w);
-  return err;
+  if (err) {
+    release(w);
+    return err;
+  }
+  bool v6 = strchr(w->host, ':') != NULL;
+  tf_log(TF_LOG_NOTICE, "sink_listening", "sink=%s url=%s://%s%s%s:%u%s", config->name,
+         config->cert_file ? "wss" : "ws", v6 ? "[" : "", w->host, v6 ? "]" : "", w->listener.port,
+         w->path);
+  return TF_OK;
 }
 
-/* Clients get what is queued for them and their END, as far as they take it in a second. */
+/* Clients get what is queued for them and their END, as far as they take it in time. */
 static void close_websocket(void *state) {
   websocket_t *w      = state;
-  uint64_t     due_ns = tf_clock_monotonic_ns() + TF_CLIENT_END_NS_MAX;
+  uint64_t     due_ns = tf_clock_monotonic_ns() + w->clients->config.drain_ns_max;
   tf_clients_stop(w->clients, w->now_ns);
-  while (w->counts.clients > 0 && tf_clock_monotonic_ns() < due_ns) {
+  while (w->counts.clients > 0 && (w->now_ns = tf_clock_monotonic_ns()) < due_ns) {
     look_after_all(w);
     lws_service(w->context, -1);
     if (!tf_clients_have_more(w->clients)) usleep(200);

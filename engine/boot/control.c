@@ -14,6 +14,7 @@
 #include "boot/control_status.h"
 #include "boot/model_places.h"
 #include "boot/model_server.h"
+#include "boot/remotes.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
@@ -46,6 +47,7 @@ struct tf_control {
   uint64_t             asks_seen; /* by acquire: of the lane's, and those of each model */
   uint64_t             pauses_seen[TF_MODELS_MAX];
   uint32_t             stopping;                          /* by acquire: the engine ends */
+  bool                 has_told_sequence;                 /* by acquire */
   TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_source_reply_t reply; /* by acquire, before taken_cnt */
   uint64_t taken_ingest_seq;                              /* as the reply */
   uint64_t taken_cnt;                                     /* by acquire, with release */
@@ -104,11 +106,23 @@ TF_COLD static int ask_pauses(tf_control_t *c, uint64_t asks) {
   return work;
 }
 
+/* First of all, so that a replay of the capture numbers its decisions as this engine does. */
+TF_COLD static int tell_sequence(tf_control_t *c) {
+  c->has_told_sequence = true;
+  if (c->config.engine->continues_seq == 0) return 0;
+  tf_event_t event         = {.kind = TF_EVENT_CONTROL, .instrument_id = UINT32_MAX};
+  event.u.control.command  = TF_CONTROL_SEQUENCE;
+  event.u.control.position = (int64_t)c->config.engine->continues_seq;
+  publish_event(c, &event);
+  return 1;
+}
+
 static int control_poll(tf_source_t *source, uint64_t now_ns) {
   (void)now_ns;
   tf_control_t *c = (tf_control_t *)source;
   command_t     command;
   if (TF_UNLIKELY(c->stopping)) return TF_SOURCE_DONE;
+  if (TF_UNLIKELY(!c->has_told_sequence)) return tell_sequence(c);
   uint64_t asks =
       tf_load_acquire(&c->config.engine->runner.lane.compute.asks); /* pairs with: on_late */
   if (TF_UNLIKELY(asks != c->asks_seen)) return ask_pauses(c, asks);
@@ -239,6 +253,13 @@ static tf_err_t tell_cache(const tf_control_t *c, const tf_control_request_t *r,
   for (size_t i = 0; i < TF_ARRAY_CNT(verbs); i++)
     if (!strcmp(r->verb, verbs[i].verb)) err = tf_model_places_request(places, verbs[i].is, r->key);
   if (!err) json_object_set_new(answer, "model_cache", tf_model_places_list(places, r->from));
+  return err;
+}
+
+static tf_err_t tell_worker(const tf_control_t *c, const tf_control_request_t *r, json_t *answer) {
+  tf_remotes_t *remotes = c->config.engine->remotes;
+  tf_err_t      err = !strcmp(r->verb, "restart") ? tf_remotes_restart(remotes, r->model) : TF_OK;
+  if (!err) json_object_set_new(answer, "workers", tf_remotes_list(remotes));
   return err;
 }
 
@@ -377,12 +398,15 @@ static tf_err_t answer_request(tf_control_t *c, const char *line, size_t line_cn
     return tell_models(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_CACHE && is_list)
     return tell_cache(c, &request, answer);
+  if (request.command == TF_CONTROL_COMMAND_WORKER && is_list)
+    return tell_worker(c, &request, answer);
   tf_log(TF_LOG_NOTICE, "control",
          "command=%s instrument=%s feed=%s symbol=%s verb=%s model=%s key=%s", name,
          request.instrument, request.feed, request.symbol, request.verb, request.model,
          request.key);
   if (request.command == TF_CONTROL_COMMAND_CACHE) return tell_cache(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_MODEL) return tell_models(c, &request, answer);
+  if (request.command == TF_CONTROL_COMMAND_WORKER) return tell_worker(c, &request, answer);
   if (request.command == TF_CONTROL_COMMAND_DRAIN) {
     tf_engine_stop(c->config.engine);
     return TF_OK;

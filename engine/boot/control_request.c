@@ -51,7 +51,7 @@ static tf_err_t read_command(const char *text, tf_control_request_t *r) {
   const char *near = tf_nearest_name(text, names, TF_CONTROL_COMMAND_CNT);
   return TF_ERR(E_CONTROL_REQUEST,
                 "command \"%s\" is not known%s%s%s; known: status halt resume position drain "
-                "subscribe unsubscribe streams model cache",
+                "subscribe unsubscribe streams model cache worker",
                 shown(text), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
@@ -133,6 +133,19 @@ static tf_err_t read_sha256(const char *text, tf_control_request_t *r) {
   return copy_text("sha256", text, r->sha256, sizeof r->sha256);
 }
 
+/* Commands with a verb, and what the verbs are about, list apart: a key, or a model. */
+typedef struct verbs {
+  tf_control_command_t command;
+  const char          *known;
+  bool                 is_key;
+} verbs_t;
+
+static const verbs_t verbs_of[] = {
+    {TF_CONTROL_COMMAND_MODEL,  TF_CONTROL_MODEL_VERBS,  false},
+    {TF_CONTROL_COMMAND_CACHE,  TF_CONTROL_CACHE_VERBS,  true },
+    {TF_CONTROL_COMMAND_WORKER, TF_CONTROL_WORKER_VERBS, false},
+};
+
 /* What a command needs beside its name. */
 static tf_err_t check_members(const tf_control_request_t *r) {
   bool changes =
@@ -141,16 +154,16 @@ static tf_err_t check_members(const tf_control_request_t *r) {
     return TF_ERR(E_CONTROL_REQUEST, "%s wants \"feed\" and \"symbol\"", names[r->command]);
   if (r->command == TF_CONTROL_COMMAND_STREAMS && !*r->feed)
     return TF_ERR(E_CONTROL_REQUEST, "streams wants \"feed\"");
-  if (r->command == TF_CONTROL_COMMAND_MODEL && !*r->verb)
-    return TF_ERR(E_CONTROL_REQUEST, "model wants \"verb\": " TF_CONTROL_MODEL_VERBS);
-  if (r->command == TF_CONTROL_COMMAND_CACHE && !*r->verb)
-    return TF_ERR(E_CONTROL_REQUEST, "cache wants \"verb\": " TF_CONTROL_CACHE_VERBS);
-  bool is_model = r->command == TF_CONTROL_COMMAND_MODEL;
-  if (!is_model && r->command != TF_CONTROL_COMMAND_CACHE) return TF_OK;
-  const char *what = is_model ? r->model : r->key, *key = is_model ? "model" : "key";
-  tf_err_t    err = check_verb(r, is_model ? TF_CONTROL_MODEL_VERBS : TF_CONTROL_CACHE_VERBS);
-  if (err || !strcmp(r->verb, "list") || *what) return err;
-  return TF_ERR(E_CONTROL_REQUEST, "%s %s wants \"%s\"", names[r->command], r->verb, key);
+  const verbs_t *v = NULL;
+  for (size_t i = 0; i < TF_ARRAY_CNT(verbs_of) && !v; i++)
+    if (verbs_of[i].command == r->command) v = &verbs_of[i];
+  if (!v) return TF_OK;
+  if (!*r->verb)
+    return TF_ERR(E_CONTROL_REQUEST, "%s wants \"verb\": %s", names[r->command], v->known);
+  tf_err_t err = check_verb(r, v->known);
+  if (err || !strcmp(r->verb, "list") || *(v->is_key ? r->key : r->model)) return err;
+  return TF_ERR(E_CONTROL_REQUEST, "%s %s wants \"%s\"", names[r->command], r->verb,
+                v->is_key ? "key" : "model");
 }
 
 static tf_err_t read_member(const char *key, const json_t *value, tf_control_request_t *r) {
@@ -202,7 +215,7 @@ tf_err_t tf_control_request_parse(const char *line, size_t line_cnt, tf_control_
   if (!err && !json_object_get(root, "command"))
     err = TF_ERR(E_CONTROL_REQUEST,
                  "\"command\" is missing: status, halt, resume, position, drain, subscribe, "
-                 "unsubscribe, streams, model or cache");
+                 "unsubscribe, streams, model, cache or worker");
   bool has_both = json_object_get(root, "instrument") && json_object_get(root, "position");
   if (!err && r->command == TF_CONTROL_COMMAND_POSITION && !has_both)
     err = TF_ERR(E_CONTROL_REQUEST, "position wants \"instrument\" and \"position\"");

@@ -4,6 +4,7 @@
  *   {"command":"streams","feed":"main","from":"16"}
  *   {"command":"model","verb":"swap","model":"lstm","version":"4","sha256":"..."}
  *   {"command":"cache","verb":"pin","key":"models/BTCUSDT/lstm"}
+ *   {"command":"worker","verb":"restart","model":"lstm"}
  * Pure: text in, struct out; allocates (jansson). */
 #ifndef TF_BOOT_CONTROL_REQUEST_H
 #define TF_BOOT_CONTROL_REQUEST_H
@@ -20,10 +21,12 @@
   X(UNSUBSCRIBE, "unsubscribe")                                                                    \
   X(STREAMS, "streams")                                                                            \
   X(MODEL, "model")                                                                                \
-  X(CACHE, "cache")
+  X(CACHE, "cache")                                                                                \
+  X(WORKER, "worker")
 
-#define TF_CONTROL_MODEL_VERBS "list load swap rollback drop canary promote abort"
-#define TF_CONTROL_CACHE_VERBS "list pin unpin evict warm"
+#define TF_CONTROL_MODEL_VERBS  "list load swap rollback drop canary promote abort"
+#define TF_CONTROL_CACHE_VERBS  "list pin unpin evict warm"
+#define TF_CONTROL_WORKER_VERBS "list restart"
 
 typedef enum tf_control_command {
 #define TF_CONTROL_COMMAND_(id, name) TF_CONTROL_COMMAND_##id,

@@ -125,8 +125,17 @@ static json_t *status_sinks(const tf_engine_t *e) {
     json_t *sink = json_object();
     json_object_set_new(sink, "name", json_string(tf_metrics_block_name(b, name)));
     json_object_set_new(sink, "acked", number_of(b, TF_METRIC_SINK_ACKED));
-    json_object_set_new(sink, "dropped", number_of(b, TF_METRIC_SINK_DROPPED));
+    uint64_t dropped = 0;
+    for (int m = TF_METRIC_SINK_DROPPED_FULL; m <= TF_METRIC_SINK_DROPPED_BROKEN; m++)
+      dropped += tf_metrics_get(b, (tf_metric_t)m);
+    json_object_set_new(sink, "dropped", json_integer((json_int_t)dropped));
+    json_object_set_new(sink, "conflated", number_of(b, TF_METRIC_SINK_CONFLATED));
     json_object_set_new(sink, "pending", number_of(b, TF_METRIC_SINK_PENDING));
+    json_object_set_new(sink, "spooled", number_of(b, TF_METRIC_SINK_SPOOLED));
+    json_object_set_new(sink, "late", number_of(b, TF_METRIC_SINK_LATE));
+    json_object_set_new(sink, "resent", number_of(b, TF_METRIC_SINK_RESENT));
+    json_object_set_new(sink, "connects", number_of(b, TF_METRIC_SINK_CONNECTS));
+    json_object_set_new(sink, "clients", number_of(b, TF_METRIC_SINK_CLIENTS));
     json_array_append_new(list, sink);
   }
   return list;

@@ -418,12 +418,8 @@ static tf_err_t connect_stages(tf_engine_t *e) {
   acquire->instrument_cap = e->instruments.cap;
   lane->emit              = &r->emit;
   lane->sample_every = lane->sample_left = c->latency_sample;
-  /* A live lane never waits for a sink: in place not at all, on a thread of its own emit may for a
-   * while, and when the decision ring is full by then the newest are dropped and counted. */
+  /* A live lane never waits for a sink: when the decision ring is full the newest are dropped and counted. */
   lane->waits_for_emit = e->options.is_replay;
-  r->emit.block_ns_max = e->options.is_replay                             ? UINT64_MAX
-                         : share_thread(r, TF_STAGE_LANE | TF_STAGE_EMIT) ? 0
-                                                                          : TF_NS_PER_SEC;
   lane->hists          = tf_publish_hists(&e->publish);
   if (!share_thread(r, TF_STAGE_ACQUIRE | TF_STAGE_LANE)) {
     e->event_ring = make_ring(e, c->event_ring_slots, sizeof(tf_ring_event_t), &e->event_writer,
@@ -437,6 +433,7 @@ static tf_err_t connect_stages(tf_engine_t *e) {
                                  &e->decision_writer, &e->decision_reader);
     if (!e->decision_ring) return tf_error_code();
     lane->ring         = &e->decision_writer;
+    r->emit.behind     = e->options.is_replay ? NULL : e->decision_ring;
     r->decision_reader = &e->decision_reader;
   }
   return TF_OK;
@@ -557,6 +554,13 @@ tf_err_t tf_engine_add_source(tf_engine_t *e, tf_source_t *source, const char *n
 void tf_engine_set_io(tf_engine_t *e, tf_io_t *io) {
   e->runner.acquire.io = io;
   if (io->stamp_ages) io->stamp_ages = tf_publish_receive(&e->publish);
+}
+
+void tf_engine_continue(tf_engine_t *e) {
+  e->continues_seq = e->runner.lane.decide.decision_seq = tf_sinks_last_seq(e);
+  if (e->continues_seq)
+    tf_log(TF_LOG_NOTICE, "decisions_continue", "behind=%llu",
+           (unsigned long long)e->continues_seq);
 }
 
 tf_err_t tf_engine_start(tf_engine_t *e) {

@@ -20,6 +20,7 @@ tf_library(tf_boot
     publish.c
     outcomes.c
     remotes.c
+    remotes_follow.c
     remotes_show.c
     runtimes.c
     serving.c

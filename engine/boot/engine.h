@@ -37,6 +37,7 @@ typedef struct tf_engine {
   const tf_registry_t       *registry;
   tf_engine_options_t        options;
   uint32_t                   epoch;
+  uint64_t                   continues_seq; /* live: decisions are numbered behind it; 0: from 1 */
   tf_arena_t                 arena;
   tf_instruments_t           instruments;
   tf_feature_plan_t          plan;
@@ -69,6 +70,10 @@ tf_err_t tf_engine_init(tf_engine_t *engine, const tf_config_t *config,
  * not set in replay. */
 tf_err_t tf_engine_add_source(tf_engine_t *engine, tf_source_t *source, const char *name);
 void     tf_engine_set_io(tf_engine_t *engine, tf_io_t *io);
+
+/* A live engine goes on behind the highest sequence that earlier ones left in its sinks: before control and start.
+ * Waits for brokers to say what they hold, a few seconds at the most (sink/egress.h). */
+void tf_engine_continue(tf_engine_t *engine);
 
 tf_err_t tf_engine_start(tf_engine_t *engine);
 void     tf_engine_stop(tf_engine_t *engine); /* any thread, and a signal handler */

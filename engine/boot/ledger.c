@@ -28,6 +28,17 @@ static void add_source(tf_ledger_t *l, const tf_source_t *s, uint64_t *decoded) 
       sum(c->events, TF_EVENT_KIND_CNT) + c->derived - c->merged - c->held_trades - s->held_events;
 }
 
+/* What emit handed over, and what the sink made of it: two accounts, which may not cancel. */
+static void add_sink(tf_ledger_t *l, const tf_emit_sink_t *s, uint64_t decisions) {
+  tf_sink_counts_t c;
+  tf_emit_counts(s, &c);
+  int64_t handed = (int64_t)(decisions - s->taken - s->dropped_full - s->dropped_broken);
+  int64_t made = (int64_t)(s->taken + s->dropped_full + s->dropped_broken + c.recovered - c.acked -
+                           c.dropped_full - c.dropped_oldest - c.dropped_closed - c.dropped_broken -
+                           c.conflated - c.pending);
+  l->residual[TF_LEDGER_SINKS] += (handed < 0 ? -handed : handed) + (made < 0 ? -made : made);
+}
+
 void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   memset(l, 0, sizeof *l);
   const tf_acquire_t *a       = &engine->runner.acquire;
@@ -55,11 +66,7 @@ void tf_ledger_close(tf_ledger_t *l, const tf_engine_t *engine) {
   uint64_t decision_lag = engine->decision_ring ? tf_ring_fill_cnt(engine->decision_ring) : 0;
   l->residual[TF_LEDGER_DECISIONS] = (int64_t)(lane->decide.counts.decisions - emit->decisions -
                                                lane->decisions_dropped - decision_lag);
-  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
-    const tf_emit_sink_t *s = &emit->sinks[i];
-    l->residual[TF_LEDGER_SINKS] +=
-        (int64_t)(emit->decisions - s->acked - s->dropped_full - s->dropped_broken);
-  }
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) add_sink(l, &emit->sinks[i], emit->decisions);
   for (uint32_t i = 0; i < TF_LEDGER_ROW_CNT; i++)
     l->total += l->residual[i] < 0 ? -l->residual[i] : l->residual[i];
 }

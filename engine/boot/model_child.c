@@ -25,7 +25,8 @@ tf_err_t tf_model_child_start(const tf_config_t *c, uint32_t i, const tf_model_t
       .start_ns    = c->gpu.start_ns,
       .heart_ns    = c->gpu.heart_ns,
       .restart_max = c->gpu.restart_max,
-      .restart_ns  = c->gpu.restart_ns
+      .restart_ns  = c->gpu.restart_ns,
+      .refill_ns   = c->gpu.refill_ns
   };
   if (market) {
     tf_mailbox_spec_t *box = &config.mailbox;

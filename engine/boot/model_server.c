@@ -26,6 +26,7 @@ typedef struct slot {
   tf_compute_model_t *lane;
   tf_swap_t          *swap;
   tf_model_t         *owned[TF_VERSION_ROWS]; /* models of rows that this server loaded */
+  uint32_t            held[TF_VERSION_ROWS];  /* by tf_model_server_hold: rows that stay */
   uint64_t            serial;
   uint64_t            serving, beside, previous; /* words; 0: none */
   state_t             state;
@@ -69,7 +70,7 @@ static bool is_used(const slot_t *s, uint32_t row) {
   const uint64_t words[] = {s->serving, s->beside, s->previous};
   for (size_t i = 0; i < TF_ARRAY_CNT(words); i++)
     if (words[i] && words[i] % TF_VERSION_ROWS == row) return true;
-  return false;
+  return s->held[row] > 0;
 }
 
 /* Row 0 of the start is the engine's: its model and the arena's memory. */
@@ -517,6 +518,35 @@ tf_err_t tf_model_server_request(tf_model_server_t *server, const tf_model_reque
   }
   pthread_mutex_unlock(&server->lock);
   return err;
+}
+
+/* The words change with the lock held, and rows are freed after that: what is granted here stays. */
+const tf_model_t *tf_model_server_hold(tf_model_server_t *server, uint32_t model_idx,
+                                       uint32_t hash) {
+  const tf_model_t *found = NULL;
+  pthread_mutex_lock(&server->lock);
+  for (uint32_t i = 0; i < server->slot_cnt; i++) {
+    slot_t        *s       = &server->slots[i];
+    const uint64_t words[] = {s->serving, s->previous};
+    for (size_t k = 0; s->model_idx == model_idx && k < TF_ARRAY_CNT(words) && !found; k++) {
+      if (words[k] == 0 || row_of(s, words[k])->model->hash != hash) continue;
+      found = row_of(s, words[k])->model;
+      s->held[words[k] % TF_VERSION_ROWS]++;
+    }
+  }
+  pthread_mutex_unlock(&server->lock);
+  return found;
+}
+
+void tf_model_server_let_go(tf_model_server_t *server, uint32_t model_idx,
+                            const tf_model_t *model) {
+  pthread_mutex_lock(&server->lock);
+  for (uint32_t i = 0; i < server->slot_cnt; i++) {
+    slot_t *s = &server->slots[i];
+    for (uint32_t row = 0; s->model_idx == model_idx && row < TF_VERSION_ROWS; row++)
+      if (s->held[row] > 0 && s->swap->versions[row].model == model) s->held[row]--;
+  }
+  pthread_mutex_unlock(&server->lock);
 }
 
 static json_t *number_or_null(const slot_t *s, uint64_t word) {

@@ -68,6 +68,12 @@ void tf_model_server_fini(tf_model_server_t *server); /* accepts NULL */
  * model, or nothing to go back to. */
 tf_err_t tf_model_server_request(tf_model_server_t *server, const tf_model_request_t *request);
 
+/* The loaded version of models[model_idx] with that hash which serves, or served before: it stays loaded until it is let go. NULL: there
+ * is none, or not yet. Read by whoever has a scratch and windows of its own. */
+const tf_model_t *tf_model_server_hold(tf_model_server_t *server, uint32_t model_idx,
+                                       uint32_t hash);
+void tf_model_server_let_go(tf_model_server_t *server, uint32_t model_idx, const tf_model_t *model);
+
 /* A row for each model: name, version, sha256, state, beside, previous, the last refusal. */
 json_t *tf_model_server_list(tf_model_server_t *server);
 

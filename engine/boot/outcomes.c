@@ -18,6 +18,7 @@ struct tf_outcome_capture {
   bool             is_stopping;
   uint64_t         captured; /* acquire's thread, then stop's */
   tf_outcome_log_t log;
+  tf_remotes_t    *remotes; /* NULL: none */
 };
 
 static bool sheds(const tf_engine_t *e) {
@@ -41,6 +42,8 @@ static int capture_all(tf_outcome_capture_t *c) {
   for (uint32_t cnt; (cnt = tf_outcome_log_take(&c->log, bytes, sizeof bytes, &c->captured));
        work++)
     put_record(c, bytes, cnt);
+  for (tf_outcome_t mark; tf_remotes_take_mark(c->remotes, &mark); work++)
+    put_record(c, &mark, sizeof mark);
   return work;
 }
 
@@ -75,6 +78,7 @@ tf_err_t tf_outcomes_open(tf_engine_t *e, tf_tap_t tap) {
   tf_outcome_capture_t *c = e->outcome_capture;
   memset(c, 0, bytes);
   c->tap           = tap;
+  c->remotes       = e->remotes;
   c->source.ops    = &source_ops;
   c->source.is_aid = true;
   tf_err_t err     = tf_outcome_log_init(&c->log, outputs, &e->arena);

@@ -262,16 +262,36 @@ static void publish_io(tf_metrics_block_t *b, const tf_io_counts_t *c) {
   tf_metrics_set(b, TF_METRIC_IO_UNDER_WAY, c->ops_given - c->ops_done);
 }
 
+static void publish_sink(tf_metrics_block_t *b, const tf_emit_sink_t *s) {
+  tf_sink_counts_t c;
+  tf_emit_counts(s, &c);
+  tf_metrics_set(b, TF_METRIC_SINK_ACKED, c.acked);
+  tf_metrics_set(b, TF_METRIC_SINK_DROPPED_FULL, c.dropped_full);
+  tf_metrics_set(b, TF_METRIC_SINK_DROPPED_OLDEST, c.dropped_oldest);
+  tf_metrics_set(b, TF_METRIC_SINK_DROPPED_CLOSED, c.dropped_closed);
+  tf_metrics_set(b, TF_METRIC_SINK_DROPPED_BROKEN, c.dropped_broken);
+  tf_metrics_set(b, TF_METRIC_SINK_CONFLATED, c.conflated);
+  tf_metrics_set(b, TF_METRIC_SINK_PENDING, c.pending);
+  tf_metrics_set(b, TF_METRIC_SINK_SPOOLED, c.spooled);
+  tf_metrics_set(b, TF_METRIC_SINK_RECOVERED, c.recovered);
+  tf_metrics_set(b, TF_METRIC_SINK_LATE, c.late);
+  tf_metrics_set(b, TF_METRIC_SINK_ALREADY_THERE, c.already_there);
+  tf_metrics_set(b, TF_METRIC_SINK_RESENT, c.resent);
+  tf_metrics_set(b, TF_METRIC_SINK_CONNECTS, c.connects);
+  tf_metrics_set(b, TF_METRIC_SINK_DISCONNECTS, c.disconnects);
+  tf_metrics_set(b, TF_METRIC_SINK_SENT_BYTES, c.bytes);
+  tf_metrics_set(b, TF_METRIC_SINK_CLIENTS, c.clients);
+  tf_metrics_set(b, TF_METRIC_SINK_CLIENTS_REFUSED, c.clients_refused);
+  tf_metrics_set(b, TF_METRIC_SINK_CLIENTS_EVICTED, c.clients_evicted);
+  tf_metrics_set(b, TF_METRIC_SINK_CLIENT_DROPPED, c.client_dropped);
+  tf_metrics_set(b, TF_METRIC_SINK_ERRORS, c.errors + (s->broken != 0));
+  if (s->is_open && s->sink->durable_seq)
+    tf_metrics_set(b, TF_METRIC_SINK_DURABLE_SEQ, s->sink->durable_seq(s->state));
+}
+
 static void publish_sinks(tf_publish_t *p, const tf_emit_t *emit) {
-  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
-    const tf_emit_sink_t *s = &emit->sinks[i];
-    if (!p->sinks[i]) continue;
-    tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ACKED, s->acked);
-    tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DROPPED, s->dropped_full + s->dropped_broken);
-    if (s->is_open && s->sink->durable_seq)
-      tf_metrics_set(p->sinks[i], TF_METRIC_SINK_DURABLE_SEQ, s->sink->durable_seq(s->state));
-    tf_metrics_set(p->sinks[i], TF_METRIC_SINK_ERRORS, s->broken != 0);
-  }
+  for (uint32_t i = 0; i < emit->sink_cnt; i++)
+    if (p->sinks[i]) publish_sink(p->sinks[i], &emit->sinks[i]);
 }
 
 static void publish_source(tf_publish_t *p, uint32_t idx, const tf_source_t *source) {

@@ -99,97 +99,10 @@ tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
   return TF_OK;
 }
 
-/* ---- workers ---- */
-
-/* The model to compare with, of the file that the worker loads. */
-static tf_err_t load_reference(const tf_engine_t *e, tf_remotes_row_t *row, const char *path) {
-  tf_model_options_t options;
-  tf_model_t        *made = NULL;
-  tf_err_t           err  = tf_serving_options(e->config, row->model_idx, &options);
-  if (!err) err = e->registry->models->load(path, &options, &made);
-  if (!err) err = tf_remote_check_init(&row->check, made);
-  if (err) {
-    e->registry->models->unload(made);
-    return err;
-  }
-  e->registry->models->unload(row->reference);
-  row->reference = made;
-  return TF_OK;
-}
-
-/* The mailbox of a worker that computes features. */
-static tf_mailbox_spec_t market_mailbox(const tf_engine_t *e, const tf_remotes_row_t *row) {
-  const tf_plan_view_t     *v = &e->card_plans[row->model_idx].view;
-  const tf_remote_config_t *c = &row->remote->config;
-  return (tf_mailbox_spec_t){.slot_cnt   = TF_CHILD_MARKET_SLOTS,
-                             .input_cnt  = tf_market_row_values(row->remote->market->handed_cnt),
-                             .window     = 2, /* no row may be missing */
-                             .plan       = v->image,
-                             .plan_bytes = v->image->bytes,
-                             .state_packets =
-                                 tf_child_market_packets(v->mem_bytes, c->width, c->window)};
-}
-
-/* Starts a worker of that version beside the one that is there. It is offered to the lane by offer_worker. */
-
-static tf_err_t start_worker(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t number) {
-  const tf_engine_t *e = rs->engine;
-  const tf_config_t *c = e->config;
-  const tf_remote_t *r = row->remote;
-  char               path[TF_WORKER_PATH_BYTES];
-  tf_worker_words_t *words = &row->words[(row->serial + 1) % 2];
-  tf_model_child_file(c, row->model_idx, number, path);
-  tf_err_t err = tf_worker_find_or_say(c, row->model_idx, words->program);
-  if (!err) err = load_reference(e, row, path);
-  if (err) return err;
-  tf_child_t       *made   = NULL;
-  tf_mailbox_spec_t market = r->market ? market_mailbox(e, row) : (tf_mailbox_spec_t){0};
-  err = tf_model_child_start(c, row->model_idx, row->reference, path, r->instrument_cnt,
-                             r->market ? &market : NULL, words, &made);
-  if (err) return err;
-  row->before  = row->child;
-  row->child   = made;
-  row->version = number << 32 | row->reference->hash;
-  row->serial++;
-  return TF_OK;
-}
-
-/* The lane is to ask it from its next tick on. */
-static void offer_worker(tf_remotes_row_t *row) {
-  row->remote->offers[row->serial % 2] =
-      (tf_remote_offer_t){.worker = row->child, .hash = row->reference->hash};
-  tf_store_release(&row->remote->offered, row->serial); /* pairs with: has_worker */
-}
-
-/* The one before, once the lane has left it. */
-static void stop_unused(tf_remotes_row_t *row) {
-  if (!row->before ||
-      tf_load_acquire(&row->remote->taken) != row->serial) /* pairs with: has_worker */
-    return;
-  tf_child_stop(row->before);
-  row->before = NULL;
-}
-
-/* Another version serves on the lane: a worker of it is started, and asked once it has passed its known answers. */
-static void follow_version(tf_remotes_t *rs, tf_remotes_row_t *row) {
-  uint64_t wanted = tf_load_acquire(&row->remote->wanted); /* pairs with: tf_remote_want */
-  if (wanted == 0 || wanted == row->version || row->before) return;
-  tf_err_t err = start_worker(rs, row, wanted >> 32);
-  if (err) {
-    tf_log(TF_LOG_ERROR, "worker_not_started", "model=%s code=%s text=\"%s\"",
-           rs->engine->config->models[row->model_idx].name, tf_error_name(err), tf_error_text());
-    row->version = wanted; /* told once; the lane goes on without one */
-    return;
-  }
-  offer_worker(row);
-}
-
 /* ---- the thread that watches ---- */
 
-/* Told a look later: the lane may have been within a tick when the worker was doubted. */
-static void tell_doubt(tf_remotes_t *rs, tf_remotes_row_t *row) {
-  /* relaxed: the lane asks it no more */
-  uint64_t last   = tf_load_relaxed(&row->remote->passed_seq);
+/* last: no decision behind it is of that worker. */
+static void tell_doubt(tf_remotes_t *rs, tf_remotes_row_t *row, uint64_t last) {
   row->doubted_ns = 0;
   tf_store_relaxed(&row->shown.wrong_first_seq, row->check.first_seq); /* relaxed: figures */
   tf_store_relaxed(&row->shown.wrong_last_seq, last);                  /* relaxed: as above */
@@ -199,11 +112,23 @@ static void tell_doubt(tf_remotes_t *rs, tf_remotes_row_t *row) {
          (unsigned long long)row->check.first_seq, (unsigned long long)last);
 }
 
+/* Told two ticks later: the lane may have been within one when the worker was doubted, and its decisions are counted by the next. */
+static void await_ticks(tf_remotes_t *rs, tf_remotes_row_t *row) {
+  /* relaxed: the lane asks it no more */
+  uint64_t passed = tf_load_relaxed(&row->remote->passed_seq);
+  if (passed == row->doubted_at) return;
+  row->doubted_at = passed;
+  if (++row->doubted_ticks == 2) tell_doubt(rs, row, passed);
+}
+
 static void compare(tf_remotes_t *rs, tf_remotes_row_t *row) {
-  if (row->doubted_ns) tell_doubt(rs, row);
+  if (row->doubted_ns) await_ticks(rs, row);
   if (tf_remote_check_look(&row->check, row->remote, row->serial) != TF_REMOTE_WRONG) return;
   tf_child_doubt(row->child, row->check.epoch);
-  row->doubted_ns = tf_clock_monotonic_ns();
+  row->doubted_ns    = tf_clock_monotonic_ns();
+  row->doubted_ticks = 0;
+  /* relaxed: as in await_ticks */
+  row->doubted_at = tf_load_relaxed(&row->remote->passed_seq);
 }
 
 static void show_end(tf_remotes_t *rs, tf_remotes_row_t *row) {
@@ -234,6 +159,12 @@ static void show(tf_remotes_t *rs, tf_remotes_row_t *row) {
     tf_store_relaxed(&s->ends[i], c.ends[i]); /* relaxed: figures that stand alone */
   }
   if (ended != known) show_end(rs, row);
+  for (uint32_t k = 0; k < TF_CHILD_REVIVAL_CNT; k++) {
+    if (c.revived[k] != s->revived[k])
+      tf_log(TF_LOG_NOTICE, "worker_revived", "model=%s cause=%s",
+             rs->engine->config->models[row->model_idx].name, tf_remotes_revival_name(k));
+    tf_store_relaxed(&s->revived[k], c.revived[k]); /* relaxed: figures that stand alone */
+  }
   show_device(row);
   if (state != s->state)
     tf_log(TF_LOG_NOTICE, "worker", "model=%s state=%s back_ms=%.1f",
@@ -247,6 +178,14 @@ static void show(tf_remotes_t *rs, tf_remotes_row_t *row) {
   tf_store_relaxed(&s->wrong, row->check.wrong);       /* relaxed: as above */
 }
 
+/* An operator's word. */
+static void revive(tf_remotes_row_t *row) {
+  uint64_t asked = tf_load_acquire(&row->restarts_asked); /* pairs with: tf_remotes_restart */
+  if (asked == row->restarts_seen) return;
+  row->restarts_seen = asked;
+  tf_child_restart(row->child);
+}
+
 static void *watch(void *arg) {
   tf_remotes_t *rs = arg;
   tf_cpu_pin(-1, "tf:workers");
@@ -255,13 +194,27 @@ static void *watch(void *arg) {
       tf_remotes_row_t *row = &rs->rows[i];
       if (!row->child) continue;
       compare(rs, row);
-      stop_unused(row);
-      follow_version(rs, row);
+      revive(row);
+      tf_remotes_follow(rs, row);
       show(rs, row);
     }
     nanosleep(&(struct timespec){.tv_nsec = (long)LOOK_NS}, NULL);
   }
   return NULL;
+}
+
+bool tf_remotes_take_mark(tf_remotes_t *rs, tf_outcome_t *mark) {
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++)
+    for (uint32_t k = 0; k < TF_CHILD_REVIVAL_CNT; k++) {
+      tf_remotes_row_t *row = &rs->rows[i];
+      /* relaxed: a count that stands alone */
+      if (row->marked[k] >= tf_load_relaxed(&row->shown.revived[k])) continue;
+      row->marked[k]++;
+      *mark =
+          (tf_outcome_t){.instrument_id = i, .model_idx = TF_OUTCOME_REVIVED, .asked = (uint8_t)k};
+      return true;
+    }
+  return false;
 }
 
 /* ---- live ---- */
@@ -272,6 +225,7 @@ static void leave_to_cpu(tf_remotes_t *rs, tf_remotes_row_t *row) {
   tf_child_stop(row->child);
   row->child  = NULL;
   row->remote = NULL;
+  tf_remotes_follow_end(rs, row);
 }
 
 /* What stands in is to be quick enough for the tick that it answers. */
@@ -294,7 +248,7 @@ static void place_row(tf_remotes_t *rs, tf_remotes_row_t *row) {
   if (tf_placement_decide(&r->lane, row->reference, c->gpu.start_ns, &row->place)) {
     r->hash   = row->reference->hash; /* the lane goes on where this ended */
     r->serial = row->serial;
-    tf_store_release(&r->taken, row->serial); /* pairs with: stop_unused */
+    tf_store_release(&r->taken, row->serial); /* pairs with: is_taken */
   }
   tf_log(TF_LOG_NOTICE, "model_placed", "model=%s on=%s why=\"%s\"", name,
          row->place.is_worker ? "worker" : "cpu", row->place.why);
@@ -304,11 +258,10 @@ static tf_err_t open_row(tf_remotes_t *rs, uint32_t i, const tf_placement_file_t
   const tf_config_t       *c   = rs->engine->config;
   const tf_config_model_t *m   = &c->models[i];
   tf_remotes_row_t        *row = &rs->rows[i];
-  tf_err_t                 err = start_worker(rs, row, rs->engine->versions[i]);
+  tf_err_t                 err = tf_remotes_follow_begin(rs, row);
   tf_placement_begin(c, i, &row->place);
   if (!err) err = tf_placement_measure_cpu(row->reference, &row->place);
   if (err) return err;
-  offer_worker(row);
   if (m->backend == TF_CONFIG_BACKEND_AUTO) {
     row->place.was_worker = tf_placement_file_was_worker(before, m->name, row->reference->hash);
     place_row(rs, row);
@@ -330,7 +283,7 @@ static void keep_places(const tf_remotes_t *rs) {
   for (uint32_t i = 0; i < c->model_cnt; i++) {
     const tf_remotes_row_t *row = &rs->rows[i];
     if (c->models[i].backend == TF_CONFIG_BACKEND_AUTO && row->place.why[0])
-      tf_placement_file_put(&after, c->models[i].name, row->reference->hash, &row->place);
+      tf_placement_file_put(&after, c->models[i].name, rs->engine->models[i]->hash, &row->place);
   }
   if (after.cnt == 0 || !c->gpu.placements) return;
   if (tf_placement_file_write(&after, c->gpu.placements))
@@ -380,6 +333,7 @@ tf_err_t tf_remotes_start(tf_remotes_t *rs) {
   int failed = pthread_create(&rs->thread, NULL, watch, rs);
   if (failed) return TF_ERR(E_CORE_THREAD, "workers: %s", strerror(failed));
   rs->is_started = true;
+  tf_store_release(&rs->runs, 1); /* pairs with: tf_remotes_restart */
   return TF_OK;
 }
 
@@ -390,10 +344,11 @@ void tf_remotes_stop(tf_remotes_t *rs) {
   rs->is_started = false;
   for (uint32_t i = 0; i < TF_MODELS_MAX; i++) {
     tf_remotes_row_t *row = &rs->rows[i];
-    if (row->doubted_ns) tell_doubt(rs, row);
+    if (row->doubted_ns) tell_doubt(rs, row, *row->remote->decision_seq); /* the lane has ended */
     tf_child_stop(row->before);
     tf_child_stop(row->child);
     row->before = row->child = NULL;
+    tf_remotes_follow_end(rs, row); /* while the model server is there */
   }
 }
 
@@ -403,8 +358,30 @@ void tf_remotes_fini(tf_remotes_t *rs) {
     tf_child_stop(row->before);
     tf_child_stop(row->child);
     tf_remote_check_fini(&row->check);
-    rs->engine->registry->models->unload(row->reference);
     pthread_mutex_destroy(&row->lock);
   }
   free(rs);
+}
+
+/* ---- an operator ---- */
+
+/* The row of that name, if a worker answers it. */
+static tf_remotes_row_t *find_row(tf_remotes_t *rs, const char *name) {
+  for (uint32_t i = 0; i < rs->engine->model_cnt; i++)
+    if (rs->rows[i].remote && !strcmp(rs->engine->config->models[i].name, name))
+      return &rs->rows[i];
+  return NULL;
+}
+
+tf_err_t tf_remotes_restart(tf_remotes_t *rs, const char *name) {
+  bool              runs = rs && tf_load_acquire(&rs->runs); /* pairs with: tf_remotes_start */
+  tf_remotes_row_t *row  = runs ? find_row(rs, name) : NULL;
+  if (!row)
+    return TF_ERR(
+        E_CONTROL_REQUEST,
+        "no worker answers a model called \"%.31s\"; worker list names those that have one", name);
+  /* relaxed: who asks is one at a time */
+  tf_store_release(&row->restarts_asked,
+                   tf_load_relaxed(&row->restarts_asked) + 1); /* pairs with: revive */
+  return TF_OK;
 }

@@ -32,6 +32,9 @@ uint32_t tf_remotes_models(const tf_engine_t *engine, uint32_t *output_cnt);
 /* Where their outcomes go. Before start; remotes may be NULL. */
 void tf_remotes_set_log(tf_remotes_t *remotes, tf_outcome_log_t *log);
 
+/* acquire's thread, and who stops it: a worker that has its restart budget again, each once. False: none. */
+bool tf_remotes_take_mark(tf_remotes_t *remotes, tf_outcome_t *mark);
+
 /* All accept NULL. */
 tf_err_t tf_remotes_start(tf_remotes_t *remotes);
 void     tf_remotes_stop(tf_remotes_t *remotes); /* after acquire and the lane ended */
@@ -52,6 +55,12 @@ json_t *tf_remotes_json(tf_remotes_t *remotes, uint32_t model_idx);
 /* For the operator, from the figures that are published: any thread. */
 json_t *tf_remotes_status(tf_remotes_t *remotes, uint32_t model_idx,
                           const tf_metrics_block_t *block);
+
+/* The worker of a model is ended, if it runs, and another started, with the whole restart budget. Any thread, one at a time; the work
+ * is done afterwards. E_CONTROL_REQUEST: no worker answers a model of that name. */
+tf_err_t tf_remotes_restart(tf_remotes_t *remotes, const char *name);
+/* A row for each model of a worker: name, state, starts, ends, revived, .. */
+json_t *tf_remotes_list(tf_remotes_t *remotes);
 
 const char *tf_remotes_state_name(uint64_t state);
 

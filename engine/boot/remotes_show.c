@@ -31,11 +31,21 @@ TF_STATIC_ASSERT(TF_ARRAY_CNT(misses) == TF_ASKED_CNT - 2 &&
                          TF_ARRAY_CNT(misses) - 1,
                  "all but ANSWERED and WARMING are misses, with a metric each");
 
-static const char *const end_names[] = {"exit", "signal", "failed", "start", "heart", "suspect"};
+static const char *const end_names[] = {"exit",  "signal",  "failed", "start",
+                                        "heart", "suspect", "asked"};
 TF_STATIC_ASSERT(TF_ARRAY_CNT(end_names) == TF_CHILD_END_CNT &&
-                     TF_METRIC_MODEL_WORKER_ENDED_SUSPECT - TF_METRIC_MODEL_WORKER_ENDED_EXIT ==
+                     TF_METRIC_MODEL_WORKER_ENDED_ASKED - TF_METRIC_MODEL_WORKER_ENDED_EXIT ==
                          TF_CHILD_END_CNT - 1,
                  "a name and a metric for each end");
+
+static const char *const revival_names[] = {"asked", "refilled"};
+TF_STATIC_ASSERT(TF_ARRAY_CNT(revival_names) == TF_CHILD_REVIVAL_CNT &&
+                     TF_METRIC_MODEL_WORKER_REVIVED_REFILLED -
+                             TF_METRIC_MODEL_WORKER_REVIVED_ASKED ==
+                         TF_CHILD_REVIVAL_CNT - 1,
+                 "a name and a metric for each revival");
+
+const char *tf_remotes_revival_name(uint32_t cause) { return revival_names[cause]; }
 
 static uint64_t read_word(const uint64_t *word) {
   return tf_load_relaxed(word); /* relaxed: a figure that stands alone */
@@ -138,10 +148,16 @@ void tf_remotes_publish(const tf_remotes_t *rs, uint32_t i, tf_metrics_block_t *
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_STARTS, read_word(&s->starts));
   for (uint32_t k = 0; k < TF_CHILD_END_CNT; k++)
     tf_metrics_set(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_ENDED_EXIT + k), read_word(&s->ends[k]));
+  for (uint32_t k = 0; k < TF_CHILD_REVIVAL_CNT; k++)
+    tf_metrics_set(b, (tf_metric_t)(TF_METRIC_MODEL_WORKER_REVIVED_ASKED + k),
+                   read_word(&s->revived[k]));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_SWAPS, read_word(&s->swaps));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_BACK_NS, read_word(&s->back_ns));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_BACK_MAX_NS, read_word(&s->back_ns_max));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_COMPARED, read_word(&s->compared));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG, read_word(&s->wrong));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG_FIRST, read_word(&s->wrong_first_seq));
+  tf_metrics_set(b, TF_METRIC_MODEL_WORKER_WRONG_LAST, read_word(&s->wrong_last_seq));
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ASKED, r->counts.asked);
   tf_metrics_set(b, TF_METRIC_MODEL_WORKER_ANSWERED, r->counts.results[TF_ASKED_ANSWERED]);
   for (uint32_t k = 0; k < TF_ARRAY_CNT(misses); k++)
@@ -166,18 +182,24 @@ static json_t *hist_json(const tf_hist_t *h) {
 
 /* What is the same in the summary and in the status. */
 static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json_t *root) {
-  const tf_remotes_shown_t *s    = &row->shown;
-  json_t                   *ends = json_object();
+  const tf_remotes_shown_t *s = &row->shown;
   char                      text[TF_REMOTES_TEXT_BYTES];
   if (rs->is_open) json_object_set_new(root, "placed", tf_placement_json(&row->place));
   if (!row->remote) return; /* auto left it to the CPU */
   if (rs->is_open)
     json_object_set_new(root, "state", json_string(tf_remotes_state_name(read_word(&s->state))));
+  json_t *ends = json_object(), *revived = json_object();
   for (uint32_t k = 0; k < TF_CHILD_END_CNT; k++)
     if (read_word(&s->ends[k]))
       json_object_set_new(ends, end_names[k], json_integer((json_int_t)read_word(&s->ends[k])));
   json_object_set_new(root, "starts", json_integer((json_int_t)read_word(&s->starts)));
   json_object_set_new(root, "ends", ends);
+  for (uint32_t k = 0; k < TF_CHILD_REVIVAL_CNT; k++)
+    if (read_word(&s->revived[k]))
+      json_object_set_new(revived, revival_names[k],
+                          json_integer((json_int_t)read_word(&s->revived[k])));
+  json_object_set_new(root, "revived", revived);
+  json_object_set_new(root, "swaps", json_integer((json_int_t)read_word(&s->swaps)));
   json_object_set_new(root, "back_ns", json_integer((json_int_t)read_word(&s->back_ns)));
   json_object_set_new(root, "back_ns_max", json_integer((json_int_t)read_word(&s->back_ns_max)));
   json_object_set_new(root, "compared", json_integer((json_int_t)read_word(&s->compared)));
@@ -254,4 +276,16 @@ json_t *tf_remotes_status(tf_remotes_t *rs, uint32_t i, const tf_metrics_block_t
   json_object_set_new(root, "answered",
                       json_integer((json_int_t)tf_metrics_get(b, TF_METRIC_MODEL_WORKER_ANSWERED)));
   return root;
+}
+
+json_t *tf_remotes_list(tf_remotes_t *rs) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; rs && i < TF_MODELS_MAX; i++) {
+    const tf_remotes_row_t *row = row_of(rs, i);
+    if (!row) continue;
+    json_t *root = json_pack("{ss}", "name", rs->engine->config->models[i].name);
+    put_worker(rs, row, root);
+    json_array_append_new(list, root);
+  }
+  return list;
 }

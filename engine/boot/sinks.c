@@ -13,6 +13,8 @@ TF_STATIC_ASSERT((int)TF_CONFIG_FORMAT_BINARY == (int)TF_FORMAT_BINARY &&
                      (int)TF_CONFIG_FORMAT_CBOR == (int)TF_FORMAT_CBOR,
                  "the config's formats are the sinks'");
 
+const char *tf_sinks_policy_name(tf_overflow_t policy) { return overflow_names[policy]; }
+
 static tf_overflow_t overflow_of(const tf_sink_t *sink, uint8_t policy) {
   return policy == TF_CONFIG_SINK_AUTO ? sink->policy : (tf_overflow_t)(policy - 1);
 }
@@ -24,8 +26,10 @@ static uint32_t sink_cnt(const tf_engine_t *e) {
 
 static tf_config_sink_t sink_at(const tf_engine_t *e, uint32_t i) {
   if (i < e->config->sink_cnt) return e->config->sinks[i];
-  return (tf_config_sink_t){
-      .type = "journal", .path = e->options.decisions_path, .policy = TF_CONFIG_SINK_AUTO};
+  return (tf_config_sink_t){.type         = "journal",
+                            .path         = e->options.decisions_path,
+                            .policy       = TF_CONFIG_SINK_AUTO,
+                            .block_max_ns = TF_NS_PER_SEC};
 }
 
 static const tf_sink_t *type_of(const tf_engine_t *e, const char *type) {
@@ -44,6 +48,15 @@ static void name_sink(tf_engine_t *e, uint32_t i, const tf_config_sink_t *s) {
     snprintf(e->sink_names[i], sizeof e->sink_names[i], "%.20s%u", s->type, before + 1);
   else
     snprintf(e->sink_names[i], sizeof e->sink_names[i], "%s", s->type);
+}
+
+/* In a replay block reaches the lane; live it never does. */
+static uint64_t block_ns_max(const tf_engine_t *e, const tf_config_sink_t *s) {
+  const tf_runner_t *r = &e->runner;
+  if (e->options.is_replay) return UINT64_MAX;
+  for (uint32_t i = 0; i < r->thread_cnt; i++)
+    if (r->threads[i].stages & TF_STAGE_LANE && r->threads[i].stages & TF_STAGE_EMIT) return 0;
+  return s->block_max_ns;
 }
 
 static tf_sink_config_t config_of(tf_engine_t *e, uint32_t i, const tf_sink_t *sink,
@@ -72,7 +85,7 @@ static tf_sink_config_t config_of(tf_engine_t *e, uint32_t i, const tf_sink_t *s
       .stream_keep     = s->stream_keep,
       .spool           = s->spool,
       .spool_bytes_max = s->spool_max_bytes,
-      .block_ns_max    = e->options.is_replay ? UINT64_MAX : s->block_max_ns,
+      .block_ns_max    = block_ns_max(e, s),
       .max_age_ns      = s->max_age_ns,
       .drain_ns_max    = s->drain_ns,
       .batch_max       = s->batch,

@@ -15,4 +15,7 @@ tf_err_t tf_sinks_add(tf_engine_t *engine);
  * behind it. Waits for brokers to say their tail, all at once (sink/egress.h). */
 uint64_t tf_sinks_last_seq(const tf_engine_t *engine);
 
+/* As the config says it. */
+const char *tf_sinks_policy_name(tf_overflow_t policy);
+
 #endif

@@ -13,7 +13,7 @@ typedef struct tf_alarm {
   const char *reason; /* the word for it, stable: logs and /healthz */
 } tf_alarm_t;
 
-#define TF_ALARM_CNT 12
+#define TF_ALARM_CNT 14
 extern const tf_alarm_t tf_alarms[TF_ALARM_CNT];
 
 #endif

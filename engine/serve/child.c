@@ -1,7 +1,4 @@
-#include "serve/child.h"
-
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -11,6 +8,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "serve/child_state.h"
 
 #define WATCH_NS        (2 * TF_NS_PER_MS)
 #define STOP_NS         (500 * TF_NS_PER_MS) /* to end in order, before it is killed */
@@ -22,42 +20,28 @@
 
 extern char **environ;
 
-struct tf_child {
-  tf_child_config_t config;
-  pthread_t         thread;
-  /* by the supervisor */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t offered;
-  uint64_t            down;
-  uint64_t            gave_up;
-  tf_child_counts_t   counts;
-  tf_mailbox_device_t device; /* as the worker told it last */
-  /* by the lane */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t taken;
-  uint64_t suspect;
-  /* by who compares */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t doubted;
-  /* by the owner */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) uint64_t stop;
-  /* the supervisor's own, but views, which the lane reads behind offered */
-  TF_ALIGNED(TF_LINE_PAIR_BYTES) tf_mailbox_view_t views[TF_CHILD_MAPPINGS]; /* epoch % MAPPINGS */
-  uint64_t        epoch, oldest; /* of the newest mapping, of the oldest one left */
-  pid_t           pid;           /* 0: none */
-  uint64_t        started_ns, pause_ns, not_before_ns;
-  uint64_t        over_ns;       /* when one that served was over; 0: none was, or another serves */
-  uint64_t        starts_ns[16]; /* the last starts, by number % 16 */
-  pthread_mutex_t text_lock;     /* of text alone: control plane */
-  char            text[TF_MAILBOX_TEXT_BYTES + 128];
-};
-
-static tf_mailbox_view_t *view_of(tf_child_t *w, uint64_t epoch) {
-  return &w->views[epoch % TF_CHILD_MAPPINGS];
-}
-
 /* ---- supervisor ---- */
 
+static void unmap(tf_child_t *w, uint32_t slot) {
+  tf_mailbox_close(&w->views[slot]);
+  w->mapped[slot] = 0;
+}
+
+/* What the lane has left: it asks a later epoch. */
 static void reclaim(tf_child_t *w) {
   uint64_t taken = tf_load_acquire(&w->taken); /* pairs with: tf_child_adopt_ */
-  while (w->oldest < taken && w->oldest < w->epoch) tf_mailbox_close(view_of(w, w->oldest++));
+  for (uint32_t i = 0; i < TF_CHILD_MAPPINGS; i++)
+    if (w->mapped[i] && w->mapped[i] < taken && w->mapped[i] < w->epoch) unmap(w, i);
+}
+
+/* The next epoch whose place among the mappings is free. False: the lane has not left any for long. */
+static bool next_epoch(tf_child_t *w) {
+  for (uint64_t epoch = w->epoch + 1; epoch <= w->epoch + TF_CHILD_MAPPINGS; epoch++) {
+    if (w->mapped[epoch % TF_CHILD_MAPPINGS]) continue;
+    w->epoch = epoch;
+    return true;
+  }
+  return false;
 }
 
 static tf_err_t spawn(tf_child_t *w, int fd) {
@@ -100,31 +84,45 @@ static void say(tf_child_t *w, const char *text) {
 static void over(tf_child_t *w, tf_child_end_t end, const char *text, uint64_t now_ns) {
   tf_count_add(&w->counts.ends[end], 1);
   say(w, text);
-  tf_store_release(&w->down, w->epoch); /* pairs with: tf_child_adopt_ */
+  tf_store_release(&w->down, w->epoch);                               /* pairs with: tf_child_adopt_ */
+  if (w->offered != w->epoch) unmap(w, w->epoch % TF_CHILD_MAPPINGS); /* no lane knows of it */
   if (w->offered == w->epoch && w->over_ns == 0) w->over_ns = now_ns;
   w->pid           = 0;
+  w->next_sent_ns  = 0;
   w->not_before_ns = now_ns + w->pause_ns;
   w->pause_ns      = w->pause_ns ? 2 * w->pause_ns : PAUSE_FIRST_NS;
   if (w->pause_ns > PAUSE_MAX_NS) w->pause_ns = PAUSE_MAX_NS;
   uint64_t n = w->counts.starts, max = w->config.restart_max;
-  if (n > max && now_ns - w->starts_ns[(n - 1 - max) % 16] < w->config.restart_ns)
-    tf_store_release(&w->gave_up, 1); /* pairs with: tf_child_gave_up */
+  if (n - w->budget_from <= max ||
+      now_ns - w->starts_ns[(n - 1 - max) % 16] >= w->config.restart_ns)
+    return;
+  w->gave_up_ns = now_ns;
+  tf_store_release(&w->gave_up, 1); /* pairs with: tf_child_gave_up */
+}
+
+/* The whole budget again, and no pause before the next start. */
+static void forget_starts(tf_child_t *w) {
+  w->budget_from   = w->counts.starts;
+  w->pause_ns      = 0;
+  w->not_before_ns = 0;
+  tf_store_release(&w->gave_up, 0); /* pairs with: tf_child_gave_up */
 }
 
 static void begin(tf_child_t *w, uint64_t now_ns) {
   reclaim(w);
-  if (now_ns < w->not_before_ns || w->epoch - w->oldest + 2 > TF_CHILD_MAPPINGS) return;
+  if (now_ns < w->not_before_ns || !next_epoch(w)) return;
   tf_mailbox_spec_t spec = w->config.mailbox;
   int               fd;
-  spec.epoch                          = (uint32_t)++w->epoch;
+  spec.epoch                          = (uint32_t)w->epoch;
   w->starts_ns[w->counts.starts % 16] = now_ns;
   tf_count_add(&w->counts.starts, 1);
 
-  w->started_ns         = now_ns;
-  *view_of(w, w->epoch) = (tf_mailbox_view_t){0};
-  tf_err_t err          = tf_mailbox_create(&spec, view_of(w, w->epoch), &fd);
+  w->started_ns                = now_ns;
+  *tf_child_view_(w, w->epoch) = (tf_mailbox_view_t){0};
+  tf_err_t err                 = tf_mailbox_create(&spec, tf_child_view_(w, w->epoch), &fd);
   if (!err) {
-    tf_store_release(&view_of(w, w->epoch)->box->engine_beat_ns,
+    w->mapped[w->epoch % TF_CHILD_MAPPINGS] = w->epoch;
+    tf_store_release(&tf_child_view_(w, w->epoch)->box->engine_beat_ns,
                      now_ns); /* pairs with: the worker */
     err = spawn(w, fd);
     close(fd);
@@ -138,11 +136,18 @@ static void end_process(tf_child_t *w) {
   waitpid(w->pid, NULL, 0);
 }
 
+/* The lane asks it no more before it is gone. */
+static void end_for(tf_child_t *w, tf_child_end_t end, const char *text, uint64_t now_ns) {
+  tf_store_release(&w->down, w->epoch); /* pairs with: tf_child_adopt_ */
+  end_process(w);
+  over(w, end, text, now_ns);
+}
+
 /* Is the process over by itself? */
 static bool has_ended(tf_child_t *w, uint64_t now_ns) {
   int status;
   if (waitpid(w->pid, &status, WNOHANG) != w->pid) return false;
-  tf_mailbox_t *box = view_of(w, w->epoch)->box;
+  tf_mailbox_t *box = tf_child_view_(w, w->epoch)->box;
   char          text[sizeof w->text];
   /* pairs with: the worker that failed */
   if (tf_load_acquire_u32(&box->state) == TF_MAILBOX_FAILED) {
@@ -187,7 +192,7 @@ static void copy_device(tf_child_t *w, const tf_mailbox_t *box) {
 /* One look at the process that runs. */
 static void tf_child_watch(tf_child_t *w, uint64_t now_ns) {
   if (has_ended(w, now_ns)) return;
-  tf_mailbox_t *box   = view_of(w, w->epoch)->box;
+  tf_mailbox_t *box   = tf_child_view_(w, w->epoch)->box;
   uint32_t      state = tf_load_acquire_u32(&box->state); /* pairs with: the worker that serves */
   copy_device(w, box);
   tf_store_release(&box->engine_beat_ns, now_ns); /* pairs with: the worker's may_go_on */
@@ -209,16 +214,89 @@ static void tf_child_watch(tf_child_t *w, uint64_t now_ns) {
       text = "it missed too many answers in a row, or gave a wrong one";
     }
   }
-  if (!text) return;
-  tf_store_release(&w->down, w->epoch); /* pairs with: tf_child_adopt_ */
-  end_process(w);
-  over(w, end, text, now_ns);
+  if (text) end_for(w, end, text, now_ns);
+}
+
+/* ---- what the owner asks for ---- */
+
+/* One that is down for good comes back when it is asked for, or with time. */
+static void look_for_revival(tf_child_t *w, uint64_t now_ns) {
+  uint64_t asked = tf_load_acquire(&w->restarts_asked); /* pairs with: tf_child_restart */
+  if (asked != w->restarts_seen) {
+    w->restarts_seen = asked;
+    if (w->pid) end_for(w, TF_CHILD_END_ASKED, "it was asked to be restarted", now_ns);
+    forget_starts(w);
+    tf_count_add(&w->counts.revived[TF_CHILD_REVIVED_ASKED], 1);
+  } else if (w->gave_up && w->config.refill_ns && now_ns - w->gave_up_ns >= w->config.refill_ns) {
+    forget_starts(w);
+    tf_count_add(&w->counts.revived[TF_CHILD_REVIVED_REFILLED], 1);
+  }
+}
+
+static void next_is_done(tf_child_t *w, tf_err_t err, const char *text) {
+  w->has_next     = false;
+  w->next_sent_ns = 0;
+  w->next_err     = err;
+  snprintf(w->next_text, sizeof w->next_text, "%s", text);
+  tf_store_release(&w->next_done, w->next_seen); /* pairs with: tf_child_next_result */
+}
+
+/* It answers now, or the next start is of it. */
+static void take_next(tf_child_t *w) {
+  w->config.argv               = w->next.argv;
+  w->config.mailbox.model_hash = w->next.hash;
+  next_is_done(w, TF_OK, "");
+}
+
+static void send_next(tf_child_t *w, tf_mailbox_t *box, uint64_t now_ns) {
+  snprintf(box->next_model, sizeof box->next_model, "%s", w->next.file);
+  w->next_sent_ns = now_ns;
+  /* relaxed: this thread is its only writer */
+  tf_store_release(&box->next_cnt, tf_load_relaxed(&box->next_cnt) + 1); /* pairs with: next_look */
+}
+
+/* The process was told of it: is it worked on? */
+static void await_next(tf_child_t *w, tf_mailbox_t *box, uint64_t now_ns) {
+  uint64_t done = tf_load_acquire(&box->next_done); /* pairs with: load_next */
+  char     text[TF_CHILD_TEXT_BYTES];
+  /* relaxed: this thread is its only writer */
+  if (done != tf_load_relaxed(&box->next_cnt)) {
+    if (now_ns - w->next_sent_ns > w->config.start_ns)
+      end_for(w, TF_CHILD_END_START, "it did not take another model up in time", now_ns);
+  } else if (box->next_failure) {
+    snprintf(text, sizeof text, "%.*s", (int)sizeof box->next_text - 1, box->next_text);
+    next_is_done(w, (tf_err_t)box->next_failure, text);
+  } else if (box->model_hash_now != w->next.hash) {
+    snprintf(text, sizeof text, "it took up a model of hash %08x, not %08x", box->model_hash_now,
+             w->next.hash);
+    end_for(w, TF_CHILD_END_FAILED, text, now_ns);
+  } else {
+    take_next(w);
+  }
+}
+
+static void look_for_next(tf_child_t *w, uint64_t now_ns) {
+  uint64_t asked = tf_load_acquire(&w->next_asked); /* pairs with: tf_child_next */
+  if (asked != w->next_seen) {
+    w->next_seen = asked;
+    w->has_next  = true;
+    if (w->gave_up) forget_starts(w); /* another model, another chance */
+  }
+  if (!w->has_next) return;
+  tf_mailbox_t *box = tf_child_view_(w, w->epoch)->box;
+  if (w->pid && w->next_sent_ns)
+    await_next(w, box, now_ns);
+  else if (w->pid && w->offered == w->epoch)
+    send_next(w, box, now_ns);
+  if (w->has_next && !w->pid) take_next(w);
 }
 
 static void *supervise(void *arg) {
   tf_child_t *w = arg;
   while (!tf_load_acquire(&w->stop)) { /* pairs with: tf_child_stop */
     uint64_t now_ns = tf_clock_monotonic_ns();
+    look_for_revival(w, now_ns);
+    look_for_next(w, now_ns); /* before a start, which is then of it */
     if (w->pid)
       tf_child_watch(w, now_ns);
     else if (!w->gave_up)
@@ -226,7 +304,8 @@ static void *supervise(void *arg) {
     nanosleep(&(struct timespec){.tv_nsec = (long)WATCH_NS}, NULL);
   }
   if (w->pid) {
-    tf_store_release(&view_of(w, w->epoch)->box->stop, 1); /* pairs with: the worker's may_go_on */
+    tf_store_release(&tf_child_view_(w, w->epoch)->box->stop,
+                     1); /* pairs with: the worker's may_go_on */
     uint64_t begun_ns = tf_clock_monotonic_ns();
     while (waitpid(w->pid, NULL, WNOHANG) == 0) {
       if (tf_clock_monotonic_ns() - begun_ns > STOP_NS) {
@@ -249,7 +328,6 @@ tf_err_t tf_child_start(const tf_child_config_t *config, tf_child_t **worker) {
   if (!w) return TF_ERR(E_CORE_NO_MEMORY, "worker");
   memset(w, 0, sizeof *w);
   w->config = *config;
-  w->oldest = 1;
   if (!w->config.start_ns) w->config.start_ns = 30 * TF_NS_PER_SEC;
   if (!w->config.heart_ns) w->config.heart_ns = 500 * TF_NS_PER_MS;
   if (!w->config.restart_max) w->config.restart_max = 5;
@@ -268,7 +346,7 @@ void tf_child_stop(tf_child_t *w) {
   if (!w) return;
   tf_store_release(&w->stop, 1); /* pairs with: supervise */
   pthread_join(w->thread, NULL);
-  for (; w->oldest <= w->epoch; w->oldest++) tf_mailbox_close(view_of(w, w->oldest));
+  for (uint32_t i = 0; i < TF_CHILD_MAPPINGS; i++) unmap(w, i);
   pthread_mutex_destroy(&w->text_lock);
   free(w);
 }
@@ -287,6 +365,27 @@ tf_child_state_t tf_child_state(const tf_child_t *w) {
   if (tf_child_gave_up(w)) return TF_CHILD_GIVEN_UP;
   /* relaxed: a word that only grows */
   return tf_load_relaxed(&w->counts.served) ? TF_CHILD_SUSPECT : TF_CHILD_STARTING;
+}
+
+void tf_child_restart(tf_child_t *w) {
+  /* relaxed: the owner's own word */
+  tf_store_release(&w->restarts_asked,
+                   tf_load_relaxed(&w->restarts_asked) + 1); /* pairs with: look_for_revival */
+}
+
+void tf_child_next(tf_child_t *w, const tf_child_next_t *next) {
+  w->next = *next;
+  /* relaxed: the owner's own word */
+  tf_store_release(&w->next_asked,
+                   tf_load_relaxed(&w->next_asked) + 1); /* pairs with: look_for_next */
+}
+
+bool tf_child_next_result(const tf_child_t *w, tf_err_t *err, char *text, size_t cap) {
+  /* relaxed: the owner's own word; pairs with: next_is_done */
+  if (tf_load_acquire(&w->next_done) != tf_load_relaxed(&w->next_asked)) return false;
+  *err = w->next_err;
+  snprintf(text, cap, "%s", w->next_text);
+  return true;
 }
 
 void tf_child_doubt(tf_child_t *w, uint64_t epoch) {
@@ -310,148 +409,4 @@ void tf_child_last_end(tf_child_t *w, char *text, size_t cap) {
   pthread_mutex_lock(&w->text_lock);
   snprintf(text, cap, "%s", w->text);
   pthread_mutex_unlock(&w->text_lock);
-}
-
-/* ---- the lane ---- */
-
-/* Sees whether another worker serves. False: none does. */
-bool tf_child_adopt_(tf_child_lane_t *lane) {
-  tf_child_t *w       = lane->worker;
-  uint64_t    offered = tf_load_acquire(&w->offered); /* pairs with: tf_child_watch */
-  if (TF_UNLIKELY(offered != lane->epoch)) {
-    lane->view     = *view_of(w, offered);
-    lane->epoch    = offered;
-    lane->miss_cnt = 0;
-    tf_store_release(&w->taken, offered); /* pairs with: reclaim */
-  }
-  if (offered <= tf_load_acquire(&w->down)) return false; /* pairs with: over */
-  /* relaxed: the lane's own word; pairs with: tf_child_doubt */
-  return tf_load_relaxed(&w->suspect) != offered && tf_load_acquire(&w->doubted) != offered;
-}
-
-void tf_child_post_(tf_child_lane_t *lane, uint32_t idx, uint32_t row_cnt, uint32_t instrument_idx,
-                    uint32_t flags, const float *row) {
-  uint64_t *number = &lane->numbers[instrument_idx];
-  if (*number >> 32 != lane->epoch || (uint32_t)*number == 0 || (uint32_t)*number == UINT32_MAX) {
-    *number = lane->epoch << 32;
-    flags |= TF_MAILBOX_RESET;
-  }
-  tf_mailbox_row_t head = {
-      .instrument_idx = instrument_idx, .flags = flags, .number = (uint32_t)++ * number};
-  tf_mailbox_post(&lane->view, idx, row_cnt, &head, row);
-}
-
-/* The rows before the newest one, of an instrument whose window the worker has not. False: there are none. */
-TF_COLD static bool send_kept(tf_child_lane_t *lane, uint32_t instrument_idx) {
-  uint32_t left = lane->kept->cnt[instrument_idx];
-  if (left > lane->view.window) left = lane->view.window;
-  if (left <= 1) return false;
-  lane->counts.rows_again += left - 1;
-  while (left > 1) {
-    uint32_t cnt = left - 1 < lane->view.batch_max ? left - 1 : lane->view.batch_max;
-    for (uint32_t i = 0; i < cnt; i++, left--)
-      tf_child_post_(lane, i, cnt, instrument_idx, TF_MAILBOX_QUIET,
-                     tf_kept_rows_at(lane->kept, instrument_idx, left));
-    lane->view.next_seq++;
-  }
-  return true;
-}
-
-static tf_child_miss_t missed(tf_child_lane_t *lane, tf_child_miss_t miss) {
-  lane->counts.results[miss]++;
-  if (lane->miss_limit && ++lane->miss_cnt >= lane->miss_limit) tf_child_suspect(lane);
-  return miss;
-}
-
-/* The worker's window of the instrument is not what the lane has. */
-static bool lacks_rows(const tf_child_lane_t *lane, uint32_t instrument_idx) {
-  uint64_t number = lane->numbers[instrument_idx];
-  return lane->kept && (number >> 32 != lane->epoch || (uint32_t)number == 0);
-}
-
-/* The answer to row idx of request seq, up to the deadline. */
-tf_child_miss_t tf_child_await_(tf_child_lane_t *lane, uint64_t seq, uint32_t idx,
-                                const tf_child_row_t *row, uint64_t begun_ticks) {
-  tf_mailbox_answer_t answer;
-  while (!tf_mailbox_poll(&lane->view, seq, idx, &answer, row->out)) {
-    if (tf_clock_ticks() - begun_ticks > lane->deadline_ticks)
-      return missed(lane, TF_CHILD_MISS_LATE);
-    tf_spin_pause();
-  }
-  switch (answer.status) {
-  case TF_MAILBOX_OK:
-    lane->miss_cnt = 0;
-    lane->counts.results[TF_CHILD_ANSWERED]++;
-    return TF_CHILD_ANSWERED;
-  case TF_MAILBOX_WARMING:
-    lane->miss_cnt = 0;
-    lane->counts.results[TF_CHILD_WARMING]++;
-    return TF_CHILD_WARMING;
-  case TF_MAILBOX_BEHIND:
-    lane->numbers[row->instrument_idx] = 0;
-    if (lane->has_market) {
-      lane->counts.results[TF_CHILD_MISS_BEHIND]++;
-      return TF_CHILD_MISS_BEHIND;
-    }
-    return missed(lane, TF_CHILD_MISS_BEHIND);
-  case TF_MAILBOX_REFUSED:
-  default: lane->numbers[row->instrument_idx] = 0; return missed(lane, TF_CHILD_MISS_REFUSED);
-  }
-}
-
-void tf_child_ask_many(tf_child_lane_t *lane, tf_child_row_t *rows, uint32_t row_cnt,
-                       uint64_t begun_ticks) {
-  const bool serves = tf_child_adopt_(lane);
-  for (uint32_t i = 0; i < row_cnt; i++) {
-    /* a window's rows go in requests of their own; nobody waits for these */
-    bool is_behind = serves && lacks_rows(lane, rows[i].instrument_idx) &&
-                     send_kept(lane, rows[i].instrument_idx);
-    rows[i].result = !serves     ? TF_CHILD_MISS_ABSENT
-                     : is_behind ? TF_CHILD_MISS_BEHIND
-                                 : TF_CHILD_ANSWERED;
-    if (rows[i].result != TF_CHILD_ANSWERED) lane->counts.results[rows[i].result]++;
-  }
-  if (!serves) return;
-  for (uint32_t i = 0; i < row_cnt; i++)
-    tf_child_post_(lane, i, row_cnt, rows[i].instrument_idx,
-                   rows[i].result == TF_CHILD_MISS_BEHIND ? TF_MAILBOX_QUIET : 0, rows[i].row);
-  uint64_t seq       = lane->view.next_seq++;
-  lane->posted_ticks = begun_ticks;
-  for (uint32_t i = 0; i < row_cnt; i++)
-    if (rows[i].result == TF_CHILD_ANSWERED)
-      rows[i].result = tf_child_await_(lane, seq, i, &rows[i], begun_ticks);
-}
-
-tf_child_miss_t tf_child_ask(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row,
-                             uint64_t begun_ticks, float *out) {
-  tf_child_row_t one = {.instrument_idx = instrument_idx, .row = row, .out = out};
-  tf_child_ask_many(lane, &one, 1, begun_ticks);
-  return one.result;
-}
-
-void tf_child_tell(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row) {
-  if (!tf_child_adopt_(lane) || lacks_rows(lane, instrument_idx))
-    return; /* it gets them when it is asked */
-  tf_child_post_(lane, 0, 1, instrument_idx, TF_MAILBOX_QUIET, row);
-  lane->view.next_seq++;
-}
-
-void tf_child_keep_alive(tf_child_lane_t *lane, uint64_t now_ticks, uint64_t idle_ticks) {
-  static const float nothing[TF_MAILBOX_VALUES_MAX];
-  if (now_ticks - lane->posted_ticks < idle_ticks || !tf_child_adopt_(lane)) return;
-  tf_mailbox_row_t head = {.instrument_idx = lane->view.instrument_cnt - 1,
-                           .flags          = TF_MAILBOX_RESET | TF_MAILBOX_QUIET,
-                           .number         = 1};
-  tf_mailbox_post(&lane->view, 0, 1, &head, nothing);
-  lane->view.next_seq++;
-  lane->posted_ticks = now_ticks;
-  lane->counts.kept_alive++;
-}
-
-void tf_child_break(tf_child_lane_t *lane, uint32_t instrument_idx) {
-  lane->numbers[instrument_idx] = 0;
-}
-
-void tf_child_suspect(tf_child_lane_t *lane) {
-  tf_store_release(&lane->worker->suspect, lane->epoch); /* pairs with: tf_child_watch */
 }

@@ -6,6 +6,7 @@
  *                                      waits for the supervisor.
  *
  *   supervisor writes   offered (epoch that serves), down (epoch that is over), counts     with release
+ *   owner writes        restarts_asked, next (another model)                               with release
  *   lane writes         taken (epoch that it asks), suspect (epoch that missed too often)  with release
  *   who compares writes doubted (epoch whose answer was wrong)                             with release
  *
@@ -28,16 +29,25 @@ typedef enum tf_child_end {
   TF_CHILD_END_START,   /* it did not serve in time */
   TF_CHILD_END_HEART,   /* its heart stopped */
   TF_CHILD_END_SUSPECT, /* the lane missed too many answers in a row, or found a wrong one */
+  TF_CHILD_END_ASKED,   /* an operator wants another */
   TF_CHILD_END_CNT
 } tf_child_end_t;
+
+/* Why one that had been given up, or ran, has its whole restart budget again. */
+typedef enum tf_child_revival {
+  TF_CHILD_REVIVED_ASKED,    /* tf_child_restart */
+  TF_CHILD_REVIVED_REFILLED, /* refill_ns went by */
+  TF_CHILD_REVIVAL_CNT
+} tf_child_revival_t;
 
 typedef struct tf_child_config {
   const char *const *argv;        /* NULL-terminated, the caller's; "--mailbox" "3" follows it */
   tf_mailbox_spec_t  mailbox;     /* epoch: the worker's own affair */
   uint64_t           start_ns;    /* to serve in; 0: 30 s */
   uint64_t           heart_ns;    /* an older beat is a stopped heart; 0: 500 ms */
-  uint32_t           restart_max; /* within restart_ns; after that it stays down; 0: 5 */
+  uint32_t           restart_max; /* within restart_ns; after that it is given up; 0: 5 */
   uint64_t           restart_ns;  /* 0: 60 s */
+  uint64_t           refill_ns;   /* so long given up, it has its budget again; 0: never */
 } tf_child_config_t;
 
 #define TF_CHILD_MAPPINGS 8 /* epochs whose memory may be there at once */
@@ -46,6 +56,7 @@ typedef struct tf_child_counts { /* by the supervisor */
   uint64_t starts;
   uint64_t served; /* starts that came to serve */
   uint64_t ends[TF_CHILD_END_CNT];
+  uint64_t revived[TF_CHILD_REVIVAL_CNT];
   uint64_t back_ns, back_ns_max; /* from an end to the next that serves: the last, the longest */
 } tf_child_counts_t;
 
@@ -73,9 +84,28 @@ void tf_child_stop(tf_child_t *worker);
 
 /* The epoch that serves; 0: none. Any thread. */
 uint64_t tf_child_serving(const tf_child_t *worker);
-/* It will not be started again: restart_max was reached. */
+/* It is not started again for now: restart_max was reached. */
 bool             tf_child_gave_up(const tf_child_t *worker);
 tf_child_state_t tf_child_state(const tf_child_t *worker);
+/* Ends the process, if there is one, and starts another, with the whole restart budget. The owner's thread. */
+void tf_child_restart(tf_child_t *worker);
+
+/* Another model of the same shapes: what it is started with, its file and hash. argv is the caller's, for as long as that model is
+ * wanted. */
+typedef struct tf_child_next {
+  const char *const *argv;
+  char               file[TF_MAILBOX_PATH_BYTES];
+  uint32_t           hash;
+} tf_child_next_t;
+
+/* The process that serves loads it into its second slot, proves it and takes it up (tf/mailbox.h); where none serves, or it dies
+ * meanwhile, the next start is of it. Nobody may ask the worker from before this call until the result is there. The owner's
+ * thread, which asks for one at a time. */
+void tf_child_next(tf_child_t *worker, const tf_child_next_t *next);
+/* What became of it; false: it is being worked on. err: TF_OK, it answers from here on, this process or the next; else the worker's own,
+ * with its text, and the old model goes on: E_MODEL_SHAPE where it wants a process of its own. */
+bool tf_child_next_result(const tf_child_t *worker, tf_err_t *err, char *text, size_t cap);
+
 /* An answer of that epoch was wrong: another worker is wanted. One thread, not the lane's. */
 void              tf_child_doubt(tf_child_t *worker, uint64_t epoch);
 tf_child_counts_t tf_child_counts(const tf_child_t *worker);

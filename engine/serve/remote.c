@@ -9,18 +9,18 @@
 
 /* Is there a worker of this version? Another one may have come. */
 static bool has_worker(tf_remote_t *r, uint32_t hash) {
-  uint64_t offered = tf_load_acquire(&r->offered); /* pairs with: offer_worker */
+  uint64_t offered = tf_load_acquire(&r->offered); /* pairs with: offer */
   if (TF_UNLIKELY(offered != r->serial)) {
     const tf_remote_offer_t *o = &r->offers[offered % 2];
     memset(r->lane.numbers, 0, r->instrument_cnt * sizeof *r->lane.numbers);
+    if (o->worker != r->lane.worker) r->lane.epoch = 0; /* else its mailbox goes on where it is */
     r->lane.worker = o->worker;
-    r->lane.epoch  = 0;
     if (r->market) r->market->epoch = 0;
     r->hash   = o->hash;
     r->serial = offered;
-    tf_store_release(&r->taken, offered); /* pairs with: stop_unused */
+    tf_store_release(&r->taken, offered); /* pairs with: is_taken */
   }
-  return r->lane.worker && r->hash == hash;
+  return r->hash && r->hash == hash;
 }
 
 static bool is_finite(const float *out, uint32_t cnt) {
@@ -107,8 +107,7 @@ static tf_child_miss_t ask_one(tf_remote_t *r, uint32_t instrument_id, const flo
 static void pass(tf_remote_t *r, uint32_t instrument_id) {
   bool is_told              = r->is_told[instrument_id];
   r->is_told[instrument_id] = false;
-  if (!is_told && r->is_asking && r->lane.worker)
-    tf_child_market_pass(&r->lane, r->market, instrument_id);
+  if (!is_told && r->is_asking && r->hash) tf_child_market_pass(&r->lane, r->market, instrument_id);
 }
 
 tf_asked_t tf_remote_ask(tf_remote_t *r, uint32_t instrument_id, uint64_t tick_seq,
@@ -178,7 +177,7 @@ void tf_remote_tell(tf_remote_t *r, uint32_t instrument_id, const float *row) {
   if (r->kept.row_cap) tf_kept_rows_push(&r->kept, instrument_id, row);
   if (r->market)
     pass(r, instrument_id);
-  else if (r->kept.row_cap && r->is_asking && r->lane.worker)
+  else if (r->kept.row_cap && r->is_asking && r->hash)
     tf_child_tell(&r->lane, instrument_id, row);
 }
 
@@ -209,13 +208,13 @@ void tf_remote_give_sample(tf_remote_t *r, uint32_t instrument_id, const float *
 }
 
 void tf_remote_idle(tf_remote_t *r, uint64_t now_ticks) {
-  if (r->market && r->is_asking && r->lane.worker) tf_child_market_idle(&r->lane, r->market);
-  if (r->is_asking && r->config.keep_alive_ns && r->lane.worker)
+  if (r->market && r->is_asking && r->hash) tf_child_market_idle(&r->lane, r->market);
+  if (r->is_asking && r->config.keep_alive_ns && r->hash)
     tf_child_keep_alive(&r->lane, now_ticks, tf_clock_ns_to_ticks(r->config.keep_alive_ns));
 }
 
 void tf_remote_want(tf_remote_t *r, uint64_t number, uint32_t hash) {
-  tf_store_release(&r->wanted, number << 32 | hash); /* pairs with: follow_version */
+  tf_store_release(&r->wanted, number << 32 | hash); /* pairs with: tf_remotes_follow */
 }
 
 /* ---- boot ---- */

@@ -54,7 +54,8 @@ typedef struct tf_remote_counts { /* by the lane */
   uint64_t unmatched; /* a replay: outcomes of ticks that there were not */
 } tf_remote_counts_t;
 
-/* A worker of one version. The lane takes the newest that is offered; the next one is not until it has. */
+/* A worker of one version; hash 0: it is not to be asked for now. The lane takes the newest that is offered; the next one is
+ * not until it has. */
 typedef struct tf_remote_offer {
   tf_child_t *worker;
   uint32_t    hash; /* of the model that it answers */
@@ -67,7 +68,7 @@ typedef struct tf_remote {
   const tf_outcomes_t *outcomes;  /* a replay's; NULL: it has none */
   tf_outcome_log_t    *log;       /* NULL: there is no capture */
   tf_child_lane_t      lane;
-  uint32_t             hash;    /* of the model that lane's worker answers; 0: there is none */
+  uint32_t             hash;    /* of the model that lane's worker answers; 0: it is not asked */
   uint64_t             serial;  /* of the offer that lane is of */
   tf_kept_rows_t       kept;    /* row_cap 0: single rows */
   tf_child_market_t   *room;    /* for market; NULL: config.has_market is false */

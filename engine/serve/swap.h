@@ -21,7 +21,8 @@
 
 #include "serve/version.h"
 
-#define TF_VERSION_ROWS 4 /* what serves, what served before, what is offered, and one to fill */
+#define TF_VERSION_ROWS                                                                            \
+  5 /* what serves, what served before, what is offered, what a worker is compared with, one to fill */
 
 /* What the version beside answered on the same ticks as the one that serves, since it was taken. By the lane; any thread
  * reads it, word by word. Distances are of scores, in millionths, each at most TF_SHADOW_DISTANCE_MAX. */

@@ -5,6 +5,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/log.h"
+#include "tf/atomic.h"
 
 TF_COLD static void sink_broke(tf_emit_sink_t *s, tf_err_t err) {
   s->broken = err;
@@ -13,28 +14,42 @@ TF_COLD static void sink_broke(tf_emit_sink_t *s, tf_err_t err) {
          tf_error_name(err), s->broken_text);
 }
 
-static void offer(tf_emit_t *emit, tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
-  uint32_t taken     = 0;
-  uint64_t begin_tsc = 0; /* of the wait */
-  while (taken < n && !s->broken) {
-    int k = s->sink->offer(s->state, decisions + taken, n - taken);
-    if (TF_UNLIKELY(k < 0)) {
-      sink_broke(s, k);
-      break;
-    }
-    taken += (uint32_t)k;
-    if (taken == n) break;
-    if (s->policy != TF_OVERFLOW_BLOCK) break;
-    /* relaxed: a stop flag; nothing else is read on its word */
-    if (emit->stopping && tf_load_relaxed_u32(emit->stopping)) break;
-    s->blocked_passes++;
-    uint64_t now_tsc = tf_clock_ticks();
-    if (!begin_tsc) begin_tsc = now_tsc;
-    if (tf_clock_ticks_to_ns(now_tsc - begin_tsc) >= emit->block_ns_max) break;
-    tf_spin_pause();
+/* Offers the first n, without a wait; how many it took. */
+static uint32_t offer(tf_emit_sink_t *s, const tf_decision_t *decisions, uint32_t n) {
+  if (TF_UNLIKELY(s->broken)) return 0;
+  int k = s->sink->offer(s->state, decisions, n);
+  if (TF_UNLIKELY(k < 0)) {
+    sink_broke(s, k);
+    return 0;
   }
-  s->acked += taken;
-  if (TF_UNLIKELY(taken < n)) *(s->broken ? &s->dropped_broken : &s->dropped_full) += n - taken;
+  if (k > 0) s->block_ns_left = s->block_ns_max;
+  tf_count_add(&s->taken, (uint64_t)k);
+  return (uint32_t)k;
+}
+
+static bool is_waited_for(const tf_emit_t *emit, const tf_emit_sink_t *s) {
+  if (s->broken || s->block_ns_left == 0) return false;
+  if (s->policy != TF_OVERFLOW_BLOCK && s->policy != TF_OVERFLOW_SPILL) return false;
+  /* relaxed: a stop flag; nothing else is read on its word */
+  if (emit->stopping && tf_load_relaxed_u32(emit->stopping)) return false;
+  return !emit->behind || tf_ring_fill_cnt(emit->behind) < emit->behind->slot_cnt / 2;
+}
+
+/* What it did not take at once, after all the others had theirs. */
+TF_COLD static void wait_or_drop(tf_emit_t *emit, tf_emit_sink_t *s, const tf_decision_t *decisions,
+                                 uint32_t n) {
+  uint32_t taken    = 0;
+  uint64_t last_tsc = tf_clock_ticks();
+  while (taken < n && is_waited_for(emit, s)) {
+    s->blocked_passes++;
+    tf_spin_pause();
+    taken += offer(s, decisions + taken, n - taken);
+    uint64_t now_tsc = tf_clock_ticks(), waited_ns = tf_clock_ticks_to_ns(now_tsc - last_tsc);
+    last_tsc = now_tsc;
+    if (s->block_ns_max != UINT64_MAX)
+      s->block_ns_left -= waited_ns < s->block_ns_left ? waited_ns : s->block_ns_left;
+  }
+  if (taken < n) tf_count_add(s->broken ? &s->dropped_broken : &s->dropped_full, n - taken);
 }
 
 static uint32_t saturate(uint64_t ns) { return ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns; }
@@ -49,7 +64,13 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
       decisions[i].emit_ns = saturate(tf_clock_ticks_to_ns(now_tsc - origin_tsc[i]));
   }
   emit->decisions += n;
-  for (uint32_t s = 0; s < emit->sink_cnt; s++) offer(emit, &emit->sinks[s], decisions, n);
+  uint32_t taken[TF_SINKS_MAX], short_cnt = 0;
+  for (uint32_t s = 0; s < emit->sink_cnt; s++) {
+    taken[s] = offer(&emit->sinks[s], decisions, n);
+    short_cnt += taken[s] < n;
+  }
+  for (uint32_t s = 0; TF_UNLIKELY(short_cnt) && s < emit->sink_cnt; s++)
+    if (taken[s] < n) wait_or_drop(emit, &emit->sinks[s], decisions + taken[s], n - taken[s]);
 }
 
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns) {
@@ -69,7 +90,11 @@ tf_err_t tf_emit_add(tf_emit_t *emit, const tf_sink_t *sink, void *state, tf_ove
   if (emit->sink_cnt == TF_SINKS_MAX)
     return TF_ERR(E_CONFIG_VALUE, "more than %d sinks", TF_SINKS_MAX);
   tf_emit_sink_t *s = &emit->sinks[emit->sink_cnt];
-  *s                = (tf_emit_sink_t){.sink = sink, .state = state, .policy = policy};
+  *s                = (tf_emit_sink_t){.sink          = sink,
+                                       .state         = state,
+                                       .policy        = policy,
+                                       .block_ns_max  = config->block_ns_max,
+                                       .block_ns_left = config->block_ns_max};
   tf_err_t err      = sink->open(state, config);
   if (err) return tf_error_add(err, "opening the %s sink", sink->name);
   s->is_open = true;
@@ -79,6 +104,10 @@ tf_err_t tf_emit_add(tf_emit_t *emit, const tf_sink_t *sink, void *state, tf_ove
 
 tf_err_t tf_emit_close(tf_emit_t *emit, uint64_t now_ns) {
   tf_emit_idle(emit, now_ns);
+  for (uint32_t i = 0; i < emit->sink_cnt; i++) {
+    const tf_emit_sink_t *s = &emit->sinks[i];
+    if (s->is_open && s->sink->closing) s->sink->closing(s->state);
+  }
   tf_err_t first = TF_OK;
   for (uint32_t i = 0; i < emit->sink_cnt; i++) {
     tf_emit_sink_t *s = &emit->sinks[i];
@@ -89,4 +118,15 @@ tf_err_t tf_emit_close(tf_emit_t *emit, uint64_t now_ns) {
     s->is_open = false;
   }
   return first;
+}
+
+void tf_emit_counts(const tf_emit_sink_t *s, tf_sink_counts_t *counts) {
+  *counts = (tf_sink_counts_t){0};
+  if (s->sink->counts)
+    s->sink->counts(s->state, counts);
+  else
+    counts->acked = tf_load_relaxed(&s->taken); /* relaxed: a count */
+  /* relaxed: counts, each complete by itself */
+  counts->dropped_full += tf_load_relaxed(&s->dropped_full);
+  counts->dropped_broken += tf_load_relaxed(&s->dropped_broken); /* relaxed: as above */
 }

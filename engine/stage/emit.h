@@ -1,12 +1,18 @@
 /* The emit stage: hands each decision to every sink under the sink's declared policy. Runs on the
  * lane's thread, or behind the decision ring on its own; backpressure ends here. Last stage.
  *
- * Ledger, for each sink: decisions = acked + dropped + pending, where pending is what the sink has
- * taken but not yet made good (0 after close). */
+ * Block. A decision is offered to every sink first, and only then is waited for those that did not take it, each for
+ * its block_ns_max at most. A sink that used that up is not waited for again before it has taken something:
+ * its decisions are dropped and counted meanwhile. Nor is anybody waited for while the decision ring
+ * behind emit is half full: the other sinks would lose what it cannot hold.
+ *
+ * Ledger, for each sink: decisions = taken + dropped, and of an egress sink taken + recovered = acked + dropped +
+ * conflated + pending (tf/sink.h). */
 #ifndef TF_STAGE_EMIT_H
 #define TF_STAGE_EMIT_H
 
 #include "core/hist.h"
+#include "flow/ring.h"
 #include "tf/sink.h"
 
 #define TF_SINKS_MAX 16
@@ -17,8 +23,10 @@ typedef struct tf_emit_sink {
   tf_overflow_t    policy;
   bool             is_open;
   tf_err_t         broken; /* 0, or why the sink stopped taking for good */
-  uint64_t         acked, dropped_full, dropped_broken; /* written by emit */
-  uint64_t         blocked_passes, flush_failures; /* offers repeated under TF_OVERFLOW_BLOCK */
+  uint64_t         block_ns_max;
+  uint64_t         block_ns_left;                       /* before it is not waited for any more */
+  uint64_t         taken, dropped_full, dropped_broken; /* written by emit */
+  uint64_t         blocked_passes, flush_failures; /* offers repeated while it was waited for */
   char             broken_text[256];
 } tf_emit_sink_t;
 
@@ -26,8 +34,9 @@ typedef struct tf_emit {
   tf_emit_sink_t  sinks[TF_SINKS_MAX];
   uint32_t        sink_cnt;
   uint64_t        decisions; /* handed in */
-  uint64_t        block_ns_max;
-  const uint32_t *stopping; /* a blocked sink is given up when this is set; may be NULL */
+  const uint32_t *stopping;  /* a blocked sink is given up when this is set; may be NULL */
+  const tf_ring_t
+      *behind; /* what waits for emit; NULL: it runs on the lane's thread, or in a replay */
 } tf_emit_t;
 
 /* Sets ts_out and emit_ns of n decisions and offers them to every sink, in order. origin_tsc (n):
@@ -38,11 +47,14 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
 /* When there is nothing to emit: sinks write out what they hold, heartbeats are refreshed. */
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns);
 
+/* What became of the decisions that a sink was given. A sink in place has delivered what it took. Any thread. */
+void tf_emit_counts(const tf_emit_sink_t *sink, tf_sink_counts_t *counts);
+
 /* Opens a sink into state (sink->state_bytes of caller's memory). */
 tf_err_t tf_emit_add(tf_emit_t *emit, const tf_sink_t *sink, void *state, tf_overflow_t policy,
                      const tf_sink_config_t *config);
 
-/* Flushes and closes all. The first error of a sink is returned, all are closed. */
+/* Flushes and closes all, which drain at the same time. The first error of a sink is returned, all are closed. */
 tf_err_t tf_emit_close(tf_emit_t *emit, uint64_t now_ns);
 
 #endif

@@ -225,6 +225,10 @@ TF_COLD static void on_control(tf_lane_t *lane, const tf_event_t *e) {
   case TF_CONTROL_SWAP: /* a warm start is with the config's version */
     if (!lane->warming) tf_compute_swap(&lane->compute, e);
     return;
+  case TF_CONTROL_SEQUENCE: /* a live engine began with it already */
+    if (!lane->warming && (uint64_t)e->u.control.position > lane->decide.decision_seq)
+      lane->decide.decision_seq = (uint64_t)e->u.control.position;
+    return;
   case TF_CONTROL_CANARY:
     if (!lane->warming) tf_compute_canary(&lane->compute, e);
     return;

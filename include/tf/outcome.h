@@ -38,6 +38,11 @@ typedef enum tf_shed_when { TF_SHED_BEFORE = 0, TF_SHED_AFTER = 1 } tf_shed_when
   0xffu /* as a model_idx: instrument_id has a bit for each model that a
                                 * worker answers in this run */
 
+#define TF_OUTCOME_REVIVED                                                                         \
+  0xfdu /* as a model_idx: from about here on the worker of model instrument_id had its restart \
+         * budget again, asked: 0 by an operator, 1 with time. For who reads the capture; a replay \
+         * passes over it, since each tick's outcome is there */
+
 typedef struct tf_outcome {
   uint64_t tick_seq; /* ingest_seq of the tick's cause; BEGIN: 0 */
   uint32_t instrument_id;

@@ -16,6 +16,10 @@
 
 #include "gpu/card_net.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Of a block. */
 #define TF_CARD_GRAPH_THREADS_MAX 256u
 
@@ -93,5 +97,9 @@ struct tf_graph;
  * most that a kernel of it has. */
 tf_err_t tf_card_graph_make(const struct tf_graph *graph, tf_precision_t precision,
                             const tf_card_limits_t *limits, tf_card_program_t **program);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -120,8 +120,10 @@ TF_DEVICE uint16_t tf_to_bf16(float x) { return __bfloat16_as_ushort(__float2bfl
 TF_DEVICE int32_t tf_dot4(uint32_t a, uint32_t b, int32_t c) {
   return __dp4a((int32_t)a, (int32_t)b, c);
 }
-/* The low and the high two of four signed bytes as two fp16 each, exactly: 1024 + (x + 128) has the byte in its low bits. */
+/* The low and the high two of four signed bytes as two fp16 each, exactly: 1024 + (x + 128) has the byte in its low bits. Made where
+ * they are used: else the compiler makes them of weights that stay in registers once and for all, and has no registers for that. */
 TF_DEVICE void tf_fp16_of_int8(uint32_t bytes, uint32_t *low, uint32_t *high) {
+  asm volatile("" : "+r"(bytes));
   uint32_t biased = bytes ^ 0x80808080u;
   uint32_t two    = __byte_perm(biased, 0x64646464u, 0x4140),
            more   = __byte_perm(biased, 0x64646464u, 0x4342);
@@ -156,7 +158,7 @@ TF_DEVICE void tf_store_card(uint32_t *p, uint32_t x) {
 TF_DEVICE void tf_add_release(uint32_t *p, uint32_t x) {
   asm volatile("red.release.gpu.global.add.u32 [%0], %1;" ::"l"(p), "r"(x) : "memory");
 }
-TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) {
+TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) { /* pairs with: tf_add_release */
   uint32_t x;
   asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(x) : "l"(p) : "memory");
   return x;
@@ -267,12 +269,14 @@ TF_DEVICE void tf_mma_bf16(float c[4], const uint32_t a[4], const uint32_t b[2] 
   tf_mma_<tf_from_bf16>(c, a, b, file, line);
 }
 
+/* pairs with: the worker's host threads, which stand for the other side of the bus */
 TF_DEVICE uint64_t tf_load_system(const uint64_t *p) { return tf_load_acquire(p); }
 TF_DEVICE void     tf_store_system(uint64_t *p, uint64_t x) { tf_store_release(p, x); }
 TF_DEVICE void     tf_store_system(uint32_t *p, uint32_t x) { tf_store_release_u32(p, x); }
 TF_DEVICE uint32_t tf_load_card(const uint32_t *p) { return *p; }
 TF_DEVICE void     tf_store_card(uint32_t *p, uint32_t x) { *p = x; }
 TF_DEVICE void     tf_add_release(uint32_t *p, uint32_t x) { *p += x; }
+/* pairs with: tf_add_release, of a fiber of the same thread */
 TF_DEVICE uint32_t tf_load_acquire_card(const uint32_t *p) { return *p; }
 
 TF_DEVICE void     tf_pause() { cuda_on_cpu_pause(); }

@@ -70,9 +70,9 @@ TF_DEVICE void tf_graph_take(const tf_card_graph_args_t *args) {
 }
 
 TF_DEVICE void tf_graph_phase(const tf_card_graph_args_t *args) {
-  const tf_card_net_t     *net = tf_graph_net(args);
-  const tf_net_memory_t    memory = tf_graph_memory(args, tf_graph_scratch(args)->instrument);
-  const tf_card_net_op_t  *ops =
+  const tf_card_net_t    *net    = tf_graph_net(args);
+  const tf_net_memory_t   memory = tf_graph_memory(args, tf_graph_scratch(args)->instrument);
+  const tf_card_net_op_t *ops =
       reinterpret_cast<const tf_card_net_op_t *>(tf_net_at(memory, net->ops)) + args->node.first;
   const tf_card_net_step_t *steps =
       reinterpret_cast<const tf_card_net_step_t *>(tf_net_at(memory, net->steps));
@@ -91,7 +91,7 @@ TF_DEVICE void tf_graph_phase(const tf_card_graph_args_t *args) {
 
 /* One block. */
 TF_DEVICE void tf_graph_shift(const tf_card_graph_args_t *args) {
-  const uint32_t *image = reinterpret_cast<const uint32_t *>(args->program + 1);
+  const uint32_t            *image = reinterpret_cast<const uint32_t *>(args->program + 1);
   const tf_net_card_shift_t *shifts =
       reinterpret_cast<const tf_net_card_shift_t *>(image + tf_graph_net(args)->shift_at);
   float *state = tf_graph_memory(args, tf_graph_scratch(args)->instrument).state;
@@ -103,19 +103,25 @@ TF_DEVICE void tf_graph_give(const tf_card_graph_args_t *args) {
   const tf_card_graph_scratch_t *s      = tf_graph_scratch(args);
   const tf_net_memory_t          memory = tf_graph_memory(args, s->instrument);
   const uint32_t                 cnt    = args->program->output_cnt;
-  tf_packet_t *to = tf_card_ticket_answer(args->ticket, args->program->input_cnt);
-  const float *answer = tf_net_at(memory, tf_graph_net(args)->answer);
+  tf_packet_t                   *to = tf_card_ticket_answer(args->ticket, args->program->input_cnt);
+  const float                   *answer = tf_net_at(memory, tf_graph_net(args)->answer);
   for (uint32_t i = tf_graph_rank(); i < args->node.cnt; i += tf_graph_size())
     tf_packets_store(to + i, answer + 3 * i, cnt - 3 * i < 3 ? cnt - 3 * i : 3, s->number);
   if (args->node.cnt == 0 && tf_graph_rank() == 0) {
-    const tf_packet_t none = {{0, 0, 0}, s->number};
+    const tf_packet_t none = {
+        {0, 0, 0},
+        s->number
+    };
     tf_packet_store(to, &none);
   }
 }
 
 TF_DEVICE void tf_graph_beat(const tf_card_graph_args_t *args) {
   if (tf_graph_rank() != 0) return;
-  const tf_packet_t none = {{0, 0, 0}, tf_graph_ask(args->ticket, 0).high};
+  const tf_packet_t none = {
+      {0, 0, 0},
+      tf_graph_ask(args->ticket, 0).high
+  };
   tf_packet_store(tf_card_ticket_answer(args->ticket, args->program->input_cnt), &none);
 }
 

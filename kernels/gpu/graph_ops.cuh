@@ -14,8 +14,7 @@ TF_DEVICE const float *tf_graph_leaf(const tf_net_memory_t &memory, const tf_car
   uint32_t at = reinterpret_cast<const uint32_t *>(tf_net_at(memory, t.roots))[tree];
   for (;;) {
     const tf_card_net_tree_node_t node = nodes[at];
-    if (node.other == 0)
-      return tf_net_at(memory, t.values) + (size_t)node.bits * t.output_cnt;
+    if (node.other == 0) return tf_net_at(memory, t.values) + (size_t)node.bits * t.output_cnt;
     at += x[node.feature] <= tf_float_of_bits(node.bits) ? 1u : node.other;
   }
 }
@@ -27,11 +26,10 @@ TF_DEVICE void tf_graph_trees(const tf_net_memory_t &memory, const tf_card_net_o
   float                     *out  = tf_net_at(memory, op.out);
   for (uint32_t i = team.rank; i < op.item_cnt; i += team.size) {
     const uint32_t row = i / each, tree = i % each;
-    const float   *x      = tf_net_at(memory, t.x) + (size_t)row * t.width;
+    const float   *x       = tf_net_at(memory, t.x) + (size_t)row * t.width;
     const bool     is_base = tree == t.tree_cnt;
-    const float   *values =
-        is_base ? tf_net_at(memory, t.base) : tf_graph_leaf(memory, t, tree, x);
-    float nothing = 0.0f; /* or NaN, where x has one */
+    const float   *values = is_base ? tf_net_at(memory, t.base) : tf_graph_leaf(memory, t, tree, x);
+    float          nothing = 0.0f; /* or NaN, where x has one */
     for (uint32_t k = 0; is_base && k < t.width; k++)
       if (x[k] != x[k]) nothing = x[k];
     for (uint32_t o = 0; o < t.output_cnt; o++)
@@ -59,8 +57,8 @@ TF_DEVICE void tf_graph_gather(const tf_net_memory_t &memory, const tf_card_net_
     const uint32_t inner = i % g.inner, j = i / g.inner % g.number_cnt;
     const uint32_t outer = i / g.inner / g.number_cnt;
     const uint32_t entry = tf_graph_entry(numbers[j], g.size);
-    out[i] = tf_net_through(memory, steps, op, i,
-                            from[((size_t)outer * g.size + entry) * g.inner + inner]);
+    out[i]               = tf_net_through(memory, steps, op, i,
+                                          from[((size_t)outer * g.size + entry) * g.inner + inner]);
   }
 }
 
@@ -72,7 +70,7 @@ TF_DEVICE void tf_graph_reset(const tf_net_memory_t &memory, const tf_card_net_s
   const tf_card_net_recurrence_t &r     = ops->recurrence;
   const uint32_t                  units = r.unit_cnt, cnt = r.batch_cnt * units;
   float *h = tf_net_at(memory, r.work_h), *z = tf_net_at(memory, r.work_carry), *kept = z + cnt;
-  float *out = tf_net_at(memory, ops->out);
+  float *out  = tf_net_at(memory, ops->out);
   float *of_h = tf_net_at(memory, ops[1].out), *of_kept = tf_net_at(memory, ops[2].out);
   for (uint32_t i = team.rank; i < cnt; i += team.size) h[i] = tf_net_at(memory, r.h)[i];
   tf_team_barrier();
@@ -83,8 +81,9 @@ TF_DEVICE void tf_graph_reset(const tf_net_memory_t &memory, const tf_card_net_s
     tf_team_barrier();
     for (uint32_t i = team.rank; i < cnt; i += team.size) {
       const uint32_t b = i / units, j = i % units;
-      z[i]    = tf_net_sigmoid(of_h[2 * b * units + j] + of_x[3 * b * units + j]);
-      kept[i] = tf_net_sigmoid(of_h[(2 * b + 1) * units + j] + of_x[(3 * b + 1) * units + j]) * h[i];
+      z[i] = tf_net_sigmoid(of_h[2 * b * units + j] + of_x[3 * b * units + j]);
+      kept[i] =
+          tf_net_sigmoid(of_h[(2 * b + 1) * units + j] + of_x[(3 * b + 1) * units + j]) * h[i];
     }
     tf_team_barrier();
     tf_net_product(memory, steps, &ops[2], team);

@@ -409,6 +409,7 @@ template <uint32_t PRECISION> struct tf_recurrent_kind {
     if (tf_team_rank() == 0) {
       tf_add_release(counter, 1);
       tf_wait_t wait = tf_wait_of(place.leave, place.polls_max);
+      /* pairs with: tf_add_release above, of the other blocks */
       while (static_cast<int32_t>(tf_load_acquire_card(counter) - meetings * tf_grid_size()) < 0)
         if (!tf_wait_on(&wait)) {
           words()->is_alone = 1;

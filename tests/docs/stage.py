@@ -47,7 +47,7 @@ class Stage:
         text = re.sub(r"\b9001\b", str(self.exchange_port), text)
         text = re.sub(r"\b8090\b", str(self.http_port), text)
         text = re.sub(r"(?<![\w/])/tmp/", f"{self.root}/tmp/", text)
-        text = re.sub(r"\b(tail|bot|bot_cpp|shm|path:|path=) ?(decisions|faulty)\b",
+        text = re.sub(r"\b(tail|bot|bot_cpp|shm:|shm|path:|path=) ?(decisions|faulty)\b",
                       lambda m: f"{m[0]}-{self.suffix}", text)
         return text
 

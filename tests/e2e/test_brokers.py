@@ -3,8 +3,10 @@ their answers lost; afterwards the stream holds every record once and in order, 
 
 The engine is broker_pump, an emit with one sink, which takes a hundredth of the time to start and is killed as often as one
 likes: TF_KILLS=10000 for the whole of the acceptance; by default a sample."""
+import concurrent.futures
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -16,6 +18,7 @@ import time
 import unittest
 
 import brokers
+import hostile_brokers
 from brokers import AckThief, Nats, Redis, wait_until
 
 PUMP = os.environ.get("BROKER_PUMP", "build/dev/tests/adapters/sink/broker_pump")
@@ -41,6 +44,10 @@ class Pump:
 
     def wait_for(self, pattern):
         wait_until(pattern, lambda: re.search(pattern, self.said()))
+        return self
+
+    def wait_for_spool(self, folder, bytes_min):
+        wait_until("a spool that fills", lambda: sum(f.stat().st_size for f in pathlib.Path(folder).glob("spool*")) > bytes_min)
         return self
 
     def kill(self):
@@ -202,11 +209,41 @@ class Exactly:
         first = self.seq_of(broker.read("D")[0])
         self.check(broker, counts["last_seq"], first)
 
+    def test_a_spool_bridges_an_outage_that_the_engine_did_not_outlive(self):
+        """Longer than the duplicate window, too."""
+        with self.server() as broker:
+            spill = ("policy=spill", f"spool={broker.dir}/spool")
+            self.finish(self.pump(broker, 500, *spill))
+            broker.kill()
+            self.pump(broker, 3000, *spill).wait_for_spool(broker.dir, 2500 * 128).kill()
+            broker.start()
+            self.finish(self.pump(broker, 4000, *spill))
+            self.check(broker, 4000)
+
     def test_what_somebody_else_wrote_is_refused_by_name(self):
         with self.server() as broker:
             self.finish(self.pump(broker, 100))
             self.write_as_somebody_else(broker)
             self.refused(broker, "give the sink a (stream|key) of its own")
+
+    def test_what_a_hostile_broker_says_ends_a_connection_and_nothing_else(self):
+        """F66: each connection hears another lie; the sink counts it, says it, and comes again, until a broker is there that
+        tells the truth."""
+        scenes = hostile_brokers.scenes_of(self.type)
+        slices = [scenes[i:i + 6] for i in range(0, len(scenes), 6)]  # few: each trouble puts the next try off
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(self.hear_lies, slices))
+        with self.server() as broker:
+            self.finish(self.pump(broker, 50), acked=50)
+
+    def hear_lies(self, scenes):
+        with hostile_brokers.lying(self.type, scenes) as liar:
+            pump = self.pump(liar, ENDLESS, "pause_us=2000", "drain_ms=50")
+            wait_until("every lie is told", lambda: liar.played == len(scenes) or pump.process.poll() is not None, 400)
+            counts, err, code = pump.stop()
+            self.assertEqual(code, 0, err[-3000:])
+            self.assertEqual(counts["acked"], 0)
+            self.assertGreaterEqual(counts["errors"], len(scenes) - 1)
 
     def test_a_wrong_or_missing_login_is_said_and_a_right_one_serves(self):
         with self.locked_server() as broker:
@@ -236,6 +273,7 @@ def has(type_, server):
 
 @unittest.skipUnless(has("nats", "nats-server"), "there is no nats-server, or the sink is left out")
 class JetStream(Exactly, unittest.TestCase):
+    type = "nats"
     login, refusal = ("user=engine",), r"(?i)authoriz"
 
     def server(self, **more):
@@ -341,6 +379,7 @@ class Tls:
 
 @unittest.skipUnless(has("redis", "redis-server"), "there is no redis-server, or the sink is left out")
 class RedisStreams(Exactly, unittest.TestCase):
+    type = "redis"
     login, refusal = (), "NOAUTH|WRONGPASS"
 
     def server(self):

@@ -18,21 +18,21 @@ INSTRUMENT = "BTCUSDT.BINANCE-SPOT"
 class Engine(Background):
     """`tickfuse run` against an exchange, with a control socket and a journal."""
 
-    def __init__(self, exchange, folder, *sets, seconds="60s"):
+    def __init__(self, exchange, folder, *sets, seconds="600s"):
         self.socket = f"{folder}/control/socket"
         self.journal = f"{folder}/out.journal"
         super().__init__(*engine_args(exchange, "sinks.0.type=journal", "sinks.0.policy=auto",
                                       f"sinks.0.path={self.journal}", f"control.path={self.socket}",
                                       "engine.decision_ring_slots=65536", *sets,  # a busy machine keeps emit off its core
-                                      seconds=seconds))
+                                      seconds=seconds))  # the tests end it
         wait_until(lambda: pathlib.Path(self.socket).exists(), what="the control socket")
 
     def ask(self, *words, expect=0):
         out, err = run("control", self.socket, *words, "--json", expect=expect)
         return json.loads(out)
 
-    def end(self, seconds=60):
-        out, err = self.process.communicate(timeout=seconds)
+    def end(self):
+        out, err = self.process.communicate(timeout=600)
         assert self.process.returncode == 0, err
         return json.loads(out)
 

@@ -3,6 +3,7 @@ decides the same, and what is not fit to serve is refused while the old version 
 import hashlib
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -91,6 +92,121 @@ class Swapping(unittest.TestCase):
         return got, [json.loads(line) for line in out.splitlines()]
 
 
+class Worker(Swapping):
+    """A worker follows a swap by its second slot: from the event on the CPU answers by the new version, until the same process has
+    proved it. The capture's replay decides the same without a worker."""
+
+    STUB = {"backend": "stub", "deadline": "2s"}
+    CARD = {"backend": "gpu", "deadline": "2s"}
+
+    def gpu(self, **keys):
+        keys = {"stub": pathlib.Path(TICKFUSE).parent / "gpu-stub", "heart": "10s", "compare_every": 16, **keys}
+        return f"gpu={{{', '.join(f'{k}: {v}' for k, v in keys.items())}}}"
+
+    def worker(self, engine):
+        return engine.ask("status")["models"]["lstm"]["worker"]
+
+    def answers(self, engine, at_least):
+        goal = self.worker(engine)["answered"] + at_least
+        wait_until(lambda: self.worker(engine)["answered"] > goal, seconds=120, what="a worker's answers")
+
+    def swap(self, engine, version):
+        self.assertEqual(self.model(engine, "swap", "lstm", version)["version"], version)
+
+    def check(self, until, gpu, order, far, maybe=(), keys=STUB):
+        """order: of the versions that served. far: those that the worker answered by; maybe: it had no need to."""
+        with Exchange() as exchange, self.engine(exchange, gpu, **keys) as engine:
+            self.answers(engine, 100)
+            until(engine)
+            engine.ask("drain")
+            live = engine.end()
+        decisions = engine.decisions()
+        self.assertEqual(live["ledger"]["residual"], 0)
+        worker = live["models"]["lstm"]["worker"]
+        self.assertEqual((worker["wrong"], worker["unmatched"]), (0, 0), worker)
+        hashes = {v: self.registry.sha256(v)[:8] for v in (1, 2, 3)}
+        runs = [h for h, before in zip((d["model_hash"] for d in decisions), [None, *(d["model_hash"] for d in decisions)])
+                if h != before]
+        self.assertEqual(runs, [hashes[v] for v in order])
+        answered = {d["model_hash"] for d in decisions if d["path"] == "gpu"}
+        self.assertEqual(answered - {hashes[v] for v in maybe}, {hashes[v] for v in far})
+        nowhere = re.sub(r"(stub|worker): [^,}]+", r"\1: /nowhere/none", gpu)
+        for lanes in ("engine.lanes=[{stages: all}]", THREE):
+            again, replayed = self.replayed(lanes, nowhere, **keys)
+            for key in ("decisions_hash", "events_hash", "decisions"):
+                self.assertEqual(again[key], live[key], (lanes, key))
+            self.assertEqual([d["path"] for d in replayed], [d["path"] for d in decisions])
+        return worker
+
+    def test_the_same_process_takes_each_version_up(self):
+        def until(engine):
+            for version in (2, 3):
+                self.swap(engine, version)
+                self.answers(engine, 300)
+            self.model(engine, "swap", "lstm", "1", expect=1)  # older: refused, and the third goes on
+            self.answers(engine, 100)
+
+        worker = self.check(until, self.gpu(), order=(1, 2, 3), far=(1, 2, 3))
+        self.assertEqual((worker["starts"], worker["swaps"], worker["ends"]), (1, 2, {}), worker)
+        self.assertGreater(worker["compared"], 0)
+
+    def test_a_version_that_it_cannot_prove_is_the_cpus_and_the_next_one_its_own(self):
+        def until(engine):
+            self.swap(engine, 2)
+            self.busy(engine, 1000)
+            self.assertEqual(self.worker(engine)["state"], "serving")
+            self.swap(engine, 3)
+            self.answers(engine, 100)
+
+        worker = self.check(until, self.gpu(faults="next_known=1/1x1"), order=(1, 2, 3), far=(1, 3))
+        self.assertEqual((worker["starts"], worker["swaps"], worker["ends"]), (1, 1, {}), worker)
+
+    def test_one_that_dies_while_it_loads_is_followed_by_one_of_the_new_version(self):
+        def until(engine):
+            self.swap(engine, 2)
+            self.answers(engine, 100)
+
+        worker = self.check(until, self.gpu(faults="next_die=1/1"), order=(1, 2), far=(1, 2))
+        self.assertEqual((worker["starts"], worker["swaps"], worker["ends"]), (2, 1, {"signal": 1}), worker)
+
+    def test_other_shapes_get_a_process_of_their_own(self):
+        def until(engine):
+            self.swap(engine, 2)
+            self.answers(engine, 100)
+
+        worker = self.check(until, self.gpu(faults="next_shape=1/1"), order=(1, 2), far=(1, 2))
+        self.assertEqual((worker["starts"], worker["swaps"], worker["ends"]), (1, 0, {}), worker)
+
+    def test_swaps_to_and_fro_while_it_is_loading(self):
+        def until(engine):
+            self.swap(engine, 2)  # it takes a second to load
+            self.swap(engine, 3)
+            self.answers(engine, 100)
+
+        worker = self.check(until, self.gpu(faults="next_slow=1s"), order=(1, 2, 3), far=(1, 3), maybe=(2,))
+        self.assertEqual((worker["starts"], worker["ends"]), (1, {}), worker)
+
+    def test_one_that_goes_back_while_it_is_loading_is_not_answered_by_the_other(self):
+        def until(engine):
+            self.swap(engine, 2)
+            self.model(engine, "rollback", "lstm")
+            self.answers(engine, 500)
+
+        worker = self.check(until, self.gpu(faults="next_slow=1s", compare_every=1), order=(1, 2, 1), far=(1,), maybe=(2,))
+        self.assertEqual((worker["starts"], worker["swaps"], worker["ends"]), (1, 2, {}), worker)
+        self.assertGreater(worker["compared"], 100)
+
+    @unittest.skipUnless((pathlib.Path(TICKFUSE).parent / "tickfuse-gpu-on-cpu").exists(), "tickfuse-gpu-on-cpu is not built")
+    def test_the_cards_own_program_takes_it_up_in_its_second_slot(self):
+        def until(engine):
+            self.swap(engine, 2)
+            self.answers(engine, 100)
+
+        card = pathlib.Path(TICKFUSE).parent / "tickfuse-gpu-on-cpu"
+        worker = self.check(until, self.gpu(worker=card), order=(1, 2), far=(1, 2), keys=self.CARD)
+        self.assertEqual((worker["starts"], worker["swaps"], worker["ends"]), (1, 1, {}), worker)
+
+
 class Swap(Swapping):
     def check_swaps(self, *sets):
         with Exchange() as exchange, self.engine(exchange, *sets) as engine:
@@ -134,41 +250,6 @@ class Swap(Swapping):
 
     def test_the_same_with_the_lane_on_a_thread_of_its_own(self):
         self.check_swaps(THREE)
-
-    def test_a_worker_of_the_new_version_takes_over_once_it_has_passed(self):
-        """The old worker's answers end with the swap; until the new one serves, the CPU answers with the new version."""
-        keys = {"backend": "stub", "deadline": "2s"}
-        stub = f"gpu={{stub: {pathlib.Path(TICKFUSE).parent / 'gpu-stub'}, heart: 10s, compare_every: 16}}"
-        hashes = [self.registry.sha256(v)[:8] for v in (1, 2, 3)]
-
-        def answers(engine, at_least):
-            state = lambda: engine.ask("status")["models"]["lstm"]["worker"]
-            goal = state()["answered"] + at_least
-            wait_until(lambda: state()["answered"] > goal, seconds=120, what="a worker's answers")
-
-        with Exchange() as exchange, self.engine(exchange, stub, **keys) as engine:
-            answers(engine, 300)
-            for version in (2, 3):
-                self.assertEqual(self.model(engine, "swap", "lstm", version)["version"], version)
-                answers(engine, 300)
-            self.model(engine, "swap", "lstm", "1", expect=1)  # older: refused, and the third goes on
-            answers(engine, 100)
-            engine.ask("drain")
-            live = engine.end()
-        decisions = engine.decisions()
-        self.assertEqual(live["ledger"]["residual"], 0)
-        worker = live["models"]["lstm"]["worker"]
-        self.assertEqual((worker["wrong"], worker["unmatched"]), (0, 0), worker)
-        self.assertGreater(worker["compared"], 0)
-        runs = [h for h, before in zip((d["model_hash"] for d in decisions), [None, *(d["model_hash"] for d in decisions)])
-                if h != before]
-        self.assertEqual(runs, hashes)
-        self.assertEqual({d["model_hash"] for d in decisions if d["path"] == "gpu"}, set(hashes))
-        for lanes in ("engine.lanes=[{stages: all}]", THREE):
-            again, replayed = self.replayed(lanes, stub.replace("gpu-stub", "nowhere"), **keys)
-            for key in ("decisions_hash", "events_hash", "decisions"):
-                self.assertEqual(again[key], live[key], (lanes, key))
-            self.assertEqual([d["path"] for d in replayed], [d["path"] for d in decisions])
 
     def test_what_is_not_fit_is_refused_and_the_old_version_serves(self):
         wide = make_model(pathlib.Path(self.folder), "other")  # other features, other outputs

@@ -10,7 +10,9 @@ raw = re.compile(r"__ATOMIC_|__atomic_|\bmemory_order_|_Atomic\b|stdatomic\.h")
 paired = re.compile(r"\btf_(load_acquire|store_release|exchange_both)\w*\(")
 relaxed = re.compile(r"\btf_(load|store)_relaxed\w*\(")
 fence = re.compile(r"\btf_fence_(acquire|release)\(")
-for path in sorted(p for top in ("include", "engine", "kernels", "adapters", "tools") for p in (root / top).rglob("*.[ch]")):
+sources = {".c", ".h", ".cpp", ".cu", ".cuh"}
+for path in sorted(p for top in ("include", "engine", "kernels", "adapters", "tools") for p in (root / top).rglob("*")
+                   if p.suffix in sources):
     name = str(path.relative_to(root))
     if name == "include/tf/atomic.h":
         continue

@@ -198,7 +198,7 @@ static tf_client_kind_t frame_take(tf_frames_t *f, tf_client_t *client,
   case TF_FRAME_END: return end_take(f, client, message, header, payload);
   default:
     return BROKEN(f, client, "a frame of kind %u: %d to %d come from a listener", header->kind,
-                  TF_FRAME_WELCOME, TF_FRAME_KIND_CNT - 1);
+                  TF_FRAME_WELCOME, TF_FRAME_END);
   }
 }
 

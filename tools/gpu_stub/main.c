@@ -95,7 +95,7 @@ static int serve(const options_t *o, faults_t *faults) {
   if (!err && fault_hits(faults, STUB_FAULT_KNOWN))
     err = TF_ERR(E_MODEL_CHECK, "%s: a known answer is missed, as the faults want it", o->model);
   if (!err) err = tf_model_loader.load(o->model, &o->load, &model);
-  if (!err) err = stub_serve(&view, model, faults);
+  if (!err) err = stub_serve(&view, model, &o->load, faults);
   int code = err ? fail(&view, err) : EXIT_DONE;
   if (model) tf_model_loader.unload(model);
   tf_mailbox_close(&view);

@@ -1,4 +1,4 @@
-#include "gpu_stub/serve.h"
+#include "gpu_stub/next.h"
 
 #include <math.h>
 #include <signal.h>
@@ -23,11 +23,9 @@ const fault_row_t stub_fault_rows[STUB_FAULT_CNT] = {
 
 typedef struct stub {
   tf_mailbox_view_t *view;
-  const tf_model_t  *model;
+  stub_model_t       now;
+  stub_next_t        next;
   faults_t          *faults;
-  void              *scratch;
-  uint8_t           *states; /* (instruments) windows, a stride apart; NULL: single rows */
-  size_t             stride;
   uint32_t          *numbers; /* (instruments) rows that its window has seen */
   float              before[TF_MODEL_OUTPUTS_MAX];
   uint64_t           beat_ns;
@@ -64,7 +62,8 @@ static bool spoil(stub_t *s, float *out) {
   if (fault_hits(f, STUB_FAULT_FREEZE)) hang(s, false);
   if (fault_hits(f, STUB_FAULT_HANG)) hang(s, true);
   if (fault_hits(f, STUB_FAULT_SILENT)) return false;
-  if (fault_hits(f, STUB_FAULT_STALE)) memcpy(out, s->before, s->model->output_cnt * sizeof *out);
+  if (fault_hits(f, STUB_FAULT_STALE))
+    memcpy(out, s->before, s->now.model->output_cnt * sizeof *out);
   if (fault_hits(f, STUB_FAULT_WRONG)) out[0] = out[0] * 1.1f + 0.1f;
   if (fault_hits(f, STUB_FAULT_NAN)) out[0] = NAN;
   if (fault_hits(f, STUB_FAULT_BIT)) out[0] = tf_mailbox_value(tf_mailbox_bits(out[0]) ^ 1u << 21);
@@ -100,10 +99,10 @@ static void answer_row(stub_t *s, uint32_t idx, const tf_mailbox_row_t *row, con
   bool      is_quiet = row->flags & TF_MAILBOX_QUIET, is_ready = true;
   uint32_t *number = &s->numbers[row->instrument_idx];
   uint64_t  begun  = tf_clock_ticks();
-  if (s->states) {
-    void *state = s->states + row->instrument_idx * s->stride;
+  if (s->now.states) {
+    void *state = s->now.states + row->instrument_idx * s->now.stride;
     if (row->flags & TF_MAILBOX_RESET) {
-      s->model->reset(s->model, state);
+      s->now.model->reset(s->now.model, state);
       *number = row->number - 1;
     }
     if (*number == 0 ? !(row->flags & TF_MAILBOX_RESET) : row->number != *number + 1) {
@@ -113,16 +112,16 @@ static void answer_row(stub_t *s, uint32_t idx, const tf_mailbox_row_t *row, con
       return;
     }
     *number  = row->number;
-    is_ready = s->model->step(s->model, state, s->scratch, values, out);
+    is_ready = s->now.model->step(s->now.model, state, s->now.scratch, values, out);
   } else {
-    s->model->run(s->model, s->scratch, values, out);
+    s->now.model->run(s->now.model, s->now.scratch, values, out);
   }
   uint32_t took_ns = (uint32_t)tf_clock_ticks_to_ns(tf_clock_ticks() - begun);
   if (!is_quiet && !is_ready) {
     tf_mailbox_answer(v, v->next_seq, idx, TF_MAILBOX_WARMING, took_ns, NULL);
   } else if (!is_quiet) {
     float good[TF_MODEL_OUTPUTS_MAX];
-    memcpy(good, out, s->model->output_cnt * sizeof *good);
+    memcpy(good, out, s->now.model->output_cnt * sizeof *good);
     if (spoil(s, out)) {
       if (fault_hits(s->faults, STUB_FAULT_TORN))
         send_torn(s, idx, out);
@@ -130,10 +129,11 @@ static void answer_row(stub_t *s, uint32_t idx, const tf_mailbox_row_t *row, con
         tf_mailbox_answer(v, v->next_seq, idx, TF_MAILBOX_OK, took_ns, out);
       tf_count_add(&box->answered, 1);
     }
-    memcpy(s->before, good, s->model->output_cnt * sizeof *good);
+    memcpy(s->before, good, s->now.model->output_cnt * sizeof *good);
   }
-  if (s->states)
-    s->model->advance(s->model, s->states + row->instrument_idx * s->stride, s->scratch);
+  if (s->now.states)
+    s->now.model->advance(s->now.model, s->now.states + row->instrument_idx * s->now.stride,
+                          s->now.scratch);
 }
 
 /* False: the engine is gone, or said stop. One that died before its first beat is not our parent any more. */
@@ -168,6 +168,8 @@ static void serve(stub_t *s) {
     uint64_t now_ns = tf_clock_monotonic_ns();
     beat(s, now_ns);
     if (!may_go_on(s, now_ns)) return;
+    if (idx == 0 && stub_next_look(&s->next, &s->now)) /* its windows begin anew */
+      memset(s->numbers, 0, s->view->instrument_cnt * sizeof *s->numbers);
     if (took != TF_MAILBOX_EMPTY) continue;
     if (idle_ns == 0) idle_ns = now_ns;
     if (now_ns - idle_ns > SPIN_NS)
@@ -175,7 +177,8 @@ static void serve(stub_t *s) {
   }
 }
 
-tf_err_t stub_serve(tf_mailbox_view_t *view, const tf_model_t *model, faults_t *faults) {
+tf_err_t stub_serve(tf_mailbox_view_t *view, const tf_model_t *model,
+                    const tf_model_options_t *load, faults_t *faults) {
   if (view->input_cnt != model->input_cnt || view->output_cnt != model->output_cnt ||
       view->window != model->window || view->box->model_hash != model->hash)
     return TF_ERR(
@@ -183,28 +186,26 @@ tf_err_t stub_serve(tf_mailbox_view_t *view, const tf_model_t *model, faults_t *
         "the mailbox is not of model %s: %u inputs, %u outputs, window %u there; %u, %u, %u here",
         model->name, view->input_cnt, view->output_cnt, view->window, model->input_cnt,
         model->output_cnt, model->window);
-  stub_t s = {.view = view, .model = model, .faults = faults, .parent = getppid()};
+  stub_t s = {
+      .view   = view,
+      .next   = {.view = view, .load = *load, .faults = faults},
+      .faults = faults,
+      .parent = getppid()
+  };
   if (faults->ns[STUB_FAULT_LATE_BY] == 0) faults->ns[STUB_FAULT_LATE_BY] = LATE_NS;
-  s.stride  = tf_align_up(model->state_bytes, TF_LINE_BYTES);
-  s.scratch = aligned_alloc(TF_LINE_BYTES, tf_align_up(model->scratch_bytes + 1, TF_LINE_BYTES));
-  s.numbers = calloc(view->instrument_cnt, sizeof *s.numbers);
-  if (model->window > 1 && s.stride <= SIZE_MAX / view->instrument_cnt) {
-    s.states = aligned_alloc(TF_LINE_BYTES, s.stride * view->instrument_cnt);
-    if (s.states) memset(s.states, 0, s.stride * view->instrument_cnt);
-  }
-  tf_err_t err = TF_OK;
-  if (!s.scratch || !s.numbers || (model->window > 1 && !s.states)) {
-    err = TF_ERR(E_CORE_NO_MEMORY, "windows of %u instruments, %zu bytes each",
-                 view->instrument_cnt, s.stride);
-  } else {
+  s.numbers    = calloc(view->instrument_cnt, sizeof *s.numbers);
+  tf_err_t err = stub_model_init(&s.now, model, view->instrument_cnt);
+  if (!err && !s.numbers)
+    err = TF_ERR(E_CORE_NO_MEMORY, "numbers of %u instruments", view->instrument_cnt);
+  if (!err) {
     if (faults->ns[STUB_FAULT_SLOW_START]) wait_ns(&s, faults->ns[STUB_FAULT_SLOW_START]);
     beat(&s, tf_clock_monotonic_ns());
     tf_store_release_u32(&view->box->state, TF_MAILBOX_SERVING); /* pairs with: tf_child_watch */
     serve(&s);
     tf_store_release_u32(&view->box->state, TF_MAILBOX_STOPPED); /* pairs with: tf_child_watch */
   }
-  free(s.states);
+  stub_next_end(&s.next);
+  stub_model_fini(&s.now);
   free(s.numbers);
-  free(s.scratch);
   return err;
 }

@@ -16,9 +16,10 @@ typedef enum stub_fault {
 
 extern const fault_row_t stub_fault_rows[STUB_FAULT_CNT];
 
-/* Until the engine says stop, its heart has stopped for 2 s, or a fault ends it. E_MODEL_SHAPE: the mailbox is of another
+/* load: how another model is to be loaded. Until the engine says stop, its heart has stopped for 2 s, or a fault ends it. E_MODEL_SHAPE: the mailbox is of another
  * model. E_CORE_NO_MEMORY. */
-tf_err_t stub_serve(tf_mailbox_view_t *view, const tf_model_t *model, faults_t *faults);
+tf_err_t stub_serve(tf_mailbox_view_t *view, const tf_model_t *model,
+                    const tf_model_options_t *load, faults_t *faults);
 
 /* Says FAILED with the thread's error record, for the engine to read. */
 void stub_fail(tf_mailbox_t *box, tf_err_t err);

@@ -119,8 +119,8 @@ static void print_text(const tf_config_t *config) {
   for (const tf_config_value_t *v = config->values; v; v = v->next)
     printf("%-*s  %-*s  # %s\n", (int)path_width, v->path, (int)text_width, v->text,
            tf_config_origin_text(config, v, origin, sizeof origin));
-  if (deep_check) deep_check->print(config, stdout);
   print_places(config);
+  if (deep_check) deep_check->print(config, stdout);
   uint32_t note_cnt = all_notes(config, notes, 8);
   for (uint32_t i = 0; i < note_cnt; i++) printf("note: %s\n", notes[i]);
   printf("%s: ok, hash %016llx\n", config->path, (unsigned long long)config->hash);

@@ -461,10 +461,36 @@ static int tell_cache(const client_t *c, const char *const *words) {
   return code;
 }
 
+/* ---- workers ---- */
+
+static void print_worker(const json_t *row) {
+  const char *state = TEXT_(row, "state"), *trouble = TEXT_(row, "trouble");
+  const char *why = TEXT_(json_object_get(row, "placed"), "why");
+  printf("%-16s %-9s %4lld starts %4lld swaps, %s%s%s\n", TEXT_(row, "name"), state ? state : "cpu",
+         INT_(row, "starts"), INT_(row, "swaps"), why ? why : "",
+         trouble ? "; the last one ended: " : "", trouble ? trouble : "");
+}
+
+static int tell_worker(const client_t *c, const char *const *words) {
+  json_t *answer =
+      ask(c, json_pack("{ss ss ss*}", "command", "worker", "verb", words[2] ? words[2] : "list",
+                       "model", words[2] ? words[3] : NULL));
+  size_t        i;
+  const json_t *row;
+  int           code = answer ? exit_code(answer) : TF_EXIT_FAILED;
+  if (answer && (c->as_json || code != TF_EXIT_DONE))
+    print_answer(c, answer);
+  else
+    json_array_foreach(json_object_get(answer, "workers"), i, row) print_worker(row);
+  json_decref(answer);
+  return code;
+}
+
 static int obey(const client_t *c, const char *const *words, const options_t *o) {
   const char *command = words[1];
   if (!strcmp(command, "model")) return tell_models(c, words, o);
   if (!strcmp(command, "cache")) return tell_cache(c, words);
+  if (!strcmp(command, "worker")) return tell_worker(c, words);
   if (!strcmp(command, "subscribe") || !strcmp(command, "unsubscribe"))
     return change_streams(c, words, o->channels);
   if (!strcmp(command, "streams")) return list_streams(c, words[2]);
@@ -513,7 +539,9 @@ int tf_cmd_control(int argc, char **argv) {
       "       tickfuse control SOCKET model canary MODEL [VERSION] [--share N] [--share-by WHAT]\n"
       "       tickfuse control SOCKET model rollback|drop|promote|abort MODEL\n"
       "       tickfuse control SOCKET cache [list]\n"
-      "       tickfuse control SOCKET cache pin|unpin|evict|warm KEY",
+      "       tickfuse control SOCKET cache pin|unpin|evict|warm KEY\n"
+      "       tickfuse control SOCKET worker [list]\n"
+      "       tickfuse control SOCKET worker restart MODEL",
       "Asks a running engine for its state, holds its actions back (every decision is HOLD until\n"
       "resume), tells it what is held of an instrument (negative: short), or ends it in order: "
       "feeds\n"
@@ -524,7 +552,8 @@ int tf_cmd_control(int argc, char **argv) {
       "tries, the venue's refusal. Loads another version of a model from its registry, lets it\n"
       "serve, or goes back. Says what the model cache has at which level, and pins, evicts or "
       "loads\n"
-      "one. SOCKET is the config's control.path.",
+      "one. Lists the workers that answer models, and starts one anew. SOCKET is the config's\n"
+      "control.path.",
       options,
       TF_ARRAY_CNT(options),
       words,

@@ -357,7 +357,8 @@ static tf_err_t start_http(const tf_config_t *config) {
 }
 
 static tf_err_t start_control(const tf_config_t *config) {
-  if (!config->control.path && !tf_serving_wants_control(config)) return TF_OK;
+  if (!config->control.path && !tf_serving_wants_control(config) && !engine.continues_seq)
+    return TF_OK;
   tf_control_config_t control = {.engine     = &engine,
                                  .version    = TF_VERSION,
                                  .path       = config->control.path,
@@ -460,6 +461,7 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
   if (!err) err = tf_remotes_open(&engine);
   if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
+  if (!err) tf_engine_continue(&engine);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);

@@ -6,6 +6,7 @@
 #include "boot/ledger.h"
 #include "boot/remotes.h"
 #include "boot/runtimes.h"
+#include "boot/sinks.h"
 #include "core/cpu.h"
 
 static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
@@ -124,17 +125,62 @@ static json_t *ledger_json(const tf_engine_t *e) {
   return json_pack("{sIso}", "residual", (json_int_t)ledger.total, "rows", rows);
 }
 
+static json_t *sink_json(const tf_engine_t *e, uint32_t i) {
+  const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
+  tf_sink_counts_t      c;
+  tf_emit_counts(s, &c);
+  const struct {
+    const char *key;
+    uint64_t    cnt;
+  } counts[] = {
+      {"taken",           s->taken         },
+      {"recovered",       c.recovered      },
+      {"acked",           c.acked          },
+      {"dropped_full",    c.dropped_full   },
+      {"dropped_oldest",  c.dropped_oldest },
+      {"dropped_closed",  c.dropped_closed },
+      {"dropped_broken",  c.dropped_broken },
+      {"conflated",       c.conflated      },
+      {"pending",         c.pending        },
+      {"spooled",         c.spooled        },
+      {"late",            c.late           },
+      {"already_there",   c.already_there  },
+      {"resent",          c.resent         },
+      {"connects",        c.connects       },
+      {"disconnects",     c.disconnects    },
+      {"errors",          c.errors         },
+      {"bytes",           c.bytes          },
+      {"clients_refused", c.clients_refused},
+      {"clients_evicted", c.clients_evicted},
+      {"client_dropped",  c.client_dropped },
+  };
+  json_t *sink = json_pack("{ssssssssss*}", "type", s->sink->name, "name", e->sink_names[i], "path",
+                           e->sink_paths[i], "policy", tf_sinks_policy_name(s->policy), "error",
+                           s->broken ? s->broken_text : NULL);
+  for (size_t k = 0; k < TF_ARRAY_CNT(counts); k++)
+    json_object_set_new(sink, counts[k].key, json_integer((json_int_t)counts[k].cnt));
+  return sink;
+}
+
 static json_t *sinks_json(const tf_engine_t *e) {
   json_t *sinks = json_array();
-  for (uint32_t i = 0; i < e->runner.emit.sink_cnt; i++) {
-    const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
-    json_array_append_new(sinks, json_pack("{sssssIsIsIss*}", "type", s->sink->name, "path",
-                                           e->sink_paths[i], "acked", (json_int_t)s->acked,
-                                           "dropped_full", (json_int_t)s->dropped_full,
-                                           "dropped_broken", (json_int_t)s->dropped_broken, "error",
-                                           s->broken ? s->broken_text : NULL));
-  }
+  for (uint32_t i = 0; i < e->runner.emit.sink_cnt; i++)
+    json_array_append_new(sinks, sink_json(e, i));
   return sinks;
+}
+
+static void print_sink(const tf_engine_t *e, uint32_t i, FILE *out) {
+  const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
+  tf_sink_counts_t      c;
+  tf_emit_counts(s, &c);
+  uint64_t dropped = c.dropped_full + c.dropped_oldest + c.dropped_closed + c.dropped_broken;
+  fprintf(out, "sink       %s %s: %" PRIu64 " taken, %" PRIu64 " dropped", e->sink_names[i],
+          e->sink_paths[i], s->taken, dropped);
+  if (s->sink->counts)
+    fprintf(out, ", %" PRIu64 " acked, %" PRIu64 " conflated, %" PRIu64 " pending", c.acked,
+            c.conflated, c.pending);
+  if (c.late) fprintf(out, ", %" PRIu64 " late", c.late);
+  fprintf(out, "\n");
 }
 
 /* Why connections ended, of all sources; a replay has it from the capture. */
@@ -346,11 +392,7 @@ void tf_summary_print(const tf_engine_t *e, FILE *out) {
   fprintf(out, "hashes     events %016" PRIx64 ", decisions %016" PRIx64 "\n",
           e->runner.acquire.events_hash,
           tf_decide_hash(&e->runner.lane.decide, e->instruments.cnt));
-  for (uint32_t i = 0; i < e->runner.emit.sink_cnt; i++) {
-    const tf_emit_sink_t *s = &e->runner.emit.sinks[i];
-    fprintf(out, "sink       %s %s: %" PRIu64 " taken, %" PRIu64 " dropped\n", s->sink->name,
-            e->sink_paths[i], s->acked, s->dropped_full + s->dropped_broken);
-  }
+  for (uint32_t i = 0; i < e->runner.emit.sink_cnt; i++) print_sink(e, i, out);
   fprintf(out, "ledger     residual %" PRId64 "\n", ledger.total);
   for (uint32_t i = 0; i < TF_LEDGER_ROW_CNT; i++)
     if (ledger.residual[i])

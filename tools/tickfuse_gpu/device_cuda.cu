@@ -278,7 +278,7 @@ static tf_err_t capture(const tf_card_program_t *program, const tf_card_graph_ar
   return err;
 }
 
-extern "C" tf_err_t device_capture(const tf_card_program_t *program,
+extern "C" tf_err_t device_capture(const tf_card_program_t    *program,
                                    const tf_card_graph_args_t *args, device_graph_t **graph) {
   if (!tf_card_kernel(program))
     return TF_ERR(E_MODEL_UNSUPPORTED, "this build has no kernel of kind %u", program->kind);

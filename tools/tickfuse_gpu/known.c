@@ -89,7 +89,7 @@ static tf_err_t ask_window(asking_t *a) {
   const float      *rows   = graph->check_inputs + (size_t)a->check_idx * window * graph->input_cnt;
   const float      *want   = graph->check_outputs + (size_t)a->check_idx * graph->output_cnt;
   const tf_precision_t precision = (tf_precision_t)a->loaded->program->precision;
-  const double         bound     = tf_loader_error_max(&a->loaded->options, precision);
+  const double         bound     = tf_loader_error_max(&a->loaded->spec.model, precision);
   float                out[TF_MODEL_OUTPUTS_MAX];
   for (uint32_t begin = 0; begin < window; begin += ROWS_AT_ONCE) {
     uint32_t cnt = window - begin < ROWS_AT_ONCE ? window - begin : ROWS_AT_ONCE;

@@ -4,7 +4,9 @@
 
 #include "core/error.h"
 #include "gpu/card_fused.h"
+#include "gpu/card_graph.h"
 #include "gpu/card_net.h"
+#include "gpu/card_recurrent.h"
 #include "gpu/makers.h"
 #include "tickfuse_gpu/slots.h"
 
@@ -18,10 +20,37 @@ static void add_why(loaded_t *l, const char *name) {
   snprintf(l->why + cnt, sizeof l->why - cnt, "%s%s: %s", cnt ? "; " : "", name, tf_error_text());
 }
 
+bool load_parse_hand_over(const char *text, load_hand_over_t *hand_over) {
+  static const char *const names[] = {"best", "block", "cluster", "memory", "launch"};
+  TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == LOAD_HAND_OVER_CNT, "a name each");
+  for (uint32_t i = 0; i < LOAD_HAND_OVER_CNT; i++)
+    if (strcmp(names[i], text) == 0) return *hand_over = (load_hand_over_t)i, true;
+  return false;
+}
+
+/* By one kind, as it is wanted to hand over. */
+static tf_err_t make_by(loaded_t *l, const tf_card_maker_t *maker, const tf_card_limits_t *limits) {
+  const load_hand_over_t way       = l->spec.hand_over;
+  const tf_precision_t   precision = l->model->precision;
+  if (way == LOAD_BEST) return maker->make(&l->graph, precision, limits, &l->program);
+  if ((way == LOAD_LAUNCH) != (maker->make == tf_card_graph_make))
+    return TF_ERR(E_MODEL_UNSUPPORTED, "not so wanted");
+  if (way == LOAD_LAUNCH) return maker->make(&l->graph, precision, limits, &l->program);
+  const uint32_t blocks = way == LOAD_BLOCK ? 1 : LOAD_BLOCKS;
+  if (blocks > limits->sm_cnt || (way == LOAD_CLUSTER && blocks > limits->cluster_max))
+    return TF_ERR(E_MODEL_UNSUPPORTED, "%u blocks are too many here", blocks);
+  if (maker->make == tf_card_recurrent_make)
+    return tf_card_recurrent_make_over(&l->graph, precision, limits, blocks,
+                                       way == LOAD_CLUSTER ? blocks : 1, &l->program);
+  const tf_card_net_spec_t spec = {.precision = precision, .limits = *limits, .block_cnt = blocks};
+  if (way == LOAD_MEMORY) return TF_ERR(E_MODEL_UNSUPPORTED, "its blocks meet in a cluster alone");
+  return tf_card_net_new(&l->graph, &spec, &l->program);
+}
+
 /* The first that can: they stand from the quickest kernel to the most general. */
 static tf_err_t make_rows(loaded_t *l, const tf_card_limits_t *limits) {
   for (const tf_card_maker_t *m = tf_card_makers; m->make && !l->program; m++) {
-    tf_err_t err = m->make(&l->graph, l->model->precision, limits, &l->program);
+    tf_err_t err = make_by(l, m, limits);
     if (err && err != E_MODEL_UNSUPPORTED) return err;
     if (err) add_why(l, m->name);
   }
@@ -60,12 +89,12 @@ const tf_card_program_t *load_rows_program(const loaded_t *l, uint64_t *offset) 
   return p;
 }
 
-tf_err_t load_model(const char *path, const tf_model_options_t *options,
-                    const load_features_t *features, const tf_card_limits_t *limits, loaded_t *l) {
-  const tf_loader_options_t all = {.isa = tf_isa_best(), .model = *options};
+tf_err_t load_model(const char *path, const load_spec_t *spec, const load_features_t *features,
+                    const tf_card_limits_t *limits, loaded_t *l) {
+  const tf_loader_options_t all = {.isa = tf_isa_best(), .model = spec->model};
   memset(l, 0, sizeof *l);
-  l->path    = path;
-  l->options = *options;
+  l->path = path;
+  l->spec = *spec;
   if (features) l->features = *features;
   tf_err_t err = tf_loader_load(path, &all, &l->model, &l->graph);
   if (!err && l->graph.check_cnt == 0) err = tf_graph_make_checks(&l->graph);

@@ -48,6 +48,7 @@ static const char usage[] =
     "them\n"
     "  --visible-devices L  CUDA_VISIBLE_DEVICES, instead of what the environment says: 0,1\n"
     "  --memory-fraction F  of the device's free memory that may be used; 0.9 if not told\n"
+    "  --hand-over W        block, cluster, memory or launch instead of what is best, to compare\n"
     "  --check              the model's known answers on the device, and no more\n"
     "  --probe              what is here, and what would run where\n"
     "  --json               the same as one JSON object\n"
@@ -112,15 +113,17 @@ static bool read_options(int argc, char **argv, options_t *o) {
       {"device",required_argument, NULL, 'd'},
       {"visible-devices",               required_argument, NULL, 'v'},
       {"memory-fraction",        required_argument, NULL, 'f'},
-      {"check",              no_argument, NULL, 'c'},
-      {"probe",                  no_argument, NULL, 'P'},
-      {"json",              no_argument, NULL, 'j'},
-      {"help",               no_argument, NULL, 'h'},
-      {0 }
+      {"hand-over",              required_argument, NULL, 'o'},
+      {"check",                  no_argument, NULL, 'c'},
+      {"probe",              no_argument, NULL, 'P'},
+      {"json",               no_argument, NULL, 'j'},
+      {"help",  no_argument, NULL, 'h'},
+      {0             }
   };
   *o = (options_t){
       .fd    = -1,
-      .serve = {.memory_fraction = MEMORY_FRACTION, .load = {.precision = TF_PRECISION_AUTO}}
+      .serve = {.memory_fraction = MEMORY_FRACTION,
+                .load            = {.model = {.precision = TF_PRECISION_AUTO}}}
   };
   for (int c, at = 0; (c = getopt_long(argc, argv, "", known, &at)) != -1;) {
     bool        ok    = true;
@@ -129,7 +132,7 @@ static bool read_options(int argc, char **argv, options_t *o) {
     case 'b': ok = read_number(optarg, FD_MAX, &o->fd), range = "a descriptor"; break;
     case 'm': o->serve.model = optarg; break;
     case 'p':
-      ok    = tf_precision_parse(optarg, &o->serve.load.precision);
+      ok    = tf_precision_parse(optarg, &o->serve.load.model.precision);
       range = "fp32, bf16, fp16 or int8";
       break;
     case 'd':
@@ -139,6 +142,10 @@ static bool read_options(int argc, char **argv, options_t *o) {
     case 'f':
       ok    = read_fraction(optarg, &o->serve.memory_fraction);
       range = "above 0, up to 1";
+      break;
+    case 'o':
+      ok    = load_parse_hand_over(optarg, &o->serve.load.hand_over);
+      range = "best, block, cluster, memory or launch";
       break;
     case 'P': o->wants_probe = true; break;
     case 'c': o->wants_check = true; break;

@@ -56,15 +56,15 @@ static json_t *course(uint32_t idx, const loaded_t *l) {
 }
 
 /* The model on each of the devices. Its own fault is the same on all of them. */
-static tf_err_t add_model(json_t *all, const char *path, const tf_model_options_t *options,
-                          double fraction, const device_info_t *devices, uint32_t cnt) {
+static tf_err_t add_model(json_t *all, const char *path, const load_spec_t *spec, double fraction,
+                          const device_info_t *devices, uint32_t cnt) {
   json_t  *model = json_pack("{s:s}", "file", path), *runs = json_array();
   tf_err_t err = TF_OK;
   for (uint32_t i = 0; i < cnt && !err; i++) {
     loaded_t         l;
     tf_card_limits_t limits = devices[i].limits;
     limits.memory_bytes     = (uint64_t)((double)devices[i].memory_free_bytes * fraction);
-    err                     = load_model(path, options, NULL, &limits, &l);
+    err                     = load_model(path, spec, NULL, &limits, &l);
     if (err) break;
     json_array_append_new(runs, course(i, &l));
     json_object_set_new(model, "name", json_string(l.model->name));
@@ -132,8 +132,7 @@ static void print_text(json_t *all) {
   json_array_foreach(json_object_get(model, "runs"), i, d) { print_course(d); }
 }
 
-tf_err_t probe(const char *model, const tf_model_options_t *options, double memory_fraction,
-               bool as_json) {
+tf_err_t probe(const char *model, const load_spec_t *spec, double memory_fraction, bool as_json) {
   device_versions_t versions;
   device_info_t    *devices = NULL;
   uint32_t          cnt     = 0;
@@ -150,7 +149,7 @@ tf_err_t probe(const char *model, const tf_model_options_t *options, double memo
     if (!err) json_array_append_new(list, device(i, &devices[i]));
   }
   json_object_set_new(all, "error", err ? failure(err) : json_null());
-  if (!err && model) err = add_model(all, model, options, memory_fraction, devices, cnt);
+  if (!err && model) err = add_model(all, model, spec, memory_fraction, devices, cnt);
   if (as_json)
     json_dumpf(all, stdout, JSON_COMPACT), putchar('\n');
   else

@@ -3,10 +3,9 @@
 #ifndef TICKFUSE_GPU_PROBE_H
 #define TICKFUSE_GPU_PROBE_H
 
-#include "tf/model.h"
+#include "tickfuse_gpu/load.h"
 
 /* model: a file, or NULL. TF_OK: there is a device (and the model can be read); else what is in the way, printed too. */
-tf_err_t probe(const char *model, const tf_model_options_t *options, double memory_fraction,
-               bool as_json);
+tf_err_t probe(const char *model, const load_spec_t *spec, double memory_fraction, bool as_json);
 
 #endif

@@ -8,15 +8,15 @@
 #ifndef TICKFUSE_GPU_SERVE_H
 #define TICKFUSE_GPU_SERVE_H
 
-#include "tf/model.h"
+#include "tickfuse_gpu/load.h"
 #include "tickfuse_gpu/watch.h"
 
 typedef struct serve_options {
-  const char        *model;
-  uint32_t           device;
-  bool               takes_turn;      /* device is counted round those that there are */
-  double             memory_fraction; /* of what is free on the device */
-  tf_model_options_t load;
+  const char *model;
+  uint32_t    device;
+  bool        takes_turn;      /* device is counted round those that there are */
+  double      memory_fraction; /* of what is free on the device */
+  load_spec_t load;
 } serve_options_t;
 
 /* view: of the engine's mailbox; its worker's part is written, state too. TF_OK: ended in order, *ended says by what. Else

@@ -64,6 +64,12 @@ static void put_begin(uint32_t models) {
   put(TF_TAP_OUTCOMES, &o, sizeof o);
 }
 
+/* A worker was revived: no outcome of a tick. */
+static void put_mark(uint8_t cause) {
+  tf_outcome_t o = {.instrument_id = 1, .model_idx = TF_OUTCOME_REVIVED, .asked = cause};
+  put(TF_TAP_OUTCOMES, &o, sizeof o);
+}
+
 /* The i-th: of every length that there is, and misses between them. */
 static uint32_t make(uint32_t i, uint8_t *bytes) {
   tf_outcome_t o = {.tick_seq      = i + 1,
@@ -90,6 +96,7 @@ static void outcomes_come_back_in_order_from_between_the_frames(void **state) {
     char frame[64];
     put(TF_TAP_FRAME, frame, (uint32_t)snprintf(frame, sizeof frame, "{\"i\":%u}", i));
     put_cnt += make(i, bytes + put_cnt);
+    if (i % 100 == 0) put_mark(i % 2);
     if (i % 7 != 6 && i + 1 < cnt) continue; /* records of up to seven */
     put(TF_TAP_OUTCOMES, bytes, put_cnt);
     put_cnt = 0;

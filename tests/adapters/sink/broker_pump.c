@@ -156,6 +156,7 @@ int main(int argc, char **argv) {
                           tf_align_up(p.sink->state_bytes(&p.config), TF_LINE_PAIR_BYTES));
   if (!p.state || p.sink->open(p.state, &p.config) != TF_OK) {
     fprintf(stderr, "%s\n", p.state ? tf_error_text() : "no memory");
+    free(p.state);
     return 2;
   }
   uint64_t last_seq = p.sink->last_seq(p.state);

@@ -305,7 +305,8 @@ static const char keys_to_strategies[] =
     "10/100ms, books: [ok, crossed], emit: actions, require_ready: rules}]\n";
 static const char keys_from_sinks[] =
     "sinks: [{type: shm, path: decisions, policy: drop_oldest, slots: 64, durable: true, "
-    "name: out, url: \"nats://h:1\", stream: D, format: cbor, block_max: 2ms, spool: sp, "
+    "name: out, url: \"nats://h:1\", stream: D, stream_create: true, stream_keep: 11, format: "
+    "cbor, block_max: 2ms, spool: sp, "
     "spool_max: 3MiB, max_age: 4ms, drain: 5ms, batch: 6, linger: 7us, user: u, "
     "password_file: t.yaml, token_file: t.yaml, sign_file: t.yaml, ca_file: t.yaml, "
     "cert_file: t.yaml, tls_key_file: t.yaml, clients: 8, client_slots: 16, history: t.yaml, "
@@ -539,6 +540,8 @@ static void every_key_reaches_its_field(void **state) {
   assert_string_equal(c->sinks[0].name, "out");
   assert_string_equal(c->sinks[0].url, "nats://h:1");
   assert_string_equal(c->sinks[0].stream, "D");
+  assert_true(c->sinks[0].stream_create);
+  assert_int_equal(c->sinks[0].stream_keep, 11);
   assert_int_equal(c->sinks[0].format, TF_CONFIG_FORMAT_CBOR);
   assert_int_equal(c->sinks[0].block_max_ns, 2 * TF_NS_PER_MS);
   assert_string_equal(c->sinks[0].spool, "sp");
@@ -585,7 +588,7 @@ static void every_key_reaches_its_field(void **state) {
 /* A literal of ISO C ends at 4095 bytes: more of them. */
 static const char worker_keys[] =
     "models: [{name: m, file: gone, place_cpu: 20us, place_worker: 4us}]\n"
-    "gpu: {placements: p.json}\n";
+    "gpu: {placements: p.json, refill: 3m}\n";
 
 static void keys_of_workers_reach_their_fields(void **state) {
   (void)state;
@@ -593,6 +596,7 @@ static void keys_of_workers_reach_their_fields(void **state) {
   assert_int_equal(c->models[0].place_cpu_ns, 20 * TF_NS_PER_US);
   assert_int_equal(c->models[0].place_worker_ns, 4 * TF_NS_PER_US);
   assert_string_equal(c->gpu.placements, "p.json");
+  assert_int_equal(c->gpu.refill_ns, 180 * TF_NS_PER_SEC);
   tf_config_free(c);
 }
 

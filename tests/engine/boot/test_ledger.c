@@ -4,8 +4,9 @@
 
 #include "boot/ledger.h"
 
-static tf_engine_t engine;
-static tf_source_t source;
+static tf_engine_t     engine;
+static tf_source_t     source;
+static const tf_sink_t in_place = {.name = "in_place"};
 
 /* A run in which everything is accounted for. */
 static void balanced(void) {
@@ -34,7 +35,8 @@ static void balanced(void) {
   r->lane.decide.counts.decisions = 3;
   r->emit.decisions               = 3;
   r->emit.sink_cnt                = 1;
-  r->emit.sinks[0].acked          = 2;
+  r->emit.sinks[0].sink           = &in_place;
+  r->emit.sinks[0].taken          = 2;
   r->emit.sinks[0].dropped_full   = 1;
 }
 
@@ -59,7 +61,7 @@ static void each_row_shows_what_it_lost(void **state) {
       {&engine.runner.lane.events,                  TF_LEDGER_CONSUMED },
       {&engine.runner.lane.compute.counts.done,     TF_LEDGER_INFERENCE},
       {&engine.runner.lane.decide.counts.decisions, TF_LEDGER_DECISIONS},
-      {&engine.runner.emit.sinks[0].acked,          TF_LEDGER_SINKS    }
+      {&engine.runner.emit.sinks[0].taken,          TF_LEDGER_SINKS    }
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(losses); i++) {
     tf_ledger_t ledger;

@@ -27,10 +27,11 @@ def instruments(*names):
     return frame(INSTRUMENTS, b"".join(struct.pack("<Ii64s", i, -2, name.encode()) for i, name in enumerate(names)))
 
 
-def decision(seq, action=1, instrument=0):
-    """decision_seq, ingest_seq, ts_event, ts_recv, ref_price, instrument, hash, score, p10, p90, exp, strategy, action, book."""
-    line = struct.pack("<QQQQqIIfffbBBB", seq, seq * 2, 0, 10**18 + seq, 6183700 + seq, instrument, 0, 0.25, 0, 0, -2, 0, action, 0)
-    return line + struct.pack("<QQQIfIIIIIIBBHBBH", 0, 0, 0, 7, 1.0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0)
+def decision(seq, action=1, instrument=0, book=0, path=0, expiry=0, ts_decision=0):
+    """decision_seq, ingest_seq, ts_event, ts_recv, ref_price, instrument, hash, score, p10, p90, exp, strategy, action, book;
+    ts_decision, ts_out, expiry, epoch, confidence, hops, path ..."""
+    line = struct.pack("<QQQQqIIfffbBBB", seq, seq * 2, 0, 10**18 + seq, 6183700 + seq, instrument, 0, 0.25, 0, 0, -2, 0, action, book)
+    return line + struct.pack("<QQQIfIIIIIIBBHBBH", ts_decision, 0, expiry, 7, 1.0, 0, 0, 0, 0, 0, 0, path, 0, 1, 0, 0, 0)
 
 
 def decisions(first, last, prev=0, **what):

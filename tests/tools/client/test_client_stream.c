@@ -295,21 +295,21 @@ static void a_frame_that_lies_ends_the_handle_with_its_place(void **state) {
     tf_frame_header_t header;
     const char       *says;
   } cases[] = {
-      {{.magic = 7, .kind = TF_FRAME_RECORDS, .version = 1},                               "no tickfuse frame" },
-      {{.magic = 0x7079747b, .kind = TF_FRAME_RECORDS, .version = 1},                      "format: binary"    },
-      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_RECORDS, .version = 2},                  "version 2"         },
-      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_HELLO, .version = 1},                    "kind 1"            },
-      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_KIND_CNT, .version = 1},                 "kind 8"            },
-      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_WELCOME, .version = 1},                  "welcome of 0 bytes"},
-      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_LOST, .version = 1},                     "loss of 0 bytes"   },
-      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_END, .version = 1},                      "end of 0 bytes"    },
+      {{.magic = 7, .kind = TF_FRAME_RECORDS, .version = 1},                               "no tickfuse frame"   },
+      {{.magic = 0x7079747b, .kind = TF_FRAME_RECORDS, .version = 1},                      "format: binary"      },
+      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_RECORDS, .version = 2},                  "version 2"           },
+      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_HELLO, .version = 1},                    "kind 1: 2 to 7 come" },
+      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_KIND_CNT, .version = 1},                 "come from a listener"},
+      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_WELCOME, .version = 1},                  "welcome of 0 bytes"  },
+      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_LOST, .version = 1},                     "loss of 0 bytes"     },
+      {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_END, .version = 1},                      "end of 0 bytes"      },
       {{.magic = TF_FRAME_MAGIC, .kind = TF_FRAME_RECORDS, .version = 1, .record_cnt = 1},
-       "1 records of 128 bytes in a payload of 0"                                                              },
+       "1 records of 128 bytes in a payload of 0"                                                                },
       {{.magic         = TF_FRAME_MAGIC,
         .kind          = TF_FRAME_RECORDS,
         .version       = 1,
         .payload_bytes = TF_FRAME_BYTES_MAX + 1},
-       "at most 1048576"                                                                                       },
+       "at most 1048576"                                                                                         },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(cases); i++) {
     rig_t rig;

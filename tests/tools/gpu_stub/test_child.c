@@ -304,6 +304,184 @@ static void a_program_that_is_not_there_is_named(void **state) {
   end(&r);
 }
 
+static bool ends_reach(rig_t *r, tf_child_end_t end, uint64_t cnt) {
+  for (int n = 0; n < 6000 && tf_child_counts(r->worker).ends[end] < cnt; n++) sleep_ms(5);
+  return tf_child_counts(r->worker).ends[end] == cnt;
+}
+
+static bool is_given_up(rig_t *r) {
+  for (int n = 0; n < 6000 && !tf_child_gave_up(r->worker); n++) sleep_ms(5);
+  return tf_child_gave_up(r->worker);
+}
+
+static void one_that_was_given_up_has_its_whole_budget_once_it_is_asked_for(void **state) {
+  (void)state;
+  rig_t r;
+  begin(&r, MLP, "exit=3");
+  r.config.restart_max = 2;
+  start(&r);
+  for (uint64_t asked = 1; asked <= 3; asked++) {
+    assert_true(is_given_up(&r));
+    assert_int_equal(tf_child_counts(r.worker).starts, 3 * asked);
+    assert_int_equal(tf_child_state(r.worker), TF_CHILD_GIVEN_UP);
+    tf_child_restart(r.worker);
+    assert_true(ends_reach(&r, TF_CHILD_END_EXIT, 3 * (asked + 1)));
+  }
+  tf_child_counts_t counts = tf_child_counts(r.worker);
+  assert_int_equal(counts.revived[TF_CHILD_REVIVED_ASKED], 3);
+  assert_int_equal(counts.revived[TF_CHILD_REVIVED_REFILLED], 0);
+  end(&r);
+}
+
+static void one_that_runs_is_ended_and_followed_when_it_is_asked_for(void **state) {
+  (void)state;
+  rig_t r;
+  begin_patient(&r, LSTM, NULL);
+  start(&r);
+  assert_true(serves_within(&r, 0, 10000));
+  run(&r, 300);
+  tf_child_restart(r.worker);
+  assert_true(serves_within(&r, 1, 10000));
+  course_t c = run(&r, 600);
+  assert_int_equal(c.wrong, 0);
+  assert_true(c.answered > 300);
+  assert_int_equal(tf_child_counts(r.worker).ends[TF_CHILD_END_ASKED], 1);
+  end(&r);
+}
+
+static void a_budget_comes_back_with_time_or_never(void **state) {
+  (void)state;
+  rig_t r;
+  begin(&r, MLP, "exit=3");
+  r.config.restart_max = 1;
+  r.config.refill_ns   = 50 * TF_NS_PER_MS;
+  start(&r);
+  assert_true(ends_reach(&r, TF_CHILD_END_EXIT, 6));
+  assert_true(tf_child_counts(r.worker).revived[TF_CHILD_REVIVED_REFILLED] >= 2);
+  end(&r);
+  begin(&r, MLP, "exit=3");
+  r.config.restart_max = 1;
+  start(&r);
+  assert_true(is_given_up(&r));
+  assert_int_equal(tf_child_counts(r.worker).starts, 2);
+  assert_int_equal(tf_child_counts(r.worker).revived[TF_CHILD_REVIVED_REFILLED], 0);
+  end(&r);
+}
+
+/* ---- another model ---- */
+
+static tf_err_t next_of(rig_t *r, const char *file, uint32_t hash, char *text, size_t cap) {
+  tf_child_next_t next = {.argv = r->argv, .hash = hash};
+  tf_err_t        err  = E_CORE_ARGUMENT;
+  snprintf(next.file, sizeof next.file, "%s", file);
+  memset(r->lane.numbers, 0, INSTRUMENTS * sizeof *r->lane.numbers); /* as a lane that left it */
+  tf_child_next(r->worker, &next);
+  for (int n = 0; n < 6000 && !tf_child_next_result(r->worker, &err, text, cap); n++) sleep_ms(5);
+  return err;
+}
+
+static void the_same_process_takes_another_model_up(void **state) {
+  (void)state;
+  rig_t r;
+  char  text[256];
+  begin_patient(&r, LSTM, NULL);
+  start(&r);
+  assert_true(serves_within(&r, 0, 10000));
+  run(&r, 300);
+  for (uint64_t n = 1; n <= 3; n++) {
+    uint64_t again = r.lane.counts.rows_again;
+    assert_int_equal(next_of(&r, LSTM, r.model->hash, text, sizeof text), TF_OK);
+    course_t c = run(&r, 300);
+    assert_int_equal(c.wrong, 0);
+    assert_true(c.answered >= 300 - INSTRUMENTS);
+    assert_true(r.lane.counts.rows_again > again); /* its windows began anew */
+  }
+  assert_int_equal(tf_child_counts(r.worker).starts, 1);
+  end(&r);
+}
+
+static void a_model_that_it_refuses_leaves_it_the_old_one(void **state) {
+  (void)state;
+  static const struct {
+    const char *faults, *file, *says;
+    tf_err_t    err;
+  } rows[] = {
+      {"next_known=1/1x1", LSTM,                     "a known answer is missed", E_MODEL_CHECK},
+      {"next_shape=1/1x1", LSTM,                     "shapes are other",         E_MODEL_SHAPE},
+      {NULL,               MLP,                      "shapes are other",         E_MODEL_SHAPE},
+      {NULL,               "/nowhere/x.safetensors", "No such file",             E_FILE_OPEN  },
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    rig_t r;
+    char  text[256];
+    begin_patient(&r, LSTM, rows[i].faults);
+    start(&r);
+    assert_true(serves_within(&r, 0, 10000));
+    assert_int_equal(next_of(&r, rows[i].file, r.model->hash, text, sizeof text), rows[i].err);
+    assert_non_null(strstr(text, rows[i].says));
+    uint32_t warm_cnt = INSTRUMENTS * r.model->window;
+    course_t c        = run(&r, 300 + warm_cnt);
+    assert_int_equal(c.wrong, 0);
+    assert_true(c.answered >= 300);
+    assert_int_equal(next_of(&r, LSTM, r.model->hash, text, sizeof text), TF_OK);
+    assert_int_equal(tf_child_counts(r.worker).starts, 1);
+    end(&r);
+  }
+}
+
+static void one_that_ends_while_it_loads_starts_with_the_new_model(void **state) {
+  (void)state;
+  static const struct {
+    const char    *faults;
+    tf_child_end_t end;
+  } rows[] = {
+      {"next_die=1/1",  TF_CHILD_END_SIGNAL},
+      {"next_slow=60s", TF_CHILD_END_START }, /* too long */
+      {"exit=3",        TF_CHILD_END_EXIT  }, /* none serves */
+  };
+  for (size_t i = 0; i < TF_ARRAY_CNT(rows); i++) {
+    rig_t       r;
+    char        text[256];
+    bool        serves  = rows[i].end != TF_CHILD_END_EXIT;
+    const char *plain[] = {stub_path, "--model", LSTM, NULL};
+    begin_patient(&r, LSTM, rows[i].faults);
+    r.config.restart_max = 1;
+    if (rows[i].end == TF_CHILD_END_START) r.config.start_ns = 5 * TF_NS_PER_SEC;
+    start(&r);
+    if (serves)
+      assert_true(serves_within(&r, 0, 10000));
+    else
+      assert_true(is_given_up(&r));
+    tf_child_next_t next = {.argv = plain, .file = LSTM, .hash = r.model->hash};
+    tf_err_t        err  = E_CORE_ARGUMENT;
+    tf_child_next(r.worker, &next);
+    for (int n = 0; n < 6000 && !tf_child_next_result(r.worker, &err, text, sizeof text); n++)
+      sleep_ms(5);
+    assert_int_equal(err, TF_OK);
+    assert_true(serves_within(&r, serves ? 1 : 2, 10000));
+    assert_int_equal(tf_child_counts(r.worker).ends[rows[i].end], serves ? 1 : 2);
+    course_t c = run(&r, 300 + INSTRUMENTS * r.model->window);
+    assert_int_equal(c.wrong, 0);
+    assert_true(c.answered >= 300);
+    end(&r);
+  }
+}
+
+/* The file was replaced behind our back. */
+static void one_that_took_another_file_up_is_ended(void **state) {
+  (void)state;
+  rig_t r;
+  char  text[256];
+  begin_patient(&r, LSTM, NULL);
+  r.config.restart_max = 1;
+  start(&r);
+  assert_true(serves_within(&r, 0, 10000));
+  assert_int_equal(next_of(&r, LSTM, r.model->hash + 1, text, sizeof text), TF_OK);
+  assert_true(is_given_up(&r)); /* each start finds that it is not the file that is wanted */
+  assert_true(tf_child_counts(r.worker).ends[TF_CHILD_END_FAILED] >= 2);
+  end(&r);
+}
+
 /* What is wrong and in time is for the caller to find: here, that it gets through as it is. */
 static void wrong_answers_are_told_from_right_ones(void **state) {
   (void)state;
@@ -367,6 +545,13 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_worker_that_cannot_start_says_why_and_is_given_up_within_its_budget),
       cmocka_unit_test(a_program_that_is_not_there_is_named),
       cmocka_unit_test(wrong_answers_are_told_from_right_ones),
+      cmocka_unit_test(one_that_was_given_up_has_its_whole_budget_once_it_is_asked_for),
+      cmocka_unit_test(one_that_runs_is_ended_and_followed_when_it_is_asked_for),
+      cmocka_unit_test(a_budget_comes_back_with_time_or_never),
+      cmocka_unit_test(the_same_process_takes_another_model_up),
+      cmocka_unit_test(a_model_that_it_refuses_leaves_it_the_old_one),
+      cmocka_unit_test(one_that_ends_while_it_loads_starts_with_the_new_model),
+      cmocka_unit_test(one_that_took_another_file_up_is_ended),
       cmocka_unit_test(an_orphan_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

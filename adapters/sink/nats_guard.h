@@ -1,0 +1,22 @@
+/* Stands between a NATS server and libnats: libnats 3.4 takes the size that a MSG line claims at its word, and a claim of
+ * 2^31 - 1 ends the process. What is not the protocol as nats-server writes it (capitals, CR LF), or
+ * larger than an answer may be, does not get there. Pure, incremental: any split of the bytes gives the same
+ * result. One thread. */
+#ifndef TF_SINK_NATS_GUARD_H
+#define TF_SINK_NATS_GUARD_H
+
+#include "tf/err.h"
+
+#define TF_NATS_GUARD_LINE_BYTES    (64u << 10) /* INFO names a whole cluster's addresses */
+#define TF_NATS_GUARD_PAYLOAD_BYTES (1u << 20)  /* headers included */
+
+typedef struct tf_nats_guard {
+  uint64_t skip;     /* of a payload and its CR LF, yet to come */
+  uint32_t line_cnt; /* bytes of the line so far */
+  char     line[TF_NATS_GUARD_LINE_BYTES];
+} tf_nats_guard_t;
+
+/* E_SINK_IO: these bytes must not be handed on; the text says what is wrong. */
+tf_err_t tf_nats_guard_check(tf_nats_guard_t *guard, const char *bytes, size_t bytes_cnt);
+
+#endif
