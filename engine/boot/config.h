@@ -59,6 +59,7 @@ enum tf_config_backend {
   TF_CONFIG_BACKEND_GPU,
   TF_CONFIG_BACKEND_STUB
 };
+enum tf_config_features { TF_CONFIG_FEATURES_LANE, TF_CONFIG_FEATURES_GPU };
 enum tf_config_no_answer {
   TF_CONFIG_NO_ANSWER_HOLD,
   TF_CONFIG_NO_ANSWER_LAST,

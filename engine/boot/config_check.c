@@ -410,6 +410,15 @@ static void check_foreign(tf_config_t *config, uint32_t i) {
              "models[%u] is another runtime's too: what stands in must be run on the lane", k);
 }
 
+/* Only that worker has a card. */
+static void check_model_features(tf_config_t *config, uint32_t i) {
+  const tf_config_model_t *m = &config->models[i];
+  char                     path[TF_CONFIG_PATH_BYTES];
+  snprintf(path, sizeof path, "models[%u].features", i);
+  if (m->features == TF_CONFIG_FEATURES_GPU && m->backend != TF_CONFIG_BACKEND_GPU)
+    report(config, E_CONFIG_CONFLICT, path, "features: gpu is of backend: gpu");
+}
+
 /* One that a worker answers on the tick. */
 static void check_remote(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m  = &config->models[i];
@@ -475,6 +484,7 @@ static void check_model_file(tf_config_t *config, uint32_t i) {
   const tf_config_model_t *m = &config->models[i];
   char                     path[TF_CONFIG_PATH_BYTES];
   if (tf_config_model_is_remote(m)) check_remote(config, i);
+  check_model_features(config, i);
   check_place(config, i);
   if (tf_config_model_has_owns(m)) {
     check_owns(config, i);

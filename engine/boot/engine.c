@@ -461,6 +461,13 @@ static tf_err_t choose_isa(const tf_config_t *c, tf_feature_env_t *env) {
   return TF_OK;
 }
 
+static bool has_worker_features(const tf_config_t *c) {
+  bool any = false;
+  for (uint32_t i = 0; i < c->model_cnt; i++)
+    any |= c->models[i].features == TF_CONFIG_FEATURES_GPU;
+  return any;
+}
+
 static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
   static const char       *bar_names[TF_BARS_MAX]; /* the compiler borrows them until its end */
   static tf_feature_peer_t peers[TF_FEATURE_PLAN_PEERS_MAX]; /* and these */
@@ -476,6 +483,7 @@ static tf_err_t begin_features(tf_engine_t *e, tf_feature_compile_t **compile) {
                           .crosses       = e->registry->crosses};
   *compile             = NULL;
   tf_err_t err         = choose_isa(e->config, &env);
+  if (has_worker_features(e->config)) env.vector_cnt = 0; /* its memory is the lane's */
   if (!err) err = tf_peer_config_list(e->config, peers, &env.peer_cnt);
   if (!err) err = tf_peer_config_universe(e->config, &env.universe);
   if (err) return err;
@@ -601,6 +609,7 @@ void tf_engine_fini(tf_engine_t *e) {
   for (uint32_t i = 0; i < e->model_cnt; i++) tf_serving_unload(e, i);
   tf_runtimes_fini(e->runtimes);
   tf_remotes_fini(e->remotes);
+  for (uint32_t i = 0; i < TF_MODELS_MAX; i++) tf_card_plan_fini(&e->card_plans[i]);
   tf_feature_plan_fini(&e->plan);
   tf_publish_fini(&e->publish);
   tf_arena_fini(&e->arena);

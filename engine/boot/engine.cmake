@@ -2,6 +2,7 @@ tf_library(tf_boot
   SOURCES
     cache_origin.c
     cache_report.c
+    card_plan.c
     control.c
     control_request.c
     control_socket.c

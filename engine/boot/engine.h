@@ -9,6 +9,7 @@
 #ifndef TF_BOOT_ENGINE_H
 #define TF_BOOT_ENGINE_H
 
+#include "boot/card_plan.h"
 #include "boot/config.h"
 #include "boot/publish.h"
 #include "core/arena.h"
@@ -40,6 +41,7 @@ typedef struct tf_engine {
   tf_arena_t                 arena;
   tf_instruments_t           instruments;
   tf_feature_plan_t          plan;
+  tf_card_plan_t             card_plans[TF_MODELS_MAX]; /* of features that a worker computes */
   tf_publish_t               publish;
   tf_model_t                *models[TF_MODELS_MAX];
   uint32_t                   versions[TF_MODELS_MAX]; /* of the registry; 0: a file by itself */

@@ -8,7 +8,8 @@
 #define BATCH_MIN 16u /* rows of a request, where a window's are sent again */
 
 tf_err_t tf_model_child_start(const tf_config_t *c, uint32_t i, const tf_model_t *model,
-                              const char *file, uint32_t instrument_cnt, tf_worker_words_t *words,
+                              const char *file, uint32_t instrument_cnt,
+                              const tf_mailbox_spec_t *market, tf_worker_words_t *words,
                               tf_child_t **child) {
   uint32_t batch = c->engine.batch_max > BATCH_MIN ? c->engine.batch_max : BATCH_MIN;
   tf_worker_say(words, c, i, file);
@@ -27,6 +28,15 @@ tf_err_t tf_model_child_start(const tf_config_t *c, uint32_t i, const tf_model_t
       .restart_ns  = c->gpu.restart_ns,
       .refill_ns   = c->gpu.refill_ns
   };
+  if (market) {
+    tf_mailbox_spec_t *box = &config.mailbox;
+    box->slot_cnt          = market->slot_cnt;
+    box->input_cnt         = market->input_cnt;
+    box->window            = market->window;
+    box->plan              = market->plan;
+    box->plan_bytes        = market->plan_bytes;
+    box->state_packets     = market->state_packets;
+  }
   return tf_child_start(&config, child);
 }
 

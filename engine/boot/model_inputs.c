@@ -122,6 +122,7 @@ tf_err_t tf_model_inputs_add(tf_engine_t *e, tf_feature_compile_t *compile, uint
   if (err) return tf_error_add(err, "%s: loading the model %s", e->config->path, model->name);
   tf_compute_t *compute = &e->runner.lane.compute;
   err = tf_compute_add_model(compute, model, places, e->instruments.cap, &e->arena);
+  if (!err) err = tf_card_plan_make(e, idx, places, &e->card_plans[idx]);
   if (!err) err = tf_runtimes_add(e, idx);
   if (!err) err = tf_remotes_add(e, idx);
   if (err || !e->config->models[idx].registry) return err;

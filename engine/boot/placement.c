@@ -152,7 +152,7 @@ static tf_err_t try_worker(const tf_engine_t *e, uint32_t i, const char *program
   char              file[TF_WORKER_PATH_BYTES];
   snprintf(words.program, sizeof words.program, "%s", program);
   tf_model_child_file(e->config, i, e->versions[i], file);
-  tf_err_t err = tf_model_child_start(e->config, i, model, file, 1, &words, &lane.worker);
+  tf_err_t err = tf_model_child_start(e->config, i, model, file, 1, NULL, &words, &lane.worker);
   if (err) return err;
   (void)tf_placement_decide(&lane, model, e->config->gpu.start_ns, p);
   tf_child_stop(lane.worker);

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/models_dir.h"
+#include "stage/tell.h"
 
 TF_STATIC_ASSERT((int)TF_CONFIG_NO_ANSWER_CPU == (int)TF_NO_ANSWER_CPU,
                  "the config's no_answer words are the lane's");
@@ -44,7 +45,8 @@ static tf_remote_config_t lane_config(const tf_engine_t *e, uint32_t i) {
                                      .miss_limit    = m->miss_limit,
                                      .compare_every = c->gpu.compare_every,
                                      .compare_max   = (double)m->compare_max_ppm * 1e-6,
-                                     .keep_alive_ns = c->gpu.keep_alive_ns};
+                                     .keep_alive_ns = c->gpu.keep_alive_ns,
+                                     .has_market    = m->features == TF_CONFIG_FEATURES_GPU};
   for (uint32_t k = 0; k < i && m->fallback; k++)
     if (!strcmp(c->models[k].name, m->fallback)) config.fallback_idx = k;
   return config;
@@ -72,6 +74,13 @@ static tf_err_t make_remotes(tf_engine_t *e) {
   return TF_OK;
 }
 
+static void set_market(tf_engine_t *e, uint32_t i, tf_remote_t *r) {
+  tf_child_market_t market = tf_card_plan_market(&e->card_plans[i]);
+  market.source = (tf_child_market_source_t){&e->runner.lane, tf_tell_tick, tf_tell_state};
+  tf_remote_set_market(r, &market);
+  e->runner.lane.compute.tells |= TF_ON_TICK | market.on;
+}
+
 tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
   if (!may_be_remote(e, i)) return TF_OK;
   tf_err_t err = make_remotes(e);
@@ -86,6 +95,7 @@ tf_err_t tf_remotes_add(tf_engine_t *e, uint32_t i) {
   row->remote     = r;
   row->model_idx  = i;
   tf_compute_set_remote(&e->runner.lane.compute, i, r);
+  if (e->card_plans[i].view.image) set_market(e, i, r);
   return TF_OK;
 }
 

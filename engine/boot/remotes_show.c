@@ -217,6 +217,23 @@ static void put_worker(const tf_remotes_t *rs, const tf_remotes_row_t *row, json
   if (trouble) json_object_set_new(root, "trouble", trouble);
 }
 
+/* Who makes its rows. */
+static void put_features(const tf_remotes_t *rs, const tf_remotes_row_t *row, json_t *root) {
+  const tf_card_plan_t    *plan   = &rs->engine->card_plans[row->model_idx];
+  const tf_child_market_t *market = row->remote->market;
+  if (!plan->is_wanted || !rs->is_open) return;
+  if (!market) {
+    json_object_set_new(root, "features", json_pack("{ssss}", "on", "lane", "why", plan->why));
+    return;
+  }
+  const tf_child_market_counts_t *c = &market->counts;
+  json_object_set_new(root, "features",
+                      json_pack("{sssssIsIsIsI}", "on", "worker", "handed_over", plan->handed,
+                                "rows", (json_int_t)c->rows, "states", (json_int_t)c->states,
+                                "state_bytes", (json_int_t)c->state_bytes, "states_waited",
+                                (json_int_t)c->states_waited));
+}
+
 json_t *tf_remotes_json(tf_remotes_t *rs, uint32_t i) {
   const tf_remotes_row_t *row = row_of(rs, i);
   if (!row) return NULL;
@@ -231,6 +248,7 @@ json_t *tf_remotes_json(tf_remotes_t *rs, uint32_t i) {
     if (r->counts.results[misses[k].asked])
       json_object_set_new(missed, misses[k].name,
                           json_integer((json_int_t)r->counts.results[misses[k].asked]));
+  put_features(rs, row, root);
   json_object_set_new(root, "missed", missed);
   json_object_set_new(root, "asked", json_integer((json_int_t)r->counts.asked));
   json_object_set_new(root, "answered",

@@ -27,6 +27,11 @@ static const char *wrong_size(const tf_mailbox_spec_t *s) {
     return "output_cnt is not 1 to 1024";
   if (s->instrument_cnt < 1 || s->instrument_cnt > TF_MAILBOX_INSTRUMENT_MAX)
     return "instrument_cnt is not 1 to 1048576";
+  if ((s->state_packets == 0) != (s->plan_bytes == 0)) return "a plan without a state room";
+  if (s->state_packets > TF_MAILBOX_STATE_MAX) return "state_packets is not 1 to 4194304";
+  if (s->plan_bytes > TF_MAILBOX_PLAN_BYTES_MAX) return "plan_bytes is not 1 to 67108864";
+  if (s->plan_bytes > 0 && s->input_cnt < tf_market_row_values(0))
+    return "input_cnt is less than a market row's";
   return NULL;
 }
 
@@ -34,11 +39,18 @@ static void view_of(tf_mailbox_view_t *v, tf_mailbox_t *box, const tf_mailbox_sp
   uint32_t row_packets    = tf_mailbox_row_packets(s->input_cnt);
   uint32_t answer_packets = tf_mailbox_answer_packets(s->output_cnt);
   uint64_t answers_offset = PAGE + part_bytes(s->slot_cnt, s->batch_max, row_packets);
+  uint64_t plan_offset    = answers_offset + part_bytes(s->slot_cnt, s->batch_max, answer_packets);
+  uint64_t state_offset   = plan_offset + tf_align_up(s->plan_bytes, PAGE);
+  uint8_t *at             = (uint8_t *)box;
   *v                      = (tf_mailbox_view_t){
                            .box            = box,
-                           .requests       = (tf_packet_t *)((uint8_t *)box + PAGE),
-                           .answers        = (tf_packet_t *)((uint8_t *)box + answers_offset),
-                           .file_bytes     = answers_offset + part_bytes(s->slot_cnt, s->batch_max, answer_packets),
+                           .requests       = (tf_packet_t *)(at + PAGE),
+                           .answers        = (tf_packet_t *)(at + answers_offset),
+                           .state          = s->state_packets ? (tf_packet_t *)(at + state_offset) : NULL,
+                           .plan           = s->plan_bytes ? at + plan_offset : NULL,
+                           .plan_bytes     = s->plan_bytes,
+                           .state_packets  = s->state_packets,
+                           .file_bytes     = state_offset + part_bytes(1, 1, s->state_packets),
                            .slot_mask      = s->slot_cnt - 1,
                            .batch_max      = s->batch_max,
                            .input_cnt      = s->input_cnt,
@@ -49,6 +61,11 @@ static void view_of(tf_mailbox_view_t *v, tf_mailbox_t *box, const tf_mailbox_sp
                            .window         = s->window,
                            .next_seq       = 1,
   };
+}
+
+/* 0: there is no such part. */
+static uint64_t offset_of(const tf_mailbox_t *box, const void *part) {
+  return part ? (uint64_t)((const uint8_t *)part - (const uint8_t *)box) : 0;
 }
 
 tf_err_t tf_mailbox_create(const tf_mailbox_spec_t *spec, tf_mailbox_view_t *view, int *fd) {
@@ -76,7 +93,7 @@ tf_err_t tf_mailbox_create(const tf_mailbox_spec_t *spec, tf_mailbox_view_t *vie
   box->epoch           = spec->epoch;
   box->file_bytes      = view->file_bytes;
   box->requests_offset = PAGE;
-  box->answers_offset  = (uint64_t)((uint8_t *)view->answers - (uint8_t *)box);
+  box->answers_offset  = offset_of(box, view->answers);
   box->slot_cnt        = spec->slot_cnt;
   box->batch_max       = spec->batch_max;
   box->input_cnt       = spec->input_cnt;
@@ -86,6 +103,11 @@ tf_err_t tf_mailbox_create(const tf_mailbox_spec_t *spec, tf_mailbox_view_t *vie
   box->model_hash      = spec->model_hash;
   box->row_packets     = view->row_packets;
   box->answer_packets  = view->answer_packets;
+  box->state_packets   = spec->state_packets;
+  box->plan_bytes      = spec->plan_bytes;
+  box->plan_offset     = offset_of(box, view->plan);
+  box->state_offset    = offset_of(box, view->state);
+  if (spec->plan_bytes > 0) memcpy((uint8_t *)box + box->plan_offset, spec->plan, spec->plan_bytes);
   tf_store_release(&box->magic, TF_MAILBOX_MAGIC); /* pairs with: tf_mailbox_open */
   *fd = file;
   return TF_OK;
@@ -116,14 +138,17 @@ tf_err_t tf_mailbox_open(int fd, tf_mailbox_view_t *view) {
                             .output_cnt     = box->output_cnt,
                             .instrument_cnt = box->instrument_cnt,
                             .window         = box->window,
-                            .model_hash     = box->model_hash};
+                            .model_hash     = box->model_hash,
+                            .state_packets  = box->state_packets,
+                            .plan_bytes     = box->plan_bytes};
   if (!wrong) wrong = wrong_size(&spec);
   if (!wrong) {
     view_of(view, box, &spec);
     if (view->file_bytes != (uint64_t)st.st_size || box->file_bytes != view->file_bytes ||
         box->row_packets != view->row_packets || box->answer_packets != view->answer_packets ||
-        box->requests_offset != PAGE ||
-        box->answers_offset != (uint64_t)((uint8_t *)view->answers - (uint8_t *)box))
+        box->requests_offset != PAGE || box->plan_offset != offset_of(box, view->plan) ||
+        box->state_offset != offset_of(box, view->state) ||
+        box->answers_offset != offset_of(box, view->answers))
       wrong = "its sizes do not fit each other or its file";
   }
   if (!wrong) return TF_OK;

@@ -16,6 +16,11 @@ typedef struct tf_mailbox_spec {
   uint32_t output_cnt;
   uint32_t instrument_cnt;     /* 1 .. TF_MAILBOX_INSTRUMENT_MAX */
   uint32_t window, model_hash; /* of the model, tf/model.h */
+
+  /* Of a worker that computes features (tf/market_row.h); else 0. */
+  uint32_t    state_packets; /* 1 .. TF_MAILBOX_STATE_MAX */
+  const void *plan;          /* an image of tf/plan_view.h; copied */
+  uint64_t    plan_bytes;    /* 1 .. TF_MAILBOX_PLAN_BYTES_MAX */
 } tf_mailbox_spec_t;
 
 /* For the engine. fd: close-on-exec, the caller's to close once the worker has it. E_CORE_ARGUMENT names the size that

@@ -29,7 +29,7 @@ static void unmap(tf_child_t *w, uint32_t slot) {
 
 /* What the lane has left: it asks a later epoch. */
 static void reclaim(tf_child_t *w) {
-  uint64_t taken = tf_load_acquire(&w->taken); /* pairs with: adopt */
+  uint64_t taken = tf_load_acquire(&w->taken); /* pairs with: tf_child_adopt_ */
   for (uint32_t i = 0; i < TF_CHILD_MAPPINGS; i++)
     if (w->mapped[i] && w->mapped[i] < taken && w->mapped[i] < w->epoch) unmap(w, i);
 }
@@ -84,7 +84,7 @@ static void say(tf_child_t *w, const char *text) {
 static void over(tf_child_t *w, tf_child_end_t end, const char *text, uint64_t now_ns) {
   tf_count_add(&w->counts.ends[end], 1);
   say(w, text);
-  tf_store_release(&w->down, w->epoch);                               /* pairs with: adopt */
+  tf_store_release(&w->down, w->epoch);                               /* pairs with: tf_child_adopt_ */
   if (w->offered != w->epoch) unmap(w, w->epoch % TF_CHILD_MAPPINGS); /* no lane knows of it */
   if (w->offered == w->epoch && w->over_ns == 0) w->over_ns = now_ns;
   w->pid           = 0;
@@ -138,7 +138,7 @@ static void end_process(tf_child_t *w) {
 
 /* The lane asks it no more before it is gone. */
 static void end_for(tf_child_t *w, tf_child_end_t end, const char *text, uint64_t now_ns) {
-  tf_store_release(&w->down, w->epoch); /* pairs with: adopt */
+  tf_store_release(&w->down, w->epoch); /* pairs with: tf_child_adopt_ */
   end_process(w);
   over(w, end, text, now_ns);
 }
@@ -204,7 +204,7 @@ static void tf_child_watch(tf_child_t *w, uint64_t now_ns) {
     uint64_t beat_ns = tf_load_acquire(&box->worker_beat_ns); /* pairs with: the worker's beat */
     if (w->offered != w->epoch) {
       count_served(w, now_ns);
-      tf_store_release(&w->offered, w->epoch); /* pairs with: adopt */
+      tf_store_release(&w->offered, w->epoch); /* pairs with: tf_child_adopt_ */
     }
     if (now_ns > beat_ns && now_ns - beat_ns > w->config.heart_ns) {
       end  = TF_CHILD_END_HEART;

@@ -138,6 +138,7 @@ typedef struct tf_child_row {
   const float    *row;
   float          *out;    /* output_cnt, good where ANSWERED */
   tf_child_miss_t result; /* by the asking */
+  bool is_quiet;          /* of one that computes features (child_market.h): no answer is wanted */
 } tf_child_row_t;
 
 /* The lane's own side of one worker. */
@@ -148,9 +149,10 @@ typedef struct tf_child_lane {
   tf_mailbox_view_t     view;
   uint64_t
       *numbers; /* (instruments) epoch << 32 | rows that it was sent; the caller's memory, zeroed */
-  uint64_t               deadline_ticks;
-  uint32_t               miss_limit; /* in a row, before the worker is suspect; 0: never */
-  uint32_t               miss_cnt;
+  uint64_t deadline_ticks;
+  uint32_t miss_limit; /* in a row, before the worker is suspect; 0: never */
+  uint32_t miss_cnt;
+  bool has_market; /* child_market.h: BEHIND asks for a state, and is no fault of the worker's */
   uint64_t               posted_ticks; /* when something was sent last */
   tf_child_lane_counts_t counts;
 } tf_child_lane_t;
@@ -170,5 +172,12 @@ void tf_child_keep_alive(tf_child_lane_t *lane, uint64_t now_ticks, uint64_t idl
 void tf_child_break(tf_child_lane_t *lane, uint32_t instrument_idx);
 /* An answer was wrong: another worker is wanted, and this one not asked any more. */
 void tf_child_suspect(tf_child_lane_t *lane);
+
+/* What serve/child_market.c has in common with these: the newest worker's view, if one serves; a row under its number; an answer. */
+bool tf_child_adopt_(tf_child_lane_t *lane);
+void tf_child_post_(tf_child_lane_t *lane, uint32_t idx, uint32_t row_cnt, uint32_t instrument_idx,
+                    uint32_t flags, const float *values);
+tf_child_miss_t tf_child_await_(tf_child_lane_t *lane, uint64_t seq, uint32_t idx,
+                                const tf_child_row_t *row, uint64_t begun_ticks);
 
 #endif

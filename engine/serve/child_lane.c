@@ -3,7 +3,7 @@
 #include "serve/child_state.h"
 
 /* Sees whether another worker serves. False: none does. */
-static bool adopt(tf_child_lane_t *lane) {
+bool tf_child_adopt_(tf_child_lane_t *lane) {
   tf_child_t *w       = lane->worker;
   uint64_t    offered = tf_load_acquire(&w->offered); /* pairs with: tf_child_watch */
   if (TF_UNLIKELY(offered != lane->epoch)) {
@@ -17,8 +17,8 @@ static bool adopt(tf_child_lane_t *lane) {
   return tf_load_relaxed(&w->suspect) != offered && tf_load_acquire(&w->doubted) != offered;
 }
 
-static void post_row(tf_child_lane_t *lane, uint32_t idx, uint32_t row_cnt, uint32_t instrument_idx,
-                     uint32_t flags, const float *row) {
+void tf_child_post_(tf_child_lane_t *lane, uint32_t idx, uint32_t row_cnt, uint32_t instrument_idx,
+                    uint32_t flags, const float *row) {
   uint64_t *number = &lane->numbers[instrument_idx];
   if (*number >> 32 != lane->epoch || (uint32_t)*number == 0 || (uint32_t)*number == UINT32_MAX) {
     *number = lane->epoch << 32;
@@ -38,8 +38,8 @@ TF_COLD static bool send_kept(tf_child_lane_t *lane, uint32_t instrument_idx) {
   while (left > 1) {
     uint32_t cnt = left - 1 < lane->view.batch_max ? left - 1 : lane->view.batch_max;
     for (uint32_t i = 0; i < cnt; i++, left--)
-      post_row(lane, i, cnt, instrument_idx, TF_MAILBOX_QUIET,
-               tf_kept_rows_at(lane->kept, instrument_idx, left));
+      tf_child_post_(lane, i, cnt, instrument_idx, TF_MAILBOX_QUIET,
+                     tf_kept_rows_at(lane->kept, instrument_idx, left));
     lane->view.next_seq++;
   }
   return true;
@@ -58,8 +58,8 @@ static bool lacks_rows(const tf_child_lane_t *lane, uint32_t instrument_idx) {
 }
 
 /* The answer to row idx of request seq, up to the deadline. */
-static tf_child_miss_t await(tf_child_lane_t *lane, uint64_t seq, uint32_t idx,
-                             const tf_child_row_t *row, uint64_t begun_ticks) {
+tf_child_miss_t tf_child_await_(tf_child_lane_t *lane, uint64_t seq, uint32_t idx,
+                                const tf_child_row_t *row, uint64_t begun_ticks) {
   tf_mailbox_answer_t answer;
   while (!tf_mailbox_poll(&lane->view, seq, idx, &answer, row->out)) {
     if (tf_clock_ticks() - begun_ticks > lane->deadline_ticks)
@@ -77,6 +77,10 @@ static tf_child_miss_t await(tf_child_lane_t *lane, uint64_t seq, uint32_t idx,
     return TF_CHILD_WARMING;
   case TF_MAILBOX_BEHIND:
     lane->numbers[row->instrument_idx] = 0;
+    if (lane->has_market) {
+      lane->counts.results[TF_CHILD_MISS_BEHIND]++;
+      return TF_CHILD_MISS_BEHIND;
+    }
     return missed(lane, TF_CHILD_MISS_BEHIND);
   case TF_MAILBOX_REFUSED:
   default: lane->numbers[row->instrument_idx] = 0; return missed(lane, TF_CHILD_MISS_REFUSED);
@@ -85,7 +89,7 @@ static tf_child_miss_t await(tf_child_lane_t *lane, uint64_t seq, uint32_t idx,
 
 void tf_child_ask_many(tf_child_lane_t *lane, tf_child_row_t *rows, uint32_t row_cnt,
                        uint64_t begun_ticks) {
-  const bool serves = adopt(lane);
+  const bool serves = tf_child_adopt_(lane);
   for (uint32_t i = 0; i < row_cnt; i++) {
     /* a window's rows go in requests of their own; nobody waits for these */
     bool is_behind = serves && lacks_rows(lane, rows[i].instrument_idx) &&
@@ -97,13 +101,13 @@ void tf_child_ask_many(tf_child_lane_t *lane, tf_child_row_t *rows, uint32_t row
   }
   if (!serves) return;
   for (uint32_t i = 0; i < row_cnt; i++)
-    post_row(lane, i, row_cnt, rows[i].instrument_idx,
-             rows[i].result == TF_CHILD_MISS_BEHIND ? TF_MAILBOX_QUIET : 0, rows[i].row);
+    tf_child_post_(lane, i, row_cnt, rows[i].instrument_idx,
+                   rows[i].result == TF_CHILD_MISS_BEHIND ? TF_MAILBOX_QUIET : 0, rows[i].row);
   uint64_t seq       = lane->view.next_seq++;
   lane->posted_ticks = begun_ticks;
   for (uint32_t i = 0; i < row_cnt; i++)
     if (rows[i].result == TF_CHILD_ANSWERED)
-      rows[i].result = await(lane, seq, i, &rows[i], begun_ticks);
+      rows[i].result = tf_child_await_(lane, seq, i, &rows[i], begun_ticks);
 }
 
 tf_child_miss_t tf_child_ask(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row,
@@ -114,14 +118,15 @@ tf_child_miss_t tf_child_ask(tf_child_lane_t *lane, uint32_t instrument_idx, con
 }
 
 void tf_child_tell(tf_child_lane_t *lane, uint32_t instrument_idx, const float *row) {
-  if (!adopt(lane) || lacks_rows(lane, instrument_idx)) return; /* it gets them when it is asked */
-  post_row(lane, 0, 1, instrument_idx, TF_MAILBOX_QUIET, row);
+  if (!tf_child_adopt_(lane) || lacks_rows(lane, instrument_idx))
+    return; /* it gets them when it is asked */
+  tf_child_post_(lane, 0, 1, instrument_idx, TF_MAILBOX_QUIET, row);
   lane->view.next_seq++;
 }
 
 void tf_child_keep_alive(tf_child_lane_t *lane, uint64_t now_ticks, uint64_t idle_ticks) {
   static const float nothing[TF_MAILBOX_VALUES_MAX];
-  if (now_ticks - lane->posted_ticks < idle_ticks || !adopt(lane)) return;
+  if (now_ticks - lane->posted_ticks < idle_ticks || !tf_child_adopt_(lane)) return;
   tf_mailbox_row_t head = {.instrument_idx = lane->view.instrument_cnt - 1,
                            .flags          = TF_MAILBOX_RESET | TF_MAILBOX_QUIET,
                            .number         = 1};

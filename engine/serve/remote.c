@@ -15,8 +15,9 @@ static bool has_worker(tf_remote_t *r, uint32_t hash) {
     memset(r->lane.numbers, 0, r->instrument_cnt * sizeof *r->lane.numbers);
     if (o->worker != r->lane.worker) r->lane.epoch = 0; /* else its mailbox goes on where it is */
     r->lane.worker = o->worker;
-    r->hash        = o->hash;
-    r->serial      = offered;
+    if (r->market) r->market->epoch = 0;
+    r->hash   = o->hash;
+    r->serial = offered;
     tf_store_release(&r->taken, offered); /* pairs with: is_taken */
   }
   return r->hash && r->hash == hash;
@@ -94,6 +95,21 @@ static void note_passed(tf_remote_t *r) {
   if (r->decision_seq) tf_store_relaxed(&r->passed_seq, *r->decision_seq);
 }
 
+static tf_child_miss_t ask_one(tf_remote_t *r, uint32_t instrument_id, const float *row,
+                               uint64_t begun_ticks, float *out) {
+  tf_child_row_t one = {.instrument_idx = instrument_id, .out = out};
+  if (TF_LIKELY(!r->market)) return tf_child_ask(&r->lane, instrument_id, row, begun_ticks, out);
+  tf_child_market_ask(&r->lane, r->market, &one, 1, begun_ticks);
+  return one.result;
+}
+
+/* The worker is to know of the tick, which nobody is asked about. */
+static void pass(tf_remote_t *r, uint32_t instrument_id) {
+  bool is_told              = r->is_told[instrument_id];
+  r->is_told[instrument_id] = false;
+  if (!is_told && r->is_asking && r->hash) tf_child_market_pass(&r->lane, r->market, instrument_id);
+}
+
 tf_asked_t tf_remote_ask(tf_remote_t *r, uint32_t instrument_id, uint64_t tick_seq,
                          const float *row, uint32_t hash, float *out) {
   if (r->kept.row_cap) tf_kept_rows_push(&r->kept, instrument_id, row);
@@ -105,29 +121,48 @@ tf_asked_t tf_remote_ask(tf_remote_t *r, uint32_t instrument_id, uint64_t tick_s
   note_passed(r);
   if (TF_UNLIKELY(r->log && !tf_outcome_log_has_room(r->log))) {
     asked = TF_ASKED_UNKEPT;
-    tf_child_break(&r->lane, instrument_id); /* it lacks this row */
+    if (r->market)
+      pass(r, instrument_id);
+    else
+      tf_child_break(&r->lane, instrument_id); /* it lacks this row */
   } else if (has_worker(r, hash)) {
     uint64_t begun = tf_clock_ticks();
-    asked          = (tf_asked_t)tf_child_ask(&r->lane, instrument_id, row, begun, out);
+    asked          = (tf_asked_t)ask_one(r, instrument_id, row, begun, out);
     if (asked == TF_ASKED_ANSWERED)
       tf_hist_record(&r->round_trips, tf_clock_ticks_to_ns(tf_clock_ticks() - begun));
     else if (asked == TF_ASKED_LATE)
       r->due_ticks = begun + r->lane.deadline_ticks;
+  } else if (r->market) {
+    pass(r, instrument_id);
   }
   return count(r, judge(r, instrument_id, tick_seq, asked, out));
 }
 
+static void ask_of_market(tf_remote_t *r, tf_child_row_t *rows, uint32_t row_cnt,
+                          uint64_t begun_ticks) {
+  for (uint32_t i = 0; i < row_cnt; i++) r->is_told[rows[i].instrument_idx] = rows[i].is_quiet;
+  tf_child_market_ask(&r->lane, r->market, rows, row_cnt, begun_ticks);
+}
+
 void tf_remote_ask_many(tf_remote_t *r, tf_child_row_t *rows, uint32_t row_cnt, uint32_t hash) {
   for (uint32_t i = 0; i < row_cnt; i++)
-    if (r->kept.row_cap) tf_kept_rows_push(&r->kept, rows[i].instrument_idx, rows[i].row);
+    if (r->kept.row_cap && !rows[i].is_quiet)
+      tf_kept_rows_push(&r->kept, rows[i].instrument_idx, rows[i].row);
   note_passed(r);
   if (has_worker(r, hash)) {
     uint64_t begun = tf_clock_ticks();
-    tf_child_ask_many(&r->lane, rows, row_cnt, begun);
+    if (r->market)
+      ask_of_market(r, rows, row_cnt, begun);
+    else
+      tf_child_ask_many(&r->lane, rows, row_cnt, begun);
     tf_hist_record(&r->round_trips, tf_clock_ticks_to_ns(tf_clock_ticks() - begun));
     return;
   }
-  for (uint32_t i = 0; i < row_cnt; i++) rows[i].result = TF_CHILD_MISS_ABSENT;
+  for (uint32_t i = 0; i < row_cnt; i++) {
+    rows[i].result = TF_CHILD_MISS_ABSENT;
+    if (r->market) pass(r, rows[i].instrument_idx);
+    if (r->market) r->is_told[rows[i].instrument_idx] = rows[i].is_quiet;
+  }
 }
 
 tf_asked_t tf_remote_settle(tf_remote_t *r, const tf_child_row_t *row, uint64_t tick_seq,
@@ -139,15 +174,19 @@ tf_asked_t tf_remote_settle(tf_remote_t *r, const tf_child_row_t *row, uint64_t 
 }
 
 void tf_remote_tell(tf_remote_t *r, uint32_t instrument_id, const float *row) {
-  if (r->kept.row_cap == 0) return;
-  tf_kept_rows_push(&r->kept, instrument_id, row);
-  if (r->is_asking && r->hash) tf_child_tell(&r->lane, instrument_id, row);
+  if (r->kept.row_cap) tf_kept_rows_push(&r->kept, instrument_id, row);
+  if (r->market)
+    pass(r, instrument_id);
+  else if (r->kept.row_cap && r->is_asking && r->hash)
+    tf_child_tell(&r->lane, instrument_id, row);
 }
 
 void tf_remote_break(tf_remote_t *r, uint32_t instrument_id) {
-  if (r->kept.row_cap == 0) return;
-  tf_kept_rows_clear(&r->kept, instrument_id);
-  tf_child_break(&r->lane, instrument_id);
+  if (r->kept.row_cap) tf_kept_rows_clear(&r->kept, instrument_id);
+  if (r->market)
+    pass(r, instrument_id);
+  else if (r->kept.row_cap)
+    tf_child_break(&r->lane, instrument_id);
 }
 
 void tf_remote_give_sample(tf_remote_t *r, uint32_t instrument_id, const float *row) {
@@ -169,6 +208,7 @@ void tf_remote_give_sample(tf_remote_t *r, uint32_t instrument_id, const float *
 }
 
 void tf_remote_idle(tf_remote_t *r, uint64_t now_ticks) {
+  if (r->market && r->is_asking && r->hash) tf_child_market_idle(&r->lane, r->market);
   if (r->is_asking && r->config.keep_alive_ns && r->hash)
     tf_child_keep_alive(&r->lane, now_ticks, tf_clock_ns_to_ticks(r->config.keep_alive_ns));
 }
@@ -179,6 +219,11 @@ void tf_remote_want(tf_remote_t *r, uint64_t number, uint32_t hash) {
 
 /* ---- boot ---- */
 
+static size_t market_bytes(const tf_remote_config_t *c, uint32_t instrument_cnt) {
+  if (!c->has_market) return 0;
+  return sizeof(tf_child_market_t) + instrument_cnt * sizeof(bool) + 2 * TF_LINE_PAIR_BYTES;
+}
+
 size_t tf_remote_bytes(const tf_remote_config_t *c, uint32_t instrument_cnt) {
   size_t rows, kept, bytes;
   size_t window = c->window > 1 ? c->window : 1;
@@ -188,7 +233,7 @@ size_t tf_remote_bytes(const tf_remote_config_t *c, uint32_t instrument_cnt) {
       __builtin_add_overflow(kept, rows, &bytes) ||
       __builtin_add_overflow(bytes,
                              (instrument_cnt + 1) * sizeof(uint64_t) + sizeof(tf_remote_t) +
-                                 8 * TF_LINE_PAIR_BYTES,
+                                 market_bytes(c, instrument_cnt) + 8 * TF_LINE_PAIR_BYTES,
                              &bytes))
     return 0;
   return bytes;
@@ -210,7 +255,23 @@ tf_err_t tf_remote_init(tf_remote_t *r, const tf_remote_config_t *c, uint32_t in
              .miss_limit     = c->miss_limit};
   if (!r->sample.rows || !r->lane.numbers) return E_CORE_ARENA_FULL;
   memset(r->lane.numbers, 0, instrument_cnt * sizeof(uint64_t));
+  if (c->has_market) {
+    r->room    = tf_arena_take(arena, sizeof *r->room, TF_LINE_PAIR_BYTES);
+    r->is_told = tf_arena_take(arena, instrument_cnt * sizeof *r->is_told, TF_LINE_PAIR_BYTES);
+    if (!r->room || !r->is_told) return E_CORE_ARENA_FULL;
+    memset(r->is_told, 0, instrument_cnt * sizeof *r->is_told);
+  }
   if (c->window <= 1) return TF_OK;
   r->lane.kept = &r->kept;
   return tf_kept_rows_init(&r->kept, c->window, c->width, instrument_cnt, arena);
+}
+
+void tf_remote_set_market(tf_remote_t *r, const tf_child_market_t *market) {
+  TF_ASSERT(r->room);
+  r->market                 = r->room;
+  *r->market                = *market;
+  r->market->kept           = r->kept.row_cap ? &r->kept : NULL;
+  r->market->instrument_cnt = r->instrument_cnt;
+  r->lane.has_market        = true;
+  r->lane.kept              = NULL; /* its rows are not sent: a state has them */
 }

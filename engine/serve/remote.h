@@ -6,6 +6,10 @@
  *   replay    tick --> the capture's next outcome (tf/outcome.h) --> the same
  *   neither   the model is run here: a warm start, or a recording in which no worker answered
  *
+ * A worker that computes the features too (market) is told of the market instead of rows; the lane computes them as well, for what stands
+ * in, for rules, for a replay, and for a worker that begins anew (ADR 0045). Each tick is told once, in the lane's order, whatever
+ * becomes of it here.
+ *
  * It owns the rows of the instruments' windows, from which a new worker's are made, and hands some of the answers to
  * who compares them with the CPU's (serve/remote_check.h).
  *
@@ -16,7 +20,7 @@
 #include "core/arena.h"
 #include "core/clock.h"
 #include "core/hist.h"
-#include "serve/child.h"
+#include "serve/child_market.h"
 #include "serve/foreign.h"
 #include "serve/outcome_log.h"
 
@@ -40,6 +44,7 @@ typedef struct tf_remote_config {
   uint32_t compare_every; /* answers between two that are compared; 0: none is */
   double   compare_max;   /* how far off the CPU's one may be; 0: twice the model's error_max */
   uint64_t keep_alive_ns; /* 0: never */
+  bool     has_market;    /* it may be told of the market: room for that */
 } tf_remote_config_t;
 
 typedef struct tf_remote_counts { /* by the lane */
@@ -63,9 +68,12 @@ typedef struct tf_remote {
   const tf_outcomes_t *outcomes;  /* a replay's; NULL: it has none */
   tf_outcome_log_t    *log;       /* NULL: there is no capture */
   tf_child_lane_t      lane;
-  uint32_t             hash;   /* of the model that lane's worker answers; 0: it is not asked */
-  uint64_t             serial; /* of the offer that lane is of */
-  tf_kept_rows_t       kept;   /* row_cap 0: single rows */
+  uint32_t             hash;    /* of the model that lane's worker answers; 0: it is not asked */
+  uint64_t             serial;  /* of the offer that lane is of */
+  tf_kept_rows_t       kept;    /* row_cap 0: single rows */
+  tf_child_market_t   *room;    /* for market; NULL: config.has_market is false */
+  tf_child_market_t   *market;  /* room, or NULL: it is sent rows */
+  bool                *is_told; /* (instruments) of market: of the tick in hand, with its batch */
   const uint64_t      *decision_seq; /* the lane's own */
   uint32_t             since_compared;
   bool                 is_due; /* the tick's answer is to be compared, once the decision is out */
@@ -89,6 +97,9 @@ size_t   tf_remote_bytes(const tf_remote_config_t *config, uint32_t instrument_c
 tf_err_t tf_remote_init(tf_remote_t *remote, const tf_remote_config_t *config,
                         uint32_t instrument_cnt, tf_arena_t *arena);
 
+/* From its next worker on, it is told of the market. market's source, mem_bytes, on, bars and has_sections are the caller's. */
+void tf_remote_set_market(tf_remote_t *remote, const tf_child_market_t *market);
+
 /* ---- the lane ---- */
 
 /* Does it answer ticks of the version hash, be it by a worker or by a capture? Else the model is run here. */
@@ -100,7 +111,7 @@ tf_asked_t tf_remote_ask(tf_remote_t *remote, uint32_t instrument_id, uint64_t t
                          const float *row, uint32_t hash, float *out);
 
 /* The same for ticks of several instruments at once, one each: asks now; what came of each is settled when its
- * tick is answered, in the order of ticks. */
+ * tick is answered, in the order of ticks. With a market: of all ticks of the batch in that order, is_quiet those without a row. */
 void tf_remote_ask_many(tf_remote_t *remote, tf_child_row_t *rows, uint32_t row_cnt, uint32_t hash);
 tf_asked_t tf_remote_settle(tf_remote_t *remote, const tf_child_row_t *row, uint64_t tick_seq,
                             float *out);

@@ -505,6 +505,25 @@ static void ask_together(tf_compute_model_t *m, const uint32_t *ids, uint32_t cn
   tf_remote_ask_many(m->remote, t->asked, cnt, model->hash);
 }
 
+/* The same of a worker that is told of the market: of each tick of the batch, in their order. */
+TF_COLD static void ask_in_order(tf_compute_model_t                *m,
+                                 const tf_lane_instrument_t *const *instruments, uint32_t cnt) {
+  tf_compute_rows_t *t     = m->together;
+  const tf_model_t  *model = m->active->model;
+  tf_child_row_t     rows[TF_MODEL_ROWS_MAX];
+  for (uint32_t i = 0; i < cnt; i++) {
+    uint32_t place = t->places[i];
+    bool     asks  = place != TF_COMPUTE_NO_ROW && !is_held(m, instruments[i]);
+    rows[i]        = (tf_child_row_t){.instrument_idx = instruments[i]->id, .is_quiet = !asks};
+    if (!asks) continue;
+    rows[i].row = t->rows + place * model->input_cnt;
+    rows[i].out = t->outs + place * model->output_cnt;
+  }
+  tf_remote_ask_many(m->remote, rows, cnt, model->hash);
+  for (uint32_t i = 0; i < cnt; i++)
+    if (!rows[i].is_quiet) t->asked[t->places[i]] = rows[i];
+}
+
 static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *instruments,
                     uint32_t cnt) {
   tf_compute_rows_t *t = m->together;
@@ -512,6 +531,10 @@ static void product(tf_compute_model_t *m, const tf_lane_instrument_t *const *in
   t->is_asked    = m->remote && m->remote->is_asking;
   t->is_made     = !is_turning(m) && (t->is_asked || !m->remote || !tf_remote_is_on(m->remote));
   uint32_t asked = t->is_made ? gather_all(m, instruments, cnt, ids) : 0; /* else one by one */
+  if (TF_UNLIKELY(t->is_made && t->is_asked && m->remote->market)) {
+    ask_in_order(m, instruments, cnt);
+    return;
+  }
   if (asked == 0) return;
   if (TF_UNLIKELY(t->is_asked)) {
     ask_together(m, ids, asked);

@@ -219,8 +219,10 @@ typedef struct tf_compute {
   uint64_t            asks;         /* pauses asked for, of all models: by the lane, with release */
   uint64_t            swaps_failed; /* events whose version was not to be had */
   tf_compute_load_t   load;
-  uint32_t            slot;         /* of the tick in hand; TF_COMPUTE_NO_SLOT: of no batch */
-  uint64_t            waited_ticks; /* it, for its batch */
+  uint32_t
+      tells; /* TF_ON_*: a worker follows these (stage/tell.h); TF_ON_TICK where there is one; 0: none */
+  uint32_t slot;         /* of the tick in hand; TF_COMPUTE_NO_SLOT: of no batch */
+  uint64_t waited_ticks; /* it, for its batch */
   uint32_t
       absent; /* of the tick in hand: a bit per model without an answer, whose strategies HOLD */
   const tf_instrument_t *names; /* (instruments) whom a canary serves is told by these */

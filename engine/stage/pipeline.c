@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "stage/tell.h"
 
 const char *const tf_hop_names[TF_HOP_CNT] = {"decode", "buffer", "features",         "model",
                                               "decide", "emit",   "tick_to_decision", "deferred",
@@ -85,13 +86,23 @@ TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
   tf_universe_meet(&lane->universe, lane->names, in);
 }
 
+/* Its seat, and who left for silence. A worker that computes features hears of that between the ticks before and after. */
+static void look_around(tf_lane_t *lane, const tf_lane_instrument_t *in) {
+  uint32_t gone[TF_UNIVERSE_LEAVE_MAX];
+  if (TF_UNLIKELY(lane->batch && lane->compute.tells) &&
+      tf_universe_is_leaving(&lane->universe, in))
+    tf_batch_answer(lane);
+  uint32_t cnt = tf_universe_look(&lane->universe, in, gone);
+  if (TF_UNLIKELY(cnt > 0 && lane->compute.tells)) tf_tell_gone(&lane->compute, gone, cnt);
+}
+
 void tf_lane_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
   bool sampled = --lane->sample_left == 0;
   if (sampled) {
     lane->sample_left = lane->sample_every;
     hops->buffered    = tf_clock_ticks();
   }
-  if (TF_UNLIKELY(in->market.seat)) tf_universe_look(&lane->universe, in);
+  if (TF_UNLIKELY(in->market.seat)) look_around(lane, in);
   if (TF_UNLIKELY(in->peers)) tf_peers_look(lane->compute.plan, in, in->market.now_ns);
   tf_compute_features(&lane->compute, in);
   if (sampled) hops->featured = tf_clock_ticks();
@@ -139,6 +150,7 @@ void tf_lane_finish_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops
 
 static void on_bars(tf_lane_t *lane, tf_lane_instrument_t *in, uint32_t closed_bars) {
   tf_compute_on_bars(&lane->compute, in, closed_bars);
+  if (TF_UNLIKELY(lane->compute.tells)) tf_tell_bars(&lane->compute, in, closed_bars);
   if (TF_UNLIKELY(lane->watch.on_bars)) lane->watch.on_bars(lane->watch.self, in, closed_bars);
 }
 
@@ -286,6 +298,7 @@ void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
     if (last) tf_buffer_settle(&lane->buffer, in);
     if (TF_UNLIKELY(closed_bars)) on_bars(lane, in, closed_bars);
     tf_compute_on_event(&lane->compute, in, on);
+    if (TF_UNLIKELY(lane->compute.tells & on)) tf_tell_event(&lane->compute, in, on);
     if (TF_UNLIKELY(lane->shed.is_on)) tf_shed_look(lane, in, e, origin_tsc);
     if (last) {
       tf_tick_hops_t hops = {.origin = origin_tsc, .decoded = decoded_tsc};

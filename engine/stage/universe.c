@@ -35,7 +35,8 @@ static bool is_old(const tf_universe_t *u, uint32_t id, uint64_t now_ns) {
   return now_ns > seen_ns && now_ns - seen_ns > u->plan->universe.max_age_ns;
 }
 
-void tf_universe_look(tf_universe_t *u, const tf_lane_instrument_t *in) {
+uint32_t tf_universe_look(tf_universe_t *u, const tf_lane_instrument_t *in,
+                          uint32_t gone[TF_UNIVERSE_LEAVE_MAX]) {
   tf_universe_member_t *m      = &u->members[in->id];
   const uint64_t        now_ns = in->market.now_ns;
   m->seen_ns                   = now_ns;
@@ -45,8 +46,13 @@ void tf_universe_look(tf_universe_t *u, const tf_lane_instrument_t *in) {
     if (m->is_in) unlink_member(u, in->id);
     link_newest(u, in->id);
   }
-  for (uint32_t i = 0; i < TF_UNIVERSE_LEAVE_MAX && is_old(u, u->oldest, now_ns); i++)
+  uint32_t cnt = 0;
+  for (; cnt < TF_UNIVERSE_LEAVE_MAX && is_old(u, u->oldest, now_ns); cnt++) {
+    gone[cnt] = u->oldest;
     leave(u, u->oldest);
+  }
+  m->cnt_seen = u->member_cnt;
+  return cnt;
 }
 
 /* ---- the start ---- */

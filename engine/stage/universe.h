@@ -23,7 +23,8 @@
 typedef struct tf_universe_member {
   uint64_t  seen_ns;
   uint32_t  older, newer;
-  bool      is_in; /* of the list: it may have values in sections */
+  uint32_t  cnt_seen; /* members at its last tick, itself among them */
+  bool      is_in;    /* of the list: it may have values in sections */
   tf_seat_t seat;
 } tf_universe_member_t;
 
@@ -52,7 +53,14 @@ void tf_universe_clear(tf_universe_t *universe);
 void tf_universe_meet(tf_universe_t *universe, const tf_instrument_t *names,
                       tf_lane_instrument_t *instrument);
 
-/* A tick of an instrument with a seat, before its features. */
-void tf_universe_look(tf_universe_t *universe, const tf_lane_instrument_t *instrument);
+/* May somebody leave at this tick? */
+TF_INLINE bool tf_universe_is_leaving(const tf_universe_t *u, const tf_lane_instrument_t *in) {
+  uint64_t seen_ns = u->oldest != TF_UNIVERSE_NOBODY ? u->members[u->oldest].seen_ns : UINT64_MAX;
+  return in->market.now_ns > seen_ns && in->market.now_ns - seen_ns > u->plan->universe.max_age_ns;
+}
+
+/* A tick of an instrument with a seat, before its features. gone: who left; how many. */
+uint32_t tf_universe_look(tf_universe_t *universe, const tf_lane_instrument_t *instrument,
+                          uint32_t gone[TF_UNIVERSE_LEAVE_MAX]);
 
 #endif

@@ -27,19 +27,21 @@
  * relaxed accesses of type b128 on a CUDA device (PTX ISA 8.3: a scalar, not a vector, hence single-copy atomic; sm_70 and
  * later). tf_mailbox_create (engine/flow) refuses other CPUs.
  *
- * A program that computes features takes events instead of rows: a tf_event_t is a row of TF_MAILBOX_EVENT_VALUES values whose bits
- * are the event's words, 6 packets. All but the last event of a message go QUIET: one answer a tick. Values are moved as they
- * are, never computed with, so any bits come through.
+ * A worker that computes features is told of the market instead (tf/market_row.h): rows whose values' bits are those of a
+ * tf_market_row_t and of what is handed over behind it. Values are moved as they are, never computed with, so any bits come through. Its mailbox has two
+ * more parts, each at a multiple of a page:
+ *   plan_offset       plan_bytes: what it computes (tf/plan_view.h), written by the engine before the worker is started
+ *   state_offset      state_packets packets: one instrument's memory on its way, by the lane; word w is words[w % 3] of packet w / 3
  *
  * What is trusted: neither side the other's words. Each reads the static part once and checks it, and bounds what a row says. */
 #ifndef TF_MAILBOX_H
 #define TF_MAILBOX_H
 
 #include "tf/atomic.h"
-#include "tf/event.h"
+#include "tf/market_row.h"
 
 #define TF_MAILBOX_MAGIC          UINT64_C(0x3130786f626d6674) /* "tfmbox01", little endian */
-#define TF_MAILBOX_LAYOUT_VERSION 1u
+#define TF_MAILBOX_LAYOUT_VERSION 2u
 #define TF_MAILBOX_HEADER_BYTES   4096u
 #define TF_MAILBOX_BATCH_MAX      64u
 #define TF_MAILBOX_SLOT_CNT_MAX   1024u
@@ -47,6 +49,8 @@
 #define TF_MAILBOX_INSTRUMENT_MAX (1u << 20)
 #define TF_MAILBOX_TEXT_BYTES     256u
 #define TF_MAILBOX_PATH_BYTES     1024u
+#define TF_MAILBOX_PLAN_BYTES_MAX (UINT64_C(1) << 26)
+#define TF_MAILBOX_STATE_MAX      (1u << 22) /* packets: 48 MB of an instrument's memory */
 
 typedef struct TF_ALIGNED(16) tf_packet {
   uint32_t words[3];
@@ -114,7 +118,9 @@ typedef struct tf_mailbox {
   uint32_t instrument_cnt, window;
   uint32_t model_hash; /* tf/model.h */
   uint32_t row_packets, answer_packets;
-  uint8_t  reserved_0[TF_LINE_PAIR_BYTES - 76];
+  uint32_t state_packets; /* 0: it computes no features, and there is no plan */
+  uint64_t plan_offset, plan_bytes, state_offset;
+  uint8_t  reserved_0[TF_LINE_PAIR_BYTES - 104];
   /* written by the engine */
   uint64_t stop;           /* not 0: end in order */
   uint64_t engine_beat_ns; /* CLOCK_MONOTONIC: an old one, and the worker ends by itself */
@@ -234,10 +240,14 @@ TF_INLINE bool tf_packets_load(const tf_packet_t *from, float *values, uint32_t 
 typedef struct tf_mailbox_view {
   tf_mailbox_t *box;
   tf_packet_t  *requests, *answers;
+  tf_packet_t  *state; /* NULL: none */
+  const void   *plan;  /* NULL: none */
+  uint64_t      plan_bytes;
   uint64_t      file_bytes;
   uint32_t      slot_mask, batch_max;
   uint32_t      input_cnt, output_cnt, row_packets, answer_packets;
   uint32_t      instrument_cnt, window;
+  uint32_t      state_packets;
   uint64_t next_seq; /* the lane's next request, or the one that the worker waits for; from 1 */
 } tf_mailbox_view_t;
 
@@ -271,16 +281,17 @@ TF_INLINE void tf_mailbox_post(tf_mailbox_view_t *v, uint32_t idx, uint32_t row_
                   &head); /* last: whoever polls it then seldom meets a row that is half there */
 }
 
-/* A row that is an event: input_cnt of the mailbox is TF_MAILBOX_EVENT_VALUES. */
-#define TF_MAILBOX_EVENT_VALUES 16u
-TF_STATIC_ASSERT(TF_MAILBOX_EVENT_VALUES * sizeof(float) == sizeof(tf_event_t),
-                 "an event's words are a row's values");
-
-TF_INLINE void tf_mailbox_post_event(tf_mailbox_view_t *v, uint32_t idx, uint32_t row_cnt,
-                                     const tf_mailbox_row_t *row, const tf_event_t *event) {
-  float values[TF_MAILBOX_EVENT_VALUES];
-  __builtin_memcpy(values, event, sizeof values);
-  tf_mailbox_post(v, idx, row_cnt, row, values);
+/* cnt words from word first on (a multiple of 3) into the state room; the last packet is filled up with zeros. */
+TF_INLINE void tf_mailbox_put_state(tf_mailbox_view_t *v, uint64_t first, const uint32_t *words,
+                                    uint64_t cnt, uint32_t tag) {
+  tf_packet_t *to = v->state + first / 3;
+  for (uint64_t i = 0; i < cnt; i += 3) {
+    tf_packet_t p = {
+        {words[i], i + 1 < cnt ? words[i + 1] : 0, i + 2 < cnt ? words[i + 2] : 0},
+        tag
+    };
+    tf_packet_store(to++, &p);
+  }
 }
 
 typedef struct tf_mailbox_answer {

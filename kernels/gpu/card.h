@@ -20,7 +20,8 @@
 typedef enum tf_card_kind {
   TF_CARD_RECURRENT, /* stacks of LSTM and GRU, by the sliding window's schedule: recurrent.cuh */
   TF_CARD_NET,       /* any net of tensor operations, a window at a time: net.cuh */
-  TF_CARD_FEATURES,  /* events in, features and answers out: features.cuh */
+  TF_CARD_FEATURES,  /* market rows in, features out: features.cuh */
+  TF_CARD_FUSED,     /* market rows in, features, a net's answers out: fused.cuh */
   TF_CARD_GRAPH,     /* any net, kernel by kernel, as a CUDA graph: card_graph.h */
   TF_CARD_KIND_CNT
 } tf_card_kind_t;
@@ -107,6 +108,7 @@ TF_STATIC_ASSERT(sizeof(tf_card_control_t) == 2 * TF_LINE_PAIR_BYTES, "one pair 
 typedef enum tf_card_step {
   TF_CARD_STEP_DONE,
   TF_CARD_STEP_WARMING, /* the window is not full yet: no outputs */
+  TF_CARD_STEP_BEHIND, /* what the instrument's row goes on from is not here: the lane is to send it */
   TF_CARD_STEP_STUCK,
 } tf_card_step_t;
 
@@ -117,6 +119,10 @@ typedef struct tf_card_place {
   uint8_t  *scratch; /* program->scratch_bytes of the card's memory, zeroed once */
   uint32_t *leave;   /* for tf_wait_of (device.cuh) */
   uint32_t  polls_max;
+
+  /* of one that computes features: the mailbox's state room */
+  const tf_packet_t *state;
+  uint32_t           state_packets;
 } tf_card_place_t;
 
 #endif

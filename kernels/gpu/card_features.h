@@ -5,14 +5,23 @@
 #include "gpu/features.h"
 #include "tf/plan_view.h"
 
-#define TF_CARD_FEATURES_INSTRUMENTS_MAX TF_SECTION_MEMBERS_MAX
+#define TF_CARD_FEATURES_INSTRUMENTS_MAX                                                           \
+  (TF_SECTION_MEMBERS_MAX + 1) /* and the one that keeps it awake */
 
-/* Allocates *program, image behind it; free() releases it. Outputs are the plan's features, in their order.
- *   E_MODEL_UNSUPPORTED   a step that the card does not run, by its name
+/* An image from outside, as a worker finds it in its mailbox: its parts, checked. E_FILE_FORMAT names what is wrong. */
+tf_err_t tf_card_plan_read(const void *image, uint64_t bytes, tf_plan_view_t *view);
+
+/* Whether a card runs the indicator, operation or cross of that name. */
+bool tf_card_features_runs(const char *name, tf_view_step_kind_t kind);
+
+/* Allocates *program, image behind it; free() releases it. Outputs are the plan's features, in their order. thread_cnt: of the block, a
+ * power of two; 0: as many as a level has steps.
+ *   E_MODEL_UNSUPPORTED   a step that the card does not run, by its name; more values handed over than a row holds
  *   E_MODEL_SHAPE         more features than an answer holds, slots than a block's shared memory, instruments than allowed
  *   E_GPU_MEMORY          states and sections of so many instruments do not fit
  *   E_CORE_NO_MEMORY */
 tf_err_t tf_card_features_make(const tf_plan_view_t *view, uint32_t instrument_cnt,
-                               const tf_card_limits_t *limits, tf_card_program_t **program);
+                               uint32_t thread_cnt, const tf_card_limits_t *limits,
+                               tf_card_program_t **program);
 
 #endif

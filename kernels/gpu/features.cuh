@@ -1,5 +1,5 @@
 /* The kind TF_CARD_FEATURES of the persistent loop: features.h says what it is of. What an indicator does is the CPU's own source
- * (indicator/shared_steps.h), so the bits are the CPU's; what is read off a section is summed up anew at each tick, around the
+ * (indicator/shared_steps.h, feature_steps.cuh), so the bits are the CPU's; what is read off a section is summed up anew at each tick, around the
  * member's own value, in an order that the number of threads says: ranks and counts are the CPU's bits, the rest is rounded
  * otherwise in the last places (test_card_features says how far). */
 #ifndef TF_GPU_FEATURES_CUH
@@ -14,6 +14,7 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 #pragma GCC diagnostic ignored "-Wc++20-extensions"
 #endif
+#include "gpu/feature_steps.cuh"
 #include "indicator/extreme.h"
 #include "indicator/shared_steps.h"
 #include "indicator/window_values.h"
@@ -47,13 +48,13 @@ TF_DEVICE bool   tf_features_is_usable(double x) {
 
 TF_DEVICE double tf_features_arithmetic(uint32_t fn, double a, double b) {
   switch (fn) {
-  case TF_CARD_FN_ARITHMETIC_neg: return -a;
-  case TF_CARD_FN_ARITHMETIC_abs: return fabs(a);
-  case TF_CARD_FN_ARITHMETIC_add: return a + b;
-  case TF_CARD_FN_ARITHMETIC_sub: return a - b;
-  case TF_CARD_FN_ARITHMETIC_mul: return a * b;
-  case TF_CARD_FN_ARITHMETIC_div: return a / b;
-  case TF_CARD_FN_ARITHMETIC_min: return a != a ? a : (b < a || b != b ? b : a);
+  case TF_CARD_FEATURE_ARITHMETIC_neg: return -a;
+  case TF_CARD_FEATURE_ARITHMETIC_abs: return fabs(a);
+  case TF_CARD_FEATURE_ARITHMETIC_add: return a + b;
+  case TF_CARD_FEATURE_ARITHMETIC_sub: return a - b;
+  case TF_CARD_FEATURE_ARITHMETIC_mul: return a * b;
+  case TF_CARD_FEATURE_ARITHMETIC_div: return a / b;
+  case TF_CARD_FEATURE_ARITHMETIC_min: return a != a ? a : (b < a || b != b ? b : a);
   default: return a != a ? a : (b > a || b != b ? b : a);
   }
 }
@@ -61,14 +62,14 @@ TF_DEVICE double tf_features_arithmetic(uint32_t fn, double a, double b) {
 /* NaN where a side is missing, by itself. */
 TF_DEVICE double tf_features_market(uint32_t fn, const tf_market_t *m) {
   switch (fn) {
-  case TF_CARD_FN_MARKET_bid: return m->bid;
-  case TF_CARD_FN_MARKET_ask: return m->ask;
-  case TF_CARD_FN_MARKET_bid_qty: return m->bid_qty;
-  case TF_CARD_FN_MARKET_ask_qty: return m->ask_qty;
-  case TF_CARD_FN_MARKET_last: return m->trade_price;
-  case TF_CARD_FN_MARKET_mid: return tf_top_mid(m->bid, m->ask);
-  case TF_CARD_FN_MARKET_spread: return tf_top_spread(m->bid, m->ask);
-  case TF_CARD_FN_MARKET_spread_bps: return tf_top_spread_bps(m->bid, m->ask);
+  case TF_CARD_FEATURE_MARKET_bid: return m->bid;
+  case TF_CARD_FEATURE_MARKET_ask: return m->ask;
+  case TF_CARD_FEATURE_MARKET_bid_qty: return m->bid_qty;
+  case TF_CARD_FEATURE_MARKET_ask_qty: return m->ask_qty;
+  case TF_CARD_FEATURE_MARKET_last: return m->trade_price;
+  case TF_CARD_FEATURE_MARKET_mid: return tf_top_mid(m->bid, m->ask);
+  case TF_CARD_FEATURE_MARKET_spread: return tf_top_spread(m->bid, m->ask);
+  case TF_CARD_FEATURE_MARKET_spread_bps: return tf_top_spread_bps(m->bid, m->ask);
   default: return tf_top_microprice(m->bid, m->ask, m->bid_qty, m->ask_qty);
   }
 }
@@ -83,19 +84,19 @@ TF_DEVICE double tf_features_window(uint32_t fn, uint8_t *state, const tf_market
   in.market               = m;
   tf_indicator_result_t made;
   switch (fn) {
-  case TF_CARD_FN_MARKET_ofi:
+  case TF_CARD_FEATURE_MARKET_ofi:
     made = tf_quote_window_update(reinterpret_cast<tf_quote_window_t *>(state), &in, TF_OFI_VALUES,
                                   tf_ofi_values, tf_ofi_answer, &y);
     break;
-  case TF_CARD_FN_MARKET_trade_count:
+  case TF_CARD_FEATURE_MARKET_trade_count:
     made = tf_trade_window_update(w, &in, TF_TRADE_COUNT_VALUES, tf_trade_count_values,
                                   tf_volume_answer, &y);
     break;
-  case TF_CARD_FN_MARKET_trade_imbalance:
+  case TF_CARD_FEATURE_MARKET_trade_imbalance:
     made = tf_trade_window_update(w, &in, TF_TRADE_IMBALANCE_VALUES, tf_trade_imbalance_values,
                                   tf_trade_imbalance_answer, &y);
     break;
-  case TF_CARD_FN_MARKET_volume:
+  case TF_CARD_FEATURE_MARKET_volume:
     made = tf_trade_window_update(w, &in, TF_VOLUME_VALUES, tf_volume_values, tf_volume_answer, &y);
     break;
   default:
@@ -105,46 +106,45 @@ TF_DEVICE double tf_features_window(uint32_t fn, uint8_t *state, const tf_market
   return made == TF_INDICATOR_READY ? y : tf_features_none();
 }
 
-TF_DEVICE double tf_features_series(uint32_t fn, uint8_t *state, double x) {
-  double y     = 0;
-  bool   is_on = false;
-  if (!tf_features_is_usable(x)) return tf_features_none();
+TF_DEVICE bool tf_features_series(uint32_t fn, uint8_t *state, uint32_t param_cnt, const double *x,
+                                  double *y) {
   switch (fn) {
-  case TF_CARD_FN_SERIES_ema:
-    is_on = tf_ema_step(reinterpret_cast<tf_ema_t *>(state), x, &y);
-    break;
-  case TF_CARD_FN_SERIES_ret:
-    is_on = tf_ret_step(reinterpret_cast<tf_ret_t *>(state), x, &y);
-    break;
-  case TF_CARD_FN_SERIES_sma:
-    is_on = tf_sma_step(reinterpret_cast<tf_sma_t *>(state), x, &y);
-    break;
-  case TF_CARD_FN_SERIES_max:
-  case TF_CARD_FN_SERIES_min:
-    is_on = tf_extreme_update(reinterpret_cast<tf_extreme_t *>(state), x,
-                              fn == TF_CARD_FN_SERIES_max, &y) == TF_INDICATOR_READY;
-    break;
-  case TF_CARD_FN_SERIES_zscore:
-    is_on = tf_zscore_update(state, x, &y) == TF_INDICATOR_READY;
-    break;
-  default: is_on = tf_rsi_step(reinterpret_cast<tf_rsi_t *>(state), x, &y); break;
+  case TF_CARD_FEATURE_SERIES_ema: return tf_ema_step(reinterpret_cast<tf_ema_t *>(state), x[0], y);
+  case TF_CARD_FEATURE_SERIES_ret: return tf_ret_step(reinterpret_cast<tf_ret_t *>(state), x[0], y);
+  case TF_CARD_FEATURE_SERIES_sma: return tf_sma_step(reinterpret_cast<tf_sma_t *>(state), x[0], y);
+  case TF_CARD_FEATURE_SERIES_max:
+  case TF_CARD_FEATURE_SERIES_min:
+    return tf_extreme_update(reinterpret_cast<tf_extreme_t *>(state), x[0],
+                             fn == TF_CARD_FEATURE_SERIES_max, y) == TF_INDICATOR_READY;
+  case TF_CARD_FEATURE_SERIES_zscore: return tf_zscore_update(state, x[0], y) == TF_INDICATOR_READY;
+  case TF_CARD_FEATURE_SERIES_rsi: return tf_rsi_step(reinterpret_cast<tf_rsi_t *>(state), x[0], y);
+  default: return tf_features_step(fn, state, param_cnt, x, y);
   }
-  return is_on ? y : tf_features_none();
 }
+
+/* What came of a row. */
+enum tf_features_took {
+  TF_FEATURES_QUIET,    /* no tick */
+  TF_FEATURES_RESTORED, /* a state */
+  TF_FEATURES_ABSENT,   /* a tick; the memory is not here */
+  TF_FEATURES_LACKING,  /* a tick; some feature has no value */
+  TF_FEATURES_WHOLE,    /* a tick; all have */
+};
 
 struct tf_features_kind {
   tf_card_place_t                place;
   const tf_card_program_t       *program;
   const tf_card_features_t      *plan;
   const tf_card_feature_level_t *levels;
-  const tf_card_feature_step_t  *steps;
-  const uint16_t                *rows;
-  const tf_card_feature_step_t  *following;
-  const uint64_t                *memory; /* the beginning */
+  const tf_card_feature_step_t  *steps, *following, *bar_steps;
+  const tf_card_feature_field_t *fields;
+  const uint16_t                *rows, *handed;
   double                        *slots, *parts;
   tf_market_t                   *market;
-  tf_event_t                    *event;
-  uint64_t                      *sections;
+  tf_event_t *event;  /* what indicators read of it: it is none of those that are passed over */
+  float      *values; /* the tick's features */
+  tf_card_feature_common_t *common;
+  uint64_t                 *sections;
 
   TF_DEVICE_MEMBER void begin(const tf_card_place_t &where, const tf_card_program_t *what) {
     const uint8_t *image = tf_card_image(what);
@@ -154,17 +154,28 @@ struct tf_features_kind {
     levels    = reinterpret_cast<const tf_card_feature_level_t *>(image + plan->levels_at);
     steps     = reinterpret_cast<const tf_card_feature_step_t *>(image + plan->steps_at);
     rows      = reinterpret_cast<const uint16_t *>(image + plan->rows_at);
-    memory    = reinterpret_cast<const uint64_t *>(image + plan->memory_at);
     following = reinterpret_cast<const tf_card_feature_step_t *>(image + plan->follow_at);
+    bar_steps = reinterpret_cast<const tf_card_feature_step_t *>(image + plan->bars_at);
+    fields    = reinterpret_cast<const tf_card_feature_field_t *>(image + plan->fields_at);
+    handed    = reinterpret_cast<const uint16_t *>(image + plan->handed_at);
     slots     = reinterpret_cast<double *>(place.shared);
     parts     = slots + plan->slot_cnt;
     event     = reinterpret_cast<tf_event_t *>(
-        place.shared + tf_card_features_event_at(plan->slot_cnt, tf_team_size()));
+        place.shared + tf_card_features_market_at(plan->slot_cnt, tf_team_size()));
     market   = reinterpret_cast<tf_market_t *>(event + 1);
-    sections = reinterpret_cast<uint64_t *>(place.scratch);
+    values   = reinterpret_cast<float *>(place.shared +
+                                       tf_card_features_values_at(plan->slot_cnt, tf_team_size()));
+    common   = reinterpret_cast<tf_card_feature_common_t *>(place.scratch);
+    sections = reinterpret_cast<uint64_t *>(common + 1);
     for (uint64_t i = tf_team_rank(); i < uint64_t{plan->section_cnt} * plan->instrument_cnt;
          i += tf_team_size())
       sections[i] = 0;
+    for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size())
+      head_of(i)->is_there = head_of(i)->has_seat = 0;
+    if (tf_team_rank() == 0) {
+      common->member_cnt = 0;
+      memset(event, 0, sizeof *event);
+    }
     tf_team_barrier();
   }
 
@@ -172,72 +183,83 @@ struct tf_features_kind {
     return reinterpret_cast<tf_card_feature_head_t *>(place.states +
                                                       instrument * program->state_bytes);
   }
+  TF_DEVICE_MEMBER static double *memory_of(tf_card_feature_head_t *head) {
+    return reinterpret_cast<double *>(head + 1);
+  }
 
+  /* Its memory is to come. Its place in the sections stays what the lane said last: others read it. */
   TF_DEVICE_MEMBER void reset(uint32_t instrument) {
     if (instrument >= plan->instrument_cnt) return;
+    if (tf_team_rank() == 0) head_of(instrument)->is_there = 0;
+    tf_team_barrier();
+  }
+
+  /* ---- the state room ---- */
+
+  /* cnt words from packet first on, all of them under the tag; a lane that keeps to its word has put them there before. */
+  TF_DEVICE_MEMBER bool fetch(uint32_t first, uint32_t *words, uint32_t cnt, uint32_t tag) const {
+    bool there = first + (cnt + 2) / 3 <= place.state_packets;
+    for (uint32_t i = 3 * tf_team_rank(); there && i < cnt; i += 3 * tf_team_size()) {
+      tf_packet_t p;
+      tf_packet_load(place.state + first + i / 3, &p);
+      there = p.tag == tag;
+      for (uint32_t j = 0; j < 3 && i + j < cnt; j++) words[i + j] = p.words[j];
+    }
+    return sum(there ? 0 : 1) == 0;
+  }
+
+  TF_DEVICE_MEMBER void take_seat(tf_card_feature_head_t *head, bool has) const {
+    common->member_cnt += has;
+    common->member_cnt -= head->has_seat;
+    head->has_seat = has;
+  }
+
+  /* Not fit, or without a seat: nowhere. Thread 0. */
+  TF_DEVICE_MEMBER void seat(uint32_t instrument, const tf_market_row_t *row) const {
+    take_seat(head_of(instrument), row->flags & TF_MARKET_ROW_HAS_SEAT);
+    for (uint32_t i = 0; i < plan->step_cnt; i++) {
+      const tf_card_feature_step_t *s = steps + i;
+      if (s->fn < TF_CARD_FEATURE_CROSS_cs_count || s->fn > TF_CARD_FEATURE_CROSS_cs_zscore ||
+          !s->puts)
+        continue;
+      double x = row->flags & TF_MARKET_ROW_IS_FIT ? memory_of(head_of(instrument))[s->in[0]]
+                                                   : tf_features_none();
+      put(s, instrument, x);
+    }
+  }
+
+  TF_DEVICE_MEMBER void restore(uint32_t instrument, const tf_market_row_t *row) const {
     tf_card_feature_head_t *head = head_of(instrument);
-    uint64_t               *to   = reinterpret_cast<uint64_t *>(head + 1);
-    for (uint32_t i = tf_team_rank(); i < plan->mem_bytes / sizeof *to; i += tf_team_size())
-      to[i] = memory[i];
-    for (uint32_t i = tf_team_rank(); i < plan->section_cnt; i += tf_team_size())
-      sections[uint64_t{i} * plan->instrument_cnt + instrument] = 0;
+    bool                    there =
+        fetch(0, reinterpret_cast<uint32_t *>(head + 1), plan->mem_bytes / 4, row->u.state.tag);
     if (tf_team_rank() == 0) {
-      head->bid = head->ask = head->bid_qty = head->ask_qty = tf_features_none();
-      head->trade_price = head->trade_qty = tf_features_none();
-      head->trade_side                    = 0;
-      head->has_quote                     = 0;
-      head->is_fit                        = 1;
+      head->is_there = there;
+      if (there) seat(instrument, row);
     }
     tf_team_barrier();
   }
 
-  /* Thread 0. */
-  TF_DEVICE_MEMBER void keep(tf_card_feature_head_t *m, const tf_event_t *e) const {
-    switch (e->kind) {
-    case TF_EVENT_QUOTE:
-      m->has_quote = 1;
-      m->bid       = tf_decimal_to_double(e->u.quote.bid_price, e->price_exp);
-      m->ask       = tf_decimal_to_double(e->u.quote.ask_price, e->price_exp);
-      m->bid_qty   = tf_decimal_to_double(e->u.quote.bid_qty, e->qty_exp);
-      m->ask_qty   = tf_decimal_to_double(e->u.quote.ask_qty, e->qty_exp);
-      break;
-    case TF_EVENT_TRADE:
-      m->trade_price = tf_decimal_to_double(e->u.trade.price, e->price_exp);
-      m->trade_qty   = tf_decimal_to_double(e->u.trade.qty, e->qty_exp);
-      m->trade_side  = tf_event_sign(e);
-      break;
-    case TF_EVENT_STATUS:
-      m->is_fit =
-          (e->u.status.book_state == TF_BOOK_OK || e->u.status.book_state == TF_BOOK_NONE) &&
-          e->u.status.trading <= TF_TRADING_OPEN;
-      break;
-    default: break; /* nothing here depends on it */
-    }
-  }
+  /* ---- a tick ---- */
 
-  /* Thread 0: the market with the event in it, as indicators read it. There is no book here. */
-  TF_DEVICE_MEMBER void show(tf_card_feature_head_t *head, const float *row) const {
-    memcpy(event, row, sizeof *event);
-    keep(head, event);
+  /* Thread 0: the market as the lane's indicators see it. There is no book here. */
+  TF_DEVICE_MEMBER void show(const tf_market_row_t *row) const {
     memset(market, 0, sizeof *market);
-    market->event       = event;
-    market->now_ns      = event->ts_recv_ns;
-    market->bid         = head->bid;
-    market->ask         = head->ask;
-    market->bid_qty     = head->bid_qty;
-    market->ask_qty     = head->ask_qty;
-    market->trade_price = head->trade_price;
-    market->trade_qty   = head->trade_qty;
-    market->trade_side  = head->trade_side;
-    market->has_quote   = head->has_quote != 0;
-    market->mark_price = market->funding_rate = tf_features_none();
+    market->event        = event;
+    market->now_ns       = row->now_ns;
+    market->bid          = row->u.top.bid;
+    market->ask          = row->u.top.ask;
+    market->bid_qty      = row->u.top.bid_qty;
+    market->ask_qty      = row->u.top.ask_qty;
+    market->trade_price  = row->u.top.trade_price;
+    market->trade_qty    = row->u.top.trade_qty;
+    market->mark_price   = row->u.top.mark_price;
+    market->funding_rate = row->u.top.funding_rate;
+    market->trade_side   = row->trade_side;
+    market->has_quote    = row->flags & TF_MARKET_ROW_HAS_QUOTE;
   }
 
   /* Steps that see each event: a thread each. */
-  TF_DEVICE_MEMBER void follow(uint8_t *kept) const {
-    uint32_t on = event->kind == TF_EVENT_TRADE   ? TF_ON_TRADE
-                  : event->kind == TF_EVENT_QUOTE ? TF_ON_QUOTE
-                                                  : 0;
+  TF_DEVICE_MEMBER void follow(uint8_t *kept, uint32_t on) const {
     for (uint32_t i = tf_team_rank(); i < plan->follow_cnt; i += tf_team_size())
       if (following[i].section & on)
         (void)tf_features_window(following[i].fn, kept + following[i].state_offset, market, on);
@@ -245,21 +267,43 @@ struct tf_features_kind {
   }
 
   TF_DEVICE_MEMBER static bool is_window(uint32_t fn) {
-    return fn == TF_CARD_FN_MARKET_ofi ||
-           (fn >= TF_CARD_FN_MARKET_trade_count && fn <= TF_CARD_FN_MARKET_vwap);
+    return fn == TF_CARD_FEATURE_MARKET_ofi ||
+           (fn >= TF_CARD_FEATURE_MARKET_trade_count && fn <= TF_CARD_FEATURE_MARKET_vwap);
   }
 
-  TF_DEVICE_MEMBER void run(const tf_card_feature_step_t *s, uint8_t *kept) const {
+  /* of: slots, in shared memory or where they are kept. */
+  TF_DEVICE_MEMBER void run_series(const tf_card_feature_step_t *s, uint8_t *kept,
+                                   double *of) const {
+    double x[TF_CARD_FEATURE_INPUTS_MAX], y[TF_CARD_FEATURE_OUTPUTS_MAX];
+    bool   is_on = true;
+    for (uint32_t i = 0; i < s->in_cnt; i++) {
+      x[i]  = of[s->in[i]];
+      is_on = is_on && tf_features_is_usable(x[i]);
+    }
+    is_on = is_on && tf_features_series(s->fn, kept + s->state_offset, s->param_cnt, x, y);
+    for (uint32_t o = 0; o < s->out_cnt; o++) is_on = is_on && tf_features_is_finite(y[o]);
+    for (uint32_t o = 0; o < s->out_cnt; o++) of[s->out + o] = is_on ? y[o] : tf_features_none();
+  }
+
+  TF_DEVICE_MEMBER void run(const tf_card_feature_step_t *s, uint8_t *kept, double *of) const {
     double y;
-    if (s->fn >= TF_CARD_FN_SERIES_ema)
-      y = tf_features_series(s->fn, kept + s->state_offset, slots[s->in[0]]);
-    else if (is_window(s->fn))
+    if (s->fn >= TF_CARD_FEATURE_SERIES_ema) return run_series(s, kept, of);
+    if (is_window(s->fn))
       y = tf_features_window(s->fn, kept + s->state_offset, market, TF_ON_TICK);
-    else if (s->fn >= TF_CARD_FN_MARKET_ask)
+    else if (s->fn >= TF_CARD_FEATURE_MARKET_ask)
       y = tf_features_market(s->fn, market);
     else
-      y = tf_features_arithmetic(s->fn, slots[s->in[0]], slots[s->in[1]]);
-    slots[s->out] = tf_features_is_finite(y) ? y : tf_features_none();
+      y = tf_features_arithmetic(s->fn, of[s->in[0]], of[s->in[1]]);
+    of[s->out] = tf_features_is_finite(y) ? y : tf_features_none();
+  }
+
+  /* Thread 0: a bar's fields, then what hangs on it. */
+  TF_DEVICE_MEMBER void close_bar(const tf_market_row_t *row, double *kept) const {
+    for (uint32_t i = 0; i < plan->field_cnt; i++)
+      if (fields[i].bar == row->bar_idx) kept[fields[i].slot] = row->u.bar[fields[i].field];
+    for (uint32_t i = 0; i < plan->bar_step_cnt; i++)
+      if (bar_steps[i].bar == row->bar_idx)
+        run(bar_steps + i, reinterpret_cast<uint8_t *>(kept), kept);
   }
 
   /* Of all threads' x, in each of them: neighbours first, by halves. */
@@ -293,54 +337,167 @@ struct tf_features_kind {
     return sum(all);
   }
 
+  /* Of the members, the one that `rank` of them are less than, or equal to but of a lower number; in each thread. */
+  TF_DEVICE_MEMBER double nth(const uint64_t *section, uint32_t rank) const {
+    double found = 0;
+    for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size()) {
+      double   x      = tf_features_of_bits(section[i] ^ TF_FEATURES_NAN_BITS);
+      uint32_t before = 0;
+      if (x != x) continue;
+      for (uint32_t k = 0; k < plan->instrument_cnt; k++) {
+        double other = tf_features_of_bits(section[k] ^ TF_FEATURES_NAN_BITS);
+        before += other < x || (other == x && k < i);
+      }
+      if (before == rank) found = x;
+    }
+    return sum(found);
+  }
+
+  /* As cross/rank.c has it. */
+  TF_DEVICE_MEMBER double quantile(const uint64_t *section, double cnt, double q) const {
+    double   at   = q * (cnt - 1);
+    uint32_t low  = static_cast<uint32_t>(at);
+    double   part = at - low, x = nth(section, low);
+    if (part == 0) return x;
+    return x + part * (nth(section, low + 1) - x);
+  }
+
   TF_DEVICE_MEMBER double place_among(const tf_card_feature_step_t *s, const uint64_t *section,
                                       double x) const {
     double cnt = sum_over(section, 0, x, 0);
     if (cnt < s->member_min) return tf_features_none();
-    if (s->fn == TF_CARD_FN_CROSS_cs_count) return cnt;
-    if (s->fn == TF_CARD_FN_CROSS_cs_rank) return (sum_over(section, 3, x, 0) - 0.5) / (cnt - 1);
+    if (s->fn == TF_CARD_FEATURE_CROSS_cs_count) return cnt;
+    if (s->fn == TF_CARD_FEATURE_CROSS_cs_rank)
+      return (sum_over(section, 3, x, 0) - 0.5) / (cnt - 1);
+    if (s->fn == TF_CARD_FEATURE_CROSS_cs_quantile) return quantile(section, cnt, s->param);
     double away = sum_over(section, 1, x, 0) / cnt; /* the mean less x */
-    if (s->fn == TF_CARD_FN_CROSS_cs_mean) return x + away;
-    if (s->fn == TF_CARD_FN_CROSS_cs_demean) return -away;
+    if (s->fn == TF_CARD_FEATURE_CROSS_cs_mean) return x + away;
+    if (s->fn == TF_CARD_FEATURE_CROSS_cs_demean) return -away;
     double std = sqrt(sum_over(section, 2, x, away) / cnt);
-    if (s->fn == TF_CARD_FN_CROSS_cs_std) return std;
+    if (s->fn == TF_CARD_FEATURE_CROSS_cs_std) return std;
     return std == 0 ? 0 : -away / std;
+  }
+
+  TF_DEVICE_MEMBER void put(const tf_card_feature_step_t *s, uint32_t instrument, double x) const {
+    sections[uint64_t{s->section} * plan->instrument_cnt + instrument] =
+        tf_features_is_usable(x) ? tf_features_bits(x + 0.0) ^ TF_FEATURES_NAN_BITS : 0;
   }
 
   /* All threads. */
   TF_DEVICE_MEMBER void cross(const tf_card_feature_step_t *s, uint32_t instrument,
                               bool is_fit) const {
-    uint64_t *section = sections + uint64_t{s->section} * plan->instrument_cnt;
-    double    x       = is_fit ? slots[s->in[0]] : tf_features_none();
-    bool      is_in   = tf_features_is_usable(x);
-    if (s->puts && tf_team_rank() == 0)
-      section[instrument] = is_in ? tf_features_bits(x) ^ TF_FEATURES_NAN_BITS : 0;
+    const uint64_t *section = sections + uint64_t{s->section} * plan->instrument_cnt;
+    double          x       = is_fit ? slots[s->in[0]] : tf_features_none();
+    bool            is_in   = tf_features_is_usable(x);
+    if (s->puts && tf_team_rank() == 0) put(s, instrument, x);
     tf_team_barrier();
     double y = is_in ? place_among(s, section, x) : tf_features_none();
     if (tf_team_rank() == 0) slots[s->out] = tf_features_is_finite(y) ? y : tf_features_none();
     tf_team_barrier();
   }
 
-  TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *row, float *out) {
-    if (instrument >= plan->instrument_cnt) return TF_CARD_STEP_WARMING;
-    tf_card_feature_head_t *head = head_of(instrument);
-    double                 *kept = reinterpret_cast<double *>(head + 1);
-    if (tf_team_rank() == 0) show(head, row);
-    for (uint32_t i = tf_team_rank(); i < plan->slot_cnt; i += tf_team_size()) slots[i] = kept[i];
-    tf_team_barrier();
-    follow(reinterpret_cast<uint8_t *>(kept));
-    if (!(event->flags & TF_FLAG_LAST)) return TF_CARD_STEP_WARMING; /* it went QUIET */
+  TF_DEVICE_MEMBER void run_levels(uint32_t instrument, uint8_t *kept, uint8_t flags) const {
     const tf_card_feature_step_t *s = steps;
     for (uint32_t l = 0; l < plan->level_cnt; l++) {
       for (uint32_t i = tf_team_rank(); i < levels[l].cnt; i += tf_team_size())
-        run(s + i, reinterpret_cast<uint8_t *>(kept));
+        run(s + i, kept, slots);
       tf_team_barrier();
       s += levels[l].cnt;
-      for (uint32_t i = 0; i < levels[l].cross_cnt; i++) cross(s++, instrument, head->is_fit);
+      for (uint32_t i = 0; i < levels[l].cross_cnt; i++)
+        cross(s++, instrument, flags & TF_MARKET_ROW_IS_FIT);
     }
+  }
+
+  /* The row of features, from slots; are all of them there? */
+  TF_DEVICE_MEMBER bool gather() const {
+    double bad = 0;
+    for (uint32_t i = tf_team_rank(); i < plan->feature_cnt; i += tf_team_size()) {
+      values[i] = static_cast<float>(slots[rows[i]]);
+      bad += values[i] - values[i] == 0 ? 0 : 1;
+    }
+    return sum(bad) == 0;
+  }
+
+  /* What the lane has made, from behind the row. */
+  TF_DEVICE_MEMBER void take_handed(const tf_market_row_t *row) const {
+    const uint8_t *from = reinterpret_cast<const uint8_t *>(row + 1);
+    for (uint32_t i = tf_team_rank(); i < plan->handed_cnt; i += tf_team_size())
+      memcpy(&slots[handed[i]], from + i * sizeof(double), sizeof(double));
+    tf_team_barrier();
+  }
+
+  TF_DEVICE_MEMBER tf_features_took tick(uint32_t instrument, const tf_market_row_t *row,
+                                         tf_card_feature_head_t *head) const {
+    double *kept = memory_of(head);
+    if (tf_team_rank() == 0) {
+      show(row);
+      take_seat(head, row->flags & TF_MARKET_ROW_HAS_SEAT);
+    }
+    for (uint32_t i = tf_team_rank(); i < plan->slot_cnt; i += tf_team_size()) slots[i] = kept[i];
+    tf_team_barrier();
+    if (row->kind == TF_MARKET_ROW_TICK) take_handed(row);
+    if (row->kind == TF_MARKET_ROW_TICK)
+      run_levels(instrument, reinterpret_cast<uint8_t *>(kept), row->flags);
     for (uint32_t i = tf_team_rank(); i < plan->slot_cnt; i += tf_team_size()) kept[i] = slots[i];
+    return gather() ? TF_FEATURES_WHOLE : TF_FEATURES_LACKING;
+  }
+
+  /* An event within a message. */
+  TF_DEVICE_MEMBER void event_row(const tf_market_row_t *row, double *kept) const {
+    if (tf_team_rank() == 0) show(row);
+    tf_team_barrier();
+    follow(reinterpret_cast<uint8_t *>(kept),
+           row->kind == TF_MARKET_ROW_TRADE ? TF_ON_TRADE : TF_ON_QUOTE);
+  }
+
+  /* Thread 0. */
+  TF_DEVICE_MEMBER void leave(uint32_t instrument) const {
+    take_seat(head_of(instrument), false);
+    for (uint32_t i = 0; i < plan->section_cnt; i++)
+      sections[uint64_t{i} * plan->instrument_cnt + instrument] = 0;
+  }
+
+  /* Are the members of the sections here that the lane has at this tick? Else what hangs on these would go its own way. */
+  TF_DEVICE_MEMBER bool has_all(const tf_card_feature_head_t *head,
+                                const tf_market_row_t        *row) const {
+    if (row->kind != TF_MARKET_ROW_TICK || plan->section_cnt == 0) return true;
+    const uint32_t has = row->flags & TF_MARKET_ROW_HAS_SEAT ? 1 : 0;
+    return common->member_cnt - head->has_seat + has == row->member_cnt;
+  }
+
+  TF_DEVICE_MEMBER tf_features_took take(uint32_t instrument, const tf_market_row_t *row) const {
+    if (instrument >= plan->instrument_cnt) return TF_FEATURES_QUIET;
+    tf_card_feature_head_t *head = head_of(instrument);
+    if (row->kind == TF_MARKET_ROW_STATE) {
+      restore(instrument, row);
+      return TF_FEATURES_RESTORED;
+    }
+    const bool is_there = head->is_there && has_all(head, row);
+    tf_team_barrier(); /* before anybody changes it */
+    if (!is_there && tf_team_rank() == 0) head->is_there = 0;
+    switch (row->kind) {
+    case TF_MARKET_ROW_TICK:
+    case TF_MARKET_ROW_STANDS: return is_there ? tick(instrument, row, head) : TF_FEATURES_ABSENT;
+    case TF_MARKET_ROW_GONE:
+      if (tf_team_rank() == 0) leave(instrument);
+      break;
+    case TF_MARKET_ROW_BAR:
+      if (is_there && tf_team_rank() == 0) close_bar(row, memory_of(head));
+      break;
+    default:
+      if (is_there) event_row(row, memory_of(head));
+      break;
+    }
+    tf_team_barrier();
+    return TF_FEATURES_QUIET;
+  }
+
+  TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *row, float *out) {
+    tf_features_took took = take(instrument, reinterpret_cast<const tf_market_row_t *>(row));
+    if (took == TF_FEATURES_ABSENT) return TF_CARD_STEP_BEHIND;
+    if (took != TF_FEATURES_WHOLE && took != TF_FEATURES_LACKING) return TF_CARD_STEP_WARMING;
     for (uint32_t i = tf_team_rank(); i < plan->feature_cnt; i += tf_team_size())
-      out[i] = static_cast<float>(slots[rows[i]]);
+      out[i] = values[i];
     tf_team_barrier();
     return TF_CARD_STEP_DONE;
   }
@@ -348,9 +505,12 @@ struct tf_features_kind {
   TF_DEVICE_MEMBER bool advance(uint32_t) { return false; }
 };
 
-TF_STATIC_ASSERT(TF_CARD_FN_ARITHMETIC_abs < TF_CARD_FN_CROSS_cs_count &&
-                     TF_CARD_FN_CROSS_cs_zscore < TF_CARD_FN_MARKET_ask &&
-                     TF_CARD_FN_MARKET_vwap < TF_CARD_FN_SERIES_ema,
+TF_STATIC_ASSERT(sizeof(tf_event_t) + sizeof(tf_market_t) <= TF_CARD_FEATURE_MARKET_BYTES,
+                 "they fit between slots and values");
+TF_STATIC_ASSERT(TF_CARD_FEATURE_ARITHMETIC_abs < TF_CARD_FEATURE_CROSS_cs_count &&
+                     TF_CARD_FEATURE_CROSS_cs_zscore < TF_CARD_FEATURE_MARKET_ask &&
+                     TF_CARD_FEATURE_MARKET_vwap < TF_CARD_FEATURE_SERIES_ema &&
+                     TF_CARD_FEATURE_SERIES_zscore < TF_CARD_FEATURE_STEP_ad,
                  "run tells the sorts by their numbers");
 
 #endif

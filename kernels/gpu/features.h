@@ -1,69 +1,106 @@
-/* A feature plan as a card's program: events in, features out (features.cuh runs it, card_features.h makes it).
+/* A feature plan as a card's program: market rows in, features out (features.cuh runs it, card_features.h makes it).
  *
- * What comes in. TRADE and QUOTE events, and STATUS. The lane keeps the books: what it sends as a QUOTE is the best bid and offer
- * as the buffer stage has it (tf/market.h), so no level comes here. The event with TF_FLAG_LAST is the tick and is answered;
- * the others go QUIET. A STATUS says whether the instrument counts in sections from here on: its book OK or NONE and its venue
- * trading it. Who is silent for too long is for the lane to say, by a STATUS too. The first event of an instrument has RESET.
+ * What comes in: rows of tf/market_row.h. The lane keeps books, bars and who is a member; a TICK is answered.
  *
- * What is kept. An instrument's state is its head and then the plan's memory, byte for byte the CPU's (tf/plan_view.h): a plan's memory of
- * the CPU can be copied here and back. Sections are values by instrument in the card's scratch, read by all threads together.
+ * What is kept. An instrument's state is its head and then the plan's memory, byte for byte the CPU's (tf/plan_view.h): a STATE row
+ * copies the lane's here. Sections are values by instrument in the card's scratch, read by all threads together.
  *
  * Who does what. Steps of a level need nothing of one another: a thread each, on slots in shared memory. Crosses of a level are
- * done by all threads together, one after the other. One block: a tick is bound by the latency of its levels, not by arithmetic. */
+ * done by all threads together, one after the other. A bar's steps are few and seldom: one thread. One block: a tick is bound by the
+ * latency of its levels, not by arithmetic. */
 #ifndef TF_GPU_FEATURES_H
 #define TF_GPU_FEATURES_H
 
 #include "gpu/card.h"
+#include "tf/market_row.h"
 
 typedef enum tf_card_feature_fn {
-#define FN(kind, name) TF_CARD_FN_##kind##_##name,
+#define FN(kind, name) TF_CARD_FEATURE_##kind##_##name,
+#define STEP(name)     TF_CARD_FEATURE_STEP_##name,
 #include "gpu/card_feature_fn.def"
 #undef FN
-  TF_CARD_FN_CNT
+#undef STEP
+  TF_CARD_FEATURE_CNT
 } tf_card_feature_fn_t;
+
+#define TF_CARD_FEATURE_INPUTS_MAX  4u
+#define TF_CARD_FEATURE_OUTPUTS_MAX 4u
 
 typedef struct tf_card_feature_step {
   uint16_t fn; /* tf_card_feature_fn_t */
   uint16_t out;
-  uint16_t in[2];
+  uint16_t in[TF_CARD_FEATURE_INPUTS_MAX];
   uint32_t state_offset; /* in the plan's memory, bytes */
   uint16_t section;      /* of a cross; of one that follows events: TF_ON_TRADE, TF_ON_QUOTE */
   uint8_t  puts;
   uint8_t  member_min;
+  uint8_t  in_cnt, out_cnt;
+  uint8_t  bar;       /* of a bar's */
+  uint8_t  param_cnt; /* words of the state before its store */
+  double   param;     /* of a cross */
 } tf_card_feature_step_t;
 
-TF_STATIC_ASSERT(sizeof(tf_card_feature_step_t) == 16, "one read a step");
+TF_STATIC_ASSERT(sizeof(tf_card_feature_step_t) == 32, "two reads a step");
 
 /* Steps first .. first + cnt side by side, then cross_cnt crosses behind them. */
 typedef struct tf_card_feature_level {
   uint32_t first, cnt, cross_cnt, reserved;
 } tf_card_feature_level_t;
 
+/* A closed bar's field that becomes a slot. */
+typedef struct tf_card_feature_field {
+  uint16_t slot;
+  uint8_t  field, bar;
+} tf_card_feature_field_t;
+
 /* The image's head; offsets are in bytes from it. */
 typedef struct tf_card_features {
   uint32_t level_cnt, step_cnt, slot_cnt, section_cnt;
   uint32_t feature_cnt, instrument_cnt;
   uint32_t mem_bytes; /* of the plan's memory */
-  uint32_t levels_at, steps_at, rows_at, memory_at;
+  uint32_t levels_at, steps_at, rows_at;
   uint32_t follow_at, follow_cnt; /* steps that see events between ticks too */
-  uint32_t reserved[3];
+  uint32_t bars_at, bar_step_cnt; /* steps of bars, of each in their order */
+  uint32_t fields_at, field_cnt;
+  uint32_t handed_at, handed_cnt; /* uint16_t: slots of what comes with a tick */
+  uint32_t reserved[14];
 } tf_card_features_t;
 
-TF_STATIC_ASSERT(sizeof(tf_card_features_t) == 64, "the image's parts are aligned behind it");
+TF_STATIC_ASSERT(sizeof(tf_card_features_t) == 128, "the image's parts are aligned behind it");
 
-/* In a block's shared memory: slots, a double of each thread, and from here on the event, and the market with it. */
-TF_INLINE uint32_t tf_card_features_event_at(uint32_t slot_cnt, uint32_t thread_cnt) {
+#define TF_CARD_FEATURE_MARKET_BYTES 256u /* a tf_event_t, a tf_market_t */
+
+/* In a block's shared memory: slots, a double of each thread, the market and a quiet event with it, and the features as floats. */
+TF_INLINE uint32_t tf_card_features_market_at(uint32_t slot_cnt, uint32_t thread_cnt) {
   return (uint32_t)tf_align_up(((uint64_t)slot_cnt + thread_cnt) * sizeof(double), TF_LINE_BYTES);
+}
+TF_INLINE uint32_t tf_card_features_values_at(uint32_t slot_cnt, uint32_t thread_cnt) {
+  return (uint32_t)tf_align_up(tf_card_features_market_at(slot_cnt, thread_cnt) +
+                                   TF_CARD_FEATURE_MARKET_BYTES,
+                               TF_LINE_BYTES);
+}
+TF_INLINE uint64_t tf_card_features_shared_bytes(uint32_t slot_cnt, uint32_t feature_cnt,
+                                                 uint32_t thread_cnt) {
+  return tf_align_up(tf_card_features_values_at(slot_cnt, thread_cnt) +
+                         (uint64_t)feature_cnt * sizeof(float),
+                     TF_LINE_PAIR_BYTES);
 }
 
 /* Of an instrument's state; the plan's memory is behind it. */
 typedef struct tf_card_feature_head {
-  double   bid, ask, bid_qty, ask_qty, trade_price, trade_qty; /* NaN: none yet */
-  int32_t  trade_side;
-  uint32_t has_quote, is_fit;
-  uint32_t reserved[17];
+  uint32_t is_there; /* the memory is the lane's */
+  uint32_t has_seat; /* it has a place in the sections */
+  uint32_t reserved[30];
 } tf_card_feature_head_t;
 
 TF_STATIC_ASSERT(sizeof(tf_card_feature_head_t) == TF_LINE_PAIR_BYTES, "the memory is aligned");
+
+/* At the beginning of the scratch; sections are behind it, (section_cnt, instrument_cnt). */
+typedef struct tf_card_feature_common {
+  uint32_t member_cnt; /* instruments with a seat */
+  uint32_t reserved[31];
+} tf_card_feature_common_t;
+
+TF_STATIC_ASSERT(sizeof(tf_card_feature_common_t) == TF_LINE_PAIR_BYTES, "sections are aligned");
 
 #endif

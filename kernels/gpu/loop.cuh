@@ -253,6 +253,10 @@ TF_DEVICE void tf_loop_remember_(tf_loop_shared_t *s, uint32_t instrument) {
 /* After a step, of block 0's warp 0. */
 TF_DEVICE void tf_loop_answer_(tf_loop_t *l, tf_card_step_t made) {
   tf_loop_shared_t *s = tf_loop_shared_();
+  if (made == TF_CARD_STEP_BEHIND && tf_warp_lane() == 0) {
+    l->args->numbers[s->word_1] = 0;
+    s->behind++;
+  }
   if (s->flags & TF_MAILBOX_QUIET || made == TF_CARD_STEP_STUCK) return;
   const uint32_t lane = tf_warp_lane(), output_cnt = l->args->view.output_cnt;
   const uint64_t seq     = s->seq_taken;
@@ -266,7 +270,10 @@ TF_DEVICE void tf_loop_answer_(tf_loop_t *l, tf_card_step_t made) {
     }
   if (lane != 0) return;
   s->answered += is_full;
-  tf_loop_answer_head_(l, seq, s->idx_taken, is_full ? TF_MAILBOX_OK : TF_MAILBOX_WARMING,
+  tf_loop_answer_head_(l, seq, s->idx_taken,
+                       is_full                       ? TF_MAILBOX_OK
+                       : made == TF_CARD_STEP_BEHIND ? TF_MAILBOX_BEHIND
+                                                     : TF_MAILBOX_WARMING,
                        static_cast<uint32_t>(tf_device_clock_ns() - s->taken_ns), out);
 }
 
@@ -348,14 +355,16 @@ TF_DEVICE void tf_loop_begin_(tf_loop_t *l, const tf_card_args_t *args, tf_card_
   uint32_t                *shared = reinterpret_cast<uint32_t *>(tf_team_shared());
   l->args                         = args;
   l->command                      = 1;
-  l->slot          = static_cast<uint32_t>(tf_load_system(tf_loop_wishes_(l)) >> 32) & 1;
-  l->next_seq      = args->view.next_seq;
-  l->row_cnt       = 1;
-  place->shared    = tf_team_shared() + tf_loop_own_shared_bytes(p);
-  place->states    = args->states;
-  place->scratch   = args->scratch + tf_loop_own_scratch_bytes(p);
-  place->leave     = &tf_loop_scratch_(l)->leave;
-  place->polls_max = tf_loop_polls_max_(l);
+  l->slot              = static_cast<uint32_t>(tf_load_system(tf_loop_wishes_(l)) >> 32) & 1;
+  l->next_seq          = args->view.next_seq;
+  l->row_cnt           = 1;
+  place->shared        = tf_team_shared() + tf_loop_own_shared_bytes(p);
+  place->states        = args->states;
+  place->scratch       = args->scratch + tf_loop_own_scratch_bytes(p);
+  place->leave         = &tf_loop_scratch_(l)->leave;
+  place->polls_max     = tf_loop_polls_max_(l);
+  place->state         = args->view.state;
+  place->state_packets = args->view.state_packets;
   /* what lies there may look like a packet, and nobody is told anything before */
   for (uint32_t i = tf_team_rank(); i < tf_loop_own_shared_bytes(p) / sizeof *shared;
        i += tf_team_size())

@@ -13,7 +13,7 @@ const tf_card_maker_t tf_card_makers[] = {
     {0}};
 
 const char *tf_card_kind_name(uint32_t kind) {
-  static const char *const names[] = {"recurrent", "net", "features", "graph"};
+  static const char *const names[] = {"recurrent", "net", "features", "fused", "graph"};
   TF_STATIC_ASSERT(TF_ARRAY_CNT(names) == TF_CARD_KIND_CNT, "a name for each kind");
   return kind < TF_CARD_KIND_CNT ? names[kind] : "unknown";
 }

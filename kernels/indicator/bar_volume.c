@@ -4,7 +4,7 @@
 /* ---- the accumulation of volume by where the close lies in the bar ---- */
 
 /* volume times -1 at the low .. 1 at the high; 0 for a bar without a range. x: high, low, close, volume */
-static double flow_of(const double *x) {
+TF_STEP double flow_of(const double *x) {
   double range = x[0] - x[1];
   return range > 0 ? ((x[2] - x[1]) - (x[0] - x[2])) / range * x[3] : 0;
 }
@@ -18,7 +18,7 @@ static uint64_t ad_build(ad_t *s, tf_layout_t *l, const double *params) {
   return 0;
 }
 
-static bool ad_step(ad_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ad_step(ad_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   tf_sum_add(&s->sum, flow_of(x));
   y[0] = tf_sum_value(&s->sum);
@@ -45,7 +45,7 @@ static uint64_t adosc_build(adosc_t *s, tf_layout_t *l, const double *params) {
   return s->lookback = (fast > slow ? fast : slow) - 1;
 }
 
-static bool adosc_step(adosc_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool adosc_step(adosc_t *s, tf_store_t m, const double *x, double *y) {
   double ad;
   (void)ad_step(&s->ad, m, x, &ad);
   s->fast = s->cnt == 0 ? ad : (ad - s->fast) * s->fast_step + s->fast;
@@ -71,7 +71,7 @@ static uint64_t cmf_build(ratio_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(&s->below, l, params[0]);
 }
 
-static bool cmf_step(ratio_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool cmf_step(ratio_t *s, tf_store_t m, const double *x, double *y) {
   double flow, volume;
   (void)tf_total_step(&s->above, m, flow_of(x), &flow);
   bool is_warm = tf_total_step(&s->below, m, x[3], &volume);
@@ -97,13 +97,13 @@ static uint64_t change_build(change_t *s, tf_layout_t *l, const double *params) 
   return 0;
 }
 
-static void change_turn(change_t *s, const double *x, double *last) {
+TF_STEP void change_turn(change_t *s, const double *x, double *last) {
   memcpy(last, s->has_last ? s->last : x, sizeof s->last);
   memcpy(s->last, x, sizeof s->last);
   s->has_last = 1;
 }
 
-static bool obv_step(change_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool obv_step(change_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last[2];
   bool   first = !s->has_last;
@@ -113,7 +113,7 @@ static bool obv_step(change_t *s, tf_store_t m, const double *x, double *y) {
   return true;
 }
 
-static bool pvt_step(change_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool pvt_step(change_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last[2];
   change_turn(s, x, last);
@@ -123,12 +123,12 @@ static bool pvt_step(change_t *s, tf_store_t m, const double *x, double *y) {
 }
 
 /* From 1000 on; what would leave the range of a double is left out. */
-static void index_grow(change_t *s, double close, double last) {
+TF_STEP void index_grow(change_t *s, double close, double last) {
   double index = s->sum.hi + (close - last) / last * s->sum.hi;
   if (last != 0 && tf_parts_finite(index)) s->sum.hi = index;
 }
 
-static bool nvi_step(change_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool nvi_step(change_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last[2];
   if (!s->has_last) s->sum.hi = 1000;
@@ -138,7 +138,7 @@ static bool nvi_step(change_t *s, tf_store_t m, const double *x, double *y) {
   return true;
 }
 
-static bool pvi_step(change_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool pvi_step(change_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last[2];
   if (!s->has_last) s->sum.hi = 1000;
@@ -176,7 +176,7 @@ static uint64_t efi_build(efi_t *s, tf_layout_t *l, const double *params) {
   return n;
 }
 
-static bool efi_step(efi_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool efi_step(efi_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last;
   if (!tf_previous_step(&s->last, x[0], &last)) return false;
@@ -202,7 +202,7 @@ static uint64_t marketfi_build(stateless_t *s, tf_layout_t *l, const double *par
   return 0;
 }
 
-static bool marketfi_step(stateless_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool marketfi_step(stateless_t *s, tf_store_t m, const double *x, double *y) {
   (void)s, (void)m;
   y[0] = x[2] == 0 ? 0 : (x[0] - x[1]) / x[2];
   return true;
@@ -223,7 +223,7 @@ static uint64_t bar_vwap_build(bar_vwap_t *s, tf_layout_t *l, const double *para
   return 0;
 }
 
-static bool bar_vwap_step(bar_vwap_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool bar_vwap_step(bar_vwap_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   tf_sum_add(&s->value, (x[0] + x[1] + x[2]) / 3 * x[3]);
   tf_sum_add(&s->volume, x[3]);
@@ -249,7 +249,7 @@ static uint64_t rvol_build(rvol_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(&s->before, l, params[0]) + 1;
 }
 
-static bool rvol_step(rvol_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool rvol_step(rvol_t *s, tf_store_t m, const double *x, double *y) {
   bool is_warm = s->has_mean;
   y[0]         = x[0] / s->mean;
   s->has_mean  = tf_total_step_mean(&s->before, m, x[0], &s->mean);

@@ -324,7 +324,7 @@ static int hikkake_answer(hikkake_t *s, int direction) {
     s->idle = 3;                                                                                   \
     return tf_candles_init(&s->candles, 1, (lookback_)-3) + s->idle;                               \
   }                                                                                                \
-  static bool id##_step(hikkake_t *s, tf_store_t m, const double *x, double *y) {                  \
+  TF_STEP bool id##_step(hikkake_t *s, tf_store_t m, const double *x, double *y) {                  \
     (void)m;                                                                                       \
     if (!tf_candles_step(&s->candles, x)) return false;                                            \
     y[0] = hikkake_answer(s, break_(&s->candles));                                                 \

@@ -11,7 +11,7 @@ static uint64_t lag_build(tf_lag_t *s, tf_layout_t *l, const double *params) {
 }
 
 #define LAGGED(id, known_as, what, value)                                                          \
-  static bool id##_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {                   \
+  TF_STEP bool id##_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {                   \
     double before;                                                                                 \
     bool   is_warm = tf_lag_step(s, m, x[0], &before);                                             \
     y[0]           = value;                                                                        \
@@ -42,11 +42,11 @@ static uint64_t cmo_build(cmo_t *s, tf_layout_t *l, const double *params) {
   return n;
 }
 
-static double balance(double up, double down) {
+TF_STEP double balance(double up, double down) {
   return TF_LIKELY(up + down != 0) ? 100 * ((up - down) / (up + down)) : 0;
 }
 
-static bool cmo_step(cmo_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool cmo_step(cmo_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last;
   if (!tf_previous_step(&s->last, x[0], &last)) return false;
@@ -72,7 +72,7 @@ static uint64_t cmou_build(cmou_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(&s->down, l, params[0]) + 1;
 }
 
-static bool cmou_step(cmou_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool cmou_step(cmou_t *s, tf_store_t m, const double *x, double *y) {
   double last, up, down;
   if (!tf_previous_step(&s->last, x[0], &last)) return false;
   double change = x[0] - last;
@@ -104,7 +104,7 @@ static uint64_t tsi_build(tsi_t *s, tf_layout_t *l, const double *params) {
   return lookback;
 }
 
-static bool tsi_step(tsi_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool tsi_step(tsi_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last;
   if (!tf_previous_step(&s->last, x[0], &last)) return false;
@@ -139,14 +139,14 @@ static uint64_t er_build(way_t *s, tf_layout_t *l, const double *params) {
 }
 
 /* *sum of the sizes of the last n changes. */
-static void way_add(way_t *s, tf_store_t m, double x, double *sum) {
+TF_STEP void way_add(way_t *s, tf_store_t m, double x, double *sum) {
   double last;
   *sum = 0;
   if (tf_previous_step(&s->last, x, &last))
     (void)tf_total_step(&s->sizes, m, __builtin_fabs(x - last), sum);
 }
 
-static bool er_step(way_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool er_step(way_t *s, tf_store_t m, const double *x, double *y) {
   double sum, before;
   way_add(s, m, x[0], &sum);
   bool   is_warm = tf_lag_step(&s->before, m, x[0], &before);
@@ -166,7 +166,7 @@ static uint64_t vhf_build(way_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(&s->sizes, l, params[0]) + 1;
 }
 
-static bool vhf_step(way_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool vhf_step(way_t *s, tf_store_t m, const double *x, double *y) {
   double sum, top, bottom;
   way_add(s, m, x[0], &sum);
   (void)tf_span_step(&s->span, m, x[0], x[0], &top, &bottom);
@@ -192,7 +192,7 @@ static uint64_t dpo_build(dpo_t *s, tf_layout_t *l, const double *params) {
   return own > other ? own : other;
 }
 
-static bool dpo_step(dpo_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool dpo_step(dpo_t *s, tf_store_t m, const double *x, double *y) {
   double before, mean;
   bool   has_before = tf_lag_step(&s->before, m, x[0], &before);
   bool   is_warm    = tf_total_step_mean(&s->mean, m, x[0], &mean) && has_before;
@@ -215,7 +215,7 @@ static uint64_t fosc_build(fosc_t *s, tf_layout_t *l, const double *params) {
   return tf_trend_init(&s->line, l, params[0]) + 1;
 }
 
-static bool fosc_step(fosc_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool fosc_step(fosc_t *s, tf_store_t m, const double *x, double *y) {
   tf_trend_view_t v;
   bool            is_warm = s->has_forecast;
   y[0]                    = x[0] == 0 ? 0 : 100 * (x[0] - s->forecast) / x[0];
@@ -239,7 +239,7 @@ static uint64_t trix_build(trix_t *s, tf_layout_t *l, const double *params) {
   return tf_chain_init(&s->chain, l, params[0], 3) + 1;
 }
 
-static bool trix_step(trix_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool trix_step(trix_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last;
   if (!tf_chain_step(&s->chain, x[0], 3)) return false;
@@ -265,7 +265,7 @@ static uint64_t coppock_build(coppock_t *s, tf_layout_t *l, const double *params
   return mean + (a > b ? a : b);
 }
 
-static bool coppock_step(coppock_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool coppock_step(coppock_t *s, tf_store_t m, const double *x, double *y) {
   tf_trend_view_t v;
   double          a, b;
   bool            has_a = tf_lag_step(&s->first, m, x[0], &a);

@@ -15,12 +15,12 @@ typedef struct movement {
   uint32_t cnt; /* bars, up to n */
 } movement_t;
 
-static uint32_t movement_init(movement_t *s, tf_layout_t *l, double n) {
+TF_STEP uint32_t movement_init(movement_t *s, tf_layout_t *l, double n) {
   return s->n = tf_layout_count(l, n, 1);
 }
 
 /* One bar; true once the sums are those of n - 1 bars or more. x: high, low, and close where the range matters. */
-static bool movement_add(movement_t *s, const double *x, uint32_t cnt) {
+TF_STEP bool movement_add(movement_t *s, const double *x, uint32_t cnt) {
   double up = x[0] - s->last[0], down = s->last[1] - x[1];
   double range = cnt == 3 ? tf_true_range(x[0], x[1], s->last[2]) : 0;
   double plus = up > down && up > 0 ? up : 0, minus = down > up && down > 0 ? down : 0;
@@ -41,7 +41,7 @@ static bool movement_add(movement_t *s, const double *x, uint32_t cnt) {
   return is_full || s->cnt >= s->n;
 }
 
-static double part_of(const movement_t *s, double sum) {
+TF_STEP double part_of(const movement_t *s, double sum) {
   double hundred = s->n == 1 ? 1 : 100;
   return s->range == 0 ? 0 : hundred * (sum / s->range);
 }
@@ -53,14 +53,14 @@ static uint64_t dm_build(movement_t *s, tf_layout_t *l, const double *params) {
   return n > 1 ? n - 1 : 1;
 }
 
-static bool plus_dm_step(movement_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool plus_dm_step(movement_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = movement_add(s, x, 2);
   y[0]         = s->plus;
   return is_warm;
 }
 
-static bool minus_dm_step(movement_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool minus_dm_step(movement_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = movement_add(s, x, 2);
   y[0]         = s->minus;
@@ -89,7 +89,7 @@ static uint64_t direction_build(direction_t *s, tf_layout_t *l, const double *pa
 }
 
 /* True from the bar after the sums were full, and with n = 1 at once. */
-static bool direction_add(direction_t *s, const double *x) {
+TF_STEP bool direction_add(direction_t *s, const double *x) {
   bool is_warm = s->has_sums || s->movement.n == 1;
   s->has_sums  = movement_add(&s->movement, x, 3);
   if (!is_warm || !s->has_sums) return false;
@@ -99,21 +99,21 @@ static bool direction_add(direction_t *s, const double *x) {
   return true;
 }
 
-static bool plus_di_step(direction_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool plus_di_step(direction_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = direction_add(s, x);
   y[0]         = part_of(&s->movement, s->movement.plus);
   return is_warm;
 }
 
-static bool minus_di_step(direction_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool minus_di_step(direction_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = direction_add(s, x);
   y[0]         = part_of(&s->movement, s->movement.minus);
   return is_warm;
 }
 
-static bool dx_step(direction_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool dx_step(direction_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = direction_add(s, x);
   y[0]         = s->dx;
@@ -143,7 +143,7 @@ static uint64_t adx_build(adx_t *s, tf_layout_t *l, const double *params) {
   return 2 * direction_build(&s->direction, l, params) - 1;
 }
 
-static bool adx_step(adx_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool adx_step(adx_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   if (!direction_add(&s->direction, x)) return false;
   const movement_t *v      = &s->direction.movement;
@@ -169,7 +169,7 @@ static uint64_t adxr_build(adx_t *s, tf_layout_t *l, const double *params) {
   return lookback + tf_lag_init(&s->before, l, params[0] > 1 ? params[0] - 1 : params[0]);
 }
 
-static bool adxr_step(adx_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool adxr_step(adx_t *s, tf_store_t m, const double *x, double *y) {
   double adx, before;
   if (!adx_step(s, m, x, &adx)) return false;
   bool is_warm = tf_lag_step(&s->before, m, adx, &before);

@@ -3,22 +3,22 @@
 
 /* ---- of this moment ---- */
 
-typedef struct stateless {
+typedef struct operator_none {
   char nothing;
-} stateless_t;
+} operator_none_t;
 
-static uint64_t operator_build(stateless_t *s, tf_layout_t *l, const double *params) {
+static uint64_t operator_build(operator_none_t *s, tf_layout_t *l, const double *params) {
   (void)s, (void)l, (void)params;
   return 0;
 }
 
 #define OPERATOR(id, what, symbol)                                                                 \
-  static bool id##_step(stateless_t *s, tf_store_t m, const double *x, double *y) {                \
+  TF_STEP bool id##_step(operator_none_t *s, tf_store_t m, const double *x, double *y) {                \
     (void)s, (void)m;                                                                              \
     *y = x[0] symbol x[1];                                                                         \
     return true;                                                                                   \
   }                                                                                                \
-  TF_INDICATOR_DEFINE_AS(id, stateless_t, operator_build, id##_step, .group = TF_GROUP_MATH,       \
+  TF_INDICATOR_DEFINE_AS(id, operator_none_t, operator_build, id##_step, .group = TF_GROUP_MATH,       \
                          .help = what, .origin = "definition", TF_SERIES("high", "low"),           \
                          TF_OUTPUTS(#id))
 
@@ -39,7 +39,7 @@ static uint64_t cumsum_build(cumsum_t *s, tf_layout_t *l, const double *params) 
   return 0;
 }
 
-static bool cumsum_step(cumsum_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool cumsum_step(cumsum_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   tf_sum_add(&s->sum, x[0]);
   *y = tf_sum_value(&s->sum);
@@ -57,7 +57,7 @@ static uint64_t sum_build(sum_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(&s->total, l, params[0]);
 }
 
-static bool sum_step(sum_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool sum_step(sum_t *s, tf_store_t m, const double *x, double *y) {
   return tf_total_step(&s->total, m, x[0], y);
 }
 
@@ -75,11 +75,11 @@ typedef struct place {
   tf_peak_view_t top;
 } place_t;
 
-static void place_init(place_t *s, tf_layout_t *l, tf_peak_side_t side, double n) {
+TF_STEP void place_init(place_t *s, tf_layout_t *l, tf_peak_side_t side, double n) {
   (void)tf_peak_init(&s->peak, l, side, true, n);
 }
 
-static bool place_step(place_t *s, tf_store_t m, double x, double *seq) {
+TF_STEP bool place_step(place_t *s, tf_store_t m, double x, double *seq) {
   tf_peak_view_t oldest;
   bool           is_warm = tf_peak_step(&s->peak, m, x, &oldest);
   uint64_t       now     = s->peak.seq - 1;
@@ -102,7 +102,7 @@ static uint64_t minindex_build(place_t *s, tf_layout_t *l, const double *params)
   return s->peak.n - 1;
 }
 
-static bool index_step(place_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool index_step(place_t *s, tf_store_t m, const double *x, double *y) {
   return place_step(s, m, x[0], y);
 }
 
@@ -127,7 +127,7 @@ static uint64_t minmaxindex_build(places_t *s, tf_layout_t *l, const double *par
   return s->low.peak.n - 1;
 }
 
-static bool minmaxindex_step(places_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool minmaxindex_step(places_t *s, tf_store_t m, const double *x, double *y) {
   (void)place_step(&s->low, m, x[0], &y[0]);
   return place_step(&s->high, m, x[0], &y[1]);
 }
@@ -141,7 +141,7 @@ static uint64_t minmax_build(tf_span_t *s, tf_layout_t *l, const double *params)
   return tf_span_init(s, l, params[0]);
 }
 
-static bool minmax_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool minmax_step(tf_span_t *s, tf_store_t m, const double *x, double *y) {
   return tf_span_step(s, m, x[0], x[0], &y[1], &y[0]);
 }
 

@@ -1,22 +1,22 @@
 /* A price made of a bar's others: TA-Lib's Price Transform. avgdev is in statistic.c. */
 #include "indicator/step.h"
 
-typedef struct stateless {
+typedef struct price_none {
   char nothing;
-} stateless_t;
+} price_none_t;
 
-static uint64_t price_build(stateless_t *s, tf_layout_t *l, const double *params) {
+static uint64_t price_build(price_none_t *s, tf_layout_t *l, const double *params) {
   (void)s, (void)l, (void)params;
   return 0;
 }
 
 #define PRICE(id, what, value, ...)                                                                \
-  static bool id##_step(stateless_t *s, tf_store_t m, const double *x, double *y) {                \
+  TF_STEP bool id##_step(price_none_t *s, tf_store_t m, const double *x, double *y) {                \
     (void)s, (void)m;                                                                              \
     *y = value;                                                                                    \
     return true;                                                                                   \
   }                                                                                                \
-  TF_INDICATOR_DEFINE_AS(id, stateless_t, price_build, id##_step, .group = TF_GROUP_PRICE,         \
+  TF_INDICATOR_DEFINE_AS(id, price_none_t, price_build, id##_step, .group = TF_GROUP_PRICE,         \
                          .help = what, .origin = "definition", TF_SERIES(__VA_ARGS__),             \
                          TF_OUTPUTS(#id))
 
@@ -40,7 +40,7 @@ static uint64_t ha_build(ha_t *s, tf_layout_t *l, const double *params) {
   return 0;
 }
 
-static bool ha_step(ha_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool ha_step(ha_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   s->open     = s->has_last ? (s->open + s->close) / 2 : (x[0] + x[3]) / 2;
   s->close    = (x[0] + x[1] + x[2] + x[3]) / 4;

@@ -170,7 +170,7 @@ static uint64_t line_build(tf_trend_t *s, tf_layout_t *l, const double *params) 
 }
 
 #define LINE(id, known_as, what, value)                                                            \
-  static bool id##_step(tf_trend_t *s, tf_store_t m, const double *x, double *y) {                 \
+  TF_STEP bool id##_step(tf_trend_t *s, tf_store_t m, const double *x, double *y) {                 \
     tf_trend_view_t v;                                                                             \
     bool            is_warm = tf_trend_step(s, m, x[0], &v);                                       \
     y[0]                    = value;                                                               \

@@ -98,6 +98,13 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
 
 #define TF_STEP_WORDS_(type) TF_STORE_WORDS(type)
 
+/* Before a step, and what it calls of its file: a card reads these too (gpu/feature_steps.cuh). */
+#ifdef __CUDACC__
+#define TF_STEP __host__ __device__ static
+#else
+#define TF_STEP static
+#endif
+
 #define TF_SERIES(...)                                                                             \
   .series = {__VA_ARGS__}, .series_cnt = TF_ARRAY_CNT(((const char *const[]){__VA_ARGS__}))
 #define TF_OUTPUTS(...)                                                                            \
@@ -111,6 +118,13 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
 #define TF_INDICATOR_DEFINE(id, type, ...)                                                         \
   TF_INDICATOR_DEFINE_AS(id, type, id##_build, id##_step, __VA_ARGS__)
 
+#ifdef TF_STEPS_ONLY
+#define TF_INDICATOR_DEFINE_AS(id, type, build, step, ...)                                         \
+  TF_STEP bool tf_step_##id(void *state, uint32_t param_cnt, const double *x, double *y) {         \
+    tf_store_t m = {(double *)state + TF_STEP_WORDS_(type) + param_cnt, true};                     \
+    return step((type *)state, m, x, y);                                                           \
+  }
+#else
 /* The same where build or step belong to several. */
 #define TF_INDICATOR_DEFINE_AS(id, type, build, step, ...)                                         \
   extern const tf_indicator_t                           tf_indicator_##id;                         \
@@ -182,7 +196,9 @@ TF_INLINE tf_indicator_result_t tf_step_result(bool is_warm, const double *y, ui
       .batch       = id##_batch,                                                                   \
       __VA_ARGS__,                                                                                 \
   }
+#endif
 
+#ifndef TF_STEPS_ONLY
 /* A whole series through a state of its own, which it allocates: not for a lane. What is rejected reads NaN. */
 TF_INLINE void
 tf_step_batch(const tf_indicator_t *d,
@@ -200,5 +216,6 @@ tf_step_batch(const tf_indicator_t *d,
   }
   free(state);
 }
+#endif
 
 #endif

@@ -23,25 +23,25 @@ typedef struct sar {
   uint32_t cnt; /* bars, up to 2 */
 } sar_t;
 
-static void sar_side(side_t *side, double start, double step, double max) {
+TF_STEP void sar_side(side_t *side, double start, double step, double max) {
   *side = (side_t){start > max ? max : start, step > max ? max : step, max};
 }
 
-static double at_least(double x, double a, double b) {
+TF_STEP double at_least(double x, double a, double b) {
   x = x < a ? a : x;
   return x < b ? b : x;
 }
 
-static double at_most(double x, double a, double b) {
+TF_STEP double at_most(double x, double a, double b) {
   x = x > a ? a : x;
   return x > b ? b : x;
 }
 
-static double within(const sar_t *s, double stop, double high, double low) {
+TF_STEP double within(const sar_t *s, double stop, double high, double low) {
   return s->is_long ? at_most(stop, s->low, low) : at_least(stop, s->high, high);
 }
 
-static void sar_begin(sar_t *s, double high, double low) {
+TF_STEP void sar_begin(sar_t *s, double high, double low) {
   double up = high - s->high, down = s->low - low;
   s->is_long  = s->forced != 0 ? s->forced > 0 : !(down > 0 && down > up);
   s->extreme  = s->is_long ? high : low;
@@ -52,7 +52,7 @@ static void sar_begin(sar_t *s, double high, double low) {
 }
 
 /* The stop of this bar; s->stop is then that of the next. */
-static double sar_next(sar_t *s, double high, double low) {
+TF_STEP double sar_next(sar_t *s, double high, double low) {
   double stop;
   if (s->is_long ? low <= s->stop : high >= s->stop) {
     s->is_long = !s->is_long;
@@ -75,7 +75,7 @@ static double sar_next(sar_t *s, double high, double low) {
   return stop;
 }
 
-static bool sar_step(sar_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool sar_step(sar_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   if (s->cnt == 0) {
     s->high = x[0];
@@ -112,7 +112,7 @@ static uint64_t sarext_build(sar_t *s, tf_layout_t *l, const double *params) {
   return 1;
 }
 
-static bool sarext_step(sar_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool sarext_step(sar_t *s, tf_store_t m, const double *x, double *y) {
   bool is_warm = sar_step(s, m, x, y);
   if (is_warm && !s->is_long) y[0] = -y[0];
   return is_warm;
@@ -153,7 +153,7 @@ static uint64_t supertrend_build(supertrend_t *s, tf_layout_t *l, const double *
   return n;
 }
 
-static bool supertrend_step(supertrend_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool supertrend_step(supertrend_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double range, last = s->last_close;
   bool   is_warm = tf_atr_step(&s->range, x, &range);

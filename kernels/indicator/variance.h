@@ -18,7 +18,8 @@ TF_INLINE uint64_t tf_variance_init(tf_variance_t *s, tf_layout_t *l, double n) 
   s->n  = tf_layout_count(l, n, 2);
   n     = s->n;
   s->at = tf_layout_take(l, TF_STORE_WORDS(tf_moments_t) + (uint64_t)s->n);
-  if (l->store && !l->is_absurd) (void)tf_moments_init((void *)(l->store + s->at), &n);
+  if (l->store && !l->is_absurd)
+    (void)tf_moments_init((tf_moments_t *)(void *)(l->store + s->at), &n);
   return s->n - 1;
 }
 
@@ -44,7 +45,7 @@ TF_COLD __attribute__((unused)) static bool tf_variance_fill_(tf_moments_t *mome
 
 TF_INLINE bool tf_variance_step(const tf_variance_t *s, tf_store_t m, double x,
                                 tf_variance_view_t *view) {
-  tf_moments_t *moments = (void *)(m.words + s->at);
+  tf_moments_t *moments = (tf_moments_t *)(void *)(m.words + s->at);
   if (TF_UNLIKELY(moments->cnt != moments->n)) return tf_variance_fill_(moments, m.keep, x, view);
   tf_variance_step_at_(moments, m.keep, true, x, view);
   return true;

@@ -22,7 +22,7 @@ typedef struct variation {
 } variation_t;
 
 /* |r| of this input; false where there is none. */
-static bool next_return(variation_t *s, double x, double *r) {
+TF_STEP bool next_return(variation_t *s, double x, double *r) {
   double last = s->last;
   if (!(x > 0)) return false;
   s->last = x;
@@ -36,7 +36,7 @@ static uint64_t realized_var_build(variation_t *s, tf_layout_t *l, const double 
 }
 
 /* A residue of what has left may put a sum of squares a hair below zero. */
-static bool realized_var_step(variation_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool realized_var_step(variation_t *s, tf_store_t m, const double *x, double *y) {
   double r, total;
   if (!next_return(s, x[0], &r)) return false;
   bool is_warm = tf_total_step(&s->sum, m, r * r, &total);
@@ -50,7 +50,7 @@ static uint64_t bipower_build(variation_t *s, tf_layout_t *l, const double *para
   return tf_total_init(&s->sum, l, n - 1) + 2;
 }
 
-static bool bipower_step(variation_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool bipower_step(variation_t *s, tf_store_t m, const double *x, double *y) {
   double r, total, before = s->last_return;
   if (!next_return(s, x[0], &r)) return false;
   s->last_return = r;

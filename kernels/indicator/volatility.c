@@ -14,7 +14,7 @@ static uint64_t trange_build(trange_t *s, tf_layout_t *l, const double *params) 
   return 1;
 }
 
-static bool trange_step(trange_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool trange_step(trange_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   double last;
   y[0] = tf_true_range(x[0], x[1], s->close.x);
@@ -32,12 +32,12 @@ static uint64_t atr_build(tf_atr_t *s, tf_layout_t *l, const double *params) {
   return n;
 }
 
-static bool atr_step(tf_atr_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool atr_step(tf_atr_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   return tf_atr_step(s, x, y);
 }
 
-static bool natr_step(tf_atr_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool natr_step(tf_atr_t *s, tf_store_t m, const double *x, double *y) {
   (void)m;
   bool is_warm = tf_atr_step(s, x, y);
   if (s->mean.n > 1) y[0] = x[2] == 0 ? 0 : y[0] / x[2] * 100;
@@ -59,7 +59,7 @@ static uint64_t adr_build(tf_total_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(s, l, params[0]);
 }
 
-static bool adr_step(tf_total_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool adr_step(tf_total_t *s, tf_store_t m, const double *x, double *y) {
   return tf_total_step_mean(s, m, x[0] - x[1], y);
 }
 
@@ -80,7 +80,7 @@ static uint64_t cvi_build(cvi_t *s, tf_layout_t *l, const double *params) {
   return tf_lag_init(&s->before, l, params[1]) + n - 1;
 }
 
-static bool cvi_step(cvi_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool cvi_step(cvi_t *s, tf_store_t m, const double *x, double *y) {
   double before;
   if (!tf_smooth_add(&s->range, x[0] - x[1])) return false;
   bool is_warm = tf_lag_step(&s->before, m, s->range.mean, &before);
@@ -109,7 +109,7 @@ static uint64_t massi_build(massi_t *s, tf_layout_t *l, const double *params) {
   return tf_total_init(&s->sum, l, params[1]) + 2 * ((uint64_t)n - 1);
 }
 
-static bool massi_step(massi_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool massi_step(massi_t *s, tf_store_t m, const double *x, double *y) {
   if (!tf_smooth_add(&s->once, x[0] - x[1])) return false;
   if (!tf_smooth_add(&s->twice, s->once.mean)) return false;
   double ratio = s->twice.mean == 0 ? 1 : s->once.mean / s->twice.mean;
@@ -138,7 +138,7 @@ static uint64_t rvi_build(rvi_t *s, tf_layout_t *l, const double *params) {
   return tf_variance_init(&s->window, l, params[1]) + n - 1;
 }
 
-static bool rvi_step(rvi_t *s, tf_store_t m, const double *x, double *y) {
+TF_STEP bool rvi_step(rvi_t *s, tf_store_t m, const double *x, double *y) {
   tf_variance_view_t v;
   double             last    = s->last;
   bool               is_warm = tf_variance_step(&s->window, m, x[0], &v);

@@ -18,13 +18,13 @@ INSTRUMENT = "BTCUSDT.BINANCE-SPOT"
 class Engine(Background):
     """`tickfuse run` against an exchange, with a control socket and a journal."""
 
-    def __init__(self, exchange, folder, *sets):
+    def __init__(self, exchange, folder, *sets, seconds="600s"):
         self.socket = f"{folder}/control/socket"
         self.journal = f"{folder}/out.journal"
         super().__init__(*engine_args(exchange, "sinks.0.type=journal", "sinks.0.policy=auto",
                                       f"sinks.0.path={self.journal}", f"control.path={self.socket}",
                                       "engine.decision_ring_slots=65536", *sets,  # a busy machine keeps emit off its core
-                                      seconds="600s"))  # the tests end it
+                                      seconds=seconds))  # the tests end it
         wait_until(lambda: pathlib.Path(self.socket).exists(), what="the control socket")
 
     def ask(self, *words, expect=0):

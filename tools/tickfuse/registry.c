@@ -3,6 +3,7 @@
 #include "cli.h"
 #include "cross/registry.h"
 #include "feed/feeds.h"
+#include "gpu/card_features.h"
 #include "indicator/registry.h"
 #include "model/loader.h"
 #include "policy/registry.h"
@@ -29,6 +30,7 @@ const tf_registry_t *tickfuse_registry(void) {
                              .runtimes      = tf_runtimes_all,
                              .runtime_cnt   = tf_runtimes_all_cnt,
                              .models        = &tf_model_loader,
+                             .card_runs     = tf_card_features_runs,
                              .stores        = tf_stores,
                              .store_cnt     = tf_store_cnt};
   while (tf_feeds_all[registry.feed_cnt]) registry.feed_cnt++;

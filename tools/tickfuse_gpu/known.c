@@ -120,8 +120,9 @@ static tf_err_t end(room_t *room, tf_err_t err) {
 
 tf_err_t known_ask(room_t *room, uint32_t slot, const loaded_t *loaded, const tf_mailbox_t *box,
                    watch_end_t *ended, double *worst) {
-  asking_t a   = {.room = room, .loaded = loaded, .box = box};
-  tf_err_t err = room_start(room, slot, loaded->program);
+  asking_t a = {.room = room, .loaded = loaded, .box = box};
+  uint64_t offset;
+  tf_err_t err = room_start(room, slot, load_rows_program(loaded, &offset));
   if (err) return err;
   for (; !err && !a.ended && a.check_idx < loaded->graph.check_cnt; a.check_idx++)
     err = ask_window(&a);

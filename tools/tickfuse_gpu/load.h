@@ -4,6 +4,7 @@
 #define TICKFUSE_GPU_LOAD_H
 
 #include "gpu/card.h"
+#include "gpu/card_features.h"
 #include "model/loader.h"
 
 /* Where a model runs. */
@@ -29,9 +30,16 @@ typedef struct load_spec {
   load_hand_over_t   hand_over;
 } load_spec_t;
 
+/* What is computed before the model's rows are there; view.image NULL: nothing, it is sent rows. */
+typedef struct load_features {
+  tf_plan_view_t view; /* of the mailbox */
+  uint32_t       instrument_cnt;
+} load_features_t;
+
 typedef struct loaded {
   const char        *path; /* the caller's */
   load_spec_t        spec;
+  load_features_t    features;
   tf_model_t        *model;
   tf_graph_t         graph;
   tf_card_program_t *program; /* NULL where it is LOAD_CPU */
@@ -39,11 +47,14 @@ typedef struct loaded {
   char               why[512]; /* of each kind that was refused */
 } loaded_t;
 
-/* E_FILE_*, E_MODEL_* of the file itself, its known answers on the CPU included. That no kernel can run it is no failure:
+/* features NULL: as a zeroed one. E_FILE_*, E_MODEL_* of the file itself, its known answers on the CPU included. That no kernel can run it is no failure:
  * where and why say so. */
-tf_err_t load_model(const char *path, const load_spec_t *spec, const tf_card_limits_t *limits,
-                    loaded_t *loaded);
+tf_err_t load_model(const char *path, const load_spec_t *spec, const load_features_t *features,
+                    const tf_card_limits_t *limits, loaded_t *loaded);
 void     load_free(loaded_t *loaded); /* accepts a zeroed one */
+
+/* The part of program that answers rows, as known answers want it, and where it begins. */
+const tf_card_program_t *load_rows_program(const loaded_t *loaded, uint64_t *offset);
 
 /* "best", "block", "cluster", "memory", "launch". False: it is none. */
 bool        load_parse_hand_over(const char *text, load_hand_over_t *hand_over);

@@ -52,7 +52,7 @@ static void *load_next(void *arg) {
   loaded_t l = {0};
   memcpy(path, n->box->next_model, sizeof path);
   path[sizeof path - 1] = '\0';
-  tf_err_t err          = load_model(path, &n->first->spec, &n->limits, &l);
+  tf_err_t err          = load_model(path, &n->first->spec, &n->first->features, &n->limits, &l);
   if (!err) err = put(n, &l);
   snprintf(n->box->next_text, sizeof n->box->next_text, "%s", err ? tf_error_text() : "");
   n->box->next_failure = (uint32_t)err;

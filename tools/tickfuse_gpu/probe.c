@@ -64,7 +64,7 @@ static tf_err_t add_model(json_t *all, const char *path, const load_spec_t *spec
     loaded_t         l;
     tf_card_limits_t limits = devices[i].limits;
     limits.memory_bytes     = (uint64_t)((double)devices[i].memory_free_bytes * fraction);
-    err                     = load_model(path, spec, &limits, &l);
+    err                     = load_model(path, spec, NULL, &limits, &l);
     if (err) break;
     json_array_append_new(runs, course(i, &l));
     json_object_set_new(model, "name", json_string(l.model->name));

@@ -35,6 +35,10 @@ static tf_err_t share_view(const tf_mailbox_view_t *host, tf_mailbox_view_t *dev
       (tf_packet_t *)((uint8_t *)at + ((uint8_t *)host->requests - (uint8_t *)host->box));
   device->answers =
       (tf_packet_t *)((uint8_t *)at + ((uint8_t *)host->answers - (uint8_t *)host->box));
+  if (host->state)
+    device->state =
+        (tf_packet_t *)((uint8_t *)at + ((uint8_t *)host->state - (uint8_t *)host->box));
+  device->plan = NULL; /* the host's to read */
   return TF_OK;
 }
 

@@ -33,17 +33,26 @@ typedef struct worker {
 /* ---- before it serves ---- */
 
 static tf_err_t check_mailbox(const worker_t *w) {
-  const tf_model_t        *m = w->loaded.model;
-  const tf_mailbox_view_t *v = w->view;
-  if (v->input_cnt == m->input_cnt && v->output_cnt == m->output_cnt && v->window == m->window &&
-      v->box->model_hash == m->hash)
-    return TF_OK;
+  const tf_model_t        *m        = w->loaded.model;
+  const tf_mailbox_view_t *v        = w->view;
+  const bool               rows_fit = w->loaded.features.view.image
+                                          ? w->loaded.features.view.feature_cnt == m->input_cnt
+                                          : v->input_cnt == m->input_cnt && v->window == m->window;
+  if (rows_fit && v->output_cnt == m->output_cnt && v->box->model_hash == m->hash) return TF_OK;
   return TF_ERR(
       E_MODEL_SHAPE,
       "the mailbox is not of model %s: %u inputs, %u outputs, window %u, hash %08x there; "
       "%u, %u, %u, %08x here",
       m->name, v->input_cnt, v->output_cnt, v->window, v->box->model_hash, m->input_cnt,
       m->output_cnt, m->window, m->hash);
+}
+
+/* Where rows are asked, whatever the engine will send. */
+static tf_err_t open_trial(worker_t *w) {
+  uint64_t                 offset;
+  const tf_card_program_t *p        = load_rows_program(&w->loaded, &offset);
+  uint8_t *const           slots[2] = {w->slots.at[0] + offset, w->slots.at[1] + offset};
+  return room_open(&w->trial, p, slots, &w->trial_view);
 }
 
 /* Workers that take turns are told different numbers: one after the other they go round all devices. */
@@ -63,7 +72,11 @@ static tf_err_t prepare(worker_t *w) {
   if (err) return err;
   uint64_t free_bytes         = w->info.memory_free_bytes;
   w->info.limits.memory_bytes = (uint64_t)((double)free_bytes * w->options->memory_fraction);
-  err = load_model(w->options->model, &w->options->load, &w->info.limits, &w->loaded);
+  load_features_t features    = {.instrument_cnt = w->view ? w->view->instrument_cnt : 0};
+  if (w->view && w->view->plan)
+    err = tf_card_plan_read(w->view->plan, w->view->plan_bytes, &features.view);
+  if (!err)
+    err = load_model(w->options->model, &w->options->load, &features, &w->info.limits, &w->loaded);
   if (!err && w->view) err = check_mailbox(w);
   if (!err && !w->loaded.program)
     err = TF_ERR(E_MODEL_UNSUPPORTED, "model %s runs on no kernel: %s", w->loaded.model->name,
@@ -71,7 +84,7 @@ static tf_err_t prepare(worker_t *w) {
   if (!err) err = device_open(w->device, w->info.limits.memory_bytes);
   if (!err) err = slots_open(&w->slots, w->loaded.program);
   if (!err) err = known_mailbox(w->loaded.model, &w->trial_view);
-  if (!err) err = room_open(&w->trial, w->loaded.program, w->slots.at, &w->trial_view);
+  if (!err) err = open_trial(w);
   if (!err) err = slots_write(&w->slots, 0, w->loaded.program);
   return err;
 }

@@ -16,7 +16,10 @@ void card_run_init(card_run_t *run, const card_run_spec_t *spec) {
                            .output_cnt     = p->output_cnt,
                            .instrument_cnt = spec->instrument_cnt,
                            .window         = p->window,
-                           .model_hash     = p->model_hash};
+                           .model_hash     = p->model_hash,
+                           .state_packets  = spec->state_packets,
+                           .plan           = spec->plan,
+                           .plan_bytes     = spec->plan_bytes};
   assert_int_equal(tf_mailbox_create(&box, &run->lane, &run->fd), TF_OK);
   assert_int_equal(tf_mailbox_open(run->fd, &run->worker), TF_OK);
   size_t states  = p->state_bytes * spec->instrument_cnt;

@@ -27,6 +27,10 @@ typedef struct card_run_spec {
   uint32_t instrument_cnt, batch_max, slot_cnt;
   uint64_t seed;
   uint32_t polls_max;
+  /* of one that computes features */
+  uint32_t    state_packets;
+  const void *plan;
+  uint64_t    plan_bytes;
 } card_run_spec_t;
 
 /* Makes all of it; the kernel runs from start on. Between them the lane may post. */

@@ -9,9 +9,9 @@ void kernel_net(void *p) {
   float                *row   = reinterpret_cast<float *>(tf_team_shared());
   float                *out   = row + inputs;
   const uint32_t        lines = (inputs + outputs) / 32 + 1;
-  const tf_card_place_t place = {tf_team_shared() + lines * 128, args->states, args->scratch, NULL,
-                                 0};
-  tf_net_kind           kind;
+  const tf_card_place_t place = {
+      tf_team_shared() + lines * 128, args->states, args->scratch, NULL, 0, NULL, 0};
+  tf_net_kind kind;
   kind.begin(place, args->program);
   for (uint32_t t = 0; t < args->row_cnt; t++) {
     const uint32_t instrument = args->instruments ? args->instruments[t] : 0;

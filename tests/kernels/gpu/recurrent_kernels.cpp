@@ -7,7 +7,8 @@ namespace {
 template <uint32_t PRECISION> void run_script(void *p) {
   recurrent_script_t      *s       = static_cast<recurrent_script_t *>(p);
   const tf_card_program_t *program = s->program;
-  const tf_card_place_t    place   = {tf_team_shared(), s->states, s->scratch, &s->leave, 1u << 20};
+  const tf_card_place_t    place   = {tf_team_shared(), s->states, s->scratch, &s->leave,
+                                      1u << 20,         NULL,      0};
   float *row = reinterpret_cast<float *>(tf_team_shared() + program->shared_bytes);
   float *out = row + program->input_cnt;
 

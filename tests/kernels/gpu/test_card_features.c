@@ -1,5 +1,5 @@
-/* A feature plan on a card against the same plan on a lane, event by event: quotes and trades of a made-up market of several
- * instruments, and of recordings where they are there. The kernel runs on fibers (tests/cuda_on_cpu), behind a mailbox. */
+/* A feature plan on a card against the same plan on a lane, event by event: quotes, trades and bars of a made-up market of several
+ * instruments, and of recordings where they are there. The card is told of the market as the lane tells it (tf/market_row.h), and begins anew in between. The kernel runs on fibers (tests/cuda_on_cpu), behind a mailbox. */
 #include "cmocka_tf.h"
 
 #include <math.h>
@@ -16,6 +16,7 @@
 #include "gpu/card_features.h"
 #include "indicator/registry.h"
 #include "stage/pipeline.h"
+#include "stage/tell.h"
 
 #define INSTRUMENT_CNT 6u
 #define FEATURES_MAX   64u
@@ -57,7 +58,19 @@ static const char *const TEXTS[] = {
     "cs_std(spread_bps)",
     "cs_demean(spread_bps)",
     "ema(cs_rank(mid), 4)",
-    "cs_rank(cs_demean(spread_bps))",
+    "cs_rank(mid - cs_quantile(mid, 0.5))",
+    "cs_quantile(mid, 0.25)",
+    "cs_quantile(ema(mid, 20), 0.9)",
+    "realized_var(mid, 30)",
+    "realized_var(s1.close, 4)",
+    "atr(s1.high, s1.low, s1.close, 3)",
+    "ema(s1.close, 5) - mid",
+    "t5.volume / max(1, t5.trade_cnt)",
+    "n9.close - n9.open",
+    "imbalance(5) + ema(stddev(mid, 20), 9)",
+    "ema(imbalance(5), 4)",
+    "macd(s1.close, 3, 6, 2).macdsignal",
+    "ema(macd(s1.close, 3, 6, 2), 3)",
 };
 
 static bool is_rounded(const char *name) {
@@ -68,6 +81,8 @@ static bool is_rounded(const char *name) {
 }
 
 /* ---- the lane, and the card beside it ---- */
+
+static const char *const BARS[] = {"s1", "t5", "n9"};
 
 static struct {
   tf_feature_env_t      env;
@@ -85,6 +100,8 @@ static struct {
   tf_arena_t           arena;
   double               row[FEATURES_MAX];
   uint64_t             seq, ticks, values;
+  uint64_t             closes, states, gone, behind;
+  uint64_t             max_age_ns;
 } rig;
 
 static void on_row(void *self, const tf_lane_instrument_t *in) {
@@ -92,24 +109,114 @@ static void on_row(void *self, const tf_lane_instrument_t *in) {
   memcpy(rig.row, in->row, rig.plan.feature_cnt * sizeof(double));
 }
 
-static void compile_texts(const char *const *texts, size_t cnt) {
-  static const char *const BARS[] = {"s1"};
+/* ---- what the card is told ---- */
+
+/* slots: of a tick. */
+static uint64_t tell(uint32_t id, uint32_t flags, const tf_market_row_t *row, const double *slots) {
+  float            values[TF_MARKET_ROW_VALUES_MAX];
+  tf_mailbox_row_t head = {.instrument_idx = id,
+                           .flags          = (rig.numbers[id] ? 0 : TF_MAILBOX_RESET) | flags,
+                           .number         = ++rig.numbers[id]};
+  uint32_t         at   = 0;
+  memcpy(values, row, sizeof *row);
+  for (uint32_t i = 0; i < rig.view.step_cnt; i++) {
+    if (rig.view.steps[i].kind != TF_PLAN_HANDED) continue;
+    double x = slots ? slots[rig.view.steps[i].out] : 0;
+    memcpy(values + tf_market_row_values(at++), &x, sizeof x);
+  }
+  tf_mailbox_post(&rig.card.lane, 0, 1, &head, values);
+  return rig.card.lane.next_seq++;
+}
+
+static void on_bars(void *self, const tf_lane_instrument_t *in, uint32_t closed_bars) {
+  (void)self;
+  for (uint32_t b = 0; b < TF_ARRAY_CNT(BARS); b++) {
+    const tf_bar_t *bar = &in->bars[b].closed;
+    tf_market_row_t row = {.kind = TF_MARKET_ROW_BAR, .bar_idx = (uint8_t)b};
+    if (!(closed_bars >> b & 1) || rig.numbers[in->id] == 0) continue;
+    const double fields[] = {bar->open,   bar->high,     bar->low,        bar->close,
+                             bar->volume, bar->notional, bar->buy_volume, (double)bar->trade_cnt};
+    memcpy(row.u.bar, fields, sizeof fields);
+    tell(in->id, TF_MAILBOX_QUIET, &row, NULL);
+    rig.closes++;
+  }
+}
+
+static void tell_event(const tf_event_t *e) {
+  tf_market_row_t row;
+  if (rig.numbers[e->instrument_id] == 0 ||
+      (e->kind != TF_EVENT_TRADE && e->kind != TF_EVENT_QUOTE))
+    return;
+  (void)tf_tell_tick(&rig.lane, e->instrument_id, &row);
+  row.kind = e->kind == TF_EVENT_TRADE ? TF_MARKET_ROW_TRADE : TF_MARKET_ROW_QUOTE;
+  tell(e->instrument_id, TF_MAILBOX_QUIET, &row, NULL);
+}
+
+/* The lane's memory, where the card has not the instrument's. */
+static bool tell_state(uint32_t id) {
+  tf_market_row_t row = {0};
+  if (rig.numbers[id]) return false;
+  const uint32_t tag    = (uint32_t)rig.card.lane.next_seq;
+  const void    *memory = tf_tell_state(&rig.lane, id, &row);
+  tf_mailbox_put_state(&rig.card.lane, 0, memory, rig.plan.mem_bytes / 4, tag);
+  row.kind        = TF_MARKET_ROW_STATE;
+  row.u.state.tag = tag;
+  tell(id, TF_MAILBOX_QUIET, &row, NULL);
+  rig.states++;
+  return true;
+}
+
+static tf_mailbox_status_t tell_tick_once(uint32_t id, float *out) {
+  tf_market_row_t row;
+  bool            stands = tell_state(id);
+  const double   *slots  = tf_tell_tick(&rig.lane, id, &row);
+  if (stands) row.kind = TF_MARKET_ROW_STANDS;
+  return card_run_await(&rig.card, tell(id, 0, &row, slots), 0, out);
+}
+
+/* A card that has begun anew may lack members of sections: then the lane's memory once more. */
+static tf_mailbox_status_t tell_tick(uint32_t id, float *out) {
+  tf_mailbox_status_t status = tell_tick_once(id, out);
+  if (status != TF_MAILBOX_BEHIND) return status;
+  rig.numbers[id] = 0;
+  rig.behind++;
+  return tell_tick_once(id, out);
+}
+
+/* Who is in no section any more. */
+static void tell_gone(const bool was_in[INSTRUMENT_CNT]) {
+  const tf_market_row_t row = {.kind = TF_MARKET_ROW_GONE};
+  for (uint32_t i = 0; i < INSTRUMENT_CNT; i++)
+    if (was_in[i] && !rig.lane.universe.members[i].is_in && rig.numbers[i]) {
+      tell(i, TF_MAILBOX_QUIET, &row, NULL);
+      rig.gone++;
+    }
+}
+
+static void compile_texts_for(const char *const *texts, size_t cnt, tf_plan_runs_t runs) {
+  uint64_t max_age_ns = rig.max_age_ns;
   memset(&rig, 0, sizeof rig);
-  rig.env = (tf_feature_env_t){
-      .indicators    = tf_indicators,
-      .indicator_cnt = tf_indicator_cnt,
-      .bar_names     = BARS,
-      .bar_cnt       = 1,
-      .plain_bar     = TF_FEATURE_COMPILE_NONE,
-      .crosses       = &tf_cross_table,
-      .universe      = {.books_ok = BOOKS_OK, .max_age_ns = TF_FEATURE_AGE_NS_MAX}
+  rig.max_age_ns = max_age_ns;
+  rig.env        = (tf_feature_env_t){
+             .indicators    = tf_indicators,
+             .indicator_cnt = tf_indicator_cnt,
+             .bar_names     = BARS,
+             .bar_cnt       = TF_ARRAY_CNT(BARS),
+             .plain_bar     = TF_FEATURE_COMPILE_NONE,
+             .crosses       = &tf_cross_table,
+             .universe      = {.books_ok   = BOOKS_OK,
+                               .max_age_ns = max_age_ns ? max_age_ns : TF_FEATURE_AGE_NS_MAX}
   };
   assert_int_equal(tf_feature_compile_begin(&rig.compile, &rig.env), TF_OK);
   for (size_t i = 0; i < cnt; i++)
     if (tf_feature_compile_add(rig.compile, NULL, texts[i], NULL) != TF_OK)
       fail_msg("%s", tf_error_text());
   assert_int_equal(tf_feature_compile_finish(rig.compile, &rig.plan), TF_OK);
-  assert_int_equal(tf_feature_view_init(&rig.view, &rig.plan, &rig.env), TF_OK);
+  assert_int_equal(tf_feature_view_init(&rig.view, &rig.plan, &rig.env, NULL, 0, runs), TF_OK);
+}
+
+static void compile_texts(const char *const *texts, size_t cnt) {
+  compile_texts_for(texts, cnt, tf_card_features_runs);
 }
 
 static void free_texts(void) {
@@ -128,6 +235,34 @@ static void init_instrument(uint32_t i) {
   assert_int_equal(tf_feature_plan_init_state(&rig.plan, in->features), TF_OK);
 }
 
+static void set_bars(void) {
+  tf_buffer_t *b = &rig.lane.buffer;
+  b->bars[0]     = (tf_bar_spec_t){.kind = TF_BAR_TIME, .span_ns = 20 * TF_NS_PER_MS};
+  b->bars[1]     = (tf_bar_spec_t){.kind = TF_BAR_TICKS, .amount = 5};
+  b->bars[2]     = (tf_bar_spec_t){.kind = TF_BAR_NOTIONAL, .amount = 900};
+  b->bar_cnt     = TF_ARRAY_CNT(BARS);
+}
+
+static void start_card(uint64_t seed) {
+  const card_run_spec_t spec = {.slots          = {rig.program},
+                                .kernel         = features_kernel,
+                                .instrument_cnt = INSTRUMENT_CNT,
+                                .batch_max      = 4,
+                                .slot_cnt       = 64,
+                                .seed           = seed,
+                                .plan           = rig.view.image,
+                                .plan_bytes     = rig.view.image->bytes,
+                                .state_packets  = (uint32_t)(rig.plan.mem_bytes / 12 + 1)};
+  card_run_init(&rig.card, &spec);
+  card_run_start(&rig.card);
+  memset(rig.numbers, 0, sizeof rig.numbers);
+}
+
+static void stop_card(void) {
+  card_run_stop(&rig.card);
+  card_run_fini(&rig.card);
+}
+
 static void open_both(const char *const *texts, size_t cnt, uint64_t seed) {
   compile_texts(texts, cnt);
   assert_int_equal(tf_arena_init(&rig.arena, "test", (size_t)32 << 20), TF_OK);
@@ -137,25 +272,20 @@ static void open_both(const char *const *texts, size_t cnt, uint64_t seed) {
   rig.lane.names          = rig.names;
   rig.lane.hists          = rig.hists;
   rig.lane.sample_every = rig.lane.sample_left = UINT32_MAX;
-  rig.lane.watch                               = (tf_row_watch_t){&rig, on_row, NULL};
+  rig.lane.watch                               = (tf_row_watch_t){&rig, on_row, on_bars};
+  set_bars();
   for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) init_instrument(i);
   assert_int_equal(tf_universe_init(&rig.lane.universe, &rig.plan, INSTRUMENT_CNT, &rig.arena),
                    TF_OK);
-  if (tf_card_features_make(&rig.view, INSTRUMENT_CNT, &LIMITS, &rig.program) != TF_OK)
+  tf_plan_view_t read;
+  if (tf_card_plan_read(rig.view.image, rig.view.image->bytes, &read) != TF_OK ||
+      tf_card_features_make(&read, INSTRUMENT_CNT, 0, &LIMITS, &rig.program) != TF_OK)
     fail_msg("%s", tf_error_text());
-  const card_run_spec_t spec = {.slots          = {rig.program},
-                                .kernel         = features_kernel,
-                                .instrument_cnt = INSTRUMENT_CNT,
-                                .batch_max      = 4,
-                                .slot_cnt       = 8,
-                                .seed           = seed};
-  card_run_init(&rig.card, &spec);
-  card_run_start(&rig.card);
+  start_card(seed);
 }
 
 static void close_both(void) {
-  card_run_stop(&rig.card);
-  card_run_fini(&rig.card);
+  stop_card();
   free(rig.program);
   tf_arena_fini(&rig.arena);
   free_texts();
@@ -176,19 +306,17 @@ static void compare(uint32_t instrument, const float *out) {
 
 /* One event to both; a tick's rows are compared. */
 static void send(tf_event_t *e) {
-  const uint32_t   id   = e->instrument_id;
-  const bool       last = e->flags & TF_FLAG_LAST;
-  tf_mailbox_row_t head = {.instrument_idx = id,
-                           .flags          = (rig.numbers[id] ? 0 : TF_MAILBOX_RESET) |
-                                    (last ? 0 : TF_MAILBOX_QUIET),
-                           .number = ++rig.numbers[id]};
-  float            out[FEATURES_MAX];
+  const uint32_t id = e->instrument_id;
+  bool           was_in[INSTRUMENT_CNT];
+  float          out[FEATURES_MAX];
+  for (uint32_t i = 0; i < INSTRUMENT_CNT; i++)
+    was_in[i] = rig.plan.section_cnt && rig.lane.universe.members[i].is_in;
   e->ingest_seq = ++rig.seq;
   tf_lane_on_events(&rig.lane, e, 1, 0, 0);
-  tf_mailbox_post_event(&rig.card.lane, 0, 1, &head, e);
-  uint64_t seq = rig.card.lane.next_seq++;
-  if (!last) return;
-  assert_int_equal(card_run_await(&rig.card, seq, 0, out), TF_MAILBOX_OK);
+  tell_event(e);
+  if (!(e->flags & TF_FLAG_LAST)) return;
+  tell_gone(was_in);
+  assert_int_equal(tell_tick(id, out), TF_MAILBOX_OK);
   rig.ticks++;
   compare(id, out);
 }
@@ -232,9 +360,28 @@ static void a_made_up_market_reads_the_same_on_both(void **state) {
     open_both(TEXTS, TF_ARRAY_CNT(TEXTS), seed);
     for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) mids[i] = 10000 << i;
     for (uint32_t i = 0; i < 600; i++) send_made_up(&random, mids);
-    assert_true(rig.ticks > 400 && rig.values > 5000);
+    assert_true(rig.ticks > 400 && rig.values > 5000 && rig.closes > 100);
+    stop_card(); /* another one has the lane's memory, and goes on where this one was */
+    start_card(seed);
+    rig.values = 0, rig.behind = 0;
+    for (uint32_t i = 0; i < 200; i++) send_made_up(&random, mids);
+    assert_true(rig.values > 1000 && rig.states == 2 * INSTRUMENT_CNT + rig.behind &&
+                rig.behind < 60);
     close_both();
   }
+}
+
+static void those_who_are_silent_leave_its_sections(void **state) {
+  (void)state;
+  uint64_t random = 7;
+  int64_t  mids[INSTRUMENT_CNT];
+  rig.max_age_ns = 12 * TF_NS_PER_MS;
+  open_both(TEXTS, TF_ARRAY_CNT(TEXTS), 1);
+  for (uint32_t i = 0; i < INSTRUMENT_CNT; i++) mids[i] = 10000 << i;
+  for (uint32_t i = 0; i < 500; i++) send_made_up(&random, mids);
+  assert_true(rig.gone > 20 && rig.values > 2000);
+  close_both();
+  rig.max_age_ns = 0;
 }
 
 /* ---- recordings ---- */
@@ -323,8 +470,8 @@ static void recordings_read_the_same_on_both(void **state) {
   if (!sent) skip(); /* no recording here: the made-up market covers the path */
 }
 
-/* The loop's own rule: events after one that was never seen are not computed on. */
-static void an_event_that_is_missing_is_said(void **state) {
+/* The loop's own rule: rows after one that was never seen are not computed on. */
+static void a_row_that_is_missing_is_said(void **state) {
   (void)state;
   static const char *const texts[] = {"mid"};
   open_both(texts, 1, 1);
@@ -332,34 +479,68 @@ static void an_event_that_is_missing_is_said(void **state) {
   e.u.quote.bid_price = 1;
   e.u.quote.ask_price = 3;
   send(&e);
-  float            out[FEATURES_MAX];
-  tf_mailbox_row_t head = {.instrument_idx = 0, .number = 3};
-  tf_mailbox_post_event(&rig.card.lane, 0, 1, &head, &e);
-  assert_int_equal(card_run_await(&rig.card, rig.card.lane.next_seq++, 0, out), TF_MAILBOX_BEHIND);
-  head = (tf_mailbox_row_t){.instrument_idx = 0, .flags = TF_MAILBOX_RESET, .number = 1};
-  tf_mailbox_post_event(&rig.card.lane, 0, 1, &head, &e);
-  assert_int_equal(card_run_await(&rig.card, rig.card.lane.next_seq++, 0, out), TF_MAILBOX_OK);
+  float out[FEATURES_MAX];
+  rig.numbers[0]++;
+  assert_int_equal(tell_tick_once(0, out), TF_MAILBOX_BEHIND);
+  rig.numbers[0] = 0; /* which brings its memory once more */
+  assert_int_equal(tell_tick(0, out), TF_MAILBOX_OK);
   assert_true(out[0] == 2);
   close_both();
 }
 
-static void what_the_card_does_not_compute_is_refused_by_its_name(void **state) {
+/* A room that does not hold the state that a row speaks of is no state. */
+static void a_torn_state_is_none(void **state) {
   (void)state;
-  static const char *const ROWS[][2] = {
-      {"vpin(0.5, 20)",    "vpin, which the card does not compute"     },
-      {"stddev(mid, 20)",  "stddev, which the card does not compute"   },
-      {"cs_quantile(mid)", "cs_quantile, which the card"               },
-      {"imbalance(5)",     "imbalance, which the card"                 },
-      {"s1.close - mid",   "bars, which the card"                      },
-      {"mid - mid@I1.V",   "another instrument's value, which the card"},
-      {"macd(mid)",        "macd, which the card"                      },
+  static const char *const texts[] = {"mid", "last"};
+  open_both(texts, 2, 1);
+  tf_event_t e        = {.kind = TF_EVENT_QUOTE, .flags = TF_FLAG_LAST};
+  e.u.quote.bid_price = 1;
+  e.u.quote.ask_price = 3;
+  tf_lane_on_events(&rig.lane, &e, 1, 0, 0);
+  float           out[FEATURES_MAX];
+  tf_market_row_t row = {.kind = TF_MARKET_ROW_STATE};
+  row.u.state.tag     = (uint32_t)rig.card.lane.next_seq;
+  tf_mailbox_put_state(&rig.card.lane, 0, rig.instruments[0].features, rig.plan.mem_bytes / 4,
+                       row.u.state.tag);
+  rig.card.lane.state[rig.plan.mem_bytes / 24].tag--;
+  tell(0, TF_MAILBOX_QUIET, &row, NULL);
+  const double *slots = tf_tell_tick(&rig.lane, 0, &row);
+  uint64_t      seq   = tell(0, 0, &row, slots);
+  assert_int_equal(card_run_await(&rig.card, seq, 0, out), TF_MAILBOX_BEHIND);
+  rig.numbers[0] = 0;
+  assert_int_equal(tell_tick(0, out), TF_MAILBOX_OK);
+  assert_true(out[0] == 2);
+  close_both();
+}
+
+static void what_the_card_does_not_compute_is_refused_or_handed_over(void **state) {
+  (void)state;
+  static const char *const ROWS[][3] = {
+      {"vpin(0.5, 20)",                   "vpin, which the card does not compute", "vpin"                      },
+      {"ema(stddev(s1.close, 20), 20)",   "stddev, which the card",                "ema"                       },
+      {"imbalance(5) + mid",              "imbalance, which the card",             "imbalance"                 },
+      {"mid - mid@I1.V",                  NULL,                                    "another instrument's value"},
+      {"peek(ema(s1.close, 4))",          NULL,                                    "peek"                      },
+      {"ema(macd(s1.close, 3, 6, 2), 3)", "macd, which the card",                  "ema"                       },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(ROWS); i++) {
-    tf_card_program_t *program;
+    tf_card_program_t *program = NULL;
+    compile_texts_for(&ROWS[i][0], 1, NULL);
+    tf_err_t err = tf_card_features_make(&rig.view, 1, 0, &LIMITS, &program);
+    assert_int_equal(err, ROWS[i][1] ? E_MODEL_UNSUPPORTED : TF_OK);
+    if (err && !strstr(tf_error_text(), ROWS[i][1]))
+      fail_msg("%s: %s", ROWS[i][0], tf_error_text());
+    free(program);
+    free_texts();
     compile_texts(&ROWS[i][0], 1);
-    assert_int_equal(tf_card_features_make(&rig.view, 1, &LIMITS, &program), E_MODEL_UNSUPPORTED);
-    if (!strstr(tf_error_text(), ROWS[i][1])) fail_msg("%s: %s", ROWS[i][0], tf_error_text());
-    assert_null(program);
+    uint32_t handed = 0;
+    for (uint32_t k = 0; k < rig.view.step_cnt; k++)
+      if (rig.view.steps[k].kind == TF_PLAN_HANDED && ++handed == 1)
+        assert_string_equal(rig.view.steps[k].name, ROWS[i][2]);
+    assert_int_equal(handed, 1);
+    assert_int_equal(tf_card_features_make(&rig.view, 1, 0, &LIMITS, &program), TF_OK);
+    assert_int_equal(program->input_cnt, tf_market_row_values(1));
+    free(program);
     free_texts();
   }
 }
@@ -372,20 +553,20 @@ static void sizes_are_bounded(void **state) {
   const uint32_t   most   = TF_CARD_FEATURES_INSTRUMENTS_MAX;
   tf_card_limits_t limits = LIMITS;
   limits.memory_bytes     = UINT64_C(1) << 40;
-  assert_int_equal(tf_card_features_make(&rig.view, 0, &limits, &program), E_MODEL_SHAPE);
-  assert_int_equal(tf_card_features_make(&rig.view, most + 1, &limits, &program), E_MODEL_SHAPE);
-  assert_int_equal(tf_card_features_make(&rig.view, most, &limits, &program), TF_OK);
+  assert_int_equal(tf_card_features_make(&rig.view, 0, 0, &limits, &program), E_MODEL_SHAPE);
+  assert_int_equal(tf_card_features_make(&rig.view, most + 1, 0, &limits, &program), E_MODEL_SHAPE);
+  assert_int_equal(tf_card_features_make(&rig.view, most, 0, &limits, &program), TF_OK);
   uint64_t one          = program->state_bytes + sizeof(double); /* with its place in the section */
   uint32_t shared_bytes = program->shared_bytes;
   free(program);
   limits.memory_bytes = one * 10;
-  assert_int_equal(tf_card_features_make(&rig.view, 11, &limits, &program), E_GPU_MEMORY);
-  assert_int_equal(tf_card_features_make(&rig.view, 10, &limits, &program), TF_OK);
+  assert_int_equal(tf_card_features_make(&rig.view, 11, 0, &limits, &program), E_GPU_MEMORY);
+  assert_int_equal(tf_card_features_make(&rig.view, 10, 0, &limits, &program), TF_OK);
   free(program);
   limits.shared_bytes_max = shared_bytes + 16384 - 1;
-  assert_int_equal(tf_card_features_make(&rig.view, 10, &limits, &program), E_MODEL_SHAPE);
+  assert_int_equal(tf_card_features_make(&rig.view, 10, 0, &limits, &program), E_MODEL_SHAPE);
   limits.shared_bytes_max++;
-  assert_int_equal(tf_card_features_make(&rig.view, 10, &limits, &program), TF_OK);
+  assert_int_equal(tf_card_features_make(&rig.view, 10, 0, &limits, &program), TF_OK);
   free(program);
   free_texts();
 }
@@ -394,8 +575,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_made_up_market_reads_the_same_on_both),
       cmocka_unit_test(recordings_read_the_same_on_both),
-      cmocka_unit_test(an_event_that_is_missing_is_said),
-      cmocka_unit_test(what_the_card_does_not_compute_is_refused_by_its_name),
+      cmocka_unit_test(those_who_are_silent_leave_its_sections),
+      cmocka_unit_test(a_row_that_is_missing_is_said),
+      cmocka_unit_test(a_torn_state_is_none),
+      cmocka_unit_test(what_the_card_does_not_compute_is_refused_or_handed_over),
       cmocka_unit_test(sizes_are_bounded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,165 @@
+#include "serve/child_market.h"
+
+#include <string.h>
+
+#include "core/clock.h"
+
+/* A request that is not answered for so long was overtaken: its room is free again, and tags tell what is whole. */
+#define ROOM_NS TF_NS_PER_SEC
+/* Rows with one number less than this are an instrument's before it begins anew. */
+#define NUMBER_MAX (UINT32_MAX - 1)
+#define IDLE_LOOKS 64u
+
+typedef enum has { HAS_NOT, HAS_MEMORY, HAS_STATE_COMING } has_t;
+
+uint32_t tf_child_market_packets(uint64_t mem_bytes, uint32_t width, uint32_t window) {
+  uint64_t rows = (uint64_t)((width + 2) / 3) * window;
+  uint64_t all  = (mem_bytes / sizeof(uint32_t) + 2) / 3 + rows;
+  return all <= TF_MAILBOX_STATE_MAX ? (uint32_t)all : 0;
+}
+
+/* Of a worker that is another than the last one, nothing is under way. */
+static void follow_epoch(const tf_child_lane_t *lane, tf_child_market_t *m) {
+  if (m->epoch == lane->epoch) return;
+  m->epoch     = lane->epoch;
+  m->state_seq = m->answered_seq = 0;
+}
+
+static bool has_memory(const tf_child_lane_t *lane, uint32_t instrument_idx) {
+  uint64_t number = lane->numbers[instrument_idx];
+  return number >> 32 == lane->epoch && (uint32_t)number != 0 && (uint32_t)number < NUMBER_MAX;
+}
+
+static bool is_room_free(const tf_child_lane_t *lane, tf_child_market_t *m) {
+  tf_mailbox_answer_t answer;
+  float               out[TF_MODEL_OUTPUTS_MAX];
+  if (m->state_seq <= m->answered_seq) return true;
+  if (tf_mailbox_poll(&lane->view, m->state_seq, 0, &answer, out) ||
+      tf_clock_ticks() - m->state_ticks > tf_clock_ns_to_ticks(ROOM_NS))
+    m->answered_seq = m->state_seq;
+  return m->state_seq <= m->answered_seq;
+}
+
+/* slots: of a tick; NULL: it is none, and nothing is handed over. */
+static void post(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t idx, uint32_t row_cnt,
+                 uint32_t instrument_idx, uint32_t flags, const tf_market_row_t *row,
+                 const double *slots) {
+  float values[TF_MARKET_ROW_VALUES_MAX];
+  memcpy(values, row, sizeof *row);
+  for (uint32_t i = 0; i < m->handed_cnt; i++) {
+    double x = slots ? slots[m->handed[i]] : 0;
+    memcpy(values + tf_market_row_values(i), &x, sizeof x);
+  }
+  tf_child_post_(lane, idx, row_cnt, instrument_idx, flags, values);
+  m->counts.rows++;
+}
+
+static void post_tick(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t idx, uint32_t row_cnt,
+                      uint32_t instrument_idx, uint32_t flags, tf_market_row_kind_t kind) {
+  tf_market_row_t row;
+  const void     *slots = m->source.tick(m->source.self, instrument_idx, &row);
+  row.kind              = (uint8_t)kind;
+  post(lane, m, idx, row_cnt, instrument_idx, flags, &row, slots);
+}
+
+/* The plan's memory, and the rows of the model's window before the tick in hand. False: it has not ticked. has_tick: the newest
+ * kept row is that tick's, which goes through the model once more. */
+TF_COLD static bool send_state(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t instrument_idx,
+                               bool has_tick) {
+  tf_market_row_t row    = {0};
+  const void     *memory = m->source.state(m->source.self, instrument_idx, &row);
+  const uint32_t  tag    = (uint32_t)lane->view.next_seq;
+  const uint32_t  kept   = m->kept ? m->kept->cnt[instrument_idx] : 0;
+  const uint32_t  last = has_tick ? 1 : 0, rows = kept > last ? kept - last : 0;
+  uint64_t        at = (m->mem_bytes / sizeof(uint32_t) + 2) / 3 * 3; /* words: a packet each */
+  if (!memory) return false;
+  tf_mailbox_put_state(&lane->view, 0, memory, m->mem_bytes / sizeof(uint32_t), tag);
+  for (uint32_t i = 0; i < rows; i++, at += (m->kept->width + 2) / 3 * 3)
+    tf_mailbox_put_state(
+        &lane->view, at,
+        (const uint32_t *)(const void *)tf_kept_rows_at(m->kept, instrument_idx, kept - i),
+        m->kept->width, tag);
+  row.kind                      = TF_MARKET_ROW_STATE;
+  row.u.state.tag               = tag;
+  row.u.state.row_cnt           = rows;
+  lane->numbers[instrument_idx] = 0; /* its rows are counted from here */
+  post(lane, m, 0, 1, instrument_idx, 0, &row, NULL);
+  m->state_seq   = lane->view.next_seq++;
+  m->state_ticks = tf_clock_ticks();
+  m->counts.states++;
+  m->counts.state_bytes += m->mem_bytes + (uint64_t)rows * (m->kept ? m->kept->width : 0) * 4;
+  return true;
+}
+
+static has_t bring(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t instrument_idx,
+                   bool has_row) {
+  if (TF_LIKELY(has_memory(lane, instrument_idx))) return HAS_MEMORY;
+  if (is_room_free(lane, m) && send_state(lane, m, instrument_idx, has_row))
+    return HAS_STATE_COMING;
+  m->counts.states_waited++;
+  return HAS_NOT;
+}
+
+void tf_child_market_ask(tf_child_lane_t *lane, tf_child_market_t *m, tf_child_row_t *rows,
+                         uint32_t row_cnt, uint64_t begun_ticks) {
+  tf_child_row_t      *whose[TF_MAILBOX_BATCH_MAX];
+  tf_market_row_kind_t kinds[TF_MAILBOX_BATCH_MAX];
+  uint32_t             cnt    = 0;
+  const bool           serves = tf_child_adopt_(lane);
+  if (serves) follow_epoch(lane, m);
+  for (uint32_t i = 0; i < row_cnt; i++) {
+    tf_child_row_t *r   = &rows[i];
+    const has_t     has = serves ? bring(lane, m, r->instrument_idx, !r->is_quiet) : HAS_NOT;
+    r->result = has ? TF_CHILD_ANSWERED : serves ? TF_CHILD_MISS_BEHIND : TF_CHILD_MISS_ABSENT;
+    if (!has && !r->is_quiet) lane->counts.results[r->result]++;
+    if (!has) continue;
+    kinds[cnt]   = has == HAS_MEMORY ? TF_MARKET_ROW_TICK : TF_MARKET_ROW_STANDS;
+    whose[cnt++] = r;
+  }
+  if (cnt == 0) return;
+  for (uint32_t i = 0; i < cnt; i++)
+    post_tick(lane, m, i, cnt, whose[i]->instrument_idx, whose[i]->is_quiet ? TF_MAILBOX_QUIET : 0,
+              kinds[i]);
+  uint64_t seq       = lane->view.next_seq++;
+  lane->posted_ticks = begun_ticks;
+  for (uint32_t i = 0; i < cnt; i++) {
+    if (whose[i]->is_quiet) continue;
+    whose[i]->result = tf_child_await_(lane, seq, i, whose[i], begun_ticks);
+    if (whose[i]->result != TF_CHILD_MISS_LATE) m->answered_seq = seq;
+  }
+}
+
+/* Has the worker the instrument's memory? Else its state will say all of it. */
+static bool is_followed(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t instrument_idx) {
+  if (!tf_child_adopt_(lane)) return false;
+  follow_epoch(lane, m);
+  return has_memory(lane, instrument_idx);
+}
+
+void tf_child_market_tell(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t instrument_idx,
+                          const tf_market_row_t *row) {
+  if (!is_followed(lane, m, instrument_idx)) return;
+  post(lane, m, 0, 1, instrument_idx, TF_MAILBOX_QUIET, row, NULL);
+  lane->view.next_seq++;
+}
+
+void tf_child_market_pass(tf_child_lane_t *lane, tf_child_market_t *m, uint32_t instrument_idx) {
+  if (!is_followed(lane, m, instrument_idx)) return;
+  post_tick(lane, m, 0, 1, instrument_idx, TF_MAILBOX_QUIET, TF_MARKET_ROW_TICK);
+  lane->view.next_seq++;
+}
+
+void tf_child_market_idle(tf_child_lane_t *lane, tf_child_market_t *m) {
+  if (!tf_child_adopt_(lane)) return;
+  follow_epoch(lane, m);
+  for (uint32_t i = 0; i < IDLE_LOOKS; i++) {
+    uint32_t idx = m->idle_at;
+    m->idle_at   = idx + 1 < m->instrument_cnt ? idx + 1 : 0;
+    if (has_memory(lane, idx)) continue;
+    if (!is_room_free(lane, m)) {
+      m->idle_at = idx;
+      return;
+    }
+    if (send_state(lane, m, idx, false)) return;
+  }
+}

@@ -1,0 +1,60 @@
+/* The kind TF_CARD_FUSED of the persistent loop: fused.h says what it is of. */
+#ifndef TF_GPU_FUSED_CUH
+#define TF_GPU_FUSED_CUH
+
+#include "gpu/features.cuh"
+#include "gpu/fused.h"
+#include "gpu/net.cuh"
+
+struct tf_fused_kind {
+  tf_features_kind features;
+  tf_net_kind      net;
+
+  TF_DEVICE_MEMBER void begin(const tf_card_place_t &where, const tf_card_program_t *what) {
+    const tf_card_program_t *first  = tf_card_fused_features(what);
+    tf_card_place_t          behind = where;
+    behind.shared += first->shared_bytes;
+    behind.states += first->state_bytes * tf_card_fused_of(what)->instrument_cnt;
+    behind.scratch += first->scratch_bytes;
+    features.begin(where, first);
+    net.begin(behind, tf_card_fused_net(what));
+  }
+
+  TF_DEVICE_MEMBER void reset(uint32_t instrument) {
+    features.reset(instrument);
+    net.reset(instrument);
+  }
+
+  /* The rows of the model's window that came with a state, oldest first. */
+  TF_DEVICE_MEMBER void refill(uint32_t instrument, const tf_market_row_t *row, float *out) {
+    const uint32_t cnt   = features.plan->feature_cnt;
+    const uint32_t first = static_cast<uint32_t>(tf_card_fused_rows_at(features.plan->mem_bytes));
+    const uint32_t each  = static_cast<uint32_t>(tf_card_fused_row_packets(cnt));
+    const uint32_t rows = row->u.state.row_cnt, tag = row->u.state.tag;
+    net.reset(instrument);
+    for (uint32_t i = 0; i < rows && uint64_t{i} * each < features.place.state_packets; i++) {
+      if (!features.fetch(first + i * each, reinterpret_cast<uint32_t *>(features.values), cnt,
+                          tag))
+        return net.reset(instrument);
+      (void)net.step(instrument, features.values, out);
+    }
+  }
+
+  TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *words, float *out) {
+    const tf_market_row_t *row = reinterpret_cast<const tf_market_row_t *>(words);
+    if (instrument >= features.plan->instrument_cnt) return TF_CARD_STEP_WARMING;
+    switch (features.take(instrument, row)) {
+    case TF_FEATURES_RESTORED: refill(instrument, row, out); return TF_CARD_STEP_WARMING;
+    case TF_FEATURES_ABSENT: return TF_CARD_STEP_BEHIND;
+    case TF_FEATURES_LACKING: net.reset(instrument); return TF_CARD_STEP_WARMING;
+    case TF_FEATURES_WHOLE: return net.step(instrument, features.values, out);
+    default: return TF_CARD_STEP_WARMING;
+    }
+  }
+
+  TF_DEVICE_MEMBER bool advance(uint32_t instrument) {
+    return instrument < features.plan->instrument_cnt && net.advance(instrument);
+  }
+};
+
+#endif
