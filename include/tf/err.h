@@ -81,7 +81,11 @@
   X(E_GPU_MEMORY, -1403, "a GPU has not the memory that a model wants")                            \
   X(E_GPU_DEVICE, -1404, "a GPU failed, and this process cannot use it any more")                  \
   X(E_GPU_COPY, -1405, "what a GPU holds is not what was copied to it")                            \
-  X(E_GPU_HANG, -1406, "a GPU's kernel does not go on, or does not end")
+  X(E_GPU_HANG, -1406, "a GPU's kernel does not go on, or does not end")                           \
+  X(E_SOURCE_CONFIG, -1501, "a source of events cannot work as configured")                        \
+  X(E_SOURCE_IO, -1502, "a source of events cannot be read")                                       \
+  X(E_GROUP_STORE, -1601, "a group's shared state cannot be read or written")                      \
+  X(E_GROUP_LEASE, -1602, "a partition belongs to another engine")
 
 typedef int tf_err_t; /* 0 or one of tf_err_codes_t */
 

@@ -177,6 +177,15 @@ typedef struct tf_event {
       float    out[3];
     } answer;
     struct {
+      uint64_t id;         /* tf_text_t.id */
+      float    score;      /* sum of the labels' weights by their probabilities */
+      float    confidence; /* probability of label, 0 .. 1 */
+      float    novelty;    /* 1 - the largest cosine to the instrument's texts before it, 0 .. 2 */
+      uint16_t label, is_miss; /* the likeliest; is_miss: no model answered, the rest is 0 */
+      uint32_t model_hash;     /* the classifier's */
+      uint32_t source;         /* tf_text_t.source */
+    } text;
+    struct {
       uint64_t command; /* TF_CONTROL_RUNTIME */
       uint32_t model_idx;
       uint32_t hash;     /* of what it serves, as decisions name it */

@@ -181,6 +181,7 @@ struct tf_source {
       *commanded_by; /* whoever takes its commands, and tells it: a chain of routes; NULL: itself */
   uint64_t held_events; /* decoded while another route served (tf/route.h): not published */
   bool     is_standby;  /* another route serves */
+  uint64_t position;    /* a broker's number of the last message handed on; 0: none, or no broker */
   uint64_t newest_recv_ns,
       newest_event_ns; /* of the last event published; event 0 where not sent */
 };
