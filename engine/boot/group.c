@@ -213,12 +213,6 @@ void tf_group_used(tf_group_t *group, uint32_t partition, uint32_t epoch) {
   if (group->own[partition].epoch == epoch) group->own[partition].used_epoch = epoch;
 }
 
-void tf_group_kept(tf_group_t *group, uint32_t partition, uint64_t position, uint64_t taken_ns) {
-  if (group->own[partition].epoch == 0) return;
-  group->own[partition].snapshot_position = position;
-  group->own[partition].snapshot_ns       = taken_ns;
-}
-
 void tf_group_leave(tf_group_t *group) { group->leaves = true; }
 
 /* ---- the next table ---- */
@@ -255,7 +249,7 @@ static uint32_t sit_down(tf_group_t *g) {
   return place;
 }
 
-/* Releases, later epochs, snapshots. Returns how many it has then. */
+/* Releases, later epochs. Returns how many it has then. */
 static uint32_t put_back(tf_group_t *g, uint32_t place) {
   uint32_t cnt = 0;
   for (uint32_t i = 0; i < g->config.partition_cnt; i++) {
@@ -266,8 +260,6 @@ static uint32_t put_back(tf_group_t *g, uint32_t place) {
       p->member = TF_GROUP_NOBODY;
     else if (own->used_epoch == p->epoch)
       p->epoch++;
-    if (own->snapshot_ns) p->snapshot_position = own->snapshot_position;
-    if (own->snapshot_ns) p->snapshot_ns = own->snapshot_ns;
     cnt += p->member == place;
   }
   return cnt;
@@ -309,7 +301,7 @@ static bool is_looked_at(const tf_group_t *g, uint64_t now_ns) {
   return g->table_id == g->table.head.id && now_ns - g->table_since_ns >= g->config.lease_ns;
 }
 
-/* Does next say anything but this member's beat and its snapshots? */
+/* Does next say anything but this member's beat? */
 static bool is_news(const tf_group_t *g) {
   const tf_group_table_t *a = &g->table, *b = &g->next;
   tf_group_member_t       own = g->next.members[g->place];

@@ -42,17 +42,15 @@ typedef struct tf_group_member {
   uint64_t reserved;
 } tf_group_member_t;
 
-/* Written by whoever takes it, then by its holder. */
+/* Written by whoever takes it, then by its holder. No snapshot is told of here: a store says itself which it has. */
 typedef struct tf_group_partition {
   uint32_t epoch;  /* the fencing number: a larger one with each start of an engine for it */
   uint16_t member; /* place; TF_GROUP_NOBODY */
   uint16_t reserved;
-  uint64_t snapshot_position; /* of its newest snapshot in the store; 0: none */
-  uint64_t snapshot_ns;       /* when, since 1970 by its holder's clock: for people */
 } tf_group_partition_t;
 
 TF_STATIC_ASSERT(sizeof(tf_group_head_t) == 64 && sizeof(tf_group_member_t) == 64 &&
-                     sizeof(tf_group_partition_t) == 24,
+                     sizeof(tf_group_partition_t) == 8,
                  "part of the table's format");
 
 typedef struct tf_group_table {
@@ -80,11 +78,13 @@ typedef struct tf_group_store_config {
   const char *ca_file, *cert_file, *tls_key_file; /* NULL: none */
 } tf_group_store_config_t;
 
+/* What a snapshot is of; of two the one with the higher ingest_seq is the newer. */
 typedef struct tf_group_snapshot {
-  uint64_t position; /* the source's, of the last message that is in it */
-  uint64_t taken_ns; /* since 1970 */
-  uint32_t partition, epoch;
+  uint64_t ingest_seq,
+      decision_seq;  /* the last event that is in it, the last decision made of those */
+  uint64_t taken_ns; /* since 1970, by its owner's clock: for people */
   uint64_t bytes_cnt;
+  uint32_t partition, epoch; /* of the engine that took it */
 } tf_group_snapshot_t;
 
 /* One thread at a time. Calls wait, up to the config's timeout. */
@@ -102,9 +102,10 @@ typedef struct tf_group_store {
   /* Takes the place of *revision and says its own, or LOST. */
   tf_group_result_t (*swap)(void *state, const void *bytes, size_t bytes_cnt, uint64_t *revision);
 
-  /* Whole or not at all, for whoever reads. Keeps the one before it. */
+  /* Whole or not at all, for whoever reads; the one before it is kept. LOST: an engine of a later epoch has put one. */
   tf_group_result_t (*put)(void *state, const tf_group_snapshot_t *snapshot, const void *bytes);
-  /* The newest of the partition (age 0), or the one before (1). bytes is malloc'd and the caller's. */
+  /* The newest of the partition (age 0), or the one before (1); LOST: there is none. *bytes is malloc'd and the caller's;
+   * bytes NULL: only what it is of. */
   tf_group_result_t (*get)(void *state, uint32_t partition, uint32_t age,
                            tf_group_snapshot_t *snapshot, uint8_t **bytes);
 } tf_group_store_t;
