@@ -448,7 +448,7 @@ static void report(const tf_live_options_t *options) {
 }
 
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
-  tf_engine_options_t engine_options = {0};
+  tf_engine_options_t engine_options = {.epoch = options->epoch};
   tickfuse_warm_versions(config, &engine_options);
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err) err = tf_live_plan_make(&live.plan, config);
