@@ -28,7 +28,8 @@ static void note(tf_group_run_t *run, tf_group_result_t result) {
   bool is_trouble = result == TF_GROUP_FAILED;
   if (is_trouble && !run->is_trouble)
     tf_log(TF_LOG_WARN, "group_store_trouble", "why=\"%s\"", tf_error_text());
-  if (!is_trouble && run->is_trouble) tf_log(TF_LOG_NOTICE, "group_store_answers", "store=%s", run->store->name);
+  if (!is_trouble && run->is_trouble)
+    tf_log(TF_LOG_NOTICE, "group_store_answers", "store=%s", run->store->name);
   run->is_trouble = is_trouble;
 }
 
