@@ -45,7 +45,9 @@ typedef struct tf_intake_counts {
       refused; /* not taken over: too large, not authorised, malformed at the transport; answered so */
   uint64_t busy; /* times that the inbox was full */
   uint64_t connects, disconnects, errors;
-  uint64_t gaps;     /* messages that the broker no longer held, by its own numbers */
+  uint64_t gaps; /* messages that the broker no longer held, by its own numbers; of a partition of a
+                    stream at most so many */
+  uint64_t doubles;  /* dropped: a sink of ours had written the same record before, by its id */
   uint64_t lag;      /* messages behind the stream's last, as the broker said last (no counter) */
   uint64_t position; /* of the newest put */
   uint64_t is_up;

@@ -9,8 +9,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt);
 
 static tf_err_t guard_all(tf_nats_guard_t *guard, const char *bytes, size_t cnt, size_t cut) {
-  guard->skip     = 0;
-  guard->line_cnt = 0;
+  guard->skip              = 0;
+  guard->line_cnt          = 0;
+  guard->payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES;
   for (size_t at = 0; at < cnt; at += cut) {
     tf_err_t err = tf_nats_guard_check(guard, bytes + at, cnt - at < cut ? cnt - at : cut);
     if (err) return err;
