@@ -255,7 +255,7 @@ static void *run(void *self) {
   snprintf(name, sizeof name, "tf:%.12s", k->reading.config.name);
   tf_cpu_pin(-1, name);
   while (!tf_reading_stops(&k->reading)) pass(k);
-  retire(k);
+  if (k->held) rd_kafka_message_destroy(k->held);
   tf_kafka_stop(&k->consumer);
   rd_kafka_conf_destroy(k->conf);
   return NULL;

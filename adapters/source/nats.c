@@ -46,7 +46,7 @@
 
 /* A server may be seconds away. */
 static const tf_nats_limits_t limits = {
-    .connect_ms = 5000, .ping_ms = 10000, .payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES_MAX};
+    .connect_ms = 10000, .ping_ms = 10000, .payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES_MAX};
 
 typedef enum phase { PHASE_IDLE, PHASE_DIALING, PHASE_ASKING, PHASE_MAKING, PHASE_READING } phase_t;
 
@@ -66,7 +66,7 @@ typedef struct nats {
   uint32_t           pulled_cnt;   /* asked for and not here yet */
   uint64_t           look_seq;     /* consumer_seq at the last look */
   uint32_t           stale_cnt;
-  bool               was_behind; /* at the last look messages of ours waited in the stream */
+  bool               was_behind; /* when last heard of, messages of ours waited in the stream */
   natsMsg           *held;       /* the inbox had no room for it */
   tf_nats_delivery_t held_as;
   char               reply[TF_NATS_REPLY_BYTES_MAX + TF_BYTES_PAD];
@@ -294,6 +294,7 @@ static void take_delivery(nats_t *n, natsMsg *msg) {
   if (!n->filter[0] && at.stream_seq > n->seen_seq + 1)
     tf_reading_gap(&n->reading, n->seen_seq + 1, at.stream_seq - 1);
   n->consumer_seq = at.consumer_seq;
+  n->was_behind   = at.pending > 0;
   n->pulled_cnt -= n->pulled_cnt > 0;
   n->held    = msg;
   n->held_as = at;
@@ -408,7 +409,7 @@ static void *run(void *self) {
   snprintf(name, sizeof name, "tf:%.12s", n->reading.config.name);
   tf_cpu_pin(-1, name);
   while (!tf_reading_stops(&n->reading)) pass(n);
-  disconnect(n);
+  natsMsg_Destroy(n->held);
   tf_nats_link_fini(&n->link);
   nats_ReleaseThreadMemory();
   return NULL;
