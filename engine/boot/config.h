@@ -100,6 +100,7 @@ enum tf_config_sink_format {
   TF_CONFIG_FORMAT_JSON,
   TF_CONFIG_FORMAT_CBOR
 };
+enum tf_config_times { TF_CONFIG_TIMES_OURS, TF_CONFIG_TIMES_KEPT };
 enum tf_config_capture_policy {
   TF_CONFIG_CAPTURE_AUTO, /* stop beside an engine, block without */
   TF_CONFIG_CAPTURE_BLOCK,
