@@ -43,7 +43,8 @@ static const tf_json_key_t state_keys[]     = {TF_JSON_KEY("last_seq", TF_JSON_W
                                                TF_JSON_KEY("first_seq", TF_JSON_WANT_U64)};
 static const tf_json_key_t delivered_keys[] = {TF_JSON_KEY("consumer_seq", TF_JSON_WANT_U64),
                                                TF_JSON_KEY("stream_seq", TF_JSON_WANT_U64)};
-static const tf_json_key_t headers_key[]    = {TF_JSON_KEY("hdrs", TF_JSON_WANT_TEXT)};
+static const tf_json_key_t message_keys[]   = {TF_JSON_KEY("hdrs", TF_JSON_WANT_TEXT),
+                                               TF_JSON_KEY("seq", TF_JSON_WANT_U64)};
 
 #define KEYS_MAX TOP_CNT
 
@@ -143,20 +144,34 @@ static size_t base64_read(const char *text, size_t cnt, char *bytes, size_t cap)
   return made;
 }
 
-static void take_message_id(const tf_json_value_t *headers, tf_nats_reply_t *reply) {
-  static const char name[] = "\r\nNats-Msg-Id:";
-  char              text[HEADERS_BYTES_MAX + 1];
+/* The value of the header in text, whose lines end with CR LF; NULL: it is not there. */
+static const char *header_of(const char *text, const char *name, size_t *chars) {
+  size_t name_chars = strlen(name);
+  for (const char *at = strstr(text, "\r\n"); at; at = strstr(at, "\r\n")) {
+    at += 2;
+    if (strncmp(at, name, name_chars) != 0 || at[name_chars] != ':') continue;
+    at += name_chars + 1;
+    at += strspn(at, " ");
+    *chars = strcspn(at, "\r\n");
+    return at;
+  }
+  return NULL;
+}
+
+static void take_headers(const tf_json_value_t *headers, tf_nats_reply_t *reply) {
+  char   text[HEADERS_BYTES_MAX + 1];
+  size_t chars;
   if (headers->kind != TF_JSON_STRING || headers->escaped) return;
   size_t cnt     = base64_read(headers->bytes, headers->bytes_cnt, text, HEADERS_BYTES_MAX);
   text[cnt]      = '\0';
-  const char *at = strstr(text, name);
-  if (!at) return;
-  at += sizeof name - 1;
-  at += strspn(at, " ");
-  size_t chars = strcspn(at, "\r\n");
-  if (chars >= sizeof reply->message_id) return;
-  memcpy(reply->message_id, at, chars);
-  reply->message_id[chars] = '\0';
+  const char *id = header_of(text, "Nats-Msg-Id", &chars);
+  if (id && chars < sizeof reply->message_id) {
+    memcpy(reply->message_id, id, chars);
+    reply->message_id[chars] = '\0';
+  }
+  const char *epoch = header_of(text, TF_NATS_EPOCH_HEADER, &chars);
+  uint64_t    value = epoch ? strtoull(epoch, NULL, 10) : 0;
+  reply->epoch      = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
 }
 
 bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq) {
@@ -167,6 +182,7 @@ bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq
     if (__builtin_mul_overflow(*seq, UINT64_C(10), seq) ||
         __builtin_add_overflow(*seq, (uint64_t)(*at - '0'), seq))
       return false;
+  if (*at == '.') at += 1 + strspn(at + 1, "0123456789"); /* the epoch */
   return *at == '\0';
 }
 
@@ -241,8 +257,10 @@ tf_err_t tf_nats_reply_read(tf_nats_ask_t ask, const char *bytes, size_t bytes_c
     take_text(&top, TOP_CREATED, reply->created, sizeof reply->created);
     return TF_OK;
   case TF_NATS_GET:
-    if (!member(&top, TOP_MESSAGE, &inner, headers_key, 1)) return lacks("message");
-    if (value_of(&inner, 0)) take_message_id(value_of(&inner, 0), reply);
+    if (!member(&top, TOP_MESSAGE, &inner, message_keys, TF_ARRAY_CNT(message_keys)))
+      return lacks("message");
+    (void)number_of(&inner, 1, &reply->seq);
+    if (value_of(&inner, 0)) take_headers(value_of(&inner, 0), reply);
     return TF_OK;
   case TF_NATS_CONSUMER:
     take_text(&top, TOP_NAME, reply->consumer, sizeof reply->consumer);

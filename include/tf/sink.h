@@ -48,6 +48,7 @@ typedef struct tf_sink_config {
   bool              durable;  /* journal: a block counts as written when it is on disk */
   const char       *key_file; /* journal: of the key of its MACs; NULL: none */
   uint32_t          epoch;
+  bool              is_fenced; /* of a group: a destination that has seen a later epoch refuses it */
   bool              is_replay;
   const tf_instruments_t *instruments;
   uint32_t                strategy_cnt;
