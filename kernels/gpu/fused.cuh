@@ -15,9 +15,10 @@ struct tf_fused_kind {
     tf_card_place_t          behind = where;
     behind.shared += first->shared_bytes;
     behind.states += first->state_bytes * tf_card_fused_of(what)->instrument_cnt;
-    behind.scratch += first->scratch_bytes;
+    const tf_card_program_t *second = tf_card_fused_net(what);
+    behind.scratch += first->scratch_bytes + tf_grid_rank() * second->scratch_bytes;
     features.begin(where, first);
-    net.begin(behind, tf_card_fused_net(what));
+    net.begin(behind, second);
   }
 
   TF_DEVICE_MEMBER void reset(uint32_t instrument) {
@@ -43,7 +44,13 @@ struct tf_fused_kind {
   TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *words, float *out) {
     const tf_market_row_t *row = reinterpret_cast<const tf_market_row_t *>(words);
     if (instrument >= features.plan->instrument_cnt) return TF_CARD_STEP_WARMING;
-    switch (features.take(instrument, row)) {
+    return go_on(features.take(instrument, row), instrument, row, out);
+  }
+
+  TF_DEVICE_MEMBER tf_card_step_t go_on(tf_features_took took, uint32_t instrument,
+                                        const tf_market_row_t *row, float *out) {
+    switch (took) {
+    case TF_FEATURES_STUCK: return TF_CARD_STEP_STUCK;
     case TF_FEATURES_RESTORED: refill(instrument, row, out); return TF_CARD_STEP_WARMING;
     case TF_FEATURES_ABSENT: return TF_CARD_STEP_BEHIND;
     case TF_FEATURES_LACKING: net.reset(instrument); return TF_CARD_STEP_WARMING;
@@ -52,9 +59,29 @@ struct tf_fused_kind {
     }
   }
 
+  /* ---- sets: card.h ---- */
+
+  static constexpr uint32_t SET_WORD = tf_features_kind::SET_WORD;
+
+  TF_DEVICE_MEMBER static bool joins(const uint32_t words[2]) {
+    return tf_features_kind::joins(words);
+  }
+  TF_DEVICE_MEMBER void           open_set(tf_card_set_t *set) const { features.open_set(set); }
+  TF_DEVICE_MEMBER tf_card_step_t step_of_set(const tf_card_set_t *set, uint32_t which,
+                                              const float *words, float *out) {
+    const tf_market_row_t *row = reinterpret_cast<const tf_market_row_t *>(words);
+    return go_on(features.take_of_set(set, which, row), set->rows[which].instrument, row, out);
+  }
+  TF_DEVICE_MEMBER void pass_set(const tf_card_set_t *set, uint32_t which) {
+    features.pass_set(set, which);
+  }
+  TF_DEVICE_MEMBER void close_set(const tf_card_set_t *set) const { features.close_set(set); }
+
   TF_DEVICE_MEMBER bool advance(uint32_t instrument) {
     return instrument < features.plan->instrument_cnt && net.advance(instrument);
   }
 };
+
+template <> struct tf_kind_takes_sets<tf_fused_kind> { static constexpr bool value = true; };
 
 #endif
