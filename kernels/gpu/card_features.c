@@ -190,8 +190,8 @@ uint32_t tf_card_features_blocks(uint32_t batch_max, const tf_card_limits_t *lim
 }
 
 uint64_t tf_card_features_shared_bytes(const tf_plan_view_t *view, uint32_t instrument_cnt,
-                                       uint32_t thread_cnt, uint32_t block_cnt) {
-  return tf_card_features_beside_at(view->slot_cnt, view->feature_cnt, thread_cnt) +
+                                       uint32_t block_cnt) {
+  return tf_card_features_beside_at(view->slot_cnt, view->feature_cnt) +
          tf_card_features_beside_bytes(sections_of(view), instrument_cnt, block_cnt);
 }
 
@@ -199,7 +199,7 @@ static tf_err_t check_sizes(const tf_plan_view_t *view, uint32_t instrument_cnt,
                             uint32_t thread_cnt, uint32_t block_cnt,
                             const tf_card_limits_t *limits) {
   const uint64_t shared =
-      tf_card_features_shared_bytes(view, instrument_cnt, thread_cnt, block_cnt) + SHARED_SPARED;
+      tf_card_features_shared_bytes(view, instrument_cnt, block_cnt) + SHARED_SPARED;
   if (instrument_cnt == 0 || instrument_cnt > TF_CARD_FEATURES_INSTRUMENTS_MAX)
     return TF_ERR(E_MODEL_SHAPE, "features of %u instruments; a card takes 1 to %u", instrument_cnt,
                   TF_CARD_FEATURES_INSTRUMENTS_MAX);
@@ -260,19 +260,19 @@ static tf_err_t write_program(const draft_t *d, uint32_t instrument_cnt, uint32_
   tf_card_program_t *p       = calloc(1, sizeof *p + size);
   if (!p)
     return TF_ERR(E_CORE_NO_MEMORY, "%llu bytes for a card's program", (unsigned long long)size);
-  *p                = (tf_card_program_t){.kind         = TF_CARD_FEATURES,
-                                          .precision    = TF_PRECISION_FP32,
-                                          .output_cnt   = view->feature_cnt,
-                                          .window       = 2, /* the loop sees to it that no row is missing */
-                                          .block_cnt    = block_cnt,
-                                          .cluster_size = 1,
-                                          .thread_cnt   = thread_cnt,
-                                          .shared_bytes = (uint32_t)tf_card_features_shared_bytes(
-                                              view, instrument_cnt, thread_cnt, block_cnt),
-                                          .takes_sets    = block_cnt > 1,
-                                          .state_bytes   = state_bytes_of(view),
-                                          .scratch_bytes = scratch_bytes_of(view, instrument_cnt, block_cnt),
-                                          .image_bytes   = size};
+  *p = (tf_card_program_t){
+      .kind          = TF_CARD_FEATURES,
+      .precision     = TF_PRECISION_FP32,
+      .output_cnt    = view->feature_cnt,
+      .window        = 2, /* the loop sees to it that no row is missing */
+      .block_cnt     = block_cnt,
+      .cluster_size  = 1,
+      .thread_cnt    = thread_cnt,
+      .shared_bytes  = (uint32_t)tf_card_features_shared_bytes(view, instrument_cnt, block_cnt),
+      .takes_sets    = block_cnt > 1,
+      .state_bytes   = state_bytes_of(view),
+      .scratch_bytes = scratch_bytes_of(view, instrument_cnt, block_cnt),
+      .image_bytes   = size};
   uint8_t *image    = (uint8_t *)(p + 1);
   head.follow_cnt   = write_following(view, (void *)(image + head.follow_at));
   head.handed_cnt   = write_handed(view, (void *)(image + head.handed_at));

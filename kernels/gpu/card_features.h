@@ -30,6 +30,6 @@ uint32_t tf_card_features_blocks(uint32_t batch_max, const tf_card_limits_t *lim
 
 /* Of a block's shared memory. */
 uint64_t tf_card_features_shared_bytes(const tf_plan_view_t *view, uint32_t instrument_cnt,
-                                       uint32_t thread_cnt, uint32_t block_cnt);
+                                       uint32_t block_cnt);
 
 #endif

@@ -25,9 +25,8 @@ static tf_err_t check(const tf_plan_view_t *view, const tf_card_program_t *net) 
 /* Block, shared memory; of the card's memory what is left is seen when all sizes are known. */
 tf_card_limits_t tf_card_fused_left(const tf_plan_view_t *view, uint32_t instrument_cnt,
                                     uint32_t block_cnt, const tf_card_limits_t *limits) {
-  tf_card_limits_t left = *limits;
-  uint64_t         shared =
-      tf_card_features_shared_bytes(view, instrument_cnt, TF_CARD_FUSED_THREADS, block_cnt);
+  tf_card_limits_t left   = *limits;
+  uint64_t         shared = tf_card_features_shared_bytes(view, instrument_cnt, block_cnt);
   if (block_cnt > 1) shared += sizeof(tf_card_set_t);
   left.sm_cnt = left.cluster_max = 1;
   if (left.thread_max > TF_CARD_FUSED_THREADS) left.thread_max = TF_CARD_FUSED_THREADS;

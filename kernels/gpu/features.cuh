@@ -133,7 +133,8 @@ enum tf_features_took {
   TF_FEATURES_STUCK,    /* a tick; a row before it does not come */
 };
 
-struct tf_features_kind {
+/* What a block knows of its program, at the beginning of its shared memory: so neither the loop around it nor a net behind it holds registers for it. */
+struct tf_features {
   tf_card_place_t                place;
   const tf_card_program_t       *program;
   const tf_card_features_t      *plan;
@@ -150,7 +151,8 @@ struct tf_features_kind {
   const tf_card_set_t      *set;   /* NULL: a row alone */
   uint32_t                  which; /* of the set */
 
-  TF_DEVICE_MEMBER void begin(const tf_card_place_t &where, const tf_card_program_t *what) {
+  /* Thread 0. */
+  TF_DEVICE_MEMBER void know(const tf_card_place_t &where, const tf_card_program_t *what) {
     const uint8_t *image = tf_card_image(what);
     place                = where;
     program              = what;
@@ -162,21 +164,17 @@ struct tf_features_kind {
     bar_steps = reinterpret_cast<const tf_card_feature_step_t *>(image + plan->bars_at);
     fields    = reinterpret_cast<const tf_card_feature_field_t *>(image + plan->fields_at);
     handed    = reinterpret_cast<const uint16_t *>(image + plan->handed_at);
-    slots     = reinterpret_cast<double *>(place.shared);
+    slots     = reinterpret_cast<double *>(place.shared + TF_CARD_FEATURE_CONTEXT_BYTES);
     parts     = slots + plan->slot_cnt;
-    event     = reinterpret_cast<tf_event_t *>(
-        place.shared + tf_card_features_market_at(plan->slot_cnt, tf_team_size()));
+    event =
+        reinterpret_cast<tf_event_t *>(place.shared + tf_card_features_market_at(plan->slot_cnt));
     market   = reinterpret_cast<tf_market_t *>(event + 1);
-    values   = reinterpret_cast<float *>(place.shared +
-                                       tf_card_features_values_at(plan->slot_cnt, tf_team_size()));
+    values   = reinterpret_cast<float *>(place.shared + tf_card_features_values_at(plan->slot_cnt));
     common   = reinterpret_cast<tf_card_feature_common_t *>(place.scratch);
     sections = reinterpret_cast<uint64_t *>(common + 1);
     set      = NULL;
-    if (tf_team_rank() == 0) memset(event, 0, sizeof *event);
-    if (has_beside())
-      for (uint32_t i = tf_team_rank(); i < touched_words(); i += tf_team_size()) touched()[i] = 0;
-    if (tf_grid_rank() == 0) clear();
-    tf_team_barrier();
+    which    = 0;
+    memset(event, 0, sizeof *event);
   }
 
   /* What all blocks have in common: nobody is there. The others hear of rows only behind this. */
@@ -212,8 +210,7 @@ struct tf_features_kind {
   TF_DEVICE_MEMBER bool has_beside() const { return plan->section_cnt > 0 && plan->block_cnt > 1; }
   TF_DEVICE_MEMBER tf_card_feature_beside_t *beside() const {
     return reinterpret_cast<tf_card_feature_beside_t *>(
-        place.shared +
-        tf_card_features_beside_at(plan->slot_cnt, plan->feature_cnt, tf_team_size()));
+        place.shared + tf_card_features_beside_at(plan->slot_cnt, plan->feature_cnt));
   }
   TF_DEVICE_MEMBER uint32_t *touched() const { return reinterpret_cast<uint32_t *>(beside() + 1); }
   TF_DEVICE_MEMBER uint32_t  touched_words() const { return (plan->instrument_cnt + 31) / 32; }
@@ -369,7 +366,7 @@ struct tf_features_kind {
     for (uint32_t o = 0; o < s->out_cnt; o++) of[s->out + o] = is_on ? y[o] : tf_features_none();
   }
 
-  TF_DEVICE_MEMBER void run(const tf_card_feature_step_t *s, uint8_t *kept, double *of) const {
+  TF_APART_MEMBER void run(const tf_card_feature_step_t *s, uint8_t *kept, double *of) const {
     double y;
     if (s->fn >= TF_CARD_FEATURE_SERIES_ema) return run_series(s, kept, of);
     if (is_window(s->fn))
@@ -470,8 +467,8 @@ struct tf_features_kind {
     return x + part * (nth(section, low + 1, cnt) - x);
   }
 
-  TF_DEVICE_MEMBER double place_among(const tf_card_feature_step_t *s, const uint64_t *section,
-                                      double x) const {
+  TF_APART_MEMBER double place_among(const tf_card_feature_step_t *s, const uint64_t *section,
+                                     double x) const {
     double cnt = sum_over(section, 0, x, 0);
     if (cnt < s->member_min) return tf_features_none();
     if (s->fn == TF_CARD_FEATURE_CROSS_cs_count) return cnt;
@@ -542,8 +539,8 @@ struct tf_features_kind {
     tf_team_barrier();
   }
 
-  TF_DEVICE_MEMBER tf_features_took tick(uint32_t instrument, const tf_market_row_t *row,
-                                         tf_card_feature_head_t *head) const {
+  TF_APART_MEMBER tf_features_took tick(uint32_t instrument, const tf_market_row_t *row,
+                                        tf_card_feature_head_t *head) const {
     double *kept = memory_of(head);
     if (tf_team_rank() == 0) {
       show(row);
@@ -581,7 +578,7 @@ struct tf_features_kind {
     return common->member_cnt - head->has_seat + has == row->member_cnt;
   }
 
-  TF_DEVICE_MEMBER tf_features_took take(uint32_t instrument, const tf_market_row_t *row) const {
+  TF_APART_MEMBER tf_features_took take(uint32_t instrument, const tf_market_row_t *row) const {
     if (instrument >= plan->instrument_cnt) return TF_FEATURES_QUIET;
     tf_card_feature_head_t *head = head_of(instrument);
     if (row->kind == TF_MARKET_ROW_STATE) {
@@ -610,8 +607,6 @@ struct tf_features_kind {
 
   /* ---- sets: card.h ---- */
 
-  static constexpr uint32_t SET_WORD = TF_CARD_FEATURE_SET_WORD;
-
   TF_DEVICE_MEMBER static bool joins(const uint32_t words[2]) {
     return kind_of(words) == TF_MARKET_ROW_TICK || kind_of(words) == TF_MARKET_ROW_STANDS;
   }
@@ -634,7 +629,7 @@ struct tf_features_kind {
     common->member_cnt = members;
   }
 
-  TF_DEVICE_MEMBER void open_set(tf_card_set_t *of) const {
+  TF_APART_MEMBER void open_set(tf_card_set_t *of) const {
     for (uint32_t i = tf_warp_lane(); i < of->cnt; i += TF_WARP_SIZE) {
       const tf_card_feature_head_t *head = head_of(of->rows[i].instrument);
       if (!head->is_there) of->rows[i].is_behind = 1;
@@ -644,10 +639,14 @@ struct tf_features_kind {
     if (plan->section_cnt && tf_warp_lane() == 0) take_seats(of);
   }
 
+  TF_DEVICE_MEMBER void be_of(const tf_card_set_t *of, uint32_t at) {
+    if (tf_team_rank() == 0) set = of, which = at;
+    tf_team_barrier();
+  }
+
   TF_DEVICE_MEMBER tf_features_took take_of_set(const tf_card_set_t *of, uint32_t at,
                                                 const tf_market_row_t *row) {
-    set   = of;
-    which = at;
+    be_of(of, at);
     if (has_beside()) mark(true);
     tf_features_took took = tick(of->rows[at].instrument, row, head_of(of->rows[at].instrument));
     if (has_beside()) {
@@ -655,20 +654,20 @@ struct tf_features_kind {
       tf_team_barrier();
       mark(false);
     }
-    set = NULL;
+    be_of(NULL, 0);
     return took;
   }
 
   TF_DEVICE_MEMBER void pass_set(const tf_card_set_t *of, uint32_t at) {
-    set   = of;
-    which = at;
+    be_of(of, at);
     if (is_put(&of->rows[at]) && has_beside())
       for (uint32_t i = tf_team_rank(); i < plan->section_cnt; i += tf_team_size())
         publish(i, 0, TF_CARD_FEATURE_KEPT);
-    set = NULL;
+    tf_team_barrier();
+    be_of(NULL, 0);
   }
 
-  TF_DEVICE_MEMBER void close_set(const tf_card_set_t *of) const {
+  TF_APART_MEMBER void close_set(const tf_card_set_t *of) const {
     for (uint32_t i = tf_team_rank(); i < plan->section_cnt * of->cnt; i += tf_team_size()) {
       const uint32_t           section = i / of->cnt, at = i % of->cnt;
       const tf_card_set_row_t *row = &of->rows[at];
@@ -681,29 +680,60 @@ struct tf_features_kind {
     }
     tf_team_barrier();
   }
+};
 
-  /* ---- features alone ---- */
+TF_STATIC_ASSERT(sizeof(tf_features) <= TF_CARD_FEATURE_CONTEXT_BYTES, "slots begin behind it");
+
+TF_DEVICE tf_features *tf_features_begin(const tf_card_place_t   &place,
+                                         const tf_card_program_t *program) {
+  tf_features *f = reinterpret_cast<tf_features *>(place.shared);
+  if (tf_team_rank() == 0) f->know(place, program);
+  tf_team_barrier();
+  if (f->has_beside())
+    for (uint32_t i = tf_team_rank(); i < f->touched_words(); i += tf_team_size())
+      f->touched()[i] = 0;
+  if (tf_grid_rank() == 0) f->clear();
+  tf_team_barrier();
+  return f;
+}
+
+/* As card.h asks for it: features alone. */
+struct tf_features_kind {
+  tf_features *features;
+
+  TF_DEVICE_MEMBER void begin(const tf_card_place_t &place, const tf_card_program_t *program) {
+    features = tf_features_begin(place, program);
+  }
+  TF_DEVICE_MEMBER void reset(uint32_t instrument) { features->reset(instrument); }
 
   TF_DEVICE_MEMBER tf_card_step_t answer(tf_features_took took, float *out) const {
     if (took == TF_FEATURES_STUCK) return TF_CARD_STEP_STUCK;
     if (took == TF_FEATURES_ABSENT) return TF_CARD_STEP_BEHIND;
     if (took != TF_FEATURES_WHOLE && took != TF_FEATURES_LACKING) return TF_CARD_STEP_WARMING;
-    for (uint32_t i = tf_team_rank(); i < plan->feature_cnt; i += tf_team_size())
-      out[i] = values[i];
+    for (uint32_t i = tf_team_rank(); i < features->plan->feature_cnt; i += tf_team_size())
+      out[i] = features->values[i];
     tf_team_barrier();
     return TF_CARD_STEP_DONE;
   }
 
-  TF_DEVICE_MEMBER tf_card_step_t step_of_set(const tf_card_set_t *of, uint32_t at,
-                                              const float *row, float *out) {
-    return answer(take_of_set(of, at, reinterpret_cast<const tf_market_row_t *>(row)), out);
-  }
-
   TF_DEVICE_MEMBER tf_card_step_t step(uint32_t instrument, const float *row, float *out) {
-    return answer(take(instrument, reinterpret_cast<const tf_market_row_t *>(row)), out);
+    return answer(features->take(instrument, reinterpret_cast<const tf_market_row_t *>(row)), out);
   }
-
   TF_DEVICE_MEMBER bool advance(uint32_t) { return false; }
+
+  static constexpr uint32_t SET_WORD = TF_CARD_FEATURE_SET_WORD;
+
+  TF_DEVICE_MEMBER static bool joins(const uint32_t words[2]) { return tf_features::joins(words); }
+  TF_DEVICE_MEMBER void        open_set(tf_card_set_t *set) const { features->open_set(set); }
+  TF_DEVICE_MEMBER tf_card_step_t step_of_set(const tf_card_set_t *set, uint32_t which,
+                                              const float *row, float *out) {
+    return answer(features->take_of_set(set, which, reinterpret_cast<const tf_market_row_t *>(row)),
+                  out);
+  }
+  TF_DEVICE_MEMBER void pass_set(const tf_card_set_t *set, uint32_t which) {
+    features->pass_set(set, which);
+  }
+  TF_DEVICE_MEMBER void close_set(const tf_card_set_t *set) const { features->close_set(set); }
 };
 
 template <> struct tf_kind_takes_sets<tf_features_kind> { static constexpr bool value = true; };

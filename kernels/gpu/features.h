@@ -99,19 +99,21 @@ TF_INLINE uint32_t tf_card_features_beside_bytes(uint32_t section_cnt, uint32_t 
                                TF_LINE_PAIR_BYTES);
 }
 
-/* In a block's shared memory: slots, a double of each thread, the market and a quiet event with it, and the features as floats;
- * behind these tf_card_feature_beside_t. */
-TF_INLINE uint32_t tf_card_features_market_at(uint32_t slot_cnt, uint32_t thread_cnt) {
-  return (uint32_t)tf_align_up(((uint64_t)slot_cnt + thread_cnt) * sizeof(double), TF_LINE_BYTES);
-}
-TF_INLINE uint32_t tf_card_features_values_at(uint32_t slot_cnt, uint32_t thread_cnt) {
-  return (uint32_t)tf_align_up(tf_card_features_market_at(slot_cnt, thread_cnt) +
-                                   TF_CARD_FEATURE_MARKET_BYTES,
+#define TF_CARD_FEATURE_CONTEXT_BYTES 256u /* what a block knows of its program */
+#define TF_CARD_FEATURE_PARTS         32u  /* a double of each warp */
+
+/* In a block's shared memory: what it knows; slots and parts of sums; the market and a quiet event with it; the features as floats; behind
+ * these tf_card_feature_beside_t. */
+TF_INLINE uint32_t tf_card_features_market_at(uint32_t slot_cnt) {
+  return (uint32_t)tf_align_up(TF_CARD_FEATURE_CONTEXT_BYTES +
+                                   ((uint64_t)slot_cnt + TF_CARD_FEATURE_PARTS) * sizeof(double),
                                TF_LINE_BYTES);
 }
-TF_INLINE uint32_t tf_card_features_beside_at(uint32_t slot_cnt, uint32_t feature_cnt,
-                                              uint32_t thread_cnt) {
-  return (uint32_t)tf_align_up(tf_card_features_values_at(slot_cnt, thread_cnt) +
+TF_INLINE uint32_t tf_card_features_values_at(uint32_t slot_cnt) {
+  return tf_card_features_market_at(slot_cnt) + TF_CARD_FEATURE_MARKET_BYTES;
+}
+TF_INLINE uint32_t tf_card_features_beside_at(uint32_t slot_cnt, uint32_t feature_cnt) {
+  return (uint32_t)tf_align_up(tf_card_features_values_at(slot_cnt) +
                                    (uint64_t)feature_cnt * sizeof(float),
                                TF_LINE_PAIR_BYTES);
 }

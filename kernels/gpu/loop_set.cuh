@@ -186,12 +186,14 @@ TF_DEVICE void tf_set_await_(tf_loop_t *l, const tf_card_set_t *set) {
   const auto    *made     = tf_set_common_(l)->made;
   tf_wait_t      wait     = tf_wait_of(&tf_loop_scratch_(l)->leave, tf_loop_polls_max_(l));
   uint32_t       answered = 0, behind = 0;
-  while (
-      tf_warp_any(static_cast<int32_t>(tf_load_acquire_card(&tf_loop_scratch_(l)->done) - due) < 0))
-    if (!tf_warp_all(tf_wait_on(&wait))) {
-      l->is_stuck = true;
-      return;
-    }
+  for (;;) {
+    /* pairs with: tf_card_loop's tf_add_release */
+    const uint32_t done = tf_load_acquire_card(&tf_loop_scratch_(l)->done);
+    if (tf_warp_all(static_cast<int32_t>(done - due) >= 0)) break;
+    if (tf_warp_all(tf_wait_on(&wait))) continue;
+    l->is_stuck = true;
+    return;
+  }
   for (uint32_t i = tf_warp_lane(); i < set->cnt; i += TF_WARP_SIZE) {
     if (i == 0) continue; /* its own */
     answered += made[i] == TF_CARD_STEP_DONE && !(set->rows[i].flags & TF_MAILBOX_QUIET);
