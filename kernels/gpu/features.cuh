@@ -167,15 +167,10 @@ struct tf_features_kind {
                                        tf_card_features_values_at(plan->slot_cnt, tf_team_size()));
     common   = reinterpret_cast<tf_card_feature_common_t *>(place.scratch);
     sections = reinterpret_cast<uint64_t *>(common + 1);
-    for (uint64_t i = tf_team_rank(); i < uint64_t{plan->section_cnt} * plan->instrument_cnt;
-         i += tf_team_size())
-      sections[i] = 0;
+    leave_all();
     for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size())
-      head_of(i)->is_there = head_of(i)->has_seat = 0;
-    if (tf_team_rank() == 0) {
-      common->member_cnt = 0;
-      memset(event, 0, sizeof *event);
-    }
+      head_of(i)->is_there = 0;
+    if (tf_team_rank() == 0) memset(event, 0, sizeof *event);
     tf_team_barrier();
   }
 
@@ -234,7 +229,10 @@ struct tf_features_kind {
         fetch(0, reinterpret_cast<uint32_t *>(head + 1), plan->mem_bytes / 4, row->u.state.tag);
     if (tf_team_rank() == 0) {
       head->is_there = there;
-      if (there) seat(instrument, row);
+      if (there)
+        seat(instrument, row);
+      else
+        leave(instrument);
     }
     tf_team_barrier();
   }
@@ -457,6 +455,16 @@ struct tf_features_kind {
       sections[uint64_t{i} * plan->instrument_cnt + instrument] = 0;
   }
 
+  /* All threads. */
+  TF_DEVICE_MEMBER void leave_all() const {
+    for (uint64_t i = tf_team_rank(); i < uint64_t{plan->section_cnt} * plan->instrument_cnt;
+         i += tf_team_size())
+      sections[i] = 0;
+    for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size())
+      head_of(i)->has_seat = 0;
+    if (tf_team_rank() == 0) common->member_cnt = 0;
+  }
+
   /* Are the members of the sections here that the lane has at this tick? Else what hangs on these would go its own way. */
   TF_DEVICE_MEMBER bool has_all(const tf_card_feature_head_t *head,
                                 const tf_market_row_t        *row) const {
@@ -477,9 +485,16 @@ struct tf_features_kind {
     if (!is_there && tf_team_rank() == 0) head->is_there = 0;
     switch (row->kind) {
     case TF_MARKET_ROW_TICK:
-    case TF_MARKET_ROW_STANDS: return is_there ? tick(instrument, row, head) : TF_FEATURES_ABSENT;
+    case TF_MARKET_ROW_STANDS:
+      if (is_there) return tick(instrument, row, head);
+      if (tf_team_rank() == 0) leave(instrument); /* its values are of an older tick */
+      tf_team_barrier();
+      return TF_FEATURES_ABSENT;
     case TF_MARKET_ROW_GONE:
-      if (tf_team_rank() == 0) leave(instrument);
+      if (row->flags & TF_MARKET_ROW_IS_ALL)
+        leave_all();
+      else if (tf_team_rank() == 0)
+        leave(instrument);
       break;
     case TF_MARKET_ROW_BAR:
       if (is_there && tf_team_rank() == 0) close_bar(row, memory_of(head));
