@@ -10,6 +10,30 @@
 
 #define TF_TEXT_BYTES_MAX 16384u /* UTF-8; longer ones are cut at a character, and say so */
 
+/* Why a text was not answered, a closed set. In the stream: never renumbered. X(id, word) */
+#define TF_TEXT_MISSES(X)                                                                          \
+  X(NONE, "none")         /* it was */                                                             \
+  X(FULL, "full")         /* too many waited */                                                    \
+  X(DEADLINE, "deadline") /* its time was over before it was answered */                           \
+  X(FAILED, "failed")     /* the model's answer was no number */                                   \
+  X(STOPPED, "stopped")   /* the engine stopped while it waited */
+
+typedef enum tf_text_miss {
+#define TF_TEXT_MISS_ENUM_(id, word) TF_TEXT_MISS_##id,
+  TF_TEXT_MISSES(TF_TEXT_MISS_ENUM_)
+#undef TF_TEXT_MISS_ENUM_
+      TF_TEXT_MISS_CNT
+} tf_text_miss_t;
+
+TF_INLINE const char *tf_text_miss_word(uint32_t miss) {
+  static const char *const WORDS[] = {
+#define TF_TEXT_MISS_WORD_(id, word) word,
+      TF_TEXT_MISSES(TF_TEXT_MISS_WORD_)
+#undef TF_TEXT_MISS_WORD_
+  };
+  return miss < TF_TEXT_MISS_CNT ? WORDS[miss] : "?";
+}
+
 typedef struct tf_text {
   uint64_t    ts_recv_ns, ts_event_ns; /* as of an event; ts_event 0: not said */
   uint64_t    id; /* a hash of source and the sender's id, or of the text where there is none */
