@@ -74,6 +74,9 @@ def example(rng, vocab):
     words = [rng.choice(PLAIN) for _ in range(rng.randrange(2, 10))]
     for _ in range(rng.randrange(1, 3) if label != 1 else 0):
         words.insert(rng.randrange(len(words) + 1), rng.choice(BAD if label == 0 else GOOD))
+    noise = [w for w in vocab if len(w.strip("#")) == 1]
+    for _ in range(rng.randrange(4)):
+        words.insert(rng.randrange(len(words) + 1), rng.choice(noise))
     return label, [vocab["[CLS]"], *(vocab[w] for w in words), vocab["[SEP]"]]
 
 
