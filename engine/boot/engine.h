@@ -57,8 +57,9 @@ typedef struct tf_engine {
   tf_ring_t       *event_ring, *decision_ring; /* NULL where the pipeline is not cut */
   char             sink_paths[TF_SINKS_MAX][128], sink_names[TF_SINKS_MAX][32];
   const char      *strategy_names[TF_STRATEGIES_MAX];
-  uint64_t         started_ns, ended_ns; /* monotonic */
-  uint64_t         cpu_ns;               /* of the process between them; until join: at the start */
+  char             source_names[TF_SOURCES_MAX][32]; /* as acquire has them; "": an aid */
+  uint64_t         started_ns, ended_ns;             /* monotonic */
+  uint64_t         cpu_ns; /* of the process between them; until join: at the start */
   tf_runner_t      runner;
 } tf_engine_t;
 

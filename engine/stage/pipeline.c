@@ -79,7 +79,7 @@ static bool is_low(const tf_lane_t *lane, const char *name) {
   return false;
 }
 
-TF_COLD static void on_first_tick(tf_lane_t *lane, tf_lane_instrument_t *in) {
+TF_COLD void tf_lane_bind(tf_lane_t *lane, tf_lane_instrument_t *in) {
   in->is_live = true;
   in->is_low  = is_low(lane, lane->low_cnt ? lane->names[in->id].name : "");
   tf_peers_meet(lane->compute.plan, lane->names, &lane->met, in);
@@ -118,7 +118,7 @@ void tf_lane_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hop
 
 /* Once, on the event that completes a message. */
 static void on_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops) {
-  if (TF_UNLIKELY(!in->is_live)) on_first_tick(lane, in);
+  if (TF_UNLIKELY(!in->is_live)) tf_lane_bind(lane, in);
   if (TF_UNLIKELY(lane->shed.level) && tf_shed_tick(lane, in, hops)) return;
   tf_lane_tick(lane, in, hops);
 }

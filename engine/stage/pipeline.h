@@ -87,4 +87,7 @@ void tf_lane_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hop
  * the next one. */
 void tf_lane_finish_tick(tf_lane_t *lane, tf_lane_instrument_t *in, tf_tick_hops_t *hops);
 
+/* An instrument's first tick since the start: its priority, its peers, its seat. */
+void tf_lane_bind(tf_lane_t *lane, tf_lane_instrument_t *in);
+
 #endif

@@ -32,8 +32,10 @@ static bool load_snapshot(tf_engine_t *e, const char *path, bool is_live) {
   }
   tf_err_t err = tf_sealed_read(path, &KIND, &bytes, &cnt);
   if (!err)
-    err = tf_snapshot_restore(e, bytes, cnt, is_live ? tf_clock_wall_ns() : 0,
-                              e->config->engine.snapshot_age_max_ns);
+    err = tf_snapshot_restore(
+        e, bytes, cnt,
+        &(tf_snapshot_way_t){.now_ns     = is_live ? tf_clock_wall_ns() : 0,
+                             .age_max_ns = e->config->engine.snapshot_age_max_ns});
   free(bytes);
   if (err)
     tf_log(TF_LOG_WARN, "snapshot_refused", "path=%s code=%s text=\"%s\"", path, tf_error_name(err),
@@ -73,12 +75,13 @@ tf_err_t tickfuse_warm_begin(tf_engine_t *e, bool is_live) {
   return c->warm_start ? run_recording(e, c->warm_start) : TF_OK;
 }
 
-tf_err_t tickfuse_warm_end(const tf_engine_t *e) {
+tf_err_t tickfuse_warm_end(tf_engine_t *e) {
   const char *path = e->config->engine.snapshot;
   if (!path) return TF_OK;
-  void *bytes = malloc(tf_snapshot_bytes_max(e));
-  if (!bytes) return TF_ERR(E_CORE_NO_MEMORY, "snapshot: %zu bytes", tf_snapshot_bytes_max(e));
-  size_t   cnt = tf_snapshot_take(e, bytes);
+  const size_t room  = tf_snapshot_bytes_max(e);
+  void        *bytes = malloc(room);
+  if (!bytes) return TF_ERR(E_CORE_NO_MEMORY, "snapshot: %zu bytes", room);
+  size_t   cnt = tf_snapshot_take(e, bytes, room);
   tf_err_t err = tf_sealed_write(path, &KIND, bytes, cnt);
   free(bytes);
   if (!err) tf_log(TF_LOG_NOTICE, "snapshot_written", "path=%s bytes=%zu", path, cnt);

@@ -16,6 +16,6 @@ void tickfuse_warm_versions(const tf_config_t *config, tf_engine_options_t *opti
 tf_err_t tickfuse_warm_begin(tf_engine_t *engine, bool is_live);
 
 /* After join: the snapshot is written, if the config names one. E_FILE_WRITE. */
-tf_err_t tickfuse_warm_end(const tf_engine_t *engine);
+tf_err_t tickfuse_warm_end(tf_engine_t *engine);
 
 #endif
