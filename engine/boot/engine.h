@@ -51,6 +51,7 @@ typedef struct tf_engine {
   struct tf_runtimes        *runtimes;        /* NULL: no model is answered by another runtime */
   struct tf_remotes         *remotes;         /* NULL: no model is answered by a worker */
   struct tf_outcome_capture *outcome_capture; /* NULL: nothing of it is captured */
+  struct tf_snapshot_live   *snapshots;       /* NULL: none are taken while it runs */
   tf_lost_books_t  lost_books; /* written by the lane, for live sessions; a replay has none */
   tf_ring_writer_t event_writer, decision_writer;
   tf_ring_reader_t event_reader, decision_reader;

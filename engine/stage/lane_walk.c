@@ -1,10 +1,16 @@
 #include "stage/lane_walk.h"
 
+bool tf_lane_never_walks(const tf_lane_t *lane) {
+  for (const tf_compute_model_t *m = lane->compute.waves[0]; m; m = m->next)
+    if (m->owns) return true;
+  return false;
+}
+
 const char *tf_lane_walks(const tf_lane_t *lane) {
-  for (const tf_compute_model_t *m = lane->compute.waves[0]; m; m = m->next) {
-    if (m->owns) return "a model is one an instrument: which has its own is not kept";
+  if (tf_lane_never_walks(lane))
+    return "a model is one an instrument: which has its own is not kept";
+  for (const tf_compute_model_t *m = lane->compute.waves[0]; m; m = m->next)
     if (m->canary) return "a version of a model is on trial";
-  }
   if (lane->shed.is_on && (lane->shed.level != TF_SHED_NONE || lane->shed.first != UINT32_MAX))
     return "the lane is behind its feeds and sheds work";
   if (lane->batch && lane->batch->cnt > 0) return "ticks wait in a batch";

@@ -16,6 +16,8 @@
 
 /* Why a lane's state, as it stands, would not be continued exactly; NULL: it would. */
 const char *tf_lane_walks(const tf_lane_t *lane);
+/* Nor will it ever, with its models. */
+bool tf_lane_never_walks(const tf_lane_t *lane);
 
 /* What is one for all: where decisions are numbered, halts, loads, pauses, fleets, answers of runtimes, sections, who has met.
  * Loaded first, into a lane where nobody has met. */

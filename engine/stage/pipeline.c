@@ -268,12 +268,19 @@ TF_INLINE const tf_event_t *take_event(tf_lane_t *lane, tf_lane_instrument_t *in
   return e;
 }
 
+TF_COLD static void attend(tf_lane_t *lane, const tf_event_t *e, uint32_t attention) {
+  if (attention & TF_ATTEND_OUTCOMES) tf_shed_obey(lane, e);
+  if (attention & TF_ATTEND_ONLOOKER) lane->onlooker.before(lane->onlooker.self, e);
+}
+
 void tf_lane_on_events(void *self, const tf_event_t *events, uint32_t event_cnt,
                        uint64_t origin_tsc, uint64_t decoded_tsc) {
   tf_lane_t *lane = self;
   for (const tf_event_t *e = events, *end = events + event_cnt; e != end; e++) {
     lane->events++;
-    if (TF_UNLIKELY(lane->shed.outcomes)) tf_shed_obey(lane, e);
+    const uint32_t attention =
+        tf_load_acquire_u32(&lane->attention); /* pairs with: tf_lane_attend_from_outside */
+    if (TF_UNLIKELY(attention)) attend(lane, e, attention);
     if (TF_UNLIKELY(e->kind == TF_EVENT_CONTROL)) {
       if (e->u.control.command >= TF_CONTROL_ANSWER && e->u.control.command <= TF_CONTROL_RUNTIME)
         on_answer(lane, e, origin_tsc, decoded_tsc);
