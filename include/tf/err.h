@@ -86,7 +86,9 @@
   X(E_SOURCE_CONFIG, -1501, "a source of events cannot work as configured")                        \
   X(E_SOURCE_IO, -1502, "a source of events cannot be read")                                       \
   X(E_GROUP_STORE, -1601, "a group's shared state cannot be read or written")                      \
-  X(E_GROUP_LEASE, -1602, "a partition belongs to another engine")
+  X(E_GROUP_LEASE, -1602, "a partition belongs to another engine")                                 \
+  X(E_BROKER_CONFIG, -1701, "a broker cannot be reached as configured")                            \
+  X(E_BROKER_IO, -1702, "a broker breaks off, or says what it may not")
 
 typedef int tf_err_t; /* 0 or one of tf_err_codes_t */
 
