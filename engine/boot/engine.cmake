@@ -10,6 +10,9 @@ tf_library(tf_boot
     engine.c
     feature_schema.c
     group.c
+    group_engines.c
+    group_run.c
+    lease_page.c
     ledger.c
     model_child.c
     model_inputs.c

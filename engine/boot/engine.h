@@ -22,6 +22,7 @@ typedef struct tf_engine_options {
   bool        is_replay; /* a busy shared-memory name gets this process's id appended */
   uint32_t    instruments_min; /* room for as many, whatever the config names: a capture's */
   bool        features_only;   /* neither models, strategies nor sinks: what features eval runs */
+  uint32_t    epoch;           /* of an engine of a group; 0: the seconds since 1970 */
   bool        one_by_one;      /* no batches: who looks on wants each decision beside its message */
   const char *decisions_path;  /* one more sink: a journal here; NULL for none */
   const void *snapshot; /* whose versions of models to begin with; NULL: the config's. The caller's,
