@@ -26,8 +26,7 @@ tf_err_t tf_kafka_reader_open(tf_kafka_reader_t *r, const tf_sink_config_t *conf
     return err;
   }
   l->is_begun = resume_from != 0;
-  l->is_dense =
-      config->shape.carries == TF_CARRIES_DECISIONS || config->shape.carries == TF_CARRIES_EVENTS;
+  l->is_dense = tf_record_is_dense(config->shape.carries) && !config->is_filtered;
   if (!tf_kafka_start(&l->handle, RD_KAFKA_CONSUMER, conf, config->stream)) {
     tf_kafka_reader_close(r);
     return tf_error_code();
