@@ -60,6 +60,7 @@ static tf_err_t journal_close(void *state) { return tf_journal_fini(state); }
 
 const tf_sink_t tf_sink_journal = {
     .name        = "journal",
+    .keys        = "path durable key_file",
     .help        = "every decision to a file, checksummed and chained; path: the file",
     .policies    = TF_OVERFLOW_BIT(TF_OVERFLOW_BLOCK) | TF_OVERFLOW_BIT(TF_OVERFLOW_DROP_NEWEST),
     .policy      = TF_OVERFLOW_BLOCK,

@@ -36,9 +36,18 @@ static void push(tf_acquire_t *a, const tf_batch_t *batch) {
   }
 }
 
+/* This engine goes on behind what the sinks that carry events or quotes hold already. */
+static TF_COLD void on_control(tf_acquire_t *a, const tf_event_t *e) {
+  if (e->u.control.command != TF_CONTROL_SEQUENCE || e->u.control.reserved[0] <= a->ingest_seq)
+    return;
+  a->seqs_skipped += e->u.control.reserved[0] - a->ingest_seq;
+  a->ingest_seq = e->u.control.reserved[0];
+}
+
 static void publish(void *self, const tf_batch_t *batch) {
   const tf_acquire_port_t *port = self;
   tf_acquire_t            *a    = port->acquire;
+  if (TF_UNLIKELY(batch->events->kind == TF_EVENT_CONTROL)) on_control(a, batch->events);
   for (uint32_t i = 0; i < batch->event_cnt; i++) {
     tf_event_t *e = &batch->events[i];
     e->ingest_seq = ++a->ingest_seq;
@@ -59,6 +68,7 @@ static void publish(void *self, const tf_batch_t *batch) {
     push(a, batch);
   else
     a->deliver(a->lane, batch->events, batch->event_cnt, batch->origin_tsc, batch->decoded_tsc);
+  if (TF_UNLIKELY(a->passage)) tf_passage_put(a->passage, batch->events, batch->event_cnt);
 }
 
 /* source NULL: the I/O loop, and so all of them. */

@@ -8,6 +8,7 @@
 #include "stage/event_time.h"
 #include "stage/feed_clock.h"
 #include "stage/outlier.h"
+#include "stage/passage.h"
 #include "tf/io.h"
 #include "tf/source.h"
 
@@ -49,9 +50,11 @@ struct tf_acquire {
   tf_ring_writer_t     *ring;        /* NULL: deliver in place */
   tf_ring_writer_t     *beside;      /* of tf_event_t: a copy for a tape's thread; NULL: none */
   uint64_t              beside_lost; /* copies that found it full: acquire does not wait for it */
+  tf_passage_t         *passage;     /* to the sinks that carry events; NULL: none does */
   tf_acquire_deliver_fn deliver;
   void                 *lane;
   uint64_t              ingest_seq;
+  uint64_t              seqs_skipped; /* of these: the numbers that an earlier engine has used */
   uint64_t              events_hash;
   uint64_t              ring_full_waits; /* passes spent waiting for the lane */
   uint64_t              events_dropped; /* not published: the engine stops and no lane takes them */
@@ -61,6 +64,11 @@ struct tf_acquire {
   bool                  must_end;       /* one that was required, or the I/O loop */
   char                  failed_text[512];
 };
+
+/* Events that were published. */
+TF_INLINE uint64_t tf_acquire_published(const tf_acquire_t *acquire) {
+  return acquire->ingest_seq - acquire->seqs_skipped;
+}
 
 /* Adds a source and takes over its publisher. */
 tf_err_t tf_acquire_add(tf_acquire_t *acquire, tf_source_t *source);

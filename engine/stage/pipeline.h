@@ -7,6 +7,7 @@
 
 #include "core/hist.h"
 #include "flow/ring.h"
+#include "stage/aside.h"
 #include "stage/batch.h"
 #include "stage/buffer.h"
 #include "stage/compute.h"
@@ -73,6 +74,7 @@ typedef struct tf_lane {
   tf_shed_t          shed;
   tf_tick_batch_t   *batch; /* NULL: each tick is answered by itself */
   tf_row_watch_t     watch;
+  tf_aside_t         aside; /* for sinks that carry quotes or feature rows */
   tf_hist_t         *hists; /* (TF_HOP_CNT) written by the lane, EMIT by emit's thread */
 } tf_lane_t;
 
