@@ -455,7 +455,8 @@ static tf_err_t nats_open(void *state, const tf_intake_config_t *config, tf_inbo
   if (config->partition_cnt)
     snprintf(n->filter, sizeof n->filter, "%s.events." TF_PARTITION_FORMAT ".>", config->stream,
              config->partition);
-  err = tf_nats_link_init(&n->link, &n->reading.reach, &limits);
+  err = tf_nats_link_init(&n->link, &n->reading.reach);
+  tf_nats_link_limit(&n->link, &limits);
   if (!err) err = tf_reading_start(&n->reading, run, n);
   return err ? tf_error_add(err, "feed %s", config->name) : TF_OK;
 }
