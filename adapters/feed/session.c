@@ -126,10 +126,7 @@ tf_verdict_t tf_session_deliver(tf_session_t *s, uint32_t leg, const tf_frame_t 
 uint64_t tf_session_origin(tf_session_t *s, uint64_t recv_ns) {
   if (recv_ns != s->origin_recv_ns) {
     s->origin_recv_ns = recv_ns;
-    s->origin_ticks   = recv_ns >= tf_clock_global.anchor_wall_ns
-                            ? tf_clock_global.anchor_ticks +
-                                tf_clock_ns_to_ticks(recv_ns - tf_clock_global.anchor_wall_ns)
-                            : tf_clock_ticks();
+    s->origin_ticks   = tf_clock_ticks_of_wall(recv_ns);
   }
   return s->origin_ticks;
 }

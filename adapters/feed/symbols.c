@@ -143,7 +143,7 @@ uint32_t tf_symbols_of_instrument(const tf_symbols_t *symbols, uint32_t instrume
 }
 
 /* What a symbol must not hold because it ends up in logs, file names and labels. */
-static bool is_usable(const char *text, uint32_t text_bytes) {
+bool tf_symbols_is_usable(const char *text, uint32_t text_bytes) {
   if (text_bytes == 0 || text_bytes >= TF_SYMBOL_BYTES_MAX) return false;
   for (uint32_t i = 0; i < text_bytes;) {
     uint8_t  c    = (uint8_t)text[i++];
@@ -176,34 +176,44 @@ static const char *quote_currency_of(const char *symbol, size_t symbol_bytes) {
   return "";
 }
 
-/* The instrument's id: of the row that another feed of the venue made, or of a new one. */
-static bool find_or_append(tf_symbols_t *symbols, const tf_symbol_t *row, uint32_t *id) {
-  tf_instruments_t *table = symbols->instruments;
-  tf_instrument_t   fresh;
-  memset(&fresh, 0, sizeof(fresh));
-  snprintf(fresh.name, sizeof(fresh.name), "%s.%s", row->text, symbols->feed->suffix);
-  /* relaxed: this thread is the only writer */
-  uint32_t cnt = tf_load_relaxed_u32(&table->cnt);
-  for (*id = 0; *id < cnt; (*id)++) {
-    if (strcmp(table->rows[*id].name, fresh.name) == 0) return true;
-  }
+bool tf_symbols_append(tf_instruments_t *table, const char *symbol, const char *suffix,
+                       double multiplier, uint32_t *id) {
+  tf_instrument_t fresh;
+  uint32_t        cnt = tf_load_relaxed_u32(&table->cnt); /* relaxed: the decoder's thread writes */
   if (cnt >= table->cap) return false;
-  memcpy(fresh.symbol, row->text, sizeof(fresh.symbol));
+  memset(&fresh, 0, sizeof(fresh));
+  snprintf(fresh.name, sizeof(fresh.name), "%s.%s", symbol, suffix);
+  snprintf(fresh.symbol, sizeof(fresh.symbol), "%s", symbol);
   snprintf(fresh.quote_currency, sizeof(fresh.quote_currency), "%s",
-           quote_currency_of(row->text, row->text_bytes));
+           quote_currency_of(symbol, strlen(symbol)));
   fresh.id         = cnt;
   fresh.price_exp  = INT8_MIN;
   fresh.qty_exp    = INT8_MIN;
-  fresh.multiplier = symbols->multiplier_of == NULL ? 1.0 : symbols->multiplier_of(row->text);
+  fresh.multiplier = multiplier;
   table->rows[cnt] = fresh;
+  *id              = cnt;
   /* pairs with: readers of instruments.cnt, which then read the rows below it */
   tf_store_release_u32(&table->cnt, cnt + 1);
   return true;
 }
 
+/* The instrument's id: of the row that another feed of the venue made, or of a new one. */
+static bool find_or_append(tf_symbols_t *symbols, const tf_symbol_t *row, uint32_t *id) {
+  tf_instruments_t *table = symbols->instruments;
+  char              name[TF_INSTRUMENT_NAME_BYTES];
+  snprintf(name, sizeof name, "%s.%s", row->text, symbols->feed->suffix);
+  /* relaxed: this thread is the only writer */
+  uint32_t cnt = tf_load_relaxed_u32(&table->cnt);
+  for (*id = 0; *id < cnt; (*id)++) {
+    if (strcmp(table->rows[*id].name, name) == 0) return true;
+  }
+  double multiplier = symbols->multiplier_of == NULL ? 1.0 : symbols->multiplier_of(row->text);
+  return tf_symbols_append(table, row->text, symbols->feed->suffix, multiplier, id);
+}
+
 tf_symbols_add_result_t tf_symbols_add(tf_symbols_t *symbols, const char *text, uint32_t text_bytes,
                                        uint32_t *idx) {
-  if (!is_usable(text, text_bytes)) return TF_SYMBOLS_BAD;
+  if (!tf_symbols_is_usable(text, text_bytes)) return TF_SYMBOLS_BAD;
   *idx = tf_symbols_lookup(symbols, text, text_bytes);
   if (*idx != TF_SYMBOLS_NONE) return TF_SYMBOLS_ADDED;
   if (symbols->cnt == symbols->cap) return TF_SYMBOLS_FULL;

@@ -78,6 +78,14 @@ tf_err_t tf_symbols_init(tf_symbols_t *symbols, void *memory, uint32_t cap,
 /* The symbol's number, or TF_SYMBOLS_NONE. 16 bytes at text must be readable. */
 uint32_t tf_symbols_lookup(tf_symbols_t *symbols, const char *text, uint32_t text_bytes);
 
+/* What a symbol may be: 1 to 39 bytes of UTF-8 without blanks, control characters, '"' and '\\'. */
+bool tf_symbols_is_usable(const char *text, uint32_t text_bytes);
+
+/* A new row of the shared table, with what can be told of its symbol; the caller has looked that it is not there. False: it is
+ * full. symbol is usable, suffix has at most 23 bytes. */
+bool tf_symbols_append(tf_instruments_t *table, const char *symbol, const char *suffix,
+                       double multiplier, uint32_t *id);
+
 /* Adds the symbol if it is not there. On TF_SYMBOLS_ADDED *idx is its number. */
 tf_symbols_add_result_t tf_symbols_add(tf_symbols_t *symbols, const char *text, uint32_t text_bytes,
                                        uint32_t *idx);

@@ -401,6 +401,32 @@ bool tf_recorded_line_peek_connect(const char *line, size_t line_bytes, char *co
   return true;
 }
 
+/* ---- `{"instrument":"BTCUSDT.DESK","kind":"trade",...}` ----------------------------------------*/
+
+#define EVENT_TIME "\"ts_recv_ns\":" /* inside a text its second quote would be escaped */
+
+tf_recorded_kind_t tf_recorded_line_parse_event(char *line, size_t line_bytes,
+                                                tf_record_t *record) {
+  static const size_t time_bytes = sizeof EVENT_TIME - 1;
+  char               *end        = line + line_bytes;
+  uint64_t            recv_ns;
+  while (end > line && (end[-1] == '\r' || end[-1] == ' ')) end--;
+  if (end == line) return TF_RECORDED_BLANK;
+  const char *time = memmem(line, (size_t)(end - line), EVENT_TIME, time_bytes);
+  if (time) {
+    time += time_bytes;
+    while (time < end && *time == ' ') time++;
+    if (digits_parse(time, end, &recv_ns) > 0 && recv_ns > 0) record->recv_ns = recv_ns;
+  }
+  record->bytes     = line;
+  record->bytes_cnt = (uint32_t)(end - line);
+  record->kind      = TF_FRAME_TEXT;
+  record->fault     = TF_RECORD_OK;
+  record->target    = NULL;
+  record->conn      = NULL;
+  return TF_RECORDED_MESSAGE;
+}
+
 /* ---- RAW -----------------------------------------------------------------------------------*/
 
 tf_recorded_kind_t tf_recorded_line_parse_raw(char *line, size_t line_bytes, tf_record_t *record) {

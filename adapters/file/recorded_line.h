@@ -1,4 +1,4 @@
-/* One line of a recording, decoded in place: bytes in, a record out, no state. The four text
+/* One line of a recording, decoded in place: bytes in, a record out, no state. The five text
  * formats of file/recording.h.
  *
  * All parsers may write inside the line and one byte behind it (where its newline was): JSON escapes
@@ -23,6 +23,9 @@ tf_recorded_kind_t tf_recorded_line_parse_jsonl(char *line, size_t line_bytes, t
 tf_recorded_kind_t tf_recorded_line_parse_raw(char *line, size_t line_bytes, tf_record_t *record);
 /* Takes the line's number, which must be set, for its time. */
 tf_recorded_kind_t tf_recorded_line_parse_case(char *line, size_t line_bytes, tf_record_t *record);
+
+/* recv_ns must be set: to what it is where the line says nothing. */
+tf_recorded_kind_t tf_recorded_line_parse_event(char *line, size_t line_bytes, tf_record_t *record);
 
 /* The record of a line that cannot be used. Returns TF_RECORDED_FAULT. */
 tf_recorded_kind_t tf_recorded_line_fault(char *line, size_t line_bytes, tf_record_t *record,

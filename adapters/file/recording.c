@@ -81,6 +81,9 @@ static tf_recording_result_t run_next(tf_recording_t *rec, tf_recording_run_t *r
       kind = tf_recorded_line_parse_jsonl(line, line_bytes, record);
     } else if (rec->format == TF_RECORDING_CASES) {
       kind = tf_recorded_line_parse_case(line, line_bytes, record);
+    } else if (rec->format == TF_RECORDING_EVENTS) {
+      record->recv_ns = run->last_ns + 1;
+      kind            = tf_recorded_line_parse_event(line, line_bytes, record);
     } else {
       kind = tf_recorded_line_parse_raw(line, line_bytes, record);
     }
@@ -194,6 +197,9 @@ static tf_recording_format_t format_of_line(const char *line, size_t cnt) {
   if (digits > 0 && digits < cnt && line[digits] == ':') return TF_RECORDING_RAW;
   if (cnt > 5 && memcmp(line, "{\"t\":", 5) == 0) return TF_RECORDING_JSONL;
   if (cnt > 8 && memcmp(line, "{\"case\":", 8) == 0) return TF_RECORDING_CASES;
+  if (cnt > 1 && line[0] == '{' && memmem(line, cnt, "\"instrument\"", 12) &&
+      memmem(line, cnt, "\"kind\"", 6))
+    return TF_RECORDING_EVENTS;
   const char *space = memchr(line, ' ', cnt);
   size_t      rest  = space ? cnt - (size_t)(space - line) : 0;
   bool        url   = space && memmem(line, (size_t)(space - line), "://", 3);
@@ -222,7 +228,8 @@ static tf_err_t tell_format(tf_recording_t *rec, tf_inflow_t *inflow) {
   tf_recorded_line_show(bytes, inflow->end - inflow->begin, shown, sizeof shown);
   return TF_ERR(E_FILE_FORMAT,
                 "%s: begins with \"%s\"; a recording's lines are `<recv_ns> <json>`, cryptofeed's "
-                "{\"t\":...} objects, `<seconds>: <text>` or {\"case\":..,\"raw\":..}",
+                "{\"t\":...} objects, `<seconds>: <text>`, {\"case\":..,\"raw\":..} or events, "
+                "{\"instrument\":..,\"kind\":..}",
                 rec->path, shown);
 }
 
@@ -387,6 +394,7 @@ tf_err_t tf_recording_error(const tf_recording_t *rec) {
 }
 
 const char *tf_recording_format_name(tf_recording_format_t format) {
-  static const char *const names[] = {"none", "lines", "jsonl", "raw", "cases", "capture"};
+  static const char *const names[] = {"none",  "lines",  "jsonl",  "raw",
+                                      "cases", "events", "capture"};
   return (size_t)format < TF_ARRAY_CNT(names) ? names[format] : "unknown";
 }

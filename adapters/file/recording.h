@@ -11,6 +11,8 @@
  *           `URL <-> ts` connected: cryptofeed's raw capture.
  *   CASES   `{"case":"trade::spot","raw":<json>}`: single messages, as crypto-msg-parser's tests
  *           keep them. They have no time: line n counts as received at n ns.
+ *   EVENTS  one event a line in our own words (feed/event_line.h), as `tape cat --json` and sinks of events
+ *           print them; the time is ts_recv_ns, of a line without one a nanosecond after the line before.
  *
  * A capture may hold several feeds and, beside messages, new connections and an operator's commands: tap
  * and source_idx of the record say which. Text recordings hold messages of one feed.
@@ -44,6 +46,7 @@ typedef enum tf_recording_format {
   TF_RECORDING_JSONL,
   TF_RECORDING_RAW,
   TF_RECORDING_CASES,
+  TF_RECORDING_EVENTS,
   TF_RECORDING_CAPTURE
 } tf_recording_format_t;
 

@@ -128,7 +128,7 @@ static void disconnect(http_t *h) {
 /* The server ended an idle connection, as it may at any time: another one, at once. */
 static void renew(http_t *h) {
   disconnect(h);
-  h->broker.retry_ns = h->now_ns;
+  h->broker.trouble.retry_ns = h->now_ns;
 }
 
 static void dial(http_t *h) {
@@ -225,7 +225,7 @@ static void accept_batch(http_t *h) {
 }
 
 static void retry_not_before(http_t *h, uint64_t until_ns) {
-  if (h->broker.retry_ns < until_ns) h->broker.retry_ns = until_ns;
+  if (h->broker.trouble.retry_ns < until_ns) h->broker.trouble.retry_ns = until_ns;
 }
 
 static void take_refusal(http_t *h) {
@@ -323,7 +323,7 @@ static void read_in(http_t *h) {
 /* ---- the thread ---- */
 
 static void pump(http_t *h) {
-  if (h->phase == PHASE_IDLE && h->now_ns >= h->broker.retry_ns) dial(h);
+  if (h->phase == PHASE_IDLE && h->now_ns >= h->broker.trouble.retry_ns) dial(h);
   if (h->phase == PHASE_DIALING) go_on_dialing(h);
   if (h->phase != PHASE_READY) return;
   write_out(h);

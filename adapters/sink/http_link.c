@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broker/peer.h"
 #include "core/error.h"
 
 /* ---- where ---- */
@@ -145,6 +146,7 @@ static tf_err_t connected(tf_http_link_t *l, uint64_t now_ns) {
   socklen_t     cnt       = sizeof sys_errno;
   if (poll(&at, 1, 0) <= 0) return TF_OK;
   getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &sys_errno, &cnt);
+  if (!sys_errno && tf_peer_is_self(l->fd)) sys_errno = ECONNREFUSED; /* nobody listens */
   if (sys_errno) {
     if (l->address_idx < l->address_cnt) return connect_next(l, now_ns);
     return give_up(l, "connect", strerror(sys_errno));

@@ -17,10 +17,10 @@
  * Egress thread; librdkafka's threads never call into here but by rd_kafka_poll. */
 #include <string.h>
 
+#include "broker/kafka_link.h"
 #include "core/error.h"
 #include "sink/broker.h"
 #include "sink/encode.h"
-#include "sink/kafka_link.h"
 
 #define TOPIC_CHARS_MAX 249u /* Kafka's own limit */
 #define TAIL_NS_MAX     (30 * TF_NS_PER_SEC)
@@ -97,7 +97,7 @@ static tf_err_t check_topic(const char *topic) {
 
 static bool set_up(kafka_t *k, const tf_sink_config_t *config) {
   char linger_ms[32], batch[16];
-  k->conf = tf_kafka_conf(config);
+  k->conf = tf_kafka_conf(&k->broker.reach);
   if (!k->conf) return false;
   snprintf(linger_ms, sizeof linger_ms, "%.3f", (double)config->linger_ns / 1e6);
   snprintf(batch, sizeof batch, "%u", config->batch_max ? config->batch_max : 10000u);
@@ -217,7 +217,7 @@ static void outlet_poll(void *self, uint64_t now_ns, uint64_t wait_ns, tf_outlet
   kafka_t *k = self;
   (void)wait_ns; /* egress naps: librdkafka waits in whole milliseconds */
   k->now_ns = now_ns;
-  if (k->phase == PHASE_IDLE && now_ns >= k->broker.retry_ns) ask_for_tail(k);
+  if (k->phase == PHASE_IDLE && now_ns >= k->broker.trouble.retry_ns) ask_for_tail(k);
   if (k->phase == PHASE_TAIL) await_tail(k);
   if (k->phase == PHASE_READY) {
     rd_kafka_poll(k->producer.rk, 0);

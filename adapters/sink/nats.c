@@ -16,11 +16,11 @@
  * order is the stream's, over all of them. */
 #include <string.h>
 
+#include "broker/nats_link.h"
+#include "broker/nats_reply.h"
 #include "core/error.h"
 #include "sink/broker.h"
 #include "sink/encode.h"
-#include "sink/nats_link.h"
-#include "sink/nats_reply.h"
 #include "tf/atomic.h"
 #include "tf/io.h"
 #include "tf/partition.h"
@@ -331,11 +331,11 @@ static void outlet_flush(void *state, uint64_t now_ns) {
 static void outlet_poll(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outlet_view_t *view) {
   nats_t *n = state;
   n->now_ns = now_ns;
-  if (n->phase == PHASE_IDLE && now_ns >= n->broker.retry_ns) {
+  if (n->phase == PHASE_IDLE && now_ns >= n->broker.trouble.retry_ns) {
     tf_nats_link_dial(&n->link);
     n->phase = PHASE_DIALING;
   }
-  uint64_t             until_ns = n->phase == PHASE_IDLE ? n->broker.retry_ns : n->deadline_ns;
+  uint64_t until_ns = n->phase == PHASE_IDLE ? n->broker.trouble.retry_ns : n->deadline_ns;
   tf_nats_link_state_t link =
       tf_nats_link_wait(&n->link, tf_broker_wait(wait_ns, now_ns, until_ns));
   if (n->phase == PHASE_DIALING && link == TF_NATS_LINK_UP) request(n, TF_NATS_INFO, "");
@@ -387,7 +387,7 @@ static tf_err_t outlet_open(void *state, const tf_sink_config_t *config) {
   n->encoded     = (uint8_t *)(n + 1);
   n->deadline_ns = UINT64_MAX;
   tf_err_t err   = check(config);
-  if (!err) err = tf_nats_link_init(&n->link, config);
+  if (!err) err = tf_nats_link_init(&n->link, &n->broker.reach);
   return err ? tf_error_add(err, "sink %s", config->name) : TF_OK;
 }
 

@@ -25,11 +25,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/redis_reply.h"
 #include "core/error.h"
 #include "core/secret.h"
 #include "sink/broker.h"
 #include "sink/encode.h"
-#include "sink/redis_reply.h"
 #include "tf/atomic.h"
 
 #define HOST_BYTES     256u
@@ -250,6 +250,11 @@ static void greet(redis_t *r, uint64_t now_ns) {
     TROUBLE(r, now_ns, "connect %s:%d: %s", r->place.host, r->place.port, strerror(refused));
     return;
   }
+  if (tf_peer_is_self(r->fd)) {
+    TROUBLE(r, now_ns, "%s:%d: nobody listens there: the connection was to itself", r->place.host,
+            r->place.port);
+    return;
+  }
   char        number[16];
   const char *select[] = {"SELECT", number};
   const char *tail[]   = {"XINFO", "STREAM", r->broker.config->stream};
@@ -311,7 +316,7 @@ static void refused(redis_t *r, uint64_t now_ns, const char *command, const char
   snprintf(text, sizeof text, "%s", error);
   disconnect(r);
   if (follow(r, text)) {
-    r->broker.retry_ns = now_ns;
+    r->broker.trouble.retry_ns = now_ns;
     return;
   }
   tf_broker_trouble(&r->broker, now_ns, "%s: %s%s", command, text, remedy_of(text));
@@ -434,17 +439,17 @@ static void transmit(redis_t *r, uint64_t now_ns) {
 
 /* For how long there is nothing to do but for the socket. */
 static uint64_t idle_ns(const redis_t *r, uint64_t now_ns, uint64_t wait_ns) {
-  if (r->phase == PHASE_IDLE) return tf_broker_wait(wait_ns, now_ns, r->broker.retry_ns);
+  if (r->phase == PHASE_IDLE) return tf_broker_wait(wait_ns, now_ns, r->broker.trouble.retry_ns);
   if (r->phase == PHASE_RESOLVING && wait_ns > RESOLVE_NS) wait_ns = RESOLVE_NS;
   return tf_broker_wait(wait_ns, now_ns, r->deadline_ns);
 }
 
 static void outlet_poll(void *state, uint64_t now_ns, uint64_t wait_ns, tf_outlet_view_t *view) {
   redis_t *r = state;
-  if (r->phase == PHASE_IDLE && now_ns >= r->broker.retry_ns) start_resolving(r, now_ns);
+  if (r->phase == PHASE_IDLE && now_ns >= r->broker.trouble.retry_ns) start_resolving(r, now_ns);
   if (r->phase == PHASE_RESOLVING) take_address(r, now_ns);
   bool  writes = r->phase == PHASE_CONNECTING || r->out_at < r->out_end;
-  short events = tf_broker_wait_for(r->fd, writes, idle_ns(r, now_ns, wait_ns));
+  short events = tf_peer_wait(r->fd, writes, idle_ns(r, now_ns, wait_ns));
   if (r->phase == PHASE_CONNECTING && events) greet(r, now_ns);
   if (r->phase >= PHASE_GREETING && events & (POLLIN | POLLERR | POLLHUP)) receive(r, now_ns);
   transmit(r, now_ns);

@@ -9,6 +9,7 @@ tf_library(tf_boot
     control_status.c
     engine.c
     feature_schema.c
+    group.c
     ledger.c
     model_child.c
     model_inputs.c

@@ -51,6 +51,13 @@ TF_INLINE uint64_t tf_clock_wall_of_ticks(uint64_t ticks) {
          tf_clock_ticks_to_ns(ticks - tf_clock_global.anchor_ticks);
 }
 
+/* The tick count at a wall time of this run; now's for one before the anchor. */
+TF_INLINE uint64_t tf_clock_ticks_of_wall(uint64_t wall_ns) {
+  if (wall_ns < tf_clock_global.anchor_wall_ns) return tf_clock_ticks();
+  return tf_clock_global.anchor_ticks +
+         tf_clock_ns_to_ticks(wall_ns - tf_clock_global.anchor_wall_ns);
+}
+
 TF_INLINE uint64_t tf_clock_wall_ns(void) { return tf_clock_wall_of_ticks(tf_clock_ticks()); }
 
 #endif

@@ -67,6 +67,7 @@
   X(E_BOOT_TOPOLOGY, -1001, "the stages cannot be placed as configured")                           \
   X(E_BOOT_INPUT, -1002, "a replay input is missing or its venue unknown")                         \
   X(E_BOOT_SNAPSHOT, -1003, "a snapshot does not fit this engine, or is too old")                  \
+  X(E_BOOT_SNAPSHOT_NONE, -1004, "there is no snapshot of that name")                        \
   X(E_HTTP_LISTEN, -1101, "the HTTP listener cannot be opened")                                    \
   X(E_CONTROL_SOCKET, -1201, "the control socket cannot be made where the config says")            \
   X(E_CONTROL_DENIED, -1202, "the caller may not use the control socket")                          \
@@ -85,7 +86,9 @@
   X(E_SOURCE_CONFIG, -1501, "a source of events cannot work as configured")                        \
   X(E_SOURCE_IO, -1502, "a source of events cannot be read")                                       \
   X(E_GROUP_STORE, -1601, "a group's shared state cannot be read or written")                      \
-  X(E_GROUP_LEASE, -1602, "a partition belongs to another engine")
+  X(E_GROUP_LEASE, -1602, "a partition belongs to another engine")                                 \
+  X(E_BROKER_CONFIG, -1701, "a broker cannot be reached as configured")                            \
+  X(E_BROKER_IO, -1702, "a broker breaks off, or says what it may not")
 
 typedef int tf_err_t; /* 0 or one of tf_err_codes_t */
 

@@ -12,6 +12,7 @@
 #include "tf/err.h"
 #include "tf/event.h"
 #include "tf/instrument.h"
+#include "tf/text.h"
 
 /* Why a message was refused, a closed set: each has a counter and, rate limited, a sample. */
 #define TF_REJECTS(X)                                                                              \
@@ -205,8 +206,10 @@ typedef struct tf_feed_config {
   uint32_t
       book_depth; /* levels a side to subscribe to where the venue lets one choose; 0: its default */
   uint64_t
-                       reorder_window_ns; /* how long a trade may wait for those before it (adapters/feed/reorder.h); 0: it does not */
-  const tf_feed_key_t *key; /* NULL: public channels only */
+                        reorder_window_ns; /* how long a trade may wait for those before it (adapters/feed/reorder.h); 0: it does not */
+  const tf_feed_key_t  *key;        /* NULL: public channels only */
+  bool                  times_kept; /* events: ts_recv as the sender says it, where it does */
+  const tf_text_port_t *texts;      /* events: who reads texts; NULL: nobody */
 } tf_feed_config_t;
 
 #define TF_FEED_HELLO_WAIT     SIZE_MAX
@@ -311,6 +314,10 @@ struct tf_feed {
   uint64_t silence_ns_max;    /* nothing at all from the venue for this long: reconnect */
   uint64_t message_bytes_max; /* the largest message to be ready for; 0: 4 MiB will do */
 };
+
+/* Whether it is a venue that sessions connect to. Others are brought by an intake (adapters/source) or a file, and have
+ * no address, symbols and requests of their own. */
+TF_INLINE bool tf_feed_is_dialed(const tf_feed_t *feed) { return feed->ws_host != NULL; }
 
 /* Whether a book's snapshot comes in band: a resync is a new subscription then, not a REST request. */
 TF_INLINE bool tf_feed_in_band(const tf_feed_t *feed, uint32_t book_depth) {

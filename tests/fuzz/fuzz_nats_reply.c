@@ -2,8 +2,8 @@
  * JetStream's answers. The first byte chooses what is read, the second where it is cut. */
 #include <string.h>
 
-#include "sink/nats_guard.h"
-#include "sink/nats_reply.h"
+#include "broker/nats_guard.h"
+#include "broker/nats_reply.h"
 #include "tf/io.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt);

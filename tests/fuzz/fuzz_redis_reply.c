@@ -1,7 +1,7 @@
 /* What a Redis answers, in pieces: however the bytes are cut, the same answers come of them. The first byte is where they are cut. */
 #include <string.h>
 
-#include "sink/redis_reply.h"
+#include "broker/redis_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_cnt);
 

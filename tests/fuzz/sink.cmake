@@ -1,7 +1,1 @@
 tf_fuzz(fuzz_datagram LIBS tf_core)
-if(HIREDIS_FOUND)
-  tf_fuzz(fuzz_redis_reply LIBS tf_sink)
-endif()
-if(NATS_FOUND)
-  tf_fuzz(fuzz_nats_reply LIBS tf_sink)
-endif()

@@ -29,13 +29,14 @@ static const char *checks_text(uint32_t checks, char *buf, size_t cap) {
 }
 
 static const char *snapshot_text(const tf_feed_t *feed, const tf_feed_channel_t *channel) {
-  if (channel->channel != TF_CHANNEL_BOOK) return "-";
+  if (channel->channel != TF_CHANNEL_BOOK || !tf_feed_is_dialed(feed)) return "-";
   if (channel->checks & TF_FEED_CHECK(WHOLE)) return "each message";
   if (feed->snapshot_target && feed->depths_in_band) return "REST, of some depths in band";
   return feed->snapshot_target ? "REST" : "in band";
 }
 
 static const char *limits_text(const tf_feed_t *feed, char *buf, size_t cap) {
+  if (!tf_feed_is_dialed(feed)) return "-";
   int n = snprintf(buf, cap, "%u messages/s", feed->subscribe_rate_hz_max);
   if (feed->streams_max > 0)
     n += snprintf(buf + n, cap - (size_t)n, ", %u streams a connection", feed->streams_max);
@@ -46,7 +47,9 @@ static const char *limits_text(const tf_feed_t *feed, char *buf, size_t cap) {
 }
 
 static const char *heartbeat_text(const tf_feed_t *feed, char *buf, size_t cap) {
-  if (feed->heartbeat)
+  if (!tf_feed_is_dialed(feed))
+    snprintf(buf, cap, "-");
+  else if (feed->heartbeat)
     snprintf(buf, cap, "ours every %" PRIu64 " s", feed->heartbeat_ns / TF_NS_PER_SEC);
   else
     snprintf(buf, cap, "the venue's");
@@ -55,6 +58,7 @@ static const char *heartbeat_text(const tf_feed_t *feed, char *buf, size_t cap) 
 
 /* "`host:port`, `other:port`" */
 static const char *hosts_text(const tf_feed_t *feed, char *buf, size_t cap) {
+  if (!tf_feed_is_dialed(feed)) return "what an intake brings";
   size_t cnt = (size_t)snprintf(buf, cap, "`%s:%s`", feed->ws_host, feed->ws_port);
   for (const tf_feed_host_t *o = feed->ws_others; o && o->host && cnt < cap; o++)
     cnt += (size_t)snprintf(buf + cnt, cap - cnt, ", `%s:%s`", o->host, o->port);
@@ -65,8 +69,12 @@ static void print_text(void) {
   char checks[512], limits[128], beat[64];
   for (uint32_t i = 0; tf_feeds_all[i] != NULL; i++) {
     const tf_feed_t *f = tf_feeds_all[i];
-    printf("%s%s (wss://%s:%s; %s; heartbeat %s)\n", i ? "\n" : "", f->venue, f->ws_host,
-           f->ws_port, limits_text(f, limits, sizeof limits), heartbeat_text(f, beat, sizeof beat));
+    if (tf_feed_is_dialed(f))
+      printf("%s%s (wss://%s:%s; %s; heartbeat %s)\n", i ? "\n" : "", f->venue, f->ws_host,
+             f->ws_port, limits_text(f, limits, sizeof limits),
+             heartbeat_text(f, beat, sizeof beat));
+    else
+      printf("%s%s (of any instrument, as an intake brings them)\n", i ? "\n" : "", f->venue);
     for (const tf_feed_channel_t *c = f->channels; c->names; c++)
       printf("  %-7s %-34s %s\n", channel_name(c->channel), c->names,
              checks_text(c->checks, checks, sizeof checks));
@@ -132,14 +140,14 @@ static void print_json(void) {
                                                 channel_name(c->channel), "names", c->names,
                                                 "checks", checks, "snapshot", snapshot_text(f, c)));
     }
-    json_array_append_new(venues,
-                          json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:s?, s:o}", "venue",
-                                    f->venue, "suffix", f->suffix, "host", f->ws_host, "port",
-                                    f->ws_port, "legs_share_a_decoder", f->sequences_are_shared,
-                                    "streams_max", (json_int_t)f->streams_max,
-                                    "subscribe_rate_hz_max", (json_int_t)f->subscribe_rate_hz_max,
-                                    "limits", limits_text(f, limits, sizeof limits), "key_channels",
-                                    f->key_channels, "channels", channels));
+    json_array_append_new(venues, json_pack("{s:s, s:s, s:s?, s:s?, s:b, s:I, s:I, s:s, s:s?, s:o}",
+                                            "venue", f->venue, "suffix", f->suffix, "host",
+                                            f->ws_host, "port", f->ws_port, "legs_share_a_decoder",
+                                            f->sequences_are_shared, "streams_max",
+                                            (json_int_t)f->streams_max, "subscribe_rate_hz_max",
+                                            (json_int_t)f->subscribe_rate_hz_max, "limits",
+                                            limits_text(f, limits, sizeof limits), "key_channels",
+                                            f->key_channels, "channels", channels));
   }
   json_dumpf(venues, stdout, JSON_INDENT(2));
   putchar('\n');

@@ -12,6 +12,7 @@
 
 #define EVENT_CAP      65536u
 #define INSTRUMENT_CAP 4096u
+#define LATER_SYMBOLS  64u
 
 static tf_instruments_t instruments;
 
@@ -184,6 +185,7 @@ int main(int argc, char **argv) {
   tf_feed_config_t config = {.instruments = &instruments,
                              .symbols     = symbols,
                              .symbol_cnt  = symbol_cnt,
+                             .symbols_max = symbol_cnt > 0 ? LATER_SYMBOLS + symbol_cnt : 0,
                              .channels    = (1u << TF_CHANNEL_CNT) - 1,
                              .pending_cap = 64};
   dump.out                = (tf_feed_out_t){.event_cap = EVENT_CAP,

@@ -249,6 +249,33 @@ static void cases_give_their_message_and_their_line_as_time(void **state) {
   tf_recording_fini(&rec);
 }
 
+static void events_have_the_time_that_they_say(void **state) {
+  (void)state;
+  static const char     file[] = "{\"ts_recv_ns\":70,\"instrument\":\"A.B\",\"kind\":\"trade\"}\r\n"
+                                 "\n"
+                                 "{\"instrument\":\"A.B\",\"kind\":\"trade\"}\n"
+                                 "{\"text\":\"\\\"ts_recv_ns\\\":5\",\"ts_recv_ns\": 99}\n"
+                                 "{\"ts_recv_ns\":\"x\"}\n"
+                                 "rubbish\n"
+                                 "{\"ts_recv_ns\":60}";
+  static const uint64_t ns[]   = {70, 71, 99, 100, 101, 60};
+  tf_recording_t        rec;
+  tf_record_t           record;
+  assert_int_equal(tf_recording_init(&rec, made_file("events", file, sizeof file - 1)), 0);
+  assert_string_equal(tf_recording_format_name(rec.format), "events");
+  for (size_t i = 0; i < TF_ARRAY_CNT(ns); i++) {
+    assert_int_equal(tf_recording_next(&rec, &record), TF_RECORDING_RECORD);
+    assert_int_equal(record.fault, TF_RECORD_OK); /* the feed judges what is in it */
+    assert_int_equal(record.recv_ns, ns[i]);
+    assert_true(record.bytes_cnt > 0 && record.bytes[record.bytes_cnt - 1] != '\r');
+  }
+  assert_int_equal(tf_recording_next(&rec, &record), TF_RECORDING_END);
+  assert_int_equal(rec.counts.skipped_blank, 1);
+  assert_int_equal(rec.counts.backward, 1);
+  assert_int_equal(rec.counts.bytes_read, rec.counts.bytes_framed);
+  tf_recording_fini(&rec);
+}
+
 /* Reads a whole recording; the times in order, ends with the last result. */
 static tf_recording_result_t read_all(const char *path, tf_recording_t *rec, uint64_t *times,
                                       size_t cap, size_t *cnt) {
@@ -476,6 +503,7 @@ static void a_record_over_the_limit_is_a_fault_and_the_next_is_read(void **state
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(events_have_the_time_that_they_say),
       cmocka_unit_test(lines_without_time_or_message_are_faults),
       cmocka_unit_test(jsonl_that_is_no_such_object_is_a_fault),
       cmocka_unit_test(a_line_gives_time_kind_and_bytes),

@@ -7,10 +7,11 @@
  *   read LAST            decisions 1 .. LAST of broker_pump by our reader: "records N doubles N lost N wrong N" */
 #include <stdlib.h>
 
+#include "../broker/kafka_cluster.h"
+#include "broker/kafka_reader.h"
 #include "core/clock.h"
 #include "core/error.h"
-#include "kafka_cluster.h"
-#include "sink/kafka_reader.h"
+#include "tf/decision.h"
 
 #define WAIT_NS  (60 * TF_NS_PER_SEC)
 #define LATE_CNT 1000
@@ -27,11 +28,9 @@ static bool is_right(const tf_decision_t *d, uint64_t seq) {
 }
 
 static void read_back(uint64_t last) {
-  tf_sink_config_t config   = {.url    = cluster.url,
-                               .stream = CLUSTER_TOPIC,
-                               .shape  = tf_record_shape(TF_CARRIES_DECISIONS, 0)};
-  uint64_t         until_ns = tf_clock_monotonic_ns() + WAIT_NS;
-  if (!reader.link_) TF_ASSERT(tf_kafka_reader_open(&reader, &config, 1) == TF_OK);
+  tf_broker_config_t config   = {.url = cluster.url, .stream = CLUSTER_TOPIC};
+  uint64_t           until_ns = tf_clock_monotonic_ns() + WAIT_NS;
+  if (!reader.link_) TF_ASSERT(tf_kafka_reader_open(&reader, &config, true, 1) == TF_OK);
   for (bool is_over = reader.seq >= last; !is_over && tf_clock_monotonic_ns() < until_ns;)
     switch (tf_kafka_reader_next(&reader, 10 * TF_NS_PER_MS)) {
     case TF_KAFKA_RECORD:

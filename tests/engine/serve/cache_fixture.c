@@ -58,7 +58,7 @@ static tf_err_t read_file(void *self, const tf_cache_file_t *file, uint8_t **byt
                           size_t *bytes_cnt) {
   uint32_t k = (uint32_t)atoi(file->path);
   (void)self;
-  tf_count_add(&fixture.reads, 1);
+  __atomic_add_fetch(&fixture.reads, 1, __ATOMIC_SEQ_CST); /* by the threads that load */
   if (fixture.read_sleep_us) usleep(fixture.read_sleep_us);
   *bytes     = malloc(FIXTURE_FILE_BYTES + 100 * FIXTURE_KEYS);
   *bytes_cnt = fixture_file(k, file->number, *bytes);
@@ -77,13 +77,13 @@ static tf_err_t make(void *self, const char *key, const tf_cache_file_t *file, c
   if (fixture.is_no_model[k]) return TF_ERR(E_MODEL_CHECK, "%s misses a known answer", key);
   *model = calloc(1, sizeof **model);
   memcpy((*model)->sha256_hex, file->sha256_hex, 65);
-  tf_count_add(&fixture.makes, 1);
+  __atomic_add_fetch(&fixture.makes, 1, __ATOMIC_SEQ_CST); /* by the threads that load */
   return TF_OK;
 }
 
 static void unmake(void *self, tf_model_t *model) {
   (void)self;
-  tf_count_add(&fixture.unmakes, 1);
+  __atomic_add_fetch(&fixture.unmakes, 1, __ATOMIC_SEQ_CST); /* by the threads that load */
   free(model);
 }
 

@@ -1,4 +1,4 @@
-#include "sink/redis_reply.h"
+#include "broker/redis_reply.h"
 
 #include <hiredis/read.h>
 #include <limits.h>
@@ -122,14 +122,14 @@ void tf_redis_reply_fini(tf_redis_reader_t *r) {
 
 static tf_err_t refuse(const tf_redis_reader_t *r) {
   if (r->reader->err == REDIS_ERR_OOM)
-    return TF_ERR(E_SINK_IO, "Redis answers with an array of more than %d elements",
+    return TF_ERR(E_BROKER_IO, "Redis answers with an array of more than %d elements",
                   TF_REDIS_REPLY_ELEMENTS_MAX);
-  return TF_ERR(E_SINK_IO, "Redis' answer is no RESP: %s", r->reader->errstr);
+  return TF_ERR(E_BROKER_IO, "Redis' answer is no RESP: %s", r->reader->errstr);
 }
 
 tf_err_t tf_redis_reply_feed(tf_redis_reader_t *r, const char *bytes, size_t bytes_cnt) {
   if (r->reader->len - r->reader->pos + bytes_cnt > TF_REDIS_REPLY_BYTES_MAX)
-    return TF_ERR(E_SINK_IO, "Redis' answer is longer than %u bytes", TF_REDIS_REPLY_BYTES_MAX);
+    return TF_ERR(E_BROKER_IO, "Redis' answer is longer than %u bytes", TF_REDIS_REPLY_BYTES_MAX);
   return redisReaderFeed(r->reader, bytes, bytes_cnt) == REDIS_OK ? TF_OK : refuse(r);
 }
 

@@ -1,4 +1,4 @@
-#include "sink/nats_link.h"
+#include "broker/nats_link.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "broker/peer.h"
 #include "core/error.h"
 #include "core/secret.h"
-#include "sink/broker.h"
 #include "tf/atomic.h"
 
 #define CONNECT_MS   2000
@@ -21,7 +21,7 @@
 #define RECEIVE_BYTES                                                                              \
   (16u << 10) /* less than libnats reads at once, so that nothing is left in the pair */
 
-static bool is_secure(const tf_sink_config_t *config) {
+static bool is_secure(const tf_broker_config_t *config) {
   return strstr(config->url, "tls://") || config->ca_file || config->cert_file;
 }
 
@@ -44,7 +44,7 @@ static natsStatus loop_attach(void **user_data, void *loop, natsConnection *nc, 
   (void)nc;
   *user_data = link;
   link->fd   = fd;
-  return is_secure(link->config) || stand_between(link) ? NATS_OK : NATS_SYS_ERROR;
+  return is_secure(&link->config) || stand_between(link) ? NATS_OK : NATS_SYS_ERROR;
 }
 
 static natsStatus loop_read(void *user_data, bool add) {
@@ -69,7 +69,7 @@ static natsStatus loop_detach(void *user_data) {
 
 static tf_err_t refuse(const char *what, natsStatus status) {
   const char *more = nats_GetLastError(NULL);
-  return TF_ERR(E_SINK_CONFIG, "%s: %s%s%s", what, natsStatus_GetText(status), more ? ": " : "",
+  return TF_ERR(E_BROKER_CONFIG, "%s: %s%s%s", what, natsStatus_GetText(status), more ? ": " : "",
                 more ? more : "");
 }
 
@@ -79,12 +79,12 @@ static bool ends_with(const char *text, const char *end) {
 }
 
 /* user with password_file; token_file by itself, a token or a .creds file; user with token_file, an nkey and its seed. */
-static tf_err_t set_login(natsOptions *options, const tf_sink_config_t *c) {
+static tf_err_t set_login(natsOptions *options, const tf_broker_config_t *c) {
   char       secret[SECRET_CHARS] = "";
   natsStatus status               = NATS_OK;
   tf_err_t   err                  = TF_OK;
   if (c->password_file && c->token_file)
-    return TF_ERR(E_SINK_CONFIG,
+    return TF_ERR(E_BROKER_CONFIG,
                   "password_file and token_file are both given; one of them is wanted");
   if (c->token_file && !c->user && ends_with(c->token_file, ".creds")) {
     err = tf_secret_check(c->token_file);
@@ -98,17 +98,17 @@ static tf_err_t set_login(natsOptions *options, const tf_sink_config_t *c) {
     err = tf_secret_read(c->password_file, secret, sizeof secret);
     if (!err) status = natsOptions_SetUserInfo(options, c->user ? c->user : "", secret);
   } else if (c->user) {
-    return TF_ERR(E_SINK_CONFIG, "user is given, and neither password_file nor token_file");
+    return TF_ERR(E_BROKER_CONFIG, "user is given, and neither password_file nor token_file");
   }
   tf_secret_wipe(secret, sizeof secret);
   return !err && status != NATS_OK ? refuse("user, password_file, token_file", status) : err;
 }
 
-static tf_err_t set_tls(natsOptions *options, const tf_sink_config_t *c) {
+static tf_err_t set_tls(natsOptions *options, const tf_broker_config_t *c) {
   natsStatus status = NATS_OK;
   if (!is_secure(c)) return TF_OK;
   if (!c->cert_file != !c->tls_key_file)
-    return TF_ERR(E_SINK_CONFIG, "cert_file and tls_key_file go together");
+    return TF_ERR(E_BROKER_CONFIG, "cert_file and tls_key_file go together");
   status = natsOptions_SetSecure(options, true);
   if (status == NATS_OK && c->ca_file)
     status = natsOptions_LoadCATrustedCertificates(options, c->ca_file);
@@ -119,24 +119,25 @@ static tf_err_t set_tls(natsOptions *options, const tf_sink_config_t *c) {
 }
 
 /* "nats://a:4222,nats://b:4222" */
-static tf_err_t set_servers(natsOptions *options, const tf_sink_config_t *c) {
+static tf_err_t set_servers(natsOptions *options, const tf_broker_config_t *c) {
   char        text[URL_BYTES];
   const char *servers[TF_NATS_SERVERS_MAX];
   uint32_t    cnt = 0;
   char       *save;
   if (strlen(c->url) >= sizeof text)
-    return TF_ERR(E_SINK_CONFIG, "url: %zu characters; at most %zu are allowed", strlen(c->url),
+    return TF_ERR(E_BROKER_CONFIG, "url: %zu characters; at most %zu are allowed", strlen(c->url),
                   sizeof text - 1);
   memcpy(text, c->url, strlen(c->url) + 1);
   for (char *at = strtok_r(text, ", ", &save); at; at = strtok_r(NULL, ", ", &save)) {
     if (strchr(at, '@'))
-      return TF_ERR(E_SINK_CONFIG,
+      return TF_ERR(E_BROKER_CONFIG,
                     "url: an address of NATS holds an @: the user goes into user, the "
                     "password into password_file");
     if (strncmp(at, "nats://", 7) != 0 && strncmp(at, "tls://", 6) != 0)
-      return TF_ERR(E_SINK_CONFIG, "url: \"%s\": expected nats://HOST:PORT or tls://HOST:PORT", at);
+      return TF_ERR(E_BROKER_CONFIG, "url: \"%s\": expected nats://HOST:PORT or tls://HOST:PORT",
+                    at);
     if (cnt == TF_NATS_SERVERS_MAX)
-      return TF_ERR(E_SINK_CONFIG, "url: more than %u servers", TF_NATS_SERVERS_MAX);
+      return TF_ERR(E_BROKER_CONFIG, "url: more than %u servers", TF_NATS_SERVERS_MAX);
     servers[cnt++] = at;
   }
   natsStatus status = natsOptions_SetServers(options, servers, (int)cnt);
@@ -144,7 +145,7 @@ static tf_err_t set_servers(natsOptions *options, const tf_sink_config_t *c) {
 }
 
 static tf_err_t set_rest(natsOptions *options, tf_nats_link_t *link) {
-  natsStatus status = natsOptions_SetName(options, link->config->name);
+  natsStatus status = natsOptions_SetName(options, link->config.name);
   if (status == NATS_OK) status = natsOptions_SetTimeout(options, CONNECT_MS);
   if (status == NATS_OK) status = natsOptions_SetAllowReconnect(options, false);
   if (status == NATS_OK) status = natsOptions_SetPingInterval(options, PING_MS);
@@ -159,9 +160,9 @@ static tf_err_t set_rest(natsOptions *options, tf_nats_link_t *link) {
 static tf_err_t make_options(tf_nats_link_t *link, natsOptions **options) {
   natsStatus status = natsOptions_Create(options);
   if (status != NATS_OK) return refuse("libnats", status);
-  tf_err_t err = set_servers(*options, link->config);
-  if (!err) err = set_login(*options, link->config);
-  if (!err) err = set_tls(*options, link->config);
+  tf_err_t err = set_servers(*options, &link->config);
+  if (!err) err = set_login(*options, &link->config);
+  if (!err) err = set_tls(*options, &link->config);
   if (!err) err = set_rest(*options, link);
   if (err) natsOptions_Destroy(*options);
   return err;
@@ -191,7 +192,7 @@ static void *dial(void *self) {
     if (status == NATS_OK) status = subscribe(link);
     if (status != NATS_OK) {
       const char *more = nats_GetLastError(NULL);
-      snprintf(link->text, sizeof link->text, "%s: %s%s%s", link->config->url,
+      snprintf(link->text, sizeof link->text, "%s: %s%s%s", link->config.url,
                natsStatus_GetText(status), more ? ": " : "", more ? more : "");
     }
     natsOptions_Destroy(options);
@@ -256,7 +257,7 @@ static void receive(tf_nats_link_t *link) {
   ssize_t got = recv(link->wire_fd, bytes, sizeof bytes, 0);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0)
-    broke(link, "%s: the connection ended: %s", link->config->url,
+    broke(link, "%s: the connection ended: %s", link->config.url,
           got == 0 ? "the server closed it" : strerror(errno));
   else if (tf_nats_guard_check(&link->guard, bytes, (size_t)got) != TF_OK)
     broke(link, "%s", tf_error_text());
@@ -279,7 +280,7 @@ static void transmit(tf_nats_link_t *link) {
     ssize_t sent =
         send(link->wire_fd, link->out + link->out_at, link->out_end - link->out_at, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
-      broke(link, "%s: the connection ended: %s", link->config->url, strerror(errno));
+      broke(link, "%s: the connection ended: %s", link->config.url, strerror(errno));
     if (sent <= 0) return;
     link->out_at += (size_t)sent;
   }
@@ -289,7 +290,7 @@ static void check_closed(tf_nats_link_t *link) {
   const char *more = NULL;
   if (link->state == TF_NATS_LINK_DOWN || !natsConnection_IsClosed(link->nc)) return;
   natsStatus status = natsConnection_GetLastError(link->nc, &more);
-  snprintf(link->text, sizeof link->text, "%s: the connection ended: %s%s%s", link->config->url,
+  snprintf(link->text, sizeof link->text, "%s: the connection ended: %s%s%s", link->config.url,
            natsStatus_GetText(status), more && *more ? ": " : "", more ? more : "");
   link->state = TF_NATS_LINK_DOWN;
 }
@@ -303,11 +304,11 @@ tf_nats_link_state_t tf_nats_link_wait(tf_nats_link_t *link, uint64_t wait_ns) {
     if (dials && tf_load_acquire(&link->dialed))
       take_dialed(link);
     else
-      (void)tf_broker_wait_for(-1, false, dials && wait_ns > DIALED_NS ? DIALED_NS : wait_ns);
+      (void)tf_peer_wait(-1, false, dials && wait_ns > DIALED_NS ? DIALED_NS : wait_ns);
     return link->state;
   }
   bool  is_guarded = link->wire_fd >= 0, writes = wants_write(link) || link->out_at < link->out_end;
-  short events = tf_broker_wait_for(is_guarded ? link->wire_fd : link->fd, writes, wait_ns);
+  short events = tf_peer_wait(is_guarded ? link->wire_fd : link->fd, writes, wait_ns);
   bool  reads  = (events & (POLLIN | POLLERR | POLLHUP)) != 0;
   if (reads && is_guarded) receive(link);
   if (reads && !is_guarded) natsConnection_ProcessReadEvent(link->nc);
@@ -324,10 +325,10 @@ natsMsg *tf_nats_link_next(tf_nats_link_t *link, bool *no_responders) {
   return msg;
 }
 
-tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_sink_config_t *config) {
+tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config) {
   natsOptions *options = NULL;
   memset(link, 0, sizeof *link);
-  link->config = config;
+  link->config = *config;
   link->fd = link->wire_fd = link->pair_fd = -1;
   tf_err_t err                             = make_options(link, &options);
   if (!err) natsOptions_Destroy(options);

@@ -4,10 +4,10 @@
  * id are not the sink's, and are counted.
  *
  * Control plane; librdkafka allocates and has threads of its own. One thread a reader. */
-#ifndef TF_SINK_KAFKA_READER_H
-#define TF_SINK_KAFKA_READER_H
+#ifndef TF_BROKER_KAFKA_READER_H
+#define TF_BROKER_KAFKA_READER_H
 
-#include "tf/sink.h"
+#include "broker/config.h"
 
 typedef enum tf_kafka_result {
   TF_KAFKA_IDLE   = 0, /* nothing within wait_ns */
@@ -25,10 +25,10 @@ typedef struct tf_kafka_reader {
   struct tf_kafka_reader_link *link_;
 } tf_kafka_reader_t;
 
-/* config: url, stream, shape.carries, and what is secret, as the sink's. resume_from: the first sequence wanted;
- * the partition is read from its beginning. E_SINK_CONFIG, E_SINK_IO. */
-tf_err_t          tf_kafka_reader_open(tf_kafka_reader_t *reader, const tf_sink_config_t *config,
-                                       uint64_t resume_from);
+/* config: as the sink's. is_dense: its ids have no holes. resume_from: the first sequence wanted;
+ * the partition is read from its beginning. E_BROKER_CONFIG, E_BROKER_IO. */
+tf_err_t          tf_kafka_reader_open(tf_kafka_reader_t *reader, const tf_broker_config_t *config,
+                                       bool is_dense, uint64_t resume_from);
 tf_kafka_result_t tf_kafka_reader_next(tf_kafka_reader_t *reader, uint64_t wait_ns);
 void              tf_kafka_reader_close(tf_kafka_reader_t *reader);
 

@@ -1,12 +1,12 @@
-/* What Kafka's sink and reader share: where the brokers are, how librdkafka is set up, what says which
+/* What Kafka's sink, source and reader share: where the brokers are, how librdkafka is set up, what says which
  * record a message is. */
-#ifndef TF_SINK_KAFKA_LINK_H
-#define TF_SINK_KAFKA_LINK_H
+#ifndef TF_BROKER_KAFKA_LINK_H
+#define TF_BROKER_KAFKA_LINK_H
 
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 
-#include "tf/sink.h"
+#include "broker/config.h"
 
 #define TF_KAFKA_BROKERS_BYTES 1024u
 #define TF_KAFKA_HEADER_SEQ    "tf-seq"
@@ -18,14 +18,14 @@ typedef struct tf_kafka_address {
   bool    is_tls;
 } tf_kafka_address_t;
 
-/* kafka://HOST:PORT[,HOST:PORT...][/PARTITION], kafkas:// with TLS; no partition: 0. E_SINK_CONFIG. */
+/* kafka://HOST:PORT[,HOST:PORT...][/PARTITION], kafkas:// with TLS; no partition: 0. E_BROKER_CONFIG. */
 tf_err_t tf_kafka_address_parse(const char *url, tf_kafka_address_t *address);
 
 /* Brokers, TLS, SASL and timeouts of url, user, password_file, ca_file, cert_file and tls_key_file. The
- * caller's, until rd_kafka_new took it. NULL: E_SINK_CONFIG with the cause. */
-rd_kafka_conf_t *tf_kafka_conf(const tf_sink_config_t *config);
+ * caller's, until rd_kafka_new took it. NULL: E_BROKER_CONFIG with the cause. */
+rd_kafka_conf_t *tf_kafka_conf(const tf_broker_config_t *config);
 
-/* One setting; false: E_SINK_CONFIG with librdkafka's own words. */
+/* One setting; false: E_BROKER_CONFIG with librdkafka's own words. */
 bool tf_kafka_conf_set(rd_kafka_conf_t *conf, const char *key, const char *value);
 
 /* The sequence in a message's header tf-seq; 0: none, or no number. */
@@ -42,7 +42,7 @@ typedef struct tf_kafka_handle {
   uint64_t          done;
 } tf_kafka_handle_t;
 
-/* Starts an instance with a handle on the topic; takes conf in any case. False: E_SINK_IO. */
+/* Starts an instance with a handle on the topic; takes conf in any case. False: E_BROKER_IO. */
 bool tf_kafka_start(tf_kafka_handle_t *handle, rd_kafka_type_t type, rd_kafka_conf_t *conf,
                     const char *topic);
 /* Begins to give it back; what it has not delivered is not delivered any more. */

@@ -1,24 +1,24 @@
-/* A connection to NATS through libnats, made and read so that the egress thread never waits for it:
+/* A connection to NATS through libnats, made and read so that its owner's thread (a sink's or a source's) never waits for it:
  *
  *   dialing   natsConnection_Connect waits (names, TCP, TLS, login), so a thread made for it does that and
  *             ends; libnats' own reconnecting is off, and a connection that broke is given up for a new one. So
  *             nothing that was sent on one can come back on another.
  *   I/O       libnats' event-loop mode: no reader thread, publishing only appends to a buffer, and reading and
- *             writing happen in wait, on the egress thread. libnats' timer thread may write a PING.
+ *             writing happen in wait, on that thread. libnats' timer thread may write a PING.
  *
  *   guard     libnats is handed one end of a socket pair in the place of its TCP socket, once it has logged in; what the
  *             server says goes through nats_guard.h first. Not under TLS, where libnats itself must read: there
  *             the server is one that the CA vouches for.
  *
  * Secrets are read anew for each connection, so that they may be changed under way. */
-#ifndef TF_SINK_NATS_LINK_H
-#define TF_SINK_NATS_LINK_H
+#ifndef TF_BROKER_NATS_LINK_H
+#define TF_BROKER_NATS_LINK_H
 
 #include <nats/nats.h>
 #include <pthread.h>
 
-#include "sink/nats_guard.h"
-#include "tf/sink.h"
+#include "broker/config.h"
+#include "broker/nats_guard.h"
 
 #define TF_NATS_SERVERS_MAX 16u
 #define TF_NATS_INBOX_BYTES 64u
@@ -33,25 +33,25 @@ typedef enum tf_nats_link_state {
 } tf_nats_link_state_t;
 
 typedef struct tf_nats_link {
-  const tf_sink_config_t *config;
-  tf_nats_link_state_t    state; /* egress thread */
-  pthread_t               dialer;
-  natsConnection         *nc;
-  natsSubscription       *sub;
-  int                     fd;      /* libnats' */
-  int                     wire_fd; /* the TCP socket, and our end of the pair; -1: under TLS */
-  int                     pair_fd;
-  size_t                  out_at, out_end;
-  char                    out[TF_NATS_OUT_BYTES]; /* from libnats, not yet on the wire */
-  tf_nats_guard_t         guard;
+  tf_broker_config_t   config;
+  tf_nats_link_state_t state; /* the owner's thread */
+  pthread_t            dialer;
+  natsConnection      *nc;
+  natsSubscription    *sub;
+  int                  fd;      /* libnats' */
+  int                  wire_fd; /* the TCP socket, and our end of the pair; -1: under TLS */
+  int                  pair_fd;
+  size_t               out_at, out_end;
+  char                 out[TF_NATS_OUT_BYTES]; /* from libnats, not yet on the wire */
+  tf_nats_guard_t      guard;
   char     inbox[TF_NATS_INBOX_BYTES]; /* "_INBOX.x.": what is behind says what is answered */
   char     text[TF_NATS_TEXT_BYTES];
   uint64_t dialed;      /* the dialer sets it last, with release */
   uint32_t wants_write; /* libnats' calls set it, on whichever thread */
 } tf_nats_link_t;
 
-/* Checks what the config says, the secrets too. E_SINK_CONFIG, or what reading a secret gives. */
-tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_sink_config_t *config);
+/* Checks what the config says, the secrets too. E_BROKER_CONFIG, or what reading a secret gives. */
+tf_err_t tf_nats_link_init(tf_nats_link_t *link, const tf_broker_config_t *config);
 void     tf_nats_link_fini(tf_nats_link_t *link);
 
 void tf_nats_link_dial(tf_nats_link_t *link);    /* NONE only */

@@ -1,4 +1,4 @@
-#include "sink/kafka_link.h"
+#include "broker/kafka_link.h"
 
 #include <string.h>
 
@@ -54,7 +54,7 @@ tf_err_t tf_kafka_address_parse(const char *url, tf_kafka_address_t *a) {
     a->partition = (int32_t)partition;
   }
   if (!is_ok)
-    return TF_ERR(E_SINK_CONFIG,
+    return TF_ERR(E_BROKER_CONFIG,
                   "\"%.200s\": expected kafka://HOST:PORT, more brokers behind commas, then "
                   "/PARTITION if not 0; kafkas:// with TLS",
                   url);
@@ -68,15 +68,15 @@ tf_err_t tf_kafka_address_parse(const char *url, tf_kafka_address_t *a) {
 bool tf_kafka_conf_set(rd_kafka_conf_t *conf, const char *key, const char *value) {
   char why[256];
   if (rd_kafka_conf_set(conf, key, value, why, sizeof why) == RD_KAFKA_CONF_OK) return true;
-  (void)TF_ERR(E_SINK_CONFIG, "librdkafka: %s: %s", key, why);
+  (void)TF_ERR(E_BROKER_CONFIG, "librdkafka: %s: %s", key, why);
   return false;
 }
 
 /* A password goes over a line in the clear never: without TLS it proves itself by SCRAM. */
-static bool set_user(rd_kafka_conf_t *conf, const tf_sink_config_t *config, bool is_tls) {
+static bool set_user(rd_kafka_conf_t *conf, const tf_broker_config_t *config, bool is_tls) {
   char password[PASSWORD_BYTES];
   if (!config->password_file) {
-    (void)TF_ERR(E_SINK_CONFIG, "user is given, and no password_file");
+    (void)TF_ERR(E_BROKER_CONFIG, "user is given, and no password_file");
     return false;
   }
   if (tf_secret_read(config->password_file, password, sizeof password)) return false;
@@ -87,7 +87,7 @@ static bool set_user(rd_kafka_conf_t *conf, const tf_sink_config_t *config, bool
   return is_ok;
 }
 
-static bool set_security(rd_kafka_conf_t *conf, const tf_sink_config_t *config, bool is_tls) {
+static bool set_security(rd_kafka_conf_t *conf, const tf_broker_config_t *config, bool is_tls) {
   static const char *const protocols[2][2] = {
       {"plaintext", "sasl_plaintext"},
       {"ssl",       "sasl_ssl"      }
@@ -101,7 +101,7 @@ static bool set_security(rd_kafka_conf_t *conf, const tf_sink_config_t *config, 
   return !config->tls_key_file || tf_kafka_conf_set(conf, "ssl.key.location", config->tls_key_file);
 }
 
-rd_kafka_conf_t *tf_kafka_conf(const tf_sink_config_t *config) {
+rd_kafka_conf_t *tf_kafka_conf(const tf_broker_config_t *config) {
   static const char *const settings[][2] = {
       {"client.id",                         "tickfuse"},
       {"socket.timeout.ms",                 "10000"   },
@@ -151,12 +151,12 @@ bool tf_kafka_start(tf_kafka_handle_t *h, rd_kafka_type_t type, rd_kafka_conf_t 
   h->rk = rd_kafka_new(type, conf, why, sizeof why);
   if (!h->rk) {
     rd_kafka_conf_destroy(conf);
-    (void)TF_ERR(E_SINK_IO, "librdkafka: %s", why);
+    (void)TF_ERR(E_BROKER_IO, "librdkafka: %s", why);
     return false;
   }
   h->topic = rd_kafka_topic_new(h->rk, topic, NULL);
   if (h->topic) return true;
-  (void)TF_ERR(E_SINK_IO, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+  (void)TF_ERR(E_BROKER_IO, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
   tf_kafka_stop(h);
   return false;
 }

@@ -1,4 +1,4 @@
-#include "sink/nats_guard.h"
+#include "broker/nats_guard.h"
 
 #include <string.h>
 
@@ -47,7 +47,8 @@ static tf_err_t take_message(tf_nats_guard_t *g, bool has_headers) {
   bool        good = (cnt == min || cnt == min + 1) && number_of(words[cnt - 1], end, &total);
   if (good && has_headers) good = number_of(words[cnt - 2], end, &header) && header <= total;
   if (!good)
-    return TF_ERR(E_SINK_IO, "NATS sends a message of no size, or of more than %u bytes: \"%.*s\"",
+    return TF_ERR(E_BROKER_IO,
+                  "NATS sends a message of no size, or of more than %u bytes: \"%.*s\"",
                   TF_NATS_GUARD_PAYLOAD_BYTES, g->line_cnt < 80 ? (int)g->line_cnt : 80, g->line);
   g->skip = total + 2;
   return TF_OK;
@@ -60,14 +61,14 @@ static tf_err_t take_line(tf_nats_guard_t *g) {
   if (is_whole(g, "PING") || is_whole(g, "PONG") || is_whole(g, "+OK") || begins(g, "-ERR ") ||
       begins(g, "INFO "))
     return TF_OK;
-  return TF_ERR(E_SINK_IO, "NATS sends what is no NATS: \"%.*s\"",
+  return TF_ERR(E_BROKER_IO, "NATS sends what is no NATS: \"%.*s\"",
                 g->line_cnt < 80 ? (int)g->line_cnt : 80, g->line);
 }
 
 static tf_err_t take_char(tf_nats_guard_t *g, char c) {
   bool after_cr = g->line_cnt > 0 && g->line[g->line_cnt - 1] == '\r';
   if (after_cr != (c == '\n'))
-    return TF_ERR(E_SINK_IO, "NATS sends a line that does not end in CR LF");
+    return TF_ERR(E_BROKER_IO, "NATS sends a line that does not end in CR LF");
   if (c == '\n') {
     g->line_cnt--;
     tf_err_t err = take_line(g);
@@ -75,7 +76,7 @@ static tf_err_t take_char(tf_nats_guard_t *g, char c) {
     return err;
   }
   if (g->line_cnt == TF_NATS_GUARD_LINE_BYTES)
-    return TF_ERR(E_SINK_IO, "NATS sends a line of more than %u bytes", TF_NATS_GUARD_LINE_BYTES);
+    return TF_ERR(E_BROKER_IO, "NATS sends a line of more than %u bytes", TF_NATS_GUARD_LINE_BYTES);
   g->line[g->line_cnt++] = c;
   return TF_OK;
 }

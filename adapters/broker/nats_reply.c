@@ -1,4 +1,4 @@
-#include "sink/nats_reply.h"
+#include "broker/nats_reply.h"
 
 #include <string.h>
 
@@ -140,7 +140,7 @@ bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq
 /* ---- the whole ---- */
 
 static tf_err_t lacks(const char *what) {
-  return TF_ERR(E_SINK_IO, "JetStream's answer has no %s", what);
+  return TF_ERR(E_BROKER_IO, "JetStream's answer has no %s", what);
 }
 
 tf_err_t tf_nats_reply_read(tf_nats_ask_t ask, const char *bytes, size_t bytes_cnt,
@@ -148,10 +148,10 @@ tf_err_t tf_nats_reply_read(tf_nats_ask_t ask, const char *bytes, size_t bytes_c
   object_t top, inner;
   *reply = (tf_nats_reply_t){.seq = 0};
   if (bytes_cnt > TF_NATS_REPLY_BYTES_MAX)
-    return TF_ERR(E_SINK_IO, "JetStream's answer has %zu bytes; at most %u are read", bytes_cnt,
+    return TF_ERR(E_BROKER_IO, "JetStream's answer has %zu bytes; at most %u are read", bytes_cnt,
                   TF_NATS_REPLY_BYTES_MAX);
   if (!read_object(&top, bytes, bytes_cnt, top_keys, TOP_CNT))
-    return TF_ERR(E_SINK_IO, "JetStream's answer is no JSON object");
+    return TF_ERR(E_BROKER_IO, "JetStream's answer is no JSON object");
   if (value_of(&top, TOP_ERROR)) {
     if (!member(&top, TOP_ERROR, &inner, error_keys, ERROR_CNT)) return lacks("error as an object");
     take_error(&inner, reply);

@@ -5,8 +5,8 @@
  * Limits (FAULTS.md section 3): nested no deeper than hiredis' 7, an answer no longer than
  * TF_REDIS_REPLY_BYTES_MAX, no array longer than TF_REDIS_REPLY_ELEMENTS_MAX. What is over them ends the
  * connection. */
-#ifndef TF_SINK_REDIS_REPLY_H
-#define TF_SINK_REDIS_REPLY_H
+#ifndef TF_BROKER_REDIS_REPLY_H
+#define TF_BROKER_REDIS_REPLY_H
 
 #include "tf/err.h"
 
@@ -50,7 +50,7 @@ typedef struct tf_redis_reader {
 tf_err_t tf_redis_reply_init(tf_redis_reader_t *r);
 void     tf_redis_reply_fini(tf_redis_reader_t *r); /* accepts a zeroed one */
 
-/* Takes bytes as they came. E_SINK_IO: no RESP, or over a limit; the text says which. */
+/* Takes bytes as they came. E_BROKER_IO: no RESP, or over a limit; the text says which. */
 tf_err_t tf_redis_reply_feed(tf_redis_reader_t *r, const char *bytes, size_t bytes_cnt);
 /* 1: *reply is the next whole answer. 0: more bytes are wanted. < 0: as feed. */
 int tf_redis_reply_next(tf_redis_reader_t *r, tf_redis_reply_t *reply);

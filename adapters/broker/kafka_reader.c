@@ -1,7 +1,7 @@
-#include "sink/kafka_reader.h"
+#include "broker/kafka_reader.h"
 
+#include "broker/kafka_link.h"
 #include "core/error.h"
-#include "sink/kafka_link.h"
 
 struct tf_kafka_reader_link {
   tf_kafka_handle_t   handle;
@@ -10,7 +10,7 @@ struct tf_kafka_reader_link {
   bool                is_dense, is_begun, is_waiting;
 };
 
-tf_err_t tf_kafka_reader_open(tf_kafka_reader_t *r, const tf_sink_config_t *config,
+tf_err_t tf_kafka_reader_open(tf_kafka_reader_t *r, const tf_broker_config_t *config, bool is_dense,
                               uint64_t resume_from) {
   *r                             = (tf_kafka_reader_t){.seq = resume_from ? resume_from - 1 : 0};
   r->link_                       = calloc(1, sizeof *r->link_);
@@ -26,13 +26,13 @@ tf_err_t tf_kafka_reader_open(tf_kafka_reader_t *r, const tf_sink_config_t *conf
     return err;
   }
   l->is_begun = resume_from != 0;
-  l->is_dense = tf_record_is_dense(config->shape.carries) && !config->is_filtered;
+  l->is_dense = is_dense;
   if (!tf_kafka_start(&l->handle, RD_KAFKA_CONSUMER, conf, config->stream)) {
     tf_kafka_reader_close(r);
     return tf_error_code();
   }
   if (rd_kafka_consume_start(l->handle.topic, l->address.partition, RD_KAFKA_OFFSET_BEGINNING)) {
-    err = TF_ERR(E_SINK_IO, "%s: %s", config->stream, rd_kafka_err2str(rd_kafka_last_error()));
+    err = TF_ERR(E_BROKER_IO, "%s: %s", config->stream, rd_kafka_err2str(rd_kafka_last_error()));
     tf_kafka_reader_close(r);
     return err;
   }
@@ -57,7 +57,7 @@ static tf_kafka_result_t judge(tf_kafka_reader_t *r) {
   uint64_t                     seq = tf_kafka_seq(l->message);
   if (l->message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return TF_KAFKA_END;
   if (l->message->err) {
-    (void)TF_ERR(E_SINK_IO, "Kafka: %s", rd_kafka_message_errstr(l->message));
+    (void)TF_ERR(E_BROKER_IO, "Kafka: %s", rd_kafka_message_errstr(l->message));
     return TF_KAFKA_FAILED;
   }
   if (seq == 0) {

@@ -2,8 +2,8 @@
  * 2^31 - 1 ends the process. What is not the protocol as nats-server writes it (capitals, CR LF), or
  * larger than an answer may be, does not get there. Pure, incremental: any split of the bytes gives the same
  * result. One thread. */
-#ifndef TF_SINK_NATS_GUARD_H
-#define TF_SINK_NATS_GUARD_H
+#ifndef TF_BROKER_NATS_GUARD_H
+#define TF_BROKER_NATS_GUARD_H
 
 #include "tf/err.h"
 
@@ -16,7 +16,7 @@ typedef struct tf_nats_guard {
   char     line[TF_NATS_GUARD_LINE_BYTES];
 } tf_nats_guard_t;
 
-/* E_SINK_IO: these bytes must not be handed on; the text says what is wrong. */
+/* E_BROKER_IO: these bytes must not be handed on; the text says what is wrong. */
 tf_err_t tf_nats_guard_check(tf_nats_guard_t *guard, const char *bytes, size_t bytes_cnt);
 
 #endif

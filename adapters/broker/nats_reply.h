@@ -1,8 +1,8 @@
 /* What a JetStream server answers, JSON by its API (v1, nats-server 2.9): the acknowledgement of a publish, and
  * the answers to STREAM.INFO, STREAM.CREATE and STREAM.MSG.GET. Pure: bytes in, meaning out. No allocation;
  * any thread. */
-#ifndef TF_SINK_NATS_REPLY_H
-#define TF_SINK_NATS_REPLY_H
+#ifndef TF_BROKER_NATS_REPLY_H
+#define TF_BROKER_NATS_REPLY_H
 
 #include "tf/err.h"
 
@@ -32,7 +32,7 @@ typedef enum tf_nats_ask {
   TF_NATS_GET
 } tf_nats_ask_t;
 
-/* Reads [bytes, bytes + bytes_cnt) with TF_BYTES_PAD readable bytes behind. E_SINK_IO: not an answer to that; the
+/* Reads [bytes, bytes + bytes_cnt) with TF_BYTES_PAD readable bytes behind. E_BROKER_IO: not an answer to that; the
  * text says why. An answer that is an error is none of this function's. */
 tf_err_t tf_nats_reply_read(tf_nats_ask_t ask, const char *bytes, size_t bytes_cnt,
                             tf_nats_reply_t *reply);

@@ -1,0 +1,6 @@
+if(HIREDIS_FOUND)
+  tf_fuzz(fuzz_redis_reply LIBS tf_broker)
+endif()
+if(NATS_FOUND)
+  tf_fuzz(fuzz_nats_reply LIBS tf_broker)
+endif()
