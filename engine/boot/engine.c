@@ -570,6 +570,7 @@ void tf_engine_continue(tf_engine_t *e) {
   c->ingest_seq                                        = tf_sinks_last_seq(e, TF_CARRIES_EVENTS);
   c->row_seq = e->runner.lane.aside.row_seq = tf_sinks_last_seq(e, TF_CARRIES_FEATURES);
   if (quoted > c->ingest_seq) c->ingest_seq = quoted;
+  e->runner.acquire.ingest_seq = e->runner.acquire.seqs_skipped = c->ingest_seq;
   if (c->decision_seq)
     tf_log(TF_LOG_NOTICE, "decisions_continue", "behind=%" PRIu64, c->decision_seq);
   if (c->ingest_seq) tf_log(TF_LOG_NOTICE, "events_continue", "behind=%" PRIu64, c->ingest_seq);
