@@ -319,8 +319,11 @@ class Clients(unittest.TestCase):
         with Engine(self.folder.name, feed=", clients_max: 8") as engine:
             def is_cut(beginning):
                 with engine.socket() as s:
-                    s.sendall(beginning)
-                    got = Answers(s).next()  # None: cut before the first byte
+                    try:
+                        s.sendall(beginning)
+                        got = Answers(s).next()
+                    except OSError:  # there was no place
+                        return False
                     return got and self.assertEqual(got[0], 408) is None
 
             with concurrent.futures.ThreadPoolExecutor(2) as pool:
