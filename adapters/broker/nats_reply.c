@@ -117,7 +117,7 @@ static void take_text(const object_t *o, uint32_t key, char *text, size_t bytes)
   text[value->bytes_cnt] = '\0';
 }
 
-/* ---- the id of a stored message ---- */
+/* ---- the headers of a stored message ---- */
 
 #define HEADERS_BYTES_MAX 1024u /* ours have less than 300 */
 
@@ -144,34 +144,27 @@ static size_t base64_read(const char *text, size_t cnt, char *bytes, size_t cap)
   return made;
 }
 
-/* The value of the header in text, whose lines end with CR LF; NULL: it is not there. */
-static const char *header_of(const char *text, const char *name, size_t *chars) {
-  size_t name_chars = strlen(name);
-  for (const char *at = strstr(text, "\r\n"); at; at = strstr(at, "\r\n")) {
-    at += 2;
-    if (strncmp(at, name, name_chars) != 0 || at[name_chars] != ':') continue;
-    at += name_chars + 1;
-    at += strspn(at, " ");
-    *chars = strcspn(at, "\r\n");
-    return at;
-  }
-  return NULL;
+/* name: with the line's beginning and its colon. */
+static void take_header(const char *text, const char *name, char value[TF_NATS_ID_BYTES]) {
+  const char *at = strstr(text, name);
+  if (!at) return;
+  at += strlen(name);
+  at += strspn(at, " ");
+  size_t chars = strcspn(at, "\r\n");
+  if (chars >= TF_NATS_ID_BYTES) return;
+  memcpy(value, at, chars);
+  value[chars] = '\0';
 }
 
 static void take_headers(const tf_json_value_t *headers, tf_nats_reply_t *reply) {
-  char   text[HEADERS_BYTES_MAX + 1];
-  size_t chars;
+  char text[HEADERS_BYTES_MAX + 1], epoch[TF_NATS_ID_BYTES] = "";
   if (headers->kind != TF_JSON_STRING || headers->escaped) return;
-  size_t cnt     = base64_read(headers->bytes, headers->bytes_cnt, text, HEADERS_BYTES_MAX);
-  text[cnt]      = '\0';
-  const char *id = header_of(text, "Nats-Msg-Id", &chars);
-  if (id && chars < sizeof reply->message_id) {
-    memcpy(reply->message_id, id, chars);
-    reply->message_id[chars] = '\0';
-  }
-  const char *epoch = header_of(text, TF_NATS_EPOCH_HEADER, &chars);
-  uint64_t    value = epoch ? strtoull(epoch, NULL, 10) : 0;
-  reply->epoch      = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+  size_t cnt = base64_read(headers->bytes, headers->bytes_cnt, text, HEADERS_BYTES_MAX);
+  text[cnt]  = '\0';
+  take_header(text, "\r\nNats-Msg-Id:", reply->message_id);
+  take_header(text, "\r\n" TF_NATS_WRITER ":", reply->writer);
+  take_header(text, "\r\n" TF_NATS_EPOCH ":", epoch);
+  reply->epoch = (uint32_t)strtoul(epoch, NULL, 10);
 }
 
 bool tf_nats_reply_seq(const char *message_id, const char *stream, uint64_t *seq) {

@@ -9,8 +9,9 @@
 
 #define TF_NATS_REPLY_BYTES_MAX (256u << 10) /* a longer one is refused */
 #define TF_NATS_ID_BYTES        128u         /* of a message id with its NUL */
-/* A header of ours: the epoch of the engine of a group that sent it. */
-#define TF_NATS_EPOCH_HEADER "Tickfuse-Epoch"
+/* Headers of a message: which process wrote it, and of an engine of a group under which epoch. */
+#define TF_NATS_WRITER "Tf-Writer"
+#define TF_NATS_EPOCH  "Tf-Epoch"
 
 /* err_code of errors that mean something of their own. */
 #define TF_NATS_STREAM_NOT_FOUND  10059
@@ -34,7 +35,8 @@ typedef struct tf_nats_reply {
   uint64_t waiting;      /* CONSUMER: requests for messages that it knows of */
   char     message_id
       [TF_NATS_ID_BYTES]; /* MSG.GET: its Nats-Msg-Id; "" if it has none, or a longer one */
-  uint32_t epoch;         /* MSG.GET: of TF_NATS_EPOCH_HEADER; 0: it has none */
+  char     writer[TF_NATS_ID_BYTES]; /* and its TF_NATS_WRITER, likewise */
+  uint32_t epoch;                    /* and its TF_NATS_EPOCH; 0: it has none */
 } tf_nats_reply_t;
 
 /* What was asked. */

@@ -24,10 +24,6 @@
 #define CHUNK_BYTES   (128u << 10) /* in base64, in JSON: within the guard's limit of an answer */
 #define ANSWER_BYTES  (TF_NATS_GUARD_PAYLOAD_BYTES)
 
-/* What comes are answers. */
-static const tf_nats_limits_t limits = {
-    .connect_ms = 2000, .ping_ms = 2000, .payload_bytes_max = TF_NATS_GUARD_PAYLOAD_BYTES};
-
 /* err_code of JetStream's errors. */
 #define WRONG_LAST_SEQUENCE 10071
 #define NO_STREAM           10059
@@ -66,7 +62,7 @@ static tf_err_t open_nats(const tf_group_store_config_t *config, void **state) {
                                      .ca_file       = config->ca_file,
                                      .cert_file     = config->cert_file,
                                      .tls_key_file  = config->tls_key_file};
-  tf_err_t                 err    = tf_nats_link_init(&n->link, &broker, &limits);
+  tf_err_t                 err    = tf_nats_link_init(&n->link, &broker);
   if (err) {
     free(n);
     return err;

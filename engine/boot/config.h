@@ -33,6 +33,7 @@ enum tf_config_isa {
   TF_CONFIG_ISA_AVX512
 };
 enum tf_config_ready { TF_CONFIG_READY_ALL, TF_CONFIG_READY_RULES, TF_CONFIG_READY_NONE };
+enum tf_config_restore { TF_CONFIG_RESTORE_LEARNT, TF_CONFIG_RESTORE_EXACT };
 enum tf_config_idle { TF_CONFIG_IDLE_SPIN, TF_CONFIG_IDLE_YIELD, TF_CONFIG_IDLE_SLEEP };
 enum tf_config_io { TF_CONFIG_IO_AUTO, TF_CONFIG_IO_URING, TF_CONFIG_IO_EPOLL };
 enum tf_config_stages {

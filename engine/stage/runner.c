@@ -84,6 +84,14 @@ static bool pass_emit(tf_runner_t *r, int *work) {
   return !(done && cnt == 0);
 }
 
+/* Events, quotes and feature rows that wait for sinks. */
+static uint32_t drain_passages(tf_runner_t *r) {
+  uint32_t drained = 0;
+  for (uint32_t i = 0; i < TF_CARRIES_CNT; i++)
+    if (r->passages[i]) drained += tf_passage_drain(r->passages[i]);
+  return drained;
+}
+
 /* Orders come within a tick, so it looks for them without a pause of the thread in between. */
 static bool pass_assist(tf_runner_t *r, int *work) {
   const uint32_t done = tf_load_acquire_u32(&r->lane_done); /* pairs with: run_thread */
@@ -99,6 +107,13 @@ static bool pass_assist(tf_runner_t *r, int *work) {
 static void housekeep(tf_runner_t *r, uint32_t stages, uint64_t now_ns) {
   if (stages & TF_STAGE_EMIT) tf_emit_idle(&r->emit, now_ns);
   if (r->housekeep) r->housekeep(r->housekeep_self, stages, now_ns);
+}
+
+/* A little of what can be done while nothing comes. */
+static bool idle_lane(tf_lane_t *lane) {
+  bool any = tf_compute_idle(&lane->compute);
+  if (lane->onlooker.idle) any |= lane->onlooker.idle(lane->onlooker.self);
+  return any;
 }
 
 /* The loop of a thread: its first stage pulls, the others of the thread run inside that call. */
@@ -117,6 +132,11 @@ static void loop(tf_runner_t *r, uint32_t stages) {
       more = pass_lane(r, &work);
     else
       more = pass_emit(r, &work);
+    if (stages & TF_STAGE_EMIT) {
+      uint32_t drained = drain_passages(r); /* after the look at who is done: nothing can follow */
+      work += (int)drained;
+      more |= drained > 0;
+    }
     if (stages & TF_STAGE_LANE && r->lane.batch) is_queued = tf_batch_settle(&r->lane, !more);
     if (tsc - housekept_tsc >= period_tsc) {
       housekept_tsc = tsc;
@@ -124,7 +144,7 @@ static void loop(tf_runner_t *r, uint32_t stages) {
     }
     if (TF_UNLIKELY(r->lane.shed.is_on) && stages & TF_STAGE_LANE && (work == 0 || !more))
       tf_shed_idle(&r->lane, !more);
-    if (work == 0 && more && stages & TF_STAGE_LANE) work = tf_compute_idle(&r->lane.compute);
+    if (work == 0 && more && stages & TF_STAGE_LANE) work = idle_lane(&r->lane);
     bool waited = stages & TF_STAGE_ACQUIRE && r->acquire.io && r->idle == TF_IDLE_SLEEP;
     if (work == 0 && more && !waited && !is_queued) rest(r->idle);
   }
@@ -179,6 +199,8 @@ tf_err_t tf_runner_start(tf_runner_t *r) {
   tf_err_t err = tf_runner_check(r->threads, r->thread_cnt);
   if (err) return err;
   r->acquire.stopping = r->lane.stopping = r->emit.stopping = &r->stopping;
+  for (uint32_t i = 0; i < TF_CARRIES_CNT; i++)
+    if (r->passages[i]) r->passages[i]->stopping = &r->stopping;
   for (uint32_t i = 0; i < r->thread_cnt; i++) {
     thread_args_t *args = malloc(sizeof *args);
     if (!args) return TF_ERR(E_CORE_NO_MEMORY, "thread arguments");

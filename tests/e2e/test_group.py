@@ -234,7 +234,7 @@ class FencedJetStream(unittest.TestCase):
     def decisions(self):
         """[(epoch, sequence)] in the stream's order, without what begins an epoch."""
         messages = self.server.read("D")
-        return [(int(h["Tickfuse-Epoch"]), struct.unpack_from("<Q", body)[0]) for subject, h, body in messages if subject != "D.epoch"]
+        return [(int(h["Tf-Epoch"]), struct.unpack_from("<Q", body)[0]) for subject, h, body in messages if subject != "D.epoch"]
 
     def grow(self, by):
         size = self.server.last("D")

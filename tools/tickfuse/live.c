@@ -379,7 +379,7 @@ static tf_err_t start_http(const tf_config_t *config) {
 }
 
 static tf_err_t start_control(const tf_config_t *config) {
-  if (!config->control.path && !tf_serving_wants_control(config) && !engine.continues_seq)
+  if (!config->control.path && !tf_serving_wants_control(config) && !tf_engine_continues(&engine))
     return TF_OK;
   tf_control_config_t control = {.engine     = &engine,
                                  .version    = TF_VERSION,
@@ -476,7 +476,7 @@ static void report(const tf_live_options_t *options) {
 
 static int run(const tf_config_t *config, const tf_live_options_t *options) {
   tf_engine_options_t engine_options = {.epoch = options->epoch};
-  tickfuse_warm_versions(config, &engine_options);
+  (void)tickfuse_warm_versions(config, &engine_options);
   tf_err_t err = tf_engine_init(&engine, config, tickfuse_registry(), &engine_options);
   if (!err) err = tf_live_plan_make(&live.plan, config);
   if (!err)
@@ -488,10 +488,11 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (!err) err = tf_runtimes_open(&engine, tf_live_capture_tap(&live.capture));
   if (!err) err = tf_remotes_open(&engine);
   if (!err) err = tf_outcomes_open(&engine, tf_live_capture_tap(&live.capture));
-  if (!err) tf_engine_continue(&engine);
+  if (!err) err = tickfuse_warm_continue(&engine, false);
   if (!err) err = start_control(config);
   if (!err) err = start_http(config);
   if (!err) err = tickfuse_warm_begin(&engine, true);
+  if (!err) err = tickfuse_warm_watch(&engine);
   if (err) return tf_cli_fail(err);
   signal(SIGINT, on_signal);
   signal(SIGTERM, on_signal);
