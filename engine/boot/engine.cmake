@@ -27,4 +27,5 @@ tf_library(tf_boot
     serving.c
     sinks.c
     snapshot.c
+    text_source.c
   DEPS tf_config tf_expr tf_stage tf_io PkgConfig::JANSSON)

@@ -16,6 +16,7 @@ typedef enum tf_ledger_row {
                           dropped + conflated + pending */
   TF_LEDGER_RUNTIMES, /* asked = superseded + waiting + expired + answered + missed + under way */
   TF_LEDGER_WORKERS, /* asked = what came of it, summed; outcomes kept = captured, those of shedding too */
+  TF_LEDGER_TEXTS,   /* heard = answered + missed + waiting */
   TF_LEDGER_ROW_CNT
 } tf_ledger_row_t;
 
