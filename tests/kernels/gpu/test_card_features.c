@@ -72,6 +72,15 @@ static const char *const TEXTS[] = {
     "ema(imbalance(5), 4)",
     "macd(s1.close, 3, 6, 2).macdsignal",
     "ema(macd(s1.close, 3, 6, 2), 3)",
+    "cvd",
+    "trade_intensity(1s)",
+    "basis",
+    "bbands(mid, 20).upperband - mid",
+    "stoch(s1.high, s1.low, s1.close, 5).slowd",
+    "ema(kama(mid, 10), 4)",
+    "tanh(linearreg_slope(mid, 8))",
+    "ht_phasor(mid).quadrature",
+    "cdldoji(s1.open, s1.high, s1.low, s1.close)",
 };
 
 static bool is_rounded(const char *name) {
@@ -618,12 +627,12 @@ static void a_torn_state_is_none(void **state) {
 static void what_the_card_does_not_compute_is_refused_or_handed_over(void **state) {
   (void)state;
   static const char *const ROWS[][3] = {
-      {"vpin(0.5, 20)",                   "vpin, which the card does not compute", "vpin"                      },
-      {"ema(stddev(s1.close, 20), 20)",   "stddev, which the card",                "ema"                       },
-      {"imbalance(5) + mid",              "imbalance, which the card",             "imbalance"                 },
-      {"mid - mid@I1.V",                  NULL,                                    "another instrument's value"},
-      {"peek(ema(s1.close, 4))",          NULL,                                    "peek"                      },
-      {"ema(macd(s1.close, 3, 6, 2), 3)", "macd, which the card",                  "ema"                       },
+      {"vpin(0.5, 20)",                      "vpin, which the card does not compute", "vpin"                      },
+      {"ema(wma(s1.close, 20), 20)",         "wma, which the card",                   "ema"                       },
+      {"imbalance(5) + mid",                 "imbalance, which the card",             "imbalance"                 },
+      {"mid - mid@I1.V",                     NULL,                                    "another instrument's value"},
+      {"peek(ema(s1.close, 4))",             NULL,                                    "peek"                      },
+      {"ema(quantile(s1.close, 6, 0.5), 3)", "quantile, which the card",              "ema"                       },
   };
   for (size_t i = 0; i < TF_ARRAY_CNT(ROWS); i++) {
     tf_card_program_t *program = NULL;
