@@ -11,7 +11,7 @@ static uint64_t lag_build(tf_lag_t *s, tf_layout_t *l, const double *params) {
 }
 
 #define LAGGED(id, known_as, what, value)                                                          \
-  TF_STEP bool id##_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {                   \
+  TF_STEP bool id##_step(tf_lag_t *s, tf_store_t m, const double *x, double *y) {                  \
     double before;                                                                                 \
     bool   is_warm = tf_lag_step(s, m, x[0], &before);                                             \
     y[0]           = value;                                                                        \
@@ -19,7 +19,7 @@ static uint64_t lag_build(tf_lag_t *s, tf_layout_t *l, const double *params) {
   }                                                                                                \
   TF_INDICATOR_DEFINE_AS(id, tf_lag_t, lag_build, id##_step, .alias = known_as,                    \
                          .group = TF_GROUP_MOMENTUM, .help = what,                                 \
-                         .origin = "definition, as TA-Lib's", OF_CLOSE, TF_OUTPUTS(#id),              \
+                         .origin = "definition, as TA-Lib's", OF_CLOSE, TF_OUTPUTS(#id),           \
                          TF_PARAMS(TF_PARAM_PERIOD(10, 1)))
 
 LAGGED(mom, "delta", "change over n inputs", x[0] - before);
@@ -202,8 +202,8 @@ TF_STEP bool dpo_step(dpo_t *s, tf_store_t m, const double *x, double *y) {
 
 TF_INDICATOR_DEFINE(dpo, dpo_t, .group = TF_GROUP_MOMENTUM,
                     .help   = "the input n / 2 + 1 ago less the mean of the last n",
-                    .origin = "detrended price oscillator, as TA-Lib DPO", OF_CLOSE, TF_OUTPUTS("dpo"),
-                    TF_PARAMS(TF_PARAM_PERIOD(20, 2)));
+                    .origin = "detrended price oscillator, as TA-Lib DPO", OF_CLOSE,
+                    TF_OUTPUTS("dpo"), TF_PARAMS(TF_PARAM_PERIOD(20, 2)));
 
 typedef struct fosc {
   double     forecast; /* of this input by the ones before it */
