@@ -1,16 +1,18 @@
 """Features on the card (features: gpu): the worker is told of the market and computes the features and the model; what it has not it gets
 from the lane. The card's program with its kernels run by this CPU: a tick takes milliseconds, so models are small here (ADR 0045)."""
+import json
 import os
 import pathlib
 import re
 import signal
 import struct
 import sys
+import tempfile
 import unittest
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from harness import DATA, main, wait_until
+from harness import DATA, ROOT, main, run, wait_until
 from made_models import make_affine, make_window, numpy
 from ports import free_port
 from test_workers import CARD, FEATURES, MLP, Case, model, pid_of_worker, serves, sets, status_of, worker
@@ -207,6 +209,75 @@ class Values(Pair, unittest.TestCase):
     def test_a_universe_in_batches(self):
         live, _, _ = self.check_universe(batch=8)
         self.assertGreater(sum(cnt for size, cnt in live["batches"]["sizes"].items() if int(size) > 1), 0, live["batches"])
+
+
+class Told(unittest.TestCase):
+    """check and doctor say who computes the features, and what is handed over, before a run."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tf-features-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def told(self, command, features, on="gpu"):
+        file = make_affine(self.folder, "m", features, [[1.0]] * len(features), [0.0])
+        config = sets(worker(file=file, backend="gpu", deadline="100us", features=on), features=features,
+                      worker=CARD, start="10m", restart_max=1)
+        words = [word for item in config for word in ("--set", item)]
+        text, _ = run(*command.split(), ROOT / "configs" / "demo.yaml", *words)
+        out, _ = run(*command.split(), ROOT / "configs" / "demo.yaml", "--json", *words)
+        return text, json.loads(out)["models"][0]
+
+    def check(self, expected, features, on="gpu"):
+        text, row = self.told("check", features, on)
+        self.assertEqual(row["features"], expected)
+        self.assertIn(f"model far: {expected}\n", text)
+
+    MARKET = "the worker computes its features from the market; "
+    LANE = "the lane computes its features and sends rows"
+
+    def test_nothing_is_handed_over_of_what_a_card_computes(self):
+        self.check(self.MARKET + "nothing else is handed over", ["mid", "ema(mid,20)", "cs_rank(mid)"])
+
+    def test_what_no_card_computes_is_named_once(self):
+        self.check(self.MARKET + "for what no card computes the lane hands values over: imbalance, stddev",
+                   ["mid", "imbalance(5)", "imbalance(10)", "ema(stddev(mid,20),5)"])
+
+    def test_rows_unless_the_config_says_so(self):
+        self.check(self.LANE, ["mid"], on="lane")
+
+    def test_values_that_are_handed_over_fit_a_row_up_to_the_limit(self):
+        for cnt in (127, 128, 129):
+            expected = (self.MARKET + "for what no card computes the lane hands values over: stddev" if cnt <= 128 else
+                        self.LANE + ": the lane would hand over more values than a row holds")
+            self.check(expected, [f"stddev(mid,{n})" for n in range(2, 2 + cnt)])
+
+    def test_a_model_of_another_models_outputs_is_sent_rows(self):
+        file = make_affine(self.folder, "one", ["mid"], [[1.0]], [0.0])
+        two = make_affine(self.folder, "two", ["mid", "one.0"], [[1.0], [1.0]], [0.0])
+        words = ["check", ROOT / "configs" / "demo.yaml", "--json"]
+        for item in sets(model("one", file, backend="cpu"), worker(file=two, backend="gpu", features="gpu"), features=["mid"], worker=CARD):
+            words += ["--set", item]
+        out, _ = run(*words)
+        row = json.loads(out)["models"][1]
+        self.assertEqual(row["features"], self.LANE + ": it reads outputs of another model")
+
+    @unittest.skipUnless(os.path.exists(CARD), f"{CARD} is not built")
+    def test_doctor_says_it_too_and_whether_such_a_worker_serves_here(self):
+        text, row = self.told("doctor --no-measure", ["mid", "imbalance(5)"])
+        expected = self.MARKET + "for what no card computes the lane hands values over: imbalance"
+        self.assertEqual((row["features"], row["on"], row["serves"]), (expected, "worker", True), row)
+        self.assertIn(expected, text)
+
+    def test_wrong_words_are_refused_with_their_place(self):
+        conflict = ("models[0].features", "features: gpu is of backend: gpu")
+        for keys, wanted in (({"features": "gpux"}, ('found "gpux"', 'did you mean "gpu"', "models[0].features")),
+                             ({"backend": "stub"}, conflict), ({"backend": "cpu"}, conflict), ({"backend": "auto"}, conflict)):
+            one = model("far", MLP, **{"backend": "gpu", "features": "gpu", **keys})
+            words = [word for item in sets(one, worker=CARD) for word in ("--set", item)]
+            _, err = run("check", ROOT / "configs" / "demo.yaml", *words, expect=2)
+            for word in wanted:
+                self.assertIn(word, err)
 
 
 if __name__ == "__main__":
