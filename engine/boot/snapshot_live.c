@@ -214,6 +214,20 @@ static bool are_settled(const tf_snapshot_live_t *s) {
 /* relaxed: counts, each complete by itself, as all of these */
 static void show(uint64_t *word, uint64_t value) { tf_store_relaxed(word, value); }
 
+/* Into the metrics' page. */
+static void publish(const tf_snapshot_live_t *s) {
+  static const tf_metric_t METRICS[] = {
+      TF_METRIC_SNAPSHOTS_PUT,      TF_METRIC_SNAPSHOTS_FAILED,      TF_METRIC_SNAPSHOTS_DECLINED,
+      TF_METRIC_SNAPSHOTS_GIVEN_UP, TF_METRIC_SNAPSHOT_BYTES,        TF_METRIC_SNAPSHOT_TIME,
+      TF_METRIC_SNAPSHOT_COPY,      TF_METRIC_SNAPSHOT_DECISION_SEQ, TF_METRIC_SNAPSHOT_INGEST_SEQ};
+  tf_snapshot_counts_t c;
+  tf_snapshot_live_counts(s, &c);
+  const uint64_t values[] = {c.put,    c.failed,  c.declined,     c.given_up,  c.bytes,
+                             c.put_ns, c.copy_ns, c.decision_seq, c.ingest_seq};
+  for (size_t i = 0; i < TF_ARRAY_CNT(METRICS); i++)
+    tf_publish_process(&s->engine->publish, METRICS[i], values[i]);
+}
+
 static void put(tf_snapshot_live_t *s) {
   tf_snapshot_head_t *head = head_of(s);
   tf_snapshot_seal_head(head, s->at);
@@ -260,9 +274,11 @@ static void step(tf_snapshot_live_t *s) {
     set_phase(s, PHASE_WANTED);
   } else if (phase == PHASE_READY && are_settled(s)) {
     put(s);
+    publish(s);
     set_phase(s, PHASE_IDLE);
   } else if (phase == PHASE_DECLINED || phase == PHASE_NO_ROOM) {
     decline(s, phase);
+    publish(s);
     set_phase(s, PHASE_IDLE);
   }
 }
@@ -343,9 +359,17 @@ tf_err_t tf_snapshot_live_start(tf_engine_t *e, const tf_snapshot_live_config_t 
 void tf_snapshot_live_stop(tf_snapshot_live_t *s) {
   if (!s) return;
   tf_store_release(&s->stopping, 1); /* pairs with: run_thread */
-  if (s->has_thread) pthread_join(s->thread, NULL);
-  step(s);
-  if (phase_of(s) != PHASE_IDLE) tf_count_add(&s->counts.given_up, 1);
-  tf_arena_fini(&s->arena);
+  if (!s->has_thread) return;
+  pthread_join(s->thread, NULL);
+  s->has_thread = false;
+  if (phase_of(s) == PHASE_READY) step(s);
+  if (phase_of(s) == PHASE_IDLE) return;
+  tf_count_add(&s->counts.given_up, 1);
+  publish(s);
+}
+
+void tf_snapshot_live_fini(tf_snapshot_live_t *s) {
+  tf_snapshot_live_stop(s);
+  if (s) tf_arena_fini(&s->arena);
   free(s);
 }

@@ -95,6 +95,12 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
     if (taken[s] < n) wait_or_drop(emit, &emit->sinks[s], decisions + taken[s], n - taken[s]);
 }
 
+const char *tf_emit_broken_text(const tf_emit_t *emit) {
+  for (uint32_t i = 0; i < emit->sink_cnt; i++)
+    if (emit->sinks[i].broken) return emit->sinks[i].broken_text;
+  return NULL;
+}
+
 void tf_emit_expect_again(tf_emit_t *emit) {
   uint64_t last = 0;
   for (uint32_t i = 0; i < emit->sink_cnt; i++) {

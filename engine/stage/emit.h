@@ -50,6 +50,9 @@ void tf_emit_offer(tf_emit_t *emit, tf_decision_t *decisions, uint32_t n,
  * own last; one that keeps none was given what any other has. Before start. */
 void tf_emit_expect_again(tf_emit_t *emit);
 
+/* Why the first sink that broke did; NULL: none has. After join. */
+const char *tf_emit_broken_text(const tf_emit_t *emit);
+
 /* When there is nothing to emit: sinks write out what they hold, heartbeats are refreshed. */
 void tf_emit_idle(tf_emit_t *emit, uint64_t now_ns);
 
