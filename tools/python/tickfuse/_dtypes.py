@@ -28,7 +28,7 @@ class BookState(enum.IntEnum):
 
 
 class EventKind(enum.IntEnum):
-    TRADE, QUOTE, BOOK, TICKER, STATUS, CONTROL = range(6)
+    TRADE, QUOTE, BOOK, TICKER, STATUS, CONTROL, TEXT = range(7)
 
 
 class Flag(enum.IntFlag):
@@ -57,6 +57,8 @@ _EVENT_TAILS = {
     EventKind.BOOK: [("price", "<i8"), ("qty", "<i8"), ("venue_seq", "<u8"), ("level_idx", "<u4"), ("level_cnt", "<u4")],
     EventKind.TICKER: [("last_price", "<i8"), ("volume", "<i8"), ("mark_price", "<i8"), ("funding_rate", "<i8")],
     EventKind.STATUS: [("book_state", "<u4"), ("trading", "<u4"), ("apply_from", "<u8"), ("gap_first", "<u8"), ("gap_last", "<u8")],
+    EventKind.TEXT: [("id", "<u8"), ("score", "<f4"), ("confidence", "<f4"), ("novelty", "<f4"), ("label", "<u2"), ("miss", "<u2"),
+                     ("model_hash", "<u4"), ("source", "<u4")],
 }
 
 
@@ -70,7 +72,7 @@ def of_kind(events: np.ndarray, kind: EventKind) -> np.ndarray:
 def feature_record(names: Union[int, Sequence[str]]) -> np.dtype:
     """The dtype of a sink that carries features, of so many or of these names."""
     columns = [f"f{i}" for i in range(names)] if isinstance(names, int) else list(names)
-    head = [("ingest_seq", "<u8"), ("ts_recv_ns", "<u8"), ("instrument_id", "<u4"), ("value_cnt", "<u4")]
+    head = [("row_seq", "<u8"), ("ingest_seq", "<u8"), ("ts_recv_ns", "<u8"), ("instrument_id", "<u4"), ("value_cnt", "<u4")]
     return np.dtype(head + [(name, "<f8") for name in columns])
 
 
