@@ -520,9 +520,12 @@ static int run(const tf_config_t *config, const tf_live_options_t *options) {
   if (live.tape.err)
     fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(live.tape.err), live.tape.err_text);
   if (!err) return live.capture.err || live.tape.err ? TF_EXIT_FAILED : TF_EXIT_DONE;
-  const tf_acquire_t *a = &engine.runner.acquire;
+  const tf_acquire_t *a         = &engine.runner.acquire;
+  const char         *sink_text = tf_emit_broken_text(&engine.runner.emit);
   fprintf(stderr, "tickfuse: %s: %s\n", tf_error_name(err),
-          a->failed ? a->failed_text : tf_error_text());
+          a->failed   ? a->failed_text
+          : sink_text ? sink_text
+                      : tf_error_text());
   return TF_EXIT_FAILED;
 }
 
