@@ -191,15 +191,12 @@ struct tf_features {
 
   /* What all blocks have in common: nobody is there. The others hear of rows only behind this. */
   TF_DEVICE_MEMBER void clear() const {
-    for (uint64_t i = tf_team_rank(); i < uint64_t{plan->section_cnt} * plan->instrument_cnt;
-         i += tf_team_size())
-      sections[i] = 0;
+    leave_all();
     for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size())
-      head_of(i)->is_there = head_of(i)->has_seat = 0;
+      head_of(i)->is_there = 0;
     const uint32_t puts = has_beside() ? plan->section_cnt * plan->block_cnt : 0;
     for (uint32_t i = tf_team_rank(); i < puts; i += tf_team_size())
       puts_of(0)[i].tag = 0; /* sets of a launch before this one */
-    if (tf_team_rank() == 0) common->member_cnt = 0;
   }
 
   TF_DEVICE_MEMBER tf_card_feature_head_t *head_of(uint32_t instrument) const {
@@ -327,7 +324,10 @@ struct tf_features {
         fetch(0, reinterpret_cast<uint32_t *>(head + 1), plan->mem_bytes / 4, row->u.state.tag);
     if (tf_team_rank() == 0) {
       head->is_there = there;
-      if (there) seat(instrument, row);
+      if (there)
+        seat(instrument, row);
+      else
+        leave(instrument);
     }
     tf_team_barrier();
   }
@@ -582,6 +582,16 @@ struct tf_features {
       sections[uint64_t{i} * plan->instrument_cnt + instrument] = 0;
   }
 
+  /* All threads. */
+  TF_DEVICE_MEMBER void leave_all() const {
+    for (uint64_t i = tf_team_rank(); i < uint64_t{plan->section_cnt} * plan->instrument_cnt;
+         i += tf_team_size())
+      sections[i] = 0;
+    for (uint32_t i = tf_team_rank(); i < plan->instrument_cnt; i += tf_team_size())
+      head_of(i)->has_seat = 0;
+    if (tf_team_rank() == 0) common->member_cnt = 0;
+  }
+
   /* Are the members of the sections here that the lane has at this tick? Else what hangs on these would go its own way. */
   TF_DEVICE_MEMBER bool has_all(const tf_card_feature_head_t *head,
                                 const tf_market_row_t        *row) const {
@@ -602,9 +612,16 @@ struct tf_features {
     if (!is_there && tf_team_rank() == 0) head->is_there = 0;
     switch (row->kind) {
     case TF_MARKET_ROW_TICK:
-    case TF_MARKET_ROW_STANDS: return is_there ? tick(instrument, row, head) : TF_FEATURES_ABSENT;
+    case TF_MARKET_ROW_STANDS:
+      if (is_there) return tick(instrument, row, head);
+      if (tf_team_rank() == 0) leave(instrument); /* its values are of an older tick */
+      tf_team_barrier();
+      return TF_FEATURES_ABSENT;
     case TF_MARKET_ROW_GONE:
-      if (tf_team_rank() == 0) leave(instrument);
+      if (row->flags & TF_MARKET_ROW_IS_ALL)
+        leave_all();
+      else if (tf_team_rank() == 0)
+        leave(instrument);
       break;
     case TF_MARKET_ROW_BAR:
       if (is_there && tf_team_rank() == 0) close_bar(row, memory_of(head));
@@ -634,7 +651,11 @@ struct tf_features {
       if (is_put(row) && (lacks || members - had + has != row->words[1]))
         row->is_behind = 1, head_of(row->instrument)->is_there = 0;
       lacks = lacks || row->is_behind;
-      if (row->is_behind) continue;
+      if (row->is_behind) { /* its values are of an older tick: nobody is placed among them */
+        members -= had;
+        head_of(row->instrument)->has_seat = 0;
+        continue;
+      }
       members += has - had;
       head_of(row->instrument)->has_seat = has;
     }
@@ -684,6 +705,7 @@ struct tf_features {
       const uint32_t           section = i / of->cnt, at = i % of->cnt;
       const tf_card_set_row_t *row = &of->rows[at];
       tf_packet_t              p;
+      if (row->is_behind) sections[uint64_t{section} * plan->instrument_cnt + row->instrument] = 0;
       if (!is_put(row)) continue;
       tf_packet_load(puts_of(section) + at, &p);
       if (p.tag == of->number && p.words[2] == TF_CARD_FEATURE_PUT)

@@ -229,6 +229,11 @@ TF_DEVICE bool tf_loop_is_lapped_(tf_loop_t *l, const tf_loop_flight_t *f) {
   uint32_t ahead = tf_warp_shuffle(f->packet.tag, 0) - static_cast<uint32_t>(l->next_seq);
   if (ahead - 1 >= UINT32_MAX / 2 || (ahead & l->args->view.slot_mask)) return false;
   if (tf_warp_lane() == 0) tf_loop_shared_()->overtaken += ahead;
+  /* of the market, anybody's row may be lost, and others read what it did: each is BEHIND */
+  if (l->args->view.state)
+    for (uint32_t i = tf_warp_lane(); i < l->args->view.instrument_cnt; i += TF_WARP_SIZE)
+      l->args->numbers[i] = 0;
+  tf_warp_barrier();
   l->next_seq += ahead;
   l->idx = 0;
   tf_loop_look_anew_(l);

@@ -9,8 +9,8 @@
 #include "boot/sinks.h"
 #include "core/cpu.h"
 
-static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",  "book",
-                                                          "ticker", "status", "control"};
+static const char *const kind_names[TF_EVENT_KIND_CNT] = {"trade",  "quote",   "book", "ticker",
+                                                          "status", "control", "text"};
 static const char *const time_names[]                  = {
 #define TIME_NAME_(id, name) "ts_" name,
     TF_EVENT_TIME_CAUSES(TIME_NAME_)
