@@ -9,6 +9,7 @@
 
 #include "boot/engine.h"
 #include "boot/placement_rule.h"
+#include "boot/text_source.h"
 #include "cli.h"
 #include "cmd_config.h"
 #include "core/clock.h"
@@ -64,6 +65,7 @@ static tf_err_t check_engine(const tf_config_t *config) {
   const tf_engine_options_t options = {.is_check = true};
   tf_err_t                  err = tf_engine_init(&engine, config, tickfuse_registry(), &options);
   if (!err) say_features(&engine);
+  if (!err) err = tf_text_source_check(&engine);
   if (!err) err = tf_live_plan_make(&plan, config);
   if (!err) err = tf_live_plan_check(&plan, config, &engine.instruments);
   tf_engine_fini(&engine);
